@@ -1,0 +1,73 @@
+// Package wire turns Go values into the JSON of the SPS REST API and back.
+//
+// It is the only package that imports the JSON library, so that a move to the
+// standard library's encoding/json/v2 touches nothing else. It knows JSON and
+// the shapes that every answer shares; it knows no endpoint.
+package wire
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// Codec encodes bodies for the wire and decodes what came from it.
+type Codec struct{ marshal json.Options }
+
+// NewCodec returns a codec that writes the true value of every S, whatever S
+// shows to fmt, loggers and other encoders.
+func NewCodec[S any](reveal func(S) string) Codec {
+	return Codec{json.JoinOptions(
+		json.Deterministic(true),
+		json.WithMarshalers(json.MarshalToFunc(func(e *jsontext.Encoder, s S) error {
+			return e.WriteToken(jsontext.String(reveal(s)))
+		})),
+	)}
+}
+
+// Marshal encodes v. Maps are written in the order of their keys, nil slices
+// and maps as [] and {}: the appliance demands empty members.
+func (c Codec) Marshal(v any) ([]byte, error) {
+	data, err := json.Marshal(v, c.marshal)
+	if err != nil {
+		return nil, trim(err)
+	}
+	return data, nil
+}
+
+// Unmarshal decodes data into v. Unknown members are ignored; duplicate names
+// and invalid UTF-8 are errors.
+func Unmarshal(data []byte, v any) error {
+	return trim(json.Unmarshal(data, v))
+}
+
+// Valid reports why data is not one JSON value, or nil.
+func Valid(data []byte) error {
+	d := decoder(data)
+	if err := d.SkipValue(); err != nil {
+		return trim(err)
+	}
+	return end(d)
+}
+
+// trim takes the values out of an error of the JSON library: its semantic
+// errors quote the JSON that they stumble over, which may be a secret.
+func trim(err error) error {
+	var semantic *json.SemanticError
+	if !errors.As(err, &semantic) {
+		return err
+	}
+	where := string(semantic.JSONPointer)
+	if where == "" {
+		where = "the top level"
+	}
+	switch {
+	case semantic.GoType != nil && semantic.JSONKind != 0:
+		return fmt.Errorf("at %s: a JSON %s does not fit into %s", where, semantic.JSONKind, semantic.GoType)
+	case semantic.GoType != nil:
+		return fmt.Errorf("at %s: %s has no form in JSON", where, semantic.GoType)
+	}
+	return fmt.Errorf("at %s: the JSON does not fit", where)
+}

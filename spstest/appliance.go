@@ -1,0 +1,164 @@
+package spstest
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// Product is an entry of the integrated products.
+type Product struct {
+	Name      string
+	Link      *string // nil: the product is not integrated
+	Activated bool
+}
+
+func linked(link string) *string { return &link }
+
+// ProductsStarling is the list of an appliance that is joined to Starling and
+// integrated with nothing.
+func ProductsStarling() []Product {
+	return []Product{{Name: "Defender"}, {Name: "Connect"}, {Name: "Governance"}, {Name: "RemoteAccess"}}
+}
+
+// ProductsStarlingIntegrated is the list of an appliance that is joined to
+// Starling and uses some of its products.
+func ProductsStarlingIntegrated() []Product {
+	return []Product{
+		{Name: "Defender", Link: linked("https://2fa.cloud.oneidentity.com"), Activated: true},
+		{Name: "Connect", Link: linked("https://connect.cloud.oneidentity.com"), Activated: true},
+		{Name: "Governance"},
+	}
+}
+
+// ProductsPasswords is the list of an appliance that is joined to Safeguard
+// for Privileged Passwords.
+func ProductsPasswords() []Product {
+	return []Product{{Name: "Safeguard for Privileged Passwords", Link: linked("https://10.10.10.10"), Activated: true}}
+}
+
+// The warnings that can come with the integrated products.
+const (
+	StarlingUnavailable = "Information about the integrated Starling products cannot be retrieved.\nCheck the following:\n" +
+		"- The Starling cloud service is available.\n- Your SPS appliance is connected to the Internet."
+	StarlingCredentialsInvalid = "The credentials used for accessing Starling are invalid. This may happen because SPS was " +
+		"un-joined from Starling and restored to a previous joined state. Re-join the SPS to get valid credentials."
+)
+
+// WithProducts sets the integrated products; by default there are none.
+func WithProducts(products ...Product) Option {
+	return func(a *Appliance) error { a.products = slices.Clone(products); return nil }
+}
+
+// SetProducts sets the integrated products and the warning that comes with
+// them, "" for none.
+func (a *Appliance) SetProducts(products []Product, warning string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.products, a.productWarn = slices.Clone(products), warning
+}
+
+func (a *Appliance) getProducts(x *exchange) answer {
+	items := make([]object, len(a.products))
+	for i, p := range a.products {
+		items[i] = object{"name": p.Name, "link": p.Link, "activated": p.Activated}
+	}
+	meta := x.meta()
+	body := object{"items": items, "meta": meta}
+	if a.productWarn != "" {
+		switch a.variant("product-warnings") {
+		case "top":
+			body["warnings"] = []string{a.productWarn}
+		case "meta":
+			meta["warnings"] = []string{a.productWarn}
+		default:
+			body["issues"] = object{"warnings": []object{{"message": a.productWarn, "paths": []string{href(x.path)}}}}
+		}
+	}
+	return reply(http.StatusOK, body)
+}
+
+func (a *Appliance) getRoot(x *exchange) answer {
+	var items []object
+	for _, section := range []string{"authentication", "configuration", "firmware", "info", "integrated_products", "transaction", "user_info"} {
+		items = append(items, object{"key": section, "meta": object{"href": href(section)}})
+	}
+	return reply(http.StatusOK, object{"items": items, "meta": x.meta()})
+}
+
+// getInfo answers everybody, and tells more to those who are logged in. A dead
+// session is no error here: it gets the public part.
+func (a *Appliance) getInfo(x *exchange) answer {
+	body := object{
+		"domainname":   "example",
+		"hostname":     "sps",
+		"nickname":     nil,
+		"support_link": "mailto:sps-administrator@example.com",
+	}
+	if a.profile.pluginSDK {
+		body["plugin_sdk_version"] = object{"feature": "1.4", "full": "1.4.4"}
+	}
+	meta := x.meta()
+	if x.session != nil {
+		version := a.currentVersion()
+		maps.Copy(body, object{
+			"analytics_enabled": false,
+			"build_date":        "2024-01-15T20:18:40+00:00",
+			"config_hash":       a.configHash(),
+			"firmware_version":  version,
+			"roles":             []string{"central-management", "search-master"},
+			"version":           marketingVersion(version),
+		})
+		if a.variant("remaining-seconds") != "none" {
+			meta["remaining_seconds"] = x.session.remaining()
+		}
+	}
+	return reply(http.StatusOK, object{"body": body, "key": "about_info", "meta": meta})
+}
+
+// configHash changes with the committed configuration; it has 32 digits.
+func (a *Appliance) configHash() string {
+	h := sha256.New()
+	for _, p := range slices.Sorted(maps.Keys(a.committed.bodies)) {
+		h.Write([]byte(p))
+		h.Write(a.committed.bodies[p])
+	}
+	return hex.EncodeToString(h.Sum(nil))[:32]
+}
+
+// marketingVersion turns 5.7.0 into "5 F7" and 6.0.4 into "6 LTS".
+func marketingVersion(version string) string {
+	parts := strings.Split(version, ".")
+	switch {
+	case len(parts) < 2:
+		return version
+	case parts[1] == "0":
+		return parts[0] + " LTS"
+	default:
+		return parts[0] + " F" + parts[1]
+	}
+}
+
+func (a *Appliance) getUserInfo(x *exchange) answer {
+	info := object{"user": object{"name": x.session.user.name}}
+	meta := object{"href": "/api/user_info", "parent": "/api"}
+	if a.profile.oldUserInfo {
+		methods := []string{"DELETE", "GET", "POST", "PUT"}
+		if x.session.user.readOnly {
+			methods = []string{"GET"}
+		}
+		info["endpoints"] = []object{{"methods": methods, "url": "/api"}}
+		info["meta"] = meta
+		return reply(http.StatusOK, info)
+	}
+	info["login_method"] = x.session.method
+	info["token"] = x.session.token
+	if a.variant("user-info-place") == "body" {
+		return reply(http.StatusOK, object{"body": info, "key": "user_info", "meta": meta})
+	}
+	info["meta"] = meta
+	return reply(http.StatusOK, info)
+}

@@ -1,0 +1,218 @@
+package spstest
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Variant is one thing that the documentation of the API leaves open. The
+// appliance takes Default unless [WithVariant] picks one of the Alternatives.
+//
+// An alternative of the form "403:SomeType" is a status and an error type.
+type Variant struct {
+	Name         string
+	Default      string
+	Alternatives []string // without the default
+	Reason       string   // why it is open, and why the default is what it is
+	Source       string   // where the API's documentation, or a client, touches it
+}
+
+// firmwareStatuses are the statuses that a firmware error may have.
+var firmwareStatuses = []string{"200", "400", "404", "409", "422", "500"}
+
+// except gives all but one.
+func except(all []string, one string) []string {
+	return slices.DeleteFunc(slices.Clone(all), func(s string) bool { return s == one })
+}
+
+var assumptions = []Variant{
+	// Login and sessions.
+	{"login-body", "meta", []string{"empty"},
+		"only a meta object is promised; the vendor's connector is tested against an empty object",
+		"guide, Authenticate to the SPS REST API; Power BI connector, authentication tests"},
+	{"wrong-password", "401:AuthenticationFailure", []string{"401:Unauthenticated", "403:AuthenticationFailure", "403:Unauthorized"},
+		"the status is known from a client, the type only from the meaning of a table row",
+		"guide 6.0 LTS, response code tables; Power BI connector, error texts of the login"},
+	{"logout", "200", []string{"204", "404", "405"},
+		"no page shows a log-out and no client performs one",
+		"absent from every page"},
+	{"session-limit", "idle", []string{"absolute"},
+		"the guide tells of inactivity, but remaining_seconds counts down in its samples",
+		"guide, Authenticate to the SPS REST API; guide 6.0, sample of /api/info"},
+	{"cookie-renewal", "never", []string{"always"},
+		"whether later answers repeat the cookie with a new expiry is not written",
+		"guide, Authenticate to the SPS REST API"},
+	{"user-info-place", "top", []string{"body"},
+		"the table names its members without a body prefix; the sample is elsewhere",
+		"guide 7.4 and 7.5.1, user info"},
+	{"token-refused", "403:ForbiddenActionError", []string{"403:Unauthorized", "400:MissingTokenError"},
+		"a client tells that browsers need the header, not what they get without it",
+		"safeguard-ps, comment on X-Token"},
+
+	// Every answer.
+	{"remaining-seconds", "some", []string{"all", "none"},
+		"some samples of a logged-in session have it in meta, some have not",
+		"guide 6.0.9, 7.0.2 and 8.0, samples"},
+	{"path-details", "string", []string{"object"},
+		"details holds the path, in words only; other errors have an object there",
+		"guide, response code tables"},
+	{"not-found-type", "ResourceNotFound", []string{"NotFound"},
+		"bodies say ResourceNotFound, tables say NotFound",
+		"guide 7.4, firmware test against the response code tables"},
+
+	// Transactions.
+	{"open-answer", "200-transaction", []string{"201-transaction", "200-meta", "204"},
+		"status and body are not printed; the object with its new status is the likeliest",
+		"guide, Open a transaction"},
+	{"open-twice", "200", []string{"403:OpenTransactionError", "400:OpenTransactionError", "409:TransactionAlreadyOpen"},
+		"opening again in the same session is not described",
+		"guide, Open a transaction"},
+	{"commit-answer", "200-transaction", []string{"201-transaction", "200-meta", "204"},
+		"status and body are not printed",
+		"guide, Commit a transaction"},
+	{"commit-closed", "200", []string{"400:NoOpenTransaction", "403:ForbiddenActionError", "404:ResourceNotFound", "409:NoOpenTransaction"},
+		"a commit with nothing open is not described",
+		"guide, Commit a transaction"},
+	{"rollback-closed", "200", []string{"404:ResourceNotFound", "405:MethodNotAllowed"},
+		"a rollback with nothing open is not described; no row of its table speaks of it",
+		"guide 7.0.5.1, Delete a transaction"},
+	{"commit-message-member", "both", []string{"commit_message", "message"},
+		"the transaction chapter says commit_message, the firmware upgrade message; no sample has either",
+		"guide 7.5, transaction status; guide 7.1.1, firmware upgrade"},
+	{"missing-commit-message", "400:IncompleteRequestBodyError", []string{"400:SemanticError", "403:ForbiddenActionError", "422:MissingCommitMessage"},
+		"a message can be demanded; what its lack gives is not written",
+		"guide 8.0, transaction status"},
+	{"lock-taken", "opening", []string{"first-change"},
+		"old guides lock at opening; new ones leave the sentence out but delete a lock on rollback",
+		"guide 6.0, Open a transaction; guide 7.0.5.1, Delete a transaction"},
+	{"lock-error", "403:OpenTransactionError", []string{"403:ForbiddenActionError", "403:ConfigurationLocked", "409:ConfigurationLocked", "423:ConfigurationLocked", "400:ConfigurationLocked"},
+		"no readable page tells what one gets while somebody else holds the lock; the default is the only known type about transactions",
+		"guide, Application level error codes"},
+	{"no-transaction", "403:ForbiddenActionError", []string{"400:NoOpenTransaction", "405:MethodNotAllowed", "409:NoOpenTransaction"},
+		"6.0 demands a transaction before the first change and does not tell what happens without",
+		"guide 6.0, Open a transaction"},
+	{"empty-changes", "absent", []string{"list"},
+		"the sample of an empty log shows meta only",
+		"guide 6.x, Review the changelog"},
+	{"change-path", "object", []string{"member"},
+		"the path is that of an endpoint or an object; whether of a member is open",
+		"guide 6.x, Review the changelog"},
+
+	// Configuration.
+	{"put-answer", "200", []string{"201", "204"},
+		"the tables print 201 under PUT too, most likely a template",
+		"guide 7.1.1, response code tables"},
+	{"delete-answer", "200", []string{"204"},
+		"a meta object is printed, a status is not",
+		"guide 6.9, Delete an object"},
+	{"create-answer", "key", []string{"body"},
+		"key and meta are certain, whether the body is repeated is not",
+		"guide 6.9.3, passwords"},
+	{"semantic-check", "commit", []string{"write"},
+		"the error is worded like a check of the whole configuration, but stands under POST and PUT",
+		"guide 7.1.1, trust stores"},
+	{"semantic-details", "strings", []string{"objects"},
+		"details holds the errors found, in words only; cluster status lists warnings as objects",
+		"guide 7.1.1, trust stores; guide 6.0.9, cluster status"},
+	{"delete-refused", "400:SemanticError", []string{"403:ForbiddenActionError", "409:ForbiddenActionError"},
+		"an object in use cannot be deleted; the answer is known for plugins only",
+		"guide 6.9.2, plugins"},
+	{"built-in-refused", "400:SyntacticError", []string{"403:ForbiddenActionError"},
+		"a built-in object cannot be changed or deleted; the answer is known for trust stores only",
+		"guide 7.1.1, trust stores"},
+
+	// Firmware.
+	{"firmware-incomplete-status", "400", except(firmwareStatuses, "400"),
+		"error samples print no status; the guide calls it invalid input",
+		"guide 7.4, Testing new SPS firmware before upgrade"},
+	{"firmware-not-found-status", "404", except(firmwareStatuses, "404"),
+		"error samples print no status; the guide calls it invalid input",
+		"guide 7.4, Testing new SPS firmware before upgrade"},
+	{"firmware-failed-status", "400", except(firmwareStatuses, "400"),
+		"error samples print no status; the guide calls it an error, unlike invalid input",
+		"guide 7.4, Testing new SPS firmware before upgrade"},
+	{"firmware-errors", "full", []string{"short"},
+		"the overview of outcomes prints the type alone, the samples print all",
+		"guide 7.4, Testing new SPS firmware before upgrade"},
+	{"slot-id", "any", []string{"number"},
+		"the guide writes an unquoted placeholder, keys are strings, a client sends a number",
+		"guide 7.4, Testing new SPS firmware before upgrade; safeguard-ps"},
+	{"slot-key", "string", []string{"number"},
+		"strings in every sample, an unquoted placeholder in the overview, a number in a table",
+		"guide 7.4, Testing new SPS firmware before upgrade"},
+	{"slot-version", "string", []string{"number"},
+		"the table says number, every sample a dotted string",
+		"guide 7.4, firmware slots"},
+	{"slot-delete-answer", "200", []string{"204"},
+		"neither status nor body is printed",
+		"guide 7.4, firmware slots"},
+	{"slot-delete-refused", "403:ForbiddenActionError", []string{"400:ForbiddenActionError", "409:FirmwareSlotInUse", "405:MethodNotAllowed"},
+		"deleting the current firmware or that after the reboot is not allowed; no error is printed",
+		"guide 7.4, firmware slots"},
+
+	// Products.
+	{"product-warnings", "issues", []string{"top", "meta"},
+		"the texts are printed, their place is not; cluster status has warnings below issues",
+		"guide 7.4, Listing integrated products; guide 6.0.9, cluster status"},
+}
+
+// Variants lists everything that [WithVariant] can change.
+func Variants() []Variant {
+	all := slices.Clone(assumptions)
+	for i := range all {
+		all[i].Alternatives = slices.Clone(all[i].Alternatives)
+	}
+	return all
+}
+
+// WithVariant picks an alternative, or the default, of a variant.
+func WithVariant(name, alternative string) Option {
+	return func(a *Appliance) error {
+		if err := checkVariant(name, alternative); err != nil {
+			return err
+		}
+		a.variants[name] = alternative
+		return nil
+	}
+}
+
+// ParseVariant reads "name=alternative".
+func ParseVariant(s string) (Option, error) {
+	name, alternative, ok := strings.Cut(s, "=")
+	if !ok {
+		return nil, fmt.Errorf("spstest: variant %q is not of the form name=alternative", s)
+	}
+	if err := checkVariant(name, alternative); err != nil {
+		return nil, err
+	}
+	return WithVariant(name, alternative), nil
+}
+
+func checkVariant(name, alternative string) error {
+	names := make([]string, len(assumptions))
+	for i, v := range assumptions {
+		if v.Name == name {
+			if alternative == v.Default || slices.Contains(v.Alternatives, alternative) {
+				return nil
+			}
+			return fmt.Errorf("spstest: variant %s has no alternative %q: want one of %s", name, alternative,
+				strings.Join(append([]string{v.Default}, v.Alternatives...), ", "))
+		}
+		names[i] = v.Name
+	}
+	return fmt.Errorf("spstest: unknown variant %q: want one of %s", name, strings.Join(names, ", "))
+}
+
+// variant tells what was picked.
+func (a *Appliance) variant(name string) string {
+	if v, ok := a.variants[name]; ok {
+		return v
+	}
+	for i := range assumptions {
+		if assumptions[i].Name == name {
+			return assumptions[i].Default
+		}
+	}
+	panic("spstest: no variant " + name) // only a bug of this package gets here
+}

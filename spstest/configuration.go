@@ -1,0 +1,462 @@
+package spstest
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"path"
+	"slices"
+	"strings"
+)
+
+const (
+	configurationPath = "configuration"
+	accountingPath    = "configuration/management/accounting"
+)
+
+// node is a part of the configuration tree that has a body, or a collection of
+// objects that have one. What lies above the nodes are listings.
+type node struct {
+	collection bool
+	shape      *shape // of the body, or of each object's
+}
+
+// store is one state of the configuration.
+type store struct {
+	bodies map[string]json.RawMessage // by path, as shown
+	keys   map[string][]string        // the objects of each collection, in order
+}
+
+func (s *store) clone() *store {
+	c := &store{bodies: maps.Clone(s.bodies), keys: make(map[string][]string, len(s.keys))}
+	for p, keys := range s.keys {
+		c.keys[p] = slices.Clone(keys)
+	}
+	return c
+}
+
+func (s *store) add(collection, key string, body json.RawMessage) {
+	p := collection + "/" + key
+	if _, ok := s.bodies[p]; !ok {
+		s.keys[collection] = append(s.keys[collection], key)
+	}
+	s.bodies[p] = body
+}
+
+func (s *store) remove(collection, key string) {
+	delete(s.bodies, collection+"/"+key)
+	s.keys[collection] = slices.DeleteFunc(s.keys[collection], func(k string) bool { return k == key })
+}
+
+func parentOf(p string) string {
+	if i := strings.LastIndexByte(p, '/'); i >= 0 {
+		return p[:i]
+	}
+	return ""
+}
+
+func nodeMethods(nodes map[string]*node, p string) methods {
+	if n := nodes[p]; n != nil {
+		if n.collection {
+			return collectionMethods
+		}
+		return singletonMethods
+	}
+	if len(children(nodes, p)) > 0 {
+		return listingMethods
+	}
+	return nil
+}
+
+// The methods are filled in by init: the functions use them in turn.
+var listingMethods, singletonMethods, collectionMethods, itemMethods methods
+
+func init() {
+	listingMethods = methods{"GET": (*Appliance).getListing}
+	singletonMethods = methods{"GET": (*Appliance).getSingleton, "PUT": (*Appliance).putSingleton}
+	collectionMethods = methods{"GET": (*Appliance).getCollection, "POST": (*Appliance).createItem}
+	itemMethods = methods{"GET": (*Appliance).getItem, "PUT": (*Appliance).putItem, "DELETE": (*Appliance).deleteItem}
+}
+
+func (a *Appliance) configurationMethods(p string) methods {
+	if m := nodeMethods(a.nodes, p); m != nil {
+		return m
+	}
+	if parent := a.nodes[parentOf(p)]; parent != nil && parent.collection {
+		return itemMethods
+	}
+	return nil
+}
+
+// children lists the paths one level below a listing, sorted.
+func children(nodes map[string]*node, listing string) []string {
+	var found []string
+	for p := range nodes {
+		rest, ok := strings.CutPrefix(p, listing+"/")
+		if !ok {
+			continue
+		}
+		name, _, _ := strings.Cut(rest, "/")
+		if child := listing + "/" + name; !slices.Contains(found, child) {
+			found = append(found, child)
+		}
+	}
+	slices.Sort(found)
+	return found
+}
+
+// configurationMeta is the meta of something below configuration: its first,
+// last, next and previous are siblings.
+func (a *Appliance) configurationMeta(p string, s *store) object {
+	meta := object{"href": href(p), "transaction": href("transaction"), "next": nil, "previous": nil}
+	if p == configurationPath {
+		// The guide's own sample has no parent here.
+		meta["parent"], meta["first"], meta["last"] = nil, href(p), href(p)
+		return meta
+	}
+	parent := parentOf(p)
+	meta["parent"] = href(parent)
+	var siblings []string
+	if n := a.nodes[parent]; n != nil && n.collection {
+		for _, key := range s.keys[parent] {
+			siblings = append(siblings, parent+"/"+key)
+		}
+	} else {
+		siblings = children(a.nodes, parent)
+	}
+	if len(siblings) == 0 {
+		meta["first"], meta["last"] = href(p), href(p)
+		return meta
+	}
+	meta["first"], meta["last"] = href(siblings[0]), href(siblings[len(siblings)-1])
+	i := slices.Index(siblings, p)
+	if i > 0 {
+		meta["previous"] = href(siblings[i-1])
+	}
+	if i >= 0 && i < len(siblings)-1 {
+		meta["next"] = href(siblings[i+1])
+	}
+	return meta
+}
+
+// view is the configuration as a session sees it.
+func (a *Appliance) view(s *session) *store {
+	if s.pending != nil && s.pending.staged != nil {
+		return s.pending.staged
+	}
+	return a.committed
+}
+
+func (a *Appliance) getListing(x *exchange) answer {
+	items := []object{}
+	for _, child := range children(a.nodes, x.path) {
+		items = append(items, object{"key": path.Base(child), "meta": object{"href": href(child)}})
+	}
+	return reply(http.StatusOK, object{"items": items, "meta": a.configurationMeta(x.path, a.view(x.session))})
+}
+
+func (a *Appliance) getCollection(x *exchange) answer {
+	s := a.view(x.session)
+	items := []object{}
+	for _, key := range s.keys[x.path] {
+		p := x.path + "/" + key
+		item := object{"key": key, "meta": object{"href": href(p)}}
+		if !a.profile.thinLists {
+			item["body"] = s.bodies[p]
+		}
+		items = append(items, item)
+	}
+	return reply(http.StatusOK, object{"items": items, "meta": a.configurationMeta(x.path, s)})
+}
+
+func (a *Appliance) getSingleton(x *exchange) answer { return a.show(x) }
+
+func (a *Appliance) getItem(x *exchange) answer { return a.show(x) }
+
+func (a *Appliance) show(x *exchange) answer {
+	s := a.view(x.session)
+	body, ok := s.bodies[x.path]
+	if !ok {
+		return a.notFound(x)
+	}
+	return reply(http.StatusOK, object{"body": body, "key": x.last(), "meta": a.configurationMeta(x.path, s)})
+}
+
+// writable tells why a session may not write, if it may not.
+func (a *Appliance) writable(x *exchange) (answer, bool) {
+	switch {
+	case x.session.pending == nil && !a.profile.autoOpen:
+		return a.refuse(x, "no-transaction", "A transaction has to be opened first", nil), false
+	case a.locked(x.session):
+		return a.refuseLocked(x), false
+	}
+	return answer{}, true
+}
+
+// read checks the body of a write and gives it as it will be shown.
+func (a *Appliance) read(x *exchange, s *shape) (json.RawMessage, answer, bool) {
+	v, err := decode(x.body)
+	if err != nil {
+		return nil, a.invalidBody(x), false
+	}
+	shown, bad := s.accept(v, nil)
+	if bad != nil {
+		return nil, a.syntacticError(x, memberPath(x.path, bad.where), bad.message), false
+	}
+	return encode(shown), answer{}, true
+}
+
+// memberPath names a member of an object as links into objects do.
+func memberPath(p string, where []string) string {
+	if len(where) == 0 {
+		return href(p)
+	}
+	return href(p) + "#" + strings.Join(where, "/")
+}
+
+// stage applies a change to what the session stages; the first one opens the
+// transaction and takes the lock.
+func (a *Appliance) stage(x *exchange, changed string, change func(*store)) (answer, bool) {
+	if a.variant("semantic-check") == "write" {
+		candidate := a.view(x.session).clone()
+		change(candidate)
+		if found := a.inconsistencies(candidate); len(found) > 0 {
+			return a.semanticError(x, found), false
+		}
+	}
+	a.open(x.session, true)
+	t := x.session.pending
+	change(t.staged)
+	if !slices.Contains(t.paths, changed) {
+		t.paths = append(t.paths, changed)
+	}
+	return answer{}, true
+}
+
+func (a *Appliance) putSingleton(x *exchange) answer {
+	return a.put(x, a.nodes[x.path].shape)
+}
+
+func (a *Appliance) putItem(x *exchange) answer {
+	if _, ok := a.view(x.session).bodies[x.path]; !ok {
+		return a.notFound(x)
+	}
+	return a.put(x, a.nodes[parentOf(x.path)].shape)
+}
+
+func (a *Appliance) put(x *exchange, s *shape) answer {
+	if ans, ok := a.writable(x); !ok {
+		return ans
+	}
+	if a.nodes[x.path] == nil && builtIn(x.last()) {
+		return a.refuseBuiltIn(x)
+	}
+	body, ans, ok := a.read(x, s)
+	if !ok {
+		return ans
+	}
+	if ans, ok := a.stage(x, x.path, func(s *store) { s.bodies[x.path] = body }); !ok {
+		return ans
+	}
+	meta := a.configurationMeta(x.path, a.view(x.session))
+	switch a.variant("put-answer") {
+	case "201":
+		return reply(http.StatusCreated, object{"meta": meta})
+	case "204":
+		return empty(http.StatusNoContent)
+	}
+	return reply(http.StatusOK, object{"meta": meta})
+}
+
+func (a *Appliance) createItem(x *exchange) answer {
+	if ans, ok := a.writable(x); !ok {
+		return ans
+	}
+	body, ans, ok := a.read(x, a.nodes[x.path].shape)
+	if !ok {
+		return ans
+	}
+	if name := nameOf(body); name == "" {
+		return a.syntacticError(x, memberPath(x.path, []string{"name"}), "The object needs a name")
+	}
+	key := a.id("object", 22)
+	p := x.path + "/" + key
+	if ans, ok := a.stage(x, p, func(s *store) { s.add(x.path, key, body) }); !ok {
+		return ans
+	}
+	created := object{"key": key, "meta": a.configurationMeta(p, a.view(x.session))}
+	if a.variant("create-answer") == "body" {
+		created["body"] = body
+	}
+	return reply(http.StatusCreated, created)
+}
+
+func (a *Appliance) deleteItem(x *exchange) answer {
+	s := a.view(x.session)
+	if _, ok := s.bodies[x.path]; !ok {
+		return a.notFound(x)
+	}
+	if ans, ok := a.writable(x); !ok {
+		return ans
+	}
+	if builtIn(x.last()) {
+		return a.refuseBuiltIn(x)
+	}
+	if users := s.usersOf(href(x.path)); len(users) > 0 {
+		return a.refuse(x, "delete-refused", "The object is in use",
+			a.semanticDetails([]inconsistency{{"The object is in use", append([]string{href(x.path)}, users...)}}))
+	}
+	meta := a.configurationMeta(x.path, s)
+	if ans, ok := a.stage(x, x.path, func(s *store) { s.remove(parentOf(x.path), path.Base(x.path)) }); !ok {
+		return ans
+	}
+	if a.variant("delete-answer") == "204" {
+		return empty(http.StatusNoContent)
+	}
+	return reply(http.StatusOK, object{"meta": meta})
+}
+
+// builtIn tells the objects that came with the appliance: their keys are
+// negative numbers.
+func builtIn(key string) bool { return strings.HasPrefix(key, "-") }
+
+func (a *Appliance) refuseBuiltIn(x *exchange) answer {
+	return a.refuse(x, "built-in-refused", "A built-in object cannot be changed", a.pathDetails(href(x.path)))
+}
+
+// usersOf lists what refers to a link.
+func (s *store) usersOf(link string) []string {
+	var users []string
+	for _, p := range slices.Sorted(maps.Keys(s.bodies)) {
+		if v, err := decode(s.bodies[p]); err == nil && slices.Contains(links(v), link) {
+			users = append(users, href(p))
+		}
+	}
+	return users
+}
+
+func nameOf(body json.RawMessage) string {
+	var named struct {
+		Name string `json:"name"`
+	}
+	_ = json.Unmarshal(body, &named)
+	return named.Name
+}
+
+// inconsistency is one thing that is wrong with a configuration as a whole.
+type inconsistency struct {
+	message string
+	paths   []string
+}
+
+// inconsistencies finds names that are not unique and references to nothing.
+func (a *Appliance) inconsistencies(s *store) []inconsistency {
+	var found []inconsistency
+	for _, collection := range slices.Sorted(maps.Keys(s.keys)) {
+		owners := make(map[string]string)
+		for _, key := range s.keys[collection] {
+			p := collection + "/" + key
+			name := nameOf(s.bodies[p])
+			if name == "" {
+				continue
+			}
+			if other, taken := owners[name]; taken {
+				found = append(found, inconsistency{fmt.Sprintf("The name %q is not unique", name), []string{href(other), href(p)}})
+				continue
+			}
+			owners[name] = p
+		}
+	}
+	for _, p := range slices.Sorted(maps.Keys(s.bodies)) {
+		v, err := decode(s.bodies[p])
+		if err != nil {
+			continue
+		}
+		for _, link := range links(v) {
+			target := strings.TrimPrefix(link, "/api/")
+			n := a.nodes[parentOf(target)]
+			if n == nil || !n.collection {
+				continue
+			}
+			if _, ok := s.bodies[target]; !ok {
+				found = append(found, inconsistency{"A reference points to an object that does not exist", []string{href(p), link}})
+			}
+		}
+	}
+	return found
+}
+
+func (a *Appliance) semanticError(x *exchange, found []inconsistency) answer {
+	return x.fail(http.StatusBadRequest, "SemanticError", "The configuration is not consistent", a.semanticDetails(found))
+}
+
+func (a *Appliance) semanticDetails(found []inconsistency) any {
+	if a.variant("semantic-details") == "objects" {
+		details := make([]object, len(found))
+		for i, f := range found {
+			details[i] = object{"message": f.message, "paths": f.paths}
+		}
+		return details
+	}
+	details := make([]string, len(found))
+	for i, f := range found {
+		details[i] = f.message + ": " + strings.Join(f.paths, ", ")
+	}
+	return details
+}
+
+// Configuration gives the committed body at a path such as "management/email"
+// or "policies/audit_policies/<key>".
+func (a *Appliance) Configuration(p string) (json.RawMessage, bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	body, ok := a.committed.bodies[configurationNode(p)]
+	return bytes.Clone(body), ok
+}
+
+// SetConfiguration replaces the committed body at a path, as if somebody else
+// had changed it; references stand in it as they are shown. From then on the
+// appliance knows the members that it has, so that a client may write them. A
+// path that the tree lacks is added: as a further object, if it is below a
+// collection, else as an endpoint of its own.
+//
+// SetConfiguration panics if the body is not JSON.
+func (a *Appliance) SetConfiguration(p string, body json.RawMessage) {
+	v, err := decode(body)
+	if err != nil {
+		panic(fmt.Sprintf("spstest: SetConfiguration of %s: %v", p, err))
+	}
+	body = bytes.Clone(body)
+	p = configurationNode(p)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	collection := ""
+	switch parent := a.nodes[parentOf(p)]; {
+	case parent != nil && parent.collection:
+		collection = parentOf(p)
+		parent.shape = merge(parent.shape, infer(v))
+	case a.nodes[p] != nil:
+		a.nodes[p].shape = merge(a.nodes[p].shape, infer(v))
+	default:
+		a.nodes[p] = &node{shape: infer(v)}
+	}
+	set := func(s *store) {
+		if collection != "" {
+			s.add(collection, path.Base(p), body)
+			return
+		}
+		s.bodies[p] = body
+	}
+	a.committed = a.committed.clone() // the old state may be the base of a transaction
+	set(a.committed)
+	if a.lock != nil && a.lock.pending != nil && !slices.Contains(a.lock.pending.paths, p) {
+		set(a.lock.pending.staged)
+	}
+}
+
+func configurationNode(p string) string {
+	p = strings.Trim(strings.TrimPrefix(strings.TrimPrefix(p, "/"), "api/"), "/")
+	return configurationPath + "/" + strings.TrimPrefix(p, configurationPath+"/")
+}

@@ -1,0 +1,227 @@
+package spstest_test
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/go-sps/sps/spstest"
+)
+
+const emailBody = `{"admin_address":"admin@example.com","alerting_address":"alerts@example.com","reporting_address":"reports@example.com",
+	"sender_address":null,"smtp_auth":{"enabled":false},"smtp_encryption":{"selection":"disabled"},
+	"smtp_server":{"selection":"ip","value":"10.20.30.40"}}`
+
+func TestReadConfiguration(t *testing.T) {
+	t.Parallel()
+	c := inProcess(t, newInProcess(t)).logIn("admin", "a")
+	for path, want := range map[string]string{
+		"datetime": `{"items":[{"key":"timezone","meta":{"href":"/api/configuration/datetime/timezone"}}],
+			"meta":{"first":"/api/configuration/aaa","href":"/api/configuration/datetime","last":"/api/configuration/policies",
+			"next":"/api/configuration/local_services","parent":"/api/configuration","previous":"/api/configuration/aaa","transaction":"/api/transaction"}}`,
+		"management/email": `{"body":` + emailBody + `,"key":"email","meta":{"first":"/api/configuration/management/accounting",
+			"href":"/api/configuration/management/email","last":"/api/configuration/management/system_backup",
+			"next":"/api/configuration/management/health_monitoring","parent":"/api/configuration/management",
+			"previous":"/api/configuration/management/disk_fillup_prevention","transaction":"/api/transaction"}}`,
+		"datetime/timezone": `{"body":"America/New_York","key":"timezone","meta":{"first":"/api/configuration/datetime/timezone",
+			"href":"/api/configuration/datetime/timezone","last":"/api/configuration/datetime/timezone","next":null,
+			"parent":"/api/configuration/datetime","previous":null,"transaction":"/api/transaction"}}`,
+		"policies/time_policies/-100": `{"body":{"Fri":[["0:00","23:59"]],"Mon":[["0:00","23:59"]],"Sat":[["0:00","23:59"]],"Sun":[["0:00","23:59"]],
+			"Thu":[["0:00","23:59"]],"Tue":[["0:00","23:59"]],"Wed":[["0:00","23:59"]],"name":"7x24"},"key":"-100",
+			"meta":{"first":"/api/configuration/policies/time_policies/-100","href":"/api/configuration/policies/time_policies/-100",
+			"last":"/api/configuration/policies/time_policies/-100","next":null,"parent":"/api/configuration/policies/time_policies",
+			"previous":null,"transaction":"/api/transaction"}}`,
+	} {
+		wantJSON(t, want, c.want(200, "GET", "/api/configuration/"+path, "").raw)
+	}
+	meta := c.want(200, "GET", "/api/configuration", "").body["meta"]
+	if diff := cmp.Diff(fromJSON(t, `{"first":"/api/configuration","href":"/api/configuration","last":"/api/configuration","next":null,
+		"parent":null,"previous":null,"transaction":"/api/transaction"}`), meta); diff != "" {
+		t.Errorf("root meta (-want +got):\n%s", diff)
+	}
+}
+
+func TestListsByProfile(t *testing.T) {
+	t.Parallel()
+	for profile, fat := range map[string]bool{"6.0": false, "6.9": true, "7.4": true, "8.0": true} {
+		c := inProcess(t, newInProcess(t, spstest.WithProfile(profile))).logIn("admin", "a")
+		items := c.want(200, "GET", audit, "").body["items"].([]any)
+		if len(items) != 2 {
+			t.Fatalf("%s: %d items, want 2", profile, len(items))
+		}
+		for _, item := range items {
+			if _, has := item.(map[string]any)["body"]; has != fat {
+				t.Errorf("%s: an item has a body: %t, want %t", profile, has, fat)
+			}
+		}
+	}
+}
+
+func TestPutReplacesAndDrops(t *testing.T) {
+	t.Parallel()
+	a := newInProcess(t)
+	a.SetConfiguration("management/email", json.RawMessage(`{"admin_address":"x@example.com","limits":{"rate":1.50,"note":null,"tags":[]}}`))
+	c := inProcess(t, a).logIn("admin", "a")
+	// A member that the appliance has is kept, one that it never had is dropped,
+	// one that the request lacks is gone.
+	c.want(200, "PUT", email, `{"limits":{"rate":2.50,"colour":"red","note":null,"tags":[]},"nonsense":1}`)
+	wantJSON(t, `{"limits":{"rate":2.50,"note":null,"tags":[]}}`, string(encodeJSON(t, c.want(200, "GET", email, "").body["body"])))
+	if got, _ := a.Configuration("management/email"); string(got) != `{"admin_address":"x@example.com","limits":{"rate":1.50,"note":null,"tags":[]}}` {
+		t.Errorf("committed body changed before the commit, or its spelling: %s", got)
+	}
+	c.want(200, "PUT", "/api/transaction", `{"status":"commit"}`)
+	if got, _ := a.Configuration("/api/configuration/management/email"); string(got) != `{"limits":{"note":null,"rate":2.50,"tags":[]}}` {
+		t.Errorf("committed body %s", got)
+	}
+}
+
+func encodeJSON(t *testing.T, v any) []byte {
+	t.Helper()
+	b, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func TestReferences(t *testing.T) {
+	t.Parallel()
+	const backup = "/api/configuration/management/system_backup"
+	const policies = "/api/configuration/policies/backup_policies"
+	const shown = `{"backup_policy":{"key":"35603920755b8fb4711d3c","meta":{"href":"/api/configuration/policies/backup_policies/35603920755b8fb4711d3c"}}}`
+	for _, check := range []string{"write", "commit"} {
+		c := inProcess(t, newInProcess(t, variants(t, "semantic-check="+check)...)).logIn("admin", "a")
+		body := c.want(200, "GET", backup, "").body["body"]
+		wantJSON(t, shown, string(encodeJSON(t, body)))
+		wantError(t, c.do("PUT", backup, shown), 400, "SyntacticError", backup+"#backup_policy")
+		wantError(t, c.do("DELETE", policies+"/35603920755b8fb4711d3c", ""), 400, "SemanticError",
+			[]any{"The object is in use: " + policies + "/35603920755b8fb4711d3c, " + backup})
+
+		key := c.want(201, "POST", policies, `{"name":"weekly","start_times":[],"include_node_id_in_path":true}`).body["key"].(string)
+		c.want(200, "PUT", backup, `{"backup_policy":"`+key+`"}`)
+		wantJSON(t, `{"backup_policy":{"key":"`+key+`","meta":{"href":"`+policies+`/`+key+`"}}}`, string(encodeJSON(t, c.want(200, "GET", backup, "").body["body"])))
+		c.want(200, "PUT", "/api/transaction", `{"status":"commit"}`)
+
+		dangling := []any{"A reference points to an object that does not exist: " + backup + ", " + policies + "/nowhere"}
+		r := c.do("PUT", backup, `{"backup_policy":"nowhere"}`)
+		if check == "commit" {
+			if r.status != 200 {
+				t.Fatalf("status %d, want 200 before the commit: %s", r.status, r.raw)
+			}
+			r = c.do("PUT", "/api/transaction", `{"status":"commit"}`)
+		}
+		wantError(t, r, 400, "SemanticError", dangling)
+	}
+}
+
+func TestReferencesOfUnknownBodies(t *testing.T) {
+	t.Parallel()
+	a := newInProcess(t)
+	nic := `{"key":"nic1.interfaces.7.addresses.1","meta":{"href":"/api/configuration/network/nics/nic1#interfaces/7/addresses/1"}}`
+	a.SetConfiguration("local_services/cluster", json.RawMessage(`{"enabled":true,"listen_address":`+nic+`}`))
+	c := inProcess(t, a).logIn("admin", "a")
+	const cluster = "/api/configuration/local_services/cluster"
+	wantError(t, c.do("PUT", cluster, `{"enabled":false,"listen_address":`+nic+`}`), 400, "SyntacticError", cluster+"#listen_address")
+	c.want(200, "PUT", cluster, `{"enabled":false,"listen_address":"nic1.interfaces.7.addresses.1"}`)
+	wantJSON(t, `{"enabled":false,"listen_address":`+nic+`}`, string(encodeJSON(t, c.want(200, "GET", cluster, "").body["body"])))
+	wantError(t, c.do("PUT", "/api/configuration/local_services/snmp_agent",
+		`{"version_3":{"users":[{"auth_password":{"key":"k","meta":{"href":"/api/configuration/passwords/k"}}}]}}`),
+		400, "SyntacticError", "/api/configuration/local_services/snmp_agent#version_3/users/0/auth_password")
+}
+
+func TestWriteRefused(t *testing.T) {
+	t.Parallel()
+	a := newInProcess(t)
+	c := inProcess(t, a).logIn("admin", "a")
+	for _, test := range []struct {
+		method, path, body string
+		status             int
+		kind               string
+		details            any
+	}{
+		{"PUT", email, `{"admin_address":1}`, 400, "SyntacticError", email + "#admin_address"},
+		{"PUT", email, `{"admin_address":null}`, 400, "SyntacticError", email + "#admin_address"},
+		{"PUT", email, `[]`, 400, "SyntacticError", email},
+		{"PUT", email, `{"admin_address":`, 400, "InvalidRequestBody", nil},
+		{"PUT", email, ``, 400, "InvalidRequestBody", nil},
+		{"PUT", timezone, `{"body":"UTC"}`, 400, "SyntacticError", timezone},
+		{"PUT", "/api/configuration/management", `{}`, 405, "MethodNotAllowed", nil},
+		{"POST", email, `{}`, 405, "MethodNotAllowed", nil},
+		{"DELETE", email, ``, 405, "MethodNotAllowed", nil},
+		{"PUT", audit, `{}`, 405, "MethodNotAllowed", nil},
+		{"POST", audit, `{}`, 400, "SyntacticError", audit + "#name"},
+		{"PUT", audit + "/nowhere", `{}`, 404, "ResourceNotFound", map[string]any{"mount_point": "/configuration/policies/audit_policies", "resource": "nowhere"}},
+		{"DELETE", audit + "/nowhere", ``, 404, "ResourceNotFound", map[string]any{"mount_point": "/configuration/policies/audit_policies", "resource": "nowhere"}},
+		{"DELETE", "/api/configuration/policies/time_policies/-100", ``, 400, "SyntacticError", "/api/configuration/policies/time_policies/-100"},
+		{"PUT", "/api/configuration/nowhere", `{}`, 404, "ResourceNotFound", map[string]any{"mount_point": "/configuration", "resource": "nowhere"}},
+	} {
+		wantError(t, c.do(test.method, test.path, test.body), test.status, test.kind, test.details)
+	}
+	if a.TransactionOpen() || a.LockedBy() != "" {
+		t.Error("a refused write opened a transaction")
+	}
+}
+
+func TestCollection(t *testing.T) {
+	t.Parallel()
+	a := newInProcess(t)
+	c := inProcess(t, a).logIn("admin", "a")
+	r := c.want(201, "POST", audit, `{"name":"strict","encryption":{"enabled":true}}`)
+	key := r.body["key"].(string)
+	wantJSON(t, `{"key":"`+key+`","meta":{"first":"`+audit+`/78101850949e47437dd91d","href":"`+audit+`/`+key+`","last":"`+audit+`/`+key+`",
+		"next":null,"parent":"`+audit+`","previous":"`+audit+`/4110330695c094b5776670","transaction":"/api/transaction"}}`, r.raw)
+	c.want(200, "PUT", audit+"/"+key, `{"name":"stricter"}`)
+	wantJSON(t, `{"name":"stricter"}`, string(encodeJSON(t, c.want(200, "GET", audit+"/"+key, "").body["body"])))
+	c.want(200, "DELETE", audit+"/"+key, "")
+	c.want(404, "GET", audit+"/"+key, "")
+
+	// Names are unique: refused at the commit, and the transaction stays open.
+	double := c.want(201, "POST", audit, `{"name":"default"}`).body["key"].(string)
+	wantError(t, c.do("PUT", "/api/transaction", `{"status":"commit"}`), 400, "SemanticError",
+		[]any{`The name "default" is not unique: ` + audit + `/78101850949e47437dd91d, ` + audit + `/` + double})
+	if !a.TransactionOpen() {
+		t.Error("the refused commit closed the transaction")
+	}
+}
+
+func TestWriteAnswers(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		variant, method, path, body string
+		status                      int
+		member                      string // of the answer; "" for no body
+	}{
+		{"put-answer=200", "PUT", timezone, `"UTC"`, 200, "meta"},
+		{"put-answer=201", "PUT", timezone, `"UTC"`, 201, "meta"},
+		{"put-answer=204", "PUT", timezone, `"UTC"`, 204, ""},
+		{"create-answer=body", "POST", audit, `{"name":"new"}`, 201, "body"},
+		{"delete-answer=204", "DELETE", audit + "/4110330695c094b5776670", "", 204, ""},
+		{"semantic-check=write", "POST", audit, `{"name":"default"}`, 400, "error"},
+	} {
+		t.Run(test.variant, func(t *testing.T) {
+			t.Parallel()
+			c := inProcess(t, newInProcess(t, variants(t, test.variant)...)).logIn("admin", "a")
+			r := c.want(test.status, test.method, test.path, test.body)
+			if _, has := r.body[test.member]; has != (test.member != "") {
+				t.Errorf("answer %s: want member %q", r.raw, test.member)
+			}
+		})
+	}
+}
+
+func TestSetConfigurationDuringATransaction(t *testing.T) {
+	t.Parallel()
+	a := newInProcess(t)
+	c := inProcess(t, a).logIn("admin", "a")
+	c.want(200, "PUT", timezone, `"UTC"`)
+	a.SetConfiguration("management/accounting", json.RawMessage(`{"require_commitlog":true}`))
+	a.SetConfiguration("policies/audit_policies/abc", json.RawMessage(`{"name":"abc"}`))
+	c.want(400, "PUT", "/api/transaction", `{"status":"commit"}`)
+	c.want(200, "PUT", "/api/transaction", `{"status":"commit","message":"m"}`)
+	for path, want := range map[string]string{"management/accounting": `{"require_commitlog":true}`, "policies/audit_policies/abc": `{"name":"abc"}`, "datetime/timezone": `"UTC"`} {
+		if got, _ := a.Configuration(path); string(got) != want {
+			t.Errorf("%s: %s, want %s", path, got, want)
+		}
+	}
+}

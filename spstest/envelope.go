@@ -1,0 +1,146 @@
+package spstest
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"path"
+	"strconv"
+	"strings"
+)
+
+// object is a JSON object of an answer; it is written with sorted members, as
+// the appliance does.
+type object = map[string]any
+
+// answer is what the appliance says, before any fault.
+type answer struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
+// encode writes JSON as it is meant to be read: without HTML escapes, raw
+// values byte for byte apart from white space.
+func encode(v any) []byte {
+	var b bytes.Buffer
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(v); err != nil {
+		panic(fmt.Sprintf("spstest: answer cannot be written: %v", err)) // only a bug of this package gets here
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+}
+
+// decode reads one JSON value and keeps the spelling of numbers.
+func decode(raw []byte) (any, error) {
+	decoder := json.NewDecoder(bytes.NewReader(raw))
+	decoder.UseNumber()
+	var v any
+	if err := decoder.Decode(&v); err != nil {
+		return nil, err
+	}
+	if decoder.More() {
+		return nil, fmt.Errorf("more than one value")
+	}
+	return v, nil
+}
+
+func reply(status int, body any) answer {
+	return answer{
+		status: status,
+		header: http.Header{"Content-Type": {"application/json"}, "Content-Language": {"en"}},
+		body:   encode(body),
+	}
+}
+
+func empty(status int) answer {
+	return answer{status: status, header: http.Header{"Content-Language": {"en"}}}
+}
+
+// page is what the web server in front of the REST service sends by itself.
+func page(status int) answer {
+	title := strconv.Itoa(status) + " " + http.StatusText(status)
+	return answer{
+		status: status,
+		header: http.Header{"Content-Type": {"text/html"}},
+		body:   []byte("<html>\r\n<head><title>" + title + "</title></head>\r\n<body>\r\n<center><h1>" + title + "</h1></center>\r\n</body>\r\n</html>\r\n"),
+	}
+}
+
+// href is the link to a path below /api.
+func href(p string) string {
+	if p == "" {
+		return "/api"
+	}
+	return "/api/" + p
+}
+
+// meta is the meta object of what the exchange asked for.
+func (x *exchange) meta() object {
+	m := object{"href": href(x.path)}
+	switch {
+	case x.path == "":
+		m["parent"] = nil
+	case strings.Contains(x.path, "/"):
+		m["parent"] = href(path.Dir(x.path))
+	default:
+		m["parent"] = "/api"
+	}
+	return m
+}
+
+// fail answers with an error object.
+func (x *exchange) fail(status int, kind, message string, details any) answer {
+	body := object{"type": kind, "message": message}
+	if details != nil {
+		body["details"] = details
+	}
+	return reply(status, object{"error": body, "meta": x.meta()})
+}
+
+// refuse answers with the error that a variant of the form "403:SomeType"
+// names.
+func (a *Appliance) refuse(x *exchange, variant, message string, details any) answer {
+	code, kind, _ := strings.Cut(a.variant(variant), ":")
+	status, _ := strconv.Atoi(code)
+	return x.fail(status, kind, message, details)
+}
+
+// pathDetails is the details member of errors that are about a path.
+func (a *Appliance) pathDetails(p string) any {
+	if a.variant("path-details") == "object" {
+		return object{"path": p}
+	}
+	return p
+}
+
+func (a *Appliance) syntacticError(x *exchange, p, message string) answer {
+	return x.fail(http.StatusBadRequest, "SyntacticError", message, a.pathDetails(p))
+}
+
+func (a *Appliance) invalidBody(x *exchange) answer {
+	return x.fail(http.StatusBadRequest, "InvalidRequestBody", "The request body is not valid JSON", nil)
+}
+
+func (a *Appliance) notFound(x *exchange) answer {
+	mount, resource := path.Split("/" + x.path)
+	if mount != "/" {
+		mount = strings.TrimSuffix(mount, "/")
+	}
+	return a.notFoundAt(x, http.StatusNotFound, mount, resource)
+}
+
+func (a *Appliance) notFoundAt(x *exchange, status int, mount, resource string) answer {
+	return x.fail(status, a.variant("not-found-type"), "Resource was not found",
+		object{"mount_point": mount, "resource": resource})
+}
+
+func (a *Appliance) unauthenticated(x *exchange) answer {
+	return x.fail(http.StatusUnauthorized, "Unauthenticated", "The request needs a valid session", a.pathDetails(href(x.path)))
+}
+
+func (a *Appliance) unauthorized(x *exchange) answer {
+	return x.fail(http.StatusForbidden, "Unauthorized", "The user has no right to do this", a.pathDetails(href(x.path)))
+}

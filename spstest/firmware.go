@@ -1,0 +1,278 @@
+package spstest
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+)
+
+// Slot is one place for a firmware image. Without a Version it is empty.
+type Slot struct {
+	Key          string
+	Version      string
+	UpgradeNotes string
+	UpgradeNews  *string
+	Current      bool         // the running firmware
+	AfterReboot  bool         // the firmware after the next reboot
+	TestFailure  *TestFailure // what a test of the slot finds; nil: nothing
+}
+
+// TestFailure is what a firmware test finds.
+type TestFailure struct {
+	ExitCode int
+	Summary  string
+}
+
+// VersionIncompatible is the failure of a firmware that the upgrade policy
+// does not allow.
+func VersionIncompatible() *TestFailure {
+	return &TestFailure{1, "HA check started\nHA check finished\nVersion check started\n" +
+		"Upgrading from the running version to this one is not supported: install the latest LTS release first\nVersion check failed"}
+}
+
+// NotEnoughStorage is the failure of an upgrade that would fill the disk.
+func NotEnoughStorage() *TestFailure {
+	return &TestFailure{1, "HA check started\nHA check finished\nVersion check started\nVersion check finished\nStorage check started\n" +
+		"Not enough free space on the firmware partition: 1843 MiB needed, 612 MiB available\nStorage check failed"}
+}
+
+// ConfigurationIncompatible is the failure of a configuration that the new
+// firmware does not support.
+func ConfigurationIncompatible() *TestFailure {
+	return &TestFailure{1, "HA check started\nHA check finished\nVersion check started\nVersion check finished\n" +
+		"Storage check started\nStorage check finished\nConfiguration check started\n" +
+		"The SSH settings policy 'legacy' uses a key exchange that the new firmware does not support\nConfiguration check failed"}
+}
+
+// TaintedFirmware is the failure of an appliance whose files were changed by
+// hand.
+func TaintedFirmware() *TestFailure {
+	return &TestFailure{1, "HA check started\nHA check finished\nIntegrity check started\n" +
+		"Modified files in the core firmware: 2\nModified files in the boot firmware: 1\nIntegrity check failed"}
+}
+
+func defaultSlots() []Slot {
+	return []Slot{
+		{Key: "1", Version: "7.4.0", UpgradeNotes: "Upgrade notes of 7.4.0", Current: true, AfterReboot: true},
+		{Key: "2", Version: "8.0.0", UpgradeNotes: "Upgrade notes of 8.0.0"},
+		{Key: "3"},
+		{Key: "4", Version: "6.0.10", UpgradeNotes: "Upgrade notes of 6.0.10"},
+		{Key: "5"},
+	}
+}
+
+// WithSlots replaces all firmware slots.
+func WithSlots(slots ...Slot) Option {
+	return func(a *Appliance) error {
+		seen := make(map[string]bool)
+		for _, s := range slots {
+			if s.Key == "" || seen[s.Key] {
+				return fmt.Errorf("spstest: slot key %q is empty or given twice", s.Key)
+			}
+			seen[s.Key] = true
+		}
+		a.slots = nil
+		for _, s := range slots {
+			a.slots = append(a.slots, s.clone())
+		}
+		return nil
+	}
+}
+
+func (s Slot) clone() Slot {
+	if s.UpgradeNews != nil {
+		news := *s.UpgradeNews
+		s.UpgradeNews = &news
+	}
+	if s.TestFailure != nil {
+		failure := *s.TestFailure
+		s.TestFailure = &failure
+	}
+	return s
+}
+
+// Slots gives the firmware slots.
+func (a *Appliance) Slots() []Slot {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	slots := make([]Slot, len(a.slots))
+	for i, s := range a.slots {
+		slots[i] = s.clone()
+	}
+	return slots
+}
+
+// SetSlot replaces the slot with the same key, or adds one. At most one slot is
+// current and one is after the reboot: a slot that becomes so takes it from
+// the others.
+func (a *Appliance) SetSlot(slot Slot) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	slot = slot.clone()
+	for i := range a.slots {
+		a.slots[i].Current = a.slots[i].Current && !slot.Current
+		a.slots[i].AfterReboot = a.slots[i].AfterReboot && !slot.AfterReboot
+	}
+	if i := a.slotIndex(slot.Key); i >= 0 {
+		a.slots[i] = slot
+		return
+	}
+	a.slots = append(a.slots, slot)
+}
+
+func (a *Appliance) slotIndex(key string) int {
+	return slices.IndexFunc(a.slots, func(s Slot) bool { return s.Key == key })
+}
+
+// currentVersion is the version of the running firmware.
+func (a *Appliance) currentVersion() string {
+	for _, s := range a.slots {
+		if s.Current {
+			return s.Version
+		}
+	}
+	return "8.0.0"
+}
+
+func (a *Appliance) getFirmware(x *exchange) answer {
+	var items []object
+	meta := x.meta()
+	for _, name := range []string{"fetch", "slots", "test", "upgrade"} {
+		link := href("firmware/" + name)
+		items = append(items, object{"key": name, "meta": object{"href": link}})
+		meta[name] = link
+	}
+	return reply(http.StatusOK, object{"items": items, "meta": meta})
+}
+
+func (a *Appliance) getSlots(x *exchange) answer {
+	meta := x.meta()
+	meta["current_slot"], meta["slot_after_reboot"] = nil, nil
+	items := []object{}
+	free := 0
+	for i := range a.slots {
+		s := &a.slots[i]
+		link := href("firmware/slots/" + s.Key)
+		items = append(items, object{"body": a.slotBody(s), "key": a.slotKey(s), "meta": object{"href": link}})
+		if s.Version == "" {
+			free++
+			continue
+		}
+		if s.Current {
+			meta["current_slot"] = link
+		}
+		if s.AfterReboot {
+			meta["slot_after_reboot"] = link
+		}
+	}
+	meta["number_of_empty_slots"] = free
+	return reply(http.StatusOK, object{"items": items, "meta": meta})
+}
+
+func (a *Appliance) getSlot(x *exchange) answer {
+	i := a.slotIndex(x.last())
+	if i < 0 {
+		return a.notFound(x)
+	}
+	s := &a.slots[i]
+	return reply(http.StatusOK, object{"body": a.slotBody(s), "key": a.slotKey(s), "meta": x.meta()})
+}
+
+// deleteSlot empties a slot. An empty one stays empty.
+func (a *Appliance) deleteSlot(x *exchange) answer {
+	i := a.slotIndex(x.last())
+	if i < 0 {
+		return a.notFound(x)
+	}
+	if s := &a.slots[i]; s.Current || s.AfterReboot {
+		return a.refuse(x, "slot-delete-refused", "The firmware in this slot cannot be deleted", nil)
+	}
+	a.slots[i] = Slot{Key: a.slots[i].Key}
+	if a.variant("slot-delete-answer") == "204" {
+		return empty(http.StatusNoContent)
+	}
+	return reply(http.StatusOK, object{"meta": x.meta()})
+}
+
+func (a *Appliance) slotBody(s *Slot) object {
+	if s.Version == "" {
+		return object{}
+	}
+	body := object{
+		"after_reboot":  s.AfterReboot,
+		"current":       s.Current,
+		"upgrade_news":  s.UpgradeNews,
+		"upgrade_notes": s.UpgradeNotes,
+		"version":       s.Version,
+	}
+	if a.variant("slot-version") == "number" {
+		body["version"] = asNumber(s.Version)
+	}
+	return body
+}
+
+func (a *Appliance) slotKey(s *Slot) any {
+	if a.variant("slot-key") == "number" {
+		return asNumber(s.Key)
+	}
+	return s.Key
+}
+
+// asNumber gives s as a number if it is spelt like one.
+func asNumber(s string) any {
+	var n json.Number
+	if s == "" || s[0] == '"' || json.Unmarshal([]byte(s), &n) != nil || n == "" {
+		return s
+	}
+	return n
+}
+
+func (a *Appliance) testFirmware(x *exchange) answer {
+	body, ok := x.jsonObject()
+	if !ok {
+		return a.invalidBody(x)
+	}
+	var key string
+	switch id := body["slot_id"].(type) {
+	case nil:
+		return a.firmwareError(x, "firmware-incomplete-status", "IncompleteRequestBodyError",
+			"Some paths were missing from the request body", object{"missing_paths": []string{"slot_id"}})
+	case json.Number:
+		key = id.String()
+	case string:
+		if a.variant("slot-id") == "number" {
+			return a.syntacticError(x, "slot_id", "The slot id has to be a number")
+		}
+		key = id
+	default:
+		return a.syntacticError(x, "slot_id", "The slot id has a wrong type")
+	}
+	i := a.slotIndex(key)
+	if i < 0 || a.slots[i].Version == "" {
+		return a.firmwareError(x, "firmware-not-found-status", a.variant("not-found-type"),
+			"Resource was not found", object{"mount_point": "/firmware/test", "resource": key})
+	}
+	s := &a.slots[i]
+	if f := s.TestFailure; f != nil {
+		return a.firmwareError(x, "firmware-failed-status", "FirmwareTestFailed",
+			"The firmware test failed", object{"exit_code": f.ExitCode, "test_summary": f.Summary})
+	}
+	meta := x.meta()
+	meta["slot"] = href("firmware/slots/" + s.Key)
+	meta["upgrade"] = href("firmware/upgrade")
+	return reply(http.StatusOK, object{
+		"body": object{"test_summary": "HA check started\nHA check finished"},
+		"key":  a.slotKey(s),
+		"meta": meta,
+	})
+}
+
+func (a *Appliance) firmwareError(x *exchange, variant, kind, message string, details any) answer {
+	status, _ := strconv.Atoi(a.variant(variant))
+	if a.variant("firmware-errors") == "short" {
+		return reply(status, object{"error": object{"type": kind}})
+	}
+	return x.fail(status, kind, message, details)
+}

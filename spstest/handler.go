@@ -1,0 +1,368 @@
+package spstest
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// maxBody bounds what one request may carry.
+const maxBody = 64 << 20
+
+// endlessStart and endlessMore are the body that never ends.
+var (
+	endlessStart = []byte(`{"body":"`)
+	endlessMore  = bytes.Repeat([]byte("0123456789abcdef"), 256)
+)
+
+// outcome is what a request comes to on the wire.
+type outcome struct {
+	answer
+	cut      error // the connection ends so, without an answer
+	truncate int
+	endless  bool
+}
+
+// The ways a connection ends. They are what net/http gives for them.
+var (
+	errRefused = &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
+	errReset   = &net.OpError{Op: "read", Net: "tcp", Err: syscall.ECONNRESET}
+)
+
+// process takes a request through journal, faults and execution. Without a
+// connection, faults that need one do not apply.
+func (a *Appliance) process(ctx context.Context, x *exchange, escapedPath, rawQuery string, connection bool) outcome {
+	a.mu.Lock()
+	began := a.clock()
+	entry := &Request{Method: x.method, Path: escapedPath, RawQuery: rawQuery, Header: x.header, Body: x.body}
+	a.journal = append(a.journal, entry)
+	a.identify(x)
+	f := a.fault(x, connection)
+	a.mu.Unlock()
+
+	out := a.suffer(ctx, x, f)
+
+	a.mu.Lock()
+	entry.Session, entry.Executed = x.label, x.executed
+	if out.cut == nil {
+		entry.Status = out.status
+	}
+	entry.Duration = a.clock().Sub(began)
+	done := entry.clone()
+	a.mu.Unlock()
+	if a.trace != nil {
+		a.trace(done)
+	}
+	return out
+}
+
+// identify names the session of a request for the journal, without using it.
+func (a *Appliance) identify(x *exchange) {
+	for _, cookie := range (&http.Request{Header: x.header}).CookiesNamed("session_id") {
+		if s := a.sessions[cookie.Value]; s != nil {
+			x.label = s.label
+			return
+		}
+	}
+}
+
+// suffer executes a request as far as a fault lets it.
+func (a *Appliance) suffer(ctx context.Context, x *exchange, f Fault) outcome {
+	if f.Delay > 0 {
+		if err := a.wait(ctx, f.Delay); err != nil {
+			return outcome{cut: err}
+		}
+	}
+	switch {
+	case f.Refuse:
+		return outcome{cut: errRefused}
+	case f.CutBefore:
+		return outcome{cut: errReset}
+	}
+
+	var ans answer
+	if f.Status == 0 || f.Execute || f.ExpireSession {
+		a.mu.Lock()
+		if f.ExpireSession {
+			a.expire(x)
+		}
+		if f.Status == 0 || f.Execute {
+			ans = a.execute(x)
+		}
+		a.mu.Unlock()
+	}
+	if f.Mutate != nil && f.Status == 0 {
+		ans.body = f.Mutate(ans.body)
+	}
+	if f.Status != 0 {
+		ans = f.falseAnswer()
+	}
+	for name, values := range f.Header {
+		ans.header[http.CanonicalHeaderKey(name)] = slices.Clone(values)
+	}
+	out := outcome{answer: ans, endless: f.Endless}
+	if f.CutAfter {
+		out.cut = io.ErrUnexpectedEOF
+	}
+	if f.Truncate > 0 && f.Truncate < len(ans.body) {
+		out.truncate = f.Truncate
+	}
+	return out
+}
+
+// expire ends the session that the cookie of a request names.
+func (a *Appliance) expire(x *exchange) {
+	for _, cookie := range (&http.Request{Header: x.header}).CookiesNamed("session_id") {
+		a.end(a.sessions[cookie.Value])
+	}
+}
+
+func (a *Appliance) wait(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-a.closed:
+		return errReset
+	}
+}
+
+func newExchange(method string, u *url.URL, header http.Header, body []byte) *exchange {
+	p := strings.TrimSuffix(u.EscapedPath(), "/")
+	x := &exchange{method: method, query: u.Query(), header: header, body: body}
+	if p == "/api" {
+		x.api = true
+	} else if x.path, x.api = strings.CutPrefix(p, "/api/"); !x.api {
+		x.path = strings.TrimPrefix(p, "/")
+	}
+	return x
+}
+
+// Handler is the appliance without TLS and without the faults that end or
+// cripple a connection.
+func (a *Appliance) Handler() http.Handler { return a.handler(false) }
+
+func (a *Appliance) handler(connection bool) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var body []byte
+		if r.Header.Get("Expect") == "" { // reading would tell the client to go on, and it is refused
+			var err error
+			if body, err = io.ReadAll(io.LimitReader(r.Body, maxBody)); err != nil {
+				panic(http.ErrAbortHandler) // the client broke off while it sent
+			}
+		}
+		x := newExchange(r.Method, r.URL, r.Header.Clone(), body)
+		x.hasLength = r.ContentLength > 0 || r.ContentLength == 0 && statesLength(r)
+		if r.TLS != nil {
+			x.certificates = r.TLS.PeerCertificates
+		}
+		a.write(w, r, a.process(r.Context(), x, r.URL.EscapedPath(), r.URL.RawQuery, connection))
+	})
+}
+
+// statesLength tells a Content-Length of 0 from none. Requests that did not
+// come through a server, as tests of a handler make them, count as stating it.
+func statesLength(r *http.Request) bool {
+	return r.Header.Get("Content-Length") != "" || r.Context().Value(http.ServerContextKey) == nil
+}
+
+func (a *Appliance) write(w http.ResponseWriter, r *http.Request, out outcome) {
+	if out.cut != nil {
+		if out.cut == errRefused {
+			reset(w)
+		}
+		panic(http.ErrAbortHandler)
+	}
+	for name, values := range out.header {
+		w.Header()[name] = values
+	}
+	switch {
+	case out.endless:
+		a.writeEndless(w, r, out.status)
+	case out.truncate > 0:
+		w.Header().Set("Content-Length", strconv.Itoa(len(out.body)))
+		w.WriteHeader(out.status)
+		_, _ = w.Write(out.body[:out.truncate])
+		_ = http.NewResponseController(w).Flush()
+		panic(http.ErrAbortHandler)
+	default:
+		if out.status != http.StatusNoContent {
+			w.Header().Set("Content-Length", strconv.Itoa(len(out.body)))
+		}
+		w.WriteHeader(out.status)
+		_, _ = w.Write(out.body)
+	}
+}
+
+func (a *Appliance) writeEndless(w http.ResponseWriter, r *http.Request, status int) {
+	w.WriteHeader(status)
+	_, err := w.Write(endlessStart)
+	for err == nil && r.Context().Err() == nil {
+		_, err = w.Write(endlessMore)
+	}
+	panic(http.ErrAbortHandler)
+}
+
+// reset closes the connection with a TCP reset, which is as near to a refusal
+// as one gets after having read a request.
+func reset(w http.ResponseWriter) {
+	conn, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return
+	}
+	if wrapped, ok := conn.(interface{ NetConn() net.Conn }); ok {
+		conn = wrapped.NetConn()
+	}
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0)
+	}
+	_ = conn.Close()
+}
+
+// RoundTrip answers a request in process: an [http.RoundTripper] without
+// sockets. Faults of the connection become errors, with the types that
+// net/http gives: a refusal is a *net.OpError of ECONNREFUSED, a cut before the
+// execution one of ECONNRESET, a cut after it io.ErrUnexpectedEOF. The
+// certificate of an X.509 login is taken from the request's TLS member.
+func (a *Appliance) RoundTrip(req *http.Request) (*http.Response, error) {
+	ctx := req.Context()
+	body, hasLength, err := a.receive(req)
+	if err != nil {
+		return nil, err
+	}
+	header := req.Header.Clone()
+	if header == nil {
+		header = http.Header{}
+	}
+	method := req.Method
+	if method == "" {
+		method = http.MethodGet
+	}
+	if _, ok := header["User-Agent"]; !ok {
+		header.Set("User-Agent", "Go-http-client/1.1")
+	}
+	if hasLength && (len(body) > 0 || method == http.MethodPost || method == http.MethodPut) {
+		header.Set("Content-Length", strconv.Itoa(len(body)))
+	}
+	x := newExchange(method, req.URL, header, body)
+	x.hasLength = hasLength
+	if req.TLS != nil {
+		x.certificates = req.TLS.PeerCertificates
+	}
+	out := a.process(ctx, x, req.URL.EscapedPath(), req.URL.RawQuery, true)
+	if out.cut != nil {
+		return nil, out.cut
+	}
+	return a.response(req, out), nil
+}
+
+// receive reads and closes the body of a request in process, and tells whether
+// its length was stated: a transport states none for a body of unknown length.
+func (a *Appliance) receive(req *http.Request) (body []byte, hasLength bool, err error) {
+	if req.Body != nil {
+		defer req.Body.Close()
+	}
+	select {
+	case <-a.closed:
+		return nil, false, errRefused
+	default:
+	}
+	if err := req.Context().Err(); err != nil {
+		return nil, false, err
+	}
+	if req.Body == nil || req.Body == http.NoBody {
+		return nil, true, nil
+	}
+	body, err = io.ReadAll(io.LimitReader(req.Body, maxBody))
+	if err != nil {
+		return nil, false, err
+	}
+	if req.ContentLength > 0 && int64(len(body)) != req.ContentLength {
+		return nil, false, &net.OpError{Op: "write", Net: "tcp", Err: io.ErrUnexpectedEOF}
+	}
+	return body, req.ContentLength > 0, nil
+}
+
+func (a *Appliance) response(req *http.Request, out outcome) *http.Response {
+	resp := &http.Response{
+		Status:        strconv.Itoa(out.status) + " " + http.StatusText(out.status),
+		StatusCode:    out.status,
+		Proto:         "HTTP/1.1",
+		ProtoMajor:    1,
+		ProtoMinor:    1,
+		Header:        out.header.Clone(),
+		ContentLength: int64(len(out.body)),
+		Request:       req,
+	}
+	switch {
+	case out.endless:
+		resp.ContentLength = -1
+		resp.Body = &endlessBody{ctx: req.Context(), closed: a.closed, next: endlessStart}
+	case out.truncate > 0:
+		resp.Body = io.NopCloser(io.MultiReader(bytes.NewReader(out.body[:out.truncate]), broken{}))
+	case req.Method == http.MethodHead:
+		resp.Body = http.NoBody
+	default:
+		resp.Body = io.NopCloser(bytes.NewReader(out.body))
+	}
+	if resp.ContentLength >= 0 && out.status != http.StatusNoContent {
+		resp.Header.Set("Content-Length", strconv.FormatInt(resp.ContentLength, 10))
+	}
+	return resp
+}
+
+// broken is the end of a truncated body.
+type broken struct{}
+
+func (broken) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
+
+// endlessBody never ends; it stops when it is closed, or with its request or
+// its appliance.
+type endlessBody struct {
+	ctx    context.Context
+	closed <-chan struct{}
+	mu     sync.Mutex
+	done   bool
+	next   []byte
+}
+
+func (b *endlessBody) Read(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.done {
+		return 0, http.ErrBodyReadAfterClose
+	}
+	if err := b.ctx.Err(); err != nil {
+		return 0, err
+	}
+	select {
+	case <-b.closed:
+		return 0, io.ErrUnexpectedEOF
+	default:
+	}
+	if len(b.next) == 0 {
+		b.next = endlessMore
+	}
+	n := copy(p, b.next)
+	b.next = b.next[n:]
+	return n, nil
+}
+
+func (b *endlessBody) Close() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.done = true
+	return nil
+}

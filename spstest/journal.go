@@ -1,0 +1,49 @@
+package spstest
+
+import (
+	"bytes"
+	"net/http"
+	"time"
+)
+
+// Request is one request as the appliance received it.
+//
+// Header holds what was sent, the values of Cookie and Authorization included,
+// because assertions need them: do not print it where secrets must not appear.
+type Request struct {
+	Method   string
+	Path     string // escaped as sent, with /api
+	RawQuery string
+	Header   http.Header
+	Body     []byte
+	Status   int           // of the answer; 0 when none was sent
+	Session  string        // label of the session that the cookie names or that the login began, live or ended: "s1", "s2"; never the cookie's value
+	Executed bool          // an endpoint did its work: past all checks of session, method and rights
+	Duration time.Duration // by the appliance's clock
+}
+
+func (r *Request) clone() Request {
+	c := *r
+	c.Header = r.Header.Clone()
+	c.Body = bytes.Clone(r.Body)
+	return c
+}
+
+// Journal gives every request in the order of arrival, those that a [Fault]
+// refused or cut too.
+func (a *Appliance) Journal() []Request {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	requests := make([]Request, len(a.journal))
+	for i, r := range a.journal {
+		requests[i] = r.clone()
+	}
+	return requests
+}
+
+// ResetJournal forgets the requests so far.
+func (a *Appliance) ResetJournal() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.journal = nil
+}

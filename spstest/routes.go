@@ -1,0 +1,220 @@
+package spstest
+
+import (
+	"crypto/x509"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// exchange is one request on its way through the appliance.
+type exchange struct {
+	method       string
+	path         string // escaped, below /api/, without a final slash
+	api          bool   // the path is /api or below
+	query        url.Values
+	header       http.Header
+	body         []byte
+	hasLength    bool
+	certificates []*x509.Certificate
+
+	session  *session // nil: nobody is logged in
+	label    string   // of the session that the cookie names, live or not
+	executed bool
+}
+
+// last is the final segment of the path, unescaped.
+func (x *exchange) last() string {
+	segment := x.path[strings.LastIndexByte(x.path, '/')+1:]
+	if plain, err := url.PathUnescape(segment); err == nil {
+		return plain
+	}
+	return segment
+}
+
+func (x *exchange) writes() bool {
+	return x.method == http.MethodPost || x.method == http.MethodPut || x.method == http.MethodDelete
+}
+
+// jsonObject reads the body as an object; no body is an empty one. The
+// Content-Type does not matter: the guide's own curl calls send a form's.
+func (x *exchange) jsonObject() (object, bool) {
+	if len(x.body) == 0 {
+		return object{}, true
+	}
+	v, err := decode(x.body)
+	if err != nil {
+		return nil, false
+	}
+	o, ok := v.(object)
+	return o, ok
+}
+
+type handler func(*Appliance, *exchange) answer
+
+type methods map[string]handler
+
+func (m methods) allow() []string { return slices.Sorted(maps.Keys(m)) }
+
+// route is a path below /api with what can be done there; "*" stands for one
+// segment.
+type route struct {
+	path    string
+	public  bool // needs no session
+	methods methods
+}
+
+// routes are the endpoints outside the configuration.
+var routes = []route{
+	{"", false, methods{"GET": (*Appliance).getRoot}},
+	{"authentication", true, methods{"GET": (*Appliance).logIn, "DELETE": (*Appliance).logOut}},
+	{"authentication/login_methods", true, methods{"GET": (*Appliance).getLoginMethods}},
+	{"authentication/types", true, methods{"GET": (*Appliance).getAuthenticationTypes}},
+	{"firmware", false, methods{"GET": (*Appliance).getFirmware}},
+	{"firmware/slots", false, methods{"GET": (*Appliance).getSlots}},
+	{"firmware/slots/*", false, methods{"GET": (*Appliance).getSlot, "DELETE": (*Appliance).deleteSlot}},
+	{"firmware/test", false, methods{"POST": (*Appliance).testFirmware}},
+	{"info", true, methods{"GET": (*Appliance).getInfo}},
+	{"integrated_products", false, methods{"GET": (*Appliance).getProducts}},
+	{"transaction", false, methods{
+		"GET": (*Appliance).getTransaction, "POST": (*Appliance).openTransaction,
+		"PUT": (*Appliance).commitTransaction, "DELETE": (*Appliance).rollBackTransaction,
+	}},
+	{"transaction/changes", false, methods{"GET": (*Appliance).getChanges}},
+	{"user/info", false, methods{"GET": (*Appliance).getUserInfo}},
+	{"user_info", false, methods{"GET": (*Appliance).getUserInfo}},
+	{"userinfo", false, methods{"GET": (*Appliance).getUserInfo}},
+}
+
+// Implemented lists what the appliance can do, as "GET /api/firmware/slots".
+// A "*" in a path stands for the key of an object.
+func Implemented() []string {
+	var all []string
+	add := func(p string, allowed []string) {
+		for _, method := range allowed {
+			all = append(all, method+" "+href(p))
+		}
+	}
+	for _, r := range routes {
+		add(r.path, r.methods.allow())
+	}
+	nodes, _ := defaultConfiguration()
+	for p := range nodes {
+		add(p, nodeMethods(nodes, p).allow())
+		if nodes[p].collection {
+			add(p+"/*", itemMethods.allow())
+		}
+		for parent := parentOf(p); parent != ""; parent = parentOf(parent) {
+			if !slices.Contains(all, "GET "+href(parent)) {
+				add(parent, nodeMethods(nodes, parent).allow())
+			}
+		}
+	}
+	slices.SortFunc(all, func(l, r string) int {
+		lm, lp, _ := strings.Cut(l, " ")
+		rm, rp, _ := strings.Cut(r, " ")
+		if c := strings.Compare(lp, rp); c != 0 {
+			return c
+		}
+		return strings.Compare(lm, rm)
+	})
+	return all
+}
+
+func (r *route) matches(p string) bool {
+	head, single := strings.CutSuffix(r.path, "/*")
+	if !single {
+		return p == r.path
+	}
+	rest, ok := strings.CutPrefix(p, head+"/")
+	return ok && rest != "" && !strings.Contains(rest, "/")
+}
+
+// route finds what can be done at a path.
+func (a *Appliance) route(p string) (m methods, public, ok bool) {
+	for i := range routes {
+		if routes[i].matches(p) {
+			return routes[i].methods, routes[i].public, true
+		}
+	}
+	if m := a.configurationMethods(p); m != nil {
+		return m, false, true
+	}
+	return nil, false, false
+}
+
+// execute answers a request as an appliance without faults does. The order of
+// the checks: what a web server checks, session, path, method, rights.
+func (a *Appliance) execute(x *exchange) answer {
+	a.reap()
+	switch {
+	case x.header.Get("Expect") != "":
+		return page(http.StatusExpectationFailed)
+	case !x.hasLength && (x.method == http.MethodPost || x.method == http.MethodPut):
+		return page(http.StatusLengthRequired)
+	case !x.api:
+		return page(http.StatusNotFound)
+	}
+	a.find(x)
+	m, public, found := a.route(x.path)
+	ans := a.dispatch(x, m, public, found)
+	if found && ans.header.Get("Allow") == "" {
+		ans.header.Set("Allow", strings.Join(m.allow(), ", "))
+	}
+	if s := x.session; s != nil && !s.ended && a.variant("cookie-renewal") == "always" && ans.header.Get("Set-Cookie") == "" {
+		a.setCookies(ans.header, s)
+	}
+	return ans
+}
+
+func (a *Appliance) dispatch(x *exchange, m methods, public, found bool) answer {
+	if x.session == nil && !public {
+		return a.unauthenticated(x)
+	}
+	if !found {
+		return a.notFound(x)
+	}
+	do, ok := m[x.method]
+	switch {
+	case !ok:
+		return a.methodNotAllowed(x, m.allow())
+	case a.browserRefused(x):
+		return a.refuse(x, "token-refused", "The request needs the token of its session", nil)
+	case x.writes() && x.session == nil:
+		return a.unauthenticated(x)
+	case x.writes() && x.session.user.readOnly && x.path != "authentication":
+		return a.unauthorized(x)
+	}
+	x.executed = true
+	ans := do(a, x)
+	if a.variant("remaining-seconds") == "all" && x.session != nil {
+		ans.body = withRemaining(ans.body, x.session.remaining())
+	}
+	return ans
+}
+
+// withRemaining adds remaining_seconds to the meta of an answer.
+func withRemaining(body []byte, seconds int) []byte {
+	if len(body) == 0 {
+		return body
+	}
+	v, err := decode(body)
+	if err != nil {
+		return body
+	}
+	if o, ok := v.(object); ok {
+		if meta, ok := o["meta"].(object); ok {
+			meta["remaining_seconds"] = seconds
+			return encode(o)
+		}
+	}
+	return body
+}
+
+func (a *Appliance) methodNotAllowed(x *exchange, allowed []string) answer {
+	ans := x.fail(http.StatusMethodNotAllowed, "MethodNotAllowed", "The method is not supported on this resource", nil)
+	ans.header.Set("Allow", strings.Join(allowed, ", "))
+	return ans
+}

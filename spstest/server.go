@@ -1,0 +1,283 @@
+package spstest
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// inProcessAddr is the address of an appliance that does not listen.
+const inProcessAddr = "appliance.test"
+
+// TB is the part of testing.TB that [NewServer] needs. The package does not
+// import testing, so that programs can use it.
+type TB interface {
+	Helper()
+	Cleanup(func())
+	Fatalf(format string, args ...any)
+}
+
+// Appliance is one simulated appliance. Its methods may be called from any
+// number of goroutines.
+type Appliance struct {
+	profile   profile
+	variants  map[string]string
+	clock     func() time.Time
+	lifetime  time.Duration
+	trace     func(Request)
+	username  string
+	listenOn  string
+	clientCAs *x509.CertPool
+	addr      string
+
+	certificate tls.Certificate
+	ca          []byte
+	fingerprint string
+
+	server      *http.Server
+	serving     chan struct{}
+	connections sync.WaitGroup
+	closed      chan struct{}
+	closeOnce   sync.Once
+
+	mu          sync.Mutex
+	users       map[string]*user
+	sessions    map[string]*session // by cookie value, ended ones too: the journal names them
+	ids         map[string]int      // counters of the deterministic ids, by what is counted
+	nodes       map[string]*node    // what the configuration tree consists of, by path
+	committed   *store
+	lock        *session // who holds the configuration lock
+	outside     []*outsider
+	commits     []Commit
+	slots       []Slot
+	products    []Product
+	productWarn string
+	faults      []*activeFault
+	journal     []*Request
+}
+
+// Option changes an appliance before it starts.
+type Option func(*Appliance) error
+
+// WithCredentials replaces the default administrator, admin with password a.
+func WithCredentials(username, password string) Option {
+	return func(a *Appliance) error {
+		if username == "" {
+			return errors.New("spstest: the administrator needs a name")
+		}
+		delete(a.users, a.username)
+		a.username = username
+		a.users[username] = &user{name: username, password: password}
+		return nil
+	}
+}
+
+// WithUser adds a user. Without rights given, the user has [FullAccess].
+func WithUser(name, password string, rights ...Right) Option {
+	return func(a *Appliance) error {
+		u := &user{name: name, password: password}
+		for _, right := range rights {
+			switch right {
+			case FullAccess:
+			case ReadOnly:
+				u.readOnly = true
+			default:
+				return fmt.Errorf("spstest: unknown right %q: want %q or %q", right, FullAccess, ReadOnly)
+			}
+		}
+		a.users[name] = u
+		return nil
+	}
+}
+
+// WithClientCA accepts X.509 logins (GET authentication?type=x509) with client
+// certificates that the given CA signed. The user is the certificate's common
+// name; a name that no user has gets full rights.
+func WithClientCA(caPEM []byte) Option {
+	return func(a *Appliance) error {
+		pool := x509.NewCertPool()
+		if !pool.AppendCertsFromPEM(caPEM) {
+			return errors.New("spstest: WithClientCA found no certificate in its PEM")
+		}
+		a.clientCAs = pool
+		return nil
+	}
+}
+
+// WithClock replaces time.Now as the appliance's clock: session limits and
+// cookies follow it.
+func WithClock(now func() time.Time) Option {
+	return func(a *Appliance) error { a.clock = now; return nil }
+}
+
+// WithSessionLifetime sets after how long without a request a session ends;
+// the default is 12 hours. The variant session-limit makes it count from the
+// login instead.
+func WithSessionLifetime(d time.Duration) Option {
+	return func(a *Appliance) error {
+		if d <= 0 {
+			return fmt.Errorf("spstest: session lifetime %v is not positive", d)
+		}
+		a.lifetime = d
+		return nil
+	}
+}
+
+// WithListenAddress makes [Start] listen there instead of on a free port of
+// 127.0.0.1.
+func WithListenAddress(addr string) Option {
+	return func(a *Appliance) error { a.listenOn = addr; return nil }
+}
+
+// WithCertificate serves the given certificate instead of a new one, for tests
+// of a wrong CA or of a certificate that changed or stayed. [Appliance.CA] then
+// is the last certificate of its chain.
+func WithCertificate(certificate tls.Certificate) Option {
+	return func(a *Appliance) error {
+		if len(certificate.Certificate) == 0 {
+			return errors.New("spstest: WithCertificate got an empty certificate")
+		}
+		a.certificate = certificate
+		return nil
+	}
+}
+
+// WithTrace calls f with every request once it is done. Calls may be
+// concurrent.
+func WithTrace(f func(Request)) Option {
+	return func(a *Appliance) error { a.trace = f; return nil }
+}
+
+// New makes an appliance that does not listen: use it through
+// [Appliance.RoundTrip] or [Appliance.Handler].
+func New(opts ...Option) (*Appliance, error) {
+	a := &Appliance{
+		profile:  profiles[defaultProfile],
+		variants: make(map[string]string),
+		clock:    time.Now,
+		lifetime: 12 * time.Hour,
+		username: "admin",
+		listenOn: "127.0.0.1:0",
+		addr:     inProcessAddr,
+		closed:   make(chan struct{}),
+		users:    map[string]*user{"admin": {name: "admin", password: "a"}},
+		sessions: make(map[string]*session),
+		ids:      make(map[string]int),
+		slots:    defaultSlots(),
+	}
+	a.nodes, a.committed = defaultConfiguration()
+	for _, opt := range opts {
+		if err := opt(a); err != nil {
+			return nil, err
+		}
+	}
+	if err := a.prepareTLS(); err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+// Start makes an appliance and serves it over TLS. It accepts connections when
+// Start returns.
+func Start(opts ...Option) (*Appliance, error) {
+	a, err := New(opts...)
+	if err != nil {
+		return nil, err
+	}
+	listener, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", a.listenOn)
+	if err != nil {
+		return nil, fmt.Errorf("spstest: %w", err)
+	}
+	a.addr = listener.Addr().String()
+	a.serve(listener)
+	return a, nil
+}
+
+// NewServer is [Start] for tests: it closes the appliance when the test ends,
+// and an error ends the test.
+func NewServer(t TB, opts ...Option) *Appliance {
+	t.Helper()
+	a, err := Start(opts...)
+	if err != nil {
+		t.Fatalf("%v", err)
+		return nil
+	}
+	t.Cleanup(a.Close)
+	return a
+}
+
+func (a *Appliance) serve(listener net.Listener) {
+	a.server = &http.Server{
+		Handler:           a.handler(true),
+		ErrorLog:          log.New(io.Discard, "", 0), // failed handshakes are what some tests are about
+		ReadHeaderTimeout: time.Minute,
+		TLSNextProto:      map[string]func(*http.Server, *tls.Conn, http.Handler){}, // the appliance speaks HTTP/1.1; faults need its connection
+		ConnState: func(_ net.Conn, state http.ConnState) {
+			switch state {
+			case http.StateNew:
+				a.connections.Add(1)
+			case http.StateHijacked, http.StateClosed:
+				a.connections.Done()
+			}
+		},
+	}
+	a.serving = make(chan struct{})
+	secure := tls.NewListener(listener, a.tlsConfig())
+	go func() {
+		defer close(a.serving)
+		_ = a.server.Serve(secure)
+	}()
+}
+
+// Close stops the appliance and waits for its goroutines. Further calls do
+// nothing.
+func (a *Appliance) Close() {
+	a.closeOnce.Do(func() {
+		close(a.closed)
+		if a.server == nil {
+			return
+		}
+		_ = a.server.Close()
+		<-a.serving
+		_ = a.server.Close() // a connection that was accepted while the first call ran
+		a.connections.Wait()
+	})
+}
+
+// Addr is the host and port the appliance listens on, "appliance.test" when it
+// does not listen.
+func (a *Appliance) Addr() string { return a.addr }
+
+// CA is the PEM of the CA that signed the server certificate. The certificate
+// is valid for 127.0.0.1, ::1, localhost and appliance.test.
+func (a *Appliance) CA() []byte { return append([]byte(nil), a.ca...) }
+
+// Fingerprint is the SHA-256 of the server certificate in lower-case hex.
+func (a *Appliance) Fingerprint() string { return a.fingerprint }
+
+// Username is the name of the default administrator.
+func (a *Appliance) Username() string { return a.username }
+
+// Password is the present password of the default administrator.
+func (a *Appliance) Password() string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.users[a.username].password
+}
+
+// id gives the next deterministic id of a kind, n hex digits long.
+func (a *Appliance) id(kind string, n int) string {
+	a.ids[kind]++
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s %d", kind, a.ids[kind]))
+	return hex.EncodeToString(sum[:])[:n]
+}

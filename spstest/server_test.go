@@ -1,0 +1,346 @@
+package spstest_test
+
+import (
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/go-sps/sps/spstest"
+)
+
+func TestCertificate(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(t)
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(a.CA()) {
+		t.Fatal("CA() is no PEM")
+	}
+	for _, name := range []string{"127.0.0.1", "::1", "localhost", "appliance.test"} {
+		conn, err := tls.Dial("tcp", a.Addr(), &tls.Config{RootCAs: pool, ServerName: name})
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		sum := sha256.Sum256(conn.ConnectionState().PeerCertificates[0].Raw)
+		if diff := cmp.Diff(hex.EncodeToString(sum[:]), a.Fingerprint()); diff != "" {
+			t.Errorf("%s: fingerprint (-want +got):\n%s", name, diff)
+		}
+		conn.Close()
+	}
+	var unknown x509.UnknownAuthorityError
+	if _, err := overTLS(t, spstest.NewServer(t)).try("GET", "/api/info", ""); err != nil {
+		t.Error(err)
+	}
+	stranger := overTLS(t, newInProcess(t)) // trusts another CA
+	stranger.base = "https://" + a.Addr()
+	if _, err := stranger.try("GET", "/api/info", ""); !errors.As(err, &unknown) {
+		t.Errorf("error %v with a foreign CA, want an unknown authority", err)
+	}
+}
+
+func TestWithCertificate(t *testing.T) {
+	t.Parallel()
+	_, certificate := clientCertificate(t, "other")
+	a := spstest.NewServer(t, spstest.WithCertificate(certificate))
+	b := spstest.NewServer(t, spstest.WithCertificate(certificate))
+	if a.Fingerprint() != b.Fingerprint() || a.Fingerprint() == spstest.NewServer(t).Fingerprint() {
+		t.Error("the fingerprint is not that of the certificate given")
+	}
+}
+
+func TestStrictPaths(t *testing.T) {
+	t.Parallel()
+	c := inProcess(t, newInProcess(t))
+	wantError(t, c.do("GET", "/api/nowhere", ""), 401, "Unauthenticated", "/api/nowhere")
+	c.logIn("admin", "a")
+	wantError(t, c.do("GET", "/api/nowhere/9", ""), 404, "ResourceNotFound", map[string]any{"mount_point": "/nowhere", "resource": "9"})
+	wantError(t, c.do("GET", "/api/firmware%2Fslots", ""), 404, "ResourceNotFound", map[string]any{"mount_point": "/", "resource": "firmware%2Fslots"})
+	wantError(t, c.do("PATCH", "/api/firmware", "{}"), 405, "MethodNotAllowed", nil)
+	c.want(404, "GET", "/", "")
+	c.want(404, "GET", "/apiary", "")
+	r := c.want(200, "GET", "/api/", "")
+	want := map[string]string{"Allow": "GET", "Content-Language": "en", "Content-Type": "application/json"}
+	for name, value := range want {
+		if got := r.header.Get(name); got != value {
+			t.Errorf("%s: %q, want %q", name, got, value)
+		}
+	}
+	c.header.Set("Expect", "100-continue")
+	c.want(417, "POST", "/api/transaction", "{}")
+}
+
+func TestImplementedIsTrue(t *testing.T) {
+	t.Parallel()
+	all := spstest.Implemented()
+	for _, want := range []string{"GET /api", "GET /api/firmware/slots", "DELETE /api/firmware/slots/*", "POST /api/firmware/test",
+		"GET /api/configuration", "PUT /api/configuration/management/email", "POST /api/configuration/policies/audit_policies"} {
+		if !slices.Contains(all, want) {
+			t.Errorf("%s is not listed", want)
+		}
+	}
+	for _, line := range all {
+		method, path, _ := strings.Cut(line, " ")
+		a := newInProcess(t)
+		c := inProcess(t, a).logIn("admin", "a")
+		body := ""
+		if method == "PUT" || method == "POST" {
+			body = "{}"
+		}
+		r := c.do(method, strings.ReplaceAll(path, "*", "1"), body)
+		kind, _ := r.errorOf()
+		missing := r.status == 404 && !strings.Contains(path, "*") && path != "/api/authentication/types"
+		if missing || kind == "MethodNotAllowed" {
+			t.Errorf("%s: status %d: %s", line, r.status, r.raw)
+		}
+	}
+}
+
+func TestJournal(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	var traced []string
+	a := spstest.NewServer(t, spstest.WithTrace(func(r spstest.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		traced = append(traced, r.Method+" "+r.Path)
+	}))
+	type entry struct {
+		Method, Path, RawQuery, Body, Session string
+		Status                                int
+		Executed                              bool
+	}
+	for mode, c := range map[string]*client{"TLS": overTLS(t, a), "in process": inProcess(t, a)} {
+		a.ResetJournal()
+		a.ExpireSessions()
+		c.header.Set("Authorization", basic("admin", "a"))
+		first := c.want(200, "GET", "/api/authentication?login_method=local", "")
+		c.header.Del("Authorization")
+		c.cookie = sessionCookie(t, first)
+		c.want(200, "POST", "/api/firmware/test", `{"slot_id": 2}`)
+		a.ExpireSessions()
+		c.want(401, "DELETE", "/api/firmware/slots/4", "")
+		c.cookie = ""
+		c.want(401, "GET", "/api/firmware", "")
+		journal := a.Journal()
+		label := journal[0].Session
+		var got []entry
+		for _, r := range journal {
+			got = append(got, entry{r.Method, r.Path, r.RawQuery, string(r.Body), r.Session, r.Status, r.Executed})
+		}
+		if diff := cmp.Diff([]entry{
+			{"GET", "/api/authentication", "login_method=local", "", label, 200, true},
+			{"POST", "/api/firmware/test", "", `{"slot_id": 2}`, label, 200, true},
+			{"DELETE", "/api/firmware/slots/4", "", "", label, 401, false},
+			{"GET", "/api/firmware", "", "", "", 401, false},
+		}, got); diff != "" {
+			t.Errorf("%s: journal (-want +got):\n%s", mode, diff)
+		}
+		if got := journal[0].Header.Get("Authorization"); got != basic("admin", "a") {
+			t.Errorf("%s: the journal lacks what was sent as Authorization", mode)
+		}
+		if got := journal[1].Header.Get("Content-Length"); got != "14" {
+			t.Errorf("%s: Content-Length %q, want 14", mode, got)
+		}
+		if label != "s1" && label != "s2" {
+			t.Errorf("%s: session label %q", mode, label)
+		}
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	if len(traced) != 8 {
+		t.Errorf("traced %d requests, want 8: %v", len(traced), traced)
+	}
+}
+
+func TestOptionsThatAreWrong(t *testing.T) {
+	t.Parallel()
+	for want, opt := range map[string]spstest.Option{
+		`unknown profile "5.0": want one of 6.0, 6.9, 7.4, 8.0`:                  spstest.WithProfile("5.0"),
+		`variant put-answer has no alternative "202": want one of 200, 201, 204`: spstest.WithVariant("put-answer", "202"),
+		`unknown variant "put": want one of login-body, wrong-password, logout`:  spstest.WithVariant("put", "200"),
+		`session lifetime 0s is not positive`:                                    spstest.WithSessionLifetime(0),
+		`WithClientCA found no certificate in its PEM`:                           spstest.WithClientCA([]byte("x")),
+		`slot key "1" is empty or given twice`:                                   spstest.WithSlots(spstest.Slot{Key: "1"}, spstest.Slot{Key: "1"}),
+		`unknown right "write": want "full" or "read-only"`:                      spstest.WithUser("u", "p", "write"),
+		`the administrator needs a name`:                                         spstest.WithCredentials("", ""),
+		`WithCertificate got an empty certificate`:                               spstest.WithCertificate(tls.Certificate{}),
+	} {
+		if _, err := spstest.Start(opt); err == nil || !strings.HasPrefix(err.Error(), "spstest: "+want) {
+			t.Errorf("error %v, want %s", err, want)
+		}
+	}
+	for _, s := range []string{"put-answer", "put-answer=", "=200"} {
+		if _, err := spstest.ParseVariant(s); err == nil {
+			t.Errorf("ParseVariant(%q) gave no error", s)
+		}
+	}
+}
+
+// failing is a TB that notes what a helper does with it.
+type failing struct {
+	cleanups []func()
+	message  string
+}
+
+func (*failing) Helper()                             {}
+func (f *failing) Cleanup(clean func())              { f.cleanups = append(f.cleanups, clean) }
+func (f *failing) Fatalf(format string, args ...any) { f.message = fmt.Sprintf(format, args...) }
+
+func TestNewServer(t *testing.T) {
+	t.Parallel()
+	var f failing
+	a := spstest.NewServer(&f, spstest.WithCredentials("root", "secret"))
+	if a.Username() != "root" || a.Password() != "secret" {
+		t.Errorf("credentials %s, %s", a.Username(), a.Password())
+	}
+	overTLS(t, a).logIn("root", "secret")
+	for _, clean := range f.cleanups {
+		clean()
+	}
+	if _, err := overTLS(t, a).try("GET", "/api/info", ""); err == nil {
+		t.Error("the appliance answers after its cleanup")
+	}
+	if spstest.NewServer(&f, spstest.WithProfile("x")); !strings.Contains(f.message, "unknown profile") {
+		t.Errorf("message %q", f.message)
+	}
+}
+
+// TestCloseLeavesNothing is not parallel: it counts goroutines.
+func TestCloseLeavesNothing(t *testing.T) {
+	before := runtime.NumGoroutine()
+	a, err := spstest.Start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := overTLS(t, a)
+	c.logIn("admin", "a")                                   // an idle connection
+	if conn, err := net.Dial("tcp", a.Addr()); err == nil { // one that never begins
+		defer conn.Close()
+	}
+	a.Inject(spstest.Fault{Delay: time.Hour, Path: "firmware"})
+	a.Inject(spstest.Fault{Endless: true, Path: "firmware/slots"})
+	var wg sync.WaitGroup
+	for _, path := range []string{"/api/firmware", "/api/firmware/slots"} {
+		wg.Go(func() {
+			other := overTLS(t, a)
+			other.cookie = c.cookie
+			if _, err := other.try("GET", path, ""); err == nil {
+				t.Errorf("%s: an answer from a closed appliance", path)
+			}
+		})
+	}
+	for len(a.Journal()) < 3 {
+		runtime.Gosched()
+	}
+	a.Close()
+	a.Close()
+	wg.Wait()
+	c.transport.(*http.Transport).CloseIdleConnections()
+	for deadline := time.Now().Add(5 * time.Second); runtime.NumGoroutine() > before && time.Now().Before(deadline); {
+		runtime.Gosched()
+	}
+	if n := runtime.NumGoroutine(); n > before {
+		stacks := make([]byte, 1<<16)
+		t.Errorf("%d goroutines, %d before:\n%s", n, before, stacks[:runtime.Stack(stacks, true)])
+	}
+}
+
+func TestManyClients(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(t)
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			c := overTLS(t, a)
+			c.logIn("admin", "a")
+			for range 5 {
+				if r, err := c.try("PUT", timezone, `"UTC"`); err != nil || r.status != 200 && r.status != 403 {
+					t.Errorf("status %d, error %v", r.status, err)
+				}
+				_, _ = c.try("PUT", "/api/transaction", `{"status":"commit"}`)
+				a.Journal()
+				a.SetSlot(spstest.Slot{Key: "5", Version: "9.0"})
+			}
+		})
+	}
+	wg.Wait()
+	if a.LockedBy() != "" {
+		t.Error("the lock is still held")
+	}
+	if a.Sessions() != 8 {
+		t.Errorf("%d sessions, want 8", a.Sessions())
+	}
+}
+
+func TestRoundTripReadsTheBody(t *testing.T) {
+	t.Parallel()
+	a := newInProcess(t)
+	body := &watched{Reader: strings.NewReader("{}")}
+	req, err := http.NewRequestWithContext(t.Context(), "POST", "https://appliance.test/api/transaction", body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := a.RoundTrip(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	if !body.closed || resp.Request != req || resp.StatusCode != 411 {
+		t.Errorf("closed %t, status %d", body.closed, resp.StatusCode)
+	}
+	req, err = http.NewRequestWithContext(t.Context(), "POST", "https://appliance.test/api/transaction", &watched{Reader: strings.NewReader("{}")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.ContentLength = 3
+	if _, err := a.RoundTrip(req); err == nil {
+		t.Error("no error for a body that is shorter than stated")
+	}
+}
+
+type watched struct {
+	io.Reader
+	closed bool
+}
+
+func (w *watched) Close() error { w.closed = true; return nil }
+
+func TestProducts(t *testing.T) {
+	t.Parallel()
+	a := newInProcess(t)
+	c := inProcess(t, a).logIn("admin", "a")
+	meta := `"meta":{"href":"/api/integrated_products","parent":"/api"}`
+	wantJSON(t, `{"items":[],`+meta+`}`, c.want(200, "GET", "/api/integrated_products", "").raw)
+	a.SetProducts(spstest.ProductsPasswords(), "")
+	wantJSON(t, `{"items":[{"name":"Safeguard for Privileged Passwords","activated":true,"link":"https://10.10.10.10"}],`+meta+`}`,
+		c.want(200, "GET", "/api/integrated_products", "").raw)
+	a.SetProducts(spstest.ProductsStarling()[:1], spstest.StarlingUnavailable)
+	r := c.want(200, "GET", "/api/integrated_products", "")
+	if diff := cmp.Diff(map[string]any{"warnings": []any{map[string]any{"message": spstest.StarlingUnavailable, "paths": []any{"/api/integrated_products"}}}}, r.body["issues"]); diff != "" {
+		t.Errorf("issues (-want +got):\n%s", diff)
+	}
+}
+
+func BenchmarkStart(b *testing.B) {
+	for b.Loop() {
+		a, err := spstest.Start()
+		if err != nil {
+			b.Fatal(err)
+		}
+		a.Close()
+	}
+}

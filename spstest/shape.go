@@ -1,0 +1,274 @@
+package spstest
+
+import (
+	"bytes"
+	"encoding/json"
+	"maps"
+	"net/url"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// kind is a kind of JSON value in the configuration.
+type kind int
+
+const (
+	unseen    kind = iota // nothing is known: an empty list's elements, a null
+	mixed                 // anything goes
+	text                  //
+	number                //
+	boolean               //
+	list                  //
+	record                // an object
+	reference             // shown as an object with key and meta, written as the bare key
+)
+
+// shape is what a part of the configuration tree may hold. It checks and
+// completes what is written there.
+type shape struct {
+	kind     kind
+	null     bool
+	open     bool // a record keeps members that it does not know
+	members  map[string]*shape
+	elements *shape
+	target   string            // what a reference points into, below /api/
+	links    map[string]string // links of keys that are not just the last segment of their link
+}
+
+func textual() *shape                     { return &shape{kind: text} }
+func flag() *shape                        { return &shape{kind: boolean} }
+func numeric() *shape                     { return &shape{kind: number} }
+func nullable(s *shape) *shape            { s.null = true; return s }
+func opened(s *shape) *shape              { s.open = true; return s }
+func listOf(s *shape) *shape              { return &shape{kind: list, elements: s} }
+func refTo(target string) *shape          { return &shape{kind: reference, target: target} }
+func recordOf(m map[string]*shape) *shape { return &shape{kind: record, members: m} }
+
+// infer finds the shape of a value as it is shown.
+func infer(v any) *shape {
+	switch v := v.(type) {
+	case nil:
+		return &shape{null: true}
+	case string:
+		return textual()
+	case bool:
+		return flag()
+	case json.Number:
+		return numeric()
+	case []any:
+		s := listOf(&shape{})
+		for _, e := range v {
+			s.elements = merge(s.elements, infer(e))
+		}
+		return s
+	case object:
+		if key, link, ok := asReference(v); ok {
+			s := refTo(strings.TrimPrefix(path.Dir(link), "/api/"))
+			if path.Base(link) != key {
+				s.links = map[string]string{key: link}
+			}
+			return s
+		}
+		s := recordOf(make(map[string]*shape))
+		for name, member := range v {
+			s.members[name] = infer(member)
+		}
+		return s
+	}
+	return &shape{kind: mixed}
+}
+
+// asReference recognises the form in which references are shown.
+func asReference(o object) (key, link string, ok bool) {
+	meta, isObject := o["meta"].(object)
+	key, isString := o["key"].(string)
+	if len(o) != 2 || !isObject || !isString {
+		return "", "", false
+	}
+	link, ok = meta["href"].(string)
+	return key, link, ok
+}
+
+// merge gives a shape that allows what either does.
+func merge(l, r *shape) *shape {
+	switch {
+	case l == nil:
+		return r
+	case r == nil:
+		return l
+	}
+	m := &shape{kind: l.kind, null: l.null || r.null, open: l.open || r.open, target: l.target, links: maps.Clone(l.links)}
+	switch {
+	case l.kind == unseen:
+		m.kind, m.target, m.links = r.kind, r.target, r.links
+	case r.kind != unseen && r.kind != l.kind:
+		return &shape{kind: mixed}
+	}
+	m.elements = merge(l.elements, r.elements)
+	if m.kind == record {
+		m.members = make(map[string]*shape)
+		for name, member := range l.members {
+			m.members[name] = merge(member, r.members[name])
+		}
+		for name, member := range r.members {
+			if m.members[name] == nil {
+				m.members[name] = member
+			}
+		}
+	}
+	if m.kind == reference && l.kind == r.kind {
+		if m.links == nil {
+			m.links = make(map[string]string)
+		}
+		maps.Copy(m.links, r.links)
+	}
+	return m
+}
+
+// invalid is where a value does not fit its shape, and why.
+type invalid struct {
+	where   []string
+	message string
+}
+
+// accept turns a value as it is written into one as it is shown: references
+// become objects, unknown members vanish.
+func (s *shape) accept(v any, where []string) (any, *invalid) {
+	if v == nil {
+		if s.null || s.kind == unseen || s.kind == mixed {
+			return nil, nil
+		}
+		return nil, &invalid{where, "The value must not be null"}
+	}
+	switch s.kind {
+	case unseen, mixed:
+		return v, rejectReferences(v, where)
+	case text:
+		if _, ok := v.(string); ok {
+			return v, nil
+		}
+	case number:
+		if _, ok := v.(json.Number); ok {
+			return v, nil
+		}
+	case boolean:
+		if _, ok := v.(bool); ok {
+			return v, nil
+		}
+	case reference:
+		if key, ok := v.(string); ok {
+			return object{"key": key, "meta": object{"href": s.link(key)}}, nil
+		}
+		return nil, &invalid{where, "A reference is written as its key"}
+	case list:
+		if elements, ok := v.([]any); ok {
+			return s.acceptList(elements, where)
+		}
+	case record:
+		if o, ok := v.(object); ok {
+			return s.acceptRecord(o, where)
+		}
+	}
+	return nil, &invalid{where, "The value has a wrong type"}
+}
+
+func (s *shape) acceptList(elements []any, where []string) (any, *invalid) {
+	shown := make([]any, len(elements))
+	for i, e := range elements {
+		v, bad := s.elements.accept(e, append(where[:len(where):len(where)], strconv.Itoa(i)))
+		if bad != nil {
+			return nil, bad
+		}
+		shown[i] = v
+	}
+	return shown, nil
+}
+
+func (s *shape) acceptRecord(o object, where []string) (any, *invalid) {
+	shown := make(object, len(o))
+	for _, name := range slices.Sorted(maps.Keys(o)) {
+		there := append(where[:len(where):len(where)], name)
+		member, known := s.members[name]
+		if !known {
+			if !s.open {
+				continue
+			}
+			member = &shape{kind: mixed}
+		}
+		v, bad := member.accept(o[name], there)
+		if bad != nil {
+			return nil, bad
+		}
+		shown[name] = v
+	}
+	return shown, nil
+}
+
+func (s *shape) link(key string) string {
+	if link, ok := s.links[key]; ok {
+		return link
+	}
+	return href(s.target + "/" + url.PathEscape(key))
+}
+
+// rejectReferences finds a reference that is written as it is shown, where the
+// shape tells nothing.
+func rejectReferences(v any, where []string) *invalid {
+	switch v := v.(type) {
+	case []any:
+		for i, e := range v {
+			if bad := rejectReferences(e, append(where[:len(where):len(where)], strconv.Itoa(i))); bad != nil {
+				return bad
+			}
+		}
+	case object:
+		if _, _, ok := asReference(v); ok {
+			return &invalid{where, "A reference is written as its key"}
+		}
+		for _, name := range slices.Sorted(maps.Keys(v)) {
+			if bad := rejectReferences(v[name], append(where[:len(where):len(where)], name)); bad != nil {
+				return bad
+			}
+		}
+	}
+	return nil
+}
+
+// links lists the links of all references in a value.
+func links(v any) []string {
+	var found []string
+	switch v := v.(type) {
+	case []any:
+		for _, e := range v {
+			found = append(found, links(e)...)
+		}
+	case object:
+		if _, link, ok := asReference(v); ok {
+			return []string{link}
+		}
+		for _, name := range slices.Sorted(maps.Keys(v)) {
+			found = append(found, links(v[name])...)
+		}
+	}
+	return found
+}
+
+// sameJSON compares values, not their spelling.
+func sameJSON(l, r json.RawMessage) bool {
+	lv, lerr := decode(l)
+	rv, rerr := decode(r)
+	return lerr == nil && rerr == nil && bytes.Equal(encode(lv), encode(rv))
+}
+
+func unionOfKeys[V any](l, r map[string]V) []string {
+	keys := slices.Collect(maps.Keys(l))
+	for key := range r {
+		if _, ok := l[key]; !ok {
+			keys = append(keys, key)
+		}
+	}
+	slices.Sort(keys)
+	return keys
+}

@@ -1,0 +1,92 @@
+package spstest
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/hex"
+	"encoding/pem"
+	"fmt"
+	"math/big"
+	"net"
+	"time"
+)
+
+// prepareTLS makes the appliance's own CA and certificate, unless a
+// certificate was given.
+func (a *Appliance) prepareTLS() error {
+	if len(a.certificate.Certificate) == 0 {
+		certificate, err := issueCertificate()
+		if err != nil {
+			return fmt.Errorf("spstest: server certificate: %w", err)
+		}
+		a.certificate = certificate
+	}
+	chain := a.certificate.Certificate
+	sum := sha256.Sum256(chain[0])
+	a.fingerprint = hex.EncodeToString(sum[:])
+	a.ca = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: chain[len(chain)-1]})
+	return nil
+}
+
+func (a *Appliance) tlsConfig() *tls.Config {
+	config := &tls.Config{
+		Certificates: []tls.Certificate{a.certificate},
+		MinVersion:   tls.VersionTLS12,
+		NextProtos:   []string{"http/1.1"},
+	}
+	if a.clientCAs != nil {
+		// Asked for, checked by the login only: a foreign certificate is a
+		// failed login, not a failed handshake.
+		config.ClientAuth = tls.RequestClientCert
+		config.ClientCAs = a.clientCAs
+	}
+	return config
+}
+
+// issueCertificate makes a server certificate and the CA that signs it. It
+// uses the real time, not the appliance's clock: clients check it against
+// theirs.
+func issueCertificate() (tls.Certificate, error) {
+	now := time.Now()
+	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	authority := &x509.Certificate{
+		SerialNumber:          big.NewInt(1),
+		Subject:               pkix.Name{CommonName: "Simulated SPS CA"},
+		NotBefore:             now.Add(-24 * time.Hour),
+		NotAfter:              now.AddDate(10, 0, 0),
+		KeyUsage:              x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
+		BasicConstraintsValid: true,
+		IsCA:                  true,
+	}
+	ca, err := x509.CreateCertificate(rand.Reader, authority, authority, caKey.Public(), caKey)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	server := &x509.Certificate{
+		SerialNumber: big.NewInt(2),
+		Subject:      pkix.Name{CommonName: inProcessAddr},
+		NotBefore:    authority.NotBefore,
+		NotAfter:     authority.NotAfter,
+		KeyUsage:     x509.KeyUsageDigitalSignature,
+		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		DNSNames:     []string{"localhost", inProcessAddr},
+		IPAddresses:  []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
+	}
+	leaf, err := x509.CreateCertificate(rand.Reader, server, authority, key.Public(), caKey)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	return tls.Certificate{Certificate: [][]byte{leaf, ca}, PrivateKey: key}, nil
+}
