@@ -1,0 +1,125 @@
+package sps
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/go-sps/sps/internal/wire"
+)
+
+// This file holds what the SDK had to guess, because the guide leaves it open
+// or contradicts itself. Each entry says what is known and why the guess is
+// harmless where it is wrong. A real appliance that differs is mended here.
+
+// Log-out. No page of the guide shows one; DELETE on the endpoint that made the
+// session is the API's own pattern. An appliance that does not know it may say
+// so: the session then ends by its idle time-out.
+var logOutPath = mustPath("authentication")
+
+const logOutMethod = http.MethodDelete
+
+// logOutDone tells whether an answer to the log-out leaves nothing to do.
+func logOutDone(status int) bool {
+	switch status {
+	case http.StatusUnauthorized, http.StatusNotFound, http.StatusMethodNotAllowed:
+		return true
+	}
+	return status < 300
+}
+
+// Commit message. The guide calls the value commit_message where it says
+// whether it is required, and message where a firmware upgrade takes one; it
+// shows neither in a commit. Unknown members are ignored by the appliance, so
+// both are sent.
+func commitBody(message string) any {
+	if message == "" {
+		return map[string]string{"status": "commit"}
+	}
+	return map[string]string{"status": "commit", "commit_message": message, "message": message}
+}
+
+// Order. The guide does not say that requests of one session are executed one
+// after another. The SDK relies on it in one place: when the answer to a commit
+// was lost, the status that the appliance then gives is taken for the state
+// after that commit.
+
+// Rollback. The answer to a rollback without an open transaction is not
+// documented; the guide's table has 200 and no row for it. An error that says
+// that there is none leaves nothing to do.
+func rollbackDone(err error) bool {
+	return errors.Is(err, NotFound)
+}
+
+// Lock. Neither the type nor the status of the refusal to open a transaction
+// while somebody else holds the configuration is documented. Whatever refuses
+// the opening, other than a missing session, a missing right or a broken
+// server, is taken for it.
+func refusedByLock(e *Error) bool {
+	switch e.Type {
+	case Unauthenticated, AuthenticationFailure, Unauthorized:
+		return false
+	case "":
+		return e.Status >= 400 && e.Status < 500 && e.Status != http.StatusUnauthorized && e.Status != http.StatusTooManyRequests
+	}
+	return e.Status < 500
+}
+
+// Semantic errors. The guide says that details contain the errors that were
+// found, without a form. Accepted are a list of texts or of objects, plain or as
+// a member "errors"; the objects are read like the warnings of the cluster
+// status, {"message", "paths"}.
+func detailFaults(details []byte) []SemanticFault {
+	if inner := member(details, "errors"); inner != nil {
+		details = inner
+	}
+	elements := [][]byte{details}
+	if wire.Kind(details) == wire.Array {
+		var err error
+		if elements, err = wire.Elements(details); err != nil {
+			return nil
+		}
+	}
+	var faults []SemanticFault
+	for _, e := range elements {
+		var fault SemanticFault
+		if text, ok := wire.Text(e); ok {
+			fault.Message = text
+		} else {
+			fault.Message, _ = wire.Text(member(e, "message"))
+			if fault.Paths = texts(member(e, "paths")); fault.Paths == nil {
+				fault.Paths = texts(member(e, "path"))
+			}
+		}
+		if fault.Message != "" || fault.Paths != nil {
+			faults = append(faults, fault)
+		}
+	}
+	return faults
+}
+
+// Paths in details. The guide says that the details of 401, 403 and
+// SyntacticError contain the path, without a form. Accepted are a text, a list
+// whose first element is one, and an object with one of these members.
+func detailPath(details []byte) string {
+	if found := texts(details); len(found) > 0 {
+		return found[0]
+	}
+	for _, name := range []string{"path", "paths", "resource", "href"} {
+		if found := texts(member(details, name)); len(found) > 0 {
+			return found[0]
+		}
+	}
+	return ""
+}
+
+// Login methods. The members of an entry are not documented; the same words as
+// in user info are expected. An entry may be a bare name.
+func (m *LoginMethod) decode(entry []byte) {
+	if name, ok := wire.Text(entry); ok {
+		m.Name = name
+		return
+	}
+	m.Name, _ = wire.Text(member(entry, "name"))
+	m.Authentication, _ = wire.Text(member(entry, "authentication"))
+	m.Credential, _ = wire.Text(member(entry, "credential"))
+}

@@ -1,0 +1,442 @@
+package sps
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/go-sps/sps/internal/wire"
+)
+
+// Client is a session on one appliance, safe for any number of goroutines. Make
+// one with [Connect] and end it with [Client.Close].
+//
+// Reads hang on the client's fields and methods; the configuration is written
+// in a [Client.Transaction] only. A transaction belongs to the session: while
+// one is open, reads of the same client see its staged changes.
+type Client struct {
+	// Firmware is about firmware slots and the upgrade test.
+	Firmware *Firmware
+	// Email is where alerts and reports go by mail, configuration/management/email.
+	Email *Singleton[EmailSettings]
+
+	transport *transport
+	sessions  *sessions
+
+	// life ends with Close, and with it every call under way.
+	life context.Context
+	end  context.CancelCauseFunc
+
+	turn chan struct{} // held by whoever has, or must not have, a transaction
+	mu   sync.Mutex
+	open *Transaction // the running transaction, for Close
+	left *session     // a session in which a transaction could not be rolled back
+
+	closing  sync.Once
+	closeErr error
+}
+
+// Connect logs in to an appliance and returns a client. The host is a name or
+// an IP address, with a port if it is not 443: "sps1.example.com",
+// "10.0.0.5:8443", "[2001:db8::5]:443"; the protocol is always https.
+//
+// A wrong password is [AuthenticationFailure], a certificate that is not
+// trusted a [CertificateError], an unreachable appliance a [TransportError], an
+// argument that cannot be right [ErrInvalidInput].
+//
+// A session that expires is renewed by one login for all callers. When the
+// appliance refuses that login, the client makes no further attempt, because
+// those may lock the account: every call then fails with the refusal.
+func Connect(ctx context.Context, host string, credential Credential, options ...Option) (*Client, error) {
+	address, err := parseHost(host)
+	if err != nil {
+		return nil, err
+	}
+	o, err := newConfig(options)
+	if err != nil {
+		return nil, err
+	}
+	if credential == nil {
+		return nil, fmt.Errorf("sps: connect: %w", invalid("no credential"))
+	}
+	cred := credential.credential()
+	if cred.invalid != nil {
+		return nil, fmt.Errorf("sps: connect: %w", cred.invalid)
+	}
+	o.clientCertificate = cred.certificate
+	if o.insecure && o.logger != nil {
+		o.logger.WarnContext(ctx, "sps: the appliance's certificate is not verified (WithInsecureTLS)", "host", address)
+	}
+	c := &Client{transport: newTransport(address, o), turn: make(chan struct{}, 1)}
+	c.life, c.end = context.WithCancelCause(context.Background())
+	c.sessions = &sessions{transport: c.transport, credential: cred}
+	c.Firmware = &Firmware{c}
+	c.Email = newSingleton[EmailSettings](c, emailPath)
+	if !cred.existing.IsZero() {
+		c.sessions.current = newSession(cred.existing.ExposeString())
+		return c, nil
+	}
+	if _, err := c.sessions.get(ctx, nil); err != nil {
+		// Ends a login that goes on after ctx, and logs out what it opens.
+		go c.Close(context.WithoutCancel(ctx))
+		return nil, err
+	}
+	return c, nil
+}
+
+// ConnectFromEnv is [Connect] with what the environment says: SPS_HOST,
+// SPS_USERNAME, SPS_PASSWORD, and where they are set SPS_LOGIN_METHOD,
+// SPS_CA_BUNDLE (a file in PEM form) and SPS_FINGERPRINT (SHA-256, several
+// separated by commas). The options come after those of the environment.
+func ConnectFromEnv(ctx context.Context, options ...Option) (*Client, error) {
+	var missing []string
+	for _, name := range []string{"SPS_HOST", "SPS_USERNAME", "SPS_PASSWORD"} {
+		if os.Getenv(name) == "" {
+			missing = append(missing, name)
+		}
+	}
+	if missing != nil {
+		return nil, fmt.Errorf("sps: connect: %w", invalid("the environment lacks %s", strings.Join(missing, ", ")))
+	}
+	var fromEnv []Option
+	if file := os.Getenv("SPS_CA_BUNDLE"); file != "" {
+		pem, err := os.ReadFile(file)
+		if err != nil {
+			return nil, fmt.Errorf("sps: connect: %w: SPS_CA_BUNDLE: %w", ErrInvalidInput, err)
+		}
+		fromEnv = append(fromEnv, WithCABundle(pem))
+	}
+	if pins := os.Getenv("SPS_FINGERPRINT"); pins != "" {
+		fromEnv = append(fromEnv, WithPinnedCertificates(strings.Split(pins, ",")...))
+	}
+	var method []CredentialOption
+	if name := os.Getenv("SPS_LOGIN_METHOD"); name != "" {
+		method = append(method, WithLoginMethod(name))
+	}
+	credential := UsernamePassword(os.Getenv("SPS_USERNAME"), NewSecretString(os.Getenv("SPS_PASSWORD")), method...)
+	return Connect(ctx, os.Getenv("SPS_HOST"), credential, append(fromEnv, options...)...)
+}
+
+// parseHost checks a host and returns it as it stands in a URL.
+func parseHost(host string) (string, error) {
+	fail := func(why string) (string, error) {
+		return "", fmt.Errorf("sps: connect: %w", invalid("host %q %s: give a name or an IP address, with a port if need be, such as sps1.example.com or [2001:db8::5]:8443", oneLine(host, 100), why))
+	}
+	switch {
+	case host == "":
+		return fail("is empty")
+	case strings.Contains(host, "://"):
+		return fail("has a scheme; the protocol is always https")
+	case strings.ContainsAny(host, "/?#\\"):
+		return fail("has a path")
+	case strings.Contains(host, "@"):
+		return fail("has a user name")
+	case len(host) > 300:
+		return fail("is too long")
+	}
+	bare := host
+	if inner, ok := strings.CutPrefix(host, "["); ok && strings.HasSuffix(inner, "]") {
+		bare = strings.TrimSuffix(inner, "]")
+	}
+	if ip, err := netip.ParseAddr(bare); err == nil && ip.Is6() {
+		return "[" + ip.String() + "]", nil
+	}
+	name, port := host, ""
+	if strings.Contains(host, ":") {
+		var err error
+		if name, port, err = net.SplitHostPort(host); err != nil {
+			return fail("has no proper port")
+		}
+		if number, err := net.LookupPort("tcp", port); err != nil || number == 0 || strings.Trim(port, "0123456789") != "" {
+			return fail("has no proper port")
+		}
+	}
+	if ip, err := netip.ParseAddr(name); err == nil {
+		name = ip.String()
+	} else if strings.Trim(strings.ToLower(name), "abcdefghijklmnopqrstuvwxyz0123456789.-_") != "" || name == "" || strings.Trim(name, ".-") == "" {
+		return fail("has characters that no host name has")
+	}
+	if port == "" || port == "443" {
+		if strings.Contains(name, ":") {
+			return "[" + name + "]", nil
+		}
+		return name, nil
+	}
+	return net.JoinHostPort(name, port), nil
+}
+
+// Host returns the host that the client is connected to, with its port if it is
+// not 443.
+func (c *Client) Host() string { return c.transport.host }
+
+// String names the client's host.
+func (c *Client) String() string { return "sps.Client(" + c.transport.host + ")" }
+
+// Close rolls back a transaction that is open, ends calls under way with
+// [ErrClosed] and logs out (not from an [ExistingSession]). It goes out even
+// when ctx is done, within the limit of [Timeouts].Close for each request. Its
+// error says what could not be cleaned up; the session then ends by its
+// time-out on the appliance. Further calls of Close return the same.
+func (c *Client) Close(ctx context.Context) error {
+	c.closing.Do(func() { c.closeErr = c.close(context.WithoutCancel(ctx)) })
+	return c.closeErr
+}
+
+func (c *Client) close(ctx context.Context) error {
+	bound, cancel := context.WithTimeout(ctx, 2*c.transport.timeouts.Close)
+	defer cancel()
+	defer c.transport.base.CloseIdleConnections()
+	c.mu.Lock()
+	open, left := c.open, c.left
+	c.mu.Unlock()
+	var errs []error
+	if open != nil {
+		if err := open.abort(bound); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	c.end(ErrClosed)
+	if s := c.sessions.close(bound); s != nil {
+		if err := c.transport.logOut(bound, s); err != nil {
+			errs = append(errs, err)
+		} else {
+			// The appliance drops the transaction of a session that ends.
+			errs = slices.DeleteFunc(errs, func(err error) bool { return !errors.Is(err, ErrOutcomeUnknown) })
+		}
+	} else if left != nil {
+		if err := c.transport.rollback(bound, left); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	if len(errs) > 0 {
+		return joined("sps: close", errs)
+	}
+	return nil
+}
+
+// call sends a call outside of a transaction. It renews a session that has
+// expired once, for all callers, and then repeats the call: a 401 means that it
+// was not executed.
+func (c *Client) call(ctx context.Context, k *call) (*answer, error) {
+	ctx, cancel := c.whileOpen(ctx)
+	defer cancel()
+	s, err := c.sessions.get(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	a, err := c.transport.do(ctx, k, s)
+	if !expired(k, a, err) {
+		return a, err
+	}
+	s, renewal := c.sessions.get(ctx, s)
+	if errors.Is(renewal, errExpiredExisting) {
+		return nil, stillExpired(k, a, err, renewal.Error())
+	}
+	if renewal != nil {
+		return nil, fmt.Errorf("sps: the session has expired and could not be renewed: %w", renewal)
+	}
+	a, err = c.transport.do(ctx, k, s)
+	if expired(k, a, err) {
+		return nil, stillExpired(k, a, err, "the appliance takes a new session for expired")
+	}
+	return a, err
+}
+
+// stillExpired makes the error of a call whose session has expired for good.
+func stillExpired(k *call, a *answer, err error, why string) error {
+	if err != nil {
+		return fmt.Errorf("%w (%s)", err, strings.TrimPrefix(why, "sps: "))
+	}
+	// The answer was one of success, to an anonymous caller.
+	e := newError(k, a.status, nil, strings.TrimPrefix(why, "sps: "))
+	e.Type = Unauthenticated
+	return e
+}
+
+// whileOpen returns a context that ends with the client too.
+func (c *Client) whileOpen(ctx context.Context) (context.Context, context.CancelFunc) {
+	return merge(ctx, c.life)
+}
+
+// merge returns ctx, ended also by the end of another context.
+func merge(ctx, other context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(other, func() { cancel(context.Cause(other)) })
+	return ctx, func() {
+		stop()
+		cancel(nil)
+	}
+}
+
+// codec writes bodies, secrets in clear.
+var codec = wire.NewCodec(Secret.ExposeString)
+
+// encode makes the body of a request: a []byte or a json.RawMessage is JSON
+// already, everything else is encoded.
+func encode(v any) ([]byte, error) {
+	var body []byte
+	switch v := v.(type) {
+	case nil:
+		return nil, nil
+	case []byte:
+		body = v
+	case json.RawMessage:
+		body = v
+	default:
+		var err error
+		if body, err = codec.Marshal(v); err != nil {
+			return nil, fmt.Errorf("sps: %w: the body cannot be encoded: %w", ErrInvalidInput, err)
+		}
+	}
+	if err := checkBody(body); err != nil {
+		return nil, fmt.Errorf("sps: %w", err)
+	}
+	return body, nil
+}
+
+// checkBody refuses a body that is no JSON, and one in which a Secret was
+// printed instead of being passed on: the appliance would store the placeholder
+// as the password.
+func checkBody(body []byte) error {
+	if err := wire.Valid(body); err != nil {
+		return invalid("the body is no proper JSON")
+	}
+	if strings.Contains(string(body), redacted) {
+		return invalid("the body contains the placeholder of a Secret that was printed; put the Secret itself into it")
+	}
+	return nil
+}
+
+// Response is the answer to an [Client.Invoke].
+type Response struct {
+	// StatusCode is the HTTP status, 200 to 299.
+	StatusCode int
+	// Header is the header, without cookies.
+	Header http.Header
+	// Body is the body as it was sent, at most 32 MiB.
+	Body []byte
+}
+
+// Decode decodes the whole body, envelope included, into v. Duplicate names and
+// invalid UTF-8 are errors, unknown members are ignored.
+func (r *Response) Decode(v any) error {
+	if err := wire.Unmarshal(r.Body, v); err != nil {
+		return fmt.Errorf("sps: %w: %w", ErrBadAnswer, err)
+	}
+	return nil
+}
+
+func newResponse(a *answer) *Response {
+	header := a.header.Clone()
+	header.Del("Set-Cookie")
+	return &Response{StatusCode: a.status, Header: header, Body: a.body}
+}
+
+// RequestOption refines one [Client.Invoke].
+type RequestOption func(*call) error
+
+// WithQuery adds a parameter to the query.
+func WithQuery(name, value string) RequestOption {
+	return func(k *call) error {
+		k.query.Add(name, value)
+		return nil
+	}
+}
+
+// WithHeader sets a header. Those that carry the session and the credential,
+// frame the message or name another method are the SDK's own and refused. With
+// an Accept other than application/json, an answer that is no JSON is let
+// through.
+func WithHeader(name, value string) RequestOption {
+	return func(k *call) error {
+		name = http.CanonicalHeaderKey(name)
+		if slices.Contains(reservedHeaders, name) || strings.HasPrefix(name, "X-Http-Method") || strings.HasPrefix(name, "Proxy-") {
+			return invalid("the header %s is reserved", name)
+		}
+		if strings.Trim(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") != "" || name == "" ||
+			strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+			return invalid("the header %q or its value has characters that no header may have", oneLine(name, 60))
+		}
+		if name == "Accept" {
+			k.raw = value != "application/json"
+		}
+		k.header.Set(name, value)
+		return nil
+	}
+}
+
+var reservedHeaders = []string{
+	"Authorization", "Connection", "Content-Length", "Content-Type", "Cookie", "Expect", "Host", "Te", "Trailer",
+	"Transfer-Encoding", "Upgrade", "User-Agent", "X-Method-Override", "X-Token",
+}
+
+// Invoke sends a request to an endpoint that the SDK does not type, through the
+// same session, retries and errors as every other. The path is relative to
+// /api/ or a link of an answer ("/api/firmware/slots/2"), escaped as in a URL.
+// A nil body sends none, []byte and json.RawMessage are sent as they are, and
+// everything else is encoded as JSON.
+//
+// Writes to configuration/, transaction and cluster/promote are refused with
+// [ErrTransactionOnly] and not sent: use [Transaction.Invoke]. A POST may have
+// any effect, and is never repeated after it may have been executed.
+func (c *Client) Invoke(ctx context.Context, method, path string, body any, options ...RequestOption) (*Response, error) {
+	k, err := newInvocation(method, path, body, options)
+	if err != nil {
+		return nil, err
+	}
+	if k.method != http.MethodGet {
+		switch {
+		case k.path.guarded():
+			return nil, fmt.Errorf("sps: %s %s: %w: use Client.Transaction", k.method, k.path.text, ErrTransactionOnly)
+		case strings.EqualFold(k.path.text, authenticationPath.text):
+			return nil, fmt.Errorf("sps: %s %s: %w", k.method, k.path.text, invalid("use Client.Close to log out"))
+		}
+	}
+	a, err := c.call(ctx, k)
+	if err != nil {
+		return nil, err
+	}
+	return newResponse(a), nil
+}
+
+func newInvocation(method, path string, body any, options []RequestOption) (*call, error) {
+	p, query, err := parseLink(path)
+	if err != nil {
+		return nil, err
+	}
+	k := &call{path: p, query: query, header: http.Header{}}
+	switch method {
+	case http.MethodGet:
+		k.class = classRead
+	case http.MethodPut, http.MethodDelete:
+		k.class = classWrite
+	case http.MethodPost:
+		k.class = classAction
+	default:
+		return nil, fmt.Errorf("sps: %w", invalid("method %q: the API knows GET, POST, PUT and DELETE", oneLine(method, 20)))
+	}
+	k.method = method
+	if k.body, err = encode(body); err != nil {
+		return nil, err
+	}
+	if k.body != nil && k.class == classRead {
+		return nil, fmt.Errorf("sps: %w", invalid("a GET has no body"))
+	}
+	for _, option := range options {
+		if option == nil {
+			continue
+		}
+		if err := option(k); err != nil {
+			return nil, fmt.Errorf("sps: %w", err)
+		}
+	}
+	return k, nil
+}

@@ -1,0 +1,489 @@
+package sps
+
+import (
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"github.com/go-sps/sps/internal/wire"
+)
+
+// ErrorType is the error.type of an answer in the API's own spelling. Each
+// constant is an error value: test for one with
+//
+//	errors.Is(err, sps.ResourceNotFound)
+//
+// The set is open: an appliance may answer with a type that is no constant
+// here, and ErrorType("ThatType") tests for it.
+type ErrorType string
+
+// The error types of the guide, with the HTTP status that it prints for each.
+// The guide prints no status for IncompleteRequestBodyError, ResourceNotFound
+// and FirmwareTestFailed: rely on the type, never on the status.
+const (
+	SyntacticError                         ErrorType = "SyntacticError"                         // 400: a value is not accepted; detail [OffendingPath]
+	SemanticError                          ErrorType = "SemanticError"                          // 400: the configuration would be inconsistent; detail [SemanticErrors]
+	InvalidRequestBody                     ErrorType = "InvalidRequestBody"                     // 400: the body is no proper JSON
+	IncompleteRequestBodyError             ErrorType = "IncompleteRequestBodyError"             // members are missing; detail [MissingPaths]
+	MissingCredentialStringError           ErrorType = "MissingCredentialStringError"           // 400: starling/join without credential_string
+	MissingProductInstanceError            ErrorType = "MissingProductInstanceError"            // 400: starling/join without product_instance
+	Unauthenticated                        ErrorType = "Unauthenticated"                        // 401: no session, or it has expired; detail [OffendingPath]
+	AuthenticationFailure                  ErrorType = "AuthenticationFailure"                  // 401: wrong credentials
+	Unauthorized                           ErrorType = "Unauthorized"                           // 403: the user lacks the right; detail [OffendingPath]
+	OpenTransactionError                   ErrorType = "OpenTransactionError"                   // 403: refused while a transaction is open
+	ForbiddenActionError                   ErrorType = "ForbiddenActionError"                   // 403: forbidden action
+	StarlingJoinIsInUseByRemoteAccessError ErrorType = "StarlingJoinIsInUseByRemoteAccessError" // 403: unjoin while remote access is enabled
+	RemoteAccessDependsOnStarlingJoinError ErrorType = "RemoteAccessDependsOnStarlingJoinError" // 403: remote access without a join
+	StarlingJoinInfoIsReadOnlyError        ErrorType = "StarlingJoinInfoIsReadOnlyError"        // 403: join_info changed in the configuration
+	NotFound                               ErrorType = "NotFound"                               // 404: the name in the guide's tables; matches ResourceNotFound too
+	ResourceNotFound                       ErrorType = "ResourceNotFound"                       // the name in the guide's bodies; matches NotFound too; detail [MissingResource]
+	MethodNotAllowed                       ErrorType = "MethodNotAllowed"                       // 405: method not supported here
+	FirmwareTestFailed                     ErrorType = "FirmwareTestFailed"                     // the firmware test found a problem; detail [FirmwareTestFailure]
+)
+
+// Error returns the type's name.
+func (t ErrorType) Error() string { return string(t) }
+
+// Is makes NotFound and ResourceNotFound match each other: the guide's tables
+// use the one name and its bodies the other for the same thing.
+func (t ErrorType) Is(target error) bool {
+	other, ok := target.(ErrorType)
+	return ok && (t == NotFound || t == ResourceNotFound) && (other == NotFound || other == ResourceNotFound)
+}
+
+// Status is the HTTP status of an answer as an error value: test for one with
+//
+//	errors.Is(err, sps.Status(404))
+type Status int
+
+// Error returns the number and the standard text of the status.
+func (s Status) Error() string {
+	if text := http.StatusText(int(s)); text != "" {
+		return strconv.Itoa(int(s)) + " " + text
+	}
+	return strconv.Itoa(int(s))
+}
+
+// What the SDK itself has to say. Test for each with errors.Is.
+var (
+	// ErrInvalidInput: an argument was refused before anything was sent. The
+	// text says which and what is expected.
+	ErrInvalidInput = errors.New("invalid input")
+	// ErrClosed: the client was closed, before the call or during it.
+	ErrClosed = errors.New("the client is closed")
+	// ErrBadAnswer: the appliance answered with success, and with something
+	// that cannot be relied on: no JSON, truncated, too large, members missing.
+	ErrBadAnswer = errors.New("unusable answer")
+	// ErrOutcomeUnknown: the request may have been executed, and the answer
+	// was lost. Look at the appliance before you repeat it.
+	ErrOutcomeUnknown = errors.New("the outcome is unknown")
+	// ErrTransactionOnly: a write that belongs to a transaction was called
+	// outside one, and was not sent.
+	ErrTransactionOnly = errors.New("only possible in a transaction")
+	// ErrLocked: the transaction could not be opened, because the configuration
+	// is locked by somebody else or by another transaction of this session.
+	ErrLocked = errors.New("the configuration is locked")
+	// ErrNested: a transaction was started inside one of the same client.
+	ErrNested = errors.New("a transaction is running in this context already")
+	// ErrTransactionOver: a transaction, or a handle of it, was used after its
+	// end.
+	ErrTransactionOver = errors.New("the transaction is over")
+	// ErrTransactionLost: the session ended inside the transaction, and the
+	// appliance dropped its changes. Nothing was applied.
+	ErrTransactionLost = errors.New("the session ended and took the transaction with it")
+	// ErrOtherClient: a handle of one client was used with another's
+	// transaction.
+	ErrOtherClient = errors.New("the handle belongs to another client")
+	// ErrCommitMessageRequired: the appliance demands a commit message; pass
+	// [CommitMessage].
+	ErrCommitMessageRequired = errors.New("the appliance requires a commit message")
+	// ErrSlotInUse: the firmware slot holds the running firmware, or the one
+	// for after the reboot, and cannot be deleted.
+	ErrSlotInUse = errors.New("the firmware slot is in use")
+)
+
+// Error is an answer by which the appliance refused a request. Get it with
+// errors.As; it unwraps to its [ErrorType], its [Status] and its detail
+// ([FirmwareTestFailure], [MissingPaths], [MissingResource], [OffendingPath],
+// [SemanticErrors]), so errors.Is and errors.As find each of them.
+//
+// An answer with an error member is an Error whatever its status, 200 included;
+// so is every answer of status 300 or above, with an empty Type where its body
+// names none.
+type Error struct {
+	// Status is the HTTP status.
+	Status int
+	// Type is error.type, empty where the answer names none.
+	Type ErrorType
+	// Message is error.message in one line, shortened, without control
+	// characters and without the client's own secrets.
+	Message string
+	// Details is error.details as it was sent, nil where it is absent or larger
+	// than 64 KiB. It may quote what was sent to the appliance.
+	Details json.RawMessage
+	// Method and Path name the request; Path is relative to /api/ and has no
+	// query.
+	Method, Path string
+
+	detail error
+}
+
+// Error returns one line that names the operation, the type, the status and the
+// message.
+func (e *Error) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "sps: %s %s: ", e.Method, e.Path)
+	if e.Type != "" {
+		fmt.Fprintf(&b, "%s (%d)", oneLine(string(e.Type), 100), e.Status)
+	} else {
+		b.WriteString(Status(e.Status).Error())
+	}
+	if e.Message != "" {
+		b.WriteString(": ")
+		b.WriteString(e.Message)
+	}
+	if e.detail != nil {
+		b.WriteString(": ")
+		b.WriteString(e.detail.Error())
+	}
+	return b.String()
+}
+
+// Unwrap returns the type, the status and the detail.
+func (e *Error) Unwrap() []error {
+	errs := make([]error, 0, 3)
+	if e.Type != "" {
+		errs = append(errs, e.Type)
+	}
+	errs = append(errs, Status(e.Status))
+	if e.detail != nil {
+		errs = append(errs, e.detail)
+	}
+	return errs
+}
+
+// LogValue returns method, path, status and type, without the message: it may
+// quote what was sent.
+func (e *Error) LogValue() slog.Value {
+	return slog.GroupValue(
+		slog.String("method", e.Method),
+		slog.String("path", e.Path),
+		slog.Int("status", e.Status),
+		slog.String("type", oneLine(string(e.Type), 100)),
+	)
+}
+
+// TransportError says that a request got no complete answer: the appliance
+// could not be reached, the connection broke, or time ran out. It unwraps to
+// the cause, so errors.Is(err, context.DeadlineExceeded) and the like work, and
+// to [ErrOutcomeUnknown] where a write may have been executed.
+type TransportError struct {
+	// Method and Path name the request; Path is relative to /api/ and has no
+	// query.
+	Method, Path string
+	// Attempts is how often the request was tried.
+	Attempts int
+	// Err is the cause of the last attempt.
+	Err error
+	// OutcomeUnknown is set where the request, a write, may have been executed.
+	OutcomeUnknown bool
+}
+
+// Error returns one line that names the operation and the cause.
+func (e *TransportError) Error() string {
+	text := fmt.Sprintf("sps: %s %s: %s", e.Method, e.Path, oneLine(e.Err.Error(), 600))
+	if e.Attempts > 1 {
+		text += fmt.Sprintf(" (%d attempts)", e.Attempts)
+	}
+	if e.OutcomeUnknown {
+		text += "; " + ErrOutcomeUnknown.Error()
+	}
+	return text
+}
+
+// Unwrap returns the cause, and ErrOutcomeUnknown where it applies.
+func (e *TransportError) Unwrap() []error {
+	if e.OutcomeUnknown {
+		return []error{e.Err, ErrOutcomeUnknown}
+	}
+	return []error{e.Err}
+}
+
+// LogValue returns method, path, attempts and the cause.
+func (e *TransportError) LogValue() slog.Value {
+	return slog.GroupValue(
+		slog.String("method", e.Method),
+		slog.String("path", e.Path),
+		slog.Int("attempts", e.Attempts),
+		slog.String("cause", oneLine(e.Err.Error(), 600)),
+		slog.Bool("outcome_unknown", e.OutcomeUnknown),
+	)
+}
+
+// CertificateError says that the appliance's certificate was not trusted, and
+// gives its fingerprint, to compare with the appliance's own before it is
+// passed to [WithPinnedCertificates].
+type CertificateError struct {
+	// Fingerprint is the SHA-256 of the certificate that the appliance showed:
+	// hex digits in pairs, separated by colons.
+	// Empty where it is not known.
+	Fingerprint string
+	// Err is the reason.
+	Err error
+}
+
+// Error returns the reason and the fingerprint.
+func (e *CertificateError) Error() string {
+	return fmt.Sprintf("the appliance's certificate is not trusted: %v (its SHA-256 fingerprint is %s; "+
+		"trust its CA with WithCABundle or, once compared, pin it with WithPinnedCertificates)", e.Err, e.Fingerprint)
+}
+
+// Unwrap returns the reason.
+func (e *CertificateError) Unwrap() error { return e.Err }
+
+// ExitCodeUnknown is the exit code of a [FirmwareTestFailure] whose answer named
+// none.
+const ExitCodeUnknown = -1
+
+// FirmwareTestFailure is the detail of [FirmwareTestFailed]: the appliance
+// tested the firmware and found a problem. It is given for every
+// FirmwareTestFailed, also where the answer has no details.
+type FirmwareTestFailure struct {
+	// ExitCode is 1 for a failed test, [ExitCodeUnknown] where the answer does
+	// not say.
+	ExitCode int
+	// TestSummary is the summary of the test, free text of several lines; empty
+	// where the answer has none.
+	TestSummary string
+}
+
+// Error returns the exit code; the summary is for people to read in full.
+func (f *FirmwareTestFailure) Error() string {
+	if f.ExitCode == ExitCodeUnknown {
+		return "exit code unknown"
+	}
+	return fmt.Sprintf("exit code %d", f.ExitCode)
+}
+
+// MissingPaths is the detail of [IncompleteRequestBodyError].
+type MissingPaths struct {
+	// Paths are the members that the request lacked.
+	Paths []string
+}
+
+// Error returns the paths.
+func (m *MissingPaths) Error() string {
+	return "missing: " + oneLine(strings.Join(m.Paths, ", "), 200)
+}
+
+// MissingResource is the detail of [ResourceNotFound].
+type MissingResource struct {
+	// MountPoint is the path, without /api, below which the resource was looked
+	// for.
+	MountPoint string
+	// Resource is its key.
+	Resource string
+}
+
+// Error returns the resource and the mount point.
+func (m *MissingResource) Error() string {
+	return fmt.Sprintf("no %q below %q", oneLine(m.Resource, 100), oneLine(m.MountPoint, 100))
+}
+
+// OffendingPath is the detail of [Unauthenticated], [Unauthorized] and
+// [SyntacticError].
+type OffendingPath struct {
+	// Path is what was asked for without the right, or the value that was not
+	// accepted.
+	Path string
+}
+
+// Error returns the path.
+func (o *OffendingPath) Error() string { return "at " + oneLine(o.Path, 200) }
+
+// SemanticErrors is the detail of [SemanticError].
+type SemanticErrors struct {
+	// Errors are the faults that the appliance found.
+	Errors []SemanticFault
+}
+
+// SemanticFault is one fault of a [SemanticErrors].
+type SemanticFault struct {
+	// Message says what is wrong.
+	Message string
+	// Paths are the places it concerns, where the answer names them.
+	Paths []string
+}
+
+// Error returns the first fault and how many there are.
+func (s *SemanticErrors) Error() string {
+	if len(s.Errors) == 0 {
+		return "no fault named"
+	}
+	text := oneLine(s.Errors[0].Message, 200)
+	if more := len(s.Errors) - 1; more > 0 {
+		text += fmt.Sprintf(" (and %d more)", more)
+	}
+	return text
+}
+
+// maxDetails bounds what is kept of error.details.
+const maxDetails = 64 << 10
+
+// newError makes the error of an answer. member is its error member, nil where
+// it has none; fallback is the message then.
+func newError(k *call, status int, member []byte, fallback string, secrets ...string) *Error {
+	e := &Error{Status: status, Method: k.method, Path: k.path.text, Message: fallback}
+	if member == nil {
+		return e
+	}
+	e.Message = ""
+	member = []byte(scrub(string(member), secrets))
+	var details []byte
+	if members, err := wire.Members(member); err == nil {
+		if text, ok := wire.Text(wire.Find(members, "type")); ok {
+			e.Type = ErrorType(text)
+		}
+		if text, ok := wire.Text(wire.Find(members, "message")); ok {
+			e.Message = oneLine(scrub(text, secrets), 300)
+		}
+		details = wire.Find(members, "details")
+	} else if text, ok := wire.Text(member); ok {
+		e.Message = oneLine(scrub(text, secrets), 300)
+	}
+	if len(details) <= maxDetails && wire.Kind(details) != wire.Null {
+		e.Details = json.RawMessage(details)
+	}
+	e.detail = newDetail(e.Type, details)
+	return e
+}
+
+// newDetail decodes error.details as far as it has the form that is known for
+// the type.
+func newDetail(t ErrorType, details []byte) error {
+	switch t {
+	case FirmwareTestFailed:
+		return newFirmwareTestFailure(details)
+	case IncompleteRequestBodyError:
+		if paths := texts(member(details, "missing_paths")); len(paths) > 0 {
+			return &MissingPaths{paths}
+		}
+	case NotFound, ResourceNotFound:
+		m := &MissingResource{}
+		m.MountPoint, _ = wire.Text(member(details, "mount_point"))
+		m.Resource, _ = wire.Text(member(details, "resource"))
+		if *m != (MissingResource{}) {
+			return m
+		}
+	case Unauthenticated, Unauthorized, SyntacticError:
+		if path := detailPath(details); path != "" {
+			return &OffendingPath{path}
+		}
+	case SemanticError:
+		if faults := detailFaults(details); len(faults) > 0 {
+			return &SemanticErrors{faults}
+		}
+	}
+	return nil
+}
+
+func newFirmwareTestFailure(details []byte) *FirmwareTestFailure {
+	f := &FirmwareTestFailure{ExitCode: ExitCodeUnknown}
+	if text, ok := wire.Text(member(details, "exit_code")); ok {
+		if code, err := strconv.Atoi(text); err == nil {
+			f.ExitCode = code
+		}
+	}
+	f.TestSummary, _ = wire.Text(member(details, "test_summary"))
+	if wire.Kind(details) == wire.String {
+		f.TestSummary, _ = wire.Text(details)
+	}
+	return f
+}
+
+// member returns the value of a member of an object, nil for anything else.
+func member(value []byte, name string) []byte {
+	if wire.Kind(value) != wire.Object {
+		return nil
+	}
+	members, err := wire.Members(value)
+	if err != nil {
+		return nil
+	}
+	return wire.Find(members, name)
+}
+
+// texts returns the texts of an array, or of a single text.
+func texts(value []byte) []string {
+	if text, ok := wire.Text(value); ok {
+		return []string{text}
+	}
+	if wire.Kind(value) != wire.Array {
+		return nil
+	}
+	elements, err := wire.Elements(value)
+	if err != nil {
+		return nil
+	}
+	var found []string
+	for _, e := range elements {
+		if text, ok := wire.Text(e); ok {
+			found = append(found, text)
+		}
+	}
+	return found
+}
+
+// scrub replaces secrets in what the appliance wrote, in case it quotes them.
+// Shorter ones would make every text unreadable, and are no secrets.
+func scrub(text string, secrets []string) string {
+	for _, secret := range secrets {
+		if len(secret) < 4 {
+			continue
+		}
+		text = strings.ReplaceAll(text, secret, redacted)
+		if quoted, err := json.Marshal(secret); err == nil {
+			text = strings.ReplaceAll(text, string(quoted[1:len(quoted)-1]), redacted)
+		}
+	}
+	return text
+}
+
+// certificateError recognises a failed verification and adds the fingerprint.
+func certificateError(err error) error {
+	var known *CertificateError
+	var verification *tls.CertificateVerificationError
+	if errors.As(err, &known) {
+		return known
+	}
+	if errors.As(err, &verification) {
+		e := &CertificateError{Err: verification.Err}
+		if shown := verification.UnverifiedCertificates; len(shown) > 0 {
+			e.Fingerprint = formatFingerprint(fingerprint(shown[0]))
+		}
+		return e
+	}
+	return err
+}
+
+// oneLine makes a text of the other side fit to print: one line, no control
+// characters, at most limit bytes.
+func oneLine(text string, limit int) string {
+	cut := false
+	if len(text) > limit {
+		text, cut = strings.ToValidUTF8(text[:limit], ""), true
+	}
+	text = strings.Join(strings.FieldsFunc(text, func(r rune) bool {
+		return unicode.IsSpace(r) || !unicode.IsPrint(r)
+	}), " ")
+	if cut {
+		text += "…"
+	}
+	return text
+}

@@ -1,0 +1,265 @@
+package sps
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/go-sps/sps/internal/wire"
+)
+
+var (
+	slotsPath        = mustPath("firmware/slots")
+	firmwareTestPath = mustPath("firmware/test")
+)
+
+// Firmware reads and tests the firmware images of an appliance (guide: Managing
+// SPS, Firmware management). Images are kept in slots. A slot is named by its
+// key, the text "1" to "5", never by its position in the list.
+type Firmware struct{ client *Client }
+
+// FirmwareSlots is the list of slots.
+type FirmwareSlots struct {
+	// Slots are all slots, empty ones included, in the order of the appliance.
+	Slots []FirmwareSlot
+	// CurrentSlot is the key of the slot with the running firmware, and
+	// SlotAfterReboot of the one that the next boot starts; "" where the
+	// appliance does not say.
+	CurrentSlot, SlotAfterReboot string
+	// EmptySlots is the number of empty slots.
+	EmptySlots int
+}
+
+// FirmwareSlot is one slot: Key names it, Body is the image in it.
+type FirmwareSlot = Object[FirmwareImage]
+
+// FirmwareImage is the firmware in a slot; the zero value is an empty slot's.
+type FirmwareImage struct {
+	// Version is the dotted version, "7.4.0".
+	Version string
+	// Current is set for the running firmware.
+	Current bool
+	// AfterReboot is set for the firmware that the next boot starts.
+	AfterReboot bool
+	// UpgradeNews is news for this image, "" for none.
+	UpgradeNews string
+	// UpgradeNotes is the text of the upgrade notes.
+	UpgradeNotes string
+}
+
+// Empty reports whether the slot holds no firmware.
+func (i FirmwareImage) Empty() bool { return i == FirmwareImage{} }
+
+// UnmarshalJSON decodes the body of a slot. The guide's table gives the version
+// as a number and its samples as a string: both decode.
+func (i *FirmwareImage) UnmarshalJSON(data []byte) error {
+	*i = FirmwareImage{}
+	if wire.Kind(data) == wire.Null {
+		return nil
+	}
+	members, err := wire.Members(data)
+	if err != nil {
+		return err
+	}
+	for _, m := range members {
+		var ok bool
+		switch m.Name {
+		case "version":
+			i.Version, ok = wire.Text(m.Value)
+		case "upgrade_news":
+			i.UpgradeNews, ok = wire.Text(m.Value)
+		case "upgrade_notes":
+			i.UpgradeNotes, ok = wire.Text(m.Value)
+		case "current":
+			ok = wire.Unmarshal(m.Value, &i.Current) == nil
+		case "after_reboot":
+			ok = wire.Unmarshal(m.Value, &i.AfterReboot) == nil
+		default:
+			ok = true
+		}
+		if !ok && wire.Kind(m.Value) != wire.Null {
+			return fmt.Errorf("%s has an unexpected type", m.Name)
+		}
+	}
+	return nil
+}
+
+// FirmwareTestReport is the outcome of a test that passed.
+type FirmwareTestReport struct {
+	// SlotKey is the key of the slot that was tested.
+	SlotKey string
+	// TestSummary is the summary of the test, free text of several lines.
+	TestSummary string
+}
+
+// Slots lists the firmware slots (GET /api/firmware/slots).
+func (f *Firmware) Slots(ctx context.Context) (*FirmwareSlots, error) {
+	a, err := f.client.read(ctx, slotsPath, nil)
+	if err != nil {
+		return nil, err
+	}
+	items, err := a.list()
+	if err != nil {
+		return nil, err
+	}
+	list := &FirmwareSlots{}
+	for _, item := range items {
+		slot, err := readItem[FirmwareImage](ctx, f.client, slotsPath, a, item)
+		if err != nil {
+			return nil, err
+		}
+		if slot.Body.Empty() {
+			list.EmptySlots++
+		}
+		if slot.Body.Current {
+			list.CurrentSlot = slot.Key
+		}
+		if slot.Body.AfterReboot {
+			list.SlotAfterReboot = slot.Key
+		}
+		list.Slots = append(list.Slots, *slot)
+	}
+	// Where the appliance says it itself, it is right.
+	meta := newMeta(a.Meta)
+	if key := slotOfLink(meta.Link("current_slot")); key != "" {
+		list.CurrentSlot = key
+	}
+	if key := slotOfLink(meta.Link("slot_after_reboot")); key != "" {
+		list.SlotAfterReboot = key
+	}
+	if n, err := strconv.Atoi(meta.Link("number_of_empty_slots")); err == nil && n >= 0 {
+		list.EmptySlots = n
+	}
+	return list, nil
+}
+
+// Slot reads one slot by its key (GET /api/firmware/slots/<key>). It gives
+// [ResourceNotFound] for a slot that does not exist.
+func (f *Firmware) Slot(ctx context.Context, key string) (*FirmwareSlot, error) {
+	path, err := slotPath(key)
+	if err != nil {
+		return nil, err
+	}
+	return readObject[FirmwareImage](ctx, f.client, path)
+}
+
+// DeleteSlot empties a slot (DELETE /api/firmware/slots/<key>). The slot with
+// the running firmware and the one for after the reboot cannot be deleted:
+// [ErrSlotInUse] is given before anything is sent, because the appliance's own
+// refusal is not documented.
+func (f *Firmware) DeleteSlot(ctx context.Context, key string) error {
+	path, err := slotPath(key)
+	if err != nil {
+		return err
+	}
+	slot, err := readObject[FirmwareImage](ctx, f.client, path)
+	if err != nil {
+		return err
+	}
+	switch {
+	case slot.Body.Current:
+		return fmt.Errorf("sps: DELETE %s: %w: it holds the running firmware %s", path.text, ErrSlotInUse, oneLine(slot.Body.Version, 40))
+	case slot.Body.AfterReboot:
+		return fmt.Errorf("sps: DELETE %s: %w: it holds the firmware for after the reboot, %s", path.text, ErrSlotInUse, oneLine(slot.Body.Version, 40))
+	}
+	_, err = f.client.call(ctx, &call{class: classWrite, method: http.MethodDelete, path: path})
+	return err
+}
+
+// Test asks the appliance whether it could be upgraded to the firmware in a
+// slot, without upgrading it (POST /api/firmware/test). The appliance looks at
+// version compatibility, storage space, compatibility of its configuration and
+// tainted files; that takes up to minutes, see [Timeouts].Action.
+//
+// A report means that the test passed, and nothing else does. A test that found
+// a problem is [FirmwareTestFailed] with its detail [FirmwareTestFailure]; an
+// empty or unknown slot is [ResourceNotFound]; an answer that does not say what
+// was tested is [ErrBadAnswer]. A test changes nothing on the appliance, so one
+// with [ErrOutcomeUnknown] may be repeated.
+func (f *Firmware) Test(ctx context.Context, key string) (*FirmwareTestReport, error) {
+	id, err := slotID(key)
+	if err != nil {
+		return nil, fmt.Errorf("sps: POST %s: %w", firmwareTestPath.text, err)
+	}
+	k := &call{class: classAction, method: http.MethodPost, path: firmwareTestPath, body: []byte(`{"slot_id":` + id + `}`)}
+	a, err := f.client.call(ctx, k)
+	if err != nil {
+		return nil, err
+	}
+	return newTestReport(a, k, key)
+}
+
+// newTestReport reads an answer of success. It must show that the test was run,
+// and on the slot that was asked for: a precheck that passes by mistake is worse
+// than one that fails.
+func newTestReport(a *answer, k *call, key string) (*FirmwareTestReport, error) {
+	report := &FirmwareTestReport{SlotKey: key}
+	if tested, ok := wire.Text(a.Key); ok && tested != key {
+		return nil, a.unusable("it is about slot %q, not %q", oneLine(tested, 40), key)
+	}
+	summary, ok := wire.Text(a.Body)
+	if !ok {
+		summary, ok = wire.Text(member(a.Body, "test_summary"))
+	}
+	if code, has := wire.Text(member(a.Body, "exit_code")); has && code != "0" {
+		e := newError(k, a.status, nil, "the answer has the form of success and a failed exit code")
+		e.Type, e.detail = FirmwareTestFailed, newFirmwareTestFailure(a.Body)
+		return nil, e
+	}
+	if !ok {
+		return nil, a.unusable("it has no test summary, so the test may not have been run")
+	}
+	report.TestSummary = summary
+	return report, nil
+}
+
+// slotPath makes the path of a slot.
+func slotPath(key string) (apiPath, error) {
+	if err := checkSlotKey(key); err != nil {
+		return apiPath{}, fmt.Errorf("sps: %s: %w", slotsPath.text, err)
+	}
+	return slotsPath.join(key)
+}
+
+// slotID makes the slot_id of a request, which is a number where the key is a
+// plain decimal, as in the guide's samples.
+func slotID(key string) (string, error) {
+	if err := checkSlotKey(key); err != nil {
+		return "", err
+	}
+	if number, err := strconv.ParseUint(key, 10, 32); err == nil && strconv.FormatUint(number, 10) == key {
+		return key, nil
+	}
+	return `"` + key + `"`, nil
+}
+
+// checkSlotKey refuses what is no key of a slot before anything is sent.
+func checkSlotKey(key string) error {
+	why := ""
+	switch {
+	case key == "":
+		why = "is empty"
+	case key[0] == '-':
+		why = "is negative"
+	case len(key) > 64 || strings.Trim(key, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_-") != "":
+		why = "has characters that no slot key has"
+	default:
+		return nil
+	}
+	return invalid("slot key %q %s: use the Key of a slot that Firmware.Slots lists, such as \"2\"", oneLine(key, 60), why)
+}
+
+// slotOfLink returns the key at the end of a link to a slot.
+func slotOfLink(link string) string {
+	p, _, err := parseLink(link)
+	if err != nil {
+		return ""
+	}
+	parent, key, _ := cutLast(p.text)
+	if parent != slotsPath.text {
+		return ""
+	}
+	return key
+}

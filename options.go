@@ -1,0 +1,264 @@
+package sps
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+	"unicode"
+)
+
+// Version is the version of this module, as it stands in the User-Agent.
+const Version = "0.1.0"
+
+// Option changes how [Connect] makes a client.
+type Option func(*config) error
+
+// config is what the options and the credential add up to.
+type config struct {
+	roots             *x509.CertPool
+	pins              []string
+	insecure          bool
+	clientCertificate *tls.Certificate
+	proxyFromEnv      bool
+	wrap              []func(http.RoundTripper) http.RoundTripper
+	logger            *slog.Logger
+	userAgent         string
+	retry             RetryPolicy
+	timeouts          Timeouts
+}
+
+func newConfig(options []Option) (*config, error) {
+	o := &config{
+		userAgent: "go-sps/" + Version,
+		retry:     DefaultRetryPolicy(),
+		timeouts:  DefaultTimeouts(),
+	}
+	var errs []error
+	for _, option := range options {
+		if option == nil {
+			continue
+		}
+		if err := option(o); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	if o.insecure && (o.roots != nil || len(o.pins) > 0) {
+		errs = append(errs, invalid("WithInsecureTLS excludes WithCABundle and WithPinnedCertificates"))
+	}
+	if len(errs) > 0 {
+		return nil, joined("sps: connect", errs)
+	}
+	return o, nil
+}
+
+// joined makes one line of several errors.
+func joined(context string, errs []error) error {
+	return &joinedError{context, errs}
+}
+
+type joinedError struct {
+	context string
+	errs    []error
+}
+
+func (j *joinedError) Error() string {
+	texts := make([]string, len(j.errs))
+	for i, err := range j.errs {
+		texts[i] = err.Error()
+	}
+	return j.context + ": " + strings.Join(texts, "; ")
+}
+
+func (j *joinedError) Unwrap() []error { return j.errs }
+
+// WithCABundle trusts the certificates in the PEM text, in place of the
+// system's: the appliance's own certificate authority, usually. Private keys in
+// the text are refused.
+func WithCABundle(pem []byte) Option {
+	return func(o *config) error {
+		if strings.Contains(string(pem), "PRIVATE KEY-----") {
+			return invalid("the CA bundle contains a private key; pass certificates only")
+		}
+		if o.roots == nil {
+			o.roots = x509.NewCertPool()
+		}
+		if !o.roots.AppendCertsFromPEM(pem) {
+			return invalid("the CA bundle holds no certificate in PEM form")
+		}
+		return nil
+	}
+}
+
+// WithPinnedCertificates trusts an appliance whose own certificate has one of
+// these SHA-256 fingerprints, and no other: 64 hex digits in either case,
+// colons allowed. Alone it takes the place of the verification by certificate
+// authorities and host name, which suits the usual self-signed appliance; with
+// [WithCABundle], both must hold.
+func WithPinnedCertificates(fingerprints ...string) Option {
+	return func(o *config) error {
+		if len(fingerprints) == 0 {
+			return invalid("WithPinnedCertificates needs a fingerprint")
+		}
+		for _, text := range fingerprints {
+			pin, err := parseFingerprint(text)
+			if err != nil {
+				return err
+			}
+			o.pins = append(o.pins, pin)
+		}
+		return nil
+	}
+}
+
+// WithInsecureTLS accepts every certificate, and so hands the credential to
+// whoever answers. For experiments only: [WithPinnedCertificates] is as easy
+// and safe. The logger, if there is one, gets a warning.
+func WithInsecureTLS() Option {
+	return func(o *config) error {
+		o.insecure = true
+		return nil
+	}
+}
+
+// WithLogger logs one record per request, with the caller's context: method,
+// path without query values, status, attempt and duration, never a header or a
+// body. The level is Debug, and Warn for a request without an answer or with a
+// status of 500 or above. Without this option nothing is logged.
+func WithLogger(logger *slog.Logger) Option {
+	return func(o *config) error {
+		o.logger = logger
+		return nil
+	}
+}
+
+// WithTransport wraps the client's http.RoundTripper, for tracing, recording or
+// faults; it is called once and may return another one altogether. Several wrap
+// in the order of the options, the last outermost. What it returns sees every
+// attempt with its cookie and credentials: do not record them. It must be safe
+// for concurrent use.
+func WithTransport(wrap func(base http.RoundTripper) http.RoundTripper) Option {
+	return func(o *config) error {
+		if wrap == nil {
+			return invalid("WithTransport needs a function")
+		}
+		o.wrap = append(o.wrap, wrap)
+		return nil
+	}
+}
+
+// WithUserAgent puts the name of your program, such as "precheck/1.2", before
+// the SDK's own in the User-Agent. An appliance takes an agent that looks like a
+// browser's for one, and demands a further token: a text with "Mozilla" is
+// refused.
+func WithUserAgent(product string) Option {
+	return func(o *config) error {
+		switch {
+		case strings.Contains(strings.ToLower(product), "mozilla"):
+			return invalid("the User-Agent must not look like a browser's")
+		case strings.TrimSpace(product) == "" || strings.ContainsFunc(product, func(r rune) bool { return r > unicode.MaxASCII || unicode.IsControl(r) }):
+			return invalid("the User-Agent must be printable ASCII")
+		}
+		o.userAgent = strings.TrimSpace(product) + " go-sps/" + Version
+		return nil
+	}
+}
+
+// WithProxyFromEnvironment honours HTTPS_PROXY and NO_PROXY. Without it the
+// client connects directly whatever the environment says.
+func WithProxyFromEnvironment() Option {
+	return func(o *config) error {
+		o.proxyFromEnv = true
+		return nil
+	}
+}
+
+// RetryPolicy says how often and how patiently a request is tried again. Which
+// requests may be is not a matter of policy, but of safety: reads after
+// connection errors and the statuses 429, 502, 503 and 504; writes only where
+// they were certainly not executed.
+type RetryPolicy struct {
+	// Attempts is the greatest number of attempts, the first included; 1 never
+	// tries again.
+	Attempts int
+	// MinWait is the bound of the first wait, which doubles with each attempt
+	// up to MaxWait. The wait is drawn at random between zero and the bound.
+	MinWait, MaxWait time.Duration
+	// MaxRetryAfter is the longest Retry-After of an answer that is obeyed; one
+	// above it ends the attempts.
+	MaxRetryAfter time.Duration
+}
+
+// DefaultRetryPolicy is the policy without [WithRetry]: 4 attempts, waits bound
+// by 500 ms, 1 s and 2 s, and a Retry-After of up to 30 s.
+func DefaultRetryPolicy() RetryPolicy {
+	return RetryPolicy{Attempts: 4, MinWait: 500 * time.Millisecond, MaxWait: 10 * time.Second, MaxRetryAfter: 30 * time.Second}
+}
+
+// WithRetry sets the policy. Start from [DefaultRetryPolicy] to change one part.
+func WithRetry(policy RetryPolicy) Option {
+	return func(o *config) error {
+		if policy.Attempts < 1 || policy.MinWait < 0 || policy.MaxWait < policy.MinWait || policy.MaxRetryAfter < 0 {
+			return invalid("the retry policy needs at least one attempt and waits that are not negative, with MinWait at most MaxWait")
+		}
+		o.retry = policy
+		return nil
+	}
+}
+
+// Timeouts bound one attempt of a request, by the kind of the request, from the
+// dial to the last byte of the answer. Zero is no bound. The context of a call
+// bounds all its attempts together.
+type Timeouts struct {
+	// Connect bounds the TCP connection and, once more, the TLS handshake.
+	Connect time.Duration
+	// Login bounds a login. A re-login runs on a time limit of its own, because
+	// several callers wait for it.
+	Login time.Duration
+	// Read bounds a GET.
+	Read time.Duration
+	// Write bounds a write outside and inside of a transaction.
+	Write time.Duration
+	// Commit bounds the commit of a transaction, which may restart services.
+	Commit time.Duration
+	// Action bounds a firmware test and other actions, which may take minutes.
+	Action time.Duration
+	// Close bounds a rollback and a log-out: they go out even when the caller's
+	// context is done, and take no longer than this.
+	Close time.Duration
+}
+
+// DefaultTimeouts is the start from which to change one:
+//
+//	t := sps.DefaultTimeouts()
+//	t.Action = time.Hour
+//	sps.WithTimeouts(t)
+func DefaultTimeouts() Timeouts {
+	return Timeouts{
+		Connect: 15 * time.Second,
+		Login:   time.Minute,
+		Read:    time.Minute,
+		Write:   2 * time.Minute,
+		Commit:  10 * time.Minute,
+		Action:  30 * time.Minute,
+		Close:   20 * time.Second,
+	}
+}
+
+// WithTimeouts sets the time limits.
+func WithTimeouts(timeouts Timeouts) Option {
+	return func(o *config) error {
+		for _, d := range []time.Duration{timeouts.Connect, timeouts.Login, timeouts.Read, timeouts.Write, timeouts.Commit, timeouts.Action, timeouts.Close} {
+			if d < 0 {
+				return invalid("a time limit is negative")
+			}
+		}
+		if timeouts.Close == 0 || timeouts.Login == 0 {
+			return invalid("the limits Close and Login cannot be switched off: nothing else bounds these requests")
+		}
+		o.timeouts = timeouts
+		return nil
+	}
+}

@@ -1,0 +1,122 @@
+package sps
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+	"unicode"
+)
+
+// apiPath is a path below /api/, checked and escaped once.
+type apiPath struct {
+	text    string // as people read it: "configuration/trust_stores/-7001"
+	escaped string // as it is sent
+}
+
+// mustPath makes a path of a constant of this package.
+func mustPath(text string) apiPath {
+	p, err := newPath(text)
+	if err != nil {
+		panic(err)
+	}
+	return p
+}
+
+// newPath makes a path of plain, unescaped segments separated by slashes.
+func newPath(text string) (apiPath, error) {
+	p := apiPath{}
+	for segment := range strings.SplitSeq(text, "/") {
+		var err error
+		if p, err = p.join(segment); err != nil {
+			return apiPath{}, fmt.Errorf("sps: path %q: %w", oneLine(text, 100), err)
+		}
+	}
+	return p, nil
+}
+
+// parseLink makes a path and a query of what links in answers look like, and
+// users type: "/api/firmware/slots/1", "firmware/slots", "audit/sessions?limit=5".
+func parseLink(link string) (apiPath, url.Values, error) {
+	fail := func(why error) (apiPath, url.Values, error) {
+		return apiPath{}, nil, fmt.Errorf("sps: path %q: %w", oneLine(link, 100), why)
+	}
+	escaped, rawQuery, _ := strings.Cut(link, "?")
+	escaped = strings.TrimPrefix(escaped, "/")
+	escaped = strings.TrimPrefix(escaped, "api/")
+	escaped = strings.TrimSuffix(escaped, "/")
+	if strings.Contains(link, "#") {
+		return fail(invalid("a fragment names a part of an answer: ask for the whole"))
+	}
+	query, err := url.ParseQuery(rawQuery)
+	if err != nil {
+		return fail(invalid("its query is malformed"))
+	}
+	p := apiPath{}
+	for segment := range strings.SplitSeq(escaped, "/") {
+		plain, err := url.PathUnescape(segment)
+		if err != nil {
+			return fail(invalid("malformed escape"))
+		}
+		if p, err = p.join(plain); err != nil {
+			return fail(err)
+		}
+	}
+	return p, query, nil
+}
+
+// join appends one plain segment, such as a key.
+func (p apiPath) join(segment string) (apiPath, error) {
+	if err := checkSegment(segment); err != nil {
+		return apiPath{}, err
+	}
+	if p.text == "" {
+		return apiPath{segment, url.PathEscape(segment)}, nil
+	}
+	return apiPath{p.text + "/" + segment, p.escaped + "/" + url.PathEscape(segment)}, nil
+}
+
+// checkSegment refuses what no key of the API is and what some server on the
+// way might take for another path.
+func checkSegment(segment string) error {
+	switch {
+	case segment == "":
+		return invalid("a key or path segment is empty")
+	case segment == "." || segment == "..":
+		return invalid("a key or path segment is %q", segment)
+	case len(segment) > 1024:
+		return invalid("a key or path segment has %d bytes", len(segment))
+	case strings.ContainsAny(segment, `/\`):
+		return invalid("a key or path segment contains a slash")
+	case strings.ContainsFunc(segment, func(r rune) bool { return unicode.IsControl(r) || r == unicode.ReplacementChar }):
+		return invalid("a key or path segment contains a control character or invalid UTF-8")
+	}
+	return nil
+}
+
+// guarded reports whether writes to the path belong to a transaction. It errs
+// on the safe side: other cases and double escapes count too, in case a server
+// on the way unfolds them.
+func (p apiPath) guarded() bool {
+	text := strings.ToLower(p.text)
+	for range 4 {
+		plain, err := url.PathUnescape(text)
+		if err != nil || plain == text {
+			break
+		}
+		text = plain
+	}
+	if strings.Contains(text, "%") || strings.Contains(text, "..") {
+		return true
+	}
+	for _, root := range []string{"configuration", "transaction", "cluster/promote"} {
+		if text == root || strings.HasPrefix(text, root+"/") {
+			return true
+		}
+	}
+	return false
+}
+
+// invalid makes an ErrInvalidInput with its reason.
+func invalid(format string, args ...any) error {
+	return fmt.Errorf("%w: %s", ErrInvalidInput, fmt.Sprintf(format, args...))
+}

@@ -1,0 +1,518 @@
+package sps
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/go-sps/sps/internal/wire"
+)
+
+// Object is what the API shows of one object: its key, its meta and its body.
+type Object[T any] struct {
+	// Key names the object within its collection; for an endpoint with one
+	// object it is the last segment of its path.
+	Key string
+	// Meta is what the appliance says about the object.
+	Meta Meta
+	// Body is its value.
+	Body T
+}
+
+// Meta is the meta member of an answer. A member that is absent, null or of
+// another type than here is the zero value.
+type Meta struct {
+	// Href is the path of the resource, Parent that of the one above.
+	Href, Parent string
+	// First, Last, Next and Previous are siblings in the configuration, and
+	// pages in a paged list.
+	First, Last, Next, Previous string
+	// Transaction is the path of the transaction, given in the configuration.
+	Transaction string
+	// RemainingSeconds is the time until the session ends, with its open
+	// transaction; 0 where the appliance does not say.
+	RemainingSeconds int
+
+	raw string
+}
+
+// Link returns any member that is a text or a number, by its name; "" for none.
+func (m Meta) Link(name string) string {
+	text, _ := wire.Text(member([]byte(m.raw), name))
+	return text
+}
+
+// UnmarshalJSON decodes a meta member; whatever does not fit stays zero.
+func (m *Meta) UnmarshalJSON(data []byte) error {
+	*m = newMeta(data)
+	return nil
+}
+
+func newMeta(data []byte) Meta {
+	if wire.Kind(data) != wire.Object {
+		return Meta{}
+	}
+	members, err := wire.Members(data)
+	if err != nil {
+		return Meta{}
+	}
+	m := Meta{raw: string(data)}
+	for _, member := range members {
+		var field *string
+		switch member.Name {
+		case "href":
+			field = &m.Href
+		case "parent":
+			field = &m.Parent
+		case "first":
+			field = &m.First
+		case "last":
+			field = &m.Last
+		case "next":
+			field = &m.Next
+		case "previous":
+			field = &m.Previous
+		case "transaction":
+			field = &m.Transaction
+		case "remaining_seconds":
+			var seconds float64
+			if wire.Kind(member.Value) == wire.Number && wire.Unmarshal(member.Value, &seconds) == nil && seconds > 0 && seconds < 1e9 {
+				m.RemainingSeconds = int(seconds)
+			}
+			continue
+		default:
+			continue
+		}
+		if wire.Kind(member.Value) == wire.String {
+			*field, _ = wire.Text(member.Value)
+		}
+	}
+	return m
+}
+
+// Ref is a reference to another object. Answers show it as an object with key
+// and meta, and requests must send the bare key; it decodes from both and
+// encodes as the key. The zero value is no reference, and encodes as null.
+type Ref struct {
+	// Key is the key of the object.
+	Key string
+	// Href is its path, where the answer gave one.
+	Href string
+}
+
+// UnmarshalJSON decodes an object with key and meta, a bare key, or null.
+func (r *Ref) UnmarshalJSON(data []byte) error {
+	*r = Ref{}
+	if key, ok := wire.Text(data); ok {
+		r.Key = key
+		return nil
+	}
+	switch wire.Kind(data) {
+	case wire.Null:
+		return nil
+	case wire.Object:
+		r.Key, _ = wire.Text(member(data, "key"))
+		r.Href, _ = wire.Text(member(member(data, "meta"), "href"))
+		return nil
+	}
+	return errors.New("a reference is an object with key and meta, or a key")
+}
+
+// MarshalJSON encodes the key, null without one.
+func (r Ref) MarshalJSON() ([]byte, error) {
+	if r.Key == "" {
+		return []byte("null"), nil
+	}
+	return codec.Marshal(r.Key)
+}
+
+// Singleton reads an endpoint that holds one object, such as
+// configuration/management/email. Its writes hang on [Singleton.In].
+//
+// T is your type for the body. Members that it lacks are not lost by an update;
+// avoid omitempty, because the appliance wants empty members to be present.
+type Singleton[T any] struct {
+	client *Client
+	path   apiPath
+	err    error
+}
+
+// NewSingleton types an endpoint below /api/ that the SDK does not:
+//
+//	email := sps.NewSingleton[Email](client, "configuration/management/email")
+//
+// The path is plain, not escaped. One that cannot be right is reported by the
+// first use.
+func NewSingleton[T any](c *Client, path string) *Singleton[T] {
+	p, err := newPath(path)
+	return &Singleton[T]{c, p, err}
+}
+
+func newSingleton[T any](c *Client, path apiPath) *Singleton[T] {
+	return &Singleton[T]{client: c, path: path}
+}
+
+// Get reads the object.
+func (s *Singleton[T]) Get(ctx context.Context) (*Object[T], error) {
+	if s.err != nil {
+		return nil, s.err
+	}
+	return readObject[T](ctx, s.client, s.path)
+}
+
+// In returns the endpoint as the transaction sees it, for reading and writing.
+func (s *Singleton[T]) In(tx *Transaction) *SingletonTx[T] {
+	return &SingletonTx[T]{tx, s.path, tx.admit(s.client, s.err)}
+}
+
+// SingletonTx reads and writes an endpoint with one object in a transaction.
+type SingletonTx[T any] struct {
+	tx   *Transaction
+	path apiPath
+	err  error
+}
+
+// Get reads the object, with the changes that the transaction has staged.
+func (s *SingletonTx[T]) Get(ctx context.Context) (*Object[T], error) {
+	if s.err != nil {
+		return nil, s.err
+	}
+	return readObject[T](ctx, s.tx, s.path)
+}
+
+// Update reads the object, lets change edit its body, and writes back what
+// change made different: every member that T does not know stays as it is. Where
+// nothing is different, nothing is written. An error of change is returned and
+// nothing is written.
+//
+// Beside errors of the transport, expect [SyntacticError], [SemanticError] and
+// [Unauthorized] of the appliance.
+func (s *SingletonTx[T]) Update(ctx context.Context, change func(*T) error) error {
+	if s.err != nil {
+		return s.err
+	}
+	return updateObject(ctx, s.tx, s.path, change)
+}
+
+// Replace writes the whole object: whatever the appliance has and body lacks is
+// lost, members that T does not know included. [SingletonTx.Update] is usually
+// what you want.
+func (s *SingletonTx[T]) Replace(ctx context.Context, body T) error {
+	if s.err != nil {
+		return s.err
+	}
+	return replaceObject(ctx, s.tx, s.path, body)
+}
+
+// Collection reads an endpoint that holds a list of objects, such as
+// configuration/trust_stores. Its writes hang on [Collection.In].
+type Collection[T any] struct {
+	client *Client
+	path   apiPath
+	err    error
+}
+
+// NewCollection types a list endpoint below /api/ that the SDK does not. See
+// [NewSingleton] for the path and [Singleton] for T.
+func NewCollection[T any](c *Client, path string) *Collection[T] {
+	p, err := newPath(path)
+	return &Collection[T]{c, p, err}
+}
+
+// All iterates over the objects in the order of the appliance, page by page
+// where the list is paged. An item that the list shows without its body is read
+// on its own; one that is deleted meanwhile is left out. After an error the
+// iteration ends.
+func (c *Collection[T]) All(ctx context.Context) iter.Seq2[*Object[T], error] {
+	return allObjects[T](ctx, c.client, c.path, c.err)
+}
+
+// List returns the objects of [Collection.All] at once.
+func (c *Collection[T]) List(ctx context.Context) ([]*Object[T], error) {
+	return collect(c.All(ctx))
+}
+
+// Get reads one object by its key. It gives [ResourceNotFound] for one that
+// does not exist, and [ErrInvalidInput] for a key that cannot be one.
+func (c *Collection[T]) Get(ctx context.Context, key string) (*Object[T], error) {
+	path, err := itemPath(c.path, key, c.err)
+	if err != nil {
+		return nil, err
+	}
+	return readObject[T](ctx, c.client, path)
+}
+
+// In returns the list as the transaction sees it, for reading and writing.
+func (c *Collection[T]) In(tx *Transaction) *CollectionTx[T] {
+	return &CollectionTx[T]{tx, c.path, tx.admit(c.client, c.err)}
+}
+
+// CollectionTx reads and writes a list of objects in a transaction.
+type CollectionTx[T any] struct {
+	tx   *Transaction
+	path apiPath
+	err  error
+}
+
+// All iterates like [Collection.All], with the changes that the transaction has
+// staged.
+func (c *CollectionTx[T]) All(ctx context.Context) iter.Seq2[*Object[T], error] {
+	return allObjects[T](ctx, c.tx, c.path, c.err)
+}
+
+// List returns the objects of [CollectionTx.All] at once.
+func (c *CollectionTx[T]) List(ctx context.Context) ([]*Object[T], error) {
+	return collect(c.All(ctx))
+}
+
+// Get reads one object like [Collection.Get], with the changes that the
+// transaction has staged.
+func (c *CollectionTx[T]) Get(ctx context.Context, key string) (*Object[T], error) {
+	path, err := itemPath(c.path, key, c.err)
+	if err != nil {
+		return nil, err
+	}
+	return readObject[T](ctx, c.tx, path)
+}
+
+// Create adds an object and returns the key that the appliance gave it.
+func (c *CollectionTx[T]) Create(ctx context.Context, body T) (key string, err error) {
+	if c.err != nil {
+		return "", c.err
+	}
+	data, err := codec.Marshal(body)
+	if err != nil {
+		return "", fmt.Errorf("sps: %w: the body cannot be encoded: %w", ErrInvalidInput, err)
+	}
+	a, err := c.tx.write(ctx, http.MethodPost, c.path, data)
+	if err != nil {
+		return "", err
+	}
+	if key, ok := wire.Text(a.Key); ok && key != "" {
+		return key, nil
+	}
+	// The href of what was made ends with its key.
+	for _, link := range []string{newMeta(a.Meta).Href, a.header.Get("Location")} {
+		parent, last, _ := cutLast(link)
+		if p, _, err := parseLink(parent); err == nil && p == c.path {
+			if key, err := url.PathUnescape(last); err == nil && key != "" {
+				return key, nil
+			}
+		}
+	}
+	return "", a.unusable("it lacks the key of what was created")
+}
+
+// Update changes one object like [SingletonTx.Update].
+func (c *CollectionTx[T]) Update(ctx context.Context, key string, change func(*T) error) error {
+	path, err := itemPath(c.path, key, c.err)
+	if err != nil {
+		return err
+	}
+	return updateObject(ctx, c.tx, path, change)
+}
+
+// Replace writes one whole object like [SingletonTx.Replace].
+func (c *CollectionTx[T]) Replace(ctx context.Context, key string, body T) error {
+	path, err := itemPath(c.path, key, c.err)
+	if err != nil {
+		return err
+	}
+	return replaceObject(ctx, c.tx, path, body)
+}
+
+// Delete deletes one object. The appliance refuses to delete what is built in
+// or in use.
+func (c *CollectionTx[T]) Delete(ctx context.Context, key string) error {
+	path, err := itemPath(c.path, key, c.err)
+	if err != nil {
+		return err
+	}
+	_, err = c.tx.write(ctx, http.MethodDelete, path, nil)
+	return err
+}
+
+// reader is what both a client and a transaction can do.
+type reader interface {
+	read(ctx context.Context, path apiPath, query url.Values) (*answer, error)
+}
+
+func (c *Client) read(ctx context.Context, path apiPath, query url.Values) (*answer, error) {
+	return c.call(ctx, &call{class: classRead, method: http.MethodGet, path: path, query: query})
+}
+
+func itemPath(list apiPath, key string, err error) (apiPath, error) {
+	if err != nil {
+		return apiPath{}, err
+	}
+	path, err := list.join(key)
+	if err != nil {
+		return apiPath{}, fmt.Errorf("sps: %s: %w", list.text, err)
+	}
+	return path, nil
+}
+
+// readObject reads one object.
+func readObject[T any](ctx context.Context, r reader, path apiPath) (*Object[T], error) {
+	a, err := r.read(ctx, path, nil)
+	if err != nil {
+		return nil, err
+	}
+	_, key, _ := cutLast(path.text)
+	return newObject[T](a, a.Envelope, key)
+}
+
+func newObject[T any](a *answer, e wire.Envelope, key string) (*Object[T], error) {
+	if e.Body == nil {
+		return nil, a.unusable("it lacks the body of %s", oneLine(key, 60))
+	}
+	o := &Object[T]{Key: key, Meta: newMeta(e.Meta)}
+	if text, ok := wire.Text(e.Key); ok {
+		o.Key = text
+	}
+	if err := wire.Unmarshal(e.Body, &o.Body); err != nil {
+		return nil, a.unusable("the body of %s does not fit into %T: %s", oneLine(key, 60), o.Body, oneLine(err.Error(), 200))
+	}
+	return o, nil
+}
+
+// updateObject reads an object, runs the change on a copy of its body, and
+// writes what was read with the difference laid over it.
+func updateObject[T any](ctx context.Context, tx *Transaction, path apiPath, change func(*T) error) error {
+	a, err := tx.read(ctx, path, nil)
+	if err != nil {
+		return err
+	}
+	o, err := newObject[T](a, a.Envelope, path.text)
+	if err != nil {
+		return err
+	}
+	before, err := codec.Marshal(o.Body)
+	if err != nil {
+		return fmt.Errorf("sps: %s: %w: the body cannot be encoded: %w", path.text, ErrInvalidInput, err)
+	}
+	if err := change(&o.Body); err != nil {
+		return err
+	}
+	after, err := codec.Marshal(o.Body)
+	if err != nil {
+		return fmt.Errorf("sps: %s: %w: the body cannot be encoded: %w", path.text, ErrInvalidInput, err)
+	}
+	if string(before) == string(after) {
+		return nil
+	}
+	data, err := wire.Update(a.Body, before, after)
+	if err != nil {
+		return fmt.Errorf("sps: %s: %w", path.text, err)
+	}
+	_, err = tx.write(ctx, http.MethodPut, path, data)
+	return err
+}
+
+func replaceObject[T any](ctx context.Context, tx *Transaction, path apiPath, body T) error {
+	data, err := codec.Marshal(body)
+	if err != nil {
+		return fmt.Errorf("sps: %s: %w: the body cannot be encoded: %w", path.text, ErrInvalidInput, err)
+	}
+	_, err = tx.write(ctx, http.MethodPut, path, data)
+	return err
+}
+
+// allObjects iterates over a list. In the configuration, next is the link to a
+// sibling of the list; a page is recognised by the list's own path.
+func allObjects[T any](ctx context.Context, r reader, path apiPath, err error) iter.Seq2[*Object[T], error] {
+	return func(yield func(*Object[T], error) bool) {
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		var query url.Values
+		for {
+			a, err := r.read(ctx, path, query)
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			items, err := a.list()
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			for _, item := range items {
+				o, err := readItem[T](ctx, r, path, a, item)
+				if errors.Is(err, ResourceNotFound) {
+					continue
+				}
+				if !yield(o, err) || err != nil {
+					return
+				}
+			}
+			next, following, err := parseLink(newMeta(a.Meta).Next)
+			if err != nil || next != path || len(following) == 0 {
+				return
+			}
+			if len(items) == 0 || following.Encode() == query.Encode() {
+				yield(nil, a.unusable("its pages do not end"))
+				return
+			}
+			query = following
+		}
+	}
+}
+
+// list returns the items of an answer.
+func (a *answer) list() ([][]byte, error) {
+	if a.Items == nil {
+		return nil, a.unusable("it lacks the list items")
+	}
+	items, err := wire.Elements(a.Items)
+	if err != nil {
+		return nil, a.unusable("its items are no list")
+	}
+	return items, nil
+}
+
+// readItem makes the object of one item, and reads it where the list shows its
+// key only. {} is a body.
+func readItem[T any](ctx context.Context, r reader, path apiPath, a *answer, item []byte) (*Object[T], error) {
+	e, err := wire.ParseEnvelope(item)
+	if err != nil {
+		return nil, a.unusable("an item is no object")
+	}
+	key, ok := wire.Text(e.Key)
+	if !ok {
+		return nil, a.unusable("an item lacks its key")
+	}
+	if e.Body != nil {
+		return newObject[T](a, e, key)
+	}
+	own, err := path.join(key)
+	if err != nil {
+		return nil, a.unusable("an item has the key %q", oneLine(key, 60))
+	}
+	return readObject[T](ctx, r, own)
+}
+
+func collect[T any](all iter.Seq2[*Object[T], error]) ([]*Object[T], error) {
+	var objects []*Object[T]
+	for o, err := range all {
+		if err != nil {
+			return nil, err
+		}
+		objects = append(objects, o)
+	}
+	return objects, nil
+}
+
+// cutLast splits a path before its last segment.
+func cutLast(path string) (before, last string, found bool) {
+	i := strings.LastIndexByte(path, '/')
+	if i < 0 {
+		return "", path, false
+	}
+	return path[:i], path[i+1:], true
+}

@@ -1,0 +1,455 @@
+package sps
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"unicode/utf8"
+
+	"github.com/go-sps/sps/internal/wire"
+)
+
+// Credential is what [Connect] logs in with. Make one with [UsernamePassword],
+// [PasswordFunc], [Certificate] or [ExistingSession].
+type Credential interface{ credential() *credential }
+
+// CredentialOption refines a credential.
+type CredentialOption func(*credential)
+
+// credential is every kind of credential; it goes to /api/authentication and
+// nowhere else.
+type credential struct {
+	username    string
+	password    func(context.Context) (Secret, error)
+	certificate *tls.Certificate
+	existing    Secret
+	method      string
+	invalid     error
+}
+
+func (c *credential) credential() *credential { return c }
+
+// String names the kind of the credential and the user, never a secret.
+func (c *credential) String() string {
+	switch {
+	case c.certificate != nil:
+		return "certificate"
+	case c.password != nil:
+		return "password of " + c.username
+	}
+	return "existing session"
+}
+
+// GoString is String.
+func (c *credential) GoString() string { return c.String() }
+
+// UsernamePassword logs in by HTTP Basic, encoded as UTF-8.
+func UsernamePassword(username string, password Secret, options ...CredentialOption) Credential {
+	c := newPassword(username, func(context.Context) (Secret, error) { return password, nil }, options)
+	if c.invalid == nil {
+		c.invalid = checkPassword(password)
+	}
+	return c
+}
+
+// PasswordFunc logs in like [UsernamePassword] with the password that the
+// function returns. It is called for each login, the first and every re-login:
+// so a vault may rotate it, and one-time codes work. Its context ends with the
+// time limit for logins.
+func PasswordFunc(username string, password func(context.Context) (Secret, error), options ...CredentialOption) Credential {
+	c := newPassword(username, password, options)
+	if password == nil {
+		c.invalid = invalid("PasswordFunc needs a function")
+	}
+	return c
+}
+
+func newPassword(username string, password func(context.Context) (Secret, error), options []CredentialOption) *credential {
+	c := &credential{username: username, password: password}
+	switch {
+	case username == "":
+		c.invalid = invalid("the user name is empty")
+	case strings.Contains(username, ":"):
+		c.invalid = invalid("a user name with a colon cannot be sent")
+	case !utf8.ValidString(username):
+		c.invalid = invalid("the user name is no valid UTF-8")
+	}
+	return c.apply(options)
+}
+
+func checkPassword(password Secret) error {
+	switch {
+	case password.IsZero():
+		return invalid("the password is empty")
+	case !utf8.ValidString(password.ExposeString()):
+		return invalid("the password is no valid UTF-8")
+	}
+	return nil
+}
+
+// Certificate logs in by X.509. The private key may be any crypto.Signer, so
+// one in a hardware module or a vault works.
+func Certificate(certificate tls.Certificate, options ...CredentialOption) Credential {
+	c := &credential{certificate: &certificate}
+	if len(certificate.Certificate) == 0 || certificate.PrivateKey == nil {
+		c.invalid = invalid("the client certificate lacks the certificate or the private key")
+	}
+	return c.apply(options)
+}
+
+// ExistingSession uses a session that somebody else opened, by the value of its
+// session_id cookie. It cannot be renewed when it expires, and
+// [Client.Close] does not log it out.
+func ExistingSession(id Secret) Credential {
+	c := &credential{existing: id}
+	if !validSessionID(id.ExposeString()) {
+		c.invalid = invalid("the session id is empty or holds characters that no cookie may")
+	}
+	return c
+}
+
+// WithLoginMethod picks one of the appliance's login methods by name, such as
+// "local"; see [LoginMethods]. Without it the appliance tries those that apply.
+func WithLoginMethod(name string) CredentialOption {
+	return func(c *credential) {
+		c.method = name
+		if strings.TrimSpace(name) == "" {
+			c.invalid = invalid("the login method is empty")
+		}
+	}
+}
+
+func (c *credential) apply(options []CredentialOption) *credential {
+	for _, option := range options {
+		if option != nil {
+			option(c)
+		}
+	}
+	return c
+}
+
+// request makes the call that logs in: GET /api/authentication.
+func (c *credential) request(ctx context.Context) (*call, error) {
+	// Only the status and the cookie of the answer count.
+	k := &call{class: classLogin, method: http.MethodGet, path: authenticationPath, query: url.Values{}, raw: true}
+	if c.method != "" {
+		k.query.Set("login_method", c.method)
+	}
+	if c.certificate != nil {
+		k.query.Set("type", "x509")
+		return k, nil
+	}
+	password, err := c.password(ctx)
+	if err == nil {
+		err = checkPassword(password)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("sps: no password for the login: %w", err)
+	}
+	basic := base64.StdEncoding.EncodeToString([]byte(c.username + ":" + password.ExposeString()))
+	k.header = http.Header{"Authorization": {"Basic " + basic}}
+	k.secret = []string{password.ExposeString(), basic}
+	return k, nil
+}
+
+var authenticationPath = mustPath("authentication")
+
+// sessionCookie is the name of the cookie that carries the session.
+const sessionCookie = "session_id"
+
+// session is one login on the appliance.
+type session struct{ id atomic.Pointer[string] }
+
+func newSession(id string) *session {
+	s := &session{}
+	s.set(id)
+	return s
+}
+
+func (s *session) set(id string) {
+	pair := sessionCookie + "=" + id
+	s.id.Store(&pair)
+}
+
+// cookie returns the Cookie header of a request in this session.
+func (s *session) cookie() string { return *s.id.Load() }
+
+// String shows nothing of the session.
+func (s *session) String() string { return "session" }
+
+// GoString shows nothing of the session.
+func (s *session) GoString() string { return "session" }
+
+// refresh takes over a renewed id.
+func (s *session) refresh(header http.Header, host string) {
+	if len(header["Set-Cookie"]) == 0 {
+		return
+	}
+	if id := sessionID(header, host); id != "" {
+		s.set(id)
+	}
+}
+
+// sessionID picks the session's id out of the cookies that an answer sets, ""
+// for none. The cookie's expiry does not count: with clocks that differ it may
+// be past at once, and the appliance ends its sessions by itself.
+func sessionID(header http.Header, host string) string {
+	id := ""
+	for _, line := range header["Set-Cookie"] {
+		cookie, err := http.ParseSetCookie(line)
+		if err != nil || cookie.Name != sessionCookie || !validSessionID(cookie.Value) {
+			continue
+		}
+		if cookie.Domain != "" && !sameDomain(host, cookie.Domain) {
+			continue
+		}
+		id = cookie.Value
+	}
+	return id
+}
+
+func sameDomain(host, domain string) bool {
+	name := (&url.URL{Host: host}).Hostname()
+	domain = strings.TrimPrefix(domain, ".")
+	return strings.EqualFold(name, domain) || strings.HasSuffix(strings.ToLower(name), "."+strings.ToLower(domain))
+}
+
+func validSessionID(id string) bool {
+	return id != "" && len(id) <= 4096 && !strings.ContainsFunc(id, func(r rune) bool {
+		return r <= ' ' || r >= 0x7f || strings.ContainsRune(`",;\`, r)
+	})
+}
+
+// sessions keeps the client logged in: one session at a time, one login for
+// everybody who waits for one.
+type sessions struct {
+	transport  *transport
+	credential *credential
+
+	mu      sync.Mutex
+	current *session
+	flight  *flight
+	refused error // the appliance refused the credential: no further attempt
+	closed  bool
+}
+
+// flight is a login under way.
+type flight struct {
+	done chan struct{}
+	err  error
+}
+
+// get returns a session other than the stale one, if need be by a new login.
+// The login goes on when ctx ends: others may wait for it.
+func (s *sessions) get(ctx context.Context, stale *session) (*session, error) {
+	for {
+		s.mu.Lock()
+		if s.current == stale {
+			s.current = nil
+		}
+		if err := s.blocked(); err != nil {
+			s.mu.Unlock()
+			return nil, err
+		}
+		if current := s.current; current != nil {
+			s.mu.Unlock()
+			return current, nil
+		}
+		f := s.flight
+		if f == nil {
+			f = &flight{done: make(chan struct{})}
+			s.flight = f
+			go s.login(context.WithoutCancel(ctx), f)
+		}
+		s.mu.Unlock()
+		select {
+		case <-f.done:
+			if f.err != nil {
+				return nil, f.err
+			}
+		case <-ctx.Done():
+			return nil, fmt.Errorf("sps: %w while waiting for a login", context.Cause(ctx))
+		}
+	}
+}
+
+// blocked returns why no session can be had, or nil. The caller holds mu.
+func (s *sessions) blocked() error {
+	switch {
+	case s.closed:
+		return fmt.Errorf("sps: %w", ErrClosed)
+	case s.refused != nil:
+		return s.refused
+	case s.current == nil && !s.renewable() && s.flight == nil:
+		return errExpiredExisting
+	}
+	return nil
+}
+
+// errExpiredExisting marks the end of a session that was handed in.
+var errExpiredExisting = errors.New("sps: the existing session has expired and cannot be renewed")
+
+func (s *sessions) renewable() bool { return s.credential.existing.IsZero() }
+
+// now returns the present session, nil for none.
+func (s *sessions) now() *session {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.current
+}
+
+// drop forgets a session that has expired.
+func (s *sessions) drop(expired *session) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.current == expired {
+		s.current = nil
+	}
+}
+
+// login opens a session on a time limit of its own.
+func (s *sessions) login(ctx context.Context, f *flight) {
+	ctx, cancel := context.WithTimeout(ctx, s.transport.timeouts.Login)
+	defer cancel()
+	next, err := s.open(ctx)
+
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.flight = nil
+	f.err = err
+	if err == nil {
+		s.current = next
+	} else if refusesCredential(err) {
+		// A second try with the same password may lock the account.
+		s.refused = fmt.Errorf("%w (no further login is tried: connect anew with the right credential)", err)
+		f.err = s.refused
+	}
+	close(f.done)
+}
+
+func (s *sessions) open(ctx context.Context) (*session, error) {
+	k, err := s.credential.request(ctx)
+	if err != nil {
+		return nil, err
+	}
+	a, err := s.transport.do(ctx, k, nil)
+	if err != nil {
+		return nil, err
+	}
+	id := sessionID(a.header, s.transport.host)
+	if id == "" {
+		return nil, a.unusable("the login succeeded without a usable %s cookie", sessionCookie)
+	}
+	return newSession(id), nil
+}
+
+// refusesCredential tells a credential that is wrong from a login that may
+// succeed another time.
+func refusesCredential(err error) bool {
+	var refused *Error
+	if !errors.As(err, &refused) {
+		return false
+	}
+	switch refused.Type {
+	case AuthenticationFailure, Unauthenticated, Unauthorized:
+		return true
+	}
+	return refused.Status == http.StatusUnauthorized || refused.Status == http.StatusForbidden
+}
+
+// close lets no login begin any more, waits for one under way, and returns the
+// session that is left to log out: nil for none or one that was handed in.
+func (s *sessions) close(ctx context.Context) *session {
+	s.mu.Lock()
+	s.closed = true
+	f := s.flight
+	s.mu.Unlock()
+	if f != nil {
+		select {
+		case <-f.done:
+		case <-ctx.Done():
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	left := s.current
+	s.current = nil
+	if !s.renewable() {
+		return nil
+	}
+	return left
+}
+
+// logOut ends a session on the appliance.
+func (t *transport) logOut(ctx context.Context, s *session) error {
+	_, err := t.do(ctx, &call{class: classRollback, method: logOutMethod, path: logOutPath, raw: true}, s)
+	var refused *Error
+	if errors.As(err, &refused) && (logOutDone(refused.Status) || refused.Type == Unauthenticated) {
+		return nil
+	}
+	return err
+}
+
+// expired reports whether an answer says that the session is no more: a 401
+// that is not about a wrong password, or the anonymous form of /api/info.
+func expired(k *call, a *answer, err error) bool {
+	var refused *Error
+	if errors.As(err, &refused) {
+		return refused.Type == Unauthenticated || refused.Type == "" && refused.Status == http.StatusUnauthorized
+	}
+	if err != nil || k.method != http.MethodGet || k.path != infoPath {
+		return false
+	}
+	// The endpoint needs no session, and shows less without one.
+	return wire.Kind(a.Body) == wire.Object && member(a.Body, "firmware_version") == nil
+}
+
+// LoginMethod is a way to log in that an appliance offers.
+type LoginMethod struct {
+	// Name is what [WithLoginMethod] takes.
+	Name string
+	// Authentication is where users are looked up: "local", "ldap", "x509",
+	// "radius" or "saml2"; empty where the appliance does not say.
+	Authentication string
+	// Credential is what users show: "password", "x509" and others; empty where
+	// the appliance does not say.
+	Credential string
+}
+
+// LoginMethods lists the login methods of an appliance without logging in (GET
+// /api/authentication/login_methods). Appliances before 7.0 do not have it, and
+// give [ResourceNotFound].
+func LoginMethods(ctx context.Context, host string, options ...Option) ([]LoginMethod, error) {
+	o, err := newConfig(options)
+	if err != nil {
+		return nil, err
+	}
+	address, err := parseHost(host)
+	if err != nil {
+		return nil, err
+	}
+	t := newTransport(address, o)
+	defer t.base.CloseIdleConnections()
+	a, err := t.do(ctx, &call{method: http.MethodGet, path: loginMethodsPath}, nil)
+	if err != nil {
+		return nil, err
+	}
+	entries, err := wire.Elements(wire.Find(a.All, "login_methods"))
+	if err != nil {
+		return nil, a.unusable("it lacks the list login_methods")
+	}
+	methods := make([]LoginMethod, len(entries))
+	for i, entry := range entries {
+		methods[i].decode(entry)
+	}
+	return methods, nil
+}
+
+var loginMethodsPath = mustPath("authentication/login_methods")

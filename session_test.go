@@ -1,0 +1,528 @@
+package sps_test
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/base64"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"math/big"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/spstest"
+)
+
+// awkward is a password with what breaks careless encoders.
+const awkward = "Jelszó:日本 ☃ \"\\%41"
+
+func TestLogin(t *testing.T) {
+	t.Parallel()
+	underVariants(t, func(t *testing.T, options ...spstest.Option) {
+		a := spstest.NewServer(t, append(options, spstest.WithCredentials("ügyeletes", awkward))...)
+		c, err := dial(t.Context(), a)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Info(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if err := c.Close(t.Context()); err != nil {
+			t.Errorf("Close: %v", err)
+		}
+		for i, r := range a.Journal() {
+			if sent := r.Header.Get("Authorization") != ""; sent != (i == 0) {
+				t.Errorf("request %d, %s %s: credentials sent: %t", i, r.Method, r.Path, sent)
+			}
+			if agent := r.Header.Get("User-Agent"); !strings.HasPrefix(agent, "go-sps/") {
+				t.Errorf("User-Agent %q", agent)
+			}
+		}
+	})
+}
+
+func TestLogOut(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(t)
+	c, err := dial(t.Context(), a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	done, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := c.Close(done); err != nil {
+		t.Errorf("Close with a done context: %v", err)
+	}
+	if n := a.Sessions(); n != 0 {
+		t.Errorf("%d sessions left", n)
+	}
+	if err := c.Close(t.Context()); err != nil {
+		t.Errorf("second Close: %v", err)
+	}
+	a.ResetJournal()
+	if _, err := c.Info(t.Context()); !errors.Is(err, sps.ErrClosed) {
+		t.Errorf("Info after Close: %v, want ErrClosed", err)
+	}
+	if err := c.Transaction(t.Context(), nil); !errors.Is(err, sps.ErrClosed) {
+		t.Errorf("Transaction after Close: %v, want ErrClosed", err)
+	}
+	diff(t, "requests after Close", []string(nil), requests(a))
+}
+
+func TestLoginRefused(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(t, spstest.WithCredentials("admin", "right"))
+	_, err := sps.Connect(t.Context(), a.Addr(), sps.UsernamePassword("admin", sps.NewSecretString(awkward)), sps.WithCABundle(a.CA()), quick)
+	if !errors.Is(err, sps.AuthenticationFailure) || !errors.Is(err, sps.Status(401)) {
+		t.Fatalf("error %v, want AuthenticationFailure", err)
+	}
+	if errors.Is(err, sps.Unauthenticated) {
+		t.Error("a wrong password is taken for an expired session")
+	}
+	for _, secret := range []string{awkward, base64.StdEncoding.EncodeToString([]byte("admin:" + awkward))} {
+		if text := fmt.Sprintf("%v %+v %#v", err, err, err); strings.Contains(text, secret) {
+			t.Errorf("the error shows the password: %s", text)
+		}
+	}
+	diff(t, "requests", []string{"GET /api/authentication"}, requests(a))
+}
+
+// TestSecretsQuoted has an appliance that quotes what it was sent.
+func TestSecretsQuoted(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(t, spstest.WithCredentials("admin", awkward))
+	c := connect(t, a)
+	c.Info(t.Context())
+	session := strings.TrimPrefix(a.Journal()[1].Header.Get("Cookie"), "session_id=")
+	a.Inject(spstest.Fault{Path: "firmware/test", Status: 400, Body: `{"error":{"type":"SyntacticError","message":"bad cookie ` + session + `","details":"` + session + `"}}`})
+	_, err := c.Firmware.Test(t.Context(), "2")
+	if !errors.Is(err, sps.SyntacticError) {
+		t.Fatal(err)
+	}
+	if text := fmt.Sprintf("%v %+v %#v", err, err, err); strings.Contains(text, session) {
+		t.Errorf("the error shows the session: %s", text)
+	}
+}
+
+func TestRenewal(t *testing.T) {
+	t.Parallel()
+	underVariants(t, func(t *testing.T, options ...spstest.Option) {
+		a := spstest.NewServer(t, options...)
+		c := connect(t, a)
+		a.ExpireSessions()
+		if _, err := c.Firmware.Slots(t.Context()); err != nil {
+			t.Errorf("Slots after the session expired: %v", err)
+		}
+		a.ExpireSessions()
+		info, err := c.Info(t.Context())
+		if err != nil || info.FirmwareVersion == "" {
+			t.Errorf("Info after the session expired: %+v, %v", info, err)
+		}
+		a.ExpireSessions()
+		if _, err := c.Firmware.Test(t.Context(), "2"); err != nil {
+			t.Errorf("Test after the session expired: %v", err)
+		}
+		logins := 0
+		for _, r := range a.Journal() {
+			if r.Path == "/api/authentication" {
+				logins++
+			}
+		}
+		diff(t, "logins", 4, logins)
+	})
+}
+
+// TestOneLogin has many callers whose session expires at once.
+func TestOneLogin(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		rotate bool
+		want   int
+	}{"expired": {false, 2}, "expired and the password rotated": {true, 2}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := spstest.NewServer(t)
+			c, err := dial(t.Context(), a)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close(t.Context())
+			a.ExpireSessions()
+			if test.rotate {
+				a.SetPassword(a.Username(), "another")
+			}
+			var wg sync.WaitGroup
+			for range 64 {
+				wg.Go(func() {
+					_, err := c.Firmware.Slots(t.Context())
+					if test.rotate && !errors.Is(err, sps.AuthenticationFailure) {
+						t.Errorf("error %v, want AuthenticationFailure", err)
+					} else if !test.rotate && err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			wg.Wait()
+			logins := 0
+			for _, r := range a.Journal() {
+				if r.Path == "/api/authentication" {
+					logins++
+				}
+			}
+			diff(t, "logins", test.want, logins)
+			if test.rotate {
+				// The refusal stays: no call makes another attempt.
+				a.SetPassword(a.Username(), "a")
+				if _, err := c.Info(t.Context()); !errors.Is(err, sps.AuthenticationFailure) {
+					t.Errorf("a later call: %v, want AuthenticationFailure", err)
+				}
+			}
+		})
+	}
+}
+
+// TestRenewalOutlivesItsCaller cancels the caller that began a login which
+// another one waits for.
+func TestRenewalOutlivesItsCaller(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+		a.ExpireSessions()
+		a.Inject(spstest.Fault{Path: "authentication", Delay: time.Second})
+		first, cancel := context.WithCancel(t.Context())
+		var firstErr, secondErr error
+		var wg sync.WaitGroup
+		wg.Go(func() { _, firstErr = c.Firmware.Slots(first) })
+		synctest.Wait()
+		wg.Go(func() { _, secondErr = c.Firmware.Slots(t.Context()) })
+		synctest.Wait()
+		cancel()
+		wg.Wait()
+		if !errors.Is(firstErr, context.Canceled) {
+			t.Errorf("the cancelled caller: %v", firstErr)
+		}
+		if secondErr != nil {
+			t.Errorf("the other caller: %v", secondErr)
+		}
+	})
+}
+
+// TestTransientLoginFailure does not latch: the network is not the password.
+func TestTransientLoginFailure(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+		a.ExpireSessions()
+		a.Inject(spstest.Fault{Path: "authentication", Status: 500})
+		if _, err := c.Info(t.Context()); !errors.Is(err, sps.Status(500)) {
+			t.Errorf("error %v, want status 500", err)
+		}
+		if _, err := c.Info(t.Context()); err != nil {
+			t.Errorf("after the appliance recovered: %v", err)
+		}
+	})
+}
+
+// TestInfoAlwaysAnonymous has an appliance that never shows firmware_version.
+func TestInfoAlwaysAnonymous(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(t)
+	c := connect(t, a)
+	a.Inject(spstest.Fault{Path: "info", Times: -1, Mutate: func([]byte) []byte { return []byte(`{"body":{"hostname":"x"}}`) }})
+	a.ResetJournal()
+	if _, err := c.Info(t.Context()); !errors.Is(err, sps.Unauthenticated) {
+		t.Errorf("error %v, want Unauthenticated", err)
+	}
+	diff(t, "requests", []string{"GET /api/info", "GET /api/authentication", "GET /api/info"}, requests(a))
+}
+
+func TestExistingSession(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(t)
+	owner := connect(t, a)
+	owner.Info(t.Context())
+	id := strings.TrimPrefix(a.Journal()[1].Header.Get("Cookie"), "session_id=")
+	c, err := sps.Connect(t.Context(), a.Addr(), sps.ExistingSession(sps.NewSecretString(id)), sps.WithCABundle(a.CA()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text := fmt.Sprintf("%v %+v %#v", c, c, c); strings.Contains(text, id) {
+		t.Error("the client shows its session")
+	}
+	if _, err := c.Info(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := c.Close(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if n := a.Sessions(); n != 1 {
+		t.Errorf("%d sessions; Close must not log out a session that was handed in", n)
+	}
+
+	c, _ = sps.Connect(t.Context(), a.Addr(), sps.ExistingSession(sps.NewSecretString(id)), sps.WithCABundle(a.CA()))
+	a.ExpireSessions()
+	for range 2 {
+		if _, err := c.Info(t.Context()); err == nil || !strings.Contains(err.Error(), "cannot be renewed") {
+			t.Errorf("error %v, want one that says that the session cannot be renewed", err)
+		}
+	}
+}
+
+func TestPasswordFunc(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(t)
+	var calls atomic.Int32
+	credential := sps.PasswordFunc(a.Username(), func(context.Context) (sps.Secret, error) {
+		if calls.Add(1) == 3 {
+			return sps.Secret{}, errors.New("the vault is sealed")
+		}
+		return sps.NewSecretString(a.Password()), nil
+	})
+	c, err := sps.Connect(t.Context(), a.Addr(), credential, sps.WithCABundle(a.CA()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close(t.Context())
+	a.SetPassword(a.Username(), "rotated")
+	a.ExpireSessions()
+	if _, err := c.Info(t.Context()); err != nil {
+		t.Errorf("after a rotation: %v", err)
+	}
+	a.ExpireSessions()
+	if _, err := c.Info(t.Context()); err == nil || !strings.Contains(err.Error(), "the vault is sealed") {
+		t.Errorf("error %v, want the vault's", err)
+	}
+	if _, err := c.Info(t.Context()); err != nil {
+		t.Errorf("after the vault recovered: %v", err)
+	}
+}
+
+func TestLoginMethods(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(t)
+	methods, err := sps.LoginMethods(t.Context(), a.Addr(), sps.WithCABundle(a.CA()))
+	if err != nil || len(methods) == 0 || methods[0].Name != "local" {
+		t.Fatalf("methods %+v, %v", methods, err)
+	}
+	if r := a.Journal()[0]; r.Header.Get("Cookie") != "" || r.Header.Get("Authorization") != "" {
+		t.Error("a login was used")
+	}
+	secret := sps.NewSecretString(a.Password())
+	c, err := sps.Connect(t.Context(), a.Addr(), sps.UsernamePassword(a.Username(), secret, sps.WithLoginMethod("local")), sps.WithCABundle(a.CA()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Close(t.Context())
+	diff(t, "query", "login_method=local", a.Journal()[1].RawQuery)
+	_, err = sps.Connect(t.Context(), a.Addr(), sps.UsernamePassword(a.Username(), secret, sps.WithLoginMethod("nowhere")), sps.WithCABundle(a.CA()))
+	if !errors.Is(err, sps.AuthenticationFailure) {
+		t.Errorf("an unknown method: %v", err)
+	}
+	for _, body := range []string{`{}`, `{"login_methods":{}}`, `{"login_methods":null}`} {
+		a.Inject(spstest.Fault{Path: "authentication/login_methods", Mutate: func([]byte) []byte { return []byte(body) }})
+		if _, err := sps.LoginMethods(t.Context(), a.Addr(), sps.WithCABundle(a.CA())); !errors.Is(err, sps.ErrBadAnswer) {
+			t.Errorf("%s: %v, want ErrBadAnswer", body, err)
+		}
+	}
+	old := spstest.NewServer(t, spstest.WithProfile("6.0"))
+	if _, err := sps.LoginMethods(t.Context(), old.Addr(), sps.WithCABundle(old.CA())); !errors.Is(err, sps.ResourceNotFound) {
+		t.Errorf("before 7.0: %v, want ResourceNotFound", err)
+	}
+}
+
+// TestCookies has appliances whose cookie is odd.
+func TestCookies(t *testing.T) {
+	t.Parallel()
+	id := strings.Repeat("ab", 20)
+	past := "Thu, 01 Jan 1970 00:00:00 GMT"
+	for name, test := range map[string]struct {
+		cookies []string
+		want    string
+	}{
+		"expired by the clock":  {[]string{"session_id=" + id + "; expires=" + past + "; Max-Age=0; Path=/; Secure"}, id},
+		"several cookies":       {[]string{"ticket=x; Path=/", "session_id=" + id + "; Path=/", "session_idx=y"}, id},
+		"the last one wins":     {[]string{"session_id=old", "session_id=" + id}, id},
+		"own domain":            {[]string{"session_id=" + id + "; Domain=appliance.test"}, id},
+		"another domain":        {[]string{"session_id=" + id + "; Domain=evil.example"}, ""},
+		"empty":                 {[]string{"session_id="}, ""},
+		"huge":                  {[]string{"session_id=" + strings.Repeat("a", 5000)}, ""},
+		"none":                  {nil, ""},
+		"another name":          {[]string{"SESSION_ID=" + id}, ""},
+		"characters not to be":  {[]string{"session_id=a b\x7f"}, ""},
+		"quoted and a comma":    {[]string{`session_id="a,b"`}, ""},
+		"no cookie at all, yet": {[]string{";;;=;"}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var seen string
+			transport := roundTrip(func(r *http.Request) (*http.Response, error) {
+				header := http.Header{}
+				if r.URL.Path == "/api/authentication" && r.Method == http.MethodGet {
+					header["Set-Cookie"] = test.cookies
+				}
+				if cookie := r.Header.Get("Cookie"); cookie != "" {
+					seen = cookie
+				}
+				return answer(r, 200, header, `{"meta":{},"body":{"firmware_version":"1"}}`), nil
+			})
+			c, err := sps.Connect(t.Context(), "appliance.test", sps.UsernamePassword("u", sps.NewSecretString("p")), transport)
+			if test.want == "" {
+				if !errors.Is(err, sps.ErrBadAnswer) {
+					t.Errorf("error %v, want ErrBadAnswer", err)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.Info(t.Context())
+			diff(t, "cookie", "session_id="+test.want, seen)
+			c.Close(t.Context())
+		})
+	}
+}
+
+func TestCredentialsRefused(t *testing.T) {
+	t.Parallel()
+	secret := sps.NewSecretString("p")
+	for name, credential := range map[string]sps.Credential{
+		"nil":               nil,
+		"no password":       sps.UsernamePassword("admin", sps.Secret{}),
+		"no user":           sps.UsernamePassword("", secret),
+		"a colon":           sps.UsernamePassword("a:b", secret),
+		"invalid UTF-8":     sps.UsernamePassword("admin", sps.NewSecretString("\xff")),
+		"no function":       sps.PasswordFunc("admin", nil),
+		"no certificate":    sps.Certificate(tls.Certificate{}),
+		"no session":        sps.ExistingSession(sps.Secret{}),
+		"header injection":  sps.ExistingSession(sps.NewSecretString("a\r\nX: y")),
+		"two cookies":       sps.ExistingSession(sps.NewSecretString("a; b=c")),
+		"empty method":      sps.UsernamePassword("admin", secret, sps.WithLoginMethod(" ")),
+		"function no pass.": sps.PasswordFunc("admin", func(context.Context) (sps.Secret, error) { return sps.Secret{}, nil }),
+	} {
+		sent := false
+		transport := roundTrip(func(r *http.Request) (*http.Response, error) {
+			sent = true
+			return nil, errors.New("nobody there")
+		})
+		if _, err := sps.Connect(t.Context(), "appliance.test", credential, transport); !errors.Is(err, sps.ErrInvalidInput) || sent {
+			t.Errorf("%s: error %v, sent %t; want ErrInvalidInput and nothing sent", name, err, sent)
+		}
+	}
+}
+
+func TestCertificateLogin(t *testing.T) {
+	t.Parallel()
+	ca, certificate := clientCertificate(t, "robot")
+	a := spstest.NewServer(t, spstest.WithClientCA(ca))
+	c, err := sps.Connect(t.Context(), a.Addr(), sps.Certificate(certificate, sps.WithLoginMethod("certs")), sps.WithCABundle(a.CA()))
+	if err != nil && !errors.Is(err, sps.AuthenticationFailure) {
+		t.Fatal(err)
+	}
+	if err == nil {
+		c.Close(t.Context())
+	}
+	diff(t, "query", "login_method=certs&type=x509", a.Journal()[0].RawQuery)
+	a.ResetJournal()
+	if c, err = sps.Connect(t.Context(), a.Addr(), sps.Certificate(certificate), sps.WithCABundle(a.CA())); err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close(t.Context())
+	a.ExpireSessions()
+	if _, err := c.Info(t.Context()); err != nil {
+		t.Errorf("after the session expired: %v", err)
+	}
+	for _, r := range a.Journal() {
+		if r.Header.Get("Authorization") != "" {
+			t.Error("an Authorization header was sent")
+		}
+	}
+}
+
+func TestConnectFromEnv(t *testing.T) {
+	a := spstest.NewServer(t)
+	file := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(file, a.CA(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	full := map[string]string{"SPS_HOST": a.Addr(), "SPS_USERNAME": a.Username(), "SPS_PASSWORD": a.Password(), "SPS_CA_BUNDLE": file, "SPS_FINGERPRINT": "", "SPS_LOGIN_METHOD": "local"}
+	set := func(changes map[string]string) {
+		for name, value := range full {
+			if changed, ok := changes[name]; ok {
+				value = changed
+			}
+			t.Setenv(name, value)
+		}
+	}
+	for name, test := range map[string]struct {
+		changes map[string]string
+		want    error
+	}{
+		"complete":         {nil, nil},
+		"fingerprint":      {map[string]string{"SPS_CA_BUNDLE": "", "SPS_FINGERPRINT": strings.Repeat("0", 64) + "," + a.Fingerprint()}, nil},
+		"no host":          {map[string]string{"SPS_HOST": ""}, sps.ErrInvalidInput},
+		"no password":      {map[string]string{"SPS_PASSWORD": ""}, sps.ErrInvalidInput},
+		"no such file":     {map[string]string{"SPS_CA_BUNDLE": file + "x"}, os.ErrNotExist},
+		"bad fingerprint":  {map[string]string{"SPS_FINGERPRINT": "12:34"}, sps.ErrInvalidInput},
+		"wrong password":   {map[string]string{"SPS_PASSWORD": "wrong"}, sps.AuthenticationFailure},
+		"unknown method":   {map[string]string{"SPS_LOGIN_METHOD": "x"}, sps.AuthenticationFailure},
+		"no trust":         {map[string]string{"SPS_CA_BUNDLE": ""}, new(sps.CertificateError)},
+		"host with scheme": {map[string]string{"SPS_HOST": "https://" + a.Addr()}, sps.ErrInvalidInput},
+	} {
+		set(test.changes)
+		c, err := sps.ConnectFromEnv(t.Context(), quick)
+		if err == nil {
+			c.Close(t.Context())
+		}
+		var untrusted *sps.CertificateError
+		if _, ok := test.want.(*sps.CertificateError); ok {
+			if !errors.As(err, &untrusted) {
+				t.Errorf("%s: %v, want a CertificateError", name, err)
+			}
+		} else if !errors.Is(err, test.want) {
+			t.Errorf("%s: %v, want %v", name, err, test.want)
+		}
+	}
+}
+
+// clientCertificate makes a CA, in PEM form, and a certificate of it.
+func clientCertificate(t *testing.T, name string) (ca []byte, certificate tls.Certificate) {
+	t.Helper()
+	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "client CA"}, NotAfter: time.Now().Add(time.Hour),
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+	}
+	rootDER, err := x509.CreateCertificate(rand.Reader, root, root, caKey.Public(), caKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaf := &x509.Certificate{
+		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: name}, NotAfter: time.Now().Add(time.Hour),
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, leaf, root, key.Public(), caKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ca = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: rootDER})
+	return ca, tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+}

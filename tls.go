@@ -1,0 +1,77 @@
+package sps
+
+import (
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/hex"
+	"errors"
+	"strings"
+)
+
+// tlsConfig makes the client's TLS configuration: TLS 1.2 or later, verified
+// against the system's roots unless the options say otherwise.
+func (o *config) tlsConfig() *tls.Config {
+	t := &tls.Config{
+		MinVersion: tls.VersionTLS12,
+		RootCAs:    o.roots,
+	}
+	if o.clientCertificate != nil {
+		t.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			return o.clientCertificate, nil
+		}
+	}
+	switch {
+	case o.insecure:
+		t.InsecureSkipVerify = true
+	case len(o.pins) > 0:
+		// Pins without a CA bundle take the place of the chain: the usual
+		// appliance is self-signed. With one, both must hold.
+		t.InsecureSkipVerify = o.roots == nil
+		// Unlike VerifyPeerCertificate it is called on resumed connections too.
+		t.VerifyConnection = func(state tls.ConnectionState) error {
+			return checkPins(state.PeerCertificates, o.pins)
+		}
+	}
+	return t
+}
+
+func checkPins(shown []*x509.Certificate, pins []string) error {
+	if len(shown) == 0 {
+		return errors.New("the appliance showed no certificate")
+	}
+	got := fingerprint(shown[0])
+	for _, pin := range pins {
+		if pin == got {
+			return nil
+		}
+	}
+	return &CertificateError{formatFingerprint(got), errors.New("it is none of the pinned certificates")}
+}
+
+// fingerprint returns the SHA-256 of a certificate, lower-case hex.
+func fingerprint(c *x509.Certificate) string {
+	sum := sha256.Sum256(c.Raw)
+	return hex.EncodeToString(sum[:])
+}
+
+// parseFingerprint accepts hex digits in either case, in pairs separated by
+// colons or spaces or not at all.
+func parseFingerprint(text string) (string, error) {
+	digits := strings.ToLower(strings.NewReplacer(":", "", " ", "").Replace(strings.TrimSpace(text)))
+	if sum, err := hex.DecodeString(digits); err != nil || len(sum) != sha256.Size {
+		return "", invalid("fingerprint %q is no SHA-256: 64 hex digits are expected, colons allowed", oneLine(text, 100))
+	}
+	return digits, nil
+}
+
+func formatFingerprint(digits string) string {
+	var b strings.Builder
+	for i := 0; i+2 <= len(digits); i += 2 {
+		if i > 0 {
+			b.WriteByte(':')
+		}
+		b.WriteString(digits[i : i+2])
+	}
+	return b.String()
+}

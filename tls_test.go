@@ -1,0 +1,172 @@
+package sps_test
+
+import (
+	"bytes"
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/spstest"
+)
+
+func TestTrust(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(t)
+	other := spstest.NewServer(t)
+	pin := a.Fingerprint()
+	var colons []string
+	for i := 0; i < len(pin); i += 2 {
+		colons = append(colons, strings.ToUpper(pin[i:i+2]))
+	}
+	wrong := strings.Repeat("00", 32)
+	for name, test := range map[string]struct {
+		options []sps.Option
+		ok      bool
+	}{
+		"CA":                     {[]sps.Option{sps.WithCABundle(a.CA())}, true},
+		"two CAs":                {[]sps.Option{sps.WithCABundle(append(other.CA(), a.CA()...))}, true},
+		"another CA":             {[]sps.Option{sps.WithCABundle(other.CA())}, false},
+		"the system's":           {nil, false},
+		"fingerprint":            {[]sps.Option{sps.WithPinnedCertificates(pin)}, true},
+		"with colons":            {[]sps.Option{sps.WithPinnedCertificates(strings.Join(colons, ":"))}, true},
+		"one of several":         {[]sps.Option{sps.WithPinnedCertificates(wrong, pin)}, true},
+		"wrong fingerprint":      {[]sps.Option{sps.WithPinnedCertificates(wrong)}, false},
+		"fingerprint and CA":     {[]sps.Option{sps.WithPinnedCertificates(pin), sps.WithCABundle(a.CA())}, true},
+		"fingerprint, wrong CA":  {[]sps.Option{sps.WithPinnedCertificates(pin), sps.WithCABundle(other.CA())}, false},
+		"wrong fingerprint, CA":  {[]sps.Option{sps.WithPinnedCertificates(wrong), sps.WithCABundle(a.CA())}, false},
+		"insecure":               {[]sps.Option{sps.WithInsecureTLS()}, true},
+		"resumption of sessions": {[]sps.Option{sps.WithPinnedCertificates(wrong), resume(t, a)}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c, err := sps.Connect(t.Context(), a.Addr(), sps.UsernamePassword(a.Username(), sps.NewSecretString(a.Password())), test.options...)
+			if err == nil {
+				c.Close(t.Context())
+			}
+			var untrusted *sps.CertificateError
+			switch {
+			case test.ok && err != nil:
+				t.Error(err)
+			case !test.ok && !errors.As(err, &untrusted):
+				t.Errorf("error %v, want a CertificateError", err)
+			case !test.ok && strings.ReplaceAll(untrusted.Fingerprint, ":", "") != pin:
+				t.Errorf("fingerprint %s, want %s", untrusted.Fingerprint, pin)
+			}
+		})
+	}
+}
+
+// resume gives the client a cache of TLS sessions with one of the appliance's in
+// it, so that its first connection is resumed.
+func resume(t *testing.T, a *spstest.Appliance) sps.Option {
+	t.Helper()
+	cache := tls.NewLRUClientSessionCache(1)
+	first := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true, ClientSessionCache: cache}}}
+	resp, err := first.Get("https://" + a.Addr() + "/api/info")
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp.Body.Close()
+	first.CloseIdleConnections()
+	return sps.WithTransport(func(base http.RoundTripper) http.RoundTripper {
+		base.(*http.Transport).TLSClientConfig.ClientSessionCache = cache
+		return base
+	})
+}
+
+func TestInsecureIsLoud(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(t)
+	var out bytes.Buffer
+	c, err := sps.Connect(t.Context(), a.Addr(), sps.UsernamePassword(a.Username(), sps.NewSecretString(a.Password())),
+		sps.WithInsecureTLS(), sps.WithLogger(slog.New(slog.NewTextHandler(&out, nil))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Close(t.Context())
+	if !strings.Contains(out.String(), "level=WARN") || !strings.Contains(out.String(), "not verified") {
+		t.Errorf("log: %s", out.String())
+	}
+}
+
+// TestOldTLS refuses TLS 1.1, and a server without TLS.
+func TestOldTLS(t *testing.T) {
+	t.Parallel()
+	old := httptest.NewUnstartedServer(http.NotFoundHandler())
+	old.TLS = &tls.Config{MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}
+	old.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
+	old.StartTLS()
+	defer old.Close()
+	plain := httptest.NewServer(http.NotFoundHandler())
+	defer plain.Close()
+	for name, server := range map[string]*httptest.Server{"TLS 1.1": old, "no TLS": plain} {
+		_, err := sps.Connect(t.Context(), server.Listener.Addr().String(), sps.UsernamePassword("u", sps.NewSecretString("p")), sps.WithInsecureTLS(), quick)
+		var broken *sps.TransportError
+		if !errors.As(err, &broken) {
+			t.Errorf("%s: error %v, want a TransportError", name, err)
+		}
+	}
+}
+
+func TestHosts(t *testing.T) {
+	t.Parallel()
+	for host, want := range map[string]string{
+		"sps1.example.com":       "sps1.example.com",
+		"sps1.example.com:443":   "sps1.example.com",
+		"sps1.example.com:8443":  "sps1.example.com:8443",
+		"sps_1":                  "sps_1",
+		"10.0.0.5":               "10.0.0.5",
+		"10.0.0.5:8443":          "10.0.0.5:8443",
+		"2001:db8::5":            "[2001:db8::5]",
+		"[2001:db8::5]":          "[2001:db8::5]",
+		"[2001:db8::5]:443":      "[2001:db8::5]",
+		"[2001:db8::5]:8443":     "[2001:db8::5]:8443",
+		"":                       "",
+		"http://sps1":            "",
+		"https://sps1":           "",
+		"sps1/":                  "",
+		"sps1/api":               "",
+		"sps1?x":                 "",
+		"sps1#x":                 "",
+		"admin@sps1":             "",
+		"admin:pw@sps1":          "",
+		"sps1:":                  "",
+		"sps1:0":                 "",
+		"sps1:99999":             "",
+		"sps1:https":             "",
+		"sps1:-1":                "",
+		"sps1:+1":                "",
+		"sp s1":                  "",
+		"sps1\r\nHost: x":        "",
+		"sps1%2f":                "",
+		"[2001:db8::5":           "",
+		"2001:db8::5]":           "",
+		"[]":                     "",
+		".":                      "",
+		strings.Repeat("a", 400): "",
+	} {
+		seen := ""
+		_, err := sps.Connect(t.Context(), host, sps.UsernamePassword("u", sps.NewSecretString("p")), sps.WithRetry(sps.RetryPolicy{Attempts: 1}),
+			roundTrip(func(r *http.Request) (*http.Response, error) {
+				seen = r.URL.Host
+				return nil, &net.OpError{Op: "dial", Err: errors.New("nobody there")}
+			}))
+		if want == "" && !errors.Is(err, sps.ErrInvalidInput) {
+			t.Errorf("%q: error %v, want ErrInvalidInput", host, err)
+		}
+		diff(t, "host "+host, want, seen)
+	}
+}
+
+// TestIPv6 connects to an appliance that listens on IPv6.
+func TestIPv6(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(t, spstest.WithListenAddress("[::1]:0"))
+	connect(t, a)
+}

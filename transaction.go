@@ -1,0 +1,511 @@
+package sps
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/go-sps/sps/internal/wire"
+)
+
+var transactionPath = mustPath("transaction")
+
+// Transaction is an open configuration transaction, the only way to write the
+// configuration. [Client.Transaction] hands it to your function; it is over when
+// that returns. It is safe for several goroutines, whose steps take turns.
+type Transaction struct {
+	// Email writes configuration/management/email.
+	Email *SingletonTx[EmailSettings]
+
+	client  *Client
+	session *session // the one that holds the lock: no other may write
+	ctx     context.Context
+	cancel  context.CancelCauseFunc
+	forget  func() bool // lets go of the client's life
+
+	turn  chan struct{} // held during a step, and by whoever ends the transaction
+	wrote bool          // something may be staged
+	fatal error         // why it must not be committed
+	over  error         // why it accepts no further step
+}
+
+// TransactionOption refines one [Client.Transaction].
+type TransactionOption func(*transactionOptions)
+
+type transactionOptions struct {
+	message string
+	patient bool
+	wait    time.Duration
+}
+
+// CommitMessage is what the change log of the appliance shows for the commit, a
+// ticket for example. Some appliances require one.
+func CommitMessage(message string) TransactionOption {
+	return func(o *transactionOptions) { o.message = message }
+}
+
+// WaitForLock makes a transaction wait up to this time, and within its context,
+// while somebody else holds the configuration. Without it [ErrLocked] comes at
+// once.
+func WaitForLock(limit time.Duration) TransactionOption {
+	return func(o *transactionOptions) { o.patient, o.wait = true, limit }
+}
+
+type transactionKey struct{}
+
+// Transaction opens a transaction, calls fn, and commits when fn returns nil. It
+// rolls back when fn returns an error, panics or calls runtime.Goexit, and when
+// ctx is done; the rollback goes out even then, within [Timeouts].Close. Where
+// nothing was written there is nothing to commit, and it rolls back too.
+//
+// It returns nil when every change was applied. It returns fn's error, or that
+// of the step or the commit that failed, when nothing was applied; an error of
+// the rollback is added and never hides it. When the answer to the commit was
+// lost it asks the appliance for the outcome; only where that cannot tell, the
+// error is [ErrOutcomeUnknown].
+//
+// Before anything is written it gives [ErrLocked] while somebody else changes
+// the configuration (see [WaitForLock]), and [ErrCommitMessageRequired]. A step
+// whose answer was lost is not repeated: the transaction rolls back, even if fn
+// swallows the error. A session that ends takes the transaction with it:
+// [ErrTransactionLost].
+//
+// A client has one transaction at a time: another call waits within its
+// context. One inside fn, with fn's context, is refused with [ErrNested]; with
+// another context it would wait for itself. Use the context that fn is given.
+func (c *Client) Transaction(ctx context.Context, fn func(context.Context, *Transaction) error, options ...TransactionOption) error {
+	o := &transactionOptions{}
+	for _, option := range options {
+		if option != nil {
+			option(o)
+		}
+	}
+	tx, err := c.begin(ctx, o)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		c.mu.Lock()
+		c.open = nil
+		c.mu.Unlock()
+		tx.forget()
+		tx.cancel(ErrTransactionOver)
+		<-c.turn
+	}()
+	returned := false
+	defer func() {
+		if !returned { // by panic or Goexit, which go on
+			tx.finish(context.WithoutCancel(ctx), errors.New("the function did not return"), o)
+		}
+	}()
+	err = fn(context.WithValue(tx.ctx, transactionKey{}, tx), tx)
+	returned = true
+	return tx.finish(ctx, err, o)
+}
+
+// Invoke sends a request to an endpoint that the SDK does not type, like
+// [Client.Invoke], as a step of the transaction: reads, and writes to
+// configuration/ and cluster/promote.
+func (tx *Transaction) Invoke(ctx context.Context, method, path string, body any, options ...RequestOption) (*Response, error) {
+	k, err := newInvocation(method, path, body, options)
+	if err != nil {
+		return nil, err
+	}
+	if k.method != http.MethodGet {
+		if root, _, _ := strings.Cut(k.path.text, "/"); root != "configuration" && k.path.text != "cluster/promote" {
+			return nil, fmt.Errorf("sps: %s %s: %w", k.method, k.path.text, invalid("no write of a transaction: only configuration/ and cluster/promote are"))
+		}
+		k.class = classStep
+		if k.body != nil {
+			if k.body, err = wire.BareReferences(k.body); err != nil {
+				return nil, fmt.Errorf("sps: %s: %w: %w", k.path.text, ErrInvalidInput, err)
+			}
+		}
+	}
+	a, err := tx.step(ctx, k)
+	if err != nil {
+		return nil, err
+	}
+	return newResponse(a), nil
+}
+
+func (tx *Transaction) read(ctx context.Context, path apiPath, query url.Values) (*answer, error) {
+	return tx.step(ctx, &call{class: classRead, method: http.MethodGet, path: path, query: query})
+}
+
+// write sends a body with its references made bare, nil for none.
+func (tx *Transaction) write(ctx context.Context, method string, path apiPath, body []byte) (*answer, error) {
+	if body != nil {
+		var err error
+		if body, err = wire.BareReferences(body); err == nil {
+			err = checkBody(body)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("sps: %s %s: %w", method, path.text, err)
+		}
+	}
+	return tx.step(ctx, &call{class: classStep, method: method, path: path, body: body})
+}
+
+// admit reports why a handle cannot be used with the transaction, or nil.
+func (tx *Transaction) admit(c *Client, err error) error {
+	if err == nil && tx.client != c {
+		return fmt.Errorf("sps: %w", ErrOtherClient)
+	}
+	return err
+}
+
+// step sends one call in the session of the transaction, and no other: after a
+// re-login the appliance might open a new transaction by itself, and half of the
+// changes would be applied.
+func (tx *Transaction) step(ctx context.Context, k *call) (*answer, error) {
+	fail := func(err error) (*answer, error) {
+		return nil, fmt.Errorf("sps: %s %s: %w", k.method, k.path.text, err)
+	}
+	ctx, cancel := merge(ctx, tx.ctx)
+	defer cancel()
+	select {
+	case tx.turn <- struct{}{}:
+		defer func() { <-tx.turn }()
+	case <-ctx.Done():
+		return fail(context.Cause(ctx))
+	}
+	if tx.over != nil {
+		return fail(tx.over)
+	}
+	if ctx.Err() != nil {
+		return fail(context.Cause(ctx))
+	}
+	if k.class == classStep {
+		tx.wrote = true
+	}
+	a, err := tx.client.transport.do(ctx, k, tx.session)
+	if expired(k, a, err) {
+		tx.over = ErrTransactionLost
+		return nil, tx.lost(err)
+	}
+	if k.class == classStep && errors.Is(err, ErrOutcomeUnknown) {
+		tx.fatal = err
+	}
+	return a, err
+}
+
+// lost makes the error of a session that ended.
+func (tx *Transaction) lost(err error) error {
+	tx.client.sessions.drop(tx.session)
+	if err == nil {
+		return fmt.Errorf("sps: %w", ErrTransactionLost)
+	}
+	return fmt.Errorf("sps: %w: %w", ErrTransactionLost, err)
+}
+
+// begin takes the client's turn and opens a transaction.
+func (c *Client) begin(ctx context.Context, o *transactionOptions) (*Transaction, error) {
+	release, err := c.takeTurn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	opened := false
+	defer func() {
+		if !opened {
+			release()
+		}
+	}()
+	deadline := time.Now().Add(o.wait)
+	for attempt := 0; ; attempt++ {
+		session, err := c.lock(ctx, o)
+		if err == nil {
+			tx := c.newTransaction(ctx, session)
+			c.mu.Lock()
+			c.open = tx
+			c.mu.Unlock()
+			if c.life.Err() != nil {
+				// Close came too late to see it.
+				tx.abort(context.WithoutCancel(ctx))
+			}
+			opened = true
+			return tx, nil
+		}
+		pause := lockPause(attempt)
+		if !o.patient || !errors.Is(err, ErrLocked) || time.Until(deadline) < pause {
+			return nil, err
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return nil, fmt.Errorf("%w (%w while waiting for the lock)", err, context.Cause(ctx))
+		case <-c.life.Done():
+			return nil, fmt.Errorf("sps: %w", ErrClosed)
+		}
+	}
+}
+
+// lockPause is how long to wait before asking for the lock again: about one
+// second at first, about ten later, never the same for two clients.
+func lockPause(attempt int) time.Duration {
+	base := min(time.Second<<min(attempt, 4), 10*time.Second)
+	return base/2 + rand.N(base)
+}
+
+// takeTurn makes the caller the only one with, or without, a transaction.
+func (c *Client) takeTurn(ctx context.Context) (release func(), err error) {
+	if tx, ok := ctx.Value(transactionKey{}).(*Transaction); ok && tx.client == c {
+		return nil, fmt.Errorf("sps: %w", ErrNested)
+	}
+	if c.life.Err() != nil {
+		return nil, fmt.Errorf("sps: %w", ErrClosed)
+	}
+	select {
+	case c.turn <- struct{}{}:
+		return func() { <-c.turn }, nil
+	case <-ctx.Done():
+		return nil, fmt.Errorf("sps: %w while waiting for another transaction of this client", context.Cause(ctx))
+	case <-c.life.Done():
+		return nil, fmt.Errorf("sps: %w", ErrClosed)
+	}
+}
+
+// lock opens a transaction on the appliance. It looks first, on a read that may
+// log in again and be repeated: nothing is opened where a commit message lacks,
+// or where changes that are not ours are staged in this session.
+func (c *Client) lock(ctx context.Context, o *transactionOptions) (*session, error) {
+	a, err := c.read(ctx, transactionPath, nil)
+	if err != nil {
+		return nil, err
+	}
+	c.mu.Lock()
+	left := c.left
+	c.mu.Unlock()
+	if left != nil && left == a.session {
+		if err := c.transport.rollback(ctx, left); err != nil {
+			return nil, fmt.Errorf("%w (an earlier transaction is still open)", err)
+		}
+		c.setLeft(nil)
+		if a, err = c.read(ctx, transactionPath, nil); err != nil {
+			return nil, err
+		}
+	}
+	state := transactionStateOf(a)
+	if state.messageRequired && strings.TrimSpace(o.message) == "" {
+		return nil, fmt.Errorf("sps: %w: pass CommitMessage", ErrCommitMessageRequired)
+	}
+	if state.status == statusOpen {
+		return nil, fmt.Errorf("sps: %w: a transaction is open already", ErrLocked)
+	}
+	k := &call{class: classCreate, method: http.MethodPost, path: transactionPath}
+	a, err = c.call(ctx, k)
+	if err == nil {
+		return a.session, nil
+	}
+	var refused *Error
+	switch {
+	case errors.As(err, &refused) && refusedByLock(refused):
+		return nil, fmt.Errorf("sps: %w: %w", ErrLocked, err)
+	case errors.As(err, &refused) && refused.Status < 500, !errors.As(err, &refused) && !errors.Is(err, ErrOutcomeUnknown):
+		return nil, err
+	}
+	// It may be open, and nobody must wait for the time-out of our session.
+	if s := c.sessions.now(); s != nil {
+		if rollback := c.rollBack(ctx, s); rollback != nil {
+			return nil, fmt.Errorf("%w (rolling back failed too: %w)", err, rollback)
+		}
+	}
+	return nil, err
+}
+
+func (c *Client) newTransaction(ctx context.Context, session *session) *Transaction {
+	tx := &Transaction{client: c, session: session, turn: make(chan struct{}, 1)}
+	tx.ctx, tx.cancel = context.WithCancelCause(ctx)
+	tx.forget = context.AfterFunc(c.life, func() { tx.cancel(ErrClosed) })
+	tx.Email = c.Email.In(tx)
+	return tx
+}
+
+// The values of the transaction's status.
+const (
+	statusOpen   = "open"
+	statusClosed = "closed"
+)
+
+type transactionState struct {
+	status          string
+	messageRequired bool
+}
+
+// transactionStateOf reads both shapes: older appliances have the member
+// transaction, newer ones body.
+func transactionStateOf(a *answer) transactionState {
+	var s transactionState
+	for _, value := range [][]byte{a.Body, wire.Find(a.All, "transaction")} {
+		if s.status == "" {
+			s.status, _ = wire.Text(member(value, "status"))
+		}
+		if message, _ := wire.Text(member(value, "commit_message")); message == "required" {
+			s.messageRequired = true
+		}
+	}
+	return s
+}
+
+// finish ends the transaction once: by a commit if nothing speaks against it.
+func (tx *Transaction) finish(ctx context.Context, err error, o *transactionOptions) error {
+	if err != nil {
+		tx.cancel(ErrTransactionOver)
+	}
+	tx.turn <- struct{}{} // a step under way ends with its context or its time limit
+	defer func() { <-tx.turn }()
+	if tx.over != nil {
+		if err == nil || errors.Is(err, tx.over) {
+			return orElse(err, fmt.Errorf("sps: transaction: %w", tx.over))
+		}
+		return fmt.Errorf("%w (%w)", err, tx.over)
+	}
+	tx.over = ErrTransactionOver
+	if err == nil {
+		err = tx.fatal
+	}
+	if err == nil && ctx.Err() != nil {
+		err = fmt.Errorf("sps: transaction: %w", context.Cause(ctx))
+	}
+	if err == nil && tx.wrote {
+		var done bool
+		if done, err = tx.commit(ctx, o); done {
+			return err
+		}
+	}
+	if rollback := tx.client.rollBack(ctx, tx.session); rollback != nil {
+		if err == nil {
+			return rollback
+		}
+		return fmt.Errorf("%w (rolling back failed too: %w)", err, rollback)
+	}
+	return err
+}
+
+func orElse(err, other error) error {
+	if err != nil {
+		return err
+	}
+	return other
+}
+
+// commit commits. done means that nothing is left to roll back.
+func (tx *Transaction) commit(ctx context.Context, o *transactionOptions) (done bool, err error) {
+	body, err := encode(commitBody(o.message))
+	if err != nil {
+		return false, err
+	}
+	k := &call{class: classCommit, method: http.MethodPut, path: transactionPath, body: body}
+	a, err := tx.client.transport.do(ctx, k, tx.session)
+	if err == nil && transactionStateOf(a).status != statusOpen {
+		return true, nil
+	}
+	if err == nil {
+		err = a.unusable("the transaction is still open after the commit")
+	}
+	if expired(k, a, err) {
+		return true, tx.lost(err)
+	}
+	var refused *Error
+	if errors.As(err, &refused) && refused.Type != "" && refused.Status < 500 {
+		return false, err // and so not executed
+	}
+	if refused == nil && !errors.Is(err, ErrOutcomeUnknown) {
+		return false, err // never sent
+	}
+	return tx.resolve(ctx, err)
+}
+
+// resolve asks the appliance what became of a commit without an answer.
+func (tx *Transaction) resolve(ctx context.Context, cause error) (done bool, err error) {
+	ctx, cancel := tx.client.bounded(ctx)
+	defer cancel()
+	k := &call{class: classRead, method: http.MethodGet, path: transactionPath}
+	a, err := tx.client.transport.do(ctx, k, tx.session)
+	if err == nil {
+		switch transactionStateOf(a).status {
+		case statusClosed:
+			return true, nil
+		case statusOpen:
+			return false, fmt.Errorf("sps: the commit was not executed: %w", withoutUnknown(cause))
+		}
+		err = a.unusable("it lacks the status of the transaction")
+	}
+	if expired(k, a, err) {
+		tx.client.sessions.drop(tx.session)
+	} else {
+		tx.client.setLeft(tx.session)
+	}
+	if errors.Is(cause, ErrOutcomeUnknown) {
+		return true, fmt.Errorf("%w (and the appliance could not be asked: %w)", cause, err)
+	}
+	return true, fmt.Errorf("sps: commit: %w: %w (and the appliance could not be asked: %w)", ErrOutcomeUnknown, cause, err)
+}
+
+// withoutUnknown takes back what was thought of an error, once the outcome is
+// known.
+func withoutUnknown(err error) error {
+	var broken *TransportError
+	if !errors.As(err, &broken) {
+		return err
+	}
+	known := *broken
+	known.OutcomeUnknown = false
+	return &known
+}
+
+// abort ends the transaction for Close, whatever its function is doing.
+func (tx *Transaction) abort(ctx context.Context) error {
+	tx.cancel(ErrClosed)
+	select {
+	case tx.turn <- struct{}{}:
+		defer func() { <-tx.turn }()
+	case <-ctx.Done():
+		return fmt.Errorf("sps: a step of the transaction goes on: %w", ErrOutcomeUnknown)
+	}
+	if tx.over != nil {
+		return nil
+	}
+	tx.over = ErrClosed
+	return tx.client.rollBack(ctx, tx.session)
+}
+
+// rollBack rolls back whatever ctx says, and remembers a session in which it
+// failed.
+func (c *Client) rollBack(ctx context.Context, s *session) error {
+	ctx, cancel := c.bounded(ctx)
+	defer cancel()
+	if err := c.transport.rollback(ctx, s); err != nil {
+		c.setLeft(s)
+		return err
+	}
+	return nil
+}
+
+// rollback drops the open transaction of a session; one that has expired has
+// taken it with it.
+func (t *transport) rollback(ctx context.Context, s *session) error {
+	k := &call{class: classRollback, method: http.MethodDelete, path: transactionPath, raw: true}
+	_, err := t.do(ctx, k, s)
+	if expired(k, nil, err) || rollbackDone(err) {
+		return nil
+	}
+	return err
+}
+
+// bounded returns a context that outlives the caller's, for as long as cleaning
+// up may take.
+func (c *Client) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), c.transport.timeouts.Close)
+}
+
+func (c *Client) setLeft(s *session) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.left = s
+}

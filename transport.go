@@ -1,0 +1,524 @@
+package sps
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"mime"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/go-retryablehttp"
+
+	"github.com/go-sps/sps/internal/wire"
+)
+
+// class is the kind of an operation. It decides when the operation may be tried
+// again and how long an attempt may take.
+type class uint8
+
+const (
+	classRead     class = iota // GET
+	classLogin                 // GET authentication: opens a session, and may use up a one-time code
+	classWrite                 // PUT and DELETE outside a transaction: the same twice is the same once
+	classCreate                // POST that makes something, a transaction included
+	classAction                // POST that does something, and may take minutes
+	classStep                  // a write inside a transaction
+	classCommit                // PUT transaction
+	classRollback              // DELETE transaction and log-out: harmless twice, and must get through
+)
+
+// policies says for each class what may be tried again. Every class is tried
+// again when the connection could not be made: nothing was sent.
+var policies = [...]struct {
+	broken  bool  // after a connection that broke, within the request or the answer
+	refusal []int // after these statuses
+	limit   func(*Timeouts) time.Duration
+}{
+	classRead:     {true, []int{429, 502, 503, 504}, func(t *Timeouts) time.Duration { return t.Read }},
+	classLogin:    {false, []int{429, 503}, func(t *Timeouts) time.Duration { return t.Login }},
+	classWrite:    {false, []int{429}, func(t *Timeouts) time.Duration { return t.Write }},
+	classCreate:   {false, nil, func(t *Timeouts) time.Duration { return t.Write }},
+	classAction:   {false, nil, func(t *Timeouts) time.Duration { return t.Action }},
+	classStep:     {false, nil, func(t *Timeouts) time.Duration { return t.Write }},
+	classCommit:   {false, nil, func(t *Timeouts) time.Duration { return t.Commit }},
+	classRollback: {true, []int{429, 502, 503, 504}, func(t *Timeouts) time.Duration { return t.Close }},
+}
+
+// call is one request as an area asks for it.
+type call struct {
+	class  class
+	method string
+	path   apiPath
+	query  url.Values
+	body   []byte      // JSON; nil sends none
+	header http.Header // beside the client's own
+	secret []string    // what an answer to this call might quote, beside the session id
+	// raw lets an answer that is no JSON through.
+	raw bool
+}
+
+// answer is what came back: success, as far as status and body say so.
+type answer struct {
+	wire.Envelope
+	status   int
+	header   http.Header
+	body     []byte    // as it was sent, at most maxAnswer bytes
+	session  *session  // the session in which the call was executed
+	exchange *exchange // how it came
+}
+
+// maxAnswer bounds an answer that is held in memory.
+const maxAnswer = 32 << 20
+
+// transport sends calls to one appliance.
+type transport struct {
+	host      string // as in a URL, with the port if it is not 443
+	userAgent []string
+	retry     RetryPolicy
+	timeouts  Timeouts
+	logger    *slog.Logger
+	client    *retryablehttp.Client
+	base      *http.Transport
+}
+
+func newTransport(host string, o *config) *transport {
+	t := &transport{
+		host:      host,
+		userAgent: []string{o.userAgent},
+		retry:     o.retry,
+		timeouts:  o.timeouts,
+		logger:    o.logger,
+		base: &http.Transport{
+			DialContext:         (&net.Dialer{Timeout: o.timeouts.Connect}).DialContext,
+			TLSClientConfig:     o.tlsConfig(),
+			TLSHandshakeTimeout: o.timeouts.Connect,
+			// An appliance closes idle connections by itself; a write that meets
+			// a closed one has an unknown outcome, so ours go first.
+			IdleConnTimeout:     30 * time.Second,
+			MaxIdleConnsPerHost: 16,
+			// A compressed answer could unfold to any size.
+			DisableCompression:     true,
+			MaxResponseHeaderBytes: 256 << 10,
+		},
+	}
+	if o.proxyFromEnv {
+		t.base.Proxy = http.ProxyFromEnvironment
+	}
+	var trip http.RoundTripper = t.base
+	for _, wrap := range o.wrap {
+		trip = wrap(trip)
+	}
+	t.client = &retryablehttp.Client{
+		HTTPClient: &http.Client{
+			Transport: attempts{t, trip},
+			// A redirect would carry the session to another place.
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		},
+		RetryMax:     o.retry.Attempts - 1,
+		CheckRetry:   checkRetry,
+		Backoff:      func(_, _ time.Duration, _ int, _ *http.Response) time.Duration { return 0 },
+		PrepareRetry: pause,
+		ErrorHandler: retryablehttp.PassthroughErrorHandler,
+	}
+	return t
+}
+
+// exchange is one call on its way through the retries.
+type exchange struct {
+	*call
+	t        *transport
+	attempts int
+	wait     time.Duration // before the next attempt
+	sent     bool          // an attempt may have reached the appliance
+	read     bool
+	body     []byte
+	last     error // why the last attempt failed
+}
+
+type exchangeKey struct{}
+
+func exchangeOf(ctx context.Context) *exchange { return ctx.Value(exchangeKey{}).(*exchange) }
+
+// do sends a call in a session and returns the answer if it is one of success,
+// an *Error if the appliance refused, a *TransportError if there was no answer.
+func (t *transport) do(ctx context.Context, k *call, sess *session) (*answer, error) {
+	x := &exchange{call: k, t: t}
+	req := &http.Request{
+		Method:     k.method,
+		URL:        &url.URL{Scheme: "https", Host: t.host, Path: "/api/" + k.path.text, RawPath: "/api/" + k.path.escaped, RawQuery: k.query.Encode()},
+		Header:     make(http.Header, 5+len(k.header)),
+		Host:       t.host,
+		Proto:      "HTTP/1.1",
+		ProtoMajor: 1,
+		ProtoMinor: 1,
+	}
+	req.Header["Accept"] = acceptJSON
+	for name, values := range k.header {
+		req.Header[name] = values
+	}
+	req.Header["User-Agent"] = t.userAgent
+	if sess != nil {
+		req.Header["Cookie"] = []string{sess.cookie()}
+	}
+	if ctx.Err() != nil {
+		return nil, x.fail(ctx, ctx.Err())
+	}
+	rreq := &retryablehttp.Request{Request: req.WithContext(context.WithValue(ctx, exchangeKey{}, x))}
+	if k.body != nil {
+		req.Header["Content-Type"] = contentJSON
+		if err := rreq.SetBody(k.body); err != nil {
+			return nil, x.fail(ctx, err)
+		}
+	}
+	rreq.SetResponseHandler(x.receive)
+	resp, err := t.client.Do(rreq)
+	if err == nil && !x.read {
+		err = x.receive(resp)
+	}
+	if err != nil {
+		return nil, x.fail(ctx, err)
+	}
+	return x.judge(resp, sess)
+}
+
+var (
+	acceptJSON  = []string{"application/json"}
+	contentJSON = []string{"application/json"}
+)
+
+// receive reads an answer, within its bound.
+func (x *exchange) receive(resp *http.Response) error {
+	x.read = true
+	defer resp.Body.Close()
+	if encoding := resp.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
+		return unusable("it is compressed, which was not asked for")
+	}
+	if resp.ContentLength > maxAnswer {
+		return unusable("it announces %d bytes, more than %d", resp.ContentLength, maxAnswer)
+	}
+	body, err := readAll(resp.Body, resp.ContentLength)
+	x.body = body
+	if err != nil {
+		return fmt.Errorf("the connection broke within the answer: %w", err)
+	}
+	if len(body) > maxAnswer {
+		return unusable("it is larger than %d bytes", maxAnswer)
+	}
+	return nil
+}
+
+// readAll reads up to maxAnswer+1 bytes, with one allocation where the length
+// is known.
+func readAll(r io.Reader, length int64) ([]byte, error) {
+	if length >= 0 && length <= 1<<20 {
+		body := make([]byte, length)
+		n, err := io.ReadFull(r, body)
+		return body[:n], err
+	}
+	return io.ReadAll(io.LimitReader(r, maxAnswer+1))
+}
+
+// unusable makes an ErrBadAnswer with its reason.
+func unusable(format string, args ...any) error {
+	return fmt.Errorf("%w: %s", ErrBadAnswer, fmt.Sprintf(format, args...))
+}
+
+// unusable says that the answer, though one of success, cannot be relied on.
+func (a *answer) unusable(format string, args ...any) error {
+	return a.exchange.failed(unusable(format, args...))
+}
+
+// checkRetry decides after each attempt, and again after its answer was read,
+// whether there is to be another one.
+func checkRetry(ctx context.Context, resp *http.Response, err error) (bool, error) {
+	x := exchangeOf(ctx)
+	policy := &policies[x.class]
+	if err != nil {
+		x.last = withoutURL(err)
+		notSent := neverSent(err)
+		x.sent = x.sent || !notSent
+		if ctx.Err() != nil || permanent(err) || !notSent && !policy.broken {
+			return false, nil
+		}
+		return x.again(ctx, 0), nil
+	}
+	x.sent = true
+	for _, status := range policy.refusal {
+		if resp.StatusCode == status {
+			x.last = Status(status)
+			return x.again(ctx, retryAfter(resp.Header)), nil
+		}
+	}
+	return false, nil
+}
+
+// again draws the wait before the next attempt. It says no where there is no
+// attempt left, where the appliance asks for more patience than is allowed, and
+// where the caller's context would end first: the last answer is worth more.
+func (x *exchange) again(ctx context.Context, wish time.Duration) bool {
+	retry := &x.t.retry
+	if x.attempts >= retry.Attempts || wish > retry.MaxRetryAfter {
+		return false
+	}
+	bound := min(retry.MinWait<<min(x.attempts-1, 20), retry.MaxWait)
+	if bound > 0 {
+		x.wait = rand.N(bound)
+	}
+	x.wait = max(x.wait, wish)
+	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= x.wait {
+		return false
+	}
+	x.read = false
+	return true
+}
+
+// pause waits before the next attempt. It is here and not in the library's
+// back-off, because that forgets the last attempt when the context ends.
+func pause(req *http.Request) error {
+	ctx := req.Context()
+	x := exchangeOf(ctx)
+	timer := time.NewTimer(x.wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("%w while waiting to try again after: %w", context.Cause(ctx), x.last)
+	}
+}
+
+// neverSent reports whether the request certainly did not reach the appliance:
+// the connection could not be made.
+func neverSent(err error) bool {
+	var op *net.OpError
+	var name *net.DNSError
+	var record tls.RecordHeaderError
+	return errors.As(err, &op) && (op.Op == "dial" || op.Op == "proxyconnect") ||
+		errors.As(err, &name) || errors.As(err, &record) || untrusted(err)
+}
+
+// permanent reports whether the same request would fail in the same way.
+func permanent(err error) bool {
+	return errors.Is(err, ErrBadAnswer) || untrusted(err)
+}
+
+func untrusted(err error) bool {
+	var cert *CertificateError
+	return errors.As(certificateError(err), &cert)
+}
+
+// retryAfter returns the wait that an answer asks for, 0 for none. It stands in
+// seconds or as a date.
+func retryAfter(header http.Header) time.Duration {
+	text := header.Get("Retry-After")
+	if seconds, err := strconv.ParseUint(text, 10, 31); err == nil {
+		return time.Duration(seconds) * time.Second
+	}
+	if date, err := http.ParseTime(text); err == nil {
+		return max(0, time.Until(date))
+	}
+	return 0
+}
+
+// fail makes the error of a call without an answer.
+func (x *exchange) fail(ctx context.Context, err error) error {
+	err = withoutURL(err)
+	if cause := context.Cause(ctx); cause != nil && !errors.Is(err, cause) {
+		err = cause
+	}
+	return x.failed(certificateError(err))
+}
+
+// failed makes the error of a call without an answer that can be relied on.
+func (x *exchange) failed(err error) error {
+	return &TransportError{
+		Method: x.method, Path: x.path.text, Attempts: x.attempts, Err: err,
+		OutcomeUnknown: x.sent && x.class != classRead && x.class != classLogin,
+	}
+}
+
+// withoutURL takes off the layer of net/http that prints the query.
+func withoutURL(err error) error {
+	var wrapped *url.Error
+	if errors.As(err, &wrapped) {
+		return wrapped.Err
+	}
+	return err
+}
+
+// judge tells success from refusal. An error member decides whatever the status
+// is: the statuses of some errors are not documented.
+func (x *exchange) judge(resp *http.Response, sess *session) (*answer, error) {
+	a := &answer{status: resp.StatusCode, header: resp.Header, body: x.body, session: sess, exchange: x}
+	failed := resp.StatusCode < 200 || resp.StatusCode >= 300
+	envelope, err := wire.Envelope{}, error(nil)
+	if len(x.body) > 0 {
+		envelope, err = wire.ParseEnvelope(x.body)
+	}
+	switch {
+	case err == nil && envelope.Error != nil:
+		return nil, newError(x.call, resp.StatusCode, envelope.Error, "", x.secrets(sess)...)
+	case failed:
+		return nil, newError(x.call, resp.StatusCode, nil, describe(resp, x.body))
+	case err != nil && !x.raw:
+		if kind := contentType(resp.Header); kind != "" && kind != "application/json" {
+			return nil, a.unusable("it is no JSON but %s: is this the address of an SPS appliance?", oneLine(kind, 60))
+		}
+		return nil, a.unusable("it is no proper JSON object: %s", oneLine(err.Error(), 200))
+	}
+	a.Envelope = envelope
+	if sess != nil {
+		sess.refresh(resp.Header, x.t.host)
+	}
+	return a, nil
+}
+
+// secrets returns what an answer might quote and no error may show.
+func (x *exchange) secrets(sess *session) []string {
+	secrets := slices.Clone(x.secret)
+	if sess != nil {
+		secrets = append(secrets, strings.TrimPrefix(sess.cookie(), sessionCookie+"="))
+	}
+	return secrets
+}
+
+// describe says in words what an answer without an error member is.
+func describe(resp *http.Response, body []byte) string {
+	if location := resp.Header.Get("Location"); location != "" {
+		place := "another place"
+		if u, err := url.Parse(location); err == nil && u.Host != "" {
+			place = oneLine(u.Host, 100)
+		}
+		return "a redirect to " + place + ", which is not followed"
+	}
+	if len(body) == 0 {
+		return "without a body"
+	}
+	if kind := contentType(resp.Header); kind != "application/json" {
+		return fmt.Sprintf("no error of the API but %d bytes of %s", len(body), oneLine(kind, 60))
+	}
+	return "without an error member"
+}
+
+func contentType(header http.Header) string {
+	kind, _, err := mime.ParseMediaType(header.Get("Content-Type"))
+	if err != nil {
+		return ""
+	}
+	return kind
+}
+
+// attempts is the innermost part of ours: it sees each attempt, bounds its time
+// and logs it. It has no CloseIdleConnections, because the retry library would
+// call it after every failure.
+type attempts struct {
+	t    *transport
+	next http.RoundTripper
+}
+
+// errAttemptTimeout is the cause when an attempt's own limit ended it.
+type errAttemptTimeout time.Duration
+
+func (e errAttemptTimeout) Error() string {
+	return fmt.Sprintf("no complete answer within %s (see Timeouts)", time.Duration(e))
+}
+
+func (e errAttemptTimeout) Is(target error) bool { return target == context.DeadlineExceeded }
+
+func (a attempts) RoundTrip(req *http.Request) (*http.Response, error) {
+	ctx := req.Context()
+	x := exchangeOf(ctx)
+	x.attempts++
+	limit := policies[x.class].limit(&a.t.timeouts)
+	cancel := context.CancelFunc(func() {})
+	if limit > 0 {
+		var bound context.Context
+		bound, cancel = context.WithTimeoutCause(ctx, limit, errAttemptTimeout(limit))
+		req = req.WithContext(bound)
+	}
+	start := time.Now()
+	resp, err := a.next.RoundTrip(req)
+	if err != nil {
+		err = a.cause(ctx, req.Context(), err)
+		cancel()
+		a.log(ctx, x, 0, time.Since(start), err)
+		return nil, err
+	}
+	a.log(ctx, x, resp.StatusCode, time.Since(start), nil)
+	resp.Body = &limitedBody{resp.Body, a, ctx, req.Context(), cancel}
+	return resp, nil
+}
+
+// cause names the limit where it was the limit that ended an attempt.
+func (attempts) cause(caller, bound context.Context, err error) error {
+	if caller.Err() == nil && bound.Err() != nil {
+		return context.Cause(bound)
+	}
+	return err
+}
+
+// limitedBody keeps the attempt's limit running until the answer is read.
+type limitedBody struct {
+	io.ReadCloser
+	a             attempts
+	caller, bound context.Context
+	cancel        context.CancelFunc
+}
+
+func (b *limitedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err != nil && err != io.EOF {
+		err = b.a.cause(b.caller, b.bound, err)
+	}
+	return n, err
+}
+
+func (b *limitedBody) Close() error {
+	err := b.ReadCloser.Close()
+	b.cancel()
+	return err
+}
+
+// log writes the record of one attempt from a list of what may be seen.
+func (a attempts) log(ctx context.Context, x *exchange, status int, took time.Duration, err error) {
+	if a.t.logger == nil {
+		return
+	}
+	level := slog.LevelDebug
+	if err != nil || status >= 500 {
+		level = slog.LevelWarn
+	}
+	if !a.t.logger.Enabled(ctx, level) {
+		return
+	}
+	list := []slog.Attr{
+		slog.String("host", a.t.host),
+		slog.String("method", x.method),
+		slog.String("path", x.path.text),
+		slog.Int("attempt", x.attempts),
+		slog.Duration("duration", took),
+	}
+	if len(x.query) > 0 {
+		names := make([]string, 0, len(x.query))
+		for name := range x.query {
+			names = append(names, name)
+		}
+		list = append(list, slog.String("query", strings.Join(names, ",")))
+	}
+	if err != nil {
+		list = append(list, slog.String("error", oneLine(certificateError(err).Error(), 400)))
+	} else {
+		list = append(list, slog.Int("status", status))
+	}
+	a.t.logger.LogAttrs(ctx, level, "sps request", list...)
+}

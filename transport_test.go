@@ -1,0 +1,420 @@
+package sps_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/spstest"
+)
+
+// TestRetries has, for each kind of operation and of failure, how often it is
+// sent. Anything but the connection that was never made counts for writes.
+func TestRetries(t *testing.T) {
+	t.Parallel()
+	operations := map[string]func(context.Context, *sps.Client) error{
+		"read": func(ctx context.Context, c *sps.Client) error { _, err := c.Firmware.Slots(ctx); return err },
+		"raw read": func(ctx context.Context, c *sps.Client) error {
+			_, err := c.Invoke(ctx, "GET", "firmware/slots", nil)
+			return err
+		},
+		"PUT": func(ctx context.Context, c *sps.Client) error {
+			_, err := c.Invoke(ctx, "PUT", "firmware/slots", nil)
+			return err
+		},
+		"DELETE": func(ctx context.Context, c *sps.Client) error {
+			_, err := c.Invoke(ctx, "DELETE", "firmware/slots", nil)
+			return err
+		},
+		"POST": func(ctx context.Context, c *sps.Client) error {
+			_, err := c.Invoke(ctx, "POST", "firmware/slots", nil)
+			return err
+		},
+	}
+	reads, always := map[string]int{"read": 4, "raw read": 4}, map[string]int{"read": 4, "raw read": 4, "PUT": 4, "DELETE": 4, "POST": 4}
+	idempotent := map[string]int{"read": 4, "raw read": 4, "PUT": 4, "DELETE": 4}
+	refused := &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
+	for failure, test := range map[string]struct {
+		status int
+		header http.Header
+		err    error
+		body   func() io.Reader
+		want   map[string]int // 1 where missing
+		// a write may have been executed
+		unknown bool
+	}{
+		"connection refused": {err: refused, want: always},
+		"no such host":       {err: &net.DNSError{Err: "no such host", Name: "x"}, want: always},
+		"reset":              {err: &net.OpError{Op: "read", Err: syscall.ECONNRESET}, want: reads, unknown: true},
+		"cut":                {err: io.ErrUnexpectedEOF, want: reads, unknown: true},
+		"cut within":         {status: 200, body: func() io.Reader { return io.MultiReader(strings.NewReader(`{"items":[`), broken{}) }, want: reads, unknown: true},
+		"500":                {status: 500},
+		"501":                {status: 501},
+		"502":                {status: 502, want: reads},
+		"503":                {status: 503, want: reads},
+		"504":                {status: 504, want: reads},
+		"429":                {status: 429, want: idempotent},
+		"429, patience":      {status: 429, header: http.Header{"Retry-After": {"30"}}, want: idempotent},
+		"429, much patience": {status: 429, header: http.Header{"Retry-After": {"31"}}},
+		"503, a day":         {status: 503, header: http.Header{"Retry-After": {"86400"}}},
+		"503, nonsense":      {status: 503, header: http.Header{"Retry-After": {"-5, soon"}}, want: reads},
+		"503, a date":        {status: 503, header: http.Header{"Retry-After": {"Sat, 01 Jan 2000 00:00:20 GMT"}}, want: reads},
+		"503, a far date":    {status: 503, header: http.Header{"Retry-After": {"Sat, 01 Jan 2050 00:00:20 GMT"}}},
+		"400":                {status: 400},
+		"404":                {status: 404},
+		"redirect":           {status: 302, header: http.Header{"Location": {"https://evil.example/"}}},
+		"malformed answer":   {status: 200, body: func() io.Reader { return strings.NewReader(`{"items"`) }, unknown: true},
+		"compressed":         {status: 200, header: http.Header{"Content-Encoding": {"gzip"}}, unknown: true},
+		"untrusted":          {err: &tls.CertificateVerificationError{Err: errors.New("self-signed")}},
+		"not TLS":            {err: tls.RecordHeaderError{Msg: "not TLS"}, want: always},
+	} {
+		for name, operation := range operations {
+			t.Run(failure+", "+name, func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					sent := 0
+					c, err := sps.Connect(t.Context(), "appliance.test", sps.ExistingSession(sps.NewSecretString("id")), roundTrip(func(r *http.Request) (*http.Response, error) {
+						sent++
+						if test.err != nil {
+							return nil, test.err
+						}
+						header := test.header
+						if header == nil {
+							header = http.Header{}
+						}
+						resp := answer(r, test.status, header, "")
+						if test.body != nil {
+							resp.Body, resp.ContentLength = io.NopCloser(test.body()), -1
+						}
+						return resp, nil
+					}))
+					if err != nil {
+						t.Fatal(err)
+					}
+					defer c.Close(t.Context())
+					start := time.Now()
+					err = operation(t.Context(), c)
+					if err == nil {
+						t.Fatal("no error")
+					}
+					diff(t, "attempts", max(1, test.want[name]), sent)
+					if test.status != 0 && test.body == nil && test.header == nil && !errors.Is(err, sps.Status(test.status)) {
+						t.Errorf("error %v, want the last answer's status", err)
+					}
+					if took := time.Since(start); took > 100*time.Second {
+						t.Errorf("took %v", took)
+					}
+					if unknown := test.unknown && !strings.Contains(name, "read"); errors.Is(err, sps.ErrOutcomeUnknown) != unknown {
+						t.Errorf("error %v, want ErrOutcomeUnknown: %t", err, unknown)
+					}
+				})
+			})
+		}
+	}
+}
+
+type broken struct{}
+
+func (broken) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
+
+func TestRetrySucceeds(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+		a.Inject(spstest.Fault{Path: "firmware/slots", Refuse: true})
+		a.Inject(spstest.Fault{Path: "firmware/slots", CutBefore: true})
+		a.Inject(spstest.Fault{Path: "firmware/slots", Status: 503, Header: http.Header{"Retry-After": {"7"}}})
+		start := time.Now()
+		if _, err := c.Firmware.Slots(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(start); took < 7*time.Second || took > 10*time.Second {
+			t.Errorf("took %v, want the Retry-After of 7 s and two short waits", took)
+		}
+	})
+}
+
+// TestRetryEndsWithContext neither waits beyond the context nor forgets why it
+// was waiting.
+func TestRetryEndsWithContext(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+		a.Inject(spstest.Fault{Path: "firmware/slots", Status: 503, Header: http.Header{"Retry-After": {"20"}}, Times: -1})
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		start := time.Now()
+		_, err := c.Firmware.Slots(ctx)
+		if !errors.Is(err, sps.Status(503)) {
+			t.Errorf("error %v, want the 503", err)
+		}
+		if took := time.Since(start); took != 0 {
+			t.Errorf("waited %v for a moment that the context does not reach", took)
+		}
+
+		ctx, cancel = context.WithCancel(t.Context())
+		time.AfterFunc(3*time.Second, cancel)
+		_, err = c.Firmware.Slots(ctx)
+		if !errors.Is(err, context.Canceled) || !errors.Is(err, sps.Status(503)) {
+			t.Errorf("error %v, want both the cancellation and the 503", err)
+		}
+	})
+}
+
+func TestTimeouts(t *testing.T) {
+	t.Parallel()
+	limits := sps.DefaultTimeouts()
+	limits.Read = 10 * time.Second
+	bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+		a.Inject(spstest.Fault{Path: "firmware/slots", Delay: time.Hour, Times: -1})
+		start := time.Now()
+		_, err := c.Firmware.Slots(t.Context())
+		if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "within 10s") {
+			t.Errorf("error %v, want the limit by name", err)
+		}
+		if took := time.Since(start); took != 20*time.Second {
+			t.Errorf("took %v, want two attempts", took)
+		}
+	}, sps.WithTimeouts(limits), sps.WithRetry(sps.RetryPolicy{Attempts: 2}))
+}
+
+// TestConnections has many calls use one connection, failed ones between them
+// included.
+func TestConnections(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(t)
+	var dials atomic.Int32
+	c := connect(t, a, sps.WithTransport(func(base http.RoundTripper) http.RoundTripper {
+		transport := base.(*http.Transport)
+		dial := transport.DialContext
+		transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+			dials.Add(1)
+			return dial(ctx, network, address)
+		}
+		return transport
+	}))
+	a.Inject(spstest.Fault{Path: "firmware/slots/2", Status: 500, Times: -1})
+	for range 100 {
+		c.Firmware.Slot(t.Context(), "2")
+		c.Firmware.Slot(t.Context(), "99")
+		if _, err := c.Firmware.Slot(t.Context(), "1"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	diff(t, "connections", int32(1), dials.Load())
+}
+
+func TestUnreachable(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener.Close()
+	_, err = sps.Connect(t.Context(), listener.Addr().String(), sps.UsernamePassword("u", sps.NewSecretString("p")), quick)
+	var unreachable *sps.TransportError
+	if !errors.As(err, &unreachable) || !errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, sps.ErrOutcomeUnknown) {
+		t.Fatalf("error %v, want a TransportError of ECONNREFUSED", err)
+	}
+	diff(t, "attempts", 4, unreachable.Attempts)
+}
+
+// TestHostileAnswers ends each within bounds of time and memory, with an error.
+func TestHostileAnswers(t *testing.T) {
+	t.Parallel()
+	huge := `{"items":["` + strings.Repeat("a", 33<<20) + `"]}`
+	for name, fault := range map[string]spstest.Fault{
+		"endless":         {Endless: true},
+		"100 MB":          {Mutate: func([]byte) []byte { return []byte(huge + huge + huge) }},
+		"truncated":       {Truncate: 5},
+		"half JSON":       {Mutate: func(b []byte) []byte { return b[:len(b)/2] }},
+		"deep":            {Mutate: func([]byte) []byte { return bytes.Repeat([]byte("["), 1<<20) }},
+		"duplicate names": {Mutate: func([]byte) []byte { return []byte(`{"items":[],"items":[]}`) }},
+		"invalid UTF-8":   {Mutate: func([]byte) []byte { return []byte("{\"items\":[\"\xff\"]}") }},
+		"items missing":   {Mutate: func([]byte) []byte { return []byte(`{"meta":{}}`) }},
+		"items an object": {Mutate: func([]byte) []byte { return []byte(`{"items":{}}`) }},
+		"item a number":   {Mutate: func([]byte) []byte { return []byte(`{"items":[1]}`) }},
+		"item's key":      {Mutate: func([]byte) []byte { return []byte(`{"items":[{"key":"../../x"}]}`) }},
+		"item's body":     {Mutate: func([]byte) []byte { return []byte(`{"items":[{"key":"1","body":7}]}`) }},
+		"body":            {Mutate: func([]byte) []byte { return []byte(`{}`) }},
+		"HTML":            {Status: 200, Body: "<html>Welcome</html>", ContentType: "text/html"},
+		"503 in HTML":     {Status: 503},
+		"redirect":        {Status: 302, Header: http.Header{"Location": {"https://evil.example/api/firmware/slots"}}, Body: "moved", ContentType: "text/plain"},
+		"redirect http":   {Status: 301, Header: http.Header{"Location": {"http://127.0.0.1/"}}, Body: "moved", ContentType: "text/plain"},
+		"empty":           {Mutate: func([]byte) []byte { return nil }},
+		"unknown error":   {Mutate: func([]byte) []byte { return []byte(`{"error":{"type":"Gremlins","details":"all over"}}`) }},
+		"headers":         {Header: http.Header{"X-Flood": {strings.Repeat("a", 1<<20)}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := spstest.NewServer(t)
+			fault.Path, fault.Times = "firmware/slots", -1
+			c := connect(t, a)
+			a.Inject(fault)
+			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			defer cancel()
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			_, err := c.Firmware.Slots(ctx)
+			runtime.ReadMemStats(&after)
+			if err == nil {
+				t.Fatal("no error")
+			}
+			if text := err.Error(); len(text) > 1000 || strings.Contains(text, "\n") {
+				t.Errorf("unfit error text: %.2000q", text)
+			}
+			if ctx.Err() != nil {
+				t.Errorf("ran into the deadline: %v", err)
+			}
+			// An attempt may double its buffer up to the bound of 32 MiB; the
+			// simulator's own copies count too.
+			if grown := after.Sys - before.Sys; after.Sys > before.Sys && grown > 1<<30 {
+				t.Errorf("memory grew by %d MiB", grown>>20)
+			}
+		})
+	}
+}
+
+// TestCutWithinAnswer retries a read whose answer breaks off.
+func TestCutWithinAnswer(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(t)
+	c := connect(t, a)
+	a.Inject(spstest.Fault{Path: "firmware/slots", Truncate: 10})
+	a.ResetJournal()
+	if _, err := c.Firmware.Slots(t.Context()); err != nil {
+		t.Error(err)
+	}
+	diff(t, "requests", []string{"GET /api/firmware/slots", "GET /api/firmware/slots"}, requests(a))
+}
+
+// TestUnknownMembers reads answers of a newer appliance.
+func TestUnknownMembers(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(t)
+	c := connect(t, a)
+	a.Inject(spstest.Fault{Path: "firmware/slots", Mutate: func([]byte) []byte {
+		return []byte(`{"new":1,"items":[{"key":1,"new":{},"body":{"version":7.4,"new":[],"current":null}}],"meta":{"new":{},"next":5,"href":[],"number_of_empty_slots":"x","remaining_seconds":"soon"}}`)
+	}})
+	slots, err := c.Firmware.Slots(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if slots.Slots[0].Key != "1" || slots.Slots[0].Body.Version != "7.4" {
+		t.Errorf("slots %+v", slots)
+	}
+}
+
+func TestLogging(t *testing.T) {
+	t.Parallel()
+	var out bytes.Buffer
+	logger := slog.New(slog.NewJSONHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug - 100}))
+	a := spstest.NewServer(t, spstest.WithCredentials("admin", awkward))
+	c, err := dial(t.Context(), a, sps.WithLogger(logger))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Invoke(t.Context(), "GET", "firmware/slots?token=hush", nil, sps.WithQuery("other", "hush"))
+	a.Inject(spstest.Fault{Path: "firmware/slots", Status: 503})
+	c.Firmware.Slots(t.Context())
+	c.Close(t.Context())
+
+	type record struct {
+		Level, Msg, Method, Path, Query string
+		Status, Attempt                 int
+	}
+	var got []record
+	for line := range strings.Lines(out.String()) {
+		var r record
+		if err := json.Unmarshal([]byte(line), &r); err != nil {
+			t.Fatal(err)
+		}
+		r.Query = strings.ReplaceAll(r.Query, "token,other", "other,token")
+		got = append(got, r)
+	}
+	want := []record{
+		{"DEBUG", "sps request", "GET", "authentication", "", 200, 1},
+		{"DEBUG", "sps request", "GET", "firmware/slots", "other,token", 200, 1},
+		{"WARN", "sps request", "GET", "firmware/slots", "", 503, 1},
+		{"DEBUG", "sps request", "GET", "firmware/slots", "", 200, 2},
+		{"DEBUG", "sps request", "DELETE", "authentication", "", 200, 1},
+	}
+	diff(t, "records", want, got)
+	for _, secret := range []string{"hush", awkward, "session_id"} {
+		if strings.Contains(out.String(), secret) {
+			t.Errorf("the log shows %q", secret)
+		}
+	}
+}
+
+// TestCloseEndsCalls ends what is under way with a clear error.
+func TestCloseEndsCalls(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+		a.Inject(spstest.Fault{Path: "firmware/test", Delay: time.Minute})
+		failed := make(chan error)
+		go func() {
+			_, err := c.Firmware.Test(t.Context(), "2")
+			failed <- err
+		}()
+		synctest.Wait()
+		if err := c.Close(t.Context()); err != nil {
+			t.Errorf("Close: %v", err)
+		}
+		if err := <-failed; !errors.Is(err, sps.ErrClosed) {
+			t.Errorf("the call under way: %v, want ErrClosed", err)
+		}
+		diff(t, "sessions", 0, a.Sessions())
+	})
+}
+
+// TestCloseDuringRenewal logs out the session that a late login opens.
+func TestCloseDuringRenewal(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+		a.ExpireSessions()
+		a.Inject(spstest.Fault{Path: "authentication", Delay: 5 * time.Second})
+		go c.Firmware.Slots(t.Context())
+		synctest.Wait()
+		if err := c.Close(t.Context()); err != nil {
+			t.Errorf("Close: %v", err)
+		}
+		synctest.Wait()
+		diff(t, "sessions", 0, a.Sessions())
+		if _, err := c.Info(t.Context()); !errors.Is(err, sps.ErrClosed) {
+			t.Errorf("error %v, want ErrClosed", err)
+		}
+	})
+}
+
+// TestConnectCancelled leaves no session behind.
+func TestConnectCancelled(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		a, err := spstest.New()
+		if err != nil {
+			t.Fatal(err)
+		}
+		a.Inject(spstest.Fault{Path: "authentication", Delay: 5 * time.Second})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err = sps.Connect(ctx, a.Addr(), sps.UsernamePassword(a.Username(), sps.NewSecretString(a.Password())), inProcess(a))
+		if !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("error %v, want the deadline", err)
+		}
+		time.Sleep(time.Minute) // the bubble's: lets the login end
+		diff(t, "sessions", 0, a.Sessions())
+		a.Close()
+	})
+}

@@ -1,0 +1,65 @@
+package sps_test
+
+import (
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"github.com/go-sps/sps/spstest"
+)
+
+var variantSeed = flag.Uint64("variant-seed", 0, "seed of the random combinations of variants; 0 draws one and prints it")
+
+// underVariants runs a flow against appliances of every profile, with every
+// variant alone, and with random combinations: what the documentation leaves
+// open must make no difference. Fixed variants are those that the flow is about.
+func underVariants(t *testing.T, flow func(t *testing.T, options ...spstest.Option), fixed ...string) {
+	t.Helper()
+	for _, profile := range spstest.Profiles() {
+		t.Run("profile "+profile, func(t *testing.T) {
+			t.Parallel()
+			flow(t, spstest.WithProfile(profile))
+		})
+	}
+	var variants []spstest.Variant
+	for _, v := range spstest.Variants() {
+		if !strings.Contains(" "+strings.Join(fixed, " ")+" ", " "+v.Name+" ") {
+			variants = append(variants, v)
+		}
+	}
+	for _, v := range variants {
+		for _, alternative := range v.Alternatives {
+			t.Run(v.Name+"="+alternative, func(t *testing.T) {
+				t.Parallel()
+				flow(t, spstest.WithVariant(v.Name, alternative))
+			})
+		}
+	}
+	seed := *variantSeed
+	if seed == 0 {
+		seed = rand.Uint64()
+	}
+	random := rand.New(rand.NewPCG(seed, 1))
+	for i := range 30 {
+		profile := spstest.Profiles()[random.IntN(len(spstest.Profiles()))]
+		options := []spstest.Option{spstest.WithProfile(profile)}
+		chosen := []string{profile}
+		for _, v := range variants {
+			if pick := random.IntN(len(v.Alternatives) + 1); pick > 0 {
+				options = append(options, spstest.WithVariant(v.Name, v.Alternatives[pick-1]))
+				chosen = append(chosen, v.Name+"="+v.Alternatives[pick-1])
+			}
+		}
+		t.Run(fmt.Sprintf("random %d", i), func(t *testing.T) {
+			t.Parallel()
+			t.Cleanup(func() {
+				if t.Failed() {
+					t.Logf("replay with -variant-seed=%d; chosen: %s", seed, strings.Join(chosen, " "))
+				}
+			})
+			flow(t, options...)
+		})
+	}
+}
