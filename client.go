@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/go-sps/sps/internal/wire"
 )
@@ -50,7 +51,8 @@ type Client struct {
 //
 // A wrong password is [AuthenticationFailure], a certificate that is not
 // trusted a [CertificateError], an unreachable appliance a [TransportError], an
-// argument that cannot be right [ErrInvalidInput].
+// argument that cannot be right [ErrInvalidInput]. When ctx ends during the
+// login, Connect waits up to three seconds longer to log out what it opened.
 //
 // A session that expires is renewed by one login for all callers. When the
 // appliance refuses that login, the client makes no further attempt, because
@@ -85,12 +87,23 @@ func Connect(ctx context.Context, host string, credential Credential, options ..
 		return c, nil
 	}
 	if _, err := c.sessions.get(ctx, nil); err != nil {
-		// Ends a login that goes on after ctx, and logs out what it opens.
-		go c.Close(context.WithoutCancel(ctx))
+		// A login may go on after ctx: what it opens is logged out.
+		gone := make(chan struct{})
+		go func() {
+			defer close(gone)
+			c.Close(ctx)
+		}()
+		select {
+		case <-gone:
+		case <-time.After(connectGrace):
+		}
 		return nil, err
 	}
 	return c, nil
 }
+
+// connectGrace is how long a cancelled Connect waits for its login's end.
+const connectGrace = 3 * time.Second
 
 // ConnectFromEnv is [Connect] with what the environment says: SPS_HOST,
 // SPS_USERNAME, SPS_PASSWORD, and where they are set SPS_LOGIN_METHOD,
@@ -325,8 +338,9 @@ type Response struct {
 	Body []byte
 }
 
-// Decode decodes the whole body, envelope included, into v. Duplicate names and
-// invalid UTF-8 are errors, unknown members are ignored.
+// Decode decodes the whole body, envelope included, into v. Names must match
+// exactly, so give the fields of structs json tags. Duplicate names and invalid
+// UTF-8 are errors, unknown members are ignored.
 func (r *Response) Decode(v any) error {
 	if err := wire.Unmarshal(r.Body, v); err != nil {
 		return fmt.Errorf("sps: %w: %w", ErrBadAnswer, err)

@@ -32,6 +32,16 @@ type FirmwareSlots struct {
 	EmptySlots int
 }
 
+// Slot returns the slot with that key, and whether there is one.
+func (s *FirmwareSlots) Slot(key string) (FirmwareSlot, bool) {
+	for _, slot := range s.Slots {
+		if slot.Key == key {
+			return slot, true
+		}
+	}
+	return FirmwareSlot{}, false
+}
+
 // FirmwareSlot is one slot: Key names it, Body is the image in it.
 type FirmwareSlot = Object[FirmwareImage]
 
@@ -142,7 +152,7 @@ func (f *Firmware) Slot(ctx context.Context, key string) (*FirmwareSlot, error) 
 	if err != nil {
 		return nil, err
 	}
-	return readObject[FirmwareImage](ctx, f.client, path)
+	return readKeyed[FirmwareImage](ctx, f.client, path)
 }
 
 // DeleteSlot empties a slot (DELETE /api/firmware/slots/<key>). The slot with
@@ -154,7 +164,7 @@ func (f *Firmware) DeleteSlot(ctx context.Context, key string) error {
 	if err != nil {
 		return err
 	}
-	slot, err := readObject[FirmwareImage](ctx, f.client, path)
+	slot, err := readKeyed[FirmwareImage](ctx, f.client, path)
 	if err != nil {
 		return err
 	}
@@ -175,15 +185,16 @@ func (f *Firmware) DeleteSlot(ctx context.Context, key string) error {
 //
 // A report means that the test passed, and nothing else does. A test that found
 // a problem is [FirmwareTestFailed] with its detail [FirmwareTestFailure]; an
-// empty or unknown slot is [ResourceNotFound]; an answer that does not say what
-// was tested is [ErrBadAnswer]. A test changes nothing on the appliance, so one
-// with [ErrOutcomeUnknown] may be repeated.
+// empty or unknown slot is [ResourceNotFound]; an answer of success without a
+// test summary, or about another slot, is [ErrBadAnswer]. The request is never
+// repeated by itself; a test changes nothing on the appliance, so one whose answer
+// was lost, a [TransportError], may be run again.
 func (f *Firmware) Test(ctx context.Context, key string) (*FirmwareTestReport, error) {
 	id, err := slotID(key)
 	if err != nil {
 		return nil, fmt.Errorf("sps: POST %s: %w", firmwareTestPath.text, err)
 	}
-	k := &call{class: classAction, method: http.MethodPost, path: firmwareTestPath, body: []byte(`{"slot_id":` + id + `}`)}
+	k := &call{class: classTest, method: http.MethodPost, path: firmwareTestPath, body: []byte(`{"slot_id":` + id + `}`)}
 	a, err := f.client.call(ctx, k)
 	if err != nil {
 		return nil, err
@@ -196,7 +207,7 @@ func (f *Firmware) Test(ctx context.Context, key string) (*FirmwareTestReport, e
 // than one that fails.
 func newTestReport(a *answer, k *call, key string) (*FirmwareTestReport, error) {
 	report := &FirmwareTestReport{SlotKey: key}
-	if tested, ok := wire.Text(a.Key); ok && tested != key {
+	if tested, ok := wire.Text(a.Key); a.Key != nil && wire.Kind(a.Key) != wire.Null && (!ok || tested != key) {
 		return nil, a.unusable("it is about slot %q, not %q", oneLine(tested, 40), key)
 	}
 	summary, ok := wire.Text(a.Body)

@@ -133,8 +133,9 @@ func (r Ref) MarshalJSON() ([]byte, error) {
 // Singleton reads an endpoint that holds one object, such as
 // configuration/management/email. Its writes hang on [Singleton.In].
 //
-// T is your type for the body. Members that it lacks are not lost by an update;
-// avoid omitempty, because the appliance wants empty members to be present.
+// T is your type for the body. Names must match exactly, so give its fields json
+// tags. Members that it lacks are not lost by an update; avoid omitempty, because
+// the appliance wants empty members to be present.
 type Singleton[T any] struct {
 	client *Client
 	path   apiPath
@@ -195,7 +196,7 @@ func (s *SingletonTx[T]) Update(ctx context.Context, change func(*T) error) erro
 	if s.err != nil {
 		return s.err
 	}
-	return updateObject(ctx, s.tx, s.path, change)
+	return updateObject(ctx, s.tx, s.path, false, change)
 }
 
 // Replace writes the whole object: whatever the appliance has and body lacks is
@@ -243,7 +244,7 @@ func (c *Collection[T]) Get(ctx context.Context, key string) (*Object[T], error)
 	if err != nil {
 		return nil, err
 	}
-	return readObject[T](ctx, c.client, path)
+	return readKeyed[T](ctx, c.client, path)
 }
 
 // In returns the list as the transaction sees it, for reading and writing.
@@ -276,7 +277,7 @@ func (c *CollectionTx[T]) Get(ctx context.Context, key string) (*Object[T], erro
 	if err != nil {
 		return nil, err
 	}
-	return readObject[T](ctx, c.tx, path)
+	return readKeyed[T](ctx, c.tx, path)
 }
 
 // Create adds an object and returns the key that the appliance gave it.
@@ -313,7 +314,7 @@ func (c *CollectionTx[T]) Update(ctx context.Context, key string, change func(*T
 	if err != nil {
 		return err
 	}
-	return updateObject(ctx, c.tx, path, change)
+	return updateObject(ctx, c.tx, path, true, change)
 }
 
 // Replace writes one whole object like [SingletonTx.Replace].
@@ -358,12 +359,32 @@ func itemPath(list apiPath, key string, err error) (apiPath, error) {
 
 // readObject reads one object.
 func readObject[T any](ctx context.Context, r reader, path apiPath) (*Object[T], error) {
+	o, _, err := readBody[T](ctx, r, path, false)
+	return o, err
+}
+
+// readKeyed reads one object of a list.
+func readKeyed[T any](ctx context.Context, r reader, path apiPath) (*Object[T], error) {
+	o, _, err := readBody[T](ctx, r, path, true)
+	return o, err
+}
+
+// readBody reads one object with the answer that it came in. One of a list is
+// keyed: the answer must be about the one that was asked for.
+func readBody[T any](ctx context.Context, r reader, path apiPath, keyed bool) (*Object[T], *answer, error) {
 	a, err := r.read(ctx, path, nil)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	_, key, _ := cutLast(path.text)
-	return newObject[T](a, a.Envelope, key)
+	o, err := newObject[T](a, a.Envelope, key)
+	if err == nil && keyed && o.Key != key {
+		err = a.unusable("it is about %q, not %q", oneLine(o.Key, 60), oneLine(key, 60))
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	return o, a, nil
 }
 
 func newObject[T any](a *answer, e wire.Envelope, key string) (*Object[T], error) {
@@ -382,12 +403,8 @@ func newObject[T any](a *answer, e wire.Envelope, key string) (*Object[T], error
 
 // updateObject reads an object, runs the change on a copy of its body, and
 // writes what was read with the difference laid over it.
-func updateObject[T any](ctx context.Context, tx *Transaction, path apiPath, change func(*T) error) error {
-	a, err := tx.read(ctx, path, nil)
-	if err != nil {
-		return err
-	}
-	o, err := newObject[T](a, a.Envelope, path.text)
+func updateObject[T any](ctx context.Context, tx *Transaction, path apiPath, keyed bool, change func(*T) error) error {
+	o, a, err := readBody[T](ctx, tx, path, keyed)
 	if err != nil {
 		return err
 	}
@@ -494,7 +511,7 @@ func readItem[T any](ctx context.Context, r reader, path apiPath, a *answer, ite
 	if err != nil {
 		return nil, a.unusable("an item has the key %q", oneLine(key, 60))
 	}
-	return readObject[T](ctx, r, own)
+	return readKeyed[T](ctx, r, own)
 }
 
 func collect[T any](all iter.Seq2[*Object[T], error]) ([]*Object[T], error) {

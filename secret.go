@@ -21,18 +21,19 @@ const redacted = "[sps.Secret]"
 // A Secret is a value: copy it freely, compare it with [Secret.Equal]. The zero
 // value is the empty secret.
 type Secret struct {
-	// A pointer, because fmt prints the address of one that it finds inside
-	// another value, and cannot call Format on an unexported field.
+	// Behind two pointers: fmt cannot call Format on an unexported field, and
+	// where a verb does not fit it follows one pointer, but prints the address
+	// of a second.
 	value *secretValue
 }
 
-type secretValue struct{ text string }
+type secretValue struct{ text *string }
 
 // NewSecret returns a Secret that holds a copy of the bytes.
 func NewSecret(b []byte) Secret { return NewSecretString(string(b)) }
 
 // NewSecretString returns a Secret that holds the text.
-func NewSecretString(text string) Secret { return Secret{&secretValue{text}} }
+func NewSecretString(text string) Secret { return Secret{&secretValue{&text}} }
 
 // Expose returns a copy of the bytes.
 func (s Secret) Expose() []byte { return []byte(s.ExposeString()) }
@@ -42,7 +43,7 @@ func (s Secret) ExposeString() string {
 	if s.value == nil {
 		return ""
 	}
-	return s.value.text
+	return *s.value.text
 }
 
 // IsZero reports whether the secret is empty.

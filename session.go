@@ -238,6 +238,7 @@ type sessions struct {
 	flight  *flight
 	refused error // the appliance refused the credential: no further attempt
 	closed  bool
+	late    bool // nobody waits any more to log out what a login opens
 }
 
 // flight is a login under way.
@@ -322,6 +323,9 @@ func (s *sessions) login(ctx context.Context, f *flight) {
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.late && err == nil {
+		go s.transport.logOut(context.WithoutCancel(ctx), next)
+	}
 	s.flight = nil
 	f.err = err
 	if err == nil {
@@ -379,6 +383,7 @@ func (s *sessions) close(ctx context.Context) *session {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.late = s.flight != nil
 	left := s.current
 	s.current = nil
 	if !s.renewable() {

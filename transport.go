@@ -32,6 +32,7 @@ const (
 	classWrite                 // PUT and DELETE outside a transaction: the same twice is the same once
 	classCreate                // POST that makes something, a transaction included
 	classAction                // POST that does something, and may take minutes
+	classTest                  // POST firmware/test: takes minutes like an action, and changes nothing
 	classStep                  // a write inside a transaction
 	classCommit                // PUT transaction
 	classRollback              // DELETE transaction and log-out: harmless twice, and must get through
@@ -40,18 +41,20 @@ const (
 // policies says for each class what may be tried again. Every class is tried
 // again when the connection could not be made: nothing was sent.
 var policies = [...]struct {
-	broken  bool  // after a connection that broke, within the request or the answer
-	refusal []int // after these statuses
-	limit   func(*Timeouts) time.Duration
+	broken   bool  // after a connection that broke, within the request or the answer
+	refusal  []int // after these statuses
+	harmless bool  // the appliance is the same whether it was executed or not
+	limit    func(*Timeouts) time.Duration
 }{
-	classRead:     {true, []int{429, 502, 503, 504}, func(t *Timeouts) time.Duration { return t.Read }},
-	classLogin:    {false, []int{429, 503}, func(t *Timeouts) time.Duration { return t.Login }},
-	classWrite:    {false, []int{429}, func(t *Timeouts) time.Duration { return t.Write }},
-	classCreate:   {false, nil, func(t *Timeouts) time.Duration { return t.Write }},
-	classAction:   {false, nil, func(t *Timeouts) time.Duration { return t.Action }},
-	classStep:     {false, nil, func(t *Timeouts) time.Duration { return t.Write }},
-	classCommit:   {false, nil, func(t *Timeouts) time.Duration { return t.Commit }},
-	classRollback: {true, []int{429, 502, 503, 504}, func(t *Timeouts) time.Duration { return t.Close }},
+	classRead:     {true, []int{429, 502, 503, 504}, true, func(t *Timeouts) time.Duration { return t.Read }},
+	classLogin:    {false, []int{429, 503}, true, func(t *Timeouts) time.Duration { return t.Login }},
+	classWrite:    {false, []int{429}, false, func(t *Timeouts) time.Duration { return t.Write }},
+	classCreate:   {false, nil, false, func(t *Timeouts) time.Duration { return t.Write }},
+	classAction:   {false, nil, false, func(t *Timeouts) time.Duration { return t.Action }},
+	classTest:     {false, nil, true, func(t *Timeouts) time.Duration { return t.Action }},
+	classStep:     {false, nil, false, func(t *Timeouts) time.Duration { return t.Write }},
+	classCommit:   {false, nil, false, func(t *Timeouts) time.Duration { return t.Commit }},
+	classRollback: {true, []int{429, 502, 503, 504}, false, func(t *Timeouts) time.Duration { return t.Close }},
 }
 
 // call is one request as an area asks for it.
@@ -343,7 +346,7 @@ func (x *exchange) fail(ctx context.Context, err error) error {
 func (x *exchange) failed(err error) error {
 	return &TransportError{
 		Method: x.method, Path: x.path.text, Attempts: x.attempts, Err: err,
-		OutcomeUnknown: x.sent && x.class != classRead && x.class != classLogin,
+		OutcomeUnknown: x.sent && !policies[x.class].harmless,
 	}
 }
 

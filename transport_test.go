@@ -398,23 +398,29 @@ func TestCloseDuringRenewal(t *testing.T) {
 	})
 }
 
-// TestConnectCancelled leaves no session behind.
+// TestConnectCancelled leaves no session behind, however late the login ends.
 func TestConnectCancelled(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		a, err := spstest.New()
-		if err != nil {
-			t.Fatal(err)
-		}
-		a.Inject(spstest.Fault{Path: "authentication", Delay: 5 * time.Second})
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		_, err = sps.Connect(ctx, a.Addr(), sps.UsernamePassword(a.Username(), sps.NewSecretString(a.Password())), inProcess(a))
-		if !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("error %v, want the deadline", err)
-		}
-		time.Sleep(time.Minute) // the bubble's: lets the login end
-		diff(t, "sessions", 0, a.Sessions())
-		a.Close()
-	})
+	for _, delay := range []time.Duration{2 * time.Second, 10 * time.Second, 50 * time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			a, err := spstest.New()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer a.Close()
+			a.Inject(spstest.Fault{Path: "authentication", Delay: delay})
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			start := time.Now()
+			_, err = sps.Connect(ctx, a.Addr(), sps.UsernamePassword(a.Username(), sps.NewSecretString(a.Password())), inProcess(a))
+			if !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("error %v, want the deadline", err)
+			}
+			if took := time.Since(start); took > 4*time.Second {
+				t.Errorf("returned after %v", took)
+			}
+			time.Sleep(time.Minute) // the bubble's: lets the login end
+			diff(t, "sessions", 0, a.Sessions())
+		})
+	}
 }

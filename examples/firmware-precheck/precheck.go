@@ -1,0 +1,156 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"slices"
+
+	"github.com/go-sps/sps"
+)
+
+// target is one appliance, how to reach it, and what to test on it.
+type target struct {
+	host       string
+	credential sps.Credential
+	options    []sps.Option
+	slots      []string // keys; none: every slot with a higher version than the running one
+}
+
+// The statuses of a result.
+const (
+	passed  = "passed"
+	failed  = "failed"  // the appliance tested the slot and found a problem
+	errored = "error"   // the slot could not be tested
+	skipped = "skipped" // there was no need to test the slot
+)
+
+// result is what became of one slot, or with an empty Slot of the appliance as
+// a whole. Its texts are fit to print.
+type result struct {
+	Appliance string `json:"appliance"`
+	Slot      string `json:"slot"`
+	Version   string `json:"version"`
+	Status    string `json:"status"`
+	ExitCode  *int   `json:"exit_code"`
+	Summary   string `json:"summary"`
+	Error     string `json:"error"`
+}
+
+// candidate is a slot, with the reason if it is not to be tested.
+type candidate struct {
+	key, version string
+	skip         string
+}
+
+// precheck tests the slots of one appliance. There is always at least one
+// result. What must not get lost but is no result goes to warn.
+func precheck(ctx context.Context, t target, progress, warn *log.Logger) []result {
+	host := line(t.host)
+	whole := func(err error) result {
+		return result{Appliance: host, Status: errored, Error: line(err.Error())}
+	}
+
+	progress.Printf("%s: logging in", host)
+	client, err := sps.Connect(ctx, t.host, t.credential, t.options...)
+	if err != nil {
+		return []result{whole(err)}
+	}
+	// Close goes out although ctx may be done: no session stays behind.
+	defer func() {
+		if err := client.Close(ctx); err != nil {
+			warn.Printf("%s: %s", host, line(err.Error()))
+		}
+	}()
+
+	list, err := client.Firmware.Slots(ctx)
+	if err != nil {
+		return []result{whole(err)}
+	}
+	candidates := named(list, t.slots)
+	if len(t.slots) == 0 {
+		candidates = newer(list)
+	}
+
+	var results []result
+	for _, c := range candidates {
+		r := result{Appliance: host, Slot: line(c.key), Version: line(c.version)}
+		switch {
+		case c.skip != "":
+			r.Status, r.Summary = skipped, line(c.skip)
+		case ctx.Err() != nil:
+			r.Status, r.Error = errored, line(fmt.Sprintf("not tested: %v", context.Cause(ctx)))
+		default:
+			progress.Printf("%s: testing slot %s %s", host, r.Slot, r.Version)
+			r.test(ctx, client, c.key)
+			progress.Printf("%s: slot %s %s", host, r.Slot, r.Status)
+		}
+		results = append(results, r)
+	}
+	if !slices.ContainsFunc(candidates, func(c candidate) bool { return c.skip == "" }) {
+		results = append(results, whole(errors.New("no slot to test: none holds a version higher than the running one")))
+	}
+	return results
+}
+
+// test runs the precheck of one slot. A test that found a problem is not an
+// error here: it did its job.
+func (r *result) test(ctx context.Context, client *sps.Client, key string) {
+	report, err := client.Firmware.Test(ctx, key)
+	var failure *sps.FirmwareTestFailure
+	switch {
+	case err == nil:
+		r.Status, r.ExitCode, r.Summary = passed, new(0), lines(report.TestSummary)
+	case errors.As(err, &failure):
+		r.Status, r.Summary = failed, lines(failure.TestSummary)
+		if failure.ExitCode != sps.ExitCodeUnknown {
+			r.ExitCode = &failure.ExitCode
+		}
+	default:
+		r.Status, r.Error = errored, line(err.Error())
+	}
+}
+
+// named gives the slots with these keys, each once, whatever is in them: the
+// appliance itself says what is wrong with one that is empty or unknown.
+func named(list *sps.FirmwareSlots, keys []string) []candidate {
+	var candidates []candidate
+	for _, key := range keys {
+		if !slices.ContainsFunc(candidates, func(c candidate) bool { return c.key == key }) {
+			candidates = append(candidates, candidate{key: key, version: version(list, key)})
+		}
+	}
+	return candidates
+}
+
+// newer gives every slot that holds a firmware, and skips those to which an
+// upgrade makes no sense. Where versions cannot be compared, a test too many is
+// better than one too few.
+func newer(list *sps.FirmwareSlots) []candidate {
+	running := version(list, list.CurrentSlot)
+	var candidates []candidate
+	for _, slot := range list.Slots {
+		if slot.Body.Empty() {
+			continue
+		}
+		c := candidate{key: slot.Key, version: slot.Body.Version}
+		order, comparable := compareVersions(c.version, running)
+		switch {
+		case c.key == list.CurrentSlot:
+			c.skip = "the running firmware"
+		case comparable && order < 0:
+			c.skip = "older than the running " + running
+		case comparable && order == 0:
+			c.skip = "the same version as the running " + running
+		}
+		candidates = append(candidates, c)
+	}
+	return candidates
+}
+
+// version gives the version in a slot, "" for none.
+func version(list *sps.FirmwareSlots, key string) string {
+	slot, _ := list.Slot(key)
+	return slot.Body.Version
+}

@@ -1,0 +1,697 @@
+package sps_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"os/exec"
+	"reflect"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/spstest"
+)
+
+// setAdmin returns a function for a transaction that changes one member.
+func setAdmin(address string) func(context.Context, *sps.Transaction) error {
+	return func(ctx context.Context, tx *sps.Transaction) error {
+		return tx.Email.Update(ctx, func(e *sps.EmailSettings) error {
+			e.AdminAddress = address
+			return nil
+		})
+	}
+}
+
+// admin returns the committed address.
+func admin(t *testing.T, a *spstest.Appliance) string {
+	t.Helper()
+	raw, _ := a.Configuration("management/email")
+	var e struct {
+		Address string `json:"admin_address"`
+	}
+	if err := json.Unmarshal(raw, &e); err != nil {
+		t.Fatal(err)
+	}
+	return e.Address
+}
+
+const before, after = "admin@example.com", "after@example.com"
+
+// settled checks that nothing is left on the appliance, and what was applied.
+func settled(t *testing.T, a *spstest.Appliance, want string) {
+	t.Helper()
+	diff(t, "applied", want, admin(t, a))
+	if a.TransactionOpen() || a.LockedBy() != "" {
+		t.Errorf("left: transaction open: %t, locked by %q", a.TransactionOpen(), a.LockedBy())
+	}
+}
+
+func TestTransactionFlow(t *testing.T) {
+	t.Parallel()
+	boom := errors.New("boom")
+	underVariants(t, func(t *testing.T, options ...spstest.Option) {
+		a := spstest.NewServer(t, append(options, spstest.WithCommitMessageRequired())...)
+		c := connect(t, a)
+
+		err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+			if err := setAdmin(after)(ctx, tx); err != nil {
+				return err
+			}
+			staged, err := c.Email.Get(ctx)
+			if err != nil || staged.Body.AdminAddress != after {
+				t.Errorf("staged value as the client sees it: %+v, %v", staged, err)
+			}
+			diff(t, "committed meanwhile", before, admin(t, a))
+			return nil
+		}, sps.CommitMessage("CHG-1"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		settled(t, a, after)
+		if commits := a.Commits(); len(commits) != 1 || commits[0].Message != "CHG-1" {
+			t.Errorf("commits %+v", commits)
+		}
+
+		err = c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+			if err := setAdmin("never@example.com")(ctx, tx); err != nil {
+				return err
+			}
+			return boom
+		}, sps.CommitMessage("CHG-2"))
+		if err != boom {
+			t.Errorf("error %v, want the function's own", err)
+		}
+		settled(t, a, after)
+
+		// A refused value leaves nothing behind.
+		err = c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+			_, err := tx.Invoke(ctx, "PUT", "configuration/management/email", map[string]any{"admin_address": 5})
+			return err
+		}, sps.CommitMessage("CHG-3"))
+		var path *sps.OffendingPath
+		if !errors.Is(err, sps.SyntacticError) || !errors.As(err, &path) {
+			t.Errorf("error %v, want SyntacticError with its path", err)
+		}
+		settled(t, a, after)
+	})
+}
+
+func TestCommitMessageRequired(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(t, spstest.WithCommitMessageRequired())
+	c := connect(t, a)
+	a.ResetJournal()
+	for _, options := range [][]sps.TransactionOption{nil, {sps.CommitMessage(" ")}} {
+		if err := c.Transaction(t.Context(), setAdmin(after), options...); !errors.Is(err, sps.ErrCommitMessageRequired) {
+			t.Errorf("error %v, want ErrCommitMessageRequired", err)
+		}
+	}
+	diff(t, "requests", []string{"GET /api/transaction", "GET /api/transaction"}, requests(a))
+	settled(t, a, before)
+}
+
+// TestTransactionEnds has every way in which a function can end badly.
+func TestTransactionEnds(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]func(ctx context.Context, cancel func(), c *sps.Client) error{
+		"panic": func(ctx context.Context, _ func(), c *sps.Client) (err error) {
+			defer func() {
+				if recover() != "boom" {
+					err = errors.New("the panic did not go on")
+				}
+			}()
+			c.Transaction(ctx, func(ctx context.Context, tx *sps.Transaction) error {
+				setAdmin(after)(ctx, tx)
+				panic("boom")
+			})
+			return errors.New("returned")
+		},
+		"Goexit": func(ctx context.Context, _ func(), c *sps.Client) error {
+			done := make(chan struct{})
+			var err error
+			go func() {
+				defer close(done)
+				err = errors.New("not left")
+				c.Transaction(ctx, func(ctx context.Context, tx *sps.Transaction) error {
+					setAdmin(after)(ctx, tx)
+					err = nil
+					runtime.Goexit()
+					return nil
+				})
+				err = errors.New("returned")
+			}()
+			<-done
+			return err
+		},
+		"context done, error returned": func(ctx context.Context, cancel func(), c *sps.Client) error {
+			err := c.Transaction(ctx, func(ctx context.Context, tx *sps.Transaction) error {
+				setAdmin(after)(ctx, tx)
+				cancel()
+				return ctx.Err()
+			})
+			return want(err, context.Canceled)
+		},
+		"context done, nil returned": func(ctx context.Context, cancel func(), c *sps.Client) error {
+			err := c.Transaction(ctx, func(ctx context.Context, tx *sps.Transaction) error {
+				setAdmin(after)(ctx, tx)
+				cancel()
+				return nil
+			})
+			return want(err, context.Canceled)
+		},
+		"context done between two writes": func(ctx context.Context, cancel func(), c *sps.Client) error {
+			err := c.Transaction(ctx, func(ctx context.Context, tx *sps.Transaction) error {
+				setAdmin(after)(ctx, tx)
+				cancel()
+				return setAdmin("more@example.com")(ctx, tx)
+			})
+			return want(err, context.Canceled)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := spstest.NewServer(t)
+			c := connect(t, a)
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			if err := test(ctx, cancel, c); err != nil {
+				t.Error(err)
+			}
+			settled(t, a, before)
+			if err := c.Transaction(t.Context(), setAdmin(after)); err != nil {
+				t.Errorf("the next transaction: %v", err)
+			}
+			settled(t, a, after)
+		})
+	}
+}
+
+func want(err, target error) error {
+	if !errors.Is(err, target) {
+		return errors.Join(errors.New("another error was wanted: "+target.Error()), err)
+	}
+	return nil
+}
+
+// TestTransactionFaults has faults at each step, and checks that the error tells
+// the truth about what was applied.
+func TestTransactionFaults(t *testing.T) {
+	t.Parallel()
+	cutBefore, cutAfter, truncate, bad := spstest.Fault{CutBefore: true}, spstest.Fault{CutAfter: true}, spstest.Fault{Truncate: 3}, spstest.Fault{Status: 502}
+	badAfter := spstest.Fault{Status: 502, Execute: true}
+	dead := spstest.Fault{ExpireSession: true}
+	refuse := spstest.Fault{Refuse: true}
+	slow := spstest.Fault{Delay: time.Hour}
+	for name, test := range map[string]struct {
+		method, path string
+		fault        spstest.Fault
+		more         []spstest.Fault
+		err          error // nil: it succeeds
+		applied      string
+	}{
+		"open, cut before":       {"POST", "transaction", cutBefore, nil, sps.ErrOutcomeUnknown, before},
+		"open, cut after":        {"POST", "transaction", cutAfter, nil, sps.ErrOutcomeUnknown, before},
+		"open, 502":              {"POST", "transaction", bad, nil, sps.Status(502), before},
+		"open, 502 after":        {"POST", "transaction", badAfter, nil, sps.Status(502), before},
+		"open, refused once":     {"POST", "transaction", refuse, nil, nil, after},
+		"open, session dead":     {"POST", "transaction", dead, nil, nil, after},
+		"open, slow":             {"POST", "transaction", slow, nil, context.DeadlineExceeded, before},
+		"read, cut":              {"GET", "configuration/**", cutBefore, nil, nil, after},
+		"read, session dead":     {"GET", "configuration/**", dead, nil, sps.ErrTransactionLost, before},
+		"write, cut before":      {"PUT", "configuration/**", cutBefore, nil, sps.ErrOutcomeUnknown, before},
+		"write, cut after":       {"PUT", "configuration/**", cutAfter, nil, sps.ErrOutcomeUnknown, before},
+		"write, truncated":       {"PUT", "configuration/**", truncate, nil, sps.ErrOutcomeUnknown, before},
+		"write, 502":             {"PUT", "configuration/**", bad, nil, sps.Status(502), before},
+		"write, session dead":    {"PUT", "configuration/**", dead, nil, sps.ErrTransactionLost, before},
+		"write, refused once":    {"PUT", "configuration/**", refuse, nil, nil, after},
+		"commit, cut before":     {"PUT", "transaction", cutBefore, nil, io.EOF, before},
+		"commit, cut after":      {"PUT", "transaction", cutAfter, nil, nil, after},
+		"commit, truncated":      {"PUT", "transaction", truncate, nil, nil, after},
+		"commit, 502":            {"PUT", "transaction", bad, nil, sps.Status(502), before},
+		"commit, 502 after":      {"PUT", "transaction", badAfter, nil, nil, after},
+		"commit, session dead":   {"PUT", "transaction", dead, nil, sps.ErrTransactionLost, before},
+		"commit, refused once":   {"PUT", "transaction", refuse, nil, nil, after},
+		"commit, slow":           {"PUT", "transaction", slow, nil, context.DeadlineExceeded, before},
+		"commit, a semantic one": {"PUT", "transaction", spstest.Fault{Status: 400, Body: `{"error":{"type":"SemanticError","details":["a","b"]}}`}, nil, sps.SemanticError, before},
+		"commit, cut after and deaf": {"PUT", "transaction", cutAfter, []spstest.Fault{{Method: "GET", Path: "transaction", Status: 500, Times: -1, Skip: 1}},
+			sps.ErrOutcomeUnknown, after},
+		"commit, cut after, session dead": {"PUT", "transaction", cutAfter, []spstest.Fault{{Method: "GET", Path: "transaction", ExpireSession: true, Skip: 1}},
+			sps.ErrOutcomeUnknown, after},
+		"rollback, cut once": {"DELETE", "transaction", cutBefore, []spstest.Fault{{Method: "PUT", Path: "configuration/**", CutBefore: true}}, sps.ErrOutcomeUnknown, before},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			limits := sps.DefaultTimeouts()
+			limits.Write, limits.Commit = 5*time.Second, 5*time.Second
+			bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+				test.fault.Method, test.fault.Path = test.method, test.path
+				a.Inject(test.fault)
+				for _, f := range test.more {
+					a.Inject(f)
+				}
+				err := c.Transaction(t.Context(), setAdmin(after))
+				switch {
+				case test.err == nil && err != nil:
+					t.Errorf("error %v, want success", err)
+				case test.err == io.EOF:
+					if err == nil || errors.Is(err, sps.ErrOutcomeUnknown) || !strings.Contains(err.Error(), "not executed") {
+						t.Errorf("error %v, want one that says that the commit was not executed", err)
+					}
+				case !errors.Is(err, test.err):
+					t.Errorf("error %v, want %v", err, test.err)
+				}
+				if err != nil && strings.Contains(err.Error(), "\n") {
+					t.Errorf("error of several lines: %v", err)
+				}
+				settled(t, a, test.applied)
+				executed := map[string]int{}
+				for _, r := range a.Journal() {
+					if r.Executed && r.Method != "GET" {
+						executed[r.Method+" "+r.Path]++
+					}
+				}
+				for request, n := range executed {
+					if n > 1 && !strings.HasPrefix(request, "DELETE") {
+						t.Errorf("%s was executed %d times", request, n)
+					}
+				}
+				a.ClearFaults()
+				if err := c.Transaction(t.Context(), setAdmin("last@example.com")); err != nil {
+					t.Errorf("the next transaction: %v", err)
+				}
+				settled(t, a, "last@example.com")
+			}, sps.WithTimeouts(limits))
+		})
+	}
+}
+
+// TestFailedRollback tells about it, and cleans up before the next transaction
+// or by the log-out.
+func TestFailedRollback(t *testing.T) {
+	t.Parallel()
+	boom := errors.New("boom")
+	bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+		a.Inject(spstest.Fault{Method: "DELETE", Path: "transaction", Status: 500, Times: 1})
+		err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+			setAdmin("lost@example.com")(ctx, tx)
+			return boom
+		})
+		if !errors.Is(err, boom) || !errors.Is(err, sps.Status(500)) || !strings.HasPrefix(err.Error(), "boom") {
+			t.Errorf("error %v, want the function's first and the rollback's too", err)
+		}
+		if !a.TransactionOpen() {
+			t.Fatal("the rollback got through; the test tests nothing")
+		}
+		if err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+			_, err := tx.Invoke(ctx, "PUT", "configuration/datetime/timezone", "Europe/Budapest")
+			return err
+		}); err != nil {
+			t.Errorf("the next transaction: %v", err)
+		}
+		settled(t, a, before)
+	})
+}
+
+// TestSwallowedError rolls back although the function returns nil.
+func TestSwallowedError(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(t)
+	c := connect(t, a)
+	a.Inject(spstest.Fault{Method: "PUT", Path: "configuration/**", CutAfter: true})
+	err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+		setAdmin(after)(ctx, tx)
+		return nil
+	})
+	if !errors.Is(err, sps.ErrOutcomeUnknown) {
+		t.Errorf("error %v, want that of the step", err)
+	}
+	settled(t, a, before)
+
+	// A refusal is no such case: to ignore one may be meant.
+	err = c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+		if _, err := tx.Invoke(ctx, "DELETE", "configuration/policies/audit_policies/nowhere", nil); !errors.Is(err, sps.ResourceNotFound) {
+			t.Errorf("error %v, want ResourceNotFound", err)
+		}
+		return setAdmin(after)(ctx, tx)
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	settled(t, a, after)
+}
+
+func TestNothingWritten(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(t)
+	c := connect(t, a)
+	a.ResetJournal()
+	err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+		if _, err := tx.Email.Get(ctx); err != nil {
+			return err
+		}
+		return tx.Email.Update(ctx, func(*sps.EmailSettings) error { return nil })
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	diff(t, "requests", []string{
+		"GET /api/transaction", "POST /api/transaction",
+		"GET /api/configuration/management/email", "GET /api/configuration/management/email",
+		"DELETE /api/transaction",
+	}, requests(a))
+	settled(t, a, before)
+}
+
+func TestLocked(t *testing.T) {
+	t.Parallel()
+	underVariants(t, func(t *testing.T, options ...spstest.Option) {
+		a := spstest.NewServer(t, options...)
+		c := connect(t, a)
+		release := a.LockConfiguration("somebody")
+		err := c.Transaction(t.Context(), setAdmin(after))
+		var raw *sps.Error
+		if !errors.Is(err, sps.ErrLocked) || !errors.As(err, &raw) {
+			t.Errorf("error %v, want ErrLocked around the appliance's", err)
+		}
+		release()
+		settled(t, a, before)
+		if err := c.Transaction(t.Context(), setAdmin(after)); err != nil {
+			t.Errorf("once it is free: %v", err)
+		}
+	}, "lock-taken")
+}
+
+func TestWaitForLock(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+		release := a.LockConfiguration("somebody")
+		time.AfterFunc(40*time.Second, release)
+		if err := c.Transaction(t.Context(), setAdmin(after), sps.WaitForLock(time.Minute)); err != nil {
+			t.Errorf("released in time: %v", err)
+		}
+		settled(t, a, after)
+
+		a.LockConfiguration("somebody")
+		start := time.Now()
+		if err := c.Transaction(t.Context(), setAdmin(after), sps.WaitForLock(time.Minute)); !errors.Is(err, sps.ErrLocked) {
+			t.Errorf("never released: %v, want ErrLocked", err)
+		}
+		if took := time.Since(start); took > time.Minute || took < 40*time.Second {
+			t.Errorf("gave up after %v", took)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		defer cancel()
+		if err := c.Transaction(ctx, setAdmin(after), sps.WaitForLock(time.Hour)); !errors.Is(err, sps.ErrLocked) || !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("context ends first: %v, want both", err)
+		}
+	})
+}
+
+// TestForbidden has a user who may not write.
+func TestForbidden(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(t, spstest.WithUser("reader", "secret", spstest.ReadOnly))
+	c, err := sps.Connect(t.Context(), a.Addr(), sps.UsernamePassword("reader", sps.NewSecretString("secret")), sps.WithCABundle(a.CA()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close(t.Context())
+	err = c.Transaction(t.Context(), setAdmin(after))
+	if !errors.Is(err, sps.Unauthorized) || errors.Is(err, sps.ErrLocked) {
+		t.Errorf("error %v, want Unauthorized", err)
+	}
+	settled(t, a, before)
+}
+
+func TestNestedAndOver(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(t)
+	c, other := connect(t, a), connect(t, a)
+	var leaked *sps.Transaction
+	err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+		leaked = tx
+		if err := c.Transaction(ctx, setAdmin(after)); !errors.Is(err, sps.ErrNested) {
+			t.Errorf("nested: %v, want ErrNested", err)
+		}
+		if err := other.Email.In(tx).Update(ctx, func(e *sps.EmailSettings) error { e.AdminAddress = after; return nil }); !errors.Is(err, sps.ErrOtherClient) {
+			t.Errorf("another client's handle: %v, want ErrOtherClient", err)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	a.ResetJournal()
+	for name, err := range map[string]error{
+		"Update":  setAdmin(after)(t.Context(), leaked),
+		"Replace": leaked.Email.Replace(t.Context(), sps.EmailSettings{}),
+		"Get":     func() error { _, err := leaked.Email.Get(t.Context()); return err }(),
+		"Invoke":  func() error { _, err := leaked.Invoke(t.Context(), "GET", "info", nil); return err }(),
+		"handle":  c.Email.In(leaked).Replace(t.Context(), sps.EmailSettings{}),
+	} {
+		if !errors.Is(err, sps.ErrTransactionOver) {
+			t.Errorf("%s after the end: %v, want ErrTransactionOver", name, err)
+		}
+	}
+	diff(t, "requests after the end", []string(nil), requests(a))
+	settled(t, a, before)
+}
+
+// TestOneTransactionAtATime lets a second one of the same client wait.
+func TestOneTransactionAtATime(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+		enough := make(chan struct{})
+		results := make(chan error, 2)
+		go func() {
+			results <- c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+				<-enough
+				return setAdmin("first@example.com")(ctx, tx)
+			})
+		}()
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := c.Transaction(ctx, setAdmin(after)); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("waiting beyond its context: %v", err)
+		}
+		go func() { results <- c.Transaction(t.Context(), setAdmin(after)) }()
+		synctest.Wait()
+		close(enough)
+		for range 2 {
+			if err := <-results; err != nil {
+				t.Error(err)
+			}
+		}
+		settled(t, a, after)
+		diff(t, "commits", 2, len(a.Commits()))
+	})
+}
+
+// TestCloseInTransaction rolls back what runs, wherever Close comes from.
+func TestCloseInTransaction(t *testing.T) {
+	t.Parallel()
+	for name, wrap := range map[string]func(func()){"inside": func(f func()) { f() }, "beside": func(f func()) {
+		done := make(chan struct{})
+		go func() { defer close(done); f() }()
+		<-done
+	}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := spstest.NewServer(t)
+			c, err := dial(t.Context(), a)
+			if err != nil {
+				t.Fatal(err)
+			}
+			err = c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+				if err := setAdmin(after)(ctx, tx); err != nil {
+					return err
+				}
+				wrap(func() {
+					if err := c.Close(ctx); err != nil {
+						t.Errorf("Close: %v", err)
+					}
+				})
+				if ctx.Err() == nil {
+					t.Error("the function's context goes on")
+				}
+				if err := setAdmin("more@example.com")(context.WithoutCancel(ctx), tx); !errors.Is(err, sps.ErrClosed) {
+					t.Errorf("a step after Close: %v, want ErrClosed", err)
+				}
+				return nil
+			})
+			if !errors.Is(err, sps.ErrClosed) {
+				t.Errorf("error %v, want ErrClosed", err)
+			}
+			settled(t, a, before)
+			diff(t, "sessions", 0, a.Sessions())
+		})
+	}
+}
+
+// TestLostTransactionWritesNoMore is the worst case of auto-opened transactions:
+// a reader of the same client logs in again while a transaction goes on.
+func TestLostTransactionWritesNoMore(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(t)
+	c := connect(t, a)
+	err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+		if err := setAdmin(after)(ctx, tx); err != nil {
+			return err
+		}
+		a.ExpireSessions()
+		if _, err := c.Firmware.Slots(ctx); err != nil { // logs in again
+			return err
+		}
+		if err := setAdmin("half@example.com")(ctx, tx); !errors.Is(err, sps.ErrTransactionLost) {
+			t.Errorf("the next step: %v, want ErrTransactionLost", err)
+		}
+		a.ResetJournal()
+		if err := tx.Email.Replace(ctx, sps.EmailSettings{}); !errors.Is(err, sps.ErrTransactionLost) {
+			t.Errorf("the step after: %v, want ErrTransactionLost", err)
+		}
+		diff(t, "requests", []string(nil), requests(a))
+		return nil
+	})
+	if !errors.Is(err, sps.ErrTransactionLost) {
+		t.Errorf("error %v, want ErrTransactionLost", err)
+	}
+	settled(t, a, before)
+}
+
+// TestGuardedWrites never sends a configuration write outside a transaction,
+// however its path is written.
+func TestGuardedWrites(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(t)
+	c := connect(t, a)
+	a.ResetJournal()
+	for _, path := range []string{
+		"configuration", "configuration/management/email", "/api/configuration/management/email", "api/configuration/management/email",
+		"configuration/management/email/", "Configuration/management/email", "%63onfiguration/management/email", "%2563onfiguration/x",
+		"%252563onfiguration/x", "transaction", "/api/transaction", "Transaction", "transaction/changes", "cluster/promote", "/api/cluster/promote", "cluster%2fpromote",
+		"firmware/../configuration/x", "./configuration/x", "//configuration/x", "firmware/%2e%2e/configuration/x", "api//configuration/x",
+		"configuration/management/email?x=1", "configuration#x", "firmware/..%2fconfiguration", "firmware\\..\\configuration", "https://evil.example/x", "authentication",
+	} {
+		for _, method := range []string{"POST", "PUT", "DELETE"} {
+			_, err := c.Invoke(t.Context(), method, path, nil)
+			if !errors.Is(err, sps.ErrTransactionOnly) && !errors.Is(err, sps.ErrInvalidInput) {
+				t.Errorf("%s %s: %v", method, path, err)
+			}
+		}
+	}
+	for _, method := range []string{"PATCH", "put", "Put", "", "GET\r\nX: y", "CONNECT", "OPTIONS"} {
+		if _, err := c.Invoke(t.Context(), method, "configuration/x", nil); !errors.Is(err, sps.ErrInvalidInput) && !errors.Is(err, sps.ErrTransactionOnly) {
+			t.Errorf("method %q: %v", method, err)
+		}
+	}
+	for _, name := range []string{"Cookie", "authorization", "X-Token", "x-http-method-override", "Host", "Content-Length", "transfer-encoding", "User-Agent", "Expect", "X-Bad\r\nCookie", ""} {
+		if _, err := c.Invoke(t.Context(), "GET", "info", nil, sps.WithHeader(name, "x")); !errors.Is(err, sps.ErrInvalidInput) {
+			t.Errorf("header %q: %v", name, err)
+		}
+	}
+	if _, err := c.Invoke(t.Context(), "GET", "info", nil, sps.WithHeader("X-Mine", "a\r\nCookie: b")); !errors.Is(err, sps.ErrInvalidInput) {
+		t.Errorf("header injection: %v", err)
+	}
+	err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+		a.ResetJournal()
+		for _, path := range []string{"transaction", "firmware/test", "starling/join", "Configuration/x", "authentication", "cluster/spp"} {
+			if _, err := tx.Invoke(ctx, "PUT", path, nil); !errors.Is(err, sps.ErrInvalidInput) {
+				t.Errorf("in a transaction, PUT %s: %v", path, err)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	diff(t, "requests", []string{"DELETE /api/transaction"}, requests(a))
+}
+
+// TestNoWriteOnClient walks over everything that can be reached from a client
+// and finds no way to write the configuration: every handle there has methods
+// to read, and no others.
+func TestNoWriteOnClient(t *testing.T) {
+	t.Parallel()
+	// What may change the appliance without a transaction, by type and method.
+	allowed := map[string]bool{
+		"*sps.Firmware.DeleteSlot": true, "*sps.Firmware.Test": true,
+		"*sps.Client.Transaction": true, "*sps.Client.Invoke": true, "*sps.Client.Close": true,
+	}
+	reads := []string{"Get", "List", "All", "In", "Slot", "Slots", "Info", "Host", "String", "GoString"}
+	seen := map[reflect.Type]bool{}
+	handles := 0
+	var walk func(reflect.Type)
+	walk = func(typ reflect.Type) {
+		if seen[typ] || !strings.Contains(typ.String(), "sps.") {
+			return
+		}
+		seen[typ] = true
+		for i := range typ.NumMethod() {
+			name := typ.Method(i).Name
+			known := allowed[typ.String()+"."+name]
+			for _, read := range reads {
+				known = known || name == read
+			}
+			if !known {
+				t.Errorf("%s.%s can be reached from a client; is it a write?", typ, name)
+			}
+		}
+		if typ.Kind() == reflect.Pointer {
+			typ = typ.Elem()
+		}
+		if typ.Kind() != reflect.Struct {
+			return
+		}
+		for i := range typ.NumField() {
+			if field := typ.Field(i); field.IsExported() {
+				handles++
+				walk(field.Type)
+			}
+		}
+	}
+	walk(reflect.TypeFor[*sps.Client]())
+	if handles < 2 {
+		t.Errorf("only %d handles were found", handles)
+	}
+}
+
+// TestWriteOutsideDoesNotCompile builds a program that writes in a transaction,
+// and one that writes without.
+func TestWriteOutsideDoesNotCompile(t *testing.T) {
+	t.Parallel()
+	for program, want := range map[string]string{"inside": "", "outside": "client.Email.Update undefined"} {
+		out, err := exec.Command("go", "vet", "./testdata/typecheck/"+program).CombinedOutput()
+		if (err == nil) != (want == "") || !strings.Contains(string(out), want) {
+			t.Errorf("%s: %v\n%s", program, err, out)
+		}
+	}
+}
+
+// TestDialFailureInTransaction repeats a step that never left.
+func TestDialFailureInTransaction(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(t)
+	failures := 0
+	c := connect(t, a, sps.WithTransport(func(base http.RoundTripper) http.RoundTripper {
+		return roundTripper(func(r *http.Request) (*http.Response, error) {
+			if r.Method != "GET" && failures < 3 {
+				failures++
+				return nil, &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
+			}
+			return base.RoundTrip(r)
+		})
+	}))
+	if err := c.Transaction(t.Context(), setAdmin(after)); err != nil {
+		t.Error(err)
+	}
+	settled(t, a, after)
+}
