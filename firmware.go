@@ -210,6 +210,9 @@ func newTestReport(a *answer, k *call, key string) (*FirmwareTestReport, error) 
 	if tested, ok := wire.Text(a.Key); a.Key != nil && wire.Kind(a.Key) != wire.Null && (!ok || tested != key) {
 		return nil, a.unusable("it is about slot %q, not %q", oneLine(tested, 40), key)
 	}
+	if tested := slotOfLink(newMeta(a.Meta).Link("slot")); tested != "" && tested != key {
+		return nil, a.unusable("it links to slot %q, not %q", oneLine(tested, 40), key)
+	}
 	summary, ok := wire.Text(a.Body)
 	if !ok {
 		summary, ok = wire.Text(member(a.Body, "test_summary"))

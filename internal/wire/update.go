@@ -107,65 +107,72 @@ func updateArray(original, before, after []byte) ([]byte, error) {
 }
 
 // align finds for each element of after the element of before that it was, -1
-// for a new one. Equal elements belong together wherever they stand, so that
-// one may be removed, added or moved; of the rest, those do whose telling
-// members agree, and those that a change in place left in the same position.
+// for a new one. Elements that stayed where they were come first, then equal ones
+// wherever they stand, so that one may be removed, added or moved; of the rest,
+// those belong together whose telling members agree, and those that a change in
+// place left in the same position.
 func align(before, after [][]byte) []int {
 	from := make([]int, len(after))
 	taken := make([]bool, len(before))
-	equal := make(map[string][]int, len(before))
-	for i := len(before) - 1; i >= 0; i-- {
-		equal[string(before[i])] = append(equal[string(before[i])], i)
-	}
-	var open []int
-	for j, a := range after {
+	pair := func(j, i int) { from[j], taken[i] = i, true }
+	for j := range from {
 		from[j] = -1
-		same := equal[string(a)]
-		if len(same) == 0 {
-			open = append(open, j)
+		if len(before) == len(after) && bytes.Equal(before[j], after[j]) {
+			pair(j, j)
+		}
+	}
+	equal := make(map[string][]int, len(before))
+	for i, b := range before {
+		if !taken[i] {
+			equal[string(b)] = append(equal[string(b)], i)
+		}
+	}
+	for j, a := range after {
+		if same := equal[string(a)]; from[j] < 0 && len(same) > 0 {
+			pair(j, same[0])
+			equal[string(a)] = same[1:]
+		}
+	}
+	rest := make(map[int][]Member)
+	for i, b := range before {
+		if !taken[i] {
+			rest[i] = telling(b)
+		}
+	}
+	for j, a := range after {
+		if from[j] >= 0 || len(rest) == 0 {
 			continue
 		}
-		from[j] = same[len(same)-1]
-		taken[from[j]] = true
-		equal[string(a)] = same[:len(same)-1]
-	}
-	if len(open) == 0 {
-		return from
-	}
-	var rest []int
-	tellingBefore := make(map[int][]Member)
-	for i := range before {
-		if !taken[i] {
-			rest = append(rest, i)
-			tellingBefore[i] = telling(before[i])
-		}
-	}
-	for _, j := range open {
-		tellingAfter := telling(after[j])
-		best, most := -1, 0
-		for _, i := range rest {
-			if taken[i] {
-				continue
-			}
-			agree, differ := likeness(tellingBefore[i], tellingAfter)
-			if i == j && len(before) == len(after) && (agree > 0 || differ < 2) {
-				best = i
-				break
-			}
-			if agree > differ && agree > most {
-				best, most = i, agree
-			}
-		}
-		if best >= 0 {
-			from[j] = best
-			taken[best] = true
+		if i := mostLike(rest, telling(a), j, len(before) == len(after)); i >= 0 {
+			pair(j, i)
+			delete(rest, i)
 		}
 	}
 	return from
 }
 
+// mostLike picks the element that one at position j was, -1 for none.
+func mostLike(rest map[int][]Member, element []Member, j int, samePlace bool) int {
+	if b, ok := rest[j]; ok && samePlace {
+		if l := compare(b, element); l.agree+l.numbers > 0 || l.differ < 2 {
+			return j
+		}
+	}
+	best, most := -1, 0
+	for i, b := range rest {
+		l := compare(b, element)
+		if l.agree < l.differ || l.agree == l.differ && (l.differ > 0 || l.numbers == 0) {
+			continue
+		}
+		if score := l.agree + l.numbers; score > most || score == most && i < best {
+			best, most = i, score
+		}
+	}
+	return best
+}
+
 // telling returns the members of an object by which it is recognised. Booleans,
-// numbers, null and what is empty tell nothing: unrelated objects agree in them.
+// null and what is empty tell nothing: unrelated objects agree in them.
 func telling(value []byte) []Member {
 	if Kind(value) != Object {
 		return nil
@@ -179,21 +186,28 @@ func telling(value []byte) []Member {
 		case String, Object, Array:
 			return len(m.Value) <= len(`""`)
 		}
-		return true
+		return Kind(m.Value) != Number
 	})
 }
 
-// likeness counts the telling members that two objects have in common and those
-// in which they differ.
-func likeness(a, b []Member) (agree, differ int) {
+// likeness is how many telling members two objects have in common, and in how
+// many they differ. Numbers that are equal count apart, and those that differ
+// not at all: they are settings more often than names.
+type likeness struct{ agree, differ, numbers int }
+
+func compare(a, b []Member) (l likeness) {
 	for _, m := range a {
-		switch value := Find(b, m.Name); {
+		value := Find(b, m.Name)
+		number := Kind(m.Value) == Number
+		switch {
 		case value == nil:
+		case bytes.Equal(m.Value, value) && number:
+			l.numbers++
 		case bytes.Equal(m.Value, value):
-			agree++
-		default:
-			differ++
+			l.agree++
+		case !number:
+			l.differ++
 		}
 	}
-	return agree, differ
+	return l
 }
