@@ -141,7 +141,7 @@ func ConnectFromEnv(ctx context.Context, options ...Option) (*Client, error) {
 // parseHost checks a host and returns it as it stands in a URL.
 func parseHost(host string) (string, error) {
 	fail := func(why string) (string, error) {
-		return "", fmt.Errorf("sps: connect: %w", invalid("host %q %s: give a name or an IP address, with a port if need be, such as sps1.example.com or [2001:db8::5]:8443", oneLine(host, 100), why))
+		return "", fmt.Errorf("sps: connect: %w", invalid("host %s %s: give a name or an IP address, with a port if need be, such as sps1.example.com or [2001:db8::5]:8443", quoted(host), why))
 	}
 	switch {
 	case host == "":
@@ -377,7 +377,7 @@ func WithHeader(name, value string) RequestOption {
 		}
 		if strings.Trim(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") != "" || name == "" ||
 			strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r == 0x7f }) {
-			return invalid("the header %q or its value has characters that no header may have", oneLine(name, 60))
+			return invalid("the header %s or its value has characters that no header may have", quoted(name))
 		}
 		if name == "Accept" {
 			k.raw = value != "application/json"
@@ -435,7 +435,7 @@ func newInvocation(method, path string, body any, options []RequestOption) (*cal
 	case http.MethodPost:
 		k.class = classAction
 	default:
-		return nil, fmt.Errorf("sps: %w", invalid("method %q: the API knows GET, POST, PUT and DELETE", oneLine(method, 20)))
+		return nil, fmt.Errorf("sps: %w", invalid("method %s: the API knows GET, POST, PUT and DELETE", quoted(method)))
 	}
 	k.method = method
 	if k.body, err = encode(body); err != nil {

@@ -33,7 +33,7 @@
 //
 //	err = client.Transaction(ctx, func(ctx context.Context, tx *sps.Transaction) error {
 //		return tx.Email.Update(ctx, func(e *sps.EmailSettings) error {
-//			e.AlertingAddress = "alerts@example.com"
+//			e.AlertingAddress = "soc@example.com"
 //			return nil
 //		})
 //	}, sps.CommitMessage("CHG-1234"))
@@ -53,7 +53,7 @@
 //	var failed *sps.FirmwareTestFailure
 //	switch {
 //	case errors.As(err, &failed): // failed.ExitCode, failed.TestSummary
-//	case errors.Is(err, sps.ResourceNotFound): // the slot is empty
+//	case errors.Is(err, sps.ResourceNotFound): // the slot is empty, or there is none
 //	}
 //
 // [Error] has all of the answer. A request without a usable answer is a

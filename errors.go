@@ -253,7 +253,8 @@ const ExitCodeUnknown = -1
 
 // FirmwareTestFailure is the detail of [FirmwareTestFailed]: the appliance
 // tested the firmware and found a problem. It is given for every
-// FirmwareTestFailed, also where the answer has no details.
+// FirmwareTestFailed, also where the answer has no details. Which of the areas
+// that a test looks at was the problem, only the summary says.
 type FirmwareTestFailure struct {
 	// ExitCode is 1 for a failed test, [ExitCodeUnknown] where the answer does
 	// not say.

@@ -186,9 +186,10 @@ func (f *Firmware) DeleteSlot(ctx context.Context, key string) error {
 // A report means that the test passed, and nothing else does. A test that found
 // a problem is [FirmwareTestFailed] with its detail [FirmwareTestFailure]; an
 // empty or unknown slot is [ResourceNotFound]; an answer of success without a
-// test summary, or about another slot, is [ErrBadAnswer]. The request is never
-// repeated by itself; a test changes nothing on the appliance, so one whose answer
-// was lost, a [TransportError], may be run again.
+// test summary, or about another slot, is [ErrBadAnswer]. Once the
+// request may have reached the appliance it is not repeated by itself; a test
+// changes nothing, so one whose answer was lost, a [TransportError], may be run
+// again.
 func (f *Firmware) Test(ctx context.Context, key string) (*FirmwareTestReport, error) {
 	id, err := slotID(key)
 	if err != nil {
@@ -262,7 +263,7 @@ func checkSlotKey(key string) error {
 	default:
 		return nil
 	}
-	return invalid("slot key %q %s: use the Key of a slot that Firmware.Slots lists, such as \"2\"", oneLine(key, 60), why)
+	return invalid("slot key %s %s: use the Key of a slot that Firmware.Slots lists, such as \"2\"", quoted(key), why)
 }
 
 // slotOfLink returns the key at the end of a link to a slot.

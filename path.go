@@ -3,6 +3,7 @@ package sps
 import (
 	"fmt"
 	"net/url"
+	"strconv"
 	"strings"
 	"unicode"
 )
@@ -22,13 +23,14 @@ func mustPath(text string) apiPath {
 	return p
 }
 
-// newPath makes a path of plain, unescaped segments separated by slashes.
+// newPath makes a path of plain, unescaped segments separated by slashes, with or
+// without the /api/ that links begin with.
 func newPath(text string) (apiPath, error) {
 	p := apiPath{}
-	for segment := range strings.SplitSeq(text, "/") {
+	for segment := range strings.SplitSeq(strings.TrimPrefix(text, "/api/"), "/") {
 		var err error
 		if p, err = p.join(segment); err != nil {
-			return apiPath{}, fmt.Errorf("sps: path %q: %w", oneLine(text, 100), err)
+			return apiPath{}, fmt.Errorf("sps: path %s: %w", quoted(text), err)
 		}
 	}
 	return p, nil
@@ -38,7 +40,7 @@ func newPath(text string) (apiPath, error) {
 // users type: "/api/firmware/slots/1", "firmware/slots", "audit/sessions?limit=5".
 func parseLink(link string) (apiPath, url.Values, error) {
 	fail := func(why error) (apiPath, url.Values, error) {
-		return apiPath{}, nil, fmt.Errorf("sps: path %q: %w", oneLine(link, 100), why)
+		return apiPath{}, nil, fmt.Errorf("sps: path %s: %w", quoted(link), why)
 	}
 	escaped, rawQuery, _ := strings.Cut(link, "?")
 	escaped = strings.TrimPrefix(escaped, "/")
@@ -114,6 +116,14 @@ func (p apiPath) guarded() bool {
 		}
 	}
 	return false
+}
+
+// quoted shows an input as it is, escaped and shortened.
+func quoted(text string) string {
+	if len(text) > 100 {
+		return strconv.Quote(text[:100]) + "…"
+	}
+	return strconv.Quote(text)
 }
 
 // invalid makes an ErrInvalidInput with its reason.

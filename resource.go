@@ -134,7 +134,8 @@ func (r Ref) MarshalJSON() ([]byte, error) {
 // configuration/management/email. Its writes hang on [Singleton.In].
 //
 // T is your type for the body. Names must match exactly, so give its fields json
-// tags. Members that it lacks are not lost by an update; avoid omitempty, because
+// tags; the appliance ignores a member whose name it does not know, without an
+// error. Members that it lacks are not lost by an update; avoid omitempty, because
 // the appliance wants empty members to be present.
 type Singleton[T any] struct {
 	client *Client
@@ -146,7 +147,7 @@ type Singleton[T any] struct {
 //
 //	email := sps.NewSingleton[Email](client, "configuration/management/email")
 //
-// The path is plain, not escaped. One that cannot be right is reported by the
+// The path is plain, not escaped, with or without the /api/ of links. One that cannot be right is reported by the
 // first use.
 func NewSingleton[T any](c *Client, path string) *Singleton[T] {
 	p, err := newPath(path)

@@ -60,7 +60,7 @@ func fingerprint(c *x509.Certificate) string {
 func parseFingerprint(text string) (string, error) {
 	digits := strings.ToLower(strings.NewReplacer(":", "", " ", "").Replace(strings.TrimSpace(text)))
 	if sum, err := hex.DecodeString(digits); err != nil || len(sum) != sha256.Size {
-		return "", invalid("fingerprint %q is no SHA-256: 64 hex digits are expected, colons allowed", oneLine(text, 100))
+		return "", invalid("fingerprint %s is no SHA-256: 64 hex digits are expected, colons allowed", quoted(text))
 	}
 	return digits, nil
 }

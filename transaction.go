@@ -70,7 +70,9 @@ type transactionKey struct{}
 // error is [ErrOutcomeUnknown].
 //
 // Before anything is written it gives [ErrLocked] while somebody else changes
-// the configuration (see [WaitForLock]), and [ErrCommitMessageRequired]. A step
+// the configuration (see [WaitForLock]), and [ErrCommitMessageRequired] where the
+// appliance says that it requires a message; those before 7.0 do not say so, and
+// refuse the commit. A step
 // whose answer was lost is not repeated: the transaction rolls back, even if fn
 // swallows the error. A session that ends takes the transaction with it:
 // [ErrTransactionLost].
@@ -231,10 +233,12 @@ func (c *Client) begin(ctx context.Context, o *transactionOptions) (*Transaction
 			opened = true
 			return tx, nil
 		}
-		pause := lockPause(attempt)
-		if !o.patient || !errors.Is(err, ErrLocked) || time.Until(deadline) < pause {
+		// The last attempt is made when the time is over.
+		left := time.Until(deadline)
+		if !o.patient || !errors.Is(err, ErrLocked) || left <= 0 {
 			return nil, err
 		}
+		pause := min(lockPause(attempt), left)
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():

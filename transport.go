@@ -336,6 +336,9 @@ func retryAfter(header http.Header) time.Duration {
 // fail makes the error of a call without an answer.
 func (x *exchange) fail(ctx context.Context, err error) error {
 	err = withoutURL(err)
+	if err == io.EOF {
+		err = fmt.Errorf("the connection was closed without an answer: %w", err)
+	}
 	if cause := context.Cause(ctx); cause != nil && !errors.Is(err, cause) {
 		err = cause
 	}
