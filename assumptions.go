@@ -1,8 +1,8 @@
 package sps
 
 import (
-	"errors"
 	"net/http"
+	"strings"
 
 	"github.com/go-sps/sps/internal/wire"
 )
@@ -40,15 +40,12 @@ func commitBody(message string) any {
 
 // Order. The guide does not say that requests of one session are executed one
 // after another. The SDK relies on it in one place: when the answer to a commit
-// was lost, the status that the appliance then gives is taken for the state
-// after that commit.
+// was lost, the status that the appliance gives some seconds later is taken for
+// the state after that commit.
 
 // Rollback. The answer to a rollback without an open transaction is not
-// documented; the guide's table has 200 and no row for it. An error that says
-// that there is none leaves nothing to do.
-func rollbackDone(err error) bool {
-	return errors.Is(err, NotFound)
-}
+// documented; the guide's table has 200 and no row for it. After one that was
+// refused the status of the transaction tells whether there is anything left.
 
 // Lock. Neither the type nor the status of the refusal to open a transaction
 // while somebody else holds the configuration is documented. Whatever refuses
@@ -59,9 +56,15 @@ func refusedByLock(e *Error) bool {
 	case Unauthenticated, AuthenticationFailure, Unauthorized:
 		return false
 	case "":
-		return e.Status >= 400 && e.Status < 500 && e.Status != http.StatusUnauthorized && e.Status != http.StatusTooManyRequests
+		return e.Status == http.StatusBadRequest || e.Status == http.StatusForbidden || e.Status == http.StatusConflict || e.Status == http.StatusLocked
 	}
 	return e.Status < 500
+}
+
+// Newer appliances may take the lock at the first change instead. There a refusal
+// has other reasons too, so only what speaks of a lock or a transaction counts.
+func stepRefusedByLock(e *Error) bool {
+	return e.Type == OpenTransactionError || strings.Contains(string(e.Type), "Lock") || e.Status == http.StatusLocked
 }
 
 // Semantic errors. The guide says that details contain the errors that were

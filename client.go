@@ -83,7 +83,7 @@ func Connect(ctx context.Context, host string, credential Credential, options ..
 	c.Firmware = &Firmware{c}
 	c.Email = newSingleton[EmailSettings](c, emailPath)
 	if !cred.existing.IsZero() {
-		c.sessions.current = newSession(cred.existing.ExposeString())
+		c.sessions.current = newSession(cred.existing.ExposeString(), nil)
 		return c, nil
 	}
 	if _, err := c.sessions.get(ctx, nil); err != nil {

@@ -746,15 +746,15 @@ func TestContractUnknownErrorType(t *testing.T) {
 func TestContractErrorForms(t *testing.T) {
 	tests := []struct{ name, answer, message string }{
 		{"text", `{"error":"out of order"}`, "out of order"},
-		{"empty text", `{"error":""}`, ""},
+		{"empty text", `{"error":""}`, "an error member without a type and a message"},
 		{"number", `{"error":7}`, "7"},
-		{"true", `{"error":true}`, ""},
-		{"false", `{"error":false}`, ""},
-		{"list", `{"error":[]}`, ""},
-		{"empty object", `{"error":{}}`, ""},
+		{"true", `{"error":true}`, "an error member without a type and a message"},
+		{"false", `{"error":false}`, "an error member without a type and a message"},
+		{"list", `{"error":[]}`, "an error member without a type and a message"},
+		{"empty object", `{"error":{}}`, "an error member without a type and a message"},
 		{"without a type", `{"error":{"message":"out of order"}}`, "out of order"},
-		{"type null", `{"error":{"type":null,"message":null}}`, ""},
-		{"type of a wrong kind", `{"error":{"type":["FirmwareTestFailed"],"message":{}}}`, ""},
+		{"type null", `{"error":{"type":null,"message":null}}`, "an error member without a type and a message"},
+		{"type of a wrong kind", `{"error":{"type":["FirmwareTestFailed"],"message":{}}}`, "an error member without a type and a message"},
 		{"beside a success", `{"body":{"test_summary":"HA check finished"},"key":"1","error":{"message":"out of order"}}`, "out of order"},
 	}
 	for _, test := range tests {

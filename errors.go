@@ -193,6 +193,8 @@ type TransportError struct {
 	Err error
 	// OutcomeUnknown is set where the request, a write, may have been executed.
 	OutcomeUnknown bool
+
+	sent bool // an attempt may have reached the appliance
 }
 
 // Error returns one line that names the operation and the cause.
@@ -345,7 +347,7 @@ func newError(k *call, status int, member []byte, fallback string, secrets ...st
 		return e
 	}
 	e.Message = ""
-	member = []byte(scrub(string(member), secrets))
+	member = []byte(scrub(string(wire.Plain(member)), secrets))
 	var details []byte
 	if members, err := wire.Members(member); err == nil {
 		if text, ok := wire.Text(wire.Find(members, "type")); ok {
@@ -362,6 +364,9 @@ func newError(k *call, status int, member []byte, fallback string, secrets ...st
 		e.Details = json.RawMessage(details)
 	}
 	e.detail = newDetail(e.Type, details)
+	if e.Type == "" && e.Message == "" {
+		e.Message = "an error member without a type and a message"
+	}
 	return e
 }
 
@@ -449,7 +454,7 @@ func scrub(text string, secrets []string) string {
 			continue
 		}
 		text = strings.ReplaceAll(text, secret, redacted)
-		if quoted, err := json.Marshal(secret); err == nil {
+		if quoted, err := codec.Marshal(secret); err == nil {
 			text = strings.ReplaceAll(text, string(quoted[1:len(quoted)-1]), redacted)
 		}
 	}

@@ -2,6 +2,7 @@ package sps
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -90,7 +91,7 @@ func (i *FirmwareImage) UnmarshalJSON(data []byte) error {
 			ok = true
 		}
 		if !ok && wire.Kind(m.Value) != wire.Null {
-			return fmt.Errorf("%s has an unexpected type", m.Name)
+			return wire.Unfit(m.Name + " has an unexpected type")
 		}
 	}
 	return nil
@@ -117,6 +118,10 @@ func (f *Firmware) Slots(ctx context.Context) (*FirmwareSlots, error) {
 	list := &FirmwareSlots{}
 	for _, item := range items {
 		slot, err := readItem[FirmwareImage](ctx, f.client, slotsPath, a, item)
+		var gone *goneItem
+		if errors.As(err, &gone) { // a slot is listed although it is empty
+			slot, err = &FirmwareSlot{Key: gone.key}, nil
+		}
 		if err != nil {
 			return nil, err
 		}

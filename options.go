@@ -214,8 +214,8 @@ func WithRetry(policy RetryPolicy) Option {
 type Timeouts struct {
 	// Connect bounds the TCP connection and, once more, the TLS handshake.
 	Connect time.Duration
-	// Login bounds a login. A re-login runs on a time limit of its own, because
-	// several callers wait for it.
+	// Login bounds a login with its further attempts. A re-login runs on this limit
+	// and not on its caller's, because several callers wait for it.
 	Login time.Duration
 	// Read bounds a GET.
 	Read time.Duration

@@ -462,7 +462,8 @@ func allObjects[T any](ctx context.Context, r reader, path apiPath, err error) i
 			}
 			for _, item := range items {
 				o, err := readItem[T](ctx, r, path, a, item)
-				if errors.Is(err, ResourceNotFound) {
+				var gone *goneItem
+				if errors.As(err, &gone) {
 					continue
 				}
 				if !yield(o, err) || err != nil {
@@ -512,8 +513,22 @@ func readItem[T any](ctx context.Context, r reader, path apiPath, a *answer, ite
 	if err != nil {
 		return nil, a.unusable("an item has the key %q", oneLine(key, 60))
 	}
-	return readKeyed[T](ctx, r, own)
+	o, err := readKeyed[T](ctx, r, own)
+	if errors.Is(err, ResourceNotFound) {
+		return nil, &goneItem{key, err}
+	}
+	return o, err
 }
+
+// goneItem is an item that was listed, and is not found.
+type goneItem struct {
+	key string
+	err error
+}
+
+func (g *goneItem) Error() string { return g.err.Error() }
+
+func (g *goneItem) Unwrap() error { return g.err }
 
 func collect[T any](all iter.Seq2[*Object[T], error]) ([]*Object[T], error) {
 	var objects []*Object[T]

@@ -31,6 +31,7 @@ type credential struct {
 	certificate *tls.Certificate
 	existing    Secret
 	method      string
+	class       class // of the login
 	invalid     error
 }
 
@@ -65,6 +66,7 @@ func UsernamePassword(username string, password Secret, options ...CredentialOpt
 // time limit for logins.
 func PasswordFunc(username string, password func(context.Context) (Secret, error), options ...CredentialOption) Credential {
 	c := newPassword(username, password, options)
+	c.class = classCode
 	if password == nil {
 		c.invalid = invalid("PasswordFunc needs a function")
 	}
@@ -72,7 +74,7 @@ func PasswordFunc(username string, password func(context.Context) (Secret, error
 }
 
 func newPassword(username string, password func(context.Context) (Secret, error), options []CredentialOption) *credential {
-	c := &credential{username: username, password: password}
+	c := &credential{username: username, password: password, class: classLogin}
 	switch {
 	case username == "":
 		c.invalid = invalid("the user name is empty")
@@ -97,7 +99,7 @@ func checkPassword(password Secret) error {
 // Certificate logs in by X.509. The private key may be any crypto.Signer, so
 // one in a hardware module or a vault works.
 func Certificate(certificate tls.Certificate, options ...CredentialOption) Credential {
-	c := &credential{certificate: &certificate}
+	c := &credential{certificate: &certificate, class: classLogin}
 	if len(certificate.Certificate) == 0 || certificate.PrivateKey == nil {
 		c.invalid = invalid("the client certificate lacks the certificate or the private key")
 	}
@@ -138,7 +140,7 @@ func (c *credential) apply(options []CredentialOption) *credential {
 // request makes the call that logs in: GET /api/authentication.
 func (c *credential) request(ctx context.Context) (*call, error) {
 	// Only the status and the cookie of the answer count.
-	k := &call{class: classLogin, method: http.MethodGet, path: authenticationPath, query: url.Values{}, raw: true}
+	k := &call{class: c.class, method: http.MethodGet, path: authenticationPath, query: url.Values{}, raw: true}
 	if c.method != "" {
 		k.query.Set("login_method", c.method)
 	}
@@ -165,10 +167,13 @@ var authenticationPath = mustPath("authentication")
 const sessionCookie = "session_id"
 
 // session is one login on the appliance.
-type session struct{ id atomic.Pointer[string] }
+type session struct {
+	id     atomic.Pointer[string]
+	hidden []string // what opened it, to be kept out of errors
+}
 
-func newSession(id string) *session {
-	s := &session{}
+func newSession(id string, hidden []string) *session {
+	s := &session{hidden: hidden}
 	s.set(id)
 	return s
 }
@@ -209,6 +214,9 @@ func sessionID(header http.Header, host string) string {
 		}
 		if cookie.Domain != "" && !sameDomain(host, cookie.Domain) {
 			continue
+		}
+		if cookie.MaxAge < 0 || cookie.Path != "" && !strings.HasPrefix("/api/", strings.TrimSuffix(cookie.Path, "/")+"/") {
+			continue // one that is deleted, or of another application
 		}
 		id = cookie.Value
 	}
@@ -343,15 +351,20 @@ func (s *sessions) open(ctx context.Context) (*session, error) {
 	if err != nil {
 		return nil, err
 	}
+	id := ""
+	k.seen = func(header http.Header) { id = sessionID(header, s.transport.host) }
 	a, err := s.transport.do(ctx, k, nil)
 	if err != nil {
+		var broken *TransportError
+		if errors.As(err, &broken) && id != "" { // it was opened, and cannot be relied on
+			s.transport.logOut(context.WithoutCancel(ctx), newSession(id, nil))
+		}
 		return nil, err
 	}
-	id := sessionID(a.header, s.transport.host)
 	if id == "" {
 		return nil, a.unusable("the login succeeded without a usable %s cookie", sessionCookie)
 	}
-	return newSession(id), nil
+	return newSession(id, k.secret), nil
 }
 
 // refusesCredential tells a credential that is wrong from a login that may
@@ -394,6 +407,8 @@ func (s *sessions) close(ctx context.Context) *session {
 
 // logOut ends a session on the appliance.
 func (t *transport) logOut(ctx context.Context, s *session) error {
+	ctx, cancel := context.WithTimeout(ctx, t.timeouts.Close)
+	defer cancel()
 	_, err := t.do(ctx, &call{class: classRollback, method: logOutMethod, path: logOutPath, raw: true}, s)
 	var refused *Error
 	if errors.As(err, &refused) && (logOutDone(refused.Status) || refused.Type == Unauthenticated) {

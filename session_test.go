@@ -351,7 +351,9 @@ func TestCookies(t *testing.T) {
 		cookies []string
 		want    string
 	}{
-		"expired by the clock":  {[]string{"session_id=" + id + "; expires=" + past + "; Max-Age=0; Path=/; Secure"}, id},
+		"expired by the clock":  {[]string{"session_id=" + id + "; expires=" + past + "; Path=/; Secure"}, id},
+		"one is deleted":        {[]string{"session_id=" + id, "session_id=deleted; Max-Age=0; Path=/ui"}, id},
+		"one of the web pages":  {[]string{"session_id=" + id + "; Path=/api", "session_id=web; Path=/ui"}, id},
 		"several cookies":       {[]string{"ticket=x; Path=/", "session_id=" + id + "; Path=/", "session_idx=y"}, id},
 		"the last one wins":     {[]string{"session_id=old", "session_id=" + id}, id},
 		"own domain":            {[]string{"session_id=" + id + "; Domain=appliance.test"}, id},

@@ -191,8 +191,14 @@ func (tx *Transaction) step(ctx context.Context, k *call) (*answer, error) {
 		tx.over = ErrTransactionLost
 		return nil, tx.lost(err)
 	}
-	if k.class == classStep && errors.Is(err, ErrOutcomeUnknown) {
+	var broken *TransportError
+	var refused *Error
+	switch {
+	case k.class != classStep:
+	case errors.As(err, &broken) && broken.sent:
 		tx.fatal = err
+	case errors.As(err, &refused) && stepRefusedByLock(refused):
+		err = fmt.Errorf("sps: %w: %w", ErrLocked, err)
 	}
 	return a, err
 }
@@ -285,16 +291,16 @@ func (c *Client) lock(ctx context.Context, o *transactionOptions) (*session, err
 	c.mu.Lock()
 	left := c.left
 	c.mu.Unlock()
+	state := transactionStateOf(a)
 	if left != nil && left == a.session {
-		if err := c.transport.rollback(ctx, left); err != nil {
-			return nil, fmt.Errorf("%w (an earlier transaction is still open)", err)
+		if state.status != statusClosed {
+			if err := c.transport.rollback(ctx, left); err != nil {
+				return nil, fmt.Errorf("%w (an earlier transaction is still open)", err)
+			}
+			state.status = statusClosed
 		}
 		c.setLeft(nil)
-		if a, err = c.read(ctx, transactionPath, nil); err != nil {
-			return nil, err
-		}
 	}
-	state := transactionStateOf(a)
 	if state.messageRequired && strings.TrimSpace(o.message) == "" {
 		return nil, fmt.Errorf("sps: %w: pass CommitMessage", ErrCommitMessageRequired)
 	}
@@ -319,7 +325,7 @@ func (c *Client) lock(ctx context.Context, o *transactionOptions) (*session, err
 			return nil, fmt.Errorf("%w (rolling back failed too: %w)", err, rollback)
 		}
 	}
-	return nil, err
+	return nil, withoutUnknown(err)
 }
 
 func (c *Client) newTransaction(ctx context.Context, session *session) *Transaction {
@@ -364,6 +370,10 @@ func (tx *Transaction) finish(ctx context.Context, err error, o *transactionOpti
 	tx.turn <- struct{}{} // a step under way ends with its context or its time limit
 	defer func() { <-tx.turn }()
 	if tx.over != nil {
+		if errors.Is(tx.over, ErrTransactionLost) {
+			// Should the session live after all, its lock must not stay.
+			tx.client.rollBack(ctx, tx.session)
+		}
 		if err == nil || errors.Is(err, tx.over) {
 			return orElse(err, fmt.Errorf("sps: transaction: %w", tx.over))
 		}
@@ -425,22 +435,28 @@ func (tx *Transaction) commit(ctx context.Context, o *transactionOptions) (done 
 	return tx.resolve(ctx, err)
 }
 
-// resolve asks the appliance what became of a commit without an answer.
+// resolve asks the appliance what became of a commit without an answer. A commit
+// that is still being executed shows as open, so one look is not enough for that.
 func (tx *Transaction) resolve(ctx context.Context, cause error) (done bool, err error) {
 	ctx, cancel := tx.client.bounded(ctx)
 	defer cancel()
-	k := &call{class: classRead, method: http.MethodGet, path: transactionPath}
-	a, err := tx.client.transport.do(ctx, k, tx.session)
-	if err == nil {
-		switch transactionStateOf(a).status {
-		case statusClosed:
-			return true, nil
-		case statusOpen:
-			return false, fmt.Errorf("sps: the commit was not executed: %w", withoutUnknown(cause))
+	var status string
+	for _, pause := range []time.Duration{0, time.Second, 3 * time.Second} {
+		if err = sleep(ctx, pause); err != nil {
+			break
 		}
-		err = a.unusable("it lacks the status of the transaction")
+		if status, err = tx.client.transport.transactionStatus(ctx, tx.session); err != nil || status == statusClosed {
+			break
+		}
 	}
-	if expired(k, a, err) {
+	switch {
+	case err != nil:
+	case status == statusClosed:
+		return true, nil
+	default:
+		return false, fmt.Errorf("sps: the commit was not executed: %w", withoutUnknown(cause))
+	}
+	if expired(&call{}, nil, err) {
 		tx.client.sessions.drop(tx.session)
 	} else {
 		tx.client.setLeft(tx.session)
@@ -449,6 +465,19 @@ func (tx *Transaction) resolve(ctx context.Context, cause error) (done bool, err
 		return true, fmt.Errorf("%w (and the appliance could not be asked: %w)", cause, err)
 	}
 	return true, fmt.Errorf("sps: commit: %w: %w (and the appliance could not be asked: %w)", ErrOutcomeUnknown, cause, err)
+}
+
+// transactionStatus reads the status of a session's transaction, open or closed.
+func (t *transport) transactionStatus(ctx context.Context, s *session) (string, error) {
+	a, err := t.do(ctx, &call{class: classRead, method: http.MethodGet, path: transactionPath}, s)
+	if err != nil {
+		return "", err
+	}
+	switch status := transactionStateOf(a).status; status {
+	case statusOpen, statusClosed:
+		return status, nil
+	}
+	return "", a.unusable("it lacks the status of the transaction")
 }
 
 // withoutUnknown takes back what was thought of an error, once the outcome is
@@ -492,12 +521,19 @@ func (c *Client) rollBack(ctx context.Context, s *session) error {
 }
 
 // rollback drops the open transaction of a session; one that has expired has
-// taken it with it.
+// taken it with it. Where the appliance refuses, it is asked whether there is
+// anything left to drop.
 func (t *transport) rollback(ctx context.Context, s *session) error {
-	k := &call{class: classRollback, method: http.MethodDelete, path: transactionPath, raw: true}
-	_, err := t.do(ctx, k, s)
-	if expired(k, nil, err) || rollbackDone(err) {
+	_, err := t.do(ctx, &call{class: classRollback, method: http.MethodDelete, path: transactionPath, raw: true}, s)
+	var refused *Error
+	if expired(&call{}, nil, err) {
 		return nil
+	}
+	if errors.As(err, &refused) {
+		status, asking := t.transactionStatus(ctx, s)
+		if status == statusClosed || expired(&call{}, nil, asking) {
+			return nil
+		}
 	}
 	return err
 }

@@ -217,8 +217,8 @@ func TestTransactionFaults(t *testing.T) {
 		err          error // nil: it succeeds
 		applied      string
 	}{
-		"open, cut before":       {"POST", "transaction", cutBefore, nil, sps.ErrOutcomeUnknown, before},
-		"open, cut after":        {"POST", "transaction", cutAfter, nil, sps.ErrOutcomeUnknown, before},
+		"open, cut before":       {"POST", "transaction", cutBefore, nil, new(sps.TransportError), before},
+		"open, cut after":        {"POST", "transaction", cutAfter, nil, new(sps.TransportError), before},
 		"open, 502":              {"POST", "transaction", bad, nil, sps.Status(502), before},
 		"open, 502 after":        {"POST", "transaction", badAfter, nil, sps.Status(502), before},
 		"open, refused once":     {"POST", "transaction", refuse, nil, nil, after},
@@ -226,9 +226,9 @@ func TestTransactionFaults(t *testing.T) {
 		"open, slow":             {"POST", "transaction", slow, nil, context.DeadlineExceeded, before},
 		"read, cut":              {"GET", "configuration/**", cutBefore, nil, nil, after},
 		"read, session dead":     {"GET", "configuration/**", dead, nil, sps.ErrTransactionLost, before},
-		"write, cut before":      {"PUT", "configuration/**", cutBefore, nil, sps.ErrOutcomeUnknown, before},
-		"write, cut after":       {"PUT", "configuration/**", cutAfter, nil, sps.ErrOutcomeUnknown, before},
-		"write, truncated":       {"PUT", "configuration/**", truncate, nil, sps.ErrOutcomeUnknown, before},
+		"write, cut before":      {"PUT", "configuration/**", cutBefore, nil, new(sps.TransportError), before},
+		"write, cut after":       {"PUT", "configuration/**", cutAfter, nil, new(sps.TransportError), before},
+		"write, truncated":       {"PUT", "configuration/**", truncate, nil, new(sps.TransportError), before},
 		"write, 502":             {"PUT", "configuration/**", bad, nil, sps.Status(502), before},
 		"write, session dead":    {"PUT", "configuration/**", dead, nil, sps.ErrTransactionLost, before},
 		"write, refused once":    {"PUT", "configuration/**", refuse, nil, nil, after},
@@ -245,7 +245,7 @@ func TestTransactionFaults(t *testing.T) {
 			sps.ErrOutcomeUnknown, after},
 		"commit, cut after, session dead": {"PUT", "transaction", cutAfter, []spstest.Fault{{Method: "GET", Path: "transaction", ExpireSession: true, Skip: 1}},
 			sps.ErrOutcomeUnknown, after},
-		"rollback, cut once": {"DELETE", "transaction", cutBefore, []spstest.Fault{{Method: "PUT", Path: "configuration/**", CutBefore: true}}, sps.ErrOutcomeUnknown, before},
+		"rollback, cut once": {"DELETE", "transaction", cutBefore, []spstest.Fault{{Method: "PUT", Path: "configuration/**", CutBefore: true}}, new(sps.TransportError), before},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -264,6 +264,11 @@ func TestTransactionFaults(t *testing.T) {
 				case test.err == io.EOF:
 					if err == nil || errors.Is(err, sps.ErrOutcomeUnknown) || !strings.Contains(err.Error(), "not executed") {
 						t.Errorf("error %v, want one that says that the commit was not executed", err)
+					}
+				case test.err != nil && reflect.TypeOf(test.err) == reflect.TypeFor[*sps.TransportError]():
+					var broken *sps.TransportError
+					if !errors.As(err, &broken) || errors.Is(err, sps.ErrOutcomeUnknown) {
+						t.Errorf("error %v, want a TransportError of a known outcome: it was rolled back", err)
 					}
 				case !errors.Is(err, test.err):
 					t.Errorf("error %v, want %v", err, test.err)
@@ -330,7 +335,8 @@ func TestSwallowedError(t *testing.T) {
 		setAdmin(after)(ctx, tx)
 		return nil
 	})
-	if !errors.Is(err, sps.ErrOutcomeUnknown) {
+	var broken *sps.TransportError
+	if !errors.As(err, &broken) {
 		t.Errorf("error %v, want that of the step", err)
 	}
 	settled(t, a, before)

@@ -1,12 +1,14 @@
 package sps
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"math/rand/v2"
 	"mime"
 	"net"
@@ -28,7 +30,8 @@ type class uint8
 
 const (
 	classRead     class = iota // GET
-	classLogin                 // GET authentication: opens a session, and may use up a one-time code
+	classLogin                 // GET authentication with what may be shown again
+	classCode                  // GET authentication with what may be a one-time code
 	classWrite                 // PUT and DELETE outside a transaction: the same twice is the same once
 	classCreate                // POST that makes something, a transaction included
 	classAction                // POST that does something, and may take minutes
@@ -43,16 +46,17 @@ const (
 var policies = [...]struct {
 	broken   bool  // after a connection that broke, within the request or the answer
 	refusal  []int // after these statuses
-	harmless bool  // the appliance is the same whether it was executed or not
+	harmless bool  // no outcome is unknown: nothing changes, or the transaction decides
 	limit    func(*Timeouts) time.Duration
 }{
 	classRead:     {true, []int{429, 502, 503, 504}, true, func(t *Timeouts) time.Duration { return t.Read }},
-	classLogin:    {false, []int{429, 503}, true, func(t *Timeouts) time.Duration { return t.Login }},
+	classLogin:    {true, []int{429, 502, 503, 504}, true, func(t *Timeouts) time.Duration { return t.Login }},
+	classCode:     {false, []int{429, 503}, true, func(t *Timeouts) time.Duration { return t.Login }},
 	classWrite:    {false, []int{429}, false, func(t *Timeouts) time.Duration { return t.Write }},
 	classCreate:   {false, nil, false, func(t *Timeouts) time.Duration { return t.Write }},
 	classAction:   {false, nil, false, func(t *Timeouts) time.Duration { return t.Action }},
 	classTest:     {false, nil, true, func(t *Timeouts) time.Duration { return t.Action }},
-	classStep:     {false, nil, false, func(t *Timeouts) time.Duration { return t.Write }},
+	classStep:     {false, nil, true, func(t *Timeouts) time.Duration { return t.Write }},
 	classCommit:   {false, nil, false, func(t *Timeouts) time.Duration { return t.Commit }},
 	classRollback: {true, []int{429, 502, 503, 504}, false, func(t *Timeouts) time.Duration { return t.Close }},
 }
@@ -68,6 +72,8 @@ type call struct {
 	secret []string    // what an answer to this call might quote, beside the session id
 	// raw lets an answer that is no JSON through.
 	raw bool
+	// seen is shown the header of an answer, also of one whose body is unusable.
+	seen func(http.Header)
 }
 
 // answer is what came back: success, as far as status and body say so.
@@ -107,9 +113,8 @@ func newTransport(host string, o *config) *transport {
 			TLSHandshakeTimeout: o.timeouts.Connect,
 			// An appliance closes idle connections by itself; a write that meets
 			// a closed one has an unknown outcome, so ours go first.
-			IdleConnTimeout:     30 * time.Second,
-			MaxIdleConnsPerHost: 16,
-			// A compressed answer could unfold to any size.
+			IdleConnTimeout:        30 * time.Second,
+			MaxIdleConnsPerHost:    16,
 			DisableCompression:     true,
 			MaxResponseHeaderBytes: 256 << 10,
 		},
@@ -166,6 +171,7 @@ func (t *transport) do(ctx context.Context, k *call, sess *session) (*answer, er
 		ProtoMinor: 1,
 	}
 	req.Header["Accept"] = acceptJSON
+	req.Header["Accept-Encoding"] = plainly
 	for name, values := range k.header {
 		req.Header[name] = values
 	}
@@ -197,12 +203,16 @@ func (t *transport) do(ctx context.Context, k *call, sess *session) (*answer, er
 var (
 	acceptJSON  = []string{"application/json"}
 	contentJSON = []string{"application/json"}
+	plainly     = []string{"identity"} // a compressed answer could unfold to any size
 )
 
 // receive reads an answer, within its bound.
 func (x *exchange) receive(resp *http.Response) error {
 	x.read = true
 	defer resp.Body.Close()
+	if x.seen != nil {
+		x.seen(resp.Header)
+	}
 	if encoding := resp.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
 		return unusable("it is compressed, which was not asked for")
 	}
@@ -210,7 +220,7 @@ func (x *exchange) receive(resp *http.Response) error {
 		return unusable("it announces %d bytes, more than %d", resp.ContentLength, maxAnswer)
 	}
 	body, err := readAll(resp.Body, resp.ContentLength)
-	x.body = body
+	x.body = bytes.TrimPrefix(body, []byte("\xef\xbb\xbf")) // some servers begin with a mark
 	if err != nil {
 		return fmt.Errorf("the connection broke within the answer: %w", err)
 	}
@@ -290,13 +300,21 @@ func (x *exchange) again(ctx context.Context, wish time.Duration) bool {
 func pause(req *http.Request) error {
 	ctx := req.Context()
 	x := exchangeOf(ctx)
-	timer := time.NewTimer(x.wait)
+	if err := sleep(ctx, x.wait); err != nil {
+		return fmt.Errorf("%w while waiting to try again after: %w", err, x.last)
+	}
+	return nil
+}
+
+// sleep waits, and returns why the context ended if it does before.
+func sleep(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
 		return nil
 	case <-ctx.Done():
-		return fmt.Errorf("%w while waiting to try again after: %w", context.Cause(ctx), x.last)
+		return context.Cause(ctx)
 	}
 }
 
@@ -326,6 +344,8 @@ func retryAfter(header http.Header) time.Duration {
 	text := header.Get("Retry-After")
 	if seconds, err := strconv.ParseUint(text, 10, 31); err == nil {
 		return time.Duration(seconds) * time.Second
+	} else if errors.Is(err, strconv.ErrRange) {
+		return math.MaxInt64
 	}
 	if date, err := http.ParseTime(text); err == nil {
 		return max(0, time.Until(date))
@@ -348,7 +368,7 @@ func (x *exchange) fail(ctx context.Context, err error) error {
 // failed makes the error of a call without an answer that can be relied on.
 func (x *exchange) failed(err error) error {
 	return &TransportError{
-		Method: x.method, Path: x.path.text, Attempts: x.attempts, Err: err,
+		Method: x.method, Path: x.path.text, Attempts: x.attempts, Err: err, sent: x.sent,
 		OutcomeUnknown: x.sent && !policies[x.class].harmless,
 	}
 }
@@ -393,13 +413,16 @@ func (x *exchange) judge(resp *http.Response, sess *session) (*answer, error) {
 func (x *exchange) secrets(sess *session) []string {
 	secrets := slices.Clone(x.secret)
 	if sess != nil {
-		secrets = append(secrets, strings.TrimPrefix(sess.cookie(), sessionCookie+"="))
+		secrets = append(append(secrets, sess.hidden...), strings.TrimPrefix(sess.cookie(), sessionCookie+"="))
 	}
 	return secrets
 }
 
 // describe says in words what an answer without an error member is.
 func describe(resp *http.Response, body []byte) string {
+	if wait := retryAfter(resp.Header); wait > 0 {
+		return fmt.Sprintf("the appliance asks to wait for %s", wait.Round(time.Second))
+	}
 	if location := resp.Header.Get("Location"); location != "" {
 		place := "another place"
 		if u, err := url.Parse(location); err == nil && u.Host != "" {

@@ -139,6 +139,16 @@ func end(d *jsontext.Decoder) error {
 	return nil
 }
 
+// Plain returns a value with its strings written in the shortest way, as [Codec]
+// writes them; one that is no JSON is returned as it is.
+func Plain(value []byte) []byte {
+	plain, err := jsontext.AppendFormat(nil, value)
+	if err != nil {
+		return value
+	}
+	return plain
+}
+
 func quote(text string) []byte {
 	quoted, err := jsontext.AppendQuote(nil, text)
 	if err != nil {

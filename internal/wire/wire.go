@@ -52,12 +52,22 @@ func Valid(data []byte) error {
 	return end(d)
 }
 
+// Unfit is the error of a type's own UnmarshalJSON. Its text is shown, so it must
+// not quote the value.
+type Unfit string
+
+func (u Unfit) Error() string { return string(u) }
+
 // trim takes the values out of an error of the JSON library: its semantic
 // errors quote the JSON that they stumble over, which may be a secret.
 func trim(err error) error {
 	var semantic *json.SemanticError
 	if !errors.As(err, &semantic) {
 		return err
+	}
+	var unfit Unfit
+	if errors.As(err, &unfit) {
+		return unfit
 	}
 	where := string(semantic.JSONPointer)
 	if where == "" {
