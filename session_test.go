@@ -116,6 +116,21 @@ func TestSecretsQuoted(t *testing.T) {
 	if text := fmt.Sprintf("%v %+v %#v", err, err, err); strings.Contains(text, session) {
 		t.Errorf("the error shows the session: %s", text)
 	}
+
+	// The password, with every character escaped.
+	var escaped strings.Builder
+	for _, r := range awkward {
+		fmt.Fprintf(&escaped, `\u%04x`, r)
+	}
+	a.Inject(spstest.Fault{Path: "firmware/test", Status: 400, Body: `{"error":{"type":"FirmwareTestFailed","message":"` + escaped.String() + `","details":{"test_summary":"` + escaped.String() + `"}}}`})
+	_, err = c.Firmware.Test(t.Context(), "2")
+	var failed *sps.FirmwareTestFailure
+	if !errors.As(err, &failed) {
+		t.Fatal(err)
+	}
+	if text := fmt.Sprintf("%v %+v %#v %s", err, err, err, failed.TestSummary); strings.Contains(text, awkward) {
+		t.Errorf("the error shows the password: %s", text)
+	}
 }
 
 func TestRenewal(t *testing.T) {

@@ -701,3 +701,79 @@ func TestDialFailureInTransaction(t *testing.T) {
 	}
 	settled(t, a, after)
 }
+
+// TestLateCommit has an appliance that executes a commit after its connection
+// broke.
+func TestLateCommit(t *testing.T) {
+	t.Parallel()
+	var a *spstest.Appliance
+	late := sps.WithTransport(func(http.RoundTripper) http.RoundTripper {
+		return roundTripper(func(r *http.Request) (*http.Response, error) {
+			if r.Method != "PUT" || !strings.HasSuffix(r.URL.Path, "/transaction") {
+				return a.RoundTrip(r)
+			}
+			time.AfterFunc(2*time.Second, func() { a.RoundTrip(r.WithContext(context.Background())) })
+			return nil, io.ErrUnexpectedEOF
+		})
+	})
+	synctest.Test(t, func(t *testing.T) {
+		var err error
+		if a, err = spstest.New(); err != nil {
+			t.Fatal(err)
+		}
+		defer a.Close()
+		c, err := sps.Connect(t.Context(), a.Addr(), sps.UsernamePassword(a.Username(), sps.NewSecretString(a.Password())), late)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close(t.Context())
+		if err := c.Transaction(t.Context(), setAdmin(after)); err != nil {
+			t.Errorf("error %v, though the commit was executed in the end", err)
+		}
+		settled(t, a, after)
+	})
+}
+
+// TestNothingToRollBack has rollbacks that are refused because nothing is open.
+func TestNothingToRollBack(t *testing.T) {
+	t.Parallel()
+	for _, refusal := range []string{"200", "404:ResourceNotFound", "405:MethodNotAllowed"} {
+		a := spstest.NewServer(t, spstest.WithVariant("rollback-closed", refusal))
+		c := connect(t, a)
+		a.Inject(spstest.Fault{Method: "POST", Path: "transaction", CutBefore: true})
+		if err := c.Transaction(t.Context(), setAdmin(after)); err == nil || strings.Contains(err.Error(), "rolling back failed") {
+			t.Errorf("%s: %v, want the cut alone", refusal, err)
+		}
+		if err := c.Transaction(t.Context(), setAdmin(after)); err != nil {
+			t.Errorf("%s: the next transaction: %v", refusal, err)
+		}
+		settled(t, a, after)
+	}
+}
+
+// TestFalseExpiry answers a step with 401 although the session lives.
+func TestFalseExpiry(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(t)
+	c := connect(t, a)
+	a.Inject(spstest.Fault{Method: "PUT", Path: "configuration/**", Status: 401, Body: `{"error":{"type":"Unauthenticated"}}`})
+	if err := c.Transaction(t.Context(), setAdmin(after)); !errors.Is(err, sps.ErrTransactionLost) {
+		t.Errorf("error %v, want ErrTransactionLost", err)
+	}
+	settled(t, a, before)
+}
+
+// TestLockAtFirstChange has appliances that take the lock with the first write.
+func TestLockAtFirstChange(t *testing.T) {
+	t.Parallel()
+	for _, refusal := range []string{"403:OpenTransactionError", "409:ConfigurationLocked", "423:ConfigurationLocked"} {
+		a := spstest.NewServer(t, spstest.WithVariant("lock-taken", "first-change"), spstest.WithVariant("lock-error", refusal))
+		c := connect(t, a)
+		release := a.LockConfiguration("somebody")
+		if err := c.Transaction(t.Context(), setAdmin(after)); !errors.Is(err, sps.ErrLocked) {
+			t.Errorf("%s: %v, want ErrLocked", refusal, err)
+		}
+		release()
+		settled(t, a, before)
+	}
+}

@@ -71,6 +71,7 @@ func TestRetries(t *testing.T) {
 		"429, patience":      {status: 429, header: http.Header{"Retry-After": {"30"}}, want: idempotent},
 		"429, much patience": {status: 429, header: http.Header{"Retry-After": {"31"}}},
 		"503, a day":         {status: 503, header: http.Header{"Retry-After": {"86400"}}},
+		"503, for ever":      {status: 503, header: http.Header{"Retry-After": {"99999999999999999999"}}},
 		"503, nonsense":      {status: 503, header: http.Header{"Retry-After": {"-5, soon"}}, want: reads},
 		"503, a date":        {status: 503, header: http.Header{"Retry-After": {"Sat, 01 Jan 2000 00:00:20 GMT"}}, want: reads},
 		"503, a far date":    {status: 503, header: http.Header{"Retry-After": {"Sat, 01 Jan 2050 00:00:20 GMT"}}},
@@ -423,4 +424,45 @@ func TestConnectCancelled(t *testing.T) {
 			diff(t, "sessions", 0, a.Sessions())
 		})
 	}
+}
+
+// TestPeculiarAnswers reads what is odd and still plain.
+func TestPeculiarAnswers(t *testing.T) {
+	t.Parallel()
+	const slots = `{"items":[{"key":"1","body":{"version":"7.4.0","current":true}},{"key":"3"}]}`
+	for name, fault := range map[string]spstest.Fault{
+		"byte order mark": {Mutate: func([]byte) []byte { return []byte("\xef\xbb\xbf" + slots) }},
+		"text/plain":      {Status: 200, Body: slots, ContentType: "text/plain"},
+		"no content type": {Status: 200, Body: slots, Header: http.Header{"Content-Type": {""}}},
+		"charset":         {Status: 200, Body: slots, ContentType: "application/json; charset=utf-8"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := spstest.NewServer(t)
+			c := connect(t, a)
+			fault.Path = "firmware/slots"
+			a.Inject(fault)
+			a.Inject(spstest.Fault{Path: "firmware/slots/3", Status: 404, Body: `{"error":{"type":"ResourceNotFound"}}`})
+			list, err := c.Firmware.Slots(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			// A slot that is listed, and not found, is an empty one.
+			if len(list.Slots) != 2 || list.EmptySlots != 1 || list.CurrentSlot != "1" {
+				t.Errorf("slots %+v", list)
+			}
+		})
+	}
+}
+
+// TestLoginAnswerBroken logs out a session whose login cannot be relied on.
+func TestLoginAnswerBroken(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(t)
+	a.Inject(spstest.Fault{Method: "GET", Path: "authentication", Header: http.Header{"Content-Encoding": {"gzip"}}})
+	if _, err := dial(t.Context(), a); !errors.Is(err, sps.ErrBadAnswer) {
+		t.Errorf("error %v, want ErrBadAnswer", err)
+	}
+	diff(t, "sessions", 0, a.Sessions())
+	diff(t, "Accept-Encoding", "identity", a.Journal()[0].Header.Get("Accept-Encoding"))
 }
