@@ -195,8 +195,8 @@ func (c *Client) String() string { return "sps.Client(" + c.transport.host + ")"
 
 // Close rolls back a transaction that is open, ends calls under way with
 // [ErrClosed] and logs out (not from an [ExistingSession]). It goes out even
-// when ctx is done, within the limit of [Timeouts].Close for each request. Its
-// error says what could not be cleaned up; the session then ends by its
+// when ctx is done; the rollback and the log-out take up to [Timeouts].Close each.
+// A commit that is under way is waited for as long. The error says what could not be cleaned up; the session then ends by its
 // time-out on the appliance. Further calls of Close return the same.
 func (c *Client) Close(ctx context.Context) error {
 	c.closing.Do(func() { c.closeErr = c.close(context.WithoutCancel(ctx)) })
@@ -204,11 +204,11 @@ func (c *Client) Close(ctx context.Context) error {
 }
 
 func (c *Client) close(ctx context.Context) error {
-	bound, cancel := context.WithTimeout(ctx, 2*c.transport.timeouts.Close)
+	bound, cancel := c.bounded(ctx)
 	defer cancel()
 	defer c.transport.base.CloseIdleConnections()
 	c.mu.Lock()
-	open, left := c.open, c.left
+	open := c.open
 	c.mu.Unlock()
 	var errs []error
 	if open != nil {
@@ -218,14 +218,15 @@ func (c *Client) close(ctx context.Context) error {
 	}
 	c.end(ErrClosed)
 	if s := c.sessions.close(bound); s != nil {
-		if err := c.transport.logOut(bound, s); err != nil {
+		if err := c.transport.logOut(ctx, s); err != nil { // on a limit of its own
 			errs = append(errs, err)
 		} else {
-			// The appliance drops the transaction of a session that ends.
+			// The appliance drops the transaction of a session that ends, but for
+			// a commit that it is executing.
 			errs = slices.DeleteFunc(errs, func(err error) bool { return !errors.Is(err, ErrOutcomeUnknown) })
 		}
-	} else if left != nil {
-		if err := c.transport.rollback(bound, left); err != nil {
+	} else if left := c.leftOpen(); left != nil {
+		if err := c.rollBack(ctx, left); err != nil {
 			errs = append(errs, err)
 		}
 	}
@@ -249,7 +250,8 @@ func (c *Client) call(ctx context.Context, k *call) (*answer, error) {
 	if !expired(k, a, err) {
 		return a, err
 	}
-	s, renewal := c.sessions.get(ctx, s)
+	old := s
+	s, renewal := c.sessions.get(ctx, old)
 	if errors.Is(renewal, errExpiredExisting) {
 		return nil, stillExpired(k, a, err, renewal.Error())
 	}
@@ -258,6 +260,9 @@ func (c *Client) call(ctx context.Context, k *call) (*answer, error) {
 	}
 	a, err = c.transport.do(ctx, k, s)
 	if expired(k, a, err) {
+		if a != nil { // the old session was taken for expired too, and may live
+			c.transport.logOut(ctx, old)
+		}
 		return nil, stillExpired(k, a, err, "the appliance takes a new session for expired")
 	}
 	return a, err
@@ -375,7 +380,7 @@ func WithHeader(name, value string) RequestOption {
 		if slices.Contains(reservedHeaders, name) || strings.HasPrefix(name, "X-Http-Method") || strings.HasPrefix(name, "Proxy-") {
 			return invalid("the header %s is reserved", name)
 		}
-		if strings.Trim(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_") != "" || name == "" ||
+		if strings.Trim(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-") != "" || name == "" ||
 			strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r == 0x7f }) {
 			return invalid("the header %s or its value has characters that no header may have", quoted(name))
 		}
@@ -390,6 +395,8 @@ func WithHeader(name, value string) RequestOption {
 var reservedHeaders = []string{
 	"Authorization", "Connection", "Content-Length", "Content-Type", "Cookie", "Expect", "Host", "Te", "Trailer",
 	"Transfer-Encoding", "Upgrade", "User-Agent", "X-Method-Override", "X-Token",
+	// net/http repeats a POST that carries one of these.
+	"Idempotency-Key", "X-Idempotency-Key",
 }
 
 // Invoke sends a request to an endpoint that the SDK does not type, through the

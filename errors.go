@@ -347,7 +347,6 @@ func newError(k *call, status int, member []byte, fallback string, secrets ...st
 		return e
 	}
 	e.Message = ""
-	member = []byte(scrub(string(wire.Plain(member)), secrets))
 	var details []byte
 	if members, err := wire.Members(member); err == nil {
 		if text, ok := wire.Text(wire.Find(members, "type")); ok {
@@ -361,9 +360,9 @@ func newError(k *call, status int, member []byte, fallback string, secrets ...st
 		e.Message = oneLine(scrub(text, secrets), 300)
 	}
 	if len(details) <= maxDetails && wire.Kind(details) != wire.Null {
-		e.Details = json.RawMessage(details)
+		e.Details = json.RawMessage(scrub(string(wire.Plain(details)), secrets))
 	}
-	e.detail = newDetail(e.Type, details)
+	e.detail = newDetail(e.Type, details, func(text string) string { return scrub(text, secrets) })
 	if e.Type == "" && e.Message == "" {
 		e.Message = "an error member without a type and a message"
 	}
@@ -371,28 +370,41 @@ func newError(k *call, status int, member []byte, fallback string, secrets ...st
 }
 
 // newDetail decodes error.details as far as it has the form that is known for
-// the type.
-func newDetail(t ErrorType, details []byte) error {
+// the type. Every text goes through clean.
+func newDetail(t ErrorType, details []byte, clean func(string) string) error {
+	text := func(name string) string {
+		value, _ := wire.Text(member(details, name))
+		return clean(value)
+	}
+	all := func(texts []string) []string {
+		for i := range texts {
+			texts[i] = clean(texts[i])
+		}
+		return texts
+	}
 	switch t {
 	case FirmwareTestFailed:
-		return newFirmwareTestFailure(details)
+		f := newFirmwareTestFailure(details)
+		f.TestSummary = clean(f.TestSummary)
+		return f
 	case IncompleteRequestBodyError:
 		if paths := texts(member(details, "missing_paths")); len(paths) > 0 {
-			return &MissingPaths{paths}
+			return &MissingPaths{all(paths)}
 		}
 	case NotFound, ResourceNotFound:
-		m := &MissingResource{}
-		m.MountPoint, _ = wire.Text(member(details, "mount_point"))
-		m.Resource, _ = wire.Text(member(details, "resource"))
-		if *m != (MissingResource{}) {
-			return m
+		if m := (MissingResource{text("mount_point"), text("resource")}); m != (MissingResource{}) {
+			return &m
 		}
 	case Unauthenticated, Unauthorized, SyntacticError:
 		if path := detailPath(details); path != "" {
-			return &OffendingPath{path}
+			return &OffendingPath{clean(path)}
 		}
 	case SemanticError:
 		if faults := detailFaults(details); len(faults) > 0 {
+			for i := range faults {
+				faults[i].Message = clean(faults[i].Message)
+				faults[i].Paths = all(faults[i].Paths)
+			}
 			return &SemanticErrors{faults}
 		}
 	}

@@ -223,7 +223,10 @@ func newTestReport(a *answer, k *call, key string) (*FirmwareTestReport, error) 
 	if !ok {
 		summary, ok = wire.Text(member(a.Body, "test_summary"))
 	}
-	if code, has := wire.Text(member(a.Body, "exit_code")); has && code != "0" {
+	switch code, plain := wire.Text(member(a.Body, "exit_code")); {
+	case !plain && wire.Kind(member(a.Body, "exit_code")) != 0 && wire.Kind(member(a.Body, "exit_code")) != wire.Null:
+		return nil, a.unusable("its exit code is no number")
+	case plain && code != "0":
 		e := newError(k, a.status, nil, "the answer has the form of success and a failed exit code")
 		e.Type, e.detail = FirmwareTestFailed, newFirmwareTestFailure(a.Body)
 		return nil, e

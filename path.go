@@ -40,7 +40,8 @@ func newPath(text string) (apiPath, error) {
 // users type: "/api/firmware/slots/1", "firmware/slots", "audit/sessions?limit=5".
 func parseLink(link string) (apiPath, url.Values, error) {
 	fail := func(why error) (apiPath, url.Values, error) {
-		return apiPath{}, nil, fmt.Errorf("sps: path %s: %w", quoted(link), why)
+		path, _, _ := strings.Cut(link, "?") // the query may be nobody's business
+		return apiPath{}, nil, fmt.Errorf("sps: path %s: %w", quoted(path), why)
 	}
 	escaped, rawQuery, _ := strings.Cut(link, "?")
 	escaped = strings.TrimPrefix(escaped, "/")

@@ -294,19 +294,25 @@ func (c *CollectionTx[T]) Create(ctx context.Context, body T) (key string, err e
 	if err != nil {
 		return "", err
 	}
-	if key, ok := wire.Text(a.Key); ok && key != "" {
+	created := func(key string) (string, error) {
+		c.tx.remember(func(last *staged) { last.key = key })
 		return key, nil
+	}
+	if key, ok := wire.Text(a.Key); ok && key != "" {
+		return created(key)
 	}
 	// The href of what was made ends with its key.
 	for _, link := range []string{newMeta(a.Meta).Href, a.header.Get("Location")} {
 		parent, last, _ := cutLast(link)
 		if p, _, err := parseLink(parent); err == nil && p == c.path {
 			if key, err := url.PathUnescape(last); err == nil && key != "" {
-				return key, nil
+				return created(key)
 			}
 		}
 	}
-	return "", a.unusable("it lacks the key of what was created")
+	err = a.unusable("it lacks the key of what was created")
+	c.tx.spoil(err)
+	return "", err
 }
 
 // Update changes one object like [SingletonTx.Update].
@@ -427,7 +433,9 @@ func updateObject[T any](ctx context.Context, tx *Transaction, path apiPath, key
 	if err != nil {
 		return fmt.Errorf("sps: %s: %w", path.text, err)
 	}
-	_, err = tx.write(ctx, http.MethodPut, path, data)
+	if _, err = tx.write(ctx, http.MethodPut, path, data); err == nil {
+		tx.remember(func(last *staged) { last.original = a.Body })
+	}
 	return err
 }
 
@@ -449,6 +457,7 @@ func allObjects[T any](ctx context.Context, r reader, path apiPath, err error) i
 			return
 		}
 		var query url.Values
+		seen, pages := "", 0 // one earlier page, to notice a circle
 		for {
 			a, err := r.read(ctx, path, query)
 			if err != nil {
@@ -474,7 +483,12 @@ func allObjects[T any](ctx context.Context, r reader, path apiPath, err error) i
 			if err != nil || next != path || len(following) == 0 {
 				return
 			}
-			if len(items) == 0 || following.Encode() == query.Encode() {
+			// The page that is remembered moves on at powers of two, so every
+			// circle is noticed without keeping all pages.
+			if pages++; pages&(pages-1) == 0 {
+				seen = query.Encode()
+			}
+			if len(items) == 0 || following.Encode() == query.Encode() || following.Encode() == seen {
 				yield(nil, a.unusable("its pages do not end"))
 				return
 			}

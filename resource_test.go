@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 
@@ -329,6 +330,28 @@ func TestSecretsInBodies(t *testing.T) {
 	for _, r := range a.Journal() {
 		if strings.Contains(string(r.Body), secret.String()) {
 			t.Errorf("a placeholder was sent: %s", r.Body)
+		}
+	}
+}
+
+// TestPagesInACircle notices pages that never end, however long the circle is.
+func TestPagesInACircle(t *testing.T) {
+	t.Parallel()
+	for _, length := range []int{1, 2, 3, 7} {
+		asked := 0
+		c, err := sps.Connect(t.Context(), "appliance.test", sps.ExistingSession(sps.NewSecretString("id")),
+			roundTrip(func(r *http.Request) (*http.Response, error) {
+				asked++
+				return answer(r, 200, http.Header{}, fmt.Sprintf(`{"items":[{"key":"k","body":{}}],"meta":{"next":"/api/x?page=%d"}}`, asked%length)), nil
+			}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := sps.NewCollection[policy](c, "x").List(t.Context()); !errors.Is(err, sps.ErrBadAnswer) {
+			t.Errorf("a circle of %d: %v, want ErrBadAnswer", length, err)
+		}
+		if asked > 40 {
+			t.Errorf("a circle of %d: noticed after %d pages", length, asked)
 		}
 	}
 }

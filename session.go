@@ -157,7 +157,7 @@ func (c *credential) request(ctx context.Context) (*call, error) {
 	}
 	basic := base64.StdEncoding.EncodeToString([]byte(c.username + ":" + password.ExposeString()))
 	k.header = http.Header{"Authorization": {"Basic " + basic}}
-	k.secret = []string{password.ExposeString(), basic}
+	k.secret = []Secret{password, NewSecretString(basic)}
 	return k, nil
 }
 
@@ -168,11 +168,11 @@ const sessionCookie = "session_id"
 
 // session is one login on the appliance.
 type session struct {
-	id     atomic.Pointer[string]
-	hidden []string // what opened it, to be kept out of errors
+	id     atomic.Pointer[string] // the Cookie header
+	hidden []Secret               // what opened it, to be kept out of errors
 }
 
-func newSession(id string, hidden []string) *session {
+func newSession(id string, hidden []Secret) *session {
 	s := &session{hidden: hidden}
 	s.set(id)
 	return s
@@ -284,7 +284,7 @@ func (s *sessions) get(ctx context.Context, stale *session) (*session, error) {
 				return nil, f.err
 			}
 		case <-ctx.Done():
-			return nil, fmt.Errorf("sps: %w while waiting for a login", context.Cause(ctx))
+			return nil, fmt.Errorf("sps: %w while waiting for a login", ended(ctx))
 		}
 	}
 }
@@ -303,7 +303,7 @@ func (s *sessions) blocked() error {
 }
 
 // errExpiredExisting marks the end of a session that was handed in.
-var errExpiredExisting = errors.New("sps: the existing session has expired and cannot be renewed")
+var errExpiredExisting = fmt.Errorf("sps: the existing session has expired and cannot be renewed: %w", Unauthenticated)
 
 func (s *sessions) renewable() bool { return s.credential.existing.IsZero() }
 
@@ -323,33 +323,48 @@ func (s *sessions) drop(expired *session) {
 	}
 }
 
-// login opens a session on a time limit of its own.
+// login opens a session on a time limit of its own, and ends the flight however
+// the password function or a RoundTripper behave.
 func (s *sessions) login(ctx context.Context, f *flight) {
 	ctx, cancel := context.WithTimeout(ctx, s.transport.timeouts.Login)
 	defer cancel()
-	next, err := s.open(ctx)
-
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.late && err == nil {
-		go s.transport.logOut(context.WithoutCancel(ctx), next)
-	}
-	s.flight = nil
-	f.err = err
-	if err == nil {
-		s.current = next
-	} else if refusesCredential(err) {
-		// A second try with the same password may lock the account.
-		s.refused = fmt.Errorf("%w (no further login is tried: connect anew with the right credential)", err)
-		f.err = s.refused
-	}
-	close(f.done)
+	var next *session
+	var refused bool
+	err := errors.New("sps: the login was abandoned by its password function or its RoundTripper")
+	defer func() {
+		if recover() != nil {
+			err = errors.New("sps: the login failed by a panic of its password function or its RoundTripper")
+		}
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.late && err == nil {
+			go s.transport.logOut(context.WithoutCancel(ctx), next)
+		}
+		s.flight = nil
+		f.err = err
+		switch {
+		case err == nil:
+			s.current = next
+		case refused:
+			// A second try with the same password may lock the account.
+			s.refused = fmt.Errorf("%w (no further login is tried: connect anew with the right credential)", err)
+			f.err = s.refused
+		}
+		close(f.done)
+	}()
+	next, refused, err = s.open(ctx)
 }
 
-func (s *sessions) open(ctx context.Context) (*session, error) {
+// open logs in. refused means that the appliance does not take the credential.
+func (s *sessions) open(ctx context.Context) (opened *session, refused bool, err error) {
 	k, err := s.credential.request(ctx)
 	if err != nil {
-		return nil, err
+		return nil, false, err
+	}
+	if k.class == classCode {
+		// On a connection that it has used before, net/http repeats a GET by
+		// itself, and a one-time code would be used twice.
+		s.transport.base.CloseIdleConnections()
 	}
 	id := ""
 	k.seen = func(header http.Header) { id = sessionID(header, s.transport.host) }
@@ -359,12 +374,12 @@ func (s *sessions) open(ctx context.Context) (*session, error) {
 		if errors.As(err, &broken) && id != "" { // it was opened, and cannot be relied on
 			s.transport.logOut(context.WithoutCancel(ctx), newSession(id, nil))
 		}
-		return nil, err
+		return nil, refusesCredential(err), err
 	}
 	if id == "" {
-		return nil, a.unusable("the login succeeded without a usable %s cookie", sessionCookie)
+		return nil, false, a.unusable("the login succeeded without a usable %s cookie", sessionCookie)
 	}
-	return newSession(id, k.secret), nil
+	return newSession(id, k.secret), false, nil
 }
 
 // refusesCredential tells a credential that is wrong from a login that may

@@ -16,6 +16,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -260,7 +261,8 @@ func TestInfoAlwaysAnonymous(t *testing.T) {
 	if _, err := c.Info(t.Context()); !errors.Is(err, sps.Unauthenticated) {
 		t.Errorf("error %v, want Unauthenticated", err)
 	}
-	diff(t, "requests", []string{"GET /api/info", "GET /api/authentication", "GET /api/info"}, requests(a))
+	diff(t, "requests", []string{"GET /api/info", "GET /api/authentication", "GET /api/info", "DELETE /api/authentication"}, requests(a))
+	diff(t, "sessions", 1, a.Sessions())
 }
 
 func TestExistingSession(t *testing.T) {
@@ -289,7 +291,7 @@ func TestExistingSession(t *testing.T) {
 	c, _ = sps.Connect(t.Context(), a.Addr(), sps.ExistingSession(sps.NewSecretString(id)), sps.WithCABundle(a.CA()))
 	a.ExpireSessions()
 	for range 2 {
-		if _, err := c.Info(t.Context()); err == nil || !strings.Contains(err.Error(), "cannot be renewed") {
+		if _, err := c.Info(t.Context()); !errors.Is(err, sps.Unauthenticated) || !strings.Contains(err.Error(), "cannot be renewed") {
 			t.Errorf("error %v, want one that says that the session cannot be renewed", err)
 		}
 	}
@@ -542,4 +544,110 @@ func clientCertificate(t *testing.T, name string) (ca []byte, certificate tls.Ce
 	}
 	ca = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: rootDER})
 	return ca, tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+}
+
+// TestPasswordFuncMisbehaves survives a function that panics or ends its
+// goroutine, without hanging and without latching.
+func TestPasswordFuncMisbehaves(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(t)
+	var calls atomic.Int32
+	credential := sps.PasswordFunc(a.Username(), func(context.Context) (sps.Secret, error) {
+		switch calls.Add(1) {
+		case 2:
+			panic("boom")
+		case 3:
+			runtime.Goexit()
+		case 4:
+			return sps.Secret{}, fmt.Errorf("vault: %w", &sps.Error{Status: 403, Type: sps.Unauthorized})
+		}
+		return sps.NewSecretString(a.Password()), nil
+	})
+	c, err := sps.Connect(t.Context(), a.Addr(), credential, sps.WithCABundle(a.CA()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close(t.Context())
+	a.ExpireSessions()
+	for range 3 {
+		if _, err := c.Firmware.Slots(t.Context()); err == nil {
+			t.Error("no error")
+		}
+	}
+	if _, err := c.Firmware.Slots(t.Context()); err != nil {
+		t.Errorf("once the function is well: %v", err)
+	}
+}
+
+// TestOneTimeCodes logs in on a new connection, where net/http repeats nothing.
+func TestOneTimeCodes(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		credential func(*spstest.Appliance) sps.Credential
+		dials      int32
+	}{
+		"a function": {func(a *spstest.Appliance) sps.Credential {
+			return sps.PasswordFunc(a.Username(), func(context.Context) (sps.Secret, error) { return sps.NewSecretString(a.Password()), nil })
+		}, 2},
+		"a password": {func(a *spstest.Appliance) sps.Credential {
+			return sps.UsernamePassword(a.Username(), sps.NewSecretString(a.Password()))
+		}, 1},
+	} {
+		a := spstest.NewServer(t)
+		var dials atomic.Int32
+		c, err := sps.Connect(t.Context(), a.Addr(), test.credential(a), sps.WithCABundle(a.CA()), countDials(&dials))
+		if err != nil {
+			t.Fatal(err)
+		}
+		a.ExpireSessions()
+		if _, err := c.Firmware.Slots(t.Context()); err != nil {
+			t.Error(err)
+		}
+		c.Close(t.Context())
+		diff(t, name+": connections", test.dials, dials.Load())
+	}
+}
+
+// TestCookieRenewed takes over a new id, from refusals too, but not from a 401.
+func TestCookieRenewed(t *testing.T) {
+	t.Parallel()
+	var seen []string
+	status, next := 200, ""
+	transport := roundTrip(func(r *http.Request) (*http.Response, error) {
+		seen = append(seen, r.Header.Get("Cookie"))
+		header := http.Header{}
+		if next != "" {
+			header.Set("Set-Cookie", "session_id="+next)
+		}
+		body := `{"items":[]}`
+		if status >= 300 {
+			body = `{"error":{"type":"AuthenticationFailure"}}`
+		}
+		return answer(r, status, header, body), nil
+	})
+	c, err := sps.Connect(t.Context(), "appliance.test", sps.ExistingSession(sps.NewSecretString("first")), transport)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []struct {
+		status int
+		next   string
+	}{{200, "second"}, {404, "third"}, {401, "anonymous"}, {200, ""}} {
+		status, next = step.status, step.next
+		c.Firmware.Slots(t.Context())
+	}
+	diff(t, "cookies", []string{"session_id=first", "session_id=second", "session_id=third", "session_id=third"}, seen)
+}
+
+// TestAuthenticationFailureElsewhere is no expired session.
+func TestAuthenticationFailureElsewhere(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(t)
+	c := connect(t, a)
+	a.Inject(spstest.Fault{Path: "firmware/slots", Status: 401, Body: `{"error":{"type":"AuthenticationFailure"}}`})
+	a.ResetJournal()
+	if _, err := c.Firmware.Slots(t.Context()); !errors.Is(err, sps.AuthenticationFailure) {
+		t.Errorf("error %v, want AuthenticationFailure", err)
+	}
+	diff(t, "requests", []string{"GET /api/firmware/slots"}, requests(a))
 }

@@ -30,6 +30,7 @@ type Transaction struct {
 
 	turn  chan struct{} // held during a step, and by whoever ends the transaction
 	wrote bool          // something may be staged
+	last  *staged       // the last write that was accepted
 	fatal error         // why it must not be committed
 	over  error         // why it accepts no further step
 }
@@ -56,7 +57,8 @@ func WaitForLock(limit time.Duration) TransactionOption {
 	return func(o *transactionOptions) { o.patient, o.wait = true, limit }
 }
 
-type transactionKey struct{}
+// transactionKey finds a client's running transaction in a context.
+type transactionKey struct{ client *Client }
 
 // Transaction opens a transaction, calls fn, and commits when fn returns nil. It
 // rolls back when fn returns an error, panics or calls runtime.Goexit, and when
@@ -99,15 +101,16 @@ func (c *Client) Transaction(ctx context.Context, fn func(context.Context, *Tran
 		tx.cancel(ErrTransactionOver)
 		<-c.turn
 	}()
-	returned := false
+	settled := false
 	defer func() {
-		if !returned { // by panic or Goexit, which go on
-			tx.finish(context.WithoutCancel(ctx), errors.New("the function did not return"), o)
+		if !settled { // by panic or Goexit, which go on
+			tx.abandon(ctx)
 		}
 	}()
-	err = fn(context.WithValue(tx.ctx, transactionKey{}, tx), tx)
-	returned = true
-	return tx.finish(ctx, err, o)
+	err = fn(context.WithValue(tx.ctx, transactionKey{c}, tx), tx)
+	err = tx.finish(ctx, err, o)
+	settled = true
+	return err
 }
 
 // Invoke sends a request to an endpoint that the SDK does not type, like
@@ -175,16 +178,16 @@ func (tx *Transaction) step(ctx context.Context, k *call) (*answer, error) {
 	case tx.turn <- struct{}{}:
 		defer func() { <-tx.turn }()
 	case <-ctx.Done():
-		return fail(context.Cause(ctx))
+		return fail(ended(ctx))
 	}
 	if tx.over != nil {
 		return fail(tx.over)
 	}
 	if ctx.Err() != nil {
-		return fail(context.Cause(ctx))
+		return fail(ended(ctx))
 	}
 	if k.class == classStep {
-		tx.wrote = true
+		tx.wrote, tx.last = true, nil
 	}
 	a, err := tx.client.transport.do(ctx, k, tx.session)
 	if expired(k, a, err) {
@@ -195,12 +198,76 @@ func (tx *Transaction) step(ctx context.Context, k *call) (*answer, error) {
 	var refused *Error
 	switch {
 	case k.class != classStep:
-	case errors.As(err, &broken) && broken.sent:
-		tx.fatal = err
+	case errors.As(err, &broken) && broken.sent, errors.As(err, &refused) && refused.Status >= 500:
+		tx.fatal = err // it may have been executed
+	case err == nil:
+		tx.last = &staged{method: k.method, path: k.path, sent: k.body}
 	case errors.As(err, &refused) && stepRefusedByLock(refused):
 		err = fmt.Errorf("sps: %w: %w", ErrLocked, err)
 	}
 	return a, err
+}
+
+// staged is a write that waits for the commit. When the answer to that is lost, it
+// shows whether the commit was executed.
+type staged struct {
+	method         string
+	path           apiPath
+	sent, original []byte // original is nil where it is not known
+	key            string // of what a POST created, "" where it is not known
+}
+
+// remember adds to the last write.
+func (tx *Transaction) remember(add func(*staged)) {
+	tx.turn <- struct{}{}
+	defer func() { <-tx.turn }()
+	if tx.last != nil {
+		add(tx.last)
+	}
+}
+
+// found looks for a staged write in what the appliance shows after its transaction
+// is closed. sure is false where that cannot tell.
+func (s *staged) found(ctx context.Context, t *transport, session *session) (applied, sure bool) {
+	if s == nil {
+		return false, false
+	}
+	path := s.path
+	if s.method == http.MethodPost {
+		var err error
+		if path, err = s.path.join(s.key); err != nil {
+			return false, false
+		}
+	}
+	a, err := t.do(ctx, &call{class: classRead, method: http.MethodGet, path: path}, session)
+	gone := errors.Is(err, ResourceNotFound)
+	if err != nil && !gone {
+		return false, false
+	}
+	switch s.method {
+	case http.MethodDelete:
+		return gone, true
+	case http.MethodPost:
+		return !gone, true
+	}
+	if gone {
+		return false, false
+	}
+	now, err := wire.BareReferences(a.Body)
+	if err != nil {
+		return false, false
+	}
+	if wire.Covers(now, s.sent) {
+		return true, true
+	}
+	return false, s.original != nil && wire.Covers(a.Body, s.original)
+}
+
+// spoil lets the transaction roll back whatever its function returns.
+func (tx *Transaction) spoil(err error) {
+	tx.turn <- struct{}{}
+	defer func() { <-tx.turn }()
+	tx.fatal = err
 }
 
 // lost makes the error of a session that ended.
@@ -227,6 +294,9 @@ func (c *Client) begin(ctx context.Context, o *transactionOptions) (*Transaction
 	deadline := time.Now().Add(o.wait)
 	for attempt := 0; ; attempt++ {
 		session, err := c.lock(ctx, o)
+		if errors.Is(err, Unauthenticated) && c.sessions.renewable() {
+			session, err = c.lock(ctx, o) // it expired after the first look
+		}
 		if err == nil {
 			tx := c.newTransaction(ctx, session)
 			c.mu.Lock()
@@ -248,7 +318,7 @@ func (c *Client) begin(ctx context.Context, o *transactionOptions) (*Transaction
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():
-			return nil, fmt.Errorf("%w (%w while waiting for the lock)", err, context.Cause(ctx))
+			return nil, fmt.Errorf("%w (%w while waiting for the lock)", err, ended(ctx))
 		case <-c.life.Done():
 			return nil, fmt.Errorf("sps: %w", ErrClosed)
 		}
@@ -264,7 +334,7 @@ func lockPause(attempt int) time.Duration {
 
 // takeTurn makes the caller the only one with, or without, a transaction.
 func (c *Client) takeTurn(ctx context.Context) (release func(), err error) {
-	if tx, ok := ctx.Value(transactionKey{}).(*Transaction); ok && tx.client == c {
+	if ctx.Value(transactionKey{c}) != nil {
 		return nil, fmt.Errorf("sps: %w", ErrNested)
 	}
 	if c.life.Err() != nil {
@@ -274,7 +344,7 @@ func (c *Client) takeTurn(ctx context.Context) (release func(), err error) {
 	case c.turn <- struct{}{}:
 		return func() { <-c.turn }, nil
 	case <-ctx.Done():
-		return nil, fmt.Errorf("sps: %w while waiting for another transaction of this client", context.Cause(ctx))
+		return nil, fmt.Errorf("sps: %w while waiting for another transaction of this client", ended(ctx))
 	case <-c.life.Done():
 		return nil, fmt.Errorf("sps: %w", ErrClosed)
 	}
@@ -288,11 +358,8 @@ func (c *Client) lock(ctx context.Context, o *transactionOptions) (*session, err
 	if err != nil {
 		return nil, err
 	}
-	c.mu.Lock()
-	left := c.left
-	c.mu.Unlock()
 	state := transactionStateOf(a)
-	if left != nil && left == a.session {
+	if left := c.leftOpen(); left != nil && left == a.session {
 		if state.status != statusClosed {
 			if err := c.transport.rollback(ctx, left); err != nil {
 				return nil, fmt.Errorf("%w (an earlier transaction is still open)", err)
@@ -307,23 +374,27 @@ func (c *Client) lock(ctx context.Context, o *transactionOptions) (*session, err
 	if state.status == statusOpen {
 		return nil, fmt.Errorf("sps: %w: a transaction is open already", ErrLocked)
 	}
+	// In the session that was looked at, so that it is known where to roll back.
+	open, cancel := c.whileOpen(ctx)
+	defer cancel()
 	k := &call{class: classCreate, method: http.MethodPost, path: transactionPath}
-	a, err = c.call(ctx, k)
+	opened, err := c.transport.do(open, k, a.session)
 	if err == nil {
 		return a.session, nil
 	}
 	var refused *Error
 	switch {
+	case expired(k, opened, err):
+		c.sessions.drop(a.session)
+		return nil, err
 	case errors.As(err, &refused) && refusedByLock(refused):
 		return nil, fmt.Errorf("sps: %w: %w", ErrLocked, err)
-	case errors.As(err, &refused) && refused.Status < 500, !errors.As(err, &refused) && !errors.Is(err, ErrOutcomeUnknown):
+	case errors.As(err, &refused) && refused.Status < 500, refused == nil && !errors.Is(err, ErrOutcomeUnknown):
 		return nil, err
 	}
 	// It may be open, and nobody must wait for the time-out of our session.
-	if s := c.sessions.now(); s != nil {
-		if rollback := c.rollBack(ctx, s); rollback != nil {
-			return nil, fmt.Errorf("%w (rolling back failed too: %w)", err, rollback)
-		}
+	if rollback := c.rollBack(ctx, a.session); rollback != nil {
+		return nil, fmt.Errorf("%w (rolling back failed too: %w)", err, rollback)
 	}
 	return nil, withoutUnknown(err)
 }
@@ -384,7 +455,7 @@ func (tx *Transaction) finish(ctx context.Context, err error, o *transactionOpti
 		err = tx.fatal
 	}
 	if err == nil && ctx.Err() != nil {
-		err = fmt.Errorf("sps: transaction: %w", context.Cause(ctx))
+		err = fmt.Errorf("sps: transaction: %w", ended(ctx))
 	}
 	if err == nil && tx.wrote {
 		var done bool
@@ -399,6 +470,17 @@ func (tx *Transaction) finish(ctx context.Context, err error, o *transactionOpti
 		return fmt.Errorf("%w (rolling back failed too: %w)", err, rollback)
 	}
 	return err
+}
+
+// abandon rolls back after a panic, wherever it came from.
+func (tx *Transaction) abandon(ctx context.Context) {
+	tx.cancel(ErrTransactionOver)
+	tx.turn <- struct{}{}
+	defer func() { <-tx.turn }()
+	if tx.over == nil || tx.over == ErrTransactionOver {
+		tx.over = ErrTransactionOver
+		tx.client.rollBack(ctx, tx.session)
+	}
 }
 
 func orElse(err, other error) error {
@@ -452,7 +534,7 @@ func (tx *Transaction) resolve(ctx context.Context, cause error) (done bool, err
 	switch {
 	case err != nil:
 	case status == statusClosed:
-		return true, nil
+		return true, tx.closed(ctx, cause)
 	default:
 		return false, fmt.Errorf("sps: the commit was not executed: %w", withoutUnknown(cause))
 	}
@@ -465,6 +547,20 @@ func (tx *Transaction) resolve(ctx context.Context, cause error) (done bool, err
 		return true, fmt.Errorf("%w (and the appliance could not be asked: %w)", cause, err)
 	}
 	return true, fmt.Errorf("sps: commit: %w: %w (and the appliance could not be asked: %w)", ErrOutcomeUnknown, cause, err)
+}
+
+// closed judges a transaction that is closed after a commit without a proper
+// answer. Usually it was committed, but an appliance in trouble may have dropped it.
+func (tx *Transaction) closed(ctx context.Context, cause error) error {
+	var answered *Error
+	applied, sure := tx.last.found(ctx, tx.client.transport, tx.session)
+	switch {
+	case applied, !sure && !errors.As(cause, &answered):
+		return nil
+	case sure:
+		return fmt.Errorf("sps: the appliance dropped the transaction: %w", withoutUnknown(cause))
+	}
+	return fmt.Errorf("sps: commit: %w: %w", ErrOutcomeUnknown, cause)
 }
 
 // transactionStatus reads the status of a session's transaction, open or closed.
@@ -521,19 +617,16 @@ func (c *Client) rollBack(ctx context.Context, s *session) error {
 }
 
 // rollback drops the open transaction of a session; one that has expired has
-// taken it with it. Where the appliance refuses, it is asked whether there is
-// anything left to drop.
+// taken it with it. Without a proper answer the appliance is asked whether there
+// is anything left to drop.
 func (t *transport) rollback(ctx context.Context, s *session) error {
-	_, err := t.do(ctx, &call{class: classRollback, method: http.MethodDelete, path: transactionPath, raw: true}, s)
-	var refused *Error
-	if expired(&call{}, nil, err) {
+	_, err := t.do(ctx, &call{class: classRollback, method: http.MethodDelete, path: transactionPath}, s)
+	if err == nil || expired(&call{}, nil, err) {
 		return nil
 	}
-	if errors.As(err, &refused) {
-		status, asking := t.transactionStatus(ctx, s)
-		if status == statusClosed || expired(&call{}, nil, asking) {
-			return nil
-		}
+	status, asking := t.transactionStatus(ctx, s)
+	if status == statusClosed || expired(&call{}, nil, asking) {
+		return nil
 	}
 	return err
 }
@@ -542,6 +635,12 @@ func (t *transport) rollback(ctx context.Context, s *session) error {
 // up may take.
 func (c *Client) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(ctx), c.transport.timeouts.Close)
+}
+
+func (c *Client) leftOpen() *session {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.left
 }
 
 func (c *Client) setLeft(s *session) {

@@ -210,6 +210,7 @@ func TestTransactionFaults(t *testing.T) {
 	dead := spstest.Fault{ExpireSession: true}
 	refuse := spstest.Fault{Refuse: true}
 	slow := spstest.Fault{Delay: time.Hour}
+	busy, tooMany := spstest.Fault{Status: 503}, spstest.Fault{Status: 429}
 	for name, test := range map[string]struct {
 		method, path string
 		fault        spstest.Fault
@@ -239,6 +240,13 @@ func TestTransactionFaults(t *testing.T) {
 		"commit, 502 after":      {"PUT", "transaction", badAfter, nil, nil, after},
 		"commit, session dead":   {"PUT", "transaction", dead, nil, sps.ErrTransactionLost, before},
 		"commit, refused once":   {"PUT", "transaction", refuse, nil, nil, after},
+		"open, 503":              {"POST", "transaction", busy, nil, sps.Status(503), before},
+		"open, 429":              {"POST", "transaction", tooMany, nil, sps.Status(429), before},
+		"write, 503":             {"PUT", "configuration/**", busy, nil, sps.Status(503), before},
+		"write, 429":             {"PUT", "configuration/**", tooMany, nil, sps.Status(429), before},
+		"commit, 503":            {"PUT", "transaction", busy, nil, sps.Status(503), before},
+		"commit, 500, typed":     {"PUT", "transaction", spstest.Fault{Status: 500, Body: `{"error":{"type":"InternalError"}}`}, nil, sps.ErrorType("InternalError"), before},
+		"commit, still open":     {"PUT", "transaction", spstest.Fault{Status: 200, Body: `{"body":{"status":"open"}}`}, nil, sps.ErrBadAnswer, before},
 		"commit, slow":           {"PUT", "transaction", slow, nil, context.DeadlineExceeded, before},
 		"commit, a semantic one": {"PUT", "transaction", spstest.Fault{Status: 400, Body: `{"error":{"type":"SemanticError","details":["a","b"]}}`}, nil, sps.SemanticError, before},
 		"commit, cut after and deaf": {"PUT", "transaction", cutAfter, []spstest.Fault{{Method: "GET", Path: "transaction", Status: 500, Times: -1, Skip: 1}},
@@ -277,15 +285,14 @@ func TestTransactionFaults(t *testing.T) {
 					t.Errorf("error of several lines: %v", err)
 				}
 				settled(t, a, test.applied)
-				executed := map[string]int{}
+				// No write is sent again once it may have arrived.
+				received := map[string]int{}
 				for _, r := range a.Journal() {
-					if r.Executed && r.Method != "GET" {
-						executed[r.Method+" "+r.Path]++
-					}
+					received[r.Method+" "+r.Path]++
 				}
-				for request, n := range executed {
-					if n > 1 && !strings.HasPrefix(request, "DELETE") {
-						t.Errorf("%s was executed %d times", request, n)
+				for request, n := range received {
+					if n > 1 && (strings.HasPrefix(request, "P")) && !test.fault.Refuse && !test.fault.ExpireSession {
+						t.Errorf("%s was sent %d times", request, n)
 					}
 				}
 				a.ClearFaults()
@@ -775,5 +782,280 @@ func TestLockAtFirstChange(t *testing.T) {
 		}
 		release()
 		settled(t, a, before)
+	}
+}
+
+// TestCommitInTrouble has an appliance that answers the commit with a failure of
+// its own, and drops the transaction.
+func TestCommitInTrouble(t *testing.T) {
+	t.Parallel()
+	replace := func(ctx context.Context, tx *sps.Transaction) error {
+		return tx.Email.Replace(ctx, sps.EmailSettings{AdminAddress: after})
+	}
+	remove := func(ctx context.Context, tx *sps.Transaction) error {
+		_, err := tx.Invoke(ctx, "DELETE", "configuration/policies/audit_policies/"+policyKey, nil)
+		return err
+	}
+	for name, test := range map[string]struct {
+		change func(context.Context, *sps.Transaction) error
+		status int
+		body   string
+		want   error
+	}{
+		"500, known before":   {setAdmin(after), 500, `{"error":{"type":"InternalError"}}`, sps.Status(500)},
+		"503, known before":   {setAdmin(after), 503, "<html>", sps.Status(503)},
+		"500, a deletion":     {remove, 500, `{"error":{"type":"InternalError"}}`, sps.Status(500)},
+		"500, unknown before": {replace, 500, `{"error":{"type":"InternalError"}}`, sps.ErrOutcomeUnknown},
+		"503, unknown before": {replace, 503, "<html>", sps.ErrOutcomeUnknown},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := spstest.NewServer(t)
+			c := connect(t, a, sps.WithTransport(func(base http.RoundTripper) http.RoundTripper {
+				return roundTripper(func(r *http.Request) (*http.Response, error) {
+					if r.Method != "PUT" || !strings.HasSuffix(r.URL.Path, "/transaction") {
+						return base.RoundTrip(r)
+					}
+					drop := r.Clone(r.Context())
+					drop.Method, drop.Body, drop.ContentLength = "DELETE", nil, 0
+					if resp, err := base.RoundTrip(drop); err == nil {
+						resp.Body.Close()
+					}
+					return answer(r, test.status, http.Header{}, test.body), nil
+				})
+			}))
+			err := c.Transaction(t.Context(), test.change)
+			if !errors.Is(err, test.want) || errors.Is(err, sps.ErrOutcomeUnknown) != (test.want == sps.ErrOutcomeUnknown) {
+				t.Errorf("error %v, want %v", err, test.want)
+			}
+			settled(t, a, before)
+		})
+	}
+}
+
+// policyKey is an audit policy of the simulated appliance that nothing uses.
+const policyKey = "4110330695c094b5776670"
+
+// TestGatewayTimeout answers a step with 504 although it was executed, and the
+// function does not mind.
+func TestGatewayTimeout(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(t)
+	c := connect(t, a)
+	a.Inject(spstest.Fault{Method: "PUT", Path: "configuration/**", Status: 504, Execute: true})
+	err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+		setAdmin(after)(ctx, tx)
+		return nil
+	})
+	if !errors.Is(err, sps.Status(504)) {
+		t.Errorf("error %v, want the 504", err)
+	}
+	settled(t, a, before)
+}
+
+// TestCreatedWithoutKey does not commit an object whose key nobody knows.
+func TestCreatedWithoutKey(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(t)
+	c := connect(t, a)
+	policies := sps.NewCollection[map[string]any](c, "configuration/policies/audit_policies")
+	sample, err := policies.Get(t.Context(), policyKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sample.Body["name"] = "new"
+	a.Inject(spstest.Fault{Method: "POST", Path: "configuration/**", Mutate: func([]byte) []byte { return []byte("{}") }})
+	err = c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+		policies.In(tx).Create(ctx, sample.Body)
+		return nil
+	})
+	if !errors.Is(err, sps.ErrBadAnswer) {
+		t.Errorf("error %v, want ErrBadAnswer", err)
+	}
+	diff(t, "commits", 0, len(a.Commits()))
+	settled(t, a, before)
+}
+
+// TestRollbackInHTML does not take a page of somebody else for a rollback.
+func TestRollbackInHTML(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(t)
+	c := connect(t, a)
+	a.Inject(spstest.Fault{Method: "DELETE", Path: "transaction", Status: 200, Body: "<html>", ContentType: "text/html"})
+	boom := errors.New("boom")
+	err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+		setAdmin(after)(ctx, tx)
+		return boom
+	})
+	if !errors.Is(err, boom) || !errors.Is(err, sps.ErrBadAnswer) {
+		t.Errorf("error %v, want both", err)
+	}
+	if err := c.Transaction(t.Context(), setAdmin("next@example.com")); err != nil {
+		t.Errorf("the next transaction: %v", err)
+	}
+	settled(t, a, "next@example.com")
+}
+
+// TestCloseAndTransactions ends transactions in each state by Close.
+func TestCloseAndTransactions(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		fault    spstest.Fault
+		existing bool
+		sessions int
+	}{
+		"opening":                      {spstest.Fault{Method: "POST", Path: "transaction", Delay: time.Hour}, false, 0},
+		"opened, the answer under way": {spstest.Fault{Method: "POST", Path: "transaction", CutAfter: true}, false, 0},
+		"opening, existing session":    {spstest.Fault{Method: "POST", Path: "transaction", Execute: true, Status: 502, Delay: time.Hour}, true, 1},
+		"committing":                   {spstest.Fault{Method: "PUT", Path: "transaction", Delay: time.Hour}, false, 0},
+		"writing":                      {spstest.Fault{Method: "PUT", Path: "configuration/**", Delay: time.Hour}, false, 0},
+		"writing, existing session":    {spstest.Fault{Method: "PUT", Path: "configuration/**", Delay: time.Hour}, true, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				a, err := spstest.New()
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer a.Close()
+				c, err := sps.Connect(t.Context(), a.Addr(), sps.UsernamePassword(a.Username(), sps.NewSecretString(a.Password())), inProcess(a))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if test.existing {
+					c.Info(t.Context())
+					id := strings.TrimPrefix(a.Journal()[1].Header.Get("Cookie"), "session_id=")
+					if c, err = sps.Connect(t.Context(), a.Addr(), sps.ExistingSession(sps.NewSecretString(id)), inProcess(a)); err != nil {
+						t.Fatal(err)
+					}
+				}
+				a.Inject(test.fault)
+				done := make(chan error, 1)
+				go func() { done <- c.Transaction(t.Context(), setAdmin(after)) }()
+				synctest.Wait()
+				start := time.Now()
+				c.Close(t.Context())
+				if took := time.Since(start); took > time.Minute {
+					t.Errorf("Close took %v", took)
+				}
+				if err := <-done; err == nil {
+					t.Error("the transaction succeeded")
+				}
+				synctest.Wait()
+				settled(t, a, before)
+				diff(t, "sessions", test.sessions, a.Sessions())
+			})
+		})
+	}
+}
+
+// TestCloseRollsBackWhatWasLeft cleans up in a session that it does not log out.
+func TestCloseRollsBackWhatWasLeft(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(t)
+	owner := connect(t, a)
+	owner.Info(t.Context())
+	id := strings.TrimPrefix(a.Journal()[1].Header.Get("Cookie"), "session_id=")
+	c, err := sps.Connect(t.Context(), a.Addr(), sps.ExistingSession(sps.NewSecretString(id)), sps.WithCABundle(a.CA()), quick)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.Inject(spstest.Fault{Method: "DELETE", Path: "transaction", Status: 500})
+	c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+		setAdmin(after)(ctx, tx)
+		return errors.New("boom")
+	})
+	if !a.TransactionOpen() {
+		t.Fatal("nothing is left; the test tests nothing")
+	}
+	if err := c.Close(t.Context()); err != nil {
+		t.Errorf("Close: %v", err)
+	}
+	settled(t, a, before)
+}
+
+// TestNestedInAnother refuses a transaction inside one of the same client, also
+// through that of another, and allows that other.
+func TestNestedInAnother(t *testing.T) {
+	t.Parallel()
+	a, b := spstest.NewServer(t), spstest.NewServer(t)
+	ca, cb := connect(t, a), connect(t, b)
+	err := ca.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+		return cb.Transaction(ctx, func(ctx context.Context, other *sps.Transaction) error {
+			if err := ca.Transaction(ctx, setAdmin(after)); !errors.Is(err, sps.ErrNested) {
+				t.Errorf("error %v, want ErrNested", err)
+			}
+			return setAdmin(after)(ctx, other)
+		})
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	settled(t, a, before)
+	settled(t, b, after)
+}
+
+// TestSlowCommit gives a commit more time than other requests.
+func TestSlowCommit(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+		a.Inject(spstest.Fault{Method: "PUT", Path: "transaction", Delay: 9 * time.Minute})
+		if err := c.Transaction(t.Context(), setAdmin(after)); err != nil {
+			t.Error(err)
+		}
+		settled(t, a, after)
+	})
+}
+
+// TestPanicOfTransport releases the lock when a RoundTripper panics at the commit.
+func TestPanicOfTransport(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(t)
+	once := true
+	c := connect(t, a, sps.WithTransport(func(base http.RoundTripper) http.RoundTripper {
+		return roundTripper(func(r *http.Request) (*http.Response, error) {
+			if r.Method == "PUT" && strings.HasSuffix(r.URL.Path, "/transaction") && once {
+				once = false
+				panic("boom")
+			}
+			return base.RoundTrip(r)
+		})
+	}))
+	func() {
+		defer func() {
+			if recover() == nil {
+				t.Error("the panic did not go on")
+			}
+		}()
+		c.Transaction(t.Context(), setAdmin(after))
+	}()
+	settled(t, a, before)
+	if err := c.Transaction(t.Context(), setAdmin(after)); err != nil {
+		t.Errorf("the next transaction: %v", err)
+	}
+}
+
+// TestRawReferences makes references bare in raw writes too.
+func TestRawReferences(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(t)
+	c := connect(t, a)
+	err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+		response, err := tx.Invoke(ctx, "GET", "configuration/management/system_backup", nil)
+		if err != nil {
+			return err
+		}
+		var object struct {
+			Body json.RawMessage `json:"body"`
+		}
+		if err := response.Decode(&object); err != nil {
+			return err
+		}
+		_, err = tx.Invoke(ctx, "PUT", "configuration/management/system_backup", object.Body)
+		return err
+	})
+	if err != nil {
+		t.Error(err)
 	}
 }

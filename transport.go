@@ -3,7 +3,6 @@ package sps
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -14,10 +13,10 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/hashicorp/go-retryablehttp"
 
@@ -69,7 +68,7 @@ type call struct {
 	query  url.Values
 	body   []byte      // JSON; nil sends none
 	header http.Header // beside the client's own
-	secret []string    // what an answer to this call might quote, beside the session id
+	secret []Secret    // what an answer to this call might quote, beside the session id
 	// raw lets an answer that is no JSON through.
 	raw bool
 	// seen is shown the header of an answer, also of one whose body is unusable.
@@ -150,7 +149,8 @@ type exchange struct {
 	sent     bool          // an attempt may have reached the appliance
 	read     bool
 	body     []byte
-	last     error // why the last attempt failed
+	location string // of a redirect
+	last     error  // why the last attempt failed
 }
 
 type exchangeKey struct{}
@@ -213,7 +213,13 @@ func (x *exchange) receive(resp *http.Response) error {
 	if x.seen != nil {
 		x.seen(resp.Header)
 	}
+	if resp.StatusCode < 200 {
+		return nil // a change of protocol, and whatever follows is no answer
+	}
 	if encoding := resp.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
+		if resp.StatusCode >= 300 {
+			return nil // refused, whatever the body says
+		}
 		return unusable("it is compressed, which was not asked for")
 	}
 	if resp.ContentLength > maxAnswer {
@@ -233,7 +239,7 @@ func (x *exchange) receive(resp *http.Response) error {
 // readAll reads up to maxAnswer+1 bytes, with one allocation where the length
 // is known.
 func readAll(r io.Reader, length int64) ([]byte, error) {
-	if length >= 0 && length <= 1<<20 {
+	if length > 0 && length <= 1<<20 {
 		body := make([]byte, length)
 		n, err := io.ReadFull(r, body)
 		return body[:n], err
@@ -314,7 +320,7 @@ func sleep(ctx context.Context, d time.Duration) error {
 	case <-timer.C:
 		return nil
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		return ended(ctx)
 	}
 }
 
@@ -323,9 +329,8 @@ func sleep(ctx context.Context, d time.Duration) error {
 func neverSent(err error) bool {
 	var op *net.OpError
 	var name *net.DNSError
-	var record tls.RecordHeaderError
 	return errors.As(err, &op) && (op.Op == "dial" || op.Op == "proxyconnect") ||
-		errors.As(err, &name) || errors.As(err, &record) || untrusted(err)
+		errors.As(err, &name) || untrusted(err)
 }
 
 // permanent reports whether the same request would fail in the same way.
@@ -359,7 +364,7 @@ func (x *exchange) fail(ctx context.Context, err error) error {
 	if err == io.EOF {
 		err = fmt.Errorf("the connection was closed without an answer: %w", err)
 	}
-	if cause := context.Cause(ctx); cause != nil && !errors.Is(err, cause) {
+	if cause := ended(ctx); cause != nil && !errors.Is(err, cause) {
 		err = cause
 	}
 	return x.failed(certificateError(err))
@@ -371,6 +376,19 @@ func (x *exchange) failed(err error) error {
 		Method: x.method, Path: x.path.text, Attempts: x.attempts, Err: err, sent: x.sent,
 		OutcomeUnknown: x.sent && !policies[x.class].harmless,
 	}
+}
+
+// ended returns why a context is done, nil while it is not: both the caller's own
+// cause and what the context package says, but for the ends that are ours.
+func ended(ctx context.Context) error {
+	err, cause := ctx.Err(), context.Cause(ctx)
+	switch {
+	case err == nil, err == cause:
+		return err
+	case errors.Is(cause, ErrClosed), errors.Is(cause, ErrTransactionOver), errors.Is(cause, err):
+		return cause
+	}
+	return fmt.Errorf("%w: %w", err, cause)
 }
 
 // withoutURL takes off the layer of net/http that prints the query.
@@ -387,15 +405,24 @@ func withoutURL(err error) error {
 func (x *exchange) judge(resp *http.Response, sess *session) (*answer, error) {
 	a := &answer{status: resp.StatusCode, header: resp.Header, body: x.body, session: sess, exchange: x}
 	failed := resp.StatusCode < 200 || resp.StatusCode >= 300
+	if sess != nil && resp.StatusCode != http.StatusUnauthorized {
+		sess.refresh(resp.Header, x.t.host)
+	}
 	envelope, err := wire.Envelope{}, error(nil)
 	if len(x.body) > 0 {
 		envelope, err = wire.ParseEnvelope(x.body)
 	}
+	if err != nil && !utf8.Valid(x.body) {
+		// A refusal counts even if its text is broken.
+		if lenient, err := wire.ParseEnvelope(bytes.ToValidUTF8(x.body, []byte("\uFFFD"))); err == nil {
+			envelope.Error = lenient.Error
+		}
+	}
 	switch {
-	case err == nil && envelope.Error != nil:
+	case envelope.Error != nil:
 		return nil, newError(x.call, resp.StatusCode, envelope.Error, "", x.secrets(sess)...)
 	case failed:
-		return nil, newError(x.call, resp.StatusCode, nil, describe(resp, x.body))
+		return nil, newError(x.call, resp.StatusCode, nil, x.describe(resp))
 	case err != nil && !x.raw:
 		if kind := contentType(resp.Header); kind != "" && kind != "application/json" {
 			return nil, a.unusable("it is no JSON but %s: is this the address of an SPS appliance?", oneLine(kind, 60))
@@ -403,33 +430,37 @@ func (x *exchange) judge(resp *http.Response, sess *session) (*answer, error) {
 		return nil, a.unusable("it is no proper JSON object: %s", oneLine(err.Error(), 200))
 	}
 	a.Envelope = envelope
-	if sess != nil {
-		sess.refresh(resp.Header, x.t.host)
-	}
 	return a, nil
 }
 
 // secrets returns what an answer might quote and no error may show.
 func (x *exchange) secrets(sess *session) []string {
-	secrets := slices.Clone(x.secret)
+	var secrets []string
+	for _, secret := range x.secret {
+		secrets = append(secrets, secret.ExposeString())
+	}
 	if sess != nil {
-		secrets = append(append(secrets, sess.hidden...), strings.TrimPrefix(sess.cookie(), sessionCookie+"="))
+		for _, hidden := range sess.hidden {
+			secrets = append(secrets, hidden.ExposeString())
+		}
+		secrets = append(secrets, strings.TrimPrefix(sess.cookie(), sessionCookie+"="))
 	}
 	return secrets
 }
 
 // describe says in words what an answer without an error member is.
-func describe(resp *http.Response, body []byte) string {
+func (x *exchange) describe(resp *http.Response) string {
 	if wait := retryAfter(resp.Header); wait > 0 {
 		return fmt.Sprintf("the appliance asks to wait for %s", wait.Round(time.Second))
 	}
-	if location := resp.Header.Get("Location"); location != "" {
+	if x.location != "" {
 		place := "another place"
-		if u, err := url.Parse(location); err == nil && u.Host != "" {
+		if u, err := url.Parse(x.location); err == nil && u.Hostname() != "" {
 			place = oneLine(u.Host, 100)
 		}
 		return "a redirect to " + place + ", which is not followed"
 	}
+	body := x.body
 	if len(body) == 0 {
 		return "without a body"
 	}
@@ -477,6 +508,9 @@ func (a attempts) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	start := time.Now()
 	resp, err := a.next.RoundTrip(req)
+	if err == nil && resp == nil {
+		err = errors.New("the RoundTripper of WithTransport returned neither an answer nor an error")
+	}
 	if err != nil {
 		err = a.cause(ctx, req.Context(), err)
 		cancel()
@@ -484,6 +518,14 @@ func (a attempts) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	a.log(ctx, x, resp.StatusCode, time.Since(start), nil)
+	// A redirect is an answer like any other; http.Client would parse the place,
+	// and quote one that is malformed.
+	if x.location = resp.Header.Get("Location"); resp.StatusCode >= 300 && resp.StatusCode < 400 {
+		resp.Header.Del("Location")
+	}
+	if resp.Body == nil {
+		resp.Body = http.NoBody
+	}
 	resp.Body = &limitedBody{resp.Body, a, ctx, req.Context(), cancel}
 	return resp, nil
 }

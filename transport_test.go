@@ -81,7 +81,7 @@ func TestRetries(t *testing.T) {
 		"malformed answer":   {status: 200, body: func() io.Reader { return strings.NewReader(`{"items"`) }, unknown: true},
 		"compressed":         {status: 200, header: http.Header{"Content-Encoding": {"gzip"}}, unknown: true},
 		"untrusted":          {err: &tls.CertificateVerificationError{Err: errors.New("self-signed")}},
-		"not TLS":            {err: tls.RecordHeaderError{Msg: "not TLS"}, want: always},
+		"not TLS":            {err: tls.RecordHeaderError{Msg: "not TLS"}, want: reads, unknown: true},
 	} {
 		for name, operation := range operations {
 			t.Run(failure+", "+name, func(t *testing.T) {
@@ -197,15 +197,7 @@ func TestConnections(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
 	var dials atomic.Int32
-	c := connect(t, a, sps.WithTransport(func(base http.RoundTripper) http.RoundTripper {
-		transport := base.(*http.Transport)
-		dial := transport.DialContext
-		transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
-			dials.Add(1)
-			return dial(ctx, network, address)
-		}
-		return transport
-	}))
+	c := connect(t, a, countDials(&dials))
 	a.Inject(spstest.Fault{Path: "firmware/slots/2", Status: 500, Times: -1})
 	for range 100 {
 		c.Firmware.Slot(t.Context(), "2")
@@ -373,8 +365,9 @@ func TestCloseEndsCalls(t *testing.T) {
 		if err := c.Close(t.Context()); err != nil {
 			t.Errorf("Close: %v", err)
 		}
-		if err := <-failed; !errors.Is(err, sps.ErrClosed) {
-			t.Errorf("the call under way: %v, want ErrClosed", err)
+		start := time.Now()
+		if err := <-failed; !errors.Is(err, sps.ErrClosed) || time.Since(start) > 0 {
+			t.Errorf("the call under way: %v after %v, want ErrClosed at once", err, time.Since(start))
 		}
 		diff(t, "sessions", 0, a.Sessions())
 	})
@@ -465,4 +458,93 @@ func TestLoginAnswerBroken(t *testing.T) {
 	}
 	diff(t, "sessions", 0, a.Sessions())
 	diff(t, "Accept-Encoding", "identity", a.Journal()[0].Header.Get("Accept-Encoding"))
+}
+
+// TestErrorsShowNoQuery keeps the values of a query out of every error.
+func TestErrorsShowNoQuery(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(t)
+	c := connect(t, a, sps.WithRetry(sps.RetryPolicy{Attempts: 1}))
+	for _, fault := range []spstest.Fault{{CutBefore: true}, {Status: 503}, {Status: 302, Header: http.Header{"Location": {"https://[hush"}}, Body: "x"}, {Truncate: 1}} {
+		fault.Method, fault.Path, fault.Times = "POST", "firmware/x", 1
+		a.Inject(fault)
+		if _, err := c.Invoke(t.Context(), "POST", "firmware/x?token=hush", nil); err == nil || strings.Contains(err.Error(), "hush") {
+			t.Errorf("error %v shows the query or the place", err)
+		}
+	}
+	for _, link := range []string{"firmware/../x?token=hush", "firmware/x?token=hush;%zz"} {
+		if _, err := c.Invoke(t.Context(), "GET", link, nil); err == nil || strings.Contains(err.Error(), "hush") {
+			t.Errorf("error %v shows the query", err)
+		}
+	}
+}
+
+// TestCauses keeps both what ended a context and the caller's own reason.
+func TestCauses(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+		why := errors.New("the shift is over")
+		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, why)
+		defer cancel()
+		a.Inject(spstest.Fault{Path: "firmware/test", Delay: time.Minute})
+		if _, err := c.Firmware.Test(ctx, "2"); !errors.Is(err, why) || !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("error %v, want both", err)
+		}
+	})
+}
+
+// TestCarelessRoundTrippers survives answers that no server gives.
+func TestCarelessRoundTrippers(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		make func(*http.Request) *http.Response
+		want error
+	}{
+		"no answer": {func(*http.Request) *http.Response { return nil }, new(sps.TransportError)},
+		"no body": {func(r *http.Request) *http.Response {
+			return &http.Response{StatusCode: 200, Header: http.Header{}, Request: r}
+		}, sps.ErrBadAnswer},
+		"no header": {func(r *http.Request) *http.Response {
+			return &http.Response{StatusCode: 500, Request: r}
+		}, sps.Status(500)},
+		"no length": {func(r *http.Request) *http.Response {
+			resp := answer(r, 200, http.Header{}, `{"error":{"type":"Gremlins"}}`)
+			resp.ContentLength = 0
+			return resp
+		}, sps.ErrorType("Gremlins")},
+		"another protocol": {func(r *http.Request) *http.Response { return answer(r, 101, http.Header{}, "") }, sps.Status(101)},
+		"compressed refusal": {func(r *http.Request) *http.Response {
+			return answer(r, 403, http.Header{"Content-Encoding": {"gzip"}}, "\x1f\x8b")
+		}, sps.Status(403)},
+		"broken text": {func(r *http.Request) *http.Response {
+			return answer(r, 200, http.Header{}, "{\"error\":{\"type\":\"FirmwareTestFailed\",\"details\":{\"exit_code\":1,\"test_summary\":\"Ged\xe4chtnis\"}}}")
+		}, sps.FirmwareTestFailed},
+	} {
+		c, err := sps.Connect(t.Context(), "appliance.test", sps.ExistingSession(sps.NewSecretString("id")), quick,
+			roundTrip(func(r *http.Request) (*http.Response, error) { return test.make(r), nil }))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = c.Firmware.Test(t.Context(), "2")
+		var broken *sps.TransportError
+		if _, ok := test.want.(*sps.TransportError); ok && errors.As(err, &broken) {
+			continue
+		}
+		if !errors.Is(err, test.want) {
+			t.Errorf("%s: %v, want %v", name, err, test.want)
+		}
+	}
+}
+
+// countDials counts the connections that a client makes.
+func countDials(dials *atomic.Int32) sps.Option {
+	return sps.WithTransport(func(base http.RoundTripper) http.RoundTripper {
+		transport := base.(*http.Transport)
+		dial := transport.DialContext
+		transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+			dials.Add(1)
+			return dial(ctx, network, address)
+		}
+		return transport
+	})
 }

@@ -2,6 +2,7 @@ package wire
 
 import (
 	"bytes"
+	"errors"
 	"strings"
 )
 
@@ -12,24 +13,33 @@ func BareReferences(body []byte) ([]byte, error) {
 	if !bytes.Contains(body, []byte(`"meta"`)) {
 		return body, nil
 	}
-	return bareReferences(body, false)
+	return bareReferences(body, 0)
 }
 
-func bareReferences(value []byte, nested bool) ([]byte, error) {
+// maxDepth bounds the nesting of what is rewritten: each level is read once for
+// all that are above it.
+const maxDepth = 100
+
+var errDepth = errors.New("nested more than 100 levels deep")
+
+func bareReferences(value []byte, depth int) ([]byte, error) {
+	if depth > maxDepth {
+		return nil, errDepth
+	}
 	switch Kind(value) {
 	case Object:
 		members, err := Members(value)
 		if err != nil {
 			return nil, err
 		}
-		if nested {
+		if depth > 0 {
 			if key := referenceKey(members); key != nil {
 				return key, nil
 			}
 		}
 		changed := false
 		for i := range members {
-			bare, err := bareReferences(members[i].Value, true)
+			bare, err := bareReferences(members[i].Value, depth+1)
 			if err != nil {
 				return nil, err
 			}
@@ -46,7 +56,7 @@ func bareReferences(value []byte, nested bool) ([]byte, error) {
 		}
 		changed := false
 		for i := range elements {
-			bare, err := bareReferences(elements[i], true)
+			bare, err := bareReferences(elements[i], depth+1)
 			if err != nil {
 				return nil, err
 			}

@@ -11,18 +11,24 @@ import (
 // equal in before and after stays as it stands in original: unknown members at
 // every depth, null, absent and empty, the spelling of numbers.
 func Update(original, before, after []byte) ([]byte, error) {
+	return update(original, before, after, 0)
+}
+
+func update(original, before, after []byte, depth int) ([]byte, error) {
 	switch {
+	case depth > maxDepth:
+		return nil, errDepth
 	case bytes.Equal(before, after):
 		return original, nil
 	case Kind(original) == Object && Kind(before) == Object && Kind(after) == Object:
-		return updateObject(original, before, after)
+		return updateObject(original, before, after, depth+1)
 	case Kind(original) == Array && Kind(before) == Array && Kind(after) == Array:
-		return updateArray(original, before, after)
+		return updateArray(original, before, after, depth+1)
 	}
 	return after, nil
 }
 
-func updateObject(original, before, after []byte) ([]byte, error) {
+func updateObject(original, before, after []byte, depth int) ([]byte, error) {
 	olds, err := Members(original)
 	if err != nil {
 		return nil, err
@@ -51,7 +57,7 @@ func updateObject(original, before, after []byte) ([]byte, error) {
 			b = []byte("{}")
 			fallthrough
 		default:
-			if old.Value, err = Update(old.Value, b, a); err != nil {
+			if old.Value, err = update(old.Value, b, a, depth); err != nil {
 				return nil, err
 			}
 		}
@@ -75,7 +81,7 @@ func index(members []Member) map[string][]byte {
 	return m
 }
 
-func updateArray(original, before, after []byte) ([]byte, error) {
+func updateArray(original, before, after []byte, depth int) ([]byte, error) {
 	olds, err := Elements(original)
 	if err != nil {
 		return nil, err
@@ -99,7 +105,7 @@ func updateArray(original, before, after []byte) ([]byte, error) {
 			merged[j] = afters[j]
 			continue
 		}
-		if merged[j], err = Update(olds[i], befores[i], afters[j]); err != nil {
+		if merged[j], err = update(olds[i], befores[i], afters[j], depth); err != nil {
 			return nil, err
 		}
 	}

@@ -1,0 +1,55 @@
+package wire
+
+import "bytes"
+
+// Covers reports whether have says all that want says: every member of its
+// objects, and the same lists, texts and numbers. have may say more.
+func Covers(have, want []byte) bool { return covers(have, want, 0) }
+
+func covers(have, want []byte, depth int) bool {
+	kind := Kind(want)
+	if depth > maxDepth || Kind(have) != kind {
+		return false
+	}
+	switch kind {
+	case Object:
+		wanted, err := Members(want)
+		if err != nil {
+			return false
+		}
+		had, err := Members(have)
+		if err != nil {
+			return false
+		}
+		named := index(had)
+		for _, m := range wanted {
+			if !covers(named[m.Name], m.Value, depth+1) {
+				return false
+			}
+		}
+		return true
+	case Array:
+		wanted, err := Elements(want)
+		if err != nil {
+			return false
+		}
+		had, err := Elements(have)
+		if err != nil || len(had) != len(wanted) {
+			return false
+		}
+		for i := range wanted {
+			if !covers(had[i], wanted[i], depth+1) {
+				return false
+			}
+		}
+		return true
+	case String:
+		a, _ := Text(have)
+		b, _ := Text(want)
+		return a == b
+	case Number:
+		var a, b float64
+		return bytes.Equal(have, want) || Unmarshal(have, &a) == nil && Unmarshal(want, &b) == nil && a == b
+	}
+	return bytes.Equal(bytes.TrimSpace(have), bytes.TrimSpace(want))
+}
