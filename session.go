@@ -307,13 +307,6 @@ var errExpiredExisting = fmt.Errorf("sps: the existing session has expired and c
 
 func (s *sessions) renewable() bool { return s.credential.existing.IsZero() }
 
-// now returns the present session, nil for none.
-func (s *sessions) now() *session {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.current
-}
-
 // drop forgets a session that has expired.
 func (s *sessions) drop(expired *session) {
 	s.mu.Lock()
