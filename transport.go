@@ -521,6 +521,7 @@ func (a attempts) RoundTrip(req *http.Request) (*http.Response, error) {
 	// A redirect is an answer like any other; http.Client would parse the place,
 	// and quote one that is malformed.
 	if x.location = resp.Header.Get("Location"); resp.StatusCode >= 300 && resp.StatusCode < 400 {
+		resp.Header = resp.Header.Clone()
 		resp.Header.Del("Location")
 	}
 	if resp.Body == nil {
