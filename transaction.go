@@ -74,10 +74,9 @@ type transactionKey struct{ client *Client }
 // Before anything is written it gives [ErrLocked] while somebody else changes
 // the configuration (see [WaitForLock]), and [ErrCommitMessageRequired] where the
 // appliance says that it requires a message; those before 7.0 do not say so, and
-// refuse the commit. A step
-// whose answer was lost is not repeated: the transaction rolls back, even if fn
-// swallows the error. A session that ends takes the transaction with it:
-// [ErrTransactionLost].
+// refuse the commit. A step whose answer was lost is not repeated: the transaction
+// rolls back, even if fn swallows the error. A session that ends takes the
+// transaction with it: [ErrTransactionLost].
 //
 // A client has one transaction at a time: another call waits within its
 // context. One inside fn, with fn's context, is refused with [ErrNested]; with
@@ -505,7 +504,7 @@ func (tx *Transaction) commit(ctx context.Context, o *transactionOptions) (done 
 		err = a.unusable("the transaction is still open after the commit")
 	}
 	if expired(k, a, err) {
-		return true, tx.lost(err)
+		return false, tx.lost(err)
 	}
 	var refused *Error
 	if errors.As(err, &refused) && refused.Type != "" && refused.Status < 500 {
