@@ -370,6 +370,7 @@ func TestCookies(t *testing.T) {
 	}{
 		"expired by the clock":  {[]string{"session_id=" + id + "; expires=" + past + "; Path=/; Secure"}, id},
 		"one is deleted":        {[]string{"session_id=" + id, "session_id=deleted; Max-Age=0; Path=/ui"}, id},
+		"one is deleted later":  {[]string{"session_id=" + id, "session_id=deleted; Max-Age=0; Path=/"}, id},
 		"one of the web pages":  {[]string{"session_id=" + id + "; Path=/api", "session_id=web; Path=/ui"}, id},
 		"several cookies":       {[]string{"ticket=x; Path=/", "session_id=" + id + "; Path=/", "session_idx=y"}, id},
 		"the last one wins":     {[]string{"session_id=old", "session_id=" + id}, id},
