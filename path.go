@@ -97,17 +97,10 @@ func checkSegment(segment string) error {
 }
 
 // guarded reports whether writes to the path belong to a transaction. It errs
-// on the safe side: other cases and double escapes count too, in case a server
-// on the way unfolds them.
+// on the safe side: other cases count too, and whatever is still escaped, in case
+// a server on the way unfolds it.
 func (p apiPath) guarded() bool {
 	text := strings.ToLower(p.text)
-	for range 4 {
-		plain, err := url.PathUnescape(text)
-		if err != nil || plain == text {
-			break
-		}
-		text = plain
-	}
 	if strings.Contains(text, "%") || strings.Contains(text, "..") {
 		return true
 	}

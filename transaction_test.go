@@ -1059,3 +1059,57 @@ func TestRawReferences(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestForeignTransaction neither commits nor drops what somebody else staged in
+// the session that was handed in.
+func TestForeignTransaction(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(t)
+	owner := connect(t, a)
+	err := owner.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+		if err := setAdmin(after)(ctx, tx); err != nil {
+			return err
+		}
+		id := strings.TrimPrefix(a.Journal()[1].Header.Get("Cookie"), "session_id=")
+		guest, err := sps.Connect(ctx, a.Addr(), sps.ExistingSession(sps.NewSecretString(id)), sps.WithCABundle(a.CA()))
+		if err != nil {
+			return err
+		}
+		if err := guest.Transaction(context.WithoutCancel(ctx), setAdmin("guest@example.com")); !errors.Is(err, sps.ErrLocked) {
+			t.Errorf("error %v, want ErrLocked", err)
+		}
+		if err := guest.Close(ctx); err != nil {
+			t.Errorf("Close: %v", err)
+		}
+		diff(t, "committed meanwhile", before, admin(t, a))
+		return nil
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	settled(t, a, after)
+}
+
+// TestCloseAfterFailedRollback is content when the log-out cleaned up.
+func TestCloseAfterFailedRollback(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(t)
+	c, err := dial(t.Context(), a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.Inject(spstest.Fault{Method: "DELETE", Path: "transaction", Status: 500, Times: -1})
+	err = c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+		if err := setAdmin(after)(ctx, tx); err != nil {
+			return err
+		}
+		if err := c.Close(ctx); err != nil {
+			t.Errorf("Close: %v", err)
+		}
+		return nil
+	})
+	if !errors.Is(err, sps.ErrClosed) {
+		t.Errorf("error %v, want ErrClosed", err)
+	}
+	settled(t, a, before)
+}
