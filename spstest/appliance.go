@@ -11,9 +11,9 @@ import (
 
 // Product is an entry of the integrated products.
 type Product struct {
-	Name      string
-	Link      *string // nil: the product is not integrated
-	Activated bool
+	Name      string  `json:"name"`
+	Link      *string `json:"link"` // nil: the product is not integrated
+	Activated bool    `json:"activated"`
 }
 
 func linked(link string) *string { return &link }
@@ -106,7 +106,7 @@ func (a *Appliance) getInfo(x *exchange) answer {
 		version := a.currentVersion()
 		maps.Copy(body, object{
 			"analytics_enabled": false,
-			"build_date":        "2024-01-15T20:18:40+00:00",
+			"build_date":        a.buildDate(),
 			"config_hash":       a.configHash(),
 			"firmware_version":  version,
 			"roles":             []string{"central-management", "search-master"},

@@ -1,8 +1,13 @@
 package spstest_test
 
 import (
+	"errors"
+	"io"
 	"slices"
+	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/go-sps/sps/spstest"
 )
@@ -83,6 +88,48 @@ func flow(t *testing.T, a *spstest.Appliance) {
 	failure("POST", "/api/firmware/test", `{"slot_id":2}`)
 	failure("DELETE", "/api/firmware/slots/1", "")
 	success("DELETE", "/api/firmware/slots/4", "")
+	a.SetSlot(spstest.Slot{Key: "2", Version: "8.0.0"})
+	firmwareFlow(t, a, c, success, failure)
+
 	c.cookie = ""
 	failure("GET", "/api/firmware", "")
+}
+
+// firmwareFlow fills the empty slots, and upgrades.
+func firmwareFlow(t *testing.T, a *spstest.Appliance, c *client, success func(method, path, body string) response, failure func(method, path, body string)) {
+	t.Helper()
+	failure("POST", "/api/upload/firmware", "no image")
+	success("POST", "/api/upload/firmware", "SPS-FIRMWARE 8.1.0\n")
+	if diff := cmp.Diff([]spstest.Upload{{Version: "8.1.0", SHA256: spstest.ImageSHA256("8.1.0", 19), Size: 19, Form: "raw", Slot: "3"}}, a.Uploads()); diff != "" {
+		t.Errorf("uploads (-want +got):\n%s", diff)
+	}
+
+	failure("POST", fetchesURL, "{}")
+	a.ServeImage(imageURL, "8.2.0", imageSum)
+	cancelled := success("POST", fetchesURL, fetchBody(imageURL, imageSum)).body["meta"].(map[string]any)["href"].(string)
+	success("DELETE", cancelled, "")
+	success("GET", cancelled, "")
+	success("DELETE", cancelled, "")
+	path := success("POST", fetchesURL, fetchBody(imageURL, imageSum)).body["meta"].(map[string]any)["href"].(string)
+	statuses(c, path, 3)
+	failure("DELETE", path, "") // it is being installed
+	if got := statuses(c, path, 1)[0]; !strings.EqualFold(got, "finished") || a.Slots()[3].Version != "8.2.0" {
+		t.Errorf("download %s, slots %v", got, a.Slots())
+	}
+	success("DELETE", path, "")
+	success("POST", "/api/upload/firmware", "SPS-FIRMWARE 8.3.0\n")
+	failure("POST", "/api/upload/firmware", "SPS-FIRMWARE 8.4.0\n")
+
+	failure("POST", "/api/firmware/upgrade", "{}")
+	_, err := c.try("POST", "/api/firmware/upgrade", `{"slot_id":2,"message":null}`)
+	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"7.4.0", "-", "-", "-", "503", "503", "public", "public"}, meets(c, 8, "GET", "/api/info")); diff != "" {
+		t.Errorf("restart (-want +got):\n%s", diff)
+	}
+	c.logIn(a.Username(), a.Password())
+	if diff := cmp.Diff([]string{"8.0.0"}, meets(c, 1, "GET", "/api/info")); diff != "" || a.Restarts() != 1 {
+		t.Errorf("restarts %d; version (-want +got):\n%s", a.Restarts(), diff)
+	}
 }

@@ -21,6 +21,8 @@ type user struct {
 	name     string
 	password string
 	readOnly bool
+
+	noPassword bool // none is right
 }
 
 type session struct {
@@ -81,7 +83,7 @@ func (a *Appliance) logIn(x *exchange) answer {
 		return a.challenge(a.unauthenticated(x))
 	}
 	u := a.users[name]
-	if u == nil || u.password != password {
+	if u == nil || u.noPassword || u.password != password {
 		return a.challenge(a.wrongCredentials(x))
 	}
 	return a.begin(x, u, object{"name": "local", "authentication": "local", "credential": "password"})
@@ -262,7 +264,7 @@ func (a *Appliance) SetPassword(name, password string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if u := a.users[name]; u != nil {
-		u.password = password
+		u.password, u.noPassword = password, false
 		return
 	}
 	a.users[name] = &user{name: name, password: password}

@@ -2,15 +2,18 @@ package spstest
 
 import (
 	"encoding/json"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 )
 
-// CurlLines gives the guide's curl calls of the login, firmware and products
-// pages, filled in for an appliance: its address, a slot, the file for the
+// CurlLines gives the guide's curl calls of the login, firmware, upload and
+// products pages, filled in for an appliance: its address, a slot, the file for the
 // cookies and the file with the appliance's CA. The login comes first, what
-// destroys something last. They hold the password of the simulated
-// administrator.
+// destroys something last, and the upgrade, which restarts the appliance, at
+// the very end. The upload is a comment: it needs a file. They hold the
+// password of the simulated administrator.
 func CurlLines(a *Appliance, cookieFile, caFile string) []string {
 	test, spare := a.curlSlots()
 	curl := func(args, path string, tail ...string) string {
@@ -30,10 +33,30 @@ func CurlLines(a *Appliance, cookieFile, caFile string) []string {
 			curl("-X GET "+short, "firmware/slots/"+test),
 			curl(session, "firmware/test", "--data "+quote(`{"slot_id": `+slotID(a, test)+`}`)))
 	}
+	link, sum := a.curlImage()
+	lines = append(lines,
+		curl("-X POST "+short, fetchPath, "--data "+quote(`{"url": `+strconv.Quote(link)+`, "checksum": {"sha256": `+strconv.Quote(sum)+`}}`)),
+		curl("-X GET "+short, fetchPath),
+		"# "+curl(session, uploadPath, "--form "+uploadField+"=@firmware.iso"))
 	if spare != "" {
 		lines = append(lines, curl("-X DELETE "+short, "firmware/slots/"+spare))
 	}
+	if test != "" {
+		lines = append(lines, curl(session, "firmware/upgrade", "--data "+quote(`{"slot_id": `+slotID(a, test)+`, "message": "test"}`)))
+	}
 	return lines
+}
+
+// curlImage picks an image that can be downloaded, or one that cannot.
+func (a *Appliance) curlImage() (link, sha256 string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, link := range slices.Sorted(maps.Keys(a.images)) {
+		if sum := a.images[link].sha256; sum != "" {
+			return link, sum
+		}
+	}
+	return "https://example.com/sps.iso", strings.Repeat("0", 64)
 }
 
 // curlSlots picks a slot to look at and to test, and one that can be deleted

@@ -13,10 +13,33 @@
 //
 // Users with rights, sessions, one configuration lock, staged changes that
 // only their owner sees, commit and rollback, a configuration tree that checks
-// what is written to it, and firmware slots whose tests fail as told. It is
-// strict: an unknown path, a wrong method, a write without the lock gets the
-// error of the appliance. Time comes from [WithClock]; nothing sleeps to
-// advance a state.
+// what is written to it, and firmware: slots whose tests fail as told, uploads,
+// downloads, and upgrades that restart it. It is strict: an unknown path, a
+// wrong method, a write without the lock gets the error of the appliance. Time
+// comes from [WithClock]; nothing sleeps to advance a state.
+//
+// A new appliance has the administrator "admin" with the password "a", runs 7.4.0
+// from slot 1, has 8.0.0 in slot 2, 6.0.10 in slot 4 and nothing in 3 and 5, and
+// mail settings and a few policies as in the guide's samples.
+//
+// A client that takes an http.RoundTripper can use an appliance of [New] directly,
+// without sockets, which is the way into testing/synctest.
+//
+// # Firmware
+//
+// An image is a file that begins with a line such as "SPS-FIRMWARE 8.1.0";
+// [Image] makes one of any size. An upload is hashed and counted, not kept, so
+// that gigabytes cost nothing; [Appliance.Uploads] tells what arrived. A
+// download is pretended: [Appliance.ServeImage] says what a URL gives, and it
+// goes on each time that somebody looks, see [WithFetchPolls].
+//
+// An upgrade restarts the appliance. A restart goes on with each request or
+// connection that it meets, see [WithRestart]: some are still served, some are
+// refused, some get an error page, some meet an appliance that is not complete.
+// Then the firmware, its version and its build date are new, or whatever
+// [Appliance.AfterRestart] says. [Appliance.Restart] restarts without an
+// upgrade, [Appliance.Restarts] counts both. Behind [Appliance.Handler] there
+// is no connection to refuse or cut: it answers 503 in place of a refusal.
 //
 // # What is unknown
 //
@@ -29,11 +52,13 @@
 // # What goes wrong
 //
 // [Appliance.Inject] delays, cuts, truncates or falsifies answers, before or
-// after the request was executed. [Appliance.Journal] tells what arrived.
+// after the request was executed. [ParseFault] reads one from a line of text.
+// [Appliance.Journal] tells what arrived.
 //
 // # What it does not do
 //
-// [Implemented] lists what exists. The firmware listing names fetch and upgrade
-// because the appliance's does, but calling them gives a ResourceNotFound, as
-// does every path that is not on the list.
+// [Implemented] lists what exists; every other path gives a ResourceNotFound.
+// Nothing is downloaded, no image is looked into beyond its first line, and a
+// firmware behaves like any other: what differs between releases is the
+// profile, which an upgrade does not change.
 package spstest

@@ -19,6 +19,7 @@ type answer struct {
 	status int
 	header http.Header
 	body   []byte
+	cut    bool // the connection ends before it is sent
 }
 
 // encode writes JSON as it is meant to be read: without HTML escapes, raw

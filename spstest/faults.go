@@ -20,7 +20,8 @@ type Fault struct {
 	// Method restricts the fault to requests of this method.
 	Method string
 	// Path restricts it by a glob over the path below /api/, as in
-	// "firmware/test" or "configuration/management/*". A final "**" stands for
+	// "firmware/test" or "configuration/management/*", with or without a
+	// leading "/api/". A final "**" stands for
 	// the rest of the path, and for nothing.
 	Path string
 	// Skip lets that many matching requests pass first.
@@ -112,6 +113,7 @@ func (f *Fault) needsConnection() bool {
 }
 
 func matchPath(glob, p string) bool {
+	glob = strings.TrimPrefix(glob, "/api/")
 	if glob == "" {
 		return true
 	}

@@ -10,19 +10,19 @@ import (
 
 // Slot is one place for a firmware image. Without a Version it is empty.
 type Slot struct {
-	Key          string
-	Version      string
-	UpgradeNotes string
-	UpgradeNews  *string
-	Current      bool         // the running firmware
-	AfterReboot  bool         // the firmware after the next reboot
-	TestFailure  *TestFailure // what a test of the slot finds; nil: nothing
+	Key          string       `json:"key"`
+	Version      string       `json:"version,omitempty"`
+	UpgradeNotes string       `json:"upgrade_notes,omitempty"`
+	UpgradeNews  *string      `json:"upgrade_news,omitempty"`
+	Current      bool         `json:"current,omitempty"`      // the running firmware
+	AfterReboot  bool         `json:"after_reboot,omitempty"` // the firmware after the next reboot
+	TestFailure  *TestFailure `json:"test_failure,omitempty"` // what a test of the slot finds; nil: nothing
 }
 
 // TestFailure is what a firmware test finds.
 type TestFailure struct {
-	ExitCode int
-	Summary  string
+	ExitCode int    `json:"exit_code"`
+	Summary  string `json:"test_summary"`
 }
 
 // VersionIncompatible is the failure of a firmware that the upgrade policy
@@ -229,44 +229,62 @@ func asNumber(s string) any {
 	return n
 }
 
+// testPassed is the summary of a test that finds nothing.
+const testPassed = "HA check started\nHA check finished"
+
 func (a *Appliance) testFirmware(x *exchange) answer {
 	body, ok := x.jsonObject()
 	if !ok {
 		return a.invalidBody(x)
 	}
-	var key string
-	switch id := body["slot_id"].(type) {
-	case nil:
-		return a.firmwareError(x, "firmware-incomplete-status", "IncompleteRequestBodyError",
-			"Some paths were missing from the request body", object{"missing_paths": []string{"slot_id"}})
-	case json.Number:
-		key = id.String()
-	case string:
-		if a.variant("slot-id") == "number" {
-			return a.syntacticError(x, "slot_id", "The slot id has to be a number")
-		}
-		key = id
-	default:
-		return a.syntacticError(x, "slot_id", "The slot id has a wrong type")
+	key, ans, ok := a.slotOf(x, body)
+	if !ok {
+		return ans
 	}
-	i := a.slotIndex(key)
-	if i < 0 || a.slots[i].Version == "" {
-		return a.firmwareError(x, "firmware-not-found-status", a.variant("not-found-type"),
-			"Resource was not found", object{"mount_point": "/firmware/test", "resource": key})
-	}
-	s := &a.slots[i]
-	if f := s.TestFailure; f != nil {
-		return a.firmwareError(x, "firmware-failed-status", "FirmwareTestFailed",
-			"The firmware test failed", object{"exit_code": f.ExitCode, "test_summary": f.Summary})
+	s, ans, ok := a.testSlot(x, key)
+	if !ok {
+		return ans
 	}
 	meta := x.meta()
 	meta["slot"] = href("firmware/slots/" + s.Key)
 	meta["upgrade"] = href("firmware/upgrade")
-	return reply(http.StatusOK, object{
-		"body": object{"test_summary": "HA check started\nHA check finished"},
-		"key":  a.slotKey(s),
-		"meta": meta,
-	})
+	return reply(http.StatusOK, object{"body": object{"test_summary": testPassed}, "key": a.slotKey(s), "meta": meta})
+}
+
+// slotOf reads the slot_id of a test or an upgrade.
+func (a *Appliance) slotOf(x *exchange, body object) (key string, refusal answer, ok bool) {
+	switch id := body["slot_id"].(type) {
+	case nil:
+		return "", a.missing(x, "slot_id"), false
+	case json.Number:
+		return id.String(), answer{}, true
+	case string:
+		if a.variant("slot-id") == "number" {
+			return "", a.syntacticError(x, "slot_id", "The slot id has to be a number"), false
+		}
+		return id, answer{}, true
+	}
+	return "", a.syntacticError(x, "slot_id", "The slot id has a wrong type"), false
+}
+
+// testSlot tests the firmware in a slot.
+func (a *Appliance) testSlot(x *exchange, key string) (s *Slot, refusal answer, ok bool) {
+	i := a.slotIndex(key)
+	if i < 0 || a.slots[i].Version == "" {
+		return nil, a.firmwareError(x, "firmware-not-found-status", a.variant("not-found-type"),
+			"Resource was not found", object{"mount_point": "/" + x.path, "resource": key}), false
+	}
+	if f := a.slots[i].TestFailure; f != nil {
+		return nil, a.firmwareError(x, "firmware-failed-status", "FirmwareTestFailed",
+			"The firmware test failed", object{"exit_code": f.ExitCode, "test_summary": f.Summary}), false
+	}
+	return &a.slots[i], answer{}, true
+}
+
+// missing answers that members of the body are missing.
+func (a *Appliance) missing(x *exchange, paths ...string) answer {
+	return a.firmwareError(x, "firmware-incomplete-status", "IncompleteRequestBodyError",
+		"Some paths were missing from the request body", object{"missing_paths": paths})
 }
 
 func (a *Appliance) firmwareError(x *exchange, variant, kind, message string, details any) answer {

@@ -140,13 +140,9 @@ func TestSlotVersionAsNumber(t *testing.T) {
 	}
 }
 
-func TestFirmwareThatIsNotSimulated(t *testing.T) {
+func TestFirmwareMethods(t *testing.T) {
 	t.Parallel()
 	c := inProcess(t, newInProcess(t)).logIn("admin", "a")
-	for _, path := range []string{"fetch", "upgrade"} {
-		wantError(t, c.do("POST", "/api/firmware/"+path, `{}`), 404, "ResourceNotFound",
-			map[string]any{"mount_point": "/firmware", "resource": path})
-	}
 	r := c.do("GET", "/api/firmware/test", "")
 	wantError(t, r, 405, "MethodNotAllowed", nil)
 	if diff := cmp.Diff("POST", r.header.Get("Allow")); diff != "" {

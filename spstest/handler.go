@@ -30,6 +30,7 @@ type outcome struct {
 	cut      error // the connection ends so, without an answer
 	truncate int
 	endless  bool
+	last     bool // nothing follows on this connection: a restart has begun
 }
 
 // The ways a connection ends. They are what net/http gives for them.
@@ -43,15 +44,32 @@ var (
 func (a *Appliance) process(ctx context.Context, x *exchange, escapedPath, rawQuery string, connection bool) outcome {
 	a.mu.Lock()
 	began := a.clock()
-	entry := &Request{Method: x.method, Path: escapedPath, RawQuery: rawQuery, Header: x.header, Body: x.body}
+	entry := &Request{Method: x.method, Path: escapedPath, RawQuery: rawQuery, Header: x.header, Body: x.body, Size: int64(len(x.body))}
 	a.journal = append(a.journal, entry)
 	a.identify(x)
-	f := a.fault(x, connection)
+	boots := a.boots
+	var f Fault
+	switch x.phase = a.meet(x); {
+	case x.phase != refused:
+		f = a.fault(x, connection)
+	case connection:
+		f.Refuse = true
+	default:
+		f.Status = http.StatusServiceUnavailable
+	}
 	a.mu.Unlock()
 
 	out := a.suffer(ctx, x, f)
+	if out.answer.cut && connection {
+		out.cut = io.ErrUnexpectedEOF
+	}
 
 	a.mu.Lock()
+	a.settle()
+	out.last = a.boots != boots
+	if x.incoming != nil {
+		entry.Size = x.incoming.n
+	}
 	entry.Session, entry.Executed = x.label, x.executed
 	if out.cut == nil {
 		entry.Status = out.status
@@ -77,6 +95,13 @@ func (a *Appliance) identify(x *exchange) {
 
 // suffer executes a request as far as a fault lets it.
 func (a *Appliance) suffer(ctx context.Context, x *exchange, f Fault) outcome {
+	if x.incoming != nil && !f.Refuse && !f.CutBefore {
+		got, err := x.incoming.receive(x.header.Get("Content-Type"))
+		if err != nil {
+			return outcome{cut: err}
+		}
+		x.received = got
+	}
 	if f.Delay > 0 {
 		if err := a.wait(ctx, f.Delay); err != nil {
 			return outcome{cut: err}
@@ -139,9 +164,9 @@ func (a *Appliance) wait(ctx context.Context, d time.Duration) error {
 	}
 }
 
-func newExchange(method string, u *url.URL, header http.Header, body []byte) *exchange {
+func newExchange(method string, u *url.URL, header http.Header) *exchange {
 	p := strings.TrimSuffix(u.EscapedPath(), "/")
-	x := &exchange{method: method, query: u.Query(), header: header, body: body}
+	x := &exchange{method: method, query: u.Query(), header: header}
 	if p == "/api" {
 		x.api = true
 	} else if x.path, x.api = strings.CutPrefix(p, "/api/"); !x.api {
@@ -156,14 +181,18 @@ func (a *Appliance) Handler() http.Handler { return a.handler(false) }
 
 func (a *Appliance) handler(connection bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		var body []byte
-		if r.Header.Get("Expect") == "" { // reading would tell the client to go on, and it is refused
+		x := newExchange(r.Method, r.URL, r.Header.Clone())
+		switch {
+		case r.Header.Get("Expect") != "": // reading would tell the client to go on, and it is refused
+		case x.uploads():
+			x.incoming = overTheWire(r)
+		default:
 			var err error
-			if body, err = io.ReadAll(io.LimitReader(r.Body, maxBody)); err != nil {
+			if x.body, err = io.ReadAll(io.LimitReader(r.Body, maxBody)); err != nil {
 				panic(http.ErrAbortHandler) // the client broke off while it sent
 			}
 		}
-		x := newExchange(r.Method, r.URL, r.Header.Clone(), body)
+		x.conn, _ = r.Context().Value(connectionKey{}).(*accepted)
 		x.hasLength = r.ContentLength > 0 || r.ContentLength == 0 && statesLength(r)
 		if r.TLS != nil {
 			x.certificates = r.TLS.PeerCertificates
@@ -185,8 +214,14 @@ func (a *Appliance) write(w http.ResponseWriter, r *http.Request, out outcome) {
 		}
 		panic(http.ErrAbortHandler)
 	}
+	if out.status == http.StatusExpectationFailed && r.Header.Get("Expect") != "" && expectationFailed(w, out.answer) {
+		return
+	}
 	for name, values := range out.header {
 		w.Header()[name] = values
+	}
+	if out.last {
+		w.Header().Set("Connection", "close")
 	}
 	switch {
 	case out.endless:
@@ -206,6 +241,27 @@ func (a *Appliance) write(w http.ResponseWriter, r *http.Request, out outcome) {
 	}
 }
 
+// expectationFailed refuses an Expect without announcing the end of the
+// connection, as net/http would: curl tries again without an Expect only if the
+// connection could go on, and finds out by itself that it does not.
+func expectationFailed(w http.ResponseWriter, ans answer) bool {
+	conn, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return false
+	}
+	defer conn.Close()
+	resp := &http.Response{
+		StatusCode:    ans.status,
+		ProtoMajor:    1,
+		ProtoMinor:    1,
+		Header:        ans.header,
+		Body:          io.NopCloser(bytes.NewReader(ans.body)),
+		ContentLength: int64(len(ans.body)),
+	}
+	_ = resp.Write(conn)
+	return true
+}
+
 func (a *Appliance) writeEndless(w http.ResponseWriter, r *http.Request, status int) {
 	w.WriteHeader(status)
 	_, err := w.Write(endlessStart)
@@ -222,9 +278,17 @@ func reset(w http.ResponseWriter) {
 	if err != nil {
 		return
 	}
-	if wrapped, ok := conn.(interface{ NetConn() net.Conn }); ok {
+	for {
+		wrapped, ok := conn.(interface{ NetConn() net.Conn })
+		if !ok {
+			break
+		}
 		conn = wrapped.NetConn()
 	}
+	resetConn(conn)
+}
+
+func resetConn(conn net.Conn) {
 	if tcp, ok := conn.(*net.TCPConn); ok {
 		_ = tcp.SetLinger(0)
 	}
@@ -238,8 +302,10 @@ func reset(w http.ResponseWriter) {
 // certificate of an X.509 login is taken from the request's TLS member.
 func (a *Appliance) RoundTrip(req *http.Request) (*http.Response, error) {
 	ctx := req.Context()
-	body, hasLength, err := a.receive(req)
-	if err != nil {
+	if req.Body != nil {
+		defer req.Body.Close()
+	}
+	if err := a.reachable(ctx); err != nil {
 		return nil, err
 	}
 	header := req.Header.Clone()
@@ -253,11 +319,28 @@ func (a *Appliance) RoundTrip(req *http.Request) (*http.Response, error) {
 	if _, ok := header["User-Agent"]; !ok {
 		header.Set("User-Agent", "Go-http-client/1.1")
 	}
-	if hasLength && (len(body) > 0 || method == http.MethodPost || method == http.MethodPut) {
-		header.Set("Content-Length", strconv.Itoa(len(body)))
+	x := newExchange(method, req.URL, header)
+	// A transport states no length for a body that may have any.
+	empty := req.Body == nil || req.Body == http.NoBody
+	x.hasLength = empty || req.ContentLength > 0
+	var length int64
+	switch {
+	case empty:
+	case x.uploads():
+		length = req.ContentLength
+	default:
+		var err error
+		if x.body, err = receive(req); err != nil {
+			return nil, err
+		}
+		length = int64(len(x.body))
 	}
-	x := newExchange(method, req.URL, header, body)
-	x.hasLength = hasLength
+	if x.uploads() && header.Get("Expect") == "" {
+		x.incoming = a.incoming(ctx, req.Body, length)
+	}
+	if x.hasLength && (length > 0 || method == http.MethodPost || method == http.MethodPut) {
+		header.Set("Content-Length", strconv.FormatInt(length, 10))
+	}
 	if req.TLS != nil {
 		x.certificates = req.TLS.PeerCertificates
 	}
@@ -268,31 +351,26 @@ func (a *Appliance) RoundTrip(req *http.Request) (*http.Response, error) {
 	return a.response(req, out), nil
 }
 
-// receive reads and closes the body of a request in process, and tells whether
-// its length was stated: a transport states none for a body of unknown length.
-func (a *Appliance) receive(req *http.Request) (body []byte, hasLength bool, err error) {
-	if req.Body != nil {
-		defer req.Body.Close()
-	}
+// reachable tells why a request does not get through, if so.
+func (a *Appliance) reachable(ctx context.Context) error {
 	select {
 	case <-a.closed:
-		return nil, false, errRefused
+		return errRefused
 	default:
+		return ctx.Err()
 	}
-	if err := req.Context().Err(); err != nil {
-		return nil, false, err
-	}
-	if req.Body == nil || req.Body == http.NoBody {
-		return nil, true, nil
-	}
-	body, err = io.ReadAll(io.LimitReader(req.Body, maxBody))
+}
+
+// receive reads the body of a request in process.
+func receive(req *http.Request) ([]byte, error) {
+	body, err := io.ReadAll(io.LimitReader(req.Body, maxBody))
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
 	if req.ContentLength > 0 && int64(len(body)) != req.ContentLength {
-		return nil, false, &net.OpError{Op: "write", Net: "tcp", Err: io.ErrUnexpectedEOF}
+		return nil, &net.OpError{Op: "write", Net: "tcp", Err: io.ErrUnexpectedEOF}
 	}
-	return body, req.ContentLength > 0, nil
+	return body, nil
 }
 
 func (a *Appliance) response(req *http.Request, out outcome) *http.Response {

@@ -15,7 +15,8 @@ type Request struct {
 	Path     string // escaped as sent, with /api
 	RawQuery string
 	Header   http.Header
-	Body     []byte
+	Body     []byte        // nil for an upload, which is not kept
+	Size     int64         // how much body arrived
 	Status   int           // of the answer; 0 when none was sent
 	Session  string        // label of the session that the cookie names or that the login began, live or ended: "s1", "s2"; never the cookie's value
 	Executed bool          // an endpoint did its work: past all checks of session, method and rights

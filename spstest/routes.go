@@ -19,6 +19,10 @@ type exchange struct {
 	body         []byte
 	hasLength    bool
 	certificates []*x509.Certificate
+	conn         *accepted // nil: in process
+	phase        phase     // of a restart that the request meets
+	incoming     *incoming // the body of an upload, in place of body
+	received     received  // what came of it
 
 	session  *session // nil: nobody is logged in
 	label    string   // of the session that the cookie names, live or not
@@ -73,9 +77,12 @@ var routes = []route{
 	{"authentication/login_methods", true, methods{"GET": (*Appliance).getLoginMethods}},
 	{"authentication/types", true, methods{"GET": (*Appliance).getAuthenticationTypes}},
 	{"firmware", false, methods{"GET": (*Appliance).getFirmware}},
+	{"firmware/fetch", false, methods{"GET": (*Appliance).getFetches, "POST": (*Appliance).startFetch}},
+	{"firmware/fetch/*", false, methods{"GET": (*Appliance).getFetch, "DELETE": (*Appliance).deleteFetch}},
 	{"firmware/slots", false, methods{"GET": (*Appliance).getSlots}},
 	{"firmware/slots/*", false, methods{"GET": (*Appliance).getSlot, "DELETE": (*Appliance).deleteSlot}},
 	{"firmware/test", false, methods{"POST": (*Appliance).testFirmware}},
+	{"firmware/upgrade", false, methods{"POST": (*Appliance).upgradeFirmware}},
 	{"info", true, methods{"GET": (*Appliance).getInfo}},
 	{"integrated_products", false, methods{"GET": (*Appliance).getProducts}},
 	{"transaction", false, methods{
@@ -83,6 +90,7 @@ var routes = []route{
 		"PUT": (*Appliance).commitTransaction, "DELETE": (*Appliance).rollBackTransaction,
 	}},
 	{"transaction/changes", false, methods{"GET": (*Appliance).getChanges}},
+	{uploadPath, false, methods{"POST": (*Appliance).uploadFirmware}},
 	{"user/info", false, methods{"GET": (*Appliance).getUserInfo}},
 	{"user_info", false, methods{"GET": (*Appliance).getUserInfo}},
 	{"userinfo", false, methods{"GET": (*Appliance).getUserInfo}},
@@ -150,6 +158,10 @@ func (a *Appliance) route(p string) (m methods, public, ok bool) {
 func (a *Appliance) execute(x *exchange) answer {
 	a.reap()
 	switch {
+	case x.phase == unavailable:
+		return page(http.StatusServiceUnavailable)
+	case x.phase == starting:
+		return a.whileStarting(x)
 	case x.header.Get("Expect") != "":
 		return page(http.StatusExpectationFailed)
 	case !x.hasLength && (x.method == http.MethodPost || x.method == http.MethodPut):

@@ -1,6 +1,7 @@
 package spstest
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"crypto/tls"
@@ -40,9 +41,9 @@ type Appliance struct {
 	clientCAs *x509.CertPool
 	addr      string
 
-	certificate tls.Certificate
-	ca          []byte
-	fingerprint string
+	certificate tls.Certificate // the first one
+	restart     Restart
+	fetchPolls  int
 
 	server      *http.Server
 	serving     chan struct{}
@@ -51,6 +52,9 @@ type Appliance struct {
 	closeOnce   sync.Once
 
 	mu          sync.Mutex
+	ca          []byte
+	fingerprint string
+	tlsConfig   *tls.Config // of new connections
 	users       map[string]*user
 	sessions    map[string]*session // by cookie value, ended ones too: the journal names them
 	ids         map[string]int      // counters of the deterministic ids, by what is counted
@@ -60,6 +64,17 @@ type Appliance struct {
 	outside     []*outsider
 	commits     []Commit
 	slots       []Slot
+	uploads     []Upload
+	fetches     []*fetch
+	images      map[string]served // by URL
+	phase       phase             // of a restart
+	left        int               // how many requests the phase still meets
+	outcome     Outcome
+	upgrading   bool // the restart is that of an upgrade
+	restarts    int
+	boots       int // how often everything ended
+	restored    []stateUser
+	reinstalls  int // of the running version, as far as the build date tells
 	products    []Product
 	productWarn string
 	faults      []*activeFault
@@ -174,6 +189,10 @@ func New(opts ...Option) (*Appliance, error) {
 		sessions: make(map[string]*session),
 		ids:      make(map[string]int),
 		slots:    defaultSlots(),
+		images:   make(map[string]served),
+		restart:  defaultRestart,
+
+		fetchPolls: 3,
 	}
 	a.nodes, a.committed = defaultConfiguration()
 	for _, opt := range opts {
@@ -181,6 +200,7 @@ func New(opts ...Option) (*Appliance, error) {
 			return nil, err
 		}
 	}
+	a.restoreUsers()
 	if err := a.prepareTLS(); err != nil {
 		return nil, err
 	}
@@ -222,6 +242,12 @@ func (a *Appliance) serve(listener net.Listener) {
 		ErrorLog:          log.New(io.Discard, "", 0), // failed handshakes are what some tests are about
 		ReadHeaderTimeout: time.Minute,
 		TLSNextProto:      map[string]func(*http.Server, *tls.Conn, http.Handler){}, // the appliance speaks HTTP/1.1; faults need its connection
+		ConnContext: func(ctx context.Context, conn net.Conn) context.Context {
+			if secure, ok := conn.(*tls.Conn); ok {
+				ctx = context.WithValue(ctx, connectionKey{}, secure.NetConn())
+			}
+			return ctx
+		},
 		ConnState: func(_ net.Conn, state http.ConnState) {
 			switch state {
 			case http.StateNew:
@@ -232,11 +258,45 @@ func (a *Appliance) serve(listener net.Listener) {
 		},
 	}
 	a.serving = make(chan struct{})
-	secure := tls.NewListener(listener, a.tlsConfig())
 	go func() {
 		defer close(a.serving)
-		_ = a.server.Serve(secure)
+		_ = a.server.Serve(&entrance{listener, a})
 	}()
+}
+
+// connectionKey finds the connection of a request in its context.
+type connectionKey struct{}
+
+// entrance accepts the connections that a restart does not refuse.
+type entrance struct {
+	net.Listener
+	a *Appliance
+}
+
+func (e *entrance) Accept() (net.Conn, error) {
+	for {
+		conn, err := e.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		if config, boots := e.a.admit(); config != nil {
+			return tls.Server(&accepted{conn, boots}, config), nil
+		}
+		resetConn(conn)
+	}
+}
+
+// admit counts a new connection if it is refused. It tells what the connection
+// is served with otherwise.
+func (a *Appliance) admit() (config *tls.Config, boots int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.settle()
+	if a.phase == refused {
+		a.left = max(a.left-1, 0)
+		return nil, 0
+	}
+	return a.tlsConfig, a.boots
 }
 
 // Close stops the appliance and waits for its goroutines. Further calls do
@@ -260,10 +320,19 @@ func (a *Appliance) Addr() string { return a.addr }
 
 // CA is the PEM of the CA that signed the server certificate. The certificate
 // is valid for 127.0.0.1, ::1, localhost and appliance.test.
-func (a *Appliance) CA() []byte { return append([]byte(nil), a.ca...) }
+// Both change with [NewCertificate].
+func (a *Appliance) CA() []byte {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return bytes.Clone(a.ca)
+}
 
 // Fingerprint is the SHA-256 of the server certificate in lower-case hex.
-func (a *Appliance) Fingerprint() string { return a.fingerprint }
+func (a *Appliance) Fingerprint() string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.fingerprint
+}
 
 // Username is the name of the default administrator.
 func (a *Appliance) Username() string { return a.username }

@@ -26,16 +26,22 @@ func (a *Appliance) prepareTLS() error {
 		}
 		a.certificate = certificate
 	}
-	chain := a.certificate.Certificate
-	sum := sha256.Sum256(chain[0])
-	a.fingerprint = hex.EncodeToString(sum[:])
-	a.ca = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: chain[len(chain)-1]})
+	a.useCertificate(a.certificate)
 	return nil
 }
 
-func (a *Appliance) tlsConfig() *tls.Config {
+// useCertificate makes new connections see a certificate.
+func (a *Appliance) useCertificate(certificate tls.Certificate) {
+	chain := certificate.Certificate
+	sum := sha256.Sum256(chain[0])
+	a.fingerprint = hex.EncodeToString(sum[:])
+	a.ca = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: chain[len(chain)-1]})
+	a.tlsConfig = a.newTLSConfig(certificate)
+}
+
+func (a *Appliance) newTLSConfig(certificate tls.Certificate) *tls.Config {
 	config := &tls.Config{
-		Certificates: []tls.Certificate{a.certificate},
+		Certificates: []tls.Certificate{certificate},
 		MinVersion:   tls.VersionTLS12,
 		NextProtos:   []string{"http/1.1"},
 	}

@@ -1,11 +1,32 @@
 // Command spssim serves a simulated SPS appliance, for people who try the REST
 // API by hand or from another language than Go.
 //
-//	spssim -listen 127.0.0.1:8443 -ca-out ca.pem -address-out address
+//	spssim -listen 127.0.0.1:8443 -ca-out ca.pem -env-out env &
+//	until [ -s env ]; do sleep 0.1; done; . ./env
 //
-// It prints the address, the fingerprint of its certificate and the curl calls
-// to begin with, and serves until it is interrupted. Nothing in it is secret,
-// its password least of all.
+// Once it accepts connections it prints its address, the fingerprint of its
+// certificate, and the curl calls to begin with, and it serves until it is
+// interrupted or terminated. The file of -env-out exports SPS_HOST, SPS_USERNAME,
+// SPS_PASSWORD and SPS_CA_BUNDLE (or, without -ca-out, SPS_FINGERPRINT), which the
+// SDK's ConnectFromEnv reads; the same lines are printed. The call that is a
+// comment, the upload, needs a file beginning with a line such as
+// "SPS-FIRMWARE 8.1.0".
+//
+// With -slot the firmware slots are others than the usual ones:
+//
+//	spssim -slot 2=8.1.0 -slot 4=9.0.0:tainted -slot 5=
+//
+// With -state the appliance is what it was when it was last stopped by a
+// signal: firmware slots, configuration, downloads. Sessions and the
+// certificate are new each time, and passwords come from the command line. The
+// file is replaced as a whole and readable by its owner only.
+//
+// With -fault something goes wrong, see spstest.ParseFault:
+//
+//	spssim -fault 'POST firmware/test cut-after' -fault 'GET ** status=503 times=2'
+//
+// The exit code is 0 after a clean stop and 2 after an error. Nothing here is
+// secret, the password least of all.
 package main
 
 import (

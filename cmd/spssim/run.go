@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -23,10 +24,21 @@ const (
 // cookieFile is where the printed curl calls keep their cookies.
 const cookieFile = "cookies"
 
+// What there is to download. It is small: nobody downloads it.
+const (
+	imageURL     = "https://example.com/sps.iso"
+	imageVersion = "8.1.0"
+	imageSize    = 1 << 20
+)
+
 type config struct {
 	options    []spstest.Option
 	caOut      string
 	addressOut string
+	envOut     string
+	slots      []spstest.Slot
+	state      string
+	faults     []spstest.Fault
 	trace      bool
 	list       bool
 }
@@ -59,11 +71,23 @@ func parse(args []string, help io.Writer) (config, error) {
 	profile := flags.String("profile", "8.0", "release to behave like: "+strings.Join(spstest.Profiles(), ", "))
 	flags.StringVar(&c.caOut, "ca-out", "", "`file` for the PEM of the CA that signed the certificate")
 	flags.StringVar(&c.addressOut, "address-out", "", "`file` for host:port, written once connections are accepted")
+	flags.StringVar(&c.envOut, "env-out", "", "`file` for shell lines that export what the SDK reads")
+	flags.Func("slot", "`key=version[:failure]` of a firmware slot, with version, storage, configuration or tainted for what its test finds; empty without a version; may be repeated", func(s string) error {
+		slot, err := parseSlot(s)
+		c.slots = append(c.slots, slot)
+		return err
+	})
+	flags.StringVar(&c.state, "state", "", "`file` to take the appliance up from, if it exists, and to leave it in at a clean stop")
 	flags.BoolVar(&c.trace, "trace", false, "print each request to standard error")
 	flags.BoolVar(&c.list, "list", false, "list endpoints and variants, and stop")
 	flags.Func("variant", "`name=alternative` of something that is undocumented; may be repeated, see -list", func(s string) error {
 		option, err := spstest.ParseVariant(s)
 		c.options = append(c.options, option)
+		return err
+	})
+	flags.Func("fault", "`rule` for what goes wrong, as \"POST firmware/test cut-after\" or \"GET ** status=503 times=2 skip=1\"; may be repeated", func(s string) error {
+		fault, err := spstest.ParseFault(s)
+		c.faults = append(c.faults, fault)
 		return err
 	})
 	err := flags.Parse(args)
@@ -82,42 +106,127 @@ func parse(args []string, help io.Writer) (config, error) {
 	return c, err
 }
 
+// failures are what the test of a slot can find, one for each area that the guide
+// names.
+var failures = map[string]func() *spstest.TestFailure{
+	"version": spstest.VersionIncompatible, "storage": spstest.NotEnoughStorage,
+	"configuration": spstest.ConfigurationIncompatible, "tainted": spstest.TaintedFirmware,
+}
+
+func parseSlot(s string) (spstest.Slot, error) {
+	key, rest, ok := strings.Cut(s, "=")
+	version, failure, fails := strings.Cut(rest, ":")
+	if !ok || key == "" || fails && (version == "" || failures[failure] == nil) {
+		return spstest.Slot{}, errors.New("want key=version or key=version:failure, with the failure version, storage, configuration or tainted")
+	}
+	slot := spstest.Slot{Key: key, Version: version}
+	if fails {
+		slot.TestFailure = failures[failure]()
+	}
+	return slot, nil
+}
+
 func serve(ctx context.Context, c config, stdout, stderr io.Writer) error {
 	if c.trace {
 		c.options = append(c.options, tracer(stderr))
+	}
+	if err := c.takeUp(); err != nil {
+		return err
 	}
 	appliance, err := spstest.Start(c.options...)
 	if err != nil {
 		return err
 	}
 	defer appliance.Close()
+	appliance.ServeImage(imageURL, imageVersion, spstest.ImageSHA256(imageVersion, imageSize))
+	for _, slot := range c.slots {
+		appliance.SetSlot(slot)
+	}
+	for _, fault := range c.faults {
+		appliance.Inject(fault)
+	}
 
-	caFile := c.caOut
-	if caFile == "" {
-		caFile = "ca.pem" // what the curl calls need; the reader sees that -ca-out writes it
-	}
-	// The address comes last: who waits for its file finds the CA there.
-	if err := publish(c.caOut, appliance.CA()); err != nil {
+	env, err := environment(appliance, c.caOut)
+	if err != nil {
 		return err
 	}
-	if err := publish(c.addressOut, []byte(appliance.Addr()+"\n")); err != nil {
+	// The address comes last: who waits for its file finds the others there.
+	if err := publish(c.caOut, appliance.CA(), 0o644); err != nil {
 		return err
 	}
+	if err := publish(c.envOut, []byte(env), 0o600); err != nil {
+		return err
+	}
+	if err := publish(c.addressOut, []byte(appliance.Addr()+"\n"), 0o644); err != nil {
+		return err
+	}
+	if _, err := io.WriteString(stdout, usage(appliance, env, c.caOut)); err != nil {
+		return err
+	}
+	<-ctx.Done()
+	appliance.Close()
+	return publish(c.state, appliance.State(), 0o600)
+}
+
+// takeUp reads the state that an earlier run left.
+func (c *config) takeUp() error {
+	if c.state == "" {
+		return nil
+	}
+	content, err := os.ReadFile(c.state)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return err
+	}
+	// First, so that the administrator of this run has a password.
+	restore := func(a *spstest.Appliance) error {
+		if err := spstest.WithState(content)(a); err != nil {
+			return fmt.Errorf("%s: %s", c.state, strings.TrimPrefix(err.Error(), "spstest: "))
+		}
+		return nil
+	}
+	c.options = append([]spstest.Option{restore}, c.options...)
+	return nil
+}
+
+// environment is a shell script that sets what ConnectFromEnv of the SDK reads.
+func environment(appliance *spstest.Appliance, caOut string) (string, error) {
 	var b strings.Builder
-	fmt.Fprintf(&b, "address: %s\n", appliance.Addr())
-	fmt.Fprintf(&b, "fingerprint: %s\n", appliance.Fingerprint())
-	if c.caOut == "" {
+	export := func(name, value string) { fmt.Fprintf(&b, "export %s=%s\n", name, quote(value)) }
+	export("SPS_HOST", appliance.Addr())
+	export("SPS_USERNAME", appliance.Username())
+	export("SPS_PASSWORD", appliance.Password())
+	if caOut == "" {
+		export("SPS_FINGERPRINT", appliance.Fingerprint())
+		return b.String(), nil
+	}
+	absolute, err := filepath.Abs(caOut)
+	if err != nil {
+		return "", err
+	}
+	export("SPS_CA_BUNDLE", absolute)
+	return b.String(), nil
+}
+
+// usage tells people where the appliance is and what to try.
+func usage(appliance *spstest.Appliance, environment, caOut string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "# address: %s\n# fingerprint: %s\n%s", appliance.Addr(), appliance.Fingerprint(), environment)
+	caFile := caOut
+	if caFile == "" {
+		caFile = "ca.pem"
 		fmt.Fprintf(&b, "# the calls need the CA: start with -ca-out %s\n", caFile)
 	}
 	for _, line := range spstest.CurlLines(appliance, cookieFile, caFile) {
 		fmt.Fprintln(&b, line)
 	}
-	if _, err := io.WriteString(stdout, b.String()); err != nil {
-		return err
-	}
-	<-ctx.Done()
-	return nil
+	return b.String()
 }
+
+// quote makes a shell take s as one word.
+func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
 
 // tracer prints method, path and status of each request; nothing of its
 // headers, query or body.
@@ -146,7 +255,7 @@ func list(w io.Writer) error {
 
 // publish writes a file that is complete as soon as it exists; no name, no
 // file.
-func publish(name string, content []byte) (err error) {
+func publish(name string, content []byte, mode fs.FileMode) (err error) {
 	if name == "" {
 		return nil
 	}
@@ -161,7 +270,7 @@ func publish(name string, content []byte) (err error) {
 	}()
 	_, err = temporary.Write(content)
 	if err == nil {
-		err = temporary.Chmod(0o644)
+		err = temporary.Chmod(mode)
 	}
 	if closeErr := temporary.Close(); err == nil {
 		err = closeErr

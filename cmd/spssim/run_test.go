@@ -15,6 +15,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/go-sps/sps/spstest"
 )
 
 // program is a running spssim.
@@ -98,7 +100,8 @@ func TestPrintedCallsWork(t *testing.T) {
 	}
 	want := []string{
 		"GET /api/authentication 200", "GET /api/integrated_products 200", "GET /api/firmware 200", "GET /api/firmware/slots 200",
-		"GET /api/firmware/slots/2 200", "POST /api/firmware/test 200", "DELETE /api/firmware/slots/4 200",
+		"GET /api/firmware/slots/2 200", "POST /api/firmware/test 200",
+		"POST /api/firmware/fetch 202", "GET /api/firmware/fetch 200", "DELETE /api/firmware/slots/4 200", "POST /api/firmware/upgrade 200",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("calls (-want +got):\n%s", diff)
@@ -113,6 +116,124 @@ func TestPrintedCallsWork(t *testing.T) {
 	left, err := filepath.Glob(filepath.Join(dir, "*"))
 	if err != nil || len(left) != 2 {
 		t.Errorf("files %v, error %v: want the two that were asked for", left, err)
+	}
+}
+
+// exported reads the exports in the output; everything in it is one, a comment
+// or a curl call.
+func exported(t *testing.T, output string) map[string]string {
+	t.Helper()
+	set := make(map[string]string)
+	for line := range strings.Lines(output) {
+		if strings.HasPrefix(line, "#") || strings.HasPrefix(line, "curl ") {
+			continue
+		}
+		words := shellWords(line)
+		name, value, ok := strings.Cut(words[len(words)-1], "=")
+		if len(words) != 2 || words[0] != "export" || !ok {
+			t.Errorf("line %q is neither a comment nor an export", line)
+		}
+		set[name] = value
+	}
+	return set
+}
+
+func TestEnvironment(t *testing.T) {
+	t.Parallel()
+	address := filepath.Join(t.TempDir(), "address")
+	env := filepath.Join(t.TempDir(), "env")
+	p := start(t, "-address-out", address, "-env-out", env, "-username", "a b", "-password", "it's $HOME #")
+	got := exported(t, p.out.String())
+	if diff := cmp.Diff(got, exported(t, read(t, env))); diff != "" || strings.Contains(read(t, env), "curl") {
+		t.Errorf("-env-out (-printed +written):\n%s", diff)
+	}
+	want := map[string]string{"SPS_HOST": strings.TrimSpace(read(t, address)), "SPS_USERNAME": "a b", "SPS_PASSWORD": "it's $HOME #", "SPS_FINGERPRINT": got["SPS_FINGERPRINT"]}
+	if diff := cmp.Diff(want, got); diff != "" || len(got["SPS_FINGERPRINT"]) != 64 {
+		t.Errorf("environment (-want +got):\n%s", diff)
+	}
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	got = exported(t, start(t, "-ca-out", ca).out.String())
+	if _, pinned := got["SPS_FINGERPRINT"]; pinned || got["SPS_CA_BUNDLE"] != ca {
+		t.Errorf("environment %v, want the CA in %s", got, ca)
+	}
+}
+
+// ask sends a request with the administrator's credentials, after a login.
+func ask(t *testing.T, p *program, method, path, body string) (int, error) {
+	t.Helper()
+	env := exported(t, p.out.String())
+	pem, err := os.ReadFile(env["SPS_CA_BUNDLE"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(pem)
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, DisableKeepAlives: true}
+	client := &http.Client{Jar: jar, Transport: transport}
+	for _, call := range [][3]string{{"GET", "authentication"}, {method, path, body}} {
+		req, err := http.NewRequestWithContext(t.Context(), call[0], "https://"+env["SPS_HOST"]+"/api/"+call[1], strings.NewReader(call[2]))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.SetBasicAuth(env["SPS_USERNAME"], env["SPS_PASSWORD"])
+		resp, err := client.Do(req)
+		if err != nil {
+			return 0, err
+		}
+		resp.Body.Close()
+		if call[1] == path {
+			return resp.StatusCode, nil
+		}
+	}
+	return 0, nil
+}
+
+func TestState(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	state := filepath.Join(dir, "state.json")
+	args := []string{"-ca-out", filepath.Join(dir, "ca.pem"), "-state", state}
+	for _, step := range []struct{ method, path, body string }{
+		{"POST", "upload/firmware", "SPS-FIRMWARE 9.0\n"}, // into slot 3
+		{"DELETE", "firmware/slots/2", ""},
+		{"POST", "firmware/test", `{"slot_id":3}`},
+	} {
+		p := start(t, args...)
+		if status, err := ask(t, p, step.method, step.path, step.body); status != http.StatusOK {
+			t.Errorf("%s %s: status %d, error %v", step.method, step.path, status, err)
+		}
+		p.stop()
+		if code := <-p.code; code != exitOK {
+			t.Fatalf("exit code %d: %s", code, p.err.String())
+		}
+		info, err := os.Stat(state)
+		if err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("mode %v, error %v", info.Mode(), err)
+		}
+	}
+	if content := read(t, state); !strings.Contains(content, `"version": "9.0"`) || strings.Contains(content, `"version": "8.0.0"`) {
+		t.Errorf("state %s", content)
+	}
+	left, err := filepath.Glob(filepath.Join(dir, "*"))
+	if err != nil || len(left) != 2 {
+		t.Errorf("files %v, error %v: want the two that were asked for", left, err)
+	}
+}
+
+func TestFaults(t *testing.T) {
+	t.Parallel()
+	p := start(t, "-ca-out", filepath.Join(t.TempDir(), "ca.pem"), "-fault", "GET firmware/** status=418", "-fault", "POST firmware/test cut-after")
+	for _, want := range []int{http.StatusTeapot, http.StatusOK} {
+		if status, err := ask(t, p, "GET", "firmware/slots", ""); status != want {
+			t.Errorf("status %d, error %v, want %d", status, err, want)
+		}
+	}
+	if status, err := ask(t, p, "POST", "firmware/test", `{"slot_id":2}`); err == nil {
+		t.Errorf("status %d of a connection that is cut", status)
 	}
 }
 
@@ -213,6 +334,9 @@ func TestRunEnds(t *testing.T) {
 		{"argument", []string{"now"}, exitError, "", `spssim: unexpected argument "now"`},
 		{"profile", []string{"-profile", "5"}, exitError, "", `spssim: unknown profile "5": want one of 6.0`},
 		{"variant", []string{"-variant", "x=y"}, exitError, "", `spssim: invalid value "x=y" for flag -variant: spstest: unknown variant "x"`},
+		{"fault", []string{"-fault", "GET firmware"}, exitError, "", `spssim: invalid value "GET firmware" for flag -fault: spstest: fault "GET firmware": the rule says nothing to happen`},
+		{"state", []string{"-state", "run.go"}, exitError, "", "spssim: run.go: state: invalid character"},
+		{"state that is a directory", []string{"-state", "."}, exitError, "", "spssim: read .: is a directory"},
 		{"address", []string{"-listen", "127.0.0.1:http:"}, exitError, "", "spssim: listen tcp"},
 		{"file", []string{"-ca-out", filepath.Join("nowhere", "ca.pem")}, exitError, "", "spssim: open nowhere"},
 	} {
@@ -229,5 +353,27 @@ func TestRunEnds(t *testing.T) {
 				t.Errorf("stderr is not one line: %q", stderr.String())
 			}
 		})
+	}
+}
+
+func TestParseSlot(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]spstest.Slot{
+		"2=8.1.0":         {Key: "2", Version: "8.1.0"},
+		"4=9.0.0:tainted": {Key: "4", Version: "9.0.0", TestFailure: spstest.TaintedFirmware()},
+		"5=":              {Key: "5"},
+	} {
+		got, err := parseSlot(text)
+		if err != nil {
+			t.Errorf("%s: %v", text, err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", text, diff)
+		}
+	}
+	for _, text := range []string{"", "2", "=8.0", "2=8.0:", "2=8.0:broken", "2=:tainted"} {
+		if _, err := parseSlot(text); err == nil {
+			t.Errorf("%q: no error", text)
+		}
 	}
 }

@@ -1,0 +1,155 @@
+package spstest
+
+import (
+	"fmt"
+	"maps"
+	"net/http"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// faultMethods are the methods that a rule may begin with.
+var faultMethods = []string{"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"}
+
+// faultWords say what a rule does, apart from when.
+var faultWords = map[string]func(f *Fault, value string) error{
+	"refuse":         happens(func(f *Fault) { f.Refuse = true }),
+	"cut-before":     happens(func(f *Fault) { f.CutBefore = true }),
+	"cut-after":      happens(func(f *Fault) { f.CutAfter = true }),
+	"endless":        happens(func(f *Fault) { f.Endless = true }),
+	"execute":        happens(func(f *Fault) { f.Execute = true }),
+	"expire-session": happens(func(f *Fault) { f.ExpireSession = true }),
+
+	"truncate=": counts(1, 1<<30, func(f *Fault, n int) { f.Truncate = n }),
+	"status=":   counts(200, 599, func(f *Fault, n int) { f.Status = n }),
+	"skip=":     counts(0, 1<<30, func(f *Fault, n int) { f.Skip = n }),
+	"times=":    counts(-1, 1<<30, func(f *Fault, n int) { f.Times = n }),
+	"delay=": func(f *Fault, value string) (err error) {
+		if f.Delay, err = time.ParseDuration(value); err == nil && f.Delay > 0 {
+			return nil
+		}
+		return fmt.Errorf("%q is no time such as 500ms or 3s", value)
+	},
+	"content-type=": func(f *Fault, value string) error { f.ContentType = value; return nil },
+	"body=":         func(f *Fault, value string) error { f.Body = value; return nil },
+	"header=": func(f *Fault, value string) error {
+		name, value, ok := strings.Cut(value, ":")
+		if !ok || name == "" {
+			return fmt.Errorf("a header is written as Name:value")
+		}
+		if f.Header == nil {
+			f.Header = http.Header{}
+		}
+		f.Header.Add(name, value)
+		return nil
+	},
+}
+
+// happens is a word without a value.
+func happens(set func(*Fault)) func(*Fault, string) error {
+	return func(f *Fault, _ string) error { set(f); return nil }
+}
+
+// counts is a word with a number.
+func counts(least, most int, set func(*Fault, int)) func(*Fault, string) error {
+	return func(f *Fault, value string) error {
+		n, err := strconv.Atoi(value)
+		if err != nil || n < least || n > most {
+			return fmt.Errorf("%q is no number from %d to %d", value, least, most)
+		}
+		set(f, n)
+		return nil
+	}
+}
+
+// ParseFault reads a [Fault] from one line: a method and a path, which may both
+// be missing, and what happens:
+//
+//	POST firmware/test cut-after
+//	GET ** status=503 times=2 skip=1 header=Retry-After:5
+//	firmware/slots delay=3s
+//	POST upload/firmware status=500 execute body={"error":{"type":"X"}}
+//
+// The words are those of Fault: refuse, cut-before, cut-after, endless,
+// execute, expire-session, truncate=n, status=n, delay=duration, skip=n,
+// times=n, content-type=text, header=Name:value and body=text. A text goes up
+// to the next space, that of body to the end of the line.
+func ParseFault(rule string) (Fault, error) {
+	f, err := parseFault(rule)
+	if err != nil {
+		return Fault{}, fmt.Errorf("spstest: fault %q: %w", rule, err)
+	}
+	return f, nil
+}
+
+func parseFault(rule string) (Fault, error) {
+	var f Fault
+	var seen []string
+	token, rest := nextToken(rule)
+	if slices.Contains(faultMethods, token) {
+		f.Method = token
+		token, rest = nextToken(rest)
+	}
+	if _, isWord := faultWords[token]; token != "" && !isWord && !strings.Contains(token, "=") {
+		f.Path = strings.Trim(strings.TrimPrefix(strings.TrimPrefix(token, "/"), "api/"), "/")
+		if _, err := path.Match(f.Path, ""); err != nil {
+			return f, fmt.Errorf("the path %q is no pattern", token)
+		}
+		token, rest = nextToken(rest)
+	}
+	for ; token != ""; token, rest = nextToken(rest) {
+		name, value, hasValue := strings.Cut(token, "=")
+		if hasValue {
+			name += "="
+		}
+		set, known := faultWords[name]
+		switch {
+		case !known:
+			return f, fmt.Errorf("unknown %q: want one of %s", token, strings.Join(slices.Sorted(maps.Keys(faultWords)), ", "))
+		case slices.Contains(seen, name) && name != "header=":
+			return f, fmt.Errorf("%s is given twice", name)
+		case name == "body=":
+			value, rest = strings.TrimSpace(value+rest), ""
+		}
+		if err := set(&f, value); err != nil {
+			return f, fmt.Errorf("%s %w", name, err)
+		}
+		seen = append(seen, name)
+	}
+	return f, f.check()
+}
+
+// nextToken gives what stands before the next space, and the rest with that
+// space.
+func nextToken(s string) (token, rest string) {
+	s = strings.TrimLeft(s, " \t")
+	if i := strings.IndexAny(s, " \t"); i >= 0 {
+		return s[:i], s[i:]
+	}
+	return s, ""
+}
+
+// check finds a fault that does nothing, or two things of which only one can
+// happen.
+func (f *Fault) check() error {
+	ends := 0
+	for _, end := range []bool{f.Refuse, f.CutBefore, f.CutAfter, f.Endless, f.Truncate > 0} {
+		if end {
+			ends++
+		}
+	}
+	switch {
+	case ends > 1:
+		return fmt.Errorf("only one of refuse, cut-before, cut-after, endless and truncate= can happen")
+	case (f.Refuse || f.CutBefore) && (f.Status != 0 || f.Header != nil || f.ExpireSession):
+		return fmt.Errorf("there is no answer after refuse or cut-before")
+	case f.Status == 0 && (f.Body != "" || f.ContentType != "" || f.Execute):
+		return fmt.Errorf("body=, content-type= and execute belong to a status=")
+	case ends == 0 && f.Delay == 0 && f.Status == 0 && f.Header == nil && !f.ExpireSession:
+		return fmt.Errorf("the rule says nothing to happen: want one of refuse, cut-before, cut-after, endless, truncate=, status=, delay=, header=, expire-session")
+	}
+	return nil
+}

@@ -1,0 +1,70 @@
+package spstest_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/go-sps/sps/spstest"
+)
+
+func TestParseFault(t *testing.T) {
+	t.Parallel()
+	for rule, want := range map[string]spstest.Fault{
+		"POST firmware/test cut-after":                      {Method: "POST", Path: "firmware/test", CutAfter: true},
+		"GET ** status=503 times=2 skip=1":                  {Method: "GET", Path: "**", Status: 503, Times: 2, Skip: 1},
+		"  firmware/slots \t delay=3s ":                     {Path: "firmware/slots", Delay: 3 * time.Second},
+		"/api/firmware/slots/ refuse":                       {Path: "firmware/slots", Refuse: true},
+		"cut-before times=-1":                               {CutBefore: true, Times: -1},
+		"DELETE endless":                                    {Method: "DELETE", Endless: true},
+		"truncate=10 delay=1ms":                             {Truncate: 10, Delay: time.Millisecond},
+		"expire-session status=500 execute":                 {ExpireSession: true, Status: 500, Execute: true},
+		"status=503 header=Retry-After:7 header=x:a:b":      {Status: 503, Header: http.Header{"Retry-After": {"7"}, "X": {"a:b"}}},
+		`status=400 content-type=x/y body={"a": "b  c"}  `:  {Status: 400, ContentType: "x/y", Body: `{"a": "b  c"}`},
+		"PUT configuration/*/email status=200 body=times=2": {Method: "PUT", Path: "configuration/*/email", Status: 200, Body: "times=2"},
+	} {
+		got, err := spstest.ParseFault(rule)
+		if err != nil {
+			t.Errorf("%q: %v", rule, err)
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%q (-want +got):\n%s", rule, diff)
+		}
+	}
+}
+
+func TestParseFaultRefuses(t *testing.T) {
+	t.Parallel()
+	for rule, want := range map[string]string{
+		"":                                  "the rule says nothing to happen",
+		"GET firmware":                      "the rule says nothing to happen",
+		"cutafter":                          "the rule says nothing to happen", // taken for a path
+		"firmware times=2":                  "the rule says nothing to happen",
+		"get firmware refuse":               `unknown "firmware": want one of body=, content-type=, cut-after`,
+		"firmware cutafter":                 `unknown "cutafter"`,
+		"firmware refuse=1":                 `unknown "refuse=1"`,
+		"firmware delay":                    `unknown "delay"`,
+		"statis=503":                        `unknown "statis=503"`,
+		"[ refuse":                          `the path "[" is no pattern`,
+		"status=99":                         `status= "99" is no number from 200 to 599`,
+		"status=503 times=always":           `times= "always" is no number from -1`,
+		"refuse skip=-1":                    `skip= "-1" is no number from 0`,
+		"truncate=0":                        `truncate= "0" is no number from 1`,
+		"delay=3":                           `delay= "3" is no time such as 500ms or 3s`,
+		"delay=-3s":                         `delay= "-3s" is no time`,
+		"status=503 status=502":             "status= is given twice",
+		"header=x":                          "header= a header is written as Name:value",
+		"cut-after truncate=3":              "only one of refuse, cut-before",
+		"refuse status=503":                 "there is no answer after refuse",
+		"delay=1s execute":                  "body=, content-type= and execute belong to a status=",
+		"firmware/test body={\"error\":{}}": "body=, content-type= and execute belong to a status=",
+	} {
+		_, err := spstest.ParseFault(rule)
+		if err == nil || !strings.HasPrefix(err.Error(), "spstest: fault ") || !strings.Contains(err.Error(), ": "+want) {
+			t.Errorf("%q: error %v, want %s", rule, err, want)
+		}
+	}
+}

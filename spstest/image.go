@@ -1,0 +1,105 @@
+package spstest
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"hash"
+	"io"
+	"strings"
+)
+
+// imageMagic begins the line that identifies an image. The real format is not
+// documented; this one stands for it.
+const imageMagic = "SPS-FIRMWARE "
+
+// imageHead is how much of an image is kept to find its version.
+const imageHead = 64 << 10
+
+// imageBlock is what an image repeats after its first line; the start of each
+// copy is overwritten by its number, so that no two parts are the same.
+const imageBlock = 4096
+
+var imageFiller = func() []byte {
+	filler := make([]byte, 0, imageBlock)
+	for sum := sha256.Sum256([]byte(imageMagic)); len(filler) < imageBlock; sum = sha256.Sum256(sum[:]) {
+		filler = append(filler, sum[:]...)
+	}
+	return filler
+}()
+
+// Image is a firmware image of a size that the appliance believes in: the line
+// "SPS-FIRMWARE <version>" and a filling, the same one each time, which is
+// made as it is read. [io.NewSectionReader] turns it into a reader. A size
+// that cuts the line makes a broken image.
+func Image(version string, size int64) io.ReaderAt {
+	return image{imageMagic + version + "\n", size}
+}
+
+// ImageSHA256 is the SHA-256 of the [Image] in lower-case hex.
+func ImageSHA256(version string, size int64) string {
+	h := sha256.New()
+	_, _ = io.Copy(h, io.NewSectionReader(Image(version, size), 0, size))
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+type image struct {
+	line string
+	size int64
+}
+
+func (i image) ReadAt(p []byte, off int64) (n int, err error) {
+	if off < 0 {
+		return 0, errors.New("spstest: image read at a negative offset")
+	}
+	if left := max(i.size-off, 0); int64(len(p)) > left {
+		p, err = p[:left], io.EOF
+	}
+	for n < len(p) {
+		n += i.copy(p[n:], off+int64(n))
+	}
+	return n, err
+}
+
+// copy copies what stands at off, up to the end of the line or of a block.
+func (i image) copy(p []byte, off int64) int {
+	if off < int64(len(i.line)) {
+		return copy(p, i.line[off:])
+	}
+	off -= int64(len(i.line))
+	var number [8]byte
+	binary.BigEndian.PutUint64(number[:], uint64(off/imageBlock))
+	at := int(off % imageBlock)
+	if at < len(number) {
+		return copy(p, number[at:])
+	}
+	return copy(p, imageFiller[at:])
+}
+
+// imageVersion finds the version in the head of an image.
+func imageVersion(head []byte) (version string, ok bool) {
+	line, _, ended := bytes.Cut(head, []byte("\n"))
+	version, ok = strings.CutPrefix(string(line), imageMagic)
+	return version, ok && ended && version != "" && strings.Join(strings.Fields(version), "") == version
+}
+
+// digest takes in an image and keeps next to nothing of it.
+type digest struct {
+	size int64
+	hash hash.Hash
+	head []byte
+}
+
+func newDigest() *digest {
+	return &digest{hash: sha256.New(), head: make([]byte, 0, imageHead)}
+}
+
+func (d *digest) Write(p []byte) (int, error) {
+	d.size += int64(len(p))
+	d.head = append(d.head, p[:min(len(p), cap(d.head)-len(d.head))]...)
+	return d.hash.Write(p)
+}
+
+func (d *digest) sum() string { return hex.EncodeToString(d.hash.Sum(nil)) }

@@ -1,0 +1,140 @@
+package spstest
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+)
+
+// stateFormat is the version of what [Appliance.State] writes.
+const stateFormat = 1
+
+// state is what outlives the program.
+type state struct {
+	Format        int                        `json:"format"`
+	Slots         []Slot                     `json:"slots"`
+	Configuration map[string]json.RawMessage `json:"configuration"`
+	Collections   map[string][]string        `json:"collections"` // the order of the objects
+	Users         []stateUser                `json:"users"`
+	Fetches       []*fetch                   `json:"fetches"`
+	Products      []Product                  `json:"products"`
+	Warning       string                     `json:"product_warning"`
+	Reinstalls    int                        `json:"reinstalls"`
+	IDs           map[string]int             `json:"ids"`
+}
+
+// stateUser is a user without the password.
+type stateUser struct {
+	Name     string `json:"name"`
+	ReadOnly bool   `json:"read_only"`
+}
+
+// State is what the appliance consists of, as JSON for [WithState]: slots, the
+// committed configuration, downloads, products, and users without their
+// passwords. Sessions, their open transactions and a restart under way are not
+// part of it. The configuration may hold secrets.
+func (a *Appliance) State() []byte {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	s := state{
+		Format: stateFormat, Slots: a.slots, Configuration: a.committed.bodies, Collections: a.committed.keys,
+		Fetches: a.fetches, Products: a.products, Warning: a.productWarn, Reinstalls: a.reinstalls, IDs: a.ids,
+	}
+	for _, name := range slices.Sorted(maps.Keys(a.users)) {
+		s.Users = append(s.Users, stateUser{name, a.users[name].readOnly})
+	}
+	var b bytes.Buffer
+	if err := json.Indent(&b, encode(s), "", "\t"); err != nil {
+		panic(fmt.Sprintf("spstest: state cannot be written: %v", err)) // only a bug of this package gets here
+	}
+	b.WriteByte('\n')
+	return b.Bytes()
+}
+
+// WithState takes the appliance up where [Appliance.State] left it. Users that
+// no other option names come without a password: they cannot log in by one
+// until [Appliance.SetPassword].
+func WithState(content []byte) Option {
+	return func(a *Appliance) error {
+		var s state
+		decoder := json.NewDecoder(bytes.NewReader(content))
+		decoder.DisallowUnknownFields()
+		if err := decoder.Decode(&s); err != nil {
+			return fmt.Errorf("spstest: state: %w", err)
+		}
+		if err := s.check(); err != nil {
+			return fmt.Errorf("spstest: state: %w", err)
+		}
+		if err := WithSlots(s.Slots...)(a); err != nil {
+			return err
+		}
+		a.restored = s.Users
+		a.fetches, a.products, a.productWarn, a.reinstalls = s.Fetches, s.Products, s.Warning, s.Reinstalls
+		maps.Copy(a.ids, s.IDs)
+		return a.restoreConfiguration(&s)
+	}
+}
+
+// restoreConfiguration keeps what the state does not know: it may come from an
+// appliance that had less.
+func (a *Appliance) restoreConfiguration(s *state) error {
+	restored := a.committed.clone()
+	for collection, keys := range s.Collections {
+		for _, key := range restored.keys[collection] {
+			delete(restored.bodies, collection+"/"+key)
+		}
+		restored.keys[collection] = slices.Clone(keys)
+	}
+	for p, body := range s.Configuration {
+		v, err := decode(body)
+		if err != nil {
+			return fmt.Errorf("spstest: state: %s: %w", p, err)
+		}
+		restored.bodies[p] = compact(string(body))
+		parent := a.nodes[parentOf(p)]
+		switch inCollection := parent != nil && parent.collection; {
+		case inCollection && !slices.Contains(restored.keys[parentOf(p)], path.Base(p)):
+			return fmt.Errorf("spstest: state: %s is not listed in its collection", p)
+		case !inCollection && a.nodes[p] == nil:
+			a.nodes[p] = &node{shape: infer(v)}
+		}
+	}
+	a.committed = restored
+	return nil
+}
+
+func (s *state) check() error {
+	if s.Format != stateFormat {
+		return fmt.Errorf("format %d: want %d", s.Format, stateFormat)
+	}
+	for p, keys := range s.Collections {
+		for _, key := range keys {
+			if s.Configuration[p+"/"+key] == nil {
+				return fmt.Errorf("%s lacks the object %q", p, key)
+			}
+		}
+	}
+	for p := range s.Configuration {
+		if !strings.HasPrefix(p, configurationPath+"/") {
+			return fmt.Errorf("%s is not below %s", p, configurationPath)
+		}
+	}
+	if slices.Contains(s.Fetches, nil) {
+		return errors.New("one of the downloads is null")
+	}
+	return nil
+}
+
+// restoreUsers adds the users of a state that no option named.
+func (a *Appliance) restoreUsers() {
+	for _, u := range a.restored {
+		if a.users[u.Name] == nil {
+			a.users[u.Name] = &user{name: u.Name, readOnly: u.ReadOnly, noPassword: true}
+		}
+	}
+}

@@ -1,0 +1,220 @@
+package spstest
+
+import (
+	"context"
+	"errors"
+	"io"
+	"mime"
+	"mime/multipart"
+	"net"
+	"net/http"
+	"slices"
+	"strconv"
+)
+
+// uploadPath is the one path whose bodies are not held in memory.
+const uploadPath = "upload/firmware"
+
+// uploadField is the field of the form that holds the image.
+const uploadField = "firmware"
+
+// Upload is an image that was uploaded and stored.
+type Upload struct {
+	Version string
+	SHA256  string // of the image, in lower-case hex
+	Size    int64  // of the image
+	Form    string // how it came: "multipart" or "raw"
+	Slot    string // the key of the slot that it went to
+}
+
+// Uploads lists the images that were uploaded and stored, in order.
+func (a *Appliance) Uploads() []Upload {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Clone(a.uploads)
+}
+
+func (x *exchange) uploads() bool { return x.method == http.MethodPost && x.path == uploadPath }
+
+// incoming is the body of an upload on its way.
+type incoming struct {
+	from io.Reader
+	stop func() error // why not to go on
+	n    int64
+	err  error // what ended it other than its end
+}
+
+func (b *incoming) Read(p []byte) (int, error) {
+	if b.err == nil {
+		b.err = b.stop()
+	}
+	if b.err != nil {
+		return 0, b.err
+	}
+	n, err := b.from.Read(p)
+	b.n += int64(n)
+	if err != nil && !errors.Is(err, io.EOF) {
+		b.err = err
+	}
+	return n, err
+}
+
+// overTheWire is the body of a request of a server, which looks after its
+// length.
+func overTheWire(r *http.Request) *incoming {
+	return &incoming{from: r.Body, stop: func() error { return nil }}
+}
+
+// incoming is the body of a request that no transport has looked at: it has to
+// be as long as stated.
+func (a *Appliance) incoming(ctx context.Context, body io.Reader, length int64) *incoming {
+	if body == nil {
+		body = http.NoBody
+	}
+	b := &incoming{from: body, stop: func() error {
+		select {
+		case <-a.closed:
+			return errReset
+		default:
+			return ctx.Err()
+		}
+	}}
+	if length > 0 {
+		b.from = &exactly{body, length}
+	}
+	return b
+}
+
+// exactly fails as a transport does if there is less or more to read than
+// stated.
+type exactly struct {
+	from io.Reader
+	left int64
+}
+
+func (e *exactly) Read(p []byte) (int, error) {
+	n, err := e.from.Read(p)
+	e.left -= int64(n)
+	switch {
+	case e.left < 0:
+		return 0, errors.New("spstest: the body of the request is longer than its ContentLength")
+	case e.left > 0 && errors.Is(err, io.EOF):
+		return n, &net.OpError{Op: "write", Net: "tcp", Err: io.ErrUnexpectedEOF}
+	}
+	return n, err
+}
+
+// received is what came of an upload.
+type received struct {
+	form      string
+	malformed bool // no form, although it says so, or not all of one
+	image     *digest
+}
+
+// receive takes an upload in. The error is that of the connection.
+func (b *incoming) receive(contentType string) (received, error) {
+	buffer := make([]byte, imageHead)
+	got := b.parse(contentType, buffer)
+	_, _ = io.CopyBuffer(onlyWriter{io.Discard}, b, buffer) // what follows the form, or all of what is none
+	return got, b.err
+}
+
+// onlyWriter hides that a writer brings a buffer of its own.
+type onlyWriter struct{ io.Writer }
+
+func (b *incoming) parse(contentType string, buffer []byte) received {
+	kind, parameters, err := mime.ParseMediaType(contentType)
+	if kind != "multipart/form-data" {
+		got := received{form: "raw", image: newDigest()}
+		_, _ = io.CopyBuffer(got.image, b, buffer)
+		if got.image.size == 0 {
+			got.image = nil
+		}
+		return got
+	}
+	got := received{form: "multipart"}
+	if err != nil || parameters["boundary"] == "" {
+		got.malformed = true
+		return got
+	}
+	form := multipart.NewReader(b, parameters["boundary"])
+	for {
+		part, err := form.NextRawPart()
+		if err == io.EOF { // wrapped, it is a form that was cut
+			return got
+		}
+		if err != nil {
+			got.malformed = true
+			return got
+		}
+		// A part without a file name is a value, not a file.
+		to := io.Writer(onlyWriter{io.Discard})
+		if part.FormName() == uploadField && part.FileName() != "" && got.image == nil {
+			got.image = newDigest()
+			to = got.image
+		}
+		if _, err := io.CopyBuffer(to, part, buffer); err != nil {
+			got.malformed = true
+			return got
+		}
+	}
+}
+
+// emptySlots counts the free slots and finds the first one; -1 if there is
+// none.
+func (a *Appliance) emptySlots() (first, n int) {
+	first = -1
+	for i := range a.slots {
+		if a.slots[i].Version != "" {
+			continue
+		}
+		if first < 0 {
+			first = i
+		}
+		n++
+	}
+	return first, n
+}
+
+// store puts an image into a slot.
+func (a *Appliance) store(i int, version string) *Slot {
+	a.slots[i] = Slot{Key: a.slots[i].Key, Version: version, UpgradeNotes: "Upgrade notes of " + version}
+	return &a.slots[i]
+}
+
+func (a *Appliance) uploadFirmware(x *exchange) answer {
+	got := x.received
+	switch {
+	case got.malformed:
+		return x.fail(http.StatusBadRequest, "InvalidRequestBody", "The request body is not a valid form", nil)
+	case got.image == nil:
+		return a.missing(x, uploadField)
+	}
+	i, free := a.emptySlots()
+	if i < 0 {
+		return a.refuse(x, "upload-no-slot", "There is no empty firmware slot", nil)
+	}
+	version, ok := imageVersion(got.image.head)
+	if !ok {
+		return a.refuse(x, "upload-broken-image", "The file is not a firmware image", nil)
+	}
+	s := a.store(i, version)
+	a.uploads = append(a.uploads, Upload{version, got.image.sum(), got.image.size, got.form, s.Key})
+
+	body := a.slotBody(s)
+	if a.variant("upload-after-reboot") == "true" {
+		body["after_reboot"] = true
+	}
+	status, _ := strconv.Atoi(a.variant("upload-status"))
+	return reply(status, object{
+		"body": body,
+		"key":  a.slotKey(s),
+		"meta": object{
+			"href":                  href(uploadPath),
+			"number_of_empty_slots": free - 1,
+			"slot":                  href("firmware/slots/" + s.Key),
+			"test":                  href("firmware/test"),
+			"upgrade":               href("firmware/upgrade"),
+		},
+	})
+}
