@@ -44,6 +44,10 @@ func (c *Client) Info(ctx context.Context) (*Info, error) {
 	if err != nil {
 		return nil, err
 	}
+	return newInfo(a)
+}
+
+func newInfo(a *answer) (*Info, error) {
 	if wire.Kind(a.Body) != wire.Object {
 		return nil, a.unusable("it lacks the body")
 	}

@@ -1,7 +1,9 @@
 package sps
 
 import (
+	"encoding/json"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"github.com/go-sps/sps/internal/wire"
@@ -113,6 +115,46 @@ func detailPath(details []byte) string {
 		}
 	}
 	return ""
+}
+
+// Firmware fetch. The guide names the statuses in its text and shows no answer.
+// They are looked for where the support bundle, the other job of the API, has its
+// status (body.status), and at the top level; the slot as an upload names it
+// (meta.slot), or as a request does (slot_id); progress as a number or a percentage.
+func newFetch(e wire.Envelope, key string) FirmwareFetch {
+	f := FirmwareFetch{Key: key, Progress: -1, Body: json.RawMessage(e.Body)}
+	find := func(names ...string) (string, bool) {
+		for _, name := range names {
+			for _, value := range [][]byte{member(e.Body, name), wire.Find(e.All, name)} {
+				if text, ok := wire.Text(value); ok && text != "" {
+					return text, true
+				}
+			}
+		}
+		return "", false
+	}
+	if text, ok := wire.Text(e.Body); ok { // a body that is its status
+		f.Status = FetchStatus(text)
+	} else if text, ok := find("status", "state"); ok {
+		f.Status = FetchStatus(text)
+	}
+	if text, ok := find("progress", "percent"); ok {
+		if percent, err := strconv.ParseFloat(strings.TrimSuffix(text, "%"), 64); err == nil && percent >= 0 && percent <= 100 {
+			f.Progress = percent
+		}
+	}
+	f.SlotKey = slotOfLink(newMeta(e.Meta).Link("slot"))
+	if text, ok := find("slot_id", "slot"); ok && f.SlotKey == "" {
+		if f.SlotKey = slotOfLink(text); f.SlotKey == "" && checkSlotKey(text) == nil {
+			f.SlotKey = text
+		}
+	}
+	if text, ok := find("message", "reason", "error"); ok {
+		f.Message = text
+	} else if text, ok := wire.Text(member(member(e.Body, "error"), "message")); ok {
+		f.Message = text
+	}
+	return f
 }
 
 // Login methods. The members of an entry are not documented; the same words as

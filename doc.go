@@ -61,6 +61,17 @@
 // [ErrOutcomeUnknown] as well. An argument that cannot be right is
 // [ErrInvalidInput], and nothing was sent.
 //
+// # Firmware
+//
+// A slot is named by its key, never by its position. [Firmware.Test] asks whether an
+// upgrade to a slot's image is possible; a report means that it passed, and nothing
+// else does. [Firmware.Upgrade] goes from an image to the running version:
+//
+//	report, err := client.Firmware.Upgrade(ctx, sps.FromFile("sps-8.0.0.iso"))
+//
+// Its steps are methods too: [Firmware.Upload] and [Firmware.StartFetch],
+// [Firmware.StartUpgrade], [Firmware.WaitForVersion].
+//
 // # Retries and time limits
 //
 // A read is tried up to four times, after connection errors and the statuses 429,

@@ -103,6 +103,13 @@ var (
 	// ErrCommitMessageRequired: the appliance demands a commit message; pass
 	// [CommitMessage].
 	ErrCommitMessageRequired = errors.New("the appliance requires a commit message")
+	// ErrNoEmptySlot: there is no empty firmware slot for an upload or a fetch;
+	// delete one with [Firmware.DeleteSlot].
+	ErrNoEmptySlot = errors.New("the appliance has no empty firmware slot")
+	// ErrFetchDone: a firmware fetch has ended and cannot be cancelled.
+	ErrFetchDone = errors.New("the fetch has ended")
+	// ErrFetchRunning: a firmware fetch has not ended; cancel it first.
+	ErrFetchRunning = errors.New("the fetch is under way")
 	// ErrSlotInUse: the firmware slot holds the running firmware, or the one
 	// for after the reboot, and cannot be deleted.
 	ErrSlotInUse = errors.New("the firmware slot is in use")

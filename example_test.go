@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log"
+	"time"
 
 	"github.com/go-sps/sps"
 	"github.com/go-sps/sps/spstest"
@@ -128,6 +129,69 @@ func ExampleFirmware_DeleteSlot() {
 	// Output:
 	// <nil>
 	// sps: DELETE firmware/slots/1: the firmware slot is in use: it holds the running firmware 7.4.0
+}
+
+func ExampleFirmware_Upload() {
+	_, client, end := example()
+	defer end()
+	const size = 4 << 20
+	image := spstest.Image("8.1.0", size) // or a file, by UploadFile
+	slot, err := client.Firmware.Upload(context.Background(), image, size)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("slot", slot.Key, "holds", slot.Body.Version)
+	// Output: slot 3 holds 8.1.0
+}
+
+func ExampleFirmware_StartFetch() {
+	appliance, client, end := example()
+	defer end()
+	ctx := context.Background()
+	const url, sum = "https://images.example/sps.iso", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+	appliance.ServeImage(url, "8.1.0", sum)
+
+	key, err := client.Firmware.StartFetch(ctx, url, sum)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fetch, err := client.Firmware.WaitFetch(ctx, key, sps.PollEvery(time.Millisecond))
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(fetch.Status, client.Firmware.RemoveFetch(ctx, key))
+	// Output: finished <nil>
+}
+
+func ExampleFirmware_Upgrade() {
+	_, client, end := example()
+	defer end()
+	report, err := client.Firmware.Upgrade(context.Background(), sps.FromSlot("2"),
+		sps.UpgradeMessage("CHG-1234"),
+		sps.UpgradeWaiting(sps.PollEvery(time.Millisecond), sps.WaitAtMost(time.Minute)))
+	var stopped *sps.UpgradeError
+	if errors.As(err, &stopped) {
+		log.Fatalf("stopped at %s: %v; %s", stopped.Step, stopped.Err, stopped.Left)
+	}
+	fmt.Println("from", report.From, "to", report.Info.FirmwareVersion)
+	// Output: from 7.4.0 to 8.0.0
+}
+
+func ExampleFirmware_Upgrade_dryRun() {
+	_, client, end := example()
+	defer end()
+	report, err := client.Firmware.Upgrade(context.Background(), sps.FromSlot("2"), sps.StopAfterTest())
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("could go from", report.From, "to", report.To)
+	// Output: could go from 7.4.0 to 8.0.0
+}
+
+func ExampleCompareVersions() {
+	order, ok := sps.CompareVersions("7.10.0", "7.9")
+	fmt.Println(order, ok)
+	// Output: 1 true
 }
 
 func ExampleClient_Transaction() {

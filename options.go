@@ -225,6 +225,9 @@ type Timeouts struct {
 	Commit time.Duration
 	// Action bounds a firmware test and other actions, which may take minutes.
 	Action time.Duration
+	// Stall bounds the time in which no byte of an upload moves. An upload as a
+	// whole has no limit but its context.
+	Stall time.Duration
 	// Close bounds a rollback and a log-out: they go out even when the caller's
 	// context is done, and take no longer than this.
 	Close time.Duration
@@ -243,6 +246,7 @@ func DefaultTimeouts() Timeouts {
 		Write:   2 * time.Minute,
 		Commit:  10 * time.Minute,
 		Action:  30 * time.Minute,
+		Stall:   2 * time.Minute,
 		Close:   20 * time.Second,
 	}
 }
@@ -250,7 +254,7 @@ func DefaultTimeouts() Timeouts {
 // WithTimeouts sets the time limits.
 func WithTimeouts(timeouts Timeouts) Option {
 	return func(o *config) error {
-		for _, d := range []time.Duration{timeouts.Connect, timeouts.Login, timeouts.Read, timeouts.Write, timeouts.Commit, timeouts.Action, timeouts.Close} {
+		for _, d := range []time.Duration{timeouts.Connect, timeouts.Login, timeouts.Read, timeouts.Write, timeouts.Commit, timeouts.Action, timeouts.Stall, timeouts.Close} {
 			if d < 0 {
 				return invalid("a time limit is negative")
 			}

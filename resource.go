@@ -294,25 +294,13 @@ func (c *CollectionTx[T]) Create(ctx context.Context, body T) (key string, err e
 	if err != nil {
 		return "", err
 	}
-	created := func(key string) (string, error) {
-		c.tx.remember(func(last *staged) { last.key = key })
-		return key, nil
+	key, err = a.createdKey(c.path)
+	if err != nil {
+		c.tx.spoil(err)
+		return "", err
 	}
-	if key, ok := wire.Text(a.Key); ok && key != "" {
-		return created(key)
-	}
-	// The href of what was made ends with its key.
-	for _, link := range []string{newMeta(a.Meta).Href, a.header.Get("Location")} {
-		parent, last, _ := cutLast(link)
-		if p, _, err := parseLink(parent); err == nil && p == c.path {
-			if key, err := url.PathUnescape(last); err == nil && key != "" {
-				return created(key)
-			}
-		}
-	}
-	err = a.unusable("it lacks the key of what was created")
-	c.tx.spoil(err)
-	return "", err
+	c.tx.remember(func(last *staged) { last.key = key })
+	return key, nil
 }
 
 // Update changes one object like [SingletonTx.Update].
@@ -507,6 +495,23 @@ func (a *answer) list() ([][]byte, error) {
 		return nil, a.unusable("its items are no list")
 	}
 	return items, nil
+}
+
+// createdKey returns the key of what a POST to a list created.
+func (a *answer) createdKey(list apiPath) (string, error) {
+	if key, ok := wire.Text(a.Key); ok && key != "" {
+		return key, nil
+	}
+	// The href of what was made ends with its key.
+	for _, link := range []string{newMeta(a.Meta).Href, a.header.Get("Location")} {
+		parent, last, _ := cutLast(link)
+		if p, _, err := parseLink(parent); err == nil && p == list {
+			if key, err := url.PathUnescape(last); err == nil && key != "" {
+				return key, nil
+			}
+		}
+	}
+	return "", a.unusable("it lacks the key of what was created")
 }
 
 // readItem makes the object of one item, and reads it where the list shows its

@@ -246,6 +246,7 @@ type sessions struct {
 	flight  *flight
 	refused error // the appliance refused the credential: no further attempt
 	closed  bool
+	waiting int  // callers who wait for a restart, during which a refusal may pass
 	late    bool // nobody waits any more to log out what a login opens
 }
 
@@ -307,6 +308,19 @@ var errExpiredExisting = fmt.Errorf("sps: the existing session has expired and c
 
 func (s *sessions) renewable() bool { return s.credential.existing.IsZero() }
 
+// patient lets a refused login be tried again until the returned function is
+// called: an appliance that starts may refuse what is right.
+func (s *sessions) patient() (end func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.waiting++
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.waiting--
+	}
+}
+
 // drop forgets a session that has expired.
 func (s *sessions) drop(expired *session) {
 	s.mu.Lock()
@@ -338,7 +352,7 @@ func (s *sessions) login(ctx context.Context, f *flight) {
 		switch {
 		case err == nil:
 			s.current = next
-		case refused:
+		case refused && s.waiting == 0:
 			// A second try with the same password may lock the account.
 			s.refused = fmt.Errorf("%w (no further login is tried: connect anew with the right credential)", err)
 			f.err = s.refused

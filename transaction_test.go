@@ -637,9 +637,11 @@ func TestNoWriteOnClient(t *testing.T) {
 	// What may change the appliance without a transaction, by type and method.
 	allowed := map[string]bool{
 		"*sps.Firmware.DeleteSlot": true, "*sps.Firmware.Test": true,
+		"*sps.Firmware.Upload": true, "*sps.Firmware.UploadFile": true, "*sps.Firmware.StartFetch": true, "*sps.Firmware.CancelFetch": true,
+		"*sps.Firmware.RemoveFetch": true, "*sps.Firmware.StartUpgrade": true, "*sps.Firmware.Upgrade": true,
 		"*sps.Client.Transaction": true, "*sps.Client.Invoke": true, "*sps.Client.Close": true,
 	}
-	reads := []string{"Get", "List", "All", "In", "Slot", "Slots", "Info", "Host", "String", "GoString"}
+	reads := []string{"Get", "List", "All", "In", "Slot", "Slots", "Fetch", "Fetches", "WaitFetch", "WaitForVersion", "Info", "Host", "String", "GoString"}
 	seen := map[reflect.Type]bool{}
 	handles := 0
 	var walk func(reflect.Type)

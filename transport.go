@@ -35,6 +35,7 @@ const (
 	classCreate                // POST that makes something, a transaction included
 	classAction                // POST that does something, and may take minutes
 	classTest                  // POST firmware/test: takes minutes like an action, and changes nothing
+	classUpload                // POST of a stream: no limit in all, but one for standing still
 	classStep                  // a write inside a transaction
 	classCommit                // PUT transaction
 	classRollback              // DELETE transaction and log-out: harmless twice, and must get through
@@ -55,6 +56,7 @@ var policies = [...]struct {
 	classCreate:   {false, nil, false, func(t *Timeouts) time.Duration { return t.Write }},
 	classAction:   {false, nil, false, func(t *Timeouts) time.Duration { return t.Action }},
 	classTest:     {false, nil, true, func(t *Timeouts) time.Duration { return t.Action }},
+	classUpload:   {false, nil, false, func(t *Timeouts) time.Duration { return t.Stall }},
 	classStep:     {false, nil, true, func(t *Timeouts) time.Duration { return t.Write }},
 	classCommit:   {false, nil, false, func(t *Timeouts) time.Duration { return t.Commit }},
 	classRollback: {true, []int{429, 502, 503, 504}, false, func(t *Timeouts) time.Duration { return t.Close }},
@@ -67,12 +69,22 @@ type call struct {
 	path   apiPath
 	query  url.Values
 	body   []byte      // JSON; nil sends none
+	stream *stream     // sent in place of body
 	header http.Header // beside the client's own
 	secret []Secret    // what an answer to this call might quote, beside the session id
 	// raw lets an answer that is no JSON through.
 	raw bool
 	// seen is shown the header of an answer, also of one whose body is unusable.
 	seen func(http.Header)
+	// once tries a single time.
+	once bool
+}
+
+// stream is a body that is too large for memory. It is read anew for each attempt.
+type stream struct {
+	contentType string
+	length      int64
+	open        func() (io.Reader, error)
 }
 
 // answer is what came back: success, as far as status and body say so.
@@ -189,6 +201,15 @@ func (t *transport) do(ctx context.Context, k *call, sess *session) (*answer, er
 			return nil, x.fail(ctx, err)
 		}
 	}
+	if k.stream != nil {
+		req.Header["Content-Type"] = []string{k.stream.contentType}
+		if err := rreq.SetBody(retryablehttp.ReaderFunc(k.stream.open)); err != nil {
+			return nil, x.fail(ctx, err)
+		}
+		// A function's length is not known to the library; without it the
+		// request would be chunked, which the appliance refuses.
+		rreq.ContentLength = k.stream.length
+	}
 	rreq.SetResponseHandler(x.receive)
 	resp, err := t.client.Do(rreq)
 	if err == nil && !x.read {
@@ -286,7 +307,7 @@ func checkRetry(ctx context.Context, resp *http.Response, err error) (bool, erro
 // where the caller's context would end first: the last answer is worth more.
 func (x *exchange) again(ctx context.Context, wish time.Duration) bool {
 	retry := &x.t.retry
-	if x.attempts >= retry.Attempts || wish > retry.MaxRetryAfter {
+	if x.once || x.attempts >= retry.Attempts || wish > retry.MaxRetryAfter {
 		return false
 	}
 	bound := min(retry.MinWait<<min(x.attempts-1, 20), retry.MaxWait)
@@ -501,7 +522,13 @@ func (a attempts) RoundTrip(req *http.Request) (*http.Response, error) {
 	x.attempts++
 	limit := policies[x.class].limit(&a.t.timeouts)
 	cancel := context.CancelFunc(func() {})
-	if limit > 0 {
+	if x.stream != nil {
+		var bound context.Context
+		var dog *watchdog
+		bound, dog, cancel = watch(ctx, limit, a.t.timeouts.Action)
+		req = req.WithContext(bound)
+		req.Body = &watched{req.Body, dog}
+	} else if limit > 0 {
 		var bound context.Context
 		bound, cancel = context.WithTimeoutCause(ctx, limit, errAttemptTimeout(limit))
 		req = req.WithContext(bound)
@@ -529,6 +556,51 @@ func (a attempts) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	resp.Body = &limitedBody{resp.Body, a, ctx, req.Context(), cancel}
 	return resp, nil
+}
+
+// watchdog ends an attempt that stands still: while its body is sent, by the
+// limit between two pieces of it, and then by the limit for the answer.
+type watchdog struct {
+	timer         *time.Timer
+	stall, answer time.Duration
+}
+
+func watch(ctx context.Context, stall, answer time.Duration) (context.Context, *watchdog, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	dog := &watchdog{stall: stall, answer: answer}
+	if stall > 0 {
+		dog.timer = time.AfterFunc(stall, func() { cancel(errAttemptTimeout(stall)) })
+	}
+	return ctx, dog, func() {
+		if dog.timer != nil {
+			dog.timer.Stop()
+		}
+		cancel(nil)
+	}
+}
+
+func (d *watchdog) moved(end bool) {
+	switch {
+	case d.timer == nil:
+	case end && d.answer > 0:
+		d.timer.Reset(d.answer)
+	case end:
+		d.timer.Stop()
+	default:
+		d.timer.Reset(d.stall)
+	}
+}
+
+// watched tells the watchdog of each piece of a body that is taken.
+type watched struct {
+	io.ReadCloser
+	dog *watchdog
+}
+
+func (w *watched) Read(p []byte) (int, error) {
+	n, err := w.ReadCloser.Read(p)
+	w.dog.moved(err == io.EOF)
+	return n, err
 }
 
 // cause names the limit where it was the limit that ended an attempt.

@@ -1,0 +1,308 @@
+package sps
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/go-sps/sps/internal/wire"
+)
+
+var fetchPath = mustPath("firmware/fetch")
+
+// FetchStatus is the state of a [FirmwareFetch] in the guide's words; another
+// spelling of the appliance's is recognised by [FetchStatus.Is].
+type FetchStatus string
+
+// The statuses that the guide names in its text. There may be others on the way.
+const (
+	FetchQueued     FetchStatus = "queued"
+	FetchInProgress FetchStatus = "in-progress"
+	FetchFinished   FetchStatus = "finished"
+	FetchFailed     FetchStatus = "failed"
+	FetchCancelled  FetchStatus = "cancelled"
+)
+
+// Is reports whether both are the same status, whatever their case, with "_", "-"
+// or a space, and with one or two l in cancelled: the guide shows no answer.
+func (s FetchStatus) Is(other FetchStatus) bool { return s.plain() == other.plain() }
+
+func (s FetchStatus) plain() string {
+	text := strings.ToLower(strings.NewReplacer("_", "", "-", "", " ", "").Replace(string(s)))
+	if text == "canceled" {
+		return "cancelled"
+	}
+	return text
+}
+
+// Done reports whether the status is an end: finished, failed or cancelled.
+func (s FetchStatus) Done() bool {
+	return s.Is(FetchFinished) || s.Is(FetchFailed) || s.Is(FetchCancelled)
+}
+
+// FirmwareFetch is a download of a firmware image by the appliance itself (guide:
+// Firmware management, fetch). The guide shows no answer of the endpoint, so
+// everything but the key may be missing.
+type FirmwareFetch struct {
+	// Key names the fetch.
+	Key string
+	// Status is the state as the appliance writes it.
+	Status FetchStatus
+	// Progress is the share that is done, from 0 to 100; -1 where the appliance
+	// does not say.
+	Progress float64
+	// SlotKey is the slot that the image is put into, "" where the appliance does
+	// not say.
+	SlotKey string
+	// Message is what the appliance says about a failure, "" for nothing.
+	Message string
+	// Body is the body as it was sent, for what is not known here.
+	Body json.RawMessage
+}
+
+// FetchFailure is the error of a fetch that ended otherwise than finished.
+type FetchFailure struct {
+	// Fetch is its last state.
+	Fetch FirmwareFetch
+}
+
+// Error returns the key, the status and the message.
+func (e *FetchFailure) Error() string {
+	text := fmt.Sprintf("sps: firmware fetch %s: %s", oneLine(e.Fetch.Key, 40), oneLine(string(e.Fetch.Status), 60))
+	if e.Fetch.Message != "" {
+		text += ": " + oneLine(e.Fetch.Message, 300)
+	}
+	return text
+}
+
+// Fetches lists the fetches (GET /api/firmware/fetch). The appliance keeps their
+// records until they are removed.
+func (f *Firmware) Fetches(ctx context.Context) ([]FirmwareFetch, error) {
+	a, err := f.client.read(ctx, fetchPath, nil)
+	if err != nil {
+		return nil, err
+	}
+	items, err := a.list()
+	if err != nil {
+		return nil, err
+	}
+	fetches := make([]FirmwareFetch, 0, len(items))
+	for _, item := range items {
+		e, err := wire.ParseEnvelope(item)
+		if err != nil {
+			return nil, a.unusable("an item is no object")
+		}
+		key, ok := wire.Text(e.Key)
+		if !ok {
+			return nil, a.unusable("an item lacks its key")
+		}
+		fetch := newFetch(e, key)
+		if fetch.Status == "" { // the list shows no more than keys
+			one, err := f.Fetch(ctx, key)
+			if errors.Is(err, ResourceNotFound) {
+				continue
+			}
+			if err != nil {
+				return nil, err
+			}
+			fetch = *one
+		}
+		fetches = append(fetches, fetch)
+	}
+	return fetches, nil
+}
+
+// Fetch reads one fetch (GET /api/firmware/fetch/<key>). It gives
+// [ResourceNotFound] for one that does not exist.
+func (f *Firmware) Fetch(ctx context.Context, key string) (*FirmwareFetch, error) {
+	path, err := itemPath(fetchPath, key, nil)
+	if err != nil {
+		return nil, err
+	}
+	a, err := f.client.read(ctx, path, nil)
+	if err != nil {
+		return nil, err
+	}
+	fetch := newFetch(a.Envelope, key)
+	if fetch.Status == "" {
+		return nil, a.unusable("it lacks the status of the fetch")
+	}
+	return &fetch, nil
+}
+
+// StartFetch lets the appliance download an image from a URL (POST
+// /api/firmware/fetch) and returns its key. The SHA-256 is that of the image, 64
+// hex digits. Follow it with [Firmware.WaitFetch].
+func (f *Firmware) StartFetch(ctx context.Context, imageURL, sha256 string) (key string, err error) {
+	body, err := fetchBody(imageURL, sha256)
+	if err != nil {
+		return "", fmt.Errorf("sps: POST %s: %w", fetchPath.text, err)
+	}
+	k := &call{class: classCreate, method: http.MethodPost, path: fetchPath, body: body}
+	if u, err := url.Parse(imageURL); err == nil && u.User != nil {
+		k.secret = append(k.secret, NewSecretString(imageURL))
+		if password, ok := u.User.Password(); ok {
+			k.secret = append(k.secret, NewSecretString(password))
+		}
+	}
+	a, err := f.client.call(ctx, k)
+	if err != nil {
+		return "", err
+	}
+	return a.createdKey(fetchPath)
+}
+
+// fetchBody makes the body that starts a fetch.
+func fetchBody(imageURL, sha256 string) ([]byte, error) {
+	u, err := url.Parse(imageURL)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return nil, invalid("the image needs an http or https URL")
+	}
+	sum, err := hex.DecodeString(strings.ToLower(strings.TrimSpace(sha256)))
+	if err != nil || len(sum) != 32 {
+		return nil, invalid("the checksum is no SHA-256: 64 hex digits are expected")
+	}
+	return encode(map[string]any{"url": imageURL, "checksum": map[string]string{"sha256": hex.EncodeToString(sum)}})
+}
+
+// CancelFetch cancels a fetch that is queued or in progress (DELETE
+// /api/firmware/fetch/<key>). Its record stays, and [Firmware.RemoveFetch] removes
+// it. Once the image is verified the installation cannot be cancelled any more.
+// One that has ended is left as it is, and [ErrFetchDone] is given: the same
+// request would remove its record.
+func (f *Firmware) CancelFetch(ctx context.Context, key string) error {
+	return f.deleteFetch(ctx, key, func(s FetchStatus) error {
+		if s.Done() {
+			return ErrFetchDone
+		}
+		return nil
+	})
+}
+
+// RemoveFetch removes the record of a fetch that has ended (DELETE
+// /api/firmware/fetch/<key>). One that is under way is left as it is, and
+// [ErrFetchRunning] is given: the same request would cancel it.
+func (f *Firmware) RemoveFetch(ctx context.Context, key string) error {
+	return f.deleteFetch(ctx, key, func(s FetchStatus) error {
+		if !s.Done() {
+			return ErrFetchRunning
+		}
+		return nil
+	})
+}
+
+// deleteFetch looks before it sends a request that means two things.
+func (f *Firmware) deleteFetch(ctx context.Context, key string, allowed func(FetchStatus) error) error {
+	fetch, err := f.Fetch(ctx, key)
+	if err != nil {
+		return err
+	}
+	path, err := itemPath(fetchPath, key, nil)
+	if err != nil {
+		return err
+	}
+	if err := allowed(fetch.Status); err != nil {
+		return fmt.Errorf("sps: DELETE %s: %w: it is %s", path.text, err, oneLine(string(fetch.Status), 60))
+	}
+	_, err = f.client.call(ctx, &call{class: classWrite, method: http.MethodDelete, path: path})
+	return err
+}
+
+// WaitOption refines waiting for an appliance.
+type WaitOption func(*waitOptions)
+
+type waitOptions struct {
+	every    time.Duration
+	budget   time.Duration
+	progress func(WaitProgress)
+	before   *Info // what must have restarted
+}
+
+// WaitProgress is one look at what is waited for.
+type WaitProgress struct {
+	// Elapsed is the time since the waiting began.
+	Elapsed time.Duration
+	// State is what was seen, in words.
+	State string
+	// Percent is the share that is done, -1 where that is not known.
+	Percent float64
+}
+
+// PollEvery sets the time between two looks; the default is 5 seconds for a fetch
+// and 10 seconds for a restart.
+func PollEvery(interval time.Duration) WaitOption {
+	return func(o *waitOptions) { o.every = interval }
+}
+
+// WaitAtMost sets how long to wait, within the context; the default is 2 hours for
+// a fetch and 30 minutes for a restart.
+func WaitAtMost(budget time.Duration) WaitOption {
+	return func(o *waitOptions) { o.budget = budget }
+}
+
+// OnProgress calls a function after each look, from the waiting goroutine.
+func OnProgress(progress func(WaitProgress)) WaitOption {
+	return func(o *waitOptions) { o.progress = progress }
+}
+
+func newWait(every, budget time.Duration, options []WaitOption) *waitOptions {
+	o := &waitOptions{every: every, budget: budget, progress: func(WaitProgress) {}}
+	for _, option := range options {
+		if option != nil {
+			option(o)
+		}
+	}
+	o.every = max(o.every, time.Millisecond)
+	return o
+}
+
+// errWaitBudget is the cause when a wait's own limit ended it.
+type errWaitBudget time.Duration
+
+func (e errWaitBudget) Error() string {
+	return fmt.Sprintf("not seen within %s (see WaitAtMost)", time.Duration(e))
+}
+
+func (e errWaitBudget) Is(target error) bool { return target == context.DeadlineExceeded }
+
+// bound limits a wait by its budget.
+func (o *waitOptions) bound(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, o.budget, errWaitBudget(o.budget))
+}
+
+// WaitFetch waits until a fetch has ended, and returns it if it is finished. A
+// fetch that failed or was cancelled is a [FetchFailure]. When the time is over it
+// goes on by itself; the error then wraps context.DeadlineExceeded.
+func (f *Firmware) WaitFetch(ctx context.Context, key string, options ...WaitOption) (*FirmwareFetch, error) {
+	o := newWait(5*time.Second, 2*time.Hour, options)
+	ctx, cancel := o.bound(ctx)
+	defer cancel()
+	start := time.Now()
+	last := FetchStatus("")
+	for {
+		fetch, err := f.Fetch(ctx, key)
+		if err != nil && (ctx.Err() == nil || last == "") {
+			return nil, err
+		}
+		if err != nil { // a look that was cut short saw nothing
+			return nil, fmt.Errorf("sps: firmware fetch %s: %w; it was %s", oneLine(key, 40), ended(ctx), oneLine(string(last), 60))
+		}
+		last = fetch.Status
+		o.progress(WaitProgress{time.Since(start), string(fetch.Status), fetch.Progress})
+		switch {
+		case fetch.Status.Is(FetchFinished):
+			return fetch, nil
+		case fetch.Status.Done():
+			return nil, &FetchFailure{*fetch}
+		}
+		if err := sleep(ctx, o.every); err != nil {
+			return nil, fmt.Errorf("sps: firmware fetch %s: %w; it was %s", oneLine(key, 40), err, oneLine(string(last), 60))
+		}
+	}
+}

@@ -1,0 +1,169 @@
+package sps_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/spstest"
+)
+
+const imageURL = "https://images.example/sps-8.1.0.iso"
+
+var imageSum = strings.Repeat("ab", 32)
+
+// TestFetchFlow follows a fetch to each of its ends, whatever the answers look
+// like.
+func TestFetchFlow(t *testing.T) {
+	t.Parallel()
+	underVariants(t, func(t *testing.T, options ...spstest.Option) {
+		a := spstest.NewServer(t, options...)
+		a.ServeImage(imageURL, "8.1.0", imageSum)
+		c := connect(t, a)
+		f := c.Firmware
+
+		key, err := f.StartFetch(t.Context(), imageURL, strings.ToUpper(imageSum))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := f.RemoveFetch(t.Context(), key); !errors.Is(err, sps.ErrFetchRunning) {
+			t.Errorf("RemoveFetch of a running one: %v, want ErrFetchRunning", err)
+		}
+		looks := 0
+		done, err := f.WaitFetch(t.Context(), key, sps.PollEvery(time.Millisecond), sps.OnProgress(func(sps.WaitProgress) { looks++ }))
+		if err != nil || !done.Status.Is(sps.FetchFinished) || looks == 0 {
+			t.Fatalf("fetch %+v after %d looks, %v", done, looks, err)
+		}
+		slot, err := f.Slot(t.Context(), "3")
+		if err != nil || slot.Body.Version != "8.1.0" || done.SlotKey != "" && done.SlotKey != "3" {
+			t.Errorf("slot %+v, %v; the fetch says %q", slot, err, done.SlotKey)
+		}
+		if err := f.CancelFetch(t.Context(), key); !errors.Is(err, sps.ErrFetchDone) {
+			t.Errorf("CancelFetch of a finished one: %v, want ErrFetchDone", err)
+		}
+
+		other, err := f.StartFetch(t.Context(), imageURL, imageSum)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := f.CancelFetch(t.Context(), other); err != nil {
+			t.Errorf("CancelFetch: %v", err)
+		}
+		var failed *sps.FetchFailure
+		if _, err := f.WaitFetch(t.Context(), other); !errors.As(err, &failed) || !failed.Fetch.Status.Is(sps.FetchCancelled) {
+			t.Errorf("waiting for a cancelled one: %v", err)
+		}
+
+		wrong, err := f.StartFetch(t.Context(), imageURL, strings.Repeat("0", 64))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.WaitFetch(t.Context(), wrong, sps.PollEvery(time.Millisecond)); !errors.As(err, &failed) || !failed.Fetch.Status.Is(sps.FetchFailed) {
+			t.Errorf("a wrong checksum: %v", err)
+		}
+
+		list, err := f.Fetches(t.Context())
+		if err != nil || len(list) != 3 {
+			t.Fatalf("fetches %+v, %v", list, err)
+		}
+		for _, fetch := range list {
+			if err := f.RemoveFetch(t.Context(), fetch.Key); err != nil {
+				t.Errorf("RemoveFetch of %+v: %v", fetch, err)
+			}
+		}
+		if list, err = f.Fetches(t.Context()); err != nil || len(list) != 0 {
+			t.Errorf("fetches in the end %+v, %v", list, err)
+		}
+		for operation, err := range map[string]error{
+			"Fetch": func() error { _, err := f.Fetch(t.Context(), key); return err }(), "CancelFetch": f.CancelFetch(t.Context(), key),
+			"WaitFetch": func() error { _, err := f.WaitFetch(t.Context(), key); return err }(),
+		} {
+			if !errors.Is(err, sps.ResourceNotFound) {
+				t.Errorf("%s of an unknown key: %v, want ResourceNotFound", operation, err)
+			}
+		}
+	})
+}
+
+func TestFetchInput(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(t)
+	c := connect(t, a)
+	a.ResetJournal()
+	for _, input := range [][2]string{
+		{"", imageSum}, {"ftp://x/y", imageSum}, {"/etc/passwd", imageSum}, {"https://", imageSum}, {"https://x\n/y", imageSum},
+		{imageURL, ""}, {imageURL, "abc"}, {imageURL, strings.Repeat("g", 64)}, {imageURL, imageSum + "00"},
+	} {
+		if _, err := c.Firmware.StartFetch(t.Context(), input[0], input[1]); !errors.Is(err, sps.ErrInvalidInput) {
+			t.Errorf("%q: %v, want ErrInvalidInput", input, err)
+		}
+	}
+	for _, key := range []string{"", "..", "a/b"} {
+		if _, err := c.Firmware.Fetch(t.Context(), key); !errors.Is(err, sps.ErrInvalidInput) {
+			t.Errorf("key %q: %v, want ErrInvalidInput", key, err)
+		}
+	}
+	diff(t, "requests", []string(nil), requests(a))
+}
+
+// TestWaitFetchEnds neither waits for ever nor beyond its context.
+func TestWaitFetchEnds(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+		a.ServeImage(imageURL, "8.1.0", imageSum)
+		key, err := c.Firmware.StartFetch(t.Context(), imageURL, imageSum)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a.Inject(spstest.Fault{Method: "GET", Path: "firmware/fetch/*", Times: -1, Mutate: func([]byte) []byte {
+			return []byte(`{"key":"` + key + `","body":{"status":"pondering","progress":"12%"}}`)
+		}})
+		start := time.Now()
+		_, err = c.Firmware.WaitFetch(t.Context(), key, sps.WaitAtMost(time.Minute))
+		if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "pondering") {
+			t.Errorf("error %v, want the limit and the last status", err)
+		}
+		if took := time.Since(start); took != time.Minute {
+			t.Errorf("waited %v", took)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 7*time.Second)
+		defer cancel()
+		if _, err := c.Firmware.WaitFetch(ctx, key); !errors.Is(err, context.DeadlineExceeded) || ctx.Err() == nil {
+			t.Errorf("error %v, want the context's end", err)
+		}
+	})
+}
+
+// TestFetchesThin reads what a list shows by its keys only.
+func TestFetchesThin(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(t)
+	a.ServeImage(imageURL, "8.1.0", imageSum)
+	c := connect(t, a)
+	key, err := c.Firmware.StartFetch(t.Context(), imageURL, imageSum)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.Inject(spstest.Fault{Method: "GET", Path: "firmware/fetch", Mutate: func([]byte) []byte {
+		return []byte(`{"items":[{"key":"` + key + `"},{"key":"gone"}]}`)
+	}})
+	list, err := c.Firmware.Fetches(t.Context())
+	if err != nil || len(list) != 1 || list[0].Key != key || list[0].Status == "" {
+		t.Errorf("fetches %+v, %v", list, err)
+	}
+}
+
+// TestFetchHidesCredentials keeps what stands in a URL out of errors.
+func TestFetchHidesCredentials(t *testing.T) {
+	t.Parallel()
+	const secretURL = "https://robot:hushhush@images.example/x"
+	a := spstest.NewServer(t)
+	c := connect(t, a)
+	a.Inject(spstest.Fault{Method: "POST", Path: "firmware/fetch", Status: 400, Body: `{"error":{"type":"SyntacticError","message":"cannot get ` + secretURL + ` with hushhush"}}`})
+	if _, err := c.Firmware.StartFetch(t.Context(), secretURL, imageSum); !errors.Is(err, sps.SyntacticError) || strings.Contains(err.Error(), "hush") {
+		t.Errorf("error %v", err)
+	}
+}

@@ -1,0 +1,560 @@
+package sps
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+var upgradePath = mustPath("firmware/upgrade")
+
+// UpgradeStep is a part of [Firmware.Upgrade], in this order.
+type UpgradeStep string
+
+// The steps of an upgrade. Of upload and fetch there is one or none, as the source
+// says.
+const (
+	StepPrepare UpgradeStep = "prepare" // look at the appliance
+	StepUpload  UpgradeStep = "upload"  // send the image
+	StepFetch   UpgradeStep = "fetch"   // let the appliance download the image
+	StepTest    UpgradeStep = "test"    // test the image without upgrading
+	StepUpgrade UpgradeStep = "upgrade" // begin the upgrade
+	StepWait    UpgradeStep = "wait"    // wait for the appliance to come back
+	StepVerify  UpgradeStep = "verify"  // look whether it runs the image
+)
+
+// UpgradeSource is where the image of an upgrade comes from: [FromSlot],
+// [FromFile], [FromImage] or [FromURL].
+type UpgradeSource interface{ source() source }
+
+// source places an image in a slot of the appliance. check refuses what cannot be
+// right before anything is sent; nil has nothing to refuse.
+type source struct {
+	check func() error
+	place func(context.Context, *Firmware, *upgrade) (slotKey string, err error)
+}
+
+func (s source) source() source { return s }
+
+// FromSlot upgrades to an image that the appliance has already.
+func FromSlot(key string) UpgradeSource {
+	return source{
+		check: func() error { return checkSlotKey(key) },
+		place: func(context.Context, *Firmware, *upgrade) (string, error) { return key, nil },
+	}
+}
+
+// FromFile uploads a file first, see [Firmware.UploadFile].
+func FromFile(name string) UpgradeSource {
+	return source{place: func(ctx context.Context, f *Firmware, u *upgrade) (string, error) {
+		u.enter(StepUpload)
+		return slotKeyOf(f.UploadFile(ctx, name, UploadProgress(u.uploaded)))
+	}}
+}
+
+// FromImage uploads an image first, see [Firmware.Upload].
+func FromImage(image io.ReaderAt, size int64) UpgradeSource {
+	return source{place: func(ctx context.Context, f *Firmware, u *upgrade) (string, error) {
+		u.enter(StepUpload)
+		return slotKeyOf(f.Upload(ctx, image, size, UploadProgress(u.uploaded)))
+	}}
+}
+
+// FromURL lets the appliance download the image first, see [Firmware.StartFetch].
+func FromURL(imageURL, sha256 string) UpgradeSource {
+	return source{
+		check: func() error {
+			_, err := fetchBody(imageURL, sha256)
+			return err
+		},
+		place: func(ctx context.Context, f *Firmware, u *upgrade) (string, error) {
+			u.enter(StepFetch)
+			return f.fetched(ctx, u, imageURL, sha256)
+		},
+	}
+}
+
+func slotKeyOf(slot *FirmwareSlot, err error) (string, error) {
+	if err != nil {
+		return "", err
+	}
+	return slot.Key, nil
+}
+
+// UpgradeOption refines one [Firmware.Upgrade].
+type UpgradeOption func(*upgrade)
+
+// UpgradeMessage is what the appliance's change log shows. Some appliances require
+// one, see [ErrCommitMessageRequired].
+func UpgradeMessage(message string) UpgradeOption {
+	return func(u *upgrade) { u.message = message }
+}
+
+// UpgradeWaiting refines the waiting for a fetch and for the restart.
+func UpgradeWaiting(options ...WaitOption) UpgradeOption {
+	return func(u *upgrade) { u.waiting = append(u.waiting, options...) }
+}
+
+// OnUpgradeProgress calls a function when a step begins, while an image is
+// uploaded, and after each look at a fetch or a restart. During an upload it is
+// called from another goroutine.
+func OnUpgradeProgress(progress func(UpgradeStep, WaitProgress)) UpgradeOption {
+	return func(u *upgrade) { u.progress = progress }
+}
+
+// StopAfterTest ends the upgrade once the image is tested: a dry run, which leaves
+// the image in its slot.
+func StopAfterTest() UpgradeOption {
+	return func(u *upgrade) { u.testOnly = true }
+}
+
+// UpgradeReport is what an upgrade did.
+type UpgradeReport struct {
+	// SlotKey is the slot of the image, "" if it never got into one.
+	SlotKey string
+	// FetchKey is the key of the fetch of [FromURL], whose record stays on the
+	// appliance; "" for none.
+	FetchKey string
+	// From is the version that ran before, To that of the image.
+	From, To string
+	// TestSummary is the summary of the test.
+	TestSummary string
+	// Info is what the appliance says about itself afterwards; nil after
+	// [StopAfterTest] and where the upgrade did not get so far.
+	Info *Info
+}
+
+// UpgradeError says at which step an upgrade stopped. It unwraps to the cause.
+type UpgradeError struct {
+	// Step is the step that failed; none after it was begun.
+	Step UpgradeStep
+	// Left says in words what is left on the appliance.
+	Left string
+	// Err is the cause.
+	Err error
+}
+
+// Error returns the step, the cause and what is left.
+func (e *UpgradeError) Error() string {
+	return fmt.Sprintf("sps: upgrade stopped at %s: %s; %s", e.Step, strings.TrimPrefix(e.Err.Error(), "sps: "), e.Left)
+}
+
+// Unwrap returns the cause.
+func (e *UpgradeError) Unwrap() error { return e.Err }
+
+// StartUpgrade begins the upgrade to the firmware in a slot (POST
+// /api/firmware/upgrade). The appliance tests the firmware first, with the errors
+// of [Firmware.Test], then restarts by itself; follow it with
+// [Firmware.WaitForVersion]. An empty message is sent as null; where the appliance
+// requires one, it is refused with [ErrCommitMessageRequired] before anything is
+// sent.
+//
+// An answer that is lost is [ErrOutcomeUnknown]: the restart may have been faster.
+// WaitForVersion finds out.
+func (f *Firmware) StartUpgrade(ctx context.Context, key, message string) (*FirmwareTestReport, error) {
+	id, err := slotID(key)
+	if err != nil {
+		return nil, fmt.Errorf("sps: POST %s: %w", upgradePath.text, err)
+	}
+	if err := f.checkMessage(ctx, message); err != nil {
+		return nil, err
+	}
+	text := []byte("null")
+	if message != "" {
+		if text, err = encode(message); err != nil {
+			return nil, err
+		}
+	}
+	k := &call{class: classAction, method: http.MethodPost, path: upgradePath, body: []byte(`{"slot_id":` + id + `,"message":` + string(text) + `}`)}
+	a, err := f.client.call(ctx, k)
+	if err != nil {
+		return nil, err
+	}
+	return newTestReport(a, k, key)
+}
+
+// checkMessage refuses an empty message where the appliance requires one. The
+// setting is that for commits.
+func (f *Firmware) checkMessage(ctx context.Context, message string) error {
+	if strings.TrimSpace(message) != "" {
+		return nil
+	}
+	a, err := f.client.read(ctx, transactionPath, nil)
+	if err != nil {
+		return err
+	}
+	if transactionStateOf(a).messageRequired {
+		return fmt.Errorf("sps: POST %s: %w", upgradePath.text, ErrCommitMessageRequired)
+	}
+	return nil
+}
+
+// CompareVersions compares dotted versions number by number: "7.10" is higher than
+// "7.9", and "8.0" the same as "8.0.0". It returns -1, 0 or 1, and false where one
+// is no dotted version.
+func CompareVersions(a, b string) (order int, ok bool) {
+	left, leftOK := parseVersion(a)
+	right, rightOK := parseVersion(b)
+	if !leftOK || !rightOK {
+		return 0, false
+	}
+	for i := range max(len(left), len(right)) {
+		var l, r uint64
+		if i < len(left) {
+			l = left[i]
+		}
+		if i < len(right) {
+			r = right[i]
+		}
+		if l != r {
+			return cmp.Compare(l, r), true
+		}
+	}
+	return 0, true
+}
+
+func parseVersion(text string) ([]uint64, bool) {
+	var parts []uint64
+	for field := range strings.SplitSeq(text, ".") {
+		number, err := strconv.ParseUint(field, 10, 64)
+		if err != nil {
+			return nil, false
+		}
+		parts = append(parts, number)
+	}
+	return parts, true
+}
+
+func sameVersion(a, b string) bool {
+	order, ok := CompareVersions(a, b)
+	return ok && order == 0 || a == b
+}
+
+// ErrWrongVersion: the appliance restarted, and runs another version than the one
+// that was waited for.
+var ErrWrongVersion = errors.New("the appliance came back with another version")
+
+// AfterRestartOf makes [Firmware.WaitForVersion] demand proof of a restart, for an
+// upgrade to the version that runs already: that a restart was seen, or that the
+// build differs from what the appliance said before.
+func AfterRestartOf(before *Info) WaitOption {
+	return func(o *waitOptions) { o.before = before }
+}
+
+// settleTime is how long another version may be seen after a restart before it
+// counts: an appliance may restart twice.
+const settleTime = 2 * time.Minute
+
+// The patience with what a starting appliance may show and a broken one does too.
+const (
+	maxRefusedLogins = 5
+	maxUntrusted     = 3
+)
+
+// WaitForVersion waits until the appliance runs a version, through its restart:
+// refused and broken connections, failed handshakes, 502 and 503, HTML, a session
+// that is gone and logins that fail while services start are waited out, within the
+// context and [WaitAtMost]. The client logs in again when it must.
+//
+// It ends early with [ErrWrongVersion] when the appliance came back with another
+// version for two minutes, with a [CertificateError] when it keeps showing a
+// certificate that is not trusted, and with the refusal when it keeps refusing the
+// login, so that the account is not locked. When the time is over, the error wraps
+// context.DeadlineExceeded and says what was seen last.
+func (f *Firmware) WaitForVersion(ctx context.Context, version string, options ...WaitOption) (*Info, error) {
+	o := newWait(10*time.Second, 30*time.Minute, options)
+	ctx, cancel := o.bound(ctx)
+	defer cancel()
+	defer f.client.sessions.patient()()
+	w := &versionWait{version: version, before: o.before}
+	start := time.Now()
+	last := "nothing"
+	for {
+		info, err := f.glance(ctx)
+		if ctx.Err() == nil { // a look that was cut short saw nothing
+			done, state, stop := w.judge(info, err)
+			last = state
+			o.progress(WaitProgress{time.Since(start), state, -1})
+			if stop != nil {
+				return nil, fmt.Errorf("sps: waiting for version %s: %w", oneLine(version, 40), stop)
+			}
+			if done {
+				return info, nil
+			}
+		}
+		if err := sleep(ctx, o.every); err != nil {
+			return nil, fmt.Errorf("sps: waiting for version %s: %w; last seen: %s", oneLine(version, 40), err, last)
+		}
+	}
+}
+
+// glance asks the appliance for its version once, with whatever session there is,
+// and a new one if that is gone.
+func (f *Firmware) glance(ctx context.Context) (*Info, error) {
+	k := &call{class: classRead, method: http.MethodGet, path: infoPath, once: true}
+	a, err := f.client.call(ctx, k)
+	if err != nil {
+		return nil, err
+	}
+	return newInfo(a)
+}
+
+// versionWait is what was seen so far.
+type versionWait struct {
+	version   string
+	before    *Info
+	restarted bool
+	wrong     time.Time // since when another version is seen after the restart
+	refused   int       // logins in a row
+	untrusted int       // certificates in a row
+}
+
+// judge takes one look at the appliance: whether it is done, what was seen in
+// words, and why there is no point in waiting on.
+func (w *versionWait) judge(info *Info, err error) (done bool, state string, stop error) {
+	if err != nil {
+		return false, oneLine(err.Error(), 200), w.failed(err)
+	}
+	w.refused, w.untrusted = 0, 0
+	switch same := sameVersion(info.FirmwareVersion, w.version); {
+	case same && (w.before == nil || w.restarted || info.BuildDate != w.before.BuildDate):
+		return true, "runs " + oneLine(info.FirmwareVersion, 40), nil
+	case same:
+		return false, "runs " + oneLine(info.FirmwareVersion, 40) + ", and has not restarted yet", nil
+	case !w.restarted:
+		return false, "still runs " + oneLine(info.FirmwareVersion, 40), nil
+	case w.wrong.IsZero():
+		w.wrong = time.Now()
+	case time.Since(w.wrong) >= settleTime:
+		stop = fmt.Errorf("%w: it runs %s", ErrWrongVersion, oneLine(info.FirmwareVersion, 40))
+	}
+	return false, "restarted, and runs " + oneLine(info.FirmwareVersion, 40), stop
+}
+
+// failed counts a look that failed.
+func (w *versionWait) failed(err error) (stop error) {
+	w.wrong = time.Time{}
+	var broken *TransportError
+	switch {
+	case errors.Is(err, ErrClosed), errors.Is(err, errExpiredExisting):
+		return err
+	case untrusted(err):
+		if w.untrusted++; w.untrusted >= maxUntrusted {
+			return err
+		}
+		return nil
+	case refusesCredential(err):
+		// The session is gone, so the appliance has restarted.
+		w.restarted = true
+		if w.refused++; w.refused >= maxRefusedLogins {
+			return err
+		}
+		return nil
+	case errors.As(err, &broken):
+		// Slowness is no restart, and a broken answer may be none.
+		w.restarted = w.restarted || !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled)
+	case errors.Is(err, Status(502)), errors.Is(err, Status(503)):
+		w.restarted = true
+	}
+	w.refused, w.untrusted = 0, 0
+	return nil
+}
+
+// upgrade is one upgrade on its way.
+type upgrade struct {
+	message  string
+	waiting  []WaitOption
+	progress func(UpgradeStep, WaitProgress)
+	testOnly bool
+
+	step   UpgradeStep
+	start  time.Time
+	report *UpgradeReport
+	slots  *FirmwareSlots // before the image was placed
+}
+
+func (u *upgrade) enter(step UpgradeStep) {
+	u.step, u.start = step, time.Now()
+	u.progress(step, WaitProgress{State: "begun", Percent: -1})
+}
+
+func (u *upgrade) uploaded(sent, total int64) {
+	u.progress(StepUpload, WaitProgress{time.Since(u.start), fmt.Sprintf("%d of %d bytes", sent, total), 100 * float64(sent) / float64(total)})
+}
+
+// looked reports what waiting sees, beside a function of the caller's own.
+func (u *upgrade) looked(step UpgradeStep) []WaitOption {
+	return append(u.waiting, func(o *waitOptions) {
+		own := o.progress
+		o.progress = func(p WaitProgress) {
+			own(p)
+			u.progress(step, p)
+		}
+	})
+}
+
+// Upgrade brings the appliance to a firmware and waits until it runs: it uploads or
+// fetches the image unless it is there, tests it, begins the upgrade, waits for the
+// restart, and verifies what runs. It stops at the first failure; the error is an
+// [UpgradeError] that says at which step, and what is left on the appliance, and
+// the report says how far it got. An answer to the upgrade that is lost is no
+// failure, because waiting finds out.
+func (f *Firmware) Upgrade(ctx context.Context, from UpgradeSource, options ...UpgradeOption) (*UpgradeReport, error) {
+	u := &upgrade{progress: func(UpgradeStep, WaitProgress) {}, report: &UpgradeReport{}}
+	for _, option := range options {
+		if option != nil {
+			option(u)
+		}
+	}
+	if err := f.upgrade(ctx, u, from); err != nil {
+		return u.report, &UpgradeError{Step: u.step, Left: u.left(err), Err: err}
+	}
+	return u.report, nil
+}
+
+func (f *Firmware) upgrade(ctx context.Context, u *upgrade, from UpgradeSource) error {
+	u.enter(StepPrepare)
+	if from == nil {
+		return invalid("the upgrade has no source")
+	}
+	image := from.source()
+	if image.check != nil {
+		if err := image.check(); err != nil {
+			return err
+		}
+	}
+	before, err := f.client.Info(ctx)
+	if err != nil {
+		return err
+	}
+	u.report.From = before.FirmwareVersion
+	if err := f.checkMessage(ctx, u.message); err != nil && !u.testOnly {
+		return err
+	}
+	if u.slots, err = f.Slots(ctx); err != nil {
+		return err
+	}
+
+	key, err := image.place(ctx, f, u)
+	if err != nil {
+		return err
+	}
+	slot, err := f.Slot(ctx, key)
+	if err != nil {
+		return err
+	}
+	u.report.SlotKey, u.report.To = key, slot.Body.Version
+
+	u.enter(StepTest)
+	tested, err := f.Test(ctx, key)
+	if err != nil {
+		return err
+	}
+	u.report.TestSummary = tested.TestSummary
+	if u.testOnly {
+		return nil
+	}
+
+	u.enter(StepUpgrade)
+	_, err = f.StartUpgrade(ctx, key, u.message)
+	if err != nil && (ctx.Err() != nil || !errors.Is(err, ErrOutcomeUnknown)) {
+		return err
+	}
+
+	u.enter(StepWait)
+	waiting := u.looked(StepWait)
+	if sameVersion(before.FirmwareVersion, slot.Body.Version) {
+		waiting = append(waiting, AfterRestartOf(before))
+	}
+	if u.report.Info, err = f.WaitForVersion(ctx, slot.Body.Version, waiting...); err != nil {
+		return err
+	}
+
+	u.enter(StepVerify)
+	after, err := f.Slots(ctx)
+	if err != nil {
+		return err
+	}
+	if after.CurrentSlot != key {
+		return fmt.Errorf("sps: the running firmware is in slot %s, not %s", oneLine(after.CurrentSlot, 40), key)
+	}
+	return nil
+}
+
+// fetched lets the appliance download an image, and finds the slot that it went
+// into.
+func (f *Firmware) fetched(ctx context.Context, u *upgrade, imageURL, sha256 string) (string, error) {
+	if u.slots.EmptySlots == 0 && len(u.slots.Slots) > 0 {
+		return "", fmt.Errorf("sps: POST %s: %w", fetchPath.text, ErrNoEmptySlot)
+	}
+	key, err := f.StartFetch(ctx, imageURL, sha256)
+	if err != nil {
+		return "", err
+	}
+	u.report.FetchKey = key
+	done, err := f.WaitFetch(ctx, key, u.looked(StepFetch)...)
+	if err != nil {
+		return "", err
+	}
+	if done.SlotKey != "" {
+		return done.SlotKey, nil
+	}
+	// The record need not say where the image is: it is in the slot that filled.
+	after, err := f.Slots(ctx)
+	if err != nil {
+		return "", err
+	}
+	found := ""
+	for _, slot := range after.Slots {
+		if old, known := u.slots.Slot(slot.Key); !slot.Body.Empty() && (!known || old.Body.Empty()) {
+			if found != "" {
+				return "", fmt.Errorf("sps: firmware fetch %s: finished, and two slots filled meanwhile (%s and %s): continue from the right one", key, found, oneLine(slot.Key, 40))
+			}
+			found = slot.Key
+		}
+	}
+	if found == "" {
+		return "", fmt.Errorf("sps: firmware fetch %s: finished, and no slot filled", key)
+	}
+	return found, nil
+}
+
+// left says what an upgrade that stopped leaves on the appliance.
+func (u *upgrade) left(err error) string {
+	running := "the appliance runs " + oneLine(u.report.From, 40) + " as before"
+	if u.report.From == "" {
+		running = "the appliance runs what it did before"
+	}
+	var upload *UploadError
+	switch u.step {
+	case StepPrepare:
+		return running
+	case StepUpload:
+		switch {
+		case !errors.As(err, &upload) || upload.Known && upload.Stored == nil:
+			return running + ", and holds nothing of the image"
+		case upload.Known:
+			return running + "; the image is in slot " + oneLine(upload.Stored.Key, 40)
+		}
+		return running + "; whether it holds the image is unknown"
+	case StepFetch:
+		if u.report.FetchKey == "" {
+			return running
+		}
+		return running + "; the fetch " + oneLine(u.report.FetchKey, 40) + " goes on if it has not ended, and its record stays until it is removed"
+	case StepTest:
+		return running + "; the image stays in slot " + oneLine(u.report.SlotKey, 40)
+	case StepUpgrade:
+		if errors.Is(err, ErrOutcomeUnknown) {
+			return "whether the upgrade was begun is unknown: look at the appliance before you repeat it"
+		}
+		return running + "; the image stays in slot " + oneLine(u.report.SlotKey, 40)
+	}
+	return "the upgrade was begun: look at the appliance before you repeat it"
+}

@@ -1,0 +1,328 @@
+package sps_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/spstest"
+)
+
+// upgradeBubble runs a test against an appliance without sockets, with options.
+func upgradeBubble(t *testing.T, test func(t *testing.T, a *spstest.Appliance, c *sps.Client), options ...spstest.Option) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		a, err := spstest.New(options...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer a.Close()
+		c, err := sps.Connect(t.Context(), a.Addr(), sps.UsernamePassword(a.Username(), sps.NewSecretString(a.Password())), inProcess(a))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close(context.Background())
+		test(t, a, c)
+	})
+}
+
+// TestUpgradeFlow goes from an image to the running version, from each source,
+// whatever the documentation leaves open.
+func TestUpgradeFlow(t *testing.T) {
+	t.Parallel()
+	underVariants(t, func(t *testing.T, options ...spstest.Option) {
+		for name, source := range map[string]sps.UpgradeSource{
+			"slot":  sps.FromSlot("2"),
+			"image": sps.FromImage(spstest.Image("8.0.0", imageSize), imageSize),
+			"URL":   sps.FromURL(imageURL, imageSum),
+		} {
+			upgradeBubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+				a.ServeImage(imageURL, "8.0.0", imageSum)
+				var steps []sps.UpgradeStep
+				report, err := c.Firmware.Upgrade(t.Context(), source, sps.UpgradeMessage("CHG-1"), sps.OnUpgradeProgress(func(step sps.UpgradeStep, p sps.WaitProgress) {
+					if p.State == "begun" {
+						steps = append(steps, step)
+					}
+				}))
+				if err != nil {
+					t.Fatalf("%s: %v", name, err)
+				}
+				if report.From != "7.4.0" || report.To != "8.0.0" || report.Info.FirmwareVersion != "8.0.0" || !strings.Contains(report.TestSummary, "HA") {
+					t.Errorf("%s: report %+v", name, report)
+				}
+				want := map[string][]sps.UpgradeStep{
+					"slot":  {"prepare", "test", "upgrade", "wait", "verify"},
+					"image": {"prepare", "upload", "test", "upgrade", "wait", "verify"},
+					"URL":   {"prepare", "fetch", "test", "upgrade", "wait", "verify"},
+				}
+				diff(t, name+": steps", want[name], steps)
+				diff(t, name+": restarts", 1, a.Restarts())
+				upgrades := 0
+				for _, r := range a.Journal() {
+					if r.Method == "POST" && r.Path == "/api/firmware/upgrade" {
+						upgrades++
+					}
+				}
+				diff(t, name+": upgrades sent", 1, upgrades)
+			}, options...)
+		}
+	})
+}
+
+// TestUpgradeOverTLS has the restart on a real listener.
+func TestUpgradeOverTLS(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(t)
+	c := connect(t, a)
+	report, err := c.Firmware.Upgrade(t.Context(), sps.FromSlot("2"), sps.UpgradeWaiting(sps.PollEvery(time.Millisecond)))
+	if err != nil || report.Info.FirmwareVersion != "8.0.0" {
+		t.Errorf("report %+v, %v", report, err)
+	}
+}
+
+// TestUpgradeStops at the first failure, names the step and what is left.
+func TestUpgradeStops(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		source  sps.UpgradeSource
+		options []spstest.Option
+		prepare func(*spstest.Appliance)
+		step    sps.UpgradeStep
+		want    error
+		left    string
+	}{
+		"no source":       {nil, nil, nil, sps.StepPrepare, sps.ErrInvalidInput, "runs what it did"},
+		"a wrong key":     {sps.FromSlot("../info"), nil, nil, sps.StepPrepare, sps.ErrInvalidInput, "runs what it did"},
+		"an unknown slot": {sps.FromSlot("77"), nil, nil, sps.StepPrepare, sps.ResourceNotFound, "runs 7.4.0 as before"},
+		"an empty slot":   {sps.FromSlot("3"), nil, nil, sps.StepTest, sps.ResourceNotFound, "runs 7.4.0 as before"},
+		"no message":      {sps.FromSlot("2"), []spstest.Option{spstest.WithCommitMessageRequired()}, nil, sps.StepPrepare, sps.ErrCommitMessageRequired, "runs 7.4.0 as before"},
+		"no such file":    {sps.FromFile("/no/such/file"), nil, nil, sps.StepUpload, sps.ErrInvalidInput, "holds nothing of the image"},
+		"a broken image":  {sps.FromImage(strings.NewReader("x"), 1), nil, nil, sps.StepUpload, sps.ErrorType("InvalidFirmwareImage"), "holds nothing of the image"},
+		"an unknown URL":  {sps.FromURL("https://nowhere.example/x", imageSum), nil, nil, sps.StepFetch, nil, "its record stays"},
+		"the test fails": {sps.FromSlot("2"), nil, func(a *spstest.Appliance) {
+			a.SetSlot(spstest.Slot{Key: "2", Version: "8.0.0", TestFailure: spstest.TaintedFirmware()})
+		}, sps.StepTest, sps.FirmwareTestFailed, "the image stays in slot 2"},
+		"refused": {sps.FromSlot("2"), nil, func(a *spstest.Appliance) {
+			a.Inject(spstest.Fault{Path: "firmware/upgrade", Status: 403, Body: `{"error":{"type":"Unauthorized"}}`})
+		}, sps.StepUpgrade, sps.Unauthorized, "the image stays in slot 2"},
+		"never comes back":     {sps.FromSlot("2"), nil, func(a *spstest.Appliance) { a.AfterRestart(spstest.NeverBack) }, sps.StepWait, context.DeadlineExceeded, "look at the appliance"},
+		"comes back as it was": {sps.FromSlot("2"), nil, func(a *spstest.Appliance) { a.AfterRestart(spstest.OldVersion) }, sps.StepWait, sps.ErrWrongVersion, "look at the appliance"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			upgradeBubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+				if test.prepare != nil {
+					test.prepare(a)
+				}
+				report, err := c.Firmware.Upgrade(t.Context(), test.source)
+				var stopped *sps.UpgradeError
+				if !errors.As(err, &stopped) || test.want != nil && !errors.Is(err, test.want) || report == nil {
+					t.Fatalf("error %v, want %v", err, test.want)
+				}
+				if stopped.Step != test.step || !strings.Contains(stopped.Left, test.left) || strings.Contains(err.Error(), "\n") {
+					t.Errorf("stopped at %s: %s", stopped.Step, err)
+				}
+				if test.step != sps.StepWait && a.Restarts() != 0 {
+					t.Error("the appliance was restarted")
+				}
+			}, test.options...)
+		})
+	}
+}
+
+func TestStopAfterTest(t *testing.T) {
+	t.Parallel()
+	upgradeBubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+		report, err := c.Firmware.Upgrade(t.Context(), sps.FromImage(spstest.Image("8.1.0", imageSize), imageSize), sps.StopAfterTest())
+		if err != nil || report.SlotKey != "3" || report.To != "8.1.0" || report.TestSummary == "" || report.Info != nil {
+			t.Errorf("report %+v, %v", report, err)
+		}
+		diff(t, "restarts", 0, a.Restarts())
+	}, spstest.WithCommitMessageRequired())
+}
+
+// TestUpgradeAnswerLost finds out what became of an upgrade without an answer.
+func TestUpgradeAnswerLost(t *testing.T) {
+	t.Parallel()
+	upgradeBubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+		a.Inject(spstest.Fault{Path: "firmware/upgrade", CutAfter: true})
+		if report, err := c.Firmware.Upgrade(t.Context(), sps.FromSlot("2")); err != nil || report.Info.FirmwareVersion != "8.0.0" {
+			t.Errorf("executed: report %+v, %v", report, err)
+		}
+	})
+	upgradeBubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+		a.Inject(spstest.Fault{Path: "firmware/upgrade", CutBefore: true})
+		_, err := c.Firmware.Upgrade(t.Context(), sps.FromSlot("2"), sps.UpgradeWaiting(sps.WaitAtMost(5*time.Minute)))
+		if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "still runs 7.4.0") {
+			t.Errorf("not executed: %v", err)
+		}
+		a.ClearFaults()
+		a.Inject(spstest.Fault{Path: "firmware/upgrade", CutBefore: true})
+		if _, err := c.Firmware.StartUpgrade(t.Context(), "2", ""); !errors.Is(err, sps.ErrOutcomeUnknown) {
+			t.Errorf("StartUpgrade: %v, want ErrOutcomeUnknown", err)
+		}
+	})
+}
+
+// TestReinstall demands proof of a restart, because the version is the same before
+// and after.
+func TestReinstall(t *testing.T) {
+	t.Parallel()
+	slots := spstest.WithSlots(
+		spstest.Slot{Key: "1", Version: "7.4.0", Current: true, AfterReboot: true},
+		spstest.Slot{Key: "2", Version: "7.4.0"},
+	)
+	upgradeBubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+		var states []string
+		_, err := c.Firmware.Upgrade(t.Context(), sps.FromSlot("2"), sps.OnUpgradeProgress(func(_ sps.UpgradeStep, p sps.WaitProgress) { states = append(states, p.State) }))
+		if err != nil {
+			t.Fatal(err)
+		}
+		diff(t, "restarts", 1, a.Restarts())
+		if all := strings.Join(states, "\n"); !strings.Contains(all, "has not restarted yet") {
+			t.Errorf("states:\n%s", all)
+		}
+	}, slots, spstest.WithRestart(spstest.Restart{Up: 5, Refused: 2, Unavailable: 2, Starting: 2}))
+
+	// Without a restart there is no proof, however often the version is right.
+	upgradeBubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+		before, err := c.Info(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = c.Firmware.WaitForVersion(t.Context(), "7.4.0", sps.AfterRestartOf(before), sps.WaitAtMost(10*time.Minute))
+		if !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("error %v, want the limit", err)
+		}
+		if _, err = c.Firmware.WaitForVersion(t.Context(), "7.4"); err != nil {
+			t.Errorf("without the demand: %v", err)
+		}
+	}, slots)
+}
+
+// TestRefusedWhileStarting waits out logins that are refused while services start,
+// but not for ever.
+func TestRefusedWhileStarting(t *testing.T) {
+	t.Parallel()
+	starting := spstest.WithVariant("starting-login", "401:AuthenticationFailure")
+	for _, test := range []struct {
+		looks int
+		ok    bool
+	}{{3, true}, {100, false}} {
+		upgradeBubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+			_, err := c.Firmware.Upgrade(t.Context(), sps.FromSlot("2"))
+			if test.ok != (err == nil) || !test.ok && !errors.Is(err, sps.AuthenticationFailure) {
+				t.Errorf("%d refusals: %v", test.looks, err)
+			}
+			refused := 0
+			for _, r := range a.Journal() {
+				if r.Path == "/api/authentication" && r.Status == 401 {
+					refused++
+				}
+			}
+			if refused > 6 {
+				t.Errorf("%d logins were refused: the account would be locked", refused)
+			}
+		}, starting, spstest.WithRestart(spstest.Restart{Up: 1, Refused: 2, Unavailable: 1, Starting: test.looks}))
+	}
+}
+
+// TestAnotherCertificate stops when the appliance comes back as somebody else.
+func TestAnotherCertificate(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(t)
+	a.AfterRestart(spstest.NewCertificate)
+	c, err := dial(t.Context(), a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = c.Firmware.Upgrade(t.Context(), sps.FromSlot("2"), sps.UpgradeWaiting(sps.PollEvery(time.Millisecond)))
+	var untrusted *sps.CertificateError
+	if !errors.As(err, &untrusted) {
+		t.Errorf("error %v, want a CertificateError", err)
+	}
+	c.Close(t.Context())
+}
+
+// TestWaitCancelled ends with its context, and says what was seen last.
+func TestWaitCancelled(t *testing.T) {
+	t.Parallel()
+	upgradeBubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+		a.AfterRestart(spstest.NeverBack)
+		a.Restart()
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(time.Minute, cancel)
+		start := time.Now()
+		_, err := c.Firmware.WaitForVersion(ctx, "8.0.0")
+		if !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "refused") || time.Since(start) != time.Minute {
+			t.Errorf("error %v after %v", err, time.Since(start))
+		}
+	})
+}
+
+func TestCompareVersions(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		a, b  string
+		order int
+		ok    bool
+	}{
+		{"7.10", "7.9", 1, true}, {"7.9", "7.10", -1, true}, {"8.0", "8.0.0", 0, true}, {"7.0.5.1", "7.0.5", 1, true}, {"8", "7.99.99", 1, true},
+		{"", "1", 0, false}, {"7.x", "7.1", 0, false}, {"7.4.0-beta", "7.4.0", 0, false}, {"7..4", "7.4", 0, false}, {"-1", "1", 0, false},
+		{"99999999999999999999", "1", 0, false},
+	} {
+		order, ok := sps.CompareVersions(test.a, test.b)
+		if order != test.order || ok != test.ok {
+			t.Errorf("CompareVersions(%q, %q) = %d, %t; want %d, %t", test.a, test.b, order, ok, test.order, test.ok)
+		}
+	}
+}
+
+// TestUpgradeVerifies does not believe in success when another slot runs.
+func TestUpgradeVerifies(t *testing.T) {
+	t.Parallel()
+	upgradeBubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+		a.Inject(spstest.Fault{Path: "firmware/slots", Skip: 1, Mutate: func(b []byte) []byte {
+			return []byte(strings.ReplaceAll(string(b), `"current_slot":"/api/firmware/slots/2"`, `"current_slot":"/api/firmware/slots/1"`))
+		}})
+		_, err := c.Firmware.Upgrade(t.Context(), sps.FromSlot("2"))
+		var stopped *sps.UpgradeError
+		if !errors.As(err, &stopped) || stopped.Step != sps.StepVerify {
+			t.Errorf("error %v, want one at verify", err)
+		}
+	})
+}
+
+// TestUpgradeFromURLFindsTheSlot knows where a fetch put its image, or says that it
+// does not.
+func TestUpgradeFromURLFindsTheSlot(t *testing.T) {
+	t.Parallel()
+	silent := spstest.WithVariant("fetch-slot", "none")
+	upgradeBubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+		a.ServeImage(imageURL, "8.1.0", imageSum)
+		a.Inject(spstest.Fault{Method: "GET", Path: "firmware/fetch/*", Skip: 1, Mutate: func(b []byte) []byte {
+			a.SetSlot(spstest.Slot{Key: "5", Version: "8.1.0"}) // somebody else's upload
+			return b
+		}})
+		report, err := c.Firmware.Upgrade(t.Context(), sps.FromURL(imageURL, imageSum), sps.StopAfterTest())
+		if err == nil || !strings.Contains(err.Error(), "two slots filled") || report.FetchKey == "" {
+			t.Errorf("report %+v, error %v, want one that names both slots", report, err)
+		}
+	}, silent)
+	upgradeBubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+		a.ResetJournal()
+		_, err := c.Firmware.Upgrade(t.Context(), sps.FromURL(imageURL, imageSum))
+		if !errors.Is(err, sps.ErrNoEmptySlot) {
+			t.Errorf("error %v, want ErrNoEmptySlot", err)
+		}
+		for _, request := range requests(a) {
+			if strings.HasPrefix(request, "POST") {
+				t.Errorf("sent %s", request)
+			}
+		}
+	}, spstest.WithSlots(spstest.Slot{Key: "1", Version: "7.4.0", Current: true, AfterReboot: true}))
+}

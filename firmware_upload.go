@@ -1,0 +1,254 @@
+package sps
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"mime/multipart"
+	"net/http"
+	"os"
+	"slices"
+	"sync/atomic"
+
+	"github.com/go-sps/sps/internal/wire"
+)
+
+var uploadPath = mustPath("upload/firmware")
+
+// UploadOption refines one [Firmware.Upload].
+type UploadOption func(*uploadOptions)
+
+type uploadOptions struct {
+	progress func(sent, total int64)
+}
+
+// UploadProgress calls a function with the bytes of the image that were sent and
+// those there are, about once per MiB and once at the end. It is called from
+// another goroutine, never twice at a time; a slow one slows the upload. A retry
+// begins at 0 again.
+func UploadProgress(progress func(sent, total int64)) UploadOption {
+	return func(o *uploadOptions) { o.progress = progress }
+}
+
+// UploadError says that the answer to an upload was lost, and what became of the
+// image. It unwraps to the cause.
+type UploadError struct {
+	// Known is set where the appliance could be asked afterwards.
+	Known bool
+	// Stored is the slot in which the image ended nonetheless, nil for none.
+	Stored *FirmwareSlot
+	// Err is the cause.
+	Err error
+}
+
+// Error returns the cause and what the appliance holds.
+func (e *UploadError) Error() string {
+	switch {
+	case !e.Known:
+		return e.Err.Error() + "; the appliance could not be asked what it holds: list its slots before the next try"
+	case e.Stored == nil:
+		return e.Err.Error() + "; the appliance holds nothing of the image"
+	}
+	return fmt.Sprintf("%s; the appliance holds the image nonetheless, in slot %s (%s)", e.Err, oneLine(e.Stored.Key, 40), oneLine(e.Stored.Body.Version, 40))
+}
+
+// Unwrap returns the cause.
+func (e *UploadError) Unwrap() error { return e.Err }
+
+// Upload sends a firmware image to the appliance (POST /api/upload/firmware) and
+// returns the slot that the appliance put it into. It takes constant memory: the
+// image is read once, and again from its beginning only where an attempt certainly
+// had no effect. The reader is not closed.
+//
+// The slots are read first, so that a session that has expired, or
+// [ErrNoEmptySlot], is noticed before gigabytes are sent. There is no time limit
+// in all; [Timeouts].Stall bounds the time in which nothing moves, and
+// [Timeouts].Action the wait for the answer.
+//
+// An image that the appliance refuses is an [Error]. When the answer is lost, the
+// error is an [UploadError] that says what the appliance holds. An empty image, or
+// one that is shorter than size, is [ErrInvalidInput].
+func (f *Firmware) Upload(ctx context.Context, image io.ReaderAt, size int64, options ...UploadOption) (*FirmwareSlot, error) {
+	if image == nil || size <= 0 {
+		return nil, fmt.Errorf("sps: POST %s: %w", uploadPath.text, invalid("the image is empty"))
+	}
+	return f.upload(ctx, &upload{image: image, size: size, check: func() error { return nil }}, options)
+}
+
+// UploadFile is [Firmware.Upload] of a file. A directory, an empty file, and one
+// that changes while it is sent are [ErrInvalidInput].
+func (f *Firmware) UploadFile(ctx context.Context, name string, options ...UploadOption) (*FirmwareSlot, error) {
+	fail := func(err error) (*FirmwareSlot, error) {
+		return nil, fmt.Errorf("sps: POST %s: %w: %w", uploadPath.text, ErrInvalidInput, err)
+	}
+	file, err := os.Open(name)
+	if err != nil {
+		return fail(err)
+	}
+	defer file.Close()
+	before, err := file.Stat()
+	if err != nil {
+		return fail(err)
+	}
+	if !before.Mode().IsRegular() {
+		return fail(fmt.Errorf("%s is no regular file", name))
+	}
+	if before.Size() == 0 {
+		return fail(fmt.Errorf("%s is empty", name))
+	}
+	unchanged := func() error {
+		now, err := file.Stat()
+		if err == nil && (now.Size() != before.Size() || !now.ModTime().Equal(before.ModTime())) {
+			err = invalid("%s was changed while it was sent", name)
+		}
+		return err
+	}
+	return f.upload(ctx, &upload{image: file, size: before.Size(), check: unchanged}, options)
+}
+
+// upload is one image on its way.
+type upload struct {
+	image io.ReaderAt
+	size  int64
+	// check is called before the end of the image is sent: without that end the
+	// appliance drops what it got.
+	check  func() error
+	report func(sent, total int64)
+	failed atomic.Pointer[error] // what reading the image gave
+}
+
+func (f *Firmware) upload(ctx context.Context, u *upload, options []UploadOption) (*FirmwareSlot, error) {
+	o := &uploadOptions{progress: func(int64, int64) {}}
+	for _, option := range options {
+		if option != nil {
+			option(o)
+		}
+	}
+	u.report = o.progress
+	before, err := f.Slots(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if before.EmptySlots == 0 && len(before.Slots) > 0 {
+		return nil, fmt.Errorf("sps: POST %s: %w", uploadPath.text, ErrNoEmptySlot)
+	}
+	stream, err := u.multipart()
+	if err != nil {
+		return nil, err
+	}
+	a, err := f.client.call(ctx, &call{class: classUpload, method: http.MethodPost, path: uploadPath, stream: stream})
+	if reading := u.failed.Load(); err != nil && reading != nil {
+		err = fmt.Errorf("sps: POST %s: the image: %w", uploadPath.text, *reading)
+		return nil, f.uploadFailed(ctx, before, err)
+	}
+	if err == nil {
+		slot, incomplete := uploadedSlot(a)
+		if incomplete == nil {
+			return slot, nil
+		}
+		err = incomplete
+	}
+	if errors.Is(err, ErrOutcomeUnknown) {
+		err = f.uploadFailed(ctx, before, err)
+	}
+	return nil, err
+}
+
+// uploadedSlot reads the slot from the answer to an upload.
+func uploadedSlot(a *answer) (*FirmwareSlot, error) {
+	key, ok := wire.Text(a.Key)
+	if !ok || key == "" {
+		key = slotOfLink(newMeta(a.Meta).Link("slot"))
+	}
+	if checkSlotKey(key) != nil {
+		return nil, a.unusable("it does not name the slot of the image")
+	}
+	slot, err := newObject[FirmwareImage](a, a.Envelope, key)
+	if err != nil {
+		return nil, err
+	}
+	slot.Key = key
+	return slot, nil
+}
+
+// uploadFailed asks what the appliance holds after an upload that failed, even if
+// ctx is done.
+func (f *Firmware) uploadFailed(ctx context.Context, before *FirmwareSlots, cause error) error {
+	ctx, cancel := f.client.bounded(ctx)
+	defer cancel()
+	failed := &UploadError{Err: cause}
+	after, err := f.Slots(ctx)
+	if err != nil {
+		return failed
+	}
+	failed.Known = true
+	for _, slot := range after.Slots {
+		old, known := before.Slot(slot.Key)
+		if !slot.Body.Empty() && (!known || old.Body.Empty()) {
+			failed.Stored = &slot
+			break
+		}
+	}
+	return failed
+}
+
+// multipart frames the image as a form with the field firmware.
+func (u *upload) multipart() (*stream, error) {
+	var frame bytes.Buffer
+	form := multipart.NewWriter(&frame)
+	if _, err := form.CreateFormFile("firmware", "firmware.iso"); err != nil {
+		return nil, err
+	}
+	head := slices.Clone(frame.Bytes())
+	frame.Reset()
+	if err := form.Close(); err != nil {
+		return nil, err
+	}
+	tail := frame.Bytes()
+	return &stream{
+		contentType: form.FormDataContentType(),
+		length:      int64(len(head)) + u.size + int64(len(tail)),
+		open: func() (io.Reader, error) {
+			return io.MultiReader(bytes.NewReader(head), &imageReader{upload: u}, bytes.NewReader(tail)), nil
+		},
+	}, nil
+}
+
+// progressStep is how many bytes pass between two reports of progress.
+const progressStep = 1 << 20
+
+// imageReader reads an image once, reports its progress, and notices when it is
+// not what it was.
+type imageReader struct {
+	*upload
+	sent, reported int64
+}
+
+func (r *imageReader) Read(p []byte) (int, error) {
+	if r.sent == r.size {
+		return 0, io.EOF
+	}
+	p = p[:min(int64(len(p)), r.size-r.sent)]
+	n, err := r.image.ReadAt(p, r.sent)
+	r.sent += int64(n)
+	if err == io.EOF {
+		err = nil
+		if n < len(p) {
+			err = invalid("it ends after %d of %d bytes", r.sent, r.size)
+		}
+	}
+	if err == nil && r.sent == r.size {
+		err = r.check()
+	}
+	if err != nil {
+		r.failed.Store(&err)
+		return 0, err
+	}
+	if r.sent-r.reported >= progressStep || r.sent == r.size {
+		r.reported = r.sent
+		r.report(r.sent, r.size)
+	}
+	return n, nil
+}
