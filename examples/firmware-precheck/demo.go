@@ -34,7 +34,6 @@ func startDemo(story io.Writer) (target, *spstest.Appliance, error) {
 	}
 	fmt.Fprintln(story)
 	return target{
-		host:       appliance.Addr(),
 		credential: sps.UsernamePassword(appliance.Username(), sps.NewSecretString(appliance.Password())),
 		options:    []sps.Option{sps.WithCABundle(appliance.CA())},
 	}, appliance, nil

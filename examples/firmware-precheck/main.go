@@ -1,10 +1,11 @@
-// Command firmware-precheck asks an SPS appliance whether it could be upgraded
-// to the firmware in its slots. It changes nothing on the appliance.
+// Command firmware-precheck asks SPS appliances whether they could be upgraded to
+// the firmware in their slots. It changes nothing on them.
 //
 //	SPS_PASSWORD=… firmware-precheck -appliance sps1.example.com -username admin -ca ca.pem
+//	SPS_PASSWORD=… firmware-precheck -appliances hosts.txt -username admin -ca ca.pem -output junit
 //
-// Without -appliance it shows what it does on a simulated appliance, in its own
-// process.
+// Without -appliance and -appliances it shows what it does on a simulated
+// appliance, in its own process.
 //
 // Without -slot it tests every slot whose version is higher than the running
 // one, or cannot be compared with it, and skips the other ones. With -slot it
@@ -13,11 +14,22 @@
 // The password is read from the environment variable SPS_PASSWORD or from the
 // file that -password-file names, which counts more.
 //
+// # Several appliances
+//
+// The file of -appliances has one host[:port] per line; empty lines, and what
+// follows a #, do not count. A host that is named twice is wrong usage. The
+// password and the certificates to trust are the same for all. -parallel says how
+// many are tested at a time. One that fails, or whose -appliance-timeout is over,
+// gives an error result of its own and does not stop the others; those that are
+// not through when -timeout is over give error results.
+//
 // # Output
 //
-// With -output text, the default, the results are a table, with the summary of
-// a failed test below its row. With -output json, standard output is one object
-// {"results": [...]} and nothing else, also when the appliance cannot be reached;
+// The results are in the order of the appliances, then of their slots.
+//
+// With -output text, the default, they are a table, with the summary of a failed
+// test below its row. With -output json, standard output is one object
+// {"results": [...]} and nothing else, also when no appliance can be reached;
 // only wrong usage leaves it empty. Every result has all of these members:
 //
 //	appliance  the host, as it was given
@@ -28,6 +40,11 @@
 //	           none; else null
 //	summary    the appliance's summary of the test; why, if skipped; else ""
 //	error      what went wrong, if the status is error; else ""
+//
+// With -output junit, standard output is JUnit XML, which CI servers read: a test
+// suite per appliance, and in it a test case per result, named like
+// "slot 2 (8.0.0)", or "appliance" if it is about the whole one. The summary is
+// the text of a failure, and the standard output of a case that passed.
 //
 // Progress is shown on standard error where that is a terminal.
 //
@@ -45,44 +62,32 @@ import (
 	"fmt"
 	"io"
 	"log"
-	"os"
-	"os/signal"
-	"strings"
-	"syscall"
 	"time"
 
-	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/examples/internal/cli"
 )
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // the first signal logs out and ends, a second one kills
-	os.Exit(run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr))
-}
+func main() { cli.Main(run) }
 
 // run is the program, and returns its exit status.
 func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) int {
 	warn := log.New(stderr, "firmware-precheck: ", 0)
-	progress := log.New(io.Discard, "", 0)
-	if isTerminal(stderr) {
-		progress.SetOutput(stderr)
-	}
-
 	c, err := parse(args, stdout)
 	if errors.Is(err, flag.ErrHelp) {
 		return exitOK
 	}
 	if err != nil {
-		warn.Printf("%s (-h shows the usage)", line(err.Error()))
+		warn.Printf("%s (-h shows the usage)", cli.Line(err.Error()))
 		return exitError
 	}
-	printResults, story := printText, stdout
-	if c.output == "json" {
-		printResults, story = printJSON, stderr
+	story := stdout
+	if c.output != "text" {
+		story = stderr
 	}
 
+	var hosts []string
 	var t target
-	demo := c.appliance == ""
+	demo := c.named() == ""
 	if demo {
 		simulated, appliance, err := startDemo(story)
 		if err != nil {
@@ -90,23 +95,23 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 			return exitError
 		}
 		defer appliance.Close()
-		t = simulated
-	} else if t, err = c.target(getenv); err != nil {
-		warn.Print(line(err.Error()))
+		hosts, t = []string{appliance.Addr()}, simulated
+	} else if hosts, t, err = c.targets(getenv); err != nil {
+		warn.Print(cli.Line(err.Error()))
 		return exitError
 	}
-	t.slots = c.slots
+	t.slots, t.limit = c.slots, c.applianceTimeout
 	if demo && len(t.slots) == 0 {
 		fmt.Fprint(story, "Only a version higher than the running one is worth a test:\n\n")
 	}
-	if c.insecure {
-		warn.Print("-insecure: the appliance's certificate is not verified; the password goes to whoever answers")
+	if c.Insecure {
+		warn.Print(cli.InsecureWarning)
 	}
 
 	ctx, cancel := context.WithTimeoutCause(ctx, c.timeout, fmt.Errorf("the time that -timeout allows, %s, is over", c.timeout))
 	defer cancel()
-	results := precheck(ctx, t, progress, warn)
-	if err := printResults(stdout, results); err != nil {
+	results := precheckAll(ctx, t, hosts, c.parallel, cli.Progress(stderr), warn)
+	if err := printers[c.output](stdout, results); err != nil {
 		warn.Printf("the results could not be printed: %v", err)
 		return exitError
 	}
@@ -118,139 +123,76 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 
 // config is what the flags say.
 type config struct {
-	appliance, username, loginMethod string
-	passwordFile, caFile             string
-	fingerprints, slots              values
-	insecure                         bool
-	timeout                          time.Duration
-	output                           string
-}
-
-// values is a flag that may be repeated, or have several values with commas.
-type values []string
-
-func (v *values) String() string { return strings.Join(*v, ",") }
-
-func (v *values) Set(text string) error {
-	for value := range strings.SplitSeq(text, ",") {
-		if value = strings.TrimSpace(value); value == "" {
-			return errors.New("a value is empty")
-		}
-		*v = append(*v, value)
-	}
-	return nil
+	cli.Connection
+	appliances                string
+	parallel                  int
+	slots                     cli.Values
+	timeout, applianceTimeout time.Duration
+	output                    string
 }
 
 // parse reads the flags. If help is asked for, it is written to stdout.
 func parse(args []string, stdout io.Writer) (*config, error) {
 	c := &config{}
 	flags := flag.NewFlagSet("firmware-precheck", flag.ContinueOnError)
-	flags.SetOutput(io.Discard) // errors are printed by run, in one line
-	flags.StringVar(&c.appliance, "appliance", "", "`host[:port]` of the appliance; without it, a simulated one is shown")
-	flags.StringVar(&c.username, "username", "", "`name` to log in with; the password comes from SPS_PASSWORD or -password-file")
-	flags.StringVar(&c.passwordFile, "password-file", "", "`file` with the password")
-	flags.StringVar(&c.loginMethod, "login-method", "", "`name` of the appliance's login method, such as local")
-	flags.StringVar(&c.caFile, "ca", "", "PEM `file` of the CAs to trust instead of the system's")
-	flags.Var(&c.fingerprints, "fingerprint", "SHA-256 of the appliance's certificate in `hex`, to trust it by; may be repeated")
-	flags.BoolVar(&c.insecure, "insecure", false, "trust any certificate; for experiments only")
+	c.Define(flags)
+	flags.StringVar(&c.appliances, "appliances", "", "`file` of several appliances, one host[:port] per line, instead of -appliance")
+	flags.IntVar(&c.parallel, "parallel", 4, "`number` of appliances to test at a time")
 	flags.Var(&c.slots, "slot", "`key` of a slot to test, instead of those with a higher version; may be repeated")
 	flags.DurationVar(&c.timeout, "timeout", 2*time.Hour, "the `time` that the whole run may take")
-	flags.StringVar(&c.output, "output", "text", "`format` of the results: text or json")
-	if err := flags.Parse(args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			fmt.Fprintln(stdout, "usage: firmware-precheck [flags]")
-			flags.SetOutput(stdout)
-			flags.PrintDefaults()
-		}
+	flags.DurationVar(&c.applianceTimeout, "appliance-timeout", 0, "the `time` that one appliance may take; without it, only -timeout counts")
+	flags.StringVar(&c.output, "output", "text", "`format` of the results: text, json or junit")
+	if err := cli.Parse(flags, args, stdout); err != nil {
 		return nil, err
 	}
 	return c, c.check(flags)
 }
 
+// named is the flag that names the appliance or appliances, "" for none.
+func (c *config) named() string {
+	switch {
+	case c.appliances != "":
+		return "appliances"
+	case c.Appliance != "":
+		return "appliance"
+	}
+	return ""
+}
+
 // check finds flags that do not fit together.
 func (c *config) check(flags *flag.FlagSet) error {
-	var errs []string
-	flags.Visit(func(f *flag.Flag) {
-		switch {
-		case f.Value.String() == "":
-			// A variable of the calling script that is not set, mostly. It must
-			// not lead to the demonstration, which passes.
-			errs = append(errs, fmt.Sprintf("-%s is empty", f.Name))
-		case c.appliance == "" && !demoFlags[f.Name]:
-			errs = append(errs, fmt.Sprintf("-%s needs -appliance", f.Name))
-		}
-	})
-	if flags.NArg() > 0 {
-		errs = append(errs, fmt.Sprintf("unexpected argument %q", flags.Arg(0)))
+	faults := c.Check(flags, c.named(), "slot", "timeout", "output")
+	if c.Appliance != "" && c.appliances != "" {
+		faults = append(faults, "-appliances excludes -appliance")
 	}
-	if c.appliance != "" && c.username == "" {
-		errs = append(errs, "-appliance needs -username")
+	if printers[c.output] == nil {
+		faults = append(faults, fmt.Sprintf("-output %q is none of text, json and junit", c.output))
 	}
-	if c.insecure && (c.caFile != "" || len(c.fingerprints) > 0) {
-		errs = append(errs, "-insecure excludes -ca and -fingerprint")
-	}
-	if c.output != "text" && c.output != "json" {
-		errs = append(errs, fmt.Sprintf("-output %q is neither text nor json", c.output))
+	if c.parallel < 1 {
+		faults = append(faults, "-parallel must be at least 1")
 	}
 	if c.timeout <= 0 {
-		errs = append(errs, "-timeout must be positive")
+		faults = append(faults, "-timeout must be positive")
 	}
-	if errs != nil {
-		return errors.New(strings.Join(errs, "; "))
+	if c.applianceTimeout < 0 {
+		faults = append(faults, "-appliance-timeout must not be negative")
 	}
-	return nil
+	return cli.Faults(faults)
 }
 
-// demoFlags are the flags that mean something without -appliance.
-var demoFlags = map[string]bool{"slot": true, "timeout": true, "output": true}
-
-// target makes what the flags and the environment say about the appliance.
-func (c *config) target(getenv func(string) string) (target, error) {
-	password, err := c.password(getenv)
-	if err != nil {
-		return target{}, err
-	}
-	var method []sps.CredentialOption
-	if c.loginMethod != "" {
-		method = append(method, sps.WithLoginMethod(c.loginMethod))
-	}
-	options := []sps.Option{sps.WithUserAgent("firmware-precheck")}
-	if c.caFile != "" {
-		pem, err := os.ReadFile(c.caFile)
-		if err != nil {
-			return target{}, fmt.Errorf("-ca: %w", err)
+// targets makes what the flags and the environment say about the appliances.
+func (c *config) targets(getenv func(string) string) (hosts []string, t target, err error) {
+	hosts = []string{c.Appliance}
+	if c.appliances != "" {
+		if hosts, err = readHosts(c.appliances); err != nil {
+			return nil, target{}, fmt.Errorf("-appliances: %w", err)
 		}
-		options = append(options, sps.WithCABundle(pem))
 	}
-	if len(c.fingerprints) > 0 {
-		options = append(options, sps.WithPinnedCertificates(c.fingerprints...))
+	if t.credential, err = c.Credential(getenv); err != nil {
+		return nil, target{}, err
 	}
-	if c.insecure {
-		options = append(options, sps.WithInsecureTLS())
+	if t.options, err = c.Options("firmware-precheck"); err != nil {
+		return nil, target{}, err
 	}
-	return target{
-		host:       c.appliance,
-		credential: sps.UsernamePassword(c.username, password, method...),
-		options:    options,
-	}, nil
-}
-
-// password reads the password. There is no flag for it, because command lines
-// are seen by every user of the machine.
-func (c *config) password(getenv func(string) string) (sps.Secret, error) {
-	if c.passwordFile == "" {
-		if text := getenv("SPS_PASSWORD"); text != "" {
-			return sps.NewSecretString(text), nil
-		}
-		return sps.Secret{}, errors.New("no password: set SPS_PASSWORD or give -password-file")
-	}
-	content, err := os.ReadFile(c.passwordFile)
-	if err != nil {
-		return sps.Secret{}, fmt.Errorf("-password-file: %w", err)
-	}
-	text := strings.TrimSuffix(strings.TrimSuffix(string(content), "\n"), "\r")
-	if text == "" {
-		return sps.Secret{}, fmt.Errorf("-password-file: %s holds no password", c.passwordFile)
-	}
-	return sps.NewSecretString(text), nil
+	return hosts, t, nil
 }

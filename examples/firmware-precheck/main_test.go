@@ -220,7 +220,7 @@ func TestUsageErrors(t *testing.T) {
 		{"insecure alone", password, []string{"-insecure"}, "-insecure needs -appliance"},
 		{"password file alone", password, []string{"-password-file", "x"}, "-password-file needs -appliance"},
 		{"insecure and fingerprint", password, append(full, "-insecure", "-fingerprint", "x"), "-insecure excludes"},
-		{"output", password, []string{"-output", "junit"}, `-output "junit" is neither`},
+		{"output", password, []string{"-output", "xml"}, `-output "xml" is none of`},
 		{"timeout", password, []string{"-timeout", "0s"}, "-timeout must be positive"},
 		{"no timeout", password, []string{"-timeout", "soon"}, "invalid value"},
 		{"no password", "", full, "no password"},

@@ -4,10 +4,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"text/tabwriter"
-	"unicode"
+
+	"github.com/go-sps/sps/examples/internal/cli"
 )
 
 // The exit statuses. The greater one wins.
@@ -29,6 +29,13 @@ func exitStatus(results []result) int {
 		}
 	}
 	return status
+}
+
+// printers print the results in the formats of -output.
+var printers = map[string]func(io.Writer, []result) error{
+	"text":  printText,
+	"json":  printJSON,
+	"junit": printJUnit,
 }
 
 // printJSON prints one object. Every member is always there, null or "" where it
@@ -60,9 +67,7 @@ func printText(w io.Writer, results []result) error {
 	for row := range strings.Lines(table.String()) {
 		fmt.Fprintln(&text, strings.TrimRight(row, " \n"))
 		if i >= 0 && results[i].Status == failed && results[i].Summary != "" {
-			for row := range strings.Lines(results[i].Summary) {
-				fmt.Fprintln(&text, strings.TrimRight("    "+row, " \n"))
-			}
+			text.WriteString(cli.Indent(results[i].Summary))
 		}
 		i++
 	}
@@ -90,33 +95,6 @@ func orDash(text string) string {
 		return "-"
 	}
 	return text
-}
-
-// lines makes a text of the appliance fit to print: nothing but line breaks and
-// visible characters, so that it cannot drive the terminal.
-func lines(text string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == '\t':
-			return ' '
-		case r == '\n', unicode.IsGraphic(r):
-			return r
-		}
-		return -1
-	}, text)
-}
-
-// line is lines for a text that has to stay on one.
-func line(text string) string { return strings.ReplaceAll(lines(text), "\n", " ") }
-
-// isTerminal tells whether people watch what is written to w.
-func isTerminal(w io.Writer) bool {
-	file, ok := w.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := file.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
 // verdict sums up the results in words.

@@ -1,8 +1,6 @@
 package main
 
 import (
-	"bytes"
-	"os"
 	"strings"
 	"testing"
 
@@ -62,38 +60,5 @@ a-longer-name  -     -        error    no connection
 `
 	if d := cmp.Diff(strings.TrimPrefix(want, "\n"), got.String()); d != "" {
 		t.Errorf("text (-want +got):\n%s", d)
-	}
-}
-
-func TestLines(t *testing.T) {
-	t.Parallel()
-	for _, test := range []struct{ text, lines, line string }{
-		{"plain", "plain", "plain"},
-		{"Őrség 日本\u3000✓", "Őrség 日本\u3000✓", "Őrség 日本\u3000✓"},
-		{"one\r\ntwo\n", "one\ntwo\n", "one two "},
-		{"a\tb", "a b", "a b"},
-		{"\x1b[2Jgone\x07\x00\x7f", "[2Jgone", "[2Jgone"},
-		{"\u009b31mred", "31mred", "31mred"},
-		{"left\u202etfel\u2028", "lefttfel", "lefttfel"},
-		{"broken\xff", "broken\ufffd", "broken\ufffd"},
-	} {
-		if got := lines(test.text); got != test.lines {
-			t.Errorf("lines(%q) = %q, want %q", test.text, got, test.lines)
-		}
-		if got := line(test.text); got != test.line {
-			t.Errorf("line(%q) = %q, want %q", test.text, got, test.line)
-		}
-	}
-}
-
-func TestIsTerminal(t *testing.T) {
-	t.Parallel()
-	file, err := os.Create(t.TempDir() + "/file")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
-	if isTerminal(file) || isTerminal(&bytes.Buffer{}) {
-		t.Error("a file or a buffer is taken for a terminal")
 	}
 }

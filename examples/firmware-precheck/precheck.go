@@ -6,16 +6,19 @@ import (
 	"fmt"
 	"log"
 	"slices"
+	"sync"
+	"time"
 
 	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/examples/internal/cli"
 )
 
-// target is one appliance, how to reach it, and what to test on it.
+// target is how to reach an appliance, and what to test on it.
 type target struct {
-	host       string
 	credential sps.Credential
 	options    []sps.Option
-	slots      []string // keys; none: every slot with a higher version than the running one
+	slots      []string      // keys; none: every slot with a higher version than the running one
+	limit      time.Duration // for each appliance; 0: none
 }
 
 // The statuses of a result.
@@ -36,6 +39,9 @@ type result struct {
 	ExitCode  *int   `json:"exit_code"`
 	Summary   string `json:"summary"`
 	Error     string `json:"error"`
+
+	// Elapsed is the time that the test took, or what went wrong instead.
+	Elapsed time.Duration `json:"-"`
 }
 
 // candidate is a slot, with the reason if it is not to be tested.
@@ -44,23 +50,52 @@ type candidate struct {
 	skip         string
 }
 
+// precheckAll tests several appliances, so many at a time. The results are in the
+// order of the hosts.
+func precheckAll(ctx context.Context, t target, hosts []string, parallel int, progress, warn *log.Logger) []result {
+	results := make([][]result, len(hosts))
+	next := make(chan int)
+	var workers sync.WaitGroup
+	for range min(parallel, len(hosts)) {
+		workers.Go(func() {
+			for i := range next {
+				results[i] = precheck(ctx, t, hosts[i], progress, warn)
+			}
+		})
+	}
+	for i := range hosts {
+		next <- i
+	}
+	close(next)
+	workers.Wait()
+	return slices.Concat(results...)
+}
+
 // precheck tests the slots of one appliance. There is always at least one
 // result. What must not get lost but is no result goes to warn.
-func precheck(ctx context.Context, t target, progress, warn *log.Logger) []result {
-	host := line(t.host)
+func precheck(ctx context.Context, t target, address string, progress, warn *log.Logger) []result {
+	host, start := cli.Line(address), time.Now()
 	whole := func(err error) result {
-		return result{Appliance: host, Status: errored, Error: line(err.Error())}
+		return result{Appliance: host, Status: errored, Error: cli.Line(err.Error()), Elapsed: time.Since(start)}
+	}
+	if ctx.Err() != nil {
+		return []result{whole(notTested(ctx))}
+	}
+	if t.limit > 0 {
+		limited, cancel := context.WithTimeoutCause(ctx, t.limit, fmt.Errorf("the time that -appliance-timeout allows, %s, is over", t.limit))
+		defer cancel()
+		ctx = limited
 	}
 
 	progress.Printf("%s: logging in", host)
-	client, err := sps.Connect(ctx, t.host, t.credential, t.options...)
+	client, err := sps.Connect(ctx, address, t.credential, t.options...)
 	if err != nil {
 		return []result{whole(err)}
 	}
 	// Close goes out although ctx may be done: no session stays behind.
 	defer func() {
 		if err := client.Close(ctx); err != nil {
-			warn.Printf("%s: %s", host, line(err.Error()))
+			warn.Printf("%s: %s", host, cli.Line(err.Error()))
 		}
 	}()
 
@@ -75,12 +110,12 @@ func precheck(ctx context.Context, t target, progress, warn *log.Logger) []resul
 
 	var results []result
 	for _, c := range candidates {
-		r := result{Appliance: host, Slot: line(c.key), Version: line(c.version)}
+		r := result{Appliance: host, Slot: cli.Line(c.key), Version: cli.Line(c.version)}
 		switch {
 		case c.skip != "":
-			r.Status, r.Summary = skipped, line(c.skip)
+			r.Status, r.Summary = skipped, cli.Line(c.skip)
 		case ctx.Err() != nil:
-			r.Status, r.Error = errored, line(fmt.Sprintf("not tested: %v", context.Cause(ctx)))
+			r.Status, r.Error = errored, cli.Line(notTested(ctx).Error())
 		default:
 			progress.Printf("%s: testing slot %s %s", host, r.Slot, r.Version)
 			r.test(ctx, client, c.key)
@@ -94,21 +129,26 @@ func precheck(ctx context.Context, t target, progress, warn *log.Logger) []resul
 	return results
 }
 
+// notTested says why there is no time for a test.
+func notTested(ctx context.Context) error { return fmt.Errorf("not tested: %w", context.Cause(ctx)) }
+
 // test runs the precheck of one slot. A test that found a problem is not an
 // error here: it did its job.
 func (r *result) test(ctx context.Context, client *sps.Client, key string) {
+	start := time.Now()
 	report, err := client.Firmware.Test(ctx, key)
+	r.Elapsed = time.Since(start)
 	var failure *sps.FirmwareTestFailure
 	switch {
 	case err == nil:
-		r.Status, r.ExitCode, r.Summary = passed, new(0), lines(report.TestSummary)
+		r.Status, r.ExitCode, r.Summary = passed, new(0), cli.Lines(report.TestSummary)
 	case errors.As(err, &failure):
-		r.Status, r.Summary = failed, lines(failure.TestSummary)
+		r.Status, r.Summary = failed, cli.Lines(failure.TestSummary)
 		if failure.ExitCode != sps.ExitCodeUnknown {
 			r.ExitCode = &failure.ExitCode
 		}
 	default:
-		r.Status, r.Error = errored, line(err.Error())
+		r.Status, r.Error = errored, cli.Line(err.Error())
 	}
 }
 
@@ -135,7 +175,7 @@ func newer(list *sps.FirmwareSlots) []candidate {
 			continue
 		}
 		c := candidate{key: slot.Key, version: slot.Body.Version}
-		order, comparable := compareVersions(c.version, running)
+		order, comparable := sps.CompareVersions(c.version, running)
 		switch {
 		case c.key == list.CurrentSlot:
 			c.skip = "the running firmware"

@@ -1,0 +1,671 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+	"unicode"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/spstest"
+)
+
+const (
+	username = "operator"
+	password = "correct-horse-battery"
+
+	imageSize = 3 << 20
+	imageURL  = "https://mirror:url-secret@images.example.com/sps.iso"
+
+	passedSummary = "HA check started\nHA check finished"
+)
+
+// outcome is what a run of the program comes to.
+type outcome struct {
+	status         int
+	stdout, stderr string
+}
+
+// program runs the program with a password in its environment. Whatever it prints
+// must not hold a secret.
+func program(t *testing.T, ctx context.Context, args ...string) outcome {
+	t.Helper()
+	return programWithPassword(t, ctx, password, args...)
+}
+
+func programWithPassword(t *testing.T, ctx context.Context, secret string, args ...string) outcome {
+	t.Helper()
+	getenv := func(name string) string {
+		if name == "SPS_PASSWORD" {
+			return secret
+		}
+		return ""
+	}
+	var stdout, stderr bytes.Buffer
+	status := run(ctx, args, getenv, &stdout, &stderr)
+	got := outcome{status, stdout.String(), stderr.String()}
+	for _, text := range []string{password, secret, "url-secret"} {
+		if text != "" && strings.Contains(got.stdout+got.stderr, text) {
+			t.Errorf("the secret %q was printed:\n%s%s", text, got.stdout, got.stderr)
+		}
+	}
+	return got
+}
+
+// start starts an appliance with the user of these tests. Its restart is over at
+// once: the program looks every ten seconds.
+func start(t *testing.T, options ...spstest.Option) *spstest.Appliance {
+	t.Helper()
+	return spstest.NewServer(t, append([]spstest.Option{
+		spstest.WithCredentials(username, password), spstest.WithRestart(spstest.Restart{}),
+	}, options...)...)
+}
+
+// reach gives the flags that reach an appliance, and adds others.
+func reach(t *testing.T, a *spstest.Appliance, more ...string) []string {
+	t.Helper()
+	return append([]string{"-appliance", a.Addr(), "-username", username, "-ca", file(t, bytes.NewReader(a.CA())), "-output", "json"}, more...)
+}
+
+// file makes a file and gives its name.
+func file(t *testing.T, content io.Reader) string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "file")
+	all, err := io.ReadAll(content)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(name, all, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+func image(t *testing.T, version string) string {
+	t.Helper()
+	return file(t, io.NewSectionReader(spstest.Image(version, imageSize), 0, imageSize))
+}
+
+// anyText stands in a wanted Error or Left for a text that is not the program's
+// own.
+const anyText = "any text"
+
+// diff compares what a run came to with the wanted status and result: one JSON
+// object with all members, and nothing around it.
+func diff(t *testing.T, status int, want result, got outcome) {
+	t.Helper()
+	if got.status != status {
+		t.Errorf("status %d, want %d; standard error:\n%s", got.status, status, got.stderr)
+	}
+	var members map[string]string
+	if err := json.Unmarshal([]byte(got.stdout), &members); err != nil {
+		t.Fatalf("standard output is not one JSON object of texts: %v\n%s", err, got.stdout)
+	}
+	var r result
+	decoder := json.NewDecoder(strings.NewReader(got.stdout))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&r); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"appliance", "from", "to", "slot", "status", "step", "summary", "error", "left"} {
+		if _, ok := members[name]; !ok {
+			t.Errorf("the result lacks %s:\n%s", name, got.stdout)
+		}
+	}
+	if want.Error == anyText && r.Error != "" {
+		r.Error = anyText
+	}
+	if want.Left == anyText && r.Left != "" {
+		r.Left = anyText
+	}
+	if d := cmp.Diff(want, r); d != "" {
+		t.Errorf("result (-want +got):\n%s", d)
+	}
+}
+
+// says checks what an error or the rest of the output holds.
+func says(t *testing.T, got outcome, want string) {
+	t.Helper()
+	if !strings.Contains(got.stdout+got.stderr, want) {
+		t.Errorf("the output lacks %q:\n%s%s", want, got.stdout, got.stderr)
+	}
+}
+
+// noSession checks that the program logged in and out.
+func noSession(t *testing.T, a *spstest.Appliance) {
+	t.Helper()
+	if n := a.Sessions(); n != 0 {
+		t.Errorf("%d sessions are left on the appliance", n)
+	}
+}
+
+// runs checks how often the appliance restarted, and what it runs.
+func runs(t *testing.T, a *spstest.Appliance, restarts int, version string) {
+	t.Helper()
+	if n := a.Restarts(); n != restarts {
+		t.Errorf("%d restarts, want %d", n, restarts)
+	}
+	for _, slot := range a.Slots() {
+		if slot.Current && slot.Version != version {
+			t.Errorf("%s runs, want %s", slot.Version, version)
+		}
+	}
+}
+
+// anonymous replaces the address of the demonstration's appliance by one of the
+// same width in every run.
+func anonymous(t *testing.T, o outcome) outcome {
+	t.Helper()
+	_, rest, _ := strings.Cut(o.stdout+o.stderr, ", at ")
+	addr, _, found := strings.Cut(rest, ". ")
+	if !found {
+		t.Fatalf("the demonstration names no address:\n%s%s", o.stdout, o.stderr)
+	}
+	o.stdout = strings.ReplaceAll(o.stdout, addr, "ADDRESS")
+	o.stderr = strings.ReplaceAll(o.stderr, addr, "ADDRESS")
+	return o
+}
+
+const demoStory = `No -appliance is given, so this is a demonstration: a simulated appliance was
+started in this process, at ADDRESS. It runs 7.4.0 from slot 1, and slot 2
+is empty. The image is made up, of 16 MiB and with version 8.1.0; the restart of an
+upgrade is a real one.
+
+Logging in.
+Looking at the appliance.
+Uploading the image.
+Testing the image, which changes nothing.
+`
+
+func TestDemo(t *testing.T) {
+	t.Parallel()
+	const upgrade = "Beginning the upgrade.\nWaiting for the appliance to restart.\nVerifying what runs now.\n"
+	for _, test := range []struct {
+		name string
+		args []string
+		want outcome
+	}{
+		{"text", nil, outcome{stdout: demoStory + upgrade + "\nADDRESS: upgraded from 7.4.0 to 8.1.0, which is in slot 2.\n"}},
+		{"dry run", []string{"-dry-run", "-message", "CHG-1"}, outcome{stdout: demoStory +
+			"\nADDRESS: 8.1.0 in slot 2 passed the firmware test.\nWhat is left: the appliance runs 7.4.0 as before; the image stays in slot 2.\n"}},
+		{"json", []string{"-output", "json"}, outcome{stdout: `{
+  "appliance": "ADDRESS",
+  "from": "7.4.0",
+  "to": "8.1.0",
+  "slot": "2",
+  "status": "upgraded",
+  "step": "verify",
+  "summary": "HA check started\nHA check finished",
+  "error": "",
+  "left": ""
+}
+`, stderr: demoStory + upgrade + "\n"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			got := programWithPassword(t, t.Context(), "", test.args...)
+			if d := cmp.Diff(test.want, anonymous(t, got), cmp.AllowUnexported(outcome{})); d != "" {
+				t.Errorf("demonstration (-want +got):\n%s", d)
+			}
+		})
+	}
+}
+
+func TestHelp(t *testing.T) {
+	t.Parallel()
+	got := program(t, t.Context(), "-h")
+	if got.status != exitOK || !strings.Contains(got.stdout, "usage: firmware-upgrade") || got.stderr != "" {
+		t.Errorf("-h gives %+v", got)
+	}
+}
+
+func TestUsageErrors(t *testing.T) {
+	t.Parallel()
+	a := start(t)
+	full := reach(t, a)
+	with := func(more ...string) []string { return append(full[:len(full):len(full)], more...) }
+	const sum = "0000000000000000000000000000000000000000000000000000000000000000"
+	for _, test := range []struct {
+		name     string
+		password string
+		args     []string
+		want     string
+	}{
+		{"unknown flag", password, []string{"-force"}, "not defined: -force"},
+		{"argument", password, with("-slot", "2", "image.iso"), `unexpected argument "image.iso"`},
+		{"empty appliance", password, []string{"-appliance", ""}, "-appliance is empty"},
+		{"no username", password, []string{"-appliance", a.Addr(), "-slot", "2"}, "-appliance needs -username"},
+		{"no source", password, full, "-appliance needs one of -slot, -image and -url"},
+		{"no source in a dry run", password, with("-dry-run"), "-appliance needs one of"},
+		{"an empty source", password, with("-slot", ""), "-slot is empty"},
+		{"slot and image", password, with("-slot", "2", "-image", "x"), "-appliance needs one of"},
+		{"slot and url", password, with("-slot", "2", "-url", imageURL, "-sha256", sum), "-appliance needs one of"},
+		{"all sources", password, with("-slot", "2", "-image", "x", "-url", imageURL, "-sha256", sum), "-appliance needs one of"},
+		{"url alone", password, with("-url", imageURL), "-url and -sha256 need each other"},
+		{"sum alone", password, with("-slot", "2", "-sha256", sum), "-url and -sha256 need each other"},
+		{"an empty sum", password, with("-url", imageURL, "-sha256", ""), "-sha256 is empty"},
+		{"slot without appliance", password, []string{"-slot", "2"}, "-slot needs -appliance"},
+		{"image without appliance", password, []string{"-image", "x"}, "-image needs -appliance"},
+		{"url without appliance", password, []string{"-url", imageURL, "-sha256", sum}, "-url needs -appliance"},
+		{"output", password, []string{"-output", "junit"}, `-output "junit" is neither`},
+		{"timeout", password, []string{"-timeout", "0s"}, "-timeout must be positive"},
+		{"wait", password, []string{"-wait", "-1s"}, "-wait must not be negative"},
+		{"no password", "", with("-slot", "2"), "no password"},
+		{"no such ca", password, with("-slot", "2", "-ca", "testdata/none"), "-ca: open testdata/none"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			got := programWithPassword(t, t.Context(), test.password, test.args...)
+			if got.status != exitError || got.stdout != "" {
+				t.Errorf("status %d and standard output %q, want %d and none", got.status, got.stdout, exitError)
+			}
+			if !strings.Contains(got.stderr, test.want) || strings.Count(got.stderr, "\n") != 1 {
+				t.Errorf("standard error %q, want one line with %q", got.stderr, test.want)
+			}
+		})
+	}
+	t.Cleanup(func() {
+		if n := len(a.Journal()); n != 0 {
+			t.Errorf("wrong usage sent %d requests", n)
+		}
+	})
+}
+
+func TestSources(t *testing.T) {
+	t.Parallel()
+	sum := spstest.ImageSHA256("8.1.0", imageSize)
+	for _, test := range []struct {
+		name     string
+		flags    func(t *testing.T) []string
+		slot, to string
+	}{
+		{"slot", func(*testing.T) []string { return []string{"-slot", "2"} }, "2", "8.0.0"},
+		{"image", func(t *testing.T) []string { return []string{"-image", image(t, "8.1.0")} }, "3", "8.1.0"},
+		{"url", func(*testing.T) []string { return []string{"-url", imageURL, "-sha256", strings.ToUpper(sum)} }, "3", "8.1.0"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			a := start(t, spstest.WithFetchPolls(0))
+			a.ServeImage(imageURL, "8.1.0", sum)
+			want := result{
+				Appliance: a.Addr(), From: "7.4.0", To: test.to, Slot: test.slot,
+				Status: upgraded, Step: sps.StepVerify, Summary: passedSummary,
+			}
+			got := program(t, t.Context(), reach(t, a, test.flags(t)...)...)
+			diff(t, exitOK, want, got)
+			runs(t, a, 1, test.to)
+			noSession(t, a)
+			if got.stderr != "" {
+				t.Errorf("standard error:\n%s", got.stderr)
+			}
+		})
+		t.Run(test.name+", dry run", func(t *testing.T) {
+			t.Parallel()
+			a := start(t, spstest.WithFetchPolls(0))
+			a.ServeImage(imageURL, "8.1.0", sum)
+			want := result{
+				Appliance: a.Addr(), From: "7.4.0", To: test.to, Slot: test.slot,
+				Status: tested, Step: sps.StepTest, Summary: passedSummary,
+				Left: "the appliance runs 7.4.0 as before; the image stays in slot " + test.slot,
+			}
+			diff(t, exitOK, want, program(t, t.Context(), reach(t, a, append(test.flags(t), "-dry-run")...)...))
+			runs(t, a, 0, "7.4.0")
+			noSession(t, a)
+		})
+	}
+}
+
+func TestMessage(t *testing.T) {
+	t.Parallel()
+	a := start(t, spstest.WithCommitMessageRequired())
+	got := program(t, t.Context(), reach(t, a, "-slot", "2")...)
+	diff(t, exitError, result{Appliance: a.Addr(), From: "7.4.0", Status: errored, Step: sps.StepPrepare, Error: anyText, Left: anyText}, got)
+	runs(t, a, 0, "7.4.0")
+
+	got = program(t, t.Context(), reach(t, a, "-slot", "2", "-message", "CHG-1")...)
+	if got.status != exitOK {
+		t.Errorf("with a message: %+v", got)
+	}
+	sent := ""
+	for _, r := range a.Journal() {
+		if r.Path == "/api/firmware/upgrade" {
+			sent += string(r.Body)
+		}
+	}
+	if d := cmp.Diff(`{"slot_id":2,"message":"CHG-1"}`, sent); d != "" {
+		t.Errorf("upgrades sent (-want +got):\n%s", d)
+	}
+}
+
+// The firmware test of the appliance is status 1, also where the upgrade runs it.
+func TestFails(t *testing.T) {
+	t.Parallel()
+	broken := spstest.NotEnoughStorage()
+	bad := spstest.Slot{Key: "2", Version: "8.0.0", TestFailure: broken}
+	want := func(a *spstest.Appliance, step sps.UpgradeStep) result {
+		return result{
+			Appliance: a.Addr(), From: "7.4.0", To: "8.0.0", Slot: "2", Status: failed, Step: step, Summary: broken.Summary,
+			Left: "the appliance runs 7.4.0 as before; the image stays in slot 2",
+		}
+	}
+	for _, flags := range [][]string{{"-slot", "2"}, {"-slot", "2", "-dry-run"}} {
+		a := start(t)
+		a.SetSlot(bad)
+		diff(t, exitFailed, want(a, sps.StepTest), program(t, t.Context(), reach(t, a, flags...)...))
+		runs(t, a, 0, "7.4.0")
+		noSession(t, a)
+	}
+
+	a := start(t)
+	a.Inject(spstest.Fault{Path: "firmware/test", Mutate: func(body []byte) []byte {
+		a.SetSlot(bad) // the disk fills between the test and the upgrade
+		return body
+	}})
+	diff(t, exitFailed, want(a, sps.StepUpgrade), program(t, t.Context(), reach(t, a, "-slot", "2")...))
+	runs(t, a, 0, "7.4.0")
+
+	got := program(t, t.Context(), reach(t, a, "-slot", "2", "-output", "text")...)
+	text := a.Addr() + ": 8.0.0 in slot 2 failed the firmware test.\n" +
+		"    " + strings.ReplaceAll(broken.Summary, "\n", "\n    ") + "\n" +
+		"What is left: the appliance runs 7.4.0 as before; the image stays in slot 2.\n"
+	if d := cmp.Diff(outcome{exitFailed, text, ""}, got, cmp.AllowUnexported(outcome{})); d != "" {
+		t.Errorf("text (-want +got):\n%s", d)
+	}
+}
+
+func TestErrors(t *testing.T) {
+	t.Parallel()
+	sum := spstest.ImageSHA256("8.1.0", imageSize)
+	inject := func(fault spstest.Fault) func(*spstest.Appliance) {
+		return func(a *spstest.Appliance) { a.Inject(fault) }
+	}
+	for _, test := range []struct {
+		name     string
+		prepare  func(*spstest.Appliance)
+		flags    []string
+		want     result // without what is always the same
+		says     string
+		restarts int
+	}{
+		{"a wrong fingerprint", nil, []string{"-slot", "2", "-fingerprint", strings.Repeat("0", 64)}, result{Step: stepConnect}, "certificate is not trusted", 0},
+		{"an unknown slot", nil, []string{"-slot", "9"}, result{Step: sps.StepPrepare, From: "7.4.0"}, "ResourceNotFound", 0},
+		{"an empty slot", nil, []string{"-slot", "3"}, result{Step: sps.StepTest, From: "7.4.0", Slot: "3"}, "ResourceNotFound", 0},
+		{"no such file", nil, []string{"-image", "testdata/none"}, result{Step: sps.StepUpload, From: "7.4.0"}, "testdata/none", 0},
+		{"an image that is none", nil, []string{"-image", os.Args[0]}, result{Step: sps.StepUpload, From: "7.4.0"}, "InvalidFirmwareImage", 0},
+		{"no such URL", nil, []string{"-url", imageURL, "-sha256", sum}, result{Step: sps.StepFetch, From: "7.4.0"}, "failed", 0},
+		{"another image", func(a *spstest.Appliance) { a.ServeImage(imageURL, "8.1.0", strings.Repeat("0", 64)) },
+			[]string{"-url", imageURL, "-sha256", sum}, result{Step: sps.StepFetch, From: "7.4.0"}, "failed", 0},
+		{"no SHA-256", nil, []string{"-url", imageURL, "-sha256", "0123"}, result{Step: sps.StepPrepare}, "no SHA-256", 0},
+		{"the test breaks", inject(spstest.Fault{Path: "firmware/test", Status: 500}), []string{"-slot", "2"},
+			result{Step: sps.StepTest, From: "7.4.0", To: "8.0.0", Slot: "2"}, "500", 0},
+		{"refused", inject(spstest.Fault{Path: "firmware/upgrade", Status: 403, Body: `{"error":{"type":"Unauthorized"}}`}), []string{"-slot", "2"},
+			result{Step: sps.StepUpgrade, From: "7.4.0", To: "8.0.0", Slot: "2", Summary: passedSummary}, "Unauthorized", 0},
+		{"never back", func(a *spstest.Appliance) { a.AfterRestart(spstest.NeverBack) }, []string{"-slot", "2", "-wait", "50ms"},
+			result{Step: sps.StepWait, From: "7.4.0", To: "8.0.0", Slot: "2", Summary: passedSummary}, "not seen within 50ms", 1},
+		{"the old version", func(a *spstest.Appliance) { a.AfterRestart(spstest.OldVersion) }, []string{"-slot", "2", "-wait", "50ms"},
+			result{Step: sps.StepWait, From: "7.4.0", To: "8.0.0", Slot: "2", Summary: passedSummary}, "not seen within 50ms", 1},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			a := start(t, spstest.WithFetchPolls(0))
+			if test.prepare != nil {
+				test.prepare(a)
+			}
+			test.want.Appliance, test.want.Status, test.want.Error, test.want.Left = a.Addr(), errored, anyText, anyText
+			got := program(t, t.Context(), reach(t, a, test.flags...)...)
+			diff(t, exitError, test.want, got)
+			says(t, got, test.says)
+			runs(t, a, test.restarts, "7.4.0")
+			if test.restarts == 0 {
+				noSession(t, a)
+			}
+		})
+	}
+}
+
+func TestConnectFails(t *testing.T) {
+	t.Parallel()
+	const nobody = "127.0.0.1:1" // a port that nothing gets by chance
+	flags := []string{"-username", username, "-slot", "2"}
+	want := result{Status: errored, Step: stepConnect, Error: anyText, Left: "the appliance is as it was: nothing was begun"}
+	for _, host := range []string{nobody, "https://sps1/"} {
+		want.Appliance = host
+		diff(t, exitError, want, program(t, t.Context(), append(flags, "-appliance", host, "-output", "json")...))
+	}
+	a := start(t)
+	want.Appliance = a.Addr()
+	got := programWithPassword(t, t.Context(), "not-the-password", reach(t, a, "-slot", "2")...)
+	diff(t, exitError, want, got)
+	says(t, got, "AuthenticationFailure")
+
+	got = program(t, t.Context(), append(flags, "-appliance", "a b")...)
+	if got.status != exitError || !strings.HasPrefix(got.stdout, "a b: stopped at connect: ") || !strings.Contains(got.stdout, "\nWhat is left: ") {
+		t.Errorf("text:\n%s", got.stdout)
+	}
+}
+
+// The program relies on nothing that is open in the API.
+func TestVariants(t *testing.T) {
+	t.Parallel()
+	for _, variant := range spstest.Variants() {
+		for _, alternative := range variant.Alternatives {
+			t.Run(variant.Name+"="+alternative, func(t *testing.T) {
+				t.Parallel()
+				a := start(t, spstest.WithVariant(variant.Name, alternative))
+				diff(t, exitOK, result{
+					Appliance: a.Addr(), From: "7.4.0", To: "8.1.0", Slot: "3",
+					Status: upgraded, Step: sps.StepVerify, Summary: passedSummary,
+				}, program(t, t.Context(), reach(t, a, "-image", image(t, "8.1.0"))...))
+				runs(t, a, 1, "8.1.0")
+				if variant.Name != "logout" { // some appliances have none
+					noSession(t, a)
+				}
+			})
+		}
+	}
+}
+
+func TestInsecureWarns(t *testing.T) {
+	t.Parallel()
+	a := start(t)
+	got := program(t, t.Context(), "-appliance", a.Addr(), "-username", username, "-insecure", "-slot", "2")
+	if got.status != exitOK {
+		t.Errorf("-insecure gives %+v", got)
+	}
+	says(t, got, "not verified")
+}
+
+// Whatever an appliance says, it cannot drive a terminal.
+func TestControlCharacters(t *testing.T) {
+	t.Parallel()
+	slots := spstest.WithSlots(
+		spstest.Slot{Key: "1", Version: "7.4.0\x1b[31m", Current: true},
+		spstest.Slot{Key: "2", Version: "8.0.0\u009b31m\n", TestFailure: &spstest.TestFailure{
+			ExitCode: 1, Summary: "\x1b]0;title\x07first\r\n\u009b2Jsecond\u202e\x7f\tthird",
+		}},
+	)
+	for _, output := range []string{"text", "json"} {
+		a := start(t, slots)
+		got := program(t, t.Context(), reach(t, a, "-slot", "2", "-output", output)...)
+		if got.status != exitFailed {
+			t.Errorf("status %d, want %d:\n%s", got.status, exitFailed, got.stdout)
+		}
+		if strings.ContainsFunc(got.stdout+got.stderr, func(r rune) bool { return r != '\n' && !unicode.IsGraphic(r) }) {
+			t.Errorf("control characters are printed: %q", got.stdout+got.stderr)
+		}
+		if output == "json" {
+			diff(t, exitFailed, result{
+				Appliance: a.Addr(), From: "7.4.0[31m", To: "8.0.031m ", Slot: "2", Status: failed, Step: sps.StepTest,
+				Summary: "]0;titlefirst\n2Jsecond third", Left: anyText,
+			}, got)
+		}
+	}
+}
+
+// An interrupt ends each step and says what is left on the appliance.
+func TestCancelled(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name  string
+		at    spstest.Fault
+		flags func(t *testing.T) []string
+		want  result // without what is always the same
+		says  string
+	}{
+		{"login", spstest.Fault{Method: "GET", Path: "authentication"}, slot2, result{Step: stepConnect, Left: "the appliance is as it was: nothing was begun"}, ""},
+		{"prepare", spstest.Fault{Path: "firmware/slots"}, slot2,
+			result{Step: sps.StepPrepare, From: "7.4.0", Left: "the appliance runs 7.4.0 as before"}, ""},
+		{"fetch", spstest.Fault{Method: "GET", Path: "firmware/fetch/*"}, func(*testing.T) []string {
+			return []string{"-url", imageURL, "-sha256", spstest.ImageSHA256("8.1.0", imageSize)}
+		}, result{Step: sps.StepFetch, From: "7.4.0", Left: anyText}, "its record stays"},
+		{"test", spstest.Fault{Path: "firmware/test"}, slot2,
+			result{Step: sps.StepTest, From: "7.4.0", To: "8.0.0", Slot: "2", Left: "the appliance runs 7.4.0 as before; the image stays in slot 2"}, ""},
+		{"upgrade", spstest.Fault{Path: "firmware/upgrade"}, slot2,
+			result{Step: sps.StepUpgrade, From: "7.4.0", To: "8.0.0", Slot: "2", Summary: passedSummary, Left: anyText}, "whether the upgrade was begun is unknown"},
+		{"wait", spstest.Fault{Path: "info", Skip: 1}, slot2,
+			result{Step: sps.StepWait, From: "7.4.0", To: "8.0.0", Slot: "2", Summary: passedSummary, Left: anyText}, "the upgrade was begun"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithCancelCause(t.Context())
+			defer cancel(nil)
+			a := start(t)
+			over := make(chan struct{})
+			test.at.Mutate = func(body []byte) []byte {
+				cancel(errors.New("somebody interrupts"))
+				if test.name != "login" { // what it opens is waited for
+					<-over // there is no answer before the program has ended
+				}
+				return body
+			}
+			a.Inject(test.at)
+			got := program(t, ctx, reach(t, a, test.flags(t)...)...)
+			close(over)
+			test.want.Appliance, test.want.Status, test.want.Error = a.Addr(), errored, anyText
+			diff(t, exitError, test.want, got)
+			says(t, got, test.says)
+			if test.name != "login" {
+				says(t, got, "somebody interrupts")
+			}
+		})
+	}
+}
+
+// interrupting is an image whose reading interrupts the program.
+type interrupting struct {
+	io.ReaderAt
+	interrupt func()
+}
+
+func (i interrupting) ReadAt(p []byte, off int64) (int, error) {
+	i.interrupt()
+	return i.ReaderAt.ReadAt(p, off)
+}
+
+func TestCancelledUpload(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancelCause(t.Context())
+	defer cancel(nil)
+	a := start(t)
+	const size = 1 << 30 // too much to be through before the interrupt is noticed
+	image := interrupting{spstest.Image("8.1.0", size), func() { cancel(errors.New("somebody interrupts")) }}
+	silent := log.New(io.Discard, "", 0)
+	got, logOut := upgrade(ctx, target{
+		host:       a.Addr(),
+		credential: sps.UsernamePassword(username, sps.NewSecretString(password)),
+		options:    []sps.Option{sps.WithCABundle(a.CA())},
+		source:     sps.FromImage(image, size),
+		progress:   newProgress(silent, silent),
+	})
+	if err := logOut(); err != nil {
+		t.Error(err)
+	}
+	noSession(t, a)
+	if !strings.Contains(got.Error, "somebody interrupts") {
+		t.Errorf("the error does not tell why: %s", got.Error)
+	}
+	got.Error = anyText
+	if d := cmp.Diff(result{
+		Appliance: a.Addr(), From: "7.4.0", Status: errored, Step: sps.StepUpload, Error: anyText,
+		Left: "the appliance runs 7.4.0 as before, and holds nothing of the image",
+	}, got); d != "" {
+		t.Errorf("result (-want +got):\n%s", d)
+	}
+	if len(a.Uploads()) != 0 {
+		t.Error("the appliance holds the image")
+	}
+}
+
+// An upload whose answer is lost leaves the image on the appliance, or nobody
+// knows.
+func TestUploadAnswerLost(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name  string
+		slots bool // they can be listed afterwards
+		want  result
+	}{
+		{"known", true, result{Slot: "3", To: "8.1.0", Left: "the appliance runs 7.4.0 as before; the image is in slot 3"}},
+		{"unknown", false, result{Left: "the appliance runs 7.4.0 as before; whether it holds the image is unknown"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			a := start(t)
+			a.Inject(spstest.Fault{Path: "upload/firmware", CutAfter: true})
+			if !test.slots { // the upgrade and the upload list them once each before
+				a.Inject(spstest.Fault{Path: "firmware/slots", Skip: 2, Times: -1, Status: 500})
+			}
+			test.want.Appliance, test.want.From, test.want.Status, test.want.Step, test.want.Error = a.Addr(), "7.4.0", errored, sps.StepUpload, anyText
+			diff(t, exitError, test.want, program(t, t.Context(), reach(t, a, "-image", image(t, "8.1.0"))...))
+			noSession(t, a)
+		})
+	}
+}
+
+func slot2(*testing.T) []string { return []string{"-slot", "2"} }
+
+func TestTimeout(t *testing.T) {
+	t.Parallel()
+	a := start(t)
+	a.Inject(spstest.Fault{Path: "authentication", Method: "GET", Delay: time.Hour})
+	got := program(t, t.Context(), reach(t, a, "-slot", "2", "-timeout", "20ms")...)
+	diff(t, exitError, result{Appliance: a.Addr(), Status: errored, Step: stepConnect, Error: anyText, Left: anyText}, got)
+	says(t, got, "-timeout allows, 20ms")
+}
+
+// A log-out that fails says nothing about the upgrade, but must not get lost.
+func TestLogOutFails(t *testing.T) {
+	t.Parallel()
+	a := start(t)
+	a.Inject(spstest.Fault{Path: "authentication", Method: "DELETE", Status: 500, Times: -1})
+	got := program(t, t.Context(), reach(t, a, "-slot", "2")...)
+	if got.status != exitOK || !strings.Contains(got.stderr, a.Addr()+": sps: close") {
+		t.Errorf("a log-out that fails gives %+v", got)
+	}
+}
+
+// brokenPipe is an output that nobody reads.
+type brokenPipe struct{}
+
+func (brokenPipe) Write([]byte) (int, error) { return 0, os.ErrClosed }
+
+func TestOutputLost(t *testing.T) {
+	t.Parallel()
+	for _, output := range []string{"text", "json"} {
+		var stderr bytes.Buffer
+		status := run(t.Context(), []string{"-dry-run", "-output", output}, os.Getenv, brokenPipe{}, &stderr)
+		if status != exitError || !strings.Contains(stderr.String(), "could not be printed") {
+			t.Errorf("%s: status %d, want %d; standard error:\n%s", output, status, exitError, stderr.String())
+		}
+	}
+}
