@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/netip"
@@ -426,6 +427,46 @@ func (c *Client) Invoke(ctx context.Context, method, path string, body any, opti
 		return nil, err
 	}
 	return newResponse(a), nil
+}
+
+// Download reads an endpoint that answers with a file, such as a support bundle or
+// an audit trail, and writes it to w as it comes, in constant memory; see
+// [Client.Invoke] for path and options, and [WithProgress]. It returns how many
+// bytes were written. There is no time limit in all; [Timeouts].Stall bounds the
+// time in which nothing moves.
+//
+// A download is tried again only as long as nothing was written. An answer of JSON
+// is not a file: it gives the [Error] that it holds, or [ErrBadAnswer].
+func (c *Client) Download(ctx context.Context, path string, w io.Writer, options ...RequestOption) (int64, error) {
+	k, err := newInvocation(http.MethodGet, path, nil, options)
+	if err != nil {
+		return 0, err
+	}
+	k.class, k.sink = classDownload, &sink{w: w, moved: k.progress}
+	if k.progress == nil {
+		k.sink.moved = func(int64, int64) {}
+	}
+	if k.header.Get("Accept") == "" {
+		k.header.Set("Accept", "application/octet-stream")
+	}
+	a, err := c.call(ctx, k)
+	if err != nil {
+		return k.sink.done, err
+	}
+	if len(a.body) > 0 || a.status != http.StatusOK {
+		return k.sink.done, a.unusable("it is no file")
+	}
+	return k.sink.done, nil
+}
+
+// WithProgress calls a function with the bytes that a [Client.Download] has written
+// and those there are, -1 where that is not known: about once per MiB, and once at
+// the end. Invoke ignores it.
+func WithProgress(progress func(done, total int64)) RequestOption {
+	return func(k *call) error {
+		k.progress = progress
+		return nil
+	}
 }
 
 func newInvocation(method, path string, body any, options []RequestOption) (*call, error) {

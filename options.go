@@ -225,8 +225,8 @@ type Timeouts struct {
 	Commit time.Duration
 	// Action bounds a firmware test and other actions, which may take minutes.
 	Action time.Duration
-	// Stall bounds the time in which no byte of an upload moves. An upload as a
-	// whole has no limit but its context.
+	// Stall bounds the time in which no byte of an upload or a download moves. As
+	// a whole these have no limit but their context.
 	Stall time.Duration
 	// Close bounds a rollback and a log-out: they go out even when the caller's
 	// context is done, and take no longer than this.

@@ -639,6 +639,7 @@ func TestNoWriteOnClient(t *testing.T) {
 		"*sps.Firmware.DeleteSlot": true, "*sps.Firmware.Test": true,
 		"*sps.Firmware.Upload": true, "*sps.Firmware.UploadFile": true, "*sps.Firmware.StartFetch": true, "*sps.Firmware.CancelFetch": true,
 		"*sps.Firmware.RemoveFetch": true, "*sps.Firmware.StartUpgrade": true, "*sps.Firmware.Upgrade": true,
+		"*sps.Client.Download":    true, // GET only
 		"*sps.Client.Transaction": true, "*sps.Client.Invoke": true, "*sps.Client.Close": true,
 	}
 	reads := []string{"Get", "List", "All", "In", "Slot", "Slots", "Fetch", "Fetches", "WaitFetch", "WaitForVersion", "Info", "Host", "String", "GoString"}

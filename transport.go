@@ -36,6 +36,7 @@ const (
 	classAction                // POST that does something, and may take minutes
 	classTest                  // POST firmware/test: takes minutes like an action, and changes nothing
 	classUpload                // POST of a stream: no limit in all, but one for standing still
+	classDownload              // GET of a stream, likewise
 	classStep                  // a write inside a transaction
 	classCommit                // PUT transaction
 	classRollback              // DELETE transaction and log-out: harmless twice, and must get through
@@ -57,6 +58,7 @@ var policies = [...]struct {
 	classAction:   {false, nil, false, func(t *Timeouts) time.Duration { return t.Action }},
 	classTest:     {false, nil, true, func(t *Timeouts) time.Duration { return t.Action }},
 	classUpload:   {false, nil, false, func(t *Timeouts) time.Duration { return t.Stall }},
+	classDownload: {true, []int{429, 502, 503, 504}, true, func(t *Timeouts) time.Duration { return t.Stall }},
 	classStep:     {false, nil, true, func(t *Timeouts) time.Duration { return t.Write }},
 	classCommit:   {false, nil, false, func(t *Timeouts) time.Duration { return t.Commit }},
 	classRollback: {true, []int{429, 502, 503, 504}, false, func(t *Timeouts) time.Duration { return t.Close }},
@@ -72,8 +74,12 @@ type call struct {
 	stream *stream     // sent in place of body
 	header http.Header // beside the client's own
 	secret []Secret    // what an answer to this call might quote, beside the session id
+	// sink takes an answer that is too large for memory.
+	sink *sink
 	// raw lets an answer that is no JSON through.
 	raw bool
+	// progress is called by a download.
+	progress func(done, total int64)
 	// seen is shown the header of an answer, also of one whose body is unusable.
 	seen func(http.Header)
 	// once tries a single time.
@@ -85,6 +91,54 @@ type stream struct {
 	contentType string
 	length      int64
 	open        func() (io.Reader, error)
+}
+
+// sink is where a stream goes.
+type sink struct {
+	w     io.Writer
+	moved func(done, total int64)
+	done  int64
+}
+
+// errSink is a failure of the caller's writer.
+type errSink struct{ err error }
+
+func (e errSink) Error() string { return "writing what was downloaded: " + e.err.Error() }
+
+func (e errSink) Unwrap() error { return e.err }
+
+func (s *sink) Write(p []byte) (int, error) {
+	n, err := s.w.Write(p)
+	s.done += int64(n)
+	if err != nil {
+		return n, errSink{err}
+	}
+	return n, nil
+}
+
+// deliver hands an answer on as it comes.
+func (s *sink) deliver(resp *http.Response) error {
+	total := resp.ContentLength
+	buffer := make([]byte, 64<<10)
+	var reported int64
+	for {
+		n, err := resp.Body.Read(buffer)
+		if n > 0 {
+			if _, err := s.Write(buffer[:n]); err != nil {
+				return err
+			}
+		}
+		if s.done-reported >= progressStep || err == io.EOF {
+			reported = s.done
+			s.moved(s.done, total)
+		}
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("the connection broke after %d bytes: %w", s.done, err)
+		}
+	}
 }
 
 // answer is what came back: success, as far as status and body say so.
@@ -243,6 +297,9 @@ func (x *exchange) receive(resp *http.Response) error {
 		}
 		return unusable("it is compressed, which was not asked for")
 	}
+	if x.sink != nil && resp.StatusCode == http.StatusOK && contentType(resp.Header) != "application/json" {
+		return x.sink.deliver(resp)
+	}
 	if resp.ContentLength > maxAnswer {
 		return unusable("it announces %d bytes, more than %d", resp.ContentLength, maxAnswer)
 	}
@@ -287,7 +344,8 @@ func checkRetry(ctx context.Context, resp *http.Response, err error) (bool, erro
 		x.last = withoutURL(err)
 		notSent := neverSent(err)
 		x.sent = x.sent || !notSent
-		if ctx.Err() != nil || permanent(err) || !notSent && !policy.broken {
+		started := x.sink != nil && x.sink.done > 0 // what was handed on cannot be taken back
+		if ctx.Err() != nil || started || permanent(err) || !notSent && !policy.broken {
 			return false, nil
 		}
 		return x.again(ctx, 0), nil
@@ -522,12 +580,14 @@ func (a attempts) RoundTrip(req *http.Request) (*http.Response, error) {
 	x.attempts++
 	limit := policies[x.class].limit(&a.t.timeouts)
 	cancel := context.CancelFunc(func() {})
-	if x.stream != nil {
+	var dog *watchdog
+	if x.stream != nil || x.sink != nil {
 		var bound context.Context
-		var dog *watchdog
 		bound, dog, cancel = watch(ctx, limit, a.t.timeouts.Action)
 		req = req.WithContext(bound)
-		req.Body = &watched{req.Body, dog}
+		if x.stream != nil {
+			req.Body = &watched{req.Body, dog}
+		}
 	} else if limit > 0 {
 		var bound context.Context
 		bound, cancel = context.WithTimeoutCause(ctx, limit, errAttemptTimeout(limit))
@@ -554,12 +614,15 @@ func (a attempts) RoundTrip(req *http.Request) (*http.Response, error) {
 	if resp.Body == nil {
 		resp.Body = http.NoBody
 	}
+	if x.sink != nil {
+		resp.Body = &watched{resp.Body, dog}
+	}
 	resp.Body = &limitedBody{resp.Body, a, ctx, req.Context(), cancel}
 	return resp, nil
 }
 
-// watchdog ends an attempt that stands still: while its body is sent, by the
-// limit between two pieces of it, and then by the limit for the answer.
+// watchdog ends an attempt that stands still: while a body is sent or received, by
+// the limit between two pieces of it, and then by the limit for the answer.
 type watchdog struct {
 	timer         *time.Timer
 	stall, answer time.Duration
