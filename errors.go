@@ -80,8 +80,9 @@ var (
 	// ErrBadAnswer: the appliance answered with success, and with something
 	// that cannot be relied on: no JSON, truncated, too large, members missing.
 	ErrBadAnswer = errors.New("unusable answer")
-	// ErrOutcomeUnknown: the request may have been executed, and the answer
-	// was lost. Look at the appliance before you repeat it.
+	// ErrOutcomeUnknown: the request may have been executed, and its answer was
+	// lost, or came from something before the API. Look at the appliance before
+	// you repeat it.
 	ErrOutcomeUnknown = errors.New("the outcome is unknown")
 	// ErrTransactionOnly: a write that belongs to a transaction was called
 	// outside one, and was not sent.
@@ -137,6 +138,10 @@ type Error struct {
 	// Method and Path name the request; Path is relative to /api/ and has no
 	// query.
 	Method, Path string
+	// OutcomeUnknown is set where a write was answered with 500 or above by
+	// something that is not the API, such as the web server in front of it: it
+	// may have been executed.
+	OutcomeUnknown bool
 
 	detail error
 }
@@ -159,6 +164,10 @@ func (e *Error) Error() string {
 		b.WriteString(": ")
 		b.WriteString(e.detail.Error())
 	}
+	if e.OutcomeUnknown {
+		b.WriteString("; ")
+		b.WriteString(ErrOutcomeUnknown.Error())
+	}
 	return b.String()
 }
 
@@ -169,6 +178,9 @@ func (e *Error) Unwrap() []error {
 		errs = append(errs, e.Type)
 	}
 	errs = append(errs, Status(e.Status))
+	if e.OutcomeUnknown {
+		errs = append(errs, ErrOutcomeUnknown)
+	}
 	if e.detail != nil {
 		errs = append(errs, e.detail)
 	}

@@ -276,6 +276,9 @@ func (o *waitOptions) bound(ctx context.Context) (context.Context, context.Cance
 	return context.WithTimeoutCause(ctx, o.budget, errWaitBudget(o.budget))
 }
 
+// maxFailures is how many looks in a row may fail before waiting ends.
+const maxFailures = 5
+
 // WaitFetch waits until a fetch has ended, and returns it if it is finished. A
 // fetch that failed or was cancelled is a [FetchFailure]. When the time is over it
 // goes on by itself; the error then wraps context.DeadlineExceeded.
@@ -284,16 +287,19 @@ func (f *Firmware) WaitFetch(ctx context.Context, key string, options ...WaitOpt
 	ctx, cancel := o.bound(ctx)
 	defer cancel()
 	start := time.Now()
-	last := FetchStatus("")
+	last, failures := FetchStatus(""), 0
 	for {
 		fetch, err := f.Fetch(ctx, key)
+		if failures++; err != nil && ctx.Err() == nil && passing(err) && failures < maxFailures && sleep(ctx, o.every) == nil {
+			continue
+		}
 		if err != nil && (ctx.Err() == nil || last == "") {
 			return nil, err
 		}
 		if err != nil { // a look that was cut short saw nothing
 			return nil, fmt.Errorf("sps: firmware fetch %s: %w; it was %s", oneLine(key, 40), ended(ctx), oneLine(string(last), 60))
 		}
-		last = fetch.Status
+		failures, last = 0, fetch.Status
 		o.progress(WaitProgress{time.Since(start), string(fetch.Status), fetch.Progress})
 		switch {
 		case fetch.Status.Is(FetchFinished):

@@ -108,6 +108,14 @@ func OnUpgradeProgress(progress func(UpgradeStep, WaitProgress)) UpgradeOption {
 	return func(u *upgrade) { u.progress = progress }
 }
 
+// ExpectVersion stops the upgrade with [ErrUnexpectedImage] before the test, unless
+// the image has this version. It is good practice with [FromURL]: the record of a
+// fetch need not say where its image went, and then the slot that filled meanwhile
+// is taken for it.
+func ExpectVersion(version string) UpgradeOption {
+	return func(u *upgrade) { u.expected = version }
+}
+
 // StopAfterTest ends the upgrade once the image is tested: a dry run, which leaves
 // the image in its slot.
 func StopAfterTest() UpgradeOption {
@@ -240,6 +248,9 @@ func sameVersion(a, b string) bool {
 // that was waited for.
 var ErrWrongVersion = errors.New("the appliance came back with another version")
 
+// ErrUnexpectedImage: the slot holds another version than [ExpectVersion] says.
+var ErrUnexpectedImage = errors.New("the image is not the expected one")
+
 // AfterRestartOf makes [Firmware.WaitForVersion] demand proof of a restart, for an
 // upgrade to the version that runs already: that a restart was seen, or that the
 // build differs from what the appliance said before.
@@ -255,6 +266,9 @@ const settleTime = 2 * time.Minute
 const (
 	maxRefusedLogins = 5
 	maxUntrusted     = 3
+	// loginPause is the least time between two logins that are refused: a minute
+	// in all.
+	loginPause = 15 * time.Second
 )
 
 // WaitForVersion waits until the appliance runs a version, through its restart:
@@ -275,8 +289,12 @@ func (f *Firmware) WaitForVersion(ctx context.Context, version string, options .
 	w := &versionWait{version: version, before: o.before}
 	start := time.Now()
 	last := "nothing"
+	session := f.client.sessions.now()
 	for {
-		info, err := f.glance(ctx)
+		info, renewed, err := f.glance(ctx)
+		if session != nil && renewed != nil && renewed != session {
+			w.restarted = true // the session did not survive
+		}
 		if ctx.Err() == nil { // a look that was cut short saw nothing
 			done, state, stop := w.judge(info, err)
 			last = state
@@ -288,7 +306,11 @@ func (f *Firmware) WaitForVersion(ctx context.Context, version string, options .
 				return info, nil
 			}
 		}
-		if err := sleep(ctx, o.every); err != nil {
+		pause := o.every
+		if w.refused > 0 {
+			pause = max(pause, loginPause)
+		}
+		if err := sleep(ctx, pause); err != nil {
 			return nil, fmt.Errorf("sps: waiting for version %s: %w; last seen: %s", oneLine(version, 40), err, last)
 		}
 	}
@@ -296,13 +318,14 @@ func (f *Firmware) WaitForVersion(ctx context.Context, version string, options .
 
 // glance asks the appliance for its version once, with whatever session there is,
 // and a new one if that is gone.
-func (f *Firmware) glance(ctx context.Context) (*Info, error) {
+func (f *Firmware) glance(ctx context.Context) (*Info, *session, error) {
 	k := &call{class: classRead, method: http.MethodGet, path: infoPath, once: true}
 	a, err := f.client.call(ctx, k)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return newInfo(a)
+	info, err := newInfo(a)
+	return info, a.session, err
 }
 
 // versionWait is what was seen so far.
@@ -311,9 +334,14 @@ type versionWait struct {
 	before    *Info
 	restarted bool
 	wrong     time.Time // since when another version is seen after the restart
+	down      int       // looks in a row that found nobody
 	refused   int       // logins in a row
 	untrusted int       // certificates in a row
 }
+
+// maxDown is how many looks in a row must find nobody before that is a restart,
+// and no hiccup of the network.
+const maxDown = 2
 
 // judge takes one look at the appliance: whether it is done, what was seen in
 // words, and why there is no point in waiting on.
@@ -321,7 +349,7 @@ func (w *versionWait) judge(info *Info, err error) (done bool, state string, sto
 	if err != nil {
 		return false, oneLine(err.Error(), 200), w.failed(err)
 	}
-	w.refused, w.untrusted = 0, 0
+	w.down, w.refused, w.untrusted = 0, 0, 0
 	switch same := sameVersion(info.FirmwareVersion, w.version); {
 	case same && (w.before == nil || w.restarted || info.BuildDate != w.before.BuildDate):
 		return true, "runs " + oneLine(info.FirmwareVersion, 40), nil
@@ -341,6 +369,7 @@ func (w *versionWait) judge(info *Info, err error) (done bool, state string, sto
 func (w *versionWait) failed(err error) (stop error) {
 	w.wrong = time.Time{}
 	var broken *TransportError
+	nobody := false
 	switch {
 	case errors.Is(err, ErrClosed), errors.Is(err, errExpiredExisting):
 		return err
@@ -357,14 +386,33 @@ func (w *versionWait) failed(err error) (stop error) {
 		}
 		return nil
 	case errors.As(err, &broken):
-		// Slowness is no restart, and a broken answer may be none.
-		w.restarted = w.restarted || !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled)
+		// A slow answer is no restart, nor is one that makes no sense; but there is
+		// nobody where no connection can be made, be it for want of time.
+		nobody = neverSent(err) || !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, ErrBadAnswer)
 	case errors.Is(err, Status(502)), errors.Is(err, Status(503)):
-		w.restarted = true
+		nobody = true
 	}
 	w.refused, w.untrusted = 0, 0
+	if !nobody {
+		w.down = 0
+	} else if w.down++; w.down >= maxDown {
+		w.restarted = true
+	}
 	return nil
 }
+
+// passing reports whether an error may be gone with the next look.
+func passing(err error) bool {
+	var broken *TransportError
+	var refused *Error
+	return errors.As(err, &broken) && !untrusted(err) || errors.As(err, &refused) && refused.Status >= 500
+}
+
+// How often to look again for what runs in the end, and after which time.
+const (
+	verifyTries = 6
+	verifyPause = 10 * time.Second
+)
 
 // upgrade is one upgrade on its way.
 type upgrade struct {
@@ -372,6 +420,7 @@ type upgrade struct {
 	waiting  []WaitOption
 	progress func(UpgradeStep, WaitProgress)
 	testOnly bool
+	expected string // version
 
 	step   UpgradeStep
 	start  time.Time
@@ -445,11 +494,17 @@ func (f *Firmware) upgrade(ctx context.Context, u *upgrade, from UpgradeSource) 
 	if err != nil {
 		return err
 	}
+	if u.step != StepPrepare {
+		u.report.SlotKey = key
+	}
 	slot, err := f.Slot(ctx, key)
 	if err != nil {
 		return err
 	}
 	u.report.SlotKey, u.report.To = key, slot.Body.Version
+	if u.expected != "" && !sameVersion(u.expected, u.report.To) {
+		return fmt.Errorf("%w: slot %s holds %q, not %s", ErrUnexpectedImage, oneLine(key, 40), oneLine(u.report.To, 40), oneLine(u.expected, 40))
+	}
 
 	u.enter(StepTest)
 	tested, err := f.Test(ctx, key)
@@ -478,6 +533,13 @@ func (f *Firmware) upgrade(ctx context.Context, u *upgrade, from UpgradeSource) 
 
 	u.enter(StepVerify)
 	after, err := f.Slots(ctx)
+	for range verifyTries {
+		// Services may still be starting.
+		if err == nil || !passing(err) || sleep(ctx, verifyPause) != nil {
+			break
+		}
+		after, err = f.Slots(ctx)
+	}
 	if err != nil {
 		return err
 	}
@@ -532,6 +594,13 @@ func (u *upgrade) left(err error) string {
 		running = "the appliance runs what it did before"
 	}
 	var upload *UploadError
+	holds := "the image stays in slot " + oneLine(u.report.SlotKey, 40)
+	if u.report.To == "" {
+		holds = "slot " + oneLine(u.report.SlotKey, 40) + " is empty, or could not be read"
+	}
+	if u.report.SlotKey != "" && (u.step == StepUpload || u.step == StepFetch) {
+		return running + "; " + holds
+	}
 	switch u.step {
 	case StepPrepare:
 		return running
@@ -549,12 +618,12 @@ func (u *upgrade) left(err error) string {
 		}
 		return running + "; the fetch " + oneLine(u.report.FetchKey, 40) + " goes on if it has not ended, and its record stays until it is removed"
 	case StepTest:
-		return running + "; the image stays in slot " + oneLine(u.report.SlotKey, 40)
+		return running + "; " + holds
 	case StepUpgrade:
 		if errors.Is(err, ErrOutcomeUnknown) {
 			return "whether the upgrade was begun is unknown: look at the appliance before you repeat it"
 		}
-		return running + "; the image stays in slot " + oneLine(u.report.SlotKey, 40)
+		return running + "; " + holds
 	}
 	return "the upgrade was begun: look at the appliance before you repeat it"
 }

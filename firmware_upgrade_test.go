@@ -326,3 +326,59 @@ func TestUpgradeFromURLFindsTheSlot(t *testing.T) {
 		}
 	}, spstest.WithSlots(spstest.Slot{Key: "1", Version: "7.4.0", Current: true, AfterReboot: true}))
 }
+
+// TestUpgradeAnsweredByGateway goes on when something before the API answered: the
+// upgrade may have begun.
+func TestUpgradeAnsweredByGateway(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{500, 502, 503, 504} {
+		upgradeBubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+			a.Inject(spstest.Fault{Path: "firmware/upgrade", Status: status, Execute: true})
+			if report, err := c.Firmware.Upgrade(t.Context(), sps.FromSlot("2")); err != nil || report.Info.FirmwareVersion != "8.0.0" {
+				t.Errorf("%d: report %+v, %v", status, report, err)
+			}
+			diff(t, "restarts", 1, a.Restarts())
+		})
+	}
+}
+
+// TestExpectVersion stops before the test of an image that is another one.
+func TestExpectVersion(t *testing.T) {
+	t.Parallel()
+	upgradeBubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+		_, err := c.Firmware.Upgrade(t.Context(), sps.FromSlot("4"), sps.ExpectVersion("8.0.0"))
+		if !errors.Is(err, sps.ErrUnexpectedImage) || !strings.Contains(err.Error(), "6.0.10") {
+			t.Errorf("error %v, want ErrUnexpectedImage with what is there", err)
+		}
+		for _, request := range requests(a) {
+			if strings.HasPrefix(request, "POST") {
+				t.Errorf("sent %s", request)
+			}
+		}
+		if _, err := c.Firmware.Upgrade(t.Context(), sps.FromSlot("2"), sps.ExpectVersion("8.0"), sps.StopAfterTest()); err != nil {
+			t.Errorf("the same version in another spelling: %v", err)
+		}
+	})
+}
+
+// TestUpgradeSurvivesHiccups of the looks before and after.
+func TestUpgradeSurvivesHiccups(t *testing.T) {
+	t.Parallel()
+	upgradeBubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+		a.ServeImage(imageURL, "8.0.0", imageSum)
+		a.Inject(spstest.Fault{Method: "GET", Path: "firmware/fetch/*", Skip: 1, Times: 12, Status: 503})
+		a.Inject(spstest.Fault{Method: "GET", Path: "firmware/slots", Skip: 2, Times: 6, Status: 503})
+		if _, err := c.Firmware.Upgrade(t.Context(), sps.FromURL(imageURL, imageSum)); err != nil {
+			t.Error(err)
+		}
+	})
+	// What is known of the image is told, also when the look at it failed.
+	upgradeBubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+		a.Inject(spstest.Fault{Method: "GET", Path: "firmware/slots/3", Times: -1, Status: 500})
+		report, err := c.Firmware.Upgrade(t.Context(), sps.FromImage(spstest.Image("8.1.0", imageSize), imageSize))
+		var stopped *sps.UpgradeError
+		if !errors.As(err, &stopped) || report.SlotKey != "3" || !strings.Contains(stopped.Left, "slot 3") {
+			t.Errorf("report %+v, error %v", report, err)
+		}
+	})
+}

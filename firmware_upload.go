@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"slices"
+	"sync"
 	"sync/atomic"
 
 	"github.com/go-sps/sps/internal/wire"
@@ -117,6 +118,9 @@ type upload struct {
 	check  func() error
 	report func(sent, total int64)
 	failed atomic.Pointer[error] // what reading the image gave
+
+	mu      sync.Mutex
+	current *imageReader // the only one that may report, nil once all is over
 }
 
 func (f *Firmware) upload(ctx context.Context, u *upload, options []UploadOption) (*FirmwareSlot, error) {
@@ -139,6 +143,9 @@ func (f *Firmware) upload(ctx context.Context, u *upload, options []UploadOption
 		return nil, err
 	}
 	a, err := f.client.call(ctx, &call{class: classUpload, method: http.MethodPost, path: uploadPath, stream: stream})
+	u.mu.Lock()
+	u.current = nil
+	u.mu.Unlock()
 	if reading := u.failed.Load(); err != nil && reading != nil {
 		err = fmt.Errorf("sps: POST %s: the image: %w", uploadPath.text, *reading)
 		return nil, f.uploadFailed(ctx, before, err)
@@ -158,9 +165,13 @@ func (f *Firmware) upload(ctx context.Context, u *upload, options []UploadOption
 
 // uploadedSlot reads the slot from the answer to an upload.
 func uploadedSlot(a *answer) (*FirmwareSlot, error) {
+	link := slotOfLink(newMeta(a.Meta).Link("slot"))
 	key, ok := wire.Text(a.Key)
 	if !ok || key == "" {
-		key = slotOfLink(newMeta(a.Meta).Link("slot"))
+		key = link
+	}
+	if link != "" && link != key {
+		return nil, a.unusable("it names the slots %q and %q", oneLine(key, 40), oneLine(link, 40))
 	}
 	if checkSlotKey(key) != nil {
 		return nil, a.unusable("it does not name the slot of the image")
@@ -211,7 +222,11 @@ func (u *upload) multipart() (*stream, error) {
 		contentType: form.FormDataContentType(),
 		length:      int64(len(head)) + u.size + int64(len(tail)),
 		open: func() (io.Reader, error) {
-			return io.MultiReader(bytes.NewReader(head), &imageReader{upload: u}, bytes.NewReader(tail)), nil
+			image := &imageReader{upload: u}
+			u.mu.Lock()
+			u.current = image
+			u.mu.Unlock()
+			return io.MultiReader(bytes.NewReader(head), image, bytes.NewReader(tail)), nil
 		},
 	}, nil
 }
@@ -248,7 +263,17 @@ func (r *imageReader) Read(p []byte) (int, error) {
 	}
 	if r.sent-r.reported >= progressStep || r.sent == r.size {
 		r.reported = r.sent
-		r.report(r.sent, r.size)
+		r.progress()
 	}
 	return n, nil
+}
+
+// progress reports, unless this attempt is over: net/http may still read from one
+// whose answer came early.
+func (r *imageReader) progress() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.current == r {
+		r.report(r.sent, r.size)
+	}
 }

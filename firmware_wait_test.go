@@ -17,6 +17,7 @@ func TestVersionWait(t *testing.T) {
 	other := &Info{FirmwareVersion: "7.5.0"}
 	rebuilt := &Info{FirmwareVersion: "7.4.0", BuildDate: "b"}
 	reset := &TransportError{Err: io.EOF}
+	nonsense := &TransportError{Err: ErrBadAnswer}
 	slow := &TransportError{Err: context.DeadlineExceeded}
 	untrusted := &TransportError{Err: &CertificateError{Err: errors.New("self-signed")}}
 	refused := &Error{Status: 401, Type: AuthenticationFailure}
@@ -44,12 +45,12 @@ func TestVersionWait(t *testing.T) {
 		"at once":                            {nil, []any{wanted}, true, nil},
 		"never":                              {nil, times(100, old), false, nil},
 		"through a restart":                  {nil, []any{old, reset, busy, refused, wanted}, true, nil},
-		"another version for a while":        {nil, join([]any{reset}, times(12, other), []any{wanted}), true, nil},
-		"another version for good":           {nil, join([]any{reset}, times(13, other)), false, ErrWrongVersion},
-		"the old one for good, after 503":    {nil, join([]any{busy}, times(13, old)), false, ErrWrongVersion},
-		"the old one for good, after 502":    {nil, join([]any{page}, times(13, old)), false, ErrWrongVersion},
+		"another version for a while":        {nil, join(times(2, reset), times(12, other), []any{wanted}), true, nil},
+		"another version for good":           {nil, join(times(2, reset), times(13, other)), false, ErrWrongVersion},
+		"the old one for good, after 503":    {nil, join(times(2, busy), times(13, old)), false, ErrWrongVersion},
+		"the old one for good, after 502":    {nil, join(times(2, page), times(13, old)), false, ErrWrongVersion},
 		"the old one for good, after 401":    {nil, join([]any{refused}, times(13, old)), false, ErrWrongVersion},
-		"a second restart begins anew":       {nil, join([]any{reset}, times(10, other), []any{reset}, times(10, other)), false, nil},
+		"a second restart begins anew":       {nil, join(times(2, reset), times(10, other), times(2, reset), times(10, other)), false, nil},
 		"slowness is no restart":             {nil, join([]any{slow}, times(30, old)), false, nil},
 		"a strange answer is no restart":     {nil, join([]any{strange}, times(30, old)), false, nil},
 		"four refused logins":                {nil, times(4, refused), false, nil},
@@ -60,7 +61,9 @@ func TestVersionWait(t *testing.T) {
 		"three strange certificates":         {nil, times(3, untrusted), false, untrusted.Err},
 		"three, with another answer between": {nil, []any{untrusted, untrusted, busy, untrusted, untrusted}, false, nil},
 		"reinstalled, not restarted":         {old, times(50, old), false, nil},
-		"reinstalled, restarted":             {old, []any{old, reset, old}, true, nil},
+		"reinstalled, restarted":             {old, []any{old, reset, reset, old}, true, nil},
+		"reinstalled, a hiccup":              {old, join([]any{old, reset, old, busy}, times(10, old)), false, nil},
+		"reinstalled, nonsense":              {old, join(times(5, nonsense), times(10, old)), false, nil},
 		"reinstalled, another build":         {old, []any{old, rebuilt}, true, nil},
 		"reinstalled, slow":                  {old, []any{slow, old}, false, nil},
 		"the client is closed":               {nil, []any{ErrClosed}, false, ErrClosed},

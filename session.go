@@ -321,6 +321,13 @@ func (s *sessions) patient() (end func()) {
 	}
 }
 
+// now returns the present session, nil for none.
+func (s *sessions) now() *session {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.current
+}
+
 // drop forgets a session that has expired.
 func (s *sessions) drop(expired *session) {
 	s.mu.Lock()

@@ -579,12 +579,18 @@ func (t *transport) transactionStatus(ctx context.Context, s *session) (string, 
 // known.
 func withoutUnknown(err error) error {
 	var broken *TransportError
-	if !errors.As(err, &broken) {
-		return err
+	var refused *Error
+	switch {
+	case errors.As(err, &broken):
+		known := *broken
+		known.OutcomeUnknown = false
+		return &known
+	case errors.As(err, &refused):
+		known := *refused
+		known.OutcomeUnknown = false
+		return &known
 	}
-	known := *broken
-	known.OutcomeUnknown = false
-	return &known
+	return err
 }
 
 // abort ends the transaction for Close, whatever its function is doing.

@@ -15,6 +15,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
@@ -61,7 +62,7 @@ var policies = [...]struct {
 	classDownload: {true, []int{429, 502, 503, 504}, true, func(t *Timeouts) time.Duration { return t.Stall }},
 	classStep:     {false, nil, true, func(t *Timeouts) time.Duration { return t.Write }},
 	classCommit:   {false, nil, false, func(t *Timeouts) time.Duration { return t.Commit }},
-	classRollback: {true, []int{429, 502, 503, 504}, false, func(t *Timeouts) time.Duration { return t.Close }},
+	classRollback: {true, []int{429, 502, 503, 504}, true, func(t *Timeouts) time.Duration { return t.Close }},
 }
 
 // call is one request as an area asks for it.
@@ -501,7 +502,9 @@ func (x *exchange) judge(resp *http.Response, sess *session) (*answer, error) {
 	case envelope.Error != nil:
 		return nil, newError(x.call, resp.StatusCode, envelope.Error, "", x.secrets(sess)...)
 	case failed:
-		return nil, newError(x.call, resp.StatusCode, nil, x.describe(resp))
+		e := newError(x.call, resp.StatusCode, nil, x.describe(resp))
+		e.OutcomeUnknown = !policies[x.class].harmless && e.Status >= 500 && e.Status != http.StatusNotImplemented
+		return nil, e
 	case err != nil && !x.raw:
 		if kind := contentType(resp.Header); kind != "" && kind != "application/json" {
 			return nil, a.unusable("it is no JSON but %s: is this the address of an SPS appliance?", oneLine(kind, 60))
@@ -626,13 +629,15 @@ func (a attempts) RoundTrip(req *http.Request) (*http.Response, error) {
 type watchdog struct {
 	timer         *time.Timer
 	stall, answer time.Duration
+	running       atomic.Int64 // the limit that runs
 }
 
 func watch(ctx context.Context, stall, answer time.Duration) (context.Context, *watchdog, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	dog := &watchdog{stall: stall, answer: answer}
 	if stall > 0 {
-		dog.timer = time.AfterFunc(stall, func() { cancel(errAttemptTimeout(stall)) })
+		dog.running.Store(int64(stall))
+		dog.timer = time.AfterFunc(stall, func() { cancel(errAttemptTimeout(dog.running.Load())) })
 	}
 	return ctx, dog, func() {
 		if dog.timer != nil {
@@ -646,6 +651,7 @@ func (d *watchdog) moved(end bool) {
 	switch {
 	case d.timer == nil:
 	case end && d.answer > 0:
+		d.running.Store(int64(d.answer))
 		d.timer.Reset(d.answer)
 	case end:
 		d.timer.Stop()
