@@ -38,7 +38,9 @@ func UploadProgress(progress func(sent, total int64)) UploadOption {
 type UploadError struct {
 	// Known is set where the appliance could be asked afterwards.
 	Known bool
-	// Stored is the slot in which the image ended nonetheless, nil for none.
+	// Stored is the slot that filled during the upload, nil for none: the image is
+	// there, unless somebody else filled it. An appliance that is still at work on
+	// the image may fill one later.
 	Stored *FirmwareSlot
 	// Err is the cause.
 	Err error

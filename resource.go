@@ -504,6 +504,9 @@ func (a *answer) createdKey(list apiPath) (string, error) {
 	}
 	// The href of what was made ends with its key.
 	for _, link := range []string{newMeta(a.Meta).Href, a.header.Get("Location")} {
+		if u, err := url.Parse(link); err == nil { // a Location may name the host
+			link = strings.TrimSuffix(u.EscapedPath(), "/")
+		}
 		parent, last, _ := cutLast(link)
 		if p, _, err := parseLink(parent); err == nil && p == list {
 			if key, err := url.PathUnescape(last); err == nil && key != "" {

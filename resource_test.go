@@ -355,3 +355,48 @@ func TestPagesInACircle(t *testing.T) {
 		}
 	}
 }
+
+// TestCreatedKey finds the key of what was created wherever an answer names it.
+func TestCreatedKey(t *testing.T) {
+	t.Parallel()
+	const path = "configuration/policies/audit_policies"
+	for name, test := range map[string]struct {
+		header http.Header
+		body   string
+		want   string
+	}{
+		"key":               {nil, `{"key":"k1"}`, "k1"},
+		"number":            {nil, `{"key":7}`, "7"},
+		"href":              {nil, `{"meta":{"href":"/api/` + path + `/a%20b"}}`, "a b"},
+		"Location":          {http.Header{"Location": {"/api/" + path + "/k2"}}, ``, "k2"},
+		"absolute Location": {http.Header{"Location": {"https://sps1.example.com/api/" + path + "/k3/"}}, ``, "k3"},
+		"of another list":   {http.Header{"Location": {"/api/configuration/policies/time_policies/k4"}}, ``, ""},
+		"nothing":           {nil, `{}`, ""},
+	} {
+		a := spstest.NewServer(t)
+		c := connect(t, a)
+		a.Inject(spstest.Fault{Method: "POST", Path: path, Status: 201, Body: orSpace(test.body), Header: test.header})
+		var got string
+		err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) (err error) {
+			got, err = sps.NewCollection[policy](c, path).In(tx).Create(ctx, policy{"x"})
+			if err == nil {
+				err = errRollback
+			}
+			return err
+		})
+		if test.want == "" && !errors.Is(err, sps.ErrBadAnswer) || test.want != "" && !errors.Is(err, errRollback) {
+			t.Errorf("%s: %v", name, err)
+		}
+		diff(t, name, test.want, got)
+	}
+}
+
+var errRollback = errors.New("enough seen")
+
+// orSpace keeps an empty answer from being replaced by a page.
+func orSpace(body string) string {
+	if body == "" {
+		return "{}"
+	}
+	return body
+}
