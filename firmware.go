@@ -213,6 +213,7 @@ func (f *Firmware) Test(ctx context.Context, key string) (*FirmwareTestReport, e
 // than one that fails.
 func newTestReport(a *answer, k *call, key string) (*FirmwareTestReport, error) {
 	report := &FirmwareTestReport{SlotKey: key}
+	clean := func(text string) string { return scrub(text, a.exchange.secrets(a.session)) }
 	if tested, ok := wire.Text(a.Key); a.Key != nil && wire.Kind(a.Key) != wire.Null && (!ok || tested != key) {
 		return nil, a.unusable("it is about slot %q, not %q", oneLine(tested, 40), key)
 	}
@@ -228,13 +229,13 @@ func newTestReport(a *answer, k *call, key string) (*FirmwareTestReport, error) 
 		return nil, a.unusable("its exit code is no number")
 	case plain && code != "0":
 		e := newError(k, a.status, nil, "the answer has the form of success and a failed exit code")
-		e.Type, e.detail = FirmwareTestFailed, newFirmwareTestFailure(a.Body)
+		e.Type, e.detail = FirmwareTestFailed, newDetail(FirmwareTestFailed, a.Body, clean)
 		return nil, e
 	}
 	if !ok {
 		return nil, a.unusable("it has no test summary, so the test may not have been run")
 	}
-	report.TestSummary = summary
+	report.TestSummary = clean(summary)
 	return report, nil
 }
 

@@ -380,20 +380,27 @@ func (s *sessions) open(ctx context.Context) (opened *session, refused bool, err
 		// itself, and a one-time code would be used twice.
 		s.transport.base.CloseIdleConnections()
 	}
-	id := ""
-	k.seen = func(header http.Header) { id = sessionID(header, s.transport.host) }
-	a, err := s.transport.do(ctx, k, nil)
-	if err != nil {
-		var broken *TransportError
-		if errors.As(err, &broken) && id != "" { // it was opened, and cannot be relied on
-			s.transport.logOut(context.WithoutCancel(ctx), newSession(id, nil))
+	var ids []string // one for each attempt that got so far
+	k.seen = func(header http.Header) {
+		if id := sessionID(header, s.transport.host); id != "" {
+			ids = append(ids, id)
 		}
-		return nil, refusesCredential(err), err
 	}
-	if id == "" {
+	a, err := s.transport.do(ctx, k, nil)
+	if err == nil && len(ids) == 0 {
 		return nil, false, a.unusable("the login succeeded without a usable %s cookie", sessionCookie)
 	}
-	return newSession(id, k.secret), false, nil
+	if err == nil {
+		last := len(ids) - 1
+		opened, ids = newSession(ids[last], k.secret), ids[:last]
+	}
+	var answered *Error
+	if !errors.As(err, &answered) {
+		for _, id := range ids { // opened, by an answer that broke off
+			s.transport.logOut(context.WithoutCancel(ctx), newSession(id, nil))
+		}
+	}
+	return opened, refusesCredential(err), err
 }
 
 // refusesCredential tells a credential that is wrong from a login that may

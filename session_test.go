@@ -118,6 +118,11 @@ func TestSecretsQuoted(t *testing.T) {
 		t.Errorf("the error shows the session: %s", text)
 	}
 
+	a.Inject(spstest.Fault{Path: "firmware/test", Mutate: func([]byte) []byte { return []byte(`{"key":"2","body":{"test_summary":"cookie ` + session + `"}}`) }})
+	if report, err := c.Firmware.Test(t.Context(), "2"); err != nil || strings.Contains(report.TestSummary, session) {
+		t.Errorf("report %+v, %v", report, err)
+	}
+
 	// The password, with every character escaped.
 	var escaped strings.Builder
 	for _, r := range awkward {

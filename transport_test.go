@@ -457,6 +457,15 @@ func TestLoginAnswerBroken(t *testing.T) {
 		t.Errorf("error %v, want ErrBadAnswer", err)
 	}
 	diff(t, "sessions", 0, a.Sessions())
+
+	// One that breaks off is tried again, and the session that it opened ends.
+	a.Inject(spstest.Fault{Method: "GET", Path: "authentication", Truncate: 3})
+	c, err := dial(t.Context(), a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	diff(t, "sessions", 1, a.Sessions())
+	c.Close(t.Context())
 	diff(t, "Accept-Encoding", "identity", a.Journal()[0].Header.Get("Accept-Encoding"))
 }
 
