@@ -382,3 +382,36 @@ func TestUpgradeSurvivesHiccups(t *testing.T) {
 		}
 	})
 }
+
+// TestRestartBetweenLooks is noticed by the session that did not survive it.
+func TestRestartBetweenLooks(t *testing.T) {
+	t.Parallel()
+	upgradeBubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+		before, err := c.Info(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.AfterFunc(25*time.Second, a.ExpireSessions)
+		start := time.Now()
+		if _, err := c.Firmware.WaitForVersion(t.Context(), "7.4.0", sps.AfterRestartOf(before)); err != nil {
+			t.Error(err)
+		}
+		if took := time.Since(start); took != 30*time.Second {
+			t.Errorf("noticed after %v", took)
+		}
+	})
+}
+
+// TestRefusedLoginsAreSpaced does not lock the account by looking often.
+func TestRefusedLoginsAreSpaced(t *testing.T) {
+	t.Parallel()
+	upgradeBubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+		a.SetPassword(a.Username(), "rotated")
+		a.ExpireSessions()
+		start := time.Now()
+		_, err := c.Firmware.WaitForVersion(t.Context(), "8.0.0", sps.PollEvery(time.Second))
+		if !errors.Is(err, sps.AuthenticationFailure) || time.Since(start) < time.Minute {
+			t.Errorf("error %v after %v, want a minute of patience", err, time.Since(start))
+		}
+	})
+}
