@@ -197,8 +197,9 @@ func (c *Client) String() string { return "sps.Client(" + c.transport.host + ")"
 // Close rolls back a transaction that is open, ends calls under way with
 // [ErrClosed] and logs out (not from an [ExistingSession]). It goes out even
 // when ctx is done; the rollback and the log-out take up to [Timeouts].Close each.
-// A commit that is under way is waited for as long. The error says what could not be cleaned up; the session then ends by its
-// time-out on the appliance. Further calls of Close return the same.
+// A commit that is under way is waited for as long. The error says what could not
+// be cleaned up; the session then ends by its time-out on the appliance. Further
+// calls of Close return the same.
 func (c *Client) Close(ctx context.Context) error {
 	c.closing.Do(func() { c.closeErr = c.close(context.WithoutCancel(ctx)) })
 	return c.closeErr

@@ -99,3 +99,9 @@ func answer(r *http.Request, status int, header http.Header, body string) *http.
 		ProtoMajor: 1, ProtoMinor: 1, Request: r,
 	}
 }
+
+// sessionID returns the id of the session in which the latest request came.
+func sessionID(a *spstest.Appliance) string {
+	journal := a.Journal()
+	return strings.TrimPrefix(journal[len(journal)-1].Header.Get("Cookie"), "session_id=")
+}

@@ -108,7 +108,7 @@ func TestSecretsQuoted(t *testing.T) {
 	a := spstest.NewServer(t, spstest.WithCredentials("admin", awkward))
 	c := connect(t, a)
 	c.Info(t.Context())
-	session := strings.TrimPrefix(a.Journal()[1].Header.Get("Cookie"), "session_id=")
+	session := sessionID(a)
 	a.Inject(spstest.Fault{Path: "firmware/test", Status: 400, Body: `{"error":{"type":"SyntacticError","message":"bad cookie ` + session + `","details":"` + session + `"}}`})
 	_, err := c.Firmware.Test(t.Context(), "2")
 	if !errors.Is(err, sps.SyntacticError) {
@@ -275,7 +275,7 @@ func TestExistingSession(t *testing.T) {
 	a := spstest.NewServer(t)
 	owner := connect(t, a)
 	owner.Info(t.Context())
-	id := strings.TrimPrefix(a.Journal()[1].Header.Get("Cookie"), "session_id=")
+	id := sessionID(a)
 	c, err := sps.Connect(t.Context(), a.Addr(), sps.ExistingSession(sps.NewSecretString(id)), sps.WithCABundle(a.CA()))
 	if err != nil {
 		t.Fatal(err)

@@ -444,8 +444,11 @@ func (tx *Transaction) finish(ctx context.Context, err error, o *transactionOpti
 			// Should the session live after all, its lock must not stay.
 			tx.client.rollBack(ctx, tx.session)
 		}
-		if err == nil || errors.Is(err, tx.over) {
-			return orElse(err, fmt.Errorf("sps: transaction: %w", tx.over))
+		switch {
+		case err == nil:
+			return fmt.Errorf("sps: transaction: %w", tx.over)
+		case errors.Is(err, tx.over):
+			return err
 		}
 		return fmt.Errorf("%w (%w)", err, tx.over)
 	}
@@ -480,13 +483,6 @@ func (tx *Transaction) abandon(ctx context.Context) {
 		tx.over = ErrTransactionOver
 		tx.client.rollBack(ctx, tx.session)
 	}
-}
-
-func orElse(err, other error) error {
-	if err != nil {
-		return err
-	}
-	return other
 }
 
 // commit commits. done means that nothing is left to roll back.

@@ -928,7 +928,7 @@ func TestCloseAndTransactions(t *testing.T) {
 				}
 				if test.existing {
 					c.Info(t.Context())
-					id := strings.TrimPrefix(a.Journal()[1].Header.Get("Cookie"), "session_id=")
+					id := sessionID(a)
 					if c, err = sps.Connect(t.Context(), a.Addr(), sps.ExistingSession(sps.NewSecretString(id)), inProcess(a)); err != nil {
 						t.Fatal(err)
 					}
@@ -959,7 +959,7 @@ func TestCloseRollsBackWhatWasLeft(t *testing.T) {
 	a := spstest.NewServer(t)
 	owner := connect(t, a)
 	owner.Info(t.Context())
-	id := strings.TrimPrefix(a.Journal()[1].Header.Get("Cookie"), "session_id=")
+	id := sessionID(a)
 	c, err := sps.Connect(t.Context(), a.Addr(), sps.ExistingSession(sps.NewSecretString(id)), sps.WithCABundle(a.CA()), quick)
 	if err != nil {
 		t.Fatal(err)
@@ -1073,7 +1073,7 @@ func TestForeignTransaction(t *testing.T) {
 		if err := setAdmin(after)(ctx, tx); err != nil {
 			return err
 		}
-		id := strings.TrimPrefix(a.Journal()[1].Header.Get("Cookie"), "session_id=")
+		id := sessionID(a)
 		guest, err := sps.Connect(ctx, a.Addr(), sps.ExistingSession(sps.NewSecretString(id)), sps.WithCABundle(a.CA()))
 		if err != nil {
 			return err
