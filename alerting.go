@@ -1,6 +1,239 @@
 package sps
 
-var emailPath = mustPath("configuration/management/email")
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/go-sps/sps/internal/wire"
+)
+
+var (
+	trafficAlertsPath = mustPath("configuration/alerting/traffic_alerts")
+	systemAlertsPath  = mustPath("configuration/alerting/system_alerts")
+	emailPath         = mustPath("configuration/management/email")
+	snmpTrapPath      = mustPath("configuration/management/snmp/trap")
+)
+
+// AlertChannel is a way in which alerts are sent.
+type AlertChannel string
+
+// The channels of an alert.
+const (
+	Email AlertChannel = "email" // to the alerting address of [EmailSettings]
+	SNMP  AlertChannel = "snmp"  // to the server of [SNMPTrap]
+)
+
+// TrafficAlert is the id of an alert about the traffic that the appliance
+// controls. The set is open: an appliance may have ids that are no constant here.
+type TrafficAlert string
+
+// The traffic alerts of the guide.
+const (
+	AlertAuthFailure            TrafficAlert = "scbAuthFailure"            // a user failed to authenticate on the server
+	AlertAuthSuccess            TrafficAlert = "scbAuthSuccess"            // a user authenticated on the server
+	AlertChannelDenied          TrafficAlert = "scbChannelDenied"          // the opening of a channel was denied
+	AlertConnectionDenied       TrafficAlert = "scbConnectionDenied"       // a connection was denied
+	AlertConnectionFailed       TrafficAlert = "scbConnectionFailed"       // the connection to the server failed
+	AlertConnectionTimedout     TrafficAlert = "scbConnectionTimedout"     // a connection timed out
+	AlertCredStoreClosed        TrafficAlert = "scbCredStoreClosed"        // the credential store that was asked for is closed
+	AlertCredStoreDecryptError  TrafficAlert = "scbCredStoreDecryptError"  // a credential could not be decrypted
+	AlertCredStoreUnlockFailure TrafficAlert = "scbCredStoreUnlockFailure" // the credential store could not be unlocked
+	AlertGWAuthFailure          TrafficAlert = "scbGWAuthFailure"          // a user failed to authenticate on the gateway
+	AlertGWAuthSuccess          TrafficAlert = "scbGWAuthSuccess"          // a user authenticated on the gateway
+	AlertProtocolViolation      TrafficAlert = "scbProtocolViolation"      // somebody violated the protocol
+	AlertRealTimeAlert          TrafficAlert = "scbRealTimeAlert"          // a real-time audit event was detected
+	AlertSSHHostKeyLearned      TrafficAlert = "scbSshHostKeyLearned"      // a new SSH host key was learned
+	AlertSSHHostKeyMismatch     TrafficAlert = "scbSshHostKeyMismatch"     // an SSH host key was not the one that is known
+	AlertUserMappingFailure     TrafficAlert = "scbUserMappingFailure"     // mapping a user failed on the gateway
+)
+
+// SystemAlert is the id of an alert about the appliance itself. The set is open,
+// and the guide's own list is not known in full: these are the platform's traps,
+// some of which an older appliance may lack.
+type SystemAlert string
+
+// The system alerts that are known.
+const (
+	SystemAlertAlert                SystemAlert = "xcbAlert"                // a general alert of the system log
+	SystemAlertArchiveFailed        SystemAlert = "xcbArchiveFailed"        // archiving data failed
+	SystemAlertBackupFailed         SystemAlert = "xcbBackupFailed"         // a backup of data or configuration failed
+	SystemAlertBruteforceAttempt    SystemAlert = "xcbBruteforceAttempt"    // too many attempts to log in
+	SystemAlertConfigChange         SystemAlert = "xcbConfigChange"         // the configuration was changed
+	SystemAlertDBError              SystemAlert = "xcbDBError"              // an error of the database
+	SystemAlertDiskFull             SystemAlert = "xcbDiskFull"             // the disk is fuller than its limit
+	SystemAlertError                SystemAlert = "xcbError"                // a general error of the system log
+	SystemAlertFirmwareError        SystemAlert = "xcbFirmwareError"        // an error of the firmware
+	SystemAlertHANodeChanged        SystemAlert = "xcbHaNodeChanged"        // a node of the high-availability pair changed its state
+	SystemAlertHWError              SystemAlert = "xcbHWError"              // an error of the hardware
+	SystemAlertInitSystemUnitFailed SystemAlert = "xcbInitSystemUnitFailed" // a system service failed
+	SystemAlertLicenseAlmostExpired SystemAlert = "xcbLicenseAlmostExpired" // the license expires soon
+	SystemAlertLimitReached         SystemAlert = "xcbLimitReached"         // the limit of the license is reached
+	SystemAlertLoadAvgHigh          SystemAlert = "xcbLoadAvgHigh"          // the load is above its limit
+	SystemAlertLogin                SystemAlert = "xcbLogin"                // somebody logged in
+	SystemAlertLoginFailure         SystemAlert = "xcbLoginFailure"         // somebody failed to log in
+	SystemAlertLogout               SystemAlert = "xcbLogout"               // somebody logged out
+	SystemAlertRaidStatus           SystemAlert = "xcbRaidStatus"           // the state of the RAID changed
+	SystemAlertRandomGeneratorError SystemAlert = "xcbRandomGeneratorError" // an error of the random generator
+	SystemAlertSwapFull             SystemAlert = "xcbSwapFull"             // the swap space is fuller than its limit
+	SystemAlertTimestampError       SystemAlert = "xcbTimestampError"       // timestamping failed
+	SystemAlertTimeSyncLost         SystemAlert = "xcbTimeSyncLost"         // the time is no longer synchronised
+)
+
+// AlertSetting says by which channels an alert is sent. Its zero value is none.
+type AlertSetting struct {
+	Email bool `json:"email"`
+	SNMP  bool `json:"snmp"`
+}
+
+// Alerts says for each alert of an appliance where it is sent. It has the alerts
+// that the appliance has: range over it for all, and change it with
+// [Alerts.Enable] and [Alerts.Disable], which know a misspelt id. The appliance
+// would ignore one silently, so an update that adds an alert is refused with
+// [ErrInvalidInput].
+type Alerts[ID ~string] map[ID]AlertSetting
+
+// TrafficAlerts is the body of configuration/alerting/traffic_alerts (guide: Basic
+// settings, Traffic alerts).
+type TrafficAlerts = Alerts[TrafficAlert]
+
+// SystemAlerts is the body of configuration/alerting/system_alerts (guide: Basic
+// settings, System alerts).
+type SystemAlerts = Alerts[SystemAlert]
+
+// AlertDifference is one alert in which two settings differ.
+type AlertDifference[ID ~string] struct {
+	// Alert is the id.
+	Alert ID
+	// Old and New are the settings; nil where there is no such alert.
+	Old, New *AlertSetting
+}
+
+// UnmarshalJSON takes the members that are alerts: objects with at least one of the
+// two channels. Others are left out, and an update leaves them alone.
+func (a *Alerts[ID]) UnmarshalJSON(data []byte) error {
+	members, err := wire.Members(data)
+	if err != nil {
+		return wire.Unfit("the alerts are no object")
+	}
+	*a = make(Alerts[ID], len(members))
+	for _, m := range members {
+		if wire.Kind(m.Value) != wire.Object {
+			continue
+		}
+		settings, err := wire.Members(m.Value)
+		if err != nil {
+			return err
+		}
+		email, snmp := wire.Find(settings, "email"), wire.Find(settings, "snmp")
+		if email == nil && snmp == nil {
+			continue
+		}
+		var s AlertSetting
+		for _, channel := range []struct {
+			value []byte
+			on    *bool
+		}{{email, &s.Email}, {snmp, &s.SNMP}} {
+			if channel.value != nil && wire.Kind(channel.value) != wire.Null && wire.Unmarshal(channel.value, channel.on) != nil {
+				return wire.Unfit("a channel of " + oneLine(m.Name, 60) + " is no boolean")
+			}
+		}
+		(*a)[ID(m.Name)] = s
+	}
+	return nil
+}
+
+// Enable switches a channel on for some alerts. The other channel and all other
+// alerts stay. An alert that the appliance does not have is [ErrInvalidInput], and
+// then none is switched.
+func (a Alerts[ID]) Enable(channel AlertChannel, alerts ...ID) error {
+	return a.set(true, channel, alerts)
+}
+
+// Disable switches a channel off for some alerts, like [Alerts.Enable].
+func (a Alerts[ID]) Disable(channel AlertChannel, alerts ...ID) error {
+	return a.set(false, channel, alerts)
+}
+
+// EnableAll switches a channel on for all alerts that the appliance has.
+func (a Alerts[ID]) EnableAll(channel AlertChannel) error {
+	return a.set(true, channel, a.ids())
+}
+
+// DisableAll switches a channel off for all alerts that the appliance has.
+func (a Alerts[ID]) DisableAll(channel AlertChannel) error {
+	return a.set(false, channel, a.ids())
+}
+
+func (a Alerts[ID]) set(on bool, channel AlertChannel, alerts []ID) error {
+	if channel != Email && channel != SNMP {
+		return fmt.Errorf("sps: %w", invalid("alert channel %s: use Email or SNMP", quoted(string(channel))))
+	}
+	if err := a.has(alerts); err != nil {
+		return fmt.Errorf("sps: %w", err)
+	}
+	for _, id := range alerts {
+		s := a[id]
+		if channel == Email {
+			s.Email = on
+		} else {
+			s.SNMP = on
+		}
+		a[id] = s
+	}
+	return nil
+}
+
+// has reports which of some alerts the appliance does not have.
+func (a Alerts[ID]) has(alerts []ID) error {
+	for _, id := range alerts {
+		if _, ok := a[id]; ok {
+			continue
+		}
+		for known := range a {
+			if strings.EqualFold(string(known), string(id)) {
+				return invalid("there is no alert %s: is it %s?", quoted(string(id)), quoted(string(known)))
+			}
+		}
+		return invalid("there is no alert %s: the appliance has %s", quoted(string(id)), oneLine(fmt.Sprint(a.ids()), 800))
+	}
+	return nil
+}
+
+func (a Alerts[ID]) ids() []ID { return slices.Sorted(maps.Keys(a)) }
+
+// checkChange refuses alerts that the appliance does not have: it would ignore them
+// without a word.
+func (a Alerts[ID]) checkChange(was *Alerts[ID]) error {
+	if was == nil {
+		return nil
+	}
+	return was.has(a.ids())
+}
+
+// Diff lists in which alerts two settings differ, in the order of the ids.
+func (a Alerts[ID]) Diff(other Alerts[ID]) []AlertDifference[ID] {
+	all := maps.Clone(a)
+	if all == nil {
+		all = Alerts[ID]{}
+	}
+	maps.Copy(all, other)
+	var differences []AlertDifference[ID]
+	for _, id := range all.ids() {
+		d := AlertDifference[ID]{Alert: id}
+		if s, ok := a[id]; ok {
+			d.Old = &s
+		}
+		if s, ok := other[id]; ok {
+			d.New = &s
+		}
+		if d.Old == nil || d.New == nil || *d.Old != *d.New {
+			differences = append(differences, d)
+		}
+	}
+	return differences
+}
 
 // EmailSettings is where alerts and reports go by mail (guide: Basic settings,
 // E-mail; configuration/management/email). E-mail alerts go to AlertingAddress.
@@ -13,13 +246,70 @@ type EmailSettings struct {
 	ReportingAddress string `json:"reporting_address"`
 	// SenderAddress is the sender of all mails, nil for the appliance's own.
 	SenderAddress *string `json:"sender_address"`
-	// SMTPServer is the mail server.
+	// SMTPServer is the mail server, with the selection "ip" and its address.
 	SMTPServer Selection `json:"smtp_server"`
+	// SMTPEncryption is how the connection to it is protected; "disabled" is the
+	// one selection that the guide shows. What others need beside it is not known:
+	// type the endpoint yourself with [NewSingleton] to set it.
+	SMTPEncryption Selection `json:"smtp_encryption"`
+	// SMTPAuth is how the appliance logs in to it. What it needs where it is
+	// enabled is not known.
+	SMTPAuth Switch `json:"smtp_auth"`
+}
+
+// SNMPTrap is where alerts go by SNMP (guide: Basic settings, SNMP;
+// configuration/management/snmp/trap).
+type SNMPTrap struct {
+	// Enabled tells whether SNMP alerts are sent.
+	Enabled bool `json:"enabled"`
+	// Version is the version of SNMP, with what it needs.
+	Version SNMPVersion `json:"version"`
+}
+
+// SNMPVersion is the version of SNMP that traps are sent with.
+type SNMPVersion struct {
+	// Selection is the version: "2c" is the one whose value is known.
+	Selection string `json:"selection"`
+	// Value is what version 2c needs.
+	Value SNMPTarget `json:"value"`
+}
+
+// SNMPTarget is what SNMP 2c needs to send a trap. Of another version's it has what
+// has the same names.
+type SNMPTarget struct {
+	// Community is the community string, which works like a password.
+	Community Secret `json:"community"`
+	// Server is the server, with the selection "ip" and its address.
+	Server Selection `json:"server"`
 }
 
 // Selection is a tagged value of the API: what Value means depends on Selection,
-// "ip" for an address of the network. A tag that needs no value has an empty one.
+// "ip" for an address of the network. A tag whose value is no text, or that needs
+// none, has an empty one; an update leaves it as it is.
 type Selection struct {
 	Selection string `json:"selection"`
 	Value     string `json:"value,omitempty"`
+}
+
+// UnmarshalJSON decodes a tag with its value.
+func (s *Selection) UnmarshalJSON(data []byte) error {
+	*s = Selection{}
+	if wire.Kind(data) == wire.Null {
+		return nil
+	}
+	members, err := wire.Members(data)
+	if err != nil {
+		return wire.Unfit("a selection is no object")
+	}
+	s.Selection, _ = wire.Text(wire.Find(members, "selection"))
+	if value := wire.Find(members, "value"); wire.Kind(value) == wire.String {
+		s.Value, _ = wire.Text(value)
+	}
+	return nil
+}
+
+// Switch is a feature of the API that may be off. What it needs where it is on
+// stands beside Enabled, and an update leaves it as it is.
+type Switch struct {
+	Enabled bool `json:"enabled"`
 }

@@ -3,6 +3,7 @@ package sps
 import (
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -117,6 +118,18 @@ func detailPath(details []byte) string {
 	return ""
 }
 
+// Changes. The path of a change is that "of the changed endpoint or object", without
+// an example. What follows the path of an object is taken for the place of a
+// member in its body: after a "#" as in the links of the API, or a further "/".
+// Another form only means that a conflict is not seen.
+func changePlace(rest string) []string {
+	rest = strings.Trim(rest, "#/")
+	if rest == "" {
+		return nil
+	}
+	return strings.Split(rest, "/")
+}
+
 // Firmware fetch. The guide names the statuses in its text and shows no answer.
 // They are looked for where the support bundle, the other job of the API, has its
 // status (body.status), and at the top level; the slot as an upload names it
@@ -134,9 +147,9 @@ func newFetch(e wire.Envelope, key string) FirmwareFetch {
 		return "", false
 	}
 	if text, ok := wire.Text(e.Body); ok { // a body that is its status
-		f.Status = FetchStatus(text)
+		f.Status = JobStatus(text)
 	} else if text, ok := find("status", "state"); ok {
-		f.Status = FetchStatus(text)
+		f.Status = JobStatus(text)
 	}
 	if text, ok := find("progress", "percent"); ok {
 		if percent, err := strconv.ParseFloat(strings.TrimSuffix(text, "%"), 64); err == nil && percent >= 0 && percent <= 100 {
@@ -155,6 +168,94 @@ func newFetch(e wire.Envelope, key string) FirmwareFetch {
 		f.Message = text
 	}
 	return f
+}
+
+// Starling. No answer of an appliance that is not joined is shown, and the vendor's
+// client reads no more of it than the instance and the license number. One without
+// joined is taken for not joined; one whose joined is anything but a boolean says
+// nothing.
+func joinedOf(value []byte) (joined, ok bool) {
+	if value == nil || wire.Kind(value) == wire.Null {
+		return false, true
+	}
+	return joined, wire.Unmarshal(value, &joined) == nil
+}
+
+// Product warnings. The guide prints their texts and not their place. They are
+// looked for where answers of the API could have them: an error, at any status; at
+// the top level or in meta as "warnings", "warning" or "message"; and as the cluster
+// status has them, in "issues". Each may be a text, or an object with a message, or
+// a list of those.
+func productWarnings(a *answer) []ProductWarning {
+	var found []ProductWarning
+	var look func(value []byte)
+	look = func(value []byte) {
+		switch wire.Kind(value) {
+		case wire.String:
+			if text, _ := wire.Text(value); text != "" {
+				if w := newProductWarning(text); !slices.Contains(found, w) {
+					found = append(found, w)
+				}
+			}
+		case wire.Object:
+			look(member(value, "message"))
+		case wire.Array:
+			elements, err := wire.Elements(value)
+			if err != nil {
+				return
+			}
+			for _, e := range elements {
+				look(e)
+			}
+		}
+	}
+	for _, name := range []string{"warnings", "warning", "message"} {
+		look(wire.Find(a.All, name))
+		look(member(a.Meta, name))
+		look(member(wire.Find(a.All, "issues"), name))
+	}
+	return found
+}
+
+// productWarningOf recognises a refusal that is one of the warnings, nil for none.
+func productWarningOf(e *Error) error {
+	for _, text := range append([]string{e.Message}, texts(e.Details)...) {
+		if w := newProductWarning(text); w == StarlingUnavailable || w == StarlingCredentialsInvalid {
+			return w
+		}
+	}
+	return nil
+}
+
+// newProductWarning recognises the warnings of the guide by how they begin.
+func newProductWarning(text string) ProductWarning {
+	text = oneLine(text, 1000)
+	for _, known := range []ProductWarning{StarlingUnavailable, StarlingCredentialsInvalid} {
+		if strings.Contains(strings.ToLower(text), strings.ToLower(string(known))) {
+			return known
+		}
+	}
+	return ProductWarning(text)
+}
+
+// User info and health. The tables of the newer guides name members without a body,
+// and their samples are not known; other endpoints of the same age have one. Both
+// places are looked at.
+func beside(a *answer) func(name string) []byte {
+	return func(name string) []byte {
+		if value := wire.Find(a.All, name); value != nil {
+			return value
+		}
+		return member(a.Body, name)
+	}
+}
+
+// Support bundles. Of the answers no more is known than the key of a new one and
+// body.status; "finished" is the one status that a client waits for. The rest is
+// read as a firmware fetch is, which is the same kind of job.
+func newBundle(e wire.Envelope, key string) SupportBundle {
+	f := newFetch(e, key)
+	return SupportBundle{Key: f.Key, Status: f.Status, Progress: f.Progress, Message: f.Message, Body: f.Body}
 }
 
 // Login methods. The members of an entry are not documented; the same words as

@@ -25,10 +25,28 @@ import (
 // in a [Client.Transaction] only. A transaction belongs to the session: while
 // one is open, reads of the same client see its staged changes.
 type Client struct {
-	// Firmware is about firmware slots and the upgrade test.
+	// Firmware is about firmware slots, the upgrade test and the upgrade.
 	Firmware *Firmware
+	// TrafficAlerts says which traffic alerts are sent where,
+	// configuration/alerting/traffic_alerts.
+	TrafficAlerts *Singleton[TrafficAlerts]
+	// SystemAlerts says the same of the alerts about the appliance itself,
+	// configuration/alerting/system_alerts.
+	SystemAlerts *Singleton[SystemAlerts]
 	// Email is where alerts and reports go by mail, configuration/management/email.
 	Email *Singleton[EmailSettings]
+	// SNMPTrap is where alerts go by SNMP, configuration/management/snmp/trap.
+	SNMPTrap *Singleton[SNMPTrap]
+	// TrustStores are the authorities that the appliance trusts,
+	// configuration/trust_stores.
+	TrustStores *Collection[TrustStore]
+	// StarlingConfiguration is the join to Starling and its remote access as the
+	// configuration has them, configuration/starling.
+	StarlingConfiguration *Singleton[StarlingConfiguration]
+	// Starling joins the appliance to Starling and takes it out.
+	Starling *Starling
+	// SupportBundles makes files for the vendor's support.
+	SupportBundles *SupportBundles
 
 	transport *transport
 	sessions  *sessions
@@ -82,7 +100,14 @@ func Connect(ctx context.Context, host string, credential Credential, options ..
 	c.life, c.end = context.WithCancelCause(context.Background())
 	c.sessions = &sessions{transport: c.transport, credential: cred}
 	c.Firmware = &Firmware{c}
+	c.TrafficAlerts = newSingleton[TrafficAlerts](c, trafficAlertsPath)
+	c.SystemAlerts = newSingleton[SystemAlerts](c, systemAlertsPath)
 	c.Email = newSingleton[EmailSettings](c, emailPath)
+	c.SNMPTrap = newSingleton[SNMPTrap](c, snmpTrapPath)
+	c.TrustStores = newCollection[TrustStore](c, trustStoresPath)
+	c.StarlingConfiguration = newSingleton[StarlingConfiguration](c, starlingConfigurationPath)
+	c.Starling = &Starling{c}
+	c.SupportBundles = &SupportBundles{c}
 	if !cred.existing.IsZero() {
 		c.sessions.current = newSession(cred.existing.ExposeString(), nil)
 		return c, nil
@@ -407,7 +432,8 @@ var reservedHeaders = []string{
 // A nil body sends none, []byte and json.RawMessage are sent as they are, and
 // everything else is encoded as JSON.
 //
-// Writes to configuration/, transaction and cluster/promote are refused with
+// Writes to configuration/, acl/, to the parts of cluster/ that the guide wants in a
+// transaction, and to the transaction itself are refused with
 // [ErrTransactionOnly] and not sent: use [Transaction.Invoke]. A POST may have
 // any effect, and is never repeated after it may have been executed.
 func (c *Client) Invoke(ctx context.Context, method, path string, body any, options ...RequestOption) (*Response, error) {

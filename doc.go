@@ -22,8 +22,17 @@
 // # Read
 //
 // Reads hang on the client. An [Object] is its key, its meta and its body.
-// [NewSingleton] and [NewCollection] type any endpoint in one line with a struct
-// of yours; [Client.Invoke] sends whatever is left.
+//
+//	for store, err := range client.TrustStores.All(ctx) {
+//		if err != nil {
+//			return err
+//		}
+//		fmt.Println(store.Key, store.Body.Name)
+//	}
+//
+// [NewSingleton] and [NewCollection] type any endpoint in one line with a struct of
+// yours, or with json.RawMessage; [Client.Walk] goes over the whole configuration;
+// [Client.Invoke] sends whatever is left.
 //
 // # Change
 //
@@ -32,17 +41,22 @@
 // the function fails, panics or its context is done.
 //
 //	err = client.Transaction(ctx, func(ctx context.Context, tx *sps.Transaction) error {
-//		return tx.Email.Update(ctx, func(e *sps.EmailSettings) error {
-//			e.AlertingAddress = "soc@example.com"
-//			return nil
+//		return tx.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error {
+//			return a.Enable(sps.Email, sps.AlertConnectionDenied)
 //		})
 //	}, sps.CommitMessage("CHG-1234"))
 //
 // An update reads the object and lays only what the function changed over it:
-// members that the SDK does not know stay as they are.
+// members that the SDK does not know stay as they are. What the guide's rules refuse
+// is not sent: it is [ErrInvalidInput], with the reason in words.
+//
+// [Client.Preview] runs the same function as a dry run and returns what it would
+// change.
 //
 // A transaction belongs to the session. While one is open, reads of the same
-// client see its staged changes, those of nobody else do.
+// client see its staged changes, those of nobody else do. Somebody else may hold the
+// configuration, [ErrLocked], or have changed what the function had read,
+// [ErrConflict].
 //
 // # Errors
 //

@@ -98,6 +98,11 @@ var (
 	// ErrTransactionLost: the session ended inside the transaction, and the
 	// appliance dropped its changes. Nothing was applied.
 	ErrTransactionLost = errors.New("the session ended and took the transaction with it")
+	// ErrConflict: an object was changed by somebody else after the transaction had
+	// read it and before it wrote it. It was rolled back, and may be run again.
+	ErrConflict = errors.New("somebody else changed what the transaction had read")
+	// ErrNotJoined: the appliance is not joined to Starling.
+	ErrNotJoined = errors.New("the appliance is not joined to Starling")
 	// ErrOtherClient: a handle of one client was used with another's
 	// transaction.
 	ErrOtherClient = errors.New("the handle belongs to another client")
@@ -160,7 +165,7 @@ func (e *Error) Error() string {
 		b.WriteString(": ")
 		b.WriteString(e.Message)
 	}
-	if e.detail != nil {
+	if e.detail != nil && !strings.Contains(e.Message, e.detail.Error()) {
 		b.WriteString(": ")
 		b.WriteString(e.detail.Error())
 	}

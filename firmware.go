@@ -111,17 +111,13 @@ func (f *Firmware) Slots(ctx context.Context) (*FirmwareSlots, error) {
 	if err != nil {
 		return nil, err
 	}
-	items, err := a.list()
+	entries, err := a.list()
 	if err != nil {
 		return nil, err
 	}
 	list := &FirmwareSlots{}
-	for _, item := range items {
-		slot, err := readItem[FirmwareImage](ctx, f.client, slotsPath, a, item)
-		var gone *goneItem
-		if errors.As(err, &gone) { // a slot is listed although it is empty
-			slot, err = &FirmwareSlot{Key: gone.key}, nil
-		}
+	for _, entry := range entries {
+		slot, err := f.listed(ctx, a, entry)
 		if err != nil {
 			return nil, err
 		}
@@ -148,6 +144,23 @@ func (f *Firmware) Slots(ctx context.Context) (*FirmwareSlots, error) {
 		list.EmptySlots = n
 	}
 	return list, nil
+}
+
+// listed reads a slot of the list. One that is listed without a body and is not
+// found by itself is empty.
+func (f *Firmware) listed(ctx context.Context, a *answer, entry []byte) (*FirmwareSlot, error) {
+	slot, err := newItem(a, entry)
+	if err == nil && slot.Body == nil {
+		slot, err = readItem(ctx, f.client, slotsPath, slot)
+	}
+	var gone *goneItem
+	if errors.As(err, &gone) {
+		return &FirmwareSlot{Key: gone.key}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return newObject[FirmwareImage](slot.a, slot.Envelope, slot.key)
 }
 
 // Slot reads one slot by its key (GET /api/firmware/slots/<key>). It gives

@@ -16,36 +16,6 @@ import (
 
 var fetchPath = mustPath("firmware/fetch")
 
-// FetchStatus is the state of a [FirmwareFetch] in the guide's words; another
-// spelling of the appliance's is recognised by [FetchStatus.Is].
-type FetchStatus string
-
-// The statuses that the guide names in its text. There may be others on the way.
-const (
-	FetchQueued     FetchStatus = "queued"
-	FetchInProgress FetchStatus = "in-progress"
-	FetchFinished   FetchStatus = "finished"
-	FetchFailed     FetchStatus = "failed"
-	FetchCancelled  FetchStatus = "cancelled"
-)
-
-// Is reports whether both are the same status, whatever their case, with "_", "-"
-// or a space, and with one or two l in cancelled: the guide shows no answer.
-func (s FetchStatus) Is(other FetchStatus) bool { return s.plain() == other.plain() }
-
-func (s FetchStatus) plain() string {
-	text := strings.ToLower(strings.NewReplacer("_", "", "-", "", " ", "").Replace(string(s)))
-	if text == "canceled" {
-		return "cancelled"
-	}
-	return text
-}
-
-// Done reports whether the status is an end: finished, failed or cancelled.
-func (s FetchStatus) Done() bool {
-	return s.Is(FetchFinished) || s.Is(FetchFailed) || s.Is(FetchCancelled)
-}
-
 // FirmwareFetch is a download of a firmware image by the appliance itself (guide:
 // Firmware management, fetch). The guide shows no answer of the endpoint, so
 // everything but the key may be missing.
@@ -53,7 +23,7 @@ type FirmwareFetch struct {
 	// Key names the fetch.
 	Key string
 	// Status is the state as the appliance writes it.
-	Status FetchStatus
+	Status JobStatus
 	// Progress is the share that is done, from 0 to 100; -1 where the appliance
 	// does not say.
 	Progress float64
@@ -177,7 +147,7 @@ func fetchBody(imageURL, sha256 string) ([]byte, error) {
 // One that has ended is left as it is, and [ErrFetchDone] is given: the same
 // request would remove its record.
 func (f *Firmware) CancelFetch(ctx context.Context, key string) error {
-	return f.deleteFetch(ctx, key, func(s FetchStatus) error {
+	return f.deleteFetch(ctx, key, func(s JobStatus) error {
 		if s.Done() {
 			return ErrFetchDone
 		}
@@ -189,7 +159,7 @@ func (f *Firmware) CancelFetch(ctx context.Context, key string) error {
 // /api/firmware/fetch/<key>). One that is under way is left as it is, and
 // [ErrFetchRunning] is given: the same request would cancel it.
 func (f *Firmware) RemoveFetch(ctx context.Context, key string) error {
-	return f.deleteFetch(ctx, key, func(s FetchStatus) error {
+	return f.deleteFetch(ctx, key, func(s JobStatus) error {
 		if !s.Done() {
 			return ErrFetchRunning
 		}
@@ -198,7 +168,7 @@ func (f *Firmware) RemoveFetch(ctx context.Context, key string) error {
 }
 
 // deleteFetch looks before it sends a request that means two things.
-func (f *Firmware) deleteFetch(ctx context.Context, key string, allowed func(FetchStatus) error) error {
+func (f *Firmware) deleteFetch(ctx context.Context, key string, allowed func(JobStatus) error) error {
 	fetch, err := f.Fetch(ctx, key)
 	if err != nil {
 		return err
@@ -214,101 +184,24 @@ func (f *Firmware) deleteFetch(ctx context.Context, key string, allowed func(Fet
 	return err
 }
 
-// WaitOption refines waiting for an appliance.
-type WaitOption func(*waitOptions)
-
-type waitOptions struct {
-	every    time.Duration
-	budget   time.Duration
-	progress func(WaitProgress)
-	before   *Info // what must have restarted
-}
-
-// WaitProgress is one look at what is waited for.
-type WaitProgress struct {
-	// Elapsed is the time since the waiting began.
-	Elapsed time.Duration
-	// State is what was seen, in words.
-	State string
-	// Percent is the share that is done, -1 where that is not known.
-	Percent float64
-}
-
-// PollEvery sets the time between two looks; the default is 5 seconds for a fetch
-// and 10 seconds for a restart.
-func PollEvery(interval time.Duration) WaitOption {
-	return func(o *waitOptions) { o.every = interval }
-}
-
-// WaitAtMost sets how long to wait, within the context; the default is 2 hours for
-// a fetch and 30 minutes for a restart.
-func WaitAtMost(budget time.Duration) WaitOption {
-	return func(o *waitOptions) { o.budget = budget }
-}
-
-// OnProgress calls a function after each look, from the waiting goroutine.
-func OnProgress(progress func(WaitProgress)) WaitOption {
-	return func(o *waitOptions) { o.progress = progress }
-}
-
-func newWait(every, budget time.Duration, options []WaitOption) *waitOptions {
-	o := &waitOptions{every: every, budget: budget, progress: func(WaitProgress) {}}
-	for _, option := range options {
-		if option != nil {
-			option(o)
-		}
-	}
-	o.every = max(o.every, time.Millisecond)
-	return o
-}
-
-// errWaitBudget is the cause when a wait's own limit ended it.
-type errWaitBudget time.Duration
-
-func (e errWaitBudget) Error() string {
-	return fmt.Sprintf("not seen within %s (see WaitAtMost)", time.Duration(e))
-}
-
-func (e errWaitBudget) Is(target error) bool { return target == context.DeadlineExceeded }
-
-// bound limits a wait by its budget.
-func (o *waitOptions) bound(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeoutCause(ctx, o.budget, errWaitBudget(o.budget))
-}
-
-// maxFailures is how many looks in a row may fail before waiting ends.
-const maxFailures = 5
-
 // WaitFetch waits until a fetch has ended, and returns it if it is finished. A
 // fetch that failed or was cancelled is a [FetchFailure]. When the time is over it
 // goes on by itself; the error then wraps context.DeadlineExceeded.
 func (f *Firmware) WaitFetch(ctx context.Context, key string, options ...WaitOption) (*FirmwareFetch, error) {
-	o := newWait(5*time.Second, 2*time.Hour, options)
-	ctx, cancel := o.bound(ctx)
-	defer cancel()
-	start := time.Now()
-	last, failures := FetchStatus(""), 0
-	for {
-		fetch, err := f.Fetch(ctx, key)
-		if failures++; err != nil && ctx.Err() == nil && passing(err) && failures < maxFailures && sleep(ctx, o.every) == nil {
-			continue
+	var fetch *FirmwareFetch
+	err := newWait(5*time.Second, 2*time.Hour, options).job(ctx, "firmware fetch "+oneLine(key, 40), func(ctx context.Context) (JobStatus, float64, error) {
+		seen, err := f.Fetch(ctx, key)
+		if err != nil {
+			return "", 0, err
 		}
-		if err != nil && (ctx.Err() == nil || last == "") {
-			return nil, err
-		}
-		if err != nil { // a look that was cut short saw nothing
-			return nil, fmt.Errorf("sps: firmware fetch %s: %w; it was %s", oneLine(key, 40), ended(ctx), oneLine(string(last), 60))
-		}
-		failures, last = 0, fetch.Status
-		o.progress(WaitProgress{time.Since(start), string(fetch.Status), fetch.Progress})
-		switch {
-		case fetch.Status.Is(FetchFinished):
-			return fetch, nil
-		case fetch.Status.Done():
-			return nil, &FetchFailure{*fetch}
-		}
-		if err := sleep(ctx, o.every); err != nil {
-			return nil, fmt.Errorf("sps: firmware fetch %s: %w; it was %s", oneLine(key, 40), err, oneLine(string(last), 60))
-		}
+		fetch = seen
+		return seen.Status, seen.Progress, nil
+	})
+	switch {
+	case err != nil:
+		return nil, err
+	case !fetch.Status.Is(JobFinished):
+		return nil, &FetchFailure{*fetch}
 	}
+	return fetch, nil
 }

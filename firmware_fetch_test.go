@@ -34,7 +34,7 @@ func TestFetchFlow(t *testing.T) {
 		}
 		looks := 0
 		done, err := f.WaitFetch(t.Context(), key, sps.PollEvery(time.Millisecond), sps.OnProgress(func(sps.WaitProgress) { looks++ }))
-		if err != nil || !done.Status.Is(sps.FetchFinished) || looks == 0 {
+		if err != nil || !done.Status.Is(sps.JobFinished) || looks == 0 {
 			t.Fatalf("fetch %+v after %d looks, %v", done, looks, err)
 		}
 		slot, err := f.Slot(t.Context(), "3")
@@ -53,7 +53,7 @@ func TestFetchFlow(t *testing.T) {
 			t.Errorf("CancelFetch: %v", err)
 		}
 		var failed *sps.FetchFailure
-		if _, err := f.WaitFetch(t.Context(), other); !errors.As(err, &failed) || !failed.Fetch.Status.Is(sps.FetchCancelled) {
+		if _, err := f.WaitFetch(t.Context(), other); !errors.As(err, &failed) || !failed.Fetch.Status.Is(sps.JobCancelled) {
 			t.Errorf("waiting for a cancelled one: %v", err)
 		}
 
@@ -61,7 +61,7 @@ func TestFetchFlow(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := f.WaitFetch(t.Context(), wrong, sps.PollEvery(time.Millisecond)); !errors.As(err, &failed) || !failed.Fetch.Status.Is(sps.FetchFailed) {
+		if _, err := f.WaitFetch(t.Context(), wrong, sps.PollEvery(time.Millisecond)); !errors.As(err, &failed) || !failed.Fetch.Status.Is(sps.JobFailed) {
 			t.Errorf("a wrong checksum: %v", err)
 		}
 

@@ -197,7 +197,7 @@ func (f *Firmware) checkMessage(ctx context.Context, message string) error {
 	if err != nil {
 		return err
 	}
-	if transactionStateOf(a).messageRequired {
+	if newTransactionStatus(a).CommitMessageRequired {
 		return fmt.Errorf("sps: POST %s: %w", upgradePath.text, ErrCommitMessageRequired)
 	}
 	return nil
@@ -399,13 +399,6 @@ func (w *versionWait) failed(err error) (stop error) {
 		w.restarted = true
 	}
 	return nil
-}
-
-// passing reports whether an error may be gone with the next look.
-func passing(err error) bool {
-	var broken *TransportError
-	var refused *Error
-	return errors.As(err, &broken) && !untrusted(err) || errors.As(err, &refused) && refused.Status >= 500
 }
 
 // How often to look again for what runs in the end, and after which time.

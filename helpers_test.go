@@ -61,8 +61,19 @@ func requests(a *spstest.Appliance) []string {
 // sockets: waits cost nothing and last exactly as long as they say.
 func bubble(t *testing.T, test func(t *testing.T, a *spstest.Appliance, c *sps.Client), options ...sps.Option) {
 	t.Helper()
+	bubbleWith(t, nil, test, options...)
+}
+
+// bubbleOf is bubble with another appliance.
+func bubbleOf(t *testing.T, test func(t *testing.T, a *spstest.Appliance, c *sps.Client), appliance ...spstest.Option) {
+	t.Helper()
+	bubbleWith(t, appliance, test)
+}
+
+func bubbleWith(t *testing.T, appliance []spstest.Option, test func(t *testing.T, a *spstest.Appliance, c *sps.Client), options ...sps.Option) {
+	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		a, err := spstest.New()
+		a, err := spstest.New(appliance...)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -3,6 +3,7 @@ package sps
 import (
 	"fmt"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -96,20 +97,23 @@ func checkSegment(segment string) error {
 	return nil
 }
 
+// transactional are the roots below which the guide wants writes in a transaction.
+var transactional = []string{
+	"configuration", "acl", "cluster/configuration_sync_plugin", "cluster/join_request", "cluster/nodes", "cluster/promote",
+}
+
+// below reports whether the path is one of the roots or below one.
+func (p apiPath) below(roots ...string) bool {
+	return slices.ContainsFunc(roots, func(root string) bool { return p.text == root || strings.HasPrefix(p.text, root+"/") })
+}
+
 // guarded reports whether writes to the path belong to a transaction. It errs
 // on the safe side: other cases count too, and whatever is still escaped, in case
 // a server on the way unfolds it.
 func (p apiPath) guarded() bool {
 	text := strings.ToLower(p.text)
-	if strings.Contains(text, "%") || strings.Contains(text, "..") {
-		return true
-	}
-	for _, root := range []string{"configuration", "transaction", "cluster/promote"} {
-		if text == root || strings.HasPrefix(text, root+"/") {
-			return true
-		}
-	}
-	return false
+	return strings.Contains(text, "%") || strings.Contains(text, "..") ||
+		apiPath{text: text}.below(append(transactional, "transaction")...)
 }
 
 // quoted shows an input as it is, escaped and shortened.

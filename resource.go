@@ -136,7 +136,9 @@ func (r Ref) MarshalJSON() ([]byte, error) {
 // T is your type for the body. Names must match exactly, so give its fields json
 // tags; the appliance ignores a member whose name it does not know, without an
 // error. Members that it lacks are not lost by an update; avoid omitempty, because
-// the appliance wants empty members to be present.
+// the appliance wants empty members to be present. Where *T has a method
+// Validate() error, that is asked before a body is sent, and what it returns is
+// returned.
 type Singleton[T any] struct {
 	client *Client
 	path   apiPath
@@ -197,7 +199,7 @@ func (s *SingletonTx[T]) Update(ctx context.Context, change func(*T) error) erro
 	if s.err != nil {
 		return s.err
 	}
-	return updateObject(ctx, s.tx, s.path, false, change)
+	return updateObject(ctx, s.tx, s.path, false, change, checkChange[T])
 }
 
 // Replace writes the whole object: whatever the appliance has and body lacks is
@@ -207,7 +209,7 @@ func (s *SingletonTx[T]) Replace(ctx context.Context, body T) error {
 	if s.err != nil {
 		return s.err
 	}
-	return replaceObject(ctx, s.tx, s.path, body)
+	return replaceObject(ctx, s.tx, s.path, false, body, checkChange[T])
 }
 
 // Collection reads an endpoint that holds a list of objects, such as
@@ -223,6 +225,10 @@ type Collection[T any] struct {
 func NewCollection[T any](c *Client, path string) *Collection[T] {
 	p, err := newPath(path)
 	return &Collection[T]{c, p, err}
+}
+
+func newCollection[T any](c *Client, path apiPath) *Collection[T] {
+	return &Collection[T]{client: c, path: path}
 }
 
 // All iterates over the objects in the order of the appliance, page by page
@@ -246,6 +252,12 @@ func (c *Collection[T]) Get(ctx context.Context, key string) (*Object[T], error)
 		return nil, err
 	}
 	return readKeyed[T](ctx, c.client, path)
+}
+
+// GetByName reads the object whose body has that name. It gives
+// [ResourceNotFound] where there is none.
+func (c *Collection[T]) GetByName(ctx context.Context, name string) (*Object[T], error) {
+	return objectByName[T](ctx, c.client, c.path, c.err, name)
 }
 
 // In returns the list as the transaction sees it, for reading and writing.
@@ -281,10 +293,19 @@ func (c *CollectionTx[T]) Get(ctx context.Context, key string) (*Object[T], erro
 	return readKeyed[T](ctx, c.tx, path)
 }
 
+// GetByName reads the object with that name like [Collection.GetByName], with the
+// changes that the transaction has staged.
+func (c *CollectionTx[T]) GetByName(ctx context.Context, name string) (*Object[T], error) {
+	return objectByName[T](ctx, c.tx, c.path, c.err, name)
+}
+
 // Create adds an object and returns the key that the appliance gave it.
 func (c *CollectionTx[T]) Create(ctx context.Context, body T) (key string, err error) {
 	if c.err != nil {
 		return "", c.err
+	}
+	if err := c.check(ctx, "", nil, &body); err != nil {
+		return "", fmt.Errorf("sps: POST %s: %w", c.path.text, err)
 	}
 	data, err := codec.Marshal(body)
 	if err != nil {
@@ -309,7 +330,10 @@ func (c *CollectionTx[T]) Update(ctx context.Context, key string, change func(*T
 	if err != nil {
 		return err
 	}
-	return updateObject(ctx, c.tx, path, true, change)
+	if err := checkKey[T](key); err != nil {
+		return fmt.Errorf("sps: PUT %s: %w", path.text, err)
+	}
+	return updateObject(ctx, c.tx, path, true, change, func(was, body *T) error { return c.check(ctx, key, was, body) })
 }
 
 // Replace writes one whole object like [SingletonTx.Replace].
@@ -318,7 +342,10 @@ func (c *CollectionTx[T]) Replace(ctx context.Context, key string, body T) error
 	if err != nil {
 		return err
 	}
-	return replaceObject(ctx, c.tx, path, body)
+	if err := checkKey[T](key); err != nil {
+		return fmt.Errorf("sps: PUT %s: %w", path.text, err)
+	}
+	return replaceObject(ctx, c.tx, path, true, body, func(was, body *T) error { return c.check(ctx, key, was, body) })
 }
 
 // Delete deletes one object. The appliance refuses to delete what is built in
@@ -328,8 +355,65 @@ func (c *CollectionTx[T]) Delete(ctx context.Context, key string) error {
 	if err != nil {
 		return err
 	}
+	if err := checkKey[T](key); err != nil {
+		return fmt.Errorf("sps: DELETE %s: %w", path.text, err)
+	}
 	_, err = c.tx.write(ctx, http.MethodDelete, path, nil)
 	return err
+}
+
+// check asks the rules of T about an object that is to be sent. was is what the
+// appliance has, nil for a new object.
+func (c *CollectionTx[T]) check(ctx context.Context, key string, was, body *T) error {
+	if err := checkChange(was, body); err != nil {
+		return err
+	}
+	rules, ok := any(body).(interface{ uniqueName() string })
+	if !ok || was != nil && any(was).(interface{ uniqueName() string }).uniqueName() == rules.uniqueName() {
+		return nil
+	}
+	other, err := c.GetByName(ctx, rules.uniqueName())
+	switch {
+	case errors.Is(err, ResourceNotFound):
+		return nil
+	case err != nil:
+		return err
+	case other.Key == key:
+		return nil
+	}
+	return invalid("the name %s is taken by the object %s; it must be unique", quoted(rules.uniqueName()), oneLine(other.Key, 60))
+}
+
+// comparing is a type whose rules are about what becomes of an object.
+type comparing[T any] interface {
+	// checkChange refuses a body that must not take the place of was, which is nil
+	// for a new object.
+	checkChange(was *T) error
+}
+
+// compares reports whether T is such a type.
+func compares[T any]() bool {
+	_, ok := any((*T)(nil)).(comparing[T])
+	return ok
+}
+
+// checkChange asks the rules of T about a body that is to be sent.
+func checkChange[T any](was, body *T) error {
+	switch rules := any(body).(type) {
+	case comparing[T]:
+		return rules.checkChange(was)
+	case interface{ Validate() error }:
+		return rules.Validate()
+	}
+	return nil
+}
+
+// checkKey asks the rules of T about an object that is to be changed or deleted.
+func checkKey[T any](key string) error {
+	if rules, ok := any((*T)(nil)).(interface{ checkKey(key string) error }); ok {
+		return rules.checkKey(key)
+	}
+	return nil
 }
 
 // reader is what both a client and a transaction can do.
@@ -364,32 +448,41 @@ func readKeyed[T any](ctx context.Context, r reader, path apiPath) (*Object[T], 
 	return o, err
 }
 
-// readBody reads one object with the answer that it came in. One of a list is
-// keyed: the answer must be about the one that was asked for.
+// readBody reads one object with the answer that it came in.
 func readBody[T any](ctx context.Context, r reader, path apiPath, keyed bool) (*Object[T], *answer, error) {
-	a, err := r.read(ctx, path, nil)
+	a, key, err := readEnvelope(ctx, r, path, keyed)
 	if err != nil {
 		return nil, nil, err
 	}
-	_, key, _ := cutLast(path.text)
 	o, err := newObject[T](a, a.Envelope, key)
-	if err == nil && keyed && o.Key != key {
-		err = a.unusable("it is about %q, not %q", oneLine(o.Key, 60), oneLine(key, 60))
-	}
 	if err != nil {
 		return nil, nil, err
 	}
 	return o, a, nil
 }
 
+// readEnvelope reads an answer with a body. One of a list is keyed: the answer must
+// be about the one that was asked for.
+func readEnvelope(ctx context.Context, r reader, path apiPath, keyed bool) (a *answer, key string, err error) {
+	if a, err = r.read(ctx, path, nil); err != nil {
+		return nil, "", err
+	}
+	_, asked, _ := cutLast(path.text)
+	key = asked
+	if text, ok := wire.Text(a.Key); ok {
+		key = text
+	}
+	switch {
+	case a.Body == nil:
+		return nil, "", a.unusable("it lacks the body of %s", oneLine(asked, 60))
+	case keyed && key != asked:
+		return nil, "", a.unusable("it is about %q, not %q", oneLine(key, 60), oneLine(asked, 60))
+	}
+	return a, key, nil
+}
+
 func newObject[T any](a *answer, e wire.Envelope, key string) (*Object[T], error) {
-	if e.Body == nil {
-		return nil, a.unusable("it lacks the body of %s", oneLine(key, 60))
-	}
 	o := &Object[T]{Key: key, Meta: newMeta(e.Meta)}
-	if text, ok := wire.Text(e.Key); ok {
-		o.Key = text
-	}
 	if err := wire.Unmarshal(e.Body, &o.Body); err != nil {
 		return nil, a.unusable("the body of %s does not fit into %T: %s", oneLine(key, 60), o.Body, oneLine(err.Error(), 200))
 	}
@@ -398,7 +491,7 @@ func newObject[T any](a *answer, e wire.Envelope, key string) (*Object[T], error
 
 // updateObject reads an object, runs the change on a copy of its body, and
 // writes what was read with the difference laid over it.
-func updateObject[T any](ctx context.Context, tx *Transaction, path apiPath, keyed bool, change func(*T) error) error {
+func updateObject[T any](ctx context.Context, tx *Transaction, path apiPath, keyed bool, change func(*T) error, check func(was, body *T) error) error {
 	o, a, err := readBody[T](ctx, tx, path, keyed)
 	if err != nil {
 		return err
@@ -417,6 +510,16 @@ func updateObject[T any](ctx context.Context, tx *Transaction, path apiPath, key
 	if string(before) == string(after) {
 		return nil
 	}
+	var was *T
+	if compares[T]() {
+		was = new(T) // not a copy of what change was given: that may share lists and maps
+		if err := wire.Unmarshal(a.Body, was); err != nil {
+			return a.unusable("its body does not fit into %T", *was)
+		}
+	}
+	if err := check(was, &o.Body); err != nil {
+		return fmt.Errorf("sps: PUT %s: %w", path.text, err)
+	}
 	data, err := wire.Update(a.Body, before, after)
 	if err != nil {
 		return fmt.Errorf("sps: %s: %w", path.text, err)
@@ -427,7 +530,20 @@ func updateObject[T any](ctx context.Context, tx *Transaction, path apiPath, key
 	return err
 }
 
-func replaceObject[T any](ctx context.Context, tx *Transaction, path apiPath, body T) error {
+// replaceObject writes a whole object. Where T has rules about what may become of
+// an object, that is read first.
+func replaceObject[T any](ctx context.Context, tx *Transaction, path apiPath, keyed bool, body T, check func(was, body *T) error) error {
+	var was *T
+	if compares[T]() {
+		o, _, err := readBody[T](ctx, tx, path, keyed)
+		if err != nil {
+			return err
+		}
+		was = &o.Body
+	}
+	if err := check(was, &body); err != nil {
+		return fmt.Errorf("sps: PUT %s: %w", path.text, err)
+	}
 	data, err := codec.Marshal(body)
 	if err != nil {
 		return fmt.Errorf("sps: %s: %w: the body cannot be encoded: %w", path.text, ErrInvalidInput, err)
@@ -436,34 +552,106 @@ func replaceObject[T any](ctx context.Context, tx *Transaction, path apiPath, bo
 	return err
 }
 
-// allObjects iterates over a list. In the configuration, next is the link to a
-// sibling of the list; a page is recognised by the list's own path.
+// allObjects iterates over a list.
 func allObjects[T any](ctx context.Context, r reader, path apiPath, err error) iter.Seq2[*Object[T], error] {
 	return func(yield func(*Object[T], error) bool) {
 		if err != nil {
 			yield(nil, err)
 			return
 		}
+		for item, err := range allItems(ctx, r, path) {
+			var o *Object[T]
+			if err == nil {
+				o, err = newObject[T](item.a, item.Envelope, item.key)
+			}
+			if !yield(o, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// objectByName finds one object of a list. Names are unique where the appliance
+// has its way, and one that is not would be a trap for whoever deletes it.
+func objectByName[T any](ctx context.Context, r reader, path apiPath, err error, name string) (*Object[T], error) {
+	if err != nil {
+		return nil, err
+	}
+	if name == "" {
+		return nil, fmt.Errorf("sps: GET %s: %w", path.text, invalid("the name is empty"))
+	}
+	var found *item
+	for item, err := range allItems(ctx, r, path) {
+		if err != nil {
+			return nil, err
+		}
+		if text, ok := wire.Text(member(item.Body, "name")); !ok || text != name {
+			continue
+		}
+		if found != nil {
+			return nil, item.a.unusable("both %q and %q have the name %s", oneLine(found.key, 60), oneLine(item.key, 60), quoted(name))
+		}
+		found = item
+	}
+	if found == nil {
+		return nil, fmt.Errorf("sps: GET %s: no object has the name %s: %w", path.text, quoted(name), ResourceNotFound)
+	}
+	return newObject[T](found.a, found.Envelope, found.key)
+}
+
+// item is one object of a list, with its body and the answer that it came in.
+type item struct {
+	wire.Envelope
+	key string
+	a   *answer
+}
+
+// allItems iterates over what is in a list, page by page. In the configuration,
+// next is the link to a sibling of the list; a page is recognised by the list's
+// own path. What the list shows without its body is read on its own.
+func allItems(ctx context.Context, r reader, path apiPath) iter.Seq2[*item, error] {
+	return func(yield func(*item, error) bool) {
+		for listed, err := range allEntries(ctx, r, path) {
+			if err == nil && listed.Body == nil {
+				listed, err = readItem(ctx, r, path, listed)
+			}
+			var gone *goneItem
+			if errors.As(err, &gone) {
+				continue
+			}
+			if !yield(listed, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// allEntries iterates over what a list shows, with or without bodies.
+func allEntries(ctx context.Context, r reader, path apiPath) iter.Seq2[*item, error] {
+	return func(yield func(*item, error) bool) {
+		a, err := r.read(ctx, path, nil)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		entriesFrom(ctx, r, path, a)(yield)
+	}
+}
+
+// entriesFrom is allEntries from the first page on.
+func entriesFrom(ctx context.Context, r reader, path apiPath, a *answer) iter.Seq2[*item, error] {
+	return func(yield func(*item, error) bool) {
 		var query url.Values
 		seen, pages := "", 0 // one earlier page, to notice a circle
 		for {
-			a, err := r.read(ctx, path, query)
+			entries, err := a.list()
 			if err != nil {
 				yield(nil, err)
 				return
 			}
-			items, err := a.list()
-			if err != nil {
-				yield(nil, err)
-				return
-			}
-			for _, item := range items {
-				o, err := readItem[T](ctx, r, path, a, item)
-				var gone *goneItem
-				if errors.As(err, &gone) {
-					continue
-				}
-				if !yield(o, err) || err != nil {
+			for _, entry := range entries {
+				listed, err := newItem(a, entry)
+				if !yield(listed, err) || err != nil {
 					return
 				}
 			}
@@ -476,11 +664,15 @@ func allObjects[T any](ctx context.Context, r reader, path apiPath, err error) i
 			if pages++; pages&(pages-1) == 0 {
 				seen = query.Encode()
 			}
-			if len(items) == 0 || following.Encode() == query.Encode() || following.Encode() == seen {
+			if len(entries) == 0 || following.Encode() == query.Encode() || following.Encode() == seen {
 				yield(nil, a.unusable("its pages do not end"))
 				return
 			}
 			query = following
+			if a, err = r.read(ctx, path, query); err != nil {
+				yield(nil, err)
+				return
+			}
 		}
 	}
 }
@@ -517,10 +709,9 @@ func (a *answer) createdKey(list apiPath) (string, error) {
 	return "", a.unusable("it lacks the key of what was created")
 }
 
-// readItem makes the object of one item, and reads it where the list shows its
-// key only. {} is a body.
-func readItem[T any](ctx context.Context, r reader, path apiPath, a *answer, item []byte) (*Object[T], error) {
-	e, err := wire.ParseEnvelope(item)
+// newItem splits an entry of a list. {} is a body.
+func newItem(a *answer, entry []byte) (*item, error) {
+	e, err := wire.ParseEnvelope(entry)
 	if err != nil {
 		return nil, a.unusable("an item is no object")
 	}
@@ -528,18 +719,23 @@ func readItem[T any](ctx context.Context, r reader, path apiPath, a *answer, ite
 	if !ok {
 		return nil, a.unusable("an item lacks its key")
 	}
-	if e.Body != nil {
-		return newObject[T](a, e, key)
-	}
-	own, err := path.join(key)
+	return &item{e, key, a}, nil
+}
+
+// readItem reads an object that a list shows by its key only.
+func readItem(ctx context.Context, r reader, path apiPath, listed *item) (*item, error) {
+	own, err := path.join(listed.key)
 	if err != nil {
-		return nil, a.unusable("an item has the key %q", oneLine(key, 60))
+		return nil, listed.a.unusable("an item has the key %q", oneLine(listed.key, 60))
 	}
-	o, err := readKeyed[T](ctx, r, own)
+	a, key, err := readEnvelope(ctx, r, own, true)
 	if errors.Is(err, ResourceNotFound) {
-		return nil, &goneItem{key, err}
+		return nil, &goneItem{listed.key, err}
 	}
-	return o, err
+	if err != nil {
+		return nil, err
+	}
+	return &item{a.Envelope, key, a}, nil
 }
 
 // goneItem is an item that was listed, and is not found.

@@ -479,10 +479,8 @@ type LoginMethod struct {
 	Credential string
 }
 
-// LoginMethods lists the login methods of an appliance without logging in (GET
-// /api/authentication/login_methods). Appliances before 7.0 do not have it, and
-// give [ResourceNotFound].
-func LoginMethods(ctx context.Context, host string, options ...Option) ([]LoginMethod, error) {
+// anonymously reads what an appliance shows without a login.
+func anonymously(ctx context.Context, host string, path apiPath, options []Option) (*answer, error) {
 	o, err := newConfig(options)
 	if err != nil {
 		return nil, err
@@ -493,7 +491,14 @@ func LoginMethods(ctx context.Context, host string, options ...Option) ([]LoginM
 	}
 	t := newTransport(address, o)
 	defer t.base.CloseIdleConnections()
-	a, err := t.do(ctx, &call{method: http.MethodGet, path: loginMethodsPath}, nil)
+	return t.do(ctx, &call{method: http.MethodGet, path: path}, nil)
+}
+
+// LoginMethods lists the login methods of an appliance without logging in (GET
+// /api/authentication/login_methods). Appliances before 7.0 do not have it, and
+// give [ResourceNotFound].
+func LoginMethods(ctx context.Context, host string, options ...Option) ([]LoginMethod, error) {
+	a, err := anonymously(ctx, host, loginMethodsPath, options)
 	if err != nil {
 		return nil, err
 	}

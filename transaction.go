@@ -19,20 +19,33 @@ var transactionPath = mustPath("transaction")
 // configuration. [Client.Transaction] hands it to your function; it is over when
 // that returns. It is safe for several goroutines, whose steps take turns.
 type Transaction struct {
+	// TrafficAlerts writes configuration/alerting/traffic_alerts.
+	TrafficAlerts *SingletonTx[TrafficAlerts]
+	// SystemAlerts writes configuration/alerting/system_alerts.
+	SystemAlerts *SingletonTx[SystemAlerts]
 	// Email writes configuration/management/email.
 	Email *SingletonTx[EmailSettings]
+	// SNMPTrap writes configuration/management/snmp/trap.
+	SNMPTrap *SingletonTx[SNMPTrap]
+	// TrustStores writes configuration/trust_stores.
+	TrustStores *CollectionTx[TrustStore]
+	// StarlingConfiguration writes configuration/starling.
+	StarlingConfiguration *SingletonTx[StarlingConfiguration]
 
-	client  *Client
-	session *session // the one that holds the lock: no other may write
-	ctx     context.Context
-	cancel  context.CancelCauseFunc
-	forget  func() bool // lets go of the client's life
+	client   *Client
+	session  *session // the one that holds the lock: no other may write
+	ctx      context.Context
+	cancel   context.CancelCauseFunc
+	forget   func() bool // lets go of the client's life
+	patience time.Time   // until when a step waits for the lock; zero: not at all
 
-	turn  chan struct{} // held during a step, and by whoever ends the transaction
-	wrote bool          // something may be staged
-	last  *staged       // the last write that was accepted
-	fatal error         // why it must not be committed
-	over  error         // why it accepts no further step
+	turn  chan struct{}     // held during a step, and by whoever ends the transaction
+	wrote bool              // something may be staged
+	seen  map[string][]byte // the body of each object that was read before it was written
+	sent  map[string][]byte // the body of each object that was written; nil for one deleted
+	last  *staged           // the last write that was accepted
+	fatal error             // why it must not be committed
+	over  error             // why it accepts no further step
 }
 
 // TransactionOption refines one [Client.Transaction].
@@ -42,6 +55,7 @@ type transactionOptions struct {
 	message string
 	patient bool
 	wait    time.Duration
+	preview *[]Change // where a dry run puts what it would change
 }
 
 // CommitMessage is what the change log of the appliance shows for the commit, a
@@ -51,8 +65,9 @@ func CommitMessage(message string) TransactionOption {
 }
 
 // WaitForLock makes a transaction wait up to this time, and within its context,
-// while somebody else holds the configuration. Without it [ErrLocked] comes at
-// once.
+// while somebody else holds the configuration: before the function is called or,
+// on an appliance that takes the lock with the first change, within the first
+// write. Without it [ErrLocked] comes at once.
 func WaitForLock(limit time.Duration) TransactionOption {
 	return func(o *transactionOptions) { o.patient, o.wait = true, limit }
 }
@@ -71,6 +86,11 @@ type transactionKey struct{ client *Client }
 // lost it asks the appliance for the outcome; only where that cannot tell, the
 // error is [ErrOutcomeUnknown].
 //
+// Somebody else may have changed an object between the moment in which fn read it
+// and that of the write, on an appliance that takes the lock with the first
+// change. The list of changes shows that before the commit: it is rolled back
+// with [ErrConflict], and may be run again.
+//
 // Before anything is written it gives [ErrLocked] while somebody else changes
 // the configuration (see [WaitForLock]), and [ErrCommitMessageRequired] where the
 // appliance says that it requires a message; those before 7.0 do not say so, and
@@ -82,7 +102,21 @@ type transactionKey struct{ client *Client }
 // context. One inside fn, with fn's context, is refused with [ErrNested]; with
 // another context it would wait for itself. Use the context that fn is given.
 func (c *Client) Transaction(ctx context.Context, fn func(context.Context, *Transaction) error, options ...TransactionOption) error {
-	o := &transactionOptions{}
+	return c.transact(ctx, fn, &transactionOptions{}, options)
+}
+
+// Preview runs a function like [Client.Transaction] and returns what it would
+// change, as the appliance lists it; then it rolls back, always. No commit message
+// is needed. What an appliance finds wrong only with the commit is not found.
+func (c *Client) Preview(ctx context.Context, fn func(context.Context, *Transaction) error, options ...TransactionOption) ([]Change, error) {
+	var changes []Change
+	if err := c.transact(ctx, fn, &transactionOptions{preview: &changes}, options); err != nil {
+		return nil, err
+	}
+	return changes, nil
+}
+
+func (c *Client) transact(ctx context.Context, fn func(context.Context, *Transaction) error, o *transactionOptions, options []TransactionOption) error {
 	for _, option := range options {
 		if option != nil {
 			option(o)
@@ -113,16 +147,16 @@ func (c *Client) Transaction(ctx context.Context, fn func(context.Context, *Tran
 }
 
 // Invoke sends a request to an endpoint that the SDK does not type, like
-// [Client.Invoke], as a step of the transaction: reads, and writes to
-// configuration/ and cluster/promote.
+// [Client.Invoke], as a step of the transaction: reads, and the writes that
+// Client.Invoke refuses.
 func (tx *Transaction) Invoke(ctx context.Context, method, path string, body any, options ...RequestOption) (*Response, error) {
 	k, err := newInvocation(method, path, body, options)
 	if err != nil {
 		return nil, err
 	}
 	if k.method != http.MethodGet {
-		if root, _, _ := strings.Cut(k.path.text, "/"); root != "configuration" && k.path.text != "cluster/promote" {
-			return nil, fmt.Errorf("sps: %s %s: %w", k.method, k.path.text, invalid("no write of a transaction: only configuration/ and cluster/promote are"))
+		if !k.path.below(transactional...) {
+			return nil, fmt.Errorf("sps: %s %s: %w", k.method, k.path.text, invalid("no write of a transaction: only those below %s are", strings.Join(transactional, ", ")))
 		}
 		k.class = classStep
 		if k.body != nil {
@@ -185,10 +219,14 @@ func (tx *Transaction) step(ctx context.Context, k *call) (*answer, error) {
 	if ctx.Err() != nil {
 		return fail(ended(ctx))
 	}
+	began := tx.wrote
 	if k.class == classStep {
 		tx.wrote, tx.last = true, nil
 	}
 	a, err := tx.client.transport.do(ctx, k, tx.session)
+	for attempt := 0; !began && lockedStep(k, err) && tx.waitForLock(ctx, attempt); attempt++ {
+		a, err = tx.client.transport.do(ctx, k, tx.session)
+	}
 	if expired(k, a, err) {
 		tx.over = ErrTransactionLost
 		return nil, tx.lost(err)
@@ -197,14 +235,41 @@ func (tx *Transaction) step(ctx context.Context, k *call) (*answer, error) {
 	var refused *Error
 	switch {
 	case k.class != classStep:
+		if err == nil {
+			tx.saw(k, a)
+		}
 	case errors.As(err, &broken) && broken.sent, errors.As(err, &refused) && refused.Status >= 500:
 		tx.fatal = err // it may have been executed
 	case err == nil:
 		tx.last = &staged{method: k.method, path: k.path, sent: k.body}
-	case errors.As(err, &refused) && stepRefusedByLock(refused):
+		tx.sent[k.path.text] = k.body
+	case lockedStep(k, err):
 		err = fmt.Errorf("sps: %w: %w", ErrLocked, err)
 	}
 	return a, err
+}
+
+// saw keeps an object as it was before the transaction wrote it.
+func (tx *Transaction) saw(k *call, a *answer) {
+	text := k.path.text
+	_, written := tx.sent[text]
+	_, known := tx.seen[text]
+	if !written && !known && a.Body != nil && strings.HasPrefix(text, "configuration/") {
+		tx.seen[text] = a.Body
+	}
+}
+
+// lockedStep reports whether a write was refused because of the lock.
+func lockedStep(k *call, err error) bool {
+	var refused *Error
+	return k.class == classStep && errors.As(err, &refused) && stepRefusedByLock(refused)
+}
+
+// waitForLock waits before a write is tried again that was refused because of the
+// lock, and so not executed. It says no where the time is over.
+func (tx *Transaction) waitForLock(ctx context.Context, attempt int) bool {
+	left := time.Until(tx.patience)
+	return left > 0 && sleep(ctx, min(lockPause(attempt), left)) == nil
 }
 
 // staged is a write that waits for the commit. When the answer to that is lost, it
@@ -298,6 +363,9 @@ func (c *Client) begin(ctx context.Context, o *transactionOptions) (*Transaction
 		}
 		if err == nil {
 			tx := c.newTransaction(ctx, session)
+			if o.patient {
+				tx.patience = deadline
+			}
 			c.mu.Lock()
 			c.open = tx
 			c.mu.Unlock()
@@ -357,20 +425,20 @@ func (c *Client) lock(ctx context.Context, o *transactionOptions) (*session, err
 	if err != nil {
 		return nil, err
 	}
-	state := transactionStateOf(a)
+	state := newTransactionStatus(a)
 	if left := c.leftOpen(); left != nil && left == a.session {
-		if state.status != statusClosed {
+		if state.Status != statusClosed {
 			if err := c.transport.rollback(ctx, left); err != nil {
 				return nil, fmt.Errorf("%w (an earlier transaction is still open)", err)
 			}
-			state.status = statusClosed
+			state.Status = statusClosed
 		}
 		c.setLeft(nil)
 	}
-	if state.messageRequired && strings.TrimSpace(o.message) == "" {
+	if state.CommitMessageRequired && o.preview == nil && strings.TrimSpace(o.message) == "" {
 		return nil, fmt.Errorf("sps: %w: pass CommitMessage", ErrCommitMessageRequired)
 	}
-	if state.status == statusOpen {
+	if state.Open() {
 		return nil, fmt.Errorf("sps: %w: a transaction is open already", ErrLocked)
 	}
 	// In the session that was looked at, so that it is known where to roll back.
@@ -399,37 +467,16 @@ func (c *Client) lock(ctx context.Context, o *transactionOptions) (*session, err
 }
 
 func (c *Client) newTransaction(ctx context.Context, session *session) *Transaction {
-	tx := &Transaction{client: c, session: session, turn: make(chan struct{}, 1)}
+	tx := &Transaction{client: c, session: session, turn: make(chan struct{}, 1), seen: map[string][]byte{}, sent: map[string][]byte{}}
 	tx.ctx, tx.cancel = context.WithCancelCause(ctx)
 	tx.forget = context.AfterFunc(c.life, func() { tx.cancel(ErrClosed) })
+	tx.TrafficAlerts = c.TrafficAlerts.In(tx)
+	tx.SystemAlerts = c.SystemAlerts.In(tx)
 	tx.Email = c.Email.In(tx)
+	tx.SNMPTrap = c.SNMPTrap.In(tx)
+	tx.TrustStores = c.TrustStores.In(tx)
+	tx.StarlingConfiguration = c.StarlingConfiguration.In(tx)
 	return tx
-}
-
-// The values of the transaction's status.
-const (
-	statusOpen   = "open"
-	statusClosed = "closed"
-)
-
-type transactionState struct {
-	status          string
-	messageRequired bool
-}
-
-// transactionStateOf reads both shapes: older appliances have the member
-// transaction, newer ones body.
-func transactionStateOf(a *answer) transactionState {
-	var s transactionState
-	for _, value := range [][]byte{a.Body, wire.Find(a.All, "transaction")} {
-		if s.status == "" {
-			s.status, _ = wire.Text(member(value, "status"))
-		}
-		if message, _ := wire.Text(member(value, "commit_message")); message == "required" {
-			s.messageRequired = true
-		}
-	}
-	return s
 }
 
 // finish ends the transaction once: by a commit if nothing speaks against it.
@@ -460,6 +507,9 @@ func (tx *Transaction) finish(ctx context.Context, err error, o *transactionOpti
 		err = fmt.Errorf("sps: transaction: %w", ended(ctx))
 	}
 	if err == nil && tx.wrote {
+		err = tx.judge(ctx, o)
+	}
+	if err == nil && tx.wrote && o.preview == nil {
 		var done bool
 		if done, err = tx.commit(ctx, o); done {
 			return err
@@ -493,7 +543,7 @@ func (tx *Transaction) commit(ctx context.Context, o *transactionOptions) (done 
 	}
 	k := &call{class: classCommit, method: http.MethodPut, path: transactionPath, body: body}
 	a, err := tx.client.transport.do(ctx, k, tx.session)
-	if err == nil && transactionStateOf(a).status != statusOpen {
+	if err == nil && !newTransactionStatus(a).Open() {
 		return true, nil
 	}
 	if err == nil {
@@ -564,7 +614,7 @@ func (t *transport) transactionStatus(ctx context.Context, s *session) (string, 
 	if err != nil {
 		return "", err
 	}
-	switch status := transactionStateOf(a).status; status {
+	switch status := newTransactionStatus(a).Status; status {
 	case statusOpen, statusClosed:
 		return status, nil
 	}

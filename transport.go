@@ -79,6 +79,8 @@ type call struct {
 	sink *sink
 	// raw lets an answer that is no JSON through.
 	raw bool
+	// redirect takes a redirect for an answer; it is not followed.
+	redirect bool
 	// progress is called by a download.
 	progress func(done, total int64)
 	// seen is shown the header of an answer, also of one whose body is unusable.
@@ -484,7 +486,7 @@ func withoutURL(err error) error {
 // is: the statuses of some errors are not documented.
 func (x *exchange) judge(resp *http.Response, sess *session) (*answer, error) {
 	a := &answer{status: resp.StatusCode, header: resp.Header, body: x.body, session: sess, exchange: x}
-	failed := resp.StatusCode < 200 || resp.StatusCode >= 300
+	failed := resp.StatusCode < 200 || resp.StatusCode >= 300 && (!x.redirect || resp.StatusCode >= 400)
 	if sess != nil && resp.StatusCode != http.StatusUnauthorized {
 		sess.refresh(resp.Header, x.t.host)
 	}

@@ -47,7 +47,7 @@ func bareReferences(value []byte, depth int) ([]byte, error) {
 			members[i].Value = bare
 		}
 		if changed {
-			return joinObject(members), nil
+			return Join(members), nil
 		}
 	case Array:
 		elements, err := Elements(value)
@@ -103,7 +103,8 @@ func same(a, b []byte) bool {
 	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
 }
 
-func joinObject(members []Member) []byte {
+// Join makes an object of its members.
+func Join(members []Member) []byte {
 	size := 2
 	for _, m := range members {
 		size += len(m.Name) + len(m.Value) + 4

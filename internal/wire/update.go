@@ -70,7 +70,7 @@ func updateObject(original, before, after []byte, depth int) ([]byte, error) {
 			merged = append(merged, a)
 		}
 	}
-	return joinObject(merged), nil
+	return Join(merged), nil
 }
 
 func index(members []Member) map[string][]byte {

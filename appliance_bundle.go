@@ -1,0 +1,142 @@
+package sps
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+)
+
+var supportBundlePath = mustPath("troubleshooting/support-bundle")
+
+// SupportBundles makes support bundles: files with logs and settings of one
+// appliance for the vendor's support (guide: Health and maintenance;
+// troubleshooting/support-bundle). The appliance deletes them after 24 hours.
+type SupportBundles struct{ client *Client }
+
+// SupportBundle is the job that makes one.
+type SupportBundle struct {
+	// Key names the bundle.
+	Key string
+	// Status is the state as the appliance writes it; [JobFinished] is the one that
+	// is known.
+	Status JobStatus
+	// Progress is the share that is done, from 0 to 100; -1 where the appliance
+	// does not say.
+	Progress float64
+	// Message is what the appliance says about a failure, "" for nothing.
+	Message string
+	// Body is the body as it was sent, for what is not known here.
+	Body json.RawMessage
+}
+
+// BundleFailure is the error of a support bundle that ended otherwise than finished.
+type BundleFailure struct {
+	// Bundle is its last state.
+	Bundle SupportBundle
+}
+
+// Error returns the key, the status and the message.
+func (e *BundleFailure) Error() string {
+	text := fmt.Sprintf("sps: support bundle %s: %s", oneLine(e.Bundle.Key, 40), oneLine(string(e.Bundle.Status), 60))
+	if e.Bundle.Message != "" {
+		text += ": " + oneLine(e.Bundle.Message, 300)
+	}
+	return text
+}
+
+// List lists the bundles that the appliance has or makes.
+func (s *SupportBundles) List(ctx context.Context) ([]SupportBundle, error) {
+	var bundles []SupportBundle
+	for listed, err := range allEntries(ctx, s.client, supportBundlePath) {
+		if err != nil {
+			return nil, err
+		}
+		bundle := newBundle(listed.Envelope, listed.key)
+		if bundle.Status == "" { // the list shows no more than keys
+			one, err := s.Get(ctx, listed.key)
+			if errors.Is(err, ResourceNotFound) {
+				continue
+			}
+			if err != nil {
+				return nil, err
+			}
+			bundle = *one
+		}
+		bundles = append(bundles, bundle)
+	}
+	return bundles, nil
+}
+
+// Get reads one bundle's state. It gives [ResourceNotFound] for one that does not
+// exist.
+func (s *SupportBundles) Get(ctx context.Context, key string) (*SupportBundle, error) {
+	path, err := itemPath(supportBundlePath, key, nil)
+	if err != nil {
+		return nil, err
+	}
+	a, err := s.client.read(ctx, path, nil)
+	if err != nil {
+		return nil, err
+	}
+	bundle := newBundle(a.Envelope, key)
+	if bundle.Status == "" {
+		return nil, a.unusable("it lacks the status of the support bundle")
+	}
+	return &bundle, nil
+}
+
+// Start begins a bundle and returns its key. What the appliance answers while it
+// makes another one is not documented.
+func (s *SupportBundles) Start(ctx context.Context) (key string, err error) {
+	a, err := s.client.call(ctx, &call{class: classCreate, method: http.MethodPost, path: supportBundlePath})
+	if err != nil {
+		return "", err
+	}
+	return a.createdKey(supportBundlePath)
+}
+
+// Wait waits until a bundle has ended, and returns it if it is finished; otherwise
+// it is a [BundleFailure]. When the time is over the error wraps
+// context.DeadlineExceeded, and the appliance goes on.
+func (s *SupportBundles) Wait(ctx context.Context, key string, options ...WaitOption) (*SupportBundle, error) {
+	var bundle *SupportBundle
+	err := newWait(10*time.Second, 30*time.Minute, options).job(ctx, "support bundle "+oneLine(key, 40), func(ctx context.Context) (JobStatus, float64, error) {
+		seen, err := s.Get(ctx, key)
+		if err != nil {
+			return "", 0, err
+		}
+		bundle = seen
+		return seen.Status, seen.Progress, nil
+	})
+	switch {
+	case err != nil:
+		return nil, err
+	case !bundle.Status.Is(JobFinished):
+		return nil, &BundleFailure{*bundle}
+	}
+	return bundle, nil
+}
+
+// Download writes a finished bundle, a .tar.gz file, to w as it comes; see
+// [Client.Download].
+func (s *SupportBundles) Download(ctx context.Context, key string, w io.Writer, options ...RequestOption) (int64, error) {
+	path, err := itemPath(supportBundlePath, key, nil)
+	if err != nil {
+		return 0, err
+	}
+	return s.client.Download(ctx, "/api/"+path.escaped+"/download", w, options...)
+}
+
+// Delete deletes a bundle, or cancels one that is being made.
+func (s *SupportBundles) Delete(ctx context.Context, key string) error {
+	path, err := itemPath(supportBundlePath, key, nil)
+	if err != nil {
+		return err
+	}
+	_, err = s.client.call(ctx, &call{class: classWrite, method: http.MethodDelete, path: path})
+	return err
+}

@@ -1,0 +1,382 @@
+package sps
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+
+	"github.com/go-sps/sps/internal/wire"
+)
+
+var (
+	starlingConfigurationPath = mustPath("configuration/starling")
+	starlingJoinPath          = mustPath("starling/join")
+	integratedProductsPath    = mustPath("integrated_products")
+)
+
+// StarlingProduction is the one environment of Starling that the guide names.
+const StarlingProduction = "prod"
+
+// ProductWarning is what an appliance says about its list of integrated products
+// where it could not make it. It is an error value: test for one with errors.Is
+// where the appliance refused, and look for it in [IntegratedProducts].Warnings
+// where it did not. The set is open: another warning is its text.
+type ProductWarning string
+
+// The warnings of the guide.
+const (
+	// StarlingUnavailable: the appliance is joined to Starling and cannot reach it.
+	// Look whether the service is available, and whether the appliance is connected
+	// to the Internet.
+	StarlingUnavailable ProductWarning = "Information about the integrated Starling products cannot be retrieved"
+	// StarlingCredentialsInvalid: Starling does not take the appliance's
+	// credentials, because it was unjoined and restored to an earlier state, say.
+	// Join it again.
+	StarlingCredentialsInvalid ProductWarning = "The credentials used for accessing Starling are invalid"
+)
+
+// Error returns the warning.
+func (w ProductWarning) Error() string { return string(w) }
+
+// Starling joins an appliance to One Identity Starling and takes it out (guide:
+// Managing Starling Join; starling/join). Whether it is joined, and remote access,
+// also stand in [Client.StarlingConfiguration].
+//
+// An "endpoint for the status of the services related to Starling Join/Unjoin" that
+// the guide mentions is not among these: it does not say where that is.
+// [Client.IntegratedProducts] is the nearest.
+type Starling struct{ client *Client }
+
+// StarlingConfiguration is what the configuration says about Starling
+// (configuration/starling). Remote access (SRA) is switched on and off here, in a
+// transaction:
+//
+//	tx.StarlingConfiguration.Update(ctx, func(s *sps.StarlingConfiguration) error {
+//		s.RemoteAccess.Enabled = true
+//		return nil
+//	})
+//
+// Without a join the appliance refuses that with
+// [RemoteAccessDependsOnStarlingJoinError]. The guide has this page under the title
+// "Enabling … Remote Access without Starling Join", although it needs one, and its
+// curl line for it lacks the method PUT and the body.
+type StarlingConfiguration struct {
+	// JoinInfo is what the appliance is joined with, nil where it is not joined. It
+	// is read-only: an update that changes it is [ErrInvalidInput], and nothing is
+	// sent. Use [Starling.Join] and [Starling.Unjoin].
+	JoinInfo *StarlingJoinInfo `json:"join_info"`
+	// RemoteAccess is Safeguard Remote Access.
+	RemoteAccess Switch `json:"remote_access"`
+}
+
+// StarlingJoinInfo is what an appliance is joined to Starling with.
+type StarlingJoinInfo struct {
+	// Environment is that of Starling, [StarlingProduction].
+	Environment string `json:"environment"`
+	// ProductInstance names the appliance, "starling-joiner-…".
+	ProductInstance string `json:"product_instance"`
+	// ProductTIMS is its license number.
+	ProductTIMS string `json:"product_tims"`
+}
+
+// StarlingJoin is the state of an appliance's join.
+type StarlingJoin struct {
+	// Joined tells whether it is joined.
+	Joined bool
+	// ProductInstance names the appliance, also before it is joined.
+	ProductInstance string
+	// ProductName is the name of the product, "Safeguard".
+	ProductName string
+	// ProductTIMS is its license number.
+	ProductTIMS string
+}
+
+// StarlingJoinPage is what a browser gets in place of a [StarlingJoin].
+type StarlingJoinPage struct {
+	// StatusCode is the HTTP status, 200 to 399.
+	StatusCode int
+	// Location is where a redirect leads, "" for none. It is not followed.
+	Location string
+	// ContentType is that of the body, without parameters.
+	ContentType string
+	// Body is the body, at most 32 MiB.
+	Body []byte
+}
+
+// StarlingJoinRequest is what joins an appliance. Members that are empty are taken
+// from the appliance's own answer about its join.
+type StarlingJoinRequest struct {
+	// CredentialString is what Starling gives for the join. It is required.
+	CredentialString Secret
+	// TokenEndpoint is the URL of Starling's tokens, which comes with it.
+	TokenEndpoint string
+	// Environment is that of Starling; "" is [StarlingProduction].
+	Environment string
+	// ProductInstance, ProductName and ProductTIMS are those of a [StarlingJoin].
+	ProductInstance, ProductName, ProductTIMS string
+}
+
+// UnjoinCheck tells whether [Starling.Unjoin] would be refused.
+type UnjoinCheck struct {
+	// Joined tells whether the appliance is joined.
+	Joined bool
+	// RemoteAccess tells whether remote access is enabled.
+	RemoteAccess bool
+	// Reasons are why it would be refused, each an error value:
+	// [StarlingJoinIsInUseByRemoteAccessError], which [Starling.ForceUnjoin] does
+	// not mind, or [ErrNotJoined].
+	Reasons []error
+}
+
+// Refused reports whether there is a reason.
+func (c *UnjoinCheck) Refused() bool { return len(c.Reasons) > 0 }
+
+// IntegratedProducts are the products that an appliance is integrated with
+// (guide: Listing integrated products).
+type IntegratedProducts struct {
+	// Products are those of Starling, or Safeguard for Privileged Passwords; empty
+	// where there are none.
+	Products []IntegratedProduct
+	// Warnings say why the list is not complete: [StarlingUnavailable],
+	// [StarlingCredentialsInvalid] or another text.
+	Warnings []ProductWarning
+}
+
+// IntegratedProduct is one of the [IntegratedProducts].
+type IntegratedProduct struct {
+	// Name is the product's name, "Defender".
+	Name string
+	// Link is its URL, "" where it is not integrated.
+	Link string
+	// Activated tells whether it is integrated.
+	Activated bool
+}
+
+// JoinOption refines [Starling.JoinStatus] and [Starling.JoinPage].
+type JoinOption func(url.Values)
+
+// WithProductTIMS asks for the join with another license number than the
+// appliance's, such as "222-333-444".
+func WithProductTIMS(number string) JoinOption {
+	return func(query url.Values) { query.Set("product_tims", number) }
+}
+
+func joinQuery(options []JoinOption) url.Values {
+	query := url.Values{}
+	for _, option := range options {
+		if option != nil {
+			option(query)
+		}
+	}
+	return query
+}
+
+// JoinStatus tells whether the appliance is joined, and with what (GET
+// /api/starling/join).
+func (s *Starling) JoinStatus(ctx context.Context, options ...JoinOption) (*StarlingJoin, error) {
+	a, err := s.client.read(ctx, starlingJoinPath, joinQuery(options))
+	if err != nil {
+		return nil, err
+	}
+	return newStarlingJoin(a)
+}
+
+func newStarlingJoin(a *answer) (*StarlingJoin, error) {
+	if wire.Kind(a.Body) != wire.Object {
+		return nil, a.unusable("it lacks the body")
+	}
+	text := func(name string) string {
+		value, _ := wire.Text(member(a.Body, name))
+		return value
+	}
+	join := &StarlingJoin{
+		ProductInstance: text("product_instance"), ProductName: text("product_name"), ProductTIMS: text("product_tims"),
+	}
+	var ok bool
+	if join.Joined, ok = joinedOf(member(a.Body, "joined")); !ok {
+		return nil, a.unusable("it does not say whether the appliance is joined")
+	}
+	return join, nil
+}
+
+// JoinPage asks for the join as a browser does, with "Accept: text/html" (GET
+// /api/starling/join). The guide does not say what comes then: a page, or a redirect
+// to Starling.
+func (s *Starling) JoinPage(ctx context.Context, options ...JoinOption) (*StarlingJoinPage, error) {
+	k := &call{
+		class: classRead, method: http.MethodGet, path: starlingJoinPath, query: joinQuery(options),
+		header: http.Header{"Accept": {"text/html"}}, raw: true, redirect: true,
+	}
+	a, err := s.client.call(ctx, k)
+	if err != nil {
+		return nil, err
+	}
+	return &StarlingJoinPage{StatusCode: a.status, Location: a.exchange.location, ContentType: contentType(a.header), Body: a.body}, nil
+}
+
+// Join joins the appliance to Starling (POST /api/starling/join). The guide advises
+// to use the web interface for it: Basic Settings > Starling Integration > Start
+// join. The request is the appliance's own answer about its join, which is read
+// before, with what is given laid over it. What the appliance answers is not known;
+// [Starling.JoinStatus] tells what became of it.
+//
+// It cannot be done in a transaction: it waits for one that this client has open,
+// and inside one it is [ErrNested]. One of somebody else's may be
+// [OpenTransactionError]. Without a credential string or a product instance it is
+// [ErrInvalidInput], and [MissingCredentialStringError] or
+// [MissingProductInstanceError] too, as the appliance would say. It is never sent
+// twice: where the answer is lost it is [ErrOutcomeUnknown].
+func (s *Starling) Join(ctx context.Context, request StarlingJoinRequest) error {
+	fail := func(err error) error { return fmt.Errorf("sps: POST %s: %w", starlingJoinPath.text, err) }
+	if request.CredentialString.IsZero() {
+		return fail(fmt.Errorf("%w: %w: it needs the credential string", ErrInvalidInput, MissingCredentialStringError))
+	}
+	release, err := s.client.takeTurn(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
+	a, err := s.client.read(ctx, starlingJoinPath, nil)
+	if err != nil {
+		return err
+	}
+	body, err := request.over(a.Body)
+	if err != nil {
+		return fail(err)
+	}
+	k := &call{class: classAction, method: http.MethodPost, path: starlingJoinPath, body: body, secret: []Secret{request.CredentialString}}
+	_, err = s.client.call(ctx, k)
+	return err
+}
+
+// over lays the request over the appliance's own answer.
+func (r StarlingJoinRequest) over(body []byte) ([]byte, error) {
+	members := []wire.Member{}
+	if wire.Kind(body) == wire.Object {
+		var err error
+		if members, err = wire.Members(body); err != nil {
+			return nil, err
+		}
+	}
+	environment := r.Environment
+	if environment == "" {
+		environment = StarlingProduction
+	}
+	for _, m := range []struct {
+		name  string
+		value any
+		given bool
+	}{
+		{"product_instance", r.ProductInstance, r.ProductInstance != ""},
+		{"product_name", r.ProductName, r.ProductName != ""},
+		{"product_tims", r.ProductTIMS, r.ProductTIMS != ""},
+		{"environment", environment, true},
+		{"token_endpoint", r.TokenEndpoint, r.TokenEndpoint != ""},
+		{"credential_string", r.CredentialString, true},
+	} {
+		if !m.given {
+			continue
+		}
+		value, err := codec.Marshal(m.value)
+		if err != nil {
+			return nil, fmt.Errorf("%w: %s cannot be encoded: %w", ErrInvalidInput, m.name, err)
+		}
+		members = append(slices.DeleteFunc(members, func(old wire.Member) bool { return old.Name == m.name }), wire.Member{Name: m.name, Value: value})
+	}
+	if instance, _ := wire.Text(wire.Find(members, "product_instance")); instance == "" {
+		return nil, fmt.Errorf("%w: %w: neither the request nor the appliance names one", ErrInvalidInput, MissingProductInstanceError)
+	}
+	return wire.Join(members), nil
+}
+
+// Unjoin takes the appliance out of Starling (DELETE /api/starling/join). While
+// remote access is enabled the appliance refuses it with
+// [StarlingJoinIsInUseByRemoteAccessError]: disable it in a transaction before, or
+// use [Starling.ForceUnjoin]. [Starling.CheckUnjoin] tells without trying. It takes
+// turns with transactions like [Starling.Join].
+func (s *Starling) Unjoin(ctx context.Context) error { return s.unjoin(ctx, nil) }
+
+// ForceUnjoin is [Starling.Unjoin] also while remote access is enabled (DELETE
+// /api/starling/join?force=true).
+func (s *Starling) ForceUnjoin(ctx context.Context) error {
+	return s.unjoin(ctx, url.Values{"force": {"true"}})
+}
+
+func (s *Starling) unjoin(ctx context.Context, query url.Values) error {
+	release, err := s.client.takeTurn(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
+	_, err = s.client.call(ctx, &call{class: classWrite, method: http.MethodDelete, path: starlingJoinPath, query: query})
+	return err
+}
+
+// CheckUnjoin tells whether [Starling.Unjoin] would be refused, and why, without
+// trying it: it reads the state of the join and whether remote access is enabled.
+func (s *Starling) CheckUnjoin(ctx context.Context) (*UnjoinCheck, error) {
+	join, err := s.JoinStatus(ctx)
+	if err != nil {
+		return nil, err
+	}
+	configuration, err := s.client.StarlingConfiguration.Get(ctx)
+	if err != nil {
+		return nil, err
+	}
+	check := &UnjoinCheck{Joined: join.Joined, RemoteAccess: configuration.Body.RemoteAccess.Enabled}
+	if !check.Joined {
+		check.Reasons = append(check.Reasons, ErrNotJoined)
+	}
+	if check.RemoteAccess {
+		check.Reasons = append(check.Reasons, StarlingJoinIsInUseByRemoteAccessError)
+	}
+	return check, nil
+}
+
+// checkChange refuses what the appliance would: join_info is read-only.
+func (s *StarlingConfiguration) checkChange(was *StarlingConfiguration) error {
+	if was == nil || (s.JoinInfo == nil) == (was.JoinInfo == nil) && (s.JoinInfo == nil || *s.JoinInfo == *was.JoinInfo) {
+		return nil
+	}
+	return invalid("join_info is read-only: use Client.Starling to join and unjoin")
+}
+
+// IntegratedProducts lists the products that the appliance is integrated with (GET
+// /api/integrated_products). Where the appliance refuses because of one of the two
+// warnings, the error is that [ProductWarning] too.
+func (c *Client) IntegratedProducts(ctx context.Context) (*IntegratedProducts, error) {
+	a, err := c.read(ctx, integratedProductsPath, nil)
+	if err != nil {
+		var refused *Error
+		if errors.As(err, &refused) && refused.detail == nil {
+			refused.detail = productWarningOf(refused)
+		}
+		return nil, err
+	}
+	list := &IntegratedProducts{Warnings: productWarnings(a)}
+	if a.Items == nil && len(list.Warnings) > 0 {
+		return list, nil
+	}
+	items, err := a.list()
+	if err != nil {
+		return nil, err
+	}
+	for _, item := range items {
+		members, err := wire.Members(item)
+		if err != nil {
+			return nil, a.unusable("a product is no object")
+		}
+		name, ok := wire.Text(wire.Find(members, "name"))
+		if !ok {
+			return nil, a.unusable("a product lacks its name")
+		}
+		link, _ := wire.Text(wire.Find(members, "link"))
+		activated := string(bytes.TrimSpace(wire.Find(members, "activated"))) == "true"
+		list.Products = append(list.Products, IntegratedProduct{name, link, activated})
+	}
+	return list, nil
+}

@@ -1,0 +1,245 @@
+package sps
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/go-sps/sps/internal/wire"
+)
+
+var changesPath = mustPath("transaction/changes")
+
+// The values of a transaction's status.
+const (
+	statusOpen   = "open"
+	statusClosed = "closed"
+)
+
+// ChangeType is the kind of a [Change].
+type ChangeType string
+
+// The kinds of changes.
+const (
+	ChangeCreate  ChangeType = "create"  // an object was created
+	ChangeDelete  ChangeType = "delete"  // an object was deleted
+	ChangeReplace ChangeType = "replace" // a value took the place of another one
+	ChangeReorder ChangeType = "reorder" // a list has another order
+)
+
+// TransactionStatus is what an appliance says about the transaction of the client's
+// session (GET /api/transaction).
+type TransactionStatus struct {
+	// Status is "open" or "closed".
+	Status string
+	// CommitMessageRequired is set where a commit needs a [CommitMessage].
+	// Appliances before 7.0 do not say it.
+	CommitMessageRequired bool
+	// Changes is set where the transaction has staged something. Appliances before
+	// 7.0 do not say it.
+	Changes bool
+	// RemainingSeconds is the time until the session ends, and an open transaction
+	// with it; 0 where the appliance does not say.
+	RemainingSeconds int
+}
+
+// Open reports whether the transaction is open.
+func (s *TransactionStatus) Open() bool { return s.Status == statusOpen }
+
+// newTransactionStatus reads both shapes: older appliances have the member
+// transaction, newer ones body.
+func newTransactionStatus(a *answer) *TransactionStatus {
+	meta := newMeta(a.Meta)
+	s := &TransactionStatus{RemainingSeconds: meta.RemainingSeconds, Changes: meta.Link("changes") != ""}
+	for _, value := range [][]byte{a.Body, wire.Find(a.All, "transaction")} {
+		if s.Status == "" {
+			s.Status, _ = wire.Text(member(value, "status"))
+		}
+		if message, _ := wire.Text(member(value, "commit_message")); message == "required" {
+			s.CommitMessageRequired = true
+		}
+	}
+	return s
+}
+
+// Change is one change that a transaction has staged (guide: Reviewing the
+// changelog of a transaction). Its values may hold secrets of the configuration;
+// [Change.String] shows none.
+type Change struct {
+	// Type tells what happened.
+	Type ChangeType `json:"type"`
+	// Path is that of the endpoint or object, as the appliance writes it.
+	Path string `json:"path"`
+	// OldValue is what was there, for a replacement and a deletion; NewValue what
+	// takes its place, for a replacement and a creation. Nil where there is none.
+	OldValue json.RawMessage `json:"old_value,omitempty"`
+	NewValue json.RawMessage `json:"new_value,omitempty"`
+	// OldOrder and NewOrder are the keys of a list before and after it was
+	// reordered.
+	OldOrder []string `json:"old_order,omitempty"`
+	NewOrder []string `json:"new_order,omitempty"`
+}
+
+// String returns the type and the path, without the values.
+func (c Change) String() string {
+	return oneLine(string(c.Type), 40) + " " + oneLine(c.Path, 300)
+}
+
+// TransactionStatus reads the status of the transaction in the client's session. It
+// shows a transaction of this client; that somebody else holds the configuration
+// it does not show.
+func (c *Client) TransactionStatus(ctx context.Context) (*TransactionStatus, error) {
+	a, err := c.read(ctx, transactionPath, nil)
+	if err != nil {
+		return nil, err
+	}
+	s := newTransactionStatus(a)
+	if s.Status == "" {
+		return nil, a.unusable("it lacks the status of the transaction")
+	}
+	return s, nil
+}
+
+// Changes lists what the transaction has staged so far (GET
+// /api/transaction/changes), in the order of the appliance.
+func (tx *Transaction) Changes(ctx context.Context) ([]Change, error) {
+	a, err := tx.read(ctx, changesPath, nil)
+	if err != nil {
+		return nil, err
+	}
+	return newChanges(a)
+}
+
+// newChanges reads a list of changes. An empty one may be absent.
+func newChanges(a *answer) ([]Change, error) {
+	list := wire.Find(a.All, "changes")
+	if kind := wire.Kind(list); kind == 0 || kind == wire.Null {
+		return nil, nil
+	}
+	entries, err := wire.Elements(list)
+	if err != nil {
+		return nil, a.unusable("its changes are no list")
+	}
+	changes := make([]Change, 0, len(entries))
+	for _, entry := range entries {
+		members, err := wire.Members(entry)
+		if err != nil {
+			return nil, a.unusable("a change is no object")
+		}
+		kind, _ := wire.Text(wire.Find(members, "type"))
+		path, _ := wire.Text(wire.Find(members, "path"))
+		changes = append(changes, Change{
+			Type: ChangeType(kind), Path: path,
+			OldValue: wire.Find(members, "old_value"), NewValue: wire.Find(members, "new_value"),
+			OldOrder: keys(wire.Find(members, "old_order")), NewOrder: keys(wire.Find(members, "new_order")),
+		})
+	}
+	return changes, nil
+}
+
+// keys returns the keys of a list of keys or of references.
+func keys(list []byte) []string {
+	if wire.Kind(list) != wire.Array {
+		return nil
+	}
+	elements, err := wire.Elements(list)
+	if err != nil {
+		return nil
+	}
+	all := make([]string, 0, len(elements))
+	for _, e := range elements {
+		key, ok := wire.Text(e)
+		if !ok {
+			key, _ = wire.Text(member(e, "key"))
+		}
+		all = append(all, key)
+	}
+	return all
+}
+
+// judge looks at the list of changes before the commit, or in place of it. The
+// caller holds the turn.
+func (tx *Transaction) judge(ctx context.Context, o *transactionOptions) error {
+	if o.preview == nil && !tx.comparable() {
+		return nil
+	}
+	ctx, cancel := tx.client.whileOpen(ctx)
+	defer cancel()
+	k := &call{class: classRead, method: http.MethodGet, path: changesPath}
+	a, err := tx.client.transport.do(ctx, k, tx.session)
+	if expired(k, a, err) {
+		return tx.lost(err)
+	}
+	var changes []Change
+	if err == nil {
+		changes, err = newChanges(a)
+	}
+	var refused *Error
+	switch {
+	case err == nil:
+	case o.preview == nil && (errors.As(err, &refused) && refused.Status < 500 || a != nil):
+		return nil // no list to compare with
+	default:
+		return err
+	}
+	if o.preview != nil {
+		*o.preview = changes
+	}
+	for _, change := range changes {
+		if tx.contradicts(change) {
+			return fmt.Errorf("sps: transaction: %w: %s; run it again on what is there now", ErrConflict, oneLine(change.Path, 200))
+		}
+	}
+	return nil
+}
+
+// comparable reports whether anything was read and then written.
+func (tx *Transaction) comparable() bool {
+	for path := range tx.sent {
+		if tx.seen[path] != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// contradicts reports whether a change began from something else than what this
+// transaction had read. It judges only what it can compare.
+func (tx *Transaction) contradicts(change Change) bool {
+	if change.OldValue == nil {
+		return false
+	}
+	path := strings.TrimPrefix(change.Path, "/api/")
+	for object, read := range tx.seen {
+		rest, ok := strings.CutPrefix(path, object)
+		if !ok || rest != "" && !strings.ContainsAny(rest[:1], "/#") {
+			continue
+		}
+		sent, written := tx.sent[object]
+		if !written {
+			continue
+		}
+		place := changePlace(rest)
+		was, is := wire.At(bare(read), place), wire.At(sent, place)
+		if was == nil || wire.Kind(was) != wire.Kind(change.OldValue) && len(place) == 0 {
+			continue
+		}
+		if is != nil && change.NewValue != nil && wire.Differs(is, bare(change.NewValue)) {
+			continue // the list shows values in another form than they are sent in
+		}
+		return wire.Differs(was, bare(change.OldValue))
+	}
+	return false
+}
+
+// bare returns a value with its references made bare, itself included.
+func bare(value []byte) []byte {
+	list, err := wire.BareReferences(append(append([]byte{'['}, value...), ']'))
+	if err != nil {
+		return value
+	}
+	return list[1 : len(list)-1]
+}

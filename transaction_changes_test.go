@@ -1,0 +1,440 @@
+package sps_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/spstest"
+)
+
+// asJSON compares JSON by its value.
+var asJSON = cmp.Transformer("JSON", func(raw json.RawMessage) any {
+	var v any
+	if raw != nil && json.Unmarshal(raw, &v) != nil {
+		return string(raw)
+	}
+	return v
+})
+
+func TestTransactionStatus(t *testing.T) {
+	t.Parallel()
+	underVariants(t, func(t *testing.T, options ...spstest.Option) {
+		a := spstest.NewServer(t, append(options, spstest.WithCommitMessageRequired())...)
+		c := connect(t, a)
+		closed, err := c.TransactionStatus(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if closed.Open() || closed.Changes {
+			t.Errorf("before: %+v", closed)
+		}
+		err = c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+			if err := setAdmin(after)(ctx, tx); err != nil {
+				return err
+			}
+			open, err := c.TransactionStatus(ctx)
+			if err != nil {
+				return err
+			}
+			if !open.Open() || !open.Changes {
+				t.Errorf("inside: %+v", open)
+			}
+			return nil
+		}, sps.CommitMessage("CHG-1"))
+		if err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+func TestTransactionStatusShapes(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		body string
+		want sps.TransactionStatus
+	}{
+		"old":      {`{"key":"transaction","meta":{"href":"/api/transaction","parent":"/api"},"transaction":{"status":"closed"}}`, sps.TransactionStatus{Status: "closed"}},
+		"new":      {`{"body":{"commit_message":"required","status":"open"},"meta":{"changes":"/api/transaction/changes","remaining_seconds":599}}`, sps.TransactionStatus{"open", true, true, 599}},
+		"optional": {`{"body":{"commit_message":"optional","status":"closed"},"meta":{}}`, sps.TransactionStatus{Status: "closed"}},
+		"both":     {`{"transaction":{"status":"closed"},"body":{"status":"open"}}`, sps.TransactionStatus{Status: "open"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := spstest.NewServer(t)
+			c := connect(t, a)
+			a.Inject(spstest.Fault{Method: "GET", Path: "transaction", Status: 200, Body: test.body})
+			got, err := c.TransactionStatus(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			diff(t, "status", &test.want, got)
+		})
+	}
+	a := spstest.NewServer(t)
+	c := connect(t, a)
+	a.Inject(spstest.Fault{Method: "GET", Path: "transaction", Status: 200, Body: `{"meta":{}}`})
+	if got, err := c.TransactionStatus(t.Context()); !errors.Is(err, sps.ErrBadAnswer) {
+		t.Errorf("without a status: %+v, %v", got, err)
+	}
+}
+
+// auditPolicy is one as far as these tests know it.
+type auditPolicy struct {
+	Name string `json:"name"`
+}
+
+const auditPolicies = "configuration/policies/audit_policies"
+
+// change has one change of each kind that the simulated appliance can show.
+func change(c *sps.Client) func(context.Context, *sps.Transaction) error {
+	return func(ctx context.Context, tx *sps.Transaction) error {
+		policies := sps.NewCollection[auditPolicy](c, auditPolicies).In(tx)
+		if _, err := policies.Create(ctx, auditPolicy{"new"}); err != nil {
+			return err
+		}
+		if err := policies.Delete(ctx, "78101850949e47437dd91d"); err != nil {
+			return err
+		}
+		return setAdmin(after)(ctx, tx)
+	}
+}
+
+func TestChanges(t *testing.T) {
+	t.Parallel()
+	underVariants(t, func(t *testing.T, options ...spstest.Option) {
+		a := spstest.NewServer(t, options...)
+		c := connect(t, a)
+		kinds := func(changes []sps.Change) []string {
+			var all []string
+			for _, change := range changes {
+				path, _, _ := strings.Cut(change.Path, "#") // a variant
+				if rest, ok := strings.CutPrefix(path, "/api/"+auditPolicies+"/"); ok && change.Type == sps.ChangeCreate {
+					path = strings.TrimSuffix(path, rest) + "new"
+				}
+				all = append(all, string(change.Type)+" "+path)
+			}
+			slices.Sort(all)
+			return all
+		}
+		want := []string{
+			"create /api/" + auditPolicies + "/new",
+			"delete /api/" + auditPolicies + "/78101850949e47437dd91d",
+			"replace /api/configuration/management/email",
+		}
+		var inside []sps.Change
+		err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+			if none, err := tx.Changes(ctx); err != nil || len(none) > 0 {
+				t.Errorf("at the beginning: %v, %v", none, err)
+			}
+			if err := change(c)(ctx, tx); err != nil {
+				return err
+			}
+			var err error
+			inside, err = tx.Changes(ctx)
+			return errors.Join(err, errors.New("roll back"))
+		})
+		if err == nil {
+			t.Error("no error")
+		}
+		diff(t, "changes", want, kinds(inside))
+		for _, change := range inside {
+			if had, has := change.OldValue != nil, change.NewValue != nil; had != (change.Type != sps.ChangeCreate) || has != (change.Type != sps.ChangeDelete) {
+				t.Errorf("%s: old value %s, new value %s", change, change.OldValue, change.NewValue)
+			}
+		}
+		settled(t, a, before)
+
+		preview, err := c.Preview(t.Context(), change(c))
+		if err != nil {
+			t.Fatal(err)
+		}
+		diff(t, "changes of a preview", want, kinds(preview))
+		settled(t, a, before)
+		if commits := a.Commits(); len(commits) > 0 {
+			t.Errorf("commits %v", commits)
+		}
+	})
+}
+
+func TestPreview(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(t, spstest.WithCommitMessageRequired())
+	c := connect(t, a)
+	a.ResetJournal()
+	changes, err := c.Preview(t.Context(), setAdmin(after)) // without a message
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(changes) != 1 || changes[0].String() != "replace /api/configuration/management/email" {
+		t.Errorf("changes %v", changes)
+	}
+	diff(t, "requests", []string{
+		"GET /api/transaction", "POST /api/transaction", "GET /api/configuration/management/email", "PUT /api/configuration/management/email",
+		"GET /api/transaction/changes", "DELETE /api/transaction",
+	}, requests(a))
+	settled(t, a, before)
+
+	none, err := c.Preview(t.Context(), setAdmin(before))
+	if err != nil || len(none) > 0 {
+		t.Errorf("a preview of nothing: %v, %v", none, err)
+	}
+
+	boom := errors.New("boom")
+	if changes, err := c.Preview(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+		return errors.Join(setAdmin(after)(ctx, tx), boom)
+	}); !errors.Is(err, boom) || changes != nil {
+		t.Errorf("a preview that fails: %v, %v", changes, err)
+	}
+	settled(t, a, before)
+
+	for _, test := range []struct {
+		fault spstest.Fault
+		want  error
+	}{
+		{spstest.Fault{Status: 404}, sps.Status(404)},
+		{spstest.Fault{Status: 200, Body: `{"changes":{}}`}, sps.ErrBadAnswer},
+		{spstest.Fault{Status: 200, Body: `{"changes":[1]}`}, sps.ErrBadAnswer},
+		{spstest.Fault{ExpireSession: true}, sps.ErrTransactionLost},
+	} {
+		test.fault.Method, test.fault.Path = "GET", "transaction/changes"
+		a.Inject(test.fault)
+		if changes, err := c.Preview(t.Context(), setAdmin(after)); !errors.Is(err, test.want) || changes != nil {
+			t.Errorf("%+v: %v, %v, want %v", test.fault, changes, err, test.want)
+		}
+		settled(t, a, before)
+	}
+	if err := c.Transaction(t.Context(), func(ctx context.Context, _ *sps.Transaction) error {
+		_, err := c.Preview(ctx, setAdmin(after))
+		return err
+	}, sps.CommitMessage("CHG-1")); !errors.Is(err, sps.ErrNested) {
+		t.Errorf("a preview in a transaction: %v", err)
+	}
+}
+
+// TestChangeForms has lists of changes in the forms that are not known from a sample.
+func TestChangeForms(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(t)
+	c := connect(t, a)
+	for name, test := range map[string]struct {
+		body string
+		want []sps.Change
+	}{
+		"absent": {`{"meta":{}}`, nil},
+		"null":   {`{"changes":null}`, nil},
+		"empty":  {`{"changes":[]}`, []sps.Change{}},
+		"all": {`{"changes":[
+			{"type":"replace","path":"/api/x#y","old_value":"a","new_value":{"b":1}},
+			{"type":"reorder","path":"/api/x","old_order":["a","b"],"new_order":[{"key":"b","meta":{}},{"key":"a"}]},
+			{"type":"merge","path":7,"more":true}]}`, []sps.Change{
+			{Type: "replace", Path: "/api/x#y", OldValue: json.RawMessage(`"a"`), NewValue: json.RawMessage(`{"b":1}`)},
+			{Type: "reorder", Path: "/api/x", OldOrder: []string{"a", "b"}, NewOrder: []string{"b", "a"}},
+			{Type: "merge", Path: "7"},
+		}},
+	} {
+		a.Inject(spstest.Fault{Method: "GET", Path: "transaction/changes", Status: 200, Body: test.body})
+		err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+			got, err := tx.Changes(ctx)
+			diff(t, name, test.want, got, asJSON)
+			return err
+		})
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestConflict has somebody else change an object after it was read and before it
+// was written.
+func TestConflict(t *testing.T) {
+	t.Parallel()
+	const theirs = "theirs@example.com"
+	theirChange := func(a *spstest.Appliance) {
+		body, _ := a.Configuration("management/email")
+		a.SetConfiguration("management/email", json.RawMessage(strings.Replace(string(body), before, theirs, 1)))
+	}
+	for name, fn := range map[string]func(ctx context.Context, a *spstest.Appliance, tx *sps.Transaction) error{
+		"update": func(ctx context.Context, a *spstest.Appliance, tx *sps.Transaction) error {
+			return tx.Email.Update(ctx, func(e *sps.EmailSettings) error {
+				theirChange(a)
+				e.AdminAddress = after
+				return nil
+			})
+		},
+		"another member": func(ctx context.Context, a *spstest.Appliance, tx *sps.Transaction) error {
+			return tx.Email.Update(ctx, func(e *sps.EmailSettings) error {
+				theirChange(a) // would be undone by a body that was read before
+				e.AlertingAddress = after
+				return nil
+			})
+		},
+		"read, then replaced": func(ctx context.Context, a *spstest.Appliance, tx *sps.Transaction) error {
+			email, err := tx.Email.Get(ctx)
+			if err != nil {
+				return err
+			}
+			theirChange(a)
+			email.Body.ReportingAddress = after
+			return tx.Email.Replace(ctx, email.Body)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			underVariants(t, func(t *testing.T, options ...spstest.Option) {
+				a := spstest.NewServer(t, append(options, spstest.WithVariant("lock-taken", "first-change"))...)
+				c := connect(t, a)
+				err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error { return fn(ctx, a, tx) })
+				if !errors.Is(err, sps.ErrConflict) || !strings.Contains(err.Error(), "configuration/management/email") {
+					t.Errorf("error %v, want ErrConflict", err)
+				}
+				settled(t, a, theirs)
+				if changes, err := c.Preview(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+					return tx.Email.Update(ctx, func(e *sps.EmailSettings) error {
+						a.SetConfiguration("management/email", json.RawMessage(`{"admin_address":"x@example.com"}`))
+						e.AdminAddress = after
+						return nil
+					})
+				}); !errors.Is(err, sps.ErrConflict) || changes != nil {
+					t.Errorf("preview: %v, %v, want ErrConflict", changes, err)
+				}
+				// Run again on what is there now, it goes through.
+				if err := c.Transaction(t.Context(), setAdmin(after)); err != nil {
+					t.Error(err)
+				}
+				settled(t, a, after)
+			}, "lock-taken")
+		})
+	}
+}
+
+// TestNoConflict has lists of changes that must not be taken for one.
+func TestNoConflict(t *testing.T) {
+	t.Parallel()
+	const path = "/api/configuration/management/email"
+	for name, fault := range map[string]spstest.Fault{
+		"no list":              {Status: 404},
+		"no right":             {Status: 403, Body: `{"error":{"type":"Unauthorized"}}`},
+		"no proper list":       {Status: 200, Body: `{"changes":{"a":1}}`},
+		"an empty list":        {Status: 200, Body: `{"changes":[]}`},
+		"another spelling":     {Status: 200, Body: `{"changes":[{"type":"replace","path":"` + path + `","old_value":{"admin_address":"admin\u0040example.com"},"new_value":{"admin_address":"after@example.com"}}]}`},
+		"masked values":        {Status: 200, Body: `{"changes":[{"type":"replace","path":"` + path + `","old_value":{"admin_address":"***"},"new_value":{"admin_address":"***"}}]}`},
+		"texts for all":        {Status: 200, Body: `{"changes":[{"type":"replace","path":"` + path + `","old_value":"{}","new_value":"{}"}]}`},
+		"an unknown member":    {Status: 200, Body: `{"changes":[{"type":"replace","path":"` + path + `#future/x","old_value":1,"new_value":2}]}`},
+		"another object":       {Status: 200, Body: `{"changes":[{"type":"replace","path":"` + path + `_templates","old_value":{"admin_address":"x"},"new_value":{}}]}`},
+		"a member by a slash":  {Status: 200, Body: `{"changes":[{"type":"replace","path":"` + path + `/admin_address","old_value":"admin@example.com","new_value":"after@example.com"}]}`},
+		"without an old value": {Status: 200, Body: `{"changes":[{"type":"replace","path":"` + path + `","new_value":{"admin_address":"after@example.com"}}]}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := spstest.NewServer(t)
+			c := connect(t, a)
+			fault.Method, fault.Path = "GET", "transaction/changes"
+			a.Inject(fault)
+			if err := c.Transaction(t.Context(), setAdmin(after)); err != nil {
+				t.Error(err)
+			}
+			settled(t, a, after)
+		})
+	}
+	a := spstest.NewServer(t)
+	c := connect(t, a)
+	a.Inject(spstest.Fault{Method: "GET", Path: "transaction/changes", Status: 200, Body: `{"changes":[{"type":"replace","path":"` + path + `/admin_address","old_value":"other@example.com","new_value":"after@example.com"}]}`})
+	if err := c.Transaction(t.Context(), setAdmin(after)); !errors.Is(err, sps.ErrConflict) {
+		t.Errorf("a member by a slash that differs: %v", err)
+	}
+	// An appliance in trouble cannot say: nothing is committed.
+	for _, fault := range []spstest.Fault{{Status: 500, Times: -1}, {CutAfter: true, Times: 10}} {
+		fault.Method, fault.Path = "GET", "transaction/changes"
+		a.ClearFaults()
+		a.Inject(fault)
+		if err := c.Transaction(t.Context(), setAdmin(after)); err == nil || errors.Is(err, sps.ErrConflict) {
+			t.Errorf("%+v: %v", fault, err)
+		}
+		settled(t, a, before)
+	}
+}
+
+// TestWaitAtFirstChange waits for the lock where the first write takes it.
+func TestWaitAtFirstChange(t *testing.T) {
+	t.Parallel()
+	bubbleOf(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+		release := a.LockConfiguration("somebody at the web interface")
+		if err := c.Transaction(t.Context(), setAdmin(after)); !errors.Is(err, sps.ErrLocked) {
+			t.Errorf("without patience: %v", err)
+		}
+		start := time.Now()
+		if err := c.Transaction(t.Context(), setAdmin(after), sps.WaitForLock(10*time.Second)); !errors.Is(err, sps.ErrLocked) {
+			t.Errorf("not released: %v", err)
+		}
+		if waited := time.Since(start); waited != 10*time.Second {
+			t.Errorf("waited %s", waited)
+		}
+		settledButFor(t, a, before, "somebody at the web interface")
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		defer cancel()
+		if err := c.Transaction(ctx, setAdmin(after), sps.WaitForLock(time.Hour)); !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, sps.ErrLocked) {
+			t.Errorf("context done: %v", err)
+		}
+		time.AfterFunc(5*time.Second, release)
+		if err := c.Transaction(t.Context(), setAdmin(after), sps.WaitForLock(time.Minute)); err != nil {
+			t.Errorf("released in time: %v", err)
+		}
+		settled(t, a, after)
+		// What the other one changed meanwhile is not overwritten.
+		release = a.LockConfiguration("somebody at the web interface")
+		time.AfterFunc(5*time.Second, func() {
+			a.SetConfiguration("management/email", json.RawMessage(`{"admin_address":"theirs@example.com"}`))
+			release()
+		})
+		if err := c.Transaction(t.Context(), setAdmin("ours@example.com"), sps.WaitForLock(time.Minute)); !errors.Is(err, sps.ErrConflict) {
+			t.Errorf("changed meanwhile: %v, want ErrConflict", err)
+		}
+		settled(t, a, "theirs@example.com")
+	}, spstest.WithVariant("lock-taken", "first-change"))
+}
+
+// settledButFor is settled where somebody else holds the lock.
+func settledButFor(t *testing.T, a *spstest.Appliance, want, holder string) {
+	t.Helper()
+	diff(t, "applied", want, admin(t, a))
+	diff(t, "lock", holder, a.LockedBy())
+	if a.TransactionOpen() {
+		t.Error("a transaction is open")
+	}
+}
+
+// TestGuardedRoots checks that whatever the guide wants in a transaction is refused
+// outside one, and possible inside.
+func TestGuardedRoots(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(t)
+	c := connect(t, a)
+	a.ResetJournal()
+	for _, path := range []string{
+		"configuration/trust_stores", "cluster/nodes/b35c54da", "cluster/promote", "cluster/configuration_sync_plugin",
+		"cluster/join_request", "acl/audit_data", "transaction",
+	} {
+		if _, err := c.Invoke(t.Context(), http.MethodPost, path, map[string]any{}); !errors.Is(err, sps.ErrTransactionOnly) {
+			t.Errorf("POST %s: %v", path, err)
+		}
+	}
+	if sent := requests(a); len(sent) > 0 {
+		t.Errorf("sent %v", sent)
+	}
+	err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+		_, err := tx.Invoke(ctx, http.MethodPut, "cluster/nodes/b35c54da", map[string]any{"roles": []string{"search-local"}})
+		return err
+	})
+	if !errors.Is(err, sps.ResourceNotFound) { // the simulated appliance has no such path
+		t.Errorf("in a transaction: %v", err)
+	}
+}

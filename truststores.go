@@ -1,0 +1,373 @@
+package sps
+
+import (
+	"bytes"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+var trustStoresPath = mustPath("configuration/trust_stores")
+
+// BuiltInTrustStore is the key of the built-in trust store. It has well known
+// authorities, which the appliance does not list, and cannot be changed.
+const BuiltInTrustStore = "-7001"
+
+// TrustStoreType tells where a [TrustStore] comes from.
+type TrustStoreType string
+
+// The types of trust stores.
+const (
+	TrustStoreBuiltIn TrustStoreType = "built-in" // came with the appliance, read-only, without a CRL check
+	TrustStoreCustom  TrustStoreType = "custom"   // made by a user
+)
+
+// RevocationCheck tells which certificates of a chain are looked for in revocation
+// lists.
+type RevocationCheck string
+
+// The revocation checks.
+const (
+	RevocationNone RevocationCheck = "none" // no check; CRLURLs must be empty
+	RevocationLeaf RevocationCheck = "leaf" // CRLURLs need at least the CRL of the authority that signed the certificate
+	RevocationFull RevocationCheck = "full" // CRLURLs need the CRLs of all authorities of the chain
+)
+
+// TrustStore is a set of certificate authorities that the appliance trusts when it
+// connects to others (guide: Basic settings, Trust stores;
+// configuration/trust_stores). [NewTrustStore] makes one.
+//
+// Only the URLs in CRLURLs are looked at for revocation lists; those in the
+// certificates are ignored. Users without a right on trust stores can still read
+// them if they may read something that refers to one, such as the Starling join,
+// the login settings or an LDAP server policy; they cannot write them. A right on
+// the management settings is the exception: it holds for trust stores too.
+type TrustStore struct {
+	// Name is unique among the trust stores.
+	Name string `json:"name"`
+	// Authorities are the certificate authorities, each once. The built-in store
+	// does not list its own.
+	Authorities []Authority `json:"authorities"`
+	// CRLURLs are the http or https URLs of revocation lists, each once.
+	CRLURLs []string `json:"crl_urls"`
+	// RevocationCheck tells which certificates are looked for in them.
+	RevocationCheck RevocationCheck `json:"revocation_check"`
+	// Type is [TrustStoreCustom] for every store that can be written.
+	Type TrustStoreType `json:"trust_store_type"`
+}
+
+// Authority is a certificate authority in a [TrustStore]. A new one is its PEM; the
+// appliance makes the rest of it.
+type Authority struct {
+	// PEM is the certificate in PEM form.
+	PEM string `json:"pem"`
+	// Issuer and Subject are the names in the certificate, in one line each.
+	Issuer  string `json:"issuer,omitzero"`
+	Subject string `json:"subject,omitzero"`
+	// Fingerprint is that of the certificate.
+	Fingerprint Fingerprint `json:"fingerprint,omitzero"`
+}
+
+// Fingerprint is the hash of a certificate, as the appliance writes it.
+type Fingerprint struct {
+	// Digest is the hash in hex, in pairs separated by colons.
+	Digest string `json:"digest"`
+	// HashAlgorithm names the hash, "sha256".
+	HashAlgorithm string `json:"hash_algorithm"`
+}
+
+// NewTrustStore makes the body of a new trust store of these authorities, without a
+// revocation check.
+func NewTrustStore(name string, certificates ...*x509.Certificate) TrustStore {
+	s := TrustStore{Name: name, CRLURLs: []string{}, RevocationCheck: RevocationNone, Type: TrustStoreCustom}
+	for _, certificate := range certificates {
+		s.Authorities = append(s.Authorities, newAuthority(certificate))
+	}
+	return s
+}
+
+func newAuthority(certificate *x509.Certificate) Authority {
+	if certificate == nil {
+		return Authority{}
+	}
+	return Authority{PEM: string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate.Raw}))}
+}
+
+// ParseCertificates reads the certificates of a PEM text, such as a file of
+// authorities. A private key in it is refused, and so is a text without a
+// certificate: [ErrInvalidInput]. Text around the certificates is ignored.
+func ParseCertificates(text []byte) ([]*x509.Certificate, error) {
+	certificates, err := parseCertificates(text)
+	if err != nil {
+		return nil, fmt.Errorf("sps: %w", err)
+	}
+	return certificates, nil
+}
+
+func parseCertificates(text []byte) ([]*x509.Certificate, error) {
+	if bytes.Contains(text, []byte("PRIVATE KEY-----")) {
+		return nil, invalid("the PEM text holds a private key; pass certificates only")
+	}
+	var certificates []*x509.Certificate
+	for rest := text; ; {
+		var block *pem.Block
+		if block, rest = pem.Decode(rest); block == nil {
+			break
+		}
+		if block.Type != "CERTIFICATE" {
+			return nil, invalid("the PEM text holds a block of type %s; pass certificates only", quoted(block.Type))
+		}
+		certificate, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return nil, invalid("certificate %d of the PEM text cannot be read: %s", len(certificates)+1, oneLine(err.Error(), 200))
+		}
+		certificates = append(certificates, certificate)
+	}
+	// What pem.Decode cannot read it passes over.
+	switch begun := bytes.Count(text, []byte("-----BEGIN ")); {
+	case begun == 0:
+		return nil, invalid("the text holds no certificate in PEM form")
+	case begun > len(certificates):
+		return nil, invalid("%d of the %d blocks of the PEM text cannot be read", begun-len(certificates), begun)
+	}
+	return certificates, nil
+}
+
+// CertificateFingerprint returns the SHA-256 of a certificate in the form of
+// [Fingerprint].Digest.
+func CertificateFingerprint(certificate *x509.Certificate) string {
+	return formatFingerprint(fingerprint(certificate))
+}
+
+// Certificate parses the PEM.
+func (a Authority) Certificate() (*x509.Certificate, error) {
+	certificate, err := a.parse()
+	if err != nil {
+		return nil, fmt.Errorf("sps: authority %s: %w", a.label(), err)
+	}
+	return certificate, nil
+}
+
+func (a Authority) parse() (*x509.Certificate, error) {
+	certificates, err := parseCertificates([]byte(a.PEM))
+	if err != nil {
+		return nil, err
+	}
+	if len(certificates) > 1 {
+		return nil, invalid("the PEM text holds %d certificates; each is an authority of its own", len(certificates))
+	}
+	return certificates[0], nil
+}
+
+// label names an authority for people.
+func (a Authority) label() string {
+	switch {
+	case a.Subject != "":
+		return oneLine(a.Subject, 120)
+	case a.Fingerprint.Digest != "":
+		return oneLine(a.Fingerprint.Digest, 120)
+	}
+	return "without a subject"
+}
+
+// is reports whether an authority has a fingerprint, in the plain form.
+func (a Authority) is(plain string) bool {
+	if certificate, err := a.parse(); err == nil {
+		return fingerprint(certificate) == plain
+	}
+	own, err := parseFingerprint(a.Fingerprint.Digest)
+	return err == nil && own == plain
+}
+
+// Certificates returns the certificates of the authorities. Where some cannot be
+// parsed it returns the others, and an error that names those.
+func (s TrustStore) Certificates() ([]*x509.Certificate, error) {
+	var certificates []*x509.Certificate
+	var errs []error
+	for _, authority := range s.Authorities {
+		certificate, err := authority.Certificate()
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		certificates = append(certificates, certificate)
+	}
+	if errs != nil {
+		return certificates, joined("sps: trust store "+quoted(s.Name), errs)
+	}
+	return certificates, nil
+}
+
+// ExpiringBefore returns the certificates of the authorities that are not valid at
+// that time any more. It treats those that cannot be parsed like
+// [TrustStore.Certificates].
+func (s TrustStore) ExpiringBefore(t time.Time) ([]*x509.Certificate, error) {
+	certificates, err := s.Certificates()
+	return slices.DeleteFunc(certificates, func(c *x509.Certificate) bool { return !c.NotAfter.Before(t) }), err
+}
+
+// HasAuthority reports whether the store has the authority with that SHA-256
+// fingerprint: 64 hex digits in either case, colons allowed.
+func (s TrustStore) HasAuthority(fingerprint string) bool {
+	plain, err := parseFingerprint(fingerprint)
+	return err == nil && s.index(plain) >= 0
+}
+
+func (s TrustStore) index(plain string) int {
+	return slices.IndexFunc(s.Authorities, func(a Authority) bool { return a.is(plain) })
+}
+
+// AddAuthority adds a certificate authority. One that the store has already, and a
+// certificate that is no authority's, is [ErrInvalidInput].
+func (s *TrustStore) AddAuthority(certificate *x509.Certificate) error {
+	if certificate == nil {
+		return fmt.Errorf("sps: %w", invalid("no certificate"))
+	}
+	if s.index(fingerprint(certificate)) >= 0 {
+		return fmt.Errorf("sps: %w", invalid("the trust store %s has the authority %s already", quoted(s.Name), oneLine(certificate.Subject.String(), 120)))
+	}
+	if !authoritative(certificate) {
+		return fmt.Errorf("sps: %w", invalid("%s is no certificate authority", oneLine(certificate.Subject.String(), 120)))
+	}
+	s.Authorities = append(s.Authorities, newAuthority(certificate))
+	return nil
+}
+
+// RemoveAuthority removes the authority with that SHA-256 fingerprint, see
+// [TrustStore.HasAuthority]. One that the store does not have is
+// [ErrInvalidInput].
+func (s *TrustStore) RemoveAuthority(fingerprint string) error {
+	plain, err := parseFingerprint(fingerprint)
+	if err != nil {
+		return fmt.Errorf("sps: %w", err)
+	}
+	i := s.index(plain)
+	if i < 0 {
+		return fmt.Errorf("sps: %w", invalid("the trust store %s has no authority with the fingerprint %s", quoted(s.Name), formatFingerprint(plain)))
+	}
+	s.Authorities = slices.Delete(s.Authorities, i, i+1)
+	return nil
+}
+
+// Validate tells the rules of the guide that a new trust store breaks, all of them in
+// words, as [ErrInvalidInput]. Create, Update and Replace ask it before they send
+// anything; an update is held only to what it changed. They also look whether
+// another store has the name, which must be unique. The appliance stays the judge
+// of what Validate lets through: it answers with [SyntacticError] or
+// [SemanticError].
+func (s TrustStore) Validate() error {
+	return s.invalid(s.faults())
+}
+
+// storeFault is a rule that a trust store breaks.
+type storeFault struct {
+	about string // the value that breaks it, "" for the store as a whole
+	text  string
+}
+
+func (s TrustStore) invalid(faults []storeFault) error {
+	if len(faults) == 0 {
+		return nil
+	}
+	texts := make([]string, len(faults))
+	for i, fault := range faults {
+		texts[i] = fault.text
+	}
+	return invalid("trust store %s: %s", quoted(s.Name), strings.Join(texts, "; "))
+}
+
+const builtInRefused = "a built-in trust store cannot be created, changed or deleted"
+
+func (s TrustStore) faults() []storeFault {
+	var faults []storeFault
+	fault := func(about, format string, args ...any) {
+		faults = append(faults, storeFault{about, fmt.Sprintf(format, args...)})
+	}
+	if s.Name == "" {
+		fault("", "it needs a name")
+	}
+	switch s.Type {
+	case TrustStoreBuiltIn:
+		fault("", builtInRefused)
+	case "":
+		fault("", "it needs the type %q", TrustStoreCustom)
+	}
+	switch s.RevocationCheck {
+	case RevocationNone:
+		if len(s.CRLURLs) > 0 {
+			fault("", "without a revocation check (%q) it must have no CRL URLs", RevocationNone)
+		}
+	case RevocationLeaf, RevocationFull:
+		if len(s.CRLURLs) == 0 {
+			fault("", "the revocation check %q needs CRL URLs", s.RevocationCheck)
+		}
+	default:
+		fault("", "the revocation check %s is none of %q, %q and %q", quoted(string(s.RevocationCheck)), RevocationNone, RevocationLeaf, RevocationFull)
+	}
+	for i, link := range s.CRLURLs {
+		if u, err := url.Parse(link); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+			fault(link, "the CRL URL %s is no http or https URL", shownURL(link))
+		}
+		if slices.Contains(s.CRLURLs[:i], link) {
+			fault(link, "the CRL URL %s is there twice", shownURL(link))
+		}
+	}
+	seen := map[string]bool{}
+	for _, authority := range s.Authorities {
+		certificate, err := authority.parse()
+		if err != nil {
+			fault(authority.PEM, "authority %s: %s", authority.label(), strings.TrimPrefix(err.Error(), ErrInvalidInput.Error()+": "))
+			continue
+		}
+		name := oneLine(certificate.Subject.String(), 120)
+		if !authoritative(certificate) {
+			fault(authority.PEM, "%s is no certificate authority", name)
+		}
+		if seen[string(certificate.Raw)] {
+			fault(authority.PEM, "the authority %s is there twice", name)
+		}
+		seen[string(certificate.Raw)] = true
+	}
+	return faults
+}
+
+// shownURL shows a URL without a password in it.
+func shownURL(link string) string {
+	u, err := url.Parse(link)
+	if err != nil {
+		return "that cannot be parsed"
+	}
+	return quoted(u.Redacted())
+}
+
+// authoritative reports whether a certificate may sign others. Those of version 1
+// cannot say so.
+func authoritative(certificate *x509.Certificate) bool {
+	return certificate.Version < 3 || certificate.BasicConstraintsValid && certificate.IsCA
+}
+
+// checkChange holds a new store to all rules, and a change to what it changed: what
+// the appliance has taken must not keep anybody from changing the rest.
+func (s *TrustStore) checkChange(was *TrustStore) error {
+	if was == nil {
+		return s.Validate()
+	}
+	if was.Type == TrustStoreBuiltIn {
+		return invalid(builtInRefused)
+	}
+	old := was.faults()
+	return s.invalid(slices.DeleteFunc(s.faults(), func(fault storeFault) bool { return slices.Contains(old, fault) }))
+}
+
+func (*TrustStore) checkKey(key string) error {
+	if key == BuiltInTrustStore {
+		return invalid(builtInRefused)
+	}
+	return nil
+}
+
+func (s *TrustStore) uniqueName() string { return s.Name }

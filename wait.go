@@ -1,0 +1,141 @@
+package sps
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// JobStatus is the state of a job of the appliance, such as a [FirmwareFetch] or a
+// [SupportBundle], in the guide's words; another spelling of the appliance's is
+// recognised by [JobStatus.Is].
+type JobStatus string
+
+// The statuses that the guide names in its text. There may be others on the way.
+const (
+	JobQueued     JobStatus = "queued"
+	JobInProgress JobStatus = "in-progress"
+	JobFinished   JobStatus = "finished"
+	JobFailed     JobStatus = "failed"
+	JobCancelled  JobStatus = "cancelled"
+)
+
+// Is reports whether both are the same status, whatever their case, with "_", "-"
+// or a space, and with one or two l in cancelled: the guide shows no answer.
+func (s JobStatus) Is(other JobStatus) bool { return s.plain() == other.plain() }
+
+func (s JobStatus) plain() string {
+	text := strings.ToLower(strings.NewReplacer("_", "", "-", "", " ", "").Replace(string(s)))
+	if text == "canceled" {
+		return "cancelled"
+	}
+	return text
+}
+
+// Done reports whether the status is an end: finished, failed or cancelled.
+func (s JobStatus) Done() bool {
+	return s.Is(JobFinished) || s.Is(JobFailed) || s.Is(JobCancelled)
+}
+
+// WaitOption refines waiting for an appliance.
+type WaitOption func(*waitOptions)
+
+type waitOptions struct {
+	every    time.Duration
+	budget   time.Duration
+	progress func(WaitProgress)
+	before   *Info // what must have restarted
+}
+
+// WaitProgress is one look at what is waited for.
+type WaitProgress struct {
+	// Elapsed is the time since the waiting began.
+	Elapsed time.Duration
+	// State is what was seen, in words.
+	State string
+	// Percent is the share that is done, -1 where that is not known.
+	Percent float64
+}
+
+// PollEvery sets the time between two looks; the default is 5 seconds for a fetch,
+// and 10 seconds for a restart and for a support bundle.
+func PollEvery(interval time.Duration) WaitOption {
+	return func(o *waitOptions) { o.every = interval }
+}
+
+// WaitAtMost sets how long to wait, within the context; the default is 2 hours for
+// a fetch, and 30 minutes for a restart and for a support bundle.
+func WaitAtMost(budget time.Duration) WaitOption {
+	return func(o *waitOptions) { o.budget = budget }
+}
+
+// OnProgress calls a function after each look, from the waiting goroutine.
+func OnProgress(progress func(WaitProgress)) WaitOption {
+	return func(o *waitOptions) { o.progress = progress }
+}
+
+func newWait(every, budget time.Duration, options []WaitOption) *waitOptions {
+	o := &waitOptions{every: every, budget: budget, progress: func(WaitProgress) {}}
+	for _, option := range options {
+		if option != nil {
+			option(o)
+		}
+	}
+	o.every = max(o.every, time.Millisecond)
+	return o
+}
+
+// errWaitBudget is the cause when a wait's own limit ended it.
+type errWaitBudget time.Duration
+
+func (e errWaitBudget) Error() string {
+	return fmt.Sprintf("not seen within %s (see WaitAtMost)", time.Duration(e))
+}
+
+func (e errWaitBudget) Is(target error) bool { return target == context.DeadlineExceeded }
+
+// bound limits a wait by its budget.
+func (o *waitOptions) bound(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeoutCause(ctx, o.budget, errWaitBudget(o.budget))
+}
+
+// maxFailures is how many looks in a row may fail before waiting ends.
+const maxFailures = 5
+
+// passing reports whether an error may be gone with the next look.
+func passing(err error) bool {
+	var broken *TransportError
+	var refused *Error
+	return errors.As(err, &broken) && !untrusted(err) || errors.As(err, &refused) && refused.Status >= 500
+}
+
+// job looks at a job until it has ended. What it saw last is in the error when the
+// time is over; some looks may fail meanwhile.
+func (o *waitOptions) job(ctx context.Context, what string, look func(context.Context) (JobStatus, float64, error)) error {
+	ctx, cancel := o.bound(ctx)
+	defer cancel()
+	start := time.Now()
+	last, failures := JobStatus(""), 0
+	for {
+		status, percent, err := look(ctx)
+		if failures++; err != nil && ctx.Err() == nil && passing(err) && failures < maxFailures && sleep(ctx, o.every) == nil {
+			continue
+		}
+		if err != nil && (ctx.Err() == nil || last == "") {
+			return err
+		}
+		if err != nil { // a look that was cut short saw nothing
+			return fmt.Errorf("sps: %s: %w; it was %s", what, ended(ctx), oneLine(string(last), 60))
+		}
+		failures, last = 0, status
+		o.progress(WaitProgress{time.Since(start), string(status), percent})
+		if status.Done() {
+			return nil
+		}
+		if err := sleep(ctx, o.every); err != nil {
+			return fmt.Errorf("sps: %s: %w; it was %s", what, err, oneLine(string(last), 60))
+		}
+	}
+}
