@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -48,9 +49,10 @@ const (
 		"un-joined from Starling and restored to a previous joined state. Re-join the SPS to get valid credentials."
 )
 
-// WithProducts sets the integrated products; by default there are none.
+// WithProducts sets the integrated products. By default there are none, or
+// those of [ProductsStarling] while the appliance is joined to Starling.
 func WithProducts(products ...Product) Option {
-	return func(a *Appliance) error { a.products = slices.Clone(products); return nil }
+	return func(a *Appliance) error { a.products = append([]Product{}, products...); return nil }
 }
 
 // SetProducts sets the integrated products and the warning that comes with
@@ -58,32 +60,47 @@ func WithProducts(products ...Product) Option {
 func (a *Appliance) SetProducts(products []Product, warning string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.products, a.productWarn = slices.Clone(products), warning
+	a.products, a.productWarn = append([]Product{}, products...), warning
 }
 
 func (a *Appliance) getProducts(x *exchange) answer {
-	items := make([]object, len(a.products))
-	for i, p := range a.products {
+	place := a.variant("product-warnings")
+	if status, isError := strings.CutPrefix(place, "error:"); isError && a.productWarn != "" {
+		code, _ := strconv.Atoi(status)
+		return x.fail(code, "IntegratedProductsError", a.productWarn, nil)
+	}
+	products := a.products
+	if products == nil && a.committed.starling().JoinInfo != nil {
+		products = ProductsStarling()
+	}
+	items := make([]object, len(products))
+	for i, p := range products {
 		items[i] = object{"name": p.Name, "link": p.Link, "activated": p.Activated}
 	}
 	meta := x.meta()
 	body := object{"items": items, "meta": meta}
-	if a.productWarn != "" {
-		switch a.variant("product-warnings") {
-		case "top":
-			body["warnings"] = []string{a.productWarn}
-		case "meta":
-			meta["warnings"] = []string{a.productWarn}
-		default:
-			body["issues"] = object{"warnings": []object{{"message": a.productWarn, "paths": []string{href(x.path)}}}}
-		}
+	if a.productWarn == "" {
+		return reply(http.StatusOK, body)
+	}
+	in := body
+	member, inMeta := strings.CutPrefix(place, "meta.")
+	if inMeta {
+		in = meta
+	}
+	switch member {
+	case "warnings":
+		in[member] = []string{a.productWarn}
+	case "warning", "message":
+		in[member] = a.productWarn
+	default:
+		in["issues"] = object{"warnings": []object{{"message": a.productWarn, "paths": []string{href(x.path)}}}}
 	}
 	return reply(http.StatusOK, body)
 }
 
 func (a *Appliance) getRoot(x *exchange) answer {
 	var items []object
-	for _, section := range []string{"authentication", "configuration", "firmware", "info", "integrated_products", "transaction", "user_info"} {
+	for _, section := range []string{"authentication", "configuration", "firmware", "health_status", "info", "integrated_products", "setup", "transaction", "user_info"} {
 		items = append(items, object{"key": section, "meta": object{"href": href(section)}})
 	}
 	return reply(http.StatusOK, object{"items": items, "meta": x.meta()})
@@ -146,11 +163,7 @@ func (a *Appliance) getUserInfo(x *exchange) answer {
 	info := object{"user": object{"name": x.session.user.name}}
 	meta := object{"href": "/api/user_info", "parent": "/api"}
 	if a.profile.oldUserInfo {
-		methods := []string{"DELETE", "GET", "POST", "PUT"}
-		if x.session.user.readOnly {
-			methods = []string{"GET"}
-		}
-		info["endpoints"] = []object{{"methods": methods, "url": "/api"}}
+		info["endpoints"] = x.session.user.endpoints()
 		info["meta"] = meta
 		return reply(http.StatusOK, info)
 	}

@@ -47,9 +47,13 @@ func TestEveryAlternative(t *testing.T) {
 func flow(t *testing.T, a *spstest.Appliance) {
 	t.Helper()
 	c := inProcess(t, a).logIn(a.Username(), a.Password())
-	a.SetProducts(spstest.ProductsStarling(), spstest.StarlingCredentialsInvalid)
-	for _, path := range []string{"", "/info", "/user_info", "/integrated_products", "/firmware", "/firmware/slots", "/firmware/slots/2", "/configuration", "/transaction", "/transaction/changes"} {
+	for _, path := range []string{"", "/info", "/user_info", "/integrated_products", "/firmware", "/firmware/slots", "/firmware/slots/2",
+		"/configuration", "/transaction", "/transaction/changes", "/health_status", "/setup"} {
 		c.want(200, "GET", "/api"+path, "")
+	}
+	a.SetProducts(spstest.ProductsStarling(), spstest.StarlingCredentialsInvalid)
+	if r := c.do("GET", "/api/integrated_products", ""); !strings.Contains(r.raw, "Re-join the SPS") {
+		t.Errorf("the warning is missing: %s", r.raw)
 	}
 	success := func(method, path, body string) response {
 		t.Helper()
@@ -77,6 +81,8 @@ func flow(t *testing.T, a *spstest.Appliance) {
 	}
 	success("POST", "/api/transaction", "")
 	success("DELETE", "/api/transaction", "")
+	configurationFlow(t, a, c, success, failure)
+	bundleFlow(t, c, success, failure)
 
 	release := a.LockConfiguration("web UI")
 	c.do("POST", "/api/transaction", "")
@@ -93,6 +99,71 @@ func flow(t *testing.T, a *spstest.Appliance) {
 
 	c.cookie = ""
 	failure("GET", "/api/firmware", "")
+}
+
+// configurationFlow sets alerts, makes a trust store and deletes it, joins
+// Starling and leaves it.
+func configurationFlow(t *testing.T, a *spstest.Appliance, c *client, success func(method, path, body string) response, failure func(method, path, body string)) {
+	t.Helper()
+	const commit = `{"status":"commit","message":"m","commit_message":"m"}`
+	for _, path := range []string{trafficAlerts, systemAlerts} {
+		body := c.want(200, "GET", path, "").body["body"].(map[string]any)
+		for _, alert := range body {
+			alert.(map[string]any)["snmp"] = true
+		}
+		success("POST", "/api/transaction", "")
+		success("PUT", path, string(encodeJSON(t, body)))
+		success("PUT", "/api/transaction", commit)
+		if diff := cmp.Diff(body, c.want(200, "GET", path, "").body["body"]); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", path, diff)
+		}
+	}
+
+	c.want(200, "GET", trustStores, "")
+	success("POST", "/api/transaction", "")
+	failure("POST", trustStores, `{"name":"x","authorities":[],"crl_urls":[],"revocation_check":"none","trust_store_type":"built-in"}`)
+	failure("PUT", trustStores+"/-7001", `{"name":"x","authorities":[],"crl_urls":[],"revocation_check":"none","trust_store_type":"custom"}`)
+	failure("DELETE", ldapStore, "")
+	store := trustStores + "/" + success("POST", trustStores, trustStore(t, "new", "leaf", `["http://crl.example.com/a"]`, guidePEM(t))).body["key"].(string)
+	success("PUT", store, trustStore(t, "newer", "none", `[]`, guidePEM(t)))
+	success("PUT", "/api/transaction", commit)
+	success("POST", "/api/transaction", "")
+	success("DELETE", store, "")
+	secret := success("POST", passwords, `{"plain":"secret"}`).body["key"].(string)
+	success("PUT", "/api/transaction", commit)
+	success("GET", passwords+"/"+secret, "")
+	failure("GET", passwords, "")
+
+	failure("GET", "/api/cluster/status", "")
+	success("GET", join, "")
+	failure("POST", join, `{}`)
+	success("POST", join, joinBody)
+	joined := string(encodeJSON(t, c.want(200, "GET", starling, "").body["body"]))
+	success("POST", "/api/transaction", "")
+	failure("POST", join, joinBody)
+	success("PUT", starling, strings.Replace(joined, `"enabled":false`, `"enabled":true`, 1))
+	success("PUT", "/api/transaction", commit)
+	failure("DELETE", join, "")
+	success("DELETE", join+"?force=true", "")
+	if a.StarlingJoined() {
+		t.Error("the appliance is joined")
+	}
+}
+
+// bundleFlow makes a support bundle.
+func bundleFlow(t *testing.T, c *client, success func(method, path, body string) response, failure func(method, path, body string)) {
+	t.Helper()
+	bundle := bundles + "/" + success("POST", bundles, "").body["key"].(string)
+	failure("GET", bundle+"/download", "")
+	for range 3 {
+		success("GET", bundle, "")
+	}
+	if got := c.want(200, "GET", bundle, "").body["body"].(map[string]any)["status"].(string); !strings.EqualFold(got, "finished") {
+		t.Errorf("bundle %s", got)
+	}
+	c.want(200, "GET", bundle+"/download", "")
+	success("DELETE", bundle, "")
+	failure("GET", bundle, "")
 }
 
 // firmwareFlow fills the empty slots, and upgrades.

@@ -8,19 +8,11 @@ import (
 	"time"
 )
 
-// Right is what a user may do.
-type Right string
-
-// The rights of a user.
-const (
-	FullAccess Right = "full"      // everything
-	ReadOnly   Right = "read-only" // log in and read; writes are refused with Unauthorized
-)
-
 type user struct {
 	name     string
 	password string
 	readOnly bool
+	limits   []limit
 
 	noPassword bool // none is right
 }

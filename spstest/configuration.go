@@ -16,13 +16,6 @@ const (
 	accountingPath    = "configuration/management/accounting"
 )
 
-// node is a part of the configuration tree that has a body, or a collection of
-// objects that have one. What lies above the nodes are listings.
-type node struct {
-	collection bool
-	shape      *shape // of the body, or of each object's
-}
-
 // store is one state of the configuration.
 type store struct {
 	bodies map[string]json.RawMessage // by path, as shown
@@ -55,56 +48,6 @@ func parentOf(p string) string {
 		return p[:i]
 	}
 	return ""
-}
-
-func nodeMethods(nodes map[string]*node, p string) methods {
-	if n := nodes[p]; n != nil {
-		if n.collection {
-			return collectionMethods
-		}
-		return singletonMethods
-	}
-	if len(children(nodes, p)) > 0 {
-		return listingMethods
-	}
-	return nil
-}
-
-// The methods are filled in by init: the functions use them in turn.
-var listingMethods, singletonMethods, collectionMethods, itemMethods methods
-
-func init() {
-	listingMethods = methods{"GET": (*Appliance).getListing}
-	singletonMethods = methods{"GET": (*Appliance).getSingleton, "PUT": (*Appliance).putSingleton}
-	collectionMethods = methods{"GET": (*Appliance).getCollection, "POST": (*Appliance).createItem}
-	itemMethods = methods{"GET": (*Appliance).getItem, "PUT": (*Appliance).putItem, "DELETE": (*Appliance).deleteItem}
-}
-
-func (a *Appliance) configurationMethods(p string) methods {
-	if m := nodeMethods(a.nodes, p); m != nil {
-		return m
-	}
-	if parent := a.nodes[parentOf(p)]; parent != nil && parent.collection {
-		return itemMethods
-	}
-	return nil
-}
-
-// children lists the paths one level below a listing, sorted.
-func children(nodes map[string]*node, listing string) []string {
-	var found []string
-	for p := range nodes {
-		rest, ok := strings.CutPrefix(p, listing+"/")
-		if !ok {
-			continue
-		}
-		name, _, _ := strings.Cut(rest, "/")
-		if child := listing + "/" + name; !slices.Contains(found, child) {
-			found = append(found, child)
-		}
-	}
-	slices.Sort(found)
-	return found
 }
 
 // configurationMeta is the meta of something below configuration: its first,
@@ -168,7 +111,11 @@ func (a *Appliance) getCollection(x *exchange) answer {
 		}
 		items = append(items, item)
 	}
-	return reply(http.StatusOK, object{"items": items, "meta": a.configurationMeta(x.path, s)})
+	list := object{"items": items}
+	if x.path != trustStoresPath || a.variant("trust-store-list-meta") == "present" {
+		list["meta"] = a.configurationMeta(x.path, s)
+	}
+	return reply(http.StatusOK, list)
 }
 
 func (a *Appliance) getSingleton(x *exchange) answer { return a.show(x) }
@@ -196,14 +143,21 @@ func (a *Appliance) writable(x *exchange) (answer, bool) {
 }
 
 // read checks the body of a write and gives it as it will be shown.
-func (a *Appliance) read(x *exchange, s *shape) (json.RawMessage, answer, bool) {
+func (a *Appliance) read(x *exchange, n *node) (json.RawMessage, answer, bool) {
 	v, err := decode(x.body)
 	if err != nil {
 		return nil, a.invalidBody(x), false
 	}
-	shown, bad := s.accept(v, nil)
+	shown, bad := n.shape.accept(v, nil)
 	if bad != nil {
 		return nil, a.syntacticError(x, memberPath(x.path, bad.where), bad.message), false
+	}
+	if n.check != nil {
+		var refusal answer
+		var ok bool
+		if shown, refusal, ok = n.check(a, x, shown); !ok {
+			return nil, refusal, false
+		}
 	}
 	return encode(shown), answer{}, true
 }
@@ -236,24 +190,24 @@ func (a *Appliance) stage(x *exchange, changed string, change func(*store)) (ans
 }
 
 func (a *Appliance) putSingleton(x *exchange) answer {
-	return a.put(x, a.nodes[x.path].shape)
+	return a.put(x, a.nodes[x.path])
 }
 
 func (a *Appliance) putItem(x *exchange) answer {
 	if _, ok := a.view(x.session).bodies[x.path]; !ok {
 		return a.notFound(x)
 	}
-	return a.put(x, a.nodes[parentOf(x.path)].shape)
+	return a.put(x, a.nodes[parentOf(x.path)])
 }
 
-func (a *Appliance) put(x *exchange, s *shape) answer {
+func (a *Appliance) put(x *exchange, n *node) answer {
 	if ans, ok := a.writable(x); !ok {
 		return ans
 	}
 	if a.nodes[x.path] == nil && builtIn(x.last()) {
 		return a.refuseBuiltIn(x)
 	}
-	body, ans, ok := a.read(x, s)
+	body, ans, ok := a.read(x, n)
 	if !ok {
 		return ans
 	}
@@ -274,14 +228,15 @@ func (a *Appliance) createItem(x *exchange) answer {
 	if ans, ok := a.writable(x); !ok {
 		return ans
 	}
-	body, ans, ok := a.read(x, a.nodes[x.path].shape)
+	n := a.nodes[x.path]
+	body, ans, ok := a.read(x, n)
 	if !ok {
 		return ans
 	}
-	if name := nameOf(body); name == "" {
+	if nameOf(body) == "" && !n.secrets {
 		return a.syntacticError(x, memberPath(x.path, []string{"name"}), "The object needs a name")
 	}
-	key := a.id("object", 22)
+	key := a.newKey(n)
 	p := x.path + "/" + key
 	if ans, ok := a.stage(x, p, func(s *store) { s.add(x.path, key, body) }); !ok {
 		return ans
@@ -291,6 +246,14 @@ func (a *Appliance) createItem(x *exchange) answer {
 		created["body"] = body
 	}
 	return reply(http.StatusCreated, created)
+}
+
+func (a *Appliance) newKey(n *node) string {
+	if !n.uuids {
+		return a.id("object", 22)
+	}
+	s := a.id("uuid", 32)
+	return strings.Join([]string{s[:8], s[8:12], "4" + s[13:16], "a" + s[17:20], s[20:]}, "-")
 }
 
 func (a *Appliance) deleteItem(x *exchange) answer {
@@ -322,89 +285,8 @@ func (a *Appliance) deleteItem(x *exchange) answer {
 // negative numbers.
 func builtIn(key string) bool { return strings.HasPrefix(key, "-") }
 
-func (a *Appliance) refuseBuiltIn(x *exchange) answer {
-	return a.refuse(x, "built-in-refused", "A built-in object cannot be changed", a.pathDetails(href(x.path)))
-}
-
-// usersOf lists what refers to a link.
-func (s *store) usersOf(link string) []string {
-	var users []string
-	for _, p := range slices.Sorted(maps.Keys(s.bodies)) {
-		if v, err := decode(s.bodies[p]); err == nil && slices.Contains(links(v), link) {
-			users = append(users, href(p))
-		}
-	}
-	return users
-}
-
-func nameOf(body json.RawMessage) string {
-	var named struct {
-		Name string `json:"name"`
-	}
-	_ = json.Unmarshal(body, &named)
-	return named.Name
-}
-
-// inconsistency is one thing that is wrong with a configuration as a whole.
-type inconsistency struct {
-	message string
-	paths   []string
-}
-
-// inconsistencies finds names that are not unique and references to nothing.
-func (a *Appliance) inconsistencies(s *store) []inconsistency {
-	var found []inconsistency
-	for _, collection := range slices.Sorted(maps.Keys(s.keys)) {
-		owners := make(map[string]string)
-		for _, key := range s.keys[collection] {
-			p := collection + "/" + key
-			name := nameOf(s.bodies[p])
-			if name == "" {
-				continue
-			}
-			if other, taken := owners[name]; taken {
-				found = append(found, inconsistency{fmt.Sprintf("The name %q is not unique", name), []string{href(other), href(p)}})
-				continue
-			}
-			owners[name] = p
-		}
-	}
-	for _, p := range slices.Sorted(maps.Keys(s.bodies)) {
-		v, err := decode(s.bodies[p])
-		if err != nil {
-			continue
-		}
-		for _, link := range links(v) {
-			target := strings.TrimPrefix(link, "/api/")
-			n := a.nodes[parentOf(target)]
-			if n == nil || !n.collection {
-				continue
-			}
-			if _, ok := s.bodies[target]; !ok {
-				found = append(found, inconsistency{"A reference points to an object that does not exist", []string{href(p), link}})
-			}
-		}
-	}
-	return found
-}
-
-func (a *Appliance) semanticError(x *exchange, found []inconsistency) answer {
-	return x.fail(http.StatusBadRequest, "SemanticError", "The configuration is not consistent", a.semanticDetails(found))
-}
-
-func (a *Appliance) semanticDetails(found []inconsistency) any {
-	if a.variant("semantic-details") == "objects" {
-		details := make([]object, len(found))
-		for i, f := range found {
-			details[i] = object{"message": f.message, "paths": f.paths}
-		}
-		return details
-	}
-	details := make([]string, len(found))
-	for i, f := range found {
-		details[i] = f.message + ": " + strings.Join(f.paths, ", ")
-	}
-	return details
+func (a *Appliance) refuseBuiltIn(x *exchange, where ...string) answer {
+	return a.refuse(x, "built-in-refused", "Built-in objects cannot be made, changed or deleted", a.pathDetails(memberPath(x.path, where)))
 }
 
 // Configuration gives the committed body at a path such as "management/email"
@@ -449,7 +331,6 @@ func (a *Appliance) SetConfiguration(p string, body json.RawMessage) {
 		}
 		s.bodies[p] = body
 	}
-	a.committed = a.committed.clone() // the old state may be the base of a transaction
 	set(a.committed)
 	if a.lock != nil && a.lock.pending != nil && !slices.Contains(a.lock.pending.paths, p) {
 		set(a.lock.pending.staged)

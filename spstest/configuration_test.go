@@ -2,6 +2,7 @@ package spstest_test
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -18,10 +19,10 @@ func TestReadConfiguration(t *testing.T) {
 	c := inProcess(t, newInProcess(t)).logIn("admin", "a")
 	for path, want := range map[string]string{
 		"datetime": `{"items":[{"key":"timezone","meta":{"href":"/api/configuration/datetime/timezone"}}],
-			"meta":{"first":"/api/configuration/aaa","href":"/api/configuration/datetime","last":"/api/configuration/policies",
-			"next":"/api/configuration/local_services","parent":"/api/configuration","previous":"/api/configuration/aaa","transaction":"/api/transaction"}}`,
+			"meta":{"first":"/api/configuration/aaa","href":"/api/configuration/datetime","last":"/api/configuration/trust_stores",
+			"next":"/api/configuration/local_services","parent":"/api/configuration","previous":"/api/configuration/alerting","transaction":"/api/transaction"}}`,
 		"management/email": `{"body":` + emailBody + `,"key":"email","meta":{"first":"/api/configuration/management/accounting",
-			"href":"/api/configuration/management/email","last":"/api/configuration/management/system_backup",
+			"href":"/api/configuration/management/email","last":"/api/configuration/management/webinterface",
 			"next":"/api/configuration/management/health_monitoring","parent":"/api/configuration/management",
 			"previous":"/api/configuration/management/disk_fillup_prevention","transaction":"/api/transaction"}}`,
 		"datetime/timezone": `{"body":"America/New_York","key":"timezone","meta":{"first":"/api/configuration/datetime/timezone",
@@ -208,6 +209,55 @@ func TestWriteAnswers(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestWalk follows the links of the listings: everything that can be read is
+// found, and says where it is.
+func TestWalk(t *testing.T) {
+	t.Parallel()
+	c := inProcess(t, newInProcess(t)).logIn("admin", "a")
+	seen := make(map[string]bool)
+	var walk func(path string)
+	walk = func(path string) {
+		seen[strings.TrimPrefix(path, "/api/configuration/")] = true
+		r := c.do("GET", path, "")
+		if r.status == 405 {
+			return // secrets
+		}
+		meta, _ := r.body["meta"].(map[string]any)
+		if r.status != 200 || meta["href"] != path {
+			t.Errorf("%s: status %d: %s", path, r.status, r.raw)
+		}
+		items, _ := r.body["items"].([]any)
+		for _, item := range items {
+			walk(item.(map[string]any)["meta"].(map[string]any)["href"].(string))
+		}
+	}
+	walk("/api/configuration")
+	for _, want := range []string{"aaa/acls", "alerting/system_alerts", "alerting/traffic_alerts", "local_services/ssh", "management/certificates",
+		"management/webinterface", "network/dns", "network/nics/nic1", "network/routing", "passwords", "policies/ldap_servers", "private_keys",
+		"rdp/domain_membership", "rdp/options", "starling", "trust_stores/-7001"} {
+		if !seen[want] {
+			t.Errorf("%s is not found", want)
+		}
+	}
+}
+
+func TestNics(t *testing.T) {
+	t.Parallel()
+	c := inProcess(t, newInProcess(t)).logIn("admin", "a")
+	const nics = "/api/configuration/network/nics"
+	wantError(t, c.do("POST", nics, `{}`), 405, "MethodNotAllowed", nil)
+	wantError(t, c.do("DELETE", nics+"/nic1", ""), 405, "MethodNotAllowed", nil)
+	wantError(t, c.do("PUT", "/api/configuration/aaa/acls", `[]`), 405, "MethodNotAllowed", nil)
+	c.want(200, "PUT", nics+"/nic3", `{"interfaces":{"@order":["a"],"a":{"addresses":{"@order":["7"],"7":"10.0.0.5/24"}}}}`)
+	c.want(200, "PUT", "/api/configuration/local_services/ssh", `{"enabled":true,"listen":[{"address":"nic3.interfaces.a.addresses.7","port":22}]}`)
+	wantJSON(t, `{"enabled":true,"listen":[{"address":{"key":"nic3.interfaces.a.addresses.7",
+		"meta":{"href":"`+nics+`/nic3#interfaces/a/addresses/7"}},"port":22}]}`,
+		string(encodeJSON(t, c.want(200, "GET", "/api/configuration/local_services/ssh", "").body["body"])))
+	c.want(200, "PUT", "/api/transaction", `{"status":"commit"}`)
+	c.want(200, "PUT", "/api/configuration/local_services/ssh", `{"listen":[{"address":"nic9.interfaces.a.addresses.7","port":22}]}`)
+	c.want(400, "PUT", "/api/transaction", `{"status":"commit"}`)
 }
 
 func TestSetConfigurationDuringATransaction(t *testing.T) {

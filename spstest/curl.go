@@ -8,16 +8,17 @@ import (
 	"strings"
 )
 
-// CurlLines gives the guide's curl calls of the login, firmware, upload and
-// products pages, filled in for an appliance: its address, a slot, the file for the
-// cookies and the file with the appliance's CA. The login comes first, what
-// destroys something last, and the upgrade, which restarts the appliance, at
-// the very end. The upload is a comment: it needs a file. They hold the
-// password of the simulated administrator.
+// CurlLines gives the guide's curl calls of the login, alerts, trust stores,
+// Starling, firmware, upload and products pages, filled in for an appliance: its
+// address, keys, methods, bodies, the file for the cookies and the file with the
+// appliance's CA. Run in their order all succeed. The login comes first, the
+// upgrade, which restarts the appliance, at the very end. The upload is a
+// comment: it needs a file. They hold the password of the simulated
+// administrator.
 func CurlLines(a *Appliance, cookieFile, caFile string) []string {
 	test, spare := a.curlSlots()
 	curl := func(args, path string, tail ...string) string {
-		line := "curl --cacert " + quote(caFile) + " " + args + " https://" + a.Addr() + href(path)
+		line := "curl --cacert " + quote(caFile) + " " + args + " " + quote("https://"+a.Addr()+href(path))
 		return strings.Join(append([]string{line}, tail...), " ")
 	}
 	session := "--cookie " + quote(cookieFile)
@@ -25,9 +26,22 @@ func CurlLines(a *Appliance, cookieFile, caFile string) []string {
 	lines := []string{
 		curl("--basic --user "+quote(a.Username()+":"+a.Password())+" --cookie-jar "+quote(cookieFile), "authentication"),
 		curl(session, "integrated_products"),
-		curl(session, "firmware"),
-		curl("-X GET "+short, "firmware/slots"),
 	}
+	for _, c := range a.curlConfiguration() {
+		args := session
+		if c.method != "" {
+			args = "-X " + c.method + " " + args
+		}
+		if c.accept != "" {
+			args += " --header " + quote("Accept: "+c.accept)
+		}
+		var tail []string
+		if c.data != nil {
+			tail = []string{"--data " + quote(*c.data)}
+		}
+		lines = append(lines, curl(args, c.path, tail...))
+	}
+	lines = append(lines, curl(session, "firmware"), curl("-X GET "+short, "firmware/slots"))
 	if test != "" {
 		lines = append(lines,
 			curl("-X GET "+short, "firmware/slots/"+test),

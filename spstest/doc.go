@@ -20,7 +20,8 @@
 //
 // A new appliance has the administrator "admin" with the password "a", runs 7.4.0
 // from slot 1, has 8.0.0 in slot 2, 6.0.10 in slot 4 and nothing in 3 and 5, and
-// mail settings and a few policies as in the guide's samples.
+// alerts, mail settings, trust stores and a few policies as in the guide's
+// samples. It is healthy, alone, and not joined to Starling.
 //
 // A client that takes an http.RoundTripper can use an appliance of [New] directly,
 // without sockets, which is the way into testing/synctest.
@@ -40,6 +41,25 @@
 // [Appliance.AfterRestart] says. [Appliance.Restart] restarts without an
 // upgrade, [Appliance.Restarts] counts both. Behind [Appliance.Handler] there
 // is no connection to refuse or cut: it answers 503 in place of a refusal.
+//
+// # Configuration
+//
+// What is written is checked as the guide says: kinds of values, references,
+// names, the revocation checks and certificates of trust stores, the dependence
+// of remote access on a join to Starling. The store "My_Custom_Trust_Store" can
+// be deleted, "LDAP_CAs" is in use. [Appliance.Configuration] and
+// [Appliance.SetConfiguration] look at and change what is committed, as somebody
+// else would; [Appliance.JoinStarling] joins.
+//
+// [WithUser] takes rights for all paths, and for some: [ReadOnlyAt],
+// [NoAccessTo].
+//
+// # Neighbours
+//
+// Support bundles go on each time that somebody looks, see [WithBundlePolls],
+// and fail after [Appliance.FailBundles]. [Appliance.SetHealth] lays what is wrong
+// over the health status, [Appliance.SetSetupStatus] sets the status of the
+// wizard, [WithCluster] puts the appliance at the head of a cluster.
 //
 // # What is unknown
 //

@@ -109,6 +109,14 @@ func (a *Appliance) refuse(x *exchange, variant, message string, details any) an
 	return x.fail(status, kind, message, details)
 }
 
+// refuseHere is refuse for variants that may say ResourceNotFound.
+func (a *Appliance) refuseHere(x *exchange, variant, message string) answer {
+	if strings.HasSuffix(a.variant(variant), ":ResourceNotFound") {
+		return a.notFound(x)
+	}
+	return a.refuse(x, variant, message, nil)
+}
+
 // pathDetails is the details member of errors that are about a path.
 func (a *Appliance) pathDetails(p string) any {
 	if a.variant("path-details") == "object" {

@@ -76,6 +76,8 @@ var routes = []route{
 	{"authentication", true, methods{"GET": (*Appliance).logIn, "DELETE": (*Appliance).logOut}},
 	{"authentication/login_methods", true, methods{"GET": (*Appliance).getLoginMethods}},
 	{"authentication/types", true, methods{"GET": (*Appliance).getAuthenticationTypes}},
+	{"cluster/status", false, methods{"GET": (*Appliance).getClusterStatus}},
+	{"cluster/status/*", false, methods{"GET": (*Appliance).getNodeStatus}},
 	{"firmware", false, methods{"GET": (*Appliance).getFirmware}},
 	{"firmware/fetch", false, methods{"GET": (*Appliance).getFetches, "POST": (*Appliance).startFetch}},
 	{"firmware/fetch/*", false, methods{"GET": (*Appliance).getFetch, "DELETE": (*Appliance).deleteFetch}},
@@ -83,13 +85,19 @@ var routes = []route{
 	{"firmware/slots/*", false, methods{"GET": (*Appliance).getSlot, "DELETE": (*Appliance).deleteSlot}},
 	{"firmware/test", false, methods{"POST": (*Appliance).testFirmware}},
 	{"firmware/upgrade", false, methods{"POST": (*Appliance).upgradeFirmware}},
+	{"health_status", false, methods{"GET": (*Appliance).getHealth}},
 	{"info", true, methods{"GET": (*Appliance).getInfo}},
 	{"integrated_products", false, methods{"GET": (*Appliance).getProducts}},
+	{"setup", true, methods{"GET": (*Appliance).getSetup}},
+	{joinPath, false, methods{"GET": (*Appliance).getJoin, "POST": (*Appliance).join, "DELETE": (*Appliance).unjoin}},
 	{"transaction", false, methods{
 		"GET": (*Appliance).getTransaction, "POST": (*Appliance).openTransaction,
 		"PUT": (*Appliance).commitTransaction, "DELETE": (*Appliance).rollBackTransaction,
 	}},
 	{"transaction/changes", false, methods{"GET": (*Appliance).getChanges}},
+	{bundlesPath, false, methods{"GET": (*Appliance).getBundles, "POST": (*Appliance).startBundle}},
+	{bundlesPath + "/*", false, methods{"GET": (*Appliance).getBundle, "DELETE": (*Appliance).deleteBundle}},
+	{bundlesPath + "/*/download", false, methods{"GET": (*Appliance).downloadBundle}},
 	{uploadPath, false, methods{"POST": (*Appliance).uploadFirmware}},
 	{"user/info", false, methods{"GET": (*Appliance).getUserInfo}},
 	{"user_info", false, methods{"GET": (*Appliance).getUserInfo}},
@@ -112,7 +120,7 @@ func Implemented() []string {
 	for p := range nodes {
 		add(p, nodeMethods(nodes, p).allow())
 		if nodes[p].collection {
-			add(p+"/*", itemMethods.allow())
+			add(p+"/*", nodes[p].itemMethods().allow())
 		}
 		for parent := parentOf(p); parent != ""; parent = parentOf(parent) {
 			if !slices.Contains(all, "GET "+href(parent)) {
@@ -132,12 +140,13 @@ func Implemented() []string {
 }
 
 func (r *route) matches(p string) bool {
-	head, single := strings.CutSuffix(r.path, "/*")
+	head, tail, single := strings.Cut(r.path, "*")
 	if !single {
 		return p == r.path
 	}
-	rest, ok := strings.CutPrefix(p, head+"/")
-	return ok && rest != "" && !strings.Contains(rest, "/")
+	rest, ok := strings.CutPrefix(p, head)
+	segment, hasTail := strings.CutSuffix(rest, tail)
+	return ok && hasTail && segment != "" && !strings.Contains(segment, "/")
 }
 
 // route finds what can be done at a path.
@@ -190,13 +199,15 @@ func (a *Appliance) dispatch(x *exchange, m methods, public, found bool) answer 
 	}
 	do, ok := m[x.method]
 	switch {
+	case !ok && x.method == http.MethodGet && a.holdsSecrets(x.path):
+		return a.refuseHere(x, "secret-list", "The objects cannot be listed")
 	case !ok:
 		return a.methodNotAllowed(x, m.allow())
 	case a.browserRefused(x):
 		return a.refuse(x, "token-refused", "The request needs the token of its session", nil)
 	case x.writes() && x.session == nil:
 		return a.unauthenticated(x)
-	case x.writes() && x.session.user.readOnly && x.path != "authentication":
+	case x.session != nil && !public && !x.session.user.may(x.path, x.writes()):
 		return a.unauthorized(x)
 	}
 	x.executed = true

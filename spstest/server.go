@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -44,6 +45,7 @@ type Appliance struct {
 	certificate tls.Certificate // the first one
 	restart     Restart
 	fetchPolls  int
+	bundlePolls int
 
 	server      *http.Server
 	serving     chan struct{}
@@ -74,9 +76,14 @@ type Appliance struct {
 	restarts    int
 	boots       int // how often everything ended
 	restored    []stateUser
-	reinstalls  int // of the running version, as far as the build date tells
-	products    []Product
+	reinstalls  int       // of the running version, as far as the build date tells
+	products    []Product // nil: nobody has set them
 	productWarn string
+	health      json.RawMessage // nil: healthy
+	setup       string
+	cluster     []json.RawMessage
+	bundles     []*bundle
+	bundlesFail bool
 	faults      []*activeFault
 	journal     []*Request
 }
@@ -97,17 +104,14 @@ func WithCredentials(username, password string) Option {
 	}
 }
 
-// WithUser adds a user. Without rights given, the user has [FullAccess].
+// WithUser adds a user. Without rights given, the user has [FullAccess]; rights
+// that are given together all restrict.
 func WithUser(name, password string, rights ...Right) Option {
 	return func(a *Appliance) error {
 		u := &user{name: name, password: password}
 		for _, right := range rights {
-			switch right {
-			case FullAccess:
-			case ReadOnly:
-				u.readOnly = true
-			default:
-				return fmt.Errorf("spstest: unknown right %q: want %q or %q", right, FullAccess, ReadOnly)
+			if err := u.grant(right); err != nil {
+				return err
 			}
 		}
 		a.users[name] = u
@@ -192,7 +196,10 @@ func New(opts ...Option) (*Appliance, error) {
 		images:   make(map[string]served),
 		restart:  defaultRestart,
 
-		fetchPolls: 3,
+		setup: "completed",
+
+		fetchPolls:  3,
+		bundlePolls: 2,
 	}
 	a.nodes, a.committed = defaultConfiguration()
 	for _, opt := range opts {
@@ -200,7 +207,10 @@ func New(opts ...Option) (*Appliance, error) {
 			return nil, err
 		}
 	}
-	a.restoreUsers()
+	a.chooseAlerts()
+	if err := a.restoreUsers(); err != nil {
+		return nil, err
+	}
 	if err := a.prepareTLS(); err != nil {
 		return nil, err
 	}

@@ -5,9 +5,11 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"runtime"
@@ -176,6 +178,13 @@ func TestOptionsThatAreWrong(t *testing.T) {
 		`WithClientCA found no certificate in its PEM`:                           spstest.WithClientCA([]byte("x")),
 		`slot key "1" is empty or given twice`:                                   spstest.WithSlots(spstest.Slot{Key: "1"}, spstest.Slot{Key: "1"}),
 		`unknown right "write": want "full" or "read-only"`:                      spstest.WithUser("u", "p", "write"),
+		`right "read-only:": "" is not a path`:                                   spstest.WithUser("u", "p", spstest.ReadOnlyAt("/api/")),
+		`right "none:a//b": "a//b" is not a path`:                                spstest.WithUser("u", "p", spstest.NoAccessTo("a//b")),
+		`right "none:a/*": "a/*" is not a path`:                                  spstest.WithUser("u", "p", spstest.NoAccessTo("a/*")),
+		`unknown right "write:a": want "full"`:                                   spstest.WithUser("u", "p", "write:a"),
+		`number of polls -1 is negative`:                                         spstest.WithBundlePolls(-1),
+		`cluster node {} has no key`:                                             spstest.WithCluster(json.RawMessage(`{}`)),
+		`cluster node: json`:                                                     spstest.WithCluster(json.RawMessage(`[]`)),
 		`the administrator needs a name`:                                         spstest.WithCredentials("", ""),
 		`WithCertificate got an empty certificate`:                               spstest.WithCertificate(tls.Certificate{}),
 	} {
@@ -332,6 +341,61 @@ func TestProducts(t *testing.T) {
 	r := c.want(200, "GET", "/api/integrated_products", "")
 	if diff := cmp.Diff(map[string]any{"warnings": []any{map[string]any{"message": spstest.StarlingUnavailable, "paths": []any{"/api/integrated_products"}}}}, r.body["issues"]); diff != "" {
 		t.Errorf("issues (-want +got):\n%s", diff)
+	}
+}
+
+func TestProductWarnings(t *testing.T) {
+	t.Parallel()
+	const text = spstest.StarlingCredentialsInvalid
+	list := []any{text}
+	for place, want := range map[string]struct {
+		status    int
+		top, meta map[string]any // beyond items, links
+	}{
+		"warnings":      {200, map[string]any{"warnings": list}, nil},
+		"warning":       {200, map[string]any{"warning": text}, nil},
+		"message":       {200, map[string]any{"message": text}, nil},
+		"meta.warnings": {200, nil, map[string]any{"warnings": list}},
+		"meta.warning":  {200, nil, map[string]any{"warning": text}},
+		"meta.message":  {200, nil, map[string]any{"message": text}},
+		"error:200":     {200, map[string]any{"error": map[string]any{"type": "IntegratedProductsError", "message": text}}, nil},
+		"error:503":     {503, map[string]any{"error": map[string]any{"type": "IntegratedProductsError", "message": text}}, nil},
+	} {
+		t.Run(place, func(t *testing.T) {
+			t.Parallel()
+			a := newInProcess(t, variants(t, "product-warnings="+place)...)
+			c := inProcess(t, a).logIn("admin", "a")
+			c.want(200, "GET", "/api/integrated_products", "") // nothing to warn of
+			a.SetProducts(spstest.ProductsStarling(), text)
+			got := c.want(want.status, "GET", "/api/integrated_products", "").body
+			expected := map[string]any{"meta": map[string]any{"href": "/api/integrated_products", "parent": "/api"}}
+			if _, failed := want.top["error"]; !failed {
+				expected["items"] = got["items"]
+			}
+			maps.Copy(expected, want.top)
+			maps.Copy(expected["meta"].(map[string]any), want.meta)
+			if diff := cmp.Diff(expected, got); diff != "" {
+				t.Errorf("answer (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestProductsOfAJoin(t *testing.T) {
+	t.Parallel()
+	names := func(opts ...spstest.Option) []string {
+		names := []string{}
+		c := inProcess(t, newInProcess(t, opts...)).logIn("admin", "a")
+		for _, item := range c.want(200, "GET", "/api/integrated_products", "").body["items"].([]any) {
+			names = append(names, item.(map[string]any)["name"].(string))
+		}
+		return names
+	}
+	if diff := cmp.Diff([]string{"Defender", "Connect", "Governance", "RemoteAccess"}, names(spstest.WithStarlingJoined(true))); diff != "" {
+		t.Errorf("joined (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{}, names(spstest.WithStarlingJoined(true), spstest.WithProducts())); diff != "" {
+		t.Errorf("joined, set to none (-want +got):\n%s", diff)
 	}
 }
 

@@ -210,6 +210,10 @@ func (s *shape) link(key string) string {
 	if link, ok := s.links[key]; ok {
 		return link
 	}
+	if s.target == nicsPath { // a reference into an object: nic1.interfaces.7.addresses.1
+		nic, inside, _ := strings.Cut(key, ".")
+		return href(s.target + "/" + url.PathEscape(nic) + "#" + strings.ReplaceAll(inside, ".", "/"))
+	}
 	return href(s.target + "/" + url.PathEscape(key))
 }
 

@@ -24,29 +24,35 @@ type state struct {
 	Fetches       []*fetch                   `json:"fetches"`
 	Products      []Product                  `json:"products"`
 	Warning       string                     `json:"product_warning"`
+	Health        json.RawMessage            `json:"health,omitempty"`
+	Setup         string                     `json:"setup,omitempty"`
+	Cluster       []json.RawMessage          `json:"cluster,omitempty"`
+	Bundles       []*bundle                  `json:"bundles,omitempty"`
 	Reinstalls    int                        `json:"reinstalls"`
 	IDs           map[string]int             `json:"ids"`
 }
 
 // stateUser is a user without the password.
 type stateUser struct {
-	Name     string `json:"name"`
-	ReadOnly bool   `json:"read_only"`
+	Name     string  `json:"name"`
+	ReadOnly bool    `json:"read_only"`
+	Rights   []Right `json:"rights,omitempty"` // for paths
 }
 
 // State is what the appliance consists of, as JSON for [WithState]: slots, the
-// committed configuration, downloads, products, and users without their
-// passwords. Sessions, their open transactions and a restart under way are not
-// part of it. The configuration may hold secrets.
+// committed configuration, downloads, support bundles, products, health, setup,
+// cluster, and users without their passwords. Sessions, their open transactions
+// and a restart under way are not part of it. The configuration may hold secrets.
 func (a *Appliance) State() []byte {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	s := state{
 		Format: stateFormat, Slots: a.slots, Configuration: a.committed.bodies, Collections: a.committed.keys,
 		Fetches: a.fetches, Products: a.products, Warning: a.productWarn, Reinstalls: a.reinstalls, IDs: a.ids,
+		Health: a.health, Setup: a.setup, Cluster: a.cluster, Bundles: a.bundles,
 	}
 	for _, name := range slices.Sorted(maps.Keys(a.users)) {
-		s.Users = append(s.Users, stateUser{name, a.users[name].readOnly})
+		s.Users = append(s.Users, stateUser{name, a.users[name].readOnly, a.users[name].rights()})
 	}
 	var b bytes.Buffer
 	if err := json.Indent(&b, encode(s), "", "\t"); err != nil {
@@ -74,7 +80,19 @@ func WithState(content []byte) Option {
 			return err
 		}
 		a.restored = s.Users
+		if len(s.Cluster) > 0 {
+			if err := WithCluster(s.Cluster...)(a); err != nil {
+				return err
+			}
+		}
+		if s.Setup != "" {
+			a.setup = s.Setup
+		}
+		if s.Health != nil {
+			a.health = compact(string(s.Health))
+		}
 		a.fetches, a.products, a.productWarn, a.reinstalls = s.Fetches, s.Products, s.Warning, s.Reinstalls
+		a.bundles = s.Bundles
 		maps.Copy(a.ids, s.IDs)
 		return a.restoreConfiguration(&s)
 	}
@@ -127,14 +145,25 @@ func (s *state) check() error {
 	if slices.Contains(s.Fetches, nil) {
 		return errors.New("one of the downloads is null")
 	}
+	if slices.Contains(s.Bundles, nil) {
+		return errors.New("one of the support bundles is null")
+	}
 	return nil
 }
 
 // restoreUsers adds the users of a state that no option named.
-func (a *Appliance) restoreUsers() {
-	for _, u := range a.restored {
-		if a.users[u.Name] == nil {
-			a.users[u.Name] = &user{name: u.Name, readOnly: u.ReadOnly, noPassword: true}
+func (a *Appliance) restoreUsers() error {
+	for _, s := range a.restored {
+		if a.users[s.Name] != nil {
+			continue
 		}
+		u := &user{name: s.Name, readOnly: s.ReadOnly, noPassword: true}
+		for _, right := range s.Rights {
+			if err := u.grant(right); err != nil {
+				return err
+			}
+		}
+		a.users[s.Name] = u
 	}
+	return nil
 }

@@ -15,6 +15,9 @@ func TestState(t *testing.T) {
 	a := newInProcess(t, spstest.WithUser("reader", "reader's password", spstest.ReadOnly), spstest.WithFetchPolls(1))
 	a.ServeImage(imageURL, "8.1.0", imageSum)
 	a.SetProducts(spstest.ProductsPasswords(), spstest.StarlingUnavailable)
+	a.SetHealth(json.RawMessage(`{"disk":96.5}`))
+	a.SetSetupStatus("booting")
+	a.JoinStarling(true)
 	news := "news"
 	a.SetSlot(spstest.Slot{Key: "4", Version: "7.0", UpgradeNews: &news, TestFailure: spstest.TaintedFirmware()})
 	a.SetConfiguration("somewhere/new", json.RawMessage(`{"a":1}`))
@@ -26,6 +29,8 @@ func TestState(t *testing.T) {
 	c.want(200, "PUT", timezone, `"Europe/Budapest"`) // not committed
 	path := startFetch(c, fetchBody(imageURL, imageSum))
 	statuses(c, path, 1)
+	bundle := bundles + "/" + c.want(202, "POST", bundles, "").body["key"].(string)
+	bundleStatuses(c, bundle, 2)
 
 	state := a.State()
 	if strings.Contains(string(state), c.cookie) || strings.Contains(string(state), "reader's password") {
@@ -62,6 +67,15 @@ func TestState(t *testing.T) {
 		t.Errorf("time zone %v", got)
 	}
 	d.want(200, "GET", audit+"/"+key, "")
+	if health := d.want(200, "GET", "/api/health_status", "").body["health_status"].(map[string]any); health["disk"] != 96.5 || health["swap"] != 0.0 {
+		t.Errorf("health %v", health)
+	}
+	if got := d.want(200, "GET", "/api/setup", "").body["status"]; got != "booting" || !b.StarlingJoined() {
+		t.Errorf("setup %v, joined %t", got, b.StarlingJoined())
+	}
+	if diff := cmp.Diff([]string{"finished"}, bundleStatuses(d, bundle, 1)); diff != "" {
+		t.Errorf("bundle (-want +got):\n%s", diff)
+	}
 	d.want(404, "GET", audit+"/78101850949e47437dd91d", "")
 	d.want(200, "PUT", "/api/configuration/somewhere/new", `{"a":2}`)
 	if again := d.want(201, "POST", audit, `{"name":"new"}`).body["key"]; again == key {
@@ -82,6 +96,9 @@ func TestStateThatIsWrong(t *testing.T) {
 		`{"format":1,"speed":1}`:        `state: json: unknown field "speed"`,
 		`{"format":1,"slots":[{}]}`:     `slot key "" is empty or given twice`,
 		`{"format":1,"fetches":[null]}`: "state: one of the downloads is null",
+		`{"format":1,"bundles":[null]}`: "state: one of the support bundles is null",
+		`{"format":1,"cluster":[{}]}`:   "cluster node {} has no key",
+		`{"format":1,"users":[{"name":"u","rights":["none:"]}]}`:                              `right "none:": "" is not a path`,
 		`{"format":1,"configuration":{"email":1}}`:                                            "state: email is not below configuration",
 		`{"format":1,"collections":{"configuration/policies/audit_policies":["x"]}}`:          `state: configuration/policies/audit_policies lacks the object "x"`,
 		`{"format":1,"configuration":{"configuration/policies/audit_policies/x":{"name":1}}}`: "state: configuration/policies/audit_policies/x is not listed in its collection",

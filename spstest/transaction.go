@@ -8,8 +8,7 @@ import (
 
 // transaction is what a session has open.
 type transaction struct {
-	base   *store   // the configuration at the opening; nil: the lock is not taken yet
-	staged *store   // what the owner sees
+	staged *store   // what the owner sees; nil: the lock is not taken yet
 	paths  []string // of the changes, in order, each once
 }
 
@@ -109,7 +108,7 @@ func (a *Appliance) open(s *session, lock bool) {
 	}
 	if lock && s.pending.staged == nil {
 		a.lock = s
-		s.pending.base, s.pending.staged = a.committed, a.committed.clone()
+		s.pending.staged = a.committed.clone()
 	}
 }
 
@@ -226,11 +225,16 @@ func (a *Appliance) commitMessage(body object) (message, member string) {
 	return "", ""
 }
 
-func (a *Appliance) refuseMissingMessage(x *exchange) answer {
-	member := a.variant("commit-message-member")
-	if member == "both" {
-		member = "commit_message"
+// messageMember is the member that a message is missed in.
+func (a *Appliance) messageMember() string {
+	if member := a.variant("commit-message-member"); member != "both" {
+		return member
 	}
+	return "commit_message"
+}
+
+func (a *Appliance) refuseMissingMessage(x *exchange) answer {
+	member := a.messageMember()
 	var details any
 	switch a.variant("missing-commit-message") {
 	case "400:IncompleteRequestBodyError":
@@ -252,67 +256,4 @@ func (a *Appliance) rollBackTransaction(x *exchange) answer {
 	}
 	a.drop(x.session)
 	return reply(http.StatusOK, object{"meta": x.meta()})
-}
-
-func (a *Appliance) getChanges(x *exchange) answer {
-	meta := x.meta()
-	meta["transaction"] = href("transaction")
-	body := object{"meta": meta}
-	changes := []object{}
-	if x.session.pending != nil {
-		changes = append(changes, a.changes(x.session.pending)...)
-	}
-	if len(changes) > 0 || a.variant("empty-changes") == "list" {
-		body["changes"] = changes
-	}
-	return reply(http.StatusOK, body)
-}
-
-// changes compares what a transaction staged with what it began with.
-func (a *Appliance) changes(t *transaction) []object {
-	if t.staged == nil {
-		return nil
-	}
-	var changes []object
-	for _, p := range t.paths {
-		before, had := t.base.bodies[p]
-		after, has := t.staged.bodies[p]
-		switch {
-		case had && !has:
-			changes = append(changes, object{"type": "delete", "path": href(p), "old_value": before})
-		case !had && has:
-			changes = append(changes, object{"type": "create", "path": href(p), "new_value": after})
-		case had && !sameJSON(before, after):
-			changes = append(changes, a.replacements(p, before, after)...)
-		}
-	}
-	return changes
-}
-
-func (a *Appliance) replacements(p string, before, after json.RawMessage) []object {
-	whole := []object{{"type": "replace", "path": href(p), "old_value": before, "new_value": after}}
-	if a.variant("change-path") != "member" {
-		return whole
-	}
-	var was, is map[string]json.RawMessage
-	if json.Unmarshal(before, &was) != nil || json.Unmarshal(after, &is) != nil {
-		return whole
-	}
-	var changes []object
-	for _, name := range unionOfKeys(was, is) {
-		old, had := was[name]
-		now, has := is[name]
-		if had && has && sameJSON(old, now) {
-			continue
-		}
-		change := object{"type": "replace", "path": href(p) + "#" + name}
-		if had {
-			change["old_value"] = old
-		}
-		if has {
-			change["new_value"] = now
-		}
-		changes = append(changes, change)
-	}
-	return changes
 }

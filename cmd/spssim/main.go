@@ -16,8 +16,11 @@
 //
 //	spssim -slot 2=8.1.0 -slot 4=9.0.0:tainted -slot 5=
 //
+// With -starling the appliance is joined to Starling. Without it the printed
+// calls join it.
+//
 // With -state the appliance is what it was when it was last stopped by a
-// signal: firmware slots, configuration, downloads. Sessions and the
+// signal: firmware slots, configuration, downloads, support bundles. Sessions and the
 // certificate are new each time, and passwords come from the command line. The
 // file is replaced as a whole and readable by its owner only.
 //

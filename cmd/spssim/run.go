@@ -77,6 +77,7 @@ func parse(args []string, help io.Writer) (config, error) {
 		c.slots = append(c.slots, slot)
 		return err
 	})
+	joined := flags.Bool("starling", false, "be joined to Starling from the start")
 	flags.StringVar(&c.state, "state", "", "`file` to take the appliance up from, if it exists, and to leave it in at a clean stop")
 	flags.BoolVar(&c.trace, "trace", false, "print each request to standard error")
 	flags.BoolVar(&c.list, "list", false, "list endpoints and variants, and stop")
@@ -103,6 +104,9 @@ func parse(args []string, help io.Writer) (config, error) {
 		spstest.WithListenAddress(*listen),
 		spstest.WithCredentials(*username, *password),
 		spstest.WithProfile(*profile))
+	if *joined {
+		c.options = append(c.options, spstest.WithStarlingJoined(false))
+	}
 	return c, err
 }
 

@@ -73,11 +73,74 @@ func read(t *testing.T, name string) string {
 	return string(b)
 }
 
+// The printed calls, in their order; the join is printed for an appliance that
+// is not joined.
+const (
+	callsBeforeJoin = `GET /api/authentication 200
+GET /api/integrated_products 200
+GET /api/configuration/alerting/traffic_alerts 200
+POST /api/transaction 200
+PUT /api/configuration/alerting/traffic_alerts 200
+PUT /api/transaction 200
+GET /api/configuration/trust_stores 200
+GET /api/configuration/trust_stores/-7001 200
+GET /api/configuration/trust_stores/5f0b1d3e-8c52-4a7e-9d4b-6f1a2c3e4d50 200
+POST /api/transaction 200
+POST /api/configuration/trust_stores 201
+PUT /api/configuration/trust_stores/5f0b1d3e-8c52-4a7e-9d4b-6f1a2c3e4d50 200
+PUT /api/transaction 200
+POST /api/transaction 200
+DELETE /api/configuration/trust_stores/5f0b1d3e-8c52-4a7e-9d4b-6f1a2c3e4d50 200
+PUT /api/transaction 200
+GET /api/starling/join 200
+GET /api/starling/join?product_tims=222-333-444 200
+GET /api/starling/join 200
+`
+	callOfJoin     = "POST /api/starling/join 200\n"
+	callsAfterJoin = `GET /api/configuration/starling 200
+POST /api/transaction 200
+PUT /api/configuration/starling 200
+PUT /api/transaction 200
+POST /api/transaction 200
+PUT /api/configuration/starling 200
+PUT /api/transaction 200
+DELETE /api/starling/join 200
+POST /api/starling/join 200
+DELETE /api/starling/join?force=true 200
+GET /api/firmware 200
+GET /api/firmware/slots 200
+GET /api/firmware/slots/2 200
+POST /api/firmware/test 200
+POST /api/firmware/fetch 202
+GET /api/firmware/fetch 200
+DELETE /api/firmware/slots/4 200
+POST /api/firmware/upgrade 200
+`
+)
+
 func TestPrintedCallsWork(t *testing.T) {
 	t.Parallel()
+	for name, test := range map[string]struct {
+		args []string
+		want string
+	}{
+		"default":  {nil, callsBeforeJoin + callOfJoin + callsAfterJoin},
+		"joined":   {[]string{"-starling"}, callsBeforeJoin + callsAfterJoin},
+		"6.0":      {[]string{"-profile", "6.0"}, callsBeforeJoin + callOfJoin + callsAfterJoin},
+		"variants": {[]string{"-variant", "starling-unjoin-closed=403:ForbiddenActionError", "-variant", "semantic-check=write"}, callsBeforeJoin + callOfJoin + callsAfterJoin},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			checkPrintedCalls(t, test.want, test.args...)
+		})
+	}
+}
+
+func checkPrintedCalls(t *testing.T, want string, args ...string) {
+	t.Helper()
 	dir := t.TempDir()
 	ca, address := filepath.Join(dir, "ca.pem"), filepath.Join(dir, "address")
-	p := start(t, "-ca-out", ca, "-address-out", address, "-username", "root", "-password", "it's", "-variant", "slot-id=number", "-trace")
+	p := start(t, append(args, "-ca-out", ca, "-address-out", address, "-username", "root", "-password", "it's", "-variant", "slot-id=number", "-trace")...)
 
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM([]byte(read(t, ca))) {
@@ -92,16 +155,11 @@ func TestPrintedCallsWork(t *testing.T) {
 	client := &http.Client{Jar: jar, Transport: transport}
 	base := "https://" + strings.TrimSpace(read(t, address))
 
-	var got []string
+	got := ""
 	for line := range strings.Lines(p.out.String()) {
 		if words := shellWords(line); words[0] == "curl" {
-			got = append(got, call(t, client, base, words))
+			got += call(t, client, base, words) + "\n"
 		}
-	}
-	want := []string{
-		"GET /api/authentication 200", "GET /api/integrated_products 200", "GET /api/firmware 200", "GET /api/firmware/slots 200",
-		"GET /api/firmware/slots/2 200", "POST /api/firmware/test 200",
-		"POST /api/firmware/fetch 202", "GET /api/firmware/fetch 200", "DELETE /api/firmware/slots/4 200", "POST /api/firmware/upgrade 200",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("calls (-want +got):\n%s", diff)
@@ -110,7 +168,8 @@ func TestPrintedCallsWork(t *testing.T) {
 	if code := <-p.code; code != exitOK {
 		t.Errorf("exit code %d: %s", code, p.err.String())
 	}
-	if diff := cmp.Diff(strings.Join(want, "\n")+"\n", p.err.String()); diff != "" {
+	traced := strings.NewReplacer("?product_tims=222-333-444", "", "?force=true", "").Replace(want) // a query may be secret
+	if diff := cmp.Diff(traced, p.err.String()); diff != "" {
 		t.Errorf("trace (-want +got):\n%s", diff)
 	}
 	left, err := filepath.Glob(filepath.Join(dir, "*"))
@@ -241,6 +300,7 @@ func TestFaults(t *testing.T) {
 func call(t *testing.T, client *http.Client, base string, words []string) string {
 	t.Helper()
 	method, target, user, data := "", "", "", ""
+	header := http.Header{}
 	for i := 1; i < len(words); i++ {
 		switch word := words[i]; word {
 		case "-X":
@@ -251,6 +311,11 @@ func call(t *testing.T, client *http.Client, base string, words []string) string
 			i++
 		case "--data":
 			data = words[i+1]
+			header.Set("Content-Type", "application/x-www-form-urlencoded")
+			i++
+		case "--header":
+			name, value, _ := strings.Cut(words[i+1], ": ")
+			header.Set(name, value)
 			i++
 		case "--cacert", "--cookie", "--cookie-jar", "-b":
 			i++
@@ -261,7 +326,7 @@ func call(t *testing.T, client *http.Client, base string, words []string) string
 	}
 	if method == "" {
 		method = http.MethodGet
-		if data != "" {
+		if header.Get("Content-Type") != "" {
 			method = http.MethodPost
 		}
 	}
@@ -273,9 +338,7 @@ func call(t *testing.T, client *http.Client, base string, words []string) string
 	if err != nil {
 		t.Fatal(err)
 	}
-	if data != "" {
-		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	}
+	req.Header = header
 	if name, password, ok := strings.Cut(user, ":"); ok {
 		req.SetBasicAuth(name, password)
 	}

@@ -1,0 +1,110 @@
+package spstest
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// usersOf lists what refers to a link.
+func (s *store) usersOf(link string) []string {
+	var users []string
+	for _, p := range slices.Sorted(maps.Keys(s.bodies)) {
+		if slices.Contains(s.links(p), link) {
+			users = append(users, href(p))
+		}
+	}
+	return users
+}
+
+// links lists the links of the references in a body. Most bodies have none,
+// and are not decoded for it.
+func (s *store) links(p string) []string {
+	if !bytes.Contains(s.bodies[p], []byte(`"href"`)) {
+		return nil
+	}
+	v, err := decode(s.bodies[p])
+	if err != nil {
+		return nil
+	}
+	return links(v)
+}
+
+func nameOf(body json.RawMessage) string {
+	var named struct {
+		Name string `json:"name"`
+	}
+	_ = json.Unmarshal(body, &named)
+	return named.Name
+}
+
+// inconsistency is one thing that is wrong with a configuration as a whole.
+type inconsistency struct {
+	message string
+	paths   []string
+}
+
+// inconsistencies finds names that are not unique, references to nothing,
+// secrets that are used twice, and what the nodes find themselves.
+func (a *Appliance) inconsistencies(s *store) []inconsistency {
+	var found []inconsistency
+	for _, collection := range slices.Sorted(maps.Keys(s.keys)) {
+		owners := make(map[string]string)
+		for _, key := range s.keys[collection] {
+			p := collection + "/" + key
+			name := nameOf(s.bodies[p])
+			if name == "" {
+				continue
+			}
+			if other, taken := owners[name]; taken {
+				found = append(found, inconsistency{fmt.Sprintf("The name %q is not unique", name), []string{href(other), href(p)}})
+				continue
+			}
+			owners[name] = p
+		}
+	}
+	used := make(map[string]string)
+	for _, p := range slices.Sorted(maps.Keys(s.bodies)) {
+		if n := a.nodes[parentOf(p)]; n != nil && n.inconsistent != nil {
+			found = append(found, n.inconsistent(p, s.bodies[p])...)
+		}
+		for _, link := range s.links(p) {
+			target, _, _ := strings.Cut(strings.TrimPrefix(link, "/api/"), "#")
+			n := a.nodes[parentOf(target)]
+			if n == nil || !n.collection {
+				continue
+			}
+			if _, ok := s.bodies[target]; !ok {
+				found = append(found, inconsistency{"A reference points to an object that does not exist", []string{href(p), link}})
+			}
+			if other, taken := used[link]; taken && n.secrets {
+				found = append(found, inconsistency{"A secret can be used once only", []string{link, href(other), href(p)}})
+			}
+			used[link] = p
+		}
+	}
+	return found
+}
+
+func (a *Appliance) semanticError(x *exchange, found []inconsistency) answer {
+	return x.fail(http.StatusBadRequest, "SemanticError", "The configuration is not consistent", a.semanticDetails(found))
+}
+
+func (a *Appliance) semanticDetails(found []inconsistency) any {
+	if a.variant("semantic-details") == "objects" {
+		details := make([]object, len(found))
+		for i, f := range found {
+			details[i] = object{"message": f.message, "paths": f.paths}
+		}
+		return details
+	}
+	details := make([]string, len(found))
+	for i, f := range found {
+		details[i] = f.message + ": " + strings.Join(f.paths, ", ")
+	}
+	return details
+}

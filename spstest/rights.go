@@ -1,0 +1,97 @@
+package spstest
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// Right is what a user may do: [FullAccess], [ReadOnly], or the result of
+// [ReadOnlyAt] or [NoAccessTo].
+type Right string
+
+// The rights of a user.
+const (
+	FullAccess Right = "full"      // everything
+	ReadOnly   Right = "read-only" // log in and read; writes are refused with Unauthorized
+)
+
+// noAccess is never a right for everything: such a user could not do anything.
+const noAccess Right = "none"
+
+// ReadOnlyAt makes a path such as "configuration/trust_stores", and what is
+// below it, readable only. Of the rights that name a path, that of the longest
+// one counts.
+func ReadOnlyAt(path string) Right { return at(ReadOnly, path) }
+
+// NoAccessTo makes a path such as "configuration/aaa", and what is below it,
+// neither readable nor writable. Listings above it still name it.
+func NoAccessTo(path string) Right { return at(noAccess, path) }
+
+func at(right Right, path string) Right {
+	path = strings.TrimPrefix(strings.Trim(path, "/")+"/", "api/")
+	return right + Right(":"+strings.TrimSuffix(path, "/"))
+}
+
+// limit is a right for a path.
+type limit struct {
+	path  string
+	right Right // ReadOnly or noAccess
+}
+
+// grant gives a user a right.
+func (u *user) grant(right Right) error {
+	kind, path, isLimit := strings.Cut(string(right), ":")
+	switch {
+	case right == FullAccess:
+	case right == ReadOnly:
+		u.readOnly = true
+	case !isLimit || Right(kind) != ReadOnly && Right(kind) != noAccess:
+		return fmt.Errorf("spstest: unknown right %q: want %q or %q, or what ReadOnlyAt or NoAccessTo gives", right, FullAccess, ReadOnly)
+	case slices.Contains(strings.Split(path, "/"), "") || strings.Contains(path, "*"):
+		return fmt.Errorf("spstest: right %q: %q is not a path", right, path)
+	default:
+		u.limits = append(u.limits, limit{path, Right(kind)})
+	}
+	return nil
+}
+
+// may tells whether a user may read or write at a path.
+func (u *user) may(path string, write bool) bool {
+	longest := limit{right: FullAccess}
+	for _, l := range u.limits {
+		if (path == l.path || strings.HasPrefix(path, l.path+"/")) && len(l.path) >= len(longest.path) {
+			longest = l
+		}
+	}
+	return longest.right != noAccess && (!write || longest.right == FullAccess && !u.readOnly)
+}
+
+// rights are the limits as they were given.
+func (u *user) rights() []Right {
+	var rights []Right
+	for _, l := range u.limits {
+		rights = append(rights, at(l.right, l.path))
+	}
+	return rights
+}
+
+// endpoints are what the old user_info says about a user.
+func (u *user) endpoints() []object {
+	var endpoints []object
+	add := func(path string) {
+		methods := []string{}
+		for _, method := range []string{http.MethodDelete, http.MethodGet, http.MethodPost, http.MethodPut} {
+			if u.may(path, method != http.MethodGet) {
+				methods = append(methods, method)
+			}
+		}
+		endpoints = append(endpoints, object{"methods": methods, "url": href(path)})
+	}
+	add("")
+	for _, l := range u.limits {
+		add(l.path)
+	}
+	return endpoints
+}

@@ -1,0 +1,60 @@
+package spstest_test
+
+import (
+	"testing"
+
+	"github.com/go-sps/sps/spstest"
+)
+
+func TestRights(t *testing.T) {
+	t.Parallel()
+	a := newInProcess(t, spstest.WithUser("u", "p",
+		spstest.ReadOnlyAt("/api/configuration/trust_stores"), spstest.NoAccessTo("configuration/policies/"),
+		spstest.ReadOnlyAt("configuration/policies/audit_policies"), spstest.NoAccessTo("firmware/slots/2"), spstest.NoAccessTo("starling")))
+	restored := newInProcess(t, spstest.WithState(a.State()))
+	restored.SetPassword("u", "p")
+	for name, a := range map[string]*spstest.Appliance{"option": a, "state": restored} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := inProcess(t, a).logIn("u", "p")
+			c.want(200, "PUT", timezone, `"UTC"`)
+			for _, test := range []struct {
+				method, path, body string
+				status             int
+			}{
+				{"GET", trustStores, "", 200},
+				{"GET", customStore, "", 200},
+				{"POST", trustStores, `{"name":"x"}`, 403},
+				{"PUT", customStore, `{"name":"x"}`, 403},
+				{"DELETE", customStore, "", 403},
+				{"GET", "/api/configuration/policies", "", 403},
+				{"GET", "/api/configuration/policies/backup_policies", "", 403},
+				{"GET", audit, "", 200},
+				{"POST", audit, `{"name":"x"}`, 403},
+				{"GET", "/api/firmware/slots/2", "", 403},
+				{"GET", "/api/firmware/slots/4", "", 200},
+				{"GET", "/api/configuration/starling", "", 200},
+				{"POST", join, joinBody, 403},
+				{"GET", "/api/configuration", "", 200},
+			} {
+				r := c.want(test.status, test.method, test.path, test.body)
+				if test.status == 403 {
+					wantError(t, r, 403, "Unauthorized", test.path)
+				}
+			}
+			if !a.TransactionOpen() {
+				t.Error("a refusal ended the transaction")
+			}
+			c.want(200, "PUT", "/api/transaction", `{"status":"commit"}`)
+			c.want(200, "DELETE", "/api/authentication", "")
+		})
+	}
+}
+
+func TestRightsInTheOldUserInfo(t *testing.T) {
+	t.Parallel()
+	a := newInProcess(t, spstest.WithProfile("6.9"), spstest.WithUser("u", "p", spstest.ReadOnlyAt("configuration"), spstest.NoAccessTo("configuration/aaa")))
+	wantJSON(t, `{"user":{"name":"u"},"endpoints":[{"methods":["DELETE","GET","POST","PUT"],"url":"/api"},
+		{"methods":["GET"],"url":"/api/configuration"},{"methods":[],"url":"/api/configuration/aaa"}],
+		"meta":{"href":"/api/user_info","parent":"/api"}}`, inProcess(t, a).logIn("u", "p").want(200, "GET", "/api/user_info", "").raw)
+}

@@ -1,0 +1,18 @@
+package spstest
+
+import "net/http"
+
+// SetSetupStatus sets what /api/setup tells about the welcome wizard; it is
+// "completed" by default. "uninitialized" and "booting" are known, too.
+func (a *Appliance) SetSetupStatus(status string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.setup = status
+}
+
+// getSetup answers everybody.
+func (a *Appliance) getSetup(x *exchange) answer {
+	meta := x.meta()
+	meta["eula"], meta["remaining_seconds"] = "https://www.oneidentity.com/legal/sta.aspx", 0
+	return reply(http.StatusOK, object{"meta": meta, "status": a.setup})
+}

@@ -1,0 +1,212 @@
+package spstest
+
+import (
+	"encoding/json"
+	"html"
+	"net/http"
+	"strings"
+)
+
+const (
+	starlingPath = "configuration/starling"
+	joinPath     = "starling/join"
+)
+
+// What the appliance shows before it is joined, and is joined with if nobody
+// says anything else.
+const (
+	starlingEnvironment = "prod"
+	starlingInstance    = "starling-joiner-11111111-1111-1111-1111-111111111111"
+	starlingProduct     = "Safeguard"
+	starlingTIMS        = "123-456-789"
+)
+
+// joinInfo is what the appliance knows of its join.
+type joinInfo struct {
+	Environment string `json:"environment"`
+	Instance    string `json:"product_instance"`
+	TIMS        string `json:"product_tims"`
+}
+
+type starling struct {
+	JoinInfo     *joinInfo `json:"join_info"`
+	RemoteAccess struct {
+		Enabled bool `json:"enabled"`
+	} `json:"remote_access"`
+}
+
+func addStarling(t *tree) {
+	t.singleton("starling", recordOf(map[string]*shape{
+		"join_info": nullable(recordOf(map[string]*shape{
+			"environment": textual(), "product_instance": textual(), "product_tims": textual(),
+		})),
+		"remote_access": recordOf(map[string]*shape{"enabled": flag()}),
+	}), `{"join_info":null,"remote_access":{"enabled":false}}`).check = checkStarling
+}
+
+// starling reads a state of the configuration.
+func (s *store) starling() (read starling) {
+	_ = json.Unmarshal(s.bodies[starlingPath], &read)
+	return read
+}
+
+// checkStarling refuses what can be changed at [joinPath] only. A body without
+// join_info says that there is none.
+func checkStarling(a *Appliance, x *exchange, body any) (shown any, refusal answer, ok bool) {
+	o, _ := body.(object)
+	if _, given := o["join_info"]; o != nil && !given {
+		o["join_info"] = nil
+	}
+	var wanted starling
+	_ = json.Unmarshal(encode(body), &wanted)
+	is := a.view(x.session).starling().JoinInfo
+	switch {
+	case (wanted.JoinInfo == nil) != (is == nil) || is != nil && *is != *wanted.JoinInfo:
+		return nil, x.fail(http.StatusForbidden, "StarlingJoinInfoIsReadOnlyError", "The join can be changed at "+href(joinPath)+" only", nil), false
+	case wanted.RemoteAccess.Enabled && is == nil:
+		return nil, x.fail(http.StatusForbidden, "RemoteAccessDependsOnStarlingJoinError", "Remote access needs a join to Starling", nil), false
+	}
+	return body, answer{}, true
+}
+
+// changeStarling changes what is committed, and what somebody may have staged
+// meanwhile.
+func (a *Appliance) changeStarling(change func(body object)) {
+	states := []*store{a.committed}
+	if a.lock != nil && a.lock.pending != nil {
+		states = append(states, a.lock.pending.staged)
+	}
+	for _, s := range states {
+		v, err := decode(s.bodies[starlingPath])
+		body, ok := v.(object)
+		if err != nil || !ok {
+			body = object{}
+		}
+		change(body)
+		s.bodies[starlingPath] = encode(body)
+	}
+}
+
+// WithStarlingJoined makes the appliance be joined to Starling, with remote
+// access or without it.
+func WithStarlingJoined(remoteAccess bool) Option {
+	return func(a *Appliance) error { a.JoinStarling(remoteAccess); return nil }
+}
+
+// JoinStarling joins the appliance to Starling, as somebody in the web
+// interface does, and switches remote access on or off.
+func (a *Appliance) JoinStarling(remoteAccess bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.changeStarling(func(body object) {
+		body["join_info"] = joinInfo{starlingEnvironment, starlingInstance, starlingTIMS}
+		body["remote_access"] = object{"enabled": remoteAccess}
+	})
+}
+
+// StarlingJoined tells whether the appliance is joined to Starling.
+func (a *Appliance) StarlingJoined() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.committed.starling().JoinInfo != nil
+}
+
+// joinObject shows the join, or what the appliance would be joined with.
+func (a *Appliance) joinObject(x *exchange) object {
+	body := object{"product_instance": starlingInstance, "product_name": starlingProduct, "product_tims": starlingTIMS}
+	if tims := x.query.Get("product_tims"); tims != "" {
+		body["product_tims"] = tims
+	}
+	if info := a.committed.starling().JoinInfo; info != nil {
+		body["joined"], body["product_instance"], body["product_tims"] = true, info.Instance, info.TIMS
+	} else if a.variant("starling-not-joined") == "false" {
+		body["joined"] = false
+	}
+	if a.variant("starling-join-meta") == "absent" {
+		return object{"body": body}
+	}
+	return object{"body": body, "key": x.last(), "meta": x.meta()}
+}
+
+func (a *Appliance) getJoin(x *exchange) answer {
+	shown := a.joinObject(x)
+	if !strings.Contains(x.header.Get("Accept"), "text/html") {
+		return reply(http.StatusOK, shown)
+	}
+	body := shown["body"].(object)
+	link := "https://account.cloud.oneidentity.com/join/" + starlingProduct + "/" +
+		body["product_instance"].(string) + "/" + body["product_tims"].(string)
+	if a.variant("starling-join-html") == "303" {
+		ans := empty(http.StatusSeeOther)
+		ans.header.Set("Location", link)
+		return ans
+	}
+	ans := page(http.StatusOK)
+	ans.body = []byte("<html><body><a href=\"" + html.EscapeString(link) + "\">Join to Starling</a></body></html>\n")
+	return ans
+}
+
+// join joins the appliance; one that is joined is joined anew. Whether the
+// credential string is right is nothing that the appliance could tell.
+func (a *Appliance) join(x *exchange) answer {
+	body, ok := x.jsonObject()
+	if !ok {
+		return a.invalidBody(x)
+	}
+	if x.session.pending != nil {
+		return a.refuseOpen(x)
+	}
+	texts := map[string]string{"environment": starlingEnvironment, "product_tims": starlingTIMS, "credential_string": "", "product_instance": ""}
+	for _, name := range []string{"credential_string", "product_instance", "environment", "product_tims"} {
+		text, isText := body[name].(string)
+		switch {
+		case body[name] != nil && !isText:
+			return a.syntacticError(x, memberPath(x.path, []string{name}), "The value has a wrong type")
+		case text != "":
+			texts[name] = text
+		}
+	}
+	switch {
+	case texts["credential_string"] == "":
+		return x.fail(http.StatusBadRequest, "MissingCredentialStringError", "The credential_string is missing", nil)
+	case texts["product_instance"] == "":
+		return x.fail(http.StatusBadRequest, "MissingProductInstanceError", "The product_instance is missing", nil)
+	}
+	a.changeStarling(func(body object) {
+		body["join_info"] = joinInfo{texts["environment"], texts["product_instance"], texts["product_tims"]}
+	})
+	switch a.variant("starling-join-answer") {
+	case "201-body":
+		return reply(http.StatusCreated, a.joinObject(x))
+	case "200-meta":
+		return reply(http.StatusOK, object{"meta": x.meta()})
+	case "204":
+		return empty(http.StatusNoContent)
+	}
+	return reply(http.StatusOK, a.joinObject(x))
+}
+
+func (a *Appliance) refuseOpen(x *exchange) answer {
+	return x.fail(http.StatusForbidden, "OpenTransactionError", "The transaction has to be closed first", nil)
+}
+
+// unjoin ends the join. By force it ends remote access with it, which depends
+// on the join.
+func (a *Appliance) unjoin(x *exchange) answer {
+	is := a.committed.starling()
+	switch {
+	case x.session.pending != nil && a.variant("starling-unjoin-open") != "200":
+		return a.refuseOpen(x)
+	case is.JoinInfo == nil && a.variant("starling-unjoin-closed") != "200":
+		return a.refuseHere(x, "starling-unjoin-closed", "The appliance is not joined to Starling")
+	case is.RemoteAccess.Enabled && x.query.Get("force") != "true":
+		return x.fail(http.StatusForbidden, "StarlingJoinIsInUseByRemoteAccessError", "Remote access has to be disabled first", nil)
+	}
+	a.changeStarling(func(body object) {
+		body["join_info"], body["remote_access"] = nil, object{"enabled": false}
+	})
+	if a.variant("starling-unjoin-answer") == "204" {
+		return empty(http.StatusNoContent)
+	}
+	return reply(http.StatusOK, object{"meta": x.meta()})
+}

@@ -1,0 +1,224 @@
+package spstest_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/go-sps/sps/spstest"
+)
+
+const (
+	starling = "/api/configuration/starling"
+	join     = "/api/starling/join"
+
+	joinBody = `{"joined":false,"product_instance":"starling-joiner-2","product_name":"Safeguard","product_tims":"1-2-3",
+		"environment":"prod","token_endpoint":"https://sts.example.com","credential_string":"secret"}`
+	joinMeta = `"key":"join","meta":{"href":"/api/starling/join","parent":"/api/starling"}`
+)
+
+// sra is a body of the Starling configuration.
+func sra(info, enabled string) string {
+	return `{"join_info":` + info + `,"remote_access":{"enabled":` + enabled + `}}`
+}
+
+const usualJoin = `{"environment":"prod","product_instance":"starling-joiner-11111111-1111-1111-1111-111111111111","product_tims":"123-456-789"}`
+
+func TestStarlingConfiguration(t *testing.T) {
+	t.Parallel()
+	const other = `{"environment":"prod","product_instance":"other","product_tims":"123-456-789"}`
+	for _, test := range []struct {
+		name   string
+		joined bool
+		body   string
+		kind   string // "": no error
+	}{
+		{"nothing changed", false, sra("null", "false"), ""},
+		{"enabled without a join", false, sra("null", "true"), "RemoteAccessDependsOnStarlingJoinError"},
+		{"joined here", false, sra(usualJoin, "true"), "StarlingJoinInfoIsReadOnlyError"},
+		{"enabled", true, sra(usualJoin, "true"), ""},
+		{"unjoined here", true, sra("null", "false"), "StarlingJoinInfoIsReadOnlyError"},
+		{"join left out", true, `{"remote_access":{"enabled":true}}`, "StarlingJoinInfoIsReadOnlyError"},
+		{"joined otherwise", true, sra(other, "true"), "StarlingJoinInfoIsReadOnlyError"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			a := newInProcess(t)
+			if test.joined {
+				a.JoinStarling(false)
+			}
+			c := inProcess(t, a).logIn("admin", "a")
+			c.want(200, "POST", "/api/transaction", "")
+			r := c.do("PUT", starling, test.body)
+			if test.kind != "" {
+				wantError(t, r, 403, test.kind, nil)
+				return
+			}
+			if r.status != 200 {
+				t.Fatalf("status %d: %s", r.status, r.raw)
+			}
+			wantJSON(t, test.body, string(encodeJSON(t, c.want(200, "GET", starling, "").body["body"])))
+		})
+	}
+}
+
+func TestGetJoin(t *testing.T) {
+	t.Parallel()
+	const instance = `"product_instance":"starling-joiner-11111111-1111-1111-1111-111111111111","product_name":"Safeguard"`
+	const link = "https://account.cloud.oneidentity.com/join/Safeguard/starling-joiner-11111111-1111-1111-1111-111111111111/"
+	for _, test := range []struct {
+		name, variant string
+		joined        bool
+		query, want   string
+	}{
+		{"not joined", "", false, "", `{"body":{"joined":false,` + instance + `,"product_tims":"123-456-789"},` + joinMeta + `}`},
+		{"not joined, with TIMS", "", false, "?product_tims=222-333-444", `{"body":{"joined":false,` + instance + `,"product_tims":"222-333-444"},` + joinMeta + `}`},
+		{"not joined, variant", "starling-not-joined=absent", false, "", `{"body":{` + instance + `,"product_tims":"123-456-789"},` + joinMeta + `}`},
+		{"joined", "", true, "", `{"body":{"joined":true,` + instance + `,"product_tims":"123-456-789"},` + joinMeta + `}`},
+		{"joined, with TIMS", "", true, "?product_tims=222-333-444", `{"body":{"joined":true,` + instance + `,"product_tims":"123-456-789"},` + joinMeta + `}`},
+		{"joined, variant", "starling-join-meta=absent", true, "", `{"body":{"joined":true,` + instance + `,"product_tims":"123-456-789"}}`},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			var opts []spstest.Option
+			if test.variant != "" {
+				opts = variants(t, test.variant)
+			}
+			if test.joined {
+				opts = append(opts, spstest.WithStarlingJoined(false))
+			}
+			c := inProcess(t, newInProcess(t, opts...)).logIn("admin", "a")
+			wantJSON(t, test.want, c.want(200, "GET", join+test.query, "").raw)
+		})
+	}
+	for variant, status := range map[string]int{"page": 200, "303": 303} {
+		c := inProcess(t, newInProcess(t, variants(t, "starling-join-html="+variant)...)).logIn("admin", "a")
+		c.header.Set("Accept", "text/html,application/xml;q=0.9")
+		r := c.want(status, "GET", join+"?product_tims=2", "")
+		if variant == "page" && (!strings.Contains(r.raw, link+"2") || r.header.Get("Content-Type") != "text/html") {
+			t.Errorf("page of type %s: %s", r.header.Get("Content-Type"), r.raw)
+		}
+		if location := r.header.Get("Location"); variant == "303" && location != link+"2" {
+			t.Errorf("location %s", location)
+		}
+	}
+}
+
+func TestJoin(t *testing.T) {
+	t.Parallel()
+	const shown = `{"body":{"joined":true,"product_instance":"starling-joiner-2","product_name":"Safeguard","product_tims":"1-2-3"},` + joinMeta + `}`
+	for answer, want := range map[string]struct {
+		status int
+		body   string
+	}{
+		"200-body": {200, shown},
+		"201-body": {201, shown},
+		"200-meta": {200, `{"meta":{"href":"/api/starling/join","parent":"/api/starling"}}`},
+		"204":      {204, ""},
+	} {
+		a := newInProcess(t, variants(t, "starling-join-answer="+answer)...)
+		c := inProcess(t, a).logIn("admin", "a")
+		for range 2 { // the second one joins anew
+			r := c.want(want.status, "POST", join, joinBody)
+			if want.body != "" {
+				wantJSON(t, want.body, r.raw)
+			}
+		}
+		got, _ := a.Configuration("starling")
+		wantJSON(t, sra(`{"environment":"prod","product_instance":"starling-joiner-2","product_tims":"1-2-3"}`, "false"), string(got))
+		if !a.StarlingJoined() {
+			t.Errorf("%s: not joined", answer)
+		}
+	}
+}
+
+func TestJoinRefused(t *testing.T) {
+	t.Parallel()
+	a := newInProcess(t)
+	c := inProcess(t, a).logIn("admin", "a")
+	for body, want := range map[string]string{
+		`{}`: "MissingCredentialStringError",
+		`{"product_instance":"i","credential_string":""}`:   "MissingCredentialStringError",
+		`{"product_instance":"i","credential_string":null}`: "MissingCredentialStringError",
+		`{"credential_string":"s"}`:                         "MissingProductInstanceError",
+		`{"credential_string":1,"product_instance":"i"}`:    "SyntacticError",
+		`{`: "InvalidRequestBody",
+	} {
+		if kind, _ := c.want(400, "POST", join, body).errorOf(); kind != want {
+			t.Errorf("%s: %s, want %s", body, kind, want)
+		}
+	}
+	c.want(200, "POST", "/api/transaction", "")
+	wantError(t, c.do("POST", join, joinBody), 403, "OpenTransactionError", nil)
+	if a.StarlingJoined() || !a.TransactionOpen() {
+		t.Error("the refused join joined, or closed the transaction")
+	}
+}
+
+// TestJoinOfAnother joins while somebody else has a transaction open: neither
+// loses anything.
+func TestJoinOfAnother(t *testing.T) {
+	t.Parallel()
+	a := newInProcess(t)
+	c := inProcess(t, a).logIn("admin", "a")
+	c.want(200, "PUT", timezone, `"UTC"`)
+	a.JoinStarling(true)
+	c.want(200, "PUT", "/api/transaction", `{"status":"commit"}`)
+	got, _ := a.Configuration("starling")
+	wantJSON(t, sra(usualJoin, "true"), string(got))
+}
+
+func TestUnjoin(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name, variant string
+		joined, sra   bool
+		open          bool
+		query         string
+		status        int
+		kind          string
+	}{
+		{"joined", "", true, false, false, "", 200, ""},
+		{"joined, variant", "starling-unjoin-answer=204", true, false, false, "", 204, ""},
+		{"remote access", "", true, true, false, "", 403, "StarlingJoinIsInUseByRemoteAccessError"},
+		{"remote access, not forced", "", true, true, false, "?force=false", 403, "StarlingJoinIsInUseByRemoteAccessError"},
+		{"remote access, forced", "", true, true, false, "?force=true", 200, ""},
+		{"not joined", "", false, false, false, "", 200, ""},
+		{"not joined, variant", "starling-unjoin-closed=403:ForbiddenActionError", false, false, false, "", 403, "ForbiddenActionError"},
+		{"not joined, other variant", "starling-unjoin-closed=404:ResourceNotFound", false, false, false, "", 404, "ResourceNotFound"},
+		{"open", "", true, false, true, "", 200, ""},
+		{"open, variant", "starling-unjoin-open=403:OpenTransactionError", true, false, true, "", 403, "OpenTransactionError"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			var opts []spstest.Option
+			if test.variant != "" {
+				opts = variants(t, test.variant)
+			}
+			a := newInProcess(t, opts...)
+			if test.joined {
+				a.JoinStarling(test.sra)
+			}
+			c := inProcess(t, a).logIn("admin", "a")
+			if test.open {
+				c.want(200, "PUT", starling, sra(usualJoin, "true"))
+			}
+			r := c.want(test.status, "DELETE", join+test.query, "")
+			if kind, _ := r.errorOf(); kind != test.kind {
+				t.Errorf("%s, want %s", kind, test.kind)
+			}
+			if stays := test.joined && test.kind != ""; a.StarlingJoined() != stays {
+				t.Errorf("joined: %t, want %t", !stays, stays)
+			}
+			if test.open {
+				c.want(200, "PUT", "/api/transaction", `{"status":"commit"}`)
+			}
+			if got, _ := a.Configuration("starling"); test.kind == "" {
+				if diff := cmp.Diff(sra("null", "false"), string(got)); diff != "" {
+					t.Errorf("configuration (-want +got):\n%s", diff)
+				}
+			}
+		})
+	}
+}
