@@ -23,13 +23,17 @@ const (
 )
 
 // Is reports whether both are the same status, whatever their case, with "_", "-"
-// or a space, and with one or two l in cancelled: the guide shows no answer.
+// or a space, and with one or two l in cancelled: the guide shows no answer. "error"
+// is failed.
 func (s JobStatus) Is(other JobStatus) bool { return s.plain() == other.plain() }
 
 func (s JobStatus) plain() string {
 	text := strings.ToLower(strings.NewReplacer("_", "", "-", "", " ", "").Replace(string(s)))
-	if text == "canceled" {
+	switch text {
+	case "canceled":
 		return "cancelled"
+	case "error":
+		return "failed"
 	}
 	return text
 }

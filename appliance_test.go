@@ -1,0 +1,239 @@
+package sps_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/spstest"
+)
+
+func TestUserInfo(t *testing.T) {
+	t.Parallel()
+	underVariants(t, func(t *testing.T, options ...spstest.Option) {
+		c := connect(t, spstest.NewServer(t, options...))
+		got, err := c.UserInfo(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := &sps.UserInfo{Name: "admin"}
+		if got.Endpoints != nil {
+			want.Endpoints = []sps.AllowedEndpoint{{URL: "/api", Methods: []string{"DELETE", "GET", "POST", "PUT"}}}
+		} else {
+			want.LoginMethod = sps.LoginMethod{Name: "local", Authentication: "local", Credential: "password"}
+		}
+		diff(t, "user info", want, got)
+	})
+	a := spstest.NewServer(t)
+	c := connect(t, a)
+	for _, body := range []string{`{}`, `{"user":"admin"}`, `{"user":{"name":null}}`, `{"body":{}}`} {
+		a.Inject(spstest.Fault{Method: "GET", Path: "user_info", Status: 200, Body: body})
+		if got, err := c.UserInfo(t.Context()); !errors.Is(err, sps.ErrBadAnswer) {
+			t.Errorf("%s: %+v, %v", body, got, err)
+		}
+	}
+}
+
+func TestHealth(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(t)
+	c := connect(t, a)
+	healthy, err := c.Health(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if healthy.RAIDStatus != "OK" || healthy.Integrity["core"] != "OK" || healthy.TaintedFiles["core"] != 0 || len(healthy.Raw) == 0 {
+		t.Errorf("healthy: %+v", healthy)
+	}
+	sample := struct {
+		Health json.RawMessage `json:"health_status"`
+	}{}
+	if err := json.Unmarshal([]byte(contractSample(t, "health_status.get")), &sample); err != nil {
+		t.Fatal(err)
+	}
+	a.SetHealth(sample.Health)
+	got, err := c.Health(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	diff(t, "health", &sps.Health{
+		CPU: 1, Disk: 2, Memory: 7, Swap: 8, Load1: 3, Load5: 5, Load15: 4,
+		TaintedFiles: map[string]int{"boot": 1, "core": 2, "ha_other": 0}, Integrity: map[string]string{"boot": "OK", "core": "CORRUPTED"},
+		RAIDStatus: "OK", RAIDDetail: "OK", RAIDDisks: map[string]string{"252:0": "OK", "252:1": "OK"},
+		Sessions:      map[string]int{"http": 1, "ica": 2, "mssql": 3, "rdp": 4, "ssh": 5, "telnet": 6, "vnc": 7},
+		SessionsTotal: 28, PipelineQueues: map[string]float64{"session_events": 64.3, "indexer_events": 40},
+	}, got, cmpopts.IgnoreFields(sps.Health{}, "Raw"))
+	// One member of another kind hides no other.
+	a.Inject(spstest.Fault{Method: "GET", Path: "health_status", Status: 200,
+		Body: `{"health_status":{"cpu":"high","disk":2.5,"raid":[],"firmware":{"tainted_files":7,"integrity":null},"sessions_total":1}}`})
+	if got, err = c.Health(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	diff(t, "odd health", &sps.Health{Disk: 2.5, SessionsTotal: 1}, got, cmpopts.IgnoreFields(sps.Health{}, "Raw"))
+	a.Inject(spstest.Fault{Method: "GET", Path: "health_status", Status: 200, Body: `{"meta":{}}`})
+	if got, err := c.Health(t.Context()); !errors.Is(err, sps.ErrBadAnswer) {
+		t.Errorf("without a status: %+v, %v", got, err)
+	}
+}
+
+func TestClusterStatus(t *testing.T) {
+	t.Parallel()
+	underVariants(t, func(t *testing.T, options ...spstest.Option) {
+		alone := connect(t, spstest.NewServer(t, options...))
+		var refused *sps.Error
+		if got, err := alone.ClusterStatus(t.Context()); !errors.As(err, &refused) {
+			t.Errorf("without a cluster: %+v, %v", got, err)
+		}
+		c := connect(t, spstest.NewServer(t, append(options, spstest.WithCluster())...))
+		got, err := c.ClusterStatus(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(got.Nodes) != 2 || got.Self == "" || got.Self != got.Nodes[0].Key {
+			t.Fatalf("status %+v", got)
+		}
+		ours, theirs := got.Nodes[0], got.Nodes[1]
+		if ours.SyncStatus != "n/a" || ours.Health != nil || ours.FQDN == "" || len(ours.Raw) == 0 {
+			t.Errorf("ours: %+v", ours)
+		}
+		if theirs.Health == nil || theirs.Health.Memory != 62.5 || theirs.Health.SessionsTotal != 7 || theirs.LastSeen == "" || len(theirs.Warnings) != 1 || len(theirs.Warnings[0].Paths) != 2 {
+			t.Errorf("theirs: %+v", theirs)
+		}
+	})
+}
+
+func TestSetupStatus(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(t)
+	for _, status := range []string{"uninitialized", "booting", "completed"} {
+		a.SetSetupStatus(status)
+		got, err := sps.SetupStatus(t.Context(), a.Addr(), sps.WithCABundle(a.CA()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got.Status != status || got.EULA == "" {
+			t.Errorf("setup %+v", got)
+		}
+	}
+	if a.Sessions() != 0 {
+		t.Error("it logged in")
+	}
+	a.Inject(spstest.Fault{Method: "GET", Path: "setup", Status: 200, Body: `{"meta":{}}`})
+	if got, err := sps.SetupStatus(t.Context(), a.Addr(), sps.WithCABundle(a.CA())); !errors.Is(err, sps.ErrBadAnswer) {
+		t.Errorf("without a status: %+v, %v", got, err)
+	}
+}
+
+func TestSupportBundle(t *testing.T) {
+	t.Parallel()
+	underVariants(t, func(t *testing.T, options ...spstest.Option) {
+		a := spstest.NewServer(t, options...)
+		c := connect(t, a)
+		key, err := c.SupportBundles.Start(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var states int
+		bundle, err := c.SupportBundles.Wait(t.Context(), key, sps.PollEvery(time.Millisecond), sps.OnProgress(func(sps.WaitProgress) { states++ }))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if bundle.Key != key || !bundle.Status.Is(sps.JobFinished) || bundle.Progress != -1 || states < 2 {
+			t.Errorf("bundle %+v after %d looks", bundle, states)
+		}
+		list, err := c.SupportBundles.List(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		diff(t, "list", []sps.SupportBundle{*bundle}, list, cmpopts.IgnoreFields(sps.SupportBundle{}, "Body"))
+		var file bytes.Buffer
+		n, err := c.SupportBundles.Download(t.Context(), key, &file)
+		if err != nil || n == 0 || n != int64(file.Len()) {
+			t.Fatalf("%d bytes, %v", n, err)
+		}
+		if unzipped, err := gzip.NewReader(&file); err != nil {
+			t.Errorf("the file: %v", err)
+		} else if _, err := io.Copy(io.Discard, unzipped); err != nil {
+			t.Errorf("the file: %v", err)
+		}
+		if err := c.SupportBundles.Delete(t.Context(), key); err != nil {
+			t.Fatal(err)
+		}
+		if gone, err := c.SupportBundles.Get(t.Context(), key); !errors.Is(err, sps.ResourceNotFound) {
+			t.Errorf("after the deletion: %+v, %v", gone, err)
+		}
+
+		a.FailBundles(true)
+		if key, err = c.SupportBundles.Start(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		var failed *sps.BundleFailure
+		if _, err := c.SupportBundles.Wait(t.Context(), key, sps.PollEvery(time.Millisecond)); !errors.As(err, &failed) || failed.Bundle.Key != key {
+			t.Errorf("a bundle that fails: %v", err)
+		}
+	})
+}
+
+func TestSupportBundleTrouble(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+		key, err := c.SupportBundles.Start(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		a.Inject(spstest.Fault{Method: "GET", Path: "troubleshooting/support-bundle/*", Status: 200, Body: `{"body":{"status":"packing","progress":"40 %","message":"m"},"meta":{}}`, Times: -1})
+		bundle, err := c.SupportBundles.Get(t.Context(), key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if bundle.Status != "packing" || bundle.Message != "m" {
+			t.Errorf("bundle %+v", bundle)
+		}
+		start := time.Now()
+		_, err = c.SupportBundles.Wait(t.Context(), key, sps.WaitAtMost(time.Minute))
+		if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(fmt.Sprint(err), "it was packing") || time.Since(start) != time.Minute {
+			t.Errorf("over after %s: %v", time.Since(start), err)
+		}
+		a.ClearFaults()
+		a.Inject(spstest.Fault{Method: "GET", Path: "troubleshooting/support-bundle/*", Status: 200, Body: `{"body":{}}`})
+		if bundle, err := c.SupportBundles.Get(t.Context(), key); !errors.Is(err, sps.ErrBadAnswer) {
+			t.Errorf("without a status: %+v, %v", bundle, err)
+		}
+		// Lists may be thin, and what they list may be gone.
+		a.Inject(spstest.Fault{Method: "GET", Path: "troubleshooting/support-bundle", Status: 200, Body: `{"items":[{"key":"` + key + `"},{"key":"gone"}]}`})
+		list, err := c.SupportBundles.List(t.Context())
+		if err != nil || len(list) != 1 || list[0].Key != key {
+			t.Errorf("list %+v, %v", list, err)
+		}
+		a.Inject(spstest.Fault{Method: "POST", Path: "troubleshooting/support-bundle", CutAfter: true})
+		if _, err := c.SupportBundles.Start(t.Context()); !errors.Is(err, sps.ErrOutcomeUnknown) {
+			t.Errorf("answer lost: %v", err)
+		}
+		a.Inject(spstest.Fault{Method: "POST", Path: "troubleshooting/support-bundle", Status: http.StatusAccepted, Body: `{"meta":{}}`})
+		if _, err := c.SupportBundles.Start(t.Context()); !errors.Is(err, sps.ErrBadAnswer) {
+			t.Errorf("without a key: %v", err)
+		}
+		for _, key := range []string{"", "..", "a/b"} {
+			if _, err := c.SupportBundles.Get(t.Context(), key); !errors.Is(err, sps.ErrInvalidInput) {
+				t.Errorf("key %q: %v", key, err)
+			}
+			if _, err := c.SupportBundles.Download(t.Context(), key, io.Discard); !errors.Is(err, sps.ErrInvalidInput) {
+				t.Errorf("key %q: %v", key, err)
+			}
+			if err := c.SupportBundles.Delete(t.Context(), key); !errors.Is(err, sps.ErrInvalidInput) {
+				t.Errorf("key %q: %v", key, err)
+			}
+		}
+	})
+}

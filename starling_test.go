@@ -1,0 +1,462 @@
+package sps_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/spstest"
+)
+
+// What the simulated appliance is joined with.
+const (
+	starlingInstance = "starling-joiner-11111111-1111-1111-1111-111111111111"
+	starlingTIMS     = "123-456-789"
+)
+
+// remoteAccess returns a function for a transaction that switches it.
+func remoteAccess(on bool) func(context.Context, *sps.Transaction) error {
+	return func(ctx context.Context, tx *sps.Transaction) error {
+		return tx.StarlingConfiguration.Update(ctx, func(s *sps.StarlingConfiguration) error {
+			s.RemoteAccess.Enabled = on
+			return nil
+		})
+	}
+}
+
+func TestStarlingConfiguration(t *testing.T) {
+	t.Parallel()
+	underVariants(t, func(t *testing.T, options ...spstest.Option) {
+		a := spstest.NewServer(t, options...)
+		c := connect(t, a)
+		get := func() sps.StarlingConfiguration {
+			t.Helper()
+			s, err := c.StarlingConfiguration.Get(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			return s.Body
+		}
+		diff(t, "not joined", sps.StarlingConfiguration{}, get())
+		if err := c.Transaction(t.Context(), remoteAccess(true)); !errors.Is(err, sps.RemoteAccessDependsOnStarlingJoinError) {
+			t.Errorf("remote access without a join: %v", err)
+		}
+		settled(t, a, before)
+		a.JoinStarling(false)
+		info := &sps.StarlingJoinInfo{Environment: sps.StarlingProduction, ProductInstance: starlingInstance, ProductTIMS: starlingTIMS}
+		diff(t, "joined", sps.StarlingConfiguration{JoinInfo: info}, get())
+		for _, on := range []bool{true, false} {
+			if err := c.Transaction(t.Context(), remoteAccess(on)); err != nil {
+				t.Fatal(err)
+			}
+			diff(t, "switched", sps.StarlingConfiguration{JoinInfo: info, RemoteAccess: sps.Switch{Enabled: on}}, get())
+		}
+		// The appliance refuses what only a raw request can ask for.
+		err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+			_, err := tx.Invoke(ctx, "PUT", "configuration/starling", map[string]any{"join_info": nil, "remote_access": sps.Switch{}})
+			return err
+		})
+		if !errors.Is(err, sps.StarlingJoinInfoIsReadOnlyError) {
+			t.Errorf("join_info changed: %v", err)
+		}
+		settled(t, a, before)
+	})
+}
+
+// TestJoinInfoIsReadOnly sends no join_info that is changed, however it is tried.
+func TestJoinInfoIsReadOnly(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(t, spstest.WithStarlingJoined(false))
+	c := connect(t, a)
+	a.ResetJournal()
+	changes := map[string]func(*sps.StarlingConfiguration){
+		"nil":     func(s *sps.StarlingConfiguration) { s.JoinInfo = nil },
+		"changed": func(s *sps.StarlingConfiguration) { s.JoinInfo.ProductTIMS = "222-333-444" },
+		"another": func(s *sps.StarlingConfiguration) { s.JoinInfo = &sps.StarlingJoinInfo{} },
+	}
+	for name, change := range changes {
+		for what, write := range map[string]func(context.Context, *sps.Transaction) error{
+			"update": func(ctx context.Context, tx *sps.Transaction) error {
+				return tx.StarlingConfiguration.Update(ctx, func(s *sps.StarlingConfiguration) error {
+					change(s)
+					s.RemoteAccess.Enabled = true
+					return nil
+				})
+			},
+			"replace": func(ctx context.Context, tx *sps.Transaction) error {
+				now, err := tx.StarlingConfiguration.Get(ctx)
+				if err != nil {
+					return err
+				}
+				change(&now.Body)
+				return tx.StarlingConfiguration.Replace(ctx, now.Body)
+			},
+		} {
+			err := c.Transaction(t.Context(), write)
+			if !errors.Is(err, sps.ErrInvalidInput) || !strings.Contains(fmt.Sprint(err), "join_info is read-only: use Client.Starling") {
+				t.Errorf("%s, %s: %v", what, name, err)
+			}
+		}
+	}
+	for _, r := range requests(a) {
+		if strings.HasPrefix(r, "PUT") {
+			t.Errorf("sent %s", r)
+		}
+	}
+	// As it is, it goes back with what the SDK does not know of it.
+	a.SetConfiguration("starling", json.RawMessage(`{"join_info":{"environment":"prod","product_instance":"i","product_tims":"t","region":"eu"},"remote_access":{"enabled":false,"relay":[]}}`))
+	if err := c.Transaction(t.Context(), remoteAccess(true)); err != nil {
+		t.Fatal(err)
+	}
+	diff(t, "committed", map[string]any{
+		"join_info":     map[string]any{"environment": "prod", "product_instance": "i", "product_tims": "t", "region": "eu"},
+		"remote_access": map[string]any{"enabled": true, "relay": []any{}},
+	}, committed(t, a, "starling"))
+}
+
+func TestStarlingJoinStatus(t *testing.T) {
+	t.Parallel()
+	underVariants(t, func(t *testing.T, options ...spstest.Option) {
+		a := spstest.NewServer(t, options...)
+		c := connect(t, a)
+		want := sps.StarlingJoin{ProductInstance: starlingInstance, ProductName: "Safeguard", ProductTIMS: starlingTIMS}
+		for _, joined := range []bool{false, true} {
+			if want.Joined = joined; joined {
+				a.JoinStarling(false)
+			}
+			got, err := c.Starling.JoinStatus(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			diff(t, "status", &want, got)
+			got, err = c.Starling.JoinStatus(t.Context(), sps.WithProductTIMS("222-333-444"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			diff(t, "status with TIMS", &want, got, cmpopts.IgnoreFields(sps.StarlingJoin{}, "ProductTIMS"))
+			journal := a.Journal()
+			diff(t, "query", "product_tims=222-333-444", journal[len(journal)-1].RawQuery)
+
+			page, err := c.Starling.JoinPage(t.Context(), sps.WithProductTIMS("222-333-444"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			journal = a.Journal()
+			diff(t, "accepted", []string{"text/html"}, journal[len(journal)-1].Header["Accept"])
+			if redirect := page.Location != ""; redirect != (page.StatusCode == http.StatusSeeOther) || !redirect && (page.ContentType != "text/html" || len(page.Body) == 0) {
+				t.Errorf("page %+v", page)
+			}
+		}
+	})
+}
+
+func TestStarlingJoinForms(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(t)
+	c := connect(t, a)
+	for body, want := range map[string]*sps.StarlingJoin{
+		`{"body":{}}`:                       {},
+		`{"body":{"joined":null}}`:          {},
+		`{"body":{"joined":true}}`:          {Joined: true},
+		`{"body":{"joined":"true"}}`:        nil,
+		`{"body":{"joined":1}}`:             nil,
+		`{"meta":{}}`:                       nil,
+		`{"body":[]}`:                       nil,
+		`{"body":{"product_tims":1234567}}`: {ProductTIMS: "1234567"},
+	} {
+		a.Inject(spstest.Fault{Method: "GET", Path: "starling/join", Status: 200, Body: body})
+		got, err := c.Starling.JoinStatus(t.Context())
+		if (err == nil) != (want != nil) || err != nil && !errors.Is(err, sps.ErrBadAnswer) {
+			t.Errorf("%s: %v", body, err)
+		}
+		diff(t, body, want, got)
+	}
+	for name, test := range map[string]struct {
+		fault spstest.Fault
+		page  *sps.StarlingJoinPage
+		want  error
+	}{
+		"redirect": {spstest.Fault{Status: 302, Header: http.Header{"Location": {"https://account.cloud.oneidentity.com/join"}}},
+			&sps.StarlingJoinPage{StatusCode: 302, Location: "https://account.cloud.oneidentity.com/join"}, nil},
+		"page":            {spstest.Fault{Status: 200, Body: "<html>", ContentType: "text/html; charset=utf-8"}, &sps.StarlingJoinPage{StatusCode: 200, ContentType: "text/html", Body: []byte("<html>")}, nil},
+		"refused":         {spstest.Fault{Status: 403, Body: `{"error":{"type":"Unauthorized"}}`}, nil, sps.Unauthorized},
+		"an error at 303": {spstest.Fault{Status: 303, Body: `{"error":{"type":"ForbiddenActionError"}}`}, nil, sps.ForbiddenActionError},
+		"endless":         {spstest.Fault{Endless: true, ContentType: ""}, nil, sps.ErrBadAnswer},
+	} {
+		test.fault.Method, test.fault.Path = "GET", "starling/join"
+		a.ClearFaults()
+		a.Inject(test.fault)
+		page, err := c.Starling.JoinPage(t.Context())
+		if (err == nil) != (test.want == nil) || test.want != nil && !errors.Is(err, test.want) {
+			t.Errorf("%s: %v, want %v", name, err, test.want)
+		}
+		diff(t, name, test.page, page, cmpopts.EquateEmpty())
+	}
+}
+
+func TestStarlingJoin(t *testing.T) {
+	t.Parallel()
+	const credential = "c3RhcmxpbmctY3JlZGVudGlhbA"
+	underVariants(t, func(t *testing.T, options ...spstest.Option) {
+		a := spstest.NewServer(t, options...)
+		c := connect(t, a)
+		request := sps.StarlingJoinRequest{CredentialString: sps.NewSecretString(credential), TokenEndpoint: "https://sts.example/token"}
+		if err := c.Starling.Join(t.Context(), request); err != nil {
+			t.Fatal(err)
+		}
+		if !a.StarlingJoined() {
+			t.Error("the appliance is not joined")
+		}
+		journal := a.Journal()
+		var sent map[string]any
+		if err := json.Unmarshal(journal[len(journal)-1].Body, &sent); err != nil {
+			t.Fatal(err)
+		}
+		delete(sent, "joined") // a variant
+		diff(t, "sent", map[string]any{
+			"product_instance": starlingInstance, "product_name": "Safeguard", "product_tims": starlingTIMS,
+			"environment": "prod", "token_endpoint": "https://sts.example/token", "credential_string": credential,
+		}, sent)
+		if err := c.Starling.Unjoin(t.Context()); err != nil || a.StarlingJoined() {
+			t.Errorf("unjoin: %v, joined: %t", err, a.StarlingJoined())
+		}
+	})
+}
+
+func TestStarlingJoinRefused(t *testing.T) {
+	t.Parallel()
+	const credential = "c3RhcmxpbmctY3JlZGVudGlhbA"
+	secret := sps.NewSecretString(credential)
+	a := spstest.NewServer(t)
+	c := connect(t, a)
+	for name, test := range map[string]struct {
+		request sps.StarlingJoinRequest
+		status  string // what the appliance says about its join
+		want    error
+	}{
+		"no credential": {sps.StarlingJoinRequest{}, "", sps.MissingCredentialStringError},
+		"no instance":   {sps.StarlingJoinRequest{CredentialString: secret}, `{"body":{"joined":false}}`, sps.MissingProductInstanceError},
+	} {
+		if test.status != "" {
+			a.Inject(spstest.Fault{Method: "GET", Path: "starling/join", Status: 200, Body: test.status})
+		}
+		if err := c.Starling.Join(t.Context(), test.request); !errors.Is(err, test.want) || !errors.Is(err, sps.ErrInvalidInput) {
+			t.Errorf("%s: %v, want %v", name, err, test.want)
+		}
+	}
+	for _, r := range requests(a) {
+		if r == "POST /api/starling/join" {
+			t.Error("it was sent")
+		}
+	}
+	// What the appliance refuses by itself.
+	for body, want := range map[string]error{
+		`{}`: sps.MissingCredentialStringError, `{"credential_string":"x"}`: sps.MissingProductInstanceError,
+	} {
+		if _, err := c.Invoke(t.Context(), "POST", "starling/join", json.RawMessage(body)); !errors.Is(err, want) {
+			t.Errorf("%s: %v, want %v", body, err, want)
+		}
+	}
+	request := sps.StarlingJoinRequest{CredentialString: secret, ProductInstance: "mine"}
+	for _, fault := range []spstest.Fault{
+		{Status: 403, Body: `{"error":{"type":"OpenTransactionError","message":"` + credential + ` was not taken"}}`},
+		{Status: 400, Body: `{"error":{"type":"MissingProductInstanceError","details":{"sent":"` + credential + `"}}}`},
+		{Status: 403, Body: `{"error":{"type":"ForbiddenActionError"}}`},
+		{CutAfter: true},
+	} {
+		fault.Method, fault.Path = "POST", "starling/join"
+		a.ResetJournal()
+		a.Inject(fault)
+		err := c.Starling.Join(t.Context(), request)
+		var refused *sps.Error
+		switch {
+		case fault.CutAfter:
+			if !errors.Is(err, sps.ErrOutcomeUnknown) {
+				t.Errorf("answer lost: %v", err)
+			}
+		case !errors.As(err, &refused):
+			t.Errorf("%s: %v", fault.Body, err)
+		case strings.Contains(fmt.Sprintf("%v %+v %s", err, refused, refused.Details), credential):
+			t.Errorf("the credential string is shown: %v, %s", err, refused.Details)
+		}
+		posts := slices.DeleteFunc(requests(a), func(r string) bool { return !strings.HasPrefix(r, "POST") })
+		diff(t, "requests", []string{"POST /api/starling/join"}, posts)
+	}
+	if text := fmt.Sprintf("%v %+v %#v", request, request, &request); strings.Contains(text, credential) {
+		t.Errorf("the request shows the credential string: %s", text)
+	}
+}
+
+// TestStarlingTurns joins and unjoins only where no transaction of the client is open.
+func TestStarlingTurns(t *testing.T) {
+	t.Parallel()
+	bubbleOf(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+		request := sps.StarlingJoinRequest{CredentialString: sps.NewSecretString("credential")}
+		opened := make(chan struct{})
+		finished := make(chan error)
+		go func() {
+			finished <- c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+				for _, call := range []func(context.Context) error{
+					func(ctx context.Context) error { return c.Starling.Join(ctx, request) }, c.Starling.Unjoin, c.Starling.ForceUnjoin,
+				} {
+					if err := call(ctx); !errors.Is(err, sps.ErrNested) {
+						t.Errorf("in a transaction: %v", err)
+					}
+				}
+				close(opened)
+				time.Sleep(time.Minute) // in the bubble
+				return setAdmin(after)(ctx, tx)
+			})
+		}()
+		<-opened
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := c.Starling.Join(ctx, request); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("while a transaction is open: %v", err)
+		}
+		if err := c.Starling.Join(t.Context(), request); err != nil {
+			t.Errorf("after it: %v", err)
+		}
+		if err := <-finished; err != nil {
+			t.Error(err)
+		}
+		settled(t, a, after)
+		if !a.StarlingJoined() {
+			t.Error("not joined")
+		}
+	})
+}
+
+func TestUnjoin(t *testing.T) {
+	t.Parallel()
+	underVariants(t, func(t *testing.T, options ...spstest.Option) {
+		a := spstest.NewServer(t, options...)
+		c := connect(t, a)
+		check := func(want sps.UnjoinCheck) {
+			t.Helper()
+			got, err := c.Starling.CheckUnjoin(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			diff(t, "check", &want, got, cmpopts.EquateErrors())
+			if got.Refused() != (len(want.Reasons) > 0) {
+				t.Errorf("refused: %t", got.Refused())
+			}
+		}
+		check(sps.UnjoinCheck{Reasons: []error{sps.ErrNotJoined}})
+		a.JoinStarling(true)
+		check(sps.UnjoinCheck{Joined: true, RemoteAccess: true, Reasons: []error{sps.StarlingJoinIsInUseByRemoteAccessError}})
+		if err := c.Starling.Unjoin(t.Context()); !errors.Is(err, sps.StarlingJoinIsInUseByRemoteAccessError) || !a.StarlingJoined() {
+			t.Errorf("with remote access: %v, joined: %t", err, a.StarlingJoined())
+		}
+		if err := c.Transaction(t.Context(), remoteAccess(false)); err != nil {
+			t.Fatal(err)
+		}
+		check(sps.UnjoinCheck{Joined: true})
+		if err := c.Starling.Unjoin(t.Context()); err != nil || a.StarlingJoined() {
+			t.Errorf("without remote access: %v, joined: %t", err, a.StarlingJoined())
+		}
+		a.JoinStarling(true)
+		if err := c.Starling.ForceUnjoin(t.Context()); err != nil || a.StarlingJoined() {
+			t.Errorf("forced: %v, joined: %t", err, a.StarlingJoined())
+		}
+		journal := a.Journal()
+		diff(t, "query", "force=true", journal[len(journal)-1].RawQuery)
+	})
+}
+
+func TestIntegratedProducts(t *testing.T) {
+	t.Parallel()
+	link := func(text string) sps.IntegratedProduct {
+		return sps.IntegratedProduct{Link: text, Activated: text != ""}
+	}
+	named := func(name, text string) sps.IntegratedProduct {
+		p := link(text)
+		p.Name = name
+		return p
+	}
+	for name, test := range map[string]struct {
+		products []spstest.Product
+		want     []sps.IntegratedProduct
+	}{
+		"none":     {nil, nil},
+		"starling": {spstest.ProductsStarling(), []sps.IntegratedProduct{named("Defender", ""), named("Connect", ""), named("Governance", ""), named("RemoteAccess", "")}},
+		"integrated": {spstest.ProductsStarlingIntegrated(), []sps.IntegratedProduct{
+			named("Defender", "https://2fa.cloud.oneidentity.com"), named("Connect", "https://connect.cloud.oneidentity.com"), named("Governance", ""),
+		}},
+		"passwords": {spstest.ProductsPasswords(), []sps.IntegratedProduct{named("Safeguard for Privileged Passwords", "https://10.10.10.10")}},
+	} {
+		c := connect(t, spstest.NewServer(t, spstest.WithProducts(test.products...)))
+		got, err := c.IntegratedProducts(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		diff(t, name, &sps.IntegratedProducts{Products: test.want}, got, cmpopts.EquateEmpty())
+	}
+}
+
+// TestProductWarnings has both warnings in every place that the simulated appliance
+// knows.
+func TestProductWarnings(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]sps.ProductWarning{
+		spstest.StarlingUnavailable: sps.StarlingUnavailable, spstest.StarlingCredentialsInvalid: sps.StarlingCredentialsInvalid,
+		"Something\nelse": "Something else",
+	} {
+		t.Run(string(want), func(t *testing.T) {
+			t.Parallel()
+			underVariants(t, func(t *testing.T, options ...spstest.Option) {
+				a := spstest.NewServer(t, options...)
+				a.SetProducts(spstest.ProductsPasswords(), text)
+				c := connect(t, a)
+				got, err := c.IntegratedProducts(t.Context())
+				if err != nil {
+					var refused *sps.Error
+					if !errors.As(err, &refused) || errors.Is(err, want) != (want != "Something else") {
+						t.Errorf("error %v, want %v", err, want)
+					}
+					if strings.Contains(err.Error(), "\n") || strings.Count(err.Error(), string(want)) != 1 {
+						t.Errorf("the text is %q", err)
+					}
+					return
+				}
+				diff(t, "warnings", []sps.ProductWarning{want}, got.Warnings)
+				diff(t, "products", 1, len(got.Products))
+			})
+		})
+	}
+}
+
+func TestProductForms(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(t)
+	c := connect(t, a)
+	for body, want := range map[string]*sps.IntegratedProducts{
+		`{"items":[]}`:                 {},
+		`{"items":[],"warnings":null}`: {},
+		`{"items":[],"message":""}`:    {},
+		`{"warning":"cut"}`:            {Warnings: []sps.ProductWarning{"cut"}},
+		`{"items":[],"warnings":["a",{"message":"b"},{"text":"c"},7,["d"]],"message":{"message":"a"}}`: {Warnings: []sps.ProductWarning{"a", "b", "d"}},
+		`{"items":[{"name":"x","future":{}}],"meta":{"warning":"w"}}`:                                  {Products: []sps.IntegratedProduct{{Name: "x"}}, Warnings: []sps.ProductWarning{"w"}},
+		`{"items":[{"link":"x"}]}`: nil,
+		`{"items":[1]}`:            nil,
+		`{"items":{}}`:             nil,
+		`{}`:                       nil,
+	} {
+		a.Inject(spstest.Fault{Method: "GET", Path: "integrated_products", Status: 200, Body: body})
+		got, err := c.IntegratedProducts(t.Context())
+		if (err == nil) != (want != nil) || err != nil && !errors.Is(err, sps.ErrBadAnswer) {
+			t.Errorf("%s: %v", body, err)
+		}
+		diff(t, body, want, got, cmpopts.EquateEmpty())
+	}
+}

@@ -1,0 +1,481 @@
+package sps_test
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"math/big"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/spstest"
+)
+
+// authority makes the certificate of a certificate authority.
+func authority(t *testing.T, name string, change ...func(*x509.Certificate)) *x509.Certificate {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{Country: []string{"HU"}, CommonName: name},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(365 * 24 * time.Hour),
+		BasicConstraintsValid: true, IsCA: true, KeyUsage: x509.KeyUsageCertSign,
+	}
+	for _, f := range change {
+		f(template)
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	certificate, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return certificate
+}
+
+func pemOf(certificates ...*x509.Certificate) string {
+	var all []byte
+	for _, c := range certificates {
+		all = append(all, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw})...)
+	}
+	return string(all)
+}
+
+// privateKey makes a private key in PEM form.
+func privateKey(t *testing.T) string {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
+}
+
+var sameCertificate = cmp.Comparer(func(a, b *x509.Certificate) bool { return a.Equal(b) })
+
+// sampleStore is the custom trust store of the guide.
+const sampleStore = "My_Custom_Trust_Store"
+
+func TestTrustStores(t *testing.T) {
+	t.Parallel()
+	one, two := authority(t, "One"), authority(t, "Two")
+	underVariants(t, func(t *testing.T, options ...spstest.Option) {
+		a := spstest.NewServer(t, options...)
+		c := connect(t, a)
+		builtIn, err := c.TrustStores.Get(t.Context(), sps.BuiltInTrustStore)
+		if err != nil {
+			t.Fatal(err)
+		}
+		diff(t, "built-in", sps.TrustStore{Name: "Built-in", RevocationCheck: sps.RevocationNone, Type: sps.TrustStoreBuiltIn}, builtIn.Body)
+
+		sample, err := c.TrustStores.GetByName(t.Context(), sampleStore)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(sample.Body.Authorities) != 1 || sample.Body.RevocationCheck != sps.RevocationFull || sample.Body.CRLURLs[0] != "http://crl.it/sec" {
+			t.Errorf("sample %+v", sample.Body)
+		}
+		certificates, err := sample.Body.Certificates()
+		if err != nil || len(certificates) != 1 || sps.CertificateFingerprint(certificates[0]) != sample.Body.Authorities[0].Fingerprint.Digest {
+			t.Errorf("certificates %v, %v", certificates, err)
+		}
+		if !sample.Body.HasAuthority("01251FA2DF2A311A297ABA43C40342A5D730EC2DE0D77A72A71BC399C56C10EA") || sample.Body.HasAuthority("01") {
+			t.Error("the fingerprint is not found, or another one is")
+		}
+
+		var key string
+		err = c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) (err error) {
+			key, err = tx.TrustStores.Create(ctx, sps.NewTrustStore("Ours", one))
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		created, err := c.TrustStores.Get(t.Context(), key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		shown := created.Body.Authorities[0]
+		diff(t, "fingerprint", sps.Fingerprint{Digest: sps.CertificateFingerprint(one), HashAlgorithm: "sha256"}, shown.Fingerprint)
+		if shown.Subject == "" || shown.Issuer == "" {
+			t.Errorf("authority %+v", shown)
+		}
+
+		err = c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+			return tx.TrustStores.Update(ctx, key, func(s *sps.TrustStore) error {
+				s.RevocationCheck, s.CRLURLs = sps.RevocationLeaf, []string{"https://crl.example/one.crl"}
+				return errors.Join(s.AddAuthority(two), s.RemoveAuthority(strings.ToUpper(sps.CertificateFingerprint(one))))
+			})
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		updated, err := c.TrustStores.GetByName(t.Context(), "Ours")
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := updated.Body.Certificates()
+		diff(t, "certificates", []*x509.Certificate{two}, got, sameCertificate)
+		if err != nil || updated.Body.RevocationCheck != sps.RevocationLeaf || updated.Key != key {
+			t.Errorf("updated %+v, %v", updated, err)
+		}
+
+		names := map[string]bool{}
+		for store, err := range c.TrustStores.All(t.Context()) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			names[store.Body.Name] = true
+		}
+		for _, name := range []string{"Built-in", sampleStore, "Ours"} {
+			if !names[name] {
+				t.Errorf("the list lacks %q: %v", name, names)
+			}
+		}
+
+		err = c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error { return tx.TrustStores.Delete(ctx, key) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		if gone, err := c.TrustStores.GetByName(t.Context(), "Ours"); !errors.Is(err, sps.ResourceNotFound) {
+			t.Errorf("after the deletion: %+v, %v", gone, err)
+		}
+	})
+}
+
+// TestTrustStoreRules has what is refused before anything is sent, each in words.
+func TestTrustStoreRules(t *testing.T) {
+	t.Parallel()
+	one, two := authority(t, "One"), authority(t, "Two")
+	server := authority(t, "www.example.com", func(c *x509.Certificate) { c.IsCA = false; c.KeyUsage = x509.KeyUsageDigitalSignature })
+	key := privateKey(t)
+	body := func(change func(*sps.TrustStore)) sps.TrustStore {
+		s := sps.NewTrustStore("Ours", one)
+		change(&s)
+		return s
+	}
+	tests := map[string]struct {
+		body sps.TrustStore
+		text string
+	}{
+		"no name":        {body(func(s *sps.TrustStore) { s.Name = "" }), `trust store "": it needs a name`},
+		"built-in":       {body(func(s *sps.TrustStore) { s.Type = sps.TrustStoreBuiltIn }), "a built-in trust store cannot be created, changed or deleted"},
+		"no type":        {body(func(s *sps.TrustStore) { s.Type = "" }), `it needs the type "custom"`},
+		"none with URLs": {body(func(s *sps.TrustStore) { s.CRLURLs = []string{"http://crl.example/a"} }), `without a revocation check ("none") it must have no CRL URLs`},
+		"leaf without URLs": {body(func(s *sps.TrustStore) { s.RevocationCheck = sps.RevocationLeaf }),
+			`the revocation check "leaf" needs CRL URLs`},
+		"full without URLs": {body(func(s *sps.TrustStore) { s.RevocationCheck = sps.RevocationFull }),
+			`the revocation check "full" needs CRL URLs`},
+		"another check": {body(func(s *sps.TrustStore) { s.RevocationCheck = "most" }), `the revocation check "most" is none of "none", "leaf" and "full"`},
+		"ftp": {body(func(s *sps.TrustStore) {
+			s.RevocationCheck, s.CRLURLs = sps.RevocationFull, []string{"ftp://user:pw4711@crl.example/a"}
+		}),
+			`the CRL URL "ftp://user:xxxxx@crl.example/a" is no http or https URL`},
+		"no URL": {body(func(s *sps.TrustStore) { s.RevocationCheck, s.CRLURLs = sps.RevocationFull, []string{"crl"} }),
+			`the CRL URL "crl" is no http or https URL`},
+		"URLs twice": {body(func(s *sps.TrustStore) {
+			s.RevocationCheck, s.CRLURLs = sps.RevocationFull, []string{"http://crl.example/a", "http://crl.example/a"}
+		}), `the CRL URL "http://crl.example/a" is there twice`},
+		"certificate twice": {sps.NewTrustStore("Ours", one, two, one), "the authority CN=One,C=HU is there twice"},
+		"no authority":      {sps.NewTrustStore("Ours", server), "CN=www.example.com,C=HU is no certificate authority"},
+		"no certificate":    {sps.NewTrustStore("Ours", nil), "the text holds no certificate in PEM form"},
+		"private key": {body(func(s *sps.TrustStore) { s.Authorities[0].PEM += key }),
+			"the PEM text holds a private key; pass certificates only"},
+		"two in one": {body(func(s *sps.TrustStore) { s.Authorities[0].PEM += pemOf(two) }),
+			"the PEM text holds 2 certificates; each is an authority of its own"},
+		"broken": {body(func(s *sps.TrustStore) {
+			s.Authorities[0].PEM = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+		}),
+			"certificate 1 of the PEM text cannot be read"},
+		"several": {body(func(s *sps.TrustStore) { s.Name, s.Type = "", "" }), `it needs a name; it needs the type "custom"`},
+	}
+	a := spstest.NewServer(t)
+	c := connect(t, a)
+	sample, err := c.TrustStores.GetByName(t.Context(), sampleStore)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.ResetJournal()
+	for name, test := range tests {
+		if err := test.body.Validate(); !errors.Is(err, sps.ErrInvalidInput) || !strings.Contains(fmt.Sprint(err), test.text) {
+			t.Errorf("%s: Validate gives %v, want %q", name, err, test.text)
+		}
+		for what, write := range map[string]func(context.Context, *sps.Transaction) error{
+			"create": func(ctx context.Context, tx *sps.Transaction) error {
+				_, err := tx.TrustStores.Create(ctx, test.body)
+				return err
+			},
+			"replace": func(ctx context.Context, tx *sps.Transaction) error {
+				return tx.TrustStores.Replace(ctx, sample.Key, test.body)
+			},
+			"update": func(ctx context.Context, tx *sps.Transaction) error {
+				return tx.TrustStores.Update(ctx, sample.Key, func(s *sps.TrustStore) error { *s = test.body; return nil })
+			},
+		} {
+			err := c.Transaction(t.Context(), write)
+			if !errors.Is(err, sps.ErrInvalidInput) || !strings.Contains(fmt.Sprint(err), test.text) || strings.Contains(fmt.Sprint(err), "\n") {
+				t.Errorf("%s, %s: %v, want %q in one line", name, what, err, test.text)
+			}
+			if text := fmt.Sprint(err); strings.Contains(text, "pw4711") || strings.Contains(text, key[30:60]) {
+				t.Errorf("%s, %s: a secret is shown: %s", name, what, text)
+			}
+		}
+	}
+	if err := sps.NewTrustStore("Ours", one, two).Validate(); err != nil {
+		t.Errorf("a valid store: %v", err)
+	}
+	for _, key := range []string{sps.BuiltInTrustStore} {
+		for what, write := range map[string]func(context.Context, *sps.Transaction) error{
+			"delete": func(ctx context.Context, tx *sps.Transaction) error { return tx.TrustStores.Delete(ctx, key) },
+			"replace": func(ctx context.Context, tx *sps.Transaction) error {
+				return tx.TrustStores.Replace(ctx, key, sample.Body)
+			},
+			"update": func(ctx context.Context, tx *sps.Transaction) error {
+				return tx.TrustStores.Update(ctx, key, func(s *sps.TrustStore) error { s.Name = "Ours"; return nil })
+			},
+		} {
+			if err := c.Transaction(t.Context(), write); !errors.Is(err, sps.ErrInvalidInput) || !strings.Contains(fmt.Sprint(err), "a built-in trust store") {
+				t.Errorf("built-in, %s: %v", what, err)
+			}
+		}
+	}
+	for _, r := range a.Journal() {
+		if r.Method != "GET" && !strings.HasSuffix(r.Path, "/transaction") {
+			t.Errorf("sent %s %s", r.Method, r.Path)
+		}
+	}
+}
+
+// TestTrustStoreAppliance has what the appliance refuses, as a typed error with its
+// paths, and nothing is left.
+func TestTrustStoreAppliance(t *testing.T) {
+	t.Parallel()
+	one := authority(t, "One")
+	underVariants(t, func(t *testing.T, options ...spstest.Option) {
+		a := spstest.NewServer(t, options...)
+		c := connect(t, a)
+		sample, err := c.TrustStores.GetByName(t.Context(), sampleStore)
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw := func(method, path string, body any) func(context.Context, *sps.Transaction) error {
+			return func(ctx context.Context, tx *sps.Transaction) error {
+				_, err := tx.Invoke(ctx, method, "configuration/trust_stores"+path, body)
+				return err
+			}
+		}
+		store := func(change func(*sps.TrustStore)) sps.TrustStore {
+			s := sps.NewTrustStore("Ours", one)
+			change(&s)
+			return s
+		}
+		for name, test := range map[string]struct {
+			write func(context.Context, *sps.Transaction) error
+			want  error
+		}{
+			"none with URLs":    {raw("POST", "", store(func(s *sps.TrustStore) { s.CRLURLs = []string{"http://crl.example/a"} })), sps.SyntacticError},
+			"full without URLs": {raw("POST", "", store(func(s *sps.TrustStore) { s.RevocationCheck = sps.RevocationFull })), sps.SyntacticError},
+			"name taken":        {raw("POST", "", store(func(s *sps.TrustStore) { s.Name = sampleStore })), sps.SemanticError},
+			"certificate twice": {raw("POST", "", sps.NewTrustStore("Ours", one, one)), sps.SemanticError},
+			"URLs twice": {raw("PUT", "/"+sample.Key, store(func(s *sps.TrustStore) {
+				s.RevocationCheck, s.CRLURLs = sps.RevocationFull, []string{"http://crl.example/a", "http://crl.example/a"}
+			})), sps.SemanticError},
+		} {
+			err := c.Transaction(t.Context(), test.write)
+			var path *sps.OffendingPath
+			var faults *sps.SemanticErrors
+			if !errors.Is(err, test.want) || !errors.As(err, &path) && !errors.As(err, &faults) {
+				t.Errorf("%s: %v, want %v with its detail", name, err, test.want)
+			}
+			settled(t, a, before)
+		}
+		// Whether a refusal is one of the built-in store or of its use, a variant
+		// decides the type of.
+		for _, write := range []func(context.Context, *sps.Transaction) error{
+			raw("POST", "", store(func(s *sps.TrustStore) { s.Type = sps.TrustStoreBuiltIn })),
+			raw("PUT", "/-7001", sps.NewTrustStore("Ours", one)),
+			raw("DELETE", "/-7001", nil),
+		} {
+			var refused *sps.Error
+			if err := c.Transaction(t.Context(), write); !errors.As(err, &refused) {
+				t.Errorf("built-in: %v", err)
+			}
+			settled(t, a, before)
+		}
+	})
+}
+
+// TestTrustStoreNameTaken looks for the name before anything is written.
+func TestTrustStoreNameTaken(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(t)
+	c := connect(t, a)
+	err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+		_, err := tx.TrustStores.Create(ctx, sps.NewTrustStore(sampleStore, authority(t, "One")))
+		return err
+	})
+	if !errors.Is(err, sps.ErrInvalidInput) || !strings.Contains(fmt.Sprint(err), `the name "My_Custom_Trust_Store" is taken by the object `) {
+		t.Errorf("create: %v", err)
+	}
+	err = c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+		key, err := tx.TrustStores.Create(ctx, sps.NewTrustStore("Ours", authority(t, "One")))
+		if err != nil {
+			return err
+		}
+		if err := tx.TrustStores.Update(ctx, key, func(s *sps.TrustStore) error { s.Name = "Still ours"; return nil }); err != nil {
+			return err
+		}
+		return tx.TrustStores.Update(ctx, key, func(s *sps.TrustStore) error { s.Name = sampleStore; return nil })
+	})
+	if !errors.Is(err, sps.ErrInvalidInput) || !strings.Contains(fmt.Sprint(err), "is taken by") {
+		t.Errorf("rename: %v", err)
+	}
+	settled(t, a, before)
+}
+
+// TestTrustStoreOfTheAppliance has a store that the SDK's rules would not take. What
+// somebody does not touch must not keep them from changing the rest.
+func TestTrustStoreOfTheAppliance(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(t)
+	c := connect(t, a)
+	odd := `{"body":{"name":"Odd","authorities":[{"pem":"odd","subject":"CN=odd"},{"pem":"odd","subject":"CN=odder"}],"crl_urls":["ldap://x"],"revocation_check":"full","trust_store_type":"custom","future":[{}]},"key":"odd"}`
+	show := spstest.Fault{Method: "GET", Path: "configuration/trust_stores/odd", Status: 200, Body: odd, Times: -1}
+	a.Inject(show)
+	a.Inject(spstest.Fault{Method: "PUT", Path: "configuration/trust_stores/odd", Status: 200, Body: `{"meta":{}}`, Times: -1})
+	update := func(change func(*sps.TrustStore)) error {
+		_, err := c.Preview(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+			return tx.TrustStores.Update(ctx, "odd", func(s *sps.TrustStore) error { change(s); return nil })
+		})
+		return err
+	}
+	if err := update(func(s *sps.TrustStore) { s.Name = "Renamed" }); err != nil {
+		t.Errorf("renamed: %v", err)
+	}
+	if err := update(func(s *sps.TrustStore) { s.Authorities = s.Authorities[1:] }); err != nil {
+		t.Errorf("one less: %v", err)
+	}
+	if err := update(func(s *sps.TrustStore) { s.CRLURLs = append(s.CRLURLs, "ftp://y") }); !errors.Is(err, sps.ErrInvalidInput) || strings.Contains(fmt.Sprint(err), "ldap") {
+		t.Errorf("one more that is wrong: %v", err)
+	}
+	store, err := c.TrustStores.Get(t.Context(), "odd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if certificates, err := store.Body.Certificates(); len(certificates) > 0 || !strings.Contains(fmt.Sprint(err), "CN=odder") || !errors.Is(err, sps.ErrInvalidInput) {
+		t.Errorf("certificates %v, %v", certificates, err)
+	}
+}
+
+func TestTrustStoreAuthorities(t *testing.T) {
+	t.Parallel()
+	soon := authority(t, "Soon", func(c *x509.Certificate) { c.NotAfter = time.Now().Add(time.Hour) })
+	later := authority(t, "Later")
+	server := authority(t, "Server", func(c *x509.Certificate) { c.IsCA = false })
+	s := sps.NewTrustStore("Ours", soon)
+	if err := s.AddAuthority(later); err != nil {
+		t.Fatal(err)
+	}
+	for name, err := range map[string]error{
+		"twice":                   s.AddAuthority(later),
+		"no authority":            s.AddAuthority(server),
+		"nil":                     s.AddAuthority(nil),
+		"removed, not there":      s.RemoveAuthority(sps.CertificateFingerprint(server)),
+		"removed, no fingerprint": s.RemoveAuthority("zz"),
+	} {
+		if !errors.Is(err, sps.ErrInvalidInput) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	expiring, err := s.ExpiringBefore(time.Now().Add(24 * time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	diff(t, "expiring", []*x509.Certificate{soon}, expiring, sameCertificate)
+	if none, err := s.ExpiringBefore(time.Now()); err != nil || len(none) > 0 {
+		t.Errorf("expired: %v, %v", none, err)
+	}
+	if err := s.RemoveAuthority(sps.CertificateFingerprint(soon)); err != nil {
+		t.Fatal(err)
+	}
+	left, err := s.Certificates()
+	if err != nil {
+		t.Fatal(err)
+	}
+	diff(t, "left", []*x509.Certificate{later}, left, sameCertificate)
+}
+
+func TestParseCertificates(t *testing.T) {
+	t.Parallel()
+	one, two := authority(t, "One"), authority(t, "Two")
+	got, err := sps.ParseCertificates([]byte("One's:\n" + pemOf(one) + "\nTwo's:\r\n" + strings.ReplaceAll(pemOf(two), "\n", "\r\n") + "end"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	diff(t, "certificates", []*x509.Certificate{one, two}, got, sameCertificate)
+	key := privateKey(t)
+	for name, test := range map[string]struct{ text, want string }{
+		"empty":             {"", "holds no certificate"},
+		"private key":       {pemOf(one) + key, "holds a private key"},
+		"another key":       {strings.ReplaceAll(key, "PRIVATE", "RSA PRIVATE"), "holds a private key"},
+		"encrypted key":     {strings.ReplaceAll(key, "PRIVATE", "ENCRYPTED PRIVATE"), "holds a private key"},
+		"request":           {strings.ReplaceAll(pemOf(one), "CERTIFICATE", "CERTIFICATE REQUEST"), `a block of type "CERTIFICATE REQUEST"`},
+		"truncated":         {pemOf(one) + pemOf(two)[:100], "1 of the 2 blocks of the PEM text cannot be read"},
+		"truncated between": {pemOf(one)[:100] + "\n" + pemOf(two), "of the PEM text cannot be read"},
+		"no base64":         {"-----BEGIN CERTIFICATE-----\n???\n-----END CERTIFICATE-----", "of the PEM text cannot be read"},
+		"other bytes":       {"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----", "certificate 1 of the PEM text cannot be read"},
+	} {
+		got, err := sps.ParseCertificates([]byte(test.text))
+		if !errors.Is(err, sps.ErrInvalidInput) || !strings.Contains(fmt.Sprint(err), test.want) || got != nil {
+			t.Errorf("%s: %v, %v, want %q", name, got, err, test.want)
+		}
+	}
+}
+
+// TestTrustStoreRights has a user who may read trust stores and not write them.
+func TestTrustStoreRights(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(t, spstest.WithUser("reader", "secret", spstest.ReadOnlyAt("configuration/trust_stores")))
+	c, err := sps.Connect(t.Context(), a.Addr(), sps.UsernamePassword("reader", sps.NewSecretString("secret")), sps.WithCABundle(a.CA()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close(context.Background())
+	err = c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+		if err := setAdmin(after)(ctx, tx); err != nil {
+			return err
+		}
+		if _, err := tx.TrustStores.List(ctx); err != nil {
+			t.Errorf("reading: %v", err)
+		}
+		_, err := tx.TrustStores.Create(ctx, sps.NewTrustStore("Ours", authority(t, "One")))
+		return err
+	})
+	var path *sps.OffendingPath
+	if !errors.Is(err, sps.Unauthorized) || !errors.As(err, &path) || path.Path != "/api/configuration/trust_stores" {
+		t.Errorf("writing: %v", err)
+	}
+	settled(t, a, before) // the mail settings were staged before the refusal
+	if journal := requests(a); !slices.Contains(journal, "DELETE /api/transaction") {
+		t.Errorf("requests %v", journal)
+	}
+}
