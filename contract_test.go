@@ -50,6 +50,7 @@ type contractExchange struct {
 	query        string
 	body         string // JSON; "" for a request without a body
 	anonymous    bool   // no session
+	accept       string // "" is JSON
 	basic        string // of the Authorization header
 	status       int    // 0 is 200
 	answer       string
@@ -115,6 +116,9 @@ func (x contractExchange) match(t *testing.T) gock.MatchFunc {
 	want := contractRequest{
 		Method: x.method, Scheme: "https", Host: contractHost, Path: x.path, Query: x.query,
 		Accept: []string{"application/json"},
+	}
+	if x.accept != "" {
+		want.Accept = []string{x.accept}
 	}
 	if !x.anonymous {
 		want.Cookie = []string{contractCookie}
@@ -288,73 +292,66 @@ func declaredErrorTypes(t *testing.T) []sps.ErrorType {
 }
 
 func TestContractIntegratedProducts(t *testing.T) {
-	type product struct {
-		Name      string  `json:"name"`
-		Link      *string `json:"link"`
-		Activated bool    `json:"activated"`
-	}
-	link := func(text string) *string { return &text }
 	tests := []struct {
 		sample string
-		want   []product
+		want   []sps.IntegratedProduct
 	}{
-		{"integrated_products.starling", []product{{Name: "Defender"}, {Name: "Connect"}, {Name: "Governance"}, {Name: "RemoteAccess"}}},
-		{"integrated_products.spp", []product{{"Safeguard for Privileged Passwords", link("https://10.10.10.10"), true}}},
-		{"integrated_products.starling_integrated", []product{
-			{"Defender", link("https://2fa.cloud.oneidentity.com"), true},
-			{"Connect", link("https://connect.cloud.oneidentity.com"), true},
+		{"integrated_products.starling", []sps.IntegratedProduct{{Name: "Defender"}, {Name: "Connect"}, {Name: "Governance"}, {Name: "RemoteAccess"}}},
+		{"integrated_products.spp", []sps.IntegratedProduct{{Name: "Safeguard for Privileged Passwords", Link: "https://10.10.10.10", Activated: true}}},
+		{"integrated_products.starling_integrated", []sps.IntegratedProduct{
+			{Name: "Defender", Link: "https://2fa.cloud.oneidentity.com", Activated: true},
+			{Name: "Connect", Link: "https://connect.cloud.oneidentity.com", Activated: true},
 			{Name: "Governance"},
 		}},
-		{"integrated_products.empty", []product{}},
+		{"integrated_products.empty", nil},
 	}
 	for _, test := range tests {
 		t.Run(test.sample, func(t *testing.T) {
-			sample := contractSample(t, test.sample)
-			c := contractClient(t, contractExchange{method: "GET", path: "/api/integrated_products", answer: sample})
-			response, err := c.Invoke(t.Context(), "GET", "integrated_products", nil)
+			c := contractClient(t, contractExchange{method: "GET", path: "/api/integrated_products", answer: contractSample(t, test.sample)})
+			got, err := c.IntegratedProducts(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
-			diff(t, "status", 200, response.StatusCode)
-			diff(t, "body", sample, string(response.Body))
-			var got struct {
-				Items []product `json:"items"`
-			}
-			if err := response.Decode(&got); err != nil {
-				t.Fatal(err)
-			}
-			diff(t, "products", test.want, got.Items)
+			diff(t, "products", &sps.IntegratedProducts{Products: test.want}, got)
 		})
 	}
 }
 
 func TestContractFirmwareListing(t *testing.T) {
 	c := contractClient(t, contractExchange{method: "GET", path: "/api/firmware", answer: contractSample(t, "firmware.listing")})
+	got, err := c.Listing(t.Context(), "firmware")
+	if err != nil {
+		t.Fatal(err)
+	}
+	diff(t, "links", []sps.Link{
+		{Key: "fetch", Href: "/api/firmware/fetch"},
+		{Key: "slots", Href: "/api/firmware/slots"},
+		{Key: "test", Href: "/api/firmware/test"},
+		{Key: "upgrade", Href: "/api/firmware/upgrade"},
+	}, got.Links)
+	diff(t, "meta", sps.Meta{Href: "/api/firmware", Parent: "/api"}, got.Meta, cmpopts.IgnoreUnexported(sps.Meta{}))
+	for _, name := range []string{"fetch", "slots", "test", "upgrade"} {
+		diff(t, "link "+name, "/api/firmware/"+name, got.Meta.Link(name))
+	}
+}
+
+// TestContractRawCall reads an answer as it was sent.
+func TestContractRawCall(t *testing.T) {
+	sample := contractSample(t, "firmware.listing")
+	c := contractClient(t, contractExchange{method: "GET", path: "/api/firmware", answer: sample})
 	response, err := c.Invoke(t.Context(), "GET", "firmware", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	type entry struct {
-		Key  string   `json:"key"`
-		Meta sps.Meta `json:"meta"`
-	}
+	diff(t, "status", 200, response.StatusCode)
+	diff(t, "body", sample, string(response.Body))
 	var got struct {
-		Items []entry  `json:"items"`
-		Meta  sps.Meta `json:"meta"`
+		Items []struct {
+			Key string `json:"key"`
+		} `json:"items"`
 	}
-	if err := response.Decode(&got); err != nil {
-		t.Fatal(err)
-	}
-	want := []entry{
-		{"fetch", sps.Meta{Href: "/api/firmware/fetch"}},
-		{"slots", sps.Meta{Href: "/api/firmware/slots"}},
-		{"test", sps.Meta{Href: "/api/firmware/test"}},
-		{"upgrade", sps.Meta{Href: "/api/firmware/upgrade"}},
-	}
-	diff(t, "items", want, got.Items, cmpopts.IgnoreUnexported(sps.Meta{}))
-	diff(t, "meta", sps.Meta{Href: "/api/firmware", Parent: "/api"}, got.Meta, cmpopts.IgnoreUnexported(sps.Meta{}))
-	for _, name := range []string{"fetch", "slots", "test", "upgrade"} {
-		diff(t, "link "+name, "/api/firmware/"+name, got.Meta.Link(name))
+	if err := response.Decode(&got); err != nil || len(got.Items) != 4 {
+		t.Errorf("decoded %+v, %v", got, err)
 	}
 }
 
