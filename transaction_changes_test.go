@@ -412,6 +412,67 @@ func settledButFor(t *testing.T, a *spstest.Appliance, want, holder string) {
 	}
 }
 
+// TestCancelledCommit has the caller's context end while the commit is under way.
+func TestCancelledCommit(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+		a.Inject(spstest.Fault{Method: "PUT", Path: "transaction", Delay: time.Minute})
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		start := time.Now()
+		err := c.Transaction(ctx, setAdmin(after))
+		if !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, sps.ErrOutcomeUnknown) {
+			t.Errorf("not executed: %v", err)
+		}
+		if took := time.Since(start); took > 30*time.Second {
+			t.Errorf("it took %s", took)
+		}
+		settled(t, a, before)
+		ctx, cancel = context.WithCancel(t.Context())
+		a.Inject(spstest.Fault{Method: "PUT", Path: "transaction", Mutate: func(body []byte) []byte { cancel(); return body }, CutAfter: true})
+		if err := c.Transaction(ctx, setAdmin(after)); err != nil { // the appliance was asked
+			t.Errorf("executed: %v", err)
+		}
+		settled(t, a, after)
+	})
+}
+
+// TestTwoClients has a second client hold the lock with a transaction of its own.
+func TestTwoClients(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(t)
+	first, second := connect(t, a), connect(t, a)
+	opened, release, done := make(chan struct{}), make(chan struct{}), make(chan error)
+	go func() {
+		done <- second.Transaction(context.Background(), func(ctx context.Context, tx *sps.Transaction) error {
+			err := setAdmin("second@example.com")(ctx, tx)
+			close(opened)
+			<-release
+			return err
+		})
+	}()
+	<-opened
+	if err := first.Transaction(t.Context(), setAdmin(after)); !errors.Is(err, sps.ErrLocked) {
+		t.Errorf("while the other holds the lock: %v", err)
+	}
+	email, err := first.Email.Get(t.Context())
+	if err != nil || email.Body.AdminAddress != before {
+		t.Errorf("the other's staged value is seen: %+v, %v", email, err)
+	}
+	waited := make(chan error)
+	go func() {
+		waited <- first.Transaction(context.Background(), setAdmin(after), sps.WaitForLock(time.Minute))
+	}()
+	close(release)
+	if err := <-done; err != nil {
+		t.Errorf("the other: %v", err)
+	}
+	if err := <-waited; err != nil {
+		t.Errorf("released in time: %v", err)
+	}
+	settled(t, a, after)
+}
+
 // TestGuardedRoots checks that whatever the guide wants in a transaction is refused
 // outside one, and possible inside.
 func TestGuardedRoots(t *testing.T) {

@@ -260,7 +260,10 @@ func (s *TrustStore) RemoveAuthority(fingerprint string) error {
 // of what Validate lets through: it answers with [SyntacticError] or
 // [SemanticError].
 func (s TrustStore) Validate() error {
-	return s.invalid(s.faults())
+	if err := s.invalid(s.faults()); err != nil {
+		return fmt.Errorf("sps: %w", err)
+	}
+	return nil
 }
 
 // storeFault is a rule that a trust store breaks.
@@ -354,7 +357,7 @@ func authoritative(certificate *x509.Certificate) bool {
 // the appliance has taken must not keep anybody from changing the rest.
 func (s *TrustStore) checkChange(was *TrustStore) error {
 	if was == nil {
-		return s.Validate()
+		return s.invalid(s.faults())
 	}
 	if was.Type == TrustStoreBuiltIn {
 		return invalid(builtInRefused)

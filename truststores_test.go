@@ -314,10 +314,17 @@ func TestTrustStoreAppliance(t *testing.T) {
 			raw("POST", "", store(func(s *sps.TrustStore) { s.Type = sps.TrustStoreBuiltIn })),
 			raw("PUT", "/-7001", sps.NewTrustStore("Ours", one)),
 			raw("DELETE", "/-7001", nil),
+			func(ctx context.Context, tx *sps.Transaction) error { // one in use
+				store, err := tx.TrustStores.GetByName(ctx, "LDAP_CAs")
+				if err != nil {
+					return err
+				}
+				return tx.TrustStores.Delete(ctx, store.Key)
+			},
 		} {
 			var refused *sps.Error
 			if err := c.Transaction(t.Context(), write); !errors.As(err, &refused) {
-				t.Errorf("built-in: %v", err)
+				t.Errorf("built-in or in use: %v", err)
 			}
 			settled(t, a, before)
 		}
