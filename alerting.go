@@ -212,7 +212,8 @@ func (a Alerts[ID]) checkChange(was *Alerts[ID]) error {
 	return was.has(a.ids())
 }
 
-// Diff lists in which alerts two settings differ, in the order of the ids.
+// Diff lists in which alerts two settings differ, in the order of the ids. To see what
+// an update does, keep what was there in its function: maps.Clone(*a).
 func (a Alerts[ID]) Diff(other Alerts[ID]) []AlertDifference[ID] {
 	all := maps.Clone(a)
 	if all == nil {

@@ -114,7 +114,7 @@ func (c *Client) UserInfo(ctx context.Context) (*UserInfo, error) {
 	if err != nil {
 		return nil, err
 	}
-	find := beside(a)
+	find := anywhere(a)
 	info := &UserInfo{}
 	var ok bool
 	if info.Name, ok = wire.Text(member(find("user"), "name")); !ok {
@@ -170,7 +170,7 @@ func (c *Client) Health(ctx context.Context) (*Health, error) {
 	if err != nil {
 		return nil, err
 	}
-	status := beside(a)("health_status")
+	status := anywhere(a)("health_status")
 	if wire.Kind(status) != wire.Object {
 		return nil, a.unusable("it lacks the health_status")
 	}

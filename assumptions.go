@@ -220,28 +220,19 @@ func productWarnings(a *answer) []ProductWarning {
 // productWarningOf recognises a refusal that is one of the warnings, nil for none.
 func productWarningOf(e *Error) error {
 	for _, text := range append([]string{e.Message}, texts(e.Details)...) {
-		if w := newProductWarning(text); w == StarlingUnavailable || w == StarlingCredentialsInvalid {
+		if w := newProductWarning(text); w.Is(StarlingUnavailable) || w.Is(StarlingCredentialsInvalid) {
 			return w
 		}
 	}
 	return nil
 }
 
-// newProductWarning recognises the warnings of the guide by how they begin.
-func newProductWarning(text string) ProductWarning {
-	text = oneLine(text, 1000)
-	for _, known := range []ProductWarning{StarlingUnavailable, StarlingCredentialsInvalid} {
-		if strings.Contains(strings.ToLower(text), strings.ToLower(string(known))) {
-			return known
-		}
-	}
-	return ProductWarning(text)
-}
+func newProductWarning(text string) ProductWarning { return ProductWarning(oneLine(text, 1000)) }
 
 // User info and health. The tables of the newer guides name members without a body,
 // and their samples are not known; other endpoints of the same age have one. Both
 // places are looked at.
-func beside(a *answer) func(name string) []byte {
+func anywhere(a *answer) func(name string) []byte {
 	return func(name string) []byte {
 		if value := wire.Find(a.All, name); value != nil {
 			return value

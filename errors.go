@@ -101,6 +101,13 @@ var (
 	// ErrConflict: an object was changed by somebody else after the transaction had
 	// read it and before it wrote it. It was rolled back, and may be run again.
 	ErrConflict = errors.New("somebody else changed what the transaction had read")
+	// ErrNoSuchName: no object of a list has that name. It comes with
+	// [ResourceNotFound], which alone says that there is no such list.
+	ErrNoSuchName = errors.New("no object has that name")
+	// ErrNoSuchAuthority: a trust store has no authority with that fingerprint.
+	ErrNoSuchAuthority = errors.New("no authority has that fingerprint")
+	// ErrAuthorityExists: a trust store has that authority already.
+	ErrAuthorityExists = errors.New("the authority is there already")
 	// ErrNotJoined: the appliance is not joined to Starling.
 	ErrNotJoined = errors.New("the appliance is not joined to Starling")
 	// ErrOtherClient: a handle of one client was used with another's
@@ -165,7 +172,7 @@ func (e *Error) Error() string {
 		b.WriteString(": ")
 		b.WriteString(e.Message)
 	}
-	if e.detail != nil && !strings.Contains(e.Message, e.detail.Error()) {
+	if _, told := e.detail.(ProductWarning); e.detail != nil && !(told && e.Message != "") {
 		b.WriteString(": ")
 		b.WriteString(e.detail.Error())
 	}
@@ -359,6 +366,37 @@ func (s *SemanticErrors) Error() string {
 	}
 	return text
 }
+
+// because makes one line of an error and its reason, both of which it unwraps to.
+func because(what, why error) error {
+	return &reasoned{what, why}
+}
+
+type reasoned struct{ what, why error }
+
+func (r *reasoned) Error() string {
+	return "sps: " + plain(r.what) + ": " + plain(r.why)
+}
+
+func (r *reasoned) Unwrap() []error { return []error{r.what, r.why} }
+
+// beside adds to an error another one, which went wrong after it.
+func beside(err error, what string, other error) error {
+	return &added{err, what, other}
+}
+
+type added struct {
+	err   error
+	what  string
+	other error
+}
+
+func (a *added) Error() string { return a.err.Error() + " (" + a.what + ": " + plain(a.other) + ")" }
+
+func (a *added) Unwrap() []error { return []error{a.err, a.other} }
+
+// plain is the text of an error within another one's.
+func plain(err error) string { return strings.TrimPrefix(err.Error(), "sps: ") }
 
 // maxDetails bounds what is kept of error.details.
 const maxDetails = 64 << 10

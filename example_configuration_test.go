@@ -226,7 +226,7 @@ func ExampleClient_IntegratedProducts() {
 	for _, product := range products.Products {
 		fmt.Printf("%s: %t %q\n", product.Name, product.Activated, product.Link)
 	}
-	fmt.Println(slices.Contains(products.Warnings, sps.StarlingUnavailable))
+	fmt.Println(products.Warned(sps.StarlingUnavailable))
 	// Output:
 	// Defender: true "https://2fa.cloud.oneidentity.com"
 	// Connect: true "https://connect.cloud.oneidentity.com"

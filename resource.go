@@ -254,8 +254,9 @@ func (c *Collection[T]) Get(ctx context.Context, key string) (*Object[T], error)
 	return readKeyed[T](ctx, c.client, path)
 }
 
-// GetByName reads the object whose body has that name. It gives
-// [ResourceNotFound] where there is none.
+// GetByName reads the object whose body has that name. It gives [ErrNoSuchName] and
+// [ResourceNotFound] where there is none, and ResourceNotFound alone where the
+// appliance has no such list.
 func (c *Collection[T]) GetByName(ctx context.Context, name string) (*Object[T], error) {
 	return objectByName[T](ctx, c.client, c.path, c.err, name)
 }
@@ -374,7 +375,7 @@ func (c *CollectionTx[T]) check(ctx context.Context, key string, was, body *T) e
 	}
 	other, err := c.GetByName(ctx, rules.uniqueName())
 	switch {
-	case errors.Is(err, ResourceNotFound):
+	case errors.Is(err, ErrNoSuchName):
 		return nil
 	case err != nil:
 		return err
@@ -594,10 +595,22 @@ func objectByName[T any](ctx context.Context, r reader, path apiPath, err error,
 		found = item
 	}
 	if found == nil {
-		return nil, fmt.Errorf("sps: GET %s: no object has the name %s: %w", path.text, quoted(name), ResourceNotFound)
+		return nil, &noSuchName{path, name}
 	}
 	return newObject[T](found.a, found.Envelope, found.key)
 }
+
+// noSuchName is both ErrNoSuchName and ResourceNotFound.
+type noSuchName struct {
+	path apiPath
+	name string
+}
+
+func (n *noSuchName) Error() string {
+	return "sps: GET " + n.path.text + ": " + ErrNoSuchName.Error() + ": " + quoted(n.name)
+}
+
+func (n *noSuchName) Unwrap() []error { return []error{ErrNoSuchName, ResourceNotFound} }
 
 // item is one object of a list, with its body and the answer that it came in.
 type item struct {

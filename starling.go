@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 
 	"github.com/go-sps/sps/internal/wire"
 )
@@ -22,12 +23,12 @@ var (
 const StarlingProduction = "prod"
 
 // ProductWarning is what an appliance says about its list of integrated products
-// where it could not make it. It is an error value: test for one with errors.Is
-// where the appliance refused, and look for it in [IntegratedProducts].Warnings
-// where it did not. The set is open: another warning is its text.
+// where it could not make it, in one line. It is an error value: errors.Is tells the
+// warnings of the guide, both in [IntegratedProducts].Warnings and in the error where
+// the appliance refused. The set is open.
 type ProductWarning string
 
-// The warnings of the guide.
+// The warnings of the guide, by how they begin.
 const (
 	// StarlingUnavailable: the appliance is joined to Starling and cannot reach it.
 	// Look whether the service is available, and whether the appliance is connected
@@ -39,8 +40,14 @@ const (
 	StarlingCredentialsInvalid ProductWarning = "The credentials used for accessing Starling are invalid"
 )
 
-// Error returns the warning.
+// Error returns the whole warning.
 func (w ProductWarning) Error() string { return string(w) }
+
+// Is reports whether the warning has the text of the other one in it.
+func (w ProductWarning) Is(target error) bool {
+	other, ok := target.(ProductWarning)
+	return ok && other != "" && strings.Contains(strings.ToLower(string(w)), strings.ToLower(string(other)))
+}
 
 // Starling joins an appliance to One Identity Starling and takes it out (guide:
 // Managing Starling Join; starling/join). Whether it is joined, and remote access,
@@ -141,9 +148,14 @@ type IntegratedProducts struct {
 	// Products are those of Starling, or Safeguard for Privileged Passwords; empty
 	// where there are none.
 	Products []IntegratedProduct
-	// Warnings say why the list is not complete: [StarlingUnavailable],
-	// [StarlingCredentialsInvalid] or another text.
+	// Warnings say why the list is not complete, nil where it is.
 	Warnings []ProductWarning
+}
+
+// Warned reports whether the appliance gave a warning, such as
+// [StarlingUnavailable].
+func (p *IntegratedProducts) Warned(warning ProductWarning) bool {
+	return slices.ContainsFunc(p.Warnings, func(w ProductWarning) bool { return w.Is(warning) })
 }
 
 // IntegratedProduct is one of the [IntegratedProducts].
@@ -229,7 +241,8 @@ func (s *Starling) JoinPage(ctx context.Context, options ...JoinOption) (*Starli
 // [OpenTransactionError]. Without a credential string or a product instance it is
 // [ErrInvalidInput], and [MissingCredentialStringError] or
 // [MissingProductInstanceError] too, as the appliance would say. It is never sent
-// twice: where the answer is lost it is [ErrOutcomeUnknown].
+// twice: where the answer is lost the appliance is asked whether it is joined now, and
+// where that does not tell it is [ErrOutcomeUnknown].
 func (s *Starling) Join(ctx context.Context, request StarlingJoinRequest) error {
 	fail := func(err error) error { return fmt.Errorf("sps: POST %s: %w", starlingJoinPath.text, err) }
 	if request.CredentialString.IsZero() {
@@ -250,6 +263,23 @@ func (s *Starling) Join(ctx context.Context, request StarlingJoinRequest) error 
 	}
 	k := &call{class: classAction, method: http.MethodPost, path: starlingJoinPath, body: body, secret: []Secret{request.CredentialString}}
 	_, err = s.client.call(ctx, k)
+	if before, known := joinedOf(member(a.Body, "joined")); known && !before {
+		return s.settle(ctx, true, err)
+	}
+	return err
+}
+
+// settle asks what became of a request whose answer was lost: it was executed where
+// the state is the one that was asked for, and was another one before.
+func (s *Starling) settle(ctx context.Context, joined bool, err error) error {
+	if !errors.Is(err, ErrOutcomeUnknown) {
+		return err
+	}
+	bound, cancel := s.client.bounded(ctx)
+	defer cancel()
+	if now, asking := s.JoinStatus(bound); asking == nil && now.Joined == joined {
+		return nil
+	}
 	return err
 }
 
@@ -297,7 +327,7 @@ func (r StarlingJoinRequest) over(body []byte) ([]byte, error) {
 // remote access is enabled the appliance refuses it with
 // [StarlingJoinIsInUseByRemoteAccessError]: disable it in a transaction before, or
 // use [Starling.ForceUnjoin]. [Starling.CheckUnjoin] tells without trying. It takes
-// turns with transactions like [Starling.Join].
+// turns with transactions, and asks where the answer is lost, like [Starling.Join].
 func (s *Starling) Unjoin(ctx context.Context) error { return s.unjoin(ctx, nil) }
 
 // ForceUnjoin is [Starling.Unjoin] also while remote access is enabled (DELETE
@@ -313,7 +343,7 @@ func (s *Starling) unjoin(ctx context.Context, query url.Values) error {
 	}
 	defer release()
 	_, err = s.client.call(ctx, &call{class: classWrite, method: http.MethodDelete, path: starlingJoinPath, query: query})
-	return err
+	return s.settle(ctx, false, err)
 }
 
 // CheckUnjoin tells whether [Starling.Unjoin] would be refused, and why, without

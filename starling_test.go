@@ -271,7 +271,8 @@ func TestStarlingJoinRefused(t *testing.T) {
 		{Status: 403, Body: `{"error":{"type":"OpenTransactionError","message":"` + credential + ` was not taken"}}`},
 		{Status: 400, Body: `{"error":{"type":"MissingProductInstanceError","details":{"sent":"` + credential + `"}}}`},
 		{Status: 403, Body: `{"error":{"type":"ForbiddenActionError"}}`},
-		{CutAfter: true},
+		{CutAfter: true},  // and executed
+		{CutBefore: true}, // joined before: whether it was again, nobody can tell
 	} {
 		fault.Method, fault.Path = "POST", "starling/join"
 		a.ResetJournal()
@@ -280,8 +281,12 @@ func TestStarlingJoinRefused(t *testing.T) {
 		var refused *sps.Error
 		switch {
 		case fault.CutAfter:
-			if !errors.Is(err, sps.ErrOutcomeUnknown) {
+			if err != nil || !a.StarlingJoined() {
 				t.Errorf("answer lost: %v", err)
+			}
+		case fault.CutBefore:
+			if !errors.Is(err, sps.ErrOutcomeUnknown) {
+				t.Errorf("answer lost while it was joined: %v", err)
 			}
 		case !errors.As(err, &refused):
 			t.Errorf("%s: %v", fault.Body, err)
@@ -371,6 +376,15 @@ func TestUnjoin(t *testing.T) {
 		}
 		journal := a.Journal()
 		diff(t, "query", "force=true", journal[len(journal)-1].RawQuery)
+		// Where the answer is lost the appliance is asked.
+		for fault, want := range map[*spstest.Fault]error{{CutAfter: true}: nil, {CutBefore: true}: sps.ErrOutcomeUnknown} {
+			a.JoinStarling(false)
+			fault.Method, fault.Path = "DELETE", "starling/join"
+			a.Inject(*fault)
+			if err := c.Starling.Unjoin(t.Context()); !errors.Is(err, want) || a.StarlingJoined() != (want != nil) {
+				t.Errorf("%+v: %v, joined: %t", fault, err, a.StarlingJoined())
+			}
+		}
 	})
 }
 
@@ -429,8 +443,10 @@ func TestProductWarnings(t *testing.T) {
 					}
 					return
 				}
-				diff(t, "warnings", []sps.ProductWarning{want}, got.Warnings)
-				diff(t, "products", 1, len(got.Products))
+				if !got.Warned(want) || len(got.Warnings) != 1 || len(got.Products) != 1 {
+					t.Errorf("products %+v", got)
+				}
+				diff(t, "the whole warning", strings.Join(strings.Fields(text), " "), string(got.Warnings[0]))
 			})
 		})
 	}

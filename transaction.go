@@ -80,6 +80,9 @@ type transactionKey struct{ client *Client }
 // ctx is done; the rollback goes out even then, within [Timeouts].Close. Where
 // nothing was written there is nothing to commit, and it rolls back too.
 //
+// It is opened before fn is called, and so needs the lock, and a message where the
+// appliance requires one, even if fn finds nothing to change.
+//
 // It returns nil when every change was applied. It returns fn's error, or that
 // of the step or the commit that failed, when nothing was applied; an error of
 // the rollback is added and never hides it. When the answer to the commit was
@@ -244,7 +247,7 @@ func (tx *Transaction) step(ctx context.Context, k *call) (*answer, error) {
 		tx.last = &staged{method: k.method, path: k.path, sent: k.body}
 		tx.sent[k.path.text] = k.body
 	case lockedStep(k, err):
-		err = fmt.Errorf("sps: %w: %w", ErrLocked, err)
+		err = because(ErrLocked, err)
 	}
 	return a, err
 }
@@ -340,7 +343,7 @@ func (tx *Transaction) lost(err error) error {
 	if err == nil {
 		return fmt.Errorf("sps: %w", ErrTransactionLost)
 	}
-	return fmt.Errorf("sps: %w: %w", ErrTransactionLost, err)
+	return because(ErrTransactionLost, err)
 }
 
 // begin takes the client's turn and opens a transaction.
@@ -401,11 +404,13 @@ func lockPause(attempt int) time.Duration {
 
 // takeTurn makes the caller the only one with, or without, a transaction.
 func (c *Client) takeTurn(ctx context.Context) (release func(), err error) {
-	if ctx.Value(transactionKey{c}) != nil {
+	switch {
+	case ctx.Value(transactionKey{c}) != nil:
 		return nil, fmt.Errorf("sps: %w", ErrNested)
-	}
-	if c.life.Err() != nil {
+	case c.life.Err() != nil:
 		return nil, fmt.Errorf("sps: %w", ErrClosed)
+	case ctx.Err() != nil:
+		return nil, fmt.Errorf("sps: %w", ended(ctx))
 	}
 	select {
 	case c.turn <- struct{}{}:
@@ -455,13 +460,13 @@ func (c *Client) lock(ctx context.Context, o *transactionOptions) (*session, err
 		c.sessions.drop(a.session)
 		return nil, err
 	case errors.As(err, &refused) && refusedByLock(refused):
-		return nil, fmt.Errorf("sps: %w: %w", ErrLocked, err)
+		return nil, because(ErrLocked, err)
 	case errors.As(err, &refused) && refused.Status < 500, refused == nil && !errors.Is(err, ErrOutcomeUnknown):
 		return nil, err
 	}
 	// It may be open, and nobody must wait for the time-out of our session.
 	if rollback := c.rollBack(ctx, a.session); rollback != nil {
-		return nil, fmt.Errorf("%w (rolling back failed too: %w)", err, rollback)
+		return nil, beside(err, "rolling back failed too", rollback)
 	}
 	return nil, withoutUnknown(err)
 }
@@ -519,7 +524,7 @@ func (tx *Transaction) finish(ctx context.Context, err error, o *transactionOpti
 		if err == nil {
 			return rollback
 		}
-		return fmt.Errorf("%w (rolling back failed too: %w)", err, rollback)
+		return beside(err, "rolling back failed too", rollback)
 	}
 	return err
 }
@@ -588,10 +593,10 @@ func (tx *Transaction) resolve(ctx context.Context, cause error) (done bool, err
 	} else {
 		tx.client.setLeft(tx.session)
 	}
-	if errors.Is(cause, ErrOutcomeUnknown) {
-		return true, fmt.Errorf("%w (and the appliance could not be asked: %w)", cause, err)
+	if !errors.Is(cause, ErrOutcomeUnknown) {
+		cause = because(ErrOutcomeUnknown, cause)
 	}
-	return true, fmt.Errorf("sps: commit: %w: %w (and the appliance could not be asked: %w)", ErrOutcomeUnknown, cause, err)
+	return true, beside(cause, "and the appliance could not be asked", err)
 }
 
 // closed judges a transaction that is closed after a commit without a proper
@@ -605,7 +610,7 @@ func (tx *Transaction) closed(ctx context.Context, cause error) error {
 	case sure:
 		return fmt.Errorf("sps: the appliance dropped the transaction: %w", withoutUnknown(cause))
 	}
-	return fmt.Errorf("sps: commit: %w: %w", ErrOutcomeUnknown, cause)
+	return because(ErrOutcomeUnknown, cause)
 }
 
 // transactionStatus reads the status of a session's transaction, open or closed.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -471,6 +472,44 @@ func TestTwoClients(t *testing.T) {
 		t.Errorf("released in time: %v", err)
 	}
 	settled(t, a, after)
+}
+
+// TestTexts checks that an error says who speaks once, at its beginning.
+func TestTexts(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(t)
+	c := connect(t, a)
+	release := a.LockConfiguration("somebody")
+	locked := c.Transaction(t.Context(), setAdmin(after))
+	release()
+	a.Inject(spstest.Fault{Method: "PUT", Path: "configuration/**", ExpireSession: true})
+	lost := c.Transaction(t.Context(), setAdmin(after))
+	a.Inject(spstest.Fault{Method: "PUT", Path: "transaction", CutAfter: true})
+	a.Inject(spstest.Fault{Method: "GET", Path: "transaction", Skip: 1, Status: 500, Times: 10})
+	unknown := c.Transaction(t.Context(), setAdmin(after))
+	a.ClearFaults()
+	a.Inject(spstest.Fault{Method: "PUT", Path: "configuration/**", Status: 502, Times: -1})
+	a.Inject(spstest.Fault{Method: "DELETE", Path: "transaction", Status: 502, Times: -1})
+	left := c.Transaction(t.Context(), setAdmin("more@example.com"))
+	a.ClearFaults()
+	done, cancel := context.WithCancel(t.Context())
+	cancel()
+	for what, test := range map[string]struct{ err, want error }{
+		"locked":       {locked, sps.ErrLocked},
+		"lost":         {lost, sps.ErrTransactionLost},
+		"unknown":      {unknown, sps.ErrOutcomeUnknown},
+		"left open":    {left, sps.Status(502)},
+		"context done": {c.Transaction(done, setAdmin(after)), context.Canceled},
+		"unjoin, done": {c.Starling.Unjoin(done), context.Canceled},
+	} {
+		text := fmt.Sprint(test.err)
+		if !errors.Is(test.err, test.want) || strings.Count(text, "sps: ") != 1 || !strings.HasPrefix(text, "sps: ") || strings.Contains(text, "\n") {
+			t.Errorf("%s: %q, want %v", what, text, test.want)
+		}
+		if what == "context done" && strings.Contains(text, "another transaction") {
+			t.Errorf("%s: there is no other transaction: %q", what, text)
+		}
+	}
 }
 
 // TestGuardedRoots checks that whatever the guide wants in a transaction is refused

@@ -210,44 +210,57 @@ func (s TrustStore) ExpiringBefore(t time.Time) ([]*x509.Certificate, error) {
 	return slices.DeleteFunc(certificates, func(c *x509.Certificate) bool { return !c.NotAfter.Before(t) }), err
 }
 
-// HasAuthority reports whether the store has the authority with that SHA-256
-// fingerprint: 64 hex digits in either case, colons allowed.
-func (s TrustStore) HasAuthority(fingerprint string) bool {
+// Authority returns the authority with that SHA-256 fingerprint: 64 hex digits in
+// either case, colons allowed. It gives [ErrNoSuchAuthority] where there is none, and
+// [ErrInvalidInput] for what is no fingerprint.
+func (s TrustStore) Authority(fingerprint string) (Authority, error) {
+	i, err := s.find(fingerprint)
+	if err != nil {
+		return Authority{}, err
+	}
+	return s.Authorities[i], nil
+}
+
+func (s TrustStore) find(fingerprint string) (int, error) {
 	plain, err := parseFingerprint(fingerprint)
-	return err == nil && s.index(plain) >= 0
+	if err != nil {
+		return 0, fmt.Errorf("sps: %w", err)
+	}
+	i := s.index(plain)
+	if i < 0 {
+		return 0, fmt.Errorf("sps: trust store %s: %w: %s", quoted(s.Name), ErrNoSuchAuthority, formatFingerprint(plain))
+	}
+	return i, nil
 }
 
 func (s TrustStore) index(plain string) int {
 	return slices.IndexFunc(s.Authorities, func(a Authority) bool { return a.is(plain) })
 }
 
-// AddAuthority adds a certificate authority. One that the store has already, and a
-// certificate that is no authority's, is [ErrInvalidInput].
+// AddAuthority adds a certificate authority. It gives [ErrAuthorityExists] for one
+// that the store has already, and [ErrInvalidInput] for a certificate that is no
+// authority's.
 func (s *TrustStore) AddAuthority(certificate *x509.Certificate) error {
+	fail := func(err error) error { return fmt.Errorf("sps: trust store %s: %w", quoted(s.Name), err) }
 	if certificate == nil {
-		return fmt.Errorf("sps: %w", invalid("no certificate"))
+		return fail(invalid("no certificate"))
 	}
+	name := oneLine(certificate.Subject.String(), 120)
 	if s.index(fingerprint(certificate)) >= 0 {
-		return fmt.Errorf("sps: %w", invalid("the trust store %s has the authority %s already", quoted(s.Name), oneLine(certificate.Subject.String(), 120)))
+		return fail(fmt.Errorf("%w: %s", ErrAuthorityExists, name))
 	}
 	if !authoritative(certificate) {
-		return fmt.Errorf("sps: %w", invalid("%s is no certificate authority", oneLine(certificate.Subject.String(), 120)))
+		return fail(invalid("%s is no certificate authority", name))
 	}
 	s.Authorities = append(s.Authorities, newAuthority(certificate))
 	return nil
 }
 
-// RemoveAuthority removes the authority with that SHA-256 fingerprint, see
-// [TrustStore.HasAuthority]. One that the store does not have is
-// [ErrInvalidInput].
+// RemoveAuthority removes the authority that [TrustStore.Authority] finds.
 func (s *TrustStore) RemoveAuthority(fingerprint string) error {
-	plain, err := parseFingerprint(fingerprint)
+	i, err := s.find(fingerprint)
 	if err != nil {
-		return fmt.Errorf("sps: %w", err)
-	}
-	i := s.index(plain)
-	if i < 0 {
-		return fmt.Errorf("sps: %w", invalid("the trust store %s has no authority with the fingerprint %s", quoted(s.Name), formatFingerprint(plain)))
+		return err
 	}
 	s.Authorities = slices.Delete(s.Authorities, i, i+1)
 	return nil

@@ -98,9 +98,11 @@ func TestTrustStores(t *testing.T) {
 		if err != nil || len(certificates) != 1 || sps.CertificateFingerprint(certificates[0]) != sample.Body.Authorities[0].Fingerprint.Digest {
 			t.Errorf("certificates %v, %v", certificates, err)
 		}
-		if !sample.Body.HasAuthority("01251FA2DF2A311A297ABA43C40342A5D730EC2DE0D77A72A71BC399C56C10EA") || sample.Body.HasAuthority("01") {
-			t.Error("the fingerprint is not found, or another one is")
+		found, err := sample.Body.Authority("01251FA2DF2A311A297ABA43C40342A5D730EC2DE0D77A72A71BC399C56C10EA")
+		if err != nil {
+			t.Error(err)
 		}
+		diff(t, "by its fingerprint", sample.Body.Authorities[0], found)
 
 		var key string
 		err = c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) (err error) {
@@ -160,6 +162,16 @@ func TestTrustStores(t *testing.T) {
 			t.Errorf("after the deletion: %+v, %v", gone, err)
 		}
 	})
+	c := connect(t, spstest.NewServer(t))
+	if _, err := c.TrustStores.GetByName(t.Context(), "none"); !errors.Is(err, sps.ErrNoSuchName) || !errors.Is(err, sps.ResourceNotFound) {
+		t.Errorf("no such name: %v", err)
+	}
+	if _, err := c.TrustStores.GetByName(t.Context(), ""); !errors.Is(err, sps.ErrInvalidInput) {
+		t.Errorf("no name: %v", err)
+	}
+	if _, err := sps.NewCollection[auditPolicy](c, "configuration/none").GetByName(t.Context(), "none"); errors.Is(err, sps.ErrNoSuchName) || !errors.Is(err, sps.ResourceNotFound) {
+		t.Errorf("no such list: %v", err)
+	}
 }
 
 // TestTrustStoreRules has what is refused before anything is sent, each in words.
@@ -402,15 +414,19 @@ func TestTrustStoreAuthorities(t *testing.T) {
 	if err := s.AddAuthority(later); err != nil {
 		t.Fatal(err)
 	}
-	for name, err := range map[string]error{
-		"twice":                   s.AddAuthority(later),
-		"no authority":            s.AddAuthority(server),
-		"nil":                     s.AddAuthority(nil),
-		"removed, not there":      s.RemoveAuthority(sps.CertificateFingerprint(server)),
-		"removed, no fingerprint": s.RemoveAuthority("zz"),
+	_, missing := s.Authority(sps.CertificateFingerprint(server))
+	_, malformed := s.Authority("01")
+	for name, test := range map[string]struct{ err, want error }{
+		"twice":                   {s.AddAuthority(later), sps.ErrAuthorityExists},
+		"no authority":            {s.AddAuthority(server), sps.ErrInvalidInput},
+		"nil":                     {s.AddAuthority(nil), sps.ErrInvalidInput},
+		"removed, not there":      {s.RemoveAuthority(sps.CertificateFingerprint(server)), sps.ErrNoSuchAuthority},
+		"removed, no fingerprint": {s.RemoveAuthority("zz"), sps.ErrInvalidInput},
+		"not there":               {missing, sps.ErrNoSuchAuthority},
+		"no fingerprint":          {malformed, sps.ErrInvalidInput},
 	} {
-		if !errors.Is(err, sps.ErrInvalidInput) {
-			t.Errorf("%s: %v", name, err)
+		if !errors.Is(test.err, test.want) || !strings.HasPrefix(fmt.Sprint(test.err), "sps: ") {
+			t.Errorf("%s: %v, want %v", name, test.err, test.want)
 		}
 	}
 	expiring, err := s.ExpiringBefore(time.Now().Add(24 * time.Hour))
