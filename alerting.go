@@ -90,8 +90,8 @@ type AlertSetting struct {
 // Alerts says for each alert of an appliance where it is sent. It has the alerts
 // that the appliance has: range over it for all, and change it with
 // [Alerts.Enable] and [Alerts.Disable], which know a misspelt id. The appliance
-// would ignore one silently, so an update that adds an alert is refused with
-// [ErrInvalidInput].
+// would ignore one silently, and lose one that is missing: a write that adds or lacks
+// an alert is refused with [ErrInvalidInput].
 type Alerts[ID ~string] map[ID]AlertSetting
 
 // TrafficAlerts is the body of configuration/alerting/traffic_alerts (guide: Basic
@@ -203,13 +203,21 @@ func (a Alerts[ID]) has(alerts []ID) error {
 
 func (a Alerts[ID]) ids() []ID { return slices.Sorted(maps.Keys(a)) }
 
-// checkChange refuses alerts that the appliance does not have: it would ignore them
-// without a word.
+// checkChange refuses alerts that the appliance does not have, which it would ignore
+// without a word, and a set that lacks some of its alerts, which would be lost.
 func (a Alerts[ID]) checkChange(was *Alerts[ID]) error {
 	if was == nil {
 		return nil
 	}
-	return was.has(a.ids())
+	if err := was.has(a.ids()); err != nil {
+		return err
+	}
+	for _, id := range was.ids() {
+		if _, ok := a[id]; !ok {
+			return invalid("the alert %s is missing, and would be lost: switch its channels off instead", quoted(string(id)))
+		}
+	}
+	return nil
 }
 
 // Diff lists in which alerts two settings differ, in the order of the ids. To see what

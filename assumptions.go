@@ -27,7 +27,7 @@ func logOutDone(status int) bool {
 	case http.StatusUnauthorized, http.StatusNotFound, http.StatusMethodNotAllowed:
 		return true
 	}
-	return status < 300
+	return false
 }
 
 // Commit message. The guide calls the value commit_message where it says
@@ -55,6 +55,9 @@ func commitBody(message string) any {
 // the opening, other than a missing session, a missing right or a broken
 // server, is taken for it.
 func refusedByLock(e *Error) bool {
+	if e.Status == http.StatusTooManyRequests {
+		return false
+	}
 	switch e.Type {
 	case Unauthenticated, AuthenticationFailure, Unauthorized:
 		return false
@@ -64,11 +67,23 @@ func refusedByLock(e *Error) bool {
 	return e.Status < 500
 }
 
-// Newer appliances may take the lock at the first change instead. There a refusal
-// has other reasons too, so only what speaks of a lock or a transaction counts.
+// Newer appliances may take the lock at the first change, or with the commit. There a
+// refusal has other reasons too, so only what speaks of a lock or a transaction
+// counts.
 func stepRefusedByLock(e *Error) bool {
-	return e.Type == OpenTransactionError || strings.Contains(string(e.Type), "Lock") || e.Status == http.StatusLocked
+	switch e.Type {
+	case OpenTransactionError:
+		return true
+	case SyntacticError, SemanticError, InvalidRequestBody, IncompleteRequestBodyError, Unauthorized:
+		return false
+	}
+	return strings.Contains(string(e.Type), "Lock") || e.Status == http.StatusLocked ||
+		e.Type != "" && strings.Contains(e.Message, "locked")
 }
+
+// Conflict. Whether an appliance refuses a commit because somebody else changed the
+// same objects is not documented; a type that speaks of a conflict is taken for it.
+func refusedByConflict(e *Error) bool { return strings.Contains(string(e.Type), "Conflict") }
 
 // Semantic errors. The guide says that details contain the errors that were
 // found, without a form. Accepted are a list of texts or of objects, plain or as
@@ -183,7 +198,7 @@ func joinedOf(value []byte) (joined, ok bool) {
 
 // Product warnings. The guide prints their texts and not their place. They are
 // looked for where answers of the API could have them: an error, at any status; at
-// the top level or in meta as "warnings", "warning" or "message"; and as the cluster
+// the top level or in meta as "warnings", "warning" or "message", or as the cluster
 // status has them, in "issues". Each may be a text, or an object with a message, or
 // a list of those.
 func productWarnings(a *answer) []ProductWarning {
@@ -209,10 +224,13 @@ func productWarnings(a *answer) []ProductWarning {
 			}
 		}
 	}
-	for _, name := range []string{"warnings", "warning", "message"} {
-		look(wire.Find(a.All, name))
-		look(member(a.Meta, name))
-		look(member(wire.Find(a.All, "issues"), name))
+	for _, name := range []string{"warnings", "warning", "message", "issues"} {
+		for _, value := range [][]byte{wire.Find(a.All, name), member(a.Meta, name)} {
+			look(value)
+			for _, inner := range []string{"warnings", "warning"} {
+				look(member(value, inner))
+			}
+		}
 	}
 	return found
 }

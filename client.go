@@ -167,7 +167,8 @@ func ConnectFromEnv(ctx context.Context, options ...Option) (*Client, error) {
 // parseHost checks a host and returns it as it stands in a URL.
 func parseHost(host string) (string, error) {
 	fail := func(why string) (string, error) {
-		return "", fmt.Errorf("sps: connect: %w", invalid("host %s %s: give a name or an IP address, with a port if need be, such as sps1.example.com or [2001:db8::5]:8443", quoted(host), why))
+		shown := host[strings.LastIndexByte(host, '@')+1:] // what is before it may be a password
+		return "", fmt.Errorf("sps: connect: %w", invalid("host %s %s: give a name or an IP address, with a port if need be, such as sps1.example.com or [2001:db8::5]:8443", quoted(shown), why))
 	}
 	switch {
 	case host == "":

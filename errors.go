@@ -90,8 +90,9 @@ var (
 	// ErrLocked: the transaction could not be opened, because the configuration
 	// is locked by somebody else or by another transaction of this session.
 	ErrLocked = errors.New("the configuration is locked")
-	// ErrNested: a transaction was started inside one of the same client.
-	ErrNested = errors.New("a transaction is running in this context already")
+	// ErrNested: a transaction was started inside one of the same client, or what
+	// cannot be done in one.
+	ErrNested = errors.New("a transaction of this client is running in this context: use that, or wait for its end")
 	// ErrTransactionOver: a transaction, or a handle of it, was used after its
 	// end.
 	ErrTransactionOver = errors.New("the transaction is over")
@@ -327,6 +328,9 @@ type MissingResource struct {
 
 // Error returns the resource and the mount point.
 func (m *MissingResource) Error() string {
+	if m.MountPoint == "" {
+		return fmt.Sprintf("no %q", oneLine(m.Resource, 100))
+	}
 	return fmt.Sprintf("no %q below %q", oneLine(m.Resource, 100), oneLine(m.MountPoint, 100))
 }
 

@@ -67,7 +67,7 @@ type joinedError struct {
 func (j *joinedError) Error() string {
 	texts := make([]string, len(j.errs))
 	for i, err := range j.errs {
-		texts[i] = err.Error()
+		texts[i] = plain(err)
 	}
 	return j.context + ": " + strings.Join(texts, "; ")
 }
@@ -228,8 +228,9 @@ type Timeouts struct {
 	// Stall bounds the time in which no byte of an upload or a download moves. As
 	// a whole these have no limit but their context.
 	Stall time.Duration
-	// Close bounds a rollback and a log-out: they go out even when the caller's
-	// context is done, and take no longer than this.
+	// Close bounds a rollback, a log-out, and each question about what became of a
+	// commit: they go out even when the caller's context is done, and take no longer
+	// than this each.
 	Close time.Duration
 }
 

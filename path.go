@@ -28,13 +28,32 @@ func mustPath(text string) apiPath {
 // without the /api/ that links begin with.
 func newPath(text string) (apiPath, error) {
 	p := apiPath{}
-	for segment := range strings.SplitSeq(strings.TrimPrefix(text, "/api/"), "/") {
+	relative := relativePath(text)
+	if err := checkRelative(relative); err != nil {
+		return apiPath{}, fmt.Errorf("sps: path %s: %w", quoted(text), err)
+	}
+	for segment := range strings.SplitSeq(relative, "/") {
 		var err error
 		if p, err = p.join(segment); err != nil {
 			return apiPath{}, fmt.Errorf("sps: path %s: %w", quoted(text), err)
 		}
 	}
 	return p, nil
+}
+
+// relativePath takes off what links begin with, and a slash at the end.
+func relativePath(text string) string {
+	return strings.TrimSuffix(strings.TrimPrefix(strings.TrimPrefix(text, "/"), "api/"), "/")
+}
+
+func checkRelative(text string) error {
+	switch {
+	case text == "" || text == "api":
+		return invalid("give one below /api/, such as configuration/management/email")
+	case strings.Contains(text, "://"):
+		return invalid("give one below /api/, not a URL")
+	}
+	return nil
 }
 
 // parseLink makes a path and a query of what links in answers look like, and
@@ -45,9 +64,10 @@ func parseLink(link string) (apiPath, url.Values, error) {
 		return apiPath{}, nil, fmt.Errorf("sps: path %s: %w", quoted(path), why)
 	}
 	escaped, rawQuery, _ := strings.Cut(link, "?")
-	escaped = strings.TrimPrefix(escaped, "/")
-	escaped = strings.TrimPrefix(escaped, "api/")
-	escaped = strings.TrimSuffix(escaped, "/")
+	escaped = relativePath(escaped)
+	if err := checkRelative(escaped); err != nil {
+		return fail(err)
+	}
 	if strings.Contains(link, "#") {
 		return fail(invalid("a fragment names a part of an answer: ask for the whole"))
 	}

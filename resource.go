@@ -2,6 +2,7 @@ package sps
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
@@ -149,11 +150,18 @@ type Singleton[T any] struct {
 //
 //	email := sps.NewSingleton[Email](client, "configuration/management/email")
 //
-// The path is plain, not escaped, with or without the /api/ of links. One that cannot be right is reported by the
-// first use.
+// The path is plain, not escaped, with or without the /api/ of links. One that cannot
+// be right is reported by the first use.
 func NewSingleton[T any](c *Client, path string) *Singleton[T] {
-	p, err := newPath(path)
+	p, err := handlePath(c, path)
 	return &Singleton[T]{c, p, err}
+}
+
+func handlePath(c *Client, path string) (apiPath, error) {
+	if c == nil {
+		return apiPath{}, fmt.Errorf("sps: path %s: %w", quoted(path), invalid("no client"))
+	}
+	return newPath(path)
 }
 
 func newSingleton[T any](c *Client, path apiPath) *Singleton[T] {
@@ -170,7 +178,7 @@ func (s *Singleton[T]) Get(ctx context.Context) (*Object[T], error) {
 
 // In returns the endpoint as the transaction sees it, for reading and writing.
 func (s *Singleton[T]) In(tx *Transaction) *SingletonTx[T] {
-	return &SingletonTx[T]{tx, s.path, tx.admit(s.client, s.err)}
+	return &SingletonTx[T]{tx, s.path, tx.admit(s.client, s.path, s.err)}
 }
 
 // SingletonTx reads and writes an endpoint with one object in a transaction.
@@ -191,7 +199,12 @@ func (s *SingletonTx[T]) Get(ctx context.Context) (*Object[T], error) {
 // Update reads the object, lets change edit its body, and writes back what
 // change made different: every member that T does not know stays as it is. Where
 // nothing is different, nothing is written. An error of change is returned and
-// nothing is written.
+// nothing is written. Where another goroutine wrote the object in the same
+// transaction meanwhile, change is called again, on what is there now.
+//
+// Elements of lists keep what T does not know of them, also when others are added,
+// removed or moved. Where a change leaves it open which element was which, and
+// something would be lost, it is [ErrInvalidInput] and nothing is written.
 //
 // Beside errors of the transport, expect [SyntacticError], [SemanticError] and
 // [Unauthorized] of the appliance.
@@ -223,7 +236,7 @@ type Collection[T any] struct {
 // NewCollection types a list endpoint below /api/ that the SDK does not. See
 // [NewSingleton] for the path and [Singleton] for T.
 func NewCollection[T any](c *Client, path string) *Collection[T] {
-	p, err := newPath(path)
+	p, err := handlePath(c, path)
 	return &Collection[T]{c, p, err}
 }
 
@@ -263,7 +276,7 @@ func (c *Collection[T]) GetByName(ctx context.Context, name string) (*Object[T],
 
 // In returns the list as the transaction sees it, for reading and writing.
 func (c *Collection[T]) In(tx *Transaction) *CollectionTx[T] {
-	return &CollectionTx[T]{tx, c.path, tx.admit(c.client, c.err)}
+	return &CollectionTx[T]{tx, c.path, tx.admit(c.client, c.path, c.err)}
 }
 
 // CollectionTx reads and writes a list of objects in a transaction.
@@ -306,11 +319,11 @@ func (c *CollectionTx[T]) Create(ctx context.Context, body T) (key string, err e
 		return "", c.err
 	}
 	if err := c.check(ctx, "", nil, &body); err != nil {
-		return "", fmt.Errorf("sps: POST %s: %w", c.path.text, err)
+		return "", refusal(http.MethodPost, c.path, err)
 	}
-	data, err := codec.Marshal(body)
+	data, err := encodeBody(c.path, body)
 	if err != nil {
-		return "", fmt.Errorf("sps: %w: the body cannot be encoded: %w", ErrInvalidInput, err)
+		return "", err
 	}
 	a, err := c.tx.write(ctx, http.MethodPost, c.path, data)
 	if err != nil {
@@ -321,7 +334,6 @@ func (c *CollectionTx[T]) Create(ctx context.Context, body T) (key string, err e
 		c.tx.spoil(err)
 		return "", err
 	}
-	c.tx.remember(func(last *staged) { last.key = key })
 	return key, nil
 }
 
@@ -332,7 +344,7 @@ func (c *CollectionTx[T]) Update(ctx context.Context, key string, change func(*T
 		return err
 	}
 	if err := checkKey[T](key); err != nil {
-		return fmt.Errorf("sps: PUT %s: %w", path.text, err)
+		return refusal(http.MethodPut, path, err)
 	}
 	return updateObject(ctx, c.tx, path, true, change, func(was, body *T) error { return c.check(ctx, key, was, body) })
 }
@@ -344,7 +356,7 @@ func (c *CollectionTx[T]) Replace(ctx context.Context, key string, body T) error
 		return err
 	}
 	if err := checkKey[T](key); err != nil {
-		return fmt.Errorf("sps: PUT %s: %w", path.text, err)
+		return refusal(http.MethodPut, path, err)
 	}
 	return replaceObject(ctx, c.tx, path, true, body, func(was, body *T) error { return c.check(ctx, key, was, body) })
 }
@@ -357,7 +369,7 @@ func (c *CollectionTx[T]) Delete(ctx context.Context, key string) error {
 		return err
 	}
 	if err := checkKey[T](key); err != nil {
-		return fmt.Errorf("sps: DELETE %s: %w", path.text, err)
+		return refusal(http.MethodDelete, path, err)
 	}
 	_, err = c.tx.write(ctx, http.MethodDelete, path, nil)
 	return err
@@ -423,7 +435,12 @@ type reader interface {
 }
 
 func (c *Client) read(ctx context.Context, path apiPath, query url.Values) (*answer, error) {
-	return c.call(ctx, &call{class: classRead, method: http.MethodGet, path: path, query: query})
+	k := &call{class: classRead, method: http.MethodGet, path: path, query: query}
+	a, err := c.call(ctx, k)
+	if tx, ok := ctx.Value(transactionKey{c}).(*Transaction); ok && err == nil {
+		tx.staged.read(k, a) // in the function of a transaction it is read for that
+	}
+	return a, err
 }
 
 func itemPath(list apiPath, key string, err error) (apiPath, error) {
@@ -474,6 +491,8 @@ func readEnvelope(ctx context.Context, r reader, path apiPath, keyed bool) (a *a
 		key = text
 	}
 	switch {
+	case a.Body == nil && a.Items != nil:
+		return nil, "", a.unusable("%s is a list, not one object: use NewCollection or Client.Listing", oneLine(asked, 60))
 	case a.Body == nil:
 		return nil, "", a.unusable("it lacks the body of %s", oneLine(asked, 60))
 	case keyed && key != asked:
@@ -490,23 +509,40 @@ func newObject[T any](a *answer, e wire.Envelope, key string) (*Object[T], error
 	return o, nil
 }
 
+// updateTries is how often an update is made anew when other steps write the object
+// between its read and its write.
+const updateTries = 10
+
 // updateObject reads an object, runs the change on a copy of its body, and
 // writes what was read with the difference laid over it.
 func updateObject[T any](ctx context.Context, tx *Transaction, path apiPath, keyed bool, change func(*T) error, check func(was, body *T) error) error {
+	if change == nil {
+		return fmt.Errorf("sps: PUT %s: %w", path.text, invalid("no function"))
+	}
+	for try := 1; ; try++ {
+		err := updateOnce(ctx, tx, path, keyed, change, check)
+		if try == updateTries || !errors.Is(err, errStale) {
+			return err
+		}
+	}
+}
+
+func updateOnce[T any](ctx context.Context, tx *Transaction, path apiPath, keyed bool, change func(*T) error, check func(was, body *T) error) error {
+	read := tx.staged.version(path) // before the read, so that no write is missed
 	o, a, err := readBody[T](ctx, tx, path, keyed)
 	if err != nil {
 		return err
 	}
-	before, err := codec.Marshal(o.Body)
+	before, err := encodeBody(path, o.Body)
 	if err != nil {
-		return fmt.Errorf("sps: %s: %w: the body cannot be encoded: %w", path.text, ErrInvalidInput, err)
+		return err
 	}
 	if err := change(&o.Body); err != nil {
 		return err
 	}
-	after, err := codec.Marshal(o.Body)
+	after, err := encodeBody(path, o.Body)
 	if err != nil {
-		return fmt.Errorf("sps: %s: %w: the body cannot be encoded: %w", path.text, ErrInvalidInput, err)
+		return err
 	}
 	if string(before) == string(after) {
 		return nil
@@ -519,16 +555,39 @@ func updateObject[T any](ctx context.Context, tx *Transaction, path apiPath, key
 		}
 	}
 	if err := check(was, &o.Body); err != nil {
-		return fmt.Errorf("sps: PUT %s: %w", path.text, err)
+		return refusal(http.MethodPut, path, err)
 	}
 	data, err := wire.Update(a.Body, before, after)
+	if errors.Is(err, wire.ErrAmbiguous) {
+		err = invalid("the change of a list could lose what %T does not have of its elements, because they cannot be told apart: change the list in several updates, or type the members that tell its elements", o.Body)
+	}
 	if err != nil {
-		return fmt.Errorf("sps: %s: %w", path.text, err)
+		return refusal(http.MethodPut, path, err)
 	}
-	if _, err = tx.write(ctx, http.MethodPut, path, data); err == nil {
-		tx.remember(func(last *staged) { last.original = a.Body })
-	}
+	_, err = tx.writeFresh(ctx, http.MethodPut, path, data, &read)
 	return err
+}
+
+// encodeBody encodes the body of an object.
+func encodeBody[T any](path apiPath, body T) ([]byte, error) {
+	if raw, ok := any(body).(json.RawMessage); ok {
+		if err := wire.Valid(raw); err != nil {
+			return nil, refusal(http.MethodPut, path, invalid("the body is no proper JSON: %s", oneLine(err.Error(), 200)))
+		}
+	}
+	data, err := codec.Marshal(body)
+	if err != nil {
+		return nil, refusal(http.MethodPut, path, fmt.Errorf("%w: the body cannot be encoded: %w", ErrInvalidInput, err))
+	}
+	return data, nil
+}
+
+// refusal says which write was refused before it was sent.
+func refusal(method string, path apiPath, err error) error {
+	if strings.HasPrefix(err.Error(), "sps: ") { // it names what it is about
+		return err
+	}
+	return fmt.Errorf("sps: %s %s: %w", method, path.text, err)
 }
 
 // replaceObject writes a whole object. Where T has rules about what may become of
@@ -543,11 +602,11 @@ func replaceObject[T any](ctx context.Context, tx *Transaction, path apiPath, ke
 		was = &o.Body
 	}
 	if err := check(was, &body); err != nil {
-		return fmt.Errorf("sps: PUT %s: %w", path.text, err)
+		return refusal(http.MethodPut, path, err)
 	}
-	data, err := codec.Marshal(body)
+	data, err := encodeBody(path, body)
 	if err != nil {
-		return fmt.Errorf("sps: %s: %w: the body cannot be encoded: %w", path.text, ErrInvalidInput, err)
+		return err
 	}
 	_, err = tx.write(ctx, http.MethodPut, path, data)
 	return err
@@ -692,7 +751,10 @@ func entriesFrom(ctx context.Context, r reader, path apiPath, a *answer) iter.Se
 
 // list returns the items of an answer.
 func (a *answer) list() ([][]byte, error) {
-	if a.Items == nil {
+	switch {
+	case a.Items == nil && a.Body != nil:
+		return nil, a.unusable("it is one object, not a list: use NewSingleton")
+	case a.Items == nil:
 		return nil, a.unusable("it lacks the list items")
 	}
 	items, err := wire.Elements(a.Items)

@@ -113,7 +113,7 @@ func TestWrongPaths(t *testing.T) {
 	a := spstest.NewServer(t)
 	c := connect(t, a)
 	a.ResetJournal()
-	for _, path := range []string{"", "/configuration/x", "configuration//x", "configuration/../transaction", "configuration/x/", "a\nb", "a\\b", "\xff"} {
+	for _, path := range []string{"", "/", "/api/", "api", "//configuration/x", "configuration//x", "configuration/../transaction", "https://sps1.example.com/api/info", "a\nb", "a\\b", "\xff"} {
 		singleton, collection := sps.NewSingleton[string](c, path), sps.NewCollection[string](c, path)
 		_, getErr := singleton.Get(t.Context())
 		_, listErr := collection.List(t.Context())

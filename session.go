@@ -107,8 +107,9 @@ func Certificate(certificate tls.Certificate, options ...CredentialOption) Crede
 }
 
 // ExistingSession uses a session that somebody else opened, by the value of its
-// session_id cookie. It cannot be renewed when it expires, and
-// [Client.Close] does not log it out.
+// session_id cookie. [Connect] sends nothing then: one that is wrong shows with the
+// first call. It cannot be renewed when it expires, and [Client.Close] does not log it
+// out.
 func ExistingSession(id Secret) Credential {
 	c := &credential{existing: id}
 	if !validSessionID(id.ExposeString()) {

@@ -78,7 +78,7 @@ func TestLogOut(t *testing.T) {
 	if _, err := c.Info(t.Context()); !errors.Is(err, sps.ErrClosed) {
 		t.Errorf("Info after Close: %v, want ErrClosed", err)
 	}
-	if err := c.Transaction(t.Context(), nil); !errors.Is(err, sps.ErrClosed) {
+	if err := c.Transaction(t.Context(), setAdmin(after)); !errors.Is(err, sps.ErrClosed) {
 		t.Errorf("Transaction after Close: %v, want ErrClosed", err)
 	}
 	diff(t, "requests after Close", []string(nil), requests(a))

@@ -248,7 +248,7 @@ func (s *Starling) Join(ctx context.Context, request StarlingJoinRequest) error 
 	if request.CredentialString.IsZero() {
 		return fail(fmt.Errorf("%w: %w: it needs the credential string", ErrInvalidInput, MissingCredentialStringError))
 	}
-	release, err := s.client.takeTurn(ctx)
+	release, err := s.client.takeTurn(ctx, "POST "+starlingJoinPath.text)
 	if err != nil {
 		return err
 	}
@@ -320,7 +320,7 @@ func (r StarlingJoinRequest) over(body []byte) ([]byte, error) {
 	if instance, _ := wire.Text(wire.Find(members, "product_instance")); instance == "" {
 		return nil, fmt.Errorf("%w: %w: neither the request nor the appliance names one", ErrInvalidInput, MissingProductInstanceError)
 	}
-	return wire.Join(members), nil
+	return wire.BareReferences(wire.Join(members))
 }
 
 // Unjoin takes the appliance out of Starling (DELETE /api/starling/join). While
@@ -337,7 +337,7 @@ func (s *Starling) ForceUnjoin(ctx context.Context) error {
 }
 
 func (s *Starling) unjoin(ctx context.Context, query url.Values) error {
-	release, err := s.client.takeTurn(ctx)
+	release, err := s.client.takeTurn(ctx, "DELETE "+starlingJoinPath.text)
 	if err != nil {
 		return err
 	}

@@ -39,13 +39,12 @@ type Transaction struct {
 	forget   func() bool // lets go of the client's life
 	patience time.Time   // until when a step waits for the lock; zero: not at all
 
-	turn  chan struct{}     // held during a step, and by whoever ends the transaction
-	wrote bool              // something may be staged
-	seen  map[string][]byte // the body of each object that was read before it was written
-	sent  map[string][]byte // the body of each object that was written; nil for one deleted
-	last  *staged           // the last write that was accepted
-	fatal error             // why it must not be committed
-	over  error             // why it accepts no further step
+	turn   chan struct{} // held during a step, and by whoever ends the transaction
+	wrote  bool          // something may be staged
+	staged staged        // what was read and written
+	late   bool          // a request whose answer was lost may still be executed
+	fatal  error         // why it must not be committed
+	over   error         // why it accepts no further step
 }
 
 // TransactionOption refines one [Client.Transaction].
@@ -120,6 +119,9 @@ func (c *Client) Preview(ctx context.Context, fn func(context.Context, *Transact
 }
 
 func (c *Client) transact(ctx context.Context, fn func(context.Context, *Transaction) error, o *transactionOptions, options []TransactionOption) error {
+	if fn == nil {
+		return fmt.Errorf("sps: transaction: %w", invalid("no function"))
+	}
 	for _, option := range options {
 		if option != nil {
 			option(o)
@@ -159,7 +161,7 @@ func (tx *Transaction) Invoke(ctx context.Context, method, path string, body any
 	}
 	if k.method != http.MethodGet {
 		if !k.path.below(transactional...) {
-			return nil, fmt.Errorf("sps: %s %s: %w", k.method, k.path.text, invalid("no write of a transaction: only those below %s are", strings.Join(transactional, ", ")))
+			return nil, fmt.Errorf("sps: %s %s: %w", k.method, k.path.text, notTransactional())
 		}
 		k.class = classStep
 		if k.body != nil {
@@ -181,24 +183,48 @@ func (tx *Transaction) read(ctx context.Context, path apiPath, query url.Values)
 
 // write sends a body with its references made bare, nil for none.
 func (tx *Transaction) write(ctx context.Context, method string, path apiPath, body []byte) (*answer, error) {
+	return tx.writeFresh(ctx, method, path, body, nil)
+}
+
+// errStale says that an object was written after it had been read.
+var errStale = errors.New("other steps of the transaction wrote it meanwhile, again and again: is it written within its own update?")
+
+// writeFresh writes a body that was made from what was read, unless another step of
+// the transaction has written the object since. Then it gives errStale.
+func (tx *Transaction) writeFresh(ctx context.Context, method string, path apiPath, body []byte, read *version) (*answer, error) {
+	fail := func(err error) (*answer, error) {
+		return nil, fmt.Errorf("sps: %s %s: %w", method, path.text, err)
+	}
+	if !path.below(transactional...) {
+		return fail(notTransactional())
+	}
 	if body != nil {
 		var err error
 		if body, err = wire.BareReferences(body); err == nil {
 			err = checkBody(body)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("sps: %s %s: %w", method, path.text, err)
+			return fail(err)
 		}
 	}
-	return tx.step(ctx, &call{class: classStep, method: method, path: path, body: body})
+	return tx.step(ctx, &call{class: classStep, method: method, path: path, body: body, read: read})
+}
+
+func notTransactional() error {
+	return invalid("no write of a transaction: only those below %s are", strings.Join(transactional, ", "))
 }
 
 // admit reports why a handle cannot be used with the transaction, or nil.
-func (tx *Transaction) admit(c *Client, err error) error {
-	if err == nil && tx.client != c {
-		return fmt.Errorf("sps: %w", ErrOtherClient)
+func (tx *Transaction) admit(c *Client, path apiPath, err error) error {
+	switch {
+	case err != nil:
+		return err
+	case tx == nil:
+		return fmt.Errorf("sps: %s: %w", path.text, invalid("no transaction"))
+	case tx.client != c:
+		return fmt.Errorf("sps: %s: %w", path.text, ErrOtherClient)
 	}
-	return err
+	return nil
 }
 
 // step sends one call in the session of the transaction, and no other: after a
@@ -224,7 +250,10 @@ func (tx *Transaction) step(ctx context.Context, k *call) (*answer, error) {
 	}
 	began := tx.wrote
 	if k.class == classStep {
-		tx.wrote, tx.last = true, nil
+		if !k.fresh(&tx.staged) {
+			return fail(errStale)
+		}
+		tx.wrote = true
 	}
 	a, err := tx.client.transport.do(ctx, k, tx.session)
 	for attempt := 0; !began && lockedStep(k, err) && tx.waitForLock(ctx, attempt); attempt++ {
@@ -239,27 +268,18 @@ func (tx *Transaction) step(ctx context.Context, k *call) (*answer, error) {
 	switch {
 	case k.class != classStep:
 		if err == nil {
-			tx.saw(k, a)
+			tx.staged.read(k, a)
 		}
 	case errors.As(err, &broken) && broken.sent, errors.As(err, &refused) && refused.Status >= 500:
-		tx.fatal = err // it may have been executed
+		tx.fatal, tx.late = err, true // it may have been executed, or be still
 	case err == nil:
-		tx.last = &staged{method: k.method, path: k.path, sent: k.body}
-		tx.sent[k.path.text] = k.body
+		tx.staged.write(k, a)
 	case lockedStep(k, err):
 		err = because(ErrLocked, err)
+	case errors.Is(err, ResourceNotFound) && tx.staged.had(k.path):
+		err = because(ErrConflict, err) // it was there when it was read
 	}
 	return a, err
-}
-
-// saw keeps an object as it was before the transaction wrote it.
-func (tx *Transaction) saw(k *call, a *answer) {
-	text := k.path.text
-	_, written := tx.sent[text]
-	_, known := tx.seen[text]
-	if !written && !known && a.Body != nil && strings.HasPrefix(text, "configuration/") {
-		tx.seen[text] = a.Body
-	}
 }
 
 // lockedStep reports whether a write was refused because of the lock.
@@ -273,61 +293,6 @@ func lockedStep(k *call, err error) bool {
 func (tx *Transaction) waitForLock(ctx context.Context, attempt int) bool {
 	left := time.Until(tx.patience)
 	return left > 0 && sleep(ctx, min(lockPause(attempt), left)) == nil
-}
-
-// staged is a write that waits for the commit. When the answer to that is lost, it
-// shows whether the commit was executed.
-type staged struct {
-	method         string
-	path           apiPath
-	sent, original []byte // original is nil where it is not known
-	key            string // of what a POST created, "" where it is not known
-}
-
-// remember adds to the last write.
-func (tx *Transaction) remember(add func(*staged)) {
-	tx.turn <- struct{}{}
-	defer func() { <-tx.turn }()
-	if tx.last != nil {
-		add(tx.last)
-	}
-}
-
-// found looks for a staged write in what the appliance shows after its transaction
-// is closed. sure is false where that cannot tell.
-func (s *staged) found(ctx context.Context, t *transport, session *session) (applied, sure bool) {
-	if s == nil {
-		return false, false
-	}
-	path := s.path
-	if s.method == http.MethodPost {
-		var err error
-		if path, err = s.path.join(s.key); err != nil {
-			return false, false
-		}
-	}
-	a, err := t.do(ctx, &call{class: classRead, method: http.MethodGet, path: path}, session)
-	gone := errors.Is(err, ResourceNotFound)
-	if err != nil && !gone {
-		return false, false
-	}
-	switch s.method {
-	case http.MethodDelete:
-		return gone, true
-	case http.MethodPost:
-		return !gone, true
-	}
-	if gone {
-		return false, false
-	}
-	now, err := wire.BareReferences(a.Body)
-	if err != nil {
-		return false, false
-	}
-	if wire.Covers(now, s.sent) {
-		return true, true
-	}
-	return false, s.original != nil && wire.Covers(a.Body, s.original)
 }
 
 // spoil lets the transaction roll back whatever its function returns.
@@ -348,7 +313,7 @@ func (tx *Transaction) lost(err error) error {
 
 // begin takes the client's turn and opens a transaction.
 func (c *Client) begin(ctx context.Context, o *transactionOptions) (*Transaction, error) {
-	release, err := c.takeTurn(ctx)
+	release, err := c.takeTurn(ctx, "transaction")
 	if err != nil {
 		return nil, err
 	}
@@ -403,22 +368,23 @@ func lockPause(attempt int) time.Duration {
 }
 
 // takeTurn makes the caller the only one with, or without, a transaction.
-func (c *Client) takeTurn(ctx context.Context) (release func(), err error) {
+func (c *Client) takeTurn(ctx context.Context, what string) (release func(), err error) {
+	fail := func(err error) (func(), error) { return nil, fmt.Errorf("sps: %s: %w", what, err) }
 	switch {
 	case ctx.Value(transactionKey{c}) != nil:
-		return nil, fmt.Errorf("sps: %w", ErrNested)
+		return fail(ErrNested)
 	case c.life.Err() != nil:
-		return nil, fmt.Errorf("sps: %w", ErrClosed)
+		return fail(ErrClosed)
 	case ctx.Err() != nil:
-		return nil, fmt.Errorf("sps: %w", ended(ctx))
+		return fail(ended(ctx))
 	}
 	select {
 	case c.turn <- struct{}{}:
 		return func() { <-c.turn }, nil
 	case <-ctx.Done():
-		return nil, fmt.Errorf("sps: %w while waiting for another transaction of this client", ended(ctx))
+		return fail(fmt.Errorf("%w while waiting for another transaction of this client", ended(ctx)))
 	case <-c.life.Done():
-		return nil, fmt.Errorf("sps: %w", ErrClosed)
+		return fail(ErrClosed)
 	}
 }
 
@@ -468,11 +434,12 @@ func (c *Client) lock(ctx context.Context, o *transactionOptions) (*session, err
 	if rollback := c.rollBack(ctx, a.session); rollback != nil {
 		return nil, beside(err, "rolling back failed too", rollback)
 	}
+	c.retire(ctx, a.session)
 	return nil, withoutUnknown(err)
 }
 
 func (c *Client) newTransaction(ctx context.Context, session *session) *Transaction {
-	tx := &Transaction{client: c, session: session, turn: make(chan struct{}, 1), seen: map[string][]byte{}, sent: map[string][]byte{}}
+	tx := &Transaction{client: c, session: session, turn: make(chan struct{}, 1)}
 	tx.ctx, tx.cancel = context.WithCancelCause(ctx)
 	tx.forget = context.AfterFunc(c.life, func() { tx.cancel(ErrClosed) })
 	tx.TrafficAlerts = c.TrafficAlerts.In(tx)
@@ -520,13 +487,34 @@ func (tx *Transaction) finish(ctx context.Context, err error, o *transactionOpti
 			return err
 		}
 	}
-	if rollback := tx.client.rollBack(ctx, tx.session); rollback != nil {
-		if err == nil {
-			return rollback
-		}
-		return beside(err, "rolling back failed too", rollback)
+	rollback := tx.rollBack(ctx)
+	switch {
+	case rollback == nil:
+		return err
+	case err == nil:
+		return rollback
 	}
-	return err
+	return beside(err, "rolling back failed too", rollback)
+}
+
+// rollBack rolls back, and ends the session where a request may still be executed.
+func (tx *Transaction) rollBack(ctx context.Context) error {
+	if err := tx.client.rollBack(ctx, tx.session); err != nil {
+		return err
+	}
+	if tx.late {
+		tx.client.retire(ctx, tx.session)
+	}
+	return nil
+}
+
+// retire ends a session in which a request may still be executed, so that nothing of
+// it gets into another transaction. One that was handed in stays.
+func (c *Client) retire(ctx context.Context, s *session) {
+	if c.sessions.renewable() {
+		c.sessions.drop(s)
+		c.transport.logOut(context.WithoutCancel(ctx), s)
+	}
 }
 
 // abandon rolls back after a panic, wherever it came from.
@@ -536,7 +524,7 @@ func (tx *Transaction) abandon(ctx context.Context) {
 	defer func() { <-tx.turn }()
 	if tx.over == nil || tx.over == ErrTransactionOver {
 		tx.over = ErrTransactionOver
-		tx.client.rollBack(ctx, tx.session)
+		tx.rollBack(ctx)
 	}
 }
 
@@ -547,37 +535,49 @@ func (tx *Transaction) commit(ctx context.Context, o *transactionOptions) (done 
 		return false, err
 	}
 	k := &call{class: classCommit, method: http.MethodPut, path: transactionPath, body: body}
-	a, err := tx.client.transport.do(ctx, k, tx.session)
-	if err == nil && !newTransactionStatus(a).Open() {
-		return true, nil
+	for attempt := 0; ; attempt++ {
+		a, err := tx.client.transport.do(ctx, k, tx.session)
+		if err == nil && !newTransactionStatus(a).Open() {
+			return true, nil
+		}
+		if err == nil {
+			err = a.unusable("the transaction is still open after the commit")
+		}
+		var refused *Error
+		switch {
+		case expired(k, a, err):
+			return false, tx.lost(err)
+		case !errors.As(err, &refused) && !errors.Is(err, ErrOutcomeUnknown):
+			return false, err // never sent
+		case refused == nil || refused.Type == "" || refused.Status >= 500:
+			return tx.resolve(ctx, err)
+		case refusedByConflict(refused):
+			return false, because(ErrConflict, err)
+		case !stepRefusedByLock(refused):
+			return false, err
+		case !tx.waitForLock(ctx, attempt):
+			return false, because(ErrLocked, err)
+		}
+		if err := tx.judge(ctx, o); err != nil { // what the other one changed meanwhile
+			return false, err
+		}
 	}
-	if err == nil {
-		err = a.unusable("the transaction is still open after the commit")
-	}
-	if expired(k, a, err) {
-		return false, tx.lost(err)
-	}
-	var refused *Error
-	if errors.As(err, &refused) && refused.Type != "" && refused.Status < 500 {
-		return false, err // and so not executed
-	}
-	if refused == nil && !errors.Is(err, ErrOutcomeUnknown) {
-		return false, err // never sent
-	}
-	return tx.resolve(ctx, err)
 }
+
+// resolvePauses are before the looks at what became of a commit.
+var resolvePauses = []time.Duration{0, time.Second, 3 * time.Second}
 
 // resolve asks the appliance what became of a commit without an answer. A commit
 // that is still being executed shows as open, so one look is not enough for that.
 func (tx *Transaction) resolve(ctx context.Context, cause error) (done bool, err error) {
-	ctx, cancel := tx.client.bounded(ctx)
-	defer cancel()
+	tx.late = true
 	var status string
-	for _, pause := range []time.Duration{0, time.Second, 3 * time.Second} {
-		if err = sleep(ctx, pause); err != nil {
-			break
-		}
-		if status, err = tx.client.transport.transactionStatus(ctx, tx.session); err != nil || status == statusClosed {
+	for _, pause := range resolvePauses {
+		time.Sleep(pause)
+		bound, cancel := tx.client.bounded(ctx)
+		status, err = tx.client.transport.transactionStatus(bound, tx.session)
+		cancel()
+		if err != nil || status == statusClosed {
 			break
 		}
 	}
@@ -600,15 +600,19 @@ func (tx *Transaction) resolve(ctx context.Context, cause error) (done bool, err
 }
 
 // closed judges a transaction that is closed after a commit without a proper
-// answer. Usually it was committed, but an appliance in trouble may have dropped it.
+// answer. Usually it was committed, but an appliance in trouble may have dropped it:
+// what was written tells.
 func (tx *Transaction) closed(ctx context.Context, cause error) error {
-	var answered *Error
-	applied, sure := tx.last.found(ctx, tx.client.transport, tx.session)
-	switch {
-	case applied, !sure && !errors.As(cause, &answered):
+	ctx, cancel := tx.client.bounded(ctx)
+	defer cancel()
+	switch tx.staged.found(ctx, tx.client.transport, tx.session) {
+	case foundApplied:
 		return nil
-	case sure:
+	case foundDropped:
 		return fmt.Errorf("sps: the appliance dropped the transaction: %w", withoutUnknown(cause))
+	}
+	if errors.Is(cause, ErrOutcomeUnknown) {
+		return cause
 	}
 	return because(ErrOutcomeUnknown, cause)
 }
@@ -657,7 +661,7 @@ func (tx *Transaction) abort(ctx context.Context) error {
 		return nil
 	}
 	tx.over = ErrClosed
-	return tx.client.rollBack(ctx, tx.session)
+	return tx.rollBack(ctx)
 }
 
 // rollBack rolls back whatever ctx says, and remembers a session in which it

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 
 	"github.com/go-sps/sps/internal/wire"
 )
@@ -163,7 +162,7 @@ func keys(list []byte) []string {
 // judge looks at the list of changes before the commit, or in place of it. The
 // caller holds the turn.
 func (tx *Transaction) judge(ctx context.Context, o *transactionOptions) error {
-	if o.preview == nil && !tx.comparable() {
+	if o.preview == nil && !tx.staged.comparable() {
 		return nil
 	}
 	ctx, cancel := tx.client.whileOpen(ctx)
@@ -189,57 +188,9 @@ func (tx *Transaction) judge(ctx context.Context, o *transactionOptions) error {
 		*o.preview = changes
 	}
 	for _, change := range changes {
-		if tx.contradicts(change) {
+		if tx.staged.contradicts(change) {
 			return fmt.Errorf("sps: transaction: %w: %s; run it again on what is there now", ErrConflict, oneLine(change.Path, 200))
 		}
 	}
 	return nil
-}
-
-// comparable reports whether anything was read and then written.
-func (tx *Transaction) comparable() bool {
-	for path := range tx.sent {
-		if tx.seen[path] != nil {
-			return true
-		}
-	}
-	return false
-}
-
-// contradicts reports whether a change began from something else than what this
-// transaction had read. It judges only what it can compare.
-func (tx *Transaction) contradicts(change Change) bool {
-	if change.OldValue == nil {
-		return false
-	}
-	path := strings.TrimPrefix(change.Path, "/api/")
-	for object, read := range tx.seen {
-		rest, ok := strings.CutPrefix(path, object)
-		if !ok || rest != "" && !strings.ContainsAny(rest[:1], "/#") {
-			continue
-		}
-		sent, written := tx.sent[object]
-		if !written {
-			continue
-		}
-		place := changePlace(rest)
-		was, is := wire.At(bare(read), place), wire.At(sent, place)
-		if was == nil || wire.Kind(was) != wire.Kind(change.OldValue) && len(place) == 0 {
-			continue
-		}
-		if is != nil && change.NewValue != nil && wire.Differs(is, bare(change.NewValue)) {
-			continue // the list shows values in another form than they are sent in
-		}
-		return wire.Differs(was, bare(change.OldValue))
-	}
-	return false
-}
-
-// bare returns a value with its references made bare, itself included.
-func bare(value []byte) []byte {
-	list, err := wire.BareReferences(append(append([]byte{'['}, value...), ']'))
-	if err != nil {
-		return value
-	}
-	return list[1 : len(list)-1]
 }

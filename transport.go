@@ -87,6 +87,8 @@ type call struct {
 	seen func(http.Header)
 	// once tries a single time.
 	once bool
+	// read is what a write was made from, nil where that does not matter.
+	read *version
 }
 
 // stream is a body that is too large for memory. It is read anew for each attempt.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"iter"
+	"net/http"
 	"strings"
 
 	"github.com/go-sps/sps/internal/wire"
@@ -29,8 +30,11 @@ type Link struct {
 
 // Node is one endpoint or object below the root of a [Client.Walk].
 type Node struct {
-	// Path is its path below /api/, "configuration/management/email".
+	// Path is its path below /api/, "configuration/management/email"; "" for an
+	// object whose key cannot be part of one.
 	Path string
+	// Parent is the path of what lists it, "" for the root.
+	Parent string
 	// Key is the last segment of its path, as the appliance writes it.
 	Key string
 	// Meta is what the appliance says about it.
@@ -67,21 +71,42 @@ func (c *Client) Listing(ctx context.Context, path string) (*Listing, error) {
 	return list, nil
 }
 
+// WalkOption refines a [Client.Walk].
+type WalkOption func(*walk)
+
+// SkipPaths leaves out endpoints and objects by their paths, as in [Node].Path, with
+// what is below them. Nothing of them is read on its own.
+func SkipPaths(paths ...string) WalkOption {
+	return func(w *walk) {
+		for _, path := range paths {
+			w.seen[relativePath(path)] = true
+		}
+	}
+}
+
 // Walk iterates over everything below a path, usually "configuration", along the
 // links that the appliance shows: endpoints that list others, endpoints with a body,
-// and objects of lists, each before what is below it.
+// and objects of lists, each before what is below it. The path is as in
+// [Client.Invoke].
 //
 // What refuses to be read, as the lists of passwords and private keys do, comes with
-// its Err, and the walk goes on. What ends it is the iterator's error: the root
-// cannot be read, the appliance cannot be reached, the session or ctx ends.
-func (c *Client) Walk(ctx context.Context, root string) iter.Seq2[*Node, error] {
+// its Err, and the walk goes on; a list that cannot be read to its end comes a second
+// time so. What ends the walk is the iterator's error: the root cannot be read, the
+// appliance cannot be reached or is overloaded (429, 502, 503, 504), the session or
+// ctx ends.
+func (c *Client) Walk(ctx context.Context, root string, options ...WalkOption) iter.Seq2[*Node, error] {
 	return func(yield func(*Node, error) bool) {
 		p, _, err := parseLink(root)
 		if err != nil {
 			yield(nil, err)
 			return
 		}
-		w := &walk{ctx, c, p, map[string]bool{}, yield}
+		w := &walk{ctx, c, map[string]bool{}, yield}
+		for _, option := range options {
+			if option != nil {
+				option(w)
+			}
+		}
 		_, key, _ := cutLast(p.text)
 		w.visit(&Node{Path: p.text, Key: key}, p, 0)
 	}
@@ -91,7 +116,6 @@ func (c *Client) Walk(ctx context.Context, root string) iter.Seq2[*Node, error] 
 type walk struct {
 	ctx   context.Context
 	r     reader
-	root  apiPath
 	seen  map[string]bool
 	yield func(*Node, error) bool
 }
@@ -113,26 +137,25 @@ func (w *walk) visit(node *Node, p apiPath, depth int) bool {
 		}
 	}
 	if err != nil {
-		if depth == 0 || !local(err) {
+		if depth == 0 {
 			w.yield(nil, err)
 			return false
 		}
-		node.Err = err
-		return w.yield(node, nil)
+		return w.fail(node, err)
 	}
 	if !w.yield(node, nil) {
 		return false
 	}
-	if a.Items == nil || depth >= maxWalk {
+	if a.Items == nil {
 		return true
 	}
 	for listed, err := range entriesFrom(w.ctx, w.r, p, a) {
+		if err == nil && depth >= maxWalk {
+			err = a.unusable("the links go more than %d levels deep", maxWalk)
+		}
 		if err != nil {
-			if !local(err) {
-				w.yield(nil, err)
-				return false
-			}
-			return w.yield(&Node{Path: node.Path, Key: node.Key, Meta: node.Meta, Err: err}, nil)
+			again := *node
+			return w.fail(&again, err)
 		}
 		if !w.entry(listed, p, depth) {
 			return false
@@ -141,20 +164,31 @@ func (w *walk) visit(node *Node, p apiPath, depth int) bool {
 	return true
 }
 
+// fail goes on after what is wrong with one node only.
+func (w *walk) fail(node *Node, err error) bool {
+	if !local(err) {
+		w.yield(nil, err)
+		return false
+	}
+	node.Err = err
+	return w.yield(node, nil)
+}
+
 // entry goes on with what a list shows: with its body where it has one, and else by
-// its link.
+// its link, if that leads below the list.
 func (w *walk) entry(listed *item, parent apiPath, depth int) bool {
-	meta := newMeta(listed.Meta)
-	p, query, err := parseLink(meta.Href)
-	if err != nil || len(query) > 0 { // no link, or one into something else
+	node := &Node{Parent: parent.text, Key: listed.key, Meta: newMeta(listed.Meta), Body: json.RawMessage(listed.Body)}
+	p, query, err := parseLink(node.Meta.Href)
+	if err != nil || len(query) > 0 || !strings.HasPrefix(p.text, parent.text+"/") {
 		if p, err = parent.join(listed.key); err != nil {
-			return w.yield(&Node{Path: parent.text, Key: listed.key, Meta: meta, Err: err}, nil)
+			node.Err = err
+			return w.yield(node, nil)
 		}
 	}
-	if w.seen[p.text] || !strings.HasPrefix(p.text, w.root.text+"/") {
+	if w.seen[p.text] {
 		return true
 	}
-	node := &Node{Path: p.text, Key: listed.key, Meta: meta, Body: json.RawMessage(listed.Body)}
+	node.Path = p.text
 	if listed.Body != nil {
 		w.seen[p.text] = true
 		return w.yield(node, nil)
@@ -165,5 +199,12 @@ func (w *walk) entry(listed *item, parent apiPath, depth int) bool {
 // local reports whether an error is about one node only.
 func local(err error) bool {
 	var refused *Error
-	return errors.Is(err, ErrBadAnswer) || errors.As(err, &refused) && !errors.Is(err, Unauthenticated) && !errors.Is(err, AuthenticationFailure)
+	if !errors.As(err, &refused) {
+		return errors.Is(err, ErrBadAnswer)
+	}
+	switch refused.Status {
+	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		return false
+	}
+	return !errors.Is(err, Unauthenticated) && !errors.Is(err, AuthenticationFailure)
 }

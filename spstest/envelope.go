@@ -70,13 +70,15 @@ func page(status int) answer {
 	}
 }
 
-// href is the link to a path below /api.
+// href is the link to a path below /api. A query and a fragment stay what they are.
 func href(p string) string {
 	if p == "" {
 		return "/api"
 	}
-	return "/api/" + p
+	return "/api/" + linkEscapes.Replace(p)
 }
+
+var linkEscapes = strings.NewReplacer("%", "%25", " ", "%20")
 
 // meta is the meta object of what the exchange asked for.
 func (x *exchange) meta() object {

@@ -172,7 +172,20 @@ func newExchange(method string, u *url.URL, header http.Header) *exchange {
 	} else if x.path, x.api = strings.CutPrefix(p, "/api/"); !x.api {
 		x.path = strings.TrimPrefix(p, "/")
 	}
+	x.path = plainPath(x.path)
 	return x
+}
+
+// plainPath takes the escapes out of a path, but for those that would make it another
+// one.
+func plainPath(p string) string {
+	segments := strings.Split(p, "/")
+	for i, segment := range segments {
+		if plain, err := url.PathUnescape(segment); err == nil && plain != "." && plain != ".." && !strings.Contains(plain, "/") {
+			segments[i] = plain
+		}
+	}
+	return strings.Join(segments, "/")
 }
 
 // Handler is the appliance without TLS and without the faults that end or

@@ -12,7 +12,7 @@ import (
 // exchange is one request on its way through the appliance.
 type exchange struct {
 	method       string
-	path         string // escaped, below /api/, without a final slash
+	path         string // below /api/, without a final slash
 	api          bool   // the path is /api or below
 	query        url.Values
 	header       http.Header
@@ -29,14 +29,8 @@ type exchange struct {
 	executed bool
 }
 
-// last is the final segment of the path, unescaped.
-func (x *exchange) last() string {
-	segment := x.path[strings.LastIndexByte(x.path, '/')+1:]
-	if plain, err := url.PathUnescape(segment); err == nil {
-		return plain
-	}
-	return segment
-}
+// last is the final segment of the path.
+func (x *exchange) last() string { return x.path[strings.LastIndexByte(x.path, '/')+1:] }
 
 func (x *exchange) writes() bool {
 	return x.method == http.MethodPost || x.method == http.MethodPut || x.method == http.MethodDelete

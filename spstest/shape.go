@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"maps"
-	"net/url"
 	"path"
 	"slices"
 	"strconv"
@@ -212,9 +211,9 @@ func (s *shape) link(key string) string {
 	}
 	if s.target == nicsPath { // a reference into an object: nic1.interfaces.7.addresses.1
 		nic, inside, _ := strings.Cut(key, ".")
-		return href(s.target + "/" + url.PathEscape(nic) + "#" + strings.ReplaceAll(inside, ".", "/"))
+		return href(s.target + "/" + nic + "#" + strings.ReplaceAll(inside, ".", "/"))
 	}
-	return href(s.target + "/" + url.PathEscape(key))
+	return href(s.target + "/" + key)
 }
 
 // rejectReferences finds a reference that is written as it is shown, where the

@@ -2,7 +2,6 @@ package wire
 
 import (
 	"bytes"
-	"slices"
 )
 
 // Update lays a change over a body without losing what the change does not
@@ -95,12 +94,21 @@ func updateArray(original, before, after []byte, depth int) ([]byte, error) {
 		return nil, err
 	}
 	if len(olds) != len(befores) {
-		// The user's type does not hold the elements one by one (a set, say):
-		// there is nothing to align with.
+		// The user's type does not hold the elements one by one (a set, say): there
+		// is nothing to align with.
+		for _, old := range olds {
+			if Kind(old) == Object || Kind(old) == Array {
+				return nil, ErrAmbiguous
+			}
+		}
 		return after, nil
 	}
+	from, err := align(olds, befores, afters)
+	if err != nil {
+		return nil, err
+	}
 	merged := make([][]byte, len(afters))
-	for j, i := range align(befores, afters) {
+	for j, i := range from {
 		if i < 0 {
 			merged[j] = afters[j]
 			continue
@@ -110,110 +118,4 @@ func updateArray(original, before, after []byte, depth int) ([]byte, error) {
 		}
 	}
 	return joinArray(merged), nil
-}
-
-// align finds for each element of after the element of before that it was, -1
-// for a new one. Elements that stayed where they were come first, then equal ones
-// wherever they stand, so that one may be removed, added or moved; of the rest,
-// those belong together whose telling members agree, and those that a change in
-// place left in the same position.
-func align(before, after [][]byte) []int {
-	from := make([]int, len(after))
-	taken := make([]bool, len(before))
-	pair := func(j, i int) { from[j], taken[i] = i, true }
-	for j := range from {
-		from[j] = -1
-		if len(before) == len(after) && bytes.Equal(before[j], after[j]) {
-			pair(j, j)
-		}
-	}
-	equal := make(map[string][]int, len(before))
-	for i, b := range before {
-		if !taken[i] {
-			equal[string(b)] = append(equal[string(b)], i)
-		}
-	}
-	for j, a := range after {
-		if same := equal[string(a)]; from[j] < 0 && len(same) > 0 {
-			pair(j, same[0])
-			equal[string(a)] = same[1:]
-		}
-	}
-	rest := make(map[int][]Member)
-	for i, b := range before {
-		if !taken[i] {
-			rest[i] = telling(b)
-		}
-	}
-	for j, a := range after {
-		if from[j] >= 0 || len(rest) == 0 {
-			continue
-		}
-		if i := mostLike(rest, telling(a), j, len(before) == len(after)); i >= 0 {
-			pair(j, i)
-			delete(rest, i)
-		}
-	}
-	return from
-}
-
-// mostLike picks the element that one at position j was, -1 for none.
-func mostLike(rest map[int][]Member, element []Member, j int, samePlace bool) int {
-	if b, ok := rest[j]; ok && samePlace {
-		if l := compare(b, element); l.agree+l.numbers > 0 || l.differ < 2 {
-			return j
-		}
-	}
-	best, most := -1, 0
-	for i, b := range rest {
-		l := compare(b, element)
-		if l.agree < l.differ || l.agree == l.differ && (l.differ > 0 || l.numbers == 0) {
-			continue
-		}
-		if score := l.agree + l.numbers; score > most || score == most && i < best {
-			best, most = i, score
-		}
-	}
-	return best
-}
-
-// telling returns the members of an object by which it is recognised. Booleans,
-// null and what is empty tell nothing: unrelated objects agree in them.
-func telling(value []byte) []Member {
-	if Kind(value) != Object {
-		return nil
-	}
-	members, err := Members(value)
-	if err != nil {
-		return nil
-	}
-	return slices.DeleteFunc(members, func(m Member) bool {
-		switch Kind(m.Value) {
-		case String, Object, Array:
-			return len(m.Value) <= len(`""`)
-		}
-		return Kind(m.Value) != Number
-	})
-}
-
-// likeness is how many telling members two objects have in common, and in how
-// many they differ. Numbers that are equal count apart, and those that differ
-// not at all: they are settings more often than names.
-type likeness struct{ agree, differ, numbers int }
-
-func compare(a, b []Member) (l likeness) {
-	for _, m := range a {
-		value := Find(b, m.Name)
-		number := Kind(m.Value) == Number
-		switch {
-		case value == nil:
-		case bytes.Equal(m.Value, value) && number:
-			l.numbers++
-		case bytes.Equal(m.Value, value):
-			l.agree++
-		case !number:
-			l.differ++
-		}
-	}
-	return l
 }

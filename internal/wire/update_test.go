@@ -2,6 +2,7 @@ package wire_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -149,7 +150,21 @@ func TestUpdateArrayOfObjects(t *testing.T) {
 		{"change and remove", func(r []rule) []rule { r[1].Port = 9; return r[1:] }, `[{"u":2,"name":"b","port":9,"tags":[]},` + c + `]`},
 		{"change and append", func(r []rule) []rule { r[1].Port = 9; return append(r, rule{Name: "n"}) }, `[` + a + `,{"u":2,"name":"b","port":9,"tags":[]},` + c + `,{"name":"n","port":0,"tags":[]}]`},
 		{"change and move", func(r []rule) []rule { r[1].Port = 9; return []rule{r[1], r[0], r[2]} }, `[{"u":2,"name":"b","port":9,"tags":[]},` + a + `,` + c + `]`},
-		{"replace in place", func(r []rule) []rule { r[0] = rule{Name: "n", Port: 9, Tags: []string{"z"}}; return r }, `[{"name":"n","port":9,"tags":["z"]},` + b + `,` + c + `]`},
+		{"replace in place", func(r []rule) []rule { r[0] = rule{Name: "n", Port: 9, Tags: []string{"z"}}; return r }, `[{"u":1,"name":"n","port":9,"tags":["z"]},` + b + `,` + c + `]`},
+		{"change and remove", func(r []rule) []rule { r[1].Port = 9; return r[1:] }, `[{"u":2,"name":"b","port":9,"tags":[]},` + c + `]`},
+		{"change all and append", func(r []rule) []rule {
+			for i := range r {
+				r[i].Port = 9
+			}
+			return append(r, rule{Name: "n", Port: 9})
+		}, `[{"u":1,"name":"a","port":9,"tags":["x"]},{"u":2,"name":"b","port":9,"tags":[]},{"u":3,"name":"c","port":9,"tags":null},{"name":"n","port":9,"tags":[]}]`},
+		{"change all and prepend", func(r []rule) []rule {
+			for i := range r {
+				r[i].Port = 9
+			}
+			return append([]rule{{Name: "n"}}, r...)
+		}, `[{"name":"n","port":0,"tags":[]},{"u":1,"name":"a","port":9,"tags":["x"]},{"u":2,"name":"b","port":9,"tags":[]},{"u":3,"name":"c","port":9,"tags":null}]`},
+		{"change and swap", func(r []rule) []rule { r[0].Port = 9; r[2].Port = 8; return []rule{r[2], r[1], r[0]} }, `[{"u":3,"name":"c","port":8,"tags":null},` + b + `,{"u":1,"name":"a","port":9,"tags":["x"]}]`},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -221,14 +236,13 @@ func TestUpdateArrayPairing(t *testing.T) {
 			"lists in an element", `[{"k":"a","l":[{"m":"x","u":1},{"m":"y","u":2}]}]`,
 			`[{"k":"a","l":[{"m":"x"},{"m":"y"}]}]`, `[{"k":"a","l":[{"m":"y"}]}]`, `[{"k":"a","l":[{"m":"y","u":2}]}]`,
 		},
-		// What follows cannot be known, and is taken for new.
 		{
-			"removed and renamed", `[{"k":"a","u":1},{"k":"b","u":2}]`,
-			`[{"k":"a"},{"k":"b"}]`, `[{"k":"c"}]`, `[{"k":"c"}]`,
+			"one that is another", `[{"key":"a","v":"x","u":1},{"key":"b","v":"x","u":2}]`,
+			`[{"key":"a","v":"x"},{"key":"b","v":"x"}]`, `[{"key":"a","v":"x"},{"key":"c","v":"x"}]`, `[{"key":"a","v":"x","u":1},{"key":"c","v":"x"}]`,
 		},
 		{
-			"removed and half changed", `[{"k":"a","v":"x","u":1},{"k":"b","v":"x","u":2}]`,
-			`[{"k":"a","v":"x"},{"k":"b","v":"x"}]`, `[{"k":"c","v":"x"}]`, `[{"k":"c","v":"x"}]`,
+			"removed and renamed, nothing to lose", `[{"k":"a"},{"k":"b"}]`,
+			`[{"k":"a"},{"k":"b"}]`, `[{"k":"c"}]`, `[{"k":"c"}]`,
 		},
 	}
 	for _, test := range tests {
@@ -237,6 +251,23 @@ func TestUpdateArrayPairing(t *testing.T) {
 			got := update(t, test.original, test.before, test.after)
 			diff(t, "list", parse(t, []byte(test.want)), parse(t, []byte(got)))
 		})
+	}
+}
+
+// TestUpdateAmbiguous has the changes of which nobody can tell what they keep.
+func TestUpdateAmbiguous(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct{ original, before, after string }{
+		"removed and renamed":      {`[{"k":"a","u":1},{"k":"b","u":2}]`, `[{"k":"a"},{"k":"b"}]`, `[{"k":"c"}]`},
+		"removed and half changed": {`[{"k":"a","v":"x","u":1},{"k":"b","v":"x","u":2}]`, `[{"k":"a","v":"x"},{"k":"b","v":"x"}]`, `[{"k":"c","v":"x"}]`},
+		"one of twins removed":     {`[{"k":"a","u":1},{"k":"a","u":2}]`, `[{"k":"a"},{"k":"a"}]`, `[{"k":"a"}]`},
+		"a set of objects":         {`[{"k":"a","u":1},{"k":"b","u":2}]`, `["a"]`, `["b"]`},
+		"at depth":                 {`{"l":[{"l":[{"k":"a","u":{"v":[{}]}},{"k":"b"}]}]}`, `{"l":[{"l":[{"k":"a"},{"k":"b"}]}]}`, `{"l":[{"l":[{"k":"c"}]}]}`},
+	} {
+		got, err := wire.Update([]byte(test.original), []byte(test.before), []byte(test.after))
+		if !errors.Is(err, wire.ErrAmbiguous) {
+			t.Errorf("%s: %s, %v", name, got, err)
+		}
 	}
 }
 
@@ -610,6 +641,9 @@ func FuzzUpdate(f *testing.F) {
 		}
 		got, err := wire.Update(x, y, z)
 		if wire.Valid(x) != nil || wire.Valid(y) != nil || wire.Valid(z) != nil {
+			return
+		}
+		if errors.Is(err, wire.ErrAmbiguous) {
 			return
 		}
 		if err != nil {

@@ -1,0 +1,431 @@
+package sps_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/spstest"
+)
+
+// TestConcurrentUpdates has several goroutines update one object in one transaction.
+func TestConcurrentUpdates(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(t)
+	c := connect(t, a)
+	ids := allTrafficAlerts[:8]
+	err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+		errs := make([]error, len(ids))
+		var all sync.WaitGroup
+		for i, id := range ids {
+			all.Go(func() {
+				errs[i] = tx.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error { return a.Enable(sps.Email, id) })
+			})
+		}
+		all.Wait()
+		return errors.Join(errs...)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	alerts, err := c.TrafficAlerts.Get(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range ids {
+		if !alerts.Body[id].Email {
+			t.Errorf("the update of %s is lost", id)
+		}
+	}
+}
+
+// TestNestedUpdate has an update within another one's function.
+func TestNestedUpdate(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(t)
+	c := connect(t, a)
+	err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+		return tx.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error {
+			inner := tx.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error { return a.Enable(sps.SNMP, sps.AlertAuthFailure) })
+			return errors.Join(inner, a.Enable(sps.Email, sps.AlertAuthFailure))
+		})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	alerts, err := c.TrafficAlerts.Get(t.Context())
+	if err != nil || alerts.Body[sps.AlertAuthFailure] != (sps.AlertSetting{Email: true, SNMP: true}) {
+		t.Errorf("alerts %+v, %v", alerts, err)
+	}
+	// One that changes it each time ends with an error.
+	n := 0
+	err = c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+		return tx.Email.Update(ctx, func(e *sps.EmailSettings) error {
+			n++
+			e.AdminAddress = "outer"
+			return setAdmin(fmt.Sprint(n))(ctx, tx)
+		})
+	})
+	if err == nil || !strings.Contains(err.Error(), "is it written within its own update?") {
+		t.Errorf("an endless one: %v", err)
+	}
+	settled(t, a, before)
+}
+
+// TestHandlesStayInside has handles of endpoints that are not the configuration.
+func TestHandlesStayInside(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(t)
+	c := connect(t, a)
+	for name, write := range map[string]func(context.Context, *sps.Transaction) error{
+		"delete a slot": func(ctx context.Context, tx *sps.Transaction) error {
+			return sps.NewCollection[any](c, "firmware/slots").In(tx).Delete(ctx, "4")
+		},
+		"commit": func(ctx context.Context, tx *sps.Transaction) error {
+			return sps.NewSingleton[any](c, "transaction").In(tx).Replace(ctx, map[string]any{"status": "commit"})
+		},
+		"start a bundle": func(ctx context.Context, tx *sps.Transaction) error {
+			_, err := sps.NewCollection[any](c, "troubleshooting/support-bundle").In(tx).Create(ctx, map[string]any{})
+			return err
+		},
+		"unjoin": func(ctx context.Context, tx *sps.Transaction) error {
+			return sps.NewCollection[any](c, "starling").In(tx).Delete(ctx, "join")
+		},
+		"update a slot": func(ctx context.Context, tx *sps.Transaction) error {
+			return sps.NewSingleton[map[string]any](c, "firmware/slots/2").In(tx).Update(ctx, func(b *map[string]any) error {
+				(*b)["current"] = true
+				return nil
+			})
+		},
+	} {
+		a.ResetJournal()
+		if err := c.Transaction(t.Context(), write); !errors.Is(err, sps.ErrInvalidInput) || errors.Is(err, sps.ErrLocked) {
+			t.Errorf("%s: %v", name, err)
+		}
+		for _, r := range requests(a) {
+			if !strings.HasPrefix(r, "GET ") && !strings.HasSuffix(r, " /api/transaction") {
+				t.Errorf("%s: sent %s", name, r)
+			}
+		}
+		settled(t, a, before)
+	}
+}
+
+// dropped makes a client whose commits are answered in some way, while the appliance
+// drops the transaction.
+func dropped(t *testing.T, a *spstest.Appliance, answered int) *sps.Client {
+	return connect(t, a, sps.WithTransport(func(base http.RoundTripper) http.RoundTripper {
+		return roundTripper(func(r *http.Request) (*http.Response, error) {
+			if r.Method != "PUT" || !strings.HasSuffix(r.URL.Path, "/transaction") {
+				return base.RoundTrip(r)
+			}
+			drop := r.Clone(r.Context())
+			drop.Method, drop.Body, drop.ContentLength = "DELETE", nil, 0
+			if resp, err := base.RoundTrip(drop); err == nil {
+				resp.Body.Close()
+			}
+			if answered == 0 {
+				return nil, errors.New("connection reset")
+			}
+			return answer(r, answered, http.Header{}, ""), nil
+		})
+	}))
+}
+
+// TestDroppedTransaction never returns nil where nothing was applied, nor an error
+// that says so where there was nothing to apply.
+func TestDroppedTransaction(t *testing.T) {
+	t.Parallel()
+	raw := func(method, path string, body any) func(context.Context, *sps.Transaction) error {
+		return func(ctx context.Context, tx *sps.Transaction) error {
+			_, err := tx.Invoke(ctx, method, path, body)
+			return err
+		}
+	}
+	replace := func(ctx context.Context, tx *sps.Transaction) error {
+		return tx.Email.Replace(ctx, sps.EmailSettings{AdminAddress: after})
+	}
+	forthAndBack := func(ctx context.Context, tx *sps.Transaction) error {
+		return errors.Join(
+			tx.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error { return a.EnableAll(sps.Email) }),
+			tx.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error { return a.DisableAll(sps.Email) }))
+	}
+	then := func(writes ...func(context.Context, *sps.Transaction) error) func(context.Context, *sps.Transaction) error {
+		return func(ctx context.Context, tx *sps.Transaction) error {
+			for _, write := range writes {
+				if err := write(ctx, tx); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}
+	createAndDelete := func(ctx context.Context, tx *sps.Transaction) error {
+		key, err := tx.TrustStores.Create(ctx, sps.NewTrustStore("Ours"))
+		if err != nil {
+			return err
+		}
+		return tx.TrustStores.Delete(ctx, key)
+	}
+	known, unknown := errors.New("a known outcome"), sps.ErrOutcomeUnknown
+	for name, test := range map[string]struct {
+		write func(context.Context, *sps.Transaction) error
+		want  error // nil: there was nothing to apply
+	}{
+		"update":                       {setAdmin(after), known},
+		"replace":                      {replace, unknown},
+		"a raw PUT":                    {raw("PUT", "configuration/datetime/timezone", json.RawMessage(`"UTC"`)), unknown},
+		"a raw POST":                   {raw("POST", auditPolicies, auditPolicy{"new"}), known},
+		"a raw DELETE":                 {raw("DELETE", auditPolicies+"/"+policyKey, nil), known},
+		"update, then forth and back":  {then(setAdmin(after), forthAndBack), known},
+		"forth and back":               {forthAndBack, nil},
+		"created and deleted":          {createAndDelete, nil},
+		"created and deleted, and one": {then(setAdmin(after), createAndDelete), known},
+	} {
+		for _, answered := range []int{0, 502} {
+			t.Run(fmt.Sprintf("%s, answered %d", name, answered), func(t *testing.T) {
+				t.Parallel()
+				a := spstest.NewServer(t)
+				c := dropped(t, a, answered)
+				err := c.Transaction(t.Context(), test.write)
+				switch {
+				case (err == nil) != (test.want == nil):
+					t.Errorf("error %v, want %v", err, test.want)
+				case err != nil && errors.Is(err, sps.ErrOutcomeUnknown) != (test.want == unknown):
+					t.Errorf("error %v, want %v", err, test.want)
+				}
+				settled(t, a, before)
+			})
+		}
+	}
+}
+
+// TestLateCommitOfAnother has a commit that the appliance executes only after it was given up.
+func TestLateCommitOfAnother(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+		late := make(chan struct{})
+		hold := func(r *http.Request) bool { return r.Method == "PUT" && strings.HasSuffix(r.URL.Path, "/transaction") }
+		slow, err := sps.Connect(t.Context(), a.Addr(), sps.UsernamePassword("admin", sps.NewSecretString("a")),
+			sps.WithTransport(func(http.RoundTripper) http.RoundTripper {
+				return roundTripper(func(r *http.Request) (*http.Response, error) {
+					if !hold(r) {
+						return a.RoundTrip(r)
+					}
+					held := r.Clone(context.WithoutCancel(r.Context()))
+					body, err := held.GetBody()
+					if err != nil {
+						t.Error(err)
+					}
+					held.Body = body
+					go func() {
+						time.Sleep(time.Minute) // in the bubble
+						if resp, err := a.RoundTrip(held); err == nil {
+							resp.Body.Close()
+						}
+						close(late)
+					}()
+					<-r.Context().Done()
+					return nil, r.Context().Err()
+				})
+			}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer slow.Close(context.Background())
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := slow.Transaction(ctx, setAdmin("first@example.com")); !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, sps.ErrOutcomeUnknown) {
+			t.Errorf("given up: %v", err)
+		}
+		boom := errors.New("boom")
+		err = slow.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+			if err := setAdmin("second@example.com")(ctx, tx); err != nil {
+				return err
+			}
+			<-late
+			return boom
+		})
+		if !errors.Is(err, boom) {
+			t.Errorf("the next one: %v", err)
+		}
+		settled(t, a, before)
+	})
+}
+
+// TestLockAtCommit has an appliance that refuses the commit because of the lock.
+func TestLockAtCommit(t *testing.T) {
+	t.Parallel()
+	locked := spstest.Fault{Method: "PUT", Path: "transaction", Status: 403, Body: `{"error":{"type":"ConfigurationLocked","message":"The configuration is locked by bob"}}`}
+	bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+		for _, body := range []string{locked.Body, `{"error":{"type":"Foo","message":"The configuration is locked by bob"}}`} {
+			fault := locked
+			fault.Body = body
+			a.Inject(fault)
+			if err := c.Transaction(t.Context(), setAdmin(after)); !errors.Is(err, sps.ErrLocked) {
+				t.Errorf("%s: %v", body, err)
+			}
+			settled(t, a, before)
+		}
+		fault := locked
+		fault.Times = 3
+		a.Inject(fault)
+		if err := c.Transaction(t.Context(), setAdmin(after), sps.WaitForLock(time.Minute)); err != nil {
+			t.Errorf("with patience: %v", err)
+		}
+		settled(t, a, after)
+		fault.Times = -1
+		a.Inject(fault)
+		start := time.Now()
+		if err := c.Transaction(t.Context(), setAdmin("more@example.com"), sps.WaitForLock(time.Minute)); !errors.Is(err, sps.ErrLocked) || time.Since(start) != time.Minute {
+			t.Errorf("not released within %s: %v", time.Since(start), err)
+		}
+		settled(t, a, after)
+		a.ClearFaults()
+		a.Inject(spstest.Fault{Method: "PUT", Path: "transaction", Status: 409, Body: `{"error":{"type":"ConfigurationConflict"}}`})
+		if err := c.Transaction(t.Context(), setAdmin("more@example.com")); !errors.Is(err, sps.ErrConflict) {
+			t.Errorf("a conflict: %v", err)
+		}
+		settled(t, a, after)
+	})
+}
+
+// TestShortClose resolves a lost commit also where cleaning up has little time.
+func TestShortClose(t *testing.T) {
+	t.Parallel()
+	timeouts := sps.DefaultTimeouts()
+	timeouts.Close = time.Second
+	bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+		a.Inject(spstest.Fault{Method: "PUT", Path: "transaction", CutBefore: true})
+		if err := c.Transaction(t.Context(), setAdmin(after)); err == nil || errors.Is(err, sps.ErrOutcomeUnknown) {
+			t.Errorf("error %v", err)
+		}
+		settled(t, a, before)
+	}, sps.WithTimeouts(timeouts))
+}
+
+// TestReadsOfTheClient takes what the function reads through the client for read in
+// the transaction.
+func TestReadsOfTheClient(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(t)
+	c := connect(t, a)
+	err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+		email, err := c.Email.Get(ctx)
+		if err != nil {
+			return err
+		}
+		a.SetConfiguration("management/email", json.RawMessage(`{"admin_address":"theirs@example.com"}`))
+		email.Body.ReportingAddress = after
+		return tx.Email.Replace(ctx, email.Body)
+	})
+	if !errors.Is(err, sps.ErrConflict) {
+		t.Errorf("error %v", err)
+	}
+	settled(t, a, "theirs@example.com")
+}
+
+// TestDeletedMeanwhile has an object that somebody deletes between read and write.
+func TestDeletedMeanwhile(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(t)
+	c := connect(t, a)
+	policies := sps.NewCollection[auditPolicy](c, auditPolicies)
+	err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+		return policies.In(tx).Update(ctx, policyKey, func(p *auditPolicy) error {
+			a.Inject(spstest.Fault{Method: "PUT", Path: auditPolicies + "/*", Status: 404, Body: `{"error":{"type":"ResourceNotFound"}}`})
+			p.Name = "renamed"
+			return nil
+		})
+	})
+	if !errors.Is(err, sps.ErrConflict) || !errors.Is(err, sps.ResourceNotFound) {
+		t.Errorf("error %v", err)
+	}
+	settled(t, a, before)
+}
+
+// TestAmbiguousList refuses the change of a list that could lose something.
+func TestAmbiguousList(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(t)
+	c := connect(t, a)
+	a.SetConfiguration("some/thing", json.RawMessage(`{"rules":[{"name":"a","extra":1},{"name":"b","extra":2}]}`))
+	type body struct {
+		Rules []auditPolicy `json:"rules"`
+	}
+	handle := sps.NewSingleton[body](c, "configuration/some/thing")
+	update := func(change func(*body)) error {
+		return c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+			return handle.In(tx).Update(ctx, func(b *body) error { change(b); return nil })
+		})
+	}
+	err := update(func(b *body) { b.Rules = []auditPolicy{{"c"}} })
+	if !errors.Is(err, sps.ErrInvalidInput) || !strings.Contains(err.Error(), "in several updates") {
+		t.Errorf("removed and renamed: %v", err)
+	}
+	settled(t, a, before)
+	if err := update(func(b *body) { b.Rules = append(b.Rules[1:], auditPolicy{"c"}) }); err != nil {
+		t.Errorf("removed and added: %v", err)
+	}
+}
+
+func TestAlertsMissing(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(t)
+	c := connect(t, a)
+	for name, change := range map[string]func(*sps.TrafficAlerts){
+		"declared": func(a *sps.TrafficAlerts) { *a = sps.TrafficAlerts{sps.AlertAuthFailure: {Email: true}} },
+		"nil":      func(a *sps.TrafficAlerts) { *a = nil },
+		"deleted":  func(a *sps.TrafficAlerts) { delete(*a, sps.AlertAuthFailure) },
+	} {
+		err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+			return tx.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error { change(a); return nil })
+		})
+		if !errors.Is(err, sps.ErrInvalidInput) || !strings.Contains(err.Error(), "would be lost: switch its channels off instead") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	diff(t, "alerts", 16, len(committed(t, a, "alerting/traffic_alerts")))
+}
+
+// TestMisuse has what cannot work, as one clear error.
+func TestMisuse(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(t)
+	c := connect(t, a)
+	_, userInHost := sps.Connect(t.Context(), "admin:pw4711@10.0.0.5", sps.UsernamePassword("a", sps.NewSecretString("b")))
+	_, urlAsHost := sps.Connect(t.Context(), "https://admin:pw4711@10.0.0.5/", sps.UsernamePassword("a", sps.NewSecretString("b")))
+	_, noClient := sps.NewSingleton[any](nil, "configuration/x").Get(t.Context())
+	_, noPath := c.Invoke(t.Context(), "GET", "https://10.0.0.5/api/info", nil)
+	_, emptyPath := c.Listing(t.Context(), "/api/")
+	for name, err := range map[string]error{
+		"a user in the host":     userInHost,
+		"a URL as the host":      urlAsHost,
+		"no client":              noClient,
+		"a URL as the path":      noPath,
+		"an empty path":          emptyPath,
+		"no function":            c.Transaction(t.Context(), nil),
+		"no function of updates": c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error { return tx.Email.Update(ctx, nil) }),
+		"no transaction":         c.Email.In(nil).Replace(t.Context(), sps.EmailSettings{}),
+		"no proper JSON": c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+			return sps.NewSingleton[json.RawMessage](c, "configuration/x").In(tx).Replace(ctx, json.RawMessage(`{"a":`))
+		}),
+	} {
+		text := fmt.Sprint(err)
+		if !errors.Is(err, sps.ErrInvalidInput) || strings.Contains(text, "pw4711") || strings.Count(text, "sps: ") != 1 || strings.Contains(text, "\n") {
+			t.Errorf("%s: %s", name, text)
+		}
+	}
+	_, list := sps.NewSingleton[any](c, "configuration/trust_stores").Get(t.Context())
+	_, object := sps.NewCollection[any](c, "configuration/management/email").List(t.Context())
+	if !strings.Contains(fmt.Sprint(list), "use NewCollection") || !strings.Contains(fmt.Sprint(object), "use NewSingleton") {
+		t.Errorf("a list as an object: %v; an object as a list: %v", list, object)
+	}
+}
