@@ -21,13 +21,15 @@ var logOutPath = mustPath("authentication")
 
 const logOutMethod = http.MethodDelete
 
-// logOutDone tells whether an answer to the log-out leaves nothing to do.
-func logOutDone(status int) bool {
-	switch status {
-	case http.StatusUnauthorized, http.StatusNotFound, http.StatusMethodNotAllowed:
+// logOutDone tells whether a refusal of the log-out leaves nothing to do.
+func logOutDone(e *Error) bool {
+	switch e.Status {
+	case http.StatusNotFound, http.StatusMethodNotAllowed:
 		return true
+	case http.StatusUnauthorized:
+		return e.Type == "" || e.Type == Unauthenticated
 	}
-	return false
+	return e.Type == Unauthenticated
 }
 
 // Commit message. The guide calls the value commit_message where it says

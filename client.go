@@ -238,26 +238,28 @@ func (c *Client) close(ctx context.Context) error {
 	c.mu.Lock()
 	open := c.open
 	c.mu.Unlock()
-	var errs []error
+	var rollback error
 	if open != nil {
-		if err := open.abort(bound); err != nil {
-			errs = append(errs, err)
-		}
+		rollback = open.abort(bound)
 	}
 	c.end(ErrClosed)
-	if s := c.sessions.close(bound); s != nil {
-		if err := c.transport.logOut(ctx, s); err != nil { // on a limit of its own
+	s, login := c.sessions.close(bound)
+	if left := c.leftOpen(); left != nil {
+		rollback = c.rollBack(ctx, left) // once more
+	}
+	errs := slices.DeleteFunc([]error{rollback, login}, func(err error) bool { return err == nil })
+	if s != nil {
+		ended, err := c.transport.logOut(ctx, s) // on a limit of its own
+		switch {
+		case err != nil:
 			errs = append(errs, err)
-		} else {
+		case ended:
 			// The appliance drops the transaction of a session that ends, but for
 			// a commit that it is executing.
-			errs = slices.DeleteFunc(errs, func(err error) bool { return !errors.Is(err, ErrOutcomeUnknown) })
-		}
-	} else if left := c.leftOpen(); left != nil {
-		if err := c.rollBack(ctx, left); err != nil {
-			errs = append(errs, err)
+			errs = slices.DeleteFunc(errs, func(err error) bool { return err == rollback && !errors.Is(err, ErrOutcomeUnknown) })
 		}
 	}
+	errs = append(errs, c.sessions.logOutRest(ctx)...)
 	if len(errs) > 0 {
 		return joined("sps: close", errs)
 	}
@@ -289,7 +291,7 @@ func (c *Client) call(ctx context.Context, k *call) (*answer, error) {
 	a, err = c.transport.do(ctx, k, s)
 	if expired(k, a, err) {
 		if a != nil { // the old session was taken for expired too, and may live
-			c.transport.logOut(ctx, old)
+			c.sessions.logOut(ctx, old)
 		}
 		return nil, stillExpired(k, a, err, "the appliance takes a new session for expired")
 	}

@@ -47,6 +47,19 @@ const (
 	FirmwareTestFailed                     ErrorType = "FirmwareTestFailed"                     // the firmware test found a problem; detail [FirmwareTestFailure]
 )
 
+// documented reports whether the type is one of the guide's, which are all of
+// requests that were not executed.
+func (t ErrorType) documented() bool {
+	switch t {
+	case SyntacticError, SemanticError, InvalidRequestBody, IncompleteRequestBodyError, MissingCredentialStringError,
+		MissingProductInstanceError, Unauthenticated, AuthenticationFailure, Unauthorized, OpenTransactionError,
+		ForbiddenActionError, StarlingJoinIsInUseByRemoteAccessError, RemoteAccessDependsOnStarlingJoinError,
+		StarlingJoinInfoIsReadOnlyError, NotFound, ResourceNotFound, MethodNotAllowed, FirmwareTestFailed:
+		return true
+	}
+	return false
+}
+
 // Error returns the type's name.
 func (t ErrorType) Error() string { return string(t) }
 
@@ -151,9 +164,9 @@ type Error struct {
 	// Method and Path name the request; Path is relative to /api/ and has no
 	// query.
 	Method, Path string
-	// OutcomeUnknown is set where a write was answered with 500 or above by
-	// something that is not the API, such as the web server in front of it: it
-	// may have been executed.
+	// OutcomeUnknown is set where a write was answered with 500 or above, and not with
+	// an error type of the guide: by the web server before the API, say, or by an
+	// appliance that stumbled. It may have been executed.
 	OutcomeUnknown bool
 
 	detail error

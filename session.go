@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 	"unicode/utf8"
 
 	"github.com/go-sps/sps/internal/wire"
@@ -247,14 +248,16 @@ type sessions struct {
 	flight  *flight
 	refused error // the appliance refused the credential: no further attempt
 	closed  bool
-	waiting int  // callers who wait for a restart, during which a refusal may pass
-	late    bool // nobody waits any more to log out what a login opens
+	rest    []*session // sessions that were given up, and could not be logged out
+	waiting int        // callers who wait for a restart, during which a refusal may pass
+	late    bool       // nobody waits any more to log out what a login opens
 }
 
 // flight is a login under way.
 type flight struct {
-	done chan struct{}
-	err  error
+	done   chan struct{}
+	cancel context.CancelFunc
+	err    error
 }
 
 // get returns a session other than the stale one, if need be by a new login.
@@ -277,7 +280,9 @@ func (s *sessions) get(ctx context.Context, stale *session) (*session, error) {
 		if f == nil {
 			f = &flight{done: make(chan struct{})}
 			s.flight = f
-			go s.login(context.WithoutCancel(ctx), f)
+			flying, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.transport.timeouts.Login)
+			f.cancel = cancel
+			go s.login(flying, f)
 		}
 		s.mu.Unlock()
 		select {
@@ -341,8 +346,7 @@ func (s *sessions) drop(expired *session) {
 // login opens a session on a time limit of its own, and ends the flight however
 // the password function or a RoundTripper behave.
 func (s *sessions) login(ctx context.Context, f *flight) {
-	ctx, cancel := context.WithTimeout(ctx, s.transport.timeouts.Login)
-	defer cancel()
+	defer f.cancel()
 	var next *session
 	var refused bool
 	err := errors.New("sps: the login was abandoned by its password function or its RoundTripper")
@@ -353,7 +357,7 @@ func (s *sessions) login(ctx context.Context, f *flight) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if s.late && err == nil {
-			go s.transport.logOut(context.WithoutCancel(ctx), next)
+			go s.transport.logOut(context.WithoutCancel(ctx), next) // Close is over
 		}
 		s.flight = nil
 		f.err = err
@@ -398,7 +402,7 @@ func (s *sessions) open(ctx context.Context) (opened *session, refused bool, err
 	var answered *Error
 	if !errors.As(err, &answered) {
 		for _, id := range ids { // opened, by an answer that broke off
-			s.transport.logOut(context.WithoutCancel(ctx), newSession(id, nil))
+			s.logOut(context.WithoutCancel(ctx), newSession(id, nil))
 		}
 	}
 	return opened, refusesCredential(err), err
@@ -418,9 +422,13 @@ func refusesCredential(err error) bool {
 	return refused.Status == http.StatusUnauthorized || refused.Status == http.StatusForbidden
 }
 
+// errLateLogin says that a login did not end in time.
+var errLateLogin = errors.New("a login was under way: the session that it may have opened ends by its time-out")
+
 // close lets no login begin any more, waits for one under way, and returns the
-// session that is left to log out: nil for none or one that was handed in.
-func (s *sessions) close(ctx context.Context) *session {
+// session that is left to log out: nil for none or one that was handed in. A login that
+// takes too long is cancelled.
+func (s *sessions) close(ctx context.Context) (left *session, err error) {
 	s.mu.Lock()
 	s.closed = true
 	f := s.flight
@@ -429,29 +437,63 @@ func (s *sessions) close(ctx context.Context) *session {
 		select {
 		case <-f.done:
 		case <-ctx.Done():
+			err = errLateLogin
+			f.cancel()
+			select {
+			case <-f.done:
+			case <-time.After(s.transport.timeouts.Close):
+			}
 		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.late = s.flight != nil
-	left := s.current
+	left = s.current
 	s.current = nil
 	if !s.renewable() {
-		return nil
+		return nil, err
 	}
-	return left
+	if left != nil { // it ended well after all
+		err = nil
+	}
+	return left, err
 }
 
-// logOut ends a session on the appliance.
-func (t *transport) logOut(ctx context.Context, s *session) error {
+// logOut ends a session that is given up, and remembers one where that failed.
+func (s *sessions) logOut(ctx context.Context, given *session) {
+	if _, err := s.transport.logOut(ctx, given); err == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.rest = append(s.rest, given)
+}
+
+// logOutRest ends what could not be ended before.
+func (s *sessions) logOutRest(ctx context.Context) (errs []error) {
+	s.mu.Lock()
+	rest := s.rest
+	s.rest = nil
+	s.mu.Unlock()
+	for _, given := range rest {
+		if _, err := s.transport.logOut(ctx, given); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return errs
+}
+
+// logOut ends a session on the appliance. ended is false where the appliance knows no
+// log-out, or no such session.
+func (t *transport) logOut(ctx context.Context, s *session) (ended bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, t.timeouts.Close)
 	defer cancel()
-	_, err := t.do(ctx, &call{class: classRollback, method: logOutMethod, path: logOutPath, raw: true}, s)
+	_, err = t.do(ctx, &call{class: classRollback, method: logOutMethod, path: logOutPath, raw: true}, s)
 	var refused *Error
-	if errors.As(err, &refused) && (logOutDone(refused.Status) || refused.Type == Unauthenticated) {
-		return nil
+	if errors.As(err, &refused) && logOutDone(refused) {
+		return false, nil
 	}
-	return err
+	return err == nil, err
 }
 
 // expired reports whether an answer says that the session is no more: a 401

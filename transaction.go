@@ -431,11 +431,12 @@ func (c *Client) lock(ctx context.Context, o *transactionOptions) (*session, err
 		return nil, err
 	}
 	// It may be open, and nobody must wait for the time-out of our session.
+	err = withoutUnknown(err) // nothing was written
 	if rollback := c.rollBack(ctx, a.session); rollback != nil {
 		return nil, beside(err, "rolling back failed too", rollback)
 	}
 	c.retire(ctx, a.session)
-	return nil, withoutUnknown(err)
+	return nil, err
 }
 
 func (c *Client) newTransaction(ctx context.Context, session *session) *Transaction {
@@ -511,10 +512,11 @@ func (tx *Transaction) rollBack(ctx context.Context) error {
 // retire ends a session in which a request may still be executed, so that nothing of
 // it gets into another transaction. One that was handed in stays.
 func (c *Client) retire(ctx context.Context, s *session) {
-	if c.sessions.renewable() {
-		c.sessions.drop(s)
-		c.transport.logOut(context.WithoutCancel(ctx), s)
+	if !c.sessions.renewable() {
+		return
 	}
+	c.sessions.drop(s)
+	c.sessions.logOut(context.WithoutCancel(ctx), s)
 }
 
 // abandon rolls back after a panic, wherever it came from.

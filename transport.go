@@ -502,13 +502,12 @@ func (x *exchange) judge(resp *http.Response, sess *session) (*answer, error) {
 			envelope.Error = lenient.Error
 		}
 	}
-	switch {
-	case envelope.Error != nil:
-		return nil, newError(x.call, resp.StatusCode, envelope.Error, "", x.secrets(sess)...)
-	case failed:
-		e := newError(x.call, resp.StatusCode, nil, x.describe(resp))
-		e.OutcomeUnknown = !policies[x.class].harmless && e.Status >= 500 && e.Status != http.StatusNotImplemented
+	if envelope.Error != nil || failed {
+		e := newError(x.call, resp.StatusCode, envelope.Error, x.describe(resp), x.secrets(sess)...)
+		e.OutcomeUnknown = !policies[x.class].harmless && e.Status >= 500 && e.Status != http.StatusNotImplemented && !e.Type.documented()
 		return nil, e
+	}
+	switch {
 	case err != nil && !x.raw:
 		if kind := contentType(resp.Header); kind != "" && kind != "application/json" {
 			return nil, a.unusable("it is no JSON but %s: is this the address of an SPS appliance?", oneLine(kind, 60))

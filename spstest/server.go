@@ -39,6 +39,7 @@ type Appliance struct {
 	trace     func(Request)
 	username  string
 	listenOn  string
+	listener  net.Listener // nil: one on listenOn
 	clientCAs *x509.CertPool
 	addr      string
 
@@ -158,6 +159,12 @@ func WithListenAddress(addr string) Option {
 	return func(a *Appliance) error { a.listenOn = addr; return nil }
 }
 
+// WithListener makes [Start] accept connections there instead of listening by itself,
+// on a network in memory, for example. The appliance closes the listener.
+func WithListener(listener net.Listener) Option {
+	return func(a *Appliance) error { a.listener = listener; return nil }
+}
+
 // WithCertificate serves the given certificate instead of a new one, for tests
 // of a wrong CA or of a certificate that changed or stayed. [Appliance.CA] then
 // is the last certificate of its chain.
@@ -224,9 +231,11 @@ func Start(opts ...Option) (*Appliance, error) {
 	if err != nil {
 		return nil, err
 	}
-	listener, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", a.listenOn)
-	if err != nil {
-		return nil, fmt.Errorf("spstest: %w", err)
+	listener := a.listener
+	if listener == nil {
+		if listener, err = (&net.ListenConfig{}).Listen(context.Background(), "tcp", a.listenOn); err != nil {
+			return nil, fmt.Errorf("spstest: %w", err)
+		}
 	}
 	a.addr = listener.Addr().String()
 	a.serve(listener)
