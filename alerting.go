@@ -110,6 +110,25 @@ type AlertDifference[ID ~string] struct {
 	Old, New *AlertSetting
 }
 
+// String returns the difference in words, "scbAuthFailure: email off -> on".
+func (d AlertDifference[ID]) String() string {
+	text := oneLine(string(d.Alert), 100) + ":"
+	word := map[bool]string{true: "on", false: "off"}
+	switch {
+	case d.Old == nil:
+		return text + " added"
+	case d.New == nil:
+		return text + " removed"
+	}
+	if d.Old.Email != d.New.Email {
+		text += " email " + word[d.Old.Email] + " -> " + word[d.New.Email]
+	}
+	if d.Old.SNMP != d.New.SNMP {
+		text += " snmp " + word[d.Old.SNMP] + " -> " + word[d.New.SNMP]
+	}
+	return text
+}
+
 // UnmarshalJSON takes the members that are alerts: objects with at least one of the
 // two channels. Others are left out, and an update leaves them alone.
 func (a *Alerts[ID]) UnmarshalJSON(data []byte) error {

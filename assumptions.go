@@ -2,6 +2,7 @@ package sps
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"slices"
 	"strconv"
@@ -41,6 +42,16 @@ func commitBody(message string) any {
 		return map[string]string{"status": "commit"}
 	}
 	return map[string]string{"status": "commit", "commit_message": message, "message": message}
+}
+
+// refusedWithoutMessage recognises a commit that is refused because it has no message,
+// which is not documented: by the members that are said to be missing, or by its words.
+func refusedWithoutMessage(e *Error) bool {
+	var missing *MissingPaths
+	if errors.As(e, &missing) {
+		return slices.ContainsFunc(missing.Paths, func(path string) bool { return strings.Contains(path, "message") })
+	}
+	return strings.Contains(string(e.Type), "CommitMessage") || strings.Contains(strings.ToLower(e.Message), "needs a message")
 }
 
 // Order. The guide does not say that requests of one session are executed one

@@ -286,7 +286,7 @@ func (c *Client) call(ctx context.Context, k *call) (*answer, error) {
 		return nil, stillExpired(k, a, err, renewal.Error())
 	}
 	if renewal != nil {
-		return nil, fmt.Errorf("sps: the session has expired and could not be renewed: %w", renewal)
+		return nil, because(errors.New("the session has expired and could not be renewed"), renewal)
 	}
 	a, err = c.transport.do(ctx, k, s)
 	if expired(k, a, err) {
@@ -305,7 +305,7 @@ func stillExpired(k *call, a *answer, err error, why string) error {
 	}
 	// The answer was one of success, to an anonymous caller.
 	e := newError(k, a.status, nil, strings.TrimPrefix(why, "sps: "))
-	e.Type = Unauthenticated
+	e.Host, e.Type = a.exchange.t.host, Unauthenticated
 	return e
 }
 
@@ -484,7 +484,7 @@ func (c *Client) Download(ctx context.Context, path string, w io.Writer, options
 		return k.sink.done, err
 	}
 	if len(a.body) > 0 || a.status != http.StatusOK {
-		return k.sink.done, a.unusable("it is no file")
+		return k.sink.done, a.unusable("it is JSON, not a file: use Invoke")
 	}
 	return k.sink.done, nil
 }

@@ -2,6 +2,7 @@ package sps
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -105,7 +106,7 @@ var (
 	ErrLocked = errors.New("the configuration is locked")
 	// ErrNested: a transaction was started inside one of the same client, or what
 	// cannot be done in one.
-	ErrNested = errors.New("a transaction of this client is running in this context: use that, or wait for its end")
+	ErrNested = errors.New("a transaction of this client is running in this context")
 	// ErrTransactionOver: a transaction, or a handle of it, was used after its
 	// end.
 	ErrTransactionOver = errors.New("the transaction is over")
@@ -128,7 +129,8 @@ var (
 	// transaction.
 	ErrOtherClient = errors.New("the handle belongs to another client")
 	// ErrCommitMessageRequired: the appliance demands a commit message; pass
-	// [CommitMessage].
+	// [CommitMessage]. It comes before anything is written, and on appliances before
+	// 7.0, which do not say so, with the refusal of the commit.
 	ErrCommitMessageRequired = errors.New("the appliance requires a commit message")
 	// ErrNoEmptySlot: there is no empty firmware slot for an upload or a fetch;
 	// delete one with [Firmware.DeleteSlot].
@@ -161,6 +163,8 @@ type Error struct {
 	// Details is error.details as it was sent, nil where it is absent or larger
 	// than 64 KiB. It may quote what was sent to the appliance.
 	Details json.RawMessage
+	// Host is the appliance, as [Client.Host] names it.
+	Host string
 	// Method and Path name the request; Path is relative to /api/ and has no
 	// query.
 	Method, Path string
@@ -182,13 +186,17 @@ func (e *Error) Error() string {
 	} else {
 		b.WriteString(Status(e.Status).Error())
 	}
-	if e.Message != "" {
+	detail := ""
+	if _, told := e.detail.(ProductWarning); e.detail != nil && !told { // which is the message
+		detail = e.detail.Error()
+	}
+	if e.Message != "" && !strings.HasPrefix(detail, e.Message) {
 		b.WriteString(": ")
 		b.WriteString(e.Message)
 	}
-	if _, told := e.detail.(ProductWarning); e.detail != nil && !(told && e.Message != "") {
+	if detail != "" {
 		b.WriteString(": ")
-		b.WriteString(e.detail.Error())
+		b.WriteString(detail)
 	}
 	if e.OutcomeUnknown {
 		b.WriteString("; ")
@@ -213,10 +221,11 @@ func (e *Error) Unwrap() []error {
 	return errs
 }
 
-// LogValue returns method, path, status and type, without the message: it may
+// LogValue returns host, method, path, status and type, without the message: it may
 // quote what was sent.
 func (e *Error) LogValue() slog.Value {
 	return slog.GroupValue(
+		slog.String("host", e.Host),
 		slog.String("method", e.Method),
 		slog.String("path", e.Path),
 		slog.Int("status", e.Status),
@@ -229,6 +238,8 @@ func (e *Error) LogValue() slog.Value {
 // the cause, so errors.Is(err, context.DeadlineExceeded) and the like work, and
 // to [ErrOutcomeUnknown] where a write may have been executed.
 type TransportError struct {
+	// Host is the appliance, as [Client.Host] names it.
+	Host string
 	// Method and Path name the request; Path is relative to /api/ and has no
 	// query.
 	Method, Path string
@@ -262,9 +273,10 @@ func (e *TransportError) Unwrap() []error {
 	return []error{e.Err}
 }
 
-// LogValue returns method, path, attempts and the cause.
+// LogValue returns host, method, path, attempts and the cause.
 func (e *TransportError) LogValue() slog.Value {
 	return slog.GroupValue(
+		slog.String("host", e.Host),
 		slog.String("method", e.Method),
 		slog.String("path", e.Path),
 		slog.Int("attempts", e.Attempts),
@@ -287,8 +299,15 @@ type CertificateError struct {
 
 // Error returns the reason and the fingerprint.
 func (e *CertificateError) Error() string {
-	return fmt.Sprintf("the appliance's certificate is not trusted: %v (its SHA-256 fingerprint is %s; "+
-		"trust its CA with WithCABundle or, once compared, pin it with WithPinnedCertificates)", e.Err, e.Fingerprint)
+	hint := "trust its CA with WithCABundle or, once compared, pin it with WithPinnedCertificates"
+	var name x509.HostnameError
+	switch {
+	case errors.As(e.Err, &name):
+		hint = "connect by a name that stands in it or, once compared, pin it with WithPinnedCertificates alone"
+	case e.Err == errNotPinned:
+		hint = "it may have been renewed: compare it with the appliance's own before you pin it"
+	}
+	return fmt.Sprintf("the appliance's certificate is not trusted: %v (its SHA-256 fingerprint is %s; %s)", e.Err, e.Fingerprint, hint)
 }
 
 // Unwrap returns the reason.
@@ -311,12 +330,23 @@ type FirmwareTestFailure struct {
 	TestSummary string
 }
 
-// Error returns the exit code; the summary is for people to read in full.
+// Error returns the exit code and the last line of the summary, which is for people to
+// read in full.
 func (f *FirmwareTestFailure) Error() string {
-	if f.ExitCode == ExitCodeUnknown {
-		return "exit code unknown"
+	text := "exit code unknown"
+	if f.ExitCode != ExitCodeUnknown {
+		text = fmt.Sprintf("exit code %d", f.ExitCode)
 	}
-	return fmt.Sprintf("exit code %d", f.ExitCode)
+	if last := f.lastLine(); last != "" {
+		text += ", " + last
+	}
+	return text
+}
+
+// lastLine returns where the summary ended.
+func (f *FirmwareTestFailure) lastLine() string {
+	lines := strings.Split(strings.TrimSpace(f.TestSummary), "\n")
+	return oneLine(lines[len(lines)-1], 200)
 }
 
 // MissingPaths is the detail of [IncompleteRequestBodyError].

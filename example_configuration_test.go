@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log"
 	"os"
-	"slices"
 	"time"
 
 	"github.com/go-sps/sps"
@@ -41,9 +40,9 @@ func ExampleAlerts_Diff() {
 	before := sps.TrafficAlerts{sps.AlertAuthFailure: {}, sps.AlertAuthSuccess: {}}
 	after := sps.TrafficAlerts{sps.AlertAuthFailure: {Email: true}, sps.AlertAuthSuccess: {}}
 	for _, d := range before.Diff(after) {
-		fmt.Println(d.Alert, "by mail:", d.Old.Email, "->", d.New.Email)
+		fmt.Println(d)
 	}
-	// Output: scbAuthFailure by mail: false -> true
+	// Output: scbAuthFailure: email off -> on
 }
 
 func ExampleClient_Preview() {
@@ -176,7 +175,7 @@ func ExampleStarling_CheckUnjoin() {
 		log.Fatal(err)
 	}
 	fmt.Println(check.Refused(), check.Reasons)
-	if slices.Contains(check.Reasons, error(sps.StarlingJoinIsInUseByRemoteAccessError)) {
+	if check.RemoteAccess {
 		err := client.Transaction(ctx, func(ctx context.Context, tx *sps.Transaction) error {
 			return tx.StarlingConfiguration.Update(ctx, func(s *sps.StarlingConfiguration) error {
 				s.RemoteAccess.Enabled = false
@@ -189,7 +188,7 @@ func ExampleStarling_CheckUnjoin() {
 	}
 	fmt.Println(client.Starling.Unjoin(ctx), appliance.StarlingJoined())
 	// Output:
-	// true [StarlingJoinIsInUseByRemoteAccessError]
+	// true [remote access is enabled: StarlingJoinIsInUseByRemoteAccessError]
 	// <nil> false
 }
 

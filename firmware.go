@@ -242,6 +242,7 @@ func newTestReport(a *answer, k *call, key string) (*FirmwareTestReport, error) 
 		return nil, a.unusable("its exit code is no number")
 	case plain && code != "0":
 		e := newError(k, a.status, nil, "the answer has the form of success and a failed exit code")
+		e.Host = a.exchange.t.host
 		e.Type, e.detail = FirmwareTestFailed, newDetail(FirmwareTestFailed, a.Body, clean)
 		return nil, e
 	}

@@ -136,13 +136,16 @@ func (r Ref) MarshalJSON() ([]byte, error) {
 //
 // T is your type for the body. Names must match exactly, so give its fields json
 // tags; the appliance ignores a member whose name it does not know, without an
-// error. Members that it lacks are not lost by an update; avoid omitempty, because
+// error. An update that sets a member of the body that the object does not have is
+// refused, unless it also switches what brings new members with it: one that is
+// called enabled, selection or type. Members that it lacks are not lost by an update; avoid omitempty, because
 // the appliance wants empty members to be present. Where *T has a method
 // Validate() error, that is asked before a body is sent, and what it returns is
 // returned.
 type Singleton[T any] struct {
 	client *Client
 	path   apiPath
+	own    bool // T is the user's
 	err    error
 }
 
@@ -154,7 +157,7 @@ type Singleton[T any] struct {
 // be right is reported by the first use.
 func NewSingleton[T any](c *Client, path string) *Singleton[T] {
 	p, err := handlePath(c, path)
-	return &Singleton[T]{c, p, err}
+	return &Singleton[T]{c, p, true, err}
 }
 
 func handlePath(c *Client, path string) (apiPath, error) {
@@ -178,13 +181,14 @@ func (s *Singleton[T]) Get(ctx context.Context) (*Object[T], error) {
 
 // In returns the endpoint as the transaction sees it, for reading and writing.
 func (s *Singleton[T]) In(tx *Transaction) *SingletonTx[T] {
-	return &SingletonTx[T]{tx, s.path, tx.admit(s.client, s.path, s.err)}
+	return &SingletonTx[T]{tx, s.path, s.own, tx.admit(s.client, s.path, s.err)}
 }
 
 // SingletonTx reads and writes an endpoint with one object in a transaction.
 type SingletonTx[T any] struct {
 	tx   *Transaction
 	path apiPath
+	own  bool
 	err  error
 }
 
@@ -212,7 +216,7 @@ func (s *SingletonTx[T]) Update(ctx context.Context, change func(*T) error) erro
 	if s.err != nil {
 		return s.err
 	}
-	return updateObject(ctx, s.tx, s.path, false, change, checkChange[T])
+	return updateObject(ctx, s.tx, s.path, s.own, false, change, checkChange[T])
 }
 
 // Replace writes the whole object: whatever the appliance has and body lacks is
@@ -230,6 +234,7 @@ func (s *SingletonTx[T]) Replace(ctx context.Context, body T) error {
 type Collection[T any] struct {
 	client *Client
 	path   apiPath
+	own    bool // T is the user's
 	err    error
 }
 
@@ -237,7 +242,7 @@ type Collection[T any] struct {
 // [NewSingleton] for the path and [Singleton] for T.
 func NewCollection[T any](c *Client, path string) *Collection[T] {
 	p, err := handlePath(c, path)
-	return &Collection[T]{c, p, err}
+	return &Collection[T]{c, p, true, err}
 }
 
 func newCollection[T any](c *Client, path apiPath) *Collection[T] {
@@ -276,13 +281,14 @@ func (c *Collection[T]) GetByName(ctx context.Context, name string) (*Object[T],
 
 // In returns the list as the transaction sees it, for reading and writing.
 func (c *Collection[T]) In(tx *Transaction) *CollectionTx[T] {
-	return &CollectionTx[T]{tx, c.path, tx.admit(c.client, c.path, c.err)}
+	return &CollectionTx[T]{tx, c.path, c.own, tx.admit(c.client, c.path, c.err)}
 }
 
 // CollectionTx reads and writes a list of objects in a transaction.
 type CollectionTx[T any] struct {
 	tx   *Transaction
 	path apiPath
+	own  bool
 	err  error
 }
 
@@ -346,7 +352,7 @@ func (c *CollectionTx[T]) Update(ctx context.Context, key string, change func(*T
 	if err := checkKey[T](key); err != nil {
 		return refusal(http.MethodPut, path, err)
 	}
-	return updateObject(ctx, c.tx, path, true, change, func(was, body *T) error { return c.check(ctx, key, was, body) })
+	return updateObject(ctx, c.tx, path, c.own, true, change, func(was, body *T) error { return c.check(ctx, key, was, body) })
 }
 
 // Replace writes one whole object like [SingletonTx.Replace].
@@ -515,19 +521,19 @@ const updateTries = 10
 
 // updateObject reads an object, runs the change on a copy of its body, and
 // writes what was read with the difference laid over it.
-func updateObject[T any](ctx context.Context, tx *Transaction, path apiPath, keyed bool, change func(*T) error, check func(was, body *T) error) error {
+func updateObject[T any](ctx context.Context, tx *Transaction, path apiPath, own, keyed bool, change func(*T) error, check func(was, body *T) error) error {
 	if change == nil {
 		return fmt.Errorf("sps: PUT %s: %w", path.text, invalid("no function"))
 	}
 	for try := 1; ; try++ {
-		err := updateOnce(ctx, tx, path, keyed, change, check)
+		err := updateOnce(ctx, tx, path, own, keyed, change, check)
 		if try == updateTries || !errors.Is(err, errStale) {
 			return err
 		}
 	}
 }
 
-func updateOnce[T any](ctx context.Context, tx *Transaction, path apiPath, keyed bool, change func(*T) error, check func(was, body *T) error) error {
+func updateOnce[T any](ctx context.Context, tx *Transaction, path apiPath, own, keyed bool, change func(*T) error, check func(was, body *T) error) error {
 	read := tx.staged.version(path) // before the read, so that no write is missed
 	o, a, err := readBody[T](ctx, tx, path, keyed)
 	if err != nil {
@@ -556,6 +562,9 @@ func updateOnce[T any](ctx context.Context, tx *Transaction, path apiPath, keyed
 	}
 	if err := check(was, &o.Body); err != nil {
 		return refusal(http.MethodPut, path, err)
+	}
+	if name, added := wire.Added(a.Body, before, after); own && added {
+		return refusal(http.MethodPut, path, invalid("the object has no member %s, and the appliance would ignore it: is it the name in a json tag? Replace writes what it does not have", quoted(name)))
 	}
 	data, err := wire.Update(a.Body, before, after)
 	if errors.Is(err, wire.ErrAmbiguous) {

@@ -280,7 +280,8 @@ func (s *sessions) get(ctx context.Context, stale *session) (*session, error) {
 		if f == nil {
 			f = &flight{done: make(chan struct{})}
 			s.flight = f
-			flying, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.transport.timeouts.Login)
+			limit := s.transport.timeouts.Login
+			flying, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), limit, errAttemptTimeout(limit))
 			f.cancel = cancel
 			go s.login(flying, f)
 		}

@@ -133,9 +133,10 @@ type UnjoinCheck struct {
 	Joined bool
 	// RemoteAccess tells whether remote access is enabled.
 	RemoteAccess bool
-	// Reasons are why it would be refused, each an error value:
-	// [StarlingJoinIsInUseByRemoteAccessError], which [Starling.ForceUnjoin] does
-	// not mind, or [ErrNotJoined].
+	// Reasons are what speaks against it, in words and for errors.Is:
+	// [StarlingJoinIsInUseByRemoteAccessError], which [Starling.ForceUnjoin] does not
+	// mind, or [ErrNotJoined], where there is nothing to unjoin; what the appliance
+	// answers then is not documented.
 	Reasons []error
 }
 
@@ -362,7 +363,7 @@ func (s *Starling) CheckUnjoin(ctx context.Context) (*UnjoinCheck, error) {
 		check.Reasons = append(check.Reasons, ErrNotJoined)
 	}
 	if check.RemoteAccess {
-		check.Reasons = append(check.Reasons, StarlingJoinIsInUseByRemoteAccessError)
+		check.Reasons = append(check.Reasons, fmt.Errorf("remote access is enabled: %w", StarlingJoinIsInUseByRemoteAccessError))
 	}
 	return check, nil
 }

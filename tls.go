@@ -46,8 +46,10 @@ func checkPins(shown []*x509.Certificate, pins []string) error {
 			return nil
 		}
 	}
-	return &CertificateError{formatFingerprint(got), errors.New("it is none of the pinned certificates")}
+	return &CertificateError{formatFingerprint(got), errNotPinned}
 }
+
+var errNotPinned = errors.New("it is none of the pinned certificates")
 
 // fingerprint returns the SHA-256 of a certificate, lower-case hex.
 func fingerprint(c *x509.Certificate) string {

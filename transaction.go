@@ -313,7 +313,7 @@ func (tx *Transaction) lost(err error) error {
 
 // begin takes the client's turn and opens a transaction.
 func (c *Client) begin(ctx context.Context, o *transactionOptions) (*Transaction, error) {
-	release, err := c.takeTurn(ctx, "transaction")
+	release, err := c.takeTurn(ctx, transactionPath.text)
 	if err != nil {
 		return nil, err
 	}
@@ -346,8 +346,13 @@ func (c *Client) begin(ctx context.Context, o *transactionOptions) (*Transaction
 		}
 		// The last attempt is made when the time is over.
 		left := time.Until(deadline)
-		if !o.patient || !errors.Is(err, ErrLocked) || left <= 0 {
+		switch {
+		case !errors.Is(err, ErrLocked):
 			return nil, err
+		case !o.patient:
+			return nil, fmt.Errorf("%w; WaitForLock waits for it", err)
+		case left <= 0:
+			return nil, fmt.Errorf("%w; waited %s", err, o.wait)
 		}
 		pause := min(lockPause(attempt), left)
 		select {
@@ -371,8 +376,10 @@ func lockPause(attempt int) time.Duration {
 func (c *Client) takeTurn(ctx context.Context, what string) (release func(), err error) {
 	fail := func(err error) (func(), error) { return nil, fmt.Errorf("sps: %s: %w", what, err) }
 	switch {
+	case ctx.Value(transactionKey{c}) != nil && what == transactionPath.text:
+		return fail(fmt.Errorf("%w: use that one", ErrNested))
 	case ctx.Value(transactionKey{c}) != nil:
-		return fail(ErrNested)
+		return fail(fmt.Errorf("%w: do this after it", ErrNested))
 	case c.life.Err() != nil:
 		return fail(ErrClosed)
 	case ctx.Err() != nil:
@@ -555,6 +562,8 @@ func (tx *Transaction) commit(ctx context.Context, o *transactionOptions) (done 
 			return tx.resolve(ctx, err)
 		case refusedByConflict(refused):
 			return false, because(ErrConflict, err)
+		case strings.TrimSpace(o.message) == "" && refusedWithoutMessage(refused):
+			return false, because(ErrCommitMessageRequired, err)
 		case !stepRefusedByLock(refused):
 			return false, err
 		case !tx.waitForLock(ctx, attempt):
@@ -588,7 +597,7 @@ func (tx *Transaction) resolve(ctx context.Context, cause error) (done bool, err
 	case status == statusClosed:
 		return true, tx.closed(ctx, cause)
 	default:
-		return false, fmt.Errorf("sps: the commit was not executed: %w", withoutUnknown(cause))
+		return false, because(errors.New("the commit was not executed"), withoutUnknown(cause))
 	}
 	if expired(&call{}, nil, err) {
 		tx.client.sessions.drop(tx.session)
@@ -611,7 +620,7 @@ func (tx *Transaction) closed(ctx context.Context, cause error) error {
 	case foundApplied:
 		return nil
 	case foundDropped:
-		return fmt.Errorf("sps: the appliance dropped the transaction: %w", withoutUnknown(cause))
+		return because(errors.New("the appliance dropped the transaction"), withoutUnknown(cause))
 	}
 	if errors.Is(cause, ErrOutcomeUnknown) {
 		return cause

@@ -457,7 +457,7 @@ func (x *exchange) fail(ctx context.Context, err error) error {
 // failed makes the error of a call without an answer that can be relied on.
 func (x *exchange) failed(err error) error {
 	return &TransportError{
-		Method: x.method, Path: x.path.text, Attempts: x.attempts, Err: err, sent: x.sent,
+		Host: x.t.host, Method: x.method, Path: x.path.text, Attempts: x.attempts, Err: err, sent: x.sent,
 		OutcomeUnknown: x.sent && !policies[x.class].harmless,
 	}
 }
@@ -504,6 +504,7 @@ func (x *exchange) judge(resp *http.Response, sess *session) (*answer, error) {
 	}
 	if envelope.Error != nil || failed {
 		e := newError(x.call, resp.StatusCode, envelope.Error, x.describe(resp), x.secrets(sess)...)
+		e.Host = x.t.host
 		e.OutcomeUnknown = !policies[x.class].harmless && e.Status >= 500 && e.Status != http.StatusNotImplemented && !e.Type.documented()
 		return nil, e
 	}

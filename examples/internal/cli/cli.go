@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -23,7 +24,30 @@ import (
 func Main(run func(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) int) {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
-	os.Exit(run(ctx, os.Args[1:], os.Getenv, os.Stdout, os.Stderr))
+	args := os.Args[1:]
+	if fault := forgotten(args, os.Getenv); fault != "" {
+		fmt.Fprintf(os.Stderr, "%s: %s\n", filepath.Base(os.Args[0]), fault)
+		os.Exit(2)
+	}
+	os.Exit(run(ctx, args, os.Getenv, os.Stdout, os.Stderr))
+}
+
+// forgotten says what is wrong where the environment names an appliance and the flags
+// name none: the demonstration must not pass for a look at that appliance.
+func forgotten(args []string, getenv func(string) string) string {
+	host := getenv("SPS_HOST")
+	if host == "" {
+		return ""
+	}
+	for _, arg := range args {
+		name := strings.TrimLeft(arg, "-")
+		for _, known := range []string{"appliance", "left", "right", "h"} {
+			if strings.HasPrefix(name, known) {
+				return ""
+			}
+		}
+	}
+	return fmt.Sprintf("SPS_HOST is %s, and the appliance comes from the flags: give -appliance and the others, or unset it for the demonstration", Line(host))
 }
 
 // Values is a flag that may be repeated, or have several values with commas.
