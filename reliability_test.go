@@ -276,7 +276,7 @@ func newFault(random *rand.Rand) spstest.Fault {
 	case 9:
 		f.Status, f.Body, f.Execute = 500, `{"error":{"type":"InternalError"}}`, random.IntN(2) == 0
 	case 10:
-		f.Delay = []time.Duration{time.Second, time.Minute, time.Hour}[random.IntN(3)]
+		f.Delay = []time.Duration{time.Second, 47 * time.Second, 67 * time.Minute}[random.IntN(3)] // none is a limit of the client
 	}
 	return f
 }
