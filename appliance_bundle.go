@@ -57,6 +57,9 @@ func (s *SupportBundles) List(ctx context.Context) ([]SupportBundle, error) {
 		}
 		bundle := newBundle(listed.Envelope, listed.key)
 		if bundle.Status == "" { // the list shows no more than keys
+			if checkSegment(listed.key) != nil {
+				return nil, listed.a.unusable("an item has the key %q", oneLine(listed.key, 60))
+			}
 			one, err := s.Get(ctx, listed.key)
 			if errors.Is(err, ResourceNotFound) {
 				continue

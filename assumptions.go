@@ -216,32 +216,37 @@ func joinedOf(value []byte) (joined, ok bool) {
 // a list of those.
 func productWarnings(a *answer) []ProductWarning {
 	var found []ProductWarning
-	var look func(value []byte)
-	look = func(value []byte) {
+	seen := map[ProductWarning]bool{}
+	var look func(value []byte, depth int)
+	look = func(value []byte, depth int) {
+		if depth > 3 {
+			return
+		}
 		switch wire.Kind(value) {
 		case wire.String:
 			if text, _ := wire.Text(value); text != "" {
-				if w := newProductWarning(text); !slices.Contains(found, w) {
+				if w := newProductWarning(text); !seen[w] {
+					seen[w] = true
 					found = append(found, w)
 				}
 			}
 		case wire.Object:
-			look(member(value, "message"))
+			look(member(value, "message"), depth+1)
 		case wire.Array:
 			elements, err := wire.Elements(value)
 			if err != nil {
 				return
 			}
 			for _, e := range elements {
-				look(e)
+				look(e, depth+1)
 			}
 		}
 	}
 	for _, name := range []string{"warnings", "warning", "message", "issues"} {
 		for _, value := range [][]byte{wire.Find(a.All, name), member(a.Meta, name)} {
-			look(value)
+			look(value, 0)
 			for _, inner := range []string{"warnings", "warning"} {
-				look(member(value, inner))
+				look(member(value, inner), 0)
 			}
 		}
 	}

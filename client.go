@@ -408,7 +408,7 @@ func WithHeader(name, value string) RequestOption {
 	return func(k *call) error {
 		name = http.CanonicalHeaderKey(name)
 		if slices.Contains(reservedHeaders, name) || strings.HasPrefix(name, "X-Http-Method") || strings.HasPrefix(name, "Proxy-") {
-			return invalid("the header %s is reserved", name)
+			return invalid("the header %s is reserved", quoted(name))
 		}
 		if strings.Trim(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-") != "" || name == "" ||
 			strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r == 0x7f }) {

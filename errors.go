@@ -445,8 +445,11 @@ func (a *added) Unwrap() []error { return []error{a.err, a.other} }
 // plain is the text of an error within another one's.
 func plain(err error) string { return strings.TrimPrefix(err.Error(), "sps: ") }
 
-// maxDetails bounds what is kept of error.details.
-const maxDetails = 64 << 10
+// maxDetails bounds what is kept of error.details, maxDetail what is decoded of it.
+const (
+	maxDetails = 64 << 10
+	maxDetail  = 1 << 20
+)
 
 // newError makes the error of an answer. member is its error member, nil where
 // it has none; fallback is the message then.
@@ -459,7 +462,7 @@ func newError(k *call, status int, member []byte, fallback string, secrets ...st
 	var details []byte
 	if members, err := wire.Members(member); err == nil {
 		if text, ok := wire.Text(wire.Find(members, "type")); ok {
-			e.Type = ErrorType(text)
+			e.Type = ErrorType(scrub(text, secrets))
 		}
 		if text, ok := wire.Text(wire.Find(members, "message")); ok {
 			e.Message = oneLine(scrub(text, secrets), 300)
@@ -470,6 +473,9 @@ func newError(k *call, status int, member []byte, fallback string, secrets ...st
 	}
 	if len(details) <= maxDetails && wire.Kind(details) != wire.Null {
 		e.Details = json.RawMessage(scrub(string(wire.Plain(details)), secrets))
+	}
+	if len(details) > maxDetail {
+		details = nil
 	}
 	e.detail = newDetail(e.Type, details, func(text string) string { return scrub(text, secrets) })
 	if e.Type == "" && e.Message == "" {
@@ -574,9 +580,17 @@ func scrub(text string, secrets []string) string {
 		if len(secret) < 4 {
 			continue
 		}
-		text = strings.ReplaceAll(text, secret, redacted)
-		if quoted, err := codec.Marshal(secret); err == nil {
-			text = strings.ReplaceAll(text, string(quoted[1:len(quoted)-1]), redacted)
+		// As it is, and as it stands in JSON, which may stand in a text of JSON again.
+		for range 3 {
+			text = strings.ReplaceAll(text, secret, redacted)
+			if !strings.ContainsFunc(secret, func(r rune) bool { return r < ' ' || r == '"' || r == '\\' }) {
+				break
+			}
+			quoted, err := codec.Marshal(secret)
+			if err != nil {
+				break
+			}
+			secret = string(quoted[1 : len(quoted)-1])
 		}
 	}
 	return text

@@ -105,6 +105,9 @@ type FirmwareTestReport struct {
 	TestSummary string
 }
 
+// maxSlots bounds a list of slots. An appliance has five.
+const maxSlots = 1000
+
 // Slots lists the firmware slots (GET /api/firmware/slots).
 func (f *Firmware) Slots(ctx context.Context) (*FirmwareSlots, error) {
 	a, err := f.client.read(ctx, slotsPath, nil)
@@ -114,6 +117,9 @@ func (f *Firmware) Slots(ctx context.Context) (*FirmwareSlots, error) {
 	entries, err := a.list()
 	if err != nil {
 		return nil, err
+	}
+	if len(entries) > maxSlots {
+		return nil, a.unusable("it lists %d slots", len(entries))
 	}
 	list := &FirmwareSlots{}
 	for _, entry := range entries {
@@ -226,7 +232,7 @@ func (f *Firmware) Test(ctx context.Context, key string) (*FirmwareTestReport, e
 // than one that fails.
 func newTestReport(a *answer, k *call, key string) (*FirmwareTestReport, error) {
 	report := &FirmwareTestReport{SlotKey: key}
-	clean := func(text string) string { return scrub(text, a.exchange.secrets(a.session)) }
+	clean := func(text string) string { return scrub(text, a.exchange.secrets()) }
 	if tested, ok := wire.Text(a.Key); a.Key != nil && wire.Kind(a.Key) != wire.Null && (!ok || tested != key) {
 		return nil, a.unusable("it is about slot %q, not %q", oneLine(tested, 40), key)
 	}

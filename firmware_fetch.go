@@ -74,6 +74,9 @@ func (f *Firmware) Fetches(ctx context.Context) ([]FirmwareFetch, error) {
 		}
 		fetch := newFetch(e, key)
 		if fetch.Status == "" { // the list shows no more than keys
+			if checkSegment(key) != nil {
+				return nil, a.unusable("an item has the key %q", oneLine(key, 60))
+			}
 			one, err := f.Fetch(ctx, key)
 			if errors.Is(err, ResourceNotFound) {
 				continue

@@ -120,6 +120,7 @@ type upload struct {
 	check  func() error
 	report func(sent, total int64)
 	failed atomic.Pointer[error] // what reading the image gave
+	whole  atomic.Bool           // it was read to its end
 
 	mu      sync.Mutex
 	current *imageReader // the only one that may report, nil once all is over
@@ -154,6 +155,9 @@ func (f *Firmware) upload(ctx context.Context, u *upload, options []UploadOption
 	}
 	if err == nil {
 		slot, incomplete := uploadedSlot(a)
+		if incomplete == nil && !u.whole.Load() {
+			incomplete = a.unusable("it came before the whole image was sent")
+		}
 		if incomplete == nil {
 			return slot, nil
 		}
@@ -262,6 +266,9 @@ func (r *imageReader) Read(p []byte) (int, error) {
 	if err != nil {
 		r.failed.Store(&err)
 		return 0, err
+	}
+	if r.sent == r.size {
+		r.whole.Store(true)
 	}
 	if r.sent-r.reported >= progressStep || r.sent == r.size {
 		r.reported = r.sent

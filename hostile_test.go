@@ -1211,9 +1211,7 @@ func TestHostileLinks(t *testing.T) {
 	t.Parallel()
 	quote := func(text string) string { return string(must(json.Marshal(text))) }
 	links := slices.Clone(hostileTexts)
-	for _, root := range []string{"/api/transaction", "/api/firmware/slots/1", "/api/configurations/x", "/api/configuration/../transaction", "/api/configuration/x/%2e%2e/%2e%2e/y", "/api/configuration?x=y", "/api/x?page=2#a", "//evil.example/api/x?page=2", "https://evil.example/api/x?page=2", "/api/configuration/x?" + strings.Repeat("a=b&", 1000)} {
-		links = append(links, root)
-	}
+	links = append(links, "/api/transaction", "/api/firmware/slots/1", "/api/configurations/x", "/api/configuration/../transaction", "/api/configuration/x/%2e%2e/%2e%2e/y", "/api/configuration?x=y", "/api/x?page=2#a", "//evil.example/api/x?page=2", "https://evil.example/api/x?page=2", "/api/configuration/x?"+strings.Repeat("a=b&", 1000))
 	keep := func(err error) error {
 		if errors.Is(err, sps.ErrInvalidInput) {
 			return fmt.Errorf("the appliance's fault is taken for the caller's: %w", err)

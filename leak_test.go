@@ -16,9 +16,9 @@ import (
 	"go/parser"
 	"go/token"
 	"io"
-	"io/fs"
 	"log/slog"
 	"maps"
+	"math/big"
 	"net/http"
 	"net/url"
 	"os"
@@ -730,11 +730,12 @@ func TestLeaksCoverEverything(t *testing.T) {
 	walk(reflect.TypeFor[*sps.Client]())
 	walk(reflect.TypeFor[*sps.Transaction]())
 	files := token.NewFileSet()
-	packages, err := parser.ParseDir(files, ".", func(f fs.FileInfo) bool { return !strings.HasSuffix(f.Name(), "_test.go") }, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, file := range packages["sps"].Files {
+	names := must(filepath.Glob("*.go"))
+	for _, name := range names {
+		if strings.HasSuffix(name, "_test.go") {
+			continue
+		}
+		file := must(parser.ParseFile(files, name, nil, 0))
 		for _, declared := range file.Decls {
 			f, ok := declared.(*ast.FuncDecl)
 			if !ok || f.Recv != nil || !f.Name.IsExported() || len(f.Type.Params.List) == 0 {
@@ -772,7 +773,7 @@ func TestLeaksOfCertificate(t *testing.T) {
 	w := &leakWorld{t: t, a: a, finder: &leakFinder{}, what: "certificate"}
 	scalar := must(key.Bytes())
 	w.finder.add("key", scalar)
-	w.finder.add("number", []byte(key.D.String()))
+	w.finder.add("number", []byte(new(big.Int).SetBytes(scalar).String()))
 	w.finder.add("PKCS #8", der)
 	for line := range strings.Lines(string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))) {
 		if !strings.HasPrefix(line, "---") {

@@ -517,7 +517,7 @@ func newObject[T any](a *answer, e wire.Envelope, key string) (*Object[T], error
 
 // updateTries is how often an update is made anew when other steps write the object
 // between its read and its write.
-const updateTries = 10
+const updateTries = 100
 
 // updateObject reads an object, runs the change on a copy of its body, and
 // writes what was read with the difference laid over it.

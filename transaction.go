@@ -41,7 +41,7 @@ type Transaction struct {
 
 	turn   chan struct{} // held during a step, and by whoever ends the transaction
 	wrote  bool          // something may be staged
-	staged staged        // what was read and written
+	staged *staged       // what was read and written
 	late   bool          // a request whose answer was lost may still be executed
 	fatal  error         // why it must not be committed
 	over   error         // why it accepts no further step
@@ -66,7 +66,8 @@ func CommitMessage(message string) TransactionOption {
 // WaitForLock makes a transaction wait up to this time, and within its context,
 // while somebody else holds the configuration: before the function is called or,
 // on an appliance that takes the lock with the first change, within the first
-// write. Without it [ErrLocked] comes at once.
+// write. Without it, and where it is the commit that is refused, [ErrLocked] comes at
+// once.
 func WaitForLock(limit time.Duration) TransactionOption {
 	return func(o *transactionOptions) { o.patient, o.wait = true, limit }
 }
@@ -187,7 +188,7 @@ func (tx *Transaction) write(ctx context.Context, method string, path apiPath, b
 }
 
 // errStale says that an object was written after it had been read.
-var errStale = errors.New("other steps of the transaction wrote it meanwhile, again and again: is it written within its own update?")
+var errStale = invalid("other steps of the transaction wrote it meanwhile, again and again: is it written within its own update?")
 
 // writeFresh writes a body that was made from what was read, unless another step of
 // the transaction has written the object since. Then it gives errStale.
@@ -250,9 +251,10 @@ func (tx *Transaction) step(ctx context.Context, k *call) (*answer, error) {
 	}
 	began := tx.wrote
 	if k.class == classStep {
-		if !k.fresh(&tx.staged) {
+		if !k.fresh(tx.staged) {
 			return fail(errStale)
 		}
+		tx.staged.begin(k.path)
 		tx.wrote = true
 	}
 	a, err := tx.client.transport.do(ctx, k, tx.session)
@@ -275,7 +277,9 @@ func (tx *Transaction) step(ctx context.Context, k *call) (*answer, error) {
 	case err == nil:
 		tx.staged.write(k, a)
 	case lockedStep(k, err):
-		err = because(ErrLocked, err)
+		if err = because(ErrLocked, err); ctx.Err() != nil {
+			err = fmt.Errorf("%w (%w while waiting for the lock)", err, ended(ctx))
+		}
 	case errors.Is(err, ResourceNotFound) && tx.staged.had(k.path):
 		err = because(ErrConflict, err) // it was there when it was read
 	}
@@ -412,6 +416,10 @@ func (c *Client) lock(ctx context.Context, o *transactionOptions) (*session, err
 			state.Status = statusClosed
 		}
 		c.setLeft(nil)
+		if c.sessions.renewable() {
+			c.retire(ctx, left) // what was left in it may be executed yet
+			return c.lock(ctx, o)
+		}
 	}
 	if state.CommitMessageRequired && o.preview == nil && strings.TrimSpace(o.message) == "" {
 		return nil, fmt.Errorf("sps: %w: pass CommitMessage", ErrCommitMessageRequired)
@@ -447,7 +455,7 @@ func (c *Client) lock(ctx context.Context, o *transactionOptions) (*session, err
 }
 
 func (c *Client) newTransaction(ctx context.Context, session *session) *Transaction {
-	tx := &Transaction{client: c, session: session, turn: make(chan struct{}, 1)}
+	tx := &Transaction{client: c, session: session, turn: make(chan struct{}, 1), staged: &staged{&memory{}}}
 	tx.ctx, tx.cancel = context.WithCancelCause(ctx)
 	tx.forget = context.AfterFunc(c.life, func() { tx.cancel(ErrClosed) })
 	tx.TrafficAlerts = c.TrafficAlerts.In(tx)
@@ -544,35 +552,29 @@ func (tx *Transaction) commit(ctx context.Context, o *transactionOptions) (done 
 		return false, err
 	}
 	k := &call{class: classCommit, method: http.MethodPut, path: transactionPath, body: body}
-	for attempt := 0; ; attempt++ {
-		a, err := tx.client.transport.do(ctx, k, tx.session)
-		if err == nil && !newTransactionStatus(a).Open() {
-			return true, nil
-		}
-		if err == nil {
-			err = a.unusable("the transaction is still open after the commit")
-		}
-		var refused *Error
-		switch {
-		case expired(k, a, err):
-			return false, tx.lost(err)
-		case !errors.As(err, &refused) && !errors.Is(err, ErrOutcomeUnknown):
-			return false, err // never sent
-		case refused == nil || refused.Type == "" || refused.Status >= 500:
-			return tx.resolve(ctx, err)
-		case refusedByConflict(refused):
-			return false, because(ErrConflict, err)
-		case strings.TrimSpace(o.message) == "" && refusedWithoutMessage(refused):
-			return false, because(ErrCommitMessageRequired, err)
-		case !stepRefusedByLock(refused):
-			return false, err
-		case !tx.waitForLock(ctx, attempt):
-			return false, because(ErrLocked, err)
-		}
-		if err := tx.judge(ctx, o); err != nil { // what the other one changed meanwhile
-			return false, err
-		}
+	a, err := tx.client.transport.do(ctx, k, tx.session)
+	if err == nil && !newTransactionStatus(a).Open() {
+		return true, nil
 	}
+	if err == nil {
+		err = a.unusable("the transaction is still open after the commit")
+	}
+	var refused *Error
+	switch {
+	case expired(k, a, err):
+		return false, tx.lost(err)
+	case !errors.As(err, &refused) && !errors.Is(err, ErrOutcomeUnknown):
+		return false, err // never sent
+	case refused == nil || refused.Type == "" || refused.Status >= 500:
+		return tx.resolve(ctx, err)
+	case refusedByConflict(refused):
+		err = because(ErrConflict, err)
+	case strings.TrimSpace(o.message) == "" && refusedWithoutMessage(refused):
+		err = because(ErrCommitMessageRequired, err)
+	case stepRefusedByLock(refused):
+		err = because(ErrLocked, err) // not waited for: what the other one changes would not be seen
+	}
+	return false, err
 }
 
 // resolvePauses are before the looks at what became of a commit.
@@ -595,7 +597,11 @@ func (tx *Transaction) resolve(ctx context.Context, cause error) (done bool, err
 	switch {
 	case err != nil:
 	case status == statusClosed:
-		return true, tx.closed(ctx, cause)
+		err := tx.closed(ctx, cause)
+		if err != nil {
+			tx.client.retire(ctx, tx.session) // the commit may arrive yet
+		}
+		return true, err
 	default:
 		return false, because(errors.New("the commit was not executed"), withoutUnknown(cause))
 	}

@@ -188,6 +188,9 @@ func (tx *Transaction) judge(ctx context.Context, o *transactionOptions) error {
 		*o.preview = changes
 	}
 	for _, change := range changes {
+		if ctx.Err() != nil { // comparing takes its time, too
+			return fmt.Errorf("sps: transaction: %w", ended(ctx))
+		}
 		if tx.staged.contradicts(change) {
 			return fmt.Errorf("sps: transaction: %w: %s; run it again on what is there now", ErrConflict, oneLine(change.Path, 200))
 		}

@@ -13,9 +13,13 @@ import (
 )
 
 // staged is what a transaction has read and written, to notice what others changed
-// meanwhile, and to find out whether a commit without an answer was executed. Its
-// zero value is ready for use.
-type staged struct {
+// meanwhile, and to find out whether a commit without an answer was executed.
+//
+// It hides what may hold secrets behind two pointers, as a [Secret] does, from whoever
+// prints a Transaction.
+type staged struct{ *memory }
+
+type memory struct {
 	mu     sync.Mutex
 	before map[string][]byte // the body of each object that was read before it was written
 	writes []*write          // the last write of each object, in order
@@ -64,6 +68,16 @@ func (s *staged) had(path apiPath) bool {
 	return s.before[path.text] != nil
 }
 
+// begin counts a write before it is sent: whatever is read from now on may show it.
+func (s *staged) begin(path apiPath) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.count == nil {
+		s.count = make(map[string]int)
+	}
+	s.count[path.text]++
+}
+
 // write keeps a write that the appliance accepted.
 func (s *staged) write(k *call, a *answer) {
 	s.mu.Lock()
@@ -76,10 +90,9 @@ func (s *staged) write(k *call, a *answer) {
 			}
 		}
 	}
-	if s.count == nil {
-		s.count = make(map[string]int)
+	if w.path != k.path {
+		s.count[w.path.text]++
 	}
-	s.count[w.path.text]++
 	created := slices.ContainsFunc(s.writes, func(old *write) bool { return old.path == w.path && old.method == http.MethodPost })
 	s.writes = slices.DeleteFunc(s.writes, func(old *write) bool { return old.path == w.path })
 	switch {
@@ -143,30 +156,35 @@ const (
 	foundDropped
 )
 
-// found looks at the written objects, the last ones first, until one tells. Where all
-// of them were as they are there was nothing to apply.
+// found looks at the written objects, the last ones first. Where they contradict each
+// other nobody can tell, and where all of them were as they are there was nothing to
+// apply.
 func (s *staged) found(ctx context.Context, t *transport, session *session) outcome {
 	s.mu.Lock()
 	writes, read := slices.Clone(s.writes), maps.Clone(s.before)
 	s.mu.Unlock()
-	neutral := true
+	neutral, told := true, foundNothing
 	for i, w := range slices.Backward(writes) {
 		if i < len(writes)-maxFound {
-			return foundNothing
+			return told
 		}
 		before := bare(read[w.path.text])
 		if w.method == http.MethodPut && len(before) > 0 && wire.Covers(before, w.sent) {
 			continue
 		}
 		neutral = false
-		if found := w.found(ctx, t, session, before); found != foundNothing {
-			return found
+		switch found := w.found(ctx, t, session, before); {
+		case found == foundNothing:
+		case told == foundNothing:
+			told = found
+		case told != found:
+			return foundNothing // somebody else changed one of them since
 		}
 	}
 	if neutral {
 		return foundApplied
 	}
-	return foundNothing
+	return told
 }
 
 // maxFound bounds at how many objects is looked.

@@ -215,6 +215,8 @@ func newTransport(host string, o *config) *transport {
 type exchange struct {
 	*call
 	t        *transport
+	sess     *session // nil for none
+	id       string   // of the session, as it was sent: an answer may renew it
 	attempts int
 	wait     time.Duration // before the next attempt
 	sent     bool          // an attempt may have reached the appliance
@@ -231,7 +233,7 @@ func exchangeOf(ctx context.Context) *exchange { return ctx.Value(exchangeKey{})
 // do sends a call in a session and returns the answer if it is one of success,
 // an *Error if the appliance refused, a *TransportError if there was no answer.
 func (t *transport) do(ctx context.Context, k *call, sess *session) (*answer, error) {
-	x := &exchange{call: k, t: t}
+	x := &exchange{call: k, t: t, sess: sess}
 	req := &http.Request{
 		Method:     k.method,
 		URL:        &url.URL{Scheme: "https", Host: t.host, Path: "/api/" + k.path.text, RawPath: "/api/" + k.path.escaped, RawQuery: k.query.Encode()},
@@ -248,7 +250,9 @@ func (t *transport) do(ctx context.Context, k *call, sess *session) (*answer, er
 	}
 	req.Header["User-Agent"] = t.userAgent
 	if sess != nil {
-		req.Header["Cookie"] = []string{sess.cookie()}
+		pair := sess.cookie()
+		x.id = strings.TrimPrefix(pair, sessionCookie+"=")
+		req.Header["Cookie"] = []string{pair}
 	}
 	if ctx.Err() != nil {
 		return nil, x.fail(ctx, ctx.Err())
@@ -337,7 +341,7 @@ func unusable(format string, args ...any) error {
 
 // unusable says that the answer, though one of success, cannot be relied on.
 func (a *answer) unusable(format string, args ...any) error {
-	return a.exchange.failed(unusable(format, args...))
+	return a.exchange.failed(unusable("%s", scrub(fmt.Sprintf(format, args...), a.exchange.secrets())))
 }
 
 // checkRetry decides after each attempt, and again after its answer was read,
@@ -503,7 +507,7 @@ func (x *exchange) judge(resp *http.Response, sess *session) (*answer, error) {
 		}
 	}
 	if envelope.Error != nil || failed {
-		e := newError(x.call, resp.StatusCode, envelope.Error, x.describe(resp), x.secrets(sess)...)
+		e := newError(x.call, resp.StatusCode, envelope.Error, scrub(x.describe(resp), x.secrets()), x.secrets()...)
 		e.Host = x.t.host
 		e.OutcomeUnknown = !policies[x.class].harmless && e.Status >= 500 && e.Status != http.StatusNotImplemented && !e.Type.documented()
 		return nil, e
@@ -520,18 +524,28 @@ func (x *exchange) judge(resp *http.Response, sess *session) (*answer, error) {
 }
 
 // secrets returns what an answer might quote and no error may show.
-func (x *exchange) secrets(sess *session) []string {
+func (x *exchange) secrets() []string {
 	var secrets []string
 	for _, secret := range x.secret {
 		secrets = append(secrets, secret.ExposeString())
 	}
-	if sess != nil {
-		for _, hidden := range sess.hidden {
+	if x.sess != nil {
+		for _, hidden := range x.sess.hidden {
 			secrets = append(secrets, hidden.ExposeString())
 		}
-		secrets = append(secrets, strings.TrimPrefix(sess.cookie(), sessionCookie+"="))
+		secrets = append(secrets, x.id, strings.TrimPrefix(x.sess.cookie(), sessionCookie+"="))
 	}
 	return secrets
+}
+
+// clean keeps secrets out of an error of the connection: net/http quotes what it
+// cannot parse. Such an error has nothing else to tell.
+func (x *exchange) clean(err error) error {
+	text := err.Error()
+	if plain := scrub(text, x.secrets()); plain != text {
+		return errors.New(plain)
+	}
+	return err
 }
 
 // describe says in words what an answer without an error member is.
@@ -606,7 +620,7 @@ func (a attempts) RoundTrip(req *http.Request) (*http.Response, error) {
 		err = errors.New("the RoundTripper of WithTransport returned neither an answer nor an error")
 	}
 	if err != nil {
-		err = a.cause(ctx, req.Context(), err)
+		err = x.clean(a.cause(ctx, req.Context(), err))
 		cancel()
 		a.log(ctx, x, 0, time.Since(start), err)
 		return nil, err
@@ -695,7 +709,7 @@ type limitedBody struct {
 func (b *limitedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	if err != nil && err != io.EOF {
-		err = b.a.cause(b.caller, b.bound, err)
+		err = exchangeOf(b.caller).clean(b.a.cause(b.caller, b.bound, err))
 	}
 	return n, err
 }

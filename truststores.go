@@ -289,12 +289,19 @@ func (s TrustStore) invalid(faults []storeFault) error {
 	if len(faults) == 0 {
 		return nil
 	}
-	texts := make([]string, len(faults))
+	texts := make([]string, 0, maxFaults+1)
 	for i, fault := range faults {
-		texts[i] = fault.text
+		if i == maxFaults {
+			texts = append(texts, fmt.Sprintf("and %d more", len(faults)-i))
+			break
+		}
+		texts = append(texts, fault.text)
 	}
 	return invalid("trust store %s: %s", quoted(s.Name), strings.Join(texts, "; "))
 }
+
+// maxFaults bounds how many faults an error names.
+const maxFaults = 10
 
 const builtInRefused = "a built-in trust store cannot be created, changed or deleted"
 
@@ -324,13 +331,15 @@ func (s TrustStore) faults() []storeFault {
 	default:
 		fault("", "the revocation check %s is none of %q, %q and %q", quoted(string(s.RevocationCheck)), RevocationNone, RevocationLeaf, RevocationFull)
 	}
-	for i, link := range s.CRLURLs {
+	links := make(map[string]bool, len(s.CRLURLs))
+	for _, link := range s.CRLURLs {
 		if u, err := url.Parse(link); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 			fault(link, "the CRL URL %s is no http or https URL", shownURL(link))
 		}
-		if slices.Contains(s.CRLURLs[:i], link) {
+		if links[link] {
 			fault(link, "the CRL URL %s is there twice", shownURL(link))
 		}
+		links[link] = true
 	}
 	seen := map[string]bool{}
 	for _, authority := range s.Authorities {
@@ -375,8 +384,11 @@ func (s *TrustStore) checkChange(was *TrustStore) error {
 	if was.Type == TrustStoreBuiltIn {
 		return invalid(builtInRefused)
 	}
-	old := was.faults()
-	return s.invalid(slices.DeleteFunc(s.faults(), func(fault storeFault) bool { return slices.Contains(old, fault) }))
+	old := map[storeFault]bool{}
+	for _, fault := range was.faults() {
+		old[fault] = true
+	}
+	return s.invalid(slices.DeleteFunc(s.faults(), func(fault storeFault) bool { return old[fault] }))
 }
 
 func (*TrustStore) checkKey(key string) error {

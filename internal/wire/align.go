@@ -28,7 +28,9 @@ func align(olds, before, after [][]byte) ([]int, error) {
 		return nil, err
 	}
 	if m.left() {
-		m.alike()
+		if err := m.alike(); err != nil {
+			return nil, err
+		}
 	}
 	if m.left() && len(before) == len(after) {
 		m.inPlace()
@@ -44,6 +46,7 @@ type matching struct {
 	olds, before, after [][]byte
 	from                []int
 	taken               []bool
+	was, is             [][]Member
 }
 
 func (m *matching) pair(j, i int) { m.from[j], m.taken[i] = i, true }
@@ -95,63 +98,165 @@ func (m *matching) equal() error {
 // identity are the members that make another element of one in which they differ.
 var identity = []string{"key", "id", "uuid", "href", "pem"}
 
-// alike pairs elements that have a telling value in common, those with the most first.
-// A value tells that only one element of each list has.
-func (m *matching) alike() {
-	was, is := make([][]Member, len(m.before)), make([][]Member, len(m.after))
+// alike pairs elements that have in common what makes them the same, then those with
+// a name in common, then those that have a telling value in common with each other and
+// with no third one. A value tells that only one element of each list has.
+func (m *matching) alike() error {
+	m.was, m.is = make([][]Member, len(m.before)), make([][]Member, len(m.after))
+	for i, b := range m.before {
+		m.was[i] = telling(b)
+	}
+	for j, a := range m.after {
+		m.is[j] = telling(a)
+	}
+	for _, name := range append(slices.Clone(identity), "name") {
+		if !m.by(name) {
+			return ErrAmbiguous
+		}
+	}
+	for m.left() && m.few() && m.sole() {
+	}
+	return nil
+}
+
+// few reports whether what is left can be compared with each other in a bearable time.
+func (m *matching) few() bool {
+	olds, nows := 0, 0
+	for _, taken := range m.taken {
+		if !taken {
+			olds++
+		}
+	}
+	for _, from := range m.from {
+		if from < 0 {
+			nows++
+		}
+	}
+	return olds*nows <= 10_000
+}
+
+// by pairs elements that have the same value of a member, where only one of each list
+// has it, or where those that have it now are alike. It says no where they are not.
+func (m *matching) by(name string) bool {
+	was, is := make(map[string][]int), make(map[string][]int)
+	for i, members := range m.was {
+		if v := Find(members, name); v != nil && !m.taken[i] {
+			was[string(v)] = append(was[string(v)], i)
+		}
+	}
+	for j, members := range m.is {
+		if v := Find(members, name); v != nil && m.from[j] < 0 {
+			is[string(v)] = append(is[string(v)], j)
+		}
+	}
+	for v, olds := range was {
+		nows := is[v]
+		if len(olds) != 1 || len(nows) == 0 || another(m.was[olds[0]], m.is[nows[0]]) {
+			continue
+		}
+		if slices.ContainsFunc(nows, func(j int) bool { return !bytes.Equal(m.after[j], m.after[nows[0]]) }) {
+			if unknown(m.olds[olds[0]], m.before[olds[0]], 0) {
+				return false
+			}
+			continue
+		}
+		m.pair(nows[0], olds[0])
+	}
+	return true
+}
+
+// sole pairs what can be nothing else. It says whether it found any.
+func (m *matching) sole() bool {
 	rare := make(map[string]int)
+	const once = 1 << 16 // apart from the other list's count
 	count := func(list []Member, by int) {
 		for _, member := range list {
 			rare[member.Name+"\x00"+string(member.Value)] += by
 		}
 	}
-	const once = 1 << 16 // apart from the other list's count
-	for i, b := range m.before {
+	for i := range m.was {
 		if !m.taken[i] {
-			was[i] = telling(b)
-			count(was[i], 1)
+			count(m.was[i], 1)
 		}
 	}
-	for j, a := range m.after {
+	for j := range m.is {
 		if m.from[j] < 0 {
-			is[j] = telling(a)
-			count(is[j], once)
+			count(m.is[j], once)
 		}
 	}
-	type candidate struct{ j, i, score int }
-	var candidates []candidate
-	for j, a := range is {
-		if m.from[j] >= 0 {
-			continue
-		}
-		for i, b := range was {
-			if m.taken[i] || another(b, a) {
+	byJ, byI := make(map[int][]int), make(map[int][]int)
+	for j, a := range m.is {
+		for i, b := range m.was {
+			if m.from[j] >= 0 || m.taken[i] || another(b, a) {
 				continue
 			}
-			score := 0
-			for _, member := range a {
-				if bytes.Equal(Find(b, member.Name), member.Value) && rare[member.Name+"\x00"+string(member.Value)] == 1+once {
-					score++
-				}
-			}
-			if score > 0 {
-				candidates = append(candidates, candidate{j, i, score})
+			if slices.ContainsFunc(a, func(member Member) bool {
+				return bytes.Equal(Find(b, member.Name), member.Value) && rare[member.Name+"\x00"+string(member.Value)] == 1+once
+			}) {
+				byJ[j], byI[i] = append(byJ[j], i), append(byI[i], j)
 			}
 		}
 	}
-	slices.SortStableFunc(candidates, func(a, b candidate) int { return b.score - a.score })
-	for _, c := range candidates {
-		if m.from[c.j] < 0 && !m.taken[c.i] {
-			m.pair(c.j, c.i)
+	found := false
+	for j, olds := range byJ {
+		if i := olds[0]; len(olds) == 1 && len(byI[i]) == 1 && m.closest(j, i) {
+			m.pair(j, i)
+			found = true
 		}
 	}
+	return found
+}
+
+// common reports whether two elements agree in a telling value.
+func common(b, a []Member) bool {
+	return slices.ContainsFunc(a, func(member Member) bool { return bytes.Equal(Find(b, member.Name), member.Value) })
+}
+
+// closest reports whether no other unmatched element has as much in common with either.
+func (m *matching) closest(j, i int) bool {
+	overlap := func(j, i int) (n int) {
+		for _, member := range m.is[j] {
+			if bytes.Equal(Find(m.was[i], member.Name), member.Value) {
+				n++
+			}
+		}
+		return n
+	}
+	most := overlap(j, i)
+	for k := range m.after {
+		if k != j && m.from[k] < 0 && overlap(k, i) >= most {
+			return false
+		}
+	}
+	for k := range m.before {
+		if k != i && !m.taken[k] && overlap(j, k) >= most {
+			return false
+		}
+	}
+	return true
+}
+
+// rival reports whether an unmatched element of after other than j has something in
+// common with i, or one of before other than i with j.
+func (m *matching) rival(j, i int) bool {
+	for k := range m.after {
+		if k != j && m.from[k] < 0 && common(m.was[i], m.is[k]) && !another(m.was[i], m.is[k]) {
+			return true
+		}
+	}
+	for k := range m.before {
+		if k != i && !m.taken[k] && common(m.was[k], m.is[j]) && !another(m.was[k], m.is[j]) {
+			return true
+		}
+	}
+	return false
 }
 
 // inPlace pairs elements in the same position of lists of the same length: a change
 // left them there.
 func (m *matching) inPlace() {
 	for j := range m.after {
-		if m.from[j] < 0 && !m.taken[j] && !another(telling(m.before[j]), telling(m.after[j])) {
+		if m.from[j] < 0 && !m.taken[j] && !another(m.was[j], m.is[j]) && (common(m.was[j], m.is[j]) || !m.rival(j, j)) {
 			m.pair(j, j)
 		}
 	}
@@ -164,8 +269,8 @@ func (m *matching) loses() bool {
 		if m.taken[i] || !unknown(old, m.before[i], 0) {
 			continue
 		}
-		for j, a := range m.after {
-			if m.from[j] < 0 && m.between(i, j) && !another(telling(m.before[i]), telling(a)) {
+		for j := range m.after {
+			if m.from[j] < 0 && (m.between(i, j) || common(m.was[i], m.is[j])) && !another(m.was[i], m.is[j]) {
 				return true
 			}
 		}

@@ -261,8 +261,14 @@ func TestUpdateAmbiguous(t *testing.T) {
 		"removed and renamed":      {`[{"k":"a","u":1},{"k":"b","u":2}]`, `[{"k":"a"},{"k":"b"}]`, `[{"k":"c"}]`},
 		"removed and half changed": {`[{"k":"a","v":"x","u":1},{"k":"b","v":"x","u":2}]`, `[{"k":"a","v":"x"},{"k":"b","v":"x"}]`, `[{"k":"c","v":"x"}]`},
 		"one of twins removed":     {`[{"k":"a","u":1},{"k":"a","u":2}]`, `[{"k":"a"},{"k":"a"}]`, `[{"k":"a"}]`},
-		"a set of objects":         {`[{"k":"a","u":1},{"k":"b","u":2}]`, `["a"]`, `["b"]`},
-		"at depth":                 {`{"l":[{"l":[{"k":"a","u":{"v":[{}]}},{"k":"b"}]}]}`, `{"l":[{"l":[{"k":"a"},{"k":"b"}]}]}`, `{"l":[{"l":[{"k":"c"}]}]}`},
+		"changed, and one like it before it": {
+			`[{"who":"admins","may":"all","u":{"g":1}}]`, `[{"who":"admins","may":"all"}]`, `[{"who":"interns","may":"all"},{"who":"admins","may":"some"}]`,
+		},
+		"copied and changed": {
+			`[{"key":"a","v":"x","u":1}]`, `[{"key":"a","v":"x"}]`, `[{"key":"a","v":"y"},{"key":"a","v":"z"}]`,
+		},
+		"a set of objects": {`[{"k":"a","u":1},{"k":"b","u":2}]`, `["a"]`, `["b"]`},
+		"at depth":         {`{"l":[{"l":[{"k":"a","u":{"v":[{}]}},{"k":"b"}]}]}`, `{"l":[{"l":[{"k":"a"},{"k":"b"}]}]}`, `{"l":[{"l":[{"k":"c"}]}]}`},
 	} {
 		got, err := wire.Update([]byte(test.original), []byte(test.before), []byte(test.after))
 		if !errors.Is(err, wire.ErrAmbiguous) {
