@@ -187,6 +187,9 @@ func parseHost(host string) (string, error) {
 		bare = strings.TrimSuffix(inner, "]")
 	}
 	if ip, err := netip.ParseAddr(bare); err == nil && ip.Is6() {
+		if !plainName(ip.Zone()) {
+			return fail("has a zone with characters that none has")
+		}
 		return "[" + ip.String() + "]", nil
 	}
 	name, port := host, ""
@@ -200,8 +203,11 @@ func parseHost(host string) (string, error) {
 		}
 	}
 	if ip, err := netip.ParseAddr(name); err == nil {
+		if !plainName(ip.Zone()) {
+			return fail("has a zone with characters that none has")
+		}
 		name = ip.String()
-	} else if strings.Trim(strings.ToLower(name), "abcdefghijklmnopqrstuvwxyz0123456789.-_") != "" || name == "" || strings.Trim(name, ".-") == "" {
+	} else if !plainName(name) || name == "" || strings.Trim(name, ".-") == "" {
 		return fail("has characters that no host name has")
 	}
 	if port == "" || port == "443" {
@@ -211,6 +217,12 @@ func parseHost(host string) (string, error) {
 		return name, nil
 	}
 	return net.JoinHostPort(name, port), nil
+}
+
+// plainName reports whether a name has only characters that names of hosts and of
+// network interfaces have.
+func plainName(name string) bool {
+	return strings.Trim(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_") == ""
 }
 
 // Host returns the host that the client is connected to, with its port if it is
@@ -378,7 +390,7 @@ type Response struct {
 // UTF-8 are errors, unknown members are ignored.
 func (r *Response) Decode(v any) error {
 	if err := wire.Unmarshal(r.Body, v); err != nil {
-		return fmt.Errorf("sps: %w: %w", ErrBadAnswer, err)
+		return fmt.Errorf("sps: %w", unusable("%s", oneLine(err.Error(), 200)))
 	}
 	return nil
 }

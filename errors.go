@@ -471,8 +471,8 @@ func newError(k *call, status int, member []byte, fallback string, secrets ...st
 	} else if text, ok := wire.Text(member); ok {
 		e.Message = oneLine(scrub(text, secrets), 300)
 	}
-	if len(details) <= maxDetails && wire.Kind(details) != wire.Null {
-		e.Details = json.RawMessage(scrub(string(wire.Plain(details)), secrets))
+	if kind := wire.Kind(details); kind != 0 && kind != wire.Null && len(details) <= maxDetails {
+		e.Details = scrubJSON(details, secrets)
 	}
 	if len(details) > maxDetail {
 		details = nil
@@ -596,6 +596,20 @@ func scrub(text string, secrets []string) string {
 	return text
 }
 
+// scrubJSON is scrub for JSON, and returns JSON: where a secret was a number or a
+// name of a member, what is left of it as a text.
+func scrubJSON(value []byte, secrets []string) json.RawMessage {
+	scrubbed := scrub(string(wire.Plain(value)), secrets)
+	if wire.Valid([]byte(scrubbed)) == nil {
+		return json.RawMessage(scrubbed)
+	}
+	text, err := codec.Marshal(scrubbed)
+	if err != nil {
+		return nil
+	}
+	return text
+}
+
 // certificateError recognises a failed verification and adds the fingerprint.
 func certificateError(err error) error {
 	var known *CertificateError
@@ -620,6 +634,7 @@ func oneLine(text string, limit int) string {
 	if len(text) > limit {
 		text, cut = strings.ToValidUTF8(text[:limit], ""), true
 	}
+	text = strings.ToValidUTF8(text, "\uFFFD")
 	text = strings.Join(strings.FieldsFunc(text, func(r rune) bool {
 		return unicode.IsSpace(r) || !unicode.IsPrint(r)
 	}), " ")

@@ -15,6 +15,10 @@ type apiPath struct {
 	escaped string // as it is sent
 }
 
+// maxPath bounds a path: links of answers may have any length, and it stands in
+// errors.
+const maxPath = 2048
+
 // mustPath makes a path of a constant of this package.
 func mustPath(text string) apiPath {
 	p, err := newPath(text)
@@ -93,6 +97,9 @@ func (p apiPath) join(segment string) (apiPath, error) {
 	if err := checkSegment(segment); err != nil {
 		return apiPath{}, err
 	}
+	if len(p.text)+len(segment) > maxPath {
+		return apiPath{}, invalid("the path has more than %d bytes", maxPath)
+	}
 	if p.text == "" {
 		return apiPath{segment, url.PathEscape(segment)}, nil
 	}
@@ -111,8 +118,8 @@ func checkSegment(segment string) error {
 		return invalid("a key or path segment has %d bytes", len(segment))
 	case strings.ContainsAny(segment, `/\`):
 		return invalid("a key or path segment contains a slash")
-	case strings.ContainsFunc(segment, func(r rune) bool { return unicode.IsControl(r) || r == unicode.ReplacementChar }):
-		return invalid("a key or path segment contains a control character or invalid UTF-8")
+	case strings.ContainsFunc(segment, func(r rune) bool { return !unicode.IsPrint(r) || r == unicode.ReplacementChar }):
+		return invalid("a key or path segment contains what cannot be printed, or invalid UTF-8")
 	}
 	return nil
 }

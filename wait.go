@@ -134,7 +134,7 @@ func (o *waitOptions) job(ctx context.Context, what string, look func(context.Co
 			return fmt.Errorf("sps: %s: %w; it was %s", what, ended(ctx), oneLine(string(last), 60))
 		}
 		failures, last = 0, status
-		o.progress(WaitProgress{time.Since(start), string(status), percent})
+		o.progress(WaitProgress{time.Since(start), oneLine(string(status), 60), percent})
 		if status.Done() {
 			return nil
 		}
