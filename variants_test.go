@@ -42,7 +42,11 @@ func underVariants(t *testing.T, flow func(t *testing.T, options ...spstest.Opti
 		seed = rand.Uint64()
 	}
 	random := rand.New(rand.NewPCG(seed, 1))
-	for i := range 30 {
+	combinations := 30
+	if raceEnabled {
+		combinations = 5
+	}
+	for i := range combinations {
 		profile := spstest.Profiles()[random.IntN(len(spstest.Profiles()))]
 		options := []spstest.Option{spstest.WithProfile(profile)}
 		chosen := []string{profile}
