@@ -17,62 +17,22 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/examples/internal/clitest"
 	"github.com/go-sps/sps/examples/internal/export"
 	"github.com/go-sps/sps/spstest"
 )
 
-const (
-	username = "operator"
-	password = "correct-horse-battery"
-)
+// program is the program under test.
+var program = clitest.Program{Main: run}
 
-// outcome is what a run of the program comes to.
-type outcome struct {
-	status         int
-	stdout, stderr string
-}
-
-// program runs the program with a password in its environment. Whatever it prints
-// must not hold it.
-func program(t *testing.T, ctx context.Context, args ...string) outcome {
-	t.Helper()
-	return programWithPassword(t, ctx, password, args...)
-}
-
-func programWithPassword(t *testing.T, ctx context.Context, secret string, args ...string) outcome {
-	t.Helper()
-	getenv := func(name string) string {
-		if name == "SPS_PASSWORD" {
-			return secret
-		}
-		return ""
-	}
-	var stdout, stderr bytes.Buffer
-	status := run(ctx, args, getenv, &stdout, &stderr)
-	got := outcome{status, stdout.String(), stderr.String()}
-	if secret != "" && strings.Contains(got.stdout+got.stderr, secret) {
-		t.Errorf("the password was printed:\n%s%s", got.stdout, got.stderr)
-	}
-	return got
-}
-
-func start(t *testing.T, options ...spstest.Option) *spstest.Appliance {
-	t.Helper()
-	return spstest.NewServer(t, append([]spstest.Option{spstest.WithCredentials(username, password)}, options...)...)
-}
-
-// reach gives the flags that reach appliances, and adds others.
+// reach gives the flags that reach one appliance or two, and adds others.
 func reach(t *testing.T, appliances []*spstest.Appliance, more ...string) []string {
 	t.Helper()
-	ca := filepath.Join(t.TempDir(), "ca.pem")
-	var trusted []byte
+	var trusted [][]byte
 	for _, a := range appliances {
-		trusted = append(trusted, a.CA()...)
+		trusted = append(trusted, a.CA())
 	}
-	if err := os.WriteFile(ca, trusted, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	flags := []string{"-username", username, "-ca", ca, "-appliance", appliances[0].Addr()}
+	flags := []string{"-username", clitest.Username, "-ca", clitest.File(t, trusted...), "-appliance", appliances[0].Addr()}
 	if len(appliances) > 1 {
 		flags = append(flags, "-other", appliances[1].Addr())
 	}
@@ -82,7 +42,7 @@ func reach(t *testing.T, appliances []*spstest.Appliance, more ...string) []stri
 // save exports an appliance and gives the folder.
 func save(t *testing.T, a *spstest.Appliance, root string) string {
 	t.Helper()
-	client, err := sps.Connect(t.Context(), a.Addr(), sps.UsernamePassword(username, sps.NewSecretString(password)), sps.WithCABundle(a.CA()))
+	client, err := sps.Connect(t.Context(), a.Addr(), sps.UsernamePassword(clitest.Username, sps.NewSecretString(clitest.Password)), sps.WithCABundle(a.CA()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,9 +83,9 @@ func edit(t *testing.T, a *spstest.Appliance, path, old, new string) {
 }
 
 // lines are what is printed beside the head and the summary.
-func lines(o outcome) []string {
+func lines(o clitest.Outcome) []string {
 	found := []string{}
-	for line := range strings.Lines(o.stdout) {
+	for line := range strings.Lines(o.Stdout) {
 		if strings.HasPrefix(line, "configuration") {
 			found = append(found, strings.TrimSuffix(line, "\n"))
 		}
@@ -134,20 +94,20 @@ func lines(o outcome) []string {
 }
 
 // shows checks the status and the lines of a run.
-func shows(t *testing.T, got outcome, status int, want ...string) {
+func shows(t *testing.T, got clitest.Outcome, status int, want ...string) {
 	t.Helper()
-	if got.status != status {
-		t.Errorf("status %d, want %d; standard error:\n%s", got.status, status, got.stderr)
+	if got.Status != status {
+		t.Errorf("status %d, want %d; standard error:\n%s", got.Status, status, got.Stderr)
 	}
 	if d := cmp.Diff(append([]string{}, want...), lines(got)); d != "" {
 		t.Errorf("differences (-want +got):\n%s", d)
 	}
 }
 
-func says(t *testing.T, got outcome, want string) {
+func says(t *testing.T, got clitest.Outcome, want string) {
 	t.Helper()
-	if !strings.Contains(got.stdout+got.stderr, want) {
-		t.Errorf("the output lacks %q:\n%s%s", want, got.stdout, got.stderr)
+	if !strings.Contains(got.Stdout+got.Stderr, want) {
+		t.Errorf("the output lacks %q:\n%s%s", want, got.Stdout, got.Stderr)
 	}
 }
 
@@ -162,8 +122,8 @@ func noSession(t *testing.T, appliances ...*spstest.Appliance) {
 
 func TestDemo(t *testing.T) {
 	t.Parallel()
-	got := programWithPassword(t, t.Context(), "")
-	got.stdout = regexp.MustCompile(`time_policies/[0-9a-f]+`).ReplaceAllString(got.stdout, "time_policies/KEY")
+	got := program.RunWithPassword(t, t.Context(), "")
+	got.Stdout = regexp.MustCompile(`time_policies/[0-9a-f]+`).ReplaceAllString(got.Stdout, "time_policies/KEY")
 	shows(t, got, exitSame,
 		`configuration/management/email#alerting_address: "alerts@example.com" -> "soc@example.com"`,
 		`configuration/management/health_monitoring#maximum_disk_utilization_ratio: 80 -> 90`,
@@ -173,28 +133,28 @@ func TestDemo(t *testing.T) {
 	)
 	says(t, got, "this is a demonstration")
 	says(t, got, "5 differences.\n")
-	if got.stderr != "" || strings.Contains(got.stdout, "not-so-public") {
-		t.Errorf("standard error %q, standard output:\n%s", got.stderr, got.stdout)
+	if got.Stderr != "" || strings.Contains(got.Stdout, "not-so-public") {
+		t.Errorf("standard error %q, standard output:\n%s", got.Stderr, got.Stdout)
 	}
 
-	got = programWithPassword(t, t.Context(), "", "-root", "configuration/management/snmp", "-show-secrets")
+	got = program.RunWithPassword(t, t.Context(), "", "-root", "configuration/management/snmp", "-show-secrets")
 	shows(t, got, exitSame, `configuration/management/snmp/trap#version/value/community: "public" -> "not-so-public"`)
-	got = programWithPassword(t, t.Context(), "", "-exclude", "configuration/management,configuration/policies")
+	got = program.RunWithPassword(t, t.Context(), "", "-exclude", "configuration/management,configuration/policies")
 	shows(t, got, exitSame)
 	says(t, got, "No difference.\n")
 }
 
 func TestHelp(t *testing.T) {
 	t.Parallel()
-	got := program(t, t.Context(), "-h")
-	if got.status != exitSame || !strings.Contains(got.stdout, "usage: diff-config") || got.stderr != "" {
+	got := program.Run(t, t.Context(), "-h")
+	if got.Status != exitSame || !strings.Contains(got.Stdout, "usage: diff-config") || got.Stderr != "" {
 		t.Errorf("-h gives %+v", got)
 	}
 }
 
 func TestUsageErrors(t *testing.T) {
 	t.Parallel()
-	a := start(t)
+	a := clitest.Start(t)
 	folder := write(t, &export.Export{Root: "configuration", Listings: []string{"configuration"}})
 	part := write(t, &export.Export{Root: "configuration/aaa", Listings: []string{"configuration/aaa"}})
 	live := reach(t, []*spstest.Appliance{a})
@@ -206,38 +166,38 @@ func TestUsageErrors(t *testing.T) {
 		args     []string
 		want     string
 	}{
-		{"unknown flag", password, []string{"-force"}, "not defined: -force"},
-		{"argument", password, []string{"-left", folder, folder}, `unexpected argument`},
-		{"left alone", password, []string{"-left", folder}, two},
-		{"right alone", password, []string{"-right", folder}, two},
-		{"appliance alone", password, live, two},
-		{"other alone", password, []string{"-other", "sps2"}, two},
-		{"three", password, with("-left", folder, "-right", folder), two},
-		{"all", password, with("-left", folder, "-right", folder, "-other", "sps2"), two},
-		{"a folder and other", password, []string{"-left", folder, "-other", "sps2"}, "-other is for two appliances"},
-		{"an empty folder", password, []string{"-left", "", "-right", folder}, "-left is empty"},
-		{"username alone", password, []string{"-username", username}, "-username needs -appliance"},
-		{"no username", password, []string{"-appliance", a.Addr(), "-left", folder}, "-appliance needs -username"},
-		{"root", password, []string{"-root", "firmware"}, `-root: "firmware" is neither`},
-		{"exclude", password, []string{"-exclude", "x"}, `-exclude: "x" is neither`},
-		{"output", password, []string{"-output", "junit"}, `-output "junit" is neither`},
-		{"timeout", password, []string{"-timeout", "0s"}, "-timeout must be positive"},
+		{"unknown flag", clitest.Password, []string{"-force"}, "not defined: -force"},
+		{"argument", clitest.Password, []string{"-left", folder, folder}, `unexpected argument`},
+		{"left alone", clitest.Password, []string{"-left", folder}, two},
+		{"right alone", clitest.Password, []string{"-right", folder}, two},
+		{"appliance alone", clitest.Password, live, two},
+		{"other alone", clitest.Password, []string{"-other", "sps2"}, two},
+		{"three", clitest.Password, with("-left", folder, "-right", folder), two},
+		{"all", clitest.Password, with("-left", folder, "-right", folder, "-other", "sps2"), two},
+		{"a folder and other", clitest.Password, []string{"-left", folder, "-other", "sps2"}, "-other is for two appliances"},
+		{"an empty folder", clitest.Password, []string{"-left", "", "-right", folder}, "-left is empty"},
+		{"username alone", clitest.Password, []string{"-username", clitest.Username}, "-username needs -appliance"},
+		{"no username", clitest.Password, []string{"-appliance", a.Addr(), "-left", folder}, "-appliance needs -username"},
+		{"root", clitest.Password, []string{"-root", "firmware"}, `-root: "firmware" is neither`},
+		{"exclude", clitest.Password, []string{"-exclude", "x"}, `-exclude: "x" is neither`},
+		{"output", clitest.Password, []string{"-output", "junit"}, `-output "junit" is neither`},
+		{"timeout", clitest.Password, []string{"-timeout", "0s"}, "-timeout must be positive"},
 		{"no password", "", with("-left", folder), "no password"},
-		{"no such ca", password, with("-left", folder, "-ca", "testdata/none"), "-ca: open testdata/none"},
-		{"no such folder", password, []string{"-left", folder, "-right", "testdata/none"}, "testdata/none"},
-		{"no export", password, with("-right", t.TempDir()), "is no export"},
-		{"two roots", password, []string{"-left", folder, "-right", part}, "name what to compare with -root"},
-		{"a root that one lacks", password, []string{"-left", folder, "-right", part, "-root", "configuration"}, "has configuration/aaa only"},
-		{"a root that is not there", password, []string{"-left", folder, "-right", folder, "-root", "configuration/aaa"}, "has no configuration/aaa"},
+		{"no such ca", clitest.Password, with("-left", folder, "-ca", "testdata/none"), "-ca: open testdata/none"},
+		{"no such folder", clitest.Password, []string{"-left", folder, "-right", "testdata/none"}, "testdata/none"},
+		{"no export", clitest.Password, with("-right", t.TempDir()), "is no export"},
+		{"two roots", clitest.Password, []string{"-left", folder, "-right", part}, "name what to compare with -root"},
+		{"a root that one lacks", clitest.Password, []string{"-left", folder, "-right", part, "-root", "configuration"}, "has configuration/aaa only"},
+		{"a root that is not there", clitest.Password, []string{"-left", folder, "-right", folder, "-root", "configuration/aaa"}, "has no configuration/aaa"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			got := programWithPassword(t, t.Context(), test.password, test.args...)
-			if got.status != exitError || got.stdout != "" {
-				t.Errorf("status %d and standard output %q, want %d and none", got.status, got.stdout, exitError)
+			got := program.RunWithPassword(t, t.Context(), test.password, test.args...)
+			if got.Status != exitError || got.Stdout != "" {
+				t.Errorf("status %d and standard output %q, want %d and none", got.Status, got.Stdout, exitError)
 			}
-			if !strings.Contains(got.stderr, test.want) || strings.Count(got.stderr, "\n") != 1 {
-				t.Errorf("standard error %q, want one line with %q", got.stderr, test.want)
+			if !strings.Contains(got.Stderr, test.want) || strings.Count(got.Stderr, "\n") != 1 {
+				t.Errorf("standard error %q, want one line with %q", got.Stderr, test.want)
 			}
 		})
 	}
@@ -255,10 +215,10 @@ func TestRoundTrip(t *testing.T) {
 	for _, profile := range []string{"6.0", "8.0"} {
 		t.Run(profile, func(t *testing.T) {
 			t.Parallel()
-			a := start(t, spstest.WithProfile(profile))
+			a := clitest.Start(t, spstest.WithProfile(profile))
 			all := []*spstest.Appliance{a}
 			before := save(t, a, "configuration")
-			shows(t, program(t, t.Context(), reach(t, all, "-left", before)...), exitSame)
+			shows(t, program.Run(t, t.Context(), reach(t, all, "-left", before)...), exitSame)
 
 			edit(t, a, "datetime/timezone", "America/New_York", "Europe/Budapest")
 			edit(t, a, "management/email", `"sender_address":null`, `"sender_address":"sps@example.com"`)
@@ -279,11 +239,11 @@ func TestRoundTrip(t *testing.T) {
 				`configuration/policies/time_policies/-100#Fri/1/0 ("7x24"): (none) -> "13:00"`,
 				`configuration/policies/time_policies/-100#Fri/1/1 ("7x24"): (none) -> "23:59"`,
 			}
-			shows(t, program(t, t.Context(), "-left", before, "-right", after), exitDifferent, want...)
-			shows(t, program(t, t.Context(), reach(t, all, "-left", before)...), exitDifferent, want...)
-			shows(t, program(t, t.Context(), reach(t, all, "-right", after)...), exitSame)
+			shows(t, program.Run(t, t.Context(), "-left", before, "-right", after), exitDifferent, want...)
+			shows(t, program.Run(t, t.Context(), reach(t, all, "-left", before)...), exitDifferent, want...)
+			shows(t, program.Run(t, t.Context(), reach(t, all, "-right", after)...), exitSame)
 
-			got := program(t, t.Context(), reach(t, all, "-right", before)...) // the other way round
+			got := program.Run(t, t.Context(), reach(t, all, "-right", before)...) // the other way round
 			says(t, got, `configuration/datetime/timezone: "Europe/Budapest" -> "America/New_York"`)
 			says(t, got, `configuration/policies/backup_policies/4711 ("weekly"): removed`)
 			says(t, got, `configuration/management/email#smtp_auth/password: removed, not shown`)
@@ -292,13 +252,13 @@ func TestRoundTrip(t *testing.T) {
 			// The root of a folder is what is read of the appliance.
 			part := save(t, a, "configuration/management")
 			a.ResetJournal()
-			shows(t, program(t, t.Context(), reach(t, all, "-left", part)...), exitSame)
+			shows(t, program.Run(t, t.Context(), reach(t, all, "-left", part)...), exitSame)
 			for _, r := range a.Journal() {
 				if strings.HasPrefix(r.Path, "/api/configuration/policies") {
 					t.Errorf("%s is read", r.Path)
 				}
 			}
-			shows(t, program(t, t.Context(), "-left", before, "-right", part, "-root", "configuration/management/system_backup"),
+			shows(t, program.Run(t, t.Context(), "-left", before, "-right", part, "-root", "configuration/management/system_backup"),
 				exitDifferent, `configuration/management/system_backup#retries: (none) -> 3`)
 			noSession(t, a)
 		})
@@ -307,18 +267,18 @@ func TestRoundTrip(t *testing.T) {
 
 func TestJSON(t *testing.T) {
 	t.Parallel()
-	a := start(t)
+	a := clitest.Start(t)
 	before := save(t, a, "configuration")
 	edit(t, a, "management/snmp/trap", `"public"`, `"other"`)
 	edit(t, a, "policies/time_policies/-100", `"name":"7x24"`, `"name":"7x24","a/b~":"x\u009b"`)
 	set(a, "policies/backup_policies/4711", `{"name":"weekly"}`)
-	got := program(t, t.Context(), reach(t, []*spstest.Appliance{a}, "-left", before, "-output", "json")...)
+	got := program.Run(t, t.Context(), reach(t, []*spstest.Appliance{a}, "-left", before, "-output", "json")...)
 	const trap, times, backup = "configuration/management/snmp/trap", "configuration/policies/time_policies/-100", "configuration/policies/backup_policies/4711"
 	want := `{"change":"changed","left":"` + trap + `","right":"` + trap + `","name":"","member":"version/value/community","old":null,"new":null,"hidden":true}
 {"change":"added","left":"","right":"` + backup + `","name":"weekly","member":"","old":null,"new":null,"hidden":false}
 {"change":"added","left":"` + times + `","right":"` + times + `","name":"7x24","member":"a~1b~0","old":null,"new":"x\u009b","hidden":false}
 `
-	if d := cmp.Diff(outcome{exitDifferent, want, ""}, got, cmp.AllowUnexported(outcome{})); d != "" {
+	if d := cmp.Diff(clitest.Outcome{Status: exitDifferent, Stdout: want}, got); d != "" {
 		t.Errorf("output (-want +got):\n%s", d)
 	}
 }
@@ -326,7 +286,7 @@ func TestJSON(t *testing.T) {
 // Two appliances that are configured the same have different keys.
 func TestByName(t *testing.T) {
 	t.Parallel()
-	a, b := start(t), start(t)
+	a, b := clitest.Start(t), clitest.Start(t)
 	both := []*spstest.Appliance{a, b}
 	for i, key := range []string{"4711", "4712"} {
 		set(both[i], "policies/backup_policies/"+key, `{"name":"weekly","start_times":["10:1`+key[3:]+`"]}`)
@@ -334,7 +294,7 @@ func TestByName(t *testing.T) {
 			"password":{"key":"secret-`+key+`","meta":{"href":"/api/configuration/passwords/secret-`+key+`"}}}`)
 	}
 	set(b, "policies/time_policies/99", `{"name":"office"}`)
-	got := program(t, t.Context(), reach(t, both)...)
+	got := program.Run(t, t.Context(), reach(t, both)...)
 	shows(t, got, exitDifferent,
 		`configuration/management/system_backup#backup_policy: "4711" -> "4712"`,
 		`configuration/management/system_backup#password: differs, not shown`,
@@ -342,7 +302,7 @@ func TestByName(t *testing.T) {
 		`configuration/policies/backup_policies/4712 ("weekly"): added`,
 		`configuration/policies/time_policies/99 ("office"): added`,
 	)
-	got = program(t, t.Context(), reach(t, both, "-by-name")...)
+	got = program.Run(t, t.Context(), reach(t, both, "-by-name")...)
 	shows(t, got, exitDifferent,
 		`configuration/policies/backup_policies/4711#start_times/0 ("weekly"): "10:11" -> "10:12"`,
 		`configuration/policies/time_policies/99 ("office"): added`,
@@ -351,7 +311,7 @@ func TestByName(t *testing.T) {
 	says(t, got, "is in neither configuration: 1.")
 
 	edit(t, b, "management/system_backup", "policies/backup_policies/4712", "policies/backup_policies/35603920755b8fb4711d3c")
-	got = program(t, t.Context(), reach(t, both, "-by-name", "-root", "configuration")...)
+	got = program.Run(t, t.Context(), reach(t, both, "-by-name", "-root", "configuration")...)
 	says(t, got, `#backup_policy: "configuration/policies/backup_policies/weekly" -> "configuration/policies/backup_policies/nightly"`)
 	noSession(t, a, b)
 }
@@ -359,9 +319,9 @@ func TestByName(t *testing.T) {
 // One appliance that fails is named, and the other one is logged out of.
 func TestApplianceFails(t *testing.T) {
 	t.Parallel()
-	a, b := start(t), start(t)
+	a, b := clitest.Start(t), clitest.Start(t)
 	b.Inject(spstest.Fault{Path: "configuration", Times: -1, Status: 403, Body: `{"error":{"type":"Unauthorized"}}`})
-	got := program(t, t.Context(), reach(t, []*spstest.Appliance{a, b})...)
+	got := program.Run(t, t.Context(), reach(t, []*spstest.Appliance{a, b})...)
 	shows(t, got, exitError)
 	says(t, got, b.Addr()+": sps: GET configuration: Unauthorized (403)")
 	noSession(t, a, b)
@@ -369,17 +329,17 @@ func TestApplianceFails(t *testing.T) {
 
 func TestRefused(t *testing.T) {
 	t.Parallel()
-	a := start(t)
+	a := clitest.Start(t)
 	before := save(t, a, "configuration")
 	edit(t, a, "datetime/timezone", "America/New_York", "UTC")
 	edit(t, a, "management/email", "alerts@example.com", "soc@example.com")
 	a.Inject(spstest.Fault{Path: "configuration/management", Times: -1, Status: http.StatusForbidden, Body: `{"error":{"type":"Unauthorized"}}`})
 	flags := reach(t, []*spstest.Appliance{a}, "-left", before)
 	// Nothing below it is said to be removed.
-	got := program(t, t.Context(), flags...)
+	got := program.Run(t, t.Context(), flags...)
 	shows(t, got, exitError, `configuration/datetime/timezone: "America/New_York" -> "UTC"`)
 	says(t, got, "configuration/management could not be compared: sps: GET configuration/management: Unauthorized (403)")
-	got = program(t, t.Context(), append(flags, "-exclude", "configuration/management")...)
+	got = program.Run(t, t.Context(), append(flags, "-exclude", "configuration/management")...)
 	shows(t, got, exitDifferent, `configuration/datetime/timezone: "America/New_York" -> "UTC"`)
 }
 
@@ -392,19 +352,19 @@ func TestRefusedByDesign(t *testing.T) {
 		})
 	}
 	by, not := refused(true), refused(false)
-	got := program(t, t.Context(), "-left", by, "-right", by, "-exclude", "configuration/aaa")
+	got := program.Run(t, t.Context(), "-left", by, "-right", by, "-exclude", "configuration/aaa")
 	shows(t, got, exitSame)
 	says(t, got, "no appliance shows it: configuration/passwords.")
-	got = program(t, t.Context(), "-left", by, "-right", by)
+	got = program.Run(t, t.Context(), "-left", by, "-right", by)
 	shows(t, got, exitError)
 	says(t, got, `an object of configuration/aaa with the key ".." could not be compared: bad`)
-	shows(t, program(t, t.Context(), "-left", by, "-right", not, "-exclude", "configuration/aaa"), exitError)
+	shows(t, program.Run(t, t.Context(), "-left", by, "-right", not, "-exclude", "configuration/aaa"), exitError)
 }
 
 func TestChangedMeanwhile(t *testing.T) {
 	t.Parallel()
 	folder := write(t, &export.Export{Host: "sps1", Root: "configuration", Listings: []string{"configuration"}, Changed: true})
-	got := program(t, t.Context(), "-left", folder, "-right", folder)
+	got := program.Run(t, t.Context(), "-left", folder, "-right", folder)
 	shows(t, got, exitSame)
 	says(t, got, "sps1 was changed while it was read")
 }
@@ -420,26 +380,26 @@ func TestControlCharacters(t *testing.T) {
 		})
 	}
 	for _, output := range []string{"text", "json"} {
-		got := program(t, t.Context(), "-left", side("1"), "-right", side("2"), "-output", output)
-		if got.status != exitError || !strings.Contains(got.stdout, `a\u001b\u009b\u007f1`) {
-			t.Errorf("status %d, standard output:\n%s", got.status, got.stdout)
+		got := program.Run(t, t.Context(), "-left", side("1"), "-right", side("2"), "-output", output)
+		if got.Status != exitError || !strings.Contains(got.Stdout, `a\u001b\u009b\u007f1`) {
+			t.Errorf("status %d, standard output:\n%s", got.Status, got.Stdout)
 		}
-		if strings.ContainsFunc(got.stdout+got.stderr, func(r rune) bool { return r != '\n' && !unicode.IsGraphic(r) }) {
-			t.Errorf("control characters are printed: %q", got.stdout+got.stderr)
+		if strings.ContainsFunc(got.Stdout+got.Stderr, func(r rune) bool { return r != '\n' && !unicode.IsGraphic(r) }) {
+			t.Errorf("control characters are printed: %q", got.Stdout+got.Stderr)
 		}
 	}
 }
 
 func TestInterrupted(t *testing.T) {
 	t.Parallel()
-	a := start(t)
+	a := clitest.Start(t)
 	before := save(t, a, "configuration")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	a.Inject(spstest.Fault{Path: "configuration/policies", Mutate: func(body []byte) []byte {
 		cancel(errors.New("somebody interrupts"))
 		return body
 	}})
-	got := program(t, ctx, reach(t, []*spstest.Appliance{a}, "-left", before)...)
+	got := program.Run(t, ctx, reach(t, []*spstest.Appliance{a}, "-left", before)...)
 	shows(t, got, exitError)
 	says(t, got, "somebody interrupts")
 	noSession(t, a)
@@ -447,18 +407,18 @@ func TestInterrupted(t *testing.T) {
 
 func TestTimeout(t *testing.T) {
 	t.Parallel()
-	a := start(t)
+	a := clitest.Start(t)
 	before := save(t, a, "configuration")
 	a.Inject(spstest.Fault{Path: "authentication", Method: "GET", Delay: time.Hour})
-	got := program(t, t.Context(), reach(t, []*spstest.Appliance{a}, "-left", before, "-timeout", "20ms")...)
+	got := program.Run(t, t.Context(), reach(t, []*spstest.Appliance{a}, "-left", before, "-timeout", "20ms")...)
 	shows(t, got, exitError)
 	says(t, got, "-timeout allows, 20ms")
 }
 
 func TestInsecureWarns(t *testing.T) {
 	t.Parallel()
-	a, b := start(t), start(t)
-	got := program(t, t.Context(), "-appliance", a.Addr(), "-other", b.Addr(), "-username", username, "-insecure")
+	a, b := clitest.Start(t), clitest.Start(t)
+	got := program.Run(t, t.Context(), "-appliance", a.Addr(), "-other", b.Addr(), "-username", clitest.Username, "-insecure")
 	shows(t, got, exitSame)
 	says(t, got, "not verified")
 }
@@ -466,10 +426,10 @@ func TestInsecureWarns(t *testing.T) {
 // A log-out that fails says nothing about the differences, but must not get lost.
 func TestLogOutFails(t *testing.T) {
 	t.Parallel()
-	a := start(t)
+	a := clitest.Start(t)
 	before := save(t, a, "configuration")
 	a.Inject(spstest.Fault{Path: "authentication", Method: "DELETE", Status: 500, Times: -1})
-	got := program(t, t.Context(), reach(t, []*spstest.Appliance{a}, "-left", before)...)
+	got := program.Run(t, t.Context(), reach(t, []*spstest.Appliance{a}, "-left", before)...)
 	shows(t, got, exitSame)
 	says(t, got, a.Addr()+": sps: close")
 }

@@ -16,59 +16,13 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/go-sps/sps/examples/internal/clitest"
 	"github.com/go-sps/sps/examples/internal/export"
 	"github.com/go-sps/sps/spstest"
 )
 
-const (
-	username = "operator"
-	password = "correct-horse-battery"
-)
-
-// outcome is what a run of the program comes to.
-type outcome struct {
-	status         int
-	stdout, stderr string
-}
-
-// program runs the program with a password in its environment. Whatever it prints
-// must not hold it.
-func program(t *testing.T, ctx context.Context, args ...string) outcome {
-	t.Helper()
-	return programWithPassword(t, ctx, password, args...)
-}
-
-func programWithPassword(t *testing.T, ctx context.Context, secret string, args ...string) outcome {
-	t.Helper()
-	getenv := func(name string) string {
-		if name == "SPS_PASSWORD" {
-			return secret
-		}
-		return ""
-	}
-	var stdout, stderr bytes.Buffer
-	status := run(ctx, args, getenv, &stdout, &stderr)
-	got := outcome{status, stdout.String(), stderr.String()}
-	if secret != "" && strings.Contains(got.stdout+got.stderr, secret) {
-		t.Errorf("the password was printed:\n%s%s", got.stdout, got.stderr)
-	}
-	return got
-}
-
-func start(t *testing.T, options ...spstest.Option) *spstest.Appliance {
-	t.Helper()
-	return spstest.NewServer(t, append([]spstest.Option{spstest.WithCredentials(username, password)}, options...)...)
-}
-
-// reach gives the flags that reach an appliance, and adds others.
-func reach(t *testing.T, a *spstest.Appliance, more ...string) []string {
-	t.Helper()
-	ca := filepath.Join(t.TempDir(), "ca.pem")
-	if err := os.WriteFile(ca, a.CA(), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return append([]string{"-appliance", a.Addr(), "-username", username, "-ca", ca}, more...)
-}
+// program is the program under test.
+var program = clitest.Program{Main: run}
 
 // newTarget gives a folder that does not exist, in one that is empty.
 func newTarget(t *testing.T) string {
@@ -116,18 +70,18 @@ func body(t *testing.T, e *export.Export, path string) any {
 	return nil
 }
 
-func is(t *testing.T, got outcome, status int, says ...string) {
+func is(t *testing.T, got clitest.Outcome, status int, says ...string) {
 	t.Helper()
-	if got.status != status {
-		t.Errorf("status %d, want %d", got.status, status)
+	if got.Status != status {
+		t.Errorf("status %d, want %d", got.Status, status)
 	}
 	for _, want := range says {
-		if !strings.Contains(got.stdout+got.stderr, want) {
+		if !strings.Contains(got.Stdout+got.Stderr, want) {
 			t.Errorf("the output lacks %q", want)
 		}
 	}
 	if t.Failed() {
-		t.Logf("%s%s", got.stdout, got.stderr)
+		t.Logf("%s%s", got.Stdout, got.Stderr)
 	}
 }
 
@@ -140,12 +94,12 @@ func noSession(t *testing.T, a *spstest.Appliance) {
 
 func TestDemo(t *testing.T) {
 	t.Parallel()
-	got := programWithPassword(t, t.Context(), "")
+	got := program.RunWithPassword(t, t.Context(), "")
 	is(t, got, exitOK, "this is a demonstration", "configuration/management/email.json", `"admin_address": "admin@example.com"`, "removed again")
-	if got.stderr != "" {
-		t.Errorf("standard error %q", got.stderr)
+	if got.Stderr != "" {
+		t.Errorf("standard error %q", got.Stderr)
 	}
-	folder := regexp.MustCompile(`written to (.+)\.\n`).FindStringSubmatch(got.stdout)
+	folder := regexp.MustCompile(`written to (.+)\.\n`).FindStringSubmatch(got.Stdout)
 	if folder == nil {
 		t.Fatal("it does not name the folder")
 	}
@@ -154,13 +108,13 @@ func TestDemo(t *testing.T) {
 	}
 
 	target := newTarget(t)
-	is(t, programWithPassword(t, t.Context(), "", "-out", target, "-root", "configuration/policies"), exitOK, "is kept: "+target)
+	is(t, program.RunWithPassword(t, t.Context(), "", "-out", target, "-root", "configuration/policies"), exitOK, "is kept: "+target)
 	alone(t, target, true)
 	if e := load(t, target); e.Root != "configuration/policies" || e.Listings[0] != e.Root {
 		t.Errorf("exported %s", e.Root)
 	}
-	is(t, programWithPassword(t, t.Context(), "", "-out", target), exitError, "exists")
-	is(t, programWithPassword(t, t.Context(), "", "-out", target, "-replace"), exitOK)
+	is(t, program.RunWithPassword(t, t.Context(), "", "-out", target), exitError, "exists")
+	is(t, program.RunWithPassword(t, t.Context(), "", "-out", target, "-replace"), exitOK)
 	alone(t, target, true)
 	if e := load(t, target); e.Root != "configuration" {
 		t.Errorf("exported %s", e.Root)
@@ -169,17 +123,17 @@ func TestDemo(t *testing.T) {
 
 func TestHelp(t *testing.T) {
 	t.Parallel()
-	got := program(t, t.Context(), "-h")
-	if got.status != exitOK || !strings.Contains(got.stdout, "usage: export-config") || got.stderr != "" {
+	got := program.Run(t, t.Context(), "-h")
+	if got.Status != exitOK || !strings.Contains(got.Stdout, "usage: export-config") || got.Stderr != "" {
 		t.Errorf("-h gives %+v", got)
 	}
 }
 
 func TestUsageErrors(t *testing.T) {
 	t.Parallel()
-	a := start(t)
+	a := clitest.Start(t)
 	target := newTarget(t)
-	full := reach(t, a, "-out", target)
+	full := clitest.Reach(t, a, "-out", target)
 	with := func(more ...string) []string { return append(full[:len(full):len(full)], more...) }
 	for _, test := range []struct {
 		name     string
@@ -187,27 +141,27 @@ func TestUsageErrors(t *testing.T) {
 		args     []string
 		want     string
 	}{
-		{"unknown flag", password, []string{"-force"}, "not defined: -force"},
-		{"argument", password, with("sps2"), `unexpected argument "sps2"`},
-		{"empty appliance", password, []string{"-appliance", "", "-out", target}, "-appliance is empty"},
-		{"no username", password, []string{"-appliance", a.Addr(), "-out", target}, "-appliance needs -username"},
-		{"username alone", password, []string{"-username", username}, "-username needs -appliance"},
-		{"no folder", password, reach(t, a), "-appliance needs -out"},
-		{"an empty folder", password, reach(t, a, "-out", ""), "-out is empty"},
-		{"replace alone", password, []string{"-replace"}, "-replace needs -out"},
-		{"another root", password, with("-root", "firmware"), `-root: "firmware" is neither`},
-		{"timeout", password, with("-timeout", "0s"), "-timeout must be positive"},
+		{"unknown flag", clitest.Password, []string{"-force"}, "not defined: -force"},
+		{"argument", clitest.Password, with("sps2"), `unexpected argument "sps2"`},
+		{"empty appliance", clitest.Password, []string{"-appliance", "", "-out", target}, "-appliance is empty"},
+		{"no username", clitest.Password, []string{"-appliance", a.Addr(), "-out", target}, "-appliance needs -username"},
+		{"username alone", clitest.Password, []string{"-username", clitest.Username}, "-username needs -appliance"},
+		{"no folder", clitest.Password, clitest.Reach(t, a), "-appliance needs -out"},
+		{"an empty folder", clitest.Password, clitest.Reach(t, a, "-out", ""), "-out is empty"},
+		{"replace alone", clitest.Password, []string{"-replace"}, "-replace needs -out"},
+		{"another root", clitest.Password, with("-root", "firmware"), `-root: "firmware" is neither`},
+		{"timeout", clitest.Password, with("-timeout", "0s"), "-timeout must be positive"},
 		{"no password", "", full, "no password"},
-		{"no such ca", password, with("-ca", "testdata/none"), "-ca: open testdata/none"},
+		{"no such ca", clitest.Password, with("-ca", "testdata/none"), "-ca: open testdata/none"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			got := programWithPassword(t, t.Context(), test.password, test.args...)
-			if got.status != exitError || got.stdout != "" {
-				t.Errorf("status %d and standard output %q, want %d and none", got.status, got.stdout, exitError)
+			got := program.RunWithPassword(t, t.Context(), test.password, test.args...)
+			if got.Status != exitError || got.Stdout != "" {
+				t.Errorf("status %d and standard output %q, want %d and none", got.Status, got.Stdout, exitError)
 			}
-			if !strings.Contains(got.stderr, test.want) || strings.Count(got.stderr, "\n") != 1 {
-				t.Errorf("standard error %q, want one line with %q", got.stderr, test.want)
+			if !strings.Contains(got.Stderr, test.want) || strings.Count(got.Stderr, "\n") != 1 {
+				t.Errorf("standard error %q, want one line with %q", got.Stderr, test.want)
 			}
 		})
 	}
@@ -235,8 +189,8 @@ func TestExport(t *testing.T) {
 	for name, option := range options {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			a, target := start(t, option), newTarget(t)
-			is(t, program(t, t.Context(), reach(t, a, "-out", target)...), exitOK)
+			a, target := clitest.Start(t, option), newTarget(t)
+			is(t, program.Run(t, t.Context(), clitest.Reach(t, a, "-out", target)...), exitOK)
 			alone(t, target, true)
 			e := load(t, target)
 			if e.Host != a.Addr() || e.Version != "7.4.0" || e.ConfigHash == "" || e.Changed {
@@ -264,12 +218,12 @@ func TestExport(t *testing.T) {
 // Two exports of the same configuration have the same files.
 func TestStable(t *testing.T) {
 	t.Parallel()
-	a, target := start(t), newTarget(t)
+	a, target := clitest.Start(t), newTarget(t)
 	email := filepath.Join(target, "configuration", "management", "email.json")
 	index := filepath.Join(target, "_export.json")
 	var got [2]string
 	for i := range got {
-		is(t, program(t, t.Context(), reach(t, a, "-out", target, "-replace")...), exitOK)
+		is(t, program.Run(t, t.Context(), clitest.Reach(t, a, "-out", target, "-replace")...), exitOK)
 		for _, name := range []string{email, index} {
 			content, err := os.ReadFile(name)
 			if err != nil {
@@ -286,10 +240,10 @@ func TestStable(t *testing.T) {
 func TestRefused(t *testing.T) {
 	t.Parallel()
 	const unauthorized = `{"error":{"type":"Unauthorized","message":"No\u001b[31m right"}}`
-	a, target := start(t), newTarget(t)
+	a, target := clitest.Start(t), newTarget(t)
 	a.Inject(spstest.Fault{Path: "configuration/management/email", Times: -1, Status: 403, Body: unauthorized})
 	a.Inject(spstest.Fault{Path: "configuration/management/accounting", Times: -1, Status: 200, Body: `{"nothing":1}`})
-	got := program(t, t.Context(), reach(t, a, "-out", target)...)
+	got := program.Run(t, t.Context(), clitest.Reach(t, a, "-out", target)...)
 	is(t, got, exitPartial, "Refused: configuration/management/email: sps: GET configuration/management/email: Unauthorized (403)",
 		"Refused: configuration/management/accounting: ")
 	e := load(t, target)
@@ -312,17 +266,17 @@ func TestRefusedByDesign(t *testing.T) {
 	for _, test := range []struct {
 		status, want int
 	}{{http.StatusForbidden, exitOK}, {http.StatusMethodNotAllowed, exitOK}, {http.StatusInternalServerError, exitPartial}} {
-		a, target := start(t), newTarget(t)
+		a, target := clitest.Start(t), newTarget(t)
 		a.SetConfiguration("passwords", json.RawMessage(`[]`))
 		a.Inject(spstest.Fault{Path: "configuration/passwords", Times: -1, Status: test.status, Body: `{"error":{"type":"Refused"}}`})
-		is(t, program(t, t.Context(), reach(t, a, "-out", target)...), test.want, "configuration/passwords")
+		is(t, program.Run(t, t.Context(), clitest.Reach(t, a, "-out", target)...), test.want, "configuration/passwords")
 	}
 }
 
 // Keys that are no file names cannot leave the folder, nor get lost.
 func TestHostileKeys(t *testing.T) {
 	t.Parallel()
-	a, target := start(t), newTarget(t)
+	a, target := clitest.Start(t), newTarget(t)
 	const list = "configuration/policies/time_policies"
 	for _, key := range []string{"..", "CON", "con", "a.json", "a b:c", "%2e%2e", "%2f", "_export", "first", "second", "third"} {
 		a.SetConfiguration("policies/time_policies/"+key, json.RawMessage(`{"name":"`+key+`"}`))
@@ -334,7 +288,7 @@ func TestHostileKeys(t *testing.T) {
 			list+`/third`, `../../../third`,
 		).Replace(string(body)))
 	}})
-	got := program(t, t.Context(), reach(t, a, "-out", target)...)
+	got := program.Run(t, t.Context(), clitest.Reach(t, a, "-out", target)...)
 	is(t, got, exitPartial, `with the key ".."`, `with the key "../../etc"`, `with the key "a\x00b"`)
 	alone(t, target, true)
 	e := load(t, target)
@@ -346,19 +300,19 @@ func TestHostileKeys(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if strings.ContainsFunc(got.stdout+got.stderr, func(r rune) bool { return r != '\n' && !unicode.IsGraphic(r) }) {
-		t.Errorf("control characters are printed: %q", got.stdout+got.stderr)
+	if strings.ContainsFunc(got.Stdout+got.Stderr, func(r rune) bool { return r != '\n' && !unicode.IsGraphic(r) }) {
+		t.Errorf("control characters are printed: %q", got.Stdout+got.Stderr)
 	}
 }
 
 func TestChangedMeanwhile(t *testing.T) {
 	t.Parallel()
-	a, target := start(t), newTarget(t)
+	a, target := clitest.Start(t), newTarget(t)
 	a.Inject(spstest.Fault{Path: "configuration/management/email", Mutate: func(body []byte) []byte {
 		a.SetConfiguration("datetime/timezone", json.RawMessage(`"UTC"`))
 		return body
 	}})
-	is(t, program(t, t.Context(), reach(t, a, "-out", target)...), exitPartial, "was changed meanwhile")
+	is(t, program.Run(t, t.Context(), clitest.Reach(t, a, "-out", target)...), exitPartial, "was changed meanwhile")
 	if !load(t, target).Changed {
 		t.Error("the index does not tell")
 	}
@@ -380,12 +334,12 @@ func TestErrors(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			a, target := start(t), newTarget(t)
+			a, target := clitest.Start(t), newTarget(t)
 			a.Inject(test.fault)
-			got := program(t, t.Context(), reach(t, a, append(test.flags, "-out", target)...)...)
+			got := program.Run(t, t.Context(), clitest.Reach(t, a, append(test.flags, "-out", target)...)...)
 			is(t, got, exitError, test.says)
-			if strings.Count(got.stderr, "\n") != 1 || got.stdout != "" {
-				t.Errorf("standard error is not one line:\n%s%s", got.stderr, got.stdout)
+			if strings.Count(got.Stderr, "\n") != 1 || got.Stdout != "" {
+				t.Errorf("standard error is not one line:\n%s%s", got.Stderr, got.Stdout)
 			}
 			alone(t, target, false)
 			noSession(t, a)
@@ -397,10 +351,10 @@ func TestErrors(t *testing.T) {
 func TestInterrupted(t *testing.T) {
 	t.Parallel()
 	for _, replace := range []bool{false, true} {
-		a, target := start(t), newTarget(t)
-		flags := reach(t, a, "-out", target)
+		a, target := clitest.Start(t), newTarget(t)
+		flags := clitest.Reach(t, a, "-out", target)
 		if replace {
-			is(t, program(t, t.Context(), flags...), exitOK)
+			is(t, program.Run(t, t.Context(), flags...), exitOK)
 			flags = append(flags, "-replace")
 		}
 		ctx, cancel := context.WithCancelCause(t.Context())
@@ -408,7 +362,7 @@ func TestInterrupted(t *testing.T) {
 			cancel(errors.New("somebody interrupts"))
 			return body
 		}})
-		is(t, program(t, ctx, flags...), exitError, "somebody interrupts")
+		is(t, program.Run(t, ctx, flags...), exitError, "somebody interrupts")
 		alone(t, target, replace)
 		if replace {
 			body(t, load(t, target), "configuration/management/email")
@@ -420,12 +374,12 @@ func TestInterrupted(t *testing.T) {
 // A folder that must stay is noticed before the appliance is asked for anything.
 func TestFolderStays(t *testing.T) {
 	t.Parallel()
-	a, target := start(t), newTarget(t)
+	a, target := clitest.Start(t), newTarget(t)
 	if err := os.MkdirAll(filepath.Join(target, "work"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	is(t, program(t, t.Context(), reach(t, a, "-out", target)...), exitError, "exists")
-	is(t, program(t, t.Context(), reach(t, a, "-out", target, "-replace")...), exitError, "is no export")
+	is(t, program.Run(t, t.Context(), clitest.Reach(t, a, "-out", target)...), exitError, "exists")
+	is(t, program.Run(t, t.Context(), clitest.Reach(t, a, "-out", target, "-replace")...), exitError, "is no export")
 	alone(t, target, true)
 	if n := len(a.Journal()); n != 0 {
 		t.Errorf("%d requests were sent", n)
@@ -434,16 +388,16 @@ func TestFolderStays(t *testing.T) {
 
 func TestInsecureWarns(t *testing.T) {
 	t.Parallel()
-	a := start(t)
-	is(t, program(t, t.Context(), "-appliance", a.Addr(), "-username", username, "-insecure", "-out", newTarget(t)), exitOK, "not verified")
+	a := clitest.Start(t)
+	is(t, program.Run(t, t.Context(), "-appliance", a.Addr(), "-username", clitest.Username, "-insecure", "-out", newTarget(t)), exitOK, "not verified")
 }
 
 // A log-out that fails says nothing about the export, but must not get lost.
 func TestLogOutFails(t *testing.T) {
 	t.Parallel()
-	a := start(t)
+	a := clitest.Start(t)
 	a.Inject(spstest.Fault{Path: "authentication", Method: "DELETE", Status: 500, Times: -1})
-	is(t, program(t, t.Context(), reach(t, a, "-out", newTarget(t))...), exitOK, a.Addr()+": sps: close")
+	is(t, program.Run(t, t.Context(), clitest.Reach(t, a, "-out", newTarget(t))...), exitOK, a.Addr()+": sps: close")
 }
 
 // brokenPipe is an output that nobody reads.
@@ -453,10 +407,10 @@ func (brokenPipe) Write([]byte) (int, error) { return 0, os.ErrClosed }
 
 func TestOutputLost(t *testing.T) {
 	t.Parallel()
-	a, target := start(t), newTarget(t)
-	for _, args := range [][]string{nil, reach(t, a, "-out", target)} {
+	a, target := clitest.Start(t), newTarget(t)
+	for _, args := range [][]string{nil, clitest.Reach(t, a, "-out", target)} {
 		var stderr bytes.Buffer
-		getenv := func(string) string { return password }
+		getenv := func(string) string { return clitest.Password }
 		status := run(t.Context(), args, getenv, brokenPipe{}, &stderr)
 		if status != exitError || !strings.Contains(stderr.String(), "could not be printed") {
 			t.Errorf("status %d, want %d; standard error:\n%s", status, exitError, stderr.String())

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/go-sps/sps/examples/internal/clitest"
 	"github.com/go-sps/sps/spstest"
 )
 
@@ -36,7 +37,7 @@ func TestReadHosts(t *testing.T) {
 		{name: "empty", content: "", fault: "names no appliance"},
 		{name: "comments only", content: "# none\n\n", fault: "names no appliance"},
 	} {
-		got, err := readHosts(file(t, []byte(test.content)))
+		got, err := readHosts(clitest.File(t, []byte(test.content)))
 		if (err == nil) != (test.fault == "") || err != nil && !strings.Contains(err.Error(), test.fault) {
 			t.Errorf("%s: error %v, want %q", test.name, err, test.fault)
 		}
@@ -58,8 +59,8 @@ func fleet(t *testing.T, appliances []*spstest.Appliance, more ...string) []stri
 		hosts, more = append(hosts, more[0]), more[1:]
 	}
 	return append([]string{
-		"-appliances", file(t, []byte(strings.Join(hosts, "\n"))),
-		"-username", username, "-fingerprint", strings.Join(pins, ","),
+		"-appliances", clitest.File(t, []byte(strings.Join(hosts, "\n"))),
+		"-username", clitest.Username, "-fingerprint", strings.Join(pins, ","),
 	}, more...)
 }
 
@@ -68,7 +69,7 @@ func several(t *testing.T, n int) []*spstest.Appliance {
 	t.Helper()
 	appliances := make([]*spstest.Appliance, n)
 	for i := range appliances {
-		appliances[i] = start(t)
+		appliances[i] = clitest.Start(t)
 	}
 	return appliances
 }
@@ -79,9 +80,9 @@ func passing(a *spstest.Appliance) result {
 
 func TestAppliancesUsage(t *testing.T) {
 	t.Parallel()
-	a := start(t)
-	twice := file(t, []byte(a.Addr()+"\n"+a.Addr()))
-	user := []string{"-username", username}
+	a := clitest.Start(t)
+	twice := clitest.File(t, []byte(a.Addr()+"\n"+a.Addr()))
+	user := []string{"-username", clitest.Username}
 	for _, test := range []struct {
 		name string
 		args []string
@@ -96,12 +97,12 @@ func TestAppliancesUsage(t *testing.T) {
 		{"parallel alone", []string{"-parallel", "2"}, "-parallel needs -appliance"},
 		{"limit", append(user, "-appliances", twice, "-appliance-timeout", "-1s"), "-appliance-timeout must not be negative"},
 	} {
-		got := program(t, t.Context(), test.args...)
-		if got.status != exitError || got.stdout != "" {
-			t.Errorf("%s: status %d and standard output %q, want %d and none", test.name, got.status, got.stdout, exitError)
+		got := program.Run(t, t.Context(), test.args...)
+		if got.Status != exitError || got.Stdout != "" {
+			t.Errorf("%s: status %d and standard output %q, want %d and none", test.name, got.Status, got.Stdout, exitError)
 		}
-		if !strings.Contains(got.stderr, test.want) || strings.Count(got.stderr, "\n") != 1 {
-			t.Errorf("%s: standard error %q, want one line with %q", test.name, got.stderr, test.want)
+		if !strings.Contains(got.Stderr, test.want) || strings.Count(got.Stderr, "\n") != 1 {
+			t.Errorf("%s: standard error %q, want one line with %q", test.name, got.Stderr, test.want)
 		}
 	}
 	if n := len(a.Journal()); n != 0 {
@@ -128,7 +129,7 @@ func TestAppliances(t *testing.T) {
 				passing(all[3]),
 				{Appliance: nobody, Status: errored, Error: anyText},
 				{Appliance: "https://sps1/", Status: errored, Error: anyText},
-			}, program(t, t.Context(), args...))
+			}, program.Run(t, t.Context(), args...))
 			for _, a := range all {
 				noSession(t, a)
 			}
@@ -141,9 +142,9 @@ func TestAppliancesFail(t *testing.T) {
 	t.Parallel()
 	all := several(t, 2)
 	all[0].SetSlot(spstest.Slot{Key: "2", Version: "8.0.0", TestFailure: spstest.TaintedFirmware()})
-	got := program(t, t.Context(), fleet(t, all)...)
-	if got.status != exitFailed || strings.Count(got.stdout, "APPLIANCE") != 1 || strings.Count(got.stdout, "passed") != 1 {
-		t.Errorf("status %d, want %d and one table:\n%s", got.status, exitFailed, got.stdout)
+	got := program.Run(t, t.Context(), fleet(t, all)...)
+	if got.Status != exitFailed || strings.Count(got.Stdout, "APPLIANCE") != 1 || strings.Count(got.Stdout, "passed") != 1 {
+		t.Errorf("status %d, want %d and one table:\n%s", got.Status, exitFailed, got.Stdout)
 	}
 }
 
@@ -165,7 +166,7 @@ func TestParallel(t *testing.T) {
 			return body
 		}})
 	}
-	got := program(t, t.Context(), fleet(t, all, "-output", "json", "-slot", "2", "-parallel", fmt.Sprint(parallel))...)
+	got := program.Run(t, t.Context(), fleet(t, all, "-output", "json", "-slot", "2", "-parallel", fmt.Sprint(parallel))...)
 	var want []result
 	for _, a := range all {
 		want = append(want, passing(a))
@@ -195,7 +196,7 @@ func TestParallelEnds(t *testing.T) {
 		}
 		cancel(errors.New("the power is going"))
 	}()
-	got := program(t, ctx, fleet(t, all, "-output", "json", "-slot", "2", "-parallel", fmt.Sprint(parallel))...)
+	got := program.Run(t, ctx, fleet(t, all, "-output", "json", "-slot", "2", "-parallel", fmt.Sprint(parallel))...)
 	close(over)
 	diff(t, exitError, []result{
 		{Appliance: all[0].Addr(), Slot: "2", Version: "8.0.0", Status: errored, Error: anyText},
@@ -233,14 +234,14 @@ func TestHanging(t *testing.T) {
 			return body
 		}})
 	}
-	got := program(t, ctx, fleet(t, all, "-output", "json", "-slot", "2", "-parallel", "2")...)
+	got := program.Run(t, ctx, fleet(t, all, "-output", "json", "-slot", "2", "-parallel", "2")...)
 	close(over)
 	diff(t, exitError, []result{
 		{Appliance: all[0].Addr(), Slot: "2", Version: "8.0.0", Status: errored, Error: anyText},
 		passing(all[1]), passing(all[2]), passing(all[3]),
 	}, got)
-	if !strings.Contains(got.stdout, "the time is over") {
-		t.Errorf("the error does not tell why:\n%s", got.stdout)
+	if !strings.Contains(got.Stdout, "the time is over") {
+		t.Errorf("the error does not tell why:\n%s", got.Stdout)
 	}
 }
 
@@ -250,12 +251,12 @@ func TestApplianceTimeout(t *testing.T) {
 	t.Parallel()
 	all := several(t, 2)
 	all[0].Inject(spstest.Fault{Path: "firmware/test", Delay: time.Hour})
-	got := program(t, t.Context(), fleet(t, all, "-output", "json", "-slot", "2", "-parallel", "1", "-appliance-timeout", "2s")...)
+	got := program.Run(t, t.Context(), fleet(t, all, "-output", "json", "-slot", "2", "-parallel", "1", "-appliance-timeout", "2s")...)
 	diff(t, exitError, []result{
 		{Appliance: all[0].Addr(), Slot: "2", Version: "8.0.0", Status: errored, Error: anyText}, passing(all[1]),
 	}, got)
-	if !strings.Contains(got.stdout, "-appliance-timeout allows, 2s") {
-		t.Errorf("the error does not name the flag:\n%s", got.stdout)
+	if !strings.Contains(got.Stdout, "-appliance-timeout allows, 2s") {
+		t.Errorf("the error does not name the flag:\n%s", got.Stdout)
 	}
 }
 
@@ -266,7 +267,7 @@ func TestManyAppliances(t *testing.T) {
 	all := make([]*spstest.Appliance, n)
 	want := make([]result, n)
 	for i := range all {
-		a, err := spstest.Start(spstest.WithCredentials(username, password))
+		a, err := spstest.Start(spstest.WithCredentials(clitest.Username, clitest.Password))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -275,7 +276,7 @@ func TestManyAppliances(t *testing.T) {
 	}
 	args := fleet(t, all, "-output", "json", "-slot", "2", "-parallel", "50")
 	begin := time.Now()
-	got := program(t, t.Context(), args...)
+	got := program.Run(t, t.Context(), args...)
 	took := time.Since(begin)
 	t.Logf("%d appliances in %s", n, took)
 	if took > limit {

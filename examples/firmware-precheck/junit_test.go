@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/go-sps/sps/examples/internal/clitest"
 	"github.com/go-sps/sps/spstest"
 )
 
@@ -266,19 +267,19 @@ func (t *junitTime) UnmarshalText(text []byte) error {
 // The program writes JUnit whatever the appliances say, and nothing around it.
 func TestJUnit(t *testing.T) {
 	t.Parallel()
-	a, b := start(t), start(t)
+	a, b := clitest.Start(t), clitest.Start(t)
 	a.SetSlot(spstest.Slot{Key: "2", Version: "8.0.0\x1b", TestFailure: &spstest.TestFailure{ExitCode: 1, Summary: "\x00bad\x1b[2J\ufffe\n<disk>"}})
 	b.Inject(spstest.Fault{Path: "firmware/test", Delay: 2 * time.Millisecond})
 	const nobody = "127.0.0.1:1" // a port that nothing gets by chance
-	got := program(t, t.Context(), fleet(t, []*spstest.Appliance{a, b}, nobody, "-output", "junit")...)
-	if got.status != exitError || got.stderr != "" {
-		t.Errorf("status %d, want %d; standard error:\n%s", got.status, exitError, got.stderr)
+	got := program.Run(t, t.Context(), fleet(t, []*spstest.Appliance{a, b}, nobody, "-output", "junit")...)
+	if got.Status != exitError || got.Stderr != "" {
+		t.Errorf("status %d, want %d; standard error:\n%s", got.Status, exitError, got.Stderr)
 	}
-	if err := checkJUnit(got.stdout); err != nil {
-		t.Errorf("%v:\n%s", err, got.stdout)
+	if err := checkJUnit(got.Stdout); err != nil {
+		t.Errorf("%v:\n%s", err, got.Stdout)
 	}
 	var report junitReport
-	if err := xml.Unmarshal([]byte(got.stdout), &report); err != nil {
+	if err := xml.Unmarshal([]byte(got.Stdout), &report); err != nil {
 		t.Fatal(err)
 	}
 	var lines []string
@@ -314,11 +315,11 @@ func TestJUnit(t *testing.T) {
 
 func TestDemoJUnit(t *testing.T) {
 	t.Parallel()
-	got := programWithPassword(t, t.Context(), "", "-output", "junit")
-	if err := checkJUnit(got.stdout); err != nil || got.status != exitOK {
-		t.Errorf("status %d, %v:\n%s", got.status, err, got.stdout)
+	got := program.RunWithPassword(t, t.Context(), "", "-output", "junit")
+	if err := checkJUnit(got.Stdout); err != nil || got.Status != exitOK {
+		t.Errorf("status %d, %v:\n%s", got.Status, err, got.Stdout)
 	}
-	if !strings.Contains(got.stderr, "The verdict") {
-		t.Errorf("the story is not on standard error:\n%s", got.stderr)
+	if !strings.Contains(got.Stderr, "The verdict") {
+		t.Errorf("the story is not on standard error:\n%s", got.Stderr)
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -14,67 +13,12 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/go-sps/sps/examples/internal/clitest"
 	"github.com/go-sps/sps/spstest"
 )
 
-const (
-	username = "operator"
-	password = "correct-horse-battery"
-)
-
-// outcome is what a run of the program comes to.
-type outcome struct {
-	status         int
-	stdout, stderr string
-}
-
-// program runs the program with the password in its environment. Whatever it
-// prints must not hold the password.
-func program(t *testing.T, ctx context.Context, args ...string) outcome {
-	t.Helper()
-	return programWithPassword(t, ctx, password, args...)
-}
-
-func programWithPassword(t *testing.T, ctx context.Context, secret string, args ...string) outcome {
-	t.Helper()
-	getenv := func(name string) string {
-		if name == "SPS_PASSWORD" {
-			return secret
-		}
-		return ""
-	}
-	var stdout, stderr bytes.Buffer
-	status := run(ctx, args, getenv, &stdout, &stderr)
-	got := outcome{status, stdout.String(), stderr.String()}
-	for _, text := range []string{password, secret} {
-		if text != "" && strings.Contains(got.stdout+got.stderr, text) {
-			t.Errorf("the password %q was printed:\n%s%s", text, got.stdout, got.stderr)
-		}
-	}
-	return got
-}
-
-// start starts an appliance with the user of these tests.
-func start(t *testing.T, options ...spstest.Option) *spstest.Appliance {
-	t.Helper()
-	return spstest.NewServer(t, append([]spstest.Option{spstest.WithCredentials(username, password)}, options...)...)
-}
-
-// reach gives the flags that reach an appliance, and adds others.
-func reach(t *testing.T, a *spstest.Appliance, more ...string) []string {
-	t.Helper()
-	return append([]string{"-appliance", a.Addr(), "-username", username, "-ca", file(t, a.CA())}, more...)
-}
-
-// file makes a file and gives its name.
-func file(t *testing.T, content []byte) string {
-	t.Helper()
-	name := filepath.Join(t.TempDir(), "file")
-	if err := os.WriteFile(name, content, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return name
-}
+// program is the program under test.
+var program = clitest.Program{Main: run}
 
 // decode reads the JSON output: one object with nothing around it, and all
 // members in each result.
@@ -108,12 +52,12 @@ func decode(t *testing.T, stdout string) []result {
 const anyText = "any text"
 
 // diff compares what a run came to with the wanted status and results.
-func diff(t *testing.T, status int, want []result, got outcome) {
+func diff(t *testing.T, status int, want []result, got clitest.Outcome) {
 	t.Helper()
-	if got.status != status {
-		t.Errorf("status %d, want %d; standard error:\n%s", got.status, status, got.stderr)
+	if got.Status != status {
+		t.Errorf("status %d, want %d; standard error:\n%s", got.Status, status, got.Stderr)
 	}
-	results := decode(t, got.stdout)
+	results := decode(t, got.Stdout)
 	for i := range results {
 		if i < len(want) && want[i].Error == anyText && results[i].Error != "" {
 			results[i].Error = anyText
@@ -136,7 +80,7 @@ const passedSummary = "HA check started\nHA check finished"
 
 func TestDemo(t *testing.T) {
 	t.Parallel()
-	got := programWithPassword(t, t.Context(), "")
+	got := program.RunWithPassword(t, t.Context(), "")
 	want := `No -appliance is given, so this is a demonstration: a simulated appliance was
 started in this process, at 127.0.0.1:NNNNN. Its firmware slots:
 
@@ -154,89 +98,89 @@ APPLIANCE        SLOT  VERSION  STATUS   DETAIL
 
 The verdict: the appliance can be upgraded to 8.0.0.
 `
-	_, rest, _ := strings.Cut(got.stdout, ", at ")
+	_, rest, _ := strings.Cut(got.Stdout, ", at ")
 	addr, _, _ := strings.Cut(rest, ". ")
-	if d := cmp.Diff(outcome{stdout: want}, anonymous(got, addr), cmp.AllowUnexported(outcome{})); d != "" {
+	if d := cmp.Diff(clitest.Outcome{Stdout: want}, anonymous(got, addr)); d != "" {
 		t.Errorf("demonstration (-want +got):\n%s", d)
 	}
 }
 
 // anonymous replaces the address of an appliance by one of the same width in
 // every run.
-func anonymous(o outcome, addr string) outcome {
+func anonymous(o clitest.Outcome, addr string) clitest.Outcome {
 	host, port, _ := strings.Cut(addr, ":")
 	stable := host + ":" + strings.Repeat("N", len(port))
-	o.stdout = strings.ReplaceAll(o.stdout, addr, stable)
-	o.stderr = strings.ReplaceAll(o.stderr, addr, stable)
+	o.Stdout = strings.ReplaceAll(o.Stdout, addr, stable)
+	o.Stderr = strings.ReplaceAll(o.Stderr, addr, stable)
 	return o
 }
 
 func TestDemoJSON(t *testing.T) {
 	t.Parallel()
-	got := programWithPassword(t, t.Context(), "", "-output", "json", "-slot", "2")
-	results := decode(t, got.stdout)
+	got := program.RunWithPassword(t, t.Context(), "", "-output", "json", "-slot", "2")
+	results := decode(t, got.Stdout)
 	if len(results) != 1 {
 		t.Fatalf("results %v, want one", results)
 	}
 	diff(t, exitOK, []result{
 		{Appliance: results[0].Appliance, Slot: "2", Version: "8.0.0", Status: passed, ExitCode: new(0), Summary: passedSummary},
 	}, got)
-	if !strings.Contains(got.stderr, "The verdict") {
-		t.Errorf("the story is not on standard error:\n%s", got.stderr)
+	if !strings.Contains(got.Stderr, "The verdict") {
+		t.Errorf("the story is not on standard error:\n%s", got.Stderr)
 	}
 }
 
 func TestHelp(t *testing.T) {
 	t.Parallel()
-	got := program(t, t.Context(), "-h")
-	if got.status != exitOK || !strings.Contains(got.stdout, "-password-file file") || got.stderr != "" {
+	got := program.Run(t, t.Context(), "-h")
+	if got.Status != exitOK || !strings.Contains(got.Stdout, "-password-file file") || got.Stderr != "" {
 		t.Errorf("-h gives %+v", got)
 	}
-	if strings.Contains(got.stdout, "-password string") {
+	if strings.Contains(got.Stdout, "-password string") {
 		t.Error("there is a flag for the password")
 	}
 }
 
 func TestUsageErrors(t *testing.T) {
 	t.Parallel()
-	full := []string{"-appliance", "127.0.0.1:1", "-username", username}
+	full := []string{"-appliance", "127.0.0.1:1", "-username", clitest.Username}
 	for _, test := range []struct {
 		name     string
 		password string
 		args     []string
 		want     string
 	}{
-		{"unknown flag", password, []string{"-password", "x"}, "not defined: -password"},
-		{"argument", password, []string{"sps1"}, `unexpected argument "sps1"`},
-		{"empty appliance", password, []string{"-appliance", ""}, "-appliance is empty"},
-		{"empty slot", password, append(full, "-slot", ""), "a value is empty"},
-		{"slot without key", password, append(full, "-slot", "2,"), "a value is empty"},
-		{"empty ca", password, append(full, "-ca", ""), "-ca is empty"},
-		{"no username", password, full[:2], "-appliance needs -username"},
-		{"username alone", password, []string{"-username", "x"}, "-username needs -appliance"},
-		{"login method alone", password, []string{"-login-method", "x"}, "-login-method needs -appliance"},
-		{"ca alone", password, []string{"-ca", "x"}, "-ca needs -appliance"},
-		{"fingerprint alone", password, []string{"-fingerprint", "x"}, "-fingerprint needs -appliance"},
-		{"insecure alone", password, []string{"-insecure"}, "-insecure needs -appliance"},
-		{"password file alone", password, []string{"-password-file", "x"}, "-password-file needs -appliance"},
-		{"insecure and fingerprint", password, append(full, "-insecure", "-fingerprint", "x"), "-insecure excludes"},
-		{"output", password, []string{"-output", "xml"}, `-output "xml" is none of`},
-		{"timeout", password, []string{"-timeout", "0s"}, "-timeout must be positive"},
-		{"no timeout", password, []string{"-timeout", "soon"}, "invalid value"},
+		{"unknown flag", clitest.Password, []string{"-password", "x"}, "not defined: -password"},
+		{"argument", clitest.Password, []string{"sps1"}, `unexpected argument "sps1"`},
+		{"empty appliance", clitest.Password, []string{"-appliance", ""}, "-appliance is empty"},
+		{"empty slot", clitest.Password, append(full, "-slot", ""), "a value is empty"},
+		{"slot without key", clitest.Password, append(full, "-slot", "2,"), "a value is empty"},
+		{"empty ca", clitest.Password, append(full, "-ca", ""), "-ca is empty"},
+		{"no username", clitest.Password, full[:2], "-appliance needs -username"},
+		{"username alone", clitest.Password, []string{"-username", "x"}, "-username needs -appliance"},
+		{"login method alone", clitest.Password, []string{"-login-method", "x"}, "-login-method needs -appliance"},
+		{"ca alone", clitest.Password, []string{"-ca", "x"}, "-ca needs -appliance"},
+		{"fingerprint alone", clitest.Password, []string{"-fingerprint", "x"}, "-fingerprint needs -appliance"},
+		{"insecure alone", clitest.Password, []string{"-insecure"}, "-insecure needs -appliance"},
+		{"password file alone", clitest.Password, []string{"-password-file", "x"}, "-password-file needs -appliance"},
+		{"insecure and fingerprint", clitest.Password, append(full, "-insecure", "-fingerprint", "x"), "-insecure excludes"},
+		{"output", clitest.Password, []string{"-output", "xml"}, `-output "xml" is none of`},
+		{"timeout", clitest.Password, []string{"-timeout", "0s"}, "-timeout must be positive"},
+		{"no timeout", clitest.Password, []string{"-timeout", "soon"}, "invalid value"},
 		{"no password", "", full, "no password"},
-		{"no such ca", password, append(full, "-ca", "testdata/none"), "-ca: open testdata/none"},
-		{"no such password file", password, append(full, "-password-file", "testdata/none"), "-password-file: open testdata/none"},
-		{"empty password file", password, append(full, "-password-file", file(t, []byte("\n"))), "holds no password"},
+		{"no such ca", clitest.Password, append(full, "-ca", "testdata/none"), "-ca: open testdata/none"},
+		{"no such password file", clitest.Password, append(full, "-password-file", "testdata/none"), "-password-file: open testdata/none"},
+		{"empty password file", clitest.Password, append(full, "-password-file", clitest.File(t, []byte("\n"))), "holds no password"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			for _, output := range []string{"text", "json"} {
-				got := programWithPassword(t, t.Context(), test.password, append([]string{"-output", output}, test.args...)...)
-				if got.status != exitError || got.stdout != "" {
-					t.Errorf("status %d and standard output %q, want %d and none", got.status, got.stdout, exitError)
+				got := program.RunWithPassword(t, t.Context(), test.password, append([]string{"-output", output}, test.args...)...)
+				if got.Status != exitError || got.Stdout != "" {
+					t.Errorf("status %d and standard output %q, want %d and none", got.Status, got.Stdout, exitError)
 				}
-				if !strings.Contains(got.stderr, test.want) || strings.Count(got.stderr, "\n") != 1 {
-					t.Errorf("standard error %q, want one line with %q", got.stderr, test.want)
+				if !strings.Contains(got.Stderr, test.want) || strings.Count(got.Stderr, "\n") != 1 {
+					t.Errorf("standard error %q, want one line with %q", got.Stderr, test.want)
 				}
 			}
 		})
@@ -245,29 +189,29 @@ func TestUsageErrors(t *testing.T) {
 
 func TestTrust(t *testing.T) {
 	t.Parallel()
-	a, other := start(t), start(t)
-	flags := []string{"-appliance", a.Addr(), "-username", username}
+	a, other := clitest.Start(t), clitest.Start(t)
+	flags := []string{"-appliance", a.Addr(), "-username", clitest.Username}
 	for _, test := range []struct {
 		name  string
 		flags []string
 		want  string // in the error; "" for success
 	}{
-		{"ca", []string{"-ca", file(t, a.CA())}, ""},
+		{"ca", []string{"-ca", clitest.File(t, a.CA())}, ""},
 		{"fingerprint", []string{"-fingerprint", a.Fingerprint()}, ""},
 		{"fingerprints with comma", []string{"-fingerprint", other.Fingerprint() + "," + strings.ToUpper(a.Fingerprint())}, ""},
 		{"fingerprints repeated", []string{"-fingerprint", a.Fingerprint(), "-fingerprint", other.Fingerprint()}, ""},
-		{"ca and fingerprint", []string{"-ca", file(t, a.CA()), "-fingerprint", a.Fingerprint()}, ""},
+		{"ca and fingerprint", []string{"-ca", clitest.File(t, a.CA()), "-fingerprint", a.Fingerprint()}, ""},
 		{"insecure", []string{"-insecure"}, ""},
 		{"the system's ca", nil, "certificate is not trusted"},
-		{"wrong ca", []string{"-ca", file(t, other.CA())}, "certificate is not trusted"},
+		{"wrong ca", []string{"-ca", clitest.File(t, other.CA())}, "certificate is not trusted"},
 		{"wrong fingerprint", []string{"-fingerprint", other.Fingerprint()}, "certificate is not trusted"},
-		{"ca and wrong fingerprint", []string{"-ca", file(t, a.CA()), "-fingerprint", other.Fingerprint()}, "certificate is not trusted"},
+		{"ca and wrong fingerprint", []string{"-ca", clitest.File(t, a.CA()), "-fingerprint", other.Fingerprint()}, "certificate is not trusted"},
 		{"no fingerprint", []string{"-fingerprint", "12:34"}, "fingerprint"},
-		{"no ca", []string{"-ca", file(t, []byte("no PEM"))}, "no certificate"},
+		{"no ca", []string{"-ca", clitest.File(t, []byte("no PEM"))}, "no certificate"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			got := program(t, t.Context(), append(append([]string{"-output", "json", "-slot", "2"}, flags...), test.flags...)...)
+			got := program.Run(t, t.Context(), append(append([]string{"-output", "json", "-slot", "2"}, flags...), test.flags...)...)
 			if test.want == "" {
 				diff(t, exitOK, []result{
 					{Appliance: a.Addr(), Slot: "2", Version: "8.0.0", Status: passed, ExitCode: new(0), Summary: passedSummary},
@@ -275,8 +219,8 @@ func TestTrust(t *testing.T) {
 				return
 			}
 			diff(t, exitError, []result{{Appliance: a.Addr(), Status: errored, Error: anyText}}, got)
-			if !strings.Contains(got.stdout, test.want) {
-				t.Errorf("the error lacks %q:\n%s", test.want, got.stdout)
+			if !strings.Contains(got.Stdout, test.want) {
+				t.Errorf("the error lacks %q:\n%s", test.want, got.Stdout)
 			}
 		})
 	}
@@ -284,9 +228,9 @@ func TestTrust(t *testing.T) {
 
 func TestInsecureWarns(t *testing.T) {
 	t.Parallel()
-	a := start(t)
-	got := program(t, t.Context(), "-appliance", a.Addr(), "-username", username, "-insecure")
-	if got.status != exitOK || !strings.Contains(got.stderr, "not verified") {
+	a := clitest.Start(t)
+	got := program.Run(t, t.Context(), "-appliance", a.Addr(), "-username", clitest.Username, "-insecure")
+	if got.Status != exitOK || !strings.Contains(got.Stderr, "not verified") {
 		t.Errorf("-insecure gives %+v", got)
 	}
 }
@@ -295,35 +239,35 @@ func TestConnectFails(t *testing.T) {
 	t.Parallel()
 	t.Run("wrong password", func(t *testing.T) {
 		t.Parallel()
-		a := start(t)
-		got := programWithPassword(t, t.Context(), "not-the-password", reach(t, a, "-output", "json")...)
+		a := clitest.Start(t)
+		got := program.RunWithPassword(t, t.Context(), "not-the-password", clitest.Reach(t, a, "-output", "json")...)
 		diff(t, exitError, []result{{Appliance: a.Addr(), Status: errored, Error: anyText}}, got)
-		if !strings.Contains(got.stdout, "AuthenticationFailure") {
-			t.Errorf("the error does not tell why:\n%s", got.stdout)
+		if !strings.Contains(got.Stdout, "AuthenticationFailure") {
+			t.Errorf("the error does not tell why:\n%s", got.Stdout)
 		}
 	})
 	t.Run("unknown login method", func(t *testing.T) {
 		t.Parallel()
-		a := start(t)
-		got := program(t, t.Context(), reach(t, a, "-output", "json", "-login-method", "none")...)
+		a := clitest.Start(t)
+		got := program.Run(t, t.Context(), clitest.Reach(t, a, "-output", "json", "-login-method", "none")...)
 		diff(t, exitError, []result{{Appliance: a.Addr(), Status: errored, Error: anyText}}, got)
 	})
 	t.Run("unreachable", func(t *testing.T) {
 		t.Parallel()
 		const nobody = "127.0.0.1:1" // a port that nothing gets by chance
-		got := program(t, t.Context(), "-appliance", nobody, "-username", username, "-output", "json")
+		got := program.Run(t, t.Context(), "-appliance", nobody, "-username", clitest.Username, "-output", "json")
 		diff(t, exitError, []result{{Appliance: nobody, Status: errored, Error: anyText}}, got)
 	})
 	t.Run("not a host", func(t *testing.T) {
 		t.Parallel()
-		got := program(t, t.Context(), "-appliance", "https://sps1/", "-username", username, "-output", "json")
+		got := program.Run(t, t.Context(), "-appliance", "https://sps1/", "-username", clitest.Username, "-output", "json")
 		diff(t, exitError, []result{{Appliance: "https://sps1/", Status: errored, Error: anyText}}, got)
 	})
 	t.Run("text", func(t *testing.T) {
 		t.Parallel()
-		a := start(t)
-		got := programWithPassword(t, t.Context(), "not-the-password", reach(t, a)...)
-		if got.status != exitError || !strings.Contains(got.stdout, "AuthenticationFailure") || got.stderr != "" {
+		a := clitest.Start(t)
+		got := program.RunWithPassword(t, t.Context(), "not-the-password", clitest.Reach(t, a)...)
+		if got.Status != exitError || !strings.Contains(got.Stdout, "AuthenticationFailure") || got.Stderr != "" {
 			t.Errorf("a wrong password gives %+v", got)
 		}
 	})
@@ -332,10 +276,10 @@ func TestConnectFails(t *testing.T) {
 func TestPasswordFile(t *testing.T) {
 	t.Parallel()
 	for _, ending := range []string{"", "\n", "\r\n"} {
-		a := start(t)
-		name := file(t, []byte(password+ending))
-		got := programWithPassword(t, t.Context(), "that-of-the-environment", reach(t, a, "-password-file", name, "-login-method", "local")...)
-		if got.status != exitOK {
+		a := clitest.Start(t)
+		name := clitest.File(t, []byte(clitest.Password+ending))
+		got := program.RunWithPassword(t, t.Context(), "that-of-the-environment", clitest.Reach(t, a, "-password-file", name, "-login-method", "local")...)
+		if got.Status != exitOK {
 			t.Errorf("a password file that ends with %q gives %+v", ending, got)
 		}
 		noSession(t, a)
@@ -355,17 +299,17 @@ func TestPresets(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			a := start(t)
+			a := clitest.Start(t)
 			a.SetSlot(spstest.Slot{Key: "2", Version: "8.0.0", TestFailure: test.failure})
 
-			got := program(t, t.Context(), reach(t, a)...)
+			got := program.Run(t, t.Context(), clitest.Reach(t, a)...)
 			want := `APPLIANCE        SLOT  VERSION  STATUS   DETAIL
 127.0.0.1:NNNNN  1     7.4.0    skipped  the running firmware
 127.0.0.1:NNNNN  2     8.0.0    failed   exit code 1
     ` + strings.ReplaceAll(test.failure.Summary, "\n", "\n    ") + `
 127.0.0.1:NNNNN  4     6.0.10   skipped  older than the running 7.4.0
 `
-			if d := cmp.Diff(outcome{exitFailed, want, ""}, anonymous(got, a.Addr()), cmp.AllowUnexported(outcome{})); d != "" {
+			if d := cmp.Diff(clitest.Outcome{Status: exitFailed, Stdout: want}, anonymous(got, a.Addr())); d != "" {
 				t.Errorf("text (-want +got):\n%s", d)
 			}
 
@@ -373,7 +317,7 @@ func TestPresets(t *testing.T) {
 				{Appliance: a.Addr(), Slot: "1", Version: "7.4.0", Status: skipped, Summary: "the running firmware"},
 				{Appliance: a.Addr(), Slot: "2", Version: "8.0.0", Status: failed, ExitCode: new(1), Summary: test.failure.Summary},
 				{Appliance: a.Addr(), Slot: "4", Version: "6.0.10", Status: skipped, Summary: "older than the running 7.4.0"},
-			}, program(t, t.Context(), reach(t, a, "-output", "json")...))
+			}, program.Run(t, t.Context(), clitest.Reach(t, a, "-output", "json")...))
 			noSession(t, a)
 		})
 	}
@@ -475,14 +419,14 @@ func TestSelection(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			a := start(t, spstest.WithSlots(test.slots...))
+			a := clitest.Start(t, spstest.WithSlots(test.slots...))
 			for i := range test.want {
 				test.want[i].Appliance = a.Addr()
 			}
-			got := program(t, t.Context(), reach(t, a, append(test.flags, "-output", "json")...)...)
+			got := program.Run(t, t.Context(), clitest.Reach(t, a, append(test.flags, "-output", "json")...)...)
 			diff(t, test.status, test.want, got)
-			if strings.Contains(test.name, "slot") && test.status == exitError && !strings.Contains(got.stdout, "ResourceNotFound") {
-				t.Errorf("the error is no ResourceNotFound:\n%s", got.stdout)
+			if strings.Contains(test.name, "slot") && test.status == exitError && !strings.Contains(got.Stdout, "ResourceNotFound") {
+				t.Errorf("the error is no ResourceNotFound:\n%s", got.Stdout)
 			}
 			noSession(t, a)
 		})
@@ -496,7 +440,7 @@ func TestVariants(t *testing.T) {
 		for _, alternative := range variant.Alternatives {
 			t.Run(variant.Name+"="+alternative, func(t *testing.T) {
 				t.Parallel()
-				a := start(t, spstest.WithVariant(variant.Name, alternative))
+				a := clitest.Start(t, spstest.WithVariant(variant.Name, alternative))
 				a.SetSlot(spstest.Slot{Key: "2", Version: "8.0.0", TestFailure: spstest.TaintedFirmware()})
 				a.SetSlot(spstest.Slot{Key: "5", Version: "8.1.0"})
 				third := result{Appliance: a.Addr(), Slot: "2", Version: "8.0.0", Status: failed, ExitCode: new(1), Summary: spstest.TaintedFirmware().Summary}
@@ -507,7 +451,7 @@ func TestVariants(t *testing.T) {
 					{Appliance: a.Addr(), Slot: "5", Version: "8.1.0", Status: passed, ExitCode: new(0), Summary: passedSummary},
 					{Appliance: a.Addr(), Slot: "3", Status: errored, Error: anyText},
 					third,
-				}, program(t, t.Context(), reach(t, a, "-output", "json", "-slot", "5,3,2")...))
+				}, program.Run(t, t.Context(), clitest.Reach(t, a, "-output", "json", "-slot", "5,3,2")...))
 			})
 		}
 	}
@@ -518,12 +462,12 @@ func TestProfiles(t *testing.T) {
 	for _, profile := range spstest.Profiles() {
 		t.Run(profile, func(t *testing.T) {
 			t.Parallel()
-			a := start(t, spstest.WithProfile(profile))
+			a := clitest.Start(t, spstest.WithProfile(profile))
 			diff(t, exitOK, []result{
 				{Appliance: a.Addr(), Slot: "1", Version: "7.4.0", Status: skipped, Summary: "the running firmware"},
 				{Appliance: a.Addr(), Slot: "2", Version: "8.0.0", Status: passed, ExitCode: new(0), Summary: passedSummary},
 				{Appliance: a.Addr(), Slot: "4", Version: "6.0.10", Status: skipped, Summary: "older than the running 7.4.0"},
-			}, program(t, t.Context(), reach(t, a, "-output", "json")...))
+			}, program.Run(t, t.Context(), clitest.Reach(t, a, "-output", "json")...))
 			noSession(t, a)
 		})
 	}
@@ -531,17 +475,17 @@ func TestProfiles(t *testing.T) {
 
 func TestListingFails(t *testing.T) {
 	t.Parallel()
-	a := start(t)
+	a := clitest.Start(t)
 	a.Inject(spstest.Fault{Path: "firmware/slots", Status: 500, Times: -1})
 	diff(t, exitError, []result{{Appliance: a.Addr(), Status: errored, Error: anyText}},
-		program(t, t.Context(), reach(t, a, "-output", "json")...))
+		program.Run(t, t.Context(), clitest.Reach(t, a, "-output", "json")...))
 	noSession(t, a)
 }
 
 // Whatever an appliance says, it cannot drive a terminal.
 func TestControlCharacters(t *testing.T) {
 	t.Parallel()
-	a := start(t, spstest.WithSlots(
+	a := clitest.Start(t, spstest.WithSlots(
 		spstest.Slot{Key: "1", Version: "7.4.0\x1b[31m", Current: true},
 		spstest.Slot{Key: "2", Version: "8.0.0\u009b31m\n", TestFailure: &spstest.TestFailure{
 			ExitCode: 1, Summary: "\x1b]0;title\x07first\r\n\u009b2Jsecond\u202e\x7f\tthird",
@@ -551,14 +495,14 @@ func TestControlCharacters(t *testing.T) {
 	diff(t, exitFailed, []result{
 		{Appliance: a.Addr(), Slot: "1", Version: "7.4.0[31m", Status: skipped, Summary: "the running firmware"},
 		{Appliance: a.Addr(), Slot: "2", Version: "8.0.031m ", Status: failed, ExitCode: new(1), Summary: "]0;titlefirst\n2Jsecond third"},
-	}, program(t, t.Context(), reach(t, a, "-output", "json")...))
+	}, program.Run(t, t.Context(), clitest.Reach(t, a, "-output", "json")...))
 	for _, status := range []int{exitFailed, exitError} {
-		got := program(t, t.Context(), reach(t, a)...)
-		if got.status != status {
-			t.Errorf("status %d, want %d:\n%s", got.status, status, got.stdout)
+		got := program.Run(t, t.Context(), clitest.Reach(t, a)...)
+		if got.Status != status {
+			t.Errorf("status %d, want %d:\n%s", got.Status, status, got.Stdout)
 		}
-		if strings.ContainsFunc(got.stdout+got.stderr, func(r rune) bool { return r != '\n' && !unicode.IsGraphic(r) }) {
-			t.Errorf("control characters are printed: %q", got.stdout+got.stderr)
+		if strings.ContainsFunc(got.Stdout+got.Stderr, func(r rune) bool { return r != '\n' && !unicode.IsGraphic(r) }) {
+			t.Errorf("control characters are printed: %q", got.Stdout+got.Stderr)
 		}
 	}
 }
@@ -567,7 +511,7 @@ func TestCancelled(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancelCause(t.Context())
 	defer cancel(nil)
-	a := start(t)
+	a := clitest.Start(t)
 	a.SetSlot(spstest.Slot{Key: "5", Version: "8.1.0"})
 	over := make(chan struct{})
 	a.Inject(spstest.Fault{Path: "firmware/test", Mutate: func(body []byte) []byte {
@@ -575,7 +519,7 @@ func TestCancelled(t *testing.T) {
 		<-over // there is no answer before the program has ended
 		return body
 	}})
-	got := program(t, ctx, reach(t, a, "-output", "json")...)
+	got := program.Run(t, ctx, clitest.Reach(t, a, "-output", "json")...)
 	noSession(t, a)
 	close(over)
 	diff(t, exitError, []result{
@@ -600,34 +544,34 @@ func TestCancelledLogin(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	a := start(t)
+	a := clitest.Start(t)
 	a.Inject(spstest.Fault{Path: "authentication", Method: "GET", Mutate: func(body []byte) []byte {
 		cancel()
 		return body
 	}})
-	got := program(t, ctx, reach(t, a, "-output", "json")...)
+	got := program.Run(t, ctx, clitest.Reach(t, a, "-output", "json")...)
 	noSession(t, a)
 	diff(t, exitError, []result{{Appliance: a.Addr(), Status: errored, Error: anyText}}, got)
 }
 
 func TestTimeout(t *testing.T) {
 	t.Parallel()
-	a := start(t)
+	a := clitest.Start(t)
 	a.Inject(spstest.Fault{Path: "authentication", Method: "GET", Delay: time.Hour})
-	got := program(t, t.Context(), reach(t, a, "-output", "json", "-timeout", "20ms")...)
+	got := program.Run(t, t.Context(), clitest.Reach(t, a, "-output", "json", "-timeout", "20ms")...)
 	diff(t, exitError, []result{{Appliance: a.Addr(), Status: errored, Error: anyText}}, got)
-	if !strings.Contains(got.stdout, "-timeout allows, 20ms") {
-		t.Errorf("the error does not name the flag:\n%s", got.stdout)
+	if !strings.Contains(got.Stdout, "-timeout allows, 20ms") {
+		t.Errorf("the error does not name the flag:\n%s", got.Stdout)
 	}
 }
 
 // A log-out that fails says nothing about the firmware, but must not get lost.
 func TestLogOutFails(t *testing.T) {
 	t.Parallel()
-	a := start(t)
+	a := clitest.Start(t)
 	a.Inject(spstest.Fault{Path: "authentication", Method: "DELETE", Status: 500, Times: -1})
-	got := program(t, t.Context(), reach(t, a)...)
-	if got.status != exitOK || !strings.Contains(got.stderr, a.Addr()+": sps: close") {
+	got := program.Run(t, t.Context(), clitest.Reach(t, a)...)
+	if got.Status != exitOK || !strings.Contains(got.Stderr, a.Addr()+": sps: close") {
 		t.Errorf("a log-out that fails gives %+v", got)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/go-sps/sps/examples/internal/clitest"
 	"github.com/go-sps/sps/spstest"
 )
 
@@ -29,7 +30,7 @@ func TestSignal(t *testing.T) {
 	for _, signal := range []os.Signal{os.Interrupt, syscall.SIGTERM} {
 		t.Run(signal.String(), func(t *testing.T) {
 			t.Parallel()
-			a := start(t)
+			a := clitest.Start(t)
 			started, over := make(chan *os.Process, 1), make(chan struct{})
 			a.Inject(spstest.Fault{Path: "firmware/test", Mutate: func(body []byte) []byte {
 				if err := (<-started).Signal(signal); err != nil {
@@ -39,8 +40,8 @@ func TestSignal(t *testing.T) {
 				return body
 			}})
 			var stdout, stderr bytes.Buffer
-			cmd := exec.CommandContext(t.Context(), os.Args[0], reach(t, a, "-output", "json", "-slot", "2")...)
-			cmd.Env = append(os.Environ(), asProgram+"=1", "SPS_PASSWORD="+password)
+			cmd := exec.CommandContext(t.Context(), os.Args[0], clitest.Reach(t, a, "-output", "json", "-slot", "2")...)
+			cmd.Env = append(os.Environ(), asProgram+"=1", "SPS_PASSWORD="+clitest.Password)
 			cmd.Stdout, cmd.Stderr = &stdout, &stderr
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)
@@ -52,10 +53,10 @@ func TestSignal(t *testing.T) {
 			if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
 				t.Fatal(err)
 			}
-			got := outcome{cmd.ProcessState.ExitCode(), stdout.String(), stderr.String()}
+			got := clitest.Outcome{Status: cmd.ProcessState.ExitCode(), Stdout: stdout.String(), Stderr: stderr.String()}
 			diff(t, exitError, []result{{Appliance: a.Addr(), Slot: "2", Version: "8.0.0", Status: errored, Error: anyText}}, got)
-			if want := signal.String() + " signal received"; !strings.Contains(got.stdout, want) {
-				t.Errorf("the error lacks %q:\n%s", want, got.stdout)
+			if want := signal.String() + " signal received"; !strings.Contains(got.Stdout, want) {
+				t.Errorf("the error lacks %q:\n%s", want, got.Stdout)
 			}
 		})
 	}

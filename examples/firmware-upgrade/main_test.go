@@ -8,7 +8,6 @@ import (
 	"io"
 	"log"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -17,83 +16,40 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/examples/internal/clitest"
 	"github.com/go-sps/sps/spstest"
 )
 
 const (
-	username = "operator"
-	password = "correct-horse-battery"
-
 	imageSize = 3 << 20
 	imageURL  = "https://mirror:url-secret@images.example.com/sps.iso"
 
 	passedSummary = "HA check started\nHA check finished"
 )
 
-// outcome is what a run of the program comes to.
-type outcome struct {
-	status         int
-	stdout, stderr string
-}
+// program is the program under test.
+var program = clitest.Program{Main: run, Hidden: []string{"url-secret"}}
 
-// program runs the program with a password in its environment. Whatever it prints
-// must not hold a secret.
-func program(t *testing.T, ctx context.Context, args ...string) outcome {
-	t.Helper()
-	return programWithPassword(t, ctx, password, args...)
-}
-
-func programWithPassword(t *testing.T, ctx context.Context, secret string, args ...string) outcome {
-	t.Helper()
-	getenv := func(name string) string {
-		if name == "SPS_PASSWORD" {
-			return secret
-		}
-		return ""
-	}
-	var stdout, stderr bytes.Buffer
-	status := run(ctx, args, getenv, &stdout, &stderr)
-	got := outcome{status, stdout.String(), stderr.String()}
-	for _, text := range []string{password, secret, "url-secret"} {
-		if text != "" && strings.Contains(got.stdout+got.stderr, text) {
-			t.Errorf("the secret %q was printed:\n%s%s", text, got.stdout, got.stderr)
-		}
-	}
-	return got
-}
-
-// start starts an appliance with the user of these tests. Its restart is over at
-// once: the program looks every ten seconds.
+// start starts an appliance whose restart is over at once: the program looks every
+// ten seconds.
 func start(t *testing.T, options ...spstest.Option) *spstest.Appliance {
 	t.Helper()
-	return spstest.NewServer(t, append([]spstest.Option{
-		spstest.WithCredentials(username, password), spstest.WithRestart(spstest.Restart{}),
-	}, options...)...)
+	return clitest.Start(t, append([]spstest.Option{spstest.WithRestart(spstest.Restart{})}, options...)...)
 }
 
-// reach gives the flags that reach an appliance, and adds others.
+// reach gives the flags that reach an appliance and print JSON, and adds others.
 func reach(t *testing.T, a *spstest.Appliance, more ...string) []string {
 	t.Helper()
-	return append([]string{"-appliance", a.Addr(), "-username", username, "-ca", file(t, bytes.NewReader(a.CA())), "-output", "json"}, more...)
-}
-
-// file makes a file and gives its name.
-func file(t *testing.T, content io.Reader) string {
-	t.Helper()
-	name := filepath.Join(t.TempDir(), "file")
-	all, err := io.ReadAll(content)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(name, all, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return name
+	return clitest.Reach(t, a, append([]string{"-output", "json"}, more...)...)
 }
 
 func image(t *testing.T, version string) string {
 	t.Helper()
-	return file(t, io.NewSectionReader(spstest.Image(version, imageSize), 0, imageSize))
+	content, err := io.ReadAll(io.NewSectionReader(spstest.Image(version, imageSize), 0, imageSize))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return clitest.File(t, content)
 }
 
 // anyText stands in a wanted Error or Left for a text that is not the program's
@@ -102,24 +58,24 @@ const anyText = "any text"
 
 // diff compares what a run came to with the wanted status and result: one JSON
 // object with all members, and nothing around it.
-func diff(t *testing.T, status int, want result, got outcome) {
+func diff(t *testing.T, status int, want result, got clitest.Outcome) {
 	t.Helper()
-	if got.status != status {
-		t.Errorf("status %d, want %d; standard error:\n%s", got.status, status, got.stderr)
+	if got.Status != status {
+		t.Errorf("status %d, want %d; standard error:\n%s", got.Status, status, got.Stderr)
 	}
 	var members map[string]string
-	if err := json.Unmarshal([]byte(got.stdout), &members); err != nil {
-		t.Fatalf("standard output is not one JSON object of texts: %v\n%s", err, got.stdout)
+	if err := json.Unmarshal([]byte(got.Stdout), &members); err != nil {
+		t.Fatalf("standard output is not one JSON object of texts: %v\n%s", err, got.Stdout)
 	}
 	var r result
-	decoder := json.NewDecoder(strings.NewReader(got.stdout))
+	decoder := json.NewDecoder(strings.NewReader(got.Stdout))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&r); err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"appliance", "from", "to", "slot", "status", "step", "summary", "error", "left"} {
 		if _, ok := members[name]; !ok {
-			t.Errorf("the result lacks %s:\n%s", name, got.stdout)
+			t.Errorf("the result lacks %s:\n%s", name, got.Stdout)
 		}
 	}
 	if want.Error == anyText && r.Error != "" {
@@ -134,10 +90,10 @@ func diff(t *testing.T, status int, want result, got outcome) {
 }
 
 // says checks what an error or the rest of the output holds.
-func says(t *testing.T, got outcome, want string) {
+func says(t *testing.T, got clitest.Outcome, want string) {
 	t.Helper()
-	if !strings.Contains(got.stdout+got.stderr, want) {
-		t.Errorf("the output lacks %q:\n%s%s", want, got.stdout, got.stderr)
+	if !strings.Contains(got.Stdout+got.Stderr, want) {
+		t.Errorf("the output lacks %q:\n%s%s", want, got.Stdout, got.Stderr)
 	}
 }
 
@@ -164,15 +120,15 @@ func runs(t *testing.T, a *spstest.Appliance, restarts int, version string) {
 
 // anonymous replaces the address of the demonstration's appliance by one of the
 // same width in every run.
-func anonymous(t *testing.T, o outcome) outcome {
+func anonymous(t *testing.T, o clitest.Outcome) clitest.Outcome {
 	t.Helper()
-	_, rest, _ := strings.Cut(o.stdout+o.stderr, ", at ")
+	_, rest, _ := strings.Cut(o.Stdout+o.Stderr, ", at ")
 	addr, _, found := strings.Cut(rest, ". ")
 	if !found {
-		t.Fatalf("the demonstration names no address:\n%s%s", o.stdout, o.stderr)
+		t.Fatalf("the demonstration names no address:\n%s%s", o.Stdout, o.Stderr)
 	}
-	o.stdout = strings.ReplaceAll(o.stdout, addr, "ADDRESS")
-	o.stderr = strings.ReplaceAll(o.stderr, addr, "ADDRESS")
+	o.Stdout = strings.ReplaceAll(o.Stdout, addr, "ADDRESS")
+	o.Stderr = strings.ReplaceAll(o.Stderr, addr, "ADDRESS")
 	return o
 }
 
@@ -193,12 +149,12 @@ func TestDemo(t *testing.T) {
 	for _, test := range []struct {
 		name string
 		args []string
-		want outcome
+		want clitest.Outcome
 	}{
-		{"text", nil, outcome{stdout: demoStory + upgrade + "\nADDRESS: upgraded from 7.4.0 to 8.1.0, which is in slot 2.\n"}},
-		{"dry run", []string{"-dry-run", "-message", "CHG-1"}, outcome{stdout: demoStory +
+		{"text", nil, clitest.Outcome{Stdout: demoStory + upgrade + "\nADDRESS: upgraded from 7.4.0 to 8.1.0, which is in slot 2.\n"}},
+		{"dry run", []string{"-dry-run", "-message", "CHG-1"}, clitest.Outcome{Stdout: demoStory +
 			"\nADDRESS: 8.1.0 in slot 2 passed the firmware test.\nWhat is left: the appliance runs 7.4.0 as before; the image stays in slot 2.\n"}},
-		{"json", []string{"-output", "json"}, outcome{stdout: `{
+		{"json", []string{"-output", "json"}, clitest.Outcome{Stdout: `{
   "appliance": "ADDRESS",
   "from": "7.4.0",
   "to": "8.1.0",
@@ -209,12 +165,12 @@ func TestDemo(t *testing.T) {
   "error": "",
   "left": ""
 }
-`, stderr: demoStory + upgrade + "\n"}},
+`, Stderr: demoStory + upgrade + "\n"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			got := programWithPassword(t, t.Context(), "", test.args...)
-			if d := cmp.Diff(test.want, anonymous(t, got), cmp.AllowUnexported(outcome{})); d != "" {
+			got := program.RunWithPassword(t, t.Context(), "", test.args...)
+			if d := cmp.Diff(test.want, anonymous(t, got)); d != "" {
 				t.Errorf("demonstration (-want +got):\n%s", d)
 			}
 		})
@@ -223,8 +179,8 @@ func TestDemo(t *testing.T) {
 
 func TestHelp(t *testing.T) {
 	t.Parallel()
-	got := program(t, t.Context(), "-h")
-	if got.status != exitOK || !strings.Contains(got.stdout, "usage: firmware-upgrade") || got.stderr != "" {
+	got := program.Run(t, t.Context(), "-h")
+	if got.Status != exitOK || !strings.Contains(got.Stdout, "usage: firmware-upgrade") || got.Stderr != "" {
 		t.Errorf("-h gives %+v", got)
 	}
 }
@@ -241,36 +197,36 @@ func TestUsageErrors(t *testing.T) {
 		args     []string
 		want     string
 	}{
-		{"unknown flag", password, []string{"-force"}, "not defined: -force"},
-		{"argument", password, with("-slot", "2", "image.iso"), `unexpected argument "image.iso"`},
-		{"empty appliance", password, []string{"-appliance", ""}, "-appliance is empty"},
-		{"no username", password, []string{"-appliance", a.Addr(), "-slot", "2"}, "-appliance needs -username"},
-		{"no source", password, full, "-appliance needs one of -slot, -image and -url"},
-		{"no source in a dry run", password, with("-dry-run"), "-appliance needs one of"},
-		{"an empty source", password, with("-slot", ""), "-slot is empty"},
-		{"slot and image", password, with("-slot", "2", "-image", "x"), "-appliance needs one of"},
-		{"slot and url", password, with("-slot", "2", "-url", imageURL, "-sha256", sum), "-appliance needs one of"},
-		{"all sources", password, with("-slot", "2", "-image", "x", "-url", imageURL, "-sha256", sum), "-appliance needs one of"},
-		{"url alone", password, with("-url", imageURL), "-url and -sha256 need each other"},
-		{"sum alone", password, with("-slot", "2", "-sha256", sum), "-url and -sha256 need each other"},
-		{"an empty sum", password, with("-url", imageURL, "-sha256", ""), "-sha256 is empty"},
-		{"slot without appliance", password, []string{"-slot", "2"}, "-slot needs -appliance"},
-		{"image without appliance", password, []string{"-image", "x"}, "-image needs -appliance"},
-		{"url without appliance", password, []string{"-url", imageURL, "-sha256", sum}, "-url needs -appliance"},
-		{"output", password, []string{"-output", "junit"}, `-output "junit" is neither`},
-		{"timeout", password, []string{"-timeout", "0s"}, "-timeout must be positive"},
-		{"wait", password, []string{"-wait", "-1s"}, "-wait must not be negative"},
+		{"unknown flag", clitest.Password, []string{"-force"}, "not defined: -force"},
+		{"argument", clitest.Password, with("-slot", "2", "image.iso"), `unexpected argument "image.iso"`},
+		{"empty appliance", clitest.Password, []string{"-appliance", ""}, "-appliance is empty"},
+		{"no username", clitest.Password, []string{"-appliance", a.Addr(), "-slot", "2"}, "-appliance needs -username"},
+		{"no source", clitest.Password, full, "-appliance needs one of -slot, -image and -url"},
+		{"no source in a dry run", clitest.Password, with("-dry-run"), "-appliance needs one of"},
+		{"an empty source", clitest.Password, with("-slot", ""), "-slot is empty"},
+		{"slot and image", clitest.Password, with("-slot", "2", "-image", "x"), "-appliance needs one of"},
+		{"slot and url", clitest.Password, with("-slot", "2", "-url", imageURL, "-sha256", sum), "-appliance needs one of"},
+		{"all sources", clitest.Password, with("-slot", "2", "-image", "x", "-url", imageURL, "-sha256", sum), "-appliance needs one of"},
+		{"url alone", clitest.Password, with("-url", imageURL), "-url and -sha256 need each other"},
+		{"sum alone", clitest.Password, with("-slot", "2", "-sha256", sum), "-url and -sha256 need each other"},
+		{"an empty sum", clitest.Password, with("-url", imageURL, "-sha256", ""), "-sha256 is empty"},
+		{"slot without appliance", clitest.Password, []string{"-slot", "2"}, "-slot needs -appliance"},
+		{"image without appliance", clitest.Password, []string{"-image", "x"}, "-image needs -appliance"},
+		{"url without appliance", clitest.Password, []string{"-url", imageURL, "-sha256", sum}, "-url needs -appliance"},
+		{"output", clitest.Password, []string{"-output", "junit"}, `-output "junit" is neither`},
+		{"timeout", clitest.Password, []string{"-timeout", "0s"}, "-timeout must be positive"},
+		{"wait", clitest.Password, []string{"-wait", "-1s"}, "-wait must not be negative"},
 		{"no password", "", with("-slot", "2"), "no password"},
-		{"no such ca", password, with("-slot", "2", "-ca", "testdata/none"), "-ca: open testdata/none"},
+		{"no such ca", clitest.Password, with("-slot", "2", "-ca", "testdata/none"), "-ca: open testdata/none"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			got := programWithPassword(t, t.Context(), test.password, test.args...)
-			if got.status != exitError || got.stdout != "" {
-				t.Errorf("status %d and standard output %q, want %d and none", got.status, got.stdout, exitError)
+			got := program.RunWithPassword(t, t.Context(), test.password, test.args...)
+			if got.Status != exitError || got.Stdout != "" {
+				t.Errorf("status %d and standard output %q, want %d and none", got.Status, got.Stdout, exitError)
 			}
-			if !strings.Contains(got.stderr, test.want) || strings.Count(got.stderr, "\n") != 1 {
-				t.Errorf("standard error %q, want one line with %q", got.stderr, test.want)
+			if !strings.Contains(got.Stderr, test.want) || strings.Count(got.Stderr, "\n") != 1 {
+				t.Errorf("standard error %q, want one line with %q", got.Stderr, test.want)
 			}
 		})
 	}
@@ -301,12 +257,12 @@ func TestSources(t *testing.T) {
 				Appliance: a.Addr(), From: "7.4.0", To: test.to, Slot: test.slot,
 				Status: upgraded, Step: sps.StepVerify, Summary: passedSummary,
 			}
-			got := program(t, t.Context(), reach(t, a, test.flags(t)...)...)
+			got := program.Run(t, t.Context(), reach(t, a, test.flags(t)...)...)
 			diff(t, exitOK, want, got)
 			runs(t, a, 1, test.to)
 			noSession(t, a)
-			if got.stderr != "" {
-				t.Errorf("standard error:\n%s", got.stderr)
+			if got.Stderr != "" {
+				t.Errorf("standard error:\n%s", got.Stderr)
 			}
 		})
 		t.Run(test.name+", dry run", func(t *testing.T) {
@@ -318,7 +274,7 @@ func TestSources(t *testing.T) {
 				Status: tested, Step: sps.StepTest, Summary: passedSummary,
 				Left: "the appliance runs 7.4.0 as before; the image stays in slot " + test.slot,
 			}
-			diff(t, exitOK, want, program(t, t.Context(), reach(t, a, append(test.flags(t), "-dry-run")...)...))
+			diff(t, exitOK, want, program.Run(t, t.Context(), reach(t, a, append(test.flags(t), "-dry-run")...)...))
 			runs(t, a, 0, "7.4.0")
 			noSession(t, a)
 		})
@@ -328,12 +284,12 @@ func TestSources(t *testing.T) {
 func TestMessage(t *testing.T) {
 	t.Parallel()
 	a := start(t, spstest.WithCommitMessageRequired())
-	got := program(t, t.Context(), reach(t, a, "-slot", "2")...)
+	got := program.Run(t, t.Context(), reach(t, a, "-slot", "2")...)
 	diff(t, exitError, result{Appliance: a.Addr(), From: "7.4.0", Status: errored, Step: sps.StepPrepare, Error: anyText, Left: anyText}, got)
 	runs(t, a, 0, "7.4.0")
 
-	got = program(t, t.Context(), reach(t, a, "-slot", "2", "-message", "CHG-1")...)
-	if got.status != exitOK {
+	got = program.Run(t, t.Context(), reach(t, a, "-slot", "2", "-message", "CHG-1")...)
+	if got.Status != exitOK {
 		t.Errorf("with a message: %+v", got)
 	}
 	sent := ""
@@ -361,7 +317,7 @@ func TestFails(t *testing.T) {
 	for _, flags := range [][]string{{"-slot", "2"}, {"-slot", "2", "-dry-run"}} {
 		a := start(t)
 		a.SetSlot(bad)
-		diff(t, exitFailed, want(a, sps.StepTest), program(t, t.Context(), reach(t, a, flags...)...))
+		diff(t, exitFailed, want(a, sps.StepTest), program.Run(t, t.Context(), reach(t, a, flags...)...))
 		runs(t, a, 0, "7.4.0")
 		noSession(t, a)
 	}
@@ -371,14 +327,14 @@ func TestFails(t *testing.T) {
 		a.SetSlot(bad) // the disk fills between the test and the upgrade
 		return body
 	}})
-	diff(t, exitFailed, want(a, sps.StepUpgrade), program(t, t.Context(), reach(t, a, "-slot", "2")...))
+	diff(t, exitFailed, want(a, sps.StepUpgrade), program.Run(t, t.Context(), reach(t, a, "-slot", "2")...))
 	runs(t, a, 0, "7.4.0")
 
-	got := program(t, t.Context(), reach(t, a, "-slot", "2", "-output", "text")...)
+	got := program.Run(t, t.Context(), reach(t, a, "-slot", "2", "-output", "text")...)
 	text := a.Addr() + ": 8.0.0 in slot 2 failed the firmware test.\n" +
 		"    " + strings.ReplaceAll(broken.Summary, "\n", "\n    ") + "\n" +
 		"What is left: the appliance runs 7.4.0 as before; the image stays in slot 2.\n"
-	if d := cmp.Diff(outcome{exitFailed, text, ""}, got, cmp.AllowUnexported(outcome{})); d != "" {
+	if d := cmp.Diff(clitest.Outcome{Status: exitFailed, Stdout: text}, got); d != "" {
 		t.Errorf("text (-want +got):\n%s", d)
 	}
 }
@@ -422,7 +378,7 @@ func TestErrors(t *testing.T) {
 				test.prepare(a)
 			}
 			test.want.Appliance, test.want.Status, test.want.Error, test.want.Left = a.Addr(), errored, anyText, anyText
-			got := program(t, t.Context(), reach(t, a, test.flags...)...)
+			got := program.Run(t, t.Context(), reach(t, a, test.flags...)...)
 			diff(t, exitError, test.want, got)
 			says(t, got, test.says)
 			runs(t, a, test.restarts, "7.4.0")
@@ -436,21 +392,21 @@ func TestErrors(t *testing.T) {
 func TestConnectFails(t *testing.T) {
 	t.Parallel()
 	const nobody = "127.0.0.1:1" // a port that nothing gets by chance
-	flags := []string{"-username", username, "-slot", "2"}
+	flags := []string{"-username", clitest.Username, "-slot", "2"}
 	want := result{Status: errored, Step: stepConnect, Error: anyText, Left: "the appliance is as it was: nothing was begun"}
 	for _, host := range []string{nobody, "https://sps1/"} {
 		want.Appliance = host
-		diff(t, exitError, want, program(t, t.Context(), append(flags, "-appliance", host, "-output", "json")...))
+		diff(t, exitError, want, program.Run(t, t.Context(), append(flags, "-appliance", host, "-output", "json")...))
 	}
 	a := start(t)
 	want.Appliance = a.Addr()
-	got := programWithPassword(t, t.Context(), "not-the-password", reach(t, a, "-slot", "2")...)
+	got := program.RunWithPassword(t, t.Context(), "not-the-password", reach(t, a, "-slot", "2")...)
 	diff(t, exitError, want, got)
 	says(t, got, "AuthenticationFailure")
 
-	got = program(t, t.Context(), append(flags, "-appliance", "a b")...)
-	if got.status != exitError || !strings.HasPrefix(got.stdout, "a b: stopped at connect: ") || !strings.Contains(got.stdout, "\nWhat is left: ") {
-		t.Errorf("text:\n%s", got.stdout)
+	got = program.Run(t, t.Context(), append(flags, "-appliance", "a b")...)
+	if got.Status != exitError || !strings.HasPrefix(got.Stdout, "a b: stopped at connect: ") || !strings.Contains(got.Stdout, "\nWhat is left: ") {
+		t.Errorf("text:\n%s", got.Stdout)
 	}
 }
 
@@ -465,7 +421,7 @@ func TestVariants(t *testing.T) {
 				diff(t, exitOK, result{
 					Appliance: a.Addr(), From: "7.4.0", To: "8.1.0", Slot: "3",
 					Status: upgraded, Step: sps.StepVerify, Summary: passedSummary,
-				}, program(t, t.Context(), reach(t, a, "-image", image(t, "8.1.0"))...))
+				}, program.Run(t, t.Context(), reach(t, a, "-image", image(t, "8.1.0"))...))
 				runs(t, a, 1, "8.1.0")
 				if variant.Name != "logout" { // some appliances have none
 					noSession(t, a)
@@ -478,8 +434,8 @@ func TestVariants(t *testing.T) {
 func TestInsecureWarns(t *testing.T) {
 	t.Parallel()
 	a := start(t)
-	got := program(t, t.Context(), "-appliance", a.Addr(), "-username", username, "-insecure", "-slot", "2")
-	if got.status != exitOK {
+	got := program.Run(t, t.Context(), "-appliance", a.Addr(), "-username", clitest.Username, "-insecure", "-slot", "2")
+	if got.Status != exitOK {
 		t.Errorf("-insecure gives %+v", got)
 	}
 	says(t, got, "not verified")
@@ -496,12 +452,12 @@ func TestControlCharacters(t *testing.T) {
 	)
 	for _, output := range []string{"text", "json"} {
 		a := start(t, slots)
-		got := program(t, t.Context(), reach(t, a, "-slot", "2", "-output", output)...)
-		if got.status != exitFailed {
-			t.Errorf("status %d, want %d:\n%s", got.status, exitFailed, got.stdout)
+		got := program.Run(t, t.Context(), reach(t, a, "-slot", "2", "-output", output)...)
+		if got.Status != exitFailed {
+			t.Errorf("status %d, want %d:\n%s", got.Status, exitFailed, got.Stdout)
 		}
-		if strings.ContainsFunc(got.stdout+got.stderr, func(r rune) bool { return r != '\n' && !unicode.IsGraphic(r) }) {
-			t.Errorf("control characters are printed: %q", got.stdout+got.stderr)
+		if strings.ContainsFunc(got.Stdout+got.Stderr, func(r rune) bool { return r != '\n' && !unicode.IsGraphic(r) }) {
+			t.Errorf("control characters are printed: %q", got.Stdout+got.Stderr)
 		}
 		if output == "json" {
 			diff(t, exitFailed, result{
@@ -549,7 +505,7 @@ func TestCancelled(t *testing.T) {
 				return body
 			}
 			a.Inject(test.at)
-			got := program(t, ctx, reach(t, a, test.flags(t)...)...)
+			got := program.Run(t, ctx, reach(t, a, test.flags(t)...)...)
 			close(over)
 			test.want.Appliance, test.want.Status, test.want.Error = a.Addr(), errored, anyText
 			diff(t, exitError, test.want, got)
@@ -582,7 +538,7 @@ func TestCancelledUpload(t *testing.T) {
 	silent := log.New(io.Discard, "", 0)
 	got, logOut := upgrade(ctx, target{
 		host:       a.Addr(),
-		credential: sps.UsernamePassword(username, sps.NewSecretString(password)),
+		credential: sps.UsernamePassword(clitest.Username, sps.NewSecretString(clitest.Password)),
 		options:    []sps.Option{sps.WithCABundle(a.CA())},
 		source:     sps.FromImage(image, size),
 		progress:   newProgress(silent, silent),
@@ -626,7 +582,7 @@ func TestUploadAnswerLost(t *testing.T) {
 				a.Inject(spstest.Fault{Path: "firmware/slots", Skip: 2, Times: -1, Status: 500})
 			}
 			test.want.Appliance, test.want.From, test.want.Status, test.want.Step, test.want.Error = a.Addr(), "7.4.0", errored, sps.StepUpload, anyText
-			diff(t, exitError, test.want, program(t, t.Context(), reach(t, a, "-image", image(t, "8.1.0"))...))
+			diff(t, exitError, test.want, program.Run(t, t.Context(), reach(t, a, "-image", image(t, "8.1.0"))...))
 			noSession(t, a)
 		})
 	}
@@ -638,7 +594,7 @@ func TestTimeout(t *testing.T) {
 	t.Parallel()
 	a := start(t)
 	a.Inject(spstest.Fault{Path: "authentication", Method: "GET", Delay: time.Hour})
-	got := program(t, t.Context(), reach(t, a, "-slot", "2", "-timeout", "20ms")...)
+	got := program.Run(t, t.Context(), reach(t, a, "-slot", "2", "-timeout", "20ms")...)
 	diff(t, exitError, result{Appliance: a.Addr(), Status: errored, Step: stepConnect, Error: anyText, Left: anyText}, got)
 	says(t, got, "-timeout allows, 20ms")
 }
@@ -648,8 +604,8 @@ func TestLogOutFails(t *testing.T) {
 	t.Parallel()
 	a := start(t)
 	a.Inject(spstest.Fault{Path: "authentication", Method: "DELETE", Status: 500, Times: -1})
-	got := program(t, t.Context(), reach(t, a, "-slot", "2")...)
-	if got.status != exitOK || !strings.Contains(got.stderr, a.Addr()+": sps: close") {
+	got := program.Run(t, t.Context(), reach(t, a, "-slot", "2")...)
+	if got.Status != exitOK || !strings.Contains(got.Stderr, a.Addr()+": sps: close") {
 		t.Errorf("a log-out that fails gives %+v", got)
 	}
 }

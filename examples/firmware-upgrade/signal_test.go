@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/examples/internal/clitest"
 	"github.com/go-sps/sps/spstest"
 )
 
@@ -40,7 +41,7 @@ func TestSignal(t *testing.T) {
 			}})
 			var stdout, stderr bytes.Buffer
 			cmd := exec.CommandContext(t.Context(), os.Args[0], reach(t, a, "-slot", "2")...)
-			cmd.Env = append(os.Environ(), asProgram+"=1", "SPS_PASSWORD="+password)
+			cmd.Env = append(os.Environ(), asProgram+"=1", "SPS_PASSWORD="+clitest.Password)
 			cmd.Stdout, cmd.Stderr = &stdout, &stderr
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)
@@ -52,7 +53,7 @@ func TestSignal(t *testing.T) {
 			if exit := (*exec.ExitError)(nil); err != nil && !errors.As(err, &exit) {
 				t.Fatal(err)
 			}
-			got := outcome{cmd.ProcessState.ExitCode(), stdout.String(), stderr.String()}
+			got := clitest.Outcome{Status: cmd.ProcessState.ExitCode(), Stdout: stdout.String(), Stderr: stderr.String()}
 			diff(t, exitError, result{
 				Appliance: a.Addr(), From: "7.4.0", To: "8.0.0", Slot: "2", Status: errored, Step: sps.StepTest,
 				Error: anyText, Left: "the appliance runs 7.4.0 as before; the image stays in slot 2",

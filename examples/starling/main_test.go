@@ -1,55 +1,26 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/go-sps/sps/examples/internal/clitest"
 	"github.com/go-sps/sps/spstest"
 )
 
-const (
-	username = "operator"
-	password = "correct-horse-battery"
-)
+// program is the program under test.
+var program = clitest.Program{Main: run}
 
-// outcome is what a run of the program comes to.
-type outcome struct {
-	status         int
-	stdout, stderr string
-}
-
-// program runs the program with the password in its environment. Whatever it
-// prints must not hold the password.
-func program(t *testing.T, ctx context.Context, args ...string) outcome {
+// reach gives the flags that reach an appliance and print JSON, and adds others.
+func reach(t *testing.T, a *spstest.Appliance, more ...string) []string {
 	t.Helper()
-	getenv := func(name string) string {
-		if name == "SPS_PASSWORD" {
-			return password
-		}
-		return ""
-	}
-	var stdout, stderr bytes.Buffer
-	status := run(ctx, args, getenv, &stdout, &stderr)
-	got := outcome{status, stdout.String(), stderr.String()}
-	if strings.Contains(got.stdout+got.stderr, password) {
-		t.Errorf("the password was printed:\n%s%s", got.stdout, got.stderr)
-	}
-	return got
-}
-
-// start starts an appliance with the user of these tests.
-func start(t *testing.T, options ...spstest.Option) *spstest.Appliance {
-	t.Helper()
-	return spstest.NewServer(t, append([]spstest.Option{spstest.WithCredentials(username, password)}, options...)...)
+	return clitest.Reach(t, a, append([]string{"-output", "json"}, more...)...)
 }
 
 // The states of an appliance that is joined.
@@ -58,33 +29,23 @@ var (
 	remoteAccess = spstest.WithStarlingJoined(true)
 )
 
-// reach gives the flags that reach an appliance, and adds others.
-func reach(t *testing.T, a *spstest.Appliance, more ...string) []string {
-	t.Helper()
-	ca := filepath.Join(t.TempDir(), "ca.pem")
-	if err := os.WriteFile(ca, a.CA(), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return append([]string{"-appliance", a.Addr(), "-username", username, "-ca", ca, "-output", "json"}, more...)
-}
-
 // decode reads the JSON output: one object with nothing around it, and all members
 // in it.
-func decode(t *testing.T, got outcome) result {
+func decode(t *testing.T, got clitest.Outcome) result {
 	t.Helper()
 	var members map[string]any
-	if err := json.Unmarshal([]byte(got.stdout), &members); err != nil {
-		t.Fatalf("standard output is not one JSON object: %v\n%s%s", err, got.stdout, got.stderr)
+	if err := json.Unmarshal([]byte(got.Stdout), &members); err != nil {
+		t.Fatalf("standard output is not one JSON object: %v\n%s%s", err, got.Stdout, got.Stderr)
 	}
 	for _, name := range []string{
 		"appliance", "status", "joined", "product_instance", "product_tims", "remote_access", "products", "warnings", "reasons", "error",
 	} {
 		if members[name] == nil {
-			t.Errorf("the result lacks %s:\n%s", name, got.stdout)
+			t.Errorf("the result lacks %s:\n%s", name, got.Stdout)
 		}
 	}
 	var r result
-	decoder := json.NewDecoder(strings.NewReader(got.stdout))
+	decoder := json.NewDecoder(strings.NewReader(got.Stdout))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&r); err != nil {
 		t.Fatal(err)
@@ -93,22 +54,22 @@ func decode(t *testing.T, got outcome) result {
 }
 
 // comes checks what a run came to without an error.
-func comes(t *testing.T, exit int, status string, isJoined, remote bool, got outcome) result {
+func comes(t *testing.T, exit int, status string, isJoined, remote bool, got clitest.Outcome) result {
 	t.Helper()
 	r := decode(t, got)
-	if got.status != exit || r.Status != status || r.Error != "" || r.Joined != isJoined || r.RemoteAccess != remote {
+	if got.Status != exit || r.Status != status || r.Error != "" || r.Joined != isJoined || r.RemoteAccess != remote {
 		t.Errorf("exit status %d, %s %q, joined %t, remote access %t; want %d, %s, %t, %t; standard error:\n%s",
-			got.status, r.Status, r.Error, r.Joined, r.RemoteAccess, exit, status, isJoined, remote, got.stderr)
+			got.Status, r.Status, r.Error, r.Joined, r.RemoteAccess, exit, status, isJoined, remote, got.Stderr)
 	}
 	return r
 }
 
 // fails checks that a run ended with an error that says something.
-func fails(t *testing.T, got outcome, want string) result {
+func fails(t *testing.T, got clitest.Outcome, want string) result {
 	t.Helper()
 	r := decode(t, got)
-	if got.status != exitError || r.Status != errored || !strings.Contains(r.Error, want) || strings.Contains(r.Error, "\n") {
-		t.Errorf("exit status %d, %s %q, want %d and one line with %q", got.status, r.Status, r.Error, exitError, want)
+	if got.Status != exitError || r.Status != errored || !strings.Contains(r.Error, want) || strings.Contains(r.Error, "\n") {
+		t.Errorf("exit status %d, %s %q, want %d and one line with %q", got.Status, r.Status, r.Error, exitError, want)
 	}
 	return r
 }
@@ -141,7 +102,7 @@ func asked(a *spstest.Appliance) bool {
 
 func TestDemo(t *testing.T) {
 	t.Parallel()
-	got := program(t, t.Context())
+	got := program.Run(t, t.Context())
 	want := `No -appliance is given, so this is a demonstration: a simulated appliance was
 started in this process, at ADDRESS. It is joined to Starling,
 and remote access is on.
@@ -170,34 +131,34 @@ The same without -dry-run:
 
 ADDRESS: the appliance is not joined to Starling any more.
 `
-	_, rest, _ := strings.Cut(got.stdout, ", at ")
+	_, rest, _ := strings.Cut(got.Stdout, ", at ")
 	addr, _, _ := strings.Cut(rest, ". ")
-	got.stdout = strings.ReplaceAll(got.stdout, addr, "ADDRESS")
-	if d := cmp.Diff(outcome{stdout: want}, got, cmp.AllowUnexported(outcome{})); d != "" {
+	got.Stdout = strings.ReplaceAll(got.Stdout, addr, "ADDRESS")
+	if d := cmp.Diff(clitest.Outcome{Stdout: want}, got); d != "" {
 		t.Errorf("demonstration (-want +got):\n%s", d)
 	}
 }
 
 func TestDemoJSON(t *testing.T) {
 	t.Parallel()
-	got := program(t, t.Context(), "-output", "json")
+	got := program.Run(t, t.Context(), "-output", "json")
 	comes(t, exitOK, unjoined, false, false, got)
-	if !strings.Contains(got.stderr, "The same without -dry-run") {
-		t.Errorf("the story is not on standard error:\n%s", got.stderr)
+	if !strings.Contains(got.Stderr, "The same without -dry-run") {
+		t.Errorf("the story is not on standard error:\n%s", got.Stderr)
 	}
 }
 
 func TestHelp(t *testing.T) {
 	t.Parallel()
-	got := program(t, t.Context(), "-h")
-	if got.status != exitOK || !strings.Contains(got.stdout, "-remote-access on or off") || got.stderr != "" {
+	got := program.Run(t, t.Context(), "-h")
+	if got.Status != exitOK || !strings.Contains(got.Stdout, "-remote-access on or off") || got.Stderr != "" {
 		t.Errorf("-h gives %+v", got)
 	}
 }
 
 func TestUsageErrors(t *testing.T) {
 	t.Parallel()
-	full := []string{"-appliance", "127.0.0.1:1", "-username", username}
+	full := []string{"-appliance", "127.0.0.1:1", "-username", clitest.Username}
 	with := func(more ...string) []string { return slices.Concat(full, more) }
 	for _, test := range []struct {
 		name string
@@ -225,12 +186,12 @@ func TestUsageErrors(t *testing.T) {
 		{"output", []string{"-output", "xml"}, `-output "xml" is neither text nor json`},
 		{"no such ca", with("-ca", "testdata/none"), "-ca: open testdata/none"},
 	} {
-		got := program(t, t.Context(), test.args...)
-		if got.status != exitError || got.stdout != "" {
-			t.Errorf("%s: status %d and standard output %q, want %d and none", test.name, got.status, got.stdout, exitError)
+		got := program.Run(t, t.Context(), test.args...)
+		if got.Status != exitError || got.Stdout != "" {
+			t.Errorf("%s: status %d and standard output %q, want %d and none", test.name, got.Status, got.Stdout, exitError)
 		}
-		if !strings.Contains(got.stderr, test.want) || strings.Count(got.stderr, "\n") != 1 {
-			t.Errorf("%s: standard error %q, want one line with %q", test.name, got.stderr, test.want)
+		if !strings.Contains(got.Stderr, test.want) || strings.Count(got.Stderr, "\n") != 1 {
+			t.Errorf("%s: standard error %q, want one line with %q", test.name, got.Stderr, test.want)
 		}
 	}
 }
@@ -238,13 +199,13 @@ func TestUsageErrors(t *testing.T) {
 func TestConnectFails(t *testing.T) {
 	t.Parallel()
 	const nobody = "127.0.0.1:1" // a port that nothing gets by chance
-	fails(t, program(t, t.Context(), "-appliance", nobody, "-username", username, "-output", "json"), nobody)
+	fails(t, program.Run(t, t.Context(), "-appliance", nobody, "-username", clitest.Username, "-output", "json"), nobody)
 }
 
 func TestShow(t *testing.T) {
 	t.Parallel()
-	a := start(t, remoteAccess, spstest.WithProducts(spstest.ProductsStarlingIntegrated()...))
-	r := comes(t, exitOK, shown, true, true, program(t, t.Context(), reach(t, a)...))
+	a := clitest.Start(t, remoteAccess, spstest.WithProducts(spstest.ProductsStarlingIntegrated()...))
+	r := comes(t, exitOK, shown, true, true, program.Run(t, t.Context(), reach(t, a)...))
 	if r.ProductInstance != "starling-joiner-11111111-1111-1111-1111-111111111111" || r.ProductTIMS != "123-456-789" {
 		t.Errorf("instance %q, TIMS %q", r.ProductInstance, r.ProductTIMS)
 	}
@@ -256,11 +217,11 @@ func TestShow(t *testing.T) {
 	}
 	is(t, a, true, true, 0)
 
-	a = start(t)
-	comes(t, exitOK, shown, false, false, program(t, t.Context(), reach(t, a)...))
-	got := program(t, t.Context(), reach(t, a, "-output", "text")...)
-	if !strings.Contains(got.stdout, "Basic Settings > Starling Integration > Start join") {
-		t.Errorf("it does not say how to join:\n%s", got.stdout)
+	a = clitest.Start(t)
+	comes(t, exitOK, shown, false, false, program.Run(t, t.Context(), reach(t, a)...))
+	got := program.Run(t, t.Context(), reach(t, a, "-output", "text")...)
+	if !strings.Contains(got.Stdout, "Basic Settings > Starling Integration > Start join") {
+		t.Errorf("it does not say how to join:\n%s", got.Stdout)
 	}
 }
 
@@ -283,17 +244,17 @@ func TestProductWarnings(t *testing.T) {
 			a.Inject(spstest.Fault{Path: "integrated_products", Status: 500, Times: -1})
 		}, joined, "500"},
 		{"no right", func(*spstest.Appliance) {},
-			spstest.WithUser(username, password, spstest.NoAccessTo("integrated_products")), "the user lacks the right to do this"},
+			spstest.WithUser(clitest.Username, clitest.Password, spstest.NoAccessTo("integrated_products")), "the user lacks the right to do this"},
 	} {
-		a := start(t, joined, test.option)
+		a := clitest.Start(t, joined, test.option)
 		test.prepare(a)
-		r := comes(t, exitOK, shown, true, false, program(t, t.Context(), reach(t, a)...))
+		r := comes(t, exitOK, shown, true, false, program.Run(t, t.Context(), reach(t, a)...))
 		if len(r.Warnings) != 1 || !strings.Contains(r.Warnings[0], test.want) {
 			t.Errorf("%s: warnings %q, want one with %q", test.name, r.Warnings, test.want)
 		}
-		got := program(t, t.Context(), reach(t, a, "-output", "text")...)
-		if _, warning, _ := strings.Cut(got.stdout, "Warning:\n    "); !strings.Contains(warning, test.want) {
-			t.Errorf("%s: the output lacks the warning:\n%s", test.name, got.stdout)
+		got := program.Run(t, t.Context(), reach(t, a, "-output", "text")...)
+		if _, warning, _ := strings.Cut(got.Stdout, "Warning:\n    "); !strings.Contains(warning, test.want) {
+			t.Errorf("%s: the output lacks the warning:\n%s", test.name, got.Stdout)
 		}
 		is(t, a, true, false, 0)
 	}
@@ -301,52 +262,52 @@ func TestProductWarnings(t *testing.T) {
 
 func TestRemoteAccess(t *testing.T) {
 	t.Parallel()
-	a := start(t, joined, spstest.WithCommitMessageRequired())
-	comes(t, exitOK, wouldChange, true, false, program(t, t.Context(), reach(t, a, "-remote-access", "on", "-dry-run")...))
+	a := clitest.Start(t, joined, spstest.WithCommitMessageRequired())
+	comes(t, exitOK, wouldChange, true, false, program.Run(t, t.Context(), reach(t, a, "-remote-access", "on", "-dry-run")...))
 	is(t, a, true, false, 0)
-	fails(t, program(t, t.Context(), reach(t, a, "-remote-access", "on")...), "give one with -message")
+	fails(t, program.Run(t, t.Context(), reach(t, a, "-remote-access", "on")...), "give one with -message")
 	is(t, a, true, false, 0)
-	comes(t, exitOK, changed, true, true, program(t, t.Context(), reach(t, a, "-remote-access", "on", "-message", "CHG-1")...))
+	comes(t, exitOK, changed, true, true, program.Run(t, t.Context(), reach(t, a, "-remote-access", "on", "-message", "CHG-1")...))
 	is(t, a, true, true, 1)
 	if got := a.Commits()[0].Message; got != "CHG-1" {
 		t.Errorf("message %q", got)
 	}
-	comes(t, exitOK, unchanged, true, true, program(t, t.Context(), reach(t, a, "-remote-access", "on", "-message", "CHG-1")...))
+	comes(t, exitOK, unchanged, true, true, program.Run(t, t.Context(), reach(t, a, "-remote-access", "on", "-message", "CHG-1")...))
 	is(t, a, true, true, 1)
-	comes(t, exitOK, changed, true, false, program(t, t.Context(), reach(t, a, "-remote-access", "off", "-message", "CHG-2")...))
+	comes(t, exitOK, changed, true, false, program.Run(t, t.Context(), reach(t, a, "-remote-access", "off", "-message", "CHG-2")...))
 	is(t, a, true, false, 2)
 }
 
 // TestRefused is about runs that fail, and change nothing.
 func TestRefused(t *testing.T) {
 	t.Parallel()
-	readOnly := spstest.WithUser(username, password, spstest.ReadOnly)
+	readOnly := spstest.WithUser(clitest.Username, clitest.Password, spstest.ReadOnly)
 	for _, test := range []struct {
 		name   string
 		option spstest.Option
 		args   []string
 		want   string
 	}{
-		{"remote access without a join", spstest.WithCredentials(username, password), []string{"-remote-access", "on"},
+		{"remote access without a join", spstest.WithCredentials(clitest.Username, clitest.Password), []string{"-remote-access", "on"},
 			"remote access needs a join; to join, use the web interface"},
-		{"the same in a dry run", spstest.WithCredentials(username, password), []string{"-remote-access", "on", "-dry-run"},
+		{"the same in a dry run", spstest.WithCredentials(clitest.Username, clitest.Password), []string{"-remote-access", "on", "-dry-run"},
 			"remote access needs a join"},
 		{"read-only user", readOnly, []string{"-remote-access", "on"}, "the user lacks the right to do this"},
-		{"read-only configuration", spstest.WithUser(username, password, spstest.ReadOnlyAt("configuration")),
+		{"read-only configuration", spstest.WithUser(clitest.Username, clitest.Password, spstest.ReadOnlyAt("configuration")),
 			[]string{"-remote-access", "on"}, "the user lacks the right to do this"},
-		{"no access", spstest.WithUser(username, password, spstest.NoAccessTo("starling")), nil, "the user lacks the right to do this"},
+		{"no access", spstest.WithUser(clitest.Username, clitest.Password, spstest.NoAccessTo("starling")), nil, "the user lacks the right to do this"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			a := start(t, test.option)
-			fails(t, program(t, t.Context(), reach(t, a, test.args...)...), test.want)
+			a := clitest.Start(t, test.option)
+			fails(t, program.Run(t, t.Context(), reach(t, a, test.args...)...), test.want)
 			is(t, a, false, false, 0)
 		})
 	}
 	t.Run("read-only user unjoins", func(t *testing.T) {
 		t.Parallel()
-		a := start(t, joined, readOnly)
-		fails(t, program(t, t.Context(), reach(t, a, "-unjoin")...), "the user lacks the right to do this")
+		a := clitest.Start(t, joined, readOnly)
+		fails(t, program.Run(t, t.Context(), reach(t, a, "-unjoin")...), "the user lacks the right to do this")
 		is(t, a, true, false, 0)
 	})
 }
@@ -360,11 +321,11 @@ func TestCheckUnjoin(t *testing.T) {
 		exit             int
 		want             string // the reason
 	}{
-		{"not joined", spstest.WithCredentials(username, password), false, false, exitRefused, "the appliance is not joined to Starling"},
+		{"not joined", spstest.WithCredentials(clitest.Username, clitest.Password), false, false, exitRefused, "the appliance is not joined to Starling"},
 		{"joined", joined, true, false, exitOK, ""},
 		{"remote access", remoteAccess, true, true, exitRefused, "remote access is on"},
 	} {
-		a := start(t, test.option)
+		a := clitest.Start(t, test.option)
 		status := allowed
 		if test.exit == exitRefused {
 			status = refused
@@ -373,7 +334,7 @@ func TestCheckUnjoin(t *testing.T) {
 			if flag == "-unjoin" && test.exit == exitOK {
 				continue
 			}
-			r := comes(t, test.exit, status, test.isJoined, test.remote, program(t, t.Context(), reach(t, a, flag)...))
+			r := comes(t, test.exit, status, test.isJoined, test.remote, program.Run(t, t.Context(), reach(t, a, flag)...))
 			if got := strings.Join(r.Reasons, "; "); !strings.HasPrefix(got, test.want) || (got == "") != (test.want == "") {
 				t.Errorf("%s: reasons %q, want %q", test.name, got, test.want)
 			}
@@ -402,17 +363,17 @@ func TestUnjoin(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			a := start(t, test.option)
+			a := clitest.Start(t, test.option)
 			flags := reach(t, a, append([]string{"-unjoin"}, test.args...)...)
-			comes(t, exitOK, wouldChange, true, test.remote, program(t, t.Context(), append(flags, "-dry-run")...))
+			comes(t, exitOK, wouldChange, true, test.remote, program.Run(t, t.Context(), append(flags, "-dry-run")...))
 			if asked(a) {
 				t.Error("a dry run asked to unjoin")
 			}
 			is(t, a, true, test.remote, 0)
-			comes(t, exitOK, unjoined, false, false, program(t, t.Context(), flags...))
+			comes(t, exitOK, unjoined, false, false, program.Run(t, t.Context(), flags...))
 			is(t, a, false, false, test.commits)
 			// What is not joined cannot be forced.
-			comes(t, exitRefused, refused, false, false, program(t, t.Context(), flags...))
+			comes(t, exitRefused, refused, false, false, program.Run(t, t.Context(), flags...))
 		})
 	}
 }
@@ -420,9 +381,9 @@ func TestUnjoin(t *testing.T) {
 // The two halves of an unjoin are no transaction: the error says how far it came.
 func TestHalfUnjoined(t *testing.T) {
 	t.Parallel()
-	a := start(t, remoteAccess)
+	a := clitest.Start(t, remoteAccess)
 	a.Inject(spstest.Fault{Method: "DELETE", Path: "starling/join", Status: 403, Body: `{"error":{"type":"ForbiddenActionError","message":"No"}}`})
-	r := fails(t, program(t, t.Context(), reach(t, a, "-unjoin", "-disable-remote-access")...), "remote access is off already")
+	r := fails(t, program.Run(t, t.Context(), reach(t, a, "-unjoin", "-disable-remote-access")...), "remote access is off already")
 	if !strings.Contains(r.Error, "ForbiddenActionError") || !r.Joined || r.RemoteAccess {
 		t.Errorf("error %q, joined %t, remote access %t", r.Error, r.Joined, r.RemoteAccess)
 	}
@@ -438,12 +399,12 @@ func TestHalfUnjoined(t *testing.T) {
 	} {
 		ctx, cancel := context.WithCancelCause(t.Context())
 		defer cancel(nil)
-		a := start(t, remoteAccess)
+		a := clitest.Start(t, remoteAccess)
 		a.Inject(spstest.Fault{Method: "PUT", Path: test.path, Mutate: func(body []byte) []byte {
 			cancel(errors.New("interrupt signal received"))
 			return body
 		}})
-		r := fails(t, program(t, ctx, reach(t, a, "-unjoin", "-disable-remote-access")...), test.want)
+		r := fails(t, program.Run(t, ctx, reach(t, a, "-unjoin", "-disable-remote-access")...), test.want)
 		if on := test.commits == 0; r.RemoteAccess != on || asked(a) {
 			t.Errorf("%s: remote access %t, asked to unjoin %t", test.path, r.RemoteAccess, asked(a))
 		}
@@ -453,16 +414,16 @@ func TestHalfUnjoined(t *testing.T) {
 
 func TestLocked(t *testing.T) {
 	t.Parallel()
-	a := start(t, remoteAccess)
+	a := clitest.Start(t, remoteAccess)
 	release := a.LockConfiguration("somebody else")
 	flags := reach(t, a, "-unjoin", "-disable-remote-access")
-	fails(t, program(t, t.Context(), flags...), "-wait says how long to wait")
+	fails(t, program.Run(t, t.Context(), flags...), "-wait says how long to wait")
 	if asked(a) || !a.StarlingJoined() {
 		t.Error("it was unjoined nonetheless")
 	}
 	// Somebody else ends as soon as the first attempt is refused.
 	a.Inject(spstest.Fault{Method: "POST", Path: "transaction", Mutate: func(body []byte) []byte { release(); return body }})
-	comes(t, exitOK, unjoined, false, false, program(t, t.Context(), append(flags, "-wait", "1m")...))
+	comes(t, exitOK, unjoined, false, false, program.Run(t, t.Context(), append(flags, "-wait", "1m")...))
 	is(t, a, false, false, 1)
 }
 
@@ -472,13 +433,13 @@ func TestVariants(t *testing.T) {
 	try := func(name string, option spstest.Option) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			a := start(t, remoteAccess, option)
-			comes(t, exitOK, shown, true, true, program(t, t.Context(), reach(t, a)...))
-			comes(t, exitOK, changed, true, false, program(t, t.Context(), reach(t, a, "-remote-access", "off")...))
-			comes(t, exitOK, changed, true, true, program(t, t.Context(), reach(t, a, "-remote-access", "on")...))
-			comes(t, exitRefused, refused, true, true, program(t, t.Context(), reach(t, a, "-unjoin")...))
-			comes(t, exitOK, unjoined, false, false, program(t, t.Context(), reach(t, a, "-unjoin", "-disable-remote-access")...))
-			comes(t, exitRefused, refused, false, false, program(t, t.Context(), reach(t, a, "-check-unjoin")...))
+			a := clitest.Start(t, remoteAccess, option)
+			comes(t, exitOK, shown, true, true, program.Run(t, t.Context(), reach(t, a)...))
+			comes(t, exitOK, changed, true, false, program.Run(t, t.Context(), reach(t, a, "-remote-access", "off")...))
+			comes(t, exitOK, changed, true, true, program.Run(t, t.Context(), reach(t, a, "-remote-access", "on")...))
+			comes(t, exitRefused, refused, true, true, program.Run(t, t.Context(), reach(t, a, "-unjoin")...))
+			comes(t, exitOK, unjoined, false, false, program.Run(t, t.Context(), reach(t, a, "-unjoin", "-disable-remote-access")...))
+			comes(t, exitRefused, refused, false, false, program.Run(t, t.Context(), reach(t, a, "-check-unjoin")...))
 			if a.TransactionOpen() || a.LockedBy() != "" { // some do not log out
 				t.Error("the configuration is locked")
 			}

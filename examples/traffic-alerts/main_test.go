@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -14,73 +13,39 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/examples/internal/clitest"
 	"github.com/go-sps/sps/spstest"
 )
 
 const (
-	username = "operator"
-	password = "correct-horse-battery"
-
 	trafficAlerts = "alerting/traffic_alerts"
 	systemAlerts  = "alerting/system_alerts"
 )
 
-// outcome is what a run of the program comes to.
-type outcome struct {
-	status         int
-	stdout, stderr string
-}
+// program is the program under test.
+var program = clitest.Program{Main: run}
 
-// program runs the program with the password in its environment. Whatever it
-// prints must not hold the password.
-func program(t *testing.T, ctx context.Context, args ...string) outcome {
-	t.Helper()
-	getenv := func(name string) string {
-		if name == "SPS_PASSWORD" {
-			return password
-		}
-		return ""
-	}
-	var stdout, stderr bytes.Buffer
-	status := run(ctx, args, getenv, &stdout, &stderr)
-	got := outcome{status, stdout.String(), stderr.String()}
-	if strings.Contains(got.stdout+got.stderr, password) {
-		t.Errorf("the password was printed:\n%s%s", got.stdout, got.stderr)
-	}
-	return got
-}
-
-// start starts an appliance with the user of these tests.
-func start(t *testing.T, options ...spstest.Option) *spstest.Appliance {
-	t.Helper()
-	return spstest.NewServer(t, append([]spstest.Option{spstest.WithCredentials(username, password)}, options...)...)
-}
-
-// reach gives the flags that reach an appliance, and adds others.
+// reach gives the flags that reach an appliance and print JSON, and adds others.
 func reach(t *testing.T, a *spstest.Appliance, more ...string) []string {
 	t.Helper()
-	ca := filepath.Join(t.TempDir(), "ca.pem")
-	if err := os.WriteFile(ca, a.CA(), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return append([]string{"-appliance", a.Addr(), "-username", username, "-ca", ca, "-output", "json"}, more...)
+	return clitest.Reach(t, a, append([]string{"-output", "json"}, more...)...)
 }
 
 // decode reads the JSON output: one object with nothing around it, and all members
 // in it.
-func decode(t *testing.T, got outcome) result {
+func decode(t *testing.T, got clitest.Outcome) result {
 	t.Helper()
 	var members map[string]any
-	if err := json.Unmarshal([]byte(got.stdout), &members); err != nil {
-		t.Fatalf("standard output is not one JSON object: %v\n%s%s", err, got.stdout, got.stderr)
+	if err := json.Unmarshal([]byte(got.Stdout), &members); err != nil {
+		t.Fatalf("standard output is not one JSON object: %v\n%s%s", err, got.Stdout, got.Stderr)
 	}
 	for _, name := range []string{"appliance", "status", "alerts", "email_to", "snmp_to", "changes", "error"} {
 		if members[name] == nil {
-			t.Errorf("the result lacks %s:\n%s", name, got.stdout)
+			t.Errorf("the result lacks %s:\n%s", name, got.Stdout)
 		}
 	}
 	var r result
-	decoder := json.NewDecoder(strings.NewReader(got.stdout))
+	decoder := json.NewDecoder(strings.NewReader(got.Stdout))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&r); err != nil {
 		t.Fatal(err)
@@ -89,11 +54,11 @@ func decode(t *testing.T, got outcome) result {
 }
 
 // diff compares what a run came to with the wanted status and changes.
-func diff(t *testing.T, status string, want []change, got outcome) result {
+func diff(t *testing.T, status string, want []change, got clitest.Outcome) result {
 	t.Helper()
 	r := decode(t, got)
-	if got.status != exitOK || r.Status != status || r.Error != "" {
-		t.Errorf("exit status %d, %s %q, want %d and %s; standard error:\n%s", got.status, r.Status, r.Error, exitOK, status, got.stderr)
+	if got.Status != exitOK || r.Status != status || r.Error != "" {
+		t.Errorf("exit status %d, %s %q, want %d and %s; standard error:\n%s", got.Status, r.Status, r.Error, exitOK, status, got.Stderr)
 	}
 	if d := cmp.Diff(want, r.Changes); d != "" {
 		t.Errorf("changes (-want +got):\n%s", d)
@@ -102,11 +67,11 @@ func diff(t *testing.T, status string, want []change, got outcome) result {
 }
 
 // fails checks that a run ended with an error that says something.
-func fails(t *testing.T, got outcome, want string) {
+func fails(t *testing.T, got clitest.Outcome, want string) {
 	t.Helper()
 	r := decode(t, got)
-	if got.status != exitError || r.Status != errored || !strings.Contains(r.Error, want) || strings.Contains(r.Error, "\n") {
-		t.Errorf("exit status %d, %s %q, want %d and one line with %q", got.status, r.Status, r.Error, exitError, want)
+	if got.Status != exitError || r.Status != errored || !strings.Contains(r.Error, want) || strings.Contains(r.Error, "\n") {
+		t.Errorf("exit status %d, %s %q, want %d and one line with %q", got.Status, r.Status, r.Error, exitError, want)
 	}
 	if len(r.Changes) > 0 {
 		t.Errorf("changes of a run that failed: %v", r.Changes)
@@ -142,7 +107,7 @@ func configured(t *testing.T, a *spstest.Appliance, path string) sps.TrafficAler
 
 func TestDemo(t *testing.T) {
 	t.Parallel()
-	got := program(t, t.Context())
+	got := program.Run(t, t.Context())
 	want := `No -appliance is given, so this is a demonstration: a simulated appliance was
 started in this process, at ADDRESS.
 
@@ -184,33 +149,33 @@ And once more, which does no harm:
 
 ADDRESS: nothing to change: all of it is like that already.
 `
-	_, rest, _ := strings.Cut(got.stdout, ", at ")
+	_, rest, _ := strings.Cut(got.Stdout, ", at ")
 	addr, _, _ := strings.Cut(rest, ".\n")
-	got.stdout = strings.ReplaceAll(got.stdout, addr, "ADDRESS")
-	if d := cmp.Diff(outcome{stdout: want}, got, cmp.AllowUnexported(outcome{})); d != "" {
+	got.Stdout = strings.ReplaceAll(got.Stdout, addr, "ADDRESS")
+	if d := cmp.Diff(clitest.Outcome{Stdout: want}, got); d != "" {
 		t.Errorf("demonstration (-want +got):\n%s", d)
 	}
 }
 
 func TestDemoJSON(t *testing.T) {
 	t.Parallel()
-	got := program(t, t.Context(), "-output", "json")
-	if r := diff(t, unchanged, []change{}, got); len(r.Alerts) != 16 || !strings.Contains(got.stderr, "The same without -dry-run") {
-		t.Errorf("%d alerts; the story:\n%s", len(r.Alerts), got.stderr)
+	got := program.Run(t, t.Context(), "-output", "json")
+	if r := diff(t, unchanged, []change{}, got); len(r.Alerts) != 16 || !strings.Contains(got.Stderr, "The same without -dry-run") {
+		t.Errorf("%d alerts; the story:\n%s", len(r.Alerts), got.Stderr)
 	}
 }
 
 func TestHelp(t *testing.T) {
 	t.Parallel()
-	got := program(t, t.Context(), "-h")
-	if got.status != exitOK || !strings.Contains(got.stdout, "-enable channel") || got.stderr != "" {
+	got := program.Run(t, t.Context(), "-h")
+	if got.Status != exitOK || !strings.Contains(got.Stdout, "-enable channel") || got.Stderr != "" {
 		t.Errorf("-h gives %+v", got)
 	}
 }
 
 func TestUsageErrors(t *testing.T) {
 	t.Parallel()
-	full := []string{"-appliance", "127.0.0.1:1", "-username", username}
+	full := []string{"-appliance", "127.0.0.1:1", "-username", clitest.Username}
 	one := []string{"-enable", "email", "-alert", "scbAuthFailure"}
 	with := func(more ...string) []string { return slices.Concat(full, more) }
 	for _, test := range []struct {
@@ -239,12 +204,12 @@ func TestUsageErrors(t *testing.T) {
 		{"output", []string{"-output", "xml"}, `-output "xml" is neither text nor json`},
 		{"no such ca", with("-ca", "testdata/none"), "-ca: open testdata/none"},
 	} {
-		got := program(t, t.Context(), test.args...)
-		if got.status != exitError || got.stdout != "" {
-			t.Errorf("%s: status %d and standard output %q, want %d and none", test.name, got.status, got.stdout, exitError)
+		got := program.Run(t, t.Context(), test.args...)
+		if got.Status != exitError || got.Stdout != "" {
+			t.Errorf("%s: status %d and standard output %q, want %d and none", test.name, got.Status, got.Stdout, exitError)
 		}
-		if !strings.Contains(got.stderr, test.want) || strings.Count(got.stderr, "\n") != 1 {
-			t.Errorf("%s: standard error %q, want one line with %q", test.name, got.stderr, test.want)
+		if !strings.Contains(got.Stderr, test.want) || strings.Count(got.Stderr, "\n") != 1 {
+			t.Errorf("%s: standard error %q, want one line with %q", test.name, got.Stderr, test.want)
 		}
 	}
 }
@@ -252,17 +217,17 @@ func TestUsageErrors(t *testing.T) {
 func TestConnectFails(t *testing.T) {
 	t.Parallel()
 	const nobody = "127.0.0.1:1" // a port that nothing gets by chance
-	fails(t, program(t, t.Context(), "-appliance", nobody, "-username", username, "-output", "json"), nobody)
-	a := start(t, spstest.WithCredentials(username, "another"))
-	fails(t, program(t, t.Context(), reach(t, a)...), "AuthenticationFailure")
+	fails(t, program.Run(t, t.Context(), "-appliance", nobody, "-username", clitest.Username, "-output", "json"), nobody)
+	a := clitest.Start(t, spstest.WithCredentials(clitest.Username, "another"))
+	fails(t, program.Run(t, t.Context(), reach(t, a)...), "AuthenticationFailure")
 	untouched(t, a)
 }
 
 func TestShow(t *testing.T) {
 	t.Parallel()
-	a := start(t)
+	a := clitest.Start(t)
 	a.SetConfiguration(trafficAlerts, json.RawMessage(`{"scbNew\u001b[2J":{"email":true,"snmp":false},"scbAuthFailure":{"email":false,"snmp":true}}`))
-	r := diff(t, shown, []change{}, program(t, t.Context(), reach(t, a)...))
+	r := diff(t, shown, []change{}, program.Run(t, t.Context(), reach(t, a)...))
 	want := []alert{{"scbAuthFailure", false, true}, {"scbNew[2J", true, false}}
 	if d := cmp.Diff(want, r.Alerts); d != "" {
 		t.Errorf("alerts (-want +got):\n%s", d)
@@ -270,7 +235,7 @@ func TestShow(t *testing.T) {
 	if r.EmailTo != "alerts@example.com" || r.SNMPTo != "10.20.30.40" {
 		t.Errorf("they go to %q and %q", r.EmailTo, r.SNMPTo)
 	}
-	r = diff(t, shown, []change{}, program(t, t.Context(), reach(t, a, "-system")...))
+	r = diff(t, shown, []change{}, program.Run(t, t.Context(), reach(t, a, "-system")...))
 	if !slices.Contains(r.Alerts, alert{"xcbLogin", false, false}) {
 		t.Errorf("no system alerts, but %v", r.Alerts)
 	}
@@ -280,35 +245,35 @@ func TestShow(t *testing.T) {
 // Where the alerts go may be none of the user's business, or nowhere.
 func TestDestinations(t *testing.T) {
 	t.Parallel()
-	a := start(t, spstest.WithUser(username, password, spstest.NoAccessTo("configuration/management")))
-	if r := diff(t, shown, []change{}, program(t, t.Context(), reach(t, a)...)); r.EmailTo != "" || r.SNMPTo != "" || len(r.Alerts) == 0 {
+	a := clitest.Start(t, spstest.WithUser(clitest.Username, clitest.Password, spstest.NoAccessTo("configuration/management")))
+	if r := diff(t, shown, []change{}, program.Run(t, t.Context(), reach(t, a)...)); r.EmailTo != "" || r.SNMPTo != "" || len(r.Alerts) == 0 {
 		t.Errorf("%d alerts go to %q and %q", len(r.Alerts), r.EmailTo, r.SNMPTo)
 	}
-	got := program(t, t.Context(), reach(t, a, "-output", "text")...)
-	if want := "E-mail alerts go to (not set, or not readable)"; !strings.Contains(got.stdout, want) {
-		t.Errorf("the output lacks %q:\n%s", want, got.stdout)
+	got := program.Run(t, t.Context(), reach(t, a, "-output", "text")...)
+	if want := "E-mail alerts go to (not set, or not readable)"; !strings.Contains(got.Stdout, want) {
+		t.Errorf("the output lacks %q:\n%s", want, got.Stdout)
 	}
-	a = start(t)
+	a = clitest.Start(t)
 	a.SetConfiguration("management/snmp/trap", json.RawMessage(`{"enabled":false,"version":{"selection":"2c","value":{"community":"very-private","server":{"selection":"ip","value":"10.20.30.40"}}}}`))
-	got = program(t, t.Context(), reach(t, a)...)
-	if r := diff(t, shown, []change{}, got); r.SNMPTo != "" || strings.Contains(got.stdout+got.stderr, "very-private") {
-		t.Errorf("SNMP is off, but %s", got.stdout)
+	got = program.Run(t, t.Context(), reach(t, a)...)
+	if r := diff(t, shown, []change{}, got); r.SNMPTo != "" || strings.Contains(got.Stdout+got.Stderr, "very-private") {
+		t.Errorf("SNMP is off, but %s", got.Stdout)
 	}
 }
 
 func TestSwitch(t *testing.T) {
 	t.Parallel()
-	a := start(t, spstest.WithCommitMessageRequired())
+	a := clitest.Start(t, spstest.WithCommitMessageRequired())
 	a.SetConfiguration(trafficAlerts, json.RawMessage(`{
 		"scbAuthFailure":{"email":false,"snmp":true},"scbAuthSuccess":{"email":false,"snmp":true},
 		"scbConnectionDenied":{"email":true,"snmp":true,"webhook":{"url":null}},"scbNew":{"email":false,"snmp":false}}`))
 	want := []change{{"scbAuthFailure", sps.Email, false, true}, {"scbAuthFailure", sps.SNMP, true, false}, {"scbConnectionDenied", sps.SNMP, true, false}}
-	r := diff(t, changed, want, program(t, t.Context(), reach(t, a,
+	r := diff(t, changed, want, program.Run(t, t.Context(), reach(t, a,
 		"-enable", "email", "-disable", "snmp", "-alert", "scbAuthFailure", "-alert", "scbConnectionDenied", "-message", "CHG-1")...))
 	if !slices.Contains(r.Alerts, alert{"scbAuthFailure", true, false}) {
 		t.Errorf("the alerts are not those in the end: %v", r.Alerts)
 	}
-	if d := cmp.Diff([]spstest.Commit{{User: username, Message: "CHG-1", Member: "commit_message"}}, a.Commits()); d != "" {
+	if d := cmp.Diff([]spstest.Commit{{User: clitest.Username, Message: "CHG-1", Member: "commit_message"}}, a.Commits()); d != "" {
 		t.Errorf("commits (-want +got):\n%s", d)
 	}
 	body, _ := a.Configuration(trafficAlerts)
@@ -319,7 +284,7 @@ func TestSwitch(t *testing.T) {
 	}
 	leftNothing(t, a)
 
-	diff(t, unchanged, []change{}, program(t, t.Context(), reach(t, a, "-enable", "email", "-alert", "scbAuthFailure,scbConnectionDenied", "-message", "x")...))
+	diff(t, unchanged, []change{}, program.Run(t, t.Context(), reach(t, a, "-enable", "email", "-alert", "scbAuthFailure,scbConnectionDenied", "-message", "x")...))
 	if n := len(a.Commits()); n != 1 {
 		t.Errorf("%d commits after a run with nothing to do, want 1", n)
 	}
@@ -328,11 +293,11 @@ func TestSwitch(t *testing.T) {
 
 func TestSwitchAllSystemAlerts(t *testing.T) {
 	t.Parallel()
-	a := start(t)
+	a := clitest.Start(t)
 	before := configured(t, a, trafficAlerts)
-	got := program(t, t.Context(), reach(t, a, "-system", "-all", "-enable", "email,snmp")...)
-	if r := decode(t, got); got.status != exitOK || r.Status != changed || len(r.Alerts) == 0 || len(r.Changes) != 2*len(r.Alerts) {
-		t.Errorf("exit status %d, %s, %d changes of %d alerts", got.status, r.Status, len(r.Changes), len(r.Alerts))
+	got := program.Run(t, t.Context(), reach(t, a, "-system", "-all", "-enable", "email,snmp")...)
+	if r := decode(t, got); got.Status != exitOK || r.Status != changed || len(r.Alerts) == 0 || len(r.Changes) != 2*len(r.Alerts) {
+		t.Errorf("exit status %d, %s, %d changes of %d alerts", got.Status, r.Status, len(r.Changes), len(r.Alerts))
 	}
 	for id, setting := range configured(t, a, systemAlerts) {
 		if !setting.Email || !setting.SNMP {
@@ -351,11 +316,11 @@ func TestVariants(t *testing.T) {
 	try := func(name string, option spstest.Option) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			a := start(t, option)
+			a := clitest.Start(t, option)
 			flags := reach(t, a, "-enable", "snmp", "-alert", "scbAuthFailure")
 			want := []change{{"scbAuthFailure", sps.SNMP, false, true}}
-			diff(t, wouldChange, want, program(t, t.Context(), append(flags, "-dry-run")...))
-			diff(t, changed, want, program(t, t.Context(), flags...))
+			diff(t, wouldChange, want, program.Run(t, t.Context(), append(flags, "-dry-run")...))
+			diff(t, changed, want, program.Run(t, t.Context(), flags...))
 			if !configured(t, a, trafficAlerts)[sps.AlertAuthFailure].SNMP {
 				t.Error("it was not switched")
 			}
@@ -376,10 +341,10 @@ func TestVariants(t *testing.T) {
 
 func TestDryRun(t *testing.T) {
 	t.Parallel()
-	a := start(t, spstest.WithCommitMessageRequired())
+	a := clitest.Start(t, spstest.WithCommitMessageRequired())
 	before, _ := a.Configuration(trafficAlerts)
 	r := diff(t, wouldChange, []change{{"scbAuthFailure", sps.Email, false, true}},
-		program(t, t.Context(), reach(t, a, "-enable", "email", "-alert", "scbAuthFailure", "-dry-run")...))
+		program.Run(t, t.Context(), reach(t, a, "-enable", "email", "-alert", "scbAuthFailure", "-dry-run")...))
 	if !slices.Contains(r.Alerts, alert{"scbAuthFailure", true, false}) {
 		t.Errorf("the alerts are not as they would be: %v", r.Alerts)
 	}
@@ -405,9 +370,9 @@ func TestRefused(t *testing.T) {
 		{"system alert", nil, append(enable, "xcbLogin"), `there is no alert "xcbLogin"`, 0},
 		{"traffic alert", nil, append(enable, "scbAuthFailure", "-system"), `there is no alert "scbAuthFailure"`, 0},
 		{"in a dry run", nil, append(enable, "scbNone", "-dry-run"), `there is no alert "scbNone"`, 0},
-		{"read-only user", []spstest.Option{spstest.WithUser(username, password, spstest.ReadOnly)},
+		{"read-only user", []spstest.Option{spstest.WithUser(clitest.Username, clitest.Password, spstest.ReadOnly)},
 			append(enable, "scbAuthFailure"), "Unauthorized (403)", 0},
-		{"read-only alerts", []spstest.Option{spstest.WithUser(username, password, spstest.ReadOnlyAt("configuration/alerting"))},
+		{"read-only alerts", []spstest.Option{spstest.WithUser(clitest.Username, clitest.Password, spstest.ReadOnlyAt("configuration/alerting"))},
 			append(enable, "scbAuthFailure"), "the user lacks the right to do this", 1},
 		{"message required", []spstest.Option{spstest.WithCommitMessageRequired()},
 			append(enable, "scbAuthFailure"), "give one with -message", 0},
@@ -415,11 +380,11 @@ func TestRefused(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			a := start(t, test.options...)
+			a := clitest.Start(t, test.options...)
 			if test.name == "no such alerts" {
 				a.Inject(spstest.Fault{Method: "GET", Path: "configuration/" + trafficAlerts, Status: 500, Times: -1})
 			}
-			fails(t, program(t, t.Context(), reach(t, a, test.args...)...), test.want)
+			fails(t, program.Run(t, t.Context(), reach(t, a, test.args...)...), test.want)
 			writes := 0
 			for _, request := range a.Journal() {
 				if request.Method == "PUT" {
@@ -437,10 +402,10 @@ func TestRefused(t *testing.T) {
 func TestLocked(t *testing.T) {
 	t.Parallel()
 	for _, variant := range []string{"opening", "first-change"} {
-		a := start(t, spstest.WithVariant("lock-taken", variant))
+		a := clitest.Start(t, spstest.WithVariant("lock-taken", variant))
 		release := a.LockConfiguration("somebody else")
 		flags := reach(t, a, "-enable", "email", "-alert", "scbAuthFailure")
-		fails(t, program(t, t.Context(), flags...), "-wait says how long to wait")
+		fails(t, program.Run(t, t.Context(), flags...), "-wait says how long to wait")
 		if n := len(a.Commits()); n != 0 || a.TransactionOpen() || a.Sessions() != 0 {
 			t.Errorf("%s: %d commits, transaction open %t, %d sessions", variant, n, a.TransactionOpen(), a.Sessions())
 		}
@@ -452,7 +417,7 @@ func TestLocked(t *testing.T) {
 		}
 		fault.Mutate = func(body []byte) []byte { release(); return body }
 		a.Inject(fault)
-		diff(t, changed, []change{{"scbAuthFailure", sps.Email, false, true}}, program(t, t.Context(), append(flags, "-wait", "1m")...))
+		diff(t, changed, []change{{"scbAuthFailure", sps.Email, false, true}}, program.Run(t, t.Context(), append(flags, "-wait", "1m")...))
 		leftNothing(t, a)
 	}
 }
@@ -462,22 +427,22 @@ func TestInterrupted(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancelCause(t.Context())
 	defer cancel(nil)
-	a := start(t)
+	a := clitest.Start(t)
 	a.Inject(spstest.Fault{Method: "PUT", Path: "configuration/**", Mutate: func(body []byte) []byte {
 		cancel(errors.New("interrupt signal received"))
 		return body
 	}})
-	fails(t, program(t, ctx, reach(t, a, "-enable", "email", "-alert", "scbAuthFailure")...), "interrupt signal received")
+	fails(t, program.Run(t, ctx, reach(t, a, "-enable", "email", "-alert", "scbAuthFailure")...), "interrupt signal received")
 	untouched(t, a)
 }
 
 // A log-out that fails says nothing about the alerts, but must not get lost.
 func TestLogOutFails(t *testing.T) {
 	t.Parallel()
-	a := start(t)
+	a := clitest.Start(t)
 	a.Inject(spstest.Fault{Path: "authentication", Method: "DELETE", Status: 500, Times: -1})
-	got := program(t, t.Context(), reach(t, a)...)
-	if got.status != exitOK || !strings.Contains(got.stderr, a.Addr()+": sps: close") {
+	got := program.Run(t, t.Context(), reach(t, a)...)
+	if got.Status != exitOK || !strings.Contains(got.Stderr, a.Addr()+": sps: close") {
 		t.Errorf("a log-out that fails gives %+v", got)
 	}
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
@@ -11,8 +10,6 @@ import (
 	"encoding/pem"
 	"errors"
 	"math/big"
-	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -22,59 +19,17 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/examples/internal/clitest"
 	"github.com/go-sps/sps/spstest"
 )
 
-const (
-	username = "operator"
-	password = "correct-horse-battery"
-)
+// program is the program under test.
+var program = clitest.Program{Main: run}
 
-// outcome is what a run of the program comes to.
-type outcome struct {
-	status         int
-	stdout, stderr string
-}
-
-// program runs the program with the password in its environment. Whatever it
-// prints must not hold the password.
-func program(t *testing.T, ctx context.Context, args ...string) outcome {
-	t.Helper()
-	getenv := func(name string) string {
-		if name == "SPS_PASSWORD" {
-			return password
-		}
-		return ""
-	}
-	var stdout, stderr bytes.Buffer
-	status := run(ctx, args, getenv, &stdout, &stderr)
-	got := outcome{status, stdout.String(), stderr.String()}
-	if strings.Contains(got.stdout+got.stderr, password) {
-		t.Errorf("the password was printed:\n%s%s", got.stdout, got.stderr)
-	}
-	return got
-}
-
-// start starts an appliance with the user of these tests.
-func start(t *testing.T, options ...spstest.Option) *spstest.Appliance {
-	t.Helper()
-	return spstest.NewServer(t, append([]spstest.Option{spstest.WithCredentials(username, password)}, options...)...)
-}
-
-// reach gives the flags that reach an appliance, and adds others.
+// reach gives the flags that reach an appliance and print JSON, and adds others.
 func reach(t *testing.T, a *spstest.Appliance, more ...string) []string {
 	t.Helper()
-	return append([]string{"-appliance", a.Addr(), "-username", username, "-ca", file(t, a.CA()), "-output", "json"}, more...)
-}
-
-// file makes a file and gives its name.
-func file(t *testing.T, content ...[]byte) string {
-	t.Helper()
-	name := filepath.Join(t.TempDir(), "file.pem")
-	if err := os.WriteFile(name, bytes.Join(content, nil), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return name
+	return clitest.Reach(t, a, append([]string{"-output", "json"}, more...)...)
 }
 
 // ca makes the certificate of an authority, which expires in ten days.
@@ -145,19 +100,19 @@ var setup = spstest.WithUser("setup", "setup")
 
 // decode reads the JSON output: one object with nothing around it, and all members
 // in it.
-func decode(t *testing.T, got outcome) result {
+func decode(t *testing.T, got clitest.Outcome) result {
 	t.Helper()
 	var members map[string]any
-	if err := json.Unmarshal([]byte(got.stdout), &members); err != nil {
-		t.Fatalf("standard output is not one JSON object: %v\n%s%s", err, got.stdout, got.stderr)
+	if err := json.Unmarshal([]byte(got.Stdout), &members); err != nil {
+		t.Fatalf("standard output is not one JSON object: %v\n%s%s", err, got.Stdout, got.Stderr)
 	}
 	for _, name := range []string{"appliance", "status", "stores", "expiring", "created", "added", "removed", "note", "error"} {
 		if members[name] == nil {
-			t.Errorf("the result lacks %s:\n%s", name, got.stdout)
+			t.Errorf("the result lacks %s:\n%s", name, got.Stdout)
 		}
 	}
 	var r result
-	decoder := json.NewDecoder(strings.NewReader(got.stdout))
+	decoder := json.NewDecoder(strings.NewReader(got.Stdout))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&r); err != nil {
 		t.Fatal(err)
@@ -166,21 +121,21 @@ func decode(t *testing.T, got outcome) result {
 }
 
 // comes checks what a run came to without an error.
-func comes(t *testing.T, exit int, status string, got outcome) result {
+func comes(t *testing.T, exit int, status string, got clitest.Outcome) result {
 	t.Helper()
 	r := decode(t, got)
-	if got.status != exit || r.Status != status || r.Error != "" {
-		t.Errorf("exit status %d, %s %q, want %d and %s; standard error:\n%s", got.status, r.Status, r.Error, exit, status, got.stderr)
+	if got.Status != exit || r.Status != status || r.Error != "" {
+		t.Errorf("exit status %d, %s %q, want %d and %s; standard error:\n%s", got.Status, r.Status, r.Error, exit, status, got.Stderr)
 	}
 	return r
 }
 
 // fails checks that a run ended with an error that says something.
-func fails(t *testing.T, got outcome, want string) result {
+func fails(t *testing.T, got clitest.Outcome, want string) result {
 	t.Helper()
 	r := decode(t, got)
-	if got.status != exitError || r.Status != errored || !strings.Contains(r.Error, want) || strings.Contains(r.Error, "\n") {
-		t.Errorf("exit status %d, %s %q, want %d and one line with %q", got.status, r.Status, r.Error, exitError, want)
+	if got.Status != exitError || r.Status != errored || !strings.Contains(r.Error, want) || strings.Contains(r.Error, "\n") {
+		t.Errorf("exit status %d, %s %q, want %d and one line with %q", got.Status, r.Status, r.Error, exitError, want)
 	}
 	if r.Created || len(r.Added)+len(r.Removed) > 0 {
 		t.Errorf("a run that failed has added %v and removed %v", r.Added, r.Removed)
@@ -213,7 +168,7 @@ func leftNothing(t *testing.T, a *spstest.Appliance) {
 
 func TestDemo(t *testing.T) {
 	t.Parallel()
-	got := program(t, t.Context())
+	got := program.Run(t, t.Context())
 	want := `No -appliance is given, so this is a demonstration: a simulated appliance was
 started in this process, at ADDRESS. The certificates are made up.
 
@@ -260,35 +215,35 @@ And "-expiring 720h" again:
 
 ADDRESS: no authority expires before DATE TIME UTC.
 `
-	_, rest, _ := strings.Cut(got.stdout, ", at ")
+	_, rest, _ := strings.Cut(got.Stdout, ", at ")
 	addr, _, _ := strings.Cut(rest, ". ")
-	got.stdout = strings.ReplaceAll(got.stdout, addr, "ADDRESS")
+	got.Stdout = strings.ReplaceAll(got.Stdout, addr, "ADDRESS")
 	for _, word := range []struct{ pattern, name string }{
 		{`[0-9a-f]{2}(:[0-9a-f]{2}){31}`, "FINGERPRINT"},
 		{`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`, "UUID"},
 		{`\d{4}-\d\d-\d\d`, "DATE"},
 		{`\d\d:\d\d:\d\d`, "TIME"},
 	} {
-		got.stdout = regexp.MustCompile(word.pattern).ReplaceAllString(got.stdout, word.name)
+		got.Stdout = regexp.MustCompile(word.pattern).ReplaceAllString(got.Stdout, word.name)
 	}
-	if d := cmp.Diff(outcome{stdout: want}, got, cmp.AllowUnexported(outcome{})); d != "" {
+	if d := cmp.Diff(clitest.Outcome{Stdout: want}, got); d != "" {
 		t.Errorf("demonstration (-want +got):\n%s", d)
 	}
 }
 
 func TestDemoJSON(t *testing.T) {
 	t.Parallel()
-	got := program(t, t.Context(), "-output", "json")
+	got := program.Run(t, t.Context(), "-output", "json")
 	comes(t, exitOK, notExpiring, got)
-	if !strings.Contains(got.stderr, "The same without -dry-run") {
-		t.Errorf("the story is not on standard error:\n%s", got.stderr)
+	if !strings.Contains(got.Stderr, "The same without -dry-run") {
+		t.Errorf("the story is not on standard error:\n%s", got.Stderr)
 	}
 }
 
 func TestHelp(t *testing.T) {
 	t.Parallel()
-	got := program(t, t.Context(), "-h")
-	if got.status != exitOK || !strings.Contains(got.stdout, "-rotate-in file") || got.stderr != "" {
+	got := program.Run(t, t.Context(), "-h")
+	if got.Status != exitOK || !strings.Contains(got.Stdout, "-rotate-in file") || got.Stderr != "" {
 		t.Errorf("-h gives %+v", got)
 	}
 }
@@ -296,7 +251,7 @@ func TestHelp(t *testing.T) {
 // Whatever is wrong with the flags and the files is found before anything is sent.
 func TestUsageErrors(t *testing.T) {
 	t.Parallel()
-	a := start(t)
+	a := clitest.Start(t)
 	public, private, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -312,7 +267,7 @@ func TestUsageErrors(t *testing.T) {
 		t.Fatal(err)
 	}
 	one, two := ca(t, "one"), ca(t, "two")
-	good := file(t, pemOf(one))
+	good := clitest.File(t, pemOf(one))
 	in := []string{"-store", "x", "-rotate-in", good}
 	reaching := func(more ...string) []string { return reach(t, a, more...) }
 	for _, test := range []struct {
@@ -338,23 +293,23 @@ func TestUsageErrors(t *testing.T) {
 		{"output", reaching("-output", "xml"), `-output "xml" is neither text nor json`},
 		{"no such file", reaching("-store", "x", "-rotate-in", "testdata/none"), "-rotate-in: open testdata/none"},
 		{"no such old file", reaching("-store", "x", "-rotate-out", "testdata/none"), "-rotate-out: open testdata/none"},
-		{"no PEM", reaching("-store", "x", "-rotate-in", file(t, []byte("hello"))), "holds no certificate"},
-		{"in and out", reaching("-store", "x", "-rotate-in", file(t, pemOf(one, two)), "-rotate-out", file(t, pemOf(two))), "both have the certificate CN=two"},
+		{"no PEM", reaching("-store", "x", "-rotate-in", clitest.File(t, []byte("hello"))), "holds no certificate"},
+		{"in and out", reaching("-store", "x", "-rotate-in", clitest.File(t, pemOf(one, two)), "-rotate-out", clitest.File(t, pemOf(two))), "both have the certificate CN=two"},
 		{"in and removed", reaching("-store", "x", "-rotate-in", good, "-remove", sps.CertificateFingerprint(one)), "-rotate-in has the certificate that -remove names"},
-		{"a private key", reaching("-store", "x", "-rotate-in", file(t, key)), "holds a private key"},
-		{"a private key beside", reaching("-store", "x", "-rotate-in", file(t, pemOf(one), key)), "holds a private key"},
-		{"a private key in an old file", reaching("-store", "x", "-rotate-out", file(t, key, pemOf(one))), "holds a private key"},
-		{"a broken private key", reaching("-store", "x", "-rotate-in", file(t, pemOf(one), key[:len(key)/2])), "holds a private key"},
-		{"a public key", reaching("-store", "x", "-rotate-in", file(t, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: other}))), "PUBLIC KEY"},
+		{"a private key", reaching("-store", "x", "-rotate-in", clitest.File(t, key)), "holds a private key"},
+		{"a private key beside", reaching("-store", "x", "-rotate-in", clitest.File(t, pemOf(one), key)), "holds a private key"},
+		{"a private key in an old file", reaching("-store", "x", "-rotate-out", clitest.File(t, key, pemOf(one))), "holds a private key"},
+		{"a broken private key", reaching("-store", "x", "-rotate-in", clitest.File(t, pemOf(one), key[:len(key)/2])), "holds a private key"},
+		{"a public key", reaching("-store", "x", "-rotate-in", clitest.File(t, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: other}))), "PUBLIC KEY"},
 	} {
-		got := program(t, t.Context(), test.args...)
-		if got.status != exitError || got.stdout != "" {
-			t.Errorf("%s: status %d and standard output %q, want %d and none", test.name, got.status, got.stdout, exitError)
+		got := program.Run(t, t.Context(), test.args...)
+		if got.Status != exitError || got.Stdout != "" {
+			t.Errorf("%s: status %d and standard output %q, want %d and none", test.name, got.Status, got.Stdout, exitError)
 		}
-		if !strings.Contains(got.stderr, test.want) || strings.Count(got.stderr, "\n") != 1 {
-			t.Errorf("%s: standard error %q, want one line with %q", test.name, got.stderr, test.want)
+		if !strings.Contains(got.Stderr, test.want) || strings.Count(got.Stderr, "\n") != 1 {
+			t.Errorf("%s: standard error %q, want one line with %q", test.name, got.Stderr, test.want)
 		}
-		if strings.Contains(got.stderr, secret) {
+		if strings.Contains(got.Stderr, secret) {
 			t.Errorf("%s: the private key was printed", test.name)
 		}
 	}
@@ -381,14 +336,14 @@ func TestMoment(t *testing.T) {
 func TestConnectFails(t *testing.T) {
 	t.Parallel()
 	const nobody = "127.0.0.1:1" // a port that nothing gets by chance
-	fails(t, program(t, t.Context(), "-appliance", nobody, "-username", username, "-output", "json"), nobody)
+	fails(t, program.Run(t, t.Context(), "-appliance", nobody, "-username", clitest.Username, "-output", "json"), nobody)
 }
 
 func TestShow(t *testing.T) {
 	t.Parallel()
-	a := start(t, setup)
+	a := clitest.Start(t, setup)
 	withStore(t, a, "Our\u202e stores", ca(t, "one"), ca(t, "two"))
-	r := comes(t, exitOK, shown, program(t, t.Context(), reach(t, a)...))
+	r := comes(t, exitOK, shown, program.Run(t, t.Context(), reach(t, a)...))
 	var got []string
 	for _, s := range r.Stores {
 		got = append(got, s.Name)
@@ -401,22 +356,22 @@ func TestShow(t *testing.T) {
 		t.Errorf("a store is shown as %+v", custom)
 	}
 
-	r = comes(t, exitOK, shown, program(t, t.Context(), reach(t, a, "-store", "LDAP_CAs")...))
+	r = comes(t, exitOK, shown, program.Run(t, t.Context(), reach(t, a, "-store", "LDAP_CAs")...))
 	if len(r.Stores) != 1 {
 		t.Fatalf("%d stores, want one", len(r.Stores))
 	}
 	subjects(t, "authorities", r.Stores[0].Authorities, "Example LDAP CA")
-	text := program(t, t.Context(), reach(t, a, "-store", "LDAP_CAs", "-output", "text")...)
-	if want := "CN=Example LDAP CA,O=Example,C=HU expires 2049-12-31, in LDAP_CAs\n    dc:62:"; !strings.Contains(text.stdout, want) {
-		t.Errorf("the output lacks %q:\n%s", want, text.stdout)
+	text := program.Run(t, t.Context(), reach(t, a, "-store", "LDAP_CAs", "-output", "text")...)
+	if want := "CN=Example LDAP CA,O=Example,C=HU expires 2049-12-31, in LDAP_CAs\n    dc:62:"; !strings.Contains(text.Stdout, want) {
+		t.Errorf("the output lacks %q:\n%s", want, text.Stdout)
 	}
-	fails(t, program(t, t.Context(), reach(t, a, "-store", "None")...), `no object has that name: "None"`)
+	fails(t, program.Run(t, t.Context(), reach(t, a, "-store", "None")...), `no object has that name: "None"`)
 	leftNothing(t, a)
 }
 
 func TestExpiring(t *testing.T) {
 	t.Parallel()
-	a := start(t, setup)
+	a := clitest.Start(t, setup)
 	withStore(t, a, "Ours", ca(t, "one"), ca(t, "two"))
 	for _, test := range []struct {
 		args []string
@@ -434,7 +389,7 @@ func TestExpiring(t *testing.T) {
 		if test.want != nil {
 			exit, status = exitFound, expiring
 		}
-		r := comes(t, exit, status, program(t, t.Context(), reach(t, a, test.args...)...))
+		r := comes(t, exit, status, program.Run(t, t.Context(), reach(t, a, test.args...)...))
 		subjects(t, strings.Join(test.args, " "), r.Expiring, test.want...)
 	}
 	leftNothing(t, a)
@@ -443,13 +398,13 @@ func TestExpiring(t *testing.T) {
 // An authority that cannot be read may have expired.
 func TestUnreadableAuthority(t *testing.T) {
 	t.Parallel()
-	a := start(t, setup)
+	a := clitest.Start(t, setup)
 	withStore(t, a, "Ours", ca(t, "one"))
 	a.SetConfiguration("trust_stores/broken", json.RawMessage(`{"name":"Broken","crl_urls":[],"revocation_check":"none",
 		"trust_store_type":"custom","authorities":[{"pem":"garbage","subject":"CN=Garbage","issuer":"","fingerprint":{"digest":"ab","hash_algorithm":"sha256"}}]}`))
-	r := fails(t, program(t, t.Context(), reach(t, a, "-expiring", "720h")...), "CN=Garbage")
+	r := fails(t, program.Run(t, t.Context(), reach(t, a, "-expiring", "720h")...), "CN=Garbage")
 	subjects(t, "expiring", r.Expiring, "one")
-	r = comes(t, exitOK, shown, program(t, t.Context(), reach(t, a, "-store", "Broken")...))
+	r = comes(t, exitOK, shown, program.Run(t, t.Context(), reach(t, a, "-store", "Broken")...))
 	want := []store{{"broken", "Broken", "custom", "none", []authority{{"Broken", "CN=Garbage", "ab", ""}}, ""}}
 	if d := cmp.Diff(want, r.Stores); d != "" {
 		t.Errorf("stores (-want +got):\n%s", d)
@@ -458,12 +413,12 @@ func TestUnreadableAuthority(t *testing.T) {
 
 func TestRotate(t *testing.T) {
 	t.Parallel()
-	a := start(t, setup, spstest.WithCommitMessageRequired())
+	a := clitest.Start(t, setup, spstest.WithCommitMessageRequired())
 	one, two, three := ca(t, "one"), ca(t, "two"), ca(t, "three")
 	withStore(t, a, "Ours", one, two)
-	flags := reach(t, a, "-store", "Ours", "-rotate-in", file(t, pemOf(two, three)), "-rotate-out", file(t, pemOf(one)))
+	flags := reach(t, a, "-store", "Ours", "-rotate-in", clitest.File(t, pemOf(two, three)), "-rotate-out", clitest.File(t, pemOf(one)))
 
-	r := comes(t, exitOK, wouldChange, program(t, t.Context(), append(flags, "-dry-run")...))
+	r := comes(t, exitOK, wouldChange, program.Run(t, t.Context(), append(flags, "-dry-run")...))
 	subjects(t, "added", r.Added, "three")
 	subjects(t, "removed", r.Removed, "one")
 	if d := cmp.Diff([]string{"one", "two"}, names(t, a, "Ours")); d != "" {
@@ -471,8 +426,8 @@ func TestRotate(t *testing.T) {
 	}
 	leftNothing(t, a)
 
-	fails(t, program(t, t.Context(), flags...), "give one with -message")
-	r = comes(t, exitOK, changed, program(t, t.Context(), append(flags, "-message", "CHG-1")...))
+	fails(t, program.Run(t, t.Context(), flags...), "give one with -message")
+	r = comes(t, exitOK, changed, program.Run(t, t.Context(), append(flags, "-message", "CHG-1")...))
 	subjects(t, "added", r.Added, "three")
 	subjects(t, "removed", r.Removed, "one")
 	if d := cmp.Diff([]string{"two", "three"}, names(t, a, "Ours")); d != "" {
@@ -482,7 +437,7 @@ func TestRotate(t *testing.T) {
 		t.Errorf("commits %v", commits)
 	}
 
-	comes(t, exitOK, unchanged, program(t, t.Context(), append(flags, "-message", "CHG-1")...))
+	comes(t, exitOK, unchanged, program.Run(t, t.Context(), append(flags, "-message", "CHG-1")...))
 	if n := len(a.Commits()); n != 2 {
 		t.Errorf("%d commits after a run with nothing to do, want 2", n)
 	}
@@ -491,22 +446,22 @@ func TestRotate(t *testing.T) {
 
 func TestRemove(t *testing.T) {
 	t.Parallel()
-	a := start(t, setup)
+	a := clitest.Start(t, setup)
 	one, two, three := ca(t, "one"), ca(t, "two"), ca(t, "three")
 	withStore(t, a, "Ours", one, two)
 	plain := strings.ToUpper(strings.ReplaceAll(sps.CertificateFingerprint(one), ":", ""))
-	r := comes(t, exitOK, changed, program(t, t.Context(), reach(t, a, "-store", "Ours", "-remove", plain, "-rotate-in", file(t, pemOf(three)))...))
+	r := comes(t, exitOK, changed, program.Run(t, t.Context(), reach(t, a, "-store", "Ours", "-remove", plain, "-rotate-in", clitest.File(t, pemOf(three)))...))
 	subjects(t, "added", r.Added, "three")
 	subjects(t, "removed", r.Removed, "one")
 
 	// It may be misspelt, so that nothing else is done either.
-	fails(t, program(t, t.Context(), reach(t, a, "-store", "Ours", "-remove", plain, "-rotate-in", file(t, pemOf(ca(t, "four"))))...), "no authority has that fingerprint")
-	fails(t, program(t, t.Context(), reach(t, a, "-store", "Ours", "-remove", "12:34")...), "fingerprint")
+	fails(t, program.Run(t, t.Context(), reach(t, a, "-store", "Ours", "-remove", plain, "-rotate-in", clitest.File(t, pemOf(ca(t, "four"))))...), "no authority has that fingerprint")
+	fails(t, program.Run(t, t.Context(), reach(t, a, "-store", "Ours", "-remove", "12:34")...), "fingerprint")
 	if d := cmp.Diff([]string{"two", "three"}, names(t, a, "Ours")); d != "" {
 		t.Errorf("authorities (-want +got):\n%s", d)
 	}
 
-	r = comes(t, exitOK, changed, program(t, t.Context(), reach(t, a, "-store", "Ours", "-rotate-out", file(t, pemOf(two, three)))...))
+	r = comes(t, exitOK, changed, program.Run(t, t.Context(), reach(t, a, "-store", "Ours", "-rotate-out", clitest.File(t, pemOf(two, three)))...))
 	if !strings.Contains(r.Note, "no authority left") {
 		t.Errorf("note %q of an empty store", r.Note)
 	}
@@ -515,23 +470,23 @@ func TestRemove(t *testing.T) {
 
 func TestCreate(t *testing.T) {
 	t.Parallel()
-	a := start(t, setup)
-	flags := reach(t, a, "-store", "Ours", "-rotate-in", file(t, pemOf(ca(t, "one"))))
-	fails(t, program(t, t.Context(), flags...), "-create makes it")
+	a := clitest.Start(t, setup)
+	flags := reach(t, a, "-store", "Ours", "-rotate-in", clitest.File(t, pemOf(ca(t, "one"))))
+	fails(t, program.Run(t, t.Context(), flags...), "-create makes it")
 	flags = append(flags, "-create")
-	if r := comes(t, exitOK, wouldChange, program(t, t.Context(), append(flags, "-dry-run")...)); !r.Created {
+	if r := comes(t, exitOK, wouldChange, program.Run(t, t.Context(), append(flags, "-dry-run")...)); !r.Created {
 		t.Error("it would not be made")
 	}
 	if got := names(t, a, "Ours"); got != nil {
 		t.Errorf("a dry run made a store of %v", got)
 	}
-	if r := comes(t, exitOK, changed, program(t, t.Context(), flags...)); !r.Created {
+	if r := comes(t, exitOK, changed, program.Run(t, t.Context(), flags...)); !r.Created {
 		t.Error("it was not made")
 	}
 	if d := cmp.Diff([]string{"one"}, names(t, a, "Ours")); d != "" {
 		t.Errorf("authorities (-want +got):\n%s", d)
 	}
-	if r := comes(t, exitOK, unchanged, program(t, t.Context(), flags...)); r.Created {
+	if r := comes(t, exitOK, unchanged, program.Run(t, t.Context(), flags...)); r.Created {
 		t.Error("it was made twice")
 	}
 	leftNothing(t, a)
@@ -541,14 +496,14 @@ func TestCreate(t *testing.T) {
 // its CRL URLs.
 func TestStoreInUse(t *testing.T) {
 	t.Parallel()
-	a := start(t, setup)
-	in := file(t, pemOf(ca(t, "one")))
+	a := clitest.Start(t, setup)
+	in := clitest.File(t, pemOf(ca(t, "one")))
 	policies := func() string {
 		body, _ := a.Configuration("policies/ldap_servers/7db5d7a8553b7c4be1ea5")
 		return string(body)
 	}
 	before := policies()
-	comes(t, exitOK, changed, program(t, t.Context(), reach(t, a, "-store", "LDAP_CAs", "-rotate-in", in,
+	comes(t, exitOK, changed, program.Run(t, t.Context(), reach(t, a, "-store", "LDAP_CAs", "-rotate-in", in,
 		"-remove", "dc:62:c6:99:f5:e8:bf:dc:1e:8a:60:aa:30:ef:98:54:d7:cd:0a:3a:cd:fc:8b:21:97:03:21:72:20:35:c2:48")...))
 	if d := cmp.Diff([]string{"one"}, names(t, a, "LDAP_CAs")); d != "" {
 		t.Errorf("authorities (-want +got):\n%s", d)
@@ -556,7 +511,7 @@ func TestStoreInUse(t *testing.T) {
 	if d := cmp.Diff(before, policies()); d != "" {
 		t.Errorf("the policy that uses it (-want +got):\n%s", d)
 	}
-	r := comes(t, exitOK, changed, program(t, t.Context(), reach(t, a, "-store", "My_Custom_Trust_Store", "-rotate-in", in)...))
+	r := comes(t, exitOK, changed, program.Run(t, t.Context(), reach(t, a, "-store", "My_Custom_Trust_Store", "-rotate-in", in)...))
 	if !strings.Contains(r.Note, "checks revocation (full)") {
 		t.Errorf("note %q of a store with a revocation check", r.Note)
 	}
@@ -570,10 +525,10 @@ func TestVariants(t *testing.T) {
 	try := func(name string, option spstest.Option) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			a := start(t, setup, option)
-			in, out := file(t, pemOf(one)), file(t, pemOf(two))
-			comes(t, exitOK, changed, program(t, t.Context(), reach(t, a, "-store", "Ours", "-rotate-in", in, "-create")...))
-			comes(t, exitOK, changed, program(t, t.Context(), reach(t, a, "-store", "Ours", "-rotate-in", out, "-rotate-out", in)...))
+			a := clitest.Start(t, setup, option)
+			in, out := clitest.File(t, pemOf(one)), clitest.File(t, pemOf(two))
+			comes(t, exitOK, changed, program.Run(t, t.Context(), reach(t, a, "-store", "Ours", "-rotate-in", in, "-create")...))
+			comes(t, exitOK, changed, program.Run(t, t.Context(), reach(t, a, "-store", "Ours", "-rotate-in", out, "-rotate-out", in)...))
 			if d := cmp.Diff([]string{"two"}, names(t, a, "Ours")); d != "" {
 				t.Errorf("authorities (-want +got):\n%s", d)
 			}
@@ -616,16 +571,16 @@ func TestRefused(t *testing.T) {
 		{"the built-in store", setup, []string{"-store", "Built-in"}, good, "a built-in trust store cannot be"},
 		{"no authority", setup, []string{"-store", "Ours"}, noCA, "is no certificate authority"},
 		{"no authority for a new store", setup, []string{"-store", "New", "-create"}, noCA, "is no certificate authority"},
-		{"read-only user", spstest.WithUser(username, password, spstest.ReadOnly), []string{"-store", "Ours"}, good, "the user lacks the right to do this"},
-		{"read-only stores", spstest.WithUser(username, password, spstest.ReadOnlyAt("configuration/trust_stores")), []string{"-store", "Ours"}, good, "the user lacks the right to do this"},
-		{"no access", spstest.WithUser(username, password, spstest.NoAccessTo("configuration/trust_stores")), []string{"-store", "Ours"}, good, "the user lacks the right to do this"},
+		{"read-only user", spstest.WithUser(clitest.Username, clitest.Password, spstest.ReadOnly), []string{"-store", "Ours"}, good, "the user lacks the right to do this"},
+		{"read-only stores", spstest.WithUser(clitest.Username, clitest.Password, spstest.ReadOnlyAt("configuration/trust_stores")), []string{"-store", "Ours"}, good, "the user lacks the right to do this"},
+		{"no access", spstest.WithUser(clitest.Username, clitest.Password, spstest.NoAccessTo("configuration/trust_stores")), []string{"-store", "Ours"}, good, "the user lacks the right to do this"},
 		{"message required", spstest.WithCommitMessageRequired(), []string{"-store", "Ours"}, good, "give one with -message"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			a := start(t, setup, test.option)
+			a := clitest.Start(t, setup, test.option)
 			withStore(t, a, "Ours", ca(t, "two"))
-			fails(t, program(t, t.Context(), reach(t, a, append(test.args, "-rotate-in", file(t, test.pem))...)...), test.want)
+			fails(t, program.Run(t, t.Context(), reach(t, a, append(test.args, "-rotate-in", clitest.File(t, test.pem))...)...), test.want)
 			if d := cmp.Diff([]string{"two"}, names(t, a, "Ours")); d != "" {
 				t.Errorf("authorities (-want +got):\n%s", d)
 			}
@@ -639,14 +594,14 @@ func TestRefused(t *testing.T) {
 
 func TestLocked(t *testing.T) {
 	t.Parallel()
-	a := start(t, setup)
+	a := clitest.Start(t, setup)
 	withStore(t, a, "Ours", ca(t, "one"))
 	release := a.LockConfiguration("somebody else")
-	flags := reach(t, a, "-store", "Ours", "-rotate-in", file(t, pemOf(ca(t, "two"))))
-	fails(t, program(t, t.Context(), flags...), "-wait says how long to wait")
+	flags := reach(t, a, "-store", "Ours", "-rotate-in", clitest.File(t, pemOf(ca(t, "two"))))
+	fails(t, program.Run(t, t.Context(), flags...), "-wait says how long to wait")
 	// Somebody else ends as soon as the first attempt is refused.
 	a.Inject(spstest.Fault{Method: "POST", Path: "transaction", Mutate: func(body []byte) []byte { release(); return body }})
-	r := comes(t, exitOK, changed, program(t, t.Context(), append(flags, "-wait", "1m")...))
+	r := comes(t, exitOK, changed, program.Run(t, t.Context(), append(flags, "-wait", "1m")...))
 	subjects(t, "added", r.Added, "two")
 	leftNothing(t, a)
 }
@@ -656,12 +611,12 @@ func TestInterrupted(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancelCause(t.Context())
 	defer cancel(nil)
-	a := start(t, setup)
+	a := clitest.Start(t, setup)
 	a.Inject(spstest.Fault{Method: "POST", Path: "configuration/**", Mutate: func(body []byte) []byte {
 		cancel(errors.New("interrupt signal received"))
 		return body
 	}})
-	fails(t, program(t, ctx, reach(t, a, "-store", "Ours", "-create", "-rotate-in", file(t, pemOf(ca(t, "one"))))...), "interrupt signal received")
+	fails(t, program.Run(t, ctx, reach(t, a, "-store", "Ours", "-create", "-rotate-in", clitest.File(t, pemOf(ca(t, "one"))))...), "interrupt signal received")
 	if slices.ContainsFunc(a.Journal(), func(r spstest.Request) bool { return r.Method == "PUT" }) || names(t, a, "Ours") != nil {
 		t.Error("it was committed")
 	}
