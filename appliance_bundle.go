@@ -3,7 +3,6 @@ package sps
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -50,46 +49,17 @@ func (e *BundleFailure) Error() string {
 
 // List lists the bundles that the appliance has or makes.
 func (s *SupportBundles) List(ctx context.Context) ([]SupportBundle, error) {
-	var bundles []SupportBundle
-	for listed, err := range allEntries(ctx, s.client, supportBundlePath) {
-		if err != nil {
-			return nil, err
-		}
-		bundle := newBundle(listed.Envelope, listed.key)
-		if bundle.Status == "" { // the list shows no more than keys
-			if checkSegment(listed.key) != nil {
-				return nil, listed.a.unusable("an item has the key %q", oneLine(listed.key, 60))
-			}
-			one, err := s.Get(ctx, listed.key)
-			if errors.Is(err, ResourceNotFound) {
-				continue
-			}
-			if err != nil {
-				return nil, err
-			}
-			bundle = *one
-		}
-		bundles = append(bundles, bundle)
-	}
-	return bundles, nil
+	return s.jobs().list(ctx)
 }
 
 // Get reads one bundle's state. It gives [ResourceNotFound] for one that does not
 // exist.
 func (s *SupportBundles) Get(ctx context.Context, key string) (*SupportBundle, error) {
-	path, err := itemPath(supportBundlePath, key, nil)
-	if err != nil {
-		return nil, err
-	}
-	a, err := s.client.read(ctx, path, nil)
-	if err != nil {
-		return nil, err
-	}
-	bundle := newBundle(a.Envelope, key)
-	if bundle.Status == "" {
-		return nil, a.unusable("it lacks the status of the support bundle")
-	}
-	return &bundle, nil
+	return s.jobs().get(ctx, key)
+}
+
+func (s *SupportBundles) jobs() jobs[SupportBundle] {
+	return jobs[SupportBundle]{s.client, supportBundlePath, "support bundle", newBundle, func(b *SupportBundle) (JobStatus, float64) { return b.Status, b.Progress }}
 }
 
 // Start begins a bundle and returns its key. What the appliance answers while it
@@ -106,22 +76,11 @@ func (s *SupportBundles) Start(ctx context.Context) (key string, err error) {
 // it is a [BundleFailure]. When the time is over the error wraps
 // context.DeadlineExceeded, and the appliance goes on.
 func (s *SupportBundles) Wait(ctx context.Context, key string, options ...WaitOption) (*SupportBundle, error) {
-	var bundle *SupportBundle
-	err := newWait(10*time.Second, 30*time.Minute, options).job(ctx, "support bundle "+oneLine(key, 40), func(ctx context.Context) (JobStatus, float64, error) {
-		seen, err := s.Get(ctx, key)
-		if err != nil {
-			return "", 0, err
-		}
-		bundle = seen
-		return seen.Status, seen.Progress, nil
-	})
-	switch {
-	case err != nil:
-		return nil, err
-	case !bundle.Status.Is(JobFinished):
+	bundle, finished, err := s.jobs().wait(ctx, key, newWait(10*time.Second, 30*time.Minute, options))
+	if err == nil && !finished {
 		return nil, &BundleFailure{*bundle}
 	}
-	return bundle, nil
+	return bundle, err
 }
 
 // Download writes a finished bundle, a .tar.gz file, to w as it comes; see

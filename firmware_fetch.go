@@ -4,14 +4,11 @@ import (
 	"context"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
 	"time"
-
-	"github.com/go-sps/sps/internal/wire"
 )
 
 var fetchPath = mustPath("firmware/fetch")
@@ -54,59 +51,17 @@ func (e *FetchFailure) Error() string {
 // Fetches lists the fetches (GET /api/firmware/fetch). The appliance keeps their
 // records until they are removed.
 func (f *Firmware) Fetches(ctx context.Context) ([]FirmwareFetch, error) {
-	a, err := f.client.read(ctx, fetchPath, nil)
-	if err != nil {
-		return nil, err
-	}
-	items, err := a.list()
-	if err != nil {
-		return nil, err
-	}
-	fetches := make([]FirmwareFetch, 0, len(items))
-	for _, item := range items {
-		e, err := wire.ParseEnvelope(item)
-		if err != nil {
-			return nil, a.unusable("an item is no object")
-		}
-		key, ok := wire.Text(e.Key)
-		if !ok {
-			return nil, a.unusable("an item lacks its key")
-		}
-		fetch := newFetch(e, key)
-		if fetch.Status == "" { // the list shows no more than keys
-			if checkSegment(key) != nil {
-				return nil, a.unusable("an item has the key %q", oneLine(key, 60))
-			}
-			one, err := f.Fetch(ctx, key)
-			if errors.Is(err, ResourceNotFound) {
-				continue
-			}
-			if err != nil {
-				return nil, err
-			}
-			fetch = *one
-		}
-		fetches = append(fetches, fetch)
-	}
-	return fetches, nil
+	return f.fetches().list(ctx)
 }
 
 // Fetch reads one fetch (GET /api/firmware/fetch/<key>). It gives
 // [ResourceNotFound] for one that does not exist.
 func (f *Firmware) Fetch(ctx context.Context, key string) (*FirmwareFetch, error) {
-	path, err := itemPath(fetchPath, key, nil)
-	if err != nil {
-		return nil, err
-	}
-	a, err := f.client.read(ctx, path, nil)
-	if err != nil {
-		return nil, err
-	}
-	fetch := newFetch(a.Envelope, key)
-	if fetch.Status == "" {
-		return nil, a.unusable("it lacks the status of the fetch")
-	}
-	return &fetch, nil
+	return f.fetches().get(ctx, key)
+}
+
+func (f *Firmware) fetches() jobs[FirmwareFetch] {
+	return jobs[FirmwareFetch]{f.client, fetchPath, "firmware fetch", newFetch, func(f *FirmwareFetch) (JobStatus, float64) { return f.Status, f.Progress }}
 }
 
 // StartFetch lets the appliance download an image from a URL (POST
@@ -191,20 +146,9 @@ func (f *Firmware) deleteFetch(ctx context.Context, key string, allowed func(Job
 // fetch that failed or was cancelled is a [FetchFailure]. When the time is over it
 // goes on by itself; the error then wraps context.DeadlineExceeded.
 func (f *Firmware) WaitFetch(ctx context.Context, key string, options ...WaitOption) (*FirmwareFetch, error) {
-	var fetch *FirmwareFetch
-	err := newWait(5*time.Second, 2*time.Hour, options).job(ctx, "firmware fetch "+oneLine(key, 40), func(ctx context.Context) (JobStatus, float64, error) {
-		seen, err := f.Fetch(ctx, key)
-		if err != nil {
-			return "", 0, err
-		}
-		fetch = seen
-		return seen.Status, seen.Progress, nil
-	})
-	switch {
-	case err != nil:
-		return nil, err
-	case !fetch.Status.Is(JobFinished):
+	fetch, finished, err := f.fetches().wait(ctx, key, newWait(5*time.Second, 2*time.Hour, options))
+	if err == nil && !finished {
 		return nil, &FetchFailure{*fetch}
 	}
-	return fetch, nil
+	return fetch, err
 }

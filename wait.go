@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/go-sps/sps/internal/wire"
 )
 
 // JobStatus is the state of a job of the appliance, such as a [FirmwareFetch] or a
@@ -142,4 +144,76 @@ func (o *waitOptions) job(ctx context.Context, what string, look func(context.Co
 			return fmt.Errorf("sps: %s: %w; it was %s", what, err, oneLine(string(last), 60))
 		}
 	}
+}
+
+// jobs is where the appliance keeps the jobs of one kind.
+type jobs[T any] struct {
+	client *Client
+	path   apiPath
+	what   string // one of them, in words
+	decode func(wire.Envelope, string) T
+	state  func(*T) (JobStatus, float64)
+}
+
+// list lists the jobs. Where the list shows no more than keys, each is read on its
+// own; one that is gone by then is left out.
+func (j jobs[T]) list(ctx context.Context) ([]T, error) {
+	list := []T{}
+	for listed, err := range allEntries(ctx, j.client, j.path) {
+		if err != nil {
+			return nil, err
+		}
+		one := j.decode(listed.Envelope, listed.key)
+		if status, _ := j.state(&one); status == "" {
+			if checkSegment(listed.key) != nil {
+				return nil, listed.a.unusable("an item has the key %q", oneLine(listed.key, 60))
+			}
+			read, err := j.get(ctx, listed.key)
+			if errors.Is(err, ResourceNotFound) {
+				continue
+			}
+			if err != nil {
+				return nil, err
+			}
+			one = *read
+		}
+		list = append(list, one)
+	}
+	return list, nil
+}
+
+// get reads one job.
+func (j jobs[T]) get(ctx context.Context, key string) (*T, error) {
+	path, err := itemPath(j.path, key, nil)
+	if err != nil {
+		return nil, err
+	}
+	a, err := j.client.read(ctx, path, nil)
+	if err != nil {
+		return nil, err
+	}
+	one := j.decode(a.Envelope, key)
+	if status, _ := j.state(&one); status == "" {
+		return nil, a.unusable("it lacks the status of the %s", j.what)
+	}
+	return &one, nil
+}
+
+// wait waits until a job has ended, and returns it. finished is false where it ended
+// otherwise than finished.
+func (j jobs[T]) wait(ctx context.Context, key string, o *waitOptions) (last *T, finished bool, err error) {
+	err = o.job(ctx, j.what+" "+oneLine(key, 40), func(ctx context.Context) (JobStatus, float64, error) {
+		seen, err := j.get(ctx, key)
+		if err != nil {
+			return "", 0, err
+		}
+		last = seen
+		status, percent := j.state(seen)
+		finished = status.Is(JobFinished)
+		return status, percent, nil
+	})
+	if err != nil {
+		return nil, false, err
+	}
+	return last, finished, nil
 }
