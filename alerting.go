@@ -132,34 +132,42 @@ func (d AlertDifference[ID]) String() string {
 // UnmarshalJSON takes the members that are alerts: objects with at least one of the
 // two channels. Others are left out, and an update leaves them alone.
 func (a *Alerts[ID]) UnmarshalJSON(data []byte) error {
-	members, err := wire.Members(data)
-	if err != nil {
+	if wire.Kind(data) != wire.Object {
 		return wire.Unfit("the alerts are no object")
 	}
-	*a = make(Alerts[ID], len(members))
-	for _, m := range members {
-		if wire.Kind(m.Value) != wire.Object {
-			continue
-		}
-		settings, err := wire.Members(m.Value)
-		if err != nil {
-			return err
-		}
-		email, snmp := wire.Find(settings, "email"), wire.Find(settings, "snmp")
-		if email == nil && snmp == nil {
-			continue
+	all := make(Alerts[ID], 16)
+	err := wire.Each(data, func(id string, value []byte) error {
+		if wire.Kind(value) != wire.Object {
+			return nil
 		}
 		var s AlertSetting
-		for _, channel := range []struct {
-			value []byte
-			on    *bool
-		}{{email, &s.Email}, {snmp, &s.SNMP}} {
-			if channel.value != nil && wire.Kind(channel.value) != wire.Null && wire.Unmarshal(channel.value, channel.on) != nil {
-				return wire.Unfit("a channel of " + oneLine(m.Name, 60) + " is no boolean")
+		known := false
+		err := wire.Each(value, func(name string, value []byte) error {
+			channel := &s.Email
+			switch AlertChannel(name) {
+			case Email:
+			case SNMP:
+				channel = &s.SNMP
+			default:
+				return nil
 			}
+			known = true
+			on, ok := wire.Bool(value)
+			if !ok && wire.Kind(value) != wire.Null {
+				return wire.Unfit("a channel of " + oneLine(id, 60) + " is no boolean")
+			}
+			*channel = on
+			return nil
+		})
+		if known {
+			all[ID(id)] = s
 		}
-		(*a)[ID(m.Name)] = s
+		return err
+	})
+	if err != nil {
+		return err
 	}
+	*a = all
 	return nil
 }
 

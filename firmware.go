@@ -70,31 +70,27 @@ func (i *FirmwareImage) UnmarshalJSON(data []byte) error {
 	if wire.Kind(data) == wire.Null {
 		return nil
 	}
-	members, err := wire.Members(data)
-	if err != nil {
-		return err
-	}
-	for _, m := range members {
+	return wire.Each(data, func(name string, value []byte) error {
 		var ok bool
-		switch m.Name {
+		switch name {
 		case "version":
-			i.Version, ok = wire.Text(m.Value)
+			i.Version, ok = wire.Text(value)
 		case "upgrade_news":
-			i.UpgradeNews, ok = wire.Text(m.Value)
+			i.UpgradeNews, ok = wire.Text(value)
 		case "upgrade_notes":
-			i.UpgradeNotes, ok = wire.Text(m.Value)
+			i.UpgradeNotes, ok = wire.Text(value)
 		case "current":
-			ok = wire.Unmarshal(m.Value, &i.Current) == nil
+			i.Current, ok = wire.Bool(value)
 		case "after_reboot":
-			ok = wire.Unmarshal(m.Value, &i.AfterReboot) == nil
+			i.AfterReboot, ok = wire.Bool(value)
 		default:
 			ok = true
 		}
-		if !ok && wire.Kind(m.Value) != wire.Null {
-			return wire.Unfit(m.Name + " has an unexpected type")
+		if !ok && wire.Kind(value) != wire.Null {
+			return wire.Unfit(name + " has an unexpected type")
 		}
-	}
-	return nil
+		return nil
+	})
 }
 
 // FirmwareTestReport is the outcome of a test that passed.

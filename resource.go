@@ -1,6 +1,7 @@
 package sps
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -57,14 +58,10 @@ func newMeta(data []byte) Meta {
 	if wire.Kind(data) != wire.Object {
 		return Meta{}
 	}
-	members, err := wire.Members(data)
-	if err != nil {
-		return Meta{}
-	}
 	m := Meta{raw: string(data)}
-	for _, member := range members {
+	err := wire.Each(data, func(name string, value []byte) error {
 		var field *string
-		switch member.Name {
+		switch name {
 		case "href":
 			field = &m.Href
 		case "parent":
@@ -81,16 +78,27 @@ func newMeta(data []byte) Meta {
 			field = &m.Transaction
 		case "remaining_seconds":
 			var seconds float64
-			if wire.Kind(member.Value) == wire.Number && wire.Unmarshal(member.Value, &seconds) == nil && seconds > 0 && seconds < 1e9 {
+			if wire.Kind(value) == wire.Number && wire.Unmarshal(value, &seconds) == nil && seconds > 0 && seconds < 1e9 {
 				m.RemainingSeconds = int(seconds)
 			}
-			continue
+			return nil
 		default:
-			continue
+			return nil
 		}
-		if wire.Kind(member.Value) == wire.String {
-			*field, _ = wire.Text(member.Value)
+		if wire.Kind(value) != wire.String {
+			return nil
 		}
+		if bytes.IndexByte(value, '\\') >= 0 {
+			*field, _ = wire.Text(value)
+			return nil
+		}
+		// The text stands in raw, wherever it does: that needs no copy.
+		start := bytes.Index(data, value) + 1
+		*field = m.raw[start : start+len(value)-2]
+		return nil
+	})
+	if err != nil {
+		return Meta{}
 	}
 	return m
 }
@@ -509,7 +517,7 @@ func readEnvelope(ctx context.Context, r reader, path apiPath, keyed bool) (a *a
 
 func newObject[T any](a *answer, e wire.Envelope, key string) (*Object[T], error) {
 	o := &Object[T]{Key: key, Meta: newMeta(e.Meta)}
-	if err := wire.Unmarshal(e.Body, &o.Body); err != nil {
+	if err := wire.Decode(e.Body, &o.Body); err != nil {
 		return nil, a.unusable("the body of %s does not fit into %T: %s", oneLine(key, 60), o.Body, oneLine(err.Error(), 200))
 	}
 	return o, nil

@@ -500,11 +500,11 @@ func (t *transport) logOut(ctx context.Context, s *session) (ended bool, err err
 // expired reports whether an answer says that the session is no more: a 401
 // that is not about a wrong password, or the anonymous form of /api/info.
 func expired(k *call, a *answer, err error) bool {
-	var refused *Error
-	if errors.As(err, &refused) {
-		return refused.Type == Unauthenticated || refused.Type == "" && refused.Status == http.StatusUnauthorized
+	if err != nil {
+		var refused *Error
+		return errors.As(err, &refused) && (refused.Type == Unauthenticated || refused.Type == "" && refused.Status == http.StatusUnauthorized)
 	}
-	if err != nil || k.method != http.MethodGet || k.path != infoPath {
+	if k.method != http.MethodGet || k.path != infoPath {
 		return false
 	}
 	// The endpoint needs no session, and shows less without one.

@@ -211,7 +211,8 @@ func newTransport(host string, o *config) *transport {
 	return t
 }
 
-// exchange is one call on its way through the retries.
+// exchange is one call on its way through the retries. What it needs once is part of
+// it, which spares an allocation each.
 type exchange struct {
 	*call
 	t        *transport
@@ -224,6 +225,10 @@ type exchange struct {
 	body     []byte
 	location string // of a redirect
 	last     error  // why the last attempt failed
+
+	url     url.URL
+	request retryablehttp.Request
+	answer  answer
 }
 
 type exchangeKey struct{}
@@ -234,15 +239,10 @@ func exchangeOf(ctx context.Context) *exchange { return ctx.Value(exchangeKey{})
 // an *Error if the appliance refused, a *TransportError if there was no answer.
 func (t *transport) do(ctx context.Context, k *call, sess *session) (*answer, error) {
 	x := &exchange{call: k, t: t, sess: sess}
-	req := &http.Request{
-		Method:     k.method,
-		URL:        &url.URL{Scheme: "https", Host: t.host, Path: "/api/" + k.path.text, RawPath: "/api/" + k.path.escaped, RawQuery: k.query.Encode()},
-		Header:     make(http.Header, 5+len(k.header)),
-		Host:       t.host,
-		Proto:      "HTTP/1.1",
-		ProtoMajor: 1,
-		ProtoMinor: 1,
-	}
+	x.url = url.URL{Scheme: "https", Host: t.host, Path: "/api/" + k.path.text, RawPath: "/api/" + k.path.escaped, RawQuery: k.query.Encode()}
+	req := blank.WithContext(context.WithValue(ctx, exchangeKey{}, x))
+	req.Method, req.URL, req.Host = k.method, &x.url, t.host
+	req.Header = make(http.Header, 5+len(k.header))
 	req.Header["Accept"] = acceptJSON
 	req.Header["Accept-Encoding"] = plainly
 	for name, values := range k.header {
@@ -257,7 +257,8 @@ func (t *transport) do(ctx context.Context, k *call, sess *session) (*answer, er
 	if ctx.Err() != nil {
 		return nil, x.fail(ctx, ctx.Err())
 	}
-	rreq := &retryablehttp.Request{Request: req.WithContext(context.WithValue(ctx, exchangeKey{}, x))}
+	rreq := &x.request
+	rreq.Request = req
 	if k.body != nil {
 		req.Header["Content-Type"] = contentJSON
 		if err := rreq.SetBody(k.body); err != nil {
@@ -283,6 +284,9 @@ func (t *transport) do(ctx context.Context, k *call, sess *session) (*answer, er
 	}
 	return x.judge(resp, sess)
 }
+
+// blank is what requests are made of: no URL has to be parsed.
+var blank = &http.Request{Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
 
 var (
 	acceptJSON  = []string{"application/json"}
@@ -491,7 +495,8 @@ func withoutURL(err error) error {
 // judge tells success from refusal. An error member decides whatever the status
 // is: the statuses of some errors are not documented.
 func (x *exchange) judge(resp *http.Response, sess *session) (*answer, error) {
-	a := &answer{status: resp.StatusCode, header: resp.Header, body: x.body, session: sess, exchange: x}
+	a := &x.answer
+	*a = answer{status: resp.StatusCode, header: resp.Header, body: x.body, session: sess, exchange: x}
 	failed := resp.StatusCode < 200 || resp.StatusCode >= 300 && (!x.redirect || resp.StatusCode >= 400)
 	if sess != nil && resp.StatusCode != http.StatusUnauthorized {
 		sess.refresh(resp.Header, x.t.host)
@@ -525,7 +530,7 @@ func (x *exchange) judge(resp *http.Response, sess *session) (*answer, error) {
 
 // secrets returns what an answer might quote and no error may show.
 func (x *exchange) secrets() []string {
-	var secrets []string
+	secrets := make([]string, 0, 8)
 	for _, secret := range x.secret {
 		secrets = append(secrets, secret.ExposeString())
 	}

@@ -17,6 +17,9 @@ type Envelope struct {
 // ParseEnvelope splits an answer, which must be one JSON object. A null error
 // is no error.
 func ParseEnvelope(data []byte) (Envelope, error) {
+	if err := Valid(data); err != nil {
+		return Envelope{}, err
+	}
 	members, err := Members(data)
 	if err != nil {
 		return Envelope{}, err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -35,12 +36,24 @@ func Kind(value []byte) byte {
 func Text(value []byte) (string, bool) {
 	switch Kind(value) {
 	case String:
-		text, err := jsontext.AppendUnquote(nil, bytes.TrimSpace(value))
-		return string(text), err == nil
+		return unquote(bytes.TrimSpace(value))
 	case Number:
 		return string(bytes.TrimSpace(value)), true
 	}
 	return "", false
+}
+
+// unquote returns the text of a string. Most texts fit into the stack.
+func unquote(quoted []byte) (string, bool) {
+	var space [128]byte
+	text, err := jsontext.AppendUnquote(space[:0], quoted)
+	return string(text), err == nil
+}
+
+// Bool returns the value of true and false.
+func Bool(value []byte) (is, ok bool) {
+	value = bytes.TrimSpace(value)
+	return string(value) == "true", string(value) == "true" || string(value) == "false"
 }
 
 // Find returns the value of the member with that name, or nil.
@@ -55,89 +68,203 @@ func Find(members []Member, name string) []byte {
 
 // Members splits an object. The values alias data.
 func Members(data []byte) ([]Member, error) {
-	d := decoder(data)
-	if err := open(d, Object); err != nil {
+	var members []Member
+	err := Each(data, func(name string, value []byte) error {
+		if members == nil {
+			members = make([]Member, 0, 4)
+		}
+		members = append(members, Member{name, value})
+		return nil
+	})
+	if err != nil {
 		return nil, err
 	}
-	var members []Member
-	for d.PeekKind() != '}' {
-		name, err := d.ReadToken()
-		if err != nil {
-			return nil, err
+	return members, nil
+}
+
+// Each calls a function for each member of an object, until it returns an error. The
+// values alias data.
+func Each(data []byte, member func(name string, value []byte) error) error {
+	c := cursor{data, 0}
+	for first := true; ; first = false {
+		if more, err := c.next('{', '}', first); err != nil || !more {
+			return err
 		}
-		// The token is valid until the next read only.
-		text := name.String()
-		value, err := next(d, data)
+		name, err := c.value()
 		if err != nil {
-			return nil, err
+			return err
 		}
-		members = append(members, Member{text, value})
+		if name[0] != '"' || !c.take(':') {
+			return errMalformed
+		}
+		value, err := c.value()
+		if err != nil {
+			return err
+		}
+		if err := member(nameOf(name), value); err != nil {
+			return err
+		}
 	}
-	return members, close(d)
 }
 
 // Elements splits an array. The values alias data.
 func Elements(data []byte) ([][]byte, error) {
-	d := decoder(data)
-	if err := open(d, Array); err != nil {
-		return nil, err
-	}
 	var elements [][]byte
-	for d.PeekKind() != ']' {
-		value, err := next(d, data)
+	c := cursor{data, 0}
+	for first := true; ; first = false {
+		more, err := c.next('[', ']', first)
 		if err != nil {
 			return nil, err
 		}
+		if !more {
+			return elements, nil
+		}
+		value, err := c.value()
+		if err != nil {
+			return nil, err
+		}
+		if elements == nil {
+			elements = make([][]byte, 0, 8)
+		}
 		elements = append(elements, value)
 	}
-	return elements, close(d)
 }
 
-func decoder(data []byte) *jsontext.Decoder {
-	return jsontext.NewDecoder(bytes.NewBuffer(data))
+// cursor splits JSON that [Valid] has let through: an answer is checked once, at the
+// door, and taken apart many times. Of anything else it makes an error or parts of
+// the same bytes.
+type cursor struct {
+	data []byte
+	at   int
 }
 
-func open(d *jsontext.Decoder, kind jsontext.Kind) error {
-	token, err := d.ReadToken()
-	if errors.Is(err, io.EOF) {
-		return io.ErrUnexpectedEOF
+var errMalformed = errors.New("malformed JSON")
+
+// skipSpace goes on to the next byte that is not white.
+func (c *cursor) skipSpace() {
+	for c.at < len(c.data) {
+		switch c.data[c.at] {
+		case ' ', '\t', '\r', '\n':
+			c.at++
+		default:
+			return
+		}
 	}
-	if err != nil {
-		return err
-	}
-	if token.Kind() != kind {
-		return fmt.Errorf("a JSON %s was expected, not a %s", kind, token.Kind())
-	}
-	return nil
 }
 
-// next reads one value and returns it as a slice of data, which outlives the
-// decoder's own buffer.
-func next(d *jsontext.Decoder, data []byte) ([]byte, error) {
-	value, err := d.ReadValue()
-	if err != nil {
-		return nil, err
+// take goes beyond a byte if it is the next one.
+func (c *cursor) take(b byte) bool {
+	c.skipSpace()
+	if c.at == len(c.data) || c.data[c.at] != b {
+		return false
 	}
-	stop := d.InputOffset()
-	return data[stop-int64(len(value)) : stop : stop], nil
+	c.at++
+	return true
 }
 
-func close(d *jsontext.Decoder) error {
-	if _, err := d.ReadToken(); err != nil {
-		return err
+// next goes to the next part of an object or a list, and reports whether there is one.
+func (c *cursor) next(begin, end byte, first bool) (bool, error) {
+	if first && !c.take(begin) {
+		switch kind := jsontext.Value(c.data).Kind(); kind {
+		case 0:
+			return false, io.ErrUnexpectedEOF
+		default:
+			return false, fmt.Errorf("a JSON %s was expected, not a %s", jsontext.Kind(begin), kind)
+		}
 	}
-	return end(d)
+	if c.take(end) {
+		if c.skipSpace(); c.at < len(c.data) {
+			return false, errors.New("more than one JSON value")
+		}
+		return false, nil
+	}
+	if !first && !c.take(',') {
+		return false, errMalformed
+	}
+	return true, nil
 }
 
-// end refuses whatever follows the first value.
-func end(d *jsontext.Decoder) error {
-	if _, err := d.ReadToken(); err == nil {
-		return errors.New("more than one JSON value")
-	} else if !errors.Is(err, io.EOF) {
-		return err
+// value goes beyond one value and returns it.
+func (c *cursor) value() ([]byte, error) {
+	c.skipSpace()
+	start, depth := c.at, 0
+	for c.at < len(c.data) {
+		switch c.data[c.at] {
+		case '"':
+			if !c.text() {
+				return nil, errMalformed
+			}
+		case '{', '[':
+			depth++
+			c.at++
+			continue
+		case '}', ']':
+			depth--
+			c.at++
+		case ' ', '\t', '\r', '\n', ',', ':':
+			if depth == 0 {
+				return nil, errMalformed
+			}
+			c.at++
+			continue
+		default:
+			c.at++
+			for c.at < len(c.data) && !delimits[c.data[c.at]] {
+				c.at++
+			}
+		}
+		if depth == 0 {
+			return c.data[start:c.at:c.at], nil
+		}
+		if depth < 0 {
+			break
+		}
 	}
-	return nil
+	return nil, errMalformed
 }
+
+// text goes beyond a string.
+func (c *cursor) text() bool {
+	for i := c.at + 1; i < len(c.data); i++ {
+		switch c.data[i] {
+		case '"':
+			c.at = i + 1
+			return true
+		case '\\':
+			i++
+		}
+	}
+	return false
+}
+
+// delimits has the bytes that end a number or a word.
+var delimits = [256]bool{' ': true, '\t': true, '\r': true, '\n': true, ',': true, ':': true, '}': true, ']': true, '{': true, '[': true, '"': true}
+
+// nameOf returns the name of a member. An API has few, so that most were met before.
+func nameOf(quoted []byte) string {
+	text := quoted[1 : len(quoted)-1]
+	if len(text) > maxName || bytes.IndexByte(text, '\\') >= 0 {
+		name, _ := unquote(quoted)
+		return name
+	}
+	hash := uint32(2166136261) // FNV-1a
+	for _, b := range text {
+		hash = (hash ^ uint32(b)) * 16777619
+	}
+	place := &names[(hash^hash>>16)%uint32(len(names))]
+	if known := place.Load(); known != nil && *known == string(text) {
+		return *known
+	}
+	name := string(text)
+	place.Store(&name)
+	return name
+}
+
+// names has the names that were met, one for each hash: an appliance may make some up.
+var names [4096]atomic.Pointer[string]
+
+// maxName is the length up to which a name is worth keeping.
+const maxName = 64
 
 // Plain returns a value with its strings written in the shortest way, as [Codec]
 // writes them; one that is no JSON is returned as it is.

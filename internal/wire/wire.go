@@ -3,11 +3,16 @@
 // It is the only package that imports the JSON library, so that a move to the
 // standard library's encoding/json/v2 touches nothing else. It knows JSON and
 // the shapes that every answer shares; it knows no endpoint.
+//
+// [ParseEnvelope], [Unmarshal] and [Valid] check what they are given. Everything else
+// takes JSON that one of them has let through, and does not look again.
 package wire
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -43,13 +48,38 @@ func Unmarshal(data []byte, v any) error {
 	return trim(json.Unmarshal(data, v))
 }
 
+// Decode is [Unmarshal] of data that was checked.
+func Decode(data []byte, v any) error {
+	own, ok := v.(json.Unmarshaler)
+	if !ok {
+		return Unmarshal(data, v)
+	}
+	// The library would check it again before it does the same.
+	err := own.UnmarshalJSON(bytes.TrimSpace(data))
+	var unfit Unfit
+	if err == nil || errors.As(err, &unfit) {
+		return err
+	}
+	return fmt.Errorf("at the top level: a JSON %s does not fit into %T", jsontext.Value(data).Kind(), v)
+}
+
 // Valid reports why data is not one JSON value, or nil.
 func Valid(data []byte) error {
-	d := decoder(data)
+	if jsontext.Value(data).IsValid() {
+		return nil
+	}
+	d := jsontext.NewDecoder(bytes.NewBuffer(data))
 	if err := d.SkipValue(); err != nil {
 		return trim(err)
 	}
-	return end(d)
+	switch _, err := d.ReadToken(); {
+	case err == nil:
+		return errors.New("more than one JSON value")
+	case errors.Is(err, io.EOF):
+		return errMalformed // cannot be: it is not valid
+	default:
+		return err
+	}
 }
 
 // Unfit is the error of a type's own UnmarshalJSON. Its text is shown, so it must
@@ -61,6 +91,9 @@ func (u Unfit) Error() string { return string(u) }
 // trim takes the values out of an error of the JSON library: its semantic
 // errors quote the JSON that they stumble over, which may be a secret.
 func trim(err error) error {
+	if err == nil {
+		return nil
+	}
 	var semantic *json.SemanticError
 	if !errors.As(err, &semantic) {
 		return err

@@ -164,7 +164,7 @@ func TestValid(t *testing.T) {
 			t.Errorf("%s: %v", good, err)
 		}
 	}
-	for _, bad := range []string{``, ` `, `{`, `[1,]`, `{"a":1,}`, `{"a":1,"a":2}`, `{} {}`, `01`, `NaN`, `'x'`, "\"\xff\"", `{"a"}`, `tru`, `"\ud800"`} {
+	for _, bad := range []string{``, ` `, `{`, `[1,]`, `{"a":1,}`, `{"a":1,"a":2}`, `{} {}`, `01`, `NaN`, `'x'`, "\"\xff\"", `{"a"}`, `tru`, `"\ud800"`, `[{"a":1,"a":1}]`, `{"a":1,"\u0061":2}`, `[x]`, `[] []`, `"a`} {
 		if err := wire.Valid([]byte(bad)); err == nil {
 			t.Errorf("%q is valid", bad)
 		}
