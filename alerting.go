@@ -83,8 +83,8 @@ const (
 
 // AlertSetting says by which channels an alert is sent. Its zero value is none.
 type AlertSetting struct {
-	Email bool `json:"email"`
-	SNMP  bool `json:"snmp"`
+	Email bool `json:"email"` // to [EmailSettings].AlertingAddress
+	SNMP  bool `json:"snmp"`  // to the server of [SNMPTrap]
 }
 
 // Alerts says for each alert of an appliance where it is sent. It has the alerts
@@ -323,8 +323,8 @@ type SNMPTarget struct {
 // "ip" for an address of the network. A tag whose value is no text, or that needs
 // none, has an empty one; an update leaves it as it is.
 type Selection struct {
-	Selection string `json:"selection"`
-	Value     string `json:"value,omitempty"`
+	Selection string `json:"selection"`       // the tag
+	Value     string `json:"value,omitempty"` // what belongs to it, "10.20.30.40"
 }
 
 // UnmarshalJSON decodes a tag with its value.
@@ -347,5 +347,5 @@ func (s *Selection) UnmarshalJSON(data []byte) error {
 // Switch is a feature of the API that may be off. What it needs where it is on
 // stands beside Enabled, and an update leaves it as it is.
 type Switch struct {
-	Enabled bool `json:"enabled"`
+	Enabled bool `json:"enabled"` // whether it is on
 }

@@ -149,12 +149,13 @@ type Health struct {
 	TaintedFiles map[string]int
 	// Integrity is "OK" for each part of the firmware, or else "CORRUPTED".
 	Integrity map[string]string
-	// RAIDStatus is "OK" for a RAID in order, RAIDDetail says more, and RAIDDisks
-	// has the status of each disk.
+	// RAIDStatus is "OK" for a RAID in order, RAIDDetail says more.
 	RAIDStatus, RAIDDetail string
-	RAIDDisks              map[string]string
-	// Sessions counts the sessions under way by protocol, SessionsTotal all.
-	Sessions      map[string]int
+	// RAIDDisks has the status of each disk.
+	RAIDDisks map[string]string
+	// Sessions counts the sessions under way by protocol.
+	Sessions map[string]int
+	// SessionsTotal counts the sessions under way.
 	SessionsTotal int
 	// PipelineQueues is how full the queues are, by their names.
 	PipelineQueues map[string]float64

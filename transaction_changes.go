@@ -72,13 +72,13 @@ type Change struct {
 	Type ChangeType `json:"type"`
 	// Path is that of the endpoint or object, as the appliance writes it.
 	Path string `json:"path"`
-	// OldValue is what was there, for a replacement and a deletion; NewValue what
-	// takes its place, for a replacement and a creation. Nil where there is none.
+	// OldValue is what was there before a replacement or a deletion, else nil.
 	OldValue json.RawMessage `json:"old_value,omitempty"`
+	// NewValue is what is there after a replacement or a creation, else nil.
 	NewValue json.RawMessage `json:"new_value,omitempty"`
-	// OldOrder and NewOrder are the keys of a list before and after it was
-	// reordered.
+	// OldOrder are the keys of a list before it was reordered, else nil.
 	OldOrder []string `json:"old_order,omitempty"`
+	// NewOrder are the keys of a list after it was reordered, else nil.
 	NewOrder []string `json:"new_order,omitempty"`
 }
 

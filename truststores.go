@@ -65,8 +65,9 @@ type TrustStore struct {
 type Authority struct {
 	// PEM is the certificate in PEM form.
 	PEM string `json:"pem"`
-	// Issuer and Subject are the names in the certificate, in one line each.
-	Issuer  string `json:"issuer,omitzero"`
+	// Issuer is the name of who signed the certificate, in one line.
+	Issuer string `json:"issuer,omitzero"`
+	// Subject is the name of whose certificate it is, in one line.
 	Subject string `json:"subject,omitzero"`
 	// Fingerprint is that of the certificate.
 	Fingerprint Fingerprint `json:"fingerprint,omitzero"`

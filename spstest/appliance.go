@@ -12,9 +12,9 @@ import (
 
 // Product is an entry of the integrated products.
 type Product struct {
-	Name      string  `json:"name"`
-	Link      *string `json:"link"` // nil: the product is not integrated
-	Activated bool    `json:"activated"`
+	Name      string  `json:"name"`      // "Defender"
+	Link      *string `json:"link"`      // its URL; nil: the product is not integrated
+	Activated bool    `json:"activated"` // whether it is integrated
 }
 
 func linked(link string) *string { return &link }

@@ -11,8 +11,8 @@ import (
 //
 // An alternative of the form "403:SomeType" is a status and an error type.
 type Variant struct {
-	Name         string
-	Default      string
+	Name         string   // what [WithVariant] takes
+	Default      string   // what the appliance does by itself
 	Alternatives []string // without the default
 	Reason       string   // why it is open, and why the default is what it is
 	Source       string   // where the API's documentation, or a client, touches it

@@ -47,12 +47,13 @@ type Fault struct {
 	// ends, until the client goes away. The request is executed.
 	Endless bool
 
-	// Status is answered in place of executing the request. With an empty
-	// Body and an error status the answer is the HTML page of a front-end web
-	// server.
-	Status      int
-	Body        string
-	ContentType string // default application/json when there is a Body
+	// Status is answered in place of executing the request; 0 is no false answer.
+	Status int
+	// Body is that of the false answer. Without one, an error status comes with
+	// the HTML page of a front-end web server.
+	Body string
+	// ContentType is that of the Body, "" for application/json.
+	ContentType string
 	// Header is added to the answer, false or true.
 	Header http.Header
 	// Execute executes the request before the false answer.

@@ -10,19 +10,19 @@ import (
 
 // Slot is one place for a firmware image. Without a Version it is empty.
 type Slot struct {
-	Key          string       `json:"key"`
-	Version      string       `json:"version,omitempty"`
-	UpgradeNotes string       `json:"upgrade_notes,omitempty"`
-	UpgradeNews  *string      `json:"upgrade_news,omitempty"`
-	Current      bool         `json:"current,omitempty"`      // the running firmware
-	AfterReboot  bool         `json:"after_reboot,omitempty"` // the firmware after the next reboot
-	TestFailure  *TestFailure `json:"test_failure,omitempty"` // what a test of the slot finds; nil: nothing
+	Key          string       `json:"key"`                     // "1" to "5"
+	Version      string       `json:"version,omitempty"`       // dotted, "8.0.0"
+	UpgradeNotes string       `json:"upgrade_notes,omitempty"` // the text of the upgrade notes
+	UpgradeNews  *string      `json:"upgrade_news,omitempty"`  // news for this image; nil: none
+	Current      bool         `json:"current,omitempty"`       // the running firmware
+	AfterReboot  bool         `json:"after_reboot,omitempty"`  // the firmware after the next reboot
+	TestFailure  *TestFailure `json:"test_failure,omitempty"`  // what a test of the slot finds; nil: nothing
 }
 
 // TestFailure is what a firmware test finds.
 type TestFailure struct {
-	ExitCode int    `json:"exit_code"`
-	Summary  string `json:"test_summary"`
+	ExitCode int    `json:"exit_code"`    // 1 in the guide
+	Summary  string `json:"test_summary"` // free text of several lines
 }
 
 // VersionIncompatible is the failure of a firmware that the upgrade policy

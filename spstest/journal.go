@@ -11,10 +11,10 @@ import (
 // Header holds what was sent, the values of Cookie and Authorization included,
 // because assertions need them: do not print it where secrets must not appear.
 type Request struct {
-	Method   string
-	Path     string // escaped as sent, with /api
-	RawQuery string
-	Header   http.Header
+	Method   string        // as sent
+	Path     string        // escaped as sent, with /api
+	RawQuery string        // as sent, "" for none
+	Header   http.Header   // as sent, with secrets
 	Body     []byte        // nil for an upload, which is not kept
 	Size     int64         // how much body arrived
 	Status   int           // of the answer; 0 when none was sent

@@ -24,9 +24,9 @@ const inProcessAddr = "appliance.test"
 // TB is the part of testing.TB that [NewServer] needs. The package does not
 // import testing, so that programs can use it.
 type TB interface {
-	Helper()
-	Cleanup(func())
-	Fatalf(format string, args ...any)
+	Helper()                           // takes NewServer out of the position of a failure
+	Cleanup(func())                    // closes the appliance at the end of the test
+	Fatalf(format string, args ...any) // ends a test whose appliance cannot start
 }
 
 // Appliance is one simulated appliance. Its methods may be called from any

@@ -17,8 +17,8 @@ type outsider struct{ name string }
 
 // Commit is one commit that succeeded.
 type Commit struct {
-	User    string
-	Message string
+	User    string // who committed
+	Message string // the commit message, "" for none
 	Member  string // the member that carried the message: "commit_message", "message" or ""
 }
 

@@ -20,7 +20,7 @@ const uploadField = "firmware"
 
 // Upload is an image that was uploaded and stored.
 type Upload struct {
-	Version string
+	Version string // what its first line says
 	SHA256  string // of the image, in lower-case hex
 	Size    int64  // of the image
 	Form    string // how it came: "multipart" or "raw"
