@@ -1,7 +1,6 @@
 package sps_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -10,7 +9,6 @@ import (
 	"time"
 
 	"github.com/go-sps/sps"
-	"github.com/go-sps/sps/spstest"
 )
 
 func ExampleAlerts_Enable() {
@@ -36,6 +34,21 @@ func ExampleAlerts_Enable() {
 	// sps: invalid input: there is no alert "scbconnectiondenied": is it "scbConnectionDenied"?
 }
 
+func ExampleAlerts_Disable() {
+	alerts := sps.TrafficAlerts{sps.AlertAuthFailure: {}, sps.AlertAuthSuccess: {}}
+	if err := alerts.EnableAll(sps.Email); err != nil {
+		log.Fatal(err)
+	}
+	if err := alerts.Disable(sps.Email, sps.AlertAuthSuccess); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(alerts[sps.AlertAuthFailure].Email, alerts[sps.AlertAuthSuccess].Email)
+	fmt.Println(alerts.DisableAll(sps.Email), alerts[sps.AlertAuthFailure].Email)
+	// Output:
+	// true false
+	// <nil> false
+}
+
 func ExampleAlerts_Diff() {
 	before := sps.TrafficAlerts{sps.AlertAuthFailure: {}, sps.AlertAuthSuccess: {}}
 	after := sps.TrafficAlerts{sps.AlertAuthFailure: {Email: true}, sps.AlertAuthSuccess: {}}
@@ -43,73 +56,6 @@ func ExampleAlerts_Diff() {
 		fmt.Println(d)
 	}
 	// Output: scbAuthFailure: email off -> on
-}
-
-func ExampleClient_Preview() {
-	appliance, client, end := example()
-	defer end()
-	changes, err := client.Preview(context.Background(), func(ctx context.Context, tx *sps.Transaction) error {
-		return tx.Email.Update(ctx, func(e *sps.EmailSettings) error {
-			e.AlertingAddress = "soc@example.com"
-			return nil
-		})
-	})
-	if err != nil {
-		log.Fatal(err)
-	}
-	for _, change := range changes {
-		fmt.Println(change)
-	}
-	fmt.Println(len(appliance.Commits()), "commits")
-	// Output:
-	// replace /api/configuration/management/email
-	// 0 commits
-}
-
-func ExampleTransaction_Changes() {
-	_, client, end := example()
-	defer end()
-	err := client.Transaction(context.Background(), func(ctx context.Context, tx *sps.Transaction) error {
-		err := tx.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error { return a.EnableAll(sps.SNMP) })
-		if err != nil {
-			return err
-		}
-		changes, err := tx.Changes(ctx)
-		for _, change := range changes {
-			fmt.Println(change.Type, change.Path)
-		}
-		return err
-	})
-	if err != nil {
-		log.Fatal(err)
-	}
-	// Output: replace /api/configuration/alerting/traffic_alerts
-}
-
-func ExampleClient_TransactionStatus() {
-	_, client, end := example()
-	defer end()
-	status, err := client.TransactionStatus(context.Background())
-	if err != nil {
-		log.Fatal(err)
-	}
-	fmt.Println(status.Open(), status.CommitMessageRequired)
-	// Output: false false
-}
-
-func ExampleCollection_GetByName() {
-	_, client, end := example()
-	defer end()
-	store, err := client.TrustStores.GetByName(context.Background(), "My_Custom_Trust_Store")
-	if err != nil {
-		log.Fatal(err)
-	}
-	fmt.Println(store.Body.Type, store.Body.RevocationCheck, store.Body.CRLURLs)
-	_, err = client.TrustStores.GetByName(context.Background(), "No such store")
-	fmt.Println(errors.Is(err, sps.ResourceNotFound))
-	// Output:
-	// custom full [http://crl.it/sec]
-	// true
 }
 
 func ExampleNewTrustStore() {
@@ -138,6 +84,38 @@ func ExampleNewTrustStore() {
 	// My_Custom_Trust_Store 1
 	// LDAP_CAs 1
 	// Partners 1
+}
+
+func ExampleTrustStore_AddAuthority() {
+	appliance, _, end := example()
+	defer end()
+	certificates, err := sps.ParseCertificates(appliance.CA()) // or a file of yours
+	if err != nil {
+		log.Fatal(err)
+	}
+	fingerprint := sps.CertificateFingerprint(certificates[0])
+
+	store := sps.NewTrustStore("Partners")
+	fmt.Println(store.AddAuthority(certificates[0]))
+	fmt.Println(errors.Is(store.AddAuthority(certificates[0]), sps.ErrAuthorityExists))
+	authority, err := store.Authority(fingerprint)
+	if err != nil {
+		log.Fatal(err)
+	}
+	certificate, err := authority.Certificate()
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(certificate.Subject)
+	all, err := store.Certificates()
+	fmt.Println(len(all), err)
+	fmt.Println(store.RemoveAuthority(fingerprint), len(store.Authorities))
+	// Output:
+	// <nil>
+	// true
+	// CN=Simulated SPS CA
+	// 1 <nil>
+	// <nil> 0
 }
 
 func ExampleTrustStore_Validate() {
@@ -192,6 +170,19 @@ func ExampleStarling_CheckUnjoin() {
 	// <nil> false
 }
 
+func ExampleStarling_ForceUnjoin() {
+	appliance, client, end := example()
+	defer end()
+	appliance.JoinStarling(true) // with remote access
+	ctx := context.Background()
+	err := client.Starling.Unjoin(ctx)
+	fmt.Println(errors.Is(err, sps.StarlingJoinIsInUseByRemoteAccessError))
+	fmt.Println(client.Starling.ForceUnjoin(ctx), appliance.StarlingJoined())
+	// Output:
+	// true
+	// <nil> false
+}
+
 func ExampleStarling_JoinStatus() {
 	_, client, end := example()
 	defer end()
@@ -203,6 +194,17 @@ func ExampleStarling_JoinStatus() {
 	// Output: false Safeguard 123-456-789
 }
 
+func ExampleStarling_JoinPage() {
+	_, client, end := example()
+	defer end()
+	page, err := client.Starling.JoinPage(context.Background(), sps.WithProductTIMS("222-333-444"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(page.StatusCode, page.ContentType, page.Location)
+	// Output: 200 text/html
+}
+
 func ExampleStarling_Join() {
 	appliance, client, end := example()
 	defer end()
@@ -212,138 +214,4 @@ func ExampleStarling_Join() {
 	})
 	fmt.Println(err, appliance.StarlingJoined())
 	// Output: <nil> true
-}
-
-func ExampleClient_IntegratedProducts() {
-	appliance, client, end := example()
-	defer end()
-	appliance.SetProducts(spstest.ProductsStarlingIntegrated(), spstest.StarlingUnavailable)
-	products, err := client.IntegratedProducts(context.Background())
-	if err != nil { // errors.Is(err, sps.StarlingUnavailable), where the appliance refuses
-		log.Fatal(err)
-	}
-	for _, product := range products.Products {
-		fmt.Printf("%s: %t %q\n", product.Name, product.Activated, product.Link)
-	}
-	fmt.Println(products.Warned(sps.StarlingUnavailable))
-	// Output:
-	// Defender: true "https://2fa.cloud.oneidentity.com"
-	// Connect: true "https://connect.cloud.oneidentity.com"
-	// Governance: false ""
-	// true
-}
-
-func ExampleClient_Walk() {
-	_, client, end := example()
-	defer end()
-	for node, err := range client.Walk(context.Background(), "configuration/alerting") {
-		switch {
-		case err != nil:
-			log.Fatal(err)
-		case node.Err != nil:
-			fmt.Println(node.Path, "cannot be read:", node.Err)
-		default:
-			fmt.Println(node.Path, len(node.Body) > 0)
-		}
-	}
-	// Output:
-	// configuration/alerting false
-	// configuration/alerting/system_alerts true
-	// configuration/alerting/traffic_alerts true
-}
-
-func ExampleClient_Listing() {
-	_, client, end := example()
-	defer end()
-	list, err := client.Listing(context.Background(), "firmware")
-	if err != nil {
-		log.Fatal(err)
-	}
-	for _, link := range list.Links {
-		fmt.Println(link.Key, link.Href)
-	}
-	// Output:
-	// fetch /api/firmware/fetch
-	// slots /api/firmware/slots
-	// test /api/firmware/test
-	// upgrade /api/firmware/upgrade
-}
-
-func ExampleSupportBundles_Start() {
-	_, client, end := example()
-	defer end()
-	ctx := context.Background()
-	key, err := client.SupportBundles.Start(ctx)
-	if err != nil {
-		log.Fatal(err)
-	}
-	if _, err := client.SupportBundles.Wait(ctx, key, sps.PollEvery(time.Millisecond)); err != nil {
-		log.Fatal(err)
-	}
-	var file bytes.Buffer // or an *os.File
-	if _, err := client.SupportBundles.Download(ctx, key, &file); err != nil {
-		log.Fatal(err)
-	}
-	fmt.Println(file.Len() > 0, client.SupportBundles.Delete(ctx, key))
-	// Output: true <nil>
-}
-
-func ExampleClient_Health() {
-	_, client, end := example()
-	defer end()
-	health, err := client.Health(context.Background())
-	if err != nil {
-		log.Fatal(err)
-	}
-	fmt.Println(health.RAIDStatus, health.Integrity["core"], health.TaintedFiles["core"])
-	// Output: OK OK 0
-}
-
-func ExampleClient_UserInfo() {
-	_, client, end := example()
-	defer end()
-	user, err := client.UserInfo(context.Background())
-	if err != nil {
-		log.Fatal(err)
-	}
-	fmt.Println(user.Name, user.LoginMethod.Name)
-	// Output: admin local
-}
-
-func ExampleClient_ClusterStatus() {
-	appliance, err := spstest.Start(spstest.WithCluster())
-	if err != nil {
-		log.Fatal(err)
-	}
-	defer appliance.Close()
-	ctx := context.Background()
-	client, err := sps.Connect(ctx, appliance.Addr(), sps.UsernamePassword("admin", sps.NewSecretString("a")), sps.WithCABundle(appliance.CA()))
-	if err != nil {
-		log.Fatal(err)
-	}
-	defer client.Close(ctx)
-	cluster, err := client.ClusterStatus(ctx)
-	if err != nil {
-		log.Fatal(err)
-	}
-	for _, node := range cluster.Nodes {
-		fmt.Println(node.FQDN, node.SyncStatus, node.Key == cluster.Self)
-	}
-	// Output:
-	// sps.example.com n/a true
-	// managed-host.cluster pending false
-}
-
-func ExampleSetupStatus() {
-	appliance, err := spstest.Start()
-	if err != nil {
-		log.Fatal(err)
-	}
-	defer appliance.Close()
-	setup, err := sps.SetupStatus(context.Background(), appliance.Addr(), sps.WithCABundle(appliance.CA()))
-	if err != nil {
-		log.Fatal(err)
-	}
-	fmt.Println(setup.Status)
-	// Output: completed
 }

@@ -1,10 +1,23 @@
 package sps_test
 
 import (
+	"bytes"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"log"
+	"log/slog"
+	"math/big"
+	"net/http"
+	"os"
+	"strings"
 	"time"
 
 	"github.com/go-sps/sps"
@@ -63,6 +76,145 @@ func ExampleConnect_refused() {
 	// Output: true
 }
 
+func ExampleConnectFromEnv() {
+	appliance, _, end := example()
+	defer end()
+	for name, value := range map[string]string{
+		"SPS_HOST":        appliance.Addr(),
+		"SPS_USERNAME":    appliance.Username(),
+		"SPS_PASSWORD":    appliance.Password(),
+		"SPS_FINGERPRINT": appliance.Fingerprint(),
+	} {
+		os.Setenv(name, value) // in place of your shell or your pipeline
+		defer os.Unsetenv(name)
+	}
+
+	ctx := context.Background()
+	client, err := sps.ConnectFromEnv(ctx, sps.WithUserAgent("precheck/1.2"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer client.Close(ctx)
+	fmt.Println(client.Host() == appliance.Addr())
+	// Output: true
+}
+
+func ExampleWithPinnedCertificates() {
+	appliance, err := spstest.Start()
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer appliance.Close()
+	ctx := context.Background()
+	admin := sps.UsernamePassword("admin", sps.NewSecretString("a"))
+
+	_, err = sps.Connect(ctx, appliance.Addr(), admin)
+	var untrusted *sps.CertificateError
+	if !errors.As(err, &untrusted) {
+		log.Fatal(err)
+	}
+	// Compare the fingerprint with what the appliance itself shows before you go on.
+	client, err := sps.Connect(ctx, appliance.Addr(), admin, sps.WithPinnedCertificates(untrusted.Fingerprint))
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(client.Close(ctx))
+	// Output: <nil>
+}
+
+func ExamplePasswordFunc() {
+	appliance, _, end := example()
+	defer end()
+	vault := "a"
+	credential := sps.PasswordFunc("admin", func(context.Context) (sps.Secret, error) {
+		fmt.Println("the vault is asked")
+		return sps.NewSecretString(vault), nil
+	})
+
+	ctx := context.Background()
+	client, err := sps.Connect(ctx, appliance.Addr(), credential, sps.WithCABundle(appliance.CA()))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer client.Close(ctx)
+	vault = "b" // the password is rotated, and the session expires
+	appliance.SetPassword("admin", "b")
+	appliance.ExpireSessions()
+	info, err := client.Info(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(info.FirmwareVersion)
+	// Output:
+	// the vault is asked
+	// the vault is asked
+	// 7.4.0
+}
+
+func ExampleCertificate() {
+	authority, certificate := identity("automation") // or tls.LoadX509KeyPair("client.pem", "client.key")
+	appliance, err := spstest.Start(spstest.WithClientCA(authority))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer appliance.Close()
+
+	ctx := context.Background()
+	client, err := sps.Connect(ctx, appliance.Addr(), sps.Certificate(certificate), sps.WithCABundle(appliance.CA()))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer client.Close(ctx)
+	user, err := client.UserInfo(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(user.Name)
+	// Output: automation
+}
+
+// identity makes a certificate for a user, which is its own authority.
+func identity(user string) (authority []byte, certificate tls.Certificate) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		log.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1),
+		Subject:      pkix.Name{CommonName: user},
+		NotAfter:     time.Now().Add(time.Hour),
+		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		log.Fatal(err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
+}
+
+func ExampleExistingSession() {
+	appliance, other, end := example()
+	defer end()
+	ctx := context.Background()
+	if _, err := other.Info(ctx); err != nil {
+		log.Fatal(err)
+	}
+	// In place of what somebody else hands over: the cookie of that request.
+	_, id, _ := strings.Cut(appliance.Journal()[1].Header.Get("Cookie"), "session_id=")
+
+	client, err := sps.Connect(ctx, appliance.Addr(), sps.ExistingSession(sps.NewSecretString(id)), sps.WithCABundle(appliance.CA()))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer client.Close(ctx) // which does not log out
+	user, err := client.UserInfo(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(user.Name, appliance.Sessions())
+	// Output: admin 1
+}
+
 func ExampleLoginMethods() {
 	appliance, _, end := example()
 	defer end()
@@ -76,159 +228,194 @@ func ExampleLoginMethods() {
 	// Output: local
 }
 
-func ExampleFirmware_Test() {
-	appliance, client, end := example()
+func ExampleWithLoginMethod() {
+	appliance, _, end := example()
 	defer end()
-	appliance.SetSlot(spstest.Slot{Key: "5", Version: "8.1.0", TestFailure: &spstest.TestFailure{ExitCode: 1, Summary: "HA check started\nHA check failed"}})
-
-	for _, key := range []string{"2", "3", "5"} {
-		report, err := client.Firmware.Test(context.Background(), key)
-		var failed *sps.FirmwareTestFailure
-		switch {
-		case err == nil:
-			fmt.Printf("slot %s: %q\n", key, report.TestSummary)
-		case errors.As(err, &failed):
-			fmt.Printf("slot %s: exit code %d, %q\n", key, failed.ExitCode, failed.TestSummary)
-		case errors.Is(err, sps.ResourceNotFound):
-			fmt.Printf("slot %s: empty\n", key)
-		default:
-			log.Fatal(err)
-		}
-	}
-	// Output:
-	// slot 2: "HA check started\nHA check finished"
-	// slot 3: empty
-	// slot 5: exit code 1, "HA check started\nHA check failed"
-}
-
-func ExampleFirmware_Slots() {
-	_, client, end := example()
-	defer end()
-	list, err := client.Firmware.Slots(context.Background())
+	ctx := context.Background()
+	client, err := sps.Connect(ctx, appliance.Addr(),
+		sps.UsernamePassword("admin", sps.NewSecretString("a"), sps.WithLoginMethod("local")),
+		sps.WithCABundle(appliance.CA()))
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println("running:", list.CurrentSlot, "empty:", list.EmptySlots)
-	for _, slot := range list.Slots {
-		if !slot.Body.Empty() {
-			fmt.Println(slot.Key, slot.Body.Version)
-		}
-	}
-	// Output:
-	// running: 1 empty: 2
-	// 1 7.4.0
-	// 2 8.0.0
-	// 4 6.0.10
-}
-
-func ExampleFirmware_DeleteSlot() {
-	_, client, end := example()
-	defer end()
-	fmt.Println(client.Firmware.DeleteSlot(context.Background(), "4"))
-	fmt.Println(client.Firmware.DeleteSlot(context.Background(), "1"))
-	// Output:
-	// <nil>
-	// sps: DELETE firmware/slots/1: the firmware slot is in use: it holds the running firmware 7.4.0
-}
-
-func ExampleFirmware_Upload() {
-	_, client, end := example()
-	defer end()
-	const size = 4 << 20
-	image := spstest.Image("8.1.0", size) // or a file, by UploadFile
-	slot, err := client.Firmware.Upload(context.Background(), image, size)
+	defer client.Close(ctx)
+	user, err := client.UserInfo(ctx)
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println("slot", slot.Key, "holds", slot.Body.Version)
-	// Output: slot 3 holds 8.1.0
+	fmt.Println(user.LoginMethod.Name, user.LoginMethod.Authentication)
+	// Output: local local
 }
 
-func ExampleFirmware_StartFetch() {
+func ExampleSecret() {
+	password := sps.NewSecretString("correct-horse-battery")
+	fmt.Println(password, fmt.Sprintf("%#v", struct{ P sps.Secret }{password}))
+	fmt.Println(password.ExposeString(), len(password.Expose()))
+	fmt.Println(password.Equal(sps.NewSecret([]byte("correct-horse-battery"))), password.IsZero())
+	// Output:
+	// [sps.Secret] struct { P sps.Secret }{P:[sps.Secret]}
+	// correct-horse-battery 21
+	// true false
+}
+
+type jobKey struct{}
+
+// withJob is a slog.Handler that adds what the context of a call knows, such as the
+// number of a job or the id of a trace.
+type withJob struct{ slog.Handler }
+
+func (h withJob) Handle(ctx context.Context, record slog.Record) error {
+	if job, ok := ctx.Value(jobKey{}).(int); ok {
+		record.AddAttrs(slog.Int("job", job))
+	}
+	return h.Handler.Handle(ctx, record)
+}
+
+func ExampleWithLogger() {
+	appliance, _, end := example()
+	defer end()
+	logger := slog.New(withJob{slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{
+		Level: slog.LevelDebug,
+		ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+			switch a.Key {
+			case slog.TimeKey, "host", "duration": // different each time
+				return slog.Attr{}
+			}
+			return a
+		},
+	})})
+
+	ctx := context.WithValue(context.Background(), jobKey{}, 42)
+	client, err := sps.Connect(ctx, appliance.Addr(), sps.UsernamePassword("admin", sps.NewSecretString("a")),
+		sps.WithCABundle(appliance.CA()), sps.WithLogger(logger))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer client.Close(ctx)
+	if _, err := client.Starling.JoinStatus(ctx, sps.WithProductTIMS("222-333-444")); err != nil {
+		log.Fatal(err)
+	}
+	// Output:
+	// level=DEBUG msg="sps request" method=GET path=authentication attempt=1 status=200 job=42
+	// level=DEBUG msg="sps request" method=GET path=starling/join attempt=1 query=product_tims status=200 job=42
+	// level=DEBUG msg="sps request" method=DELETE path=authentication attempt=1 status=200 job=42
+}
+
+// tripper is an http.RoundTripper made of a function.
+type tripper func(*http.Request) (*http.Response, error)
+
+func (f tripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+func ExampleWithTransport() {
+	appliance, _, end := example()
+	defer end()
+	traced := sps.WithTransport(func(base http.RoundTripper) http.RoundTripper {
+		return tripper(func(r *http.Request) (*http.Response, error) {
+			resp, err := base.RoundTrip(r) // or otelhttp.NewTransport(base)
+			if err == nil {
+				fmt.Println(r.Method, r.URL.Path, resp.StatusCode)
+			}
+			return resp, err
+		})
+	})
+
+	ctx := context.Background()
+	client, err := sps.Connect(ctx, appliance.Addr(), sps.UsernamePassword("admin", sps.NewSecretString("a")),
+		sps.WithCABundle(appliance.CA()), traced)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer client.Close(ctx)
+	appliance.Inject(spstest.Fault{Path: "info", Status: 503}) // so that there is a second attempt
+	if _, err := client.Info(ctx); err != nil {
+		log.Fatal(err)
+	}
+	// Output:
+	// GET /api/authentication 200
+	// GET /api/info 503
+	// GET /api/info 200
+	// DELETE /api/authentication 200
+}
+
+func ExampleWithRetry() {
+	appliance, _, end := example()
+	defer end()
+	policy := sps.DefaultRetryPolicy()
+	policy.Attempts, policy.MinWait = 2, time.Millisecond
+
+	ctx := context.Background()
+	client, err := sps.Connect(ctx, appliance.Addr(), sps.UsernamePassword("admin", sps.NewSecretString("a")),
+		sps.WithCABundle(appliance.CA()), sps.WithRetry(policy))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer client.Close(ctx)
+	appliance.Inject(spstest.Fault{Path: "info", Status: 503, Times: -1})
+	appliance.ResetJournal()
+	_, err = client.Info(ctx)
+	fmt.Println(errors.Is(err, sps.Status(503)), len(appliance.Journal()), "attempts")
+	// Output: true 2 attempts
+}
+
+func ExampleWithTimeouts() {
+	appliance, _, end := example()
+	defer end()
+	limits, once := sps.DefaultTimeouts(), sps.DefaultRetryPolicy()
+	limits.Read, once.Attempts = 20*time.Millisecond, 1
+
+	ctx := context.Background()
+	client, err := sps.Connect(ctx, appliance.Addr(), sps.UsernamePassword("admin", sps.NewSecretString("a")),
+		sps.WithCABundle(appliance.CA()), sps.WithTimeouts(limits), sps.WithRetry(once))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer client.Close(ctx)
+	appliance.Inject(spstest.Fault{Path: "info", Delay: time.Hour})
+	_, err = client.Info(ctx)
+	fmt.Println(errors.Is(err, context.DeadlineExceeded))
+	// Output: true
+}
+
+func ExampleError() {
+	_, client, end := example()
+	defer end()
+	_, err := client.Firmware.Slot(context.Background(), "9")
+	fmt.Println(errors.Is(err, sps.ResourceNotFound), errors.Is(err, sps.Status(404)))
+	var refused *sps.Error
+	if errors.As(err, &refused) {
+		fmt.Println(refused.Method, refused.Path, refused.Type, refused.Status)
+	}
+	var missing *sps.MissingResource
+	if errors.As(err, &missing) {
+		fmt.Println(missing.MountPoint, missing.Resource)
+	}
+	// Output:
+	// true true
+	// GET firmware/slots/9 ResourceNotFound 404
+	// /firmware/slots 9
+}
+
+func ExampleTransportError() {
 	appliance, client, end := example()
 	defer end()
 	ctx := context.Background()
-	const url, sum = "https://images.example/sps.iso", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
-	appliance.ServeImage(url, "8.1.0", sum)
-
-	key, err := client.Firmware.StartFetch(ctx, url, sum)
-	if err != nil {
-		log.Fatal(err)
+	// The appliance carries the request out, and the connection breaks before its answer.
+	appliance.Inject(spstest.Fault{Method: "POST", Path: "firmware/fetch", CutAfter: true})
+	_, err := client.Firmware.StartFetch(ctx, "https://images.example/sps.iso", strings.Repeat("0", 64))
+	var broken *sps.TransportError
+	if errors.As(err, &broken) {
+		fmt.Println(broken.Method, broken.Path, "was tried", broken.Attempts, "time")
 	}
-	fetch, err := client.Firmware.WaitFetch(ctx, key, sps.PollEvery(time.Millisecond))
-	if err != nil {
-		log.Fatal(err)
+	if errors.Is(err, sps.ErrOutcomeUnknown) { // so look before you repeat it
+		fetches, err := client.Firmware.Fetches(ctx)
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println("the appliance has", len(fetches))
 	}
-	fmt.Println(fetch.Status, client.Firmware.RemoveFetch(ctx, key))
-	// Output: finished <nil>
-}
-
-func ExampleFirmware_Upgrade() {
-	_, client, end := example()
-	defer end()
-	report, err := client.Firmware.Upgrade(context.Background(), sps.FromSlot("2"),
-		sps.UpgradeMessage("CHG-1234"),
-		sps.UpgradeWaiting(sps.PollEvery(time.Millisecond), sps.WaitAtMost(time.Minute)))
-	var stopped *sps.UpgradeError
-	if errors.As(err, &stopped) {
-		log.Fatalf("stopped at %s: %v; %s", stopped.Step, stopped.Err, stopped.Left)
-	}
-	fmt.Println("from", report.From, "to", report.Info.FirmwareVersion)
-	// Output: from 7.4.0 to 8.0.0
-}
-
-func ExampleFirmware_Upgrade_dryRun() {
-	_, client, end := example()
-	defer end()
-	report, err := client.Firmware.Upgrade(context.Background(), sps.FromSlot("2"), sps.StopAfterTest())
-	if err != nil {
-		log.Fatal(err)
-	}
-	fmt.Println("could go from", report.From, "to", report.To)
-	// Output: could go from 7.4.0 to 8.0.0
-}
-
-func ExampleCompareVersions() {
-	order, ok := sps.CompareVersions("7.10.0", "7.9")
-	fmt.Println(order, ok)
-	// Output: 1 true
-}
-
-func ExampleClient_Transaction() {
-	appliance, client, end := example()
-	defer end()
-	err := client.Transaction(context.Background(), func(ctx context.Context, tx *sps.Transaction) error {
-		return tx.Email.Update(ctx, func(e *sps.EmailSettings) error {
-			e.AlertingAddress = "soc@example.com" // everything else stays
-			return nil
-		})
-	}, sps.CommitMessage("CHG-1234"))
-	if errors.Is(err, sps.ErrLocked) {
-		fmt.Println("somebody else is changing the configuration")
-	}
-	if err != nil {
-		log.Fatal(err)
-	}
-	fmt.Println(appliance.Commits()[0].Message)
-	// Output: CHG-1234
-}
-
-func ExampleNewSingleton() {
-	_, client, end := example()
-	defer end()
-	timezone := sps.NewSingleton[string](client, "configuration/datetime/timezone")
-	err := client.Transaction(context.Background(), func(ctx context.Context, tx *sps.Transaction) error {
-		return timezone.In(tx).Replace(ctx, "Europe/Budapest")
-	})
-	if err != nil {
-		log.Fatal(err)
-	}
-	now, err := timezone.Get(context.Background())
-	if err != nil {
-		log.Fatal(err)
-	}
-	fmt.Println(now.Key, now.Body)
-	// Output: timezone Europe/Budapest
+	// Output:
+	// POST firmware/fetch was tried 1 time
+	// the appliance has 1
 }
 
 func ExampleNewCollection() {
@@ -247,6 +434,108 @@ func ExampleNewCollection() {
 	// Unordered output:
 	// default
 	// remote-timestamping
+}
+
+func ExampleCollection_List() {
+	_, client, end := example()
+	defer end()
+	ctx := context.Background()
+	stores, err := client.TrustStores.List(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, store := range stores {
+		fmt.Println(store.Body.Name, len(store.Body.Authorities))
+	}
+	builtIn, err := client.TrustStores.Get(ctx, sps.BuiltInTrustStore)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(builtIn.Body.Type)
+	// Output:
+	// Built-in 0
+	// My_Custom_Trust_Store 1
+	// LDAP_CAs 1
+	// built-in
+}
+
+func ExampleCollection_GetByName() {
+	_, client, end := example()
+	defer end()
+	store, err := client.TrustStores.GetByName(context.Background(), "My_Custom_Trust_Store")
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(store.Body.Type, store.Body.RevocationCheck, store.Body.CRLURLs)
+	_, err = client.TrustStores.GetByName(context.Background(), "No such store")
+	fmt.Println(errors.Is(err, sps.ResourceNotFound))
+	// Output:
+	// custom full [http://crl.it/sec]
+	// true
+}
+
+func ExampleMeta_Link() {
+	_, client, end := example()
+	defer end()
+	email, err := client.Email.Get(context.Background())
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(email.Key, email.Meta.Href)
+	fmt.Println(email.Meta.Link("parent") == email.Meta.Parent)
+	// Output:
+	// email /api/configuration/management/email
+	// true
+}
+
+func ExampleClient_Walk() {
+	_, client, end := example()
+	defer end()
+	for node, err := range client.Walk(context.Background(), "configuration/alerting") {
+		switch {
+		case err != nil:
+			log.Fatal(err)
+		case node.Err != nil:
+			fmt.Println(node.Path, "cannot be read:", node.Err)
+		default:
+			fmt.Println(node.Path, len(node.Body) > 0)
+		}
+	}
+	// Output:
+	// configuration/alerting false
+	// configuration/alerting/system_alerts true
+	// configuration/alerting/traffic_alerts true
+}
+
+func ExampleSkipPaths() {
+	_, client, end := example()
+	defer end()
+	for node, err := range client.Walk(context.Background(), "configuration/alerting", sps.SkipPaths("configuration/alerting/system_alerts")) {
+		if err != nil {
+			log.Fatal(err)
+		}
+		fmt.Println(node.Path)
+	}
+	// Output:
+	// configuration/alerting
+	// configuration/alerting/traffic_alerts
+}
+
+func ExampleClient_Listing() {
+	_, client, end := example()
+	defer end()
+	list, err := client.Listing(context.Background(), "firmware")
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, link := range list.Links {
+		fmt.Println(link.Key, link.Href)
+	}
+	// Output:
+	// fetch /api/firmware/fetch
+	// slots /api/firmware/slots
+	// test /api/firmware/test
+	// upgrade /api/firmware/upgrade
 }
 
 func ExampleClient_Invoke() {
@@ -271,5 +560,42 @@ func ExampleClient_Invoke() {
 	fmt.Println(errors.Is(err, sps.ErrTransactionOnly))
 	// Output:
 	// 0
+	// true
+}
+
+func ExampleWithQuery() {
+	appliance, client, end := example()
+	defer end()
+	response, err := client.Invoke(context.Background(), "GET", "starling/join", nil,
+		sps.WithQuery("product_tims", "222-333-444"), sps.WithHeader("X-Request-Id", "CHG-1234"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	journal := appliance.Journal()
+	last := journal[len(journal)-1]
+	fmt.Println(response.StatusCode, last.RawQuery, last.Header.Get("X-Request-Id"))
+	// Output: 200 product_tims=222-333-444 CHG-1234
+}
+
+func ExampleClient_Download() {
+	_, client, end := example()
+	defer end()
+	ctx := context.Background()
+	key, err := client.SupportBundles.Start(ctx)
+	if err != nil {
+		log.Fatal(err)
+	}
+	if _, err := client.SupportBundles.Wait(ctx, key, sps.PollEvery(time.Millisecond)); err != nil {
+		log.Fatal(err)
+	}
+	var file bytes.Buffer // or an *os.File
+	n, err := client.Download(ctx, "troubleshooting/support-bundle/"+key+"/download", &file,
+		sps.WithProgress(func(done, total int64) { fmt.Println("all of it:", done == total) }))
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(n == int64(file.Len()))
+	// Output:
+	// all of it: true
 	// true
 }
