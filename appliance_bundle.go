@@ -47,13 +47,14 @@ func (e *BundleFailure) Error() string {
 	return text
 }
 
-// List lists the bundles that the appliance has or makes.
+// List lists the bundles that the appliance has or makes (GET
+// /api/troubleshooting/support-bundle).
 func (s *SupportBundles) List(ctx context.Context) ([]SupportBundle, error) {
 	return s.jobs().list(ctx)
 }
 
-// Get reads one bundle's state. It gives [ResourceNotFound] for one that does not
-// exist.
+// Get reads one bundle's state (GET /api/troubleshooting/support-bundle/<key>). It
+// gives [ResourceNotFound] for one that does not exist.
 func (s *SupportBundles) Get(ctx context.Context, key string) (*SupportBundle, error) {
 	return s.jobs().get(ctx, key)
 }
@@ -62,8 +63,9 @@ func (s *SupportBundles) jobs() jobs[SupportBundle] {
 	return jobs[SupportBundle]{s.client, supportBundlePath, "support bundle", newBundle, func(b *SupportBundle) (JobStatus, float64) { return b.Status, b.Progress }}
 }
 
-// Start begins a bundle and returns its key. What the appliance answers while it
-// makes another one is not documented.
+// Start begins a bundle (POST /api/troubleshooting/support-bundle) and returns its
+// key. Follow it with [SupportBundles.Wait]. What the appliance answers while it makes
+// another one is not documented.
 func (s *SupportBundles) Start(ctx context.Context) (key string, err error) {
 	a, err := s.client.call(ctx, &call{class: classCreate, method: http.MethodPost, path: supportBundlePath})
 	if err != nil {
@@ -83,8 +85,8 @@ func (s *SupportBundles) Wait(ctx context.Context, key string, options ...WaitOp
 	return bundle, err
 }
 
-// Download writes a finished bundle, a .tar.gz file, to w as it comes; see
-// [Client.Download].
+// Download writes a finished bundle, a .tar.gz file, to w as it comes (GET
+// /api/troubleshooting/support-bundle/<key>/download); see [Client.Download].
 func (s *SupportBundles) Download(ctx context.Context, key string, w io.Writer, options ...RequestOption) (int64, error) {
 	path, err := itemPath(supportBundlePath, key, nil)
 	if err != nil {
@@ -93,7 +95,9 @@ func (s *SupportBundles) Download(ctx context.Context, key string, w io.Writer, 
 	return s.client.Download(ctx, "/api/"+path.escaped+"/download", w, options...)
 }
 
-// Delete deletes a bundle, or cancels one that is being made.
+// Delete deletes a bundle, or cancels one that is being made (DELETE
+// /api/troubleshooting/support-bundle/<key>). It gives [ResourceNotFound] for one that
+// does not exist.
 func (s *SupportBundles) Delete(ctx context.Context, key string) error {
 	path, err := itemPath(supportBundlePath, key, nil)
 	if err != nil {

@@ -229,7 +229,7 @@ func plainName(name string) bool {
 // not 443.
 func (c *Client) Host() string { return c.transport.host }
 
-// String names the client's host.
+// String names the client's host, and nothing of its session.
 func (c *Client) String() string { return "sps.Client(" + c.transport.host + ")" }
 
 // Close rolls back a transaction that is open, ends calls under way with
@@ -386,8 +386,8 @@ type Response struct {
 }
 
 // Decode decodes the whole body, envelope included, into v. Names must match
-// exactly, so give the fields of structs json tags. Duplicate names and invalid
-// UTF-8 are errors, unknown members are ignored.
+// exactly, so give the fields of structs json tags. Duplicate names, invalid UTF-8 and
+// what does not fit into v are [ErrBadAnswer]; unknown members are ignored.
 func (r *Response) Decode(v any) error {
 	if err := wire.Unmarshal(r.Body, v); err != nil {
 		return fmt.Errorf("sps: %w", unusable("%s", oneLine(err.Error(), 200)))
@@ -401,10 +401,12 @@ func newResponse(a *answer) *Response {
 	return &Response{StatusCode: a.status, Header: header, Body: a.body}
 }
 
-// RequestOption refines one [Client.Invoke].
+// RequestOption refines one [Client.Invoke], [Transaction.Invoke] or
+// [Client.Download]; nil does nothing. One that cannot be right makes that fail with
+// [ErrInvalidInput].
 type RequestOption func(*call) error
 
-// WithQuery adds a parameter to the query.
+// WithQuery adds a parameter to the query, plain: it is escaped for you.
 func WithQuery(name, value string) RequestOption {
 	return func(k *call) error {
 		k.query.Add(name, value)

@@ -15,9 +15,22 @@
 //	}
 //	defer client.Close(ctx)
 //
-// The protocol is https, and the appliance's certificate is verified: against
-// the system's roots, against a CA bundle, or by its fingerprint
-// ([WithPinnedCertificates]), which suits the usual self-signed appliance.
+// The protocol is https. Other ways to log in are [PasswordFunc], for vaults and
+// one-time codes, [Certificate], and [ExistingSession]; [ConnectFromEnv] takes all
+// from the environment. A [Secret] shows a placeholder wherever it is printed.
+//
+// # Trust the certificate
+//
+// Without an option, the system's authorities must vouch for the appliance's
+// certificate, and those of a usual appliance do not: it has an authority of its own.
+// Give that to [WithCABundle], or the certificate's SHA-256 to
+// [WithPinnedCertificates]. A Connect that fails for this reason tells the fingerprint
+// that the appliance showed; compare it with the appliance's own before you pin it.
+//
+//	var untrusted *sps.CertificateError
+//	if errors.As(err, &untrusted) {
+//		fmt.Println(untrusted.Fingerprint)
+//	}
 //
 // # Read
 //
@@ -32,7 +45,7 @@
 //
 // [NewSingleton] and [NewCollection] type any endpoint in one line with a struct of
 // yours, or with json.RawMessage; [Client.Walk] goes over the whole configuration;
-// [Client.Invoke] sends whatever is left.
+// [Client.Invoke] sends whatever is left, and [Client.Download] reads files.
 //
 // # Change
 //
@@ -47,44 +60,50 @@
 //	}, sps.CommitMessage("CHG-1234"))
 //
 // An update reads the object and lays only what the function changed over it:
-// members that the SDK does not know stay as they are. What the guide's rules refuse
-// is not sent: it is [ErrInvalidInput], with the reason in words.
-//
-// [Client.Preview] runs the same function as a dry run and returns what it would
-// change.
+// members that the SDK does not know stay as they are. A handle of yours is written
+// likewise, by [Singleton.In] and [Collection.In]. [Client.Preview] runs the same
+// function as a dry run and returns what it would change.
 //
 // A transaction belongs to the session. While one is open, reads of the same
-// client see its staged changes, those of nobody else do. Somebody else may hold the
-// configuration, [ErrLocked], or have changed what the function had read,
-// [ErrConflict].
+// client see its staged changes, those of nobody else do. A client has one at a time,
+// and other calls of Transaction wait for their turn. Somebody else may hold the
+// configuration, which is [ErrLocked] unless [WaitForLock] is given, or have changed
+// what the function had read, [ErrConflict].
 //
-// # Errors
+// # Handle errors
 //
-// An appliance refuses by an error type. Each is an error value, and its details
+// The appliance refuses by an error type. Each is an error value, and its details
 // are errors too:
 //
 //	report, err := client.Firmware.Test(ctx, "2")
 //	var failed *sps.FirmwareTestFailure
 //	switch {
-//	case errors.As(err, &failed): // failed.ExitCode, failed.TestSummary
+//	case err == nil: // passed: report.TestSummary
+//	case errors.As(err, &failed): // the appliance says no: failed.ExitCode, failed.TestSummary
 //	case errors.Is(err, sps.ResourceNotFound): // the slot is empty, or there is none
+//	default: // it could not be tested
 //	}
 //
-// [Error] has all of the answer. A request without a usable answer is a
-// [TransportError]; where a write may have been executed it is
-// [ErrOutcomeUnknown] as well. An argument that cannot be right is
-// [ErrInvalidInput], and nothing was sent.
+// An [Error] is the appliance's refusal, with all of its answer. A [TransportError] is
+// a request without an answer that can be relied on: where a write may have been
+// executed it is [ErrOutcomeUnknown] as well, so look before you repeat it. An argument
+// that cannot be right, or breaks a rule of the guide, is [ErrInvalidInput], and nothing
+// was sent. What else the SDK itself has to say are error values too, such as
+// [ErrTransactionOnly] and [ErrClosed]. Texts of errors are one line and hold no secret.
 //
 // # Firmware
 //
 // A slot is named by its key, never by its position. [Firmware.Test] asks whether an
 // upgrade to a slot's image is possible; a report means that it passed, and nothing
-// else does. [Firmware.Upgrade] goes from an image to the running version:
+// else does. [Firmware.Upgrade] goes from an image to the running version: it uploads,
+// tests, upgrades, waits for the restart and verifies.
 //
 //	report, err := client.Firmware.Upgrade(ctx, sps.FromFile("sps-8.0.0.iso"))
 //
-// Its steps are methods too: [Firmware.Upload] and [Firmware.StartFetch],
-// [Firmware.StartUpgrade], [Firmware.WaitForVersion].
+// [FromSlot] takes an image that is there, [FromURL] lets the appliance download it,
+// [StopAfterTest] makes it a dry run. An [UpgradeError] says at which step it stopped,
+// and what is left. The steps are methods too: [Firmware.Upload] and
+// [Firmware.StartFetch], [Firmware.StartUpgrade], [Firmware.WaitForVersion].
 //
 // # Retries and time limits
 //
@@ -94,21 +113,36 @@
 // PUT or DELETE outside a transaction after a 429. A POST, a commit and a step
 // of a transaction are never sent twice to an appliance that may have received
 // them. A Retry-After is obeyed up to 30 seconds; one above it ends the attempts.
-// See [RetryPolicy].
+// [WithRetry] changes these numbers, see [RetryPolicy].
 //
-// Each attempt has a time limit by its kind, see [Timeouts]; the context of a
-// call bounds all of them together.
+// Each attempt has a time limit by its kind: a minute for a read, half an hour for a
+// firmware test, none in all for an upload, which must not stand still. [WithTimeouts]
+// changes them, see [Timeouts]; the context of a call bounds all its attempts
+// together.
 //
 // A session that has expired is renewed by one login for all callers, and the call
-// is repeated once. A login that the appliance refuses is not tried again.
+// is repeated once. A login that the appliance refuses is not tried again, so that the
+// account is not locked.
 //
-// # Logging and tracing
+// # Log and trace
 //
-// [WithLogger] logs one record per request with the caller's context, from a list
-// of what may be seen. [WithTransport] wraps the http.RoundTripper, for tracing.
+// [WithLogger] logs one record for each attempt of a request, from a list of what may
+// be seen: never a header, a body or the value of a query. It comes with the context
+// of the call, so that a slog.Handler can add the id of its trace. [WithTransport]
+// wraps the http.RoundTripper, which sees each attempt with the same context: that is
+// the place for OpenTelemetry's otelhttp. The program in examples/tracing has both.
 //
-// # Tests without an appliance
+//	sps.WithTransport(func(base http.RoundTripper) http.RoundTripper {
+//		return otelhttp.NewTransport(base)
+//	})
 //
-// Package [github.com/go-sps/sps/spstest] is a simulated appliance for the tests of
-// your own code.
+// # Test your own code
+//
+// Package [github.com/go-sps/sps/spstest] is a simulated appliance, with faults:
+//
+//	appliance := spstest.NewServer(t)
+//	appliance.SetSlot(spstest.Slot{Key: "2", Version: "8.0.0", TestFailure: spstest.NotEnoughStorage()})
+//	client, err := sps.Connect(t.Context(), appliance.Addr(),
+//		sps.UsernamePassword(appliance.Username(), sps.NewSecretString(appliance.Password())),
+//		sps.WithCABundle(appliance.CA()))
 package sps

@@ -175,10 +175,11 @@ func (f *Firmware) Slot(ctx context.Context, key string) (*FirmwareSlot, error) 
 	return readKeyed[FirmwareImage](ctx, f.client, path)
 }
 
-// DeleteSlot empties a slot (DELETE /api/firmware/slots/<key>). The slot with
-// the running firmware and the one for after the reboot cannot be deleted:
-// [ErrSlotInUse] is given before anything is sent, because the appliance's own
-// refusal is not documented.
+// DeleteSlot empties a slot (DELETE /api/firmware/slots/<key>). It gives
+// [ResourceNotFound] for a slot that does not exist. The slot with the running
+// firmware and the one for after the reboot cannot be deleted: the slot is read
+// before, and the deletion not sent but [ErrSlotInUse] given, because the appliance's
+// own refusal is not documented.
 func (f *Firmware) DeleteSlot(ctx context.Context, key string) error {
 	path, err := slotPath(key)
 	if err != nil {

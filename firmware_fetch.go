@@ -65,8 +65,9 @@ func (f *Firmware) fetches() jobs[FirmwareFetch] {
 }
 
 // StartFetch lets the appliance download an image from a URL (POST
-// /api/firmware/fetch) and returns its key. The SHA-256 is that of the image, 64
-// hex digits. Follow it with [Firmware.WaitFetch].
+// /api/firmware/fetch) and returns its key. The URL is one of http or https, the
+// SHA-256 that of the image, 64 hex digits; anything else is [ErrInvalidInput]. Follow
+// it with [Firmware.WaitFetch].
 func (f *Firmware) StartFetch(ctx context.Context, imageURL, sha256 string) (key string, err error) {
 	body, err := fetchBody(imageURL, sha256)
 	if err != nil {

@@ -2,6 +2,7 @@ package sps_test
 
 import (
 	"bytes"
+	"fmt"
 	"go/ast"
 	"go/doc"
 	"go/doc/comment"
@@ -58,15 +59,8 @@ func TestDocumentation(t *testing.T) {
 	t.Parallel()
 	count := 0
 	for _, folder := range documentedPackages(t) {
-		set := token.NewFileSet()
-		var files []*ast.File
-		for _, name := range must(filepath.Glob(filepath.Join(folder, "*.go"))) {
-			if !strings.HasSuffix(name, "_test.go") {
-				files = append(files, must(parser.ParseFile(set, name, nil, parser.ParseComments)))
-			}
-		}
-		p := must(doc.NewFromFiles(set, files, path.Join(modulePath, filepath.ToSlash(folder))))
-		d := documentation{t, set, p}
+		d := documentationOf(t, folder)
+		p := d.p
 		d.check(token.NoPos, "package "+p.Name, p.Doc)
 		if p.Name != "main" {
 			count += d.all()
@@ -81,6 +75,19 @@ type documentation struct {
 	t   *testing.T
 	set *token.FileSet
 	p   *doc.Package
+}
+
+// documentationOf reads a package.
+func documentationOf(t *testing.T, folder string) documentation {
+	t.Helper()
+	set := token.NewFileSet()
+	var files []*ast.File
+	for _, name := range must(filepath.Glob(filepath.Join(folder, "*.go"))) {
+		if !strings.HasSuffix(name, "_test.go") {
+			files = append(files, must(parser.ParseFile(set, name, nil, parser.ParseComments)))
+		}
+	}
+	return documentation{t, set, must(doc.NewFromFiles(set, files, path.Join(modulePath, filepath.ToSlash(folder))))}
 }
 
 // check fails the test if a name has none of the texts, or one with a dead link.
@@ -191,6 +198,71 @@ func deadLinks(blocks []comment.Block) (dead []string) {
 	return dead
 }
 
+// codeOfUsers matches code that uses the module.
+var codeOfUsers = regexp.MustCompile(`\bsps(test)?\.[A-Z]`)
+
+// TestCodeInComments demands that the code in the comments of the packages compiles,
+// given what it takes for granted.
+func TestCodeInComments(t *testing.T) {
+	t.Parallel()
+	const head = `package p
+import ("context"; "encoding/json"; "errors"; "fmt"; "net/http"; "testing"; "time"; "github.com/go-sps/sps"; "github.com/go-sps/sps/spstest")
+`
+	const frame = head + `
+type Email struct{}
+func _(ctx context.Context, t *testing.T, client *sps.Client, tx *sps.Transaction, err error, password string, pem []byte) error {
+	{
+		%s
+	}
+	return nil
+}`
+	set := token.NewFileSet()
+	imports := importsFor(t, set, "context", "encoding/json", "errors", "fmt", "net/http", "testing", "time", modulePath, modulePath+"/spstest")
+	config := types.Config{Importer: imports}
+	compiles := func(d documentation, text string) (count int) {
+		for _, block := range d.p.Parser().Parse(text).Content {
+			code, ok := block.(*comment.Code)
+			// The module examples/tracing has what otelhttp needs.
+			if !ok || !codeOfUsers.MatchString(code.Text) || strings.Contains(code.Text, "otelhttp") {
+				continue
+			}
+			count++
+			source := fmt.Sprintf(frame, code.Text)
+			if strings.HasPrefix(code.Text, "func ") {
+				source = head + code.Text
+			}
+			file, err := parser.ParseFile(set, "comment.go", source, 0)
+			if err != nil {
+				t.Errorf("a comment of %s has code that is none: %v\n%s", d.p.Name, err, code.Text)
+				continue
+			}
+			config.Error = func(err error) {
+				if !strings.Contains(err.Error(), "not used") {
+					t.Errorf("a comment of %s has code that does not compile: %v\n%s", d.p.Name, err, code.Text)
+				}
+			}
+			config.Check("p", set, []*ast.File{file}, nil) // config.Error reports
+		}
+		return count
+	}
+	for _, folder := range []string{".", "spstest"} {
+		d := documentationOf(t, folder)
+		count := compiles(d, d.p.Doc)
+		for _, f := range d.p.Funcs {
+			compiles(d, f.Doc)
+		}
+		for _, typ := range d.p.Types {
+			compiles(d, typ.Doc)
+			for _, f := range slices.Concat(typ.Funcs, typ.Methods) {
+				compiles(d, f.Doc)
+			}
+		}
+		if count == 0 {
+			t.Errorf("the comment of package %s shows no code", d.p.Name)
+		}
+	}
+}
+
 // shownElsewhere are the methods that an example calls by way of fmt, errors, log/slog
 // or a decoder, by what they look like.
 var shownElsewhere = []string{
@@ -228,8 +300,7 @@ func TestExamples(t *testing.T) {
 			files[folder] = append(files[folder], file)
 		}
 	}
-	exports := exportData(t, slices.Sorted(maps.Keys(needed)))
-	imports := importer.ForCompiler(set, "gc", func(path string) (io.ReadCloser, error) { return os.Open(exports[path]) })
+	imports := importsFor(t, set, slices.Sorted(maps.Keys(needed))...)
 	used := map[types.Object]bool{}
 	for folder, files := range files {
 		info := &types.Info{Uses: map[*ast.Ident]types.Object{}}
@@ -313,9 +384,9 @@ func exportedFunctions(p *types.Package) (list []*types.Func) {
 	return list
 }
 
-// exportData returns the files with the compiled declarations of some packages, and
-// of those that they need, by path.
-func exportData(t *testing.T, packages []string) map[string]string {
+// importsFor imports some packages, and those that they need, from what the compiler
+// has made of them.
+func importsFor(t *testing.T, set *token.FileSet, packages ...string) types.Importer {
 	t.Helper()
 	list := exec.CommandContext(t.Context(), "go", append([]string{"list", "-export", "-deps", "-f", "{{.ImportPath}}\t{{.Export}}"}, packages...)...)
 	var stderr bytes.Buffer
@@ -329,5 +400,5 @@ func exportData(t *testing.T, packages []string) map[string]string {
 		name, file, _ := strings.Cut(strings.TrimSpace(line), "\t")
 		exports[name] = file
 	}
-	return exports
+	return importer.ForCompiler(set, "gc", func(path string) (io.ReadCloser, error) { return os.Open(exports[path]) })
 }

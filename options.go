@@ -13,7 +13,8 @@ import (
 // Version is the version of this module, as it stands in the User-Agent.
 const Version = "0.1.0"
 
-// Option changes how [Connect] makes a client.
+// Option changes how [Connect] makes a client; nil does nothing. One that cannot be
+// right makes Connect fail with [ErrInvalidInput].
 type Option func(*config) error
 
 // config is what the options and the credential add up to.
@@ -123,9 +124,10 @@ func WithInsecureTLS() Option {
 	}
 }
 
-// WithLogger logs one record per request, with the caller's context: method,
-// path without query values, status, attempt and duration, never a header or a
-// body. The level is Debug, and Warn for a request without an answer or with a
+// WithLogger logs one record, "sps request", for each attempt of a request, with the
+// caller's context: host, method, path, attempt, duration, the names of the query's
+// parameters, and the status or the error; never a header, a body or the value of a
+// parameter. The level is Debug, and Warn for an attempt without an answer or with a
 // status of 500 or above. Without this option nothing is logged.
 func WithLogger(logger *slog.Logger) Option {
 	return func(o *config) error {
@@ -137,8 +139,8 @@ func WithLogger(logger *slog.Logger) Option {
 // WithTransport wraps the client's http.RoundTripper, for tracing, recording or
 // faults; it is called once and may return another one altogether. Several wrap
 // in the order of the options, the last outermost. What it returns sees every
-// attempt with its cookie and credentials: do not record them. It must be safe
-// for concurrent use.
+// attempt, in a context with the values of the caller's, and with its cookie and
+// credentials: do not record them. It must be safe for concurrent use.
 func WithTransport(wrap func(base http.RoundTripper) http.RoundTripper) Option {
 	return func(o *config) error {
 		if wrap == nil {
@@ -197,7 +199,8 @@ func DefaultRetryPolicy() RetryPolicy {
 	return RetryPolicy{Attempts: 4, MinWait: 500 * time.Millisecond, MaxWait: 10 * time.Second, MaxRetryAfter: 30 * time.Second}
 }
 
-// WithRetry sets the policy. Start from [DefaultRetryPolicy] to change one part.
+// WithRetry sets the policy. Start from [DefaultRetryPolicy] to change one part: a
+// policy needs at least one attempt, and a MaxWait not below its MinWait.
 func WithRetry(policy RetryPolicy) Option {
 	return func(o *config) error {
 		if policy.Attempts < 1 || policy.MinWait < 0 || policy.MaxWait < policy.MinWait || policy.MaxRetryAfter < 0 {
@@ -234,7 +237,9 @@ type Timeouts struct {
 	Close time.Duration
 }
 
-// DefaultTimeouts is the start from which to change one:
+// DefaultTimeouts is the limits without [WithTimeouts]: 15 s for Connect, 20 s for
+// Close, 1 minute for Login and Read, 2 for Write and Stall, 10 for Commit and 30 for
+// Action. It is the start from which to change one:
 //
 //	t := sps.DefaultTimeouts()
 //	t.Action = time.Hour
@@ -252,7 +257,8 @@ func DefaultTimeouts() Timeouts {
 	}
 }
 
-// WithTimeouts sets the time limits.
+// WithTimeouts sets the time limits. Start from [DefaultTimeouts] to change one. Login
+// and Close must not be zero, because nothing else bounds these requests.
 func WithTimeouts(timeouts Timeouts) Option {
 	return func(o *config) error {
 		for _, d := range []time.Duration{timeouts.Connect, timeouts.Login, timeouts.Read, timeouts.Write, timeouts.Commit, timeouts.Action, timeouts.Stall, timeouts.Close} {

@@ -179,7 +179,8 @@ func newSingleton[T any](c *Client, path apiPath) *Singleton[T] {
 	return &Singleton[T]{client: c, path: path}
 }
 
-// Get reads the object.
+// Get reads the object (GET). It gives [ResourceNotFound] where the appliance does not
+// have the endpoint.
 func (s *Singleton[T]) Get(ctx context.Context) (*Object[T], error) {
 	if s.err != nil {
 		return nil, s.err
@@ -227,7 +228,7 @@ func (s *SingletonTx[T]) Update(ctx context.Context, change func(*T) error) erro
 	return updateObject(ctx, s.tx, s.path, s.own, false, change, checkChange[T])
 }
 
-// Replace writes the whole object: whatever the appliance has and body lacks is
+// Replace writes the whole object (PUT): whatever the appliance has and body lacks is
 // lost, members that T does not know included. [SingletonTx.Update] is usually
 // what you want.
 func (s *SingletonTx[T]) Replace(ctx context.Context, body T) error {
@@ -327,7 +328,8 @@ func (c *CollectionTx[T]) GetByName(ctx context.Context, name string) (*Object[T
 	return objectByName[T](ctx, c.tx, c.path, c.err, name)
 }
 
-// Create adds an object and returns the key that the appliance gave it.
+// Create adds an object (POST) and returns the key that the appliance gave it. It is
+// never sent twice. Expect the errors of [SingletonTx.Update].
 func (c *CollectionTx[T]) Create(ctx context.Context, body T) (key string, err error) {
 	if c.err != nil {
 		return "", c.err
@@ -375,8 +377,8 @@ func (c *CollectionTx[T]) Replace(ctx context.Context, key string, body T) error
 	return replaceObject(ctx, c.tx, path, true, body, func(was, body *T) error { return c.check(ctx, key, was, body) })
 }
 
-// Delete deletes one object. The appliance refuses to delete what is built in
-// or in use.
+// Delete deletes one object (DELETE). It gives [ResourceNotFound] for one that does not
+// exist; the appliance refuses to delete what is built in or in use.
 func (c *CollectionTx[T]) Delete(ctx context.Context, key string) error {
 	path, err := itemPath(c.path, key, c.err)
 	if err != nil {

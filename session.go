@@ -21,7 +21,7 @@ import (
 // [PasswordFunc], [Certificate] or [ExistingSession].
 type Credential interface{ credential() *credential }
 
-// CredentialOption refines a credential.
+// CredentialOption refines a credential; nil does nothing.
 type CredentialOption func(*credential)
 
 // credential is every kind of credential; it goes to /api/authentication and
@@ -52,7 +52,9 @@ func (c *credential) String() string {
 // GoString is String.
 func (c *credential) GoString() string { return c.String() }
 
-// UsernamePassword logs in by HTTP Basic, encoded as UTF-8.
+// UsernamePassword logs in by HTTP Basic, encoded as UTF-8 (GET /api/authentication).
+// A name that is empty or has a colon, which cannot be sent, and an empty password are
+// [ErrInvalidInput] from [Connect].
 func UsernamePassword(username string, password Secret, options ...CredentialOption) Credential {
 	c := newPassword(username, func(context.Context) (Secret, error) { return password, nil }, options)
 	if c.invalid == nil {
@@ -97,7 +99,7 @@ func checkPassword(password Secret) error {
 	return nil
 }
 
-// Certificate logs in by X.509. The private key may be any crypto.Signer, so
+// Certificate logs in by X.509 (GET /api/authentication?type=x509). The private key may be any crypto.Signer, so
 // one in a hardware module or a vault works.
 func Certificate(certificate tls.Certificate, options ...CredentialOption) Credential {
 	c := &credential{certificate: &certificate, class: classLogin}

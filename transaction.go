@@ -75,10 +75,11 @@ func WaitForLock(limit time.Duration) TransactionOption {
 // transactionKey finds a client's running transaction in a context.
 type transactionKey struct{ client *Client }
 
-// Transaction opens a transaction, calls fn, and commits when fn returns nil. It
-// rolls back when fn returns an error, panics or calls runtime.Goexit, and when
-// ctx is done; the rollback goes out even then, within [Timeouts].Close. Where
-// nothing was written there is nothing to commit, and it rolls back too.
+// Transaction opens a transaction (/api/transaction), calls fn, and commits when fn
+// returns nil. It rolls back when fn returns an error, panics or calls
+// runtime.Goexit, and when ctx is done; the rollback goes out even then, within
+// [Timeouts].Close. Where nothing was written there is nothing to commit, and it
+// rolls back too.
 //
 // It is opened before fn is called, and so needs the lock, and a message where the
 // appliance requires one, even if fn finds nothing to change.

@@ -144,7 +144,8 @@ func CertificateFingerprint(certificate *x509.Certificate) string {
 	return formatFingerprint(fingerprint(certificate))
 }
 
-// Certificate parses the PEM.
+// Certificate parses the PEM. One that holds no certificate, or several, is
+// [ErrInvalidInput].
 func (a Authority) Certificate() (*x509.Certificate, error) {
 	certificate, err := a.parse()
 	if err != nil {

@@ -65,8 +65,8 @@ type WaitProgress struct {
 	Percent float64
 }
 
-// PollEvery sets the time between two looks; the default is 5 seconds for a fetch,
-// and 10 seconds for a restart and for a support bundle.
+// PollEvery sets the time between two looks, at least a millisecond; the default is 5
+// seconds for a fetch, and 10 seconds for a restart and for a support bundle.
 func PollEvery(interval time.Duration) WaitOption {
 	return func(o *waitOptions) { o.every = interval }
 }

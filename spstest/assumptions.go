@@ -330,7 +330,8 @@ func WithVariant(name, alternative string) Option {
 	}
 }
 
-// ParseVariant reads "name=alternative".
+// ParseVariant reads the option of [WithVariant] from "name=alternative", as a flag
+// gives it.
 func ParseVariant(s string) (Option, error) {
 	name, alternative, ok := strings.Cut(s, "=")
 	if !ok {

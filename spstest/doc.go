@@ -6,8 +6,15 @@
 //	func TestPrecheck(t *testing.T) {
 //		appliance := spstest.NewServer(t)
 //		appliance.SetSlot(spstest.Slot{Key: "2", Version: "8.0.0", TestFailure: spstest.NotEnoughStorage()})
-//		// point the client under test at appliance.Addr(), trust appliance.CA()
+//		client, err := sps.Connect(t.Context(), appliance.Addr(),
+//			sps.UsernamePassword(appliance.Username(), sps.NewSecretString(appliance.Password())),
+//			sps.WithCABundle(appliance.CA()))
+//		// and your own code with the client
 //	}
+//
+// [NewServer] closes the appliance when the test ends; [Start] is for programs. A client
+// that takes an http.RoundTripper can use an appliance of [New] directly, without
+// sockets, which is the way into testing/synctest.
 //
 // # What it is
 //
@@ -21,10 +28,15 @@
 // A new appliance has the administrator "admin" with the password "a", runs 7.4.0
 // from slot 1, has 8.0.0 in slot 2, 6.0.10 in slot 4 and nothing in 3 and 5, and
 // alerts, mail settings, trust stores and a few policies as in the guide's
-// samples. It is healthy, alone, and not joined to Starling.
+// samples. It is healthy, alone, and not joined to Starling. An [Option] changes that
+// from the start, and a method of [Appliance] while it runs.
 //
-// A client that takes an http.RoundTripper can use an appliance of [New] directly,
-// without sockets, which is the way into testing/synctest.
+// # What goes wrong
+//
+// [Appliance.Inject] delays, cuts, truncates or falsifies answers, before or
+// after the request was executed. [ParseFault] reads one from a line of text.
+// [Appliance.ExpireSessions] and [Appliance.LockConfiguration] get in the way of a
+// client, and [Appliance.Journal] tells what arrived.
 //
 // # Firmware
 //
@@ -68,12 +80,6 @@
 // [WithVariant]. A client that is right passes its tests under every one.
 // Differences between releases of the appliance are profiles, see
 // [WithProfile].
-//
-// # What goes wrong
-//
-// [Appliance.Inject] delays, cuts, truncates or falsifies answers, before or
-// after the request was executed. [ParseFault] reads one from a line of text.
-// [Appliance.Journal] tells what arrived.
 //
 // # What it does not do
 //
