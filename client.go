@@ -98,7 +98,7 @@ func Connect(ctx context.Context, host string, credential Credential, options ..
 	}
 	c := &Client{transport: newTransport(address, o), turn: make(chan struct{}, 1)}
 	c.life, c.end = context.WithCancelCause(context.Background())
-	c.sessions = &sessions{transport: c.transport, credential: cred}
+	c.sessions = &sessions{transport: c.transport, credential: cred, life: c.life}
 	c.Firmware = &Firmware{c}
 	c.TrafficAlerts = newSingleton[TrafficAlerts](c, trafficAlertsPath)
 	c.SystemAlerts = newSingleton[SystemAlerts](c, systemAlertsPath)
@@ -282,8 +282,7 @@ func (c *Client) close(ctx context.Context) error {
 // expired once, for all callers, and then repeats the call: a 401 means that it
 // was not executed.
 func (c *Client) call(ctx context.Context, k *call) (*answer, error) {
-	ctx, cancel := c.whileOpen(ctx)
-	defer cancel()
+	k.life = c.life
 	s, err := c.sessions.get(ctx, nil)
 	if err != nil {
 		return nil, err

@@ -244,6 +244,7 @@ func validSessionID(id string) bool {
 type sessions struct {
 	transport  *transport
 	credential *credential
+	life       context.Context // of the client
 
 	mu      sync.Mutex
 	current *session
@@ -295,6 +296,8 @@ func (s *sessions) get(ctx context.Context, stale *session) (*session, error) {
 			}
 		case <-ctx.Done():
 			return nil, fmt.Errorf("sps: %w while waiting for a login", ended(ctx))
+		case <-s.life.Done():
+			return nil, fmt.Errorf("sps: %w while waiting for a login", ended(s.life))
 		}
 	}
 }

@@ -85,6 +85,8 @@ type call struct {
 	progress func(done, total int64)
 	// seen is shown the header of an answer, also of one whose body is unusable.
 	seen func(http.Header)
+	// life ends the call beside the caller's context, nil for none.
+	life context.Context
 	// once tries a single time.
 	once bool
 	// read is what a write was made from, nil where that does not matter.
@@ -254,8 +256,8 @@ func (t *transport) do(ctx context.Context, k *call, sess *session) (*answer, er
 		x.id = strings.TrimPrefix(pair, sessionCookie+"=")
 		req.Header["Cookie"] = []string{pair}
 	}
-	if ctx.Err() != nil {
-		return nil, x.fail(ctx, ctx.Err())
+	if err := x.ended(ctx); err != nil {
+		return nil, x.fail(ctx, err)
 	}
 	rreq := &x.request
 	rreq.Request = req
@@ -358,7 +360,7 @@ func checkRetry(ctx context.Context, resp *http.Response, err error) (bool, erro
 		notSent := neverSent(err)
 		x.sent = x.sent || !notSent
 		started := x.sink != nil && x.sink.done > 0 // what was handed on cannot be taken back
-		if ctx.Err() != nil || started || permanent(err) || !notSent && !policy.broken {
+		if x.ended(ctx) != nil || started || permanent(err) || !notSent && !policy.broken {
 			return false, nil
 		}
 		return x.again(ctx, 0), nil
@@ -398,10 +400,19 @@ func (x *exchange) again(ctx context.Context, wish time.Duration) bool {
 func pause(req *http.Request) error {
 	ctx := req.Context()
 	x := exchangeOf(ctx)
-	if err := sleep(ctx, x.wait); err != nil {
-		return fmt.Errorf("%w while waiting to try again after: %w", err, x.last)
+	timer := time.NewTimer(x.wait)
+	defer timer.Stop()
+	var over <-chan struct{}
+	if x.life != nil {
+		over = x.life.Done()
 	}
-	return nil
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+	case <-over:
+	}
+	return fmt.Errorf("%w while waiting to try again after: %w", x.ended(ctx), x.last)
 }
 
 // sleep waits, and returns why the context ended if it does before.
@@ -456,7 +467,7 @@ func (x *exchange) fail(ctx context.Context, err error) error {
 	if err == io.EOF {
 		err = fmt.Errorf("the connection was closed without an answer: %w", err)
 	}
-	if cause := ended(ctx); cause != nil && !errors.Is(err, cause) {
+	if cause := x.ended(ctx); cause != nil && !errors.Is(err, cause) {
 		err = cause
 	}
 	return x.failed(certificateError(err))
@@ -468,6 +479,14 @@ func (x *exchange) failed(err error) error {
 		Host: x.t.host, Method: x.method, Path: x.path.text, Attempts: x.attempts, Err: err, sent: x.sent,
 		OutcomeUnknown: x.sent && !policies[x.class].harmless,
 	}
+}
+
+// ended returns why the call is to end, nil while it is not.
+func (x *exchange) ended(ctx context.Context) error {
+	if err := ended(ctx); err != nil || x.life == nil {
+		return err
+	}
+	return ended(x.life)
 }
 
 // ended returns why a context is done, nil while it is not: both the caller's own
@@ -605,19 +624,24 @@ func (a attempts) RoundTrip(req *http.Request) (*http.Response, error) {
 	x := exchangeOf(ctx)
 	x.attempts++
 	limit := policies[x.class].limit(&a.t.timeouts)
-	cancel := context.CancelFunc(func() {})
+	var bound context.Context
+	var cancel context.CancelFunc
 	var dog *watchdog
-	if x.stream != nil || x.sink != nil {
-		var bound context.Context
+	switch {
+	case x.stream != nil || x.sink != nil:
 		bound, dog, cancel = watch(ctx, limit, a.t.timeouts.Action)
-		req = req.WithContext(bound)
-		if x.stream != nil {
-			req.Body = &watched{req.Body, dog}
-		}
-	} else if limit > 0 {
-		var bound context.Context
+	case limit > 0:
 		bound, cancel = context.WithTimeoutCause(ctx, limit, errAttemptTimeout(limit))
-		req = req.WithContext(bound)
+	default:
+		bound, cancel = context.WithCancel(ctx)
+	}
+	if x.life != nil {
+		end, stop := cancel, context.AfterFunc(x.life, cancel)
+		cancel = func() { stop(); end() }
+	}
+	req = req.WithContext(bound)
+	if x.stream != nil {
+		req.Body = &watched{req.Body, dog}
 	}
 	start := time.Now()
 	resp, err := a.next.RoundTrip(req)
@@ -625,7 +649,7 @@ func (a attempts) RoundTrip(req *http.Request) (*http.Response, error) {
 		err = errors.New("the RoundTripper of WithTransport returned neither an answer nor an error")
 	}
 	if err != nil {
-		err = x.clean(a.cause(ctx, req.Context(), err))
+		err = x.clean(x.cause(ctx, bound, err))
 		cancel()
 		a.log(ctx, x, 0, time.Since(start), err)
 		return nil, err
@@ -643,7 +667,7 @@ func (a attempts) RoundTrip(req *http.Request) (*http.Response, error) {
 	if x.sink != nil {
 		resp.Body = &watched{resp.Body, dog}
 	}
-	resp.Body = &limitedBody{resp.Body, a, ctx, req.Context(), cancel}
+	resp.Body = &limitedBody{resp.Body, x, ctx, bound, cancel}
 	return resp, nil
 }
 
@@ -695,18 +719,21 @@ func (w *watched) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// cause names the limit where it was the limit that ended an attempt.
-func (attempts) cause(caller, bound context.Context, err error) error {
-	if caller.Err() == nil && bound.Err() != nil {
-		return context.Cause(bound)
+// cause names the limit, or the end of the client, where that ended an attempt.
+func (x *exchange) cause(caller, bound context.Context, err error) error {
+	switch {
+	case caller.Err() != nil || bound.Err() == nil:
+		return err
+	case x.life != nil && x.life.Err() != nil:
+		return ended(x.life)
 	}
-	return err
+	return context.Cause(bound)
 }
 
 // limitedBody keeps the attempt's limit running until the answer is read.
 type limitedBody struct {
 	io.ReadCloser
-	a             attempts
+	x             *exchange
 	caller, bound context.Context
 	cancel        context.CancelFunc
 }
@@ -714,7 +741,7 @@ type limitedBody struct {
 func (b *limitedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	if err != nil && err != io.EOF {
-		err = exchangeOf(b.caller).clean(b.a.cause(b.caller, b.bound, err))
+		err = b.x.clean(b.x.cause(b.caller, b.bound, err))
 	}
 	return n, err
 }
