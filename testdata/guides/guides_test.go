@@ -1,0 +1,69 @@
+// Package guides is the frame in which TestGuideBlocks runs the Go blocks of the guides.
+package guides
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"os"
+	"testing"
+	"testing/synctest"
+
+	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/spstest"
+)
+
+// scene is what statements can use without declaring it.
+type scene struct {
+	ctx       context.Context
+	appliance *spstest.Appliance                            // joined to Starling, with the trust store "Partners"
+	client    *sps.Client                                   // of the administrator
+	pem       []byte                                        // a certificate authority
+	key       string                                        // of a session
+	file      *os.File                                      // to write to
+	fn        func(context.Context, *sps.Transaction) error // a change
+}
+
+// run runs statements in a bubble of their own time, against an appliance without
+// sockets. The working directory has the files that guides name.
+func run(t *testing.T, block func(scene) error) {
+	t.Chdir(t.TempDir())
+	issuer, err := spstest.Start() // for its authority
+	if err != nil {
+		t.Fatal(err)
+	}
+	authority := issuer.CA()
+	issuer.Close()
+	for name, content := range map[string][]byte{"ca.pem": authority, "new-ca.pem": authority, "sps-8.0.0.iso": []byte("SPS-FIRMWARE 8.0.0\n")} {
+		if err := os.WriteFile(name, content, 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	file, err := os.Create("download")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	synctest.Test(t, func(t *testing.T) {
+		appliance, err := spstest.New(spstest.WithStarlingJoined(true))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer appliance.Close()
+		appliance.SetConfiguration("trust_stores/1001", json.RawMessage(
+			`{"authorities":[],"crl_urls":[],"name":"Partners","revocation_check":"none","trust_store_type":"custom"}`))
+		client, err := sps.Connect(t.Context(), appliance.Addr(),
+			sps.UsernamePassword(appliance.Username(), sps.NewSecretString(appliance.Password())),
+			sps.WithTransport(func(http.RoundTripper) http.RoundTripper { return appliance }))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer client.Close(context.Background())
+		change := func(ctx context.Context, tx *sps.Transaction) error {
+			return tx.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error { return a.EnableAll(sps.Email) })
+		}
+		if err := block(scene{t.Context(), appliance, client, authority, "1", file, change}); err != nil {
+			t.Error(err)
+		}
+	})
+}
