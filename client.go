@@ -1,6 +1,7 @@
 package sps
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -368,7 +369,7 @@ func checkBody(body []byte) error {
 	if err := wire.Valid(body); err != nil {
 		return invalid("the body is no proper JSON")
 	}
-	if strings.Contains(string(body), redacted) {
+	if bytes.Contains(body, []byte(redacted)) {
 		return invalid("the body contains the placeholder of a Secret that was printed; put the Secret itself into it")
 	}
 	return nil

@@ -46,7 +46,7 @@ type matching struct {
 	olds, before, after [][]byte
 	from                []int
 	taken               []bool
-	was, is             [][]Member
+	was, is             [][]Member // what tells those apart that equal left
 }
 
 func (m *matching) pair(j, i int) { m.from[j], m.taken[i] = i, true }
@@ -104,10 +104,14 @@ var identity = []string{"key", "id", "uuid", "href", "pem"}
 func (m *matching) alike() error {
 	m.was, m.is = make([][]Member, len(m.before)), make([][]Member, len(m.after))
 	for i, b := range m.before {
-		m.was[i] = telling(b)
+		if !m.taken[i] {
+			m.was[i] = telling(b)
+		}
 	}
 	for j, a := range m.after {
-		m.is[j] = telling(a)
+		if m.from[j] < 0 {
+			m.is[j] = telling(a)
+		}
 	}
 	for _, name := range append(slices.Clone(identity), "name") {
 		if !m.by(name) {
