@@ -241,6 +241,63 @@ func TestUpdateArrayPairing(t *testing.T) {
 			`[{"key":"a","v":"x"},{"key":"b","v":"x"}]`, `[{"key":"a","v":"x"},{"key":"c","v":"x"}]`, `[{"key":"a","v":"x","u":1},{"key":"c","v":"x"}]`,
 		},
 		{
+			"unlike twins removed", `[{"k":"a","u":1},{"k":"a","u":2},{"k":"b","u":3}]`,
+			`[{"k":"a"},{"k":"a"},{"k":"b"}]`, `[{"k":"b"}]`, `[{"k":"b","u":3}]`,
+		},
+		{
+			"removed, and another one appended", `[{"k":"a","u":1},{"k":"b","u":2}]`,
+			`[{"k":"a"},{"k":"b"}]`, `[{"k":"b"},{"k":"c"}]`, `[{"k":"b","u":2},{"k":"c"}]`,
+		},
+		{
+			"a name tells more than a value and the position", `[{"name":"a","v":"x","u":1},{"name":"b","v":"y","u":2}]`,
+			`[{"name":"a","v":"x"},{"name":"b","v":"y"}]`, `[{"name":"b","v":"x"},{"name":"a","v":"y"}]`,
+			`[{"name":"b","v":"x","u":2},{"name":"a","v":"y","u":1}]`,
+		},
+		{
+			"a key that two have tells nothing", `[{"key":"k","name":"a","u":1},{"key":"k","name":"b","u":2}]`,
+			`[{"key":"k","name":"a"},{"key":"k","name":"b"}]`, `[{"key":"k","name":"b","n":1},{"key":"k","name":"a","n":1}]`,
+			`[{"key":"k","name":"b","u":2,"n":1},{"key":"k","name":"a","u":1,"n":1}]`,
+		},
+		{"an empty key tells nothing", `[{"key":"","u":1}]`, `[{"key":""}]`, `[{"key":"a"}]`, `[{"key":"a","u":1}]`},
+		{"same name, another key", `[{"key":"a","name":"x","u":1}]`, `[{"key":"a","name":"x"}]`, `[{"key":"b","name":"x"}]`, `[{"key":"b","name":"x"}]`},
+		{
+			"a copy of one that stays", `[{"key":"a","u":1},{"key":"b","u":2}]`,
+			`[{"key":"a"},{"key":"b"}]`, `[{"key":"a"},{"key":"a","n":1}]`, `[{"key":"a","u":1},{"key":"a","n":1}]`,
+		},
+		{
+			"one of two with the same key replaced", `[{"key":"a","n":1,"u":1},{"key":"a","n":2,"u":2}]`,
+			`[{"key":"a","n":1},{"key":"a","n":2}]`, `[{"key":"b"},{"key":"a","n":2}]`, `[{"key":"b"},{"key":"a","n":2,"u":2}]`,
+		},
+		{
+			"copied and changed, nothing to lose", `[{"key":"a","v":"x"}]`,
+			`[{"key":"a","v":"x"}]`, `[{"key":"a","v":"y"},{"key":"a","v":"z"}]`, `[{"key":"a","v":"y"},{"key":"a","v":"z"}]`,
+		},
+		{
+			"what is left is told once the rest is", `[{"v":"x","n":2,"u":1},{"n":2,"u":2}]`,
+			`[{"v":"x","n":2},{"n":2}]`, `[{"n":2,"on":true},{"v":"x","n":2,"on":true}]`,
+			`[{"n":2,"on":true,"u":2},{"v":"x","n":2,"on":true,"u":1}]`,
+		},
+		{
+			"the one with a value of its own", `[{"n":2,"m":5,"u":1}]`,
+			`[{"n":2,"m":5}]`, `[{"n":2,"m":5,"on":true},{"n":3,"m":5}]`, `[{"n":2,"m":5,"on":true,"u":1},{"n":3,"m":5}]`,
+		},
+		{
+			"numbers that move up", `[{"n":1,"m":5,"u":1},{"n":2,"u":2}]`,
+			`[{"n":1,"m":5},{"n":2}]`, `[{"n":2,"m":5},{"n":3,"m":5}]`, `[{"n":2,"m":5,"u":1},{"n":3,"m":5,"u":2}]`,
+		},
+		{
+			"alike, changed in place", `[{"n":3,"m":1,"u":1},{"n":3,"u":2}]`,
+			`[{"n":3,"m":1},{"n":3}]`, `[{"n":3,"m":2},{"n":3,"on":true}]`, `[{"n":3,"m":2,"u":1},{"n":3,"on":true,"u":2}]`,
+		},
+		{
+			"key given in place", `[{"v":"x","u":1},{"key":"c","v":"y","u":2}]`,
+			`[{"v":"x"},{"key":"c","v":"y"}]`, `[{"key":"b","v":"y"},{"key":"a","v":"y"}]`, `[{"key":"b","v":"y","u":1},{"key":"a","v":"y"}]`,
+		},
+		{
+			"key taken in place", `[{"key":"a","v":"x","u":1},{"key":"b","v":"y","u":2}]`,
+			`[{"key":"a","v":"x"},{"key":"b","v":"y"}]`, `[{"v":"z"},{"key":"c","v":"x"}]`, `[{"v":"z","u":1},{"key":"c","v":"x"}]`,
+		},
+		{
 			"removed and renamed, nothing to lose", `[{"k":"a"},{"k":"b"}]`,
 			`[{"k":"a"},{"k":"b"}]`, `[{"k":"c"}]`, `[{"k":"c"}]`,
 		},
@@ -268,7 +325,26 @@ func TestUpdateAmbiguous(t *testing.T) {
 			`[{"key":"a","v":"x","u":1}]`, `[{"key":"a","v":"x"}]`, `[{"key":"a","v":"y"},{"key":"a","v":"z"}]`,
 		},
 		"a set of objects": {`[{"k":"a","u":1},{"k":"b","u":2}]`, `["a"]`, `["b"]`},
-		"at depth":         {`{"l":[{"l":[{"k":"a","u":{"v":[{}]}},{"k":"b"}]}]}`, `{"l":[{"l":[{"k":"a"},{"k":"b"}]}]}`, `{"l":[{"l":[{"k":"c"}]}]}`},
+		"a set of lists":   {`[["a"],["a"]]`, `[["a"]]`, `[["b"]]`},
+		"copied, and a value left": {
+			`[{"key":"a","v":"x","n":1,"u":1}]`, `[{"key":"a","v":"x","n":1}]`, `[{"key":"a","v":"y","n":2},{"key":"a","v":"z","n":1}]`,
+		},
+		"two made one": {`[{"k":"a","n":3,"u":1},{"m":7,"u":2}]`, `[{"k":"a","n":3},{"m":7}]`, `[{"k":"a","n":3,"m":7}]`},
+		"one made two": {`[{"k":"a","n":3,"m":7,"u":1}]`, `[{"k":"a","n":3,"m":7}]`, `[{"k":"a"},{"n":3,"m":7}]`},
+		"as much in common with others": {
+			`[{"n":2,"k":"a","u":1}]`, `[{"n":2,"k":"a"}]`, `[{"n":2,"k":"b"},{"n":2,"k":"c"},{"n":3,"k":"a"}]`,
+		},
+		"a value taken over by the next": {`[{"n":3,"u":1},{"m":5,"u":2}]`, `[{"n":3},{"m":5}]`, `[{"on":true},{"n":3,"m":5}]`},
+		"a value taken from the next":    {`[{"m":1,"u":1},{"m":2,"u":2}]`, `[{"m":1},{"m":2}]`, `[{"m":2,"on":true},{"m":2,"on":true}]`},
+		"moved, copied and changed": {
+			`[{"k":"a","u":1},{"k":"b","u":2}]`, `[{"k":"a"},{"k":"b"}]`, `[{"k":"b"},{"k":"a","n":1},{"k":"a","n":2}]`,
+		},
+		"changed, and another one after it": {`[{"key":"a","v":"x","u":1}]`, `[{"key":"a","v":"x"}]`, `[{"v":"y"},{"key":"c","v":"z"}]`},
+		"only a flag in common":             {`[{"on":false,"u":1}]`, `[{"on":false}]`, `[{"n":2,"on":true},{"n":1,"on":false}]`},
+		"to lose in an object":              {`[{"o":{"k":"a","u":1}}]`, `[{"o":{"k":"a"}}]`, `[{"o":{"k":"b"}},{"o":{"k":"c"}}]`},
+		"to lose in a list":                 {`[{"l":[{"k":"a","u":1}]}]`, `[{"l":[{"k":"a"}]}]`, `[{"l":[{"k":"b"}]},{"l":[{"k":"c"}]}]`},
+		"to lose in a set":                  {`[{"l":["a","a"]}]`, `[{"l":["a"]}]`, `[{"l":["b"]},{"l":["c"]}]`},
+		"at depth":                          {`{"l":[{"l":[{"k":"a","u":{"v":[{}]}},{"k":"b"}]}]}`, `{"l":[{"l":[{"k":"a"},{"k":"b"}]}]}`, `{"l":[{"l":[{"k":"c"}]}]}`},
 	} {
 		got, err := wire.Update([]byte(test.original), []byte(test.before), []byte(test.after))
 		if !errors.Is(err, wire.ErrAmbiguous) {
@@ -344,6 +420,21 @@ func TestUpdateErrors(t *testing.T) {
 			if err == nil {
 				t.Errorf("%s, argument %d: got %s, want an error", name, i, got)
 			}
+		}
+	}
+}
+
+// TestUpdateDepth nests objects: each level is read once for all that are above it, so
+// there is an end to it.
+func TestUpdateDepth(t *testing.T) {
+	t.Parallel()
+	for depth, want := range map[int]bool{100: true, 101: false} {
+		nested := func(leaf string) []byte {
+			return []byte(strings.Repeat(`{"a":`, depth) + leaf + strings.Repeat(`}`, depth))
+		}
+		got, err := wire.Update(nested("1.0"), nested("1"), nested("2"))
+		if want != (err == nil) || want && string(got) != string(nested("2")) {
+			t.Errorf("%d levels: %s, %v", depth, got, err)
 		}
 	}
 }
