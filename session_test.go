@@ -256,6 +256,206 @@ func TestTransientLoginFailure(t *testing.T) {
 	})
 }
 
+// TestRefusedLogins latches where the appliance does not take the credential, and
+// nowhere else.
+func TestRefusedLogins(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		status int
+		body   string
+		logins int
+	}{
+		"wrong password":   {401, `{"error":{"type":"AuthenticationFailure"}}`, 1},
+		"not accepted":     {401, `{"error":{"type":"Unauthenticated"}}`, 1},
+		"no rights":        {400, `{"error":{"type":"Unauthorized"}}`, 1},
+		"401 of a gateway": {401, "", 1},
+		"403 of a gateway": {403, "", 1},
+		"another refusal":  {400, `{"error":{"type":"SemanticError"}}`, 2},
+		"no such endpoint": {404, "", 2},
+		"broken":           {500, "", 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+				a.ExpireSessions()
+				a.Inject(spstest.Fault{Path: "authentication", Status: test.status, Body: test.body, Times: -1})
+				a.ResetJournal()
+				for range 2 {
+					if _, err := c.Firmware.Slots(t.Context()); !errors.Is(err, sps.Status(test.status)) {
+						t.Errorf("error %v, want status %d", err, test.status)
+					}
+				}
+				diff(t, "logins", test.logins, logins(a))
+			})
+		})
+	}
+}
+
+// TestPatienceEnds latches again after a wait for a restart, within which a refused
+// login may be tried again.
+func TestPatienceEnds(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+		info, err := c.Info(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Firmware.WaitForVersion(t.Context(), info.FirmwareVersion); err != nil {
+			t.Fatal(err)
+		}
+		a.SetPassword(a.Username(), "rotated")
+		a.ExpireSessions()
+		a.ResetJournal()
+		for range 3 {
+			if _, err := c.Firmware.Slots(t.Context()); !errors.Is(err, sps.AuthenticationFailure) {
+				t.Errorf("error %v, want AuthenticationFailure", err)
+			}
+		}
+		diff(t, "logins", 1, logins(a))
+	})
+}
+
+// TestLoginAttempts tries a password again after what may pass, and a one-time code
+// only where the appliance did not look at it.
+func TestLoginAttempts(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		fault             spstest.Fault
+		password, oneTime int
+	}{
+		"429": {spstest.Fault{Status: 429}, 2, 2},
+		"502": {spstest.Fault{Status: 502}, 2, 1},
+		"503": {spstest.Fault{Status: 503}, 2, 2},
+		"504": {spstest.Fault{Status: 504}, 2, 1},
+		"cut": {spstest.Fault{CutBefore: true}, 2, 1},
+	} {
+		for kind, want := range map[string]int{"a password": test.password, "a code": test.oneTime} {
+			t.Run(name+", "+kind, func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					a, err := spstest.New()
+					if err != nil {
+						t.Fatal(err)
+					}
+					defer a.Close()
+					credential := sps.UsernamePassword(a.Username(), sps.NewSecretString(a.Password()))
+					if kind == "a code" {
+						credential = sps.PasswordFunc(a.Username(), func(context.Context) (sps.Secret, error) { return sps.NewSecretString(a.Password()), nil })
+					}
+					fault := test.fault
+					fault.Path = "authentication"
+					a.Inject(fault)
+					c, err := sps.Connect(t.Context(), a.Addr(), credential, inProcess(a))
+					if (err == nil) != (want > 1) {
+						t.Errorf("error %v", err)
+					}
+					diff(t, "logins", want, logins(a))
+					if err == nil {
+						c.Close(t.Context())
+					}
+				})
+			})
+		}
+	}
+}
+
+// TestLoginLimit ends a password function that takes too long.
+func TestLoginLimit(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		_, err := sps.Connect(t.Context(), "appliance.test", sps.PasswordFunc("u", func(ctx context.Context) (sps.Secret, error) {
+			select {
+			case <-ctx.Done():
+				return sps.Secret{}, ctx.Err()
+			case <-time.After(time.Hour): // so that the test ends without a limit, too
+				return sps.Secret{}, errors.New("no limit")
+			}
+		}))
+		if !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("error %v, want the limit", err)
+		}
+		diff(t, "time", sps.DefaultTimeouts().Login, time.Since(start))
+	})
+}
+
+// TestCloseTakesItsTime and no more, whatever hangs.
+func TestCloseTakesItsTime(t *testing.T) {
+	t.Parallel()
+	limit := sps.DefaultTimeouts().Close
+	for name, test := range map[string]struct {
+		fault spstest.Fault
+		deaf  time.Duration // of a login that its context does not end
+		login bool          // while the client logs in
+		took  time.Duration
+		ok    bool
+	}{
+		"log-out":                       {spstest.Fault{Method: "DELETE", Delay: time.Hour}, 0, false, limit, false},
+		"login":                         {spstest.Fault{Method: "GET", Delay: time.Hour}, 0, true, limit, false},
+		"login that ends in time":       {spstest.Fault{Method: "GET", Delay: time.Second}, 0, true, time.Second, true},
+		"login that nothing can cancel": {spstest.Fault{}, 3 * limit, true, 2 * limit, false},
+		"login that ends all the same":  {spstest.Fault{}, limit + time.Second, true, limit + time.Second, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				a, err := spstest.New()
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer a.Close()
+				var deaf time.Duration
+				c, err := sps.Connect(t.Context(), a.Addr(), sps.UsernamePassword(a.Username(), sps.NewSecretString(a.Password())),
+					roundTrip(func(r *http.Request) (*http.Response, error) {
+						if deaf > 0 && r.Method == "GET" && strings.HasSuffix(r.URL.Path, "/authentication") {
+							time.Sleep(deaf) // the bubble's
+							r = r.WithContext(context.WithoutCancel(r.Context()))
+						}
+						return a.RoundTrip(r)
+					}))
+				if err != nil {
+					t.Fatal(err)
+				}
+				test.fault.Path = "authentication"
+				if test.fault.Method != "" {
+					test.fault.Times = -1
+					a.Inject(test.fault)
+				}
+				deaf = test.deaf
+				if test.login {
+					a.ExpireSessions()
+					go c.Firmware.Slots(context.Background())
+					synctest.Wait()
+				}
+				start := time.Now()
+				if err := c.Close(t.Context()); (err == nil) != test.ok {
+					t.Errorf("Close: %v", err)
+				}
+				diff(t, "time", test.took, time.Since(start))
+				time.Sleep(time.Hour) // the bubble's: what is late ends
+				if test.login {
+					diff(t, "sessions", 0, a.Sessions())
+				}
+			})
+		})
+	}
+}
+
+// TestLogOutTriedAgain logs out with Close what could not be logged out before.
+func TestLogOutTriedAgain(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+		a.Inject(spstest.Fault{Path: "info", Mutate: func([]byte) []byte { return []byte(`{"body":{}}`) }, Times: 2})
+		a.Inject(spstest.Fault{Method: "DELETE", Path: "authentication", Status: 500})
+		c.Info(t.Context()) // takes the first session for expired, and cannot end it
+		diff(t, "sessions", 2, a.Sessions())
+		if err := c.Close(t.Context()); err != nil {
+			t.Errorf("Close: %v", err)
+		}
+		diff(t, "sessions after Close", 0, a.Sessions())
+	})
+}
+
 // TestInfoAlwaysAnonymous has an appliance that never shows firmware_version.
 func TestInfoAlwaysAnonymous(t *testing.T) {
 	t.Parallel()
@@ -643,6 +843,18 @@ func TestCookieRenewed(t *testing.T) {
 		c.Firmware.Slots(t.Context())
 	}
 	diff(t, "cookies", []string{"session_id=first", "session_id=second", "session_id=third", "session_id=third"}, seen)
+}
+
+// TestBare401 is an expired session, where the appliance does not say what it is.
+func TestBare401(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+		a.Inject(spstest.Fault{Path: "firmware/slots", Status: 401})
+		if _, err := c.Firmware.Slots(t.Context()); err != nil {
+			t.Error(err)
+		}
+		diff(t, "logins", 2, logins(a))
+	})
 }
 
 // TestAuthenticationFailureElsewhere is no expired session.

@@ -245,6 +245,7 @@ func TestTransactionFaults(t *testing.T) {
 		"write, 503":             {"PUT", "configuration/**", busy, nil, sps.Status(503), before},
 		"write, 429":             {"PUT", "configuration/**", tooMany, nil, sps.Status(429), before},
 		"commit, 503":            {"PUT", "transaction", busy, nil, sps.Status(503), before},
+		"commit, 429":            {"PUT", "transaction", tooMany, nil, sps.Status(429), before},
 		"commit, 500, typed":     {"PUT", "transaction", spstest.Fault{Status: 500, Body: `{"error":{"type":"InternalError"}}`}, nil, sps.ErrorType("InternalError"), before},
 		"commit, still open":     {"PUT", "transaction", spstest.Fault{Status: 200, Body: `{"body":{"status":"open"}}`}, nil, sps.ErrBadAnswer, before},
 		"commit, slow":           {"PUT", "transaction", slow, nil, context.DeadlineExceeded, before},
@@ -253,6 +254,7 @@ func TestTransactionFaults(t *testing.T) {
 			sps.ErrOutcomeUnknown, after},
 		"commit, cut after, session dead": {"PUT", "transaction", cutAfter, []spstest.Fault{{Method: "GET", Path: "transaction", ExpireSession: true, Skip: 1}},
 			sps.ErrOutcomeUnknown, after},
+		"rollback, 429 once": {"DELETE", "transaction", tooMany, []spstest.Fault{{Method: "PUT", Path: "configuration/**", CutBefore: true}, {Method: "GET", Path: "transaction", Status: 500, Times: -1, Skip: 1}}, new(sps.TransportError), before},
 		"rollback, cut once": {"DELETE", "transaction", cutBefore, []spstest.Fault{{Method: "PUT", Path: "configuration/**", CutBefore: true}}, new(sps.TransportError), before},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -58,11 +58,13 @@ func TestRetries(t *testing.T) {
 		unknown bool
 	}{
 		"connection refused": {err: refused, want: always},
+		"proxy refuses":      {err: &net.OpError{Op: "proxyconnect", Err: syscall.ECONNREFUSED}, want: always},
 		"no such host":       {err: &net.DNSError{Err: "no such host", Name: "x"}, want: always},
 		"reset":              {err: &net.OpError{Op: "read", Err: syscall.ECONNRESET}, want: reads, unknown: true},
 		"cut":                {err: io.ErrUnexpectedEOF, want: reads, unknown: true},
 		"cut within":         {status: 200, body: func() io.Reader { return io.MultiReader(strings.NewReader(`{"items":[`), broken{}) }, want: reads, unknown: true},
 		"500":                {status: 500, unknown: true},
+		"500, documented":    {status: 500, body: func() io.Reader { return strings.NewReader(`{"error":{"type":"SemanticError"}}`) }},
 		"501":                {status: 501},
 		"502":                {status: 502, want: reads, unknown: true},
 		"503":                {status: 503, want: reads, unknown: true},
@@ -170,6 +172,57 @@ func TestRetryEndsWithContext(t *testing.T) {
 		_, err = c.Firmware.Slots(ctx)
 		if !errors.Is(err, context.Canceled) || !errors.Is(err, sps.Status(503)) {
 			t.Errorf("error %v, want both the cancellation and the 503", err)
+		}
+
+		a.ResetJournal()
+		_, err = c.Invoke(ctx, "PUT", "firmware/slots", nil)
+		var broken *sps.TransportError
+		if !errors.As(err, &broken) || broken.Attempts != 0 || !errors.Is(err, context.Canceled) || errors.Is(err, sps.ErrOutcomeUnknown) {
+			t.Errorf("error %#v, want one of a call that was never sent", err)
+		}
+		diff(t, "requests with a context that is done", []string(nil), requests(a))
+
+		// What ends within an attempt has nothing to wait for.
+		a.ClearFaults()
+		a.Inject(spstest.Fault{Path: "firmware/slots", Delay: 10 * time.Second, Times: -1})
+		ctx, cancel = context.WithCancel(t.Context())
+		time.AfterFunc(3*time.Second, cancel)
+		if _, err = c.Firmware.Slots(ctx); !errors.Is(err, context.Canceled) || strings.Contains(err.Error(), "waiting") {
+			t.Errorf("error %v, want the cancellation alone", err)
+		}
+	})
+}
+
+// TestBackOff draws each wait below a bound that doubles up to its limit.
+func TestBackOff(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var sent []time.Time
+		c, err := sps.Connect(t.Context(), "appliance.test", sps.ExistingSession(sps.NewSecretString("id")),
+			sps.WithRetry(sps.RetryPolicy{Attempts: 6, MinWait: time.Second, MaxWait: 4 * time.Second}),
+			roundTrip(func(r *http.Request) (*http.Response, error) {
+				sent = append(sent, time.Now())
+				return answer(r, 503, http.Header{}, ""), nil
+			}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close(t.Context())
+		var longest [5]time.Duration
+		for range 300 {
+			sent = nil
+			if _, err := c.Firmware.Slots(t.Context()); !errors.Is(err, sps.Status(503)) {
+				t.Fatal(err)
+			}
+			diff(t, "attempts", 6, len(sent))
+			for i := range longest {
+				longest[i] = max(longest[i], sent[i+1].Sub(sent[i]))
+			}
+		}
+		for i, bound := range []time.Duration{1, 2, 4, 4, 4} {
+			if bound *= time.Second; longest[i] >= bound || longest[i] < bound*8/10 {
+				t.Errorf("wait %d was at most %v, want almost %v", i+1, longest[i], bound)
+			}
 		}
 	})
 }
