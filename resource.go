@@ -755,7 +755,7 @@ func entriesFrom(ctx context.Context, r reader, path apiPath, a *answer) iter.Se
 			if pages++; pages&(pages-1) == 0 {
 				seen = query.Encode()
 			}
-			if len(entries) == 0 || following.Encode() == query.Encode() || following.Encode() == seen {
+			if len(entries) == 0 || following.Encode() == seen {
 				yield(nil, a.unusable("its pages do not end"))
 				return
 			}

@@ -356,6 +356,27 @@ func TestPagesInACircle(t *testing.T) {
 	}
 }
 
+// TestEmptyPages ends at the first of those that lead on without showing anything: there
+// may be no end to them, and the caller could not tell.
+func TestEmptyPages(t *testing.T) {
+	t.Parallel()
+	asked := 0
+	c, err := sps.Connect(t.Context(), "appliance.test", sps.ExistingSession(sps.NewSecretString("id")),
+		roundTrip(func(r *http.Request) (*http.Response, error) {
+			if asked++; asked > 10 {
+				return answer(r, 404, http.Header{}, ""), nil
+			}
+			return answer(r, 200, http.Header{}, fmt.Sprintf(`{"items":[],"meta":{"next":"/api/x?page=%d"}}`, asked)), nil
+		}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := sps.NewCollection[policy](c, "x").List(t.Context()); !errors.Is(err, sps.ErrBadAnswer) {
+		t.Errorf("error %v, want ErrBadAnswer", err)
+	}
+	diff(t, "pages", 1, asked)
+}
+
 // TestCreatedKey finds the key of what was created wherever an answer names it.
 func TestCreatedKey(t *testing.T) {
 	t.Parallel()

@@ -309,7 +309,7 @@ func (s *sessions) blocked() error {
 		return fmt.Errorf("sps: %w", ErrClosed)
 	case s.refused != nil:
 		return s.refused
-	case s.current == nil && !s.renewable() && s.flight == nil:
+	case s.current == nil && !s.renewable():
 		return errExpiredExisting
 	}
 	return nil

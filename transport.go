@@ -223,7 +223,6 @@ type exchange struct {
 	attempts int
 	wait     time.Duration // before the next attempt
 	sent     bool          // an attempt may have reached the appliance
-	read     bool
 	body     []byte
 	location string // of a redirect
 	last     error  // why the last attempt failed
@@ -278,9 +277,6 @@ func (t *transport) do(ctx context.Context, k *call, sess *session) (*answer, er
 	}
 	rreq.SetResponseHandler(x.receive)
 	resp, err := t.client.Do(rreq)
-	if err == nil && !x.read {
-		err = x.receive(resp)
-	}
 	if err != nil {
 		return nil, x.fail(ctx, err)
 	}
@@ -298,7 +294,6 @@ var (
 
 // receive reads an answer, within its bound.
 func (x *exchange) receive(resp *http.Response) error {
-	x.read = true
 	defer resp.Body.Close()
 	if x.seen != nil {
 		x.seen(resp.Header)
@@ -391,7 +386,6 @@ func (x *exchange) again(ctx context.Context, wish time.Duration) bool {
 	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= x.wait {
 		return false
 	}
-	x.read = false
 	return true
 }
 
