@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -218,38 +219,42 @@ func TestTransactionFaults(t *testing.T) {
 		err          error // nil: it succeeds
 		applied      string
 	}{
-		"open, cut before":       {"POST", "transaction", cutBefore, nil, new(sps.TransportError), before},
-		"open, cut after":        {"POST", "transaction", cutAfter, nil, new(sps.TransportError), before},
-		"open, 502":              {"POST", "transaction", bad, nil, sps.Status(502), before},
-		"open, 502 after":        {"POST", "transaction", badAfter, nil, sps.Status(502), before},
-		"open, refused once":     {"POST", "transaction", refuse, nil, nil, after},
-		"open, session dead":     {"POST", "transaction", dead, nil, nil, after},
-		"open, slow":             {"POST", "transaction", slow, nil, context.DeadlineExceeded, before},
-		"read, cut":              {"GET", "configuration/**", cutBefore, nil, nil, after},
-		"read, session dead":     {"GET", "configuration/**", dead, nil, sps.ErrTransactionLost, before},
-		"write, cut before":      {"PUT", "configuration/**", cutBefore, nil, new(sps.TransportError), before},
-		"write, cut after":       {"PUT", "configuration/**", cutAfter, nil, new(sps.TransportError), before},
-		"write, truncated":       {"PUT", "configuration/**", truncate, nil, new(sps.TransportError), before},
-		"write, 502":             {"PUT", "configuration/**", bad, nil, sps.Status(502), before},
-		"write, session dead":    {"PUT", "configuration/**", dead, nil, sps.ErrTransactionLost, before},
-		"write, refused once":    {"PUT", "configuration/**", refuse, nil, nil, after},
-		"commit, cut before":     {"PUT", "transaction", cutBefore, nil, io.EOF, before},
-		"commit, cut after":      {"PUT", "transaction", cutAfter, nil, nil, after},
-		"commit, truncated":      {"PUT", "transaction", truncate, nil, nil, after},
-		"commit, 502":            {"PUT", "transaction", bad, nil, sps.Status(502), before},
-		"commit, 502 after":      {"PUT", "transaction", badAfter, nil, nil, after},
-		"commit, session dead":   {"PUT", "transaction", dead, nil, sps.ErrTransactionLost, before},
-		"commit, refused once":   {"PUT", "transaction", refuse, nil, nil, after},
-		"open, 503":              {"POST", "transaction", busy, nil, sps.Status(503), before},
-		"open, 429":              {"POST", "transaction", tooMany, nil, sps.Status(429), before},
-		"write, 503":             {"PUT", "configuration/**", busy, nil, sps.Status(503), before},
-		"write, 429":             {"PUT", "configuration/**", tooMany, nil, sps.Status(429), before},
-		"commit, 503":            {"PUT", "transaction", busy, nil, sps.Status(503), before},
-		"commit, 429":            {"PUT", "transaction", tooMany, nil, sps.Status(429), before},
-		"commit, 500, typed":     {"PUT", "transaction", spstest.Fault{Status: 500, Body: `{"error":{"type":"InternalError"}}`}, nil, sps.ErrorType("InternalError"), before},
-		"commit, still open":     {"PUT", "transaction", spstest.Fault{Status: 200, Body: `{"body":{"status":"open"}}`}, nil, sps.ErrBadAnswer, before},
-		"commit, slow":           {"PUT", "transaction", slow, nil, context.DeadlineExceeded, before},
-		"commit, a semantic one": {"PUT", "transaction", spstest.Fault{Status: 400, Body: `{"error":{"type":"SemanticError","details":["a","b"]}}`}, nil, sps.SemanticError, before},
+		"open, cut before":                {"POST", "transaction", cutBefore, nil, new(sps.TransportError), before},
+		"open, cut after":                 {"POST", "transaction", cutAfter, nil, new(sps.TransportError), before},
+		"open, 502":                       {"POST", "transaction", bad, nil, sps.Status(502), before},
+		"open, 502 after":                 {"POST", "transaction", badAfter, nil, sps.Status(502), before},
+		"open, refused once":              {"POST", "transaction", refuse, nil, nil, after},
+		"open, session dead":              {"POST", "transaction", dead, nil, nil, after},
+		"open, slow":                      {"POST", "transaction", slow, nil, context.DeadlineExceeded, before},
+		"read, cut":                       {"GET", "configuration/**", cutBefore, nil, nil, after},
+		"read, session dead":              {"GET", "configuration/**", dead, nil, sps.ErrTransactionLost, before},
+		"write, cut before":               {"PUT", "configuration/**", cutBefore, nil, new(sps.TransportError), before},
+		"write, cut after":                {"PUT", "configuration/**", cutAfter, nil, new(sps.TransportError), before},
+		"write, truncated":                {"PUT", "configuration/**", truncate, nil, new(sps.TransportError), before},
+		"write, 502":                      {"PUT", "configuration/**", bad, nil, sps.Status(502), before},
+		"write, session dead":             {"PUT", "configuration/**", dead, nil, sps.ErrTransactionLost, before},
+		"write, refused once":             {"PUT", "configuration/**", refuse, nil, nil, after},
+		"commit, cut before":              {"PUT", "transaction", cutBefore, nil, io.EOF, before},
+		"commit, cut after":               {"PUT", "transaction", cutAfter, nil, nil, after},
+		"commit, truncated":               {"PUT", "transaction", truncate, nil, nil, after},
+		"commit, 502":                     {"PUT", "transaction", bad, nil, sps.Status(502), before},
+		"commit, 502 after":               {"PUT", "transaction", badAfter, nil, nil, after},
+		"commit, session dead":            {"PUT", "transaction", dead, nil, sps.ErrTransactionLost, before},
+		"commit, refused once":            {"PUT", "transaction", refuse, nil, nil, after},
+		"open, 503":                       {"POST", "transaction", busy, nil, sps.Status(503), before},
+		"open, 429":                       {"POST", "transaction", tooMany, nil, sps.Status(429), before},
+		"write, 503":                      {"PUT", "configuration/**", busy, nil, sps.Status(503), before},
+		"write, 429":                      {"PUT", "configuration/**", tooMany, nil, sps.Status(429), before},
+		"commit, 503":                     {"PUT", "transaction", busy, nil, sps.Status(503), before},
+		"commit, 429":                     {"PUT", "transaction", tooMany, nil, sps.Status(429), before},
+		"commit, 500, typed":              {"PUT", "transaction", spstest.Fault{Status: 500, Body: `{"error":{"type":"InternalError"}}`}, nil, sps.ErrorType("InternalError"), before},
+		"commit, still open":              {"PUT", "transaction", spstest.Fault{Status: 200, Body: `{"body":{"status":"open"}}`}, nil, sps.ErrBadAnswer, before},
+		"commit, slow":                    {"PUT", "transaction", slow, nil, context.DeadlineExceeded, before},
+		"commit, a semantic one":          {"PUT", "transaction", spstest.Fault{Status: 400, Body: `{"error":{"type":"SemanticError","details":["a","b"]}}`}, nil, sps.SemanticError, before},
+		"commit, 404 of a gateway, after": {"PUT", "transaction", spstest.Fault{Status: 404, Execute: true}, nil, nil, after},
+		"commit, false expiry":            {"PUT", "transaction", spstest.Fault{Status: 401, Body: `{"error":{"type":"Unauthenticated"}}`}, nil, sps.ErrTransactionLost, before},
+		"commit, 501 after and deaf": {"PUT", "transaction", spstest.Fault{Status: 501, Execute: true}, []spstest.Fault{{Method: "GET", Path: "transaction", Status: 500, Times: -1, Skip: 1}},
+			sps.ErrOutcomeUnknown, after},
 		"commit, cut after and deaf": {"PUT", "transaction", cutAfter, []spstest.Fault{{Method: "GET", Path: "transaction", Status: 500, Times: -1, Skip: 1}},
 			sps.ErrOutcomeUnknown, after},
 		"commit, cut after, session dead": {"PUT", "transaction", cutAfter, []spstest.Fault{{Method: "GET", Path: "transaction", ExpireSession: true, Skip: 1}},
@@ -334,6 +339,160 @@ func TestFailedRollback(t *testing.T) {
 	})
 }
 
+// TestLeftInExistingSession rolls back what was left in a session that stays, before
+// anything else is opened in it.
+func TestLeftInExistingSession(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, a *spstest.Appliance, owner *sps.Client) {
+		owner.Info(t.Context())
+		c, err := sps.Connect(t.Context(), a.Addr(), sps.ExistingSession(sps.NewSecretString(sessionID(a))), inProcess(a))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close(t.Context())
+		a.Inject(spstest.Fault{Method: "DELETE", Path: "transaction", Status: 500, Times: 2})
+		boom := errors.New("boom")
+		if err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+			return errors.Join(setAdmin("lost@example.com")(ctx, tx), boom)
+		}); !errors.Is(err, boom) {
+			t.Errorf("error %v, want the function's", err)
+		}
+		timezone := func(ctx context.Context, tx *sps.Transaction) error {
+			_, err := tx.Invoke(ctx, "PUT", "configuration/datetime/timezone", "Europe/Budapest")
+			return err
+		}
+		if err := c.Transaction(t.Context(), timezone); !errors.Is(err, sps.Status(500)) {
+			t.Errorf("while it cannot be rolled back: %v, want the status 500", err)
+		}
+		if err := c.Transaction(t.Context(), timezone); err != nil {
+			t.Errorf("once it can: %v", err)
+		}
+		settled(t, a, before)
+	})
+}
+
+// TestLostRequestEndsSession never opens a transaction in a session in which a request
+// whose answer was lost may still be executed, even where the log-out fails.
+func TestLostRequestEndsSession(t *testing.T) {
+	t.Parallel()
+	deaf := spstest.Fault{Method: "GET", Path: "transaction", Status: 500, Times: -1, Skip: 1}
+	for name, faults := range map[string][]spstest.Fault{
+		"open":            {{Method: "POST", Path: "transaction", CutBefore: true}},
+		"write":           {{Method: "PUT", Path: "configuration/**", CutBefore: true}},
+		"commit":          {{Method: "PUT", Path: "transaction", CutBefore: true}},
+		"commit and deaf": {{Method: "PUT", Path: "transaction", CutBefore: true}, deaf},
+	} {
+		for _, fails := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, log-out fails: %t", name, fails), func(t *testing.T) {
+				t.Parallel()
+				bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+					for _, f := range faults {
+						a.Inject(f)
+					}
+					if fails {
+						a.Inject(spstest.Fault{Method: "DELETE", Path: "authentication", Status: 500})
+					}
+					ctx, cancel := context.WithCancel(t.Context())
+					err := c.Transaction(ctx, func(ctx context.Context, tx *sps.Transaction) error {
+						err := setAdmin("lost@example.com")(ctx, tx)
+						if err != nil {
+							cancel() // the log-out goes out nonetheless
+						}
+						return err
+					})
+					cancel()
+					if err == nil {
+						t.Error("no error")
+					}
+					old := sessionOf(a, "POST")
+					a.ClearFaults()
+					a.ResetJournal()
+					if err := c.Transaction(t.Context(), setAdmin(after)); err != nil {
+						t.Errorf("the next transaction: %v", err)
+					}
+					if sessionOf(a, "POST") == old {
+						t.Error("the next transaction is in the same session")
+					}
+					settled(t, a, after)
+					if !fails {
+						diff(t, "sessions", 1, a.Sessions())
+					}
+				})
+			})
+		}
+	}
+}
+
+// sessionOf returns the id of the session of the first request with that method.
+func sessionOf(a *spstest.Appliance, method string) string {
+	for _, r := range a.Journal() {
+		if r.Method == method {
+			return r.Header.Get("Cookie")
+		}
+	}
+	return ""
+}
+
+// TestStepUnderWay ends a transaction while a step of it is being executed.
+func TestStepUnderWay(t *testing.T) {
+	t.Parallel()
+	boom := errors.New("boom")
+	for name, test := range map[string]struct {
+		end     func() error
+		want    error
+		applied string
+		took    time.Duration
+	}{
+		"waited for": {func() error { return nil }, nil, after, 5 * time.Second},
+		"by error":   {func() error { return boom }, boom, before, 0},
+		"by panic":   {func() error { panic(boom) }, boom, before, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+				a.Inject(spstest.Fault{Method: "PUT", Path: "configuration/**", Delay: 5 * time.Second})
+				start := time.Now()
+				err := func() (err error) {
+					defer func() {
+						if recovered, ok := recover().(error); ok {
+							err = recovered
+						}
+					}()
+					return c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+						go setAdmin(after)(ctx, tx)
+						synctest.Wait()
+						return test.end()
+					})
+				}()
+				if !errors.Is(err, test.want) {
+					t.Errorf("error %v, want %v", err, test.want)
+				}
+				diff(t, "time", test.took, time.Since(start))
+				settled(t, a, test.applied)
+			})
+		})
+	}
+}
+
+// TestStepNeverSent does not stop a transaction whose function goes on without it.
+func TestStepNeverSent(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+		err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+			a.Inject(spstest.Fault{Path: "configuration/datetime/timezone", Refuse: true, Times: -1})
+			var broken *sps.TransportError
+			if _, err := tx.Invoke(ctx, "PUT", "configuration/datetime/timezone", "Europe/Budapest"); !errors.As(err, &broken) {
+				t.Errorf("error %v, want a TransportError", err)
+			}
+			return setAdmin(after)(ctx, tx)
+		})
+		if err != nil {
+			t.Error(err)
+		}
+		settled(t, a, after)
+	})
+}
+
 // TestSwallowedError rolls back although the function returns nil.
 func TestSwallowedError(t *testing.T) {
 	t.Parallel()
@@ -352,8 +511,8 @@ func TestSwallowedError(t *testing.T) {
 
 	// A refusal is no such case: to ignore one may be meant.
 	err = c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
-		if _, err := tx.Invoke(ctx, "DELETE", "configuration/policies/audit_policies/nowhere", nil); !errors.Is(err, sps.ResourceNotFound) {
-			t.Errorf("error %v, want ResourceNotFound", err)
+		if _, err := tx.Invoke(ctx, "DELETE", "configuration/policies/audit_policies/nowhere", nil); !errors.Is(err, sps.ResourceNotFound) || errors.Is(err, sps.ErrConflict) {
+			t.Errorf("error %v, want ResourceNotFound alone: nobody deleted it", err)
 		}
 		return setAdmin(after)(ctx, tx)
 	})
@@ -383,6 +542,13 @@ func TestNothingWritten(t *testing.T) {
 		"DELETE /api/transaction",
 	}, requests(a))
 	settled(t, a, before)
+
+	// The lock that stays is worth an error.
+	a.Inject(spstest.Fault{Method: "DELETE", Path: "transaction", Status: 500})
+	err = c.Transaction(t.Context(), func(context.Context, *sps.Transaction) error { return nil })
+	if !errors.Is(err, sps.Status(500)) {
+		t.Errorf("error %v, want that of the rollback", err)
+	}
 }
 
 func TestLocked(t *testing.T) {
@@ -393,7 +559,7 @@ func TestLocked(t *testing.T) {
 		release := a.LockConfiguration("somebody")
 		err := c.Transaction(t.Context(), setAdmin(after))
 		var raw *sps.Error
-		if !errors.Is(err, sps.ErrLocked) || !errors.As(err, &raw) {
+		if !errors.Is(err, sps.ErrLocked) || !errors.As(err, &raw) || !strings.Contains(err.Error(), "WaitForLock") {
 			t.Errorf("error %v, want ErrLocked around the appliance's", err)
 		}
 		release()
@@ -421,6 +587,11 @@ func TestWaitForLock(t *testing.T) {
 		}
 		if took := time.Since(start); took != time.Minute {
 			t.Errorf("gave up after %v", took)
+		}
+		a.ResetJournal()
+		c.Transaction(t.Context(), setAdmin(after), sps.WaitForLock(10*time.Minute))
+		if n := len(requests(a)); n < 80 || n > 260 { // two for each look, about every ten seconds
+			t.Errorf("%d requests in ten minutes", n)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()
@@ -946,8 +1117,14 @@ func TestCloseAndTransactions(t *testing.T) {
 				synctest.Wait()
 				start := time.Now()
 				c.Close(t.Context())
-				if took := time.Since(start); took > time.Minute {
+				took := time.Since(start)
+				if took > time.Minute {
 					t.Errorf("Close took %v", took)
+				}
+				if strings.HasPrefix(name, "writing") {
+					// It ends the step, and does not leave the rollback to the function.
+					diff(t, "time", time.Duration(0), took)
+					settled(t, a, before)
 				}
 				if err := <-done; err == nil {
 					t.Error("the transaction succeeded")
