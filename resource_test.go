@@ -220,6 +220,8 @@ func TestListForms(t *testing.T) {
 		"another object":           {`{"items":[{"key":"1"}]}`, map[string]string{"1": `{"key":"2","body":{"name":"b"}}`}, nil, sps.ErrBadAnswer},
 		"refused":                  {`{"items":[{"key":"1"}]}`, map[string]string{"1": `{"error":{"type":"Unauthorized"}}`}, nil, sps.Unauthorized},
 		"a sibling as next":        {`{"items":[{"key":"1","body":{"name":"a"}}],"meta":{"next":"/api/configuration/policies/backup_policies"}}`, nil, []string{"a"}, nil},
+		"one with a query as next": {`{"items":[{"key":"1","body":{"name":"a"}}],"meta":{"next":"/api/configuration/policies/backup_policies?page=2"}}`, nil, []string{"a"}, nil},
+		"the list itself as next":  {`{"items":[{"key":"1","body":{"name":"a"}}],"meta":{"next":"/api/` + path + `"}}`, nil, []string{"a"}, nil},
 		"next is itself":           {`{"items":[{"key":"1","body":{"name":"a"}}],"meta":{"next":"/api/` + path + `?page=2"}}`, nil, []string{"a", "a"}, sps.ErrBadAnswer},
 		"an empty page, and more":  {`{"items":[],"meta":{"next":"/api/` + path + `?page=2"}}`, nil, nil, sps.ErrBadAnswer},
 		"no items":                 {`{"body":{}}`, nil, nil, sps.ErrBadAnswer},

@@ -231,6 +231,15 @@ func TestDroppedTransaction(t *testing.T) {
 		}
 		return tx.TrustStores.Delete(ctx, key)
 	}
+	createAndUpdate := func(ctx context.Context, tx *sps.Transaction) error {
+		key, err := tx.TrustStores.Create(ctx, sps.NewTrustStore("Ours"))
+		if err != nil {
+			return err
+		}
+		return tx.TrustStores.Update(ctx, key, func(s *sps.TrustStore) error { s.Name = "Still ours"; return nil })
+	}
+	const backup = "configuration/management/system_backup"
+	reference := then(raw("GET", backup, nil), raw("PUT", backup, json.RawMessage(`{"backup_policy":null}`)))
 	known, unknown := errors.New("a known outcome"), sps.ErrOutcomeUnknown
 	for name, test := range map[string]struct {
 		write func(context.Context, *sps.Transaction) error
@@ -244,6 +253,8 @@ func TestDroppedTransaction(t *testing.T) {
 		"update, then forth and back":  {then(setAdmin(after), forthAndBack), known},
 		"forth and back":               {forthAndBack, nil},
 		"created and deleted":          {createAndDelete, nil},
+		"created and updated":          {createAndUpdate, known},
+		"with a reference":             {reference, known},
 		"created and deleted, and one": {then(setAdmin(after), createAndDelete), known},
 	} {
 		for _, answered := range []int{0, 502} {

@@ -255,6 +255,10 @@ func TestTransactionFaults(t *testing.T) {
 		"commit, false expiry":            {"PUT", "transaction", spstest.Fault{Status: 401, Body: `{"error":{"type":"Unauthenticated"}}`}, nil, sps.ErrTransactionLost, before},
 		"commit, 501 after and deaf": {"PUT", "transaction", spstest.Fault{Status: 501, Execute: true}, []spstest.Fault{{Method: "GET", Path: "transaction", Status: 500, Times: -1, Skip: 1}},
 			sps.ErrOutcomeUnknown, after},
+		"commit, cut after, nothing readable": {"PUT", "transaction", cutAfter, []spstest.Fault{{Method: "GET", Path: "configuration/**", Status: 500, Times: -1, Skip: 1}},
+			sps.ErrOutcomeUnknown, after},
+		"rollback, 500 and the session dead": {"DELETE", "transaction", spstest.Fault{Status: 500}, []spstest.Fault{{Method: "PUT", Path: "configuration/**", Status: 400, Body: `{"error":{"type":"SemanticError"}}`}, {Method: "GET", Path: "transaction", ExpireSession: true, Skip: 1}},
+			sps.SemanticError, before},
 		"commit, cut after and deaf": {"PUT", "transaction", cutAfter, []spstest.Fault{{Method: "GET", Path: "transaction", Status: 500, Times: -1, Skip: 1}},
 			sps.ErrOutcomeUnknown, after},
 		"commit, cut after, session dead": {"PUT", "transaction", cutAfter, []spstest.Fault{{Method: "GET", Path: "transaction", ExpireSession: true, Skip: 1}},
@@ -290,6 +294,9 @@ func TestTransactionFaults(t *testing.T) {
 				}
 				if err != nil && strings.Contains(err.Error(), "\n") {
 					t.Errorf("error of several lines: %v", err)
+				}
+				if err != nil && strings.Contains(err.Error(), "rolling back failed") {
+					t.Errorf("error %v, though nothing was left to roll back", err)
 				}
 				settled(t, a, test.applied)
 				// No write is sent again once it may have arrived.
@@ -723,6 +730,61 @@ func TestCloseInTransaction(t *testing.T) {
 	}
 }
 
+// TestCloseThenReturn commits nothing after Close, in a session that goes on either.
+func TestCloseThenReturn(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, a *spstest.Appliance, owner *sps.Client) {
+		owner.Info(t.Context())
+		c, err := sps.Connect(t.Context(), a.Addr(), sps.ExistingSession(sps.NewSecretString(sessionID(a))), inProcess(a))
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+			if err := tx.Email.Replace(ctx, sps.EmailSettings{AdminAddress: after}); err != nil {
+				return err
+			}
+			err := c.Close(ctx)
+			a.ResetJournal()
+			return err
+		})
+		if !errors.Is(err, sps.ErrClosed) {
+			t.Errorf("error %v, want ErrClosed", err)
+		}
+		diff(t, "requests after Close", []string(nil), requests(a))
+		settled(t, a, before)
+	})
+}
+
+// TestStepsDuringCommit refuses the steps that wait while the commit goes on: the
+// appliance might open another transaction for them.
+func TestStepsDuringCommit(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+		a.Inject(spstest.Fault{Method: "PUT", Path: "transaction", Delay: time.Second})
+		errs := make(chan error, 20)
+		err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+			if err := setAdmin(after)(ctx, tx); err != nil {
+				return err
+			}
+			time.AfterFunc(time.Second/2, func() {
+				for range cap(errs) {
+					go func() { errs <- tx.Email.Replace(ctx, sps.EmailSettings{AdminAddress: "late@example.com"}) }()
+				}
+			})
+			return nil
+		})
+		if err != nil {
+			t.Error(err)
+		}
+		for range cap(errs) {
+			if err := <-errs; !errors.Is(err, sps.ErrTransactionOver) {
+				t.Errorf("error %v, want ErrTransactionOver", err)
+			}
+		}
+		settled(t, a, after)
+	})
+}
+
 // TestLostTransactionWritesNoMore is the worst case of auto-opened transactions:
 // a reader of the same client logs in again while a transaction goes on.
 func TestLostTransactionWritesNoMore(t *testing.T) {
@@ -751,6 +813,11 @@ func TestLostTransactionWritesNoMore(t *testing.T) {
 		t.Errorf("error %v, want ErrTransactionLost", err)
 	}
 	settled(t, a, before)
+	// The session that the reader opened is still the client's.
+	if _, err := c.Firmware.Slots(t.Context()); err != nil {
+		t.Error(err)
+	}
+	diff(t, "sessions", 1, a.Sessions())
 }
 
 // TestGuardedWrites never sends a configuration write outside a transaction,
