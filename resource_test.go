@@ -358,6 +358,39 @@ func TestPagesInACircle(t *testing.T) {
 	}
 }
 
+// TestMisspeltMember refuses what the appliance would ignore without an error.
+func TestMisspeltMember(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(t)
+	c := connect(t, a)
+	type email struct {
+		Address string `json:"adminAddress"`
+	}
+	err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+		return sps.NewSingleton[email](c, "configuration/management/email").In(tx).Update(ctx, func(e *email) error {
+			e.Address = after
+			return nil
+		})
+	})
+	if !errors.Is(err, sps.ErrInvalidInput) || !strings.Contains(err.Error(), "adminAddress") {
+		t.Errorf("error %v, want ErrInvalidInput with the name", err)
+	}
+}
+
+// TestNameTwice gives none of two objects with the same name.
+func TestNameTwice(t *testing.T) {
+	t.Parallel()
+	const path = "configuration/policies/audit_policies"
+	a := spstest.NewServer(t)
+	c := connect(t, a)
+	a.Inject(spstest.Fault{Path: path, Mutate: func([]byte) []byte {
+		return []byte(`{"items":[{"key":"1","body":{"name":"x"}},{"key":"2","body":{"name":"x"}}]}`)
+	}})
+	if o, err := sps.NewCollection[policy](c, path).GetByName(t.Context(), "x"); !errors.Is(err, sps.ErrBadAnswer) {
+		t.Errorf("%+v, %v, want ErrBadAnswer", o, err)
+	}
+}
+
 // TestEmptyPages ends at the first of those that lead on without showing anything: there
 // may be no end to them, and the caller could not tell.
 func TestEmptyPages(t *testing.T) {
