@@ -197,7 +197,7 @@ var conformance = []check{
 	},
 	{
 		name:     "errors/headers",
-		verifies: "each answer has Allow, Content-Language and Content-Type (guide, Message format)",
+		verifies: "each answer has Allow, Content-Language and Content-Type (guide 6.0.1, 6.9.2 and 7.0.5.1, introduction)",
 		run: func(v *visit) {
 			h := v.get("transaction")
 			media, _, _ := strings.Cut(h.header.Get("Content-Type"), ";")
@@ -525,7 +525,7 @@ var conformance = []check{
 	// Configuration.
 	{
 		name:     "configuration/root",
-		verifies: "configuration lists its parts with key and meta.href, and has itself as first and last and no parent (guide 7.4, Navigating the configuration)",
+		verifies: "configuration lists its parts with key and meta.href, and has itself as first and last and no parent (guide 7.4, /api/configuration)",
 		run: func(v *visit) {
 			h := v.get("configuration")
 			for _, member := range []string{"first", "href", "last"} {
@@ -559,7 +559,7 @@ var conformance = []check{
 	},
 	{
 		name:     "configuration/lists",
-		verifies: "lists have the bodies of their objects from 6.1 on, and only keys and links before (guide 7.5, Navigating the configuration; guide 6.0, samples)",
+		verifies: "lists have the bodies of their objects from 6.1 on, and only keys and links before (guide 7.5, on lists; guide 6.0, samples)",
 		run: func(v *visit) {
 			for _, p := range []string{"configuration/policies/audit_policies", "configuration/policies/time_policies", trustStoresURL} {
 				h := v.get(p)
@@ -952,7 +952,7 @@ var conformance = []check{
 	},
 	{
 		name:     "info/health",
-		verifies: "health_status has its values below health_status (guide 7.1 and 7.0.5.1, health)",
+		verifies: "health_status has its values below health_status (guide 7.1 and 7.0.5.1, /api/health_status)",
 		guesses:  []string{"User info and health"},
 		run: func(v *visit) {
 			h := v.get("health_status")
