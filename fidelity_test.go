@@ -280,3 +280,28 @@ func TestFidelityFails(t *testing.T) {
 		})
 	}
 }
+
+// TestVersioning holds docs/versioning.md against the profiles and go.mod.
+func TestVersioning(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("docs/versioning.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	module, err := os.ReadFile("go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	line := regexp.MustCompile(`(?m)^go ([0-9.]+)$`).FindSubmatch(module)
+	if line == nil {
+		t.Fatal("go.mod has no go line")
+	}
+	for _, text := range []string{
+		"| | `" + strings.Join(spstest.Profiles(), "` | `") + "` | what the SDK does |",
+		"names the oldest one that works,\n" + string(line[1]) + " now.",
+	} {
+		if !strings.Contains(string(page), text) {
+			t.Errorf("docs/versioning.md lacks %q", text)
+		}
+	}
+}
