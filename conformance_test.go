@@ -58,6 +58,8 @@ type target struct {
 	private []string
 	// said gets every line that is logged, where somebody listens.
 	said func(string)
+	// faults gets what is wrong in place of the test, where that is expected.
+	faults func(string)
 
 	guard         *guard
 	client, other *sps.Client
@@ -89,11 +91,16 @@ func (target *target) login(ctx context.Context, t *testing.T) (*sps.Client, str
 	t.Helper()
 	c, err := target.connect(ctx, target.guard.wrap(), sps.WithUserAgent("sps-conformance"))
 	if err != nil {
-		t.Fatalf("the login failed: %v", err)
+		t.Fatal(target.clean("the login failed: %v", err))
 	}
 	t.Cleanup(func() {
-		if err := c.Close(context.Background()); err != nil {
-			t.Errorf("the log-out failed: %v", err)
+		err := c.Close(context.Background())
+		switch {
+		case err == nil:
+		case target.faults != nil:
+			target.faults(err.Error())
+		default:
+			t.Error(target.clean("the log-out failed: %v", err))
 		}
 	})
 	cookie := target.guard.session()
@@ -137,23 +144,49 @@ func (v *visit) rollBack() {
 }
 
 // clean takes what is private out of a line.
-func (v *visit) clean(format string, args []any) string {
+func (target *target) clean(format string, args ...any) string {
 	line := fmt.Sprintf(format, args...)
-	for _, private := range v.target.private {
+	for _, private := range target.private {
 		if len(private) >= 4 { // a shorter one is part of too many words
 			line = regexp.MustCompile(`\b`+regexp.QuoteMeta(private)+`\b`).ReplaceAllLiteralString(line, "<private>")
 		}
 	}
-	if v.target.said != nil {
-		v.target.said(line)
+	line = addressLike.ReplaceAllLiteralString(line, "<address>")
+	if target.said != nil {
+		target.said(line)
 	}
 	return line
 }
 
-func (v *visit) logf(format string, args ...any)   { v.Helper(); v.Log(v.clean(format, args)) }
-func (v *visit) errorf(format string, args ...any) { v.Helper(); v.Error(v.clean(format, args)) }
-func (v *visit) fatalf(format string, args ...any) { v.Helper(); v.Fatal(v.clean(format, args)) }
-func (v *visit) skipf(format string, args ...any)  { v.Helper(); v.Skip(v.clean(format, args)) }
+var addressLike = regexp.MustCompile(`\b[0-9]{1,3}(\.[0-9]{1,3}){3}\b|\[[0-9a-fA-F:]+\]`)
+
+func (v *visit) logf(format string, args ...any) { v.Helper(); v.Log(v.target.clean(format, args...)) }
+func (v *visit) errorf(format string, args ...any) {
+	v.Helper()
+	v.fault(v.target.clean(format, args...))
+}
+func (v *visit) fatalf(format string, args ...any) {
+	v.Helper()
+	v.fault(v.target.clean(format, args...))
+	if v.target.faults != nil {
+		v.SkipNow()
+	}
+	v.FailNow()
+}
+
+// fault fails the check, or is what was expected of it.
+func (v *visit) fault(line string) {
+	v.Helper()
+	if v.target.faults != nil {
+		v.target.faults(line)
+		return
+	}
+	v.Error(line)
+}
+func (v *visit) skipf(format string, args ...any) {
+	v.Helper()
+	v.Skip(v.target.clean(format, args...))
+}
 
 // want holds a fact.
 func (v *visit) want(what string, want, got any) {
@@ -655,5 +688,92 @@ func TestConformanceLog(t *testing.T) {
 				t.Errorf("%s is in the line %q", private, line)
 			}
 		}
+	}
+}
+
+// TestConformanceFails spoils the answers of an appliance, and wants the check that is
+// there to see it.
+func TestConformanceFails(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		check    string
+		request  string
+		old, new string
+		status   int // in place of the appliance's
+		picked   map[string]string
+		want     string // in one of the faults
+	}{
+		{check: "session/none", request: "GET transaction", old: "Unauthenticated", new: "Unauthorized", want: "answer: 401:Unauthorized"},
+		{check: "session/login-methods", request: "GET authentication/login_methods", old: `"login_methods"`, new: `"methods"`, want: "no list login_methods"},
+		{check: "session/user-info", request: "GET userinfo", old: `"user"`, new: `"person"`, want: "userinfo: "},
+		{check: "session/log-out", request: "DELETE authentication", status: 500, want: "cannot log out"},
+		{check: "errors/not-found", request: "GET no-such-endpoint", status: 400, want: "status: 400"},
+		{check: "errors/method", request: "GET upload/firmware", old: "MethodNotAllowed", new: "NotAllowed", want: "answer: 405:NotAllowed"},
+		{check: "transaction/status", request: "GET transaction", old: `"closed"`, new: `"shut"`, want: "the status is neither"},
+		{check: "transaction/open-and-roll-back", request: "DELETE transaction", old: `"meta"`, new: `"mata"`, status: 204, want: "answer: 204-meta"},
+		{check: "transaction/no-changes", request: "GET transaction/changes", old: `"meta"`, new: `"changes":{},"meta"`, want: "empty-changes"},
+		{check: "changes/replace", request: "PUT configuration/alerting/traffic_alerts", status: 202, want: "put-answer"},
+		{check: "changes/replace", request: "GET transaction/changes", old: `"replace"`, new: `"create"`, want: "type: create"},
+		{check: "changes/replace", picked: map[string]string{"change-path": "member"}, want: "assumption change-path: object, want member"},
+		{check: "changes/unknown-member", request: "PUT configuration/alerting/traffic_alerts", status: 400, want: "success: false"},
+		{check: "changes/create-and-delete", request: "POST configuration/trust_stores", status: 200, want: "status: 200"},
+		{check: "changes/syntactic", request: "POST configuration/trust_stores", old: "SyntacticError", new: "SemanticError", want: "answer: 400:SemanticError"},
+		{check: "configuration/links", request: "GET configuration/alerting/system_alerts", old: `"next":"`, new: `"next":"x`, want: "meta.next"},
+		{check: "configuration/objects", request: "GET configuration/management/email", old: `"admin_address"`, new: `"admin_mail"`, want: "body.admin_mail (here alone)"},
+		{check: "alerts/traffic", request: "GET configuration/alerting/traffic_alerts", old: "scbAuthFailure", new: "scbAuthFailed", want: "no alert scbAuthFailure"},
+		{check: "trust-stores/authorities", request: "GET configuration/trust_stores", old: `"digest":"01:25`, new: `"digest":"0A:25`, want: "form of a fingerprint"},
+		{check: "starling/configuration", request: "GET starling/join", old: `"joined":false`, new: `"joined":true`, want: "joined: false"},
+		{check: "firmware/slots", request: "GET firmware/slots", old: `"number_of_empty_slots":1`, new: `"number_of_empty_slots":3`, want: "number_of_empty_slots: 3"},
+		{check: "info/anonymous", request: "GET info", old: `"hostname"`, new: `"firmware_version":"7.4.0","hostname"`, want: "body has firmware_version: true"},
+		{check: "info/health", request: "GET health_status", old: `"health_status":`, new: `"body":`, want: "at the top: false"},
+		{check: "setup/status", request: "GET setup", old: `"completed"`, new: `"done"`, want: "status: done"},
+	} {
+		t.Run(test.check+" "+test.request, func(t *testing.T) {
+			t.Parallel()
+			var faults []string
+			hit := test.request == ""
+			t.Run("run", func(t *testing.T) {
+				target, a := simulated(t, true, nil)
+				target.faults = func(line string) { faults = append(faults, line) }
+				if test.picked != nil {
+					target.picked = test.picked // which it is not
+				}
+				target.connect = func(ctx context.Context, options ...sps.Option) (*sps.Client, error) {
+					spoil := sps.WithTransport(func(http.RoundTripper) http.RoundTripper {
+						return roundTripper(func(r *http.Request) (*http.Response, error) {
+							response, err := a.RoundTrip(r)
+							if err != nil || r.Method+" "+strings.TrimPrefix(r.URL.Path, "/api/") != test.request {
+								return response, err
+							}
+							body, err := io.ReadAll(response.Body)
+							if err != nil {
+								return nil, err
+							}
+							spoilt := body
+							if test.old != "" {
+								spoilt = bytes.Replace(body, []byte(test.old), []byte(test.new), 1)
+							}
+							hit = hit || test.status != 0 || !bytes.Equal(body, spoilt)
+							status := response.StatusCode
+							if test.status != 0 {
+								status = test.status
+							}
+							return answer(r, status, response.Header, string(spoilt)), nil
+						})
+					})
+					credential := sps.UsernamePassword(a.Username(), sps.NewSecretString(a.Password()))
+					return sps.Connect(ctx, a.Addr(), credential, append([]sps.Option{spoil, quick}, options...)...)
+				}
+				target.begin(t.Context(), t)
+				target.other, target.their = target.login(t.Context(), t)
+				target.run(t.Context(), t, slices.DeleteFunc(slices.Clone(conformance), func(c check) bool { return c.name != test.check }))
+			})
+			if !hit {
+				t.Errorf("no answer to %s was spoilt", test.request)
+			}
+			if !slices.ContainsFunc(faults, func(fault string) bool { return strings.Contains(fault, test.want) }) {
+				t.Errorf("%q is in none of the faults %q", test.want, faults)
+			}
+		})
 	}
 }
