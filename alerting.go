@@ -284,13 +284,33 @@ type EmailSettings struct {
 	SenderAddress *string `json:"sender_address"`
 	// SMTPServer is the mail server, with the selection "ip" and its address.
 	SMTPServer Selection `json:"smtp_server"`
-	// SMTPEncryption is how the connection to it is protected; "disabled" is the
-	// one selection that the guide shows. What others need beside it is not known:
-	// type the endpoint yourself with [NewSingleton] to set it.
-	SMTPEncryption Selection `json:"smtp_encryption"`
-	// SMTPAuth is how the appliance logs in to it. What it needs where it is
-	// enabled is not known.
-	SMTPAuth Switch `json:"smtp_auth"`
+	// SMTPEncryption is how the connection to it is protected.
+	SMTPEncryption SMTPEncryption `json:"smtp_encryption"`
+	// SMTPAuth is how the appliance logs in to it.
+	SMTPAuth SMTPAuth `json:"smtp_auth"`
+}
+
+// SMTPEncryption is how the connection to a mail server is protected. What stands
+// beside the selection is not known, and an update leaves it as it is: type the
+// endpoint yourself with [NewSingleton] to set it.
+type SMTPEncryption struct {
+	// Selection is the kind of it; "disabled" is the one that the guide shows.
+	Selection string `json:"selection"`
+}
+
+// UnmarshalJSON decodes the selection as that of a [Selection].
+func (e *SMTPEncryption) UnmarshalJSON(data []byte) error {
+	var s Selection
+	err := s.UnmarshalJSON(data)
+	e.Selection = s.Selection
+	return err
+}
+
+// SMTPAuth is how the appliance logs in to a mail server. What it needs where it is
+// enabled is not known, and an update leaves it as it is.
+type SMTPAuth struct {
+	// Enabled tells whether it logs in.
+	Enabled bool `json:"enabled"`
 }
 
 // SNMPTrap is where alerts go by SNMP (guide: Basic settings, SNMP;
@@ -342,10 +362,4 @@ func (s *Selection) UnmarshalJSON(data []byte) error {
 		s.Value, _ = wire.Text(value)
 	}
 	return nil
-}
-
-// Switch is a feature of the API that may be off. What it needs where it is on
-// stands beside Enabled, and an update leaves it as it is.
-type Switch struct {
-	Enabled bool `json:"enabled"` // whether it is on
 }

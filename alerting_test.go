@@ -216,7 +216,7 @@ func TestWhereAlertsGo(t *testing.T) {
 		diff(t, "mail", sps.EmailSettings{
 			AdminAddress: before, AlertingAddress: "alerts@example.com", ReportingAddress: "reports@example.com",
 			SMTPServer:     sps.Selection{Selection: "ip", Value: "10.20.30.40"},
-			SMTPEncryption: sps.Selection{Selection: "disabled"},
+			SMTPEncryption: sps.SMTPEncryption{Selection: "disabled"},
 		}, email.Body)
 		trap, err := c.SNMPTrap.Get(t.Context())
 		if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"strings"
+	"time"
 
 	"github.com/go-sps/sps/internal/wire"
 )
@@ -39,9 +40,9 @@ type Info struct {
 	SupportLink string
 	// PluginSDKVersion is the full version of the plugin SDK.
 	PluginSDKVersion string
-	// RemainingSeconds is the time until the session ends, 0 where the appliance
+	// SessionRemaining is the time until the session ends, 0 where the appliance
 	// does not say.
-	RemainingSeconds int
+	SessionRemaining time.Duration
 }
 
 // Info reads what the appliance says about itself. The endpoint answers without
@@ -80,7 +81,7 @@ func newInfo(a *answer) (*Info, error) {
 		AnalyticsEnabled: string(wire.Find(body, "analytics_enabled")) == "true",
 		SupportLink:      text("support_link"),
 		PluginSDKVersion: pluginSDKVersion(wire.Find(body, "plugin_sdk_version")),
-		RemainingSeconds: newMeta(a.Meta).RemainingSeconds,
+		SessionRemaining: newMeta(a.Meta).SessionRemaining,
 	}, nil
 }
 
@@ -211,13 +212,13 @@ func newHealth(status []byte) *Health {
 // node sees it (GET /api/cluster/status).
 type ClusterStatus struct {
 	// Nodes are all nodes.
-	Nodes []ClusterNode
+	Nodes []ClusterNodeStatus
 	// Self is the key of the node that answered, "" where it does not say.
 	Self string
 }
 
-// ClusterNode is one node of a [ClusterStatus].
-type ClusterNode struct {
+// ClusterNodeStatus is one node of a [ClusterStatus].
+type ClusterNodeStatus struct {
 	// Key is the node's id.
 	Key string
 	// FQDN is its name.
@@ -262,7 +263,7 @@ func (c *Client) ClusterStatus(ctx context.Context) (*ClusterStatus, error) {
 		if err != nil {
 			return nil, a.unusable("a node is no object")
 		}
-		node := ClusterNode{Raw: json.RawMessage(entry)}
+		node := ClusterNodeStatus{Raw: json.RawMessage(entry)}
 		for name, into := range map[string]*string{"key": &node.Key, "fqdn": &node.FQDN, "last_seen": &node.LastSeen, "sync_status": &node.SyncStatus} {
 			*into, _ = wire.Text(wire.Find(members, name))
 		}

@@ -20,26 +20,25 @@ type SupportBundles struct{ client *Client }
 type SupportBundle struct {
 	// Key names the bundle.
 	Key string
-	// Status is the state as the appliance writes it; [JobFinished] is the one that
-	// is known.
+	// Status is its state; [JobFinished] is the one that the guide names.
 	Status JobStatus
 	// Progress is the share that is done, from 0 to 100; -1 where the appliance
 	// does not say.
 	Progress float64
 	// Message is what the appliance says about a failure, "" for nothing.
 	Message string
-	// Body is the body as it was sent, for what is not known here.
-	Body json.RawMessage
+	// Raw is the body as it was sent, for what is not known here.
+	Raw json.RawMessage
 }
 
-// BundleFailure is the error of a support bundle that ended otherwise than finished.
-type BundleFailure struct {
+// SupportBundleError is the error of a support bundle that ended otherwise than finished.
+type SupportBundleError struct {
 	// Bundle is its last state.
 	Bundle SupportBundle
 }
 
 // Error returns the key, the status and the message.
-func (e *BundleFailure) Error() string {
+func (e *SupportBundleError) Error() string {
 	text := fmt.Sprintf("sps: support bundle %s: %s", oneLine(e.Bundle.Key, 40), oneLine(string(e.Bundle.Status), 60))
 	if e.Bundle.Message != "" {
 		text += ": " + oneLine(e.Bundle.Message, 300)
@@ -75,12 +74,12 @@ func (s *SupportBundles) Start(ctx context.Context) (key string, err error) {
 }
 
 // Wait waits until a bundle has ended, and returns it if it is finished; otherwise
-// it is a [BundleFailure]. When the time is over the error wraps
+// it is a [SupportBundleError]. When the time is over the error wraps
 // context.DeadlineExceeded, and the appliance goes on.
 func (s *SupportBundles) Wait(ctx context.Context, key string, options ...WaitOption) (*SupportBundle, error) {
 	bundle, finished, err := s.jobs().wait(ctx, key, newWait(10*time.Second, 30*time.Minute, options))
 	if err == nil && !finished {
-		return nil, &BundleFailure{*bundle}
+		return nil, &SupportBundleError{*bundle}
 	}
 	return bundle, err
 }

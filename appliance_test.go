@@ -149,14 +149,14 @@ func TestSupportBundle(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if bundle.Key != key || !bundle.Status.Is(sps.JobFinished) || bundle.Progress != -1 || states < 2 {
+		if bundle.Key != key || bundle.Status != sps.JobFinished || bundle.Progress != -1 || states < 2 {
 			t.Errorf("bundle %+v after %d looks", bundle, states)
 		}
 		list, err := c.SupportBundles.List(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
-		diff(t, "list", []sps.SupportBundle{*bundle}, list, cmpopts.IgnoreFields(sps.SupportBundle{}, "Body"))
+		diff(t, "list", []sps.SupportBundle{*bundle}, list, cmpopts.IgnoreFields(sps.SupportBundle{}, "Raw"))
 		var file bytes.Buffer
 		n, err := c.SupportBundles.Download(t.Context(), key, &file)
 		if err != nil || n == 0 || n != int64(file.Len()) {
@@ -178,7 +178,7 @@ func TestSupportBundle(t *testing.T) {
 		if key, err = c.SupportBundles.Start(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		var failed *sps.BundleFailure
+		var failed *sps.SupportBundleError
 		if _, err := c.SupportBundles.Wait(t.Context(), key, sps.PollEvery(time.Millisecond)); !errors.As(err, &failed) || failed.Bundle.Key != key {
 			t.Errorf("a bundle that fails: %v", err)
 		}
@@ -236,4 +236,23 @@ func TestSupportBundleTrouble(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestSessionRemaining reads how long the session lasts wherever it is said.
+func TestSessionRemaining(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(t)
+	c := connect(t, a)
+	a.Inject(spstest.Fault{Method: "GET", Path: "info", Status: 200, Body: `{"body":{"firmware_version":"8.0.0"},"meta":{"remaining_seconds":90}}`})
+	info, err := c.Info(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	diff(t, "info", 90*time.Second, info.SessionRemaining)
+	a.Inject(spstest.Fault{Method: "GET", Path: "configuration/management/email", Status: 200, Body: `{"key":"email","body":{},"meta":{"remaining_seconds":90}}`})
+	email, err := c.Email.Get(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	diff(t, "meta", 90*time.Second, email.Meta.SessionRemaining)
 }

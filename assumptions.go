@@ -163,7 +163,7 @@ func changePlace(rest string) []string {
 // status (body.status), and at the top level; the slot as an upload names it
 // (meta.slot), or as a request does (slot_id); progress as a number or a percentage.
 func newFetch(e wire.Envelope, key string) FirmwareFetch {
-	f := FirmwareFetch{Key: key, Progress: -1, Body: json.RawMessage(e.Body)}
+	f := FirmwareFetch{Key: key, Progress: -1, Raw: json.RawMessage(e.Body)}
 	find := func(names ...string) (string, bool) {
 		for _, name := range names {
 			for _, value := range [][]byte{member(e.Body, name), wire.Find(e.All, name)} {
@@ -175,9 +175,9 @@ func newFetch(e wire.Envelope, key string) FirmwareFetch {
 		return "", false
 	}
 	if text, ok := wire.Text(e.Body); ok { // a body that is its status
-		f.Status = JobStatus(text)
+		f.Status = newJobStatus(text)
 	} else if text, ok := find("status", "state"); ok {
-		f.Status = JobStatus(text)
+		f.Status = newJobStatus(text)
 	}
 	if text, ok := find("progress", "percent"); ok {
 		if percent, err := strconv.ParseFloat(strings.TrimSuffix(text, "%"), 64); err == nil && percent >= 0 && percent <= 100 {
@@ -282,7 +282,7 @@ func anywhere(a *answer) func(name string) []byte {
 // read as a firmware fetch is, which is the same kind of job.
 func newBundle(e wire.Envelope, key string) SupportBundle {
 	f := newFetch(e, key)
-	return SupportBundle{Key: f.Key, Status: f.Status, Progress: f.Progress, Message: f.Message, Body: f.Body}
+	return SupportBundle{Key: f.Key, Status: f.Status, Progress: f.Progress, Message: f.Message, Raw: f.Raw}
 }
 
 // Login methods. The members of an entry are not documented; the same words as

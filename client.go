@@ -401,8 +401,8 @@ func newResponse(a *answer) *Response {
 	return &Response{StatusCode: a.status, Header: header, Body: a.body}
 }
 
-// RequestOption refines one [Client.Invoke], [Transaction.Invoke] or
-// [Client.Download]; nil does nothing. One that cannot be right makes that fail with
+// RequestOption refines one [Client.Invoke], [Transaction.Invoke], [Client.Download]
+// or list; nil does nothing. One that cannot be right makes that fail with
 // [ErrInvalidInput].
 type RequestOption func(*call) error
 
@@ -466,6 +466,9 @@ func (c *Client) Invoke(ctx context.Context, method, path string, body any, opti
 			return nil, fmt.Errorf("sps: %s %s: %w", k.method, k.path.text, invalid("use Client.Close to log out"))
 		}
 	}
+	if err := k.notDownload(); err != nil {
+		return nil, err
+	}
 	a, err := c.call(ctx, k)
 	if err != nil {
 		return nil, err
@@ -505,7 +508,7 @@ func (c *Client) Download(ctx context.Context, path string, w io.Writer, options
 
 // WithProgress calls a function with the bytes that a [Client.Download] has written
 // and those there are, -1 where that is not known: about once per MiB, and once at
-// the end. Invoke ignores it.
+// the end. Nil is none. Elsewhere it is [ErrInvalidInput].
 func WithProgress(progress func(done, total int64)) RequestOption {
 	return func(k *call) error {
 		k.progress = progress
@@ -536,13 +539,29 @@ func newInvocation(method, path string, body any, options []RequestOption) (*cal
 	if k.body != nil && k.class == classRead {
 		return nil, fmt.Errorf("sps: %w", invalid("a GET has no body"))
 	}
+	if err := k.apply(options); err != nil {
+		return nil, err
+	}
+	return k, nil
+}
+
+// notDownload refuses what only a download has.
+func (k *call) notDownload() error {
+	if k.progress != nil {
+		return fmt.Errorf("sps: %s %s: %w", k.method, k.path.text, invalid("WithProgress is for Client.Download"))
+	}
+	return nil
+}
+
+// apply refines a call.
+func (k *call) apply(options []RequestOption) error {
 	for _, option := range options {
 		if option == nil {
 			continue
 		}
 		if err := option(k); err != nil {
-			return nil, fmt.Errorf("sps: %w", err)
+			return fmt.Errorf("sps: %w", err)
 		}
 	}
-	return k, nil
+	return nil
 }

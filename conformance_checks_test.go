@@ -472,7 +472,7 @@ var conformance = []check{
 		writes:   true,
 		run: func(v *visit) {
 			v.open()
-			h := v.ask(v.target.cookie, "PUT", trustStoresURL+"/"+sps.BuiltInTrustStore, storeBody("Built-in", `[]`, `[]`, "none"))
+			h := v.ask(v.target.cookie, "PUT", trustStoresURL+"/"+sps.BuiltInTrustStoreKey, storeBody("Built-in", `[]`, `[]`, "none"))
 			v.observe("built-in-refused", h.refusal())
 		},
 	},
@@ -673,7 +673,7 @@ var conformance = []check{
 				meta = "present"
 			}
 			v.observe("trust-store-list-meta", meta)
-			builtIn, err := v.target.client.TrustStores.Get(v.ctx, sps.BuiltInTrustStore)
+			builtIn, err := v.target.client.TrustStores.Get(v.ctx, sps.BuiltInTrustStoreKey)
 			if err != nil {
 				v.fatalf("the SDK cannot read the built-in store: %v", err)
 			}
@@ -1003,12 +1003,16 @@ var conformance = []check{
 				v.fatalf("the SDK cannot read them: %v", err)
 			}
 			for _, b := range bundles {
-				v.guess("Support bundles", "one has the status %s and %s", word(string(b.Status)), rawShape(b.Body))
+				var raw struct{ Status string } // as the appliance spells it
+				if err := json.Unmarshal(b.Raw, &raw); err != nil {
+					v.fatalf("the body of a bundle: %v", err)
+				}
+				v.guess("Support bundles", "one has the status %s and %s", word(raw.Status), rawShape(b.Raw))
 				switch {
-				case b.Status.Is(sps.JobFinished):
-					v.observe("bundle-finished", string(b.Status))
+				case b.Status == sps.JobFinished:
+					v.observe("bundle-finished", raw.Status)
 				case !b.Status.Done():
-					v.observe("bundle-running", string(b.Status))
+					v.observe("bundle-running", raw.Status)
 				}
 			}
 			if len(bundles) == 0 {

@@ -361,7 +361,7 @@ func TestConformanceGuardOfTheSDK(t *testing.T) {
 	t.Parallel()
 	g := newGuard(true)
 	synctest.Test(t, func(t *testing.T) {
-		a, err := spstest.New(spstest.WithStarlingJoined(true))
+		a, err := spstest.New(spstest.WithStarling(spstest.Starling{Joined: true, RemoteAccess: true}))
 		if err != nil {
 			t.Fatal(err)
 		}

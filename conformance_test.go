@@ -405,7 +405,7 @@ var (
 func anonymous(p string) string {
 	segments := strings.Split(p, "/")
 	for i, segment := range segments {
-		if segment == "" || segment == sps.BuiltInTrustStore {
+		if segment == "" || segment == sps.BuiltInTrustStoreKey {
 			continue
 		}
 		if !memberLike.MatchString(segment) || idLike.MatchString(segment) {
@@ -664,7 +664,7 @@ func TestConformanceLog(t *testing.T) {
 	const planted = "zq7planted"
 	var lines []string
 	t.Run("run", func(t *testing.T) {
-		target, a := simulated(t, true, nil, spstest.WithCredentials("root-"+planted, "password-"+planted), spstest.WithStarlingJoined(true),
+		target, a := simulated(t, true, nil, spstest.WithCredentials("root-"+planted, "password-"+planted), spstest.WithStarling(spstest.Starling{Joined: true, RemoteAccess: true}),
 			spstest.WithCluster(json.RawMessage(`{"key":"`+planted+`","fqdn":"`+planted+`.example.com","sync_status":"n/a","health_status":null}`)))
 		a.SetConfiguration("management/email", json.RawMessage(`{"admin_address":"`+planted+`@example.com","alerting_address":"x@`+planted+`",
 			"reporting_address":"x@`+planted+`","sender_address":null,"smtp_auth":{"enabled":false},"smtp_encryption":{"selection":"disabled"},

@@ -169,7 +169,7 @@ func TestContractTrustStores(t *testing.T) {
 	})
 	t.Run("get the built-in", func(t *testing.T) {
 		c := contractClient(t, contractExchange{method: "GET", path: path + "/-7001", answer: contractSample(t, "configuration_trust_stores.built_in")})
-		got, err := c.TrustStores.Get(t.Context(), sps.BuiltInTrustStore)
+		got, err := c.TrustStores.Get(t.Context(), sps.BuiltInTrustStoreKey)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -232,7 +232,7 @@ func TestContractStarlingConfiguration(t *testing.T) {
 	const path = "/api/configuration/starling"
 	info := &sps.StarlingJoinInfo{Environment: "prod", ProductInstance: starlingInstance, ProductTIMS: starlingTIMS}
 	for name, want := range map[string]sps.StarlingConfiguration{
-		"not_joined": {}, "joined": {JoinInfo: info, RemoteAccess: sps.Switch{Enabled: true}},
+		"not_joined": {}, "joined": {JoinInfo: info, RemoteAccess: sps.RemoteAccess{Enabled: true}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := contractClient(t, contractExchange{method: "GET", path: path, answer: contractSample(t, "configuration_starling."+name)})
@@ -280,7 +280,7 @@ func TestContractStarlingJoin(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	for query, options := range map[string][]sps.JoinOption{"": nil, "product_tims=222-333-444": {sps.WithProductTIMS("222-333-444")}} {
+	for query, options := range map[string][]sps.JoinStatusOption{"": nil, "product_tims=222-333-444": {sps.WithProductTIMS("222-333-444")}} {
 		t.Run("from a browser "+query, func(t *testing.T) {
 			c := contractClient(t, contractExchange{method: "GET", path: path, query: query, accept: "text/html", answer: "<html></html>", kind: "text/html"})
 			page, err := c.Starling.JoinPage(t.Context(), options...)

@@ -608,7 +608,7 @@ func TestContractFirmwareErrorDetails(t *testing.T) {
 		},
 		{
 			"exit code 0", `{"error":{"type":"FirmwareTestFailed","details":{"exit_code":0}}}`,
-			sps.FirmwareTestFailed, &sps.FirmwareTestFailure{ExitCode: 0},
+			sps.FirmwareTestFailed, &sps.FirmwareTestFailure{ExitCode: sps.ExitCodeUnknown},
 		},
 		{
 			"exit code null", `{"error":{"type":"FirmwareTestFailed","details":{"exit_code":null,"test_summary":null}}}`,

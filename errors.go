@@ -123,14 +123,15 @@ var (
 	ErrNoSuchAuthority = errors.New("no authority has that fingerprint")
 	// ErrAuthorityExists: a trust store has that authority already.
 	ErrAuthorityExists = errors.New("the authority is there already")
-	// ErrNotJoined: the appliance is not joined to Starling.
-	ErrNotJoined = errors.New("the appliance is not joined to Starling")
+	// ErrStarlingNotJoined: the appliance is not joined to Starling.
+	ErrStarlingNotJoined = errors.New("the appliance is not joined to Starling")
 	// ErrOtherClient: a handle of one client was used with another's
 	// transaction.
 	ErrOtherClient = errors.New("the handle belongs to another client")
 	// ErrCommitMessageRequired: the appliance demands a commit message; pass
-	// [CommitMessage]. It comes before anything is written, and on appliances before
-	// 7.0, which do not say so, with the refusal of the commit.
+	// [CommitMessage], or [UpgradeMessage] for an upgrade. It comes before anything is
+	// written, and on appliances before 7.0, which do not say so, with the refusal of
+	// the commit.
 	ErrCommitMessageRequired = errors.New("the appliance requires a commit message")
 	// ErrNoEmptySlot: there is no empty firmware slot for an upload or a fetch;
 	// delete one with [Firmware.DeleteSlot].
@@ -255,7 +256,7 @@ type TransportError struct {
 
 // Error returns one line that names the operation and the cause.
 func (e *TransportError) Error() string {
-	text := fmt.Sprintf("sps: %s %s: %s", e.Method, e.Path, oneLine(e.Err.Error(), 600))
+	text := fmt.Sprintf("sps: %s %s: %s", e.Method, e.Path, oneLine(causeOf(e.Err).Error(), 600))
 	if e.Attempts > 1 {
 		text += fmt.Sprintf(" (%d attempts)", e.Attempts)
 	}
@@ -267,10 +268,25 @@ func (e *TransportError) Error() string {
 
 // Unwrap returns the cause, and ErrOutcomeUnknown where it applies.
 func (e *TransportError) Unwrap() []error {
-	if e.OutcomeUnknown {
-		return []error{e.Err, ErrOutcomeUnknown}
+	var errs []error
+	if e.Err != nil {
+		errs = append(errs, e.Err)
 	}
-	return []error{e.Err}
+	if e.OutcomeUnknown {
+		errs = append(errs, ErrOutcomeUnknown)
+	}
+	return errs
+}
+
+// errNoCause stands for the cause that an error has not been given.
+var errNoCause = errors.New("the cause is not known")
+
+// causeOf is the cause of an error; one that others have built may lack it.
+func causeOf(err error) error {
+	if err == nil {
+		return errNoCause
+	}
+	return err
 }
 
 // LogValue returns host, method, path, attempts and the cause.
@@ -280,7 +296,7 @@ func (e *TransportError) LogValue() slog.Value {
 		slog.String("method", e.Method),
 		slog.String("path", e.Path),
 		slog.Int("attempts", e.Attempts),
-		slog.String("cause", oneLine(e.Err.Error(), 600)),
+		slog.String("cause", oneLine(causeOf(e.Err).Error(), 600)),
 		slog.Bool("outcome_unknown", e.OutcomeUnknown),
 	)
 }
@@ -307,15 +323,15 @@ func (e *CertificateError) Error() string {
 	case e.Err == errNotPinned:
 		hint = "it may have been renewed: compare it with the appliance's own before you pin it"
 	}
-	return fmt.Sprintf("the appliance's certificate is not trusted: %v (its SHA-256 fingerprint is %s; %s)", e.Err, e.Fingerprint, hint)
+	return fmt.Sprintf("the appliance's certificate is not trusted: %v (its SHA-256 fingerprint is %s; %s)", causeOf(e.Err), e.Fingerprint, hint)
 }
 
 // Unwrap returns the reason.
 func (e *CertificateError) Unwrap() error { return e.Err }
 
 // ExitCodeUnknown is the exit code of a [FirmwareTestFailure] whose answer named
-// none.
-const ExitCodeUnknown = -1
+// none, or 0, which no test that failed has.
+const ExitCodeUnknown = 0
 
 // FirmwareTestFailure is the detail of [FirmwareTestFailed]: the appliance
 // tested the firmware and found a problem. It is given for every

@@ -71,3 +71,39 @@ func TestNotFoundHasTwoNames(t *testing.T) {
 		t.Error("types match by spelling only")
 	}
 }
+
+// TestErrorsWithoutCause prints errors that somebody else has built, in a test say.
+func TestErrorsWithoutCause(t *testing.T) {
+	t.Parallel()
+	for want, err := range map[string]error{
+		"sps: GET x: the cause is not known":                                                                         &sps.TransportError{Method: "GET", Path: "x"},
+		"sps: PUT x: the cause is not known; the outcome is unknown":                                                 &sps.TransportError{Method: "PUT", Path: "x", OutcomeUnknown: true},
+		"the cause is not known; the appliance could not be asked what it holds: list its slots before the next try": &sps.UploadError{},
+		"the cause is not known; the appliance holds nothing of the image":                                           &sps.UploadError{Known: true},
+		"the cause is not known; the appliance holds the image nonetheless, in slot 3 ()":                            &sps.UploadError{Known: true, Stored: &sps.FirmwareSlot{Key: "3"}},
+		"sps: upgrade stopped at test: the cause is not known":                                                       &sps.UpgradeError{Step: sps.StepTest},
+		"sps: upgrade stopped at test: the cause is not known; all is as before":                                     &sps.UpgradeError{Step: sps.StepTest, Left: "all is as before"},
+		"exit code unknown": &sps.FirmwareTestFailure{},
+		"exit code 1":       &sps.FirmwareTestFailure{ExitCode: 1},
+	} {
+		diff(t, "text", want, err.Error())
+		if errors.Is(err, sps.ErrClosed) || errors.As(err, new(*sps.Error)) {
+			t.Errorf("%v is something that it is not", err)
+		}
+		var out bytes.Buffer
+		slog.New(slog.NewTextHandler(&out, nil)).Info("x", "error", err)
+		if strings.Contains(out.String(), "panic") {
+			t.Errorf("logged as %s", out.String())
+		}
+	}
+	if !errors.Is(&sps.TransportError{OutcomeUnknown: true}, sps.ErrOutcomeUnknown) {
+		t.Error("without a cause the outcome is not unknown any more")
+	}
+	var certificate *sps.CertificateError
+	if text := (&sps.CertificateError{}).Error(); strings.Contains(text, "nil") || errors.As(&sps.TransportError{}, &certificate) {
+		t.Errorf("text %q", text)
+	}
+	if got := sps.CertificateFingerprint(nil); got != "" {
+		t.Errorf("fingerprint %q of no certificate", got)
+	}
+}

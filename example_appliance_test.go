@@ -141,7 +141,7 @@ func ExampleSupportBundles_List() {
 			}
 			bundle = *now
 		}
-		fmt.Println(bundle.Status.Is(sps.JobFinished))
+		fmt.Println(bundle.Status == sps.JobFinished)
 	}
 	// Output: true
 }

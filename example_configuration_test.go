@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/spstest"
 )
 
 func ExampleAlerts_Enable() {
@@ -145,7 +146,7 @@ func ExampleTrustStore_ExpiringBefore() {
 func ExampleStarling_CheckUnjoin() {
 	appliance, client, end := example()
 	defer end()
-	appliance.JoinStarling(true) // with remote access
+	appliance.SetStarling(spstest.Starling{Joined: true, RemoteAccess: true})
 	ctx := context.Background()
 
 	check, err := client.Starling.CheckUnjoin(ctx)
@@ -164,7 +165,7 @@ func ExampleStarling_CheckUnjoin() {
 			log.Fatal(err)
 		}
 	}
-	fmt.Println(client.Starling.Unjoin(ctx), appliance.StarlingJoined())
+	fmt.Println(client.Starling.Unjoin(ctx), appliance.Starling().Joined)
 	// Output:
 	// true [remote access is enabled: StarlingJoinIsInUseByRemoteAccessError]
 	// <nil> false
@@ -173,11 +174,11 @@ func ExampleStarling_CheckUnjoin() {
 func ExampleStarling_ForceUnjoin() {
 	appliance, client, end := example()
 	defer end()
-	appliance.JoinStarling(true) // with remote access
+	appliance.SetStarling(spstest.Starling{Joined: true, RemoteAccess: true}) // with remote access
 	ctx := context.Background()
 	err := client.Starling.Unjoin(ctx)
 	fmt.Println(errors.Is(err, sps.StarlingJoinIsInUseByRemoteAccessError))
-	fmt.Println(client.Starling.ForceUnjoin(ctx), appliance.StarlingJoined())
+	fmt.Println(client.Starling.ForceUnjoin(ctx), appliance.Starling().Joined)
 	// Output:
 	// true
 	// <nil> false
@@ -212,6 +213,6 @@ func ExampleStarling_Join() {
 		CredentialString: sps.NewSecretString(os.Getenv("STARLING_CREDENTIAL") + "demo"),
 		TokenEndpoint:    "https://sts.example.com/token",
 	})
-	fmt.Println(err, appliance.StarlingJoined())
+	fmt.Println(err, appliance.Starling().Joined)
 	// Output: <nil> true
 }

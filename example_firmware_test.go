@@ -149,11 +149,11 @@ func ExampleFirmware_StartFetch() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	fetch, err := client.Firmware.WaitFetch(ctx, key, sps.PollEvery(time.Millisecond))
+	fetch, err := client.Firmware.WaitForFetch(ctx, key, sps.PollEvery(time.Millisecond))
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(fetch.Status, client.Firmware.RemoveFetch(ctx, key))
+	fmt.Println(fetch.Status, client.Firmware.DeleteFetch(ctx, key))
 	// Output: finished <nil>
 }
 
@@ -176,7 +176,7 @@ func ExampleFirmware_CancelFetch() {
 		log.Fatal(err)
 	}
 	// Compare by Is: appliances write their statuses in more than one way.
-	fmt.Println(fetch.Status.Done(), fetch.Status.Is(sps.JobCancelled))
+	fmt.Println(fetch.Status.Done(), fetch.Status == sps.JobCancelled)
 	fmt.Println(errors.Is(client.Firmware.CancelFetch(ctx, key), sps.ErrFetchDone))
 	// Output:
 	// true true
@@ -195,10 +195,10 @@ func ExampleFirmware_Fetches() {
 		log.Fatal(err)
 	}
 	for _, fetch := range fetches {
-		_, err := client.Firmware.WaitFetch(ctx, fetch.Key, sps.PollEvery(time.Millisecond))
-		var failed *sps.FetchFailure
+		_, err := client.Firmware.WaitForFetch(ctx, fetch.Key, sps.PollEvery(time.Millisecond))
+		var failed *sps.FirmwareFetchError
 		if errors.As(err, &failed) {
-			fmt.Println(failed.Fetch.Status, client.Firmware.RemoveFetch(ctx, fetch.Key))
+			fmt.Println(failed.Fetch.Status, client.Firmware.DeleteFetch(ctx, fetch.Key))
 		}
 	}
 	// Output: failed <nil>

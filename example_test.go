@@ -447,7 +447,7 @@ func ExampleCollection_List() {
 	for _, store := range stores {
 		fmt.Println(store.Body.Name, len(store.Body.Authorities))
 	}
-	builtIn, err := client.TrustStores.Get(ctx, sps.BuiltInTrustStore)
+	builtIn, err := client.TrustStores.Get(ctx, sps.BuiltInTrustStoreKey)
 	if err != nil {
 		log.Fatal(err)
 	}

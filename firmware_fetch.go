@@ -19,7 +19,7 @@ var fetchPath = mustPath("firmware/fetch")
 type FirmwareFetch struct {
 	// Key names the fetch.
 	Key string
-	// Status is the state as the appliance writes it.
+	// Status is its state.
 	Status JobStatus
 	// Progress is the share that is done, from 0 to 100; -1 where the appliance
 	// does not say.
@@ -29,18 +29,18 @@ type FirmwareFetch struct {
 	SlotKey string
 	// Message is what the appliance says about a failure, "" for nothing.
 	Message string
-	// Body is the body as it was sent, for what is not known here.
-	Body json.RawMessage
+	// Raw is the body as it was sent, for what is not known here.
+	Raw json.RawMessage
 }
 
-// FetchFailure is the error of a fetch that ended otherwise than finished.
-type FetchFailure struct {
+// FirmwareFetchError is the error of a fetch that ended otherwise than finished.
+type FirmwareFetchError struct {
 	// Fetch is its last state.
 	Fetch FirmwareFetch
 }
 
 // Error returns the key, the status and the message.
-func (e *FetchFailure) Error() string {
+func (e *FirmwareFetchError) Error() string {
 	text := fmt.Sprintf("sps: firmware fetch %s: %s", oneLine(e.Fetch.Key, 40), oneLine(string(e.Fetch.Status), 60))
 	if e.Fetch.Message != "" {
 		text += ": " + oneLine(e.Fetch.Message, 300)
@@ -67,7 +67,7 @@ func (f *Firmware) fetches() jobs[FirmwareFetch] {
 // StartFetch lets the appliance download an image from a URL (POST
 // /api/firmware/fetch) and returns its key. The URL is one of http or https, the
 // SHA-256 that of the image, 64 hex digits; anything else is [ErrInvalidInput]. Follow
-// it with [Firmware.WaitFetch].
+// it with [Firmware.WaitForFetch].
 func (f *Firmware) StartFetch(ctx context.Context, imageURL, sha256 string) (key string, err error) {
 	body, err := fetchBody(imageURL, sha256)
 	if err != nil {
@@ -101,7 +101,7 @@ func fetchBody(imageURL, sha256 string) ([]byte, error) {
 }
 
 // CancelFetch cancels a fetch that is queued or in progress (DELETE
-// /api/firmware/fetch/<key>). Its record stays, and [Firmware.RemoveFetch] removes
+// /api/firmware/fetch/<key>). Its record stays, and [Firmware.DeleteFetch] deletes
 // it. Once the image is verified the installation cannot be cancelled any more.
 // One that has ended is left as it is, and [ErrFetchDone] is given: the same
 // request would remove its record.
@@ -114,10 +114,10 @@ func (f *Firmware) CancelFetch(ctx context.Context, key string) error {
 	})
 }
 
-// RemoveFetch removes the record of a fetch that has ended (DELETE
+// DeleteFetch deletes the record of a fetch that has ended (DELETE
 // /api/firmware/fetch/<key>). One that is under way is left as it is, and
 // [ErrFetchRunning] is given: the same request would cancel it.
-func (f *Firmware) RemoveFetch(ctx context.Context, key string) error {
+func (f *Firmware) DeleteFetch(ctx context.Context, key string) error {
 	return f.deleteFetch(ctx, key, func(s JobStatus) error {
 		if !s.Done() {
 			return ErrFetchRunning
@@ -143,13 +143,13 @@ func (f *Firmware) deleteFetch(ctx context.Context, key string, allowed func(Job
 	return err
 }
 
-// WaitFetch waits until a fetch has ended, and returns it if it is finished. A
-// fetch that failed or was cancelled is a [FetchFailure]. When the time is over it
+// WaitForFetch waits until a fetch has ended, and returns it if it is finished. A
+// fetch that failed or was cancelled is a [FirmwareFetchError]. When the time is over it
 // goes on by itself; the error then wraps context.DeadlineExceeded.
-func (f *Firmware) WaitFetch(ctx context.Context, key string, options ...WaitOption) (*FirmwareFetch, error) {
+func (f *Firmware) WaitForFetch(ctx context.Context, key string, options ...WaitOption) (*FirmwareFetch, error) {
 	fetch, finished, err := f.fetches().wait(ctx, key, newWait(5*time.Second, 2*time.Hour, options))
 	if err == nil && !finished {
-		return nil, &FetchFailure{*fetch}
+		return nil, &FirmwareFetchError{*fetch}
 	}
 	return fetch, err
 }

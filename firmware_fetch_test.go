@@ -29,12 +29,12 @@ func TestFetchFlow(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := f.RemoveFetch(t.Context(), key); !errors.Is(err, sps.ErrFetchRunning) {
-			t.Errorf("RemoveFetch of a running one: %v, want ErrFetchRunning", err)
+		if err := f.DeleteFetch(t.Context(), key); !errors.Is(err, sps.ErrFetchRunning) {
+			t.Errorf("DeleteFetch of a running one: %v, want ErrFetchRunning", err)
 		}
 		looks := 0
-		done, err := f.WaitFetch(t.Context(), key, sps.PollEvery(time.Millisecond), sps.OnProgress(func(sps.WaitProgress) { looks++ }))
-		if err != nil || !done.Status.Is(sps.JobFinished) || looks == 0 {
+		done, err := f.WaitForFetch(t.Context(), key, sps.PollEvery(time.Millisecond), sps.OnProgress(func(sps.WaitProgress) { looks++ }))
+		if err != nil || done.Status != sps.JobFinished || looks == 0 {
 			t.Fatalf("fetch %+v after %d looks, %v", done, looks, err)
 		}
 		slot, err := f.Slot(t.Context(), "3")
@@ -52,8 +52,8 @@ func TestFetchFlow(t *testing.T) {
 		if err := f.CancelFetch(t.Context(), other); err != nil {
 			t.Errorf("CancelFetch: %v", err)
 		}
-		var failed *sps.FetchFailure
-		if _, err := f.WaitFetch(t.Context(), other); !errors.As(err, &failed) || !failed.Fetch.Status.Is(sps.JobCancelled) {
+		var failed *sps.FirmwareFetchError
+		if _, err := f.WaitForFetch(t.Context(), other); !errors.As(err, &failed) || failed.Fetch.Status != sps.JobCancelled {
 			t.Errorf("waiting for a cancelled one: %v", err)
 		}
 
@@ -61,7 +61,7 @@ func TestFetchFlow(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := f.WaitFetch(t.Context(), wrong, sps.PollEvery(time.Millisecond)); !errors.As(err, &failed) || !failed.Fetch.Status.Is(sps.JobFailed) {
+		if _, err := f.WaitForFetch(t.Context(), wrong, sps.PollEvery(time.Millisecond)); !errors.As(err, &failed) || failed.Fetch.Status != sps.JobFailed {
 			t.Errorf("a wrong checksum: %v", err)
 		}
 
@@ -70,8 +70,8 @@ func TestFetchFlow(t *testing.T) {
 			t.Fatalf("fetches %+v, %v", list, err)
 		}
 		for _, fetch := range list {
-			if err := f.RemoveFetch(t.Context(), fetch.Key); err != nil {
-				t.Errorf("RemoveFetch of %+v: %v", fetch, err)
+			if err := f.DeleteFetch(t.Context(), fetch.Key); err != nil {
+				t.Errorf("DeleteFetch of %+v: %v", fetch, err)
 			}
 		}
 		if list, err = f.Fetches(t.Context()); err != nil || len(list) != 0 {
@@ -79,7 +79,7 @@ func TestFetchFlow(t *testing.T) {
 		}
 		for operation, err := range map[string]error{
 			"Fetch": func() error { _, err := f.Fetch(t.Context(), key); return err }(), "CancelFetch": f.CancelFetch(t.Context(), key),
-			"WaitFetch": func() error { _, err := f.WaitFetch(t.Context(), key); return err }(),
+			"WaitForFetch": func() error { _, err := f.WaitForFetch(t.Context(), key); return err }(),
 		} {
 			if !errors.Is(err, sps.ResourceNotFound) {
 				t.Errorf("%s of an unknown key: %v, want ResourceNotFound", operation, err)
@@ -109,8 +109,8 @@ func TestFetchInput(t *testing.T) {
 	diff(t, "requests", []string(nil), requests(a))
 }
 
-// TestWaitFetchEnds neither waits for ever nor beyond its context.
-func TestWaitFetchEnds(t *testing.T) {
+// TestWaitForFetchEnds neither waits for ever nor beyond its context.
+func TestWaitForFetchEnds(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		a.ServeImage(imageURL, "8.1.0", imageSum)
@@ -122,7 +122,7 @@ func TestWaitFetchEnds(t *testing.T) {
 			return []byte(`{"key":"` + key + `","body":{"status":"pondering","progress":"12%"}}`)
 		}})
 		start := time.Now()
-		_, err = c.Firmware.WaitFetch(t.Context(), key, sps.WaitAtMost(time.Minute))
+		_, err = c.Firmware.WaitForFetch(t.Context(), key, sps.WaitAtMost(time.Minute))
 		if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "pondering") {
 			t.Errorf("error %v, want the limit and the last status", err)
 		}
@@ -131,7 +131,7 @@ func TestWaitFetchEnds(t *testing.T) {
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), 7*time.Second)
 		defer cancel()
-		if _, err := c.Firmware.WaitFetch(ctx, key); !errors.Is(err, context.DeadlineExceeded) || ctx.Err() == nil {
+		if _, err := c.Firmware.WaitForFetch(ctx, key); !errors.Is(err, context.DeadlineExceeded) || ctx.Err() == nil {
 			t.Errorf("error %v, want the context's end", err)
 		}
 	})
@@ -165,5 +165,30 @@ func TestFetchHidesCredentials(t *testing.T) {
 	a.Inject(spstest.Fault{Method: "POST", Path: "firmware/fetch", Status: 400, Body: `{"error":{"type":"SyntacticError","message":"cannot get ` + secretURL + ` with hushhush"}}`})
 	if _, err := c.Firmware.StartFetch(t.Context(), secretURL, imageSum); !errors.Is(err, sps.SyntacticError) || strings.Contains(err.Error(), "hush") {
 		t.Errorf("error %v", err)
+	}
+}
+
+// TestJobStatus reads each known status as its constant, however it is written, and
+// leaves any other one as it is.
+func TestJobStatus(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(t)
+	c := connect(t, a)
+	for written, want := range map[string]sps.JobStatus{
+		"queued": sps.JobQueued, "in_progress": sps.JobInProgress, "In Progress": sps.JobInProgress, "IN-PROGRESS": sps.JobInProgress,
+		"Finished": sps.JobFinished, "ERROR": sps.JobFailed, "failed": sps.JobFailed, "canceled": sps.JobCancelled, "CANCELLED": sps.JobCancelled,
+		"Pondering_It": "Pondering_It", "finished!": "finished!",
+	} {
+		a.Inject(spstest.Fault{Method: "GET", Path: "*/*/x", Status: 200, Times: 2, Body: `{"key":"x","body":{"status":"` + written + `"}}`})
+		fetch, err := c.Firmware.Fetch(t.Context(), "x")
+		if err != nil {
+			t.Fatal(err)
+		}
+		diff(t, written, want, fetch.Status)
+		bundle, err := c.SupportBundles.Get(t.Context(), "x")
+		if err != nil {
+			t.Fatal(err)
+		}
+		diff(t, written, want, bundle.Status)
 	}
 }

@@ -103,8 +103,11 @@ func UpgradeWaiting(options ...WaitOption) UpgradeOption {
 
 // OnUpgradeProgress calls a function when a step begins, while an image is
 // uploaded, and after each look at a fetch or a restart. During an upload it is
-// called from another goroutine.
+// called from another goroutine. Nil is none.
 func OnUpgradeProgress(progress func(UpgradeStep, WaitProgress)) UpgradeOption {
+	if progress == nil {
+		progress = func(UpgradeStep, WaitProgress) {}
+	}
 	return func(u *upgrade) { u.progress = progress }
 }
 
@@ -150,7 +153,11 @@ type UpgradeError struct {
 
 // Error returns the step, the cause and what is left.
 func (e *UpgradeError) Error() string {
-	return fmt.Sprintf("sps: upgrade stopped at %s: %s; %s", e.Step, strings.TrimPrefix(e.Err.Error(), "sps: "), e.Left)
+	text := fmt.Sprintf("sps: upgrade stopped at %s: %s", e.Step, plain(causeOf(e.Err)))
+	if e.Left != "" {
+		text += "; " + e.Left
+	}
+	return text
 }
 
 // Unwrap returns the cause.
@@ -198,7 +205,7 @@ func (f *Firmware) checkMessage(ctx context.Context, message string) error {
 		return err
 	}
 	if newTransactionStatus(a).CommitMessageRequired {
-		return fmt.Errorf("sps: POST %s: %w", upgradePath.text, ErrCommitMessageRequired)
+		return fmt.Errorf("sps: POST %s: %w", upgradePath.text, fmt.Errorf("%w: give one, for Firmware.Upgrade by UpgradeMessage", ErrCommitMessageRequired))
 	}
 	return nil
 }
@@ -253,7 +260,8 @@ var ErrUnexpectedImage = errors.New("the image is not the expected one")
 
 // AfterRestartOf makes [Firmware.WaitForVersion] demand proof of a restart, for an
 // upgrade to the version that runs already: that a restart was seen, or that the
-// build differs from what the appliance said before.
+// build differs from what the appliance said before. Where no restart is waited for,
+// it is [ErrInvalidInput].
 func AfterRestartOf(before *Info) WaitOption {
 	return func(o *waitOptions) { o.before = before }
 }
@@ -433,6 +441,9 @@ func (u *upgrade) uploaded(sent, total int64) {
 // looked reports what waiting sees, beside a function of the caller's own.
 func (u *upgrade) looked(step UpgradeStep) []WaitOption {
 	return append(u.waiting, func(o *waitOptions) {
+		if step == StepFetch {
+			o.before = nil // it is about the restart
+		}
 		own := o.progress
 		o.progress = func(p WaitProgress) {
 			own(p)
@@ -553,7 +564,7 @@ func (f *Firmware) fetched(ctx context.Context, u *upgrade, imageURL, sha256 str
 		return "", err
 	}
 	u.report.FetchKey = key
-	done, err := f.WaitFetch(ctx, key, u.looked(StepFetch)...)
+	done, err := f.WaitForFetch(ctx, key, u.looked(StepFetch)...)
 	if err != nil {
 		return "", err
 	}

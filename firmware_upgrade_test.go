@@ -109,8 +109,8 @@ func TestUpgradeStops(t *testing.T) {
 		"refused": {sps.FromSlot("2"), nil, func(a *spstest.Appliance) {
 			a.Inject(spstest.Fault{Path: "firmware/upgrade", Status: 403, Body: `{"error":{"type":"Unauthorized"}}`})
 		}, sps.StepUpgrade, sps.Unauthorized, "the image stays in slot 2"},
-		"never comes back":     {sps.FromSlot("2"), nil, func(a *spstest.Appliance) { a.AfterRestart(spstest.NeverBack) }, sps.StepWait, context.DeadlineExceeded, "look at the appliance"},
-		"comes back as it was": {sps.FromSlot("2"), nil, func(a *spstest.Appliance) { a.AfterRestart(spstest.OldVersion) }, sps.StepWait, sps.ErrWrongVersion, "look at the appliance"},
+		"never comes back":     {sps.FromSlot("2"), nil, func(a *spstest.Appliance) { a.AfterRestart(spstest.OutcomeNeverBack) }, sps.StepWait, context.DeadlineExceeded, "look at the appliance"},
+		"comes back as it was": {sps.FromSlot("2"), nil, func(a *spstest.Appliance) { a.AfterRestart(spstest.OutcomeOldVersion) }, sps.StepWait, sps.ErrWrongVersion, "look at the appliance"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -235,7 +235,7 @@ func TestRefusedWhileStarting(t *testing.T) {
 func TestAnotherCertificate(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
-	a.AfterRestart(spstest.NewCertificate)
+	a.AfterRestart(spstest.OutcomeNewCertificate)
 	c, err := dial(t.Context(), a)
 	if err != nil {
 		t.Fatal(err)
@@ -252,7 +252,7 @@ func TestAnotherCertificate(t *testing.T) {
 func TestWaitCancelled(t *testing.T) {
 	t.Parallel()
 	upgradeBubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
-		a.AfterRestart(spstest.NeverBack)
+		a.AfterRestart(spstest.OutcomeNeverBack)
 		a.Restart()
 		ctx, cancel := context.WithCancel(t.Context())
 		time.AfterFunc(time.Minute, cancel)
@@ -414,4 +414,14 @@ func TestRefusedLoginsAreSpaced(t *testing.T) {
 			t.Errorf("error %v after %v, want a minute of patience", err, time.Since(start))
 		}
 	})
+}
+
+// TestMessageRequired names the option that gives an upgrade its message.
+func TestMessageRequired(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(t, spstest.WithCommitMessageRequired())
+	c := connect(t, a)
+	if _, err := c.Firmware.Upgrade(t.Context(), sps.FromSlot("2")); !errors.Is(err, sps.ErrCommitMessageRequired) || !strings.Contains(err.Error(), "UpgradeMessage") {
+		t.Errorf("error %v, want one that names UpgradeMessage", err)
+	}
 }

@@ -28,8 +28,11 @@ type uploadOptions struct {
 // UploadProgress calls a function with the bytes of the image that were sent and
 // those there are, about once per MiB and once at the end. It is called from
 // another goroutine, never twice at a time; a slow one slows the upload. A retry
-// begins at 0 again.
+// begins at 0 again. Nil is none.
 func UploadProgress(progress func(sent, total int64)) UploadOption {
+	if progress == nil {
+		progress = func(int64, int64) {}
+	}
 	return func(o *uploadOptions) { o.progress = progress }
 }
 
@@ -50,11 +53,11 @@ type UploadError struct {
 func (e *UploadError) Error() string {
 	switch {
 	case !e.Known:
-		return e.Err.Error() + "; the appliance could not be asked what it holds: list its slots before the next try"
+		return causeOf(e.Err).Error() + "; the appliance could not be asked what it holds: list its slots before the next try"
 	case e.Stored == nil:
-		return e.Err.Error() + "; the appliance holds nothing of the image"
+		return causeOf(e.Err).Error() + "; the appliance holds nothing of the image"
 	}
-	return fmt.Sprintf("%s; the appliance holds the image nonetheless, in slot %s (%s)", e.Err, oneLine(e.Stored.Key, 40), oneLine(e.Stored.Body.Version, 40))
+	return fmt.Sprintf("%s; the appliance holds the image nonetheless, in slot %s (%s)", causeOf(e.Err), oneLine(e.Stored.Key, 40), oneLine(e.Stored.Body.Version, 40))
 }
 
 // Unwrap returns the cause.

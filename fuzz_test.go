@@ -76,7 +76,7 @@ func (f fuzzTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(
 func fuzzOptions(trip http.RoundTripper) []Option {
 	return []Option{
 		WithTransport(func(http.RoundTripper) http.RoundTripper { return trip }),
-		WithRetry(RetryPolicy{Attempts: 1}), WithTimeouts(Timeouts{Close: time.Minute, Login: time.Minute}),
+		WithRetry(RetryPolicy{Attempts: 1}), WithTimeouts(Timeouts{Connect: -1, Read: -1, Write: -1, Commit: -1, Action: -1, Stall: -1}),
 	}
 }
 
@@ -520,7 +520,7 @@ func FuzzConfiguration(f *testing.F) {
 	}
 	for kind, bodies := range map[byte][]string{
 		0: {`{"a":{"email":true}}`, `{"a":{"snmp":null}}`, `{"a":{"email":"x"}}`, `{"a\nb":{"email":1}}`, `{"a":{"email":true,"snmp":false},"b":[],"c":{}}`},
-		2: {`{"smtp_server":null,"smtp_auth":null}`, `{"smtp_server":{"selection":1,"value":{}},"sender_address":"x"}`, `{"smtp_auth":{"enabled":true,"x":1}}`, `{"smtp_server":{"value":"v"}}`},
+		2: {`{"smtp_server":null,"smtp_auth":null}`, `{"smtp_server":{"selection":1,"value":{}},"sender_address":"x"}`, `{"smtp_auth":{"enabled":true,"x":1}}`, `{"smtp_server":{"value":"v"}}`, `{"smtp_encryption":{"selection":"starttls","value":"v","x":1}}`, `{"smtp_encryption":{"selection":1,"value":{}}}`},
 		3: {`{"version":{"value":{"community":"c","server":null}}}`, `{"version":{"value":{"community":null}}}`, `{"version":{"value":null}}`},
 		4: {`{"join_info":{}}`, `{"join_info":null,"remote_access":{"enabled":true}}`},
 		5: {
@@ -862,7 +862,7 @@ func FuzzJob(f *testing.F) {
 			checkError(t, h.Firmware.CancelFetch(ctx, "1"))
 		case 8:
 			once()
-			readWell(t)(h.Firmware.WaitFetch(ctx, "1", looked))
+			readWell(t)(h.Firmware.WaitForFetch(ctx, "1", looked))
 		case 9:
 			readWell(t)(h.SupportBundles.List(ctx))
 		case 10:

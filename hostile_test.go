@@ -488,7 +488,7 @@ func TestHostileMemory(t *testing.T) {
 		{"enormous key", says(200, "", `{"items":[{"key":"`+text+`"}]}`), hostileList, sps.ErrBadAnswer, 128},
 		{"enormous name of a member", says(200, "", `{"`+text+`":`), hostileSlots, sps.ErrBadAnswer, 128},
 		{"enormous status of a job", says(200, "", `{"body":{"status":"`+text+`","message":"`+text+`"}}`), func(ctx context.Context, c *sps.Client) error {
-			return c.Firmware.RemoveFetch(ctx, "1")
+			return c.Firmware.DeleteFetch(ctx, "1")
 		}, sps.ErrFetchRunning, 256},
 
 		{"huge numbers", says(200, "", `{"items":[{"key":"1","body":{"version":`+strings.Repeat("9", 1<<20)+`,"current":1e999999999}}]}`), hostileSlots, sps.ErrBadAnswer, 32},
@@ -650,7 +650,7 @@ func TestHostileTime(t *testing.T) {
 			return c.Transaction(ctx, setAdmin("x"), sps.WaitForLock(time.Hour))
 		}, nil, 0, nil},
 		"a job without end": {says(200, "", `{"body":{"status":"queued"}}`), nil, func(ctx context.Context, c *sps.Client) error {
-			_, err := c.Firmware.WaitFetch(ctx, "1")
+			_, err := c.Firmware.WaitForFetch(ctx, "1")
 			return err
 		}, nil, 0, nil},
 		"a commit without end": {func(w *hostileConn, r *http.Request) {
@@ -1125,7 +1125,7 @@ func TestHostileInput(t *testing.T) {
 			return err
 		}),
 		"fetch, Cancel": at("firmware/fetch", func(ctx context.Context, c *sps.Client, key string) error { return c.Firmware.CancelFetch(ctx, key) }),
-		"fetch, Remove": at("firmware/fetch", func(ctx context.Context, c *sps.Client, key string) error { return c.Firmware.RemoveFetch(ctx, key) }),
+		"fetch, Remove": at("firmware/fetch", func(ctx context.Context, c *sps.Client, key string) error { return c.Firmware.DeleteFetch(ctx, key) }),
 		"bundle": at("troubleshooting/support-bundle", func(ctx context.Context, c *sps.Client, key string) error {
 			_, err := c.SupportBundles.Get(ctx, key)
 			return err

@@ -291,11 +291,11 @@ var leakOperations = map[string]func(context.Context, *leakWorld) []any{
 	"*sps.Firmware.CancelFetch": func(ctx context.Context, w *leakWorld) []any {
 		return []any{w.c.Firmware.CancelFetch(ctx, w.fetch(ctx))}
 	},
-	"*sps.Firmware.RemoveFetch": func(ctx context.Context, w *leakWorld) []any {
-		return []any{w.c.Firmware.RemoveFetch(ctx, w.fetch(ctx))}
+	"*sps.Firmware.DeleteFetch": func(ctx context.Context, w *leakWorld) []any {
+		return []any{w.c.Firmware.DeleteFetch(ctx, w.fetch(ctx))}
 	},
-	"*sps.Firmware.WaitFetch": func(ctx context.Context, w *leakWorld) []any {
-		return pair(w.c.Firmware.WaitFetch(ctx, w.fetch(ctx)))
+	"*sps.Firmware.WaitForFetch": func(ctx context.Context, w *leakWorld) []any {
+		return pair(w.c.Firmware.WaitForFetch(ctx, w.fetch(ctx)))
 	},
 	"*sps.Firmware.Upload": func(ctx context.Context, w *leakWorld) []any {
 		return pair(w.c.Firmware.Upload(ctx, spstest.Image("8.1.0", 1000), 1000))
@@ -353,7 +353,7 @@ var leakOperations = map[string]func(context.Context, *leakWorld) []any{
 	"*sps.Collection.All":  func(ctx context.Context, w *leakWorld) []any { return each(w.c.TrustStores.All(ctx)) },
 	"*sps.Collection.List": func(ctx context.Context, w *leakWorld) []any { return pair(w.c.TrustStores.List(ctx)) },
 	"*sps.Collection.Get": func(ctx context.Context, w *leakWorld) []any {
-		return pair(w.c.TrustStores.Get(ctx, sps.BuiltInTrustStore))
+		return pair(w.c.TrustStores.Get(ctx, sps.BuiltInTrustStoreKey))
 	},
 	"*sps.Collection.GetByName": func(ctx context.Context, w *leakWorld) []any {
 		return pair(w.c.TrustStores.GetByName(ctx, "LDAP_CAs"))
@@ -401,7 +401,7 @@ var leakOperations = map[string]func(context.Context, *leakWorld) []any{
 		return pair(tx.TrustStores.List(ctx))
 	}),
 	"*sps.CollectionTx.Get": leakTx(func(ctx context.Context, w *leakWorld, tx *sps.Transaction) []any {
-		return pair(tx.TrustStores.Get(ctx, sps.BuiltInTrustStore))
+		return pair(tx.TrustStores.Get(ctx, sps.BuiltInTrustStoreKey))
 	}),
 	"*sps.CollectionTx.GetByName": leakTx(func(ctx context.Context, w *leakWorld, tx *sps.Transaction) []any {
 		return pair(tx.TrustStores.GetByName(ctx, "LDAP_CAs"))

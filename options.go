@@ -181,15 +181,20 @@ func WithProxyFromEnvironment() Option {
 // requests may be is not a matter of policy, but of safety: reads after
 // connection errors and the statuses 429, 502, 503 and 504; writes only where
 // they were certainly not executed.
+//
+// A field that is zero keeps its default, so RetryPolicy{Attempts: 1} is a policy
+// that never tries again.
 type RetryPolicy struct {
-	// Attempts is the greatest number of attempts, the first included; 1 never
-	// tries again.
+	// Attempts is the greatest number of attempts, the first included: 4 by
+	// default; 1 never tries again.
 	Attempts int
-	// MinWait is the bound of the first wait, which doubles with each attempt
-	// up to MaxWait. The wait is drawn at random between zero and the bound.
+	// MinWait is the bound of the first wait, 500 ms by default, which doubles with
+	// each attempt up to MaxWait, 10 s by default. The wait is drawn at random
+	// between zero and the bound. One that is negative is no wait. A default gives
+	// way where the other one is set beyond it.
 	MinWait, MaxWait time.Duration
-	// MaxRetryAfter is the longest Retry-After of an answer that is obeyed; one
-	// above it ends the attempts.
+	// MaxRetryAfter is the longest Retry-After of an answer that is obeyed, 30 s by
+	// default; one above it ends the attempts. Negative is none at all.
 	MaxRetryAfter time.Duration
 }
 
@@ -199,51 +204,84 @@ func DefaultRetryPolicy() RetryPolicy {
 	return RetryPolicy{Attempts: 4, MinWait: 500 * time.Millisecond, MaxWait: 10 * time.Second, MaxRetryAfter: 30 * time.Second}
 }
 
-// WithRetry sets the policy. Start from [DefaultRetryPolicy] to change one part: a
-// policy needs at least one attempt, and a MaxWait not below its MinWait.
+// WithRetry sets the policy; what is zero in it stays as in [DefaultRetryPolicy].
 func WithRetry(policy RetryPolicy) Option {
 	return func(o *config) error {
-		if policy.Attempts < 1 || policy.MinWait < 0 || policy.MaxWait < policy.MinWait || policy.MaxRetryAfter < 0 {
-			return invalid("the retry policy needs at least one attempt and waits that are not negative, with MinWait at most MaxWait")
+		if policy.Attempts < 0 || policy.MinWait > 0 && policy.MaxWait != 0 && policy.MaxWait < policy.MinWait {
+			return invalid("the retry policy needs attempts that are not negative, and MinWait at most MaxWait")
 		}
-		o.retry = policy
+		o.retry = policy.effective()
 		return nil
 	}
 }
 
+// effective is the policy with its defaults, in which no wait is zero.
+func (p RetryPolicy) effective() RetryPolicy {
+	d := DefaultRetryPolicy()
+	if p.MinWait != 0 {
+		d.MaxWait = max(d.MaxWait, p.MinWait)
+	}
+	if p.MaxWait != 0 {
+		d.MinWait = min(d.MinWait, max(p.MaxWait, 0))
+	}
+	if p.Attempts == 0 {
+		p.Attempts = d.Attempts
+	}
+	for _, wait := range []struct{ set, standard *time.Duration }{
+		{&p.MinWait, &d.MinWait}, {&p.MaxWait, &d.MaxWait}, {&p.MaxRetryAfter, &d.MaxRetryAfter},
+	} {
+		orDefault(wait.set, *wait.standard)
+	}
+	return p
+}
+
+// orDefault puts the default in the place of zero, and zero, which means nothing
+// of the kind from then on, in that of what is negative.
+func orDefault(set *time.Duration, standard time.Duration) {
+	switch {
+	case *set == 0:
+		*set = standard
+	case *set < 0:
+		*set = 0
+	}
+}
+
 // Timeouts bound one attempt of a request, by the kind of the request, from the
-// dial to the last byte of the answer. Zero is no bound. The context of a call
-// bounds all its attempts together.
+// dial to the last byte of the answer. The context of a call bounds all its
+// attempts together.
+//
+// A field that is zero keeps its default, so Timeouts{Action: time.Hour} changes
+// one. A negative one is no bound, except for Login and Close, where nothing else
+// would bound the request and [ErrInvalidInput] is given.
 type Timeouts struct {
-	// Connect bounds the TCP connection and, once more, the TLS handshake.
+	// Connect bounds the TCP connection and, once more, the TLS handshake: 15
+	// seconds by default.
 	Connect time.Duration
-	// Login bounds a login with its further attempts. A re-login runs on this limit
-	// and not on its caller's, because several callers wait for it.
+	// Login bounds a login with its further attempts: 1 minute by default. A
+	// re-login runs on this limit and not on its caller's, because several callers
+	// wait for it.
 	Login time.Duration
-	// Read bounds a GET.
+	// Read bounds a GET: 1 minute by default.
 	Read time.Duration
-	// Write bounds a write outside and inside of a transaction.
+	// Write bounds a write outside and inside of a transaction: 2 minutes by
+	// default.
 	Write time.Duration
-	// Commit bounds the commit of a transaction, which may restart services.
+	// Commit bounds the commit of a transaction, which may restart services: 10
+	// minutes by default.
 	Commit time.Duration
-	// Action bounds a firmware test and other actions, which may take minutes.
+	// Action bounds a firmware test and other actions, which may take minutes: 30
+	// minutes by default.
 	Action time.Duration
-	// Stall bounds the time in which no byte of an upload or a download moves. As
-	// a whole these have no limit but their context.
+	// Stall bounds the time in which no byte of an upload or a download moves: 2
+	// minutes by default. As a whole these have no limit but their context.
 	Stall time.Duration
 	// Close bounds a rollback, a log-out, and each question about what became of a
-	// commit: they go out even when the caller's context is done, and take no longer
-	// than this each.
+	// commit: 20 seconds by default. They go out even when the caller's context is
+	// done, and take no longer than this each.
 	Close time.Duration
 }
 
-// DefaultTimeouts is the limits without [WithTimeouts]: 15 s for Connect, 20 s for
-// Close, 1 minute for Login and Read, 2 for Write and Stall, 10 for Commit and 30 for
-// Action. It is the start from which to change one:
-//
-//	t := sps.DefaultTimeouts()
-//	t.Action = time.Hour
-//	sps.WithTimeouts(t)
+// DefaultTimeouts are the limits without [WithTimeouts].
 func DefaultTimeouts() Timeouts {
 	return Timeouts{
 		Connect: 15 * time.Second,
@@ -257,19 +295,26 @@ func DefaultTimeouts() Timeouts {
 	}
 }
 
-// WithTimeouts sets the time limits. Start from [DefaultTimeouts] to change one. Login
-// and Close must not be zero, because nothing else bounds these requests.
+// WithTimeouts sets the time limits; those that are zero stay as in
+// [DefaultTimeouts].
 func WithTimeouts(timeouts Timeouts) Option {
 	return func(o *config) error {
-		for _, d := range []time.Duration{timeouts.Connect, timeouts.Login, timeouts.Read, timeouts.Write, timeouts.Commit, timeouts.Action, timeouts.Stall, timeouts.Close} {
-			if d < 0 {
-				return invalid("a time limit is negative")
-			}
-		}
-		if timeouts.Close == 0 || timeouts.Login == 0 {
+		if timeouts.Close < 0 || timeouts.Login < 0 {
 			return invalid("the limits Close and Login cannot be switched off: nothing else bounds these requests")
 		}
-		o.timeouts = timeouts
+		o.timeouts = timeouts.effective()
 		return nil
 	}
+}
+
+// effective are the limits with their defaults, in which zero is no bound.
+func (t Timeouts) effective() Timeouts {
+	d := DefaultTimeouts()
+	for _, limit := range []struct{ set, standard *time.Duration }{
+		{&t.Connect, &d.Connect}, {&t.Login, &d.Login}, {&t.Read, &d.Read}, {&t.Write, &d.Write},
+		{&t.Commit, &d.Commit}, {&t.Action, &d.Action}, {&t.Stall, &d.Stall}, {&t.Close, &d.Close},
+	} {
+		orDefault(limit.set, *limit.standard)
+	}
+	return t
 }

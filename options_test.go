@@ -1,7 +1,9 @@
 package sps_test
 
 import (
+	"context"
 	"errors"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -14,10 +16,6 @@ import (
 func TestOptionsRefused(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
-	limits := sps.DefaultTimeouts()
-	limits.Close = 0
-	negative := sps.DefaultTimeouts()
-	negative.Read = -1
 	for name, options := range map[string][]sps.Option{
 		"no PEM":               {sps.WithCABundle([]byte("x"))},
 		"a private key":        {sps.WithCABundle(append(a.CA(), "-----BEGIN PRIVATE KEY-----\n-----END PRIVATE KEY-----\n"...))},
@@ -31,10 +29,11 @@ func TestOptionsRefused(t *testing.T) {
 		"agent with newline":   {sps.WithUserAgent("a\r\nCookie: b")},
 		"agent not ASCII":      {sps.WithUserAgent("ügynök")},
 		"empty agent":          {sps.WithUserAgent(" ")},
-		"no attempts":          {sps.WithRetry(sps.RetryPolicy{})},
-		"waits reversed":       {sps.WithRetry(sps.RetryPolicy{Attempts: 1, MinWait: time.Second})},
-		"no bound for Close":   {sps.WithTimeouts(limits)},
-		"a negative limit":     {sps.WithTimeouts(negative)},
+		"no attempts":          {sps.WithRetry(sps.RetryPolicy{Attempts: -1})},
+		"waits reversed":       {sps.WithRetry(sps.RetryPolicy{MinWait: time.Second, MaxWait: time.Millisecond})},
+		"a wait without bound": {sps.WithRetry(sps.RetryPolicy{MinWait: time.Second, MaxWait: -1})},
+		"no bound for Close":   {sps.WithTimeouts(sps.Timeouts{Close: -1})},
+		"no bound for Login":   {sps.WithTimeouts(sps.Timeouts{Login: -1})},
 		"no transport wrapper": {sps.WithTransport(nil)},
 	} {
 		_, err := sps.Connect(t.Context(), a.Addr(), sps.UsernamePassword("admin", sps.NewSecretString("a")), options...)
@@ -43,6 +42,75 @@ func TestOptionsRefused(t *testing.T) {
 		}
 	}
 	diff(t, "requests", []string(nil), requests(a))
+}
+
+// TestRetryPolicy keeps the default of every field that is zero, and takes what is
+// negative for none.
+func TestRetryPolicy(t *testing.T) {
+	t.Parallel()
+	again := spstest.Fault{Path: "firmware/slots", Status: 503, Times: -1}
+	patience := again
+	patience.Header = http.Header{"Retry-After": {"25"}}
+	for name, test := range map[string]struct {
+		policy   sps.RetryPolicy
+		fault    spstest.Fault
+		attempts int
+		min, max time.Duration
+	}{
+		"nothing set":          {sps.RetryPolicy{}, again, 4, time.Nanosecond, 3500 * time.Millisecond},
+		"a single attempt":     {sps.RetryPolicy{Attempts: 1}, again, 1, 0, 0},
+		"no wait":              {sps.RetryPolicy{MinWait: -1}, again, 4, 0, 0},
+		"no wait at most":      {sps.RetryPolicy{MaxWait: -1}, again, 4, 0, 0},
+		"a short bound":        {sps.RetryPolicy{MaxWait: time.Millisecond}, again, 4, time.Nanosecond, 3 * time.Millisecond},
+		"a long first wait":    {sps.RetryPolicy{Attempts: 40, MinWait: 20 * time.Second}, again, 40, 40 * time.Second, 39 * 20 * time.Second},
+		"a Retry-After":        {sps.RetryPolicy{Attempts: 2}, patience, 2, 25 * time.Second, 25 * time.Second},
+		"no Retry-After":       {sps.RetryPolicy{MaxRetryAfter: -1}, patience, 1, 0, 0},
+		"a Retry-After beyond": {sps.RetryPolicy{MaxRetryAfter: 24 * time.Second}, patience, 1, 0, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+				before := len(a.Journal())
+				a.Inject(test.fault)
+				start := time.Now()
+				if _, err := c.Firmware.Slots(t.Context()); !errors.Is(err, sps.Status(503)) {
+					t.Errorf("error %v, want the 503", err)
+				}
+				diff(t, "attempts", test.attempts, len(a.Journal())-before)
+				if took := time.Since(start); took < test.min || took > test.max {
+					t.Errorf("took %v, want %v to %v", took, test.min, test.max)
+				}
+			}, sps.WithRetry(test.policy))
+		})
+	}
+}
+
+// TestTimeoutDefaults keeps the default of every limit that is zero, and has no
+// bound where one is negative.
+func TestTimeoutDefaults(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		limits sps.Timeouts
+		took   time.Duration
+	}{
+		"nothing set":  {sps.Timeouts{}, sps.DefaultTimeouts().Read},
+		"another one":  {sps.Timeouts{Write: time.Second}, sps.DefaultTimeouts().Read},
+		"this one":     {sps.Timeouts{Read: 10 * time.Second}, 10 * time.Second},
+		"switched off": {sps.Timeouts{Read: -1}, 5 * time.Minute},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+				a.Inject(spstest.Fault{Path: "firmware/slots", Delay: 5 * time.Minute, Times: -1})
+				start := time.Now()
+				_, err := c.Firmware.Slots(t.Context())
+				if bound := test.took < 5*time.Minute; errors.Is(err, context.DeadlineExceeded) != bound {
+					t.Errorf("error %v, want one of a limit: %v", err, bound)
+				}
+				diff(t, "time", test.took, time.Since(start))
+			}, sps.WithTimeouts(test.limits), sps.WithRetry(sps.RetryPolicy{Attempts: 1}))
+		})
+	}
 }
 
 func TestUserAgent(t *testing.T) {
@@ -91,4 +159,67 @@ func TestProxy(t *testing.T) {
 		c.Close(t.Context())
 	}
 	diff(t, "proxied", []bool{false, true}, proxied)
+}
+
+// TestNilProgress takes no function for none.
+func TestNilProgress(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+		ctx := t.Context()
+		image := spstest.Image("8.1.0", 1<<20)
+		if _, err := c.Firmware.Upload(ctx, image, 1<<20, sps.UploadProgress(nil)); err != nil {
+			t.Error(err)
+		}
+		if _, err := c.Firmware.Upgrade(ctx, sps.FromSlot("3"), sps.UpgradeMessage("x"), sps.OnUpgradeProgress(nil), sps.UpgradeWaiting(sps.OnProgress(nil))); err != nil {
+			t.Error(err)
+		}
+		if _, err := c.Firmware.WaitForVersion(ctx, "8.1.0", sps.OnProgress(nil)); err != nil {
+			t.Error(err)
+		}
+		key, err := c.SupportBundles.Start(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.SupportBundles.Wait(ctx, key, sps.OnProgress(nil)); err != nil {
+			t.Error(err)
+		}
+		if _, err := c.SupportBundles.Download(ctx, key, io.Discard, sps.WithProgress(nil)); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestOptionsElsewhere refuses an option where it would mean nothing, and sends
+// nothing. An upgrade from a URL keeps the proof of its restart from its fetch.
+func TestOptionsElsewhere(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+		ctx := t.Context()
+		info, err := c.Info(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		progress := sps.WithProgress(func(done, total int64) {})
+		a.ResetJournal()
+		_, fetch := c.Firmware.WaitForFetch(ctx, "1", sps.AfterRestartOf(info))
+		_, bundle := c.SupportBundles.Wait(ctx, "1", sps.AfterRestartOf(info))
+		_, invoke := c.Invoke(ctx, "GET", "info", nil, progress)
+		for name, err := range map[string]error{"WaitForFetch": fetch, "Wait": bundle, "Invoke": invoke} {
+			if !errors.Is(err, sps.ErrInvalidInput) {
+				t.Errorf("%s: %v, want ErrInvalidInput", name, err)
+			}
+		}
+		diff(t, "requests", []string(nil), requests(a))
+		err = c.Transaction(ctx, func(ctx context.Context, tx *sps.Transaction) error {
+			_, err := tx.Invoke(ctx, "GET", "configuration/management/email", nil, progress)
+			return err
+		})
+		if !errors.Is(err, sps.ErrInvalidInput) {
+			t.Errorf("in a transaction: %v, want ErrInvalidInput", err)
+		}
+		a.ServeImage(imageURL, "8.1.0", imageSum)
+		if _, err := c.Firmware.Upgrade(ctx, sps.FromURL(imageURL, imageSum), sps.UpgradeMessage("x"), sps.UpgradeWaiting(sps.AfterRestartOf(info))); err != nil {
+			t.Errorf("upgrade from a URL: %v", err)
+		}
+	})
 }

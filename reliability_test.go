@@ -199,7 +199,7 @@ func stateOf(a *spstest.Appliance) (s state) {
 		} `json:"remote_access"`
 	}
 	read("starling", &starling)
-	s.Joined, s.RemoteAccess = a.StarlingJoined(), starling.RemoteAccess.Enabled
+	s.Joined, s.RemoteAccess = a.Starling().Joined, starling.RemoteAccess.Enabled
 	for _, slot := range a.Slots() {
 		if slot.Key == "4" {
 			s.Slot4 = slot.Version != ""

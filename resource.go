@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/go-sps/sps/internal/wire"
 )
@@ -35,9 +36,9 @@ type Meta struct {
 	First, Last, Next, Previous string
 	// Transaction is the path of the transaction, given in the configuration.
 	Transaction string
-	// RemainingSeconds is the time until the session ends, with its open
+	// SessionRemaining is the time until the session ends, with its open
 	// transaction; 0 where the appliance does not say.
-	RemainingSeconds int
+	SessionRemaining time.Duration
 
 	raw string
 }
@@ -79,7 +80,7 @@ func newMeta(data []byte) Meta {
 		case "remaining_seconds":
 			var seconds float64
 			if wire.Kind(value) == wire.Number && wire.Unmarshal(value, &seconds) == nil && seconds > 0 && seconds < 1e9 {
-				m.RemainingSeconds = int(seconds)
+				m.SessionRemaining = time.Duration(seconds * float64(time.Second))
 			}
 			return nil
 		default:
@@ -262,13 +263,18 @@ func newCollection[T any](c *Client, path apiPath) *Collection[T] {
 // where the list is paged. An item that the list shows without its body is read
 // on its own; one that is deleted meanwhile is left out. After an error the
 // iteration ends.
-func (c *Collection[T]) All(ctx context.Context) iter.Seq2[*Object[T], error] {
-	return allObjects[T](ctx, c.client, c.path, c.err)
+//
+// [WithQuery] goes with the request of the first page, for what an endpoint filters
+// or chooses by, such as q or fields; the others are asked for as the appliance's
+// links say. [WithHeader] goes with each page. Other options, and an Accept that asks
+// for something else than a list, are [ErrInvalidInput].
+func (c *Collection[T]) All(ctx context.Context, options ...RequestOption) iter.Seq2[*Object[T], error] {
+	return allObjects[T](ctx, c.client, c.path, c.err, options)
 }
 
 // List returns the objects of [Collection.All] at once.
-func (c *Collection[T]) List(ctx context.Context) ([]*Object[T], error) {
-	return collect(c.All(ctx))
+func (c *Collection[T]) List(ctx context.Context, options ...RequestOption) ([]*Object[T], error) {
+	return collect(c.All(ctx, options...))
 }
 
 // Get reads one object by its key. It gives [ResourceNotFound] for one that
@@ -303,13 +309,13 @@ type CollectionTx[T any] struct {
 
 // All iterates like [Collection.All], with the changes that the transaction has
 // staged.
-func (c *CollectionTx[T]) All(ctx context.Context) iter.Seq2[*Object[T], error] {
-	return allObjects[T](ctx, c.tx, c.path, c.err)
+func (c *CollectionTx[T]) All(ctx context.Context, options ...RequestOption) iter.Seq2[*Object[T], error] {
+	return allObjects[T](ctx, c.tx, c.path, c.err, options)
 }
 
 // List returns the objects of [CollectionTx.All] at once.
-func (c *CollectionTx[T]) List(ctx context.Context) ([]*Object[T], error) {
-	return collect(c.All(ctx))
+func (c *CollectionTx[T]) List(ctx context.Context, options ...RequestOption) ([]*Object[T], error) {
+	return collect(c.All(ctx, options...))
 }
 
 // Get reads one object like [Collection.Get], with the changes that the
@@ -448,10 +454,19 @@ func checkKey[T any](key string) error {
 // reader is what both a client and a transaction can do.
 type reader interface {
 	read(ctx context.Context, path apiPath, query url.Values) (*answer, error)
+	get(ctx context.Context, k *call) (*answer, error)
 }
 
 func (c *Client) read(ctx context.Context, path apiPath, query url.Values) (*answer, error) {
-	k := &call{class: classRead, method: http.MethodGet, path: path, query: query}
+	return c.get(ctx, newRead(path, query))
+}
+
+// newRead makes a call that reads.
+func newRead(path apiPath, query url.Values) *call {
+	return &call{class: classRead, method: http.MethodGet, path: path, query: query}
+}
+
+func (c *Client) get(ctx context.Context, k *call) (*answer, error) {
 	a, err := c.call(ctx, k)
 	if tx, ok := ctx.Value(transactionKey{c}).(*Transaction); ok && err == nil {
 		tx.staged.read(k, a) // in the function of a transaction it is read for that
@@ -632,13 +647,14 @@ func replaceObject[T any](ctx context.Context, tx *Transaction, path apiPath, ke
 }
 
 // allObjects iterates over a list.
-func allObjects[T any](ctx context.Context, r reader, path apiPath, err error) iter.Seq2[*Object[T], error] {
+func allObjects[T any](ctx context.Context, r reader, path apiPath, err error, options []RequestOption) iter.Seq2[*Object[T], error] {
 	return func(yield func(*Object[T], error) bool) {
+		first, err := firstPage(path, err, options)
 		if err != nil {
 			yield(nil, err)
 			return
 		}
-		for item, err := range allItems(ctx, r, path) {
+		for item, err := range allItems(ctx, r, first) {
 			var o *Object[T]
 			if err == nil {
 				o, err = newObject[T](item.a, item.Envelope, item.key)
@@ -648,6 +664,22 @@ func allObjects[T any](ctx context.Context, r reader, path apiPath, err error) i
 			}
 		}
 	}
+}
+
+// firstPage makes the call that asks for a list, with the options that fit one.
+func firstPage(path apiPath, err error, options []RequestOption) (*call, error) {
+	if err != nil {
+		return nil, err
+	}
+	k := newRead(path, url.Values{})
+	k.header = http.Header{}
+	if err := k.apply(options); err != nil {
+		return nil, err
+	}
+	if k.progress != nil || k.raw {
+		return nil, fmt.Errorf("sps: GET %s: %w", path.text, invalid("a list takes WithQuery, and WithHeader with another header than Accept"))
+	}
+	return k, nil
 }
 
 // objectByName finds one object of a list. Names are unique where the appliance
@@ -660,7 +692,7 @@ func objectByName[T any](ctx context.Context, r reader, path apiPath, err error,
 		return nil, fmt.Errorf("sps: GET %s: %w", path.text, invalid("the name is empty"))
 	}
 	var found *item
-	for item, err := range allItems(ctx, r, path) {
+	for item, err := range allItems(ctx, r, newRead(path, nil)) {
 		if err != nil {
 			return nil, err
 		}
@@ -700,11 +732,11 @@ type item struct {
 // allItems iterates over what is in a list, page by page. In the configuration,
 // next is the link to a sibling of the list; a page is recognised by the list's
 // own path. What the list shows without its body is read on its own.
-func allItems(ctx context.Context, r reader, path apiPath) iter.Seq2[*item, error] {
+func allItems(ctx context.Context, r reader, first *call) iter.Seq2[*item, error] {
 	return func(yield func(*item, error) bool) {
-		for listed, err := range allEntries(ctx, r, path) {
+		for listed, err := range allEntries(ctx, r, first) {
 			if err == nil && listed.Body == nil {
-				listed, err = readItem(ctx, r, path, listed)
+				listed, err = readItem(ctx, r, first.path, listed)
 			}
 			var gone *goneItem
 			if errors.As(err, &gone) {
@@ -718,22 +750,22 @@ func allItems(ctx context.Context, r reader, path apiPath) iter.Seq2[*item, erro
 }
 
 // allEntries iterates over what a list shows, with or without bodies.
-func allEntries(ctx context.Context, r reader, path apiPath) iter.Seq2[*item, error] {
+func allEntries(ctx context.Context, r reader, first *call) iter.Seq2[*item, error] {
 	return func(yield func(*item, error) bool) {
-		a, err := r.read(ctx, path, nil)
+		a, err := r.get(ctx, first)
 		if err != nil {
 			yield(nil, err)
 			return
 		}
-		entriesFrom(ctx, r, path, a)(yield)
+		entriesFrom(ctx, r, first, a)(yield)
 	}
 }
 
 // entriesFrom is allEntries from the first page on.
-func entriesFrom(ctx context.Context, r reader, path apiPath, a *answer) iter.Seq2[*item, error] {
+func entriesFrom(ctx context.Context, r reader, first *call, a *answer) iter.Seq2[*item, error] {
 	return func(yield func(*item, error) bool) {
-		var query url.Values
-		seen, pages := "", 0 // one earlier page, to notice a circle
+		a, query := a, first.query // of the present page
+		seen, pages := "", 0       // one earlier page, to notice a circle
 		for {
 			entries, err := a.list()
 			if err != nil {
@@ -747,7 +779,7 @@ func entriesFrom(ctx context.Context, r reader, path apiPath, a *answer) iter.Se
 				}
 			}
 			next, following, err := parseLink(newMeta(a.Meta).Next)
-			if err != nil || next != path || len(following) == 0 {
+			if err != nil || next != first.path || len(following) == 0 {
 				return
 			}
 			// The page that is remembered moves on at powers of two, so every
@@ -760,7 +792,9 @@ func entriesFrom(ctx context.Context, r reader, path apiPath, a *answer) iter.Se
 				return
 			}
 			query = following
-			if a, err = r.read(ctx, path, query); err != nil {
+			page := newRead(first.path, query)
+			page.header = first.header
+			if a, err = r.get(ctx, page); err != nil {
 				yield(nil, err)
 				return
 			}

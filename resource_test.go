@@ -283,6 +283,100 @@ func TestPages(t *testing.T) {
 	diff(t, "requests", 1, len(requests(a)))
 }
 
+// TestListOptions sends the query with the first page and the header with all, and
+// goes on by the appliance's links.
+func TestListOptions(t *testing.T) {
+	t.Parallel()
+	const path = "audit/sessions"
+	type session struct {
+		User string `json:"user"`
+	}
+	for name, test := range map[string]struct {
+		next []string // of the pages
+		want []string // queries that are sent
+		err  error
+	}{
+		"one page":            {[]string{""}, []string{"fields=user&q=user%3Ax"}, nil},
+		"pages with it":       {[]string{"?q=user%3Ax&fields=user&offset=1", "?q=user%3Ax&fields=user&offset=2", ""}, []string{"fields=user&q=user%3Ax", "fields=user&offset=1&q=user%3Ax", "fields=user&offset=2&q=user%3Ax"}, nil},
+		"pages without":       {[]string{"?cursor=a", ""}, []string{"fields=user&q=user%3Ax", "cursor=a"}, nil},
+		"the first once more": {[]string{"?q=user%3Ax&fields=user"}, []string{"fields=user&q=user%3Ax"}, sps.ErrBadAnswer},
+		"a circle":            {[]string{"?cursor=a", "?q=user%3Ax&fields=user", "?cursor=a", "?q=user%3Ax&fields=user"}, nil, sps.ErrBadAnswer},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := spstest.NewServer(t)
+			c := connect(t, a)
+			list := func(what string, all func(...sps.RequestOption) ([]*sps.Object[session], error)) {
+				for i, next := range test.next {
+					link := "null"
+					if next != "" {
+						link = `"/api/` + path + next + `"`
+					}
+					a.Inject(spstest.Fault{Path: path, Status: 200, Body: fmt.Sprintf(`{"items":[{"key":"%d","body":{"user":"x"}}],"meta":{"next":%s}}`, i, link)})
+				}
+				a.ResetJournal()
+				objects, err := all(sps.WithQuery("q", "user:x"), sps.WithQuery("fields", "user"), nil, sps.WithHeader("Accept-Language", "en"))
+				if !errors.Is(err, test.err) || err != nil && test.err == nil || err == nil && len(objects) != len(test.next) {
+					t.Errorf("%s: %d objects, %v; want %v", what, len(objects), err, test.err)
+				}
+				var queries []string
+				for _, r := range a.Journal() {
+					if r.Path == "/api/"+path || r.Path == path {
+						queries = append(queries, r.RawQuery)
+						diff(t, what+": header", "en", r.Header.Get("Accept-Language"))
+					}
+				}
+				if test.want != nil {
+					diff(t, what+": queries", test.want, queries)
+				}
+				a.ClearFaults()
+			}
+			sessions := sps.NewCollection[session](c, path)
+			list("client", func(options ...sps.RequestOption) ([]*sps.Object[session], error) {
+				return sessions.List(t.Context(), options...)
+			})
+			err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+				list("transaction", func(options ...sps.RequestOption) ([]*sps.Object[session], error) {
+					return sessions.In(tx).List(ctx, options...)
+				})
+				return nil
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// TestListOptionsRefused refuses what does not fit a list, and sends nothing.
+func TestListOptionsRefused(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(t)
+	c := connect(t, a)
+	a.ResetJournal()
+	for name, option := range map[string]sps.RequestOption{
+		"progress":          sps.WithProgress(func(done, total int64) {}),
+		"another format":    sps.WithHeader("Accept", "text/csv"),
+		"a reserved header": sps.WithHeader("Cookie", "x"),
+	} {
+		if _, err := c.TrustStores.List(t.Context(), sps.WithQuery("a", "b"), option); !errors.Is(err, sps.ErrInvalidInput) {
+			t.Errorf("%s: %v, want ErrInvalidInput", name, err)
+		}
+	}
+	diff(t, "requests", []string(nil), requests(a))
+	// The same iteration twice sends the same twice.
+	all := c.TrustStores.All(t.Context(), sps.WithQuery("a", "b"))
+	for range 2 {
+		a.ResetJournal()
+		for _, err := range all {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		diff(t, "query", "a=b", a.Journal()[0].RawQuery)
+	}
+}
+
 // TestSecretsInBodies writes secrets truly, and refuses one that was printed.
 func TestSecretsInBodies(t *testing.T) {
 	t.Parallel()

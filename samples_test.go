@@ -141,7 +141,7 @@ func changesSample(ctx context.Context, c *sps.Client) (changes any, err error) 
 
 func bundleSample(ctx context.Context, c *sps.Client) (any, error) {
 	bundle, err := c.SupportBundles.Get(ctx, "1")
-	if err == nil && !bundle.Status.Is(sps.JobFinished) {
+	if err == nil && bundle.Status != sps.JobFinished {
 		err = errors.New("it is not finished")
 	}
 	return bundle, err
@@ -446,6 +446,8 @@ func typedUpdates(t *testing.T, name string, body any) {
 				{"one member", func(e *sps.EmailSettings) error { e.AdminAddress = "x"; return nil }, set("x", "admin_address")},
 				{"a null", func(e *sps.EmailSettings) error { e.SenderAddress = &sender; return nil }, set(sender, "sender_address")},
 				{"a nested member", func(e *sps.EmailSettings) error { e.SMTPServer.Value = "10.0.0.1"; return nil }, set("10.0.0.1", "smtp_server", "value")},
+				{"the encryption", func(e *sps.EmailSettings) error { e.SMTPEncryption.Selection = "x"; return nil }, set("x", "smtp_encryption", "selection")},
+				{"the login", func(e *sps.EmailSettings) error { e.SMTPAuth.Enabled = true; return nil }, set(true, "smtp_auth", "enabled")},
 			}
 		})
 	case "configuration_management_snmp_trap":

@@ -18,9 +18,12 @@ const redacted = "[sps.Secret]"
 // appliance carry the true value, and a request that carries the placeholder is
 // refused before it is sent.
 //
-// A Secret is a value: copy it freely, compare it with [Secret.Equal]. The zero
-// value is the empty secret.
+// A Secret is a value: copy it freely, compare it with [Secret.Equal]; == does not
+// compile. The zero value is the empty secret.
 type Secret struct {
+	// == would compare the pointers, and find equal secrets different. It comes
+	// first, where it takes no room.
+	_ [0]func()
 	// Behind two pointers: fmt cannot call Format on an unexported field, and
 	// where a verb does not fit it follows one pointer, but prints the address
 	// of a second.
@@ -33,7 +36,7 @@ type secretValue struct{ text *string }
 func NewSecret(b []byte) Secret { return NewSecretString(string(b)) }
 
 // NewSecretString returns a Secret that holds the text.
-func NewSecretString(text string) Secret { return Secret{&secretValue{&text}} }
+func NewSecretString(text string) Secret { return Secret{value: &secretValue{&text}} }
 
 // Expose returns a copy of the bytes.
 func (s Secret) Expose() []byte { return []byte(s.ExposeString()) }

@@ -7,8 +7,10 @@ import (
 	"encoding/xml"
 	"fmt"
 	"log/slog"
+	"reflect"
 	"strings"
 	"testing"
+	"unsafe"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -62,6 +64,9 @@ func TestSecret(t *testing.T) {
 	}
 	if secret.Equal(sps.NewSecretString("b")) || secret.IsZero() || !(sps.Secret{}).IsZero() || !(sps.Secret{}).Equal(sps.NewSecretString("")) {
 		t.Error("Equal or IsZero is wrong")
+	}
+	if reflect.TypeFor[sps.Secret]().Comparable() || unsafe.Sizeof(secret) != unsafe.Sizeof(&secret) {
+		t.Error("secrets compare with ==, or take room for it that they do not")
 	}
 	var decoded sps.Secret
 	if err := json.Unmarshal([]byte(`"x\"y"`), &decoded); err != nil || decoded.ExposeString() != `x"y` {

@@ -77,7 +77,14 @@ type StarlingConfiguration struct {
 	// sent. Use [Starling.Join] and [Starling.Unjoin].
 	JoinInfo *StarlingJoinInfo `json:"join_info"`
 	// RemoteAccess is Safeguard Remote Access.
-	RemoteAccess Switch `json:"remote_access"`
+	RemoteAccess RemoteAccess `json:"remote_access"`
+}
+
+// RemoteAccess is Safeguard Remote Access. An update leaves whatever else the
+// appliance has of it as it is.
+type RemoteAccess struct {
+	// Enabled tells whether it is switched on.
+	Enabled bool `json:"enabled"`
 }
 
 // StarlingJoinInfo is what an appliance is joined to Starling with.
@@ -135,7 +142,7 @@ type UnjoinCheck struct {
 	RemoteAccess bool
 	// Reasons are what speaks against it, in words and for errors.Is:
 	// [StarlingJoinIsInUseByRemoteAccessError], which [Starling.ForceUnjoin] does not
-	// mind, or [ErrNotJoined], where there is nothing to unjoin; what the appliance
+	// mind, or [ErrStarlingNotJoined], where there is nothing to unjoin; what the appliance
 	// answers then is not documented.
 	Reasons []error
 }
@@ -169,28 +176,30 @@ type IntegratedProduct struct {
 	Activated bool
 }
 
-// JoinOption refines [Starling.JoinStatus] and [Starling.JoinPage].
-type JoinOption func(url.Values)
+// JoinStatusOption refines [Starling.JoinStatus] and [Starling.JoinPage].
+type JoinStatusOption func(*joinStatusOptions)
+
+type joinStatusOptions struct{ query url.Values }
 
 // WithProductTIMS asks for the join with another license number than the
 // appliance's, such as "222-333-444".
-func WithProductTIMS(number string) JoinOption {
-	return func(query url.Values) { query.Set("product_tims", number) }
+func WithProductTIMS(number string) JoinStatusOption {
+	return func(o *joinStatusOptions) { o.query.Set("product_tims", number) }
 }
 
-func joinQuery(options []JoinOption) url.Values {
-	query := url.Values{}
+func joinQuery(options []JoinStatusOption) url.Values {
+	o := &joinStatusOptions{url.Values{}}
 	for _, option := range options {
 		if option != nil {
-			option(query)
+			option(o)
 		}
 	}
-	return query
+	return o.query
 }
 
 // JoinStatus tells whether the appliance is joined, and with what (GET
 // /api/starling/join).
-func (s *Starling) JoinStatus(ctx context.Context, options ...JoinOption) (*StarlingJoin, error) {
+func (s *Starling) JoinStatus(ctx context.Context, options ...JoinStatusOption) (*StarlingJoin, error) {
 	a, err := s.client.read(ctx, starlingJoinPath, joinQuery(options))
 	if err != nil {
 		return nil, err
@@ -219,7 +228,7 @@ func newStarlingJoin(a *answer) (*StarlingJoin, error) {
 // JoinPage asks for the join as a browser does, with "Accept: text/html" (GET
 // /api/starling/join). The guide does not say what comes then: a page, or a redirect
 // to Starling.
-func (s *Starling) JoinPage(ctx context.Context, options ...JoinOption) (*StarlingJoinPage, error) {
+func (s *Starling) JoinPage(ctx context.Context, options ...JoinStatusOption) (*StarlingJoinPage, error) {
 	k := &call{
 		class: classRead, method: http.MethodGet, path: starlingJoinPath, query: joinQuery(options),
 		header: http.Header{"Accept": {"text/html"}}, raw: true, redirect: true,
@@ -360,7 +369,7 @@ func (s *Starling) CheckUnjoin(ctx context.Context) (*UnjoinCheck, error) {
 	}
 	check := &UnjoinCheck{Joined: join.Joined, RemoteAccess: configuration.Body.RemoteAccess.Enabled}
 	if !check.Joined {
-		check.Reasons = append(check.Reasons, ErrNotJoined)
+		check.Reasons = append(check.Reasons, ErrStarlingNotJoined)
 	}
 	if check.RemoteAccess {
 		check.Reasons = append(check.Reasons, fmt.Errorf("remote access is enabled: %w", StarlingJoinIsInUseByRemoteAccessError))

@@ -51,18 +51,18 @@ func TestStarlingConfiguration(t *testing.T) {
 			t.Errorf("remote access without a join: %v", err)
 		}
 		settled(t, a, before)
-		a.JoinStarling(false)
+		a.SetStarling(spstest.Starling{Joined: true})
 		info := &sps.StarlingJoinInfo{Environment: sps.StarlingProduction, ProductInstance: starlingInstance, ProductTIMS: starlingTIMS}
 		diff(t, "joined", sps.StarlingConfiguration{JoinInfo: info}, get())
 		for _, on := range []bool{true, false} {
 			if err := c.Transaction(t.Context(), remoteAccess(on)); err != nil {
 				t.Fatal(err)
 			}
-			diff(t, "switched", sps.StarlingConfiguration{JoinInfo: info, RemoteAccess: sps.Switch{Enabled: on}}, get())
+			diff(t, "switched", sps.StarlingConfiguration{JoinInfo: info, RemoteAccess: sps.RemoteAccess{Enabled: on}}, get())
 		}
 		// The appliance refuses what only a raw request can ask for.
 		err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
-			_, err := tx.Invoke(ctx, "PUT", "configuration/starling", map[string]any{"join_info": nil, "remote_access": sps.Switch{}})
+			_, err := tx.Invoke(ctx, "PUT", "configuration/starling", map[string]any{"join_info": nil, "remote_access": sps.RemoteAccess{}})
 			return err
 		})
 		if !errors.Is(err, sps.StarlingJoinInfoIsReadOnlyError) {
@@ -75,7 +75,7 @@ func TestStarlingConfiguration(t *testing.T) {
 // TestJoinInfoIsReadOnly sends no join_info that is changed, however it is tried.
 func TestJoinInfoIsReadOnly(t *testing.T) {
 	t.Parallel()
-	a := spstest.NewServer(t, spstest.WithStarlingJoined(false))
+	a := spstest.NewServer(t, spstest.WithStarling(spstest.Starling{Joined: true}))
 	c := connect(t, a)
 	a.ResetJournal()
 	changes := map[string]func(*sps.StarlingConfiguration){
@@ -131,7 +131,7 @@ func TestStarlingJoinStatus(t *testing.T) {
 		want := sps.StarlingJoin{ProductInstance: starlingInstance, ProductName: "Safeguard", ProductTIMS: starlingTIMS}
 		for _, joined := range []bool{false, true} {
 			if want.Joined = joined; joined {
-				a.JoinStarling(false)
+				a.SetStarling(spstest.Starling{Joined: true})
 			}
 			got, err := c.Starling.JoinStatus(t.Context())
 			if err != nil {
@@ -213,7 +213,7 @@ func TestStarlingJoin(t *testing.T) {
 		if err := c.Starling.Join(t.Context(), request); err != nil {
 			t.Fatal(err)
 		}
-		if !a.StarlingJoined() {
+		if !a.Starling().Joined {
 			t.Error("the appliance is not joined")
 		}
 		journal := a.Journal()
@@ -226,8 +226,8 @@ func TestStarlingJoin(t *testing.T) {
 			"product_instance": starlingInstance, "product_name": "Safeguard", "product_tims": starlingTIMS,
 			"environment": "prod", "token_endpoint": "https://sts.example/token", "credential_string": credential,
 		}, sent)
-		if err := c.Starling.Unjoin(t.Context()); err != nil || a.StarlingJoined() {
-			t.Errorf("unjoin: %v, joined: %t", err, a.StarlingJoined())
+		if err := c.Starling.Unjoin(t.Context()); err != nil || a.Starling().Joined {
+			t.Errorf("unjoin: %v, joined: %t", err, a.Starling().Joined)
 		}
 	})
 }
@@ -281,7 +281,7 @@ func TestStarlingJoinRefused(t *testing.T) {
 		var refused *sps.Error
 		switch {
 		case fault.CutAfter:
-			if err != nil || !a.StarlingJoined() {
+			if err != nil || !a.Starling().Joined {
 				t.Errorf("answer lost: %v", err)
 			}
 		case fault.CutBefore:
@@ -335,7 +335,7 @@ func TestStarlingTurns(t *testing.T) {
 			t.Error(err)
 		}
 		settled(t, a, after)
-		if !a.StarlingJoined() {
+		if !a.Starling().Joined {
 			t.Error("not joined")
 		}
 	})
@@ -357,32 +357,32 @@ func TestUnjoin(t *testing.T) {
 				t.Errorf("refused: %t", got.Refused())
 			}
 		}
-		check(sps.UnjoinCheck{Reasons: []error{sps.ErrNotJoined}})
-		a.JoinStarling(true)
+		check(sps.UnjoinCheck{Reasons: []error{sps.ErrStarlingNotJoined}})
+		a.SetStarling(spstest.Starling{Joined: true, RemoteAccess: true})
 		check(sps.UnjoinCheck{Joined: true, RemoteAccess: true, Reasons: []error{sps.StarlingJoinIsInUseByRemoteAccessError}})
-		if err := c.Starling.Unjoin(t.Context()); !errors.Is(err, sps.StarlingJoinIsInUseByRemoteAccessError) || !a.StarlingJoined() {
-			t.Errorf("with remote access: %v, joined: %t", err, a.StarlingJoined())
+		if err := c.Starling.Unjoin(t.Context()); !errors.Is(err, sps.StarlingJoinIsInUseByRemoteAccessError) || !a.Starling().Joined {
+			t.Errorf("with remote access: %v, joined: %t", err, a.Starling().Joined)
 		}
 		if err := c.Transaction(t.Context(), remoteAccess(false)); err != nil {
 			t.Fatal(err)
 		}
 		check(sps.UnjoinCheck{Joined: true})
-		if err := c.Starling.Unjoin(t.Context()); err != nil || a.StarlingJoined() {
-			t.Errorf("without remote access: %v, joined: %t", err, a.StarlingJoined())
+		if err := c.Starling.Unjoin(t.Context()); err != nil || a.Starling().Joined {
+			t.Errorf("without remote access: %v, joined: %t", err, a.Starling().Joined)
 		}
-		a.JoinStarling(true)
-		if err := c.Starling.ForceUnjoin(t.Context()); err != nil || a.StarlingJoined() {
-			t.Errorf("forced: %v, joined: %t", err, a.StarlingJoined())
+		a.SetStarling(spstest.Starling{Joined: true, RemoteAccess: true})
+		if err := c.Starling.ForceUnjoin(t.Context()); err != nil || a.Starling().Joined {
+			t.Errorf("forced: %v, joined: %t", err, a.Starling().Joined)
 		}
 		journal := a.Journal()
 		diff(t, "query", "force=true", journal[len(journal)-1].RawQuery)
 		// Where the answer is lost the appliance is asked.
 		for fault, want := range map[*spstest.Fault]error{{CutAfter: true}: nil, {CutBefore: true}: sps.ErrOutcomeUnknown} {
-			a.JoinStarling(false)
+			a.SetStarling(spstest.Starling{Joined: true})
 			fault.Method, fault.Path = "DELETE", "starling/join"
 			a.Inject(*fault)
-			if err := c.Starling.Unjoin(t.Context()); !errors.Is(err, want) || a.StarlingJoined() != (want != nil) {
-				t.Errorf("%+v: %v, joined: %t", fault, err, a.StarlingJoined())
+			if err := c.Starling.Unjoin(t.Context()); !errors.Is(err, want) || a.Starling().Joined != (want != nil) {
+				t.Errorf("%+v: %v, joined: %t", fault, err, a.Starling().Joined)
 			}
 		}
 	})

@@ -161,6 +161,9 @@ func (tx *Transaction) Invoke(ctx context.Context, method, path string, body any
 	if err != nil {
 		return nil, err
 	}
+	if err := k.notDownload(); err != nil {
+		return nil, err
+	}
 	if k.method != http.MethodGet {
 		if !k.path.below(transactional...) {
 			return nil, fmt.Errorf("sps: %s %s: %w", k.method, k.path.text, notTransactional())
@@ -180,8 +183,10 @@ func (tx *Transaction) Invoke(ctx context.Context, method, path string, body any
 }
 
 func (tx *Transaction) read(ctx context.Context, path apiPath, query url.Values) (*answer, error) {
-	return tx.step(ctx, &call{class: classRead, method: http.MethodGet, path: path, query: query})
+	return tx.get(ctx, newRead(path, query))
 }
+
+func (tx *Transaction) get(ctx context.Context, k *call) (*answer, error) { return tx.step(ctx, k) }
 
 // write sends a body with its references made bare, nil for none.
 func (tx *Transaction) write(ctx context.Context, method string, path apiPath, body []byte) (*answer, error) {

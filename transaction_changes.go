@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/go-sps/sps/internal/wire"
 )
@@ -37,12 +38,12 @@ type TransactionStatus struct {
 	// CommitMessageRequired is set where a commit needs a [CommitMessage].
 	// Appliances before 7.0 do not say it.
 	CommitMessageRequired bool
-	// Changes is set where the transaction has staged something. Appliances before
+	// HasChanges is set where the transaction has staged something. Appliances before
 	// 7.0 do not say it.
-	Changes bool
-	// RemainingSeconds is the time until the session ends, and an open transaction
+	HasChanges bool
+	// SessionRemaining is the time until the session ends, and an open transaction
 	// with it; 0 where the appliance does not say.
-	RemainingSeconds int
+	SessionRemaining time.Duration
 }
 
 // Open reports whether the transaction is open.
@@ -52,7 +53,7 @@ func (s *TransactionStatus) Open() bool { return s.Status == statusOpen }
 // transaction, newer ones body.
 func newTransactionStatus(a *answer) *TransactionStatus {
 	meta := newMeta(a.Meta)
-	s := &TransactionStatus{RemainingSeconds: meta.RemainingSeconds, Changes: meta.Link("changes") != ""}
+	s := &TransactionStatus{SessionRemaining: meta.SessionRemaining, HasChanges: meta.Link("changes") != ""}
 	for _, value := range [][]byte{a.Body, wire.Find(a.All, "transaction")} {
 		if s.Status == "" {
 			s.Status, _ = wire.Text(member(value, "status"))

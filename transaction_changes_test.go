@@ -35,7 +35,7 @@ func TestTransactionStatus(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if closed.Open() || closed.Changes {
+		if closed.Open() || closed.HasChanges {
 			t.Errorf("before: %+v", closed)
 		}
 		err = c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
@@ -46,7 +46,7 @@ func TestTransactionStatus(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			if !open.Open() || !open.Changes {
+			if !open.Open() || !open.HasChanges {
 				t.Errorf("inside: %+v", open)
 			}
 			return nil
@@ -64,8 +64,10 @@ func TestTransactionStatusShapes(t *testing.T) {
 		want sps.TransactionStatus
 	}{
 		"old":      {`{"key":"transaction","meta":{"href":"/api/transaction","parent":"/api"},"transaction":{"status":"closed"}}`, sps.TransactionStatus{Status: "closed"}},
-		"new":      {`{"body":{"commit_message":"required","status":"open"},"meta":{"changes":"/api/transaction/changes","remaining_seconds":599}}`, sps.TransactionStatus{"open", true, true, 599}},
+		"new":      {`{"body":{"commit_message":"required","status":"open"},"meta":{"changes":"/api/transaction/changes","remaining_seconds":599}}`, sps.TransactionStatus{"open", true, true, 599 * time.Second}},
 		"optional": {`{"body":{"commit_message":"optional","status":"closed"},"meta":{}}`, sps.TransactionStatus{Status: "closed"}},
+		"half":     {`{"body":{"status":"open"},"meta":{"remaining_seconds":0.5}}`, sps.TransactionStatus{Status: "open", SessionRemaining: time.Second / 2}},
+		"ended":    {`{"body":{"status":"open"},"meta":{"remaining_seconds":-1}}`, sps.TransactionStatus{Status: "open"}},
 		"both":     {`{"transaction":{"status":"closed"},"body":{"status":"open"}}`, sps.TransactionStatus{Status: "open"}},
 	} {
 		t.Run(name, func(t *testing.T) {

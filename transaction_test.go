@@ -878,14 +878,14 @@ func TestNoWriteOnClient(t *testing.T) {
 	allowed := map[string]bool{
 		"*sps.Firmware.DeleteSlot": true, "*sps.Firmware.Test": true,
 		"*sps.Firmware.Upload": true, "*sps.Firmware.UploadFile": true, "*sps.Firmware.StartFetch": true, "*sps.Firmware.CancelFetch": true,
-		"*sps.Firmware.RemoveFetch": true, "*sps.Firmware.StartUpgrade": true, "*sps.Firmware.Upgrade": true,
+		"*sps.Firmware.DeleteFetch": true, "*sps.Firmware.StartUpgrade": true, "*sps.Firmware.Upgrade": true,
 		"*sps.Client.Transaction": true, "*sps.Client.Invoke": true, "*sps.Client.Close": true,
 		"*sps.Client.Preview":  true, // rolls back
 		"*sps.Starling.Join":   true,
 		"*sps.Starling.Unjoin": true, "*sps.Starling.ForceUnjoin": true,
 		"*sps.SupportBundles.Start": true, "*sps.SupportBundles.Delete": true,
 	}
-	reads := []string{"Get", "List", "All", "In", "Slot", "Slots", "Fetch", "Fetches", "WaitFetch", "WaitForVersion", "Info", "Host", "String", "GoString",
+	reads := []string{"Get", "List", "All", "In", "Slot", "Slots", "Fetch", "Fetches", "WaitForFetch", "WaitForVersion", "Info", "Host", "String", "GoString",
 		"GetByName", "Listing", "Walk", "TransactionStatus", "UserInfo", "Health", "ClusterStatus", "IntegratedProducts",
 		"JoinStatus", "JoinPage", "CheckUnjoin", "Wait", "Download"}
 	seen := map[reflect.Type]bool{}

@@ -229,8 +229,6 @@ func TestBackOff(t *testing.T) {
 
 func TestTimeouts(t *testing.T) {
 	t.Parallel()
-	limits := sps.DefaultTimeouts()
-	limits.Read = 10 * time.Second
 	bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		a.Inject(spstest.Fault{Path: "firmware/slots", Delay: time.Hour, Times: -1})
 		start := time.Now()
@@ -241,7 +239,7 @@ func TestTimeouts(t *testing.T) {
 		if took := time.Since(start); took != 20*time.Second {
 			t.Errorf("took %v, want two attempts", took)
 		}
-	}, sps.WithTimeouts(limits), sps.WithRetry(sps.RetryPolicy{Attempts: 2}))
+	}, sps.WithTimeouts(sps.Timeouts{Read: 10 * time.Second}), sps.WithRetry(sps.RetryPolicy{Attempts: 2, MinWait: -1}))
 }
 
 // TestConnections has many calls use one connection, failed ones between them

@@ -28,8 +28,8 @@ type Link struct {
 	Href string
 }
 
-// Node is one endpoint or object below the root of a [Client.Walk].
-type Node struct {
+// WalkNode is one endpoint or object below the root of a [Client.Walk].
+type WalkNode struct {
 	// Path is its path below /api/, "configuration/management/email"; "" for an
 	// object whose key cannot be part of one.
 	Path string
@@ -74,7 +74,7 @@ func (c *Client) Listing(ctx context.Context, path string) (*Listing, error) {
 // WalkOption refines a [Client.Walk].
 type WalkOption func(*walk)
 
-// SkipPaths leaves out endpoints and objects by their paths, as in [Node].Path, with
+// SkipPaths leaves out endpoints and objects by their paths, as in [WalkNode].Path, with
 // what is below them. Nothing of them is read on its own.
 func SkipPaths(paths ...string) WalkOption {
 	return func(w *walk) {
@@ -94,8 +94,8 @@ func SkipPaths(paths ...string) WalkOption {
 // time so. What ends the walk is the iterator's error: the root cannot be read, the
 // appliance cannot be reached or is overloaded (429, 502, 503, 504), the session or
 // ctx ends.
-func (c *Client) Walk(ctx context.Context, root string, options ...WalkOption) iter.Seq2[*Node, error] {
-	return func(yield func(*Node, error) bool) {
+func (c *Client) Walk(ctx context.Context, root string, options ...WalkOption) iter.Seq2[*WalkNode, error] {
+	return func(yield func(*WalkNode, error) bool) {
 		p, _, err := parseLink(root)
 		if err != nil {
 			yield(nil, err)
@@ -108,7 +108,7 @@ func (c *Client) Walk(ctx context.Context, root string, options ...WalkOption) i
 			}
 		}
 		_, key, _ := cutLast(p.text)
-		w.visit(&Node{Path: p.text, Key: key}, p, 0)
+		w.visit(&WalkNode{Path: p.text, Key: key}, p, 0)
 	}
 }
 
@@ -117,14 +117,14 @@ type walk struct {
 	ctx   context.Context
 	r     reader
 	seen  map[string]bool
-	yield func(*Node, error) bool
+	yield func(*WalkNode, error) bool
 }
 
 // maxWalk bounds how deep a walk goes. No path of the API is half as long.
 const maxWalk = 32
 
 // visit reads a node and what is below it. It says no when the walk is over.
-func (w *walk) visit(node *Node, p apiPath, depth int) bool {
+func (w *walk) visit(node *WalkNode, p apiPath, depth int) bool {
 	w.seen[p.text] = true
 	a, err := w.r.read(w.ctx, p, nil)
 	if err == nil {
@@ -149,7 +149,7 @@ func (w *walk) visit(node *Node, p apiPath, depth int) bool {
 	if a.Items == nil {
 		return true
 	}
-	for listed, err := range entriesFrom(w.ctx, w.r, p, a) {
+	for listed, err := range entriesFrom(w.ctx, w.r, newRead(p, nil), a) {
 		if err == nil && depth >= maxWalk {
 			err = a.unusable("the links go more than %d levels deep", maxWalk)
 		}
@@ -165,7 +165,7 @@ func (w *walk) visit(node *Node, p apiPath, depth int) bool {
 }
 
 // fail goes on after what is wrong with one node only.
-func (w *walk) fail(node *Node, err error) bool {
+func (w *walk) fail(node *WalkNode, err error) bool {
 	if !local(err) {
 		w.yield(nil, err)
 		return false
@@ -177,7 +177,7 @@ func (w *walk) fail(node *Node, err error) bool {
 // entry goes on with what a list shows: with its body where it has one, and else by
 // its link, if that leads below the list.
 func (w *walk) entry(listed *item, parent apiPath, depth int) bool {
-	node := &Node{Parent: parent.text, Key: listed.key, Meta: newMeta(listed.Meta), Body: json.RawMessage(listed.Body)}
+	node := &WalkNode{Parent: parent.text, Key: listed.key, Meta: newMeta(listed.Meta), Body: json.RawMessage(listed.Body)}
 	p, query, err := parseLink(node.Meta.Href)
 	if err != nil || len(query) > 0 || !strings.HasPrefix(p.text, parent.text+"/") {
 		if p, err = parent.join(listed.key); err != nil {

@@ -20,7 +20,7 @@ func TestWalk(t *testing.T) {
 	underVariants(t, func(t *testing.T, options ...spstest.Option) {
 		a := spstest.NewServer(t, options...)
 		c := connect(t, a)
-		nodes := map[string]*sps.Node{}
+		nodes := map[string]*sps.WalkNode{}
 		var order []string
 		for node, err := range c.Walk(t.Context(), "configuration") {
 			if err != nil {
@@ -160,18 +160,18 @@ func TestWalkTrouble(t *testing.T) {
 	// A link decides nothing about an object that the list shows by itself.
 	a.Inject(spstest.Fault{Method: "GET", Path: root, Status: 200, Body: `{"items":[
 		{"key":"mine","meta":{"href":"/api/configuration/trust_stores/-7001"},"body":{"a":1}},{"key":"../x","body":{"b":2}}]}`})
-	var nodes []sps.Node
+	var nodes []sps.WalkNode
 	for node, err := range c.Walk(t.Context(), root) {
 		if err != nil {
 			t.Fatal(err)
 		}
 		nodes = append(nodes, *node)
 	}
-	diff(t, "nodes", []sps.Node{
+	diff(t, "nodes", []sps.WalkNode{
 		{Path: root, Key: "alerting"},
 		{Path: root + "/mine", Parent: root, Key: "mine", Body: json.RawMessage(`{"a":1}`)},
 		{Parent: root, Key: "../x", Body: json.RawMessage(`{"b":2}`), Err: sps.ErrInvalidInput},
-	}, nodes, asJSON, cmpopts.IgnoreFields(sps.Node{}, "Meta"), cmpopts.EquateErrors())
+	}, nodes, asJSON, cmpopts.IgnoreFields(sps.WalkNode{}, "Meta"), cmpopts.EquateErrors())
 	var kept []string
 	for node, err := range c.Walk(t.Context(), root, sps.SkipPaths("/api/"+inner)) {
 		if err != nil {

@@ -13,9 +13,9 @@ import (
 
 var trustStoresPath = mustPath("configuration/trust_stores")
 
-// BuiltInTrustStore is the key of the built-in trust store. It has well known
+// BuiltInTrustStoreKey is the key of the built-in trust store. It has well known
 // authorities, which the appliance does not list, and cannot be changed.
-const BuiltInTrustStore = "-7001"
+const BuiltInTrustStoreKey = "-7001"
 
 // TrustStoreType tells where a [TrustStore] comes from.
 type TrustStoreType string
@@ -139,8 +139,11 @@ func parseCertificates(text []byte) ([]*x509.Certificate, error) {
 }
 
 // CertificateFingerprint returns the SHA-256 of a certificate in the form of
-// [Fingerprint].Digest.
+// [Fingerprint].Digest; "" for none.
 func CertificateFingerprint(certificate *x509.Certificate) string {
+	if certificate == nil {
+		return ""
+	}
 	return formatFingerprint(fingerprint(certificate))
 }
 
@@ -394,7 +397,7 @@ func (s *TrustStore) checkChange(was *TrustStore) error {
 }
 
 func (*TrustStore) checkKey(key string) error {
-	if key == BuiltInTrustStore {
+	if key == BuiltInTrustStoreKey {
 		return invalid(builtInRefused)
 	}
 	return nil

@@ -81,7 +81,7 @@ func TestTrustStores(t *testing.T) {
 	underVariants(t, func(t *testing.T, options ...spstest.Option) {
 		a := spstest.NewServer(t, options...)
 		c := connect(t, a)
-		builtIn, err := c.TrustStores.Get(t.Context(), sps.BuiltInTrustStore)
+		builtIn, err := c.TrustStores.Get(t.Context(), sps.BuiltInTrustStoreKey)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -255,7 +255,7 @@ func TestTrustStoreRules(t *testing.T) {
 	if err := sps.NewTrustStore("Ours", one, two).Validate(); err != nil {
 		t.Errorf("a valid store: %v", err)
 	}
-	for _, key := range []string{sps.BuiltInTrustStore} {
+	for _, key := range []string{sps.BuiltInTrustStoreKey} {
 		for what, write := range map[string]func(context.Context, *sps.Transaction) error{
 			"delete": func(ctx context.Context, tx *sps.Transaction) error { return tx.TrustStores.Delete(ctx, key) },
 			"replace": func(ctx context.Context, tx *sps.Transaction) error {

@@ -11,8 +11,8 @@ import (
 )
 
 // JobStatus is the state of a job of the appliance, such as a [FirmwareFetch] or a
-// [SupportBundle], in the guide's words; another spelling of the appliance's is
-// recognised by [JobStatus.Is].
+// [SupportBundle]. One that is known is always the constant, however the appliance
+// writes it; any other one stays as it is written.
 type JobStatus string
 
 // The statuses that the guide names in its text. There may be others on the way.
@@ -24,25 +24,27 @@ const (
 	JobCancelled  JobStatus = "cancelled"
 )
 
-// Is reports whether both are the same status, whatever their case, with "_", "-"
-// or a space, and with one or two l in cancelled: the guide shows no answer. "error"
-// is failed.
-func (s JobStatus) Is(other JobStatus) bool { return s.plain() == other.plain() }
-
-func (s JobStatus) plain() string {
-	text := strings.ToLower(strings.NewReplacer("_", "", "-", "", " ", "").Replace(string(s)))
-	switch text {
-	case "canceled":
-		return "cancelled"
-	case "error":
-		return "failed"
+// newJobStatus recognises a status whatever its case, with "_", "-" or a space, and
+// with one or two l in cancelled: the guide shows no answer. "error" is failed.
+func newJobStatus(text string) JobStatus {
+	switch strings.ToLower(strings.NewReplacer("_", "", "-", "", " ", "").Replace(text)) {
+	case "queued":
+		return JobQueued
+	case "inprogress":
+		return JobInProgress
+	case "finished":
+		return JobFinished
+	case "failed", "error":
+		return JobFailed
+	case "cancelled", "canceled":
+		return JobCancelled
 	}
-	return text
+	return JobStatus(text)
 }
 
 // Done reports whether the status is an end: finished, failed or cancelled.
 func (s JobStatus) Done() bool {
-	return s.Is(JobFinished) || s.Is(JobFailed) || s.Is(JobCancelled)
+	return s == JobFinished || s == JobFailed || s == JobCancelled
 }
 
 // WaitOption refines waiting for an appliance.
@@ -77,8 +79,12 @@ func WaitAtMost(budget time.Duration) WaitOption {
 	return func(o *waitOptions) { o.budget = budget }
 }
 
-// OnProgress calls a function after each look, from the waiting goroutine.
+// OnProgress calls a function after each look, from the waiting goroutine. Nil is
+// none.
 func OnProgress(progress func(WaitProgress)) WaitOption {
+	if progress == nil {
+		progress = func(WaitProgress) {}
+	}
 	return func(o *waitOptions) { o.progress = progress }
 }
 
@@ -159,7 +165,7 @@ type jobs[T any] struct {
 // own; one that is gone by then is left out.
 func (j jobs[T]) list(ctx context.Context) ([]T, error) {
 	list := []T{}
-	for listed, err := range allEntries(ctx, j.client, j.path) {
+	for listed, err := range allEntries(ctx, j.client, newRead(j.path, nil)) {
 		if err != nil {
 			return nil, err
 		}
@@ -202,6 +208,9 @@ func (j jobs[T]) get(ctx context.Context, key string) (*T, error) {
 // wait waits until a job has ended, and returns it. finished is false where it ended
 // otherwise than finished.
 func (j jobs[T]) wait(ctx context.Context, key string, o *waitOptions) (last *T, finished bool, err error) {
+	if o.before != nil {
+		return nil, false, fmt.Errorf("sps: %s %s: %w", j.what, oneLine(key, 40), invalid("AfterRestartOf is for Firmware.WaitForVersion"))
+	}
 	err = o.job(ctx, j.what+" "+oneLine(key, 40), func(ctx context.Context) (JobStatus, float64, error) {
 		seen, err := j.get(ctx, key)
 		if err != nil {
@@ -209,7 +218,7 @@ func (j jobs[T]) wait(ctx context.Context, key string, o *waitOptions) (last *T,
 		}
 		last = seen
 		status, percent := j.state(seen)
-		finished = status.Is(JobFinished)
+		finished = status == JobFinished
 		return status, percent, nil
 	})
 	if err != nil {

@@ -145,7 +145,7 @@ func configurationFlow(t *testing.T, a *spstest.Appliance, c *client, success fu
 	success("PUT", "/api/transaction", commit)
 	failure("DELETE", join, "")
 	success("DELETE", join+"?force=true", "")
-	if a.StarlingJoined() {
+	if a.Starling().Joined {
 		t.Error("the appliance is joined")
 	}
 }

@@ -61,7 +61,7 @@
 // of remote access on a join to Starling. The store "My_Custom_Trust_Store" can
 // be deleted, "LDAP_CAs" is in use. [Appliance.Configuration] and
 // [Appliance.SetConfiguration] look at and change what is committed, as somebody
-// else would; [Appliance.JoinStarling] joins.
+// else would; [Appliance.SetStarling] joins.
 //
 // [WithUser] takes rights for all paths, and for some: [ReadOnlyAt],
 // [NoAccessTo].

@@ -227,7 +227,7 @@ func ExampleAppliance_Configuration() {
 func ExampleAppliance_Restart() {
 	appliance, client, end := start(spstest.WithRestart(spstest.Restart{Refused: 1, Starting: 1}))
 	defer end()
-	appliance.AfterRestart(spstest.NewVersion) // the default; OldVersion, NeverBack and NewCertificate go wrong
+	appliance.AfterRestart(spstest.OutcomeNewVersion) // the default; OldVersion, NeverBack and NewCertificate go wrong
 	slot := appliance.Slots()[1]
 	slot.AfterReboot = true
 	appliance.SetSlot(slot)
@@ -289,7 +289,7 @@ func ExampleAppliance_FailBundles() {
 		log.Fatal(err)
 	}
 	_, err = client.SupportBundles.Wait(ctx, key, sps.PollEvery(time.Millisecond))
-	var failed *sps.BundleFailure
+	var failed *sps.SupportBundleError
 	fmt.Println(errors.As(err, &failed))
 	// Output: true
 }
@@ -306,7 +306,7 @@ func ExampleAppliance_ServeImage() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	fetch, err := client.Firmware.WaitFetch(ctx, key, sps.PollEvery(time.Millisecond))
+	fetch, err := client.Firmware.WaitForFetch(ctx, key, sps.PollEvery(time.Millisecond))
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -526,13 +526,13 @@ func ExampleWithCluster() {
 	// Output: 2 a
 }
 
-func ExampleWithStarlingJoined() {
-	appliance, client, end := start(spstest.WithStarlingJoined(true)) // with remote access
+func ExampleWithStarling() {
+	appliance, client, end := start(spstest.WithStarling(spstest.Starling{Joined: true, RemoteAccess: true}))
 	defer end()
 	err := client.Starling.Unjoin(context.Background())
-	fmt.Println(errors.Is(err, sps.StarlingJoinIsInUseByRemoteAccessError), appliance.StarlingJoined())
-	appliance.JoinStarling(false) // somebody joins it anew, without remote access
-	fmt.Println(client.Starling.Unjoin(context.Background()), appliance.StarlingJoined())
+	fmt.Println(errors.Is(err, sps.StarlingJoinIsInUseByRemoteAccessError), appliance.Starling().Joined)
+	appliance.SetStarling(spstest.Starling{Joined: true}) // somebody joins it anew, without remote access
+	fmt.Println(client.Starling.Unjoin(context.Background()), appliance.Starling().Joined)
 	// Output:
 	// true true
 	// <nil> false

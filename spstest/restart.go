@@ -38,10 +38,10 @@ type Outcome int
 
 // The outcomes of a restart.
 const (
-	NewVersion     Outcome = iota // the firmware of the slot for after the reboot runs
-	OldVersion                    // the firmware from before the restart runs, and is the one for after the next reboot
-	NeverBack                     // connections are refused for good
-	NewCertificate                // like NewVersion, with a new certificate of a new CA
+	OutcomeNewVersion     Outcome = iota // the firmware of the slot for after the reboot runs
+	OutcomeOldVersion                    // the firmware from before the restart runs, and is the one for after the next reboot
+	OutcomeNeverBack                     // connections are refused for good
+	OutcomeNewCertificate                // like OutcomeNewVersion, with a new certificate of a new CA
 )
 
 // phase is a part of a restart.
@@ -107,7 +107,7 @@ func (a *Appliance) settle() {
 			a.goDown()
 			a.phase, a.left = refused, a.restart.Refused
 		case refused:
-			if a.outcome == NeverBack {
+			if a.outcome == OutcomeNeverBack {
 				return
 			}
 			a.boot()
@@ -150,7 +150,7 @@ func (a *Appliance) boot() {
 	current := slices.IndexFunc(a.slots, func(s Slot) bool { return s.Current })
 	next := slices.IndexFunc(a.slots, func(s Slot) bool { return s.AfterReboot })
 	switch {
-	case a.outcome == OldVersion:
+	case a.outcome == OutcomeOldVersion:
 		for i := range a.slots {
 			a.slots[i].AfterReboot = i == current
 		}
@@ -163,7 +163,7 @@ func (a *Appliance) boot() {
 			a.slots[i].Current = i == next
 		}
 	}
-	if a.outcome == NewCertificate {
+	if a.outcome == OutcomeNewCertificate {
 		certificate, err := issueCertificate()
 		if err != nil {
 			panic(fmt.Sprintf("spstest: server certificate: %v", err)) // the first one could be made

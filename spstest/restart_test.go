@@ -264,7 +264,7 @@ func TestOutcomes(t *testing.T) {
 	a := spstest.NewServer(t, spstest.WithRestart(spstest.Restart{Up: 1, Refused: 1}))
 	c := overTLS(t, a).logIn("admin", "a")
 
-	a.AfterRestart(spstest.OldVersion)
+	a.AfterRestart(spstest.OutcomeOldVersion)
 	c.want(200, "POST", "/api/firmware/upgrade", `{"slot_id":2}`)
 	want := []string{"7.4.0", "-", "public"}
 	if diff := cmp.Diff(want, meets(c, len(want), "GET", "/api/info")); diff != "" {
@@ -275,18 +275,18 @@ func TestOutcomes(t *testing.T) {
 		t.Errorf("old version (-want +got):\n%s", diff)
 	}
 
-	a.AfterRestart(spstest.NeverBack)
+	a.AfterRestart(spstest.OutcomeNeverBack)
 	c.want(200, "POST", "/api/firmware/upgrade", `{"slot_id":2}`)
 	want = []string{"7.4.0", "-", "-", "-", "-", "-", "-"}
 	if diff := cmp.Diff(want, meets(c, len(want), "GET", "/api/info")); diff != "" {
 		t.Errorf("never back (-want +got):\n%s", diff)
 	}
-	a.AfterRestart(spstest.NewVersion) // somebody pressed the button
+	a.AfterRestart(spstest.OutcomeNewVersion) // somebody pressed the button
 	if diff := cmp.Diff([]string{"public", "2 2"}, append(meets(c, 1, "GET", "/api/info"), flags(a))); diff != "" {
 		t.Errorf("back after all (-want +got):\n%s", diff)
 	}
 
-	a.AfterRestart(spstest.NewCertificate)
+	a.AfterRestart(spstest.OutcomeNewCertificate)
 	fingerprint, ca := a.Fingerprint(), a.CA()
 	c.logIn("admin", "a")
 	c.want(200, "POST", "/api/firmware/upgrade", `{"slot_id":1}`)

@@ -339,7 +339,7 @@ func (a *Appliance) Addr() string { return a.addr }
 
 // CA is the PEM of the CA that signed the server certificate. The certificate
 // is valid for 127.0.0.1, ::1, localhost and appliance.test.
-// Both change with [NewCertificate].
+// Both change with [OutcomeNewCertificate].
 func (a *Appliance) CA() []byte {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -391,10 +391,10 @@ func TestProductsOfAJoin(t *testing.T) {
 		}
 		return names
 	}
-	if diff := cmp.Diff([]string{"Defender", "Connect", "Governance", "RemoteAccess"}, names(spstest.WithStarlingJoined(true))); diff != "" {
+	if diff := cmp.Diff([]string{"Defender", "Connect", "Governance", "RemoteAccess"}, names(spstest.WithStarling(spstest.Starling{Joined: true, RemoteAccess: true}))); diff != "" {
 		t.Errorf("joined (-want +got):\n%s", diff)
 	}
-	if diff := cmp.Diff([]string{}, names(spstest.WithStarlingJoined(true), spstest.WithProducts())); diff != "" {
+	if diff := cmp.Diff([]string{}, names(spstest.WithStarling(spstest.Starling{Joined: true, RemoteAccess: true}), spstest.WithProducts())); diff != "" {
 		t.Errorf("joined, set to none (-want +got):\n%s", diff)
 	}
 }

@@ -87,28 +87,41 @@ func (a *Appliance) changeStarling(change func(body object)) {
 	}
 }
 
-// WithStarlingJoined makes the appliance be joined to Starling, with remote
-// access or without it.
-func WithStarlingJoined(remoteAccess bool) Option {
-	return func(a *Appliance) error { a.JoinStarling(remoteAccess); return nil }
+// Starling is how an appliance stands to Starling.
+type Starling struct {
+	// Joined tells whether it is joined.
+	Joined bool
+	// RemoteAccess tells whether remote access is on. It needs the join, and is off
+	// without it.
+	RemoteAccess bool
 }
 
-// JoinStarling joins the appliance to Starling, as somebody in the web
+// WithStarling joins the appliance to Starling from the start; without it it is not
+// joined.
+func WithStarling(s Starling) Option {
+	return func(a *Appliance) error { a.SetStarling(s); return nil }
+}
+
+// SetStarling joins the appliance to Starling or takes it out, as somebody in the web
 // interface does, and switches remote access on or off.
-func (a *Appliance) JoinStarling(remoteAccess bool) {
+func (a *Appliance) SetStarling(s Starling) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.changeStarling(func(body object) {
-		body["join_info"] = joinInfo{starlingEnvironment, starlingInstance, starlingTIMS}
-		body["remote_access"] = object{"enabled": remoteAccess}
+		body["join_info"] = nil
+		if s.Joined {
+			body["join_info"] = joinInfo{starlingEnvironment, starlingInstance, starlingTIMS}
+		}
+		body["remote_access"] = object{"enabled": s.Joined && s.RemoteAccess}
 	})
 }
 
-// StarlingJoined tells whether the appliance is joined to Starling.
-func (a *Appliance) StarlingJoined() bool {
+// Starling tells how the appliance stands to Starling.
+func (a *Appliance) Starling() Starling {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.committed.starling().JoinInfo != nil
+	is := a.committed.starling()
+	return Starling{is.JoinInfo != nil, is.RemoteAccess.Enabled}
 }
 
 // joinObject shows the join, or what the appliance would be joined with.

@@ -46,7 +46,7 @@ func TestStarlingConfiguration(t *testing.T) {
 			t.Parallel()
 			a := newInProcess(t)
 			if test.joined {
-				a.JoinStarling(false)
+				a.SetStarling(spstest.Starling{Joined: true})
 			}
 			c := inProcess(t, a).logIn("admin", "a")
 			c.want(200, "POST", "/api/transaction", "")
@@ -86,7 +86,7 @@ func TestGetJoin(t *testing.T) {
 				opts = variants(t, test.variant)
 			}
 			if test.joined {
-				opts = append(opts, spstest.WithStarlingJoined(false))
+				opts = append(opts, spstest.WithStarling(spstest.Starling{Joined: true}))
 			}
 			c := inProcess(t, newInProcess(t, opts...)).logIn("admin", "a")
 			wantJSON(t, test.want, c.want(200, "GET", join+test.query, "").raw)
@@ -127,7 +127,7 @@ func TestJoin(t *testing.T) {
 		}
 		got, _ := a.Configuration("starling")
 		wantJSON(t, sra(`{"environment":"prod","product_instance":"starling-joiner-2","product_tims":"1-2-3"}`, "false"), string(got))
-		if !a.StarlingJoined() {
+		if !a.Starling().Joined {
 			t.Errorf("%s: not joined", answer)
 		}
 	}
@@ -151,7 +151,7 @@ func TestJoinRefused(t *testing.T) {
 	}
 	c.want(200, "POST", "/api/transaction", "")
 	wantError(t, c.do("POST", join, joinBody), 403, "OpenTransactionError", nil)
-	if a.StarlingJoined() || !a.TransactionOpen() {
+	if a.Starling().Joined || !a.TransactionOpen() {
 		t.Error("the refused join joined, or closed the transaction")
 	}
 }
@@ -163,7 +163,7 @@ func TestJoinOfAnother(t *testing.T) {
 	a := newInProcess(t)
 	c := inProcess(t, a).logIn("admin", "a")
 	c.want(200, "PUT", timezone, `"UTC"`)
-	a.JoinStarling(true)
+	a.SetStarling(spstest.Starling{Joined: true, RemoteAccess: true})
 	c.want(200, "PUT", "/api/transaction", `{"status":"commit"}`)
 	got, _ := a.Configuration("starling")
 	wantJSON(t, sra(usualJoin, "true"), string(got))
@@ -198,7 +198,7 @@ func TestUnjoin(t *testing.T) {
 			}
 			a := newInProcess(t, opts...)
 			if test.joined {
-				a.JoinStarling(test.sra)
+				a.SetStarling(spstest.Starling{Joined: true, RemoteAccess: test.sra})
 			}
 			c := inProcess(t, a).logIn("admin", "a")
 			if test.open {
@@ -208,7 +208,7 @@ func TestUnjoin(t *testing.T) {
 			if kind, _ := r.errorOf(); kind != test.kind {
 				t.Errorf("%s, want %s", kind, test.kind)
 			}
-			if stays := test.joined && test.kind != ""; a.StarlingJoined() != stays {
+			if stays := test.joined && test.kind != ""; a.Starling().Joined != stays {
 				t.Errorf("joined: %t, want %t", !stays, stays)
 			}
 			if test.open {
@@ -220,5 +220,20 @@ func TestUnjoin(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestSetStarling(t *testing.T) {
+	t.Parallel()
+	a := newInProcess(t, spstest.WithStarling(spstest.Starling{Joined: true, RemoteAccess: true}))
+	none, joined, all := spstest.Starling{}, spstest.Starling{Joined: true}, spstest.Starling{Joined: true, RemoteAccess: true}
+	if got := a.Starling(); got != all {
+		t.Errorf("at the start %+v", got)
+	}
+	for set, want := range map[spstest.Starling]spstest.Starling{none: none, joined: joined, all: all, {RemoteAccess: true}: none} {
+		a.SetStarling(set)
+		if got := a.Starling(); got != want {
+			t.Errorf("%+v: %+v, want %+v", set, got, want)
+		}
 	}
 }

@@ -17,7 +17,7 @@ func TestState(t *testing.T) {
 	a.SetProducts(spstest.ProductsPasswords(), spstest.StarlingUnavailable)
 	a.SetHealth(json.RawMessage(`{"disk":96.5}`))
 	a.SetSetupStatus("booting")
-	a.JoinStarling(true)
+	a.SetStarling(spstest.Starling{Joined: true, RemoteAccess: true})
 	news := "news"
 	a.SetSlot(spstest.Slot{Key: "4", Version: "7.0", UpgradeNews: &news, TestFailure: spstest.TaintedFirmware()})
 	a.SetConfiguration("somewhere/new", json.RawMessage(`{"a":1}`))
@@ -70,8 +70,8 @@ func TestState(t *testing.T) {
 	if health := d.want(200, "GET", "/api/health_status", "").body["health_status"].(map[string]any); health["disk"] != 96.5 || health["swap"] != 0.0 {
 		t.Errorf("health %v", health)
 	}
-	if got := d.want(200, "GET", "/api/setup", "").body["status"]; got != "booting" || !b.StarlingJoined() {
-		t.Errorf("setup %v, joined %t", got, b.StarlingJoined())
+	if got := d.want(200, "GET", "/api/setup", "").body["status"]; got != "booting" || !b.Starling().Joined {
+		t.Errorf("setup %v, joined %t", got, b.Starling().Joined)
 	}
 	if diff := cmp.Diff([]string{"finished"}, bundleStatuses(d, bundle, 1)); diff != "" {
 		t.Errorf("bundle (-want +got):\n%s", diff)

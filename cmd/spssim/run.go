@@ -105,7 +105,7 @@ func parse(args []string, help io.Writer) (config, error) {
 		spstest.WithCredentials(*username, *password),
 		spstest.WithProfile(*profile))
 	if *joined {
-		c.options = append(c.options, spstest.WithStarlingJoined(false))
+		c.options = append(c.options, spstest.WithStarling(spstest.Starling{Joined: true}))
 	}
 	return c, err
 }

@@ -366,9 +366,9 @@ func TestErrors(t *testing.T) {
 			result{Step: sps.StepTest, From: "7.4.0", To: "8.0.0", Slot: "2"}, "500", 0},
 		{"refused", inject(spstest.Fault{Path: "firmware/upgrade", Status: 403, Body: `{"error":{"type":"Unauthorized"}}`}), []string{"-slot", "2"},
 			result{Step: sps.StepUpgrade, From: "7.4.0", To: "8.0.0", Slot: "2", Summary: passedSummary}, "Unauthorized", 0},
-		{"never back", func(a *spstest.Appliance) { a.AfterRestart(spstest.NeverBack) }, []string{"-slot", "2", "-wait", "50ms"},
+		{"never back", func(a *spstest.Appliance) { a.AfterRestart(spstest.OutcomeNeverBack) }, []string{"-slot", "2", "-wait", "50ms"},
 			result{Step: sps.StepWait, From: "7.4.0", To: "8.0.0", Slot: "2", Summary: passedSummary}, "not seen within 50ms", 1},
-		{"the old version", func(a *spstest.Appliance) { a.AfterRestart(spstest.OldVersion) }, []string{"-slot", "2", "-wait", "50ms"},
+		{"the old version", func(a *spstest.Appliance) { a.AfterRestart(spstest.OutcomeOldVersion) }, []string{"-slot", "2", "-wait", "50ms"},
 			result{Step: sps.StepWait, From: "7.4.0", To: "8.0.0", Slot: "2", Summary: passedSummary}, "not seen within 50ms", 1},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -28,7 +28,7 @@ var demo = []scene{
 // it in the end.
 func startDemo(story io.Writer) (*spstest.Appliance, error) {
 	appliance, err := spstest.Start(
-		spstest.WithStarlingJoined(true), spstest.WithProducts(spstest.ProductsStarlingIntegrated()...))
+		spstest.WithStarling(spstest.Starling{Joined: true, RemoteAccess: true}), spstest.WithProducts(spstest.ProductsStarlingIntegrated()...))
 	if err != nil {
 		return nil, err
 	}

@@ -206,7 +206,7 @@ func (r *result) unjoin(ctx context.Context, client *sps.Client) error {
 // inWords says why an unjoin would be refused.
 func inWords(reason error) string {
 	switch {
-	case errors.Is(reason, sps.ErrNotJoined):
+	case errors.Is(reason, sps.ErrStarlingNotJoined):
 		return "the appliance is not joined to Starling"
 	case errors.Is(reason, sps.StarlingJoinIsInUseByRemoteAccessError):
 		return "remote access is on: -disable-remote-access switches it off before the unjoin, -force unjoins nonetheless"

@@ -25,8 +25,8 @@ func reach(t *testing.T, a *spstest.Appliance, more ...string) []string {
 
 // The states of an appliance that is joined.
 var (
-	joined       = spstest.WithStarlingJoined(false)
-	remoteAccess = spstest.WithStarlingJoined(true)
+	joined       = spstest.WithStarling(spstest.Starling{Joined: true})
+	remoteAccess = spstest.WithStarling(spstest.Starling{Joined: true, RemoteAccess: true})
 )
 
 // decode reads the JSON output: one object with nothing around it, and all members
@@ -86,9 +86,9 @@ func is(t *testing.T, a *spstest.Appliance, isJoined, remote bool, commits int) 
 	if err := json.Unmarshal(body, &configuration); err != nil {
 		t.Fatal(err)
 	}
-	if a.StarlingJoined() != isJoined || configuration.RemoteAccess.Enabled != remote || len(a.Commits()) != commits {
+	if a.Starling().Joined != isJoined || configuration.RemoteAccess.Enabled != remote || len(a.Commits()) != commits {
 		t.Errorf("joined %t, remote access %t, %d commits; want %t, %t, %d",
-			a.StarlingJoined(), configuration.RemoteAccess.Enabled, len(a.Commits()), isJoined, remote, commits)
+			a.Starling().Joined, configuration.RemoteAccess.Enabled, len(a.Commits()), isJoined, remote, commits)
 	}
 	if a.TransactionOpen() || a.LockedBy() != "" || a.Sessions() != 0 {
 		t.Errorf("left behind: transaction open %t, lock of %q, %d sessions", a.TransactionOpen(), a.LockedBy(), a.Sessions())
@@ -418,7 +418,7 @@ func TestLocked(t *testing.T) {
 	release := a.LockConfiguration("somebody else")
 	flags := reach(t, a, "-unjoin", "-disable-remote-access")
 	fails(t, program.Run(t, t.Context(), flags...), "-wait says how long to wait")
-	if asked(a) || !a.StarlingJoined() {
+	if asked(a) || !a.Starling().Joined {
 		t.Error("it was unjoined nonetheless")
 	}
 	// Somebody else ends as soon as the first attempt is refused.

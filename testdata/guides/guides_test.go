@@ -45,7 +45,7 @@ func run(t *testing.T, block func(scene) error) {
 	}
 	defer file.Close()
 	synctest.Test(t, func(t *testing.T) {
-		appliance, err := spstest.New(spstest.WithStarlingJoined(true))
+		appliance, err := spstest.New(spstest.WithStarling(spstest.Starling{Joined: true, RemoteAccess: true}))
 		if err != nil {
 			t.Fatal(err)
 		}

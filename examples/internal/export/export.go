@@ -99,7 +99,7 @@ func Read(ctx context.Context, client *sps.Client, root string, progress func(pa
 	return e, nil
 }
 
-func (e *Export) add(node *sps.Node) {
+func (e *Export) add(node *sps.WalkNode) {
 	refused := node.Err
 	var body any
 	if refused == nil && node.Body != nil {
