@@ -60,6 +60,7 @@ func newMeta(data []byte) Meta {
 		return Meta{}
 	}
 	m := Meta{raw: string(data)}
+	at := 0
 	err := wire.Each(data, func(name string, value []byte) error {
 		var field *string
 		switch name {
@@ -93,9 +94,9 @@ func newMeta(data []byte) Meta {
 			*field, _ = wire.Text(value)
 			return nil
 		}
-		// The text stands in raw, wherever it does: that needs no copy.
-		start := bytes.Index(data, value) + 1
-		*field = m.raw[start : start+len(value)-2]
+		// The text stands in raw, beyond the one before: that needs no copy.
+		at += bytes.Index(data[at:], value)
+		*field = m.raw[at+1 : at+len(value)-1]
 		return nil
 	})
 	if err != nil {

@@ -225,13 +225,29 @@ func (c *cursor) value() ([]byte, error) {
 
 // text goes beyond a string.
 func (c *cursor) text() bool {
-	for i := c.at + 1; i < len(c.data); i++ {
+	i := c.at + 1
+	for short := min(len(c.data), i+32); i < short; i++ {
 		switch c.data[i] {
 		case '"':
 			c.at = i + 1
 			return true
 		case '\\':
 			i++
+		}
+	}
+	for i < len(c.data) { // a long one, such as a certificate
+		end := bytes.IndexByte(c.data[i:], '"')
+		if end < 0 {
+			return false
+		}
+		end += i
+		for i <= end { // until that is the end, or was escaped
+			escape := bytes.IndexByte(c.data[i:end], '\\')
+			if escape < 0 {
+				c.at = end + 1
+				return true
+			}
+			i += escape + 2
 		}
 	}
 	return false
