@@ -61,8 +61,8 @@ func (t ErrorType) documented() bool {
 	return false
 }
 
-// Error returns the type's name.
-func (t ErrorType) Error() string { return string(t) }
+// Error returns the type's name, in one line.
+func (t ErrorType) Error() string { return oneLine(string(t), 200) }
 
 // Is makes NotFound and ResourceNotFound match each other: the guide's tables
 // use the one name and its bodies the other for the same thing.

@@ -27,6 +27,16 @@ func refusal(t *testing.T, member string) *sps.Error {
 	return e
 }
 
+// TestErrorTypeIsOneLine checks a type that an appliance made up.
+func TestErrorTypeIsOneLine(t *testing.T) {
+	t.Parallel()
+	text := sps.ErrorType("Odd\n\x1b[31m" + strings.Repeat("x", 1000)).Error()
+	if strings.ContainsAny(text, "\n\x1b") || len(text) > 300 {
+		t.Errorf("%q", text)
+	}
+	diff(t, "a known one", "ResourceNotFound", sps.ResourceNotFound.Error())
+}
+
 func TestErrorIsBounded(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("x\n", 100_000)

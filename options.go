@@ -3,6 +3,7 @@ package sps
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -60,15 +61,22 @@ func joined(context string, errs []error) error {
 	return &joinedError{context, errs}
 }
 
+// maxJoined is how many errors a text names.
+const maxJoined = 20
+
 type joinedError struct {
 	context string
 	errs    []error
 }
 
 func (j *joinedError) Error() string {
-	texts := make([]string, len(j.errs))
+	texts := make([]string, 0, maxJoined+1)
 	for i, err := range j.errs {
-		texts[i] = plain(err)
+		if i == maxJoined {
+			texts = append(texts, fmt.Sprintf("and %d more", len(j.errs)-i))
+			break
+		}
+		texts = append(texts, plain(err))
 	}
 	return j.context + ": " + strings.Join(texts, "; ")
 }

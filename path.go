@@ -138,7 +138,7 @@ func (p apiPath) below(roots ...string) bool {
 // on the safe side: other cases count too, and whatever is still escaped, in case
 // a server on the way unfolds it.
 func (p apiPath) guarded() bool {
-	text := strings.ToLower(p.text)
+	text := strings.ToLower(strings.ToUpper(p.text)) // both, for the long s and its like
 	return strings.Contains(text, "%") || strings.Contains(text, "..") ||
 		apiPath{text: text}.below(append(transactional, "transaction")...)
 }

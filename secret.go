@@ -2,10 +2,11 @@ package sps
 
 import (
 	"crypto/subtle"
-	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
+
+	"github.com/go-sps/sps/internal/wire"
 )
 
 // redacted stands in texts where a [Secret] would. It is distinctive, so that a
@@ -80,7 +81,7 @@ func (s Secret) MarshalJSON() ([]byte, error) { return []byte(`"` + redacted + `
 // UnmarshalJSON takes the secret from a JSON string.
 func (s *Secret) UnmarshalJSON(data []byte) error {
 	var text string
-	if err := json.Unmarshal(data, &text); err != nil {
+	if err := wire.Unmarshal(data, &text); err != nil {
 		return fmt.Errorf("a secret is a JSON string")
 	}
 	*s = NewSecretString(text)

@@ -403,6 +403,10 @@ func TestTrustStoreOfTheAppliance(t *testing.T) {
 	if certificates, err := store.Body.Certificates(); len(certificates) > 0 || !strings.Contains(fmt.Sprint(err), "CN=odder") || !errors.Is(err, sps.ErrInvalidInput) {
 		t.Errorf("certificates %v, %v", certificates, err)
 	}
+	store.Body.Authorities = slices.Repeat(store.Body.Authorities, 1000)
+	if _, err := store.Body.Certificates(); len(fmt.Sprint(err)) > 10_000 || !strings.HasSuffix(fmt.Sprint(err), "more") {
+		t.Errorf("the error for many has %d bytes", len(fmt.Sprint(err)))
+	}
 }
 
 func TestTrustStoreAuthorities(t *testing.T) {
