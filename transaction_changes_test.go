@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -65,6 +66,7 @@ func TestTransactionStatusShapes(t *testing.T) {
 	}{
 		"old":      {`{"key":"transaction","meta":{"href":"/api/transaction","parent":"/api"},"transaction":{"status":"closed"}}`, sps.TransactionStatus{Status: "closed"}},
 		"new":      {`{"body":{"commit_message":"required","status":"open"},"meta":{"changes":"/api/transaction/changes","remaining_seconds":599}}`, sps.TransactionStatus{"open", true, true, 599 * time.Second}},
+		"huge":     {`{"body":{"status":"open"},"meta":{"remaining_seconds":1e300}}`, sps.TransactionStatus{Status: "open"}},
 		"optional": {`{"body":{"commit_message":"optional","status":"closed"},"meta":{}}`, sps.TransactionStatus{Status: "closed"}},
 		"half":     {`{"body":{"status":"open"},"meta":{"remaining_seconds":0.5}}`, sps.TransactionStatus{Status: "open", SessionRemaining: time.Second / 2}},
 		"ended":    {`{"body":{"status":"open"},"meta":{"remaining_seconds":-1}}`, sps.TransactionStatus{Status: "open"}},
@@ -191,6 +193,15 @@ func TestPreview(t *testing.T) {
 		t.Errorf("a preview of nothing: %v, %v", none, err)
 	}
 
+	// What was written without being read is listed like the rest.
+	replaced, err := c.Preview(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+		return tx.Email.Replace(ctx, sps.EmailSettings{AdminAddress: after})
+	})
+	if err != nil || len(replaced) != 1 {
+		t.Errorf("a preview of a replacement: %v, %v", replaced, err)
+	}
+	settled(t, a, before)
+
 	boom := errors.New("boom")
 	if changes, err := c.Preview(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
 		return errors.Join(setAdmin(after)(ctx, tx), boom)
@@ -222,6 +233,33 @@ func TestPreview(t *testing.T) {
 		t.Errorf("a preview in a transaction: %v", err)
 	}
 }
+
+// TestPreviewCancelled ends with the context, also while the list of changes is compared.
+func TestPreviewCancelled(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	a := spstest.NewServer(t)
+	c := connect(t, a, roundTrip(func(r *http.Request) (*http.Response, error) {
+		resp, err := a.RoundTrip(r)
+		if err == nil && strings.HasSuffix(r.URL.Path, "/transaction/changes") {
+			resp.Body = closing{resp.Body, cancel} // once it was read
+		}
+		return resp, err
+	}))
+	if changes, err := c.Preview(ctx, setAdmin(after)); !errors.Is(err, context.Canceled) || changes != nil {
+		t.Errorf("changes %v, error %v", changes, err)
+	}
+	settled(t, a, before)
+}
+
+// closing is a body that does something when it is closed.
+type closing struct {
+	io.Reader
+	do func()
+}
+
+func (c closing) Close() error { c.do(); return nil }
 
 // TestChangeForms has lists of changes in the forms that are not known from a sample.
 func TestChangeForms(t *testing.T) {
@@ -330,6 +368,7 @@ func TestConflict(t *testing.T) {
 func TestNoConflict(t *testing.T) {
 	t.Parallel()
 	const path = "/api/configuration/management/email"
+	const reference = `{"key":"b1","meta":{"href":"/api/configuration/policies/backup_policies/b1"}}`
 	for name, fault := range map[string]spstest.Fault{
 		"no list":              {Status: 404},
 		"no right":             {Status: 403, Body: `{"error":{"type":"Unauthorized"}}`},
@@ -341,6 +380,7 @@ func TestNoConflict(t *testing.T) {
 		"an unknown member":    {Status: 200, Body: `{"changes":[{"type":"replace","path":"` + path + `#future/x","old_value":1,"new_value":2}]}`},
 		"another object":       {Status: 200, Body: `{"changes":[{"type":"replace","path":"` + path + `_templates","old_value":{"admin_address":"x"},"new_value":{}}]}`},
 		"a member of another":  {Status: 200, Body: `{"changes":[{"type":"replace","path":"` + path + `_templates/admin_address","old_value":"x","new_value":"after@example.com"}]}`},
+		"a name that goes on":  {Status: 200, Body: `{"changes":[{"type":"replace","path":"` + path + `admin_address","old_value":"x","new_value":"after@example.com"}]}`},
 		"a text for the old":   {Status: 200, Body: `{"changes":[{"type":"replace","path":"` + path + `","old_value":"{}"}]}`},
 		"a member by a slash":  {Status: 200, Body: `{"changes":[{"type":"replace","path":"` + path + `/admin_address","old_value":"admin@example.com","new_value":"after@example.com"}]}`},
 		"without an old value": {Status: 200, Body: `{"changes":[{"type":"replace","path":"` + path + `","new_value":{"admin_address":"after@example.com"}}]}`},
@@ -359,11 +399,24 @@ func TestNoConflict(t *testing.T) {
 	}
 	a := spstest.NewServer(t)
 	c := connect(t, a)
+	a.Inject(spstest.Fault{Method: "GET", Path: "configuration/management/system_backup", Status: 200, Body: `{"body":{"backup_policy":` + reference + `}}`})
 	for _, old := range []string{`"other@example.com"`, `null`} {
 		a.Inject(spstest.Fault{Method: "GET", Path: "transaction/changes", Status: 200, Body: `{"changes":[{"type":"replace","path":"` + path + `/admin_address","old_value":` + old + `,"new_value":"after@example.com"}]}`})
 		if err := c.Transaction(t.Context(), setAdmin(after)); !errors.Is(err, sps.ErrConflict) {
 			t.Errorf("a member by a slash that was %s: %v", old, err)
 		}
+	}
+	// The list shows a reference as an object, as a read does.
+	const backup = "configuration/management/system_backup"
+	a.Inject(spstest.Fault{Method: "GET", Path: "transaction/changes", Status: 200, Body: `{"changes":[{"type":"replace","path":"/api/` + backup + `#backup_policy","old_value":` + reference + `,"new_value":null}]}`})
+	if err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+		if _, err := tx.Invoke(ctx, "GET", backup, nil); err != nil {
+			return err
+		}
+		_, err := tx.Invoke(ctx, "PUT", backup, json.RawMessage(`{"backup_policy":null}`))
+		return err
+	}); err != nil {
+		t.Errorf("a reference: %v", err)
 	}
 	// An appliance in trouble cannot say: nothing is committed.
 	for _, fault := range []spstest.Fault{{Status: 500, Times: -1}, {CutAfter: true, Times: 10}} {
@@ -411,6 +464,21 @@ func TestWaitAtFirstChange(t *testing.T) {
 		})
 		if err := c.Transaction(t.Context(), setAdmin("ours@example.com"), sps.WaitForLock(time.Minute)); !errors.Is(err, sps.ErrConflict) {
 			t.Errorf("changed meanwhile: %v, want ErrConflict", err)
+		}
+		settled(t, a, "theirs@example.com")
+		// Once something is staged the lock is ours: a write that is refused because of
+		// it says that it was lost, and waiting would stage the rest beside it.
+		a.Inject(spstest.Fault{Method: "PUT", Path: "configuration/datetime/timezone", Status: 403, Body: `{"error":{"type":"ConfigurationLocked"}}`})
+		start = time.Now()
+		err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+			if err := setAdmin(after)(ctx, tx); err != nil {
+				return err
+			}
+			_, err := tx.Invoke(ctx, "PUT", "configuration/datetime/timezone", "Europe/Budapest")
+			return err
+		}, sps.WaitForLock(time.Minute))
+		if !errors.Is(err, sps.ErrLocked) || time.Since(start) > 0 {
+			t.Errorf("at a later write: %v after %v, want ErrLocked at once", err, time.Since(start))
 		}
 		settled(t, a, "theirs@example.com")
 	}, spstest.WithVariant("lock-taken", "first-change"))

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+	"weak"
 
 	"github.com/go-sps/sps"
 	"github.com/go-sps/sps/spstest"
@@ -375,7 +376,63 @@ func TestLeftInExistingSession(t *testing.T) {
 			t.Errorf("once it can: %v", err)
 		}
 		settled(t, a, before)
+		// From now on, what is open in the session is somebody else's.
+		if err := owner.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+			if err := setAdmin(after)(ctx, tx); err != nil {
+				return err
+			}
+			if err := c.Transaction(t.Context(), timezone); !errors.Is(err, sps.ErrLocked) {
+				t.Errorf("while the owner's is open: %v, want ErrLocked", err)
+			}
+			return c.Close(t.Context())
+		}); err != nil {
+			t.Errorf("the owner's: %v", err)
+		}
+		settled(t, a, after)
 	})
+}
+
+// TestLeftInExpiredSession has what a transaction left end with its session.
+func TestLeftInExpiredSession(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+		a.Inject(spstest.Fault{Method: "DELETE", Path: "transaction", Status: 500, Times: 1})
+		c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+			return errors.Join(setAdmin("lost@example.com")(ctx, tx), errRollback)
+		})
+		a.ExpireSessions()
+		a.ResetJournal()
+		if err := c.Transaction(t.Context(), setAdmin(after)); err != nil {
+			t.Errorf("the next transaction: %v", err)
+		}
+		for _, r := range requests(a) {
+			if strings.HasPrefix(r, "DELETE ") {
+				t.Errorf("sent %s, though nothing was left", r)
+			}
+		}
+		settled(t, a, after)
+	})
+}
+
+// TestTransactionIsReleased keeps nothing of a transaction that is over, with what it
+// read, for as long as the client lives.
+func TestTransactionIsReleased(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(t)
+	c := connect(t, a, inProcess(a))
+	var over weak.Pointer[sps.Transaction]
+	if err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+		over = weak.Make(tx)
+		return setAdmin(after)(ctx, tx)
+	}); err != nil {
+		t.Fatal(err)
+	}
+	for range 10 {
+		if runtime.GC(); over.Value() == nil {
+			return
+		}
+	}
+	t.Error("it is still referred to")
 }
 
 // TestLostRequestEndsSession never opens a transaction in a session in which a request
