@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -238,8 +239,14 @@ func TestDroppedTransaction(t *testing.T) {
 		}
 		return tx.TrustStores.Update(ctx, key, func(s *sps.TrustStore) error { s.Name = "Still ours"; return nil })
 	}
+	// The list shows a body of its own beside its items; that is no object that was created.
+	const listed = "configuration/policies/time_policies"
 	const backup = "configuration/management/system_backup"
 	reference := then(raw("GET", backup, nil), raw("PUT", backup, json.RawMessage(`{"backup_policy":null}`)))
+	createKeyless := func(ctx context.Context, tx *sps.Transaction) error {
+		_, err := tx.Invoke(ctx, "POST", listed, struct{}{})
+		return err
+	}
 	known, unknown := errors.New("a known outcome"), sps.ErrOutcomeUnknown
 	for name, test := range map[string]struct {
 		write func(context.Context, *sps.Transaction) error
@@ -254,6 +261,7 @@ func TestDroppedTransaction(t *testing.T) {
 		"forth and back":               {forthAndBack, nil},
 		"created and deleted":          {createAndDelete, nil},
 		"created and updated":          {createAndUpdate, known},
+		"created without a key":        {createKeyless, unknown},
 		"with a reference":             {reference, known},
 		"created and deleted, and one": {then(setAdmin(after), createAndDelete), known},
 	} {
@@ -262,6 +270,8 @@ func TestDroppedTransaction(t *testing.T) {
 				t.Parallel()
 				a := spstest.NewServer(t)
 				c := dropped(t, a, answered)
+				a.Inject(spstest.Fault{Method: "POST", Path: listed, Status: 201, Body: `{}`})
+				a.Inject(spstest.Fault{Method: "GET", Path: listed, Status: 200, Body: `{"body":{},"items":[]}`})
 				err := c.Transaction(t.Context(), test.write)
 				switch {
 				case (err == nil) != (test.want == nil):
@@ -273,6 +283,53 @@ func TestDroppedTransaction(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestGoneAfterCommit does not take an object that somebody deleted for one that was
+// not written.
+func TestGoneAfterCommit(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(t)
+	c := connect(t, a)
+	a.Inject(spstest.Fault{Method: "PUT", Path: "transaction", CutAfter: true})
+	a.Inject(spstest.Fault{Method: "GET", Path: auditPolicies + "/*", Status: 404, Body: `{"error":{"type":"ResourceNotFound"}}`, Skip: 1})
+	err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+		return sps.NewCollection[auditPolicy](c, auditPolicies).In(tx).Update(ctx, policyKey, func(p *auditPolicy) error { p.Name = "renamed"; return nil })
+	})
+	if !errors.Is(err, sps.ErrOutcomeUnknown) {
+		t.Errorf("error %v, want ErrOutcomeUnknown", err)
+	}
+}
+
+// TestLooksAtFew looks at the last five objects that a lost commit was to write, and
+// not at hundreds.
+func TestLooksAtFew(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(t)
+	c := connect(t, a)
+	a.Inject(spstest.Fault{Method: "PUT", Path: "transaction", CutAfter: true})
+	var made []string
+	err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+		for i := range 7 {
+			key, err := sps.NewCollection[auditPolicy](c, auditPolicies).In(tx).Create(ctx, auditPolicy{fmt.Sprint("new ", i)})
+			if err != nil {
+				return err
+			}
+			made = append(made, "GET /api/"+auditPolicies+"/"+key)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.Reverse(made)
+	var looks []string
+	for _, r := range requests(a) {
+		if strings.HasPrefix(r, "GET /api/configuration/") {
+			looks = append(looks, r)
+		}
+	}
+	diff(t, "looks", made[:5], looks)
 }
 
 // TestLateCommitOfAnother has a commit that the appliance executes only after it was given up.
@@ -455,6 +512,31 @@ func TestDeletedMeanwhile(t *testing.T) {
 	})
 	if !errors.Is(err, sps.ErrConflict) || !errors.Is(err, sps.ResourceNotFound) {
 		t.Errorf("error %v", err)
+	}
+	settled(t, a, before)
+}
+
+// TestCreatedAndDeletedTwice takes what the transaction itself deleted for no conflict.
+func TestCreatedAndDeletedTwice(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(t)
+	c := connect(t, a)
+	err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+		policies := sps.NewCollection[auditPolicy](c, auditPolicies).In(tx)
+		key, err := policies.Create(ctx, auditPolicy{"new"})
+		if err != nil {
+			return err
+		}
+		if _, err := policies.Get(ctx, key); err != nil {
+			return err
+		}
+		if err := policies.Delete(ctx, key); err != nil {
+			return err
+		}
+		return policies.Delete(ctx, key)
+	})
+	if !errors.Is(err, sps.ResourceNotFound) || errors.Is(err, sps.ErrConflict) {
+		t.Errorf("error %v, want ResourceNotFound alone", err)
 	}
 	settled(t, a, before)
 }
