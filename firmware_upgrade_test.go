@@ -402,6 +402,22 @@ func TestRestartBetweenLooks(t *testing.T) {
 	})
 }
 
+// TestLooksAreSpaced looks once in each interval, also where the appliance is busy.
+func TestLooksAreSpaced(t *testing.T) {
+	t.Parallel()
+	upgradeBubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+		a.Inject(spstest.Fault{Path: "info", Status: 503, Times: -1})
+		a.ResetJournal()
+		looks := 0
+		_, err := c.Firmware.WaitForVersion(t.Context(), "8.0.0", sps.PollEvery(10*time.Second), sps.WaitAtMost(time.Minute),
+			sps.OnProgress(func(sps.WaitProgress) { looks++ }))
+		if err == nil {
+			t.Error("no error")
+		}
+		diff(t, "requests", looks, len(requests(a)))
+	})
+}
+
 // TestRefusedLoginsAreSpaced does not lock the account by looking often.
 func TestRefusedLoginsAreSpaced(t *testing.T) {
 	t.Parallel()

@@ -158,6 +158,7 @@ func TestUploadFails(t *testing.T) {
 		"answer without key":  {good, imageSize, spstest.Fault{Mutate: func([]byte) []byte { return []byte(`{"body":{}}`) }}, sps.ErrOutcomeUnknown, "in slot 3 (8.1.0)", true},
 		"504, stored":         {good, imageSize, spstest.Fault{Status: 504, Execute: true}, sps.Status(504), "in slot 3 (8.1.0)", true},
 		"two slots named":     {good, imageSize, spstest.Fault{Mutate: func([]byte) []byte { return []byte(`{"body":{},"key":"4","meta":{"slot":"/api/firmware/slots/3"}}`) }}, sps.ErrBadAnswer, "in slot 3 (8.1.0)", true},
+		"503":                 {good, imageSize, spstest.Fault{Status: 503}, sps.Status(503), "holds nothing of the image", false},
 		"502":                 {good, imageSize, spstest.Fault{Status: 502}, sps.Status(502), "holds nothing of the image", false},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -146,6 +147,17 @@ func TestRetrySucceeds(t *testing.T) {
 		}
 		if took := time.Since(start); took < 7*time.Second || took > 10*time.Second {
 			t.Errorf("took %v, want the Retry-After of 7 s and two short waits", took)
+		}
+	})
+}
+
+// TestRetriesUsedUp tells what the last answer says.
+func TestRetriesUsedUp(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+		a.Inject(spstest.Fault{Path: "firmware/slots", Status: 503, Body: `{"error":{"type":"Busy","message":"an upgrade is under way"}}`, Times: -1})
+		if _, err := c.Firmware.Slots(t.Context()); !errors.Is(err, sps.ErrorType("Busy")) {
+			t.Errorf("error %v, want what the appliance says", err)
 		}
 	})
 }
@@ -518,6 +530,100 @@ func TestLoginAnswerBroken(t *testing.T) {
 	diff(t, "sessions", 1, a.Sessions())
 	c.Close(t.Context())
 	diff(t, "Accept-Encoding", "identity", a.Journal()[0].Header.Get("Accept-Encoding"))
+}
+
+// TestLoginTriedAgain uses the session of the answer that arrived, and ends the one of
+// the answer that broke off.
+func TestLoginTriedAgain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var sent []string
+		c, err := sps.Connect(t.Context(), "appliance.test", sps.UsernamePassword("u", sps.NewSecretString("p")),
+			roundTrip(func(r *http.Request) (*http.Response, error) {
+				sent = append(sent, strings.TrimSpace(r.Method+" "+r.URL.Path+" "+r.Header.Get("Cookie")))
+				header := http.Header{}
+				if r.Method == "GET" && strings.HasSuffix(r.URL.Path, "/authentication") {
+					header.Set("Set-Cookie", fmt.Sprintf("session_id=s%d", len(sent)))
+				}
+				resp := answer(r, 200, header, `{"items":[]}`)
+				if len(sent) == 1 {
+					resp.Body, resp.ContentLength = io.NopCloser(broken{}), -1
+				}
+				return resp, nil
+			}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Firmware.Slots(t.Context()); err != nil {
+			t.Error(err)
+		}
+		c.Close(t.Context())
+		diff(t, "requests", []string{
+			"GET /api/authentication", "GET /api/authentication", "DELETE /api/authentication session_id=s1",
+			"GET /api/firmware/slots session_id=s2", "DELETE /api/authentication session_id=s2",
+		}, sent)
+	})
+}
+
+// TestLoginNotAnswered ends at once the session of a login that failed, also where its
+// time is over, and none where the appliance refused the login.
+func TestLoginNotAnswered(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		status int
+		stands bool
+		want   []string
+	}{
+		"refused":                  {401, false, nil},
+		"an answer without an end": {200, true, []string{"DELETE session_id=s2"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				password := func(context.Context) (sps.Secret, error) {
+					time.Sleep(time.Second) // the bubble's: the whole login ends before the limit of its attempt
+					return sps.NewSecretString("p"), nil
+				}
+				logins := 0
+				var sent []string
+				c, err := sps.Connect(t.Context(), "appliance.test", sps.PasswordFunc("u", password), roundTrip(func(r *http.Request) (*http.Response, error) {
+					switch {
+					case r.Method != "GET":
+						sent = append(sent, r.Method+" "+r.Header.Get("Cookie"))
+						return answer(r, 200, http.Header{}, `{}`), nil
+					case !strings.HasSuffix(r.URL.Path, "/authentication"):
+						return answer(r, 401, http.Header{}, `{"error":{"type":"Unauthenticated"}}`), nil
+					}
+					logins++
+					header := http.Header{"Set-Cookie": {fmt.Sprintf("session_id=s%d", logins)}}
+					if logins == 1 {
+						return answer(r, 200, header, `{}`), nil
+					}
+					resp := answer(r, test.status, header, `{"error":{"type":"AuthenticationFailure"}}`)
+					if test.stands {
+						resp.Body, resp.ContentLength = io.NopCloser(endless{r.Context()}), -1
+					}
+					return resp, nil
+				}))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if _, err := c.Firmware.Slots(t.Context()); err == nil {
+					t.Error("no error")
+				}
+				diff(t, "sent", test.want, sent)
+				c.Close(t.Context())
+			})
+		})
+	}
+}
+
+// endless is a body that does not end before its request.
+type endless struct{ ctx context.Context }
+
+func (e endless) Read([]byte) (int, error) {
+	<-e.ctx.Done()
+	return 0, e.ctx.Err()
 }
 
 // TestErrorsShowNoQuery keeps the values of a query out of every error.
