@@ -106,6 +106,13 @@ func TestOwnTypes(t *testing.T) {
 	}); err != nil {
 		t.Errorf("writing a reference back: %v", err)
 	}
+	if err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+		return systemBackup.In(tx).Replace(ctx, backup{})
+	}); err != nil {
+		t.Errorf("writing no reference: %v", err)
+	}
+	written, _ := a.Configuration("management/system_backup")
+	diff(t, "no reference", parsed(t, []byte(`{"backup_policy":null}`)), parsed(t, written))
 }
 
 func TestWrongPaths(t *testing.T) {
@@ -471,6 +478,19 @@ func TestMisspeltMember(t *testing.T) {
 	}
 }
 
+// TestMemberOfTheSDK writes a member that the SDK knows where the appliance does not
+// show it.
+func TestMemberOfTheSDK(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(t)
+	c := connect(t, a)
+	a.SetConfiguration("management/email", []byte(`{"reporting_address":"r@example.com"}`))
+	if err := c.Transaction(t.Context(), setAdmin(after)); err != nil {
+		t.Error(err)
+	}
+	settled(t, a, after)
+}
+
 // TestNameTwice gives none of two objects with the same name.
 func TestNameTwice(t *testing.T) {
 	t.Parallel()
@@ -520,6 +540,8 @@ func TestCreatedKey(t *testing.T) {
 		"href":              {nil, `{"meta":{"href":"/api/` + path + `/a%20b"}}`, "a b"},
 		"Location":          {http.Header{"Location": {"/api/" + path + "/k2"}}, ``, "k2"},
 		"absolute Location": {http.Header{"Location": {"https://sps1.example.com/api/" + path + "/k3/"}}, ``, "k3"},
+		"an empty key":      {nil, `{"key":"","meta":{"href":"/api/` + path + `/k5"}}`, "k5"},
+		"an empty segment":  {nil, `{"meta":{"href":"/api/` + path + `//"}}`, ""},
 		"of another list":   {http.Header{"Location": {"/api/configuration/policies/time_policies/k4"}}, ``, ""},
 		"nothing":           {nil, `{}`, ""},
 	} {

@@ -371,6 +371,67 @@ func TestTrustStoreNameTaken(t *testing.T) {
 	settled(t, a, before)
 }
 
+// TestTrustStoreNameKept does not look for a name that stays.
+func TestTrustStoreNameKept(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(t)
+	c := connect(t, a)
+	store, err := c.TrustStores.GetByName(t.Context(), sampleStore)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.ResetJournal()
+	if err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+		return tx.TrustStores.Update(ctx, store.Key, func(s *sps.TrustStore) error { s.CRLURLs = []string{"http://crl.example/a"}; return nil })
+	}); err != nil {
+		t.Error(err)
+	}
+	for _, r := range requests(a) {
+		if strings.HasSuffix(r, "/trust_stores") {
+			t.Errorf("sent %s", r)
+		}
+	}
+}
+
+// TestTrustStoreNamedMeanwhile has another step give a store the very name.
+func TestTrustStoreNamedMeanwhile(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(t)
+	c := connect(t, a)
+	store, err := c.TrustStores.GetByName(t.Context(), sampleStore)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rename := func(s *sps.TrustStore) error { s.Name = "Renamed"; return nil }
+	if err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+		return tx.TrustStores.Update(ctx, store.Key, func(s *sps.TrustStore) error {
+			return errors.Join(tx.TrustStores.Update(ctx, store.Key, rename), rename(s))
+		})
+	}); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestTrustStoreNoList creates nothing where the name cannot be looked for.
+func TestTrustStoreNoList(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(t)
+	c := connect(t, a)
+	a.Inject(spstest.Fault{Method: "GET", Path: "configuration/trust_stores", Status: 404, Body: `{"error":{"type":"ResourceNotFound"}}`})
+	err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+		_, err := tx.TrustStores.Create(ctx, sps.NewTrustStore("Ours", authority(t, "One")))
+		return err
+	})
+	if !errors.Is(err, sps.ResourceNotFound) || errors.Is(err, sps.ErrNoSuchName) {
+		t.Errorf("error %v, want ResourceNotFound of the list", err)
+	}
+	for _, r := range requests(a) {
+		if strings.HasPrefix(r, "POST /api/configuration") {
+			t.Errorf("sent %s", r)
+		}
+	}
+}
+
 // TestTrustStoreOfTheAppliance has a store that the SDK's rules would not take. What
 // somebody does not touch must not keep them from changing the rest.
 func TestTrustStoreOfTheAppliance(t *testing.T) {
