@@ -587,16 +587,22 @@ func (tx *Transaction) commit(ctx context.Context, o *transactionOptions) (done 
 var resolvePauses = []time.Duration{0, time.Second, 3 * time.Second}
 
 // resolve asks the appliance what became of a commit without an answer. A commit
-// that is still being executed shows as open, so one look is not enough for that.
+// that is still being executed shows as open, and what lost the answer may lose a look,
+// too, so one look is not enough. Those that are lost take no longer than one may.
 func (tx *Transaction) resolve(ctx context.Context, cause error) (done bool, err error) {
 	tx.late = true
 	var status string
+	left := tx.client.transport.timeouts.Close
 	for _, pause := range resolvePauses {
 		time.Sleep(pause)
-		bound, cancel := tx.client.bounded(ctx)
+		start := time.Now()
+		bound, cancel := context.WithTimeout(context.WithoutCancel(ctx), left)
 		status, err = tx.client.transport.transactionStatus(bound, tx.session)
 		cancel()
-		if err != nil || status == statusClosed {
+		if err != nil {
+			left -= time.Since(start)
+		}
+		if status == statusClosed || expired(&call{}, nil, err) || left <= 0 {
 			break
 		}
 	}

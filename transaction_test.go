@@ -256,6 +256,10 @@ func TestTransactionFaults(t *testing.T) {
 		"commit, false expiry":            {"PUT", "transaction", spstest.Fault{Status: 401, Body: `{"error":{"type":"Unauthenticated"}}`}, nil, sps.ErrTransactionLost, before},
 		"commit, 501 after and deaf": {"PUT", "transaction", spstest.Fault{Status: 501, Execute: true}, []spstest.Fault{{Method: "GET", Path: "transaction", Status: 500, Times: -1, Skip: 1}},
 			sps.ErrOutcomeUnknown, after},
+		"commit, cut after, two looks lost": {"PUT", "transaction", cutAfter, []spstest.Fault{{Method: "GET", Path: "transaction", Status: 500, Times: 2, Skip: 1}},
+			nil, after},
+		"commit, cut before, a look lost": {"PUT", "transaction", cutBefore, []spstest.Fault{{Method: "GET", Path: "transaction", Status: 500, Skip: 1}},
+			io.EOF, before},
 		"commit, cut after, nothing readable": {"PUT", "transaction", cutAfter, []spstest.Fault{{Method: "GET", Path: "configuration/**", Status: 500, Times: -1, Skip: 1}},
 			sps.ErrOutcomeUnknown, after},
 		"rollback, 500 and the session dead": {"DELETE", "transaction", spstest.Fault{Status: 500}, []spstest.Fault{{Method: "PUT", Path: "configuration/**", Status: 400, Body: `{"error":{"type":"SemanticError"}}`}, {Method: "GET", Path: "transaction", ExpireSession: true, Skip: 1}},
@@ -1044,6 +1048,37 @@ func TestLateCommit(t *testing.T) {
 		}
 		settled(t, a, after)
 	})
+}
+
+// TestDeafAfterCommit does not ask for ever what became of a lost commit.
+func TestDeafAfterCommit(t *testing.T) {
+	t.Parallel()
+	limit := sps.DefaultTimeouts().Close
+	deaf := spstest.Fault{Method: "GET", Path: "transaction", Delay: time.Hour, Times: -1, Skip: 1}
+	for name, test := range map[string]struct {
+		more []spstest.Fault
+		took time.Duration
+	}{
+		"from the beginning": {nil, limit},
+		"the session over":   {[]spstest.Fault{{Method: "GET", Path: "transaction", ExpireSession: true, Skip: 1}}, 0},
+		"after a look":       {[]spstest.Fault{{Method: "GET", Path: "transaction", Status: 500, Delay: 7 * time.Second, Skip: 1}}, limit + time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+				a.Inject(spstest.Fault{Method: "PUT", Path: "transaction", CutAfter: true})
+				for _, f := range append(test.more, deaf) {
+					a.Inject(f)
+				}
+				start := time.Now()
+				if err := c.Transaction(t.Context(), setAdmin(after)); !errors.Is(err, sps.ErrOutcomeUnknown) {
+					t.Errorf("error %v, want ErrOutcomeUnknown", err)
+				}
+				diff(t, "time", test.took, time.Since(start))
+				settled(t, a, after)
+			})
+		})
+	}
 }
 
 // TestNothingToRollBack has rollbacks that are refused because nothing is open.
