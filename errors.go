@@ -234,8 +234,9 @@ func (e *Error) LogValue() slog.Value {
 	)
 }
 
-// TransportError says that a request got no complete answer: the appliance
-// could not be reached, the connection broke, or time ran out. It unwraps to
+// TransportError says that a request got no answer that can be relied on: the
+// appliance could not be reached, the connection broke, time ran out, or what came is
+// no proper answer, which is [ErrBadAnswer] too. It unwraps to
 // the cause, so errors.Is(err, context.DeadlineExceeded) and the like work, and
 // to [ErrOutcomeUnknown] where a write may have been executed.
 type TransportError struct {

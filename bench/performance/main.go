@@ -1,0 +1,112 @@
+// Command performance measures the SDK beside what its users would write by hand and
+// beside other SDKs, and writes docs/performance.md. Run it in the folder bench:
+//
+//	go run ./performance
+//
+// It takes about ten minutes. The statistics are those of golang.org/x/perf: medians,
+// with the interval in which the true one is with a confidence of 95 %.
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+func main() {
+	part := flag.String("part", "", "run one part, for the use of this program itself")
+	rounds := flag.Int("rounds", 10, "rounds of the benchmarks, which alternate")
+	benchTime := flag.Duration("benchtime", 200*time.Millisecond, "time of each benchmark in each round")
+	newest := flag.String("newest", "go1.27.4", "the newest Go, to report its ratios too; empty for none")
+	out := flag.String("out", "../docs/performance.md", "the file to write; - prints it only")
+	flag.Parse()
+	if *part != "" {
+		result, err := child(*part, []byte(flag.Arg(0)))
+		if err == nil && result != nil {
+			err = report(result)
+		}
+		exit(err)
+		return
+	}
+	exit(measure(*rounds, *benchTime, *newest, *out))
+}
+
+func exit(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "performance:", err)
+		os.Exit(2)
+	}
+}
+
+// report prints what a part measured, and stays until that was read.
+func report(result any) error {
+	if err := json.NewEncoder(os.Stdout).Encode(result); err != nil {
+		return err
+	}
+	_, err := os.Stdin.Read(make([]byte, 1))
+	if err != nil && err.Error() == "EOF" {
+		return nil
+	}
+	return err
+}
+
+func measure(rounds int, benchTime time.Duration, newest, out string) error {
+	if rounds < 6 {
+		return errors.New("fewer than 6 rounds have no interval of confidence")
+	}
+	if _, err := os.Stat("byhand_test.go"); err != nil {
+		return errors.New("run it in the folder bench")
+	}
+	dir, err := os.MkdirTemp("", "sps-performance-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	note("benchmarks, %d rounds", rounds)
+	oldest, err := benchmark(filepath.Join(dir, "bench.test"), "", rounds, benchTime)
+	if err != nil {
+		return err
+	}
+	var newer *results
+	if newest != "" {
+		note("benchmarks with %s", newest)
+		if newer, err = benchmark(filepath.Join(dir, "newest.test"), newest, rounds, benchTime); err != nil {
+			return err
+		}
+	}
+	targets := oldest.targets()
+	for _, load := range []struct {
+		name string
+		run  func() ([]row, error)
+	}{
+		{"connections", sequence},
+		{"files", func() ([]row, error) { return files(5) }},
+		{"fleet", func() ([]row, error) { return fleet(1000, 50, 100*time.Millisecond) }},
+		{"simulator", simulator},
+		{"binaries", binaries},
+	} {
+		note("%s", load.name)
+		rows, err := load.run()
+		if err != nil {
+			return fmt.Errorf("%s: %w", load.name, err)
+		}
+		targets = append(targets, rows...)
+	}
+	page, err := render(oldest, newer, targets, rounds)
+	if err != nil {
+		return err
+	}
+	fmt.Print(page)
+	if out == "-" {
+		return nil
+	}
+	return write(out, page)
+}
+
+func note(format string, args ...any) {
+	fmt.Fprintf(os.Stderr, time.Now().Format("15:04:05 ")+format+"\n", args...)
+}

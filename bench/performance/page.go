@@ -1,0 +1,101 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"time"
+)
+
+// begin and end stand around what this program writes: what is said about it beside
+// that is written by hand, and stays.
+const (
+	begin = "<!-- measured: begin -->\n"
+	end   = "<!-- measured: end -->\n"
+)
+
+// works are the benchmarks of the first table.
+var works = []struct{ name, title string }{
+	{"TrafficAlerts", "typed read of `traffic_alerts`, 1.1 KB"},
+	{"Slots", "list of five firmware slots"},
+	{"TrustStores", "list of 1,000 trust stores with certificates, 1.7 MB"},
+	{"TestFailed", "error answer, decoded to `FirmwareTestFailed`"},
+	{"Transaction", "whole transaction with one update"},
+}
+
+// render makes the tables.
+func render(oldest, newest *results, targets []row, rounds int) (string, error) {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s, %d cores, %s/%s, %s", processor(), runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, oldest.version)
+	if newest != nil {
+		fmt.Fprintf(&b, " and %s", newest.version)
+	}
+	fmt.Fprintf(&b, ", %s. Ratios are medians of %d alternating rounds, with the interval\nof 95 %% confidence.\n", time.Now().Format("2 January 2006"), rounds)
+
+	b.WriteString("\n### Targets\n\n| What | Target | Measured | |\n| --- | --- | --- | --- |\n")
+	for _, t := range targets {
+		word := "met"
+		if !t.met {
+			word = "**missed**"
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", t.what, t.target, t.measured, word)
+	}
+
+	for _, r := range []*results{oldest, newest} {
+		if r == nil {
+			continue
+		}
+		fmt.Fprintf(&b, "\n### Beside what is written by hand, %s\n\n", r.version)
+		b.WriteString("| Work | Where | Time over encoding/json | Time over the new JSON | Allocations: SDK, encoding/json, new JSON | Bytes, likewise |\n| --- | --- | --- | --- | --- | --- |\n")
+		for _, w := range works {
+			for _, where := range []string{"memory", "tls"} {
+				name := w.name + "/" + where + "/"
+				fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n", w.title, where,
+					r.ratio(name+"sps", name+"encoding-json"), r.ratio(name+"sps", name+"new-json"), r.three(name, "allocs/op"), r.three(name, "B/op"))
+			}
+		}
+		fmt.Fprintf(&b, "\n### Beside other SDKs, %s\n\nEach one's own typed read of 250 bytes in memory, over a bare read into the same type.\n\n", r.version)
+		b.WriteString("| SDK | Time over bare | Allocations: SDK, bare | Bytes, likewise |\n| --- | --- | --- | --- |\n")
+		for _, name := range append([]string{"sps"}, rivals...) {
+			sdk, bare := peers+name+"/sdk", peers+name+"/bare"
+			fmt.Fprintf(&b, "| %s | %s | %.0f, %.0f | %.0f, %.0f |\n", name, r.ratio(sdk, bare),
+				r.median(sdk, "allocs/op"), r.median(bare, "allocs/op"), r.median(sdk, "B/op"), r.median(bare, "B/op"))
+		}
+	}
+	return b.String(), nil
+}
+
+// three prints a unit for the SDK and both that were written by hand.
+func (r *results) three(name, unit string) string {
+	return fmt.Sprintf("%.0f, %.0f, %.0f", r.median(name+"sps", unit), r.median(name+"encoding-json", unit), r.median(name+"new-json", unit))
+}
+
+// processor names the machine.
+func processor() string {
+	data, _ := os.ReadFile("/proc/cpuinfo")
+	for line := range strings.Lines(string(data)) {
+		if name, ok := strings.CutPrefix(line, "model name"); ok {
+			return strings.TrimSpace(strings.TrimLeft(name, "\t :"))
+		}
+	}
+	if out, err := exec.Command("sysctl", "-n", "machdep.cpu.brand_string").Output(); err == nil {
+		return strings.TrimSpace(string(out))
+	}
+	return "an unknown processor"
+}
+
+// write puts the tables into the page.
+func write(file, tables string) error {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	before, rest, found := strings.Cut(string(data), begin)
+	_, after, found2 := strings.Cut(rest, end)
+	if !found || !found2 {
+		return fmt.Errorf("%s lacks the marks %q and %q", file, strings.TrimSpace(begin), strings.TrimSpace(end))
+	}
+	return os.WriteFile(file, []byte(before+begin+tables+end+after), 0o644)
+}

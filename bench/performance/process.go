@@ -1,0 +1,77 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+)
+
+// process is a part of the measurement that runs by itself: this program again.
+type process struct {
+	cmd    *exec.Cmd
+	in     io.Closer
+	out    *bufio.Reader
+	errors strings.Builder
+}
+
+// run starts a part and decodes the first line that it prints. It goes on until finish.
+func run(part string, argument, result any) (*process, error) {
+	data, err := json.Marshal(argument)
+	if err != nil {
+		return nil, err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	p := &process{cmd: exec.Command(self, "-part", part, string(data))}
+	p.cmd.Stderr = &p.errors
+	if p.in, err = p.cmd.StdinPipe(); err != nil {
+		return nil, err
+	}
+	out, err := p.cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := p.cmd.Start(); err != nil {
+		return nil, err
+	}
+	p.out = bufio.NewReader(out)
+	line, err := p.out.ReadBytes('\n')
+	if err == nil {
+		err = json.Unmarshal(line, result)
+	}
+	if err != nil {
+		_ = p.finish()
+		return nil, fmt.Errorf("%s: %w: %s", part, err, p.errors.String())
+	}
+	return p, nil
+}
+
+// finish lets the part end.
+func (p *process) finish() error {
+	p.in.Close()
+	_, _ = io.Copy(io.Discard, p.out)
+	return p.cmd.Wait()
+}
+
+// status reads a value of /proc, in bytes: VmRSS is the resident memory, VmHWM the most
+// that it ever was.
+func status(pid int, name string) (int64, error) {
+	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0, fmt.Errorf("resident memory is measured on Linux only: %w", err)
+	}
+	for line := range strings.Lines(string(data)) {
+		if rest, ok := strings.CutPrefix(line, name+":"); ok {
+			kib, err := strconv.ParseInt(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(rest), "kB")), 10, 64)
+			return kib << 10, err
+		}
+	}
+	return 0, fmt.Errorf("no %s for process %d", name, pid)
+}

@@ -1,0 +1,126 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"time"
+
+	"golang.org/x/perf/benchfmt"
+	"golang.org/x/perf/benchmath"
+)
+
+// results are what the benchmarks gave, by name and unit, a value for each round.
+type results struct {
+	version string
+	values  map[string]map[string][]float64
+}
+
+// benchmark builds the benchmarks, with another version of Go if one is given, and runs
+// them in rounds: so that what disturbs the machine disturbs all alike.
+func benchmark(program, toolchain string, rounds int, benchTime time.Duration) (*results, error) {
+	build := exec.Command("go", "test", "-c", "-o", program, ".")
+	version := exec.Command("go", "env", "GOVERSION")
+	for _, cmd := range []*exec.Cmd{build, version} {
+		cmd.Env = os.Environ()
+		if toolchain != "" {
+			cmd.Env = append(cmd.Env, "GOTOOLCHAIN="+toolchain)
+		}
+	}
+	if text, err := build.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("building the benchmarks: %w: %s", err, text)
+	}
+	name, err := version.Output()
+	if err != nil {
+		return nil, err
+	}
+	r := &results{version: strings.TrimSpace(string(name)), values: map[string]map[string][]float64{}}
+	for range rounds {
+		text, err := exec.Command(program, "-test.run", "^$", "-test.bench", ".", "-test.benchtime", benchTime.String()).CombinedOutput()
+		if err != nil {
+			return nil, fmt.Errorf("benchmarks: %w: %s", err, text)
+		}
+		reader := benchfmt.NewReader(bytes.NewReader(text), "benchmarks")
+		for reader.Scan() {
+			result, ok := reader.Result().(*benchfmt.Result)
+			if !ok {
+				continue
+			}
+			name := strings.TrimSuffix(result.Name.String(), fmt.Sprintf("-%d", runtime.GOMAXPROCS(0)))
+			if r.values[name] == nil {
+				r.values[name] = map[string][]float64{}
+			}
+			for _, v := range result.Values {
+				r.values[name][v.Unit] = append(r.values[name][v.Unit], v.Value)
+			}
+		}
+		if err := reader.Err(); err != nil {
+			return nil, err
+		}
+	}
+	return r, nil
+}
+
+// measured is a median with its interval of confidence.
+type measured benchmath.Summary
+
+func summary(values []float64) measured {
+	return measured(benchmath.AssumeNothing.Summary(benchmath.NewSample(values, &benchmath.DefaultThresholds), 0.95))
+}
+
+// String prints a ratio with its spread. Fewer than six values have no interval.
+func (m measured) String() string {
+	if m.Lo < 0 || m.Hi > 1e9 {
+		return fmt.Sprintf("%.2f", m.Center)
+	}
+	return fmt.Sprintf("%.2f (%.2f–%.2f)", m.Center, m.Lo, m.Hi)
+}
+
+// ratio compares two benchmarks round by round.
+func (r *results) ratio(name, other string) measured {
+	a, b := r.values[name]["sec/op"], r.values[other]["sec/op"]
+	ratios := make([]float64, min(len(a), len(b)))
+	for i := range ratios {
+		ratios[i] = a[i] / b[i]
+	}
+	return summary(ratios)
+}
+
+func (r *results) median(name, unit string) float64 { return summary(r.values[name][unit]).Center }
+
+// The names of benchmarks, as they are printed.
+const (
+	alerts = "TrafficAlerts/memory/"
+	peers  = "Peers/"
+)
+
+// rivals are the peers that are measured.
+var rivals = []string{"tailscale", "hcloud-go", "go-github"}
+
+// targets compares the benchmarks with what was aimed at.
+func (r *results) targets() []row {
+	byHand, byNew := r.ratio(alerts+"sps", alerts+"encoding-json"), r.ratio(alerts+"sps", alerts+"new-json")
+	allocs := func(name string) float64 { return r.median(alerts+name, "allocs/op") }
+	failed := r.ratio("Error/failed", "Error/passed")
+	ours := r.ratio(peers+"sps/sdk", peers+"sps/bare")
+	lowest := r.ratio(peers+rivals[0]+"/sdk", peers+rivals[0]+"/bare")
+	for _, name := range rivals[1:] {
+		if other := r.ratio(peers+name+"/sdk", peers+name+"/bare"); other.Center < lowest.Center {
+			lowest = other
+		}
+	}
+	standard, newer := r.ratio("Update/sps", "Update/encoding-json"), r.ratio("Update/sps", "Update/new-json")
+	return []row{
+		{"typed read of traffic_alerts in memory, over by hand with encoding/json: time", "at most 1.00", byHand.String(), byHand.Center <= 1},
+		{"the same: allocations", fmt.Sprintf("fewer than %.0f", allocs("encoding-json")), fmt.Sprintf("%.0f", allocs("sps")), allocs("sps") < allocs("encoding-json")},
+		{"the same, over by hand with the new JSON: time", "at most 1.15", byNew.String(), byNew.Center <= 1.15},
+		{"the same: allocations", fmt.Sprintf("at most 12 more than %.0f", allocs("new-json")), fmt.Sprintf("%.0f", allocs("sps")), allocs("sps") <= allocs("new-json")+12},
+		{"typed read of 250 bytes over a bare one", "below every peer, " + lowest.String(), ours.String(), ours.Center < lowest.Center},
+		{"an error answer over one of success", "at most 1.5", failed.String(), failed.Center <= 1.5},
+		{"a lossless update of 1 MB with one change, over decoding and encoding it once with encoding/json", "at most 3", standard.String(), standard.Center <= 3},
+		{"the same, over the new JSON", "at most 3", newer.String(), newer.Center <= 3},
+	}
+}
