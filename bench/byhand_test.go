@@ -132,14 +132,6 @@ type handSlot struct {
 	} `json:"body"`
 }
 
-func (h *byHand) slot(ctx context.Context) (*handSlot, error) {
-	var out handSlot
-	if err := h.do(ctx, http.MethodGet, slotPath, nil, &out); err != nil {
-		return nil, err
-	}
-	return &out, nil
-}
-
 type handSlots struct {
 	Items []handSlot `json:"items"`
 	Meta  struct {

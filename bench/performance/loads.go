@@ -216,21 +216,23 @@ func sequence() ([]row, error) {
 		case i%100 == 99: // cancelled in flight
 			a.Inject(spstest.Fault{Path: "firmware/slots/1", Delay: time.Second})
 			short, cancel := context.WithTimeout(ctx, 20*time.Millisecond)
-			_, err = c.Firmware.Slot(short, "1")
+			if _, err := c.Firmware.Slot(short, "1"); !errors.Is(err, context.DeadlineExceeded) {
+				cancel()
+				return nil, fmt.Errorf("a call that was to be cut: %w", err)
+			}
 			cancel()
 			cut++
 			continue
 		case i%10 == 5:
 			a.Inject(spstest.Fault{Path: "firmware/slots/1", Status: 500 + i%4})
 		case i%10 == 7:
-			_, err = c.TrustStores.Get(ctx, "no-such-store")
-			failed++
-			if !errors.Is(err, sps.ResourceNotFound) {
-				return nil, err
+			if _, err := c.TrustStores.Get(ctx, "no-such-store"); !errors.Is(err, sps.ResourceNotFound) {
+				return nil, fmt.Errorf("a store that is not there: %w", err)
 			}
+			failed++
 			continue
 		}
-		if _, err = c.Firmware.Slot(ctx, "1"); err != nil {
+		if _, err := c.Firmware.Slot(ctx, "1"); err != nil {
 			failed++
 		}
 	}

@@ -83,7 +83,9 @@ func measure(rounds int, benchTime time.Duration, newest, out string) error {
 		name string
 		run  func() ([]row, error)
 	}{
+		{"logging", logging},
 		{"connections", sequence},
+		{"iteration", iteration},
 		{"files", func() ([]row, error) { return files(5) }},
 		{"fleet", func() ([]row, error) { return fleet(1000, 50, 100*time.Millisecond) }},
 		{"simulator", simulator},
