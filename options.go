@@ -191,7 +191,8 @@ func WithProxyFromEnvironment() Option {
 // they were certainly not executed.
 //
 // A field that is zero keeps its default, so RetryPolicy{Attempts: 1} is a policy
-// that never tries again.
+// that never sends a request again. Looking at what became of a commit whose answer
+// was lost is not part of it, see [Client.Transaction].
 type RetryPolicy struct {
 	// Attempts is the greatest number of attempts, the first included: 4 by
 	// default; 1 never tries again.

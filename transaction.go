@@ -87,8 +87,9 @@ type transactionKey struct{ client *Client }
 // It returns nil when every change was applied. It returns fn's error, or that
 // of the step or the commit that failed, when nothing was applied; an error of
 // the rollback is added and never hides it. When the answer to the commit was
-// lost it asks the appliance for the outcome; only where that cannot tell, the
-// error is [ErrOutcomeUnknown].
+// lost it asks the appliance for the outcome, up to three times within some four
+// seconds, whatever the [RetryPolicy]; only where that cannot tell, the error is
+// [ErrOutcomeUnknown].
 //
 // Somebody else may have changed an object between the moment in which fn read it
 // and that of the write, on an appliance that takes the lock with the first

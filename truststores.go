@@ -209,7 +209,8 @@ func (s TrustStore) Certificates() ([]*x509.Certificate, error) {
 
 // ExpiringBefore returns the certificates of the authorities that are not valid at
 // that time any more. It treats those that cannot be parsed like
-// [TrustStore.Certificates].
+// [TrustStore.Certificates]. The built-in store does not list its own, and so gives
+// none.
 func (s TrustStore) ExpiringBefore(t time.Time) ([]*x509.Certificate, error) {
 	certificates, err := s.Certificates()
 	return slices.DeleteFunc(certificates, func(c *x509.Certificate) bool { return !c.NotAfter.Before(t) }), err
@@ -244,7 +245,8 @@ func (s TrustStore) index(plain string) int {
 
 // AddAuthority adds a certificate authority. It gives [ErrAuthorityExists] for one
 // that the store has already, and [ErrInvalidInput] for a certificate that is no
-// authority's.
+// authority's. Where the store checks revocation, mind that it needs a list of the new
+// authority among its CRLURLs.
 func (s *TrustStore) AddAuthority(certificate *x509.Certificate) error {
 	fail := func(err error) error { return fmt.Errorf("sps: trust store %s: %w", quoted(s.Name), err) }
 	if certificate == nil {

@@ -34,7 +34,7 @@ func render(oldest, newest *results, targets []row, rounds int) (string, error) 
 	}
 	fmt.Fprintf(&b, ", %s. Ratios are medians of %d alternating rounds, with the interval\nof 95 %% confidence.\n", time.Now().Format("2 January 2006"), rounds)
 
-	b.WriteString("\n### Targets\n\n| What | Target | Measured | |\n| --- | --- | --- | --- |\n")
+	b.WriteString("\n### Targets, " + oldest.version + "\n\n| What | Target | Measured | |\n| --- | --- | --- | --- |\n")
 	for _, t := range targets {
 		word := "met"
 		if !t.met {

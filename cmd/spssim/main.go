@@ -1,8 +1,8 @@
 // Command spssim serves a simulated SPS appliance, for people who try the REST
 // API by hand or from another language than Go.
 //
-//	spssim -listen 127.0.0.1:8443 -ca-out ca.pem -env-out env &
-//	until [ -s env ]; do sleep 0.1; done; . ./env
+//	spssim -listen 127.0.0.1:8443 -ca-out ca.pem -env-out env -address-out address &
+//	until [ -s address ]; do sleep 0.1; done; . ./env
 //
 // Once it accepts connections it prints its address, the fingerprint of its
 // certificate, and the curl calls to begin with, and it serves until it is
@@ -16,8 +16,8 @@
 //
 //	spssim -slot 2=8.1.0 -slot 4=9.0.0:tainted -slot 5=
 //
-// With -starling the appliance is joined to Starling. Without it the printed
-// calls join it.
+// With -starling the appliance is joined to Starling, with -remote-access in such a way
+// that an unjoin is refused. Without it the printed calls join it.
 //
 // With -state the appliance is what it was when it was last stopped by a
 // signal: firmware slots, configuration, downloads, support bundles. Sessions and the

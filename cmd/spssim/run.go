@@ -78,6 +78,7 @@ func parse(args []string, help io.Writer) (config, error) {
 		return err
 	})
 	joined := flags.Bool("starling", false, "be joined to Starling from the start")
+	access := flags.Bool("remote-access", false, "with -starling: have its remote access on, so that an unjoin is refused")
 	flags.StringVar(&c.state, "state", "", "`file` to take the appliance up from, if it exists, and to leave it in at a clean stop")
 	flags.BoolVar(&c.trace, "trace", false, "print each request to standard error")
 	flags.BoolVar(&c.list, "list", false, "list endpoints and variants, and stop")
@@ -105,7 +106,10 @@ func parse(args []string, help io.Writer) (config, error) {
 		spstest.WithCredentials(*username, *password),
 		spstest.WithProfile(*profile))
 	if *joined {
-		c.options = append(c.options, spstest.WithStarling(spstest.Starling{Joined: true}))
+		c.options = append(c.options, spstest.WithStarling(spstest.Starling{Joined: true, RemoteAccess: *access}))
+	}
+	if err == nil && *access && !*joined {
+		err = errors.New("-remote-access needs -starling")
 	}
 	return c, err
 }

@@ -126,6 +126,7 @@ func TestPrintedCallsWork(t *testing.T) {
 	}{
 		"default":  {nil, callsBeforeJoin + callOfJoin + callsAfterJoin},
 		"joined":   {[]string{"-starling"}, callsBeforeJoin + callsAfterJoin},
+		"access":   {[]string{"-starling", "-remote-access"}, callsBeforeJoin + callsAfterJoin},
 		"6.0":      {[]string{"-profile", "6.0"}, callsBeforeJoin + callOfJoin + callsAfterJoin},
 		"variants": {[]string{"-variant", "starling-unjoin-closed=403:ForbiddenActionError", "-variant", "semantic-check=write"}, callsBeforeJoin + callOfJoin + callsAfterJoin},
 	} {
@@ -391,6 +392,7 @@ func TestRunEnds(t *testing.T) {
 		stdout string // begins with
 		stderr string // begins with
 	}{
+		{"remote access alone", []string{"-remote-access"}, exitError, "", "spssim: -remote-access needs -starling"},
 		{"help", []string{"-h"}, exitOK, "usage: spssim", ""},
 		{"list", []string{"-list"}, exitOK, "endpoints:\n  GET /api\n", ""},
 		{"flag", []string{"-nothing"}, exitError, "", "spssim: flag provided but not defined: -nothing"},
