@@ -55,7 +55,7 @@ func TestAllocationsOfRead(t *testing.T) {
 			}
 		})
 	}
-	const budget = 43
+	const budget = 40
 	silent := allocations()
 	if silent > budget {
 		t.Errorf("a typed read makes %.0f allocations, and may make %d", silent, budget)

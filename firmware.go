@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/go-sps/sps/internal/wire"
 )
@@ -284,7 +285,9 @@ func checkSlotKey(key string) error {
 		why = "is empty"
 	case key[0] == '-':
 		why = "is negative"
-	case len(key) > 64 || strings.Trim(key, "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_-") != "":
+	case len(key) > 64 || strings.ContainsFunc(key, func(r rune) bool {
+		return r > unicode.MaxASCII || !unicode.IsLetter(r) && !unicode.IsDigit(r) && r != '_' && r != '-'
+	}):
 		why = "has characters that no slot key has"
 	default:
 		return nil

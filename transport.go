@@ -228,6 +228,7 @@ type exchange struct {
 	last     error  // why the last attempt failed
 
 	url     url.URL
+	fields  http.Header // of the request
 	request retryablehttp.Request
 	answer  answer
 }
@@ -243,17 +244,18 @@ func (t *transport) do(ctx context.Context, k *call, sess *session) (*answer, er
 	x.url = url.URL{Scheme: "https", Host: t.host, Path: "/api/" + k.path.text, RawPath: "/api/" + k.path.escaped, RawQuery: k.query.Encode()}
 	req := blank.WithContext(context.WithValue(ctx, exchangeKey{}, x))
 	req.Method, req.URL, req.Host = k.method, &x.url, t.host
-	req.Header = make(http.Header, 5+len(k.header))
-	req.Header["Accept"] = acceptJSON
-	req.Header["Accept-Encoding"] = plainly
+	req.Header = http.Header{} // http.Client copies what is in it
+	x.fields = make(http.Header, 5+len(k.header))
+	x.fields["Accept"] = acceptJSON
+	x.fields["Accept-Encoding"] = plainly
 	for name, values := range k.header {
-		req.Header[name] = values
+		x.fields[name] = values
 	}
-	req.Header["User-Agent"] = t.userAgent
+	x.fields["User-Agent"] = t.userAgent
 	if sess != nil {
 		pair := sess.cookie()
 		x.id = strings.TrimPrefix(pair, sessionCookie+"=")
-		req.Header["Cookie"] = []string{pair}
+		x.fields["Cookie"] = []string{pair}
 	}
 	if err := x.ended(ctx); err != nil {
 		return nil, x.fail(ctx, err)
@@ -261,13 +263,13 @@ func (t *transport) do(ctx context.Context, k *call, sess *session) (*answer, er
 	rreq := &x.request
 	rreq.Request = req
 	if k.body != nil {
-		req.Header["Content-Type"] = contentJSON
+		x.fields["Content-Type"] = contentJSON
 		if err := rreq.SetBody(k.body); err != nil {
 			return nil, x.fail(ctx, err)
 		}
 	}
 	if k.stream != nil {
-		req.Header["Content-Type"] = []string{k.stream.contentType}
+		x.fields["Content-Type"] = []string{k.stream.contentType}
 		if err := rreq.SetBody(retryablehttp.ReaderFunc(k.stream.open)); err != nil {
 			return nil, x.fail(ctx, err)
 		}
@@ -634,6 +636,7 @@ func (a attempts) RoundTrip(req *http.Request) (*http.Response, error) {
 		cancel = func() { stop(); end() }
 	}
 	req = req.WithContext(bound)
+	req.Header = x.fields
 	if x.stream != nil {
 		req.Body = &watched{req.Body, dog}
 	}
