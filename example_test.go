@@ -215,6 +215,23 @@ func ExampleExistingSession() {
 	// Output: admin 1
 }
 
+func ExampleWithRootCAs() {
+	appliance, err := spstest.Start()
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer appliance.Close()
+	pool := x509.NewCertPool() // or x509.SystemCertPool, to add to what the machine trusts
+	pool.AppendCertsFromPEM(appliance.CA())
+	ctx := context.Background()
+	client, err := sps.Connect(ctx, appliance.Addr(), sps.UsernamePassword("admin", sps.NewSecretString("a")), sps.WithRootCAs(pool))
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(client.Close(ctx))
+	// Output: <nil>
+}
+
 func ExampleLoginMethods() {
 	appliance, _, end := example()
 	defer end()

@@ -21,6 +21,7 @@ type Option func(*config) error
 // config is what the options and the credential add up to.
 type config struct {
 	roots             *x509.CertPool
+	pool              *x509.CertPool // instead of roots
 	pins              []string
 	insecure          bool
 	clientCertificate *tls.Certificate
@@ -47,8 +48,14 @@ func newConfig(options []Option) (*config, error) {
 			errs = append(errs, err)
 		}
 	}
+	if o.pool != nil {
+		if o.roots != nil {
+			errs = append(errs, invalid("WithRootCAs excludes WithCABundle: put the certificates of the bundle into the pool"))
+		}
+		o.roots = o.pool
+	}
 	if o.insecure && (o.roots != nil || len(o.pins) > 0) {
-		errs = append(errs, invalid("WithInsecureTLS excludes WithCABundle and WithPinnedCertificates"))
+		errs = append(errs, invalid("WithInsecureTLS excludes WithCABundle, WithRootCAs and WithPinnedCertificates"))
 	}
 	if len(errs) > 0 {
 		return nil, joined("sps: connect", errs)
@@ -97,6 +104,19 @@ func WithCABundle(pem []byte) Option {
 		if !o.roots.AppendCertsFromPEM(pem) {
 			return invalid("the CA bundle holds no certificate in PEM form")
 		}
+		return nil
+	}
+}
+
+// WithRootCAs is [WithCABundle] with a pool, for authorities that come from elsewhere
+// than a text: x509.SystemCertPool and the company's own, say. The pool is copied. A nil
+// one, and both options together, are [ErrInvalidInput].
+func WithRootCAs(pool *x509.CertPool) Option {
+	return func(o *config) error {
+		if pool == nil {
+			return invalid("WithRootCAs needs a pool")
+		}
+		o.pool = pool.Clone()
 		return nil
 	}
 }

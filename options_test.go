@@ -2,6 +2,7 @@ package sps_test
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"io"
 	"net/http"
@@ -24,6 +25,9 @@ func TestOptionsRefused(t *testing.T) {
 		"no hex":               {sps.WithPinnedCertificates(strings.Repeat("g", 64))},
 		"insecure and pinned":  {sps.WithInsecureTLS(), sps.WithPinnedCertificates(a.Fingerprint())},
 		"insecure and CA":      {sps.WithCABundle(a.CA()), sps.WithInsecureTLS()},
+		"no pool":              {sps.WithRootCAs(nil)},
+		"pool and bundle":      {sps.WithRootCAs(x509.NewCertPool()), sps.WithCABundle(a.CA())},
+		"insecure and a pool":  {sps.WithRootCAs(x509.NewCertPool()), sps.WithInsecureTLS()},
 		"a browser":            {sps.WithUserAgent("Mozilla/5.0")},
 		"hidden browser":       {sps.WithUserAgent("x (moZilla)")},
 		"agent with newline":   {sps.WithUserAgent("a\r\nCookie: b")},

@@ -3,6 +3,7 @@ package sps_test
 import (
 	"bytes"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"log/slog"
 	"net"
@@ -25,6 +26,8 @@ func TestTrust(t *testing.T) {
 		colons = append(colons, strings.ToUpper(pin[i:i+2]))
 	}
 	wrong := strings.Repeat("00", 32)
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(a.CA())
 	for name, test := range map[string]struct {
 		options []sps.Option
 		ok      bool
@@ -32,6 +35,10 @@ func TestTrust(t *testing.T) {
 		"CA":                     {[]sps.Option{sps.WithCABundle(a.CA())}, true},
 		"two CAs":                {[]sps.Option{sps.WithCABundle(append(other.CA(), a.CA()...))}, true},
 		"another CA":             {[]sps.Option{sps.WithCABundle(other.CA())}, false},
+		"pool":                   {[]sps.Option{sps.WithRootCAs(pool)}, true},
+		"empty pool":             {[]sps.Option{sps.WithRootCAs(x509.NewCertPool())}, false},
+		"fingerprint and pool":   {[]sps.Option{sps.WithPinnedCertificates(pin), sps.WithRootCAs(pool)}, true},
+		"fingerprint, empty one": {[]sps.Option{sps.WithPinnedCertificates(pin), sps.WithRootCAs(x509.NewCertPool())}, false},
 		"the system's":           {nil, false},
 		"fingerprint":            {[]sps.Option{sps.WithPinnedCertificates(pin)}, true},
 		"with colons":            {[]sps.Option{sps.WithPinnedCertificates(strings.Join(colons, ":"))}, true},
