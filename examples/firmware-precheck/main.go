@@ -41,6 +41,9 @@
 //	summary    the appliance's summary of the test; why, if skipped; else ""
 //	error      what went wrong, if the status is error; else ""
 //
+// With -output jsonl, the same results stand on a line each, for tools that read
+// JSON Lines.
+//
 // With -output junit, standard output is JUnit XML, which CI servers read: a test
 // suite per appliance, and in it a test case per result, named like
 // "slot 2 (8.0.0)", or "appliance" if it is about the whole one. The summary is
@@ -141,7 +144,7 @@ func parse(args []string, stdout io.Writer) (*config, error) {
 	flags.Var(&c.slots, "slot", "`key` of a slot to test, instead of those with a higher version; may be repeated")
 	flags.DurationVar(&c.timeout, "timeout", 2*time.Hour, "the `time` that the whole run may take")
 	flags.DurationVar(&c.applianceTimeout, "appliance-timeout", 0, "the `time` that one appliance may take; without it, only -timeout counts")
-	flags.StringVar(&c.output, "output", "text", "`format` of the results: text, json or junit")
+	flags.StringVar(&c.output, "output", "text", "`format` of the results: text, json, jsonl or junit")
 	if err := cli.Parse(flags, args, stdout); err != nil {
 		return nil, err
 	}
@@ -166,7 +169,7 @@ func (c *config) check(flags *flag.FlagSet) error {
 		faults = append(faults, "-appliances excludes -appliance")
 	}
 	if printers[c.output] == nil {
-		faults = append(faults, fmt.Sprintf("-output %q is none of text, json and junit", c.output))
+		faults = append(faults, fmt.Sprintf("-output %q is none of text, json, jsonl and junit", c.output))
 	}
 	if c.parallel < 1 {
 		faults = append(faults, "-parallel must be at least 1")

@@ -591,3 +591,22 @@ func TestOutputLost(t *testing.T) {
 		}
 	}
 }
+
+// TestJSONLines prints the same results as the one object, a line each.
+func TestJSONLines(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(t)
+	object := program.Run(t, t.Context(), clitest.Reach(t, a, "-output", "json")...)
+	want := decode(t, object.Stdout)
+	got := program.Run(t, t.Context(), clitest.Reach(t, a, "-output", "jsonl")...)
+	if got.Status != object.Status || len(want) == 0 {
+		t.Errorf("status %d, want %d, for %d results", got.Status, object.Status, len(want))
+	}
+	var results []result
+	for line := range strings.Lines(got.Stdout) {
+		results = append(results, decode(t, `{"results":[`+line+`]}`)...)
+	}
+	if d := cmp.Diff(want, results); d != "" {
+		t.Errorf("results (-want +got):\n%s", d)
+	}
+}

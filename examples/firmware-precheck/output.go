@@ -35,6 +35,7 @@ func exitStatus(results []result) int {
 var printers = map[string]func(io.Writer, []result) error{
 	"text":  printText,
 	"json":  printJSON,
+	"jsonl": printJSONLines,
 	"junit": printJUnit,
 }
 
@@ -47,6 +48,18 @@ func printJSON(w io.Writer, results []result) error {
 	return encoder.Encode(struct {
 		Results []result `json:"results"`
 	}{results})
+}
+
+// printJSONLines prints each result as one line.
+func printJSONLines(w io.Writer, results []result) error {
+	encoder := json.NewEncoder(w)
+	encoder.SetEscapeHTML(false)
+	for _, r := range results {
+		if err := encoder.Encode(r); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // printText prints a table, and below each failed test its summary.
