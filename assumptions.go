@@ -54,10 +54,9 @@ func refusedWithoutMessage(e *Error) bool {
 	return strings.Contains(string(e.Type), "CommitMessage") || strings.Contains(strings.ToLower(e.Message), "needs a message")
 }
 
-// Order. The guide does not say that requests of one session are executed one
-// after another. The SDK relies on it in one place: when the answer to a commit
-// was lost, the status that the appliance gives some seconds later is taken for
-// the state after that commit.
+// Order. The guide does not say that requests of one session are executed one after
+// another. The SDK relies on it in one place: once a transaction is closed after a lost
+// commit, what its session reads is taken for committed.
 
 // Rollback. The answer to a rollback without an open transaction is not
 // documented; the guide's table has 200 and no row for it. After one that was

@@ -94,9 +94,9 @@ var (
 	// ErrBadAnswer: the appliance answered with success, and with something
 	// that cannot be relied on: no JSON, truncated, too large, members missing.
 	ErrBadAnswer = errors.New("unusable answer")
-	// ErrOutcomeUnknown: the request may have been executed, and its answer was
-	// lost, or came from something before the API. Look at the appliance before
-	// you repeat it.
+	// ErrOutcomeUnknown: the request may have been executed, or may be executed yet: its
+	// answer was lost, or came from something before the API. Look at the appliance
+	// before you repeat it. For a commit it comes with [OutcomeUnknownDetails].
 	ErrOutcomeUnknown = errors.New("the outcome is unknown")
 	// ErrTransactionOnly: a write that belongs to a transaction was called
 	// outside one, and was not sent.

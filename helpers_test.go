@@ -37,7 +37,7 @@ func connect(t *testing.T, a *spstest.Appliance, options ...sps.Option) *sps.Cli
 // dial connects as the administrator and leaves closing to the caller.
 func dial(ctx context.Context, a *spstest.Appliance, options ...sps.Option) (*sps.Client, error) {
 	credential := sps.UsernamePassword(a.Username(), sps.NewSecretString(a.Password()))
-	return sps.Connect(ctx, a.Addr(), credential, append([]sps.Option{sps.WithCABundle(a.CA()), quick}, options...)...)
+	return sps.Connect(ctx, a.Addr(), credential, append([]sps.Option{sps.WithCABundle(a.CA()), quick, sps.WithTimeouts(sps.Timeouts{Outcome: 300 * time.Millisecond})}, options...)...)
 }
 
 // diff fails the test where want and got differ.

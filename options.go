@@ -280,7 +280,7 @@ func orDefault(set *time.Duration, standard time.Duration) {
 // attempts together.
 //
 // A field that is zero keeps its default, so Timeouts{Action: time.Hour} changes
-// one. A negative one is no bound, except for Login and Close, where nothing else
+// one. A negative one is no bound, except for Login, Outcome and Close, where nothing else
 // would bound the request and [ErrInvalidInput] is given.
 type Timeouts struct {
 	// Connect bounds the TCP connection and, once more, the TLS handshake: 15
@@ -304,8 +304,12 @@ type Timeouts struct {
 	// Stall bounds the time in which no byte of an upload or a download moves: 2
 	// minutes by default. As a whole these have no limit but their context.
 	Stall time.Duration
-	// Close bounds a rollback, a log-out, and each question about what became of a
-	// commit: 20 seconds by default. They go out even when the caller's context is
+	// Outcome bounds how long the appliance is asked what became of a commit whose
+	// answer was lost: 5 minutes by default. A commit may take that long after its
+	// connection broke.
+	Outcome time.Duration
+	// Close bounds a rollback and a log-out: 20 seconds by default. Once the caller's
+	// context has ended, half of it bounds the asking about a commit, too. They go out even when the caller's context is
 	// done, and take no longer than this each.
 	Close time.Duration
 }
@@ -320,6 +324,7 @@ func DefaultTimeouts() Timeouts {
 		Commit:  10 * time.Minute,
 		Action:  30 * time.Minute,
 		Stall:   2 * time.Minute,
+		Outcome: 5 * time.Minute,
 		Close:   20 * time.Second,
 	}
 }
@@ -328,8 +333,8 @@ func DefaultTimeouts() Timeouts {
 // [DefaultTimeouts].
 func WithTimeouts(timeouts Timeouts) Option {
 	return func(o *config) error {
-		if timeouts.Close < 0 || timeouts.Login < 0 {
-			return invalid("the limits Close and Login cannot be switched off: nothing else bounds these requests")
+		if timeouts.Close < 0 || timeouts.Login < 0 || timeouts.Outcome < 0 {
+			return invalid("the limits Close, Login and Outcome cannot be switched off: nothing else bounds these requests")
 		}
 		o.timeouts = timeouts.effective()
 		return nil
@@ -341,7 +346,7 @@ func (t Timeouts) effective() Timeouts {
 	d := DefaultTimeouts()
 	for _, limit := range []struct{ set, standard *time.Duration }{
 		{&t.Connect, &d.Connect}, {&t.Login, &d.Login}, {&t.Read, &d.Read}, {&t.Write, &d.Write},
-		{&t.Commit, &d.Commit}, {&t.Action, &d.Action}, {&t.Stall, &d.Stall}, {&t.Close, &d.Close},
+		{&t.Commit, &d.Commit}, {&t.Action, &d.Action}, {&t.Stall, &d.Stall}, {&t.Outcome, &d.Outcome}, {&t.Close, &d.Close},
 	} {
 		orDefault(limit.set, *limit.standard)
 	}

@@ -86,10 +86,11 @@ type transactionKey struct{ client *Client }
 //
 // It returns nil when every change was applied. It returns fn's error, or that
 // of the step or the commit that failed, when nothing was applied; an error of
-// the rollback is added and never hides it. When the answer to the commit was
-// lost it asks the appliance for the outcome, up to three times within some four
-// seconds, whatever the [RetryPolicy]; only where that cannot tell, the error is
-// [ErrOutcomeUnknown].
+// the rollback is added and never hides it. A commit may go on for minutes after its
+// answer was lost. Such a commit has two ends. It is a success where the appliance
+// shows the transaction closed and the objects as they were written. Everything else is
+// [ErrOutcomeUnknown] with [OutcomeUnknownDetails]: the client asks for up to
+// [Timeouts].Outcome and, after the end of ctx, for half of [Timeouts].Close.
 //
 // Somebody else may have changed an object between the moment in which fn read it
 // and that of the write, on an appliance that takes the lock with the first
@@ -567,12 +568,13 @@ func (tx *Transaction) commit(ctx context.Context, o *transactionOptions) (done 
 		err = a.unusable("the transaction is still open after the commit")
 	}
 	var refused *Error
+	var broken *TransportError
 	switch {
 	case expired(k, a, err):
 		return false, tx.lost(err)
-	case !errors.As(err, &refused) && !errors.Is(err, ErrOutcomeUnknown):
-		return false, err // never sent
-	case refused == nil || refused.Type == "" || refused.Status >= 500:
+	case errors.As(err, &broken) && !broken.sent:
+		return false, because(errors.New("the commit was not executed"), err)
+	case !errors.As(err, &refused) || refused.Type == "" || refused.Status >= 500:
 		return tx.resolve(ctx, err)
 	case refusedByConflict(refused):
 		err = because(ErrConflict, err)
@@ -584,68 +586,132 @@ func (tx *Transaction) commit(ctx context.Context, o *transactionOptions) (done 
 	return false, err
 }
 
-// resolvePauses are before the looks at what became of a commit.
-var resolvePauses = []time.Duration{0, time.Second, 3 * time.Second}
+// OutcomeUnknownDetails is the detail of an [ErrOutcomeUnknown] of a commit: what was
+// seen until the client stopped asking.
+type OutcomeUnknownDetails struct {
+	// Waited is how long the client asked.
+	Waited time.Duration
+	// Status is the last status of the transaction: "open", "closed", "gone" where its
+	// session had ended, or "" where the appliance did not tell.
+	Status string
+	// RolledBack is set where the appliance answered the rollback that followed. That
+	// does not stop a commit that the appliance is executing.
+	RolledBack bool
+	// AsBefore, AsWritten and Neither are the paths of the written objects, relative to
+	// /api/, by how they were seen last. Objects that could not be read or compared are
+	// in none of them.
+	AsBefore, AsWritten, Neither []string
+}
 
-// resolve asks the appliance what became of a commit without an answer. A commit
-// that is still being executed shows as open, and what lost the answer may lose a look,
-// too, so one look is not enough. Those that are lost take no longer than one may.
+// Error returns what was seen, in one line.
+func (d *OutcomeUnknownDetails) Error() string {
+	text := fmt.Sprintf("asked for %s", d.Waited.Round(time.Second))
+	if d.Status != "" {
+		text += ", the transaction was " + d.Status
+	}
+	if d.RolledBack {
+		text += ", rolled back"
+	}
+	for _, objects := range []struct {
+		state string
+		paths []string
+	}{{"as before", d.AsBefore}, {"as written", d.AsWritten}, {"neither as before nor as written", d.Neither}} {
+		if n := len(objects.paths); n > 0 {
+			text += ", " + objects.state + ": " + oneLine(strings.Join(objects.paths[:min(n, 3)], " "), 300)
+			if n > 3 {
+				text += fmt.Sprintf(" and %d more", n-3)
+			}
+		}
+	}
+	return text
+}
+
+// statusGone is the status of a transaction whose session has ended.
+const statusGone = "gone"
+
+// resolvePause is how long to wait before the next look at what became of a commit.
+func resolvePause(looks int) time.Duration {
+	return min(500*time.Millisecond<<min(looks, 10), 15*time.Second)
+}
+
+// resolve asks the appliance what became of a commit without an answer. That the
+// transaction is open proves nothing, nor do objects that are unchanged: the commit may
+// come yet. So it asks until the objects are as they were written, or its patience
+// ends, and sends nothing meanwhile that could disturb the commit.
 func (tx *Transaction) resolve(ctx context.Context, cause error) (done bool, err error) {
 	tx.late = true
-	var status string
-	left := tx.client.transport.timeouts.Close
-	for _, pause := range resolvePauses {
-		time.Sleep(pause)
-		start := time.Now()
-		bound, cancel := context.WithTimeout(context.WithoutCancel(ctx), left)
-		status, err = tx.client.transport.transactionStatus(bound, tx.session)
-		cancel()
-		if err != nil {
-			left -= time.Since(start)
+	c := tx.client
+	start := time.Now()
+	asking, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.transport.timeouts.Outcome)
+	defer cancel()
+	stop := context.AfterFunc(tx.ctx, func() {
+		time.AfterFunc(c.transport.timeouts.Close/2, cancel)
+	})
+	defer stop()
+	details := &OutcomeUnknownDetails{}
+	for looks := 0; asking.Err() == nil; looks++ {
+		status, err := c.transport.transactionStatus(asking, tx.session)
+		if expired(&call{}, nil, err) {
+			c.sessions.drop(tx.session)
+			status = statusGone
 		}
-		if status == statusClosed || expired(&call{}, nil, err) || left <= 0 {
+		if status != "" {
+			details.Status = status
+		}
+		if status == statusClosed || status == statusGone {
+			if tx.staged.find(asking, c).asWritten() {
+				return true, nil
+			}
+		}
+		if sleep(asking, resolvePause(looks)) != nil {
 			break
 		}
 	}
-	switch {
-	case err != nil:
-	case status == statusClosed:
-		err := tx.closed(ctx, cause)
+	details.Waited = time.Since(start)
+	return true, tx.unresolved(ctx, details, cause)
+}
+
+// unresolved cleans up after a commit whose outcome could not be found out, looks a last
+// time, and makes its error; nil if it was executed after all.
+func (tx *Transaction) unresolved(ctx context.Context, details *OutcomeUnknownDetails, cause error) error {
+	c := tx.client
+	bound, cancel := c.bounded(ctx)
+	defer cancel()
+	if details.Status != statusGone {
+		k := &call{class: classRollback, method: http.MethodDelete, path: transactionPath, once: true}
+		half, halved := context.WithTimeout(bound, c.transport.timeouts.Close/4)
+		_, err := c.transport.do(half, k, tx.session)
+		halved()
+		details.RolledBack = err == nil
 		if err != nil {
-			tx.client.retire(ctx, tx.session) // the commit may arrive yet
+			c.setLeft(tx.session)
 		}
-		return true, err
-	default:
-		return false, because(errors.New("the commit was not executed"), withoutUnknown(cause))
-	}
-	if expired(&call{}, nil, err) {
-		tx.client.sessions.drop(tx.session)
-	} else {
-		tx.client.setLeft(tx.session)
+		found := tx.staged.find(bound, c)
+		if details.RolledBack {
+			c.retire(ctx, tx.session) // the commit may arrive yet
+		}
+		if found.asWritten() && details.RolledBack {
+			return nil
+		}
+		details.AsBefore, details.AsWritten, details.Neither = found.before, found.written, found.neither
 	}
 	if !errors.Is(cause, ErrOutcomeUnknown) {
 		cause = because(ErrOutcomeUnknown, cause)
 	}
-	return true, beside(cause, "and the appliance could not be asked", err)
+	return &undecided{cause, details}
 }
 
-// closed judges a transaction that is closed after a commit without a proper
-// answer. Usually it was committed, but an appliance in trouble may have dropped it:
-// what was written tells.
-func (tx *Transaction) closed(ctx context.Context, cause error) error {
-	ctx, cancel := tx.client.bounded(ctx)
-	defer cancel()
-	switch tx.staged.found(ctx, tx.client.transport, tx.session) {
-	case foundApplied:
-		return nil
-	case foundDropped:
-		return because(errors.New("the appliance dropped the transaction"), withoutUnknown(cause))
-	}
-	if errors.Is(cause, ErrOutcomeUnknown) {
-		return cause
-	}
-	return because(ErrOutcomeUnknown, cause)
+// undecided is a lost commit with what was seen of it.
+type undecided struct {
+	err     error
+	details *OutcomeUnknownDetails
 }
+
+func (u *undecided) Error() string {
+	return u.err.Error() + " (" + u.details.Error() + "; look at the appliance before you repeat it)"
+}
+
+func (u *undecided) Unwrap() []error { return []error{u.err, u.details} }
 
 // transactionStatus reads the status of a session's transaction, open or closed.
 func (t *transport) transactionStatus(ctx context.Context, s *session) (string, error) {

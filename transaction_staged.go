@@ -147,77 +147,79 @@ func bare(value []byte) []byte {
 	return list[1 : len(list)-1]
 }
 
-// outcome is what the written objects tell of a commit.
-type outcome int
+// findings are how the written objects were found, by their paths.
+type findings struct{ before, written, neither []string }
 
-const (
-	foundNothing outcome = iota // they do not tell
-	foundApplied
-	foundDropped
-)
+// asWritten reports whether at least one object is another one than before and as it was
+// written, and none is otherwise.
+func (f *findings) asWritten() bool {
+	return len(f.written) > 0 && len(f.before) == 0 && len(f.neither) == 0
+}
 
-// found looks at the written objects, the last ones first. Where they contradict each
-// other nobody can tell, and where all of them were as they are there was nothing to
-// apply.
-func (s *staged) found(ctx context.Context, t *transport, session *session) outcome {
+// find looks at the written objects. One that the write did not change proves nothing,
+// nor does one that cannot be read, or of which it is not known what was there before.
+func (s *staged) find(ctx context.Context, c *Client) *findings {
 	s.mu.Lock()
 	writes, read := slices.Clone(s.writes), maps.Clone(s.before)
 	s.mu.Unlock()
-	neutral, told := true, foundNothing
-	for i, w := range slices.Backward(writes) {
-		if i < len(writes)-maxFound {
-			return told
-		}
+	f := &findings{}
+	for _, w := range writes {
 		before := bare(read[w.path.text])
 		if w.method == http.MethodPut && len(before) > 0 && wire.Covers(before, w.sent) {
 			continue
 		}
-		neutral = false
-		switch found := w.found(ctx, t, session, before); {
-		case found == foundNothing:
-		case told == foundNothing:
-			told = found
-		case told != found:
-			return foundNothing // somebody else changed one of them since
+		a, err := c.read(ctx, w.path, nil)
+		gone := errors.Is(err, ResourceNotFound)
+		if err != nil && !gone {
+			continue
+		}
+		switch is := w.compare(a, gone, before); is {
+		case foundWritten:
+			f.written = append(f.written, w.path.text)
+		case foundBefore:
+			f.before = append(f.before, w.path.text)
+		case foundNeither:
+			f.neither = append(f.neither, w.path.text)
 		}
 	}
-	if neutral {
-		return foundApplied
-	}
-	return told
+	return f
 }
 
-// maxFound bounds at how many objects is looked.
-const maxFound = 5
+// found is how one object was found.
+type found int
 
-func (w *write) found(ctx context.Context, t *transport, session *session, before []byte) outcome {
-	a, err := t.do(ctx, &call{class: classRead, method: http.MethodGet, path: w.path}, session)
-	gone := errors.Is(err, ResourceNotFound)
-	if err != nil && !gone {
-		return foundNothing
-	}
-	tell := func(applied bool) outcome {
-		if applied {
-			return foundApplied
-		}
-		return foundDropped
-	}
+const (
+	foundNothing found = iota // it proves nothing
+	foundWritten
+	foundBefore
+	foundNeither
+)
+
+// compare tells how an object is now. before is what was there when it was read, empty
+// where it was not.
+func (w *write) compare(a *answer, gone bool, before []byte) found {
 	switch {
+	case w.method == http.MethodDelete && gone:
+		return foundWritten
 	case w.method == http.MethodDelete:
-		return tell(gone)
-	case w.method == http.MethodPost && (gone || a.Body != nil && a.Items == nil):
-		return tell(!gone)
-	case gone || w.method == http.MethodPost:
+		return foundBefore
+	case w.method == http.MethodPost && gone:
+		return foundBefore
+	case gone:
+		return foundNeither
+	case a.Body == nil || w.method == http.MethodPost && a.Items != nil:
 		return foundNothing
 	}
 	now := bare(a.Body)
-	switch {
-	case len(now) == 0:
+	switch written := wire.Covers(now, w.sent); {
+	case w.method == http.MethodPost && written:
+		return foundWritten
+	case len(now) == 0 || len(before) == 0 && written:
 		return foundNothing
-	case wire.Covers(now, w.sent):
-		return foundApplied
+	case written:
+		return foundWritten
 	case len(before) > 0 && wire.Covers(now, before):
-		return foundDropped
+		return foundBefore
 	}
-	return foundNothing
+	return foundNeither
 }
