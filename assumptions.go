@@ -63,15 +63,18 @@ func refusedWithoutMessage(e *Error) bool {
 // refused the status of the transaction tells whether there is anything left.
 
 // Lock. Neither the type nor the status of the refusal to open a transaction
-// while somebody else holds the configuration is documented. Whatever refuses
-// the opening, other than a missing session, a missing right or a broken
-// server, is taken for it.
+// while somebody else holds the configuration is documented. Whatever refuses the
+// opening is taken for it, but for what is documented to mean something else: a missing
+// session or right, a path or method that is not there, a request of the wrong form, too
+// many requests, a broken server.
 func refusedByLock(e *Error) bool {
-	if e.Status == http.StatusTooManyRequests {
+	switch e.Status {
+	case http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusTooManyRequests:
 		return false
 	}
 	switch e.Type {
-	case Unauthenticated, AuthenticationFailure, Unauthorized:
+	case Unauthenticated, AuthenticationFailure, Unauthorized, NotFound, ResourceNotFound, MethodNotAllowed,
+		InvalidRequestBody, SyntacticError, IncompleteRequestBodyError:
 		return false
 	case "":
 		return e.Status == http.StatusBadRequest || e.Status == http.StatusForbidden || e.Status == http.StatusConflict || e.Status == http.StatusLocked
@@ -93,9 +96,12 @@ func stepRefusedByLock(e *Error) bool {
 		e.Type != "" && strings.Contains(e.Message, "locked")
 }
 
-// Conflict. Whether an appliance refuses a commit because somebody else changed the
-// same objects is not documented; a type that speaks of a conflict is taken for it.
-func refusedByConflict(e *Error) bool { return strings.Contains(string(e.Type), "Conflict") }
+// Conflict. The status table of the deletion of an object has 409 Conflict for a write
+// without an open transaction. NoOpenTransaction is what the type could be called
+// elsewhere.
+func refusedWithoutTransaction(e *Error) bool {
+	return e.Type == "Conflict" || strings.Contains(string(e.Type), "NoOpenTransaction")
+}
 
 // Semantic errors. The guide says that details contain the errors that were
 // found, without a form. Accepted are a list of texts or of objects, plain or as

@@ -41,6 +41,7 @@ type Transaction struct {
 
 	turn   chan struct{} // held during a step, and by whoever ends the transaction
 	wrote  bool          // something may be staged
+	took   bool          // a write was accepted
 	staged *staged       // what was read and written
 	late   bool          // a request whose answer was lost may still be executed
 	fatal  error         // why it must not be committed
@@ -78,8 +79,8 @@ type transactionKey struct{ client *Client }
 // Transaction opens a transaction (/api/transaction), calls fn, and commits when fn
 // returns nil. It rolls back when fn returns an error, panics or calls
 // runtime.Goexit, and when ctx is done; the rollback goes out even then, within
-// [Timeouts].Close. Where nothing was written there is nothing to commit, and it
-// rolls back too.
+// [Timeouts].Close. Where nothing was written, or every write was refused, there is
+// nothing to commit, and it rolls back too.
 //
 // It is opened before fn is called, and so needs the lock, and a message where the
 // appliance requires one, even if fn finds nothing to change.
@@ -257,12 +258,12 @@ func (tx *Transaction) step(ctx context.Context, k *call) (*answer, error) {
 	if ctx.Err() != nil {
 		return fail(ended(ctx))
 	}
-	began := tx.wrote
+	began, untouched := tx.wrote, false
 	if k.class == classStep {
 		if !k.fresh(tx.staged) {
 			return fail(errStale)
 		}
-		tx.staged.begin(k.path)
+		untouched = tx.staged.begin(k.path)
 		tx.wrote = true
 	}
 	a, err := tx.client.transport.do(ctx, k, tx.session)
@@ -283,12 +284,16 @@ func (tx *Transaction) step(ctx context.Context, k *call) (*answer, error) {
 	case errors.As(err, &broken) && broken.sent, errors.As(err, &refused) && refused.Status >= 500:
 		tx.fatal, tx.late = err, true // it may have been executed, or be still
 	case err == nil:
+		tx.took = true
 		tx.staged.write(k, a)
+	case refused != nil && refusedWithoutTransaction(refused):
+		tx.over = ErrTransactionLost
+		return nil, because(ErrTransactionLost, err)
 	case lockedStep(k, err):
 		if err = because(ErrLocked, err); ctx.Err() != nil {
 			err = fmt.Errorf("%w (%w while waiting for the lock)", err, ended(ctx))
 		}
-	case errors.Is(err, ResourceNotFound) && tx.staged.had(k.path):
+	case untouched && errors.Is(err, ResourceNotFound) && tx.staged.had(k.path):
 		err = because(ErrConflict, err) // it was there when it was read
 	}
 	return a, err
@@ -502,10 +507,10 @@ func (tx *Transaction) finish(ctx context.Context, err error, o *transactionOpti
 	if err == nil && ctx.Err() != nil {
 		err = fmt.Errorf("sps: transaction: %w", ended(ctx))
 	}
-	if err == nil && tx.wrote {
+	if err == nil && tx.took {
 		err = tx.judge(ctx, o)
 	}
-	if err == nil && tx.wrote && o.preview == nil {
+	if err == nil && tx.took && o.preview == nil {
 		var done bool
 		if done, err = tx.commit(ctx, o); done {
 			return err
@@ -576,8 +581,14 @@ func (tx *Transaction) commit(ctx context.Context, o *transactionOptions) (done 
 		return false, because(errors.New("the commit was not executed"), err)
 	case !errors.As(err, &refused) || refused.Type == "" || refused.Status >= 500:
 		return tx.resolve(ctx, err)
-	case refusedByConflict(refused):
-		err = because(ErrConflict, err)
+	case refusedWithoutTransaction(refused):
+		bound, cancel := tx.client.bounded(ctx)
+		defer cancel()
+		status, _ := tx.client.transport.transactionStatus(bound, tx.session)
+		if status == statusClosed && tx.staged.find(bound, tx.client).asWritten() {
+			return true, nil
+		}
+		return false, because(ErrTransactionLost, err)
 	case strings.TrimSpace(o.message) == "" && refusedWithoutMessage(refused):
 		err = because(ErrCommitMessageRequired, err)
 	case stepRefusedByLock(refused):
@@ -686,11 +697,15 @@ func (tx *Transaction) unresolved(ctx context.Context, details *OutcomeUnknownDe
 		if err != nil {
 			c.setLeft(tx.session)
 		}
-		found := tx.staged.find(bound, c)
+		// While it is open, the session sees what is staged, which proves nothing.
+		found := &findings{}
+		if status, _ := c.transport.transactionStatus(bound, tx.session); status == statusClosed {
+			found = tx.staged.find(bound, c)
+		}
 		if details.RolledBack {
 			c.retire(ctx, tx.session) // the commit may arrive yet
 		}
-		if found.asWritten() && details.RolledBack {
+		if found.asWritten() {
 			return nil
 		}
 		details.AsBefore, details.AsWritten, details.Neither = found.before, found.written, found.neither

@@ -3,7 +3,6 @@ package sps
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -177,11 +176,14 @@ func (tx *Transaction) judge(ctx context.Context, o *transactionOptions) error {
 	if err == nil {
 		changes, err = newChanges(a)
 	}
-	var refused *Error
 	switch {
 	case err == nil:
-	case o.preview == nil && (errors.As(err, &refused) && refused.Status < 500 || a != nil):
-		return nil // no list to compare with
+	case o.preview == nil && ctx.Err() == nil:
+		// The comparison is a help; without the list the commit goes on.
+		if logger := tx.client.transport.logger; logger != nil {
+			logger.WarnContext(ctx, "sps: the list of changes could not be read and is not compared", "host", tx.client.Host(), "error", err)
+		}
+		return nil
 	default:
 		return err
 	}

@@ -68,14 +68,16 @@ func (s *staged) had(path apiPath) bool {
 	return s.before[path.text] != nil
 }
 
-// begin counts a write before it is sent: whatever is read from now on may show it.
-func (s *staged) begin(path apiPath) {
+// begin counts a write before it is sent: whatever is read from now on may show it. It
+// reports whether that is the first write of the object.
+func (s *staged) begin(path apiPath) (first bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.count == nil {
 		s.count = make(map[string]int)
 	}
 	s.count[path.text]++
+	return s.count[path.text] == 1
 }
 
 // write keeps a write that the appliance accepted.

@@ -453,9 +453,9 @@ func TestLockAtCommit(t *testing.T) {
 			t.Errorf("with patience, after %s: %v", time.Since(start), err)
 		}
 		settled(t, a, before)
-		a.Inject(spstest.Fault{Method: "PUT", Path: "transaction", Status: 409, Body: `{"error":{"type":"ConfigurationConflict"}}`})
-		if err := c.Transaction(t.Context(), setAdmin(after)); !errors.Is(err, sps.ErrConflict) {
-			t.Errorf("a conflict: %v", err)
+		a.Inject(spstest.Fault{Method: "PUT", Path: "transaction", Status: 409, Body: `{"error":{"type":"Conflict"}}`})
+		if err := c.Transaction(t.Context(), setAdmin(after)); !errors.Is(err, sps.ErrTransactionLost) || errors.Is(err, sps.ErrConflict) {
+			t.Errorf("without a transaction: %v", err)
 		}
 		settled(t, a, before)
 	})
@@ -616,5 +616,58 @@ func TestMisuse(t *testing.T) {
 	_, object := sps.NewCollection[any](c, "configuration/management/email").List(t.Context())
 	if !strings.Contains(fmt.Sprint(list), "use NewCollection") || !strings.Contains(fmt.Sprint(object), "use NewSingleton") {
 		t.Errorf("a list as an object: %v; an object as a list: %v", list, object)
+	}
+}
+
+// TestRefusalsOfTransactions has refusals that are easily taken for something else.
+func TestRefusalsOfTransactions(t *testing.T) {
+	t.Parallel()
+	typed := func(method, path string, status int, kind string) spstest.Fault {
+		return spstest.Fault{Method: method, Path: path, Status: status, Body: `{"error":{"type":"` + kind + `"}}`}
+	}
+	deleteTwice := func(ctx context.Context, tx *sps.Transaction) error {
+		for _, method := range []string{"GET", "DELETE", "DELETE"} {
+			if _, err := tx.Invoke(ctx, method, auditPolicies+"/"+policyKey, nil); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	swallowed := func(ctx context.Context, tx *sps.Transaction) error {
+		if _, err := tx.Invoke(ctx, "DELETE", auditPolicies+"/none", nil); !errors.Is(err, sps.ResourceNotFound) {
+			return errors.New("the deletion of what is not there was not refused")
+		}
+		return nil
+	}
+	for name, test := range map[string]struct {
+		fault spstest.Fault
+		run   func(context.Context, *sps.Transaction) error
+		want  error // nil for success
+		not   error
+	}{
+		"opening, 404":               {typed("POST", "transaction", 404, "ResourceNotFound"), setAdmin(after), sps.ResourceNotFound, sps.ErrLocked},
+		"opening, 405":               {typed("POST", "transaction", 405, "MethodNotAllowed"), setAdmin(after), sps.MethodNotAllowed, sps.ErrLocked},
+		"opening, its form":          {typed("POST", "transaction", 400, "InvalidRequestBody"), setAdmin(after), sps.InvalidRequestBody, sps.ErrLocked},
+		"a step without transaction": {typed("PUT", "configuration/**", 409, "Conflict"), setAdmin(after), sps.ErrTransactionLost, sps.ErrConflict},
+		"its own deletion":           {spstest.Fault{Method: "GET", Path: "none"}, deleteTwice, sps.ResourceNotFound, sps.ErrConflict},
+		"no list of changes":         {spstest.Fault{Method: "GET", Path: "transaction/changes", Status: 500, Times: -1}, setAdmin(after), nil, nil},
+		"everything refused":         {spstest.Fault{Method: "PUT", Path: "transaction", Status: 500, Times: -1}, swallowed, nil, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := spstest.NewServer(t)
+			c := connect(t, a)
+			a.Inject(test.fault)
+			err := c.Transaction(t.Context(), test.run)
+			switch {
+			case test.want == nil && err != nil:
+				t.Errorf("error %v, want success", err)
+			case test.want != nil && (!errors.Is(err, test.want) || errors.Is(err, test.not)):
+				t.Errorf("error %v, want %v and not %v", err, test.want, test.not)
+			}
+			if a.TransactionOpen() || a.LockedBy() != "" {
+				t.Error("a transaction is left")
+			}
+		})
 	}
 }
