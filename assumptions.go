@@ -54,30 +54,26 @@ func refusedWithoutMessage(e *Error) bool {
 	return strings.Contains(string(e.Type), "CommitMessage") || strings.Contains(strings.ToLower(e.Message), "needs a message")
 }
 
-// Order. The guide does not say that requests of one session are executed one after
-// another. The SDK relies on it in one place: once a transaction is closed after a lost
-// commit, what its session reads is taken for committed.
+// Rollback. The answer to a rollback without an open transaction is not documented;
+// the guide's table has 200 and no row for it. After one that was refused the status of
+// the transaction tells whether there is anything left.
 
-// Rollback. The answer to a rollback without an open transaction is not
-// documented; the guide's table has 200 and no row for it. After one that was
-// refused the status of the transaction tells whether there is anything left.
-
-// Lock. Neither the type nor the status of the refusal to open a transaction
-// while somebody else holds the configuration is documented. Whatever refuses the
-// opening is taken for it, but for what is documented to mean something else: a missing
-// session or right, a path or method that is not there, a request of the wrong form, too
-// many requests, a broken server.
+// Lock. Neither the type nor the status of the refusal to open a transaction while
+// somebody else holds the configuration is documented. Whatever refuses the opening is
+// taken for it, but for what is documented to mean something else: a missing session or
+// right, a path or a method that is not there, a request of the wrong form, too many
+// requests, a broken server.
 func refusedByLock(e *Error) bool {
-	switch e.Status {
-	case http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusTooManyRequests:
-		return false
-	}
 	switch e.Type {
 	case Unauthenticated, AuthenticationFailure, Unauthorized, NotFound, ResourceNotFound, MethodNotAllowed,
 		InvalidRequestBody, SyntacticError, IncompleteRequestBodyError:
 		return false
 	case "":
 		return e.Status == http.StatusBadRequest || e.Status == http.StatusForbidden || e.Status == http.StatusConflict || e.Status == http.StatusLocked
+	}
+	switch e.Status {
+	case http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusTooManyRequests:
+		return false
 	}
 	return e.Status < 500
 }
@@ -89,18 +85,32 @@ func stepRefusedByLock(e *Error) bool {
 	switch e.Type {
 	case OpenTransactionError:
 		return true
-	case SyntacticError, SemanticError, InvalidRequestBody, IncompleteRequestBodyError, Unauthorized:
+	case SyntacticError, SemanticError, InvalidRequestBody, IncompleteRequestBodyError, Unauthorized, noTransaction:
 		return false
 	}
 	return strings.Contains(string(e.Type), "Lock") || e.Status == http.StatusLocked ||
 		e.Type != "" && strings.Contains(e.Message, "locked")
 }
 
-// Conflict. The status table of the deletion of an object has 409 Conflict for a write
-// without an open transaction. NoOpenTransaction is what the type could be called
-// elsewhere.
+// No transaction. The table of the deletion of an object has 409 Conflict for a write
+// without an open transaction. Newer guides say that the first change opens one by
+// itself. NoOpenTransaction is what the type could be called elsewhere.
+const noTransaction ErrorType = "Conflict"
+
 func refusedWithoutTransaction(e *Error) bool {
-	return e.Type == "Conflict" || strings.Contains(string(e.Type), "NoOpenTransaction")
+	return e.Type == noTransaction || strings.Contains(string(e.Type), "NoOpenTransaction") || strings.Contains(string(e.Type), "NoTransaction")
+}
+
+// mayLackTransaction recognises a refusal that can mean the same, and something else:
+// the status of the transaction tells.
+func mayLackTransaction(e *Error) bool {
+	switch e.Type {
+	case ForbiddenActionError, MethodNotAllowed:
+		return true
+	case "":
+		return e.Status == http.StatusConflict || e.Status == http.StatusForbidden || e.Status == http.StatusMethodNotAllowed
+	}
+	return false
 }
 
 // Semantic errors. The guide says that details contain the errors that were

@@ -19,12 +19,13 @@ import (
 	"github.com/go-sps/sps/internal/wire"
 )
 
-// Client is a session on one appliance, safe for any number of goroutines. Make
-// one with [Connect] and end it with [Client.Close].
+// Client talks to one appliance. It is safe for any number of goroutines. Make one
+// with [Connect] and end it with [Client.Close].
 //
-// Reads hang on the client's fields and methods; the configuration is written
-// in a [Client.Transaction] only. A transaction belongs to the session: while
-// one is open, reads of the same client see its staged changes.
+// Read through the client's fields and methods; write the configuration in a
+// [Client.Transaction]. A client reads in one session of the appliance and writes in
+// another one, which its first write opens: nobody reads changes of a transaction that
+// is not committed. [WithOneSession] puts both into one session.
 type Client struct {
 	// Firmware is about firmware slots, the upgrade test and the upgrade.
 	Firmware *Firmware
@@ -50,7 +51,9 @@ type Client struct {
 	SupportBundles *SupportBundles
 
 	transport *transport
-	sessions  *sessions
+	logins    *logins
+	reading   *sessions // for everything but transactions
+	writing   *sessions // for transactions; reading, where there is one session for both
 
 	// life ends with Close, and with it every call under way.
 	life context.Context
@@ -58,10 +61,15 @@ type Client struct {
 
 	turn chan struct{} // held by whoever has, or must not have, a transaction
 	mu   sync.Mutex
-	open *Transaction // the running transaction, for Close
-	left *session     // a session in which a transaction could not be rolled back
+	open *Transaction  // the running transaction, for Close
+	held time.Duration // how long the last transaction held the lock
+	free time.Time     // when it let go of it
+
+	clean      cleanup
+	background sync.WaitGroup // what runs beside the calls
 
 	closing  sync.Once
+	closed   chan struct{} // closed when Close begins
 	closeErr error
 }
 
@@ -71,12 +79,12 @@ type Client struct {
 //
 // A wrong password is [AuthenticationFailure], a certificate that is not
 // trusted a [CertificateError], an unreachable appliance a [TransportError], an
-// argument that cannot be right [ErrInvalidInput]. When ctx ends during the
-// login, Connect waits up to three seconds longer to log out what it opened.
+// argument that cannot be right [ErrInvalidInput]. When ctx ends during the login,
+// Connect returns at once, and logs out in the background what that login opens.
 //
-// A session that expires is renewed by one login for all callers. When the
-// appliance refuses that login, the client makes no further attempt, because
-// those may lock the account: every call then fails with the refusal.
+// A session that expires is renewed by one login for all callers. When the appliance
+// refuses that login, the client makes no further attempt, because those may lock the
+// account: every call that needs a login then fails with the refusal.
 func Connect(ctx context.Context, host string, credential Credential, options ...Option) (*Client, error) {
 	address, err := parseHost(host)
 	if err != nil {
@@ -97,9 +105,39 @@ func Connect(ctx context.Context, host string, credential Credential, options ..
 	if o.insecure && o.logger != nil {
 		o.logger.WarnContext(ctx, "sps: the appliance's certificate is not verified (WithInsecureTLS)", "host", address)
 	}
-	c := &Client{transport: newTransport(address, o), turn: make(chan struct{}, 1)}
+	c := newClient(address, o, cred)
+	if !cred.existing.IsZero() {
+		c.reading.current = newSession(cred.existing.ExposeString(), nil)
+		return c, nil
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("sps: %s: connect: %w", address, ended(ctx))
+	}
+	if _, err := c.reading.get(ctx, nil); err != nil {
+		if ctx.Err() == nil {
+			c.Close(ctx)
+			return nil, err
+		}
+		go func() { // the login goes on, and what it opens is logged out
+			time.AfterFunc(connectGrace, func() { c.reading.giveUp() })
+			c.Close(ctx)
+		}()
+		return nil, err
+	}
+	return c, nil
+}
+
+func newClient(address string, o *config, cred *credential) *Client {
+	c := &Client{transport: newTransport(address, o), turn: make(chan struct{}, 1), closed: make(chan struct{})}
+	c.clean.sweeping = make(chan struct{}, 1)
 	c.life, c.end = context.WithCancelCause(context.Background())
-	c.sessions = &sessions{transport: c.transport, credential: cred, life: c.life}
+	c.logins = &logins{
+		transport: c.transport, credential: cred, life: c.life, one: make(chan struct{}, 1),
+		single: o.oneSession || !cred.existing.IsZero(),
+	}
+	c.logins.unused = c.endUnused
+	c.reading = &sessions{logins: c.logins}
+	c.writing = &sessions{logins: c.logins, reading: c.reading}
 	c.Firmware = &Firmware{c}
 	c.TrafficAlerts = newSingleton[TrafficAlerts](c, trafficAlertsPath)
 	c.SystemAlerts = newSingleton[SystemAlerts](c, systemAlertsPath)
@@ -109,27 +147,11 @@ func Connect(ctx context.Context, host string, credential Credential, options ..
 	c.StarlingConfiguration = newSingleton[StarlingConfiguration](c, starlingConfigurationPath)
 	c.Starling = &Starling{c}
 	c.SupportBundles = &SupportBundles{c}
-	if !cred.existing.IsZero() {
-		c.sessions.current = newSession(cred.existing.ExposeString(), nil)
-		return c, nil
-	}
-	if _, err := c.sessions.get(ctx, nil); err != nil {
-		// A login may go on after ctx: what it opens is logged out.
-		gone := make(chan struct{})
-		go func() {
-			defer close(gone)
-			c.Close(ctx)
-		}()
-		select {
-		case <-gone:
-		case <-time.After(connectGrace):
-		}
-		return nil, err
-	}
-	return c, nil
+	return c
 }
 
-// connectGrace is how long a cancelled Connect waits for its login's end.
+// connectGrace is how long a Connect that failed goes on in the background, to log out
+// what its login may have opened.
 const connectGrace = 3 * time.Second
 
 // ConnectFromEnv is [Connect] with what the environment says: SPS_HOST,
@@ -233,58 +255,129 @@ func (c *Client) Host() string { return c.transport.host }
 // String names the client's host, and nothing of its session.
 func (c *Client) String() string { return "sps.Client(" + c.transport.host + ")" }
 
-// Close rolls back a transaction that is open, ends calls under way with
-// [ErrClosed] and logs out (not from an [ExistingSession]). It goes out even
-// when ctx is done; the rollback and the log-out take up to [Timeouts].Close each.
-// A commit that is under way is waited for as long. The error says what could not
-// be cleaned up; the session then ends by its time-out on the appliance. Further
-// calls of Close return the same.
+// Close rolls back a transaction that is open, ends calls under way with [ErrClosed],
+// and logs out (not from an [ExistingSession]), even when ctx is done. All of that
+// together takes at most [Timeouts].Close; a commit that was sent may use half of it to
+// end. The error says what could not be cleaned up: the session then ends by its
+// time-out on the appliance, and the configuration stays locked for as long if its
+// transaction is open. Further calls of Close return the same error.
 func (c *Client) Close(ctx context.Context) error {
-	c.closing.Do(func() { c.closeErr = c.close(context.WithoutCancel(ctx)) })
+	c.closing.Do(func() {
+		close(c.closed)
+		c.closeErr = c.close(ctx)
+	})
 	return c.closeErr
 }
 
+// closeGrace is how much longer than the time limit for cleaning up it takes at most to
+// log out after the end of a transaction that used all of it.
+const closeGrace = 900 * time.Millisecond
+
+// closeDeadline is when Close has to be done. What the end of a transaction has just
+// used of the time limit is not to be had a second time.
+func (c *Client) closeDeadline() time.Time {
+	limit := c.transport.timeouts.Close
+	now := time.Now()
+	c.clean.mu.Lock()
+	defer c.clean.mu.Unlock()
+	if c.clean.began.IsZero() || now.Sub(c.clean.ended) >= limit {
+		return now.Add(limit)
+	}
+	deadline := c.clean.began.Add(limit)
+	if least := now.Add(closeGrace); deadline.Before(least) {
+		return least
+	}
+	return deadline
+}
+
 func (c *Client) close(ctx context.Context) error {
-	bound, cancel := c.bounded(ctx)
+	ctx = context.WithoutCancel(ctx)
+	bound, cancel := context.WithDeadline(ctx, c.closeDeadline())
 	defer cancel()
 	defer c.transport.base.CloseIdleConnections()
 	c.mu.Lock()
 	open := c.open
 	c.mu.Unlock()
-	var rollback error
+	var errs []error
 	if open != nil {
-		rollback = open.abort(bound)
-	}
-	c.end(ErrClosed)
-	s, login := c.sessions.close(bound)
-	if left := c.leftOpen(); left != nil {
-		rollback = c.rollBack(ctx, left) // once more
-	}
-	errs := slices.DeleteFunc([]error{rollback, login}, func(err error) bool { return err == nil })
-	if s != nil {
-		ended, err := c.transport.logOut(ctx, s) // on a limit of its own
-		switch {
-		case err != nil:
+		if err := open.abort(bound); err != nil {
 			errs = append(errs, err)
-		case ended:
-			// The appliance drops the transaction of a session that ends, but for
-			// a commit that it is executing.
-			errs = slices.DeleteFunc(errs, func(err error) bool { return err == rollback && !errors.Is(err, ErrOutcomeUnknown) })
+		}
+		if bound.Err() != nil {
+			var grace context.CancelFunc
+			bound, grace = context.WithTimeout(ctx, closeGrace)
+			defer grace()
 		}
 	}
-	errs = append(errs, c.sessions.logOutRest(ctx)...)
+	c.clean.mu.Lock()
+	c.end(ErrClosed) // nothing begins in the background from now on
+	c.clean.mu.Unlock()
+	left, late := c.logins.close(bound, c.reading, c.writing)
+	if late != nil {
+		errs = append(errs, late)
+	}
+	c.background.Wait()
+	errs = append(errs, c.endAll(bound, left)...)
 	if len(errs) > 0 {
-		return joined("sps: close", errs)
+		return joined("sps: "+c.transport.host+": close", errs)
 	}
 	return nil
 }
 
-// call sends a call outside of a transaction. It renews a session that has
-// expired once, for all callers, and then repeats the call: a 401 means that it
-// was not executed.
+// endAll ends what is left, side by side.
+func (c *Client) endAll(ctx context.Context, left []*session) (errs []error) {
+	c.clean.mu.Lock()
+	remnants := slices.Clone(c.clean.remnants)
+	dirty := c.clean.dirty
+	c.clean.mu.Unlock()
+	for _, s := range left {
+		remnants = append(remnants, &remnant{session: s, open: s == dirty})
+	}
+	results := make([]error, len(remnants)+1) // the last one for a session that was handed in
+	var all sync.WaitGroup
+	for i, r := range remnants {
+		switch {
+		case r.hung: // it was tried a moment ago, for as long as there was time
+			results[i] = r.unended()
+		default:
+			all.Go(func() {
+				if c.tryEnd(ctx, r) != nil {
+					results[i] = r.unended()
+				}
+			})
+		}
+	}
+	if dirty != nil && !c.logins.renewable() {
+		all.Go(func() { results[len(remnants)] = c.scourSession(ctx, dirty) })
+	}
+	all.Wait()
+	return slices.DeleteFunc(results, func(err error) bool { return err == nil })
+}
+
+// unended tells what it means that a session could not be ended.
+func (r *remnant) unended() error {
+	if r.open {
+		return fmt.Errorf("%w (its transaction may be open and hold the lock%s)", r.err, r.session.endsIn())
+	}
+	return r.err
+}
+
+// call sends a call outside of a transaction, in the session that reads. It renews a
+// session that has expired once, for all callers, and then repeats the call: a 401
+// means that it was not executed.
 func (c *Client) call(ctx context.Context, k *call) (*answer, error) {
+	if err := c.scour(ctx); err != nil {
+		return nil, err
+	}
+	defer c.sweepBeside(ctx)()
 	k.life = c.life
-	s, err := c.sessions.get(ctx, nil)
+	return c.renewing(ctx, k, c.life)
+}
+
+// renewing sends a call in the session that reads, and renews that once. life bounds
+// the wait for a login beside ctx.
+func (c *Client) renewing(ctx context.Context, k *call, life context.Context) (*answer, error) {
+	s, err := c.reading.until(ctx, life, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -293,7 +386,7 @@ func (c *Client) call(ctx context.Context, k *call) (*answer, error) {
 		return a, err
 	}
 	old := s
-	s, renewal := c.sessions.get(ctx, old)
+	s, renewal := c.reading.until(ctx, life, old)
 	if errors.Is(renewal, errExpiredExisting) {
 		return nil, stillExpired(k, a, err, renewal.Error())
 	}
@@ -303,11 +396,31 @@ func (c *Client) call(ctx context.Context, k *call) (*answer, error) {
 	a, err = c.transport.do(ctx, k, s)
 	if expired(k, a, err) {
 		if a != nil { // the old session was taken for expired too, and may live
-			c.sessions.logOut(ctx, old)
+			c.endUnused(ctx, old)
 		}
 		return nil, stillExpired(k, a, err, "the appliance takes a new session for expired")
 	}
 	return a, err
+}
+
+// writeSession returns a session for transactions, other than the stale one. Where the
+// credential turns out to serve one login only, that is the session that reads.
+func (c *Client) writeSession(ctx context.Context, stale *session) (*session, error) {
+	if c.logins.separate() {
+		s, err := c.writing.get(ctx, stale)
+		if err == nil || c.logins.separate() {
+			return s, err
+		}
+	}
+	return c.reading.get(ctx, stale)
+}
+
+// present is the session of transactions, nil while there is none.
+func (c *Client) present() *session {
+	if c.logins.separate() {
+		return c.writing.now()
+	}
+	return c.reading.now()
 }
 
 // stillExpired makes the error of a call whose session has expired for good.
@@ -319,11 +432,6 @@ func stillExpired(k *call, a *answer, err error, why string) error {
 	e := newError(k, a.status, nil, strings.TrimPrefix(why, "sps: "))
 	e.Host, e.Type = a.exchange.t.host, Unauthenticated
 	return e
-}
-
-// whileOpen returns a context that ends with the client too.
-func (c *Client) whileOpen(ctx context.Context) (context.Context, context.CancelFunc) {
-	return merge(ctx, c.life)
 }
 
 // merge returns ctx, ended also by the end of another context.
@@ -451,8 +559,10 @@ var reservedHeaders = []string{
 //
 // Writes to configuration/, acl/, to the parts of cluster/ that the guide wants in a
 // transaction, and to the transaction itself are refused with
-// [ErrTransactionOnly] and not sent: use [Transaction.Invoke]. A POST may have
-// any effect, and is never repeated after it may have been executed.
+// [ErrTransactionOnly] and not sent: use [Transaction.Invoke]. A write that the
+// appliance refuses while a transaction is open, such as POST starling/join, waits for
+// the client's own transaction; in the function of one it is [ErrNested]. A POST may
+// have any effect, and is never repeated after it may have been executed.
 func (c *Client) Invoke(ctx context.Context, method, path string, body any, options ...RequestOption) (*Response, error) {
 	k, err := newInvocation(method, path, body, options)
 	if err != nil {
@@ -469,7 +579,14 @@ func (c *Client) Invoke(ctx context.Context, method, path string, body any, opti
 	if err := k.notDownload(); err != nil {
 		return nil, err
 	}
-	a, err := c.call(ctx, k)
+	if k.method != http.MethodGet && k.path.below(alone...) {
+		release, err := c.alone(ctx, k.method+" "+k.path.text)
+		if err != nil {
+			return nil, err
+		}
+		defer release()
+	}
+	a, err := c.get(ctx, k)
 	if err != nil {
 		return nil, err
 	}

@@ -312,7 +312,7 @@ var conformance = []check{
 			v.observe("lock-taken", "opening")
 			v.observe("lock-error", h.refusal())
 			v.guess("Lock", "another session of the same user is refused with %s", h.refusal())
-			err := v.target.other.Transaction(v.ctx, func(context.Context, *sps.Transaction) error { return nil })
+			err := v.target.other.Transaction(v.ctx, func(context.Context, *sps.Transaction) error { return nil }, sps.WithLockFirst())
 			v.want("ErrLocked of the SDK", true, errors.Is(err, sps.ErrLocked))
 		},
 	},

@@ -89,7 +89,8 @@ func (target *target) begin(ctx context.Context, t *testing.T) {
 // login makes a client that is closed at the end of the test, whatever happens.
 func (target *target) login(ctx context.Context, t *testing.T) (*sps.Client, string) {
 	t.Helper()
-	c, err := target.connect(ctx, target.guard.wrap(), sps.WithUserAgent("sps-conformance"))
+	// In one session, because the checks send requests of their own in it.
+	c, err := target.connect(ctx, target.guard.wrap(), sps.WithUserAgent("sps-conformance"), sps.WithOneSession())
 	if err != nil {
 		t.Fatal(target.clean("the login failed: %v", err))
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -16,30 +17,41 @@ import (
 // The contract tests of the guide's page about alerts, trust stores and Starling.
 // Like those in contract_test.go they run one after another.
 
-// contractTransaction are the requests of a transaction around its steps. With
-// changes the list of changes is looked at before the commit; without a commit it is
-// rolled back.
-func contractTransaction(t *testing.T, changes, commit bool, steps ...contractExchange) []contractExchange {
-	const path = "/api/transaction"
-	all := append([]contractExchange{
-		{method: "GET", path: path, answer: contractSample(t, "transaction.closed")},
-		{method: "POST", path: path, answer: contractSample(t, "transaction.open")},
-	}, steps...)
-	if changes {
-		all = append(all, contractExchange{method: "GET", path: path + "/changes", answer: contractSample(t, "transaction_changes.empty")})
+// contractTransaction are the requests of a transaction of a client with one session for
+// all: the reads of its function, the opening, the reads again, the writes, and the
+// commit after a look at the list of changes, or the rollback.
+func contractTransaction(t *testing.T, commit bool, reads []contractExchange, writes ...contractExchange) []contractExchange {
+	return slices.Concat(reads, contractOpening(t), reads, writes, contractEnd(t, commit))
+}
+
+const contractTransactionPath = "/api/transaction"
+
+// contractOpening opens a transaction in a session that was handed in: somebody else's
+// may be open in it.
+func contractOpening(t *testing.T) []contractExchange {
+	return []contractExchange{
+		{method: "GET", path: contractTransactionPath, answer: contractSample(t, "transaction.closed")},
+		{method: "POST", path: contractTransactionPath, answer: contractSample(t, "transaction.open")},
 	}
-	if commit {
-		return append(all, contractExchange{
-			method: "PUT", path: path, body: `{"status":"commit","commit_message":"CHG-1","message":"CHG-1"}`, answer: contractSample(t, "transaction.closed"),
-		})
+}
+
+func contractEnd(t *testing.T, commit bool) []contractExchange {
+	if !commit {
+		return []contractExchange{{method: "DELETE", path: contractTransactionPath, answer: contractSample(t, "transaction.delete")}}
 	}
-	return append(all, contractExchange{method: "DELETE", path: path, answer: contractSample(t, "transaction.delete")})
+	return []contractExchange{
+		{method: "GET", path: contractTransactionPath + "/changes", answer: contractSample(t, "transaction_changes.empty")},
+		{
+			method: "PUT", path: contractTransactionPath, body: `{"status":"commit","commit_message":"CHG-1","message":"CHG-1"}`,
+			answer: contractSample(t, "transaction.closed"),
+		},
+	}
 }
 
 // contractCommit runs a transaction with the message of contractTransaction.
 func contractCommit(t *testing.T, c *sps.Client, fn func(context.Context, *sps.Transaction) error) error {
 	t.Helper()
-	return c.Transaction(t.Context(), fn, sps.CommitMessage("CHG-1"))
+	return c.Transaction(t.Context(), fn, sps.WithMessage("CHG-1"))
 }
 
 // contractBody returns the body in a sample.
@@ -100,7 +112,7 @@ func TestContractTrafficAlerts(t *testing.T) {
 			put.body = contractBody(t, "configuration_alerting_traffic_alerts.get", func(body map[string]any) {
 				body["scbConnectionDenied"].(map[string]any)["email"] = true
 			})
-			c := contractClient(t, contractTransaction(t, true, true, get, put)...)
+			c := contractClient(t, contractTransaction(t, true, []contractExchange{get}, put)...)
 			err := contractCommit(t, c, func(ctx context.Context, tx *sps.Transaction) error {
 				return tx.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error { return a.Enable(sps.Email, sps.AlertConnectionDenied) })
 			})
@@ -118,7 +130,7 @@ func TestContractTrafficAlerts(t *testing.T) {
 			put.body = contractBody(t, "configuration_alerting_traffic_alerts.get", func(body map[string]any) {
 				body["scbConnectionDenied"].(map[string]any)["email"] = true
 			})
-			c := contractClient(t, contractTransaction(t, false, false, get, put)...)
+			c := contractClient(t, contractTransaction(t, false, []contractExchange{get}, put)...)
 			err := contractCommit(t, c, func(ctx context.Context, tx *sps.Transaction) error {
 				return tx.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error { return a.Enable(sps.Email, sps.AlertConnectionDenied) })
 			})
@@ -132,6 +144,78 @@ func TestContractTrafficAlerts(t *testing.T) {
 			t.Errorf("error %v", err)
 		}
 	})
+}
+
+// TestContractTwoSessions has a client read in one session and write in another, and
+// holds which requests a transaction sends, in which session.
+func TestContractTwoSessions(t *testing.T) {
+	const path = "/api/configuration/alerting/traffic_alerts"
+	const writing = "session_id=0d1c5a7be3f94c2f8a6b"
+	login := func(cookie string) contractExchange {
+		return contractExchange{
+			method: "GET", path: "/api/authentication", anonymous: true, basic: "YWRtaW46c2VjcmV0",
+			answer: `{"meta":{}}`, setCookie: cookie + "; Path=/; Secure",
+		}
+	}
+	inWriting := func(exchanges ...contractExchange) []contractExchange {
+		for i := range exchanges {
+			exchanges[i].cookie = writing
+		}
+		return exchanges
+	}
+	get := contractExchange{method: "GET", path: path, answer: contractSample(t, "configuration_alerting_traffic_alerts.get")}
+	post := contractExchange{method: "POST", path: contractTransactionPath, answer: contractSample(t, "transaction.open")}
+	put := contractExchange{method: "PUT", path: path, answer: `{"meta":{}}`}
+	put.body = contractBody(t, "configuration_alerting_traffic_alerts.get", func(body map[string]any) {
+		body["scbConnectionDenied"].(map[string]any)["email"] = true
+	})
+	silent := post
+	silent.answer = `{"meta":{"href":"/api/transaction"}}`
+	status := contractExchange{method: "GET", path: contractTransactionPath, answer: strings.Replace(post.answer, "required", "optional", 1)}
+	bare := slices.Clone(contractEnd(t, true))
+	bare[1].body = `{"status":"commit"}`
+	enable := func(a *sps.TrafficAlerts) error { return a.Enable(sps.Email, sps.AlertConnectionDenied) }
+	nothing := func(*sps.TrafficAlerts) error { return nil }
+	message := sps.WithMessage("CHG-1")
+	tests := []struct {
+		name      string
+		change    func(*sps.TrafficAlerts) error
+		options   []sps.TransactionOption
+		exchanges []contractExchange // after the first login
+		sessions  int
+	}{
+		{"an update", enable, []sps.TransactionOption{message}, slices.Concat(
+			[]contractExchange{get, login(writing)}, inWriting(post, put), []contractExchange{get}, inWriting(contractEnd(t, true)...)), 2},
+		{"an update without a message", enable, nil, slices.Concat(
+			[]contractExchange{get, login(writing)}, inWriting(silent, status, put), []contractExchange{get}, inWriting(bare...)), 2},
+		{"an update with the lock first", enable, []sps.TransactionOption{message, sps.WithLockFirst()}, slices.Concat(
+			[]contractExchange{login(writing)}, inWriting(slices.Concat([]contractExchange{post, get, put}, contractEnd(t, true))...)), 2},
+		{"nothing to change", nothing, []sps.TransactionOption{message}, []contractExchange{get}, 1},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			ends := &contractSessions{left: []string{contractCookie, writing}[:test.sessions]}
+			exchanges := append([]contractExchange{login(contractCookie)}, test.exchanges...)
+			for range test.sessions {
+				exchanges = append(exchanges, contractExchange{method: "DELETE", path: "/api/authentication", ends: ends})
+			}
+			contractMock(t, exchanges...)
+			c, err := sps.Connect(t.Context(), contractHost, sps.UsernamePassword("admin", sps.NewSecretString("secret")), contractOptions(t)...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			err = c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+				return tx.TrafficAlerts.Update(ctx, test.change)
+			}, test.options...)
+			if err != nil {
+				t.Error(err)
+			}
+			if err := c.Close(t.Context()); err != nil {
+				t.Error(err)
+			}
+			diff(t, "sessions left", 0, len(ends.left))
+		})
+	}
 }
 
 func TestContractTrustStores(t *testing.T) {
@@ -178,10 +262,13 @@ func TestContractTrustStores(t *testing.T) {
 	t.Run("create", func(t *testing.T) {
 		one := authority(t, "One")
 		pem, _ := json.Marshal(pemOf(one))
-		c := contractClient(t, contractTransaction(t, false, true, list, contractExchange{
+		post := contractExchange{
 			method: "POST", path: path, status: 201, answer: `{"key":"new","meta":{"href":"` + path + `/new"}}`,
 			body: `{"name":"Ours","authorities":[{"pem":` + string(pem) + `}],"crl_urls":[],"revocation_check":"none","trust_store_type":"custom"}`,
-		})...)
+		}
+		// The name is looked up in the transaction, and again before the first write: the
+		// lock may come with that only.
+		c := contractClient(t, slices.Concat(contractOpening(t), []contractExchange{list, list, post}, contractEnd(t, true))...)
 		err := contractCommit(t, c, func(ctx context.Context, tx *sps.Transaction) error {
 			key, err := tx.TrustStores.Create(ctx, sps.NewTrustStore("Ours", one))
 			diff(t, "key", "new", key)
@@ -193,8 +280,8 @@ func TestContractTrustStores(t *testing.T) {
 	})
 	custom := contractSample(t, "configuration_trust_stores.custom")
 	t.Run("update", func(t *testing.T) {
-		c := contractClient(t, contractTransaction(t, true, true,
-			contractExchange{method: "GET", path: path + "/" + key, answer: custom},
+		c := contractClient(t, contractTransaction(t, true,
+			[]contractExchange{{method: "GET", path: path + "/" + key, answer: custom}},
 			contractExchange{method: "PUT", path: path + "/" + key, answer: `{"meta":{}}`, body: contractBody(t, "configuration_trust_stores.custom", func(body map[string]any) {
 				body["crl_urls"] = []any{"http://crl.it/sec", "https://crl.example/more"}
 			})})...)
@@ -209,13 +296,13 @@ func TestContractTrustStores(t *testing.T) {
 		}
 	})
 	t.Run("delete", func(t *testing.T) {
-		c := contractClient(t, contractTransaction(t, false, true, contractExchange{method: "DELETE", path: path + "/" + key, answer: `{"meta":{"href":"` + path + "/" + key + `"}}`})...)
+		c := contractClient(t, contractTransaction(t, true, nil, contractExchange{method: "DELETE", path: path + "/" + key, answer: `{"meta":{"href":"` + path + "/" + key + `"}}`})...)
 		if err := contractCommit(t, c, func(ctx context.Context, tx *sps.Transaction) error { return tx.TrustStores.Delete(ctx, key) }); err != nil {
 			t.Error(err)
 		}
 	})
 	t.Run("delete one in use", func(t *testing.T) {
-		c := contractClient(t, contractTransaction(t, false, false, contractExchange{
+		c := contractClient(t, contractTransaction(t, false, nil, contractExchange{
 			method: "DELETE", path: path + "/" + key, status: 400,
 			answer: `{"error":{"type":"SemanticError","message":"in use","details":[{"message":"The object is in use","paths":["/api/configuration/policies/ldap_servers/1"]}]}}`,
 		})...)
@@ -246,7 +333,7 @@ func TestContractStarlingConfiguration(t *testing.T) {
 	off := strings.Replace(contractSample(t, "configuration_starling.joined"), `"enabled": true`, `"enabled": false`, 1)
 	enable := func(t *testing.T, answer contractExchange, commit bool) error {
 		answer.method, answer.path, answer.body = "PUT", path, contractSample(t, "configuration_starling.put")
-		c := contractClient(t, contractTransaction(t, commit, commit, contractExchange{method: "GET", path: path, answer: off}, answer)...)
+		c := contractClient(t, contractTransaction(t, commit, []contractExchange{{method: "GET", path: path, answer: off}}, answer)...)
 		return contractCommit(t, c, remoteAccess(true))
 	}
 	t.Run("enable", func(t *testing.T) {

@@ -14,8 +14,10 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -50,12 +52,31 @@ type contractExchange struct {
 	query        string
 	body         string // JSON; "" for a request without a body
 	anonymous    bool   // no session
+	cookie       string // of the session; "" is that of the guide
+	ends         *contractSessions
 	accept       string // "" is JSON
 	basic        string // of the Authorization header
 	status       int    // 0 is 200
 	answer       string
 	kind         string // content type of the answer; "" is JSON
 	setCookie    string
+}
+
+// contractSessions are the cookies of sessions that are logged out in any order.
+type contractSessions struct {
+	mu   sync.Mutex
+	left []string
+}
+
+// take returns the cookies that a log-out may have: its own, once.
+func (s *contractSessions) take(cookies []string) []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(cookies) != 1 || !slices.Contains(s.left, cookies[0]) {
+		return s.left
+	}
+	s.left = slices.DeleteFunc(s.left, func(left string) bool { return left == cookies[0] })
+	return cookies
 }
 
 // contractRequest is everything about a request that the contract settles.
@@ -120,7 +141,10 @@ func (x contractExchange) match(t *testing.T) gock.MatchFunc {
 	if x.accept != "" {
 		want.Accept = []string{x.accept}
 	}
-	if !x.anonymous {
+	switch {
+	case x.cookie != "":
+		want.Cookie = []string{x.cookie}
+	case !x.anonymous:
 		want.Cookie = []string{contractCookie}
 	}
 	if x.basic != "" {
@@ -146,6 +170,10 @@ func (x contractExchange) match(t *testing.T) gock.MatchFunc {
 			if len(data) > 0 {
 				got.Body = contractJSON(t, data)
 			}
+		}
+		want := want
+		if x.ends != nil {
+			want.Cookie = x.ends.take(got.Cookie)
 		}
 		d := cmp.Diff(want, got)
 		if d != "" {
@@ -706,11 +734,8 @@ func TestContractErrorTypes(t *testing.T) {
 			}
 			var err error
 			if x.method == "PUT" {
-				transaction := contractExchange{path: "/api/transaction", answer: `{"body":{"status":"closed"},"key":"transaction"}`}
-				look, begin, rollback := transaction, transaction, transaction
-				look.method, begin.method, rollback.method = "GET", "POST", "DELETE"
-				c := contractClient(t, look, begin, x, rollback)
-				err = c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error { return invoke(ctx, tx.Invoke) })
+				c := contractClient(t, contractTransaction(t, false, nil, x)...)
+				err = contractCommit(t, c, func(ctx context.Context, tx *sps.Transaction) error { return invoke(ctx, tx.Invoke) })
 			} else {
 				err = invoke(t.Context(), contractClient(t, x).Invoke)
 			}

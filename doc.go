@@ -57,7 +57,7 @@
 //		return tx.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error {
 //			return a.Enable(sps.Email, sps.AlertConnectionDenied)
 //		})
-//	}, sps.CommitMessage("CHG-1234"))
+//	}, sps.WithMessage("CHG-1234"))
 //
 // An update reads the object and lays only what the function changed over it:
 // members that the SDK does not know stay as they are. A handle of yours is written

@@ -20,7 +20,7 @@ func ExampleAlerts_Enable() {
 		return tx.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error {
 			return a.Enable(sps.Email, sps.AlertConnectionDenied) // SNMP and all other alerts stay
 		})
-	}, sps.CommitMessage("CHG-1234"))
+	}, sps.WithMessage("CHG-1234"))
 	if err != nil {
 		log.Fatal(err)
 	}

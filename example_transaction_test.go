@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/spstest"
 )
 
 func ExampleClient_Transaction() {
@@ -19,7 +20,7 @@ func ExampleClient_Transaction() {
 			e.AlertingAddress = "soc@example.com" // everything else stays
 			return nil
 		})
-	}, sps.CommitMessage("CHG-1234"))
+	}, sps.WithMessage("CHG-1234"))
 	if errors.Is(err, sps.ErrLocked) {
 		fmt.Println("somebody else is changing the configuration")
 	}
@@ -56,7 +57,7 @@ func ExampleWaitForLock() {
 	release := appliance.LockConfiguration("somebody else")
 
 	change := func(ctx context.Context, tx *sps.Transaction) error {
-		return tx.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error { return a.DisableAll(sps.SNMP) })
+		return tx.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error { return a.EnableAll(sps.SNMP) })
 	}
 	err := client.Transaction(context.Background(), change, sps.WaitForLock(50*time.Millisecond))
 	fmt.Println(errors.Is(err, sps.ErrLocked))
@@ -65,6 +66,74 @@ func ExampleWaitForLock() {
 	// Output:
 	// true
 	// <nil>
+}
+
+func ExampleWithLockFirst() {
+	appliance, client, end := example()
+	defer end()
+	release := appliance.LockConfiguration("somebody else")
+	defer release()
+
+	// A long function learns at once that it cannot write, and nobody changes what it reads.
+	err := client.Transaction(context.Background(), func(ctx context.Context, tx *sps.Transaction) error {
+		fmt.Println("not reached")
+		return nil
+	}, sps.WithLockFirst())
+	fmt.Println(errors.Is(err, sps.ErrLocked))
+	// Output: true
+}
+
+func ExampleWithChanges() {
+	_, client, end := example()
+	defer end()
+	wanted := func(ctx context.Context, tx *sps.Transaction) error {
+		return tx.Email.Update(ctx, func(e *sps.EmailSettings) error {
+			e.AlertingAddress = "soc@example.com"
+			return nil
+		})
+	}
+	for range 2 {
+		var changes sps.CommittedChanges
+		if err := client.Transaction(context.Background(), wanted, sps.WithChanges(&changes)); err != nil {
+			log.Fatal(err)
+		}
+		if changes.Err != nil {
+			fmt.Println("done, and the list could not be read:", changes.Err)
+		}
+		fmt.Println(len(changes.Changes), "changes", changes.Changes)
+	}
+	// Output:
+	// 1 changes [replace /api/configuration/management/email]
+	// 0 changes []
+}
+
+func ExampleWithOneSession() {
+	ctx := context.Background()
+	appliance, err := spstest.Start()
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer appliance.Close()
+	for _, options := range [][]sps.Option{nil, {sps.WithOneSession()}} {
+		client, err := sps.Connect(ctx, appliance.Addr(),
+			sps.UsernamePassword(appliance.Username(), sps.NewSecretString(appliance.Password())),
+			append(options, sps.WithCABundle(appliance.CA()))...)
+		if err != nil {
+			log.Fatal(err)
+		}
+		err = client.Transaction(ctx, func(ctx context.Context, tx *sps.Transaction) error {
+			err := tx.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error { return a.EnableAll(sps.SNMP) })
+			fmt.Println(appliance.Sessions(), "sessions")
+			return errors.Join(err, errors.New("rolled back"))
+		})
+		fmt.Println(err)
+		client.Close(ctx)
+	}
+	// Output:
+	// 2 sessions
+	// rolled back
+	// 1 sessions
+	// rolled back
 }
 
 func ExampleClient_Preview() {
@@ -111,12 +180,21 @@ func ExampleTransaction_Changes() {
 func ExampleClient_TransactionStatus() {
 	_, client, end := example()
 	defer end()
-	status, err := client.TransactionStatus(context.Background())
+	err := client.Transaction(context.Background(), func(ctx context.Context, tx *sps.Transaction) error {
+		if err := tx.SNMPTrap.Update(ctx, func(s *sps.SNMPTrap) error { s.Enabled = false; return nil }); err != nil {
+			return err
+		}
+		status, err := client.TransactionStatus(ctx)
+		if err != nil {
+			return err
+		}
+		fmt.Println(status.Open(), status.HasChanges, status.CommitMessageRequired)
+		return nil
+	})
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(status.Open(), status.CommitMessageRequired)
-	// Output: false false
+	// Output: true true false
 }
 
 func ExampleNewSingleton() {

@@ -246,8 +246,8 @@ func TestFidelityFails(t *testing.T) {
 		"a new variant": {code: func(f *fidelityFacts) {
 			f.variants = append(f.variants, spstest.Variant{Name: "moon", Default: "full"})
 		}, want: "variant moon has no row"},
-		"a guess without a row": {page: without("SDK: Conflict"), want: `"Conflict" of assumptions.go has no row`},
-		"a guess that is gone":  {page: swap("SDK: Order", "SDK: Sequence"), want: `"SDK: Sequence", which is not in the code`},
+		"a guess without a row": {page: without("SDK: No transaction"), want: `"No transaction" of assumptions.go has no row`},
+		"a guess that is gone":  {page: swap("SDK: No transaction", "SDK: Sequence"), want: `"SDK: Sequence", which is not in the code`},
 		"a new guess":           {code: func(f *fidelityFacts) { f.guesses = append(f.guesses, "Moon") }, want: `"Moon" of assumptions.go has no row`},
 		"a route without a row": {page: without("`GET /api/setup`"), want: "GET /api/setup has no row"},
 		"a route that is gone":  {page: swap("`GET /api/setup`", "`GET, DELETE /api/setup`"), want: "names DELETE /api/setup, which"},

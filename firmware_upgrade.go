@@ -293,11 +293,11 @@ func (f *Firmware) WaitForVersion(ctx context.Context, version string, options .
 	o := newWait(10*time.Second, 30*time.Minute, options)
 	ctx, cancel := o.bound(ctx)
 	defer cancel()
-	defer f.client.sessions.patient()()
+	defer f.client.logins.patient()()
 	w := &versionWait{version: version, before: o.before}
 	start := time.Now()
 	last := "nothing"
-	session := f.client.sessions.now()
+	session := f.client.reading.now()
 	for {
 		info, renewed, err := f.glance(ctx)
 		if session != nil && renewed != nil && renewed != session {

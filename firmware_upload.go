@@ -196,7 +196,7 @@ func uploadedSlot(a *answer) (*FirmwareSlot, error) {
 // uploadFailed asks what the appliance holds after an upload that failed, even if
 // ctx is done.
 func (f *Firmware) uploadFailed(ctx context.Context, before *FirmwareSlots, cause error) error {
-	ctx, cancel := f.client.bounded(ctx)
+	ctx, cancel := f.client.budget(ctx)
 	defer cancel()
 	failed := &UploadError{Err: cause}
 	after, err := f.Slots(ctx)

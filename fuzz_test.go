@@ -88,9 +88,17 @@ func (h *fuzzHost) answers(status int, header http.Header, body []byte) {
 
 func (h *fuzzHost) renew() {
 	h.requests = 0
-	h.sessions.mu.Lock()
-	defer h.sessions.mu.Unlock()
-	h.sessions.current = newSession(fuzzSession, nil)
+	h.reading.mu.Lock()
+	defer h.reading.mu.Unlock()
+	h.reading.current = newSession(fuzzSession, nil)
+}
+
+// opened returns a transaction that is open.
+func (h *fuzzHost) opened(ctx context.Context) *Transaction {
+	tx := h.newTransaction(ctx, &transactionOptions{})
+	tx.session, tx.confirmed = h.reading.current, true
+	tx.phase.Store(phaseOpen)
+	return tx
 }
 
 // fuzzSamples are the bodies of the guide.
@@ -1049,12 +1057,12 @@ func FuzzChanges(f *testing.F) {
 	h := newFuzzHost(f)
 	f.Fuzz(func(t *testing.T, list, read, sent []byte, place string) {
 		h.answers(200, jsonHeader, list)
-		tx := h.newTransaction(t.Context(), h.sessions.current)
+		tx := h.opened(t.Context())
 		defer tx.forget()
 		defer tx.cancel(nil)
 		object := mustPath("configuration/x")
 		stage := func(read, sent []byte) (contradicts func(Change) bool) {
-			tx := h.newTransaction(t.Context(), h.sessions.current)
+			tx := h.opened(t.Context())
 			defer tx.forget()
 			defer tx.cancel(nil)
 			tx.staged.read(&call{method: "GET", path: object}, &answer{Envelope: wire.Envelope{Body: read}})
@@ -1436,7 +1444,7 @@ func FuzzUpdateObject(f *testing.F) {
 			return inner
 		}
 		ctx := t.Context()
-		tx := h.newTransaction(ctx, h.sessions.current)
+		tx := h.opened(ctx)
 		defer tx.forget()
 		defer tx.cancel(nil)
 		changed := false // the function was called
@@ -1666,7 +1674,7 @@ func TestMemoryOfAnswers(t *testing.T) {
 			return err
 		},
 		"Update": func() error {
-			tx := h.newTransaction(ctx, h.sessions.current)
+			tx := h.opened(ctx)
 			defer tx.forget()
 			return NewSingleton[map[string]any](h.Client, "configuration/x").In(tx).Update(ctx, func(v *map[string]any) error {
 				(*v)["added"] = true

@@ -1081,7 +1081,7 @@ func TestHostileInput(t *testing.T) {
 			return err
 		}),
 		"commit message": path(func(ctx context.Context, c *sps.Client, text string) error {
-			return c.Transaction(ctx, setAdmin("x"), sps.CommitMessage(text))
+			return c.Transaction(ctx, setAdmin("x"), sps.WithMessage(text))
 		}),
 		"upgrade message": path(func(ctx context.Context, c *sps.Client, text string) error {
 			_, err := c.Firmware.StartUpgrade(ctx, "2", text)

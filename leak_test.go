@@ -208,7 +208,7 @@ func leakTx(step func(context.Context, *leakWorld, *sps.Transaction) []any) func
 				}
 			}
 			return nil
-		}, sps.CommitMessage("CHG-1"))
+		}, sps.WithMessage("CHG-1"))
 		return append(values, err)
 	}
 }

@@ -31,6 +31,7 @@ type config struct {
 	userAgent         string
 	retry             RetryPolicy
 	timeouts          Timeouts
+	oneSession        bool
 }
 
 func newConfig(options []Option) (*config, error) {
@@ -205,6 +206,21 @@ func WithProxyFromEnvironment() Option {
 	}
 }
 
+// WithOneSession reads and writes in one session of the appliance, in place of one for
+// each: for a one-time code or a push that serves one login, and for appliances that
+// limit the sessions of a user strictly. Reads beside a transaction then show its staged
+// changes. After a rollback that failed, and after [ErrOutcomeUnknown], the next call
+// first makes sure that nothing is left staged, or fails with ErrOutcomeUnknown.
+//
+// A client on an [ExistingSession] has one session too; so does one by [PasswordFunc]
+// once its second login is refused while the first session lives.
+func WithOneSession() Option {
+	return func(o *config) error {
+		o.oneSession = true
+		return nil
+	}
+}
+
 // RetryPolicy says how often and how patiently a request is tried again. Which
 // requests may be is not a matter of policy, but of safety: reads after
 // connection errors and the statuses 429, 502, 503 and 504; writes only where
@@ -308,9 +324,10 @@ type Timeouts struct {
 	// answer was lost: 5 minutes by default. A commit may take that long after its
 	// connection broke.
 	Outcome time.Duration
-	// Close bounds a rollback and a log-out: 20 seconds by default. Once the caller's
-	// context has ended, half of it bounds the asking about a commit, too. They go out even when the caller's context is
-	// done, and take no longer than this each.
+	// Close bounds all cleaning up together, at the end of a transaction and in
+	// [Client.Close]: the rollback and the log-outs, which are sent even when the
+	// caller's context is done, and the wait for a commit that was sent, which may use
+	// half of it. 20 seconds by default.
 	Close time.Duration
 }
 

@@ -129,6 +129,9 @@ var transactional = []string{
 	"configuration", "acl", "cluster/configuration_sync_plugin", "cluster/join_request", "cluster/nodes", "cluster/promote",
 }
 
+// alone are the endpoints whose writes the guide refuses while a transaction is open.
+var alone = []string{"starling/join"}
+
 // below reports whether the path is one of the roots or below one.
 func (p apiPath) below(roots ...string) bool {
 	return slices.ContainsFunc(roots, func(root string) bool { return p.text == root || strings.HasPrefix(p.text, root+"/") })

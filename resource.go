@@ -408,6 +408,9 @@ func (c *CollectionTx[T]) check(ctx context.Context, key string, was, body *T) e
 	if !ok || was != nil && any(was).(interface{ uniqueName() string }).uniqueName() == rules.uniqueName() {
 		return nil
 	}
+	if err := c.tx.ensureOpen(ctx); err != nil {
+		return err
+	}
 	other, err := c.GetByName(ctx, rules.uniqueName())
 	switch {
 	case errors.Is(err, ErrNoSuchName):
@@ -467,12 +470,13 @@ func newRead(path apiPath, query url.Values) *call {
 	return &call{class: classRead, method: http.MethodGet, path: path, query: query}
 }
 
+// get sends a read. In the function of a transaction, one of the configuration is a
+// read of the transaction.
 func (c *Client) get(ctx context.Context, k *call) (*answer, error) {
-	a, err := c.call(ctx, k)
-	if tx, ok := ctx.Value(transactionKey{c}).(*Transaction); ok && err == nil {
-		tx.staged.read(k, a) // in the function of a transaction it is read for that
+	if tx, ok := ctx.Value(transactionKey{c}).(*Transaction); ok && k.counts() {
+		return tx.get(ctx, k)
 	}
-	return a, err
+	return c.call(ctx, k)
 }
 
 func itemPath(list apiPath, key string, err error) (apiPath, error) {
@@ -551,20 +555,56 @@ func updateObject[T any](ctx context.Context, tx *Transaction, path apiPath, own
 	if change == nil {
 		return fmt.Errorf("sps: PUT %s: %w", path.text, invalid("no function"))
 	}
+	var again *outdated
 	for try := 1; ; try++ {
-		err := updateOnce(ctx, tx, path, own, keyed, change, check)
-		if try == updateTries || !errors.Is(err, errStale) {
+		err := updateOnce(ctx, tx, path, own, keyed, again, change, check)
+		if try == updateTries || !errors.As(err, &again) && !errors.Is(err, errStale) {
 			return err
+		}
+		if !errors.As(err, &again) {
+			again = nil
 		}
 	}
 }
 
-func updateOnce[T any](ctx context.Context, tx *Transaction, path apiPath, own, keyed bool, change func(*T) error, check func(was, body *T) error) error {
+// reading is the side of a transaction that an update reads from: what it reads counts
+// with the write that follows.
+type reading struct {
+	*Transaction
+	into *version
+}
+
+func (r reading) read(ctx context.Context, path apiPath, query url.Values) (*answer, error) {
+	k := newRead(path, query)
+	k.own = r.into
+	return r.get(ctx, k)
+}
+
+// found is the side of a transaction that shows an object as it was found last.
+type foundAgain struct {
+	*Transaction
+	now *answer
+}
+
+func (f foundAgain) read(context.Context, apiPath, url.Values) (*answer, error) { return f.now, nil }
+
+func updateOnce[T any](ctx context.Context, tx *Transaction, path apiPath, own, keyed bool, again *outdated, change func(*T) error, check func(was, body *T) error) error {
 	read := tx.staged.version(path) // before the read, so that no write is missed
-	o, a, err := readBody[T](ctx, tx, path, keyed)
+	var from reader = reading{tx, read}
+	if again != nil {
+		from = foundAgain{tx, again.now}
+		tx.staged.reread(path, again.now.Body)
+	}
+	o, a, err := readBody[T](ctx, from, path, keyed)
 	if err != nil {
 		return err
 	}
+	wrote := false
+	defer func() {
+		if !wrote && read.early { // what it showed decided that nothing is written
+			tx.looks.note(newRead(path, nil), read.sum)
+		}
+	}()
 	before, err := encodeBody(path, o.Body)
 	if err != nil {
 		return err
@@ -576,7 +616,7 @@ func updateOnce[T any](ctx context.Context, tx *Transaction, path apiPath, own, 
 	if err != nil {
 		return err
 	}
-	if string(before) == string(after) {
+	if string(before) == string(after) && (again == nil || !again.staged) {
 		return nil
 	}
 	var was *T
@@ -599,7 +639,8 @@ func updateOnce[T any](ctx context.Context, tx *Transaction, path apiPath, own, 
 	if err != nil {
 		return refusal(http.MethodPut, path, err)
 	}
-	_, err = tx.writeFresh(ctx, http.MethodPut, path, data, &read)
+	wrote = true
+	_, err = tx.writeFresh(ctx, http.MethodPut, path, data, read)
 	return err
 }
 

@@ -236,6 +236,8 @@ func (s *store) RoundTrip(r *http.Request) (*http.Response, error) {
 	case path == s.path:
 		s.put, _ = io.ReadAll(r.Body)
 		return ok(`{"meta":{}}`)
+	case path == "transaction" && r.Method == "POST":
+		return ok(`{"body":{"status":"open"},"meta":{}}`)
 	case path == "transaction":
 		return ok(`{"body":{"status":"closed"},"meta":{}}`)
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"strings"
 	"sync"
@@ -174,6 +175,30 @@ const sessionCookie = "session_id"
 type session struct {
 	id     atomic.Pointer[string] // the Cookie header
 	hidden []Secret               // what opened it, to be kept out of errors
+	ends   atomic.Int64           // when it ends, as the appliance said last, in Unix nanoseconds; 0 for unknown
+}
+
+// note keeps until when the session lives without a further request.
+func (s *session) note(remaining time.Duration) {
+	if remaining > 0 {
+		s.ends.Store(time.Now().Add(remaining).UnixNano())
+	}
+}
+
+// remaining is how long the session lives without a further request, 0 for unknown.
+func (s *session) remaining() time.Duration {
+	if ends := s.ends.Load(); ends != 0 {
+		return max(0, time.Until(time.Unix(0, ends)))
+	}
+	return 0
+}
+
+// endsIn says in words when the session ends at the latest, "" where that is not known.
+func (s *session) endsIn() string {
+	if left := s.remaining(); left > 0 {
+		return fmt.Sprintf(" until that session ends, in %s if nobody uses it", left.Round(time.Second))
+	}
+	return " until that session ends by its time-out"
 }
 
 func newSession(id string, hidden []Secret) *session {
@@ -239,45 +264,58 @@ func validSessionID(id string) bool {
 	})
 }
 
-// sessions keeps the client logged in: one session at a time, one login for
-// everybody who waits for one.
-type sessions struct {
+// logins is what the two sessions of a client share: the credential, and what the
+// appliance said about it. One login runs at a time, so that a wrong password is
+// refused once and not twice.
+type logins struct {
 	transport  *transport
 	credential *credential
-	life       context.Context // of the client
+	life       context.Context                 // of the client
+	one        chan struct{}                   // held by the login that runs
+	unused     func(context.Context, *session) // ends a session that nobody uses
 
 	mu      sync.Mutex
-	current *session
-	flight  *flight
 	refused error // the appliance refused the credential: no further attempt
 	closed  bool
-	rest    []*session // sessions that were given up, and could not be logged out
-	waiting int        // callers who wait for a restart, during which a refusal may pass
-	late    bool       // nobody waits any more to log out what a login opens
+	single  bool // transactions run in the session of the reads
+	waiting int  // callers who wait for a restart, during which a refusal may pass
+	late    bool // nobody waits any more to log out what a login opens
+}
+
+// sessions keeps one of the client's sessions: one login for everybody who waits for
+// it. A client has two, one that reads and one that writes.
+type sessions struct {
+	*logins
+	reading *sessions // of the sessions that write: those that read
+	current *session
+	flight  *flight
 }
 
 // flight is a login under way.
 type flight struct {
 	done   chan struct{}
 	cancel context.CancelFunc
+	phase  atomic.Pointer[string] // what it does, in words
 	err    error
 }
 
-// get returns a session other than the stale one, if need be by a new login.
-// The login goes on when ctx ends: others may wait for it.
+// get returns a session other than the stale one, if need be by a new login. The
+// login goes on when ctx ends: others may wait for it.
 func (s *sessions) get(ctx context.Context, stale *session) (*session, error) {
+	return s.until(ctx, s.life, stale)
+}
+
+// until is get with another end than the client's.
+func (s *sessions) until(ctx, life context.Context, stale *session) (*session, error) {
 	for {
 		s.mu.Lock()
 		if s.current == stale {
 			s.current = nil
 		}
-		if err := s.blocked(); err != nil {
+		current, err := s.current, s.blocked()
+		if err != nil || current != nil {
 			s.mu.Unlock()
-			return nil, err
-		}
-		if current := s.current; current != nil {
-			s.mu.Unlock()
-			return current, nil
+			return current, err
 		}
 		f := s.flight
 		if f == nil {
@@ -286,7 +324,7 @@ func (s *sessions) get(ctx context.Context, stale *session) (*session, error) {
 			limit := s.transport.timeouts.Login
 			flying, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), limit, errAttemptTimeout(limit))
 			f.cancel = cancel
-			go s.login(flying, f)
+			go s.login(f.traced(flying), f)
 		}
 		s.mu.Unlock()
 		select {
@@ -295,10 +333,34 @@ func (s *sessions) get(ctx context.Context, stale *session) (*session, error) {
 				return nil, f.err
 			}
 		case <-ctx.Done():
-			return nil, fmt.Errorf("sps: %w while waiting for a login", ended(ctx))
-		case <-s.life.Done():
-			return nil, fmt.Errorf("sps: %w while waiting for a login", ended(s.life))
+			return nil, s.waited(f, ended(ctx))
+		case <-life.Done():
+			return nil, s.waited(f, ended(life))
 		}
+	}
+}
+
+// traced notes how far a login has come.
+func (f *flight) traced(ctx context.Context) context.Context {
+	f.note("for another login of this client")
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GetConn:           func(string) { f.note("for a connection") },
+		TLSHandshakeStart: func() { f.note("for the TLS handshake") },
+		TLSHandshakeDone:  func(tls.ConnectionState, error) { f.note("for a connection") },
+		WroteRequest:      func(httptrace.WroteRequestInfo) { f.note("for the answer to the login") },
+	})
+}
+
+func (f *flight) note(phase string) { f.phase.Store(&phase) }
+
+// waited makes the error of a caller who did not wait for a login to its end.
+func (s *sessions) waited(f *flight, why error) error {
+	if errors.Is(why, ErrClosed) {
+		return fmt.Errorf("sps: %s: %w", s.transport.host, why)
+	}
+	return &TransportError{
+		Host: s.transport.host, Method: http.MethodGet, Path: authenticationPath.text, Attempts: 1,
+		Err: fmt.Errorf("%w while waiting %s", why, *f.phase.Load()),
 	}
 }
 
@@ -306,10 +368,12 @@ func (s *sessions) get(ctx context.Context, stale *session) (*session, error) {
 func (s *sessions) blocked() error {
 	switch {
 	case s.closed:
-		return fmt.Errorf("sps: %w", ErrClosed)
+		return fmt.Errorf("sps: %s: %w", s.transport.host, ErrClosed)
+	case s.current != nil:
+		return nil
 	case s.refused != nil:
 		return s.refused
-	case s.current == nil && !s.renewable():
+	case !s.renewable():
 		return errExpiredExisting
 	}
 	return nil
@@ -318,18 +382,25 @@ func (s *sessions) blocked() error {
 // errExpiredExisting marks the end of a session that was handed in.
 var errExpiredExisting = fmt.Errorf("sps: the existing session has expired and cannot be renewed: %w", Unauthenticated)
 
-func (s *sessions) renewable() bool { return s.credential.existing.IsZero() }
+func (l *logins) renewable() bool { return l.credential.existing.IsZero() }
+
+// separate reports whether transactions have a session of their own.
+func (l *logins) separate() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return !l.single
+}
 
 // patient lets a refused login be tried again until the returned function is
 // called: an appliance that starts may refuse what is right.
-func (s *sessions) patient() (end func()) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.waiting++
+func (l *logins) patient() (end func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.waiting++
 	return func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.waiting--
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.waiting--
 	}
 }
 
@@ -338,6 +409,15 @@ func (s *sessions) now() *session {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.current
+}
+
+// giveUp cancels a login that runs.
+func (s *sessions) giveUp() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.flight != nil {
+		s.flight.cancel()
+	}
 }
 
 // drop forgets a session that has expired.
@@ -370,6 +450,8 @@ func (s *sessions) login(ctx context.Context, f *flight) {
 		switch {
 		case err == nil:
 			s.current = next
+		case refused && s.oneOnly():
+			s.single = true
 		case refused && s.waiting == 0:
 			// A second try with the same password may lock the account.
 			s.refused = fmt.Errorf("%w (no further login is tried: connect anew with the right credential)", err)
@@ -377,7 +459,28 @@ func (s *sessions) login(ctx context.Context, f *flight) {
 		}
 		close(f.done)
 	}()
+	select {
+	case s.one <- struct{}{}:
+		defer func() { <-s.one }()
+	case <-ctx.Done():
+		err = s.waited(f, ended(ctx))
+		return
+	}
+	f.note("for the login")
+	s.mu.Lock()
+	blocked := s.blocked() // the other login may have been refused meanwhile
+	s.mu.Unlock()
+	if blocked != nil {
+		err = blocked
+		return
+	}
 	next, refused, err = s.open(ctx)
+}
+
+// oneOnly reports whether a refusal of the session that writes means that the
+// credential serves one login only: a code that was used. The caller holds mu.
+func (s *sessions) oneOnly() bool {
+	return s.credential.class == classCode && s.reading != nil && s.reading.current != nil
 }
 
 // open logs in. refused means that the appliance does not take the credential.
@@ -399,7 +502,7 @@ func (s *sessions) open(ctx context.Context) (opened *session, refused bool, err
 	}
 	a, err := s.transport.do(ctx, k, nil)
 	if err == nil && len(ids) == 0 {
-		return nil, false, a.unusable("the login succeeded without a usable %s cookie", sessionCookie)
+		return nil, false, noSession(a)
 	}
 	if err == nil {
 		last := len(ids) - 1
@@ -408,14 +511,23 @@ func (s *sessions) open(ctx context.Context) (opened *session, refused bool, err
 	var answered *Error
 	if !errors.As(err, &answered) {
 		for _, id := range ids { // opened, by an answer that broke off
-			s.logOut(context.WithoutCancel(ctx), newSession(id, nil))
+			s.unused(context.WithoutCancel(ctx), newSession(id, nil))
 		}
 	}
 	return opened, refusesCredential(err), err
 }
 
-// refusesCredential tells a credential that is wrong from a login that may
-// succeed another time.
+// noSession makes the error of a login that succeeded without a session.
+func noSession(a *answer) error {
+	if kind := contentType(a.header); kind != "" && kind != "application/json" {
+		return a.unusable("the login was answered with %s and no %s cookie: is this the address of an SPS appliance?", oneLine(kind, 60), sessionCookie)
+	}
+	return a.unusable("the login succeeded without a usable %s cookie", sessionCookie)
+}
+
+// refusesCredential tells a credential that is wrong from a login that may succeed
+// another time. Only the API itself judges a credential: a page of something in
+// between does not.
 func refusesCredential(err error) bool {
 	var refused *Error
 	if !errors.As(err, &refused) {
@@ -425,21 +537,26 @@ func refusesCredential(err error) bool {
 	case AuthenticationFailure, Unauthenticated, Unauthorized:
 		return true
 	}
-	return refused.Status == http.StatusUnauthorized || refused.Status == http.StatusForbidden
+	return refused.Status == http.StatusUnauthorized || refused.Type != "" && refused.Status == http.StatusForbidden
 }
 
 // errLateLogin says that a login did not end in time.
 var errLateLogin = errors.New("a login was under way: the session that it may have opened ends by its time-out")
 
-// close lets no login begin any more, waits for one under way, and returns the
-// session that is left to log out: nil for none or one that was handed in. A login that
-// takes too long is cancelled.
-func (s *sessions) close(ctx context.Context) (left *session, err error) {
-	s.mu.Lock()
-	s.closed = true
-	f := s.flight
-	s.mu.Unlock()
-	if f != nil {
+// close lets no login begin any more, waits for those under way, and returns the
+// sessions that are left to log out: none that was handed in. A login that takes too
+// long is cancelled.
+func (l *logins) close(ctx context.Context, all ...*sessions) (left []*session, err error) {
+	l.mu.Lock()
+	l.closed = true
+	var flights []*flight
+	for _, s := range all {
+		if s.flight != nil {
+			flights = append(flights, s.flight)
+		}
+	}
+	l.mu.Unlock()
+	for _, f := range flights {
 		select {
 		case <-f.done:
 		case <-ctx.Done():
@@ -447,47 +564,27 @@ func (s *sessions) close(ctx context.Context) (left *session, err error) {
 			f.cancel()
 			select {
 			case <-f.done:
-			case <-time.After(s.transport.timeouts.Close):
+			case <-time.After(lateLoginGrace):
 			}
 		}
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.late = s.flight != nil
-	left = s.current
-	s.current = nil
-	if !s.renewable() {
-		return nil, err
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, s := range all {
+		l.late = l.late || s.flight != nil
+		if s.current != nil && l.renewable() {
+			left = append(left, s.current)
+		}
+		s.current = nil
 	}
-	if left != nil { // it ended well after all
+	if len(flights) == len(left) { // they ended well after all
 		err = nil
 	}
 	return left, err
 }
 
-// logOut ends a session that is given up, and remembers one where that failed.
-func (s *sessions) logOut(ctx context.Context, given *session) {
-	if _, err := s.transport.logOut(ctx, given); err == nil {
-		return
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.rest = append(s.rest, given)
-}
-
-// logOutRest ends what could not be ended before.
-func (s *sessions) logOutRest(ctx context.Context) (errs []error) {
-	s.mu.Lock()
-	rest := s.rest
-	s.rest = nil
-	s.mu.Unlock()
-	for _, given := range rest {
-		if _, err := s.transport.logOut(ctx, given); err != nil {
-			errs = append(errs, err)
-		}
-	}
-	return errs
-}
+// lateLoginGrace is how long Close waits for a login that it has cancelled.
+const lateLoginGrace = 500 * time.Millisecond
 
 // logOut ends a session on the appliance. ended is false where the appliance knows no
 // log-out, or no such session.
@@ -497,7 +594,7 @@ func (t *transport) logOut(ctx context.Context, s *session) (ended bool, err err
 	_, err = t.do(ctx, &call{class: classRollback, method: logOutMethod, path: logOutPath, raw: true}, s)
 	var refused *Error
 	if errors.As(err, &refused) && logOutDone(refused) {
-		return false, nil
+		return refused.Status == http.StatusUnauthorized || refused.Type == Unauthenticated, nil
 	}
 	return err == nil, err
 }

@@ -258,7 +258,7 @@ func (s *Starling) Join(ctx context.Context, request StarlingJoinRequest) error 
 	if request.CredentialString.IsZero() {
 		return fail(fmt.Errorf("%w: %w: it needs the credential string", ErrInvalidInput, MissingCredentialStringError))
 	}
-	release, err := s.client.takeTurn(ctx, "POST "+starlingJoinPath.text)
+	release, err := s.client.alone(ctx, "POST "+starlingJoinPath.text)
 	if err != nil {
 		return err
 	}
@@ -285,7 +285,7 @@ func (s *Starling) settle(ctx context.Context, joined bool, err error) error {
 	if !errors.Is(err, ErrOutcomeUnknown) {
 		return err
 	}
-	bound, cancel := s.client.bounded(ctx)
+	bound, cancel := s.client.budget(ctx)
 	defer cancel()
 	if now, asking := s.JoinStatus(bound); asking == nil && now.Joined == joined {
 		return nil
@@ -347,7 +347,7 @@ func (s *Starling) ForceUnjoin(ctx context.Context) error {
 }
 
 func (s *Starling) unjoin(ctx context.Context, query url.Values) error {
-	release, err := s.client.takeTurn(ctx, "DELETE "+starlingJoinPath.text)
+	release, err := s.client.alone(ctx, "DELETE "+starlingJoinPath.text)
 	if err != nil {
 		return err
 	}

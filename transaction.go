@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/go-sps/sps/internal/wire"
@@ -32,89 +32,124 @@ type Transaction struct {
 	// StarlingConfiguration writes configuration/starling.
 	StarlingConfiguration *SingletonTx[StarlingConfiguration]
 
-	client   *Client
-	session  *session // the one that holds the lock: no other may write
-	ctx      context.Context
-	cancel   context.CancelCauseFunc
-	forget   func() bool // lets go of the client's life
-	patience time.Time   // until when a step waits for the lock; zero: not at all
+	client *Client
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+	forget func() bool // lets go of the client's life
+	o      *transactionOptions
+	looks  *looks  // what was read before it held the lock
+	staged *staged // what was written, and what was there before
+	phase  atomic.Int32
 
-	turn   chan struct{} // held during a step, and by whoever ends the transaction
-	wrote  bool          // something may be staged
-	took   bool          // a write was accepted
-	staged *staged       // what was read and written
-	late   bool          // a request whose answer was lost may still be executed
-	fatal  error         // why it must not be committed
-	over   error         // why it accepts no further step
+	turn      chan struct{} // held during a step, and by whoever ends the transaction
+	session   *session      // the one that it is open in: no other may write; nil before that
+	since     time.Time     // when it was opened
+	deadline  time.Time     // until when it waits for the lock, once it does
+	confirmed bool          // what was read before was repeated with the lock held
+	accepted  bool          // a write was accepted
+	late      bool          // a request whose answer was lost may still be executed
+	fatal     error         // why it must not be committed
+	over      error         // why it accepts no further step
+	final     bool          // over is what the transaction gives, whatever its function returns
 }
+
+// The phases of a transaction.
+const (
+	phaseReading int32 = iota // nothing was written: it is not open, and reads take no turn
+	phaseOpening              // its first write is under way
+	phaseOpen
+	phaseOver
+)
 
 // TransactionOption refines one [Client.Transaction].
 type TransactionOption func(*transactionOptions)
 
 type transactionOptions struct {
-	message string
-	patient bool
-	wait    time.Duration
-	preview *[]Change // where a dry run puts what it would change
+	message   string
+	patient   bool
+	wait      time.Duration
+	lockFirst bool
+	changes   *CommittedChanges
+	preview   *[]Change // where a dry run puts what it would change
 }
 
-// CommitMessage is what the change log of the appliance shows for the commit, a
-// ticket for example. Some appliances require one.
-func CommitMessage(message string) TransactionOption {
+// WithMessage is what the change log of the appliance shows for the commit, a ticket
+// for example. Some appliances require one.
+func WithMessage(message string) TransactionOption {
 	return func(o *transactionOptions) { o.message = message }
 }
 
-// WaitForLock makes a transaction wait up to this time, and within its context,
-// while somebody else holds the configuration: before the function is called or,
-// on an appliance that takes the lock with the first change, within the first
-// write. Without it, and where it is the commit that is refused, [ErrLocked] comes at
-// once.
+// WaitForLock makes a transaction wait while somebody else holds the configuration, and
+// while another transaction of the same client runs: up to this time for each of both
+// together, and within its context. It asks again at random moments, at least 50 ms
+// apart. Without it [ErrLocked] comes at once; so it does where the appliance refuses
+// the commit because of the lock.
 func WaitForLock(limit time.Duration) TransactionOption {
 	return func(o *transactionOptions) { o.patient, o.wait = true, limit }
+}
+
+// WithLockFirst opens the transaction before the function runs, and makes its reads in
+// the transaction; none is repeated. It takes the lock, and needs a message where the
+// appliance requires one, even if the function then changes nothing. An appliance that
+// takes the lock with the first change or with the commit does not lock by the opening:
+// there [ErrConflict] is promised for the objects that were written only.
+func WithLockFirst() TransactionOption {
+	return func(o *transactionOptions) { o.lockFirst = true }
+}
+
+// WithChanges puts what the transaction committed into changes, once it has succeeded.
+// Nothing is written to it where the transaction fails.
+func WithChanges(changes *CommittedChanges) TransactionOption {
+	return func(o *transactionOptions) { o.changes = changes }
 }
 
 // transactionKey finds a client's running transaction in a context.
 type transactionKey struct{ client *Client }
 
-// Transaction opens a transaction (/api/transaction), calls fn, and commits when fn
-// returns nil. It rolls back when fn returns an error, panics or calls
-// runtime.Goexit, and when ctx is done; the rollback goes out even then, within
-// [Timeouts].Close. Where nothing was written, or every write was refused, there is
-// nothing to commit, and it rolls back too.
+// Transaction calls fn, and commits what it wrote when fn returns nil.
 //
-// It is opened before fn is called, and so needs the lock, and a message where the
-// appliance requires one, even if fn finds nothing to change.
+// The first write opens the transaction (POST /api/transaction), in a session of its own
+// where the client has two, and takes the configuration lock. What fn reads before that
+// is read without the lock; when the first write is accepted, the reads are repeated.
+// Where one shows something else by then, the transaction is rolled back with
+// [ErrConflict], and may be run again; the write of an Update that merely finds its own
+// object changed is made anew instead. Reads count when they are of the configuration
+// and made with the transaction or with fn's context. A function that writes nothing
+// needs no lock, no message and no commit.
 //
-// It returns nil when every change was applied. It returns fn's error, or that
-// of the step or the commit that failed, when nothing was applied; an error of
-// the rollback is added and never hides it. A commit may go on for minutes after its
-// answer was lost. Such a commit has two ends. It is a success where the appliance
-// shows the transaction closed and the objects as they were written. Everything else is
-// [ErrOutcomeUnknown] with [OutcomeUnknownDetails]: the client asks for up to
-// [Timeouts].Outcome and, after the end of ctx, for half of [Timeouts].Close.
+// It rolls back when fn returns an error, panics or calls runtime.Goexit, and when ctx
+// is done, within [Timeouts].Close. It also rolls back where every write was refused.
 //
-// Somebody else may have changed an object between the moment in which fn read it
-// and that of the write, on an appliance that takes the lock with the first
-// change. The list of changes shows that before the commit: it is rolled back
-// with [ErrConflict], and may be run again.
+// It returns nil when every change was applied, or there was none. It returns fn's
+// error, or that of the step or the commit that failed, when nothing was applied; an
+// error of the rollback is added and never hides it. A commit whose answer was lost has
+// two ends. It is a success where the appliance shows the transaction closed and the
+// objects as they were written. Everything else is [ErrOutcomeUnknown] with
+// [OutcomeUnknownDetails]: the client asks for up to [Timeouts].Outcome, and after the
+// end of ctx for half of [Timeouts].Close.
 //
-// Before anything is written it gives [ErrLocked] while somebody else changes
-// the configuration (see [WaitForLock]), and [ErrCommitMessageRequired] where the
-// appliance says that it requires a message; those before 7.0 do not say so, and
-// refuse the commit. A step whose answer was lost is not repeated: the transaction
-// rolls back, even if fn swallows the error. A session that ends takes the
-// transaction with it: [ErrTransactionLost].
+// A first write gives [ErrLocked] while somebody else changes the configuration (see
+// [WaitForLock]), and [ErrCommitMessageRequired] where the appliance says that it
+// requires a message; those before 7.0 do not say so, and refuse the commit. Both end
+// the transaction, whatever fn returns. A step whose answer was lost is not repeated:
+// the transaction rolls back, even if fn swallows the error. A session that ends after
+// the first write takes the transaction with it: [ErrTransactionLost].
 //
-// A client has one transaction at a time: another call waits within its
-// context. One inside fn, with fn's context, is refused with [ErrNested]; with
-// another context it would wait for itself. Use the context that fn is given.
+// It is not known when each appliance takes the lock. Where that is with the commit
+// only, and for a client with one session for both, ErrConflict is promised for the
+// objects that were written, not for everything that was read.
+//
+// A client runs one transaction at a time: another call waits within its context. One
+// inside fn, with fn's context, is refused with [ErrNested]; with another context it
+// would wait for itself. Use the context that fn is given.
 func (c *Client) Transaction(ctx context.Context, fn func(context.Context, *Transaction) error, options ...TransactionOption) error {
 	return c.transact(ctx, fn, &transactionOptions{}, options)
 }
 
-// Preview runs a function like [Client.Transaction] and returns what it would
-// change, as the appliance lists it; then it rolls back, always. No commit message
-// is needed. What an appliance finds wrong only with the commit is not found.
+// Preview runs a function like [Client.Transaction] and returns what it would change, as
+// the appliance lists it, then rolls back. No commit message is needed. Where the
+// function writes nothing, the list is empty and nothing is sent but its reads. What an
+// appliance finds wrong only with the commit is not found.
 func (c *Client) Preview(ctx context.Context, fn func(context.Context, *Transaction) error, options ...TransactionOption) ([]Change, error) {
 	var changes []Change
 	if err := c.transact(ctx, fn, &transactionOptions{preview: &changes}, options); err != nil {
@@ -125,35 +160,38 @@ func (c *Client) Preview(ctx context.Context, fn func(context.Context, *Transact
 
 func (c *Client) transact(ctx context.Context, fn func(context.Context, *Transaction) error, o *transactionOptions, options []TransactionOption) error {
 	if fn == nil {
-		return fmt.Errorf("sps: transaction: %w", invalid("no function"))
+		return c.fail("transaction", invalid("no function"))
 	}
 	for _, option := range options {
 		if option != nil {
 			option(o)
 		}
 	}
-	tx, err := c.begin(ctx, o)
+	tx, release, err := c.begin(ctx, o)
 	if err != nil {
 		return err
 	}
-	defer func() {
-		c.mu.Lock()
-		c.open = nil
-		c.mu.Unlock()
-		tx.forget()
-		tx.cancel(ErrTransactionOver)
-		<-c.turn
-	}()
+	defer release()
 	settled := false
 	defer func() {
 		if !settled { // by panic or Goexit, which go on
 			tx.abandon(ctx)
 		}
 	}()
-	err = fn(context.WithValue(tx.ctx, transactionKey{c}, tx), tx)
-	err = tx.finish(ctx, err, o)
+	if o.lockFirst {
+		err = tx.lockFirst()
+	}
+	if err == nil {
+		err = fn(context.WithValue(tx.ctx, transactionKey{c}, tx), tx)
+	}
+	err = tx.finish(ctx, err)
 	settled = true
 	return err
+}
+
+// fail makes an error that names the appliance and what was to be done.
+func (c *Client) fail(what string, err error) error {
+	return fmt.Errorf("sps: %s: %s: %w", c.transport.host, what, err)
 }
 
 // Invoke sends a request to an endpoint that the SDK does not type, like
@@ -237,79 +275,31 @@ func (tx *Transaction) admit(c *Client, path apiPath, err error) error {
 	return nil
 }
 
-// step sends one call in the session of the transaction, and no other: after a
-// re-login the appliance might open a new transaction by itself, and half of the
-// changes would be applied.
-func (tx *Transaction) step(ctx context.Context, k *call) (*answer, error) {
-	fail := func(err error) (*answer, error) {
-		return nil, fmt.Errorf("sps: %s %s: %w", k.method, k.path.text, err)
+// giveUp ends the transaction at once, with what [Client.Transaction] then returns
+// whatever its function does. The caller holds the turn.
+func (tx *Transaction) giveUp(ctx context.Context, err error) error {
+	if tx.over != nil { // by what gave the error
+		return err
 	}
-	ctx, cancel := merge(ctx, tx.ctx)
-	defer cancel()
-	select {
-	case tx.turn <- struct{}{}:
-		defer func() { <-tx.turn }()
-	case <-ctx.Done():
-		return fail(ended(ctx))
+	tx.phase.Store(phaseOver)
+	if rollback := tx.rollBack(ctx); rollback != nil {
+		err = beside(err, "rolling back failed too", rollback)
 	}
-	if tx.over != nil {
-		return fail(tx.over)
-	}
-	if ctx.Err() != nil {
-		return fail(ended(ctx))
-	}
-	began, untouched := tx.wrote, false
-	if k.class == classStep {
-		if !k.fresh(tx.staged) {
-			return fail(errStale)
-		}
-		untouched = tx.staged.begin(k.path)
-		tx.wrote = true
-	}
-	a, err := tx.client.transport.do(ctx, k, tx.session)
-	for attempt := 0; !began && lockedStep(k, err) && tx.waitForLock(ctx, attempt); attempt++ {
-		a, err = tx.client.transport.do(ctx, k, tx.session)
-	}
-	if expired(k, a, err) {
-		tx.over = ErrTransactionLost
-		return nil, tx.lost(err)
-	}
-	var broken *TransportError
-	var refused *Error
-	switch {
-	case k.class != classStep:
-		if err == nil {
-			tx.staged.read(k, a)
-		}
-	case errors.As(err, &broken) && broken.sent, errors.As(err, &refused) && refused.Status >= 500:
-		tx.fatal, tx.late = err, true // it may have been executed, or be still
-	case err == nil:
-		tx.took = true
-		tx.staged.write(k, a)
-	case refused != nil && refusedWithoutTransaction(refused):
-		tx.over = ErrTransactionLost
-		return nil, because(ErrTransactionLost, err)
-	case lockedStep(k, err):
-		if err = because(ErrLocked, err); ctx.Err() != nil {
-			err = fmt.Errorf("%w (%w while waiting for the lock)", err, ended(ctx))
-		}
-	case untouched && errors.Is(err, ResourceNotFound) && tx.staged.had(k.path):
-		err = because(ErrConflict, err) // it was there when it was read
-	}
-	return a, err
+	tx.over, tx.final = err, true
+	return err
 }
 
-// lockedStep reports whether a write was refused because of the lock.
-func lockedStep(k *call, err error) bool {
-	var refused *Error
-	return k.class == classStep && errors.As(err, &refused) && stepRefusedByLock(refused)
-}
-
-// waitForLock waits before a write is tried again that was refused because of the
-// lock, and so not executed. It says no where the time is over.
-func (tx *Transaction) waitForLock(ctx context.Context, attempt int) bool {
-	left := time.Until(tx.patience)
-	return left > 0 && sleep(ctx, min(lockPause(attempt), left)) == nil
+// lose ends a transaction whose session has ended.
+func (tx *Transaction) lose(err error) error {
+	if err == nil {
+		err = tx.client.fail("transaction", ErrTransactionLost)
+	} else {
+		err = because(ErrTransactionLost, err)
+	}
+	tx.client.writing.drop(tx.session)
+	tx.client.reading.drop(tx.session)
+	tx.over = ErrTransactionLost
+	return err
 }
 
 // spoil lets the transaction roll back whatever its function returns.
@@ -319,79 +309,41 @@ func (tx *Transaction) spoil(err error) {
 	tx.fatal = err
 }
 
-// lost makes the error of a session that ended.
-func (tx *Transaction) lost(err error) error {
-	tx.client.sessions.drop(tx.session)
-	if err == nil {
-		return fmt.Errorf("sps: %w", ErrTransactionLost)
-	}
-	return because(ErrTransactionLost, err)
-}
-
-// begin takes the client's turn and opens a transaction.
-func (c *Client) begin(ctx context.Context, o *transactionOptions) (*Transaction, error) {
-	release, err := c.takeTurn(ctx, transactionPath.text)
+// begin takes the client's turn.
+func (c *Client) begin(ctx context.Context, o *transactionOptions) (tx *Transaction, release func(), err error) {
+	start := time.Now()
+	turn, err := c.takeTurn(ctx, transactionPath.text, o)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	opened := false
-	defer func() {
-		if !opened {
-			release()
-		}
-	}()
-	deadline := time.Now().Add(o.wait)
-	for attempt := 0; ; attempt++ {
-		session, err := c.lock(ctx, o)
-		if errors.Is(err, Unauthenticated) && c.sessions.renewable() {
-			session, err = c.lock(ctx, o) // it expired after the first look
-		}
-		if err == nil {
-			tx := c.newTransaction(ctx, session)
-			if o.patient {
-				tx.patience = deadline
-			}
-			c.mu.Lock()
-			c.open = tx
-			c.mu.Unlock()
-			if c.life.Err() != nil {
-				// Close came too late to see it.
-				tx.abort(context.WithoutCancel(ctx))
-			}
-			opened = true
-			return tx, nil
-		}
-		// The last attempt is made when the time is over.
-		left := time.Until(deadline)
-		switch {
-		case !errors.Is(err, ErrLocked):
-			return nil, err
-		case !o.patient:
-			return nil, fmt.Errorf("%w; WaitForLock waits for it", err)
-		case left <= 0:
-			return nil, fmt.Errorf("%w; waited %s", err, o.wait)
-		}
-		pause := min(lockPause(attempt), left)
-		select {
-		case <-time.After(pause):
-		case <-ctx.Done():
-			return nil, fmt.Errorf("%w (%w while waiting for the lock)", err, ended(ctx))
-		case <-c.life.Done():
-			return nil, fmt.Errorf("sps: %w", ErrClosed)
-		}
-	}
+	o.wait -= time.Since(start)
+	tx = c.newTransaction(ctx, o)
+	c.mu.Lock()
+	c.open = tx
+	c.mu.Unlock()
+	return tx, func() {
+		c.mu.Lock()
+		c.open = nil
+		c.mu.Unlock()
+		tx.forget()
+		tx.cancel(ErrTransactionOver)
+		turn()
+	}, nil
 }
 
-// lockPause is how long to wait before asking for the lock again: about one
-// second at first, about ten later, never the same for two clients.
-func lockPause(attempt int) time.Duration {
-	base := min(time.Second<<min(attempt, 4), 10*time.Second)
-	return base/2 + rand.N(base)
+// alone makes the caller the only one who may do what is refused while a transaction is
+// open, and ends what this client has left open.
+func (c *Client) alone(ctx context.Context, what string) (release func(), err error) {
+	release, err = c.takeTurn(ctx, what, &transactionOptions{})
+	if err == nil {
+		_ = c.sweep(ctx, true) // what is left over makes the appliance refuse, and that tells
+	}
+	return release, err
 }
 
 // takeTurn makes the caller the only one with, or without, a transaction.
-func (c *Client) takeTurn(ctx context.Context, what string) (release func(), err error) {
-	fail := func(err error) (func(), error) { return nil, fmt.Errorf("sps: %s: %w", what, err) }
+func (c *Client) takeTurn(ctx context.Context, what string, o *transactionOptions) (release func(), err error) {
+	fail := func(err error) (func(), error) { return nil, c.fail(what, err) }
 	switch {
 	case ctx.Value(transactionKey{c}) != nil && what == transactionPath.text:
 		return fail(fmt.Errorf("%w: use that one", ErrNested))
@@ -402,73 +354,31 @@ func (c *Client) takeTurn(ctx context.Context, what string) (release func(), err
 	case ctx.Err() != nil:
 		return fail(ended(ctx))
 	}
+	var over <-chan time.Time
+	if o.patient {
+		timer := time.NewTimer(o.wait)
+		defer timer.Stop()
+		over = timer.C
+	}
+	select {
+	case c.turn <- struct{}{}:
+		return func() { <-c.turn }, nil
+	default:
+	}
 	select {
 	case c.turn <- struct{}{}:
 		return func() { <-c.turn }, nil
 	case <-ctx.Done():
 		return fail(fmt.Errorf("%w while waiting for another transaction of this client", ended(ctx)))
-	case <-c.life.Done():
+	case <-over:
+		return fail(fmt.Errorf("%w: another transaction of this client runs; waited %s", ErrLocked, o.wait))
+	case <-c.closed:
 		return fail(ErrClosed)
 	}
 }
 
-// lock opens a transaction on the appliance. It looks first, on a read that may
-// log in again and be repeated: nothing is opened where a commit message lacks,
-// or where changes that are not ours are staged in this session.
-func (c *Client) lock(ctx context.Context, o *transactionOptions) (*session, error) {
-	a, err := c.read(ctx, transactionPath, nil)
-	if err != nil {
-		return nil, err
-	}
-	state := newTransactionStatus(a)
-	if left := c.leftOpen(); left != nil && left == a.session {
-		if state.Status != statusClosed {
-			if err := c.transport.rollback(ctx, left); err != nil {
-				return nil, fmt.Errorf("%w (an earlier transaction is still open)", err)
-			}
-			state.Status = statusClosed
-		}
-		c.setLeft(nil)
-		if c.sessions.renewable() {
-			c.retire(ctx, left) // what was left in it may be executed yet
-			return c.lock(ctx, o)
-		}
-	}
-	if state.CommitMessageRequired && o.preview == nil && strings.TrimSpace(o.message) == "" {
-		return nil, fmt.Errorf("sps: %w: pass CommitMessage", ErrCommitMessageRequired)
-	}
-	if state.Open() {
-		return nil, fmt.Errorf("sps: %w: a transaction is open already", ErrLocked)
-	}
-	// In the session that was looked at, so that it is known where to roll back.
-	open, cancel := c.whileOpen(ctx)
-	defer cancel()
-	k := &call{class: classCreate, method: http.MethodPost, path: transactionPath}
-	opened, err := c.transport.do(open, k, a.session)
-	if err == nil {
-		return a.session, nil
-	}
-	var refused *Error
-	switch {
-	case expired(k, opened, err):
-		c.sessions.drop(a.session)
-		return nil, err
-	case errors.As(err, &refused) && refusedByLock(refused):
-		return nil, because(ErrLocked, err)
-	case errors.As(err, &refused) && refused.Status < 500, refused == nil && !errors.Is(err, ErrOutcomeUnknown):
-		return nil, err
-	}
-	// It may be open, and nobody must wait for the time-out of our session.
-	err = withoutUnknown(err) // nothing was written
-	if rollback := c.rollBack(ctx, a.session); rollback != nil {
-		return nil, beside(err, "rolling back failed too", rollback)
-	}
-	c.retire(ctx, a.session)
-	return nil, err
-}
-
-func (c *Client) newTransaction(ctx context.Context, session *session) *Transaction {
-	tx := &Transaction{client: c, session: session, turn: make(chan struct{}, 1), staged: &staged{&memory{}}}
+func (c *Client) newTransaction(ctx context.Context, o *transactionOptions) *Transaction {
+	tx := &Transaction{client: c, o: o, turn: make(chan struct{}, 1), looks: &looks{&glances{}}, staged: &staged{&memory{}}}
 	tx.ctx, tx.cancel = context.WithCancelCause(ctx)
 	tx.forget = context.AfterFunc(c.life, func() { tx.cancel(ErrClosed) })
 	tx.TrafficAlerts = c.TrafficAlerts.In(tx)
@@ -481,38 +391,30 @@ func (c *Client) newTransaction(ctx context.Context, session *session) *Transact
 }
 
 // finish ends the transaction once: by a commit if nothing speaks against it.
-func (tx *Transaction) finish(ctx context.Context, err error, o *transactionOptions) error {
+func (tx *Transaction) finish(ctx context.Context, err error) error {
 	if err != nil {
 		tx.cancel(ErrTransactionOver)
 	}
 	tx.turn <- struct{}{} // a step under way ends with its context or its time limit
 	defer func() { <-tx.turn }()
+	defer tx.phase.Store(phaseOver)
 	if tx.over != nil {
-		if errors.Is(tx.over, ErrTransactionLost) {
-			// Should the session live after all, its lock must not stay.
-			tx.client.rollBack(ctx, tx.session)
-		}
-		switch {
-		case err == nil:
-			return fmt.Errorf("sps: transaction: %w", tx.over)
-		case errors.Is(err, tx.over):
-			return err
-		}
-		return fmt.Errorf("%w (%w)", err, tx.over)
+		return tx.finished(ctx, err)
 	}
 	tx.over = ErrTransactionOver
+	if tx.session == nil {
+		return err
+	}
+	defer tx.freed()
 	if err == nil {
 		err = tx.fatal
 	}
 	if err == nil && ctx.Err() != nil {
-		err = fmt.Errorf("sps: transaction: %w", ended(ctx))
+		err = tx.client.fail("transaction", ended(ctx))
 	}
-	if err == nil && tx.took {
-		err = tx.judge(ctx, o)
-	}
-	if err == nil && tx.took && o.preview == nil {
+	if err == nil && tx.accepted {
 		var done bool
-		if done, err = tx.commit(ctx, o); done {
+		if done, err = tx.complete(ctx); done {
 			return err
 		}
 	}
@@ -526,25 +428,74 @@ func (tx *Transaction) finish(ctx context.Context, err error, o *transactionOpti
 	return beside(err, "rolling back failed too", rollback)
 }
 
-// rollBack rolls back, and ends the session where a request may still be executed.
-func (tx *Transaction) rollBack(ctx context.Context) error {
-	if err := tx.client.rollBack(ctx, tx.session); err != nil {
+// finished makes the error of a transaction that was over before its function returned.
+func (tx *Transaction) finished(ctx context.Context, err error) error {
+	if tx.session != nil {
+		tx.freed()
+	}
+	if errors.Is(tx.over, ErrTransactionLost) {
+		// Should the session live after all, its lock must not stay.
+		_ = tx.rollBack(ctx)
+	}
+	switch {
+	case tx.final && (err == nil || errors.Is(err, tx.over)):
+		return orElse(err, tx.over)
+	case err == nil:
+		return tx.client.fail("transaction", tx.over)
+	case errors.Is(err, tx.over):
 		return err
 	}
-	if tx.late {
-		tx.client.retire(ctx, tx.session)
-	}
-	return nil
+	return fmt.Errorf("%w (%w)", err, tx.over)
 }
 
-// retire ends a session in which a request may still be executed, so that nothing of
-// it gets into another transaction. One that was handed in stays.
-func (c *Client) retire(ctx context.Context, s *session) {
-	if !c.sessions.renewable() {
-		return
+func orElse(err, other error) error {
+	if err == nil {
+		return other
 	}
-	c.sessions.drop(s)
-	c.sessions.logOut(context.WithoutCancel(ctx), s)
+	return err
+}
+
+// complete commits, or shows what would be committed. done means that nothing is left
+// to roll back.
+func (tx *Transaction) complete(ctx context.Context) (done bool, err error) {
+	if !tx.o.lockFirst {
+		if _, err := tx.confirm(ctx, apiPath{}, nil); err != nil {
+			return false, err
+		}
+	}
+	changes, unlisted, err := tx.judge(ctx)
+	if err != nil || tx.o.preview != nil {
+		return false, err
+	}
+	if done, err = tx.commit(ctx); done && err == nil && tx.o.changes != nil {
+		*tx.o.changes = CommittedChanges{Changes: changes, Err: unlisted}
+	}
+	return done, err
+}
+
+// rollBack rolls back, and gives up the session where that failed or where a request may
+// still be executed.
+func (tx *Transaction) rollBack(ctx context.Context) error {
+	if tx.session == nil {
+		return nil
+	}
+	began := time.Now()
+	bound, cancel := tx.client.budget(ctx)
+	defer cancel()
+	defer tx.client.cleaned(began)
+	return tx.client.discard(bound, tx.session, tx.late)
+}
+
+// discard rolls back what is open in a session of the client. Where that fails, and
+// where a request may still be executed in it, it ends the session too.
+func (c *Client) discard(ctx context.Context, s *session, late bool) error {
+	half, cancel := halfOf(ctx)
+	err := c.transport.rollback(half, s)
+	cancel()
+	if err == nil && !late {
+		return nil
+	}
+	return c.endSession(ctx, s, err, late)
 }
 
 // abandon rolls back after a panic, wherever it came from.
@@ -552,181 +503,47 @@ func (tx *Transaction) abandon(ctx context.Context) {
 	tx.cancel(ErrTransactionOver)
 	tx.turn <- struct{}{}
 	defer func() { <-tx.turn }()
+	tx.phase.Store(phaseOver)
 	if tx.over == nil || tx.over == ErrTransactionOver {
 		tx.over = ErrTransactionOver
-		tx.rollBack(ctx)
+		_ = tx.rollBack(ctx)
 	}
 }
 
-// commit commits. done means that nothing is left to roll back.
-func (tx *Transaction) commit(ctx context.Context, o *transactionOptions) (done bool, err error) {
-	body, err := encode(commitBody(o.message))
-	if err != nil {
-		return false, err
+// abort ends the transaction for Close, whatever its function is doing.
+func (tx *Transaction) abort(ctx context.Context) error {
+	tx.cancel(ErrClosed)
+	select {
+	case tx.turn <- struct{}{}:
+		defer func() { <-tx.turn }()
+	case <-ctx.Done():
+		return fmt.Errorf("a step of the transaction goes on: %w", ErrOutcomeUnknown)
 	}
-	k := &call{class: classCommit, method: http.MethodPut, path: transactionPath, body: body}
-	a, err := tx.client.transport.do(ctx, k, tx.session)
-	if err == nil && !newTransactionStatus(a).Open() {
-		return true, nil
+	if tx.over != nil {
+		return nil
 	}
-	if err == nil {
-		err = a.unusable("the transaction is still open after the commit")
+	tx.over = ErrClosed
+	tx.phase.Store(phaseOver)
+	if tx.session == nil {
+		return nil
 	}
-	var refused *Error
-	var broken *TransportError
-	switch {
-	case expired(k, a, err):
-		return false, tx.lost(err)
-	case errors.As(err, &broken) && !broken.sent:
-		return false, because(errors.New("the commit was not executed"), err)
-	case !errors.As(err, &refused) || refused.Type == "" || refused.Status >= 500:
-		return tx.resolve(ctx, err)
-	case refusedWithoutTransaction(refused):
-		bound, cancel := tx.client.bounded(ctx)
-		defer cancel()
-		status, _ := tx.client.transport.transactionStatus(bound, tx.session)
-		if status == statusClosed && tx.staged.find(bound, tx.client).asWritten() {
-			return true, nil
-		}
-		return false, because(ErrTransactionLost, err)
-	case strings.TrimSpace(o.message) == "" && refusedWithoutMessage(refused):
-		err = because(ErrCommitMessageRequired, err)
-	case stepRefusedByLock(refused):
-		err = because(ErrLocked, err) // not waited for: what the other one changes would not be seen
-	}
-	return false, err
+	return tx.client.discard(ctx, tx.session, tx.late)
 }
 
-// OutcomeUnknownDetails is the detail of an [ErrOutcomeUnknown] of a commit: what was
-// seen until the client stopped asking.
-type OutcomeUnknownDetails struct {
-	// Waited is how long the client asked.
-	Waited time.Duration
-	// Status is the last status of the transaction: "open", "closed", "gone" where its
-	// session had ended, or "" where the appliance did not tell.
-	Status string
-	// RolledBack is set where the appliance answered the rollback that followed. That
-	// does not stop a commit that the appliance is executing.
-	RolledBack bool
-	// AsBefore, AsWritten and Neither are the paths of the written objects, relative to
-	// /api/, by how they were seen last. Objects that could not be read or compared are
-	// in none of them.
-	AsBefore, AsWritten, Neither []string
-}
-
-// Error returns what was seen, in one line.
-func (d *OutcomeUnknownDetails) Error() string {
-	text := fmt.Sprintf("asked for %s", d.Waited.Round(time.Second))
-	if d.Status != "" {
-		text += ", the transaction was " + d.Status
+// rollback drops the open transaction of a session; one that has expired has
+// taken it with it. Without a proper answer the appliance is asked whether there
+// is anything left to drop.
+func (t *transport) rollback(ctx context.Context, s *session) error {
+	_, err := t.do(ctx, &call{class: classRollback, method: http.MethodDelete, path: transactionPath}, s)
+	if err == nil || expired(&call{}, nil, err) {
+		return nil
 	}
-	if d.RolledBack {
-		text += ", rolled back"
+	status, asking := t.transactionStatus(ctx, s)
+	if status == statusClosed || expired(&call{}, nil, asking) {
+		return nil
 	}
-	for _, objects := range []struct {
-		state string
-		paths []string
-	}{{"as before", d.AsBefore}, {"as written", d.AsWritten}, {"neither as before nor as written", d.Neither}} {
-		if n := len(objects.paths); n > 0 {
-			text += ", " + objects.state + ": " + oneLine(strings.Join(objects.paths[:min(n, 3)], " "), 300)
-			if n > 3 {
-				text += fmt.Sprintf(" and %d more", n-3)
-			}
-		}
-	}
-	return text
+	return err
 }
-
-// statusGone is the status of a transaction whose session has ended.
-const statusGone = "gone"
-
-// resolvePause is how long to wait before the next look at what became of a commit.
-func resolvePause(looks int) time.Duration {
-	return min(500*time.Millisecond<<min(looks, 10), 15*time.Second)
-}
-
-// resolve asks the appliance what became of a commit without an answer. That the
-// transaction is open proves nothing, nor do objects that are unchanged: the commit may
-// come yet. So it asks until the objects are as they were written, or its patience
-// ends, and sends nothing meanwhile that could disturb the commit.
-func (tx *Transaction) resolve(ctx context.Context, cause error) (done bool, err error) {
-	tx.late = true
-	c := tx.client
-	start := time.Now()
-	asking, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.transport.timeouts.Outcome)
-	defer cancel()
-	stop := context.AfterFunc(tx.ctx, func() {
-		time.AfterFunc(c.transport.timeouts.Close/2, cancel)
-	})
-	defer stop()
-	details := &OutcomeUnknownDetails{}
-	for looks := 0; asking.Err() == nil; looks++ {
-		status, err := c.transport.transactionStatus(asking, tx.session)
-		if expired(&call{}, nil, err) {
-			c.sessions.drop(tx.session)
-			status = statusGone
-		}
-		if status != "" {
-			details.Status = status
-		}
-		if status == statusClosed || status == statusGone {
-			if tx.staged.find(asking, c).asWritten() {
-				return true, nil
-			}
-		}
-		if sleep(asking, resolvePause(looks)) != nil {
-			break
-		}
-	}
-	details.Waited = time.Since(start)
-	return true, tx.unresolved(ctx, details, cause)
-}
-
-// unresolved cleans up after a commit whose outcome could not be found out, looks a last
-// time, and makes its error; nil if it was executed after all.
-func (tx *Transaction) unresolved(ctx context.Context, details *OutcomeUnknownDetails, cause error) error {
-	c := tx.client
-	bound, cancel := c.bounded(ctx)
-	defer cancel()
-	if details.Status != statusGone {
-		k := &call{class: classRollback, method: http.MethodDelete, path: transactionPath, once: true}
-		half, halved := context.WithTimeout(bound, c.transport.timeouts.Close/4)
-		_, err := c.transport.do(half, k, tx.session)
-		halved()
-		details.RolledBack = err == nil
-		if err != nil {
-			c.setLeft(tx.session)
-		}
-		// While it is open, the session sees what is staged, which proves nothing.
-		found := &findings{}
-		if status, _ := c.transport.transactionStatus(bound, tx.session); status == statusClosed {
-			found = tx.staged.find(bound, c)
-		}
-		if details.RolledBack {
-			c.retire(ctx, tx.session) // the commit may arrive yet
-		}
-		if found.asWritten() {
-			return nil
-		}
-		details.AsBefore, details.AsWritten, details.Neither = found.before, found.written, found.neither
-	}
-	if !errors.Is(cause, ErrOutcomeUnknown) {
-		cause = because(ErrOutcomeUnknown, cause)
-	}
-	return &undecided{cause, details}
-}
-
-// undecided is a lost commit with what was seen of it.
-type undecided struct {
-	err     error
-	details *OutcomeUnknownDetails
-}
-
-func (u *undecided) Error() string {
-	return u.err.Error() + " (" + u.details.Error() + "; look at the appliance before you repeat it)"
-}
-
-func (u *undecided) Unwrap() []error { return []error{u.err, u.details} }
 
 // transactionStatus reads the status of a session's transaction, open or closed.
 func (t *transport) transactionStatus(ctx context.Context, s *session) (string, error) {
@@ -757,65 +574,4 @@ func withoutUnknown(err error) error {
 		return &known
 	}
 	return err
-}
-
-// abort ends the transaction for Close, whatever its function is doing.
-func (tx *Transaction) abort(ctx context.Context) error {
-	tx.cancel(ErrClosed)
-	select {
-	case tx.turn <- struct{}{}:
-		defer func() { <-tx.turn }()
-	case <-ctx.Done():
-		return fmt.Errorf("sps: a step of the transaction goes on: %w", ErrOutcomeUnknown)
-	}
-	if tx.over != nil {
-		return nil
-	}
-	tx.over = ErrClosed
-	return tx.rollBack(ctx)
-}
-
-// rollBack rolls back whatever ctx says, and remembers a session in which it
-// failed.
-func (c *Client) rollBack(ctx context.Context, s *session) error {
-	ctx, cancel := c.bounded(ctx)
-	defer cancel()
-	if err := c.transport.rollback(ctx, s); err != nil {
-		c.setLeft(s)
-		return err
-	}
-	return nil
-}
-
-// rollback drops the open transaction of a session; one that has expired has
-// taken it with it. Without a proper answer the appliance is asked whether there
-// is anything left to drop.
-func (t *transport) rollback(ctx context.Context, s *session) error {
-	_, err := t.do(ctx, &call{class: classRollback, method: http.MethodDelete, path: transactionPath}, s)
-	if err == nil || expired(&call{}, nil, err) {
-		return nil
-	}
-	status, asking := t.transactionStatus(ctx, s)
-	if status == statusClosed || expired(&call{}, nil, asking) {
-		return nil
-	}
-	return err
-}
-
-// bounded returns a context that outlives the caller's, for as long as cleaning
-// up may take.
-func (c *Client) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.WithoutCancel(ctx), c.transport.timeouts.Close)
-}
-
-func (c *Client) leftOpen() *session {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.left
-}
-
-func (c *Client) setLeft(s *session) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.left = s
 }

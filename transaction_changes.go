@@ -3,7 +3,7 @@ package sps
 import (
 	"context"
 	"encoding/json"
-	"fmt"
+	"log/slog"
 	"net/http"
 	"time"
 
@@ -34,7 +34,7 @@ const (
 type TransactionStatus struct {
 	// Status is "open" or "closed".
 	Status string
-	// CommitMessageRequired is set where a commit needs a [CommitMessage].
+	// CommitMessageRequired is set where a commit needs a [WithMessage].
 	// Appliances before 7.0 do not say it.
 	CommitMessageRequired bool
 	// HasChanges is set where the transaction has staged something. Appliances before
@@ -87,11 +87,32 @@ func (c Change) String() string {
 	return oneLine(string(c.Type), 40) + " " + oneLine(c.Path, 300)
 }
 
-// TransactionStatus reads the status of the transaction in the client's session. It
-// shows a transaction of this client; that somebody else holds the configuration
-// it does not show.
+// CommittedChanges is what a transaction committed, for [WithChanges].
+type CommittedChanges struct {
+	// Changes are what the appliance listed before the commit, in its order; empty where
+	// there was nothing to change.
+	Changes []Change
+	// Err is why the list could not be read, an [Error] or a [TransportError]; nil where
+	// it could. The changes were committed nevertheless.
+	Err error
+}
+
+// TransactionStatus reads the status of the transaction in the session in which the
+// client writes. Without such a session nothing is open, and nothing is sent: the
+// status is "closed", and the rest is not known. That somebody else holds the
+// configuration it does not show.
 func (c *Client) TransactionStatus(ctx context.Context) (*TransactionStatus, error) {
-	a, err := c.read(ctx, transactionPath, nil)
+	session := c.present()
+	if session == nil {
+		return &TransactionStatus{Status: statusClosed}, nil
+	}
+	k := newRead(transactionPath, nil)
+	k.life = c.life
+	a, err := c.transport.do(ctx, k, session)
+	if expired(k, a, err) && c.logins.renewable() {
+		c.writing.drop(session)
+		return &TransactionStatus{Status: statusClosed}, nil
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -102,9 +123,23 @@ func (c *Client) TransactionStatus(ctx context.Context) (*TransactionStatus, err
 	return s, nil
 }
 
+// messageRule tells whether a commit needs a message, if the answer says that.
+func messageRule(a *answer) (required, told bool) {
+	for _, value := range [][]byte{a.Body, wire.Find(a.All, "transaction")} {
+		if text, ok := wire.Text(member(value, "commit_message")); ok {
+			return text == "required", true
+		}
+	}
+	return false, false
+}
+
 // Changes lists what the transaction has staged so far (GET
-// /api/transaction/changes), in the order of the appliance.
+// /api/transaction/changes), in the order of the appliance. Before the first write there
+// is nothing, and nothing is sent.
 func (tx *Transaction) Changes(ctx context.Context) ([]Change, error) {
+	if tx.phase.Load() == phaseReading {
+		return nil, nil
+	}
 	a, err := tx.read(ctx, changesPath, nil)
 	if err != nil {
 		return nil, err
@@ -159,44 +194,39 @@ func keys(list []byte) []string {
 	return all
 }
 
-// judge looks at the list of changes before the commit, or in place of it. The
-// caller holds the turn.
-func (tx *Transaction) judge(ctx context.Context, o *transactionOptions) error {
-	if o.preview == nil && !tx.staged.comparable() {
-		return nil
-	}
-	ctx, cancel := tx.client.whileOpen(ctx)
+// judge looks at the list of changes before the commit, or in place of it. unlisted is
+// why it could not be read. The caller holds the turn.
+func (tx *Transaction) judge(ctx context.Context) (changes []Change, unlisted, err error) {
+	ctx, cancel := merge(ctx, tx.ctx)
 	defer cancel()
 	k := &call{class: classRead, method: http.MethodGet, path: changesPath}
 	a, err := tx.client.transport.do(ctx, k, tx.session)
 	if expired(k, a, err) {
-		return tx.lost(err)
+		return nil, nil, tx.lose(err)
 	}
-	var changes []Change
 	if err == nil {
 		changes, err = newChanges(a)
 	}
 	switch {
 	case err == nil:
-	case o.preview == nil && ctx.Err() == nil:
-		// The comparison is a help; without the list the commit goes on.
-		if logger := tx.client.transport.logger; logger != nil {
-			logger.WarnContext(ctx, "sps: the list of changes could not be read and is not compared", "host", tx.client.Host(), "error", err)
-		}
-		return nil
+	case ctx.Err() != nil, tx.o.preview != nil:
+		return nil, nil, err
 	default:
-		return err
+		// The comparison is a help; without the list the commit goes on.
+		tx.client.logWaiting(ctx, slog.LevelWarn, "sps: the list of changes could not be read and is not compared", slog.Any("error", err))
+		return nil, err, nil
 	}
-	if o.preview != nil {
-		*o.preview = changes
+	if tx.o.preview != nil {
+		*tx.o.preview = changes
 	}
 	for _, change := range changes {
 		if ctx.Err() != nil { // comparing takes its time, too
-			return fmt.Errorf("sps: transaction: %w", ended(ctx))
+			return nil, nil, tx.client.fail("transaction", ended(ctx))
 		}
 		if tx.staged.contradicts(change) {
-			return fmt.Errorf("sps: transaction: %w: %s; run it again on what is there now", ErrConflict, oneLine(change.Path, 200))
+			return nil, nil, tx.conflict(apiPath{text: change.Path})
 		}
+		tx.staged.list(change)
 	}
-	return nil
+	return changes, nil, nil
 }

@@ -51,7 +51,7 @@ func TestTransactionStatus(t *testing.T) {
 				t.Errorf("inside: %+v", open)
 			}
 			return nil
-		}, sps.CommitMessage("CHG-1"))
+		}, sps.WithMessage("CHG-1"))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -75,7 +75,7 @@ func TestTransactionStatusShapes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			a := spstest.NewServer(t)
-			c := connect(t, a)
+			c := connect(t, a, sps.WithOneSession())
 			a.Inject(spstest.Fault{Method: "GET", Path: "transaction", Status: 200, Body: test.body})
 			got, err := c.TransactionStatus(t.Context())
 			if err != nil {
@@ -85,7 +85,7 @@ func TestTransactionStatusShapes(t *testing.T) {
 		})
 	}
 	a := spstest.NewServer(t)
-	c := connect(t, a)
+	c := connect(t, a, sps.WithOneSession())
 	a.Inject(spstest.Fault{Method: "GET", Path: "transaction", Status: 200, Body: `{"meta":{}}`})
 	if got, err := c.TransactionStatus(t.Context()); !errors.Is(err, sps.ErrBadAnswer) {
 		t.Errorf("without a status: %+v, %v", got, err)
@@ -183,8 +183,8 @@ func TestPreview(t *testing.T) {
 		t.Errorf("changes %v", changes)
 	}
 	diff(t, "requests", []string{
-		"GET /api/transaction", "POST /api/transaction", "GET /api/configuration/management/email", "PUT /api/configuration/management/email",
-		"GET /api/transaction/changes", "DELETE /api/transaction",
+		"GET /api/configuration/management/email", "GET /api/authentication", "POST /api/transaction", "PUT /api/configuration/management/email",
+		"GET /api/configuration/management/email", "GET /api/transaction/changes", "DELETE /api/transaction",
 	}, requests(a))
 	settled(t, a, before)
 
@@ -229,7 +229,7 @@ func TestPreview(t *testing.T) {
 	if err := c.Transaction(t.Context(), func(ctx context.Context, _ *sps.Transaction) error {
 		_, err := c.Preview(ctx, setAdmin(after))
 		return err
-	}, sps.CommitMessage("CHG-1")); !errors.Is(err, sps.ErrNested) {
+	}, sps.WithMessage("CHG-1")); !errors.Is(err, sps.ErrNested) {
 		t.Errorf("a preview in a transaction: %v", err)
 	}
 }
@@ -287,7 +287,7 @@ func TestChangeForms(t *testing.T) {
 			got, err := tx.Changes(ctx)
 			diff(t, name, test.want, got, asJSON)
 			return err
-		})
+		}, sps.WithLockFirst())
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -304,20 +304,6 @@ func TestConflict(t *testing.T) {
 		a.SetConfiguration("management/email", json.RawMessage(strings.Replace(string(body), before, theirs, 1)))
 	}
 	for name, fn := range map[string]func(ctx context.Context, a *spstest.Appliance, tx *sps.Transaction) error{
-		"update": func(ctx context.Context, a *spstest.Appliance, tx *sps.Transaction) error {
-			return tx.Email.Update(ctx, func(e *sps.EmailSettings) error {
-				theirChange(a)
-				e.AdminAddress = after
-				return nil
-			})
-		},
-		"another member": func(ctx context.Context, a *spstest.Appliance, tx *sps.Transaction) error {
-			return tx.Email.Update(ctx, func(e *sps.EmailSettings) error {
-				theirChange(a) // would be undone by a body that was read before
-				e.AlertingAddress = after
-				return nil
-			})
-		},
 		"read, then updated": func(ctx context.Context, a *spstest.Appliance, tx *sps.Transaction) error {
 			if _, err := tx.Email.Get(ctx); err != nil {
 				return err
@@ -345,15 +331,6 @@ func TestConflict(t *testing.T) {
 					t.Errorf("error %v, want ErrConflict", err)
 				}
 				settled(t, a, theirs)
-				if changes, err := c.Preview(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
-					return tx.Email.Update(ctx, func(e *sps.EmailSettings) error {
-						a.SetConfiguration("management/email", json.RawMessage(`{"admin_address":"x@example.com"}`))
-						e.AdminAddress = after
-						return nil
-					})
-				}); !errors.Is(err, sps.ErrConflict) || changes != nil {
-					t.Errorf("preview: %v, %v, want ErrConflict", changes, err)
-				}
 				// Run again on what is there now, it goes through.
 				if err := c.Transaction(t.Context(), setAdmin(after)); err != nil {
 					t.Error(err)
@@ -361,6 +338,52 @@ func TestConflict(t *testing.T) {
 				settled(t, a, after)
 			}, "lock-taken")
 		})
+	}
+}
+
+// TestUpdateMadeAnew has somebody change an object between the read of an update and its
+// write: the update is made on what is there by then.
+func TestUpdateMadeAnew(t *testing.T) {
+	t.Parallel()
+	const theirs = "theirs@example.com"
+	for _, lock := range []string{"opening", "first-change"} {
+		for _, preview := range []bool{false, true} {
+			t.Run(fmt.Sprintf("lock at %s, preview: %t", lock, preview), func(t *testing.T) {
+				t.Parallel()
+				underVariants(t, func(t *testing.T, options ...spstest.Option) {
+					a := spstest.NewServer(t, append(options, spstest.WithVariant("lock-taken", lock))...)
+					c := connect(t, a)
+					calls := 0
+					fn := func(ctx context.Context, tx *sps.Transaction) error {
+						return tx.Email.Update(ctx, func(e *sps.EmailSettings) error {
+							if calls++; calls == 1 {
+								body, _ := a.Configuration("management/email")
+								a.SetConfiguration("management/email", json.RawMessage(strings.Replace(string(body), before, theirs, 1)))
+							}
+							e.AlertingAddress = after
+							return nil
+						})
+					}
+					if preview {
+						changes, err := c.Preview(t.Context(), fn)
+						if err != nil || len(changes) == 0 {
+							t.Errorf("preview: %v, %v", changes, err)
+						}
+						settled(t, a, theirs)
+						return
+					}
+					if err := c.Transaction(t.Context(), fn); err != nil {
+						t.Fatal(err)
+					}
+					diff(t, "calls", 2, calls)
+					settled(t, a, theirs) // a body that was read before would undo it
+					email, err := c.Email.Get(t.Context())
+					if err != nil || email.Body.AlertingAddress != after {
+						t.Errorf("email %+v, %v", email, err)
+					}
+				}, "lock-taken")
+			})
+		}
 	}
 }
 
@@ -399,7 +422,7 @@ func TestNoConflict(t *testing.T) {
 	}
 	a := spstest.NewServer(t)
 	c := connect(t, a)
-	a.Inject(spstest.Fault{Method: "GET", Path: "configuration/management/system_backup", Status: 200, Body: `{"body":{"backup_policy":` + reference + `}}`})
+	a.Inject(spstest.Fault{Method: "GET", Path: "configuration/management/system_backup", Status: 200, Body: `{"body":{"backup_policy":` + reference + `}}`, Times: 2})
 	for _, old := range []string{`"other@example.com"`, `null`} {
 		a.Inject(spstest.Fault{Method: "GET", Path: "transaction/changes", Status: 200, Body: `{"changes":[{"type":"replace","path":"` + path + `/admin_address","old_value":` + old + `,"new_value":"after@example.com"}]}`})
 		if err := c.Transaction(t.Context(), setAdmin(after)); !errors.Is(err, sps.ErrConflict) {
@@ -466,10 +489,12 @@ func TestWaitAtFirstChange(t *testing.T) {
 			a.SetConfiguration("management/email", json.RawMessage(`{"admin_address":"theirs@example.com"}`))
 			release()
 		})
-		if err := c.Transaction(t.Context(), setAdmin("ours@example.com"), sps.WaitForLock(time.Minute)); !errors.Is(err, sps.ErrConflict) {
-			t.Errorf("changed meanwhile: %v, want ErrConflict", err)
+		if err := c.Transaction(t.Context(), setAdmin("ours@example.com"), sps.WaitForLock(time.Minute)); err != nil {
+			t.Errorf("changed meanwhile: %v; the update is made anew", err)
 		}
-		settled(t, a, "theirs@example.com")
+		settled(t, a, "ours@example.com")
+		raw, _ := a.Configuration("management/email")
+		diff(t, "the rest of their change", `{"admin_address":"ours@example.com"}`, string(raw))
 		// Once something is staged the lock is ours: a write that is refused because of
 		// it says that it was lost, and waiting would stage the rest beside it.
 		a.Inject(spstest.Fault{Method: "PUT", Path: "configuration/datetime/timezone", Status: 403, Body: `{"error":{"type":"ConfigurationLocked"}}`})
@@ -484,7 +509,7 @@ func TestWaitAtFirstChange(t *testing.T) {
 		if !errors.Is(err, sps.ErrLocked) || time.Since(start) > 0 {
 			t.Errorf("at a later write: %v after %v, want ErrLocked at once", err, time.Since(start))
 		}
-		settled(t, a, "theirs@example.com")
+		settled(t, a, "ours@example.com")
 	}, spstest.WithVariant("lock-taken", "first-change"))
 }
 
@@ -571,7 +596,7 @@ func TestTexts(t *testing.T) {
 	lost := c.Transaction(t.Context(), setAdmin(after))
 	a.Inject(spstest.Fault{Method: "PUT", Path: "transaction", CutAfter: true})
 	a.Inject(spstest.Fault{Method: "GET", Path: "transaction", Skip: 1, Status: 500, Times: -1})
-	a.Inject(spstest.Fault{Method: "GET", Path: "configuration/**", Skip: 1, Status: 500, Times: -1})
+	a.Inject(spstest.Fault{Method: "GET", Path: "configuration/**", Skip: 2, Status: 500, Times: -1})
 	unknown := c.Transaction(t.Context(), setAdmin(after))
 	a.ClearFaults()
 	a.Inject(spstest.Fault{Method: "PUT", Path: "configuration/**", Status: 502, Times: -1})

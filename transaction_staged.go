@@ -33,18 +33,49 @@ type write struct {
 	sent   []byte  // its body, nil for one deleted
 }
 
-// version is how often an object was written when it was read.
-type version struct{ writes int }
-
-// fresh reports whether what a write was made from is still what is there.
-func (k *call) fresh(s *staged) bool {
-	return k.read == nil || *k.read == s.version(k.path)
+// version is what an update has read of an object.
+type version struct {
+	writes int    // how often the transaction had written it by then
+	early  bool   // it was read without the lock
+	sum    digest // what was read then
 }
 
-func (s *staged) version(path apiPath) version {
+// fresh reports whether what a write was made from is still what is there, as far as
+// this transaction has written it.
+func (k *call) fresh(s *staged) bool {
+	return k.read == nil || k.read.writes == s.version(k.path).writes
+}
+
+func (s *staged) version(path apiPath) *version {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return version{s.count[path.text]}
+	return &version{writes: s.count[path.text]}
+}
+
+// reread keeps what was found in place of what an update had read.
+func (s *staged) reread(path apiPath, body []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.before == nil {
+		s.before = make(map[string][]byte)
+	}
+	s.before[path.text] = body
+}
+
+// list keeps what the list of changes says that was there before a write, where that was
+// not read.
+func (s *staged) list(change Change) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	path := strings.TrimPrefix(change.Path, "/api/")
+	for _, w := range s.writes {
+		if w.path.text == path && s.before[path] == nil && change.OldValue != nil && wire.Kind(w.sent) == wire.Kind(change.OldValue) {
+			if s.before == nil {
+				s.before = make(map[string][]byte)
+			}
+			s.before[path] = change.OldValue
+		}
+	}
 }
 
 // read keeps an object as it was before the transaction wrote it.
@@ -106,13 +137,6 @@ func (s *staged) write(k *call, a *answer) {
 	s.writes = append(s.writes, w)
 }
 
-// comparable reports whether anything was read and then written.
-func (s *staged) comparable() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.ContainsFunc(s.writes, func(w *write) bool { return s.before[w.path.text] != nil })
-}
-
 // contradicts reports whether a change began from something else than what this
 // transaction had read. It judges only what it can compare.
 func (s *staged) contradicts(change Change) bool {
@@ -158,24 +182,35 @@ func (f *findings) asWritten() bool {
 	return len(f.written) > 0 && len(f.before) == 0 && len(f.neither) == 0
 }
 
-// find looks at the written objects. One that the write did not change proves nothing,
-// nor does one that cannot be read, or of which it is not known what was there before.
-func (s *staged) find(ctx context.Context, c *Client) *findings {
-	s.mu.Lock()
-	writes, read := slices.Clone(s.writes), maps.Clone(s.before)
-	s.mu.Unlock()
-	f := &findings{}
-	for _, w := range writes {
+// find looks at the objects that the transaction wrote, where committed values show. One
+// that the write did not change proves nothing, nor does one that cannot be read, or of
+// which it is not known what was there before.
+func (tx *Transaction) find(ctx context.Context) *findings {
+	tx.staged.mu.Lock()
+	writes, read := slices.Clone(tx.staged.writes), maps.Clone(tx.staged.before)
+	tx.staged.mu.Unlock()
+	states := make([]found, len(writes))
+	places := make(chan struct{}, repeating)
+	var all sync.WaitGroup
+	for i, w := range writes {
 		before := bare(read[w.path.text])
 		if w.method == http.MethodPut && len(before) > 0 && wire.Covers(before, w.sent) {
 			continue
 		}
-		a, err := c.read(ctx, w.path, nil)
-		gone := errors.Is(err, ResourceNotFound)
-		if err != nil && !gone {
-			continue
-		}
-		switch is := w.compare(a, gone, before); is {
+		places <- struct{}{}
+		all.Go(func() {
+			defer func() { <-places }()
+			k := &call{class: classRead, method: http.MethodGet, path: w.path}
+			a, err := tx.client.renewing(ctx, k, context.Background())
+			if gone := errors.Is(err, ResourceNotFound); err == nil || gone {
+				states[i] = w.compare(a, gone, before)
+			}
+		})
+	}
+	all.Wait()
+	f := &findings{}
+	for i, w := range writes {
+		switch states[i] {
 		case foundWritten:
 			f.written = append(f.written, w.path.text)
 		case foundBefore:

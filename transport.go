@@ -91,6 +91,10 @@ type call struct {
 	once bool
 	// read is what a write was made from, nil where that does not matter.
 	read *version
+	// own takes what an update reads, in place of the memory of the transaction.
+	own *version
+	// begin ends before an attempt begins, nil for never: nothing is sent then.
+	begin context.Context
 }
 
 // stream is a body that is too large for memory. It is read anew for each attempt.
@@ -407,6 +411,7 @@ func pause(req *http.Request) error {
 		return nil
 	case <-ctx.Done():
 	case <-over:
+	case <-x.beginning():
 	}
 	return fmt.Errorf("%w while waiting to try again after: %w", x.ended(ctx), x.last)
 }
@@ -477,8 +482,21 @@ func (x *exchange) failed(err error) error {
 	}
 }
 
+// beginning is done when no attempt may begin any more.
+func (x *exchange) beginning() <-chan struct{} {
+	if x.begin == nil {
+		return nil
+	}
+	return x.begin.Done()
+}
+
 // ended returns why the call is to end, nil while it is not.
 func (x *exchange) ended(ctx context.Context) error {
+	if x.begin != nil && !x.sent {
+		if err := ended(x.begin); err != nil {
+			return err
+		}
+	}
 	if err := ended(ctx); err != nil || x.life == nil {
 		return err
 	}

@@ -172,8 +172,9 @@ func ExampleAppliance_LockConfiguration() {
 
 	release()
 	err = client.Transaction(context.Background(), func(ctx context.Context, tx *sps.Transaction) error {
+		err := disableSNMP(ctx, tx) // the first write takes the lock
 		fmt.Println(appliance.TransactionOpen(), appliance.LockedBy())
-		return disableSNMP(ctx, tx)
+		return err
 	})
 	fmt.Println(err, appliance.TransactionOpen())
 	// Output:
@@ -186,8 +187,9 @@ func ExampleAppliance_ExpireSessions() {
 	appliance, client, end := start()
 	defer end()
 	err := client.Transaction(context.Background(), func(ctx context.Context, tx *sps.Transaction) error {
+		err := disableSNMP(ctx, tx)
 		appliance.ExpireSessions()
-		return disableSNMP(ctx, tx)
+		return err
 	})
 	fmt.Println(errors.Is(err, sps.ErrTransactionLost), appliance.Sessions())
 	// Output: true 0
@@ -213,7 +215,7 @@ func ExampleAppliance_Configuration() {
 	settings := sps.NewSingleton[Settings](client, "configuration/management/webinterface")
 	err := client.Transaction(context.Background(), func(ctx context.Context, tx *sps.Transaction) error {
 		return settings.In(tx).Update(ctx, func(s *Settings) error { s.Timeout = 30; return nil })
-	}, sps.CommitMessage("CHG-1234"))
+	}, sps.WithMessage("CHG-1234"))
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -509,7 +511,7 @@ func ExampleWithCommitMessageRequired() {
 	defer end()
 	err := client.Transaction(context.Background(), disableSNMP)
 	fmt.Println(errors.Is(err, sps.ErrCommitMessageRequired))
-	fmt.Println(client.Transaction(context.Background(), disableSNMP, sps.CommitMessage("CHG-1234")))
+	fmt.Println(client.Transaction(context.Background(), disableSNMP, sps.WithMessage("CHG-1234")))
 	// Output:
 	// true
 	// <nil>

@@ -431,7 +431,7 @@ func TestLogOutFails(t *testing.T) {
 	a.Inject(spstest.Fault{Path: "authentication", Method: "DELETE", Status: 500, Times: -1})
 	got := program.Run(t, t.Context(), reach(t, []*spstest.Appliance{a}, "-left", before)...)
 	shows(t, got, exitSame)
-	says(t, got, a.Addr()+": sps: close")
+	says(t, got, "sps: "+a.Addr()+": close")
 }
 
 // brokenPipe is an output that nobody reads.

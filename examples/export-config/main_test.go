@@ -397,7 +397,7 @@ func TestLogOutFails(t *testing.T) {
 	t.Parallel()
 	a := clitest.Start(t)
 	a.Inject(spstest.Fault{Path: "authentication", Method: "DELETE", Status: 500, Times: -1})
-	is(t, program.Run(t, t.Context(), clitest.Reach(t, a, "-out", newTarget(t))...), exitOK, a.Addr()+": sps: close")
+	is(t, program.Run(t, t.Context(), clitest.Reach(t, a, "-out", newTarget(t))...), exitOK, "sps: "+a.Addr()+": close")
 }
 
 // brokenPipe is an output that nobody reads.

@@ -442,7 +442,7 @@ func TestLogOutFails(t *testing.T) {
 	a := clitest.Start(t)
 	a.Inject(spstest.Fault{Path: "authentication", Method: "DELETE", Status: 500, Times: -1})
 	got := program.Run(t, t.Context(), reach(t, a)...)
-	if got.Status != exitOK || !strings.Contains(got.Stderr, a.Addr()+": sps: close") {
+	if got.Status != exitOK || !strings.Contains(got.Stderr, "sps: "+a.Addr()+": close") {
 		t.Errorf("a log-out that fails gives %+v", got)
 	}
 }

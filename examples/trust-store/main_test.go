@@ -61,7 +61,7 @@ func withStore(t *testing.T, a *spstest.Appliance, name string, authorities ...*
 	err = client.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
 		_, err := tx.TrustStores.Create(ctx, sps.NewTrustStore(name, authorities...))
 		return err
-	}, sps.CommitMessage("setup"))
+	}, sps.WithMessage("setup"))
 	if err != nil {
 		t.Fatal(err)
 	}

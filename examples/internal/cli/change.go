@@ -43,7 +43,7 @@ func (c *Change) Check(flags *flag.FlagSet, changes bool) (faults []string) {
 func (c *Change) Options() []sps.TransactionOption {
 	var options []sps.TransactionOption
 	if c.Message != "" {
-		options = append(options, sps.CommitMessage(c.Message))
+		options = append(options, sps.WithMessage(c.Message))
 	}
 	if c.Wait > 0 {
 		options = append(options, sps.WaitForLock(c.Wait))

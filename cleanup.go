@@ -1,0 +1,291 @@
+package sps
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// remnant is a session that the client gave up and could not end yet.
+type remnant struct {
+	session *session
+	open    bool // a transaction may be open in it
+	late    bool // a request of it may still be executed
+	hung    bool // the last try to end it took all the time that there was
+	tries   int
+	tried   time.Time // when the last try ended
+	err     error     // what the last try gave
+}
+
+// cleanup is what a client has to clean up.
+type cleanup struct {
+	mu       sync.Mutex
+	remnants []*remnant
+	dirty    *session      // with one session for all: one in which staged changes may be left
+	sweeping chan struct{} // held by whoever tries to end them
+	began    time.Time     // of the last end of a transaction with something to clean up
+	ended    time.Time
+}
+
+// maxSweepPause is the longest pause between two tries to end a session.
+const maxSweepPause = time.Minute
+
+// due reports whether a call should try to end the session.
+func (r *remnant) due(now time.Time) bool {
+	pause := min(time.Second<<min(r.tries-1, 6), maxSweepPause)
+	return now.Sub(r.tried) >= pause || r.tries <= 1
+}
+
+// budget returns a context for cleaning up, which outlives the caller's.
+func (c *Client) budget(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), c.transport.timeouts.Close)
+}
+
+// cleaned notes when the end of a transaction cleaned up, for Close.
+func (c *Client) cleaned(began time.Time) {
+	c.clean.mu.Lock()
+	defer c.clean.mu.Unlock()
+	c.clean.began, c.clean.ended = began, time.Now()
+}
+
+// endSession ends a session that is given up. left is why its transaction could not be
+// rolled back, nil where it was; late means that a request of it may still be executed.
+// A session that cannot be ended is remembered, and the next call tries again. The only
+// session of a client stays, and is cleaned up by the next call.
+func (c *Client) endSession(ctx context.Context, s *session, left error, late bool) error {
+	if !c.logins.separate() {
+		c.setDirty(s)
+		return left
+	}
+	c.writing.drop(s)
+	r := &remnant{session: s, open: left != nil || late, late: late}
+	ended, err := c.transport.logOut(ctx, s)
+	if err == nil && (ended || left == nil) {
+		return nil
+	}
+	r.failed(ctx, orElse(left, err))
+	c.clean.mu.Lock()
+	c.clean.remnants = append(c.clean.remnants, r)
+	c.clean.mu.Unlock()
+	if left == nil {
+		return nil
+	}
+	return r.unended()
+}
+
+// endUnused ends a session in which nothing is open, and remembers one where that failed.
+func (c *Client) endUnused(ctx context.Context, s *session) {
+	bound, cancel := c.budget(ctx)
+	defer cancel()
+	if _, err := c.transport.logOut(bound, s); err != nil {
+		r := &remnant{session: s}
+		r.failed(bound, err)
+		c.clean.mu.Lock()
+		defer c.clean.mu.Unlock()
+		c.clean.remnants = append(c.clean.remnants, r)
+	}
+}
+
+// failed notes a try that failed.
+func (r *remnant) failed(ctx context.Context, err error) {
+	r.tries++
+	r.tried, r.hung, r.err = time.Now(), ctx.Err() != nil, err
+}
+
+// tryEnd tries once more to end a session. A log-out ends the transaction of a session
+// too, so the rollback gets no more than half of the time.
+func (c *Client) tryEnd(ctx context.Context, r *remnant) error {
+	left := error(nil)
+	if r.open {
+		half, cancel := halfOf(ctx)
+		left = c.transport.rollback(half, r.session)
+		cancel()
+	}
+	ended, err := c.transport.logOut(ctx, r.session)
+	if err == nil && (ended || left == nil) {
+		return nil
+	}
+	r.open = left != nil || r.late
+	r.failed(ctx, orElse(left, err))
+	return r.err
+}
+
+// halfOf returns a context with half of the time that another one has left.
+func halfOf(ctx context.Context) (context.Context, context.CancelFunc) {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, time.Until(deadline)/2)
+}
+
+// sweepGrace is how long a call waits for the end of what it found to clean up.
+const sweepGrace = time.Second
+
+// sweep tries to end the sessions that are left, side by side, and returns once that
+// is done. Without force only those whose time has come.
+func (c *Client) sweep(ctx context.Context, force bool) error {
+	c.clean.mu.Lock()
+	none := len(c.clean.remnants) == 0
+	c.clean.mu.Unlock()
+	if none {
+		return nil
+	}
+	select {
+	case c.clean.sweeping <- struct{}{}:
+		defer func() { <-c.clean.sweeping }()
+	case <-ctx.Done():
+		return ended(ctx)
+	}
+	c.clean.mu.Lock()
+	var due []*remnant
+	for _, r := range c.clean.remnants {
+		if force || r.due(time.Now()) {
+			due = append(due, r)
+		}
+	}
+	c.clean.mu.Unlock()
+	bound, cancel := context.WithTimeout(ctx, c.transport.timeouts.Close)
+	defer cancel()
+	gone := make([]bool, len(due))
+	var all sync.WaitGroup
+	for i, r := range due {
+		all.Go(func() { gone[i] = c.tryEnd(bound, r) == nil })
+	}
+	all.Wait()
+	c.clean.mu.Lock()
+	defer c.clean.mu.Unlock()
+	for i, r := range due {
+		if gone[i] {
+			c.clean.forget(r)
+		}
+	}
+	if len(c.clean.remnants) > 0 {
+		return c.clean.remnants[0].err
+	}
+	return nil
+}
+
+func (c *cleanup) forget(gone *remnant) {
+	for i, r := range c.remnants {
+		if r == gone {
+			c.remnants = append(c.remnants[:i:i], c.remnants[i+1:]...)
+			return
+		}
+	}
+}
+
+// sweepBeside lets a call try to end what is left while it runs. The returned function
+// waits for that, though not for long.
+func (c *Client) sweepBeside(ctx context.Context) (wait func()) {
+	c.clean.mu.Lock()
+	defer c.clean.mu.Unlock()
+	due := false
+	for _, r := range c.clean.remnants {
+		due = due || r.due(time.Now())
+	}
+	if !due || len(c.clean.sweeping) > 0 || c.life.Err() != nil {
+		return func() {}
+	}
+	done := make(chan struct{})
+	bound, cancel := c.budget(ctx)
+	c.background.Go(func() {
+		defer close(done)
+		defer cancel()
+		stop := context.AfterFunc(c.life, cancel)
+		defer stop()
+		_ = c.sweep(bound, false)
+	})
+	return func() {
+		timer := time.NewTimer(sweepGrace)
+		defer timer.Stop()
+		select {
+		case <-done:
+		case <-ctx.Done():
+		case <-timer.C:
+		}
+	}
+}
+
+// holdsOwnLock tells of a session of this client that may hold the lock, "" for none.
+func (c *Client) holdsOwnLock() string {
+	c.clean.mu.Lock()
+	defer c.clean.mu.Unlock()
+	for _, r := range c.clean.remnants {
+		if r.open {
+			return "an earlier session of this client, which could not be ended yet, may hold it" + r.session.endsIn()
+		}
+	}
+	return ""
+}
+
+func (c *Client) setDirty(s *session) {
+	c.clean.mu.Lock()
+	defer c.clean.mu.Unlock()
+	c.clean.dirty = s
+}
+
+// scour makes sure, with one session for all, that no call shows changes that an
+// earlier transaction has left staged: it asks whether one is open, rolls it back
+// once, and looks again.
+func (c *Client) scour(ctx context.Context) error {
+	c.clean.mu.Lock()
+	dirty := c.clean.dirty
+	c.clean.mu.Unlock()
+	if dirty == nil {
+		return nil
+	}
+	select {
+	case c.clean.sweeping <- struct{}{}:
+		defer func() { <-c.clean.sweeping }()
+	case <-ctx.Done():
+		return fmt.Errorf("sps: %s: %w while an earlier transaction is cleaned up", c.transport.host, ended(ctx))
+	}
+	c.clean.mu.Lock()
+	dirty = c.clean.dirty
+	c.clean.mu.Unlock()
+	if dirty == nil {
+		return nil
+	}
+	err := c.scourSession(ctx, dirty)
+	if err == nil {
+		c.setDirty(nil)
+		return nil
+	}
+	return fmt.Errorf("sps: %s: %w: an earlier transaction may still be open in the client's only session: %w", c.transport.host, ErrOutcomeUnknown, err)
+}
+
+var errStillOpen = errors.New("the appliance says that it is open after its rollback")
+
+func (c *Client) scourSession(ctx context.Context, s *session) error {
+	ctx, cancel := context.WithTimeout(ctx, c.transport.timeouts.Close)
+	defer cancel()
+	gone := func(status string, err error) bool {
+		if expired(&call{}, nil, err) {
+			c.reading.drop(s)
+			return true
+		}
+		return err == nil && status == statusClosed
+	}
+	status, err := c.transport.transactionStatus(ctx, s)
+	if gone(status, err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	_, refused := c.transport.do(ctx, &call{class: classRollback, method: http.MethodDelete, path: transactionPath}, s)
+	if status, err = c.transport.transactionStatus(ctx, s); gone(status, err) {
+		return nil
+	}
+	switch {
+	case err != nil:
+		return err
+	case refused != nil:
+		return refused
+	}
+	return errStillOpen
+}

@@ -1,0 +1,33 @@
+package wire
+
+import (
+	"crypto/sha256"
+	"testing"
+)
+
+func TestDigest(t *testing.T) {
+	t.Parallel()
+	sum := func(value string) [32]byte {
+		h := sha256.New()
+		Digest(h, []byte(value))
+		return [32]byte(h.Sum(nil))
+	}
+	for _, same := range [][2]string{
+		{`{"a":1,"b":[true,null]}`, ` { "b" : [ true , null ] , "a" : 1.0 } `},
+		{`"aä"`, `"a\u00e4"`},
+		{`100`, `1e2`},
+		{`[]`, `[ ]`},
+	} {
+		if sum(same[0]) != sum(same[1]) {
+			t.Errorf("%s and %s have different digests", same[0], same[1])
+		}
+	}
+	for _, other := range [][2]string{
+		{`[1,2]`, `[2,1]`}, {`{"a":null}`, `{}`}, {`"1"`, `1`}, {`[["a"],"b"]`, `[["a","b"]]`}, {`""`, `null`},
+		{`{"a":"b"}`, `{"ab":""}`}, {`9007199254740993`, `9007199254740992`}, {`{"a":{}}`, `{"a":[]}`}, {`true`, `false`},
+	} {
+		if sum(other[0]) == sum(other[1]) {
+			t.Errorf("%s and %s have the same digest", other[0], other[1])
+		}
+	}
+}

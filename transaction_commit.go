@@ -1,0 +1,270 @@
+package sps
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptrace"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+// A commit may take minutes, and it goes on after its answer was lost. So a lost answer
+// has two ends: success, where the transaction is closed and the objects are as they
+// were written, or ErrOutcomeUnknown. That it is open proves nothing, nor does a
+// rollback that is answered, nor do objects that are unchanged: the commit may come yet.
+
+// OutcomeUnknownDetails is the detail of an [ErrOutcomeUnknown] of a commit: what was
+// seen until the client stopped asking.
+type OutcomeUnknownDetails struct {
+	// Waited is how long the client waited, from the lost answer on.
+	Waited time.Duration
+	// Status is the last status of the transaction: "open", "closed", "gone" where its
+	// session had ended, "" where the appliance did not tell.
+	Status string
+	// RolledBack is set where the appliance answered the rollback that followed. It
+	// need not have reached a commit that was running.
+	RolledBack bool
+	// AsBefore, AsWritten and Neither are the paths of the written objects, relative to
+	// /api/, by how they were seen last. Objects that could not be read or compared are
+	// in none of them.
+	AsBefore, AsWritten, Neither []string
+}
+
+// Error returns what was seen, in one line.
+func (d *OutcomeUnknownDetails) Error() string {
+	text := fmt.Sprintf("asked for %s", d.Waited.Round(time.Second))
+	if d.Status != "" {
+		text += ", the transaction was " + d.Status
+	}
+	if d.RolledBack {
+		text += ", rolled back"
+	}
+	for _, objects := range []struct {
+		paths []string
+		state string
+	}{{d.AsBefore, "as before"}, {d.AsWritten, "as written"}, {d.Neither, "neither as before nor as written"}} {
+		if n := len(objects.paths); n > 0 {
+			text += ", " + objects.state + ": " + oneLine(strings.Join(objects.paths[:min(n, 3)], " "), 300)
+			if n > 3 {
+				text += fmt.Sprintf(" and %d more", n-3)
+			}
+		}
+	}
+	return text
+}
+
+// commit commits. done means that nothing is left to roll back.
+func (tx *Transaction) commit(ctx context.Context) (done bool, err error) {
+	body, err := encode(commitBody(tx.o.message))
+	if err != nil {
+		return false, err
+	}
+	end := tx.patience(ctx)
+	defer end.release()
+	k := &call{class: classCommit, method: http.MethodPut, path: transactionPath, body: body, begin: end.begin}
+	a, err := tx.client.transport.do(end.traced, k, tx.session)
+	if err == nil && !newTransactionStatus(a).Open() {
+		return true, nil
+	}
+	if err == nil {
+		err = a.unusable("the transaction is still open after the commit")
+	}
+	var refused *Error
+	var broken *TransportError
+	switch {
+	case errors.As(err, &broken) && !broken.sent:
+		return false, because(errors.New("the commit was not executed"), withoutUnknown(err))
+	case !errors.As(err, &refused) || refused.Type == "" || refused.Status >= 500:
+		return tx.resolve(ctx, end, err)
+	case expired(k, nil, err):
+		return false, tx.lose(err)
+	case refusedWithoutTransaction(refused):
+		if tx.closedAsWritten(ctx) {
+			return true, nil
+		}
+		return false, tx.lose(err)
+	case strings.TrimSpace(tx.o.message) == "" && refusedWithoutMessage(refused):
+		err = because(ErrCommitMessageRequired, err)
+	case stepRefusedByLock(refused):
+		err = because(ErrLocked, err) // not waited for: what the other one changes would not be seen
+	}
+	return false, err
+}
+
+// closedAsWritten looks once whether the transaction is closed and its objects are as
+// they were written.
+func (tx *Transaction) closedAsWritten(ctx context.Context) bool {
+	ctx, cancel := tx.client.budget(ctx)
+	defer cancel()
+	return tx.statusOnce(ctx) != statusOpen && tx.find(ctx).asWritten()
+}
+
+// patience is how long a commit is waited for and asked about.
+type patience struct {
+	// traced is the context of the request: it outlives the caller's, once the request
+	// was sent.
+	traced context.Context
+	// begin ends with the caller's context and with Close: nothing is sent for the
+	// first time after it.
+	begin context.Context
+	// over ends when nobody waits any longer: some time after begin.
+	over    context.Context
+	release func()
+}
+
+// patience makes the contexts of a commit. When ctx ends or the client is closed, a
+// request that was not sent ends at once; one that was sent may use half of the time
+// for cleaning up.
+func (tx *Transaction) patience(ctx context.Context) *patience {
+	begin, stop := context.WithCancelCause(ctx)
+	over, end := context.WithCancelCause(context.WithoutCancel(ctx))
+	var dialing atomic.Bool // a connection is being made: nothing was sent
+	expire := func() {
+		why := ended(begin)
+		if dialing.Load() {
+			end(why)
+			return
+		}
+		timer := time.AfterFunc(tx.client.transport.timeouts.Close/2, func() { end(why) })
+		context.AfterFunc(over, func() { timer.Stop() })
+	}
+	unhook := context.AfterFunc(begin, expire)
+	gone := make(chan struct{})
+	go func() {
+		select {
+		case <-tx.client.closed:
+			stop(ErrClosed)
+		case <-gone:
+		}
+	}()
+	return &patience{
+		traced: httptrace.WithClientTrace(over, &httptrace.ClientTrace{
+			GetConn: func(string) { dialing.Store(true) },
+			GotConn: func(httptrace.GotConnInfo) { dialing.Store(false) },
+		}),
+		begin: begin,
+		over:  over,
+		release: func() {
+			close(gone)
+			unhook()
+			stop(nil)
+			end(nil)
+		},
+	}
+}
+
+// resolvePause is how long to wait before the next look at what became of a commit.
+func resolvePause(looks int) time.Duration {
+	return min(500*time.Millisecond<<min(looks, 10), 15*time.Second)
+}
+
+// resolve asks the appliance what became of a commit without an answer, until it is
+// known or patience ends. Meanwhile nothing is sent that could disturb the commit.
+func (tx *Transaction) resolve(ctx context.Context, end *patience, cause error) (done bool, err error) {
+	c := tx.client
+	start := time.Now()
+	c.logWaiting(ctx, slog.LevelWarn, "sps: the answer to a commit was lost; asking what became of it", slog.String("cause", oneLine(cause.Error(), 300)))
+	asking, cancel := context.WithTimeout(end.over, c.transport.timeouts.Outcome)
+	defer cancel()
+	details := &OutcomeUnknownDetails{}
+	for looks := 0; asking.Err() == nil; looks++ {
+		status := tx.statusOnce(asking)
+		if status != "" {
+			details.Status = status
+		}
+		c.logWaiting(ctx, slog.LevelInfo, "sps: asked what became of a commit", slog.String("status", status), slog.Duration("waited", time.Since(start)))
+		if status == statusClosed || status == statusGone {
+			found := tx.find(asking)
+			if found.asWritten() {
+				if status == statusGone {
+					c.writing.drop(tx.session)
+					c.reading.drop(tx.session)
+				}
+				return true, nil
+			}
+		}
+		if sleep(asking, resolvePause(looks)) != nil {
+			break
+		}
+	}
+	details.Waited = time.Since(start)
+	return tx.unresolved(ctx, details, cause)
+}
+
+// statusGone is what [OutcomeUnknownDetails] says where the session has ended.
+const statusGone = "gone"
+
+// statusOnce asks for the status of the transaction once, "" for no answer.
+func (tx *Transaction) statusOnce(ctx context.Context) string {
+	k := &call{class: classRead, method: http.MethodGet, path: transactionPath, once: true}
+	a, err := tx.client.transport.do(ctx, k, tx.session)
+	switch {
+	case expired(k, a, err):
+		return statusGone
+	case err != nil:
+		return ""
+	}
+	switch status := newTransactionStatus(a).Status; status {
+	case statusOpen, statusClosed:
+		return status
+	}
+	return ""
+}
+
+// unresolved cleans up after a commit whose outcome could not be found out, and looks a
+// last time.
+func (tx *Transaction) unresolved(ctx context.Context, details *OutcomeUnknownDetails, cause error) (done bool, err error) {
+	c := tx.client
+	began := time.Now()
+	bound, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.transport.timeouts.Close/2)
+	defer cancel()
+	half, halved := halfOf(bound)
+	_, rollback := c.transport.do(half, &call{class: classRollback, method: http.MethodDelete, path: transactionPath}, tx.session)
+	halved()
+	details.RolledBack = rollback == nil
+	if details.Status == statusGone {
+		rollback = nil
+	}
+	found := &findings{}
+	if c.logins.separate() || tx.statusOnce(bound) == statusClosed {
+		// With one session for both, what is staged shows until it is closed.
+		found = tx.find(bound)
+	}
+	left := c.endSession(bound, tx.session, rollback, true)
+	c.cleaned(began.Add(-c.transport.timeouts.Close / 2))
+	if found.asWritten() && (details.Status == statusClosed || details.Status == statusGone || details.RolledBack) {
+		return true, nil
+	}
+	details.AsBefore, details.AsWritten, details.Neither = found.before, found.written, found.neither
+	if !errors.Is(cause, ErrOutcomeUnknown) {
+		cause = because(ErrOutcomeUnknown, cause)
+	}
+	err = &undecided{cause, details}
+	if left != nil {
+		err = beside(err, "its session could not be ended", left)
+	}
+	return true, err
+}
+
+// undecided is a lost commit with what was seen of it.
+type undecided struct {
+	err     error
+	details *OutcomeUnknownDetails
+}
+
+func (u *undecided) Error() string {
+	return u.err.Error() + " (" + u.details.Error() + "; look at the appliance before you repeat it)"
+}
+
+func (u *undecided) Unwrap() []error { return []error{u.err, u.details} }
+
+// logWaiting tells that the client waits.
+func (c *Client) logWaiting(ctx context.Context, level slog.Level, text string, attrs ...slog.Attr) {
+	if c.transport.logger != nil {
+		c.transport.logger.LogAttrs(ctx, level, text, append([]slog.Attr{slog.String("host", c.transport.host)}, attrs...)...)
+	}
+}
