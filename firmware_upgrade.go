@@ -541,6 +541,7 @@ func (f *Firmware) upgrade(ctx context.Context, u *upgrade, from UpgradeSource) 
 	if u.report.Info, err = f.WaitForVersion(ctx, slot.Body.Version, waiting...); err != nil {
 		return u.notSeen(err, lost)
 	}
+	u.unsure = false
 
 	u.enter(StepVerify)
 	after, err := f.Slots(ctx)
@@ -632,7 +633,7 @@ func (u *upgrade) left(err error) string {
 	case u.report.SlotKey != "":
 		return unbegun + "; " + holds
 	case u.step == StepUpload && errors.As(err, &upload):
-		return unbegun + "; " + upload.seen()
+		return unbegun + "; " + upload.left()
 	case u.step == StepUpload:
 		return unbegun + "; the image was not uploaded"
 	case u.report.FetchKey != "":
@@ -641,4 +642,15 @@ func (u *upgrade) left(err error) string {
 		return unbegun + "; whether the fetch was begun is unknown: look at Firmware.Fetches"
 	}
 	return unbegun
+}
+
+// left says where the image may be.
+func (e *UploadError) left() string {
+	switch {
+	case e.Stored != nil:
+		return "the image is in slot " + oneLine(e.Stored.Key, 40) + ", unless somebody else filled that"
+	case e.Known:
+		return "the image may come into a slot yet"
+	}
+	return "whether the appliance holds the image is unknown"
 }

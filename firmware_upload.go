@@ -36,15 +36,14 @@ func UploadProgress(progress func(sent, total int64)) UploadOption {
 	return func(o *uploadOptions) { o.progress = progress }
 }
 
-// UploadError says that an upload had no answer, and what its client saw in the slots
-// afterwards. It unwraps to the cause, and to [ErrOutcomeUnknown] where the whole image
-// was sent: the appliance may put it into a slot yet, whatever was seen. Without
-// ErrOutcomeUnknown the image was not sent to its end, and the appliance drops it.
+// UploadError says that the answer to an upload was lost, and what was seen in the slots
+// afterwards. It unwraps to the cause, which is [ErrOutcomeUnknown] too: the appliance may
+// put the image into a slot yet, whatever was seen.
 type UploadError struct {
 	// Known is set where the appliance could be asked afterwards.
 	Known bool
-	// Stored is the first slot that was seen to have filled since the upload began, nil
-	// for none. It holds the image, unless somebody else filled it.
+	// Stored is the slot that was seen to have filled since the upload began, nil for
+	// none. It holds the image, unless somebody else filled it.
 	Stored *FirmwareSlot
 	// Err is the cause.
 	Err error
@@ -52,23 +51,14 @@ type UploadError struct {
 
 // Error returns the cause and what was seen.
 func (e *UploadError) Error() string {
-	return causeOf(e.Err).Error() + "; " + e.seen()
-}
-
-// seen says what was seen, and what may come yet.
-func (e *UploadError) seen() string {
-	pending := errors.Is(e.Err, ErrOutcomeUnknown)
+	text := causeOf(e.Err).Error()
 	switch {
-	case e.Stored != nil && pending:
-		return fmt.Sprintf("slot %s (%s) has filled meanwhile: that is the image, unless somebody else filled it", oneLine(e.Stored.Key, 40), oneLine(e.Stored.Body.Version, 40))
 	case e.Stored != nil:
-		return fmt.Sprintf("the image was not sent to its end; slot %s (%s) has filled meanwhile", oneLine(e.Stored.Key, 40), oneLine(e.Stored.Body.Version, 40))
-	case !pending:
-		return "the image was not sent to its end"
+		return fmt.Sprintf("%s; the image is in slot %s (%s), unless somebody else filled that", text, oneLine(e.Stored.Key, 40), oneLine(e.Stored.Body.Version, 40))
 	case !e.Known:
-		return "the appliance could not be asked what it holds: list its slots before the next try"
+		return text + "; the appliance could not be asked what it holds: list its slots before the next try"
 	}
-	return "no slot had filled when the appliance was asked; it may put the image into one yet: list its slots before the next try"
+	return text + "; no slot had filled when the appliance was asked; it may put the image into one yet: list its slots before the next try"
 }
 
 // Unwrap returns the cause.
@@ -85,12 +75,13 @@ func (e *UploadError) Unwrap() error { return e.Err }
 // [Timeouts].Action the wait for the answer.
 //
 // An image that the appliance refuses is an [Error]. An empty image, or one that is
-// shorter than size, is [ErrInvalidInput].
+// shorter than size, is [ErrInvalidInput]. An image that was not sent to its end, because
+// it could not be read or because ctx ended, is dropped by the appliance.
 //
-// When the answer is lost, the error is an [UploadError]. Where the whole image was sent
-// it is [ErrOutcomeUnknown] too, and the slots are listed until one has filled, for up to
-// [Timeouts].Outcome, and after the end of ctx for half of [Timeouts].Close. Somebody
-// else may have filled it, so that this is no success.
+// When the whole image was sent and the answer is lost, the slots are listed until one
+// has filled, for up to [Timeouts].Outcome, and after the end of ctx for half of
+// [Timeouts].Close. The error is an [UploadError] then and [ErrOutcomeUnknown], also where
+// one has filled: that may have been somebody else.
 func (f *Firmware) Upload(ctx context.Context, image io.ReaderAt, size int64, options ...UploadOption) (*FirmwareSlot, error) {
 	if image == nil || size <= 0 {
 		return nil, fmt.Errorf("sps: POST %s: %w", uploadPath.text, invalid("the image is empty"))
@@ -169,8 +160,7 @@ func (f *Firmware) upload(ctx context.Context, u *upload, options []UploadOption
 	whole := u.whole
 	u.mu.Unlock()
 	if reading := u.failed.Load(); err != nil && reading != nil {
-		err = fmt.Errorf("sps: POST %s: the image: %w", uploadPath.text, *reading)
-		return nil, f.uploadEnded(ctx, before, err)
+		return nil, fmt.Errorf("sps: POST %s: the image was not sent to its end: %w", uploadPath.text, *reading)
 	}
 	if err == nil {
 		slot, incomplete := uploadedSlot(a)
@@ -186,7 +176,7 @@ func (f *Firmware) upload(ctx context.Context, u *upload, options []UploadOption
 	case !answerLost(err):
 		return nil, err
 	case a == nil && !whole:
-		return nil, f.uploadEnded(ctx, before, withoutUnknown(err))
+		return nil, fmt.Errorf("%w; the image was not sent to its end", withoutUnknown(err))
 	}
 	return nil, f.uploadLost(ctx, before, err)
 }
@@ -221,17 +211,6 @@ func (f *Firmware) uploadLost(ctx context.Context, before *FirmwareSlots, cause 
 		return failed.look(ctx, f, before)
 	})
 	failed.Known = found.asked
-	return failed
-}
-
-// uploadEnded looks once at the slots after an upload whose image was not sent to its
-// end, even if ctx is done.
-func (f *Firmware) uploadEnded(ctx context.Context, before *FirmwareSlots, cause error) error {
-	ctx, cancel := f.client.budget(ctx)
-	defer cancel()
-	failed := &UploadError{Err: cause}
-	_, _, err := failed.look(ctx, f, before)
-	failed.Known = err == nil
 	return failed
 }
 

@@ -3,7 +3,6 @@ package sps
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"time"
 )
@@ -67,7 +66,7 @@ type policy struct {
 	refusal []int // tried again after these statuses
 	limit   func(*Timeouts) time.Duration
 	lost    lost
-	shown   string // where the outcome shows, for whoever has to find out
+	shown   string // what shows the outcome to whoever has to find out, "" for no one thing
 }
 
 var (
@@ -89,7 +88,7 @@ var policies = [...]policy{
 	classStep:     {false, nil, (*Timeouts).write, lostStaged, ""},
 	classRollback: {true, busy, (*Timeouts).close, lostStaged, ""}, // without proof its session is ended
 
-	classCommit:       {false, nil, (*Timeouts).commit, lostSettled, "Client.TransactionStatus and the objects"},
+	classCommit:       {false, nil, (*Timeouts).commit, lostSettled, ""},
 	classJoin:         {false, nil, (*Timeouts).action, lostSettled, "Starling.JoinStatus"},
 	classUnjoin:       {false, limited, (*Timeouts).write, lostSettled, "Starling.JoinStatus"},
 	classDeleteSlot:   {false, limited, (*Timeouts).write, lostSettled, "Firmware.Slot"},
@@ -101,8 +100,8 @@ var policies = [...]policy{
 	classUpload:      {false, nil, (*Timeouts).stall, lostUnknown, "Firmware.Slots"}, // the client looks, see UploadError
 	classUpgrade:     {false, nil, (*Timeouts).action, lostUnknown, "Firmware.WaitForVersion"},
 	classStartBundle: {false, nil, (*Timeouts).write, lostUnknown, "SupportBundles.List"},
-	classWrite:       {false, limited, (*Timeouts).write, lostUnknown, "the appliance"},
-	classAction:      {false, nil, (*Timeouts).action, lostUnknown, "the appliance"},
+	classWrite:       {false, limited, (*Timeouts).write, lostUnknown, ""},
+	classAction:      {false, nil, (*Timeouts).action, lostUnknown, ""},
 }
 
 func (t *Timeouts) read() time.Duration   { return t.Read }
@@ -200,12 +199,11 @@ func answerLost(err error) bool {
 	return errors.As(err, &broken) && broken.OutcomeUnknown || errors.As(err, &refused) && refused.OutcomeUnknown
 }
 
-// undecided is an error of a request whose outcome is unknown, with what was seen of it
-// and where it will show.
+// undecided is an error of a request whose outcome is unknown, with what was seen of it.
 type undecided struct {
 	err     error
 	details *OutcomeUnknownDetails // nil where nothing was looked at
-	shown   string
+	shown   string                 // what will show it, "" for no one thing
 }
 
 func (u *undecided) Error() string {
@@ -213,7 +211,10 @@ func (u *undecided) Error() string {
 	if u.details != nil {
 		text += u.details.Error() + "; "
 	}
-	return fmt.Sprintf("%slook at %s before you repeat it)", text, u.shown)
+	if u.shown == "" {
+		return text + "look at the appliance before you repeat it)"
+	}
+	return text + "ask " + u.shown + " before you repeat it)"
 }
 
 func (u *undecided) Unwrap() []error {
