@@ -207,7 +207,7 @@ func (f *Firmware) uploadLost(ctx context.Context, before *FirmwareSlots, cause 
 	end := f.client.patience(ctx)
 	defer end.release()
 	failed := &UploadError{Err: cause}
-	found := f.client.ask(ctx, end.over, "POST "+uploadPath.text, cause, func(ctx context.Context) (bool, string, error) {
+	found := f.client.ask(ctx, end, "POST "+uploadPath.text, cause, func(ctx context.Context) (bool, string, error) {
 		return failed.look(ctx, f, before)
 	})
 	failed.Known = found.asked

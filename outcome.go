@@ -130,16 +130,20 @@ type inquiry struct {
 }
 
 // ask looks at the appliance, with growing pauses, until it shows that the request
-// whose answer was lost was executed, or over ends, or [Timeouts].Outcome. Meanwhile
+// whose answer was lost was executed, or patience ends, or [Timeouts].Outcome. Meanwhile
 // nothing is sent that could disturb the request.
-func (c *Client) ask(ctx, over context.Context, what string, cause error, look probe) inquiry {
+func (c *Client) ask(ctx context.Context, end *patience, what string, cause error, look probe) inquiry {
 	start := time.Now()
 	c.logWaiting(ctx, slog.LevelWarn, "sps: an answer was lost; asking what became of the request",
 		slog.String("request", what), slog.String("cause", oneLine(cause.Error(), 300)))
-	asking, cancel := context.WithTimeout(over, c.transport.timeouts.Outcome)
+	asking, cancel := context.WithTimeout(end.over, c.transport.timeouts.Outcome)
 	defer cancel()
+	p := &pauses{begin: end.begin, deadline: start.Add(c.transport.timeouts.Outcome), short: c.transport.timeouts.Close / 2}
+	if end.begin.Err() != nil {
+		p.hurry()
+	}
 	var found inquiry
-	for looks := 0; asking.Err() == nil; looks++ {
+	for asking.Err() == nil {
 		seen, state, err := look(asking)
 		if state != "" {
 			found.state = state
@@ -147,7 +151,7 @@ func (c *Client) ask(ctx, over context.Context, what string, cause error, look p
 		found.seen, found.asked = seen, found.asked || err == nil
 		c.logWaiting(ctx, slog.LevelInfo, "sps: asked what became of a request",
 			slog.String("request", what), slog.String("seen", state), slog.Duration("waited", time.Since(start)))
-		if seen || inVain(err) || sleep(asking, askingPause(looks)) != nil {
+		if seen || inVain(err) || !p.wait(asking) {
 			break
 		}
 	}
@@ -161,9 +165,53 @@ func inVain(err error) bool {
 		errors.Is(err, Unauthorized) || refusesCredential(err) || untrusted(err)
 }
 
-// askingPause is how long to wait before the next look at what became of a request.
-func askingPause(looks int) time.Duration {
-	return min(500*time.Millisecond<<min(looks, 10), 15*time.Second)
+// pauses are the waits between looks at what became of a request. They grow, and begin
+// anew when the caller gives up, because there is little time from then on.
+type pauses struct {
+	begin    context.Context // ends when the caller gives up
+	deadline time.Time       // about when the asking ends
+	short    time.Duration   // what is left once the caller has given up
+	looks    int
+	hurried  bool
+}
+
+// The pauses between looks, and how long before the end the last look is made.
+const (
+	firstPause = 500 * time.Millisecond
+	mostPause  = 15 * time.Second
+	lastLook   = time.Second
+)
+
+// hurry begins anew, with the time that is left.
+func (p *pauses) hurry() {
+	p.hurried, p.looks = true, 0
+	if soon := time.Now().Add(p.short); soon.Before(p.deadline) {
+		p.deadline = soon
+	}
+}
+
+// wait waits before the next look. It says no where there is none.
+func (p *pauses) wait(asking context.Context) bool {
+	var hurry <-chan struct{}
+	if !p.hurried {
+		hurry = p.begin.Done()
+	}
+	pause := min(firstPause<<min(p.looks, 10), mostPause)
+	if rest := time.Until(p.deadline) - lastLook; rest > 0 {
+		pause = min(pause, rest)
+	}
+	p.looks++
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-hurry:
+		p.hurry()
+		return asking.Err() == nil
+	case <-asking.Done():
+		return false
+	}
 }
 
 // change sends a request that changes something outside of a transaction. Where its
@@ -185,7 +233,7 @@ func (c *Client) settle(ctx context.Context, k *call, err error, look probe) err
 	}
 	end := c.patience(ctx)
 	defer end.release()
-	found := c.ask(ctx, end.over, k.method+" "+k.path.text, err, look)
+	found := c.ask(ctx, end, k.method+" "+k.path.text, err, look)
 	if found.seen {
 		return nil
 	}
