@@ -26,17 +26,40 @@ type lateAppliance struct {
 	cut     time.Duration // when the answer is lost
 	runs    time.Duration // when the request is executed, from its sending on; negative for never
 	once    bool          // only the first request
+	gateway bool          // one answers with 504 in place of a cut
 	lost    int
 	settled chan struct{} // closed once the last lost request was executed
 	left    int
 }
 
+// newLateAppliance returns an appliance, which loses nothing yet, and a client of it. It
+// is for a bubble.
+func newLateAppliance(t *testing.T, options ...spstest.Option) (*lateAppliance, *sps.Client) {
+	t.Helper()
+	a, err := spstest.New(options...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(a.Close)
+	l := &lateAppliance{a: a, settled: make(chan struct{})}
+	c, err := sps.Connect(t.Context(), a.Addr(), sps.UsernamePassword(a.Username(), sps.NewSecretString(a.Password())),
+		sps.WithTransport(func(http.RoundTripper) http.RoundTripper { return l }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close(context.Background()) })
+	return l, c
+}
+
 func (l *lateAppliance) matches(r *http.Request) bool {
+	if r.Method != l.method || l.once && l.lost > 0 {
+		return false
+	}
 	path := strings.TrimPrefix(r.URL.Path, "/api/")
 	if parent, any := strings.CutSuffix(l.path, "*"); any {
-		return r.Method == l.method && strings.HasPrefix(path, parent)
+		return strings.HasPrefix(path, parent)
 	}
-	return r.Method == l.method && path == l.path && (!l.once || l.lost == 0)
+	return path == l.path
 }
 
 func (l *lateAppliance) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -71,9 +94,19 @@ func (l *lateAppliance) RoundTrip(r *http.Request) (*http.Response, error) {
 	defer timer.Stop()
 	select {
 	case <-timer.C:
+		if l.gateway {
+			return answer(r, 504, http.Header{"Content-Type": {"text/html"}}, "<html>"), nil
+		}
 		return nil, io.ErrUnexpectedEOF
 	case <-r.Context().Done():
 		return nil, r.Context().Err()
+	}
+}
+
+// wait waits until what was lost is executed.
+func (l *lateAppliance) wait() {
+	if l.left > 0 {
+		<-l.settled
 	}
 }
 
@@ -308,45 +341,38 @@ func TestLateExecution(t *testing.T) {
 		cut, runs time.Duration
 		deadline  time.Duration // of the caller, 0 for none
 		seen      bool          // while the client asks
+		gateway   bool
 	}{
-		"5 s":                                    {0, 5 * time.Second, 0, true},
-		"12 s, lost after 5 s":                   {5 * time.Second, 12 * time.Second, 0, true},
-		"60 s":                                   {0, time.Minute, 0, true},
-		"longer than patience":                   {0, 6 * time.Minute, 0, false},
-		"never":                                  {0, -1, 0, false},
-		"9 s, given up after 2 s":                {0, 9 * time.Second, 2 * time.Second, true},
-		"9 s, given up before the answer":        {5 * time.Second, 9 * time.Second, 2 * time.Second, true},
-		"one minute, given up after 2 s":         {0, time.Minute, 2 * time.Second, false},
-		"one minute, given up before the answer": {time.Hour, time.Minute, 2 * time.Second, false},
+		"5 s":                                    {0, 5 * time.Second, 0, true, false},
+		"12 s, lost after 5 s":                   {5 * time.Second, 12 * time.Second, 0, true, false},
+		"12 s, a gateway answers after 5 s":      {5 * time.Second, 12 * time.Second, 0, true, true},
+		"60 s":                                   {0, time.Minute, 0, true, false},
+		"just within patience":                   {0, 5*time.Minute - 2*time.Second, 0, true, false},
+		"longer than patience":                   {0, 6 * time.Minute, 0, false, false},
+		"never":                                  {0, -1, 0, false, false},
+		"9 s, given up after 2 s":                {0, 9 * time.Second, 2 * time.Second, true, false},
+		"9 s, given up before the answer":        {5 * time.Second, 9 * time.Second, 2 * time.Second, true, false},
+		"one minute, given up after 2 s":         {0, time.Minute, 2 * time.Second, false, false},
+		"one minute, given up before the answer": {time.Hour, time.Minute, 2 * time.Second, false, false},
 	} {
 		for name, op := range lateOperations {
 			t.Run(name+"/"+when, func(t *testing.T) {
 				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {
-					a, err := spstest.New(op.options...)
-					if err != nil {
-						t.Fatal(err)
-					}
-					defer a.Close()
-					l := &lateAppliance{a: a, method: "prepared", settled: make(chan struct{})}
-					c, err := sps.Connect(t.Context(), a.Addr(), sps.UsernamePassword(a.Username(), sps.NewSecretString(a.Password())),
-						sps.WithTransport(func(http.RoundTripper) http.RoundTripper { return l }))
-					if err != nil {
-						t.Fatal(err)
-					}
-					defer c.Close(context.Background())
+					l, c := newLateAppliance(t, op.options...)
+					a := l.a
 					key := ""
 					if op.prepare != nil {
 						key = op.prepare(t, a, c)
 					}
-					l.method, l.path, l.cut, l.runs, l.once = op.method, op.path, late.cut, late.runs, op.once
+					l.method, l.path, l.cut, l.runs, l.once, l.gateway = op.method, op.path, late.cut, late.runs, op.once, late.gateway
 					ctx, cancel := t.Context(), context.CancelFunc(func() {})
 					if late.deadline > 0 {
 						ctx, cancel = context.WithTimeout(ctx, late.deadline)
 					}
 					defer cancel()
 					start := time.Now()
-					err = op.call(ctx, c, key)
+					err := op.call(ctx, c, key)
 					took := time.Since(start)
 					if late.deadline > 0 && took > late.deadline+close {
 						t.Errorf("it took %v after a deadline of %v", took, late.deadline)
@@ -354,9 +380,7 @@ func TestLateExecution(t *testing.T) {
 					if l.lost == 0 {
 						t.Fatal("no answer was lost")
 					}
-					if l.left > 0 {
-						<-l.settled
-					}
+					l.wait()
 					if l.lost > 1 && op.method != "DELETE" {
 						t.Errorf("it was sent %d times", l.lost)
 					}
@@ -405,5 +429,254 @@ func (op lateOperation) judge(t *testing.T, a *spstest.Appliance, key string, se
 	}
 	if err != nil && strings.Contains(err.Error(), "\n") {
 		t.Errorf("the text has more than one line: %q", err)
+	}
+}
+
+// TestLateLogOut loses the answers to the log-outs of Close.
+func TestLateLogOut(t *testing.T) {
+	t.Parallel()
+	for name, runs := range map[string]time.Duration{"5 s": 5 * time.Second, "60 s": time.Minute, "never": -1} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				l, c := newLateAppliance(t)
+				l.method, l.path, l.runs = "DELETE", "authentication", runs
+				start := time.Now()
+				err := c.Close(t.Context())
+				if took := time.Since(start); took > 20*time.Second {
+					t.Errorf("it took %v", took)
+				}
+				if left := l.a.Sessions(); (err == nil) != (left == 0) {
+					t.Errorf("error %v, sessions left: %d", err, left)
+				}
+				l.wait()
+				diff(t, "sessions in the end", runs < 0, l.a.Sessions() > 0)
+			})
+		})
+	}
+}
+
+// TestLateUpload says what was seen in the slots, never that there is nothing.
+func TestLateUpload(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		runs  time.Duration
+		asked bool // the slots can be listed
+		says  string
+	}{
+		"60 s":                 {time.Minute, true, "the image is in slot 3 (8.1.0), unless somebody else filled that"},
+		"longer than patience": {6 * time.Minute, true, "no slot had filled when the appliance was asked; it may put the image into one yet"},
+		"nobody to ask":        {time.Minute, false, "could not be asked what it holds"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				l, c := newLateAppliance(t)
+				l.method, l.path, l.runs = "POST", "upload/firmware", test.runs
+				if !test.asked {
+					l.a.Inject(spstest.Fault{Path: "firmware/slots", Skip: 1, Times: -1, Status: 503})
+				}
+				_, err := c.Firmware.Upload(t.Context(), spstest.Image("8.1.0", 1000), 1000)
+				var failed *sps.UploadError
+				if !errors.As(err, &failed) || !errors.Is(err, sps.ErrOutcomeUnknown) || !strings.Contains(err.Error(), test.says) {
+					t.Fatalf("error %v, want one that says %q", err, test.says)
+				}
+				diff(t, "known", test.asked, failed.Known)
+				diff(t, "stored", test.runs == time.Minute && test.asked, failed.Stored != nil && failed.Stored.Key == "3")
+				l.wait()
+				diff(t, "uploads", 1, len(l.a.Uploads()))
+			})
+		})
+	}
+}
+
+// TestLateUpgrade loses the answer to the beginning of an upgrade.
+func TestLateUpgrade(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		path     string
+		runs     time.Duration
+		deadline time.Duration
+		step     sps.UpgradeStep // "" for success
+		left     string
+	}{
+		"60 s":                      {"firmware/upgrade", time.Minute, 0, "", ""},
+		"longer than patience":      {"firmware/upgrade", time.Hour, 0, sps.StepWait, "whether the upgrade was begun is unknown"},
+		"never":                     {"firmware/upgrade", -1, 0, sps.StepWait, "whether the upgrade was begun is unknown"},
+		"given up after 2 s":        {"firmware/upgrade", time.Minute, 2 * time.Second, sps.StepWait, "whether the upgrade was begun is unknown"},
+		"an upload, 60 s":           {"upload/firmware", time.Minute, 0, sps.StepUpload, "no upgrade was begun; the appliance ran 7.4.0; the image is in slot 3, unless"},
+		"an upload, no patience":    {"upload/firmware", time.Hour, 0, sps.StepUpload, "no upgrade was begun; the appliance ran 7.4.0; the image may come into a slot yet"},
+		"a fetch, no patience":      {"firmware/fetch", time.Hour, 0, sps.StepFetch, "whether the fetch was begun is unknown"},
+		"a fetch, 60 s":             {"firmware/fetch", time.Minute, 0, "", ""},
+		"a test, whatever it takes": {"firmware/test", time.Minute, 0, sps.StepTest, "no upgrade was begun; the appliance ran 7.4.0; the image stays in slot 2"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				l, c := newLateAppliance(t)
+				l.a.ServeImage(imageURL, "8.0.0", imageSum)
+				l.method, l.path, l.runs = "POST", test.path, test.runs
+				source := map[string]sps.UpgradeSource{
+					"upload/firmware": sps.FromImage(spstest.Image("8.1.0", 1000), 1000), "firmware/fetch": sps.FromURL(imageURL, imageSum),
+				}[test.path]
+				if source == nil {
+					source = sps.FromSlot("2")
+				}
+				ctx := t.Context()
+				if test.deadline > 0 {
+					var cancel context.CancelFunc
+					ctx, cancel = context.WithTimeout(ctx, test.deadline)
+					defer cancel()
+				}
+				report, err := c.Firmware.Upgrade(ctx, source)
+				l.wait()
+				if test.step == "" {
+					if err != nil || report.Info.FirmwareVersion != "8.0.0" {
+						t.Errorf("report %+v, %v", report, err)
+					}
+					return
+				}
+				var stopped *sps.UpgradeError
+				if !errors.As(err, &stopped) || stopped.Step != test.step || !strings.Contains(stopped.Left, test.left) {
+					t.Fatalf("error %v, want one at %s that says %q", err, test.step, test.left)
+				}
+				diff(t, "unknown", test.step != sps.StepTest, errors.Is(err, sps.ErrOutcomeUnknown))
+			})
+		})
+	}
+}
+
+// TestUpgradeNotSeen has an upgrade that was begun for certain, and that nobody waits for
+// to its end.
+func TestUpgradeNotSeen(t *testing.T) {
+	t.Parallel()
+	upgradeBubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+		a.AfterRestart(spstest.OutcomeNeverBack)
+		_, err := c.Firmware.Upgrade(t.Context(), sps.FromSlot("2"))
+		if !errors.Is(err, sps.ErrOutcomeUnknown) || !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "the upgrade was begun") {
+			t.Errorf("never back: %v", err)
+		}
+	})
+	upgradeBubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+		a.AfterRestart(spstest.OutcomeOldVersion)
+		_, err := c.Firmware.Upgrade(t.Context(), sps.FromSlot("2"))
+		if errors.Is(err, sps.ErrOutcomeUnknown) || !errors.Is(err, sps.ErrWrongVersion) {
+			t.Errorf("back as it was: %v", err)
+		}
+	})
+}
+
+// TestCloseWhileAsking ends the asking at once.
+func TestCloseWhileAsking(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l, c := newLateAppliance(t)
+		l.method, l.path, l.runs = "POST", "starling/join", time.Minute
+		time.AfterFunc(20*time.Second, func() { c.Close(context.Background()) })
+		start := time.Now()
+		err := c.Starling.Join(t.Context(), sps.StarlingJoinRequest{CredentialString: sps.NewSecretString("credential")})
+		if took := time.Since(start); !errors.Is(err, sps.ErrOutcomeUnknown) || took > 25*time.Second {
+			t.Errorf("error %v after %v", err, took)
+		}
+		l.wait()
+	})
+}
+
+// TestNobodyToAsk gives up asking where no look can succeed any more.
+func TestNobodyToAsk(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l, c := newLateAppliance(t)
+		l.method, l.path, l.runs = "DELETE", "firmware/slots/4", time.Minute
+		time.AfterFunc(5*time.Second, func() {
+			l.a.SetPassword(l.a.Username(), "rotated")
+			l.a.ExpireSessions()
+		})
+		start := time.Now()
+		err := c.Firmware.DeleteSlot(t.Context(), "4")
+		if took := time.Since(start); !errors.Is(err, sps.ErrOutcomeUnknown) || took > 30*time.Second {
+			t.Errorf("error %v after %v", err, took)
+		}
+		l.wait()
+	})
+}
+
+// TestFetchesThatCannotBeToldApart are no answer to a fetch whose own was lost.
+func TestFetchesThatCannotBeToldApart(t *testing.T) {
+	t.Parallel()
+	strip := func(body []byte) []byte { return []byte(strings.ReplaceAll(string(body), `"url"`, `"hidden"`)) }
+	for name, test := range map[string]struct {
+		prepare func(l *lateAppliance, other *sps.Client)
+		unknown bool
+	}{
+		"another URL": {func(l *lateAppliance, other *sps.Client) {
+			time.AfterFunc(3*time.Second, func() {
+				_, _ = other.Firmware.StartFetch(context.Background(), "https://images.example/other.iso", imageSum)
+			})
+		}, false},
+		"the same URL at once": {func(l *lateAppliance, other *sps.Client) {
+			time.AfterFunc(l.runs, func() { _, _ = other.Firmware.StartFetch(context.Background(), imageURL, imageSum) })
+		}, true},
+		"no URL in the records": {func(l *lateAppliance, _ *sps.Client) {
+			l.a.Inject(spstest.Fault{Method: "GET", Path: "firmware/fetch/*", Times: -1, Mutate: strip})
+		}, true},
+		"no list before": {func(l *lateAppliance, _ *sps.Client) {
+			l.a.Inject(spstest.Fault{Method: "GET", Path: "firmware/fetch", Status: 403, Body: `{"error":{"type":"Unauthorized"}}`})
+		}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				l, c := newLateAppliance(t)
+				other, err := sps.Connect(t.Context(), l.a.Addr(), sps.UsernamePassword(l.a.Username(), sps.NewSecretString(l.a.Password())), inProcess(l.a))
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer other.Close(context.Background())
+				l.runs = 20 * time.Second
+				test.prepare(l, other)
+				l.method, l.path = "POST", "firmware/fetch"
+				key, err := c.Firmware.StartFetch(t.Context(), imageURL, imageSum)
+				l.wait()
+				if unknown := errors.Is(err, sps.ErrOutcomeUnknown); unknown != test.unknown || unknown == (key != "") {
+					t.Errorf("key %q, error %v", key, err)
+				}
+			})
+		})
+	}
+}
+
+// TestCancelledTooLate cannot tell whether a fetch that finished meanwhile will be
+// cancelled, or its record be removed.
+func TestCancelledTooLate(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l, c := newLateAppliance(t)
+		key := startFetch(t, l.a, c)
+		l.method, l.path, l.runs = "DELETE", "firmware/fetch/"+key, 10*time.Minute
+		start := time.Now()
+		err := c.Firmware.CancelFetch(t.Context(), key)
+		var details *sps.OutcomeUnknownDetails
+		if !errors.Is(err, sps.ErrOutcomeUnknown) || !errors.As(err, &details) || details.Status != "finished" {
+			t.Errorf("error %v", err)
+		}
+		if took := time.Since(start); took > time.Minute {
+			t.Errorf("asked for %v, which cannot tell any more", took)
+		}
+		l.wait()
+	})
+}
+
+// TestRedirectedWrite is lost as well: something before the API answered.
+func TestRedirectedWrite(t *testing.T) {
+	t.Parallel()
+	for _, executed := range []bool{false, true} {
+		bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+			a.SetStarling(spstest.Starling{Joined: true})
+			a.Inject(spstest.Fault{Method: "DELETE", Path: "starling/join", Status: 302, Execute: executed})
+			if err := c.Starling.Unjoin(t.Context()); (err == nil) != executed || !executed && !errors.Is(err, sps.ErrOutcomeUnknown) {
+				t.Errorf("executed %t: %v", executed, err)
+			}
+		})
 	}
 }
