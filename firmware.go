@@ -204,7 +204,7 @@ func (f *Firmware) DeleteSlot(ctx context.Context, key string) error {
 	return f.client.change(ctx, &call{class: classDeleteSlot, method: http.MethodDelete, path: path}, func(ctx context.Context) (bool, string, error) {
 		switch now, err := readKeyed[FirmwareImage](ctx, f.client, path); {
 		case errors.Is(err, ResourceNotFound): // an appliance may show no empty slot
-			return true, "gone", nil
+			return true, "", nil
 		case err != nil:
 			return false, "", err
 		case now.Body.Empty():

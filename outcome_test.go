@@ -564,6 +564,14 @@ func TestUpgradeNotSeen(t *testing.T) {
 			t.Errorf("back as it was: %v", err)
 		}
 	})
+	upgradeBubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+		a.AfterRestart(spstest.OutcomeOldVersion)
+		a.Inject(spstest.Fault{Method: "POST", Path: "firmware/upgrade", CutAfter: true})
+		_, err := c.Firmware.Upgrade(t.Context(), sps.FromSlot("2"))
+		if !errors.Is(err, sps.ErrOutcomeUnknown) || !errors.Is(err, sps.ErrWrongVersion) || strings.Contains(err.Error(), "the upgrade was begun:") {
+			t.Errorf("back as it was, whether because of the upgrade or not: %v", err)
+		}
+	})
 }
 
 // TestCloseWhileAsking ends the asking at once.
