@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -28,8 +29,7 @@ type lateAppliance struct {
 	once    bool          // only the first request
 	gateway bool          // one answers with 504 in place of a cut
 	lost    int
-	settled chan struct{} // closed once the last lost request was executed
-	left    int
+	late    sync.WaitGroup // requests that were lost and are executed yet
 }
 
 // newLateAppliance returns an appliance, which loses nothing yet, and a client of it. It
@@ -41,7 +41,7 @@ func newLateAppliance(t *testing.T, options ...spstest.Option) (*lateAppliance, 
 		t.Fatal(err)
 	}
 	t.Cleanup(a.Close)
-	l := &lateAppliance{a: a, settled: make(chan struct{})}
+	l := &lateAppliance{a: a}
 	c, err := sps.Connect(t.Context(), a.Addr(), sps.UsernamePassword(a.Username(), sps.NewSecretString(a.Password())),
 		sps.WithTransport(func(http.RoundTripper) http.RoundTripper { return l }))
 	if err != nil {
@@ -80,13 +80,10 @@ func (l *lateAppliance) RoundTrip(r *http.Request) (*http.Response, error) {
 		if body != nil {
 			late.Body = io.NopCloser(bytes.NewReader(body))
 		}
-		l.left++
-		time.AfterFunc(l.runs, func() {
+		l.late.Go(func() {
+			time.Sleep(l.runs)
 			if resp, err := l.a.RoundTrip(late); err == nil {
 				resp.Body.Close()
-			}
-			if l.left--; l.left == 0 {
-				close(l.settled)
 			}
 		})
 	}
@@ -100,13 +97,6 @@ func (l *lateAppliance) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, io.ErrUnexpectedEOF
 	case <-r.Context().Done():
 		return nil, r.Context().Err()
-	}
-}
-
-// wait waits until what was lost is executed.
-func (l *lateAppliance) wait() {
-	if l.left > 0 {
-		<-l.settled
 	}
 }
 
@@ -380,7 +370,7 @@ func TestLateExecution(t *testing.T) {
 					if l.lost == 0 {
 						t.Fatal("no answer was lost")
 					}
-					l.wait()
+					l.late.Wait()
 					if l.lost > 1 && op.method != "DELETE" {
 						t.Errorf("it was sent %d times", l.lost)
 					}
@@ -449,7 +439,7 @@ func TestLateLogOut(t *testing.T) {
 				if left := l.a.Sessions(); (err == nil) != (left == 0) {
 					t.Errorf("error %v, sessions left: %d", err, left)
 				}
-				l.wait()
+				l.late.Wait()
 				diff(t, "sessions in the end", runs < 0, l.a.Sessions() > 0)
 			})
 		})
@@ -483,7 +473,7 @@ func TestLateUpload(t *testing.T) {
 				}
 				diff(t, "known", test.asked, failed.Known)
 				diff(t, "stored", test.runs == time.Minute && test.asked, failed.Stored != nil && failed.Stored.Key == "3")
-				l.wait()
+				l.late.Wait()
 				diff(t, "uploads", 1, len(l.a.Uploads()))
 			})
 		})
@@ -529,7 +519,7 @@ func TestLateUpgrade(t *testing.T) {
 					defer cancel()
 				}
 				report, err := c.Firmware.Upgrade(ctx, source)
-				l.wait()
+				l.late.Wait()
 				if test.step == "" {
 					if err != nil || report.Info.FirmwareVersion != "8.0.0" {
 						t.Errorf("report %+v, %v", report, err)
@@ -586,7 +576,7 @@ func TestCloseWhileAsking(t *testing.T) {
 		if took := time.Since(start); !errors.Is(err, sps.ErrOutcomeUnknown) || took > 25*time.Second {
 			t.Errorf("error %v after %v", err, took)
 		}
-		l.wait()
+		l.late.Wait()
 	})
 }
 
@@ -605,7 +595,7 @@ func TestNobodyToAsk(t *testing.T) {
 		if took := time.Since(start); !errors.Is(err, sps.ErrOutcomeUnknown) || took > 30*time.Second {
 			t.Errorf("error %v after %v", err, took)
 		}
-		l.wait()
+		l.late.Wait()
 	})
 }
 
@@ -645,7 +635,7 @@ func TestFetchesThatCannotBeToldApart(t *testing.T) {
 				test.prepare(l, other)
 				l.method, l.path = "POST", "firmware/fetch"
 				key, err := c.Firmware.StartFetch(t.Context(), imageURL, imageSum)
-				l.wait()
+				l.late.Wait()
 				if unknown := errors.Is(err, sps.ErrOutcomeUnknown); unknown != test.unknown || unknown == (key != "") {
 					t.Errorf("key %q, error %v", key, err)
 				}
@@ -671,7 +661,7 @@ func TestCancelledTooLate(t *testing.T) {
 		if took := time.Since(start); took > time.Minute {
 			t.Errorf("asked for %v, which cannot tell any more", took)
 		}
-		l.wait()
+		l.late.Wait()
 	})
 }
 
