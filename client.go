@@ -312,7 +312,9 @@ func (c *Client) close(ctx context.Context) error {
 	c.clean.mu.Lock()
 	c.end(ErrClosed) // nothing begins in the background from now on
 	c.clean.mu.Unlock()
-	left, late := c.logins.close(bound, c.reading, c.writing)
+	half, halved := halfOf(bound) // the rest is for the log-outs
+	left, late := c.logins.close(half, c.reading, c.writing)
+	halved()
 	if late != nil {
 		errs = append(errs, late)
 	}

@@ -186,6 +186,9 @@ func (c *Client) transact(ctx context.Context, fn func(context.Context, *Transac
 	}
 	err = tx.finish(ctx, err)
 	settled = true
+	if err == nil && o.changes != nil {
+		*o.changes = tx.staged.committed
+	}
 	return err
 }
 
@@ -467,10 +470,8 @@ func (tx *Transaction) complete(ctx context.Context) (done bool, err error) {
 	if err != nil || tx.o.preview != nil {
 		return false, err
 	}
-	if done, err = tx.commit(ctx); done && err == nil && tx.o.changes != nil {
-		*tx.o.changes = CommittedChanges{Changes: changes, Err: unlisted}
-	}
-	return done, err
+	tx.staged.committed = CommittedChanges{Changes: changes, Err: unlisted}
+	return tx.commit(ctx)
 }
 
 // rollBack rolls back, and gives up the session where that failed or where a request may
