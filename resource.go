@@ -632,9 +632,12 @@ func updateOnce[T any](ctx context.Context, tx *Transaction, path apiPath, own, 
 	if name, added := wire.Added(a.Body, before, after); own && added {
 		return refusal(http.MethodPut, path, invalid("the object has no member %s, and the appliance would ignore it: is it the name in a json tag? Replace writes what it does not have", quoted(name)))
 	}
-	data, err := wire.Update(a.Body, before, after)
-	if errors.Is(err, wire.ErrAmbiguous) {
+	data, err := wire.Update(ctx, a.Body, before, after)
+	switch {
+	case errors.Is(err, wire.ErrAmbiguous):
 		err = invalid("the change of a list could lose what %T does not have of its elements, because they cannot be told apart: change the list in several updates, or type the members that tell its elements", o.Body)
+	case errors.Is(err, wire.ErrEffort):
+		err = invalid("%s: change less in one update, or use Replace", err)
 	}
 	if err != nil {
 		return refusal(http.MethodPut, path, err)
