@@ -232,9 +232,10 @@ func (tx *Transaction) read(ctx context.Context, path apiPath, query url.Values)
 
 func (tx *Transaction) get(ctx context.Context, k *call) (*answer, error) { return tx.step(ctx, k) }
 
-// write sends a body with its references made bare, nil for none.
-func (tx *Transaction) write(ctx context.Context, method string, path apiPath, body []byte) (*answer, error) {
-	return tx.writeFresh(ctx, method, path, body, nil)
+// write sends a body with its references made bare, nil for none, and the secrets that
+// it shows.
+func (tx *Transaction) write(ctx context.Context, method string, path apiPath, body []byte, secrets ...Secret) (*answer, error) {
+	return tx.writeFresh(ctx, method, path, body, nil, secrets...)
 }
 
 // errStale says that an object was written after it had been read.
@@ -242,7 +243,7 @@ var errStale = invalid("other steps of the transaction wrote it meanwhile, again
 
 // writeFresh writes a body that was made from what was read, unless another step of
 // the transaction has written the object since. Then it gives errStale.
-func (tx *Transaction) writeFresh(ctx context.Context, method string, path apiPath, body []byte, read *version) (*answer, error) {
+func (tx *Transaction) writeFresh(ctx context.Context, method string, path apiPath, body []byte, read *version, secrets ...Secret) (*answer, error) {
 	fail := func(err error) (*answer, error) {
 		return nil, fmt.Errorf("sps: %s %s: %w", method, path.text, err)
 	}
@@ -258,7 +259,7 @@ func (tx *Transaction) writeFresh(ctx context.Context, method string, path apiPa
 			return fail(err)
 		}
 	}
-	return tx.step(ctx, &call{class: classStep, method: method, path: path, body: body, read: read})
+	return tx.step(ctx, &call{class: classStep, method: method, path: path, body: body, read: read, secret: secrets})
 }
 
 func notTransactional() error {

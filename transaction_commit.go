@@ -59,7 +59,7 @@ func (d *OutcomeUnknownDetails) Error() string {
 
 // commit commits. done means that nothing is left to roll back.
 func (tx *Transaction) commit(ctx context.Context) (done bool, err error) {
-	body, err := encode(commitBody(tx.o.message))
+	body, _, err := encode(commitBody(tx.o.message))
 	if err != nil {
 		return false, err
 	}

@@ -346,9 +346,17 @@ func unusable(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", ErrBadAnswer, fmt.Sprintf(format, args...))
 }
 
-// unusable says that the answer, though one of success, cannot be relied on.
+// unusable says that the answer, though one of success, cannot be relied on. A string
+// among the arguments is taken for a text of the answer.
 func (a *answer) unusable(format string, args ...any) error {
-	return a.exchange.failed(unusable("%s", scrub(fmt.Sprintf(format, args...), a.exchange.secrets())))
+	if v := a.exchange.veil(); v.holds(string(a.body)) {
+		for i, arg := range args {
+			if text, ok := arg.(string); ok {
+				args[i] = v.detail(text)
+			}
+		}
+	}
+	return a.exchange.failed(unusable(format, args...))
 }
 
 // checkRetry decides after each attempt, and again after its answer was read,
@@ -545,15 +553,15 @@ func (x *exchange) judge(resp *http.Response, sess *session) (*answer, error) {
 		}
 	}
 	if envelope.Error != nil || failed {
-		e := newError(x.call, resp.StatusCode, envelope.Error, scrub(x.describe(resp), x.secrets()), x.secrets()...)
+		e := newError(x.call, resp.StatusCode, envelope.Error, x.describe(resp), x.secrets()...)
 		e.Host = x.t.host
-		e.OutcomeUnknown = !policies[x.class].harmless && e.Status >= 500 && e.Status != http.StatusNotImplemented && !e.Type.documented()
+		e.OutcomeUnknown = !policies[x.class].harmless && e.Status >= 500 && e.Status != http.StatusNotImplemented && !e.kind().documented()
 		return nil, e
 	}
 	switch {
 	case err != nil && !x.raw:
 		if kind := contentType(resp.Header); kind != "" && kind != "application/json" {
-			return nil, a.unusable("it is no JSON but %s: is this the address of an SPS appliance?", oneLine(kind, 60))
+			return nil, a.unusable("it is no JSON but %s: is this the address of an SPS appliance?", words(x.veil().mediaType(resp.Header)))
 		}
 		return nil, a.unusable("it is no proper JSON object: %s", oneLine(err.Error(), 200))
 	}
@@ -576,36 +584,34 @@ func (x *exchange) secrets() []string {
 	return secrets
 }
 
-// clean keeps secrets out of an error of the connection: net/http quotes what it
-// cannot parse. Such an error has nothing else to tell.
-func (x *exchange) clean(err error) error {
-	text := err.Error()
-	if plain := scrub(text, x.secrets()); plain != text {
-		return errors.New(plain)
-	}
-	return err
-}
-
 // describe says in words what an answer without an error member is.
 func (x *exchange) describe(resp *http.Response) string {
 	if wait := retryAfter(resp.Header); wait > 0 {
 		return fmt.Sprintf("the appliance asks to wait for %s", wait.Round(time.Second))
 	}
 	if x.location != "" {
-		place := "another place"
-		if u, err := url.Parse(x.location); err == nil && u.Hostname() != "" {
-			place = oneLine(u.Host, 100)
-		}
-		return "a redirect to " + place + ", which is not followed"
+		return "a redirect to " + x.place() + ", which is not followed"
 	}
 	body := x.body
 	if len(body) == 0 {
 		return "without a body"
 	}
 	if kind := contentType(resp.Header); kind != "application/json" {
-		return fmt.Sprintf("no error of the API but %d bytes of %s", len(body), oneLine(kind, 60))
+		return fmt.Sprintf("no error of the API but %d bytes of %s", len(body), x.veil().mediaType(resp.Header))
 	}
 	return "without an error member"
+}
+
+// place names the host of a redirect.
+func (x *exchange) place() string {
+	u, err := url.Parse(x.location)
+	switch {
+	case err != nil || u.Hostname() == "":
+		return "another place"
+	case u.Host != x.t.host && x.veil().holds(x.location):
+		return "a place " + kindNotShown
+	}
+	return oneLine(u.Host, 100)
 }
 
 func contentType(header http.Header) string {
@@ -664,7 +670,7 @@ func (a attempts) RoundTrip(req *http.Request) (*http.Response, error) {
 		err = errors.New("the RoundTripper of WithTransport returned neither an answer nor an error")
 	}
 	if err != nil {
-		err = x.clean(x.cause(ctx, bound, err))
+		err = x.hide(ctx, x.cause(ctx, bound, err))
 		cancel()
 		a.log(ctx, x, 0, time.Since(start), err)
 		return nil, err
@@ -756,7 +762,7 @@ type limitedBody struct {
 func (b *limitedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	if err != nil && err != io.EOF {
-		err = b.x.clean(b.x.cause(b.caller, b.bound, err))
+		err = b.x.hide(b.caller, b.x.cause(b.caller, b.bound, err))
 	}
 	return n, err
 }
