@@ -86,6 +86,14 @@ type Appliance struct {
 	bundles     []*bundle
 	bundlesFail bool
 	faults      []*activeFault
+	takes       []takesRule
+	operations  []*operation // that go on, by their end
+	waiting     []*operation // for their turn, in the order of arrival
+	at          time.Time    // of what happens late; zero: now
+	timer       *time.Timer  // for the end of the first operation
+	armedFor    time.Time
+	rings       int // how often the timer was set or stopped
+	timers      sync.WaitGroup
 	journal     []*Request
 }
 
@@ -308,7 +316,7 @@ func (e *entrance) Accept() (net.Conn, error) {
 // admit counts a new connection if it is refused. It tells what the connection
 // is served with otherwise.
 func (a *Appliance) admit() (config *tls.Config, boots int) {
-	a.mu.Lock()
+	a.enter()
 	defer a.mu.Unlock()
 	a.settle()
 	if a.phase == refused {
@@ -323,6 +331,10 @@ func (a *Appliance) admit() (config *tls.Config, boots int) {
 func (a *Appliance) Close() {
 	a.closeOnce.Do(func() {
 		close(a.closed)
+		a.mu.Lock()
+		a.disarm()
+		a.mu.Unlock()
+		a.timers.Wait()
 		if a.server == nil {
 			return
 		}
@@ -341,14 +353,14 @@ func (a *Appliance) Addr() string { return a.addr }
 // is valid for 127.0.0.1, ::1, localhost and appliance.test.
 // Both change with [OutcomeNewCertificate].
 func (a *Appliance) CA() []byte {
-	a.mu.Lock()
+	a.enter()
 	defer a.mu.Unlock()
 	return bytes.Clone(a.ca)
 }
 
 // Fingerprint is the SHA-256 of the server certificate in lower-case hex.
 func (a *Appliance) Fingerprint() string {
-	a.mu.Lock()
+	a.enter()
 	defer a.mu.Unlock()
 	return a.fingerprint
 }
@@ -358,7 +370,7 @@ func (a *Appliance) Username() string { return a.username }
 
 // Password is the present password of the default administrator.
 func (a *Appliance) Password() string {
-	a.mu.Lock()
+	a.enter()
 	defer a.mu.Unlock()
 	return a.users[a.username].password
 }

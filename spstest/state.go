@@ -44,7 +44,7 @@ type stateUser struct {
 // cluster, and users without their passwords. Sessions, their open transactions
 // and a restart under way are not part of it. The configuration may hold secrets.
 func (a *Appliance) State() []byte {
-	a.mu.Lock()
+	a.enter()
 	defer a.mu.Unlock()
 	s := state{
 		Format: stateFormat, Slots: a.slots, Configuration: a.committed.bodies, Collections: a.committed.keys,

@@ -3,6 +3,7 @@ package spstest
 import (
 	"encoding/json"
 	"net/http"
+	"path"
 	"slices"
 )
 
@@ -24,28 +25,34 @@ type Commit struct {
 
 // Commits lists the commits so far.
 func (a *Appliance) Commits() []Commit {
-	a.mu.Lock()
+	a.enter()
 	defer a.mu.Unlock()
 	return slices.Clone(a.commits)
 }
 
-// TransactionOpen tells whether any session has a transaction open.
+// TransactionOpen tells whether any session has a transaction open. One that is being
+// committed is open to the end.
 func (a *Appliance) TransactionOpen() bool {
-	a.mu.Lock()
+	a.enter()
 	defer a.mu.Unlock()
 	a.reap()
+	return a.anyOpen()
+}
+
+// anyOpen tells whether any transaction is open, or is being committed.
+func (a *Appliance) anyOpen() bool {
 	for _, s := range a.sessions {
 		if s.pending != nil {
 			return true
 		}
 	}
-	return false
+	return slices.ContainsFunc(a.operations, func(op *operation) bool { return op.x.commits != nil })
 }
 
 // LockedBy is who holds the configuration lock: the name of a user, or the
 // holder given to [Appliance.LockConfiguration]; "" if nobody does.
 func (a *Appliance) LockedBy() string {
-	a.mu.Lock()
+	a.enter()
 	defer a.mu.Unlock()
 	a.reap()
 	switch {
@@ -62,11 +69,11 @@ func (a *Appliance) LockedBy() string {
 // already keeps it until its transaction ends.
 func (a *Appliance) LockConfiguration(holder string) (release func()) {
 	o := &outsider{holder}
-	a.mu.Lock()
+	a.enter()
 	defer a.mu.Unlock()
 	a.outside = append(a.outside, o)
 	return func() {
-		a.mu.Lock()
+		a.enter()
 		defer a.mu.Unlock()
 		a.outside = slices.DeleteFunc(a.outside, func(other *outsider) bool { return other == o })
 	}
@@ -115,9 +122,52 @@ func (a *Appliance) open(s *session, lock bool) {
 // drop ends a session's transaction and forgets what it staged.
 func (a *Appliance) drop(s *session) {
 	s.pending = nil
-	if a.lock == s {
-		a.lock = nil
+	a.release(s)
+}
+
+// release gives the lock of a session back that no longer needs it. What goes on under
+// the lock holds it to its end.
+func (a *Appliance) release(s *session) {
+	if a.lock != s || s.pending != nil && s.pending.staged != nil || slices.ContainsFunc(a.operations, func(op *operation) bool {
+		return op.x.session == s && op.x.writes() && op.x.needsItsSession()
+	}) {
+		return
 	}
+	a.lock = nil
+}
+
+// stagedTransactions lists what is staged by anybody, and what is being committed.
+func (a *Appliance) stagedTransactions() (all []*transaction) {
+	for _, s := range a.sessions {
+		if s.pending != nil && s.pending.staged != nil {
+			all = append(all, s.pending)
+		}
+	}
+	for _, op := range a.operations {
+		if t := op.x.commits; t != nil && t.staged != nil && !slices.Contains(all, t) {
+			all = append(all, t)
+		}
+	}
+	return all
+}
+
+// merged is what is committed, with the changes of a transaction.
+func (a *Appliance) merged(t *transaction) *store {
+	s := a.committed.clone()
+	for _, p := range t.paths {
+		collection, key := parentOf(p), path.Base(p)
+		n := a.nodes[collection]
+		inCollection := n != nil && n.collection
+		switch body, ok := t.staged.bodies[p]; {
+		case ok && inCollection:
+			s.add(collection, key, body)
+		case ok:
+			s.bodies[p] = body
+		case inCollection:
+			s.remove(collection, key)
+		}
+	}
+	return s
 }
 
 func (a *Appliance) transactionObject(x *exchange) object {
@@ -160,6 +210,9 @@ func (a *Appliance) openTransaction(x *exchange) answer {
 	if atOpening && a.locked(x.session) {
 		return a.refuseLocked(x)
 	}
+	if x.holds() {
+		return answer{}
+	}
 	a.open(x.session, atOpening)
 	return a.transactionAnswer(x, "open-answer")
 }
@@ -177,6 +230,9 @@ func (a *Appliance) transactionAnswer(x *exchange, variant string) answer {
 }
 
 func (a *Appliance) commitTransaction(x *exchange) answer {
+	if x.commits != nil {
+		return a.applyCommit(x)
+	}
 	body, ok := x.jsonObject()
 	if !ok {
 		return a.invalidBody(x)
@@ -200,13 +256,27 @@ func (a *Appliance) commitTransaction(x *exchange) answer {
 		return a.refuseMissingMessage(x)
 	}
 	if t.staged != nil {
-		if found := a.inconsistencies(t.staged); len(found) > 0 {
+		if found := a.inconsistencies(a.merged(t)); len(found) > 0 {
 			return a.semanticError(x, found)
 		}
-		a.committed = t.staged
 	}
-	a.commits = append(a.commits, Commit{x.session.user.name, message, member})
-	a.drop(x.session)
+	x.commits, x.commit = t, Commit{x.session.user.name, message, member}
+	if x.holds() {
+		return answer{}
+	}
+	return a.applyCommit(x)
+}
+
+// applyCommit ends a commit. It does not matter what became of the session, or of its
+// transaction, meanwhile.
+func (a *Appliance) applyCommit(x *exchange) answer {
+	if x.commits.staged != nil {
+		a.committed = a.merged(x.commits)
+	}
+	a.commits = append(a.commits, x.commit)
+	if x.session.pending == x.commits {
+		a.drop(x.session)
+	}
 	return a.transactionAnswer(x, "commit-answer")
 }
 
@@ -253,6 +323,9 @@ func (a *Appliance) rollBackTransaction(x *exchange) answer {
 		case "405:MethodNotAllowed":
 			return a.methodNotAllowed(x, []string{http.MethodGet, http.MethodPost})
 		}
+	}
+	if x.holds() {
+		return answer{}
 	}
 	a.drop(x.session)
 	return reply(http.StatusOK, object{"meta": x.meta()})
