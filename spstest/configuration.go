@@ -134,12 +134,30 @@ func (a *Appliance) show(x *exchange) answer {
 // writable tells why a session may not write, if it may not.
 func (a *Appliance) writable(x *exchange) (answer, bool) {
 	switch {
-	case x.session.pending == nil && !a.profile.autoOpen, x.under != nil && x.under != x.session.pending:
-		return a.refuse(x, "no-transaction", "A transaction has to be opened first", nil), false
-	case a.locked(x.session):
+	case x.session.pending == nil && !a.opensByItself(), x.under != nil && x.under != x.session.pending:
+		return a.refuseWithout(x), false
+	case a.variant("lock-taken") != "commit" && a.locked(x.session):
 		return a.refuseLocked(x), false
 	}
 	return answer{}, true
+}
+
+// opensByItself tells whether a change opens a transaction.
+func (a *Appliance) opensByItself() bool {
+	if picked, ok := a.variants["no-transaction"]; ok {
+		return picked == "opens"
+	}
+	return a.profile.autoOpen
+}
+
+// refuseWithout refuses a change for want of its transaction. Where changes open one,
+// that is a change whose transaction ended while it went on.
+func (a *Appliance) refuseWithout(x *exchange) answer {
+	const message = "No open transaction is available, open one first"
+	if a.variant("no-transaction") == "opens" {
+		return x.fail(http.StatusConflict, "Conflict", message, nil)
+	}
+	return a.refuse(x, "no-transaction", message, nil)
 }
 
 // read checks the body of a write and gives it as it will be shown.
@@ -171,7 +189,7 @@ func memberPath(p string, where []string) string {
 }
 
 // stage applies a change to what the session stages; the first one opens the
-// transaction and takes the lock.
+// transaction and takes the lock, unless the commit does.
 func (a *Appliance) stage(x *exchange, changed string, change func(*store)) (answer, bool) {
 	if a.variant("semantic-check") == "write" {
 		candidate := a.view(x.session).clone()

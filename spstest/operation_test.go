@@ -193,8 +193,8 @@ func TestSessionEndsMeanwhile(t *testing.T) {
 	}{
 		{"commit", "PUT", transactionURL, commitBody, logOut, 200, "UTC"},
 		{"step", "PUT", timezone, `"Asia/Tokyo"`, logOut, 401, "America/New_York"},
-		{"step, rolled back", "PUT", timezone, `"Asia/Tokyo"`, func(c *client) { c.want(200, "DELETE", transactionURL, "") }, 403, "America/New_York"},
-		{"step, committed", "PUT", timezone, `"Asia/Tokyo"`, func(c *client) { c.want(200, "PUT", transactionURL, commitBody) }, 403, "UTC"},
+		{"step, rolled back", "PUT", timezone, `"Asia/Tokyo"`, func(c *client) { c.want(200, "DELETE", transactionURL, "") }, 409, "America/New_York"},
+		{"step, committed", "PUT", timezone, `"Asia/Tokyo"`, func(c *client) { c.want(200, "PUT", transactionURL, commitBody) }, 409, "UTC"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -427,5 +427,236 @@ func TestTakesOverTLS(t *testing.T) {
 	}
 	if a.Busy() != 1 || a.TransactionOpen() {
 		t.Errorf("busy %d, open %t", a.Busy(), a.TransactionOpen())
+	}
+}
+
+// TestBusySession sends requests of a session that changes or commits something, each
+// of which is answered in the order that its variant says.
+func TestBusySession(t *testing.T) {
+	t.Parallel()
+	type want struct {
+		status int
+		waits  bool
+	}
+	at := func(status int) want { return want{status, false} }
+	after := func(status int) want { return want{status, true} }
+	for _, test := range []struct {
+		variants                    string
+		running                     string // what goes on: commit or step
+		get, put, rollback, logOut2 want
+	}{
+		{"", "step", at(200), at(200), at(200), at(200)},
+		{"", "commit", at(200), after(200), after(200), at(200)},
+		{"busy-session=wait", "step", after(200), after(200), after(200), after(200)},
+		{"busy-session=wait", "commit", after(200), after(200), after(200), after(200)},
+		{"busy-session=409:Busy", "step", at(409), at(409), at(409), at(409)},
+		{"busy-session=409:Busy", "commit", at(409), at(409), at(409), at(409)},
+		{"rollback-closed=404:ResourceNotFound", "commit", at(200), after(200), after(404), at(200)},
+		{"rollback-during-commit=answered", "step", at(200), at(200), at(200), at(200)},
+		{"rollback-during-commit=answered", "commit", at(200), after(200), at(200), at(200)},
+		{"rollback-during-commit=403:ForbiddenActionError", "commit", at(200), after(200), at(403), at(200)},
+		{"rollback-during-commit=409:Conflict", "commit", at(200), after(200), at(409), at(200)},
+		{"rollback-during-commit=409:Conflict busy-session=wait", "commit", after(200), after(200), at(409), after(200)},
+		{"rollback-during-commit=answered busy-session=409:Busy", "commit", at(409), at(409), at(200), at(409)},
+	} {
+		requests := map[string]struct {
+			method, path, body string
+			want               want
+		}{
+			"get":      {"GET", email, "", test.get},
+			"put":      {"PUT", email, emailBody, test.put},
+			"rollback": {"DELETE", transactionURL, "", test.rollback},
+			"log-out":  {"DELETE", "/api/authentication", "", test.logOut2},
+		}
+		for name, request := range requests {
+			t.Run(strings.Join([]string{test.variants, test.running, name}, " "), func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					a := newInProcess(t, variants(t, strings.Fields(test.variants)...)...)
+					c := inProcess(t, a).logIn("admin", "a")
+					c.want(200, "PUT", timezone, `"UTC"`)
+					a.Inject(spstest.Fault{Takes: long})
+					var running *meanwhile
+					if test.running == "commit" {
+						running = c.begin("PUT", transactionURL, commitBody)
+					} else {
+						running = c.begin("PUT", timezone, `"Asia/Tokyo"`)
+					}
+					time.Sleep(time.Second)
+					other := c.begin(request.method, request.path, request.body)
+					took := time.Duration(0)
+					if request.want.waits {
+						took = long - time.Second
+					}
+					if busy := a.Busy(); (busy == 2) != request.want.waits {
+						t.Errorf("busy %d", busy)
+					}
+					other.ended(t, request.want.status, took)
+					<-running.done
+					if test.running == "commit" {
+						zoneIs(t, a, "UTC")
+						if running.status != 200 {
+							t.Errorf("commit: status %d", running.status)
+						}
+					}
+				})
+			})
+		}
+	}
+}
+
+// TestWaitingClientLeaves has a rollback that waits for a commit, without its client.
+func TestWaitingClientLeaves(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		a := newInProcess(t, spstest.WithTakes("PUT", "transaction", long))
+		c := inProcess(t, a).logIn("admin", "a")
+		c.want(200, "PUT", timezone, `"UTC"`)
+		commit := c.begin("PUT", transactionURL, commitBody)
+		if _, err := c.within(time.Second).try("DELETE", transactionURL, ""); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("error %v, want the deadline's", err)
+		}
+		idle(t, a)
+		commit.ended(t, 200, long)
+		if r := a.Journal()[3]; r.Method != "DELETE" || !r.Executed || r.Running || r.Status != 0 {
+			t.Errorf("journal %+v", r)
+		}
+		zoneIs(t, a, "UTC")
+	})
+}
+
+func TestLockTakenByTheCommit(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		a := newInProcess(t, append(variants(t, "lock-taken=commit", "lock-error-names-user=yes"), spstest.WithUser("other", "b"))...)
+		c, other := inProcess(t, a).logIn("admin", "a"), inProcess(t, a).logIn("other", "b")
+		refusedBy := func(r response, holder string) {
+			t.Helper()
+			wantError(t, r, 403, "OpenTransactionError", nil)
+			if message := r.body["error"].(map[string]any)["message"]; message != "The configuration is locked by "+holder {
+				t.Errorf("message %q", message)
+			}
+		}
+		// Both stage, and each commit keeps what the other one committed.
+		other.want(200, "POST", transactionURL, "")
+		key := other.want(201, "POST", audit, `{"name":"theirs"}`).body["key"].(string)
+		other.want(200, "PUT", email, emailBody)
+		c.want(200, "POST", transactionURL, "")
+		c.want(200, "PUT", timezone, `"UTC"`)
+		mine := c.want(201, "POST", audit, `{"name":"mine"}`).body["key"].(string)
+		if got := a.LockedBy(); got != "" {
+			t.Errorf("locked by %q while changes are staged", got)
+		}
+		release := a.LockConfiguration("web UI")
+		refusedBy(c.do("PUT", transactionURL, commitBody), "web UI")
+		release()
+		a.Inject(spstest.Fault{Method: "PUT", Takes: long})
+		commit := c.begin("PUT", transactionURL, commitBody)
+		if got := a.LockedBy(); got != "admin" {
+			t.Errorf("locked by %q while a commit goes on", got)
+		}
+		refusedBy(other.do("PUT", transactionURL, commitBody), "admin")
+		other.want(200, "PUT", email, emailBody) // still staging
+		commit.ended(t, 200, long)
+		if got := a.LockedBy(); got != "" {
+			t.Errorf("locked by %q after the commit", got)
+		}
+		other.want(200, "PUT", transactionURL, commitBody)
+		zoneIs(t, a, "UTC")
+		for _, key := range []string{key, mine} {
+			if _, ok := a.Configuration("policies/audit_policies/" + key); !ok {
+				t.Errorf("the policy %s is lost", key)
+			}
+		}
+		// A deletion is applied too, and leaves the rest.
+		c.want(200, "DELETE", audit+"/"+mine, "")
+		other.want(200, "PUT", timezone, `"Asia/Tokyo"`)
+		other.want(200, "PUT", transactionURL, commitBody)
+		c.want(200, "PUT", transactionURL, commitBody)
+		c.want(404, "GET", audit+"/"+mine, "")
+		zoneIs(t, a, "Asia/Tokyo")
+	})
+}
+
+func TestLockErrorNamesTheUser(t *testing.T) {
+	t.Parallel()
+	for variant, want := range map[string]string{
+		"lock-error-names-user=no":  "The configuration is locked by another user",
+		"lock-error-names-user=yes": "The configuration is locked by admin",
+	} {
+		a := newInProcess(t, variants(t, variant)...)
+		c, other := inProcess(t, a).logIn("admin", "a"), inProcess(t, a).logIn("admin", "a")
+		c.want(200, "POST", transactionURL, "")
+		got := other.want(403, "POST", transactionURL, "").body["error"].(map[string]any)["message"]
+		if diff := cmp.Diff(any(want), got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", variant, diff)
+		}
+	}
+}
+
+func TestChangeWithoutTransaction(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		profile, variant string
+		status           int
+		kind             string
+	}{
+		{"6.0", "", 409, "Conflict"},
+		{"8.0", "", 200, ""},
+		{"6.0", "opens", 200, ""},
+		{"8.0", "409:Conflict", 409, "Conflict"},
+		{"8.0", "403:ForbiddenActionError", 403, "ForbiddenActionError"},
+	} {
+		options := []spstest.Option{spstest.WithProfile(test.profile)}
+		if test.variant != "" {
+			options = append(options, spstest.WithVariant("no-transaction", test.variant))
+		}
+		a := newInProcess(t, options...)
+		r := inProcess(t, a).logIn("admin", "a").want(test.status, "PUT", timezone, `"UTC"`)
+		if kind, _ := r.errorOf(); kind != test.kind || a.TransactionOpen() != (test.kind == "") {
+			t.Errorf("%s %s: %s, open %t", test.profile, test.variant, kind, a.TransactionOpen())
+		}
+	}
+}
+
+// TestJoinWhileOpen joins and leaves while transactions are open or committed.
+func TestJoinWhileOpen(t *testing.T) {
+	t.Parallel()
+	for variant, want := range map[string][4]int{ // own, somebody else's, committing, closed
+		"join-open=anybody":        {403, 403, 403, 200},
+		"join-open=own":            {403, 200, 200, 200},
+		"starling-unjoin-open=200": {403, 403, 403, 200},
+	} {
+		for _, method := range []string{"POST", "DELETE"} {
+			t.Run(variant+" "+method, func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) {
+					a := newInProcess(t, append(variants(t, variant), spstest.WithTakes("PUT", "transaction", long))...)
+					c, other := inProcess(t, a).logIn("admin", "a"), inProcess(t, a).logIn("admin", "a")
+					do := func(c *client) int {
+						a.SetStarling(spstest.Starling{Joined: method == "DELETE"})
+						body := ""
+						if method == "POST" {
+							body = joinBody
+						}
+						return c.do(method, join, body).status
+					}
+					c.want(200, "POST", transactionURL, "")
+					got := [4]int{do(c), do(other)}
+					commit := c.begin("PUT", transactionURL, commitBody)
+					c.want(200, "DELETE", "/api/authentication", "")
+					got[2] = do(other)
+					<-commit.done
+					got[3] = do(other)
+					want := want
+					if method == "DELETE" && variant == "starling-unjoin-open=200" {
+						want = [4]int{200, 200, 200, 200}
+					}
+					if diff := cmp.Diff(want, got); diff != "" {
+						t.Errorf("status (-want +got):\n%s", diff)
+					}
+				})
+			})
+		}
 	}
 }

@@ -166,7 +166,7 @@ func (a *Appliance) join(x *exchange) answer {
 	if !ok {
 		return a.invalidBody(x)
 	}
-	if !x.ends && x.session.pending != nil {
+	if a.joinWaits(x) {
 		return a.refuseOpen(x)
 	}
 	texts := map[string]string{"environment": starlingEnvironment, "product_tims": starlingTIMS, "credential_string": "", "product_instance": ""}
@@ -202,6 +202,15 @@ func (a *Appliance) join(x *exchange) answer {
 	return reply(http.StatusOK, a.joinObject(x))
 }
 
+// joinWaits tells whether a transaction is in the way of a join or an unjoin. One that
+// is opened while it goes on is not.
+func (a *Appliance) joinWaits(x *exchange) bool {
+	if x.ends {
+		return false
+	}
+	return x.session.pending != nil || a.variant("join-open") == "anybody" && a.anyOpen()
+}
+
 func (a *Appliance) refuseOpen(x *exchange) answer {
 	return x.fail(http.StatusForbidden, "OpenTransactionError", "The transaction has to be closed first", nil)
 }
@@ -211,7 +220,7 @@ func (a *Appliance) refuseOpen(x *exchange) answer {
 func (a *Appliance) unjoin(x *exchange) answer {
 	is := a.committed.starling()
 	switch {
-	case !x.ends && x.session.pending != nil && a.variant("starling-unjoin-open") != "200":
+	case a.joinWaits(x) && a.variant("starling-unjoin-open") != "200":
 		return a.refuseOpen(x)
 	case is.JoinInfo == nil && a.variant("starling-unjoin-closed") != "200":
 		return a.refuseHere(x, "starling-unjoin-closed", "The appliance is not joined to Starling")

@@ -9,7 +9,7 @@ import (
 
 // transaction is what a session has open.
 type transaction struct {
-	staged *store   // what the owner sees; nil: the lock is not taken yet
+	staged *store   // what the owner sees; nil: nothing is changed, nor the lock taken, yet
 	paths  []string // of the changes, in order, each once
 }
 
@@ -54,7 +54,10 @@ func (a *Appliance) anyOpen() bool {
 func (a *Appliance) LockedBy() string {
 	a.enter()
 	defer a.mu.Unlock()
-	a.reap()
+	return a.holder()
+}
+
+func (a *Appliance) holder() string {
 	switch {
 	case a.lock != nil:
 		return a.lock.user.name
@@ -105,17 +108,25 @@ func (a *Appliance) locked(s *session) bool {
 }
 
 func (a *Appliance) refuseLocked(x *exchange) answer {
-	return a.refuse(x, "lock-error", "The configuration is locked by another user", nil)
+	by := "another user"
+	if a.variant("lock-error-names-user") == "yes" {
+		by = a.holder()
+	}
+	return a.refuse(x, "lock-error", "The configuration is locked by "+by, nil)
 }
 
-// open opens a transaction, with or without the lock.
-func (a *Appliance) open(s *session, lock bool) {
+// open opens a transaction, to stage changes at once or not yet. What is staged holds
+// the lock, unless the commit takes it.
+func (a *Appliance) open(s *session, stage bool) {
 	if s.pending == nil {
 		s.pending = &transaction{}
 	}
-	if lock && s.pending.staged == nil {
+	if !stage || s.pending.staged != nil {
+		return
+	}
+	s.pending.staged = a.committed.clone()
+	if a.variant("lock-taken") != "commit" {
 		a.lock = s
-		s.pending.staged = a.committed.clone()
 	}
 }
 
@@ -128,7 +139,8 @@ func (a *Appliance) drop(s *session) {
 // release gives the lock of a session back that no longer needs it. What goes on under
 // the lock holds it to its end.
 func (a *Appliance) release(s *session) {
-	if a.lock != s || s.pending != nil && s.pending.staged != nil || slices.ContainsFunc(a.operations, func(op *operation) bool {
+	stages := s.pending != nil && s.pending.staged != nil && a.variant("lock-taken") != "commit"
+	if a.lock != s || stages || slices.ContainsFunc(a.operations, func(op *operation) bool {
 		return op.x.session == s && op.x.writes() && op.x.needsItsSession()
 	}) {
 		return
@@ -255,6 +267,10 @@ func (a *Appliance) commitTransaction(x *exchange) answer {
 	if message == "" && a.messageRequired() {
 		return a.refuseMissingMessage(x)
 	}
+	byCommit := a.variant("lock-taken") == "commit"
+	if byCommit && a.locked(x.session) {
+		return a.refuseLocked(x)
+	}
 	if t.staged != nil {
 		if found := a.inconsistencies(a.merged(t)); len(found) > 0 {
 			return a.semanticError(x, found)
@@ -262,6 +278,9 @@ func (a *Appliance) commitTransaction(x *exchange) answer {
 	}
 	x.commits, x.commit = t, Commit{x.session.user.name, message, member}
 	if x.holds() {
+		if byCommit {
+			a.lock = x.session
+		}
 		return answer{}
 	}
 	return a.applyCommit(x)
