@@ -233,7 +233,6 @@ func (a *Appliance) browserRefused(x *exchange) bool {
 func (a *Appliance) Sessions() int {
 	a.enter()
 	defer a.mu.Unlock()
-	a.reap()
 	n := 0
 	for _, s := range a.sessions {
 		if !s.ended {

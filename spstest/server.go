@@ -142,8 +142,8 @@ func WithClientCA(caPEM []byte) Option {
 	}
 }
 
-// WithClock replaces time.Now as the appliance's clock: session limits and
-// cookies follow it.
+// WithClock replaces time.Now as the appliance's clock: session limits, cookies and
+// the requests that take time, see [WithTakes], follow it.
 func WithClock(now func() time.Time) Option {
 	return func(a *Appliance) error { a.clock = now; return nil }
 }
@@ -327,7 +327,8 @@ func (a *Appliance) admit() (config *tls.Config, boots int) {
 }
 
 // Close stops the appliance and waits for its goroutines. Further calls do
-// nothing.
+// nothing. Requests that are still executed get no answer; what is due by the clock
+// happens when a method looks.
 func (a *Appliance) Close() {
 	a.closeOnce.Do(func() {
 		close(a.closed)

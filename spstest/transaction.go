@@ -35,7 +35,6 @@ func (a *Appliance) Commits() []Commit {
 func (a *Appliance) TransactionOpen() bool {
 	a.enter()
 	defer a.mu.Unlock()
-	a.reap()
 	return a.anyOpen()
 }
 
