@@ -293,15 +293,19 @@ func (tx *Transaction) giveUp(ctx context.Context, err error) error {
 	return err
 }
 
-// lose ends a transaction whose session has ended.
+// lose ends a transaction that the appliance says is gone, usually with its session.
 func (tx *Transaction) lose(err error) error {
+	gone := expired(&call{}, nil, err) || err == nil
 	if err == nil {
 		err = tx.client.fail("transaction", ErrTransactionLost)
 	} else {
 		err = because(ErrTransactionLost, err)
 	}
-	tx.client.writing.drop(tx.session)
-	tx.client.reading.drop(tx.session)
+	if gone {
+		tx.client.writing.drop(tx.session)
+		tx.client.reading.drop(tx.session)
+	}
+	tx.late = true // should the session live after all, it ends
 	tx.over = ErrTransactionLost
 	return err
 }
