@@ -174,6 +174,7 @@ type transport struct {
 	logger    *slog.Logger
 	client    *retryablehttp.Client
 	base      *http.Transport
+	used      atomic.Int64 // when a connection was used last, in Unix nanoseconds; 0 for never
 }
 
 func newTransport(host string, o *config) *transport {
@@ -193,6 +194,7 @@ func newTransport(host string, o *config) *transport {
 			MaxIdleConnsPerHost:    16,
 			DisableCompression:     true,
 			MaxResponseHeaderBytes: 256 << 10,
+			OnProxyConnectResponse: refusedByProxy,
 		},
 	}
 	if o.proxyFromEnv {
@@ -436,20 +438,6 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// neverSent reports whether the request certainly did not reach the appliance:
-// the connection could not be made.
-func neverSent(err error) bool {
-	var op *net.OpError
-	var name *net.DNSError
-	return errors.As(err, &op) && (op.Op == "dial" || op.Op == "proxyconnect") ||
-		errors.As(err, &name) || untrusted(err)
-}
-
-// permanent reports whether the same request would fail in the same way.
-func permanent(err error) bool {
-	return errors.Is(err, ErrBadAnswer) || untrusted(err)
-}
-
 func untrusted(err error) bool {
 	var cert *CertificateError
 	return errors.As(certificateError(err), &cert)
@@ -659,6 +647,14 @@ func (a attempts) RoundTrip(req *http.Request) (*http.Response, error) {
 		end, stop := cancel, context.AfterFunc(x.life, cancel)
 		cancel = func() { stop(); end() }
 	}
+	var way *approach
+	if !policies[x.class].broken || x.attempts > 1 {
+		way = &approach{}
+		bound = way.traced(bound, req.Method == http.MethodGet)
+	}
+	if !policies[x.class].broken {
+		a.t.freshen()
+	}
 	req = req.WithContext(bound)
 	req.Header = x.fields
 	if x.stream != nil {
@@ -671,6 +667,9 @@ func (a attempts) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	if err != nil {
 		err = x.hide(ctx, x.cause(ctx, bound, err))
+		if way.unsent() {
+			err = way.explained(err, a.t.proxy(req))
+		}
 		cancel()
 		a.log(ctx, x, 0, time.Since(start), err)
 		return nil, err
@@ -769,6 +768,7 @@ func (b *limitedBody) Read(p []byte) (int, error) {
 
 func (b *limitedBody) Close() error {
 	err := b.ReadCloser.Close()
+	b.x.t.touch()
 	b.cancel()
 	return err
 }
