@@ -86,7 +86,8 @@
 //
 // An [Error] is the appliance's refusal, with all of its answer. A [TransportError] is
 // a request without an answer that can be relied on: where a write may have been
-// executed it is [ErrOutcomeUnknown] as well, so look before you repeat it. An argument
+// executed it is [ErrOutcomeUnknown] as well, so look before you repeat it. Where the client
+// can find out by itself, it asks for up to [Timeouts].Outcome first. An argument
 // that cannot be right, or breaks a rule of the guide, is [ErrInvalidInput], and nothing
 // was sent. What else the SDK itself has to say are error values too, such as
 // [ErrTransactionOnly] and [ErrClosed]. Texts of errors are one line and hold no secret.

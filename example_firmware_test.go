@@ -306,7 +306,7 @@ func ExampleExpectVersion() {
 	}
 	// Output:
 	// at step upload true
-	// the appliance runs 7.4.0 as before; the image stays in slot 3
+	// no upgrade was begun; the appliance ran 7.4.0; the image stays in slot 3
 }
 
 func ExampleFromFile() {

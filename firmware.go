@@ -181,6 +181,11 @@ func (f *Firmware) Slot(ctx context.Context, key string) (*FirmwareSlot, error) 
 // firmware and the one for after the reboot cannot be deleted: the slot is read
 // before, and the deletion not sent but [ErrSlotInUse] given, because the appliance's
 // own refusal is not documented.
+//
+// Where the answer is lost the slot is read, for up to [Timeouts].Outcome, and after the
+// end of ctx for half of [Timeouts].Close. DeleteSlot returns nil once it is empty.
+// Otherwise it is [ErrOutcomeUnknown] with [OutcomeUnknownDetails]: the appliance may
+// empty it yet.
 func (f *Firmware) DeleteSlot(ctx context.Context, key string) error {
 	path, err := slotPath(key)
 	if err != nil {
@@ -196,8 +201,17 @@ func (f *Firmware) DeleteSlot(ctx context.Context, key string) error {
 	case slot.Body.AfterReboot:
 		return fmt.Errorf("sps: DELETE %s: %w: it holds the firmware for after the reboot, %s", path.text, ErrSlotInUse, oneLine(slot.Body.Version, 40))
 	}
-	_, err = f.client.call(ctx, &call{class: classWrite, method: http.MethodDelete, path: path})
-	return err
+	return f.client.change(ctx, &call{class: classDeleteSlot, method: http.MethodDelete, path: path}, func(ctx context.Context) (bool, string, error) {
+		switch now, err := readKeyed[FirmwareImage](ctx, f.client, path); {
+		case errors.Is(err, ResourceNotFound): // an appliance may show no empty slot
+			return true, "gone", nil
+		case err != nil:
+			return false, "", err
+		case now.Body.Empty():
+			return true, "empty", nil
+		}
+		return false, "not empty", nil
+	})
 }
 
 // Test asks the appliance whether it could be upgraded to the firmware in a
@@ -211,7 +225,7 @@ func (f *Firmware) DeleteSlot(ctx context.Context, key string) error {
 // test summary, or about another slot, is [ErrBadAnswer]. Once the
 // request may have reached the appliance it is not repeated by itself; a test
 // changes nothing, so one whose answer was lost, a [TransportError], may be run
-// again.
+// again, although the appliance may still be at work on it.
 func (f *Firmware) Test(ctx context.Context, key string) (*FirmwareTestReport, error) {
 	id, err := slotID(key)
 	if err != nil {

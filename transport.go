@@ -24,47 +24,6 @@ import (
 	"github.com/go-sps/sps/internal/wire"
 )
 
-// class is the kind of an operation. It decides when the operation may be tried
-// again and how long an attempt may take.
-type class uint8
-
-const (
-	classRead     class = iota // GET
-	classLogin                 // GET authentication with what may be shown again
-	classCode                  // GET authentication with what may be a one-time code
-	classWrite                 // PUT and DELETE outside a transaction: the same twice is the same once
-	classCreate                // POST that makes something, a transaction included
-	classAction                // POST that does something, and may take minutes
-	classTest                  // POST firmware/test: takes minutes like an action, and changes nothing
-	classUpload                // POST of a stream: no limit in all, but one for standing still
-	classDownload              // GET of a stream, likewise
-	classStep                  // a write inside a transaction
-	classCommit                // PUT transaction
-	classRollback              // DELETE transaction and log-out: harmless twice, and must get through
-)
-
-// policies says for each class what may be tried again. Every class is tried
-// again when the connection could not be made: nothing was sent.
-var policies = [...]struct {
-	broken   bool  // after a connection that broke, within the request or the answer
-	refusal  []int // after these statuses
-	harmless bool  // no outcome is unknown: nothing changes, or the transaction decides
-	limit    func(*Timeouts) time.Duration
-}{
-	classRead:     {true, []int{429, 502, 503, 504}, true, func(t *Timeouts) time.Duration { return t.Read }},
-	classLogin:    {true, []int{429, 502, 503, 504}, true, func(t *Timeouts) time.Duration { return t.Login }},
-	classCode:     {false, []int{429, 503}, true, func(t *Timeouts) time.Duration { return t.Login }},
-	classWrite:    {false, []int{429}, false, func(t *Timeouts) time.Duration { return t.Write }},
-	classCreate:   {false, nil, false, func(t *Timeouts) time.Duration { return t.Write }},
-	classAction:   {false, nil, false, func(t *Timeouts) time.Duration { return t.Action }},
-	classTest:     {false, nil, true, func(t *Timeouts) time.Duration { return t.Action }},
-	classUpload:   {false, nil, false, func(t *Timeouts) time.Duration { return t.Stall }},
-	classDownload: {true, []int{429, 502, 503, 504}, true, func(t *Timeouts) time.Duration { return t.Stall }},
-	classStep:     {false, nil, true, func(t *Timeouts) time.Duration { return t.Write }},
-	classCommit:   {false, nil, false, func(t *Timeouts) time.Duration { return t.Commit }},
-	classRollback: {true, []int{429, 502, 503, 504}, true, func(t *Timeouts) time.Duration { return t.Close }},
-}
-
 // call is one request as an area asks for it.
 type call struct {
 	class  class
@@ -474,7 +433,7 @@ func (x *exchange) fail(ctx context.Context, err error) error {
 func (x *exchange) failed(err error) error {
 	return &TransportError{
 		Host: x.t.host, Method: x.method, Path: x.path.text, Attempts: x.attempts, Err: err, sent: x.sent,
-		OutcomeUnknown: x.sent && !policies[x.class].harmless,
+		OutcomeUnknown: x.sent && !policies[x.class].lost.harmless(),
 	}
 }
 
@@ -543,7 +502,7 @@ func (x *exchange) judge(resp *http.Response, sess *session) (*answer, error) {
 	if envelope.Error != nil || failed {
 		e := newError(x.call, resp.StatusCode, envelope.Error, x.describe(resp), x.secrets()...)
 		e.Host = x.t.host
-		e.OutcomeUnknown = !policies[x.class].harmless && e.Status >= 500 && e.Status != http.StatusNotImplemented && !e.kind().documented()
+		e.OutcomeUnknown = !policies[x.class].lost.harmless() && e.mayBeExecuted()
 		return nil, e
 	}
 	switch {
