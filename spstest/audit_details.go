@@ -30,7 +30,7 @@ var (
 )
 
 // alertPattern is what the content policy looks for.
-const alertPattern = "sudo|passwd"
+const alertPattern = "sudo|passwd|vim"
 
 // events are what the index has of a session.
 func (v *auditView) events() []auditEvent {

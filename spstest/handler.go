@@ -398,7 +398,7 @@ func (a *Appliance) response(req *http.Request, out outcome) *http.Response {
 		ProtoMajor:    1,
 		ProtoMinor:    1,
 		Header:        out.header.Clone(),
-		ContentLength: int64(len(out.body)),
+		ContentLength: out.size(),
 		Request:       req,
 	}
 	switch {
