@@ -1,6 +1,7 @@
 package spstest_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -19,8 +20,9 @@ type pageOf struct {
 	} `json:"meta"`
 }
 
-// iterate reads all pages of a snapshot, and counts the sessions.
-func iterate(tb testing.TB, c *client, query string, each func(raw []byte, p *pageOf)) (sessions int) {
+// iterate reads all pages of a snapshot, and counts the sessions. Without each, little is
+// done with them.
+func iterate(tb testing.TB, c *client, query string, each func(p *pageOf)) (sessions int) {
 	tb.Helper()
 	id := c.want(200, "GET", "/api/audit/sessions/_snapshot", "").body["body"].(map[string]any)["snapshot"].(string)
 	for next := "/api/audit/sessions?" + query + "&snapshot=" + id; next != ""; {
@@ -35,16 +37,20 @@ func iterate(tb testing.TB, c *client, query string, each func(raw []byte, p *pa
 		}
 		raw, err := io.ReadAll(resp.Body)
 		resp.Body.Close()
-		var p pageOf
-		if err == nil {
-			err = json.Unmarshal(raw, &p)
-		}
 		if err != nil || resp.StatusCode != 200 {
 			tb.Fatalf("%s: status %d, %v", next, resp.StatusCode, err)
 		}
-		sessions += len(p.Items)
-		if each != nil {
-			each(raw, &p)
+		var p pageOf
+		if each == nil { // as cheap as can be
+			sessions += bytes.Count(raw, []byte(`,"meta":{"href":"/api/audit/sessions/`))
+			err = json.Unmarshal(raw[bytes.LastIndex(raw, []byte(`],"meta":{`))+len(`],"meta":`):len(raw)-1], &p.Meta)
+		} else {
+			err = json.Unmarshal(raw, &p)
+			sessions += len(p.Items)
+			each(&p)
+		}
+		if err != nil {
+			tb.Fatalf("%s: %v", next, err)
 		}
 		next = p.Meta.Next
 	}

@@ -157,7 +157,7 @@ func TestSnapshotVariants(t *testing.T) {
 		for variant, want := range map[string]int{"snapshot-limit=ignored": 10, "snapshot-limit=honoured": 4} {
 			a := newInProcess(t, append(variants(t, variant), spstest.WithAuditSessions(10))...)
 			c := inProcess(t, a).logIn("admin", "a")
-			if n := iterate(t, c, "limit=4", func(_ []byte, p *pageOf) {
+			if n := iterate(t, c, "limit=4", func(p *pageOf) {
 				if len(p.Items) > want {
 					t.Errorf("%s: %d sessions in a page", variant, len(p.Items))
 				}
@@ -184,7 +184,7 @@ func TestSnapshotVariants(t *testing.T) {
 			c := inProcess(t, a).logIn("admin", "a")
 			var orders [2][]string
 			for i := range orders {
-				iterate(t, c, "sort=protocol", func(_ []byte, p *pageOf) {
+				iterate(t, c, "sort=protocol", func(p *pageOf) {
 					for _, item := range p.Items {
 						orders[i] = append(orders[i], item.Key)
 					}
