@@ -50,7 +50,7 @@ func (a *Appliance) prepareAudit() {
 	s := a.audit
 	s.forms = auditForms{old: a.profile.oldSessions, nullEnd: a.variant("session-running-end") == "null", fields: auditFields[a.profile.oldSessions]}
 	if a.variant("trail-link") == "url" {
-		s.forms.linkStart = "https://" + a.addr
+		s.forms.host = a.Addr
 	}
 	s.fill(s.made, a.clock())
 }

@@ -2,6 +2,7 @@ package spstest
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -74,6 +75,9 @@ func (a *Appliance) contentMatcher(content string) (matcher, error) {
 	if node == nil || err != nil {
 		return nil, err
 	}
+	if terms(node) > maxAnywhere {
+		return nil, fmt.Errorf("the content is searched by %d terms at most", maxAnywhere)
+	}
 	has, err := eventMatcher(node)
 	return func(v *auditView) bool {
 		for _, e := range v.events() {
@@ -83,6 +87,25 @@ func (a *Appliance) contentMatcher(content string) (matcher, error) {
 		}
 		return false
 	}, err
+}
+
+// terms counts what a query looks for.
+func terms(node queryNode) (n int) {
+	switch node := node.(type) {
+	case queryAll:
+		for _, part := range node {
+			n += terms(part)
+		}
+		return n
+	case queryAny:
+		for _, part := range node {
+			n += terms(part)
+		}
+		return n
+	case queryNot:
+		return terms(node.node)
+	}
+	return 1
 }
 
 // eventMatcher reads a query about events. Its terms are about their content, and about
@@ -123,11 +146,12 @@ func eventMatcher(node queryNode) (func(*auditEvent) bool, error) {
 		has, err := eventMatcher(node.node)
 		return func(e *auditEvent) bool { return !has(e) }, err
 	case queryTerm:
-		if node.field == "" || node.field == "content" {
-			return func(e *auditEvent) bool { return node.within(e.content) }, nil
-		}
-		if node.field == "action" {
-			return func(e *auditEvent) bool { return node.within(e.action) }, nil
+		has := node.finder()
+		switch node.field {
+		case "", "content":
+			return func(e *auditEvent) bool { return has(e.content) }, nil
+		case "action":
+			return func(e *auditEvent) bool { return has(e.action) }, nil
 		}
 	}
 	return nil, errContent

@@ -190,7 +190,7 @@ func TestAuditChannel(t *testing.T) {
 
 func TestAuditDetailVariants(t *testing.T) {
 	t.Parallel()
-	a := newInProcess(t, append(variants(t, "event-channel=channel_id", "session-running-end=null", "trail-link=url"), spstest.WithAuditSessions(1_000))...)
+	a := spstest.NewServer(t, append(variants(t, "event-channel=channel_id", "session-running-end=null", "trail-link=url"), spstest.WithAuditSessions(1_000))...)
 	c := inProcess(t, a).logIn("admin", "a")
 	event := c.want(200, "GET", auditSessions+"/"+firstFound(t, c, withSudo)+"/events", "").body["items"].([]any)[0].(map[string]any)
 	if event["channel_id"] != "0" || event["channels_id"] != nil {

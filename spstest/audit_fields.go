@@ -82,7 +82,11 @@ func fieldsOf(old bool) []auditField {
 			if !v.hasTrail() {
 				return auditValue{kind: nullValue}
 			}
-			return textOf(v.store.forms.linkStart + v.href() + "/audit_trail")
+			link := v.href() + "/audit_trail"
+			if host := v.store.forms.host; host != nil {
+				link = "https://" + host() + link
+			}
+			return textOf(link)
 		})
 	}
 	addSessionFields(add)

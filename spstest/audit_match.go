@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 )
 
 // timeForms are the forms of times that are read, with how much each leaves open.
@@ -53,6 +54,7 @@ type matcher func(*auditView) bool
 // matching is how the language is read.
 type matching struct {
 	store       *auditStore
+	anywheres   int      // terms without a field so far
 	words       bool     // a phrase may be a part of a value
 	noSuchField bool     // a field that does not exist is an error
 	noRanges    []string // the fields of time that have no ranges
@@ -72,6 +74,9 @@ func (m *matching) compile(node queryNode) (matcher, error) {
 		return func(v *auditView) bool { return !inner(v) }, err
 	case queryTerm:
 		if node.field == "" {
+			if m.anywheres++; m.anywheres > maxAnywhere {
+				return nil, fmt.Errorf("the query has more than %d terms without a field", maxAnywhere)
+			}
 			return m.anywhere(node), nil
 		}
 		return m.compileTerm(node)
@@ -158,7 +163,8 @@ func (m *matching) compileTerm(term queryTerm) (matcher, error) {
 	case f.kind == numberValue || f.kind == timeValue:
 		return nil, fmt.Errorf("%s takes no wildcards", term.field)
 	case term.phrase && m.words:
-		return func(v *auditView) bool { return v.value(f).some(func(s string) bool { return hasWords(s, word.text) }) }, nil
+		has := wordFinder(word.text)
+		return func(v *auditView) bool { return v.value(f).some(has) }, nil
 	}
 	return func(v *auditView) bool { return v.value(f).some(word.matches) }, nil
 }
@@ -176,10 +182,11 @@ func (x auditValue) some(is func(string) bool) bool {
 
 // anywhere looks for a word in the texts of a session.
 func (m *matching) anywhere(term queryTerm) matcher {
+	has := term.finder()
 	return func(v *auditView) bool {
 		for i := range m.store.forms.fields {
 			f := &m.store.forms.fields[i]
-			if (f.kind == textValue || f.kind == listValue) && v.value(f).some(term.within) {
+			if (f.kind == textValue || f.kind == listValue) && v.value(f).some(has) {
 				return true
 			}
 		}
@@ -187,32 +194,57 @@ func (m *matching) anywhere(term queryTerm) matcher {
 	}
 }
 
-// within tells whether a text has the word, or the words of the phrase in a row.
-func (t queryTerm) within(text string) bool {
+// finder gives what tells whether a text has the word, or the words of the phrase in a
+// row, in any case.
+func (t queryTerm) finder() func(text string) bool {
 	if t.phrase || t.word.wild == nil {
-		return hasWords(text, t.word.text)
+		return wordFinder(t.word.text)
 	}
 	lower := t.word
 	lower.text = strings.ToLower(lower.text)
-	return slices.ContainsFunc(append(wordsOf(text), strings.ToLower(text)), lower.matches)
+	return func(text string) bool {
+		return slices.ContainsFunc(append(wordsOf(text), strings.ToLower(text)), lower.matches)
+	}
 }
 
 func wordsOf(text string) []string {
 	return strings.FieldsFunc(strings.ToLower(text), func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) })
 }
 
-// hasWords tells whether the words of one text stand in a row in another.
-func hasWords(text, part string) bool {
-	words, wanted := wordsOf(text), wordsOf(part)
-	if len(wanted) == 0 {
-		return strings.Contains(text, part)
-	}
-	for i := 0; i+len(wanted) <= len(words); i++ {
-		if slices.Equal(words[i:i+len(wanted)], wanted) {
+// mayHave tells whether a text may have a part in any case; it is wrong about none that
+// has it.
+func mayHave(text, part string) bool {
+	for i := range len(part) {
+		if part[i] >= utf8.RuneSelf {
 			return true
 		}
 	}
-	return false
+	for i := 0; i+len(part) <= len(text); i++ {
+		if strings.EqualFold(text[i:i+len(part)], part) {
+			return true
+		}
+	}
+	return slices.ContainsFunc([]byte(text), func(b byte) bool { return b >= utf8.RuneSelf })
+}
+
+// wordFinder finds texts that have the words of another in a row.
+func wordFinder(part string) func(text string) bool {
+	wanted := wordsOf(part)
+	if len(wanted) == 0 {
+		return func(text string) bool { return strings.Contains(text, part) }
+	}
+	return func(text string) bool {
+		if !mayHave(text, wanted[0]) {
+			return false
+		}
+		words := wordsOf(text)
+		for i := 0; i+len(wanted) <= len(words); i++ {
+			if slices.Equal(words[i:i+len(wanted)], wanted) {
+				return true
+			}
+		}
+		return false
+	}
 }
 
 // compileRange compares a field with two bounds.

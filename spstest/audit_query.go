@@ -14,6 +14,7 @@ import (
 const (
 	maxQueryDepth   = 100
 	maxQueryClauses = 1024
+	maxAnywhere     = 32 // terms that have to be looked for in each field
 )
 
 // queryNode is a part of a query: one of the types below.
@@ -280,6 +281,7 @@ func (p *queryParser) value(word queryWord, depth int) (queryNode, error) {
 		name, err := p.word()
 		return queryExists{name.text}, err
 	}
+	p.clauses-- // with its field it is one
 	return p.primary(field, depth)
 }
 

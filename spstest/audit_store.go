@@ -26,10 +26,10 @@ type auditStore struct {
 
 // auditForms are the variants and the release that the sessions are shown by.
 type auditForms struct {
-	old       bool   // the body of 6.x
-	nullEnd   bool   // end_time and duration are there while a session goes on
-	linkStart string // of trail_download_link
-	fields    []auditField
+	old     bool          // the body of 6.x
+	nullEnd bool          // end_time and duration are there while a session goes on
+	host    func() string // what trail_download_link begins with; nil: with the path
+	fields  []auditField
 }
 
 // auditRecord is a session. Times are in milliseconds since 1970.

@@ -110,6 +110,10 @@ func TestAuditQueries(t *testing.T) {
 		{`"luke skywalker"`, []string{"b"}},
 		{`"skywalker luke"`, none},
 		{"sky*", []string{"b"}},
+		{"sky", none},
+		{`"luke  SKYWALKER"`, []string{"b"}},
+		{`"luke-skywalker"`, []string{"b"}},
+		{"luké", none},
 		{"analytics.interesting_events:sudo", []string{"a"}},
 		{"analytics.interesting_events:(vim passwd)", []string{"a", "d e/f"}},
 		{"client.ip:10.0.0.2", []string{"b"}},
@@ -210,6 +214,9 @@ func TestAuditQueries(t *testing.T) {
 		{strings.Repeat("NOT ", 2_500) + "a", nil},
 		{strings.Repeat("-", 10_000) + "a", nil},
 		{strings.Repeat("a ", 5_000), nil},
+		{strings.Repeat("a ", 33), nil},
+		{strings.Repeat("protocol:SSH OR ", 1_023) + "protocol:RDP", []string{"a", "b", "c"}},
+		{strings.Repeat("protocol:SSH OR ", 1_024) + "protocol:RDP", nil},
 		{strings.Repeat("a", 10_000), none},
 	} {
 		t.Run(test.q[:min(len(test.q), 60)], func(t *testing.T) {
@@ -332,6 +339,8 @@ func TestAuditParameters(t *testing.T) {
 		{"", []string{"format", "xml"}, nil},
 		{"", []string{"moon", "full"}, []string{"a", "b", "c", "d e/f"}},
 		{"", []string{"content", "*"}, nil},
+		{"", []string{"content", strings.Repeat("NOT a ", 33)}, nil},
+		{"", []string{"content", strings.Repeat("NOT a ", 32)}, []string{}},
 		{"", []string{"content", "time:[1 TO 2]"}, nil},
 	} {
 		t.Run(test.variant+strings.Join(test.parameters, " "), func(t *testing.T) {

@@ -123,7 +123,9 @@ func (v *auditView) user() string {
 }
 
 // recorded tells a session that went through the appliance from one that a log tells of.
-func (v *auditView) recorded() bool { return v.pick(traitOrigin, 25) > 0 }
+func (v *auditView) recorded() bool {
+	return v.pick(traitOrigin, 25) > 0 || v.change != nil && v.change.trail > 0
+}
 
 // connected tells whether the session came to the server.
 func (v *auditView) connected() bool {
