@@ -230,7 +230,7 @@ func (f *Firmware) Test(ctx context.Context, key string) (*FirmwareTestReport, e
 // than one that fails.
 func newTestReport(a *answer, k *call, key string) (*FirmwareTestReport, error) {
 	report := &FirmwareTestReport{SlotKey: key}
-	clean := func(text string) string { return scrub(text, a.exchange.secrets()) }
+	clean := a.exchange.veil().shown
 	if tested, ok := wire.Text(a.Key); a.Key != nil && wire.Kind(a.Key) != wire.Null && (!ok || tested != key) {
 		return nil, a.unusable("it is about slot %q, not %q", oneLine(tested, 40), key)
 	}

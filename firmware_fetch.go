@@ -73,18 +73,25 @@ func (f *Firmware) StartFetch(ctx context.Context, imageURL, sha256 string) (key
 	if err != nil {
 		return "", fmt.Errorf("sps: POST %s: %w", fetchPath.text, err)
 	}
-	k := &call{class: classCreate, method: http.MethodPost, path: fetchPath, body: body}
-	if u, err := url.Parse(imageURL); err == nil && u.User != nil {
-		k.secret = append(k.secret, NewSecretString(imageURL))
-		if password, ok := u.User.Password(); ok {
-			k.secret = append(k.secret, NewSecretString(password))
-		}
-	}
+	k := &call{class: classCreate, method: http.MethodPost, path: fetchPath, body: body, secret: urlSecrets(imageURL)}
 	a, err := f.client.call(ctx, k)
 	if err != nil {
 		return "", err
 	}
 	return a.createdKey(fetchPath)
+}
+
+// urlSecrets are what a URL may give access with: its user and its query.
+func urlSecrets(text string) []Secret {
+	u, err := url.Parse(text)
+	if err != nil || u.User == nil && u.RawQuery == "" {
+		return nil
+	}
+	given, ok := u.User.Password()
+	if !ok {
+		given = u.User.Username() // a token
+	}
+	return []Secret{NewSecretString(text), NewSecretString(u.RawQuery), NewSecretString(given)}
 }
 
 // fetchBody makes the body that starts a fetch.
@@ -97,7 +104,8 @@ func fetchBody(imageURL, sha256 string) ([]byte, error) {
 	if err != nil || len(sum) != 32 {
 		return nil, invalid("the checksum is no SHA-256: 64 hex digits are expected")
 	}
-	return encode(map[string]any{"url": imageURL, "checksum": map[string]string{"sha256": hex.EncodeToString(sum)}})
+	body, _, err := encode(map[string]any{"url": imageURL, "checksum": map[string]string{"sha256": hex.EncodeToString(sum)}})
+	return body, err
 }
 
 // CancelFetch cancels a fetch that is queued or in progress (DELETE

@@ -182,7 +182,7 @@ func (f *Firmware) StartUpgrade(ctx context.Context, key, message string) (*Firm
 	}
 	text := []byte("null")
 	if message != "" {
-		if text, err = encode(message); err != nil {
+		if text, _, err = encode(message); err != nil {
 			return nil, err
 		}
 	}

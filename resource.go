@@ -344,11 +344,11 @@ func (c *CollectionTx[T]) Create(ctx context.Context, body T) (key string, err e
 	if err := c.check(ctx, "", nil, &body); err != nil {
 		return "", refusal(http.MethodPost, c.path, err)
 	}
-	data, err := encodeBody(c.path, body)
+	data, secrets, err := encodeBody(c.path, body)
 	if err != nil {
 		return "", err
 	}
-	a, err := c.tx.write(ctx, http.MethodPost, c.path, data)
+	a, err := c.tx.write(ctx, http.MethodPost, c.path, data, secrets...)
 	if err != nil {
 		return "", err
 	}
@@ -605,14 +605,14 @@ func updateOnce[T any](ctx context.Context, tx *Transaction, path apiPath, own, 
 			tx.looks.note(newRead(path, nil), read.sum)
 		}
 	}()
-	before, err := encodeBody(path, o.Body)
+	before, old, err := encodeBody(path, o.Body)
 	if err != nil {
 		return err
 	}
 	if err := change(&o.Body); err != nil {
 		return err
 	}
-	after, err := encodeBody(path, o.Body)
+	after, secrets, err := encodeBody(path, o.Body)
 	if err != nil {
 		return err
 	}
@@ -632,30 +632,33 @@ func updateOnce[T any](ctx context.Context, tx *Transaction, path apiPath, own, 
 	if name, added := wire.Added(a.Body, before, after); own && added {
 		return refusal(http.MethodPut, path, invalid("the object has no member %s, and the appliance would ignore it: is it the name in a json tag? Replace writes what it does not have", quoted(name)))
 	}
-	data, err := wire.Update(a.Body, before, after)
-	if errors.Is(err, wire.ErrAmbiguous) {
+	data, err := wire.Update(ctx, a.Body, before, after)
+	switch {
+	case errors.Is(err, wire.ErrAmbiguous):
 		err = invalid("the change of a list could lose what %T does not have of its elements, because they cannot be told apart: change the list in several updates, or type the members that tell its elements", o.Body)
+	case errors.Is(err, wire.ErrEffort):
+		err = invalid("%s: change less in one update, or use Replace", err)
 	}
 	if err != nil {
 		return refusal(http.MethodPut, path, err)
 	}
 	wrote = true
-	_, err = tx.writeFresh(ctx, http.MethodPut, path, data, read)
+	_, err = tx.writeFresh(ctx, http.MethodPut, path, data, read, append(secrets, old...)...)
 	return err
 }
 
-// encodeBody encodes the body of an object.
-func encodeBody[T any](path apiPath, body T) ([]byte, error) {
+// encodeBody encodes the body of an object, and returns the secrets that it shows, too.
+func encodeBody[T any](path apiPath, body T) ([]byte, []Secret, error) {
 	if raw, ok := any(body).(json.RawMessage); ok {
 		if err := wire.Valid(raw); err != nil {
-			return nil, refusal(http.MethodPut, path, invalid("the body is no proper JSON: %s", oneLine(err.Error(), 200)))
+			return nil, nil, refusal(http.MethodPut, path, invalid("the body is no proper JSON: %s", oneLine(err.Error(), 200)))
 		}
 	}
-	data, err := codec.Marshal(body)
+	data, secrets, err := reveal(body)
 	if err != nil {
-		return nil, refusal(http.MethodPut, path, fmt.Errorf("%w: the body cannot be encoded: %w", ErrInvalidInput, err))
+		return nil, nil, refusal(http.MethodPut, path, fmt.Errorf("%w: the body cannot be encoded: %w", ErrInvalidInput, err))
 	}
-	return data, nil
+	return data, secrets, nil
 }
 
 // refusal says which write was refused before it was sent.
@@ -680,11 +683,11 @@ func replaceObject[T any](ctx context.Context, tx *Transaction, path apiPath, ke
 	if err := check(was, &body); err != nil {
 		return refusal(http.MethodPut, path, err)
 	}
-	data, err := encodeBody(path, body)
+	data, secrets, err := encodeBody(path, body)
 	if err != nil {
 		return err
 	}
-	_, err = tx.write(ctx, http.MethodPut, path, data)
+	_, err = tx.write(ctx, http.MethodPut, path, data, secrets...)
 	return err
 }
 

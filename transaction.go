@@ -186,6 +186,9 @@ func (c *Client) transact(ctx context.Context, fn func(context.Context, *Transac
 	}
 	err = tx.finish(ctx, err)
 	settled = true
+	if err == nil && o.changes != nil {
+		*o.changes = tx.staged.committed
+	}
 	return err
 }
 
@@ -229,9 +232,10 @@ func (tx *Transaction) read(ctx context.Context, path apiPath, query url.Values)
 
 func (tx *Transaction) get(ctx context.Context, k *call) (*answer, error) { return tx.step(ctx, k) }
 
-// write sends a body with its references made bare, nil for none.
-func (tx *Transaction) write(ctx context.Context, method string, path apiPath, body []byte) (*answer, error) {
-	return tx.writeFresh(ctx, method, path, body, nil)
+// write sends a body with its references made bare, nil for none, and the secrets that
+// it shows.
+func (tx *Transaction) write(ctx context.Context, method string, path apiPath, body []byte, secrets ...Secret) (*answer, error) {
+	return tx.writeFresh(ctx, method, path, body, nil, secrets...)
 }
 
 // errStale says that an object was written after it had been read.
@@ -239,7 +243,7 @@ var errStale = invalid("other steps of the transaction wrote it meanwhile, again
 
 // writeFresh writes a body that was made from what was read, unless another step of
 // the transaction has written the object since. Then it gives errStale.
-func (tx *Transaction) writeFresh(ctx context.Context, method string, path apiPath, body []byte, read *version) (*answer, error) {
+func (tx *Transaction) writeFresh(ctx context.Context, method string, path apiPath, body []byte, read *version, secrets ...Secret) (*answer, error) {
 	fail := func(err error) (*answer, error) {
 		return nil, fmt.Errorf("sps: %s %s: %w", method, path.text, err)
 	}
@@ -255,7 +259,7 @@ func (tx *Transaction) writeFresh(ctx context.Context, method string, path apiPa
 			return fail(err)
 		}
 	}
-	return tx.step(ctx, &call{class: classStep, method: method, path: path, body: body, read: read})
+	return tx.step(ctx, &call{class: classStep, method: method, path: path, body: body, read: read, secret: secrets})
 }
 
 func notTransactional() error {
@@ -289,15 +293,19 @@ func (tx *Transaction) giveUp(ctx context.Context, err error) error {
 	return err
 }
 
-// lose ends a transaction whose session has ended.
+// lose ends a transaction that the appliance says is gone, usually with its session.
 func (tx *Transaction) lose(err error) error {
+	gone := expired(&call{}, nil, err) || err == nil
 	if err == nil {
 		err = tx.client.fail("transaction", ErrTransactionLost)
 	} else {
 		err = because(ErrTransactionLost, err)
 	}
-	tx.client.writing.drop(tx.session)
-	tx.client.reading.drop(tx.session)
+	if gone {
+		tx.client.writing.drop(tx.session)
+		tx.client.reading.drop(tx.session)
+	}
+	tx.late = true // should the session live after all, it ends
 	tx.over = ErrTransactionLost
 	return err
 }
@@ -467,10 +475,8 @@ func (tx *Transaction) complete(ctx context.Context) (done bool, err error) {
 	if err != nil || tx.o.preview != nil {
 		return false, err
 	}
-	if done, err = tx.commit(ctx); done && err == nil && tx.o.changes != nil {
-		*tx.o.changes = CommittedChanges{Changes: changes, Err: unlisted}
-	}
-	return done, err
+	tx.staged.committed = CommittedChanges{Changes: changes, Err: unlisted}
+	return tx.commit(ctx)
 }
 
 // rollBack rolls back, and gives up the session where that failed or where a request may

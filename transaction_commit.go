@@ -59,7 +59,7 @@ func (d *OutcomeUnknownDetails) Error() string {
 
 // commit commits. done means that nothing is left to roll back.
 func (tx *Transaction) commit(ctx context.Context) (done bool, err error) {
-	body, err := encode(commitBody(tx.o.message))
+	body, _, err := encode(commitBody(tx.o.message))
 	if err != nil {
 		return false, err
 	}
@@ -208,11 +208,27 @@ func (tx *Transaction) statusOnce(ctx context.Context) string {
 	case err != nil:
 		return ""
 	}
-	switch status := newTransactionStatus(a).Status; status {
-	case statusOpen, statusClosed:
+	status := newTransactionStatus(a).Status
+	switch {
+	case status == statusClosed && !tx.client.logins.separate() && tx.stillStaged(ctx):
+		return statusOpen
+	case status == statusOpen, status == statusClosed:
 		return status
 	}
 	return ""
+}
+
+// stillStaged reports whether the session of the transaction has changes staged, whatever
+// the status says: with one session for both, they would be taken for committed.
+func (tx *Transaction) stillStaged(ctx context.Context) bool {
+	k := &call{class: classRead, method: http.MethodGet, path: changesPath, once: true}
+	a, err := tx.client.transport.do(ctx, k, tx.session)
+	var refused *Error
+	if err != nil {
+		return !errors.As(err, &refused) || refused.Status >= 500
+	}
+	changes, err := newChanges(a)
+	return err != nil || len(changes) > 0
 }
 
 // unresolved cleans up after a commit whose outcome could not be found out, and looks a

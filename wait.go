@@ -200,7 +200,7 @@ func (j jobs[T]) get(ctx context.Context, key string) (*T, error) {
 	}
 	one := j.decode(a.Envelope, key)
 	if status, _ := j.state(&one); status == "" {
-		return nil, a.unusable("it lacks the status of the %s", j.what)
+		return nil, a.unusable("it lacks the status of the %s", words(j.what))
 	}
 	return &one, nil
 }

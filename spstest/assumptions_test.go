@@ -87,7 +87,10 @@ func flow(t *testing.T, a *spstest.Appliance) {
 
 	release := a.LockConfiguration("web UI")
 	c.do("POST", "/api/transaction", "")
-	failure("PUT", timezone, `"UTC"`)
+	if c.do("PUT", timezone, `"UTC"`).status < 300 { // the commit takes the lock
+		failure("PUT", "/api/transaction", `{"status":"commit","message":"m","commit_message":"m"}`)
+	}
+	c.do("DELETE", "/api/transaction", "")
 	release()
 
 	failure("POST", "/api/firmware/test", `{}`)

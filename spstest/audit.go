@@ -52,7 +52,7 @@ func (a *Appliance) prepareAudit() {
 	if a.variant("trail-link") == "url" {
 		s.forms.host = a.Addr
 	}
-	s.fill(s.made, a.clock())
+	s.fill(s.made, a.now())
 }
 
 // auditFields are those of new and of old releases.
@@ -89,12 +89,12 @@ func (a *Appliance) AddAuditSession(session AuditSession) (key string) {
 	if err != nil {
 		panic("spstest: AddAuditSession: " + err.Error())
 	}
-	a.mu.Lock()
+	a.enter()
 	defer a.mu.Unlock()
 	if _, taken := a.audit.find(session.Key); taken && session.Key != "" {
 		panic("spstest: AddAuditSession: there is a session with the key " + session.Key)
 	}
-	record := auditRecord{start: a.clock().UnixMilli()}
+	record := auditRecord{start: a.now().UnixMilli()}
 	if !session.Start.IsZero() {
 		record.start = session.Start.UnixMilli()
 	}
@@ -133,14 +133,14 @@ func (s *AuditSession) change() (*auditChange, error) {
 // EndAuditSession ends a session at a time, zero for the appliance's clock. It tells
 // whether there is such a session that goes on.
 func (a *Appliance) EndAuditSession(key string, at time.Time) bool {
-	a.mu.Lock()
+	a.enter()
 	defer a.mu.Unlock()
 	index, ok := a.audit.find(key)
 	if !ok || !a.audit.records[index].active() {
 		return false
 	}
 	if at.IsZero() {
-		at = a.clock()
+		at = a.now()
 	}
 	a.audit.change(index)
 	a.audit.records[index].end = at.UnixMilli()
@@ -150,7 +150,7 @@ func (a *Appliance) EndAuditSession(key string, at time.Time) bool {
 // ArchiveAuditSession moves the recording of a session to the archive. It tells whether
 // there is such a session.
 func (a *Appliance) ArchiveAuditSession(key string) bool {
-	a.mu.Lock()
+	a.enter()
 	defer a.mu.Unlock()
 	index, ok := a.audit.find(key)
 	if !ok {
@@ -162,7 +162,7 @@ func (a *Appliance) ArchiveAuditSession(key string) bool {
 	if old := a.audit.changes[index]; old != nil {
 		change = *old
 	}
-	change.archived = a.clock().UnixMilli()
+	change.archived = a.now().UnixMilli()
 	a.audit.changes[index] = &change
 	return true
 }
@@ -182,7 +182,7 @@ func (a *Appliance) AuditSessions() iter.Seq[AuditSession] {
 
 // auditSession shows the session of a number.
 func (a *Appliance) auditSession(i int) (AuditSession, bool) {
-	a.mu.Lock()
+	a.enter()
 	defer a.mu.Unlock()
 	if i >= len(a.audit.records) {
 		return AuditSession{}, false
@@ -204,7 +204,7 @@ func (a *Appliance) auditSession(i int) (AuditSession, bool) {
 // DropSnapshots drops all snapshots of the search, as the appliance does with those that
 // nobody uses for five minutes, and returns how many there were.
 func (a *Appliance) DropSnapshots() int {
-	a.mu.Lock()
+	a.enter()
 	defer a.mu.Unlock()
 	a.reapSnapshots()
 	n := len(a.audit.snapshots)

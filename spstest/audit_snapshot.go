@@ -66,7 +66,7 @@ func (s *auditSnapshot) searched(store *auditStore, shuffled bool) searched {
 
 // reapSnapshots drops the snapshots whose time is over.
 func (a *Appliance) reapSnapshots() {
-	now := a.clock()
+	now := a.now()
 	gone := a.variant("snapshot-restart") == "gone"
 	a.audit.snapshots = slices.DeleteFunc(a.audit.snapshots, func(s *auditSnapshot) bool {
 		return !now.Before(s.until) || gone && s.boots != a.boots
@@ -85,7 +85,7 @@ func (a *Appliance) createSnapshot(x *exchange) answer {
 		switch a.variant("snapshot-again") {
 		case "same":
 			s := a.audit.snapshots[mine]
-			s.until = a.clock().Add(snapshotLifetime)
+			s.until = a.now().Add(snapshotLifetime)
 			return snapshotAnswer(s)
 		case "refused":
 			return a.snapshotQuota(x)
@@ -96,7 +96,7 @@ func (a *Appliance) createSnapshot(x *exchange) answer {
 		return a.snapshotQuota(x)
 	}
 	s := &auditSnapshot{
-		id: a.id("snapshot", 32), owner: owner, until: a.clock().Add(snapshotLifetime), boots: a.boots,
+		id: a.id("snapshot", 32), owner: owner, until: a.now().Add(snapshotLifetime), boots: a.boots,
 		n: len(a.audit.records), before: make(map[uint32]savedSession),
 	}
 	s.ties = mix(uint64(a.ids["snapshot"])*golden) | 1
@@ -133,7 +133,7 @@ func (a *Appliance) useSnapshot(x *exchange, id string) *auditSnapshot {
 	a.reapSnapshots()
 	for _, s := range a.audit.snapshots {
 		if s.id == id && s.owner == ownerOf(x) {
-			s.until = a.clock().Add(snapshotLifetime)
+			s.until = a.now().Add(snapshotLifetime)
 			return s
 		}
 	}

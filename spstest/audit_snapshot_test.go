@@ -136,11 +136,6 @@ func TestSnapshotOwner(t *testing.T) {
 	}
 }
 
-// roundTripper is a function as a transport.
-type roundTripper func(*http.Request) (*http.Response, error)
-
-func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
-
 func TestSnapshotVariants(t *testing.T) {
 	t.Parallel()
 	t.Run("retry-after", func(t *testing.T) {

@@ -151,7 +151,7 @@ const formatSRS = "srs"
 // AuditTrail gives what the download of a recording gives, to compare with; format is ""
 // or "srs". It is false where the session has no recording, or where there is no session.
 func (a *Appliance) AuditTrail(key, format string) (content io.Reader, size int64, ok bool) {
-	a.mu.Lock()
+	a.enter()
 	defer a.mu.Unlock()
 	index, ok := a.audit.find(key)
 	if !ok {
@@ -176,7 +176,7 @@ func (a *Appliance) downloadTrail(x *exchange) answer {
 	case !v.hasTrail(), v.record.active() && format != formatSRS && a.variant("trail-running") == "refused":
 		return a.refuseHere(x, "trail-missing", "The session has no audit trail")
 	}
-	a.audit.downloads[v.index] = append(a.audit.downloads[v.index], trailDownload{a.clock().UnixMilli(), ownerOf(x).address, x.session.user.name})
+	a.audit.downloads[v.index] = append(a.audit.downloads[v.index], trailDownload{a.now().UnixMilli(), ownerOf(x).address, x.session.user.name})
 	extension := ".zat"
 	if format == formatSRS {
 		extension = ".srs"

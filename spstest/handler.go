@@ -42,7 +42,7 @@ var (
 // process takes a request through journal, faults and execution. Without a
 // connection, faults that need one do not apply.
 func (a *Appliance) process(ctx context.Context, x *exchange, escapedPath, rawQuery string, connection bool) outcome {
-	a.mu.Lock()
+	a.enter()
 	began := a.clock()
 	entry := &Request{Method: x.method, Path: escapedPath, RawQuery: rawQuery, Header: x.header, Body: x.body, Size: int64(len(x.body))}
 	a.journal = append(a.journal, entry)
@@ -59,12 +59,12 @@ func (a *Appliance) process(ctx context.Context, x *exchange, escapedPath, rawQu
 	}
 	a.mu.Unlock()
 
-	out := a.suffer(ctx, x, f)
+	out := a.suffer(ctx, x, entry, f)
 	if out.answer.cut && connection {
 		out.cut = io.ErrUnexpectedEOF
 	}
 
-	a.mu.Lock()
+	a.enter()
 	a.settle()
 	out.last = a.boots != boots
 	if x.incoming != nil {
@@ -94,7 +94,7 @@ func (a *Appliance) identify(x *exchange) {
 }
 
 // suffer executes a request as far as a fault lets it.
-func (a *Appliance) suffer(ctx context.Context, x *exchange, f Fault) outcome {
+func (a *Appliance) suffer(ctx context.Context, x *exchange, entry *Request, f Fault) outcome {
 	if x.incoming != nil && !f.Refuse && !f.CutBefore {
 		got, err := x.incoming.receive(x.header.Get("Content-Type"))
 		if err != nil {
@@ -115,21 +115,37 @@ func (a *Appliance) suffer(ctx context.Context, x *exchange, f Fault) outcome {
 	}
 
 	var ans answer
-	if f.Status == 0 || f.Execute || f.ExpireSession {
-		a.mu.Lock()
+	executes := f.Status == 0 || f.Execute || f.Detached
+	if executes || f.ExpireSession {
+		var op *operation
+		a.enter()
 		if f.ExpireSession {
 			a.expire(x)
 		}
-		if f.Status == 0 || f.Execute {
-			ans = a.execute(x)
+		if executes {
+			op = a.accept(x, entry, f.Takes)
 		}
 		a.mu.Unlock()
+		if executes && !f.Detached {
+			if err := a.await(ctx, op); err != nil {
+				return outcome{cut: err}
+			}
+			ans = op.answer
+		}
+	}
+	if f.AnswerDelay > 0 {
+		if err := a.wait(ctx, f.AnswerDelay); err != nil {
+			return outcome{cut: err}
+		}
 	}
 	if f.Mutate != nil && f.Status == 0 {
 		ans.body, ans.stream = f.Mutate(ans.body), nil
 	}
 	if f.Status != 0 {
 		ans = f.falseAnswer()
+	}
+	if ans.header == nil {
+		ans.header = http.Header{}
 	}
 	for name, values := range f.Header {
 		ans.header[http.CanonicalHeaderKey(name)] = slices.Clone(values)

@@ -87,6 +87,14 @@ type Appliance struct {
 	bundlesFail bool
 	audit       *auditStore
 	faults      []*activeFault
+	takes       []takesRule
+	operations  []*operation // that go on, by their end
+	waiting     []*operation // for their turn, in the order of arrival
+	at          time.Time    // of what happens late; zero: now
+	timer       *time.Timer  // for the end of the first operation
+	armedFor    time.Time
+	rings       int // how often the timer was set or stopped
+	timers      sync.WaitGroup
 	journal     []*Request
 }
 
@@ -135,8 +143,8 @@ func WithClientCA(caPEM []byte) Option {
 	}
 }
 
-// WithClock replaces time.Now as the appliance's clock: session limits and
-// cookies follow it.
+// WithClock replaces time.Now as the appliance's clock: session limits, cookies and
+// the requests that take time, see [WithTakes], follow it.
 func WithClock(now func() time.Time) Option {
 	return func(a *Appliance) error { a.clock = now; return nil }
 }
@@ -311,7 +319,7 @@ func (e *entrance) Accept() (net.Conn, error) {
 // admit counts a new connection if it is refused. It tells what the connection
 // is served with otherwise.
 func (a *Appliance) admit() (config *tls.Config, boots int) {
-	a.mu.Lock()
+	a.enter()
 	defer a.mu.Unlock()
 	a.settle()
 	if a.phase == refused {
@@ -322,10 +330,15 @@ func (a *Appliance) admit() (config *tls.Config, boots int) {
 }
 
 // Close stops the appliance and waits for its goroutines. Further calls do
-// nothing.
+// nothing. Requests that are still executed get no answer; what is due by the clock
+// happens when a method looks.
 func (a *Appliance) Close() {
 	a.closeOnce.Do(func() {
 		close(a.closed)
+		a.mu.Lock()
+		a.disarm()
+		a.mu.Unlock()
+		a.timers.Wait()
 		if a.server == nil {
 			return
 		}
@@ -344,14 +357,14 @@ func (a *Appliance) Addr() string { return a.addr }
 // is valid for 127.0.0.1, ::1, localhost and appliance.test.
 // Both change with [OutcomeNewCertificate].
 func (a *Appliance) CA() []byte {
-	a.mu.Lock()
+	a.enter()
 	defer a.mu.Unlock()
 	return bytes.Clone(a.ca)
 }
 
 // Fingerprint is the SHA-256 of the server certificate in lower-case hex.
 func (a *Appliance) Fingerprint() string {
-	a.mu.Lock()
+	a.enter()
 	defer a.mu.Unlock()
 	return a.fingerprint
 }
@@ -361,7 +374,7 @@ func (a *Appliance) Username() string { return a.username }
 
 // Password is the present password of the default administrator.
 func (a *Appliance) Password() string {
-	a.mu.Lock()
+	a.enter()
 	defer a.mu.Unlock()
 	return a.users[a.username].password
 }

@@ -33,6 +33,12 @@
 //
 //	spssim -fault 'POST firmware/test cut-after' -fault 'GET ** status=503 times=2'
 //
+// With -takes a request takes that long, goes on although its client leaves, and is seen
+// by others as spstest.Fault.Takes says; -fault can make its answer be lost or come late:
+//
+//	spssim -takes 'PUT transaction=12s' -takes 'POST firmware/*=1m'
+//	spssim -fault 'PUT transaction takes=90s detached answer-delay=60s status=504'
+//
 // The exit code is 0 after a clean stop and 2 after an error. Nothing here is
 // secret, the password least of all.
 package main

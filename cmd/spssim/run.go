@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/go-sps/sps/spstest"
 )
@@ -95,6 +96,11 @@ func parse(args []string, help io.Writer) (config, error) {
 		c.faults = append(c.faults, fault)
 		return err
 	})
+	flags.Func("takes", "`rule` for what takes time, as \"PUT transaction=12s\" or \"firmware/*=1m\": it goes on although its client leaves; may be repeated", func(s string) error {
+		option, err := parseTakes(s)
+		c.options = append(c.options, option)
+		return err
+	})
 	err := flags.Parse(args)
 	if errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintln(help, "usage: spssim [flags]")
@@ -139,6 +145,20 @@ func parseSlot(s string) (spstest.Slot, error) {
 		slot.TestFailure = failures[failure]()
 	}
 	return slot, nil
+}
+
+// parseTakes reads "[METHOD ]path=duration".
+func parseTakes(s string) (spstest.Option, error) {
+	request, value, ok := strings.Cut(s, "=")
+	method, glob := "", strings.TrimSpace(request)
+	if first, rest, two := strings.Cut(glob, " "); two {
+		method, glob = first, strings.TrimSpace(rest)
+	}
+	d, err := time.ParseDuration(strings.TrimSpace(value))
+	if !ok || glob == "" || err != nil || d <= 0 {
+		return nil, fmt.Errorf("%q is not of the form \"PUT transaction=12s\", with or without the method", s)
+	}
+	return spstest.WithTakes(method, glob, d), nil
 }
 
 func serve(ctx context.Context, c config, stdout, stderr io.Writer) error {
