@@ -60,6 +60,7 @@ func (r *reliabilityRun) lostLogins() (lost int) {
 // judge holds what everybody was told against what became of it.
 func (r *reliabilityRun) judge() {
 	r.figures.Programs, r.figures.Faults, r.figures.Transactions = 1, len(r.p.faults), len(r.attempts)
+	r.commits()
 	journal := r.a.Journal()
 	r.figures.Requests = len(journal)
 	r.twice(journal)
@@ -85,7 +86,8 @@ type history struct {
 	at       map[string]int // the version that each transaction made
 	versions []state
 	// exact is set where each version comes of the one before. It does not where
-	// transactions hold no lock before they commit.
+	// transactions hold no lock before they commit, nor where the appliance drops a
+	// transaction, keeps its session and opens another one with the next change.
 	exact bool
 	// remote is set where remote access is changed by transactions alone.
 	remote bool
@@ -93,7 +95,8 @@ type history struct {
 
 func (r *reliabilityRun) history() *history {
 	h := &history{at: map[string]int{}, versions: []state{r.first}}
-	h.exact = !slices.Contains(r.p.options, "lock-taken=commit") || !slices.ContainsFunc(r.p.users, func(u user) bool { return u.kind != exporter })
+	alone := !slices.ContainsFunc(r.p.users, func(u user) bool { return u.kind != exporter })
+	h.exact = (alone || !slices.Contains(r.p.options, "lock-taken=commit")) && (r.a.Restarts() == 0 || !slices.Contains(r.p.options, "session-after-upgrade=alive"))
 	h.remote = !slices.ContainsFunc(r.p.steps, func(s step) bool { return strings.HasPrefix(s.what, "unjoin, forced: true") })
 	labels := map[string]*attempt{}
 	for _, t := range r.attempts {

@@ -96,13 +96,9 @@ func (c *counts) add(other counts) {
 // shows it.
 func reliable(t *testing.T, seed uint64) counts {
 	t.Helper()
-	ended := false
-	defer func() {
-		if !ended { // a bubble that is stuck panics
-			fmt.Fprintf(os.Stderr, "the program of -reliability-seed=%d did not end\n", seed)
-		}
-	}()
 	p := newProgram(seed)
+	ended := tellUnlessEnded(seed) // a bubble that is stuck panics
+	defer ended(false)
 	faulty, figures := p.run(t)
 	for changed := len(faulty) > 0; changed; {
 		changed = false
@@ -116,8 +112,20 @@ func reliable(t *testing.T, seed uint64) counts {
 	if len(faulty) > 0 {
 		t.Errorf("replay with -reliability-seed=%d; as small as it gets:\n%s\n%s", seed, p, strings.Join(faulty, "\n"))
 	}
-	ended = true
+	ended(true)
 	return figures
+}
+
+// tellUnlessEnded returns what tells the seed of a program that did not come to its end.
+func tellUnlessEnded(seed uint64) (ended func(well bool)) {
+	var once sync.Once
+	return func(well bool) {
+		once.Do(func() {
+			if !well {
+				fmt.Fprintf(os.Stderr, "replay with -reliability-seed=%d\n", seed)
+			}
+		})
+	}
 }
 
 // wrong runs the program up to three times: what it meets at one moment may come in
@@ -242,6 +250,8 @@ func (r *reliabilityRun) wrong(format string, args ...any) {
 func (p *program) run(t *testing.T) (faulty []string, figures counts) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
+		ended := tellUnlessEnded(p.seed)
+		defer ended(false)
 		r := &reliabilityRun{p: p, network: newMemNet()}
 		a, err := spstest.Start(r.options(t)...)
 		if err != nil {
@@ -271,7 +281,22 @@ func (p *program) run(t *testing.T) (faulty []string, figures counts) {
 		r.closeAll()
 		r.judge()
 		faulty, figures = r.faulty, r.figures
+		if os.Getenv("RELDBG") != "" && len(faulty) > 0 {
+			for _, q := range a.Journal() {
+				fmt.Printf("%s %s %s %s -> %d exec=%t %s\n", q.Session, q.Method, q.Path, q.RawQuery, q.Status, q.Executed, q.Duration)
+			}
+			for _, p := range r.parties {
+				for _, t := range p.trips.within(time.Time{}, time.Now()) {
+					fmt.Printf("%s %s %s %s..%s %d whole=%t\n", p.name, t.method, t.path, t.began.Format("15:04:05.000"), t.ended.Format("15:04:05.000"), t.status, t.whole())
+				}
+			}
+			for _, t := range r.attempts {
+				fmt.Printf("%s %s %s..%s: %v\n", t.label, t.p.name, t.began.Format("15:04:05.000"), t.ended.Format("15:04:05.000"), t.err)
+			}
+			fmt.Println(a.Commits(), r.noted)
+		}
 		a.ClearFaults()
+		ended(true)
 	})
 	return faulty, figures
 }
@@ -340,22 +365,21 @@ func (r *reliabilityRun) act(ctx context.Context, s step) {
 	wanted, err := s.call(ctx, r, before)
 	cancel()
 	r.inTime(s.what, r.main, began, s.limit, err)
-	now := r.state()
-	if err == nil && !sameActs(wanted, now) {
+	if now := r.state(); err == nil && !sameActs(wanted, now) {
 		r.wrong("%s: no error, and it was not done (-want +got):\n%s", s.what, cmp.Diff(wanted, now))
-	}
-	if err == nil {
-		return
 	}
 	waiting, done := context.WithTimeout(context.WithoutCancel(ctx), time.Hour)
 	defer done()
 	if r.a.WaitIdle(waiting) != nil {
 		return
 	}
-	switch now := r.state(); {
-	case !errors.Is(err, sps.ErrOutcomeUnknown) && !sameActs(before, now):
+	now := r.state()
+	switch asWanted, asBefore := sameActs(wanted, now), sameActs(before, now); {
+	case err == nil && !asWanted:
+		r.wrong("%s: no error, and it was undone (-want +got):\n%s", s.what, cmp.Diff(wanted, now))
+	case err != nil && !errors.Is(err, sps.ErrOutcomeUnknown) && !asBefore:
 		r.wrong("%s: %v; and it was done (-before +now):\n%s", s.what, err, cmp.Diff(before, now))
-	case !sameActs(before, now) && !sameActs(wanted, now):
+	case !asBefore && !asWanted:
 		r.wrong("%s: %v; and a part was done (-before +now):\n%s", s.what, err, cmp.Diff(before, now))
 	}
 }
