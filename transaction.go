@@ -496,9 +496,9 @@ func (tx *Transaction) rollBack(ctx context.Context) error {
 // where a request may still be executed in it, it ends the session too.
 func (c *Client) discard(ctx context.Context, s *session, late bool) error {
 	half, cancel := halfOf(ctx)
-	err := c.transport.rollback(half, s)
+	again, err := c.transport.rollback(half, s)
 	cancel()
-	if err == nil && !late {
+	if err == nil && !late && !again {
 		return nil
 	}
 	return c.endSession(ctx, s, err, late)
@@ -538,17 +538,21 @@ func (tx *Transaction) abort(ctx context.Context) error {
 
 // rollback drops the open transaction of a session; one that has expired has
 // taken it with it. Without a proper answer the appliance is asked whether there
-// is anything left to drop.
-func (t *transport) rollback(ctx context.Context, s *session) error {
-	_, err := t.do(ctx, &call{class: classRollback, method: http.MethodDelete, path: transactionPath}, s)
-	if err == nil || expired(&call{}, nil, err) {
-		return nil
+// is anything left to drop. late means that a rollback whose answer was lost may come
+// yet, and drop what is opened in the session until then.
+func (t *transport) rollback(ctx context.Context, s *session) (late bool, err error) {
+	a, err := t.do(ctx, &call{class: classRollback, method: http.MethodDelete, path: transactionPath}, s)
+	switch {
+	case err == nil:
+		return a.exchange.attempts > 1, nil
+	case expired(&call{}, nil, err):
+		return false, nil
 	}
 	status, asking := t.transactionStatus(ctx, s)
 	if status == statusClosed || expired(&call{}, nil, asking) {
-		return nil
+		return true, nil
 	}
-	return err
+	return true, err
 }
 
 // transactionStatus reads the status of a session's transaction, open or closed.
