@@ -590,9 +590,9 @@ func (c *Client) Invoke(ctx context.Context, method, path string, body any, opti
 	if k.method != http.MethodGet {
 		switch {
 		case k.path.guarded():
-			return nil, fmt.Errorf("sps: %s %s: %w: use Client.Transaction", k.method, k.path.text, ErrTransactionOnly)
+			return nil, c.fail(k.method+" "+k.path.text, fmt.Errorf("%w: use Client.Transaction", ErrTransactionOnly))
 		case strings.EqualFold(k.path.text, authenticationPath.text):
-			return nil, fmt.Errorf("sps: %s %s: %w", k.method, k.path.text, invalid("use Client.Close to log out"))
+			return nil, c.fail(k.method+" "+k.path.text, invalid("use Client.Close to log out"))
 		}
 	}
 	if err := k.notDownload(); err != nil {

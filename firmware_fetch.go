@@ -80,7 +80,7 @@ func (f *Firmware) fetches() jobs[FirmwareFetch] {
 func (f *Firmware) StartFetch(ctx context.Context, imageURL, sha256 string) (key string, err error) {
 	body, err := fetchBody(imageURL, sha256)
 	if err != nil {
-		return "", fmt.Errorf("sps: POST %s: %w", fetchPath.text, err)
+		return "", f.client.fail("POST "+fetchPath.text, err)
 	}
 	before, err := f.fetchKeys(ctx)
 	if err != nil && ctx.Err() != nil {
@@ -243,7 +243,7 @@ func (f *Firmware) deleteFetch(ctx context.Context, class class, key string, all
 		return err
 	}
 	if err := allowed(fetch.Status); err != nil {
-		return fmt.Errorf("sps: DELETE %s: %w: it is %s", path.text, err, oneLine(string(fetch.Status), 60))
+		return f.client.fail("DELETE "+path.text, fmt.Errorf("%w: it is %s", err, oneLine(string(fetch.Status), 60)))
 	}
 	return f.client.change(ctx, &call{class: class, method: http.MethodDelete, path: path}, look)
 }
