@@ -181,14 +181,14 @@ func (r *reliabilityRun) judgeUnknown(t *attempt, h *history, version int) {
 		}
 	}
 	var details *sps.OutcomeUnknownDetails
-	switch {
-	case lost == nil && t.p.one && !errors.As(t.err, &details): // it could not make sure that nothing is left staged
+	switch detailed := errors.As(t.err, &details); {
+	case !detailed && t.p.one: // it could not make sure that nothing is left staged
+		return
+	case !detailed:
+		r.wrong("%s (%s): %v; and it has no details", t.what, t.label, t.err)
 		return
 	case lost == nil:
 		r.wrong("%s (%s): %v; and no answer of a commit was lost", t.what, t.label, t.err)
-		return
-	case details == nil && !errors.As(t.err, &details):
-		r.wrong("%s (%s): %v; and it has no details", t.what, t.label, t.err)
 		return
 	}
 	t.p.mu.Lock()
