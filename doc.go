@@ -113,7 +113,7 @@
 // it was certainly not executed: when the connection could not be made, and for a
 // PUT or DELETE outside a transaction after a 429. A POST, a commit and a step
 // of a transaction are never sent twice to an appliance that may have received
-// them. A Retry-After is obeyed up to 30 seconds; one above it ends the attempts.
+// them, but for a firmware test, which changes nothing. A Retry-After is obeyed up to 30 seconds; one above it ends the attempts.
 // [WithRetry] changes these numbers, see [RetryPolicy].
 //
 // Each attempt has a time limit by its kind: a minute for a read, half an hour for a

@@ -222,10 +222,10 @@ func (f *Firmware) DeleteSlot(ctx context.Context, key string) error {
 // A report means that the test passed, and nothing else does. A test that found
 // a problem is [FirmwareTestFailed] with its detail [FirmwareTestFailure]; an
 // empty or unknown slot is [ResourceNotFound]; an answer of success without a
-// test summary, or about another slot, is [ErrBadAnswer]. Once the
-// request may have reached the appliance it is not repeated by itself; a test
-// changes nothing, so one whose answer was lost, a [TransportError], may be run
-// again, although the appliance may still be at work on it.
+// test summary, or about another slot, is [ErrBadAnswer]. A test
+// changes nothing, so the request is sent again after a connection that broke, although
+// the appliance may still be at work on the first one; it is not sent again after its
+// time limit, nor after an answer.
 func (f *Firmware) Test(ctx context.Context, key string) (*FirmwareTestReport, error) {
 	id, err := slotID(key)
 	if err != nil {

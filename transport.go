@@ -330,7 +330,9 @@ func checkRetry(ctx context.Context, resp *http.Response, err error) (bool, erro
 		notSent := neverSent(err)
 		x.sent = x.sent || !notSent
 		started := x.sink != nil && x.sink.done > 0 // what was handed on cannot be taken back
-		if x.ended(ctx) != nil || started || permanent(err) || !notSent && !policy.broken {
+		var limit errAttemptTimeout
+		tooLong := x.class == classTest && errors.As(err, &limit)
+		if x.ended(ctx) != nil || started || tooLong || permanent(err) || !notSent && !policy.broken {
 			return false, nil
 		}
 		return x.again(ctx, 0), nil
