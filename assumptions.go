@@ -48,10 +48,10 @@ func commitBody(message string) any {
 // which is not documented: by the members that are said to be missing, or by its words.
 func refusedWithoutMessage(e *Error) bool {
 	var missing *MissingPaths
-	if errors.As(e, &missing) {
+	if errors.As(e.told(), &missing) {
 		return slices.ContainsFunc(missing.Paths, func(path string) bool { return strings.Contains(path, "message") })
 	}
-	return strings.Contains(string(e.Type), "CommitMessage") || strings.Contains(strings.ToLower(e.Message), "needs a message")
+	return strings.Contains(string(e.kind()), "CommitMessage") || strings.Contains(strings.ToLower(e.said()), "needs a message")
 }
 
 // Rollback. The answer to a rollback without an open transaction is not documented;
@@ -88,8 +88,8 @@ func stepRefusedByLock(e *Error) bool {
 	case SyntacticError, SemanticError, InvalidRequestBody, IncompleteRequestBodyError, Unauthorized, noTransaction:
 		return false
 	}
-	return strings.Contains(string(e.Type), "Lock") || e.Status == http.StatusLocked ||
-		e.Type != "" && strings.Contains(e.Message, "locked")
+	return strings.Contains(string(e.kind()), "Lock") || e.Status == http.StatusLocked ||
+		e.Type != "" && strings.Contains(e.said(), "locked")
 }
 
 // No transaction. The table of the deletion of an object has 409 Conflict for a write
@@ -98,7 +98,7 @@ func stepRefusedByLock(e *Error) bool {
 const noTransaction ErrorType = "Conflict"
 
 func refusedWithoutTransaction(e *Error) bool {
-	return e.Type == noTransaction || strings.Contains(string(e.Type), "NoOpenTransaction") || strings.Contains(string(e.Type), "NoTransaction")
+	return e.Type == noTransaction || strings.Contains(string(e.kind()), "NoOpenTransaction") || strings.Contains(string(e.kind()), "NoTransaction")
 }
 
 // mayLackTransaction recognises a refusal that can mean the same, and something else:
@@ -270,7 +270,7 @@ func productWarnings(a *answer) []ProductWarning {
 
 // productWarningOf recognises a refusal that is one of the warnings, nil for none.
 func productWarningOf(e *Error) error {
-	for _, text := range append([]string{e.Message}, texts(e.Details)...) {
+	for _, text := range append([]string{e.said()}, texts(e.details())...) {
 		if w := newProductWarning(text); w.Is(StarlingUnavailable) || w.Is(StarlingCredentialsInvalid) {
 			return w
 		}

@@ -312,7 +312,9 @@ func (c *Client) close(ctx context.Context) error {
 	c.clean.mu.Lock()
 	c.end(ErrClosed) // nothing begins in the background from now on
 	c.clean.mu.Unlock()
-	left, late := c.logins.close(bound, c.reading, c.writing)
+	half, halved := halfOf(bound) // the rest is for the log-outs
+	left, late := c.logins.close(half, c.reading, c.writing)
+	halved()
 	if late != nil {
 		errs = append(errs, late)
 	}
@@ -448,26 +450,42 @@ func merge(ctx, other context.Context) (context.Context, context.CancelFunc) {
 var codec = wire.NewCodec(Secret.ExposeString)
 
 // encode makes the body of a request: a []byte or a json.RawMessage is JSON
-// already, everything else is encoded.
-func encode(v any) ([]byte, error) {
+// already, everything else is encoded. It returns the secrets that the body shows, too.
+func encode(v any) ([]byte, []Secret, error) {
 	var body []byte
+	var secrets []Secret
 	switch v := v.(type) {
 	case nil:
-		return nil, nil
+		return nil, nil, nil
 	case []byte:
 		body = v
 	case json.RawMessage:
 		body = v
 	default:
 		var err error
-		if body, err = codec.Marshal(v); err != nil {
-			return nil, fmt.Errorf("sps: %w: the body cannot be encoded: %w", ErrInvalidInput, err)
+		if body, secrets, err = reveal(v); err != nil {
+			return nil, nil, fmt.Errorf("sps: %w: the body cannot be encoded: %w", ErrInvalidInput, err)
 		}
 	}
 	if err := checkBody(body); err != nil {
-		return nil, fmt.Errorf("sps: %w", err)
+		return nil, nil, fmt.Errorf("sps: %w", err)
 	}
-	return body, nil
+	return body, secrets, nil
+}
+
+// reveal encodes a value, and returns the secrets that the data shows.
+func reveal(v any) ([]byte, []Secret, error) {
+	data, revealed, err := codec.Reveal(v)
+	if err != nil {
+		return nil, nil, err
+	}
+	var secrets []Secret
+	for _, text := range revealed {
+		if text != "" {
+			secrets = append(secrets, NewSecretString(text))
+		}
+	}
+	return data, secrets, nil
 }
 
 // checkBody refuses a body that is no JSON, and one in which a Secret was
@@ -572,9 +590,9 @@ func (c *Client) Invoke(ctx context.Context, method, path string, body any, opti
 	if k.method != http.MethodGet {
 		switch {
 		case k.path.guarded():
-			return nil, fmt.Errorf("sps: %s %s: %w: use Client.Transaction", k.method, k.path.text, ErrTransactionOnly)
+			return nil, c.fail(k.method+" "+k.path.text, fmt.Errorf("%w: use Client.Transaction", ErrTransactionOnly))
 		case strings.EqualFold(k.path.text, authenticationPath.text):
-			return nil, fmt.Errorf("sps: %s %s: %w", k.method, k.path.text, invalid("use Client.Close to log out"))
+			return nil, c.fail(k.method+" "+k.path.text, invalid("use Client.Close to log out"))
 		}
 	}
 	if err := k.notDownload(); err != nil {
@@ -651,7 +669,7 @@ func newInvocation(method, path string, body any, options []RequestOption) (*cal
 		return nil, fmt.Errorf("sps: %w", invalid("method %s: the API knows GET, POST, PUT and DELETE", quoted(method)))
 	}
 	k.method = method
-	if k.body, err = encode(body); err != nil {
+	if k.body, k.secret, err = encode(body); err != nil {
 		return nil, err
 	}
 	if k.body != nil && k.class == classRead {

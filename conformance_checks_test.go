@@ -305,7 +305,6 @@ var conformance = []check{
 			v.open()
 			h := v.ask(v.second(), "POST", "transaction", "")
 			if h.success() {
-				v.observe("lock-taken", "first-change")
 				v.guess("Lock", "another session of the same user can open one meanwhile")
 				return
 			}
@@ -358,6 +357,31 @@ var conformance = []check{
 				v.errorf("no change is listed")
 			}
 			v.want("what is there after the rollback", shown(before, "body"), shown(v.get(p).value(), "body"))
+		},
+	},
+	{
+		name:     "changes/lock",
+		verifies: "where two sessions can have a transaction open, the first change or the commit takes the lock: assumed, new guides leave the opening's out",
+		variants: []string{"lock-taken", "lock-error"},
+		writes:   true,
+		run: func(v *visit) {
+			const p = "configuration/alerting/traffic_alerts"
+			v.open()
+			if h := v.ask(v.second(), "POST", "transaction", ""); !h.success() {
+				v.observe("lock-taken", "opening")
+				return
+			}
+			body, _ := toggled(v.get(p))
+			if h := v.ask(v.target.cookie, "PUT", p, body); !h.success() {
+				v.fatalf("the change is refused: %s", h.refusal())
+			}
+			h := v.ask(v.second(), "PUT", p, body)
+			if h.success() {
+				v.observe("lock-taken", "commit")
+				return
+			}
+			v.observe("lock-taken", "first-change")
+			v.observe("lock-error", h.refusal())
 		},
 	},
 	{

@@ -157,13 +157,16 @@ var (
 type Error struct {
 	// Status is the HTTP status.
 	Status int
-	// Type is error.type, empty where the answer names none.
+	// Type is error.type, empty where the answer names none. One that the guide does
+	// not have and that holds a secret of the request is not shown here: errors.Is finds
+	// it nonetheless.
 	Type ErrorType
-	// Message is error.message in one line, shortened, without control
-	// characters and without the client's own secrets.
+	// Message is error.message in one line, shortened and without control characters.
+	// Where it holds a secret of the request or of the login, in whatever spelling, one
+	// sentence takes its place; so it is with each text of the typed details.
 	Message string
 	// Details is error.details as it was sent, nil where it is absent or larger
-	// than 64 KiB. It may quote what was sent to the appliance.
+	// than 64 KiB. Where it holds such a secret it is that sentence, a JSON string.
 	Details json.RawMessage
 	// Host is the appliance, as [Client.Host] names it.
 	Host string
@@ -176,20 +179,21 @@ type Error struct {
 	OutcomeUnknown bool
 
 	detail error
+	raw    *rawAnswer // what is hidden of the answer, nil where nothing is
 }
 
 // mayBeExecuted reports whether the answer does not prove that the request was not
 // executed.
 func (e *Error) mayBeExecuted() bool {
 	redirected := e.Type == "" && e.Status >= 300 && e.Status < 400
-	return redirected || e.Status >= 500 && e.Status != http.StatusNotImplemented && !e.Type.documented()
+	return redirected || e.Status >= 500 && e.Status != http.StatusNotImplemented && !e.kind().documented()
 }
 
-// Error returns one line that names the operation, the type, the status and the
-// message.
+// Error returns one line that names the appliance, the operation, the type, the status
+// and the message.
 func (e *Error) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "sps: %s %s: ", e.Method, e.Path)
+	b.WriteString(operation(e.Host, e.Method, e.Path))
 	if e.Type != "" {
 		fmt.Fprintf(&b, "%s (%d)", oneLine(string(e.Type), 100), e.Status)
 	} else {
@@ -214,10 +218,21 @@ func (e *Error) Error() string {
 	return b.String()
 }
 
+// operation is how the text of an error begins that is about one request.
+func operation(host, method, path string) string {
+	if host == "" {
+		return "sps: " + method + " " + path + ": "
+	}
+	return "sps: " + host + ": " + method + " " + path + ": "
+}
+
 // Unwrap returns the type, the status and the detail.
 func (e *Error) Unwrap() []error {
 	errs := make([]error, 0, 3)
-	if e.Type != "" {
+	switch {
+	case e.Type == typeNotShown && e.raw != nil:
+		errs = append(errs, unshown{e.raw})
+	case e.Type != "":
 		errs = append(errs, e.Type)
 	}
 	errs = append(errs, Status(e.Status))
@@ -263,9 +278,9 @@ type TransportError struct {
 	sent bool // an attempt may have reached the appliance
 }
 
-// Error returns one line that names the operation and the cause.
+// Error returns one line that names the appliance, the operation and the cause.
 func (e *TransportError) Error() string {
-	text := fmt.Sprintf("sps: %s %s: %s", e.Method, e.Path, oneLine(causeOf(e.Err).Error(), 600))
+	text := operation(e.Host, e.Method, e.Path) + oneLine(causeOf(e.Err).Error(), 600)
 	if e.Attempts > 1 {
 		text += fmt.Sprintf(" (%d attempts)", e.Attempts)
 	}
@@ -447,7 +462,12 @@ func because(what, why error) error {
 type reasoned struct{ what, why error }
 
 func (r *reasoned) Error() string {
-	return "sps: " + plain(r.what) + ": " + plain(r.why)
+	host, why := apart(r.why)
+	_, what := apart(r.what)
+	if host != "" {
+		host += ": "
+	}
+	return "sps: " + host + what + ": " + why
 }
 
 func (r *reasoned) Unwrap() []error { return []error{r.what, r.why} }
@@ -463,14 +483,44 @@ type added struct {
 	other error
 }
 
-func (a *added) Error() string { return a.err.Error() + " (" + a.what + ": " + plain(a.other) + ")" }
+func (a *added) Error() string {
+	host, _ := apart(a.err)
+	return a.err.Error() + " (" + a.what + ": " + plainBeside(host, a.other) + ")"
+}
 
 func (a *added) Unwrap() []error { return []error{a.err, a.other} }
 
 // plain is the text of an error within another one's.
 func plain(err error) string { return strings.TrimPrefix(err.Error(), "sps: ") }
 
-// maxDetails bounds what is kept of error.details, maxDetail what is decoded of it.
+// apart splits the text of an error into the appliance that it names, "" for none, and
+// the rest.
+func apart(err error) (host, text string) {
+	text = plain(err)
+	var refused *Error
+	var broken *TransportError
+	switch {
+	case errors.As(err, &refused):
+		host = refused.Host
+	case errors.As(err, &broken):
+		host = broken.Host
+	}
+	if rest, ok := strings.CutPrefix(text, host+": "); ok && host != "" {
+		return host, rest
+	}
+	return "", text
+}
+
+// plainBeside is plain beside the name of an appliance, which is not repeated.
+func plainBeside(host string, err error) string {
+	if own, text := apart(err); own == host {
+		return text
+	}
+	return plain(err)
+}
+
+// maxDetails bounds what is kept of error.details and looked at of error.message,
+// maxDetail what is decoded of the details.
 const (
 	maxDetails = 64 << 10
 	maxDetail  = 1 << 20
@@ -483,28 +533,35 @@ func newError(k *call, status int, member []byte, fallback string, secrets ...st
 	if member == nil {
 		return e
 	}
-	e.Message = ""
-	var details []byte
+	var raw rawTexts
 	if members, err := wire.Members(member); err == nil {
-		if text, ok := wire.Text(wire.Find(members, "type")); ok {
-			e.Type = ErrorType(scrub(text, secrets))
-		}
-		if text, ok := wire.Text(wire.Find(members, "message")); ok {
-			e.Message = oneLine(scrub(text, secrets), 300)
-		}
-		details = wire.Find(members, "details")
+		text, _ := wire.Text(wire.Find(members, "type"))
+		raw.kind = ErrorType(text)
+		raw.message, _ = wire.Text(wire.Find(members, "message"))
+		raw.details = wire.Find(members, "details")
 	} else if text, ok := wire.Text(member); ok {
-		e.Message = oneLine(scrub(text, secrets), 300)
+		raw.message = text
 	}
-	if kind := wire.Kind(details); kind != 0 && kind != wire.Null && len(details) <= maxDetails {
-		e.Details = scrubJSON(details, secrets)
+	v := veil{secrets, k.path.text}
+	raw.message = raw.message[:min(len(raw.message), maxDetails)]
+	e.Type, e.Message = raw.kind, oneLine(v.shown(raw.message), 300)
+	hides := v.holds(string(member))
+	if hides && !raw.kind.documented() && v.holds(string(raw.kind)) {
+		e.Type = typeNotShown
 	}
-	if len(details) > maxDetail {
-		details = nil
+	if kind := wire.Kind(raw.details); kind != 0 && kind != wire.Null && len(raw.details) <= maxDetails {
+		e.Details = v.details(raw.details)
 	}
-	e.detail = newDetail(e.Type, details, func(text string) string { return scrub(text, secrets) })
+	if len(raw.details) > maxDetail {
+		raw.details = nil
+	}
+	e.detail = newDetail(raw.kind, raw.details, v.detail)
 	if e.Type == "" && e.Message == "" {
 		e.Message = "an error member without a type and a message"
+	}
+	if hides {
+		raw.message, raw.detail = oneLine(raw.message, 300), newDetail(raw.kind, raw.details, func(text string) string { return text })
+		e.raw = &rawAnswer{&raw}
 	}
 	return e
 }
@@ -596,43 +653,6 @@ func texts(value []byte) []string {
 		}
 	}
 	return found
-}
-
-// scrub replaces secrets in what the appliance wrote, in case it quotes them.
-// Shorter ones would make every text unreadable, and are no secrets.
-func scrub(text string, secrets []string) string {
-	for _, secret := range secrets {
-		if len(secret) < 4 {
-			continue
-		}
-		// As it is, and as it stands in JSON, which may stand in a text of JSON again.
-		for range 3 {
-			text = strings.ReplaceAll(text, secret, redacted)
-			if !strings.ContainsFunc(secret, func(r rune) bool { return r < ' ' || r == '"' || r == '\\' }) {
-				break
-			}
-			quoted, err := codec.Marshal(secret)
-			if err != nil {
-				break
-			}
-			secret = string(quoted[1 : len(quoted)-1])
-		}
-	}
-	return text
-}
-
-// scrubJSON is scrub for JSON, and returns JSON: where a secret was a number or a
-// name of a member, what is left of it as a text.
-func scrubJSON(value []byte, secrets []string) json.RawMessage {
-	scrubbed := scrub(string(wire.Plain(value)), secrets)
-	if wire.Valid([]byte(scrubbed)) == nil {
-		return json.RawMessage(scrubbed)
-	}
-	text, err := codec.Marshal(scrubbed)
-	if err != nil {
-		return nil
-	}
-	return text
 }
 
 // certificateError recognises a failed verification and adds the fingerprint.

@@ -80,7 +80,7 @@ func (f *Firmware) fetches() jobs[FirmwareFetch] {
 func (f *Firmware) StartFetch(ctx context.Context, imageURL, sha256 string) (key string, err error) {
 	body, err := fetchBody(imageURL, sha256)
 	if err != nil {
-		return "", fmt.Errorf("sps: POST %s: %w", fetchPath.text, err)
+		return "", f.client.fail("POST "+fetchPath.text, err)
 	}
 	before, err := f.fetchKeys(ctx)
 	if err != nil && ctx.Err() != nil {
@@ -90,13 +90,7 @@ func (f *Firmware) StartFetch(ctx context.Context, imageURL, sha256 string) (key
 	if err == nil {
 		look = f.lookForFetch(before, imageURL, &key)
 	}
-	k := &call{class: classStartFetch, method: http.MethodPost, path: fetchPath, body: body}
-	if u, err := url.Parse(imageURL); err == nil && u.User != nil {
-		k.secret = append(k.secret, NewSecretString(imageURL))
-		if password, ok := u.User.Password(); ok {
-			k.secret = append(k.secret, NewSecretString(password))
-		}
-	}
+	k := &call{class: classStartFetch, method: http.MethodPost, path: fetchPath, body: body, secret: urlSecrets(imageURL)}
 	a, err := f.client.call(ctx, k)
 	if err == nil {
 		key, err = a.createdKey(fetchPath)
@@ -154,6 +148,19 @@ func (f *Firmware) lookForFetch(before map[string]bool, imageURL string, found *
 	}
 }
 
+// urlSecrets are what a URL may give access with: its user and its query.
+func urlSecrets(text string) []Secret {
+	u, err := url.Parse(text)
+	if err != nil || u.User == nil && u.RawQuery == "" {
+		return nil
+	}
+	given, ok := u.User.Password()
+	if !ok {
+		given = u.User.Username() // a token
+	}
+	return []Secret{NewSecretString(text), NewSecretString(u.RawQuery), NewSecretString(given)}
+}
+
 // fetchBody makes the body that starts a fetch.
 func fetchBody(imageURL, sha256 string) ([]byte, error) {
 	u, err := url.Parse(imageURL)
@@ -164,7 +171,8 @@ func fetchBody(imageURL, sha256 string) ([]byte, error) {
 	if err != nil || len(sum) != 32 {
 		return nil, invalid("the checksum is no SHA-256: 64 hex digits are expected")
 	}
-	return encode(map[string]any{"url": imageURL, "checksum": map[string]string{"sha256": hex.EncodeToString(sum)}})
+	body, _, err := encode(map[string]any{"url": imageURL, "checksum": map[string]string{"sha256": hex.EncodeToString(sum)}})
+	return body, err
 }
 
 // CancelFetch cancels a fetch that is queued or in progress (DELETE
@@ -235,7 +243,7 @@ func (f *Firmware) deleteFetch(ctx context.Context, class class, key string, all
 		return err
 	}
 	if err := allowed(fetch.Status); err != nil {
-		return fmt.Errorf("sps: DELETE %s: %w: it is %s", path.text, err, oneLine(string(fetch.Status), 60))
+		return f.client.fail("DELETE "+path.text, fmt.Errorf("%w: it is %s", err, oneLine(string(fetch.Status), 60)))
 	}
 	return f.client.change(ctx, &call{class: class, method: http.MethodDelete, path: path}, look)
 }

@@ -177,14 +177,14 @@ func (e *UpgradeError) Unwrap() error { return e.Err }
 func (f *Firmware) StartUpgrade(ctx context.Context, key, message string) (*FirmwareTestReport, error) {
 	id, err := slotID(key)
 	if err != nil {
-		return nil, fmt.Errorf("sps: POST %s: %w", upgradePath.text, err)
+		return nil, f.client.fail("POST "+upgradePath.text, err)
 	}
 	if err := f.checkMessage(ctx, message); err != nil {
 		return nil, err
 	}
 	text := []byte("null")
 	if message != "" {
-		if text, err = encode(message); err != nil {
+		if text, _, err = encode(message); err != nil {
 			return nil, err
 		}
 	}
@@ -208,7 +208,7 @@ func (f *Firmware) checkMessage(ctx context.Context, message string) error {
 		return err
 	}
 	if newTransactionStatus(a).CommitMessageRequired {
-		return fmt.Errorf("sps: POST %s: %w", upgradePath.text, fmt.Errorf("%w: give one, for Firmware.Upgrade by UpgradeMessage", ErrCommitMessageRequired))
+		return f.client.fail("POST "+upgradePath.text, fmt.Errorf("%w: give one, for Firmware.Upgrade by UpgradeMessage", ErrCommitMessageRequired))
 	}
 	return nil
 }
@@ -311,7 +311,7 @@ func (f *Firmware) WaitForVersion(ctx context.Context, version string, options .
 			last = state
 			o.progress(WaitProgress{time.Since(start), state, -1})
 			if stop != nil {
-				return nil, fmt.Errorf("sps: waiting for version %s: %w", oneLine(version, 40), stop)
+				return nil, f.client.fail("waiting for version "+oneLine(version, 40), stop)
 			}
 			if done {
 				return info, nil
@@ -322,7 +322,7 @@ func (f *Firmware) WaitForVersion(ctx context.Context, version string, options .
 			pause = max(pause, loginPause)
 		}
 		if err := sleep(ctx, pause); err != nil {
-			return nil, fmt.Errorf("sps: waiting for version %s: %w; last seen: %s", oneLine(version, 40), err, last)
+			return nil, f.client.fail("waiting for version "+oneLine(version, 40), fmt.Errorf("%w; last seen: %s", err, last))
 		}
 	}
 }
@@ -556,7 +556,7 @@ func (f *Firmware) upgrade(ctx context.Context, u *upgrade, from UpgradeSource) 
 		return err
 	}
 	if after.CurrentSlot != key {
-		return fmt.Errorf("sps: the running firmware is in slot %s, not %s", oneLine(after.CurrentSlot, 40), key)
+		return f.client.fail("upgrade", fmt.Errorf("the running firmware is in slot %s, not %s", oneLine(after.CurrentSlot, 40), key))
 	}
 	return nil
 }
@@ -565,7 +565,7 @@ func (f *Firmware) upgrade(ctx context.Context, u *upgrade, from UpgradeSource) 
 // into.
 func (f *Firmware) fetched(ctx context.Context, u *upgrade, imageURL, sha256 string) (string, error) {
 	if u.slots.EmptySlots == 0 && len(u.slots.Slots) > 0 {
-		return "", fmt.Errorf("sps: POST %s: %w", fetchPath.text, ErrNoEmptySlot)
+		return "", f.client.fail("POST "+fetchPath.text, ErrNoEmptySlot)
 	}
 	key, err := f.StartFetch(ctx, imageURL, sha256)
 	if err != nil {
@@ -588,13 +588,13 @@ func (f *Firmware) fetched(ctx context.Context, u *upgrade, imageURL, sha256 str
 	for _, slot := range after.Slots {
 		if old, known := u.slots.Slot(slot.Key); !slot.Body.Empty() && (!known || old.Body.Empty()) {
 			if found != "" {
-				return "", fmt.Errorf("sps: firmware fetch %s: finished, and two slots filled meanwhile (%s and %s): continue from the right one", key, found, oneLine(slot.Key, 40))
+				return "", f.client.fail("firmware fetch "+key, fmt.Errorf("finished, and two slots filled meanwhile (%s and %s): continue from the right one", found, oneLine(slot.Key, 40)))
 			}
 			found = slot.Key
 		}
 	}
 	if found == "" {
-		return "", fmt.Errorf("sps: firmware fetch %s: finished, and no slot filled", key)
+		return "", f.client.fail("firmware fetch "+key, errors.New("finished, and no slot filled"))
 	}
 	return found, nil
 }

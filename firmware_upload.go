@@ -84,7 +84,7 @@ func (e *UploadError) Unwrap() error { return e.Err }
 // one has filled: that may have been somebody else.
 func (f *Firmware) Upload(ctx context.Context, image io.ReaderAt, size int64, options ...UploadOption) (*FirmwareSlot, error) {
 	if image == nil || size <= 0 {
-		return nil, fmt.Errorf("sps: POST %s: %w", uploadPath.text, invalid("the image is empty"))
+		return nil, f.client.fail("POST "+uploadPath.text, invalid("the image is empty"))
 	}
 	return f.upload(ctx, &upload{image: image, size: size, check: func() error { return nil }}, options)
 }
@@ -93,7 +93,7 @@ func (f *Firmware) Upload(ctx context.Context, image io.ReaderAt, size int64, op
 // that changes while it is sent are [ErrInvalidInput].
 func (f *Firmware) UploadFile(ctx context.Context, name string, options ...UploadOption) (*FirmwareSlot, error) {
 	fail := func(err error) (*FirmwareSlot, error) {
-		return nil, fmt.Errorf("sps: POST %s: %w: %w", uploadPath.text, ErrInvalidInput, err)
+		return nil, f.client.fail("POST "+uploadPath.text, fmt.Errorf("%w: %w", ErrInvalidInput, err))
 	}
 	file, err := os.Open(name)
 	if err != nil {
@@ -148,7 +148,7 @@ func (f *Firmware) upload(ctx context.Context, u *upload, options []UploadOption
 		return nil, err
 	}
 	if before.EmptySlots == 0 && len(before.Slots) > 0 {
-		return nil, fmt.Errorf("sps: POST %s: %w", uploadPath.text, ErrNoEmptySlot)
+		return nil, f.client.fail("POST "+uploadPath.text, ErrNoEmptySlot)
 	}
 	stream, err := u.multipart()
 	if err != nil {
@@ -160,7 +160,7 @@ func (f *Firmware) upload(ctx context.Context, u *upload, options []UploadOption
 	whole := u.whole
 	u.mu.Unlock()
 	if reading := u.failed.Load(); err != nil && reading != nil {
-		return nil, fmt.Errorf("sps: POST %s: the image was not sent to its end: %w", uploadPath.text, *reading)
+		return nil, f.client.fail("POST "+uploadPath.text, fmt.Errorf("the image was not sent to its end: %w", *reading))
 	}
 	if err == nil {
 		slot, incomplete := uploadedSlot(a)

@@ -378,7 +378,7 @@ func FuzzHeader(f *testing.F) {
 			t.Error("a created object has no key")
 		}
 		a.status = 302
-		checkLine(t, "what a redirect says", (&exchange{call: &call{}, location: location}).describe(&http.Response{StatusCode: 302, Header: http.Header{}}))
+		checkLine(t, "what a redirect says", (&exchange{call: &call{}, t: h.transport, location: location}).describe(&http.Response{StatusCode: 302, Header: http.Header{}}))
 	})
 }
 

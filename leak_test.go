@@ -15,6 +15,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"html"
 	"io"
 	"log/slog"
 	"maps"
@@ -24,6 +25,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -86,6 +88,7 @@ func leakForms(secret []byte) map[string]string {
 		"in JSON in JSON": within(string(twice)), "in JSON in JSON, plain": within(string(must(json.Marshal(plain.Replace(within(string(quoted))))))),
 		"in Go": within(strconv.Quote(text)), "in Go, ASCII": within(strconv.QuoteToASCII(text)),
 		"in a query": url.QueryEscape(text), "in a path": url.PathEscape(text), "in lower case": strings.ToLower(text),
+		"in a query, lower": lowerHex(url.QueryEscape(text)), "in a path, lower": lowerHex(url.PathEscape(text)), "in HTML": html.EscapeString(text),
 	}
 	// The bytes may be those of the JSON that it stands in.
 	for of, secret := range map[string][]byte{"": secret, " of JSON": []byte(plain.Replace(within(string(quoted))))} {
@@ -178,16 +181,12 @@ type leakWorld struct {
 	finder *leakFinder
 	log    *bytes.Buffer
 	what   string
-	but    []string // secrets that this mode may show in errors
 	file   string
 }
 
 // check searches what an operation gave. raw are answers as they were sent, which
 // may show what the configuration has: that is the caller's wish.
 func (w *leakWorld) check(v any, but ...string) {
-	if _, ok := v.(error); ok {
-		but = append(but, w.but...)
-	}
 	if found := w.finder.find(leakShow(v), but...); found != nil {
 		w.t.Errorf("%s: a %T shows %q: %.300s", w.what, v, found, fmt.Sprint(v))
 	}
@@ -260,7 +259,7 @@ var leakOperations = map[string]func(context.Context, *leakWorld) []any{
 	},
 	"*sps.Client.Invoke": func(ctx context.Context, w *leakWorld) []any {
 		got, err := w.c.Invoke(ctx, "GET", "configuration/management/snmp/trap", nil)
-		_, post := w.c.Invoke(ctx, "POST", "starling/join", map[string]any{"credential_string": sps.NewSecretString("another credential")}, sps.WithQuery("token", "x"))
+		_, post := w.c.Invoke(ctx, "POST", "starling/join", map[string]any{"credential_string": sps.NewSecretString(leakCommunity)}, sps.WithQuery("token", "x"))
 		return []any{leakRaw{got}, err, post}
 	},
 	"*sps.Client.Download": func(ctx context.Context, w *leakWorld) []any { return pair(w.c.Download(ctx, "info", io.Discard)) },
@@ -305,10 +304,10 @@ var leakOperations = map[string]func(context.Context, *leakWorld) []any{
 		return pair(w.c.Firmware.StartUpgrade(ctx, "2", "CHG-1"))
 	},
 	"*sps.Firmware.WaitForVersion": func(ctx context.Context, w *leakWorld) []any {
-		return pair(w.c.Firmware.WaitForVersion(ctx, "8.0.0", sps.WaitAtMost(2*time.Minute), sps.OnProgress(func(p sps.WaitProgress) { w.check(p, w.but...) })))
+		return pair(w.c.Firmware.WaitForVersion(ctx, "8.0.0", sps.WaitAtMost(2*time.Minute), sps.OnProgress(func(p sps.WaitProgress) { w.check(p) })))
 	},
 	"*sps.Firmware.Upgrade": func(ctx context.Context, w *leakWorld) []any {
-		return pair(w.c.Firmware.Upgrade(ctx, sps.FromFile(w.file), sps.UpgradeMessage("CHG-1"), sps.OnUpgradeProgress(func(_ sps.UpgradeStep, p sps.WaitProgress) { w.check(p, w.but...) })))
+		return pair(w.c.Firmware.Upgrade(ctx, sps.FromFile(w.file), sps.UpgradeMessage("CHG-1"), sps.OnUpgradeProgress(func(_ sps.UpgradeStep, p sps.WaitProgress) { w.check(p) })))
 	},
 
 	"*sps.Starling.JoinStatus": func(ctx context.Context, w *leakWorld) []any { return pair(w.c.Starling.JoinStatus(ctx)) },
@@ -368,7 +367,9 @@ var leakOperations = map[string]func(context.Context, *leakWorld) []any{
 		if err != nil {
 			return []any{err}
 		}
-		var whole struct{ Body map[string]any }
+		var whole struct {
+			Body map[string]any `json:"body"`
+		}
 		if err := got.Decode(&whole); err != nil || whole.Body == nil {
 			return []any{err}
 		}
@@ -407,13 +408,16 @@ var leakOperations = map[string]func(context.Context, *leakWorld) []any{
 		return pair(tx.TrustStores.GetByName(ctx, "LDAP_CAs"))
 	}),
 	"*sps.CollectionTx.Create": leakTx(func(ctx context.Context, w *leakWorld, tx *sps.Transaction) []any {
-		return pair(tx.TrustStores.Create(ctx, sps.NewTrustStore("new")))
+		_, secret := w.list(tx).Create(ctx, leakBody("new"))
+		return append(pair(tx.TrustStores.Create(ctx, sps.NewTrustStore("new"))), secret)
 	}),
 	"*sps.CollectionTx.Update": leakTx(func(ctx context.Context, w *leakWorld, tx *sps.Transaction) []any {
-		return []any{tx.TrustStores.Update(ctx, leakStore(ctx, tx), func(s *sps.TrustStore) error { s.Name = "other"; return nil })}
+		secret := w.list(tx).Update(ctx, leakStore(ctx, tx), func(body *map[string]any) error { *body = leakBody("other"); return nil })
+		return []any{tx.TrustStores.Update(ctx, leakStore(ctx, tx), func(s *sps.TrustStore) error { s.Name = "other"; return nil }), secret}
 	}),
 	"*sps.CollectionTx.Replace": leakTx(func(ctx context.Context, w *leakWorld, tx *sps.Transaction) []any {
-		return []any{tx.TrustStores.Replace(ctx, leakStore(ctx, tx), sps.NewTrustStore("other"))}
+		secret := w.list(tx).Replace(ctx, leakStore(ctx, tx), leakBody("other"))
+		return []any{tx.TrustStores.Replace(ctx, leakStore(ctx, tx), sps.NewTrustStore("other")), secret}
 	}),
 	"*sps.CollectionTx.Delete": leakTx(func(ctx context.Context, w *leakWorld, tx *sps.Transaction) []any {
 		return []any{tx.TrustStores.Delete(ctx, leakStore(ctx, tx))}
@@ -443,6 +447,15 @@ var leakOperations = map[string]func(context.Context, *leakWorld) []any{
 	"sps.SetupStatus": func(ctx context.Context, w *leakWorld) []any {
 		return pair(sps.SetupStatus(ctx, w.a.Addr(), w.options()...))
 	},
+}
+
+// list is a list of objects of the user's own, which hold secrets.
+func (w *leakWorld) list(tx *sps.Transaction) *sps.CollectionTx[map[string]any] {
+	return sps.NewCollection[map[string]any](w.c, "configuration/trust_stores").In(tx)
+}
+
+func leakBody(name string) map[string]any {
+	return map[string]any{"name": name, "authorities": []any{}, "revocation_check": "none", "trust_store_type": "custom", "comment": []any{sps.NewSecretString(leakCommunity)}}
 }
 
 func leakStore(ctx context.Context, tx *sps.Transaction) string {
@@ -500,10 +513,11 @@ type leakModeKey struct{}
 
 // leakAppliance is how an appliance answers.
 type leakAppliance struct {
-	fault *spstest.Fault
-	echo  leakEcho
-	login bool // the login too
-	raw   bool // what it says is data of success
+	fault  *spstest.Fault
+	echo   leakEcho
+	login  bool // the login too
+	writes bool // writes only, and of them the body alone
+	raw    bool // what it says is data of success
 }
 
 func leakMode(ctx context.Context) *leakAppliance {
@@ -515,10 +529,14 @@ func leakMode(ctx context.Context) *leakAppliance {
 
 func (m *leakAppliance) answer(a *spstest.Appliance, r *http.Request) (*http.Response, error) {
 	opens := r.URL.Path == "/api/transaction" && r.Method != "PUT"
-	if m.echo == nil || !m.login && (r.URL.Path == "/api/authentication" || opens) {
+	if m.echo == nil || !m.login && (r.URL.Path == "/api/authentication" || opens) || m.writes && (r.Method == "GET" || r.Body == nil) {
 		return a.RoundTrip(r)
 	}
 	var text strings.Builder
+	if m.writes {
+		body, _ := io.ReadAll(r.Body)
+		return m.echo(r, string(body), string(must(json.Marshal(string(body)))))
+	}
 	fmt.Fprintf(&text, "%s %s\n", r.Method, r.URL)
 	r.Header.Write(&text)
 	for name, values := range r.Header {
@@ -545,6 +563,13 @@ func leakModes() map[string]*leakAppliance {
 			return answer(r, status, jsonHeader.Clone(), strings.ReplaceAll(format, "ECHO", quoted)), nil
 		}
 	}
+	spelled := func(spell func(string) string) leakEcho {
+		return func(r *http.Request, text, _ string) (*http.Response, error) {
+			quoted := string(must(json.Marshal(spell(text))))
+			body := strings.ReplaceAll(`{"error":{"type":"SemanticError","message":ECHO,"details":{"errors":[{"message":ECHO,"paths":[ECHO]}]}}}`, "ECHO", quoted)
+			return answer(r, 400, jsonHeader.Clone(), body), nil
+		}
+	}
 	id := func(r *http.Request) string { return strings.TrimPrefix(r.Header.Get("Cookie"), "session_id=") }
 	modes := map[string]*leakAppliance{
 		"well":         {},
@@ -568,6 +593,13 @@ func leakModes() map[string]*leakAppliance {
 			twice := must(json.Marshal(`{"request":` + quoted + `}`))
 			return answer(r, 400, jsonHeader.Clone(), `{"error":{"type":"SomeError","message":`+string(twice)+`,"details":`+string(twice)+`}}`), nil
 		}},
+		"a query":          {echo: spelled(url.QueryEscape)},
+		"a query in lower": {echo: spelled(func(text string) string { return lowerHex(url.QueryEscape(text)) })},
+		"a path":           {echo: spelled(url.PathEscape)},
+		"a path in lower":  {echo: spelled(func(text string) string { return lowerHex(url.PathEscape(text)) })},
+		"a query in JSON":  {echo: spelled(func(text string) string { return url.QueryEscape(string(must(json.Marshal(text)))) })},
+		"HTML":             {echo: spelled(html.EscapeString)},
+		"source":           {echo: spelled(strconv.QuoteToASCII)},
 		"renewed": {echo: func(r *http.Request, _, quoted string) (*http.Response, error) {
 			header := jsonHeader.Clone()
 			header.Set("Set-Cookie", "session_id=renewed-"+id(r)[:min(8, len(id(r)))])
@@ -605,7 +637,17 @@ func leakModes() map[string]*leakAppliance {
 		turn++
 		return says(400, `{"error":{"type":`+details[turn%len(details)]+`}}`)(r, text, quoted)
 	}}
+	for _, name := range []string{"message", "at 200", "type", "details", "JSON in JSON", "a query", "a path in lower", "twice the same", "malformed"} {
+		mode := *modes[name] // an update gets as far as its write
+		mode.login, mode.writes = false, true
+		modes[name+", of a write"] = &mode
+	}
 	return modes
+}
+
+// lowerHex makes the digits of a percent-encoding lower case.
+func lowerHex(text string) string {
+	return regexp.MustCompile("%[0-9A-F]{2}").ReplaceAllStringFunc(text, strings.ToLower)
 }
 
 // leakReader fails as net/http does with a trailer that it cannot parse.
@@ -615,10 +657,9 @@ func (r leakReader) Read([]byte) (int, error) {
 	return 0, fmt.Errorf("malformed MIME header: %q", r.text)
 }
 
-// TestLeaks runs every operation against every appliance, and finds none of the
-// client's secrets in what it gives, in errors, and in the log. What the user hands
-// in for the appliance to store may be quoted by an error of the appliance, which is
-// documented at Error.Details; but by nothing else.
+// TestLeaks runs every operation against every appliance, and finds neither the client's
+// secrets nor those that the user hands in for the appliance to store in what it gives,
+// in errors, and in the log.
 func TestLeaks(t *testing.T) {
 	for name, value := range map[string]string{"SPS_HOST": "appliance.test", "SPS_USERNAME": "admin", "SPS_PASSWORD": leakPassword, "SPS_CA_BUNDLE": "", "SPS_FINGERPRINT": "", "SPS_LOGIN_METHOD": ""} {
 		t.Setenv(name, value)
@@ -654,9 +695,6 @@ func leakRun(t *testing.T, operation, name string, mode *leakAppliance, file str
 	w.finder.add("basic", []byte(base64.StdEncoding.EncodeToString([]byte("admin:"+leakPassword))))
 	w.finder.add("credential", []byte(leakStarling))
 	w.finder.add("community", []byte(leakCommunity))
-	if mode.echo != nil {
-		w.but = []string{"community"}
-	}
 	credential := sps.UsernamePassword("admin", sps.NewSecretString(leakPassword))
 	options := w.options()
 	if w.c, err = sps.Connect(t.Context(), a.Addr(), credential, options...); err != nil {

@@ -78,13 +78,16 @@ type joinedError struct {
 }
 
 func (j *joinedError) Error() string {
-	texts := make([]string, 0, maxJoined+1)
+	texts, host := make([]string, 0, maxJoined+1), ""
 	for i, err := range j.errs {
 		if i == maxJoined {
 			texts = append(texts, fmt.Sprintf("and %d more", len(j.errs)-i))
 			break
 		}
-		texts = append(texts, plain(err))
+		texts = append(texts, plainBeside(host, err))
+		if own, _ := apart(err); own != "" {
+			host = own
+		}
 	}
 	return j.context + ": " + strings.Join(texts, "; ")
 }

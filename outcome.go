@@ -82,7 +82,7 @@ var policies = [...]policy{
 	classLogin:    {true, busy, (*Timeouts).login, lostNothing, ""}, // a session may be left, which ends by its time-out
 	classCode:     {false, []int{429, 503}, (*Timeouts).login, lostNothing, ""},
 	classLogOut:   {true, busy, (*Timeouts).close, lostNothing, ""}, // the next call ends the session, or its time-out
-	classTest:     {false, nil, (*Timeouts).action, lostNothing, ""},
+	classTest:     {true, nil, (*Timeouts).action, lostNothing, ""}, // not after its time limit, which is half an hour
 
 	classOpen:     {false, nil, (*Timeouts).write, lostStaged, ""},
 	classStep:     {false, nil, (*Timeouts).write, lostStaged, ""},

@@ -19,6 +19,14 @@ const redacted = "[sps.Secret]"
 // appliance carry the true value, and a request that carries the placeholder is
 // refused before it is sent.
 //
+// An appliance may quote in its answer what it was sent. Errors therefore show no text
+// of the appliance that holds the password, the session or a Secret of the request's
+// body, in whatever spelling: as it is, as in JSON, percent-encoded, with HTML entities,
+// or several of these at once. One sentence stands in the place of the whole text; error
+// types of the guide and the path of the request are always shown. Secrets of less than 4
+// bytes are not looked for: they occur by chance in most texts, and hiding those would
+// tell the secret.
+//
 // A Secret is a value: copy it freely, compare it with [Secret.Equal]; == does not
 // compile. The zero value is the empty secret.
 type Secret struct {

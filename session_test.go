@@ -391,10 +391,10 @@ func TestCloseTakesItsTime(t *testing.T) {
 		ok    bool
 	}{
 		"log-out":                       {spstest.Fault{Method: "DELETE", Delay: time.Hour}, 0, false, limit, false},
-		"login":                         {spstest.Fault{Method: "GET", Delay: time.Hour}, 0, true, limit, false},
+		"login":                         {spstest.Fault{Method: "GET", Delay: time.Hour}, 0, true, limit / 2, false},
 		"login that ends in time":       {spstest.Fault{Method: "GET", Delay: time.Second}, 0, true, time.Second, true},
-		"login that nothing can cancel": {spstest.Fault{}, 3 * limit, true, limit + 500*time.Millisecond, false},
-		"login that ends all the same":  {spstest.Fault{}, limit + time.Second, true, limit + 500*time.Millisecond, false},
+		"login that nothing can cancel": {spstest.Fault{}, 3 * limit, true, limit/2 + 500*time.Millisecond, false},
+		"login that ends all the same":  {spstest.Fault{}, limit + time.Second, true, limit/2 + 500*time.Millisecond, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

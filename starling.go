@@ -258,7 +258,7 @@ func (s *Starling) JoinPage(ctx context.Context, options ...JoinStatusOption) (*
 // [ErrOutcomeUnknown] with [OutcomeUnknownDetails], because the appliance may join yet;
 // so it is at once where it was joined before, or did not say.
 func (s *Starling) Join(ctx context.Context, request StarlingJoinRequest) error {
-	fail := func(err error) error { return fmt.Errorf("sps: POST %s: %w", starlingJoinPath.text, err) }
+	fail := func(err error) error { return s.client.fail("POST "+starlingJoinPath.text, err) }
 	if request.CredentialString.IsZero() {
 		return fail(fmt.Errorf("%w: %w: it needs the credential string", ErrInvalidInput, MissingCredentialStringError))
 	}

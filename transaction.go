@@ -186,6 +186,9 @@ func (c *Client) transact(ctx context.Context, fn func(context.Context, *Transac
 	}
 	err = tx.finish(ctx, err)
 	settled = true
+	if err == nil && o.changes != nil {
+		*o.changes = tx.staged.committed
+	}
 	return err
 }
 
@@ -207,12 +210,12 @@ func (tx *Transaction) Invoke(ctx context.Context, method, path string, body any
 	}
 	if k.method != http.MethodGet {
 		if !k.path.below(transactional...) {
-			return nil, fmt.Errorf("sps: %s %s: %w", k.method, k.path.text, notTransactional())
+			return nil, tx.client.fail(k.method+" "+k.path.text, notTransactional())
 		}
 		k.class = classStep
 		if k.body != nil {
 			if k.body, err = wire.BareReferences(k.body); err != nil {
-				return nil, fmt.Errorf("sps: %s: %w: %w", k.path.text, ErrInvalidInput, err)
+				return nil, tx.client.fail(k.method+" "+k.path.text, fmt.Errorf("%w: %w", ErrInvalidInput, err))
 			}
 		}
 	}
@@ -229,9 +232,10 @@ func (tx *Transaction) read(ctx context.Context, path apiPath, query url.Values)
 
 func (tx *Transaction) get(ctx context.Context, k *call) (*answer, error) { return tx.step(ctx, k) }
 
-// write sends a body with its references made bare, nil for none.
-func (tx *Transaction) write(ctx context.Context, method string, path apiPath, body []byte) (*answer, error) {
-	return tx.writeFresh(ctx, method, path, body, nil)
+// write sends a body with its references made bare, nil for none, and the secrets that
+// it shows.
+func (tx *Transaction) write(ctx context.Context, method string, path apiPath, body []byte, secrets ...Secret) (*answer, error) {
+	return tx.writeFresh(ctx, method, path, body, nil, secrets...)
 }
 
 // errStale says that an object was written after it had been read.
@@ -239,9 +243,9 @@ var errStale = invalid("other steps of the transaction wrote it meanwhile, again
 
 // writeFresh writes a body that was made from what was read, unless another step of
 // the transaction has written the object since. Then it gives errStale.
-func (tx *Transaction) writeFresh(ctx context.Context, method string, path apiPath, body []byte, read *version) (*answer, error) {
+func (tx *Transaction) writeFresh(ctx context.Context, method string, path apiPath, body []byte, read *version, secrets ...Secret) (*answer, error) {
 	fail := func(err error) (*answer, error) {
-		return nil, fmt.Errorf("sps: %s %s: %w", method, path.text, err)
+		return nil, tx.client.fail(method+" "+path.text, err)
 	}
 	if !path.below(transactional...) {
 		return fail(notTransactional())
@@ -255,7 +259,7 @@ func (tx *Transaction) writeFresh(ctx context.Context, method string, path apiPa
 			return fail(err)
 		}
 	}
-	return tx.step(ctx, &call{class: classStep, method: method, path: path, body: body, read: read})
+	return tx.step(ctx, &call{class: classStep, method: method, path: path, body: body, read: read, secret: secrets})
 }
 
 func notTransactional() error {
@@ -270,7 +274,7 @@ func (tx *Transaction) admit(c *Client, path apiPath, err error) error {
 	case tx == nil:
 		return fmt.Errorf("sps: %s: %w", path.text, invalid("no transaction"))
 	case tx.client != c:
-		return fmt.Errorf("sps: %s: %w", path.text, ErrOtherClient)
+		return tx.client.fail(path.text, ErrOtherClient)
 	}
 	return nil
 }
@@ -289,15 +293,19 @@ func (tx *Transaction) giveUp(ctx context.Context, err error) error {
 	return err
 }
 
-// lose ends a transaction whose session has ended.
+// lose ends a transaction that the appliance says is gone, usually with its session.
 func (tx *Transaction) lose(err error) error {
+	gone := expired(&call{}, nil, err) || err == nil
 	if err == nil {
 		err = tx.client.fail("transaction", ErrTransactionLost)
 	} else {
 		err = because(ErrTransactionLost, err)
 	}
-	tx.client.writing.drop(tx.session)
-	tx.client.reading.drop(tx.session)
+	if gone {
+		tx.client.writing.drop(tx.session)
+		tx.client.reading.drop(tx.session)
+	}
+	tx.late = true // should the session live after all, it ends
 	tx.over = ErrTransactionLost
 	return err
 }
@@ -467,10 +475,8 @@ func (tx *Transaction) complete(ctx context.Context) (done bool, err error) {
 	if err != nil || tx.o.preview != nil {
 		return false, err
 	}
-	if done, err = tx.commit(ctx); done && err == nil && tx.o.changes != nil {
-		*tx.o.changes = CommittedChanges{Changes: changes, Err: unlisted}
-	}
-	return done, err
+	tx.staged.committed = CommittedChanges{Changes: changes, Err: unlisted}
+	return tx.commit(ctx)
 }
 
 // rollBack rolls back, and gives up the session where that failed or where a request may
@@ -490,9 +496,9 @@ func (tx *Transaction) rollBack(ctx context.Context) error {
 // where a request may still be executed in it, it ends the session too.
 func (c *Client) discard(ctx context.Context, s *session, late bool) error {
 	half, cancel := halfOf(ctx)
-	err := c.transport.rollback(half, s)
+	again, err := c.transport.rollback(half, s)
 	cancel()
-	if err == nil && !late {
+	if err == nil && !late && !again {
 		return nil
 	}
 	return c.endSession(ctx, s, err, late)
@@ -532,17 +538,21 @@ func (tx *Transaction) abort(ctx context.Context) error {
 
 // rollback drops the open transaction of a session; one that has expired has
 // taken it with it. Without a proper answer the appliance is asked whether there
-// is anything left to drop.
-func (t *transport) rollback(ctx context.Context, s *session) error {
-	_, err := t.do(ctx, &call{class: classRollback, method: http.MethodDelete, path: transactionPath}, s)
-	if err == nil || expired(&call{}, nil, err) {
-		return nil
+// is anything left to drop. late means that a rollback whose answer was lost may come
+// yet, and drop what is opened in the session until then.
+func (t *transport) rollback(ctx context.Context, s *session) (late bool, err error) {
+	a, err := t.do(ctx, &call{class: classRollback, method: http.MethodDelete, path: transactionPath}, s)
+	switch {
+	case err == nil:
+		return a.exchange.attempts > 1, nil
+	case expired(&call{}, nil, err):
+		return false, nil
 	}
 	status, asking := t.transactionStatus(ctx, s)
 	if status == statusClosed || expired(&call{}, nil, asking) {
-		return nil
+		return true, nil
 	}
-	return err
+	return true, err
 }
 
 // transactionStatus reads the status of a session's transaction, open or closed.

@@ -68,7 +68,7 @@ func (d *OutcomeUnknownDetails) Error() string {
 
 // commit commits. done means that nothing is left to roll back.
 func (tx *Transaction) commit(ctx context.Context) (done bool, err error) {
-	body, err := encode(commitBody(tx.o.message))
+	body, _, err := encode(commitBody(tx.o.message))
 	if err != nil {
 		return false, err
 	}
@@ -196,11 +196,27 @@ func (tx *Transaction) statusOnce(ctx context.Context) string {
 	case err != nil:
 		return ""
 	}
-	switch status := newTransactionStatus(a).Status; status {
-	case statusOpen, statusClosed:
+	status := newTransactionStatus(a).Status
+	switch {
+	case status == statusClosed && !tx.client.logins.separate() && tx.stillStaged(ctx):
+		return statusOpen
+	case status == statusOpen, status == statusClosed:
 		return status
 	}
 	return ""
+}
+
+// stillStaged reports whether the session of the transaction has changes staged, whatever
+// the status says: with one session for both, they would be taken for committed.
+func (tx *Transaction) stillStaged(ctx context.Context) bool {
+	k := &call{class: classRead, method: http.MethodGet, path: changesPath, once: true}
+	a, err := tx.client.transport.do(ctx, k, tx.session)
+	var refused *Error
+	if err != nil {
+		return !errors.As(err, &refused) || refused.Status >= 500
+	}
+	changes, err := newChanges(a)
+	return err != nil || len(changes) > 0
 }
 
 // unresolved cleans up after a commit whose outcome could not be found out, and looks a
@@ -214,17 +230,23 @@ func (tx *Transaction) unresolved(ctx context.Context, details *OutcomeUnknownDe
 	_, rollback := c.transport.do(half, &call{class: classRollback, method: http.MethodDelete, path: transactionPath}, tx.session)
 	halved()
 	details.RolledBack = rollback == nil
-	if details.Status == statusGone {
+	if rollback != nil || !c.logins.separate() {
+		if status := tx.statusOnce(bound); status != "" {
+			details.Status = status
+		}
+	}
+	over := details.Status == statusClosed || details.Status == statusGone
+	if over { // nothing is left to roll back
 		rollback = nil
 	}
 	found := &findings{}
-	if c.logins.separate() || tx.statusOnce(bound) == statusClosed {
+	if over || c.logins.separate() {
 		// With one session for both, what is staged shows until it is closed.
 		found = tx.find(bound)
 	}
 	left := c.endSession(bound, tx.session, rollback, true)
 	c.cleaned(began.Add(-c.transport.timeouts.Close / 2))
-	if found.asWritten() && (details.Status == statusClosed || details.Status == statusGone || details.RolledBack) {
+	if found.asWritten() && (over || details.RolledBack) {
 		return true, nil
 	}
 	details.AsBefore, details.AsWritten, details.Neither = found.before, found.written, found.neither

@@ -24,6 +24,8 @@ type memory struct {
 	before map[string][]byte // the body of each object that was read before it was written
 	writes []*write          // the last write of each object, in order
 	count  map[string]int    // how often each object was written
+
+	committed CommittedChanges // for WithChanges
 }
 
 // write is the last write of one object.

@@ -564,6 +564,14 @@ func TestAmbiguousList(t *testing.T) {
 		t.Errorf("removed and renamed: %v", err)
 	}
 	settled(t, a, before)
+	ctx, cancel := context.WithCancel(t.Context())
+	err = c.Transaction(ctx, func(ctx context.Context, tx *sps.Transaction) error {
+		return handle.In(tx).Update(ctx, func(b *body) error { b.Rules = []auditPolicy{{"c"}}; cancel(); return nil })
+	})
+	if !errors.Is(err, context.Canceled) || errors.Is(err, sps.ErrInvalidInput) {
+		t.Errorf("ended before it was known to be ambiguous: %v", err)
+	}
+	settled(t, a, before)
 	if err := update(func(b *body) { b.Rules = append(b.Rules[1:], auditPolicy{"c"}) }); err != nil {
 		t.Errorf("removed and added: %v", err)
 	}

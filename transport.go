@@ -133,6 +133,7 @@ type transport struct {
 	logger    *slog.Logger
 	client    *retryablehttp.Client
 	base      *http.Transport
+	used      atomic.Int64 // when a connection was used last, in Unix nanoseconds; 0 for never
 }
 
 func newTransport(host string, o *config) *transport {
@@ -152,6 +153,7 @@ func newTransport(host string, o *config) *transport {
 			MaxIdleConnsPerHost:    16,
 			DisableCompression:     true,
 			MaxResponseHeaderBytes: 256 << 10,
+			OnProxyConnectResponse: refusedByProxy,
 		},
 	}
 	if o.proxyFromEnv {
@@ -305,9 +307,17 @@ func unusable(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", ErrBadAnswer, fmt.Sprintf(format, args...))
 }
 
-// unusable says that the answer, though one of success, cannot be relied on.
+// unusable says that the answer, though one of success, cannot be relied on. A string
+// among the arguments is taken for a text of the answer.
 func (a *answer) unusable(format string, args ...any) error {
-	return a.exchange.failed(unusable("%s", scrub(fmt.Sprintf(format, args...), a.exchange.secrets())))
+	if v := a.exchange.veil(); v.holds(string(a.body)) {
+		for i, arg := range args {
+			if text, ok := arg.(string); ok {
+				args[i] = v.detail(text)
+			}
+		}
+	}
+	return a.exchange.failed(unusable(format, args...))
 }
 
 // checkRetry decides after each attempt, and again after its answer was read,
@@ -320,7 +330,9 @@ func checkRetry(ctx context.Context, resp *http.Response, err error) (bool, erro
 		notSent := neverSent(err)
 		x.sent = x.sent || !notSent
 		started := x.sink != nil && x.sink.done > 0 // what was handed on cannot be taken back
-		if x.ended(ctx) != nil || started || permanent(err) || !notSent && !policy.broken {
+		var limit errAttemptTimeout
+		tooLong := x.class == classTest && errors.As(err, &limit)
+		if x.ended(ctx) != nil || started || tooLong || permanent(err) || !notSent && !policy.broken {
 			return false, nil
 		}
 		return x.again(ctx, 0), nil
@@ -385,20 +397,6 @@ func sleep(ctx context.Context, d time.Duration) error {
 	case <-ctx.Done():
 		return ended(ctx)
 	}
-}
-
-// neverSent reports whether the request certainly did not reach the appliance:
-// the connection could not be made.
-func neverSent(err error) bool {
-	var op *net.OpError
-	var name *net.DNSError
-	return errors.As(err, &op) && (op.Op == "dial" || op.Op == "proxyconnect") ||
-		errors.As(err, &name) || untrusted(err)
-}
-
-// permanent reports whether the same request would fail in the same way.
-func permanent(err error) bool {
-	return errors.Is(err, ErrBadAnswer) || untrusted(err)
 }
 
 func untrusted(err error) bool {
@@ -504,7 +502,7 @@ func (x *exchange) judge(resp *http.Response, sess *session) (*answer, error) {
 		}
 	}
 	if envelope.Error != nil || failed {
-		e := newError(x.call, resp.StatusCode, envelope.Error, scrub(x.describe(resp), x.secrets()), x.secrets()...)
+		e := newError(x.call, resp.StatusCode, envelope.Error, x.describe(resp), x.secrets()...)
 		e.Host = x.t.host
 		e.OutcomeUnknown = !policies[x.class].lost.harmless() && e.mayBeExecuted()
 		return nil, e
@@ -512,7 +510,7 @@ func (x *exchange) judge(resp *http.Response, sess *session) (*answer, error) {
 	switch {
 	case err != nil && !x.raw:
 		if kind := contentType(resp.Header); kind != "" && kind != "application/json" {
-			return nil, a.unusable("it is no JSON but %s: is this the address of an SPS appliance?", oneLine(kind, 60))
+			return nil, a.unusable("it is no JSON but %s: is this the address of an SPS appliance?", words(x.veil().mediaType(resp.Header)))
 		}
 		return nil, a.unusable("it is no proper JSON object: %s", oneLine(err.Error(), 200))
 	}
@@ -535,36 +533,34 @@ func (x *exchange) secrets() []string {
 	return secrets
 }
 
-// clean keeps secrets out of an error of the connection: net/http quotes what it
-// cannot parse. Such an error has nothing else to tell.
-func (x *exchange) clean(err error) error {
-	text := err.Error()
-	if plain := scrub(text, x.secrets()); plain != text {
-		return errors.New(plain)
-	}
-	return err
-}
-
 // describe says in words what an answer without an error member is.
 func (x *exchange) describe(resp *http.Response) string {
 	if wait := retryAfter(resp.Header); wait > 0 {
 		return fmt.Sprintf("the appliance asks to wait for %s", wait.Round(time.Second))
 	}
 	if x.location != "" {
-		place := "another place"
-		if u, err := url.Parse(x.location); err == nil && u.Hostname() != "" {
-			place = oneLine(u.Host, 100)
-		}
-		return "a redirect to " + place + ", which is not followed"
+		return "a redirect to " + x.place() + ", which is not followed"
 	}
 	body := x.body
 	if len(body) == 0 {
 		return "without a body"
 	}
 	if kind := contentType(resp.Header); kind != "application/json" {
-		return fmt.Sprintf("no error of the API but %d bytes of %s", len(body), oneLine(kind, 60))
+		return fmt.Sprintf("no error of the API but %d bytes of %s", len(body), x.veil().mediaType(resp.Header))
 	}
 	return "without an error member"
+}
+
+// place names the host of a redirect.
+func (x *exchange) place() string {
+	u, err := url.Parse(x.location)
+	switch {
+	case err != nil || u.Hostname() == "":
+		return "another place"
+	case u.Host != x.t.host && x.veil().holds(x.location):
+		return "a place " + kindNotShown
+	}
+	return oneLine(u.Host, 100)
 }
 
 func contentType(header http.Header) string {
@@ -612,6 +608,14 @@ func (a attempts) RoundTrip(req *http.Request) (*http.Response, error) {
 		end, stop := cancel, context.AfterFunc(x.life, cancel)
 		cancel = func() { stop(); end() }
 	}
+	var way *approach
+	if !policies[x.class].broken || x.attempts > 1 {
+		way = &approach{}
+		bound = way.traced(bound, req.Method == http.MethodGet)
+	}
+	if !policies[x.class].broken {
+		a.t.freshen()
+	}
 	req = req.WithContext(bound)
 	req.Header = x.fields
 	if x.stream != nil {
@@ -623,7 +627,10 @@ func (a attempts) RoundTrip(req *http.Request) (*http.Response, error) {
 		err = errors.New("the RoundTripper of WithTransport returned neither an answer nor an error")
 	}
 	if err != nil {
-		err = x.clean(x.cause(ctx, bound, err))
+		err = x.hide(ctx, x.cause(ctx, bound, err))
+		if way.unsent() {
+			err = way.explained(err, a.t.proxy(req))
+		}
 		cancel()
 		a.log(ctx, x, 0, time.Since(start), err)
 		return nil, err
@@ -715,13 +722,14 @@ type limitedBody struct {
 func (b *limitedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	if err != nil && err != io.EOF {
-		err = b.x.clean(b.x.cause(b.caller, b.bound, err))
+		err = b.x.hide(b.caller, b.x.cause(b.caller, b.bound, err))
 	}
 	return n, err
 }
 
 func (b *limitedBody) Close() error {
 	err := b.ReadCloser.Close()
+	b.x.t.touch()
 	b.cancel()
 	return err
 }

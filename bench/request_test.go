@@ -244,3 +244,72 @@ func BenchmarkUpdate(b *testing.B) {
 		b.Fatal(err)
 	}
 }
+
+// BenchmarkUpdateList is an update of a list of 100,000, in a transaction that is open,
+// for each kind of change in which it is hard to tell which element was which.
+func BenchmarkUpdateList(b *testing.B) {
+	type row struct {
+		Key     string `json:"key,omitempty"`
+		Address string `json:"address"`
+		Port    int    `json:"port"`
+	}
+	type wholeRow struct {
+		row
+		Unknown int `json:"unknown"`
+	}
+	const n = 100_000
+	texts, keyed, keyless := make([]string, n), make([]wholeRow, n), make([]wholeRow, n)
+	for i := range n {
+		address := fmt.Sprintf("10.%d.%d.%d", i>>16, i>>8&255, i&255)
+		texts[i], keyed[i], keyless[i] = address, wholeRow{row{fmt.Sprint(i), address, 22}, i}, wholeRow{row{"", address, 22}, i}
+	}
+	updateList(b, "one-changed", keyless, func(rows []row) []row {
+		rows[n/2].Port = 443
+		return rows
+	})
+	updateList(b, "one-text-removed-and-one-added", texts, func(texts []string) []string { return append(texts[1:], "fd00::1") })
+	updateList(b, "half-replaced-by-new-keys", keyed, func(rows []row) []row {
+		for i := 0; i < n; i += 2 {
+			rows[i].Key = "new-" + rows[i].Key
+		}
+		return rows
+	})
+	updateList(b, "all-changed", keyless, func(rows []row) []row {
+		for i := range rows {
+			rows[i] = row{"", "fd00::" + fmt.Sprint(i), 443}
+		}
+		return rows
+	})
+}
+
+// updateList is one of [BenchmarkUpdateList].
+func updateList[T any](b *testing.B, name string, list any, change func([]T) []T) {
+	b.Run(name, func(b *testing.B) {
+		body, err := json.Marshal(list)
+		if err != nil {
+			b.Fatal(err)
+		}
+		const path = "configuration/list"
+		given := applianceAnswers(b)
+		given["GET /api/"+path] = answer{200, slices.Concat([]byte(`{"key":"list","meta":{"href":"/api/configuration/list"},"body":`), body, []byte(`}`))}
+		given["PUT /api/"+path] = answer{200, []byte(`{"key":"list","meta":{"href":"/api/configuration/list"}}`)}
+		c := connect(b, "sps1.example.com", sps.WithTransport(func(http.RoundTripper) http.RoundTripper { return memory{given} }))
+		endpoint := sps.NewSingleton[[]T](c, path)
+		b.ReportAllocs()
+		err = c.Transaction(b.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+			for b.Loop() {
+				err := endpoint.In(tx).Update(ctx, func(list *[]T) error {
+					*list = change(*list)
+					return nil
+				})
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+	})
+}

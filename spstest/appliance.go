@@ -58,7 +58,7 @@ func WithProducts(products ...Product) Option {
 // SetProducts sets the integrated products and the warning that comes with
 // them, "" for none.
 func (a *Appliance) SetProducts(products []Product, warning string) {
-	a.mu.Lock()
+	a.enter()
 	defer a.mu.Unlock()
 	a.products, a.productWarn = append([]Product{}, products...), warning
 }

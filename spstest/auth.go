@@ -124,7 +124,7 @@ func (a *Appliance) certificateUser(chain []*x509.Certificate) *user {
 }
 
 func (a *Appliance) begin(x *exchange, u *user, method object) answer {
-	now := a.clock()
+	now := a.now()
 	s := &session{
 		cookie: a.id("session", 40),
 		token:  a.id("token", 40),
@@ -150,7 +150,7 @@ func (a *Appliance) begin(x *exchange, u *user, method object) answer {
 // setCookies sets the session cookie and its companion, whose purpose nobody
 // has documented: a client must pick by name.
 func (a *Appliance) setCookies(h http.Header, s *session) {
-	expires := a.clock().Add(a.lifetime).UTC().Format(http.TimeFormat)
+	expires := a.now().Add(a.lifetime).UTC().Format(http.TimeFormat)
 	seconds := strconv.Itoa(int(a.lifetime / time.Second))
 	h.Add("Set-Cookie", "ticket="+s.token[:32]+"; expires="+expires+"; HttpOnly; Path=/; Secure")
 	h.Add("Set-Cookie", "session_id="+s.cookie+"; expires="+expires+"; HttpOnly; Max-Age="+seconds+"; Path=/; Secure")
@@ -162,16 +162,20 @@ func (a *Appliance) logOut(x *exchange) answer {
 		return a.notFound(x)
 	case "405":
 		return a.methodNotAllowed(x, []string{http.MethodGet})
-	case "204":
-		a.end(x.session)
-		return empty(http.StatusNoContent)
+	}
+	if x.holds() {
+		return answer{}
 	}
 	a.end(x.session)
+	if a.variant("logout") == "204" {
+		return empty(http.StatusNoContent)
+	}
 	return reply(http.StatusOK, object{"meta": x.meta()})
 }
 
 // find looks the session of a request up and, if it lives, counts the use.
 func (a *Appliance) find(x *exchange) {
+	x.session = nil // of a request that waited, it may have ended
 	for _, cookie := range (&http.Request{Header: x.header}).CookiesNamed("session_id") {
 		s := a.sessions[cookie.Value]
 		if s == nil {
@@ -181,7 +185,7 @@ func (a *Appliance) find(x *exchange) {
 		if s.ended {
 			continue
 		}
-		now := a.clock()
+		now := a.now()
 		s.left = s.deadline(a).Sub(now)
 		s.used = now
 		x.session = s
@@ -210,7 +214,7 @@ func (a *Appliance) end(s *session) {
 
 // reap ends the sessions whose time is over.
 func (a *Appliance) reap() {
-	now := a.clock()
+	now := a.now()
 	for _, s := range a.sessions {
 		if !s.ended && !now.Before(s.deadline(a)) {
 			a.end(s)
@@ -228,9 +232,8 @@ func (a *Appliance) browserRefused(x *exchange) bool {
 
 // Sessions is the number of live sessions.
 func (a *Appliance) Sessions() int {
-	a.mu.Lock()
+	a.enter()
 	defer a.mu.Unlock()
-	a.reap()
 	n := 0
 	for _, s := range a.sessions {
 		if !s.ended {
@@ -243,7 +246,7 @@ func (a *Appliance) Sessions() int {
 // ExpireSessions ends every session now, with its open transaction and its
 // staged changes.
 func (a *Appliance) ExpireSessions() {
-	a.mu.Lock()
+	a.enter()
 	defer a.mu.Unlock()
 	for _, s := range a.sessions {
 		a.end(s)
@@ -253,7 +256,7 @@ func (a *Appliance) ExpireSessions() {
 // SetPassword changes a user's password, or adds the user with full rights.
 // Sessions live on.
 func (a *Appliance) SetPassword(name, password string) {
-	a.mu.Lock()
+	a.enter()
 	defer a.mu.Unlock()
 	if u := a.users[name]; u != nil {
 		u.password, u.noPassword = password, false

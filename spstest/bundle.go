@@ -47,14 +47,14 @@ func WithBundlePolls(n int) Option {
 // FailBundles sets whether the support bundles that come to their end from now
 // on fail.
 func (a *Appliance) FailBundles(fail bool) {
-	a.mu.Lock()
+	a.enter()
 	defer a.mu.Unlock()
 	a.bundlesFail = fail
 }
 
 // expireBundles deletes what is too old.
 func (a *Appliance) expireBundles() {
-	now := a.clock()
+	now := a.now()
 	a.bundles = slices.DeleteFunc(a.bundles, func(b *bundle) bool { return now.Sub(b.Began) >= bundleLifetime })
 }
 
@@ -68,7 +68,10 @@ func (a *Appliance) startBundle(x *exchange) answer {
 	if running >= 0 && second != "new" {
 		return a.refuse(x, "bundle-second", "A support bundle is being made", nil)
 	}
-	b := &bundle{Key: a.id("bundle", 22), Status: bundleRunning, Began: a.clock()}
+	if x.holds() {
+		return answer{}
+	}
+	b := &bundle{Key: a.id("bundle", 22), Status: bundleRunning, Began: a.now()}
 	a.bundles = append(a.bundles, b)
 	return a.bundleAnswer(b)
 }
@@ -149,6 +152,9 @@ func (a *Appliance) deleteBundle(x *exchange) answer {
 	b := a.bundleAt(x)
 	if b == nil {
 		return a.notFound(x)
+	}
+	if x.holds() {
+		return answer{}
 	}
 	if b.Status == bundleRunning && a.variant("bundle-cancel") == "kept" {
 		b.Status = bundleCancelled

@@ -134,12 +134,30 @@ func (a *Appliance) show(x *exchange) answer {
 // writable tells why a session may not write, if it may not.
 func (a *Appliance) writable(x *exchange) (answer, bool) {
 	switch {
-	case x.session.pending == nil && !a.profile.autoOpen:
-		return a.refuse(x, "no-transaction", "A transaction has to be opened first", nil), false
-	case a.locked(x.session):
+	case x.session.pending == nil && !a.opensByItself(), x.under != nil && x.under != x.session.pending:
+		return a.refuseWithout(x), false
+	case a.variant("lock-taken") != "commit" && a.locked(x.session):
 		return a.refuseLocked(x), false
 	}
 	return answer{}, true
+}
+
+// opensByItself tells whether a change opens a transaction.
+func (a *Appliance) opensByItself() bool {
+	if picked, ok := a.variants["no-transaction"]; ok {
+		return picked == "opens"
+	}
+	return a.profile.autoOpen
+}
+
+// refuseWithout refuses a change for want of its transaction. Where changes open one,
+// that is a change whose transaction ended while it went on.
+func (a *Appliance) refuseWithout(x *exchange) answer {
+	const message = "No open transaction is available, open one first"
+	if a.variant("no-transaction") == "opens" {
+		return x.fail(http.StatusConflict, "Conflict", message, nil)
+	}
+	return a.refuse(x, "no-transaction", message, nil)
 }
 
 // read checks the body of a write and gives it as it will be shown.
@@ -171,7 +189,7 @@ func memberPath(p string, where []string) string {
 }
 
 // stage applies a change to what the session stages; the first one opens the
-// transaction and takes the lock.
+// transaction and takes the lock, unless the commit does.
 func (a *Appliance) stage(x *exchange, changed string, change func(*store)) (answer, bool) {
 	if a.variant("semantic-check") == "write" {
 		candidate := a.view(x.session).clone()
@@ -179,6 +197,10 @@ func (a *Appliance) stage(x *exchange, changed string, change func(*store)) (ans
 		if found := a.inconsistencies(candidate); len(found) > 0 {
 			return a.semanticError(x, found), false
 		}
+	}
+	if x.holds() {
+		x.under = x.session.pending
+		return answer{}, false
 	}
 	a.open(x.session, true)
 	t := x.session.pending
@@ -236,7 +258,10 @@ func (a *Appliance) createItem(x *exchange) answer {
 	if nameOf(body) == "" && !n.secrets {
 		return a.syntacticError(x, memberPath(x.path, []string{"name"}), "The object needs a name")
 	}
-	key := a.newKey(n)
+	if x.key == "" {
+		x.key = a.newKey(n)
+	}
+	key := x.key
 	p := x.path + "/" + key
 	if ans, ok := a.stage(x, p, func(s *store) { s.add(x.path, key, body) }); !ok {
 		return ans
@@ -292,7 +317,7 @@ func (a *Appliance) refuseBuiltIn(x *exchange, where ...string) answer {
 // Configuration gives the committed body at a path such as "management/email"
 // or "policies/audit_policies/<key>".
 func (a *Appliance) Configuration(p string) (json.RawMessage, bool) {
-	a.mu.Lock()
+	a.enter()
 	defer a.mu.Unlock()
 	body, ok := a.committed.bodies[configurationNode(p)]
 	return bytes.Clone(body), ok
@@ -312,7 +337,7 @@ func (a *Appliance) SetConfiguration(p string, body json.RawMessage) {
 	}
 	body = bytes.Clone(body)
 	p = configurationNode(p)
-	a.mu.Lock()
+	a.enter()
 	defer a.mu.Unlock()
 	collection := ""
 	switch parent := a.nodes[parentOf(p)]; {
@@ -332,8 +357,10 @@ func (a *Appliance) SetConfiguration(p string, body json.RawMessage) {
 		s.bodies[p] = body
 	}
 	set(a.committed)
-	if a.lock != nil && a.lock.pending != nil && !slices.Contains(a.lock.pending.paths, p) {
-		set(a.lock.pending.staged)
+	for _, t := range a.stagedTransactions() {
+		if !slices.Contains(t.paths, p) {
+			set(t.staged)
+		}
 	}
 }
 

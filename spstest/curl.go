@@ -63,7 +63,7 @@ func CurlLines(a *Appliance, cookieFile, caFile string) []string {
 
 // curlImage picks an image that can be downloaded, or one that cannot.
 func (a *Appliance) curlImage() (link, sha256 string) {
-	a.mu.Lock()
+	a.enter()
 	defer a.mu.Unlock()
 	for _, link := range slices.Sorted(maps.Keys(a.images)) {
 		if sum := a.images[link].sha256; sum != "" {

@@ -26,7 +26,7 @@ func (a *Appliance) changed(calls ...curlCall) []curlCall {
 
 // curlConfiguration gives the calls that need no firmware.
 func (a *Appliance) curlConfiguration() []curlCall {
-	a.mu.Lock()
+	a.enter()
 	defer a.mu.Unlock()
 	const alerts = configurationPath + "/alerting/traffic_alerts"
 	body := string(a.enabledAlert(alerts, "scbConnectionDenied"))

@@ -23,7 +23,7 @@
 // what is written to it, and firmware: slots whose tests fail as told, uploads,
 // downloads, and upgrades that restart it. It is strict: an unknown path, a
 // wrong method, a write without the lock gets the error of the appliance. Time
-// comes from [WithClock]; nothing sleeps to advance a state.
+// comes from [WithClock]; nothing sleeps to advance a state, unless told to.
 //
 // A new appliance has the administrator "admin" with the password "a", runs 7.4.0
 // from slot 1, has 8.0.0 in slot 2, 6.0.10 in slot 4 and nothing in 3 and 5, and
@@ -37,6 +37,16 @@
 // after the request was executed. [ParseFault] reads one from a line of text.
 // [Appliance.ExpireSessions] and [Appliance.LockConfiguration] get in the way of a
 // client, and [Appliance.Journal] tells what arrived.
+//
+// # What takes time
+//
+// A request is executed at once, unless [WithTakes], [Appliance.SetTakes] or the Takes of
+// a [Fault] let it last. Its effect comes at the end, whether its client is still there
+// or not, and other requests see it going on: a transaction that is being committed is
+// open, and holds the lock. Detached and AnswerDelay of a fault lose its answer early, or
+// send it late. [Appliance.Busy] counts what goes on, and [Appliance.WaitIdle] waits for
+// the end of it, when what a client said about a request can be held against what
+// became of it.
 //
 // # Firmware
 //
@@ -65,6 +75,19 @@
 //
 // [WithUser] takes rights for all paths, and for some: [ReadOnlyAt],
 // [NoAccessTo].
+//
+// # Recorded sessions
+//
+// [WithAuditSessions] makes recorded sessions, millions where a test wants them: what is
+// in one is made when it is asked for. Both searches of the API find them, with the query
+// language, snapshots and their quota; events, alerts, channels, the index, statistics and
+// recordings of any size belong to them, see [WithAuditTrailSize]. [NoSearch] is the right
+// to do without.
+//
+// While a test runs, [Appliance.AddAuditSession], [Appliance.EndAuditSession] and
+// [Appliance.ArchiveAuditSession] go on, and [Appliance.DropSnapshots] gets in the way of
+// a search. [Appliance.AuditSessions] lists what there is, and [Appliance.AuditTrail] is a
+// recording, to compare with what a client got.
 //
 // # Neighbours
 //

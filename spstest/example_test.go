@@ -577,3 +577,65 @@ func ExampleCurlLines() {
 	fmt.Println(strings.ReplaceAll(lines[0], appliance.Addr(), "ADDRESS"))
 	// Output: curl --cacert ca.pem --basic --user admin:a --cookie-jar cookies https://ADDRESS/api/authentication
 }
+
+func ExampleWithTakes() {
+	appliance, err := spstest.New(spstest.WithTakes("PUT", "transaction", 20*time.Millisecond)) // every commit
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer appliance.Close()
+	client, err := connect(appliance)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer client.Close(context.Background())
+	began := time.Now()
+	err = client.Transaction(context.Background(), disableSNMP)
+	fmt.Println(err, time.Since(began) >= 20*time.Millisecond)
+	// Output: <nil> true
+}
+
+func ExampleAppliance_SetTakes() {
+	now := time.Now()
+	appliance, client, end := start(spstest.WithClock(func() time.Time { return now }))
+	defer end()
+	appliance.SetTakes("DELETE", "firmware/slots/*", time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
+	defer cancel()
+	err := client.Firmware.DeleteSlot(ctx, "4")
+	fmt.Println(errors.Is(err, sps.ErrOutcomeUnknown), appliance.Slots()[3].Version)
+	now = now.Add(time.Minute)
+	fmt.Printf("%q\n", appliance.Slots()[3].Version)
+	// Output:
+	// true 6.0.10
+	// ""
+}
+
+func ExampleAppliance_Busy() {
+	appliance, client, end := start()
+	defer end()
+	appliance.Inject(spstest.Fault{Method: "POST", Path: "firmware/test", Takes: time.Hour, Detached: true, Status: 504})
+	_, err := client.Firmware.Test(context.Background(), "2")
+	fmt.Println(errors.Is(err, sps.Status(504)), appliance.Busy())
+	// Output: true 1
+}
+
+func ExampleAppliance_WaitIdle() {
+	appliance, client, end := start()
+	defer end()
+	fault, err := spstest.ParseFault("DELETE firmware/slots/4 takes=20ms detached cut-after") // the client leaves, the deletion goes on
+	if err != nil {
+		log.Fatal(err)
+	}
+	appliance.Inject(fault)
+	ctx := context.Background()
+	_, err = client.Invoke(ctx, "DELETE", "firmware/slots/4", nil)
+	fmt.Println(errors.Is(err, sps.ErrOutcomeUnknown))
+	if err := appliance.WaitIdle(ctx); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Printf("%q\n", appliance.Slots()[3].Version)
+	// Output:
+	// true
+	// ""
+}

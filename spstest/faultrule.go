@@ -21,18 +21,16 @@ var faultWords = map[string]func(f *Fault, value string) error{
 	"cut-after":      happens(func(f *Fault) { f.CutAfter = true }),
 	"endless":        happens(func(f *Fault) { f.Endless = true }),
 	"execute":        happens(func(f *Fault) { f.Execute = true }),
+	"detached":       happens(func(f *Fault) { f.Detached = true }),
 	"expire-session": happens(func(f *Fault) { f.ExpireSession = true }),
 
-	"truncate=": counts(1, 1<<30, func(f *Fault, n int) { f.Truncate = n }),
-	"status=":   counts(200, 599, func(f *Fault, n int) { f.Status = n }),
-	"skip=":     counts(0, 1<<30, func(f *Fault, n int) { f.Skip = n }),
-	"times=":    counts(-1, 1<<30, func(f *Fault, n int) { f.Times = n }),
-	"delay=": func(f *Fault, value string) (err error) {
-		if f.Delay, err = time.ParseDuration(value); err == nil && f.Delay > 0 {
-			return nil
-		}
-		return fmt.Errorf("%q is no time such as 500ms or 3s", value)
-	},
+	"truncate=":     counts(1, 1<<30, func(f *Fault, n int) { f.Truncate = n }),
+	"status=":       counts(200, 599, func(f *Fault, n int) { f.Status = n }),
+	"skip=":         counts(0, 1<<30, func(f *Fault, n int) { f.Skip = n }),
+	"times=":        counts(-1, 1<<30, func(f *Fault, n int) { f.Times = n }),
+	"delay=":        lasts(func(f *Fault, d time.Duration) { f.Delay = d }),
+	"takes=":        lasts(func(f *Fault, d time.Duration) { f.Takes = d }),
+	"answer-delay=": lasts(func(f *Fault, d time.Duration) { f.AnswerDelay = d }),
 	"content-type=": func(f *Fault, value string) error { f.ContentType = value; return nil },
 	"body=":         func(f *Fault, value string) error { f.Body = value; return nil },
 	"header=": func(f *Fault, value string) error {
@@ -65,6 +63,18 @@ func counts(least, most int, set func(*Fault, int)) func(*Fault, string) error {
 	}
 }
 
+// lasts is a word with a time.
+func lasts(set func(*Fault, time.Duration)) func(*Fault, string) error {
+	return func(f *Fault, value string) error {
+		d, err := time.ParseDuration(value)
+		if err != nil || d <= 0 {
+			return fmt.Errorf("%q is no time such as 500ms or 3s", value)
+		}
+		set(f, d)
+		return nil
+	}
+}
+
 // ParseFault reads a [Fault] from one line: a method and a path, which may both
 // be missing, and what happens:
 //
@@ -72,11 +82,13 @@ func counts(least, most int, set func(*Fault, int)) func(*Fault, string) error {
 //	GET ** status=503 times=2 skip=1 header=Retry-After:5
 //	firmware/slots delay=3s
 //	POST upload/firmware status=500 execute body={"error":{"type":"X"}}
+//	PUT transaction takes=90s detached answer-delay=60s status=504
 //
 // The words are those of Fault: refuse, cut-before, cut-after, endless,
-// execute, expire-session, truncate=n, status=n, delay=duration, skip=n,
-// times=n, content-type=text, header=Name:value and body=text. A text goes up
-// to the next space, that of body to the end of the line.
+// execute, detached, expire-session, truncate=n, status=n, delay=duration,
+// takes=duration, answer-delay=duration, skip=n, times=n, content-type=text,
+// header=Name:value and body=text. A text goes up to the next space, that of
+// body to the end of the line.
 func ParseFault(rule string) (Fault, error) {
 	f, err := parseFault(rule)
 	if err != nil {
@@ -146,10 +158,20 @@ func (f *Fault) check() error {
 		return fmt.Errorf("only one of refuse, cut-before, cut-after, endless and truncate= can happen")
 	case (f.Refuse || f.CutBefore) && (f.Status != 0 || f.Header != nil || f.ExpireSession):
 		return fmt.Errorf("there is no answer after refuse or cut-before")
+	case (f.Refuse || f.CutBefore) && (f.Takes > 0 || f.AnswerDelay > 0):
+		return fmt.Errorf("nothing is executed after refuse or cut-before: takes= and answer-delay= do nothing")
+	case f.Detached && !f.CutAfter && f.Status == 0:
+		return fmt.Errorf("detached belongs to cut-after or to a status=")
+	case f.Detached && (f.Refuse || f.CutBefore || f.Endless || f.Truncate > 0):
+		return fmt.Errorf("detached goes with cut-after, not with another way to end the connection")
+	case f.Status != 0 && !f.Execute && !f.Detached && f.Takes > 0:
+		return fmt.Errorf("nothing is executed before a status=: takes= needs execute or detached")
+	case f.Status != 0 && !f.Execute && !f.Detached && f.AnswerDelay > 0:
+		return fmt.Errorf("nothing is executed before a status=: want delay= for answer-delay=, or execute or detached")
 	case f.Status == 0 && (f.Body != "" || f.ContentType != "" || f.Execute):
 		return fmt.Errorf("body=, content-type= and execute belong to a status=")
-	case ends == 0 && f.Delay == 0 && f.Status == 0 && f.Header == nil && !f.ExpireSession:
-		return fmt.Errorf("the rule says nothing to happen: want one of refuse, cut-before, cut-after, endless, truncate=, status=, delay=, header=, expire-session")
+	case ends == 0 && f.Delay == 0 && f.Takes == 0 && f.AnswerDelay == 0 && f.Status == 0 && f.Header == nil && !f.ExpireSession:
+		return fmt.Errorf("the rule says nothing to happen: want one of refuse, cut-before, cut-after, endless, truncate=, status=, delay=, takes=, answer-delay=, header=, expire-session")
 	}
 	return nil
 }

@@ -33,6 +33,29 @@ type Fault struct {
 	// Delay comes before anything else. It ends early when the client goes
 	// away or the appliance closes.
 	Delay time.Duration
+	// Takes is how long the execution lasts, by the appliance's clock; 0 is as long as
+	// [Appliance.SetTakes] says. Other requests see meanwhile what there was before, and
+	// the effect comes at the end: a change is staged, a slot is emptied, a read is made.
+	// What is refused is refused at once, and checked again at the end.
+	//
+	// The execution goes on when the client leaves, see [Appliance.WaitIdle]. What other
+	// requests of the same session get meanwhile are the variants busy-session and
+	// rollback-during-commit. A transaction that is being committed stays open and keeps
+	// the lock to the end, when all of it is applied and it closes, also if its session
+	// ends before. A change whose transaction or session ends before stages nothing, and
+	// the lock is held until the time of the change is over. A restart ends all without
+	// effect.
+	//
+	// With a clock of [WithClock] that does not move by itself, an execution whose time
+	// is over ends when a request or a method of the appliance comes next.
+	Takes time.Duration
+	// Detached gives the false answer of Status, or cuts the connection with CutAfter,
+	// as soon as the execution begins, which then goes on without a client. It implies
+	// Execute.
+	Detached bool
+	// AnswerDelay holds the answer back for that much longer after the execution, or,
+	// with Detached, after its beginning. It ends early as Delay does.
+	AnswerDelay time.Duration
 	// Refuse refuses the connection. A listening appliance, which must read a
 	// request to match it, resets the connection instead.
 	Refuse bool
@@ -73,7 +96,7 @@ type activeFault struct {
 
 // Inject adds a fault.
 func (a *Appliance) Inject(f Fault) {
-	a.mu.Lock()
+	a.enter()
 	defer a.mu.Unlock()
 	f.Header = f.Header.Clone()
 	a.faults = append(a.faults, &activeFault{Fault: f})
@@ -81,7 +104,7 @@ func (a *Appliance) Inject(f Fault) {
 
 // ClearFaults removes all faults.
 func (a *Appliance) ClearFaults() {
-	a.mu.Lock()
+	a.enter()
 	defer a.mu.Unlock()
 	a.faults = nil
 }

@@ -60,7 +60,7 @@ func WithFetchPolls(n int) Option {
 // is a broken one. The appliance downloads nothing: any other URL is a failed
 // download.
 func (a *Appliance) ServeImage(url, version, sha256 string) {
-	a.mu.Lock()
+	a.enter()
 	defer a.mu.Unlock()
 	a.images[url] = served{version, sha256}
 }
@@ -100,6 +100,9 @@ func (a *Appliance) startFetch(x *exchange) answer {
 		if raw, err := hex.DecodeString(f.SHA256); err != nil || len(raw) != 32 {
 			return a.syntacticError(x, "checksum/sha256", "The value is not a SHA-256 in hexadecimal digits")
 		}
+	}
+	if x.holds() {
+		return answer{}
 	}
 	f.Key = a.id("fetch", 22)
 	if a.variant("fetch-key") == "number" {
@@ -148,12 +151,16 @@ func (a *Appliance) deleteFetch(x *exchange) answer {
 	if i < 0 {
 		return a.notFound(x)
 	}
-	switch f := a.fetches[i]; {
-	case f.over():
-		a.fetches = slices.Delete(a.fetches, i, i+1)
-	case f.Status == fetchInstalling:
+	f := a.fetches[i]
+	if f.Status == fetchInstalling {
 		return a.refuse(x, "fetch-cancel-refused", "The installation cannot be cancelled", nil)
-	default:
+	}
+	if x.holds() {
+		return answer{}
+	}
+	if f.over() {
+		a.fetches = slices.Delete(a.fetches, i, i+1)
+	} else {
 		f.Status = fetchCancelled
 	}
 	if a.variant("fetch-delete-answer") == "204" {

@@ -95,7 +95,7 @@ func (s Slot) clone() Slot {
 
 // Slots gives the firmware slots.
 func (a *Appliance) Slots() []Slot {
-	a.mu.Lock()
+	a.enter()
 	defer a.mu.Unlock()
 	slots := make([]Slot, len(a.slots))
 	for i, s := range a.slots {
@@ -108,7 +108,7 @@ func (a *Appliance) Slots() []Slot {
 // current and one is after the reboot: a slot that becomes so takes it from
 // the others.
 func (a *Appliance) SetSlot(slot Slot) {
-	a.mu.Lock()
+	a.enter()
 	defer a.mu.Unlock()
 	slot = slot.clone()
 	for i := range a.slots {
@@ -189,6 +189,9 @@ func (a *Appliance) deleteSlot(x *exchange) answer {
 	if s := &a.slots[i]; s.Current || s.AfterReboot {
 		return a.refuse(x, "slot-delete-refused", "The firmware in this slot cannot be deleted", nil)
 	}
+	if x.holds() {
+		return answer{}
+	}
 	a.slots[i] = Slot{Key: a.slots[i].Key}
 	if a.variant("slot-delete-answer") == "204" {
 		return empty(http.StatusNoContent)
@@ -240,6 +243,9 @@ func (a *Appliance) testFirmware(x *exchange) answer {
 	key, ans, ok := a.slotOf(x, body)
 	if !ok {
 		return ans
+	}
+	if x.holds() {
+		return answer{}
 	}
 	s, ans, ok := a.testSlot(x, key)
 	if !ok {

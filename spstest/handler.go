@@ -42,7 +42,7 @@ var (
 // process takes a request through journal, faults and execution. Without a
 // connection, faults that need one do not apply.
 func (a *Appliance) process(ctx context.Context, x *exchange, escapedPath, rawQuery string, connection bool) outcome {
-	a.mu.Lock()
+	a.enter()
 	began := a.clock()
 	entry := &Request{Method: x.method, Path: escapedPath, RawQuery: rawQuery, Header: x.header, Body: x.body, Size: int64(len(x.body))}
 	a.journal = append(a.journal, entry)
@@ -59,12 +59,12 @@ func (a *Appliance) process(ctx context.Context, x *exchange, escapedPath, rawQu
 	}
 	a.mu.Unlock()
 
-	out := a.suffer(ctx, x, f)
+	out := a.suffer(ctx, x, entry, f)
 	if out.answer.cut && connection {
 		out.cut = io.ErrUnexpectedEOF
 	}
 
-	a.mu.Lock()
+	a.enter()
 	a.settle()
 	out.last = a.boots != boots
 	if x.incoming != nil {
@@ -94,7 +94,7 @@ func (a *Appliance) identify(x *exchange) {
 }
 
 // suffer executes a request as far as a fault lets it.
-func (a *Appliance) suffer(ctx context.Context, x *exchange, f Fault) outcome {
+func (a *Appliance) suffer(ctx context.Context, x *exchange, entry *Request, f Fault) outcome {
 	if x.incoming != nil && !f.Refuse && !f.CutBefore {
 		got, err := x.incoming.receive(x.header.Get("Content-Type"))
 		if err != nil {
@@ -115,21 +115,37 @@ func (a *Appliance) suffer(ctx context.Context, x *exchange, f Fault) outcome {
 	}
 
 	var ans answer
-	if f.Status == 0 || f.Execute || f.ExpireSession {
-		a.mu.Lock()
+	executes := f.Status == 0 || f.Execute || f.Detached
+	if executes || f.ExpireSession {
+		var op *operation
+		a.enter()
 		if f.ExpireSession {
 			a.expire(x)
 		}
-		if f.Status == 0 || f.Execute {
-			ans = a.execute(x)
+		if executes {
+			op = a.accept(x, entry, f.Takes)
 		}
 		a.mu.Unlock()
+		if executes && !f.Detached {
+			if err := a.await(ctx, op); err != nil {
+				return outcome{cut: err}
+			}
+			ans = op.answer
+		}
+	}
+	if f.AnswerDelay > 0 {
+		if err := a.wait(ctx, f.AnswerDelay); err != nil {
+			return outcome{cut: err}
+		}
 	}
 	if f.Mutate != nil && f.Status == 0 {
-		ans.body = f.Mutate(ans.body)
+		ans.body, ans.stream = f.Mutate(ans.body), nil
 	}
 	if f.Status != 0 {
 		ans = f.falseAnswer()
+	}
+	if ans.header == nil {
+		ans.header = http.Header{}
 	}
 	for name, values := range f.Header {
 		ans.header[http.CanonicalHeaderKey(name)] = slices.Clone(values)
@@ -138,7 +154,7 @@ func (a *Appliance) suffer(ctx context.Context, x *exchange, f Fault) outcome {
 	if f.CutAfter {
 		out.cut = io.ErrUnexpectedEOF
 	}
-	if f.Truncate > 0 && f.Truncate < len(ans.body) {
+	if f.Truncate > 0 && int64(f.Truncate) < ans.size() {
 		out.truncate = f.Truncate
 	}
 	return out
@@ -195,6 +211,7 @@ func (a *Appliance) Handler() http.Handler { return a.handler(false) }
 func (a *Appliance) handler(connection bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		x := newExchange(r.Method, r.URL, r.Header.Clone())
+		x.remote = r.RemoteAddr
 		switch {
 		case r.Header.Get("Expect") != "": // reading would tell the client to go on, and it is refused
 		case x.uploads():
@@ -240,11 +257,13 @@ func (a *Appliance) write(w http.ResponseWriter, r *http.Request, out outcome) {
 	case out.endless:
 		a.writeEndless(w, r, out.status)
 	case out.truncate > 0:
-		w.Header().Set("Content-Length", strconv.Itoa(len(out.body)))
+		w.Header().Set("Content-Length", strconv.FormatInt(out.size(), 10))
 		w.WriteHeader(out.status)
-		_, _ = w.Write(out.body[:out.truncate])
+		_, _ = io.CopyN(w, out.content(), int64(out.truncate))
 		_ = http.NewResponseController(w).Flush()
 		panic(http.ErrAbortHandler)
+	case out.stream != nil:
+		a.writeStream(w, out)
 	default:
 		if out.status != http.StatusNoContent {
 			w.Header().Set("Content-Length", strconv.Itoa(len(out.body)))
@@ -333,6 +352,7 @@ func (a *Appliance) RoundTrip(req *http.Request) (*http.Response, error) {
 		header.Set("User-Agent", "Go-http-client/1.1")
 	}
 	x := newExchange(method, req.URL, header)
+	x.remote = req.RemoteAddr
 	// A transport states no length for a body that may have any.
 	empty := req.Body == nil || req.Body == http.NoBody
 	x.hasLength = empty || req.ContentLength > 0
@@ -394,7 +414,7 @@ func (a *Appliance) response(req *http.Request, out outcome) *http.Response {
 		ProtoMajor:    1,
 		ProtoMinor:    1,
 		Header:        out.header.Clone(),
-		ContentLength: int64(len(out.body)),
+		ContentLength: out.size(),
 		Request:       req,
 	}
 	switch {
@@ -402,9 +422,12 @@ func (a *Appliance) response(req *http.Request, out outcome) *http.Response {
 		resp.ContentLength = -1
 		resp.Body = &endlessBody{ctx: req.Context(), closed: a.closed, next: endlessStart}
 	case out.truncate > 0:
-		resp.Body = io.NopCloser(io.MultiReader(bytes.NewReader(out.body[:out.truncate]), broken{}))
+		resp.Body = io.NopCloser(io.MultiReader(io.LimitReader(out.content(), int64(out.truncate)), broken{}))
 	case req.Method == http.MethodHead:
 		resp.Body = http.NoBody
+	case out.stream != nil:
+		resp.ContentLength = out.stream.length()
+		resp.Body = &streamBody{ctx: req.Context(), closed: a.closed, from: out.content()}
 	default:
 		resp.Body = io.NopCloser(bytes.NewReader(out.body))
 	}

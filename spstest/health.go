@@ -34,7 +34,7 @@ func (a *Appliance) SetHealth(health json.RawMessage) {
 	if err != nil {
 		panic(fmt.Sprintf("spstest: SetHealth: %v", err))
 	}
-	a.mu.Lock()
+	a.enter()
 	defer a.mu.Unlock()
 	a.health = merged
 }

@@ -20,7 +20,8 @@ type Request struct {
 	Status   int           // of the answer; 0 when none was sent
 	Session  string        // label of the session that the cookie names or that the login began, live or ended: "s1", "s2"; never the cookie's value
 	Executed bool          // an endpoint did its work: past all checks of session, method and rights
-	Duration time.Duration // by the appliance's clock
+	Running  bool          // the execution goes on, or waits for its turn: Executed may become true
+	Duration time.Duration // until the answer, by the appliance's clock
 }
 
 func (r *Request) clone() Request {
@@ -33,7 +34,7 @@ func (r *Request) clone() Request {
 // Journal gives every request in the order of arrival, those that a [Fault]
 // refused or cut too.
 func (a *Appliance) Journal() []Request {
-	a.mu.Lock()
+	a.enter()
 	defer a.mu.Unlock()
 	requests := make([]Request, len(a.journal))
 	for i, r := range a.journal {
@@ -44,7 +45,7 @@ func (a *Appliance) Journal() []Request {
 
 // ResetJournal forgets the requests so far.
 func (a *Appliance) ResetJournal() {
-	a.mu.Lock()
+	a.enter()
 	defer a.mu.Unlock()
 	a.journal = nil
 }

@@ -69,7 +69,7 @@ func WithRestart(r Restart) Option {
 
 // AfterRestart sets what restarts come to, one under way included.
 func (a *Appliance) AfterRestart(outcome Outcome) {
-	a.mu.Lock()
+	a.enter()
 	defer a.mu.Unlock()
 	a.outcome = outcome
 }
@@ -77,7 +77,7 @@ func (a *Appliance) AfterRestart(outcome Outcome) {
 // Restart restarts the appliance without an upgrade, as somebody at its console
 // does. The firmware of the slot for after the reboot runs afterwards.
 func (a *Appliance) Restart() {
-	a.mu.Lock()
+	a.enter()
 	defer a.mu.Unlock()
 	a.beginRestart(false)
 	a.settle()
@@ -85,7 +85,7 @@ func (a *Appliance) Restart() {
 
 // Restarts is the number of restarts so far, one under way included.
 func (a *Appliance) Restarts() int {
-	a.mu.Lock()
+	a.enter()
 	defer a.mu.Unlock()
 	return a.restarts
 }
@@ -136,6 +136,7 @@ func (a *Appliance) meet(x *exchange) phase {
 // goDown ends everything that does not outlive a restart.
 func (a *Appliance) goDown() {
 	a.boots++
+	a.cutOperations()
 	for _, s := range a.sessions {
 		if a.variant("session-after-upgrade") == "alive" {
 			a.drop(s)
@@ -204,6 +205,9 @@ func (a *Appliance) upgradeFirmware(x *exchange) answer {
 	s, ans, ok := a.testSlot(x, key)
 	if !ok {
 		return ans
+	}
+	if x.holds() {
+		return answer{}
 	}
 	for i := range a.slots {
 		a.slots[i].AfterReboot = a.slots[i].Key == s.Key

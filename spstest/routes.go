@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 )
 
 // exchange is one request on its way through the appliance.
@@ -21,12 +22,22 @@ type exchange struct {
 	certificates []*x509.Certificate
 	conn         *accepted // nil: in process
 	phase        phase     // of a restart that the request meets
+	remote       string    // the address of the client
 	incoming     *incoming // the body of an upload, in place of body
 	received     received  // what came of it
 
 	session  *session // nil: nobody is logged in
 	label    string   // of the session that the cookie names, live or not
 	executed bool
+
+	takes   time.Duration // of the execution
+	handler handler       // what executes the request, once it may
+	held    bool          // the effect comes at the end of that time
+	ends    bool          // which is now
+	under   *transaction  // that a change that is held belongs to
+	key     string        // of the object that it makes
+	commits *transaction  // what a commit applies
+	commit  Commit        // how it is listed
 }
 
 // last is the final segment of the path.
@@ -67,6 +78,22 @@ type route struct {
 // routes are the endpoints outside the configuration.
 var routes = []route{
 	{"", false, methods{"GET": (*Appliance).getRoot}},
+	{"audit", false, methods{"GET": (*Appliance).getAudit}},
+	{auditSessionsPath, false, methods{"GET": (*Appliance).getSessions}},
+	{auditSessionsPath + "/_count", false, methods{"GET": (*Appliance).countSessions}},
+	{auditSessionsPath + "/_snapshot", false, methods{"GET": (*Appliance).createSnapshot}},
+	{auditSessionsPath + "/histogram", false, methods{"GET": (*Appliance).getHistogram}},
+	{auditSessionsPath + "/stats", false, methods{"GET": (*Appliance).getStats}},
+	{auditSessionsPath + "/*", false, methods{"GET": (*Appliance).getSession}},
+	{auditSessionsPath + "/*/alerts", false, methods{"GET": (*Appliance).getAlerts}},
+	{auditSessionsPath + "/*/audit_trail", false, methods{"GET": (*Appliance).downloadTrail}},
+	{auditSessionsPath + "/*/channels", false, methods{"GET": (*Appliance).getChannels}},
+	{auditSessionsPath + "/*/channels/*", false, methods{"GET": (*Appliance).getChannel}},
+	{auditSessionsPath + "/*/content", false, methods{"GET": (*Appliance).getContent}},
+	{auditSessionsPath + "/*/events", false, methods{"GET": (*Appliance).getEvents}},
+	{auditSessionsPath + "/*/indexer", false, methods{"GET": (*Appliance).getIndexings}},
+	{auditSessionsPath + "/*/indexing", false, methods{"GET": (*Appliance).getIndexings}},
+	{auditSessionsPath + "/*/trail_downloads", false, methods{"GET": (*Appliance).getTrailDownloads}},
 	{"authentication", true, methods{"GET": (*Appliance).logIn, "DELETE": (*Appliance).logOut}},
 	{"authentication/login_methods", true, methods{"GET": (*Appliance).getLoginMethods}},
 	{"authentication/types", true, methods{"GET": (*Appliance).getAuthenticationTypes}},
@@ -134,13 +161,22 @@ func Implemented() []string {
 }
 
 func (r *route) matches(p string) bool {
-	head, tail, single := strings.Cut(r.path, "*")
-	if !single {
-		return p == r.path
+	pattern := r.path
+	for {
+		head, tail, wild := strings.Cut(pattern, "*")
+		if !wild {
+			return p == pattern
+		}
+		rest, ok := strings.CutPrefix(p, head)
+		if !ok {
+			return false
+		}
+		segment, _, _ := strings.Cut(rest, "/")
+		if segment == "" {
+			return false
+		}
+		p, pattern = rest[len(segment):], tail
 	}
-	rest, ok := strings.CutPrefix(p, head)
-	segment, hasTail := strings.CutSuffix(rest, tail)
-	return ok && hasTail && segment != "" && !strings.Contains(segment, "/")
 }
 
 // route finds what can be done at a path.
@@ -156,26 +192,29 @@ func (a *Appliance) route(p string) (m methods, public, ok bool) {
 	return nil, false, false
 }
 
-// execute answers a request as an appliance without faults does. The order of
-// the checks: what a web server checks, session, path, method, rights.
-func (a *Appliance) execute(x *exchange) answer {
-	a.reap()
+// atTheDoor answers what the REST service does not see, or not yet.
+func (a *Appliance) atTheDoor(x *exchange) (_ answer, answered bool) {
 	switch {
 	case x.phase == unavailable:
-		return page(http.StatusServiceUnavailable)
+		return page(http.StatusServiceUnavailable), true
 	case x.phase == starting:
-		return a.whileStarting(x)
+		return a.whileStarting(x), true
 	case x.header.Get("Expect") != "":
-		return page(http.StatusExpectationFailed)
+		return page(http.StatusExpectationFailed), true
 	case !x.hasLength && (x.method == http.MethodPost || x.method == http.MethodPut):
-		return page(http.StatusLengthRequired)
+		return page(http.StatusLengthRequired), true
 	case !x.api:
-		return page(http.StatusNotFound)
+		return page(http.StatusNotFound), true
 	}
-	a.find(x)
-	m, public, found := a.route(x.path)
-	ans := a.dispatch(x, m, public, found)
-	if found && ans.header.Get("Allow") == "" {
+	return answer{}, false
+}
+
+// complete adds the headers that every answer of a path has.
+func (a *Appliance) complete(x *exchange, ans answer) answer {
+	if ans.header == nil { // nothing is answered yet
+		return ans
+	}
+	if m, _, found := a.route(x.path); found && ans.header.Get("Allow") == "" {
 		ans.header.Set("Allow", strings.Join(m.allow(), ", "))
 	}
 	if s := x.session; s != nil && !s.ended && a.variant("cookie-renewal") == "always" && ans.header.Get("Set-Cookie") == "" {
@@ -184,7 +223,8 @@ func (a *Appliance) execute(x *exchange) answer {
 	return ans
 }
 
-func (a *Appliance) dispatch(x *exchange, m methods, public, found bool) answer {
+func (a *Appliance) dispatch(x *exchange) answer {
+	m, public, found := a.route(x.path)
 	if x.session == nil && !public {
 		return a.unauthenticated(x)
 	}
@@ -204,8 +244,20 @@ func (a *Appliance) dispatch(x *exchange, m methods, public, found bool) answer 
 	case x.session != nil && !public && !x.session.user.may(x.path, x.writes()):
 		return a.unauthorized(x)
 	}
+	x.handler = do
+	if x.method == http.MethodGet && x.holds() {
+		return answer{}
+	}
+	return a.perform(x)
+}
+
+// perform lets an endpoint do its work, or check that it can do it later.
+func (a *Appliance) perform(x *exchange) answer {
+	ans := x.handler(a, x)
+	if x.held && !x.ends {
+		return answer{}
+	}
 	x.executed = true
-	ans := do(a, x)
 	if a.variant("remaining-seconds") == "all" && x.session != nil {
 		ans.body = withRemaining(ans.body, x.session.remaining())
 	}

@@ -85,7 +85,16 @@ type Appliance struct {
 	cluster     []json.RawMessage
 	bundles     []*bundle
 	bundlesFail bool
+	audit       *auditStore
 	faults      []*activeFault
+	takes       []takesRule
+	operations  []*operation // that go on, by their end
+	waiting     []*operation // for their turn, in the order of arrival
+	at          time.Time    // of what happens late; zero: now
+	timer       *time.Timer  // for the end of the first operation
+	armedFor    time.Time
+	rings       int // how often the timer was set or stopped
+	timers      sync.WaitGroup
 	journal     []*Request
 }
 
@@ -134,8 +143,8 @@ func WithClientCA(caPEM []byte) Option {
 	}
 }
 
-// WithClock replaces time.Now as the appliance's clock: session limits and
-// cookies follow it.
+// WithClock replaces time.Now as the appliance's clock: session limits, cookies and
+// the requests that take time, see [WithTakes], follow it.
 func WithClock(now func() time.Time) Option {
 	return func(a *Appliance) error { a.clock = now; return nil }
 }
@@ -209,12 +218,14 @@ func New(opts ...Option) (*Appliance, error) {
 		bundlePolls: 2,
 	}
 	a.nodes, a.committed = defaultConfiguration()
+	a.audit = newAuditStore()
 	for _, opt := range opts {
 		if err := opt(a); err != nil {
 			return nil, err
 		}
 	}
 	a.chooseAlerts()
+	a.prepareAudit()
 	if err := a.restoreUsers(); err != nil {
 		return nil, err
 	}
@@ -308,7 +319,7 @@ func (e *entrance) Accept() (net.Conn, error) {
 // admit counts a new connection if it is refused. It tells what the connection
 // is served with otherwise.
 func (a *Appliance) admit() (config *tls.Config, boots int) {
-	a.mu.Lock()
+	a.enter()
 	defer a.mu.Unlock()
 	a.settle()
 	if a.phase == refused {
@@ -319,10 +330,15 @@ func (a *Appliance) admit() (config *tls.Config, boots int) {
 }
 
 // Close stops the appliance and waits for its goroutines. Further calls do
-// nothing.
+// nothing. Requests that are still executed get no answer; what is due by the clock
+// happens when a method looks.
 func (a *Appliance) Close() {
 	a.closeOnce.Do(func() {
 		close(a.closed)
+		a.mu.Lock()
+		a.disarm()
+		a.mu.Unlock()
+		a.timers.Wait()
 		if a.server == nil {
 			return
 		}
@@ -341,14 +357,14 @@ func (a *Appliance) Addr() string { return a.addr }
 // is valid for 127.0.0.1, ::1, localhost and appliance.test.
 // Both change with [OutcomeNewCertificate].
 func (a *Appliance) CA() []byte {
-	a.mu.Lock()
+	a.enter()
 	defer a.mu.Unlock()
 	return bytes.Clone(a.ca)
 }
 
 // Fingerprint is the SHA-256 of the server certificate in lower-case hex.
 func (a *Appliance) Fingerprint() string {
-	a.mu.Lock()
+	a.enter()
 	defer a.mu.Unlock()
 	return a.fingerprint
 }
@@ -358,7 +374,7 @@ func (a *Appliance) Username() string { return a.username }
 
 // Password is the present password of the default administrator.
 func (a *Appliance) Password() string {
-	a.mu.Lock()
+	a.enter()
 	defer a.mu.Unlock()
 	return a.users[a.username].password
 }

@@ -5,7 +5,7 @@ import "net/http"
 // SetSetupStatus sets what /api/setup tells about the welcome wizard; it is
 // "completed" by default. "uninitialized" and "booting" are known, too.
 func (a *Appliance) SetSetupStatus(status string) {
-	a.mu.Lock()
+	a.enter()
 	defer a.mu.Unlock()
 	a.setup = status
 }

@@ -73,8 +73,8 @@ func checkStarling(a *Appliance, x *exchange, body any) (shown any, refusal answ
 // meanwhile.
 func (a *Appliance) changeStarling(change func(body object)) {
 	states := []*store{a.committed}
-	if a.lock != nil && a.lock.pending != nil {
-		states = append(states, a.lock.pending.staged)
+	for _, t := range a.stagedTransactions() {
+		states = append(states, t.staged)
 	}
 	for _, s := range states {
 		v, err := decode(s.bodies[starlingPath])
@@ -105,7 +105,7 @@ func WithStarling(s Starling) Option {
 // SetStarling joins the appliance to Starling or takes it out, as somebody in the web
 // interface does, and switches remote access on or off.
 func (a *Appliance) SetStarling(s Starling) {
-	a.mu.Lock()
+	a.enter()
 	defer a.mu.Unlock()
 	a.changeStarling(func(body object) {
 		body["join_info"] = nil
@@ -118,7 +118,7 @@ func (a *Appliance) SetStarling(s Starling) {
 
 // Starling tells how the appliance stands to Starling.
 func (a *Appliance) Starling() Starling {
-	a.mu.Lock()
+	a.enter()
 	defer a.mu.Unlock()
 	is := a.committed.starling()
 	return Starling{is.JoinInfo != nil, is.RemoteAccess.Enabled}
@@ -166,7 +166,7 @@ func (a *Appliance) join(x *exchange) answer {
 	if !ok {
 		return a.invalidBody(x)
 	}
-	if x.session.pending != nil {
+	if a.joinWaits(x) {
 		return a.refuseOpen(x)
 	}
 	texts := map[string]string{"environment": starlingEnvironment, "product_tims": starlingTIMS, "credential_string": "", "product_instance": ""}
@@ -185,6 +185,9 @@ func (a *Appliance) join(x *exchange) answer {
 	case texts["product_instance"] == "":
 		return x.fail(http.StatusBadRequest, "MissingProductInstanceError", "The product_instance is missing", nil)
 	}
+	if x.holds() {
+		return answer{}
+	}
 	a.changeStarling(func(body object) {
 		body["join_info"] = joinInfo{texts["environment"], texts["product_instance"], texts["product_tims"]}
 	})
@@ -199,6 +202,15 @@ func (a *Appliance) join(x *exchange) answer {
 	return reply(http.StatusOK, a.joinObject(x))
 }
 
+// joinWaits tells whether a transaction is in the way of a join or an unjoin. One that
+// is opened while it goes on is not.
+func (a *Appliance) joinWaits(x *exchange) bool {
+	if x.ends {
+		return false
+	}
+	return x.session.pending != nil || a.variant("join-open") == "anybody" && a.anyOpen()
+}
+
 func (a *Appliance) refuseOpen(x *exchange) answer {
 	return x.fail(http.StatusForbidden, "OpenTransactionError", "The transaction has to be closed first", nil)
 }
@@ -208,12 +220,15 @@ func (a *Appliance) refuseOpen(x *exchange) answer {
 func (a *Appliance) unjoin(x *exchange) answer {
 	is := a.committed.starling()
 	switch {
-	case x.session.pending != nil && a.variant("starling-unjoin-open") != "200":
+	case a.joinWaits(x) && a.variant("starling-unjoin-open") != "200":
 		return a.refuseOpen(x)
 	case is.JoinInfo == nil && a.variant("starling-unjoin-closed") != "200":
 		return a.refuseHere(x, "starling-unjoin-closed", "The appliance is not joined to Starling")
 	case is.RemoteAccess.Enabled && x.query.Get("force") != "true":
 		return x.fail(http.StatusForbidden, "StarlingJoinIsInUseByRemoteAccessError", "Remote access has to be disabled first", nil)
+	}
+	if x.holds() {
+		return answer{}
 	}
 	a.changeStarling(func(body object) {
 		body["join_info"], body["remote_access"] = nil, object{"enabled": false}

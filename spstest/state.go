@@ -41,10 +41,11 @@ type stateUser struct {
 
 // State is what the appliance consists of, as JSON for [WithState]: slots, the
 // committed configuration, downloads, support bundles, products, health, setup,
-// cluster, and users without their passwords. Sessions, their open transactions
-// and a restart under way are not part of it. The configuration may hold secrets.
+// cluster, and users without their passwords. Sessions, their open transactions,
+// recorded sessions, requests that are still executed and a restart under way are not
+// part of it. The configuration may hold secrets.
 func (a *Appliance) State() []byte {
-	a.mu.Lock()
+	a.enter()
 	defer a.mu.Unlock()
 	s := state{
 		Format: stateFormat, Slots: a.slots, Configuration: a.committed.bodies, Collections: a.committed.keys,

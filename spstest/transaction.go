@@ -3,12 +3,13 @@ package spstest
 import (
 	"encoding/json"
 	"net/http"
+	"path"
 	"slices"
 )
 
 // transaction is what a session has open.
 type transaction struct {
-	staged *store   // what the owner sees; nil: the lock is not taken yet
+	staged *store   // what the owner sees; nil: nothing is changed, nor the lock taken, yet
 	paths  []string // of the changes, in order, each once
 }
 
@@ -24,30 +25,38 @@ type Commit struct {
 
 // Commits lists the commits so far.
 func (a *Appliance) Commits() []Commit {
-	a.mu.Lock()
+	a.enter()
 	defer a.mu.Unlock()
 	return slices.Clone(a.commits)
 }
 
-// TransactionOpen tells whether any session has a transaction open.
+// TransactionOpen tells whether any session has a transaction open. One that is being
+// committed is open to the end.
 func (a *Appliance) TransactionOpen() bool {
-	a.mu.Lock()
+	a.enter()
 	defer a.mu.Unlock()
-	a.reap()
+	return a.anyOpen()
+}
+
+// anyOpen tells whether any transaction is open, or is being committed.
+func (a *Appliance) anyOpen() bool {
 	for _, s := range a.sessions {
 		if s.pending != nil {
 			return true
 		}
 	}
-	return false
+	return slices.ContainsFunc(a.operations, func(op *operation) bool { return op.x.commits != nil })
 }
 
 // LockedBy is who holds the configuration lock: the name of a user, or the
 // holder given to [Appliance.LockConfiguration]; "" if nobody does.
 func (a *Appliance) LockedBy() string {
-	a.mu.Lock()
+	a.enter()
 	defer a.mu.Unlock()
-	a.reap()
+	return a.holder()
+}
+
+func (a *Appliance) holder() string {
 	switch {
 	case a.lock != nil:
 		return a.lock.user.name
@@ -62,11 +71,11 @@ func (a *Appliance) LockedBy() string {
 // already keeps it until its transaction ends.
 func (a *Appliance) LockConfiguration(holder string) (release func()) {
 	o := &outsider{holder}
-	a.mu.Lock()
+	a.enter()
 	defer a.mu.Unlock()
 	a.outside = append(a.outside, o)
 	return func() {
-		a.mu.Lock()
+		a.enter()
 		defer a.mu.Unlock()
 		a.outside = slices.DeleteFunc(a.outside, func(other *outsider) bool { return other == o })
 	}
@@ -98,26 +107,78 @@ func (a *Appliance) locked(s *session) bool {
 }
 
 func (a *Appliance) refuseLocked(x *exchange) answer {
-	return a.refuse(x, "lock-error", "The configuration is locked by another user", nil)
+	by := "another user"
+	if a.variant("lock-error-names-user") == "yes" {
+		by = a.holder()
+	}
+	return a.refuse(x, "lock-error", "The configuration is locked by "+by, nil)
 }
 
-// open opens a transaction, with or without the lock.
-func (a *Appliance) open(s *session, lock bool) {
+// open opens a transaction, to stage changes at once or not yet. What is staged holds
+// the lock, unless the commit takes it.
+func (a *Appliance) open(s *session, stage bool) {
 	if s.pending == nil {
 		s.pending = &transaction{}
 	}
-	if lock && s.pending.staged == nil {
+	if !stage || s.pending.staged != nil {
+		return
+	}
+	s.pending.staged = a.committed.clone()
+	if a.variant("lock-taken") != "commit" {
 		a.lock = s
-		s.pending.staged = a.committed.clone()
 	}
 }
 
 // drop ends a session's transaction and forgets what it staged.
 func (a *Appliance) drop(s *session) {
 	s.pending = nil
-	if a.lock == s {
-		a.lock = nil
+	a.release(s)
+}
+
+// release gives the lock of a session back that no longer needs it. What goes on under
+// the lock holds it to its end.
+func (a *Appliance) release(s *session) {
+	stages := s.pending != nil && s.pending.staged != nil && a.variant("lock-taken") != "commit"
+	if a.lock != s || stages || slices.ContainsFunc(a.operations, func(op *operation) bool {
+		return op.x.session == s && op.x.writes() && op.x.needsItsSession()
+	}) {
+		return
 	}
+	a.lock = nil
+}
+
+// stagedTransactions lists what is staged by anybody, and what is being committed.
+func (a *Appliance) stagedTransactions() (all []*transaction) {
+	for _, s := range a.sessions {
+		if s.pending != nil && s.pending.staged != nil {
+			all = append(all, s.pending)
+		}
+	}
+	for _, op := range a.operations {
+		if t := op.x.commits; t != nil && t.staged != nil && !slices.Contains(all, t) {
+			all = append(all, t)
+		}
+	}
+	return all
+}
+
+// merged is what is committed, with the changes of a transaction.
+func (a *Appliance) merged(t *transaction) *store {
+	s := a.committed.clone()
+	for _, p := range t.paths {
+		collection, key := parentOf(p), path.Base(p)
+		n := a.nodes[collection]
+		inCollection := n != nil && n.collection
+		switch body, ok := t.staged.bodies[p]; {
+		case ok && inCollection:
+			s.add(collection, key, body)
+		case ok:
+			s.bodies[p] = body
+		case inCollection:
+			s.remove(collection, key)
+		}
+	}
+	return s
 }
 
 func (a *Appliance) transactionObject(x *exchange) object {
@@ -160,6 +221,9 @@ func (a *Appliance) openTransaction(x *exchange) answer {
 	if atOpening && a.locked(x.session) {
 		return a.refuseLocked(x)
 	}
+	if x.holds() {
+		return answer{}
+	}
 	a.open(x.session, atOpening)
 	return a.transactionAnswer(x, "open-answer")
 }
@@ -177,6 +241,9 @@ func (a *Appliance) transactionAnswer(x *exchange, variant string) answer {
 }
 
 func (a *Appliance) commitTransaction(x *exchange) answer {
+	if x.commits != nil {
+		return a.applyCommit(x)
+	}
 	body, ok := x.jsonObject()
 	if !ok {
 		return a.invalidBody(x)
@@ -199,14 +266,35 @@ func (a *Appliance) commitTransaction(x *exchange) answer {
 	if message == "" && a.messageRequired() {
 		return a.refuseMissingMessage(x)
 	}
+	byCommit := a.variant("lock-taken") == "commit"
+	if byCommit && a.locked(x.session) {
+		return a.refuseLocked(x)
+	}
 	if t.staged != nil {
-		if found := a.inconsistencies(t.staged); len(found) > 0 {
+		if found := a.inconsistencies(a.merged(t)); len(found) > 0 {
 			return a.semanticError(x, found)
 		}
-		a.committed = t.staged
 	}
-	a.commits = append(a.commits, Commit{x.session.user.name, message, member})
-	a.drop(x.session)
+	x.commits, x.commit = t, Commit{x.session.user.name, message, member}
+	if x.holds() {
+		if byCommit {
+			a.lock = x.session
+		}
+		return answer{}
+	}
+	return a.applyCommit(x)
+}
+
+// applyCommit ends a commit. It does not matter what became of the session, or of its
+// transaction, meanwhile.
+func (a *Appliance) applyCommit(x *exchange) answer {
+	if x.commits.staged != nil {
+		a.committed = a.merged(x.commits)
+	}
+	a.commits = append(a.commits, x.commit)
+	if x.session.pending == x.commits {
+		a.drop(x.session)
+	}
 	return a.transactionAnswer(x, "commit-answer")
 }
 
@@ -253,6 +341,9 @@ func (a *Appliance) rollBackTransaction(x *exchange) answer {
 		case "405:MethodNotAllowed":
 			return a.methodNotAllowed(x, []string{http.MethodGet, http.MethodPost})
 		}
+	}
+	if x.holds() {
+		return answer{}
 	}
 	a.drop(x.session)
 	return reply(http.StatusOK, object{"meta": x.meta()})

@@ -123,7 +123,7 @@ func TestOldReleasesNeedAnOpenTransaction(t *testing.T) {
 	t.Parallel()
 	a := newInProcess(t, spstest.WithProfile("6.0"))
 	c := inProcess(t, a).logIn("admin", "a")
-	wantError(t, c.do("PUT", timezone, `"UTC"`), 403, "ForbiddenActionError", nil)
+	wantError(t, c.do("PUT", timezone, `"UTC"`), 409, "Conflict", nil)
 	c.want(200, "POST", "/api/transaction", "")
 	c.want(200, "PUT", timezone, `"UTC"`)
 }
@@ -174,6 +174,7 @@ func TestTransactionVariants(t *testing.T) {
 		{"commit-answer=200-meta", "PUT", `{"status":"commit"}`, true, 200, meta},
 		{"commit-answer=204", "PUT", `{"status":"commit"}`, true, 204, ""},
 		{"commit-closed=200", "PUT", `{"status":"commit"}`, false, 200, ""},
+		{"commit-closed=409:Conflict", "PUT", `{"status":"commit"}`, false, 409, ""},
 		{"commit-closed=409:NoOpenTransaction", "PUT", `{"status":"commit"}`, false, 409, ""},
 		{"rollback-closed=200", "DELETE", "", false, 200, meta},
 		{"rollback-closed=404:ResourceNotFound", "DELETE", "", false, 404, ""},

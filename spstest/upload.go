@@ -29,7 +29,7 @@ type Upload struct {
 
 // Uploads lists the images that were uploaded and stored, in order.
 func (a *Appliance) Uploads() []Upload {
-	a.mu.Lock()
+	a.enter()
 	defer a.mu.Unlock()
 	return slices.Clone(a.uploads)
 }
@@ -197,6 +197,9 @@ func (a *Appliance) uploadFirmware(x *exchange) answer {
 	version, ok := imageVersion(got.image.head)
 	if !ok {
 		return a.refuse(x, "upload-broken-image", "The file is not a firmware image", nil)
+	}
+	if x.holds() {
+		return answer{}
 	}
 	s := a.store(i, version)
 	a.uploads = append(a.uploads, Upload{version, got.image.sum(), got.image.size, got.form, s.Key})

@@ -19,14 +19,25 @@
 // With -starling the appliance is joined to Starling, with -remote-access in such a way
 // that an unjoin is refused. Without it the printed calls join it.
 //
+// With -sessions it has recorded sessions, millions where one wants them, and with
+// -trail-size recordings of that size:
+//
+//	spssim -sessions 1500000 -trail-size 2147483648
+//
 // With -state the appliance is what it was when it was last stopped by a
-// signal: firmware slots, configuration, downloads, support bundles. Sessions and the
-// certificate are new each time, and passwords come from the command line. The
+// signal: firmware slots, configuration, downloads, support bundles. Sessions, recorded
+// ones too, and the certificate are new each time, and passwords come from the command line. The
 // file is replaced as a whole and readable by its owner only.
 //
 // With -fault something goes wrong, see spstest.ParseFault:
 //
 //	spssim -fault 'POST firmware/test cut-after' -fault 'GET ** status=503 times=2'
+//
+// With -takes a request takes that long, goes on although its client leaves, and is seen
+// by others as spstest.Fault.Takes says; -fault can make its answer be lost or come late:
+//
+//	spssim -takes 'PUT transaction=12s' -takes 'POST firmware/*=1m'
+//	spssim -fault 'PUT transaction takes=90s detached answer-delay=60s status=504'
 //
 // The exit code is 0 after a clean stop and 2 after an error. Nothing here is
 // secret, the password least of all.

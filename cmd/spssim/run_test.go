@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -297,6 +298,19 @@ func TestFaults(t *testing.T) {
 	}
 }
 
+func TestSessions(t *testing.T) {
+	t.Parallel()
+	p := start(t, "-ca-out", filepath.Join(t.TempDir(), "ca.pem"), "-profile", "6.0", "-sessions", "7", "-trail-size", "9")
+	for path, want := range map[string]int{"audit/sessions?fields=*": http.StatusOK, "audit/sessions/7": http.StatusOK, "audit/sessions/8": http.StatusNotFound} {
+		if status, err := ask(t, p, "GET", path, ""); status != want {
+			t.Errorf("%s: status %d, error %v, want %d", path, status, err, want)
+		}
+	}
+	if out := p.out.String(); !strings.Contains(out, "/api/audit/sessions?fields=*&limit=2'\n") {
+		t.Errorf("no call for the sessions in %s", out)
+	}
+}
+
 // call does what curl does with these words.
 func call(t *testing.T, client *http.Client, base string, words []string) string {
 	t.Helper()
@@ -398,8 +412,12 @@ func TestRunEnds(t *testing.T) {
 		{"flag", []string{"-nothing"}, exitError, "", "spssim: flag provided but not defined: -nothing"},
 		{"argument", []string{"now"}, exitError, "", `spssim: unexpected argument "now"`},
 		{"profile", []string{"-profile", "5"}, exitError, "", `spssim: unknown profile "5": want one of 6.0`},
+		{"sessions", []string{"-sessions", "-1"}, exitError, "", "spssim: number of sessions -1: want 0 to 2147483647"},
+		{"trail size", []string{"-trail-size", "-1"}, exitError, "", "spssim: size of recordings -1 is not positive"},
 		{"variant", []string{"-variant", "x=y"}, exitError, "", `spssim: invalid value "x=y" for flag -variant: spstest: unknown variant "x"`},
 		{"fault", []string{"-fault", "GET firmware"}, exitError, "", `spssim: invalid value "GET firmware" for flag -fault: spstest: fault "GET firmware": the rule says nothing to happen`},
+		{"takes", []string{"-takes", "PUT transaction"}, exitError, "", `spssim: invalid value "PUT transaction" for flag -takes: "PUT transaction" is not of the form "PUT transaction=12s"`},
+		{"takes, method", []string{"-takes", "put transaction=12s"}, exitError, "", `spssim: WithTakes: unknown method "put"`},
 		{"state", []string{"-state", "run.go"}, exitError, "", "spssim: run.go: state: invalid character"},
 		{"state that is a directory", []string{"-state", "."}, exitError, "", "spssim: read .: is a directory"},
 		{"address", []string{"-listen", "127.0.0.1:http:"}, exitError, "", "spssim: listen tcp"},
@@ -438,6 +456,42 @@ func TestParseSlot(t *testing.T) {
 	}
 	for _, text := range []string{"", "2", "=8.0", "2=8.0:", "2=8.0:broken", "2=:tainted"} {
 		if _, err := parseSlot(text); err == nil {
+			t.Errorf("%q: no error", text)
+		}
+	}
+}
+
+func TestTakes(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]int{
+		"PUT transaction=1h": 0,
+		"info=1h":            1,
+		"GET info = 1h":      1,
+	} {
+		option, err := parseTakes(text)
+		if err != nil {
+			t.Fatalf("%q: %v", text, err)
+		}
+		a, err := spstest.New(option)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+a.Addr()+"/api/info", http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if resp, err := a.RoundTrip(req); err == nil {
+			resp.Body.Close()
+		}
+		if diff := cmp.Diff(want, a.Busy()); diff != "" {
+			t.Errorf("%q: busy (-want +got):\n%s", text, diff)
+		}
+		cancel()
+		a.Close()
+	}
+	for _, text := range []string{"", "=1s", "info", "info=", "info=0s", "info=-1s", "info=x"} {
+		if _, err := parseTakes(text); err == nil {
 			t.Errorf("%q: no error", text)
 		}
 	}

@@ -3,6 +3,7 @@ package wire
 import (
 	"bytes"
 	"errors"
+	"iter"
 	"slices"
 )
 
@@ -13,317 +14,335 @@ var ErrAmbiguous = errors.New("the elements of a list cannot be told apart")
 // align finds for each element of after the element of before that it was, -1 for a
 // new one. olds are the elements of before as they were read.
 //
-// Elements that are equal belong together, those that stayed where they were first, so
-// that one may be removed, added or moved. Of the rest, those belong together that
-// have a value in common by which they are recognised, and those that a change in
-// place left in the same position. Where what is left between the same others could be
-// a change, or a removal and an addition, the answer matters only if something would
-// be lost; then it is ErrAmbiguous.
-func align(olds, before, after [][]byte) ([]int, error) {
-	m := &matching{olds: olds, before: before, after: after, from: make([]int, len(after)), taken: make([]bool, len(before))}
-	for j := range m.from {
-		m.from[j] = -1
+// It takes four steps. Each looks only at the elements that those before it have not
+// paired, in time that is linear in their size:
+//
+//  1. Elements that are equal belong together: one was kept, or moved.
+//  2. So do elements with the same identity, or the same name.
+//  3. So do elements that share a value that no third one has, unless other values
+//     tell otherwise.
+//  4. Where the lists are equally long, so do elements in the same position between
+//     others that kept theirs: one was changed in place.
+//
+// What is left was removed, or is new. Where it may as well be a change, and that would
+// lose something, the answer is ErrAmbiguous.
+func align(e *effort, olds, before, after [][]byte) ([]int, error) {
+	m := &matching{effort: e, olds: olds, texts: [2][][]byte{before, after}}
+	for s := range m.texts {
+		m.left[s] = len(m.texts[s])
+		m.mate[s] = slices.Repeat([]int{-1}, m.left[s])
+		m.loose[s] = make([]bool, m.left[s])
 	}
-	if err := m.equal(); err != nil {
-		return nil, err
-	}
-	if m.left() {
-		if err := m.alike(); err != nil {
-			return nil, err
+	m.equal()
+	if m.undecided() {
+		m.learn()
+		for _, name := range identity {
+			m.by(name)
 		}
+		m.by("name")
 	}
-	if m.left() && len(before) == len(after) {
+	if m.undecided() && m.tell() && m.sameLength() {
 		m.inPlace()
 	}
-	if m.left() && m.loses() {
-		return nil, ErrAmbiguous
+	if m.undecided() && m.loses() {
+		m.fail(ErrAmbiguous)
 	}
-	return m.from, nil
+	return m.mate[is], m.err
 }
 
-// matching is an alignment under way.
+// The two lists of a matching.
+const (
+	was = iota // before
+	is         // after
+)
+
+// matching is an alignment under way. What is there twice is there for each list.
 type matching struct {
-	olds, before, after [][]byte
-	from                []int
-	taken               []bool
-	was, is             [][]Member // what tells those apart that equal left
+	*effort
+	olds     [][]byte
+	texts    [2][][]byte
+	mate     [2][]int  // the element of the other list, or -1
+	loose    [2][]bool // it was paired, and might as well be with an equal one
+	left     [2]int    // how many have no mate
+	elements [2][]element
+	traits   map[fact]*trait
+	stamp    int
 }
 
-func (m *matching) pair(j, i int) { m.from[j], m.taken[i] = i, true }
+// undecided reports whether there is something left to pair.
+func (m *matching) undecided() bool { return m.err == nil && m.left[was] > 0 && m.left[is] > 0 }
 
-// left reports whether elements of both are unmatched.
-func (m *matching) left() bool {
-	return slices.Contains(m.from, -1) && slices.Contains(m.taken, false)
+func (m *matching) sameLength() bool { return len(m.texts[was]) == len(m.texts[is]) }
+
+// unmatched goes through the elements that have no mate.
+func (m *matching) unmatched(s int) iter.Seq[int] {
+	return func(yield func(int) bool) {
+		for k, mate := range m.mate[s] {
+			if mate < 0 && (!m.spend(1) || !yield(k)) {
+				return
+			}
+		}
+	}
 }
 
-// equal pairs elements that the change left as they were. Of several that are equal to
-// the user's type and differ in what that does not know, some may be gone: which,
-// nobody can tell.
-func (m *matching) equal() error {
-	for j := range m.after {
-		if len(m.before) == len(m.after) && bytes.Equal(m.before[j], m.after[j]) {
-			m.pair(j, j)
+func (m *matching) pair(i, j int) {
+	if m.mate[was][i] >= 0 || m.mate[is][j] >= 0 {
+		return // malformed JSON can name a member twice
+	}
+	m.mate[was][i], m.mate[is][j] = j, i
+	for s, k := range [2]int{i, j} {
+		m.left[s]--
+		m.count(s, k, -1)
+	}
+}
+
+// equal pairs elements that the change left as they were: those of which there is one,
+// then those that stayed where they were, then the others in their order. If fewer of
+// equal ones are left than there were, and they differ in what the user's type does not
+// know, nobody can tell which are gone.
+func (m *matching) equal() {
+	groups := make(map[string]*[2][]int, len(m.olds))
+	for s, texts := range m.texts {
+		for k, text := range texts {
+			if !m.spend(len(text)) {
+				return
+			}
+			group := groups[string(text)]
+			if group == nil {
+				group = new([2][]int)
+				groups[string(text)] = group
+			}
+			group[s] = append(group[s], k)
 		}
 	}
-	same := make(map[string][]int, len(m.before))
-	for i, b := range m.before {
-		if !m.taken[i] {
-			same[string(b)] = append(same[string(b)], i)
+	for _, group := range groups {
+		if len(group[was]) == 1 && len(group[is]) == 1 {
+			m.pair(group[was][0], group[is][0])
 		}
 	}
-	wanted := make(map[string]int)
-	for j, a := range m.after {
-		if m.from[j] < 0 {
-			wanted[string(a)]++
+	if m.sameLength() {
+		for k, level := range m.level() {
+			if level && bytes.Equal(m.texts[was][k], m.texts[is][k]) {
+				m.pair(k, k)
+			}
 		}
 	}
-	for text, group := range same {
-		if wanted[text] > 0 && wanted[text] < len(group) {
-			for _, i := range group[1:] {
-				if !bytes.Equal(m.olds[i], m.olds[group[0]]) {
-					return ErrAmbiguous
+	for _, group := range groups {
+		for s := range group {
+			group[s] = slices.DeleteFunc(group[s], func(k int) bool { return m.mate[s][k] >= 0 })
+		}
+		olds, nows := group[was], group[is]
+		if len(nows) > 0 && len(nows) < len(olds) && !alike(m.olds, olds) {
+			m.fail(ErrAmbiguous)
+			return
+		}
+		for n := range min(len(olds), len(nows)) {
+			m.pair(olds[n], nows[n])
+			m.loose[was][olds[n]], m.loose[is][nows[n]] = len(olds) != len(nows), len(olds) != len(nows)
+		}
+	}
+}
+
+// alike reports whether some of many texts are the same.
+func alike(texts [][]byte, some []int) bool {
+	return !slices.ContainsFunc(some, func(k int) bool { return !bytes.Equal(texts[k], texts[some[0]]) })
+}
+
+// by pairs elements that have the same value of a member, where one of before has it,
+// and one of after, or several that are alike. If these differ, the element was copied,
+// and nobody can tell which of them keeps what the user's type does not know.
+func (m *matching) by(name string) {
+	found := make(map[*trait][]int)
+	for j := range m.unmatched(is) {
+		now := &m.elements[is][j]
+		for _, t := range now.traits {
+			if t.name == name && t.in[was].n == 1 && !another(&m.elements[was][t.in[was].sum], now) {
+				found[t] = append(found[t], j)
+			}
+		}
+	}
+	for t, nows := range found {
+		switch i := t.in[was].sum; {
+		case alike(m.texts[is], nows):
+			m.pair(i, nows[0])
+		case m.unknown(i):
+			m.fail(ErrAmbiguous)
+			return
+		}
+	}
+}
+
+// tellings bounds how often tell looks at all that is left.
+const tellings = 32
+
+// tell pairs elements that share a value that no third one has, each with one other
+// element alone, unless as many values tell otherwise. What is paired tells nothing any
+// more, so that others may be told then. It reports whether it came to an end.
+func (m *matching) tell() bool {
+	gaps, _ := m.gaps()
+	for range tellings {
+		left := m.left[is]
+		queue := slices.Collect(m.unmatched(is))
+		for n := 0; n < len(queue); n++ {
+			j := queue[n]
+			i := m.sole(is, j)
+			if i < 0 || m.sole(was, i) != j || another(&m.elements[was][i], &m.elements[is][j]) {
+				continue
+			}
+			moved := gaps[was][i] != gaps[is][j]
+			if !m.told(was, i, j, moved) || !m.told(is, j, i, moved) {
+				continue
+			}
+			m.pair(i, j)
+			for _, t := range slices.Concat(m.elements[was][i].traits, m.elements[is][j].traits) {
+				if t.rare() {
+					queue = append(queue, t.in[is].sum)
 				}
 			}
 		}
-	}
-	for j, a := range m.after {
-		if group := same[string(a)]; m.from[j] < 0 && len(group) > 0 {
-			m.pair(j, group[0])
-			same[string(a)] = group[1:]
-		}
-	}
-	return nil
-}
-
-// identity are the members that make another element of one in which they differ.
-var identity = []string{"key", "id", "uuid", "href", "pem"}
-
-// alike pairs elements that have in common what makes them the same, then those with
-// a name in common, then those that have a telling value in common with each other and
-// with no third one. A value tells that only one element of each list has.
-func (m *matching) alike() error {
-	m.was, m.is = make([][]Member, len(m.before)), make([][]Member, len(m.after))
-	for i, b := range m.before {
-		if !m.taken[i] {
-			m.was[i] = telling(b)
-		}
-	}
-	for j, a := range m.after {
-		if m.from[j] < 0 {
-			m.is[j] = telling(a)
-		}
-	}
-	for _, name := range append(slices.Clone(identity), "name") {
-		if !m.by(name) {
-			return ErrAmbiguous
-		}
-	}
-	for m.left() && m.few() && m.sole() {
-	}
-	return nil
-}
-
-// few reports whether what is left can be compared with each other in a bearable time.
-func (m *matching) few() bool {
-	olds, nows := 0, 0
-	for _, taken := range m.taken {
-		if !taken {
-			olds++
-		}
-	}
-	for _, from := range m.from {
-		if from < 0 {
-			nows++
-		}
-	}
-	return olds*nows <= 10_000
-}
-
-// by pairs elements that have the same value of a member, where only one of each list
-// has it, or where those that have it now are alike. It says no where they are not.
-func (m *matching) by(name string) bool {
-	was, is := make(map[string][]int), make(map[string][]int)
-	for i, members := range m.was {
-		if v := Find(members, name); v != nil && !m.taken[i] {
-			was[string(v)] = append(was[string(v)], i)
-		}
-	}
-	for j, members := range m.is {
-		if v := Find(members, name); v != nil && m.from[j] < 0 {
-			is[string(v)] = append(is[string(v)], j)
-		}
-	}
-	for v, olds := range was {
-		nows := is[v]
-		if len(olds) != 1 || len(nows) == 0 || another(m.was[olds[0]], m.is[nows[0]]) {
-			continue
-		}
-		if slices.ContainsFunc(nows, func(j int) bool { return !bytes.Equal(m.after[j], m.after[nows[0]]) }) {
-			if unknown(m.olds[olds[0]], m.before[olds[0]], 0) {
-				return false
-			}
-			continue
-		}
-		m.pair(nows[0], olds[0])
-	}
-	return true
-}
-
-// sole pairs what can be nothing else. It says whether it found any.
-func (m *matching) sole() bool {
-	rare := make(map[string]int)
-	const once = 1 << 16 // apart from the other list's count
-	count := func(list []Member, by int) {
-		for _, member := range list {
-			rare[member.Name+"\x00"+string(member.Value)] += by
-		}
-	}
-	for i := range m.was {
-		if !m.taken[i] {
-			count(m.was[i], 1)
-		}
-	}
-	for j := range m.is {
-		if m.from[j] < 0 {
-			count(m.is[j], once)
-		}
-	}
-	byJ, byI := make(map[int][]int), make(map[int][]int)
-	for j, a := range m.is {
-		for i, b := range m.was {
-			if m.from[j] >= 0 || m.taken[i] || another(b, a) {
-				continue
-			}
-			if slices.ContainsFunc(a, func(member Member) bool {
-				return bytes.Equal(Find(b, member.Name), member.Value) && rare[member.Name+"\x00"+string(member.Value)] == 1+once
-			}) {
-				byJ[j], byI[i] = append(byJ[j], i), append(byI[i], j)
-			}
-		}
-	}
-	found := false
-	for j, olds := range byJ {
-		if i := olds[0]; len(olds) == 1 && len(byI[i]) == 1 && m.closest(j, i) {
-			m.pair(j, i)
-			found = true
-		}
-	}
-	return found
-}
-
-// common reports whether two elements agree in a telling value.
-func common(b, a []Member) bool {
-	return slices.ContainsFunc(a, func(member Member) bool { return bytes.Equal(Find(b, member.Name), member.Value) })
-}
-
-// closest reports whether no other unmatched element has as much in common with either.
-func (m *matching) closest(j, i int) bool {
-	overlap := func(j, i int) (n int) {
-		for _, member := range m.is[j] {
-			if bytes.Equal(Find(m.was[i], member.Name), member.Value) {
-				n++
-			}
-		}
-		return n
-	}
-	most := overlap(j, i)
-	for k := range m.after {
-		if k != j && m.from[k] < 0 && overlap(k, i) >= most {
-			return false
-		}
-	}
-	for k := range m.before {
-		if k != i && !m.taken[k] && overlap(j, k) >= most {
-			return false
-		}
-	}
-	return true
-}
-
-// rival reports whether an unmatched element of after other than j has something in
-// common with i, or one of before other than i with j.
-func (m *matching) rival(j, i int) bool {
-	for k := range m.after {
-		if k != j && m.from[k] < 0 && common(m.was[i], m.is[k]) && !another(m.was[i], m.is[k]) {
-			return true
-		}
-	}
-	for k := range m.before {
-		if k != i && !m.taken[k] && common(m.was[k], m.is[j]) && !another(m.was[k], m.is[j]) {
+		if m.left[is] == left {
 			return true
 		}
 	}
 	return false
 }
 
-// inPlace pairs elements in the same position of lists of the same length: a change
-// left them there.
+// sole gives the one element of the other list with which an unmatched one shares what
+// no third one has, -1 for none or several.
+func (m *matching) sole(s, k int) int {
+	sole := -1
+	if traits := m.elements[s][k].traits; m.mate[s][k] < 0 && m.spend(len(traits)) {
+		for _, t := range traits {
+			switch other := t.in[1-s].sum; {
+			case !t.rare():
+			case sole >= 0 && sole != other:
+				return -1
+			default:
+				sole = other
+			}
+		}
+	}
+	return sole
+}
+
+// told reports whether more values of an element tell that it is its mate than
+// otherwise. Those that others have tell otherwise, and of one that was moved, all that
+// its mate does not have.
+func (m *matching) told(s, k, mate int, moved bool) bool {
+	m.mark(&m.elements[1-s][mate])
+	told, otherwise := 0, 0
+	for _, t := range m.elements[s][k].traits {
+		switch {
+		case t.stamp == m.stamp && t.rare():
+			told++
+		case t.stamp != m.stamp && (moved || t.in[1-s].n > 0):
+			otherwise++
+		}
+	}
+	return told > otherwise
+}
+
+// inPlace pairs elements in the same position between others that kept theirs.
 func (m *matching) inPlace() {
-	for j := range m.after {
-		if m.from[j] < 0 && !m.taken[j] && !another(m.was[j], m.is[j]) && (common(m.was[j], m.is[j]) || !m.rival(j, j)) {
-			m.pair(j, j)
+	level := m.level()
+	for k := range m.unmatched(is) {
+		if !level[k] || m.mate[was][k] >= 0 {
+			continue
+		}
+		old, now := &m.elements[was][k], &m.elements[is][k]
+		if !another(old, now) && (m.common(old, now) || !rival(old, is) && !rival(now, was)) {
+			m.pair(k, k)
 		}
 	}
 }
 
-// loses reports whether an element that is unmatched, and may have been changed, has
-// what the user's type does not know.
+// loses reports whether an element that is left, and may have been changed, has what
+// the user's type does not know. It may be what stands between the same others now, or
+// what has a value in common with it. One that was moved past others and has nothing in
+// common with what it was is a new one.
 func (m *matching) loses() bool {
-	for i, old := range m.olds {
-		if m.taken[i] || !unknown(old, m.before[i], 0) {
-			continue
-		}
-		for j := range m.after {
-			if m.from[j] < 0 && (m.between(i, j) || common(m.was[i], m.is[j])) && !another(m.was[i], m.is[j]) {
-				return true
-			}
+	gaps, n := m.gaps()
+	nows := make([]crowd, n)
+	for j := range m.unmatched(is) {
+		nows[gaps[is][j]].add(&m.elements[is][j], j, 1)
+	}
+	for i := range m.unmatched(was) {
+		old := &m.elements[was][i]
+		if (old.among(&nows[gaps[was][i]], is) || rival(old, is)) && m.unknown(i) {
+			return true
 		}
 	}
 	return false
 }
 
-// between reports whether two elements stand between the same others. One that was
-// moved past another and has nothing in common with what it was is a new one.
-func (m *matching) between(i, j int) bool {
-	for to, from := range m.from {
-		if from >= 0 && (i < from) != (j < to) {
-			return false
+// fixed reports whether an element has the only mate that it can have.
+func (m *matching) fixed(s, k int) bool { return m.mate[s][k] >= 0 && !m.loose[s][k] }
+
+// gaps numbers the places between elements that were not moved: elements of both lists
+// with the same number stand between the same others. Those that were not moved are the
+// longest sequence of fixed elements whose order is the same in both lists.
+func (m *matching) gaps() (gaps [2][]int, n int) {
+	for s := range gaps {
+		gaps[s] = make([]int, len(m.mate[s]))
+	}
+	var ends []int                           // the last element of the best sequence of each length
+	previous := make([]int, len(m.mate[is])) // the element before it in that sequence
+	for j, i := range m.mate[is] {
+		if !m.fixed(is, j) || !m.spend(1) {
+			continue
+		}
+		length, _ := slices.BinarySearchFunc(ends, i, func(end, i int) int { return m.mate[is][end] - i })
+		if length == len(ends) {
+			ends = append(ends, j)
+		}
+		ends[length], previous[j] = j, -1
+		if length > 0 {
+			previous[j] = ends[length-1]
 		}
 	}
-	return true
-}
-
-// another reports whether two elements differ in what makes them the same.
-func another(b, a []Member) bool {
-	return slices.ContainsFunc(identity, func(name string) bool {
-		old, now := Find(b, name), Find(a, name)
-		return old != nil && now != nil && !bytes.Equal(old, now)
-	})
-}
-
-// telling returns the members of an object by which it is recognised. Booleans,
-// null and what is empty tell nothing: unrelated objects agree in them.
-func telling(value []byte) []Member {
-	if Kind(value) != Object {
-		return nil
-	}
-	members, err := Members(value)
-	if err != nil {
-		return nil
-	}
-	return slices.DeleteFunc(members, func(m Member) bool {
-		switch Kind(m.Value) {
-		case String, Object, Array:
-			return len(m.Value) <= len(`""`)
+	if len(ends) > 0 {
+		for j := ends[len(ends)-1]; j >= 0; j = previous[j] {
+			gaps[was][m.mate[is][j]], gaps[is][j] = 1, 1
 		}
-		return Kind(m.Value) != Number
-	})
+	}
+	for s := range gaps {
+		n = 0
+		for k, stayed := range gaps[s] {
+			gaps[s][k] = n
+			n += stayed
+		}
+	}
+	return gaps, n + 1
 }
+
+// level tells which positions of two lists of the same length are between fixed elements
+// that are in the same positions in both lists.
+func (m *matching) level() []bool {
+	n := len(m.mate[was])
+	level := make([]bool, n)
+	fixed := func(s, k int) bool { return k < 0 || k == n || m.fixed(s, k) }
+	for begin := 0; begin < n; begin++ {
+		end := begin
+		for !fixed(was, end) && !fixed(is, end) {
+			end++
+		}
+		if fixed(was, begin-1) && fixed(is, begin-1) && fixed(was, end) && fixed(is, end) {
+			for k := range level[begin:end] {
+				level[begin+k] = true
+			}
+		}
+		begin = end
+	}
+	return level
+}
+
+// unknown reports whether an element of before has what the user's type does not know.
+func (m *matching) unknown(i int) bool { return m.effort.unknown(m.olds[i], m.texts[was][i], 0) }
 
 // unknown reports whether a value has members that the user's form of it lacks.
-func unknown(original, before []byte, depth int) bool {
+func (e *effort) unknown(original, before []byte, depth int) bool {
 	switch {
-	case depth > maxDepth || Kind(original) != Kind(before):
+	case depth > maxDepth || Kind(original) != Kind(before) || !e.spend(len(original)+len(before)):
 		return false
 	case Kind(original) == Object:
 		olds, oldErr := Members(original)
@@ -334,7 +353,7 @@ func unknown(original, before []byte, depth int) bool {
 		known := index(befores)
 		return slices.ContainsFunc(olds, func(m Member) bool {
 			value, ok := known[m.Name]
-			return !ok || unknown(m.Value, value, depth+1)
+			return !ok || e.unknown(m.Value, value, depth+1)
 		})
 	case Kind(original) == Array:
 		olds, oldErr := Elements(original)
@@ -343,7 +362,7 @@ func unknown(original, before []byte, depth int) bool {
 			return true
 		}
 		for i := range olds {
-			if unknown(olds[i], befores[i], depth+1) {
+			if e.unknown(olds[i], befores[i], depth+1) {
 				return true
 			}
 		}

@@ -2,32 +2,37 @@ package wire
 
 import (
 	"bytes"
+	"context"
 )
 
 // Update lays a change over a body without losing what the change does not
 // know. original is the body as it was read; before and after are the user's
 // value, encoded by [Codec.Marshal] before and after the change. Whatever is
 // equal in before and after stays as it stands in original: unknown members at
-// every depth, null, absent and empty, the spelling of numbers.
-func Update(original, before, after []byte) ([]byte, error) {
-	return update(original, before, after, 0)
+// every depth, null, absent and empty, the spelling of numbers. It gives
+// ErrAmbiguous, ErrEffort, or the error of a context that has ended.
+func Update(ctx context.Context, original, before, after []byte) ([]byte, error) {
+	e := newEffort(ctx, len(original)+len(before)+len(after))
+	return e.update(original, before, after, 0)
 }
 
-func update(original, before, after []byte, depth int) ([]byte, error) {
+func (e *effort) update(original, before, after []byte, depth int) ([]byte, error) {
 	switch {
 	case depth > maxDepth:
 		return nil, errDepth
+	case !e.spend(len(original) + len(before) + len(after)):
+		return nil, e.err
 	case bytes.Equal(before, after):
 		return original, nil
 	case Kind(original) == Object && Kind(before) == Object && Kind(after) == Object:
-		return updateObject(original, before, after, depth+1)
+		return e.updateObject(original, before, after, depth+1)
 	case Kind(original) == Array && Kind(before) == Array && Kind(after) == Array:
-		return updateArray(original, before, after, depth+1)
+		return e.updateArray(original, before, after, depth+1)
 	}
 	return after, nil
 }
 
-func updateObject(original, before, after []byte, depth int) ([]byte, error) {
+func (e *effort) updateObject(original, before, after []byte, depth int) ([]byte, error) {
 	olds, err := Members(original)
 	if err != nil {
 		return nil, err
@@ -56,7 +61,7 @@ func updateObject(original, before, after []byte, depth int) ([]byte, error) {
 			b = []byte("{}")
 			fallthrough
 		default:
-			if old.Value, err = update(old.Value, b, a, depth); err != nil {
+			if old.Value, err = e.update(old.Value, b, a, depth); err != nil {
 				return nil, err
 			}
 		}
@@ -80,7 +85,7 @@ func index(members []Member) map[string][]byte {
 	return m
 }
 
-func updateArray(original, before, after []byte, depth int) ([]byte, error) {
+func (e *effort) updateArray(original, before, after []byte, depth int) ([]byte, error) {
 	olds, err := Elements(original)
 	if err != nil {
 		return nil, err
@@ -103,7 +108,7 @@ func updateArray(original, before, after []byte, depth int) ([]byte, error) {
 		}
 		return after, nil
 	}
-	from, err := align(olds, befores, afters)
+	from, err := align(e, olds, befores, afters)
 	if err != nil {
 		return nil, err
 	}
@@ -113,7 +118,7 @@ func updateArray(original, before, after []byte, depth int) ([]byte, error) {
 			merged[j] = afters[j]
 			continue
 		}
-		if merged[j], err = update(olds[i], befores[i], afters[j], depth); err != nil {
+		if merged[j], err = e.update(olds[i], befores[i], afters[j], depth); err != nil {
 			return nil, err
 		}
 	}

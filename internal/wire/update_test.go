@@ -91,7 +91,7 @@ func TestUpdate(t *testing.T) {
 func update(t testing.TB, original, before, after string) string {
 	t.Helper()
 	inputs := [3][]byte{[]byte(original), []byte(before), []byte(after)}
-	got, err := wire.Update(inputs[0], inputs[1], inputs[2])
+	got, err := wire.Update(t.Context(), inputs[0], inputs[1], inputs[2])
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -298,6 +298,24 @@ func TestUpdateArrayPairing(t *testing.T) {
 			`[{"key":"a","v":"x"},{"key":"b","v":"y"}]`, `[{"v":"z"},{"key":"c","v":"x"}]`, `[{"v":"z","u":1},{"key":"c","v":"x"}]`,
 		},
 		{
+			"changed between two that changed places", `[{"k":"a","u":1},{"k":"b","u":2},{"k":"c","u":3}]`,
+			`[{"k":"a"},{"k":"b"},{"k":"c"}]`, `[{"k":"c"},{"k":"x"},{"k":"a"}]`, `[{"k":"c","u":3},{"k":"x","u":2},{"k":"a","u":1}]`,
+		},
+		{
+			"changed, and another one moved past it", `[{"k":"a","n":1,"u":1},{"k":"b","n":1,"u":2},{"k":"c","n":1,"u":3},{"k":"d","n":1,"u":4}]`,
+			`[{"k":"a","n":1},{"k":"b","n":1},{"k":"c","n":1},{"k":"d","n":1}]`, `[{"k":"b","n":2},{"k":"c","n":1},{"k":"d","n":1},{"k":"a","n":1}]`,
+			`[{"k":"b","n":2,"u":2},{"k":"c","n":1,"u":3},{"k":"d","n":1,"u":4},{"k":"a","n":1,"u":1}]`,
+		},
+		{
+			"twins that others moved past", `[{"k":"a","u":1},{"k":"a","u":2},{"k":"b","u":3}]`,
+			`[{"k":"a"},{"k":"a"},{"k":"b"}]`, `[{"k":"b"},{"k":"a"},{"k":"a"}]`, `[{"k":"b","u":3},{"k":"a","u":1},{"k":"a","u":2}]`,
+		},
+		{
+			"copied, and another one changed", `[{"k":"a","u":1},{"k":"b","u":2},{"k":"c","n":1,"u":3}]`,
+			`[{"k":"a"},{"k":"b"},{"k":"c","n":1}]`, `[{"k":"a"},{"k":"a"},{"k":"b"},{"k":"c","n":2}]`,
+			`[{"k":"a","u":1},{"k":"a"},{"k":"b","u":2},{"k":"c","n":2,"u":3}]`,
+		},
+		{
 			"removed and renamed, nothing to lose", `[{"k":"a"},{"k":"b"}]`,
 			`[{"k":"a"},{"k":"b"}]`, `[{"k":"c"}]`, `[{"k":"c"}]`,
 		},
@@ -340,13 +358,31 @@ func TestUpdateAmbiguous(t *testing.T) {
 			`[{"k":"a","u":1},{"k":"b","u":2}]`, `[{"k":"a"},{"k":"b"}]`, `[{"k":"b"},{"k":"a","n":1},{"k":"a","n":2}]`,
 		},
 		"changed, and another one after it": {`[{"key":"a","v":"x","u":1}]`, `[{"key":"a","v":"x"}]`, `[{"v":"y"},{"key":"c","v":"z"}]`},
-		"only a flag in common":             {`[{"on":false,"u":1}]`, `[{"on":false}]`, `[{"n":2,"on":true},{"n":1,"on":false}]`},
-		"to lose in an object":              {`[{"o":{"k":"a","u":1}}]`, `[{"o":{"k":"a"}}]`, `[{"o":{"k":"b"}},{"o":{"k":"c"}}]`},
-		"to lose in a list":                 {`[{"l":[{"k":"a","u":1}]}]`, `[{"l":[{"k":"a"}]}]`, `[{"l":[{"k":"b"}]},{"l":[{"k":"c"}]}]`},
-		"to lose in a set":                  {`[{"l":["a","a"]}]`, `[{"l":["a"]}]`, `[{"l":["b"]},{"l":["c"]}]`},
-		"at depth":                          {`{"l":[{"l":[{"k":"a","u":{"v":[{}]}},{"k":"b"}]}]}`, `{"l":[{"l":[{"k":"a"},{"k":"b"}]}]}`, `{"l":[{"l":[{"k":"c"}]}]}`},
+		"one of twins removed, and another one added": {
+			`[{"k":"a","u":1},{"k":"a","u":2},{"k":"b","u":3}]`, `[{"k":"a"},{"k":"a"},{"k":"b"}]`, `[{"k":"a"},{"k":"b"},{"k":"c"}]`,
+		},
+		"made like another one, or removed": {
+			`[{"on":true,"u":1},{"on":false,"u":2},{"k":"a","u":3}]`, `[{"on":true},{"on":false},{"k":"a"}]`, `[{"on":true},{"on":true}]`,
+		},
+		"made like the next one, or removed": {
+			`[{"on":false,"u":1},{"on":true,"u":2},{"k":"a","u":3}]`, `[{"on":false},{"on":true},{"k":"a"}]`, `[{"on":true},{"on":true}]`,
+		},
+		"removed, and one with a value in common added": {
+			`[{"k":"a","n":1,"u":1},{"k":"b","n":1,"u":2}]`, `[{"k":"a","n":1},{"k":"b","n":1}]`, `[{"k":"b","n":1},{"k":"c","n":1}]`,
+		},
+		"one removed and one added around two that were changed": {
+			`[{"k":"a","u":1},{"k":"b","u":2},{"k":"c","u":3},{"k":"d","u":4}]`, `[{"k":"a"},{"k":"b"},{"k":"c"},{"k":"d"}]`, `[{"k":"B"},{"k":"C"},{"k":"d"},{"k":"n"}]`,
+		},
+		"as many values tell otherwise": {
+			`[{"k":"a","n":1,"u":1},{"k":"b","n":2,"u":2}]`, `[{"k":"a","n":1},{"k":"b","n":2}]`, `[{"k":"a","n":2}]`,
+		},
+		"only a flag in common": {`[{"on":false,"u":1}]`, `[{"on":false}]`, `[{"n":2,"on":true},{"n":1,"on":false}]`},
+		"to lose in an object":  {`[{"o":{"k":"a","u":1}}]`, `[{"o":{"k":"a"}}]`, `[{"o":{"k":"b"}},{"o":{"k":"c"}}]`},
+		"to lose in a list":     {`[{"l":[{"k":"a","u":1}]}]`, `[{"l":[{"k":"a"}]}]`, `[{"l":[{"k":"b"}]},{"l":[{"k":"c"}]}]`},
+		"to lose in a set":      {`[{"l":["a","a"]}]`, `[{"l":["a"]}]`, `[{"l":["b"]},{"l":["c"]}]`},
+		"at depth":              {`{"l":[{"l":[{"k":"a","u":{"v":[{}]}},{"k":"b"}]}]}`, `{"l":[{"l":[{"k":"a"},{"k":"b"}]}]}`, `{"l":[{"l":[{"k":"c"}]}]}`},
 	} {
-		got, err := wire.Update([]byte(test.original), []byte(test.before), []byte(test.after))
+		got, err := wire.Update(t.Context(), []byte(test.original), []byte(test.before), []byte(test.after))
 		if !errors.Is(err, wire.ErrAmbiguous) {
 			t.Errorf("%s: %s, %v", name, got, err)
 		}
@@ -416,7 +452,7 @@ func TestUpdateErrors(t *testing.T) {
 				arguments = [3]string{`[1]`, `[1]`, `[2]`}
 				arguments[i] = bad
 			}
-			got, err := wire.Update([]byte(arguments[0]), []byte(arguments[1]), []byte(arguments[2]))
+			got, err := wire.Update(t.Context(), []byte(arguments[0]), []byte(arguments[1]), []byte(arguments[2]))
 			if err == nil {
 				t.Errorf("%s, argument %d: got %s, want an error", name, i, got)
 			}
@@ -432,7 +468,7 @@ func TestUpdateDepth(t *testing.T) {
 		nested := func(leaf string) []byte {
 			return []byte(strings.Repeat(`{"a":`, depth) + leaf + strings.Repeat(`}`, depth))
 		}
-		got, err := wire.Update(nested("1.0"), nested("1"), nested("2"))
+		got, err := wire.Update(t.Context(), nested("1.0"), nested("1"), nested("2"))
 		if want != (err == nil) || want && string(got) != string(nested("2")) {
 			t.Errorf("%d levels: %s, %v", depth, got, err)
 		}
@@ -730,11 +766,11 @@ func FuzzUpdate(f *testing.F) {
 	f.Add([]byte(`[1.0,[2],{"a":{}}]`), []byte(`[1,[2],{}]`), []byte(`[[2],{"a":1}]`))
 	f.Add([]byte(`{"a":1,"a":2}`), []byte(`{}`), []byte(`{"a":`))
 	f.Fuzz(func(t *testing.T, x, y, z []byte) {
-		same, err := wire.Update(x, y, y)
+		same, err := wire.Update(t.Context(), x, y, y)
 		if err != nil || string(same) != string(x) {
 			t.Errorf("Update(x, y, y) = %q, %v, want %q", same, err, x)
 		}
-		got, err := wire.Update(x, y, z)
+		got, err := wire.Update(t.Context(), x, y, z)
 		if wire.Valid(x) != nil || wire.Valid(y) != nil || wire.Valid(z) != nil {
 			return
 		}
@@ -748,7 +784,7 @@ func FuzzUpdate(f *testing.F) {
 			t.Errorf("result %q: %v", got, err)
 		}
 		// What the type holds in full comes out as it was set.
-		full, err := wire.Update(y, y, z)
+		full, err := wire.Update(t.Context(), y, y, z)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -19,17 +19,27 @@ import (
 )
 
 // Codec encodes bodies for the wire and decodes what came from it.
-type Codec struct{ marshal json.Options }
+type Codec struct {
+	marshal json.Options
+	// telling returns the options with which each value that is revealed is shown to a
+	// function too.
+	telling func(func(string)) json.Options
+}
 
 // NewCodec returns a codec that writes the true value of every S, whatever S
 // shows to fmt, loggers and other encoders.
 func NewCodec[S any](reveal func(S) string) Codec {
-	return Codec{json.JoinOptions(
-		json.Deterministic(true),
-		json.WithMarshalers(json.MarshalToFunc(func(e *jsontext.Encoder, s S) error {
-			return e.WriteToken(jsontext.String(reveal(s)))
-		})),
-	)}
+	telling := func(tell func(string)) json.Options {
+		return json.JoinOptions(
+			json.Deterministic(true),
+			json.WithMarshalers(json.MarshalToFunc(func(e *jsontext.Encoder, s S) error {
+				text := reveal(s)
+				tell(text)
+				return e.WriteToken(jsontext.String(text))
+			})),
+		)
+	}
+	return Codec{telling(func(string) {}), telling}
 }
 
 // Marshal encodes v. Maps are written in the order of their keys, nil slices
@@ -40,6 +50,22 @@ func (c Codec) Marshal(v any) ([]byte, error) {
 		return nil, trim(err)
 	}
 	return data, nil
+}
+
+// Reveal is [Codec.Marshal], and returns what was revealed too: each value once, in the
+// order in which they stand in the data.
+func (c Codec) Reveal(v any) (data []byte, revealed []string, err error) {
+	seen := map[string]bool{}
+	data, err = json.Marshal(v, c.telling(func(text string) {
+		if !seen[text] {
+			seen[text] = true
+			revealed = append(revealed, text)
+		}
+	}))
+	if err != nil {
+		return nil, nil, trim(err)
+	}
+	return data, revealed, nil
 }
 
 // Unmarshal decodes data into v. Unknown members are ignored; duplicate names

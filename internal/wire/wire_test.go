@@ -56,6 +56,26 @@ func TestMarshal(t *testing.T) {
 	}
 }
 
+// TestReveal returns each secret that is in the data, once.
+func TestReveal(t *testing.T) {
+	t.Parallel()
+	type list []secret
+	value := map[string]any{"b": []any{secret{"two"}, &secret{"one"}, list{{"one"}, {""}}}, "a": struct{ s, S secret }{secret{"never"}, secret{`a"b`}}, "c": "plain"}
+	data, revealed, err := codec.Reveal(value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	diff(t, "JSON", string(marshal(t, value)), string(data))
+	diff(t, "revealed", []string{`a"b`, "two", "one", ""}, revealed)
+
+	if data, revealed, err = codec.Reveal(map[string]int{"a": 1}); err != nil || revealed != nil {
+		t.Errorf("%s, revealed %q, %v", data, revealed, err)
+	}
+	if data, revealed, err = codec.Reveal([]any{secret{"one"}, func() {}}); err == nil || data != nil || revealed != nil {
+		t.Errorf("%s, revealed %q, %v, want an error alone", data, revealed, err)
+	}
+}
+
 func TestMarshalIsDeterministic(t *testing.T) {
 	t.Parallel()
 	value := map[string]int{}

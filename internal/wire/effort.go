@@ -1,0 +1,44 @@
+package wire
+
+import (
+	"context"
+	"errors"
+)
+
+// ErrEffort says that an update would take too long.
+var ErrEffort = errors.New("it takes too long to tell what was changed")
+
+// effort is what an update may still take: bytes and elements to look at, until its
+// context ends.
+type effort struct {
+	ctx  context.Context
+	left int
+	err  error // why it ended
+}
+
+// newEffort allows to look at each byte so often, and at a small value so much more, that
+// only a value that was made for it takes longer: nested deeply, and changed at every
+// depth.
+func newEffort(ctx context.Context, size int) *effort {
+	return &effort{ctx: ctx, left: 256*size + 1<<26}
+}
+
+// spend reports whether n more may be looked at.
+func (e *effort) spend(n int) bool {
+	e.left -= n
+	switch {
+	case e.err != nil:
+	case e.ctx.Err() != nil:
+		e.err = e.ctx.Err()
+	case e.left < 0:
+		e.err = ErrEffort
+	}
+	return e.err == nil
+}
+
+// fail ends it with an error, unless it has ended.
+func (e *effort) fail(err error) {
+	if e.err == nil {
+		e.err = err
+	}
+}
