@@ -377,7 +377,7 @@ func TestConformanceGuardOfTheSDK(t *testing.T) {
 		for name, do := range map[string]func() error{
 			"commit": func() error {
 				return c.Transaction(ctx, func(ctx context.Context, tx *sps.Transaction) error {
-					return tx.TrafficAlerts.Update(ctx, func(alerts *sps.TrafficAlerts) error { return alerts.EnableAll(sps.SNMP) })
+					return tx.TrafficAlerts.Update(ctx, func(alerts *sps.TrafficAlerts) error { return alerts.EnableAll(sps.ChannelSNMP) })
 				})
 			},
 			"upgrade":     func() error { _, err := c.Firmware.StartUpgrade(ctx, "2", ""); return err },

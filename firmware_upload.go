@@ -36,10 +36,10 @@ func UploadProgress(progress func(sent, total int64)) UploadOption {
 	return func(o *uploadOptions) { o.progress = progress }
 }
 
-// UploadError says that the answer to an upload was lost, and what was seen in the slots
+// FirmwareUploadError says that the answer to an upload was lost, and what was seen in the slots
 // afterwards. It unwraps to the cause, which is [ErrOutcomeUnknown] too: the appliance may
 // put the image into a slot yet, whatever was seen.
-type UploadError struct {
+type FirmwareUploadError struct {
 	// Known is set where the appliance could be asked afterwards.
 	Known bool
 	// Stored is the slot that was seen to have filled since the upload began, nil for
@@ -50,7 +50,7 @@ type UploadError struct {
 }
 
 // Error returns the cause and what was seen.
-func (e *UploadError) Error() string {
+func (e *FirmwareUploadError) Error() string {
 	text := causeOf(e.Err).Error()
 	switch {
 	case e.Stored != nil:
@@ -62,7 +62,7 @@ func (e *UploadError) Error() string {
 }
 
 // Unwrap returns the cause.
-func (e *UploadError) Unwrap() error { return e.Err }
+func (e *FirmwareUploadError) Unwrap() error { return e.Err }
 
 // Upload sends a firmware image to the appliance (POST /api/upload/firmware) and
 // returns the slot that the appliance put it into. It takes constant memory: the
@@ -80,7 +80,7 @@ func (e *UploadError) Unwrap() error { return e.Err }
 //
 // When the whole image was sent and the answer is lost, the slots are listed until one
 // has filled, for up to [Timeouts].Outcome, and after the end of ctx for half of
-// [Timeouts].Close. The error is an [UploadError] then and [ErrOutcomeUnknown], also where
+// [Timeouts].Close. The error is an [FirmwareUploadError] then and [ErrOutcomeUnknown], also where
 // one has filled: that may have been somebody else.
 func (f *Firmware) Upload(ctx context.Context, image io.ReaderAt, size int64, options ...UploadOption) (*FirmwareSlot, error) {
 	if image == nil || size <= 0 {
@@ -206,7 +206,7 @@ func uploadedSlot(a *answer) (*FirmwareSlot, error) {
 func (f *Firmware) uploadLost(ctx context.Context, before *FirmwareSlots, cause error) error {
 	end := f.client.patience(ctx)
 	defer end.release()
-	failed := &UploadError{Err: cause}
+	failed := &FirmwareUploadError{Err: cause}
 	found := f.client.ask(ctx, end, "POST "+uploadPath.text, cause, func(ctx context.Context) (bool, string, error) {
 		return failed.look(ctx, f, before)
 	})
@@ -215,7 +215,7 @@ func (f *Firmware) uploadLost(ctx context.Context, before *FirmwareSlots, cause 
 }
 
 // look looks for a slot that was empty before.
-func (e *UploadError) look(ctx context.Context, f *Firmware, before *FirmwareSlots) (seen bool, state string, err error) {
+func (e *FirmwareUploadError) look(ctx context.Context, f *Firmware, before *FirmwareSlots) (seen bool, state string, err error) {
 	after, err := f.Slots(ctx)
 	if err != nil {
 		return false, "", err

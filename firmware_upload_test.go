@@ -171,7 +171,7 @@ func TestUploadFails(t *testing.T) {
 			if !errors.Is(err, test.want) || !strings.Contains(err.Error(), test.says) {
 				t.Errorf("error %v, want %v that says %q", err, test.want, test.says)
 			}
-			var failed *sps.UploadError
+			var failed *sps.FirmwareUploadError
 			if test.stored && (!errors.As(err, &failed) || !failed.Known || failed.Stored == nil || failed.Stored.Key != "3") {
 				t.Errorf("error %+v, want one that names slot 3", failed)
 			}
@@ -320,7 +320,7 @@ func TestUploadOutcomeUnknown(t *testing.T) {
 		a.Inject(spstest.Fault{Path: "upload/firmware", CutAfter: true})
 		a.Inject(spstest.Fault{Path: "firmware/slots", Skip: 2, Times: -1, Status: 500})
 		report, err := c.Firmware.Upgrade(t.Context(), sps.FromImage(spstest.Image("8.1.0", imageSize), imageSize))
-		var stopped *sps.UpgradeError
+		var stopped *sps.FirmwareUpgradeError
 		if !errors.As(err, &stopped) || !strings.Contains(stopped.Left, "is unknown") || report.SlotKey != "" {
 			t.Errorf("report %+v, error %v", report, err)
 		}

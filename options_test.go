@@ -205,8 +205,8 @@ func TestOptionsElsewhere(t *testing.T) {
 		}
 		progress := sps.WithProgress(func(done, total int64) {})
 		a.ResetJournal()
-		_, fetch := c.Firmware.WaitForFetch(ctx, "1", sps.AfterRestartOf(info))
-		_, bundle := c.SupportBundles.Wait(ctx, "1", sps.AfterRestartOf(info))
+		_, fetch := c.Firmware.WaitForFetch(ctx, "1", sps.WithRestartOf(info))
+		_, bundle := c.SupportBundles.Wait(ctx, "1", sps.WithRestartOf(info))
 		_, invoke := c.Invoke(ctx, "GET", "info", nil, progress)
 		for name, err := range map[string]error{"WaitForFetch": fetch, "Wait": bundle, "Invoke": invoke} {
 			if !errors.Is(err, sps.ErrInvalidInput) {
@@ -222,7 +222,7 @@ func TestOptionsElsewhere(t *testing.T) {
 			t.Errorf("in a transaction: %v, want ErrInvalidInput", err)
 		}
 		a.ServeImage(imageURL, "8.1.0", imageSum)
-		if _, err := c.Firmware.Upgrade(ctx, sps.FromURL(imageURL, imageSum), sps.UpgradeMessage("x"), sps.UpgradeWaiting(sps.AfterRestartOf(info))); err != nil {
+		if _, err := c.Firmware.Upgrade(ctx, sps.FromURL(imageURL, imageSum), sps.UpgradeMessage("x"), sps.UpgradeWaiting(sps.WithRestartOf(info))); err != nil {
 			t.Errorf("upgrade from a URL: %v", err)
 		}
 	})

@@ -97,7 +97,7 @@ var policies = [...]policy{
 	classDeleteFetch:  {false, limited, (*Timeouts).write, lostSettled, "Firmware.Fetch"},
 	classDeleteBundle: {false, limited, (*Timeouts).write, lostSettled, "SupportBundles.Get"},
 
-	classUpload:      {false, nil, (*Timeouts).stall, lostUnknown, "Firmware.Slots"}, // the client looks, see UploadError
+	classUpload:      {false, nil, (*Timeouts).stall, lostUnknown, "Firmware.Slots"}, // the client looks, see FirmwareUploadError
 	classUpgrade:     {false, nil, (*Timeouts).action, lostUnknown, "Firmware.WaitForVersion"},
 	classStartBundle: {false, nil, (*Timeouts).write, lostUnknown, "SupportBundles.List"},
 	classWrite:       {false, limited, (*Timeouts).write, lostUnknown, ""},

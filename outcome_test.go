@@ -467,7 +467,7 @@ func TestLateUpload(t *testing.T) {
 					l.a.Inject(spstest.Fault{Path: "firmware/slots", Skip: 1, Times: -1, Status: 503})
 				}
 				_, err := c.Firmware.Upload(t.Context(), spstest.Image("8.1.0", 1000), 1000)
-				var failed *sps.UploadError
+				var failed *sps.FirmwareUploadError
 				if !errors.As(err, &failed) || !errors.Is(err, sps.ErrOutcomeUnknown) || !strings.Contains(err.Error(), test.says) {
 					t.Fatalf("error %v, want one that says %q", err, test.says)
 				}
@@ -487,7 +487,7 @@ func TestLateUpgrade(t *testing.T) {
 		path     string
 		runs     time.Duration
 		deadline time.Duration
-		step     sps.UpgradeStep // "" for success
+		step     sps.FirmwareUpgradeStep // "" for success
 		left     string
 	}{
 		"60 s":                      {"firmware/upgrade", time.Minute, 0, "", ""},
@@ -526,7 +526,7 @@ func TestLateUpgrade(t *testing.T) {
 					}
 					return
 				}
-				var stopped *sps.UpgradeError
+				var stopped *sps.FirmwareUpgradeError
 				if !errors.As(err, &stopped) || stopped.Step != test.step || !strings.Contains(stopped.Left, test.left) {
 					t.Fatalf("error %v, want one at %s that says %q", err, test.step, test.left)
 				}

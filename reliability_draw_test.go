@@ -344,9 +344,9 @@ func setAlert(id sps.TrafficAlert, on bool) changing {
 func switchAlert(id sps.TrafficAlert, on bool) func(*sps.TrafficAlerts) error {
 	return func(a *sps.TrafficAlerts) error {
 		if on {
-			return a.Enable(sps.Email, id)
+			return a.Enable(sps.ChannelEmail, id)
 		}
-		return a.Disable(sps.Email, id)
+		return a.Disable(sps.ChannelEmail, id)
 	}
 }
 

@@ -233,7 +233,7 @@ func (r *reliabilityRun) transact(ctx context.Context, p *party, x transaction) 
 		options = append(options, sps.WithMessage(t.label))
 	}
 	if x.wait > 0 {
-		options = append(options, sps.WaitForLock(x.wait))
+		options = append(options, sps.WithLockWait(x.wait))
 	}
 	if x.lockFirst {
 		options = append(options, sps.WithLockFirst())

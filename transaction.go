@@ -79,12 +79,12 @@ func WithMessage(message string) TransactionOption {
 	return func(o *transactionOptions) { o.message = message }
 }
 
-// WaitForLock makes a transaction wait while somebody else holds the configuration, and
+// WithLockWait makes a transaction wait while somebody else holds the configuration, and
 // while another transaction of the same client runs: up to this time for each of both
 // together, and within its context. It asks again at random moments, at least 50 ms
 // apart. Without it [ErrLocked] comes at once; so it does where the appliance refuses
 // the commit because of the lock.
-func WaitForLock(limit time.Duration) TransactionOption {
+func WithLockWait(limit time.Duration) TransactionOption {
 	return func(o *transactionOptions) { o.patient, o.wait = true, limit }
 }
 
@@ -129,7 +129,7 @@ type transactionKey struct{ client *Client }
 // end of ctx for half of [Timeouts].Close.
 //
 // A first write gives [ErrLocked] while somebody else changes the configuration (see
-// [WaitForLock]), and [ErrCommitMessageRequired] where the appliance says that it
+// [WithLockWait]), and [ErrCommitMessageRequired] where the appliance says that it
 // requires a message; those before 7.0 do not say so, and refuse the commit. Both end
 // the transaction, whatever fn returns. A step whose answer was lost is not repeated:
 // the transaction rolls back, even if fn swallows the error. A session that ends after

@@ -54,7 +54,7 @@ type waitOptions struct {
 	every    time.Duration
 	budget   time.Duration
 	progress func(WaitProgress)
-	before   *Info // what must have restarted
+	before   *ApplianceInfo // what must have restarted
 }
 
 // WaitProgress is one look at what is waited for.
@@ -67,15 +67,15 @@ type WaitProgress struct {
 	Percent float64
 }
 
-// PollEvery sets the time between two looks, at least a millisecond; the default is 5
+// WithPollInterval sets the time between two looks, at least a millisecond; the default is 5
 // seconds for a fetch, and 10 seconds for a restart and for a support bundle.
-func PollEvery(interval time.Duration) WaitOption {
+func WithPollInterval(interval time.Duration) WaitOption {
 	return func(o *waitOptions) { o.every = interval }
 }
 
-// WaitAtMost sets how long to wait, within the context; the default is 2 hours for
+// WithWaitLimit sets how long to wait, within the context; the default is 2 hours for
 // a fetch, and 30 minutes for a restart and for a support bundle.
-func WaitAtMost(budget time.Duration) WaitOption {
+func WithWaitLimit(budget time.Duration) WaitOption {
 	return func(o *waitOptions) { o.budget = budget }
 }
 
@@ -103,7 +103,7 @@ func newWait(every, budget time.Duration, options []WaitOption) *waitOptions {
 type errWaitBudget time.Duration
 
 func (e errWaitBudget) Error() string {
-	return fmt.Sprintf("not seen within %s (see WaitAtMost)", time.Duration(e))
+	return fmt.Sprintf("not seen within %s (see WithWaitLimit)", time.Duration(e))
 }
 
 func (e errWaitBudget) Is(target error) bool { return target == context.DeadlineExceeded }
@@ -209,7 +209,7 @@ func (j jobs[T]) get(ctx context.Context, key string) (*T, error) {
 // otherwise than finished.
 func (j jobs[T]) wait(ctx context.Context, key string, o *waitOptions) (last *T, finished bool, err error) {
 	if o.before != nil {
-		return nil, false, j.client.fail(j.what+" "+oneLine(key, 40), invalid("AfterRestartOf is for Firmware.WaitForVersion"))
+		return nil, false, j.client.fail(j.what+" "+oneLine(key, 40), invalid("WithRestartOf is for Firmware.WaitForVersion"))
 	}
 	err = o.job(ctx, j.client, j.what+" "+oneLine(key, 40), func(ctx context.Context) (JobStatus, float64, error) {
 		seen, err := j.get(ctx, key)

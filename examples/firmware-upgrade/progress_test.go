@@ -52,7 +52,7 @@ Waiting for the appliance to restart.
 // Every step has words.
 func TestWords(t *testing.T) {
 	t.Parallel()
-	for _, step := range []sps.UpgradeStep{stepConnect, sps.StepPrepare, sps.StepUpload, sps.StepFetch, sps.StepTest, sps.StepUpgrade, sps.StepWait, sps.StepVerify} {
+	for _, step := range []sps.FirmwareUpgradeStep{stepConnect, sps.StepPrepare, sps.StepUpload, sps.StepFetch, sps.StepTest, sps.StepUpgrade, sps.StepWait, sps.StepVerify} {
 		if words[step] == "" {
 			t.Errorf("the step %s has no words", step)
 		}
