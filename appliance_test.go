@@ -145,7 +145,7 @@ func TestSupportBundle(t *testing.T) {
 			t.Fatal(err)
 		}
 		var states int
-		bundle, err := c.SupportBundles.Wait(t.Context(), key, sps.WithPollInterval(time.Millisecond), sps.OnProgress(func(sps.WaitProgress) { states++ }))
+		bundle, err := c.SupportBundles.Wait(t.Context(), key, sps.WithPollInterval(time.Millisecond), sps.WithProgress(func(sps.Progress) { states++ }))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -130,7 +130,7 @@ var (
 	// transaction.
 	ErrOtherClient = errors.New("the handle belongs to another client")
 	// ErrCommitMessageRequired: the appliance demands a commit message; pass
-	// [WithMessage], or [UpgradeMessage] for an upgrade. It comes before anything is
+	// [WithMessage], or [WithMessage] for an upgrade. It comes before anything is
 	// written, and on appliances before 7.0, which do not say so, with the refusal of
 	// the commit.
 	ErrCommitMessageRequired = errors.New("the appliance requires a commit message")

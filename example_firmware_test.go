@@ -112,9 +112,9 @@ func ExampleFirmware_UploadFile() {
 	name := imageFile("8.1.0", size) // a file of yours
 	defer os.Remove(name)
 
-	slot, err := client.Firmware.UploadFile(context.Background(), name, sps.UploadProgress(func(sent, total int64) {
-		if sent == total {
-			fmt.Println("sent", sent>>20, "MiB")
+	slot, err := client.Firmware.UploadFile(context.Background(), name, sps.WithProgress(func(p sps.Progress) {
+		if p.Done == p.Total {
+			fmt.Println("sent", p.Done>>20, "MiB")
 		}
 	}))
 	if err != nil {
@@ -209,13 +209,13 @@ func ExampleFirmware_StartUpgrade() {
 	_, client, end := example()
 	defer end()
 	ctx := context.Background()
-	if _, err := client.Firmware.StartUpgrade(ctx, "2", "CHG-1234"); err != nil && !errors.Is(err, sps.ErrOutcomeUnknown) {
+	if _, err := client.Firmware.StartUpgrade(ctx, "2", sps.WithMessage("CHG-1234")); err != nil && !errors.Is(err, sps.ErrOutcomeUnknown) {
 		log.Fatal(err)
 	}
 	looks := 0
 	info, err := client.Firmware.WaitForVersion(ctx, "8.0.0",
 		sps.WithPollInterval(time.Millisecond), sps.WithWaitLimit(time.Minute),
-		sps.OnProgress(func(p sps.WaitProgress) { looks++ })) // p.State tells in words what was seen
+		sps.WithProgress(func(p sps.Progress) { looks++ })) // p.State tells in words what was seen
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -232,7 +232,7 @@ func ExampleWithRestartOf() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	if _, err := client.Firmware.StartUpgrade(ctx, "3", ""); err != nil {
+	if _, err := client.Firmware.StartUpgrade(ctx, "3"); err != nil {
 		log.Fatal(err)
 	}
 	if _, err := client.Firmware.WaitForVersion(ctx, "7.4.0", sps.WithRestartOf(before), sps.WithPollInterval(time.Millisecond)); err != nil {
@@ -246,8 +246,8 @@ func ExampleFirmware_Upgrade() {
 	_, client, end := example()
 	defer end()
 	report, err := client.Firmware.Upgrade(context.Background(), sps.FromSlot("2"),
-		sps.UpgradeMessage("CHG-1234"),
-		sps.UpgradeWaiting(sps.WithPollInterval(time.Millisecond), sps.WithWaitLimit(time.Minute)))
+		sps.WithMessage("CHG-1234"),
+		sps.WithPollInterval(time.Millisecond), sps.WithWaitLimit(time.Minute))
 	var stopped *sps.FirmwareUpgradeError
 	if errors.As(err, &stopped) {
 		log.Fatalf("stopped at %s: %v; %s", stopped.Step, stopped.Err, stopped.Left)
@@ -267,7 +267,7 @@ func ExampleFirmware_Upgrade_dryRun() {
 	// Output: could go from 7.4.0 to 8.0.0
 }
 
-func ExampleOnUpgradeProgress() {
+func ExampleWithProgress_upgrade() {
 	appliance, client, end := example()
 	defer end()
 	const url, sum = "https://images.example/sps.iso", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
@@ -275,12 +275,12 @@ func ExampleOnUpgradeProgress() {
 
 	var last sps.FirmwareUpgradeStep
 	_, err := client.Firmware.Upgrade(context.Background(), sps.FromURL(url, sum), sps.WithExpectedVersion("8.1.0"),
-		sps.UpgradeWaiting(sps.WithPollInterval(time.Millisecond)),
-		sps.OnUpgradeProgress(func(step sps.FirmwareUpgradeStep, _ sps.WaitProgress) {
-			if step != last {
-				fmt.Println(step)
+		sps.WithPollInterval(time.Millisecond),
+		sps.WithProgress(func(p sps.Progress) {
+			if p.Step != last {
+				fmt.Println(p.Step)
 			}
-			last = step
+			last = p.Step
 		}))
 	if err != nil {
 		log.Fatal(err)
@@ -316,7 +316,7 @@ func ExampleFromFile() {
 	name := imageFile("8.1.0", 1<<20) // a file of yours
 	defer os.Remove(name)
 	report, err := client.Firmware.Upgrade(context.Background(), sps.FromFile(name),
-		sps.UpgradeWaiting(sps.WithPollInterval(time.Millisecond)))
+		sps.WithPollInterval(time.Millisecond))
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -607,7 +607,7 @@ func ExampleClient_Download() {
 	}
 	var file bytes.Buffer // or an *os.File
 	n, err := client.Download(ctx, "troubleshooting/support-bundle/"+key+"/download", &file,
-		sps.WithProgress(func(done, total int64) { fmt.Println("all of it:", done == total) }))
+		sps.WithProgress(func(p sps.Progress) { fmt.Println("all of it:", p.Done == p.Total) }))
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -33,7 +33,7 @@ func TestFetchFlow(t *testing.T) {
 			t.Errorf("DeleteFetch of a running one: %v, want ErrFetchRunning", err)
 		}
 		looks := 0
-		done, err := f.WaitForFetch(t.Context(), key, sps.WithPollInterval(time.Millisecond), sps.OnProgress(func(sps.WaitProgress) { looks++ }))
+		done, err := f.WaitForFetch(t.Context(), key, sps.WithPollInterval(time.Millisecond), sps.WithProgress(func(sps.Progress) { looks++ }))
 		if err != nil || done.Status != sps.JobFinished || looks == 0 {
 			t.Fatalf("fetch %+v after %d looks, %v", done, looks, err)
 		}

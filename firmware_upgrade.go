@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -54,7 +55,7 @@ func FromSlot(key string) UpgradeSource {
 func FromFile(name string) UpgradeSource {
 	return source{place: func(ctx context.Context, f *Firmware, u *upgrade) (string, error) {
 		u.enter(StepUpload)
-		return slotKeyOf(f.UploadFile(ctx, name, UploadProgress(u.uploaded)))
+		return slotKeyOf(f.UploadFile(ctx, name, WithProgress(u.uploaded)))
 	}}
 }
 
@@ -62,7 +63,7 @@ func FromFile(name string) UpgradeSource {
 func FromImage(image io.ReaderAt, size int64) UpgradeSource {
 	return source{place: func(ctx context.Context, f *Firmware, u *upgrade) (string, error) {
 		u.enter(StepUpload)
-		return slotKeyOf(f.Upload(ctx, image, size, UploadProgress(u.uploaded)))
+		return slotKeyOf(f.Upload(ctx, image, size, WithProgress(u.uploaded)))
 	}}
 }
 
@@ -87,43 +88,38 @@ func slotKeyOf(slot *FirmwareSlot, err error) (string, error) {
 	return slot.Key, nil
 }
 
-// UpgradeOption refines one [Firmware.Upgrade].
-type UpgradeOption func(*upgrade)
+// UpgradeOption refines one [Firmware.Upgrade]: [WithMessage], [WithProgress],
+// [WithPollInterval], [WithWaitLimit], [WithExpectedVersion] and [WithTestOnly].
+type UpgradeOption interface{ applyUpgrade(*upgrade) }
 
-// UpgradeMessage is what the appliance's change log shows. Some appliances require
-// one, see [ErrCommitMessageRequired].
-func UpgradeMessage(message string) UpgradeOption {
-	return func(u *upgrade) { u.message = message }
-}
+func (o MessageOption) applyUpgrade(u *upgrade) { u.message = string(o) }
 
-// UpgradeWaiting refines the waiting for a fetch and for the restart.
-func UpgradeWaiting(options ...WaitOption) UpgradeOption {
-	return func(u *upgrade) { u.waiting = append(u.waiting, options...) }
-}
+func (o ProgressOption) applyUpgrade(u *upgrade) { u.progress = o.report }
 
-// OnUpgradeProgress calls a function when a step begins, while an image is
-// uploaded, and after each look at a fetch or a restart. During an upload it is
-// called from another goroutine. Nil is none.
-func OnUpgradeProgress(progress func(FirmwareUpgradeStep, WaitProgress)) UpgradeOption {
-	if progress == nil {
-		progress = func(FirmwareUpgradeStep, WaitProgress) {}
-	}
-	return func(u *upgrade) { u.progress = progress }
-}
+func (o PollOption) applyUpgrade(u *upgrade) { u.waiting = append(u.waiting, o) }
+
+type upgradeOption func(*upgrade)
+
+func (o upgradeOption) applyUpgrade(u *upgrade) { o(u) }
 
 // WithExpectedVersion stops the upgrade with [ErrUnexpectedImage] before the test, unless
-// the image has this version. It is good practice with [FromURL]: the record of a
-// fetch need not say where its image went, and then the slot that filled meanwhile
-// is taken for it.
+// the image has this version. It is good practice with [FromURL]: the record of a fetch
+// need not say where its image went, and then the slot that filled meanwhile is taken for
+// it.
 func WithExpectedVersion(version string) UpgradeOption {
-	return func(u *upgrade) { u.expected = version }
+	return upgradeOption(func(u *upgrade) { u.expected = version })
 }
 
-// WithTestOnly ends the upgrade once the image is tested: a dry run, which leaves
-// the image in its slot.
+// WithTestOnly ends the upgrade once the image is tested: a dry run, which leaves the
+// image in its slot.
 func WithTestOnly() UpgradeOption {
-	return func(u *upgrade) { u.testOnly = true }
+	return upgradeOption(func(u *upgrade) { u.testOnly = true })
 }
+
+// StartUpgradeOption refines one [Firmware.StartUpgrade]: [WithMessage].
+type StartUpgradeOption interface{ applyStartUpgrade(message *string) }
+
+func (o MessageOption) applyStartUpgrade(message *string) { *message = string(o) }
 
 // FirmwareUpgradeReport is what an upgrade did.
 type FirmwareUpgradeReport struct {
@@ -174,7 +170,13 @@ func (e *FirmwareUpgradeError) Unwrap() error { return e.Err }
 // An answer that is lost is [ErrOutcomeUnknown]: the restart may have been faster, or the
 // appliance may still be at work. WaitForVersion finds out; that an appliance runs what it
 // did before does not prove that it will not upgrade.
-func (f *Firmware) StartUpgrade(ctx context.Context, key, message string) (*FirmwareTestReport, error) {
+func (f *Firmware) StartUpgrade(ctx context.Context, key string, options ...StartUpgradeOption) (*FirmwareTestReport, error) {
+	message := ""
+	for _, option := range options {
+		if option != nil {
+			option.applyStartUpgrade(&message)
+		}
+	}
 	id, err := slotID(key)
 	if err != nil {
 		return nil, f.client.fail("POST "+upgradePath.text, err)
@@ -188,7 +190,7 @@ func (f *Firmware) StartUpgrade(ctx context.Context, key, message string) (*Firm
 			return nil, err
 		}
 	}
-	k := &call{class: classAction, method: http.MethodPost, path: upgradePath, body: []byte(`{"slot_id":` + id + `,"message":` + string(text) + `}`)}
+	k := &call{class: classUpgrade, method: http.MethodPost, path: upgradePath, body: []byte(`{"slot_id":` + id + `,"message":` + string(text) + `}`)}
 	var report *FirmwareTestReport
 	a, err := f.client.call(ctx, k)
 	if err == nil {
@@ -208,7 +210,7 @@ func (f *Firmware) checkMessage(ctx context.Context, message string) error {
 		return err
 	}
 	if newTransactionStatus(a).CommitMessageRequired {
-		return f.client.fail("POST "+upgradePath.text, fmt.Errorf("%w: give one, for Firmware.Upgrade by UpgradeMessage", ErrCommitMessageRequired))
+		return f.client.fail("POST "+upgradePath.text, fmt.Errorf("%w: pass WithMessage", ErrCommitMessageRequired))
 	}
 	return nil
 }
@@ -263,11 +265,18 @@ var ErrUnexpectedImage = errors.New("the image is not the expected one")
 
 // WithRestartOf makes [Firmware.WaitForVersion] demand proof of a restart, for an
 // upgrade to the version that runs already: that a restart was seen, or that the
-// build differs from what the appliance said before. Where no restart is waited for,
-// it is [ErrInvalidInput].
-func WithRestartOf(before *ApplianceInfo) WaitOption {
-	return func(o *waitOptions) { o.before = before }
-}
+// build differs from what the appliance said before.
+func WithRestartOf(before *ApplianceInfo) VersionWaitOption { return restartOption{before} }
+
+// VersionWaitOption refines one [Firmware.WaitForVersion]: [WithRestartOf], and what a
+// [WaitOption] is.
+type VersionWaitOption interface{ applyVersionWait(*waitOptions) }
+
+type restartOption struct{ before *ApplianceInfo }
+
+func (o restartOption) applyVersionWait(w *waitOptions)  { w.before = o.before }
+func (o ProgressOption) applyVersionWait(w *waitOptions) { o.applyWait(w) }
+func (o PollOption) applyVersionWait(w *waitOptions)     { o.applyWait(w) }
 
 // settleTime is how long another version may be seen after a restart before it
 // counts: an appliance may restart twice.
@@ -292,8 +301,18 @@ const (
 // certificate that is not trusted, and with the refusal when it keeps refusing the
 // login, so that the account is not locked. When the time is over, the error wraps
 // context.DeadlineExceeded and says what was seen last.
-func (f *Firmware) WaitForVersion(ctx context.Context, version string, options ...WaitOption) (*ApplianceInfo, error) {
-	o := newWait(10*time.Second, 30*time.Minute, options)
+func (f *Firmware) WaitForVersion(ctx context.Context, version string, options ...VersionWaitOption) (*ApplianceInfo, error) {
+	o := newWait(10*time.Second, 30*time.Minute, nil)
+	for _, option := range options {
+		if option != nil {
+			option.applyVersionWait(o)
+		}
+	}
+	return f.waitForVersion(ctx, version, o)
+}
+
+func (f *Firmware) waitForVersion(ctx context.Context, version string, o *waitOptions) (*ApplianceInfo, error) {
+	o.every = max(o.every, time.Millisecond)
 	ctx, cancel := o.bound(ctx)
 	defer cancel()
 	defer f.client.logins.patient()()
@@ -309,7 +328,7 @@ func (f *Firmware) WaitForVersion(ctx context.Context, version string, options .
 		if ctx.Err() == nil { // a look that was cut short saw nothing
 			done, state, stop := w.judge(info, err)
 			last = state
-			o.progress(WaitProgress{time.Since(start), state, -1})
+			o.progress(Progress{State: state, Percent: -1, Elapsed: time.Since(start)})
 			if stop != nil {
 				return nil, f.client.fail("waiting for version "+oneLine(version, 40), stop)
 			}
@@ -422,7 +441,7 @@ const (
 type upgrade struct {
 	message  string
 	waiting  []WaitOption
-	progress func(FirmwareUpgradeStep, WaitProgress)
+	progress func(Progress)
 	testOnly bool
 	expected string // version
 
@@ -435,25 +454,20 @@ type upgrade struct {
 
 func (u *upgrade) enter(step FirmwareUpgradeStep) {
 	u.step, u.start = step, time.Now()
-	u.progress(step, WaitProgress{State: "begun", Percent: -1})
+	u.progress(Progress{Step: step, State: "begun", Percent: -1})
 }
 
-func (u *upgrade) uploaded(sent, total int64) {
-	u.progress(StepUpload, WaitProgress{time.Since(u.start), fmt.Sprintf("%d of %d bytes", sent, total), 100 * float64(sent) / float64(total)})
+func (u *upgrade) uploaded(p Progress) {
+	p.Step = StepUpload
+	u.progress(p)
 }
 
-// looked reports what waiting sees, beside a function of the caller's own.
+// looked reports what waiting sees.
 func (u *upgrade) looked(step FirmwareUpgradeStep) []WaitOption {
-	return append(u.waiting, func(o *waitOptions) {
-		if step == StepFetch {
-			o.before = nil // it is about the restart
-		}
-		own := o.progress
-		o.progress = func(p WaitProgress) {
-			own(p)
-			u.progress(step, p)
-		}
-	})
+	return append(slices.Clone(u.waiting), WithProgress(func(p Progress) {
+		p.Step = step
+		u.progress(p)
+	}))
 }
 
 // Upgrade brings the appliance to a firmware and waits until it runs: it uploads or
@@ -465,10 +479,10 @@ func (u *upgrade) looked(step FirmwareUpgradeStep) []WaitOption {
 // error is [ErrOutcomeUnknown] too, unless the upgrade was begun for certain and the
 // appliance came back with another version, which is [ErrWrongVersion].
 func (f *Firmware) Upgrade(ctx context.Context, from UpgradeSource, options ...UpgradeOption) (*FirmwareUpgradeReport, error) {
-	u := &upgrade{progress: func(FirmwareUpgradeStep, WaitProgress) {}, report: &FirmwareUpgradeReport{}}
+	u := &upgrade{progress: func(Progress) {}, report: &FirmwareUpgradeReport{}}
 	for _, option := range options {
 		if option != nil {
-			option(u)
+			option.applyUpgrade(u)
 		}
 	}
 	if err := f.upgrade(ctx, u, from); err != nil {
@@ -527,18 +541,18 @@ func (f *Firmware) upgrade(ctx context.Context, u *upgrade, from UpgradeSource) 
 	}
 
 	u.enter(StepUpgrade)
-	_, lost := f.StartUpgrade(ctx, key, u.message)
+	_, lost := f.StartUpgrade(ctx, key, WithMessage(u.message))
 	if lost != nil && (ctx.Err() != nil || !answerLost(lost)) {
 		return lost
 	}
 	u.unsure = lost != nil
 
 	u.enter(StepWait)
-	waiting := u.looked(StepWait)
+	waiting := newWait(10*time.Second, 30*time.Minute, u.looked(StepWait))
 	if sameVersion(before.FirmwareVersion, slot.Body.Version) {
-		waiting = append(waiting, WithRestartOf(before))
+		waiting.before = before
 	}
-	if u.report.Info, err = f.WaitForVersion(ctx, slot.Body.Version, waiting...); err != nil {
+	if u.report.Info, err = f.waitForVersion(ctx, slot.Body.Version, waiting); err != nil {
 		return u.notSeen(err, lost)
 	}
 	u.unsure = false

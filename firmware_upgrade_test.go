@@ -43,9 +43,9 @@ func TestUpgradeFlow(t *testing.T) {
 			upgradeBubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 				a.ServeImage(imageURL, "8.0.0", imageSum)
 				var steps []sps.FirmwareUpgradeStep
-				report, err := c.Firmware.Upgrade(t.Context(), source, sps.UpgradeMessage("CHG-1"), sps.OnUpgradeProgress(func(step sps.FirmwareUpgradeStep, p sps.WaitProgress) {
+				report, err := c.Firmware.Upgrade(t.Context(), source, sps.WithMessage("CHG-1"), sps.WithProgress(func(p sps.Progress) {
 					if p.State == "begun" {
-						steps = append(steps, step)
+						steps = append(steps, p.Step)
 					}
 				}))
 				if err != nil {
@@ -78,7 +78,7 @@ func TestUpgradeOverTLS(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
 	c := connect(t, a)
-	report, err := c.Firmware.Upgrade(t.Context(), sps.FromSlot("2"), sps.UpgradeWaiting(sps.WithPollInterval(time.Millisecond)))
+	report, err := c.Firmware.Upgrade(t.Context(), sps.FromSlot("2"), sps.WithPollInterval(time.Millisecond))
 	if err != nil || report.Info.FirmwareVersion != "8.0.0" {
 		t.Errorf("report %+v, %v", report, err)
 	}
@@ -156,13 +156,13 @@ func TestUpgradeAnswerLost(t *testing.T) {
 	})
 	upgradeBubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		a.Inject(spstest.Fault{Path: "firmware/upgrade", CutBefore: true})
-		_, err := c.Firmware.Upgrade(t.Context(), sps.FromSlot("2"), sps.UpgradeWaiting(sps.WithWaitLimit(5*time.Minute)))
+		_, err := c.Firmware.Upgrade(t.Context(), sps.FromSlot("2"), sps.WithWaitLimit(5*time.Minute))
 		if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "still runs 7.4.0") {
 			t.Errorf("not executed: %v", err)
 		}
 		a.ClearFaults()
 		a.Inject(spstest.Fault{Path: "firmware/upgrade", CutBefore: true})
-		if _, err := c.Firmware.StartUpgrade(t.Context(), "2", ""); !errors.Is(err, sps.ErrOutcomeUnknown) {
+		if _, err := c.Firmware.StartUpgrade(t.Context(), "2"); !errors.Is(err, sps.ErrOutcomeUnknown) {
 			t.Errorf("StartUpgrade: %v, want ErrOutcomeUnknown", err)
 		}
 	})
@@ -178,7 +178,7 @@ func TestReinstall(t *testing.T) {
 	)
 	upgradeBubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		var states []string
-		_, err := c.Firmware.Upgrade(t.Context(), sps.FromSlot("2"), sps.OnUpgradeProgress(func(_ sps.FirmwareUpgradeStep, p sps.WaitProgress) { states = append(states, p.State) }))
+		_, err := c.Firmware.Upgrade(t.Context(), sps.FromSlot("2"), sps.WithProgress(func(p sps.Progress) { states = append(states, p.State) }))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -240,7 +240,7 @@ func TestAnotherCertificate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = c.Firmware.Upgrade(t.Context(), sps.FromSlot("2"), sps.UpgradeWaiting(sps.WithPollInterval(time.Millisecond)))
+	_, err = c.Firmware.Upgrade(t.Context(), sps.FromSlot("2"), sps.WithPollInterval(time.Millisecond))
 	var untrusted *sps.CertificateError
 	if !errors.As(err, &untrusted) {
 		t.Errorf("error %v, want a CertificateError", err)
@@ -410,7 +410,7 @@ func TestLooksAreSpaced(t *testing.T) {
 		a.ResetJournal()
 		looks := 0
 		_, err := c.Firmware.WaitForVersion(t.Context(), "8.0.0", sps.WithPollInterval(10*time.Second), sps.WithWaitLimit(time.Minute),
-			sps.OnProgress(func(sps.WaitProgress) { looks++ }))
+			sps.WithProgress(func(sps.Progress) { looks++ }))
 		if err == nil {
 			t.Error("no error")
 		}
@@ -437,7 +437,7 @@ func TestMessageRequired(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t, spstest.WithCommitMessageRequired())
 	c := connect(t, a)
-	if _, err := c.Firmware.Upgrade(t.Context(), sps.FromSlot("2")); !errors.Is(err, sps.ErrCommitMessageRequired) || !strings.Contains(err.Error(), "UpgradeMessage") {
-		t.Errorf("error %v, want one that names UpgradeMessage", err)
+	if _, err := c.Firmware.Upgrade(t.Context(), sps.FromSlot("2")); !errors.Is(err, sps.ErrCommitMessageRequired) || !strings.Contains(err.Error(), "WithMessage") {
+		t.Errorf("error %v, want one that names WithMessage", err)
 	}
 }

@@ -12,29 +12,19 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/go-sps/sps/internal/wire"
 )
 
 var uploadPath = mustPath("upload/firmware")
 
-// UploadOption refines one [Firmware.Upload].
-type UploadOption func(*uploadOptions)
+// UploadOption refines one [Firmware.Upload]: [WithProgress].
+type UploadOption interface{ applyUpload(*uploadOptions) }
 
-type uploadOptions struct {
-	progress func(sent, total int64)
-}
+type uploadOptions struct{ progress func(Progress) }
 
-// UploadProgress calls a function with the bytes of the image that were sent and
-// those there are, about once per MiB and once at the end. It is called from
-// another goroutine, never twice at a time; a slow one slows the upload. A retry
-// begins at 0 again. Nil is none.
-func UploadProgress(progress func(sent, total int64)) UploadOption {
-	if progress == nil {
-		progress = func(int64, int64) {}
-	}
-	return func(o *uploadOptions) { o.progress = progress }
-}
+func (o ProgressOption) applyUpload(u *uploadOptions) { u.progress = o.report }
 
 // FirmwareUploadError says that the answer to an upload was lost, and what was seen in the slots
 // afterwards. It unwraps to the cause, which is [ErrOutcomeUnknown] too: the appliance may
@@ -136,13 +126,14 @@ type upload struct {
 }
 
 func (f *Firmware) upload(ctx context.Context, u *upload, options []UploadOption) (*FirmwareSlot, error) {
-	o := &uploadOptions{progress: func(int64, int64) {}}
+	o := &uploadOptions{progress: func(Progress) {}}
 	for _, option := range options {
 		if option != nil {
-			option(o)
+			option.applyUpload(o)
 		}
 	}
-	u.report = o.progress
+	start := time.Now()
+	u.report = func(sent, total int64) { o.progress(transferred(sent, total, start)) }
 	before, err := f.Slots(ctx)
 	if err != nil {
 		return nil, err

@@ -28,11 +28,11 @@ func TestUpload(t *testing.T) {
 		a.ExpireSessions() // noticed before the image is sent
 		var sent, total int64
 		slot, err := c.Firmware.Upload(t.Context(), spstest.Image("8.1.0", imageSize), imageSize,
-			sps.UploadProgress(func(s, all int64) {
-				if s <= sent {
-					t.Errorf("progress goes from %d to %d", sent, s)
+			sps.WithProgress(func(p sps.Progress) {
+				if p.Done <= sent {
+					t.Errorf("progress goes from %d to %d", sent, p.Done)
 				}
-				sent, total = s, all
+				sent, total = p.Done, p.Total
 			}))
 		if err != nil {
 			t.Fatal(err)
@@ -109,8 +109,8 @@ func TestUploadFile(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			file := test.file(t)
-			_, err := c.Firmware.UploadFile(t.Context(), file, sps.UploadProgress(func(sent, _ int64) {
-				if test.during != nil && sent < 2<<20 {
+			_, err := c.Firmware.UploadFile(t.Context(), file, sps.WithProgress(func(p sps.Progress) {
+				if test.during != nil && p.Done < 2<<20 {
 					if err := test.during(file); err != nil {
 						t.Error(err)
 					}
@@ -207,7 +207,7 @@ func TestUploadCancelled(t *testing.T) {
 	a := spstest.NewServer(t)
 	c := connect(t, a)
 	ctx, cancel := context.WithCancel(t.Context())
-	_, err := c.Firmware.Upload(ctx, spstest.Image("8.1.0", 1<<30), 1<<30, sps.UploadProgress(func(int64, int64) { cancel() }))
+	_, err := c.Firmware.Upload(ctx, spstest.Image("8.1.0", 1<<30), 1<<30, sps.WithProgress(func(sps.Progress) { cancel() }))
 	if !errors.Is(err, context.Canceled) || errors.Is(err, sps.ErrOutcomeUnknown) || !strings.Contains(err.Error(), "not sent to its end") {
 		t.Errorf("error %v, want the cancellation, and that the image was not sent whole", err)
 	}
@@ -307,7 +307,7 @@ func TestUploadSlotByLink(t *testing.T) {
 	}})
 	var sent int64
 	const size = imageSize + 5 // ends within a step of the progress
-	slot, err := c.Firmware.Upload(t.Context(), spstest.Image("8.1.0", size), size, sps.UploadProgress(func(s, _ int64) { sent = s }))
+	slot, err := c.Firmware.Upload(t.Context(), spstest.Image("8.1.0", size), size, sps.WithProgress(func(p sps.Progress) { sent = p.Done }))
 	if err != nil || slot.Key != "3" || sent != size {
 		t.Errorf("slot %+v, %v; %d bytes reported", slot, err, sent)
 	}

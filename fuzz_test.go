@@ -812,7 +812,7 @@ func FuzzJob(f *testing.F) {
 				return 200, jsonHeader, answer
 			}
 		}
-		looked := OnProgress(func(p WaitProgress) {
+		looked := WithProgress(func(p Progress) {
 			checkLine(t, "a state", p.State)
 			if p.Percent != -1 && !(p.Percent >= 0 && p.Percent <= 100) {
 				t.Errorf("%v percent", p.Percent)
@@ -845,7 +845,7 @@ func FuzzJob(f *testing.F) {
 		case 2:
 			passed(h.Firmware.Test(ctx, "1"))
 		case 3:
-			passed(h.Firmware.StartUpgrade(ctx, "1", "message"))
+			passed(h.Firmware.StartUpgrade(ctx, "1", WithMessage("message")))
 		case 4:
 			e, _ := wire.ParseEnvelope(answer)
 			slot, err := uploadedSlot(h.answerOf(e))

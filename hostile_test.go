@@ -1084,7 +1084,7 @@ func TestHostileInput(t *testing.T) {
 			return c.Transaction(ctx, setAdmin("x"), sps.WithMessage(text))
 		}),
 		"upgrade message": path(func(ctx context.Context, c *sps.Client, text string) error {
-			_, err := c.Firmware.StartUpgrade(ctx, "2", text)
+			_, err := c.Firmware.StartUpgrade(ctx, "2", sps.WithMessage(text))
 			return err
 		}),
 		"image URL": at("firmware/fetch", func(ctx context.Context, c *sps.Client, text string) error {

@@ -273,7 +273,7 @@ var leakOperations = map[string]func(context.Context, *leakWorld) []any{
 	},
 	"*sps.Client.Info":               func(ctx context.Context, w *leakWorld) []any { return pair(w.c.Info(ctx)) },
 	"*sps.Client.UserInfo":           func(ctx context.Context, w *leakWorld) []any { return pair(w.c.UserInfo(ctx)) },
-	"*sps.Client.HealthStatus":             func(ctx context.Context, w *leakWorld) []any { return pair(w.c.HealthStatus(ctx)) },
+	"*sps.Client.HealthStatus":       func(ctx context.Context, w *leakWorld) []any { return pair(w.c.HealthStatus(ctx)) },
 	"*sps.Client.ClusterStatus":      func(ctx context.Context, w *leakWorld) []any { return pair(w.c.ClusterStatus(ctx)) },
 	"*sps.Client.IntegratedProducts": func(ctx context.Context, w *leakWorld) []any { return pair(w.c.IntegratedProducts(ctx)) },
 	"*sps.Client.TransactionStatus":  func(ctx context.Context, w *leakWorld) []any { return pair(w.c.TransactionStatus(ctx)) },
@@ -301,13 +301,13 @@ var leakOperations = map[string]func(context.Context, *leakWorld) []any{
 	},
 	"*sps.Firmware.UploadFile": func(ctx context.Context, w *leakWorld) []any { return pair(w.c.Firmware.UploadFile(ctx, w.file)) },
 	"*sps.Firmware.StartUpgrade": func(ctx context.Context, w *leakWorld) []any {
-		return pair(w.c.Firmware.StartUpgrade(ctx, "2", "CHG-1"))
+		return pair(w.c.Firmware.StartUpgrade(ctx, "2", sps.WithMessage("CHG-1")))
 	},
 	"*sps.Firmware.WaitForVersion": func(ctx context.Context, w *leakWorld) []any {
-		return pair(w.c.Firmware.WaitForVersion(ctx, "8.0.0", sps.WithWaitLimit(2*time.Minute), sps.OnProgress(func(p sps.WaitProgress) { w.check(p) })))
+		return pair(w.c.Firmware.WaitForVersion(ctx, "8.0.0", sps.WithWaitLimit(2*time.Minute), sps.WithProgress(func(p sps.Progress) { w.check(p) })))
 	},
 	"*sps.Firmware.Upgrade": func(ctx context.Context, w *leakWorld) []any {
-		return pair(w.c.Firmware.Upgrade(ctx, sps.FromFile(w.file), sps.UpgradeMessage("CHG-1"), sps.OnUpgradeProgress(func(_ sps.FirmwareUpgradeStep, p sps.WaitProgress) { w.check(p) })))
+		return pair(w.c.Firmware.Upgrade(ctx, sps.FromFile(w.file), sps.WithMessage("CHG-1"), sps.WithProgress(func(p sps.Progress) { w.check(p) })))
 	},
 
 	"*sps.Starling.JoinStatus": func(ctx context.Context, w *leakWorld) []any { return pair(w.c.Starling.JoinStatus(ctx)) },

@@ -253,7 +253,7 @@ var lateOperations = map[string]lateOperation{
 	"start of an upgrade": {
 		method: "POST", path: "firmware/upgrade", means: meansUnknown,
 		call: func(ctx context.Context, c *sps.Client, _ string) error {
-			_, err := c.Firmware.StartUpgrade(ctx, "2", "")
+			_, err := c.Firmware.StartUpgrade(ctx, "2")
 			return err
 		},
 		done: func(a *spstest.Appliance, _ string) bool { return a.Restarts() == 1 },

@@ -42,14 +42,14 @@ func (p *progress) step(step sps.FirmwareUpgradeStep) { p.steps.Print(words[step
 const percentStep = 10
 
 // report is called by the upgrade.
-func (p *progress) report(step sps.FirmwareUpgradeStep, now sps.WaitProgress) {
+func (p *progress) report(now sps.Progress) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
 	case now.State == "begun":
 		p.percent, p.state = 0, ""
-		p.step(step)
-	case step == sps.StepUpload:
+		p.step(now.Step)
+	case now.Step == sps.StepUpload:
 		if now.Percent < p.percent { // it is tried again
 			p.percent = 0
 		}

@@ -16,7 +16,7 @@ type target struct {
 	source     sps.UpgradeSource
 	message    string
 	dryRun     bool
-	waiting    []sps.WaitOption
+	waiting    []sps.UpgradeOption
 	progress   *progress
 }
 
@@ -56,10 +56,10 @@ func upgrade(ctx context.Context, t target) (r result, logOut func() error) {
 	}
 
 	options := []sps.UpgradeOption{
-		sps.UpgradeMessage(t.message),
-		sps.UpgradeWaiting(t.waiting...),
-		sps.OnUpgradeProgress(t.progress.report),
+		sps.WithMessage(t.message),
+		sps.WithProgress(t.progress.report),
 	}
+	options = append(options, t.waiting...)
 	if t.dryRun {
 		options = append(options, sps.WithTestOnly())
 	}
