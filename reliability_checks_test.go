@@ -120,8 +120,8 @@ func (r *reliabilityRun) history() *history {
 // applied is a state with what the transaction wrote.
 func (t *attempt) applied(s state) state {
 	s = s.clone()
-	for _, change := range t.wrote {
-		change.apply(&s)
+	for _, write := range t.wrote {
+		write(&s)
 	}
 	slices.Sort(s.Stores)
 	return s
