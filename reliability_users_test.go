@@ -120,7 +120,7 @@ func (r *reliabilityRun) shared(ctx context.Context) {
 }
 
 // mostPace is the longest pause of a user.
-const mostPace = 4 * time.Minute
+const mostPace = 10 * time.Minute
 
 // loop has a user work until the program is over, with pauses that grow during a step.
 func (r *reliabilityRun) loop(ctx context.Context, u user, i int, p *party) {
@@ -148,7 +148,7 @@ func (r *reliabilityRun) loop(ctx context.Context, u user, i int, p *party) {
 		case <-time.After(pause):
 		case <-ctx.Done():
 		}
-		pause = min(2*pause, mostPace)
+		pause = min(3*pause, mostPace)
 	}
 }
 
