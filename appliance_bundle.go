@@ -3,6 +3,7 @@ package sps
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -64,13 +65,15 @@ func (s *SupportBundles) jobs() jobs[SupportBundle] {
 
 // Start begins a bundle (POST /api/troubleshooting/support-bundle) and returns its
 // key. Follow it with [SupportBundles.Wait]. What the appliance answers while it makes
-// another one is not documented.
+// another one is not documented. Where the answer is lost it is [ErrOutcomeUnknown]: a
+// bundle that [SupportBundles.List] shows then may be somebody else's.
 func (s *SupportBundles) Start(ctx context.Context) (key string, err error) {
-	a, err := s.client.call(ctx, &call{class: classCreate, method: http.MethodPost, path: supportBundlePath})
-	if err != nil {
-		return "", err
+	k := &call{class: classStartBundle, method: http.MethodPost, path: supportBundlePath}
+	a, err := s.client.call(ctx, k)
+	if err == nil {
+		key, err = a.createdKey(supportBundlePath)
 	}
-	return a.createdKey(supportBundlePath)
+	return key, s.client.settle(ctx, k, err, nil)
 }
 
 // Wait waits until a bundle has ended, and returns it if it is finished; otherwise
@@ -96,12 +99,24 @@ func (s *SupportBundles) Download(ctx context.Context, key string, w io.Writer, 
 
 // Delete deletes a bundle, or cancels one that is being made (DELETE
 // /api/troubleshooting/support-bundle/<key>). It gives [ResourceNotFound] for one that
-// does not exist.
+// does not exist. Where the answer is lost the bundle is read, for up to
+// [Timeouts].Outcome, and after the end of ctx for half of [Timeouts].Close. Delete
+// returns nil once the appliance has no such bundle, and [ErrOutcomeUnknown] with
+// [OutcomeUnknownDetails] otherwise.
 func (s *SupportBundles) Delete(ctx context.Context, key string) error {
 	path, err := itemPath(supportBundlePath, key, nil)
 	if err != nil {
 		return err
 	}
-	_, err = s.client.call(ctx, &call{class: classWrite, method: http.MethodDelete, path: path})
-	return err
+	k := &call{class: classDeleteBundle, method: http.MethodDelete, path: path}
+	return s.client.change(ctx, k, func(ctx context.Context) (bool, string, error) {
+		now, err := s.Get(ctx, key)
+		if errors.Is(err, ResourceNotFound) {
+			return true, "", nil
+		}
+		if err != nil {
+			return false, "", err
+		}
+		return false, string(now.Status), nil
+	})
 }

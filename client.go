@@ -580,7 +580,8 @@ var reservedHeaders = []string{
 // [ErrTransactionOnly] and not sent: use [Transaction.Invoke]. A write that the
 // appliance refuses while a transaction is open, such as POST starling/join, waits for
 // the client's own transaction; in the function of one it is [ErrNested]. A POST may
-// have any effect, and is never repeated after it may have been executed.
+// have any effect, and is never repeated after it may have been executed. A write whose
+// answer was lost is [ErrOutcomeUnknown]: the SDK does not know where it shows.
 func (c *Client) Invoke(ctx context.Context, method, path string, body any, options ...RequestOption) (*Response, error) {
 	k, err := newInvocation(method, path, body, options)
 	if err != nil {
@@ -589,9 +590,9 @@ func (c *Client) Invoke(ctx context.Context, method, path string, body any, opti
 	if k.method != http.MethodGet {
 		switch {
 		case k.path.guarded():
-			return nil, fmt.Errorf("sps: %s %s: %w: use Client.Transaction", k.method, k.path.text, ErrTransactionOnly)
+			return nil, c.fail(k.method+" "+k.path.text, fmt.Errorf("%w: use Client.Transaction", ErrTransactionOnly))
 		case strings.EqualFold(k.path.text, authenticationPath.text):
-			return nil, fmt.Errorf("sps: %s %s: %w", k.method, k.path.text, invalid("use Client.Close to log out"))
+			return nil, c.fail(k.method+" "+k.path.text, invalid("use Client.Close to log out"))
 		}
 	}
 	if err := k.notDownload(); err != nil {
@@ -606,7 +607,7 @@ func (c *Client) Invoke(ctx context.Context, method, path string, body any, opti
 	}
 	a, err := c.get(ctx, k)
 	if err != nil {
-		return nil, err
+		return nil, c.settle(ctx, k, err, nil)
 	}
 	return newResponse(a), nil
 }

@@ -50,8 +50,9 @@
 // # Change
 //
 // The configuration is written in a transaction, and nowhere else.
-// [Client.Transaction] opens one, runs a function and commits; it rolls back when
-// the function fails, panics or its context is done.
+// [Client.Transaction] runs a function and commits what it wrote; it rolls back when
+// the function fails, panics or its context is done. The first write takes the
+// configuration lock: a function that changes nothing needs neither lock nor message.
 //
 //	err = client.Transaction(ctx, func(ctx context.Context, tx *sps.Transaction) error {
 //		return tx.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error {
@@ -64,11 +65,12 @@
 // likewise, by [Singleton.In] and [Collection.In]. [Client.Preview] runs the same
 // function as a dry run and returns what it would change.
 //
-// A transaction belongs to the session. While one is open, reads of the same
-// client see its staged changes, those of nobody else do. A client has one at a time,
-// and other calls of Transaction wait for their turn. Somebody else may hold the
-// configuration, which is [ErrLocked] unless [WaitForLock] is given, or have changed
-// what the function had read, [ErrConflict].
+// Transactions run in a session of their own, so that other reads of the client show what
+// is committed. A client has one transaction at a time, and other calls of Transaction
+// wait for their turn. Somebody else may hold the configuration, which is [ErrLocked]
+// unless [WaitForLock] is given, or have changed what the function had read,
+// [ErrConflict]. A commit whose answer was lost is a success where the appliance shows
+// that it was executed, and [ErrOutcomeUnknown] otherwise.
 //
 // # Handle errors
 //
@@ -86,7 +88,8 @@
 //
 // An [Error] is the appliance's refusal, with all of its answer. A [TransportError] is
 // a request without an answer that can be relied on: where a write may have been
-// executed it is [ErrOutcomeUnknown] as well, so look before you repeat it. An argument
+// executed it is [ErrOutcomeUnknown] as well, so look before you repeat it. Where the client
+// can find out by itself, it asks for up to [Timeouts].Outcome first. An argument
 // that cannot be right, or breaks a rule of the guide, is [ErrInvalidInput], and nothing
 // was sent. What else the SDK itself has to say are error values too, such as
 // [ErrTransactionOnly] and [ErrClosed]. Texts of errors are one line and hold no secret.
@@ -112,7 +115,7 @@
 // it was certainly not executed: when the connection could not be made, and for a
 // PUT or DELETE outside a transaction after a 429. A POST, a commit and a step
 // of a transaction are never sent twice to an appliance that may have received
-// them. A Retry-After is obeyed up to 30 seconds; one above it ends the attempts.
+// them, but for a firmware test, which changes nothing. A Retry-After is obeyed up to 30 seconds; one above it ends the attempts.
 // [WithRetry] changes these numbers, see [RetryPolicy].
 //
 // Each attempt has a time limit by its kind: a minute for a read, half an hour for a

@@ -96,7 +96,8 @@ var (
 	ErrBadAnswer = errors.New("unusable answer")
 	// ErrOutcomeUnknown: the request may have been executed, or may be executed yet: its
 	// answer was lost, or came from something before the API. Look at the appliance
-	// before you repeat it. For a commit it comes with [OutcomeUnknownDetails].
+	// before you repeat it. Where the client has asked what became of it, it comes with
+	// [OutcomeUnknownDetails].
 	ErrOutcomeUnknown = errors.New("the outcome is unknown")
 	// ErrTransactionOnly: a write that belongs to a transaction was called
 	// outside one, and was not sent.
@@ -172,13 +173,20 @@ type Error struct {
 	// Method and Path name the request; Path is relative to /api/ and has no
 	// query.
 	Method, Path string
-	// OutcomeUnknown is set where a write was answered with 500 or above, and not with
-	// an error type of the guide: by the web server before the API, say, or by an
-	// appliance that stumbled. It may have been executed.
+	// OutcomeUnknown is set where a write was answered with 500 or above, or with a
+	// redirect, and not with an error type of the guide: by the web server before the
+	// API, say, or by an appliance that stumbled. It may have been executed.
 	OutcomeUnknown bool
 
 	detail error
 	raw    *rawAnswer // what is hidden of the answer, nil where nothing is
+}
+
+// mayBeExecuted reports whether the answer does not prove that the request was not
+// executed.
+func (e *Error) mayBeExecuted() bool {
+	redirected := e.Type == "" && e.Status >= 300 && e.Status < 400
+	return redirected || e.Status >= 500 && e.Status != http.StatusNotImplemented && !e.kind().documented()
 }
 
 // Error returns one line that names the appliance, the operation, the type, the status

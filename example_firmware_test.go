@@ -85,10 +85,11 @@ func ExampleFirmware_DeleteSlot() {
 	_, client, end := example()
 	defer end()
 	fmt.Println(client.Firmware.DeleteSlot(context.Background(), "4"))
-	fmt.Println(client.Firmware.DeleteSlot(context.Background(), "1"))
+	err := client.Firmware.DeleteSlot(context.Background(), "1") // it holds the running firmware
+	fmt.Println(errors.Is(err, sps.ErrSlotInUse))
 	// Output:
 	// <nil>
-	// sps: DELETE firmware/slots/1: the firmware slot is in use: it holds the running firmware 7.4.0
+	// true
 }
 
 func ExampleFirmware_Upload() {
@@ -306,7 +307,7 @@ func ExampleExpectVersion() {
 	}
 	// Output:
 	// at step upload true
-	// the appliance runs 7.4.0 as before; the image stays in slot 3
+	// no upgrade was begun; the appliance ran 7.4.0; the image stays in slot 3
 }
 
 func ExampleFromFile() {

@@ -417,21 +417,21 @@ func ExampleTransportError() {
 	defer end()
 	ctx := context.Background()
 	// The appliance carries the request out, and the connection breaks before its answer.
-	appliance.Inject(spstest.Fault{Method: "POST", Path: "firmware/fetch", CutAfter: true})
-	_, err := client.Firmware.StartFetch(ctx, "https://images.example/sps.iso", strings.Repeat("0", 64))
+	appliance.Inject(spstest.Fault{Method: "POST", Path: "troubleshooting/support-bundle", CutAfter: true})
+	_, err := client.SupportBundles.Start(ctx)
 	var broken *sps.TransportError
 	if errors.As(err, &broken) {
 		fmt.Println(broken.Method, broken.Path, "was tried", broken.Attempts, "time")
 	}
 	if errors.Is(err, sps.ErrOutcomeUnknown) { // so look before you repeat it
-		fetches, err := client.Firmware.Fetches(ctx)
+		bundles, err := client.SupportBundles.List(ctx)
 		if err != nil {
 			log.Fatal(err)
 		}
-		fmt.Println("the appliance has", len(fetches))
+		fmt.Println("the appliance has", len(bundles))
 	}
 	// Output:
-	// POST firmware/fetch was tried 1 time
+	// POST troubleshooting/support-bundle was tried 1 time
 	// the appliance has 1
 }
 

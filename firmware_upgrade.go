@@ -145,7 +145,8 @@ type UpgradeReport struct {
 type UpgradeError struct {
 	// Step is the step that failed; none after it was begun.
 	Step UpgradeStep
-	// Left says in words what is left on the appliance.
+	// Left says in words what is left on the appliance: what is certain, what was seen
+	// when the appliance was asked, and what may come yet.
 	Left string
 	// Err is the cause.
 	Err error
@@ -170,12 +171,13 @@ func (e *UpgradeError) Unwrap() error { return e.Err }
 // requires one, it is refused with [ErrCommitMessageRequired] before anything is
 // sent.
 //
-// An answer that is lost is [ErrOutcomeUnknown]: the restart may have been faster.
-// WaitForVersion finds out.
+// An answer that is lost is [ErrOutcomeUnknown]: the restart may have been faster, or the
+// appliance may still be at work. WaitForVersion finds out; that an appliance runs what it
+// did before does not prove that it will not upgrade.
 func (f *Firmware) StartUpgrade(ctx context.Context, key, message string) (*FirmwareTestReport, error) {
 	id, err := slotID(key)
 	if err != nil {
-		return nil, fmt.Errorf("sps: POST %s: %w", upgradePath.text, err)
+		return nil, f.client.fail("POST "+upgradePath.text, err)
 	}
 	if err := f.checkMessage(ctx, message); err != nil {
 		return nil, err
@@ -187,11 +189,12 @@ func (f *Firmware) StartUpgrade(ctx context.Context, key, message string) (*Firm
 		}
 	}
 	k := &call{class: classAction, method: http.MethodPost, path: upgradePath, body: []byte(`{"slot_id":` + id + `,"message":` + string(text) + `}`)}
+	var report *FirmwareTestReport
 	a, err := f.client.call(ctx, k)
-	if err != nil {
-		return nil, err
+	if err == nil {
+		report, err = newTestReport(a, k, key)
 	}
-	return newTestReport(a, k, key)
+	return report, f.client.settle(ctx, k, err, nil)
 }
 
 // checkMessage refuses an empty message where the appliance requires one. The
@@ -205,7 +208,7 @@ func (f *Firmware) checkMessage(ctx context.Context, message string) error {
 		return err
 	}
 	if newTransactionStatus(a).CommitMessageRequired {
-		return fmt.Errorf("sps: POST %s: %w", upgradePath.text, fmt.Errorf("%w: give one, for Firmware.Upgrade by UpgradeMessage", ErrCommitMessageRequired))
+		return f.client.fail("POST "+upgradePath.text, fmt.Errorf("%w: give one, for Firmware.Upgrade by UpgradeMessage", ErrCommitMessageRequired))
 	}
 	return nil
 }
@@ -308,7 +311,7 @@ func (f *Firmware) WaitForVersion(ctx context.Context, version string, options .
 			last = state
 			o.progress(WaitProgress{time.Since(start), state, -1})
 			if stop != nil {
-				return nil, fmt.Errorf("sps: waiting for version %s: %w", oneLine(version, 40), stop)
+				return nil, f.client.fail("waiting for version "+oneLine(version, 40), stop)
 			}
 			if done {
 				return info, nil
@@ -319,7 +322,7 @@ func (f *Firmware) WaitForVersion(ctx context.Context, version string, options .
 			pause = max(pause, loginPause)
 		}
 		if err := sleep(ctx, pause); err != nil {
-			return nil, fmt.Errorf("sps: waiting for version %s: %w; last seen: %s", oneLine(version, 40), err, last)
+			return nil, f.client.fail("waiting for version "+oneLine(version, 40), fmt.Errorf("%w; last seen: %s", err, last))
 		}
 	}
 }
@@ -424,6 +427,7 @@ type upgrade struct {
 	expected string // version
 
 	step   UpgradeStep
+	unsure bool // the answer to the request that begins the upgrade was lost
 	start  time.Time
 	report *UpgradeReport
 	slots  *FirmwareSlots // before the image was placed
@@ -457,7 +461,9 @@ func (u *upgrade) looked(step UpgradeStep) []WaitOption {
 // restart, and verifies what runs. It stops at the first failure; the error is an
 // [UpgradeError] that says at which step, and what is left on the appliance, and
 // the report says how far it got. An answer to the upgrade that is lost is no
-// failure, because waiting finds out.
+// failure, because waiting finds out. Where waiting ends before the version was seen, the
+// error is [ErrOutcomeUnknown] too, unless the upgrade was begun for certain and the
+// appliance came back with another version, which is [ErrWrongVersion].
 func (f *Firmware) Upgrade(ctx context.Context, from UpgradeSource, options ...UpgradeOption) (*UpgradeReport, error) {
 	u := &upgrade{progress: func(UpgradeStep, WaitProgress) {}, report: &UpgradeReport{}}
 	for _, option := range options {
@@ -521,10 +527,11 @@ func (f *Firmware) upgrade(ctx context.Context, u *upgrade, from UpgradeSource) 
 	}
 
 	u.enter(StepUpgrade)
-	_, err = f.StartUpgrade(ctx, key, u.message)
-	if err != nil && (ctx.Err() != nil || !errors.Is(err, ErrOutcomeUnknown)) {
-		return err
+	_, lost := f.StartUpgrade(ctx, key, u.message)
+	if lost != nil && (ctx.Err() != nil || !answerLost(lost)) {
+		return lost
 	}
+	u.unsure = lost != nil
 
 	u.enter(StepWait)
 	waiting := u.looked(StepWait)
@@ -532,8 +539,9 @@ func (f *Firmware) upgrade(ctx context.Context, u *upgrade, from UpgradeSource) 
 		waiting = append(waiting, AfterRestartOf(before))
 	}
 	if u.report.Info, err = f.WaitForVersion(ctx, slot.Body.Version, waiting...); err != nil {
-		return err
+		return u.notSeen(err, lost)
 	}
+	u.unsure = false
 
 	u.enter(StepVerify)
 	after, err := f.Slots(ctx)
@@ -548,7 +556,7 @@ func (f *Firmware) upgrade(ctx context.Context, u *upgrade, from UpgradeSource) 
 		return err
 	}
 	if after.CurrentSlot != key {
-		return fmt.Errorf("sps: the running firmware is in slot %s, not %s", oneLine(after.CurrentSlot, 40), key)
+		return f.client.fail("upgrade", fmt.Errorf("the running firmware is in slot %s, not %s", oneLine(after.CurrentSlot, 40), key))
 	}
 	return nil
 }
@@ -557,7 +565,7 @@ func (f *Firmware) upgrade(ctx context.Context, u *upgrade, from UpgradeSource) 
 // into.
 func (f *Firmware) fetched(ctx context.Context, u *upgrade, imageURL, sha256 string) (string, error) {
 	if u.slots.EmptySlots == 0 && len(u.slots.Slots) > 0 {
-		return "", fmt.Errorf("sps: POST %s: %w", fetchPath.text, ErrNoEmptySlot)
+		return "", f.client.fail("POST "+fetchPath.text, ErrNoEmptySlot)
 	}
 	key, err := f.StartFetch(ctx, imageURL, sha256)
 	if err != nil {
@@ -580,54 +588,69 @@ func (f *Firmware) fetched(ctx context.Context, u *upgrade, imageURL, sha256 str
 	for _, slot := range after.Slots {
 		if old, known := u.slots.Slot(slot.Key); !slot.Body.Empty() && (!known || old.Body.Empty()) {
 			if found != "" {
-				return "", fmt.Errorf("sps: firmware fetch %s: finished, and two slots filled meanwhile (%s and %s): continue from the right one", key, found, oneLine(slot.Key, 40))
+				return "", f.client.fail("firmware fetch "+key, fmt.Errorf("finished, and two slots filled meanwhile (%s and %s): continue from the right one", found, oneLine(slot.Key, 40)))
 			}
 			found = slot.Key
 		}
 	}
 	if found == "" {
-		return "", fmt.Errorf("sps: firmware fetch %s: finished, and no slot filled", key)
+		return "", f.client.fail("firmware fetch "+key, errors.New("finished, and no slot filled"))
 	}
 	return found, nil
 }
 
+// notSeen makes the error of an upgrade whose version was not seen. lost is why the
+// answer to its beginning was, nil where there was one.
+func (u *upgrade) notSeen(err, lost error) error {
+	switch {
+	case lost != nil:
+		return beside(err, "the answer to the upgrade was lost", lost)
+	case errors.Is(err, ErrWrongVersion):
+		return err
+	}
+	return because(ErrOutcomeUnknown, err)
+}
+
 // left says what an upgrade that stopped leaves on the appliance.
 func (u *upgrade) left(err error) string {
-	running := "the appliance runs " + oneLine(u.report.From, 40) + " as before"
-	if u.report.From == "" {
-		running = "the appliance runs what it did before"
+	const begunOrNot = "whether the upgrade was begun is unknown: look at the appliance before you repeat it"
+	unbegun := "no upgrade was begun"
+	if u.report.From != "" {
+		unbegun += "; the appliance ran " + oneLine(u.report.From, 40)
 	}
-	var upload *UploadError
 	holds := "the image stays in slot " + oneLine(u.report.SlotKey, 40)
 	if u.report.To == "" {
 		holds = "slot " + oneLine(u.report.SlotKey, 40) + " is empty, or could not be read"
 	}
-	if u.report.SlotKey != "" && (u.step == StepUpload || u.step == StepFetch) {
-		return running + "; " + holds
+	var upload *UploadError
+	switch {
+	case u.step == StepPrepare:
+		return unbegun
+	case u.step == StepUpgrade && errors.Is(err, ErrOutcomeUnknown), u.unsure:
+		return begunOrNot
+	case u.step == StepWait, u.step == StepVerify:
+		return "the upgrade was begun: look at the appliance before you repeat it"
+	case u.report.SlotKey != "":
+		return unbegun + "; " + holds
+	case u.step == StepUpload && errors.As(err, &upload):
+		return unbegun + "; " + upload.left()
+	case u.step == StepUpload:
+		return unbegun + "; the image was not uploaded"
+	case u.report.FetchKey != "":
+		return unbegun + "; the fetch " + oneLine(u.report.FetchKey, 40) + " goes on if it has not ended, and its record stays until it is removed"
+	case errors.Is(err, ErrOutcomeUnknown):
+		return unbegun + "; whether the fetch was begun is unknown: look at Firmware.Fetches"
 	}
-	switch u.step {
-	case StepPrepare:
-		return running
-	case StepUpload:
-		switch {
-		case !errors.As(err, &upload) || upload.Known && upload.Stored == nil:
-			return running + ", and holds nothing of the image"
-		case upload.Known:
-			return running + "; the image is in slot " + oneLine(upload.Stored.Key, 40)
-		}
-		return running + "; whether it holds the image is unknown"
-	case StepFetch:
-		if u.report.FetchKey == "" {
-			return running
-		}
-		return running + "; the fetch " + oneLine(u.report.FetchKey, 40) + " goes on if it has not ended, and its record stays until it is removed"
-	case StepTest:
-		return running + "; " + holds
-	case StepUpgrade:
-		if errors.Is(err, ErrOutcomeUnknown) {
-			return "whether the upgrade was begun is unknown: look at the appliance before you repeat it"
-		}
-		return running + "; " + holds
+	return unbegun
+}
+
+// left says where the image may be.
+func (e *UploadError) left() string {
+	switch {
+	case e.Stored != nil:
+		return "the image is in slot " + oneLine(e.Stored.Key, 40) + ", unless somebody else filled that"
+	case e.Known:
+		return "the image may come into a slot yet"
 	}
-	return "the upgrade was begun: look at the appliance before you repeat it"
+	return "whether the appliance holds the image is unknown"
 }

@@ -95,13 +95,13 @@ func TestUpgradeStops(t *testing.T) {
 		want    error
 		left    string
 	}{
-		"no source":       {nil, nil, nil, sps.StepPrepare, sps.ErrInvalidInput, "runs what it did"},
-		"a wrong key":     {sps.FromSlot("../info"), nil, nil, sps.StepPrepare, sps.ErrInvalidInput, "runs what it did"},
-		"an unknown slot": {sps.FromSlot("77"), nil, nil, sps.StepPrepare, sps.ResourceNotFound, "runs 7.4.0 as before"},
-		"an empty slot":   {sps.FromSlot("3"), nil, nil, sps.StepTest, sps.ResourceNotFound, "runs 7.4.0 as before"},
-		"no message":      {sps.FromSlot("2"), []spstest.Option{spstest.WithCommitMessageRequired()}, nil, sps.StepPrepare, sps.ErrCommitMessageRequired, "runs 7.4.0 as before"},
-		"no such file":    {sps.FromFile("/no/such/file"), nil, nil, sps.StepUpload, sps.ErrInvalidInput, "holds nothing of the image"},
-		"a broken image":  {sps.FromImage(strings.NewReader("x"), 1), nil, nil, sps.StepUpload, sps.ErrorType("InvalidFirmwareImage"), "holds nothing of the image"},
+		"no source":       {nil, nil, nil, sps.StepPrepare, sps.ErrInvalidInput, "no upgrade was begun"},
+		"a wrong key":     {sps.FromSlot("../info"), nil, nil, sps.StepPrepare, sps.ErrInvalidInput, "no upgrade was begun"},
+		"an unknown slot": {sps.FromSlot("77"), nil, nil, sps.StepPrepare, sps.ResourceNotFound, "no upgrade was begun; the appliance ran 7.4.0"},
+		"an empty slot":   {sps.FromSlot("3"), nil, nil, sps.StepTest, sps.ResourceNotFound, "no upgrade was begun; the appliance ran 7.4.0"},
+		"no message":      {sps.FromSlot("2"), []spstest.Option{spstest.WithCommitMessageRequired()}, nil, sps.StepPrepare, sps.ErrCommitMessageRequired, "no upgrade was begun; the appliance ran 7.4.0"},
+		"no such file":    {sps.FromFile("/no/such/file"), nil, nil, sps.StepUpload, sps.ErrInvalidInput, "the image was not uploaded"},
+		"a broken image":  {sps.FromImage(strings.NewReader("x"), 1), nil, nil, sps.StepUpload, sps.ErrorType("InvalidFirmwareImage"), "the image was not uploaded"},
 		"an unknown URL":  {sps.FromURL("https://nowhere.example/x", imageSum), nil, nil, sps.StepFetch, nil, "its record stays"},
 		"the test fails": {sps.FromSlot("2"), nil, func(a *spstest.Appliance) {
 			a.SetSlot(spstest.Slot{Key: "2", Version: "8.0.0", TestFailure: spstest.TaintedFirmware()})

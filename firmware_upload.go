@@ -36,28 +36,29 @@ func UploadProgress(progress func(sent, total int64)) UploadOption {
 	return func(o *uploadOptions) { o.progress = progress }
 }
 
-// UploadError says that the answer to an upload was lost, and what became of the
-// image. It unwraps to the cause.
+// UploadError says that the answer to an upload was lost, and what was seen in the slots
+// afterwards. It unwraps to the cause, which is [ErrOutcomeUnknown] too: the appliance may
+// put the image into a slot yet, whatever was seen.
 type UploadError struct {
 	// Known is set where the appliance could be asked afterwards.
 	Known bool
-	// Stored is the slot that filled during the upload, nil for none: the image is
-	// there, unless somebody else filled it. An appliance that is still at work on
-	// the image may fill one later.
+	// Stored is the slot that was seen to have filled since the upload began, nil for
+	// none. It holds the image, unless somebody else filled it.
 	Stored *FirmwareSlot
 	// Err is the cause.
 	Err error
 }
 
-// Error returns the cause and what the appliance holds.
+// Error returns the cause and what was seen.
 func (e *UploadError) Error() string {
+	text := causeOf(e.Err).Error()
 	switch {
+	case e.Stored != nil:
+		return fmt.Sprintf("%s; the image is in slot %s (%s), unless somebody else filled that", text, oneLine(e.Stored.Key, 40), oneLine(e.Stored.Body.Version, 40))
 	case !e.Known:
-		return causeOf(e.Err).Error() + "; the appliance could not be asked what it holds: list its slots before the next try"
-	case e.Stored == nil:
-		return causeOf(e.Err).Error() + "; the appliance holds nothing of the image"
+		return text + "; the appliance could not be asked what it holds: list its slots before the next try"
 	}
-	return fmt.Sprintf("%s; the appliance holds the image nonetheless, in slot %s (%s)", causeOf(e.Err), oneLine(e.Stored.Key, 40), oneLine(e.Stored.Body.Version, 40))
+	return text + "; no slot had filled when the appliance was asked; it may put the image into one yet: list its slots before the next try"
 }
 
 // Unwrap returns the cause.
@@ -73,12 +74,17 @@ func (e *UploadError) Unwrap() error { return e.Err }
 // in all; [Timeouts].Stall bounds the time in which nothing moves, and
 // [Timeouts].Action the wait for the answer.
 //
-// An image that the appliance refuses is an [Error]. When the answer is lost, the
-// error is an [UploadError] that says what the appliance holds. An empty image, or
-// one that is shorter than size, is [ErrInvalidInput].
+// An image that the appliance refuses is an [Error]. An empty image, or one that is
+// shorter than size, is [ErrInvalidInput]. An image that was not sent to its end, because
+// it could not be read or because ctx ended, is dropped by the appliance.
+//
+// When the whole image was sent and the answer is lost, the slots are listed until one
+// has filled, for up to [Timeouts].Outcome, and after the end of ctx for half of
+// [Timeouts].Close. The error is an [UploadError] then and [ErrOutcomeUnknown], also where
+// one has filled: that may have been somebody else.
 func (f *Firmware) Upload(ctx context.Context, image io.ReaderAt, size int64, options ...UploadOption) (*FirmwareSlot, error) {
 	if image == nil || size <= 0 {
-		return nil, fmt.Errorf("sps: POST %s: %w", uploadPath.text, invalid("the image is empty"))
+		return nil, f.client.fail("POST "+uploadPath.text, invalid("the image is empty"))
 	}
 	return f.upload(ctx, &upload{image: image, size: size, check: func() error { return nil }}, options)
 }
@@ -87,7 +93,7 @@ func (f *Firmware) Upload(ctx context.Context, image io.ReaderAt, size int64, op
 // that changes while it is sent are [ErrInvalidInput].
 func (f *Firmware) UploadFile(ctx context.Context, name string, options ...UploadOption) (*FirmwareSlot, error) {
 	fail := func(err error) (*FirmwareSlot, error) {
-		return nil, fmt.Errorf("sps: POST %s: %w: %w", uploadPath.text, ErrInvalidInput, err)
+		return nil, f.client.fail("POST "+uploadPath.text, fmt.Errorf("%w: %w", ErrInvalidInput, err))
 	}
 	file, err := os.Open(name)
 	if err != nil {
@@ -123,10 +129,10 @@ type upload struct {
 	check  func() error
 	report func(sent, total int64)
 	failed atomic.Pointer[error] // what reading the image gave
-	whole  atomic.Bool           // it was read to its end
 
 	mu      sync.Mutex
-	current *imageReader // the only one that may report, nil once all is over
+	current *imageReader // the only one that may go on, nil once all is over
+	whole   bool         // the image was read to its end
 }
 
 func (f *Firmware) upload(ctx context.Context, u *upload, options []UploadOption) (*FirmwareSlot, error) {
@@ -142,7 +148,7 @@ func (f *Firmware) upload(ctx context.Context, u *upload, options []UploadOption
 		return nil, err
 	}
 	if before.EmptySlots == 0 && len(before.Slots) > 0 {
-		return nil, fmt.Errorf("sps: POST %s: %w", uploadPath.text, ErrNoEmptySlot)
+		return nil, f.client.fail("POST "+uploadPath.text, ErrNoEmptySlot)
 	}
 	stream, err := u.multipart()
 	if err != nil {
@@ -151,14 +157,14 @@ func (f *Firmware) upload(ctx context.Context, u *upload, options []UploadOption
 	a, err := f.client.call(ctx, &call{class: classUpload, method: http.MethodPost, path: uploadPath, stream: stream})
 	u.mu.Lock()
 	u.current = nil
+	whole := u.whole
 	u.mu.Unlock()
 	if reading := u.failed.Load(); err != nil && reading != nil {
-		err = fmt.Errorf("sps: POST %s: the image: %w", uploadPath.text, *reading)
-		return nil, f.uploadFailed(ctx, before, err)
+		return nil, f.client.fail("POST "+uploadPath.text, fmt.Errorf("the image was not sent to its end: %w", *reading))
 	}
 	if err == nil {
 		slot, incomplete := uploadedSlot(a)
-		if incomplete == nil && !u.whole.Load() {
+		if incomplete == nil && !whole {
 			incomplete = a.unusable("it came before the whole image was sent")
 		}
 		if incomplete == nil {
@@ -166,10 +172,13 @@ func (f *Firmware) upload(ctx context.Context, u *upload, options []UploadOption
 		}
 		err = incomplete
 	}
-	if errors.Is(err, ErrOutcomeUnknown) {
-		err = f.uploadFailed(ctx, before, err)
+	switch {
+	case !answerLost(err):
+		return nil, err
+	case a == nil && !whole:
+		return nil, fmt.Errorf("%w; the image was not sent to its end", withoutUnknown(err))
 	}
-	return nil, err
+	return nil, f.uploadLost(ctx, before, err)
 }
 
 // uploadedSlot reads the slot from the answer to an upload.
@@ -193,25 +202,32 @@ func uploadedSlot(a *answer) (*FirmwareSlot, error) {
 	return slot, nil
 }
 
-// uploadFailed asks what the appliance holds after an upload that failed, even if
-// ctx is done.
-func (f *Firmware) uploadFailed(ctx context.Context, before *FirmwareSlots, cause error) error {
-	ctx, cancel := f.client.budget(ctx)
-	defer cancel()
+// uploadLost asks what became of an upload whose answer was lost.
+func (f *Firmware) uploadLost(ctx context.Context, before *FirmwareSlots, cause error) error {
+	end := f.client.patience(ctx)
+	defer end.release()
 	failed := &UploadError{Err: cause}
+	found := f.client.ask(ctx, end, "POST "+uploadPath.text, cause, func(ctx context.Context) (bool, string, error) {
+		return failed.look(ctx, f, before)
+	})
+	failed.Known = found.asked
+	return failed
+}
+
+// look looks for a slot that was empty before.
+func (e *UploadError) look(ctx context.Context, f *Firmware, before *FirmwareSlots) (seen bool, state string, err error) {
 	after, err := f.Slots(ctx)
 	if err != nil {
-		return failed
+		return false, "", err
 	}
-	failed.Known = true
 	for _, slot := range after.Slots {
 		old, known := before.Slot(slot.Key)
 		if !slot.Body.Empty() && (!known || old.Body.Empty()) {
-			failed.Stored = &slot
-			break
+			e.Stored = &slot
+			return true, "slot " + oneLine(slot.Key, 40) + " has filled", nil
 		}
 	}
-	return failed
+	return false, "no slot has filled", nil
 }
 
 // multipart frames the image as a form with the field firmware.
@@ -270,14 +286,29 @@ func (r *imageReader) Read(p []byte) (int, error) {
 		r.failed.Store(&err)
 		return 0, err
 	}
-	if r.sent == r.size {
-		r.whole.Store(true)
+	if r.sent == r.size && !r.end() {
+		return 0, errAttemptOver
 	}
 	if r.sent-r.reported >= progressStep || r.sent == r.size {
 		r.reported = r.sent
 		r.progress()
 	}
 	return n, nil
+}
+
+// errAttemptOver ends an attempt that nobody waits for any more.
+var errAttemptOver = errors.New("the attempt is over")
+
+// end lets the end of the image out, unless this attempt is over: what was not sent whole
+// by then never will be.
+func (r *imageReader) end() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.current != r {
+		return false
+	}
+	r.whole = true
+	return true
 }
 
 // progress reports, unless this attempt is over: net/http may still read from one

@@ -138,7 +138,7 @@ func (b brokenImage) ReadAt(p []byte, off int64) (int, error) {
 // TestUploadFails says clearly what went wrong, and what the appliance holds.
 func TestUploadFails(t *testing.T) {
 	t.Parallel()
-	good := spstest.Image("8.1.0", imageSize)
+	good, small := spstest.Image("8.1.0", imageSize), spstest.Image("8.1.0", 1000) // which is sent whole before a cut is noticed
 	for name, test := range map[string]struct {
 		image  io.ReaderAt
 		size   int64
@@ -150,16 +150,16 @@ func TestUploadFails(t *testing.T) {
 		"no image":            {nil, 1, spstest.Fault{}, sps.ErrInvalidInput, "empty", false},
 		"no size":             {good, 0, spstest.Fault{}, sps.ErrInvalidInput, "empty", false},
 		"shorter than said":   {bytes.NewReader([]byte("SPS-FIRMWARE 8.1.0\n")), 100, spstest.Fault{}, sps.ErrInvalidInput, "ends after 19 of 100", false},
-		"a reader that fails": {brokenImage{1 << 20}, imageSize, spstest.Fault{}, errDisk, "holds nothing of the image", false},
+		"a reader that fails": {brokenImage{1 << 20}, imageSize, spstest.Fault{}, errDisk, "the image was not sent to its end", false},
 		"a broken image":      {strings.NewReader(strings.Repeat("no image", 100)), 800, spstest.Fault{}, sps.ErrorType("InvalidFirmwareImage"), "", false},
-		"cut before":          {good, imageSize, spstest.Fault{CutBefore: true}, sps.ErrOutcomeUnknown, "holds nothing of the image", false},
+		"cut before":          {small, 1000, spstest.Fault{CutBefore: true}, sps.ErrOutcomeUnknown, "no slot had filled when the appliance was asked; it may put", false},
 		"cut after":           {good, imageSize, spstest.Fault{CutAfter: true}, sps.ErrOutcomeUnknown, "in slot 3 (8.1.0)", true},
 		"answer truncated":    {good, imageSize, spstest.Fault{Truncate: 5}, sps.ErrOutcomeUnknown, "in slot 3 (8.1.0)", true},
 		"answer without key":  {good, imageSize, spstest.Fault{Mutate: func([]byte) []byte { return []byte(`{"body":{}}`) }}, sps.ErrOutcomeUnknown, "in slot 3 (8.1.0)", true},
 		"504, stored":         {good, imageSize, spstest.Fault{Status: 504, Execute: true}, sps.Status(504), "in slot 3 (8.1.0)", true},
 		"two slots named":     {good, imageSize, spstest.Fault{Mutate: func([]byte) []byte { return []byte(`{"body":{},"key":"4","meta":{"slot":"/api/firmware/slots/3"}}`) }}, sps.ErrBadAnswer, "in slot 3 (8.1.0)", true},
-		"503":                 {good, imageSize, spstest.Fault{Status: 503}, sps.Status(503), "holds nothing of the image", false},
-		"502":                 {good, imageSize, spstest.Fault{Status: 502}, sps.Status(502), "holds nothing of the image", false},
+		"503":                 {small, 1000, spstest.Fault{Status: 503}, sps.Status(503), "no slot had filled when the appliance was asked; it may put", false},
+		"502":                 {small, 1000, spstest.Fault{Status: 502}, sps.Status(502), "no slot had filled when the appliance was asked; it may put", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -208,8 +208,8 @@ func TestUploadCancelled(t *testing.T) {
 	c := connect(t, a)
 	ctx, cancel := context.WithCancel(t.Context())
 	_, err := c.Firmware.Upload(ctx, spstest.Image("8.1.0", 1<<30), 1<<30, sps.UploadProgress(func(int64, int64) { cancel() }))
-	if !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "holds nothing of the image") {
-		t.Errorf("error %v, want the cancellation and what the appliance holds", err)
+	if !errors.Is(err, context.Canceled) || errors.Is(err, sps.ErrOutcomeUnknown) || !strings.Contains(err.Error(), "not sent to its end") {
+		t.Errorf("error %v, want the cancellation, and that the image was not sent whole", err)
 	}
 	if uploads := a.Uploads(); len(uploads) != 0 {
 		t.Errorf("uploads %+v", uploads)

@@ -54,7 +54,8 @@ func documentedPackages(t *testing.T) (folders []string) {
 // TestDocumentation demands a comment on whatever a user can see: the packages, and of
 // those that can be imported each constant, variable, function, type, method, field
 // and method of an interface. The comment of a group holds for what is in the group,
-// and one at the end of the line will do. What a comment puts into brackets must exist.
+// and one at the end of the line will do; that of a field holds for those right below
+// it. What a comment puts into brackets must exist.
 func TestDocumentation(t *testing.T) {
 	t.Parallel()
 	count := 0
@@ -155,10 +156,15 @@ func (d documentation) all() (count int) {
 			default:
 				continue
 			}
+			group, end := "", 0 // the comment of the fields above, and the last line of them
 			for _, member := range members.List {
+				if member.Doc != nil || d.set.Position(member.Pos()).Line != end+1 {
+					group = member.Doc.Text()
+				}
+				end = d.set.Position(member.End()).Line
 				for _, name := range member.Names {
 					if name.IsExported() {
-						d.check(name.Pos(), typ.Name+"."+name.Name, member.Doc.Text(), member.Comment.Text())
+						d.check(name.Pos(), typ.Name+"."+name.Name, group, member.Comment.Text())
 						count++
 					}
 				}
@@ -199,14 +205,14 @@ func deadLinks(blocks []comment.Block) (dead []string) {
 }
 
 // codeOfUsers matches code that uses the module.
-var codeOfUsers = regexp.MustCompile(`\bsps(test)?\.[A-Z]`)
+var codeOfUsers = regexp.MustCompile(`\b(sps|spstest|audit)\.[A-Z]`)
 
 // TestCodeInComments demands that the code in the comments of the packages compiles,
 // given what it takes for granted.
 func TestCodeInComments(t *testing.T) {
 	t.Parallel()
 	const head = `package p
-import ("context"; "encoding/json"; "errors"; "fmt"; "net/http"; "testing"; "time"; "github.com/go-sps/sps"; "github.com/go-sps/sps/spstest")
+import ("context"; "encoding/json"; "errors"; "fmt"; "net/http"; "testing"; "time"; "github.com/go-sps/sps"; "github.com/go-sps/sps/audit"; "github.com/go-sps/sps/spstest")
 `
 	const frame = head + `
 type Email struct{}
@@ -217,7 +223,7 @@ func _(ctx context.Context, t *testing.T, client *sps.Client, tx *sps.Transactio
 	return nil
 }`
 	set := token.NewFileSet()
-	imports := importsFor(t, set, "context", "encoding/json", "errors", "fmt", "net/http", "testing", "time", modulePath, modulePath+"/spstest")
+	imports := importsFor(t, set, "context", "encoding/json", "errors", "fmt", "net/http", "testing", "time", modulePath, modulePath+"/audit", modulePath+"/spstest")
 	config := types.Config{Importer: imports}
 	compiles := func(d documentation, text string) (count int) {
 		for _, block := range d.p.Parser().Parse(text).Content {
@@ -245,7 +251,7 @@ func _(ctx context.Context, t *testing.T, client *sps.Client, tx *sps.Transactio
 		}
 		return count
 	}
-	for _, folder := range []string{".", "spstest"} {
+	for _, folder := range []string{".", "audit", "spstest"} {
 		d := documentationOf(t, folder)
 		count := compiles(d, d.p.Doc)
 		for _, f := range d.p.Funcs {
@@ -285,8 +291,8 @@ func TestExamples(t *testing.T) {
 	t.Parallel()
 	set := token.NewFileSet()
 	files := map[string][]*ast.File{}
-	needed := map[string]bool{modulePath: true, modulePath + "/spstest": true}
-	for _, folder := range []string{".", "spstest"} {
+	needed := map[string]bool{modulePath: true, modulePath + "/audit": true, modulePath + "/spstest": true}
+	for _, folder := range []string{".", "audit", "spstest"} {
 		for _, name := range must(filepath.Glob(filepath.Join(folder, "example*_test.go"))) {
 			file := must(parser.ParseFile(set, name, nil, parser.ParseComments))
 			for _, example := range doc.Examples(file) {
@@ -324,7 +330,7 @@ func TestExamples(t *testing.T) {
 		}
 	}
 	count, excused := 0, map[string]bool{}
-	for _, folder := range []string{"", "spstest"} {
+	for _, folder := range []string{"", "audit", "spstest"} {
 		p := must(imports.Import(path.Join(modulePath, folder)))
 		for _, f := range exportedFunctions(p) {
 			count++

@@ -195,7 +195,7 @@ func (h *hostileAppliance) client(t *testing.T, options ...sps.Option) *sps.Clie
 
 func (h *hostileAppliance) options() []sps.Option {
 	return []sps.Option{
-		sps.WithCABundle(hostileCA()), sps.WithRetry(sps.RetryPolicy{Attempts: 1}),
+		sps.WithCABundle(hostileCA()), sps.WithRetry(sps.RetryPolicy{Attempts: 1}), sps.WithTimeouts(sps.Timeouts{Outcome: 100 * time.Millisecond}),
 		sps.WithTransport(func(base http.RoundTripper) http.RoundTripper {
 			base.(*http.Transport).DialContext = h.dial
 			return base
@@ -1361,7 +1361,7 @@ func TestHostileEarlyAnswer(t *testing.T) {
 				}
 			}()
 			limits := sps.DefaultTimeouts()
-			limits.Stall = 2 * time.Second
+			limits.Stall, limits.Outcome = 2*time.Second, time.Second
 			c, err := sps.Connect(t.Context(), listener.Addr().String(), sps.ExistingSession(sps.NewSecretString(hostileID)), sps.WithCABundle(hostileCA()), quick, sps.WithTimeouts(limits))
 			if err != nil {
 				t.Fatal(err)

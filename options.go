@@ -323,9 +323,9 @@ type Timeouts struct {
 	// Stall bounds the time in which no byte of an upload or a download moves: 2
 	// minutes by default. As a whole these have no limit but their context.
 	Stall time.Duration
-	// Outcome bounds how long the appliance is asked what became of a commit whose
-	// answer was lost: 5 minutes by default. A commit may take that long after its
-	// connection broke.
+	// Outcome bounds how long the appliance is asked what became of a commit, a join or
+	// another request whose answer was lost: 5 minutes by default. An appliance may be
+	// at work on it for that long after the connection broke.
 	Outcome time.Duration
 	// Close bounds all cleaning up together, at the end of a transaction and in
 	// [Client.Close]: the rollback and the log-outs, which are sent even when the

@@ -230,7 +230,7 @@ type reliabilityRun struct {
 	loops   sync.WaitGroup
 	step    atomic.Int32
 
-	tests, joins int
+	joins int
 
 	mu       sync.Mutex
 	attempts []*attempt

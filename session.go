@@ -591,7 +591,7 @@ const lateLoginGrace = 500 * time.Millisecond
 func (t *transport) logOut(ctx context.Context, s *session) (ended bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, t.timeouts.Close)
 	defer cancel()
-	_, err = t.do(ctx, &call{class: classRollback, method: logOutMethod, path: logOutPath, raw: true}, s)
+	_, err = t.do(ctx, &call{class: classLogOut, method: logOutMethod, path: logOutPath, raw: true}, s)
 	var refused *Error
 	if errors.As(err, &refused) && logOutDone(refused) {
 		return refused.Status == http.StatusUnauthorized || refused.Type == Unauthenticated, nil

@@ -250,11 +250,15 @@ func (s *Starling) JoinPage(ctx context.Context, options ...JoinStatusOption) (*
 // and inside one it is [ErrNested]. One of somebody else's may be
 // [OpenTransactionError]. Without a credential string or a product instance it is
 // [ErrInvalidInput], and [MissingCredentialStringError] or
-// [MissingProductInstanceError] too, as the appliance would say. It is never sent
-// twice: where the answer is lost the appliance is asked whether it is joined now, and
-// where that does not tell it is [ErrOutcomeUnknown].
+// [MissingProductInstanceError] too, as the appliance would say.
+//
+// It is never sent twice. Where the answer is lost the appliance is asked whether it is
+// joined, for up to [Timeouts].Outcome, and after the end of ctx for half of
+// [Timeouts].Close. It returns nil once the appliance is joined. Otherwise it is
+// [ErrOutcomeUnknown] with [OutcomeUnknownDetails], because the appliance may join yet;
+// so it is at once where it was joined before, or did not say.
 func (s *Starling) Join(ctx context.Context, request StarlingJoinRequest) error {
-	fail := func(err error) error { return fmt.Errorf("sps: POST %s: %w", starlingJoinPath.text, err) }
+	fail := func(err error) error { return s.client.fail("POST "+starlingJoinPath.text, err) }
 	if request.CredentialString.IsZero() {
 		return fail(fmt.Errorf("%w: %w: it needs the credential string", ErrInvalidInput, MissingCredentialStringError))
 	}
@@ -271,26 +275,26 @@ func (s *Starling) Join(ctx context.Context, request StarlingJoinRequest) error 
 	if err != nil {
 		return fail(err)
 	}
-	k := &call{class: classAction, method: http.MethodPost, path: starlingJoinPath, body: body, secret: []Secret{request.CredentialString}}
-	_, err = s.client.call(ctx, k)
+	k := &call{class: classJoin, method: http.MethodPost, path: starlingJoinPath, body: body, secret: []Secret{request.CredentialString}}
+	var look probe
 	if before, known := joinedOf(member(a.Body, "joined")); known && !before {
-		return s.settle(ctx, true, err)
+		look = s.lookFor(true)
 	}
-	return err
+	return s.client.change(ctx, k, look)
 }
 
-// settle asks what became of a request whose answer was lost: it was executed where
-// the state is the one that was asked for, and was another one before.
-func (s *Starling) settle(ctx context.Context, joined bool, err error) error {
-	if !errors.Is(err, ErrOutcomeUnknown) {
-		return err
+// lookFor looks whether the appliance is joined, or is not.
+func (s *Starling) lookFor(joined bool) probe {
+	return func(ctx context.Context) (seen bool, state string, err error) {
+		now, err := s.JoinStatus(ctx)
+		switch {
+		case err != nil:
+			return false, "", err
+		case now.Joined:
+			return joined, "joined", nil
+		}
+		return !joined, "not joined", nil
 	}
-	bound, cancel := s.client.budget(ctx)
-	defer cancel()
-	if now, asking := s.JoinStatus(bound); asking == nil && now.Joined == joined {
-		return nil
-	}
-	return err
 }
 
 // over lays the request over the appliance's own answer.
@@ -337,7 +341,8 @@ func (r StarlingJoinRequest) over(body []byte) ([]byte, error) {
 // remote access is enabled the appliance refuses it with
 // [StarlingJoinIsInUseByRemoteAccessError]: disable it in a transaction before, or
 // use [Starling.ForceUnjoin]. [Starling.CheckUnjoin] tells without trying. It takes
-// turns with transactions, and asks where the answer is lost, like [Starling.Join].
+// turns with transactions, and asks where the answer is lost, like [Starling.Join]: it
+// returns nil once the appliance is not joined, and [ErrOutcomeUnknown] otherwise.
 func (s *Starling) Unjoin(ctx context.Context) error { return s.unjoin(ctx, nil) }
 
 // ForceUnjoin is [Starling.Unjoin] also while remote access is enabled (DELETE
@@ -352,8 +357,8 @@ func (s *Starling) unjoin(ctx context.Context, query url.Values) error {
 		return err
 	}
 	defer release()
-	_, err = s.client.call(ctx, &call{class: classWrite, method: http.MethodDelete, path: starlingJoinPath, query: query})
-	return s.settle(ctx, false, err)
+	k := &call{class: classUnjoin, method: http.MethodDelete, path: starlingJoinPath, query: query}
+	return s.client.change(ctx, k, s.lookFor(false))
 }
 
 // CheckUnjoin tells whether [Starling.Unjoin] would be refused, and why, without

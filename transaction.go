@@ -210,12 +210,12 @@ func (tx *Transaction) Invoke(ctx context.Context, method, path string, body any
 	}
 	if k.method != http.MethodGet {
 		if !k.path.below(transactional...) {
-			return nil, fmt.Errorf("sps: %s %s: %w", k.method, k.path.text, notTransactional())
+			return nil, tx.client.fail(k.method+" "+k.path.text, notTransactional())
 		}
 		k.class = classStep
 		if k.body != nil {
 			if k.body, err = wire.BareReferences(k.body); err != nil {
-				return nil, fmt.Errorf("sps: %s: %w: %w", k.path.text, ErrInvalidInput, err)
+				return nil, tx.client.fail(k.method+" "+k.path.text, fmt.Errorf("%w: %w", ErrInvalidInput, err))
 			}
 		}
 	}
@@ -245,7 +245,7 @@ var errStale = invalid("other steps of the transaction wrote it meanwhile, again
 // the transaction has written the object since. Then it gives errStale.
 func (tx *Transaction) writeFresh(ctx context.Context, method string, path apiPath, body []byte, read *version, secrets ...Secret) (*answer, error) {
 	fail := func(err error) (*answer, error) {
-		return nil, fmt.Errorf("sps: %s %s: %w", method, path.text, err)
+		return nil, tx.client.fail(method+" "+path.text, err)
 	}
 	if !path.below(transactional...) {
 		return fail(notTransactional())
@@ -274,7 +274,7 @@ func (tx *Transaction) admit(c *Client, path apiPath, err error) error {
 	case tx == nil:
 		return fmt.Errorf("sps: %s: %w", path.text, invalid("no transaction"))
 	case tx.client != c:
-		return fmt.Errorf("sps: %s: %w", path.text, ErrOtherClient)
+		return tx.client.fail(path.text, ErrOtherClient)
 	}
 	return nil
 }

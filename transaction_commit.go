@@ -17,13 +17,18 @@ import (
 // were written, or ErrOutcomeUnknown. That it is open proves nothing, nor does a
 // rollback that is answered, nor do objects that are unchanged: the commit may come yet.
 
-// OutcomeUnknownDetails is the detail of an [ErrOutcomeUnknown] of a commit: what was
-// seen until the client stopped asking.
+// OutcomeUnknownDetails is the detail of an [ErrOutcomeUnknown]: what was seen until the
+// client stopped asking. It comes with a commit, and with each operation outside of
+// transactions whose outcome the client looks for; only a commit fills RolledBack and
+// the objects.
 type OutcomeUnknownDetails struct {
 	// Waited is how long the client waited, from the lost answer on.
 	Waited time.Duration
-	// Status is the last status of the transaction: "open", "closed", "gone" where its
-	// session had ended, "" where the appliance did not tell.
+	// Status is what was seen last, "" where the appliance did not tell. Of a commit it
+	// is the status of the transaction: "open", "closed", or "gone" where its session
+	// had ended. Of a join and an unjoin it is "joined" or "not joined", of the deletion
+	// of a slot "not empty", of a fetch or a support bundle the [JobStatus], or "not
+	// listed" where none was found.
 	Status string
 	// RolledBack is set where the appliance answered the rollback that followed. It
 	// need not have reached a commit that was running.
@@ -37,8 +42,12 @@ type OutcomeUnknownDetails struct {
 // Error returns what was seen, in one line.
 func (d *OutcomeUnknownDetails) Error() string {
 	text := fmt.Sprintf("asked for %s", d.Waited.Round(time.Second))
-	if d.Status != "" {
+	switch d.Status {
+	case "":
+	case statusOpen, statusClosed, statusGone:
 		text += ", the transaction was " + d.Status
+	default:
+		text += ", it was " + oneLine(d.Status, 60)
 	}
 	if d.RolledBack {
 		text += ", rolled back"
@@ -63,7 +72,7 @@ func (tx *Transaction) commit(ctx context.Context) (done bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	end := tx.patience(ctx)
+	end := tx.client.patience(ctx)
 	defer end.release()
 	k := &call{class: classCommit, method: http.MethodPut, path: transactionPath, body: body, begin: end.begin}
 	a, err := tx.client.transport.do(end.traced, k, tx.session)
@@ -103,10 +112,10 @@ func (tx *Transaction) closedAsWritten(ctx context.Context) bool {
 	return tx.statusOnce(ctx) != statusOpen && tx.find(ctx).asWritten()
 }
 
-// patience is how long a commit is waited for and asked about.
+// patience is how long a request is asked about, and a commit waited for.
 type patience struct {
-	// traced is the context of the request: it outlives the caller's, once the request
-	// was sent.
+	// traced is the context of a commit: it outlives the caller's, once the request was
+	// sent.
 	traced context.Context
 	// begin ends with the caller's context and with Close: nothing is sent for the
 	// first time after it.
@@ -116,10 +125,10 @@ type patience struct {
 	release func()
 }
 
-// patience makes the contexts of a commit. When ctx ends or the client is closed, a
-// request that was not sent ends at once; one that was sent may use half of the time
-// for cleaning up.
-func (tx *Transaction) patience(ctx context.Context) *patience {
+// patience makes the contexts of a request that may be asked about. When ctx ends or the
+// client is closed, a request that was not sent ends at once; one that was sent may use
+// half of the time for cleaning up.
+func (c *Client) patience(ctx context.Context) *patience {
 	begin, stop := context.WithCancelCause(ctx)
 	over, end := context.WithCancelCause(context.WithoutCancel(ctx))
 	var dialing atomic.Bool // a connection is being made: nothing was sent
@@ -129,14 +138,14 @@ func (tx *Transaction) patience(ctx context.Context) *patience {
 			end(why)
 			return
 		}
-		timer := time.AfterFunc(tx.client.transport.timeouts.Close/2, func() { end(why) })
+		timer := time.AfterFunc(c.transport.timeouts.Close/2, func() { end(why) })
 		context.AfterFunc(over, func() { timer.Stop() })
 	}
 	unhook := context.AfterFunc(begin, expire)
 	gone := make(chan struct{})
 	go func() {
 		select {
-		case <-tx.client.closed:
+		case <-c.closed:
 			stop(ErrClosed)
 		case <-gone:
 		}
@@ -157,42 +166,21 @@ func (tx *Transaction) patience(ctx context.Context) *patience {
 	}
 }
 
-// resolvePause is how long to wait before the next look at what became of a commit.
-func resolvePause(looks int) time.Duration {
-	return min(500*time.Millisecond<<min(looks, 10), 15*time.Second)
-}
-
 // resolve asks the appliance what became of a commit without an answer, until it is
-// known or patience ends. Meanwhile nothing is sent that could disturb the commit.
+// known or patience ends.
 func (tx *Transaction) resolve(ctx context.Context, end *patience, cause error) (done bool, err error) {
-	c := tx.client
-	start := time.Now()
-	c.logWaiting(ctx, slog.LevelWarn, "sps: the answer to a commit was lost; asking what became of it", slog.String("cause", oneLine(cause.Error(), 300)))
-	asking, cancel := context.WithTimeout(end.over, c.transport.timeouts.Outcome)
-	defer cancel()
-	details := &OutcomeUnknownDetails{}
-	for looks := 0; asking.Err() == nil; looks++ {
-		status := tx.statusOnce(asking)
-		if status != "" {
-			details.Status = status
-		}
-		c.logWaiting(ctx, slog.LevelInfo, "sps: asked what became of a commit", slog.String("status", status), slog.Duration("waited", time.Since(start)))
-		if status == statusClosed || status == statusGone {
-			found := tx.find(asking)
-			if found.asWritten() {
-				if status == statusGone {
-					c.writing.drop(tx.session)
-					c.reading.drop(tx.session)
-				}
-				return true, nil
-			}
-		}
-		if sleep(asking, resolvePause(looks)) != nil {
-			break
-		}
+	found := tx.client.ask(ctx, end, "PUT "+transactionPath.text, cause, func(ctx context.Context) (bool, string, error) {
+		status := tx.statusOnce(ctx)
+		return (status == statusClosed || status == statusGone) && tx.find(ctx).asWritten(), status, nil
+	})
+	if !found.seen {
+		return tx.unresolved(ctx, &OutcomeUnknownDetails{Waited: found.waited, Status: found.state}, cause)
 	}
-	details.Waited = time.Since(start)
-	return tx.unresolved(ctx, details, cause)
+	if found.state == statusGone {
+		tx.client.writing.drop(tx.session)
+		tx.client.reading.drop(tx.session)
+	}
+	return true, nil
 }
 
 // statusGone is what [OutcomeUnknownDetails] says where the session has ended.
@@ -208,11 +196,27 @@ func (tx *Transaction) statusOnce(ctx context.Context) string {
 	case err != nil:
 		return ""
 	}
-	switch status := newTransactionStatus(a).Status; status {
-	case statusOpen, statusClosed:
+	status := newTransactionStatus(a).Status
+	switch {
+	case status == statusClosed && !tx.client.logins.separate() && tx.stillStaged(ctx):
+		return statusOpen
+	case status == statusOpen, status == statusClosed:
 		return status
 	}
 	return ""
+}
+
+// stillStaged reports whether the session of the transaction has changes staged, whatever
+// the status says: with one session for both, they would be taken for committed.
+func (tx *Transaction) stillStaged(ctx context.Context) bool {
+	k := &call{class: classRead, method: http.MethodGet, path: changesPath, once: true}
+	a, err := tx.client.transport.do(ctx, k, tx.session)
+	var refused *Error
+	if err != nil {
+		return !errors.As(err, &refused) || refused.Status >= 500
+	}
+	changes, err := newChanges(a)
+	return err != nil || len(changes) > 0
 }
 
 // unresolved cleans up after a commit whose outcome could not be found out, and looks a
@@ -249,24 +253,12 @@ func (tx *Transaction) unresolved(ctx context.Context, details *OutcomeUnknownDe
 	if !errors.Is(cause, ErrOutcomeUnknown) {
 		cause = because(ErrOutcomeUnknown, cause)
 	}
-	err = &undecided{cause, details}
+	err = &undecided{cause, details, policies[classCommit].shown}
 	if left != nil {
 		err = beside(err, "its session could not be ended", left)
 	}
 	return true, err
 }
-
-// undecided is a lost commit with what was seen of it.
-type undecided struct {
-	err     error
-	details *OutcomeUnknownDetails
-}
-
-func (u *undecided) Error() string {
-	return u.err.Error() + " (" + u.details.Error() + "; look at the appliance before you repeat it)"
-}
-
-func (u *undecided) Unwrap() []error { return []error{u.err, u.details} }
 
 // logWaiting tells that the client waits.
 func (c *Client) logWaiting(ctx context.Context, level slog.Level, text string, attrs ...slog.Attr) {

@@ -109,7 +109,7 @@ func (c *Client) openTransaction(ctx context.Context) (*session, *answer, error)
 	if err != nil {
 		return nil, nil, err
 	}
-	k := &call{class: classCreate, method: http.MethodPost, path: transactionPath}
+	k := &call{class: classOpen, method: http.MethodPost, path: transactionPath}
 	a, err := c.openIn(ctx, s, k)
 	if expired(k, a, err) {
 		renewed, renewal := c.writeSession(ctx, s)

@@ -24,47 +24,6 @@ import (
 	"github.com/go-sps/sps/internal/wire"
 )
 
-// class is the kind of an operation. It decides when the operation may be tried
-// again and how long an attempt may take.
-type class uint8
-
-const (
-	classRead     class = iota // GET
-	classLogin                 // GET authentication with what may be shown again
-	classCode                  // GET authentication with what may be a one-time code
-	classWrite                 // PUT and DELETE outside a transaction: the same twice is the same once
-	classCreate                // POST that makes something, a transaction included
-	classAction                // POST that does something, and may take minutes
-	classTest                  // POST firmware/test: takes minutes like an action, and changes nothing
-	classUpload                // POST of a stream: no limit in all, but one for standing still
-	classDownload              // GET of a stream, likewise
-	classStep                  // a write inside a transaction
-	classCommit                // PUT transaction
-	classRollback              // DELETE transaction and log-out: harmless twice, and must get through
-)
-
-// policies says for each class what may be tried again. Every class is tried
-// again when the connection could not be made: nothing was sent.
-var policies = [...]struct {
-	broken   bool  // after a connection that broke, within the request or the answer
-	refusal  []int // after these statuses
-	harmless bool  // no outcome is unknown: nothing changes, or the transaction decides
-	limit    func(*Timeouts) time.Duration
-}{
-	classRead:     {true, []int{429, 502, 503, 504}, true, func(t *Timeouts) time.Duration { return t.Read }},
-	classLogin:    {true, []int{429, 502, 503, 504}, true, func(t *Timeouts) time.Duration { return t.Login }},
-	classCode:     {false, []int{429, 503}, true, func(t *Timeouts) time.Duration { return t.Login }},
-	classWrite:    {false, []int{429}, false, func(t *Timeouts) time.Duration { return t.Write }},
-	classCreate:   {false, nil, false, func(t *Timeouts) time.Duration { return t.Write }},
-	classAction:   {false, nil, false, func(t *Timeouts) time.Duration { return t.Action }},
-	classTest:     {false, nil, true, func(t *Timeouts) time.Duration { return t.Action }},
-	classUpload:   {false, nil, false, func(t *Timeouts) time.Duration { return t.Stall }},
-	classDownload: {true, []int{429, 502, 503, 504}, true, func(t *Timeouts) time.Duration { return t.Stall }},
-	classStep:     {false, nil, true, func(t *Timeouts) time.Duration { return t.Write }},
-	classCommit:   {false, nil, false, func(t *Timeouts) time.Duration { return t.Commit }},
-	classRollback: {true, []int{429, 502, 503, 504}, true, func(t *Timeouts) time.Duration { return t.Close }},
-}
-
 // call is one request as an area asks for it.
 type call struct {
 	class  class
@@ -174,6 +133,7 @@ type transport struct {
 	logger    *slog.Logger
 	client    *retryablehttp.Client
 	base      *http.Transport
+	used      atomic.Int64 // when a connection was used last, in Unix nanoseconds; 0 for never
 }
 
 func newTransport(host string, o *config) *transport {
@@ -193,6 +153,7 @@ func newTransport(host string, o *config) *transport {
 			MaxIdleConnsPerHost:    16,
 			DisableCompression:     true,
 			MaxResponseHeaderBytes: 256 << 10,
+			OnProxyConnectResponse: refusedByProxy,
 		},
 	}
 	if o.proxyFromEnv {
@@ -369,7 +330,9 @@ func checkRetry(ctx context.Context, resp *http.Response, err error) (bool, erro
 		notSent := neverSent(err)
 		x.sent = x.sent || !notSent
 		started := x.sink != nil && x.sink.done > 0 // what was handed on cannot be taken back
-		if x.ended(ctx) != nil || started || permanent(err) || !notSent && !policy.broken {
+		var limit errAttemptTimeout
+		tooLong := x.class == classTest && errors.As(err, &limit)
+		if x.ended(ctx) != nil || started || tooLong || permanent(err) || !notSent && !policy.broken {
 			return false, nil
 		}
 		return x.again(ctx, 0), nil
@@ -436,20 +399,6 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// neverSent reports whether the request certainly did not reach the appliance:
-// the connection could not be made.
-func neverSent(err error) bool {
-	var op *net.OpError
-	var name *net.DNSError
-	return errors.As(err, &op) && (op.Op == "dial" || op.Op == "proxyconnect") ||
-		errors.As(err, &name) || untrusted(err)
-}
-
-// permanent reports whether the same request would fail in the same way.
-func permanent(err error) bool {
-	return errors.Is(err, ErrBadAnswer) || untrusted(err)
-}
-
 func untrusted(err error) bool {
 	var cert *CertificateError
 	return errors.As(certificateError(err), &cert)
@@ -486,7 +435,7 @@ func (x *exchange) fail(ctx context.Context, err error) error {
 func (x *exchange) failed(err error) error {
 	return &TransportError{
 		Host: x.t.host, Method: x.method, Path: x.path.text, Attempts: x.attempts, Err: err, sent: x.sent,
-		OutcomeUnknown: x.sent && !policies[x.class].harmless,
+		OutcomeUnknown: x.sent && !policies[x.class].lost.harmless(),
 	}
 }
 
@@ -555,7 +504,7 @@ func (x *exchange) judge(resp *http.Response, sess *session) (*answer, error) {
 	if envelope.Error != nil || failed {
 		e := newError(x.call, resp.StatusCode, envelope.Error, x.describe(resp), x.secrets()...)
 		e.Host = x.t.host
-		e.OutcomeUnknown = !policies[x.class].harmless && e.Status >= 500 && e.Status != http.StatusNotImplemented && !e.kind().documented()
+		e.OutcomeUnknown = !policies[x.class].lost.harmless() && e.mayBeExecuted()
 		return nil, e
 	}
 	switch {
@@ -659,6 +608,14 @@ func (a attempts) RoundTrip(req *http.Request) (*http.Response, error) {
 		end, stop := cancel, context.AfterFunc(x.life, cancel)
 		cancel = func() { stop(); end() }
 	}
+	var way *approach
+	if !policies[x.class].broken || x.attempts > 1 {
+		way = &approach{}
+		bound = way.traced(bound, req.Method == http.MethodGet)
+	}
+	if !policies[x.class].broken {
+		a.t.freshen()
+	}
 	req = req.WithContext(bound)
 	req.Header = x.fields
 	if x.stream != nil {
@@ -671,6 +628,9 @@ func (a attempts) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	if err != nil {
 		err = x.hide(ctx, x.cause(ctx, bound, err))
+		if way.unsent() {
+			err = way.explained(err, a.t.proxy(req))
+		}
 		cancel()
 		a.log(ctx, x, 0, time.Since(start), err)
 		return nil, err
@@ -769,6 +729,7 @@ func (b *limitedBody) Read(p []byte) (int, error) {
 
 func (b *limitedBody) Close() error {
 	err := b.ReadCloser.Close()
+	b.x.t.touch()
 	b.cancel()
 	return err
 }

@@ -125,7 +125,7 @@ func passing(err error) bool {
 
 // job looks at a job until it has ended. What it saw last is in the error when the
 // time is over; some looks may fail meanwhile.
-func (o *waitOptions) job(ctx context.Context, what string, look func(context.Context) (JobStatus, float64, error)) error {
+func (o *waitOptions) job(ctx context.Context, c *Client, what string, look func(context.Context) (JobStatus, float64, error)) error {
 	ctx, cancel := o.bound(ctx)
 	defer cancel()
 	start := time.Now()
@@ -139,7 +139,7 @@ func (o *waitOptions) job(ctx context.Context, what string, look func(context.Co
 			return err
 		}
 		if err != nil { // a look that was cut short saw nothing
-			return fmt.Errorf("sps: %s: %w; it was %s", what, ended(ctx), oneLine(string(last), 60))
+			return c.fail(what, fmt.Errorf("%w; it was %s", ended(ctx), oneLine(string(last), 60)))
 		}
 		failures, last = 0, status
 		o.progress(WaitProgress{time.Since(start), oneLine(string(status), 60), percent})
@@ -147,7 +147,7 @@ func (o *waitOptions) job(ctx context.Context, what string, look func(context.Co
 			return nil
 		}
 		if err := sleep(ctx, o.every); err != nil {
-			return fmt.Errorf("sps: %s: %w; it was %s", what, err, oneLine(string(last), 60))
+			return c.fail(what, fmt.Errorf("%w; it was %s", err, oneLine(string(last), 60)))
 		}
 	}
 }
@@ -209,9 +209,9 @@ func (j jobs[T]) get(ctx context.Context, key string) (*T, error) {
 // otherwise than finished.
 func (j jobs[T]) wait(ctx context.Context, key string, o *waitOptions) (last *T, finished bool, err error) {
 	if o.before != nil {
-		return nil, false, fmt.Errorf("sps: %s %s: %w", j.what, oneLine(key, 40), invalid("AfterRestartOf is for Firmware.WaitForVersion"))
+		return nil, false, j.client.fail(j.what+" "+oneLine(key, 40), invalid("AfterRestartOf is for Firmware.WaitForVersion"))
 	}
-	err = o.job(ctx, j.what+" "+oneLine(key, 40), func(ctx context.Context) (JobStatus, float64, error) {
+	err = o.job(ctx, j.client, j.what+" "+oneLine(key, 40), func(ctx context.Context) (JobStatus, float64, error) {
 		seen, err := j.get(ctx, key)
 		if err != nil {
 			return "", 0, err

@@ -16,7 +16,7 @@ func TestVariantsAreComplete(t *testing.T) {
 	t.Parallel()
 	names := make(map[string]bool)
 	for _, v := range spstest.Variants() {
-		if names[v.Name] || v.Name == "" || v.Default == "" || v.Reason == "" || v.Source == "" || len(v.Alternatives) == 0 || slices.Contains(v.Alternatives, v.Default) {
+		if names[v.Name] || v.Area == "" || v.Name == "" || v.Default == "" || v.Reason == "" || v.Source == "" || len(v.Alternatives) == 0 || slices.Contains(v.Alternatives, v.Default) {
 			t.Errorf("variant %+v is incomplete or given twice", v)
 		}
 		names[v.Name] = true
@@ -83,6 +83,7 @@ func flow(t *testing.T, a *spstest.Appliance) {
 	success("DELETE", "/api/transaction", "")
 	configurationFlow(t, a, c, success, failure)
 	bundleFlow(t, c, success, failure)
+	auditFlow(t, a, c, success, failure)
 
 	release := a.LockConfiguration("web UI")
 	c.do("POST", "/api/transaction", "")
@@ -150,6 +151,38 @@ func configurationFlow(t *testing.T, a *spstest.Appliance, c *client, success fu
 	success("DELETE", join+"?force=true", "")
 	if a.Starling().Joined {
 		t.Error("the appliance is joined")
+	}
+}
+
+// auditFlow searches recorded sessions, and downloads a recording.
+func auditFlow(t *testing.T, a *spstest.Appliance, c *client, success func(method, path, body string) response, failure func(method, path, body string)) {
+	t.Helper()
+	ended := a.AddAuditSession(spstest.AuditSession{Start: at(1, 0), End: at(2, 0), Protocol: "SSH", TrailSize: 3})
+	running := a.AddAuditSession(spstest.AuditSession{Start: at(1, 0), Protocol: "RDP", TrailSize: -1})
+	for q, want := range map[string]string{"protocol:SSH": ended, `protocol:"RDP" AND verdict:ACCEPT`: running, "active:true": running, "duration:[3600 TO *]": ended} {
+		if diff := cmp.Diff([]string{want}, keysOf(t, success("GET", search("q", q, "fields", "*"), ""))); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", q, diff)
+		}
+	}
+	failure("GET", search("q", "*"), "")
+	success("GET", auditSessions+"/"+ended, "")
+	for _, of := range []string{"events", "alerts", "channels", "content", "indexing", "trail_downloads"} {
+		success("GET", auditSessions+"/"+running+"/"+of, "")
+	}
+	success("GET", auditSessions+"/stats?field=protocol", "")
+	success("GET", auditSessions+"/histogram?field=start_time", "")
+	if r := success("GET", auditSessions+"/"+ended+"/audit_trail", ""); len(r.raw) != 3 {
+		t.Errorf("a recording of %d bytes", len(r.raw))
+	}
+	failure("GET", auditSessions+"/"+running+"/audit_trail", "")
+	failure("GET", auditSessions+"/none", "")
+	if r := c.do("GET", auditSessions+"/_snapshot", ""); r.status == 200 {
+		id := r.body["body"].(map[string]any)["snapshot"].(string)
+		if n := len(keysOf(t, success("GET", search("snapshot", id), ""))); n != 2 {
+			t.Errorf("%d sessions in the snapshot", n)
+		}
+		a.DropSnapshots()
+		failure("GET", search("snapshot", id), "")
 	}
 }
 

@@ -76,6 +76,19 @@
 // [WithUser] takes rights for all paths, and for some: [ReadOnlyAt],
 // [NoAccessTo].
 //
+// # Recorded sessions
+//
+// [WithAuditSessions] makes recorded sessions, millions where a test wants them: what is
+// in one is made when it is asked for. Both searches of the API find them, with the query
+// language, snapshots and their quota; events, alerts, channels, the index, statistics and
+// recordings of any size belong to them, see [WithAuditTrailSize]. [NoSearch] is the right
+// to do without.
+//
+// While a test runs, [Appliance.AddAuditSession], [Appliance.EndAuditSession] and
+// [Appliance.ArchiveAuditSession] go on, and [Appliance.DropSnapshots] gets in the way of
+// a search. [Appliance.AuditSessions] lists what there is, and [Appliance.AuditTrail] is a
+// recording, to compare with what a client got.
+//
 // # Neighbours
 //
 // Support bundles go on each time that somebody looks, see [WithBundlePolls],

@@ -19,7 +19,8 @@ type answer struct {
 	status int
 	header http.Header
 	body   []byte
-	cut    bool // the connection ends before it is sent
+	stream *stream // in place of body
+	cut    bool    // the connection ends before it is sent
 }
 
 // encode writes JSON as it is meant to be read: without HTML escapes, raw

@@ -629,7 +629,7 @@ func ExampleAppliance_WaitIdle() {
 	}
 	appliance.Inject(fault)
 	ctx := context.Background()
-	err = client.Firmware.DeleteSlot(ctx, "4")
+	_, err = client.Invoke(ctx, "DELETE", "firmware/slots/4", nil)
 	fmt.Println(errors.Is(err, sps.ErrOutcomeUnknown))
 	if err := appliance.WaitIdle(ctx); err != nil {
 		log.Fatal(err)

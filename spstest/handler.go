@@ -139,7 +139,7 @@ func (a *Appliance) suffer(ctx context.Context, x *exchange, entry *Request, f F
 		}
 	}
 	if f.Mutate != nil && f.Status == 0 {
-		ans.body = f.Mutate(ans.body)
+		ans.body, ans.stream = f.Mutate(ans.body), nil
 	}
 	if f.Status != 0 {
 		ans = f.falseAnswer()
@@ -154,7 +154,7 @@ func (a *Appliance) suffer(ctx context.Context, x *exchange, entry *Request, f F
 	if f.CutAfter {
 		out.cut = io.ErrUnexpectedEOF
 	}
-	if f.Truncate > 0 && f.Truncate < len(ans.body) {
+	if f.Truncate > 0 && int64(f.Truncate) < ans.size() {
 		out.truncate = f.Truncate
 	}
 	return out
@@ -211,6 +211,7 @@ func (a *Appliance) Handler() http.Handler { return a.handler(false) }
 func (a *Appliance) handler(connection bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		x := newExchange(r.Method, r.URL, r.Header.Clone())
+		x.remote = r.RemoteAddr
 		switch {
 		case r.Header.Get("Expect") != "": // reading would tell the client to go on, and it is refused
 		case x.uploads():
@@ -256,11 +257,13 @@ func (a *Appliance) write(w http.ResponseWriter, r *http.Request, out outcome) {
 	case out.endless:
 		a.writeEndless(w, r, out.status)
 	case out.truncate > 0:
-		w.Header().Set("Content-Length", strconv.Itoa(len(out.body)))
+		w.Header().Set("Content-Length", strconv.FormatInt(out.size(), 10))
 		w.WriteHeader(out.status)
-		_, _ = w.Write(out.body[:out.truncate])
+		_, _ = io.CopyN(w, out.content(), int64(out.truncate))
 		_ = http.NewResponseController(w).Flush()
 		panic(http.ErrAbortHandler)
+	case out.stream != nil:
+		a.writeStream(w, out)
 	default:
 		if out.status != http.StatusNoContent {
 			w.Header().Set("Content-Length", strconv.Itoa(len(out.body)))
@@ -349,6 +352,7 @@ func (a *Appliance) RoundTrip(req *http.Request) (*http.Response, error) {
 		header.Set("User-Agent", "Go-http-client/1.1")
 	}
 	x := newExchange(method, req.URL, header)
+	x.remote = req.RemoteAddr
 	// A transport states no length for a body that may have any.
 	empty := req.Body == nil || req.Body == http.NoBody
 	x.hasLength = empty || req.ContentLength > 0
@@ -410,7 +414,7 @@ func (a *Appliance) response(req *http.Request, out outcome) *http.Response {
 		ProtoMajor:    1,
 		ProtoMinor:    1,
 		Header:        out.header.Clone(),
-		ContentLength: int64(len(out.body)),
+		ContentLength: out.size(),
 		Request:       req,
 	}
 	switch {
@@ -418,9 +422,12 @@ func (a *Appliance) response(req *http.Request, out outcome) *http.Response {
 		resp.ContentLength = -1
 		resp.Body = &endlessBody{ctx: req.Context(), closed: a.closed, next: endlessStart}
 	case out.truncate > 0:
-		resp.Body = io.NopCloser(io.MultiReader(bytes.NewReader(out.body[:out.truncate]), broken{}))
+		resp.Body = io.NopCloser(io.MultiReader(io.LimitReader(out.content(), int64(out.truncate)), broken{}))
 	case req.Method == http.MethodHead:
 		resp.Body = http.NoBody
+	case out.stream != nil:
+		resp.ContentLength = out.stream.length()
+		resp.Body = &streamBody{ctx: req.Context(), closed: a.closed, from: out.content()}
 	default:
 		resp.Body = io.NopCloser(bytes.NewReader(out.body))
 	}

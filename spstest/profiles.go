@@ -18,13 +18,15 @@ type profile struct {
 	oldUserInfo    bool // user_info lists endpoints instead of the login method
 	pluginSDK      bool // info has plugin_sdk_version
 	browserToken   bool // browsers must send X-Token with a write
+	snapshots      bool // of recorded sessions, and their count
+	oldSessions    bool // recorded sessions have links to what belongs to them, and numbers as keys
 }
 
 var profiles = map[string]profile{
-	"6.0": {oldTransaction: true, thinLists: true, oldUserInfo: true},
-	"6.9": {oldTransaction: true, autoOpen: true, oldUserInfo: true, pluginSDK: true},
-	"7.4": {autoOpen: true, loginMethods: true, pluginSDK: true},
-	"8.0": {autoOpen: true, loginMethods: true, pluginSDK: true, browserToken: true},
+	"6.0": {oldSessions: true, oldTransaction: true, thinLists: true, oldUserInfo: true},
+	"6.9": {oldSessions: true, oldTransaction: true, autoOpen: true, oldUserInfo: true, pluginSDK: true},
+	"7.4": {autoOpen: true, loginMethods: true, pluginSDK: true, snapshots: true},
+	"8.0": {autoOpen: true, loginMethods: true, pluginSDK: true, browserToken: true, snapshots: true},
 }
 
 // Profiles lists the names that [WithProfile] takes.
@@ -36,7 +38,7 @@ func Profiles() []string { return slices.Sorted(maps.Keys(profiles)) }
 //     in a member named transaction; lists carry no bodies; no login_methods.
 //   - 6.9: the first change opens a transaction by itself; lists carry bodies.
 //   - 7.4: the transaction has a body with status and commit_message; login
-//     methods can be listed.
+//     methods can be listed; recorded sessions have snapshots.
 //   - 8.0, the default: browsers must send an X-Token with a write.
 func WithProfile(name string) Option {
 	return func(a *Appliance) error {

@@ -13,8 +13,9 @@ type Right string
 
 // The rights of a user.
 const (
-	FullAccess Right = "full"      // everything
-	ReadOnly   Right = "read-only" // log in and read; writes are refused with Unauthorized
+	FullAccess Right = "full"                // everything
+	ReadOnly   Right = "read-only"           // log in and read; writes are refused with Unauthorized
+	NoSearch   Right = "none:audit/sessions" // everything but searching and downloading recorded sessions
 )
 
 // noAccess is never a right for everything: such a user could not do anything.

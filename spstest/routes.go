@@ -22,6 +22,7 @@ type exchange struct {
 	certificates []*x509.Certificate
 	conn         *accepted // nil: in process
 	phase        phase     // of a restart that the request meets
+	remote       string    // the address of the client
 	incoming     *incoming // the body of an upload, in place of body
 	received     received  // what came of it
 
@@ -77,6 +78,22 @@ type route struct {
 // routes are the endpoints outside the configuration.
 var routes = []route{
 	{"", false, methods{"GET": (*Appliance).getRoot}},
+	{"audit", false, methods{"GET": (*Appliance).getAudit}},
+	{auditSessionsPath, false, methods{"GET": (*Appliance).getSessions}},
+	{auditSessionsPath + "/_count", false, methods{"GET": (*Appliance).countSessions}},
+	{auditSessionsPath + "/_snapshot", false, methods{"GET": (*Appliance).createSnapshot}},
+	{auditSessionsPath + "/histogram", false, methods{"GET": (*Appliance).getHistogram}},
+	{auditSessionsPath + "/stats", false, methods{"GET": (*Appliance).getStats}},
+	{auditSessionsPath + "/*", false, methods{"GET": (*Appliance).getSession}},
+	{auditSessionsPath + "/*/alerts", false, methods{"GET": (*Appliance).getAlerts}},
+	{auditSessionsPath + "/*/audit_trail", false, methods{"GET": (*Appliance).downloadTrail}},
+	{auditSessionsPath + "/*/channels", false, methods{"GET": (*Appliance).getChannels}},
+	{auditSessionsPath + "/*/channels/*", false, methods{"GET": (*Appliance).getChannel}},
+	{auditSessionsPath + "/*/content", false, methods{"GET": (*Appliance).getContent}},
+	{auditSessionsPath + "/*/events", false, methods{"GET": (*Appliance).getEvents}},
+	{auditSessionsPath + "/*/indexer", false, methods{"GET": (*Appliance).getIndexings}},
+	{auditSessionsPath + "/*/indexing", false, methods{"GET": (*Appliance).getIndexings}},
+	{auditSessionsPath + "/*/trail_downloads", false, methods{"GET": (*Appliance).getTrailDownloads}},
 	{"authentication", true, methods{"GET": (*Appliance).logIn, "DELETE": (*Appliance).logOut}},
 	{"authentication/login_methods", true, methods{"GET": (*Appliance).getLoginMethods}},
 	{"authentication/types", true, methods{"GET": (*Appliance).getAuthenticationTypes}},
@@ -144,13 +161,22 @@ func Implemented() []string {
 }
 
 func (r *route) matches(p string) bool {
-	head, tail, single := strings.Cut(r.path, "*")
-	if !single {
-		return p == r.path
+	pattern := r.path
+	for {
+		head, tail, wild := strings.Cut(pattern, "*")
+		if !wild {
+			return p == pattern
+		}
+		rest, ok := strings.CutPrefix(p, head)
+		if !ok {
+			return false
+		}
+		segment, _, _ := strings.Cut(rest, "/")
+		if segment == "" {
+			return false
+		}
+		p, pattern = rest[len(segment):], tail
 	}
-	rest, ok := strings.CutPrefix(p, head)
-	segment, hasTail := strings.CutSuffix(rest, tail)
-	return ok && hasTail && segment != "" && !strings.Contains(segment, "/")
 }
 
 // route finds what can be done at a path.

@@ -85,6 +85,7 @@ type Appliance struct {
 	cluster     []json.RawMessage
 	bundles     []*bundle
 	bundlesFail bool
+	audit       *auditStore
 	faults      []*activeFault
 	takes       []takesRule
 	operations  []*operation // that go on, by their end
@@ -217,12 +218,14 @@ func New(opts ...Option) (*Appliance, error) {
 		bundlePolls: 2,
 	}
 	a.nodes, a.committed = defaultConfiguration()
+	a.audit = newAuditStore()
 	for _, opt := range opts {
 		if err := opt(a); err != nil {
 			return nil, err
 		}
 	}
 	a.chooseAlerts()
+	a.prepareAudit()
 	if err := a.restoreUsers(); err != nil {
 		return nil, err
 	}

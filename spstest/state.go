@@ -42,8 +42,8 @@ type stateUser struct {
 // State is what the appliance consists of, as JSON for [WithState]: slots, the
 // committed configuration, downloads, support bundles, products, health, setup,
 // cluster, and users without their passwords. Sessions, their open transactions,
-// requests that are still executed and a restart under way are not part of it. The
-// configuration may hold secrets.
+// recorded sessions, requests that are still executed and a restart under way are not
+// part of it. The configuration may hold secrets.
 func (a *Appliance) State() []byte {
 	a.enter()
 	defer a.mu.Unlock()

@@ -19,9 +19,14 @@
 // With -starling the appliance is joined to Starling, with -remote-access in such a way
 // that an unjoin is refused. Without it the printed calls join it.
 //
+// With -sessions it has recorded sessions, millions where one wants them, and with
+// -trail-size recordings of that size:
+//
+//	spssim -sessions 1500000 -trail-size 2147483648
+//
 // With -state the appliance is what it was when it was last stopped by a
-// signal: firmware slots, configuration, downloads, support bundles. Sessions and the
-// certificate are new each time, and passwords come from the command line. The
+// signal: firmware slots, configuration, downloads, support bundles. Sessions, recorded
+// ones too, and the certificate are new each time, and passwords come from the command line. The
 // file is replaced as a whole and readable by its owner only.
 //
 // With -fault something goes wrong, see spstest.ParseFault:

@@ -38,6 +38,7 @@ type config struct {
 	addressOut string
 	envOut     string
 	slots      []spstest.Slot
+	sessions   int
 	state      string
 	faults     []spstest.Fault
 	trace      bool
@@ -78,6 +79,8 @@ func parse(args []string, help io.Writer) (config, error) {
 		c.slots = append(c.slots, slot)
 		return err
 	})
+	flags.IntVar(&c.sessions, "sessions", 0, "`number` of recorded sessions, which may be millions")
+	trailSize := flags.Int64("trail-size", 0, "size of each recording in `bytes`; 0 gives each its own of some KiB")
 	joined := flags.Bool("starling", false, "be joined to Starling from the start")
 	access := flags.Bool("remote-access", false, "with -starling: have its remote access on, so that an unjoin is refused")
 	flags.StringVar(&c.state, "state", "", "`file` to take the appliance up from, if it exists, and to leave it in at a clean stop")
@@ -110,7 +113,11 @@ func parse(args []string, help io.Writer) (config, error) {
 	c.options = append(c.options,
 		spstest.WithListenAddress(*listen),
 		spstest.WithCredentials(*username, *password),
-		spstest.WithProfile(*profile))
+		spstest.WithProfile(*profile),
+		spstest.WithAuditSessions(c.sessions))
+	if *trailSize != 0 {
+		c.options = append(c.options, spstest.WithAuditTrailSize(*trailSize))
+	}
 	if *joined {
 		c.options = append(c.options, spstest.WithStarling(spstest.Starling{Joined: true, RemoteAccess: *access}))
 	}
@@ -188,7 +195,7 @@ func serve(ctx context.Context, c config, stdout, stderr io.Writer) error {
 	if err := publish(c.addressOut, []byte(appliance.Addr()+"\n"), 0o644); err != nil {
 		return err
 	}
-	if _, err := io.WriteString(stdout, usage(appliance, env, c.caOut)); err != nil {
+	if _, err := io.WriteString(stdout, usage(appliance, env, c.caOut, c.sessions)); err != nil {
 		return err
 	}
 	<-ctx.Done()
@@ -239,13 +246,17 @@ func environment(appliance *spstest.Appliance, caOut string) (string, error) {
 }
 
 // usage tells people where the appliance is and what to try.
-func usage(appliance *spstest.Appliance, environment, caOut string) string {
+func usage(appliance *spstest.Appliance, environment, caOut string, sessions int) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# address: %s\n# fingerprint: %s\n%s", appliance.Addr(), appliance.Fingerprint(), environment)
 	caFile := caOut
 	if caFile == "" {
 		caFile = "ca.pem"
 		fmt.Fprintf(&b, "# the calls need the CA: start with -ca-out %s\n", caFile)
+	}
+	if sessions > 0 {
+		fmt.Fprintf(&b, "# %d recorded sessions, after the login: curl --cacert %s --cookie %s %s\n", sessions, quote(caFile), cookieFile,
+			quote("https://"+appliance.Addr()+"/api/audit/sessions?fields=*&limit=2"))
 	}
 	for _, line := range spstest.CurlLines(appliance, cookieFile, caFile) {
 		fmt.Fprintln(&b, line)

@@ -298,6 +298,19 @@ func TestFaults(t *testing.T) {
 	}
 }
 
+func TestSessions(t *testing.T) {
+	t.Parallel()
+	p := start(t, "-ca-out", filepath.Join(t.TempDir(), "ca.pem"), "-profile", "6.0", "-sessions", "7", "-trail-size", "9")
+	for path, want := range map[string]int{"audit/sessions?fields=*": http.StatusOK, "audit/sessions/7": http.StatusOK, "audit/sessions/8": http.StatusNotFound} {
+		if status, err := ask(t, p, "GET", path, ""); status != want {
+			t.Errorf("%s: status %d, error %v, want %d", path, status, err, want)
+		}
+	}
+	if out := p.out.String(); !strings.Contains(out, "/api/audit/sessions?fields=*&limit=2'\n") {
+		t.Errorf("no call for the sessions in %s", out)
+	}
+}
+
 // call does what curl does with these words.
 func call(t *testing.T, client *http.Client, base string, words []string) string {
 	t.Helper()
@@ -399,6 +412,8 @@ func TestRunEnds(t *testing.T) {
 		{"flag", []string{"-nothing"}, exitError, "", "spssim: flag provided but not defined: -nothing"},
 		{"argument", []string{"now"}, exitError, "", `spssim: unexpected argument "now"`},
 		{"profile", []string{"-profile", "5"}, exitError, "", `spssim: unknown profile "5": want one of 6.0`},
+		{"sessions", []string{"-sessions", "-1"}, exitError, "", "spssim: number of sessions -1: want 0 to 2147483647"},
+		{"trail size", []string{"-trail-size", "-1"}, exitError, "", "spssim: size of recordings -1 is not positive"},
 		{"variant", []string{"-variant", "x=y"}, exitError, "", `spssim: invalid value "x=y" for flag -variant: spstest: unknown variant "x"`},
 		{"fault", []string{"-fault", "GET firmware"}, exitError, "", `spssim: invalid value "GET firmware" for flag -fault: spstest: fault "GET firmware": the rule says nothing to happen`},
 		{"takes", []string{"-takes", "PUT transaction"}, exitError, "", `spssim: invalid value "PUT transaction" for flag -takes: "PUT transaction" is not of the form "PUT transaction=12s"`},

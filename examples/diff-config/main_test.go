@@ -323,7 +323,7 @@ func TestApplianceFails(t *testing.T) {
 	b.Inject(spstest.Fault{Path: "configuration", Times: -1, Status: 403, Body: `{"error":{"type":"Unauthorized"}}`})
 	got := program.Run(t, t.Context(), reach(t, []*spstest.Appliance{a, b})...)
 	shows(t, got, exitError)
-	says(t, got, b.Addr()+": sps: GET configuration: Unauthorized (403)")
+	says(t, got, "sps: "+b.Addr()+": GET configuration: Unauthorized (403)")
 	noSession(t, a, b)
 }
 
@@ -338,7 +338,7 @@ func TestRefused(t *testing.T) {
 	// Nothing below it is said to be removed.
 	got := program.Run(t, t.Context(), flags...)
 	shows(t, got, exitError, `configuration/datetime/timezone: "America/New_York" -> "UTC"`)
-	says(t, got, "configuration/management could not be compared: sps: GET configuration/management: Unauthorized (403)")
+	says(t, got, "configuration/management could not be compared: sps: "+a.Addr()+": GET configuration/management: Unauthorized (403)")
 	got = program.Run(t, t.Context(), append(flags, "-exclude", "configuration/management")...)
 	shows(t, got, exitDifferent, `configuration/datetime/timezone: "America/New_York" -> "UTC"`)
 }

@@ -244,7 +244,7 @@ func TestRefused(t *testing.T) {
 	a.Inject(spstest.Fault{Path: "configuration/management/email", Times: -1, Status: 403, Body: unauthorized})
 	a.Inject(spstest.Fault{Path: "configuration/management/accounting", Times: -1, Status: 200, Body: `{"nothing":1}`})
 	got := program.Run(t, t.Context(), clitest.Reach(t, a, "-out", target)...)
-	is(t, got, exitPartial, "Refused: configuration/management/email: sps: GET configuration/management/email: Unauthorized (403)",
+	is(t, got, exitPartial, "Refused: configuration/management/email: sps: "+a.Addr()+": GET configuration/management/email: Unauthorized (403)",
 		"Refused: configuration/management/accounting: ")
 	e := load(t, target)
 	var paths []string

@@ -89,7 +89,7 @@ func (r *result) finish(report *sps.UpgradeReport, err error, dryRun bool) {
 		r.Status, r.Error = errored, cli.Line(err.Error())
 	case dryRun:
 		r.Status, r.Step = tested, sps.StepTest
-		r.Left = "the appliance runs " + r.From + " as before; the image stays in slot " + r.Slot
+		r.Left = "no upgrade was begun; the appliance ran " + r.From + "; the image stays in slot " + r.Slot
 	default:
 		r.Status, r.Step = upgraded, sps.StepVerify
 	}

@@ -187,41 +187,68 @@ func (c *cursor) next(begin, end byte, first bool) (bool, error) {
 // value goes beyond one value and returns it.
 func (c *cursor) value() ([]byte, error) {
 	c.skipSpace()
-	start, depth := c.at, 0
-	for c.at < len(c.data) {
-		switch c.data[c.at] {
-		case '"':
-			if !c.text() {
-				return nil, errMalformed
-			}
-		case '{', '[':
-			depth++
-			c.at++
-			continue
-		case '}', ']':
-			depth--
-			c.at++
-		case ' ', '\t', '\r', '\n', ',', ':':
-			if depth == 0 {
-				return nil, errMalformed
-			}
-			c.at++
-			continue
-		default:
-			c.at++
-			for c.at < len(c.data) && !delimits[c.data[c.at]] {
-				c.at++
-			}
+	start := c.at
+	if start == len(c.data) {
+		return nil, errMalformed
+	}
+	switch c.data[start] {
+	case '"':
+		if !c.text() {
+			return nil, errMalformed
 		}
-		if depth == 0 {
-			return c.data[start:c.at:c.at], nil
+	case '{', '[':
+		if !c.compound() {
+			return nil, errMalformed
 		}
-		if depth < 0 {
-			break
+	case '}', ']', ',', ':':
+		return nil, errMalformed
+	default:
+		c.at++
+		for c.at < len(c.data) && !delimits[c.data[c.at]] {
+			c.at++
 		}
 	}
-	return nil, errMalformed
+	return c.data[start:c.at:c.at], nil
 }
+
+// compound goes beyond an object or a list.
+func (c *cursor) compound() bool {
+	data, depth := c.data, 0
+	for i := c.at; i < len(data); i++ {
+		if !marks[data[i]] {
+			continue
+		}
+		switch data[i] {
+		case '{', '[':
+			depth++
+		case '}', ']':
+			if depth--; depth == 0 {
+				c.at = i + 1
+				return true
+			}
+		default:
+			for short := min(len(data), i+24); ; {
+				if i++; i >= short {
+					if !c.textFrom(i) {
+						return false
+					}
+					i = c.at - 1
+					break
+				}
+				if data[i] == '"' {
+					break
+				}
+				if data[i] == '\\' {
+					i++
+				}
+			}
+		}
+	}
+	return false
+}
+
+// marks has the bytes that decide where a value ends.
+var marks = [256]bool{'{': true, '[': true, '}': true, ']': true, '"': true}
 
 // text goes beyond a string.
 func (c *cursor) text() bool {
@@ -235,7 +262,12 @@ func (c *cursor) text() bool {
 			i++
 		}
 	}
-	for i < len(c.data) { // a long one, such as a certificate
+	return c.textFrom(i)
+}
+
+// textFrom goes beyond the rest of a string, by leaps: it may be a certificate.
+func (c *cursor) textFrom(i int) bool {
+	for i < len(c.data) {
 		end := bytes.IndexByte(c.data[i:], '"')
 		if end < 0 {
 			return false

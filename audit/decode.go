@@ -1,0 +1,416 @@
+package audit
+
+import (
+	"bytes"
+	"encoding/json"
+	"hash/maphash"
+	"math"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/go-sps/sps/internal/wire"
+)
+
+// decoder goes once through what is decoded, and reads it into the types of this
+// package. Each of its methods reads the next value, whatever it is.
+type decoder struct {
+	wire.Scanner
+	dotted bool // a member of a session had a dot in its name
+
+	// Where they are asked for, the members that no field shows, the name of the member
+	// that is read, and of those that were entered.
+	unknown map[string]json.RawMessage
+	name    string
+	path    []string
+
+	// few is memory for the lists of texts of one session. Most texts occur in many
+	// sessions, and need no memory of their own in each.
+	few  []string
+	kept [512]string
+
+	// A session that is not kept, and whether it is the one that is read.
+	spare struct {
+		session Session
+		groups  groups
+		used    bool
+	}
+}
+
+var (
+	decoders = sync.Pool{New: func() any { return new(decoder) }}
+	seed     = maphash.MakeSeed()
+)
+
+// newDecoder returns a decoder for some JSON. It must be given back.
+func newDecoder(data []byte) *decoder {
+	d := decoders.Get().(*decoder)
+	d.Reset(data)
+	d.dotted = false
+	return d
+}
+
+func (d *decoder) giveBack() {
+	d.Reset(nil)
+	d.unknown, d.name, d.path, d.few = nil, "", nil, nil
+	if d.spare.used {
+		d.spare.session, d.spare.groups, d.spare.used = Session{}, groups{}, false
+	}
+	decoders.Put(d)
+}
+
+// record is a type of this package that is decoded from what the appliance shows of one
+// thing.
+type record[T any] interface {
+	*T
+	// read reads all fields but Raw, of a value that is zero.
+	read(d *decoder, data []byte) error
+	// raw is the field Raw.
+	raw() *json.RawMessage
+	// equal reports whether all fields but Raw are the same.
+	equal(*T) bool
+	// scratch returns a zero value that is not needed longer than the decoder.
+	scratch(d *decoder) *T
+}
+
+func decode[T any, R record[T]](into R, data []byte) error {
+	d := newDecoder(data)
+	defer d.giveBack()
+	*into = *new(T)
+	if err := into.read(d, data); err != nil {
+		*into = *new(T)
+		return err
+	}
+	*into.raw() = bytes.Clone(bytes.TrimSpace(data))
+	return nil
+}
+
+// unknown decodes once more, and returns what no field shows.
+func unknown[T any, R record[T]](r R) map[string]json.RawMessage {
+	raw, found := *r.raw(), map[string]json.RawMessage{}
+	if wire.Valid(raw) != nil {
+		return found
+	}
+	d := newDecoder(raw)
+	defer d.giveBack()
+	d.unknown = found
+	if R(new(T)).read(d, raw) != nil {
+		clear(found)
+	}
+	return found
+}
+
+// enter goes into an object, if the value is one.
+func (d *decoder) enter() bool {
+	if !d.Enter(wire.Object) {
+		d.other()
+		return false
+	}
+	d.push()
+	return true
+}
+
+// next goes to the next member of the object.
+func (d *decoder) next() (name []byte, ok bool) {
+	name, ok = d.Member()
+	if d.unknown == nil {
+		return name, ok
+	}
+	if d.name = string(name); !ok {
+		d.pop()
+	}
+	return name, ok
+}
+
+func (d *decoder) push() {
+	if d.unknown != nil {
+		d.path = append(d.path, d.name)
+	}
+}
+
+func (d *decoder) pop() {
+	if d.unknown != nil && len(d.path) > 0 {
+		d.path = d.path[:len(d.path)-1]
+	}
+}
+
+// other goes beyond a value that fits into no field.
+func (d *decoder) other() { d.unfit(d.Value()) }
+
+func (d *decoder) unfit(value []byte) {
+	if d.unknown == nil || wire.Kind(value) == wire.Null {
+		return
+	}
+	name := d.name
+	if len(d.path) > 1 { // the first is the body
+		name = strings.Join(d.path[1:], ".") + "." + name
+	}
+	d.unknown[name] = bytes.Clone(value)
+}
+
+// asText reads a text, and a number as it is written. It reads nothing else.
+func (d *decoder) asText(keep bool) (text string, ok bool) {
+	quoted, escaped, ok := d.Text()
+	switch {
+	case escaped:
+		text, _ := wire.Text(quoted) // what is no Unicode is U+FFFD
+		return text, true
+	case ok:
+		return d.keep(quoted[1:len(quoted)-1], keep), true
+	case d.Kind() == wire.Number:
+		return string(d.Value()), true
+	}
+	return "", false
+}
+
+func (d *decoder) keep(text []byte, keep bool) string {
+	if !keep || len(text) < 2 || len(text) > 64 {
+		return string(text)
+	}
+	place := &d.kept[maphash.Bytes(seed, text)%uint64(len(d.kept))]
+	if *place != string(text) {
+		*place = string(text)
+	}
+	return *place
+}
+
+func (d *decoder) text(into *string) { d.readText(into, true) }
+
+// ownText is text for what differs from session to session.
+func (d *decoder) ownText(into *string) { d.readText(into, false) }
+
+func (d *decoder) readText(into *string, keep bool) {
+	text, ok := d.asText(keep)
+	if !ok {
+		d.other()
+		return
+	}
+	*into = text
+}
+
+// texts reads a list of texts, or one text alone.
+func (d *decoder) texts(into *[]string) {
+	list := d.few[:0:len(d.few)]
+	add := func() {
+		if text, ok := d.asText(true); ok {
+			list = append(list, text)
+		} else {
+			d.other()
+		}
+	}
+	switch d.Kind() {
+	case wire.Array:
+		d.each(add)
+	case wire.String:
+		add()
+	default:
+		d.other()
+		return
+	}
+	if len(list) <= len(d.few) {
+		d.few = d.few[len(list):]
+	}
+	if list == nil {
+		list = []string{}
+	}
+	*into = list[:len(list):len(list)]
+}
+
+// each reads the elements of a list.
+func (d *decoder) each(element func()) {
+	if !d.Enter(wire.Array) {
+		d.other()
+		return
+	}
+	d.push()
+	for i := 0; d.Element(); i++ {
+		if d.unknown != nil {
+			d.name = strconv.Itoa(i)
+		}
+		element()
+	}
+	d.pop()
+}
+
+func (d *decoder) bool(into *bool) {
+	value := d.Value()
+	is, ok := wire.Bool(value)
+	if !ok {
+		d.unfit(value)
+		return
+	}
+	*into = is
+}
+
+// raw reads a value whose form is not known.
+func (d *decoder) raw(into *json.RawMessage) {
+	if value := d.Value(); wire.Kind(value) != wire.Null {
+		*into = bytes.Clone(value)
+	}
+}
+
+// raws reads a list whose elements are not known.
+func (d *decoder) raws(into *[]json.RawMessage) {
+	if d.Kind() != wire.Array {
+		d.other()
+		return
+	}
+	list := []json.RawMessage{}
+	d.each(func() { list = append(list, bytes.Clone(d.Value())) })
+	*into = list
+}
+
+// unquoted returns what is between the quotes of a text, and any other value as it is.
+func unquoted(value []byte) []byte {
+	if len(value) > 1 && value[0] == wire.String {
+		return value[1 : len(value)-1]
+	}
+	return value
+}
+
+// digits returns what a number is made of, given as a number or a text.
+func digits(value []byte) []byte {
+	value = unquoted(value)
+	for _, b := range value {
+		if (b < '0' || b > '9') && b != '-' && b != '+' && b != '.' && b != 'e' && b != 'E' {
+			return nil
+		}
+	}
+	return value
+}
+
+// asInteger returns a whole number.
+func asInteger(value []byte) (n int64, ok bool) {
+	text := digits(value)
+	n, err := strconv.ParseInt(string(text), 10, 64)
+	if err == nil {
+		return n, true
+	}
+	f, ok := asFloat(text)
+	return int64(f), ok && f == math.Trunc(f) && math.Abs(f) <= 1<<53
+}
+
+func asFloat(value []byte) (f float64, ok bool) {
+	f, err := strconv.ParseFloat(string(digits(value)), 64)
+	return f, err == nil
+}
+
+func (d *decoder) integer(into *int64) {
+	value := d.Value()
+	n, ok := asInteger(value)
+	if !ok {
+		d.unfit(value)
+		return
+	}
+	*into = n
+}
+
+func (d *decoder) port(into *int) {
+	value := d.Value()
+	n, ok := asInteger(value)
+	if !ok || n != int64(int(n)) {
+		d.unfit(value)
+		return
+	}
+	*into = int(n)
+}
+
+func (d *decoder) float(into *float64) {
+	value := d.Value()
+	f, ok := asFloat(value)
+	if !ok {
+		d.unfit(value)
+		return
+	}
+	*into = f
+}
+
+// seconds reads a duration.
+func (d *decoder) seconds(into *time.Duration) {
+	value := d.Value()
+	const longest = int64(math.MaxInt64 / time.Second)
+	if n, ok := asInteger(value); ok && n >= -longest && n <= longest {
+		*into = time.Duration(n) * time.Second
+		return
+	}
+	duration, err := time.ParseDuration(string(digits(value)) + "s")
+	if err != nil {
+		d.unfit(value)
+		return
+	}
+	*into = duration
+}
+
+func (d *decoder) time(into *time.Time) {
+	value := d.Value()
+	text := unquoted(value)
+	if len(text) == 0 {
+		return
+	}
+	t, ok := asTime(text)
+	if !ok {
+		d.unfit(value)
+		return
+	}
+	*into = t
+}
+
+// asTime reads a time in any form that the API has.
+func asTime(text []byte) (t time.Time, ok bool) {
+	const day, minute = len("2006-01-02"), len("2006-01-02T15:04")
+	if len(text) <= 4 || text[4] != '-' {
+		return asEpoch(text)
+	}
+	if len(text) > 40 {
+		return t, false
+	}
+	var space [60]byte
+	zoned := space[:copy(space[:], text)]
+	switch {
+	case len(text) == day:
+		zoned = append(zoned, "T00:00:00Z"...)
+	case len(text) == minute:
+		zoned = append(zoned, ":00Z"...)
+	case !hasZone(text):
+		zoned = append(zoned, assumedZone...)
+	}
+	if t.UnmarshalText(zoned) != nil {
+		return time.Time{}, false
+	}
+	return encodable(t)
+}
+
+// hasZone tells whether a time ends with Z or an offset.
+func hasZone(text []byte) bool {
+	if text[len(text)-1] == 'Z' {
+		return true
+	}
+	const offset = len("+00:00")
+	return len(text) > len("2006-01-02T15:04:05") && (text[len(text)-offset] == '+' || text[len(text)-offset] == '-')
+}
+
+// asEpoch reads seconds or milliseconds since 1970.
+func asEpoch(text []byte) (time.Time, bool) {
+	f, ok := asFloat(text)
+	if !ok || math.Abs(f) > 1e15 {
+		return time.Time{}, false
+	}
+	milliseconds := math.Abs(f) >= leastMilliseconds
+	n, whole := asInteger(text)
+	switch {
+	case whole && milliseconds:
+		return encodable(time.UnixMilli(n))
+	case whole:
+		return encodable(time.Unix(n, 0))
+	case milliseconds:
+		return encodable(time.UnixMicro(int64(math.Round(f * 1e3))))
+	}
+	return encodable(time.UnixMicro(int64(math.Round(f * 1e6))))
+}
+
+// encodable returns the time in UTC, if it has a form in JSON.
+func encodable(t time.Time) (time.Time, bool) {
+	t = t.UTC()
+	return t, t.Year() >= 0 && t.Year() <= 9999
+}

@@ -1,0 +1,221 @@
+package audit
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/go-sps/sps/internal/wire"
+)
+
+// codec writes no type in a way of its own.
+var codec = wire.NewCodec(func(struct{}) string { return "" })
+
+// encode returns Raw where no field was changed since it was decoded, and what overlay
+// makes of it otherwise, from what was decoded. Whoever encodes checks the result, so
+// that Raw is checked before only where it is taken apart.
+func encode[T any, R record[T]](now R, overlay func(was R) ([]byte, error)) ([]byte, error) {
+	raw := *now.raw()
+	if len(raw) == 0 {
+		return overlay(new(T))
+	}
+	d := newDecoder(raw)
+	defer d.giveBack()
+	was := R(now.scratch(d))
+	if err := was.read(d, raw); err != nil {
+		return nil, err
+	}
+	*was.raw() = raw
+	if now.equal(was) {
+		return raw, nil
+	}
+	if err := wire.Valid(raw); err != nil {
+		return nil, err
+	}
+	return overlay(was)
+}
+
+// overlay lays what differs between two values over a body, nil for none.
+func overlay(body []byte, was, now any) ([]byte, error) {
+	after, err := codec.Marshal(now)
+	if err != nil || body == nil {
+		return after, err
+	}
+	before, err := codec.Marshal(was)
+	if err != nil {
+		return nil, err
+	}
+	return wire.Update(context.Background(), body, before, after)
+}
+
+// overlayItem is overlay for what has its body beside its key.
+func overlayItem(raw, body []byte, was, now any) ([]byte, error) {
+	body, err := overlay(body, was, now)
+	if err != nil {
+		return nil, err
+	}
+	return with(raw, bodyName, body)
+}
+
+// member returns a member of an object, nil for none.
+func member(object []byte, name string) []byte {
+	members, err := wire.Members(object)
+	if err != nil {
+		return nil
+	}
+	return wire.Find(members, name)
+}
+
+// bodyOf returns the body of what has one beside its key, nil for none.
+func bodyOf(raw []byte) []byte {
+	if body := member(raw, bodyName); wire.Kind(body) == wire.Object {
+		return body
+	}
+	return nil
+}
+
+// with sets a member of an object, nil for none.
+func with(object []byte, name string, value []byte) ([]byte, error) {
+	var members []wire.Member
+	if object != nil {
+		var err error
+		if members, err = wire.Members(object); err != nil {
+			return nil, err
+		}
+	}
+	i := slices.IndexFunc(members, func(m wire.Member) bool { return m.Name == name })
+	if i < 0 {
+		members = append(members, wire.Member{Name: name, Value: value})
+	} else {
+		members[i].Value = value
+	}
+	return wire.Join(members), nil
+}
+
+// withKey sets the key of an object if it changed.
+func withKey(object []byte, was, now string) ([]byte, error) {
+	if was == now {
+		return object, nil
+	}
+	text, err := codec.Marshal(now)
+	if err != nil {
+		return nil, err
+	}
+	return with(object, keyName, text)
+}
+
+// inSeconds writes a duration as the API gives one, nil for none.
+func inSeconds(d time.Duration) json.RawMessage {
+	if d == 0 {
+		return nil
+	}
+	sign, whole, fraction := "", d/time.Second, d%time.Second
+	if d < 0 {
+		sign, whole, fraction = "-", -whole, -fraction
+	}
+	text := fmt.Sprintf("%s%d.%09d", sign, whole, fraction)
+	return json.RawMessage(strings.TrimSuffix(strings.TrimRight(text, "0"), "."))
+}
+
+// MarshalJSON gives Raw back where no field was changed since it was decoded, and lays
+// the changed fields over it otherwise, so that nothing else is lost. A session that was
+// made by hand is encoded in the same form, with the members that are not zero. A Raw
+// that is not that of a session is an error.
+func (s Session) MarshalJSON() ([]byte, error) {
+	return encode(&s, func(was *Session) ([]byte, error) {
+		body := nest(bodyOf(s.Raw))
+		list := wire.Kind(member(body, "vault")) == wire.Array
+		item, err := withKey(s.Raw, was.Key, s.Key)
+		if err != nil {
+			return nil, err
+		}
+		return overlayItem(item, body, was.plain(list), s.plain(list))
+	})
+}
+
+// plain is what is encoded as the body. A list tells that vault is one though it has one
+// element.
+func (s *Session) plain(list bool) any {
+	type plain Session
+	var vault any
+	switch {
+	case len(s.Vault) == 1 && !list:
+		vault = s.Vault[0]
+	case s.Vault != nil:
+		vault = s.Vault
+	}
+	return struct {
+		plain
+		Duration json.RawMessage `json:"duration,omitzero"`
+		Vault    any             `json:"vault,omitzero"`
+	}{plain(*s), inSeconds(s.Duration), vault}
+}
+
+// MarshalJSON encodes as [Session.MarshalJSON] does.
+func (e Event) MarshalJSON() ([]byte, error) {
+	return encode(&e, func(was *Event) ([]byte, error) {
+		other := member(e.Raw, otherEventChannel) != nil
+		return overlay(e.Raw, was.plain(other), e.plain(other))
+	})
+}
+
+// plain is what is encoded. An other tells which name the channel has.
+func (e *Event) plain(other bool) any {
+	type plain Event
+	if other {
+		return struct {
+			plain
+			Channel string `json:"channel_id,omitzero"`
+		}{plain(*e), e.ChannelID}
+	}
+	return struct {
+		plain
+		Channel string `json:"channels_id,omitzero"`
+	}{plain(*e), e.ChannelID}
+}
+
+// MarshalJSON encodes as [Session.MarshalJSON] does.
+func (a Alert) MarshalJSON() ([]byte, error) {
+	type plain Alert
+	return encode(&a, func(was *Alert) ([]byte, error) { return overlay(a.Raw, plain(*was), plain(a)) })
+}
+
+// MarshalJSON encodes as [Session.MarshalJSON] does. A channel that was made by hand has
+// a body.
+func (c Channel) MarshalJSON() ([]byte, error) {
+	return encode(&c, func(was *Channel) ([]byte, error) {
+		item, err := withKey(c.Raw, was.Key, c.Key)
+		if err != nil {
+			return nil, err
+		}
+		body := bodyOf(c.Raw)
+		if len(c.Raw) > 0 && body == nil {
+			return overlay(item, was.plain(), c.plain())
+		}
+		return overlayItem(item, body, was.plain(), c.plain())
+	})
+}
+
+// plain is what is encoded as the body.
+func (c *Channel) plain() any {
+	type plain Channel
+	return struct {
+		plain
+		Duration json.RawMessage `json:"duration,omitzero"`
+	}{plain(*c), inSeconds(c.Duration)}
+}
+
+// MarshalJSON encodes as [Session.MarshalJSON] does.
+func (i Indexing) MarshalJSON() ([]byte, error) {
+	type plain Indexing
+	return encode(&i, func(was *Indexing) ([]byte, error) { return overlay(i.Raw, plain(*was), plain(i)) })
+}
+
+// MarshalJSON encodes as [Session.MarshalJSON] does.
+func (d Download) MarshalJSON() ([]byte, error) {
+	type plain Download
+	return encode(&d, func(was *Download) ([]byte, error) { return overlay(d.Raw, plain(*was), plain(d)) })
+}

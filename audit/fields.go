@@ -1,0 +1,83 @@
+package audit
+
+// Fields of a session by their dotted names, for filters, for [Query.Fields] and for
+// [Sort]. They are the members of a session; the fields of the vault are not among
+// them, because no source has a name for one. By [FieldProtocol] and [FieldUserName] the
+// vendor's own programs filter, and by [FieldStartTime] they sort; [FieldActive] and those
+// of analytics stand in the list of search fields. Whether an appliance filters or sorts
+// by another is not documented: one that does not know a field answers with an error or
+// with nothing.
+const (
+	FieldActive            = "active"
+	FieldCreationTime      = "creation_time"
+	FieldDuration          = "duration"
+	FieldEndTime           = "end_time"
+	FieldNodeID            = "node_id"
+	FieldOrigin            = "origin"
+	FieldProtocol          = "protocol"
+	FieldStartTime         = "start_time"
+	FieldTrailDownloadLink = "trail_download_link"
+	FieldVerdict           = "verdict"
+
+	FieldClientIP   = "client.ip"
+	FieldClientName = "client.name"
+	FieldClientPort = "client.port"
+
+	FieldServerAddress = "server.address"
+	FieldServerID      = "server.id"
+	FieldServerIP      = "server.ip"
+	FieldServerName    = "server.name"
+	FieldServerPort    = "server.port"
+
+	FieldUserGatewayUsername       = "user.gateway_username"
+	FieldUserGatewayUsernameDomain = "user.gateway_username_domain"
+	FieldUserID                    = "user.id"
+	FieldUserName                  = "user.name"
+	FieldUserNameDomain            = "user.name_domain"
+	FieldUserServerUsername        = "user.server_username"
+	FieldUserServerUsernameDomain  = "user.server_username_domain"
+
+	FieldRecordingArchiveDate          = "recording.archive.date"
+	FieldRecordingArchivePath          = "recording.archive.path"
+	FieldRecordingArchivePolicy        = "recording.archive.policy"
+	FieldRecordingArchiveServer        = "recording.archive.server"
+	FieldRecordingArchived             = "recording.archived"
+	FieldRecordingAuthMethod           = "recording.auth_method"
+	FieldRecordingChannelPolicy        = "recording.channel_policy"
+	FieldRecordingCommandExtracted     = "recording.command_extracted"
+	FieldRecordingConnectionPolicy     = "recording.connection_policy"
+	FieldRecordingConnectionPolicyID   = "recording.connection_policy_id"
+	FieldRecordingContentReferenceID   = "recording.content_reference_id"
+	FieldRecordingDenyReason           = "recording.deny_reason"
+	FieldRecordingIndexStatus          = "recording.index_status"
+	FieldRecordingNetworkID            = "recording.network_id"
+	FieldRecordingServerLocalIP        = "recording.server_local.ip"
+	FieldRecordingServerLocalName      = "recording.server_local.name"
+	FieldRecordingServerLocalPort      = "recording.server_local.port"
+	FieldRecordingSessionID            = "recording.session_id"
+	FieldRecordingTargetIP             = "recording.target.ip"
+	FieldRecordingTargetName           = "recording.target.name"
+	FieldRecordingTargetPort           = "recording.target.port"
+	FieldRecordingVerdict              = "recording.verdict"
+	FieldRecordingWindowTitleExtracted = "recording.window_title_extracted"
+
+	FieldAnalyticsBucketedDuration     = "analytics.bucketed_duration"
+	FieldAnalyticsBucketedStartingHour = "analytics.bucketed_starting_hour"
+	FieldAnalyticsInterestingEvents    = "analytics.interesting_events"
+	FieldAnalyticsScoreAggregated      = "analytics.score.aggregated"
+	FieldAnalyticsScoreCommand         = "analytics.score.details.command.score"
+	FieldAnalyticsScoreFIS             = "analytics.score.details.fis.score"
+	FieldAnalyticsScoreHostLogin       = "analytics.score.details.hostlogin.score"
+	FieldAnalyticsScoreKeystroke       = "analytics.score.details.keystroke.score"
+	FieldAnalyticsScoreLoginTime       = "analytics.score.details.logintime.score"
+	FieldAnalyticsScoreMouse           = "analytics.score.details.mouse.score"
+	FieldAnalyticsScoreTime            = "analytics.score.time"
+	FieldAnalyticsScoreWindowTitle     = "analytics.score.details.windowtitle.score"
+	FieldAnalyticsScripted             = "analytics.scripted"
+	FieldAnalyticsSimilarSessions      = "analytics.similar_sessions"
+	FieldAnalyticsTags                 = "analytics.tags"
+
+	FieldLogAdapterName = "log.adapter_name"
+	FieldLogAuthMethod  = "log.auth_method"
+	FieldLogSyslogTime  = "log.syslog_time"
+)

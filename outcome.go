@@ -1,0 +1,265 @@
+package sps
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"time"
+)
+
+// What an operation may do again, and what it means that its answer was lost. An
+// appliance may be at work on a request long after its client has stopped waiting. So a
+// look that shows "not yet" never proves "never".
+
+// class is the kind of an operation.
+type class uint8
+
+const (
+	classRead         class = iota // GET
+	classDownload                  // GET of a stream: no limit in all, but one for standing still
+	classLogin                     // GET authentication with what may be shown again
+	classCode                      // GET authentication with what may be a one-time code
+	classLogOut                    // DELETE authentication: harmless twice, and must get through
+	classTest                      // POST firmware/test: takes minutes
+	classOpen                      // POST transaction
+	classStep                      // a write inside a transaction
+	classRollback                  // DELETE transaction: harmless twice, and must get through
+	classCommit                    // PUT transaction
+	classJoin                      // POST starling/join
+	classUnjoin                    // DELETE starling/join, forced or not
+	classDeleteSlot                // DELETE of a firmware slot
+	classUpload                    // POST of an image: no limit in all, but one for standing still
+	classStartFetch                // POST firmware/fetch
+	classCancelFetch               // DELETE of a fetch under way
+	classDeleteFetch               // DELETE of the record of a fetch
+	classUpgrade                   // POST firmware/upgrade
+	classStartBundle               // POST of a support bundle
+	classDeleteBundle              // DELETE of a support bundle
+	classWrite                     // PUT and DELETE of Client.Invoke: the same twice is the same once
+	classAction                    // POST of Client.Invoke: may have any effect
+)
+
+// lost is what it means that the answer to a request was lost.
+type lost uint8
+
+const (
+	// lostNothing: it changes nothing, or nothing that the caller could see.
+	lostNothing lost = iota
+	// lostStaged: the transaction decides. It is rolled back and its session ended, so
+	// that what is executed yet is staged in no transaction.
+	lostStaged
+	// lostSettled: unknown until the client sees that it was executed. The client looks
+	// for [Timeouts].Outcome, and after the end of the caller's context for half of
+	// [Timeouts].Close.
+	lostSettled
+	// lostUnknown: unknown, because no look could tell it from what others do. The
+	// caller has to find out.
+	lostUnknown
+)
+
+// harmless reports whether a lost answer leaves nothing unknown.
+func (l lost) harmless() bool { return l < lostSettled }
+
+// policy is what holds for a class.
+type policy struct {
+	broken  bool  // tried again after a connection that broke, within the request or the answer
+	refusal []int // tried again after these statuses
+	limit   func(*Timeouts) time.Duration
+	lost    lost
+	shown   string // what shows the outcome to whoever has to find out, "" for no one thing
+}
+
+var (
+	limited = []int{429}
+	busy    = []int{429, 502, 503, 504}
+)
+
+// policies says what holds for each class. Every class is tried again when the
+// connection could not be made: nothing was sent.
+var policies = [...]policy{
+	classRead:     {true, busy, (*Timeouts).read, lostNothing, ""},
+	classDownload: {true, busy, (*Timeouts).stall, lostNothing, ""},
+	classLogin:    {true, busy, (*Timeouts).login, lostNothing, ""}, // a session may be left, which ends by its time-out
+	classCode:     {false, []int{429, 503}, (*Timeouts).login, lostNothing, ""},
+	classLogOut:   {true, busy, (*Timeouts).close, lostNothing, ""}, // the next call ends the session, or its time-out
+	classTest:     {true, nil, (*Timeouts).action, lostNothing, ""}, // not after its time limit, which is half an hour
+
+	classOpen:     {false, nil, (*Timeouts).write, lostStaged, ""},
+	classStep:     {false, nil, (*Timeouts).write, lostStaged, ""},
+	classRollback: {true, busy, (*Timeouts).close, lostStaged, ""}, // without proof its session is ended
+
+	classCommit:       {false, nil, (*Timeouts).commit, lostSettled, ""},
+	classJoin:         {false, nil, (*Timeouts).action, lostSettled, "Starling.JoinStatus"},
+	classUnjoin:       {false, limited, (*Timeouts).write, lostSettled, "Starling.JoinStatus"},
+	classDeleteSlot:   {false, limited, (*Timeouts).write, lostSettled, "Firmware.Slot"},
+	classStartFetch:   {false, nil, (*Timeouts).write, lostSettled, "Firmware.Fetches"},
+	classCancelFetch:  {false, limited, (*Timeouts).write, lostSettled, "Firmware.Fetch"},
+	classDeleteFetch:  {false, limited, (*Timeouts).write, lostSettled, "Firmware.Fetch"},
+	classDeleteBundle: {false, limited, (*Timeouts).write, lostSettled, "SupportBundles.Get"},
+
+	classUpload:      {false, nil, (*Timeouts).stall, lostUnknown, "Firmware.Slots"}, // the client looks, see UploadError
+	classUpgrade:     {false, nil, (*Timeouts).action, lostUnknown, "Firmware.WaitForVersion"},
+	classStartBundle: {false, nil, (*Timeouts).write, lostUnknown, "SupportBundles.List"},
+	classWrite:       {false, limited, (*Timeouts).write, lostUnknown, ""},
+	classAction:      {false, nil, (*Timeouts).action, lostUnknown, ""},
+}
+
+func (t *Timeouts) read() time.Duration   { return t.Read }
+func (t *Timeouts) stall() time.Duration  { return t.Stall }
+func (t *Timeouts) login() time.Duration  { return t.Login }
+func (t *Timeouts) close() time.Duration  { return t.Close }
+func (t *Timeouts) action() time.Duration { return t.Action }
+func (t *Timeouts) write() time.Duration  { return t.Write }
+func (t *Timeouts) commit() time.Duration { return t.Commit }
+
+// probe is one look at the appliance for what became of a request: whether it shows
+// that the request was executed, and what was seen in words, "" for nothing. An error
+// is a look that failed.
+type probe func(context.Context) (seen bool, state string, err error)
+
+// errTooLate is what a look gives where a later one will not show any more whether the
+// request was executed.
+var errTooLate = errors.New("it will not show any more")
+
+// inquiry is what came of asking.
+type inquiry struct {
+	seen   bool
+	state  string // as it was seen last
+	asked  bool   // a look succeeded
+	waited time.Duration
+}
+
+// ask looks at the appliance, with growing pauses, until it shows that the request
+// whose answer was lost was executed, or patience ends, or [Timeouts].Outcome. Meanwhile
+// nothing is sent that could disturb the request.
+func (c *Client) ask(ctx context.Context, end *patience, what string, cause error, look probe) inquiry {
+	start := time.Now()
+	c.logWaiting(ctx, slog.LevelWarn, "sps: an answer was lost; asking what became of the request",
+		slog.String("request", what), slog.String("cause", oneLine(cause.Error(), 300)))
+	asking, cancel := context.WithTimeout(end.over, c.transport.timeouts.Outcome)
+	defer cancel()
+	p := &pauses{begin: end.begin, deadline: start.Add(c.transport.timeouts.Outcome), short: c.transport.timeouts.Close / 2}
+	var found inquiry
+	for asking.Err() == nil {
+		seen, state, err := look(asking)
+		if state = oneLine(state, 60); state != "" {
+			found.state = state
+		}
+		found.seen, found.asked = seen, found.asked || err == nil
+		c.logWaiting(ctx, slog.LevelInfo, "sps: asked what became of a request",
+			slog.String("request", what), slog.String("seen", state), slog.Duration("waited", time.Since(start)))
+		if seen || inVain(err) || !p.wait(asking) {
+			break
+		}
+	}
+	found.waited = time.Since(start)
+	return found
+}
+
+// inVain reports whether further looks would fail like the one that gave the error.
+func inVain(err error) bool {
+	return errors.Is(err, errTooLate) || errors.Is(err, ErrClosed) || errors.Is(err, errExpiredExisting) ||
+		errors.Is(err, Unauthorized) || refusesCredential(err) || untrusted(err)
+}
+
+// pauses are the waits between looks at what became of a request. They grow, and begin
+// anew when the caller gives up, because there is little time from then on.
+type pauses struct {
+	begin    context.Context // ends when the caller gives up
+	deadline time.Time       // about when the asking ends
+	short    time.Duration   // what is left once the caller has given up
+	looks    int
+	hurried  bool
+}
+
+// The pauses between looks, and how long before the end the last look is made.
+const (
+	firstPause = 500 * time.Millisecond
+	mostPause  = 15 * time.Second
+	lastLook   = time.Second
+)
+
+// wait waits before the next look. It says no where there is none.
+func (p *pauses) wait(asking context.Context) bool {
+	var hurry <-chan struct{}
+	if !p.hurried {
+		hurry = p.begin.Done()
+	}
+	pause := min(firstPause<<min(p.looks, 10), mostPause)
+	if rest := time.Until(p.deadline) - lastLook; rest > 0 {
+		pause = min(pause, rest)
+	}
+	p.looks++
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-hurry:
+		p.hurried, p.looks = true, 0
+		if soon := time.Now().Add(p.short); soon.Before(p.deadline) {
+			p.deadline = soon
+		}
+		return asking.Err() == nil
+	case <-asking.Done():
+		return false
+	}
+}
+
+// change sends a request that changes something outside of a transaction. Where its
+// answer is lost, look tells whether it was executed, nil where nothing does.
+func (c *Client) change(ctx context.Context, k *call, look probe) error {
+	_, err := c.call(ctx, k)
+	return c.settle(ctx, k, err, look)
+}
+
+// settle finds out what became of a request that gave an error, nil for none: nil where
+// it was executed, or the error with what was seen.
+func (c *Client) settle(ctx context.Context, k *call, err error, look probe) error {
+	if !answerLost(err) {
+		return err
+	}
+	p := &policies[k.class]
+	if p.lost != lostSettled || look == nil {
+		return &undecided{err, nil, p.shown}
+	}
+	end := c.patience(ctx)
+	defer end.release()
+	found := c.ask(ctx, end, k.method+" "+k.path.text, err, look)
+	if found.seen {
+		return nil
+	}
+	return &undecided{err, &OutcomeUnknownDetails{Waited: found.waited, Status: found.state}, p.shown}
+}
+
+// answerLost reports whether an error is that of a request whose outcome is unknown.
+func answerLost(err error) bool {
+	var broken *TransportError
+	var refused *Error
+	return errors.As(err, &broken) && broken.OutcomeUnknown || errors.As(err, &refused) && refused.OutcomeUnknown
+}
+
+// undecided is an error of a request whose outcome is unknown, with what was seen of it.
+type undecided struct {
+	err     error
+	details *OutcomeUnknownDetails // nil where nothing was looked at
+	shown   string                 // what will show it, "" for no one thing
+}
+
+func (u *undecided) Error() string {
+	text := u.err.Error() + " ("
+	if u.details != nil {
+		text += u.details.Error() + "; "
+	}
+	if u.shown == "" {
+		return text + "look at the appliance before you repeat it)"
+	}
+	return text + "ask " + u.shown + " before you repeat it)"
+}
+
+func (u *undecided) Unwrap() []error {
+	if u.details == nil {
+		return []error{u.err}
+	}
+	return []error{u.err, u.details}
+}
