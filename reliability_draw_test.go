@@ -370,10 +370,11 @@ func storeOfCount(name string, after time.Duration) changing {
 // promised reports whether what a transaction read is promised to hold when it commits,
 // also where it did not write it.
 func (r *reliabilityRun) promised(t *attempt) bool {
-	for _, taken := range []string{"lock-taken=first-change", "lock-taken=commit"} {
-		if slices.Contains(r.p.options, taken) && (t.p.one || t.lockFirst) {
-			return false
-		}
+	switch {
+	case slices.Contains(r.p.options, "lock-taken=commit"):
+		return false
+	case slices.Contains(r.p.options, "lock-taken=first-change"):
+		return !t.p.one && !t.lockFirst
 	}
 	return true
 }
