@@ -27,28 +27,22 @@ import (
 // another one, which its first write opens: nobody reads changes of a transaction that
 // is not committed. [WithOneSession] puts both into one session.
 type Client struct {
-	// Firmware is about firmware slots, the upgrade test and the upgrade.
-	Firmware *Firmware
-	// TrafficAlerts says which traffic alerts are sent where,
-	// configuration/alerting/traffic_alerts.
-	TrafficAlerts *Singleton[TrafficAlerts]
-	// SystemAlerts says the same of the alerts about the appliance itself,
-	// configuration/alerting/system_alerts.
-	SystemAlerts *Singleton[SystemAlerts]
-	// Email is where alerts and reports go by mail, configuration/management/email.
-	Email *Singleton[EmailSettings]
-	// SNMPTrap is where alerts go by SNMP, configuration/management/snmp/trap.
-	SNMPTrap *Singleton[SNMPTrap]
-	// TrustStores are the authorities that the appliance trusts,
+	// Alerting reads which alerts are sent where, configuration/alerting.
+	Alerting Alerting
+	// Cluster reads the state of a cluster, cluster.
+	Cluster Cluster
+	// Firmware tests, uploads and upgrades the firmware, firmware.
+	Firmware Firmware
+	// Management reads the settings for mail and SNMP, configuration/management.
+	Management Management
+	// Starling joins the appliance to Starling and takes it out, starling, and reads
+	// configuration/starling.
+	Starling Starling
+	// Troubleshooting makes files for the vendor's support, troubleshooting.
+	Troubleshooting Troubleshooting
+	// TrustStores reads the authorities that the appliance trusts,
 	// configuration/trust_stores.
-	TrustStores *Collection[TrustStore]
-	// StarlingConfiguration is the join to Starling and its remote access as the
-	// configuration has them, configuration/starling.
-	StarlingConfiguration *Singleton[StarlingConfiguration]
-	// Starling joins the appliance to Starling and takes it out.
-	Starling *Starling
-	// SupportBundles makes files for the vendor's support.
-	SupportBundles *SupportBundles
+	TrustStores Collection[TrustStore]
 
 	transport *transport
 	logins    *logins
@@ -138,16 +132,22 @@ func newClient(address string, o *config, cred *credential) *Client {
 	c.logins.unused = c.endUnused
 	c.reading = &sessions{logins: c.logins}
 	c.writing = &sessions{logins: c.logins, reading: c.reading}
-	c.Firmware = &Firmware{c}
-	c.TrafficAlerts = newSingleton[TrafficAlerts](c, trafficAlertsPath)
-	c.SystemAlerts = newSingleton[SystemAlerts](c, systemAlertsPath)
-	c.Email = newSingleton[EmailSettings](c, emailPath)
-	c.SNMPTrap = newSingleton[SNMPTrap](c, snmpTrapPath)
-	c.TrustStores = newCollection[TrustStore](c, trustStoresPath)
-	c.StarlingConfiguration = newSingleton[StarlingConfiguration](c, starlingConfigurationPath)
-	c.Starling = &Starling{c}
-	c.SupportBundles = &SupportBundles{c}
+	c.Alerting = newAlerting(c)
+	c.Cluster = Cluster{c}
+	c.Firmware = newFirmware(c)
+	c.Management = newManagement(c)
+	c.Starling = newStarling(c)
+	c.Troubleshooting = Troubleshooting{SupportBundles{c}}
+	c.TrustStores = trustStores.collection(c)
 	return c
+}
+
+// usable reports why a client cannot be used, nil where it can.
+func (c *Client) usable() error {
+	if c == nil || c.transport == nil {
+		return invalid("no client: make one with Connect")
+	}
+	return nil
 }
 
 // connectGrace is how long a Connect that failed goes on in the background, to log out
@@ -368,6 +368,9 @@ func (r *remnant) unended() error {
 // session that has expired once, for all callers, and then repeats the call: a 401
 // means that it was not executed.
 func (c *Client) call(ctx context.Context, k *call) (*answer, error) {
+	if err := c.usable(); err != nil {
+		return nil, fmt.Errorf("sps: %s %s: %w", k.method, k.path.text, err)
+	}
 	if err := c.scour(ctx); err != nil {
 		return nil, err
 	}
@@ -616,7 +619,7 @@ func (c *Client) Invoke(ctx context.Context, method, path string, body any, opti
 	}
 	a, err := c.get(ctx, k)
 	if err != nil {
-		return nil, c.settle(ctx, k, err, nil)
+		return nil, c.settle(ctx, k, err, witness{})
 	}
 	return newResponse(a), nil
 }
@@ -668,7 +671,7 @@ func newInvocation(method, path string, body any, options []RequestOption) (*cal
 	case http.MethodPut, http.MethodDelete:
 		k.class = classWrite
 	case http.MethodPost:
-		k.class = classAction
+		k.class = classInvoke
 	default:
 		return nil, fmt.Errorf("sps: %w", invalid("method %s: the API knows GET, POST, PUT and DELETE", quoted(method)))
 	}

@@ -135,7 +135,7 @@ var (
 	// the commit.
 	ErrCommitMessageRequired = errors.New("the appliance requires a commit message")
 	// ErrNoEmptySlot: there is no empty firmware slot for an upload or a fetch;
-	// delete one with [Firmware.DeleteSlot].
+	// delete one with [FirmwareSlots.Delete].
 	ErrNoEmptySlot = errors.New("the appliance has no empty firmware slot")
 	// ErrFetchDone: a firmware fetch has ended and cannot be cancelled.
 	ErrFetchDone = errors.New("the fetch has ended")

@@ -17,14 +17,14 @@ func ExampleAlerts_Enable() {
 	defer end()
 	ctx := context.Background()
 	err := client.Transaction(ctx, func(ctx context.Context, tx *sps.Transaction) error {
-		return tx.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error {
+		return tx.Alerting.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error {
 			return a.Enable(sps.ChannelEmail, sps.AlertConnectionDenied) // SNMP and all other alerts stay
 		})
 	}, sps.WithMessage("CHG-1234"))
 	if err != nil {
 		log.Fatal(err)
 	}
-	alerts, err := client.TrafficAlerts.Get(ctx)
+	alerts, err := client.Alerting.TrafficAlerts.Get(ctx)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -156,7 +156,7 @@ func ExampleStarling_CheckUnjoin() {
 	fmt.Println(check.Refused(), check.Reasons)
 	if check.RemoteAccess {
 		err := client.Transaction(ctx, func(ctx context.Context, tx *sps.Transaction) error {
-			return tx.StarlingConfiguration.Update(ctx, func(s *sps.StarlingConfiguration) error {
+			return tx.Starling.Configuration.Update(ctx, func(s *sps.StarlingConfiguration) error {
 				s.RemoteAccess.Enabled = false
 				return nil
 			})

@@ -16,7 +16,7 @@ func ExampleClient_Transaction() {
 	appliance, client, end := example()
 	defer end()
 	err := client.Transaction(context.Background(), func(ctx context.Context, tx *sps.Transaction) error {
-		return tx.Email.Update(ctx, func(e *sps.EmailSettings) error {
+		return tx.Management.Email.Update(ctx, func(e *sps.EmailSettings) error {
 			e.AlertingAddress = "soc@example.com" // everything else stays
 			return nil
 		})
@@ -35,7 +35,7 @@ func ExampleClient_Transaction_rollback() {
 	appliance, client, end := example()
 	defer end()
 	err := client.Transaction(context.Background(), func(ctx context.Context, tx *sps.Transaction) error {
-		err := tx.SNMPTrap.Update(ctx, func(s *sps.SNMPTrap) error {
+		err := tx.Management.SNMP.Trap.Update(ctx, func(s *sps.SNMPTrap) error {
 			s.Enabled = false
 			return nil
 		})
@@ -57,7 +57,7 @@ func ExampleWithLockWait() {
 	release := appliance.LockConfiguration("somebody else")
 
 	change := func(ctx context.Context, tx *sps.Transaction) error {
-		return tx.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error { return a.EnableAll(sps.ChannelSNMP) })
+		return tx.Alerting.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error { return a.EnableAll(sps.ChannelSNMP) })
 	}
 	err := client.Transaction(context.Background(), change, sps.WithLockWait(50*time.Millisecond))
 	fmt.Println(errors.Is(err, sps.ErrLocked))
@@ -87,7 +87,7 @@ func ExampleWithChanges() {
 	_, client, end := example()
 	defer end()
 	wanted := func(ctx context.Context, tx *sps.Transaction) error {
-		return tx.Email.Update(ctx, func(e *sps.EmailSettings) error {
+		return tx.Management.Email.Update(ctx, func(e *sps.EmailSettings) error {
 			e.AlertingAddress = "soc@example.com"
 			return nil
 		})
@@ -122,7 +122,7 @@ func ExampleWithOneSession() {
 			log.Fatal(err)
 		}
 		err = client.Transaction(ctx, func(ctx context.Context, tx *sps.Transaction) error {
-			err := tx.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error { return a.EnableAll(sps.ChannelSNMP) })
+			err := tx.Alerting.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error { return a.EnableAll(sps.ChannelSNMP) })
 			fmt.Println(appliance.Sessions(), "sessions")
 			return errors.Join(err, errors.New("rolled back"))
 		})
@@ -140,7 +140,7 @@ func ExampleClient_Preview() {
 	appliance, client, end := example()
 	defer end()
 	changes, err := client.Preview(context.Background(), func(ctx context.Context, tx *sps.Transaction) error {
-		return tx.Email.Update(ctx, func(e *sps.EmailSettings) error {
+		return tx.Management.Email.Update(ctx, func(e *sps.EmailSettings) error {
 			e.AlertingAddress = "soc@example.com"
 			return nil
 		})
@@ -161,7 +161,7 @@ func ExampleTransaction_Changes() {
 	_, client, end := example()
 	defer end()
 	err := client.Transaction(context.Background(), func(ctx context.Context, tx *sps.Transaction) error {
-		err := tx.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error { return a.EnableAll(sps.ChannelSNMP) })
+		err := tx.Alerting.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error { return a.EnableAll(sps.ChannelSNMP) })
 		if err != nil {
 			return err
 		}
@@ -181,7 +181,7 @@ func ExampleClient_TransactionStatus() {
 	_, client, end := example()
 	defer end()
 	err := client.Transaction(context.Background(), func(ctx context.Context, tx *sps.Transaction) error {
-		if err := tx.SNMPTrap.Update(ctx, func(s *sps.SNMPTrap) error { s.Enabled = false; return nil }); err != nil {
+		if err := tx.Management.SNMP.Trap.Update(ctx, func(s *sps.SNMPTrap) error { s.Enabled = false; return nil }); err != nil {
 			return err
 		}
 		status, err := client.TransactionStatus(ctx)

@@ -77,7 +77,7 @@ func TestRetryPolicy(t *testing.T) {
 				before := len(a.Journal())
 				a.Inject(test.fault)
 				start := time.Now()
-				if _, err := c.Firmware.Slots(t.Context()); !errors.Is(err, sps.Status(503)) {
+				if _, err := c.Firmware.Slots.List(t.Context()); !errors.Is(err, sps.Status(503)) {
 					t.Errorf("error %v, want the 503", err)
 				}
 				diff(t, "attempts", test.attempts, len(a.Journal())-before)
@@ -107,7 +107,7 @@ func TestTimeoutDefaults(t *testing.T) {
 			bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 				a.Inject(spstest.Fault{Path: "firmware/slots", Delay: 5 * time.Minute, Times: -1})
 				start := time.Now()
-				_, err := c.Firmware.Slots(t.Context())
+				_, err := c.Firmware.Slots.List(t.Context())
 				if bound := test.took < 5*time.Minute; errors.Is(err, context.DeadlineExceeded) != bound {
 					t.Errorf("error %v, want one of a limit: %v", err, bound)
 				}
@@ -180,14 +180,14 @@ func TestNilProgress(t *testing.T) {
 		if _, err := c.Firmware.WaitForVersion(ctx, "8.1.0", sps.WithProgress(nil)); err != nil {
 			t.Error(err)
 		}
-		key, err := c.SupportBundles.Start(ctx)
+		key, err := c.Troubleshooting.SupportBundle.Start(ctx)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := c.SupportBundles.Wait(ctx, key, sps.WithProgress(nil)); err != nil {
+		if _, err := c.Troubleshooting.SupportBundle.Wait(ctx, key, sps.WithProgress(nil)); err != nil {
 			t.Error(err)
 		}
-		if _, err := c.SupportBundles.Download(ctx, key, io.Discard, sps.WithProgress(nil)); err != nil {
+		if _, err := c.Troubleshooting.SupportBundle.Download(ctx, key, io.Discard, sps.WithProgress(nil)); err != nil {
 			t.Error(err)
 		}
 	})

@@ -41,7 +41,7 @@ func TestUpdateLosesNothing(t *testing.T) {
 	c := connect(t, a)
 	a.ResetJournal()
 	err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
-		return tx.Email.Update(ctx, func(e *sps.EmailSettings) error {
+		return tx.Management.Email.Update(ctx, func(e *sps.EmailSettings) error {
 			e.SMTPServer.Value = "10.0.0.2"
 			e.ReportingAddress = "reports@example.com"
 			return nil

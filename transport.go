@@ -329,7 +329,7 @@ func checkRetry(ctx context.Context, resp *http.Response, err error) (bool, erro
 		x.sent = x.sent || !notSent
 		started := x.sink != nil && x.sink.done > 0 // what was handed on cannot be taken back
 		var limit errAttemptTimeout
-		tooLong := x.class == classTest && errors.As(err, &limit)
+		tooLong := x.class == classTry && errors.As(err, &limit)
 		if x.ended(ctx) != nil || started || tooLong || permanent(err) || !notSent && !policy.broken {
 			return false, nil
 		}

@@ -11,7 +11,11 @@ import (
 	"time"
 )
 
-var trustStoresPath = mustPath("configuration/trust_stores")
+var trustStores = describe("configuration/trust_stores", Rules[TrustStore]{
+	Change: changedTrustStore,
+	Key:    trustStoreKey,
+	Name:   func(s *TrustStore) string { return s.Name },
+})
 
 // BuiltInTrustStoreKey is the key of the built-in trust store. It has well known
 // authorities, which the appliance does not list, and cannot be changed.
@@ -382,9 +386,9 @@ func authoritative(certificate *x509.Certificate) bool {
 	return certificate.Version < 3 || certificate.BasicConstraintsValid && certificate.IsCA
 }
 
-// checkChange holds a new store to all rules, and a change to what it changed: what
+// changedTrustStore holds a new store to all rules, and a change to what it changed: what
 // the appliance has taken must not keep anybody from changing the rest.
-func (s *TrustStore) checkChange(was *TrustStore) error {
+func changedTrustStore(was, s *TrustStore) error {
 	if was == nil {
 		return s.invalid(s.faults())
 	}
@@ -398,11 +402,9 @@ func (s *TrustStore) checkChange(was *TrustStore) error {
 	return s.invalid(slices.DeleteFunc(s.faults(), func(fault storeFault) bool { return old[fault] }))
 }
 
-func (*TrustStore) checkKey(key string) error {
+func trustStoreKey(key string) error {
 	if key == BuiltInTrustStoreKey {
 		return invalid(builtInRefused)
 	}
 	return nil
 }
-
-func (s *TrustStore) uniqueName() string { return s.Name }
