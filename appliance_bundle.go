@@ -22,7 +22,6 @@ type Troubleshooting struct {
 	SupportBundle SupportBundles
 }
 
-
 // SupportBundle is the job that makes one.
 type SupportBundle struct {
 	// Key names the bundle.

@@ -274,16 +274,16 @@ var leakOperations = map[string]func(context.Context, *leakWorld) []any{
 	"*sps.Client.Info":               func(ctx context.Context, w *leakWorld) []any { return pair(w.c.Info(ctx)) },
 	"*sps.Client.UserInfo":           func(ctx context.Context, w *leakWorld) []any { return pair(w.c.UserInfo(ctx)) },
 	"*sps.Client.HealthStatus":       func(ctx context.Context, w *leakWorld) []any { return pair(w.c.HealthStatus(ctx)) },
-	"sps.Cluster.Status":      func(ctx context.Context, w *leakWorld) []any { return pair(w.c.Cluster.Status(ctx)) },
+	"sps.Cluster.Status":             func(ctx context.Context, w *leakWorld) []any { return pair(w.c.Cluster.Status(ctx)) },
 	"*sps.Client.IntegratedProducts": func(ctx context.Context, w *leakWorld) []any { return pair(w.c.IntegratedProducts(ctx)) },
 	"*sps.Client.TransactionStatus":  func(ctx context.Context, w *leakWorld) []any { return pair(w.c.TransactionStatus(ctx)) },
 
-	"sps.FirmwareSlots.List":      func(ctx context.Context, w *leakWorld) []any { return pair(w.c.Firmware.Slots.List(ctx)) },
-	"sps.FirmwareSlots.Get":       func(ctx context.Context, w *leakWorld) []any { return pair(w.c.Firmware.Slots.Get(ctx, "2")) },
+	"sps.FirmwareSlots.List":   func(ctx context.Context, w *leakWorld) []any { return pair(w.c.Firmware.Slots.List(ctx)) },
+	"sps.FirmwareSlots.Get":    func(ctx context.Context, w *leakWorld) []any { return pair(w.c.Firmware.Slots.Get(ctx, "2")) },
 	"sps.FirmwareSlots.Delete": func(ctx context.Context, w *leakWorld) []any { return []any{w.c.Firmware.Slots.Delete(ctx, "4")} },
-	"sps.Firmware.Test":       func(ctx context.Context, w *leakWorld) []any { return pair(w.c.Firmware.Test(ctx, "2")) },
-	"sps.FirmwareFetches.List":    func(ctx context.Context, w *leakWorld) []any { w.fetch(ctx); return pair(w.c.Firmware.Fetch.List(ctx)) },
-	"sps.FirmwareFetches.Get":      func(ctx context.Context, w *leakWorld) []any { return pair(w.c.Firmware.Fetch.Get(ctx, w.fetch(ctx))) },
+	"sps.Firmware.Test":        func(ctx context.Context, w *leakWorld) []any { return pair(w.c.Firmware.Test(ctx, "2")) },
+	"sps.FirmwareFetches.List": func(ctx context.Context, w *leakWorld) []any { w.fetch(ctx); return pair(w.c.Firmware.Fetch.List(ctx)) },
+	"sps.FirmwareFetches.Get":  func(ctx context.Context, w *leakWorld) []any { return pair(w.c.Firmware.Fetch.Get(ctx, w.fetch(ctx))) },
 	"sps.FirmwareFetches.Start": func(ctx context.Context, w *leakWorld) []any {
 		return pair(w.c.Firmware.Fetch.Start(ctx, "https://user:"+url.QueryEscape(leakPassword)+"@images.example/x.iso", strings.Repeat("0", 64)))
 	},
@@ -327,8 +327,12 @@ var leakOperations = map[string]func(context.Context, *leakWorld) []any{
 		w.bundle(ctx)
 		return pair(w.c.Troubleshooting.SupportBundle.List(ctx))
 	},
-	"sps.SupportBundles.Get":   func(ctx context.Context, w *leakWorld) []any { return pair(w.c.Troubleshooting.SupportBundle.Get(ctx, w.bundle(ctx))) },
-	"sps.SupportBundles.Start": func(ctx context.Context, w *leakWorld) []any { return pair(w.c.Troubleshooting.SupportBundle.Start(ctx)) },
+	"sps.SupportBundles.Get": func(ctx context.Context, w *leakWorld) []any {
+		return pair(w.c.Troubleshooting.SupportBundle.Get(ctx, w.bundle(ctx)))
+	},
+	"sps.SupportBundles.Start": func(ctx context.Context, w *leakWorld) []any {
+		return pair(w.c.Troubleshooting.SupportBundle.Start(ctx))
+	},
 	"sps.SupportBundles.Wait": func(ctx context.Context, w *leakWorld) []any {
 		return pair(w.c.Troubleshooting.SupportBundle.Wait(ctx, w.bundle(ctx)))
 	},

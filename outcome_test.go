@@ -268,7 +268,9 @@ var lateOperations = map[string]lateOperation{
 	},
 	"deletion of a bundle": {
 		method: "DELETE", path: "troubleshooting/support-bundle/*", means: meansSettled, prepare: startBundle,
-		call: func(ctx context.Context, c *sps.Client, key string) error { return c.Troubleshooting.SupportBundle.Delete(ctx, key) },
+		call: func(ctx context.Context, c *sps.Client, key string) error {
+			return c.Troubleshooting.SupportBundle.Delete(ctx, key)
+		},
 		done: func(a *spstest.Appliance, key string) bool { return lateJob(a, "bundle", key) == "" },
 	},
 	"POST of Invoke": {

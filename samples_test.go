@@ -91,7 +91,9 @@ var sampleReads = map[string]sampleRead{
 	"transaction.open_old":                    read("transaction", (*sps.Client).TransactionStatus),
 	"user_info.new":                           read("user_info", (*sps.Client).UserInfo),
 	"user_info.old":                           read("user_info", (*sps.Client).UserInfo),
-	"firmware_slots.list":                     read("firmware/slots", func(c *sps.Client, ctx context.Context) (*sps.FirmwareSlotList, error) { return c.Firmware.Slots.List(ctx) }),
+	"firmware_slots.list": read("firmware/slots", func(c *sps.Client, ctx context.Context) (*sps.FirmwareSlotList, error) {
+		return c.Firmware.Slots.List(ctx)
+	}),
 	"troubleshooting_support-bundle.finished": {path: "troubleshooting/support-bundle/1", call: bundleSample},
 	"transaction_changes.filled":              {path: "transaction/changes", call: changesSample},
 	"transaction_changes.empty":               {path: "transaction/changes", call: changesSample},

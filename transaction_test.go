@@ -945,7 +945,7 @@ func TestNoWriteOnClient(t *testing.T) {
 		"sps.Firmware.Upload": true, "sps.Firmware.UploadFile": true, "sps.FirmwareFetches.Start": true, "sps.FirmwareFetches.Cancel": true,
 		"sps.FirmwareFetches.Delete": true, "sps.Firmware.StartUpgrade": true, "sps.Firmware.Upgrade": true,
 		"*sps.Client.Transaction": true, "*sps.Client.Invoke": true, "*sps.Client.Close": true,
-		"*sps.Client.Preview":  true, // rolls back
+		"*sps.Client.Preview": true, // rolls back
 		"sps.Starling.Join":   true,
 		"sps.Starling.Unjoin": true, "sps.Starling.ForceUnjoin": true,
 		"sps.SupportBundles.Start": true, "sps.SupportBundles.Delete": true,
