@@ -10,8 +10,8 @@ import (
 )
 
 var (
-	trafficAlerts = describe("configuration/alerting/traffic_alerts", Rules[TrafficAlerts]{Change: changedAlerts[TrafficAlert]})
-	systemAlerts  = describe("configuration/alerting/system_alerts", Rules[SystemAlerts]{Change: changedAlerts[SystemAlert]})
+	trafficAlerts = describe("configuration/alerting/traffic_alerts", CheckChange(changedAlerts[TrafficAlert]))
+	systemAlerts  = describe("configuration/alerting/system_alerts", CheckChange(changedAlerts[SystemAlert]))
 )
 
 // Alerting reads which alerts are sent where (guide: Basic settings, Alerting;

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"iter"
 	"net/http"
 	"net/url"
 	"reflect"
@@ -20,17 +19,18 @@ import (
 // endpoint describes one endpoint.
 type endpoint struct {
 	path  apiPath
-	own   bool    // the type of its bodies is the user's
-	rules []rules // what the client checks of them
-	err   error   // why it cannot be used
+	own   bool   // the type of its bodies is the user's
+	rules []rule // what the client checks of them
+	err   error  // why it cannot be used
 }
 
-// rules are [Rules] for bodies of any type, each given as a pointer.
-type rules struct {
-	validate func(body any) error
+// rule is a [Rule] for bodies of any type, each given as a pointer. One of the functions
+// is not nil.
+type rule struct {
 	change   func(was, body any) error // was is nil for a new object
-	key      func(key string) error
 	name     func(body any) string
+	key      func(key string) error
+	compares bool // it wants to know what an object was before
 }
 
 // parts are where an object is filled in: body is a pointer.
@@ -42,8 +42,14 @@ type parts struct {
 
 // edit is a change of a body, which is given as a pointer.
 type edit struct {
-	make  func() any
+	like  any // a pointer to a body, nil
 	apply func(body any) error
+}
+
+func newEndpoint(path string) *endpoint {
+	e := &endpoint{own: true}
+	e.path, e.err = newPath(path)
+	return e
 }
 
 // reader is what both a client and a transaction can do.
@@ -113,20 +119,18 @@ func (e *endpoint) getItem(ctx context.Context, r reader, key string, into parts
 	return err
 }
 
-// all iterates over a list.
-func (e *endpoint) all(ctx context.Context, r reader, options []RequestOption) iter.Seq2[*item, error] {
-	return func(yield func(*item, error) bool) {
-		err := e.usable(r)
-		var first *call
-		if err == nil {
-			first, err = firstPage(e.path, options)
-		}
-		if err != nil {
-			yield(nil, err)
-			return
-		}
-		allItems(ctx, r, first)(yield)
+// visit shows the items of a list until see says no. An error is the last that it shows.
+func (e *endpoint) visit(ctx context.Context, r reader, options []RequestOption, see func(*item, error) bool) {
+	err := e.usable(r)
+	var first *call
+	if err == nil {
+		first, err = firstPage(e.path, options)
 	}
+	if err != nil {
+		see(nil, err)
+		return
+	}
+	allItems(ctx, r, first)(see)
 }
 
 // getByName finds one object of a list. Names are unique where the appliance
@@ -154,7 +158,7 @@ func (e *endpoint) getByName(ctx context.Context, r reader, name string, into pa
 	if found == nil {
 		return &noSuchName{e.path, name}
 	}
-	return found.into(into)
+	return found.into(into, nil)
 }
 
 // noSuchName is both ErrNoSuchName and ResourceNotFound.
@@ -256,7 +260,7 @@ func (e *endpoint) writable(tx *Transaction, method, key string) (apiPath, error
 // compares reports whether a rule wants to know what an object was before.
 func (e *endpoint) compares() bool {
 	for _, r := range e.rules {
-		if r.change != nil || r.name != nil {
+		if r.compares {
 			return true
 		}
 	}
@@ -267,11 +271,6 @@ func (e *endpoint) compares() bool {
 // nil for a new object; the key is "" for a new object and for the only one.
 func (e *endpoint) check(ctx context.Context, tx *Transaction, key string, was, body any) error {
 	for _, r := range e.rules {
-		if r.validate != nil {
-			if err := r.validate(body); err != nil {
-				return err
-			}
-		}
 		if r.change != nil {
 			if err := r.change(was, body); err != nil {
 				return err
@@ -363,7 +362,7 @@ func (e *endpoint) updateOnce(ctx context.Context, tx *Transaction, path apiPath
 		from = foundAgain{tx, again.now}
 		tx.staged.reread(path, again.now.Body)
 	}
-	o := parts{new(string), new(Meta), change.make()}
+	o := parts{new(string), new(Meta), likeBody(change.like)}
 	a, err := readObject(ctx, from, path, key != "", o)
 	if err != nil {
 		return err
@@ -390,7 +389,7 @@ func (e *endpoint) updateOnce(ctx context.Context, tx *Transaction, path apiPath
 	}
 	var was any
 	if e.compares() {
-		was = change.make() // not a copy of what change was given: that may share lists and maps
+		was = likeBody(change.like) // not a copy of what change was given: that may share lists and maps
 		if err := wire.Unmarshal(a.Body, was); err != nil {
 			return a.unusable("its body does not fit into %s", bodyType(was))
 		}
@@ -473,7 +472,7 @@ func readObject(ctx context.Context, r reader, path apiPath, keyed bool, into pa
 	if err != nil {
 		return nil, err
 	}
-	return a, (&item{a.Envelope, key, a}).into(into)
+	return a, (&item{a.Envelope, key, a}).into(into, nil)
 }
 
 // readEnvelope reads an answer with a body.

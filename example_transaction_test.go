@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log"
+	"strings"
 	"time"
 
 	"github.com/go-sps/sps"
@@ -330,4 +331,51 @@ func ExampleTransaction_Invoke() {
 	// Output:
 	// 200
 	// <nil>
+}
+
+func ExampleCheckBody() {
+	_, client, end := example()
+	defer end()
+	type diskFillUp struct {
+		Percent int `json:"disk_fillup_prevention"`
+	}
+	endpoint := sps.NewSingleton(client, "configuration/management/disk_fillup_prevention", sps.CheckBody(func(d *diskFillUp) error {
+		if d.Percent > 100 {
+			return fmt.Errorf("%d%% of a disk", d.Percent)
+		}
+		return nil
+	}))
+	err := client.Transaction(context.Background(), func(ctx context.Context, tx *sps.Transaction) error {
+		return endpoint.In(tx).Replace(ctx, diskFillUp{Percent: 120})
+	})
+	fmt.Println(strings.HasSuffix(err.Error(), "120% of a disk"))
+	// Output: true
+}
+
+func ExampleCheckChange() {
+	_, client, end := example()
+	defer end()
+	type policy struct {
+		Name string `json:"name"`
+		Type string `json:"trust_store_type"`
+	}
+	stores := sps.NewCollection(client, "configuration/trust_stores",
+		sps.UniqueName(func(p *policy) string { return p.Name }),
+		sps.CheckKey[policy](func(key string) error {
+			if key == sps.BuiltInTrustStoreKey {
+				return errors.New("it is built in")
+			}
+			return nil
+		}),
+		sps.CheckChange(func(was, now *policy) error {
+			if was != nil && was.Type != now.Type {
+				return fmt.Errorf("the type stays %s", was.Type)
+			}
+			return nil
+		}))
+	err := client.Transaction(context.Background(), func(ctx context.Context, tx *sps.Transaction) error {
+		return stores.In(tx).Update(ctx, sps.BuiltInTrustStoreKey, func(p *policy) error { p.Name = "mine"; return nil })
+	})
+	fmt.Println(strings.HasSuffix(err.Error(), "it is built in"))
+	// Output: true
 }

@@ -175,7 +175,7 @@ func (s FirmwareSlots) listed(ctx context.Context, a *answer, entry []byte) (*Fi
 		return nil, err
 	}
 	slot := new(FirmwareSlot)
-	return slot.or(listed.into(slot.parts()))
+	return slot.or(listed.into(slot.parts(), nil))
 }
 
 // Get reads one slot by its key (GET /api/firmware/slots/<key>). It gives

@@ -311,6 +311,9 @@ func (f Firmware) WaitForVersion(ctx context.Context, version string, options ..
 }
 
 func (f Firmware) waitForVersion(ctx context.Context, version string, o *waitOptions) (*ApplianceInfo, error) {
+	if err := f.client.usable(); err != nil {
+		return nil, f.client.fail("waiting for version "+oneLine(version, 40), err)
+	}
 	o.every = max(o.every, time.Millisecond)
 	ctx, cancel := o.bound(ctx)
 	defer cancel()

@@ -185,7 +185,7 @@ func uploadedSlot(a *answer) (*FirmwareSlot, error) {
 		return nil, a.unusable("it does not name the slot of the image")
 	}
 	slot := new(FirmwareSlot)
-	return slot.or((&item{a.Envelope, key, a}).into(slot.parts()))
+	return slot.or((&item{a.Envelope, key, a}).into(slot.parts(), nil))
 }
 
 // uploadLost asks what became of an upload whose answer was lost.

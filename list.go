@@ -37,10 +37,13 @@ type item struct {
 // name returns the name that an object has in its body.
 func (i *item) name() (string, bool) { return wire.Text(member(i.Body, "name")) }
 
-// into fills in an object.
-func (i *item) into(o parts) error {
+// into fills in an object, unless there is no item but an error.
+func (i *item) into(o parts, err error) error {
+	if err != nil {
+		return err
+	}
 	*o.key, *o.meta = i.key, newMeta(i.Meta)
-	if err := wire.Decode(i.Body, o.body); err != nil {
+	if err = wire.Decode(i.Body, o.body); err != nil {
 		return i.a.unusable("the body of %s does not fit into %s: %s", oneLine(i.key, 60), bodyType(o.body), oneLine(err.Error(), 200))
 	}
 	return nil

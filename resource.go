@@ -31,8 +31,12 @@ type Singleton[T any] struct {
 // refused, unless it also switches what brings new members with it: one that is
 // called enabled, selection or type. Members that T lacks are not lost by an update;
 // avoid omitempty, because the appliance wants empty members to be present.
-func NewSingleton[T any](c *Client, path string, rules ...Rules[T]) Singleton[T] {
-	return Singleton[T]{c, newEndpoint(path, rules...)}
+func NewSingleton[T any](c *Client, path string, rules ...Rule[T]) Singleton[T] {
+	e := newEndpoint(path)
+	for _, r := range rules {
+		e.rules = append(e.rules, r.rule)
+	}
+	return Singleton[T]{c, e}
 }
 
 // Get reads the object (GET). It gives [ResourceNotFound] where the appliance does not
@@ -95,8 +99,8 @@ type Collection[T any] struct {
 
 // NewCollection types a list endpoint below /api/ that the SDK does not. See
 // [NewSingleton] for the path, for T and for the rules.
-func NewCollection[T any](c *Client, path string, rules ...Rules[T]) Collection[T] {
-	return Collection[T]{c, newEndpoint(path, rules...)}
+func NewCollection[T any](c *Client, path string, rules ...Rule[T]) Collection[T] {
+	return Collection[T](NewSingleton(c, path, rules...))
 }
 
 // All iterates over the objects in the order of the appliance, page by page
@@ -109,12 +113,12 @@ func NewCollection[T any](c *Client, path string, rules ...Rules[T]) Collection[
 // links say. [WithHeader] goes with each page. Other options, and an Accept that asks
 // for something else than a list, are [ErrInvalidInput].
 func (c Collection[T]) All(ctx context.Context, options ...RequestOption) iter.Seq2[*Object[T], error] {
-	return objects[T](c.endpoint.all(ctx, c.client, options))
+	return objects[T](ctx, c.endpoint, c.client, options)
 }
 
 // List returns the objects of [Collection.All] at once.
 func (c Collection[T]) List(ctx context.Context, options ...RequestOption) ([]*Object[T], error) {
-	return collect(c.All(ctx, options...))
+	return list[T](ctx, c.endpoint, c.client, options)
 }
 
 // Get reads one object by its key. It gives [ResourceNotFound] for one that
@@ -146,12 +150,12 @@ type CollectionTx[T any] struct {
 // All iterates like [Collection.All], with the changes that the transaction has
 // staged.
 func (c CollectionTx[T]) All(ctx context.Context, options ...RequestOption) iter.Seq2[*Object[T], error] {
-	return objects[T](c.endpoint.all(ctx, c.tx, options))
+	return objects[T](ctx, c.endpoint, c.tx, options)
 }
 
 // List returns the objects of [CollectionTx.All] at once.
 func (c CollectionTx[T]) List(ctx context.Context, options ...RequestOption) ([]*Object[T], error) {
-	return collect(c.All(ctx, options...))
+	return list[T](ctx, c.endpoint, c.tx, options)
 }
 
 // Get reads one object like [Collection.Get], with the changes that the
@@ -190,27 +194,40 @@ func (c CollectionTx[T]) Delete(ctx context.Context, key string) error {
 	return c.endpoint.delete(ctx, c.tx, key)
 }
 
-// Rules are what the client checks of the objects of one endpoint before it sends them.
-// A rule that is nil checks nothing. What a rule returns is returned to the caller, and
-// nothing is sent.
-type Rules[T any] struct {
-	// Validate checks a body that is to be sent.
-	Validate func(body *T) error
-	// Change checks what becomes of an object: was is what the appliance has, nil for a
-	// new object.
-	Change func(was, body *T) error
-	// Key checks the key of an object that is to be changed or deleted.
-	Key func(key string) error
-	// Name returns the name of an object, which no other one of the list may have.
-	Name func(body *T) string
+// Rule is a rule of the objects of one endpoint, which the client checks before it sends
+// one: [CheckBody], [CheckChange], [CheckKey] or [UniqueName]. What it returns is returned
+// to the caller, and nothing is sent.
+type Rule[T any] struct{ rule }
+
+// CheckBody asks a function about each body that is to be sent.
+func CheckBody[T any](check func(body *T) error) Rule[T] {
+	return Rule[T]{rule{change: func(_, body any) error { return check(body.(*T)) }}}
+}
+
+// CheckChange asks a function what may become of an object: was is what the appliance
+// has, nil for a new object. A Replace reads the object first.
+func CheckChange[T any](check func(was, body *T) error) Rule[T] {
+	return Rule[T]{rule{compares: true, change: func(was, body any) error {
+		old, _ := was.(*T)
+		return check(old, body.(*T))
+	}}}
+}
+
+// CheckKey asks a function about the key of each object that is to be changed or deleted.
+func CheckKey[T any](check func(key string) error) Rule[T] { return Rule[T]{rule{key: check}} }
+
+// UniqueName refuses a name that another object of the list has. name returns that of a
+// body, which is its member "name".
+func UniqueName[T any](name func(body *T) string) Rule[T] {
+	return Rule[T]{rule{compares: true, name: func(body any) string { return name(body.(*T)) }}}
 }
 
 // spec is an endpoint with the type of its bodies.
 type spec[T any] struct{ endpoint *endpoint }
 
 // describe describes an endpoint of this package.
-func describe[T any](path string, rules ...Rules[T]) spec[T] {
-	e := newEndpoint(path, rules...)
+func describe[T any](path string, rules ...Rule[T]) spec[T] {
+	e := NewSingleton(nil, path, rules...).endpoint
 	e.own = false
 	if e.err != nil {
 		panic(e.err)
@@ -225,40 +242,12 @@ func (s spec[T]) collectionTx(tx *Transaction) CollectionTx[T] {
 	return CollectionTx[T]{tx, s.endpoint}
 }
 
-// newEndpoint describes an endpoint by its path and the rules of its bodies.
-func newEndpoint[T any](path string, all ...Rules[T]) *endpoint {
-	e := &endpoint{own: true}
-	e.path, e.err = newPath(path)
-	for _, r := range all {
-		e.rules = append(e.rules, erase(r))
-	}
-	return e
-}
-
-// erase makes rules for bodies of any type of those for one type.
-func erase[T any](r Rules[T]) (all rules) {
-	if r.Validate != nil {
-		all.validate = func(body any) error { return r.Validate(body.(*T)) }
-	}
-	if r.Change != nil {
-		all.change = func(was, body any) error {
-			old, _ := was.(*T)
-			return r.Change(old, body.(*T))
-		}
-	}
-	if r.Name != nil {
-		all.name = func(body any) string { return r.Name(body.(*T)) }
-	}
-	all.key = r.Key
-	return all
-}
-
 // editing makes an edit of a function that changes a body.
 func editing[T any](change func(*T) error) *edit {
 	if change == nil {
 		return nil
 	}
-	return &edit{func() any { return new(T) }, func(body any) error { return change(body.(*T)) }}
+	return &edit{(*T)(nil), func(body any) error { return change(body.(*T)) }}
 }
 
 // parts are where the parts of an object are filled in.
@@ -272,31 +261,26 @@ func (o *Object[T]) or(err error) (*Object[T], error) {
 	return o, nil
 }
 
-// objects types the items of a list.
-func objects[T any](items iter.Seq2[*item, error]) iter.Seq2[*Object[T], error] {
+// objects iterates over a list.
+func objects[T any](ctx context.Context, e *endpoint, r reader, options []RequestOption) iter.Seq2[*Object[T], error] {
 	return func(yield func(*Object[T], error) bool) {
-		for item, err := range items {
-			var o *Object[T]
-			if err == nil {
-				o = new(Object[T])
-				if err = item.into(o.parts()); err != nil {
-					o = nil
-				}
-			}
-			if !yield(o, err) || err != nil {
-				return
-			}
-		}
+		e.visit(ctx, r, options, func(i *item, err error) bool {
+			o := new(Object[T])
+			o, err = o.or(i.into(o.parts(), err))
+			return yield(o, err) && err == nil
+		})
 	}
 }
 
-func collect[T any](all iter.Seq2[*Object[T], error]) ([]*Object[T], error) {
-	var list []*Object[T]
-	for o, err := range all {
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, o)
+// list returns a list at once.
+func list[T any](ctx context.Context, e *endpoint, r reader, options []RequestOption) (all []*Object[T], err error) {
+	e.visit(ctx, r, options, func(i *item, broken error) bool {
+		o := new(Object[T])
+		all, err = append(all, o), i.into(o.parts(), broken)
+		return err == nil
+	})
+	if err != nil {
+		return nil, err
 	}
-	return list, nil
+	return all, nil
 }

@@ -13,7 +13,7 @@ import (
 )
 
 var (
-	starlingConfiguration  = describe("configuration/starling", Rules[StarlingConfiguration]{Change: changedStarling})
+	starlingConfiguration  = describe("configuration/starling", CheckChange(changedStarling))
 	starlingJoinPath       = mustPath("starling/join")
 	integratedProductsPath = mustPath("integrated_products")
 )

@@ -212,6 +212,9 @@ func (c *Client) transact(ctx context.Context, fn func(context.Context, *Transac
 
 // fail makes an error that names the appliance and what was to be done.
 func (c *Client) fail(what string, err error) error {
+	if unusable := c.usable(); unusable != nil {
+		return fmt.Errorf("sps: %s: %w", what, unusable)
+	}
 	return fmt.Errorf("sps: %s: %s: %w", c.transport.host, what, err)
 }
 
@@ -374,6 +377,8 @@ func (c *Client) alone(ctx context.Context, what string) (release func(), err er
 func (c *Client) takeTurn(ctx context.Context, what string, o *transactionOptions) (release func(), err error) {
 	fail := func(err error) (func(), error) { return nil, c.fail(what, err) }
 	switch {
+	case c.usable() != nil:
+		return fail(nil)
 	case ctx.Value(transactionKey{c}) != nil && what == transactionPath.text:
 		return fail(fmt.Errorf("%w: use that one", ErrNested))
 	case ctx.Value(transactionKey{c}) != nil:

@@ -241,7 +241,7 @@ func TestRulesOfUsers(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
 	c := connect(t, a)
-	limits := sps.NewSingleton(c, "configuration/management/health_monitoring", sps.Rules[diskLimits]{Validate: (*diskLimits).validate})
+	limits := sps.NewSingleton(c, "configuration/management/health_monitoring", sps.CheckBody((*diskLimits).validate))
 	for _, write := range []func(context.Context, *sps.Transaction) error{
 		func(ctx context.Context, tx *sps.Transaction) error {
 			return limits.In(tx).Update(ctx, func(l *diskLimits) error { l.Disk = 101; return nil })

@@ -11,11 +11,11 @@ import (
 	"time"
 )
 
-var trustStores = describe("configuration/trust_stores", Rules[TrustStore]{
-	Change: changedTrustStore,
-	Key:    trustStoreKey,
-	Name:   func(s *TrustStore) string { return s.Name },
-})
+var trustStores = describe("configuration/trust_stores",
+	CheckChange(changedTrustStore),
+	CheckKey[TrustStore](trustStoreKey),
+	UniqueName(func(s *TrustStore) string { return s.Name }),
+)
 
 // BuiltInTrustStoreKey is the key of the built-in trust store. It has well known
 // authorities, which the appliance does not list, and cannot be changed.
