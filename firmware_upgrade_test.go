@@ -16,7 +16,7 @@ import (
 func upgradeBubble(t *testing.T, test func(t *testing.T, a *spstest.Appliance, c *sps.Client), options ...spstest.Option) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		a, err := spstest.New(options...)
+		a, err := spstest.New(append([]spstest.Option{spstest.WithTB(t)}, options...)...)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -367,7 +367,7 @@ func TestUpgradeSurvivesHiccups(t *testing.T) {
 	upgradeBubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		a.ServeImage(imageURL, "8.0.0", imageSum)
 		a.Inject(spstest.Fault{Method: "GET", Path: "firmware/fetch/*", Skip: 1, Times: 12, Status: 503})
-		a.Inject(spstest.Fault{Method: "GET", Path: "firmware/slots", Skip: 2, Times: 6, Status: 503})
+		a.Inject(spstest.Fault{Method: "GET", Path: "firmware/slots", Skip: 1, Times: 6, Status: 503})
 		if _, err := c.Firmware.Upgrade(t.Context(), sps.FromURL(imageURL, imageSum)); err != nil {
 			t.Error(err)
 		}

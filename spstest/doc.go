@@ -14,7 +14,9 @@
 //
 // [NewServer] closes the appliance when the test ends; [Start] is for programs. A client
 // that takes an http.RoundTripper can use an appliance of [New] directly, without
-// sockets, which is the way into testing/synctest.
+// sockets, which is the way into testing/synctest:
+//
+//	appliance, err := spstest.New(spstest.WithTB(t)) // closed at the end of the test, too
 //
 // # What it is
 //
@@ -37,6 +39,10 @@
 // after the request was executed. [ParseFault] reads one from a line of text.
 // [Appliance.ExpireSessions] and [Appliance.LockConfiguration] get in the way of a
 // client, and [Appliance.Journal] tells what arrived.
+//
+// A fault that could never apply, as one with a misspelt path, is refused, and a test
+// whose fault was never met fails at its end, see [Appliance.MissedFaults]: what should
+// have been tested was not. MayMiss of a [Fault] allows it.
 //
 // # What takes time
 //

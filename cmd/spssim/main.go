@@ -33,6 +33,9 @@
 //
 //	spssim -fault 'POST firmware/test cut-after' -fault 'GET ** status=503 times=2'
 //
+// A rule with a path that the appliance does not have is an error, and one that no
+// request met is named on standard error at a clean stop, unless it says may-miss.
+//
 // With -takes a request takes that long, goes on although its client leaves, and is seen
 // by others as spstest.Fault.Takes says; -fault can make its answer be lost or come late:
 //

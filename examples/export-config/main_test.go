@@ -326,8 +326,8 @@ func TestErrors(t *testing.T) {
 		flags []string
 		says  string
 	}{
-		{"a wrong fingerprint", spstest.Fault{Path: "none"}, []string{"-fingerprint", strings.Repeat("0", 64)}, "certificate is not trusted"},
-		{"no such root", spstest.Fault{Path: "none"}, []string{"-root", "configuration/none"}, "ResourceNotFound"},
+		{"a wrong fingerprint", spstest.Fault{}, []string{"-fingerprint", strings.Repeat("0", 64)}, "certificate is not trusted"},
+		{"no such root", spstest.Fault{}, []string{"-root", "configuration/none"}, "ResourceNotFound"},
 		{"the root refuses", spstest.Fault{Path: "configuration", Times: -1, Status: 403, Body: `{"error":{"type":"Unauthorized"}}`}, nil, "Unauthorized"},
 		{"the time is over", spstest.Fault{Path: "configuration/policies", Delay: time.Hour}, []string{"-timeout", "50ms"}, "-timeout allows, 50ms"},
 		{"no info", spstest.Fault{Path: "info", Skip: 1, Times: -1, Status: 403, Body: `{"error":{"type":"Unauthorized"}}`}, nil, "GET info"},
