@@ -35,13 +35,15 @@ func upgradeBubble(t *testing.T, test func(t *testing.T, a *spstest.Appliance, c
 func TestUpgradeFlow(t *testing.T) {
 	t.Parallel()
 	underVariants(t, func(t *testing.T, options ...spstest.Option) {
-		for name, source := range map[string]sps.UpgradeSource{
-			"slot":  sps.FromSlot("2"),
-			"image": sps.FromImage(spstest.Image("8.0.0", imageSize), imageSize),
-			"URL":   sps.FromURL(imageURL, imageSum),
-		} {
+		for _, name := range []string{"slot", "image", "URL"} {
 			upgradeBubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
-				a.ServeImage(imageURL, "8.0.0", imageSum)
+				from, to := a.Slots()[0].Version, a.Slots()[1].Version // those of the profile
+				a.ServeImage(imageURL, to, imageSum)
+				source := map[string]sps.UpgradeSource{
+					"slot":  sps.FromSlot("2"),
+					"image": sps.FromImage(spstest.Image(to, imageSize), imageSize),
+					"URL":   sps.FromURL(imageURL, imageSum),
+				}[name]
 				var steps []sps.UpgradeStep
 				report, err := c.Firmware.Upgrade(t.Context(), source, sps.UpgradeMessage("CHG-1"), sps.OnUpgradeProgress(func(step sps.UpgradeStep, p sps.WaitProgress) {
 					if p.State == "begun" {
@@ -51,8 +53,8 @@ func TestUpgradeFlow(t *testing.T) {
 				if err != nil {
 					t.Fatalf("%s: %v", name, err)
 				}
-				if report.From != "7.4.0" || report.To != "8.0.0" || report.Info.FirmwareVersion != "8.0.0" || !strings.Contains(report.TestSummary, "HA") {
-					t.Errorf("%s: report %+v", name, report)
+				if report.From != from || report.To != to || report.Info.FirmwareVersion != to || !strings.Contains(report.TestSummary, "HA") {
+					t.Errorf("%s: report %+v, want one from %s to %s", name, report, from, to)
 				}
 				want := map[string][]sps.UpgradeStep{
 					"slot":  {"prepare", "test", "upgrade", "wait", "verify"},

@@ -28,7 +28,8 @@
 // comes from [WithClock]; nothing sleeps to advance a state, unless told to.
 //
 // A new appliance has the administrator "admin" with the password "a", runs 7.4.0
-// from slot 1, has 8.0.0 in slot 2, 6.0.10 in slot 4 and nothing in 3 and 5, and
+// from slot 1 and behaves like it (see [WithProfile] for others), has 8.0.0 in slot 2,
+// 6.0.10 in slot 4 and nothing in 3 and 5, and
 // alerts, mail settings, trust stores and a few policies as in the guide's
 // samples. It is healthy, alone, and not joined to Starling. An [Option] changes that
 // from the start, and a method of [Appliance] while it runs.

@@ -212,7 +212,6 @@ func New(opts ...Option) (*Appliance, error) {
 		users:    map[string]*user{"admin": {name: "admin", password: "a"}},
 		sessions: make(map[string]*session),
 		ids:      make(map[string]int),
-		slots:    defaultSlots(),
 		images:   make(map[string]served),
 		restart:  defaultRestart,
 
@@ -227,6 +226,9 @@ func New(opts ...Option) (*Appliance, error) {
 		if err := opt(a); err != nil {
 			return nil, err
 		}
+	}
+	if a.slots == nil {
+		a.slots = a.profile.slots()
 	}
 	for _, do := range a.late {
 		if err := do(); err != nil {

@@ -12,7 +12,8 @@
 // comment, the upload, needs a file beginning with a line such as
 // "SPS-FIRMWARE 8.1.0".
 //
-// With -slot the firmware slots are others than the usual ones:
+// With -profile it behaves like another release, and runs its firmware. With -slot the
+// firmware slots are others than the usual ones:
 //
 //	spssim -slot 2=8.1.0 -slot 4=9.0.0:tainted -slot 5=
 //

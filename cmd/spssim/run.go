@@ -69,7 +69,7 @@ func parse(args []string, help io.Writer) (config, error) {
 	listen := flags.String("listen", "127.0.0.1:0", "`address` to listen on; port 0 takes a free one")
 	username := flags.String("username", "admin", "`name` of the administrator")
 	password := flags.String("password", "a", "`password` of the administrator")
-	profile := flags.String("profile", "8.0", "release to behave like: "+strings.Join(spstest.Profiles(), ", "))
+	profile := flags.String("profile", "7.4", "release to behave like, and to run: "+strings.Join(spstest.Profiles(), ", "))
 	flags.StringVar(&c.caOut, "ca-out", "", "`file` for the PEM of the CA that signed the certificate")
 	flags.StringVar(&c.addressOut, "address-out", "", "`file` for host:port, written once connections are accepted")
 	flags.StringVar(&c.envOut, "env-out", "", "`file` for shell lines that export what the SDK reads")

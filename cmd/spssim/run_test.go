@@ -129,6 +129,7 @@ func TestPrintedCallsWork(t *testing.T) {
 		"joined":   {[]string{"-starling"}, callsBeforeJoin + callsAfterJoin},
 		"access":   {[]string{"-starling", "-remote-access"}, callsBeforeJoin + callsAfterJoin},
 		"6.0":      {[]string{"-profile", "6.0"}, callsBeforeJoin + callOfJoin + callsAfterJoin},
+		"8.0":      {[]string{"-profile", "8.0"}, callsBeforeJoin + callOfJoin + callsAfterJoin},
 		"variants": {[]string{"-variant", "starling-unjoin-closed=403:ForbiddenActionError", "-variant", "semantic-check=write"}, callsBeforeJoin + callOfJoin + callsAfterJoin},
 	} {
 		t.Run(name, func(t *testing.T) {
