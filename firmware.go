@@ -204,7 +204,7 @@ func (f *Firmware) DeleteSlot(ctx context.Context, key string) error {
 	return f.client.change(ctx, &call{class: classDeleteSlot, method: http.MethodDelete, path: path}, func(ctx context.Context) (bool, string, error) {
 		switch now, err := readKeyed[FirmwareImage](ctx, f.client, path); {
 		case errors.Is(err, ResourceNotFound): // an appliance may show no empty slot
-			return true, "gone", nil
+			return true, "", nil
 		case err != nil:
 			return false, "", err
 		case now.Body.Empty():
@@ -220,7 +220,7 @@ func (f *Firmware) DeleteSlot(ctx context.Context, key string) error {
 // tainted files; that takes up to minutes, see [Timeouts].Action.
 //
 // A report means that the test passed, and nothing else does. A test that found
-// a problem is [FirmwareTestFailed] with its detail [FirmwareTestFailure]; an
+// a problem is [FirmwareTestFailed] with its detail [FirmwareTestFailedDetails]; an
 // empty or unknown slot is [ResourceNotFound]; an answer of success without a
 // test summary, or about another slot, is [ErrBadAnswer]. A test
 // changes nothing, so the request is sent again after a connection that broke, although

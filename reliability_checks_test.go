@@ -97,7 +97,12 @@ func (r *reliabilityRun) history() *history {
 	h := &history{at: map[string]int{}, versions: []state{r.first}}
 	alone := !slices.ContainsFunc(r.p.users, func(u user) bool { return u.kind != exporter })
 	h.exact = (alone || !slices.Contains(r.p.options, "lock-taken=commit")) && (r.a.Restarts() == 0 || !slices.Contains(r.p.options, "session-after-upgrade=alive"))
-	h.remote = !slices.ContainsFunc(r.p.steps, func(s step) bool { return strings.HasPrefix(s.what, "unjoin, forced: true") })
+	// An unjoin that the appliance allows while a transaction is open takes remote access
+	// out of what that transaction has staged, too.
+	among := slices.Contains(r.p.options, "starling-unjoin-open=200") || slices.Contains(r.p.options, "join-open=own")
+	h.remote = !slices.ContainsFunc(r.p.steps, func(s step) bool {
+		return strings.HasPrefix(s.what, "unjoin, forced: true") || among && strings.HasPrefix(s.what, "unjoin")
+	})
 	labels := map[string]*attempt{}
 	for _, t := range r.attempts {
 		labels[t.label] = t
@@ -120,8 +125,8 @@ func (r *reliabilityRun) history() *history {
 // applied is a state with what the transaction wrote.
 func (t *attempt) applied(s state) state {
 	s = s.clone()
-	for _, change := range t.wrote {
-		change.apply(&s)
+	for _, write := range t.wrote {
+		write(&s)
 	}
 	slices.Sort(s.Stores)
 	return s
@@ -203,7 +208,7 @@ func (r *reliabilityRun) judgeUnknown(t *attempt, h *history, version int) {
 	seen, looked := r.noted[version-1], false
 	for _, trip := range requests {
 		switch {
-		case trip.began.Before(seen) || trip.path != "transaction" && trip.path != "authentication" && !strings.HasPrefix(trip.path, "configuration/"):
+		case trip.began.Before(seen) || !strings.HasPrefix(trip.path, "transaction") && trip.path != "authentication" && !strings.HasPrefix(trip.path, "configuration/"):
 		case trip.method != http.MethodGet:
 		case !trip.whole() || trip.status != http.StatusOK && trip.status != http.StatusUnauthorized, trip.ended.Sub(trip.began) > time.Second:
 			return // the appliance did not answer as it should

@@ -721,7 +721,7 @@ func firstPage(path apiPath, err error, options []RequestOption) (*call, error) 
 	if err := k.apply(options); err != nil {
 		return nil, err
 	}
-	if k.progress != nil || k.raw {
+	if k.raw {
 		return nil, fmt.Errorf("sps: GET %s: %w", path.text, invalid("a list takes WithQuery, and WithHeader with another header than Accept"))
 	}
 	return k, nil

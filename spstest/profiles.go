@@ -13,15 +13,15 @@ const defaultProfile = "7.4"
 type profile struct {
 	firmware       string // that it runs
 	upgrade        string // in slot 2
-	oldTransaction bool // status in a "transaction" member, no commit message
-	thinLists      bool // list entries without bodies
-	autoOpen       bool // the first change opens a transaction by itself
-	loginMethods   bool // authentication/login_methods instead of authentication/types
-	oldUserInfo    bool // user_info lists endpoints instead of the login method
-	pluginSDK      bool // info has plugin_sdk_version
-	browserToken   bool // browsers must send X-Token with a write
-	snapshots      bool // of recorded sessions, and their count
-	oldSessions    bool // recorded sessions have links to what belongs to them, and numbers as keys
+	oldTransaction bool   // status in a "transaction" member, no commit message
+	thinLists      bool   // list entries without bodies
+	autoOpen       bool   // the first change opens a transaction by itself
+	loginMethods   bool   // authentication/login_methods instead of authentication/types
+	oldUserInfo    bool   // user_info lists endpoints instead of the login method
+	pluginSDK      bool   // info has plugin_sdk_version
+	browserToken   bool   // browsers must send X-Token with a write
+	snapshots      bool   // of recorded sessions, and their count
+	oldSessions    bool   // recorded sessions have links to what belongs to them, and numbers as keys
 }
 
 var profiles = map[string]profile{
