@@ -689,7 +689,7 @@ func TestLeaks(t *testing.T) {
 }
 
 func leakRun(t *testing.T, operation, name string, mode *leakAppliance, file string) {
-	a, err := spstest.New(spstest.WithCredentials("admin", leakPassword), spstest.WithCluster())
+	a, err := spstest.New(spstest.WithTB(t), spstest.WithCredentials("admin", leakPassword), spstest.WithCluster())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -708,8 +708,8 @@ func leakRun(t *testing.T, operation, name string, mode *leakAppliance, file str
 	defer w.c.Close(context.Background())
 	if mode.fault != nil {
 		fault := *mode.fault
-		fault.Times = -1
-		fault.Skip = len(operation) % 3 // at the first, the second or the third request
+		fault.Times, fault.MayMiss = -1, true // an operation may be over before
+		fault.Skip = len(operation) % 3       // at the first, the second or the third request
 		a.Inject(fault)
 	}
 	ctx, cancel := context.WithTimeout(context.WithValue(t.Context(), leakModeKey{}, mode), 10*time.Minute)

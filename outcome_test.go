@@ -36,7 +36,7 @@ type lateAppliance struct {
 // is for a bubble.
 func newLateAppliance(t *testing.T, options ...spstest.Option) (*lateAppliance, *sps.Client) {
 	t.Helper()
-	a, err := spstest.New(options...)
+	a, err := spstest.New(append([]spstest.Option{spstest.WithTB(t)}, options...)...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -85,10 +85,10 @@ var sampleReads = map[string]sampleRead{
 	"integrated_products.starling_integrated": read("integrated_products", (*sps.Client).IntegratedProducts),
 	"starling_join.joined":                    read("starling/join", func(c *sps.Client, ctx context.Context) (*sps.StarlingJoin, error) { return c.Starling.JoinStatus(ctx) }),
 	"starling_join.not_joined":                read("starling/join", func(c *sps.Client, ctx context.Context) (*sps.StarlingJoin, error) { return c.Starling.JoinStatus(ctx) }),
-	"transaction.closed":                      read("transaction", (*sps.Client).TransactionStatus),
-	"transaction.closed_old":                  read("transaction", (*sps.Client).TransactionStatus),
-	"transaction.open":                        read("transaction", (*sps.Client).TransactionStatus),
-	"transaction.open_old":                    read("transaction", (*sps.Client).TransactionStatus),
+	"transaction.closed":                      {path: "transaction", call: statusSample},
+	"transaction.closed_old":                  {path: "transaction", call: statusSample},
+	"transaction.open":                        {path: "transaction", call: statusSample},
+	"transaction.open_old":                    {path: "transaction", call: statusSample},
 	"user_info.new":                           read("user_info", (*sps.Client).UserInfo),
 	"user_info.old":                           read("user_info", (*sps.Client).UserInfo),
 	"firmware_slots.list": read("firmware/slots", func(c *sps.Client, ctx context.Context) (*sps.FirmwareSlotList, error) {
@@ -137,8 +137,17 @@ func changesSample(ctx context.Context, c *sps.Client) (changes any, err error) 
 	err = c.Transaction(ctx, func(ctx context.Context, tx *sps.Transaction) (err error) {
 		changes, err = tx.Changes(ctx)
 		return err
-	})
+	}, sps.WithLockFirst())
 	return changes, err
+}
+
+// statusSample asks from within a transaction: a client without one knows the answer.
+func statusSample(ctx context.Context, c *sps.Client) (status any, err error) {
+	err = c.Transaction(ctx, func(ctx context.Context, _ *sps.Transaction) (err error) {
+		status, err = c.TransactionStatus(ctx)
+		return err
+	}, sps.WithLockFirst(), sps.WithMessage("CHG-1234"))
+	return status, err
 }
 
 func bundleSample(ctx context.Context, c *sps.Client) (any, error) {
@@ -164,7 +173,7 @@ func TestSamplesDecode(t *testing.T) {
 			}
 			a := spstest.NewServer(t)
 			c := connect(t, a)
-			a.Inject(spstest.Fault{Method: "GET", Path: test.path, Status: 200, Body: string(sample), Times: -1})
+			a.Inject(spstest.Fault{Method: "GET", Path: test.path, Status: 200, Body: string(sample), Times: -1, Unimplemented: true})
 			_, err := test.call(t.Context(), c)
 			var refused *sps.Error
 			switch {

@@ -333,7 +333,7 @@ func TestLoginAttempts(t *testing.T) {
 			t.Run(name+", "+kind, func(t *testing.T) {
 				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {
-					a, err := spstest.New()
+					a, err := spstest.New(spstest.WithTB(t))
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -399,7 +399,7 @@ func TestCloseTakesItsTime(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				a, err := spstest.New()
+				a, err := spstest.New(spstest.WithTB(t))
 				if err != nil {
 					t.Fatal(err)
 				}

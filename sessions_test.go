@@ -36,7 +36,7 @@ func TestOutage(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				a, err := spstest.New()
+				a, err := spstest.New(spstest.WithTB(t))
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -315,7 +315,7 @@ func TestEndsAtEachRequest(t *testing.T) {
 }
 
 func endsAt(t *testing.T, how string, n int, executed, one bool) {
-	a, err := spstest.New()
+	a, err := spstest.New(spstest.WithTB(t))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -476,3 +476,21 @@ func TestProductForms(t *testing.T) {
 		diff(t, body, want, got, cmpopts.EquateEmpty())
 	}
 }
+
+// TestUnjoinByTheConfiguration is refused by the appliance, and nothing is lost.
+func TestUnjoinByTheConfiguration(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(t, spstest.WithStarling(spstest.Starling{Joined: true}))
+	c := connect(t, a)
+	err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+		_, err := tx.Invoke(ctx, "DELETE", "configuration/starling", nil)
+		if !errors.Is(err, sps.ForbiddenActionError) || errors.Is(err, sps.ErrTransactionLost) {
+			t.Errorf("error %v, want ForbiddenActionError and no more", err)
+		}
+		return tx.Starling.Configuration.Update(ctx, func(s *sps.StarlingConfiguration) error { s.RemoteAccess.Enabled = true; return nil })
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	diff(t, "starling", spstest.Starling{Joined: true, RemoteAccess: true}, a.Starling())
+}

@@ -460,7 +460,7 @@ func TestConnectCancelled(t *testing.T) {
 	t.Parallel()
 	for _, delay := range []time.Duration{2 * time.Second, 10 * time.Second, 50 * time.Second} {
 		synctest.Test(t, func(t *testing.T) {
-			a, err := spstest.New()
+			a, err := spstest.New(spstest.WithTB(t))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -632,7 +632,7 @@ func TestErrorsShowNoQuery(t *testing.T) {
 	a := spstest.NewServer(t)
 	c := connect(t, a, sps.WithRetry(sps.RetryPolicy{Attempts: 1}))
 	for _, fault := range []spstest.Fault{{CutBefore: true}, {Status: 503}, {Status: 302, Header: http.Header{"Location": {"https://[hush"}}, Body: "x"}, {Truncate: 1}} {
-		fault.Method, fault.Path, fault.Times = "POST", "firmware/x", 1
+		fault.Method, fault.Path, fault.Unimplemented = "POST", "firmware/x", true
 		a.Inject(fault)
 		if _, err := c.Invoke(t.Context(), "POST", "firmware/x?token=hush", nil); err == nil || strings.Contains(err.Error(), "hush") {
 			t.Errorf("error %v shows the query or the place", err)

@@ -133,9 +133,19 @@ func ExampleAppliance_Inject() {
 	appliance.ClearFaults()
 	_, err = client.Firmware.Test(ctx, "2")
 	fmt.Println(err)
+	for _, fault := range appliance.MissedFaults() { // in a test, it would fail
+		fmt.Println("missed:", fault)
+	}
 	// Output:
 	// true
 	// <nil>
+	// missed: GET info status=503 header=Retry-After:0
+}
+
+func ExampleWithFaults() {
+	_, err := spstest.New(spstest.WithFaults(spstest.Fault{Path: "firmwares", Status: 503}))
+	fmt.Println(err)
+	// Output: spstest: fault "firmwares status=503": no endpoint of the appliance has the path "firmwares", see Implemented
 }
 
 func ExampleAppliance_Journal() {

@@ -228,6 +228,9 @@ func (a *Appliance) dispatch(x *exchange) answer {
 	if x.session == nil && !public {
 		return a.unauthenticated(x)
 	}
+	if x.unjoinsElsewhere() && a.variant("starling-unjoin-elsewhere") != "405:MethodNotAllowed" {
+		return a.refuse(x, "starling-unjoin-elsewhere", "The appliance can be unjoined at "+href(joinPath)+" only", nil)
+	}
 	if !found {
 		return a.notFound(x)
 	}

@@ -21,12 +21,13 @@ import (
 // inProcessAddr is the address of an appliance that does not listen.
 const inProcessAddr = "appliance.test"
 
-// TB is the part of testing.TB that [NewServer] needs. The package does not
+// TB is the part of testing.TB that [NewServer] and [WithTB] need. The package does not
 // import testing, so that programs can use it.
 type TB interface {
-	Helper()                           // takes NewServer out of the position of a failure
+	Helper()                           // takes this package out of the position of a failure
 	Cleanup(func())                    // closes the appliance at the end of the test
-	Fatalf(format string, args ...any) // ends a test whose appliance cannot start
+	Errorf(format string, args ...any) // reports the faults that never applied to a request
+	Fatalf(format string, args ...any) // ends a test whose appliance cannot start, or cannot do what it is told
 }
 
 // Appliance is one simulated appliance. Its methods may be called from any
@@ -42,6 +43,8 @@ type Appliance struct {
 	listener  net.Listener // nil: one on listenOn
 	clientCAs *x509.CertPool
 	addr      string
+	tb        TB             // nil: of no test
+	late      []func() error // what the options leave for when all of them are known
 
 	certificate tls.Certificate // the first one
 	restart     Restart
@@ -87,6 +90,7 @@ type Appliance struct {
 	bundlesFail bool
 	audit       *auditStore
 	faults      []*activeFault
+	cleared     []*activeFault // that were missed when they were cleared
 	takes       []takesRule
 	operations  []*operation // that go on, by their end
 	waiting     []*operation // for their turn, in the order of arrival
@@ -208,7 +212,6 @@ func New(opts ...Option) (*Appliance, error) {
 		users:    map[string]*user{"admin": {name: "admin", password: "a"}},
 		sessions: make(map[string]*session),
 		ids:      make(map[string]int),
-		slots:    defaultSlots(),
 		images:   make(map[string]served),
 		restart:  defaultRestart,
 
@@ -224,6 +227,14 @@ func New(opts ...Option) (*Appliance, error) {
 			return nil, err
 		}
 	}
+	if a.slots == nil {
+		a.slots = a.profile.slots()
+	}
+	for _, do := range a.late {
+		if err := do(); err != nil {
+			return nil, err
+		}
+	}
 	a.chooseAlerts()
 	a.prepareAudit()
 	if err := a.restoreUsers(); err != nil {
@@ -231,6 +242,12 @@ func New(opts ...Option) (*Appliance, error) {
 	}
 	if err := a.prepareTLS(); err != nil {
 		return nil, err
+	}
+	if a.tb != nil {
+		a.tb.Cleanup(func() {
+			a.Close()
+			a.report()
+		})
 	}
 	return a, nil
 }
@@ -253,17 +270,23 @@ func Start(opts ...Option) (*Appliance, error) {
 	return a, nil
 }
 
-// NewServer is [Start] for tests: it closes the appliance when the test ends,
-// and an error ends the test.
+// NewServer is [Start] with [WithTB], and an error ends the test.
 func NewServer(t TB, opts ...Option) *Appliance {
 	t.Helper()
-	a, err := Start(opts...)
+	a, err := Start(append([]Option{WithTB(t)}, opts...)...)
 	if err != nil {
 		t.Fatalf("%v", err)
 		return nil
 	}
-	t.Cleanup(a.Close)
 	return a
+}
+
+// WithTB makes an appliance of [New] or [Start] that of a test, as [NewServer] does: it is
+// closed when the test ends, and then the test fails if a fault never applied to a
+// request, unless the fault says MayMiss. A fault that [Appliance.Inject] refuses ends the
+// test.
+func WithTB(t TB) Option {
+	return func(a *Appliance) error { a.tb = t; return nil }
 }
 
 func (a *Appliance) serve(listener net.Listener) {

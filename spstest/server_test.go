@@ -203,11 +203,22 @@ func TestOptionsThatAreWrong(t *testing.T) {
 type failing struct {
 	cleanups []func()
 	message  string
+	errors   []string
 }
 
 func (*failing) Helper()                             {}
 func (f *failing) Cleanup(clean func())              { f.cleanups = append(f.cleanups, clean) }
 func (f *failing) Fatalf(format string, args ...any) { f.message = fmt.Sprintf(format, args...) }
+func (f *failing) Errorf(format string, args ...any) {
+	f.errors = append(f.errors, fmt.Sprintf(format, args...))
+}
+
+// end is the end of the test.
+func (f *failing) end() {
+	for _, clean := range slices.Backward(f.cleanups) {
+		clean()
+	}
+}
 
 func TestNewServer(t *testing.T) {
 	t.Parallel()
@@ -217,14 +228,12 @@ func TestNewServer(t *testing.T) {
 		t.Errorf("credentials %s, %s", a.Username(), a.Password())
 	}
 	overTLS(t, a).logIn("root", "secret")
-	for _, clean := range f.cleanups {
-		clean()
-	}
+	f.end()
 	if _, err := overTLS(t, a).try("GET", "/api/info", ""); err == nil {
 		t.Error("the appliance answers after its cleanup")
 	}
-	if spstest.NewServer(&f, spstest.WithProfile("x")); !strings.Contains(f.message, "unknown profile") {
-		t.Errorf("message %q", f.message)
+	if spstest.NewServer(&f, spstest.WithProfile("x")); !strings.Contains(f.message, "unknown profile") || len(f.errors) > 0 {
+		t.Errorf("message %q, errors %q", f.message, f.errors)
 	}
 }
 

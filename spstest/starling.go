@@ -215,6 +215,11 @@ func (a *Appliance) refuseOpen(x *exchange) answer {
 	return x.fail(http.StatusForbidden, "OpenTransactionError", "The transaction has to be closed first", nil)
 }
 
+// unjoinsElsewhere tells an unjoin that is tried where the join is shown, or above.
+func (x *exchange) unjoinsElsewhere() bool {
+	return x.method == http.MethodDelete && (x.path == starlingPath || x.path == parentOf(joinPath))
+}
+
 // unjoin ends the join. By force it ends remote access with it, which depends
 // on the join.
 func (a *Appliance) unjoin(x *exchange) answer {

@@ -12,7 +12,8 @@
 // comment, the upload, needs a file beginning with a line such as
 // "SPS-FIRMWARE 8.1.0".
 //
-// With -slot the firmware slots are others than the usual ones:
+// With -profile it behaves like another release, and runs its firmware. With -slot the
+// firmware slots are others than the usual ones:
 //
 //	spssim -slot 2=8.1.0 -slot 4=9.0.0:tainted -slot 5=
 //
@@ -32,6 +33,9 @@
 // With -fault something goes wrong, see spstest.ParseFault:
 //
 //	spssim -fault 'POST firmware/test cut-after' -fault 'GET ** status=503 times=2'
+//
+// A rule with a path that the appliance does not have is an error, and one that no
+// request met is named on standard error at a clean stop, unless it says may-miss.
 //
 // With -takes a request takes that long, goes on although its client leaves, and is seen
 // by others as spstest.Fault.Takes says; -fault can make its answer be lost or come late:

@@ -40,7 +40,6 @@ type config struct {
 	slots      []spstest.Slot
 	sessions   int
 	state      string
-	faults     []spstest.Fault
 	trace      bool
 	list       bool
 }
@@ -70,7 +69,7 @@ func parse(args []string, help io.Writer) (config, error) {
 	listen := flags.String("listen", "127.0.0.1:0", "`address` to listen on; port 0 takes a free one")
 	username := flags.String("username", "admin", "`name` of the administrator")
 	password := flags.String("password", "a", "`password` of the administrator")
-	profile := flags.String("profile", "8.0", "release to behave like: "+strings.Join(spstest.Profiles(), ", "))
+	profile := flags.String("profile", "7.4", "release to behave like, and to run: "+strings.Join(spstest.Profiles(), ", "))
 	flags.StringVar(&c.caOut, "ca-out", "", "`file` for the PEM of the CA that signed the certificate")
 	flags.StringVar(&c.addressOut, "address-out", "", "`file` for host:port, written once connections are accepted")
 	flags.StringVar(&c.envOut, "env-out", "", "`file` for shell lines that export what the SDK reads")
@@ -93,7 +92,7 @@ func parse(args []string, help io.Writer) (config, error) {
 	})
 	flags.Func("fault", "`rule` for what goes wrong, as \"POST firmware/test cut-after\" or \"GET ** status=503 times=2 skip=1\"; may be repeated", func(s string) error {
 		fault, err := spstest.ParseFault(s)
-		c.faults = append(c.faults, fault)
+		c.options = append(c.options, spstest.WithFaults(fault))
 		return err
 	})
 	flags.Func("takes", "`rule` for what takes time, as \"PUT transaction=12s\" or \"firmware/*=1m\": it goes on although its client leaves; may be repeated", func(s string) error {
@@ -177,9 +176,6 @@ func serve(ctx context.Context, c config, stdout, stderr io.Writer) error {
 	for _, slot := range c.slots {
 		appliance.SetSlot(slot)
 	}
-	for _, fault := range c.faults {
-		appliance.Inject(fault)
-	}
 
 	env, err := environment(appliance, c.caOut)
 	if err != nil {
@@ -200,6 +196,9 @@ func serve(ctx context.Context, c config, stdout, stderr io.Writer) error {
 	}
 	<-ctx.Done()
 	appliance.Close()
+	for _, fault := range appliance.MissedFaults() {
+		fmt.Fprintf(stderr, "spssim: fault %q never applied to a request\n", fault)
+	}
 	return publish(c.state, appliance.State(), 0o600)
 }
 

@@ -129,6 +129,7 @@ func TestPrintedCallsWork(t *testing.T) {
 		"joined":   {[]string{"-starling"}, callsBeforeJoin + callsAfterJoin},
 		"access":   {[]string{"-starling", "-remote-access"}, callsBeforeJoin + callsAfterJoin},
 		"6.0":      {[]string{"-profile", "6.0"}, callsBeforeJoin + callOfJoin + callsAfterJoin},
+		"8.0":      {[]string{"-profile", "8.0"}, callsBeforeJoin + callOfJoin + callsAfterJoin},
 		"variants": {[]string{"-variant", "starling-unjoin-closed=403:ForbiddenActionError", "-variant", "semantic-check=write"}, callsBeforeJoin + callOfJoin + callsAfterJoin},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -298,6 +299,18 @@ func TestFaults(t *testing.T) {
 	}
 }
 
+func TestMissedFaults(t *testing.T) {
+	t.Parallel()
+	p := start(t, "-ca-out", filepath.Join(t.TempDir(), "ca.pem"), "-fault", "GET info cut-after may-miss", "-fault", "GET  /api/setup status=503")
+	p.stop()
+	if code := <-p.code; code != exitOK {
+		t.Errorf("exit code %d", code)
+	}
+	if diff := cmp.Diff("spssim: fault \"GET setup status=503\" never applied to a request\n", p.err.String()); diff != "" {
+		t.Errorf("stderr (-want +got):\n%s", diff)
+	}
+}
+
 func TestSessions(t *testing.T) {
 	t.Parallel()
 	p := start(t, "-ca-out", filepath.Join(t.TempDir(), "ca.pem"), "-profile", "6.0", "-sessions", "7", "-trail-size", "9")
@@ -416,8 +429,10 @@ func TestRunEnds(t *testing.T) {
 		{"trail size", []string{"-trail-size", "-1"}, exitError, "", "spssim: size of recordings -1 is not positive"},
 		{"variant", []string{"-variant", "x=y"}, exitError, "", `spssim: invalid value "x=y" for flag -variant: spstest: unknown variant "x"`},
 		{"fault", []string{"-fault", "GET firmware"}, exitError, "", `spssim: invalid value "GET firmware" for flag -fault: spstest: fault "GET firmware": the rule says nothing to happen`},
+		{"fault, path", []string{"-fault", "GET firmwares status=503"}, exitError, "", `spssim: fault "GET firmwares status=503": no endpoint of the appliance has the path "firmwares"`},
 		{"takes", []string{"-takes", "PUT transaction"}, exitError, "", `spssim: invalid value "PUT transaction" for flag -takes: "PUT transaction" is not of the form "PUT transaction=12s"`},
 		{"takes, method", []string{"-takes", "put transaction=12s"}, exitError, "", `spssim: WithTakes: unknown method "put"`},
+		{"takes, path", []string{"-takes", "PUT transactions=12s"}, exitError, "", `spssim: WithTakes: no endpoint of the appliance has the path "transactions"`},
 		{"state", []string{"-state", "run.go"}, exitError, "", "spssim: run.go: state: invalid character"},
 		{"state that is a directory", []string{"-state", "."}, exitError, "", "spssim: read .: is a directory"},
 		{"address", []string{"-listen", "127.0.0.1:http:"}, exitError, "", "spssim: listen tcp"},
