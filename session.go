@@ -495,8 +495,10 @@ func (s *sessions) open(ctx context.Context) (opened *session, refused bool, err
 		s.transport.base.CloseIdleConnections()
 	}
 	var ids []string // one for each attempt that got so far
+	named := false   // the last attempt is one of them
 	k.seen = func(header http.Header) {
-		if id := sessionID(header, s.transport.host); id != "" {
+		id := sessionID(header, s.transport.host)
+		if named = id != ""; named {
 			ids = append(ids, id)
 		}
 	}
@@ -509,10 +511,11 @@ func (s *sessions) open(ctx context.Context) (opened *session, refused bool, err
 		opened, ids = newSession(ids[last], k.secret), ids[:last]
 	}
 	var answered *Error
-	if !errors.As(err, &answered) {
-		for _, id := range ids { // opened, by an answer that broke off
-			s.unused(context.WithoutCancel(ctx), newSession(id, nil))
-		}
+	if errors.As(err, &answered) && named {
+		ids = ids[:len(ids)-1] // a refusal opens nothing
+	}
+	for _, id := range ids { // opened, by an answer that broke off
+		s.unused(context.WithoutCancel(ctx), newSession(id, nil))
 	}
 	return opened, refusesCredential(err), err
 }

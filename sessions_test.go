@@ -421,3 +421,25 @@ func TestNotAnAppliance(t *testing.T) {
 		})
 	}
 }
+
+// TestLoginBrokeOffThenRefused has logins whose answers break off after the cookie, and
+// then one that is refused: what the first ones opened is logged out.
+func TestLoginBrokeOffThenRefused(t *testing.T) {
+	t.Parallel()
+	for status, body := range map[int]string{503: "", 403: `{"error":{"type":"ForbiddenActionError"}}`} {
+		synctest.Test(t, func(t *testing.T) {
+			a, err := spstest.New()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer a.Close()
+			a.Inject(spstest.Fault{Method: "GET", Path: "authentication", Truncate: 1, Times: 2})
+			a.Inject(spstest.Fault{Method: "GET", Path: "authentication", Status: status, Body: body, Times: -1})
+			_, err = sps.Connect(t.Context(), a.Addr(), sps.UsernamePassword(a.Username(), sps.NewSecretString(a.Password())), inProcess(a))
+			if !errors.Is(err, sps.Status(status)) {
+				t.Errorf("error %v, want status %d", err, status)
+			}
+			diff(t, "sessions left", 0, a.Sessions())
+		})
+	}
+}
