@@ -265,6 +265,9 @@ func newCollection[T any](c *Client, path apiPath) *Collection[T] {
 // on its own; one that is deleted meanwhile is left out. After an error the
 // iteration ends.
 //
+// A list whose pages do not end is [ErrBadAnswer]: three pages in a row without a new
+// key, a link to an earlier page, or 25,000 pages.
+//
 // [WithQuery] goes with the request of the first page, for what an endpoint filters
 // or chooses by, such as q or fields; the others are asked for as the appliance's
 // links say. [WithHeader] goes with each page. Other options, and an Accept that asks
@@ -810,29 +813,28 @@ func allEntries(ctx context.Context, r reader, first *call) iter.Seq2[*item, err
 func entriesFrom(ctx context.Context, r reader, first *call, a *answer) iter.Seq2[*item, error] {
 	return func(yield func(*item, error) bool) {
 		a, query := a, first.query // of the present page
-		seen, pages := "", 0       // one earlier page, to notice a circle
+		var seen pages
 		for {
 			entries, err := a.list()
 			if err != nil {
 				yield(nil, err)
 				return
 			}
+			next, following, err := parseLink(newMeta(a.Meta).Next)
+			more := err == nil && next == first.path && len(following) > 0
 			for _, entry := range entries {
 				listed, err := newItem(a, entry)
+				if err == nil && more {
+					seen.note(listed.key, entry)
+				}
 				if !yield(listed, err) || err != nil {
 					return
 				}
 			}
-			next, following, err := parseLink(newMeta(a.Meta).Next)
-			if err != nil || next != first.path || len(following) == 0 {
+			if !more {
 				return
 			}
-			// The page that is remembered moves on at powers of two, so every
-			// circle is noticed without keeping all pages.
-			if pages++; pages&(pages-1) == 0 {
-				seen = query.Encode()
-			}
-			if len(entries) == 0 || following.Encode() == seen {
+			if len(entries) == 0 || seen.endless(query, following) {
 				yield(nil, a.unusable("its pages do not end"))
 				return
 			}

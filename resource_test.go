@@ -290,6 +290,68 @@ func TestPages(t *testing.T) {
 	diff(t, "requests", 1, len(requests(a)))
 }
 
+// TestEndlessPages has pages that do not end, each under a link that was not there
+// before.
+func TestEndlessPages(t *testing.T) {
+	t.Parallel()
+	page := func(n int, keys ...any) string {
+		var items []string
+		for _, key := range keys {
+			items = append(items, fmt.Sprintf(`{"key":"%v","body":{}}`, key))
+		}
+		return fmt.Sprintf(`{"items":[%s],"meta":{"next":"/api/x?offset=%d"}}`, strings.Join(items, ","), n+1)
+	}
+	for name, test := range map[string]struct {
+		page func(n int) string
+		most int // requests
+		want int // objects
+		err  error
+	}{
+		"the same two keys":      {func(n int) string { return page(n, "a", "b") }, 4, 8, sps.ErrBadAnswer},
+		"the keys of three":      {func(n int) string { return page(n, n%3) }, 6, 6, sps.ErrBadAnswer},
+		"keys of 1,000 pages":    {func(n int) string { return page(n, n%1000) }, 1003, 1003, sps.ErrBadAnswer},
+		"keys of 100,000, again": {func(n int) string { return page(n, n%100_000) }, 25_000, 25_000, sps.ErrBadAnswer},
+		"new keys for ever":      {func(n int) string { return page(n, n) }, 25_000, 25_000, sps.ErrBadAnswer},
+		"one page twice, as where items are added meanwhile": {func(n int) string {
+			if n == 9 {
+				return `{"items":[{"key":"last","body":{}}]}`
+			}
+			return page(n, "a", n/2)
+		}, 10, 19, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			asked := 0
+			c, err := sps.Connect(t.Context(), "sps1", sps.ExistingSession(sps.NewSecretString("session")), roundTrip(func(r *http.Request) (*http.Response, error) {
+				n := asked
+				if asked++; asked > test.most {
+					return nil, errors.New("one request too many")
+				}
+				return answer(r, 200, http.Header{"Content-Type": {"application/json"}}, test.page(n)), nil
+			}))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close(context.Background())
+			got := 0
+			for o, err := range sps.NewCollection[any](c, "x").All(t.Context()) {
+				if err == nil && o != nil {
+					got++
+					continue
+				}
+				if !errors.Is(err, test.err) || test.err == nil {
+					t.Errorf("error %v, want %v", err, test.err)
+				}
+				test.err = nil
+			}
+			if test.err != nil {
+				t.Errorf("no error, want %v", test.err)
+			}
+			diff(t, "objects", test.want, got)
+		})
+	}
+}
+
 // TestListOptions sends the query with the first page and the header with all, and
 // goes on by the appliance's links.
 func TestListOptions(t *testing.T) {
