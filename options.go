@@ -127,9 +127,9 @@ func WithRootCAs(pool *x509.CertPool) Option {
 
 // WithPinnedCertificates trusts an appliance whose own certificate has one of
 // these SHA-256 fingerprints, and no other: 64 hex digits in either case,
-// colons allowed. Alone it takes the place of the verification by certificate
-// authorities and host name, which suits the usual self-signed appliance; with
-// [WithCABundle], both must hold.
+// colons allowed, or as openssl prints them, "sha256 Fingerprint=52:2C:…". Alone it
+// takes the place of the verification by certificate authorities and host name, which
+// suits the usual self-signed appliance; with [WithCABundle], both must hold.
 func WithPinnedCertificates(fingerprints ...string) Option {
 	return func(o *config) error {
 		if len(fingerprints) == 0 {

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"encoding/hex"
 	"errors"
+	"regexp"
 	"strings"
 )
 
@@ -57,12 +58,17 @@ func fingerprint(c *x509.Certificate) string {
 	return hex.EncodeToString(sum[:])
 }
 
+// sha256Label is what stands before a fingerprint where openssl and others print it.
+var sha256Label = regexp.MustCompile(`(?i)^sha-?256(\s+fingerprint)?\s*[=:]`)
+
 // parseFingerprint accepts hex digits in either case, in pairs separated by
-// colons or spaces or not at all.
+// colons or spaces or not at all, and the name of the hash before them.
 func parseFingerprint(text string) (string, error) {
-	digits := strings.ToLower(strings.NewReplacer(":", "", " ", "").Replace(strings.TrimSpace(text)))
+	plain := strings.TrimSpace(text)
+	plain = plain[len(sha256Label.FindString(plain)):]
+	digits := strings.ToLower(strings.NewReplacer(":", "", " ", "").Replace(strings.TrimSpace(plain)))
 	if sum, err := hex.DecodeString(digits); err != nil || len(sum) != sha256.Size {
-		return "", invalid("fingerprint %s is no SHA-256: 64 hex digits are expected, colons allowed", quoted(text))
+		return "", invalid("fingerprint %s is no SHA-256: 64 hex digits are expected, colons allowed, as openssl x509 -noout -fingerprint -sha256 prints them", quoted(text))
 	}
 	return digits, nil
 }

@@ -42,6 +42,9 @@ func TestTrust(t *testing.T) {
 		"the system's":           {nil, false},
 		"fingerprint":            {[]sps.Option{sps.WithPinnedCertificates(pin)}, true},
 		"with colons":            {[]sps.Option{sps.WithPinnedCertificates(strings.Join(colons, ":"))}, true},
+		"as openssl 3 prints it": {[]sps.Option{sps.WithPinnedCertificates("sha256 Fingerprint=" + strings.Join(colons, ":") + "\n")}, true},
+		"as openssl 1 prints it": {[]sps.Option{sps.WithPinnedCertificates("SHA256 Fingerprint=" + strings.Join(colons, ":"))}, true},
+		"with the hash":          {[]sps.Option{sps.WithPinnedCertificates("SHA-256:" + pin)}, true},
 		"one of several":         {[]sps.Option{sps.WithPinnedCertificates(wrong, pin)}, true},
 		"wrong fingerprint":      {[]sps.Option{sps.WithPinnedCertificates(wrong)}, false},
 		"fingerprint and CA":     {[]sps.Option{sps.WithPinnedCertificates(pin), sps.WithCABundle(a.CA())}, true},
@@ -66,6 +69,21 @@ func TestTrust(t *testing.T) {
 				t.Errorf("fingerprint %s, want %s", untrusted.Fingerprint, pin)
 			}
 		})
+	}
+}
+
+// TestFingerprintsRefused refuses what is no SHA-256, and says how to get one.
+func TestFingerprintsRefused(t *testing.T) {
+	t.Parallel()
+	digits := strings.Repeat("5a", 32)
+	for _, text := range []string{
+		"", "12:34", digits + "00", "sha1 Fingerprint=" + digits[:40], "SHA1 Fingerprint=" + digits, "sha512 Fingerprint=" + digits, "MD5 Fingerprint=" + digits,
+		"sha256 Fingerprint=", "sha256 Fingerprint=sha256 Fingerprint=" + digits, "Fingerprint " + digits, "sha256" + digits,
+	} {
+		_, err := sps.Connect(t.Context(), "sps1", sps.UsernamePassword("u", sps.NewSecretString("p")), sps.WithPinnedCertificates(text))
+		if !errors.Is(err, sps.ErrInvalidInput) || !strings.Contains(err.Error(), "-fingerprint -sha256") {
+			t.Errorf("%q: error %v, want ErrInvalidInput", text, err)
+		}
 	}
 }
 

@@ -216,8 +216,8 @@ func (s TrustStore) ExpiringBefore(t time.Time) ([]*x509.Certificate, error) {
 	return slices.DeleteFunc(certificates, func(c *x509.Certificate) bool { return !c.NotAfter.Before(t) }), err
 }
 
-// Authority returns the authority with that SHA-256 fingerprint: 64 hex digits in
-// either case, colons allowed. It gives [ErrNoSuchAuthority] where there is none, and
+// Authority returns the authority with that SHA-256 fingerprint, in the forms of
+// [WithPinnedCertificates]. It gives [ErrNoSuchAuthority] where there is none, and
 // [ErrInvalidInput] for what is no fingerprint.
 func (s TrustStore) Authority(fingerprint string) (Authority, error) {
 	i, err := s.find(fingerprint)
