@@ -102,9 +102,7 @@ func Connect(ctx context.Context, host string, credential Credential, options ..
 		return nil, fmt.Errorf("sps: connect: %w", cred.invalid)
 	}
 	o.clientCertificate = cred.certificate
-	if o.insecure && o.logger != nil {
-		o.logger.WarnContext(ctx, "sps: the appliance's certificate is not verified (WithInsecureTLS)", "host", address)
-	}
+	o.warn(ctx, address)
 	c := newClient(address, o, cred)
 	if !cred.existing.IsZero() {
 		c.reading.current = newSession(cred.existing.ExposeString(), nil)

@@ -108,6 +108,7 @@ func ExampleTrustStore_AddAuthority() {
 		log.Fatal(err)
 	}
 	fmt.Println(certificate.Subject)
+	fmt.Println(len(store.Warnings())) // about certificates that are no authority's
 	all, err := store.Certificates()
 	fmt.Println(len(all), err)
 	fmt.Println(store.RemoveAuthority(fingerprint), len(store.Authorities))
@@ -115,6 +116,7 @@ func ExampleTrustStore_AddAuthority() {
 	// <nil>
 	// true
 	// CN=Simulated SPS CA
+	// 0
 	// 1 <nil>
 	// <nil> 0
 }

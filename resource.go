@@ -9,6 +9,7 @@ import (
 	"iter"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -407,6 +408,7 @@ func (c *CollectionTx[T]) check(ctx context.Context, key string, was, body *T) e
 	if err := checkChange(was, body); err != nil {
 		return err
 	}
+	c.warn(ctx, was, body)
 	rules, ok := any(body).(interface{ uniqueName() string })
 	if !ok || was != nil && any(was).(interface{ uniqueName() string }).uniqueName() == rules.uniqueName() {
 		return nil
@@ -424,6 +426,24 @@ func (c *CollectionTx[T]) check(ctx context.Context, key string, was, body *T) e
 		return nil
 	}
 	return invalid("the name %s is taken by the object %s; it must be unique", quoted(rules.uniqueName()), oneLine(other.Key, 60))
+}
+
+// warn logs what is unusual about an object that is to be sent, if it is new.
+func (c *CollectionTx[T]) warn(ctx context.Context, was, body *T) {
+	unusual, ok := any(body).(interface{ Warnings() []string })
+	logger := c.tx.client.transport.logger
+	if !ok || c.own || logger == nil {
+		return
+	}
+	var known []string
+	if was != nil {
+		known = any(was).(interface{ Warnings() []string }).Warnings()
+	}
+	for _, warning := range unusual.Warnings() {
+		if !slices.Contains(known, warning) {
+			logger.WarnContext(ctx, "sps: "+warning, "host", c.tx.client.transport.host, "path", c.path.text)
+		}
+	}
 }
 
 // comparing is a type whose rules are about what becomes of an object.

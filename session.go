@@ -635,6 +635,7 @@ func anonymously(ctx context.Context, host string, path apiPath, options []Optio
 	if err != nil {
 		return nil, err
 	}
+	o.warn(ctx, address)
 	t := newTransport(address, o)
 	defer t.base.CloseIdleConnections()
 	return t.do(ctx, &call{method: http.MethodGet, path: path}, nil)

@@ -134,6 +134,7 @@ type transport struct {
 	logger    *slog.Logger
 	client    *retryablehttp.Client
 	base      *http.Transport
+	unread    []string     // the blocks of the CA bundle that could not be read
 	used      atomic.Int64 // when a connection was used last, in Unix nanoseconds; 0 for never
 }
 
@@ -144,6 +145,7 @@ func newTransport(host string, o *config) *transport {
 		retry:     o.retry,
 		timeouts:  o.timeouts,
 		logger:    o.logger,
+		unread:    o.unread,
 		base: &http.Transport{
 			DialContext:         (&net.Dialer{Timeout: o.timeouts.Connect}).DialContext,
 			TLSClientConfig:     o.tlsConfig(),
@@ -429,7 +431,7 @@ func (x *exchange) fail(ctx context.Context, err error) error {
 	if cause := x.ended(ctx); cause != nil && !errors.Is(err, cause) {
 		err = cause
 	}
-	return x.failed(certificateError(err))
+	return x.failed(x.t.certificateError(err))
 }
 
 // failed makes the error of a call without an answer that can be relied on.
@@ -762,7 +764,7 @@ func (a attempts) log(ctx context.Context, x *exchange, status int, took time.Du
 		list = append(list, slog.String("query", strings.Join(names, ",")))
 	}
 	if err != nil {
-		list = append(list, slog.String("error", oneLine(certificateError(err).Error(), 400)))
+		list = append(list, slog.String("error", oneLine(a.t.certificateError(err).Error(), 1200)))
 	} else {
 		list = append(list, slog.Int("status", status))
 	}

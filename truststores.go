@@ -99,8 +99,9 @@ func newAuthority(certificate *x509.Certificate) Authority {
 }
 
 // ParseCertificates reads the certificates of a PEM text, such as a file of
-// authorities. A private key in it is refused, and so is a text without a
-// certificate: [ErrInvalidInput]. Text around the certificates is ignored.
+// authorities. Text around the blocks and a byte order mark are ignored. A private key, a
+// block that is no certificate or cannot be read, and a text without a certificate are
+// [ErrInvalidInput], which names the blocks.
 func ParseCertificates(text []byte) ([]*x509.Certificate, error) {
 	certificates, err := parseCertificates(text)
 	if err != nil {
@@ -110,32 +111,18 @@ func ParseCertificates(text []byte) ([]*x509.Certificate, error) {
 }
 
 func parseCertificates(text []byte) ([]*x509.Certificate, error) {
-	if bytes.Contains(text, []byte("PRIVATE KEY-----")) {
-		return nil, invalid("the PEM text holds a private key; pass certificates only")
-	}
-	var certificates []*x509.Certificate
-	for rest := text; ; {
-		var block *pem.Block
-		if block, rest = pem.Decode(rest); block == nil {
-			break
+	p, err := readPEM(text)
+	if err != nil {
+		what := "the text"
+		if bytes.Contains(text, []byte(pemBegin)) {
+			what = "the PEM text"
 		}
-		if block.Type != "CERTIFICATE" {
-			return nil, invalid("the PEM text holds a block of type %s; pass certificates only", quoted(block.Type))
-		}
-		certificate, err := x509.ParseCertificate(block.Bytes)
-		if err != nil {
-			return nil, invalid("certificate %d of the PEM text cannot be read: %s", len(certificates)+1, oneLine(err.Error(), 200))
-		}
-		certificates = append(certificates, certificate)
+		return nil, invalid("%s %s", what, err)
 	}
-	// What pem.Decode cannot read it passes over.
-	switch begun := bytes.Count(text, []byte("-----BEGIN ")); {
-	case begun == 0:
-		return nil, invalid("the text holds no certificate in PEM form")
-	case begun > len(certificates):
-		return nil, invalid("%d of the %d blocks of the PEM text cannot be read", begun-len(certificates), begun)
+	if len(p.unread) > 0 {
+		return nil, invalid("%s", p.unreadBlocks())
 	}
-	return certificates, nil
+	return p.certificates, nil
 }
 
 // CertificateFingerprint returns the SHA-256 of a certificate in the form of
@@ -244,9 +231,9 @@ func (s TrustStore) index(plain string) int {
 }
 
 // AddAuthority adds a certificate authority. It gives [ErrAuthorityExists] for one
-// that the store has already, and [ErrInvalidInput] for a certificate that is no
-// authority's. Where the store checks revocation, mind that it needs a list of the new
-// authority among its CRLURLs.
+// that the store has already, and [ErrInvalidInput] for nil. A certificate that is no
+// authority's is added, see [TrustStore.Warnings]. Where the store checks revocation, mind
+// that it needs a list of the new authority among its CRLURLs.
 func (s *TrustStore) AddAuthority(certificate *x509.Certificate) error {
 	fail := func(err error) error { return fmt.Errorf("sps: trust store %s: %w", quoted(s.Name), err) }
 	if certificate == nil {
@@ -255,9 +242,6 @@ func (s *TrustStore) AddAuthority(certificate *x509.Certificate) error {
 	name := oneLine(certificate.Subject.String(), 120)
 	if s.index(fingerprint(certificate)) >= 0 {
 		return fail(fmt.Errorf("%w: %s", ErrAuthorityExists, name))
-	}
-	if !authoritative(certificate) {
-		return fail(invalid("%s is no certificate authority", name))
 	}
 	s.Authorities = append(s.Authorities, newAuthority(certificate))
 	return nil
@@ -284,6 +268,21 @@ func (s TrustStore) Validate() error {
 		return fmt.Errorf("sps: %w", err)
 	}
 	return nil
+}
+
+// Warnings tells what is unusual about a store and may not work as it is meant: an
+// authority whose certificate says that it is none, such as that of a self-signed server.
+// The guide speaks of CA certificates and no more, so the appliance may take it. Create,
+// Update and Replace go on, and log the warnings about what is new (see [WithLogger]).
+// Authorities that cannot be read are left to [TrustStore.Validate].
+func (s TrustStore) Warnings() []string {
+	var warnings []string
+	for _, authority := range s.Authorities {
+		if certificate, err := authority.parse(); err == nil && !authoritative(certificate) {
+			warnings = append(warnings, oneLine(certificate.Subject.String(), 120)+" is no certificate authority: the appliance may refuse it, or trust nothing that it signed")
+		}
+	}
+	return warnings
 }
 
 // storeFault is a rule that a trust store breaks.
@@ -356,9 +355,6 @@ func (s TrustStore) faults() []storeFault {
 			continue
 		}
 		name := oneLine(certificate.Subject.String(), 120)
-		if !authoritative(certificate) {
-			fault(authority.PEM, "%s is no certificate authority", name)
-		}
 		if seen[string(certificate.Raw)] {
 			fault(authority.PEM, "the authority %s is there twice", name)
 		}
