@@ -253,7 +253,7 @@ func sessionID(header http.Header, host string) string {
 }
 
 func sameDomain(host, domain string) bool {
-	name := (&url.URL{Host: host}).Hostname()
+	name := withoutZone((&url.URL{Host: host}).Hostname())
 	domain = strings.TrimPrefix(domain, ".")
 	return strings.EqualFold(name, domain) || strings.HasSuffix(strings.ToLower(name), "."+strings.ToLower(domain))
 }

@@ -7,18 +7,22 @@ import (
 	"crypto/x509"
 	"encoding/hex"
 	"errors"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
 	"time"
 )
 
-// tlsConfig makes the client's TLS configuration: TLS 1.2 or later, verified
-// against the system's roots unless the options say otherwise.
-func (o *config) tlsConfig() *tls.Config {
+// tlsConfig makes the client's TLS configuration for the appliance: TLS 1.2 or later,
+// verified against the system's roots unless the options say otherwise.
+func (o *config) tlsConfig(host string) *tls.Config {
 	t := &tls.Config{
 		MinVersion: tls.VersionTLS12,
 		RootCAs:    o.roots,
+	}
+	if name := (&url.URL{Host: host}).Hostname(); withoutZone(name) != name {
+		t.ServerName = withoutZone(name)
 	}
 	if o.clientCertificate != nil {
 		t.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
@@ -38,6 +42,13 @@ func (o *config) tlsConfig() *tls.Config {
 		}
 	}
 	return t
+}
+
+// withoutZone takes the zone off an address: it names an interface of this machine, and
+// stands in no certificate.
+func withoutZone(name string) string {
+	name, _, _ = strings.Cut(name, "%")
+	return name
 }
 
 func checkPins(shown []*x509.Certificate, pins []string) error {

@@ -9,6 +9,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -194,4 +196,49 @@ func TestIPv6(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t, spstest.WithListenAddress("[::1]:0"))
 	connect(t, a)
+}
+
+// TestIPv6Zone connects to an address with a zone. That is of this machine alone, and
+// stands in no certificate.
+func TestIPv6Zone(t *testing.T) {
+	t.Parallel()
+	interfaces, err := net.Interfaces()
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := slices.IndexFunc(interfaces, func(i net.Interface) bool { return i.Flags&net.FlagLoopback != 0 })
+	if i < 0 {
+		t.Fatal("this machine has no loopback interface")
+	}
+	a := spstest.NewServer(t, spstest.WithListenAddress("[::1]:0"))
+	_, port, err := net.SplitHostPort(a.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	host := "[::1%" + interfaces[i].Name + "]:" + port
+	credential := sps.UsernamePassword(a.Username(), sps.NewSecretString(a.Password()))
+	for name, option := range map[string]sps.Option{
+		"directly": nil,
+		"where there may be a proxy": sps.WithTransport(func(base http.RoundTripper) http.RoundTripper {
+			base.(*http.Transport).Proxy = func(*http.Request) (*url.URL, error) { return nil, nil }
+			return base
+		}),
+	} {
+		c, err := sps.Connect(t.Context(), host, credential, sps.WithCABundle(a.CA()), option)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		diff(t, "host", host, c.Host())
+		if err := c.Close(t.Context()); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	// The name is still verified.
+	other := spstest.NewServer(t)
+	_, err = sps.Connect(t.Context(), host, credential, sps.WithCABundle(other.CA()))
+	var untrusted *sps.CertificateError
+	if !errors.As(err, &untrusted) {
+		t.Errorf("another authority: %v", err)
+	}
 }

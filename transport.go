@@ -148,7 +148,7 @@ func newTransport(host string, o *config) *transport {
 		unread:    o.unread,
 		base: &http.Transport{
 			DialContext:         (&net.Dialer{Timeout: o.timeouts.Connect}).DialContext,
-			TLSClientConfig:     o.tlsConfig(),
+			TLSClientConfig:     o.tlsConfig(host),
 			TLSHandshakeTimeout: o.timeouts.Connect,
 			// An appliance closes idle connections by itself; a write that meets
 			// a closed one has an unknown outcome, so ours go first.
