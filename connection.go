@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
+	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -50,8 +51,9 @@ func (w *approach) explained(err error, proxy *url.URL) error {
 	where := ""
 	var op *net.OpError
 	var refusal *proxyRefusal
+	var proxied *untrustedProxy
 	switch {
-	case errors.As(err, &refusal), untrusted(err):
+	case errors.As(err, &refusal), errors.As(err, &proxied), untrusted(err):
 	case w.shaking.Load():
 		where = "in the TLS handshake"
 	case proxy != nil:
@@ -110,6 +112,67 @@ func (t *transport) proxy(req *http.Request) *url.URL {
 	return proxy
 }
 
+// dialTLS makes the first connection where there may be a proxy. What is said about trust
+// is about the appliance alone: to a proxy with TLS, the authorities of the system count,
+// and no certificate of the client is shown.
+func (t *transport) dialTLS(ctx context.Context, network, address string) (net.Conn, error) {
+	dial := t.base.DialContext // WithTransport may have changed it
+	if dial == nil {
+		dial = (&net.Dialer{}).DialContext
+	}
+	conn, err := dial(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	config, toProxy := t.base.TLSClientConfig.Clone(), address != t.address()
+	if toProxy || config == nil {
+		config = &tls.Config{MinVersion: tls.VersionTLS12}
+	}
+	if config.ServerName == "" {
+		name, _, _ := net.SplitHostPort(address)
+		config.ServerName = withoutZone(name)
+	}
+	if trace := httptrace.ContextClientTrace(ctx); trace != nil && trace.TLSHandshakeStart != nil {
+		trace.TLSHandshakeStart() // its end is noted by net/http
+	}
+	if limit := t.base.TLSHandshakeTimeout; limit > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, limit, errAttemptTimeout(limit))
+		defer cancel()
+	}
+	secured := tls.Client(conn, config)
+	if err := secured.HandshakeContext(ctx); err != nil {
+		conn.Close()
+		var limit errAttemptTimeout
+		switch {
+		case errors.As(context.Cause(ctx), &limit):
+			return nil, limit
+		case toProxy && untrusted(err):
+			return nil, &untrustedProxy{oneLine(address, 100), strings.TrimPrefix(oneLine(err.Error(), 250), "tls: failed to verify certificate: ")}
+		}
+		return nil, err
+	}
+	return secured, nil
+}
+
+// address is where the appliance is, as net/http dials it.
+func (t *transport) address() string {
+	u := url.URL{Host: t.host}
+	port := u.Port()
+	if port == "" {
+		port = "443"
+	}
+	return net.JoinHostPort(u.Hostname(), port)
+}
+
+// untrustedProxy says that the certificate of a proxy is not trusted. It does not unwrap
+// to the cause, which would be taken for that of the appliance.
+type untrustedProxy struct{ proxy, why string }
+
+func (u *untrustedProxy) Error() string {
+	return "the certificate of the proxy " + u.proxy + " is not trusted: " + u.why + " (an authority of the system must have signed it: what the options say of trust is about the appliance)"
+}
+
 // neverSent reports whether the request certainly did not reach the appliance: the
 // connection could not be made.
 func neverSent(err error) bool {
@@ -125,7 +188,8 @@ func neverSent(err error) bool {
 func permanent(err error) bool {
 	var alert *net.OpError
 	var proxy *proxyRefusal
-	return errors.Is(err, ErrBadAnswer) || untrusted(err) ||
+	var proxied *untrustedProxy
+	return errors.Is(err, ErrBadAnswer) || errors.As(err, &proxied) || untrusted(err) ||
 		errors.As(err, &alert) && alert.Op == "remote error" ||
 		errors.As(err, &proxy) && proxy.status == http.StatusProxyAuthRequired
 }

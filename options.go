@@ -225,7 +225,9 @@ func WithUserAgent(product string) Option {
 }
 
 // WithProxyFromEnvironment honours HTTPS_PROXY and NO_PROXY. Without it the
-// client connects directly whatever the environment says.
+// client connects directly whatever the environment says. The certificate of an https
+// proxy needs an authority of the system: the options about trust, and the certificate of
+// a login, are about the appliance behind it.
 func WithProxyFromEnvironment() Option {
 	return func(o *config) error {
 		o.proxyFromEnv = true

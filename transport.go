@@ -166,6 +166,9 @@ func newTransport(host string, o *config) *transport {
 	for _, wrap := range o.wrap {
 		trip = wrap(trip)
 	}
+	if t.base.Proxy != nil && t.base.DialTLSContext == nil {
+		t.base.DialTLSContext = t.dialTLS
+	}
 	t.client = &retryablehttp.Client{
 		HTTPClient: &http.Client{
 			Transport: attempts{t, trip},
