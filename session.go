@@ -101,7 +101,8 @@ func checkPassword(password Secret) error {
 }
 
 // Certificate logs in by X.509 (GET /api/authentication?type=x509). The private key may be any crypto.Signer, so
-// one in a hardware module or a vault works.
+// one in a hardware module or a vault works. Where a server with TLS 1.2 asks for the
+// certificate after the request, it may renegotiate once on each connection.
 func Certificate(certificate tls.Certificate, options ...CredentialOption) Credential {
 	c := &credential{certificate: &certificate, class: classLogin}
 	if len(certificate.Certificate) == 0 || certificate.PrivateKey == nil {

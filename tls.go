@@ -25,6 +25,8 @@ func (o *config) tlsConfig(host string) *tls.Config {
 		t.ServerName = withoutZone(name)
 	}
 	if o.clientCertificate != nil {
+		// Web servers with TLS 1.2 may ask for the certificate after the request.
+		t.Renegotiation = tls.RenegotiateOnceAsClient
 		t.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
 			return o.clientCertificate, nil
 		}
