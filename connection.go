@@ -174,24 +174,65 @@ func (u *untrustedProxy) Error() string {
 }
 
 // neverSent reports whether the request certainly did not reach the appliance: the
-// connection could not be made.
+// connection could not be made, or its other end did not take the client's certificate.
 func neverSent(err error) bool {
 	var made *neverMade
 	var op *net.OpError
 	var name *net.DNSError
 	return errors.As(err, &made) || errors.As(err, &op) && (op.Op == "dial" || op.Op == "proxyconnect") ||
-		errors.As(err, &name) || untrusted(err)
+		errors.As(err, &name) || untrusted(err) || aboutCertificate(err)
 }
 
-// permanent reports whether the same request would fail in the same way: the other end
-// said so in the TLS handshake, or the proxy wants a user that it is not given.
+// permanent reports whether the same request would fail in the same way: one of the ends
+// said so in TLS, or the proxy cannot be trusted or wants a user that it is not given.
 func permanent(err error) bool {
-	var alert *net.OpError
 	var proxy *proxyRefusal
 	var proxied *untrustedProxy
-	return errors.Is(err, ErrBadAnswer) || errors.As(err, &proxied) || untrusted(err) ||
-		errors.As(err, &alert) && alert.Op == "remote error" ||
+	return errors.Is(err, ErrBadAnswer) || untrusted(err) || disagreed(err) || errors.As(err, &proxied) ||
 		errors.As(err, &proxy) && proxy.status == http.StatusProxyAuthRequired
+}
+
+// disagreed reports whether the two ends do not agree about TLS: one of them sent an alert,
+// or what came is none, or cannot be used.
+func disagreed(err error) bool {
+	var alert *net.OpError
+	var record tls.RecordHeaderError
+	if errors.As(err, &record) || errors.Is(err, http.ErrSchemeMismatch) {
+		return true
+	}
+	if errors.As(err, &alert) {
+		switch alert.Err.Error() {
+		case "tls: internal error", "tls: bad record MAC": // that may pass
+			return false
+		case "tls: no renegotiation":
+			return true
+		}
+		return alert.Op == "remote error"
+	}
+	// The errors of the handshake come as they are, those after it within others.
+	var outer *url.Error
+	if errors.As(err, &outer) {
+		err = outer.Err
+	}
+	if made, ok := err.(*neverMade); ok {
+		err = made.err
+	}
+	return strings.HasPrefix(err.Error(), "tls: ")
+}
+
+// aboutCertificate reports whether an alert says that the client's certificate is missing
+// or not taken. In TLS 1.3 it comes when the client takes the handshake for done.
+func aboutCertificate(err error) bool {
+	var alert *net.OpError
+	if !errors.As(err, &alert) || alert.Op != "remote error" {
+		return false
+	}
+	switch strings.TrimPrefix(alert.Err.Error(), "tls: ") {
+	case "certificate required", "bad certificate", "unsupported certificate", "revoked certificate", "expired certificate",
+		"unknown certificate", "unknown certificate authority", "access denied":
+		return true
+	}
+	return false
 }
 
 // freshFor is how long a connection may have been idle that a request is sent on which

@@ -234,7 +234,7 @@ func TestIPv6Zone(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	// The name is still verified.
+	// An authority is still asked for.
 	other := spstest.NewServer(t)
 	_, err = sps.Connect(t.Context(), host, credential, sps.WithCABundle(other.CA()))
 	var untrusted *sps.CertificateError
