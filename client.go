@@ -571,7 +571,7 @@ var reservedHeaders = []string{
 // same session, retries and errors as every other. The path is relative to
 // /api/ or a link of an answer ("/api/firmware/slots/2"), escaped as in a URL.
 // A nil body sends none, []byte and json.RawMessage are sent as they are, and
-// everything else is encoded as JSON.
+// everything else is encoded as JSON, a json.Number as a number.
 //
 // Writes to configuration/, acl/, to the parts of cluster/ that the guide wants in a
 // transaction, and to the transaction itself are refused with

@@ -150,7 +150,8 @@ func (r Ref) MarshalJSON() ([]byte, error) {
 // error. An update that sets a member of the body that the object does not have is
 // refused, unless it also switches what brings new members with it: one that is
 // called enabled, selection or type. Members that it lacks are not lost by an update; avoid omitempty, because
-// the appliance wants empty members to be present. Where *T has a method
+// the appliance wants empty members to be present. A json.Number is read and written as a
+// number of any size, as it is spelled. Where *T has a method
 // Validate() error, that is asked before a body is sent, and what it returns is
 // returned.
 type Singleton[T any] struct {

@@ -1,6 +1,7 @@
 package sps_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -66,6 +67,88 @@ func TestUpdateLosesNothing(t *testing.T) {
 		if !strings.Contains(sent, spelling) {
 			t.Errorf("the number %s is written differently: %s", spelling, sent)
 		}
+	}
+}
+
+// TestNumbers reads and writes numbers of any size as they are spelled: by each way to
+// write, and in what was decoded with UseNumber.
+func TestNumbers(t *testing.T) {
+	t.Parallel()
+	const big, precise = "12345678901234567890123", "0.1000000000000000055511151231257827"
+	a := spstest.NewServer(t)
+	a.SetConfiguration("numbers", json.RawMessage(`{"n":1.50,"big":`+big+`,"text":"42"}`))
+	c := connect(t, a)
+	type numbers struct {
+		N    json.Number `json:"n"`
+		Big  json.Number `json:"big"`
+		Text json.Number `json:"text"`
+	}
+	typed := sps.NewSingleton[numbers](c, "configuration/numbers")
+	open := sps.NewSingleton[map[string]any](c, "configuration/numbers")
+	list := sps.NewCollection[map[string]any](c, "configuration/policies/audit_policies")
+	o, err := typed.Get(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	diff(t, "read", numbers{"1.50", big, "42"}, o.Body)
+	response, err := c.Invoke(t.Context(), "GET", "configuration/numbers", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var whole struct {
+		Body numbers `json:"body"`
+	}
+	if err := response.Decode(&whole); err != nil {
+		t.Fatal(err)
+	}
+	diff(t, "decoded", o.Body, whole.Body)
+	var exported struct {
+		Body map[string]any `json:"body"`
+	}
+	decoder := json.NewDecoder(bytes.NewReader(response.Body))
+	decoder.UseNumber()
+	if err := decoder.Decode(&exported); err != nil {
+		t.Fatal(err)
+	}
+	for name, test := range map[string]struct {
+		write func(context.Context, *sps.Transaction) error
+		want  string
+	}{
+		"Update of a type": {func(ctx context.Context, tx *sps.Transaction) error {
+			return typed.In(tx).Update(ctx, func(n *numbers) error { n.N = precise; return nil })
+		}, `{"n":` + precise + `,"big":` + big + `,"text":"42"}`},
+		"Update of a map": {func(ctx context.Context, tx *sps.Transaction) error {
+			return open.In(tx).Update(ctx, func(m *map[string]any) error { (*m)["n"] = json.Number(precise); return nil })
+		}, `{"n":` + precise + `,"big":` + big + `,"text":"42"}`},
+		"Replace": {func(ctx context.Context, tx *sps.Transaction) error {
+			return open.In(tx).Replace(ctx, exported.Body)
+		}, `{"big":` + big + `,"n":1.50,"text":"42"}`},
+		"Create": {func(ctx context.Context, tx *sps.Transaction) error {
+			_, err := list.In(tx).Create(ctx, map[string]any{"name": "x", "n": json.Number("42"), "in": []any{json.Number(big)}})
+			return err
+		}, `{"in":[` + big + `],"n":42,"name":"x"}`},
+		"Invoke": {func(ctx context.Context, tx *sps.Transaction) error {
+			_, err := tx.Invoke(ctx, "PUT", "configuration/numbers", map[string]any{"n": json.Number("42")})
+			return err
+		}, `{"n":42}`},
+	} {
+		a.ResetJournal()
+		if _, err := c.Preview(t.Context(), test.write); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		sent := ""
+		for _, r := range a.Journal() {
+			if r.Method != "GET" && strings.HasPrefix(r.Path, "/api/configuration") {
+				sent = string(r.Body)
+			}
+		}
+		diff(t, name, test.want, sent)
+	}
+	err = c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+		return open.In(tx).Replace(ctx, map[string]any{"n": json.Number("four")})
+	})
+	if !errors.Is(err, sps.ErrInvalidInput) {
+		t.Errorf("what is no number: %v", err)
 	}
 }
 
