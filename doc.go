@@ -16,7 +16,7 @@
 //	defer client.Close(ctx)
 //
 // The protocol is https. Other ways to log in are [PasswordFunc], for vaults and
-// one-time codes, [Certificate], and [ExistingSession]; [ConnectFromEnv] takes all
+// one-time codes, [ClientCertificate], and [ExistingSession]; [ConnectFromEnv] takes all
 // from the environment. A [Secret] shows a placeholder wherever it is printed.
 //
 // # Trust the certificate
@@ -56,7 +56,7 @@
 //
 //	err = client.Transaction(ctx, func(ctx context.Context, tx *sps.Transaction) error {
 //		return tx.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error {
-//			return a.Enable(sps.Email, sps.AlertConnectionDenied)
+//			return a.Enable(sps.ChannelEmail, sps.AlertConnectionDenied)
 //		})
 //	}, sps.WithMessage("CHG-1234"))
 //
@@ -68,7 +68,7 @@
 // Transactions run in a session of their own, so that other reads of the client show what
 // is committed. A client has one transaction at a time, and other calls of Transaction
 // wait for their turn. Somebody else may hold the configuration, which is [ErrLocked]
-// unless [WaitForLock] is given, or have changed what the function had read,
+// unless [WithLockWait] is given, or have changed what the function had read,
 // [ErrConflict]. A commit whose answer was lost is a success where the appliance shows
 // that it was executed, and [ErrOutcomeUnknown] otherwise.
 //
@@ -78,7 +78,7 @@
 // are errors too:
 //
 //	report, err := client.Firmware.Test(ctx, "2")
-//	var failed *sps.FirmwareTestFailure
+//	var failed *sps.FirmwareTestFailedDetails
 //	switch {
 //	case err == nil: // passed: report.TestSummary
 //	case errors.As(err, &failed): // the appliance says no: failed.ExitCode, failed.TestSummary
@@ -104,7 +104,7 @@
 //	report, err := client.Firmware.Upgrade(ctx, sps.FromFile("sps-8.0.0.iso"))
 //
 // [FromSlot] takes an image that is there, [FromURL] lets the appliance download it,
-// [StopAfterTest] makes it a dry run. An [UpgradeError] says at which step it stopped,
+// [WithTestOnly] makes it a dry run. An [FirmwareUpgradeError] says at which step it stopped,
 // and what is left. The steps are methods too: [Firmware.Upload] and
 // [Firmware.StartFetch], [Firmware.StartUpgrade], [Firmware.WaitForVersion].
 //

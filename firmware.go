@@ -205,7 +205,7 @@ func (f *Firmware) DeleteSlot(ctx context.Context, key string) error {
 	return f.client.change(ctx, &call{class: classDeleteSlot, method: http.MethodDelete, path: path}, func(ctx context.Context) (bool, string, error) {
 		switch now, err := readKeyed[FirmwareImage](ctx, f.client, path); {
 		case errors.Is(err, ResourceNotFound): // an appliance may show no empty slot
-			return true, "gone", nil
+			return true, "", nil
 		case err != nil:
 			return false, "", err
 		case now.Body.Empty():
@@ -221,7 +221,7 @@ func (f *Firmware) DeleteSlot(ctx context.Context, key string) error {
 // tainted files; that takes up to minutes, see [Timeouts].Action.
 //
 // A report means that the test passed, and nothing else does. A test that found
-// a problem is [FirmwareTestFailed] with its detail [FirmwareTestFailure]; an
+// a problem is [FirmwareTestFailed] with its detail [FirmwareTestFailedDetails]; an
 // empty or unknown slot is [ResourceNotFound]; an answer of success without a
 // test summary or with an empty one, or about another slot, is [ErrBadAnswer]. The
 // appliance alone says whether a test passed: show people the summary beside it. A test

@@ -195,7 +195,7 @@ func (f *Firmware) CancelFetch(ctx context.Context, key string) error {
 		now, err := f.Fetch(ctx, key)
 		switch {
 		case errors.Is(err, ResourceNotFound): // whether it was cancelled or finished before, nobody can tell
-			return false, "gone", errTooLate
+			return false, "not listed", errTooLate
 		case err != nil:
 			return false, "", err
 		case now.Status == JobCancelled:
@@ -223,7 +223,7 @@ func (f *Firmware) DeleteFetch(ctx context.Context, key string) error {
 	return f.deleteFetch(ctx, classDeleteFetch, key, allowed, func(ctx context.Context) (bool, string, error) {
 		now, err := f.Fetch(ctx, key)
 		if errors.Is(err, ResourceNotFound) {
-			return true, "gone", nil
+			return true, "", nil
 		}
 		if err != nil {
 			return false, "", err

@@ -40,12 +40,12 @@ func TestPrecheckFlow(t *testing.T) {
 		}
 
 		report, err = c.Firmware.Test(t.Context(), "5")
-		var failed *sps.FirmwareTestFailure
+		var failed *sps.FirmwareTestFailedDetails
 		if report != nil || !errors.Is(err, sps.FirmwareTestFailed) || !errors.As(err, &failed) {
 			t.Fatalf("Test of a bad slot: %+v, %v; want FirmwareTestFailed", report, err)
 		}
 		if failed.ExitCode != sps.ExitCodeUnknown {
-			diff(t, "failure", &sps.FirmwareTestFailure{ExitCode: failure.ExitCode, TestSummary: failure.Summary}, failed)
+			diff(t, "failure", &sps.FirmwareTestFailedDetails{ExitCode: failure.ExitCode, TestSummary: failure.Summary}, failed)
 		}
 
 		for _, key := range []string{"3", "77"} {
@@ -77,11 +77,11 @@ func TestPresets(t *testing.T) {
 			a := spstest.NewServer(t)
 			a.SetSlot(spstest.Slot{Key: "2", Version: "8.0.0", TestFailure: preset()})
 			_, err := connect(t, a).Firmware.Test(t.Context(), "2")
-			var failed *sps.FirmwareTestFailure
+			var failed *sps.FirmwareTestFailedDetails
 			if !errors.As(err, &failed) {
-				t.Fatalf("error %v, want a FirmwareTestFailure", err)
+				t.Fatalf("error %v, want a FirmwareTestFailedDetails", err)
 			}
-			diff(t, "failure", &sps.FirmwareTestFailure{ExitCode: preset().ExitCode, TestSummary: preset().Summary}, failed)
+			diff(t, "failure", &sps.FirmwareTestFailedDetails{ExitCode: preset().ExitCode, TestSummary: preset().Summary}, failed)
 		})
 	}
 }

@@ -97,7 +97,7 @@ var policies = [...]policy{
 	classDeleteFetch:  {false, limited, (*Timeouts).write, lostSettled, "Firmware.Fetch"},
 	classDeleteBundle: {false, limited, (*Timeouts).write, lostSettled, "SupportBundles.Get"},
 
-	classUpload:      {false, nil, (*Timeouts).stall, lostUnknown, "Firmware.Slots"}, // the client looks, see UploadError
+	classUpload:      {false, nil, (*Timeouts).stall, lostUnknown, "Firmware.Slots"}, // the client looks, see FirmwareUploadError
 	classUpgrade:     {false, nil, (*Timeouts).action, lostUnknown, "Firmware.WaitForVersion"},
 	classStartBundle: {false, nil, (*Timeouts).write, lostUnknown, "SupportBundles.List"},
 	classWrite:       {false, limited, (*Timeouts).write, lostUnknown, ""},
@@ -139,13 +139,10 @@ func (c *Client) ask(ctx context.Context, end *patience, what string, cause erro
 	asking, cancel := context.WithTimeout(end.over, c.transport.timeouts.Outcome)
 	defer cancel()
 	p := &pauses{begin: end.begin, deadline: start.Add(c.transport.timeouts.Outcome), short: c.transport.timeouts.Close / 2}
-	if end.begin.Err() != nil {
-		p.hurry()
-	}
 	var found inquiry
 	for asking.Err() == nil {
 		seen, state, err := look(asking)
-		if state != "" {
+		if state = oneLine(state, 60); state != "" {
 			found.state = state
 		}
 		found.seen, found.asked = seen, found.asked || err == nil
@@ -182,14 +179,6 @@ const (
 	lastLook   = time.Second
 )
 
-// hurry begins anew, with the time that is left.
-func (p *pauses) hurry() {
-	p.hurried, p.looks = true, 0
-	if soon := time.Now().Add(p.short); soon.Before(p.deadline) {
-		p.deadline = soon
-	}
-}
-
 // wait waits before the next look. It says no where there is none.
 func (p *pauses) wait(asking context.Context) bool {
 	var hurry <-chan struct{}
@@ -207,7 +196,10 @@ func (p *pauses) wait(asking context.Context) bool {
 	case <-timer.C:
 		return true
 	case <-hurry:
-		p.hurry()
+		p.hurried, p.looks = true, 0
+		if soon := time.Now().Add(p.short); soon.Before(p.deadline) {
+			p.deadline = soon
+		}
 		return asking.Err() == nil
 	case <-asking.Done():
 		return false

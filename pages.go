@@ -11,51 +11,43 @@ const (
 	// maxPages bounds a list. An appliance shows 500 items on a page, and without a
 	// snapshot none beyond the ten thousandth.
 	maxPages = 25_000
-	// maxPageKeys bounds how many keys are remembered.
-	maxPageKeys = 1 << 16
-	// maxStale is how many pages in a row may hold nothing new. A page may repeat
-	// another one where items were added meanwhile.
-	maxStale = 3
+	// maxRepeats is how often the items of an earlier page may come again. A page may
+	// repeat another one where items were added meanwhile.
+	maxRepeats = 3
 )
 
-// pages notices pages that do not end, in bounded memory: those with a link that was
-// there before, and those with the items of earlier ones under new links.
+// pages notices pages that do not end, in the memory of one: those with the link or with
+// the items of an earlier one. The earlier one moves on at powers of two, so a circle of
+// any length is noticed.
 type pages struct {
-	count int
-	query string // of one earlier page; it moves on at powers of two, so every circle is noticed
-	seed  maphash.Seed
-	keys  map[uint64]struct{} // hashes of what was listed; when it is full it begins anew
-	fresh bool                // the present page holds something new
-	stale int                 // pages in a row that do not
+	count   int
+	query   string // of the earlier page
+	items   uint64 // a hash of those of the earlier page
+	present uint64 // of those of the present page, in any order
+	repeats int
+	seed    maphash.Seed
 }
 
 // note takes an item of the present page, by its key if it has one.
 func (p *pages) note(key string, entry []byte) {
-	if p.keys == nil {
-		p.seed, p.keys = maphash.MakeSeed(), make(map[uint64]struct{})
+	if p.seed == (maphash.Seed{}) {
+		p.seed = maphash.MakeSeed()
 	}
 	if key != "" {
 		entry = []byte(key)
 	}
-	hash := maphash.Bytes(p.seed, entry)
-	if _, known := p.keys[hash]; known {
-		return
-	}
-	if p.fresh = true; len(p.keys) == maxPageKeys {
-		clear(p.keys)
-	}
-	p.keys[hash] = struct{}{}
+	p.present += maphash.Bytes(p.seed, entry)
 }
 
 // endless reports whether the link from the present page to the following one leads
 // nowhere.
 func (p *pages) endless(present, following url.Values) bool {
-	if p.count++; p.count&(p.count-1) == 0 {
-		p.query = query.Encode(present)
+	if p.count++; p.count > 1 && p.present == p.items {
+		p.repeats++
 	}
-	if p.stale++; p.fresh {
-		p.stale = 0
+	if p.count&(p.count-1) == 0 {
+		p.query, p.items = query.Encode(present), p.present
 	}
-	p.fresh = false
-	return p.stale == maxStale || p.count == maxPages || query.Encode(following) == p.query
+	p.present = 0
+	return p.repeats == maxRepeats || p.count == maxPages || query.Encode(following) == p.query
 }

@@ -132,7 +132,7 @@ func trustBehindProxy(t *testing.T, appliance []string) {
 		t.Errorf("without a pin: %v, want the fingerprint of the appliance", err)
 	}
 	client := chainOf(issue(t, nil, "user")).Certificates[0]
-	if err := connect(sps.Certificate(client), sps.WithPinnedCertificates(pin)); !errors.Is(err, sps.AuthenticationFailure) {
+	if err := connect(sps.ClientCertificate(client), sps.WithPinnedCertificates(pin)); !errors.Is(err, sps.AuthenticationFailure) {
 		t.Errorf("with a client certificate: %v, want the refusal of the appliance", err)
 	}
 }

@@ -120,8 +120,8 @@ func (r *reliabilityRun) history() *history {
 // applied is a state with what the transaction wrote.
 func (t *attempt) applied(s state) state {
 	s = s.clone()
-	for _, change := range t.wrote {
-		change.apply(&s)
+	for _, write := range t.wrote {
+		write(&s)
 	}
 	slices.Sort(s.Stores)
 	return s
@@ -203,7 +203,7 @@ func (r *reliabilityRun) judgeUnknown(t *attempt, h *history, version int) {
 	seen, looked := r.noted[version-1], false
 	for _, trip := range requests {
 		switch {
-		case trip.began.Before(seen) || trip.path != "transaction" && trip.path != "authentication" && !strings.HasPrefix(trip.path, "configuration/"):
+		case trip.began.Before(seen) || !strings.HasPrefix(trip.path, "transaction") && trip.path != "authentication" && !strings.HasPrefix(trip.path, "configuration/"):
 		case trip.method != http.MethodGet:
 		case !trip.whole() || trip.status != http.StatusOK && trip.status != http.StatusUnauthorized, trip.ended.Sub(trip.began) > time.Second:
 			return // the appliance did not answer as it should

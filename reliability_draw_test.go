@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -22,6 +23,7 @@ type drawing struct {
 	p      *program
 	limits []time.Duration // what durations are drawn around
 	limit  time.Duration   // when its steps are given up
+	focus  struct{ method, path string }
 }
 
 func newProgram(seed uint64) *program {
@@ -29,16 +31,17 @@ func newProgram(seed uint64) *program {
 	d := &drawing{Rand: rand.New(rand.NewPCG(seed, 3)), p: p}
 	d.appliance()
 	d.limitsOf()
+	d.focus = faultyPaths[d.IntN(len(faultyPaths))]
 	for range d.IntN(3) * d.IntN(2) {
 		p.takes = append(p.takes, d.takes())
 	}
-	for range d.IntN(6) {
+	for range 1 + d.IntN(5) {
 		p.faults = append(p.faults, d.fault())
 	}
 	for range 2 + d.IntN(5) {
 		p.steps = append(p.steps, d.step(len(p.steps)))
 	}
-	p.users = append(p.users, user{kind: exporter, pace: 300 * time.Millisecond})
+	p.users = append(p.users, user{kind: exporter, pace: 300 * time.Millisecond}, user{kind: exporter, shared: true, pace: 700 * time.Millisecond})
 	for range d.IntN(4) * d.IntN(2) {
 		p.users = append(p.users, d.user())
 	}
@@ -146,6 +149,9 @@ var faultyPaths = []struct{ method, path string }{
 
 func (d *drawing) fault() spstest.Fault {
 	at := faultyPaths[d.IntN(len(faultyPaths))]
+	if d.IntN(3) == 0 {
+		at = d.focus
+	}
 	f := spstest.Fault{Method: at.method, Path: at.path, Skip: d.IntN(4), Times: pick(d, 1, 1, 1, 2, 6)}
 	switch d.IntN(16) {
 	case 0:
@@ -269,15 +275,15 @@ type transaction struct {
 
 // changing is a part of the function of a transaction.
 type changing struct {
-	what  string
-	do    func(ctx context.Context, r *reliabilityRun, p *party, tx *sps.Transaction) (wrote bool, err error)
-	apply func(*state)
+	what string
+	// do makes it, and returns what it has made of the configuration, nil for nothing.
+	do func(ctx context.Context, r *reliabilityRun, t *attempt, tx *sps.Transaction) (func(*state), error)
 }
 
 var errProgram = errors.New("the program changed its mind")
 
 func (d *drawing) transaction(n int, limit time.Duration) *transaction {
-	x := &transaction{limit: limit, lockFirst: d.IntN(5) == 0, preview: d.IntN(12) == 0, swallows: d.IntN(6) == 0, silent: d.p.message && d.IntN(3) == 0}
+	x := &transaction{limit: limit, lockFirst: d.IntN(5) == 0, preview: d.IntN(12) == 0, swallows: d.IntN(4) == 0, silent: d.p.message && d.IntN(3) == 0}
 	x.what = "a transaction: "
 	for range 1 + d.IntN(4) {
 		change := d.change(fmt.Sprintf("%d-%d", n, len(x.changes)))
@@ -296,9 +302,11 @@ func (d *drawing) transaction(n int, limit time.Duration) *transaction {
 }
 
 func (d *drawing) change(name string) changing {
-	switch d.IntN(9) {
+	switch d.IntN(11) {
 	case 0:
 		return setAddress(name)
+	case 8, 9:
+		return storeOfCount(name, pick(d, 0, time.Second, 5*time.Second, d.around()))
 	case 1, 2:
 		return count()
 	case 3, 4:
@@ -314,19 +322,21 @@ func (d *drawing) change(name string) changing {
 // setAddress writes an address that nobody else writes.
 func setAddress(name string) changing {
 	address := name + "@example.com"
-	return changing{"address " + address, func(ctx context.Context, _ *reliabilityRun, _ *party, tx *sps.Transaction) (bool, error) {
-		return true, tx.Email.Update(ctx, func(e *sps.EmailSettings) error { e.AdminAddress = address; return nil })
-	}, func(s *state) { s.Address = address }}
+	return changing{"address " + address, func(ctx context.Context, _ *reliabilityRun, _ *attempt, tx *sps.Transaction) (func(*state), error) {
+		err := tx.Email.Update(ctx, func(e *sps.EmailSettings) error { e.AdminAddress = address; return nil })
+		return func(s *state) { s.Address = address }, err
+	}}
 }
 
 // count adds one to a number, which tells whether an update was lost or made twice.
 func count() changing {
-	return changing{"count", func(ctx context.Context, _ *reliabilityRun, _ *party, tx *sps.Transaction) (bool, error) {
-		return true, tx.Email.Update(ctx, func(e *sps.EmailSettings) error {
+	return changing{"count", func(ctx context.Context, _ *reliabilityRun, _ *attempt, tx *sps.Transaction) (func(*state), error) {
+		err := tx.Email.Update(ctx, func(e *sps.EmailSettings) error {
 			e.ReportingAddress = fmt.Sprintf("n%d@example.com", countOf(e.ReportingAddress)+1)
 			return nil
 		})
-	}, func(s *state) { s.Counter++ }}
+		return func(s *state) { s.Counter++ }, err
+	}}
 }
 
 func countOf(address string) int {
@@ -335,60 +345,98 @@ func countOf(address string) int {
 	return n
 }
 
+// storeOfCount reads the number, and creates a store with it in its name: what was read
+// must still hold where that is committed.
+func storeOfCount(name string, after time.Duration) changing {
+	return changing{fmt.Sprintf("store %s of the count, after %s", name, after), func(ctx context.Context, r *reliabilityRun, t *attempt, tx *sps.Transaction) (func(*state), error) {
+		email, err := tx.Email.Get(ctx)
+		if err != nil {
+			return nil, err
+		}
+		read := countOf(email.Body.ReportingAddress)
+		if err := idle(ctx, after); err != nil {
+			return nil, err
+		}
+		_, err = tx.TrustStores.Create(ctx, sps.NewTrustStore(fmt.Sprintf("%s-%d", name, read)))
+		return func(s *state) {
+			if r.promised(t) {
+				read = s.Counter
+			}
+			s.Stores = append(s.Stores, fmt.Sprintf("%s-%d", name, read))
+		}, err
+	}}
+}
+
+// promised reports whether what a transaction read is promised to hold when it commits,
+// also where it did not write it.
+func (r *reliabilityRun) promised(t *attempt) bool {
+	switch {
+	case slices.Contains(r.p.options, "lock-taken=commit"):
+		return false
+	case slices.Contains(r.p.options, "lock-taken=first-change"):
+		return !t.p.one && !t.lockFirst
+	}
+	return true
+}
+
 func setAlert(id sps.TrafficAlert, on bool) changing {
-	return changing{fmt.Sprintf("%s by mail: %t", id, on), func(ctx context.Context, _ *reliabilityRun, _ *party, tx *sps.Transaction) (bool, error) {
-		return true, tx.TrafficAlerts.Update(ctx, switchAlert(id, on))
-	}, func(s *state) { s.Alerts[string(id)] = on }}
+	return changing{fmt.Sprintf("%s by mail: %t", id, on), func(ctx context.Context, _ *reliabilityRun, _ *attempt, tx *sps.Transaction) (func(*state), error) {
+		return switched(id, on), tx.TrafficAlerts.Update(ctx, switchAlert(id, on))
+	}}
+}
+
+func switched(id sps.TrafficAlert, on bool) func(*state) {
+	return func(s *state) { s.Alerts[string(id)] = on }
 }
 
 func switchAlert(id sps.TrafficAlert, on bool) func(*sps.TrafficAlerts) error {
 	return func(a *sps.TrafficAlerts) error {
 		if on {
-			return a.Enable(sps.Email, id)
+			return a.Enable(sps.ChannelEmail, id)
 		}
-		return a.Disable(sps.Email, id)
+		return a.Disable(sps.ChannelEmail, id)
 	}
 }
 
 // reconcile reads an alert, and writes it where it is not as wanted.
 func reconcile(id sps.TrafficAlert, on bool) changing {
-	return changing{fmt.Sprintf("%s by mail is to be %t", id, on), func(ctx context.Context, _ *reliabilityRun, _ *party, tx *sps.Transaction) (bool, error) {
+	return changing{fmt.Sprintf("%s by mail is to be %t", id, on), func(ctx context.Context, _ *reliabilityRun, _ *attempt, tx *sps.Transaction) (func(*state), error) {
 		alerts, err := tx.TrafficAlerts.Get(ctx)
 		if err != nil || alerts.Body[id].Email == on {
-			return err == nil, err
+			return switched(id, on), err
 		}
-		return true, tx.TrafficAlerts.Update(ctx, switchAlert(id, on))
-	}, func(s *state) { s.Alerts[string(id)] = on }}
+		return switched(id, on), tx.TrafficAlerts.Update(ctx, switchAlert(id, on))
+	}}
 }
 
 func createStore(name string) changing {
-	return changing{"store " + name, func(ctx context.Context, _ *reliabilityRun, _ *party, tx *sps.Transaction) (bool, error) {
+	return changing{"store " + name, func(ctx context.Context, _ *reliabilityRun, _ *attempt, tx *sps.Transaction) (func(*state), error) {
 		_, err := tx.TrustStores.Create(ctx, sps.NewTrustStore(name))
-		return true, err
-	}, func(s *state) { s.Stores = append(s.Stores, name) }}
+		return func(s *state) { s.Stores = append(s.Stores, name) }, err
+	}}
 }
 
 func setRemoteAccess(on bool) changing {
-	return changing{fmt.Sprintf("remote access: %t", on), func(ctx context.Context, _ *reliabilityRun, _ *party, tx *sps.Transaction) (bool, error) {
-		return true, remoteAccess(on)(ctx, tx)
-	}, func(s *state) { s.RemoteAccess = on }}
+	return changing{fmt.Sprintf("remote access: %t", on), func(ctx context.Context, _ *reliabilityRun, _ *attempt, tx *sps.Transaction) (func(*state), error) {
+		return func(s *state) { s.RemoteAccess = on }, remoteAccess(on)(ctx, tx)
+	}}
 }
 
 // sleeps does nothing for a while, and looks whether its lock lives longer than the
 // session.
 func sleeps(d time.Duration, deaf bool) changing {
-	return changing{fmt.Sprintf("sleep %s, whatever the context says: %t", d, deaf), func(ctx context.Context, r *reliabilityRun, p *party, _ *sps.Transaction) (bool, error) {
+	return changing{fmt.Sprintf("sleep %s, whatever the context says: %t", d, deaf), func(ctx context.Context, r *reliabilityRun, t *attempt, _ *sps.Transaction) (func(*state), error) {
 		if deaf {
 			ctx = context.WithoutCancel(ctx)
 		}
-		if err := idle(ctx, d); err != nil {
-			return false, err
+		began := time.Now()
+		err := idle(ctx, d)
+		t.deaf += time.Since(began)
+		if err == nil && d > sessionLifetime+time.Second && !t.p.one && r.a.LockedBy() == t.p.name && r.a.Busy() == 0 {
+			r.wrong("%s did nothing for %s in a transaction, and still holds the lock", t.p.name, d)
 		}
-		if d > sessionLifetime+time.Second && !p.one && r.a.LockedBy() == p.name && r.a.Busy() == 0 {
-			r.wrong("%s did nothing for %s in a transaction, and still holds the lock", p.name, d)
-		}
-		return false, nil
-	}, func(*state) {}}
+		return nil, err
+	}}
 }
 
 func idle(ctx context.Context, d time.Duration) error {

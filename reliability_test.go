@@ -281,20 +281,6 @@ func (p *program) run(t *testing.T) (faulty []string, figures counts) {
 		r.closeAll()
 		r.judge()
 		faulty, figures = r.faulty, r.figures
-		if os.Getenv("RELDBG") != "" && len(faulty) > 0 {
-			for _, q := range a.Journal() {
-				fmt.Printf("%s %s %s %s -> %d exec=%t %s\n", q.Session, q.Method, q.Path, q.RawQuery, q.Status, q.Executed, q.Duration)
-			}
-			for _, p := range r.parties {
-				for _, t := range p.trips.within(time.Time{}, time.Now()) {
-					fmt.Printf("%s %s %s %s..%s %d whole=%t\n", p.name, t.method, t.path, t.began.Format("15:04:05.000"), t.ended.Format("15:04:05.000"), t.status, t.whole())
-				}
-			}
-			for _, t := range r.attempts {
-				fmt.Printf("%s %s %s..%s: %v\n", t.label, t.p.name, t.began.Format("15:04:05.000"), t.ended.Format("15:04:05.000"), t.err)
-			}
-			fmt.Println(a.Commits(), r.noted)
-		}
 		a.ClearFaults()
 		ended(true)
 	})

@@ -120,7 +120,7 @@ func (r *reliabilityRun) shared(ctx context.Context) {
 }
 
 // mostPace is the longest pause of a user.
-const mostPace = 4 * time.Minute
+const mostPace = 10 * time.Minute
 
 // loop has a user work until the program is over, with pauses that grow during a step.
 func (r *reliabilityRun) loop(ctx context.Context, u user, i int, p *party) {
@@ -148,7 +148,7 @@ func (r *reliabilityRun) loop(ctx context.Context, u user, i int, p *party) {
 		case <-time.After(pause):
 		case <-ctx.Done():
 		}
-		pause = min(2*pause, mostPace)
+		pause = min(3*pause, mostPace)
 	}
 }
 
@@ -213,7 +213,8 @@ type attempt struct {
 	label        string
 	began, ended time.Time
 	from, to     int // how many commits there were before and after
-	wrote        []changing
+	wrote        []func(*state)
+	deaf         time.Duration // how long its function slept
 	err          error
 	expired      bool // its context was over
 }
@@ -233,7 +234,7 @@ func (r *reliabilityRun) transact(ctx context.Context, p *party, x transaction) 
 		options = append(options, sps.WithMessage(t.label))
 	}
 	if x.wait > 0 {
-		options = append(options, sps.WaitForLock(x.wait))
+		options = append(options, sps.WithLockWait(x.wait))
 	}
 	if x.lockFirst {
 		options = append(options, sps.WithLockFirst())
@@ -243,19 +244,14 @@ func (r *reliabilityRun) transact(ctx context.Context, p *party, x transaction) 
 		caller, cancel = context.WithTimeout(ctx, x.limit)
 	}
 	defer cancel()
-	deaf := time.Duration(0)
 	fn := func(ctx context.Context, tx *sps.Transaction) error {
 		for _, change := range x.changes {
-			began := time.Now()
-			wrote, err := change.do(ctx, r, p, tx)
-			if strings.HasPrefix(change.what, "sleep") {
-				deaf += time.Since(began)
-			}
+			wrote, err := change.do(ctx, r, t, tx)
 			switch {
 			case err != nil && !x.swallows:
 				return err
-			case err == nil && wrote:
-				t.wrote = append(t.wrote, change)
+			case err == nil && wrote != nil:
+				t.wrote = append(t.wrote, wrote)
 			}
 		}
 		return x.fails
@@ -270,7 +266,7 @@ func (r *reliabilityRun) transact(ctx context.Context, p *party, x transaction) 
 	p.mu.Lock()
 	p.active--
 	p.mu.Unlock()
-	r.inTime(t.what, p, t.began.Add(deaf), x.limit, t.err)
+	r.inTime(t.what, p, t.began.Add(t.deaf), x.limit, t.err)
 }
 
 // trips are the requests of a client as the client saw them.

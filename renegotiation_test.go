@@ -37,8 +37,8 @@ func TestRenegotiation(t *testing.T) {
 		text       string
 		asked      int
 	}{
-		"a certificate":              {sps.Certificate(chainOf(user).Certificates[0]), 1, "", 1},
-		"a certificate, asked twice": {sps.Certificate(chainOf(user).Certificates[0]), 2, "no renegotiation", 2},
+		"a certificate":              {sps.ClientCertificate(chainOf(user).Certificates[0]), 1, "", 1},
+		"a certificate, asked twice": {sps.ClientCertificate(chainOf(user).Certificates[0]), 2, "no renegotiation", 2},
 		"a password":                 {password, 1, "no renegotiation", 1},
 		"a password, never asked":    {password, 0, "", 0},
 	} {

@@ -267,8 +267,8 @@ func newCollection[T any](c *Client, path apiPath) *Collection[T] {
 // on its own; one that is deleted meanwhile is left out. After an error the
 // iteration ends.
 //
-// A list whose pages do not end is [ErrBadAnswer]: three pages in a row without a new
-// key, a link to an earlier page, or 25,000 pages.
+// A list whose pages do not end is [ErrBadAnswer]: three pages with the items of an
+// earlier one, a link to an earlier page, or 25,000 pages.
 //
 // [WithQuery] goes with the request of the first page, for what an endpoint filters
 // or chooses by, such as q or fields; the others are asked for as the appliance's
@@ -745,7 +745,7 @@ func firstPage(path apiPath, err error, options []RequestOption) (*call, error) 
 	if err := k.apply(options); err != nil {
 		return nil, err
 	}
-	if k.progress != nil || k.raw {
+	if k.raw {
 		return nil, fmt.Errorf("sps: GET %s: %w", path.text, invalid("a list takes WithQuery, and WithHeader with another header than Accept"))
 	}
 	return k, nil

@@ -61,8 +61,9 @@ const (
 	phaseOver
 )
 
-// TransactionOption refines one [Client.Transaction].
-type TransactionOption func(*transactionOptions)
+// TransactionOption refines one [Client.Transaction]: [WithMessage], [WithLockWait],
+// [WithLockFirst] and [WithChanges].
+type TransactionOption interface{ applyTransaction(*transactionOptions) }
 
 type transactionOptions struct {
 	message   string
@@ -73,19 +74,30 @@ type transactionOptions struct {
 	preview   *[]Change // where a dry run puts what it would change
 }
 
-// WithMessage is what the change log of the appliance shows for the commit, a ticket
-// for example. Some appliances require one.
-func WithMessage(message string) TransactionOption {
-	return func(o *transactionOptions) { o.message = message }
-}
+// MessageOption is what [WithMessage] returns. It fits transactions and upgrades.
+type MessageOption string
 
-// WaitForLock makes a transaction wait while somebody else holds the configuration, and
+// WithMessage is what the change log of the appliance shows for a commit or an upgrade, a
+// ticket for example. Some appliances require one.
+func WithMessage(message string) MessageOption { return MessageOption(message) }
+
+func (o MessageOption) applyTransaction(t *transactionOptions) { t.message = string(o) }
+
+type lockOption func(*transactionOptions)
+
+func (o lockOption) applyTransaction(t *transactionOptions) { o(t) }
+
+type changesOption struct{ changes *CommittedChanges }
+
+func (o changesOption) applyTransaction(t *transactionOptions) { t.changes = o.changes }
+
+// WithLockWait makes a transaction wait while somebody else holds the configuration, and
 // while another transaction of the same client runs: up to this time for each of both
 // together, and within its context. It asks again at random moments, at least 50 ms
 // apart. Without it [ErrLocked] comes at once; so it does where the appliance refuses
 // the commit because of the lock.
-func WaitForLock(limit time.Duration) TransactionOption {
-	return func(o *transactionOptions) { o.patient, o.wait = true, limit }
+func WithLockWait(limit time.Duration) TransactionOption {
+	return lockOption(func(o *transactionOptions) { o.patient, o.wait = true, limit })
 }
 
 // WithLockFirst opens the transaction before the function runs, and makes its reads in
@@ -94,13 +106,13 @@ func WaitForLock(limit time.Duration) TransactionOption {
 // takes the lock with the first change or with the commit does not lock by the opening:
 // there [ErrConflict] is promised for the objects that were written only.
 func WithLockFirst() TransactionOption {
-	return func(o *transactionOptions) { o.lockFirst = true }
+	return lockOption(func(o *transactionOptions) { o.lockFirst = true })
 }
 
 // WithChanges puts what the transaction committed into changes, once it has succeeded.
 // Nothing is written to it where the transaction fails.
 func WithChanges(changes *CommittedChanges) TransactionOption {
-	return func(o *transactionOptions) { o.changes = changes }
+	return changesOption{changes}
 }
 
 // transactionKey finds a client's running transaction in a context.
@@ -129,7 +141,7 @@ type transactionKey struct{ client *Client }
 // end of ctx for half of [Timeouts].Close.
 //
 // A first write gives [ErrLocked] while somebody else changes the configuration (see
-// [WaitForLock]), and [ErrCommitMessageRequired] where the appliance says that it
+// [WithLockWait]), and [ErrCommitMessageRequired] where the appliance says that it
 // requires a message; those before 7.0 do not say so, and refuse the commit. Both end
 // the transaction, whatever fn returns. A step whose answer was lost is not repeated:
 // the transaction rolls back, even if fn swallows the error. A session that ends after
@@ -143,29 +155,38 @@ type transactionKey struct{ client *Client }
 // inside fn, with fn's context, is refused with [ErrNested]; with another context it
 // would wait for itself. Use the context that fn is given.
 func (c *Client) Transaction(ctx context.Context, fn func(context.Context, *Transaction) error, options ...TransactionOption) error {
-	return c.transact(ctx, fn, &transactionOptions{}, options)
+	o := &transactionOptions{}
+	for _, option := range options {
+		if option != nil {
+			option.applyTransaction(o)
+		}
+	}
+	return c.transact(ctx, fn, o)
 }
 
 // Preview runs a function like [Client.Transaction] and returns what it would change, as
 // the appliance lists it, then rolls back. No commit message is needed. Where the
-// function writes nothing, the list is empty and nothing is sent but its reads. What an
+// function writes nothing, the list is empty and nothing is sent but its reads. It takes the
+// options of the transaction, so that the same call can be a dry run; the message and
+// [WithChanges] have no effect. What an
 // appliance finds wrong only with the commit is not found.
 func (c *Client) Preview(ctx context.Context, fn func(context.Context, *Transaction) error, options ...TransactionOption) ([]Change, error) {
 	var changes []Change
-	if err := c.transact(ctx, fn, &transactionOptions{preview: &changes}, options); err != nil {
+	o := &transactionOptions{preview: &changes}
+	for _, option := range options {
+		if option != nil {
+			option.applyTransaction(o)
+		}
+	}
+	if err := c.transact(ctx, fn, o); err != nil {
 		return nil, err
 	}
 	return changes, nil
 }
 
-func (c *Client) transact(ctx context.Context, fn func(context.Context, *Transaction) error, o *transactionOptions, options []TransactionOption) error {
+func (c *Client) transact(ctx context.Context, fn func(context.Context, *Transaction) error, o *transactionOptions) error {
 	if fn == nil {
 		return c.fail("transaction", invalid("no function"))
-	}
-	for _, option := range options {
-		if option != nil {
-			option(o)
-		}
 	}
 	tx, release, err := c.begin(ctx, o)
 	if err != nil {
@@ -203,9 +224,6 @@ func (c *Client) fail(what string, err error) error {
 func (tx *Transaction) Invoke(ctx context.Context, method, path string, body any, options ...RequestOption) (*Response, error) {
 	k, err := newInvocation(method, path, body, options)
 	if err != nil {
-		return nil, err
-	}
-	if err := k.notDownload(); err != nil {
 		return nil, err
 	}
 	if k.method != http.MethodGet {

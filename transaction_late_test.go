@@ -54,7 +54,7 @@ func TestRollbackComesLate(t *testing.T) {
 			}
 			time.Sleep(20 * time.Second)
 			return setAdmin(after)(ctx, tx)
-		}, sps.WaitForLock(time.Minute))
+		}, sps.WithLockWait(time.Minute))
 		if err != nil {
 			t.Error(err)
 		}

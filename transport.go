@@ -41,8 +41,6 @@ type call struct {
 	raw bool
 	// redirect takes a redirect for an answer; it is not followed.
 	redirect bool
-	// progress is called by a download.
-	progress func(done, total int64)
 	// seen is shown the header of an answer, also of one whose body is unusable.
 	seen func(http.Header)
 	// life ends the call beside the caller's context, nil for none.

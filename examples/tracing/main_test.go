@@ -156,7 +156,7 @@ func TestOneSpanPerAttempt(t *testing.T) {
 			t.Error(err)
 		}
 		err := c.Transaction(ctx, func(ctx context.Context, tx *sps.Transaction) error {
-			return tx.TrafficAlerts.Update(ctx, func(alerts *sps.TrafficAlerts) error { return alerts.EnableAll(sps.Email) })
+			return tx.TrafficAlerts.Update(ctx, func(alerts *sps.TrafficAlerts) error { return alerts.EnableAll(sps.ChannelEmail) })
 		})
 		if err != nil {
 			t.Error(err)
