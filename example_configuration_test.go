@@ -121,6 +121,33 @@ func ExampleTrustStore_AddAuthority() {
 	// <nil> 0
 }
 
+func ExampleTrustStore_SetAuthorities() {
+	appliance, client, end := example()
+	defer end()
+	wanted, err := sps.ParseCertificates(appliance.CA()) // or a file of yours
+	if err != nil {
+		log.Fatal(err)
+	}
+	ctx := context.Background()
+	store, err := client.TrustStores.GetByName(ctx, "My_Custom_Trust_Store")
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(store.Body.HasAuthority(wanted[0]))
+	changes, err := client.Preview(ctx, func(ctx context.Context, tx *sps.Transaction) error {
+		return tx.TrustStores.Update(ctx, store.Key, func(s *sps.TrustStore) error {
+			return s.SetAuthorities(wanted...) // where it has these, nothing is sent
+		})
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(len(changes))
+	// Output:
+	// false
+	// 1
+}
+
 func ExampleTrustStore_Validate() {
 	store := sps.NewTrustStore("Partners")
 	store.RevocationCheck = sps.RevocationFull

@@ -454,6 +454,15 @@ type comparing[T any] interface {
 	checkChange(was *T) error
 }
 
+// keepSpelling takes out of a changed body what differs from the one that was read in
+// spelling alone.
+func keepSpelling[T any](body *T, original []byte) {
+	spelled, ok := any(body).(interface{ keepSpelling(was *T) })
+	if was := new(T); ok && wire.Unmarshal(original, was) == nil {
+		spelled.keepSpelling(was)
+	}
+}
+
 // compares reports whether T is such a type.
 func compares[T any]() bool {
 	_, ok := any((*T)(nil)).(comparing[T])
@@ -636,6 +645,7 @@ func updateOnce[T any](ctx context.Context, tx *Transaction, path apiPath, own, 
 	if err := change(&o.Body); err != nil {
 		return err
 	}
+	keepSpelling(&o.Body, a.Body)
 	after, secrets, err := encodeBody(tx, path, o.Body)
 	if err != nil {
 		return err

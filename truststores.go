@@ -61,7 +61,8 @@ type TrustStore struct {
 }
 
 // TrustStoreAuthority is a certificate authority in a [TrustStore]. A new one is its PEM; the
-// appliance makes the rest of it.
+// appliance makes the rest of it. Two texts that hold the same certificate are the same
+// authority: an update does not send one because its PEM is spelled in another way.
 type TrustStoreAuthority struct {
 	// PEM is the certificate in PEM form.
 	PEM string `json:"pem"`
@@ -166,13 +167,13 @@ func (a TrustStoreAuthority) label() string {
 	return "without a subject"
 }
 
-// is reports whether an authority has a fingerprint, in the plain form.
-func (a TrustStoreAuthority) is(plain string) bool {
+// fingerprint is that of an authority in the plain form, "" where it is not known.
+func (a TrustStoreAuthority) fingerprint() string {
 	if certificate, err := a.parse(); err == nil {
-		return fingerprint(certificate) == plain
+		return fingerprint(certificate)
 	}
-	own, err := parseFingerprint(a.Fingerprint.Digest)
-	return err == nil && own == plain
+	own, _ := parseFingerprint(a.Fingerprint.Digest)
+	return own
 }
 
 // Certificates returns the certificates of the authorities. Where some cannot be
@@ -227,7 +228,7 @@ func (s TrustStore) find(fingerprint string) (int, error) {
 }
 
 func (s TrustStore) index(plain string) int {
-	return slices.IndexFunc(s.Authorities, func(a TrustStoreAuthority) bool { return a.is(plain) })
+	return slices.IndexFunc(s.Authorities, func(a TrustStoreAuthority) bool { return a.fingerprint() == plain })
 }
 
 // AddAuthority adds a certificate authority. It gives [ErrAuthorityExists] for one
@@ -244,6 +245,41 @@ func (s *TrustStore) AddAuthority(certificate *x509.Certificate) error {
 		return fail(fmt.Errorf("%w: %s", ErrAuthorityExists, name))
 	}
 	s.Authorities = append(s.Authorities, newAuthority(certificate))
+	return nil
+}
+
+// HasAuthority reports whether a certificate is one of the authorities, however its PEM is
+// spelled there.
+func (s TrustStore) HasAuthority(certificate *x509.Certificate) bool {
+	return certificate != nil && s.index(fingerprint(certificate)) >= 0
+}
+
+// SetAuthorities makes these certificates the authorities, each once. What the store has of
+// them stays where and as it is, the others are removed, and what is new comes last: an
+// update that sets the same certificates again changes nothing. nil among them is
+// [ErrInvalidInput], and no certificate at all empties the store.
+func (s *TrustStore) SetAuthorities(certificates ...*x509.Certificate) error {
+	wanted := make(map[string]bool, len(certificates)) // by fingerprint, until it was found
+	for _, certificate := range certificates {
+		if certificate == nil {
+			return fmt.Errorf("sps: trust store %s: %w", quoted(s.Name), invalid("no certificate"))
+		}
+		wanted[fingerprint(certificate)] = true
+	}
+	authorities := make([]TrustStoreAuthority, 0, len(wanted))
+	for _, authority := range s.Authorities {
+		if plain := authority.fingerprint(); wanted[plain] {
+			wanted[plain] = false
+			authorities = append(authorities, authority)
+		}
+	}
+	for _, certificate := range certificates {
+		if plain := fingerprint(certificate); wanted[plain] {
+			wanted[plain] = false
+			authorities = append(authorities, newAuthority(certificate))
+		}
+	}
+	s.Authorities = authorities
 	return nil
 }
 
@@ -392,6 +428,28 @@ func (s *TrustStore) checkChange(was *TrustStore) error {
 		old[fault] = true
 	}
 	return s.invalid(slices.DeleteFunc(s.faults(), func(fault storeFault) bool { return old[fault] }))
+}
+
+// keepSpelling gives a certificate that the appliance has the spelling that it has there:
+// one in another is no change.
+func (s *TrustStore) keepSpelling(was *TrustStore) {
+	known := make(map[string]TrustStoreAuthority, len(was.Authorities))
+	for _, authority := range was.Authorities {
+		if plain := authority.fingerprint(); known[plain].PEM == "" {
+			known[plain] = authority
+		}
+	}
+	s.Authorities = slices.Clone(s.Authorities) // the caller may have another use for them
+	for i, authority := range s.Authorities {
+		if slices.Contains(was.Authorities, authority) {
+			continue
+		}
+		if certificate, err := authority.parse(); err == nil {
+			if old := known[fingerprint(certificate)]; old.PEM != "" {
+				s.Authorities[i] = old
+			}
+		}
+	}
 }
 
 func (*TrustStore) checkKey(key string) error {

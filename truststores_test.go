@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -509,6 +510,84 @@ func TestTrustStoreAuthorities(t *testing.T) {
 		t.Fatal(err)
 	}
 	diff(t, "left", []*x509.Certificate{later}, left, sameCertificate)
+}
+
+// TestTrustStoreSpelling takes a certificate for the same one however its PEM is spelled:
+// an update stages nothing for it.
+func TestTrustStoreSpelling(t *testing.T) {
+	t.Parallel()
+	one, two, three := authority(t, "One"), authority(t, "Two"), authority(t, "Three")
+	respelled := func(c *x509.Certificate) sps.TrustStoreAuthority {
+		return sps.TrustStoreAuthority{PEM: "subject=" + c.Subject.String() + "\r\n" + strings.ReplaceAll(strings.TrimSpace(pemOf(c)), "\n", "\r\n")}
+	}
+	a := spstest.NewServer(t)
+	c := connect(t, a)
+	var key string
+	create := func(ctx context.Context, tx *sps.Transaction) (err error) {
+		key, err = tx.TrustStores.Create(ctx, sps.NewTrustStore("Ours", one, two))
+		return err
+	}
+	if err := c.Transaction(t.Context(), create); err != nil {
+		t.Fatal(err)
+	}
+	for name, test := range map[string]struct {
+		change func(s *sps.TrustStore) error
+		want   []string // the subjects that are sent, nil for nothing
+	}{
+		"set again": {func(s *sps.TrustStore) error { return s.SetAuthorities(two, one, two) }, nil},
+		"spelled in another way": {func(s *sps.TrustStore) error {
+			s.Authorities = []sps.TrustStoreAuthority{respelled(one), respelled(two)}
+			return nil
+		}, nil},
+		"one more": {func(s *sps.TrustStore) error {
+			s.Authorities = []sps.TrustStoreAuthority{respelled(one), respelled(two), {PEM: pemOf(three)}}
+			return nil
+		}, []string{"One", "Two", "Three"}},
+		"another one": {func(s *sps.TrustStore) error { return s.SetAuthorities(three, two) }, []string{"Two", "Three"}},
+		"none":        {func(s *sps.TrustStore) error { return s.SetAuthorities() }, []string{}},
+	} {
+		a.ResetJournal()
+		given := []sps.TrustStoreAuthority{}
+		_, err := c.Preview(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+			return tx.TrustStores.Update(ctx, key, func(s *sps.TrustStore) error {
+				if err := test.change(s); err != nil {
+					return err
+				}
+				given = s.Authorities
+				return nil
+			})
+		})
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		var sent []string
+		for _, r := range a.Journal() {
+			if r.Method != "PUT" {
+				continue
+			}
+			var store sps.TrustStore
+			if err := json.Unmarshal(r.Body, &store); err != nil {
+				t.Fatal(err)
+			}
+			sent = []string{}
+			certificates, err := store.Certificates()
+			if err != nil {
+				t.Error(err)
+			}
+			for _, certificate := range certificates {
+				sent = append(sent, certificate.Subject.CommonName)
+			}
+		}
+		diff(t, name, test.want, sent)
+		if len(given) == 3 && given[0] != respelled(one) {
+			t.Errorf("%s: the update writes into the list of the caller", name)
+		}
+	}
+	s := sps.TrustStore{Authorities: []sps.TrustStoreAuthority{respelled(one), {PEM: "odd", Fingerprint: sps.TrustStoreFingerprint{Digest: sps.CertificateFingerprint(two)}}}}
+	diff(t, "has", []bool{true, true, false, false}, []bool{s.HasAuthority(one), s.HasAuthority(two), s.HasAuthority(three), s.HasAuthority(nil)})
+	if err := s.SetAuthorities(one, nil); !errors.Is(err, sps.ErrInvalidInput) || len(s.Authorities) != 2 {
+		t.Errorf("nil: %v, want ErrInvalidInput and the store as it was", err)
+	}
 }
 
 // TestSelfSignedServer puts the certificate of a self-signed server into a store: the
