@@ -514,7 +514,7 @@ func (x *exchange) judge(resp *http.Response, sess *session) (*answer, error) {
 	switch {
 	case err != nil && !x.raw:
 		if kind := contentType(resp.Header); kind != "" && kind != "application/json" {
-			return nil, a.unusable("it is no JSON but %s: is this the address of an SPS appliance?", words(x.veil().mediaType(resp.Header)))
+			return nil, a.unusable("it is no JSON but %s%s: is this the address of an SPS appliance?", words(x.veil().mediaType(resp.Header)), words(x.foreignWords()))
 		}
 		return nil, a.unusable("it is no proper JSON object: %s", oneLine(err.Error(), 200))
 	}
@@ -550,9 +550,9 @@ func (x *exchange) describe(resp *http.Response) string {
 		return "without a body"
 	}
 	if kind := contentType(resp.Header); kind != "application/json" {
-		return fmt.Sprintf("no error of the API but %d bytes of %s", len(body), x.veil().mediaType(resp.Header))
+		return fmt.Sprintf("no error of the API but %d bytes of %s", len(body), x.veil().mediaType(resp.Header)) + x.foreignWords()
 	}
-	return "without an error member"
+	return "without an error member" + x.foreignWords()
 }
 
 // place names the host of a redirect.
