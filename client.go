@@ -505,7 +505,8 @@ type Response struct {
 	StatusCode int
 	// Header is the header, without cookies.
 	Header http.Header
-	// Body is the body as it was sent, at most 32 MiB.
+	// Body is the body as it was sent, at most 32 MiB. It is proper JSON, but its text may
+	// be garbled: not valid UTF-8, or half of a surrogate pair.
 	Body []byte
 }
 

@@ -322,6 +322,11 @@ func hostileGet(ctx context.Context, c *sps.Client) error {
 	return err
 }
 
+func hostileObject(ctx context.Context, c *sps.Client) error {
+	_, err := sps.NewSingleton[any](c, "configuration/x").Get(ctx)
+	return err
+}
+
 func hostilePost(ctx context.Context, c *sps.Client) error {
 	_, err := c.Invoke(ctx, "POST", "firmware/x", map[string]string{"a": "b"})
 	return err
@@ -503,12 +508,12 @@ func TestHostileMemory(t *testing.T) {
 			_, err := c.Firmware.Test(ctx, "2")
 			return err
 		}, sps.FirmwareTestFailed, 8},
-		{"invalid UTF-8", says(200, "", "{\"body\":{\"\xff\":\"\xc3\"}}"), hostileGet, sps.ErrBadAnswer, 8},
+		{"invalid UTF-8", says(200, "", "{\"body\":{\"\xff\":\"\xc3\"}}"), hostileObject, sps.ErrBadAnswer, 8},
 		{"invalid UTF-8 in an error", says(400, "", "{\"error\":{\"type\":\"SyntacticError\",\"message\":\"a\xff\xfe\"}}"), hostileSlots, sps.SyntacticError, 8},
 		{"invalid UTF-8 in headers", says(302, "Location: https://\xff\xfe/\r\nContent-Type: \xff\r\n", "\xff"), hostileSlots, sps.Status(302), 8},
 		{"a lone surrogate", says(400, "", `{"error":{"type":"\ud800","message":"\udfff"}}`), hostileSlots, sps.Status(400), 8},
 		{"a lone surrogate in an update", transacts(`{"body":{"a":"\ud800"}}`, `{}`), hostileUpdate, sps.ErrBadAnswer, 8},
-		{"invalid UTF-8, much of it", says(200, "", `{"body":"`+strings.Repeat("\xff", 4<<20)+`"}`), hostileGet, sps.ErrBadAnswer, 128},
+		{"invalid UTF-8, much of it", says(200, "", `{"body":"`+strings.Repeat("\xff", 4<<20)+`"}`), hostileObject, sps.ErrBadAnswer, 128},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			h := &hostileAppliance{script: test.script}

@@ -19,7 +19,8 @@ import (
 // Object is what the API shows of one object: its key, its meta and its body.
 type Object[T any] struct {
 	// Key names the object within its collection; for an endpoint with one
-	// object it is the last segment of its path.
+	// object it is the last segment of its path. A record of a list that has no keys, such
+	// as an event of a session, has none.
 	Key string
 	// Meta is what the appliance says about the object.
 	Meta Meta
@@ -264,11 +265,15 @@ func newCollection[T any](c *Client, path apiPath) *Collection[T] {
 
 // All iterates over the objects in the order of the appliance, page by page
 // where the list is paged. An item that the list shows without its body is read
-// on its own; one that is deleted meanwhile is left out. After an error the
-// iteration ends.
+// on its own; one that is deleted meanwhile is left out. Outside of the configuration some
+// lists have bare records, such as the events of a session: each is the body of an object
+// without a key. After an error the iteration ends, but for one about text that is not
+// valid UTF-8: it is [ErrBadAnswer], names the item, and whoever goes on gets the others.
 //
-// A list whose pages do not end is [ErrBadAnswer]: three pages with the items of an
-// earlier one, a link to an earlier page, or 25,000 pages.
+// The page after the present one is behind its link to the list, or to what it calls
+// itself. Where the link leads elsewhere, although the appliance counts more items
+// (match_count), it is ErrBadAnswer. A list whose pages do not end is too: three pages with
+// the items of an earlier one, a link to an earlier page, or 25,000 pages.
 //
 // [WithQuery] goes with the request of the first page, for what an endpoint filters
 // or chooses by, such as q or fields; the others are asked for as the appliance's
@@ -278,7 +283,8 @@ func (c *Collection[T]) All(ctx context.Context, options ...RequestOption) iter.
 	return allObjects[T](ctx, c.client, c.path, c.err, options)
 }
 
-// List returns the objects of [Collection.All] at once.
+// List returns the objects of [Collection.All] at once. Where the text of some is not valid
+// UTF-8, it returns the others, and an error that names those.
 func (c *Collection[T]) List(ctx context.Context, options ...RequestOption) ([]*Object[T], error) {
 	return collect(c.All(ctx, options...))
 }
@@ -572,6 +578,9 @@ func readEnvelope(ctx context.Context, r reader, path apiPath, keyed bool) (a *a
 
 func newObject[T any](a *answer, e wire.Envelope, key string) (*Object[T], error) {
 	o := &Object[T]{Key: key, Meta: newMeta(e.Meta)}
+	if err := readable(a, e, key); err != nil {
+		return nil, err
+	}
 	if err := wire.Decode(e.Body, &o.Body); err != nil {
 		return nil, a.unusable("the body of %s does not fit into %T: %s", oneLine(key, 60), o.Body, oneLine(err.Error(), 200))
 	}
@@ -738,7 +747,7 @@ func allObjects[T any](ctx context.Context, r reader, path apiPath, err error, o
 			if err == nil {
 				o, err = newObject[T](item.a, item.Envelope, item.key)
 			}
-			if !yield(o, err) || err != nil {
+			if !yield(o, err) || err != nil && !isGarbled(err) {
 				return
 			}
 		}
@@ -772,6 +781,9 @@ func objectByName[T any](ctx context.Context, r reader, path apiPath, err error,
 	}
 	var found *item
 	for item, err := range allItems(ctx, r, newRead(path, nil)) {
+		if isGarbled(err) { // it cannot be the one
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -821,7 +833,7 @@ func allItems(ctx context.Context, r reader, first *call) iter.Seq2[*item, error
 			if errors.As(err, &gone) {
 				continue
 			}
-			if !yield(listed, err) || err != nil {
+			if !yield(listed, err) || err != nil && !isGarbled(err) {
 				return
 			}
 		}
@@ -851,16 +863,19 @@ func entriesFrom(ctx context.Context, r reader, first *call, a *answer) iter.Seq
 				yield(nil, err)
 				return
 			}
-			next, following, err := parseLink(newMeta(a.Meta).Next)
-			more := err == nil && next == first.path && len(following) > 0
+			next, following, elsewhere := seen.following(first.path, a, len(entries))
+			more := len(following) > 0
 			for _, entry := range entries {
 				listed, err := newItem(a, entry)
 				if err == nil && more {
 					seen.note(listed.key, entry)
 				}
-				if !yield(listed, err) || err != nil {
+				if !yield(listed, err) || err != nil && !isGarbled(err) {
 					return
 				}
+			}
+			if elsewhere != nil {
+				yield(nil, elsewhere)
 			}
 			if !more {
 				return
@@ -870,7 +885,7 @@ func entriesFrom(ctx context.Context, r reader, first *call, a *answer) iter.Seq
 				return
 			}
 			query = following
-			page := newRead(first.path, query)
+			page := newRead(next, query)
 			page.header = first.header
 			if a, err = r.get(ctx, page); err != nil {
 				yield(nil, err)
@@ -917,12 +932,17 @@ func (a *answer) createdKey(list apiPath) (string, error) {
 
 // newItem splits an entry of a list. {} is a body.
 func newItem(a *answer, entry []byte) (*item, error) {
-	e, err := wire.ParseEnvelope(entry)
+	e, err := wire.ParseGarbled(entry)
 	if err != nil {
 		return nil, a.unusable("an item is no object")
 	}
 	key, ok := wire.Text(e.Key)
-	if !ok {
+	switch {
+	case !ok && e.Key == nil && isRecord(a, e):
+		e.Body = entry
+	case !ok && e.Garbled && e.Key != nil:
+		return nil, &garbledText{a.unusable("an item has a key that is not valid UTF-8")}
+	case !ok:
 		return nil, a.unusable("an item lacks its key")
 	}
 	return &item{e, key, a}, nil
@@ -956,13 +976,18 @@ func (g *goneItem) Unwrap() error { return g.err }
 
 func collect[T any](all iter.Seq2[*Object[T], error]) ([]*Object[T], error) {
 	var objects []*Object[T]
+	var errs []error
 	for o, err := range all {
-		if err != nil {
+		switch {
+		case isGarbled(err):
+			errs = append(errs, err)
+		case err != nil:
 			return nil, err
+		default:
+			objects = append(objects, o)
 		}
-		objects = append(objects, o)
 	}
-	return objects, nil
+	return objects, garbledOf(errs)
 }
 
 // cutLast splits a path before its last segment.

@@ -17,7 +17,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
-	"unicode/utf8"
 
 	"github.com/hashicorp/go-retryablehttp"
 
@@ -497,13 +496,7 @@ func (x *exchange) judge(resp *http.Response, sess *session) (*answer, error) {
 	}
 	envelope, err := wire.Envelope{}, error(nil)
 	if len(x.body) > 0 {
-		envelope, err = wire.ParseEnvelope(x.body)
-	}
-	if err != nil && !utf8.Valid(x.body) {
-		// A refusal counts even if its text is broken.
-		if lenient, err := wire.ParseEnvelope(bytes.ToValidUTF8(x.body, []byte("\uFFFD"))); err == nil {
-			envelope.Error = lenient.Error
-		}
+		envelope, err = wire.ParseGarbled(x.body)
 	}
 	if envelope.Error != nil || failed {
 		e := newError(x.call, resp.StatusCode, envelope.Error, x.describe(resp), x.secrets()...)
