@@ -96,9 +96,7 @@ func Connect(ctx context.Context, host string, credential Credential, options ..
 		return nil, fmt.Errorf("sps: connect: %w", cred.invalid)
 	}
 	o.clientCertificate = cred.certificate
-	if o.insecure && o.logger != nil {
-		o.logger.WarnContext(ctx, "sps: the appliance's certificate is not verified (WithInsecureTLS)", "host", address)
-	}
+	o.warn(ctx, address)
 	c := newClient(address, o, cred)
 	if !cred.existing.IsZero() {
 		c.reading.current = newSession(cred.existing.ExposeString(), nil)
@@ -510,7 +508,8 @@ type Response struct {
 	StatusCode int
 	// Header is the header, without cookies.
 	Header http.Header
-	// Body is the body as it was sent, at most 32 MiB.
+	// Body is the body as it was sent, at most 32 MiB. It is proper JSON, but its text may
+	// be garbled: not valid UTF-8, or half of a surrogate pair.
 	Body []byte
 }
 
@@ -588,7 +587,7 @@ var reservedHeaders = []string{
 // same session, retries and errors as every other. The path is relative to
 // /api/ or a link of an answer ("/api/firmware/slots/2"), escaped as in a URL.
 // A nil body sends none, []byte and json.RawMessage are sent as they are, and
-// everything else is encoded as JSON.
+// everything else is encoded as JSON, a json.Number as a number.
 //
 // Writes to configuration/, acl/, to the parts of cluster/ that the guide wants in a
 // transaction, and to the transaction itself are refused with

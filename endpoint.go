@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/go-sps/sps/internal/wire"
@@ -30,6 +31,8 @@ type rule struct {
 	change   func(was, body any) error // was is nil for a new object
 	name     func(body any) string
 	key      func(key string) error
+	warnings func(body any) []string
+	respell  func(was, body any)
 	compares bool // it wants to know what an object was before
 }
 
@@ -133,6 +136,25 @@ func (e *endpoint) visit(ctx context.Context, r reader, options []RequestOption,
 	allItems(ctx, r, first)(see)
 }
 
+// list shows the items of a list to keep, until that gives an error which is not about
+// garbled text.
+func (e *endpoint) list(ctx context.Context, r reader, options []RequestOption, keep func(*item, error) error) error {
+	var garbled []error
+	var broken error
+	e.visit(ctx, r, options, func(i *item, err error) bool {
+		if err = keep(i, err); isGarbled(err) {
+			garbled = append(garbled, err)
+			return true
+		}
+		broken = err
+		return err == nil
+	})
+	if broken != nil {
+		return broken
+	}
+	return garbledOf(garbled)
+}
+
 // getByName finds one object of a list. Names are unique where the appliance
 // has its way, and one that is not would be a trap for whoever deletes it.
 func (e *endpoint) getByName(ctx context.Context, r reader, name string, into parts) error {
@@ -144,6 +166,9 @@ func (e *endpoint) getByName(ctx context.Context, r reader, name string, into pa
 	}
 	var found *item
 	for item, err := range allItems(ctx, r, newRead(e.path, nil)) {
+		if isGarbled(err) { // it cannot be the one
+			continue
+		}
 		if err != nil {
 			return err
 		}
@@ -276,6 +301,9 @@ func (e *endpoint) check(ctx context.Context, tx *Transaction, key string, was, 
 				return err
 			}
 		}
+		if r.warnings != nil {
+			e.warn(ctx, tx, r.warnings, was, body)
+		}
 		if r.name == nil || was != nil && r.name(was) == r.name(body) {
 			continue
 		}
@@ -284,6 +312,23 @@ func (e *endpoint) check(ctx context.Context, tx *Transaction, key string, was, 
 		}
 	}
 	return nil
+}
+
+// warn logs what is unusual about a body that is to be sent, unless it was before.
+func (e *endpoint) warn(ctx context.Context, tx *Transaction, warnings func(any) []string, was, body any) {
+	logger := tx.client.transport.logger
+	if logger == nil {
+		return
+	}
+	var known []string
+	if was != nil {
+		known = warnings(was)
+	}
+	for _, warning := range warnings(body) {
+		if !slices.Contains(known, warning) {
+			logger.WarnContext(ctx, "sps: "+warning, "host", tx.client.transport.host, "path", e.path.text)
+		}
+	}
 }
 
 // checkName refuses a name that another object of the list has. The names are read once
@@ -296,6 +341,9 @@ func (e *endpoint) checkName(ctx context.Context, tx *Transaction, key, name str
 	if !known {
 		names, since := make(map[string]string), tx.staged.steps()
 		for item, err := range allItems(ctx, tx, newRead(e.path, nil)) {
+			if isGarbled(err) {
+				continue
+			}
 			if err != nil {
 				return err
 			}
@@ -379,6 +427,11 @@ func (e *endpoint) updateOnce(ctx context.Context, tx *Transaction, path apiPath
 	}
 	if err := change.apply(o.body); err != nil {
 		return err
+	}
+	for _, r := range e.rules {
+		if was := likeBody(o.body); r.respell != nil && wire.Unmarshal(a.Body, was) == nil {
+			r.respell(was, o.body)
+		}
 	}
 	after, secrets, err := encodeBody(tx, path, o.body)
 	if err != nil {

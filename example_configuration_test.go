@@ -108,6 +108,7 @@ func ExampleTrustStore_AddAuthority() {
 		log.Fatal(err)
 	}
 	fmt.Println(certificate.Subject)
+	fmt.Println(len(store.Warnings())) // about certificates that are no authority's
 	all, err := store.Certificates()
 	fmt.Println(len(all), err)
 	fmt.Println(store.RemoveAuthority(fingerprint), len(store.Authorities))
@@ -115,8 +116,36 @@ func ExampleTrustStore_AddAuthority() {
 	// <nil>
 	// true
 	// CN=Simulated SPS CA
+	// 0
 	// 1 <nil>
 	// <nil> 0
+}
+
+func ExampleTrustStore_SetAuthorities() {
+	appliance, client, end := example()
+	defer end()
+	wanted, err := sps.ParseCertificates(appliance.CA()) // or a file of yours
+	if err != nil {
+		log.Fatal(err)
+	}
+	ctx := context.Background()
+	store, err := client.TrustStores.GetByName(ctx, "My_Custom_Trust_Store")
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(store.Body.HasAuthority(wanted[0]))
+	changes, err := client.Preview(ctx, func(ctx context.Context, tx *sps.Transaction) error {
+		return tx.TrustStores.Update(ctx, store.Key, func(s *sps.TrustStore) error {
+			return s.SetAuthorities(wanted...) // where it has these, nothing is sent
+		})
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(len(changes))
+	// Output:
+	// false
+	// 1
 }
 
 func ExampleTrustStore_Validate() {

@@ -109,7 +109,8 @@ func (i *FirmwareImage) UnmarshalJSON(data []byte) error {
 type FirmwareTestReport struct {
 	// SlotKey is the key of the slot that was tested.
 	SlotKey string
-	// TestSummary is the summary of the test, free text of several lines.
+	// TestSummary is the summary of the test, free text of several lines, for people to
+	// read: it may say more than that the test passed. It is never empty.
 	TestSummary string
 }
 
@@ -241,7 +242,8 @@ func (s FirmwareSlots) Delete(ctx context.Context, key string) error {
 // A report means that the test passed, and nothing else does. A test that found
 // a problem is [FirmwareTestFailed] with its detail [FirmwareTestFailedDetails]; an
 // empty or unknown slot is [ResourceNotFound]; an answer of success without a
-// test summary, or about another slot, is [ErrBadAnswer]. A test
+// test summary or with an empty one, or about another slot, is [ErrBadAnswer]. The
+// appliance alone says whether a test passed: show people the summary beside it. A test
 // changes nothing, so the request is sent again after a connection that broke, although
 // the appliance may still be at work on the first one; it is not sent again after its
 // time limit, nor after an answer.
@@ -282,7 +284,7 @@ func newTestReport(a *answer, key string) (*FirmwareTestReport, error) {
 		e.Type, e.detail = FirmwareTestFailed, newDetail(FirmwareTestFailed, a.Body, clean)
 		return nil, e
 	}
-	if !ok {
+	if !ok || strings.TrimSpace(summary) == "" {
 		return nil, a.unusable("it has no test summary, so the test may not have been run")
 	}
 	report.TestSummary = clean(summary)

@@ -43,6 +43,9 @@ func (i *item) into(o parts, err error) error {
 		return err
 	}
 	*o.key, *o.meta = i.key, newMeta(i.Meta)
+	if err := readable(i.a, i.Envelope, i.key); err != nil {
+		return err
+	}
 	if err = wire.Decode(i.Body, o.body); err != nil {
 		return i.a.unusable("the body of %s does not fit into %s: %s", oneLine(i.key, 60), bodyType(o.body), oneLine(err.Error(), 200))
 	}
@@ -62,7 +65,7 @@ func allItems(ctx context.Context, r reader, first *call) iter.Seq2[*item, error
 			if errors.As(err, &gone) {
 				continue
 			}
-			if !yield(listed, err) || err != nil {
+			if !yield(listed, err) || err != nil && !isGarbled(err) {
 				return
 			}
 		}
@@ -85,34 +88,36 @@ func allEntries(ctx context.Context, r reader, first *call) iter.Seq2[*item, err
 func entriesFrom(ctx context.Context, r reader, first *call, a *answer) iter.Seq2[*item, error] {
 	return func(yield func(*item, error) bool) {
 		a, query := a, first.query // of the present page
-		seen, pages := "", 0       // one earlier page, to notice a circle
+		var seen pages
 		for {
 			entries, err := a.list()
 			if err != nil {
 				yield(nil, err)
 				return
 			}
+			next, following, elsewhere := seen.following(first.path, a, len(entries))
+			more := len(following) > 0
 			for _, entry := range entries {
 				listed, err := newItem(a, entry)
-				if !yield(listed, err) || err != nil {
+				if err == nil && more {
+					seen.note(listed.key, entry)
+				}
+				if !yield(listed, err) || err != nil && !isGarbled(err) {
 					return
 				}
 			}
-			next, following, err := parseLink(newMeta(a.Meta).Next)
-			if err != nil || next != first.path || len(following) == 0 {
+			if elsewhere != nil {
+				yield(nil, elsewhere)
+			}
+			if !more {
 				return
 			}
-			// The page that is remembered moves on at powers of two, so every
-			// circle is noticed without keeping all pages.
-			if pages++; pages&(pages-1) == 0 {
-				seen = query.Encode()
-			}
-			if len(entries) == 0 || following.Encode() == seen {
+			if len(entries) == 0 || seen.endless(query, following) {
 				yield(nil, a.unusable("its pages do not end"))
 				return
 			}
 			query = following
-			page := newRead(first.path, query)
+			page := newRead(next, query)
 			page.header = first.header
 			if a, err = r.get(ctx, page); err != nil {
 				yield(nil, err)
@@ -159,12 +164,17 @@ func (a *answer) createdKey(list apiPath) (string, error) {
 
 // newItem splits an entry of a list. {} is a body.
 func newItem(a *answer, entry []byte) (*item, error) {
-	e, err := wire.ParseEnvelope(entry)
+	e, err := wire.ParseGarbled(entry)
 	if err != nil {
 		return nil, a.unusable("an item is no object")
 	}
 	key, ok := wire.Text(e.Key)
-	if !ok {
+	switch {
+	case !ok && e.Key == nil && isRecord(a, e):
+		e.Body = entry
+	case !ok && e.Garbled && e.Key != nil:
+		return nil, &garbledText{a.unusable("an item has a key that is not valid UTF-8")}
+	case !ok:
 		return nil, a.unusable("an item lacks its key")
 	}
 	return &item{e, key, a}, nil

@@ -11,7 +11,8 @@ import (
 // Object is what the API shows of one object: its key, its meta and its body.
 type Object[T any] struct {
 	// Key names the object within its collection; for an endpoint with one
-	// object it is the last segment of its path.
+	// object it is the last segment of its path. A record of a list that has no keys, such
+	// as an event of a session, has none.
 	Key string
 	// Meta is what the appliance says about the object.
 	Meta Meta

@@ -30,7 +30,8 @@ type Singleton[T any] struct {
 // error. An update that sets a member of the body that the object does not have is
 // refused, unless it also switches what brings new members with it: one that is
 // called enabled, selection or type. Members that T lacks are not lost by an update;
-// avoid omitempty, because the appliance wants empty members to be present.
+// avoid omitempty, because the appliance wants empty members to be present. A json.Number
+// is read and written as a number of any size, as it is spelled.
 func NewSingleton[T any](c *Client, path string, rules ...Rule[T]) Singleton[T] {
 	e := newEndpoint(path)
 	for _, r := range rules {
@@ -105,8 +106,15 @@ func NewCollection[T any](c *Client, path string, rules ...Rule[T]) Collection[T
 
 // All iterates over the objects in the order of the appliance, page by page
 // where the list is paged. An item that the list shows without its body is read
-// on its own; one that is deleted meanwhile is left out. After an error the
-// iteration ends.
+// on its own; one that is deleted meanwhile is left out. Outside of the configuration some
+// lists have bare records, such as the events of a session: each is the body of an object
+// without a key. After an error the iteration ends, but for one about text that is not
+// valid UTF-8: it is [ErrBadAnswer], names the item, and whoever goes on gets the others.
+//
+// The page after the present one is behind its link to the list, or to what it calls
+// itself. Where the link leads elsewhere, although the appliance counts more items
+// (match_count), it is ErrBadAnswer. A list whose pages do not end is too: three pages with
+// the items of an earlier one, a link to an earlier page, or 25,000 pages.
 //
 // [WithQuery] goes with the request of the first page, for what an endpoint filters
 // or chooses by, such as q or fields; the others are asked for as the appliance's
@@ -116,7 +124,8 @@ func (c Collection[T]) All(ctx context.Context, options ...RequestOption) iter.S
 	return objects[T](ctx, c.endpoint, c.client, options)
 }
 
-// List returns the objects of [Collection.All] at once.
+// List returns the objects of [Collection.All] at once. Where the text of some is not valid
+// UTF-8, it returns the others, and an error that names those.
 func (c Collection[T]) List(ctx context.Context, options ...RequestOption) ([]*Object[T], error) {
 	return list[T](ctx, c.endpoint, c.client, options)
 }
@@ -222,6 +231,17 @@ func UniqueName[T any](name func(body *T) string) Rule[T] {
 	return Rule[T]{rule{compares: true, name: func(body any) string { return name(body.(*T)) }}}
 }
 
+// logWarnings logs what is unusual about a body that is to be sent, unless it was before.
+func logWarnings[T any](warnings func(body *T) []string) Rule[T] {
+	return Rule[T]{rule{compares: true, warnings: func(body any) []string { return warnings(body.(*T)) }}}
+}
+
+// keepSpelling takes out of a changed body what differs from the one that was read in
+// spelling alone.
+func keepSpelling[T any](respell func(was, body *T)) Rule[T] {
+	return Rule[T]{rule{respell: func(was, body any) { respell(was.(*T), body.(*T)) }}}
+}
+
 // spec is an endpoint with the type of its bodies.
 type spec[T any] struct{ endpoint *endpoint }
 
@@ -267,20 +287,22 @@ func objects[T any](ctx context.Context, e *endpoint, r reader, options []Reques
 		e.visit(ctx, r, options, func(i *item, err error) bool {
 			o := new(Object[T])
 			o, err = o.or(i.into(o.parts(), err))
-			return yield(o, err) && err == nil
+			return yield(o, err) && (err == nil || isGarbled(err))
 		})
 	}
 }
 
 // list returns a list at once.
 func list[T any](ctx context.Context, e *endpoint, r reader, options []RequestOption) (all []*Object[T], err error) {
-	e.visit(ctx, r, options, func(i *item, broken error) bool {
+	err = e.list(ctx, r, options, func(i *item, err error) error {
 		o := new(Object[T])
-		all, err = append(all, o), i.into(o.parts(), broken)
-		return err == nil
+		if err = i.into(o.parts(), err); err == nil {
+			all = append(all, o)
+		}
+		return err
 	})
-	if err != nil {
+	if err != nil && !isGarbled(err) {
 		return nil, err
 	}
-	return all, nil
+	return all, err
 }

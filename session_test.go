@@ -647,6 +647,49 @@ func TestCredentialsRefused(t *testing.T) {
 	}
 }
 
+// TestInvisibleCredentials refuses what a file or a clipboard adds to a credential: each
+// login with it would be a step towards a locked account.
+func TestInvisibleCredentials(t *testing.T) {
+	t.Parallel()
+	byFunction := func(name, password string) sps.Credential {
+		return sps.PasswordFunc(name, func(context.Context) (sps.Secret, error) { return sps.NewSecretString(password), nil })
+	}
+	byPassword := func(name, password string) sps.Credential {
+		return sps.UsernamePassword(name, sps.NewSecretString(password))
+	}
+	for _, test := range []struct{ name, password, want string }{
+		{"admin", "s3cret\n", "the password ends with an invisible character (a line feed)"},
+		{"admin", "s3cret\r\n", "the password ends with an invisible character (a carriage return)"},
+		{"admin", "\ufeffs3cret", "the password begins with an invisible character (a byte order mark)"},
+		{"admin", "s3\tcret", "the password has an invisible character (a tab)"},
+		{"admin", "s3cret\u200b", "the password ends with an invisible character (U+200B)"},
+		{"admin", "s3cret\x00", "the password ends with an invisible character (U+0000)"},
+		{"admin", "s3cret\u2028", "the password ends with an invisible character (U+2028)"},
+		{"admin\n", "s3cret", "the user name ends with an invisible character (a line feed)"},
+		{"ad\u00admin", "s3cret", "the user name has an invisible character (U+00AD)"},
+		{"admin", " s3cret with spaces ", ""},
+		{"ádmin", "pässwörd ☃ 👩\u200d💻 می\u200cخواهم", ""},
+	} {
+		for kind, credential := range map[string]sps.Credential{"password": byPassword(test.name, test.password), "function": byFunction(test.name, test.password)} {
+			sent := false
+			_, err := sps.Connect(t.Context(), "appliance.test", credential, roundTrip(func(r *http.Request) (*http.Response, error) {
+				sent = true
+				return answer(r, 401, http.Header{}, ""), nil
+			}))
+			switch {
+			case test.want == "" && (!sent || !errors.Is(err, sps.Status(401))):
+				t.Errorf("%q, %q by %s: %v, want it to be sent", test.name, test.password, kind, err)
+			case test.want != "" && (sent || !errors.Is(err, sps.ErrInvalidInput) || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "s3cret")):
+				t.Errorf("%q, %q by %s: %v, sent %t, want %q", test.name, test.password, kind, err, sent, test.want)
+			}
+		}
+	}
+	method := sps.UsernamePassword("admin", sps.NewSecretString("s3cret"), sps.WithLoginMethod("local\n"))
+	if _, err := sps.Connect(t.Context(), "appliance.test", method); !errors.Is(err, sps.ErrInvalidInput) || !strings.Contains(err.Error(), "the login method ends with") {
+		t.Errorf("a login method: %v", err)
+	}
+}
+
 func TestCertificateLogin(t *testing.T) {
 	t.Parallel()
 	ca, certificate := clientCertificate(t, "robot")

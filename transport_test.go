@@ -84,7 +84,7 @@ func TestRetries(t *testing.T) {
 		"malformed answer":   {status: 200, body: func() io.Reader { return strings.NewReader(`{"items"`) }, unknown: true},
 		"compressed":         {status: 200, header: http.Header{"Content-Encoding": {"gzip"}}, unknown: true},
 		"untrusted":          {err: &tls.CertificateVerificationError{Err: errors.New("self-signed")}},
-		"not TLS":            {err: tls.RecordHeaderError{Msg: "not TLS"}, want: reads, unknown: true},
+		"not TLS":            {err: tls.RecordHeaderError{Msg: "not TLS"}, unknown: true},
 	} {
 		for name, operation := range operations {
 			t.Run(failure+", "+name, func(t *testing.T) {
@@ -713,4 +713,37 @@ func countDials(dials *atomic.Int32) sps.Option {
 		}
 		return transport
 	})
+}
+
+// TestQuerySpelling writes a space as the guide asks, wherever a query comes from.
+func TestQuerySpelling(t *testing.T) {
+	t.Parallel()
+	seen := ""
+	c, err := sps.Connect(t.Context(), "sps1", sps.ExistingSession(sps.NewSecretString("session")), roundTrip(func(r *http.Request) (*http.Response, error) {
+		seen = r.URL.RequestURI()
+		return answer(r, 200, http.Header{"Content-Type": {"application/json"}}, `{"items":[]}`), nil
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close(context.Background())
+	invoke := func(path string, options ...sps.RequestOption) error {
+		_, err := c.Invoke(t.Context(), "GET", path, nil, options...)
+		return err
+	}
+	const want = "/api/audit/sessions?q=man%20iptables%2Bx"
+	for name, call := range map[string]func() error{
+		"WithQuery":        func() error { return invoke("audit/sessions", sps.WithQuery("q", "man iptables+x")) },
+		"a path":           func() error { return invoke("audit/sessions?q=man%20iptables%2Bx") },
+		"a path with plus": func() error { return invoke("audit/sessions?q=man+iptables%2Bx") },
+		"a list": func() error {
+			_, err := sps.NewCollection[any](c, "audit/sessions").List(t.Context(), sps.WithQuery("q", "man iptables+x"))
+			return err
+		},
+	} {
+		if err := call(); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		diff(t, name, want, seen)
+	}
 }
