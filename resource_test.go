@@ -522,24 +522,24 @@ func TestRecords(t *testing.T) {
 		t.Errorf("%d events, at most %d records of the indexer", events, indexing)
 	}
 	for path, items := range map[string]string{
-		"configuration/x": `{"name":"x"}`,
-		"x":               `{"meta":{"href":"/api/x/1"}}`,
-		"y":               `{"body":{}}`,
-		"z":               `{}`,
-		"w":               `{"key":null,"name":"x"}`,
+		"configuration/trust_stores":     `{"name":"x"}`,
+		"firmware/slots":                 `{"meta":{"href":"/api/firmware/slots/1"}}`,
+		"firmware/fetch":                 `{"body":{}}`,
+		"troubleshooting/support-bundle": `{}`,
+		"integrated_products":            `{"key":null,"name":"x"}`,
 	} {
 		a.Inject(spstest.Fault{Path: path, Status: 200, Body: `{"items":[` + items + `]}`})
 		if _, err := sps.NewCollection[any](c, path).List(t.Context()); !errors.Is(err, sps.ErrBadAnswer) || !strings.Contains(err.Error(), "lacks its key") {
 			t.Errorf("%s: %v, want ErrBadAnswer", items, err)
 		}
 	}
-	a.Inject(spstest.Fault{Path: "x", Status: 200, Body: `{"items":[{"name":"x"}]}`})
-	if _, err := c.Listing(t.Context(), "x"); !errors.Is(err, sps.ErrBadAnswer) {
+	a.Inject(spstest.Fault{Path: "firmware/slots", Status: 200, Body: `{"items":[{"name":"x"}]}`})
+	if _, err := c.Listing(t.Context(), "firmware/slots"); !errors.Is(err, sps.ErrBadAnswer) {
 		t.Errorf("as a listing: %v, want ErrBadAnswer", err)
 	}
-	a.Inject(spstest.Fault{Path: "x", Status: 200, Body: `{"items":[{"name":"x"},{"name":"y"}]}`})
+	a.Inject(spstest.Fault{Path: "firmware/slots", Status: 200, Body: `{"items":[{"name":"x"},{"name":"y"}]}`})
 	var bodies []string
-	for node, err := range c.Walk(t.Context(), "x") {
+	for node, err := range c.Walk(t.Context(), "firmware/slots") {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -611,11 +611,11 @@ func TestGarbledText(t *testing.T) {
 			}
 		}
 	}
-	a.Inject(spstest.Fault{Method: "GET", Path: "configuration/x", Status: 200, Body: `{"items":[{"key":"\udfff","body":{}},{"key":"2","body":{}}]}`, Times: -1})
-	if all, err := sps.NewCollection[any](c, "configuration/x").List(t.Context()); !errors.Is(err, sps.ErrBadAnswer) || len(all) != 1 {
+	a.Inject(spstest.Fault{Method: "GET", Path: "configuration/trust_stores", Status: 200, Body: `{"items":[{"key":"\udfff","body":{}},{"key":"2","body":{}}]}`, Times: -1})
+	if all, err := sps.NewCollection[any](c, "configuration/trust_stores").List(t.Context()); !errors.Is(err, sps.ErrBadAnswer) || len(all) != 1 {
 		t.Errorf("a garbled key: %d objects, %v", len(all), err)
 	}
-	if _, err := sps.NewCollection[any](c, "configuration/x").GetByName(t.Context(), "x"); !errors.Is(err, sps.ErrNoSuchName) {
+	if _, err := sps.NewCollection[any](c, "configuration/trust_stores").GetByName(t.Context(), "x"); !errors.Is(err, sps.ErrNoSuchName) {
 		t.Errorf("a garbled key, by name: %v", err)
 	}
 }
