@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/go-sps/sps/audit"
 	"github.com/go-sps/sps/internal/wire"
 )
 
@@ -310,4 +311,31 @@ func (m *LoginMethod) decode(entry []byte) {
 	m.Name, _ = wire.Text(member(entry, "name"))
 	m.Authentication, _ = wire.Text(member(entry, "authentication"))
 	m.Credential, _ = wire.Text(member(entry, "credential"))
+}
+
+// Missing recording. What the download of a recording gives of a session that has none is
+// not documented. A refusal that can mean it is looked into: the session tells whether it
+// has a recording.
+func mayLackRecording(err error) bool {
+	var refused *Error
+	if !errors.As(err, &refused) || refused.Type == Unauthorized || refused.Type == Unauthenticated {
+		return false
+	}
+	switch refused.Status {
+	case http.StatusBadRequest, http.StatusForbidden, http.StatusNotFound, http.StatusConflict, http.StatusGone:
+		return true
+	}
+	return errors.Is(err, ResourceNotFound)
+}
+
+// Content search. That it answers with a list is known; what is in it is not. Events are
+// expected, bare as elsewhere or below body.
+func bareRecord[T any](item []byte) []byte {
+	if _, ok := any((*T)(nil)).(*audit.Event); !ok || wire.Kind(item) != wire.Object {
+		return item
+	}
+	if body := member(item, "body"); wire.Kind(body) == wire.Object {
+		return body
+	}
+	return item
 }

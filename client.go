@@ -47,6 +47,8 @@ type Client struct {
 	StarlingConfiguration *Singleton[StarlingConfiguration]
 	// Starling joins the appliance to Starling and takes it out.
 	Starling *Starling
+	// Audit is about what the appliance recorded.
+	Audit *Audit
 	// SupportBundles makes files for the vendor's support.
 	SupportBundles *SupportBundles
 
@@ -147,6 +149,7 @@ func newClient(address string, o *config, cred *credential) *Client {
 	c.StarlingConfiguration = newSingleton[StarlingConfiguration](c, starlingConfigurationPath)
 	c.Starling = &Starling{c}
 	c.SupportBundles = &SupportBundles{c}
+	c.Audit = &Audit{&AuditSessions{client: c}}
 	return c
 }
 
@@ -660,7 +663,7 @@ func newInvocation(method, path string, body any, options []RequestOption) (*cal
 	k := &call{path: p, query: query, header: http.Header{}}
 	switch method {
 	case http.MethodGet:
-		k.class = classRead
+		k.class = classOf(p)
 	case http.MethodPut, http.MethodDelete:
 		k.class = classWrite
 	case http.MethodPost:
@@ -672,7 +675,7 @@ func newInvocation(method, path string, body any, options []RequestOption) (*cal
 	if k.body, k.secret, err = encode(body); err != nil {
 		return nil, err
 	}
-	if k.body != nil && k.class == classRead {
+	if k.body != nil && k.method == http.MethodGet {
 		return nil, fmt.Errorf("sps: %w", invalid("a GET has no body"))
 	}
 	if err := k.apply(options); err != nil {

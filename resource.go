@@ -467,7 +467,7 @@ func (c *Client) read(ctx context.Context, path apiPath, query url.Values) (*ans
 
 // newRead makes a call that reads.
 func newRead(path apiPath, query url.Values) *call {
-	return &call{class: classRead, method: http.MethodGet, path: path, query: query}
+	return &call{class: classOf(path), method: http.MethodGet, path: path, query: query}
 }
 
 // get sends a read. In the function of a transaction, one of the configuration is a
