@@ -216,19 +216,6 @@ func (r *searchRun) run() error {
 	return r.readSnapshots(snap)
 }
 
-// timeOf is the time by which a session is sorted, zero for none.
-func (p *place) timeOf(session *audit.Session) time.Time {
-	switch p.field {
-	case audit.FieldStartTime:
-		return session.StartTime
-	case audit.FieldCreationTime:
-		return session.CreationTime
-	case audit.FieldEndTime:
-		return session.EndTime
-	}
-	return time.Time{}
-}
-
 // place is how far a loop has come in the order of the sessions.
 type place struct {
 	field      string
@@ -246,6 +233,17 @@ const maxTies = searchCeiling
 // fixed reports whether the order is by a time that does not change.
 func (p *place) fixed() bool {
 	return p.field == audit.FieldStartTime || p.field == audit.FieldCreationTime
+}
+
+// timeOf is the time by which a session is sorted, zero for none.
+func (p *place) timeOf(session *audit.Session) time.Time {
+	switch p.field {
+	case audit.FieldStartTime:
+		return session.StartTime
+	case audit.FieldCreationTime:
+		return session.CreationTime
+	}
+	return time.Time{}
 }
 
 // before reports whether a time comes before another one in the order.
