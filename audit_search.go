@@ -145,7 +145,7 @@ type searchRun struct {
 	seed  maphash.Seed
 	marks uint64 // of an earlier page, to notice a circle
 	pages int    // since the beginning of this snapshot or piece
-	since int    // pages since the last loss of a snapshot
+	since int    // pages with something new since the last loss of a snapshot
 }
 
 // keyMemory knows the keys of this page and of the one before, or of all pages.
@@ -342,7 +342,7 @@ func withField(q audit.Query, field string) audit.Query {
 // handOn hands the sessions of a page on.
 func (r *searchRun) handOn(a *answer, entries [][]byte) error {
 	r.keys.turn()
-	marks := uint64(len(entries))
+	marks, fresh := uint64(len(entries)), false
 	for _, entry := range entries {
 		session, err := decodeSession(a, entry)
 		if err != nil {
@@ -356,7 +356,7 @@ func (r *searchRun) handOn(a *answer, entries [][]byte) error {
 			continue
 		}
 		r.place.pass(session)
-		r.given = true
+		r.given, fresh = true, true
 		if !r.yield(session, nil) {
 			return errStopped
 		}
@@ -369,7 +369,9 @@ func (r *searchRun) handOn(a *answer, entries [][]byte) error {
 	if r.pages++; r.pages&(r.pages-1) == 0 {
 		r.marks = marks
 	}
-	r.since++
+	if fresh {
+		r.since++
+	}
 	return nil
 }
 
