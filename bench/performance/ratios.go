@@ -113,7 +113,11 @@ func (r *results) targets() []row {
 		}
 	}
 	standard, newer := r.ratio("Update/sps", "Update/encoding-json"), r.ratio("Update/sps", "Update/new-json")
+	sessions := r.ratio("Sessions/sps", "Sessions/new-json")
+	sessionAllocs := r.median("Sessions/sps", "allocs/op") / r.median("Sessions/new-json", "allocs/op")
 	return []row{
+		{"iterating 100,000 sessions in pages of 500, all fields, in memory, over by hand with the new JSON: time", "at most 1.3", sessions.String(), sessions.Center <= 1.3},
+		{"the same: allocations", "at most 1.2", fmt.Sprintf("%.2f", sessionAllocs), sessionAllocs <= 1.2},
 		{"typed read of traffic_alerts in memory, over by hand with encoding/json: time", "at most 1.00", byHand.String(), byHand.Center <= 1},
 		{"the same: allocations", fmt.Sprintf("fewer than %.0f", allocs("encoding-json")), fmt.Sprintf("%.0f", allocs("sps")), allocs("sps") < allocs("encoding-json")},
 		{"the same, over by hand with the new JSON: time", "at most 1.15", byNew.String(), byNew.Center <= 1.15},

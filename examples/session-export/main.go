@@ -84,7 +84,7 @@ func export(ctx context.Context, sessions *sps.AuditSessions, name string, optio
 		if err = cmp.Or(err, failed); err != nil {
 			return n, err
 		}
-		line, err := json.Marshal(session) // as the appliance sent it
+		line, err := json.Marshal(session.Raw) // as the appliance sent it, in one line
 		if err == nil {
 			err = out.write(line)
 		}
