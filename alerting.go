@@ -21,8 +21,8 @@ type AlertChannel string
 
 // The channels of an alert.
 const (
-	Email AlertChannel = "email" // to the alerting address of [EmailSettings]
-	SNMP  AlertChannel = "snmp"  // to the server of [SNMPTrap]
+	ChannelEmail AlertChannel = "email" // to the alerting address of [EmailSettings]
+	ChannelSNMP  AlertChannel = "snmp"  // to the server of [SNMPTrap]
 )
 
 // TrafficAlert is the id of an alert about the traffic that the appliance
@@ -145,8 +145,8 @@ func (a *Alerts[ID]) UnmarshalJSON(data []byte) error {
 		err := wire.Each(value, func(name string, value []byte) error {
 			channel := &s.Email
 			switch AlertChannel(name) {
-			case Email:
-			case SNMP:
+			case ChannelEmail:
+			case ChannelSNMP:
 				channel = &s.SNMP
 			default:
 				return nil
@@ -194,7 +194,7 @@ func (a Alerts[ID]) DisableAll(channel AlertChannel) error {
 }
 
 func (a Alerts[ID]) set(on bool, channel AlertChannel, alerts []ID) error {
-	if channel != Email && channel != SNMP {
+	if channel != ChannelEmail && channel != ChannelSNMP {
 		return fmt.Errorf("sps: %w", invalid("alert channel %s: use Email or SNMP", quoted(string(channel))))
 	}
 	if err := a.has(alerts); err != nil {
@@ -202,7 +202,7 @@ func (a Alerts[ID]) set(on bool, channel AlertChannel, alerts []ID) error {
 	}
 	for _, id := range alerts {
 		s := a[id]
-		if channel == Email {
+		if channel == ChannelEmail {
 			s.Email = on
 		} else {
 			s.SNMP = on

@@ -42,10 +42,10 @@ func TestAlertingListing(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		diff(t, "links", []sps.Link{
+		diff(t, "links", []sps.ListingEntry{
 			{Key: "system_alerts", Href: "/api/configuration/alerting/system_alerts"},
 			{Key: "traffic_alerts", Href: "/api/configuration/alerting/traffic_alerts"},
-		}, list.Links)
+		}, list.Entries)
 		diff(t, "parent", "/api/configuration", list.Meta.Parent)
 	})
 }
@@ -67,13 +67,13 @@ func TestAlerts(t *testing.T) {
 		}
 		err = c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
 			if err := tx.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error {
-				return errors.Join(a.Enable(sps.Email, sps.AlertConnectionDenied, sps.AlertAuthFailure), a.EnableAll(sps.SNMP),
-					a.Disable(sps.SNMP, sps.AlertConnectionDenied))
+				return errors.Join(a.Enable(sps.ChannelEmail, sps.AlertConnectionDenied, sps.AlertAuthFailure), a.EnableAll(sps.ChannelSNMP),
+					a.Disable(sps.ChannelSNMP, sps.AlertConnectionDenied))
 			}); err != nil {
 				return err
 			}
 			return tx.SystemAlerts.Update(ctx, func(a *sps.SystemAlerts) error {
-				return a.Enable(sps.Email, sps.SystemAlertConfigChange)
+				return a.Enable(sps.ChannelEmail, sps.SystemAlertConfigChange)
 			})
 		})
 		if err != nil {
@@ -132,7 +132,7 @@ func TestAlertsKeepTheUnknown(t *testing.T) {
 	want := committed(t, a, path)
 	err = c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
 		return tx.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error {
-			return errors.Join(a.DisableAll(sps.Email), a.Enable(sps.Email, "scbFutureAlert"))
+			return errors.Join(a.DisableAll(sps.ChannelEmail), a.Enable(sps.ChannelEmail, "scbFutureAlert"))
 		})
 	})
 	if err != nil {
@@ -161,8 +161,10 @@ func TestUnknownAlert(t *testing.T) {
 		change func(sps.TrafficAlerts) error
 		text   string
 	}{
-		"misspelt":           {func(a sps.TrafficAlerts) error { return a.Enable(sps.Email, sps.AlertAuthFailure, "scbAuthFailur") }, `there is no alert "scbAuthFailur": the appliance has [scbAuthFailure `},
-		"another case":       {func(a sps.TrafficAlerts) error { return a.Disable(sps.SNMP, "scbauthfailure") }, `is it "scbAuthFailure"?`},
+		"misspelt": {func(a sps.TrafficAlerts) error {
+			return a.Enable(sps.ChannelEmail, sps.AlertAuthFailure, "scbAuthFailur")
+		}, `there is no alert "scbAuthFailur": the appliance has [scbAuthFailure `},
+		"another case":       {func(a sps.TrafficAlerts) error { return a.Disable(sps.ChannelSNMP, "scbauthfailure") }, `is it "scbAuthFailure"?`},
 		"the error ignored":  {func(a sps.TrafficAlerts) error { a["scbTypo"] = sps.AlertSetting{Email: true}; return nil }, `there is no alert "scbTypo"`},
 		"an unknown channel": {func(a sps.TrafficAlerts) error { return a.EnableAll("fax") }, `alert channel "fax": use Email or SNMP`},
 	} {
@@ -188,7 +190,7 @@ func TestUnknownAlert(t *testing.T) {
 		t.Errorf("a replacement: %v", err)
 	}
 	alerts := sps.TrafficAlerts{sps.AlertAuthFailure: {}}
-	if err := alerts.Enable(sps.Email, sps.AlertAuthFailure, "scbTypo"); err == nil || alerts[sps.AlertAuthFailure].Email {
+	if err := alerts.Enable(sps.ChannelEmail, sps.AlertAuthFailure, "scbTypo"); err == nil || alerts[sps.AlertAuthFailure].Email {
 		t.Errorf("error %v, and %v was switched nonetheless", err, alerts)
 	}
 }

@@ -17,9 +17,9 @@ var (
 	setupPath         = mustPath("setup")
 )
 
-// Info is what an appliance says about itself (GET /api/info). A member that
+// ApplianceInfo is what an appliance says about itself (GET /api/info). A member that
 // its version does not have is the zero value.
-type Info struct {
+type ApplianceInfo struct {
 	// FirmwareVersion is the running version in dotted form, "7.4.0": the one to
 	// compare.
 	FirmwareVersion string
@@ -48,7 +48,7 @@ type Info struct {
 // Info reads what the appliance says about itself. The endpoint answers without
 // a session too, with less; the client takes such an answer for an expired
 // session and logs in again.
-func (c *Client) Info(ctx context.Context) (*Info, error) {
+func (c *Client) Info(ctx context.Context) (*ApplianceInfo, error) {
 	a, err := c.read(ctx, infoPath, nil)
 	if err != nil {
 		return nil, err
@@ -56,7 +56,7 @@ func (c *Client) Info(ctx context.Context) (*Info, error) {
 	return newInfo(a)
 }
 
-func newInfo(a *answer) (*Info, error) {
+func newInfo(a *answer) (*ApplianceInfo, error) {
 	if wire.Kind(a.Body) != wire.Object {
 		return nil, a.unusable("it lacks the body")
 	}
@@ -69,7 +69,7 @@ func newInfo(a *answer) (*Info, error) {
 		value, _ := wire.Text(wire.Find(body, name))
 		return value
 	}
-	return &Info{
+	return &ApplianceInfo{
 		FirmwareVersion:  text("firmware_version"),
 		Version:          text("version"),
 		BuildDate:        text("build_date"),
@@ -137,10 +137,10 @@ func (c *Client) UserInfo(ctx context.Context) (*UserInfo, error) {
 	return info, nil
 }
 
-// Health is how an appliance feels (GET /api/health_status, from 7.0 on). A member
+// HealthStatus is how an appliance feels (GET /api/health_status, from 7.0 on). A member
 // that the appliance does not have, or has in another form, is the zero value;
 // Raw has all.
-type Health struct {
+type HealthStatus struct {
 	// CPU, Memory, Disk and Swap are used, in percent.
 	CPU, Memory, Disk, Swap float64
 	// Load1, Load5 and Load15 are the load averages of as many minutes.
@@ -164,10 +164,10 @@ type Health struct {
 	Raw json.RawMessage
 }
 
-// Health reads how the appliance feels. Before an upgrade the guide's checklist asks
+// HealthStatus reads how the appliance feels. Before an upgrade the guide's checklist asks
 // for an appliance without issues: no tainted files, every integrity and the RAID
 // "OK", and space on the disk; [Firmware.Test] looks at some of it.
-func (c *Client) Health(ctx context.Context) (*Health, error) {
+func (c *Client) HealthStatus(ctx context.Context) (*HealthStatus, error) {
 	a, err := c.read(ctx, healthPath, nil)
 	if err != nil {
 		return nil, err
@@ -181,8 +181,8 @@ func (c *Client) Health(ctx context.Context) (*Health, error) {
 
 // newHealth reads each member by itself: one of an unexpected type must not hide the
 // others.
-func newHealth(status []byte) *Health {
-	h := &Health{Raw: json.RawMessage(status)}
+func newHealth(status []byte) *HealthStatus {
+	h := &HealthStatus{Raw: json.RawMessage(status)}
 	for place, into := range map[string]any{
 		"cpu": &h.CPU, "memory": &h.Memory, "disk": &h.Disk, "swap": &h.Swap,
 		"load1": &h.Load1, "load5": &h.Load5, "load15": &h.Load15,
@@ -230,7 +230,7 @@ type ClusterNodeStatus struct {
 	SyncStatus string
 	// Health is how it feels, nil where it is down or says nothing; of the members
 	// it has memory, disk, swap, the loads and the sessions.
-	Health *Health
+	Health *HealthStatus
 	// Warnings are what went wrong with its configuration.
 	Warnings []ClusterWarning
 	// Raw is the whole entry as it was sent.

@@ -89,7 +89,7 @@ func (s *SupportBundles) Wait(ctx context.Context, key string, options ...WaitOp
 
 // Download writes a finished bundle, a .tar.gz file, to w as it comes (GET
 // /api/troubleshooting/support-bundle/<key>/download); see [Client.Download].
-func (s *SupportBundles) Download(ctx context.Context, key string, w io.Writer, options ...RequestOption) (int64, error) {
+func (s *SupportBundles) Download(ctx context.Context, key string, w io.Writer, options ...DownloadOption) (int64, error) {
 	path, err := itemPath(supportBundlePath, key, nil)
 	if err != nil {
 		return 0, err

@@ -49,7 +49,7 @@ func TestHealth(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
 	c := connect(t, a)
-	healthy, err := c.Health(t.Context())
+	healthy, err := c.HealthStatus(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -63,26 +63,26 @@ func TestHealth(t *testing.T) {
 		t.Fatal(err)
 	}
 	a.SetHealth(sample.Health)
-	got, err := c.Health(t.Context())
+	got, err := c.HealthStatus(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	diff(t, "health", &sps.Health{
+	diff(t, "health", &sps.HealthStatus{
 		CPU: 1, Disk: 2, Memory: 7, Swap: 8, Load1: 3, Load5: 5, Load15: 4,
 		TaintedFiles: map[string]int{"boot": 1, "core": 2, "ha_other": 0}, Integrity: map[string]string{"boot": "OK", "core": "CORRUPTED"},
 		RAIDStatus: "OK", RAIDDetail: "OK", RAIDDisks: map[string]string{"252:0": "OK", "252:1": "OK"},
 		Sessions:      map[string]int{"http": 1, "ica": 2, "mssql": 3, "rdp": 4, "ssh": 5, "telnet": 6, "vnc": 7},
 		SessionsTotal: 28, PipelineQueues: map[string]float64{"session_events": 64.3, "indexer_events": 40},
-	}, got, cmpopts.IgnoreFields(sps.Health{}, "Raw"))
+	}, got, cmpopts.IgnoreFields(sps.HealthStatus{}, "Raw"))
 	// One member of another kind hides no other.
 	a.Inject(spstest.Fault{Method: "GET", Path: "health_status", Status: 200,
 		Body: `{"health_status":{"cpu":"high","disk":2.5,"raid":[],"firmware":{"tainted_files":7,"integrity":null},"sessions_total":1}}`})
-	if got, err = c.Health(t.Context()); err != nil {
+	if got, err = c.HealthStatus(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	diff(t, "odd health", &sps.Health{Disk: 2.5, SessionsTotal: 1}, got, cmpopts.IgnoreFields(sps.Health{}, "Raw"))
+	diff(t, "odd health", &sps.HealthStatus{Disk: 2.5, SessionsTotal: 1}, got, cmpopts.IgnoreFields(sps.HealthStatus{}, "Raw"))
 	a.Inject(spstest.Fault{Method: "GET", Path: "health_status", Status: 200, Body: `{"meta":{}}`})
-	if got, err := c.Health(t.Context()); !errors.Is(err, sps.ErrBadAnswer) {
+	if got, err := c.HealthStatus(t.Context()); !errors.Is(err, sps.ErrBadAnswer) {
 		t.Errorf("without a status: %+v, %v", got, err)
 	}
 }
@@ -145,7 +145,7 @@ func TestSupportBundle(t *testing.T) {
 			t.Fatal(err)
 		}
 		var states int
-		bundle, err := c.SupportBundles.Wait(t.Context(), key, sps.PollEvery(time.Millisecond), sps.OnProgress(func(sps.WaitProgress) { states++ }))
+		bundle, err := c.SupportBundles.Wait(t.Context(), key, sps.WithPollInterval(time.Millisecond), sps.WithProgress(func(sps.Progress) { states++ }))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -179,7 +179,7 @@ func TestSupportBundle(t *testing.T) {
 			t.Fatal(err)
 		}
 		var failed *sps.SupportBundleError
-		if _, err := c.SupportBundles.Wait(t.Context(), key, sps.PollEvery(time.Millisecond)); !errors.As(err, &failed) || failed.Bundle.Key != key {
+		if _, err := c.SupportBundles.Wait(t.Context(), key, sps.WithPollInterval(time.Millisecond)); !errors.As(err, &failed) || failed.Bundle.Key != key {
 			t.Errorf("a bundle that fails: %v", err)
 		}
 	})
@@ -201,7 +201,7 @@ func TestSupportBundleTrouble(t *testing.T) {
 			t.Errorf("bundle %+v", bundle)
 		}
 		start := time.Now()
-		_, err = c.SupportBundles.Wait(t.Context(), key, sps.WaitAtMost(time.Minute))
+		_, err = c.SupportBundles.Wait(t.Context(), key, sps.WithWaitLimit(time.Minute))
 		if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(fmt.Sprint(err), "it was packing") || time.Since(start) != time.Minute {
 			t.Errorf("over after %s: %v", time.Since(start), err)
 		}

@@ -49,7 +49,7 @@ func commitBody(message string) any {
 // refusedWithoutMessage recognises a commit that is refused because it has no message,
 // which is not documented: by the members that are said to be missing, or by its words.
 func refusedWithoutMessage(e *Error) bool {
-	var missing *MissingPaths
+	var missing *IncompleteRequestBodyErrorDetails
 	if errors.As(e.told(), &missing) {
 		return slices.ContainsFunc(missing.Paths, func(path string) bool { return strings.Contains(path, "message") })
 	}
@@ -119,7 +119,7 @@ func mayLackTransaction(e *Error) bool {
 // found, without a form. Accepted are a list of texts or of objects, plain or as
 // a member "errors"; the objects are read like the warnings of the cluster
 // status, {"message", "paths"}.
-func detailFaults(details []byte) []SemanticFault {
+func detailFaults(details []byte) []Fault {
 	if inner := member(details, "errors"); inner != nil {
 		details = inner
 	}
@@ -130,9 +130,9 @@ func detailFaults(details []byte) []SemanticFault {
 			return nil
 		}
 	}
-	var faults []SemanticFault
+	var faults []Fault
 	for _, e := range elements {
-		var fault SemanticFault
+		var fault Fault
 		if text, ok := wire.Text(e); ok {
 			fault.Message = text
 		} else {

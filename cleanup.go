@@ -101,7 +101,7 @@ func (c *Client) tryEnd(ctx context.Context, r *remnant) error {
 	left := error(nil)
 	if r.open {
 		half, cancel := halfOf(ctx)
-		left = c.transport.rollback(half, r.session)
+		_, left = c.transport.rollback(half, r.session)
 		cancel()
 	}
 	ended, err := c.transport.logOut(ctx, r.session)

@@ -531,9 +531,21 @@ func newResponse(a *answer) *Response {
 }
 
 // RequestOption refines one [Client.Invoke], [Transaction.Invoke], [Client.Download]
-// or list; nil does nothing. One that cannot be right makes that fail with
-// [ErrInvalidInput].
+// or list: [WithQuery] and [WithHeader]. One that cannot be right makes that fail with
+// [ErrInvalidInput]; nil does nothing.
 type RequestOption func(*call) error
+
+func (o RequestOption) applyDownload(k *call) error { return k.apply([]RequestOption{o}) }
+
+// DownloadOption refines one [Client.Download]: [WithProgress], and what a
+// [RequestOption] is.
+type DownloadOption interface{ applyDownload(*call) error }
+
+func (o ProgressOption) applyDownload(k *call) error {
+	start := time.Now()
+	k.sink.moved = func(done, total int64) { o.report(transferred(done, total, start)) }
+	return nil
+}
 
 // WithQuery adds a parameter to the query, plain: it is escaped for you.
 func WithQuery(name, value string) RequestOption {
@@ -593,13 +605,10 @@ func (c *Client) Invoke(ctx context.Context, method, path string, body any, opti
 	if k.method != http.MethodGet {
 		switch {
 		case k.path.guarded():
-			return nil, fmt.Errorf("sps: %s %s: %w: use Client.Transaction", k.method, k.path.text, ErrTransactionOnly)
+			return nil, c.fail(k.method+" "+k.path.text, fmt.Errorf("%w: use Client.Transaction", ErrTransactionOnly))
 		case strings.EqualFold(k.path.text, authenticationPath.text):
-			return nil, fmt.Errorf("sps: %s %s: %w", k.method, k.path.text, invalid("use Client.Close to log out"))
+			return nil, c.fail(k.method+" "+k.path.text, invalid("use Client.Close to log out"))
 		}
-	}
-	if err := k.notDownload(); err != nil {
-		return nil, err
 	}
 	if k.method != http.MethodGet && k.path.below(alone...) {
 		release, err := c.alone(ctx, k.method+" "+k.path.text)
@@ -623,14 +632,19 @@ func (c *Client) Invoke(ctx context.Context, method, path string, body any, opti
 //
 // A download is tried again only as long as nothing was written. An answer of JSON
 // is not a file: it gives the [Error] that it holds, or [ErrBadAnswer].
-func (c *Client) Download(ctx context.Context, path string, w io.Writer, options ...RequestOption) (int64, error) {
-	k, err := newInvocation(http.MethodGet, path, nil, options)
+func (c *Client) Download(ctx context.Context, path string, w io.Writer, options ...DownloadOption) (int64, error) {
+	k, err := newInvocation(http.MethodGet, path, nil, nil)
 	if err != nil {
 		return 0, err
 	}
-	k.class, k.sink = classDownload, &sink{w: w, moved: k.progress}
-	if k.progress == nil {
-		k.sink.moved = func(int64, int64) {}
+	k.class, k.sink = classDownload, &sink{w: w, moved: func(int64, int64) {}}
+	for _, option := range options {
+		if option == nil {
+			continue
+		}
+		if err := option.applyDownload(k); err != nil {
+			return 0, err
+		}
 	}
 	if k.header.Get("Accept") == "" {
 		k.header.Set("Accept", "application/octet-stream")
@@ -643,16 +657,6 @@ func (c *Client) Download(ctx context.Context, path string, w io.Writer, options
 		return k.sink.done, a.unusable("it is JSON, not a file: use Invoke")
 	}
 	return k.sink.done, nil
-}
-
-// WithProgress calls a function with the bytes that a [Client.Download] has written
-// and those there are, -1 where that is not known: about once per MiB, and once at
-// the end. Nil is none. Elsewhere it is [ErrInvalidInput].
-func WithProgress(progress func(done, total int64)) RequestOption {
-	return func(k *call) error {
-		k.progress = progress
-		return nil
-	}
 }
 
 func newInvocation(method, path string, body any, options []RequestOption) (*call, error) {
@@ -682,14 +686,6 @@ func newInvocation(method, path string, body any, options []RequestOption) (*cal
 		return nil, err
 	}
 	return k, nil
-}
-
-// notDownload refuses what only a download has.
-func (k *call) notDownload() error {
-	if k.progress != nil {
-		return fmt.Errorf("sps: %s %s: %w", k.method, k.path.text, invalid("WithProgress is for Client.Download"))
-	}
-	return nil
 }
 
 // apply refines a call.

@@ -161,6 +161,7 @@ func TestCrowdClosed(t *testing.T) {
 		if took := time.Since(start); took > 11*time.Second {
 			t.Errorf("it took %s", took)
 		}
+		time.Sleep(time.Minute) // the bubble's: Close ends
 		if a.Sessions() != 0 || a.TransactionOpen() {
 			t.Errorf("left: %d sessions, transaction open: %t", a.Sessions(), a.TransactionOpen())
 		}

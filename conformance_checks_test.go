@@ -561,7 +561,7 @@ var conformance = []check{
 			if err != nil {
 				v.fatalf("the SDK cannot read it: %v", err)
 			}
-			for _, link := range listing.Links {
+			for _, link := range listing.Entries {
 				v.logf("lists %s", anonymous(link.Key))
 			}
 		},
@@ -850,7 +850,7 @@ var conformance = []check{
 				v.fatalf("the SDK cannot read it: %v", err)
 			}
 			var keys []string
-			for _, link := range listing.Links {
+			for _, link := range listing.Entries {
 				keys = append(keys, link.Key)
 				v.want("meta."+link.Key, link.Href, h.at("meta."+link.Key))
 			}
@@ -985,7 +985,7 @@ var conformance = []check{
 			}
 			v.want("at the top", true, h.has("health_status"))
 			v.guess("User info and health", "members that the simulated appliance lacks, or has alone: %s", orNone(differences("health_status", h.value(), reference(v, "health_status").value())))
-			health, err := v.target.client.Health(v.ctx)
+			health, err := v.target.client.HealthStatus(v.ctx)
 			if err != nil {
 				v.fatalf("the SDK cannot read it: %v", err)
 			}

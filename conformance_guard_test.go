@@ -377,10 +377,10 @@ func TestConformanceGuardOfTheSDK(t *testing.T) {
 		for name, do := range map[string]func() error{
 			"commit": func() error {
 				return c.Transaction(ctx, func(ctx context.Context, tx *sps.Transaction) error {
-					return tx.TrafficAlerts.Update(ctx, func(alerts *sps.TrafficAlerts) error { return alerts.EnableAll(sps.SNMP) })
+					return tx.TrafficAlerts.Update(ctx, func(alerts *sps.TrafficAlerts) error { return alerts.EnableAll(sps.ChannelSNMP) })
 				})
 			},
-			"upgrade":     func() error { _, err := c.Firmware.StartUpgrade(ctx, "2", ""); return err },
+			"upgrade":     func() error { _, err := c.Firmware.StartUpgrade(ctx, "2"); return err },
 			"test":        func() error { _, err := c.Firmware.Test(ctx, "2"); return err },
 			"delete slot": func() error { return c.Firmware.DeleteSlot(ctx, "4") },
 			"upload": func() error {

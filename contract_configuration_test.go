@@ -77,10 +77,10 @@ func TestContractAlerting(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	diff(t, "links", []sps.Link{
+	diff(t, "links", []sps.ListingEntry{
 		{Key: "system_alerts", Href: "/api/configuration/alerting/system_alerts"},
 		{Key: "traffic_alerts", Href: "/api/configuration/alerting/traffic_alerts"},
-	}, list.Links)
+	}, list.Entries)
 }
 
 func TestContractTrafficAlerts(t *testing.T) {
@@ -114,7 +114,7 @@ func TestContractTrafficAlerts(t *testing.T) {
 			})
 			c := contractClient(t, contractTransaction(t, true, []contractExchange{get}, put)...)
 			err := contractCommit(t, c, func(ctx context.Context, tx *sps.Transaction) error {
-				return tx.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error { return a.Enable(sps.Email, sps.AlertConnectionDenied) })
+				return tx.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error { return a.Enable(sps.ChannelEmail, sps.AlertConnectionDenied) })
 			})
 			if err != nil {
 				t.Error(err)
@@ -132,7 +132,7 @@ func TestContractTrafficAlerts(t *testing.T) {
 			})
 			c := contractClient(t, contractTransaction(t, false, []contractExchange{get}, put)...)
 			err := contractCommit(t, c, func(ctx context.Context, tx *sps.Transaction) error {
-				return tx.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error { return a.Enable(sps.Email, sps.AlertConnectionDenied) })
+				return tx.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error { return a.Enable(sps.ChannelEmail, sps.AlertConnectionDenied) })
 			})
 			wantRefusal(t, err, refusal.status, refusal.kind)
 		})
@@ -174,7 +174,7 @@ func TestContractTwoSessions(t *testing.T) {
 	status := contractExchange{method: "GET", path: contractTransactionPath, answer: strings.Replace(post.answer, "required", "optional", 1)}
 	bare := slices.Clone(contractEnd(t, true))
 	bare[1].body = `{"status":"commit"}`
-	enable := func(a *sps.TrafficAlerts) error { return a.Enable(sps.Email, sps.AlertConnectionDenied) }
+	enable := func(a *sps.TrafficAlerts) error { return a.Enable(sps.ChannelEmail, sps.AlertConnectionDenied) }
 	nothing := func(*sps.TrafficAlerts) error { return nil }
 	message := sps.WithMessage("CHG-1")
 	tests := []struct {
@@ -239,10 +239,10 @@ func TestContractTrustStores(t *testing.T) {
 		diff(t, "custom", sps.TrustStore{Name: "My_Custom_Trust_Store", CRLURLs: []string{"http://crl.it/sec"}, RevocationCheck: sps.RevocationFull, Type: sps.TrustStoreCustom},
 			custom, cmpopts.IgnoreFields(sps.TrustStore{}, "Authorities"))
 		const name = "C=HU/ST=Budapest/L=None/O=Internet Widgits Pty Ltd/OU=None/CN=None/emailAddress=None"
-		diff(t, "authority", sps.Authority{Issuer: name, Subject: name, Fingerprint: sps.Fingerprint{
+		diff(t, "authority", sps.TrustStoreAuthority{Issuer: name, Subject: name, Fingerprint: sps.TrustStoreFingerprint{
 			Digest:        "01:25:1f:a2:df:2a:31:1a:29:7a:ba:43:c4:03:42:a5:d7:30:ec:2d:e0:d7:7a:72:a7:1b:c3:99:c5:6c:10:ea",
 			HashAlgorithm: "sha256",
-		}}, custom.Authorities[0], cmpopts.IgnoreFields(sps.Authority{}, "PEM"))
+		}}, custom.Authorities[0], cmpopts.IgnoreFields(sps.TrustStoreAuthority{}, "PEM"))
 		certificates, err := custom.Certificates()
 		if err != nil || sps.CertificateFingerprint(certificates[0]) != custom.Authorities[0].Fingerprint.Digest {
 			t.Errorf("the certificate: %v", err)
@@ -308,7 +308,7 @@ func TestContractTrustStores(t *testing.T) {
 		})...)
 		err := contractCommit(t, c, func(ctx context.Context, tx *sps.Transaction) error { return tx.TrustStores.Delete(ctx, key) })
 		wantRefusal(t, err, 400, sps.SemanticError)
-		var faults *sps.SemanticErrors
+		var faults *sps.SemanticErrorDetails
 		if !errors.As(err, &faults) || len(faults.Errors) != 1 || faults.Errors[0].Paths[0] != "/api/configuration/policies/ldap_servers/1" {
 			t.Errorf("faults %+v", faults)
 		}

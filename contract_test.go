@@ -351,12 +351,12 @@ func TestContractFirmwareListing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	diff(t, "links", []sps.Link{
+	diff(t, "links", []sps.ListingEntry{
 		{Key: "fetch", Href: "/api/firmware/fetch"},
 		{Key: "slots", Href: "/api/firmware/slots"},
 		{Key: "test", Href: "/api/firmware/test"},
 		{Key: "upgrade", Href: "/api/firmware/upgrade"},
-	}, got.Links)
+	}, got.Entries)
 	diff(t, "meta", sps.Meta{Href: "/api/firmware", Parent: "/api"}, got.Meta, cmpopts.IgnoreUnexported(sps.Meta{}))
 	for _, name := range []string{"fetch", "slots", "test", "upgrade"} {
 		diff(t, "link "+name, "/api/firmware/"+name, got.Meta.Link(name))
@@ -504,27 +504,27 @@ var firmwareRefusals = []struct {
 }{
 	{
 		"firmware_test.missing_slot_id", sps.IncompleteRequestBodyError, "Some paths were missing from the request body",
-		`{"missing_paths":["slot_id"]}`, &sps.MissingPaths{Paths: []string{"slot_id"}}, nil,
+		`{"missing_paths":["slot_id"]}`, &sps.IncompleteRequestBodyErrorDetails{Paths: []string{"slot_id"}}, nil,
 	},
 	{
 		"firmware_test.empty_slot", sps.ResourceNotFound, "Resource was not found",
-		`{"mount_point":"/firmware/test","resource":"3"}`, &sps.MissingResource{MountPoint: "/firmware/test", Resource: "3"}, nil,
+		`{"mount_point":"/firmware/test","resource":"3"}`, &sps.ResourceNotFoundDetails{MountPoint: "/firmware/test", Resource: "3"}, nil,
 	},
 	{
 		"firmware_test.failed", sps.FirmwareTestFailed, "The firmware test failed",
 		`{"exit_code":1,"test_summary":"HA check started\nHA check failed"}`,
-		&sps.FirmwareTestFailure{ExitCode: 1, TestSummary: "HA check started\nHA check failed"},
-		&sps.FirmwareTestFailure{ExitCode: sps.ExitCodeUnknown},
+		&sps.FirmwareTestFailedDetails{ExitCode: 1, TestSummary: "HA check started\nHA check failed"},
+		&sps.FirmwareTestFailedDetails{ExitCode: sps.ExitCodeUnknown},
 	},
 }
 
 // detailOf returns the typed detail of an error, nil for none.
 func detailOf(err error) error {
-	var failure *sps.FirmwareTestFailure
-	var paths *sps.MissingPaths
-	var resource *sps.MissingResource
+	var failure *sps.FirmwareTestFailedDetails
+	var paths *sps.IncompleteRequestBodyErrorDetails
+	var resource *sps.ResourceNotFoundDetails
 	var offending *sps.OffendingPath
-	var semantic *sps.SemanticErrors
+	var semantic *sps.SemanticErrorDetails
 	switch {
 	case errors.As(err, &failure):
 		return failure
@@ -592,23 +592,23 @@ func TestContractFirmwareErrorDetails(t *testing.T) {
 	}{
 		{
 			"resource as a number", `{"error":{"type":"ResourceNotFound","details":{"mount_point":"/firmware/test","resource":3}}}`,
-			sps.ResourceNotFound, &sps.MissingResource{MountPoint: "/firmware/test", Resource: "3"},
+			sps.ResourceNotFound, &sps.ResourceNotFoundDetails{MountPoint: "/firmware/test", Resource: "3"},
 		},
 		{
 			"resource only", `{"error":{"type":"ResourceNotFound","details":{"resource":"3"}}}`,
-			sps.ResourceNotFound, &sps.MissingResource{Resource: "3"},
+			sps.ResourceNotFound, &sps.ResourceNotFoundDetails{Resource: "3"},
 		},
 		{
 			"the other name", `{"error":{"type":"NotFound","details":{"mount_point":"/firmware/test","resource":"3"}}}`,
-			sps.NotFound, &sps.MissingResource{MountPoint: "/firmware/test", Resource: "3"},
+			sps.NotFound, &sps.ResourceNotFoundDetails{MountPoint: "/firmware/test", Resource: "3"},
 		},
 		{
 			"several missing paths", `{"error":{"type":"IncompleteRequestBodyError","details":{"missing_paths":["slot_id","message"]}}}`,
-			sps.IncompleteRequestBodyError, &sps.MissingPaths{Paths: []string{"slot_id", "message"}},
+			sps.IncompleteRequestBodyError, &sps.IncompleteRequestBodyErrorDetails{Paths: []string{"slot_id", "message"}},
 		},
 		{
 			"missing paths as a text", `{"error":{"type":"IncompleteRequestBodyError","details":{"missing_paths":"slot_id"}}}`,
-			sps.IncompleteRequestBodyError, &sps.MissingPaths{Paths: []string{"slot_id"}},
+			sps.IncompleteRequestBodyError, &sps.IncompleteRequestBodyErrorDetails{Paths: []string{"slot_id"}},
 		},
 		{
 			"no missing path", `{"error":{"type":"IncompleteRequestBodyError","details":{"missing_paths":[]}}}`,
@@ -616,7 +616,7 @@ func TestContractFirmwareErrorDetails(t *testing.T) {
 		},
 		{
 			"details as a text", `{"error":{"type":"FirmwareTestFailed","details":"no space left"}}`,
-			sps.FirmwareTestFailed, &sps.FirmwareTestFailure{ExitCode: sps.ExitCodeUnknown, TestSummary: "no space left"},
+			sps.FirmwareTestFailed, &sps.FirmwareTestFailedDetails{ExitCode: sps.ExitCodeUnknown, TestSummary: "no space left"},
 		},
 		{
 			"details as a text of another type", `{"error":{"type":"ResourceNotFound","details":"slot 3"}}`,
@@ -624,31 +624,31 @@ func TestContractFirmwareErrorDetails(t *testing.T) {
 		},
 		{
 			"details null", `{"error":{"type":"FirmwareTestFailed","details":null}}`,
-			sps.FirmwareTestFailed, &sps.FirmwareTestFailure{ExitCode: sps.ExitCodeUnknown},
+			sps.FirmwareTestFailed, &sps.FirmwareTestFailedDetails{ExitCode: sps.ExitCodeUnknown},
 		},
 		{
 			"details a list", `{"error":{"type":"FirmwareTestFailed","details":["no space left"]}}`,
-			sps.FirmwareTestFailed, &sps.FirmwareTestFailure{ExitCode: sps.ExitCodeUnknown},
+			sps.FirmwareTestFailed, &sps.FirmwareTestFailedDetails{ExitCode: sps.ExitCodeUnknown},
 		},
 		{
 			"exit code as a string", `{"error":{"type":"FirmwareTestFailed","details":{"exit_code":"1","test_summary":"x"}}}`,
-			sps.FirmwareTestFailed, &sps.FirmwareTestFailure{ExitCode: 1, TestSummary: "x"},
+			sps.FirmwareTestFailed, &sps.FirmwareTestFailedDetails{ExitCode: 1, TestSummary: "x"},
 		},
 		{
 			"exit code 0", `{"error":{"type":"FirmwareTestFailed","details":{"exit_code":0}}}`,
-			sps.FirmwareTestFailed, &sps.FirmwareTestFailure{ExitCode: sps.ExitCodeUnknown},
+			sps.FirmwareTestFailed, &sps.FirmwareTestFailedDetails{ExitCode: sps.ExitCodeUnknown},
 		},
 		{
 			"exit code null", `{"error":{"type":"FirmwareTestFailed","details":{"exit_code":null,"test_summary":null}}}`,
-			sps.FirmwareTestFailed, &sps.FirmwareTestFailure{ExitCode: sps.ExitCodeUnknown},
+			sps.FirmwareTestFailed, &sps.FirmwareTestFailedDetails{ExitCode: sps.ExitCodeUnknown},
 		},
 		{
 			"exit code of a wrong kind", `{"error":{"type":"FirmwareTestFailed","details":{"exit_code":{},"test_summary":["x"]}}}`,
-			sps.FirmwareTestFailed, &sps.FirmwareTestFailure{ExitCode: sps.ExitCodeUnknown},
+			sps.FirmwareTestFailed, &sps.FirmwareTestFailedDetails{ExitCode: sps.ExitCodeUnknown},
 		},
 		{
 			"unknown members", `{"error":{"type":"FirmwareTestFailed","severity":3,"details":{"exit_code":1,"test_summary":"x","node":"a"},"hint":{}},"trace":[]}`,
-			sps.FirmwareTestFailed, &sps.FirmwareTestFailure{ExitCode: 1, TestSummary: "x"},
+			sps.FirmwareTestFailed, &sps.FirmwareTestFailedDetails{ExitCode: 1, TestSummary: "x"},
 		},
 	}
 	for _, test := range tests {
@@ -681,14 +681,14 @@ func TestContractErrorTypes(t *testing.T) {
 		{put("trust_stores/1"), 400, sps.SyntacticError, `{"path":"revocation_check"}`, &sps.OffendingPath{Path: "revocation_check"}},
 		{
 			put("trust_stores/1"), 400, sps.SemanticError, `["the name is taken"]`,
-			&sps.SemanticErrors{Errors: []sps.SemanticFault{{Message: "the name is taken"}}},
+			&sps.SemanticErrorDetails{Errors: []sps.Fault{{Message: "the name is taken"}}},
 		},
 		{
 			put("trust_stores/1"), 400, sps.SemanticError, `{"errors":[{"message":"the name is taken","paths":["/api/configuration/trust_stores/2"]},"no CA"]}`,
-			&sps.SemanticErrors{Errors: []sps.SemanticFault{{"the name is taken", []string{"/api/configuration/trust_stores/2"}}, {Message: "no CA"}}},
+			&sps.SemanticErrorDetails{Errors: []sps.Fault{{"the name is taken", []string{"/api/configuration/trust_stores/2"}}, {Message: "no CA"}}},
 		},
 		{put("management/email"), 400, sps.InvalidRequestBody, "", nil},
-		{join, 400, sps.IncompleteRequestBodyError, `{"missing_paths":["environment"]}`, &sps.MissingPaths{Paths: []string{"environment"}}},
+		{join, 400, sps.IncompleteRequestBodyError, `{"missing_paths":["environment"]}`, &sps.IncompleteRequestBodyErrorDetails{Paths: []string{"environment"}}},
 		{join, 400, sps.MissingCredentialStringError, "", nil},
 		{join, 400, sps.MissingProductInstanceError, "", nil},
 		{read(email), 401, sps.Unauthenticated, `"/api/` + email + `"`, &sps.OffendingPath{Path: "/api/" + email}},
@@ -703,12 +703,12 @@ func TestContractErrorTypes(t *testing.T) {
 		{read(email), 404, sps.NotFound, "", nil},
 		{
 			read("firmware/slots/9"), 404, sps.ResourceNotFound, `{"mount_point":"/firmware/slots","resource":"9"}`,
-			&sps.MissingResource{MountPoint: "/firmware/slots", Resource: "9"},
+			&sps.ResourceNotFoundDetails{MountPoint: "/firmware/slots", Resource: "9"},
 		},
 		{contractExchange{method: "DELETE", path: "/api/info"}, 405, sps.MethodNotAllowed, "", nil},
 		{
 			contractExchange{method: "POST", path: "/api/firmware/test", body: `{"slot_id":1}`}, 400, sps.FirmwareTestFailed, `{"exit_code":1,"test_summary":"x"}`,
-			&sps.FirmwareTestFailure{ExitCode: 1, TestSummary: "x"},
+			&sps.FirmwareTestFailedDetails{ExitCode: 1, TestSummary: "x"},
 		},
 	}
 	left := map[sps.ErrorType]bool{}
@@ -853,7 +853,7 @@ func TestContractFirmwareTestForms(t *testing.T) {
 		c := contractClient(t, firmwareTestExchange("1", 200, `{"body":{"test_summary":"HA check failed","exit_code":1},"key":"1"}`))
 		_, err := c.Firmware.Test(t.Context(), "1")
 		wantRefusal(t, err, 200, sps.FirmwareTestFailed)
-		diff(t, "detail", error(&sps.FirmwareTestFailure{ExitCode: 1, TestSummary: "HA check failed"}), detailOf(err))
+		diff(t, "detail", error(&sps.FirmwareTestFailedDetails{ExitCode: 1, TestSummary: "HA check failed"}), detailOf(err))
 	})
 }
 

@@ -16,7 +16,7 @@
 //	defer client.Close(ctx)
 //
 // The protocol is https. Other ways to log in are [PasswordFunc], for vaults and
-// one-time codes, [Certificate], and [ExistingSession]; [ConnectFromEnv] takes all
+// one-time codes, [ClientCertificate], and [ExistingSession]; [ConnectFromEnv] takes all
 // from the environment. A [Secret] shows a placeholder wherever it is printed.
 //
 // # Trust the certificate
@@ -50,12 +50,13 @@
 // # Change
 //
 // The configuration is written in a transaction, and nowhere else.
-// [Client.Transaction] opens one, runs a function and commits; it rolls back when
-// the function fails, panics or its context is done.
+// [Client.Transaction] runs a function and commits what it wrote; it rolls back when
+// the function fails, panics or its context is done. The first write takes the
+// configuration lock: a function that changes nothing needs neither lock nor message.
 //
 //	err = client.Transaction(ctx, func(ctx context.Context, tx *sps.Transaction) error {
 //		return tx.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error {
-//			return a.Enable(sps.Email, sps.AlertConnectionDenied)
+//			return a.Enable(sps.ChannelEmail, sps.AlertConnectionDenied)
 //		})
 //	}, sps.WithMessage("CHG-1234"))
 //
@@ -64,11 +65,12 @@
 // likewise, by [Singleton.In] and [Collection.In]. [Client.Preview] runs the same
 // function as a dry run and returns what it would change.
 //
-// A transaction belongs to the session. While one is open, reads of the same
-// client see its staged changes, those of nobody else do. A client has one at a time,
-// and other calls of Transaction wait for their turn. Somebody else may hold the
-// configuration, which is [ErrLocked] unless [WaitForLock] is given, or have changed
-// what the function had read, [ErrConflict].
+// Transactions run in a session of their own, so that other reads of the client show what
+// is committed. A client has one transaction at a time, and other calls of Transaction
+// wait for their turn. Somebody else may hold the configuration, which is [ErrLocked]
+// unless [WithLockWait] is given, or have changed what the function had read,
+// [ErrConflict]. A commit whose answer was lost is a success where the appliance shows
+// that it was executed, and [ErrOutcomeUnknown] otherwise.
 //
 // # Handle errors
 //
@@ -76,7 +78,7 @@
 // are errors too:
 //
 //	report, err := client.Firmware.Test(ctx, "2")
-//	var failed *sps.FirmwareTestFailure
+//	var failed *sps.FirmwareTestFailedDetails
 //	switch {
 //	case err == nil: // passed: report.TestSummary
 //	case errors.As(err, &failed): // the appliance says no: failed.ExitCode, failed.TestSummary
@@ -102,7 +104,7 @@
 //	report, err := client.Firmware.Upgrade(ctx, sps.FromFile("sps-8.0.0.iso"))
 //
 // [FromSlot] takes an image that is there, [FromURL] lets the appliance download it,
-// [StopAfterTest] makes it a dry run. An [UpgradeError] says at which step it stopped,
+// [WithTestOnly] makes it a dry run. An [FirmwareUpgradeError] says at which step it stopped,
 // and what is left. The steps are methods too: [Firmware.Upload] and
 // [Firmware.StartFetch], [Firmware.StartUpgrade], [Firmware.WaitForVersion].
 //
@@ -113,7 +115,7 @@
 // it was certainly not executed: when the connection could not be made, and for a
 // PUT or DELETE outside a transaction after a 429. A POST, a commit and a step
 // of a transaction are never sent twice to an appliance that may have received
-// them. A Retry-After is obeyed up to 30 seconds; one above it ends the attempts.
+// them, but for a firmware test, which changes nothing. A Retry-After is obeyed up to 30 seconds; one above it ends the attempts.
 // [WithRetry] changes these numbers, see [RetryPolicy].
 //
 // Each attempt has a time limit by its kind: a minute for a read, half an hour for a

@@ -50,7 +50,7 @@ func TestDownloadMemory(t *testing.T) {
 	runtime.GC()
 	runtime.ReadMemStats(&before)
 	var last, total int64
-	n, err := c.Download(t.Context(), "troubleshooting/support-bundle/1/download", io.Discard, sps.WithProgress(func(done, all int64) { last, total = done, all }))
+	n, err := c.Download(t.Context(), "troubleshooting/support-bundle/1/download", io.Discard, sps.WithProgress(func(p sps.Progress) { last, total = p.Done, p.Total }))
 	runtime.ReadMemStats(&after)
 	if err != nil || n != size || last != size || total != size {
 		t.Errorf("%d bytes, progress %d of %d, %v", n, last, total, err)
@@ -80,7 +80,7 @@ func TestDownloadEnds(t *testing.T) {
 		t.Errorf("a full disk: %d bytes, %v", n, err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	n, err := c.Download(ctx, "x", io.Discard, sps.WithProgress(func(int64, int64) { cancel() }))
+	n, err := c.Download(ctx, "x", io.Discard, sps.WithProgress(func(sps.Progress) { cancel() }))
 	if !errors.Is(err, context.Canceled) || n == 1<<30 {
 		t.Errorf("cancelled: %d bytes, %v", n, err)
 	}

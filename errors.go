@@ -29,9 +29,9 @@ type ErrorType string
 // and FirmwareTestFailed: rely on the type, never on the status.
 const (
 	SyntacticError                         ErrorType = "SyntacticError"                         // 400: a value is not accepted; detail [OffendingPath]
-	SemanticError                          ErrorType = "SemanticError"                          // 400: the configuration would be inconsistent; detail [SemanticErrors]
+	SemanticError                          ErrorType = "SemanticError"                          // 400: the configuration would be inconsistent; detail [SemanticErrorDetails]
 	InvalidRequestBody                     ErrorType = "InvalidRequestBody"                     // 400: the body is no proper JSON
-	IncompleteRequestBodyError             ErrorType = "IncompleteRequestBodyError"             // members are missing; detail [MissingPaths]
+	IncompleteRequestBodyError             ErrorType = "IncompleteRequestBodyError"             // members are missing; detail [IncompleteRequestBodyErrorDetails]
 	MissingCredentialStringError           ErrorType = "MissingCredentialStringError"           // 400: starling/join without credential_string
 	MissingProductInstanceError            ErrorType = "MissingProductInstanceError"            // 400: starling/join without product_instance
 	Unauthenticated                        ErrorType = "Unauthenticated"                        // 401: no session, or it has expired; detail [OffendingPath]
@@ -43,9 +43,9 @@ const (
 	RemoteAccessDependsOnStarlingJoinError ErrorType = "RemoteAccessDependsOnStarlingJoinError" // 403: remote access without a join
 	StarlingJoinInfoIsReadOnlyError        ErrorType = "StarlingJoinInfoIsReadOnlyError"        // 403: join_info changed in the configuration
 	NotFound                               ErrorType = "NotFound"                               // 404: the name in the guide's tables; matches ResourceNotFound too
-	ResourceNotFound                       ErrorType = "ResourceNotFound"                       // the name in the guide's bodies; matches NotFound too; detail [MissingResource]
+	ResourceNotFound                       ErrorType = "ResourceNotFound"                       // the name in the guide's bodies; matches NotFound too; detail [ResourceNotFoundDetails]
 	MethodNotAllowed                       ErrorType = "MethodNotAllowed"                       // 405: method not supported here
-	FirmwareTestFailed                     ErrorType = "FirmwareTestFailed"                     // the firmware test found a problem; detail [FirmwareTestFailure]
+	FirmwareTestFailed                     ErrorType = "FirmwareTestFailed"                     // the firmware test found a problem; detail [FirmwareTestFailedDetails]
 )
 
 // documented reports whether the type is one of the guide's, which are all of
@@ -130,7 +130,7 @@ var (
 	// transaction.
 	ErrOtherClient = errors.New("the handle belongs to another client")
 	// ErrCommitMessageRequired: the appliance demands a commit message; pass
-	// [WithMessage], or [UpgradeMessage] for an upgrade. It comes before anything is
+	// [WithMessage], or [WithMessage] for an upgrade. It comes before anything is
 	// written, and on appliances before 7.0, which do not say so, with the refusal of
 	// the commit.
 	ErrCommitMessageRequired = errors.New("the appliance requires a commit message")
@@ -172,8 +172,8 @@ var (
 
 // Error is an answer by which the appliance refused a request. Get it with
 // errors.As; it unwraps to its [ErrorType], its [Status] and its detail
-// ([FirmwareTestFailure], [MissingPaths], [MissingResource], [OffendingPath],
-// [SemanticErrors]), so errors.Is and errors.As find each of them.
+// ([FirmwareTestFailedDetails], [IncompleteRequestBodyErrorDetails], [ResourceNotFoundDetails], [OffendingPath],
+// [SemanticErrorDetails]), so errors.Is and errors.As find each of them.
 //
 // An answer with an error member is an Error whatever its status, 200 included;
 // so is every answer of status 300 or above, with an empty Type where its body
@@ -377,15 +377,15 @@ func (e *CertificateError) Error() string {
 // Unwrap returns the reason.
 func (e *CertificateError) Unwrap() error { return e.Err }
 
-// ExitCodeUnknown is the exit code of a [FirmwareTestFailure] whose answer named
+// ExitCodeUnknown is the exit code of a [FirmwareTestFailedDetails] whose answer named
 // none, or 0, which no test that failed has.
 const ExitCodeUnknown = 0
 
-// FirmwareTestFailure is the detail of [FirmwareTestFailed]: the appliance
+// FirmwareTestFailedDetails is the detail of [FirmwareTestFailed]: the appliance
 // tested the firmware and found a problem. It is given for every
 // FirmwareTestFailed, also where the answer has no details. Which of the areas
 // that a test looks at was the problem, only the summary says.
-type FirmwareTestFailure struct {
+type FirmwareTestFailedDetails struct {
 	// ExitCode is 1 for a failed test, [ExitCodeUnknown] where the answer does
 	// not say.
 	ExitCode int
@@ -396,7 +396,7 @@ type FirmwareTestFailure struct {
 
 // Error returns the exit code and the last line of the summary, which is for people to
 // read in full.
-func (f *FirmwareTestFailure) Error() string {
+func (f *FirmwareTestFailedDetails) Error() string {
 	text := "exit code unknown"
 	if f.ExitCode != ExitCodeUnknown {
 		text = fmt.Sprintf("exit code %d", f.ExitCode)
@@ -408,24 +408,24 @@ func (f *FirmwareTestFailure) Error() string {
 }
 
 // lastLine returns where the summary ended.
-func (f *FirmwareTestFailure) lastLine() string {
+func (f *FirmwareTestFailedDetails) lastLine() string {
 	lines := strings.Split(strings.TrimSpace(f.TestSummary), "\n")
 	return oneLine(lines[len(lines)-1], 200)
 }
 
-// MissingPaths is the detail of [IncompleteRequestBodyError].
-type MissingPaths struct {
+// IncompleteRequestBodyErrorDetails is the detail of [IncompleteRequestBodyError].
+type IncompleteRequestBodyErrorDetails struct {
 	// Paths are the members that the request lacked.
 	Paths []string
 }
 
 // Error returns the paths.
-func (m *MissingPaths) Error() string {
+func (m *IncompleteRequestBodyErrorDetails) Error() string {
 	return "missing: " + oneLine(strings.Join(m.Paths, ", "), 200)
 }
 
-// MissingResource is the detail of [ResourceNotFound].
-type MissingResource struct {
+// ResourceNotFoundDetails is the detail of [ResourceNotFound].
+type ResourceNotFoundDetails struct {
 	// MountPoint is the path, without /api, below which the resource was looked
 	// for.
 	MountPoint string
@@ -434,7 +434,7 @@ type MissingResource struct {
 }
 
 // Error returns the resource and the mount point.
-func (m *MissingResource) Error() string {
+func (m *ResourceNotFoundDetails) Error() string {
 	if m.MountPoint == "" {
 		return fmt.Sprintf("no %q", oneLine(m.Resource, 100))
 	}
@@ -452,14 +452,14 @@ type OffendingPath struct {
 // Error returns the path.
 func (o *OffendingPath) Error() string { return "at " + oneLine(o.Path, 200) }
 
-// SemanticErrors is the detail of [SemanticError].
-type SemanticErrors struct {
+// SemanticErrorDetails is the detail of [SemanticError].
+type SemanticErrorDetails struct {
 	// Errors are the faults that the appliance found.
-	Errors []SemanticFault
+	Errors []Fault
 }
 
-// SemanticFault is one fault of a [SemanticErrors].
-type SemanticFault struct {
+// Fault is one fault of a [SemanticErrorDetails].
+type Fault struct {
 	// Message says what is wrong.
 	Message string
 	// Paths are the places it concerns, where the answer names them.
@@ -467,7 +467,7 @@ type SemanticFault struct {
 }
 
 // Error returns the first fault and how many there are.
-func (s *SemanticErrors) Error() string {
+func (s *SemanticErrorDetails) Error() string {
 	if len(s.Errors) == 0 {
 		return "no fault named"
 	}
@@ -610,10 +610,10 @@ func newDetail(t ErrorType, details []byte, clean func(string) string) error {
 		return f
 	case IncompleteRequestBodyError:
 		if paths := texts(member(details, "missing_paths")); len(paths) > 0 {
-			return &MissingPaths{all(paths)}
+			return &IncompleteRequestBodyErrorDetails{all(paths)}
 		}
 	case NotFound, ResourceNotFound:
-		if m := (MissingResource{text("mount_point"), text("resource")}); m != (MissingResource{}) {
+		if m := (ResourceNotFoundDetails{text("mount_point"), text("resource")}); m != (ResourceNotFoundDetails{}) {
 			return &m
 		}
 	case Unauthenticated, Unauthorized, SyntacticError:
@@ -626,14 +626,14 @@ func newDetail(t ErrorType, details []byte, clean func(string) string) error {
 				faults[i].Message = clean(faults[i].Message)
 				faults[i].Paths = all(faults[i].Paths)
 			}
-			return &SemanticErrors{faults}
+			return &SemanticErrorDetails{faults}
 		}
 	}
 	return nil
 }
 
-func newFirmwareTestFailure(details []byte) *FirmwareTestFailure {
-	f := &FirmwareTestFailure{ExitCode: ExitCodeUnknown}
+func newFirmwareTestFailure(details []byte) *FirmwareTestFailedDetails {
+	f := &FirmwareTestFailedDetails{ExitCode: ExitCodeUnknown}
 	if text, ok := wire.Text(member(details, "exit_code")); ok {
 		if code, err := strconv.Atoi(text); err == nil {
 			f.ExitCode = code

@@ -24,10 +24,10 @@ func ExampleClient_Info() {
 	// Output: 7.4.0 7 F4
 }
 
-func ExampleClient_Health() {
+func ExampleClient_HealthStatus() {
 	_, client, end := example()
 	defer end()
-	health, err := client.Health(context.Background())
+	health, err := client.HealthStatus(context.Background())
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -111,7 +111,7 @@ func ExampleSupportBundles_Start() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	if _, err := client.SupportBundles.Wait(ctx, key, sps.PollEvery(time.Millisecond)); err != nil {
+	if _, err := client.SupportBundles.Wait(ctx, key, sps.WithPollInterval(time.Millisecond)); err != nil {
 		log.Fatal(err)
 	}
 	var file bytes.Buffer // or an *os.File

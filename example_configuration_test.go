@@ -18,7 +18,7 @@ func ExampleAlerts_Enable() {
 	ctx := context.Background()
 	err := client.Transaction(ctx, func(ctx context.Context, tx *sps.Transaction) error {
 		return tx.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error {
-			return a.Enable(sps.Email, sps.AlertConnectionDenied) // SNMP and all other alerts stay
+			return a.Enable(sps.ChannelEmail, sps.AlertConnectionDenied) // SNMP and all other alerts stay
 		})
 	}, sps.WithMessage("CHG-1234"))
 	if err != nil {
@@ -29,7 +29,7 @@ func ExampleAlerts_Enable() {
 		log.Fatal(err)
 	}
 	fmt.Printf("%+v\n", alerts.Body[sps.AlertConnectionDenied])
-	fmt.Println(alerts.Body.Enable(sps.SNMP, "scbconnectiondenied"))
+	fmt.Println(alerts.Body.Enable(sps.ChannelSNMP, "scbconnectiondenied"))
 	// Output:
 	// {Email:true SNMP:false}
 	// sps: invalid input: there is no alert "scbconnectiondenied": is it "scbConnectionDenied"?
@@ -37,14 +37,14 @@ func ExampleAlerts_Enable() {
 
 func ExampleAlerts_Disable() {
 	alerts := sps.TrafficAlerts{sps.AlertAuthFailure: {}, sps.AlertAuthSuccess: {}}
-	if err := alerts.EnableAll(sps.Email); err != nil {
+	if err := alerts.EnableAll(sps.ChannelEmail); err != nil {
 		log.Fatal(err)
 	}
-	if err := alerts.Disable(sps.Email, sps.AlertAuthSuccess); err != nil {
+	if err := alerts.Disable(sps.ChannelEmail, sps.AlertAuthSuccess); err != nil {
 		log.Fatal(err)
 	}
 	fmt.Println(alerts[sps.AlertAuthFailure].Email, alerts[sps.AlertAuthSuccess].Email)
-	fmt.Println(alerts.DisableAll(sps.Email), alerts[sps.AlertAuthFailure].Email)
+	fmt.Println(alerts.DisableAll(sps.ChannelEmail), alerts[sps.AlertAuthFailure].Email)
 	// Output:
 	// true false
 	// <nil> false

@@ -21,7 +21,7 @@ func ExampleFirmware_Test() {
 
 	for _, key := range []string{"2", "3", "5"} {
 		report, err := client.Firmware.Test(context.Background(), key)
-		var failed *sps.FirmwareTestFailure
+		var failed *sps.FirmwareTestFailedDetails
 		switch {
 		case err == nil:
 			fmt.Printf("slot %s: %q\n", key, report.TestSummary)
@@ -85,10 +85,11 @@ func ExampleFirmware_DeleteSlot() {
 	_, client, end := example()
 	defer end()
 	fmt.Println(client.Firmware.DeleteSlot(context.Background(), "4"))
-	fmt.Println(client.Firmware.DeleteSlot(context.Background(), "1"))
+	err := client.Firmware.DeleteSlot(context.Background(), "1") // it holds the running firmware
+	fmt.Println(errors.Is(err, sps.ErrSlotInUse))
 	// Output:
 	// <nil>
-	// sps: DELETE firmware/slots/1: the firmware slot is in use: it holds the running firmware 7.4.0
+	// true
 }
 
 func ExampleFirmware_Upload() {
@@ -111,9 +112,9 @@ func ExampleFirmware_UploadFile() {
 	name := imageFile("8.1.0", size) // a file of yours
 	defer os.Remove(name)
 
-	slot, err := client.Firmware.UploadFile(context.Background(), name, sps.UploadProgress(func(sent, total int64) {
-		if sent == total {
-			fmt.Println("sent", sent>>20, "MiB")
+	slot, err := client.Firmware.UploadFile(context.Background(), name, sps.WithProgress(func(p sps.Progress) {
+		if p.Done == p.Total {
+			fmt.Println("sent", p.Done>>20, "MiB")
 		}
 	}))
 	if err != nil {
@@ -149,7 +150,7 @@ func ExampleFirmware_StartFetch() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	fetch, err := client.Firmware.WaitForFetch(ctx, key, sps.PollEvery(time.Millisecond))
+	fetch, err := client.Firmware.WaitForFetch(ctx, key, sps.WithPollInterval(time.Millisecond))
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -195,7 +196,7 @@ func ExampleFirmware_Fetches() {
 		log.Fatal(err)
 	}
 	for _, fetch := range fetches {
-		_, err := client.Firmware.WaitForFetch(ctx, fetch.Key, sps.PollEvery(time.Millisecond))
+		_, err := client.Firmware.WaitForFetch(ctx, fetch.Key, sps.WithPollInterval(time.Millisecond))
 		var failed *sps.FirmwareFetchError
 		if errors.As(err, &failed) {
 			fmt.Println(failed.Fetch.Status, client.Firmware.DeleteFetch(ctx, fetch.Key))
@@ -208,13 +209,13 @@ func ExampleFirmware_StartUpgrade() {
 	_, client, end := example()
 	defer end()
 	ctx := context.Background()
-	if _, err := client.Firmware.StartUpgrade(ctx, "2", "CHG-1234"); err != nil && !errors.Is(err, sps.ErrOutcomeUnknown) {
+	if _, err := client.Firmware.StartUpgrade(ctx, "2", sps.WithMessage("CHG-1234")); err != nil && !errors.Is(err, sps.ErrOutcomeUnknown) {
 		log.Fatal(err)
 	}
 	looks := 0
 	info, err := client.Firmware.WaitForVersion(ctx, "8.0.0",
-		sps.PollEvery(time.Millisecond), sps.WaitAtMost(time.Minute),
-		sps.OnProgress(func(p sps.WaitProgress) { looks++ })) // p.State tells in words what was seen
+		sps.WithPollInterval(time.Millisecond), sps.WithWaitLimit(time.Minute),
+		sps.WithProgress(func(p sps.Progress) { looks++ })) // p.State tells in words what was seen
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -222,7 +223,7 @@ func ExampleFirmware_StartUpgrade() {
 	// Output: 8.0.0 after some looks: true
 }
 
-func ExampleAfterRestartOf() {
+func ExampleWithRestartOf() {
 	appliance, client, end := example()
 	defer end()
 	ctx := context.Background()
@@ -231,10 +232,10 @@ func ExampleAfterRestartOf() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	if _, err := client.Firmware.StartUpgrade(ctx, "3", ""); err != nil {
+	if _, err := client.Firmware.StartUpgrade(ctx, "3"); err != nil {
 		log.Fatal(err)
 	}
-	if _, err := client.Firmware.WaitForVersion(ctx, "7.4.0", sps.AfterRestartOf(before), sps.PollEvery(time.Millisecond)); err != nil {
+	if _, err := client.Firmware.WaitForVersion(ctx, "7.4.0", sps.WithRestartOf(before), sps.WithPollInterval(time.Millisecond)); err != nil {
 		log.Fatal(err)
 	}
 	fmt.Println(appliance.Restarts(), "restart")
@@ -245,9 +246,9 @@ func ExampleFirmware_Upgrade() {
 	_, client, end := example()
 	defer end()
 	report, err := client.Firmware.Upgrade(context.Background(), sps.FromSlot("2"),
-		sps.UpgradeMessage("CHG-1234"),
-		sps.UpgradeWaiting(sps.PollEvery(time.Millisecond), sps.WaitAtMost(time.Minute)))
-	var stopped *sps.UpgradeError
+		sps.WithMessage("CHG-1234"),
+		sps.WithPollInterval(time.Millisecond), sps.WithWaitLimit(time.Minute))
+	var stopped *sps.FirmwareUpgradeError
 	if errors.As(err, &stopped) {
 		log.Fatalf("stopped at %s: %v; %s", stopped.Step, stopped.Err, stopped.Left)
 	}
@@ -258,7 +259,7 @@ func ExampleFirmware_Upgrade() {
 func ExampleFirmware_Upgrade_dryRun() {
 	_, client, end := example()
 	defer end()
-	report, err := client.Firmware.Upgrade(context.Background(), sps.FromSlot("2"), sps.StopAfterTest())
+	report, err := client.Firmware.Upgrade(context.Background(), sps.FromSlot("2"), sps.WithTestOnly())
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -266,20 +267,20 @@ func ExampleFirmware_Upgrade_dryRun() {
 	// Output: could go from 7.4.0 to 8.0.0
 }
 
-func ExampleOnUpgradeProgress() {
+func ExampleWithProgress_upgrade() {
 	appliance, client, end := example()
 	defer end()
 	const url, sum = "https://images.example/sps.iso", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 	appliance.ServeImage(url, "8.1.0", sum)
 
-	var last sps.UpgradeStep
-	_, err := client.Firmware.Upgrade(context.Background(), sps.FromURL(url, sum), sps.ExpectVersion("8.1.0"),
-		sps.UpgradeWaiting(sps.PollEvery(time.Millisecond)),
-		sps.OnUpgradeProgress(func(step sps.UpgradeStep, _ sps.WaitProgress) {
-			if step != last {
-				fmt.Println(step)
+	var last sps.FirmwareUpgradeStep
+	_, err := client.Firmware.Upgrade(context.Background(), sps.FromURL(url, sum), sps.WithExpectedVersion("8.1.0"),
+		sps.WithPollInterval(time.Millisecond),
+		sps.WithProgress(func(p sps.Progress) {
+			if p.Step != last {
+				fmt.Println(p.Step)
 			}
-			last = step
+			last = p.Step
 		}))
 	if err != nil {
 		log.Fatal(err)
@@ -293,13 +294,13 @@ func ExampleOnUpgradeProgress() {
 	// verify
 }
 
-func ExampleExpectVersion() {
+func ExampleWithExpectedVersion() {
 	_, client, end := example()
 	defer end()
 	const size = 1 << 20
 	image := spstest.Image("8.1.0", size) // or FromFile("sps-8.2.0.iso")
-	_, err := client.Firmware.Upgrade(context.Background(), sps.FromImage(image, size), sps.ExpectVersion("8.2.0"))
-	var stopped *sps.UpgradeError
+	_, err := client.Firmware.Upgrade(context.Background(), sps.FromImage(image, size), sps.WithExpectedVersion("8.2.0"))
+	var stopped *sps.FirmwareUpgradeError
 	if errors.As(err, &stopped) {
 		fmt.Println("at step", stopped.Step, errors.Is(err, sps.ErrUnexpectedImage))
 		fmt.Println(stopped.Left)
@@ -315,7 +316,7 @@ func ExampleFromFile() {
 	name := imageFile("8.1.0", 1<<20) // a file of yours
 	defer os.Remove(name)
 	report, err := client.Firmware.Upgrade(context.Background(), sps.FromFile(name),
-		sps.UpgradeWaiting(sps.PollEvery(time.Millisecond)))
+		sps.WithPollInterval(time.Millisecond))
 	if err != nil {
 		log.Fatal(err)
 	}

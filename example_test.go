@@ -151,7 +151,7 @@ func ExamplePasswordFunc() {
 	// 7.4.0
 }
 
-func ExampleCertificate() {
+func ExampleClientCertificate() {
 	authority, certificate := identity("automation") // or tls.LoadX509KeyPair("client.pem", "client.key")
 	appliance, err := spstest.Start(spstest.WithClientCA(authority))
 	if err != nil {
@@ -160,7 +160,7 @@ func ExampleCertificate() {
 	defer appliance.Close()
 
 	ctx := context.Background()
-	client, err := sps.Connect(ctx, appliance.Addr(), sps.Certificate(certificate), sps.WithCABundle(appliance.CA()))
+	client, err := sps.Connect(ctx, appliance.Addr(), sps.ClientCertificate(certificate), sps.WithCABundle(appliance.CA()))
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -402,7 +402,7 @@ func ExampleError() {
 	if errors.As(err, &refused) {
 		fmt.Println(refused.Method, refused.Path, refused.Type, refused.Status)
 	}
-	var missing *sps.MissingResource
+	var missing *sps.ResourceNotFoundDetails
 	if errors.As(err, &missing) {
 		fmt.Println(missing.MountPoint, missing.Resource)
 	}
@@ -524,10 +524,10 @@ func ExampleClient_Walk() {
 	// configuration/alerting/traffic_alerts true
 }
 
-func ExampleSkipPaths() {
+func ExampleWithSkippedPaths() {
 	_, client, end := example()
 	defer end()
-	for node, err := range client.Walk(context.Background(), "configuration/alerting", sps.SkipPaths("configuration/alerting/system_alerts")) {
+	for node, err := range client.Walk(context.Background(), "configuration/alerting", sps.WithSkippedPaths("configuration/alerting/system_alerts")) {
 		if err != nil {
 			log.Fatal(err)
 		}
@@ -545,7 +545,7 @@ func ExampleClient_Listing() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	for _, link := range list.Links {
+	for _, link := range list.Entries {
 		fmt.Println(link.Key, link.Href)
 	}
 	// Output:
@@ -602,12 +602,12 @@ func ExampleClient_Download() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	if _, err := client.SupportBundles.Wait(ctx, key, sps.PollEvery(time.Millisecond)); err != nil {
+	if _, err := client.SupportBundles.Wait(ctx, key, sps.WithPollInterval(time.Millisecond)); err != nil {
 		log.Fatal(err)
 	}
 	var file bytes.Buffer // or an *os.File
 	n, err := client.Download(ctx, "troubleshooting/support-bundle/"+key+"/download", &file,
-		sps.WithProgress(func(done, total int64) { fmt.Println("all of it:", done == total) }))
+		sps.WithProgress(func(p sps.Progress) { fmt.Println("all of it:", p.Done == p.Total) }))
 	if err != nil {
 		log.Fatal(err)
 	}

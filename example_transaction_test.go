@@ -51,18 +51,18 @@ func ExampleClient_Transaction_rollback() {
 	// 0 commits
 }
 
-func ExampleWaitForLock() {
+func ExampleWithLockWait() {
 	appliance, client, end := example()
 	defer end()
 	release := appliance.LockConfiguration("somebody else")
 
 	change := func(ctx context.Context, tx *sps.Transaction) error {
-		return tx.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error { return a.EnableAll(sps.SNMP) })
+		return tx.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error { return a.EnableAll(sps.ChannelSNMP) })
 	}
-	err := client.Transaction(context.Background(), change, sps.WaitForLock(50*time.Millisecond))
+	err := client.Transaction(context.Background(), change, sps.WithLockWait(50*time.Millisecond))
 	fmt.Println(errors.Is(err, sps.ErrLocked))
 	release()
-	fmt.Println(client.Transaction(context.Background(), change, sps.WaitForLock(time.Minute)))
+	fmt.Println(client.Transaction(context.Background(), change, sps.WithLockWait(time.Minute)))
 	// Output:
 	// true
 	// <nil>
@@ -122,7 +122,7 @@ func ExampleWithOneSession() {
 			log.Fatal(err)
 		}
 		err = client.Transaction(ctx, func(ctx context.Context, tx *sps.Transaction) error {
-			err := tx.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error { return a.EnableAll(sps.SNMP) })
+			err := tx.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error { return a.EnableAll(sps.ChannelSNMP) })
 			fmt.Println(appliance.Sessions(), "sessions")
 			return errors.Join(err, errors.New("rolled back"))
 		})
@@ -161,7 +161,7 @@ func ExampleTransaction_Changes() {
 	_, client, end := example()
 	defer end()
 	err := client.Transaction(context.Background(), func(ctx context.Context, tx *sps.Transaction) error {
-		err := tx.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error { return a.EnableAll(sps.SNMP) })
+		err := tx.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error { return a.EnableAll(sps.ChannelSNMP) })
 		if err != nil {
 			return err
 		}

@@ -169,7 +169,7 @@ func (f *Firmware) listed(ctx context.Context, a *answer, entry []byte) (*Firmwa
 // Slot reads one slot by its key (GET /api/firmware/slots/<key>). It gives
 // [ResourceNotFound] for a slot that does not exist.
 func (f *Firmware) Slot(ctx context.Context, key string) (*FirmwareSlot, error) {
-	path, err := slotPath(key)
+	path, err := f.slotPath(key)
 	if err != nil {
 		return nil, err
 	}
@@ -187,7 +187,7 @@ func (f *Firmware) Slot(ctx context.Context, key string) (*FirmwareSlot, error) 
 // Otherwise it is [ErrOutcomeUnknown] with [OutcomeUnknownDetails]: the appliance may
 // empty it yet.
 func (f *Firmware) DeleteSlot(ctx context.Context, key string) error {
-	path, err := slotPath(key)
+	path, err := f.slotPath(key)
 	if err != nil {
 		return err
 	}
@@ -197,14 +197,14 @@ func (f *Firmware) DeleteSlot(ctx context.Context, key string) error {
 	}
 	switch {
 	case slot.Body.Current:
-		return fmt.Errorf("sps: DELETE %s: %w: it holds the running firmware %s", path.text, ErrSlotInUse, oneLine(slot.Body.Version, 40))
+		return f.client.fail("DELETE "+path.text, fmt.Errorf("%w: it holds the running firmware %s", ErrSlotInUse, oneLine(slot.Body.Version, 40)))
 	case slot.Body.AfterReboot:
-		return fmt.Errorf("sps: DELETE %s: %w: it holds the firmware for after the reboot, %s", path.text, ErrSlotInUse, oneLine(slot.Body.Version, 40))
+		return f.client.fail("DELETE "+path.text, fmt.Errorf("%w: it holds the firmware for after the reboot, %s", ErrSlotInUse, oneLine(slot.Body.Version, 40)))
 	}
 	return f.client.change(ctx, &call{class: classDeleteSlot, method: http.MethodDelete, path: path}, func(ctx context.Context) (bool, string, error) {
 		switch now, err := readKeyed[FirmwareImage](ctx, f.client, path); {
 		case errors.Is(err, ResourceNotFound): // an appliance may show no empty slot
-			return true, "gone", nil
+			return true, "", nil
 		case err != nil:
 			return false, "", err
 		case now.Body.Empty():
@@ -220,16 +220,16 @@ func (f *Firmware) DeleteSlot(ctx context.Context, key string) error {
 // tainted files; that takes up to minutes, see [Timeouts].Action.
 //
 // A report means that the test passed, and nothing else does. A test that found
-// a problem is [FirmwareTestFailed] with its detail [FirmwareTestFailure]; an
+// a problem is [FirmwareTestFailed] with its detail [FirmwareTestFailedDetails]; an
 // empty or unknown slot is [ResourceNotFound]; an answer of success without a
-// test summary, or about another slot, is [ErrBadAnswer]. Once the
-// request may have reached the appliance it is not repeated by itself; a test
-// changes nothing, so one whose answer was lost, a [TransportError], may be run
-// again, although the appliance may still be at work on it.
+// test summary, or about another slot, is [ErrBadAnswer]. A test
+// changes nothing, so the request is sent again after a connection that broke, although
+// the appliance may still be at work on the first one; it is not sent again after its
+// time limit, nor after an answer.
 func (f *Firmware) Test(ctx context.Context, key string) (*FirmwareTestReport, error) {
 	id, err := slotID(key)
 	if err != nil {
-		return nil, fmt.Errorf("sps: POST %s: %w", firmwareTestPath.text, err)
+		return nil, f.client.fail("POST "+firmwareTestPath.text, err)
 	}
 	k := &call{class: classTest, method: http.MethodPost, path: firmwareTestPath, body: []byte(`{"slot_id":` + id + `}`)}
 	a, err := f.client.call(ctx, k)
@@ -272,9 +272,9 @@ func newTestReport(a *answer, k *call, key string) (*FirmwareTestReport, error) 
 }
 
 // slotPath makes the path of a slot.
-func slotPath(key string) (apiPath, error) {
+func (f *Firmware) slotPath(key string) (apiPath, error) {
 	if err := checkSlotKey(key); err != nil {
-		return apiPath{}, fmt.Errorf("sps: %s: %w", slotsPath.text, err)
+		return apiPath{}, f.client.fail(slotsPath.text, err)
 	}
 	return slotsPath.join(key)
 }

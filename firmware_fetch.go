@@ -80,7 +80,7 @@ func (f *Firmware) fetches() jobs[FirmwareFetch] {
 func (f *Firmware) StartFetch(ctx context.Context, imageURL, sha256 string) (key string, err error) {
 	body, err := fetchBody(imageURL, sha256)
 	if err != nil {
-		return "", fmt.Errorf("sps: POST %s: %w", fetchPath.text, err)
+		return "", f.client.fail("POST "+fetchPath.text, err)
 	}
 	before, err := f.fetchKeys(ctx)
 	if err != nil && ctx.Err() != nil {
@@ -195,7 +195,7 @@ func (f *Firmware) CancelFetch(ctx context.Context, key string) error {
 		now, err := f.Fetch(ctx, key)
 		switch {
 		case errors.Is(err, ResourceNotFound): // whether it was cancelled or finished before, nobody can tell
-			return false, "gone", errTooLate
+			return false, "not listed", errTooLate
 		case err != nil:
 			return false, "", err
 		case now.Status == JobCancelled:
@@ -223,7 +223,7 @@ func (f *Firmware) DeleteFetch(ctx context.Context, key string) error {
 	return f.deleteFetch(ctx, classDeleteFetch, key, allowed, func(ctx context.Context) (bool, string, error) {
 		now, err := f.Fetch(ctx, key)
 		if errors.Is(err, ResourceNotFound) {
-			return true, "gone", nil
+			return true, "", nil
 		}
 		if err != nil {
 			return false, "", err
@@ -243,7 +243,7 @@ func (f *Firmware) deleteFetch(ctx context.Context, class class, key string, all
 		return err
 	}
 	if err := allowed(fetch.Status); err != nil {
-		return fmt.Errorf("sps: DELETE %s: %w: it is %s", path.text, err, oneLine(string(fetch.Status), 60))
+		return f.client.fail("DELETE "+path.text, fmt.Errorf("%w: it is %s", err, oneLine(string(fetch.Status), 60)))
 	}
 	return f.client.change(ctx, &call{class: class, method: http.MethodDelete, path: path}, look)
 }

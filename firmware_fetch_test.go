@@ -33,7 +33,7 @@ func TestFetchFlow(t *testing.T) {
 			t.Errorf("DeleteFetch of a running one: %v, want ErrFetchRunning", err)
 		}
 		looks := 0
-		done, err := f.WaitForFetch(t.Context(), key, sps.PollEvery(time.Millisecond), sps.OnProgress(func(sps.WaitProgress) { looks++ }))
+		done, err := f.WaitForFetch(t.Context(), key, sps.WithPollInterval(time.Millisecond), sps.WithProgress(func(sps.Progress) { looks++ }))
 		if err != nil || done.Status != sps.JobFinished || looks == 0 {
 			t.Fatalf("fetch %+v after %d looks, %v", done, looks, err)
 		}
@@ -61,7 +61,7 @@ func TestFetchFlow(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := f.WaitForFetch(t.Context(), wrong, sps.PollEvery(time.Millisecond)); !errors.As(err, &failed) || failed.Fetch.Status != sps.JobFailed {
+		if _, err := f.WaitForFetch(t.Context(), wrong, sps.WithPollInterval(time.Millisecond)); !errors.As(err, &failed) || failed.Fetch.Status != sps.JobFailed {
 			t.Errorf("a wrong checksum: %v", err)
 		}
 
@@ -122,7 +122,7 @@ func TestWaitForFetchEnds(t *testing.T) {
 			return []byte(`{"key":"` + key + `","body":{"status":"pondering","progress":"12%"}}`)
 		}})
 		start := time.Now()
-		_, err = c.Firmware.WaitForFetch(t.Context(), key, sps.WaitAtMost(time.Minute))
+		_, err = c.Firmware.WaitForFetch(t.Context(), key, sps.WithWaitLimit(time.Minute))
 		if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "pondering") {
 			t.Errorf("error %v, want the limit and the last status", err)
 		}

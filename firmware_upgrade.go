@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -14,19 +15,19 @@ import (
 
 var upgradePath = mustPath("firmware/upgrade")
 
-// UpgradeStep is a part of [Firmware.Upgrade], in this order.
-type UpgradeStep string
+// FirmwareUpgradeStep is a part of [Firmware.Upgrade], in this order.
+type FirmwareUpgradeStep string
 
 // The steps of an upgrade. Of upload and fetch there is one or none, as the source
 // says.
 const (
-	StepPrepare UpgradeStep = "prepare" // look at the appliance
-	StepUpload  UpgradeStep = "upload"  // send the image
-	StepFetch   UpgradeStep = "fetch"   // let the appliance download the image
-	StepTest    UpgradeStep = "test"    // test the image without upgrading
-	StepUpgrade UpgradeStep = "upgrade" // begin the upgrade
-	StepWait    UpgradeStep = "wait"    // wait for the appliance to come back
-	StepVerify  UpgradeStep = "verify"  // look whether it runs the image
+	StepPrepare FirmwareUpgradeStep = "prepare" // look at the appliance
+	StepUpload  FirmwareUpgradeStep = "upload"  // send the image
+	StepFetch   FirmwareUpgradeStep = "fetch"   // let the appliance download the image
+	StepTest    FirmwareUpgradeStep = "test"    // test the image without upgrading
+	StepUpgrade FirmwareUpgradeStep = "upgrade" // begin the upgrade
+	StepWait    FirmwareUpgradeStep = "wait"    // wait for the appliance to come back
+	StepVerify  FirmwareUpgradeStep = "verify"  // look whether it runs the image
 )
 
 // UpgradeSource is where the image of an upgrade comes from: [FromSlot],
@@ -54,7 +55,7 @@ func FromSlot(key string) UpgradeSource {
 func FromFile(name string) UpgradeSource {
 	return source{place: func(ctx context.Context, f *Firmware, u *upgrade) (string, error) {
 		u.enter(StepUpload)
-		return slotKeyOf(f.UploadFile(ctx, name, UploadProgress(u.uploaded)))
+		return slotKeyOf(f.UploadFile(ctx, name, WithProgress(u.uploaded)))
 	}}
 }
 
@@ -62,7 +63,7 @@ func FromFile(name string) UpgradeSource {
 func FromImage(image io.ReaderAt, size int64) UpgradeSource {
 	return source{place: func(ctx context.Context, f *Firmware, u *upgrade) (string, error) {
 		u.enter(StepUpload)
-		return slotKeyOf(f.Upload(ctx, image, size, UploadProgress(u.uploaded)))
+		return slotKeyOf(f.Upload(ctx, image, size, WithProgress(u.uploaded)))
 	}}
 }
 
@@ -87,46 +88,41 @@ func slotKeyOf(slot *FirmwareSlot, err error) (string, error) {
 	return slot.Key, nil
 }
 
-// UpgradeOption refines one [Firmware.Upgrade].
-type UpgradeOption func(*upgrade)
+// UpgradeOption refines one [Firmware.Upgrade]: [WithMessage], [WithProgress],
+// [WithPollInterval], [WithWaitLimit], [WithExpectedVersion] and [WithTestOnly].
+type UpgradeOption interface{ applyUpgrade(*upgrade) }
 
-// UpgradeMessage is what the appliance's change log shows. Some appliances require
-// one, see [ErrCommitMessageRequired].
-func UpgradeMessage(message string) UpgradeOption {
-	return func(u *upgrade) { u.message = message }
+func (o MessageOption) applyUpgrade(u *upgrade) { u.message = string(o) }
+
+func (o ProgressOption) applyUpgrade(u *upgrade) { u.progress = o.report }
+
+func (o PollOption) applyUpgrade(u *upgrade) { u.waiting = append(u.waiting, o) }
+
+type upgradeOption func(*upgrade)
+
+func (o upgradeOption) applyUpgrade(u *upgrade) { o(u) }
+
+// WithExpectedVersion stops the upgrade with [ErrUnexpectedImage] before the test, unless
+// the image has this version. It is good practice with [FromURL]: the record of a fetch
+// need not say where its image went, and then the slot that filled meanwhile is taken for
+// it.
+func WithExpectedVersion(version string) UpgradeOption {
+	return upgradeOption(func(u *upgrade) { u.expected = version })
 }
 
-// UpgradeWaiting refines the waiting for a fetch and for the restart.
-func UpgradeWaiting(options ...WaitOption) UpgradeOption {
-	return func(u *upgrade) { u.waiting = append(u.waiting, options...) }
+// WithTestOnly ends the upgrade once the image is tested: a dry run, which leaves the
+// image in its slot.
+func WithTestOnly() UpgradeOption {
+	return upgradeOption(func(u *upgrade) { u.testOnly = true })
 }
 
-// OnUpgradeProgress calls a function when a step begins, while an image is
-// uploaded, and after each look at a fetch or a restart. During an upload it is
-// called from another goroutine. Nil is none.
-func OnUpgradeProgress(progress func(UpgradeStep, WaitProgress)) UpgradeOption {
-	if progress == nil {
-		progress = func(UpgradeStep, WaitProgress) {}
-	}
-	return func(u *upgrade) { u.progress = progress }
-}
+// StartUpgradeOption refines one [Firmware.StartUpgrade]: [WithMessage].
+type StartUpgradeOption interface{ applyStartUpgrade(message *string) }
 
-// ExpectVersion stops the upgrade with [ErrUnexpectedImage] before the test, unless
-// the image has this version. It is good practice with [FromURL]: the record of a
-// fetch need not say where its image went, and then the slot that filled meanwhile
-// is taken for it.
-func ExpectVersion(version string) UpgradeOption {
-	return func(u *upgrade) { u.expected = version }
-}
+func (o MessageOption) applyStartUpgrade(message *string) { *message = string(o) }
 
-// StopAfterTest ends the upgrade once the image is tested: a dry run, which leaves
-// the image in its slot.
-func StopAfterTest() UpgradeOption {
-	return func(u *upgrade) { u.testOnly = true }
-}
-
-// UpgradeReport is what an upgrade did.
-type UpgradeReport struct {
+// FirmwareUpgradeReport is what an upgrade did.
+type FirmwareUpgradeReport struct {
 	// SlotKey is the slot of the image, "" if it never got into one.
 	SlotKey string
 	// FetchKey is the key of the fetch of [FromURL], whose record stays on the
@@ -137,14 +133,14 @@ type UpgradeReport struct {
 	// TestSummary is the summary of the test.
 	TestSummary string
 	// Info is what the appliance says about itself afterwards; nil after
-	// [StopAfterTest] and where the upgrade did not get so far.
-	Info *Info
+	// [WithTestOnly] and where the upgrade did not get so far.
+	Info *ApplianceInfo
 }
 
-// UpgradeError says at which step an upgrade stopped. It unwraps to the cause.
-type UpgradeError struct {
+// FirmwareUpgradeError says at which step an upgrade stopped. It unwraps to the cause.
+type FirmwareUpgradeError struct {
 	// Step is the step that failed; none after it was begun.
-	Step UpgradeStep
+	Step FirmwareUpgradeStep
 	// Left says in words what is left on the appliance: what is certain, what was seen
 	// when the appliance was asked, and what may come yet.
 	Left string
@@ -153,7 +149,7 @@ type UpgradeError struct {
 }
 
 // Error returns the step, the cause and what is left.
-func (e *UpgradeError) Error() string {
+func (e *FirmwareUpgradeError) Error() string {
 	text := fmt.Sprintf("sps: upgrade stopped at %s: %s", e.Step, plain(causeOf(e.Err)))
 	if e.Left != "" {
 		text += "; " + e.Left
@@ -162,7 +158,7 @@ func (e *UpgradeError) Error() string {
 }
 
 // Unwrap returns the cause.
-func (e *UpgradeError) Unwrap() error { return e.Err }
+func (e *FirmwareUpgradeError) Unwrap() error { return e.Err }
 
 // StartUpgrade begins the upgrade to the firmware in a slot (POST
 // /api/firmware/upgrade). The appliance tests the firmware first, with the errors
@@ -174,10 +170,16 @@ func (e *UpgradeError) Unwrap() error { return e.Err }
 // An answer that is lost is [ErrOutcomeUnknown]: the restart may have been faster, or the
 // appliance may still be at work. WaitForVersion finds out; that an appliance runs what it
 // did before does not prove that it will not upgrade.
-func (f *Firmware) StartUpgrade(ctx context.Context, key, message string) (*FirmwareTestReport, error) {
+func (f *Firmware) StartUpgrade(ctx context.Context, key string, options ...StartUpgradeOption) (*FirmwareTestReport, error) {
+	message := ""
+	for _, option := range options {
+		if option != nil {
+			option.applyStartUpgrade(&message)
+		}
+	}
 	id, err := slotID(key)
 	if err != nil {
-		return nil, fmt.Errorf("sps: POST %s: %w", upgradePath.text, err)
+		return nil, f.client.fail("POST "+upgradePath.text, err)
 	}
 	if err := f.checkMessage(ctx, message); err != nil {
 		return nil, err
@@ -188,7 +190,7 @@ func (f *Firmware) StartUpgrade(ctx context.Context, key, message string) (*Firm
 			return nil, err
 		}
 	}
-	k := &call{class: classAction, method: http.MethodPost, path: upgradePath, body: []byte(`{"slot_id":` + id + `,"message":` + string(text) + `}`)}
+	k := &call{class: classUpgrade, method: http.MethodPost, path: upgradePath, body: []byte(`{"slot_id":` + id + `,"message":` + string(text) + `}`)}
 	var report *FirmwareTestReport
 	a, err := f.client.call(ctx, k)
 	if err == nil {
@@ -208,7 +210,7 @@ func (f *Firmware) checkMessage(ctx context.Context, message string) error {
 		return err
 	}
 	if newTransactionStatus(a).CommitMessageRequired {
-		return fmt.Errorf("sps: POST %s: %w", upgradePath.text, fmt.Errorf("%w: give one, for Firmware.Upgrade by UpgradeMessage", ErrCommitMessageRequired))
+		return f.client.fail("POST "+upgradePath.text, fmt.Errorf("%w: pass WithMessage", ErrCommitMessageRequired))
 	}
 	return nil
 }
@@ -258,16 +260,23 @@ func sameVersion(a, b string) bool {
 // that was waited for.
 var ErrWrongVersion = errors.New("the appliance came back with another version")
 
-// ErrUnexpectedImage: the slot holds another version than [ExpectVersion] says.
+// ErrUnexpectedImage: the slot holds another version than [WithExpectedVersion] says.
 var ErrUnexpectedImage = errors.New("the image is not the expected one")
 
-// AfterRestartOf makes [Firmware.WaitForVersion] demand proof of a restart, for an
+// WithRestartOf makes [Firmware.WaitForVersion] demand proof of a restart, for an
 // upgrade to the version that runs already: that a restart was seen, or that the
-// build differs from what the appliance said before. Where no restart is waited for,
-// it is [ErrInvalidInput].
-func AfterRestartOf(before *Info) WaitOption {
-	return func(o *waitOptions) { o.before = before }
-}
+// build differs from what the appliance said before.
+func WithRestartOf(before *ApplianceInfo) VersionWaitOption { return restartOption{before} }
+
+// VersionWaitOption refines one [Firmware.WaitForVersion]: [WithRestartOf], and what a
+// [WaitOption] is.
+type VersionWaitOption interface{ applyVersionWait(*waitOptions) }
+
+type restartOption struct{ before *ApplianceInfo }
+
+func (o restartOption) applyVersionWait(w *waitOptions)  { w.before = o.before }
+func (o ProgressOption) applyVersionWait(w *waitOptions) { o.applyWait(w) }
+func (o PollOption) applyVersionWait(w *waitOptions)     { o.applyWait(w) }
 
 // settleTime is how long another version may be seen after a restart before it
 // counts: an appliance may restart twice.
@@ -285,15 +294,25 @@ const (
 // WaitForVersion waits until the appliance runs a version, through its restart:
 // refused and broken connections, failed handshakes, 502 and 503, HTML, a session
 // that is gone and logins that fail while services start are waited out, within the
-// context and [WaitAtMost]. The client logs in again when it must.
+// context and [WithWaitLimit]. The client logs in again when it must.
 //
 // It ends early with [ErrWrongVersion] when the appliance came back with another
 // version for two minutes, with a [CertificateError] when it keeps showing a
 // certificate that is not trusted, and with the refusal when it keeps refusing the
 // login, so that the account is not locked. When the time is over, the error wraps
 // context.DeadlineExceeded and says what was seen last.
-func (f *Firmware) WaitForVersion(ctx context.Context, version string, options ...WaitOption) (*Info, error) {
-	o := newWait(10*time.Second, 30*time.Minute, options)
+func (f *Firmware) WaitForVersion(ctx context.Context, version string, options ...VersionWaitOption) (*ApplianceInfo, error) {
+	o := newWait(10*time.Second, 30*time.Minute, nil)
+	for _, option := range options {
+		if option != nil {
+			option.applyVersionWait(o)
+		}
+	}
+	return f.waitForVersion(ctx, version, o)
+}
+
+func (f *Firmware) waitForVersion(ctx context.Context, version string, o *waitOptions) (*ApplianceInfo, error) {
+	o.every = max(o.every, time.Millisecond)
 	ctx, cancel := o.bound(ctx)
 	defer cancel()
 	defer f.client.logins.patient()()
@@ -309,9 +328,9 @@ func (f *Firmware) WaitForVersion(ctx context.Context, version string, options .
 		if ctx.Err() == nil { // a look that was cut short saw nothing
 			done, state, stop := w.judge(info, err)
 			last = state
-			o.progress(WaitProgress{time.Since(start), state, -1})
+			o.progress(Progress{State: state, Percent: -1, Elapsed: time.Since(start)})
 			if stop != nil {
-				return nil, fmt.Errorf("sps: waiting for version %s: %w", oneLine(version, 40), stop)
+				return nil, f.client.fail("waiting for version "+oneLine(version, 40), stop)
 			}
 			if done {
 				return info, nil
@@ -322,14 +341,14 @@ func (f *Firmware) WaitForVersion(ctx context.Context, version string, options .
 			pause = max(pause, loginPause)
 		}
 		if err := sleep(ctx, pause); err != nil {
-			return nil, fmt.Errorf("sps: waiting for version %s: %w; last seen: %s", oneLine(version, 40), err, last)
+			return nil, f.client.fail("waiting for version "+oneLine(version, 40), fmt.Errorf("%w; last seen: %s", err, last))
 		}
 	}
 }
 
 // glance asks the appliance for its version once, with whatever session there is,
 // and a new one if that is gone.
-func (f *Firmware) glance(ctx context.Context) (*Info, *session, error) {
+func (f *Firmware) glance(ctx context.Context) (*ApplianceInfo, *session, error) {
 	k := &call{class: classRead, method: http.MethodGet, path: infoPath, once: true}
 	a, err := f.client.call(ctx, k)
 	if err != nil {
@@ -342,7 +361,7 @@ func (f *Firmware) glance(ctx context.Context) (*Info, *session, error) {
 // versionWait is what was seen so far.
 type versionWait struct {
 	version   string
-	before    *Info
+	before    *ApplianceInfo
 	restarted bool
 	wrong     time.Time // since when another version is seen after the restart
 	down      int       // looks in a row that found nobody
@@ -356,7 +375,7 @@ const maxDown = 2
 
 // judge takes one look at the appliance: whether it is done, what was seen in
 // words, and why there is no point in waiting on.
-func (w *versionWait) judge(info *Info, err error) (done bool, state string, stop error) {
+func (w *versionWait) judge(info *ApplianceInfo, err error) (done bool, state string, stop error) {
 	if err != nil {
 		return false, oneLine(err.Error(), 200), w.failed(err)
 	}
@@ -422,57 +441,52 @@ const (
 type upgrade struct {
 	message  string
 	waiting  []WaitOption
-	progress func(UpgradeStep, WaitProgress)
+	progress func(Progress)
 	testOnly bool
 	expected string // version
 
-	step   UpgradeStep
+	step   FirmwareUpgradeStep
 	unsure bool // the answer to the request that begins the upgrade was lost
 	start  time.Time
-	report *UpgradeReport
+	report *FirmwareUpgradeReport
 	slots  *FirmwareSlots // before the image was placed
 }
 
-func (u *upgrade) enter(step UpgradeStep) {
+func (u *upgrade) enter(step FirmwareUpgradeStep) {
 	u.step, u.start = step, time.Now()
-	u.progress(step, WaitProgress{State: "begun", Percent: -1})
+	u.progress(Progress{Step: step, State: "begun", Percent: -1})
 }
 
-func (u *upgrade) uploaded(sent, total int64) {
-	u.progress(StepUpload, WaitProgress{time.Since(u.start), fmt.Sprintf("%d of %d bytes", sent, total), 100 * float64(sent) / float64(total)})
+func (u *upgrade) uploaded(p Progress) {
+	p.Step = StepUpload
+	u.progress(p)
 }
 
-// looked reports what waiting sees, beside a function of the caller's own.
-func (u *upgrade) looked(step UpgradeStep) []WaitOption {
-	return append(u.waiting, func(o *waitOptions) {
-		if step == StepFetch {
-			o.before = nil // it is about the restart
-		}
-		own := o.progress
-		o.progress = func(p WaitProgress) {
-			own(p)
-			u.progress(step, p)
-		}
-	})
+// looked reports what waiting sees.
+func (u *upgrade) looked(step FirmwareUpgradeStep) []WaitOption {
+	return append(slices.Clone(u.waiting), WithProgress(func(p Progress) {
+		p.Step = step
+		u.progress(p)
+	}))
 }
 
 // Upgrade brings the appliance to a firmware and waits until it runs: it uploads or
 // fetches the image unless it is there, tests it, begins the upgrade, waits for the
 // restart, and verifies what runs. It stops at the first failure; the error is an
-// [UpgradeError] that says at which step, and what is left on the appliance, and
+// [FirmwareUpgradeError] that says at which step, and what is left on the appliance, and
 // the report says how far it got. An answer to the upgrade that is lost is no
 // failure, because waiting finds out. Where waiting ends before the version was seen, the
 // error is [ErrOutcomeUnknown] too, unless the upgrade was begun for certain and the
 // appliance came back with another version, which is [ErrWrongVersion].
-func (f *Firmware) Upgrade(ctx context.Context, from UpgradeSource, options ...UpgradeOption) (*UpgradeReport, error) {
-	u := &upgrade{progress: func(UpgradeStep, WaitProgress) {}, report: &UpgradeReport{}}
+func (f *Firmware) Upgrade(ctx context.Context, from UpgradeSource, options ...UpgradeOption) (*FirmwareUpgradeReport, error) {
+	u := &upgrade{progress: func(Progress) {}, report: &FirmwareUpgradeReport{}}
 	for _, option := range options {
 		if option != nil {
-			option(u)
+			option.applyUpgrade(u)
 		}
 	}
 	if err := f.upgrade(ctx, u, from); err != nil {
-		return u.report, &UpgradeError{Step: u.step, Left: u.left(err), Err: err}
+		return u.report, &FirmwareUpgradeError{Step: u.step, Left: u.left(err), Err: err}
 	}
 	return u.report, nil
 }
@@ -527,18 +541,18 @@ func (f *Firmware) upgrade(ctx context.Context, u *upgrade, from UpgradeSource) 
 	}
 
 	u.enter(StepUpgrade)
-	_, lost := f.StartUpgrade(ctx, key, u.message)
+	_, lost := f.StartUpgrade(ctx, key, WithMessage(u.message))
 	if lost != nil && (ctx.Err() != nil || !answerLost(lost)) {
 		return lost
 	}
 	u.unsure = lost != nil
 
 	u.enter(StepWait)
-	waiting := u.looked(StepWait)
+	waiting := newWait(10*time.Second, 30*time.Minute, u.looked(StepWait))
 	if sameVersion(before.FirmwareVersion, slot.Body.Version) {
-		waiting = append(waiting, AfterRestartOf(before))
+		waiting.before = before
 	}
-	if u.report.Info, err = f.WaitForVersion(ctx, slot.Body.Version, waiting...); err != nil {
+	if u.report.Info, err = f.waitForVersion(ctx, slot.Body.Version, waiting); err != nil {
 		return u.notSeen(err, lost)
 	}
 	u.unsure = false
@@ -556,7 +570,7 @@ func (f *Firmware) upgrade(ctx context.Context, u *upgrade, from UpgradeSource) 
 		return err
 	}
 	if after.CurrentSlot != key {
-		return fmt.Errorf("sps: the running firmware is in slot %s, not %s", oneLine(after.CurrentSlot, 40), key)
+		return f.client.fail("upgrade", fmt.Errorf("the running firmware is in slot %s, not %s", oneLine(after.CurrentSlot, 40), key))
 	}
 	return nil
 }
@@ -565,7 +579,7 @@ func (f *Firmware) upgrade(ctx context.Context, u *upgrade, from UpgradeSource) 
 // into.
 func (f *Firmware) fetched(ctx context.Context, u *upgrade, imageURL, sha256 string) (string, error) {
 	if u.slots.EmptySlots == 0 && len(u.slots.Slots) > 0 {
-		return "", fmt.Errorf("sps: POST %s: %w", fetchPath.text, ErrNoEmptySlot)
+		return "", f.client.fail("POST "+fetchPath.text, ErrNoEmptySlot)
 	}
 	key, err := f.StartFetch(ctx, imageURL, sha256)
 	if err != nil {
@@ -588,13 +602,13 @@ func (f *Firmware) fetched(ctx context.Context, u *upgrade, imageURL, sha256 str
 	for _, slot := range after.Slots {
 		if old, known := u.slots.Slot(slot.Key); !slot.Body.Empty() && (!known || old.Body.Empty()) {
 			if found != "" {
-				return "", fmt.Errorf("sps: firmware fetch %s: finished, and two slots filled meanwhile (%s and %s): continue from the right one", key, found, oneLine(slot.Key, 40))
+				return "", f.client.fail("firmware fetch "+key, fmt.Errorf("finished, and two slots filled meanwhile (%s and %s): continue from the right one", found, oneLine(slot.Key, 40)))
 			}
 			found = slot.Key
 		}
 	}
 	if found == "" {
-		return "", fmt.Errorf("sps: firmware fetch %s: finished, and no slot filled", key)
+		return "", f.client.fail("firmware fetch "+key, errors.New("finished, and no slot filled"))
 	}
 	return found, nil
 }
@@ -622,7 +636,7 @@ func (u *upgrade) left(err error) string {
 	if u.report.To == "" {
 		holds = "slot " + oneLine(u.report.SlotKey, 40) + " is empty, or could not be read"
 	}
-	var upload *UploadError
+	var upload *FirmwareUploadError
 	switch {
 	case u.step == StepPrepare:
 		return unbegun
@@ -645,7 +659,7 @@ func (u *upgrade) left(err error) string {
 }
 
 // left says where the image may be.
-func (e *UploadError) left() string {
+func (e *FirmwareUploadError) left() string {
 	switch {
 	case e.Stored != nil:
 		return "the image is in slot " + oneLine(e.Stored.Key, 40) + ", unless somebody else filled that"

@@ -42,10 +42,10 @@ func TestUpgradeFlow(t *testing.T) {
 		} {
 			upgradeBubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 				a.ServeImage(imageURL, "8.0.0", imageSum)
-				var steps []sps.UpgradeStep
-				report, err := c.Firmware.Upgrade(t.Context(), source, sps.UpgradeMessage("CHG-1"), sps.OnUpgradeProgress(func(step sps.UpgradeStep, p sps.WaitProgress) {
+				var steps []sps.FirmwareUpgradeStep
+				report, err := c.Firmware.Upgrade(t.Context(), source, sps.WithMessage("CHG-1"), sps.WithProgress(func(p sps.Progress) {
 					if p.State == "begun" {
-						steps = append(steps, step)
+						steps = append(steps, p.Step)
 					}
 				}))
 				if err != nil {
@@ -54,7 +54,7 @@ func TestUpgradeFlow(t *testing.T) {
 				if report.From != "7.4.0" || report.To != "8.0.0" || report.Info.FirmwareVersion != "8.0.0" || !strings.Contains(report.TestSummary, "HA") {
 					t.Errorf("%s: report %+v", name, report)
 				}
-				want := map[string][]sps.UpgradeStep{
+				want := map[string][]sps.FirmwareUpgradeStep{
 					"slot":  {"prepare", "test", "upgrade", "wait", "verify"},
 					"image": {"prepare", "upload", "test", "upgrade", "wait", "verify"},
 					"URL":   {"prepare", "fetch", "test", "upgrade", "wait", "verify"},
@@ -78,7 +78,7 @@ func TestUpgradeOverTLS(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
 	c := connect(t, a)
-	report, err := c.Firmware.Upgrade(t.Context(), sps.FromSlot("2"), sps.UpgradeWaiting(sps.PollEvery(time.Millisecond)))
+	report, err := c.Firmware.Upgrade(t.Context(), sps.FromSlot("2"), sps.WithPollInterval(time.Millisecond))
 	if err != nil || report.Info.FirmwareVersion != "8.0.0" {
 		t.Errorf("report %+v, %v", report, err)
 	}
@@ -91,7 +91,7 @@ func TestUpgradeStops(t *testing.T) {
 		source  sps.UpgradeSource
 		options []spstest.Option
 		prepare func(*spstest.Appliance)
-		step    sps.UpgradeStep
+		step    sps.FirmwareUpgradeStep
 		want    error
 		left    string
 	}{
@@ -119,7 +119,7 @@ func TestUpgradeStops(t *testing.T) {
 					test.prepare(a)
 				}
 				report, err := c.Firmware.Upgrade(t.Context(), test.source)
-				var stopped *sps.UpgradeError
+				var stopped *sps.FirmwareUpgradeError
 				if !errors.As(err, &stopped) || test.want != nil && !errors.Is(err, test.want) || report == nil {
 					t.Fatalf("error %v, want %v", err, test.want)
 				}
@@ -137,7 +137,7 @@ func TestUpgradeStops(t *testing.T) {
 func TestStopAfterTest(t *testing.T) {
 	t.Parallel()
 	upgradeBubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
-		report, err := c.Firmware.Upgrade(t.Context(), sps.FromImage(spstest.Image("8.1.0", imageSize), imageSize), sps.StopAfterTest())
+		report, err := c.Firmware.Upgrade(t.Context(), sps.FromImage(spstest.Image("8.1.0", imageSize), imageSize), sps.WithTestOnly())
 		if err != nil || report.SlotKey != "3" || report.To != "8.1.0" || report.TestSummary == "" || report.Info != nil {
 			t.Errorf("report %+v, %v", report, err)
 		}
@@ -156,13 +156,13 @@ func TestUpgradeAnswerLost(t *testing.T) {
 	})
 	upgradeBubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		a.Inject(spstest.Fault{Path: "firmware/upgrade", CutBefore: true})
-		_, err := c.Firmware.Upgrade(t.Context(), sps.FromSlot("2"), sps.UpgradeWaiting(sps.WaitAtMost(5*time.Minute)))
+		_, err := c.Firmware.Upgrade(t.Context(), sps.FromSlot("2"), sps.WithWaitLimit(5*time.Minute))
 		if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "still runs 7.4.0") {
 			t.Errorf("not executed: %v", err)
 		}
 		a.ClearFaults()
 		a.Inject(spstest.Fault{Path: "firmware/upgrade", CutBefore: true})
-		if _, err := c.Firmware.StartUpgrade(t.Context(), "2", ""); !errors.Is(err, sps.ErrOutcomeUnknown) {
+		if _, err := c.Firmware.StartUpgrade(t.Context(), "2"); !errors.Is(err, sps.ErrOutcomeUnknown) {
 			t.Errorf("StartUpgrade: %v, want ErrOutcomeUnknown", err)
 		}
 	})
@@ -178,7 +178,7 @@ func TestReinstall(t *testing.T) {
 	)
 	upgradeBubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		var states []string
-		_, err := c.Firmware.Upgrade(t.Context(), sps.FromSlot("2"), sps.OnUpgradeProgress(func(_ sps.UpgradeStep, p sps.WaitProgress) { states = append(states, p.State) }))
+		_, err := c.Firmware.Upgrade(t.Context(), sps.FromSlot("2"), sps.WithProgress(func(p sps.Progress) { states = append(states, p.State) }))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -194,7 +194,7 @@ func TestReinstall(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = c.Firmware.WaitForVersion(t.Context(), "7.4.0", sps.AfterRestartOf(before), sps.WaitAtMost(10*time.Minute))
+		_, err = c.Firmware.WaitForVersion(t.Context(), "7.4.0", sps.WithRestartOf(before), sps.WithWaitLimit(10*time.Minute))
 		if !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("error %v, want the limit", err)
 		}
@@ -240,7 +240,7 @@ func TestAnotherCertificate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = c.Firmware.Upgrade(t.Context(), sps.FromSlot("2"), sps.UpgradeWaiting(sps.PollEvery(time.Millisecond)))
+	_, err = c.Firmware.Upgrade(t.Context(), sps.FromSlot("2"), sps.WithPollInterval(time.Millisecond))
 	var untrusted *sps.CertificateError
 	if !errors.As(err, &untrusted) {
 		t.Errorf("error %v, want a CertificateError", err)
@@ -290,7 +290,7 @@ func TestUpgradeVerifies(t *testing.T) {
 			return []byte(strings.ReplaceAll(string(b), `"current_slot":"/api/firmware/slots/2"`, `"current_slot":"/api/firmware/slots/1"`))
 		}})
 		_, err := c.Firmware.Upgrade(t.Context(), sps.FromSlot("2"))
-		var stopped *sps.UpgradeError
+		var stopped *sps.FirmwareUpgradeError
 		if !errors.As(err, &stopped) || stopped.Step != sps.StepVerify {
 			t.Errorf("error %v, want one at verify", err)
 		}
@@ -308,7 +308,7 @@ func TestUpgradeFromURLFindsTheSlot(t *testing.T) {
 			a.SetSlot(spstest.Slot{Key: "5", Version: "8.1.0"}) // somebody else's upload
 			return b
 		}})
-		report, err := c.Firmware.Upgrade(t.Context(), sps.FromURL(imageURL, imageSum), sps.StopAfterTest())
+		report, err := c.Firmware.Upgrade(t.Context(), sps.FromURL(imageURL, imageSum), sps.WithTestOnly())
 		if err == nil || !strings.Contains(err.Error(), "two slots filled") || report.FetchKey == "" {
 			t.Errorf("report %+v, error %v, want one that names both slots", report, err)
 		}
@@ -346,7 +346,7 @@ func TestUpgradeAnsweredByGateway(t *testing.T) {
 func TestExpectVersion(t *testing.T) {
 	t.Parallel()
 	upgradeBubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
-		_, err := c.Firmware.Upgrade(t.Context(), sps.FromSlot("4"), sps.ExpectVersion("8.0.0"))
+		_, err := c.Firmware.Upgrade(t.Context(), sps.FromSlot("4"), sps.WithExpectedVersion("8.0.0"))
 		if !errors.Is(err, sps.ErrUnexpectedImage) || !strings.Contains(err.Error(), "6.0.10") {
 			t.Errorf("error %v, want ErrUnexpectedImage with what is there", err)
 		}
@@ -355,7 +355,7 @@ func TestExpectVersion(t *testing.T) {
 				t.Errorf("sent %s", request)
 			}
 		}
-		if _, err := c.Firmware.Upgrade(t.Context(), sps.FromSlot("2"), sps.ExpectVersion("8.0"), sps.StopAfterTest()); err != nil {
+		if _, err := c.Firmware.Upgrade(t.Context(), sps.FromSlot("2"), sps.WithExpectedVersion("8.0"), sps.WithTestOnly()); err != nil {
 			t.Errorf("the same version in another spelling: %v", err)
 		}
 	})
@@ -376,7 +376,7 @@ func TestUpgradeSurvivesHiccups(t *testing.T) {
 	upgradeBubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		a.Inject(spstest.Fault{Method: "GET", Path: "firmware/slots/3", Times: -1, Status: 500})
 		report, err := c.Firmware.Upgrade(t.Context(), sps.FromImage(spstest.Image("8.1.0", imageSize), imageSize))
-		var stopped *sps.UpgradeError
+		var stopped *sps.FirmwareUpgradeError
 		if !errors.As(err, &stopped) || report.SlotKey != "3" || !strings.Contains(stopped.Left, "slot 3") {
 			t.Errorf("report %+v, error %v", report, err)
 		}
@@ -393,7 +393,7 @@ func TestRestartBetweenLooks(t *testing.T) {
 		}
 		time.AfterFunc(25*time.Second, a.ExpireSessions)
 		start := time.Now()
-		if _, err := c.Firmware.WaitForVersion(t.Context(), "7.4.0", sps.AfterRestartOf(before)); err != nil {
+		if _, err := c.Firmware.WaitForVersion(t.Context(), "7.4.0", sps.WithRestartOf(before)); err != nil {
 			t.Error(err)
 		}
 		if took := time.Since(start); took != 30*time.Second {
@@ -409,8 +409,8 @@ func TestLooksAreSpaced(t *testing.T) {
 		a.Inject(spstest.Fault{Path: "info", Status: 503, Times: -1})
 		a.ResetJournal()
 		looks := 0
-		_, err := c.Firmware.WaitForVersion(t.Context(), "8.0.0", sps.PollEvery(10*time.Second), sps.WaitAtMost(time.Minute),
-			sps.OnProgress(func(sps.WaitProgress) { looks++ }))
+		_, err := c.Firmware.WaitForVersion(t.Context(), "8.0.0", sps.WithPollInterval(10*time.Second), sps.WithWaitLimit(time.Minute),
+			sps.WithProgress(func(sps.Progress) { looks++ }))
 		if err == nil {
 			t.Error("no error")
 		}
@@ -425,7 +425,7 @@ func TestRefusedLoginsAreSpaced(t *testing.T) {
 		a.SetPassword(a.Username(), "rotated")
 		a.ExpireSessions()
 		start := time.Now()
-		_, err := c.Firmware.WaitForVersion(t.Context(), "8.0.0", sps.PollEvery(time.Second))
+		_, err := c.Firmware.WaitForVersion(t.Context(), "8.0.0", sps.WithPollInterval(time.Second))
 		if !errors.Is(err, sps.AuthenticationFailure) || time.Since(start) < time.Minute {
 			t.Errorf("error %v after %v, want a minute of patience", err, time.Since(start))
 		}
@@ -437,7 +437,7 @@ func TestMessageRequired(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t, spstest.WithCommitMessageRequired())
 	c := connect(t, a)
-	if _, err := c.Firmware.Upgrade(t.Context(), sps.FromSlot("2")); !errors.Is(err, sps.ErrCommitMessageRequired) || !strings.Contains(err.Error(), "UpgradeMessage") {
-		t.Errorf("error %v, want one that names UpgradeMessage", err)
+	if _, err := c.Firmware.Upgrade(t.Context(), sps.FromSlot("2")); !errors.Is(err, sps.ErrCommitMessageRequired) || !strings.Contains(err.Error(), "WithMessage") {
+		t.Errorf("error %v, want one that names WithMessage", err)
 	}
 }

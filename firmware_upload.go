@@ -12,34 +12,24 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/go-sps/sps/internal/wire"
 )
 
 var uploadPath = mustPath("upload/firmware")
 
-// UploadOption refines one [Firmware.Upload].
-type UploadOption func(*uploadOptions)
+// UploadOption refines one [Firmware.Upload]: [WithProgress].
+type UploadOption interface{ applyUpload(*uploadOptions) }
 
-type uploadOptions struct {
-	progress func(sent, total int64)
-}
+type uploadOptions struct{ progress func(Progress) }
 
-// UploadProgress calls a function with the bytes of the image that were sent and
-// those there are, about once per MiB and once at the end. It is called from
-// another goroutine, never twice at a time; a slow one slows the upload. A retry
-// begins at 0 again. Nil is none.
-func UploadProgress(progress func(sent, total int64)) UploadOption {
-	if progress == nil {
-		progress = func(int64, int64) {}
-	}
-	return func(o *uploadOptions) { o.progress = progress }
-}
+func (o ProgressOption) applyUpload(u *uploadOptions) { u.progress = o.report }
 
-// UploadError says that the answer to an upload was lost, and what was seen in the slots
+// FirmwareUploadError says that the answer to an upload was lost, and what was seen in the slots
 // afterwards. It unwraps to the cause, which is [ErrOutcomeUnknown] too: the appliance may
 // put the image into a slot yet, whatever was seen.
-type UploadError struct {
+type FirmwareUploadError struct {
 	// Known is set where the appliance could be asked afterwards.
 	Known bool
 	// Stored is the slot that was seen to have filled since the upload began, nil for
@@ -50,7 +40,7 @@ type UploadError struct {
 }
 
 // Error returns the cause and what was seen.
-func (e *UploadError) Error() string {
+func (e *FirmwareUploadError) Error() string {
 	text := causeOf(e.Err).Error()
 	switch {
 	case e.Stored != nil:
@@ -62,7 +52,7 @@ func (e *UploadError) Error() string {
 }
 
 // Unwrap returns the cause.
-func (e *UploadError) Unwrap() error { return e.Err }
+func (e *FirmwareUploadError) Unwrap() error { return e.Err }
 
 // Upload sends a firmware image to the appliance (POST /api/upload/firmware) and
 // returns the slot that the appliance put it into. It takes constant memory: the
@@ -80,11 +70,11 @@ func (e *UploadError) Unwrap() error { return e.Err }
 //
 // When the whole image was sent and the answer is lost, the slots are listed until one
 // has filled, for up to [Timeouts].Outcome, and after the end of ctx for half of
-// [Timeouts].Close. The error is an [UploadError] then and [ErrOutcomeUnknown], also where
+// [Timeouts].Close. The error is an [FirmwareUploadError] then and [ErrOutcomeUnknown], also where
 // one has filled: that may have been somebody else.
 func (f *Firmware) Upload(ctx context.Context, image io.ReaderAt, size int64, options ...UploadOption) (*FirmwareSlot, error) {
 	if image == nil || size <= 0 {
-		return nil, fmt.Errorf("sps: POST %s: %w", uploadPath.text, invalid("the image is empty"))
+		return nil, f.client.fail("POST "+uploadPath.text, invalid("the image is empty"))
 	}
 	return f.upload(ctx, &upload{image: image, size: size, check: func() error { return nil }}, options)
 }
@@ -93,7 +83,7 @@ func (f *Firmware) Upload(ctx context.Context, image io.ReaderAt, size int64, op
 // that changes while it is sent are [ErrInvalidInput].
 func (f *Firmware) UploadFile(ctx context.Context, name string, options ...UploadOption) (*FirmwareSlot, error) {
 	fail := func(err error) (*FirmwareSlot, error) {
-		return nil, fmt.Errorf("sps: POST %s: %w: %w", uploadPath.text, ErrInvalidInput, err)
+		return nil, f.client.fail("POST "+uploadPath.text, fmt.Errorf("%w: %w", ErrInvalidInput, err))
 	}
 	file, err := os.Open(name)
 	if err != nil {
@@ -136,19 +126,20 @@ type upload struct {
 }
 
 func (f *Firmware) upload(ctx context.Context, u *upload, options []UploadOption) (*FirmwareSlot, error) {
-	o := &uploadOptions{progress: func(int64, int64) {}}
+	o := &uploadOptions{progress: func(Progress) {}}
 	for _, option := range options {
 		if option != nil {
-			option(o)
+			option.applyUpload(o)
 		}
 	}
-	u.report = o.progress
+	start := time.Now()
+	u.report = func(sent, total int64) { o.progress(transferred(sent, total, start)) }
 	before, err := f.Slots(ctx)
 	if err != nil {
 		return nil, err
 	}
 	if before.EmptySlots == 0 && len(before.Slots) > 0 {
-		return nil, fmt.Errorf("sps: POST %s: %w", uploadPath.text, ErrNoEmptySlot)
+		return nil, f.client.fail("POST "+uploadPath.text, ErrNoEmptySlot)
 	}
 	stream, err := u.multipart()
 	if err != nil {
@@ -160,7 +151,7 @@ func (f *Firmware) upload(ctx context.Context, u *upload, options []UploadOption
 	whole := u.whole
 	u.mu.Unlock()
 	if reading := u.failed.Load(); err != nil && reading != nil {
-		return nil, fmt.Errorf("sps: POST %s: the image was not sent to its end: %w", uploadPath.text, *reading)
+		return nil, f.client.fail("POST "+uploadPath.text, fmt.Errorf("the image was not sent to its end: %w", *reading))
 	}
 	if err == nil {
 		slot, incomplete := uploadedSlot(a)
@@ -206,7 +197,7 @@ func uploadedSlot(a *answer) (*FirmwareSlot, error) {
 func (f *Firmware) uploadLost(ctx context.Context, before *FirmwareSlots, cause error) error {
 	end := f.client.patience(ctx)
 	defer end.release()
-	failed := &UploadError{Err: cause}
+	failed := &FirmwareUploadError{Err: cause}
 	found := f.client.ask(ctx, end, "POST "+uploadPath.text, cause, func(ctx context.Context) (bool, string, error) {
 		return failed.look(ctx, f, before)
 	})
@@ -215,7 +206,7 @@ func (f *Firmware) uploadLost(ctx context.Context, before *FirmwareSlots, cause 
 }
 
 // look looks for a slot that was empty before.
-func (e *UploadError) look(ctx context.Context, f *Firmware, before *FirmwareSlots) (seen bool, state string, err error) {
+func (e *FirmwareUploadError) look(ctx context.Context, f *Firmware, before *FirmwareSlots) (seen bool, state string, err error) {
 	after, err := f.Slots(ctx)
 	if err != nil {
 		return false, "", err

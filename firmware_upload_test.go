@@ -28,11 +28,11 @@ func TestUpload(t *testing.T) {
 		a.ExpireSessions() // noticed before the image is sent
 		var sent, total int64
 		slot, err := c.Firmware.Upload(t.Context(), spstest.Image("8.1.0", imageSize), imageSize,
-			sps.UploadProgress(func(s, all int64) {
-				if s <= sent {
-					t.Errorf("progress goes from %d to %d", sent, s)
+			sps.WithProgress(func(p sps.Progress) {
+				if p.Done <= sent {
+					t.Errorf("progress goes from %d to %d", sent, p.Done)
 				}
-				sent, total = s, all
+				sent, total = p.Done, p.Total
 			}))
 		if err != nil {
 			t.Fatal(err)
@@ -109,8 +109,8 @@ func TestUploadFile(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			file := test.file(t)
-			_, err := c.Firmware.UploadFile(t.Context(), file, sps.UploadProgress(func(sent, _ int64) {
-				if test.during != nil && sent < 2<<20 {
+			_, err := c.Firmware.UploadFile(t.Context(), file, sps.WithProgress(func(p sps.Progress) {
+				if test.during != nil && p.Done < 2<<20 {
 					if err := test.during(file); err != nil {
 						t.Error(err)
 					}
@@ -138,7 +138,7 @@ func (b brokenImage) ReadAt(p []byte, off int64) (int, error) {
 // TestUploadFails says clearly what went wrong, and what the appliance holds.
 func TestUploadFails(t *testing.T) {
 	t.Parallel()
-	good := spstest.Image("8.1.0", imageSize)
+	good, small := spstest.Image("8.1.0", imageSize), spstest.Image("8.1.0", 1000) // which is sent whole before a cut is noticed
 	for name, test := range map[string]struct {
 		image  io.ReaderAt
 		size   int64
@@ -152,14 +152,14 @@ func TestUploadFails(t *testing.T) {
 		"shorter than said":   {bytes.NewReader([]byte("SPS-FIRMWARE 8.1.0\n")), 100, spstest.Fault{}, sps.ErrInvalidInput, "ends after 19 of 100", false},
 		"a reader that fails": {brokenImage{1 << 20}, imageSize, spstest.Fault{}, errDisk, "the image was not sent to its end", false},
 		"a broken image":      {strings.NewReader(strings.Repeat("no image", 100)), 800, spstest.Fault{}, sps.ErrorType("InvalidFirmwareImage"), "", false},
-		"cut before":          {good, imageSize, spstest.Fault{CutBefore: true}, sps.ErrOutcomeUnknown, "no slot had filled when the appliance was asked; it may put", false},
+		"cut before":          {small, 1000, spstest.Fault{CutBefore: true}, sps.ErrOutcomeUnknown, "no slot had filled when the appliance was asked; it may put", false},
 		"cut after":           {good, imageSize, spstest.Fault{CutAfter: true}, sps.ErrOutcomeUnknown, "in slot 3 (8.1.0)", true},
 		"answer truncated":    {good, imageSize, spstest.Fault{Truncate: 5}, sps.ErrOutcomeUnknown, "in slot 3 (8.1.0)", true},
 		"answer without key":  {good, imageSize, spstest.Fault{Mutate: func([]byte) []byte { return []byte(`{"body":{}}`) }}, sps.ErrOutcomeUnknown, "in slot 3 (8.1.0)", true},
 		"504, stored":         {good, imageSize, spstest.Fault{Status: 504, Execute: true}, sps.Status(504), "in slot 3 (8.1.0)", true},
 		"two slots named":     {good, imageSize, spstest.Fault{Mutate: func([]byte) []byte { return []byte(`{"body":{},"key":"4","meta":{"slot":"/api/firmware/slots/3"}}`) }}, sps.ErrBadAnswer, "in slot 3 (8.1.0)", true},
-		"503":                 {good, imageSize, spstest.Fault{Status: 503}, sps.Status(503), "no slot had filled when the appliance was asked; it may put", false},
-		"502":                 {good, imageSize, spstest.Fault{Status: 502}, sps.Status(502), "no slot had filled when the appliance was asked; it may put", false},
+		"503":                 {small, 1000, spstest.Fault{Status: 503}, sps.Status(503), "no slot had filled when the appliance was asked; it may put", false},
+		"502":                 {small, 1000, spstest.Fault{Status: 502}, sps.Status(502), "no slot had filled when the appliance was asked; it may put", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -171,7 +171,7 @@ func TestUploadFails(t *testing.T) {
 			if !errors.Is(err, test.want) || !strings.Contains(err.Error(), test.says) {
 				t.Errorf("error %v, want %v that says %q", err, test.want, test.says)
 			}
-			var failed *sps.UploadError
+			var failed *sps.FirmwareUploadError
 			if test.stored && (!errors.As(err, &failed) || !failed.Known || failed.Stored == nil || failed.Stored.Key != "3") {
 				t.Errorf("error %+v, want one that names slot 3", failed)
 			}
@@ -207,7 +207,7 @@ func TestUploadCancelled(t *testing.T) {
 	a := spstest.NewServer(t)
 	c := connect(t, a)
 	ctx, cancel := context.WithCancel(t.Context())
-	_, err := c.Firmware.Upload(ctx, spstest.Image("8.1.0", 1<<30), 1<<30, sps.UploadProgress(func(int64, int64) { cancel() }))
+	_, err := c.Firmware.Upload(ctx, spstest.Image("8.1.0", 1<<30), 1<<30, sps.WithProgress(func(sps.Progress) { cancel() }))
 	if !errors.Is(err, context.Canceled) || errors.Is(err, sps.ErrOutcomeUnknown) || !strings.Contains(err.Error(), "not sent to its end") {
 		t.Errorf("error %v, want the cancellation, and that the image was not sent whole", err)
 	}
@@ -307,7 +307,7 @@ func TestUploadSlotByLink(t *testing.T) {
 	}})
 	var sent int64
 	const size = imageSize + 5 // ends within a step of the progress
-	slot, err := c.Firmware.Upload(t.Context(), spstest.Image("8.1.0", size), size, sps.UploadProgress(func(s, _ int64) { sent = s }))
+	slot, err := c.Firmware.Upload(t.Context(), spstest.Image("8.1.0", size), size, sps.WithProgress(func(p sps.Progress) { sent = p.Done }))
 	if err != nil || slot.Key != "3" || sent != size {
 		t.Errorf("slot %+v, %v; %d bytes reported", slot, err, sent)
 	}
@@ -320,7 +320,7 @@ func TestUploadOutcomeUnknown(t *testing.T) {
 		a.Inject(spstest.Fault{Path: "upload/firmware", CutAfter: true})
 		a.Inject(spstest.Fault{Path: "firmware/slots", Skip: 2, Times: -1, Status: 500})
 		report, err := c.Firmware.Upgrade(t.Context(), sps.FromImage(spstest.Image("8.1.0", imageSize), imageSize))
-		var stopped *sps.UpgradeError
+		var stopped *sps.FirmwareUpgradeError
 		if !errors.As(err, &stopped) || !strings.Contains(stopped.Left, "is unknown") || report.SlotKey != "" {
 			t.Errorf("report %+v, error %v", report, err)
 		}

@@ -13,9 +13,9 @@ import (
 // TestVersionWait goes through what waiting sees, look by look, ten seconds apart.
 func TestVersionWait(t *testing.T) {
 	t.Parallel()
-	old, wanted := &Info{FirmwareVersion: "7.4.0", BuildDate: "a"}, &Info{FirmwareVersion: "8.0.0", BuildDate: "b"}
-	other := &Info{FirmwareVersion: "7.5.0"}
-	rebuilt := &Info{FirmwareVersion: "7.4.0", BuildDate: "b"}
+	old, wanted := &ApplianceInfo{FirmwareVersion: "7.4.0", BuildDate: "a"}, &ApplianceInfo{FirmwareVersion: "8.0.0", BuildDate: "b"}
+	other := &ApplianceInfo{FirmwareVersion: "7.5.0"}
+	rebuilt := &ApplianceInfo{FirmwareVersion: "7.4.0", BuildDate: "b"}
 	reset := &TransportError{Err: io.EOF}
 	nonsense := &TransportError{Err: ErrBadAnswer}
 	slow := &TransportError{Err: context.DeadlineExceeded}
@@ -37,7 +37,7 @@ func TestVersionWait(t *testing.T) {
 		return looks
 	}
 	for name, test := range map[string]struct {
-		before *Info // for a reinstallation
+		before *ApplianceInfo // for a reinstallation
 		looks  []any
 		done   bool
 		stop   error
@@ -76,10 +76,10 @@ func TestVersionWait(t *testing.T) {
 					w.version = test.before.FirmwareVersion
 				}
 				for i, look := range test.looks {
-					var info *Info
+					var info *ApplianceInfo
 					var err error
 					switch look := look.(type) {
-					case *Info:
+					case *ApplianceInfo:
 						info = look
 					case error:
 						err = look

@@ -628,9 +628,9 @@ func checkAlerts[ID ~string](t *testing.T, alerts Alerts[ID]) {
 	t.Helper()
 	checkBodyOf(t, alerts)
 	was := maps.Clone(alerts)
-	checkError(t, alerts.Enable(Email, "no such alert"))
-	checkError(t, alerts.EnableAll(Email))
-	checkError(t, alerts.DisableAll(SNMP))
+	checkError(t, alerts.Enable(ChannelEmail, "no such alert"))
+	checkError(t, alerts.EnableAll(ChannelEmail))
+	checkError(t, alerts.DisableAll(ChannelSNMP))
 	for _, d := range was.Diff(alerts) {
 		if d.Old == nil || d.New == nil || *d.Old == *d.New {
 			t.Errorf("%q differs: %v, %v", d.Alert, d.Old, d.New)
@@ -728,7 +728,7 @@ func FuzzStatus(f *testing.F) {
 		case 1:
 			readWell(t)(h.UserInfo(ctx))
 		case 2:
-			readWell(t)(h.Health(ctx))
+			readWell(t)(h.HealthStatus(ctx))
 		case 3:
 			readWell(t)(h.ClusterStatus(ctx))
 		case 4:
@@ -812,7 +812,7 @@ func FuzzJob(f *testing.F) {
 				return 200, jsonHeader, answer
 			}
 		}
-		looked := OnProgress(func(p WaitProgress) {
+		looked := WithProgress(func(p Progress) {
 			checkLine(t, "a state", p.State)
 			if p.Percent != -1 && !(p.Percent >= 0 && p.Percent <= 100) {
 				t.Errorf("%v percent", p.Percent)
@@ -845,7 +845,7 @@ func FuzzJob(f *testing.F) {
 		case 2:
 			passed(h.Firmware.Test(ctx, "1"))
 		case 3:
-			passed(h.Firmware.StartUpgrade(ctx, "1", "message"))
+			passed(h.Firmware.StartUpgrade(ctx, "1", WithMessage("message")))
 		case 4:
 			e, _ := wire.ParseEnvelope(answer)
 			slot, err := uploadedSlot(h.answerOf(e))
@@ -853,7 +853,7 @@ func FuzzJob(f *testing.F) {
 			if err == nil && checkSlotKey(slot.Key) != nil {
 				t.Errorf("the image is in slot %q", slot.Key)
 			}
-			u := &UploadError{Known: true, Stored: slot, Err: errors.New("x")}
+			u := &FirmwareUploadError{Known: true, Stored: slot, Err: errors.New("x")}
 			checkLine(t, "an upload's error", u.Error())
 		case 5:
 			readWell(t)(h.SupportBundles.Get(ctx, "1"))
@@ -1155,7 +1155,7 @@ func FuzzCertificate(f *testing.F) {
 			}
 		}
 		checkTrustStore(t, s)
-		checkTrustStore(t, TrustStore{Authorities: []Authority{{PEM: string(data), Subject: a, Fingerprint: Fingerprint{Digest: fingerprint}}}}.valid())
+		checkTrustStore(t, TrustStore{Authorities: []TrustStoreAuthority{{PEM: string(data), Subject: a, Fingerprint: TrustStoreFingerprint{Digest: fingerprint}}}}.valid())
 		_, err = newConfig([]Option{WithCABundle(data)})
 		checkError(t, err)
 		_, err = newConfig([]Option{WithPinnedCertificates(fingerprint, a)})
@@ -1188,7 +1188,7 @@ func FuzzCertificate(f *testing.F) {
 func (s TrustStore) valid() TrustStore {
 	for i, a := range s.Authorities {
 		clean := func(text string) string { return strings.ToValidUTF8(text, "\uFFFD") }
-		s.Authorities[i] = Authority{PEM: clean(a.PEM), Subject: clean(a.Subject), Fingerprint: Fingerprint{Digest: clean(a.Fingerprint.Digest)}}
+		s.Authorities[i] = TrustStoreAuthority{PEM: clean(a.PEM), Subject: clean(a.Subject), Fingerprint: TrustStoreFingerprint{Digest: clean(a.Fingerprint.Digest)}}
 	}
 	return s
 }
@@ -1483,10 +1483,10 @@ func FuzzUpdateObject(f *testing.F) {
 				setting := within(string(id))
 				if on := !(*v)[id].Email; len(program)%2 == 0 {
 					setting["email"] = on
-					return v.set(on, Email, []TrafficAlert{id})
+					return v.set(on, ChannelEmail, []TrafficAlert{id})
 				}
 				setting["snmp"] = !(*v)[id].SNMP
-				return v.set(!(*v)[id].SNMP, SNMP, []TrafficAlert{id})
+				return v.set(!(*v)[id].SNMP, ChannelSNMP, []TrafficAlert{id})
 			})
 		case 4:
 			err = tx.Email.Update(ctx, func(v *EmailSettings) error {
@@ -1648,7 +1648,7 @@ func TestMemoryOfAnswers(t *testing.T) {
 		"Invoke":                func() error { _, err := h.Invoke(ctx, "GET", "x", nil); return err },
 		"Info":                  func() error { _, err := h.Info(ctx); return err },
 		"UserInfo":              func() error { _, err := h.UserInfo(ctx); return err },
-		"Health":                func() error { _, err := h.Health(ctx); return err },
+		"Health":                func() error { _, err := h.HealthStatus(ctx); return err },
 		"ClusterStatus":         func() error { _, err := h.ClusterStatus(ctx); return err },
 		"TransactionStatus":     func() error { _, err := h.TransactionStatus(ctx); return err },
 		"IntegratedProducts":    func() error { _, err := h.IntegratedProducts(ctx); return err },

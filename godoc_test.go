@@ -54,7 +54,8 @@ func documentedPackages(t *testing.T) (folders []string) {
 // TestDocumentation demands a comment on whatever a user can see: the packages, and of
 // those that can be imported each constant, variable, function, type, method, field
 // and method of an interface. The comment of a group holds for what is in the group,
-// and one at the end of the line will do. What a comment puts into brackets must exist.
+// and one at the end of the line will do; that of a field holds for those right below
+// it. What a comment puts into brackets must exist.
 func TestDocumentation(t *testing.T) {
 	t.Parallel()
 	count := 0
@@ -155,10 +156,15 @@ func (d documentation) all() (count int) {
 			default:
 				continue
 			}
+			group, end := "", 0 // the comment of the fields above, and the last line of them
 			for _, member := range members.List {
+				if member.Doc != nil || d.set.Position(member.Pos()).Line != end+1 {
+					group = member.Doc.Text()
+				}
+				end = d.set.Position(member.End()).Line
 				for _, name := range member.Names {
 					if name.IsExported() {
-						d.check(name.Pos(), typ.Name+"."+name.Name, member.Doc.Text(), member.Comment.Text())
+						d.check(name.Pos(), typ.Name+"."+name.Name, group, member.Comment.Text())
 						count++
 					}
 				}

@@ -495,7 +495,7 @@ func TestHostileMemory(t *testing.T) {
 		{"huge numbers in meta", says(200, "", `{"items":[],"meta":{"remaining_seconds":1e308,"number_of_empty_slots":`+strings.Repeat("9", 1<<20)+`,"current_slot":-0}}`), hostileSlots, errNone, 64},
 		{"huge key", says(200, "", `{"items":[{"key":`+strings.Repeat("9", 1<<20)+`}]}`), hostileList, sps.ErrBadAnswer, 32},
 		{"huge health", says(200, "", `{"health_status":{"cpu":1e999999999,"load1":`+strings.Repeat("9", 1<<20)+`,"sessions_total":1e99,"firmware":{"tainted_files":{"core":1e40}}}}`), func(ctx context.Context, c *sps.Client) error {
-			_, err := c.Health(ctx)
+			_, err := c.HealthStatus(ctx)
 			return err
 		}, errNone, 64},
 		{"huge exit code", says(200, "", `{"body":{"test_summary":"x","exit_code":1e99999999}}`), func(ctx context.Context, c *sps.Client) error {
@@ -647,7 +647,7 @@ func TestHostileTime(t *testing.T) {
 			}
 			says(403, "", `{"error":{"type":"OpenTransactionError"}}`)(w, r)
 		}, nil, func(ctx context.Context, c *sps.Client) error {
-			return c.Transaction(ctx, setAdmin("x"), sps.WaitForLock(time.Hour))
+			return c.Transaction(ctx, setAdmin("x"), sps.WithLockWait(time.Hour))
 		}, nil, 0, nil},
 		"a job without end": {says(200, "", `{"body":{"status":"queued"}}`), nil, func(ctx context.Context, c *sps.Client) error {
 			_, err := c.Firmware.WaitForFetch(ctx, "1")
@@ -1084,7 +1084,7 @@ func TestHostileInput(t *testing.T) {
 			return c.Transaction(ctx, setAdmin("x"), sps.WithMessage(text))
 		}),
 		"upgrade message": path(func(ctx context.Context, c *sps.Client, text string) error {
-			_, err := c.Firmware.StartUpgrade(ctx, "2", text)
+			_, err := c.Firmware.StartUpgrade(ctx, "2", sps.WithMessage(text))
 			return err
 		}),
 		"image URL": at("firmware/fetch", func(ctx context.Context, c *sps.Client, text string) error {
@@ -1253,7 +1253,7 @@ func TestHostileLinks(t *testing.T) {
 		"upgrade": {func(text string) string {
 			return `{"key":` + quote(text) + `,"items":[],"body":{"firmware_version":"1","status":"finished","slot_id":` + quote(text) + `},"meta":{"slot":` + quote(text) + `,"href":` + quote(text) + `}}`
 		}, "", func(ctx context.Context, c *sps.Client) error {
-			_, err := c.Firmware.Upgrade(ctx, sps.FromURL("https://images.example/x", strings.Repeat("a", 64)), sps.StopAfterTest())
+			_, err := c.Firmware.Upgrade(ctx, sps.FromURL("https://images.example/x", strings.Repeat("a", 64)), sps.WithTestOnly())
 			if errors.Is(err, sps.ErrInvalidInput) { // the key of a slot is checked once more
 				err = nil
 			}

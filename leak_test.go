@@ -273,7 +273,7 @@ var leakOperations = map[string]func(context.Context, *leakWorld) []any{
 	},
 	"*sps.Client.Info":               func(ctx context.Context, w *leakWorld) []any { return pair(w.c.Info(ctx)) },
 	"*sps.Client.UserInfo":           func(ctx context.Context, w *leakWorld) []any { return pair(w.c.UserInfo(ctx)) },
-	"*sps.Client.Health":             func(ctx context.Context, w *leakWorld) []any { return pair(w.c.Health(ctx)) },
+	"*sps.Client.HealthStatus":       func(ctx context.Context, w *leakWorld) []any { return pair(w.c.HealthStatus(ctx)) },
 	"*sps.Client.ClusterStatus":      func(ctx context.Context, w *leakWorld) []any { return pair(w.c.ClusterStatus(ctx)) },
 	"*sps.Client.IntegratedProducts": func(ctx context.Context, w *leakWorld) []any { return pair(w.c.IntegratedProducts(ctx)) },
 	"*sps.Client.TransactionStatus":  func(ctx context.Context, w *leakWorld) []any { return pair(w.c.TransactionStatus(ctx)) },
@@ -301,13 +301,13 @@ var leakOperations = map[string]func(context.Context, *leakWorld) []any{
 	},
 	"*sps.Firmware.UploadFile": func(ctx context.Context, w *leakWorld) []any { return pair(w.c.Firmware.UploadFile(ctx, w.file)) },
 	"*sps.Firmware.StartUpgrade": func(ctx context.Context, w *leakWorld) []any {
-		return pair(w.c.Firmware.StartUpgrade(ctx, "2", "CHG-1"))
+		return pair(w.c.Firmware.StartUpgrade(ctx, "2", sps.WithMessage("CHG-1")))
 	},
 	"*sps.Firmware.WaitForVersion": func(ctx context.Context, w *leakWorld) []any {
-		return pair(w.c.Firmware.WaitForVersion(ctx, "8.0.0", sps.WaitAtMost(2*time.Minute), sps.OnProgress(func(p sps.WaitProgress) { w.check(p) })))
+		return pair(w.c.Firmware.WaitForVersion(ctx, "8.0.0", sps.WithWaitLimit(2*time.Minute), sps.WithProgress(func(p sps.Progress) { w.check(p) })))
 	},
 	"*sps.Firmware.Upgrade": func(ctx context.Context, w *leakWorld) []any {
-		return pair(w.c.Firmware.Upgrade(ctx, sps.FromFile(w.file), sps.UpgradeMessage("CHG-1"), sps.OnUpgradeProgress(func(_ sps.UpgradeStep, p sps.WaitProgress) { w.check(p) })))
+		return pair(w.c.Firmware.Upgrade(ctx, sps.FromFile(w.file), sps.WithMessage("CHG-1"), sps.WithProgress(func(p sps.Progress) { w.check(p) })))
 	},
 
 	"*sps.Starling.JoinStatus": func(ctx context.Context, w *leakWorld) []any { return pair(w.c.Starling.JoinStatus(ctx)) },
@@ -818,18 +818,18 @@ func TestLeaksOfCertificate(t *testing.T) {
 			w.finder.add("PEM", []byte(strings.TrimSpace(line)))
 		}
 	}
-	credential := sps.Certificate(certificate)
+	credential := sps.ClientCertificate(certificate)
 	options := []sps.Option{sps.WithCABundle(a.CA()), quick, sps.WithLogger(slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug - 100})))}
 	c, err := sps.Connect(t.Context(), a.Addr(), credential, options...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer c.Close(context.Background())
-	_, refused := sps.Connect(t.Context(), a.Addr(), sps.Certificate(tls.Certificate{PrivateKey: key}), options...)
+	_, refused := sps.Connect(t.Context(), a.Addr(), sps.ClientCertificate(tls.Certificate{PrivateKey: key}), options...)
 	_, untrusted := sps.Connect(t.Context(), a.Addr(), credential, quick)
 	_, bundle := sps.Connect(t.Context(), a.Addr(), credential, sps.WithCABundle(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})))
 	_, parsed := sps.ParseCertificates(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
-	store := sps.TrustStore{Name: "x", RevocationCheck: "none", Type: "custom", Authorities: []sps.Authority{{PEM: string(pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: der}))}}}
+	store := sps.TrustStore{Name: "x", RevocationCheck: "none", Type: "custom", Authorities: []sps.TrustStoreAuthority{{PEM: string(pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: der}))}}}
 	a.Inject(spstest.Fault{Path: "info", Status: 500})
 	_, failed := c.Info(t.Context())
 	for _, err := range []error{refused, untrusted, bundle, parsed, store.Validate(), failed} {
@@ -872,7 +872,7 @@ func TestLeaksAreFound(t *testing.T) {
 			"a hidden field":           leakShow(&plain{raw: secret}),
 			"a hidden body":            leakShow(&plain{raw: must(json.Marshal(map[string]string{"a": string(secret)}))}),
 			"a map":                    leakShow(map[string][]byte{"a": secret}),
-			"what an error wraps":      leakShow(&sps.TransportError{Err: &sps.UpgradeError{Err: errors.New(string(secret))}}),
+			"what an error wraps":      leakShow(&sps.TransportError{Err: &sps.FirmwareUpgradeError{Err: errors.New(string(secret))}}),
 			"several errors":           leakShow(errors.Join(errors.New("a"), errors.New(string(secret)))),
 			"bytes":                    fmt.Sprint(secret),
 			"bytes in Go":              fmt.Sprintf("%#v", secret),

@@ -171,20 +171,20 @@ func TestNilProgress(t *testing.T) {
 	bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		ctx := t.Context()
 		image := spstest.Image("8.1.0", 1<<20)
-		if _, err := c.Firmware.Upload(ctx, image, 1<<20, sps.UploadProgress(nil)); err != nil {
+		if _, err := c.Firmware.Upload(ctx, image, 1<<20, sps.WithProgress(nil)); err != nil {
 			t.Error(err)
 		}
-		if _, err := c.Firmware.Upgrade(ctx, sps.FromSlot("3"), sps.UpgradeMessage("x"), sps.OnUpgradeProgress(nil), sps.UpgradeWaiting(sps.OnProgress(nil))); err != nil {
+		if _, err := c.Firmware.Upgrade(ctx, sps.FromSlot("3"), sps.WithMessage("x"), sps.WithProgress(nil), sps.WithProgress(nil)); err != nil {
 			t.Error(err)
 		}
-		if _, err := c.Firmware.WaitForVersion(ctx, "8.1.0", sps.OnProgress(nil)); err != nil {
+		if _, err := c.Firmware.WaitForVersion(ctx, "8.1.0", sps.WithProgress(nil)); err != nil {
 			t.Error(err)
 		}
 		key, err := c.SupportBundles.Start(ctx)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := c.SupportBundles.Wait(ctx, key, sps.OnProgress(nil)); err != nil {
+		if _, err := c.SupportBundles.Wait(ctx, key, sps.WithProgress(nil)); err != nil {
 			t.Error(err)
 		}
 		if _, err := c.SupportBundles.Download(ctx, key, io.Discard, sps.WithProgress(nil)); err != nil {
@@ -193,37 +193,53 @@ func TestNilProgress(t *testing.T) {
 	})
 }
 
-// TestOptionsElsewhere refuses an option where it would mean nothing, and sends
-// nothing. An upgrade from a URL keeps the proof of its restart from its fetch.
-func TestOptionsElsewhere(t *testing.T) {
+// TestOptionsFit holds which options fit where: elsewhere they do not compile.
+func TestOptionsFit(t *testing.T) {
 	t.Parallel()
-	bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
-		ctx := t.Context()
-		info, err := c.Info(ctx)
-		if err != nil {
-			t.Fatal(err)
+	fits := func(option any) (list []string) {
+		if _, ok := option.(sps.TransactionOption); ok {
+			list = append(list, "transaction")
 		}
-		progress := sps.WithProgress(func(done, total int64) {})
-		a.ResetJournal()
-		_, fetch := c.Firmware.WaitForFetch(ctx, "1", sps.AfterRestartOf(info))
-		_, bundle := c.SupportBundles.Wait(ctx, "1", sps.AfterRestartOf(info))
-		_, invoke := c.Invoke(ctx, "GET", "info", nil, progress)
-		for name, err := range map[string]error{"WaitForFetch": fetch, "Wait": bundle, "Invoke": invoke} {
-			if !errors.Is(err, sps.ErrInvalidInput) {
-				t.Errorf("%s: %v, want ErrInvalidInput", name, err)
-			}
+		if _, ok := option.(sps.UpgradeOption); ok {
+			list = append(list, "upgrade")
 		}
-		diff(t, "requests", []string(nil), requests(a))
-		err = c.Transaction(ctx, func(ctx context.Context, tx *sps.Transaction) error {
-			_, err := tx.Invoke(ctx, "GET", "configuration/management/email", nil, progress)
-			return err
-		})
-		if !errors.Is(err, sps.ErrInvalidInput) {
-			t.Errorf("in a transaction: %v, want ErrInvalidInput", err)
+		if _, ok := option.(sps.StartUpgradeOption); ok {
+			list = append(list, "start upgrade")
 		}
-		a.ServeImage(imageURL, "8.1.0", imageSum)
-		if _, err := c.Firmware.Upgrade(ctx, sps.FromURL(imageURL, imageSum), sps.UpgradeMessage("x"), sps.UpgradeWaiting(sps.AfterRestartOf(info))); err != nil {
-			t.Errorf("upgrade from a URL: %v", err)
+		if _, ok := option.(sps.UploadOption); ok {
+			list = append(list, "upload")
 		}
-	})
+		if _, ok := option.(sps.DownloadOption); ok {
+			list = append(list, "download")
+		}
+		if _, ok := option.(sps.WaitOption); ok {
+			list = append(list, "wait")
+		}
+		if _, ok := option.(sps.VersionWaitOption); ok {
+			list = append(list, "version")
+		}
+		if _, ok := option.(sps.RequestOption); ok {
+			list = append(list, "request")
+		}
+		return list
+	}
+	for name, test := range map[string]struct {
+		option any
+		want   []string
+	}{
+		"WithMessage":         {sps.WithMessage("x"), []string{"transaction", "upgrade", "start upgrade"}},
+		"WithLockWait":        {sps.WithLockWait(1), []string{"transaction"}},
+		"WithLockFirst":       {sps.WithLockFirst(), []string{"transaction"}},
+		"WithChanges":         {sps.WithChanges(nil), []string{"transaction"}},
+		"WithProgress":        {sps.WithProgress(nil), []string{"upgrade", "upload", "download", "wait", "version"}},
+		"WithPollInterval":    {sps.WithPollInterval(1), []string{"upgrade", "wait", "version"}},
+		"WithWaitLimit":       {sps.WithWaitLimit(1), []string{"upgrade", "wait", "version"}},
+		"WithRestartOf":       {sps.WithRestartOf(nil), []string{"version"}},
+		"WithExpectedVersion": {sps.WithExpectedVersion("8"), []string{"upgrade"}},
+		"WithTestOnly":        {sps.WithTestOnly(), []string{"upgrade"}},
+		"WithQuery":           {sps.WithQuery("a", "b"), []string{"download", "request"}},
+		"WithHeader":          {sps.WithHeader("A", "b"), []string{"download", "request"}},
+	} {
+		diff(t, name, test.want, fits(test.option))
+	}
 }

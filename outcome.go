@@ -84,7 +84,7 @@ var policies = [...]policy{
 	classLogin:    {true, busy, (*Timeouts).login, lostNothing, ""}, // a session may be left, which ends by its time-out
 	classCode:     {false, []int{429, 503}, (*Timeouts).login, lostNothing, ""},
 	classLogOut:   {true, busy, (*Timeouts).close, lostNothing, ""}, // the next call ends the session, or its time-out
-	classTest:     {false, nil, (*Timeouts).action, lostNothing, ""},
+	classTest:     {true, nil, (*Timeouts).action, lostNothing, ""}, // not after its time limit, which is half an hour
 
 	classOpen:     {false, nil, (*Timeouts).write, lostStaged, ""},
 	classStep:     {false, nil, (*Timeouts).write, lostStaged, ""},
@@ -99,7 +99,7 @@ var policies = [...]policy{
 	classDeleteFetch:  {false, limited, (*Timeouts).write, lostSettled, "Firmware.Fetch"},
 	classDeleteBundle: {false, limited, (*Timeouts).write, lostSettled, "SupportBundles.Get"},
 
-	classUpload:      {false, nil, (*Timeouts).stall, lostUnknown, "Firmware.Slots"}, // the client looks, see UploadError
+	classUpload:      {false, nil, (*Timeouts).stall, lostUnknown, "Firmware.Slots"}, // the client looks, see FirmwareUploadError
 	classUpgrade:     {false, nil, (*Timeouts).action, lostUnknown, "Firmware.WaitForVersion"},
 	classStartBundle: {false, nil, (*Timeouts).write, lostUnknown, "SupportBundles.List"},
 	classWrite:       {false, limited, (*Timeouts).write, lostUnknown, ""},
@@ -141,13 +141,10 @@ func (c *Client) ask(ctx context.Context, end *patience, what string, cause erro
 	asking, cancel := context.WithTimeout(end.over, c.transport.timeouts.Outcome)
 	defer cancel()
 	p := &pauses{begin: end.begin, deadline: start.Add(c.transport.timeouts.Outcome), short: c.transport.timeouts.Close / 2}
-	if end.begin.Err() != nil {
-		p.hurry()
-	}
 	var found inquiry
 	for asking.Err() == nil {
 		seen, state, err := look(asking)
-		if state != "" {
+		if state = oneLine(state, 60); state != "" {
 			found.state = state
 		}
 		found.seen, found.asked = seen, found.asked || err == nil
@@ -184,14 +181,6 @@ const (
 	lastLook   = time.Second
 )
 
-// hurry begins anew, with the time that is left.
-func (p *pauses) hurry() {
-	p.hurried, p.looks = true, 0
-	if soon := time.Now().Add(p.short); soon.Before(p.deadline) {
-		p.deadline = soon
-	}
-}
-
 // wait waits before the next look. It says no where there is none.
 func (p *pauses) wait(asking context.Context) bool {
 	var hurry <-chan struct{}
@@ -209,7 +198,10 @@ func (p *pauses) wait(asking context.Context) bool {
 	case <-timer.C:
 		return true
 	case <-hurry:
-		p.hurry()
+		p.hurried, p.looks = true, 0
+		if soon := time.Now().Add(p.short); soon.Before(p.deadline) {
+			p.deadline = soon
+		}
 		return asking.Err() == nil
 	case <-asking.Done():
 		return false

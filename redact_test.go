@@ -143,13 +143,13 @@ func seen(t *testing.T, password string, refuse func(*http.Request) (*http.Respo
 		r.As = append(r.As, "TransportError")
 		r.Method, r.Path, r.Unknown, r.Attempts = broken.Method, broken.Path, broken.OutcomeUnknown, broken.Attempts
 	}
-	var failed *sps.FirmwareTestFailure
+	var failed *sps.FirmwareTestFailedDetails
 	if errors.As(err, &failed) {
-		r.As, r.Code = append(r.As, "FirmwareTestFailure"), failed.ExitCode
+		r.As, r.Code = append(r.As, "FirmwareTestFailedDetails"), failed.ExitCode
 	}
 	for name, found := range map[string]bool{
-		"MissingPaths": errors.As(err, new(*sps.MissingPaths)), "MissingResource": errors.As(err, new(*sps.MissingResource)), "OffendingPath": errors.As(err, new(*sps.OffendingPath)),
-		"SemanticErrors": errors.As(err, new(*sps.SemanticErrors)), "OpError": errors.As(err, new(*net.OpError)), "ErrorType": errors.As(err, new(sps.ErrorType)),
+		"IncompleteRequestBodyErrorDetails": errors.As(err, new(*sps.IncompleteRequestBodyErrorDetails)), "ResourceNotFoundDetails": errors.As(err, new(*sps.ResourceNotFoundDetails)), "OffendingPath": errors.As(err, new(*sps.OffendingPath)),
+		"SemanticErrorDetails": errors.As(err, new(*sps.SemanticErrorDetails)), "OpError": errors.As(err, new(*net.OpError)), "ErrorType": errors.As(err, new(sps.ErrorType)),
 	} {
 		if found {
 			r.As = append(r.As, name)

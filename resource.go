@@ -342,9 +342,9 @@ func (c *CollectionTx[T]) Create(ctx context.Context, body T) (key string, err e
 		return "", c.err
 	}
 	if err := c.check(ctx, "", nil, &body); err != nil {
-		return "", refusal(http.MethodPost, c.path, err)
+		return "", c.tx.client.refusal(http.MethodPost, c.path, err)
 	}
-	data, secrets, err := encodeBody(c.path, body)
+	data, secrets, err := encodeBody(c.tx, c.path, body)
 	if err != nil {
 		return "", err
 	}
@@ -367,7 +367,7 @@ func (c *CollectionTx[T]) Update(ctx context.Context, key string, change func(*T
 		return err
 	}
 	if err := checkKey[T](key); err != nil {
-		return refusal(http.MethodPut, path, err)
+		return c.tx.client.refusal(http.MethodPut, path, err)
 	}
 	return updateObject(ctx, c.tx, path, c.own, true, change, func(was, body *T) error { return c.check(ctx, key, was, body) })
 }
@@ -379,7 +379,7 @@ func (c *CollectionTx[T]) Replace(ctx context.Context, key string, body T) error
 		return err
 	}
 	if err := checkKey[T](key); err != nil {
-		return refusal(http.MethodPut, path, err)
+		return c.tx.client.refusal(http.MethodPut, path, err)
 	}
 	return replaceObject(ctx, c.tx, path, true, body, func(was, body *T) error { return c.check(ctx, key, was, body) })
 }
@@ -392,7 +392,7 @@ func (c *CollectionTx[T]) Delete(ctx context.Context, key string) error {
 		return err
 	}
 	if err := checkKey[T](key); err != nil {
-		return refusal(http.MethodDelete, path, err)
+		return c.tx.client.refusal(http.MethodDelete, path, err)
 	}
 	_, err = c.tx.write(ctx, http.MethodDelete, path, nil)
 	return err
@@ -553,7 +553,7 @@ const updateTries = 100
 // writes what was read with the difference laid over it.
 func updateObject[T any](ctx context.Context, tx *Transaction, path apiPath, own, keyed bool, change func(*T) error, check func(was, body *T) error) error {
 	if change == nil {
-		return fmt.Errorf("sps: PUT %s: %w", path.text, invalid("no function"))
+		return tx.client.fail("PUT "+path.text, invalid("no function"))
 	}
 	var again *outdated
 	for try := 1; ; try++ {
@@ -605,14 +605,14 @@ func updateOnce[T any](ctx context.Context, tx *Transaction, path apiPath, own, 
 			tx.looks.note(newRead(path, nil), read.sum)
 		}
 	}()
-	before, old, err := encodeBody(path, o.Body)
+	before, old, err := encodeBody(tx, path, o.Body)
 	if err != nil {
 		return err
 	}
 	if err := change(&o.Body); err != nil {
 		return err
 	}
-	after, secrets, err := encodeBody(path, o.Body)
+	after, secrets, err := encodeBody(tx, path, o.Body)
 	if err != nil {
 		return err
 	}
@@ -627,10 +627,10 @@ func updateOnce[T any](ctx context.Context, tx *Transaction, path apiPath, own, 
 		}
 	}
 	if err := check(was, &o.Body); err != nil {
-		return refusal(http.MethodPut, path, err)
+		return tx.client.refusal(http.MethodPut, path, err)
 	}
 	if name, added := wire.Added(a.Body, before, after); own && added {
-		return refusal(http.MethodPut, path, invalid("the object has no member %s, and the appliance would ignore it: is it the name in a json tag? Replace writes what it does not have", quoted(name)))
+		return tx.client.refusal(http.MethodPut, path, invalid("the object has no member %s, and the appliance would ignore it: is it the name in a json tag? Replace writes what it does not have", quoted(name)))
 	}
 	data, err := wire.Update(ctx, a.Body, before, after)
 	switch {
@@ -640,7 +640,7 @@ func updateOnce[T any](ctx context.Context, tx *Transaction, path apiPath, own, 
 		err = invalid("%s: change less in one update, or use Replace", err)
 	}
 	if err != nil {
-		return refusal(http.MethodPut, path, err)
+		return tx.client.refusal(http.MethodPut, path, err)
 	}
 	wrote = true
 	_, err = tx.writeFresh(ctx, http.MethodPut, path, data, read, append(secrets, old...)...)
@@ -648,25 +648,25 @@ func updateOnce[T any](ctx context.Context, tx *Transaction, path apiPath, own, 
 }
 
 // encodeBody encodes the body of an object, and returns the secrets that it shows, too.
-func encodeBody[T any](path apiPath, body T) ([]byte, []Secret, error) {
+func encodeBody[T any](tx *Transaction, path apiPath, body T) ([]byte, []Secret, error) {
 	if raw, ok := any(body).(json.RawMessage); ok {
 		if err := wire.Valid(raw); err != nil {
-			return nil, nil, refusal(http.MethodPut, path, invalid("the body is no proper JSON: %s", oneLine(err.Error(), 200)))
+			return nil, nil, tx.client.refusal(http.MethodPut, path, invalid("the body is no proper JSON: %s", oneLine(err.Error(), 200)))
 		}
 	}
 	data, secrets, err := reveal(body)
 	if err != nil {
-		return nil, nil, refusal(http.MethodPut, path, fmt.Errorf("%w: the body cannot be encoded: %w", ErrInvalidInput, err))
+		return nil, nil, tx.client.refusal(http.MethodPut, path, fmt.Errorf("%w: the body cannot be encoded: %w", ErrInvalidInput, err))
 	}
 	return data, secrets, nil
 }
 
 // refusal says which write was refused before it was sent.
-func refusal(method string, path apiPath, err error) error {
+func (c *Client) refusal(method string, path apiPath, err error) error {
 	if strings.HasPrefix(err.Error(), "sps: ") { // it names what it is about
 		return err
 	}
-	return fmt.Errorf("sps: %s %s: %w", method, path.text, err)
+	return c.fail(method+" "+path.text, err)
 }
 
 // replaceObject writes a whole object. Where T has rules about what may become of
@@ -681,9 +681,9 @@ func replaceObject[T any](ctx context.Context, tx *Transaction, path apiPath, ke
 		was = &o.Body
 	}
 	if err := check(was, &body); err != nil {
-		return refusal(http.MethodPut, path, err)
+		return tx.client.refusal(http.MethodPut, path, err)
 	}
-	data, secrets, err := encodeBody(path, body)
+	data, secrets, err := encodeBody(tx, path, body)
 	if err != nil {
 		return err
 	}
@@ -721,7 +721,7 @@ func firstPage(path apiPath, err error, options []RequestOption) (*call, error) 
 	if err := k.apply(options); err != nil {
 		return nil, err
 	}
-	if k.progress != nil || k.raw {
+	if k.raw {
 		return nil, fmt.Errorf("sps: GET %s: %w", path.text, invalid("a list takes WithQuery, and WithHeader with another header than Accept"))
 	}
 	return k, nil

@@ -362,7 +362,6 @@ func TestListOptionsRefused(t *testing.T) {
 	c := connect(t, a)
 	a.ResetJournal()
 	for name, option := range map[string]sps.RequestOption{
-		"progress":          sps.WithProgress(func(done, total int64) {}),
 		"another format":    sps.WithHeader("Accept", "text/csv"),
 		"a reserved header": sps.WithHeader("Cookie", "x"),
 	} {

@@ -74,7 +74,7 @@ var sampleReads = map[string]sampleRead{
 	"configuration_trust_stores.list": read("configuration/trust_stores", func(c *sps.Client, ctx context.Context) ([]*sps.Object[sps.TrustStore], error) {
 		return c.TrustStores.List(ctx)
 	}),
-	"health_status.get":                       read("health_status", (*sps.Client).Health),
+	"health_status.get":                       read("health_status", (*sps.Client).HealthStatus),
 	"info.logged_in":                          read("info", (*sps.Client).Info),
 	"info.logged_in_old":                      read("info", (*sps.Client).Info),
 	"info.anonymous":                          read("info", (*sps.Client).Info).fails(sps.Unauthenticated),
@@ -124,7 +124,7 @@ func raw(path string) sampleRead {
 func listing(path string) sampleRead {
 	return sampleRead{path: path, call: func(ctx context.Context, c *sps.Client) (any, error) {
 		list, err := c.Listing(ctx, path)
-		if err == nil && len(list.Links) == 0 {
+		if err == nil && len(list.Entries) == 0 {
 			err = errors.New("it lists nothing")
 		}
 		return list, err
@@ -432,13 +432,13 @@ func typedUpdates(t *testing.T, name string, body any) {
 	case "configuration_alerting_traffic_alerts":
 		updates(t, "configuration/alerting/traffic_alerts", body, func(any) []bodyEdit[sps.TrafficAlerts] {
 			return []bodyEdit[sps.TrafficAlerts]{
-				{"one channel", func(a *sps.TrafficAlerts) error { return a.Enable(sps.SNMP, sps.AlertAuthFailure) }, set(true, "scbAuthFailure", "snmp")},
+				{"one channel", func(a *sps.TrafficAlerts) error { return a.Enable(sps.ChannelSNMP, sps.AlertAuthFailure) }, set(true, "scbAuthFailure", "snmp")},
 			}
 		})
 	case "configuration_alerting_system_alerts":
 		updates(t, "configuration/alerting/system_alerts", body, func(any) []bodyEdit[sps.SystemAlerts] {
 			return []bodyEdit[sps.SystemAlerts]{
-				{"one channel", func(a *sps.SystemAlerts) error { return a.Enable(sps.Email, sps.SystemAlertAlert) }, set(true, "xcbAlert", "email")},
+				{"one channel", func(a *sps.SystemAlerts) error { return a.Enable(sps.ChannelEmail, sps.SystemAlertAlert) }, set(true, "xcbAlert", "email")},
 			}
 		})
 	case "configuration_management_email":

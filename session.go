@@ -19,7 +19,7 @@ import (
 )
 
 // Credential is what [Connect] logs in with. Make one with [UsernamePassword],
-// [PasswordFunc], [Certificate] or [ExistingSession].
+// [PasswordFunc], [ClientCertificate] or [ExistingSession].
 type Credential interface{ credential() *credential }
 
 // CredentialOption refines a credential; nil does nothing.
@@ -100,9 +100,9 @@ func checkPassword(password Secret) error {
 	return nil
 }
 
-// Certificate logs in by X.509 (GET /api/authentication?type=x509). The private key may be any crypto.Signer, so
+// ClientCertificate logs in by X.509 (GET /api/authentication?type=x509). The private key may be any crypto.Signer, so
 // one in a hardware module or a vault works.
-func Certificate(certificate tls.Certificate, options ...CredentialOption) Credential {
+func ClientCertificate(certificate tls.Certificate, options ...CredentialOption) Credential {
 	c := &credential{certificate: &certificate, class: classLogin}
 	if len(certificate.Certificate) == 0 || certificate.PrivateKey == nil {
 		c.invalid = invalid("the client certificate lacks the certificate or the private key")

@@ -130,7 +130,7 @@ func TestSecretsQuoted(t *testing.T) {
 	}
 	a.Inject(spstest.Fault{Path: "firmware/test", Status: 400, Body: `{"error":{"type":"FirmwareTestFailed","message":"` + escaped.String() + `","details":{"test_summary":"` + escaped.String() + `"}}}`})
 	_, err = c.Firmware.Test(t.Context(), "2")
-	var failed *sps.FirmwareTestFailure
+	var failed *sps.FirmwareTestFailedDetails
 	if !errors.As(err, &failed) {
 		t.Fatal(err)
 	}
@@ -629,7 +629,7 @@ func TestCredentialsRefused(t *testing.T) {
 		"a colon":           sps.UsernamePassword("a:b", secret),
 		"invalid UTF-8":     sps.UsernamePassword("admin", sps.NewSecretString("\xff")),
 		"no function":       sps.PasswordFunc("admin", nil),
-		"no certificate":    sps.Certificate(tls.Certificate{}),
+		"no certificate":    sps.ClientCertificate(tls.Certificate{}),
 		"no session":        sps.ExistingSession(sps.Secret{}),
 		"header injection":  sps.ExistingSession(sps.NewSecretString("a\r\nX: y")),
 		"two cookies":       sps.ExistingSession(sps.NewSecretString("a; b=c")),
@@ -651,7 +651,7 @@ func TestCertificateLogin(t *testing.T) {
 	t.Parallel()
 	ca, certificate := clientCertificate(t, "robot")
 	a := spstest.NewServer(t, spstest.WithClientCA(ca))
-	c, err := sps.Connect(t.Context(), a.Addr(), sps.Certificate(certificate, sps.WithLoginMethod("certs")), sps.WithCABundle(a.CA()))
+	c, err := sps.Connect(t.Context(), a.Addr(), sps.ClientCertificate(certificate, sps.WithLoginMethod("certs")), sps.WithCABundle(a.CA()))
 	if err != nil && !errors.Is(err, sps.AuthenticationFailure) {
 		t.Fatal(err)
 	}
@@ -660,7 +660,7 @@ func TestCertificateLogin(t *testing.T) {
 	}
 	diff(t, "query", "login_method=certs&type=x509", a.Journal()[0].RawQuery)
 	a.ResetJournal()
-	if c, err = sps.Connect(t.Context(), a.Addr(), sps.Certificate(certificate), sps.WithCABundle(a.CA())); err != nil {
+	if c, err = sps.Connect(t.Context(), a.Addr(), sps.ClientCertificate(certificate), sps.WithCABundle(a.CA())); err != nil {
 		t.Fatal(err)
 	}
 	defer c.Close(t.Context())

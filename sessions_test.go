@@ -389,3 +389,35 @@ func endsAt(t *testing.T, how string, n int, executed, one bool) {
 		t.Errorf("Close: %v; sessions left: %d", closed, left)
 	}
 }
+
+// TestNotAnAppliance has something else answer the login: it is not the credential that is
+// wrong, and it is tried again.
+func TestNotAnAppliance(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		fault spstest.Fault
+		says  string
+	}{
+		"a page":            {spstest.Fault{Status: 200, Body: "<html>Welcome", ContentType: "text/html"}, "is this the address of an SPS appliance?"},
+		"a firewall's page": {spstest.Fault{Status: 403, Body: "<html>Blocked", ContentType: "text/html"}, "text/html"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := spstest.NewServer(t)
+			test.fault.Method, test.fault.Path = "GET", "authentication"
+			a.Inject(test.fault)
+			if _, err := dial(t.Context(), a); err == nil || !strings.Contains(err.Error(), test.says) || strings.Contains(err.Error(), "no further login") {
+				t.Errorf("error %v", err)
+			}
+			c := connect(t, a)
+			a.ExpireSessions()
+			a.Inject(test.fault)
+			if _, err := c.Firmware.Slots(t.Context()); err == nil {
+				t.Error("no error")
+			}
+			if _, err := c.Firmware.Slots(t.Context()); err != nil {
+				t.Errorf("once it is through: %v", err)
+			}
+		})
+	}
+}

@@ -134,8 +134,8 @@ type StarlingJoinRequest struct {
 	ProductInstance, ProductName, ProductTIMS string
 }
 
-// UnjoinCheck tells whether [Starling.Unjoin] would be refused.
-type UnjoinCheck struct {
+// StarlingUnjoinCheck tells whether [Starling.Unjoin] would be refused.
+type StarlingUnjoinCheck struct {
 	// Joined tells whether the appliance is joined.
 	Joined bool
 	// RemoteAccess tells whether remote access is enabled.
@@ -148,7 +148,7 @@ type UnjoinCheck struct {
 }
 
 // Refused reports whether there is a reason.
-func (c *UnjoinCheck) Refused() bool { return len(c.Reasons) > 0 }
+func (c *StarlingUnjoinCheck) Refused() bool { return len(c.Reasons) > 0 }
 
 // IntegratedProducts are the products that an appliance is integrated with
 // (guide: Listing integrated products).
@@ -258,7 +258,7 @@ func (s *Starling) JoinPage(ctx context.Context, options ...JoinStatusOption) (*
 // [ErrOutcomeUnknown] with [OutcomeUnknownDetails], because the appliance may join yet;
 // so it is at once where it was joined before, or did not say.
 func (s *Starling) Join(ctx context.Context, request StarlingJoinRequest) error {
-	fail := func(err error) error { return fmt.Errorf("sps: POST %s: %w", starlingJoinPath.text, err) }
+	fail := func(err error) error { return s.client.fail("POST "+starlingJoinPath.text, err) }
 	if request.CredentialString.IsZero() {
 		return fail(fmt.Errorf("%w: %w: it needs the credential string", ErrInvalidInput, MissingCredentialStringError))
 	}
@@ -363,7 +363,7 @@ func (s *Starling) unjoin(ctx context.Context, query url.Values) error {
 
 // CheckUnjoin tells whether [Starling.Unjoin] would be refused, and why, without
 // trying it: it reads the state of the join and whether remote access is enabled.
-func (s *Starling) CheckUnjoin(ctx context.Context) (*UnjoinCheck, error) {
+func (s *Starling) CheckUnjoin(ctx context.Context) (*StarlingUnjoinCheck, error) {
 	join, err := s.JoinStatus(ctx)
 	if err != nil {
 		return nil, err
@@ -372,7 +372,7 @@ func (s *Starling) CheckUnjoin(ctx context.Context) (*UnjoinCheck, error) {
 	if err != nil {
 		return nil, err
 	}
-	check := &UnjoinCheck{Joined: join.Joined, RemoteAccess: configuration.Body.RemoteAccess.Enabled}
+	check := &StarlingUnjoinCheck{Joined: join.Joined, RemoteAccess: configuration.Body.RemoteAccess.Enabled}
 	if !check.Joined {
 		check.Reasons = append(check.Reasons, ErrStarlingNotJoined)
 	}

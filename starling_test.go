@@ -346,7 +346,7 @@ func TestUnjoin(t *testing.T) {
 	underVariants(t, func(t *testing.T, options ...spstest.Option) {
 		a := spstest.NewServer(t, options...)
 		c := connect(t, a)
-		check := func(want sps.UnjoinCheck) {
+		check := func(want sps.StarlingUnjoinCheck) {
 			t.Helper()
 			got, err := c.Starling.CheckUnjoin(t.Context())
 			if err != nil {
@@ -357,16 +357,16 @@ func TestUnjoin(t *testing.T) {
 				t.Errorf("refused: %t", got.Refused())
 			}
 		}
-		check(sps.UnjoinCheck{Reasons: []error{sps.ErrStarlingNotJoined}})
+		check(sps.StarlingUnjoinCheck{Reasons: []error{sps.ErrStarlingNotJoined}})
 		a.SetStarling(spstest.Starling{Joined: true, RemoteAccess: true})
-		check(sps.UnjoinCheck{Joined: true, RemoteAccess: true, Reasons: []error{sps.StarlingJoinIsInUseByRemoteAccessError}})
+		check(sps.StarlingUnjoinCheck{Joined: true, RemoteAccess: true, Reasons: []error{sps.StarlingJoinIsInUseByRemoteAccessError}})
 		if err := c.Starling.Unjoin(t.Context()); !errors.Is(err, sps.StarlingJoinIsInUseByRemoteAccessError) || !a.Starling().Joined {
 			t.Errorf("with remote access: %v, joined: %t", err, a.Starling().Joined)
 		}
 		if err := c.Transaction(t.Context(), remoteAccess(false)); err != nil {
 			t.Fatal(err)
 		}
-		check(sps.UnjoinCheck{Joined: true})
+		check(sps.StarlingUnjoinCheck{Joined: true})
 		if err := c.Starling.Unjoin(t.Context()); err != nil || a.Starling().Joined {
 			t.Errorf("without remote access: %v, joined: %t", err, a.Starling().Joined)
 		}

@@ -61,8 +61,9 @@ const (
 	phaseOver
 )
 
-// TransactionOption refines one [Client.Transaction].
-type TransactionOption func(*transactionOptions)
+// TransactionOption refines one [Client.Transaction]: [WithMessage], [WithLockWait],
+// [WithLockFirst] and [WithChanges].
+type TransactionOption interface{ applyTransaction(*transactionOptions) }
 
 type transactionOptions struct {
 	message   string
@@ -73,19 +74,30 @@ type transactionOptions struct {
 	preview   *[]Change // where a dry run puts what it would change
 }
 
-// WithMessage is what the change log of the appliance shows for the commit, a ticket
-// for example. Some appliances require one.
-func WithMessage(message string) TransactionOption {
-	return func(o *transactionOptions) { o.message = message }
-}
+// MessageOption is what [WithMessage] returns. It fits transactions and upgrades.
+type MessageOption string
 
-// WaitForLock makes a transaction wait while somebody else holds the configuration, and
+// WithMessage is what the change log of the appliance shows for a commit or an upgrade, a
+// ticket for example. Some appliances require one.
+func WithMessage(message string) MessageOption { return MessageOption(message) }
+
+func (o MessageOption) applyTransaction(t *transactionOptions) { t.message = string(o) }
+
+type lockOption func(*transactionOptions)
+
+func (o lockOption) applyTransaction(t *transactionOptions) { o(t) }
+
+type changesOption struct{ changes *CommittedChanges }
+
+func (o changesOption) applyTransaction(t *transactionOptions) { t.changes = o.changes }
+
+// WithLockWait makes a transaction wait while somebody else holds the configuration, and
 // while another transaction of the same client runs: up to this time for each of both
 // together, and within its context. It asks again at random moments, at least 50 ms
 // apart. Without it [ErrLocked] comes at once; so it does where the appliance refuses
 // the commit because of the lock.
-func WaitForLock(limit time.Duration) TransactionOption {
-	return func(o *transactionOptions) { o.patient, o.wait = true, limit }
+func WithLockWait(limit time.Duration) TransactionOption {
+	return lockOption(func(o *transactionOptions) { o.patient, o.wait = true, limit })
 }
 
 // WithLockFirst opens the transaction before the function runs, and makes its reads in
@@ -94,13 +106,13 @@ func WaitForLock(limit time.Duration) TransactionOption {
 // takes the lock with the first change or with the commit does not lock by the opening:
 // there [ErrConflict] is promised for the objects that were written only.
 func WithLockFirst() TransactionOption {
-	return func(o *transactionOptions) { o.lockFirst = true }
+	return lockOption(func(o *transactionOptions) { o.lockFirst = true })
 }
 
 // WithChanges puts what the transaction committed into changes, once it has succeeded.
 // Nothing is written to it where the transaction fails.
 func WithChanges(changes *CommittedChanges) TransactionOption {
-	return func(o *transactionOptions) { o.changes = changes }
+	return changesOption{changes}
 }
 
 // transactionKey finds a client's running transaction in a context.
@@ -129,7 +141,7 @@ type transactionKey struct{ client *Client }
 // end of ctx for half of [Timeouts].Close.
 //
 // A first write gives [ErrLocked] while somebody else changes the configuration (see
-// [WaitForLock]), and [ErrCommitMessageRequired] where the appliance says that it
+// [WithLockWait]), and [ErrCommitMessageRequired] where the appliance says that it
 // requires a message; those before 7.0 do not say so, and refuse the commit. Both end
 // the transaction, whatever fn returns. A step whose answer was lost is not repeated:
 // the transaction rolls back, even if fn swallows the error. A session that ends after
@@ -143,29 +155,38 @@ type transactionKey struct{ client *Client }
 // inside fn, with fn's context, is refused with [ErrNested]; with another context it
 // would wait for itself. Use the context that fn is given.
 func (c *Client) Transaction(ctx context.Context, fn func(context.Context, *Transaction) error, options ...TransactionOption) error {
-	return c.transact(ctx, fn, &transactionOptions{}, options)
+	o := &transactionOptions{}
+	for _, option := range options {
+		if option != nil {
+			option.applyTransaction(o)
+		}
+	}
+	return c.transact(ctx, fn, o)
 }
 
 // Preview runs a function like [Client.Transaction] and returns what it would change, as
 // the appliance lists it, then rolls back. No commit message is needed. Where the
-// function writes nothing, the list is empty and nothing is sent but its reads. What an
+// function writes nothing, the list is empty and nothing is sent but its reads. It takes the
+// options of the transaction, so that the same call can be a dry run; the message and
+// [WithChanges] have no effect. What an
 // appliance finds wrong only with the commit is not found.
 func (c *Client) Preview(ctx context.Context, fn func(context.Context, *Transaction) error, options ...TransactionOption) ([]Change, error) {
 	var changes []Change
-	if err := c.transact(ctx, fn, &transactionOptions{preview: &changes}, options); err != nil {
+	o := &transactionOptions{preview: &changes}
+	for _, option := range options {
+		if option != nil {
+			option.applyTransaction(o)
+		}
+	}
+	if err := c.transact(ctx, fn, o); err != nil {
 		return nil, err
 	}
 	return changes, nil
 }
 
-func (c *Client) transact(ctx context.Context, fn func(context.Context, *Transaction) error, o *transactionOptions, options []TransactionOption) error {
+func (c *Client) transact(ctx context.Context, fn func(context.Context, *Transaction) error, o *transactionOptions) error {
 	if fn == nil {
 		return c.fail("transaction", invalid("no function"))
-	}
-	for _, option := range options {
-		if option != nil {
-			option(o)
-		}
 	}
 	tx, release, err := c.begin(ctx, o)
 	if err != nil {
@@ -205,17 +226,14 @@ func (tx *Transaction) Invoke(ctx context.Context, method, path string, body any
 	if err != nil {
 		return nil, err
 	}
-	if err := k.notDownload(); err != nil {
-		return nil, err
-	}
 	if k.method != http.MethodGet {
 		if !k.path.below(transactional...) {
-			return nil, fmt.Errorf("sps: %s %s: %w", k.method, k.path.text, notTransactional())
+			return nil, tx.client.fail(k.method+" "+k.path.text, notTransactional())
 		}
 		k.class = classStep
 		if k.body != nil {
 			if k.body, err = wire.BareReferences(k.body); err != nil {
-				return nil, fmt.Errorf("sps: %s: %w: %w", k.path.text, ErrInvalidInput, err)
+				return nil, tx.client.fail(k.method+" "+k.path.text, fmt.Errorf("%w: %w", ErrInvalidInput, err))
 			}
 		}
 	}
@@ -245,7 +263,7 @@ var errStale = invalid("other steps of the transaction wrote it meanwhile, again
 // the transaction has written the object since. Then it gives errStale.
 func (tx *Transaction) writeFresh(ctx context.Context, method string, path apiPath, body []byte, read *version, secrets ...Secret) (*answer, error) {
 	fail := func(err error) (*answer, error) {
-		return nil, fmt.Errorf("sps: %s %s: %w", method, path.text, err)
+		return nil, tx.client.fail(method+" "+path.text, err)
 	}
 	if !path.below(transactional...) {
 		return fail(notTransactional())
@@ -274,7 +292,7 @@ func (tx *Transaction) admit(c *Client, path apiPath, err error) error {
 	case tx == nil:
 		return fmt.Errorf("sps: %s: %w", path.text, invalid("no transaction"))
 	case tx.client != c:
-		return fmt.Errorf("sps: %s: %w", path.text, ErrOtherClient)
+		return tx.client.fail(path.text, ErrOtherClient)
 	}
 	return nil
 }
@@ -496,9 +514,9 @@ func (tx *Transaction) rollBack(ctx context.Context) error {
 // where a request may still be executed in it, it ends the session too.
 func (c *Client) discard(ctx context.Context, s *session, late bool) error {
 	half, cancel := halfOf(ctx)
-	err := c.transport.rollback(half, s)
+	again, err := c.transport.rollback(half, s)
 	cancel()
-	if err == nil && !late {
+	if err == nil && !late && !again {
 		return nil
 	}
 	return c.endSession(ctx, s, err, late)
@@ -538,17 +556,21 @@ func (tx *Transaction) abort(ctx context.Context) error {
 
 // rollback drops the open transaction of a session; one that has expired has
 // taken it with it. Without a proper answer the appliance is asked whether there
-// is anything left to drop.
-func (t *transport) rollback(ctx context.Context, s *session) error {
-	_, err := t.do(ctx, &call{class: classRollback, method: http.MethodDelete, path: transactionPath}, s)
-	if err == nil || expired(&call{}, nil, err) {
-		return nil
+// is anything left to drop. late means that a rollback whose answer was lost may come
+// yet, and drop what is opened in the session until then.
+func (t *transport) rollback(ctx context.Context, s *session) (late bool, err error) {
+	a, err := t.do(ctx, &call{class: classRollback, method: http.MethodDelete, path: transactionPath}, s)
+	switch {
+	case err == nil:
+		return a.exchange.attempts > 1, nil
+	case expired(&call{}, nil, err):
+		return false, nil
 	}
 	status, asking := t.transactionStatus(ctx, s)
 	if status == statusClosed || expired(&call{}, nil, asking) {
-		return nil
+		return true, nil
 	}
-	return err
+	return true, err
 }
 
 // transactionStatus reads the status of a session's transaction, open or closed.

@@ -466,7 +466,7 @@ func TestWaitAtFirstChange(t *testing.T) {
 			t.Errorf("without patience: %v", err)
 		}
 		start := time.Now()
-		if err := c.Transaction(t.Context(), setAdmin(after), sps.WaitForLock(10*time.Second)); !errors.Is(err, sps.ErrLocked) {
+		if err := c.Transaction(t.Context(), setAdmin(after), sps.WithLockWait(10*time.Second)); !errors.Is(err, sps.ErrLocked) {
 			t.Errorf("not released: %v", err)
 		}
 		if waited := time.Since(start); waited != 10*time.Second {
@@ -475,11 +475,11 @@ func TestWaitAtFirstChange(t *testing.T) {
 		settledButFor(t, a, before, "somebody at the web interface")
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 		defer cancel()
-		if err := c.Transaction(ctx, setAdmin(after), sps.WaitForLock(time.Hour)); !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, sps.ErrLocked) {
+		if err := c.Transaction(ctx, setAdmin(after), sps.WithLockWait(time.Hour)); !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, sps.ErrLocked) {
 			t.Errorf("context done: %v", err)
 		}
 		time.AfterFunc(5*time.Second, release)
-		if err := c.Transaction(t.Context(), setAdmin(after), sps.WaitForLock(time.Minute)); err != nil {
+		if err := c.Transaction(t.Context(), setAdmin(after), sps.WithLockWait(time.Minute)); err != nil {
 			t.Errorf("released in time: %v", err)
 		}
 		settled(t, a, after)
@@ -489,7 +489,7 @@ func TestWaitAtFirstChange(t *testing.T) {
 			a.SetConfiguration("management/email", json.RawMessage(`{"admin_address":"theirs@example.com"}`))
 			release()
 		})
-		if err := c.Transaction(t.Context(), setAdmin("ours@example.com"), sps.WaitForLock(time.Minute)); err != nil {
+		if err := c.Transaction(t.Context(), setAdmin("ours@example.com"), sps.WithLockWait(time.Minute)); err != nil {
 			t.Errorf("changed meanwhile: %v; the update is made anew", err)
 		}
 		settled(t, a, "ours@example.com")
@@ -505,7 +505,7 @@ func TestWaitAtFirstChange(t *testing.T) {
 			}
 			_, err := tx.Invoke(ctx, "PUT", "configuration/datetime/timezone", "Europe/Budapest")
 			return err
-		}, sps.WaitForLock(time.Minute))
+		}, sps.WithLockWait(time.Minute))
 		if !errors.Is(err, sps.ErrLocked) || time.Since(start) > 0 {
 			t.Errorf("at a later write: %v after %v, want ErrLocked at once", err, time.Since(start))
 		}
@@ -572,7 +572,7 @@ func TestTwoClients(t *testing.T) {
 	}
 	waited := make(chan error)
 	go func() {
-		waited <- first.Transaction(context.Background(), setAdmin(after), sps.WaitForLock(time.Minute))
+		waited <- first.Transaction(context.Background(), setAdmin(after), sps.WithLockWait(time.Minute))
 	}()
 	close(release)
 	if err := <-done; err != nil {

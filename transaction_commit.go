@@ -230,17 +230,23 @@ func (tx *Transaction) unresolved(ctx context.Context, details *OutcomeUnknownDe
 	_, rollback := c.transport.do(half, &call{class: classRollback, method: http.MethodDelete, path: transactionPath}, tx.session)
 	halved()
 	details.RolledBack = rollback == nil
-	if details.Status == statusGone {
+	if rollback != nil || !c.logins.separate() {
+		if status := tx.statusOnce(bound); status != "" {
+			details.Status = status
+		}
+	}
+	over := details.Status == statusClosed || details.Status == statusGone
+	if over { // nothing is left to roll back
 		rollback = nil
 	}
 	found := &findings{}
-	if c.logins.separate() || tx.statusOnce(bound) == statusClosed {
+	if over || c.logins.separate() {
 		// With one session for both, what is staged shows until it is closed.
 		found = tx.find(bound)
 	}
 	left := c.endSession(bound, tx.session, rollback, true)
 	c.cleaned(began.Add(-c.transport.timeouts.Close / 2))
-	if found.asWritten() && (details.Status == statusClosed || details.Status == statusGone || details.RolledBack) {
+	if found.asWritten() && (over || details.RolledBack) {
 		return true, nil
 	}
 	details.AsBefore, details.AsWritten, details.Neither = found.before, found.written, found.neither

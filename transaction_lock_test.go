@@ -62,7 +62,7 @@ func TestFairLock(t *testing.T) {
 								}
 								time.Sleep(test.hold(counts[i])) // the bubble's
 								return nil
-							}, sps.WaitForLock(20*time.Second))
+							}, sps.WithLockWait(20*time.Second))
 							switch {
 							case err == nil:
 								counts[i]++
@@ -121,7 +121,7 @@ func TestWaitForTurn(t *testing.T) {
 		})
 		synctest.Wait()
 		start := time.Now()
-		err := c.Transaction(t.Context(), setAdmin(after), sps.WaitForLock(5*time.Second))
+		err := c.Transaction(t.Context(), setAdmin(after), sps.WithLockWait(5*time.Second))
 		if !errors.Is(err, sps.ErrLocked) || time.Since(start) != 5*time.Second || !strings.Contains(err.Error(), "this client") {
 			t.Errorf("after %s: %v", time.Since(start), err)
 		}

@@ -240,7 +240,7 @@ func (tx *Transaction) locked(ctx context.Context, err error) error {
 	case ctx.Err() != nil:
 		return fmt.Errorf("%w (%w while waiting for the lock)", err, ended(ctx))
 	case !tx.o.patient:
-		return fmt.Errorf("%w; WaitForLock waits for it", err)
+		return fmt.Errorf("%w; WithLockWait waits for it", err)
 	}
 	return fmt.Errorf("%w; waited %s", err, tx.o.wait)
 }

@@ -27,7 +27,7 @@ func TestConcurrentUpdates(t *testing.T) {
 		var all sync.WaitGroup
 		for i, id := range ids {
 			all.Go(func() {
-				errs[i] = tx.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error { return a.Enable(sps.Email, id) })
+				errs[i] = tx.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error { return a.Enable(sps.ChannelEmail, id) })
 			})
 		}
 		all.Wait()
@@ -54,8 +54,8 @@ func TestNestedUpdate(t *testing.T) {
 	c := connect(t, a)
 	err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
 		return tx.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error {
-			inner := tx.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error { return a.Enable(sps.SNMP, sps.AlertAuthFailure) })
-			return errors.Join(inner, a.Enable(sps.Email, sps.AlertAuthFailure))
+			inner := tx.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error { return a.Enable(sps.ChannelSNMP, sps.AlertAuthFailure) })
+			return errors.Join(inner, a.Enable(sps.ChannelEmail, sps.AlertAuthFailure))
 		})
 	})
 	if err != nil {
@@ -130,7 +130,7 @@ func TestRevertedMeanwhile(t *testing.T) {
 		})
 	}))
 	err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
-		err := tx.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error { return a.EnableAll(sps.Email) })
+		err := tx.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error { return a.EnableAll(sps.ChannelEmail) })
 		return errors.Join(err, setAdmin(after)(ctx, tx))
 	})
 	if !errors.Is(err, sps.ErrOutcomeUnknown) {
@@ -213,8 +213,8 @@ func TestDroppedTransaction(t *testing.T) {
 	}
 	forthAndBack := func(ctx context.Context, tx *sps.Transaction) error {
 		return errors.Join(
-			tx.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error { return a.EnableAll(sps.Email) }),
-			tx.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error { return a.DisableAll(sps.Email) }))
+			tx.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error { return a.EnableAll(sps.ChannelEmail) }),
+			tx.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error { return a.DisableAll(sps.ChannelEmail) }))
 	}
 	then := func(writes ...func(context.Context, *sps.Transaction) error) func(context.Context, *sps.Transaction) error {
 		return func(ctx context.Context, tx *sps.Transaction) error {
@@ -453,7 +453,7 @@ func TestLockAtCommit(t *testing.T) {
 		// Waiting is not safe: what the other one changes meanwhile would not be seen.
 		a.Inject(locked)
 		start := time.Now()
-		if err := c.Transaction(t.Context(), setAdmin(after), sps.WaitForLock(time.Minute)); !errors.Is(err, sps.ErrLocked) || time.Since(start) > 0 {
+		if err := c.Transaction(t.Context(), setAdmin(after), sps.WithLockWait(time.Minute)); !errors.Is(err, sps.ErrLocked) || time.Since(start) > 0 {
 			t.Errorf("with patience, after %s: %v", time.Since(start), err)
 		}
 		settled(t, a, before)

@@ -631,7 +631,7 @@ func TestLocked(t *testing.T) {
 		release := a.LockConfiguration("somebody")
 		err := c.Transaction(t.Context(), setAdmin(after))
 		var raw *sps.Error
-		if !errors.Is(err, sps.ErrLocked) || !errors.As(err, &raw) || !strings.Contains(err.Error(), "WaitForLock") {
+		if !errors.Is(err, sps.ErrLocked) || !errors.As(err, &raw) || !strings.Contains(err.Error(), "WithLockWait") {
 			t.Errorf("error %v, want ErrLocked around the appliance's", err)
 		}
 		release()
@@ -647,27 +647,27 @@ func TestWaitForLock(t *testing.T) {
 	bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		release := a.LockConfiguration("somebody")
 		time.AfterFunc(40*time.Second, release)
-		if err := c.Transaction(t.Context(), setAdmin(after), sps.WaitForLock(time.Minute)); err != nil {
+		if err := c.Transaction(t.Context(), setAdmin(after), sps.WithLockWait(time.Minute)); err != nil {
 			t.Errorf("released in time: %v", err)
 		}
 		settled(t, a, after)
 
 		a.LockConfiguration("somebody")
 		start := time.Now()
-		if err := c.Transaction(t.Context(), setAdmin(before), sps.WaitForLock(time.Minute)); !errors.Is(err, sps.ErrLocked) {
+		if err := c.Transaction(t.Context(), setAdmin(before), sps.WithLockWait(time.Minute)); !errors.Is(err, sps.ErrLocked) {
 			t.Errorf("never released: %v, want ErrLocked", err)
 		}
 		if took := time.Since(start); took != time.Minute {
 			t.Errorf("gave up after %v", took)
 		}
 		a.ResetJournal()
-		c.Transaction(t.Context(), setAdmin(before), sps.WaitForLock(10*time.Minute))
+		c.Transaction(t.Context(), setAdmin(before), sps.WithLockWait(10*time.Minute))
 		if n := len(requests(a)); n < 800 || n > 1800 { // about two looks in a second
 			t.Errorf("%d requests in ten minutes", n)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()
-		if err := c.Transaction(ctx, setAdmin(before), sps.WaitForLock(time.Hour)); !errors.Is(err, sps.ErrLocked) || !errors.Is(err, context.DeadlineExceeded) {
+		if err := c.Transaction(ctx, setAdmin(before), sps.WithLockWait(time.Hour)); !errors.Is(err, sps.ErrLocked) || !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("context ends first: %v, want both", err)
 		}
 	})
@@ -951,7 +951,7 @@ func TestNoWriteOnClient(t *testing.T) {
 		"*sps.SupportBundles.Start": true, "*sps.SupportBundles.Delete": true,
 	}
 	reads := []string{"Get", "List", "All", "In", "Slot", "Slots", "Fetch", "Fetches", "WaitForFetch", "WaitForVersion", "Info", "Host", "String", "GoString",
-		"GetByName", "Listing", "Walk", "TransactionStatus", "UserInfo", "Health", "ClusterStatus", "IntegratedProducts",
+		"GetByName", "Listing", "Walk", "TransactionStatus", "UserInfo", "HealthStatus", "ClusterStatus", "IntegratedProducts",
 		"JoinStatus", "JoinPage", "CheckUnjoin", "Wait", "Download"}
 	seen := map[reflect.Type]bool{}
 	handles := 0

@@ -41,8 +41,6 @@ type call struct {
 	raw bool
 	// redirect takes a redirect for an answer; it is not followed.
 	redirect bool
-	// progress is called by a download.
-	progress func(done, total int64)
 	// seen is shown the header of an answer, also of one whose body is unusable.
 	seen func(http.Header)
 	// life ends the call beside the caller's context, nil for none.
@@ -331,7 +329,9 @@ func checkRetry(ctx context.Context, resp *http.Response, err error) (bool, erro
 		notSent := neverSent(err)
 		x.sent = x.sent || !notSent
 		started := x.sink != nil && x.sink.done > 0 // what was handed on cannot be taken back
-		if x.ended(ctx) != nil || started || permanent(err) || !notSent && !policy.broken {
+		var limit errAttemptTimeout
+		tooLong := x.class == classTest && errors.As(err, &limit)
+		if x.ended(ctx) != nil || started || tooLong || permanent(err) || !notSent && !policy.broken {
 			return false, nil
 		}
 		return x.again(ctx, 0), nil

@@ -16,12 +16,12 @@ import (
 type Listing struct {
 	// Meta is what the appliance says about the endpoint.
 	Meta Meta
-	// Links are what is below it, in the order of the appliance.
-	Links []Link
+	// Entries are what is below it, in the order of the appliance.
+	Entries []ListingEntry
 }
 
-// Link is one entry of a [Listing].
-type Link struct {
+// ListingEntry is one entry of a [Listing].
+type ListingEntry struct {
 	// Key is the last segment of its path.
 	Key string
 	// Href is its path, "/api/configuration/alerting/traffic_alerts".
@@ -66,7 +66,7 @@ func (c *Client) Listing(ctx context.Context, path string) (*Listing, error) {
 		if err != nil {
 			return nil, err
 		}
-		list.Links = append(list.Links, Link{listed.key, newMeta(listed.Meta).Href})
+		list.Entries = append(list.Entries, ListingEntry{listed.key, newMeta(listed.Meta).Href})
 	}
 	return list, nil
 }
@@ -74,9 +74,9 @@ func (c *Client) Listing(ctx context.Context, path string) (*Listing, error) {
 // WalkOption refines a [Client.Walk].
 type WalkOption func(*walk)
 
-// SkipPaths leaves out endpoints and objects by their paths, as in [WalkNode].Path, with
+// WithSkippedPaths leaves out endpoints and objects by their paths, as in [WalkNode].Path, with
 // what is below them. Nothing of them is read on its own.
-func SkipPaths(paths ...string) WalkOption {
+func WithSkippedPaths(paths ...string) WalkOption {
 	return func(w *walk) {
 		for _, path := range paths {
 			w.seen[relativePath(path)] = true

@@ -173,7 +173,7 @@ func TestWalkTrouble(t *testing.T) {
 		{Parent: root, Key: "../x", Body: json.RawMessage(`{"b":2}`), Err: sps.ErrInvalidInput},
 	}, nodes, asJSON, cmpopts.IgnoreFields(sps.WalkNode{}, "Meta"), cmpopts.EquateErrors())
 	var kept []string
-	for node, err := range c.Walk(t.Context(), root, sps.SkipPaths("/api/"+inner)) {
+	for node, err := range c.Walk(t.Context(), root, sps.WithSkippedPaths("/api/"+inner)) {
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -51,7 +51,7 @@ type TrustStore struct {
 	Name string `json:"name"`
 	// Authorities are the certificate authorities, each once. The built-in store
 	// does not list its own.
-	Authorities []Authority `json:"authorities"`
+	Authorities []TrustStoreAuthority `json:"authorities"`
 	// CRLURLs are the http or https URLs of revocation lists, each once.
 	CRLURLs []string `json:"crl_urls"`
 	// RevocationCheck tells which certificates are looked for in them.
@@ -60,9 +60,9 @@ type TrustStore struct {
 	Type TrustStoreType `json:"trust_store_type"`
 }
 
-// Authority is a certificate authority in a [TrustStore]. A new one is its PEM; the
+// TrustStoreAuthority is a certificate authority in a [TrustStore]. A new one is its PEM; the
 // appliance makes the rest of it.
-type Authority struct {
+type TrustStoreAuthority struct {
 	// PEM is the certificate in PEM form.
 	PEM string `json:"pem"`
 	// Issuer is the name of who signed the certificate, in one line.
@@ -70,11 +70,11 @@ type Authority struct {
 	// Subject is the name of whose certificate it is, in one line.
 	Subject string `json:"subject,omitzero"`
 	// Fingerprint is that of the certificate.
-	Fingerprint Fingerprint `json:"fingerprint,omitzero"`
+	Fingerprint TrustStoreFingerprint `json:"fingerprint,omitzero"`
 }
 
-// Fingerprint is the hash of a certificate, as the appliance writes it.
-type Fingerprint struct {
+// TrustStoreFingerprint is the hash of a certificate, as the appliance writes it.
+type TrustStoreFingerprint struct {
 	// Digest is the hash in hex, in pairs separated by colons.
 	Digest string `json:"digest"`
 	// HashAlgorithm names the hash, "sha256".
@@ -91,11 +91,11 @@ func NewTrustStore(name string, certificates ...*x509.Certificate) TrustStore {
 	return s
 }
 
-func newAuthority(certificate *x509.Certificate) Authority {
+func newAuthority(certificate *x509.Certificate) TrustStoreAuthority {
 	if certificate == nil {
-		return Authority{}
+		return TrustStoreAuthority{}
 	}
-	return Authority{PEM: string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate.Raw}))}
+	return TrustStoreAuthority{PEM: string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate.Raw}))}
 }
 
 // ParseCertificates reads the certificates of a PEM text, such as a file of
@@ -139,7 +139,7 @@ func parseCertificates(text []byte) ([]*x509.Certificate, error) {
 }
 
 // CertificateFingerprint returns the SHA-256 of a certificate in the form of
-// [Fingerprint].Digest; "" for none.
+// [TrustStoreFingerprint].Digest; "" for none.
 func CertificateFingerprint(certificate *x509.Certificate) string {
 	if certificate == nil {
 		return ""
@@ -149,7 +149,7 @@ func CertificateFingerprint(certificate *x509.Certificate) string {
 
 // Certificate parses the PEM. One that holds no certificate, or several, is
 // [ErrInvalidInput].
-func (a Authority) Certificate() (*x509.Certificate, error) {
+func (a TrustStoreAuthority) Certificate() (*x509.Certificate, error) {
 	certificate, err := a.parse()
 	if err != nil {
 		return nil, fmt.Errorf("sps: authority %s: %w", a.label(), err)
@@ -157,7 +157,7 @@ func (a Authority) Certificate() (*x509.Certificate, error) {
 	return certificate, nil
 }
 
-func (a Authority) parse() (*x509.Certificate, error) {
+func (a TrustStoreAuthority) parse() (*x509.Certificate, error) {
 	certificates, err := parseCertificates([]byte(a.PEM))
 	if err != nil {
 		return nil, err
@@ -169,7 +169,7 @@ func (a Authority) parse() (*x509.Certificate, error) {
 }
 
 // label names an authority for people.
-func (a Authority) label() string {
+func (a TrustStoreAuthority) label() string {
 	switch {
 	case a.Subject != "":
 		return oneLine(a.Subject, 120)
@@ -180,7 +180,7 @@ func (a Authority) label() string {
 }
 
 // is reports whether an authority has a fingerprint, in the plain form.
-func (a Authority) is(plain string) bool {
+func (a TrustStoreAuthority) is(plain string) bool {
 	if certificate, err := a.parse(); err == nil {
 		return fingerprint(certificate) == plain
 	}
@@ -219,10 +219,10 @@ func (s TrustStore) ExpiringBefore(t time.Time) ([]*x509.Certificate, error) {
 // Authority returns the authority with that SHA-256 fingerprint: 64 hex digits in
 // either case, colons allowed. It gives [ErrNoSuchAuthority] where there is none, and
 // [ErrInvalidInput] for what is no fingerprint.
-func (s TrustStore) Authority(fingerprint string) (Authority, error) {
+func (s TrustStore) Authority(fingerprint string) (TrustStoreAuthority, error) {
 	i, err := s.find(fingerprint)
 	if err != nil {
-		return Authority{}, err
+		return TrustStoreAuthority{}, err
 	}
 	return s.Authorities[i], nil
 }
@@ -240,7 +240,7 @@ func (s TrustStore) find(fingerprint string) (int, error) {
 }
 
 func (s TrustStore) index(plain string) int {
-	return slices.IndexFunc(s.Authorities, func(a Authority) bool { return a.is(plain) })
+	return slices.IndexFunc(s.Authorities, func(a TrustStoreAuthority) bool { return a.is(plain) })
 }
 
 // AddAuthority adds a certificate authority. It gives [ErrAuthorityExists] for one

@@ -117,7 +117,7 @@ func TestTrustStores(t *testing.T) {
 			t.Fatal(err)
 		}
 		shown := created.Body.Authorities[0]
-		diff(t, "fingerprint", sps.Fingerprint{Digest: sps.CertificateFingerprint(one), HashAlgorithm: "sha256"}, shown.Fingerprint)
+		diff(t, "fingerprint", sps.TrustStoreFingerprint{Digest: sps.CertificateFingerprint(one), HashAlgorithm: "sha256"}, shown.Fingerprint)
 		if shown.Subject == "" || shown.Issuer == "" {
 			t.Errorf("authority %+v", shown)
 		}
@@ -314,7 +314,7 @@ func TestTrustStoreAppliance(t *testing.T) {
 		} {
 			err := c.Transaction(t.Context(), test.write)
 			var path *sps.OffendingPath
-			var faults *sps.SemanticErrors
+			var faults *sps.SemanticErrorDetails
 			if !errors.Is(err, test.want) || !errors.As(err, &path) && !errors.As(err, &faults) {
 				t.Errorf("%s: %v, want %v with its detail", name, err, test.want)
 			}

@@ -4,6 +4,9 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"path/filepath"
+	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -12,9 +15,28 @@ import (
 
 var variantSeed = flag.Uint64("variant-seed", 0, "seed of the random combinations of variants; 0 draws one and prints it")
 
-// underVariants runs a flow against appliances of every profile, with every
-// variant alone, and with random combinations: what the documentation leaves
-// open must make no difference. Fixed variants are those that the flow is about.
+// concerned are the areas of the variants under which the flows of a file run alone,
+// beside those of sessions and answers. The random combinations have all variants.
+var concerned = map[string][]string{
+	"alerting_test.go":            {"transaction", "configuration", "alerting"},
+	"appliance_test.go":           {"appliance", "starling", "firmware"},
+	"firmware_fetch_test.go":      {"firmware"},
+	"firmware_test.go":            {"firmware"},
+	"firmware_upgrade_test.go":    {"firmware", "transaction"},
+	"firmware_upload_test.go":     {"firmware"},
+	"resource_test.go":            {"transaction", "configuration"},
+	"session_test.go":             {"transaction"},
+	"starling_test.go":            {"transaction", "configuration", "starling"},
+	"transaction_test.go":         {"transaction", "configuration"},
+	"transaction_changes_test.go": {"transaction", "configuration"},
+	"transaction_reads_test.go":   {"transaction", "configuration"},
+	"tree_test.go":                {"configuration", "alerting", "trust_stores"},
+	"truststores_test.go":         {"transaction", "configuration", "trust_stores"},
+}
+
+// underVariants runs a flow against appliances of every profile, with every variant of
+// its areas alone, and with random combinations: what the documentation leaves open must
+// make no difference. Fixed variants are those that the flow is about.
 func underVariants(t *testing.T, flow func(t *testing.T, options ...spstest.Option), fixed ...string) {
 	t.Helper()
 	for _, profile := range spstest.Profiles() {
@@ -23,6 +45,12 @@ func underVariants(t *testing.T, flow func(t *testing.T, options ...spstest.Opti
 			flow(t, spstest.WithProfile(profile))
 		})
 	}
+	_, file, _, _ := runtime.Caller(1)
+	areas, known := concerned[filepath.Base(file)]
+	if !known {
+		t.Fatalf("say in concerned which areas the flows of %s are about", filepath.Base(file))
+	}
+	areas = append([]string{"session", "answer"}, areas...)
 	var variants []spstest.Variant
 	for _, v := range spstest.Variants() {
 		if !strings.Contains(" "+strings.Join(fixed, " ")+" ", " "+v.Name+" ") {
@@ -30,6 +58,9 @@ func underVariants(t *testing.T, flow func(t *testing.T, options ...spstest.Opti
 		}
 	}
 	for _, v := range variants {
+		if !slices.Contains(areas, v.Area) {
+			continue
+		}
 		for _, alternative := range v.Alternatives {
 			t.Run(v.Name+"="+alternative, func(t *testing.T) {
 				t.Parallel()

@@ -47,52 +47,82 @@ func (s JobStatus) Done() bool {
 	return s == JobFinished || s == JobFailed || s == JobCancelled
 }
 
-// WaitOption refines waiting for an appliance.
-type WaitOption func(*waitOptions)
+// Progress is how far something is that takes its time.
+type Progress struct {
+	// Step is the step of an upgrade, "" elsewhere.
+	Step FirmwareUpgradeStep
+	// State is what was seen of what is waited for, in words; "" for a transfer.
+	State string
+	// Done and Total are the bytes of a transfer, Total -1 where that is not known; both
+	// are 0 elsewhere.
+	Done, Total int64
+	// Percent is the share that is done, -1 where that is not known.
+	Percent float64
+	// Elapsed is the time since it began.
+	Elapsed time.Duration
+}
+
+// transferred makes the progress of a transfer.
+func transferred(done, total int64, start time.Time) Progress {
+	p := Progress{Done: done, Total: total, Percent: -1, Elapsed: time.Since(start)}
+	if total > 0 {
+		p.Percent = 100 * float64(done) / float64(total)
+	}
+	return p
+}
+
+// ProgressOption is what [WithProgress] returns. It fits uploads, downloads, waits and
+// upgrades.
+type ProgressOption struct{ report func(Progress) }
+
+// WithProgress calls a function during an upload, a download, a wait or an upgrade: about
+// once per MiB of a transfer and once at its end, after each look at what is waited for,
+// and when a step of an upgrade begins. It is never called twice at a time, and during an
+// upload from another goroutine; a slow function slows the transfer. A transfer that is
+// tried again begins at 0 again. Nil is none.
+func WithProgress(report func(Progress)) ProgressOption {
+	if report == nil {
+		report = func(Progress) {}
+	}
+	return ProgressOption{report}
+}
+
+// WaitOption refines waiting for an appliance: [WithProgress], [WithPollInterval] and
+// [WithWaitLimit].
+type WaitOption interface{ applyWait(*waitOptions) }
 
 type waitOptions struct {
 	every    time.Duration
 	budget   time.Duration
-	progress func(WaitProgress)
-	before   *Info // what must have restarted
+	progress func(Progress)
+	before   *ApplianceInfo // what must have restarted
 }
 
-// WaitProgress is one look at what is waited for.
-type WaitProgress struct {
-	// Elapsed is the time since the waiting began.
-	Elapsed time.Duration
-	// State is what was seen, in words.
-	State string
-	// Percent is the share that is done, -1 where that is not known.
-	Percent float64
-}
+func (o ProgressOption) applyWait(w *waitOptions) { w.progress = o.report }
 
-// PollEvery sets the time between two looks, at least a millisecond; the default is 5
-// seconds for a fetch, and 10 seconds for a restart and for a support bundle.
-func PollEvery(interval time.Duration) WaitOption {
+// PollOption is what [WithPollInterval] and [WithWaitLimit] return. It fits waits and
+// upgrades.
+type PollOption func(*waitOptions)
+
+func (o PollOption) applyWait(w *waitOptions) { o(w) }
+
+// WithPollInterval sets the time between two looks, at least a millisecond; the default is
+// 5 seconds for a fetch, and 10 seconds for a restart and for a support bundle.
+func WithPollInterval(interval time.Duration) PollOption {
 	return func(o *waitOptions) { o.every = interval }
 }
 
-// WaitAtMost sets how long to wait, within the context; the default is 2 hours for
-// a fetch, and 30 minutes for a restart and for a support bundle.
-func WaitAtMost(budget time.Duration) WaitOption {
-	return func(o *waitOptions) { o.budget = budget }
-}
-
-// OnProgress calls a function after each look, from the waiting goroutine. Nil is
-// none.
-func OnProgress(progress func(WaitProgress)) WaitOption {
-	if progress == nil {
-		progress = func(WaitProgress) {}
-	}
-	return func(o *waitOptions) { o.progress = progress }
+// WithWaitLimit sets how long to wait, within the context; the default is 2 hours for a
+// fetch, and 30 minutes for a restart and for a support bundle.
+func WithWaitLimit(limit time.Duration) PollOption {
+	return func(o *waitOptions) { o.budget = limit }
 }
 
 func newWait(every, budget time.Duration, options []WaitOption) *waitOptions {
-	o := &waitOptions{every: every, budget: budget, progress: func(WaitProgress) {}}
+	o := &waitOptions{every: every, budget: budget, progress: func(Progress) {}}
 	for _, option := range options {
 		if option != nil {
-			option(o)
+			option.applyWait(o)
 		}
 	}
 	o.every = max(o.every, time.Millisecond)
@@ -103,7 +133,7 @@ func newWait(every, budget time.Duration, options []WaitOption) *waitOptions {
 type errWaitBudget time.Duration
 
 func (e errWaitBudget) Error() string {
-	return fmt.Sprintf("not seen within %s (see WaitAtMost)", time.Duration(e))
+	return fmt.Sprintf("not seen within %s (see WithWaitLimit)", time.Duration(e))
 }
 
 func (e errWaitBudget) Is(target error) bool { return target == context.DeadlineExceeded }
@@ -125,7 +155,7 @@ func passing(err error) bool {
 
 // job looks at a job until it has ended. What it saw last is in the error when the
 // time is over; some looks may fail meanwhile.
-func (o *waitOptions) job(ctx context.Context, what string, look func(context.Context) (JobStatus, float64, error)) error {
+func (o *waitOptions) job(ctx context.Context, c *Client, what string, look func(context.Context) (JobStatus, float64, error)) error {
 	ctx, cancel := o.bound(ctx)
 	defer cancel()
 	start := time.Now()
@@ -139,15 +169,15 @@ func (o *waitOptions) job(ctx context.Context, what string, look func(context.Co
 			return err
 		}
 		if err != nil { // a look that was cut short saw nothing
-			return fmt.Errorf("sps: %s: %w; it was %s", what, ended(ctx), oneLine(string(last), 60))
+			return c.fail(what, fmt.Errorf("%w; it was %s", ended(ctx), oneLine(string(last), 60)))
 		}
 		failures, last = 0, status
-		o.progress(WaitProgress{time.Since(start), oneLine(string(status), 60), percent})
+		o.progress(Progress{State: oneLine(string(status), 60), Percent: percent, Elapsed: time.Since(start)})
 		if status.Done() {
 			return nil
 		}
 		if err := sleep(ctx, o.every); err != nil {
-			return fmt.Errorf("sps: %s: %w; it was %s", what, err, oneLine(string(last), 60))
+			return c.fail(what, fmt.Errorf("%w; it was %s", err, oneLine(string(last), 60)))
 		}
 	}
 }
@@ -208,10 +238,7 @@ func (j jobs[T]) get(ctx context.Context, key string) (*T, error) {
 // wait waits until a job has ended, and returns it. finished is false where it ended
 // otherwise than finished.
 func (j jobs[T]) wait(ctx context.Context, key string, o *waitOptions) (last *T, finished bool, err error) {
-	if o.before != nil {
-		return nil, false, fmt.Errorf("sps: %s %s: %w", j.what, oneLine(key, 40), invalid("AfterRestartOf is for Firmware.WaitForVersion"))
-	}
-	err = o.job(ctx, j.what+" "+oneLine(key, 40), func(ctx context.Context) (JobStatus, float64, error) {
+	err = o.job(ctx, j.client, j.what+" "+oneLine(key, 40), func(ctx context.Context) (JobStatus, float64, error) {
 		seen, err := j.get(ctx, key)
 		if err != nil {
 			return "", 0, err

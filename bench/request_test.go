@@ -142,7 +142,7 @@ func BenchmarkTestFailed(b *testing.B) {
 	everywhere(b,
 		func(ctx context.Context, c *sps.Client) error {
 			_, err := c.Firmware.Test(ctx, "2")
-			var failed *sps.FirmwareTestFailure
+			var failed *sps.FirmwareTestFailedDetails
 			return must(nil, func() bool { return errors.As(err, &failed) && failed.ExitCode == 1 })
 		},
 		func(ctx context.Context, h *byHand) error {
@@ -157,7 +157,7 @@ func BenchmarkTransaction(b *testing.B) {
 		func(ctx context.Context, c *sps.Client) error {
 			return c.Transaction(ctx, func(ctx context.Context, tx *sps.Transaction) error {
 				return tx.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error {
-					return a.Enable(sps.Email, sps.AlertConnectionDenied)
+					return a.Enable(sps.ChannelEmail, sps.AlertConnectionDenied)
 				})
 			})
 		},
@@ -178,7 +178,7 @@ func BenchmarkError(b *testing.B) {
 	compare(b, []rival{
 		{"failed", func() error {
 			_, err := fails.Firmware.Test(ctx, "2")
-			var failed *sps.FirmwareTestFailure
+			var failed *sps.FirmwareTestFailedDetails
 			return must(nil, func() bool { return errors.As(err, &failed) && failed.ExitCode == 1 })
 		}},
 		{"passed", func() error {

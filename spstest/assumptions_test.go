@@ -16,7 +16,7 @@ func TestVariantsAreComplete(t *testing.T) {
 	t.Parallel()
 	names := make(map[string]bool)
 	for _, v := range spstest.Variants() {
-		if names[v.Name] || v.Name == "" || v.Default == "" || v.Reason == "" || v.Source == "" || len(v.Alternatives) == 0 || slices.Contains(v.Alternatives, v.Default) {
+		if names[v.Name] || v.Area == "" || v.Name == "" || v.Default == "" || v.Reason == "" || v.Source == "" || len(v.Alternatives) == 0 || slices.Contains(v.Alternatives, v.Default) {
 			t.Errorf("variant %+v is incomplete or given twice", v)
 		}
 		names[v.Name] = true

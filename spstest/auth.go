@@ -175,6 +175,7 @@ func (a *Appliance) logOut(x *exchange) answer {
 
 // find looks the session of a request up and, if it lives, counts the use.
 func (a *Appliance) find(x *exchange) {
+	x.session = nil // of a request that waited, it may have ended
 	for _, cookie := range (&http.Request{Header: x.header}).CookiesNamed("session_id") {
 		s := a.sessions[cookie.Value]
 		if s == nil {

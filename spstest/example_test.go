@@ -234,7 +234,7 @@ func ExampleAppliance_Restart() {
 	slot.AfterReboot = true
 	appliance.SetSlot(slot)
 	appliance.Restart()
-	info, err := client.Firmware.WaitForVersion(context.Background(), slot.Version, sps.PollEvery(time.Millisecond))
+	info, err := client.Firmware.WaitForVersion(context.Background(), slot.Version, sps.WithPollInterval(time.Millisecond))
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -261,7 +261,7 @@ func ExampleAppliance_SetHealth() {
 	appliance, client, end := start()
 	defer end()
 	appliance.SetHealth(json.RawMessage(`{"firmware":{"tainted_files":{"core":2}},"disk":96.5}`))
-	health, err := client.Health(context.Background())
+	health, err := client.HealthStatus(context.Background())
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -290,7 +290,7 @@ func ExampleAppliance_FailBundles() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	_, err = client.SupportBundles.Wait(ctx, key, sps.PollEvery(time.Millisecond))
+	_, err = client.SupportBundles.Wait(ctx, key, sps.WithPollInterval(time.Millisecond))
 	var failed *sps.SupportBundleError
 	fmt.Println(errors.As(err, &failed))
 	// Output: true
@@ -308,7 +308,7 @@ func ExampleAppliance_ServeImage() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	fetch, err := client.Firmware.WaitForFetch(ctx, key, sps.PollEvery(time.Millisecond))
+	fetch, err := client.Firmware.WaitForFetch(ctx, key, sps.WithPollInterval(time.Millisecond))
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -339,7 +339,7 @@ func ExampleWithSlots() {
 	defer end()
 	for _, slot := range appliance.Slots()[1:] {
 		_, err := client.Firmware.Test(context.Background(), slot.Key)
-		var failed *sps.FirmwareTestFailure
+		var failed *sps.FirmwareTestFailedDetails
 		if errors.As(err, &failed) {
 			lines := strings.Split(failed.TestSummary, "\n")
 			fmt.Println(slot.Version, lines[len(lines)-1])
@@ -478,7 +478,7 @@ func ExampleWithClientCA() {
 	}
 	defer appliance.Close()
 	ctx := context.Background()
-	client, err := sps.Connect(ctx, appliance.Addr(), sps.Certificate(certificate), sps.WithCABundle(appliance.CA()))
+	client, err := sps.Connect(ctx, appliance.Addr(), sps.ClientCertificate(certificate), sps.WithCABundle(appliance.CA()))
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -525,6 +525,25 @@ func TestWaitingClientLeaves(t *testing.T) {
 	})
 }
 
+// TestWaitingOutlivesItsSession: a request whose session ends while it waits has no
+// effect.
+func TestWaitingOutlivesItsSession(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		a := newInProcess(t, spstest.WithTakes("PUT", "transaction", long))
+		c := inProcess(t, a).logIn("admin", "a")
+		c.want(http.StatusOK, "POST", transactionURL, "")
+		commit := c.begin("PUT", transactionURL, commitBody)
+		waiting := c.begin("POST", transactionURL, "")
+		c.want(http.StatusOK, "DELETE", "/api/authentication", "")
+		commit.ended(t, http.StatusOK, long)
+		waiting.ended(t, http.StatusUnauthorized, long)
+		if a.TransactionOpen() || a.LockedBy() != "" {
+			t.Errorf("a transaction is open: %t; the lock is held by %q", a.TransactionOpen(), a.LockedBy())
+		}
+	})
+}
+
 func TestLockTakenByTheCommit(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -138,7 +138,7 @@ func (r *result) test(ctx context.Context, client *sps.Client, key string) {
 	start := time.Now()
 	report, err := client.Firmware.Test(ctx, key)
 	r.Elapsed = time.Since(start)
-	var failure *sps.FirmwareTestFailure
+	var failure *sps.FirmwareTestFailedDetails
 	switch {
 	case err == nil:
 		r.Status, r.ExitCode, r.Summary = passed, new(0), cli.Lines(report.TestSummary)

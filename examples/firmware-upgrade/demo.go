@@ -34,6 +34,6 @@ func startDemo(story io.Writer) (target, *spstest.Appliance, error) {
 		credential: sps.UsernamePassword(appliance.Username(), sps.NewSecretString(appliance.Password())),
 		options:    []sps.Option{sps.WithCABundle(appliance.CA())},
 		source:     sps.FromImage(spstest.Image(demoVersion, demoSize), demoSize),
-		waiting:    []sps.WaitOption{sps.PollEvery(20 * time.Millisecond)},
+		waiting:    []sps.UpgradeOption{sps.WithPollInterval(20 * time.Millisecond)},
 	}, appliance, nil
 }

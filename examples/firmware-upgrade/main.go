@@ -97,7 +97,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	}
 	t.message, t.dryRun = c.message, c.dryRun
 	if c.wait > 0 {
-		t.waiting = append(t.waiting, sps.WaitAtMost(c.wait))
+		t.waiting = append(t.waiting, sps.WithWaitLimit(c.wait))
 	}
 	if c.Insecure {
 		warn.Print(cli.InsecureWarning)

@@ -308,7 +308,7 @@ func TestFails(t *testing.T) {
 	t.Parallel()
 	broken := spstest.NotEnoughStorage()
 	bad := spstest.Slot{Key: "2", Version: "8.0.0", TestFailure: broken}
-	want := func(a *spstest.Appliance, step sps.UpgradeStep) result {
+	want := func(a *spstest.Appliance, step sps.FirmwareUpgradeStep) result {
 		return result{
 			Appliance: a.Addr(), From: "7.4.0", To: "8.0.0", Slot: "2", Status: failed, Step: step, Summary: broken.Summary,
 			Left: "no upgrade was begun; the appliance ran 7.4.0; the image stays in slot 2",

@@ -24,7 +24,7 @@ func newProgress(steps, details *log.Logger) *progress {
 }
 
 // words are the steps in words.
-var words = map[sps.UpgradeStep]string{
+var words = map[sps.FirmwareUpgradeStep]string{
 	stepConnect:     "Logging in.",
 	sps.StepPrepare: "Looking at the appliance.",
 	sps.StepUpload:  "Uploading the image.",
@@ -36,20 +36,20 @@ var words = map[sps.UpgradeStep]string{
 }
 
 // step tells that a step begins.
-func (p *progress) step(step sps.UpgradeStep) { p.steps.Print(words[step]) }
+func (p *progress) step(step sps.FirmwareUpgradeStep) { p.steps.Print(words[step]) }
 
 // percentStep is by how much an upload has to grow to be told about.
 const percentStep = 10
 
 // report is called by the upgrade.
-func (p *progress) report(step sps.UpgradeStep, now sps.WaitProgress) {
+func (p *progress) report(now sps.Progress) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
 	case now.State == "begun":
 		p.percent, p.state = 0, ""
-		p.step(step)
-	case step == sps.StepUpload:
+		p.step(now.Step)
+	case now.Step == sps.StepUpload:
 		if now.Percent < p.percent { // it is tried again
 			p.percent = 0
 		}

@@ -16,7 +16,7 @@ type target struct {
 	source     sps.UpgradeSource
 	message    string
 	dryRun     bool
-	waiting    []sps.WaitOption
+	waiting    []sps.UpgradeOption
 	progress   *progress
 }
 
@@ -29,19 +29,19 @@ const (
 )
 
 // stepConnect is the step before those of the upgrade.
-const stepConnect sps.UpgradeStep = "connect"
+const stepConnect sps.FirmwareUpgradeStep = "connect"
 
 // result is what became of the appliance. Its texts are fit to print.
 type result struct {
-	Appliance string          `json:"appliance"`
-	From      string          `json:"from"`
-	To        string          `json:"to"`
-	Slot      string          `json:"slot"`
-	Status    string          `json:"status"`
-	Step      sps.UpgradeStep `json:"step"`
-	Summary   string          `json:"summary"`
-	Error     string          `json:"error"`
-	Left      string          `json:"left"`
+	Appliance string                  `json:"appliance"`
+	From      string                  `json:"from"`
+	To        string                  `json:"to"`
+	Slot      string                  `json:"slot"`
+	Status    string                  `json:"status"`
+	Step      sps.FirmwareUpgradeStep `json:"step"`
+	Summary   string                  `json:"summary"`
+	Error     string                  `json:"error"`
+	Left      string                  `json:"left"`
 }
 
 // upgrade upgrades one appliance. The log-out is left to the caller.
@@ -56,12 +56,12 @@ func upgrade(ctx context.Context, t target) (r result, logOut func() error) {
 	}
 
 	options := []sps.UpgradeOption{
-		sps.UpgradeMessage(t.message),
-		sps.UpgradeWaiting(t.waiting...),
-		sps.OnUpgradeProgress(t.progress.report),
+		sps.WithMessage(t.message),
+		sps.WithProgress(t.progress.report),
 	}
+	options = append(options, t.waiting...)
 	if t.dryRun {
-		options = append(options, sps.StopAfterTest())
+		options = append(options, sps.WithTestOnly())
 	}
 	report, err := client.Firmware.Upgrade(ctx, t.source, options...)
 	r.finish(report, err, t.dryRun)
@@ -70,18 +70,18 @@ func upgrade(ctx context.Context, t target) (r result, logOut func() error) {
 }
 
 // finish takes over what the upgrade came to.
-func (r *result) finish(report *sps.UpgradeReport, err error, dryRun bool) {
+func (r *result) finish(report *sps.FirmwareUpgradeReport, err error, dryRun bool) {
 	r.From, r.To, r.Slot = cli.Line(report.From), cli.Line(report.To), cli.Line(report.SlotKey)
 	r.Summary = cli.Lines(report.TestSummary)
-	var stopped *sps.UpgradeError
+	var stopped *sps.FirmwareUpgradeError
 	if errors.As(err, &stopped) {
 		r.Step, r.Left, err = stopped.Step, cli.Line(stopped.Left), stopped.Err
 	}
-	var upload *sps.UploadError
+	var upload *sps.FirmwareUploadError
 	if errors.As(err, &upload) && upload.Stored != nil { // the image got there nonetheless
 		r.Slot, r.To = cli.Line(upload.Stored.Key), cli.Line(upload.Stored.Body.Version)
 	}
-	var failure *sps.FirmwareTestFailure
+	var failure *sps.FirmwareTestFailedDetails
 	switch {
 	case errors.As(err, &failure):
 		r.Status, r.Summary = failed, cli.Lines(failure.TestSummary)

@@ -81,7 +81,7 @@ func precheck(ctx context.Context, tracer trace.Tracer, connect func(context.Con
 			continue
 		}
 		_, err := client.Firmware.Test(ctx, slot.Key)
-		var failed *sps.FirmwareTestFailure
+		var failed *sps.FirmwareTestFailedDetails
 		switch {
 		case errors.As(err, &failed):
 			span.AddEvent("the test failed", trace.WithAttributes(attribute.String("slot", slot.Key)))

@@ -156,7 +156,7 @@ func TestOneSpanPerAttempt(t *testing.T) {
 			t.Error(err)
 		}
 		err := c.Transaction(ctx, func(ctx context.Context, tx *sps.Transaction) error {
-			return tx.TrafficAlerts.Update(ctx, func(alerts *sps.TrafficAlerts) error { return alerts.EnableAll(sps.Email) })
+			return tx.TrafficAlerts.Update(ctx, func(alerts *sps.TrafficAlerts) error { return alerts.EnableAll(sps.ChannelEmail) })
 		})
 		if err != nil {
 			t.Error(err)
@@ -171,11 +171,11 @@ func TestOneSpanPerAttempt(t *testing.T) {
 		"GET authentication 200",
 		"GET starling/join 200",
 	}
-	for _, r := range journal[len(want):] { // the transaction and the log-out, as they arrived
+	for _, r := range journal[len(want):] { // the transaction and the log-outs, as they arrived
 		path := strings.Split(strings.TrimPrefix(r.Path, "/api/"), "/")
 		want = append(want, fmt.Sprintf("%s %s %d", r.Method, strings.Join(path[:min(2, len(path))], "/"), r.Status))
 	}
-	if last := want[len(want)-2:]; !slices.Equal(last, []string{"PUT transaction 200", "DELETE authentication 200"}) {
+	if last := want[len(want)-3:]; !slices.Equal(last, []string{"PUT transaction 200", "DELETE authentication 200", "DELETE authentication 200"}) {
 		t.Errorf("the end is %q", last)
 	}
 	var got []string

@@ -160,10 +160,10 @@ func differences[ID ~string](before, after sps.Alerts[ID]) []change {
 	for _, d := range before.Diff(after) {
 		id := cli.Line(string(d.Alert))
 		if d.Old.Email != d.New.Email {
-			all = append(all, change{id, sps.Email, d.Old.Email, d.New.Email})
+			all = append(all, change{id, sps.ChannelEmail, d.Old.Email, d.New.Email})
 		}
 		if d.Old.SNMP != d.New.SNMP {
-			all = append(all, change{id, sps.SNMP, d.Old.SNMP, d.New.SNMP})
+			all = append(all, change{id, sps.ChannelSNMP, d.Old.SNMP, d.New.SNMP})
 		}
 	}
 	return all

@@ -168,7 +168,7 @@ func (c *config) check(flags *flag.FlagSet) error {
 	faults := c.Connection.Check(flags, named, "output")
 	faults = append(faults, c.Change.Check(flags, c.changes())...)
 	for _, channel := range slices.Concat(c.enable, c.disable) {
-		if channel != string(sps.Email) && channel != string(sps.SNMP) {
+		if channel != string(sps.ChannelEmail) && channel != string(sps.ChannelSNMP) {
 			faults = append(faults, fmt.Sprintf("%q is no channel: use email or snmp", channel))
 		}
 	}

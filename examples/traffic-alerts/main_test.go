@@ -267,7 +267,7 @@ func TestSwitch(t *testing.T) {
 	a.SetConfiguration(trafficAlerts, json.RawMessage(`{
 		"scbAuthFailure":{"email":false,"snmp":true},"scbAuthSuccess":{"email":false,"snmp":true},
 		"scbConnectionDenied":{"email":true,"snmp":true,"webhook":{"url":null}},"scbNew":{"email":false,"snmp":false}}`))
-	want := []change{{"scbAuthFailure", sps.Email, false, true}, {"scbAuthFailure", sps.SNMP, true, false}, {"scbConnectionDenied", sps.SNMP, true, false}}
+	want := []change{{"scbAuthFailure", sps.ChannelEmail, false, true}, {"scbAuthFailure", sps.ChannelSNMP, true, false}, {"scbConnectionDenied", sps.ChannelSNMP, true, false}}
 	r := diff(t, changed, want, program.Run(t, t.Context(), reach(t, a,
 		"-enable", "email", "-disable", "snmp", "-alert", "scbAuthFailure", "-alert", "scbConnectionDenied", "-message", "CHG-1")...))
 	if !slices.Contains(r.Alerts, alert{"scbAuthFailure", true, false}) {
@@ -318,7 +318,7 @@ func TestVariants(t *testing.T) {
 			t.Parallel()
 			a := clitest.Start(t, option)
 			flags := reach(t, a, "-enable", "snmp", "-alert", "scbAuthFailure")
-			want := []change{{"scbAuthFailure", sps.SNMP, false, true}}
+			want := []change{{"scbAuthFailure", sps.ChannelSNMP, false, true}}
 			diff(t, wouldChange, want, program.Run(t, t.Context(), append(flags, "-dry-run")...))
 			diff(t, changed, want, program.Run(t, t.Context(), flags...))
 			if !configured(t, a, trafficAlerts)[sps.AlertAuthFailure].SNMP {
@@ -343,7 +343,7 @@ func TestDryRun(t *testing.T) {
 	t.Parallel()
 	a := clitest.Start(t, spstest.WithCommitMessageRequired())
 	before, _ := a.Configuration(trafficAlerts)
-	r := diff(t, wouldChange, []change{{"scbAuthFailure", sps.Email, false, true}},
+	r := diff(t, wouldChange, []change{{"scbAuthFailure", sps.ChannelEmail, false, true}},
 		program.Run(t, t.Context(), reach(t, a, "-enable", "email", "-alert", "scbAuthFailure", "-dry-run")...))
 	if !slices.Contains(r.Alerts, alert{"scbAuthFailure", true, false}) {
 		t.Errorf("the alerts are not as they would be: %v", r.Alerts)
@@ -417,7 +417,7 @@ func TestLocked(t *testing.T) {
 		}
 		fault.Mutate = func(body []byte) []byte { release(); return body }
 		a.Inject(fault)
-		diff(t, changed, []change{{"scbAuthFailure", sps.Email, false, true}}, program.Run(t, t.Context(), append(flags, "-wait", "1m")...))
+		diff(t, changed, []change{{"scbAuthFailure", sps.ChannelEmail, false, true}}, program.Run(t, t.Context(), append(flags, "-wait", "1m")...))
 		leftNothing(t, a)
 	}
 }

@@ -228,7 +228,7 @@ func newStore(o *sps.Object[sps.TrustStore]) store {
 
 // readAuthority makes an authority of what the appliance says about it, which may
 // be a certificate that cannot be read.
-func readAuthority(store string, a sps.Authority) authority {
+func readAuthority(store string, a sps.TrustStoreAuthority) authority {
 	certificate, err := a.Certificate()
 	if err != nil {
 		return authority{cli.Line(store), cli.Line(a.Subject), cli.Line(a.Fingerprint.Digest), ""}

@@ -46,7 +46,7 @@ func (c *Change) Options() []sps.TransactionOption {
 		options = append(options, sps.WithMessage(c.Message))
 	}
 	if c.Wait > 0 {
-		options = append(options, sps.WaitForLock(c.Wait))
+		options = append(options, sps.WithLockWait(c.Wait))
 	}
 	return options
 }

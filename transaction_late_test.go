@@ -1,0 +1,66 @@
+package sps_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/spstest"
+)
+
+// TestCommitEndsDuringRollback has a commit that ends while the rollback after the last
+// look waits for it, and then has nothing to roll back.
+func TestCommitEndsDuringRollback(t *testing.T) {
+	t.Parallel()
+	for _, refusal := range []string{"200", "404:ResourceNotFound", "405:MethodNotAllowed"} {
+		for _, one := range []bool{false, true} {
+			options := []sps.Option{nil}
+			if one {
+				options = append(options, sps.WithOneSession())
+			}
+			bubbleWith(t, []spstest.Option{spstest.WithVariant("rollback-closed", refusal), spstest.WithTakes("PUT", "transaction", 18*time.Second)},
+				func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+					ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+					defer cancel()
+					if err := c.Transaction(ctx, setAdmin(after)); err != nil {
+						t.Errorf("%s, one session %t: %v, though the commit was executed", refusal, one, err)
+					}
+					settled(t, a, after)
+				}, options...)
+		}
+	}
+}
+
+// TestRollbackComesLate has a rollback whose answer is lost, and that the appliance
+// executes in the middle of the next transaction.
+func TestRollbackComesLate(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+		a.Inject(spstest.Fault{Method: "DELETE", Path: "transaction", CutAfter: true, Detached: true, Takes: 10 * time.Second})
+		err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+			if err := setAdmin(after)(ctx, tx); err != nil {
+				t.Error(err)
+			}
+			return errProgram
+		})
+		if !errors.Is(err, errProgram) {
+			t.Errorf("error %v, want that of the function", err)
+		}
+		err = c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+			if _, err := tx.TrustStores.Create(ctx, sps.NewTrustStore("first")); err != nil {
+				return err
+			}
+			time.Sleep(20 * time.Second)
+			return setAdmin(after)(ctx, tx)
+		}, sps.WithLockWait(time.Minute))
+		if err != nil {
+			t.Error(err)
+		}
+		settled(t, a, after)
+		if _, err := c.TrustStores.GetByName(t.Context(), "first"); err != nil {
+			t.Errorf("no error of the transaction, and a part is missing: %v", err)
+		}
+	})
+}
