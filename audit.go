@@ -341,7 +341,7 @@ func (p *recordPages) read(ctx context.Context, r reader) (*answer, [][]byte, er
 // It gives [ErrNoRecording] for a session without a recording, and for one that goes on
 // where the appliance serves [TrailSRS] only; [ResourceNotFound] alone where there is no
 // such session. A download that breaks off must begin anew.
-func (s *AuditSessions) DownloadTrail(ctx context.Context, key string, w io.Writer, options ...RequestOption) (int64, error) {
+func (s *AuditSessions) DownloadTrail(ctx context.Context, key string, w io.Writer, options ...DownloadOption) (int64, error) {
 	path, err := sessionPath(key, "audit_trail")
 	if err != nil {
 		return 0, err
@@ -354,19 +354,21 @@ func (s *AuditSessions) DownloadTrail(ctx context.Context, key string, w io.Writ
 }
 
 // WithTrailFormat asks for a recording in a format, [TrailZAT] or [TrailSRS], in
-// [AuditSessions.DownloadTrail].
-func WithTrailFormat(format string) RequestOption {
-	return func(k *call) error {
-		switch format {
-		case TrailZAT: // which is what comes without the parameter
-			k.query.Del("format")
-		case TrailSRS:
-			k.query.Set("format", format)
-		default:
-			return invalid("the format %s of a recording: use TrailZAT or TrailSRS", quoted(format))
-		}
-		return nil
+// [AuditSessions.DownloadTrail]. Any other one is [ErrInvalidInput].
+func WithTrailFormat(format string) DownloadOption { return trailFormat(format) }
+
+type trailFormat string
+
+func (o trailFormat) applyDownload(k *call) error {
+	switch o {
+	case TrailZAT: // which is what comes without the parameter
+		k.query.Del("format")
+	case TrailSRS:
+		k.query.Set("format", string(o))
+	default:
+		return fmt.Errorf("sps: %w", invalid("the format %s of a recording: use TrailZAT or TrailSRS", quoted(string(o))))
 	}
+	return nil
 }
 
 // withoutRecording tells a session without a recording from another refusal of a download.

@@ -16,9 +16,9 @@ import (
 	"github.com/go-sps/sps/spstest"
 )
 
-// exporter is a program that is killed and started again: what it has written, and what it
+// daemon is a program that is killed and started again: what it has written, and what it
 // has saved of that with its checkpoint.
-type exporter struct {
+type daemon struct {
 	a          *spstest.Appliance
 	options    []sps.FollowOption
 	out        []string
@@ -31,7 +31,7 @@ type exporter struct {
 var errKilled = errors.New("killed")
 
 // run exports until the context ends or, after a session with that probability, it is killed.
-func (e *exporter) run(ctx context.Context, random *rand.Rand, kill float64, more ...sps.FollowOption) error {
+func (e *daemon) run(ctx context.Context, random *rand.Rand, kill float64, more ...sps.FollowOption) error {
 	e.starts++
 	e.out = e.out[:e.saved]
 	c, err := sps.Connect(ctx, e.a.Addr(), sps.UsernamePassword(e.a.Username(), sps.NewSecretString(e.a.Password())), inProcess(e.a))
@@ -91,7 +91,7 @@ func followExactlyOnce(t *testing.T, random *rand.Rand, options []spstest.Option
 		t.Fatal(err)
 	}
 	defer a.Close()
-	e := &exporter{a: a}
+	e := &daemon{a: a}
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Hour)
 	defer cancel()
 	done := make(chan struct{})

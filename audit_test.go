@@ -19,8 +19,8 @@ import (
 	"github.com/go-sps/sps/spstest"
 )
 
-// count counts what an iterator gives, up to an error.
-func count[T any](all iter.Seq2[*T, error]) (n int, err error) {
+// countAll counts what an iterator gives, up to an error.
+func countAll[T any](all iter.Seq2[*T, error]) (n int, err error) {
 	for _, err := range all {
 		if err != nil {
 			return n, err
@@ -118,12 +118,12 @@ func TestAuditNoSession(t *testing.T) {
 	s := c.Audit.Sessions
 	calls := func(key string) map[string]error {
 		_, get := s.Get(t.Context(), key)
-		_, events := count(s.Events(t.Context(), key))
-		_, alerts := count(s.Alerts(t.Context(), key))
-		_, channels := count(s.Channels(t.Context(), key))
-		_, indexing := count(s.Indexing(t.Context(), key))
-		_, downloads := count(s.Downloads(t.Context(), key))
-		_, content := count(s.Content(t.Context(), key, "ls"))
+		_, events := countAll(s.Events(t.Context(), key))
+		_, alerts := countAll(s.Alerts(t.Context(), key))
+		_, channels := countAll(s.Channels(t.Context(), key))
+		_, indexing := countAll(s.Indexing(t.Context(), key))
+		_, downloads := countAll(s.Downloads(t.Context(), key))
+		_, content := countAll(s.Content(t.Context(), key, "ls"))
 		_, trail := s.DownloadTrail(t.Context(), key, io.Discard)
 		return map[string]error{"Get": get, "Events": events, "Alerts": alerts, "Channels": channels, "Indexing": indexing, "Downloads": downloads, "Content": content, "DownloadTrail": trail}
 	}
@@ -141,7 +141,7 @@ func TestAuditNoSession(t *testing.T) {
 		}
 	}
 	for what, err := range map[string]error{
-		"no content": second(count(s.Content(t.Context(), "x", " "))), "a leading *": second(count(s.Content(t.Context(), "x", "*"))),
+		"no content": second(countAll(s.Content(t.Context(), "x", " "))), "a leading *": second(countAll(s.Content(t.Context(), "x", "*"))),
 		"statistics of nothing": second(s.Stats(t.Context(), audit.StatsQuery{})), "a size of -1": second(s.Stats(t.Context(), audit.StatsQuery{Field: "a", Size: -1})),
 		"a second field":         second(s.Stats(t.Context(), audit.StatsQuery{Field: "a", SubField: "a b"})),
 		"a histogram of nothing": second(s.Histogram(t.Context(), audit.HistogramQuery{})), "bins": second(s.Histogram(t.Context(), audit.HistogramQuery{Field: "a", BinSize: "\n"})),
@@ -172,7 +172,7 @@ func TestAuditKeys(t *testing.T) {
 		if err != nil || session.Key != key {
 			t.Errorf("%q: %+v, %v", key, session, err)
 		}
-		if _, err := count(c.Audit.Sessions.Channels(t.Context(), key)); err != nil {
+		if _, err := countAll(c.Audit.Sessions.Channels(t.Context(), key)); err != nil {
 			t.Errorf("%q: %v", key, err)
 		}
 	}
@@ -228,7 +228,7 @@ func TestAuditRecordPages(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer c.Close(context.Background())
-			got, err := count(c.Audit.Sessions.Indexing(t.Context(), "1"))
+			got, err := countAll(c.Audit.Sessions.Indexing(t.Context(), "1"))
 			if got != test.want || !errors.Is(err, test.err) || test.err == nil && err != nil || path != test.path || n > 5 {
 				t.Errorf("%d records, %v after %d requests, the last one for %s", got, err, n, path)
 			}
@@ -247,8 +247,8 @@ func TestDownloadTrail(t *testing.T) {
 		without := a.AddAuditSession(spstest.AuditSession{Key: "2", Start: clock(1), End: clock(2), TrailSize: -1})
 		active := a.AddAuditSession(spstest.AuditSession{Key: "3", Start: clock(1), TrailSize: 100_000})
 		for _, format := range []string{"", sps.TrailZAT, sps.TrailSRS} {
-			var done, total int64
-			download := []sps.RequestOption{sps.WithProgress(func(d, t int64) { done, total = d, t })}
+			var last sps.Progress
+			download := []sps.DownloadOption{sps.WithProgress(func(p sps.Progress) { last = p })}
 			stored := format
 			if format != "" {
 				download = append(download, sps.WithTrailFormat(format))
@@ -260,8 +260,8 @@ func TestDownloadTrail(t *testing.T) {
 			n, err := s.DownloadTrail(t.Context(), with, &got, download...)
 			content, size, _ := a.AuditTrail(with, stored)
 			want, readErr := io.ReadAll(content)
-			if err != nil || readErr != nil || n != size || done != size || total != size && total != -1 || !bytes.Equal(want, got.Bytes()) {
-				t.Errorf("%q: %d of %d bytes, progress %d of %d, %v", format, n, size, done, total, err)
+			if err != nil || readErr != nil || n != size || last.Done != size || last.Total != size && last.Total != -1 || !bytes.Equal(want, got.Bytes()) {
+				t.Errorf("%q: %d of %d bytes, progress %+v, %v", format, n, size, last, err)
 			}
 		}
 		n, err := s.DownloadTrail(t.Context(), without, io.Discard)
@@ -274,7 +274,7 @@ func TestDownloadTrail(t *testing.T) {
 		if _, err := s.DownloadTrail(t.Context(), active, io.Discard); err != nil && (!errors.Is(err, sps.ErrNoRecording) || !strings.Contains(err.Error(), "TrailSRS")) {
 			t.Errorf("one that goes on, in the usual format: %v", err)
 		}
-		if n, err := count(s.Downloads(t.Context(), with)); err != nil || n < 3 {
+		if n, err := countAll(s.Downloads(t.Context(), with)); err != nil || n < 3 {
 			t.Errorf("%d downloads, %v", n, err)
 		}
 	}, "rights")
@@ -340,7 +340,7 @@ func TestSearchSpaces(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
 	c := connect(t, a)
-	if _, err := count(c.Audit.Sessions.Search(t.Context(), audit.Query{Filter: audit.Term(audit.FieldUserName, "man + iptables")}).All()); err != nil {
+	if _, err := countAll(c.Audit.Sessions.Search(t.Context(), audit.Query{Filter: audit.Term(audit.FieldUserName, "man + iptables")}).All()); err != nil {
 		t.Fatal(err)
 	}
 	queries := slices.Collect(func(yield func(string) bool) {

@@ -237,7 +237,7 @@ func ExampleAuditSessions_DownloadTrail() {
 	defer os.Remove(file.Name())
 	defer file.Close()
 	size, err := client.Audit.Sessions.DownloadTrail(context.Background(), "svc-1", file,
-		sps.WithProgress(func(done, total int64) { fmt.Println(done*100/total, "%") }))
+		sps.WithProgress(func(p sps.Progress) { fmt.Println(p.Percent, "%") }))
 	if errors.Is(err, sps.ErrNoRecording) {
 		fmt.Println("nothing was recorded")
 	}
