@@ -31,7 +31,7 @@ type checkpoint struct {
 	Appliance string   `json:"appliance"`
 	Query     string   `json:"query"`             // a hash of what decides which sessions are meant
 	By        string   `json:"by"`                // the time that they are asked for by, "" for not yet known
-	Since     string   `json:"since,omitzero"`    // FollowSince
+	Since     string   `json:"since,omitzero"`    // WithSince
 	From      string   `json:"from,omitzero"`     // where the window begins
 	Top       string   `json:"top,omitzero"`      // the latest time that was seen
 	Handed    string   `json:"handed,omitzero"`   // marks of what was handed on in the window
@@ -63,7 +63,7 @@ func (f *AuditFollow) room() int {
 	return max(rest/4*3/markSize, 0)
 }
 
-// Checkpoint returns how far the loop has come, for [FollowFrom]: all sessions that were
+// Checkpoint returns how far the loop has come, for [WithCheckpoint]: all sessions that were
 // given, the present one included, are done. It is a JSON object of at most 64 KiB with a
 // version, the appliance, the query, and what was given in the window.
 //

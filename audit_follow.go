@@ -53,68 +53,69 @@ type handed struct {
 	seen bool // at is known: a checkpoint does not have it
 }
 
-// FollowOption refines [AuditSessions.Follow]; nil does nothing.
-type FollowOption func(*AuditFollow) error
+// FollowOption refines [AuditSessions.Follow]: [WithCheckpoint], [WithSince],
+// [WithPollInterval], [WithWindow], [WithOnce] and [WithErrorFunc]. Nil does nothing.
+type FollowOption interface{ applyFollow(*AuditFollow) error }
 
-// FollowFrom goes on from a checkpoint, see [AuditFollow.Checkpoint]. An empty one is none.
-// One that is torn, of a newer version, of another appliance or query, or from the future
-// is [ErrCheckpoint].
-func FollowFrom(checkpoint []byte) FollowOption {
-	return func(f *AuditFollow) error {
+type followOption func(*AuditFollow) error
+
+func (o followOption) applyFollow(f *AuditFollow) error { return o(f) }
+
+func (o IntervalOption) applyFollow(f *AuditFollow) error {
+	f.every = max(time.Duration(o), time.Millisecond)
+	return nil
+}
+
+// WithCheckpoint goes on from a checkpoint, see [AuditFollow.Checkpoint]. An empty one is
+// none. One that is torn, of a newer version, of another appliance or query, or from the
+// future is [ErrCheckpoint].
+func WithCheckpoint(checkpoint []byte) FollowOption {
+	return followOption(func(f *AuditFollow) error {
 		f.checkpoint = checkpoint
 		return nil
-	}
+	})
 }
 
-// FollowSince leaves out the sessions that ended before a time. Without it and without a
+// WithSince leaves out the sessions that ended before a time. Without it and without a
 // checkpoint, all sessions that the appliance has are given first. A checkpoint counts more.
-func FollowSince(t time.Time) FollowOption {
-	return func(f *AuditFollow) error {
+func WithSince(t time.Time) FollowOption {
+	return followOption(func(f *AuditFollow) error {
 		f.since = t
 		return nil
-	}
+	})
 }
 
-// FollowEvery sets the time between two looks at the appliance, at least a millisecond; one
-// minute by default.
-func FollowEvery(interval time.Duration) FollowOption {
-	return func(f *AuditFollow) error {
-		f.every = max(interval, time.Millisecond)
-		return nil
-	}
-}
-
-// FollowWindow sets how late a session may arrive, compared with the one that ended last,
+// WithWindow sets how late a session may arrive, compared with the one that ended last,
 // without being lost; 15 minutes by default. The clocks of the nodes of a cluster may differ
 // by as much, and members may deliver as late. A longer window costs larger answers.
-func FollowWindow(window time.Duration) FollowOption {
-	return func(f *AuditFollow) error {
+func WithWindow(window time.Duration) FollowOption {
+	return followOption(func(f *AuditFollow) error {
 		if window <= 0 {
 			return invalid("the window %s is not positive", window)
 		}
 		f.window = window
 		return nil
-	}
+	})
 }
 
-// FollowOnce ends the loop when all sessions that have ended were given: for programs that
+// WithOnce ends the loop when all sessions that have ended were given: for programs that
 // are started again and again in place of a daemon.
-func FollowOnce() FollowOption {
-	return func(f *AuditFollow) error {
+func WithOnce() FollowOption {
+	return followOption(func(f *AuditFollow) error {
 		f.once = true
 		return nil
-	}
+	})
 }
 
-// OnFollowError calls a function with each error after which [AuditFollow.All] tries again,
+// WithErrorFunc calls a function with each error after which [AuditFollow.All] tries again,
 // from the goroutine of the loop. Nil is none.
-func OnFollowError(notify func(error)) FollowOption {
-	return func(f *AuditFollow) error {
+func WithErrorFunc(notify func(error)) FollowOption {
+	return followOption(func(f *AuditFollow) error {
 		if notify != nil {
 			f.notify = notify
 		}
 		return nil
-	}
+	})
 }
 
 // Follow gives each session that a query finds once, when it has ended, for programs that
@@ -128,7 +129,7 @@ func OnFollowError(notify func(error)) FollowOption {
 // ended.
 //
 // A restart of the appliance, a session of the API that expires, and sessions that end long
-// after they began lose none. What arrives later than [FollowWindow] is lost; so is a
+// after they began lose none. What arrives later than [WithWindow] is lost; so is a
 // session that goes on for ever. What changes in a session after its end, such as a late
 // index, is not seen.
 func (s *AuditSessions) Follow(ctx context.Context, query audit.Query, options ...FollowOption) (*AuditFollow, error) {
@@ -146,7 +147,7 @@ func (s *AuditSessions) Follow(ctx context.Context, query audit.Query, options .
 		if option == nil {
 			continue
 		}
-		if err := option(f); err != nil {
+		if err := option.applyFollow(f); err != nil {
 			return nil, s.failed(err)
 		}
 	}
@@ -163,11 +164,11 @@ func (s *AuditSessions) Follow(ctx context.Context, query audit.Query, options .
 func (f *AuditFollow) EndOfPage() bool { return f.endOfPage }
 
 // All iterates over the sessions as they end, about in the order of their ends, until the
-// context ends, which is the last error, or with [FollowOnce] until there are no more. Called
+// context ends, which is the last error, or with [WithOnce] until there are no more. Called
 // once more, it goes on.
 //
 // While the appliance cannot be reached, restarts, or answers that it is too busy, it tries
-// again and again, with [FollowOnce] five times; see [OnFollowError]. Other errors end the
+// again and again, with [WithOnce] five times; see [WithErrorFunc]. Other errors end the
 // iteration: a refused password or query, a missing right, answers that are unusable five
 // times in a row, [ErrSearchCeiling] where more than 10,000 sessions end at the same time.
 // Go on from the checkpoint then.

@@ -39,7 +39,7 @@ func (e *daemon) run(ctx context.Context, random *rand.Rand, kill float64, more 
 		return err
 	}
 	defer c.Close(context.Background())
-	follow, err := c.Audit.Sessions.Follow(ctx, audit.Query{KeysOnly: true, PageSize: 3 + random.IntN(100)}, append(slices.Concat(e.options, more), sps.FollowFrom(e.checkpoint))...)
+	follow, err := c.Audit.Sessions.Follow(ctx, audit.Query{KeysOnly: true, PageSize: 3 + random.IntN(100)}, append(slices.Concat(e.options, more), sps.WithCheckpoint(e.checkpoint))...)
 	if err != nil {
 		return err
 	}
@@ -117,7 +117,7 @@ func followExactlyOnce(t *testing.T, random *rand.Rand, options []spstest.Option
 	}
 	time.Sleep(time.Minute)
 	for try := 0; ; try++ {
-		err := e.run(t.Context(), random, 0, sps.FollowOnce())
+		err := e.run(t.Context(), random, 0, sps.WithOnce())
 		if err == nil {
 			break
 		}
@@ -167,7 +167,7 @@ func disturb(ctx context.Context, a *spstest.Appliance, random *rand.Rand) {
 // followed collects the keys of a loop that ends when there are no more.
 func followed(t *testing.T, c *sps.Client, checkpoint []byte, options ...sps.FollowOption) (keys []string, next []byte, err error) {
 	t.Helper()
-	follow, err := c.Audit.Sessions.Follow(t.Context(), audit.Query{}, append(options, sps.FollowFrom(checkpoint), sps.FollowOnce())...)
+	follow, err := c.Audit.Sessions.Follow(t.Context(), audit.Query{}, append(options, sps.WithCheckpoint(checkpoint), sps.WithOnce())...)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -233,11 +233,11 @@ func TestCheckpoints(t *testing.T) {
 				t.Errorf("%s: %v, want %q", what, err, test.want)
 			}
 		}
-		follow, err := c.Audit.Sessions.Follow(t.Context(), audit.Query{Filter: audit.Term(audit.FieldProtocol, "SSH")}, sps.FollowFrom(good))
+		follow, err := c.Audit.Sessions.Follow(t.Context(), audit.Query{Filter: audit.Term(audit.FieldProtocol, "SSH")}, sps.WithCheckpoint(good))
 		if follow != nil || !errors.Is(err, sps.ErrCheckpoint) {
 			t.Errorf("another filter: %v", err)
 		}
-		if _, err := c.Audit.Sessions.Follow(t.Context(), audit.Query{KeysOnly: true, PageSize: 7}, sps.FollowFrom(good)); err != nil {
+		if _, err := c.Audit.Sessions.Follow(t.Context(), audit.Query{KeysOnly: true, PageSize: 7}, sps.WithCheckpoint(good)); err != nil {
 			t.Errorf("other fields: %v", err)
 		}
 		for what, q := range map[string]audit.Query{"an order": {Sort: audit.Sort{Field: audit.FieldStartTime}}, "an end": {End: time.Now()}} {
@@ -245,7 +245,7 @@ func TestCheckpoints(t *testing.T) {
 				t.Errorf("%s: %v", what, err)
 			}
 		}
-		if _, err := c.Audit.Sessions.Follow(t.Context(), audit.Query{}, nil, sps.FollowWindow(-1)); !errors.Is(err, sps.ErrInvalidInput) {
+		if _, err := c.Audit.Sessions.Follow(t.Context(), audit.Query{}, nil, sps.WithWindow(-1)); !errors.Is(err, sps.ErrInvalidInput) {
 			t.Errorf("a window: %v", err)
 		}
 		if sent := requests(a); len(sent) > 0 {
@@ -277,7 +277,7 @@ func TestFollowBursts(t *testing.T) {
 					at := end.Add(time.Duration(i) * test.spacing).Truncate(time.Millisecond)
 					a.AddAuditSession(spstest.AuditSession{Start: at.Add(-time.Second), End: at})
 				}
-				follow, err := c.Audit.Sessions.Follow(t.Context(), audit.Query{KeysOnly: true}, sps.FollowOnce())
+				follow, err := c.Audit.Sessions.Follow(t.Context(), audit.Query{KeysOnly: true}, sps.WithOnce())
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -322,7 +322,7 @@ func TestFollowWindow(t *testing.T) {
 			}
 			add("future", -365*24*time.Hour)
 			add("first", 0)
-			keys, checkpoint, err := followed(t, c, nil, sps.FollowWindow(10*time.Minute))
+			keys, checkpoint, err := followed(t, c, nil, sps.WithWindow(10*time.Minute))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -331,7 +331,7 @@ func TestFollowWindow(t *testing.T) {
 			add("within", 9*time.Minute)
 			add("after", 30*time.Minute)
 			add("now", 0)
-			if keys, _, err = followed(t, c, checkpoint, sps.FollowWindow(10*time.Minute)); err != nil {
+			if keys, _, err = followed(t, c, checkpoint, sps.WithWindow(10*time.Minute)); err != nil {
 				t.Fatal(err)
 			}
 			once(t, []string{"now", "within"}, keys)
@@ -348,7 +348,7 @@ func TestFollowSince(t *testing.T) {
 			a.AddAuditSession(spstest.AuditSession{Key: "old", Start: since.Add(-time.Hour), End: since.Add(-time.Minute)})
 			a.AddAuditSession(spstest.AuditSession{Key: "new", Start: since.Add(-24 * time.Hour), End: since.Add(time.Minute)})
 			a.AddAuditSession(spstest.AuditSession{Key: "active", Start: since.Add(-48 * time.Hour)})
-			keys, checkpoint, err := followed(t, c, nil, sps.FollowSince(since))
+			keys, checkpoint, err := followed(t, c, nil, sps.WithSince(since))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -399,7 +399,7 @@ func TestFollowErrors(t *testing.T) {
 		"429":                 {fault: spstest.Fault{Path: "audit/**", Times: 30, Status: 429}},
 		"a front end":         {fault: html},
 		"expired sessions":    {fault: spstest.Fault{Path: "audit/**", ExpireSession: true}},
-		"once":                {fault: spstest.Fault{Path: "audit/**", Times: -1, Status: 503}, options: []sps.FollowOption{sps.FollowOnce()}, want: sps.Status(503)},
+		"once":                {fault: spstest.Fault{Path: "audit/**", Times: -1, Status: 503}, options: []sps.FollowOption{sps.WithOnce()}, want: sps.Status(503)},
 		"no JSON":             {fault: spstest.Fault{Path: "audit/**", Times: -1, Status: 200, Body: "hello", ContentType: "application/json"}, want: sps.ErrBadAnswer},
 		"a refusal":           {fault: spstest.Fault{Path: "audit/**", Times: -1, Status: 403, Body: `{"error":{"type":"Unauthorized"}}`}, want: sps.Unauthorized},
 		"a refused query":     {fault: spstest.Fault{Path: "audit/**", Times: -1, Status: 400, Body: `{"error":{"type":"SyntacticError"}}`}, want: sps.SyntacticError},
@@ -411,7 +411,7 @@ func TestFollowErrors(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), 2*time.Hour)
 				defer cancel()
 				told := 0
-				follow, err := c.Audit.Sessions.Follow(ctx, audit.Query{}, append(test.options, sps.FollowEvery(time.Minute), sps.OnFollowError(nil), sps.OnFollowError(func(error) { told++ }))...)
+				follow, err := c.Audit.Sessions.Follow(ctx, audit.Query{}, append(test.options, sps.WithPollInterval(time.Minute), sps.WithErrorFunc(nil), sps.WithErrorFunc(func(error) { told++ }))...)
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -30,30 +30,35 @@ type AuditSearch struct {
 	snapshot atomic.Bool
 }
 
-// SearchOption refines a search; nil does nothing.
-type SearchOption func(*AuditSearch) error
+// SearchOption refines [AuditSessions.Search]: [WithSnapshotWait] and [WithoutSnapshot]. Nil
+// does nothing.
+type SearchOption interface{ applySearch(*AuditSearch) error }
 
-// WaitForSnapshot waits for the appliance's snapshot for at most that long where another
+type searchOption func(*AuditSearch) error
+
+func (o searchOption) applySearch(s *AuditSearch) error { return o(s) }
+
+// WithSnapshotWait waits for the appliance's snapshot for at most that long where another
 // search has it, in place of [ErrSnapshotQuota] at once. Another search lets go of it five
 // minutes after its last page.
-func WaitForSnapshot(limit time.Duration) SearchOption {
-	return func(s *AuditSearch) error {
+func WithSnapshotWait(limit time.Duration) SearchOption {
+	return searchOption(func(s *AuditSearch) error {
 		if limit < 0 {
 			return invalid("the wait for a snapshot is negative")
 		}
 		s.wait = limit
 		return nil
-	}
+	})
 }
 
 // WithoutSnapshot searches without a snapshot on appliances that have them, too: the one
 // snapshot of the appliance stays free for others. See [AuditSearch.All] for what that
 // means.
 func WithoutSnapshot() SearchOption {
-	return func(s *AuditSearch) error {
+	return searchOption(func(s *AuditSearch) error {
 		s.basic = true
 		return nil
-	}
+	})
 }
 
 // Search searches for recorded sessions (GET /api/audit/sessions). Nothing is sent before
@@ -70,7 +75,7 @@ func (s *AuditSessions) Search(ctx context.Context, query audit.Query, options .
 		if option == nil {
 			continue
 		}
-		if err := option(search); err != nil && search.err == nil {
+		if err := option.applySearch(search); err != nil && search.err == nil {
 			search.err = fmt.Errorf("sps: %s: %w", auditSessionsPath.text, err)
 		}
 	}
@@ -97,7 +102,7 @@ func (s *AuditSearch) Count() (int, error) {
 //
 // On appliances with snapshots, from 7.3 on, the search reads one: what is added, changed or
 // deleted meanwhile makes no difference. The appliance has one at a time. Where another
-// program has it, it is [ErrSnapshotQuota], see [WaitForSnapshot]. Where a loop of this
+// program has it, it is [ErrSnapshotQuota], see [WithSnapshotWait]. Where a loop of this
 // client reads one, it is [ErrSearchInUse]. A snapshot ends five minutes after its last
 // page, and with a restart of the appliance. The search then goes on in a new one, behind
 // the session that it gave last, where the order is by start_time or creation_time; a

@@ -299,10 +299,10 @@ func TestSnapshotQuota(t *testing.T) {
 				if !errors.Is(err, sps.ErrSnapshotQuota) || !errors.Is(err, sps.Status(429)) || len(keys) > 0 || time.Since(begin) != 0 {
 					t.Errorf("%d sessions, %v after %s", len(keys), err, time.Since(begin))
 				}
-				if _, err = keysOf(c.Audit.Sessions.Search(t.Context(), audit.Query{}, sps.WaitForSnapshot(time.Minute)).All()); !errors.Is(err, sps.ErrSnapshotQuota) || time.Since(begin) != time.Minute {
+				if _, err = keysOf(c.Audit.Sessions.Search(t.Context(), audit.Query{}, sps.WithSnapshotWait(time.Minute)).All()); !errors.Is(err, sps.ErrSnapshotQuota) || time.Since(begin) != time.Minute {
 					t.Errorf("%v after %s, want a minute", err, time.Since(begin))
 				}
-				keys, err = keysOf(c.Audit.Sessions.Search(t.Context(), audit.Query{}, sps.WaitForSnapshot(10*time.Minute)).All())
+				keys, err = keysOf(c.Audit.Sessions.Search(t.Context(), audit.Query{}, sps.WithSnapshotWait(10*time.Minute)).All())
 				if err != nil || len(keys) != 40 || time.Since(begin) > 6*time.Minute {
 					t.Errorf("%d sessions, %v after %s", len(keys), err, time.Since(begin))
 				}
@@ -313,7 +313,7 @@ func TestSnapshotQuota(t *testing.T) {
 				}
 				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 				defer cancel()
-				if _, err = keysOf(other.Audit.Sessions.Search(ctx, audit.Query{}, sps.WaitForSnapshot(time.Hour)).All()); !errors.Is(err, context.DeadlineExceeded) {
+				if _, err = keysOf(other.Audit.Sessions.Search(ctx, audit.Query{}, sps.WithSnapshotWait(time.Hour)).All()); !errors.Is(err, context.DeadlineExceeded) {
 					t.Errorf("a context that ends: %v", err)
 				}
 			}, spstest.WithUser("other", "pw"), spstest.WithAuditSessions(40), spstest.WithVariant("snapshot-quota-error", kind), spstest.WithVariant("snapshot-retry-after", after))
@@ -542,7 +542,7 @@ func TestSearchFilters(t *testing.T) {
 			}
 		}
 	}
-	for what, option := range map[string]sps.SearchOption{"a negative wait": sps.WaitForSnapshot(-1)} {
+	for what, option := range map[string]sps.SearchOption{"a negative wait": sps.WithSnapshotWait(-1)} {
 		if _, err := keysOf(c.Audit.Sessions.Search(t.Context(), audit.Query{}, nil, option).All()); !errors.Is(err, sps.ErrInvalidInput) {
 			t.Errorf("%s: %v", what, err)
 		}

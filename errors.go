@@ -148,7 +148,7 @@ var (
 	ErrNoRecording = errors.New("the session has no recording")
 	// ErrSnapshotQuota: the appliance keeps no further snapshot for a search, because
 	// another program or user has one. It ends five minutes after its last use; see
-	// [WaitForSnapshot].
+	// [WithSnapshotWait].
 	ErrSnapshotQuota = errors.New("another search has the appliance's snapshot")
 	// ErrSearchInUse: a search of this client reads a snapshot, and a second one would
 	// take it away. End the loop over the first one before, or use [WithoutSnapshot].

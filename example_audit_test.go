@@ -52,7 +52,7 @@ func ExampleAuditSessions_Search() {
 func ExampleAuditSearch_All() {
 	_, client, end := recorded()
 	defer end()
-	search := client.Audit.Sessions.Search(context.Background(), audit.Query{KeysOnly: true}, sps.WaitForSnapshot(10*time.Minute))
+	search := client.Audit.Sessions.Search(context.Background(), audit.Query{KeysOnly: true}, sps.WithSnapshotWait(10*time.Minute))
 	for session, err := range search.All() {
 		if errors.Is(err, sps.ErrSnapshotQuota) {
 			log.Fatal("another program exports: ", err)
@@ -281,8 +281,8 @@ func ExampleAuditSessions_Follow() {
 	var saved []byte // a file, where it is a real program
 	run := func() {
 		follow, err := client.Audit.Sessions.Follow(ctx, audit.Query{},
-			sps.FollowFrom(saved), sps.FollowSince(time.Date(2024, 3, 1, 11, 0, 0, 0, time.UTC)), sps.FollowWindow(time.Hour),
-			sps.FollowEvery(30*time.Second), sps.FollowOnce(), sps.OnFollowError(func(err error) { log.Print(err) }))
+			sps.WithCheckpoint(saved), sps.WithSince(time.Date(2024, 3, 1, 11, 0, 0, 0, time.UTC)), sps.WithWindow(time.Hour),
+			sps.WithPollInterval(30*time.Second), sps.WithOnce(), sps.WithErrorFunc(func(err error) { log.Print(err) }))
 		if err != nil {
 			log.Fatal(err)
 		}

@@ -286,9 +286,9 @@ var leakOperations = map[string]func(context.Context, *leakWorld) []any{
 		return append(each(search.All()), counted, csv, search)
 	},
 	"*sps.AuditSessions.Follow": func(ctx context.Context, w *leakWorld) []any {
-		follow, err := w.sessions().Follow(ctx, audit.Query{}, sps.FollowOnce(), sps.OnFollowError(func(err error) { w.check(err) }))
+		follow, err := w.sessions().Follow(ctx, audit.Query{}, sps.WithOnce(), sps.WithErrorFunc(func(err error) { w.check(err) }))
 		checkpoint, full := follow.Checkpoint()
-		_, torn := w.c.Audit.Sessions.Follow(ctx, audit.Query{}, sps.FollowFrom(checkpoint[:9]))
+		_, torn := w.c.Audit.Sessions.Follow(ctx, audit.Query{}, sps.WithCheckpoint(checkpoint[:9]))
 		return append(each(follow.All()), follow, err, string(checkpoint), full, torn)
 	},
 	"*sps.AuditSessions.Get": func(ctx context.Context, w *leakWorld) []any { return pair(w.sessions().Get(ctx, leakSession)) },

@@ -48,7 +48,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	if err = cmp.Or(err, targetErr); err == nil {
 		options := []sps.FollowOption{nil}
 		if *once || c.Appliance == "" {
-			options[0] = sps.FollowOnce()
+			options[0] = sps.WithOnce()
 		}
 		n, err = connectAndExport(ctx, target, *out, options...)
 	}
@@ -75,7 +75,7 @@ func export(ctx context.Context, sessions *sps.AuditSessions, name string, optio
 		return 0, err
 	}
 	defer out.file.Close()
-	follow, err := sessions.Follow(ctx, audit.Query{}, append(options, sps.FollowFrom(out.state.Checkpoint))...)
+	follow, err := sessions.Follow(ctx, audit.Query{}, append(options, sps.WithCheckpoint(out.state.Checkpoint))...)
 	if err != nil {
 		return 0, err
 	}

@@ -88,7 +88,7 @@ func TestCrashes(t *testing.T) {
 			cancel() // while a page is on its way
 			return body
 		}})
-		_, err = export(ctx, client.Audit.Sessions, out, sps.FollowOnce())
+		_, err = export(ctx, client.Audit.Sessions, out, sps.WithOnce())
 		cancel()
 		a.ClearFaults()
 		client.Close(context.Background())
