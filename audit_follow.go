@@ -36,6 +36,7 @@ type AuditFollow struct {
 	handed    map[uint64]handed    // what was handed on, from floor on
 	running   map[string]time.Time // what goes on with its start, where it is followed by that
 	endOfPage bool
+	space     []byte // for the next page
 }
 
 // followBy is the time by which sessions are asked for.
@@ -285,7 +286,7 @@ func (f *AuditFollow) rangesWork() (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	page, err := readSearchPage(f.ctx, f.sessions.client, values)
+	page, err := readSearchPage(f.ctx, f.sessions.client, values, &f.space)
 	if err != nil || len(page.entries) == 0 {
 		return true, err
 	}
@@ -382,7 +383,7 @@ func (w *followWalk) run(narrow func(*audit.Query, time.Time), look func(*audit.
 		if err != nil {
 			return err
 		}
-		page, err := readSearchPage(f.ctx, f.sessions.client, values)
+		page, err := readSearchPage(f.ctx, f.sessions.client, values, &f.space)
 		if err != nil {
 			return err
 		}

@@ -143,6 +143,7 @@ type searchRun struct {
 
 	place place
 	keys  keyMemory
+	space []byte // for the next page
 	part  part
 	skip  bool // what is before the place is left out by looking at it
 	given bool // a session was handed on
@@ -394,12 +395,16 @@ type searchPage struct {
 	next    url.Values
 }
 
-// readSearchPage reads a page, and checks where it leads to.
-func readSearchPage(ctx context.Context, c *Client, query url.Values) (*searchPage, error) {
-	a, err := c.read(ctx, auditSessionsPath, query)
+// readSearchPage reads a page, and checks where it leads to. The page is valid until the
+// next one is read into the same space.
+func readSearchPage(ctx context.Context, c *Client, query url.Values, space *[]byte) (*searchPage, error) {
+	k := newRead(auditSessionsPath, query)
+	k.space, *space = *space, nil
+	a, err := c.get(ctx, k)
 	if err != nil {
-		return nil, err
+		return nil, err // which may hold the space
 	}
+	*space = a.body
 	p := &searchPage{answer: a, count: -1}
 	if p.entries, err = a.list(); err != nil {
 		return nil, err
@@ -468,7 +473,7 @@ func (r *searchRun) readPiece() (full bool, err error) {
 	from, piece, known, rereads := r.place.last, r.part == partFrom, -1, 0
 	for offset := 0; offset < searchCeiling; {
 		values.Set("offset", strconv.Itoa(offset))
-		page, err := readSearchPage(r.ctx, r.client, values)
+		page, err := readSearchPage(r.ctx, r.client, values, &r.space)
 		if err != nil {
 			return false, err
 		}

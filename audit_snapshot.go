@@ -171,7 +171,7 @@ func (r *searchRun) readSnapshot(id string) error {
 	}
 	values.Set("snapshot", id)
 	for values != nil {
-		page, err := readSearchPage(r.ctx, r.client, values)
+		page, err := readSearchPage(r.ctx, r.client, values, &r.space)
 		if err != nil {
 			return err
 		}

@@ -84,8 +84,9 @@ type Session struct {
 	Events *Link `json:"events,omitzero"`
 	// Indexing is a link to the results of indexing (6.x).
 	Indexing *Link `json:"indexing,omitzero"`
-	// Raw is the whole session as it was decoded: key, meta and body. It may have line
-	// breaks; encoding/json takes them out. It is nil in a session that was not decoded.
+	// Raw is the whole session as it was decoded: key, meta and body, without the line
+	// breaks, so that it is one line of JSON Lines. It is nil in a session that was not
+	// decoded.
 	Raw json.RawMessage `json:"-"`
 }
 

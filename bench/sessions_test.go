@@ -8,7 +8,9 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/go-sps/sps"
 	"github.com/go-sps/sps/audit"
@@ -130,4 +132,13 @@ func BenchmarkSessions(b *testing.B) {
 			return counted(n, err)
 		}},
 	})
+}
+
+// cpuTime is what this process has used, in seconds.
+func cpuTime() float64 {
+	var usage syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &usage) != nil {
+		return 0
+	}
+	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano()).Seconds()
 }

@@ -72,14 +72,15 @@ func measure(rounds int, benchTime time.Duration, newest, out string) error {
 	}
 	defer os.RemoveAll(dir)
 	note("benchmarks, %d rounds", rounds)
-	oldest, err := benchmark(filepath.Join(dir, "bench.test"), "", rounds, benchTime)
+	flags := []string{"-test.bench", ".", "-test.skip", "Sessions", "-test.benchtime", benchTime.String()}
+	oldest, err := benchmark(filepath.Join(dir, "bench.test"), "", rounds, flags...)
 	if err != nil {
 		return err
 	}
 	var newer *results
 	if newest != "" {
 		note("benchmarks with %s", newest)
-		if newer, err = benchmark(filepath.Join(dir, "newest.test"), newest, rounds, benchTime); err != nil {
+		if newer, err = benchmark(filepath.Join(dir, "newest.test"), newest, rounds, flags...); err != nil {
 			return err
 		}
 	}
@@ -115,7 +116,8 @@ var loads = []struct {
 	{"logging", logging},
 	{"connections", sequence},
 	{"iteration", iteration},
-	{"sessions", sessionMemory},
+	{"sessions", func() ([]row, error) { return sessionCost(12) }},
+	{"memory of sessions", sessionMemory},
 	{"export of sessions", func() ([]row, error) { return exports(3) }},
 	{"recordings", func() ([]row, error) { return trails(5) }},
 	{"files", func() ([]row, error) { return files(5) }},

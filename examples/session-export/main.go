@@ -10,7 +10,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -84,15 +83,11 @@ func export(ctx context.Context, sessions *sps.AuditSessions, name string, optio
 		if err = cmp.Or(err, failed); err != nil {
 			return n, err
 		}
-		line, err := json.Marshal(session.Raw) // as the appliance sent it, in one line
-		if err == nil {
-			err = out.write(line)
-		}
-		if n++; err == nil && follow.EndOfPage() {
-			err = out.save(follow.Checkpoint())
-		}
-		if err != nil {
+		if err = out.write(session.Raw); err != nil { // as the appliance sent it, in one line
 			return n, err
+		}
+		if n++; follow.EndOfPage() {
+			err = out.save(follow.Checkpoint())
 		}
 	}
 	return n, err
