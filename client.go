@@ -29,6 +29,8 @@ import (
 type Client struct {
 	// Alerting reads which alerts are sent where, configuration/alerting.
 	Alerting Alerting
+	// Audit reads what the appliance recorded, audit.
+	Audit Audit
 	// Cluster reads the state of a cluster, cluster.
 	Cluster Cluster
 	// Firmware tests, uploads and upgrades the firmware, firmware.
@@ -130,6 +132,7 @@ func newClient(address string, o *config, cred *credential) *Client {
 	c.logins.unused = c.endUnused
 	c.reading = &sessions{logins: c.logins}
 	c.writing = &sessions{logins: c.logins, reading: c.reading}
+	c.Audit = newAudit(c)
 	c.Alerting = newAlerting(c)
 	c.Cluster = Cluster{c}
 	c.Firmware = newFirmware(c)
@@ -666,7 +669,7 @@ func newInvocation(method, path string, body any, options []RequestOption) (*cal
 	k := &call{path: p, query: query, header: http.Header{}}
 	switch method {
 	case http.MethodGet:
-		k.class = classRead
+		k.class = newRead(p, nil).class
 	case http.MethodPut, http.MethodDelete:
 		k.class = classWrite
 	case http.MethodPost:
@@ -678,7 +681,7 @@ func newInvocation(method, path string, body any, options []RequestOption) (*cal
 	if k.body, k.secret, err = encode(body); err != nil {
 		return nil, err
 	}
-	if k.body != nil && k.class == classRead {
+	if k.body != nil && k.method == http.MethodGet {
 		return nil, fmt.Errorf("sps: %w", invalid("a GET has no body"))
 	}
 	if err := k.apply(options); err != nil {

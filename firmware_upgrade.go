@@ -95,6 +95,8 @@ func (o MessageOption) applyUpgrade(u *upgrade) { u.message = string(o) }
 
 func (o ProgressOption) applyUpgrade(u *upgrade) { u.progress = o.report }
 
+func (o IntervalOption) applyUpgrade(u *upgrade) { u.waiting = append(u.waiting, o) }
+
 func (o PollOption) applyUpgrade(u *upgrade) { u.waiting = append(u.waiting, o) }
 
 type upgradeOption func(*upgrade)
@@ -275,6 +277,7 @@ type restartOption struct{ before *ApplianceInfo }
 
 func (o restartOption) applyVersionWait(w *waitOptions)  { w.before = o.before }
 func (o ProgressOption) applyVersionWait(w *waitOptions) { o.applyWait(w) }
+func (o IntervalOption) applyVersionWait(w *waitOptions) { o.applyWait(w) }
 func (o PollOption) applyVersionWait(w *waitOptions)     { o.applyWait(w) }
 
 // settleTime is how long another version may be seen after a restart before it

@@ -134,6 +134,8 @@ func (a *answer) list() ([][]byte, error) {
 		return nil, a.unusable("it is one object, not a list: use NewSingleton")
 	case a.Items == nil:
 		return nil, a.unusable("it lacks the list items")
+	case a.Elements != nil:
+		return a.Elements, nil
 	}
 	items, err := wire.Elements(a.Items)
 	if err != nil {

@@ -952,7 +952,8 @@ func TestNoWriteOnClient(t *testing.T) {
 	}
 	reads := []string{"Get", "List", "All", "In", "WaitForVersion", "Info", "Host", "String", "GoString",
 		"GetByName", "Listing", "Walk", "TransactionStatus", "UserInfo", "HealthStatus", "Status", "IntegratedProducts",
-		"JoinStatus", "JoinPage", "CheckUnjoin", "Wait", "Download"}
+		"JoinStatus", "JoinPage", "CheckUnjoin", "Wait", "Download",
+		"Search", "Follow", "Count", "Stats", "Histogram", "Content", "Events", "Alerts", "Channels", "Indexing", "Downloads", "DownloadTrail", "WebAddress"}
 	seen := map[reflect.Type]bool{}
 	handles := 0
 	var walk func(reflect.Type)

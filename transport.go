@@ -36,6 +36,8 @@ type call struct {
 	secret []Secret    // what an answer to this call might quote, beside the session id
 	// sink takes an answer that is too large for memory.
 	sink *sink
+	// space is memory for the answer, which is used if it is large enough.
+	space []byte
 	// raw lets an answer that is no JSON through.
 	raw bool
 	// redirect takes a redirect for an answer; it is not followed.
@@ -283,7 +285,7 @@ func (x *exchange) receive(resp *http.Response) error {
 	if resp.ContentLength > maxAnswer {
 		return unusable("it announces %d bytes, more than %d", resp.ContentLength, maxAnswer)
 	}
-	body, err := readAll(resp.Body, resp.ContentLength)
+	body, err := readAll(resp.Body, resp.ContentLength, x.space)
 	x.body = bytes.TrimPrefix(body, []byte("\xef\xbb\xbf")) // some servers begin with a mark
 	if err != nil {
 		return fmt.Errorf("the connection broke within the answer: %w", err)
@@ -294,15 +296,20 @@ func (x *exchange) receive(resp *http.Response) error {
 	return nil
 }
 
-// readAll reads up to maxAnswer+1 bytes, with one allocation where the length
-// is known.
-func readAll(r io.Reader, length int64) ([]byte, error) {
-	if length > 0 && length <= 1<<20 {
-		body := make([]byte, length)
-		n, err := io.ReadFull(r, body)
+// readAll reads up to maxAnswer+1 bytes, into the space or with one allocation where the
+// length is known.
+func readAll(r io.Reader, length int64, space []byte) ([]byte, error) {
+	if length > 0 && length <= max(1<<20, int64(cap(space))) {
+		body := space[:cap(space)]
+		if int64(len(body)) < length {
+			body = make([]byte, length)
+		}
+		n, err := io.ReadFull(r, body[:length])
 		return body[:n], err
 	}
-	return io.ReadAll(io.LimitReader(r, maxAnswer+1))
+	body := bytes.NewBuffer(space[:0])
+	_, err := body.ReadFrom(io.LimitReader(r, maxAnswer+1))
+	return body.Bytes(), err
 }
 
 // unusable makes an ErrBadAnswer with its reason.

@@ -100,17 +100,21 @@ type waitOptions struct {
 
 func (o ProgressOption) applyWait(w *waitOptions) { w.progress = o.report }
 
-// PollOption is what [WithPollInterval] and [WithWaitLimit] return. It fits waits and
-// upgrades.
+// IntervalOption is what [WithPollInterval] returns. It fits waits, upgrades and
+// [AuditSessions.Follow].
+type IntervalOption time.Duration
+
+func (o IntervalOption) applyWait(w *waitOptions) { w.every = time.Duration(o) }
+
+// WithPollInterval sets the time between two looks, at least a millisecond; the default is
+// 5 seconds for a fetch, 10 seconds for a restart and for a support bundle, and 1 minute
+// for sessions that are followed.
+func WithPollInterval(interval time.Duration) IntervalOption { return IntervalOption(interval) }
+
+// PollOption is what [WithWaitLimit] returns. It fits waits and upgrades.
 type PollOption func(*waitOptions)
 
 func (o PollOption) applyWait(w *waitOptions) { o(w) }
-
-// WithPollInterval sets the time between two looks, at least a millisecond; the default is
-// 5 seconds for a fetch, and 10 seconds for a restart and for a support bundle.
-func WithPollInterval(interval time.Duration) PollOption {
-	return func(o *waitOptions) { o.every = interval }
-}
 
 // WithWaitLimit sets how long to wait, within the context; the default is 2 hours for a
 // fetch, and 30 minutes for a restart and for a support bundle.
