@@ -82,10 +82,51 @@ type Client struct {
 // argument that cannot be right [ErrInvalidInput]. When ctx ends during the login,
 // Connect returns at once, and logs out in the background what that login opens.
 //
+// Nothing is sent where ctx is done already.
+//
 // A session that expires is renewed by one login for all callers. When the appliance
-// refuses that login, the client makes no further attempt, because those may lock the
-// account: every call that needs a login then fails with the refusal.
+// refuses that login, the client does not send the same password again, because that may
+// lock the account: every call that needs a login then fails with the refusal. See
+// [PasswordFunc] for other passwords, [WithLoginRetry] for the same one, and
+// [Client.Err].
 func Connect(ctx context.Context, host string, credential Credential, options ...Option) (*Client, error) {
+	c, err := prepare(ctx, host, credential, options)
+	if err != nil {
+		return nil, err
+	}
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("sps: %s: connect: %w", c.transport.host, ended(ctx))
+	}
+	if _, err := c.reading.get(ctx, nil); err != nil {
+		var refused *refusedLogin
+		if errors.As(err, &refused) {
+			err = refused.err // what follows concerns a client that goes on
+		}
+		if ctx.Err() == nil {
+			c.Close(ctx)
+			return nil, err
+		}
+		go func() { // the login goes on, and what it opens is logged out
+			time.AfterFunc(connectGrace, func() { c.reading.giveUp() })
+			c.Close(ctx)
+		}()
+		return nil, err
+	}
+	return c, nil
+}
+
+// NewClient returns a client that has sent nothing yet: its first call logs in. It is for
+// programs that start before their appliance. The arguments are
+// those of [Connect], and are checked at once; a wrong password, a certificate that is
+// not trusted and an appliance that is not there show with the first call. A call that
+// fails leaves the client as it is, and the next one tries again, unless the login was
+// refused: see [Client.Err].
+func NewClient(host string, credential Credential, options ...Option) (*Client, error) {
+	return prepare(context.Background(), host, credential, options)
+}
+
+// prepare makes a client that has sent nothing yet.
+func prepare(ctx context.Context, host string, credential Credential, options []Option) (*Client, error) {
 	address, err := parseHost(host)
 	if err != nil {
 		return nil, err
@@ -108,21 +149,6 @@ func Connect(ctx context.Context, host string, credential Credential, options ..
 	c := newClient(address, o, cred)
 	if !cred.existing.IsZero() {
 		c.reading.current = newSession(cred.existing.ExposeString(), nil)
-		return c, nil
-	}
-	if err := ctx.Err(); err != nil {
-		return nil, fmt.Errorf("sps: %s: connect: %w", address, ended(ctx))
-	}
-	if _, err := c.reading.get(ctx, nil); err != nil {
-		if ctx.Err() == nil {
-			c.Close(ctx)
-			return nil, err
-		}
-		go func() { // the login goes on, and what it opens is logged out
-			time.AfterFunc(connectGrace, func() { c.reading.giveUp() })
-			c.Close(ctx)
-		}()
-		return nil, err
 	}
 	return c, nil
 }
@@ -133,7 +159,7 @@ func newClient(address string, o *config, cred *credential) *Client {
 	c.life, c.end = context.WithCancelCause(context.Background())
 	c.logins = &logins{
 		transport: c.transport, credential: cred, life: c.life, one: make(chan struct{}, 1),
-		single: o.oneSession || !cred.existing.IsZero(),
+		single: o.oneSession || !cred.existing.IsZero(), every: o.loginEvery,
 	}
 	c.logins.unused = c.endUnused
 	c.reading = &sessions{logins: c.logins}
@@ -254,6 +280,20 @@ func (c *Client) Host() string { return c.transport.host }
 
 // String names the client's host, and nothing of its session.
 func (c *Client) String() string { return "sps.Client(" + c.transport.host + ")" }
+
+// Err returns why no call can succeed any more, nil while one can: [ErrClosed] after
+// [Client.Close]; the refusal, where logins were refused and none is tried by itself any
+// more, see [PasswordFunc] and [WithLoginRetry]; [Unauthenticated] for an
+// [ExistingSession] that has expired. It sends nothing: a session that has ended on the
+// appliance counts as alive until a call meets that.
+func (c *Client) Err() error {
+	select {
+	case <-c.closed:
+		return fmt.Errorf("sps: %s: %w", c.transport.host, ErrClosed)
+	default:
+		return c.logins.dead(c.reading, c.writing)
+	}
+}
 
 // Close rolls back a transaction that is open, ends calls under way with [ErrClosed],
 // and logs out (not from an [ExistingSession]), even when ctx is done. All of that

@@ -237,6 +237,7 @@ func each[T any](all func(func(T, error) bool)) []any {
 // leakOperations is every operation of a client, by type and method.
 var leakOperations = map[string]func(context.Context, *leakWorld) []any{
 	"*sps.Client.Host":   func(_ context.Context, w *leakWorld) []any { return []any{w.c.Host()} },
+	"*sps.Client.Err":    func(_ context.Context, w *leakWorld) []any { return []any{w.c.Err()} },
 	"*sps.Client.String": func(_ context.Context, w *leakWorld) []any { return []any{w.c.String()} },
 	"*sps.Client.Close": func(ctx context.Context, w *leakWorld) []any {
 		err := w.c.Close(ctx)

@@ -32,6 +32,7 @@ type config struct {
 	retry             RetryPolicy
 	timeouts          Timeouts
 	oneSession        bool
+	loginEvery        time.Duration
 }
 
 func newConfig(options []Option) (*config, error) {
@@ -220,6 +221,23 @@ func WithProxyFromEnvironment() Option {
 func WithOneSession() Option {
 	return func(o *config) error {
 		o.oneSession = true
+		return nil
+	}
+}
+
+// WithLoginRetry sends a password, or a certificate, that the appliance has refused again:
+// when a call needs a session, and not sooner than this time after the last refusal, which
+// is at least a minute. It is for programs that live long: an appliance that starts may
+// refuse a password that is right. Each attempt counts towards the lock of an account, so
+// take a time in which the appliance forgets them. Calls in between fail with the refusal
+// at once. Without this option the same secret is never sent again. Other passwords of a
+// [PasswordFunc] wait for this time only after three refusals in a row.
+func WithLoginRetry(every time.Duration) Option {
+	return func(o *config) error {
+		if every < time.Minute {
+			return invalid("WithLoginRetry takes a minute or more: each attempt may lock the account")
+		}
+		o.loginEvery = every
 		return nil
 	}
 }
