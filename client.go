@@ -116,7 +116,7 @@ func Connect(ctx context.Context, host string, credential Credential, options ..
 }
 
 // NewClient returns a client that has sent nothing yet: its first call logs in. It is for
-// programs that start before their appliance. The arguments are
+// programs that start before their appliance, see [Client.WaitReady]. The arguments are
 // those of [Connect], and are checked at once; a wrong password, a certificate that is
 // not trusted and an appliance that is not there show with the first call. A call that
 // fails leaves the client as it is, and the next one tries again, unless the login was

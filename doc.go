@@ -17,7 +17,8 @@
 //
 // The protocol is https. Other ways to log in are [PasswordFunc], for vaults and
 // one-time codes, [ClientCertificate], and [ExistingSession]; [ConnectFromEnv] takes all
-// from the environment. [NewClient] logs in with the first call. A [Secret] shows a placeholder wherever it is printed.
+// from the environment. [NewClient] logs in with the first call, and [Client.WaitReady] waits for an
+// appliance that starts. A [Secret] shows a placeholder wherever it is printed.
 //
 // # Trust the certificate
 //

@@ -96,6 +96,33 @@ func ExampleNewClient() {
 	// Output: 7.4.0
 }
 
+func ExampleClient_WaitReady() {
+	appliance, _, end := example()
+	defer end()
+	client, err := sps.NewClient(appliance.Addr(),
+		sps.UsernamePassword("admin", sps.NewSecretString("a")),
+		sps.WithCABundle(appliance.CA()))
+	if err != nil {
+		log.Fatal(err)
+	}
+	ctx := context.Background()
+	defer client.Close(ctx)
+
+	appliance.SetSetupStatus("booting")
+	started := false
+	err = client.WaitReady(ctx, sps.WithPollInterval(time.Millisecond), sps.WithProgress(func(p sps.Progress) {
+		if !started {
+			fmt.Println(p.State)
+			appliance.SetSetupStatus("completed") // in place of waiting
+			started = true
+		}
+	}))
+	fmt.Println(err)
+	// Output:
+	// the setup is booting
+	// <nil>
+}
+
 func ExampleWithLoginRetry() {
 	appliance, _, end := example()
 	defer end()

@@ -252,7 +252,11 @@ func (f *Firmware) deleteFetch(ctx context.Context, class class, key string, all
 // fetch that failed or was cancelled is a [FirmwareFetchError]. When the time is over it
 // goes on by itself; the error then wraps context.DeadlineExceeded.
 func (f *Firmware) WaitForFetch(ctx context.Context, key string, options ...WaitOption) (*FirmwareFetch, error) {
-	fetch, finished, err := f.fetches().wait(ctx, key, newWait(5*time.Second, 2*time.Hour, options))
+	o, err := newWait(5*time.Second, 2*time.Hour, options)
+	if err != nil {
+		return nil, err
+	}
+	fetch, finished, err := f.fetches().wait(ctx, key, o)
 	if err == nil && !finished {
 		return nil, &FirmwareFetchError{*fetch}
 	}

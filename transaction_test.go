@@ -950,7 +950,7 @@ func TestNoWriteOnClient(t *testing.T) {
 		"*sps.Starling.Unjoin": true, "*sps.Starling.ForceUnjoin": true,
 		"*sps.SupportBundles.Start": true, "*sps.SupportBundles.Delete": true,
 	}
-	reads := []string{"Get", "List", "All", "In", "Slot", "Slots", "Fetch", "Fetches", "WaitForFetch", "WaitForVersion", "Info", "Host", "Err", "String", "GoString",
+	reads := []string{"Get", "List", "All", "In", "Slot", "Slots", "Fetch", "Fetches", "WaitForFetch", "WaitForVersion", "WaitReady", "Info", "Host", "Err", "String", "GoString",
 		"GetByName", "Listing", "Walk", "TransactionStatus", "UserInfo", "HealthStatus", "ClusterStatus", "IntegratedProducts",
 		"JoinStatus", "JoinPage", "CheckUnjoin", "Wait", "Download"}
 	seen := map[reflect.Type]bool{}
