@@ -146,15 +146,22 @@ func prepare(ctx context.Context, host string, credential Credential, options []
 	if o.insecure && o.logger != nil {
 		o.logger.WarnContext(ctx, "sps: the appliance's certificate is not verified (WithInsecureTLS)", "host", address)
 	}
-	c := newClient(address, o, cred)
+	c, err := newClient(address, o, cred)
+	if err != nil {
+		return nil, err
+	}
 	if !cred.existing.IsZero() {
 		c.reading.current = newSession(cred.existing.ExposeString(), nil)
 	}
 	return c, nil
 }
 
-func newClient(address string, o *config, cred *credential) *Client {
-	c := &Client{transport: newTransport(address, o), turn: make(chan struct{}, 1), closed: make(chan struct{})}
+func newClient(address string, o *config, cred *credential) (*Client, error) {
+	t, err := newTransport(address, o)
+	if err != nil {
+		return nil, err
+	}
+	c := &Client{transport: t, turn: make(chan struct{}, 1), closed: make(chan struct{})}
 	c.clean.sweeping = make(chan struct{}, 1)
 	c.life, c.end = context.WithCancelCause(context.Background())
 	c.logins = &logins{
@@ -173,7 +180,7 @@ func newClient(address string, o *config, cred *credential) *Client {
 	c.StarlingConfiguration = newSingleton[StarlingConfiguration](c, starlingConfigurationPath)
 	c.Starling = &Starling{c}
 	c.SupportBundles = &SupportBundles{c}
-	return c
+	return c, nil
 }
 
 // connectGrace is how long a Connect that failed goes on in the background, to log out
@@ -274,12 +281,25 @@ func plainName(name string) bool {
 	return strings.Trim(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_") == ""
 }
 
+// made returns an error for a client that was not made by the package.
+func (c *Client) made() error {
+	if c == nil || c.transport == nil {
+		return fmt.Errorf("sps: %w", invalid("this client is nil or a zero value: make one with Connect or NewClient"))
+	}
+	return nil
+}
+
 // Host returns the host that the client is connected to, with its port if it is
-// not 443.
-func (c *Client) Host() string { return c.transport.host }
+// not 443; "" for nil and the zero value.
+func (c *Client) Host() string {
+	if c.made() != nil {
+		return ""
+	}
+	return c.transport.host
+}
 
 // String names the client's host, and nothing of its session.
-func (c *Client) String() string { return "sps.Client(" + c.transport.host + ")" }
+func (c *Client) String() string { return "sps.Client(" + c.Host() + ")" }
 
 // Err returns why no call can succeed any more, nil while one can: [ErrClosed] after
 // [Client.Close]; the refusal, where logins were refused and none is tried by itself any
@@ -287,6 +307,9 @@ func (c *Client) String() string { return "sps.Client(" + c.transport.host + ")"
 // [ExistingSession] that has expired. It sends nothing: a session that has ended on the
 // appliance counts as alive until a call meets that.
 func (c *Client) Err() error {
+	if err := c.made(); err != nil {
+		return err
+	}
 	select {
 	case <-c.closed:
 		return fmt.Errorf("sps: %s: %w", c.transport.host, ErrClosed)
@@ -296,12 +319,18 @@ func (c *Client) Err() error {
 }
 
 // Close rolls back a transaction that is open, ends calls under way with [ErrClosed],
-// and logs out (not from an [ExistingSession]), even when ctx is done. All of that
-// together takes at most [Timeouts].Close; a commit that was sent may use half of it to
-// end. The error says what could not be cleaned up: the session then ends by its
+// and logs out (not from an [ExistingSession]). All of that together takes at most
+// [Timeouts].Close; a commit that was sent may use half of it to end. A ctx that ends
+// while Close runs ends that too. One that is done already when Close is called, as after
+// a signal, leaves it all of Timeouts.Close.
+//
+// The error says what could not be cleaned up: the session then ends by its
 // time-out on the appliance, and the configuration stays locked for as long if its
 // transaction is open. Further calls of Close return the same error.
 func (c *Client) Close(ctx context.Context) error {
+	if err := c.made(); err != nil {
+		return err
+	}
 	c.closing.Do(func() {
 		close(c.closed)
 		c.closeErr = c.close(ctx)
@@ -330,8 +359,36 @@ func (c *Client) closeDeadline() time.Time {
 	return deadline
 }
 
+// whileAlive returns a context that ends with another one, if that is alive now and ends
+// by itself. That of a function in a transaction ends by Close.
+func whileAlive(ctx context.Context) (context.Context, context.CancelFunc) {
+	own, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	if ctx.Err() != nil {
+		return own, cancel
+	}
+	stop := context.AfterFunc(ctx, func() {
+		if cause := context.Cause(ctx); !errors.Is(cause, ErrClosed) && !errors.Is(cause, ErrTransactionOver) {
+			cancel()
+		}
+	})
+	release := func() {
+		stop()
+		cancel()
+	}
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return own, release
+	}
+	bound, end := context.WithDeadline(own, deadline)
+	return bound, func() {
+		end()
+		release()
+	}
+}
+
 func (c *Client) close(ctx context.Context) error {
-	ctx = context.WithoutCancel(ctx)
+	ctx, release := whileAlive(ctx)
+	defer release()
 	bound, cancel := context.WithDeadline(ctx, c.closeDeadline())
 	defer cancel()
 	defer c.transport.base.CloseIdleConnections()
@@ -353,17 +410,30 @@ func (c *Client) close(ctx context.Context) error {
 	c.end(ErrClosed) // nothing begins in the background from now on
 	c.clean.mu.Unlock()
 	half, halved := halfOf(bound) // the rest is for the log-outs
-	left, late := c.logins.close(half, c.reading, c.writing)
+	left, late := c.logins.close(half, bound, c.reading, c.writing)
 	halved()
 	if late != nil {
 		errs = append(errs, late)
 	}
-	c.background.Wait()
+	c.settled(bound)
 	errs = append(errs, c.endAll(bound, left)...)
 	if len(errs) > 0 {
 		return joined("sps: "+c.transport.host+": close", errs)
 	}
 	return nil
+}
+
+// settled waits for what runs beside the calls.
+func (c *Client) settled(ctx context.Context) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		c.background.Wait()
+	}()
+	select {
+	case <-done:
+	case <-ctx.Done():
+	}
 }
 
 // endAll ends what is left, side by side.
@@ -401,13 +471,20 @@ func (r *remnant) unended() error {
 	if r.open {
 		return fmt.Errorf("%w (its transaction may be open and hold the lock%s)", r.err, r.session.endsIn())
 	}
-	return r.err
+	ends := "by its time-out"
+	if left := r.session.remaining(); left > 0 {
+		ends = fmt.Sprintf("in %s if nobody uses it", left.Round(time.Second))
+	}
+	return fmt.Errorf("%w (a session is not logged out: it ends %s)", r.err, ends)
 }
 
 // call sends a call outside of a transaction, in the session that reads. It renews a
 // session that has expired once, for all callers, and then repeats the call: a 401
 // means that it was not executed.
 func (c *Client) call(ctx context.Context, k *call) (*answer, error) {
+	if err := c.made(); err != nil {
+		return nil, err
+	}
 	if err := c.scour(ctx); err != nil {
 		return nil, err
 	}
@@ -635,6 +712,9 @@ var reservedHeaders = []string{
 // have any effect, and is never repeated after it may have been executed. A write whose
 // answer was lost is [ErrOutcomeUnknown]: the SDK does not know where it shows.
 func (c *Client) Invoke(ctx context.Context, method, path string, body any, options ...RequestOption) (*Response, error) {
+	if err := c.made(); err != nil {
+		return nil, err
+	}
 	k, err := newInvocation(method, path, body, options)
 	if err != nil {
 		return nil, err
@@ -670,6 +750,9 @@ func (c *Client) Invoke(ctx context.Context, method, path string, body any, opti
 // A download is tried again only as long as nothing was written. An answer of JSON
 // is not a file: it gives the [Error] that it holds, or [ErrBadAnswer].
 func (c *Client) Download(ctx context.Context, path string, w io.Writer, options ...DownloadOption) (int64, error) {
+	if err := c.made(); err != nil {
+		return 0, err
+	}
 	k, err := newInvocation(http.MethodGet, path, nil, nil)
 	if err != nil {
 		return 0, err

@@ -170,10 +170,10 @@ func WithLogger(logger *slog.Logger) Option {
 }
 
 // WithTransport wraps the client's http.RoundTripper, for tracing, recording or
-// faults; it is called once and may return another one altogether. Several wrap
-// in the order of the options, the last outermost. What it returns sees every
-// attempt, in a context with the values of the caller's, and with its cookie and
-// credentials: do not record them. It must be safe for concurrent use.
+// faults; it is called once and may return another one altogether. Nil is
+// [ErrInvalidInput]. Several wrap in the order of the options, the last outermost. What it
+// returns sees every attempt, in a context with the values of the caller's, and with its
+// cookie and credentials: do not record them. It must be safe for concurrent use.
 func WithTransport(wrap func(base http.RoundTripper) http.RoundTripper) Option {
 	return func(o *config) error {
 		if wrap == nil {
@@ -248,8 +248,10 @@ func WithLoginRetry(every time.Duration) Option {
 // they were certainly not executed.
 //
 // A field that is zero keeps its default, so RetryPolicy{Attempts: 1} is a policy
-// that never sends a request again. Looking at what became of a commit whose answer
-// was lost is not part of it, see [Client.Transaction].
+// that never sends a request again that failed, not even a read on a connection that
+// breaks, as net/http does by itself. Two things are not part of the policy: a request that
+// was refused because its session has expired is sent once in the new session, and the
+// client looks at what became of a commit whose answer was lost, see [Client.Transaction].
 type RetryPolicy struct {
 	// Attempts is the greatest number of attempts, the first included: 4 by
 	// default; 1 never tries again.
@@ -348,7 +350,8 @@ type Timeouts struct {
 	// Close bounds all cleaning up together, at the end of a transaction and in
 	// [Client.Close]: the rollback and the log-outs, which are sent even when the
 	// caller's context is done, and the wait for a commit that was sent, which may use
-	// half of it. 20 seconds by default.
+	// half of it. A context that ends while Client.Close runs bounds that, too. 20 seconds
+	// by default.
 	Close time.Duration
 }
 

@@ -473,6 +473,9 @@ func newRead(path apiPath, query url.Values) *call {
 // get sends a read. In the function of a transaction, one of the configuration is a
 // read of the transaction.
 func (c *Client) get(ctx context.Context, k *call) (*answer, error) {
+	if err := c.made(); err != nil {
+		return nil, err
+	}
 	if tx, ok := ctx.Value(transactionKey{c}).(*Transaction); ok && k.counts() {
 		return tx.get(ctx, k)
 	}

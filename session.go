@@ -698,9 +698,9 @@ func refusesCredential(err error) bool {
 var errLateLogin = errors.New("a login was under way: the session that it may have opened ends by its time-out")
 
 // close lets no login begin any more, waits for those under way, and returns the
-// sessions that are left to log out: none that was handed in. A login that takes too
-// long is cancelled.
-func (l *logins) close(ctx context.Context, all ...*sessions) (left []*session, err error) {
+// sessions that are left to log out: none that was handed in. A login that takes longer
+// than ctx is cancelled, and waited for within bound.
+func (l *logins) close(ctx, bound context.Context, all ...*sessions) (left []*session, err error) {
 	l.mu.Lock()
 	l.closed = true
 	var flights []*flight
@@ -719,6 +719,7 @@ func (l *logins) close(ctx context.Context, all ...*sessions) (left []*session, 
 			select {
 			case <-f.done:
 			case <-time.After(lateLoginGrace):
+			case <-bound.Done():
 			}
 		}
 	}
@@ -789,7 +790,10 @@ func anonymously(ctx context.Context, host string, path apiPath, options []Optio
 	if err != nil {
 		return nil, err
 	}
-	t := newTransport(address, o)
+	t, err := newTransport(address, o)
+	if err != nil {
+		return nil, err
+	}
 	defer t.base.CloseIdleConnections()
 	return t.do(ctx, &call{method: http.MethodGet, path: path}, nil)
 }

@@ -185,6 +185,9 @@ func (c *Client) Preview(ctx context.Context, fn func(context.Context, *Transact
 }
 
 func (c *Client) transact(ctx context.Context, fn func(context.Context, *Transaction) error, o *transactionOptions) error {
+	if err := c.made(); err != nil {
+		return err
+	}
 	if fn == nil {
 		return c.fail("transaction", invalid("no function"))
 	}
@@ -213,6 +216,14 @@ func (c *Client) transact(ctx context.Context, fn func(context.Context, *Transac
 	return err
 }
 
+// made returns an error for a transaction that was not made by the package.
+func (tx *Transaction) made() error {
+	if tx == nil || tx.client == nil {
+		return fmt.Errorf("sps: %w", invalid("this transaction is nil or a zero value: use the one that Client.Transaction hands to its function"))
+	}
+	return nil
+}
+
 // fail makes an error that names the appliance and what was to be done.
 func (c *Client) fail(what string, err error) error {
 	return fmt.Errorf("sps: %s: %s: %w", c.transport.host, what, err)
@@ -222,6 +233,9 @@ func (c *Client) fail(what string, err error) error {
 // [Client.Invoke], as a step of the transaction: reads, and the writes that
 // Client.Invoke refuses.
 func (tx *Transaction) Invoke(ctx context.Context, method, path string, body any, options ...RequestOption) (*Response, error) {
+	if err := tx.made(); err != nil {
+		return nil, err
+	}
 	k, err := newInvocation(method, path, body, options)
 	if err != nil {
 		return nil, err

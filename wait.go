@@ -176,6 +176,9 @@ func (o *waitOptions) bound(ctx context.Context) (context.Context, context.Cance
 // When the time is over, the error wraps context.DeadlineExceeded and says what was seen
 // last.
 func (c *Client) WaitReady(ctx context.Context, options ...WaitOption) error {
+	if err := c.made(); err != nil {
+		return err
+	}
 	o, err := newWait(10*time.Second, 30*time.Minute, options)
 	if err != nil {
 		return err
