@@ -20,7 +20,7 @@ import (
 )
 
 // Client talks to one appliance. It is safe for any number of goroutines. Make one
-// with [Connect] and end it with [Client.Close].
+// with [Connect] or [NewClient] and end it with [Client.Close].
 //
 // Read through the client's fields and methods; write the configuration in a
 // [Client.Transaction]. A client reads in one session of the appliance and writes in

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -339,4 +340,83 @@ func TestLoginRetryRefused(t *testing.T) {
 			t.Errorf("%s: %v", every, err)
 		}
 	}
+}
+
+// TestNoOneTimeCode has an appliance refuse the second login of a client while it starts,
+// which looks like a one-time code that was used: once the same password is accepted
+// again, transactions have a session of their own.
+func TestNoOneTimeCode(t *testing.T) {
+	t.Parallel()
+	refusal := spstest.Fault{Method: "GET", Path: "authentication", Status: 401, Body: `{"error":{"type":"AuthenticationFailure"}}`}
+	for name, test := range map[string]struct {
+		written bool // before the appliance refused anything
+		want    error
+	}{
+		"first written then":  {false, nil}, // in the session that reads
+		"written before that": {true, sps.AuthenticationFailure},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			withVault(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client, v *vault) {
+				if test.written {
+					if err := c.Transaction(t.Context(), setAdmin("first@example.com")); err != nil {
+						t.Fatal(err)
+					}
+					a.ExpireSessions()
+					if _, err := c.Firmware.Slots(t.Context()); err != nil {
+						t.Fatal(err)
+					}
+				}
+				a.Inject(refusal)
+				if err := c.Transaction(t.Context(), setAdmin(after)); !errors.Is(err, test.want) {
+					t.Errorf("while it starts: %v, want %v", err, test.want)
+				}
+				a.ExpireSessions()
+				time.Sleep(2 * time.Minute) // the bubble's
+				if _, err := c.Firmware.Slots(t.Context()); err != nil {
+					t.Errorf("once it has started: %v", err)
+				}
+				if err := c.Transaction(t.Context(), setAdmin("last@example.com")); err != nil {
+					t.Errorf("once it has started: %v", err)
+				}
+				diffSessions(t, a, 2)
+				settled(t, a, "last@example.com")
+			}, sps.WithLoginRetry(time.Minute))
+		})
+	}
+}
+
+// TestCrowdWaitsForRestart has many callers beside a wait for a restart, during which a
+// refused login may be tried again: they do not lock the account.
+func TestCrowdWaitsForRestart(t *testing.T) {
+	t.Parallel()
+	bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+		info, err := c.Info(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		a.ExpireSessions()
+		a.Inject(spstest.Fault{Method: "GET", Path: "authentication", Status: 401, Body: `{"error":{"type":"AuthenticationFailure"}}`, Times: -1})
+		a.ResetJournal()
+		ctx, cancel := context.WithCancel(t.Context())
+		var crowd sync.WaitGroup
+		for range 20 {
+			crowd.Go(func() {
+				for ctx.Err() == nil {
+					time.Sleep(time.Second) // the bubble's; the wait begins first
+					c.Firmware.Slots(ctx)
+				}
+			})
+		}
+		start := time.Now()
+		time.AfterFunc(50*time.Second, a.ClearFaults)
+		if _, err := c.Firmware.WaitForVersion(t.Context(), info.FirmwareVersion); err != nil {
+			t.Error(err)
+		}
+		cancel()
+		crowd.Wait()
+		if n, took := logins(a), time.Since(start); n > 6 || took > 2*time.Minute {
+			t.Errorf("%d logins in %s", n, took)
+		}
+	})
 }

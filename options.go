@@ -217,7 +217,8 @@ func WithProxyFromEnvironment() Option {
 // first makes sure that nothing is left staged, or fails with ErrOutcomeUnknown.
 //
 // A client on an [ExistingSession] has one session too; so does one by [PasswordFunc]
-// once its second login is refused while the first session lives.
+// once its second login is refused while the first session lives, until the same password
+// is accepted twice and so is no one-time code.
 func WithOneSession() Option {
 	return func(o *config) error {
 		o.oneSession = true

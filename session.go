@@ -78,8 +78,8 @@ func UsernamePassword(username string, password Secret, options ...CredentialOpt
 // has expired. For one-time codes, return the code that is valid now: one that was
 // refused, because it was used already, is not sent twice, and the next one is. A second
 // login that is refused while the first session lives makes the client work in one
-// session; [WithOneSession] spares that login. A code is never repeated after an answer
-// that was lost.
+// session, until the same password is accepted twice; [WithOneSession] spares that login. A
+// code is never repeated after an answer that was lost.
 func PasswordFunc(username string, password func(context.Context) (Secret, error), options ...CredentialOption) Credential {
 	c := newPassword(username, password, options)
 	c.class = classCode
@@ -291,8 +291,10 @@ type logins struct {
 	mu       sync.Mutex
 	refused  refusals
 	accepted *Secret // what the last login that succeeded showed, nil for none
+	reusable bool    // the same secret was accepted twice: it is no one-time code
 	closed   bool
 	single   bool // transactions run in the session of the reads
+	presumed bool // single, because a second login was refused
 	waiting  int  // callers who wait for a restart, during which a refusal may pass
 	late     bool // nobody waits any more to log out what a login opens
 }
@@ -460,6 +462,10 @@ func (l *logins) sendable(shown Secret) error {
 
 // taken notes a login that succeeded. The caller holds mu.
 func (l *logins) taken(shown Secret) {
+	l.reusable = l.reusable || l.accepted != nil && l.accepted.Equal(shown)
+	if l.presumed && l.reusable { // the appliance refused what was right
+		l.single, l.presumed = false, false
+	}
 	l.accepted, l.refused = &shown, refusals{}
 }
 
@@ -598,7 +604,9 @@ func (s *sessions) login(ctx context.Context, f *flight) {
 			s.taken(shown)
 			s.current = next
 		case refused:
-			s.single = s.single || s.oneOnly()
+			if s.oneOnly() {
+				s.single, s.presumed = true, true
+			}
 			f.err = s.refuse(shown, err)
 		}
 		close(f.done)
@@ -627,7 +635,7 @@ func (s *sessions) login(ctx context.Context, f *flight) {
 // oneOnly reports whether a refusal of the session that writes means that the
 // credential serves one login only: a code that was used. The caller holds mu.
 func (s *sessions) oneOnly() bool {
-	return s.credential.class == classCode && s.reading != nil && s.reading.current != nil
+	return s.credential.class == classCode && !s.reusable && !s.single && s.reading != nil && s.reading.current != nil
 }
 
 // open logs in with the secret that it returns, none for a certificate. refused means
