@@ -57,7 +57,7 @@ func newEndpoint(path string) *endpoint {
 
 // reader is what both a client and a transaction can do.
 type reader interface {
-	usable() error
+	made() error
 	read(ctx context.Context, path apiPath, query url.Values) (*answer, error)
 	get(ctx context.Context, k *call) (*answer, error)
 }
@@ -70,10 +70,7 @@ func (e *endpoint) usable(r reader) error {
 	if e.err != nil {
 		return e.err
 	}
-	if err := r.usable(); err != nil {
-		return fmt.Errorf("sps: %s: %w", e.path.text, err)
-	}
-	return nil
+	return r.made()
 }
 
 // in is the endpoint for a handle of a transaction.

@@ -293,8 +293,8 @@ func newTestReport(a *answer, key string) (*FirmwareTestReport, error) {
 
 // path makes the path of a slot.
 func (s FirmwareSlots) path(key string) (apiPath, error) {
-	if err := s.client.usable(); err != nil {
-		return apiPath{}, fmt.Errorf("sps: %s: %w", slotsPath.text, err)
+	if err := s.client.made(); err != nil {
+		return apiPath{}, err
 	}
 	if err := checkSlotKey(key); err != nil {
 		return apiPath{}, s.client.fail(slotsPath.text, err)

@@ -237,7 +237,11 @@ func each[T any](all func(func(T, error) bool)) []any {
 
 // leakOperations is every operation of a client, by type and method.
 var leakOperations = map[string]func(context.Context, *leakWorld) []any{
-	"*sps.Client.Host":   func(_ context.Context, w *leakWorld) []any { return []any{w.c.Host()} },
+	"*sps.Client.Host": func(_ context.Context, w *leakWorld) []any { return []any{w.c.Host()} },
+	"*sps.Client.Err":  func(_ context.Context, w *leakWorld) []any { return []any{w.c.Err()} },
+	"*sps.Client.WaitReady": func(ctx context.Context, w *leakWorld) []any {
+		return []any{w.c.WaitReady(ctx, sps.WithWaitLimit(2*time.Minute), sps.WithProgress(func(p sps.Progress) { w.check(p) }))}
+	},
 	"*sps.Client.String": func(_ context.Context, w *leakWorld) []any { return []any{w.c.String()} },
 	"*sps.Client.Close": func(ctx context.Context, w *leakWorld) []any {
 		err := w.c.Close(ctx)

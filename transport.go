@@ -137,7 +137,7 @@ type transport struct {
 	used      atomic.Int64 // when a connection was used last, in Unix nanoseconds; 0 for never
 }
 
-func newTransport(host string, o *config) *transport {
+func newTransport(host string, o *config) (*transport, error) {
 	t := &transport{
 		host:      host,
 		userAgent: []string{o.userAgent},
@@ -163,7 +163,9 @@ func newTransport(host string, o *config) *transport {
 	}
 	var trip http.RoundTripper = t.base
 	for _, wrap := range o.wrap {
-		trip = wrap(trip)
+		if trip = wrap(trip); trip == nil {
+			return nil, fmt.Errorf("sps: connect: %w", invalid("the function of WithTransport returned no RoundTripper"))
+		}
 	}
 	if t.base.Proxy != nil && t.base.DialTLSContext == nil {
 		t.base.DialTLSContext = t.dialTLS
@@ -180,7 +182,7 @@ func newTransport(host string, o *config) *transport {
 		PrepareRetry: pause,
 		ErrorHandler: retryablehttp.PassthroughErrorHandler,
 	}
-	return t
+	return t, nil
 }
 
 // exchange is one call on its way through the retries. What it needs once is part of
@@ -617,11 +619,15 @@ func (a attempts) RoundTrip(req *http.Request) (*http.Response, error) {
 		way = &approach{}
 		bound = way.traced(bound, req.Method == http.MethodGet)
 	}
-	if !policies[x.class].broken {
+	single := a.t.retry.Attempts == 1 || x.class == classCode
+	if !policies[x.class].broken || single {
 		a.t.freshen()
 	}
 	req = req.WithContext(bound)
 	req.Header = x.fields
+	if single && req.Body == nil {
+		req.Body = unrepeatable{}
+	}
 	if x.stream != nil {
 		req.Body = &watched{req.Body, dog}
 	}
@@ -655,6 +661,15 @@ func (a attempts) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp.Body = &limitedBody{resp.Body, x, ctx, bound, cancel}
 	return resp, nil
 }
+
+// unrepeatable is an empty body. On a connection that was used before and breaks, net/http
+// sends a GET again by itself, but not one whose body it cannot read a second time. That it
+// is empty net/http sees before it writes the header.
+type unrepeatable struct{}
+
+func (unrepeatable) Read([]byte) (int, error) { return 0, io.EOF }
+
+func (unrepeatable) Close() error { return nil }
 
 // watchdog ends an attempt that stands still: while a body is sent or received, by
 // the limit between two pieces of it, and then by the limit for the answer.
