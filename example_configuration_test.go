@@ -107,14 +107,14 @@ func ExampleTrustStore_AddAuthority() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(certificate.Subject)
+	fmt.Println(certificate.Equal(certificates[0]), certificate.IsCA)
 	all, err := store.Certificates()
 	fmt.Println(len(all), err)
 	fmt.Println(store.RemoveAuthority(fingerprint), len(store.Authorities))
 	// Output:
 	// <nil>
 	// true
-	// CN=Simulated SPS CA
+	// true true
 	// 1 <nil>
 	// <nil> 0
 }
