@@ -863,9 +863,10 @@ var conformance = []check{
 	{
 		name:     "firmware/slots",
 		verifies: "slots have keys, bodies with five members or {}, and links to the current slot and to that after the reboot (guide 7.0.5.1 and 7.4, firmware slots)",
-		variants: []string{"slot-key", "slot-version"},
+		variants: []string{"slot-key", "slot-version", "slots-body"},
 		run: func(v *visit) {
 			h := v.get("firmware/slots")
+			v.observe("slots-body", map[bool]string{true: "present", false: "absent"}[h.has("body")])
 			items, _ := h.at("items").([]any)
 			kinds := map[string]bool{}
 			empty := 0

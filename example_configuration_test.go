@@ -107,7 +107,7 @@ func ExampleTrustStore_AddAuthority() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(certificate.Subject)
+	fmt.Println(certificate.Equal(certificates[0]), certificate.IsCA)
 	fmt.Println(len(store.Warnings())) // about certificates that are no authority's
 	all, err := store.Certificates()
 	fmt.Println(len(all), err)
@@ -115,7 +115,7 @@ func ExampleTrustStore_AddAuthority() {
 	// Output:
 	// <nil>
 	// true
-	// CN=Simulated SPS CA
+	// true true
 	// 0
 	// 1 <nil>
 	// <nil> 0

@@ -235,7 +235,12 @@ func TestWaitTimes(t *testing.T) {
 		version []sps.VersionWaitOption
 		upgrade []sps.UpgradeOption
 	}
-	both := func(o sps.PollOption) options {
+	type timing interface {
+		sps.WaitOption
+		sps.VersionWaitOption
+		sps.UpgradeOption
+	}
+	both := func(o timing) options {
 		return options{[]sps.WaitOption{o}, []sps.VersionWaitOption{o}, []sps.UpgradeOption{o}}
 	}
 	waits := map[string]func(context.Context, *sps.Client, options) error{
@@ -258,7 +263,7 @@ func TestWaitTimes(t *testing.T) {
 		},
 	}
 	for name, wait := range waits {
-		for what, option := range map[string]sps.PollOption{"interval": sps.WithPollInterval(-time.Second), "limit": sps.WithWaitLimit(-1)} {
+		for what, option := range map[string]timing{"interval": sps.WithPollInterval(-time.Second), "limit": sps.WithWaitLimit(-1)} {
 			t.Run(name+", negative "+what, func(t *testing.T) {
 				t.Parallel()
 				bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
@@ -271,7 +276,7 @@ func TestWaitTimes(t *testing.T) {
 			})
 		}
 	}
-	for what, option := range map[string]sps.PollOption{"interval": sps.WithPollInterval(0), "limit": sps.WithWaitLimit(0)} {
+	for what, option := range map[string]timing{"interval": sps.WithPollInterval(0), "limit": sps.WithWaitLimit(0)} {
 		t.Run("WaitForVersion, no "+what, func(t *testing.T) {
 			t.Parallel()
 			bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {

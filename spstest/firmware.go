@@ -158,7 +158,11 @@ func (a *Appliance) getSlots(x *exchange) answer {
 		}
 	}
 	meta["number_of_empty_slots"] = free
-	return reply(http.StatusOK, object{"items": items, "meta": meta})
+	list := object{"items": items, "meta": meta}
+	if a.variant("slots-body") == "present" {
+		list["body"] = object{}
+	}
+	return reply(http.StatusOK, list)
 }
 
 func (a *Appliance) getSlot(x *exchange) answer {

@@ -97,6 +97,7 @@ var routes = []route{
 	{"authentication", true, methods{"GET": (*Appliance).logIn, "DELETE": (*Appliance).logOut}},
 	{"authentication/login_methods", true, methods{"GET": (*Appliance).getLoginMethods}},
 	{"authentication/types", true, methods{"GET": (*Appliance).getAuthenticationTypes}},
+	{passwordsJoinPath, false, methods{"POST": (*Appliance).joinPasswords}},
 	{"cluster/status", false, methods{"GET": (*Appliance).getClusterStatus}},
 	{"cluster/status/*", false, methods{"GET": (*Appliance).getNodeStatus}},
 	{"firmware", false, methods{"GET": (*Appliance).getFirmware}},

@@ -86,6 +86,7 @@ type Appliance struct {
 	health      json.RawMessage // nil: healthy
 	setup       string
 	cluster     []json.RawMessage
+	passwords   string // the address of the Safeguard for Privileged Passwords that it is joined to
 	bundles     []*bundle
 	bundlesFail bool
 	audit       *auditStore
@@ -105,24 +106,27 @@ type Appliance struct {
 // Option changes an appliance before it starts.
 type Option func(*Appliance) error
 
-// WithCredentials replaces the default administrator, admin with password a.
+// WithCredentials replaces the default administrator, admin with password a. The
+// administrator has all rights, or those that the state of [WithState] has for that name.
 func WithCredentials(username, password string) Option {
 	return func(a *Appliance) error {
 		if username == "" {
 			return errors.New("spstest: the administrator needs a name")
 		}
-		delete(a.users, a.username)
+		if u := a.users[a.username]; u != nil && !u.added {
+			delete(a.users, a.username)
+		}
 		a.username = username
-		a.users[username] = &user{name: username, password: password}
+		a.users[username] = &user{name: username, password: password, named: true}
 		return nil
 	}
 }
 
-// WithUser adds a user. Without rights given, the user has [FullAccess]; rights
-// that are given together all restrict.
+// WithUser adds a user. Without rights given, the user has [FullAccess], or those that
+// the state of [WithState] has for that name; rights that are given together all restrict.
 func WithUser(name, password string, rights ...Right) Option {
 	return func(a *Appliance) error {
-		u := &user{name: name, password: password}
+		u := &user{name: name, password: password, named: true, added: true, granted: len(rights) > 0}
 		for _, right := range rights {
 			if err := u.grant(right); err != nil {
 				return err
@@ -377,7 +381,8 @@ func (a *Appliance) Close() {
 func (a *Appliance) Addr() string { return a.addr }
 
 // CA is the PEM of the CA that signed the server certificate. The certificate
-// is valid for 127.0.0.1, ::1, localhost and appliance.test.
+// is valid for 127.0.0.1, ::1, localhost and appliance.test. Each appliance has a CA with
+// a name of its own, so that those of any number of appliances fit into one bundle.
 // Both change with [OutcomeNewCertificate].
 func (a *Appliance) CA() []byte {
 	a.enter()

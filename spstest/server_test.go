@@ -1,6 +1,7 @@
 package spstest_test
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
@@ -51,6 +52,44 @@ func TestCertificate(t *testing.T) {
 	stranger.base = "https://" + a.Addr()
 	if _, err := stranger.try("GET", "/api/info", ""); !errors.As(err, &unknown) {
 		t.Errorf("error %v with a foreign CA, want an unknown authority", err)
+	}
+}
+
+// TestCertificatesInOneBundle connects with the CAs of more appliances than crypto/x509
+// tries for one certificate.
+func TestCertificatesInOneBundle(t *testing.T) {
+	t.Parallel()
+	var appliances []*spstest.Appliance
+	for range 3 {
+		appliances = append(appliances, spstest.NewServer(t))
+	}
+	var bundle []byte
+	for range 150 {
+		bundle = append(bundle, newInProcess(t).CA()...)
+	}
+	for _, a := range appliances {
+		bundle = append(bundle, a.CA()...)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(bundle) {
+		t.Fatal("the bundle is no PEM")
+	}
+	subjects := map[string]bool{}
+	for _, a := range appliances {
+		conn, err := tls.Dial("tcp", a.Addr(), &tls.Config{RootCAs: pool})
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn.Close()
+		chain := conn.ConnectionState().PeerCertificates
+		leaf, ca := chain[0], chain[1]
+		if len(leaf.AuthorityKeyId) == 0 || !bytes.Equal(leaf.AuthorityKeyId, ca.SubjectKeyId) {
+			t.Errorf("the certificate has the authority key identifier %x, and the CA is %x", leaf.AuthorityKeyId, ca.SubjectKeyId)
+		}
+		subjects[leaf.Subject.String()], subjects[ca.Subject.String()] = true, true
+	}
+	if len(subjects) != 2*len(appliances) {
+		t.Errorf("subjects %v, want one for each certificate", subjects)
 	}
 }
 

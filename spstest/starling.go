@@ -202,13 +202,14 @@ func (a *Appliance) join(x *exchange) answer {
 	return reply(http.StatusOK, a.joinObject(x))
 }
 
-// joinWaits tells whether a transaction is in the way of a join or an unjoin. One that
-// is opened while it goes on is not.
+// joinWaits tells whether a transaction is in the way of a join or an unjoin: that of
+// any session, or what the web interface has locked. One that is opened while it goes on
+// is not.
 func (a *Appliance) joinWaits(x *exchange) bool {
 	if x.ends {
 		return false
 	}
-	return x.session.pending != nil || a.variant("join-open") == "anybody" && a.anyOpen()
+	return x.session.pending != nil || a.variant("join-open") == "anybody" && (a.anyOpen() || len(a.outside) > 0)
 }
 
 func (a *Appliance) refuseOpen(x *exchange) answer {

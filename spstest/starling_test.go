@@ -256,7 +256,7 @@ func TestUnjoinElsewhere(t *testing.T) {
 }
 
 // TestJoinBesideOthers is refused while any session has a transaction open, the client's
-// own session for writes included.
+// own session for writes included, or the web interface.
 func TestJoinBesideOthers(t *testing.T) {
 	t.Parallel()
 	for _, method := range []string{"POST", "DELETE"} {
@@ -271,6 +271,9 @@ func TestJoinBesideOthers(t *testing.T) {
 			}
 			c.want(200, "DELETE", transactionURL, "")
 		}
+		release := a.LockConfiguration("somebody in the web interface")
+		wantError(t, reads.do(method, join, joinBody), 403, "OpenTransactionError", nil)
+		release()
 		reads.want(200, method, join, joinBody)
 	}
 }
