@@ -148,9 +148,11 @@ func (r Ref) MarshalJSON() ([]byte, error) {
 //
 // T is your type for the body. Names must match exactly, so give its fields json
 // tags; the appliance ignores a member whose name it does not know, without an
-// error. An update that sets a member of the body that the object does not have is
-// refused, unless it also switches what brings new members with it: one that is
-// called enabled, selection or type. Members that it lacks are not lost by an update; avoid omitempty, because
+// error. An update that sets a member that the object does not have is refused, at every
+// depth, unless it also switches what brings new members with it: one that is called
+// enabled, selection or type, there or above. New elements of lists may have any members,
+// and the others what one of them has. Create and Replace have nothing to compare with, and
+// send what they are given. Members that it lacks are not lost by an update; avoid omitempty, because
 // the appliance wants empty members to be present. A json.Number is read and written as a
 // number of any size, as it is spelled. Where *T has a method
 // Validate() error, that is asked before a body is sent, and what it returns is
@@ -672,11 +674,10 @@ func updateOnce[T any](ctx context.Context, tx *Transaction, path apiPath, own, 
 	if err := check(was, &o.Body); err != nil {
 		return tx.client.refusal(http.MethodPut, path, err)
 	}
-	if name, added := wire.Added(a.Body, before, after); own && added {
-		return tx.client.refusal(http.MethodPut, path, invalid("the object has no member %s, and the appliance would ignore it: is it the name in a json tag? Replace writes what it does not have", quoted(name)))
-	}
-	data, err := wire.Update(ctx, a.Body, before, after)
+	data, unknown, err := wire.Lay(ctx, a.Body, before, after)
 	switch {
+	case own && unknown != "":
+		err = invalid("the object has no member %s, and the appliance would ignore it: is it the name in a json tag? Replace writes what it does not have", quoted(unknown))
 	case errors.Is(err, wire.ErrAmbiguous):
 		err = invalid("the change of a list could lose what %T does not have of its elements, because they cannot be told apart: change the list in several updates, or type the members that tell its elements", o.Body)
 	case errors.Is(err, wire.ErrEffort):
