@@ -447,11 +447,10 @@ func (e *endpoint) updateOnce(ctx context.Context, tx *Transaction, path apiPath
 	if err := e.check(ctx, tx, key, was, o.body); err != nil {
 		return tx.client.refusal(http.MethodPut, path, err)
 	}
-	if name, added := wire.Added(a.Body, before, after); e.own && added {
-		return tx.client.refusal(http.MethodPut, path, invalid("the object has no member %s, and the appliance would ignore it: is it the name in a json tag? Replace writes what it does not have", quoted(name)))
-	}
-	data, err := wire.Update(ctx, a.Body, before, after)
+	data, unknown, err := wire.Lay(ctx, a.Body, before, after)
 	switch {
+	case e.own && unknown != "":
+		err = invalid("the object has no member %s, and the appliance would ignore it: is it the name in a json tag? Replace writes what it does not have", quoted(unknown))
 	case errors.Is(err, wire.ErrAmbiguous):
 		err = invalid("the change of a list could lose what %s does not have of its elements, because they cannot be told apart: change the list in several updates, or type the members that tell its elements", bodyType(o.body))
 	case errors.Is(err, wire.ErrEffort):

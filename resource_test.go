@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -804,6 +806,65 @@ func TestMisspeltMember(t *testing.T) {
 	})
 	if !errors.Is(err, sps.ErrInvalidInput) || !strings.Contains(err.Error(), "adminAddress") {
 		t.Errorf("error %v, want ErrInvalidInput with the name", err)
+	}
+}
+
+// TestMisspeltBelow refuses a misspelt name at every depth, and lets through what new
+// elements of lists and new arms of unions bring with them.
+func TestMisspeltBelow(t *testing.T) {
+	t.Parallel()
+	type server struct {
+		Selection string `json:"selection"`
+		Value     string `json:"value"`
+		Valeu     string `json:"valeu,omitzero"`
+	}
+	type auth struct {
+		Enabled  bool   `json:"enabled"`
+		Username string `json:"username,omitzero"`
+	}
+	type hop struct {
+		Address string `json:"address"`
+		Weight  int    `json:"weight,omitzero"`
+		Wieght  int    `json:"wieght,omitzero"`
+	}
+	type relay struct {
+		Server server `json:"smtp_server"`
+		Auth   auth   `json:"smtp_auth"`
+		Hops   []hop  `json:"hops"`
+	}
+	a := spstest.NewServer(t)
+	c := connect(t, a)
+	const path = "configuration/x"
+	a.Inject(spstest.Fault{Method: "GET", Path: path, Status: 200, Times: -1, Body: `{"key":"x","body":{
+		"smtp_server":{"selection":"ip","value":"10.0.0.1"},"smtp_auth":{"enabled":false},"hops":[{"address":"a"},{"address":"b","weight":1}]}}`})
+	a.Inject(spstest.Fault{Method: "PUT", Path: path, Status: 200, Times: -1, Body: `{}`})
+	for name, test := range map[string]struct {
+		change func(r *relay)
+		want   string // the member that is refused
+	}{
+		"in an object":                  {func(r *relay) { r.Server.Valeu = "10.0.0.2" }, "smtp_server/valeu"},
+		"in an element":                 {func(r *relay) { r.Hops[1].Wieght = 2 }, "hops/1/wieght"},
+		"as another element has it":     {func(r *relay) { r.Hops[0].Weight = 2 }, ""},
+		"in a new element":              {func(r *relay) { r.Hops = append(r.Hops, hop{Address: "c", Wieght: 2}) }, ""},
+		"in a new arm":                  {func(r *relay) { r.Server = server{Selection: "fqdn", Valeu: "x"} }, ""},
+		"with what was switched on":     {func(r *relay) { r.Auth = auth{true, "u"} }, ""},
+		"beside what was switched on":   {func(r *relay) { r.Auth = auth{true, "u"}; r.Server.Valeu = "x" }, "smtp_server/valeu"},
+		"with what was not switched on": {func(r *relay) { r.Auth.Username = "u" }, "smtp_auth/username"},
+	} {
+		a.ResetJournal()
+		_, err := c.Preview(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+			return sps.NewSingleton[relay](c, path).In(tx).Update(ctx, func(r *relay) error {
+				test.change(r)
+				return nil
+			})
+		})
+		sent := slices.ContainsFunc(a.Journal(), func(r spstest.Request) bool { return r.Method == "PUT" })
+		switch {
+		case test.want == "" && (err != nil || !sent):
+			t.Errorf("%s: %v, sent %t", name, err, sent)
+		case test.want != "" && (!errors.Is(err, sps.ErrInvalidInput) || !strings.Contains(fmt.Sprint(err), "the object has no member "+strconv.Quote(test.want)) || sent):
+			t.Errorf("%s: %v, sent %t, want ErrInvalidInput about %s", name, err, sent, test.want)
+		}
 	}
 }
 
