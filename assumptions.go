@@ -282,6 +282,14 @@ func productWarningOf(e *Error) error {
 
 func newProductWarning(text string) ProductWarning { return ProductWarning(oneLine(text, 1000)) }
 
+// Setup. The guide shows "uninitialized" and "completed"; "booting" is known from a client,
+// which takes it for done. With the first there are no users yet, and with the last the
+// services start. With any other status, and on appliances without the endpoint, a login is
+// tried.
+func takesLogins(status string) bool {
+	return status != "uninitialized" && status != "booting"
+}
+
 // User info and health. The tables of the newer guides name members without a body,
 // and their samples are not known; other endpoints of the same age have one. Both
 // places are looked at.

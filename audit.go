@@ -26,14 +26,6 @@ var (
 	auditHistogramPath = mustPath("audit/sessions/histogram")
 )
 
-// classOf is the class of a GET.
-func classOf(path apiPath) class {
-	if path == auditSnapshotPath {
-		return classSnapshot
-	}
-	return classRead
-}
-
 // TrailZAT and TrailSRS are the formats of a recording, for [WithTrailFormat].
 const (
 	// TrailZAT is the format of a download without [WithTrailFormat].
@@ -42,11 +34,13 @@ const (
 	TrailSRS = "srs"
 )
 
-// Audit is about what the appliance recorded.
+// Audit reads what the appliance recorded (audit).
 type Audit struct {
-	// Sessions are the recorded sessions, audit/sessions.
+	// Sessions searches and reads recorded sessions, audit/sessions.
 	Sessions *AuditSessions
 }
+
+func newAudit(c *Client) Audit { return Audit{&AuditSessions{client: c}} }
 
 // AuditSessions finds and reads recorded sessions (guide: Search, download and index
 // sessions; audit/sessions). Their types and the queries that find them are in package
@@ -93,7 +87,7 @@ func sessionPath(key string, below ...string) (apiPath, error) {
 	if slices.Contains(notSessions, key) {
 		return apiPath{}, fmt.Errorf("sps: %s: %w", auditSessionsPath.text, invalid("%s is the name of an endpoint, not the key of a session", quoted(key)))
 	}
-	path, err := itemPath(auditSessionsPath, key, nil)
+	path, err := itemPath(auditSessionsPath, key)
 	for _, name := range below {
 		if err == nil {
 			path, err = path.join(name)

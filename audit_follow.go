@@ -63,7 +63,12 @@ type followOption func(*AuditFollow) error
 func (o followOption) applyFollow(f *AuditFollow) error { return o(f) }
 
 func (o IntervalOption) applyFollow(f *AuditFollow) error {
-	f.every = max(time.Duration(o), time.Millisecond)
+	switch interval := time.Duration(o); {
+	case interval < 0:
+		return invalid("the interval of WithPollInterval is negative")
+	case interval > 0:
+		f.every = max(interval, time.Millisecond)
+	}
 	return nil
 }
 
