@@ -168,8 +168,9 @@ type Singleton[T any] struct {
 //
 //	email := sps.NewSingleton[Email](client, "configuration/management/email")
 //
-// The path is plain, not escaped, with or without the /api/ of links. One that cannot
-// be right is reported by the first use.
+// The path is plain, not escaped, with or without the /api/ of links. A key with a slash is
+// named in one way, in every path: with %2F for the slash. Methods that take a key refuse
+// one with a slash. A path that cannot be right is reported by the first use.
 func NewSingleton[T any](c *Client, path string) *Singleton[T] {
 	p, err := handlePath(c, path)
 	return &Singleton[T]{c, p, true, err}
@@ -562,7 +563,7 @@ func readEnvelope(ctx context.Context, r reader, path apiPath, keyed bool) (a *a
 	if a, err = r.read(ctx, path, nil); err != nil {
 		return nil, "", err
 	}
-	_, asked, _ := cutLast(path.text)
+	asked := path.key()
 	key = asked
 	if text, ok := wire.Text(a.Key); ok {
 		key = text
@@ -951,7 +952,7 @@ func newItem(a *answer, entry []byte) (*item, error) {
 
 // readItem reads an object that a list shows by its key only.
 func readItem(ctx context.Context, r reader, path apiPath, listed *item) (*item, error) {
-	own, err := path.join(listed.key)
+	own, err := path.within(listed.key)
 	if err != nil {
 		return nil, listed.a.unusable("an item has the key %q", oneLine(listed.key, 60))
 	}
