@@ -97,7 +97,7 @@ func TestConnectionNeverMade(t *testing.T) {
 			}
 			defer c.Close(context.Background())
 			for what, call := range map[string]func() error{
-				"a create":   func() error { _, err := c.SupportBundles.Start(t.Context()); return err },
+				"a create":   func() error { _, err := c.Troubleshooting.SupportBundle.Start(t.Context()); return err },
 				"a deletion": func() error { _, err := c.Invoke(t.Context(), "DELETE", "firmware/slots/4", nil); return err },
 				"an upload":  func() error { _, err := c.Invoke(t.Context(), "POST", "upload/x", map[string]int{"a": 1}); return err },
 			} {
@@ -317,7 +317,7 @@ func TestIdleConnection(t *testing.T) {
 		}
 		defer c.Close(context.Background())
 		for idle := 265 * time.Millisecond; idle < 335*time.Millisecond; idle += time.Millisecond {
-			if _, err := c.SupportBundles.Start(t.Context()); err != nil {
+			if _, err := c.Troubleshooting.SupportBundle.Start(t.Context()); err != nil {
 				t.Errorf("after %s: %v", idle, err)
 			}
 			time.Sleep(idle) // the bubble's

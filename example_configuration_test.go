@@ -17,14 +17,14 @@ func ExampleAlerts_Enable() {
 	defer end()
 	ctx := context.Background()
 	err := client.Transaction(ctx, func(ctx context.Context, tx *sps.Transaction) error {
-		return tx.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error {
+		return tx.Alerting.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error {
 			return a.Enable(sps.ChannelEmail, sps.AlertConnectionDenied) // SNMP and all other alerts stay
 		})
 	}, sps.WithMessage("CHG-1234"))
 	if err != nil {
 		log.Fatal(err)
 	}
-	alerts, err := client.TrafficAlerts.Get(ctx)
+	alerts, err := client.Alerting.TrafficAlerts.Get(ctx)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -107,7 +107,7 @@ func ExampleTrustStore_AddAuthority() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(certificate.Subject)
+	fmt.Println(certificate.Equal(certificates[0]), certificate.IsCA)
 	fmt.Println(len(store.Warnings())) // about certificates that are no authority's
 	all, err := store.Certificates()
 	fmt.Println(len(all), err)
@@ -115,7 +115,7 @@ func ExampleTrustStore_AddAuthority() {
 	// Output:
 	// <nil>
 	// true
-	// CN=Simulated SPS CA
+	// true true
 	// 0
 	// 1 <nil>
 	// <nil> 0
@@ -185,7 +185,7 @@ func ExampleStarling_CheckUnjoin() {
 	fmt.Println(check.Refused(), check.Reasons)
 	if check.RemoteAccess {
 		err := client.Transaction(ctx, func(ctx context.Context, tx *sps.Transaction) error {
-			return tx.StarlingConfiguration.Update(ctx, func(s *sps.StarlingConfiguration) error {
+			return tx.Starling.Configuration.Update(ctx, func(s *sps.StarlingConfiguration) error {
 				s.RemoteAccess.Enabled = false
 				return nil
 			})

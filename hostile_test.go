@@ -314,7 +314,7 @@ type hostileCall func(context.Context, *sps.Client) error
 
 // The calls of this file.
 func hostileSlots(ctx context.Context, c *sps.Client) error {
-	_, err := c.Firmware.Slots(ctx)
+	_, err := c.Firmware.Slots.List(ctx)
 	return err
 }
 
@@ -478,7 +478,7 @@ func TestHostileMemory(t *testing.T) {
 		{"100,000 URLs", transacts(store(func(i int) string { return fmt.Sprintf(`"http://a/%d"`, i) }), `{}`), hostileStore, errNone, 512},
 		{"100,000 wrong URLs", transacts(store(func(i int) string { return fmt.Sprintf(`"x%d"`, i) }), `{}`), hostileStore, errNone, 768},
 		{"10,000 nodes", says(200, "", listed(`{"items":[`, n/10, always(`{"key":"k","health_status":{"cpu":1e400}}`), `]}`)), func(ctx context.Context, c *sps.Client) error {
-			_, err := c.ClusterStatus(ctx)
+			_, err := c.Cluster.Status(ctx)
 			return err
 		}, errNone, 2048},
 
@@ -495,7 +495,7 @@ func TestHostileMemory(t *testing.T) {
 		{"enormous key", says(200, "", `{"items":[{"key":"`+text+`"}]}`), hostileList, sps.ErrBadAnswer, 128},
 		{"enormous name of a member", says(200, "", `{"`+text+`":`), hostileSlots, sps.ErrBadAnswer, 128},
 		{"enormous status of a job", says(200, "", `{"body":{"status":"`+text+`","message":"`+text+`"}}`), func(ctx context.Context, c *sps.Client) error {
-			return c.Firmware.DeleteFetch(ctx, "1")
+			return c.Firmware.Fetch.Delete(ctx, "1")
 		}, sps.ErrFetchRunning, 256},
 
 		{"huge numbers", says(200, "", `{"items":[{"key":"1","body":{"version":`+strings.Repeat("9", 1<<20)+`,"current":1e999999999}}]}`), hostileSlots, sps.ErrBadAnswer, 32},
@@ -659,7 +659,7 @@ func TestHostileTime(t *testing.T) {
 			return c.Transaction(ctx, setAdmin("x"), sps.WithLockWait(time.Hour))
 		}, nil, 0, nil},
 		"a job without end": {says(200, "", `{"body":{"status":"queued"}}`), nil, func(ctx context.Context, c *sps.Client) error {
-			_, err := c.Firmware.WaitForFetch(ctx, "1")
+			_, err := c.Firmware.Fetch.Wait(ctx, "1")
 			return err
 		}, nil, 0, nil},
 		"a commit without end": {func(w *hostileConn, r *http.Request) {
@@ -1097,7 +1097,7 @@ func TestHostileInput(t *testing.T) {
 			return err
 		}),
 		"image URL": at("firmware/fetch", func(ctx context.Context, c *sps.Client, text string) error {
-			_, err := c.Firmware.StartFetch(ctx, "https://images.example/"+text, strings.Repeat("a", 64))
+			_, err := c.Firmware.Fetch.Start(ctx, "https://images.example/"+text, strings.Repeat("a", 64))
 			return err
 		}),
 
@@ -1119,32 +1119,32 @@ func TestHostileInput(t *testing.T) {
 			return err
 		}),
 		"slot": at("firmware/slots", func(ctx context.Context, c *sps.Client, key string) error {
-			_, err := c.Firmware.Slot(ctx, key)
+			_, err := c.Firmware.Slots.Get(ctx, key)
 			return err
 		}),
 		"slot, Delete": at("firmware/slots", func(ctx context.Context, c *sps.Client, key string) error {
-			return c.Firmware.DeleteSlot(ctx, key)
+			return c.Firmware.Slots.Delete(ctx, key)
 		}),
 		"slot, Test": at("firmware/test", func(ctx context.Context, c *sps.Client, key string) error {
 			_, err := c.Firmware.Test(ctx, key)
 			return err
 		}),
 		"fetch": at("firmware/fetch", func(ctx context.Context, c *sps.Client, key string) error {
-			_, err := c.Firmware.Fetch(ctx, key)
+			_, err := c.Firmware.Fetch.Get(ctx, key)
 			return err
 		}),
-		"fetch, Cancel": at("firmware/fetch", func(ctx context.Context, c *sps.Client, key string) error { return c.Firmware.CancelFetch(ctx, key) }),
-		"fetch, Remove": at("firmware/fetch", func(ctx context.Context, c *sps.Client, key string) error { return c.Firmware.DeleteFetch(ctx, key) }),
+		"fetch, Cancel": at("firmware/fetch", func(ctx context.Context, c *sps.Client, key string) error { return c.Firmware.Fetch.Cancel(ctx, key) }),
+		"fetch, Remove": at("firmware/fetch", func(ctx context.Context, c *sps.Client, key string) error { return c.Firmware.Fetch.Delete(ctx, key) }),
 		"bundle": at("troubleshooting/support-bundle", func(ctx context.Context, c *sps.Client, key string) error {
-			_, err := c.SupportBundles.Get(ctx, key)
+			_, err := c.Troubleshooting.SupportBundle.Get(ctx, key)
 			return err
 		}),
 		"bundle, Download": at("troubleshooting/support-bundle", func(ctx context.Context, c *sps.Client, key string) error {
-			_, err := c.SupportBundles.Download(ctx, key, io.Discard)
+			_, err := c.Troubleshooting.SupportBundle.Download(ctx, key, io.Discard)
 			return err
 		}),
 		"bundle, Delete": at("troubleshooting/support-bundle", func(ctx context.Context, c *sps.Client, key string) error {
-			return c.SupportBundles.Delete(ctx, key)
+			return c.Troubleshooting.SupportBundle.Delete(ctx, key)
 		}),
 
 		"NewSingleton": path(func(ctx context.Context, c *sps.Client, text string) error {
@@ -1249,11 +1249,11 @@ func TestHostileLinks(t *testing.T) {
 			return `{"items":[{"key":` + quote(text) + `}],"meta":{"current_slot":` + quote(text) + `}}`
 		}, "firmware/slots", hostileSlots},
 		"Fetches": {func(text string) string { return `{"items":[{"key":` + quote(text) + `}]}` }, "firmware/fetch", func(ctx context.Context, c *sps.Client) error {
-			_, err := c.Firmware.Fetches(ctx)
+			_, err := c.Firmware.Fetch.List(ctx)
 			return err
 		}},
 		"Bundles": {func(text string) string { return `{"items":[{"key":` + quote(text) + `}]}` }, "troubleshooting/support-bundle", func(ctx context.Context, c *sps.Client) error {
-			_, err := c.SupportBundles.List(ctx)
+			_, err := c.Troubleshooting.SupportBundle.List(ctx)
 			return err
 		}},
 		"Listing": {func(text string) string {

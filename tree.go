@@ -49,6 +49,9 @@ type WalkNode struct {
 
 // Listing reads what an endpoint lists, with the path as in [Client.Invoke].
 func (c *Client) Listing(ctx context.Context, path string) (*Listing, error) {
+	if err := c.made(); err != nil {
+		return nil, err
+	}
 	p, query, err := parseLink(path)
 	if err != nil {
 		return nil, err
@@ -101,6 +104,9 @@ func WithSkippedPaths(paths ...string) WalkOption {
 func (c *Client) Walk(ctx context.Context, root string, options ...WalkOption) iter.Seq2[*WalkNode, error] {
 	return func(yield func(*WalkNode, error) bool) {
 		p, _, err := parseLink(root)
+		if unmade := c.made(); unmade != nil {
+			err = unmade
+		}
 		if err != nil {
 			yield(nil, err)
 			return

@@ -11,7 +11,13 @@ import (
 	"time"
 )
 
-var trustStoresPath = mustPath("configuration/trust_stores")
+var trustStores = describe("configuration/trust_stores",
+	CheckChange(changedTrustStore),
+	CheckKey[TrustStore](trustStoreKey),
+	logWarnings((*TrustStore).Warnings),
+	keepSpelling(respellTrustStore),
+	UniqueName(func(s *TrustStore) string { return s.Name }),
+)
 
 // BuiltInTrustStoreKey is the key of the built-in trust store. It has well known
 // authorities, which the appliance does not list, and cannot be changed.
@@ -414,9 +420,9 @@ func authoritative(certificate *x509.Certificate) bool {
 	return certificate.Version < 3 || certificate.BasicConstraintsValid && certificate.IsCA
 }
 
-// checkChange holds a new store to all rules, and a change to what it changed: what
+// changedTrustStore holds a new store to all rules, and a change to what it changed: what
 // the appliance has taken must not keep anybody from changing the rest.
-func (s *TrustStore) checkChange(was *TrustStore) error {
+func changedTrustStore(was, s *TrustStore) error {
 	if was == nil {
 		return s.invalid(s.faults())
 	}
@@ -430,9 +436,9 @@ func (s *TrustStore) checkChange(was *TrustStore) error {
 	return s.invalid(slices.DeleteFunc(s.faults(), func(fault storeFault) bool { return old[fault] }))
 }
 
-// keepSpelling gives a certificate that the appliance has the spelling that it has there:
+// respellTrustStore gives a certificate that the appliance has the spelling that it has there:
 // one in another is no change.
-func (s *TrustStore) keepSpelling(was *TrustStore) {
+func respellTrustStore(was, s *TrustStore) {
 	known := make(map[string]TrustStoreAuthority, len(was.Authorities))
 	for _, authority := range was.Authorities {
 		if plain := authority.fingerprint(); known[plain].PEM == "" {
@@ -452,11 +458,9 @@ func (s *TrustStore) keepSpelling(was *TrustStore) {
 	}
 }
 
-func (*TrustStore) checkKey(key string) error {
+func trustStoreKey(key string) error {
 	if key == BuiltInTrustStoreKey {
 		return invalid(builtInRefused)
 	}
 	return nil
 }
-
-func (s *TrustStore) uniqueName() string { return s.Name }

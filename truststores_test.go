@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/big"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -722,5 +723,46 @@ func TestTrustStoreRights(t *testing.T) {
 	settled(t, a, before) // the mail settings were staged before the refusal
 	if journal := requests(a); !slices.Contains(journal, "DELETE /api/transaction") {
 		t.Errorf("requests %v", journal)
+	}
+}
+
+// TestCreateListsOnce creates stores, and reads the names of the others once for all.
+func TestCreateListsOnce(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(t)
+	c := connect(t, a)
+	var refused error
+	if err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+		for i := range 5 {
+			if _, err := tx.TrustStores.Create(ctx, sps.NewTrustStore(fmt.Sprint("store ", i))); err != nil {
+				return err
+			}
+		}
+		key, err := tx.TrustStores.Create(ctx, sps.NewTrustStore("other"))
+		if err != nil {
+			return err
+		}
+		if err := tx.TrustStores.Update(ctx, key, func(s *sps.TrustStore) error { s.Name = "another"; return nil }); err != nil {
+			return err
+		}
+		_, refused = tx.TrustStores.Create(ctx, sps.NewTrustStore("another"))
+		if _, err := tx.TrustStores.Create(ctx, sps.NewTrustStore("other")); err != nil {
+			return err
+		}
+		return tx.TrustStores.Delete(ctx, key)
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if !errors.Is(refused, sps.ErrInvalidInput) {
+		t.Errorf("a second store with the name: %v", refused)
+	}
+	lists := 0
+	for _, r := range a.Journal() {
+		if r.Method == http.MethodGet && r.Path == "/api/configuration/trust_stores" {
+			lists++
+		}
+	}
+	if lists != 2 { // and is repeated when the first write is accepted
+		t.Errorf("the list was read %d times, not twice", lists)
 	}
 }

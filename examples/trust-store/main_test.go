@@ -589,7 +589,7 @@ func TestRefused(t *testing.T) {
 		{"the built-in store", setup, []string{"-store", "Built-in"}, good, "a built-in trust store cannot be"},
 		{"read-only user", spstest.WithUser(clitest.Username, clitest.Password, spstest.ReadOnly), []string{"-store", "Ours"}, good, "the user lacks the right to do this"},
 		{"read-only stores", spstest.WithUser(clitest.Username, clitest.Password, spstest.ReadOnlyAt("configuration/trust_stores")), []string{"-store", "Ours"}, good, "the user lacks the right to do this"},
-		{"no access", spstest.WithUser(clitest.Username, clitest.Password, spstest.NoAccessTo("configuration/trust_stores")), []string{"-store", "Ours"}, good, "the user lacks the right to do this"},
+		{"no access", spstest.WithUser(clitest.Username, clitest.Password, spstest.NoAccessTo("configuration"), spstest.NoAccessTo("starling")), []string{"-store", "Ours"}, good, "the user lacks the right to do this"},
 		{"message required", spstest.WithCommitMessageRequired(), []string{"-store", "Ours"}, good, "give one with -message"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
