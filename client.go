@@ -27,28 +27,22 @@ import (
 // another one, which its first write opens: nobody reads changes of a transaction that
 // is not committed. [WithOneSession] puts both into one session.
 type Client struct {
-	// Firmware is about firmware slots, the upgrade test and the upgrade.
-	Firmware *Firmware
-	// TrafficAlerts says which traffic alerts are sent where,
-	// configuration/alerting/traffic_alerts.
-	TrafficAlerts *Singleton[TrafficAlerts]
-	// SystemAlerts says the same of the alerts about the appliance itself,
-	// configuration/alerting/system_alerts.
-	SystemAlerts *Singleton[SystemAlerts]
-	// Email is where alerts and reports go by mail, configuration/management/email.
-	Email *Singleton[EmailSettings]
-	// SNMPTrap is where alerts go by SNMP, configuration/management/snmp/trap.
-	SNMPTrap *Singleton[SNMPTrap]
-	// TrustStores are the authorities that the appliance trusts,
+	// Alerting reads which alerts are sent where, configuration/alerting.
+	Alerting Alerting
+	// Cluster reads the state of a cluster, cluster.
+	Cluster Cluster
+	// Firmware tests, uploads and upgrades the firmware, firmware.
+	Firmware Firmware
+	// Management reads the settings for mail and SNMP, configuration/management.
+	Management Management
+	// Starling joins the appliance to Starling and takes it out, starling, and reads
+	// configuration/starling.
+	Starling Starling
+	// Troubleshooting makes files for the vendor's support, troubleshooting.
+	Troubleshooting Troubleshooting
+	// TrustStores reads the authorities that the appliance trusts,
 	// configuration/trust_stores.
-	TrustStores *Collection[TrustStore]
-	// StarlingConfiguration is the join to Starling and its remote access as the
-	// configuration has them, configuration/starling.
-	StarlingConfiguration *Singleton[StarlingConfiguration]
-	// Starling joins the appliance to Starling and takes it out.
-	Starling *Starling
-	// SupportBundles makes files for the vendor's support.
-	SupportBundles *SupportBundles
+	TrustStores Collection[TrustStore]
 
 	transport *transport
 	logins    *logins
@@ -102,9 +96,7 @@ func Connect(ctx context.Context, host string, credential Credential, options ..
 		return nil, fmt.Errorf("sps: connect: %w", cred.invalid)
 	}
 	o.clientCertificate = cred.certificate
-	if o.insecure && o.logger != nil {
-		o.logger.WarnContext(ctx, "sps: the appliance's certificate is not verified (WithInsecureTLS)", "host", address)
-	}
+	o.warn(ctx, address)
 	c := newClient(address, o, cred)
 	if !cred.existing.IsZero() {
 		c.reading.current = newSession(cred.existing.ExposeString(), nil)
@@ -138,16 +130,22 @@ func newClient(address string, o *config, cred *credential) *Client {
 	c.logins.unused = c.endUnused
 	c.reading = &sessions{logins: c.logins}
 	c.writing = &sessions{logins: c.logins, reading: c.reading}
-	c.Firmware = &Firmware{c}
-	c.TrafficAlerts = newSingleton[TrafficAlerts](c, trafficAlertsPath)
-	c.SystemAlerts = newSingleton[SystemAlerts](c, systemAlertsPath)
-	c.Email = newSingleton[EmailSettings](c, emailPath)
-	c.SNMPTrap = newSingleton[SNMPTrap](c, snmpTrapPath)
-	c.TrustStores = newCollection[TrustStore](c, trustStoresPath)
-	c.StarlingConfiguration = newSingleton[StarlingConfiguration](c, starlingConfigurationPath)
-	c.Starling = &Starling{c}
-	c.SupportBundles = &SupportBundles{c}
+	c.Alerting = newAlerting(c)
+	c.Cluster = Cluster{c}
+	c.Firmware = newFirmware(c)
+	c.Management = newManagement(c)
+	c.Starling = newStarling(c)
+	c.Troubleshooting = Troubleshooting{SupportBundles{c}}
+	c.TrustStores = trustStores.collection(c)
 	return c
+}
+
+// usable reports why a client cannot be used, nil where it can.
+func (c *Client) usable() error {
+	if c == nil || c.transport == nil {
+		return invalid("no client: make one with Connect")
+	}
+	return nil
 }
 
 // connectGrace is how long a Connect that failed goes on in the background, to log out
@@ -368,6 +366,9 @@ func (r *remnant) unended() error {
 // session that has expired once, for all callers, and then repeats the call: a 401
 // means that it was not executed.
 func (c *Client) call(ctx context.Context, k *call) (*answer, error) {
+	if err := c.usable(); err != nil {
+		return nil, fmt.Errorf("sps: %s %s: %w", k.method, k.path.text, err)
+	}
 	if err := c.scour(ctx); err != nil {
 		return nil, err
 	}
@@ -507,7 +508,8 @@ type Response struct {
 	StatusCode int
 	// Header is the header, without cookies.
 	Header http.Header
-	// Body is the body as it was sent, at most 32 MiB.
+	// Body is the body as it was sent, at most 32 MiB. It is proper JSON, but its text may
+	// be garbled: not valid UTF-8, or half of a surrogate pair.
 	Body []byte
 }
 
@@ -585,7 +587,7 @@ var reservedHeaders = []string{
 // same session, retries and errors as every other. The path is relative to
 // /api/ or a link of an answer ("/api/firmware/slots/2"), escaped as in a URL.
 // A nil body sends none, []byte and json.RawMessage are sent as they are, and
-// everything else is encoded as JSON.
+// everything else is encoded as JSON, a json.Number as a number.
 //
 // Writes to configuration/, acl/, to the parts of cluster/ that the guide wants in a
 // transaction, and to the transaction itself are refused with
@@ -616,7 +618,7 @@ func (c *Client) Invoke(ctx context.Context, method, path string, body any, opti
 	}
 	a, err := c.get(ctx, k)
 	if err != nil {
-		return nil, c.settle(ctx, k, err, nil)
+		return nil, c.settle(ctx, k, err, witness{})
 	}
 	return newResponse(a), nil
 }
@@ -668,7 +670,7 @@ func newInvocation(method, path string, body any, options []RequestOption) (*cal
 	case http.MethodPut, http.MethodDelete:
 		k.class = classWrite
 	case http.MethodPost:
-		k.class = classAction
+		k.class = classInvoke
 	default:
 		return nil, fmt.Errorf("sps: %w", invalid("method %s: the API knows GET, POST, PUT and DELETE", quoted(method)))
 	}

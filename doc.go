@@ -34,7 +34,9 @@
 //
 // # Read
 //
-// Reads hang on the client. An [Object] is its key, its meta and its body.
+// Read through the client. Its fields follow the paths of the API:
+// configuration/management/snmp/trap is client.Management.SNMP.Trap. An [Object] is its
+// key, its meta and its body.
 //
 //	for store, err := range client.TrustStores.All(ctx) {
 //		if err != nil {
@@ -49,13 +51,14 @@
 //
 // # Change
 //
-// The configuration is written in a transaction, and nowhere else.
+// Write the configuration in a transaction, through the same fields of the
+// [Transaction].
 // [Client.Transaction] runs a function and commits what it wrote; it rolls back when
 // the function fails, panics or its context is done. The first write takes the
 // configuration lock: a function that changes nothing needs neither lock nor message.
 //
 //	err = client.Transaction(ctx, func(ctx context.Context, tx *sps.Transaction) error {
-//		return tx.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error {
+//		return tx.Alerting.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error {
 //			return a.Enable(sps.ChannelEmail, sps.AlertConnectionDenied)
 //		})
 //	}, sps.WithMessage("CHG-1234"))
@@ -106,7 +109,7 @@
 // [FromSlot] takes an image that is there, [FromURL] lets the appliance download it,
 // [WithTestOnly] makes it a dry run. An [FirmwareUpgradeError] says at which step it stopped,
 // and what is left. The steps are methods too: [Firmware.Upload] and
-// [Firmware.StartFetch], [Firmware.StartUpgrade], [Firmware.WaitForVersion].
+// [FirmwareFetches.Start], [Firmware.StartUpgrade], [Firmware.WaitForVersion].
 //
 // # Retries and time limits
 //

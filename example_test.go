@@ -396,7 +396,7 @@ func ExampleWithTimeouts() {
 func ExampleError() {
 	_, client, end := example()
 	defer end()
-	_, err := client.Firmware.Slot(context.Background(), "9")
+	_, err := client.Firmware.Slots.Get(context.Background(), "9")
 	fmt.Println(errors.Is(err, sps.ResourceNotFound), errors.Is(err, sps.Status(404)))
 	var refused *sps.Error
 	if errors.As(err, &refused) {
@@ -418,13 +418,13 @@ func ExampleTransportError() {
 	ctx := context.Background()
 	// The appliance carries the request out, and the connection breaks before its answer.
 	appliance.Inject(spstest.Fault{Method: "POST", Path: "troubleshooting/support-bundle", CutAfter: true})
-	_, err := client.SupportBundles.Start(ctx)
+	_, err := client.Troubleshooting.SupportBundle.Start(ctx)
 	var broken *sps.TransportError
 	if errors.As(err, &broken) {
 		fmt.Println(broken.Method, broken.Path, "was tried", broken.Attempts, "time")
 	}
 	if errors.Is(err, sps.ErrOutcomeUnknown) { // so look before you repeat it
-		bundles, err := client.SupportBundles.List(ctx)
+		bundles, err := client.Troubleshooting.SupportBundle.List(ctx)
 		if err != nil {
 			log.Fatal(err)
 		}
@@ -494,7 +494,7 @@ func ExampleCollection_GetByName() {
 func ExampleMeta_Link() {
 	_, client, end := example()
 	defer end()
-	email, err := client.Email.Get(context.Background())
+	email, err := client.Management.Email.Get(context.Background())
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -598,11 +598,11 @@ func ExampleClient_Download() {
 	_, client, end := example()
 	defer end()
 	ctx := context.Background()
-	key, err := client.SupportBundles.Start(ctx)
+	key, err := client.Troubleshooting.SupportBundle.Start(ctx)
 	if err != nil {
 		log.Fatal(err)
 	}
-	if _, err := client.SupportBundles.Wait(ctx, key, sps.WithPollInterval(time.Millisecond)); err != nil {
+	if _, err := client.Troubleshooting.SupportBundle.Wait(ctx, key, sps.WithPollInterval(time.Millisecond)); err != nil {
 		log.Fatal(err)
 	}
 	var file bytes.Buffer // or an *os.File

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -38,7 +37,7 @@ type UpgradeSource interface{ source() source }
 // right before anything is sent; nil has nothing to refuse.
 type source struct {
 	check func() error
-	place func(context.Context, *Firmware, *upgrade) (slotKey string, err error)
+	place func(context.Context, Firmware, *upgrade) (slotKey string, err error)
 }
 
 func (s source) source() source { return s }
@@ -47,13 +46,13 @@ func (s source) source() source { return s }
 func FromSlot(key string) UpgradeSource {
 	return source{
 		check: func() error { return checkSlotKey(key) },
-		place: func(context.Context, *Firmware, *upgrade) (string, error) { return key, nil },
+		place: func(context.Context, Firmware, *upgrade) (string, error) { return key, nil },
 	}
 }
 
 // FromFile uploads a file first, see [Firmware.UploadFile].
 func FromFile(name string) UpgradeSource {
-	return source{place: func(ctx context.Context, f *Firmware, u *upgrade) (string, error) {
+	return source{place: func(ctx context.Context, f Firmware, u *upgrade) (string, error) {
 		u.enter(StepUpload)
 		return slotKeyOf(f.UploadFile(ctx, name, WithProgress(u.uploaded)))
 	}}
@@ -61,20 +60,20 @@ func FromFile(name string) UpgradeSource {
 
 // FromImage uploads an image first, see [Firmware.Upload].
 func FromImage(image io.ReaderAt, size int64) UpgradeSource {
-	return source{place: func(ctx context.Context, f *Firmware, u *upgrade) (string, error) {
+	return source{place: func(ctx context.Context, f Firmware, u *upgrade) (string, error) {
 		u.enter(StepUpload)
 		return slotKeyOf(f.Upload(ctx, image, size, WithProgress(u.uploaded)))
 	}}
 }
 
-// FromURL lets the appliance download the image first, see [Firmware.StartFetch].
+// FromURL lets the appliance download the image first, see [FirmwareFetches.Start].
 func FromURL(imageURL, sha256 string) UpgradeSource {
 	return source{
 		check: func() error {
 			_, err := fetchBody(imageURL, sha256)
 			return err
 		},
-		place: func(ctx context.Context, f *Firmware, u *upgrade) (string, error) {
+		place: func(ctx context.Context, f Firmware, u *upgrade) (string, error) {
 			u.enter(StepFetch)
 			return f.fetched(ctx, u, imageURL, sha256)
 		},
@@ -170,7 +169,7 @@ func (e *FirmwareUpgradeError) Unwrap() error { return e.Err }
 // An answer that is lost is [ErrOutcomeUnknown]: the restart may have been faster, or the
 // appliance may still be at work. WaitForVersion finds out; that an appliance runs what it
 // did before does not prove that it will not upgrade.
-func (f *Firmware) StartUpgrade(ctx context.Context, key string, options ...StartUpgradeOption) (*FirmwareTestReport, error) {
+func (f Firmware) StartUpgrade(ctx context.Context, key string, options ...StartUpgradeOption) (*FirmwareTestReport, error) {
 	message := ""
 	for _, option := range options {
 		if option != nil {
@@ -190,18 +189,18 @@ func (f *Firmware) StartUpgrade(ctx context.Context, key string, options ...Star
 			return nil, err
 		}
 	}
-	k := &call{class: classUpgrade, method: http.MethodPost, path: upgradePath, body: []byte(`{"slot_id":` + id + `,"message":` + string(text) + `}`)}
 	var report *FirmwareTestReport
-	a, err := f.client.call(ctx, k)
-	if err == nil {
-		report, err = newTestReport(a, k, key)
+	accept := func(a *answer) (err error) {
+		report, err = newTestReport(a, key)
+		return err
 	}
-	return report, f.client.settle(ctx, k, err, nil)
+	body := []byte(`{"slot_id":` + id + `,"message":` + string(text) + `}`)
+	return report, f.client.act(ctx, upgradePath, body, accept, witness{method: "Firmware.WaitForVersion"})
 }
 
 // checkMessage refuses an empty message where the appliance requires one. The
 // setting is that for commits.
-func (f *Firmware) checkMessage(ctx context.Context, message string) error {
+func (f Firmware) checkMessage(ctx context.Context, message string) error {
 	if strings.TrimSpace(message) != "" {
 		return nil
 	}
@@ -301,7 +300,7 @@ const (
 // certificate that is not trusted, and with the refusal when it keeps refusing the
 // login, so that the account is not locked. When the time is over, the error wraps
 // context.DeadlineExceeded and says what was seen last.
-func (f *Firmware) WaitForVersion(ctx context.Context, version string, options ...VersionWaitOption) (*ApplianceInfo, error) {
+func (f Firmware) WaitForVersion(ctx context.Context, version string, options ...VersionWaitOption) (*ApplianceInfo, error) {
 	o := newWait(10*time.Second, 30*time.Minute, nil)
 	for _, option := range options {
 		if option != nil {
@@ -311,7 +310,10 @@ func (f *Firmware) WaitForVersion(ctx context.Context, version string, options .
 	return f.waitForVersion(ctx, version, o)
 }
 
-func (f *Firmware) waitForVersion(ctx context.Context, version string, o *waitOptions) (*ApplianceInfo, error) {
+func (f Firmware) waitForVersion(ctx context.Context, version string, o *waitOptions) (*ApplianceInfo, error) {
+	if err := f.client.usable(); err != nil {
+		return nil, f.client.fail("waiting for version "+oneLine(version, 40), err)
+	}
 	o.every = max(o.every, time.Millisecond)
 	ctx, cancel := o.bound(ctx)
 	defer cancel()
@@ -348,9 +350,8 @@ func (f *Firmware) waitForVersion(ctx context.Context, version string, o *waitOp
 
 // glance asks the appliance for its version once, with whatever session there is,
 // and a new one if that is gone.
-func (f *Firmware) glance(ctx context.Context) (*ApplianceInfo, *session, error) {
-	k := &call{class: classRead, method: http.MethodGet, path: infoPath, once: true}
-	a, err := f.client.call(ctx, k)
+func (f Firmware) glance(ctx context.Context) (*ApplianceInfo, *session, error) {
+	a, err := f.client.readOnce(ctx, infoPath)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -449,7 +450,7 @@ type upgrade struct {
 	unsure bool // the answer to the request that begins the upgrade was lost
 	start  time.Time
 	report *FirmwareUpgradeReport
-	slots  *FirmwareSlots // before the image was placed
+	slots  *FirmwareSlotList // before the image was placed
 }
 
 func (u *upgrade) enter(step FirmwareUpgradeStep) {
@@ -478,7 +479,7 @@ func (u *upgrade) looked(step FirmwareUpgradeStep) []WaitOption {
 // failure, because waiting finds out. Where waiting ends before the version was seen, the
 // error is [ErrOutcomeUnknown] too, unless the upgrade was begun for certain and the
 // appliance came back with another version, which is [ErrWrongVersion].
-func (f *Firmware) Upgrade(ctx context.Context, from UpgradeSource, options ...UpgradeOption) (*FirmwareUpgradeReport, error) {
+func (f Firmware) Upgrade(ctx context.Context, from UpgradeSource, options ...UpgradeOption) (*FirmwareUpgradeReport, error) {
 	u := &upgrade{progress: func(Progress) {}, report: &FirmwareUpgradeReport{}}
 	for _, option := range options {
 		if option != nil {
@@ -491,7 +492,7 @@ func (f *Firmware) Upgrade(ctx context.Context, from UpgradeSource, options ...U
 	return u.report, nil
 }
 
-func (f *Firmware) upgrade(ctx context.Context, u *upgrade, from UpgradeSource) error {
+func (f Firmware) upgrade(ctx context.Context, u *upgrade, from UpgradeSource) error {
 	u.enter(StepPrepare)
 	if from == nil {
 		return invalid("the upgrade has no source")
@@ -510,7 +511,7 @@ func (f *Firmware) upgrade(ctx context.Context, u *upgrade, from UpgradeSource) 
 	if err := f.checkMessage(ctx, u.message); err != nil && !u.testOnly {
 		return err
 	}
-	if u.slots, err = f.Slots(ctx); err != nil {
+	if u.slots, err = f.Slots.List(ctx); err != nil {
 		return err
 	}
 
@@ -521,7 +522,7 @@ func (f *Firmware) upgrade(ctx context.Context, u *upgrade, from UpgradeSource) 
 	if u.step != StepPrepare {
 		u.report.SlotKey = key
 	}
-	slot, err := f.Slot(ctx, key)
+	slot, err := f.Slots.Get(ctx, key)
 	if err != nil {
 		return err
 	}
@@ -558,13 +559,13 @@ func (f *Firmware) upgrade(ctx context.Context, u *upgrade, from UpgradeSource) 
 	u.unsure = false
 
 	u.enter(StepVerify)
-	after, err := f.Slots(ctx)
+	after, err := f.Slots.List(ctx)
 	for range verifyTries {
 		// Services may still be starting.
 		if err == nil || !passing(err) || sleep(ctx, verifyPause) != nil {
 			break
 		}
-		after, err = f.Slots(ctx)
+		after, err = f.Slots.List(ctx)
 	}
 	if err != nil {
 		return err
@@ -577,16 +578,16 @@ func (f *Firmware) upgrade(ctx context.Context, u *upgrade, from UpgradeSource) 
 
 // fetched lets the appliance download an image, and finds the slot that it went
 // into.
-func (f *Firmware) fetched(ctx context.Context, u *upgrade, imageURL, sha256 string) (string, error) {
+func (f Firmware) fetched(ctx context.Context, u *upgrade, imageURL, sha256 string) (string, error) {
 	if u.slots.EmptySlots == 0 && len(u.slots.Slots) > 0 {
 		return "", f.client.fail("POST "+fetchPath.text, ErrNoEmptySlot)
 	}
-	key, err := f.StartFetch(ctx, imageURL, sha256)
+	key, err := f.Fetch.Start(ctx, imageURL, sha256)
 	if err != nil {
 		return "", err
 	}
 	u.report.FetchKey = key
-	done, err := f.WaitForFetch(ctx, key, u.looked(StepFetch)...)
+	done, err := f.Fetch.Wait(ctx, key, u.looked(StepFetch)...)
 	if err != nil {
 		return "", err
 	}
@@ -594,7 +595,7 @@ func (f *Firmware) fetched(ctx context.Context, u *upgrade, imageURL, sha256 str
 		return done.SlotKey, nil
 	}
 	// The record need not say where the image is: it is in the slot that filled.
-	after, err := f.Slots(ctx)
+	after, err := f.Slots.List(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -653,7 +654,7 @@ func (u *upgrade) left(err error) string {
 	case u.report.FetchKey != "":
 		return unbegun + "; the fetch " + oneLine(u.report.FetchKey, 40) + " goes on if it has not ended, and its record stays until it is removed"
 	case errors.Is(err, ErrOutcomeUnknown):
-		return unbegun + "; whether the fetch was begun is unknown: look at Firmware.Fetches"
+		return unbegun + "; whether the fetch was begun is unknown: look at Firmware.Fetch.List"
 	}
 	return unbegun
 }

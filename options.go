@@ -1,6 +1,7 @@
 package sps
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
@@ -22,6 +23,7 @@ type Option func(*config) error
 type config struct {
 	roots             *x509.CertPool
 	pool              *x509.CertPool // instead of roots
+	unread            []string       // the blocks of the bundles that could not be read
 	pins              []string
 	insecure          bool
 	clientCertificate *tls.Certificate
@@ -64,6 +66,19 @@ func newConfig(options []Option) (*config, error) {
 	return o, nil
 }
 
+// warn logs what makes the connection less safe, or less likely, than it looks.
+func (o *config) warn(ctx context.Context, address string) {
+	if o.logger == nil {
+		return
+	}
+	if o.insecure {
+		o.logger.WarnContext(ctx, "sps: the appliance's certificate is not verified (WithInsecureTLS)", "host", address)
+	}
+	if len(o.unread) > 0 {
+		o.logger.WarnContext(ctx, "sps: the CA bundle has blocks that cannot be read", "host", address, "blocks", named(o.unread))
+	}
+}
+
 // joined makes one line of several errors.
 func joined(context string, errs []error) error {
 	return &joinedError{context, errs}
@@ -96,18 +111,25 @@ func (j *joinedError) Unwrap() []error { return j.errs }
 
 // WithCABundle trusts the certificates in the PEM text, in place of the
 // system's: the appliance's own certificate authority, usually. Private keys in
-// the text are refused.
+// the text are refused. A block that cannot be read is left out: the logger names it, and
+// so does a [CertificateError] about an unknown authority. A text of which no block can be
+// read is [ErrInvalidInput].
 func WithCABundle(pem []byte) Option {
 	return func(o *config) error {
-		if strings.Contains(string(pem), "PRIVATE KEY-----") {
-			return invalid("the CA bundle contains a private key; pass certificates only")
+		p, err := readPEM(pem)
+		switch {
+		case err != nil:
+			return invalid("the CA bundle %s", err)
+		case len(p.certificates) == 0:
+			return invalid("the CA bundle holds no certificate that can be read: %s", p.unreadBlocks())
 		}
 		if o.roots == nil {
 			o.roots = x509.NewCertPool()
 		}
-		if !o.roots.AppendCertsFromPEM(pem) {
-			return invalid("the CA bundle holds no certificate in PEM form")
+		for _, certificate := range p.certificates {
+			o.roots.AddCert(certificate)
 		}
+		o.unread = append(o.unread, p.unread...)
 		return nil
 	}
 }
@@ -127,9 +149,9 @@ func WithRootCAs(pool *x509.CertPool) Option {
 
 // WithPinnedCertificates trusts an appliance whose own certificate has one of
 // these SHA-256 fingerprints, and no other: 64 hex digits in either case,
-// colons allowed. Alone it takes the place of the verification by certificate
-// authorities and host name, which suits the usual self-signed appliance; with
-// [WithCABundle], both must hold.
+// colons allowed, or as openssl prints them, "sha256 Fingerprint=52:2C:…". Alone it
+// takes the place of the verification by certificate authorities and host name, which
+// suits the usual self-signed appliance; with [WithCABundle], both must hold.
 func WithPinnedCertificates(fingerprints ...string) Option {
 	return func(o *config) error {
 		if len(fingerprints) == 0 {
@@ -160,7 +182,9 @@ func WithInsecureTLS() Option {
 // caller's context: host, method, path, attempt, duration, the names of the query's
 // parameters, and the status or the error; never a header, a body or the value of a
 // parameter. The level is Debug, and Warn for an attempt without an answer or with a
-// status of 500 or above. Without this option nothing is logged.
+// status of 500 or above. Warnings have records of their own: of [WithInsecureTLS], of a
+// bundle that cannot be read in full, of [TrustStore.Warnings]. Without this option nothing
+// is logged.
 func WithLogger(logger *slog.Logger) Option {
 	return func(o *config) error {
 		o.logger = logger
@@ -201,7 +225,9 @@ func WithUserAgent(product string) Option {
 }
 
 // WithProxyFromEnvironment honours HTTPS_PROXY and NO_PROXY. Without it the
-// client connects directly whatever the environment says.
+// client connects directly whatever the environment says. The certificate of an https
+// proxy needs an authority of the system: the options about trust, and the certificate of
+// a login, are about the appliance behind it.
 func WithProxyFromEnvironment() Option {
 	return func(o *config) error {
 		o.proxyFromEnv = true

@@ -13,6 +13,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/go-sps/sps/internal/wire"
@@ -54,7 +55,8 @@ func (c *credential) String() string {
 func (c *credential) GoString() string { return c.String() }
 
 // UsernamePassword logs in by HTTP Basic, encoded as UTF-8 (GET /api/authentication).
-// A name that is empty or has a colon, which cannot be sent, and an empty password are
+// A name that is empty or has a colon, which cannot be sent, an empty password, and
+// invisible characters in one of them, such as the line feed at the end of a file, are
 // [ErrInvalidInput] from [Connect].
 func UsernamePassword(username string, password Secret, options ...CredentialOption) Credential {
 	c := newPassword(username, func(context.Context) (Secret, error) { return password, nil }, options)
@@ -84,24 +86,55 @@ func newPassword(username string, password func(context.Context) (Secret, error)
 		c.invalid = invalid("the user name is empty")
 	case strings.Contains(username, ":"):
 		c.invalid = invalid("a user name with a colon cannot be sent")
-	case !utf8.ValidString(username):
-		c.invalid = invalid("the user name is no valid UTF-8")
+	default:
+		c.invalid = checkVisible("user name", username)
 	}
 	return c.apply(options)
 }
 
-func checkPassword(password Secret) error {
-	switch {
-	case password.IsZero():
-		return invalid("the password is empty")
-	case !utf8.ValidString(password.ExposeString()):
-		return invalid("the password is no valid UTF-8")
+// checkVisible refuses what nobody sees and nobody meant in a part of a credential: the
+// line feed at the end of a file, a byte order mark. A login with it is refused, and is a
+// step towards a locked account.
+func checkVisible(what, text string) error {
+	if !utf8.ValidString(text) {
+		return invalid("the %s is no valid UTF-8", what)
 	}
-	return nil
+	where := "has an invisible character"
+	i := strings.IndexFunc(text, invisible)
+	if i < 0 {
+		return nil
+	}
+	r, size := utf8.DecodeRuneInString(text[i:])
+	switch {
+	case i+size == len(text), strings.Trim(text[i:], "\r\n") == "":
+		where = "ends with an invisible character"
+	case i == 0:
+		where = "begins with an invisible character"
+	}
+	name := fmt.Sprintf("%U", r)
+	if known := map[rune]string{'\n': "a line feed", '\r': "a carriage return", '\t': "a tab", '\ufeff': "a byte order mark"}[r]; known != "" {
+		name = known
+	}
+	return invalid("the %s %s (%s), which was hardly meant: take it off", what, where, name)
+}
+
+// invisible reports whether a character shows nothing, neither ink nor a plain space. The
+// joiners of scripts and emoji change what is beside them.
+func invisible(r rune) bool {
+	return unicode.IsControl(r) || unicode.In(r, unicode.Zl, unicode.Zp) ||
+		unicode.Is(unicode.Cf, r) && r != '\u200c' && r != '\u200d'
+}
+
+func checkPassword(password Secret) error {
+	if password.IsZero() {
+		return invalid("the password is empty")
+	}
+	return checkVisible("password", password.ExposeString())
 }
 
 // ClientCertificate logs in by X.509 (GET /api/authentication?type=x509). The private key may be any crypto.Signer, so
-// one in a hardware module or a vault works.
+// one in a hardware module or a vault works. Where a server with TLS 1.2 asks for the
+// certificate after the request, it may renegotiate once on each connection.
 func ClientCertificate(certificate tls.Certificate, options ...CredentialOption) Credential {
 	c := &credential{certificate: &certificate, class: classLogin}
 	if len(certificate.Certificate) == 0 || certificate.PrivateKey == nil {
@@ -127,8 +160,11 @@ func ExistingSession(id Secret) Credential {
 func WithLoginMethod(name string) CredentialOption {
 	return func(c *credential) {
 		c.method = name
-		if strings.TrimSpace(name) == "" {
+		switch err := checkVisible("login method", name); {
+		case strings.TrimSpace(name) == "":
 			c.invalid = invalid("the login method is empty")
+		case err != nil:
+			c.invalid = err
 		}
 	}
 }
@@ -253,7 +289,7 @@ func sessionID(header http.Header, host string) string {
 }
 
 func sameDomain(host, domain string) bool {
-	name := (&url.URL{Host: host}).Hostname()
+	name := withoutZone((&url.URL{Host: host}).Hostname())
 	domain = strings.TrimPrefix(domain, ".")
 	return strings.EqualFold(name, domain) || strings.HasSuffix(strings.ToLower(name), "."+strings.ToLower(domain))
 }
@@ -495,8 +531,10 @@ func (s *sessions) open(ctx context.Context) (opened *session, refused bool, err
 		s.transport.base.CloseIdleConnections()
 	}
 	var ids []string // one for each attempt that got so far
+	named := false   // the last attempt is one of them
 	k.seen = func(header http.Header) {
-		if id := sessionID(header, s.transport.host); id != "" {
+		id := sessionID(header, s.transport.host)
+		if named = id != ""; named {
 			ids = append(ids, id)
 		}
 	}
@@ -509,10 +547,11 @@ func (s *sessions) open(ctx context.Context) (opened *session, refused bool, err
 		opened, ids = newSession(ids[last], k.secret), ids[:last]
 	}
 	var answered *Error
-	if !errors.As(err, &answered) {
-		for _, id := range ids { // opened, by an answer that broke off
-			s.unused(context.WithoutCancel(ctx), newSession(id, nil))
-		}
+	if errors.As(err, &answered) && named {
+		ids = ids[:len(ids)-1] // a refusal opens nothing
+	}
+	for _, id := range ids { // opened, by an answer that broke off
+		s.unused(context.WithoutCancel(ctx), newSession(id, nil))
 	}
 	return opened, refusesCredential(err), err
 }
@@ -635,6 +674,7 @@ func anonymously(ctx context.Context, host string, path apiPath, options []Optio
 	if err != nil {
 		return nil, err
 	}
+	o.warn(ctx, address)
 	t := newTransport(address, o)
 	defer t.base.CloseIdleConnections()
 	return t.do(ctx, &call{method: http.MethodGet, path: path}, nil)

@@ -17,10 +17,10 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
-	"unicode/utf8"
 
 	"github.com/hashicorp/go-retryablehttp"
 
+	"github.com/go-sps/sps/internal/query"
 	"github.com/go-sps/sps/internal/wire"
 )
 
@@ -131,6 +131,7 @@ type transport struct {
 	logger    *slog.Logger
 	client    *retryablehttp.Client
 	base      *http.Transport
+	unread    []string     // the blocks of the CA bundle that could not be read
 	used      atomic.Int64 // when a connection was used last, in Unix nanoseconds; 0 for never
 }
 
@@ -141,9 +142,10 @@ func newTransport(host string, o *config) *transport {
 		retry:     o.retry,
 		timeouts:  o.timeouts,
 		logger:    o.logger,
+		unread:    o.unread,
 		base: &http.Transport{
 			DialContext:         (&net.Dialer{Timeout: o.timeouts.Connect}).DialContext,
-			TLSClientConfig:     o.tlsConfig(),
+			TLSClientConfig:     o.tlsConfig(host),
 			TLSHandshakeTimeout: o.timeouts.Connect,
 			// An appliance closes idle connections by itself; a write that meets
 			// a closed one has an unknown outcome, so ours go first.
@@ -160,6 +162,9 @@ func newTransport(host string, o *config) *transport {
 	var trip http.RoundTripper = t.base
 	for _, wrap := range o.wrap {
 		trip = wrap(trip)
+	}
+	if t.base.Proxy != nil && t.base.DialTLSContext == nil {
+		t.base.DialTLSContext = t.dialTLS
 	}
 	t.client = &retryablehttp.Client{
 		HTTPClient: &http.Client{
@@ -204,7 +209,7 @@ func exchangeOf(ctx context.Context) *exchange { return ctx.Value(exchangeKey{})
 // an *Error if the appliance refused, a *TransportError if there was no answer.
 func (t *transport) do(ctx context.Context, k *call, sess *session) (*answer, error) {
 	x := &exchange{call: k, t: t, sess: sess}
-	x.url = url.URL{Scheme: "https", Host: t.host, Path: "/api/" + k.path.text, RawPath: "/api/" + k.path.escaped, RawQuery: k.query.Encode()}
+	x.url = url.URL{Scheme: "https", Host: t.host, Path: "/api/" + k.path.text, RawPath: "/api/" + k.path.escaped, RawQuery: query.Encode(k.query)}
 	req := blank.WithContext(context.WithValue(ctx, exchangeKey{}, x))
 	req.Method, req.URL, req.Host = k.method, &x.url, t.host
 	req.Header = http.Header{} // http.Client copies what is in it
@@ -329,7 +334,7 @@ func checkRetry(ctx context.Context, resp *http.Response, err error) (bool, erro
 		x.sent = x.sent || !notSent
 		started := x.sink != nil && x.sink.done > 0 // what was handed on cannot be taken back
 		var limit errAttemptTimeout
-		tooLong := x.class == classTest && errors.As(err, &limit)
+		tooLong := x.class == classTry && errors.As(err, &limit)
 		if x.ended(ctx) != nil || started || tooLong || permanent(err) || !notSent && !policy.broken {
 			return false, nil
 		}
@@ -426,7 +431,7 @@ func (x *exchange) fail(ctx context.Context, err error) error {
 	if cause := x.ended(ctx); cause != nil && !errors.Is(err, cause) {
 		err = cause
 	}
-	return x.failed(certificateError(err))
+	return x.failed(x.t.certificateError(err))
 }
 
 // failed makes the error of a call without an answer that can be relied on.
@@ -491,13 +496,7 @@ func (x *exchange) judge(resp *http.Response, sess *session) (*answer, error) {
 	}
 	envelope, err := wire.Envelope{}, error(nil)
 	if len(x.body) > 0 {
-		envelope, err = wire.ParseEnvelope(x.body)
-	}
-	if err != nil && !utf8.Valid(x.body) {
-		// A refusal counts even if its text is broken.
-		if lenient, err := wire.ParseEnvelope(bytes.ToValidUTF8(x.body, []byte("\uFFFD"))); err == nil {
-			envelope.Error = lenient.Error
-		}
+		envelope, err = wire.ParseGarbled(x.body)
 	}
 	if envelope.Error != nil || failed {
 		e := newError(x.call, resp.StatusCode, envelope.Error, x.describe(resp), x.secrets()...)
@@ -508,7 +507,7 @@ func (x *exchange) judge(resp *http.Response, sess *session) (*answer, error) {
 	switch {
 	case err != nil && !x.raw:
 		if kind := contentType(resp.Header); kind != "" && kind != "application/json" {
-			return nil, a.unusable("it is no JSON but %s: is this the address of an SPS appliance?", words(x.veil().mediaType(resp.Header)))
+			return nil, a.unusable("it is no JSON but %s%s: is this the address of an SPS appliance?", words(x.veil().mediaType(resp.Header)), words(x.foreignWords()))
 		}
 		return nil, a.unusable("it is no proper JSON object: %s", oneLine(err.Error(), 200))
 	}
@@ -544,9 +543,9 @@ func (x *exchange) describe(resp *http.Response) string {
 		return "without a body"
 	}
 	if kind := contentType(resp.Header); kind != "application/json" {
-		return fmt.Sprintf("no error of the API but %d bytes of %s", len(body), x.veil().mediaType(resp.Header))
+		return fmt.Sprintf("no error of the API but %d bytes of %s", len(body), x.veil().mediaType(resp.Header)) + x.foreignWords()
 	}
-	return "without an error member"
+	return "without an error member" + x.foreignWords()
 }
 
 // place names the host of a redirect.
@@ -759,7 +758,7 @@ func (a attempts) log(ctx context.Context, x *exchange, status int, took time.Du
 		list = append(list, slog.String("query", strings.Join(names, ",")))
 	}
 	if err != nil {
-		list = append(list, slog.String("error", oneLine(certificateError(err).Error(), 400)))
+		list = append(list, slog.String("error", oneLine(a.t.certificateError(err).Error(), 1200)))
 	} else {
 		list = append(list, slog.Int("status", status))
 	}

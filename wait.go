@@ -220,7 +220,7 @@ func (j jobs[T]) list(ctx context.Context) ([]T, error) {
 
 // get reads one job.
 func (j jobs[T]) get(ctx context.Context, key string) (*T, error) {
-	path, err := itemPath(j.path, key, nil)
+	path, err := itemPath(j.path, key)
 	if err != nil {
 		return nil, err
 	}

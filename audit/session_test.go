@@ -130,7 +130,8 @@ var typedSamples = map[string]any{
 			Keyboard: &audit.IndexingBufferSource{BufferInterval: 3}, Mouse: &audit.IndexingBufferSource{BufferInterval: 1},
 			Screen: &audit.IndexingScreen{Enabled: true, OmnipageTradeOff: "TO_ACCURATE"}, OCRLanguages: []string{},
 		},
-		Statistics: &audit.IndexingStatistics{CPUTime: 5},
+		Statistics: &audit.IndexingStatistics{CPUTime: 5, Duration: 149, StartTime: at("2018-11-13T13:42:04.143Z")},
+		Status:     audit.IndexingCompleted, Version: &audit.IndexingVersion{ADP: "6.0.20", Worker: "4.0.26"},
 	}},
 	"audit_sessions_trail_downloads.list": []audit.Download{{IPAddress: "10.20.30.40", Time: at("2018-11-20T11:10:19Z"), Username: "admin"}},
 	"audit_sessions__count.get":           nil, // the client's

@@ -102,7 +102,7 @@ func must(err error, ok func() bool) error {
 func BenchmarkTrafficAlerts(b *testing.B) {
 	everywhere(b,
 		func(ctx context.Context, c *sps.Client) error {
-			alerts, err := c.TrafficAlerts.Get(ctx)
+			alerts, err := c.Alerting.TrafficAlerts.Get(ctx)
 			return must(err, func() bool { return len(alerts.Body) == 16 })
 		},
 		func(ctx context.Context, h *byHand) error {
@@ -115,7 +115,7 @@ func BenchmarkTrafficAlerts(b *testing.B) {
 func BenchmarkSlots(b *testing.B) {
 	everywhere(b,
 		func(ctx context.Context, c *sps.Client) error {
-			list, err := c.Firmware.Slots(ctx)
+			list, err := c.Firmware.Slots.List(ctx)
 			return must(err, func() bool { return len(list.Slots) == 5 })
 		},
 		func(ctx context.Context, h *byHand) error {
@@ -156,7 +156,7 @@ func BenchmarkTransaction(b *testing.B) {
 	everywhere(b,
 		func(ctx context.Context, c *sps.Client) error {
 			return c.Transaction(ctx, func(ctx context.Context, tx *sps.Transaction) error {
-				return tx.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error {
+				return tx.Alerting.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error {
 					return a.Enable(sps.ChannelEmail, sps.AlertConnectionDenied)
 				})
 			})

@@ -47,7 +47,7 @@ func move(a address, do func(context.Context, *sps.Client) error) (*moved, error
 	if err != nil {
 		return nil, err
 	}
-	if _, err := c.Firmware.Slots(ctx); err != nil {
+	if _, err := c.Firmware.Slots.List(ctx); err != nil {
 		return nil, err
 	}
 	m := &moved{}
@@ -76,7 +76,7 @@ func upload(a address, file string) (*moved, error) {
 
 func download(a address) (*moved, error) {
 	return move(a, func(ctx context.Context, c *sps.Client) error {
-		n, err := c.SupportBundles.Download(ctx, "1", io.Discard)
+		n, err := c.Troubleshooting.SupportBundle.Download(ctx, "1", io.Discard)
 		if err == nil && n != downloadSize {
 			err = io.ErrUnexpectedEOF
 		}

@@ -94,7 +94,7 @@ Only a version higher than the running one is worth a test:
 
 APPLIANCE        SLOT  VERSION  STATUS   DETAIL
 127.0.0.1:NNNNN  1     7.4.0    skipped  the running firmware
-127.0.0.1:NNNNN  2     8.0.0    passed
+127.0.0.1:NNNNN  2     8.0.0    passed   HA check started; HA check finished
 127.0.0.1:NNNNN  3     7.0.5.1  skipped  older than the running 7.4.0
 
 The verdict: the appliance can be upgraded to 8.0.0.
