@@ -3,6 +3,7 @@ package sps
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"strings"
 	"time"
 
@@ -246,10 +247,15 @@ type ClusterWarning struct {
 }
 
 // ClusterStatus reads the state of the cluster. An appliance that is not the Central
-// Management node of one refuses; with which error, the guide does not say.
+// Management node of one refuses, which is [ErrNoCluster]; with which error, the guide
+// does not say.
 func (c *Client) ClusterStatus(ctx context.Context) (*ClusterStatus, error) {
 	a, err := c.read(ctx, clusterStatusPath, nil)
 	if err != nil {
+		var refused *Error
+		if errors.As(err, &refused) && refusedWithoutCluster(refused) {
+			err = because(ErrNoCluster, err)
+		}
 		return nil, err
 	}
 	entries, err := a.list()

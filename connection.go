@@ -125,7 +125,8 @@ func neverSent(err error) bool {
 func permanent(err error) bool {
 	var alert *net.OpError
 	var proxy *proxyRefusal
-	return errors.Is(err, ErrBadAnswer) || untrusted(err) ||
+	var writing errSink
+	return errors.Is(err, ErrBadAnswer) || untrusted(err) || errors.As(err, &writing) ||
 		errors.As(err, &alert) && alert.Op == "remote error" ||
 		errors.As(err, &proxy) && proxy.status == http.StatusProxyAuthRequired
 }

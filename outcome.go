@@ -257,6 +257,8 @@ func (u *undecided) Error() string {
 	return text + "ask " + u.shown + " before you repeat it)"
 }
 
+func (u *undecided) LogValue() slog.Value { return logged(u) }
+
 func (u *undecided) Unwrap() []error {
 	if u.details == nil {
 		return []error{u.err}

@@ -128,7 +128,7 @@ func (e *Error) told() error {
 	if e.raw != nil {
 		return e.raw.detail
 	}
-	return e.detail
+	return e.Detail
 }
 
 // unshown is an error type that is not shown. errors.Is finds it nonetheless.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"strings"
@@ -420,7 +421,7 @@ func (c *CollectionTx[T]) check(ctx context.Context, key string, was, body *T) e
 	case other.Key == key:
 		return nil
 	}
-	return invalid("the name %s is taken by the object %s; it must be unique", quoted(rules.uniqueName()), oneLine(other.Key, 60))
+	return rule(SemanticError, "name", "the name %s is taken by the object %s; it must be unique", quoted(rules.uniqueName()), oneLine(other.Key, 60))
 }
 
 // comparing is a type whose rules are about what becomes of an object.
@@ -630,7 +631,7 @@ func updateOnce[T any](ctx context.Context, tx *Transaction, path apiPath, own, 
 		return tx.client.refusal(http.MethodPut, path, err)
 	}
 	if name, added := wire.Added(a.Body, before, after); own && added {
-		return tx.client.refusal(http.MethodPut, path, invalid("the object has no member %s, and the appliance would ignore it: is it the name in a json tag? Replace writes what it does not have", quoted(name)))
+		return tx.client.refusal(http.MethodPut, path, rule("", name, "the object has no member %s, and the appliance would ignore it: is it the name in a json tag? Replace writes what it does not have", quoted(name)))
 	}
 	data, err := wire.Update(ctx, a.Body, before, after)
 	switch {
@@ -663,6 +664,7 @@ func encodeBody[T any](tx *Transaction, path apiPath, body T) ([]byte, []Secret,
 
 // refusal says which write was refused before it was sent.
 func (c *Client) refusal(method string, path apiPath, err error) error {
+	about(path, err)
 	if strings.HasPrefix(err.Error(), "sps: ") { // it names what it is about
 		return err
 	}
@@ -920,6 +922,8 @@ type goneItem struct {
 func (g *goneItem) Error() string { return g.err.Error() }
 
 func (g *goneItem) Unwrap() error { return g.err }
+
+func (g *goneItem) LogValue() slog.Value { return logged(g) }
 
 func collect[T any](all iter.Seq2[*Object[T], error]) ([]*Object[T], error) {
 	var objects []*Object[T]

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -158,7 +159,7 @@ func (c *credential) request(ctx context.Context) (*call, error) {
 		err = checkPassword(password)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("sps: no password for the login: %w", err)
+		return nil, errorf("sps: no password for the login: %w", err)
 	}
 	basic := base64.StdEncoding.EncodeToString([]byte(c.username + ":" + password.ExposeString()))
 	k.header = http.Header{"Authorization": {"Basic " + basic}}
@@ -437,8 +438,8 @@ func (s *sessions) login(ctx context.Context, f *flight) {
 	var refused bool
 	err := errors.New("sps: the login was abandoned by its password function or its RoundTripper")
 	defer func() {
-		if recover() != nil {
-			err = errors.New("sps: the login failed by a panic of its password function or its RoundTripper")
+		if value := recover(); value != nil {
+			err = &PanicError{value, debug.Stack()}
 		}
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -454,7 +455,7 @@ func (s *sessions) login(ctx context.Context, f *flight) {
 			s.single = true
 		case refused && s.waiting == 0:
 			// A second try with the same password may lock the account.
-			s.refused = fmt.Errorf("%w (no further login is tried: connect anew with the right credential)", err)
+			s.refused = errorf("%w (no further login is tried: connect anew with the right credential)", err)
 			f.err = s.refused
 		}
 		close(f.done)

@@ -62,7 +62,7 @@ const (
 )
 
 // TransactionOption refines one [Client.Transaction]: [WithMessage], [WithLockWait],
-// [WithLockFirst] and [WithChanges].
+// [WithLockFirst], [WithRerun] and [WithChanges].
 type TransactionOption interface{ applyTransaction(*transactionOptions) }
 
 type transactionOptions struct {
@@ -70,6 +70,7 @@ type transactionOptions struct {
 	patient   bool
 	wait      time.Duration
 	lockFirst bool
+	rerun     time.Duration // how long the function may be run again
 	changes   *CommittedChanges
 	preview   *[]Change // where a dry run puts what it would change
 }
@@ -161,7 +162,7 @@ func (c *Client) Transaction(ctx context.Context, fn func(context.Context, *Tran
 			option.applyTransaction(o)
 		}
 	}
-	return c.transact(ctx, fn, o)
+	return c.transactAgain(ctx, fn, o)
 }
 
 // Preview runs a function like [Client.Transaction] and returns what it would change, as
@@ -178,7 +179,7 @@ func (c *Client) Preview(ctx context.Context, fn func(context.Context, *Transact
 			option.applyTransaction(o)
 		}
 	}
-	if err := c.transact(ctx, fn, o); err != nil {
+	if err := c.transactAgain(ctx, fn, o); err != nil {
 		return nil, err
 	}
 	return changes, nil
@@ -215,7 +216,7 @@ func (c *Client) transact(ctx context.Context, fn func(context.Context, *Transac
 
 // fail makes an error that names the appliance and what was to be done.
 func (c *Client) fail(what string, err error) error {
-	return fmt.Errorf("sps: %s: %s: %w", c.transport.host, what, err)
+	return errorf("sps: %s: %s: %w", c.transport.host, what, err)
 }
 
 // Invoke sends a request to an endpoint that the SDK does not type, like
@@ -374,7 +375,7 @@ func (c *Client) takeTurn(ctx context.Context, what string, o *transactionOption
 	case ctx.Value(transactionKey{c}) != nil && what == transactionPath.text:
 		return fail(fmt.Errorf("%w: use that one", ErrNested))
 	case ctx.Value(transactionKey{c}) != nil:
-		return fail(fmt.Errorf("%w: do this after it", ErrNested))
+		return fail(whileOpen(what))
 	case c.life.Err() != nil:
 		return fail(ErrClosed)
 	case ctx.Err() != nil:
@@ -471,7 +472,7 @@ func (tx *Transaction) finished(ctx context.Context, err error) error {
 	case errors.Is(err, tx.over):
 		return err
 	}
-	return fmt.Errorf("%w (%w)", err, tx.over)
+	return errorf("%w (%w)", err, tx.over)
 }
 
 func orElse(err, other error) error {
