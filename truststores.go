@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/go-sps/sps/internal/wire"
 )
 
 var trustStoresPath = mustPath("configuration/trust_stores")
@@ -166,6 +168,32 @@ func (a TrustStoreAuthority) parse() (*x509.Certificate, error) {
 		return nil, invalid("the PEM text holds %d certificates; each is an authority of its own", len(certificates))
 	}
 	return certificates[0], nil
+}
+
+// certificateIn returns the certificates of a PEM text, or that of an authority of a trust
+// store; nil for anything else.
+func certificateIn(value []byte) []*x509.Certificate {
+	if !bytes.Contains(value, []byte("-----BEGIN CERTIFICATE-----")) {
+		return nil
+	}
+	if wire.Kind(value) == wire.Object {
+		members, _ := wire.Members(value)
+		for _, m := range members {
+			switch m.Name { // beside the PEM, what the appliance makes of it
+			case "pem":
+				value = m.Value
+			case "issuer", "subject", "fingerprint":
+			default:
+				return nil
+			}
+		}
+	}
+	text, _ := wire.Text(value)
+	certificates, err := parseCertificates([]byte(text))
+	if err != nil {
+		return nil
+	}
+	return certificates
 }
 
 // label names an authority for people.
