@@ -263,6 +263,7 @@ func TestWrappedErrorsInLogs(t *testing.T) {
 			_, err := c.Invoke(ctx, "POST", "starling/join", map[string]string{"a": "b"})
 			return err
 		}},
+		"asked for": {spstest.Fault{Method: "PUT", Path: "transaction", Status: 500, Body: refusal("Odd")}, write},
 		"no cluster": {spstest.Fault{Path: "cluster/status", Status: 400, Body: refusal("NotInCluster")}, func(ctx context.Context, c *sps.Client) error {
 			_, err := c.ClusterStatus(ctx)
 			return err
@@ -273,15 +274,16 @@ func TestWrappedErrorsInLogs(t *testing.T) {
 		}},
 	} {
 		a := spstest.NewServer(t)
-		c := connect(t, a)
+		var out bytes.Buffer
+		logger := slog.New(slog.NewTextHandler(&out, nil))
+		c := connect(t, a, sps.WithLogger(logger))
 		a.Inject(test.fault)
 		err := test.call(t.Context(), c)
 		if err == nil || !strings.Contains(err.Error(), quoted) {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		var out bytes.Buffer
-		slog.New(slog.NewTextHandler(&out, nil)).Info("x", "err", err)
+		logger.Info("x", "err", err)
 		if strings.Contains(out.String(), "hush") || !strings.Contains(out.String(), "err.status=") {
 			t.Errorf("%s: logged as %s", name, out.String())
 		}

@@ -125,7 +125,7 @@ type transactionKey struct{ client *Client }
 // where the client has two, and takes the configuration lock. What fn reads before that
 // is read without the lock; when the first write is accepted, the reads are repeated.
 // Where one shows something else by then, the transaction is rolled back with
-// [ErrConflict], and may be run again; the write of an Update that merely finds its own
+// [ErrConflict], and may be run again, as [WithRerun] does; the write of an Update that merely finds its own
 // object changed is made anew instead. Reads count when they are of the configuration
 // and made with the transaction or with fn's context. A function that writes nothing
 // needs no lock, no message and no commit.
