@@ -167,7 +167,7 @@ func TestChangeInWordsWithoutValues(t *testing.T) {
 	diff(t, "differences", []sps.Difference{{Path: "admin_address", Old: `"` + before + `"`, New: `"` + after + `"`}}, committed.Changes[0].Differences)
 }
 
-// TestChangeOfLongList tells a list of many elements in a moment.
+// TestChangeOfLongList tells a list of many elements at a cost that is linear.
 func TestChangeOfLongList(t *testing.T) {
 	t.Parallel()
 	const n = 100_000
@@ -186,7 +186,7 @@ func TestChangeOfLongList(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if took := time.Since(start); took > 10*time.Second {
+	if took := time.Since(start); took > time.Minute { // the square of the length would take hours
 		t.Errorf("it took %s", took)
 	}
 	if got := len(changes[0].Differences); got != n {
