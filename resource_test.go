@@ -834,7 +834,7 @@ func TestMisspeltBelow(t *testing.T) {
 	}
 	a := spstest.NewServer(t)
 	c := connect(t, a)
-	const path = "configuration/x"
+	const path = "configuration/management/email"
 	a.Inject(spstest.Fault{Method: "GET", Path: path, Status: 200, Times: -1, Body: `{"key":"x","body":{
 		"smtp_server":{"selection":"ip","value":"10.0.0.1"},"smtp_auth":{"enabled":false},"hops":[{"address":"a"},{"address":"b","weight":1}]}}`})
 	a.Inject(spstest.Fault{Method: "PUT", Path: path, Status: 200, Times: -1, Body: `{}`})
