@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 )
@@ -222,7 +223,7 @@ func SafeToRetry(err error) (after time.Duration, ok bool) {
 		case *lockEnds:
 			after, told = max(after, time.Until(e.at)), false
 		case *sentinel:
-			again = e == ErrLocked || e == ErrConflict || e == ErrTransactionLost
+			again = slices.Contains(passingErrors, error(e))
 		case interface{ meaning() ErrorKind }, *FirmwareUpgradeError, *FirmwareUploadError, *FirmwareFetchError, *SupportBundleError:
 			// Those of several steps may have applied some.
 		default:
@@ -238,6 +239,10 @@ func SafeToRetry(err error) (after time.Duration, ok bool) {
 	}
 	return after, true
 }
+
+// passingErrors are the SDK's own errors after which nothing was applied, and which may be
+// gone the next time.
+var passingErrors = []error{ErrLocked, ErrConflict, ErrTransactionLost, ErrSnapshotQuota, ErrSnapshotLost, ErrSnapshotTaken}
 
 // mayPass reports whether a refusal may be another one, or none, the next time.
 func (e *Error) mayPass() bool {

@@ -35,6 +35,8 @@ var ownErrors = map[string]error{
 	"ErrNoSuchAuthority": sps.ErrNoSuchAuthority, "ErrAuthorityExists": sps.ErrAuthorityExists, "ErrNoCluster": sps.ErrNoCluster,
 	"ErrStarlingNotJoined": sps.ErrStarlingNotJoined, "ErrOtherClient": sps.ErrOtherClient, "ErrCommitMessageRequired": sps.ErrCommitMessageRequired,
 	"ErrNoEmptySlot": sps.ErrNoEmptySlot, "ErrFetchDone": sps.ErrFetchDone, "ErrFetchRunning": sps.ErrFetchRunning, "ErrSlotInUse": sps.ErrSlotInUse,
+	"ErrNoRecording": sps.ErrNoRecording, "ErrSnapshotQuota": sps.ErrSnapshotQuota, "ErrSearchInUse": sps.ErrSearchInUse, "ErrSearchCeiling": sps.ErrSearchCeiling,
+	"ErrSnapshotLost": sps.ErrSnapshotLost, "ErrSnapshotTaken": sps.ErrSnapshotTaken, "ErrCheckpoint": sps.ErrCheckpoint, "ErrCheckpointFull": sps.ErrCheckpointFull,
 	"ErrWrongVersion": sps.ErrWrongVersion, "ErrUnexpectedImage": sps.ErrUnexpectedImage,
 }
 
