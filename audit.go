@@ -289,14 +289,12 @@ func sessionRecords[T any](ctx context.Context, r reader, path apiPath, query ur
 type recordPages struct {
 	path  apiPath
 	query url.Values
-	count int    // records so far
-	pages int    // so far
-	seen  string // the query of an earlier page, to notice a circle
+	seen  pages
 	done  bool
 }
 
-// read reads the next page. A link to a next one leads to the path that was asked for, or
-// to the one that the answer says it has: the guide has both .../indexing and .../indexer.
+// read reads the next page. Its link may lead to another name of the list: the guide has
+// both .../indexing and .../indexer.
 func (p *recordPages) read(ctx context.Context, r reader) (*answer, [][]byte, error) {
 	a, err := r.read(ctx, p.path, p.query)
 	if err != nil {
@@ -306,21 +304,22 @@ func (p *recordPages) read(ctx context.Context, r reader) (*answer, [][]byte, er
 	if err != nil {
 		return nil, nil, err
 	}
-	p.count += len(items)
-	meta := newMeta(a.Meta)
-	own, _, _ := parseLink(meta.Href)
-	next, query, err := parseLink(meta.Next)
-	if err != nil || next != p.path && next != own || !next.below(auditSessionsPath.text) || len(query) == 0 {
-		if total, ok := matchCount(a); ok && total > p.count {
-			return nil, nil, a.unusable("it has %d of %d items, and no link to the next page", p.count, total)
-		}
+	next, query, err := p.seen.following(p.path, a, len(items))
+	switch total, ok := matchCount(a); {
+	case err != nil:
+		return nil, nil, err
+	case len(query) == 0 && ok && total > p.seen.came:
+		return nil, nil, a.unusable("it has %d of %d items, and no link to the next page", p.seen.came, total)
+	case len(query) == 0:
 		p.done = true
 		return a, items, nil
+	case !next.below(auditSessionsPath.text):
+		return nil, nil, a.unusable("its next page is at %s, which belongs to no session", quoted(oneLine(next.text, 100)))
 	}
-	if p.pages++; p.pages&(p.pages-1) == 0 {
-		p.seen = p.path.text + "?" + p.query.Encode()
+	for _, item := range items {
+		p.seen.note("", item)
 	}
-	if len(items) == 0 || next.text+"?"+query.Encode() == p.seen {
+	if len(items) == 0 || p.seen.endless(p.query, query) {
 		return nil, nil, a.unusable("its pages do not end")
 	}
 	p.path, p.query = next, query

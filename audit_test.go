@@ -236,6 +236,83 @@ func TestAuditRecordPages(t *testing.T) {
 	}
 }
 
+// TestAuditGarbledText has odd characters in one session and one event: the others are
+// shown, and these with what can be read of them. Raw has the bytes.
+func TestAuditGarbledText(t *testing.T) {
+	t.Parallel()
+	for name, odd := range map[string]string{"half of a pair": `\udfff`, "no UTF-8": "\xff"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c, err := sps.Connect(t.Context(), "appliance.test", sps.ExistingSession(sps.NewSecretString("id")), quick, roundTrip(func(r *http.Request) (*http.Response, error) {
+				body := `{"items":[{"type":"command","content":"a` + odd + `"},{"type":"command","content":"b"}],"meta":{"next":null,"match_count":2}}`
+				switch r.URL.Path {
+				case "/api/audit/sessions":
+					body = `{"items":[{"key":"1","body":{"protocol":"SSH","user":{"name":"a` + odd + `"}}},{"key":"2","body":{"protocol":"SSH","user":{"name":"b"}}}],"meta":{"next":null,"match_count":2}}`
+				case "/api/audit/sessions/1":
+					body = `{"key":"1","body":{"protocol":"SSH","user":{"name":"a` + odd + `"}},"meta":{}}`
+				}
+				return answer(r, 200, http.Header{"Content-Type": {"application/json"}}, body), nil
+			}))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close(context.Background())
+			var names, raw []string
+			for s, err := range c.Audit.Sessions.Search(t.Context(), audit.Query{}, sps.WithoutSnapshot()).All() {
+				if err != nil {
+					t.Fatal(err)
+				}
+				names, raw = append(names, strings.ToValidUTF8(s.User.Name, "\ufffd")), append(raw, string(s.Raw))
+			}
+			diff(t, "users", []string{"a\ufffd", "b"}, names)
+			if len(raw) == 0 || !strings.Contains(raw[0], odd) {
+				t.Errorf("the bytes are %q", raw)
+			}
+			if s, err := c.Audit.Sessions.Get(t.Context(), "1"); err != nil || s.Protocol != "SSH" {
+				t.Errorf("one session: %+v, %v", s, err)
+			}
+			if n, err := countAll(c.Audit.Sessions.Events(t.Context(), "1")); n != 2 || err != nil {
+				t.Errorf("%d events, %v", n, err)
+			}
+		})
+	}
+}
+
+// TestAuditEndlessRecords has the same records for ever, each time under a new link, and
+// records that are equal, of which there are as many as the appliance counts.
+func TestAuditEndlessRecords(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		counted, pages int
+		want           error
+	}{
+		"without a count":         {-1, 1_000, sps.ErrBadAnswer},
+		"more than were counted":  {2, 1_000, sps.ErrBadAnswer},
+		"as many as were counted": {20, 20, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			asked := 0
+			c, err := sps.Connect(t.Context(), "appliance.test", sps.ExistingSession(sps.NewSecretString("id")), quick, roundTrip(func(r *http.Request) (*http.Response, error) {
+				asked++
+				next := "null"
+				if asked < test.pages {
+					next = fmt.Sprintf(`"/api/audit/sessions/1/events?offset=%d"`, asked)
+				}
+				return answer(r, 200, http.Header{"Content-Type": {"application/json"}}, fmt.Sprintf(`{"items":[{"type":"command"}],"meta":{"next":%s,"match_count":%d}}`, next, test.counted)), nil
+			}))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close(context.Background())
+			n, err := countAll(c.Audit.Sessions.Events(t.Context(), "1"))
+			if !errors.Is(err, test.want) || test.want == nil && (err != nil || n != test.pages) || asked > 20 {
+				t.Errorf("%d records, %v after %d requests", n, err, asked)
+			}
+		})
+	}
+}
+
 // TestDownloadTrail downloads recordings, and asks for one that there is not.
 func TestDownloadTrail(t *testing.T) {
 	t.Parallel()

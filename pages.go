@@ -26,6 +26,8 @@ type pages struct {
 	query   string // of the earlier page
 	items   uint64 // a hash of those of the earlier page
 	present uint64 // of those of the present page, in any order
+	all     int    // how many items the appliance counts, 0 if it does not
+	keyed   bool   // the items have keys
 	repeats int
 	seed    maphash.Seed
 }
@@ -35,7 +37,7 @@ func (p *pages) note(key string, entry []byte) {
 	if p.seed == (maphash.Seed{}) {
 		p.seed = maphash.MakeSeed()
 	}
-	if key != "" {
+	if p.keyed = key != ""; p.keyed {
 		entry = []byte(key)
 	}
 	p.present += maphash.Bytes(p.seed, entry)
@@ -50,6 +52,7 @@ func (p *pages) following(list apiPath, a *answer, entries int) (apiPath, url.Va
 		p.came = meta.number("offset")
 	}
 	p.came += entries
+	p.all = meta.number("match_count")
 	if meta.Next == "" {
 		return apiPath{}, nil, nil
 	}
@@ -62,8 +65,8 @@ func (p *pages) following(list apiPath, a *answer, entries int) (apiPath, url.Va
 			return next, query, nil
 		}
 	}
-	if all := meta.number("match_count"); all > p.came {
-		return apiPath{}, nil, a.unusable("it shows %d of %d items, and its link to the next page leads elsewhere: %s", p.came, all, oneLine(meta.Next, 200))
+	if p.all > p.came {
+		return apiPath{}, nil, a.unusable("it shows %d of %d items, and its link to the next page leads elsewhere: %s", p.came, p.all, oneLine(meta.Next, 200))
 	}
 	return apiPath{}, nil, nil
 }
@@ -75,9 +78,9 @@ func (m Meta) number(name string) int {
 }
 
 // endless reports whether the link from the present page to the following one leads
-// nowhere.
+// nowhere. Records without a key may be equal, as long as the appliance counts more of them.
 func (p *pages) endless(present, following url.Values) bool {
-	if p.count++; p.count > 1 && p.present == p.items {
+	if p.count++; p.count > 1 && p.present == p.items && (p.keyed || p.came >= p.all) {
 		p.repeats++
 	}
 	if p.count&(p.count-1) == 0 {
