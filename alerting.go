@@ -10,11 +10,34 @@ import (
 )
 
 var (
-	trafficAlertsPath = mustPath("configuration/alerting/traffic_alerts")
-	systemAlertsPath  = mustPath("configuration/alerting/system_alerts")
-	emailPath         = mustPath("configuration/management/email")
-	snmpTrapPath      = mustPath("configuration/management/snmp/trap")
+	trafficAlerts = describe("configuration/alerting/traffic_alerts", CheckChange(changedAlerts[TrafficAlert]))
+	systemAlerts  = describe("configuration/alerting/system_alerts", CheckChange(changedAlerts[SystemAlert]))
 )
+
+// Alerting reads which alerts are sent where (guide: Basic settings, Alerting;
+// configuration/alerting).
+type Alerting struct {
+	// TrafficAlerts reads configuration/alerting/traffic_alerts.
+	TrafficAlerts Singleton[TrafficAlerts]
+	// SystemAlerts reads configuration/alerting/system_alerts.
+	SystemAlerts Singleton[SystemAlerts]
+}
+
+func newAlerting(c *Client) Alerting {
+	return Alerting{trafficAlerts.singleton(c), systemAlerts.singleton(c)}
+}
+
+// AlertingTx writes what [Alerting] reads.
+type AlertingTx struct {
+	// TrafficAlerts writes configuration/alerting/traffic_alerts.
+	TrafficAlerts SingletonTx[TrafficAlerts]
+	// SystemAlerts writes configuration/alerting/system_alerts.
+	SystemAlerts SingletonTx[SystemAlerts]
+}
+
+func newAlertingTx(tx *Transaction) AlertingTx {
+	return AlertingTx{trafficAlerts.singletonTx(tx), systemAlerts.singletonTx(tx)}
+}
 
 // AlertChannel is a way in which alerts are sent.
 type AlertChannel string
@@ -220,28 +243,28 @@ func (a Alerts[ID]) has(alerts []ID) error {
 		}
 		for known := range a {
 			if strings.EqualFold(string(known), string(id)) {
-				return rule("", string(id), "there is no alert %s: is it %s?", quoted(string(id)), quoted(string(known)))
+				return breach("", string(id), "there is no alert %s: is it %s?", quoted(string(id)), quoted(string(known)))
 			}
 		}
-		return rule("", string(id), "there is no alert %s: the appliance has %s", quoted(string(id)), oneLine(fmt.Sprint(a.ids()), 800))
+		return breach("", string(id), "there is no alert %s: the appliance has %s", quoted(string(id)), oneLine(fmt.Sprint(a.ids()), 800))
 	}
 	return nil
 }
 
 func (a Alerts[ID]) ids() []ID { return slices.Sorted(maps.Keys(a)) }
 
-// checkChange refuses alerts that the appliance does not have, which it would ignore
+// changedAlerts refuses alerts that the appliance does not have, which it would ignore
 // without a word, and a set that lacks some of its alerts, which would be lost.
-func (a Alerts[ID]) checkChange(was *Alerts[ID]) error {
+func changedAlerts[ID ~string](was, now *Alerts[ID]) error {
 	if was == nil {
 		return nil
 	}
-	if err := was.has(a.ids()); err != nil {
+	if err := was.has(now.ids()); err != nil {
 		return err
 	}
 	for _, id := range was.ids() {
-		if _, ok := a[id]; !ok {
-			return rule("", string(id), "the alert %s is missing, and would be lost: switch its channels off instead", quoted(string(id)))
+		if _, ok := (*now)[id]; !ok {
+			return breach("", string(id), "the alert %s is missing, and would be lost: switch its channels off instead", quoted(string(id)))
 		}
 	}
 	return nil
@@ -269,97 +292,4 @@ func (a Alerts[ID]) Diff(other Alerts[ID]) []AlertDifference[ID] {
 		}
 	}
 	return differences
-}
-
-// EmailSettings is where alerts and reports go by mail (guide: Basic settings,
-// E-mail; configuration/management/email). E-mail alerts go to AlertingAddress.
-type EmailSettings struct {
-	// AdminAddress is the administrator's address.
-	AdminAddress string `json:"admin_address"`
-	// AlertingAddress receives the alerts.
-	AlertingAddress string `json:"alerting_address"`
-	// ReportingAddress receives the reports.
-	ReportingAddress string `json:"reporting_address"`
-	// SenderAddress is the sender of all mails, nil for the appliance's own.
-	SenderAddress *string `json:"sender_address"`
-	// SMTPServer is the mail server, with the selection "ip" and its address.
-	SMTPServer Selection `json:"smtp_server"`
-	// SMTPEncryption is how the connection to it is protected.
-	SMTPEncryption SMTPEncryption `json:"smtp_encryption"`
-	// SMTPAuth is how the appliance logs in to it.
-	SMTPAuth SMTPAuth `json:"smtp_auth"`
-}
-
-// SMTPEncryption is how the connection to a mail server is protected. What stands
-// beside the selection is not known, and an update leaves it as it is: type the
-// endpoint yourself with [NewSingleton] to set it.
-type SMTPEncryption struct {
-	// Selection is the kind of it; "disabled" is the one that the guide shows.
-	Selection string `json:"selection"`
-}
-
-// UnmarshalJSON decodes the selection as that of a [Selection].
-func (e *SMTPEncryption) UnmarshalJSON(data []byte) error {
-	var s Selection
-	err := s.UnmarshalJSON(data)
-	e.Selection = s.Selection
-	return err
-}
-
-// SMTPAuth is how the appliance logs in to a mail server. What it needs where it is
-// enabled is not known, and an update leaves it as it is.
-type SMTPAuth struct {
-	// Enabled tells whether it logs in.
-	Enabled bool `json:"enabled"`
-}
-
-// SNMPTrap is where alerts go by SNMP (guide: Basic settings, SNMP;
-// configuration/management/snmp/trap).
-type SNMPTrap struct {
-	// Enabled tells whether SNMP alerts are sent.
-	Enabled bool `json:"enabled"`
-	// Version is the version of SNMP, with what it needs.
-	Version SNMPVersion `json:"version"`
-}
-
-// SNMPVersion is the version of SNMP that traps are sent with.
-type SNMPVersion struct {
-	// Selection is the version: "2c" is the one whose value is known.
-	Selection string `json:"selection"`
-	// Value is what version 2c needs.
-	Value SNMPTarget `json:"value"`
-}
-
-// SNMPTarget is what SNMP 2c needs to send a trap. Of another version's it has what
-// has the same names.
-type SNMPTarget struct {
-	// Community is the community string, which works like a password.
-	Community Secret `json:"community"`
-	// Server is the server, with the selection "ip" and its address.
-	Server Selection `json:"server"`
-}
-
-// Selection is a tagged value of the API: what Value means depends on Selection,
-// "ip" for an address of the network. A tag whose value is no text, or that needs
-// none, has an empty one; an update leaves it as it is.
-type Selection struct {
-	Selection string `json:"selection"`       // the tag
-	Value     string `json:"value,omitempty"` // what belongs to it, "10.20.30.40"
-}
-
-// UnmarshalJSON decodes a tag with its value.
-func (s *Selection) UnmarshalJSON(data []byte) error {
-	*s = Selection{}
-	if wire.Kind(data) == wire.Null {
-		return nil
-	}
-	members, err := wire.Members(data)
-	if err != nil {
-		return wire.Unfit("a selection is no object")
-	}
-	s.Selection, _ = wire.Text(wire.Find(members, "selection"))
-	if value := wire.Find(members, "value"); wire.Kind(value) == wire.String {
-		s.Value, _ = wire.Text(value)
-	}
-	return nil
 }

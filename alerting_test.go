@@ -55,7 +55,7 @@ func TestAlerts(t *testing.T) {
 	underVariants(t, func(t *testing.T, options ...spstest.Option) {
 		a := spstest.NewServer(t, options...)
 		c := connect(t, a)
-		old, err := c.TrafficAlerts.Get(t.Context())
+		old, err := c.Alerting.TrafficAlerts.Get(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -66,20 +66,20 @@ func TestAlerts(t *testing.T) {
 			}
 		}
 		err = c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
-			if err := tx.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error {
+			if err := tx.Alerting.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error {
 				return errors.Join(a.Enable(sps.ChannelEmail, sps.AlertConnectionDenied, sps.AlertAuthFailure), a.EnableAll(sps.ChannelSNMP),
 					a.Disable(sps.ChannelSNMP, sps.AlertConnectionDenied))
 			}); err != nil {
 				return err
 			}
-			return tx.SystemAlerts.Update(ctx, func(a *sps.SystemAlerts) error {
+			return tx.Alerting.SystemAlerts.Update(ctx, func(a *sps.SystemAlerts) error {
 				return a.Enable(sps.ChannelEmail, sps.SystemAlertConfigChange)
 			})
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
-		now, err := c.TrafficAlerts.Get(t.Context())
+		now, err := c.Alerting.TrafficAlerts.Get(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -93,7 +93,7 @@ func TestAlerts(t *testing.T) {
 		if differences := old.Body.Diff(now.Body); len(differences) != len(allTrafficAlerts) {
 			t.Errorf("differences %v", differences)
 		}
-		system, err := c.SystemAlerts.Get(t.Context())
+		system, err := c.Alerting.SystemAlerts.Get(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -122,7 +122,7 @@ func TestAlertsKeepTheUnknown(t *testing.T) {
 		"version":2,
 		"recipients":[{"address":"a@example.com","since":null}],
 		"policy":{"key":"-100","meta":{"href":"/api/configuration/policies/time_policies/-100"}}}`))
-	got, err := c.TrafficAlerts.Get(t.Context())
+	got, err := c.Alerting.TrafficAlerts.Get(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -131,7 +131,7 @@ func TestAlertsKeepTheUnknown(t *testing.T) {
 	}, got.Body)
 	want := committed(t, a, path)
 	err = c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
-		return tx.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error {
+		return tx.Alerting.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error {
 			return errors.Join(a.DisableAll(sps.ChannelEmail), a.Enable(sps.ChannelEmail, "scbFutureAlert"))
 		})
 	})
@@ -147,7 +147,7 @@ func TestAlertsKeepTheUnknown(t *testing.T) {
 		"no object":                `[1]`,
 	} {
 		a.Inject(spstest.Fault{Method: "GET", Path: "configuration/" + path, Status: 200, Body: `{"body":` + body + `}`})
-		if got, err := c.TrafficAlerts.Get(t.Context()); !errors.Is(err, sps.ErrBadAnswer) {
+		if got, err := c.Alerting.TrafficAlerts.Get(t.Context()); !errors.Is(err, sps.ErrBadAnswer) {
 			t.Errorf("%s: %v, %v", name, got, err)
 		}
 	}
@@ -170,7 +170,7 @@ func TestUnknownAlert(t *testing.T) {
 	} {
 		a.ResetJournal()
 		err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
-			return tx.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error { return test.change(*a) })
+			return tx.Alerting.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error { return test.change(*a) })
 		})
 		if !errors.Is(err, sps.ErrInvalidInput) || !strings.Contains(fmt.Sprint(err), test.text) {
 			t.Errorf("%s: %v, want %q", name, err, test.text)
@@ -184,7 +184,7 @@ func TestUnknownAlert(t *testing.T) {
 	}
 	// A replacement is held against what is there, too.
 	err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
-		return tx.TrafficAlerts.Replace(ctx, sps.TrafficAlerts{"scbTypo": {}})
+		return tx.Alerting.TrafficAlerts.Replace(ctx, sps.TrafficAlerts{"scbTypo": {}})
 	})
 	if !errors.Is(err, sps.ErrInvalidInput) {
 		t.Errorf("a replacement: %v", err)
@@ -211,7 +211,7 @@ func TestWhereAlertsGo(t *testing.T) {
 	underVariants(t, func(t *testing.T, options ...spstest.Option) {
 		a := spstest.NewServer(t, options...)
 		c := connect(t, a)
-		email, err := c.Email.Get(t.Context())
+		email, err := c.Management.Email.Get(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -220,7 +220,7 @@ func TestWhereAlertsGo(t *testing.T) {
 			SMTPServer:     sps.Selection{Selection: "ip", Value: "10.20.30.40"},
 			SMTPEncryption: sps.SMTPEncryption{Selection: "disabled"},
 		}, email.Body)
-		trap, err := c.SNMPTrap.Get(t.Context())
+		trap, err := c.Management.SNMP.Trap.Get(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -231,7 +231,7 @@ func TestWhereAlertsGo(t *testing.T) {
 			t.Errorf("the community is shown: %s", text)
 		}
 		err = c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
-			return tx.SNMPTrap.Update(ctx, func(trap *sps.SNMPTrap) error {
+			return tx.Management.SNMP.Trap.Update(ctx, func(trap *sps.SNMPTrap) error {
 				trap.Version.Value.Community = sps.NewSecretString("hidden")
 				trap.Version.Value.Server.Value = "10.0.0.9"
 				return nil
@@ -255,7 +255,7 @@ func TestSelectionsOfOtherKinds(t *testing.T) {
 		"server":{"selection":"fqdn","value":{"name":"trap.example.com","port":162}},"user":{"name":"u","auth_password":null}}}}`))
 	want := committed(t, a, "management/snmp/trap")
 	err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
-		return tx.SNMPTrap.Update(ctx, func(trap *sps.SNMPTrap) error {
+		return tx.Management.SNMP.Trap.Update(ctx, func(trap *sps.SNMPTrap) error {
 			diff(t, "version", sps.SNMPVersion{Selection: "3", Value: sps.SNMPTarget{Server: sps.Selection{Selection: "fqdn"}}}, trap.Version)
 			trap.Enabled = false
 			return nil

@@ -390,11 +390,15 @@ type ClusterWarning struct {
 	Paths []string
 }
 
-// ClusterStatus reads the state of the cluster. An appliance that is not the Central
-// Management node of one refuses, which is [ErrNoCluster]; with which error, the guide
-// does not say.
-func (c *Client) ClusterStatus(ctx context.Context) (*ClusterStatus, error) {
-	a, err := c.read(ctx, clusterStatusPath, nil)
+// Cluster reads the state of a cluster of appliances (guide: Managing clusters;
+// cluster).
+type Cluster struct{ client *Client }
+
+// Status reads the state of the cluster (GET /api/cluster/status). An appliance that is
+// not the Central Management node of one refuses, which is [ErrNoCluster]; with which
+// error, the guide does not say.
+func (c Cluster) Status(ctx context.Context) (*ClusterStatus, error) {
+	a, err := c.client.read(ctx, clusterStatusPath, nil)
 	if err != nil {
 		var refused *Error
 		if errors.As(err, &refused) && refusedWithoutCluster(refused) {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"time"
 )
 
@@ -16,6 +15,12 @@ var supportBundlePath = mustPath("troubleshooting/support-bundle")
 // appliance for the vendor's support (guide: Health and maintenance;
 // troubleshooting/support-bundle). The appliance deletes them after 24 hours.
 type SupportBundles struct{ client *Client }
+
+// Troubleshooting is what helps the vendor's support (guide: Troubleshooting).
+type Troubleshooting struct {
+	// SupportBundle makes support bundles, troubleshooting/support-bundle.
+	SupportBundle SupportBundles
+}
 
 // SupportBundle is the job that makes one.
 type SupportBundle struct {
@@ -49,17 +54,17 @@ func (e *SupportBundleError) Error() string {
 
 // List lists the bundles that the appliance has or makes (GET
 // /api/troubleshooting/support-bundle).
-func (s *SupportBundles) List(ctx context.Context) ([]SupportBundle, error) {
+func (s SupportBundles) List(ctx context.Context) ([]SupportBundle, error) {
 	return s.jobs().list(ctx)
 }
 
 // Get reads one bundle's state (GET /api/troubleshooting/support-bundle/<key>). It
 // gives [ResourceNotFound] for one that does not exist.
-func (s *SupportBundles) Get(ctx context.Context, key string) (*SupportBundle, error) {
+func (s SupportBundles) Get(ctx context.Context, key string) (*SupportBundle, error) {
 	return s.jobs().get(ctx, key)
 }
 
-func (s *SupportBundles) jobs() jobs[SupportBundle] {
+func (s SupportBundles) jobs() jobs[SupportBundle] {
 	return jobs[SupportBundle]{s.client, supportBundlePath, "support bundle", newBundle, func(b *SupportBundle) (JobStatus, float64) { return b.Status, b.Progress }}
 }
 
@@ -67,20 +72,19 @@ func (s *SupportBundles) jobs() jobs[SupportBundle] {
 // key. Follow it with [SupportBundles.Wait]. What the appliance answers while it makes
 // another one is not documented. Where the answer is lost it is [ErrOutcomeUnknown]: a
 // bundle that [SupportBundles.List] shows then may be somebody else's.
-func (s *SupportBundles) Start(ctx context.Context) (key string, err error) {
-	k := &call{class: classStartBundle, method: http.MethodPost, path: supportBundlePath}
-	a, err := s.client.call(ctx, k)
-	if err == nil {
-		key, err = a.createdKey(supportBundlePath)
-	}
-	return key, s.client.settle(ctx, k, err, nil)
+func (s SupportBundles) Start(ctx context.Context) (key string, err error) {
+	return s.client.create(ctx, supportBundlePath, nil, witness{method: "Troubleshooting.SupportBundle.List"})
 }
 
 // Wait waits until a bundle has ended, and returns it if it is finished; otherwise
 // it is a [SupportBundleError]. When the time is over the error wraps
 // context.DeadlineExceeded, and the appliance goes on.
-func (s *SupportBundles) Wait(ctx context.Context, key string, options ...WaitOption) (*SupportBundle, error) {
-	bundle, finished, err := s.jobs().wait(ctx, key, newWait(10*time.Second, 30*time.Minute, options))
+func (s SupportBundles) Wait(ctx context.Context, key string, options ...WaitOption) (*SupportBundle, error) {
+	o, err := newWait(10*time.Second, 30*time.Minute, options)
+	if err != nil {
+		return nil, err
+	}
+	bundle, finished, err := s.jobs().wait(ctx, key, o)
 	if err == nil && !finished {
 		return nil, &SupportBundleError{*bundle}
 	}
@@ -89,8 +93,8 @@ func (s *SupportBundles) Wait(ctx context.Context, key string, options ...WaitOp
 
 // Download writes a finished bundle, a .tar.gz file, to w as it comes (GET
 // /api/troubleshooting/support-bundle/<key>/download); see [Client.Download].
-func (s *SupportBundles) Download(ctx context.Context, key string, w io.Writer, options ...DownloadOption) (int64, error) {
-	path, err := itemPath(supportBundlePath, key, nil)
+func (s SupportBundles) Download(ctx context.Context, key string, w io.Writer, options ...DownloadOption) (int64, error) {
+	path, err := itemPath(supportBundlePath, key)
 	if err != nil {
 		return 0, err
 	}
@@ -103,13 +107,12 @@ func (s *SupportBundles) Download(ctx context.Context, key string, w io.Writer, 
 // [Timeouts].Outcome, and after the end of ctx for half of [Timeouts].Close. Delete
 // returns nil once the appliance has no such bundle, and [ErrOutcomeUnknown] with
 // [OutcomeUnknownDetails] otherwise.
-func (s *SupportBundles) Delete(ctx context.Context, key string) error {
-	path, err := itemPath(supportBundlePath, key, nil)
+func (s SupportBundles) Delete(ctx context.Context, key string) error {
+	path, err := itemPath(supportBundlePath, key)
 	if err != nil {
 		return err
 	}
-	k := &call{class: classDeleteBundle, method: http.MethodDelete, path: path}
-	return s.client.change(ctx, k, func(ctx context.Context) (bool, string, error) {
+	look := func(ctx context.Context) (bool, string, error) {
 		now, err := s.Get(ctx, key)
 		if errors.Is(err, ResourceNotFound) {
 			return true, "", nil
@@ -118,5 +121,6 @@ func (s *SupportBundles) Delete(ctx context.Context, key string) error {
 			return false, "", err
 		}
 		return false, string(now.Status), nil
-	})
+	}
+	return s.client.remove(ctx, path, nil, witness{"Troubleshooting.SupportBundle.Get", look})
 }

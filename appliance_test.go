@@ -132,11 +132,11 @@ func TestClusterStatus(t *testing.T) {
 	underVariants(t, func(t *testing.T, options ...spstest.Option) {
 		alone := connect(t, spstest.NewServer(t, options...))
 		var refused *sps.Error
-		if got, err := alone.ClusterStatus(t.Context()); !errors.As(err, &refused) {
+		if got, err := alone.Cluster.Status(t.Context()); !errors.As(err, &refused) {
 			t.Errorf("without a cluster: %+v, %v", got, err)
 		}
 		c := connect(t, spstest.NewServer(t, append(options, spstest.WithCluster())...))
-		got, err := c.ClusterStatus(t.Context())
+		got, err := c.Cluster.Status(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -180,25 +180,25 @@ func TestSupportBundle(t *testing.T) {
 	underVariants(t, func(t *testing.T, options ...spstest.Option) {
 		a := spstest.NewServer(t, options...)
 		c := connect(t, a)
-		key, err := c.SupportBundles.Start(t.Context())
+		key, err := c.Troubleshooting.SupportBundle.Start(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
 		var states int
-		bundle, err := c.SupportBundles.Wait(t.Context(), key, sps.WithPollInterval(time.Millisecond), sps.WithProgress(func(sps.Progress) { states++ }))
+		bundle, err := c.Troubleshooting.SupportBundle.Wait(t.Context(), key, sps.WithPollInterval(time.Millisecond), sps.WithProgress(func(sps.Progress) { states++ }))
 		if err != nil {
 			t.Fatal(err)
 		}
 		if bundle.Key != key || bundle.Status != sps.JobFinished || bundle.Progress != -1 || states < 2 {
 			t.Errorf("bundle %+v after %d looks", bundle, states)
 		}
-		list, err := c.SupportBundles.List(t.Context())
+		list, err := c.Troubleshooting.SupportBundle.List(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
 		diff(t, "list", []sps.SupportBundle{*bundle}, list, cmpopts.IgnoreFields(sps.SupportBundle{}, "Raw"))
 		var file bytes.Buffer
-		n, err := c.SupportBundles.Download(t.Context(), key, &file)
+		n, err := c.Troubleshooting.SupportBundle.Download(t.Context(), key, &file)
 		if err != nil || n == 0 || n != int64(file.Len()) {
 			t.Fatalf("%d bytes, %v", n, err)
 		}
@@ -207,19 +207,19 @@ func TestSupportBundle(t *testing.T) {
 		} else if _, err := io.Copy(io.Discard, unzipped); err != nil {
 			t.Errorf("the file: %v", err)
 		}
-		if err := c.SupportBundles.Delete(t.Context(), key); err != nil {
+		if err := c.Troubleshooting.SupportBundle.Delete(t.Context(), key); err != nil {
 			t.Fatal(err)
 		}
-		if gone, err := c.SupportBundles.Get(t.Context(), key); !errors.Is(err, sps.ResourceNotFound) {
+		if gone, err := c.Troubleshooting.SupportBundle.Get(t.Context(), key); !errors.Is(err, sps.ResourceNotFound) {
 			t.Errorf("after the deletion: %+v, %v", gone, err)
 		}
 
 		a.FailBundles(true)
-		if key, err = c.SupportBundles.Start(t.Context()); err != nil {
+		if key, err = c.Troubleshooting.SupportBundle.Start(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		var failed *sps.SupportBundleError
-		if _, err := c.SupportBundles.Wait(t.Context(), key, sps.WithPollInterval(time.Millisecond)); !errors.As(err, &failed) || failed.Bundle.Key != key {
+		if _, err := c.Troubleshooting.SupportBundle.Wait(t.Context(), key, sps.WithPollInterval(time.Millisecond)); !errors.As(err, &failed) || failed.Bundle.Key != key {
 			t.Errorf("a bundle that fails: %v", err)
 		}
 	})
@@ -228,12 +228,12 @@ func TestSupportBundle(t *testing.T) {
 func TestSupportBundleTrouble(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
-		key, err := c.SupportBundles.Start(t.Context())
+		key, err := c.Troubleshooting.SupportBundle.Start(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
 		a.Inject(spstest.Fault{Method: "GET", Path: "troubleshooting/support-bundle/*", Status: 200, Body: `{"body":{"status":"packing","progress":"40 %","message":"m"},"meta":{}}`, Times: -1})
-		bundle, err := c.SupportBundles.Get(t.Context(), key)
+		bundle, err := c.Troubleshooting.SupportBundle.Get(t.Context(), key)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -241,37 +241,37 @@ func TestSupportBundleTrouble(t *testing.T) {
 			t.Errorf("bundle %+v", bundle)
 		}
 		start := time.Now()
-		_, err = c.SupportBundles.Wait(t.Context(), key, sps.WithWaitLimit(time.Minute))
+		_, err = c.Troubleshooting.SupportBundle.Wait(t.Context(), key, sps.WithWaitLimit(time.Minute))
 		if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(fmt.Sprint(err), "it was packing") || time.Since(start) != time.Minute {
 			t.Errorf("over after %s: %v", time.Since(start), err)
 		}
 		a.ClearFaults()
 		a.Inject(spstest.Fault{Method: "GET", Path: "troubleshooting/support-bundle/*", Status: 200, Body: `{"body":{}}`})
-		if bundle, err := c.SupportBundles.Get(t.Context(), key); !errors.Is(err, sps.ErrBadAnswer) {
+		if bundle, err := c.Troubleshooting.SupportBundle.Get(t.Context(), key); !errors.Is(err, sps.ErrBadAnswer) {
 			t.Errorf("without a status: %+v, %v", bundle, err)
 		}
 		// Lists may be thin, and what they list may be gone.
 		a.Inject(spstest.Fault{Method: "GET", Path: "troubleshooting/support-bundle", Status: 200, Body: `{"items":[{"key":"` + key + `"},{"key":"gone"}]}`})
-		list, err := c.SupportBundles.List(t.Context())
+		list, err := c.Troubleshooting.SupportBundle.List(t.Context())
 		if err != nil || len(list) != 1 || list[0].Key != key {
 			t.Errorf("list %+v, %v", list, err)
 		}
 		a.Inject(spstest.Fault{Method: "POST", Path: "troubleshooting/support-bundle", CutAfter: true})
-		if _, err := c.SupportBundles.Start(t.Context()); !errors.Is(err, sps.ErrOutcomeUnknown) {
+		if _, err := c.Troubleshooting.SupportBundle.Start(t.Context()); !errors.Is(err, sps.ErrOutcomeUnknown) {
 			t.Errorf("answer lost: %v", err)
 		}
 		a.Inject(spstest.Fault{Method: "POST", Path: "troubleshooting/support-bundle", Status: http.StatusAccepted, Body: `{"meta":{}}`})
-		if _, err := c.SupportBundles.Start(t.Context()); !errors.Is(err, sps.ErrBadAnswer) {
+		if _, err := c.Troubleshooting.SupportBundle.Start(t.Context()); !errors.Is(err, sps.ErrBadAnswer) {
 			t.Errorf("without a key: %v", err)
 		}
 		for _, key := range []string{"", "..", "a/b"} {
-			if _, err := c.SupportBundles.Get(t.Context(), key); !errors.Is(err, sps.ErrInvalidInput) {
+			if _, err := c.Troubleshooting.SupportBundle.Get(t.Context(), key); !errors.Is(err, sps.ErrInvalidInput) {
 				t.Errorf("key %q: %v", key, err)
 			}
-			if _, err := c.SupportBundles.Download(t.Context(), key, io.Discard); !errors.Is(err, sps.ErrInvalidInput) {
+			if _, err := c.Troubleshooting.SupportBundle.Download(t.Context(), key, io.Discard); !errors.Is(err, sps.ErrInvalidInput) {
 				t.Errorf("key %q: %v", key, err)
 			}
-			if err := c.SupportBundles.Delete(t.Context(), key); !errors.Is(err, sps.ErrInvalidInput) {
+			if err := c.Troubleshooting.SupportBundle.Delete(t.Context(), key); !errors.Is(err, sps.ErrInvalidInput) {
 				t.Errorf("key %q: %v", key, err)
 			}
 		}
@@ -290,7 +290,7 @@ func TestSessionRemaining(t *testing.T) {
 	}
 	diff(t, "info", 90*time.Second, info.SessionRemaining)
 	a.Inject(spstest.Fault{Method: "GET", Path: "configuration/management/email", Status: 200, Body: `{"key":"email","body":{},"meta":{"remaining_seconds":90}}`})
-	email, err := c.Email.Get(t.Context())
+	email, err := c.Management.Email.Get(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}

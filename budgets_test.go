@@ -50,7 +50,7 @@ func TestAllocationsOfRead(t *testing.T) {
 	allocations := func(options ...sps.Option) float64 {
 		c := canned(t, string(data), options...)
 		return testing.AllocsPerRun(500, func() {
-			if _, err := c.TrafficAlerts.Get(t.Context()); err != nil {
+			if _, err := c.Alerting.TrafficAlerts.Get(t.Context()); err != nil {
 				t.Error(err)
 			}
 		})
@@ -87,7 +87,7 @@ func TestThousandCalls(t *testing.T) {
 			a.Inject(spstest.Fault{Path: "firmware/slots/1", Delay: time.Minute})
 			ctx, cancel = context.WithTimeout(ctx, 30*time.Millisecond)
 		}
-		if _, err := c.Firmware.Slot(ctx, "1"); err != nil {
+		if _, err := c.Firmware.Slots.Get(ctx, "1"); err != nil {
 			failed++
 		}
 		cancel()

@@ -68,7 +68,7 @@ func TestCrowd(t *testing.T) {
 			if i%2 == 1 {
 				cancel()
 			}
-			_, err := c.TrafficAlerts.Get(ctx)
+			_, err := c.Alerting.TrafficAlerts.Get(ctx)
 			return err
 		})
 		for i, err := range errs {
@@ -83,7 +83,7 @@ func TestCrowd(t *testing.T) {
 	// Transactions take turns, whoever reads meanwhile, and lose nothing.
 	errs := together(func(i int) error {
 		if i%4 != 0 {
-			_, err := c.Email.Get(t.Context())
+			_, err := c.Management.Email.Get(t.Context())
 			return err
 		}
 		return c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
@@ -120,7 +120,7 @@ func TestCrowdLockedOut(t *testing.T) {
 	a.ExpireSessions()
 	a.ResetJournal()
 	for range 2 {
-		for i, err := range together(func(int) error { _, err := c.Email.Get(t.Context()); return err }) {
+		for i, err := range together(func(int) error { _, err := c.Management.Email.Get(t.Context()); return err }) {
 			if !errors.Is(err, sps.AuthenticationFailure) {
 				t.Errorf("reader %d: %v", i, err)
 			}
@@ -150,7 +150,7 @@ func TestCrowdClosed(t *testing.T) {
 			if i%8 == 0 {
 				return c.Transaction(t.Context(), setAdmin(after))
 			}
-			_, err := c.Email.Get(t.Context())
+			_, err := c.Management.Email.Get(t.Context())
 			return err
 		})
 		for i, err := range errs {

@@ -183,7 +183,7 @@ var conformance = []check{
 			if h = v.get("configuration/trust_stores/no-such-store"); h.status != 404 {
 				v.errorf("an object that does not exist is answered %s", h.refusal())
 			}
-			_, err := v.target.client.Firmware.Slot(v.ctx, "99")
+			_, err := v.target.client.Firmware.Slots.Get(v.ctx, "99")
 			v.want("a slot that does not exist is ResourceNotFound", true, errors.Is(err, sps.ResourceNotFound))
 		},
 	},
@@ -327,7 +327,7 @@ var conformance = []check{
 			const p = "configuration/alerting/traffic_alerts"
 			before := v.get(p).value()
 			changes, err := v.target.client.Preview(v.ctx, func(ctx context.Context, tx *sps.Transaction) error {
-				return tx.TrafficAlerts.Update(ctx, func(alerts *sps.TrafficAlerts) error {
+				return tx.Alerting.TrafficAlerts.Update(ctx, func(alerts *sps.TrafficAlerts) error {
 					id := slices.Sorted(maps.Keys(*alerts))[0]
 					setting := (*alerts)[id]
 					setting.SNMP = !setting.SNMP
@@ -620,7 +620,7 @@ var conformance = []check{
 		name:     "alerts/traffic",
 		verifies: "traffic_alerts has 16 alerts with email and snmp (guide 7.1.1, Traffic alerts)",
 		run: func(v *visit) {
-			alerts, err := v.target.client.TrafficAlerts.Get(v.ctx)
+			alerts, err := v.target.client.Alerting.TrafficAlerts.Get(v.ctx)
 			if err != nil {
 				v.fatalf("the SDK cannot read them: %v", err)
 			}
@@ -642,7 +642,7 @@ var conformance = []check{
 		verifies: "system_alerts has the traps of the platform's MIB with email and snmp: assumed, the guide's sample is not readable",
 		variants: []string{"system-alerts"},
 		run: func(v *visit) {
-			alerts, err := v.target.client.SystemAlerts.Get(v.ctx)
+			alerts, err := v.target.client.Alerting.SystemAlerts.Get(v.ctx)
 			if err != nil {
 				v.fatalf("the SDK cannot read them: %v", err)
 			}
@@ -668,14 +668,14 @@ var conformance = []check{
 		name:     "alerts/targets",
 		verifies: "management/email and management/snmp/trap have the members of the guide's samples (guide 6.0, email; guide 6.0.3, SNMP)",
 		run: func(v *visit) {
-			email, err := v.target.client.Email.Get(v.ctx)
+			email, err := v.target.client.Management.Email.Get(v.ctx)
 			if err != nil {
 				v.errorf("the SDK cannot read configuration/management/email: %v", err)
 			} else {
 				v.want("key", "email", email.Key)
 			}
 			v.get("configuration/management/email")
-			trap, err := v.target.client.SNMPTrap.Get(v.ctx)
+			trap, err := v.target.client.Management.SNMP.Trap.Get(v.ctx)
 			if err != nil {
 				v.errorf("the SDK cannot read configuration/management/snmp/trap: %v", err)
 			} else {
@@ -796,7 +796,7 @@ var conformance = []check{
 			if !h.success() {
 				v.skipf("there is none: %s", h.refusal())
 			}
-			configured, err := v.target.client.StarlingConfiguration.Get(v.ctx)
+			configured, err := v.target.client.Starling.Configuration.Get(v.ctx)
 			if err != nil {
 				v.fatalf("the SDK cannot read it: %v", err)
 			}
@@ -863,9 +863,10 @@ var conformance = []check{
 	{
 		name:     "firmware/slots",
 		verifies: "slots have keys, bodies with five members or {}, and links to the current slot and to that after the reboot (guide 7.0.5.1 and 7.4, firmware slots)",
-		variants: []string{"slot-key", "slot-version"},
+		variants: []string{"slot-key", "slot-version", "slots-body"},
 		run: func(v *visit) {
 			h := v.get("firmware/slots")
+			v.observe("slots-body", map[bool]string{true: "present", false: "absent"}[h.has("body")])
 			items, _ := h.at("items").([]any)
 			kinds := map[string]bool{}
 			empty := 0
@@ -892,7 +893,7 @@ var conformance = []check{
 			}
 			v.observe("slot-version", version)
 			v.want("number_of_empty_slots", float64(empty), h.at("meta.number_of_empty_slots"))
-			slots, err := v.target.client.Firmware.Slots(v.ctx)
+			slots, err := v.target.client.Firmware.Slots.List(v.ctx)
 			if err != nil {
 				v.fatalf("the SDK cannot read them: %v", err)
 			}
@@ -900,7 +901,7 @@ var conformance = []check{
 			for _, s := range slots.Slots {
 				if s.Body.Current {
 					current++
-					one, err := v.target.client.Firmware.Slot(v.ctx, s.Key)
+					one, err := v.target.client.Firmware.Slots.Get(v.ctx, s.Key)
 					if err != nil {
 						v.errorf("the SDK cannot read one slot: %v", err)
 					} else {
@@ -922,7 +923,7 @@ var conformance = []check{
 			if !h.success() {
 				v.skipf("there is none: %s", h.refusal())
 			}
-			fetches, err := v.target.client.Firmware.Fetches(v.ctx)
+			fetches, err := v.target.client.Firmware.Fetch.List(v.ctx)
 			if err != nil {
 				v.fatalf("the SDK cannot read them: %v", err)
 			}
@@ -1002,7 +1003,7 @@ var conformance = []check{
 				v.observe("cluster-status", h.refusal())
 				return
 			}
-			status, err := v.target.client.ClusterStatus(v.ctx)
+			status, err := v.target.client.Cluster.Status(v.ctx)
 			if err != nil {
 				v.fatalf("the SDK cannot read it: %v", err)
 			}
@@ -1022,7 +1023,7 @@ var conformance = []check{
 			if !h.success() {
 				v.skipf("there is none: %s", h.refusal())
 			}
-			bundles, err := v.target.client.SupportBundles.List(v.ctx)
+			bundles, err := v.target.client.Troubleshooting.SupportBundle.List(v.ctx)
 			if err != nil {
 				v.fatalf("the SDK cannot read them: %v", err)
 			}

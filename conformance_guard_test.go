@@ -377,21 +377,21 @@ func TestConformanceGuardOfTheSDK(t *testing.T) {
 		for name, do := range map[string]func() error{
 			"commit": func() error {
 				return c.Transaction(ctx, func(ctx context.Context, tx *sps.Transaction) error {
-					return tx.TrafficAlerts.Update(ctx, func(alerts *sps.TrafficAlerts) error { return alerts.EnableAll(sps.ChannelSNMP) })
+					return tx.Alerting.TrafficAlerts.Update(ctx, func(alerts *sps.TrafficAlerts) error { return alerts.EnableAll(sps.ChannelSNMP) })
 				})
 			},
 			"upgrade":     func() error { _, err := c.Firmware.StartUpgrade(ctx, "2"); return err },
 			"test":        func() error { _, err := c.Firmware.Test(ctx, "2"); return err },
-			"delete slot": func() error { return c.Firmware.DeleteSlot(ctx, "4") },
+			"delete slot": func() error { return c.Firmware.Slots.Delete(ctx, "4") },
 			"upload": func() error {
 				_, err := c.Firmware.Upload(ctx, strings.NewReader(image), int64(len(image)))
 				return err
 			},
 			"fetch": func() error {
-				_, err := c.Firmware.StartFetch(ctx, "https://example.com/a.iso", strings.Repeat("0", 64))
+				_, err := c.Firmware.Fetch.Start(ctx, "https://example.com/a.iso", strings.Repeat("0", 64))
 				return err
 			},
-			"bundle": func() error { _, err := c.SupportBundles.Start(ctx); return err },
+			"bundle": func() error { _, err := c.Troubleshooting.SupportBundle.Start(ctx); return err },
 			"join": func() error {
 				return c.Starling.Join(ctx, sps.StarlingJoinRequest{CredentialString: sps.NewSecretString("x")})
 			},

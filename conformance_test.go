@@ -550,17 +550,17 @@ func prepareConformance(t *testing.T, a *spstest.Appliance) {
 		t.Fatal(err)
 	}
 	defer c.Close(ctx)
-	if _, err := c.Firmware.StartFetch(ctx, "https://example.com/sps.iso", strings.Repeat("0", 64)); err != nil {
+	if _, err := c.Firmware.Fetch.Start(ctx, "https://example.com/sps.iso", strings.Repeat("0", 64)); err != nil {
 		t.Fatal(err)
 	}
-	key, err := c.SupportBundles.Start(ctx)
+	key, err := c.Troubleshooting.SupportBundle.Start(ctx)
 	for range 3 {
 		if err == nil {
-			_, err = c.SupportBundles.Get(ctx, key)
+			_, err = c.Troubleshooting.SupportBundle.Get(ctx, key)
 		}
 	}
 	if err == nil {
-		_, err = c.SupportBundles.Start(ctx)
+		_, err = c.Troubleshooting.SupportBundle.Start(ctx)
 	}
 	if err != nil {
 		t.Fatal(err)

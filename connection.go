@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
+	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -50,8 +51,9 @@ func (w *approach) explained(err error, proxy *url.URL) error {
 	where := ""
 	var op *net.OpError
 	var refusal *proxyRefusal
+	var proxied *untrustedProxy
 	switch {
-	case errors.As(err, &refusal), untrusted(err):
+	case errors.As(err, &refusal), errors.As(err, &proxied), untrusted(err):
 	case w.shaking.Load():
 		where = "in the TLS handshake"
 	case proxy != nil:
@@ -110,25 +112,128 @@ func (t *transport) proxy(req *http.Request) *url.URL {
 	return proxy
 }
 
+// dialTLS makes the first connection where there may be a proxy. What is said about trust
+// is about the appliance alone: to a proxy with TLS, the authorities of the system count,
+// and no certificate of the client is shown.
+func (t *transport) dialTLS(ctx context.Context, network, address string) (net.Conn, error) {
+	dial := t.base.DialContext // WithTransport may have changed it
+	if dial == nil {
+		dial = (&net.Dialer{}).DialContext
+	}
+	conn, err := dial(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	config, toProxy := t.base.TLSClientConfig.Clone(), address != t.address()
+	if toProxy || config == nil {
+		config = &tls.Config{MinVersion: tls.VersionTLS12}
+	}
+	if config.ServerName == "" {
+		name, _, _ := net.SplitHostPort(address)
+		config.ServerName = withoutZone(name)
+	}
+	if trace := httptrace.ContextClientTrace(ctx); trace != nil && trace.TLSHandshakeStart != nil {
+		trace.TLSHandshakeStart() // its end is noted by net/http
+	}
+	if limit := t.base.TLSHandshakeTimeout; limit > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, limit, errAttemptTimeout(limit))
+		defer cancel()
+	}
+	secured := tls.Client(conn, config)
+	if err := secured.HandshakeContext(ctx); err != nil {
+		conn.Close()
+		var limit errAttemptTimeout
+		switch {
+		case errors.As(context.Cause(ctx), &limit):
+			return nil, limit
+		case toProxy && untrusted(err):
+			return nil, &untrustedProxy{oneLine(address, 100), strings.TrimPrefix(oneLine(err.Error(), 250), "tls: failed to verify certificate: ")}
+		}
+		return nil, err
+	}
+	return secured, nil
+}
+
+// address is where the appliance is, as net/http dials it.
+func (t *transport) address() string {
+	u := url.URL{Host: t.host}
+	port := u.Port()
+	if port == "" {
+		port = "443"
+	}
+	return net.JoinHostPort(u.Hostname(), port)
+}
+
+// untrustedProxy says that the certificate of a proxy is not trusted. It does not unwrap
+// to the cause, which would be taken for that of the appliance.
+type untrustedProxy struct{ proxy, why string }
+
+func (u *untrustedProxy) Error() string {
+	return "the certificate of the proxy " + u.proxy + " is not trusted: " + u.why + " (an authority of the system must have signed it: what the options say of trust is about the appliance)"
+}
+
 // neverSent reports whether the request certainly did not reach the appliance: the
-// connection could not be made.
+// connection could not be made, or its other end did not take the client's certificate.
 func neverSent(err error) bool {
 	var made *neverMade
 	var op *net.OpError
 	var name *net.DNSError
 	return errors.As(err, &made) || errors.As(err, &op) && (op.Op == "dial" || op.Op == "proxyconnect") ||
-		errors.As(err, &name) || untrusted(err)
+		errors.As(err, &name) || untrusted(err) || aboutCertificate(err)
 }
 
-// permanent reports whether the same request would fail in the same way: the other end
-// said so in the TLS handshake, or the proxy wants a user that it is not given.
+// permanent reports whether the same request would fail in the same way: one of the ends
+// said so in TLS, or the proxy cannot be trusted or wants a user that it is not given.
 func permanent(err error) bool {
-	var alert *net.OpError
 	var proxy *proxyRefusal
+	var proxied *untrustedProxy
 	var writing errSink
-	return errors.Is(err, ErrBadAnswer) || untrusted(err) || errors.As(err, &writing) ||
-		errors.As(err, &alert) && alert.Op == "remote error" ||
+	return errors.Is(err, ErrBadAnswer) || untrusted(err) || disagreed(err) || errors.As(err, &proxied) || errors.As(err, &writing) ||
 		errors.As(err, &proxy) && proxy.status == http.StatusProxyAuthRequired
+}
+
+// disagreed reports whether the two ends do not agree about TLS: one of them sent an alert,
+// or what came is none, or cannot be used.
+func disagreed(err error) bool {
+	var alert *net.OpError
+	var record tls.RecordHeaderError
+	if errors.As(err, &record) || errors.Is(err, http.ErrSchemeMismatch) {
+		return true
+	}
+	if errors.As(err, &alert) {
+		switch alert.Err.Error() {
+		case "tls: internal error", "tls: bad record MAC": // that may pass
+			return false
+		case "tls: no renegotiation":
+			return true
+		}
+		return alert.Op == "remote error"
+	}
+	// The errors of the handshake come as they are, those after it within others.
+	var outer *url.Error
+	if errors.As(err, &outer) {
+		err = outer.Err
+	}
+	if made, ok := err.(*neverMade); ok {
+		err = made.err
+	}
+	return strings.HasPrefix(err.Error(), "tls: ")
+}
+
+// aboutCertificate reports whether an alert says that the client's certificate is missing
+// or not taken. In TLS 1.3 it comes when the client takes the handshake for done.
+func aboutCertificate(err error) bool {
+	var alert *net.OpError
+	if !errors.As(err, &alert) || alert.Op != "remote error" {
+		return false
+	}
+	switch strings.TrimPrefix(alert.Err.Error(), "tls: ") {
+	case "certificate required", "bad certificate", "unsupported certificate", "revoked certificate", "expired certificate",
+		"unknown certificate", "unknown certificate authority", "access denied":
+		return true
+	}
+	return false
 }
 
 // freshFor is how long a connection may have been idle that a request is sent on which

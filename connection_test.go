@@ -2,14 +2,24 @@ package sps_test
 
 import (
 	"context"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
+	"math/big"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
+	"os"
+	"regexp"
+	"runtime/metrics"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -87,7 +97,7 @@ func TestConnectionNeverMade(t *testing.T) {
 			}
 			defer c.Close(context.Background())
 			for what, call := range map[string]func() error{
-				"a create":   func() error { _, err := c.SupportBundles.Start(t.Context()); return err },
+				"a create":   func() error { _, err := c.Troubleshooting.SupportBundle.Start(t.Context()); return err },
 				"a deletion": func() error { _, err := c.Invoke(t.Context(), "DELETE", "firmware/slots/4", nil); return err },
 				"an upload":  func() error { _, err := c.Invoke(t.Context(), "POST", "upload/x", map[string]int{"a": 1}); return err },
 			} {
@@ -101,6 +111,184 @@ func TestConnectionNeverMade(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestDisagreement has servers that a client cannot agree with about TLS. They answer in
+// the same way however often they are asked, and carry nothing out.
+func TestDisagreement(t *testing.T) {
+	t.Parallel()
+	leaf := issue(t, nil, "x")
+	config := func(change func(*tls.Config)) string {
+		c := chainOf(leaf)
+		change(c)
+		return refuseTLS(t, c)
+	}
+	plain := httptest.NewServer(http.NotFoundHandler())
+	t.Cleanup(plain.Close)
+	for name, test := range map[string]struct{ address, text string }{
+		"RSA key exchange alone": {config(rsaExchange(t)), "remote error: tls: handshake failure"},
+		"a client certificate, TLS 1.2": {config(func(c *tls.Config) {
+			c.ClientAuth, c.MaxVersion = tls.RequireAnyClientCert, tls.VersionTLS12
+		}), "remote error: tls: handshake failure"},
+		"a client certificate, TLS 1.3": {config(func(c *tls.Config) { c.ClientAuth = tls.RequireAnyClientCert }), "remote error: tls: certificate required"},
+		"TLS 1.1":                       {config(func(c *tls.Config) { c.MinVersion, c.MaxVersion = tls.VersionTLS10, tls.VersionTLS11 }), "remote error: tls: protocol version not supported"},
+		"no TLS":                        {plain.Listener.Addr().String(), ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c, err := sps.Connect(t.Context(), test.address, sps.ExistingSession(sps.NewSecretString("session")), quick, sps.WithInsecureTLS())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close(context.Background())
+			for _, method := range []string{"GET", "POST"} {
+				_, err := c.Invoke(t.Context(), method, "upload/x", nil)
+				var broken *sps.TransportError
+				if !errors.As(err, &broken) || broken.Attempts != 1 || errors.Is(err, sps.ErrOutcomeUnknown) || !strings.Contains(err.Error(), test.text) {
+					t.Errorf("%s: %v, want %q after one attempt", method, err, test.text)
+				}
+			}
+		})
+	}
+}
+
+// refuseTLS lets handshakes fail, and leaves the connections to the client to close, so that
+// no alert gets lost.
+func refuseTLS(t *testing.T, config *tls.Config) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var serving sync.WaitGroup
+	serving.Go(func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			serving.Go(func() {
+				defer conn.Close()
+				if tls.Server(conn, config).Handshake() == nil {
+					t.Error("a handshake succeeded")
+				}
+				_, _ = io.Copy(io.Discard, conn)
+			})
+		}
+	})
+	t.Cleanup(func() { listener.Close(); serving.Wait() })
+	return listener.Addr().String()
+}
+
+// rsaExchange has a server take nothing but RSA key exchange, as old ones do.
+func rsaExchange(t *testing.T) func(*tls.Config) {
+	t.Helper()
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return func(c *tls.Config) {
+		c.Certificates = []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}
+		c.MaxVersion, c.CipherSuites = tls.VersionTLS12, []uint16{tls.TLS_RSA_WITH_AES_128_GCM_SHA256}
+	}
+}
+
+// TestSettingsOfGo does what docs/troubleshooting.md says about servers that a client
+// cannot agree with. Every setting that the page or a text names must be one of Go.
+func TestSettingsOfGo(t *testing.T) {
+	known := map[string]bool{"tlsmlkem": true} // it is not counted, but has its effect below
+	for _, metric := range metrics.All() {
+		if name, ok := strings.CutPrefix(metric.Name, "/godebug/non-default-behavior/"); ok {
+			known[strings.TrimSuffix(name, ":events")] = true
+		}
+	}
+	page, err := os.ReadFile("docs/troubleshooting.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	texts := string(page)
+	for _, file := range []string{"tls.go", "pem.go"} {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		texts += string(text)
+	}
+	named := map[string]bool{}
+	for _, match := range regexp.MustCompile(`GODEBUG=(\w+)=`).FindAllStringSubmatch(texts, -1) {
+		if named[match[1]] = true; !known[match[1]] {
+			t.Errorf("Go has no setting %s", match[1])
+		}
+	}
+	for _, name := range []string{"x509negativeserial", "tlsrsakex", "tlsmlkem", "tlsmaxrsasize"} {
+		if !strings.Contains(string(page), "`GODEBUG="+name+"=") || !named[name] {
+			t.Errorf("docs/troubleshooting.md does not name %s", name)
+		}
+	}
+
+	config := chainOf(issue(t, nil, "x"))
+	rsaExchange(t)(config)
+	address := serveTLS(t, config)
+	t.Setenv("GODEBUG", "tlsrsakex=1")
+	if _, err := sps.Connect(t.Context(), address, sps.UsernamePassword("u", sps.NewSecretString("p")), sps.WithInsecureTLS()); !errors.Is(err, sps.Status(404)) {
+		t.Errorf("with tlsrsakex=1: %v, want the answer of the server", err)
+	}
+
+	// A device in between that resets a connection with a large first message.
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var serving sync.WaitGroup
+	defer serving.Wait()
+	defer listener.Close()
+	to := serveTLS(t, chainOf(issue(t, nil, "x")))
+	serving.Go(func() {
+		for {
+			here, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			serving.Go(func() {
+				defer here.Close()
+				head := make([]byte, 5)
+				if _, err := io.ReadFull(here, head); err != nil || int(head[3])<<8+int(head[4]) > 1200 {
+					_ = here.(*net.TCPConn).SetLinger(0)
+					return
+				}
+				there, err := net.Dial("tcp", to)
+				if err != nil {
+					return
+				}
+				defer there.Close()
+				_, _ = there.Write(head)
+				go func() { _, _ = io.Copy(there, here); there.Close() }()
+				_, _ = io.Copy(here, there)
+			})
+		}
+	})
+	reach := func() error {
+		c, err := sps.Connect(t.Context(), listener.Addr().String(), sps.ExistingSession(sps.NewSecretString("x")), sps.WithInsecureTLS(), quick)
+		if err != nil {
+			return err
+		}
+		defer c.Close(context.Background())
+		_, err = c.Info(t.Context())
+		return err
+	}
+	t.Setenv("GODEBUG", "")
+	if err := reach(); !errors.Is(err, syscall.ECONNRESET) || !strings.Contains(err.Error(), "in the TLS handshake") {
+		t.Errorf("a large first message: %v, want a reset in the handshake", err)
+	}
+	t.Setenv("GODEBUG", "tlsmlkem=0")
+	if err := reach(); !errors.Is(err, sps.Status(404)) {
+		t.Errorf("with tlsmlkem=0: %v, want the answer of the server", err)
 	}
 }
 
@@ -129,7 +317,7 @@ func TestIdleConnection(t *testing.T) {
 		}
 		defer c.Close(context.Background())
 		for idle := 265 * time.Millisecond; idle < 335*time.Millisecond; idle += time.Millisecond {
-			if _, err := c.SupportBundles.Start(t.Context()); err != nil {
+			if _, err := c.Troubleshooting.SupportBundle.Start(t.Context()); err != nil {
 				t.Errorf("after %s: %v", idle, err)
 			}
 			time.Sleep(idle) // the bubble's

@@ -88,7 +88,7 @@ func TestContractTrafficAlerts(t *testing.T) {
 	get := contractExchange{method: "GET", path: path, answer: contractSample(t, "configuration_alerting_traffic_alerts.get")}
 	t.Run("get", func(t *testing.T) {
 		c := contractClient(t, get)
-		got, err := c.TrafficAlerts.Get(t.Context())
+		got, err := c.Alerting.TrafficAlerts.Get(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -114,7 +114,7 @@ func TestContractTrafficAlerts(t *testing.T) {
 			})
 			c := contractClient(t, contractTransaction(t, true, []contractExchange{get}, put)...)
 			err := contractCommit(t, c, func(ctx context.Context, tx *sps.Transaction) error {
-				return tx.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error { return a.Enable(sps.ChannelEmail, sps.AlertConnectionDenied) })
+				return tx.Alerting.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error { return a.Enable(sps.ChannelEmail, sps.AlertConnectionDenied) })
 			})
 			if err != nil {
 				t.Error(err)
@@ -132,14 +132,14 @@ func TestContractTrafficAlerts(t *testing.T) {
 			})
 			c := contractClient(t, contractTransaction(t, false, []contractExchange{get}, put)...)
 			err := contractCommit(t, c, func(ctx context.Context, tx *sps.Transaction) error {
-				return tx.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error { return a.Enable(sps.ChannelEmail, sps.AlertConnectionDenied) })
+				return tx.Alerting.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error { return a.Enable(sps.ChannelEmail, sps.AlertConnectionDenied) })
 			})
 			wantRefusal(t, err, refusal.status, refusal.kind)
 		})
 	}
 	t.Run("no session", func(t *testing.T) {
 		c := contractClient(t, contractExchange{method: "GET", path: path, status: 401, answer: `{"error":{"type":"Unauthenticated","details":"` + path + `"}}`})
-		_, err := c.TrafficAlerts.Get(t.Context())
+		_, err := c.Alerting.TrafficAlerts.Get(t.Context())
 		if !errors.Is(err, sps.Unauthenticated) {
 			t.Errorf("error %v", err)
 		}
@@ -205,7 +205,7 @@ func TestContractTwoSessions(t *testing.T) {
 				t.Fatal(err)
 			}
 			err = c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
-				return tx.TrafficAlerts.Update(ctx, test.change)
+				return tx.Alerting.TrafficAlerts.Update(ctx, test.change)
 			}, test.options...)
 			if err != nil {
 				t.Error(err)
@@ -323,7 +323,7 @@ func TestContractStarlingConfiguration(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := contractClient(t, contractExchange{method: "GET", path: path, answer: contractSample(t, "configuration_starling."+name)})
-			got, err := c.StarlingConfiguration.Get(t.Context())
+			got, err := c.Starling.Configuration.Get(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -396,11 +396,11 @@ func sampleSlot(key string, image sps.FirmwareImage) sps.FirmwareSlot {
 
 func TestContractSlotList(t *testing.T) {
 	c := contractClient(t, contractExchange{method: "GET", path: "/api/firmware/slots", answer: contractSample(t, "firmware_slots.list")})
-	got, err := c.Firmware.Slots(t.Context())
+	got, err := c.Firmware.Slots.List(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := &sps.FirmwareSlots{
+	want := &sps.FirmwareSlotList{
 		Slots: []sps.FirmwareSlot{
 			sampleSlot("1", runningImage), sampleSlot("2", nextImage), sampleSlot("3", sps.FirmwareImage{}),
 			sampleSlot("4", freeImage), sampleSlot("5", sps.FirmwareImage{}),
@@ -417,7 +417,7 @@ func TestContractSlotList(t *testing.T) {
 
 func TestContractSlot(t *testing.T) {
 	c := contractClient(t, contractExchange{method: "GET", path: "/api/firmware/slots/1", answer: contractSample(t, "firmware_slots.one")})
-	got, err := c.Firmware.Slot(t.Context(), "1")
+	got, err := c.Firmware.Slots.Get(t.Context(), "1")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -445,7 +445,7 @@ func TestContractSlotDelete(t *testing.T) {
 			c := contractClient(t,
 				contractExchange{method: "GET", path: "/api/firmware/slots/4", answer: free},
 				contractExchange{method: "DELETE", path: "/api/firmware/slots/4", status: test.status, answer: test.answer})
-			if err := c.Firmware.DeleteSlot(t.Context(), "4"); err != nil {
+			if err := c.Firmware.Slots.Delete(t.Context(), "4"); err != nil {
 				t.Error(err)
 			}
 		})
@@ -454,7 +454,7 @@ func TestContractSlotDelete(t *testing.T) {
 		c := contractClient(t,
 			contractExchange{method: "GET", path: "/api/firmware/slots/4", answer: free},
 			contractExchange{method: "DELETE", path: "/api/firmware/slots/4", status: 403, answer: `{"error":{"type":"ForbiddenActionError"}}`})
-		wantRefusal(t, c.Firmware.DeleteSlot(t.Context(), "4"), 403, sps.ForbiddenActionError)
+		wantRefusal(t, c.Firmware.Slots.Delete(t.Context(), "4"), 403, sps.ForbiddenActionError)
 	})
 	t.Run("by a raw call", func(t *testing.T) {
 		c := contractClient(t, contractExchange{method: "DELETE", path: "/api/firmware/slots/4", answer: `{}`})
@@ -468,7 +468,7 @@ func TestContractSlotDelete(t *testing.T) {
 	} {
 		t.Run("in use: "+name, func(t *testing.T) {
 			c := contractClient(t, contractExchange{method: "GET", path: "/api/firmware/slots/4", answer: test})
-			if err := c.Firmware.DeleteSlot(t.Context(), "4"); !errors.Is(err, sps.ErrSlotInUse) {
+			if err := c.Firmware.Slots.Delete(t.Context(), "4"); !errors.Is(err, sps.ErrSlotInUse) {
 				t.Errorf("got %v, want %v", err, sps.ErrSlotInUse)
 			}
 		})
@@ -834,6 +834,10 @@ func TestContractFirmwareTestForms(t *testing.T) {
 		{name: "null", answer: `null`, bad: true},
 		{name: "a list", answer: `[{"body":"ok","key":"1"}]`, bad: true},
 		{name: "a text", answer: `"ok"`, bad: true},
+		{name: "an empty summary", answer: `{"body":{"test_summary":""},"key":"1"}`, bad: true},
+		{name: "an empty body", answer: `{"body":"","key":"1"}`, bad: true},
+		{name: "a blank summary", answer: `{"body":{"test_summary":" \n\t"},"key":"1"}`, bad: true},
+		{name: "not allowed", answer: `{"body":{"test_summary":"Upgrade is not allowed"},"key":"1"}`, want: "Upgrade is not allowed"},
 		{name: "truncated", answer: `{"body":{"test_summary":"ok"},"key":"1"`, bad: true},
 		{name: "truncated in the body", answer: `{"key":"1","body":{"test_summary":"HA check st`, bad: true},
 		{name: "two values", answer: `{"body":"ok","key":"1"}{}`, bad: true},
@@ -898,7 +902,7 @@ func TestContractSlotForms(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			c := contractClient(t, contractExchange{method: "GET", path: "/api/firmware/slots/1", answer: test.answer})
-			got, err := c.Firmware.Slot(t.Context(), "1")
+			got, err := c.Firmware.Slots.Get(t.Context(), "1")
 			if test.bad {
 				wantBadAnswer(t, err)
 				return
@@ -914,12 +918,12 @@ func TestContractSlotForms(t *testing.T) {
 // A slot must not be deleted on the word of an answer about another one.
 func TestContractSlotDeleteAnswerForOtherSlot(t *testing.T) {
 	c := contractClient(t, contractExchange{method: "GET", path: "/api/firmware/slots/1", answer: `{"body":{"version":"6.7.0","current":false,"after_reboot":false},"key":"4"}`})
-	wantBadAnswer(t, c.Firmware.DeleteSlot(t.Context(), "1"))
+	wantBadAnswer(t, c.Firmware.Slots.Delete(t.Context(), "1"))
 }
 
 func TestContractSlotListForms(t *testing.T) {
 	const items = `{"body":{"version":"6.5.0","current":true},"key":"1"},{"body":{},"key":2},{"body":{"version":"6.7.0","after_reboot":true},"key":"4"}`
-	sample := sps.FirmwareSlots{
+	sample := sps.FirmwareSlotList{
 		Slots: []sps.FirmwareSlot{
 			{Key: "1", Body: sps.FirmwareImage{Version: "6.5.0", Current: true}},
 			{Key: "2"},
@@ -929,7 +933,7 @@ func TestContractSlotListForms(t *testing.T) {
 	}
 	tests := []struct {
 		name, answer string
-		want         sps.FirmwareSlots
+		want         sps.FirmwareSlotList
 		bad          bool
 	}{
 		{name: "without meta", answer: `{"items":[` + items + `]}`, want: sample},
@@ -954,7 +958,7 @@ func TestContractSlotListForms(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			c := contractClient(t, contractExchange{method: "GET", path: "/api/firmware/slots", answer: test.answer})
-			got, err := c.Firmware.Slots(t.Context())
+			got, err := c.Firmware.Slots.List(t.Context())
 			if test.bad {
 				wantBadAnswer(t, err)
 				return
@@ -969,11 +973,11 @@ func TestContractSlotListForms(t *testing.T) {
 		c := contractClient(t,
 			contractExchange{method: "GET", path: "/api/firmware/slots", answer: `{"items":[{"key":"1","meta":{"href":"/api/firmware/slots/1"}},{"key":"3","body":{}}]}`},
 			contractExchange{method: "GET", path: "/api/firmware/slots/1", answer: contractSample(t, "firmware_slots.one")})
-		got, err := c.Firmware.Slots(t.Context())
+		got, err := c.Firmware.Slots.List(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := &sps.FirmwareSlots{Slots: []sps.FirmwareSlot{{Key: "1", Body: runningImage}, {Key: "3"}}, CurrentSlot: "1", EmptySlots: 1}
+		want := &sps.FirmwareSlotList{Slots: []sps.FirmwareSlot{{Key: "1", Body: runningImage}, {Key: "3"}}, CurrentSlot: "1", EmptySlots: 1}
 		diff(t, "slots", want, got, cmpopts.IgnoreFields(sps.FirmwareSlot{}, "Meta"))
 	})
 }
@@ -1067,13 +1071,13 @@ func TestContractLogin(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := c.Firmware.Slots(t.Context()); err != nil {
+			if _, err := c.Firmware.Slots.List(t.Context()); err != nil {
 				t.Error(err)
 			}
 			if err := c.Close(t.Context()); !errors.Is(err, test.want) {
 				t.Errorf("Close: got %v, want %v", err, test.want)
 			}
-			if _, err := c.Firmware.Slots(t.Context()); !errors.Is(err, sps.ErrClosed) {
+			if _, err := c.Firmware.Slots.List(t.Context()); !errors.Is(err, sps.ErrClosed) {
 				t.Errorf("after Close: got %v, want %v", err, sps.ErrClosed)
 			}
 		})

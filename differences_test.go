@@ -79,7 +79,7 @@ func TestChangeInWords(t *testing.T) {
 			},
 			"a secret": {
 				func(ctx context.Context, tx *sps.Transaction) error {
-					return tx.SNMPTrap.Update(ctx, func(s *sps.SNMPTrap) error {
+					return tx.Management.SNMP.Trap.Update(ctx, func(s *sps.SNMPTrap) error {
 						s.Version.Value.Community = sps.NewSecretString("hush")
 						return nil
 					})
@@ -106,7 +106,7 @@ func TestChangeInWords(t *testing.T) {
 			},
 			"an alert": {
 				func(ctx context.Context, tx *sps.Transaction) error {
-					return tx.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error {
+					return tx.Alerting.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error {
 						s := (*a)[sps.AlertAuthFailure]
 						(*a)[sps.AlertAuthFailure] = sps.AlertSetting{Email: !s.Email, SNMP: s.SNMP}
 						return nil

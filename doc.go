@@ -17,7 +17,8 @@
 //
 // The protocol is https. Other ways to log in are [PasswordFunc], for vaults and
 // one-time codes, [ClientCertificate], and [ExistingSession]; [ConnectFromEnv] takes all
-// from the environment. A [Secret] shows a placeholder wherever it is printed.
+// from the environment. [NewClient] logs in with the first call, and [Client.WaitReady] waits for an
+// appliance that starts. A [Secret] shows a placeholder wherever it is printed.
 //
 // # Trust the certificate
 //
@@ -34,7 +35,9 @@
 //
 // # Read
 //
-// Reads hang on the client. An [Object] is its key, its meta and its body.
+// Read through the client. Its fields follow the paths of the API:
+// configuration/management/snmp/trap is client.Management.SNMP.Trap. An [Object] is its
+// key, its meta and its body.
 //
 //	for store, err := range client.TrustStores.All(ctx) {
 //		if err != nil {
@@ -49,13 +52,14 @@
 //
 // # Change
 //
-// The configuration is written in a transaction, and nowhere else.
+// Write the configuration in a transaction, through the same fields of the
+// [Transaction].
 // [Client.Transaction] runs a function and commits what it wrote; it rolls back when
 // the function fails, panics or its context is done. The first write takes the
 // configuration lock: a function that changes nothing needs neither lock nor message.
 //
 //	err = client.Transaction(ctx, func(ctx context.Context, tx *sps.Transaction) error {
-//		return tx.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error {
+//		return tx.Alerting.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error {
 //			return a.Enable(sps.ChannelEmail, sps.AlertConnectionDenied)
 //		})
 //	}, sps.WithMessage("CHG-1234"))
@@ -106,7 +110,7 @@
 // [FromSlot] takes an image that is there, [FromURL] lets the appliance download it,
 // [WithTestOnly] makes it a dry run. An [FirmwareUpgradeError] says at which step it stopped,
 // and what is left. The steps are methods too: [Firmware.Upload] and
-// [Firmware.StartFetch], [Firmware.StartUpgrade], [Firmware.WaitForVersion].
+// [FirmwareFetches.Start], [Firmware.StartUpgrade], [Firmware.WaitForVersion].
 //
 // # Retries and time limits
 //
@@ -124,8 +128,9 @@
 // together.
 //
 // A session that has expired is renewed by one login for all callers, and the call
-// is repeated once. A login that the appliance refuses is not tried again, so that the
-// account is not locked.
+// is repeated once. A password that the appliance refuses is not sent again, so that the
+// account is not locked, but by [WithLoginRetry]; a [PasswordFunc] may return another one.
+// [Client.Err] tells when no call can succeed any more.
 //
 // # Log and trace
 //

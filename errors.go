@@ -1,7 +1,6 @@
 package sps
 
 import (
-	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
 	"errors"
@@ -143,7 +142,7 @@ var (
 	// the commit.
 	ErrCommitMessageRequired = newSentinel("the appliance requires a commit message", KindInvalid)
 	// ErrNoEmptySlot: there is no empty firmware slot for an upload or a fetch;
-	// delete one with [Firmware.DeleteSlot].
+	// delete one with [FirmwareSlots.Delete].
 	ErrNoEmptySlot = newSentinel("the appliance has no empty firmware slot", KindRefused)
 	// ErrFetchDone: a firmware fetch has ended and cannot be cancelled.
 	ErrFetchDone = newSentinel("the fetch has ended", KindRefused)
@@ -152,6 +151,30 @@ var (
 	// ErrSlotInUse: the firmware slot holds the running firmware, or the one
 	// for after the reboot, and cannot be deleted.
 	ErrSlotInUse = newSentinel("the firmware slot is in use", KindRefused)
+	// ErrNoRecording: the session has no recording that could be downloaded.
+	ErrNoRecording = newSentinel("the session has no recording", KindNotFound)
+	// ErrSnapshotQuota: the appliance keeps no further snapshot for a search, because
+	// another program or user has one. It ends five minutes after its last use; see
+	// [WithSnapshotWait].
+	ErrSnapshotQuota = newSentinel("another search has the appliance's snapshot", KindUnavailable)
+	// ErrSearchInUse: a search of this client reads a snapshot, and a second one would
+	// take it away. End the loop over the first one before, or use [WithoutSnapshot].
+	ErrSearchInUse = newSentinel("another search of this client reads a snapshot", KindInvalid)
+	// ErrSearchCeiling: there are more sessions than the appliance gives to a search that
+	// has no snapshot. The text says why the search could not be cut into pieces.
+	ErrSearchCeiling = newSentinel("the search finds 10000 sessions or more, and the appliance does not show what is beyond", KindRefused)
+	// ErrSnapshotLost: the snapshot of a search vanished, and the search cannot go on
+	// where it was: its order does not tell what was handed on.
+	ErrSnapshotLost = newSentinel("the snapshot of the search has vanished", KindUnavailable)
+	// ErrSnapshotTaken: the snapshot of a search vanished again and again, as it does when
+	// two programs with the same user and address take it from each other.
+	ErrSnapshotTaken = newSentinel("the snapshot of the search vanishes again and again", KindUnavailable)
+	// ErrCheckpoint: what a [AuditSessions.Follow] is to go on from is no checkpoint of
+	// this appliance and this query. Nothing was sent.
+	ErrCheckpoint = newSentinel("the checkpoint cannot be used", KindInvalid)
+	// ErrCheckpointFull: so many sessions ended at the same time, or go on, that they do
+	// not fit into a checkpoint of 64 KiB.
+	ErrCheckpointFull = newSentinel("the checkpoint would be larger than 64 KiB", KindRefused)
 )
 
 // Error is an answer by which the appliance refused a request. Get it with
@@ -340,7 +363,7 @@ func (e *TransportError) Is(target error) bool {
 
 // Error returns one line that names the appliance, the operation and the cause.
 func (e *TransportError) Error() string {
-	text := operation(e.Host, e.Method, e.Path) + oneLine(causeOf(e.Err).Error(), 600)
+	text := operation(e.Host, e.Method, e.Path) + e.cause()
 	if e.Attempts > 1 {
 		text += fmt.Sprintf(" (%d attempts)", e.Attempts)
 	}
@@ -362,6 +385,16 @@ func (e *TransportError) Unwrap() []error {
 	return errs
 }
 
+// cause is the cause in one line. The text of a certificate says what helps at its end.
+func (e *TransportError) cause() string {
+	limit := 600
+	var untrusted *CertificateError
+	if errors.As(e.Err, &untrusted) {
+		limit = 1200
+	}
+	return oneLine(causeOf(e.Err).Error(), limit)
+}
+
 // errNoCause stands for the cause that an error has not been given.
 var errNoCause = errors.New("the cause is not known")
 
@@ -380,34 +413,37 @@ func (e *TransportError) LogValue() slog.Value {
 		slog.String("method", e.Method),
 		slog.String("path", e.Path),
 		slog.Int("attempts", e.Attempts),
-		slog.String("cause", oneLine(causeOf(e.Err).Error(), 600)),
+		slog.String("cause", e.cause()),
 		slog.Bool("outcome_unknown", e.OutcomeUnknown),
 	)
 }
 
 // CertificateError says that the appliance's certificate was not trusted, and
 // gives its fingerprint, to compare with the appliance's own before it is
-// passed to [WithPinnedCertificates].
+// passed to [WithPinnedCertificates]. The text says what helps with the reason.
 type CertificateError struct {
 	// Fingerprint is the SHA-256 of the certificate that the appliance showed:
 	// hex digits in pairs, separated by colons.
-	// Empty where it is not known.
+	// Empty where it is not known: Go could not read the certificate.
 	Fingerprint string
 	// Err is the reason.
 	Err error
+
+	shown  []*x509.Certificate // the appliance's own first
+	unread []string            // the blocks of the CA bundle that could not be read
 }
 
-// Error returns the reason and the fingerprint.
+// Error returns the reason, the fingerprint and what helps.
 func (e *CertificateError) Error() string {
-	hint := "trust its CA with WithCABundle or, once compared, pin it with WithPinnedCertificates"
-	var name x509.HostnameError
-	switch {
-	case errors.As(e.Err, &name):
-		hint = "connect by a name that stands in it or, once compared, pin it with WithPinnedCertificates alone"
-	case e.Err == errNotPinned:
-		hint = "it may have been renewed: compare it with the appliance's own before you pin it"
+	text := "the appliance's certificate is not trusted: " + oneLine(causeOf(e.Err).Error(), 250) + " ("
+	if e.Fingerprint != "" {
+		text += "its SHA-256 fingerprint is " + e.Fingerprint + "; "
 	}
-	return fmt.Sprintf("the appliance's certificate is not trusted: %v (its SHA-256 fingerprint is %s; %s)", causeOf(e.Err), e.Fingerprint, hint)
+	text += e.hint()
+	if len(e.unread) > 0 {
+		text += "; the CA bundle has blocks that cannot be read: " + oneLine(named(e.unread), 300)
+	}
+	return text + ")"
 }
 
 // Unwrap returns the reason.
@@ -855,23 +891,6 @@ func texts(value []byte) []string {
 		}
 	}
 	return found
-}
-
-// certificateError recognises a failed verification and adds the fingerprint.
-func certificateError(err error) error {
-	var known *CertificateError
-	var verification *tls.CertificateVerificationError
-	if errors.As(err, &known) {
-		return known
-	}
-	if errors.As(err, &verification) {
-		e := &CertificateError{Err: verification.Err}
-		if shown := verification.UnverifiedCertificates; len(shown) > 0 {
-			e.Fingerprint = formatFingerprint(fingerprint(shown[0]))
-		}
-		return e
-	}
-	return err
 }
 
 // oneLine makes a text of the other side fit to print: one line, no control

@@ -19,7 +19,7 @@ func refusal(t *testing.T, member string) *sps.Error {
 	a := spstest.NewServer(t)
 	c := connect(t, a)
 	a.Inject(spstest.Fault{Path: "firmware/slots", Status: 400, Body: `{"error":` + member + `}`})
-	_, err := c.Firmware.Slots(t.Context())
+	_, err := c.Firmware.Slots.List(t.Context())
 	var e *sps.Error
 	if !errors.As(err, &e) {
 		t.Fatalf("error %v, want an *Error", err)

@@ -63,7 +63,7 @@ func ExampleClient_UserInfo() {
 	// Output: admin local
 }
 
-func ExampleClient_ClusterStatus() {
+func ExampleCluster_Status() {
 	appliance, err := spstest.Start(spstest.WithCluster())
 	if err != nil {
 		log.Fatal(err)
@@ -75,7 +75,7 @@ func ExampleClient_ClusterStatus() {
 		log.Fatal(err)
 	}
 	defer client.Close(ctx)
-	cluster, err := client.ClusterStatus(ctx)
+	cluster, err := client.Cluster.Status(ctx)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -124,18 +124,18 @@ func ExampleSupportBundles_Start() {
 	_, client, end := example()
 	defer end()
 	ctx := context.Background()
-	key, err := client.SupportBundles.Start(ctx)
+	key, err := client.Troubleshooting.SupportBundle.Start(ctx)
 	if err != nil {
 		log.Fatal(err)
 	}
-	if _, err := client.SupportBundles.Wait(ctx, key, sps.WithPollInterval(time.Millisecond)); err != nil {
+	if _, err := client.Troubleshooting.SupportBundle.Wait(ctx, key, sps.WithPollInterval(time.Millisecond)); err != nil {
 		log.Fatal(err)
 	}
 	var file bytes.Buffer // or an *os.File
-	if _, err := client.SupportBundles.Download(ctx, key, &file); err != nil {
+	if _, err := client.Troubleshooting.SupportBundle.Download(ctx, key, &file); err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(file.Len() > 0, client.SupportBundles.Delete(ctx, key))
+	fmt.Println(file.Len() > 0, client.Troubleshooting.SupportBundle.Delete(ctx, key))
 	// Output: true <nil>
 }
 
@@ -143,16 +143,16 @@ func ExampleSupportBundles_List() {
 	_, client, end := example()
 	defer end()
 	ctx := context.Background()
-	if _, err := client.SupportBundles.Start(ctx); err != nil {
+	if _, err := client.Troubleshooting.SupportBundle.Start(ctx); err != nil {
 		log.Fatal(err)
 	}
-	bundles, err := client.SupportBundles.List(ctx) // also those of others
+	bundles, err := client.Troubleshooting.SupportBundle.List(ctx) // also those of others
 	if err != nil {
 		log.Fatal(err)
 	}
 	for _, bundle := range bundles {
 		for !bundle.Status.Done() { // or SupportBundles.Wait, which takes its time
-			now, err := client.SupportBundles.Get(ctx, bundle.Key)
+			now, err := client.Troubleshooting.SupportBundle.Get(ctx, bundle.Key)
 			if err != nil {
 				log.Fatal(err)
 			}

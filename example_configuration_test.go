@@ -17,14 +17,14 @@ func ExampleAlerts_Enable() {
 	defer end()
 	ctx := context.Background()
 	err := client.Transaction(ctx, func(ctx context.Context, tx *sps.Transaction) error {
-		return tx.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error {
+		return tx.Alerting.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error {
 			return a.Enable(sps.ChannelEmail, sps.AlertConnectionDenied) // SNMP and all other alerts stay
 		})
 	}, sps.WithMessage("CHG-1234"))
 	if err != nil {
 		log.Fatal(err)
 	}
-	alerts, err := client.TrafficAlerts.Get(ctx)
+	alerts, err := client.Alerting.TrafficAlerts.Get(ctx)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -107,16 +107,45 @@ func ExampleTrustStore_AddAuthority() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(certificate.Subject)
+	fmt.Println(certificate.Equal(certificates[0]), certificate.IsCA)
+	fmt.Println(len(store.Warnings())) // about certificates that are no authority's
 	all, err := store.Certificates()
 	fmt.Println(len(all), err)
 	fmt.Println(store.RemoveAuthority(fingerprint), len(store.Authorities))
 	// Output:
 	// <nil>
 	// true
-	// CN=Simulated SPS CA
+	// true true
+	// 0
 	// 1 <nil>
 	// <nil> 0
+}
+
+func ExampleTrustStore_SetAuthorities() {
+	appliance, client, end := example()
+	defer end()
+	wanted, err := sps.ParseCertificates(appliance.CA()) // or a file of yours
+	if err != nil {
+		log.Fatal(err)
+	}
+	ctx := context.Background()
+	store, err := client.TrustStores.GetByName(ctx, "My_Custom_Trust_Store")
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(store.Body.HasAuthority(wanted[0]))
+	changes, err := client.Preview(ctx, func(ctx context.Context, tx *sps.Transaction) error {
+		return tx.TrustStores.Update(ctx, store.Key, func(s *sps.TrustStore) error {
+			return s.SetAuthorities(wanted...) // where it has these, nothing is sent
+		})
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(len(changes))
+	// Output:
+	// false
+	// 1
 }
 
 func ExampleTrustStore_Validate() {
@@ -156,7 +185,7 @@ func ExampleStarling_CheckUnjoin() {
 	fmt.Println(check.Refused(), check.Reasons)
 	if check.RemoteAccess {
 		err := client.Transaction(ctx, func(ctx context.Context, tx *sps.Transaction) error {
-			return tx.StarlingConfiguration.Update(ctx, func(s *sps.StarlingConfiguration) error {
+			return tx.Starling.Configuration.Update(ctx, func(s *sps.StarlingConfiguration) error {
 				s.RemoteAccess.Enabled = false
 				return nil
 			})
@@ -221,7 +250,7 @@ func ExampleChange_String() {
 	_, client, end := example()
 	defer end()
 	changes, err := client.Preview(context.Background(), func(ctx context.Context, tx *sps.Transaction) error {
-		return tx.SNMPTrap.Update(ctx, func(s *sps.SNMPTrap) error {
+		return tx.Management.SNMP.Trap.Update(ctx, func(s *sps.SNMPTrap) error {
 			s.Version.Value.Community = sps.NewSecretString("another one")
 			s.Version.Value.Server.Value = "10.20.30.41"
 			return nil

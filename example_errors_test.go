@@ -33,7 +33,7 @@ func ExampleSafeToRetry() {
 	release := appliance.LockConfiguration("somebody else")
 	defer release()
 	err := client.Transaction(context.Background(), func(ctx context.Context, tx *sps.Transaction) error {
-		return tx.SNMPTrap.Update(ctx, func(s *sps.SNMPTrap) error {
+		return tx.Management.SNMP.Trap.Update(ctx, func(s *sps.SNMPTrap) error {
 			s.Enabled = !s.Enabled
 			return nil
 		})
@@ -74,7 +74,7 @@ func ExampleWithRerun() {
 	runs := 0
 	err := client.Transaction(context.Background(), func(ctx context.Context, tx *sps.Transaction) error {
 		runs++
-		return tx.Email.Update(ctx, func(e *sps.EmailSettings) error {
+		return tx.Management.Email.Update(ctx, func(e *sps.EmailSettings) error {
 			e.AlertingAddress = "soc@example.com"
 			return nil
 		})

@@ -39,10 +39,10 @@ func ExampleFirmware_Test() {
 	// slot 5: exit code 1, "HA check started\nHA check failed"
 }
 
-func ExampleFirmware_Slots() {
+func ExampleFirmwareSlots_List() {
 	_, client, end := example()
 	defer end()
-	list, err := client.Firmware.Slots(context.Background())
+	list, err := client.Firmware.Slots.List(context.Background())
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -59,17 +59,17 @@ func ExampleFirmware_Slots() {
 	// 4 6.0.10
 }
 
-func ExampleFirmware_Slot() {
+func ExampleFirmwareSlots_Get() {
 	_, client, end := example()
 	defer end()
 	ctx := context.Background()
-	slot, err := client.Firmware.Slot(ctx, "2")
+	slot, err := client.Firmware.Slots.Get(ctx, "2")
 	if err != nil {
 		log.Fatal(err)
 	}
 	fmt.Println(slot.Key, slot.Body.Version, slot.Body.Current)
 
-	list, err := client.Firmware.Slots(ctx)
+	list, err := client.Firmware.Slots.List(ctx)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -81,11 +81,11 @@ func ExampleFirmware_Slot() {
 	// 1 7.4.0 true
 }
 
-func ExampleFirmware_DeleteSlot() {
+func ExampleFirmwareSlots_Delete() {
 	_, client, end := example()
 	defer end()
-	fmt.Println(client.Firmware.DeleteSlot(context.Background(), "4"))
-	err := client.Firmware.DeleteSlot(context.Background(), "1") // it holds the running firmware
+	fmt.Println(client.Firmware.Slots.Delete(context.Background(), "4"))
+	err := client.Firmware.Slots.Delete(context.Background(), "1") // it holds the running firmware
 	fmt.Println(errors.Is(err, sps.ErrSlotInUse))
 	// Output:
 	// <nil>
@@ -139,67 +139,67 @@ func imageFile(version string, size int64) string {
 	return file.Name()
 }
 
-func ExampleFirmware_StartFetch() {
+func ExampleFirmwareFetches_Start() {
 	appliance, client, end := example()
 	defer end()
 	ctx := context.Background()
 	const url, sum = "https://images.example/sps.iso", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 	appliance.ServeImage(url, "8.1.0", sum)
 
-	key, err := client.Firmware.StartFetch(ctx, url, sum)
+	key, err := client.Firmware.Fetch.Start(ctx, url, sum)
 	if err != nil {
 		log.Fatal(err)
 	}
-	fetch, err := client.Firmware.WaitForFetch(ctx, key, sps.WithPollInterval(time.Millisecond))
+	fetch, err := client.Firmware.Fetch.Wait(ctx, key, sps.WithPollInterval(time.Millisecond))
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(fetch.Status, client.Firmware.DeleteFetch(ctx, key))
+	fmt.Println(fetch.Status, client.Firmware.Fetch.Delete(ctx, key))
 	// Output: finished <nil>
 }
 
-func ExampleFirmware_CancelFetch() {
+func ExampleFirmwareFetches_Cancel() {
 	appliance, client, end := example()
 	defer end()
 	ctx := context.Background()
 	const url = "https://images.example/sps.iso"
 	appliance.ServeImage(url, "8.1.0", "")
 
-	key, err := client.Firmware.StartFetch(ctx, url, strings.Repeat("0", 64))
+	key, err := client.Firmware.Fetch.Start(ctx, url, strings.Repeat("0", 64))
 	if err != nil {
 		log.Fatal(err)
 	}
-	if err := client.Firmware.CancelFetch(ctx, key); err != nil {
+	if err := client.Firmware.Fetch.Cancel(ctx, key); err != nil {
 		log.Fatal(err)
 	}
-	fetch, err := client.Firmware.Fetch(ctx, key)
+	fetch, err := client.Firmware.Fetch.Get(ctx, key)
 	if err != nil {
 		log.Fatal(err)
 	}
 	// Compare by Is: appliances write their statuses in more than one way.
 	fmt.Println(fetch.Status.Done(), fetch.Status == sps.JobCancelled)
-	fmt.Println(errors.Is(client.Firmware.CancelFetch(ctx, key), sps.ErrFetchDone))
+	fmt.Println(errors.Is(client.Firmware.Fetch.Cancel(ctx, key), sps.ErrFetchDone))
 	// Output:
 	// true true
 	// true
 }
 
-func ExampleFirmware_Fetches() {
+func ExampleFirmwareFetches_List() {
 	_, client, end := example()
 	defer end()
 	ctx := context.Background()
-	if _, err := client.Firmware.StartFetch(ctx, "https://images.example/sps.iso", strings.Repeat("0", 64)); err != nil {
+	if _, err := client.Firmware.Fetch.Start(ctx, "https://images.example/sps.iso", strings.Repeat("0", 64)); err != nil {
 		log.Fatal(err)
 	}
-	fetches, err := client.Firmware.Fetches(ctx) // also those of others
+	fetches, err := client.Firmware.Fetch.List(ctx) // also those of others
 	if err != nil {
 		log.Fatal(err)
 	}
 	for _, fetch := range fetches {
-		_, err := client.Firmware.WaitForFetch(ctx, fetch.Key, sps.WithPollInterval(time.Millisecond))
+		_, err := client.Firmware.Fetch.Wait(ctx, fetch.Key, sps.WithPollInterval(time.Millisecond))
 		var failed *sps.FirmwareFetchError
 		if errors.As(err, &failed) {
-			fmt.Println(failed.Fetch.Status, client.Firmware.DeleteFetch(ctx, fetch.Key))
+			fmt.Println(failed.Fetch.Status, client.Firmware.Fetch.Delete(ctx, fetch.Key))
 		}
 	}
 	// Output: failed <nil>

@@ -76,6 +76,92 @@ func ExampleConnect_refused() {
 	// Output: true
 }
 
+func ExampleNewClient() {
+	appliance, _, end := example()
+	defer end()
+	client, err := sps.NewClient(appliance.Addr(),
+		sps.UsernamePassword("admin", sps.NewSecretString("a")),
+		sps.WithCABundle(appliance.CA()))
+	if err != nil {
+		log.Fatal(err) // an argument that cannot be right
+	}
+	ctx := context.Background()
+	defer client.Close(ctx)
+
+	info, err := client.Info(ctx) // logs in
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(info.FirmwareVersion)
+	// Output: 7.4.0
+}
+
+func ExampleClient_WaitReady() {
+	appliance, _, end := example()
+	defer end()
+	client, err := sps.NewClient(appliance.Addr(),
+		sps.UsernamePassword("admin", sps.NewSecretString("a")),
+		sps.WithCABundle(appliance.CA()))
+	if err != nil {
+		log.Fatal(err)
+	}
+	ctx := context.Background()
+	defer client.Close(ctx)
+
+	appliance.SetSetupStatus("booting")
+	started := false
+	err = client.WaitReady(ctx, sps.WithPollInterval(time.Millisecond), sps.WithProgress(func(p sps.Progress) {
+		if !started {
+			fmt.Println(p.State)
+			appliance.SetSetupStatus("completed") // in place of waiting
+			started = true
+		}
+	}))
+	fmt.Println(err)
+	// Output:
+	// the setup is booting
+	// <nil>
+}
+
+func ExampleWithLoginRetry() {
+	appliance, _, end := example()
+	defer end()
+	ctx := context.Background()
+	client, err := sps.Connect(ctx, appliance.Addr(),
+		sps.UsernamePassword("admin", sps.NewSecretString("a")),
+		sps.WithCABundle(appliance.CA()), sps.WithLoginRetry(5*time.Minute))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer client.Close(ctx)
+
+	appliance.ExpireSessions() // it restarts, and refuses the password while it starts
+	appliance.Inject(spstest.Fault{Path: "authentication", Status: 401, Body: `{"error":{"type":"AuthenticationFailure"}}`})
+	_, err = client.Info(ctx)
+	fmt.Println(errors.Is(err, sps.AuthenticationFailure))
+	fmt.Println(client.Err()) // a call after five minutes tries again
+	// Output:
+	// true
+	// <nil>
+}
+
+func ExampleClient_Err() {
+	appliance, client, end := example()
+	defer end()
+	appliance.SetPassword("admin", "changed behind our back")
+	appliance.ExpireSessions()
+	for range 3 { // a program that goes on after errors
+		if _, err := client.Info(context.Background()); err == nil {
+			continue
+		}
+		if err := client.Err(); err != nil {
+			fmt.Println("no call can succeed any more:", errors.Is(err, sps.AuthenticationFailure))
+			break
+		}
+	}
+	// Output: no call can succeed any more: true
+}
+
 func ExampleConnectFromEnv() {
 	appliance, _, end := example()
 	defer end()
@@ -396,7 +482,7 @@ func ExampleWithTimeouts() {
 func ExampleError() {
 	_, client, end := example()
 	defer end()
-	_, err := client.Firmware.Slot(context.Background(), "9")
+	_, err := client.Firmware.Slots.Get(context.Background(), "9")
 	fmt.Println(errors.Is(err, sps.ResourceNotFound), errors.Is(err, sps.Status(404)))
 	var refused *sps.Error
 	if errors.As(err, &refused) {
@@ -418,13 +504,13 @@ func ExampleTransportError() {
 	ctx := context.Background()
 	// The appliance carries the request out, and the connection breaks before its answer.
 	appliance.Inject(spstest.Fault{Method: "POST", Path: "troubleshooting/support-bundle", CutAfter: true})
-	_, err := client.SupportBundles.Start(ctx)
+	_, err := client.Troubleshooting.SupportBundle.Start(ctx)
 	var broken *sps.TransportError
 	if errors.As(err, &broken) {
 		fmt.Println(broken.Method, broken.Path, "was tried", broken.Attempts, "time")
 	}
 	if errors.Is(err, sps.ErrOutcomeUnknown) { // so look before you repeat it
-		bundles, err := client.SupportBundles.List(ctx)
+		bundles, err := client.Troubleshooting.SupportBundle.List(ctx)
 		if err != nil {
 			log.Fatal(err)
 		}
@@ -494,7 +580,7 @@ func ExampleCollection_GetByName() {
 func ExampleMeta_Link() {
 	_, client, end := example()
 	defer end()
-	email, err := client.Email.Get(context.Background())
+	email, err := client.Management.Email.Get(context.Background())
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -598,11 +684,11 @@ func ExampleClient_Download() {
 	_, client, end := example()
 	defer end()
 	ctx := context.Background()
-	key, err := client.SupportBundles.Start(ctx)
+	key, err := client.Troubleshooting.SupportBundle.Start(ctx)
 	if err != nil {
 		log.Fatal(err)
 	}
-	if _, err := client.SupportBundles.Wait(ctx, key, sps.WithPollInterval(time.Millisecond)); err != nil {
+	if _, err := client.Troubleshooting.SupportBundle.Wait(ctx, key, sps.WithPollInterval(time.Millisecond)); err != nil {
 		log.Fatal(err)
 	}
 	var file bytes.Buffer // or an *os.File

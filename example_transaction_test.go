@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log"
+	"strings"
 	"time"
 
 	"github.com/go-sps/sps"
@@ -16,7 +17,7 @@ func ExampleClient_Transaction() {
 	appliance, client, end := example()
 	defer end()
 	err := client.Transaction(context.Background(), func(ctx context.Context, tx *sps.Transaction) error {
-		return tx.Email.Update(ctx, func(e *sps.EmailSettings) error {
+		return tx.Management.Email.Update(ctx, func(e *sps.EmailSettings) error {
 			e.AlertingAddress = "soc@example.com" // everything else stays
 			return nil
 		})
@@ -35,7 +36,7 @@ func ExampleClient_Transaction_rollback() {
 	appliance, client, end := example()
 	defer end()
 	err := client.Transaction(context.Background(), func(ctx context.Context, tx *sps.Transaction) error {
-		err := tx.SNMPTrap.Update(ctx, func(s *sps.SNMPTrap) error {
+		err := tx.Management.SNMP.Trap.Update(ctx, func(s *sps.SNMPTrap) error {
 			s.Enabled = false
 			return nil
 		})
@@ -57,7 +58,7 @@ func ExampleWithLockWait() {
 	release := appliance.LockConfiguration("somebody else")
 
 	change := func(ctx context.Context, tx *sps.Transaction) error {
-		return tx.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error { return a.EnableAll(sps.ChannelSNMP) })
+		return tx.Alerting.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error { return a.EnableAll(sps.ChannelSNMP) })
 	}
 	err := client.Transaction(context.Background(), change, sps.WithLockWait(50*time.Millisecond))
 	fmt.Println(errors.Is(err, sps.ErrLocked))
@@ -87,7 +88,7 @@ func ExampleWithChanges() {
 	_, client, end := example()
 	defer end()
 	wanted := func(ctx context.Context, tx *sps.Transaction) error {
-		return tx.Email.Update(ctx, func(e *sps.EmailSettings) error {
+		return tx.Management.Email.Update(ctx, func(e *sps.EmailSettings) error {
 			e.AlertingAddress = "soc@example.com"
 			return nil
 		})
@@ -122,7 +123,7 @@ func ExampleWithOneSession() {
 			log.Fatal(err)
 		}
 		err = client.Transaction(ctx, func(ctx context.Context, tx *sps.Transaction) error {
-			err := tx.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error { return a.EnableAll(sps.ChannelSNMP) })
+			err := tx.Alerting.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error { return a.EnableAll(sps.ChannelSNMP) })
 			fmt.Println(appliance.Sessions(), "sessions")
 			return errors.Join(err, errors.New("rolled back"))
 		})
@@ -140,7 +141,7 @@ func ExampleClient_Preview() {
 	appliance, client, end := example()
 	defer end()
 	changes, err := client.Preview(context.Background(), func(ctx context.Context, tx *sps.Transaction) error {
-		return tx.Email.Update(ctx, func(e *sps.EmailSettings) error {
+		return tx.Management.Email.Update(ctx, func(e *sps.EmailSettings) error {
 			e.AlertingAddress = "soc@example.com"
 			return nil
 		})
@@ -161,7 +162,7 @@ func ExampleTransaction_Changes() {
 	_, client, end := example()
 	defer end()
 	err := client.Transaction(context.Background(), func(ctx context.Context, tx *sps.Transaction) error {
-		err := tx.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error { return a.EnableAll(sps.ChannelSNMP) })
+		err := tx.Alerting.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error { return a.EnableAll(sps.ChannelSNMP) })
 		if err != nil {
 			return err
 		}
@@ -181,7 +182,7 @@ func ExampleClient_TransactionStatus() {
 	_, client, end := example()
 	defer end()
 	err := client.Transaction(context.Background(), func(ctx context.Context, tx *sps.Transaction) error {
-		if err := tx.SNMPTrap.Update(ctx, func(s *sps.SNMPTrap) error { s.Enabled = false; return nil }); err != nil {
+		if err := tx.Management.SNMP.Trap.Update(ctx, func(s *sps.SNMPTrap) error { s.Enabled = false; return nil }); err != nil {
 			return err
 		}
 		status, err := client.TransactionStatus(ctx)
@@ -330,4 +331,51 @@ func ExampleTransaction_Invoke() {
 	// Output:
 	// 200
 	// <nil>
+}
+
+func ExampleCheckBody() {
+	_, client, end := example()
+	defer end()
+	type diskFillUp struct {
+		Percent int `json:"disk_fillup_prevention"`
+	}
+	endpoint := sps.NewSingleton(client, "configuration/management/disk_fillup_prevention", sps.CheckBody(func(d *diskFillUp) error {
+		if d.Percent > 100 {
+			return fmt.Errorf("%d%% of a disk", d.Percent)
+		}
+		return nil
+	}))
+	err := client.Transaction(context.Background(), func(ctx context.Context, tx *sps.Transaction) error {
+		return endpoint.In(tx).Replace(ctx, diskFillUp{Percent: 120})
+	})
+	fmt.Println(strings.HasSuffix(err.Error(), "120% of a disk"))
+	// Output: true
+}
+
+func ExampleCheckChange() {
+	_, client, end := example()
+	defer end()
+	type policy struct {
+		Name string `json:"name"`
+		Type string `json:"trust_store_type"`
+	}
+	stores := sps.NewCollection(client, "configuration/trust_stores",
+		sps.UniqueName(func(p *policy) string { return p.Name }),
+		sps.CheckKey[policy](func(key string) error {
+			if key == sps.BuiltInTrustStoreKey {
+				return errors.New("it is built in")
+			}
+			return nil
+		}),
+		sps.CheckChange(func(was, now *policy) error {
+			if was != nil && was.Type != now.Type {
+				return fmt.Errorf("the type stays %s", was.Type)
+			}
+			return nil
+		}))
+	err := client.Transaction(context.Background(), func(ctx context.Context, tx *sps.Transaction) error {
+		return stores.In(tx).Update(ctx, sps.BuiltInTrustStoreKey, func(p *policy) error { p.Name = "mine"; return nil })
+	})
+	fmt.Println(strings.HasSuffix(err.Error(), "it is built in"))
+	// Output: true
 }

@@ -79,7 +79,7 @@ func TestLocalRefusals(t *testing.T) {
 		},
 		"join_info": {
 			write(func(ctx context.Context, tx *sps.Transaction) error {
-				return tx.StarlingConfiguration.Update(ctx, func(s *sps.StarlingConfiguration) error {
+				return tx.Starling.Configuration.Update(ctx, func(s *sps.StarlingConfiguration) error {
 					s.JoinInfo = &sps.StarlingJoinInfo{Environment: "other"}
 					return nil
 				})
@@ -92,7 +92,7 @@ func TestLocalRefusals(t *testing.T) {
 		},
 		"an unknown alert": {
 			write(func(ctx context.Context, tx *sps.Transaction) error {
-				return tx.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error {
+				return tx.Alerting.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error {
 					(*a)["scbMoon"] = sps.AlertSetting{}
 					return nil
 				})
@@ -100,7 +100,7 @@ func TestLocalRefusals(t *testing.T) {
 			sps.ErrInvalidInput, none, nil, []sps.Fault{{Object: "configuration/alerting/traffic_alerts", Member: "scbMoon"}},
 		},
 		"a slot without a key": {
-			func(ctx context.Context) error { _, err := c.Firmware.Slot(ctx, ""); return err },
+			func(ctx context.Context) error { _, err := c.Firmware.Slots.Get(ctx, ""); return err },
 			sps.ErrInvalidInput, sps.ResourceNotFound, &sps.ResourceNotFoundDetails{MountPoint: "/firmware/slots"}, []sps.Fault{{Object: "firmware/slots"}},
 		},
 		"a test without a slot": {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"strconv"
 	"strings"
 	"unicode"
@@ -20,10 +19,22 @@ var (
 // Firmware reads and tests the firmware images of an appliance (guide: Managing
 // SPS, Firmware management). Images are kept in slots. A slot is named by its
 // key, the text "1" to "5", never by its position in the list.
-type Firmware struct{ client *Client }
+type Firmware struct {
+	// Slots reads and empties the slots, firmware/slots.
+	Slots FirmwareSlots
+	// Fetch lets the appliance download an image, firmware/fetch.
+	Fetch FirmwareFetches
 
-// FirmwareSlots is the list of slots.
-type FirmwareSlots struct {
+	client *Client
+}
+
+func newFirmware(c *Client) Firmware { return Firmware{FirmwareSlots{c}, FirmwareFetches{c}, c} }
+
+// FirmwareSlots reads and empties the slots of firmware images (firmware/slots).
+type FirmwareSlots struct{ client *Client }
+
+// FirmwareSlotList is the list of slots.
+type FirmwareSlotList struct {
 	// Slots are all slots, empty ones included, in the order of the appliance.
 	Slots []FirmwareSlot
 	// CurrentSlot is the key of the slot with the running firmware, and
@@ -35,7 +46,7 @@ type FirmwareSlots struct {
 }
 
 // Slot returns the slot with that key, and whether there is one.
-func (s *FirmwareSlots) Slot(key string) (FirmwareSlot, bool) {
+func (s *FirmwareSlotList) Slot(key string) (FirmwareSlot, bool) {
 	for _, slot := range s.Slots {
 		if slot.Key == key {
 			return slot, true
@@ -98,16 +109,17 @@ func (i *FirmwareImage) UnmarshalJSON(data []byte) error {
 type FirmwareTestReport struct {
 	// SlotKey is the key of the slot that was tested.
 	SlotKey string
-	// TestSummary is the summary of the test, free text of several lines.
+	// TestSummary is the summary of the test, free text of several lines, for people to
+	// read: it may say more than that the test passed. It is never empty.
 	TestSummary string
 }
 
 // maxSlots bounds a list of slots. An appliance has five.
 const maxSlots = 1000
 
-// Slots lists the firmware slots (GET /api/firmware/slots).
-func (f *Firmware) Slots(ctx context.Context) (*FirmwareSlots, error) {
-	a, err := f.client.read(ctx, slotsPath, nil)
+// List lists the firmware slots, empty ones included (GET /api/firmware/slots).
+func (s FirmwareSlots) List(ctx context.Context) (*FirmwareSlotList, error) {
+	a, err := s.client.read(ctx, slotsPath, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -118,9 +130,9 @@ func (f *Firmware) Slots(ctx context.Context) (*FirmwareSlots, error) {
 	if len(entries) > maxSlots {
 		return nil, a.unusable("it lists %d slots", len(entries))
 	}
-	list := &FirmwareSlots{}
+	list := &FirmwareSlotList{}
 	for _, entry := range entries {
-		slot, err := f.listed(ctx, a, entry)
+		slot, err := s.listed(ctx, a, entry)
 		if err != nil {
 			return nil, err
 		}
@@ -151,10 +163,10 @@ func (f *Firmware) Slots(ctx context.Context) (*FirmwareSlots, error) {
 
 // listed reads a slot of the list. One that is listed without a body and is not
 // found by itself is empty.
-func (f *Firmware) listed(ctx context.Context, a *answer, entry []byte) (*FirmwareSlot, error) {
-	slot, err := newItem(a, entry)
-	if err == nil && slot.Body == nil {
-		slot, err = readItem(ctx, f.client, slotsPath, slot)
+func (s FirmwareSlots) listed(ctx context.Context, a *answer, entry []byte) (*FirmwareSlot, error) {
+	listed, err := newItem(a, entry)
+	if err == nil && listed.Body == nil {
+		listed, err = readItem(ctx, s.client, slotsPath, listed)
 	}
 	var gone *goneItem
 	if errors.As(err, &gone) {
@@ -163,46 +175,53 @@ func (f *Firmware) listed(ctx context.Context, a *answer, entry []byte) (*Firmwa
 	if err != nil {
 		return nil, err
 	}
-	return newObject[FirmwareImage](slot.a, slot.Envelope, slot.key)
+	slot := new(FirmwareSlot)
+	return slot.or(listed.into(slot.parts(), nil))
 }
 
-// Slot reads one slot by its key (GET /api/firmware/slots/<key>). It gives
+// Get reads one slot by its key (GET /api/firmware/slots/<key>). It gives
 // [ResourceNotFound] for a slot that does not exist.
-func (f *Firmware) Slot(ctx context.Context, key string) (*FirmwareSlot, error) {
-	path, err := f.slotPath(key)
+func (s FirmwareSlots) Get(ctx context.Context, key string) (*FirmwareSlot, error) {
+	path, err := s.path(key)
 	if err != nil {
 		return nil, err
 	}
-	return readKeyed[FirmwareImage](ctx, f.client, path)
+	return s.read(ctx, path)
 }
 
-// DeleteSlot empties a slot (DELETE /api/firmware/slots/<key>). It gives
+func (s FirmwareSlots) read(ctx context.Context, path apiPath) (*FirmwareSlot, error) {
+	slot := new(FirmwareSlot)
+	_, err := readObject(ctx, s.client, path, true, slot.parts())
+	return slot.or(err)
+}
+
+// Delete empties a slot (DELETE /api/firmware/slots/<key>). It gives
 // [ResourceNotFound] for a slot that does not exist. The slot with the running
 // firmware and the one for after the reboot cannot be deleted: the slot is read
 // before, and the deletion not sent but [ErrSlotInUse] given, because the appliance's
 // own refusal is not documented.
 //
 // Where the answer is lost the slot is read, for up to [Timeouts].Outcome, and after the
-// end of ctx for half of [Timeouts].Close. DeleteSlot returns nil once it is empty.
+// end of ctx for half of [Timeouts].Close. Delete returns nil once it is empty.
 // Otherwise it is [ErrOutcomeUnknown] with [OutcomeUnknownDetails]: the appliance may
 // empty it yet.
-func (f *Firmware) DeleteSlot(ctx context.Context, key string) error {
-	path, err := f.slotPath(key)
+func (s FirmwareSlots) Delete(ctx context.Context, key string) error {
+	path, err := s.path(key)
 	if err != nil {
 		return err
 	}
-	slot, err := readKeyed[FirmwareImage](ctx, f.client, path)
+	slot, err := s.read(ctx, path)
 	if err != nil {
 		return err
 	}
 	switch {
 	case slot.Body.Current:
-		return f.client.fail("DELETE "+path.text, fmt.Errorf("%w: it holds the running firmware %s", ErrSlotInUse, oneLine(slot.Body.Version, 40)))
+		return s.client.fail("DELETE "+path.text, fmt.Errorf("%w: it holds the running firmware %s", ErrSlotInUse, oneLine(slot.Body.Version, 40)))
 	case slot.Body.AfterReboot:
-		return f.client.fail("DELETE "+path.text, fmt.Errorf("%w: it holds the firmware for after the reboot, %s", ErrSlotInUse, oneLine(slot.Body.Version, 40)))
+		return s.client.fail("DELETE "+path.text, fmt.Errorf("%w: it holds the firmware for after the reboot, %s", ErrSlotInUse, oneLine(slot.Body.Version, 40)))
 	}
-	return f.client.change(ctx, &call{class: classDeleteSlot, method: http.MethodDelete, path: path}, func(ctx context.Context) (bool, string, error) {
-		switch now, err := readKeyed[FirmwareImage](ctx, f.client, path); {
+	look := func(ctx context.Context) (bool, string, error) {
+		switch now, err := s.read(ctx, path); {
 		case errors.Is(err, ResourceNotFound): // an appliance may show no empty slot
 			return true, "", nil
 		case err != nil:
@@ -211,7 +230,8 @@ func (f *Firmware) DeleteSlot(ctx context.Context, key string) error {
 			return true, "empty", nil
 		}
 		return false, "not empty", nil
-	})
+	}
+	return s.client.remove(ctx, path, nil, witness{"Firmware.Slots.Get", look})
 }
 
 // Test asks the appliance whether it could be upgraded to the firmware in a
@@ -222,27 +242,27 @@ func (f *Firmware) DeleteSlot(ctx context.Context, key string) error {
 // A report means that the test passed, and nothing else does. A test that found
 // a problem is [FirmwareTestFailed] with its detail [FirmwareTestFailedDetails]; an
 // empty or unknown slot is [ResourceNotFound]; an answer of success without a
-// test summary, or about another slot, is [ErrBadAnswer]. A test
+// test summary or with an empty one, or about another slot, is [ErrBadAnswer]. The
+// appliance alone says whether a test passed: show people the summary beside it. A test
 // changes nothing, so the request is sent again after a connection that broke, although
 // the appliance may still be at work on the first one; it is not sent again after its
 // time limit, nor after an answer.
-func (f *Firmware) Test(ctx context.Context, key string) (*FirmwareTestReport, error) {
+func (f Firmware) Test(ctx context.Context, key string) (*FirmwareTestReport, error) {
 	id, err := slotID(firmwareTestPath, key)
 	if err != nil {
 		return nil, f.client.fail("POST "+firmwareTestPath.text, err)
 	}
-	k := &call{class: classTest, method: http.MethodPost, path: firmwareTestPath, body: []byte(`{"slot_id":` + id + `}`)}
-	a, err := f.client.call(ctx, k)
+	a, err := f.client.try(ctx, firmwareTestPath, []byte(`{"slot_id":`+id+`}`))
 	if err != nil {
 		return nil, err
 	}
-	return newTestReport(a, k, key)
+	return newTestReport(a, key)
 }
 
 // newTestReport reads an answer of success. It must show that the test was run,
 // and on the slot that was asked for: a precheck that passes by mistake is worse
 // than one that fails.
-func newTestReport(a *answer, k *call, key string) (*FirmwareTestReport, error) {
+func newTestReport(a *answer, key string) (*FirmwareTestReport, error) {
 	report := &FirmwareTestReport{SlotKey: key}
 	clean := a.exchange.veil().shown
 	if tested, ok := wire.Text(a.Key); a.Key != nil && wire.Kind(a.Key) != wire.Null && (!ok || tested != key) {
@@ -259,22 +279,25 @@ func newTestReport(a *answer, k *call, key string) (*FirmwareTestReport, error) 
 	case !plain && wire.Kind(member(a.Body, "exit_code")) != 0 && wire.Kind(member(a.Body, "exit_code")) != wire.Null:
 		return nil, a.unusable("its exit code is no number")
 	case plain && code != "0":
-		e := newError(k, a.status, nil, "the answer has the form of success and a failed exit code")
+		e := newError(a.exchange.call, a.status, nil, "the answer has the form of success and a failed exit code")
 		e.Host, e.Attempts = a.exchange.t.host, a.exchange.attempts
 		e.Type, e.Detail = FirmwareTestFailed, newDetail(FirmwareTestFailed, a.Body, clean)
 		return nil, e
 	}
-	if !ok {
+	if !ok || strings.TrimSpace(summary) == "" {
 		return nil, a.unusable("it has no test summary, so the test may not have been run")
 	}
 	report.TestSummary = clean(summary)
 	return report, nil
 }
 
-// slotPath makes the path of a slot.
-func (f *Firmware) slotPath(key string) (apiPath, error) {
+// path makes the path of a slot.
+func (s FirmwareSlots) path(key string) (apiPath, error) {
+	if err := s.client.made(); err != nil {
+		return apiPath{}, err
+	}
 	if err := checkSlotKey(slotsPath, key); err != nil {
-		return apiPath{}, f.client.fail(slotsPath.text, err)
+		return apiPath{}, s.client.fail(slotsPath.text, err)
 	}
 	return slotsPath.join(key)
 }

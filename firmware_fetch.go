@@ -1,12 +1,12 @@
 package sps
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/http"
 	"net/url"
 	"strings"
 	"time"
@@ -15,6 +15,11 @@ import (
 )
 
 var fetchPath = mustPath("firmware/fetch")
+
+// FirmwareFetches lets the appliance download firmware images (guide: Firmware
+// management, fetch; firmware/fetch). Its methods are those of [SupportBundles], the
+// other job of the API.
+type FirmwareFetches struct{ client *Client }
 
 // FirmwareFetch is a download of a firmware image by the appliance itself (guide:
 // Firmware management, fetch). The guide shows no answer of the endpoint, so
@@ -51,58 +56,53 @@ func (e *FirmwareFetchError) Error() string {
 	return text
 }
 
-// Fetches lists the fetches (GET /api/firmware/fetch). The appliance keeps their
+// List lists the fetches (GET /api/firmware/fetch). The appliance keeps their
 // records until they are removed.
-func (f *Firmware) Fetches(ctx context.Context) ([]FirmwareFetch, error) {
-	return f.fetches().list(ctx)
+func (f FirmwareFetches) List(ctx context.Context) ([]FirmwareFetch, error) {
+	return f.jobs().list(ctx)
 }
 
-// Fetch reads one fetch (GET /api/firmware/fetch/<key>). It gives
+// Get reads one fetch (GET /api/firmware/fetch/<key>). It gives
 // [ResourceNotFound] for one that does not exist.
-func (f *Firmware) Fetch(ctx context.Context, key string) (*FirmwareFetch, error) {
-	return f.fetches().get(ctx, key)
+func (f FirmwareFetches) Get(ctx context.Context, key string) (*FirmwareFetch, error) {
+	return f.jobs().get(ctx, key)
 }
 
-func (f *Firmware) fetches() jobs[FirmwareFetch] {
+func (f FirmwareFetches) jobs() jobs[FirmwareFetch] {
 	return jobs[FirmwareFetch]{f.client, fetchPath, "firmware fetch", newFetch, func(f *FirmwareFetch) (JobStatus, float64) { return f.Status, f.Progress }}
 }
 
-// StartFetch lets the appliance download an image from a URL (POST
+// Start lets the appliance download an image from a URL (POST
 // /api/firmware/fetch) and returns its key. The URL is one of http or https, the
 // SHA-256 that of the image, 64 hex digits; anything else is [ErrInvalidInput]. Follow
-// it with [Firmware.WaitForFetch].
+// it with [FirmwareFetches.Wait].
 //
 // The fetches are listed first. Where the answer is lost they are listed again, for up to
 // [Timeouts].Outcome, and after the end of ctx for half of [Timeouts].Close: the key is
 // that of the one new fetch whose record names the URL. Without one it is
 // [ErrOutcomeUnknown] with [OutcomeUnknownDetails]: the appliance may begin it yet, or
 // its records need not name the URL.
-func (f *Firmware) StartFetch(ctx context.Context, imageURL, sha256 string) (key string, err error) {
+func (f FirmwareFetches) Start(ctx context.Context, imageURL, sha256 string) (key string, err error) {
 	body, err := fetchBody(imageURL, sha256)
 	if err != nil {
 		return "", f.client.fail("POST "+fetchPath.text, err)
 	}
-	before, err := f.fetchKeys(ctx)
+	before, err := f.keys(ctx)
 	if err != nil && ctx.Err() != nil {
 		return "", err
 	}
-	var look probe // the list is a help; without it the fetch is begun nonetheless
-	if err == nil {
-		look = f.lookForFetch(before, imageURL, &key)
+	w, seen := witness{method: "Firmware.Fetch.List"}, ""
+	if err == nil { // the list is a help; without it the fetch is begun nonetheless
+		w.look = f.lookFor(before, imageURL, &seen)
 	}
-	k := &call{class: classStartFetch, method: http.MethodPost, path: fetchPath, body: body, secret: urlSecrets(imageURL)}
-	a, err := f.client.call(ctx, k)
-	if err == nil {
-		key, err = a.createdKey(fetchPath)
-	}
-	if err = f.client.settle(ctx, k, err, look); err != nil {
+	if key, err = f.client.create(ctx, fetchPath, body, w, urlSecrets(imageURL)...); err != nil {
 		return "", err
 	}
-	return key, nil
+	return cmp.Or(key, seen), nil
 }
 
-// fetchKeys lists the keys of the fetches.
-func (f *Firmware) fetchKeys(ctx context.Context) (map[string]bool, error) {
+// keys lists the keys of the fetches.
+func (f FirmwareFetches) keys(ctx context.Context) (map[string]bool, error) {
 	keys := make(map[string]bool)
 	for listed, err := range allEntries(ctx, f.client, newRead(fetchPath, nil)) {
 		if err != nil {
@@ -113,11 +113,11 @@ func (f *Firmware) fetchKeys(ctx context.Context) (map[string]bool, error) {
 	return keys, nil
 }
 
-// lookForFetch looks for the one fetch of a URL that was not there before, and puts its
+// lookFor looks for the one fetch of a URL that was not there before, and puts its
 // key into found. A record that does not name its URL, and two that do, tell nothing.
-func (f *Firmware) lookForFetch(before map[string]bool, imageURL string, found *string) probe {
+func (f FirmwareFetches) lookFor(before map[string]bool, imageURL string, found *string) probe {
 	return func(ctx context.Context) (seen bool, state string, err error) {
-		now, err := f.fetchKeys(ctx)
+		now, err := f.keys(ctx)
 		if err != nil {
 			return false, "", err
 		}
@@ -126,7 +126,7 @@ func (f *Firmware) lookForFetch(before map[string]bool, imageURL string, found *
 			if before[key] {
 				continue
 			}
-			fetch, err := f.Fetch(ctx, key)
+			fetch, err := f.Get(ctx, key)
 			switch {
 			case errors.Is(err, ResourceNotFound):
 				continue
@@ -175,24 +175,24 @@ func fetchBody(imageURL, sha256 string) ([]byte, error) {
 	return body, err
 }
 
-// CancelFetch cancels a fetch that is queued or in progress (DELETE
-// /api/firmware/fetch/<key>). Its record stays, and [Firmware.DeleteFetch] deletes
+// Cancel cancels a fetch that is queued or in progress (DELETE
+// /api/firmware/fetch/<key>). Its record stays, and [FirmwareFetches.Delete] deletes
 // it. Once the image is verified the installation cannot be cancelled any more.
 // One that has ended is left as it is, and [ErrFetchDone] is given: the same
 // request would remove its record.
 //
 // Where the answer is lost the fetch is read, for up to [Timeouts].Outcome, and after the
-// end of ctx for half of [Timeouts].Close. CancelFetch returns nil once it is cancelled.
+// end of ctx for half of [Timeouts].Close. Cancel returns nil once it is cancelled.
 // Otherwise it is [ErrOutcomeUnknown] with [OutcomeUnknownDetails].
-func (f *Firmware) CancelFetch(ctx context.Context, key string) error {
+func (f FirmwareFetches) Cancel(ctx context.Context, key string) error {
 	allowed := func(s JobStatus) error {
 		if s.Done() {
 			return ErrFetchDone
 		}
 		return nil
 	}
-	return f.deleteFetch(ctx, classCancelFetch, key, allowed, func(ctx context.Context) (bool, string, error) {
-		now, err := f.Fetch(ctx, key)
+	return f.remove(ctx, key, allowed, func(ctx context.Context) (bool, string, error) {
+		now, err := f.Get(ctx, key)
 		switch {
 		case errors.Is(err, ResourceNotFound): // whether it was cancelled or finished before, nobody can tell
 			return false, "not listed", errTooLate
@@ -207,21 +207,21 @@ func (f *Firmware) CancelFetch(ctx context.Context, key string) error {
 	})
 }
 
-// DeleteFetch deletes the record of a fetch that has ended (DELETE
+// Delete deletes the record of a fetch that has ended (DELETE
 // /api/firmware/fetch/<key>). One that is under way is left as it is, and
 // [ErrFetchRunning] is given: the same request would cancel it.
 //
-// Where the answer is lost the fetch is read, like with [Firmware.CancelFetch].
-// DeleteFetch returns nil once the appliance has no such record.
-func (f *Firmware) DeleteFetch(ctx context.Context, key string) error {
+// Where the answer is lost the fetch is read, like with [FirmwareFetches.Cancel].
+// Delete returns nil once the appliance has no such record.
+func (f FirmwareFetches) Delete(ctx context.Context, key string) error {
 	allowed := func(s JobStatus) error {
 		if !s.Done() {
 			return ErrFetchRunning
 		}
 		return nil
 	}
-	return f.deleteFetch(ctx, classDeleteFetch, key, allowed, func(ctx context.Context) (bool, string, error) {
-		now, err := f.Fetch(ctx, key)
+	return f.remove(ctx, key, allowed, func(ctx context.Context) (bool, string, error) {
+		now, err := f.Get(ctx, key)
 		if errors.Is(err, ResourceNotFound) {
 			return true, "", nil
 		}
@@ -232,27 +232,31 @@ func (f *Firmware) DeleteFetch(ctx context.Context, key string) error {
 	})
 }
 
-// deleteFetch looks before it sends a request that means two things.
-func (f *Firmware) deleteFetch(ctx context.Context, class class, key string, allowed func(JobStatus) error, look probe) error {
-	fetch, err := f.Fetch(ctx, key)
+// remove looks before it sends a request that means two things.
+func (f FirmwareFetches) remove(ctx context.Context, key string, allowed func(JobStatus) error, look probe) error {
+	fetch, err := f.Get(ctx, key)
 	if err != nil {
 		return err
 	}
-	path, err := itemPath(fetchPath, key, nil)
+	path, err := itemPath(fetchPath, key)
 	if err != nil {
 		return err
 	}
 	if err := allowed(fetch.Status); err != nil {
 		return f.client.fail("DELETE "+path.text, fmt.Errorf("%w: it is %s", err, oneLine(string(fetch.Status), 60)))
 	}
-	return f.client.change(ctx, &call{class: class, method: http.MethodDelete, path: path}, look)
+	return f.client.remove(ctx, path, nil, witness{"Firmware.Fetch.Get", look})
 }
 
-// WaitForFetch waits until a fetch has ended, and returns it if it is finished. A
+// Wait waits until a fetch has ended, and returns it if it is finished. A
 // fetch that failed or was cancelled is a [FirmwareFetchError]. When the time is over it
 // goes on by itself; the error then wraps context.DeadlineExceeded.
-func (f *Firmware) WaitForFetch(ctx context.Context, key string, options ...WaitOption) (*FirmwareFetch, error) {
-	fetch, finished, err := f.fetches().wait(ctx, key, newWait(5*time.Second, 2*time.Hour, options))
+func (f FirmwareFetches) Wait(ctx context.Context, key string, options ...WaitOption) (*FirmwareFetch, error) {
+	o, err := newWait(5*time.Second, 2*time.Hour, options)
+	if err != nil {
+		return nil, err
+	}
+	fetch, finished, err := f.jobs().wait(ctx, key, o)
 	if err == nil && !finished {
 		return nil, &FirmwareFetchError{*fetch}
 	}

@@ -25,61 +25,61 @@ func TestFetchFlow(t *testing.T) {
 		c := connect(t, a)
 		f := c.Firmware
 
-		key, err := f.StartFetch(t.Context(), imageURL, strings.ToUpper(imageSum))
+		key, err := f.Fetch.Start(t.Context(), imageURL, strings.ToUpper(imageSum))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := f.DeleteFetch(t.Context(), key); !errors.Is(err, sps.ErrFetchRunning) {
+		if err := f.Fetch.Delete(t.Context(), key); !errors.Is(err, sps.ErrFetchRunning) {
 			t.Errorf("DeleteFetch of a running one: %v, want ErrFetchRunning", err)
 		}
 		looks := 0
-		done, err := f.WaitForFetch(t.Context(), key, sps.WithPollInterval(time.Millisecond), sps.WithProgress(func(sps.Progress) { looks++ }))
+		done, err := f.Fetch.Wait(t.Context(), key, sps.WithPollInterval(time.Millisecond), sps.WithProgress(func(sps.Progress) { looks++ }))
 		if err != nil || done.Status != sps.JobFinished || looks == 0 {
 			t.Fatalf("fetch %+v after %d looks, %v", done, looks, err)
 		}
-		slot, err := f.Slot(t.Context(), "3")
+		slot, err := f.Slots.Get(t.Context(), "3")
 		if err != nil || slot.Body.Version != "8.1.0" || done.SlotKey != "" && done.SlotKey != "3" {
 			t.Errorf("slot %+v, %v; the fetch says %q", slot, err, done.SlotKey)
 		}
-		if err := f.CancelFetch(t.Context(), key); !errors.Is(err, sps.ErrFetchDone) {
+		if err := f.Fetch.Cancel(t.Context(), key); !errors.Is(err, sps.ErrFetchDone) {
 			t.Errorf("CancelFetch of a finished one: %v, want ErrFetchDone", err)
 		}
 
-		other, err := f.StartFetch(t.Context(), imageURL, imageSum)
+		other, err := f.Fetch.Start(t.Context(), imageURL, imageSum)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := f.CancelFetch(t.Context(), other); err != nil {
+		if err := f.Fetch.Cancel(t.Context(), other); err != nil {
 			t.Errorf("CancelFetch: %v", err)
 		}
 		var failed *sps.FirmwareFetchError
-		if _, err := f.WaitForFetch(t.Context(), other); !errors.As(err, &failed) || failed.Fetch.Status != sps.JobCancelled {
+		if _, err := f.Fetch.Wait(t.Context(), other); !errors.As(err, &failed) || failed.Fetch.Status != sps.JobCancelled {
 			t.Errorf("waiting for a cancelled one: %v", err)
 		}
 
-		wrong, err := f.StartFetch(t.Context(), imageURL, strings.Repeat("0", 64))
+		wrong, err := f.Fetch.Start(t.Context(), imageURL, strings.Repeat("0", 64))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := f.WaitForFetch(t.Context(), wrong, sps.WithPollInterval(time.Millisecond)); !errors.As(err, &failed) || failed.Fetch.Status != sps.JobFailed {
+		if _, err := f.Fetch.Wait(t.Context(), wrong, sps.WithPollInterval(time.Millisecond)); !errors.As(err, &failed) || failed.Fetch.Status != sps.JobFailed {
 			t.Errorf("a wrong checksum: %v", err)
 		}
 
-		list, err := f.Fetches(t.Context())
+		list, err := f.Fetch.List(t.Context())
 		if err != nil || len(list) != 3 {
 			t.Fatalf("fetches %+v, %v", list, err)
 		}
 		for _, fetch := range list {
-			if err := f.DeleteFetch(t.Context(), fetch.Key); err != nil {
+			if err := f.Fetch.Delete(t.Context(), fetch.Key); err != nil {
 				t.Errorf("DeleteFetch of %+v: %v", fetch, err)
 			}
 		}
-		if list, err = f.Fetches(t.Context()); err != nil || len(list) != 0 {
+		if list, err = f.Fetch.List(t.Context()); err != nil || len(list) != 0 {
 			t.Errorf("fetches in the end %+v, %v", list, err)
 		}
 		for operation, err := range map[string]error{
-			"Fetch": func() error { _, err := f.Fetch(t.Context(), key); return err }(), "CancelFetch": f.CancelFetch(t.Context(), key),
-			"WaitForFetch": func() error { _, err := f.WaitForFetch(t.Context(), key); return err }(),
+			"Fetch": func() error { _, err := f.Fetch.Get(t.Context(), key); return err }(), "CancelFetch": f.Fetch.Cancel(t.Context(), key),
+			"WaitForFetch": func() error { _, err := f.Fetch.Wait(t.Context(), key); return err }(),
 		} {
 			if !errors.Is(err, sps.ResourceNotFound) {
 				t.Errorf("%s of an unknown key: %v, want ResourceNotFound", operation, err)
@@ -97,12 +97,12 @@ func TestFetchInput(t *testing.T) {
 		{"", imageSum}, {"ftp://x/y", imageSum}, {"/etc/passwd", imageSum}, {"https://", imageSum}, {"https://x\n/y", imageSum},
 		{imageURL, ""}, {imageURL, "abc"}, {imageURL, strings.Repeat("g", 64)}, {imageURL, imageSum + "00"},
 	} {
-		if _, err := c.Firmware.StartFetch(t.Context(), input[0], input[1]); !errors.Is(err, sps.ErrInvalidInput) {
+		if _, err := c.Firmware.Fetch.Start(t.Context(), input[0], input[1]); !errors.Is(err, sps.ErrInvalidInput) {
 			t.Errorf("%q: %v, want ErrInvalidInput", input, err)
 		}
 	}
 	for _, key := range []string{"", "..", "a/b"} {
-		if _, err := c.Firmware.Fetch(t.Context(), key); !errors.Is(err, sps.ErrInvalidInput) {
+		if _, err := c.Firmware.Fetch.Get(t.Context(), key); !errors.Is(err, sps.ErrInvalidInput) {
 			t.Errorf("key %q: %v, want ErrInvalidInput", key, err)
 		}
 	}
@@ -114,7 +114,7 @@ func TestWaitForFetchEnds(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		a.ServeImage(imageURL, "8.1.0", imageSum)
-		key, err := c.Firmware.StartFetch(t.Context(), imageURL, imageSum)
+		key, err := c.Firmware.Fetch.Start(t.Context(), imageURL, imageSum)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -122,7 +122,7 @@ func TestWaitForFetchEnds(t *testing.T) {
 			return []byte(`{"key":"` + key + `","body":{"status":"pondering","progress":"12%"}}`)
 		}})
 		start := time.Now()
-		_, err = c.Firmware.WaitForFetch(t.Context(), key, sps.WithWaitLimit(time.Minute))
+		_, err = c.Firmware.Fetch.Wait(t.Context(), key, sps.WithWaitLimit(time.Minute))
 		if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "pondering") {
 			t.Errorf("error %v, want the limit and the last status", err)
 		}
@@ -131,7 +131,7 @@ func TestWaitForFetchEnds(t *testing.T) {
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), 7*time.Second)
 		defer cancel()
-		if _, err := c.Firmware.WaitForFetch(ctx, key); !errors.Is(err, context.DeadlineExceeded) || ctx.Err() == nil {
+		if _, err := c.Firmware.Fetch.Wait(ctx, key); !errors.Is(err, context.DeadlineExceeded) || ctx.Err() == nil {
 			t.Errorf("error %v, want the context's end", err)
 		}
 	})
@@ -143,14 +143,14 @@ func TestFetchesThin(t *testing.T) {
 	a := spstest.NewServer(t)
 	a.ServeImage(imageURL, "8.1.0", imageSum)
 	c := connect(t, a)
-	key, err := c.Firmware.StartFetch(t.Context(), imageURL, imageSum)
+	key, err := c.Firmware.Fetch.Start(t.Context(), imageURL, imageSum)
 	if err != nil {
 		t.Fatal(err)
 	}
 	a.Inject(spstest.Fault{Method: "GET", Path: "firmware/fetch", Mutate: func([]byte) []byte {
 		return []byte(`{"items":[{"key":"` + key + `"},{"key":"gone"}]}`)
 	}})
-	list, err := c.Firmware.Fetches(t.Context())
+	list, err := c.Firmware.Fetch.List(t.Context())
 	if err != nil || len(list) != 1 || list[0].Key != key || list[0].Status == "" {
 		t.Errorf("fetches %+v, %v", list, err)
 	}
@@ -163,7 +163,7 @@ func TestFetchHidesCredentials(t *testing.T) {
 	a := spstest.NewServer(t)
 	c := connect(t, a)
 	a.Inject(spstest.Fault{Method: "POST", Path: "firmware/fetch", Status: 400, Body: `{"error":{"type":"SyntacticError","message":"cannot get ` + secretURL + ` with hushhush"}}`})
-	if _, err := c.Firmware.StartFetch(t.Context(), secretURL, imageSum); !errors.Is(err, sps.SyntacticError) || strings.Contains(err.Error(), "hush") {
+	if _, err := c.Firmware.Fetch.Start(t.Context(), secretURL, imageSum); !errors.Is(err, sps.SyntacticError) || strings.Contains(err.Error(), "hush") {
 		t.Errorf("error %v", err)
 	}
 }
@@ -180,12 +180,12 @@ func TestJobStatus(t *testing.T) {
 		"Pondering_It": "Pondering_It", "finished!": "finished!",
 	} {
 		a.Inject(spstest.Fault{Method: "GET", Path: "*/*/x", Status: 200, Times: 2, Body: `{"key":"x","body":{"status":"` + written + `"}}`})
-		fetch, err := c.Firmware.Fetch(t.Context(), "x")
+		fetch, err := c.Firmware.Fetch.Get(t.Context(), "x")
 		if err != nil {
 			t.Fatal(err)
 		}
 		diff(t, written, want, fetch.Status)
-		bundle, err := c.SupportBundles.Get(t.Context(), "x")
+		bundle, err := c.Troubleshooting.SupportBundle.Get(t.Context(), "x")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -23,7 +23,7 @@ func TestPrecheckFlow(t *testing.T) {
 		a.SetSlot(spstest.Slot{Key: "5", Version: "8.1.0", TestFailure: failure})
 		c := connect(t, a)
 
-		slots, err := c.Firmware.Slots(t.Context())
+		slots, err := c.Firmware.Slots.List(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -53,10 +53,10 @@ func TestPrecheckFlow(t *testing.T) {
 				t.Errorf("Test of slot %s: %+v, %v; want ResourceNotFound", key, report, err)
 			}
 		}
-		if err := c.Firmware.DeleteSlot(t.Context(), "4"); err != nil {
+		if err := c.Firmware.Slots.Delete(t.Context(), "4"); err != nil {
 			t.Errorf("DeleteSlot: %v", err)
 		}
-		slot, err := c.Firmware.Slot(t.Context(), "4")
+		slot, err := c.Firmware.Slots.Get(t.Context(), "4")
 		if err != nil || !slot.Body.Empty() {
 			t.Errorf("the deleted slot: %+v, %v; want an empty one", slot, err)
 		}
@@ -94,11 +94,11 @@ func TestSlots(t *testing.T) {
 		spstest.Slot{Key: "2"},
 		spstest.Slot{Key: "4", Version: "8.0.0", AfterReboot: true},
 	))
-	got, err := connect(t, a).Firmware.Slots(t.Context())
+	got, err := connect(t, a).Firmware.Slots.List(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := &sps.FirmwareSlots{
+	want := &sps.FirmwareSlotList{
 		Slots: []sps.FirmwareSlot{
 			{Key: "1", Body: sps.FirmwareImage{Version: "7.4.0", Current: true, UpgradeNews: news, UpgradeNotes: "notes"}},
 			{Key: "2"},
@@ -118,8 +118,8 @@ func TestSlotKeys(t *testing.T) {
 	for _, key := range []string{"", "-1", "../info", "2/../1", "%2e", "2\n", "2 ", " 2", "2?x=1", "2#", `2"`, `\2`, "٢", strings.Repeat("1", 65), "."} {
 		a.ResetJournal()
 		_, testErr := c.Firmware.Test(t.Context(), key)
-		_, slotErr := c.Firmware.Slot(t.Context(), key)
-		for operation, err := range map[string]error{"Test": testErr, "Slot": slotErr, "DeleteSlot": c.Firmware.DeleteSlot(t.Context(), key)} {
+		_, slotErr := c.Firmware.Slots.Get(t.Context(), key)
+		for operation, err := range map[string]error{"Test": testErr, "Slot": slotErr, "DeleteSlot": c.Firmware.Slots.Delete(t.Context(), key)} {
 			if !errors.Is(err, sps.ErrInvalidInput) || strings.ContainsAny(err.Error(), "\n") {
 				t.Errorf("%s(%q): %v; want ErrInvalidInput in one line", operation, key, err)
 			}
@@ -144,12 +144,12 @@ func TestDeleteSlotInUse(t *testing.T) {
 	c := connect(t, a)
 	for _, key := range []string{"1", "2"} {
 		a.ResetJournal()
-		if err := c.Firmware.DeleteSlot(t.Context(), key); !errors.Is(err, sps.ErrSlotInUse) {
+		if err := c.Firmware.Slots.Delete(t.Context(), key); !errors.Is(err, sps.ErrSlotInUse) {
 			t.Errorf("DeleteSlot(%s): %v, want ErrSlotInUse", key, err)
 		}
 		diff(t, "requests", []string{"GET /api/firmware/slots/" + key}, requests(a))
 	}
-	if err := c.Firmware.DeleteSlot(t.Context(), "9"); !errors.Is(err, sps.ResourceNotFound) {
+	if err := c.Firmware.Slots.Delete(t.Context(), "9"); !errors.Is(err, sps.ResourceNotFound) {
 		t.Errorf("DeleteSlot of an unknown slot: %v", err)
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -39,7 +38,7 @@ type UpgradeSource interface{ source() source }
 // right before anything is sent; nil has nothing to refuse.
 type source struct {
 	check func() error
-	place func(context.Context, *Firmware, *upgrade) (slotKey string, err error)
+	place func(context.Context, Firmware, *upgrade) (slotKey string, err error)
 }
 
 func (s source) source() source { return s }
@@ -48,13 +47,13 @@ func (s source) source() source { return s }
 func FromSlot(key string) UpgradeSource {
 	return source{
 		check: func() error { return checkSlotKey(upgradePath, key) },
-		place: func(context.Context, *Firmware, *upgrade) (string, error) { return key, nil },
+		place: func(context.Context, Firmware, *upgrade) (string, error) { return key, nil },
 	}
 }
 
 // FromFile uploads a file first, see [Firmware.UploadFile].
 func FromFile(name string) UpgradeSource {
-	return source{place: func(ctx context.Context, f *Firmware, u *upgrade) (string, error) {
+	return source{place: func(ctx context.Context, f Firmware, u *upgrade) (string, error) {
 		u.enter(StepUpload)
 		return slotKeyOf(f.UploadFile(ctx, name, WithProgress(u.uploaded)))
 	}}
@@ -62,20 +61,20 @@ func FromFile(name string) UpgradeSource {
 
 // FromImage uploads an image first, see [Firmware.Upload].
 func FromImage(image io.ReaderAt, size int64) UpgradeSource {
-	return source{place: func(ctx context.Context, f *Firmware, u *upgrade) (string, error) {
+	return source{place: func(ctx context.Context, f Firmware, u *upgrade) (string, error) {
 		u.enter(StepUpload)
 		return slotKeyOf(f.Upload(ctx, image, size, WithProgress(u.uploaded)))
 	}}
 }
 
-// FromURL lets the appliance download the image first, see [Firmware.StartFetch].
+// FromURL lets the appliance download the image first, see [FirmwareFetches.Start].
 func FromURL(imageURL, sha256 string) UpgradeSource {
 	return source{
 		check: func() error {
 			_, err := fetchBody(imageURL, sha256)
 			return err
 		},
-		place: func(ctx context.Context, f *Firmware, u *upgrade) (string, error) {
+		place: func(ctx context.Context, f Firmware, u *upgrade) (string, error) {
 			u.enter(StepFetch)
 			return f.fetched(ctx, u, imageURL, sha256)
 		},
@@ -96,6 +95,8 @@ type UpgradeOption interface{ applyUpgrade(*upgrade) }
 func (o MessageOption) applyUpgrade(u *upgrade) { u.message = string(o) }
 
 func (o ProgressOption) applyUpgrade(u *upgrade) { u.progress = o.report }
+
+func (o IntervalOption) applyUpgrade(u *upgrade) { u.waiting = append(u.waiting, o) }
 
 func (o PollOption) applyUpgrade(u *upgrade) { u.waiting = append(u.waiting, o) }
 
@@ -174,7 +175,7 @@ func (e *FirmwareUpgradeError) LogValue() slog.Value { return logged(e) }
 // An answer that is lost is [ErrOutcomeUnknown]: the restart may have been faster, or the
 // appliance may still be at work. WaitForVersion finds out; that an appliance runs what it
 // did before does not prove that it will not upgrade.
-func (f *Firmware) StartUpgrade(ctx context.Context, key string, options ...StartUpgradeOption) (*FirmwareTestReport, error) {
+func (f Firmware) StartUpgrade(ctx context.Context, key string, options ...StartUpgradeOption) (*FirmwareTestReport, error) {
 	message := ""
 	for _, option := range options {
 		if option != nil {
@@ -194,18 +195,18 @@ func (f *Firmware) StartUpgrade(ctx context.Context, key string, options ...Star
 			return nil, err
 		}
 	}
-	k := &call{class: classUpgrade, method: http.MethodPost, path: upgradePath, body: []byte(`{"slot_id":` + id + `,"message":` + string(text) + `}`)}
 	var report *FirmwareTestReport
-	a, err := f.client.call(ctx, k)
-	if err == nil {
-		report, err = newTestReport(a, k, key)
+	accept := func(a *answer) (err error) {
+		report, err = newTestReport(a, key)
+		return err
 	}
-	return report, f.client.settle(ctx, k, err, nil)
+	body := []byte(`{"slot_id":` + id + `,"message":` + string(text) + `}`)
+	return report, f.client.act(ctx, upgradePath, body, accept, witness{method: "Firmware.WaitForVersion"})
 }
 
 // checkMessage refuses an empty message where the appliance requires one. The
 // setting is that for commits.
-func (f *Firmware) checkMessage(ctx context.Context, message string) error {
+func (f Firmware) checkMessage(ctx context.Context, message string) error {
 	if strings.TrimSpace(message) != "" {
 		return nil
 	}
@@ -280,6 +281,7 @@ type restartOption struct{ before *ApplianceInfo }
 
 func (o restartOption) applyVersionWait(w *waitOptions)  { w.before = o.before }
 func (o ProgressOption) applyVersionWait(w *waitOptions) { o.applyWait(w) }
+func (o IntervalOption) applyVersionWait(w *waitOptions) { o.applyWait(w) }
 func (o PollOption) applyVersionWait(w *waitOptions)     { o.applyWait(w) }
 
 // settleTime is how long another version may be seen after a restart before it
@@ -296,7 +298,7 @@ const (
 )
 
 // WaitForVersion waits until the appliance runs a version, through its restart:
-// refused and broken connections, failed handshakes, 502 and 503, HTML, a session
+// refused and broken connections, failed handshakes, 502 and 503, HTML at any status, a session
 // that is gone and logins that fail while services start are waited out, within the
 // context and [WithWaitLimit]. The client logs in again when it must.
 //
@@ -305,18 +307,23 @@ const (
 // certificate that is not trusted, and with the refusal when it keeps refusing the
 // login, so that the account is not locked. When the time is over, the error wraps
 // context.DeadlineExceeded and says what was seen last.
-func (f *Firmware) WaitForVersion(ctx context.Context, version string, options ...VersionWaitOption) (*ApplianceInfo, error) {
-	o := newWait(10*time.Second, 30*time.Minute, nil)
+func (f Firmware) WaitForVersion(ctx context.Context, version string, options ...VersionWaitOption) (*ApplianceInfo, error) {
+	o := &waitOptions{progress: func(Progress) {}}
 	for _, option := range options {
 		if option != nil {
 			option.applyVersionWait(o)
 		}
 	}
+	if err := o.complete(10*time.Second, 30*time.Minute); err != nil {
+		return nil, err
+	}
 	return f.waitForVersion(ctx, version, o)
 }
 
-func (f *Firmware) waitForVersion(ctx context.Context, version string, o *waitOptions) (*ApplianceInfo, error) {
-	o.every = max(o.every, time.Millisecond)
+func (f Firmware) waitForVersion(ctx context.Context, version string, o *waitOptions) (*ApplianceInfo, error) {
+	if err := f.client.made(); err != nil {
+		return nil, err
+	}
 	ctx, cancel := o.bound(ctx)
 	defer cancel()
 	defer f.client.logins.patient()()
@@ -352,9 +359,8 @@ func (f *Firmware) waitForVersion(ctx context.Context, version string, o *waitOp
 
 // glance asks the appliance for its version once, with whatever session there is,
 // and a new one if that is gone.
-func (f *Firmware) glance(ctx context.Context) (*ApplianceInfo, *session, error) {
-	k := &call{class: classRead, method: http.MethodGet, path: infoPath, once: true}
-	a, err := f.client.call(ctx, k)
+func (f Firmware) glance(ctx context.Context) (*ApplianceInfo, *session, error) {
+	a, err := f.client.readOnce(ctx, infoPath)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -453,7 +459,7 @@ type upgrade struct {
 	unsure bool // the answer to the request that begins the upgrade was lost
 	start  time.Time
 	report *FirmwareUpgradeReport
-	slots  *FirmwareSlots // before the image was placed
+	slots  *FirmwareSlotList // before the image was placed
 }
 
 func (u *upgrade) enter(step FirmwareUpgradeStep) {
@@ -482,7 +488,7 @@ func (u *upgrade) looked(step FirmwareUpgradeStep) []WaitOption {
 // failure, because waiting finds out. Where waiting ends before the version was seen, the
 // error is [ErrOutcomeUnknown] too, unless the upgrade was begun for certain and the
 // appliance came back with another version, which is [ErrWrongVersion].
-func (f *Firmware) Upgrade(ctx context.Context, from UpgradeSource, options ...UpgradeOption) (*FirmwareUpgradeReport, error) {
+func (f Firmware) Upgrade(ctx context.Context, from UpgradeSource, options ...UpgradeOption) (*FirmwareUpgradeReport, error) {
 	u := &upgrade{progress: func(Progress) {}, report: &FirmwareUpgradeReport{}}
 	for _, option := range options {
 		if option != nil {
@@ -495,10 +501,13 @@ func (f *Firmware) Upgrade(ctx context.Context, from UpgradeSource, options ...U
 	return u.report, nil
 }
 
-func (f *Firmware) upgrade(ctx context.Context, u *upgrade, from UpgradeSource) error {
+func (f Firmware) upgrade(ctx context.Context, u *upgrade, from UpgradeSource) error {
 	u.enter(StepPrepare)
 	if from == nil {
 		return invalid("the upgrade has no source")
+	}
+	if _, err := newWait(0, 0, u.waiting); err != nil {
+		return err
 	}
 	image := from.source()
 	if image.check != nil {
@@ -514,7 +523,7 @@ func (f *Firmware) upgrade(ctx context.Context, u *upgrade, from UpgradeSource) 
 	if err := f.checkMessage(ctx, u.message); err != nil && !u.testOnly {
 		return err
 	}
-	if u.slots, err = f.Slots(ctx); err != nil {
+	if u.slots, err = f.Slots.List(ctx); err != nil {
 		return err
 	}
 
@@ -525,7 +534,7 @@ func (f *Firmware) upgrade(ctx context.Context, u *upgrade, from UpgradeSource) 
 	if u.step != StepPrepare {
 		u.report.SlotKey = key
 	}
-	slot, err := f.Slot(ctx, key)
+	slot, err := f.Slots.Get(ctx, key)
 	if err != nil {
 		return err
 	}
@@ -552,7 +561,10 @@ func (f *Firmware) upgrade(ctx context.Context, u *upgrade, from UpgradeSource) 
 	u.unsure = lost != nil
 
 	u.enter(StepWait)
-	waiting := newWait(10*time.Second, 30*time.Minute, u.looked(StepWait))
+	waiting, err := newWait(10*time.Second, 30*time.Minute, u.looked(StepWait))
+	if err != nil {
+		return err
+	}
 	if sameVersion(before.FirmwareVersion, slot.Body.Version) {
 		waiting.before = before
 	}
@@ -562,13 +574,13 @@ func (f *Firmware) upgrade(ctx context.Context, u *upgrade, from UpgradeSource) 
 	u.unsure = false
 
 	u.enter(StepVerify)
-	after, err := f.Slots(ctx)
+	after, err := f.Slots.List(ctx)
 	for range verifyTries {
 		// Services may still be starting.
 		if err == nil || !passing(err) || sleep(ctx, verifyPause) != nil {
 			break
 		}
-		after, err = f.Slots(ctx)
+		after, err = f.Slots.List(ctx)
 	}
 	if err != nil {
 		return err
@@ -581,16 +593,16 @@ func (f *Firmware) upgrade(ctx context.Context, u *upgrade, from UpgradeSource) 
 
 // fetched lets the appliance download an image, and finds the slot that it went
 // into.
-func (f *Firmware) fetched(ctx context.Context, u *upgrade, imageURL, sha256 string) (string, error) {
+func (f Firmware) fetched(ctx context.Context, u *upgrade, imageURL, sha256 string) (string, error) {
 	if u.slots.EmptySlots == 0 && len(u.slots.Slots) > 0 {
 		return "", f.client.fail("POST "+fetchPath.text, ErrNoEmptySlot)
 	}
-	key, err := f.StartFetch(ctx, imageURL, sha256)
+	key, err := f.Fetch.Start(ctx, imageURL, sha256)
 	if err != nil {
 		return "", err
 	}
 	u.report.FetchKey = key
-	done, err := f.WaitForFetch(ctx, key, u.looked(StepFetch)...)
+	done, err := f.Fetch.Wait(ctx, key, u.looked(StepFetch)...)
 	if err != nil {
 		return "", err
 	}
@@ -598,7 +610,7 @@ func (f *Firmware) fetched(ctx context.Context, u *upgrade, imageURL, sha256 str
 		return done.SlotKey, nil
 	}
 	// The record need not say where the image is: it is in the slot that filled.
-	after, err := f.Slots(ctx)
+	after, err := f.Slots.List(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -657,7 +669,7 @@ func (u *upgrade) left(err error) string {
 	case u.report.FetchKey != "":
 		return unbegun + "; the fetch " + oneLine(u.report.FetchKey, 40) + " goes on if it has not ended, and its record stays until it is removed"
 	case errors.Is(err, ErrOutcomeUnknown):
-		return unbegun + "; whether the fetch was begun is unknown: look at Firmware.Fetches"
+		return unbegun + "; whether the fetch was begun is unknown: look at Firmware.Fetch.List"
 	}
 	return unbegun
 }

@@ -16,7 +16,7 @@ import (
 func upgradeBubble(t *testing.T, test func(t *testing.T, a *spstest.Appliance, c *sps.Client), options ...spstest.Option) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		a, err := spstest.New(options...)
+		a, err := spstest.New(append([]spstest.Option{spstest.WithTB(t)}, options...)...)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -35,13 +35,15 @@ func upgradeBubble(t *testing.T, test func(t *testing.T, a *spstest.Appliance, c
 func TestUpgradeFlow(t *testing.T) {
 	t.Parallel()
 	underVariants(t, func(t *testing.T, options ...spstest.Option) {
-		for name, source := range map[string]sps.UpgradeSource{
-			"slot":  sps.FromSlot("2"),
-			"image": sps.FromImage(spstest.Image("8.0.0", imageSize), imageSize),
-			"URL":   sps.FromURL(imageURL, imageSum),
-		} {
+		for _, name := range []string{"slot", "image", "URL"} {
 			upgradeBubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
-				a.ServeImage(imageURL, "8.0.0", imageSum)
+				from, to := a.Slots()[0].Version, a.Slots()[1].Version // those of the profile
+				a.ServeImage(imageURL, to, imageSum)
+				source := map[string]sps.UpgradeSource{
+					"slot":  sps.FromSlot("2"),
+					"image": sps.FromImage(spstest.Image(to, imageSize), imageSize),
+					"URL":   sps.FromURL(imageURL, imageSum),
+				}[name]
 				var steps []sps.FirmwareUpgradeStep
 				report, err := c.Firmware.Upgrade(t.Context(), source, sps.WithMessage("CHG-1"), sps.WithProgress(func(p sps.Progress) {
 					if p.State == "begun" {
@@ -51,8 +53,8 @@ func TestUpgradeFlow(t *testing.T) {
 				if err != nil {
 					t.Fatalf("%s: %v", name, err)
 				}
-				if report.From != "7.4.0" || report.To != "8.0.0" || report.Info.FirmwareVersion != "8.0.0" || !strings.Contains(report.TestSummary, "HA") {
-					t.Errorf("%s: report %+v", name, report)
+				if report.From != from || report.To != to || report.Info.FirmwareVersion != to || !strings.Contains(report.TestSummary, "HA") {
+					t.Errorf("%s: report %+v, want one from %s to %s", name, report, from, to)
 				}
 				want := map[string][]sps.FirmwareUpgradeStep{
 					"slot":  {"prepare", "test", "upgrade", "wait", "verify"},
@@ -367,7 +369,7 @@ func TestUpgradeSurvivesHiccups(t *testing.T) {
 	upgradeBubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		a.ServeImage(imageURL, "8.0.0", imageSum)
 		a.Inject(spstest.Fault{Method: "GET", Path: "firmware/fetch/*", Skip: 1, Times: 12, Status: 503})
-		a.Inject(spstest.Fault{Method: "GET", Path: "firmware/slots", Skip: 2, Times: 6, Status: 503})
+		a.Inject(spstest.Fault{Method: "GET", Path: "firmware/slots", Skip: 1, Times: 6, Status: 503})
 		if _, err := c.Firmware.Upgrade(t.Context(), sps.FromURL(imageURL, imageSum)); err != nil {
 			t.Error(err)
 		}

@@ -8,7 +8,6 @@ import (
 	"io"
 	"log/slog"
 	"mime/multipart"
-	"net/http"
 	"os"
 	"slices"
 	"sync"
@@ -76,7 +75,7 @@ func (e *FirmwareUploadError) LogValue() slog.Value { return logged(e) }
 // has filled, for up to [Timeouts].Outcome, and after the end of ctx for half of
 // [Timeouts].Close. The error is an [FirmwareUploadError] then and [ErrOutcomeUnknown], also where
 // one has filled: that may have been somebody else.
-func (f *Firmware) Upload(ctx context.Context, image io.ReaderAt, size int64, options ...UploadOption) (*FirmwareSlot, error) {
+func (f Firmware) Upload(ctx context.Context, image io.ReaderAt, size int64, options ...UploadOption) (*FirmwareSlot, error) {
 	if image == nil || size <= 0 {
 		return nil, f.client.fail("POST "+uploadPath.text, invalid("the image is empty"))
 	}
@@ -85,7 +84,7 @@ func (f *Firmware) Upload(ctx context.Context, image io.ReaderAt, size int64, op
 
 // UploadFile is [Firmware.Upload] of a file. A directory, an empty file, and one
 // that changes while it is sent are [ErrInvalidInput].
-func (f *Firmware) UploadFile(ctx context.Context, name string, options ...UploadOption) (*FirmwareSlot, error) {
+func (f Firmware) UploadFile(ctx context.Context, name string, options ...UploadOption) (*FirmwareSlot, error) {
 	fail := func(err error) (*FirmwareSlot, error) {
 		return nil, f.client.fail("POST "+uploadPath.text, fmt.Errorf("%w: %w", ErrInvalidInput, err))
 	}
@@ -129,7 +128,7 @@ type upload struct {
 	whole   bool         // the image was read to its end
 }
 
-func (f *Firmware) upload(ctx context.Context, u *upload, options []UploadOption) (*FirmwareSlot, error) {
+func (f Firmware) upload(ctx context.Context, u *upload, options []UploadOption) (*FirmwareSlot, error) {
 	o := &uploadOptions{progress: func(Progress) {}}
 	for _, option := range options {
 		if option != nil {
@@ -138,7 +137,7 @@ func (f *Firmware) upload(ctx context.Context, u *upload, options []UploadOption
 	}
 	start := time.Now()
 	u.report = func(sent, total int64) { o.progress(transferred(sent, total, start)) }
-	before, err := f.Slots(ctx)
+	before, err := f.Slots.List(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -149,7 +148,7 @@ func (f *Firmware) upload(ctx context.Context, u *upload, options []UploadOption
 	if err != nil {
 		return nil, err
 	}
-	a, err := f.client.call(ctx, &call{class: classUpload, method: http.MethodPost, path: uploadPath, stream: stream})
+	a, err := f.client.upload(ctx, uploadPath, stream)
 	u.mu.Lock()
 	u.current = nil
 	whole := u.whole
@@ -189,16 +188,12 @@ func uploadedSlot(a *answer) (*FirmwareSlot, error) {
 	if checkSlotKey(slotsPath, key) != nil {
 		return nil, a.unusable("it does not name the slot of the image")
 	}
-	slot, err := newObject[FirmwareImage](a, a.Envelope, key)
-	if err != nil {
-		return nil, err
-	}
-	slot.Key = key
-	return slot, nil
+	slot := new(FirmwareSlot)
+	return slot.or((&item{a.Envelope, key, a}).into(slot.parts(), nil))
 }
 
 // uploadLost asks what became of an upload whose answer was lost.
-func (f *Firmware) uploadLost(ctx context.Context, before *FirmwareSlots, cause error) error {
+func (f Firmware) uploadLost(ctx context.Context, before *FirmwareSlotList, cause error) error {
 	end := f.client.patience(ctx)
 	defer end.release()
 	failed := &FirmwareUploadError{Err: cause}
@@ -210,8 +205,8 @@ func (f *Firmware) uploadLost(ctx context.Context, before *FirmwareSlots, cause 
 }
 
 // look looks for a slot that was empty before.
-func (e *FirmwareUploadError) look(ctx context.Context, f *Firmware, before *FirmwareSlots) (seen bool, state string, err error) {
-	after, err := f.Slots(ctx)
+func (e *FirmwareUploadError) look(ctx context.Context, f Firmware, before *FirmwareSlotList) (seen bool, state string, err error) {
+	after, err := f.Slots.List(ctx)
 	if err != nil {
 		return false, "", err
 	}

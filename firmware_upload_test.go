@@ -243,7 +243,7 @@ func TestUploadStalls(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				a, err := spstest.New()
+				a, err := spstest.New(spstest.WithTB(t))
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -458,11 +458,11 @@ func FuzzPath(f *testing.F) {
 		} else {
 			check(p)
 		}
-		if p, err := itemPath(trustStoresPath, key, nil); err != nil {
+		if p, err := itemPath(trustStores.endpoint.path, key); err != nil {
 			checkError(t, err)
 		} else {
 			check(p)
-			if !p.guarded() || !p.below(trustStoresPath.text) || strings.Count(p.text, "/") != 2 {
+			if !p.guarded() || !p.below(trustStores.endpoint.path.text) || strings.Count(p.text, "/") != 2 {
 				t.Errorf("the key %q leads to %q", key, p.text)
 			}
 		}
@@ -548,25 +548,25 @@ func FuzzConfiguration(f *testing.F) {
 		ctx := t.Context()
 		switch int(kind) % kinds {
 		case 0:
-			if o := got(h.TrafficAlerts.Get(ctx)).in(t); o != nil {
+			if o := got(h.Alerting.TrafficAlerts.Get(ctx)).in(t); o != nil {
 				checkAlerts(t, o.Body)
 			}
 		case 1:
-			if o := got(h.SystemAlerts.Get(ctx)).in(t); o != nil {
+			if o := got(h.Alerting.SystemAlerts.Get(ctx)).in(t); o != nil {
 				checkAlerts(t, o.Body)
 			}
 		case 2:
-			if o := got(h.Email.Get(ctx)).in(t); o != nil {
+			if o := got(h.Management.Email.Get(ctx)).in(t); o != nil {
 				checkBodyOf(t, o.Body)
 			}
 		case 3:
-			if o := got(h.SNMPTrap.Get(ctx)).in(t); o != nil {
+			if o := got(h.Management.SNMP.Trap.Get(ctx)).in(t); o != nil {
 				checkBodyOf(t, o.Body)
 			}
 		case 4:
-			if o := got(h.StarlingConfiguration.Get(ctx)).in(t); o != nil {
+			if o := got(h.Starling.Configuration.Get(ctx)).in(t); o != nil {
 				checkBodyOf(t, o.Body)
-				checkError(t, o.Body.checkChange(&StarlingConfiguration{}))
+				checkError(t, changedStarling(&StarlingConfiguration{}, &o.Body))
 			}
 		case 5:
 			e, _ := wire.ParseEnvelope(answer)
@@ -636,8 +636,8 @@ func checkAlerts[ID ~string](t *testing.T, alerts Alerts[ID]) {
 			t.Errorf("%q differs: %v, %v", d.Alert, d.Old, d.New)
 		}
 	}
-	checkError(t, alerts.checkChange(&was))
-	checkError(t, (Alerts[ID]{"no such alert": {}}).checkChange(&was))
+	checkError(t, changedAlerts(&was, &alerts))
+	checkError(t, changedAlerts(&was, &Alerts[ID]{"no such alert": {}}))
 }
 
 func checkTrustStore(t *testing.T, s TrustStore) {
@@ -680,7 +680,7 @@ func checkTrustStore(t *testing.T, s TrustStore) {
 	}
 	was := s
 	s.Name += "x"
-	checkError(t, s.checkChange(&was))
+	checkError(t, changedTrustStore(&was, &s))
 }
 
 // FuzzStatus fuzzes what an appliance says about itself and its users.
@@ -730,7 +730,7 @@ func FuzzStatus(f *testing.F) {
 		case 2:
 			readWell(t)(h.HealthStatus(ctx))
 		case 3:
-			readWell(t)(h.ClusterStatus(ctx))
+			readWell(t)(h.Cluster.Status(ctx))
 		case 4:
 			readWell(t)(h.Starling.JoinStatus(ctx))
 			page, err := h.Starling.JoinPage(ctx)
@@ -827,15 +827,15 @@ func FuzzJob(f *testing.F) {
 		}
 		switch int(kind) % kinds {
 		case 0:
-			slots, err := h.Firmware.Slots(ctx)
+			slots, err := h.Firmware.Slots.List(ctx)
 			readWell(t)(slots, err)
 			if err == nil && (slots.EmptySlots < 0 || len(slots.Slots) > len(answer)/2) {
 				t.Errorf("%d slots, %d of them empty", len(slots.Slots), slots.EmptySlots)
 			}
 		case 1:
 			for _, key := range []string{"1", "2"} {
-				readWell(t)(h.Firmware.Slot(ctx, key))
-				checkError(t, h.Firmware.DeleteSlot(ctx, key))
+				readWell(t)(h.Firmware.Slots.Get(ctx, key))
+				checkError(t, h.Firmware.Slots.Delete(ctx, key))
 			}
 			var image FirmwareImage
 			e, _ := wire.ParseEnvelope(answer)
@@ -856,25 +856,25 @@ func FuzzJob(f *testing.F) {
 			u := &FirmwareUploadError{Known: true, Stored: slot, Err: errors.New("x")}
 			checkLine(t, "an upload's error", u.Error())
 		case 5:
-			readWell(t)(h.SupportBundles.Get(ctx, "1"))
+			readWell(t)(h.Troubleshooting.SupportBundle.Get(ctx, "1"))
 		case 6:
-			key, err := h.SupportBundles.Start(ctx)
+			key, err := h.Troubleshooting.SupportBundle.Start(ctx)
 			readWell(t)(key, err)
 			once()
-			readWell(t)(h.SupportBundles.Wait(ctx, "1", looked))
+			readWell(t)(h.Troubleshooting.SupportBundle.Wait(ctx, "1", looked))
 			if err == nil && key == "" {
 				t.Error("a bundle without a key")
 			}
 		case 7:
-			readWell(t)(h.Firmware.Fetch(ctx, "1"))
-			checkError(t, h.Firmware.CancelFetch(ctx, "1"))
+			readWell(t)(h.Firmware.Fetch.Get(ctx, "1"))
+			checkError(t, h.Firmware.Fetch.Cancel(ctx, "1"))
 		case 8:
 			once()
-			readWell(t)(h.Firmware.WaitForFetch(ctx, "1", looked))
+			readWell(t)(h.Firmware.Fetch.Wait(ctx, "1", looked))
 		case 9:
-			readWell(t)(h.SupportBundles.List(ctx))
+			readWell(t)(h.Troubleshooting.SupportBundle.List(ctx))
 		case 10:
-			readWell(t)(h.Firmware.Fetches(ctx))
+			readWell(t)(h.Firmware.Fetch.List(ctx))
 		}
 		if h.requests > 6+len(answer)/9 {
 			t.Errorf("%d requests", h.requests)
@@ -1026,7 +1026,7 @@ func FuzzList(f *testing.F) {
 			checkError(t, err)
 		case 4:
 			root = "/api/troubleshooting/support-bundle"
-			readWell(t)(h.SupportBundles.List(ctx))
+			readWell(t)(h.Troubleshooting.SupportBundle.List(ctx))
 		}
 		if h.requests > most*(2+len(script)/9) {
 			t.Errorf("%d requests", h.requests)
@@ -1473,7 +1473,7 @@ func FuzzUpdateObject(f *testing.F) {
 				return nil
 			})
 		case 3:
-			err = tx.TrafficAlerts.Update(ctx, func(v *TrafficAlerts) error {
+			err = tx.Alerting.TrafficAlerts.Update(ctx, func(v *TrafficAlerts) error {
 				changed = true
 				ids := v.ids()
 				if len(ids) == 0 || len(program) == 0 {
@@ -1489,7 +1489,7 @@ func FuzzUpdateObject(f *testing.F) {
 				return v.set(!(*v)[id].SNMP, ChannelSNMP, []TrafficAlert{id})
 			})
 		case 4:
-			err = tx.Email.Update(ctx, func(v *EmailSettings) error {
+			err = tx.Management.Email.Update(ctx, func(v *EmailSettings) error {
 				if _, changed = want.(map[string]any); !changed {
 					return nil
 				}
@@ -1507,7 +1507,7 @@ func FuzzUpdateObject(f *testing.F) {
 				return nil
 			})
 		case 5:
-			err = tx.StarlingConfiguration.Update(ctx, func(v *StarlingConfiguration) error {
+			err = tx.Starling.Configuration.Update(ctx, func(v *StarlingConfiguration) error {
 				if _, changed = want.(map[string]any); changed {
 					v.RemoteAccess.Enabled = !v.RemoteAccess.Enabled
 					within("remote_access")["enabled"] = v.RemoteAccess.Enabled
@@ -1540,7 +1540,7 @@ func FuzzUpdateObject(f *testing.F) {
 				return
 			}
 		case 7:
-			err = tx.SNMPTrap.Update(ctx, func(v *SNMPTrap) error {
+			err = tx.Management.SNMP.Trap.Update(ctx, func(v *SNMPTrap) error {
 				if _, changed = want.(map[string]any); !changed {
 					return nil
 				}
@@ -1649,23 +1649,23 @@ func TestMemoryOfAnswers(t *testing.T) {
 		"Info":                  func() error { _, err := h.Info(ctx); return err },
 		"UserInfo":              func() error { _, err := h.UserInfo(ctx); return err },
 		"Health":                func() error { _, err := h.HealthStatus(ctx); return err },
-		"ClusterStatus":         func() error { _, err := h.ClusterStatus(ctx); return err },
+		"ClusterStatus":         func() error { _, err := h.Cluster.Status(ctx); return err },
 		"TransactionStatus":     func() error { _, err := h.TransactionStatus(ctx); return err },
 		"IntegratedProducts":    func() error { _, err := h.IntegratedProducts(ctx); return err },
 		"JoinStatus":            func() error { _, err := h.Starling.JoinStatus(ctx); return err },
-		"TrafficAlerts":         func() error { _, err := h.TrafficAlerts.Get(ctx); return err },
-		"Email":                 func() error { _, err := h.Email.Get(ctx); return err },
-		"SNMPTrap":              func() error { _, err := h.SNMPTrap.Get(ctx); return err },
+		"TrafficAlerts":         func() error { _, err := h.Alerting.TrafficAlerts.Get(ctx); return err },
+		"Email":                 func() error { _, err := h.Management.Email.Get(ctx); return err },
+		"SNMPTrap":              func() error { _, err := h.Management.SNMP.Trap.Get(ctx); return err },
 		"TrustStores.Get":       func() error { _, err := h.TrustStores.Get(ctx, "k"); return err },
 		"TrustStores.List":      func() error { _, err := h.TrustStores.List(ctx); return err },
 		"TrustStores.GetByName": func() error { _, err := h.TrustStores.GetByName(ctx, "x"); return err },
-		"StarlingConfiguration": func() error { _, err := h.StarlingConfiguration.Get(ctx); return err },
+		"StarlingConfiguration": func() error { _, err := h.Starling.Configuration.Get(ctx); return err },
 		"Listing":               func() error { _, err := h.Listing(ctx, "x"); return err },
 		"any":                   func() error { _, err := NewSingleton[any](h.Client, "x").Get(ctx); return err },
-		"Slots":                 func() error { _, err := h.Firmware.Slots(ctx); return err },
-		"Slot":                  func() error { _, err := h.Firmware.Slot(ctx, "1"); return err },
+		"Slots":                 func() error { _, err := h.Firmware.Slots.List(ctx); return err },
+		"Slot":                  func() error { _, err := h.Firmware.Slots.Get(ctx, "1"); return err },
 		"Test":                  func() error { _, err := h.Firmware.Test(ctx, "1"); return err },
-		"Fetch":                 func() error { _, err := h.Firmware.Fetch(ctx, "1"); return err },
+		"Fetch":                 func() error { _, err := h.Firmware.Fetch.Get(ctx, "1"); return err },
 		"Changes": func() error {
 			a, err := h.read(ctx, changesPath, nil)
 			if err == nil {

@@ -21,6 +21,7 @@ import (
 	"net/http"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -312,12 +313,17 @@ type hostileCall func(context.Context, *sps.Client) error
 
 // The calls of this file.
 func hostileSlots(ctx context.Context, c *sps.Client) error {
-	_, err := c.Firmware.Slots(ctx)
+	_, err := c.Firmware.Slots.List(ctx)
 	return err
 }
 
 func hostileGet(ctx context.Context, c *sps.Client) error {
 	_, err := c.Invoke(ctx, "GET", "configuration/x", nil)
+	return err
+}
+
+func hostileObject(ctx context.Context, c *sps.Client) error {
+	_, err := sps.NewSingleton[any](c, "configuration/x").Get(ctx)
 	return err
 }
 
@@ -471,7 +477,7 @@ func TestHostileMemory(t *testing.T) {
 		{"100,000 URLs", transacts(store(func(i int) string { return fmt.Sprintf(`"http://a/%d"`, i) }), `{}`), hostileStore, errNone, 512},
 		{"100,000 wrong URLs", transacts(store(func(i int) string { return fmt.Sprintf(`"x%d"`, i) }), `{}`), hostileStore, errNone, 768},
 		{"10,000 nodes", says(200, "", listed(`{"items":[`, n/10, always(`{"key":"k","health_status":{"cpu":1e400}}`), `]}`)), func(ctx context.Context, c *sps.Client) error {
-			_, err := c.ClusterStatus(ctx)
+			_, err := c.Cluster.Status(ctx)
 			return err
 		}, errNone, 2048},
 
@@ -488,7 +494,7 @@ func TestHostileMemory(t *testing.T) {
 		{"enormous key", says(200, "", `{"items":[{"key":"`+text+`"}]}`), hostileList, sps.ErrBadAnswer, 128},
 		{"enormous name of a member", says(200, "", `{"`+text+`":`), hostileSlots, sps.ErrBadAnswer, 128},
 		{"enormous status of a job", says(200, "", `{"body":{"status":"`+text+`","message":"`+text+`"}}`), func(ctx context.Context, c *sps.Client) error {
-			return c.Firmware.DeleteFetch(ctx, "1")
+			return c.Firmware.Fetch.Delete(ctx, "1")
 		}, sps.ErrFetchRunning, 256},
 
 		{"huge numbers", says(200, "", `{"items":[{"key":"1","body":{"version":`+strings.Repeat("9", 1<<20)+`,"current":1e999999999}}]}`), hostileSlots, sps.ErrBadAnswer, 32},
@@ -502,12 +508,12 @@ func TestHostileMemory(t *testing.T) {
 			_, err := c.Firmware.Test(ctx, "2")
 			return err
 		}, sps.FirmwareTestFailed, 8},
-		{"invalid UTF-8", says(200, "", "{\"body\":{\"\xff\":\"\xc3\"}}"), hostileGet, sps.ErrBadAnswer, 8},
+		{"invalid UTF-8", says(200, "", "{\"body\":{\"\xff\":\"\xc3\"}}"), hostileObject, sps.ErrBadAnswer, 8},
 		{"invalid UTF-8 in an error", says(400, "", "{\"error\":{\"type\":\"SyntacticError\",\"message\":\"a\xff\xfe\"}}"), hostileSlots, sps.SyntacticError, 8},
 		{"invalid UTF-8 in headers", says(302, "Location: https://\xff\xfe/\r\nContent-Type: \xff\r\n", "\xff"), hostileSlots, sps.Status(302), 8},
 		{"a lone surrogate", says(400, "", `{"error":{"type":"\ud800","message":"\udfff"}}`), hostileSlots, sps.Status(400), 8},
 		{"a lone surrogate in an update", transacts(`{"body":{"a":"\ud800"}}`, `{}`), hostileUpdate, sps.ErrBadAnswer, 8},
-		{"invalid UTF-8, much of it", says(200, "", `{"body":"`+strings.Repeat("\xff", 4<<20)+`"}`), hostileGet, sps.ErrBadAnswer, 128},
+		{"invalid UTF-8, much of it", says(200, "", `{"body":"`+strings.Repeat("\xff", 4<<20)+`"}`), hostileObject, sps.ErrBadAnswer, 128},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			h := &hostileAppliance{script: test.script}
@@ -582,7 +588,7 @@ func TestHostileTime(t *testing.T) {
 	page := func(r *http.Request, item string) string {
 		n := 0
 		fmt.Sscan(r.URL.Query().Get("page"), &n)
-		return fmt.Sprintf(`{"items":[%s],"meta":{"next":"%s?page=%d"}}`, item, r.URL.Path, n+1)
+		return fmt.Sprintf(`{"items":[%s],"meta":{"next":"%s?page=%d"}}`, strings.ReplaceAll(item, "PAGE", strconv.Itoa(n)), r.URL.Path, n+1)
 	}
 	pages := func(item string) hostileScript {
 		return func(w *hostileConn, r *http.Request) {
@@ -628,13 +634,15 @@ func TestHostileTime(t *testing.T) {
 		"slow file":              {drip("HTTP/1.1 200 OK\r\nContent-Type: x/y\r\nContent-Length: 1000000\r\n\r\na"), nil, hostileDownload, nil, 0, nil},
 		"slow file, headers":     {drip("HTTP/1.1 200 OK\r\nX: a"), nil, hostileDownload, nil, 0, nil},
 		"slow error":             {drip("HTTP/1.1 500 No\r\nContent-Length: 1000000\r\n\r\n{ "), nil, hostilePost, &limits, 0, nil},
-		"always more pages":      {pages(`{"key":"1","body":{}}`), nil, hostileList, nil, 0, nil},
-		"always more thin pages": {pages(`{"key":"1"}`), nil, hostileList, nil, 0, nil},
-		"always more pages, by name": {pages(`{"key":"1","body":{"name":"x"}}`), nil, func(ctx context.Context, c *sps.Client) error {
+		"always more pages":      {pages(`{"key":"PAGE","body":{}}`), nil, hostileList, nil, 0, nil},
+		"always more thin pages": {pages(`{"key":"PAGE"}`), nil, hostileList, nil, 0, nil},
+		"always more pages, by name": {pages(`{"key":"PAGE","body":{"name":"x"}}`), nil, func(ctx context.Context, c *sps.Client) error {
 			_, err := sps.NewCollection[any](c, "x").GetByName(ctx, "y")
 			return err
 		}, nil, 0, nil},
-		"always more pages, walked": {pages(`{"key":"1"}`), nil, hostileForest, nil, 0, nil},
+		"always more pages, walked": {pages(`{"key":"PAGE"}`), nil, hostileForest, nil, 0, nil},
+		"the same pages again":      {pages(`{"key":"1","body":{}},{"key":"2","body":{}}`), nil, hostileList, nil, time.Second, sps.ErrBadAnswer},
+		"the same thin pages again": {pages(`{"key":"1"},{"key":"2"}`), nil, hostileList, nil, 2 * time.Second, sps.ErrBadAnswer},
 		"an endless tree":           {tree, nil, hostileForest, nil, 0, nil},
 		"a circle of 100 pages":     {circle, nil, hostileList, nil, 3 * time.Second, sps.ErrBadAnswer},
 		"always busy": {says(503, "Retry-After: 29\r\n", ""), nil, func(ctx context.Context, c *sps.Client) error {
@@ -650,7 +658,7 @@ func TestHostileTime(t *testing.T) {
 			return c.Transaction(ctx, setAdmin("x"), sps.WithLockWait(time.Hour))
 		}, nil, 0, nil},
 		"a job without end": {says(200, "", `{"body":{"status":"queued"}}`), nil, func(ctx context.Context, c *sps.Client) error {
-			_, err := c.Firmware.WaitForFetch(ctx, "1")
+			_, err := c.Firmware.Fetch.Wait(ctx, "1")
 			return err
 		}, nil, 0, nil},
 		"a commit without end": {func(w *hostileConn, r *http.Request) {
@@ -718,7 +726,7 @@ func TestHostilePages(t *testing.T) {
 		call       func(context.Context, *sps.Client) error
 		kib        uint64
 	}{
-		"All": {`{"key":"1","body":{"name":"x"}}`, "x", func(ctx context.Context, c *sps.Client) error {
+		"All": {`{"key":"PAGE","body":{"name":"x"}}`, "x", func(ctx context.Context, c *sps.Client) error {
 			for _, err := range sps.NewCollection[any](c, "x").All(ctx) {
 				if err != nil {
 					return err
@@ -726,7 +734,7 @@ func TestHostilePages(t *testing.T) {
 			}
 			return nil
 		}, 256},
-		"GetByName": {`{"key":"1","body":{"name":"x"}}`, "x", func(ctx context.Context, c *sps.Client) error {
+		"GetByName": {`{"key":"PAGE","body":{"name":"x"}}`, "x", func(ctx context.Context, c *sps.Client) error {
 			_, err := sps.NewCollection[any](c, "x").GetByName(ctx, "y")
 			return err
 		}, 256},
@@ -744,7 +752,7 @@ func TestHostilePages(t *testing.T) {
 					late = alive()
 					cancel()
 				}
-				return answer(r, 200, http.Header{}, fmt.Sprintf(`{"filler":%q,"items":[%s],"meta":{"next":"/api/%s?page=%d"}}`, filler, test.item, test.path, asked)), nil
+				return answer(r, 200, http.Header{}, fmt.Sprintf(`{"filler":%q,"items":[%s],"meta":{"next":"/api/%s?page=%d"}}`, filler, strings.ReplaceAll(test.item, "PAGE", strconv.Itoa(asked)), test.path, asked)), nil
 			}))
 			if err != nil {
 				t.Fatal(err)
@@ -1088,7 +1096,7 @@ func TestHostileInput(t *testing.T) {
 			return err
 		}),
 		"image URL": at("firmware/fetch", func(ctx context.Context, c *sps.Client, text string) error {
-			_, err := c.Firmware.StartFetch(ctx, "https://images.example/"+text, strings.Repeat("a", 64))
+			_, err := c.Firmware.Fetch.Start(ctx, "https://images.example/"+text, strings.Repeat("a", 64))
 			return err
 		}),
 
@@ -1110,32 +1118,32 @@ func TestHostileInput(t *testing.T) {
 			return err
 		}),
 		"slot": at("firmware/slots", func(ctx context.Context, c *sps.Client, key string) error {
-			_, err := c.Firmware.Slot(ctx, key)
+			_, err := c.Firmware.Slots.Get(ctx, key)
 			return err
 		}),
 		"slot, Delete": at("firmware/slots", func(ctx context.Context, c *sps.Client, key string) error {
-			return c.Firmware.DeleteSlot(ctx, key)
+			return c.Firmware.Slots.Delete(ctx, key)
 		}),
 		"slot, Test": at("firmware/test", func(ctx context.Context, c *sps.Client, key string) error {
 			_, err := c.Firmware.Test(ctx, key)
 			return err
 		}),
 		"fetch": at("firmware/fetch", func(ctx context.Context, c *sps.Client, key string) error {
-			_, err := c.Firmware.Fetch(ctx, key)
+			_, err := c.Firmware.Fetch.Get(ctx, key)
 			return err
 		}),
-		"fetch, Cancel": at("firmware/fetch", func(ctx context.Context, c *sps.Client, key string) error { return c.Firmware.CancelFetch(ctx, key) }),
-		"fetch, Remove": at("firmware/fetch", func(ctx context.Context, c *sps.Client, key string) error { return c.Firmware.DeleteFetch(ctx, key) }),
+		"fetch, Cancel": at("firmware/fetch", func(ctx context.Context, c *sps.Client, key string) error { return c.Firmware.Fetch.Cancel(ctx, key) }),
+		"fetch, Remove": at("firmware/fetch", func(ctx context.Context, c *sps.Client, key string) error { return c.Firmware.Fetch.Delete(ctx, key) }),
 		"bundle": at("troubleshooting/support-bundle", func(ctx context.Context, c *sps.Client, key string) error {
-			_, err := c.SupportBundles.Get(ctx, key)
+			_, err := c.Troubleshooting.SupportBundle.Get(ctx, key)
 			return err
 		}),
 		"bundle, Download": at("troubleshooting/support-bundle", func(ctx context.Context, c *sps.Client, key string) error {
-			_, err := c.SupportBundles.Download(ctx, key, io.Discard)
+			_, err := c.Troubleshooting.SupportBundle.Download(ctx, key, io.Discard)
 			return err
 		}),
 		"bundle, Delete": at("troubleshooting/support-bundle", func(ctx context.Context, c *sps.Client, key string) error {
-			return c.SupportBundles.Delete(ctx, key)
+			return c.Troubleshooting.SupportBundle.Delete(ctx, key)
 		}),
 
 		"NewSingleton": path(func(ctx context.Context, c *sps.Client, text string) error {
@@ -1237,11 +1245,11 @@ func TestHostileLinks(t *testing.T) {
 			return `{"items":[{"key":` + quote(text) + `}],"meta":{"current_slot":` + quote(text) + `}}`
 		}, "firmware/slots", hostileSlots},
 		"Fetches": {func(text string) string { return `{"items":[{"key":` + quote(text) + `}]}` }, "firmware/fetch", func(ctx context.Context, c *sps.Client) error {
-			_, err := c.Firmware.Fetches(ctx)
+			_, err := c.Firmware.Fetch.List(ctx)
 			return err
 		}},
 		"Bundles": {func(text string) string { return `{"items":[{"key":` + quote(text) + `}]}` }, "troubleshooting/support-bundle", func(ctx context.Context, c *sps.Client) error {
-			_, err := c.SupportBundles.List(ctx)
+			_, err := c.Troubleshooting.SupportBundle.List(ctx)
 			return err
 		}},
 		"Listing": {func(text string) string {

@@ -35,7 +35,9 @@ var ownErrors = map[string]error{
 	"ErrNoSuchAuthority": sps.ErrNoSuchAuthority, "ErrAuthorityExists": sps.ErrAuthorityExists, "ErrNoCluster": sps.ErrNoCluster,
 	"ErrStarlingNotJoined": sps.ErrStarlingNotJoined, "ErrOtherClient": sps.ErrOtherClient, "ErrCommitMessageRequired": sps.ErrCommitMessageRequired,
 	"ErrNoEmptySlot": sps.ErrNoEmptySlot, "ErrFetchDone": sps.ErrFetchDone, "ErrFetchRunning": sps.ErrFetchRunning, "ErrSlotInUse": sps.ErrSlotInUse,
-	"ErrWrongVersion": sps.ErrWrongVersion, "ErrUnexpectedImage": sps.ErrUnexpectedImage,
+	"ErrNoRecording": sps.ErrNoRecording, "ErrSnapshotQuota": sps.ErrSnapshotQuota, "ErrSearchInUse": sps.ErrSearchInUse,
+	"ErrSearchCeiling": sps.ErrSearchCeiling, "ErrSnapshotLost": sps.ErrSnapshotLost, "ErrSnapshotTaken": sps.ErrSnapshotTaken,
+	"ErrCheckpoint": sps.ErrCheckpoint, "ErrCheckpointFull": sps.ErrCheckpointFull, "ErrWrongVersion": sps.ErrWrongVersion, "ErrUnexpectedImage": sps.ErrUnexpectedImage,
 }
 
 // kindRow is a row of a table of docs/errors.md.
@@ -151,17 +153,17 @@ func TestKindWhereItWasMet(t *testing.T) {
 	}{
 		"no cluster": {
 			spstest.Fault{Path: "cluster/status", Status: 404, Body: `{"error":{"type":"ResourceNotFound"}}`},
-			func(ctx context.Context, c *sps.Client) error { _, err := c.ClusterStatus(ctx); return err },
+			func(ctx context.Context, c *sps.Client) error { _, err := c.Cluster.Status(ctx); return err },
 			sps.KindRefused, sps.ErrNoCluster,
 		},
 		"no cluster, forbidden": {
 			spstest.Fault{Path: "cluster/status", Status: 403, Body: `{"error":{"type":"ForbiddenActionError"}}`},
-			func(ctx context.Context, c *sps.Client) error { _, err := c.ClusterStatus(ctx); return err },
+			func(ctx context.Context, c *sps.Client) error { _, err := c.Cluster.Status(ctx); return err },
 			sps.KindRefused, sps.ErrNoCluster,
 		},
 		"no right to see a cluster": {
 			spstest.Fault{Path: "cluster/status", Status: 403, Body: `{"error":{"type":"Unauthorized"}}`},
-			func(ctx context.Context, c *sps.Client) error { _, err := c.ClusterStatus(ctx); return err },
+			func(ctx context.Context, c *sps.Client) error { _, err := c.Cluster.Status(ctx); return err },
 			sps.KindDenied, sps.Unauthorized,
 		},
 		"locked": {
@@ -222,7 +224,7 @@ func TestSafeToRetry(t *testing.T) {
 func TestErrorTellsAttemptsAndRetryAfter(t *testing.T) {
 	bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		a.Inject(spstest.Fault{Path: "firmware/slots", Status: 503, Header: http.Header{"Retry-After": {"9"}}, Times: 10})
-		_, err := c.Firmware.Slots(t.Context())
+		_, err := c.Firmware.Slots.List(t.Context())
 		var e *sps.Error
 		if !errors.As(err, &e) || e.Attempts != 4 || e.RetryAfter != 9*time.Second {
 			t.Errorf("%+v", e)
@@ -265,7 +267,7 @@ func TestWrappedErrorsInLogs(t *testing.T) {
 		}},
 		"asked for": {spstest.Fault{Method: "PUT", Path: "transaction", Status: 500, Body: refusal("Odd")}, write},
 		"no cluster": {spstest.Fault{Path: "cluster/status", Status: 400, Body: refusal("NotInCluster")}, func(ctx context.Context, c *sps.Client) error {
-			_, err := c.ClusterStatus(ctx)
+			_, err := c.Cluster.Status(ctx)
 			return err
 		}},
 		"upgrade": {spstest.Fault{Path: "firmware/test", Status: 400, Body: refusal("SemanticError")}, func(ctx context.Context, c *sps.Client) error {
@@ -296,7 +298,7 @@ func TestDeadExistingSession(t *testing.T) {
 	a := spstest.NewServer(t)
 	for name, call := range map[string]func(context.Context, *sps.Client) error{
 		"GET info":           func(ctx context.Context, c *sps.Client) error { _, err := c.Info(ctx); return err },
-		"GET firmware/slots": func(ctx context.Context, c *sps.Client) error { _, err := c.Firmware.Slots(ctx); return err },
+		"GET firmware/slots": func(ctx context.Context, c *sps.Client) error { _, err := c.Firmware.Slots.List(ctx); return err },
 		"POST transaction": func(ctx context.Context, c *sps.Client) error {
 			return c.Transaction(ctx, setAdmin("x"), sps.WithLockFirst())
 		},

@@ -1,6 +1,7 @@
 package sps
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
@@ -22,6 +23,7 @@ type Option func(*config) error
 type config struct {
 	roots             *x509.CertPool
 	pool              *x509.CertPool // instead of roots
+	unread            []string       // the blocks of the bundles that could not be read
 	pins              []string
 	insecure          bool
 	clientCertificate *tls.Certificate
@@ -32,6 +34,7 @@ type config struct {
 	retry             RetryPolicy
 	timeouts          Timeouts
 	oneSession        bool
+	loginEvery        time.Duration
 }
 
 func newConfig(options []Option) (*config, error) {
@@ -62,6 +65,19 @@ func newConfig(options []Option) (*config, error) {
 		return nil, joined("sps: connect", errs)
 	}
 	return o, nil
+}
+
+// warn logs what makes the connection less safe, or less likely, than it looks.
+func (o *config) warn(ctx context.Context, address string) {
+	if o.logger == nil {
+		return
+	}
+	if o.insecure {
+		o.logger.WarnContext(ctx, "sps: the appliance's certificate is not verified (WithInsecureTLS)", "host", address)
+	}
+	if len(o.unread) > 0 {
+		o.logger.WarnContext(ctx, "sps: the CA bundle has blocks that cannot be read", "host", address, "blocks", named(o.unread))
+	}
 }
 
 // joined makes one line of several errors.
@@ -98,18 +114,25 @@ func (j *joinedError) Unwrap() []error { return j.errs }
 
 // WithCABundle trusts the certificates in the PEM text, in place of the
 // system's: the appliance's own certificate authority, usually. Private keys in
-// the text are refused.
+// the text are refused. A block that cannot be read is left out: the logger names it, and
+// so does a [CertificateError] about an unknown authority. A text of which no block can be
+// read is [ErrInvalidInput].
 func WithCABundle(pem []byte) Option {
 	return func(o *config) error {
-		if strings.Contains(string(pem), "PRIVATE KEY-----") {
-			return invalid("the CA bundle contains a private key; pass certificates only")
+		p, err := readPEM(pem)
+		switch {
+		case err != nil:
+			return invalid("the CA bundle %s", err)
+		case len(p.certificates) == 0:
+			return invalid("the CA bundle holds no certificate that can be read: %s", p.unreadBlocks())
 		}
 		if o.roots == nil {
 			o.roots = x509.NewCertPool()
 		}
-		if !o.roots.AppendCertsFromPEM(pem) {
-			return invalid("the CA bundle holds no certificate in PEM form")
+		for _, certificate := range p.certificates {
+			o.roots.AddCert(certificate)
 		}
+		o.unread = append(o.unread, p.unread...)
 		return nil
 	}
 }
@@ -129,9 +152,9 @@ func WithRootCAs(pool *x509.CertPool) Option {
 
 // WithPinnedCertificates trusts an appliance whose own certificate has one of
 // these SHA-256 fingerprints, and no other: 64 hex digits in either case,
-// colons allowed. Alone it takes the place of the verification by certificate
-// authorities and host name, which suits the usual self-signed appliance; with
-// [WithCABundle], both must hold.
+// colons allowed, or as openssl prints them, "sha256 Fingerprint=52:2C:…". Alone it
+// takes the place of the verification by certificate authorities and host name, which
+// suits the usual self-signed appliance; with [WithCABundle], both must hold.
 func WithPinnedCertificates(fingerprints ...string) Option {
 	return func(o *config) error {
 		if len(fingerprints) == 0 {
@@ -162,7 +185,9 @@ func WithInsecureTLS() Option {
 // caller's context: host, method, path, attempt, duration, the names of the query's
 // parameters, and the status or the error; never a header, a body or the value of a
 // parameter. The level is Debug, and Warn for an attempt without an answer or with a
-// status of 500 or above. Without this option nothing is logged.
+// status of 500 or above. Warnings have records of their own: of [WithInsecureTLS], of a
+// bundle that cannot be read in full, of [TrustStore.Warnings]. Without this option nothing
+// is logged.
 func WithLogger(logger *slog.Logger) Option {
 	return func(o *config) error {
 		o.logger = logger
@@ -171,10 +196,10 @@ func WithLogger(logger *slog.Logger) Option {
 }
 
 // WithTransport wraps the client's http.RoundTripper, for tracing, recording or
-// faults; it is called once and may return another one altogether. Several wrap
-// in the order of the options, the last outermost. What it returns sees every
-// attempt, in a context with the values of the caller's, and with its cookie and
-// credentials: do not record them. It must be safe for concurrent use.
+// faults; it is called once and may return another one altogether. Nil is
+// [ErrInvalidInput]. Several wrap in the order of the options, the last outermost. What it
+// returns sees every attempt, in a context with the values of the caller's, and with its
+// cookie and credentials: do not record them. It must be safe for concurrent use.
 func WithTransport(wrap func(base http.RoundTripper) http.RoundTripper) Option {
 	return func(o *config) error {
 		if wrap == nil {
@@ -203,7 +228,9 @@ func WithUserAgent(product string) Option {
 }
 
 // WithProxyFromEnvironment honours HTTPS_PROXY and NO_PROXY. Without it the
-// client connects directly whatever the environment says.
+// client connects directly whatever the environment says. The certificate of an https
+// proxy needs an authority of the system: the options about trust, and the certificate of
+// a login, are about the appliance behind it.
 func WithProxyFromEnvironment() Option {
 	return func(o *config) error {
 		o.proxyFromEnv = true
@@ -218,10 +245,28 @@ func WithProxyFromEnvironment() Option {
 // first makes sure that nothing is left staged, or fails with ErrOutcomeUnknown.
 //
 // A client on an [ExistingSession] has one session too; so does one by [PasswordFunc]
-// once its second login is refused while the first session lives.
+// once its second login is refused while the first session lives, until the same password
+// is accepted twice and so is no one-time code.
 func WithOneSession() Option {
 	return func(o *config) error {
 		o.oneSession = true
+		return nil
+	}
+}
+
+// WithLoginRetry sends a password, or a certificate, that the appliance has refused again:
+// when a call needs a session, and not sooner than this time after the last refusal, which
+// is at least a minute. It is for programs that live long: an appliance that starts may
+// refuse a password that is right. Each attempt counts towards the lock of an account, so
+// take a time in which the appliance forgets them. Calls in between fail with the refusal
+// at once. Without this option the same secret is never sent again. Other passwords of a
+// [PasswordFunc] wait for this time only after three refusals in a row.
+func WithLoginRetry(every time.Duration) Option {
+	return func(o *config) error {
+		if every < time.Minute {
+			return invalid("WithLoginRetry takes a minute or more: each attempt may lock the account")
+		}
+		o.loginEvery = every
 		return nil
 	}
 }
@@ -232,8 +277,10 @@ func WithOneSession() Option {
 // they were certainly not executed.
 //
 // A field that is zero keeps its default, so RetryPolicy{Attempts: 1} is a policy
-// that never sends a request again. Looking at what became of a commit whose answer
-// was lost is not part of it, see [Client.Transaction].
+// that never sends a request again that failed, not even a read on a connection that
+// breaks, as net/http does by itself. Two things are not part of the policy: a request that
+// was refused because its session has expired is sent once in the new session, and the
+// client looks at what became of a commit whose answer was lost, see [Client.Transaction].
 type RetryPolicy struct {
 	// Attempts is the greatest number of attempts, the first included: 4 by
 	// default; 1 never tries again.
@@ -332,7 +379,8 @@ type Timeouts struct {
 	// Close bounds all cleaning up together, at the end of a transaction and in
 	// [Client.Close]: the rollback and the log-outs, which are sent even when the
 	// caller's context is done, and the wait for a commit that was sent, which may use
-	// half of it. 20 seconds by default.
+	// half of it. A context that ends while Client.Close runs bounds that, too. 20 seconds
+	// by default.
 	Close time.Duration
 }
 

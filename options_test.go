@@ -77,7 +77,7 @@ func TestRetryPolicy(t *testing.T) {
 				before := len(a.Journal())
 				a.Inject(test.fault)
 				start := time.Now()
-				if _, err := c.Firmware.Slots(t.Context()); !errors.Is(err, sps.Status(503)) {
+				if _, err := c.Firmware.Slots.List(t.Context()); !errors.Is(err, sps.Status(503)) {
 					t.Errorf("error %v, want the 503", err)
 				}
 				diff(t, "attempts", test.attempts, len(a.Journal())-before)
@@ -107,7 +107,7 @@ func TestTimeoutDefaults(t *testing.T) {
 			bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 				a.Inject(spstest.Fault{Path: "firmware/slots", Delay: 5 * time.Minute, Times: -1})
 				start := time.Now()
-				_, err := c.Firmware.Slots(t.Context())
+				_, err := c.Firmware.Slots.List(t.Context())
 				if bound := test.took < 5*time.Minute; errors.Is(err, context.DeadlineExceeded) != bound {
 					t.Errorf("error %v, want one of a limit: %v", err, bound)
 				}
@@ -180,14 +180,14 @@ func TestNilProgress(t *testing.T) {
 		if _, err := c.Firmware.WaitForVersion(ctx, "8.1.0", sps.WithProgress(nil)); err != nil {
 			t.Error(err)
 		}
-		key, err := c.SupportBundles.Start(ctx)
+		key, err := c.Troubleshooting.SupportBundle.Start(ctx)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := c.SupportBundles.Wait(ctx, key, sps.WithProgress(nil)); err != nil {
+		if _, err := c.Troubleshooting.SupportBundle.Wait(ctx, key, sps.WithProgress(nil)); err != nil {
 			t.Error(err)
 		}
-		if _, err := c.SupportBundles.Download(ctx, key, io.Discard, sps.WithProgress(nil)); err != nil {
+		if _, err := c.Troubleshooting.SupportBundle.Download(ctx, key, io.Discard, sps.WithProgress(nil)); err != nil {
 			t.Error(err)
 		}
 	})
@@ -218,6 +218,12 @@ func TestOptionsFit(t *testing.T) {
 		if _, ok := option.(sps.VersionWaitOption); ok {
 			list = append(list, "version")
 		}
+		if _, ok := option.(sps.SearchOption); ok {
+			list = append(list, "search")
+		}
+		if _, ok := option.(sps.FollowOption); ok {
+			list = append(list, "follow")
+		}
 		if _, ok := option.(sps.RequestOption); ok {
 			list = append(list, "request")
 		}
@@ -232,14 +238,77 @@ func TestOptionsFit(t *testing.T) {
 		"WithLockFirst":       {sps.WithLockFirst(), []string{"transaction"}},
 		"WithChanges":         {sps.WithChanges(nil), []string{"transaction"}},
 		"WithProgress":        {sps.WithProgress(nil), []string{"upgrade", "upload", "download", "wait", "version"}},
-		"WithPollInterval":    {sps.WithPollInterval(1), []string{"upgrade", "wait", "version"}},
+		"WithPollInterval":    {sps.WithPollInterval(1), []string{"upgrade", "wait", "version", "follow"}},
 		"WithWaitLimit":       {sps.WithWaitLimit(1), []string{"upgrade", "wait", "version"}},
 		"WithRestartOf":       {sps.WithRestartOf(nil), []string{"version"}},
 		"WithExpectedVersion": {sps.WithExpectedVersion("8"), []string{"upgrade"}},
 		"WithTestOnly":        {sps.WithTestOnly(), []string{"upgrade"}},
+		"WithSnapshotWait":    {sps.WithSnapshotWait(1), []string{"search"}},
+		"WithoutSnapshot":     {sps.WithoutSnapshot(), []string{"search"}},
+		"WithCheckpoint":      {sps.WithCheckpoint(nil), []string{"follow"}},
+		"WithSince":           {sps.WithSince(time.Time{}), []string{"follow"}},
+		"WithWindow":          {sps.WithWindow(1), []string{"follow"}},
+		"WithOnce":            {sps.WithOnce(), []string{"follow"}},
+		"WithErrorFunc":       {sps.WithErrorFunc(nil), []string{"follow"}},
+		"WithTrailFormat":     {sps.WithTrailFormat(sps.TrailSRS), []string{"download"}},
 		"WithQuery":           {sps.WithQuery("a", "b"), []string{"download", "request"}},
 		"WithHeader":          {sps.WithHeader("A", "b"), []string{"download", "request"}},
 	} {
 		diff(t, name, test.want, fits(test.option))
+	}
+}
+
+// TestZeroHandles uses handles that nobody made.
+func TestZeroHandles(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	client, tx := new(sps.Client), new(sps.Transaction)
+	update := func(*sps.EmailSettings) error { return nil }
+	store := func(*sps.TrustStore) error { return nil }
+	for name, call := range map[string]func() error{
+		"singleton get":     func() error { _, err := sps.Singleton[int]{}.Get(ctx); return err },
+		"singleton in":      func() error { return sps.Singleton[int]{}.In(tx).Replace(ctx, 1) },
+		"singleton in nil":  func() error { return client.Management.Email.In(nil).Update(ctx, update) },
+		"singleton update":  func() error { return sps.SingletonTx[sps.EmailSettings]{}.Update(ctx, update) },
+		"collection get":    func() error { _, err := sps.Collection[int]{}.Get(ctx, "1"); return err },
+		"collection list":   func() error { _, err := sps.Collection[int]{}.List(ctx); return err },
+		"collection name":   func() error { _, err := sps.Collection[int]{}.GetByName(ctx, "a"); return err },
+		"collection create": func() error { _, err := sps.CollectionTx[int]{}.Create(ctx, 1); return err },
+		"collection update": func() error { return sps.CollectionTx[sps.TrustStore]{}.Update(ctx, "1", store) },
+		"collection delete": func() error { return sps.CollectionTx[int]{}.Delete(ctx, "1") },
+		"field of a client": func() error { _, err := client.TrustStores.List(ctx); return err },
+		"field of a tx":     func() error { return tx.Management.Email.Update(ctx, update) },
+		"no client":         func() error { _, err := sps.NewSingleton[int](nil, "configuration/x").Get(ctx); return err },
+		"zero client":       func() error { _, err := sps.NewSingleton[int](client, "configuration/x").Get(ctx); return err },
+		"zero transaction":  func() error { return sps.NewSingleton[int](client, "configuration/x").In(tx).Replace(ctx, 1) },
+		"slots":             func() error { _, err := client.Firmware.Slots.List(ctx); return err },
+		"slot":              func() error { return client.Firmware.Slots.Delete(ctx, "2") },
+		"firmware test":     func() error { _, err := client.Firmware.Test(ctx, "2"); return err },
+		"upload":            func() error { _, err := client.Firmware.Upload(ctx, strings.NewReader("x"), 1); return err },
+		"upgrade":           func() error { _, err := client.Firmware.Upgrade(ctx, sps.FromSlot("2")); return err },
+		"start upgrade":     func() error { _, err := client.Firmware.StartUpgrade(ctx, "2"); return err },
+		"wait for version":  func() error { _, err := client.Firmware.WaitForVersion(ctx, "8.0.0"); return err },
+		"fetch": func() error {
+			_, err := client.Firmware.Fetch.Start(ctx, "https://a/b", strings.Repeat("a", 64))
+			return err
+		},
+		"fetches":          func() error { _, err := client.Firmware.Fetch.List(ctx); return err },
+		"wait for a fetch": func() error { _, err := client.Firmware.Fetch.Wait(ctx, "1"); return err },
+		"cancel a fetch":   func() error { return client.Firmware.Fetch.Cancel(ctx, "1") },
+		"join":             func() error { return client.Starling.Join(ctx, sps.StarlingJoinRequest{}) },
+		"unjoin":           func() error { return client.Starling.Unjoin(ctx) },
+		"check unjoin":     func() error { _, err := client.Starling.CheckUnjoin(ctx); return err },
+		"join page":        func() error { _, err := client.Starling.JoinPage(ctx); return err },
+		"bundle":           func() error { _, err := client.Troubleshooting.SupportBundle.Start(ctx); return err },
+		"bundle delete":    func() error { return client.Troubleshooting.SupportBundle.Delete(ctx, "1") },
+		"bundle download": func() error {
+			_, err := client.Troubleshooting.SupportBundle.Download(ctx, "1", io.Discard)
+			return err
+		},
+		"cluster": func() error { _, err := client.Cluster.Status(ctx); return err },
+	} {
+		if err := call(); !errors.Is(err, sps.ErrInvalidInput) {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }

@@ -11,32 +11,27 @@ import (
 // appliance may be at work on a request long after its client has stopped waiting. So a
 // look that shows "not yet" never proves "never".
 
-// class is the kind of an operation.
+// class is a kind of request.
 type class uint8
 
 const (
-	classRead         class = iota // GET
-	classDownload                  // GET of a stream: no limit in all, but one for standing still
-	classLogin                     // GET authentication with what may be shown again
-	classCode                      // GET authentication with what may be a one-time code
-	classLogOut                    // DELETE authentication: harmless twice, and must get through
-	classTest                      // POST firmware/test: takes minutes
-	classOpen                      // POST transaction
-	classStep                      // a write inside a transaction
-	classRollback                  // DELETE transaction: harmless twice, and must get through
-	classCommit                    // PUT transaction
-	classJoin                      // POST starling/join
-	classUnjoin                    // DELETE starling/join, forced or not
-	classDeleteSlot                // DELETE of a firmware slot
-	classUpload                    // POST of an image: no limit in all, but one for standing still
-	classStartFetch                // POST firmware/fetch
-	classCancelFetch               // DELETE of a fetch under way
-	classDeleteFetch               // DELETE of the record of a fetch
-	classUpgrade                   // POST firmware/upgrade
-	classStartBundle               // POST of a support bundle
-	classDeleteBundle              // DELETE of a support bundle
-	classWrite                     // PUT and DELETE of Client.Invoke: the same twice is the same once
-	classAction                    // POST of Client.Invoke: may have any effect
+	classRead     class = iota // GET
+	classDownload              // GET of a stream: no limit in all, but one for standing still
+	classSnapshot              // GET that makes something: audit/sessions/_snapshot
+	classLogin                 // GET authentication with what may be shown again
+	classCode                  // GET authentication with what may be a one-time code
+	classLogOut                // DELETE authentication: harmless twice, and must get through
+	classTry                   // POST that changes nothing and takes minutes: firmware/test
+	classOpen                  // POST transaction
+	classStep                  // a write inside a transaction
+	classRollback              // DELETE transaction: harmless twice, and must get through
+	classCommit                // PUT transaction
+	classCreate                // POST that makes something: a fetch, a support bundle
+	classAct                   // POST that does something and takes minutes: a join, an upgrade
+	classRemove                // DELETE: an unjoin, a slot, a fetch, a support bundle
+	classUpload                // POST of an image: no limit in all, but one for standing still
+	classWrite                 // PUT and DELETE of Client.Invoke: the same twice is the same once
+	classInvoke                // POST of Client.Invoke: may have any effect
 )
 
 // lost is what it means that the answer to a request was lost.
@@ -48,17 +43,12 @@ const (
 	// lostStaged: the transaction decides. It is rolled back and its session ended, so
 	// that what is executed yet is staged in no transaction.
 	lostStaged
-	// lostSettled: unknown until the client sees that it was executed. The client looks
-	// for [Timeouts].Outcome, and after the end of the caller's context for half of
-	// [Timeouts].Close.
-	lostSettled
-	// lostUnknown: unknown, because no look could tell it from what others do. The
-	// caller has to find out.
+	// lostUnknown: unknown until a [witness] sees that it was executed.
 	lostUnknown
 )
 
 // harmless reports whether a lost answer leaves nothing unknown.
-func (l lost) harmless() bool { return l < lostSettled }
+func (l lost) harmless() bool { return l < lostUnknown }
 
 // policy is what holds for a class.
 type policy struct {
@@ -66,7 +56,6 @@ type policy struct {
 	refusal []int // tried again after these statuses
 	limit   func(*Timeouts) time.Duration
 	lost    lost
-	shown   string // what shows the outcome to whoever has to find out, "" for no one thing
 }
 
 var (
@@ -77,31 +66,33 @@ var (
 // policies says what holds for each class. Every class is tried again when the
 // connection could not be made: nothing was sent.
 var policies = [...]policy{
-	classRead:     {true, busy, (*Timeouts).read, lostNothing, ""},
-	classDownload: {true, busy, (*Timeouts).stall, lostNothing, ""},
-	classLogin:    {true, busy, (*Timeouts).login, lostNothing, ""}, // a session may be left, which ends by its time-out
-	classCode:     {false, []int{429, 503}, (*Timeouts).login, lostNothing, ""},
-	classLogOut:   {true, busy, (*Timeouts).close, lostNothing, ""}, // the next call ends the session, or its time-out
-	classTest:     {true, nil, (*Timeouts).action, lostNothing, ""}, // not after its time limit, which is half an hour
+	classRead:     {true, busy, (*Timeouts).read, lostNothing},
+	classDownload: {true, busy, (*Timeouts).stall, lostNothing},
+	classSnapshot: {false, nil, (*Timeouts).read, lostNothing},  // one may be left, which ends after five minutes
+	classLogin:    {true, busy, (*Timeouts).login, lostNothing}, // a session may be left, which ends by its time-out
+	classCode:     {false, []int{429, 503}, (*Timeouts).login, lostNothing},
+	classLogOut:   {true, busy, (*Timeouts).close, lostNothing}, // the next call ends the session, or its time-out
+	classTry:      {true, nil, (*Timeouts).action, lostNothing}, // not after its time limit, which is half an hour
 
-	classOpen:     {false, nil, (*Timeouts).write, lostStaged, ""},
-	classStep:     {false, nil, (*Timeouts).write, lostStaged, ""},
-	classRollback: {true, busy, (*Timeouts).close, lostStaged, ""}, // without proof its session is ended
+	classOpen:     {false, nil, (*Timeouts).write, lostStaged},
+	classStep:     {false, nil, (*Timeouts).write, lostStaged},
+	classRollback: {true, busy, (*Timeouts).close, lostStaged}, // without proof its session is ended
 
-	classCommit:       {false, nil, (*Timeouts).commit, lostSettled, ""},
-	classJoin:         {false, nil, (*Timeouts).action, lostSettled, "Starling.JoinStatus"},
-	classUnjoin:       {false, limited, (*Timeouts).write, lostSettled, "Starling.JoinStatus"},
-	classDeleteSlot:   {false, limited, (*Timeouts).write, lostSettled, "Firmware.Slot"},
-	classStartFetch:   {false, nil, (*Timeouts).write, lostSettled, "Firmware.Fetches"},
-	classCancelFetch:  {false, limited, (*Timeouts).write, lostSettled, "Firmware.Fetch"},
-	classDeleteFetch:  {false, limited, (*Timeouts).write, lostSettled, "Firmware.Fetch"},
-	classDeleteBundle: {false, limited, (*Timeouts).write, lostSettled, "SupportBundles.Get"},
+	classCommit: {false, nil, (*Timeouts).commit, lostUnknown},
+	classCreate: {false, nil, (*Timeouts).write, lostUnknown},
+	classAct:    {false, nil, (*Timeouts).action, lostUnknown},
+	classRemove: {false, limited, (*Timeouts).write, lostUnknown},
+	classUpload: {false, nil, (*Timeouts).stall, lostUnknown},
+	classWrite:  {false, limited, (*Timeouts).write, lostUnknown},
+	classInvoke: {false, nil, (*Timeouts).action, lostUnknown},
+}
 
-	classUpload:      {false, nil, (*Timeouts).stall, lostUnknown, "Firmware.Slots"}, // the client looks, see FirmwareUploadError
-	classUpgrade:     {false, nil, (*Timeouts).action, lostUnknown, "Firmware.WaitForVersion"},
-	classStartBundle: {false, nil, (*Timeouts).write, lostUnknown, "SupportBundles.List"},
-	classWrite:       {false, limited, (*Timeouts).write, lostUnknown, ""},
-	classAction:      {false, nil, (*Timeouts).action, lostUnknown, ""},
+// witness is what shows the outcome of a request whose answer was lost.
+type witness struct {
+	// method is the method that shows it to the caller, "" where none does.
+	method string
+	// look finds it out, nil where no look could tell it from what others do.
+	look probe
 }
 
 func (t *Timeouts) read() time.Duration   { return t.Read }
@@ -206,30 +197,24 @@ func (p *pauses) wait(asking context.Context) bool {
 	}
 }
 
-// change sends a request that changes something outside of a transaction. Where its
-// answer is lost, look tells whether it was executed, nil where nothing does.
-func (c *Client) change(ctx context.Context, k *call, look probe) error {
-	_, err := c.call(ctx, k)
-	return c.settle(ctx, k, err, look)
-}
-
 // settle finds out what became of a request that gave an error, nil for none: nil where
-// it was executed, or the error with what was seen.
-func (c *Client) settle(ctx context.Context, k *call, err error, look probe) error {
+// the witness saw that it was executed, or the error with what was seen. It looks for
+// [Timeouts].Outcome, and after the end of the caller's context for half of
+// [Timeouts].Close.
+func (c *Client) settle(ctx context.Context, k *call, err error, w witness) error {
 	if !answerLost(err) {
 		return err
 	}
-	p := &policies[k.class]
-	if p.lost != lostSettled || look == nil {
-		return &undecided{err, nil, p.shown}
+	if w.look == nil {
+		return &undecided{err, nil, w.method}
 	}
 	end := c.patience(ctx)
 	defer end.release()
-	found := c.ask(ctx, end, k.method+" "+k.path.text, err, look)
+	found := c.ask(ctx, end, k.method+" "+k.path.text, err, w.look)
 	if found.seen {
 		return nil
 	}
-	return &undecided{err, &OutcomeUnknownDetails{Waited: found.waited, Status: found.state}, p.shown}
+	return &undecided{err, &OutcomeUnknownDetails{Waited: found.waited, Status: found.state}, w.method}
 }
 
 // answerLost reports whether an error is that of a request whose outcome is unknown.

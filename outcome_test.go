@@ -36,7 +36,7 @@ type lateAppliance struct {
 // is for a bubble.
 func newLateAppliance(t *testing.T, options ...spstest.Option) (*lateAppliance, *sps.Client) {
 	t.Helper()
-	a, err := spstest.New(options...)
+	a, err := spstest.New(append([]spstest.Option{spstest.WithTB(t)}, options...)...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -134,12 +134,12 @@ func lateJob(a *spstest.Appliance, list string, key string) (status string) {
 	}
 	defer c.Close(context.Background())
 	if list == "fetch" {
-		if fetch, err := c.Firmware.Fetch(context.Background(), key); err == nil {
+		if fetch, err := c.Firmware.Fetch.Get(context.Background(), key); err == nil {
 			return string(fetch.Status)
 		}
 		return ""
 	}
-	if bundle, err := c.SupportBundles.Get(context.Background(), key); err == nil {
+	if bundle, err := c.Troubleshooting.SupportBundle.Get(context.Background(), key); err == nil {
 		return string(bundle.Status)
 	}
 	return ""
@@ -147,7 +147,7 @@ func lateJob(a *spstest.Appliance, list string, key string) (status string) {
 
 func startFetch(t *testing.T, a *spstest.Appliance, c *sps.Client) string {
 	a.ServeImage(imageURL, "8.1.0", imageSum)
-	key, err := c.Firmware.StartFetch(t.Context(), imageURL, imageSum)
+	key, err := c.Firmware.Fetch.Start(t.Context(), imageURL, imageSum)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -155,7 +155,7 @@ func startFetch(t *testing.T, a *spstest.Appliance, c *sps.Client) string {
 }
 
 func startBundle(t *testing.T, _ *spstest.Appliance, c *sps.Client) string {
-	key, err := c.SupportBundles.Start(t.Context())
+	key, err := c.Troubleshooting.SupportBundle.Start(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -200,7 +200,7 @@ var lateOperations = map[string]lateOperation{
 	},
 	"slot deletion": {
 		method: "DELETE", path: "firmware/slots/*", means: meansSettled,
-		call: func(ctx context.Context, c *sps.Client, _ string) error { return c.Firmware.DeleteSlot(ctx, "4") },
+		call: func(ctx context.Context, c *sps.Client, _ string) error { return c.Firmware.Slots.Delete(ctx, "4") },
 		done: func(a *spstest.Appliance, _ string) bool { return !slotHolds(a, "4") },
 	},
 	"firmware test": {
@@ -221,9 +221,9 @@ var lateOperations = map[string]lateOperation{
 	"fetch": {
 		method: "POST", path: "firmware/fetch", means: meansSettled,
 		call: func(ctx context.Context, c *sps.Client, _ string) error {
-			key, err := c.Firmware.StartFetch(ctx, imageURL, imageSum)
+			key, err := c.Firmware.Fetch.Start(ctx, imageURL, imageSum)
 			if err == nil {
-				_, err = c.Firmware.Fetch(context.WithoutCancel(ctx), key)
+				_, err = c.Firmware.Fetch.Get(context.WithoutCancel(ctx), key)
 			}
 			return err
 		},
@@ -232,7 +232,7 @@ var lateOperations = map[string]lateOperation{
 	"fetch beside another one": {
 		method: "POST", path: "firmware/fetch", means: meansSettled, prepare: startFetch, once: true,
 		call: func(ctx context.Context, c *sps.Client, before string) error {
-			key, err := c.Firmware.StartFetch(ctx, imageURL, imageSum)
+			key, err := c.Firmware.Fetch.Start(ctx, imageURL, imageSum)
 			if key == before {
 				return fmt.Errorf("the key %q is that of an older one", key)
 			}
@@ -242,12 +242,12 @@ var lateOperations = map[string]lateOperation{
 	},
 	"cancelling of a fetch": {
 		method: "DELETE", path: "firmware/fetch/*", means: meansSettled, options: []spstest.Option{spstest.WithFetchPolls(1000)}, prepare: startFetch,
-		call: func(ctx context.Context, c *sps.Client, key string) error { return c.Firmware.CancelFetch(ctx, key) },
+		call: func(ctx context.Context, c *sps.Client, key string) error { return c.Firmware.Fetch.Cancel(ctx, key) },
 		done: func(a *spstest.Appliance, key string) bool { return lateJob(a, "fetch", key) == "cancelled" },
 	},
 	"deletion of a fetch": {
 		method: "DELETE", path: "firmware/fetch/*", means: meansSettled, options: []spstest.Option{spstest.WithFetchPolls(0)}, prepare: startFetch,
-		call: func(ctx context.Context, c *sps.Client, key string) error { return c.Firmware.DeleteFetch(ctx, key) },
+		call: func(ctx context.Context, c *sps.Client, key string) error { return c.Firmware.Fetch.Delete(ctx, key) },
 		done: func(a *spstest.Appliance, key string) bool { return lateJob(a, "fetch", key) == "" },
 	},
 	"start of an upgrade": {
@@ -261,14 +261,16 @@ var lateOperations = map[string]lateOperation{
 	"support bundle": {
 		method: "POST", path: "troubleshooting/support-bundle", means: meansUnknown,
 		call: func(ctx context.Context, c *sps.Client, _ string) error {
-			_, err := c.SupportBundles.Start(ctx)
+			_, err := c.Troubleshooting.SupportBundle.Start(ctx)
 			return err
 		},
 		done: func(a *spstest.Appliance, _ string) bool { return posts(a, "troubleshooting/support-bundle") == 1 },
 	},
 	"deletion of a bundle": {
 		method: "DELETE", path: "troubleshooting/support-bundle/*", means: meansSettled, prepare: startBundle,
-		call: func(ctx context.Context, c *sps.Client, key string) error { return c.SupportBundles.Delete(ctx, key) },
+		call: func(ctx context.Context, c *sps.Client, key string) error {
+			return c.Troubleshooting.SupportBundle.Delete(ctx, key)
+		},
 		done: func(a *spstest.Appliance, key string) bool { return lateJob(a, "bundle", key) == "" },
 	},
 	"POST of Invoke": {
@@ -591,7 +593,7 @@ func TestNobodyToAsk(t *testing.T) {
 			l.a.ExpireSessions()
 		})
 		start := time.Now()
-		err := c.Firmware.DeleteSlot(t.Context(), "4")
+		err := c.Firmware.Slots.Delete(t.Context(), "4")
 		if took := time.Since(start); !errors.Is(err, sps.ErrOutcomeUnknown) || took > 30*time.Second {
 			t.Errorf("error %v after %v", err, took)
 		}
@@ -609,11 +611,11 @@ func TestFetchesThatCannotBeToldApart(t *testing.T) {
 	}{
 		"another URL": {func(l *lateAppliance, other *sps.Client) {
 			time.AfterFunc(3*time.Second, func() {
-				_, _ = other.Firmware.StartFetch(context.Background(), "https://images.example/other.iso", imageSum)
+				_, _ = other.Firmware.Fetch.Start(context.Background(), "https://images.example/other.iso", imageSum)
 			})
 		}, false},
 		"the same URL at once": {func(l *lateAppliance, other *sps.Client) {
-			time.AfterFunc(l.runs, func() { _, _ = other.Firmware.StartFetch(context.Background(), imageURL, imageSum) })
+			time.AfterFunc(l.runs, func() { _, _ = other.Firmware.Fetch.Start(context.Background(), imageURL, imageSum) })
 		}, true},
 		"no URL in the records": {func(l *lateAppliance, _ *sps.Client) {
 			l.a.Inject(spstest.Fault{Method: "GET", Path: "firmware/fetch/*", Times: -1, Mutate: strip})
@@ -634,7 +636,7 @@ func TestFetchesThatCannotBeToldApart(t *testing.T) {
 				l.runs = 20 * time.Second
 				test.prepare(l, other)
 				l.method, l.path = "POST", "firmware/fetch"
-				key, err := c.Firmware.StartFetch(t.Context(), imageURL, imageSum)
+				key, err := c.Firmware.Fetch.Start(t.Context(), imageURL, imageSum)
 				l.late.Wait()
 				if unknown := errors.Is(err, sps.ErrOutcomeUnknown); unknown != test.unknown || unknown == (key != "") {
 					t.Errorf("key %q, error %v", key, err)
@@ -653,7 +655,7 @@ func TestCancelledTooLate(t *testing.T) {
 		key := startFetch(t, l.a, c)
 		l.method, l.path, l.runs = "DELETE", "firmware/fetch/"+key, 10*time.Minute
 		start := time.Now()
-		err := c.Firmware.CancelFetch(t.Context(), key)
+		err := c.Firmware.Fetch.Cancel(t.Context(), key)
 		var details *sps.OutcomeUnknownDetails
 		if !errors.Is(err, sps.ErrOutcomeUnknown) || !errors.As(err, &details) || details.Status != "finished" {
 			t.Errorf("error %v", err)

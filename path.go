@@ -137,6 +137,9 @@ var transactional = []string{
 // alone are the endpoints whose writes the guide refuses while a transaction is open.
 var alone = []string{"starling/join"}
 
+// making are the endpoints whose GET makes something.
+var making = []string{"audit/sessions/_snapshot"}
+
 // below reports whether the path is one of the roots or below one.
 func (p apiPath) below(roots ...string) bool {
 	return slices.ContainsFunc(roots, func(root string) bool { return p.text == root || strings.HasPrefix(p.text, root+"/") })
@@ -162,4 +165,13 @@ func quoted(text string) string {
 // invalid makes an ErrInvalidInput with its reason.
 func invalid(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", ErrInvalidInput, fmt.Sprintf(format, args...))
+}
+
+// cutLast splits a path before its last segment.
+func cutLast(path string) (before, last string, found bool) {
+	i := strings.LastIndexByte(path, '/')
+	if i < 0 {
+		return "", path, false
+	}
+	return path[:i], path[i+1:], true
 }

@@ -322,13 +322,13 @@ func TestSecretsOfURLs(t *testing.T) {
 		"https://images.example/x.iso?signature=a1b2c3": "signature=a1b2c3",
 	} {
 		c := canned(t, `{"error":{"type":"Odd","message":"cannot get `+address+` with `+secret+`"}}`)
-		_, err := c.Firmware.StartFetch(t.Context(), address, strings.Repeat("0", 64))
+		_, err := c.Firmware.Fetch.Start(t.Context(), address, strings.Repeat("0", 64))
 		if err == nil || strings.Contains(err.Error(), secret) || !errors.Is(err, sps.ErrorType("Odd")) {
 			t.Errorf("%s: %v", address, err)
 		}
 	}
 	c := canned(t, `{"error":{"type":"Odd","message":"cannot get https://images.example/x.iso"}}`)
-	if _, err := c.Firmware.StartFetch(t.Context(), "https://images.example/x.iso", strings.Repeat("0", 64)); !strings.Contains(err.Error(), "images.example") {
+	if _, err := c.Firmware.Fetch.Start(t.Context(), "https://images.example/x.iso", strings.Repeat("0", 64)); !strings.Contains(err.Error(), "images.example") {
 		t.Errorf("a URL without secrets is not shown: %v", err)
 	}
 }

@@ -97,7 +97,12 @@ func (r *reliabilityRun) history() *history {
 	h := &history{at: map[string]int{}, versions: []state{r.first}}
 	alone := !slices.ContainsFunc(r.p.users, func(u user) bool { return u.kind != exporter })
 	h.exact = (alone || !slices.Contains(r.p.options, "lock-taken=commit")) && (r.a.Restarts() == 0 || !slices.Contains(r.p.options, "session-after-upgrade=alive"))
-	h.remote = !slices.ContainsFunc(r.p.steps, func(s step) bool { return strings.HasPrefix(s.what, "unjoin, forced: true") })
+	// An unjoin that the appliance allows while a transaction is open takes remote access
+	// out of what that transaction has staged, too.
+	among := slices.Contains(r.p.options, "starling-unjoin-open=200") || slices.Contains(r.p.options, "join-open=own")
+	h.remote = !slices.ContainsFunc(r.p.steps, func(s step) bool {
+		return strings.HasPrefix(s.what, "unjoin, forced: true") || among && strings.HasPrefix(s.what, "unjoin")
+	})
 	labels := map[string]*attempt{}
 	for _, t := range r.attempts {
 		labels[t.label] = t

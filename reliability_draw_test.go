@@ -227,7 +227,7 @@ func (d *drawing) step(n int) step {
 		s.what = "empty slot 4"
 		s.call = func(ctx context.Context, r *reliabilityRun, now state) (state, error) {
 			now.Slot4 = false
-			return now, r.main.c.Firmware.DeleteSlot(ctx, "4")
+			return now, r.main.c.Firmware.Slots.Delete(ctx, "4")
 		}
 	case 4:
 		s.what = "join"
@@ -323,7 +323,7 @@ func (d *drawing) change(name string) changing {
 func setAddress(name string) changing {
 	address := name + "@example.com"
 	return changing{"address " + address, func(ctx context.Context, _ *reliabilityRun, _ *attempt, tx *sps.Transaction) (func(*state), error) {
-		err := tx.Email.Update(ctx, func(e *sps.EmailSettings) error { e.AdminAddress = address; return nil })
+		err := tx.Management.Email.Update(ctx, func(e *sps.EmailSettings) error { e.AdminAddress = address; return nil })
 		return func(s *state) { s.Address = address }, err
 	}}
 }
@@ -331,7 +331,7 @@ func setAddress(name string) changing {
 // count adds one to a number, which tells whether an update was lost or made twice.
 func count() changing {
 	return changing{"count", func(ctx context.Context, _ *reliabilityRun, _ *attempt, tx *sps.Transaction) (func(*state), error) {
-		err := tx.Email.Update(ctx, func(e *sps.EmailSettings) error {
+		err := tx.Management.Email.Update(ctx, func(e *sps.EmailSettings) error {
 			e.ReportingAddress = fmt.Sprintf("n%d@example.com", countOf(e.ReportingAddress)+1)
 			return nil
 		})
@@ -349,7 +349,7 @@ func countOf(address string) int {
 // must still hold where that is committed.
 func storeOfCount(name string, after time.Duration) changing {
 	return changing{fmt.Sprintf("store %s of the count, after %s", name, after), func(ctx context.Context, r *reliabilityRun, t *attempt, tx *sps.Transaction) (func(*state), error) {
-		email, err := tx.Email.Get(ctx)
+		email, err := tx.Management.Email.Get(ctx)
 		if err != nil {
 			return nil, err
 		}
@@ -381,7 +381,7 @@ func (r *reliabilityRun) promised(t *attempt) bool {
 
 func setAlert(id sps.TrafficAlert, on bool) changing {
 	return changing{fmt.Sprintf("%s by mail: %t", id, on), func(ctx context.Context, _ *reliabilityRun, _ *attempt, tx *sps.Transaction) (func(*state), error) {
-		return switched(id, on), tx.TrafficAlerts.Update(ctx, switchAlert(id, on))
+		return switched(id, on), tx.Alerting.TrafficAlerts.Update(ctx, switchAlert(id, on))
 	}}
 }
 
@@ -401,11 +401,11 @@ func switchAlert(id sps.TrafficAlert, on bool) func(*sps.TrafficAlerts) error {
 // reconcile reads an alert, and writes it where it is not as wanted.
 func reconcile(id sps.TrafficAlert, on bool) changing {
 	return changing{fmt.Sprintf("%s by mail is to be %t", id, on), func(ctx context.Context, _ *reliabilityRun, _ *attempt, tx *sps.Transaction) (func(*state), error) {
-		alerts, err := tx.TrafficAlerts.Get(ctx)
+		alerts, err := tx.Alerting.TrafficAlerts.Get(ctx)
 		if err != nil || alerts.Body[id].Email == on {
 			return switched(id, on), err
 		}
-		return switched(id, on), tx.TrafficAlerts.Update(ctx, switchAlert(id, on))
+		return switched(id, on), tx.Alerting.TrafficAlerts.Update(ctx, switchAlert(id, on))
 	}}
 }
 

@@ -164,14 +164,14 @@ type sight struct {
 // export reads what there is.
 func (r *reliabilityRun) export(ctx context.Context, p *party) {
 	r.read(p, func(s *sight) error {
-		email, err := p.c.Email.Get(ctx)
+		email, err := p.c.Management.Email.Get(ctx)
 		if err == nil {
 			s.email = &email.Body
 		}
 		return err
 	})
 	r.read(p, func(s *sight) error {
-		alerts, err := p.c.TrafficAlerts.Get(ctx)
+		alerts, err := p.c.Alerting.TrafficAlerts.Get(ctx)
 		if err == nil {
 			s.alerts = alerts.Body
 		}

@@ -1,17 +1,21 @@
 package sps_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/audit"
 	"github.com/go-sps/sps/spstest"
 )
 
@@ -41,7 +45,7 @@ func TestUpdateLosesNothing(t *testing.T) {
 	c := connect(t, a)
 	a.ResetJournal()
 	err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
-		return tx.Email.Update(ctx, func(e *sps.EmailSettings) error {
+		return tx.Management.Email.Update(ctx, func(e *sps.EmailSettings) error {
 			e.SMTPServer.Value = "10.0.0.2"
 			e.ReportingAddress = "reports@example.com"
 			return nil
@@ -66,6 +70,88 @@ func TestUpdateLosesNothing(t *testing.T) {
 		if !strings.Contains(sent, spelling) {
 			t.Errorf("the number %s is written differently: %s", spelling, sent)
 		}
+	}
+}
+
+// TestNumbers reads and writes numbers of any size as they are spelled: by each way to
+// write, and in what was decoded with UseNumber.
+func TestNumbers(t *testing.T) {
+	t.Parallel()
+	const big, precise = "12345678901234567890123", "0.1000000000000000055511151231257827"
+	a := spstest.NewServer(t)
+	a.SetConfiguration("numbers", json.RawMessage(`{"n":1.50,"big":`+big+`,"text":"42"}`))
+	c := connect(t, a)
+	type numbers struct {
+		N    json.Number `json:"n"`
+		Big  json.Number `json:"big"`
+		Text json.Number `json:"text"`
+	}
+	typed := sps.NewSingleton[numbers](c, "configuration/numbers")
+	open := sps.NewSingleton[map[string]any](c, "configuration/numbers")
+	list := sps.NewCollection[map[string]any](c, "configuration/policies/audit_policies")
+	o, err := typed.Get(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	diff(t, "read", numbers{"1.50", big, "42"}, o.Body)
+	response, err := c.Invoke(t.Context(), "GET", "configuration/numbers", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var whole struct {
+		Body numbers `json:"body"`
+	}
+	if err := response.Decode(&whole); err != nil {
+		t.Fatal(err)
+	}
+	diff(t, "decoded", o.Body, whole.Body)
+	var exported struct {
+		Body map[string]any `json:"body"`
+	}
+	decoder := json.NewDecoder(bytes.NewReader(response.Body))
+	decoder.UseNumber()
+	if err := decoder.Decode(&exported); err != nil {
+		t.Fatal(err)
+	}
+	for name, test := range map[string]struct {
+		write func(context.Context, *sps.Transaction) error
+		want  string
+	}{
+		"Update of a type": {func(ctx context.Context, tx *sps.Transaction) error {
+			return typed.In(tx).Update(ctx, func(n *numbers) error { n.N = precise; return nil })
+		}, `{"n":` + precise + `,"big":` + big + `,"text":"42"}`},
+		"Update of a map": {func(ctx context.Context, tx *sps.Transaction) error {
+			return open.In(tx).Update(ctx, func(m *map[string]any) error { (*m)["n"] = json.Number(precise); return nil })
+		}, `{"n":` + precise + `,"big":` + big + `,"text":"42"}`},
+		"Replace": {func(ctx context.Context, tx *sps.Transaction) error {
+			return open.In(tx).Replace(ctx, exported.Body)
+		}, `{"big":` + big + `,"n":1.50,"text":"42"}`},
+		"Create": {func(ctx context.Context, tx *sps.Transaction) error {
+			_, err := list.In(tx).Create(ctx, map[string]any{"name": "x", "n": json.Number("42"), "in": []any{json.Number(big)}})
+			return err
+		}, `{"in":[` + big + `],"n":42,"name":"x"}`},
+		"Invoke": {func(ctx context.Context, tx *sps.Transaction) error {
+			_, err := tx.Invoke(ctx, "PUT", "configuration/numbers", map[string]any{"n": json.Number("42")})
+			return err
+		}, `{"n":42}`},
+	} {
+		a.ResetJournal()
+		if _, err := c.Preview(t.Context(), test.write); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		sent := ""
+		for _, r := range a.Journal() {
+			if r.Method != "GET" && strings.HasPrefix(r.Path, "/api/configuration") {
+				sent = string(r.Body)
+			}
+		}
+		diff(t, name, test.want, sent)
+	}
+	err = c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+		return open.In(tx).Replace(ctx, map[string]any{"n": json.Number("four")})
+	})
+	if !errors.Is(err, sps.ErrInvalidInput) {
+		t.Errorf("what is no number: %v", err)
 	}
 }
 
@@ -290,6 +376,252 @@ func TestPages(t *testing.T) {
 	diff(t, "requests", 1, len(requests(a)))
 }
 
+// TestEndlessPages has pages that do not end, each under a link that was not there
+// before.
+func TestEndlessPages(t *testing.T) {
+	t.Parallel()
+	page := func(n int, keys ...any) string {
+		var items []string
+		for _, key := range keys {
+			items = append(items, fmt.Sprintf(`{"key":"%v","body":{}}`, key))
+		}
+		return fmt.Sprintf(`{"items":[%s],"meta":{"next":"/api/x?offset=%d"}}`, strings.Join(items, ","), n+1)
+	}
+	for name, test := range map[string]struct {
+		page func(n int) string
+		most int // requests
+		want int // objects
+		err  error
+	}{
+		"the same two keys":      {func(n int) string { return page(n, "a", "b") }, 4, 8, sps.ErrBadAnswer},
+		"in any order":           {func(n int) string { return page(n, n%2, 1-n%2) }, 4, 8, sps.ErrBadAnswer},
+		"the keys of three":      {func(n int) string { return page(n, n%3) }, 14, 14, sps.ErrBadAnswer},
+		"keys of 1,000 pages":    {func(n int) string { return page(n, n%1000) }, 4048, 4048, sps.ErrBadAnswer},
+		"keys of 100,000, again": {func(n int) string { return page(n, n%100_000) }, 25_000, 25_000, sps.ErrBadAnswer},
+		"new keys for ever":      {func(n int) string { return page(n, n) }, 25_000, 25_000, sps.ErrBadAnswer},
+		"one page twice, as where items are added meanwhile": {func(n int) string {
+			if n == 9 {
+				return `{"items":[{"key":"last","body":{}}]}`
+			}
+			return page(n, "a", n/2)
+		}, 10, 19, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			asked := 0
+			c, err := sps.Connect(t.Context(), "sps1", sps.ExistingSession(sps.NewSecretString("session")), roundTrip(func(r *http.Request) (*http.Response, error) {
+				n := asked
+				if asked++; asked > test.most {
+					return nil, errors.New("one request too many")
+				}
+				return answer(r, 200, http.Header{"Content-Type": {"application/json"}}, test.page(n)), nil
+			}))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close(context.Background())
+			got := 0
+			for o, err := range sps.NewCollection[any](c, "x").All(t.Context()) {
+				if err == nil && o != nil {
+					got++
+					continue
+				}
+				if !errors.Is(err, test.err) || test.err == nil {
+					t.Errorf("error %v, want %v", err, test.err)
+				}
+				test.err = nil
+			}
+			if test.err != nil {
+				t.Errorf("no error, want %v", test.err)
+			}
+			diff(t, "objects", test.want, got)
+		})
+	}
+}
+
+// TestNextPage follows the link to the next page where that leads to the list, or to what
+// the answer calls itself, and ends nothing silently.
+func TestNextPage(t *testing.T) {
+	t.Parallel()
+	const list, alias = "audit/sessions/1/indexing", "audit/sessions/1/indexer"
+	page := func(name, meta string) string { return fmt.Sprintf(`{"items":[{"status":%q}],"meta":%s}`, name, meta) }
+	last := page("b", `{"next":null}`)
+	for name, test := range map[string]struct {
+		first string
+		asked []string
+		err   error
+	}{
+		"to the list":                       {page("a", `{"href":"/api/`+list+`","next":"/api/`+list+`?offset=1","match_count":2}`), []string{list, list + "?offset=1"}, nil},
+		"to the list, under another name":   {page("a", `{"href":"/api/`+alias+`?limit=1","next":"/api/`+alias+`?offset=1","match_count":2}`), []string{list, alias + "?offset=1"}, nil},
+		"to the list, without a name":       {page("a", `{"next":"/api/`+list+`?offset=1"}`), []string{list, list + "?offset=1"}, nil},
+		"to a sibling":                      {page("a", `{"href":"/api/`+list+`","next":"/api/audit/sessions/1/log"}`), []string{list}, nil},
+		"to a sibling, and all has come":    {page("a", `{"href":"/api/`+list+`","next":"/api/audit/sessions/1/log","match_count":1}`), []string{list}, nil},
+		"to a sibling, and more is counted": {page("a", `{"href":"/api/`+list+`","next":"/api/audit/sessions/1/log?offset=1","match_count":2}`), []string{list}, sps.ErrBadAnswer},
+		"to the same page":                  {page("a", `{"href":"/api/`+list+`","next":"/api/`+list+`","match_count":2}`), []string{list}, sps.ErrBadAnswer},
+		"to nowhere":                        {page("a", `{"href":"/api/`+list+`","next":"https://x/?offset=1","match_count":2}`), []string{list}, sps.ErrBadAnswer},
+		"none, though more is counted":      {page("a", `{"href":"/api/`+list+`","next":null,"match_count":2}`), []string{list}, nil},
+		"from the middle on":                {page("a", `{"href":"/api/`+list+`","next":"/api/x","match_count":2,"offset":1}`), []string{list}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var asked []string
+			c, err := sps.Connect(t.Context(), "sps1", sps.ExistingSession(sps.NewSecretString("session")), roundTrip(func(r *http.Request) (*http.Response, error) {
+				body := test.first
+				if asked = append(asked, strings.TrimPrefix(r.URL.RequestURI(), "/api/")); len(asked) > 1 {
+					body = last
+				}
+				return answer(r, 200, http.Header{"Content-Type": {"application/json"}}, body), nil
+			}))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close(context.Background())
+			var got []string
+			var failed error
+			for o, err := range sps.NewCollection[audit.Indexing](c, list).All(t.Context()) {
+				if failed = err; err == nil {
+					got = append(got, o.Body.Status)
+				}
+			}
+			diff(t, "asked for", test.asked, asked)
+			diff(t, "objects", []string{"a", "b"}[:len(test.asked)], got)
+			if !errors.Is(failed, test.err) || test.err == nil && failed != nil {
+				t.Errorf("error %v, want %v", failed, test.err)
+			}
+		})
+	}
+}
+
+// TestRecords reads lists whose items are the values themselves, which those of the
+// configuration never are.
+func TestRecords(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(t, spstest.WithAuditSessions(300))
+	c := connect(t, a)
+	events, indexing := 0, 0
+	for session := range a.AuditSessions() {
+		all, err := sps.NewCollection[audit.Event](c, "audit/sessions/"+session.Key+"/events").List(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, event := range all {
+			if events++; event.Key != "" || event.Body.Type == "" {
+				t.Errorf("%+v, want a record without a key", event)
+			}
+		}
+		list := sps.NewCollection[audit.Indexing](c, "audit/sessions/"+session.Key+"/indexing") // its pages are at …/indexer
+		whole, err := list.List(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		paged, err := list.List(t.Context(), sps.WithQuery("limit", "1"))
+		if err != nil || len(paged) != len(whole) {
+			t.Errorf("%d of %d records, %v", len(paged), len(whole), err)
+		}
+		indexing = max(indexing, len(whole))
+	}
+	if events == 0 || indexing < 2 {
+		t.Errorf("%d events, at most %d records of the indexer", events, indexing)
+	}
+	for path, items := range map[string]string{
+		"configuration/trust_stores":     `{"name":"x"}`,
+		"firmware/slots":                 `{"meta":{"href":"/api/firmware/slots/1"}}`,
+		"firmware/fetch":                 `{"body":{}}`,
+		"troubleshooting/support-bundle": `{}`,
+		"integrated_products":            `{"key":null,"name":"x"}`,
+	} {
+		a.Inject(spstest.Fault{Path: path, Status: 200, Body: `{"items":[` + items + `]}`})
+		if _, err := sps.NewCollection[any](c, path).List(t.Context()); !errors.Is(err, sps.ErrBadAnswer) || !strings.Contains(err.Error(), "lacks its key") {
+			t.Errorf("%s: %v, want ErrBadAnswer", items, err)
+		}
+	}
+	a.Inject(spstest.Fault{Path: "firmware/slots", Status: 200, Body: `{"items":[{"name":"x"}]}`})
+	if _, err := c.Listing(t.Context(), "firmware/slots"); !errors.Is(err, sps.ErrBadAnswer) {
+		t.Errorf("as a listing: %v, want ErrBadAnswer", err)
+	}
+	a.Inject(spstest.Fault{Path: "firmware/slots", Status: 200, Body: `{"items":[{"name":"x"},{"name":"y"}]}`})
+	var bodies []string
+	for node, err := range c.Walk(t.Context(), "firmware/slots") {
+		if err != nil {
+			t.Fatal(err)
+		}
+		bodies = append(bodies, string(node.Body))
+	}
+	diff(t, "bodies of a walk", []string{"", `{"name":"x"}`, `{"name":"y"}`}, bodies)
+}
+
+// TestGarbledText has one odd character in one name of a list: the others are shown, and
+// nothing is written back that is not what was there.
+func TestGarbledText(t *testing.T) {
+	t.Parallel()
+	const path = "configuration/policies/audit_policies"
+	a := spstest.NewServer(t)
+	c := connect(t, a)
+	list := `{"items":[{"key":"1","body":{"name":"a"}},{"key":"2","body":{"name":"\ud800"}},{"key":"3","body":{"name":"c"}}]}`
+	show := func() {
+		a.ClearFaults()
+		a.Inject(spstest.Fault{Method: "GET", Path: path, Status: 200, Body: list, Times: -1})
+		a.Inject(spstest.Fault{Method: "GET", Path: path + "/2", Status: 200, Body: `{"key":"2","body":{"name":"\ud800"}}`, Times: -1})
+	}
+	show()
+	policies := sps.NewCollection[policy](c, path)
+	all, err := policies.List(t.Context())
+	if text := fmt.Sprint(err); !errors.Is(err, sps.ErrBadAnswer) || !strings.Contains(text, "the body of 2 has text that is not valid UTF-8") || !strings.Contains(text, "Client.Invoke shows the bytes of /api/"+path) {
+		t.Errorf("error %s, want one that names the item and the call", text)
+	}
+	var names []string
+	for _, o := range all {
+		names = append(names, o.Body.Name)
+	}
+	diff(t, "names", []string{"a", "c"}, names)
+	if o, err := policies.GetByName(t.Context(), "c"); err != nil || o.Key != "3" {
+		t.Errorf("by name: %v, %v", o, err)
+	}
+	response, err := c.Invoke(t.Context(), "GET", path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	diff(t, "bytes", list, string(response.Body))
+	var decoded any
+	if err := response.Decode(&decoded); !errors.Is(err, sps.ErrBadAnswer) {
+		t.Errorf("decoded: %v, want ErrBadAnswer", err)
+	}
+	for name, update := range map[string]func(context.Context, *sps.Transaction) error{
+		"typed": func(ctx context.Context, tx *sps.Transaction) error {
+			return policies.In(tx).Update(ctx, "2", func(p *policy) error { p.Name = "b"; return nil })
+		},
+		"of another member": func(ctx context.Context, tx *sps.Transaction) error {
+			type other struct {
+				Other string `json:"other"`
+			}
+			return sps.NewCollection[other](c, path).In(tx).Update(ctx, "2", func(o *other) error { o.Other = "b"; return nil })
+		},
+		"raw": func(ctx context.Context, tx *sps.Transaction) error {
+			return sps.NewCollection[json.RawMessage](c, path).In(tx).Update(ctx, "2", func(raw *json.RawMessage) error {
+				*raw = json.RawMessage(`{"name":"b"}`)
+				return nil
+			})
+		},
+	} {
+		a.ResetJournal()
+		if err := c.Transaction(t.Context(), update); !errors.Is(err, sps.ErrBadAnswer) {
+			t.Errorf("%s: %v, want ErrBadAnswer", name, err)
+		}
+		for _, r := range a.Journal() {
+			if r.Method == "PUT" {
+				t.Errorf("%s: %s %s was sent", name, r.Method, r.Path)
+			}
+		}
+	}
+	a.Inject(spstest.Fault{Method: "GET", Path: "configuration/trust_stores", Status: 200, Body: `{"items":[{"key":"\udfff","body":{}},{"key":"2","body":{}}]}`, Times: -1})
+	if all, err := sps.NewCollection[any](c, "configuration/trust_stores").List(t.Context()); !errors.Is(err, sps.ErrBadAnswer) || len(all) != 1 {
+		t.Errorf("a garbled key: %d objects, %v", len(all), err)
+	}
+	if _, err := sps.NewCollection[any](c, "configuration/trust_stores").GetByName(t.Context(), "x"); !errors.Is(err, sps.ErrNoSuchName) {
+		t.Errorf("a garbled key, by name: %v", err)
+	}
+}
+
 // TestListOptions sends the query with the first page and the header with all, and
 // goes on by the appliance's links.
 func TestListOptions(t *testing.T) {
@@ -319,7 +651,7 @@ func TestListOptions(t *testing.T) {
 					if next != "" {
 						link = `"/api/` + path + next + `"`
 					}
-					a.Inject(spstest.Fault{Path: path, Status: 200, Body: fmt.Sprintf(`{"items":[{"key":"%d","body":{"user":"x"}}],"meta":{"next":%s}}`, i, link)})
+					a.Inject(spstest.Fault{Path: path, Status: 200, Body: fmt.Sprintf(`{"items":[{"key":"%d","body":{"user":"x"}}],"meta":{"next":%s}}`, i, link), MayMiss: test.err != nil})
 				}
 				a.ResetJournal()
 				objects, err := all(sps.WithQuery("q", "user:x"), sps.WithQuery("fields", "user"), nil, sps.WithHeader("Accept-Language", "en"))
@@ -474,6 +806,65 @@ func TestMisspeltMember(t *testing.T) {
 	})
 	if !errors.Is(err, sps.ErrInvalidInput) || !strings.Contains(err.Error(), "adminAddress") {
 		t.Errorf("error %v, want ErrInvalidInput with the name", err)
+	}
+}
+
+// TestMisspeltBelow refuses a misspelt name at every depth, and lets through what new
+// elements of lists and new arms of unions bring with them.
+func TestMisspeltBelow(t *testing.T) {
+	t.Parallel()
+	type server struct {
+		Selection string `json:"selection"`
+		Value     string `json:"value"`
+		Valeu     string `json:"valeu,omitzero"`
+	}
+	type auth struct {
+		Enabled  bool   `json:"enabled"`
+		Username string `json:"username,omitzero"`
+	}
+	type hop struct {
+		Address string `json:"address"`
+		Weight  int    `json:"weight,omitzero"`
+		Wieght  int    `json:"wieght,omitzero"`
+	}
+	type relay struct {
+		Server server `json:"smtp_server"`
+		Auth   auth   `json:"smtp_auth"`
+		Hops   []hop  `json:"hops"`
+	}
+	a := spstest.NewServer(t)
+	c := connect(t, a)
+	const path = "configuration/x"
+	a.Inject(spstest.Fault{Method: "GET", Path: path, Status: 200, Times: -1, Body: `{"key":"x","body":{
+		"smtp_server":{"selection":"ip","value":"10.0.0.1"},"smtp_auth":{"enabled":false},"hops":[{"address":"a"},{"address":"b","weight":1}]}}`})
+	a.Inject(spstest.Fault{Method: "PUT", Path: path, Status: 200, Times: -1, Body: `{}`})
+	for name, test := range map[string]struct {
+		change func(r *relay)
+		want   string // the member that is refused
+	}{
+		"in an object":                  {func(r *relay) { r.Server.Valeu = "10.0.0.2" }, "smtp_server/valeu"},
+		"in an element":                 {func(r *relay) { r.Hops[1].Wieght = 2 }, "hops/1/wieght"},
+		"as another element has it":     {func(r *relay) { r.Hops[0].Weight = 2 }, ""},
+		"in a new element":              {func(r *relay) { r.Hops = append(r.Hops, hop{Address: "c", Wieght: 2}) }, ""},
+		"in a new arm":                  {func(r *relay) { r.Server = server{Selection: "fqdn", Valeu: "x"} }, ""},
+		"with what was switched on":     {func(r *relay) { r.Auth = auth{true, "u"} }, ""},
+		"beside what was switched on":   {func(r *relay) { r.Auth = auth{true, "u"}; r.Server.Valeu = "x" }, "smtp_server/valeu"},
+		"with what was not switched on": {func(r *relay) { r.Auth.Username = "u" }, "smtp_auth/username"},
+	} {
+		a.ResetJournal()
+		_, err := c.Preview(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+			return sps.NewSingleton[relay](c, path).In(tx).Update(ctx, func(r *relay) error {
+				test.change(r)
+				return nil
+			})
+		})
+		sent := slices.ContainsFunc(a.Journal(), func(r spstest.Request) bool { return r.Method == "PUT" })
+		switch {
+		case test.want == "" && (err != nil || !sent):
+			t.Errorf("%s: %v, sent %t", name, err, sent)
+		case test.want != "" && (!errors.Is(err, sps.ErrInvalidInput) || !strings.Contains(fmt.Sprint(err), "the object has no member "+strconv.Quote(test.want)) || sent):
+			t.Errorf("%s: %v, sent %t, want ErrInvalidInput about %s", name, err, sent, test.want)
+		}
 	}
 }
 

@@ -145,7 +145,7 @@ func TestRenewal(t *testing.T) {
 		a := spstest.NewServer(t, options...)
 		c := connect(t, a)
 		a.ExpireSessions()
-		if _, err := c.Firmware.Slots(t.Context()); err != nil {
+		if _, err := c.Firmware.Slots.List(t.Context()); err != nil {
 			t.Errorf("Slots after the session expired: %v", err)
 		}
 		a.ExpireSessions()
@@ -189,7 +189,7 @@ func TestOneLogin(t *testing.T) {
 			var wg sync.WaitGroup
 			for range 64 {
 				wg.Go(func() {
-					_, err := c.Firmware.Slots(t.Context())
+					_, err := c.Firmware.Slots.List(t.Context())
 					if test.rotate && !errors.Is(err, sps.AuthenticationFailure) {
 						t.Errorf("error %v, want AuthenticationFailure", err)
 					} else if !test.rotate && err != nil {
@@ -226,9 +226,9 @@ func TestRenewalOutlivesItsCaller(t *testing.T) {
 		first, cancel := context.WithCancel(t.Context())
 		var firstErr, secondErr error
 		var wg sync.WaitGroup
-		wg.Go(func() { _, firstErr = c.Firmware.Slots(first) })
+		wg.Go(func() { _, firstErr = c.Firmware.Slots.List(first) })
 		synctest.Wait()
-		wg.Go(func() { _, secondErr = c.Firmware.Slots(t.Context()) })
+		wg.Go(func() { _, secondErr = c.Firmware.Slots.List(t.Context()) })
 		synctest.Wait()
 		cancel()
 		wg.Wait()
@@ -281,7 +281,7 @@ func TestRefusedLogins(t *testing.T) {
 				a.Inject(spstest.Fault{Path: "authentication", Status: test.status, Body: test.body, Times: -1})
 				a.ResetJournal()
 				for range 2 {
-					if _, err := c.Firmware.Slots(t.Context()); !errors.Is(err, sps.Status(test.status)) {
+					if _, err := c.Firmware.Slots.List(t.Context()); !errors.Is(err, sps.Status(test.status)) {
 						t.Errorf("error %v, want status %d", err, test.status)
 					}
 				}
@@ -307,7 +307,7 @@ func TestPatienceEnds(t *testing.T) {
 		a.ExpireSessions()
 		a.ResetJournal()
 		for range 3 {
-			if _, err := c.Firmware.Slots(t.Context()); !errors.Is(err, sps.AuthenticationFailure) {
+			if _, err := c.Firmware.Slots.List(t.Context()); !errors.Is(err, sps.AuthenticationFailure) {
 				t.Errorf("error %v, want AuthenticationFailure", err)
 			}
 		}
@@ -333,7 +333,7 @@ func TestLoginAttempts(t *testing.T) {
 			t.Run(name+", "+kind, func(t *testing.T) {
 				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {
-					a, err := spstest.New()
+					a, err := spstest.New(spstest.WithTB(t))
 					if err != nil {
 						t.Fatal(err)
 					}
@@ -399,7 +399,7 @@ func TestCloseTakesItsTime(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				a, err := spstest.New()
+				a, err := spstest.New(spstest.WithTB(t))
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -424,7 +424,7 @@ func TestCloseTakesItsTime(t *testing.T) {
 				deaf = test.deaf
 				if test.login {
 					a.ExpireSessions()
-					go c.Firmware.Slots(context.Background())
+					go c.Firmware.Slots.List(context.Background())
 					synctest.Wait()
 				}
 				start := time.Now()
@@ -647,6 +647,49 @@ func TestCredentialsRefused(t *testing.T) {
 	}
 }
 
+// TestInvisibleCredentials refuses what a file or a clipboard adds to a credential: each
+// login with it would be a step towards a locked account.
+func TestInvisibleCredentials(t *testing.T) {
+	t.Parallel()
+	byFunction := func(name, password string) sps.Credential {
+		return sps.PasswordFunc(name, func(context.Context) (sps.Secret, error) { return sps.NewSecretString(password), nil })
+	}
+	byPassword := func(name, password string) sps.Credential {
+		return sps.UsernamePassword(name, sps.NewSecretString(password))
+	}
+	for _, test := range []struct{ name, password, want string }{
+		{"admin", "s3cret\n", "the password ends with an invisible character (a line feed)"},
+		{"admin", "s3cret\r\n", "the password ends with an invisible character (a carriage return)"},
+		{"admin", "\ufeffs3cret", "the password begins with an invisible character (a byte order mark)"},
+		{"admin", "s3\tcret", "the password has an invisible character (a tab)"},
+		{"admin", "s3cret\u200b", "the password ends with an invisible character (U+200B)"},
+		{"admin", "s3cret\x00", "the password ends with an invisible character (U+0000)"},
+		{"admin", "s3cret\u2028", "the password ends with an invisible character (U+2028)"},
+		{"admin\n", "s3cret", "the user name ends with an invisible character (a line feed)"},
+		{"ad\u00admin", "s3cret", "the user name has an invisible character (U+00AD)"},
+		{"admin", " s3cret with spaces ", ""},
+		{"ádmin", "pässwörd ☃ 👩\u200d💻 می\u200cخواهم", ""},
+	} {
+		for kind, credential := range map[string]sps.Credential{"password": byPassword(test.name, test.password), "function": byFunction(test.name, test.password)} {
+			sent := false
+			_, err := sps.Connect(t.Context(), "appliance.test", credential, roundTrip(func(r *http.Request) (*http.Response, error) {
+				sent = true
+				return answer(r, 401, http.Header{}, ""), nil
+			}))
+			switch {
+			case test.want == "" && (!sent || !errors.Is(err, sps.Status(401))):
+				t.Errorf("%q, %q by %s: %v, want it to be sent", test.name, test.password, kind, err)
+			case test.want != "" && (sent || !errors.Is(err, sps.ErrInvalidInput) || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "s3cret")):
+				t.Errorf("%q, %q by %s: %v, sent %t, want %q", test.name, test.password, kind, err, sent, test.want)
+			}
+		}
+	}
+	method := sps.UsernamePassword("admin", sps.NewSecretString("s3cret"), sps.WithLoginMethod("local\n"))
+	if _, err := sps.Connect(t.Context(), "appliance.test", method); !errors.Is(err, sps.ErrInvalidInput) || !strings.Contains(err.Error(), "the login method ends with") {
+		t.Errorf("a login method: %v", err)
+	}
+}
+
 func TestCertificateLogin(t *testing.T) {
 	t.Parallel()
 	ca, certificate := clientCertificate(t, "robot")
@@ -776,11 +819,11 @@ func TestPasswordFuncMisbehaves(t *testing.T) {
 	defer c.Close(t.Context())
 	a.ExpireSessions()
 	for range 3 {
-		if _, err := c.Firmware.Slots(t.Context()); err == nil {
+		if _, err := c.Firmware.Slots.List(t.Context()); err == nil {
 			t.Error("no error")
 		}
 	}
-	if _, err := c.Firmware.Slots(t.Context()); err != nil {
+	if _, err := c.Firmware.Slots.List(t.Context()); err != nil {
 		t.Errorf("once the function is well: %v", err)
 	}
 }
@@ -806,7 +849,7 @@ func TestOneTimeCodes(t *testing.T) {
 			t.Fatal(err)
 		}
 		a.ExpireSessions()
-		if _, err := c.Firmware.Slots(t.Context()); err != nil {
+		if _, err := c.Firmware.Slots.List(t.Context()); err != nil {
 			t.Error(err)
 		}
 		c.Close(t.Context())
@@ -840,7 +883,7 @@ func TestCookieRenewed(t *testing.T) {
 		next   string
 	}{{200, "second"}, {404, "third"}, {401, "anonymous"}, {200, ""}} {
 		status, next = step.status, step.next
-		c.Firmware.Slots(t.Context())
+		c.Firmware.Slots.List(t.Context())
 	}
 	diff(t, "cookies", []string{"session_id=first", "session_id=second", "session_id=third", "session_id=third"}, seen)
 }
@@ -850,7 +893,7 @@ func TestBare401(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		a.Inject(spstest.Fault{Path: "firmware/slots", Status: 401})
-		if _, err := c.Firmware.Slots(t.Context()); err != nil {
+		if _, err := c.Firmware.Slots.List(t.Context()); err != nil {
 			t.Error(err)
 		}
 		diff(t, "logins", 2, logins(a))
@@ -864,7 +907,7 @@ func TestAuthenticationFailureElsewhere(t *testing.T) {
 	c := connect(t, a)
 	a.Inject(spstest.Fault{Path: "firmware/slots", Status: 401, Body: `{"error":{"type":"AuthenticationFailure"}}`})
 	a.ResetJournal()
-	if _, err := c.Firmware.Slots(t.Context()); !errors.Is(err, sps.AuthenticationFailure) {
+	if _, err := c.Firmware.Slots.List(t.Context()); !errors.Is(err, sps.AuthenticationFailure) {
 		t.Errorf("error %v, want AuthenticationFailure", err)
 	}
 	diff(t, "requests", []string{"GET /api/firmware/slots"}, requests(a))

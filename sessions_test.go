@@ -23,7 +23,7 @@ func TestOutage(t *testing.T) {
 	for name, next := range map[string]func(t *testing.T, c *sps.Client) error{
 		"a transaction": func(t *testing.T, c *sps.Client) error { return nil },
 		"a read": func(t *testing.T, c *sps.Client) error {
-			email, err := c.Email.Get(t.Context())
+			email, err := c.Management.Email.Get(t.Context())
 			if err == nil && email.Body.AdminAddress != before {
 				t.Errorf("a reader sees %+v", email.Body)
 			}
@@ -36,7 +36,7 @@ func TestOutage(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				a, err := spstest.New()
+				a, err := spstest.New(spstest.WithTB(t))
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -103,7 +103,7 @@ func TestOwnLockIsNamed(t *testing.T) {
 		}
 		before := len(a.Journal())
 		for range 10 {
-			if _, err := c.Firmware.Slots(t.Context()); err != nil {
+			if _, err := c.Firmware.Slots.List(t.Context()); err != nil {
 				t.Error(err)
 			}
 		}
@@ -148,7 +148,7 @@ func TestOneSession(t *testing.T) {
 				if err == nil {
 					t.Fatal("no error")
 				}
-				email, err := c.Email.Get(t.Context())
+				email, err := c.Management.Email.Get(t.Context())
 				switch {
 				case test.err != nil && !errors.Is(err, test.err):
 					t.Errorf("the next call: %+v, %v, want %v", email, err, test.err)
@@ -156,7 +156,7 @@ func TestOneSession(t *testing.T) {
 					t.Errorf("the next call: %+v, %v", email, err)
 				}
 				a.ClearFaults()
-				if email, err := c.Email.Get(t.Context()); err != nil || email.Body.AdminAddress != before {
+				if email, err := c.Management.Email.Get(t.Context()); err != nil || email.Body.AdminAddress != before {
 					t.Errorf("once the appliance is well: %+v, %v", email, err)
 				}
 				if err := c.Transaction(t.Context(), setAdmin(after)); err != nil {
@@ -195,7 +195,7 @@ func TestCodeForOneLogin(t *testing.T) {
 				t.Errorf("transaction %d: %v", i, err)
 			}
 		}
-		if _, err := c.Firmware.Slots(t.Context()); err != nil {
+		if _, err := c.Firmware.Slots.List(t.Context()); err != nil {
 			t.Errorf("reading: %v", err)
 		}
 		diff(t, "logins", 2, asked)
@@ -212,11 +212,11 @@ func TestRefusedOnce(t *testing.T) {
 		if err := c.Transaction(t.Context(), setAdmin(after)); !errors.Is(err, sps.AuthenticationFailure) {
 			t.Errorf("a write: %v", err)
 		}
-		if _, err := c.Firmware.Slots(t.Context()); err != nil {
+		if _, err := c.Firmware.Slots.List(t.Context()); err != nil {
 			t.Errorf("the session that reads lives: %v", err)
 		}
 		a.ExpireSessions()
-		if _, err := c.Firmware.Slots(t.Context()); !errors.Is(err, sps.AuthenticationFailure) {
+		if _, err := c.Firmware.Slots.List(t.Context()); !errors.Is(err, sps.AuthenticationFailure) {
 			t.Errorf("once it has ended: %v", err)
 		}
 		diff(t, "logins", 1, logins(a))
@@ -248,7 +248,7 @@ func TestWriteSessionEnds(t *testing.T) {
 					if err := setAdmin("first@example.com")(ctx, tx); err != nil {
 						return err
 					}
-					if _, err := tx.SNMPTrap.Get(ctx); err != nil {
+					if _, err := tx.Management.SNMP.Trap.Get(ctx); err != nil {
 						return err
 					}
 					return setAdmin(after)(ctx, tx)
@@ -318,7 +318,7 @@ func TestEndsAtEachRequest(t *testing.T) {
 }
 
 func endsAt(t *testing.T, how string, n int, executed, one bool) {
-	a, err := spstest.New()
+	a, err := spstest.New(spstest.WithTB(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -415,12 +415,34 @@ func TestNotAnAppliance(t *testing.T) {
 			c := connect(t, a)
 			a.ExpireSessions()
 			a.Inject(test.fault)
-			if _, err := c.Firmware.Slots(t.Context()); err == nil {
+			if _, err := c.Firmware.Slots.List(t.Context()); err == nil {
 				t.Error("no error")
 			}
-			if _, err := c.Firmware.Slots(t.Context()); err != nil {
+			if _, err := c.Firmware.Slots.List(t.Context()); err != nil {
 				t.Errorf("once it is through: %v", err)
 			}
+		})
+	}
+}
+
+// TestLoginBrokeOffThenRefused has logins whose answers break off after the cookie, and
+// then one that is refused: what the first ones opened is logged out.
+func TestLoginBrokeOffThenRefused(t *testing.T) {
+	t.Parallel()
+	for status, body := range map[int]string{503: "", 403: `{"error":{"type":"ForbiddenActionError"}}`} {
+		synctest.Test(t, func(t *testing.T) {
+			a, err := spstest.New()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer a.Close()
+			a.Inject(spstest.Fault{Method: "GET", Path: "authentication", Truncate: 1, Times: 2})
+			a.Inject(spstest.Fault{Method: "GET", Path: "authentication", Status: status, Body: body, Times: -1})
+			_, err = sps.Connect(t.Context(), a.Addr(), sps.UsernamePassword(a.Username(), sps.NewSecretString(a.Password())), inProcess(a))
+			if !errors.Is(err, sps.Status(status)) {
+				t.Errorf("error %v, want status %d", err, status)
+			}
+			diff(t, "sessions left", 0, a.Sessions())
 		})
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -14,9 +13,9 @@ import (
 )
 
 var (
-	starlingConfigurationPath = mustPath("configuration/starling")
-	starlingJoinPath          = mustPath("starling/join")
-	integratedProductsPath    = mustPath("integrated_products")
+	starlingConfiguration  = describe("configuration/starling", CheckChange(changedStarling))
+	starlingJoinPath       = mustPath("starling/join")
+	integratedProductsPath = mustPath("integrated_products")
 )
 
 // StarlingProduction is the one environment of Starling that the guide names.
@@ -51,18 +50,31 @@ func (w ProductWarning) Is(target error) bool {
 
 // Starling joins an appliance to One Identity Starling and takes it out (guide:
 // Managing Starling Join; starling/join). Whether it is joined, and remote access,
-// also stand in [Client.StarlingConfiguration].
+// also stand in its Configuration.
 //
 // An "endpoint for the status of the services related to Starling Join/Unjoin" that
 // the guide mentions is not among these: it does not say where that is.
 // [Client.IntegratedProducts] is the nearest.
-type Starling struct{ client *Client }
+type Starling struct {
+	// Configuration reads configuration/starling.
+	Configuration Singleton[StarlingConfiguration]
+
+	client *Client
+}
+
+func newStarling(c *Client) Starling { return Starling{starlingConfiguration.singleton(c), c} }
+
+// StarlingTx writes the configuration of [Starling].
+type StarlingTx struct {
+	// Configuration writes configuration/starling.
+	Configuration SingletonTx[StarlingConfiguration]
+}
 
 // StarlingConfiguration is what the configuration says about Starling
 // (configuration/starling). Remote access (SRA) is switched on and off here, in a
 // transaction:
 //
-//	tx.StarlingConfiguration.Update(ctx, func(s *sps.StarlingConfiguration) error {
+//	tx.Starling.Configuration.Update(ctx, func(s *sps.StarlingConfiguration) error {
 //		s.RemoteAccess.Enabled = true
 //		return nil
 //	})
@@ -199,7 +211,7 @@ func joinQuery(options []JoinStatusOption) url.Values {
 
 // JoinStatus tells whether the appliance is joined, and with what (GET
 // /api/starling/join).
-func (s *Starling) JoinStatus(ctx context.Context, options ...JoinStatusOption) (*StarlingJoin, error) {
+func (s Starling) JoinStatus(ctx context.Context, options ...JoinStatusOption) (*StarlingJoin, error) {
 	a, err := s.client.read(ctx, starlingJoinPath, joinQuery(options))
 	if err != nil {
 		return nil, err
@@ -228,12 +240,8 @@ func newStarlingJoin(a *answer) (*StarlingJoin, error) {
 // JoinPage asks for the join as a browser does, with "Accept: text/html" (GET
 // /api/starling/join). The guide does not say what comes then: a page, or a redirect
 // to Starling.
-func (s *Starling) JoinPage(ctx context.Context, options ...JoinStatusOption) (*StarlingJoinPage, error) {
-	k := &call{
-		class: classRead, method: http.MethodGet, path: starlingJoinPath, query: joinQuery(options),
-		header: http.Header{"Accept": {"text/html"}}, raw: true, redirect: true,
-	}
-	a, err := s.client.call(ctx, k)
+func (s Starling) JoinPage(ctx context.Context, options ...JoinStatusOption) (*StarlingJoinPage, error) {
+	a, err := s.client.page(ctx, starlingJoinPath, joinQuery(options))
 	if err != nil {
 		return nil, err
 	}
@@ -257,10 +265,10 @@ func (s *Starling) JoinPage(ctx context.Context, options ...JoinStatusOption) (*
 // [Timeouts].Close. It returns nil once the appliance is joined. Otherwise it is
 // [ErrOutcomeUnknown] with [OutcomeUnknownDetails], because the appliance may join yet;
 // so it is at once where it was joined before, or did not say.
-func (s *Starling) Join(ctx context.Context, request StarlingJoinRequest) error {
-	fail := func(err error) error { return s.client.refusal(http.MethodPost, starlingJoinPath, err) }
+func (s Starling) Join(ctx context.Context, request StarlingJoinRequest) error {
+	fail := func(err error) error { return s.client.refusal("POST", starlingJoinPath, err) }
 	if request.CredentialString.IsZero() {
-		return fail(rule(MissingCredentialStringError, "credential_string", "it needs the credential string"))
+		return fail(breach(MissingCredentialStringError, "credential_string", "it needs the credential string"))
 	}
 	release, err := s.client.alone(ctx, "POST "+starlingJoinPath.text)
 	if err != nil {
@@ -275,16 +283,15 @@ func (s *Starling) Join(ctx context.Context, request StarlingJoinRequest) error 
 	if err != nil {
 		return fail(err)
 	}
-	k := &call{class: classJoin, method: http.MethodPost, path: starlingJoinPath, body: body, secret: []Secret{request.CredentialString}}
-	var look probe
+	w := witness{method: "Starling.JoinStatus"}
 	if before, known := joinedOf(member(a.Body, "joined")); known && !before {
-		look = s.lookFor(true)
+		w.look = s.lookFor(true)
 	}
-	return s.client.change(ctx, k, look)
+	return s.client.act(ctx, starlingJoinPath, body, nil, w, request.CredentialString)
 }
 
 // lookFor looks whether the appliance is joined, or is not.
-func (s *Starling) lookFor(joined bool) probe {
+func (s Starling) lookFor(joined bool) probe {
 	return func(ctx context.Context) (seen bool, state string, err error) {
 		now, err := s.JoinStatus(ctx)
 		switch {
@@ -332,7 +339,7 @@ func (r StarlingJoinRequest) over(body []byte) ([]byte, error) {
 		members = append(slices.DeleteFunc(members, func(old wire.Member) bool { return old.Name == m.name }), wire.Member{Name: m.name, Value: value})
 	}
 	if instance, _ := wire.Text(wire.Find(members, "product_instance")); instance == "" {
-		return nil, rule(MissingProductInstanceError, "product_instance", "neither the request nor the appliance names a product instance")
+		return nil, breach(MissingProductInstanceError, "product_instance", "neither the request nor the appliance names a product instance")
 	}
 	return wire.BareReferences(wire.Join(members))
 }
@@ -343,32 +350,31 @@ func (r StarlingJoinRequest) over(body []byte) ([]byte, error) {
 // use [Starling.ForceUnjoin]. [Starling.CheckUnjoin] tells without trying. It takes
 // turns with transactions, and asks where the answer is lost, like [Starling.Join]: it
 // returns nil once the appliance is not joined, and [ErrOutcomeUnknown] otherwise.
-func (s *Starling) Unjoin(ctx context.Context) error { return s.unjoin(ctx, nil) }
+func (s Starling) Unjoin(ctx context.Context) error { return s.unjoin(ctx, nil) }
 
 // ForceUnjoin is [Starling.Unjoin] also while remote access is enabled (DELETE
 // /api/starling/join?force=true).
-func (s *Starling) ForceUnjoin(ctx context.Context) error {
+func (s Starling) ForceUnjoin(ctx context.Context) error {
 	return s.unjoin(ctx, url.Values{"force": {"true"}})
 }
 
-func (s *Starling) unjoin(ctx context.Context, query url.Values) error {
+func (s Starling) unjoin(ctx context.Context, query url.Values) error {
 	release, err := s.client.alone(ctx, "DELETE "+starlingJoinPath.text)
 	if err != nil {
 		return err
 	}
 	defer release()
-	k := &call{class: classUnjoin, method: http.MethodDelete, path: starlingJoinPath, query: query}
-	return s.client.change(ctx, k, s.lookFor(false))
+	return s.client.remove(ctx, starlingJoinPath, query, witness{"Starling.JoinStatus", s.lookFor(false)})
 }
 
 // CheckUnjoin tells whether [Starling.Unjoin] would be refused, and why, without
 // trying it: it reads the state of the join and whether remote access is enabled.
-func (s *Starling) CheckUnjoin(ctx context.Context) (*StarlingUnjoinCheck, error) {
+func (s Starling) CheckUnjoin(ctx context.Context) (*StarlingUnjoinCheck, error) {
 	join, err := s.JoinStatus(ctx)
 	if err != nil {
 		return nil, err
 	}
-	configuration, err := s.client.StarlingConfiguration.Get(ctx)
+	configuration, err := s.Configuration.Get(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -382,12 +388,12 @@ func (s *Starling) CheckUnjoin(ctx context.Context) (*StarlingUnjoinCheck, error
 	return check, nil
 }
 
-// checkChange refuses what the appliance would: join_info is read-only.
-func (s *StarlingConfiguration) checkChange(was *StarlingConfiguration) error {
+// changedStarling refuses what the appliance would: join_info is read-only.
+func changedStarling(was, s *StarlingConfiguration) error {
 	if was == nil || (s.JoinInfo == nil) == (was.JoinInfo == nil) && (s.JoinInfo == nil || *s.JoinInfo == *was.JoinInfo) {
 		return nil
 	}
-	return rule(StarlingJoinInfoIsReadOnlyError, "join_info", "join_info is read-only: use Client.Starling to join and unjoin")
+	return breach(StarlingJoinInfoIsReadOnlyError, "join_info", "join_info is read-only: use Client.Starling to join and unjoin")
 }
 
 // IntegratedProducts lists the products that the appliance is integrated with (GET

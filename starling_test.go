@@ -26,7 +26,7 @@ const (
 // remoteAccess returns a function for a transaction that switches it.
 func remoteAccess(on bool) func(context.Context, *sps.Transaction) error {
 	return func(ctx context.Context, tx *sps.Transaction) error {
-		return tx.StarlingConfiguration.Update(ctx, func(s *sps.StarlingConfiguration) error {
+		return tx.Starling.Configuration.Update(ctx, func(s *sps.StarlingConfiguration) error {
 			s.RemoteAccess.Enabled = on
 			return nil
 		})
@@ -40,7 +40,7 @@ func TestStarlingConfiguration(t *testing.T) {
 		c := connect(t, a)
 		get := func() sps.StarlingConfiguration {
 			t.Helper()
-			s, err := c.StarlingConfiguration.Get(t.Context())
+			s, err := c.Starling.Configuration.Get(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -86,19 +86,19 @@ func TestJoinInfoIsReadOnly(t *testing.T) {
 	for name, change := range changes {
 		for what, write := range map[string]func(context.Context, *sps.Transaction) error{
 			"update": func(ctx context.Context, tx *sps.Transaction) error {
-				return tx.StarlingConfiguration.Update(ctx, func(s *sps.StarlingConfiguration) error {
+				return tx.Starling.Configuration.Update(ctx, func(s *sps.StarlingConfiguration) error {
 					change(s)
 					s.RemoteAccess.Enabled = true
 					return nil
 				})
 			},
 			"replace": func(ctx context.Context, tx *sps.Transaction) error {
-				now, err := tx.StarlingConfiguration.Get(ctx)
+				now, err := tx.Starling.Configuration.Get(ctx)
 				if err != nil {
 					return err
 				}
 				change(&now.Body)
-				return tx.StarlingConfiguration.Replace(ctx, now.Body)
+				return tx.Starling.Configuration.Replace(ctx, now.Body)
 			},
 		} {
 			err := c.Transaction(t.Context(), write)
@@ -475,4 +475,22 @@ func TestProductForms(t *testing.T) {
 		}
 		diff(t, body, want, got, cmpopts.EquateEmpty())
 	}
+}
+
+// TestUnjoinByTheConfiguration is refused by the appliance, and nothing is lost.
+func TestUnjoinByTheConfiguration(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(t, spstest.WithStarling(spstest.Starling{Joined: true}))
+	c := connect(t, a)
+	err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+		_, err := tx.Invoke(ctx, "DELETE", "configuration/starling", nil)
+		if !errors.Is(err, sps.ForbiddenActionError) || errors.Is(err, sps.ErrTransactionLost) {
+			t.Errorf("error %v, want ForbiddenActionError and no more", err)
+		}
+		return tx.Starling.Configuration.Update(ctx, func(s *sps.StarlingConfiguration) error { s.RemoteAccess.Enabled = true; return nil })
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	diff(t, "starling", spstest.Starling{Joined: true, RemoteAccess: true}, a.Starling())
 }

@@ -9,6 +9,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -42,6 +44,9 @@ func TestTrust(t *testing.T) {
 		"the system's":           {nil, false},
 		"fingerprint":            {[]sps.Option{sps.WithPinnedCertificates(pin)}, true},
 		"with colons":            {[]sps.Option{sps.WithPinnedCertificates(strings.Join(colons, ":"))}, true},
+		"as openssl 3 prints it": {[]sps.Option{sps.WithPinnedCertificates("sha256 Fingerprint=" + strings.Join(colons, ":") + "\n")}, true},
+		"as openssl 1 prints it": {[]sps.Option{sps.WithPinnedCertificates("SHA256 Fingerprint=" + strings.Join(colons, ":"))}, true},
+		"with the hash":          {[]sps.Option{sps.WithPinnedCertificates("SHA-256:" + pin)}, true},
 		"one of several":         {[]sps.Option{sps.WithPinnedCertificates(wrong, pin)}, true},
 		"wrong fingerprint":      {[]sps.Option{sps.WithPinnedCertificates(wrong)}, false},
 		"fingerprint and CA":     {[]sps.Option{sps.WithPinnedCertificates(pin), sps.WithCABundle(a.CA())}, true},
@@ -66,6 +71,21 @@ func TestTrust(t *testing.T) {
 				t.Errorf("fingerprint %s, want %s", untrusted.Fingerprint, pin)
 			}
 		})
+	}
+}
+
+// TestFingerprintsRefused refuses what is no SHA-256, and says how to get one.
+func TestFingerprintsRefused(t *testing.T) {
+	t.Parallel()
+	digits := strings.Repeat("5a", 32)
+	for _, text := range []string{
+		"", "12:34", digits + "00", "sha1 Fingerprint=" + digits[:40], "SHA1 Fingerprint=" + digits, "sha512 Fingerprint=" + digits, "MD5 Fingerprint=" + digits,
+		"sha256 Fingerprint=", "sha256 Fingerprint=sha256 Fingerprint=" + digits, "Fingerprint " + digits, "sha256" + digits,
+	} {
+		_, err := sps.Connect(t.Context(), "sps1", sps.UsernamePassword("u", sps.NewSecretString("p")), sps.WithPinnedCertificates(text))
+		if !errors.Is(err, sps.ErrInvalidInput) || !strings.Contains(err.Error(), "-fingerprint -sha256") {
+			t.Errorf("%q: error %v, want ErrInvalidInput", text, err)
+		}
 	}
 }
 
@@ -176,4 +196,49 @@ func TestIPv6(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t, spstest.WithListenAddress("[::1]:0"))
 	connect(t, a)
+}
+
+// TestIPv6Zone connects to an address with a zone. That is of this machine alone, and
+// stands in no certificate.
+func TestIPv6Zone(t *testing.T) {
+	t.Parallel()
+	interfaces, err := net.Interfaces()
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := slices.IndexFunc(interfaces, func(i net.Interface) bool { return i.Flags&net.FlagLoopback != 0 })
+	if i < 0 {
+		t.Fatal("this machine has no loopback interface")
+	}
+	a := spstest.NewServer(t, spstest.WithListenAddress("[::1]:0"))
+	_, port, err := net.SplitHostPort(a.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	host := "[::1%" + interfaces[i].Name + "]:" + port
+	credential := sps.UsernamePassword(a.Username(), sps.NewSecretString(a.Password()))
+	for name, option := range map[string]sps.Option{
+		"directly": nil,
+		"where there may be a proxy": sps.WithTransport(func(base http.RoundTripper) http.RoundTripper {
+			base.(*http.Transport).Proxy = func(*http.Request) (*url.URL, error) { return nil, nil }
+			return base
+		}),
+	} {
+		c, err := sps.Connect(t.Context(), host, credential, sps.WithCABundle(a.CA()), option)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		diff(t, "host", host, c.Host())
+		if err := c.Close(t.Context()); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	// An authority is still asked for.
+	other := spstest.NewServer(t)
+	_, err = sps.Connect(t.Context(), host, credential, sps.WithCABundle(other.CA()))
+	var untrusted *sps.CertificateError
+	if !errors.As(err, &untrusted) {
+		t.Errorf("another authority: %v", err)
+	}
 }

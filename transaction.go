@@ -19,18 +19,15 @@ var transactionPath = mustPath("transaction")
 // configuration. [Client.Transaction] hands it to your function; it is over when
 // that returns. It is safe for several goroutines, whose steps take turns.
 type Transaction struct {
-	// TrafficAlerts writes configuration/alerting/traffic_alerts.
-	TrafficAlerts *SingletonTx[TrafficAlerts]
-	// SystemAlerts writes configuration/alerting/system_alerts.
-	SystemAlerts *SingletonTx[SystemAlerts]
-	// Email writes configuration/management/email.
-	Email *SingletonTx[EmailSettings]
-	// SNMPTrap writes configuration/management/snmp/trap.
-	SNMPTrap *SingletonTx[SNMPTrap]
-	// TrustStores writes configuration/trust_stores.
-	TrustStores *CollectionTx[TrustStore]
-	// StarlingConfiguration writes configuration/starling.
-	StarlingConfiguration *SingletonTx[StarlingConfiguration]
+	// Alerting writes which alerts are sent where, configuration/alerting.
+	Alerting AlertingTx
+	// Management writes the settings for mail and SNMP, configuration/management.
+	Management ManagementTx
+	// Starling writes configuration/starling.
+	Starling StarlingTx
+	// TrustStores writes the authorities that the appliance trusts,
+	// configuration/trust_stores.
+	TrustStores CollectionTx[TrustStore]
 
 	client *Client
 	ctx    context.Context
@@ -186,6 +183,9 @@ func (c *Client) Preview(ctx context.Context, fn func(context.Context, *Transact
 }
 
 func (c *Client) transact(ctx context.Context, fn func(context.Context, *Transaction) error, o *transactionOptions) error {
+	if err := c.made(); err != nil {
+		return err
+	}
 	if fn == nil {
 		return c.fail("transaction", invalid("no function"))
 	}
@@ -214,8 +214,19 @@ func (c *Client) transact(ctx context.Context, fn func(context.Context, *Transac
 	return err
 }
 
+// made returns an error for a transaction that was not made by the package.
+func (tx *Transaction) made() error {
+	if tx == nil || tx.client == nil {
+		return fmt.Errorf("sps: %w", invalid("this transaction is nil or a zero value: use the one that Client.Transaction hands to its function"))
+	}
+	return nil
+}
+
 // fail makes an error that names the appliance and what was to be done.
 func (c *Client) fail(what string, err error) error {
+	if unmade := c.made(); unmade != nil {
+		return unmade
+	}
 	return errorf("sps: %s: %s: %w", c.transport.host, what, err)
 }
 
@@ -223,6 +234,9 @@ func (c *Client) fail(what string, err error) error {
 // [Client.Invoke], as a step of the transaction: reads, and the writes that
 // Client.Invoke refuses.
 func (tx *Transaction) Invoke(ctx context.Context, method, path string, body any, options ...RequestOption) (*Response, error) {
+	if err := tx.made(); err != nil {
+		return nil, err
+	}
 	k, err := newInvocation(method, path, body, options)
 	if err != nil {
 		return nil, err
@@ -285,14 +299,12 @@ func notTransactional() error {
 	return invalid("no write of a transaction: only those below %s are", strings.Join(transactional, ", "))
 }
 
-// admit reports why a handle cannot be used with the transaction, or nil.
-func (tx *Transaction) admit(c *Client, path apiPath, err error) error {
-	switch {
-	case err != nil:
+// admit reports why a handle of a client cannot be used with the transaction, or nil.
+func (tx *Transaction) admit(c *Client, path apiPath) error {
+	if err := tx.made(); err != nil {
 		return err
-	case tx == nil:
-		return fmt.Errorf("sps: %s: %w", path.text, invalid("no transaction"))
-	case tx.client != c:
+	}
+	if tx.client != c {
 		return tx.client.fail(path.text, ErrOtherClient)
 	}
 	return nil
@@ -372,6 +384,8 @@ func (c *Client) alone(ctx context.Context, what string) (release func(), err er
 func (c *Client) takeTurn(ctx context.Context, what string, o *transactionOptions) (release func(), err error) {
 	fail := func(err error) (func(), error) { return nil, c.fail(what, err) }
 	switch {
+	case c.made() != nil:
+		return fail(nil)
 	case ctx.Value(transactionKey{c}) != nil && what == transactionPath.text:
 		return fail(fmt.Errorf("%w: use that one", ErrNested))
 	case ctx.Value(transactionKey{c}) != nil:
@@ -408,12 +422,10 @@ func (c *Client) newTransaction(ctx context.Context, o *transactionOptions) *Tra
 	tx := &Transaction{client: c, o: o, turn: make(chan struct{}, 1), looks: &looks{&glances{}}, staged: &staged{&memory{}}}
 	tx.ctx, tx.cancel = context.WithCancelCause(ctx)
 	tx.forget = context.AfterFunc(c.life, func() { tx.cancel(ErrClosed) })
-	tx.TrafficAlerts = c.TrafficAlerts.In(tx)
-	tx.SystemAlerts = c.SystemAlerts.In(tx)
-	tx.Email = c.Email.In(tx)
-	tx.SNMPTrap = c.SNMPTrap.In(tx)
-	tx.TrustStores = c.TrustStores.In(tx)
-	tx.StarlingConfiguration = c.StarlingConfiguration.In(tx)
+	tx.Alerting = newAlertingTx(tx)
+	tx.Management = newManagementTx(tx)
+	tx.Starling = StarlingTx{starlingConfiguration.singletonTx(tx)}
+	tx.TrustStores = trustStores.collectionTx(tx)
 	return tx
 }
 

@@ -253,7 +253,7 @@ func (tx *Transaction) unresolved(ctx context.Context, details *OutcomeUnknownDe
 	if !errors.Is(cause, ErrOutcomeUnknown) {
 		cause = because(ErrOutcomeUnknown, cause)
 	}
-	err = &undecided{cause, details, policies[classCommit].shown}
+	err = &undecided{cause, details, ""}
 	if left != nil {
 		err = beside(err, "its session could not be ended", left)
 	}

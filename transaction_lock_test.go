@@ -44,7 +44,7 @@ func TestFairLock(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				a, err := spstest.New()
+				a, err := spstest.New(spstest.WithTB(t))
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -57,7 +57,7 @@ func TestFairLock(t *testing.T) {
 					all.Go(func() {
 						for time.Since(start) < test.span {
 							err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
-								if err := tx.Email.Replace(ctx, sps.EmailSettings{AdminAddress: fmt.Sprint(i)}); err != nil {
+								if err := tx.Management.Email.Replace(ctx, sps.EmailSettings{AdminAddress: fmt.Sprint(i)}); err != nil {
 									return err
 								}
 								time.Sleep(test.hold(counts[i])) // the bubble's
@@ -98,7 +98,7 @@ func TestYieldAlone(t *testing.T) {
 		for range 20 {
 			if err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
 				time.Sleep(time.Second) // the bubble's
-				return tx.Email.Replace(ctx, sps.EmailSettings{})
+				return tx.Management.Email.Replace(ctx, sps.EmailSettings{})
 			}, sps.WithLockFirst()); err != nil {
 				t.Fatal(err)
 			}

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"sync"
 
+	"github.com/go-sps/sps/internal/query"
 	"github.com/go-sps/sps/internal/wire"
 )
 
@@ -74,7 +75,7 @@ func (k *call) counts() bool {
 func (l *looks) note(k *call, sum digest) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	name := k.path.text + "?" + k.query.Encode() + "\n" + k.header.Get("Accept")
+	name := k.path.text + "?" + query.Encode(k.query) + "\n" + k.header.Get("Accept")
 	known := l.all[name]
 	switch {
 	case known == nil && len(l.all) == maxLooks:

@@ -41,11 +41,11 @@ func TestRequestsOfTransactions(t *testing.T) {
 		}},
 		"each read once": {"", func(ctx context.Context, tx *sps.Transaction) error {
 			for range 3 {
-				if _, err := tx.Email.Get(ctx); err != nil {
+				if _, err := tx.Management.Email.Get(ctx); err != nil {
 					return err
 				}
 			}
-			return tx.Email.Replace(ctx, sps.EmailSettings{AdminAddress: after})
+			return tx.Management.Email.Replace(ctx, sps.EmailSettings{AdminAddress: after})
 		}, nil, []string{
 			"GET " + emailPath, "GET " + emailPath, "GET " + emailPath, login, "POST /api/transaction", "PUT " + emailPath, "GET " + emailPath,
 			"GET /api/transaction/changes", "PUT /api/transaction",
@@ -111,16 +111,16 @@ func TestReadersSeeCommitted(t *testing.T) {
 			if err := setAdmin(after)(ctx, tx); err != nil {
 				return err
 			}
-			outside, err := c.Email.Get(t.Context())
+			outside, err := c.Management.Email.Get(t.Context())
 			if err != nil || outside.Body.AdminAddress != before {
 				t.Errorf("a reader sees %+v, %v", outside, err)
 			}
-			inside, err := c.Email.Get(ctx) // with the function's context it is a read of the transaction
+			inside, err := c.Management.Email.Get(ctx) // with the function's context it is a read of the transaction
 			if err != nil || inside.Body.AdminAddress != after {
 				t.Errorf("the function sees %+v, %v", inside, err)
 			}
 			inside.Body.ReportingAddress = after
-			return tx.Email.Replace(ctx, inside.Body) // which does not undo what it wrote
+			return tx.Management.Email.Replace(ctx, inside.Body) // which does not undo what it wrote
 		}, sps.WithMessage("CHG-1"))
 		if err != nil {
 			t.Fatal(err)
@@ -232,7 +232,7 @@ func TestRefusedFirstWrite(t *testing.T) {
 			a := spstest.NewServer(t)
 			c := connect(t, a)
 			err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
-				if _, err := tx.Email.Get(ctx); err != nil {
+				if _, err := tx.Management.Email.Get(ctx); err != nil {
 					return err
 				}
 				if changed {
@@ -241,7 +241,7 @@ func TestRefusedFirstWrite(t *testing.T) {
 				if _, err := tx.Invoke(ctx, "DELETE", auditPolicies+"/none", nil); err == nil {
 					t.Error("the deletion of what is not there was accepted")
 				}
-				return tx.Email.Replace(ctx, sps.EmailSettings{AdminAddress: after})
+				return tx.Management.Email.Replace(ctx, sps.EmailSettings{AdminAddress: after})
 			})
 			if changed != errors.Is(err, sps.ErrConflict) || !changed && err != nil {
 				t.Errorf("error %v", err)
@@ -296,7 +296,7 @@ func TestTooManyReads(t *testing.T) {
 			t.Errorf("reading only: %v", err)
 		}
 		then := func(ctx context.Context, tx *sps.Transaction) error {
-			return errors.Join(many(ctx, tx), tx.Email.Replace(ctx, sps.EmailSettings{AdminAddress: after}))
+			return errors.Join(many(ctx, tx), tx.Management.Email.Replace(ctx, sps.EmailSettings{AdminAddress: after}))
 		}
 		if err := c.Transaction(t.Context(), then); !errors.Is(err, sps.ErrInvalidInput) || !strings.Contains(err.Error(), "WithLockFirst") {
 			t.Errorf("then a write: %v", err)
@@ -321,7 +321,7 @@ func TestWritersAtOnce(t *testing.T) {
 			for i := range errs {
 				all.Go(func() {
 					if i%2 == 0 {
-						errs[i] = tx.Email.Update(ctx, func(e *sps.EmailSettings) error {
+						errs[i] = tx.Management.Email.Update(ctx, func(e *sps.EmailSettings) error {
 							if i == 0 {
 								e.AdminAddress = after
 							} else {
@@ -341,7 +341,7 @@ func TestWritersAtOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 		settled(t, a, after)
-		email, err := c.Email.Get(t.Context())
+		email, err := c.Management.Email.Get(t.Context())
 		if err != nil || !strings.Contains(email.Body.AlertingAddress, "2") || !strings.Contains(email.Body.AlertingAddress, "4") {
 			t.Errorf("email %+v, %v", email, err)
 		}
@@ -376,10 +376,10 @@ func TestSwallowedOpening(t *testing.T) {
 	a.ResetJournal()
 	err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
 		for range 2 {
-			if err := tx.Email.Replace(ctx, sps.EmailSettings{AdminAddress: after}); !errors.Is(err, sps.ErrLocked) {
+			if err := tx.Management.Email.Replace(ctx, sps.EmailSettings{AdminAddress: after}); !errors.Is(err, sps.ErrLocked) {
 				t.Errorf("a step: %v", err)
 			}
-			if _, err := tx.Email.Get(ctx); !errors.Is(err, sps.ErrLocked) {
+			if _, err := tx.Management.Email.Get(ctx); !errors.Is(err, sps.ErrLocked) {
 				t.Errorf("a read after it: %v", err)
 			}
 		}

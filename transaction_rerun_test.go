@@ -106,12 +106,12 @@ func TestRerunAfterConflict(t *testing.T) {
 		defer other.Close(context.Background())
 		runs := 0
 		err = c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
-			if _, err := tx.SNMPTrap.Get(ctx); err != nil {
+			if _, err := tx.Management.SNMP.Trap.Get(ctx); err != nil {
 				return err
 			}
 			if runs++; runs == 1 {
 				err := other.Transaction(context.WithoutCancel(t.Context()), func(ctx context.Context, tx *sps.Transaction) error {
-					return tx.SNMPTrap.Update(ctx, func(s *sps.SNMPTrap) error {
+					return tx.Management.SNMP.Trap.Update(ctx, func(s *sps.SNMPTrap) error {
 						s.Enabled = !s.Enabled
 						return nil
 					})

@@ -21,9 +21,11 @@ type staged struct{ *memory }
 
 type memory struct {
 	mu     sync.Mutex
-	before map[string][]byte // the body of each object that was read before it was written
-	writes []*write          // the last write of each object, in order
-	count  map[string]int    // how often each object was written
+	before map[string][]byte            // the body of each object that was read before it was written
+	writes []*write                     // the last write of each object, in order
+	count  map[string]int               // how often each object was written
+	begun  int                          // how many writes were sent
+	names  map[string]map[string]string // of each list whose names were read: the key of the object with a name
 
 	secrets []string // what was written as a Secret, and what was there in its place
 
@@ -112,7 +114,50 @@ func (s *staged) begin(path apiPath) (first bool) {
 		s.count = make(map[string]int)
 	}
 	s.count[path.text]++
+	s.begun++
 	return s.count[path.text] == 1
+}
+
+// steps counts the writes that were sent.
+func (s *staged) steps() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.begun
+}
+
+// keepNames keeps the names of a list, unless something was written since it was read.
+func (s *staged) keepNames(list apiPath, names map[string]string, since int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.begun != since {
+		return
+	}
+	if s.names == nil {
+		s.names = make(map[string]map[string]string)
+	}
+	s.names[list.text] = names
+}
+
+// nameOf returns the key of the object of a list that has a name, "" for none. known
+// tells whether the names of the list were read.
+func (s *staged) nameOf(list apiPath, name string) (key string, known bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	names, known := s.names[list.text]
+	return names[name], known
+}
+
+// rename keeps the names of the list of an object that was written.
+func (s *staged) rename(w *write) {
+	list, key, _ := cutLast(w.path.text)
+	names := s.names[list]
+	if names == nil {
+		return
+	}
+	maps.DeleteFunc(names, func(_, owner string) bool { return owner == key })
+	if name, ok := wire.Text(member(w.sent, "name")); ok && w.method != http.MethodDelete {
+		names[name] = key
+	}
 }
 
 // write keeps a write that the appliance accepted.
@@ -135,6 +180,7 @@ func (s *staged) write(k *call, a *answer) {
 	if w.path != k.path {
 		s.count[w.path.text]++
 	}
+	s.rename(w)
 	created := slices.ContainsFunc(s.writes, func(old *write) bool { return old.path == w.path && old.method == http.MethodPost })
 	s.writes = slices.DeleteFunc(s.writes, func(old *write) bool { return old.path == w.path })
 	switch {

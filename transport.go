@@ -17,10 +17,10 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
-	"unicode/utf8"
 
 	"github.com/hashicorp/go-retryablehttp"
 
+	"github.com/go-sps/sps/internal/query"
 	"github.com/go-sps/sps/internal/wire"
 )
 
@@ -36,6 +36,8 @@ type call struct {
 	secret []Secret    // what an answer to this call might quote, beside the session id
 	// sink takes an answer that is too large for memory.
 	sink *sink
+	// space is memory for the answer, which is used if it is large enough.
+	space []byte
 	// raw lets an answer that is no JSON through.
 	raw bool
 	// redirect takes a redirect for an answer; it is not followed.
@@ -134,19 +136,21 @@ type transport struct {
 	logger    *slog.Logger
 	client    *retryablehttp.Client
 	base      *http.Transport
+	unread    []string     // the blocks of the CA bundle that could not be read
 	used      atomic.Int64 // when a connection was used last, in Unix nanoseconds; 0 for never
 }
 
-func newTransport(host string, o *config) *transport {
+func newTransport(host string, o *config) (*transport, error) {
 	t := &transport{
 		host:      host,
 		userAgent: []string{o.userAgent},
 		retry:     o.retry,
 		timeouts:  o.timeouts,
 		logger:    o.logger,
+		unread:    o.unread,
 		base: &http.Transport{
 			DialContext:         (&net.Dialer{Timeout: o.timeouts.Connect}).DialContext,
-			TLSClientConfig:     o.tlsConfig(),
+			TLSClientConfig:     o.tlsConfig(host),
 			TLSHandshakeTimeout: o.timeouts.Connect,
 			// An appliance closes idle connections by itself; a write that meets
 			// a closed one has an unknown outcome, so ours go first.
@@ -162,7 +166,12 @@ func newTransport(host string, o *config) *transport {
 	}
 	var trip http.RoundTripper = t.base
 	for _, wrap := range o.wrap {
-		trip = wrap(trip)
+		if trip = wrap(trip); trip == nil {
+			return nil, fmt.Errorf("sps: connect: %w", invalid("the function of WithTransport returned no RoundTripper"))
+		}
+	}
+	if t.base.Proxy != nil && t.base.DialTLSContext == nil {
+		t.base.DialTLSContext = t.dialTLS
 	}
 	t.client = &retryablehttp.Client{
 		HTTPClient: &http.Client{
@@ -176,7 +185,7 @@ func newTransport(host string, o *config) *transport {
 		PrepareRetry: pause,
 		ErrorHandler: retryablehttp.PassthroughErrorHandler,
 	}
-	return t
+	return t, nil
 }
 
 // exchange is one call on its way through the retries. What it needs once is part of
@@ -207,7 +216,7 @@ func exchangeOf(ctx context.Context) *exchange { return ctx.Value(exchangeKey{})
 // an *Error if the appliance refused, a *TransportError if there was no answer.
 func (t *transport) do(ctx context.Context, k *call, sess *session) (*answer, error) {
 	x := &exchange{call: k, t: t, sess: sess}
-	x.url = url.URL{Scheme: "https", Host: t.host, Path: "/api/" + k.path.text, RawPath: "/api/" + k.path.escaped, RawQuery: k.query.Encode()}
+	x.url = url.URL{Scheme: "https", Host: t.host, Path: "/api/" + k.path.text, RawPath: "/api/" + k.path.escaped, RawQuery: query.Encode(k.query)}
 	req := blank.WithContext(context.WithValue(ctx, exchangeKey{}, x))
 	req.Method, req.URL, req.Host = k.method, &x.url, t.host
 	req.Header = http.Header{} // http.Client copies what is in it
@@ -281,7 +290,7 @@ func (x *exchange) receive(resp *http.Response) error {
 	if resp.ContentLength > maxAnswer {
 		return unusable("it announces %d bytes, more than %d", resp.ContentLength, maxAnswer)
 	}
-	body, err := readAll(resp.Body, resp.ContentLength)
+	body, err := readAll(resp.Body, resp.ContentLength, x.space)
 	x.body = bytes.TrimPrefix(body, []byte("\xef\xbb\xbf")) // some servers begin with a mark
 	if err != nil {
 		return fmt.Errorf("the connection broke within the answer: %w", err)
@@ -292,15 +301,20 @@ func (x *exchange) receive(resp *http.Response) error {
 	return nil
 }
 
-// readAll reads up to maxAnswer+1 bytes, with one allocation where the length
-// is known.
-func readAll(r io.Reader, length int64) ([]byte, error) {
-	if length > 0 && length <= 1<<20 {
-		body := make([]byte, length)
-		n, err := io.ReadFull(r, body)
+// readAll reads up to maxAnswer+1 bytes, into the space or with one allocation where the
+// length is known.
+func readAll(r io.Reader, length int64, space []byte) ([]byte, error) {
+	if length > 0 && length <= max(1<<20, int64(cap(space))) {
+		body := space[:cap(space)]
+		if int64(len(body)) < length {
+			body = make([]byte, length)
+		}
+		n, err := io.ReadFull(r, body[:length])
 		return body[:n], err
 	}
-	return io.ReadAll(io.LimitReader(r, maxAnswer+1))
+	body := bytes.NewBuffer(space[:0])
+	_, err := body.ReadFrom(io.LimitReader(r, maxAnswer+1))
+	return body.Bytes(), err
 }
 
 // unusable makes an ErrBadAnswer with its reason.
@@ -332,7 +346,7 @@ func checkRetry(ctx context.Context, resp *http.Response, err error) (bool, erro
 		x.sent = x.sent || !notSent
 		started := x.sink != nil && x.sink.done > 0 // what was handed on cannot be taken back
 		var limit errAttemptTimeout
-		tooLong := x.class == classTest && errors.As(err, &limit)
+		tooLong := x.class == classTry && errors.As(err, &limit)
 		if x.ended(ctx) != nil || started || tooLong || permanent(err) || !notSent && !policy.broken {
 			return false, nil
 		}
@@ -433,7 +447,7 @@ func (x *exchange) fail(ctx context.Context, err error) error {
 	if cause := x.ended(ctx); cause != nil && !errors.Is(err, cause) {
 		err = cause
 	}
-	return x.failed(certificateError(err))
+	return x.failed(x.t.certificateError(err))
 }
 
 // failed makes the error of a call without an answer that can be relied on.
@@ -498,13 +512,7 @@ func (x *exchange) judge(resp *http.Response, sess *session) (*answer, error) {
 	}
 	envelope, err := wire.Envelope{}, error(nil)
 	if len(x.body) > 0 {
-		envelope, err = wire.ParseEnvelope(x.body)
-	}
-	if err != nil && !utf8.Valid(x.body) {
-		// A refusal counts even if its text is broken.
-		if lenient, err := wire.ParseEnvelope(bytes.ToValidUTF8(x.body, []byte("\uFFFD"))); err == nil {
-			envelope.Error = lenient.Error
-		}
+		envelope, err = wire.ParseGarbled(x.body)
 	}
 	if envelope.Error != nil || failed {
 		e := newError(x.call, resp.StatusCode, envelope.Error, x.describe(resp), x.secrets()...)
@@ -515,7 +523,7 @@ func (x *exchange) judge(resp *http.Response, sess *session) (*answer, error) {
 	switch {
 	case err != nil && !x.raw:
 		if kind := contentType(resp.Header); kind != "" && kind != "application/json" {
-			return nil, a.unusable("it is no JSON but %s: is this the address of an SPS appliance?", words(x.veil().mediaType(resp.Header)))
+			return nil, a.unusable("it is no JSON but %s%s: is this the address of an SPS appliance?", words(x.veil().mediaType(resp.Header)), words(x.foreignWords()))
 		}
 		return nil, a.unusable("it is no proper JSON object: %s", oneLine(err.Error(), 200))
 	}
@@ -551,9 +559,9 @@ func (x *exchange) describe(resp *http.Response) string {
 		return "without a body"
 	}
 	if kind := contentType(resp.Header); kind != "application/json" {
-		return fmt.Sprintf("no error of the API but %d bytes of %s", len(body), x.veil().mediaType(resp.Header))
+		return fmt.Sprintf("no error of the API but %d bytes of %s", len(body), x.veil().mediaType(resp.Header)) + x.foreignWords()
 	}
-	return "without an error member"
+	return "without an error member" + x.foreignWords()
 }
 
 // place names the host of a redirect.
@@ -618,11 +626,15 @@ func (a attempts) RoundTrip(req *http.Request) (*http.Response, error) {
 		way = &approach{}
 		bound = way.traced(bound, req.Method == http.MethodGet)
 	}
-	if !policies[x.class].broken {
+	single := a.t.retry.Attempts == 1 || x.class == classCode
+	if !policies[x.class].broken || single {
 		a.t.freshen()
 	}
 	req = req.WithContext(bound)
 	req.Header = x.fields
+	if single && req.Body == nil {
+		req.Body = unrepeatable{}
+	}
 	if x.stream != nil {
 		req.Body = &watched{req.Body, dog}
 	}
@@ -656,6 +668,15 @@ func (a attempts) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp.Body = &limitedBody{resp.Body, x, ctx, bound, cancel}
 	return resp, nil
 }
+
+// unrepeatable is an empty body. On a connection that was used before and breaks, net/http
+// sends a GET again by itself, but not one whose body it cannot read a second time. That it
+// is empty net/http sees before it writes the header.
+type unrepeatable struct{}
+
+func (unrepeatable) Read([]byte) (int, error) { return 0, io.EOF }
+
+func (unrepeatable) Close() error { return nil }
 
 // watchdog ends an attempt that stands still: while a body is sent or received, by
 // the limit between two pieces of it, and then by the limit for the answer.
@@ -766,7 +787,7 @@ func (a attempts) log(ctx context.Context, x *exchange, status int, took time.Du
 		list = append(list, slog.String("query", strings.Join(names, ",")))
 	}
 	if err != nil {
-		list = append(list, slog.String("error", oneLine(certificateError(err).Error(), 400)))
+		list = append(list, slog.String("error", oneLine(a.t.certificateError(err).Error(), 1200)))
 	} else {
 		list = append(list, slog.Int("status", status))
 	}

@@ -28,7 +28,7 @@ import (
 func TestRetries(t *testing.T) {
 	t.Parallel()
 	operations := map[string]func(context.Context, *sps.Client) error{
-		"read": func(ctx context.Context, c *sps.Client) error { _, err := c.Firmware.Slots(ctx); return err },
+		"read": func(ctx context.Context, c *sps.Client) error { _, err := c.Firmware.Slots.List(ctx); return err },
 		"raw read": func(ctx context.Context, c *sps.Client) error {
 			_, err := c.Invoke(ctx, "GET", "firmware/slots", nil)
 			return err
@@ -84,7 +84,7 @@ func TestRetries(t *testing.T) {
 		"malformed answer":   {status: 200, body: func() io.Reader { return strings.NewReader(`{"items"`) }, unknown: true},
 		"compressed":         {status: 200, header: http.Header{"Content-Encoding": {"gzip"}}, unknown: true},
 		"untrusted":          {err: &tls.CertificateVerificationError{Err: errors.New("self-signed")}},
-		"not TLS":            {err: tls.RecordHeaderError{Msg: "not TLS"}, want: reads, unknown: true},
+		"not TLS":            {err: tls.RecordHeaderError{Msg: "not TLS"}, unknown: true},
 	} {
 		for name, operation := range operations {
 			t.Run(failure+", "+name, func(t *testing.T) {
@@ -142,7 +142,7 @@ func TestRetrySucceeds(t *testing.T) {
 		a.Inject(spstest.Fault{Path: "firmware/slots", CutBefore: true})
 		a.Inject(spstest.Fault{Path: "firmware/slots", Status: 503, Header: http.Header{"Retry-After": {"7"}}})
 		start := time.Now()
-		if _, err := c.Firmware.Slots(t.Context()); err != nil {
+		if _, err := c.Firmware.Slots.List(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		if took := time.Since(start); took < 7*time.Second || took > 10*time.Second {
@@ -156,7 +156,7 @@ func TestRetriesUsedUp(t *testing.T) {
 	t.Parallel()
 	bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		a.Inject(spstest.Fault{Path: "firmware/slots", Status: 503, Body: `{"error":{"type":"Busy","message":"an upgrade is under way"}}`, Times: -1})
-		if _, err := c.Firmware.Slots(t.Context()); !errors.Is(err, sps.ErrorType("Busy")) {
+		if _, err := c.Firmware.Slots.List(t.Context()); !errors.Is(err, sps.ErrorType("Busy")) {
 			t.Errorf("error %v, want what the appliance says", err)
 		}
 	})
@@ -171,7 +171,7 @@ func TestRetryEndsWithContext(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()
 		start := time.Now()
-		_, err := c.Firmware.Slots(ctx)
+		_, err := c.Firmware.Slots.List(ctx)
 		if !errors.Is(err, sps.Status(503)) {
 			t.Errorf("error %v, want the 503", err)
 		}
@@ -181,7 +181,7 @@ func TestRetryEndsWithContext(t *testing.T) {
 
 		ctx, cancel = context.WithCancel(t.Context())
 		time.AfterFunc(3*time.Second, cancel)
-		_, err = c.Firmware.Slots(ctx)
+		_, err = c.Firmware.Slots.List(ctx)
 		if !errors.Is(err, context.Canceled) || !errors.Is(err, sps.Status(503)) {
 			t.Errorf("error %v, want both the cancellation and the 503", err)
 		}
@@ -199,7 +199,7 @@ func TestRetryEndsWithContext(t *testing.T) {
 		a.Inject(spstest.Fault{Path: "firmware/slots", Delay: 10 * time.Second, Times: -1})
 		ctx, cancel = context.WithCancel(t.Context())
 		time.AfterFunc(3*time.Second, cancel)
-		if _, err = c.Firmware.Slots(ctx); !errors.Is(err, context.Canceled) || strings.Contains(err.Error(), "waiting") {
+		if _, err = c.Firmware.Slots.List(ctx); !errors.Is(err, context.Canceled) || strings.Contains(err.Error(), "waiting") {
 			t.Errorf("error %v, want the cancellation alone", err)
 		}
 	})
@@ -223,7 +223,7 @@ func TestBackOff(t *testing.T) {
 		var longest [5]time.Duration
 		for range 300 {
 			sent = nil
-			if _, err := c.Firmware.Slots(t.Context()); !errors.Is(err, sps.Status(503)) {
+			if _, err := c.Firmware.Slots.List(t.Context()); !errors.Is(err, sps.Status(503)) {
 				t.Fatal(err)
 			}
 			diff(t, "attempts", 6, len(sent))
@@ -244,7 +244,7 @@ func TestTimeouts(t *testing.T) {
 	bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		a.Inject(spstest.Fault{Path: "firmware/slots", Delay: time.Hour, Times: -1})
 		start := time.Now()
-		_, err := c.Firmware.Slots(t.Context())
+		_, err := c.Firmware.Slots.List(t.Context())
 		if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "within 10s") {
 			t.Errorf("error %v, want the limit by name", err)
 		}
@@ -263,9 +263,9 @@ func TestConnections(t *testing.T) {
 	c := connect(t, a, countDials(&dials))
 	a.Inject(spstest.Fault{Path: "firmware/slots/2", Status: 500, Times: -1})
 	for range 100 {
-		c.Firmware.Slot(t.Context(), "2")
-		c.Firmware.Slot(t.Context(), "99")
-		if _, err := c.Firmware.Slot(t.Context(), "1"); err != nil {
+		c.Firmware.Slots.Get(t.Context(), "2")
+		c.Firmware.Slots.Get(t.Context(), "99")
+		if _, err := c.Firmware.Slots.Get(t.Context(), "1"); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -322,7 +322,7 @@ func TestHostileAnswers(t *testing.T) {
 			defer cancel()
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
-			_, err := c.Firmware.Slots(ctx)
+			_, err := c.Firmware.Slots.List(ctx)
 			runtime.ReadMemStats(&after)
 			if err == nil {
 				t.Fatal("no error")
@@ -349,7 +349,7 @@ func TestCutWithinAnswer(t *testing.T) {
 	c := connect(t, a)
 	a.Inject(spstest.Fault{Path: "firmware/slots", Truncate: 10})
 	a.ResetJournal()
-	if _, err := c.Firmware.Slots(t.Context()); err != nil {
+	if _, err := c.Firmware.Slots.List(t.Context()); err != nil {
 		t.Error(err)
 	}
 	diff(t, "requests", []string{"GET /api/firmware/slots", "GET /api/firmware/slots"}, requests(a))
@@ -363,7 +363,7 @@ func TestUnknownMembers(t *testing.T) {
 	a.Inject(spstest.Fault{Path: "firmware/slots", Mutate: func([]byte) []byte {
 		return []byte(`{"new":1,"items":[{"key":1,"new":{},"body":{"version":7.4,"new":[],"current":null}}],"meta":{"new":{},"next":5,"href":[],"number_of_empty_slots":"x","remaining_seconds":"soon"}}`)
 	}})
-	slots, err := c.Firmware.Slots(t.Context())
+	slots, err := c.Firmware.Slots.List(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -383,7 +383,7 @@ func TestLogging(t *testing.T) {
 	}
 	c.Invoke(t.Context(), "GET", "firmware/slots?token=hush", nil, sps.WithQuery("other", "hush"))
 	a.Inject(spstest.Fault{Path: "firmware/slots", Status: 503})
-	c.Firmware.Slots(t.Context())
+	c.Firmware.Slots.List(t.Context())
 	c.Close(t.Context())
 
 	type record struct {
@@ -442,7 +442,7 @@ func TestCloseDuringRenewal(t *testing.T) {
 	bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		a.ExpireSessions()
 		a.Inject(spstest.Fault{Path: "authentication", Delay: 5 * time.Second})
-		go c.Firmware.Slots(t.Context())
+		go c.Firmware.Slots.List(t.Context())
 		synctest.Wait()
 		if err := c.Close(t.Context()); err != nil {
 			t.Errorf("Close: %v", err)
@@ -460,7 +460,7 @@ func TestConnectCancelled(t *testing.T) {
 	t.Parallel()
 	for _, delay := range []time.Duration{2 * time.Second, 10 * time.Second, 50 * time.Second} {
 		synctest.Test(t, func(t *testing.T) {
-			a, err := spstest.New()
+			a, err := spstest.New(spstest.WithTB(t))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -499,7 +499,7 @@ func TestPeculiarAnswers(t *testing.T) {
 			fault.Path = "firmware/slots"
 			a.Inject(fault)
 			a.Inject(spstest.Fault{Path: "firmware/slots/3", Status: 404, Body: `{"error":{"type":"ResourceNotFound"}}`})
-			list, err := c.Firmware.Slots(t.Context())
+			list, err := c.Firmware.Slots.List(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -554,7 +554,7 @@ func TestLoginTriedAgain(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := c.Firmware.Slots(t.Context()); err != nil {
+		if _, err := c.Firmware.Slots.List(t.Context()); err != nil {
 			t.Error(err)
 		}
 		c.Close(t.Context())
@@ -608,7 +608,7 @@ func TestLoginNotAnswered(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if _, err := c.Firmware.Slots(t.Context()); err == nil {
+				if _, err := c.Firmware.Slots.List(t.Context()); err == nil {
 					t.Error("no error")
 				}
 				diff(t, "sent", test.want, sent)
@@ -632,7 +632,7 @@ func TestErrorsShowNoQuery(t *testing.T) {
 	a := spstest.NewServer(t)
 	c := connect(t, a, sps.WithRetry(sps.RetryPolicy{Attempts: 1}))
 	for _, fault := range []spstest.Fault{{CutBefore: true}, {Status: 503}, {Status: 302, Header: http.Header{"Location": {"https://[hush"}}, Body: "x"}, {Truncate: 1}} {
-		fault.Method, fault.Path, fault.Times = "POST", "firmware/x", 1
+		fault.Method, fault.Path, fault.Unimplemented = "POST", "firmware/x", true
 		a.Inject(fault)
 		if _, err := c.Invoke(t.Context(), "POST", "firmware/x?token=hush", nil); err == nil || strings.Contains(err.Error(), "hush") {
 			t.Errorf("error %v shows the query or the place", err)
@@ -713,4 +713,37 @@ func countDials(dials *atomic.Int32) sps.Option {
 		}
 		return transport
 	})
+}
+
+// TestQuerySpelling writes a space as the guide asks, wherever a query comes from.
+func TestQuerySpelling(t *testing.T) {
+	t.Parallel()
+	seen := ""
+	c, err := sps.Connect(t.Context(), "sps1", sps.ExistingSession(sps.NewSecretString("session")), roundTrip(func(r *http.Request) (*http.Response, error) {
+		seen = r.URL.RequestURI()
+		return answer(r, 200, http.Header{"Content-Type": {"application/json"}}, `{"items":[]}`), nil
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close(context.Background())
+	invoke := func(path string, options ...sps.RequestOption) error {
+		_, err := c.Invoke(t.Context(), "GET", path, nil, options...)
+		return err
+	}
+	const want = "/api/audit/sessions?q=man%20iptables%2Bx"
+	for name, call := range map[string]func() error{
+		"WithQuery":        func() error { return invoke("audit/sessions", sps.WithQuery("q", "man iptables+x")) },
+		"a path":           func() error { return invoke("audit/sessions?q=man%20iptables%2Bx") },
+		"a path with plus": func() error { return invoke("audit/sessions?q=man+iptables%2Bx") },
+		"a list": func() error {
+			_, err := sps.NewCollection[any](c, "audit/sessions").List(t.Context(), sps.WithQuery("q", "man iptables+x"))
+			return err
+		},
+	} {
+		if err := call(); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		diff(t, name, want, seen)
+	}
 }

@@ -48,6 +48,9 @@ type WalkNode struct {
 
 // Listing reads what an endpoint lists, with the path as in [Client.Invoke].
 func (c *Client) Listing(ctx context.Context, path string) (*Listing, error) {
+	if err := c.made(); err != nil {
+		return nil, err
+	}
 	p, query, err := parseLink(path)
 	if err != nil {
 		return nil, err
@@ -63,6 +66,9 @@ func (c *Client) Listing(ctx context.Context, path string) (*Listing, error) {
 	list := &Listing{Meta: newMeta(a.Meta)}
 	for _, entry := range entries {
 		listed, err := newItem(a, entry)
+		if err == nil && listed.Key == nil {
+			err = a.unusable("its items have no keys: use NewCollection, which shows the bodies")
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -97,6 +103,9 @@ func WithSkippedPaths(paths ...string) WalkOption {
 func (c *Client) Walk(ctx context.Context, root string, options ...WalkOption) iter.Seq2[*WalkNode, error] {
 	return func(yield func(*WalkNode, error) bool) {
 		p, _, err := parseLink(root)
+		if unmade := c.made(); unmade != nil {
+			err = unmade
+		}
 		if err != nil {
 			yield(nil, err)
 			return
@@ -155,7 +164,13 @@ func (w *walk) visit(node *WalkNode, p apiPath, depth int) bool {
 		}
 		if err != nil {
 			again := *node
-			return w.fail(&again, err)
+			if !w.fail(&again, err) {
+				return false
+			}
+			if isGarbled(err) {
+				continue
+			}
+			return true
 		}
 		if !w.entry(listed, p, depth) {
 			return false
@@ -178,6 +193,9 @@ func (w *walk) fail(node *WalkNode, err error) bool {
 // its link, if that leads below the list.
 func (w *walk) entry(listed *item, parent apiPath, depth int) bool {
 	node := &WalkNode{Parent: parent.text, Key: listed.key, Meta: newMeta(listed.Meta), Body: json.RawMessage(listed.Body)}
+	if listed.Key == nil { // a record, which has no path
+		return w.yield(node, nil)
+	}
 	p, query, err := parseLink(node.Meta.Href)
 	if err != nil || len(query) > 0 || !strings.HasPrefix(p.text, parent.text+"/") {
 		if p, err = parent.join(listed.key); err != nil {

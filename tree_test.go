@@ -236,12 +236,12 @@ func TestRawHandles(t *testing.T) {
 	}
 }
 
-// TestValidateOfUsers asks the rules of a user's own type.
-func TestValidateOfUsers(t *testing.T) {
+// TestRulesOfUsers asks the rules of a user's own endpoint.
+func TestRulesOfUsers(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
 	c := connect(t, a)
-	limits := sps.NewSingleton[diskLimits](c, "configuration/management/health_monitoring")
+	limits := sps.NewSingleton(c, "configuration/management/health_monitoring", sps.CheckBody((*diskLimits).validate))
 	for _, write := range []func(context.Context, *sps.Transaction) error{
 		func(ctx context.Context, tx *sps.Transaction) error {
 			return limits.In(tx).Update(ctx, func(l *diskLimits) error { l.Disk = 101; return nil })
@@ -263,12 +263,12 @@ func TestValidateOfUsers(t *testing.T) {
 
 var errTooMuch = errors.New("more than all")
 
-// diskLimits is a type of a user's with a rule of its own.
+// diskLimits is a type of a user's, with a rule.
 type diskLimits struct {
 	Disk int `json:"maximum_disk_utilization_ratio"`
 }
 
-func (l *diskLimits) Validate() error {
+func (l *diskLimits) validate() error {
 	if l.Disk > 100 {
 		return fmt.Errorf("%d%%: %w", l.Disk, errTooMuch)
 	}

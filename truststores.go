@@ -13,7 +13,13 @@ import (
 	"github.com/go-sps/sps/internal/wire"
 )
 
-var trustStoresPath = mustPath("configuration/trust_stores")
+var trustStores = describe("configuration/trust_stores",
+	CheckChange(changedTrustStore),
+	CheckKey[TrustStore](trustStoreKey),
+	logWarnings((*TrustStore).Warnings),
+	keepSpelling(respellTrustStore),
+	UniqueName(func(s *TrustStore) string { return s.Name }),
+)
 
 // BuiltInTrustStoreKey is the key of the built-in trust store. It has well known
 // authorities, which the appliance does not list, and cannot be changed.
@@ -63,7 +69,8 @@ type TrustStore struct {
 }
 
 // TrustStoreAuthority is a certificate authority in a [TrustStore]. A new one is its PEM; the
-// appliance makes the rest of it.
+// appliance makes the rest of it. Two texts that hold the same certificate are the same
+// authority: an update does not send one because its PEM is spelled in another way.
 type TrustStoreAuthority struct {
 	// PEM is the certificate in PEM form.
 	PEM string `json:"pem"`
@@ -101,8 +108,9 @@ func newAuthority(certificate *x509.Certificate) TrustStoreAuthority {
 }
 
 // ParseCertificates reads the certificates of a PEM text, such as a file of
-// authorities. A private key in it is refused, and so is a text without a
-// certificate: [ErrInvalidInput]. Text around the certificates is ignored.
+// authorities. Text around the blocks and a byte order mark are ignored. A private key, a
+// block that is no certificate or cannot be read, and a text without a certificate are
+// [ErrInvalidInput], which names the blocks.
 func ParseCertificates(text []byte) ([]*x509.Certificate, error) {
 	certificates, err := parseCertificates(text)
 	if err != nil {
@@ -112,32 +120,18 @@ func ParseCertificates(text []byte) ([]*x509.Certificate, error) {
 }
 
 func parseCertificates(text []byte) ([]*x509.Certificate, error) {
-	if bytes.Contains(text, []byte("PRIVATE KEY-----")) {
-		return nil, invalid("the PEM text holds a private key; pass certificates only")
-	}
-	var certificates []*x509.Certificate
-	for rest := text; ; {
-		var block *pem.Block
-		if block, rest = pem.Decode(rest); block == nil {
-			break
+	p, err := readPEM(text)
+	if err != nil {
+		what := "the text"
+		if bytes.Contains(text, []byte(pemBegin)) {
+			what = "the PEM text"
 		}
-		if block.Type != "CERTIFICATE" {
-			return nil, invalid("the PEM text holds a block of type %s; pass certificates only", quoted(block.Type))
-		}
-		certificate, err := x509.ParseCertificate(block.Bytes)
-		if err != nil {
-			return nil, invalid("certificate %d of the PEM text cannot be read: %s", len(certificates)+1, oneLine(err.Error(), 200))
-		}
-		certificates = append(certificates, certificate)
+		return nil, invalid("%s %s", what, err)
 	}
-	// What pem.Decode cannot read it passes over.
-	switch begun := bytes.Count(text, []byte("-----BEGIN ")); {
-	case begun == 0:
-		return nil, invalid("the text holds no certificate in PEM form")
-	case begun > len(certificates):
-		return nil, invalid("%d of the %d blocks of the PEM text cannot be read", begun-len(certificates), begun)
+	if len(p.unread) > 0 {
+		return nil, invalid("%s", p.unreadBlocks())
 	}
-	return certificates, nil
+	return p.certificates, nil
 }
 
 // CertificateFingerprint returns the SHA-256 of a certificate in the form of
@@ -207,13 +201,13 @@ func (a TrustStoreAuthority) label() string {
 	return "without a subject"
 }
 
-// is reports whether an authority has a fingerprint, in the plain form.
-func (a TrustStoreAuthority) is(plain string) bool {
+// fingerprint is that of an authority in the plain form, "" where it is not known.
+func (a TrustStoreAuthority) fingerprint() string {
 	if certificate, err := a.parse(); err == nil {
-		return fingerprint(certificate) == plain
+		return fingerprint(certificate)
 	}
-	own, err := parseFingerprint(a.Fingerprint.Digest)
-	return err == nil && own == plain
+	own, _ := parseFingerprint(a.Fingerprint.Digest)
+	return own
 }
 
 // Certificates returns the certificates of the authorities. Where some cannot be
@@ -244,8 +238,8 @@ func (s TrustStore) ExpiringBefore(t time.Time) ([]*x509.Certificate, error) {
 	return slices.DeleteFunc(certificates, func(c *x509.Certificate) bool { return !c.NotAfter.Before(t) }), err
 }
 
-// Authority returns the authority with that SHA-256 fingerprint: 64 hex digits in
-// either case, colons allowed. It gives [ErrNoSuchAuthority] where there is none, and
+// Authority returns the authority with that SHA-256 fingerprint, in the forms of
+// [WithPinnedCertificates]. It gives [ErrNoSuchAuthority] where there is none, and
 // [ErrInvalidInput] for what is no fingerprint.
 func (s TrustStore) Authority(fingerprint string) (TrustStoreAuthority, error) {
 	i, err := s.find(fingerprint)
@@ -268,13 +262,13 @@ func (s TrustStore) find(fingerprint string) (int, error) {
 }
 
 func (s TrustStore) index(plain string) int {
-	return slices.IndexFunc(s.Authorities, func(a TrustStoreAuthority) bool { return a.is(plain) })
+	return slices.IndexFunc(s.Authorities, func(a TrustStoreAuthority) bool { return a.fingerprint() == plain })
 }
 
 // AddAuthority adds a certificate authority. It gives [ErrAuthorityExists] for one
-// that the store has already, and [ErrInvalidInput] for a certificate that is no
-// authority's. Where the store checks revocation, mind that it needs a list of the new
-// authority among its CRLURLs.
+// that the store has already, and [ErrInvalidInput] for nil. A certificate that is no
+// authority's is added, see [TrustStore.Warnings]. Where the store checks revocation, mind
+// that it needs a list of the new authority among its CRLURLs.
 func (s *TrustStore) AddAuthority(certificate *x509.Certificate) error {
 	fail := func(err error) error { return fmt.Errorf("sps: trust store %s: %w", quoted(s.Name), err) }
 	if certificate == nil {
@@ -284,10 +278,42 @@ func (s *TrustStore) AddAuthority(certificate *x509.Certificate) error {
 	if s.index(fingerprint(certificate)) >= 0 {
 		return fail(fmt.Errorf("%w: %s", ErrAuthorityExists, name))
 	}
-	if !authoritative(certificate) {
-		return fail(invalid("%s is no certificate authority", name))
-	}
 	s.Authorities = append(s.Authorities, newAuthority(certificate))
+	return nil
+}
+
+// HasAuthority reports whether a certificate is one of the authorities, however its PEM is
+// spelled there.
+func (s TrustStore) HasAuthority(certificate *x509.Certificate) bool {
+	return certificate != nil && s.index(fingerprint(certificate)) >= 0
+}
+
+// SetAuthorities makes these certificates the authorities, each once. What the store has of
+// them stays where and as it is, the others are removed, and what is new comes last: an
+// update that sets the same certificates again changes nothing. nil among them is
+// [ErrInvalidInput], and no certificate at all empties the store.
+func (s *TrustStore) SetAuthorities(certificates ...*x509.Certificate) error {
+	wanted := make(map[string]bool, len(certificates)) // by fingerprint, until it was found
+	for _, certificate := range certificates {
+		if certificate == nil {
+			return fmt.Errorf("sps: trust store %s: %w", quoted(s.Name), invalid("no certificate"))
+		}
+		wanted[fingerprint(certificate)] = true
+	}
+	authorities := make([]TrustStoreAuthority, 0, len(wanted))
+	for _, authority := range s.Authorities {
+		if plain := authority.fingerprint(); wanted[plain] {
+			wanted[plain] = false
+			authorities = append(authorities, authority)
+		}
+	}
+	for _, certificate := range certificates {
+		if plain := fingerprint(certificate); wanted[plain] {
+			wanted[plain] = false
+			authorities = append(authorities, newAuthority(certificate))
+		}
+	}
+	s.Authorities = authorities
 	return nil
 }
 
@@ -313,6 +339,21 @@ func (s TrustStore) Validate() error {
 		return fmt.Errorf("sps: %w", err)
 	}
 	return nil
+}
+
+// Warnings tells what is unusual about a store and may not work as it is meant: an
+// authority whose certificate says that it is none, such as that of a self-signed server.
+// The guide speaks of CA certificates and no more, so the appliance may take it. Create,
+// Update and Replace go on, and log the warnings about what is new (see [WithLogger]).
+// Authorities that cannot be read are left to [TrustStore.Validate].
+func (s TrustStore) Warnings() []string {
+	var warnings []string
+	for _, authority := range s.Authorities {
+		if certificate, err := authority.parse(); err == nil && !authoritative(certificate) {
+			warnings = append(warnings, oneLine(certificate.Subject.String(), 120)+" is no certificate authority: the appliance may refuse it, or trust nothing that it signed")
+		}
+	}
+	return warnings
 }
 
 // storeFault is a rule that a trust store breaks.
@@ -395,9 +436,6 @@ func (s TrustStore) faults() []storeFault {
 			continue
 		}
 		name := oneLine(certificate.Subject.String(), 120)
-		if !authoritative(certificate) {
-			fault(SyntacticError, member, authority.PEM, "%s is no certificate authority", name)
-		}
 		if seen[string(certificate.Raw)] {
 			fault(SemanticError, member, authority.PEM, "the authority %s is there twice", name)
 		}
@@ -421,14 +459,14 @@ func authoritative(certificate *x509.Certificate) bool {
 	return certificate.Version < 3 || certificate.BasicConstraintsValid && certificate.IsCA
 }
 
-// checkChange holds a new store to all rules, and a change to what it changed: what
+// changedTrustStore holds a new store to all rules, and a change to what it changed: what
 // the appliance has taken must not keep anybody from changing the rest.
-func (s *TrustStore) checkChange(was *TrustStore) error {
+func changedTrustStore(was, s *TrustStore) error {
 	if was == nil {
 		return s.invalid(s.faults())
 	}
 	if was.Type == TrustStoreBuiltIn {
-		return rule(SyntacticError, "", builtInRefused)
+		return breach(SyntacticError, "", builtInRefused)
 	}
 	old := map[[2]string]bool{}
 	for _, fault := range was.faults() {
@@ -437,11 +475,31 @@ func (s *TrustStore) checkChange(was *TrustStore) error {
 	return s.invalid(slices.DeleteFunc(s.faults(), func(fault storeFault) bool { return old[fault.same()] }))
 }
 
-func (*TrustStore) checkKey(key string) error {
+// respellTrustStore gives a certificate that the appliance has the spelling that it has there:
+// one in another is no change.
+func respellTrustStore(was, s *TrustStore) {
+	known := make(map[string]TrustStoreAuthority, len(was.Authorities))
+	for _, authority := range was.Authorities {
+		if plain := authority.fingerprint(); known[plain].PEM == "" {
+			known[plain] = authority
+		}
+	}
+	s.Authorities = slices.Clone(s.Authorities) // the caller may have another use for them
+	for i, authority := range s.Authorities {
+		if slices.Contains(was.Authorities, authority) {
+			continue
+		}
+		if certificate, err := authority.parse(); err == nil {
+			if old := known[fingerprint(certificate)]; old.PEM != "" {
+				s.Authorities[i] = old
+			}
+		}
+	}
+}
+
+func trustStoreKey(key string) error {
 	if key == BuiltInTrustStoreKey {
-		return rule(SyntacticError, "", builtInRefused)
+		return breach(SyntacticError, "", builtInRefused)
 	}
 	return nil
 }
-
-func (s *TrustStore) uniqueName() string { return s.Name }

@@ -1,16 +1,20 @@
 package sps_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/big"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -178,7 +182,6 @@ func TestTrustStores(t *testing.T) {
 func TestTrustStoreRules(t *testing.T) {
 	t.Parallel()
 	one, two := authority(t, "One"), authority(t, "Two")
-	server := authority(t, "www.example.com", func(c *x509.Certificate) { c.IsCA = false; c.KeyUsage = x509.KeyUsageDigitalSignature })
 	key := privateKey(t)
 	body := func(change func(*sps.TrustStore)) sps.TrustStore {
 		s := sps.NewTrustStore("Ours", one)
@@ -208,7 +211,6 @@ func TestTrustStoreRules(t *testing.T) {
 			s.RevocationCheck, s.CRLURLs = sps.RevocationFull, []string{"http://crl.example/a", "http://crl.example/a"}
 		}), `the CRL URL "http://crl.example/a" is there twice`},
 		"certificate twice": {sps.NewTrustStore("Ours", one, two, one), "the authority CN=One,C=HU is there twice"},
-		"no authority":      {sps.NewTrustStore("Ours", server), "CN=www.example.com,C=HU is no certificate authority"},
 		"no certificate":    {sps.NewTrustStore("Ours", nil), "the text holds no certificate in PEM form"},
 		"private key": {body(func(s *sps.TrustStore) { s.Authorities[0].PEM += key }),
 			"the PEM text holds a private key; pass certificates only"},
@@ -217,7 +219,7 @@ func TestTrustStoreRules(t *testing.T) {
 		"broken": {body(func(s *sps.TrustStore) {
 			s.Authorities[0].PEM = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
 		}),
-			"certificate 1 of the PEM text cannot be read"},
+			"the one block of the PEM text cannot be read: block 1 (line 1): Go cannot read the certificate"},
 		"several": {body(func(s *sps.TrustStore) { s.Name, s.Type = "", "" }), `it needs a name; it needs the type "custom"`},
 	}
 	a := spstest.NewServer(t)
@@ -483,7 +485,6 @@ func TestTrustStoreAuthorities(t *testing.T) {
 	_, malformed := s.Authority("01")
 	for name, test := range map[string]struct{ err, want error }{
 		"twice":                   {s.AddAuthority(later), sps.ErrAuthorityExists},
-		"no authority":            {s.AddAuthority(server), sps.ErrInvalidInput},
 		"nil":                     {s.AddAuthority(nil), sps.ErrInvalidInput},
 		"removed, not there":      {s.RemoveAuthority(sps.CertificateFingerprint(server)), sps.ErrNoSuchAuthority},
 		"removed, no fingerprint": {s.RemoveAuthority("zz"), sps.ErrInvalidInput},
@@ -512,29 +513,186 @@ func TestTrustStoreAuthorities(t *testing.T) {
 	diff(t, "left", []*x509.Certificate{later}, left, sameCertificate)
 }
 
+// TestTrustStoreSpelling takes a certificate for the same one however its PEM is spelled:
+// an update stages nothing for it.
+func TestTrustStoreSpelling(t *testing.T) {
+	t.Parallel()
+	one, two, three := authority(t, "One"), authority(t, "Two"), authority(t, "Three")
+	respelled := func(c *x509.Certificate) sps.TrustStoreAuthority {
+		return sps.TrustStoreAuthority{PEM: "subject=" + c.Subject.String() + "\r\n" + strings.ReplaceAll(strings.TrimSpace(pemOf(c)), "\n", "\r\n")}
+	}
+	a := spstest.NewServer(t)
+	c := connect(t, a)
+	var key string
+	create := func(ctx context.Context, tx *sps.Transaction) (err error) {
+		key, err = tx.TrustStores.Create(ctx, sps.NewTrustStore("Ours", one, two))
+		return err
+	}
+	if err := c.Transaction(t.Context(), create); err != nil {
+		t.Fatal(err)
+	}
+	for name, test := range map[string]struct {
+		change func(s *sps.TrustStore) error
+		want   []string // the subjects that are sent, nil for nothing
+	}{
+		"set again": {func(s *sps.TrustStore) error { return s.SetAuthorities(two, one, two) }, nil},
+		"spelled in another way": {func(s *sps.TrustStore) error {
+			s.Authorities = []sps.TrustStoreAuthority{respelled(one), respelled(two)}
+			return nil
+		}, nil},
+		"one more": {func(s *sps.TrustStore) error {
+			s.Authorities = []sps.TrustStoreAuthority{respelled(one), respelled(two), {PEM: pemOf(three)}}
+			return nil
+		}, []string{"One", "Two", "Three"}},
+		"another one": {func(s *sps.TrustStore) error { return s.SetAuthorities(three, two) }, []string{"Two", "Three"}},
+		"none":        {func(s *sps.TrustStore) error { return s.SetAuthorities() }, []string{}},
+	} {
+		a.ResetJournal()
+		given := []sps.TrustStoreAuthority{}
+		_, err := c.Preview(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+			return tx.TrustStores.Update(ctx, key, func(s *sps.TrustStore) error {
+				if err := test.change(s); err != nil {
+					return err
+				}
+				given = s.Authorities
+				return nil
+			})
+		})
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		var sent []string
+		for _, r := range a.Journal() {
+			if r.Method != "PUT" {
+				continue
+			}
+			var store sps.TrustStore
+			if err := json.Unmarshal(r.Body, &store); err != nil {
+				t.Fatal(err)
+			}
+			sent = []string{}
+			certificates, err := store.Certificates()
+			if err != nil {
+				t.Error(err)
+			}
+			for _, certificate := range certificates {
+				sent = append(sent, certificate.Subject.CommonName)
+			}
+		}
+		diff(t, name, test.want, sent)
+		if len(given) == 3 && given[0] != respelled(one) {
+			t.Errorf("%s: the update writes into the list of the caller", name)
+		}
+	}
+	s := sps.TrustStore{Authorities: []sps.TrustStoreAuthority{respelled(one), {PEM: "odd", Fingerprint: sps.TrustStoreFingerprint{Digest: sps.CertificateFingerprint(two)}}}}
+	diff(t, "has", []bool{true, true, false, false}, []bool{s.HasAuthority(one), s.HasAuthority(two), s.HasAuthority(three), s.HasAuthority(nil)})
+	if err := s.SetAuthorities(one, nil); !errors.Is(err, sps.ErrInvalidInput) || len(s.Authorities) != 2 {
+		t.Errorf("nil: %v, want ErrInvalidInput and the store as it was", err)
+	}
+}
+
+// TestSelfSignedServer puts the certificate of a self-signed server into a store: the
+// guide does not forbid it, so it is a warning.
+func TestSelfSignedServer(t *testing.T) {
+	t.Parallel()
+	server := authority(t, "www.example.com", func(c *x509.Certificate) { c.IsCA = false; c.KeyUsage = x509.KeyUsageDigitalSignature })
+	s := sps.NewTrustStore("Ours", authority(t, "One"))
+	diff(t, "warnings of an authority", []string(nil), s.Warnings())
+	if err := s.AddAuthority(server); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Validate(); err != nil {
+		t.Error(err)
+	}
+	const warning = "CN=www.example.com,C=HU is no certificate authority"
+	if got := s.Warnings(); len(got) != 1 || !strings.HasPrefix(got[0], warning) {
+		t.Errorf("warnings %q", got)
+	}
+	var out bytes.Buffer
+	a := spstest.NewServer(t)
+	c := connect(t, a, sps.WithLogger(slog.New(slog.NewTextHandler(&out, nil))))
+	var key string
+	for _, write := range []func(context.Context, *sps.Transaction) error{
+		func(ctx context.Context, tx *sps.Transaction) (err error) {
+			key, err = tx.TrustStores.Create(ctx, s)
+			return err
+		},
+		func(ctx context.Context, tx *sps.Transaction) error {
+			return tx.TrustStores.Update(ctx, key, func(s *sps.TrustStore) error { s.Name = "Theirs"; return nil })
+		},
+	} {
+		if err := c.Transaction(t.Context(), write); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := strings.Count(out.String(), warning); n != 1 || !strings.Contains(out.String(), "level=WARN") {
+		t.Errorf("%d warnings, want one for the new certificate: %s", n, out.String())
+	}
+}
+
+// TestParseCertificates reads PEM texts, as [sps.ParseCertificates] and as a CA bundle: each
+// block by itself, and what cannot be read is named.
 func TestParseCertificates(t *testing.T) {
 	t.Parallel()
 	one, two := authority(t, "One"), authority(t, "Two")
-	got, err := sps.ParseCertificates([]byte("One's:\n" + pemOf(one) + "\nTwo's:\r\n" + strings.ReplaceAll(pemOf(two), "\n", "\r\n") + "end"))
-	if err != nil {
-		t.Fatal(err)
+	const mark = "\ufeff"
+	for name, text := range map[string]string{
+		"text around":          "One's:\n" + pemOf(one) + "\nTwo's:\r\n" + strings.ReplaceAll(pemOf(two), "\n", "\r\n") + "end",
+		"a mark":               mark + pemOf(one, two),
+		"a mark before each":   mark + pemOf(one) + mark + pemOf(two),
+		"no line break at all": strings.TrimSpace(pemOf(one)) + strings.TrimSpace(pemOf(two)),
+		"an old label":         strings.ReplaceAll(pemOf(one), "CERTIFICATE", "X509 CERTIFICATE") + pemOf(two),
+	} {
+		got, err := sps.ParseCertificates([]byte(text))
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		diff(t, name, []*x509.Certificate{one, two}, got, sameCertificate)
 	}
-	diff(t, "certificates", []*x509.Certificate{one, two}, got, sameCertificate)
 	key := privateKey(t)
-	for name, test := range map[string]struct{ text, want string }{
-		"empty":             {"", "holds no certificate"},
-		"private key":       {pemOf(one) + key, "holds a private key"},
-		"another key":       {strings.ReplaceAll(key, "PRIVATE", "RSA PRIVATE"), "holds a private key"},
-		"encrypted key":     {strings.ReplaceAll(key, "PRIVATE", "ENCRYPTED PRIVATE"), "holds a private key"},
-		"request":           {strings.ReplaceAll(pemOf(one), "CERTIFICATE", "CERTIFICATE REQUEST"), `a block of type "CERTIFICATE REQUEST"`},
-		"truncated":         {pemOf(one) + pemOf(two)[:100], "1 of the 2 blocks of the PEM text cannot be read"},
-		"truncated between": {pemOf(one)[:100] + "\n" + pemOf(two), "of the PEM text cannot be read"},
-		"no base64":         {"-----BEGIN CERTIFICATE-----\n???\n-----END CERTIFICATE-----", "of the PEM text cannot be read"},
-		"other bytes":       {"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----", "certificate 1 of the PEM text cannot be read"},
+	negative := pemOf(negativeSerial(t, one))
+	indented := "  " + strings.ReplaceAll(strings.TrimSpace(pemOf(two)), "\n", "\n  ") + "\n"
+	relabelled := func(label string) string { return strings.ReplaceAll(pemOf(two), "CERTIFICATE", label) }
+	for name, test := range map[string]struct {
+		text, want string
+		good       bool // something is left for a bundle
+	}{
+		"empty":              {"", "the text holds no certificate in PEM form", false},
+		"a mark alone":       {mark, "holds no certificate in PEM form", false},
+		"DER":                {string(one.Raw), "one in DER form: convert it with openssl x509 -inform der", false},
+		"UTF-16":             {"\xff\xfe-\x00-\x00", "it is UTF-16", false},
+		"private key":        {pemOf(one) + key, "holds a private key", false},
+		"another key":        {strings.ReplaceAll(key, "PRIVATE", "RSA PRIVATE"), "holds a private key", false},
+		"encrypted key":      {strings.ReplaceAll(key, "PRIVATE", "ENCRYPTED PRIVATE"), "holds a private key", false},
+		"request":            {relabelled("CERTIFICATE REQUEST"), `the one block of the PEM text cannot be read: block 1 (line 1): it is a block of type "CERTIFICATE REQUEST"`, false},
+		"PKCS7 among":        {pemOf(one) + relabelled("PKCS7"), `1 of the 2 blocks of the PEM text cannot be read: block 2 (line 11): it is a block of type "PKCS7"`, true},
+		"truncated":          {pemOf(one) + pemOf(two)[:100], "block 2 (line 11): its end line is missing", true},
+		"truncated between":  {pemOf(one)[:100] + "\n" + pemOf(two), "block 1 (line 1): its end line is missing", true},
+		"indented":           {"ca: |\n" + indented, "block 1 (line 2): its lines are indented", false},
+		"indented after one": {pemOf(one) + indented, "block 2 (line 11): its lines are indented", true},
+		"no base64":          {"-----BEGIN CERTIFICATE-----\n???\n-----END CERTIFICATE-----", "block 1 (line 1): it is malformed", false},
+		"other bytes":        {mark + "\n-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----", "block 1 (line 2): Go cannot read the certificate", false},
+		"negative serial":    {negative, "negative serial number (it does where the program runs with GODEBUG=x509negativeserial=1)", false},
+		"negative and good":  {negative + pemOf(one), "block 1 (line 1): Go cannot read the certificate: negative serial number", true},
+		"many":               {strings.Repeat(negative, 20), "; and 15 more", false},
 	} {
 		got, err := sps.ParseCertificates([]byte(test.text))
 		if !errors.Is(err, sps.ErrInvalidInput) || !strings.Contains(fmt.Sprint(err), test.want) || got != nil {
 			t.Errorf("%s: %v, %v, want %q", name, got, err, test.want)
+		}
+		var out bytes.Buffer
+		c, err := sps.Connect(t.Context(), "sps1", sps.ExistingSession(sps.NewSecretString("session")),
+			sps.WithCABundle([]byte(test.text)), sps.WithLogger(slog.New(slog.NewTextHandler(&out, nil))))
+		told := fmt.Sprint(err)
+		if test.good {
+			told = out.String()
+		}
+		_, reason, _ := strings.Cut(test.want, "cannot be read: ")
+		if !strings.Contains(strings.ReplaceAll(told, `\"`, `"`), reason) || test.good != (err == nil) || err != nil && !errors.Is(err, sps.ErrInvalidInput) {
+			t.Errorf("%s, as a bundle: %v, logged %q", name, err, out.String())
+		}
+		if err == nil {
+			c.Close(t.Context())
 		}
 	}
 }
@@ -565,5 +723,46 @@ func TestTrustStoreRights(t *testing.T) {
 	settled(t, a, before) // the mail settings were staged before the refusal
 	if journal := requests(a); !slices.Contains(journal, "DELETE /api/transaction") {
 		t.Errorf("requests %v", journal)
+	}
+}
+
+// TestCreateListsOnce creates stores, and reads the names of the others once for all.
+func TestCreateListsOnce(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(t)
+	c := connect(t, a)
+	var refused error
+	if err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+		for i := range 5 {
+			if _, err := tx.TrustStores.Create(ctx, sps.NewTrustStore(fmt.Sprint("store ", i))); err != nil {
+				return err
+			}
+		}
+		key, err := tx.TrustStores.Create(ctx, sps.NewTrustStore("other"))
+		if err != nil {
+			return err
+		}
+		if err := tx.TrustStores.Update(ctx, key, func(s *sps.TrustStore) error { s.Name = "another"; return nil }); err != nil {
+			return err
+		}
+		_, refused = tx.TrustStores.Create(ctx, sps.NewTrustStore("another"))
+		if _, err := tx.TrustStores.Create(ctx, sps.NewTrustStore("other")); err != nil {
+			return err
+		}
+		return tx.TrustStores.Delete(ctx, key)
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if !errors.Is(refused, sps.ErrInvalidInput) {
+		t.Errorf("a second store with the name: %v", refused)
+	}
+	lists := 0
+	for _, r := range a.Journal() {
+		if r.Method == http.MethodGet && r.Path == "/api/configuration/trust_stores" {
+			lists++
+		}
+	}
+	if lists != 2 { // and is repeated when the first write is accepted
+		t.Errorf("the list was read %d times, not twice", lists)
 	}
 }

@@ -70,7 +70,7 @@ func BenchmarkPeers(b *testing.B) {
 		{
 			"sps",
 			func() error {
-				slot, err := ours.Firmware.Slot(ctx, "1")
+				slot, err := ours.Firmware.Slots.Get(ctx, "1")
 				return must(err, func() bool { return slot.Body.Version == "7.4.0" })
 			},
 			func() error {

@@ -49,8 +49,9 @@ const (
 		"un-joined from Starling and restored to a previous joined state. Re-join the SPS to get valid credentials."
 )
 
-// WithProducts sets the integrated products. By default there are none, or
-// those of [ProductsStarling] while the appliance is joined to Starling.
+// WithProducts sets the integrated products. By default there are none, but for
+// those of [ProductsStarling] while the appliance is joined to Starling, and that of
+// [ProductsPasswords] once a POST of cluster/spp has joined it to such an appliance.
 func WithProducts(products ...Product) Option {
 	return func(a *Appliance) error { a.products = append([]Product{}, products...); return nil }
 }
@@ -63,6 +64,18 @@ func (a *Appliance) SetProducts(products []Product, warning string) {
 	a.products, a.productWarn = append([]Product{}, products...), warning
 }
 
+// usualProducts are those of an appliance that nobody has given any.
+func (a *Appliance) usualProducts() (products []Product) {
+	if a.passwords != "" {
+		products = ProductsPasswords()
+		products[0].Link = linked("https://" + a.passwords)
+	}
+	if a.committed.starling().JoinInfo != nil {
+		products = append(products, ProductsStarling()...)
+	}
+	return products
+}
+
 func (a *Appliance) getProducts(x *exchange) answer {
 	place := a.variant("product-warnings")
 	if status, isError := strings.CutPrefix(place, "error:"); isError && a.productWarn != "" {
@@ -70,8 +83,8 @@ func (a *Appliance) getProducts(x *exchange) answer {
 		return x.fail(code, "IntegratedProductsError", a.productWarn, nil)
 	}
 	products := a.products
-	if products == nil && a.committed.starling().JoinInfo != nil {
-		products = ProductsStarling()
+	if products == nil {
+		products = a.usualProducts()
 	}
 	items := make([]object, len(products))
 	for i, p := range products {
@@ -109,10 +122,11 @@ func (a *Appliance) getRoot(x *exchange) answer {
 // getInfo answers everybody, and tells more to those who are logged in. A dead
 // session is no error here: it gets the public part.
 func (a *Appliance) getInfo(x *exchange) answer {
+	named := a.committed.naming()
 	body := object{
-		"domainname":   "example",
-		"hostname":     "sps",
-		"nickname":     nil,
+		"domainname":   named.Domain,
+		"hostname":     named.Host,
+		"nickname":     named.Nickname,
 		"support_link": "mailto:sps-administrator@example.com",
 	}
 	if a.profile.pluginSDK {

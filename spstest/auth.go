@@ -15,6 +15,9 @@ type user struct {
 	limits   []limit
 
 	noPassword bool // none is right
+	named      bool // by an option
+	added      bool // by WithUser
+	granted    bool // an option gave rights
 }
 
 type session struct {

@@ -260,6 +260,31 @@ func TestNics(t *testing.T) {
 	c.want(400, "PUT", "/api/transaction", `{"status":"commit"}`)
 }
 
+// TestNaming changes what /api/info tells everybody.
+func TestNaming(t *testing.T) {
+	t.Parallel()
+	const naming = "/api/configuration/network/naming"
+	a := newInProcess(t)
+	c := inProcess(t, a).logIn("admin", "a")
+	body := c.want(200, "GET", naming, "").body["body"]
+	if diff := cmp.Diff(fromJSON(t, `{"domainname":"example","hostname":"sps","nickname":null}`), body); diff != "" {
+		t.Errorf("naming (-want +got):\n%s", diff)
+	}
+	wantError(t, c.do("PUT", naming, `{"domainname":"example","hostname":null}`), 400, "SyntacticError", naming+"#hostname")
+	c.want(200, "PUT", naming, `{"domainname":"corp.example","hostname":"sps2","nickname":"two"}`)
+	named := func() map[string]any {
+		info := inProcess(t, a).want(200, "GET", "/api/info", "").body["body"].(map[string]any)
+		return map[string]any{"domainname": info["domainname"], "hostname": info["hostname"], "nickname": info["nickname"]}
+	}
+	if diff := cmp.Diff(body, any(named())); diff != "" {
+		t.Errorf("info before the commit (-want +got):\n%s", diff)
+	}
+	c.want(200, "PUT", "/api/transaction", `{"status":"commit"}`)
+	if diff := cmp.Diff(map[string]any{"domainname": "corp.example", "hostname": "sps2", "nickname": "two"}, named()); diff != "" {
+		t.Errorf("info (-want +got):\n%s", diff)
+	}
+}
+
 func TestSetConfigurationDuringATransaction(t *testing.T) {
 	t.Parallel()
 	a := newInProcess(t)

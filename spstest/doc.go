@@ -14,7 +14,9 @@
 //
 // [NewServer] closes the appliance when the test ends; [Start] is for programs. A client
 // that takes an http.RoundTripper can use an appliance of [New] directly, without
-// sockets, which is the way into testing/synctest.
+// sockets, which is the way into testing/synctest:
+//
+//	appliance, err := spstest.New(spstest.WithTB(t)) // closed at the end of the test, too
 //
 // # What it is
 //
@@ -26,7 +28,8 @@
 // comes from [WithClock]; nothing sleeps to advance a state, unless told to.
 //
 // A new appliance has the administrator "admin" with the password "a", runs 7.4.0
-// from slot 1, has 8.0.0 in slot 2, 6.0.10 in slot 4 and nothing in 3 and 5, and
+// from slot 1 and behaves like it (see [WithProfile] for others), has 8.0.0 in slot 2,
+// 6.0.10 in slot 4 and nothing in 3 and 5, and
 // alerts, mail settings, trust stores and a few policies as in the guide's
 // samples. It is healthy, alone, and not joined to Starling. An [Option] changes that
 // from the start, and a method of [Appliance] while it runs.
@@ -37,6 +40,10 @@
 // after the request was executed. [ParseFault] reads one from a line of text.
 // [Appliance.ExpireSessions] and [Appliance.LockConfiguration] get in the way of a
 // client, and [Appliance.Journal] tells what arrived.
+//
+// A fault that could never apply, as one with a misspelt path, is refused, and a test
+// whose fault was never met fails at its end, see [Appliance.MissedFaults]: what should
+// have been tested was not. MayMiss of a [Fault] allows it.
 //
 // # What takes time
 //

@@ -49,7 +49,7 @@ func connect(appliance *spstest.Appliance) (*sps.Client, error) {
 
 // disableSNMP is code to test: a change of the configuration.
 func disableSNMP(ctx context.Context, tx *sps.Transaction) error {
-	return tx.SNMPTrap.Update(ctx, func(s *sps.SNMPTrap) error {
+	return tx.Management.SNMP.Trap.Update(ctx, func(s *sps.SNMPTrap) error {
 		s.Enabled = false
 		return nil
 	})
@@ -133,16 +133,26 @@ func ExampleAppliance_Inject() {
 	appliance.ClearFaults()
 	_, err = client.Firmware.Test(ctx, "2")
 	fmt.Println(err)
+	for _, fault := range appliance.MissedFaults() { // in a test, it would fail
+		fmt.Println("missed:", fault)
+	}
 	// Output:
 	// true
 	// <nil>
+	// missed: GET info status=503 header=Retry-After:0
+}
+
+func ExampleWithFaults() {
+	_, err := spstest.New(spstest.WithFaults(spstest.Fault{Path: "firmwares", Status: 503}))
+	fmt.Println(err)
+	// Output: spstest: fault "firmwares status=503": no endpoint of the appliance has the path "firmwares", see Implemented
 }
 
 func ExampleAppliance_Journal() {
 	appliance, client, end := start()
 	defer end()
 	appliance.ResetJournal() // forgets the login
-	if _, err := client.Firmware.Slot(context.Background(), "2"); err != nil {
+	if _, err := client.Firmware.Slots.Get(context.Background(), "2"); err != nil {
 		log.Fatal(err)
 	}
 	for _, r := range appliance.Journal() {
@@ -286,11 +296,11 @@ func ExampleAppliance_FailBundles() {
 	defer end()
 	appliance.FailBundles(true)
 	ctx := context.Background()
-	key, err := client.SupportBundles.Start(ctx)
+	key, err := client.Troubleshooting.SupportBundle.Start(ctx)
 	if err != nil {
 		log.Fatal(err)
 	}
-	_, err = client.SupportBundles.Wait(ctx, key, sps.WithPollInterval(time.Millisecond))
+	_, err = client.Troubleshooting.SupportBundle.Wait(ctx, key, sps.WithPollInterval(time.Millisecond))
 	var failed *sps.SupportBundleError
 	fmt.Println(errors.As(err, &failed))
 	// Output: true
@@ -304,11 +314,11 @@ func ExampleAppliance_ServeImage() {
 	appliance.ServeImage(url, "8.1.0", sum)
 
 	ctx := context.Background()
-	key, err := client.Firmware.StartFetch(ctx, url, sum)
+	key, err := client.Firmware.Fetch.Start(ctx, url, sum)
 	if err != nil {
 		log.Fatal(err)
 	}
-	fetch, err := client.Firmware.WaitForFetch(ctx, key, sps.WithPollInterval(time.Millisecond))
+	fetch, err := client.Firmware.Fetch.Wait(ctx, key, sps.WithPollInterval(time.Millisecond))
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -366,9 +376,9 @@ func ExampleWithUser() {
 		log.Fatal(err)
 	}
 	defer client.Close(ctx)
-	_, err = client.TrafficAlerts.Get(ctx)
+	_, err = client.Alerting.TrafficAlerts.Get(ctx)
 	fmt.Println(errors.Is(err, sps.Unauthorized))
-	_, err = client.Email.Get(ctx)
+	_, err = client.Management.Email.Get(ctx)
 	fmt.Println(err)
 	fmt.Println(errors.Is(client.Transaction(ctx, disableSNMP), sps.Unauthorized))
 	// Output:
@@ -418,7 +428,7 @@ func ExampleWithClock() {
 	defer end()
 	now = now.Add(time.Hour) // nothing sleeps
 	appliance.ResetJournal()
-	if _, err := client.Firmware.Slots(context.Background()); err != nil { // logs in again
+	if _, err := client.Firmware.Slots.List(context.Background()); err != nil { // logs in again
 		log.Fatal(err)
 	}
 	for _, r := range appliance.Journal() {
@@ -520,7 +530,7 @@ func ExampleWithCommitMessageRequired() {
 func ExampleWithCluster() {
 	_, client, end := start(spstest.WithCluster(json.RawMessage(`{"key":"a"}`), json.RawMessage(`{"key":"b"}`)))
 	defer end()
-	cluster, err := client.ClusterStatus(context.Background())
+	cluster, err := client.Cluster.Status(context.Background())
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -602,7 +612,7 @@ func ExampleAppliance_SetTakes() {
 	appliance.SetTakes("DELETE", "firmware/slots/*", time.Minute)
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
 	defer cancel()
-	err := client.Firmware.DeleteSlot(ctx, "4")
+	err := client.Firmware.Slots.Delete(ctx, "4")
 	fmt.Println(errors.Is(err, sps.ErrOutcomeUnknown), appliance.Slots()[3].Version)
 	now = now.Add(time.Minute)
 	fmt.Printf("%q\n", appliance.Slots()[3].Version)

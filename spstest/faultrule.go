@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
-	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,6 +22,8 @@ var faultWords = map[string]func(f *Fault, value string) error{
 	"execute":        happens(func(f *Fault) { f.Execute = true }),
 	"detached":       happens(func(f *Fault) { f.Detached = true }),
 	"expire-session": happens(func(f *Fault) { f.ExpireSession = true }),
+	"may-miss":       happens(func(f *Fault) { f.MayMiss = true }),
+	"unimplemented":  happens(func(f *Fault) { f.Unimplemented = true }),
 
 	"truncate=":     counts(1, 1<<30, func(f *Fault, n int) { f.Truncate = n }),
 	"status=":       counts(200, 599, func(f *Fault, n int) { f.Status = n }),
@@ -85,10 +86,11 @@ func lasts(set func(*Fault, time.Duration)) func(*Fault, string) error {
 //	PUT transaction takes=90s detached answer-delay=60s status=504
 //
 // The words are those of Fault: refuse, cut-before, cut-after, endless,
-// execute, detached, expire-session, truncate=n, status=n, delay=duration,
-// takes=duration, answer-delay=duration, skip=n, times=n, content-type=text,
-// header=Name:value and body=text. A text goes up to the next space, that of
-// body to the end of the line.
+// execute, detached, expire-session, may-miss, unimplemented, truncate=n, status=n,
+// delay=duration, takes=duration, answer-delay=duration, skip=n, times=n,
+// content-type=text, header=Name:value and body=text. A text goes up to the next space, that of
+// body to the end of the line. Whether the appliance has the path is looked at by
+// [Appliance.Inject] and [WithFaults].
 func ParseFault(rule string) (Fault, error) {
 	f, err := parseFault(rule)
 	if err != nil {
@@ -106,9 +108,9 @@ func parseFault(rule string) (Fault, error) {
 		token, rest = nextToken(rest)
 	}
 	if _, isWord := faultWords[token]; token != "" && !isWord && !strings.Contains(token, "=") {
-		f.Path = strings.Trim(strings.TrimPrefix(strings.TrimPrefix(token, "/"), "api/"), "/")
-		if _, err := path.Match(f.Path, ""); err != nil {
-			return f, fmt.Errorf("the path %q is no pattern", token)
+		f.Path = plainGlob(token)
+		if err := checkPattern("", f.Path); err != nil {
+			return f, err
 		}
 		token, rest = nextToken(rest)
 	}
@@ -147,6 +149,23 @@ func nextToken(s string) (token, rest string) {
 // check finds a fault that does nothing, or two things of which only one can
 // happen.
 func (f *Fault) check() error {
+	if err := f.contradiction(); err != nil {
+		return err
+	}
+	if !f.changes() {
+		return fmt.Errorf("the rule says nothing to happen: want one of refuse, cut-before, cut-after, endless, truncate=, status=, delay=, takes=, answer-delay=, header=, expire-session")
+	}
+	return nil
+}
+
+// changes tells whether a fault does anything to a request that it applies to.
+func (f *Fault) changes() bool {
+	return f.Refuse || f.CutBefore || f.CutAfter || f.Endless || f.Truncate > 0 || f.Status != 0 || f.Header != nil ||
+		f.Delay > 0 || f.Takes > 0 || f.AnswerDelay > 0 || f.ExpireSession || f.Mutate != nil
+}
+
+// contradiction finds two things of which only one can happen.
+func (f *Fault) contradiction() error {
 	ends := 0
 	for _, end := range []bool{f.Refuse, f.CutBefore, f.CutAfter, f.Endless, f.Truncate > 0} {
 		if end {
@@ -168,10 +187,48 @@ func (f *Fault) check() error {
 		return fmt.Errorf("nothing is executed before a status=: takes= needs execute or detached")
 	case f.Status != 0 && !f.Execute && !f.Detached && f.AnswerDelay > 0:
 		return fmt.Errorf("nothing is executed before a status=: want delay= for answer-delay=, or execute or detached")
+	case f.Mutate != nil && (f.Refuse || f.CutBefore || f.Status != 0):
+		return fmt.Errorf("mutate needs the answer of the executed request, which refuse, cut-before and status= do not leave")
 	case f.Status == 0 && (f.Body != "" || f.ContentType != "" || f.Execute):
 		return fmt.Errorf("body=, content-type= and execute belong to a status=")
-	case ends == 0 && f.Delay == 0 && f.Takes == 0 && f.AnswerDelay == 0 && f.Status == 0 && f.Header == nil && !f.ExpireSession:
-		return fmt.Errorf("the rule says nothing to happen: want one of refuse, cut-before, cut-after, endless, truncate=, status=, delay=, takes=, answer-delay=, header=, expire-session")
 	}
 	return nil
+}
+
+// String writes a fault as [ParseFault] reads it. Mutate has no word there: it is shown as
+// "mutate", which ParseFault refuses.
+func (f Fault) String() string {
+	var words []string
+	add := func(is bool, format string, args ...any) {
+		if is {
+			words = append(words, fmt.Sprintf(format, args...))
+		}
+	}
+	add(f.Method != "", "%s", f.Method)
+	add(f.Path != "", "%s", f.Path)
+	add(f.Refuse, "refuse")
+	add(f.CutBefore, "cut-before")
+	add(f.CutAfter, "cut-after")
+	add(f.Endless, "endless")
+	add(f.Truncate != 0, "truncate=%d", f.Truncate)
+	add(f.Detached, "detached")
+	add(f.Execute, "execute")
+	add(f.ExpireSession, "expire-session")
+	add(f.Mutate != nil, "mutate")
+	add(f.Delay != 0, "delay=%v", f.Delay)
+	add(f.Takes != 0, "takes=%v", f.Takes)
+	add(f.AnswerDelay != 0, "answer-delay=%v", f.AnswerDelay)
+	add(f.Skip != 0, "skip=%d", f.Skip)
+	add(f.Times != 0, "times=%d", f.Times)
+	add(f.MayMiss, "may-miss")
+	add(f.Unimplemented, "unimplemented")
+	add(f.Status != 0, "status=%d", f.Status)
+	for _, name := range slices.Sorted(maps.Keys(f.Header)) {
+		for _, value := range f.Header[name] {
+			add(true, "header=%s:%s", name, value)
+		}
+	}
+	add(f.ContentType != "", "content-type=%s", f.ContentType)
+	add(f.Body != "", "body=%s", f.Body)
+	return strings.Join(words, " ")
 }

@@ -29,6 +29,8 @@ func TestParseFault(t *testing.T) {
 		"status=503 header=Retry-After:7 header=x:a:b":      {Status: 503, Header: http.Header{"Retry-After": {"7"}, "X": {"a:b"}}},
 		`status=400 content-type=x/y body={"a": "b  c"}  `:  {Status: 400, ContentType: "x/y", Body: `{"a": "b  c"}`},
 		"PUT configuration/*/email status=200 body=times=2": {Method: "PUT", Path: "configuration/*/email", Status: 200, Body: "times=2"},
+		"info cut-after may-miss":                           {Path: "info", CutAfter: true, MayMiss: true},
+		"GET moon unimplemented status=200 body={}":         {Method: "GET", Path: "moon", Status: 200, Body: "{}", Unimplemented: true},
 	} {
 		got, err := spstest.ParseFault(rule)
 		if err != nil {
@@ -37,6 +39,15 @@ func TestParseFault(t *testing.T) {
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%q (-want +got):\n%s", rule, diff)
 		}
+		if again, err := spstest.ParseFault(got.String()); err != nil {
+			t.Errorf("%q, written as %q: %v", rule, got, err)
+		} else if diff := cmp.Diff(want, again); diff != "" {
+			t.Errorf("%q, written as %q (-want +got):\n%s", rule, got, diff)
+		}
+	}
+	mutates := spstest.Fault{Method: "GET", Mutate: func(body []byte) []byte { return body }}
+	if diff := cmp.Diff("GET mutate", mutates.String()); diff != "" {
+		t.Errorf("a fault without words (-want +got):\n%s", diff)
 	}
 }
 
@@ -53,6 +64,7 @@ func TestParseFaultRefuses(t *testing.T) {
 		"firmware delay":                    `unknown "delay"`,
 		"statis=503":                        `unknown "statis=503"`,
 		"[ refuse":                          `the path "[" is no pattern`,
+		"**/x refuse":                       `the path "**/x" has a ** that is not its last segment`,
 		"status=99":                         `status= "99" is no number from 200 to 599`,
 		"status=503 times=always":           `times= "always" is no number from -1`,
 		"refuse skip=-1":                    `skip= "-1" is no number from 0`,

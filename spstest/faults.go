@@ -1,10 +1,15 @@
 package spstest
 
 import (
+	"fmt"
 	"net/http"
 	"path"
+	"runtime"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // Fault makes requests go wrong. The zero value matches one request of any kind
@@ -17,11 +22,11 @@ import (
 // re-used ends before any answer and the request may be repeated: over TLS such
 // a client can use up a Refuse, CutBefore or CutAfter unseen.
 type Fault struct {
-	// Method restricts the fault to requests of this method.
+	// Method restricts the fault to requests of this method, in upper case; "" is any.
 	Method string
 	// Path restricts it by a glob over the path below /api/, as in
 	// "firmware/test" or "configuration/management/*", with or without a
-	// leading "/api/". A final "**" stands for
+	// leading "/api/"; "" is any. A final "**" stands for
 	// the rest of the path, and for nothing.
 	Path string
 	// Skip lets that many matching requests pass first.
@@ -87,26 +92,243 @@ type Fault struct {
 	ExpireSession bool
 	// Mutate replaces the body of the answer of the executed request.
 	Mutate func(body []byte) []byte
+
+	// MayMiss allows that no request ever meets the fault. Without it, an appliance of
+	// [NewServer] or [WithTB] fails its test at the end.
+	MayMiss bool
+	// Unimplemented allows a Path that no endpoint of the appliance has, for a Status and a
+	// Body that stand in for the endpoint.
+	Unimplemented bool
 }
 
+// activeFault is a fault that was injected.
 type activeFault struct {
 	Fault
-	seen int
+	glob  string // of Path
+	where string // the place in the source that injected it, "" for unknown
+	seen  int    // how many requests matched
+	fired bool   // it applied to a request
 }
 
-// Inject adds a fault.
+// Inject adds a fault. It refuses one that could never apply, so that no test passes
+// because of a slip of the pen: a Method that is none of the API, as "get" is not; a Path
+// that is no pattern, has a "**" elsewhere than at its end, or matches no endpoint that
+// the appliance has at this moment (see [Implemented] and [Appliance.SetConfiguration]),
+// unless the fault says Unimplemented; words that contradict each other, such as CutBefore
+// and Status.
+//
+// A fault that is refused ends the test of an appliance of [NewServer] or [WithTB]; call
+// Inject from the goroutine of the test there. Any other appliance panics. [WithFaults]
+// gives an error instead.
 func (a *Appliance) Inject(f Fault) {
+	where := ""
+	if _, file, line, ok := runtime.Caller(1); ok {
+		where = path.Base(file) + ":" + strconv.Itoa(line)
+	}
+	if a.tb != nil {
+		a.tb.Helper()
+	}
 	a.enter()
-	defer a.mu.Unlock()
-	f.Header = f.Header.Clone()
-	a.faults = append(a.faults, &activeFault{Fault: f})
+	err := a.inject(f, where)
+	a.mu.Unlock()
+	if err != nil {
+		a.refuseRule(err)
+	}
 }
 
-// ClearFaults removes all faults.
+// refuseRule ends the test of an appliance, or panics.
+func (a *Appliance) refuseRule(err error) {
+	if a.tb == nil {
+		panic("spstest: " + err.Error())
+	}
+	a.tb.Helper()
+	a.tb.Fatalf("spstest: %v", err)
+}
+
+func (a *Appliance) inject(f Fault, where string) error {
+	glob := plainGlob(f.Path)
+	err := f.contradiction()
+	switch {
+	case err != nil:
+	case f.Unimplemented:
+		err = checkPattern(f.Method, glob)
+	default:
+		err = a.checkRule(f.Method, glob)
+	}
+	if err != nil {
+		return fmt.Errorf("fault %q: %w", f.brief(), err)
+	}
+	f.Header = f.Header.Clone()
+	a.faults = append(a.faults, &activeFault{Fault: f, glob: glob, where: where})
+	return nil
+}
+
+// WithFaults injects faults from the start. One that [Appliance.Inject] would refuse is
+// an error of [New] and [Start].
+func WithFaults(faults ...Fault) Option {
+	return func(a *Appliance) error {
+		a.late = append(a.late, func() error {
+			for _, f := range faults {
+				if err := a.inject(f, ""); err != nil {
+					return fmt.Errorf("spstest: %w", err)
+				}
+			}
+			return nil
+		})
+		return nil
+	}
+}
+
+// ClearFaults removes all faults. Those that never applied to a request are still listed
+// by [Appliance.MissedFaults].
 func (a *Appliance) ClearFaults() {
 	a.enter()
 	defer a.mu.Unlock()
+	a.cleared = append(a.cleared, slices.DeleteFunc(a.faults, func(f *activeFault) bool { return !f.missed() })...)
 	a.faults = nil
+}
+
+// MissedFaults lists the faults that have not applied to any request yet, in the order in
+// which they were injected, but for those that MayMiss. A test of [NewServer] or [WithTB]
+// fails where any is left at its end.
+func (a *Appliance) MissedFaults() []Fault {
+	a.enter()
+	defer a.mu.Unlock()
+	var missed []Fault
+	for _, f := range a.missedFaults() {
+		missed = append(missed, f.Fault)
+	}
+	return missed
+}
+
+func (a *Appliance) missedFaults() []*activeFault {
+	all := slices.Clone(a.cleared)
+	for _, f := range a.faults {
+		if f.missed() {
+			all = append(all, f)
+		}
+	}
+	return all
+}
+
+// missed tells a fault that somebody relies on and that did nothing. What changes
+// nothing is not missed.
+func (f *activeFault) missed() bool { return !f.fired && !f.MayMiss && f.changes() }
+
+// report fails the test of an appliance whose faults were not met.
+func (a *Appliance) report() {
+	a.enter()
+	missed := a.missedFaults()
+	a.mu.Unlock()
+	for _, f := range missed {
+		where := ""
+		if f.where != "" {
+			where = " of " + f.where
+		}
+		a.tb.Errorf("spstest: fault %q%s never applied: %s; set MayMiss if it need not", f.brief(), where, f.matched())
+	}
+}
+
+// brief is a fault in a message: bodies may be long.
+func (f *Fault) brief() string {
+	const most = 100
+	s := f.String()
+	if utf8.RuneCountInString(s) <= most {
+		return s
+	}
+	return string([]rune(s)[:most]) + "…"
+}
+
+// matched says how near a fault came to a request.
+func (f *activeFault) matched() string {
+	switch f.seen {
+	case 0:
+		return "no request came to it"
+	case 1:
+		return fmt.Sprintf("1 request came to it, and it skips %d", f.Skip)
+	}
+	return fmt.Sprintf("%d requests came to it, and it skips %d", f.seen, f.Skip)
+}
+
+// plainGlob is a glob as it is compared with paths.
+func plainGlob(glob string) string {
+	return strings.Trim(strings.TrimPrefix(strings.TrimPrefix(glob, "/"), "api/"), "/")
+}
+
+// checkRule finds a method or a glob that no request can have, or that none could have
+// with success.
+func (a *Appliance) checkRule(method, glob string) error {
+	if err := checkPattern(method, glob); err != nil {
+		return err
+	}
+	if glob == "" || a.hasEndpoint(glob) {
+		return nil
+	}
+	return fmt.Errorf("no endpoint of the appliance has the path %q, see Implemented", glob)
+}
+
+// checkPattern is checkRule as far as it goes without an appliance.
+func checkPattern(method, glob string) error {
+	if method != "" && !slices.Contains(faultMethods, method) {
+		return fmt.Errorf("unknown method %q: want one of %s, or none", method, strings.Join(faultMethods, ", "))
+	}
+	if _, err := path.Match(glob, ""); err != nil {
+		return fmt.Errorf("the path %q is no pattern", glob)
+	}
+	if head, rest := globParts(glob); rest && head == "" || !strings.Contains(head, "**") {
+		return nil
+	}
+	return fmt.Errorf("the path %q has a ** that is not its last segment", glob)
+}
+
+// globParts tells the segments of a glob from the "**" that ends it.
+func globParts(glob string) (head string, rest bool) {
+	if glob == "**" {
+		return "", true
+	}
+	return strings.CutSuffix(glob, "/**")
+}
+
+// hasEndpoint tells whether a request with a path that the glob matches leads anywhere.
+func (a *Appliance) hasEndpoint(glob string) bool {
+	for i := range routes {
+		if reaches(glob, routes[i].path) {
+			return true
+		}
+	}
+	for p, n := range a.nodes {
+		if reaches(glob, p) || n.collection && reaches(glob, p+"/*") {
+			return true
+		}
+		for parent := parentOf(p); parent != ""; parent = parentOf(parent) {
+			if reaches(glob, parent) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// reaches tells whether a glob matches any path of an endpoint, in which a "*" stands for
+// any segment.
+func reaches(glob, endpoint string) bool {
+	head, rest := globParts(glob)
+	if head == "" {
+		return rest
+	}
+	wanted, has := strings.Split(head, "/"), strings.Split(endpoint, "/")
+	if len(wanted) > len(has) || len(wanted) < len(has) && !rest {
+		return false
+	}
+	for i, segment := range wanted {
+		if has[i] == "*" && segment != "" {
+			continue
+		}
+		if ok, _ := path.Match(segment, has[i]); !ok {
+			return false
+		}
+	}
+	return true
 }
 
 // fault picks the fault that applies to a request. Faults that only a
@@ -123,37 +345,35 @@ func (a *Appliance) fault(x *exchange, connection bool) Fault {
 		if f.Times >= 0 && f.seen-f.Skip > max(f.Times, 1) {
 			continue
 		}
+		f.fired = true
 		return f.Fault
 	}
 	return Fault{}
 }
 
-func (f *Fault) matches(x *exchange) bool {
-	return (f.Method == "" || f.Method == x.method) && matchPath(f.Path, x.path)
+func (f *activeFault) matches(x *exchange) bool {
+	return (f.Method == "" || f.Method == x.method) && matchPath(f.glob, x.path)
 }
 
 func (f *Fault) needsConnection() bool {
 	return f.Refuse || f.CutBefore || f.CutAfter || f.Truncate > 0 || f.Endless
 }
 
+// matchPath compares a path with a glob of plainGlob.
 func matchPath(glob, p string) bool {
-	glob = strings.TrimPrefix(glob, "/api/")
-	if glob == "" {
+	if glob == "" || glob == "**" {
 		return true
 	}
-	if head, ok := strings.CutSuffix(glob, "**"); ok {
-		head = strings.TrimSuffix(head, "/")
-		if head == "" {
-			return true
-		}
+	head, rest := globParts(glob)
+	if rest {
 		segments := strings.Split(p, "/")
 		n := strings.Count(head, "/") + 1
 		if len(segments) < n {
 			return false
 		}
-		p, glob = strings.Join(segments[:n], "/"), head
+		p = strings.Join(segments[:n], "/")
 	}
-	ok, _ := path.Match(glob, p)
+	ok, _ := path.Match(head, p)
 	return ok
 }
 

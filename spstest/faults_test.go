@@ -2,11 +2,14 @@ package spstest_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -36,8 +39,8 @@ func TestFaultAnswers(t *testing.T) {
 		{"content type", spstest.Fault{Status: 500, Body: "oops", ContentType: "text/plain"}, want{500, "text/plain", "", "oops", false}},
 		{"executed", spstest.Fault{Status: 502, Execute: true}, want{502, "text/html", "", "502 Bad Gateway", true}},
 		{"mutated", spstest.Fault{Mutate: func(b []byte) []byte { return append([]byte(" "), b...) }}, want{200, "application/json", "", ` {"meta":`, true}},
-		{"other method", spstest.Fault{Method: "GET", Status: 503}, want{200, "application/json", "", `"meta"`, true}},
-		{"other path", spstest.Fault{Path: "firmware/*", Status: 503}, want{200, "application/json", "", `"meta"`, true}},
+		{"other method", spstest.Fault{Method: "GET", Status: 503, MayMiss: true}, want{200, "application/json", "", `"meta"`, true}},
+		{"other path", spstest.Fault{Path: "firmware/*", Status: 503, MayMiss: true}, want{200, "application/json", "", `"meta"`, true}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -97,7 +100,7 @@ func TestFaultPathsAndTurns(t *testing.T) {
 	if diff := cmp.Diff([]int{200, 503, 503, 200, 502, 200}, got); diff != "" {
 		t.Errorf("turns (-want +got):\n%s", diff)
 	}
-	a.Inject(spstest.Fault{Times: -1, Status: 503})
+	a.Inject(spstest.Fault{Times: -1, Status: 503, MayMiss: true})
 	a.ClearFaults()
 	c.want(200, "GET", "/api/firmware", "")
 }
@@ -223,7 +226,7 @@ func TestDelay(t *testing.T) {
 func TestHandlerHasNoConnectionFaults(t *testing.T) {
 	t.Parallel()
 	a := newInProcess(t)
-	a.Inject(spstest.Fault{CutAfter: true, Times: -1})
+	a.Inject(spstest.Fault{CutAfter: true, Times: -1, MayMiss: true})
 	a.Inject(spstest.Fault{Status: 503})
 	for _, want := range []int{503, 200} {
 		w := httptest.NewRecorder()
@@ -231,5 +234,154 @@ func TestHandlerHasNoConnectionFaults(t *testing.T) {
 		if w.Code != want {
 			t.Errorf("status %d, want %d", w.Code, want)
 		}
+	}
+}
+
+func TestInjectRefuses(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		fault spstest.Fault
+		want  string
+	}{
+		{spstest.Fault{Path: "firmware/[", Status: 503}, `the path "firmware/[" is no pattern`},
+		{spstest.Fault{Path: "firmware[/**", Status: 503}, `the path "firmware[/**" is no pattern`},
+		{spstest.Fault{Path: "**/slots", Status: 503}, `the path "**/slots" has a ** that is not its last segment`},
+		{spstest.Fault{Path: "firmware**", Status: 503}, `the path "firmware**" has a ** that is not its last segment`},
+		{spstest.Fault{Path: "firmwares", Status: 503}, `no endpoint of the appliance has the path "firmwares", see Implemented`},
+		{spstest.Fault{Path: "/api/firmware/slot/*", Status: 503}, `no endpoint of the appliance has the path "firmware/slot/*"`},
+		{spstest.Fault{Path: "firmware/slots/1/image", Status: 503}, `no endpoint of the appliance has the path "firmware/slots/1/image"`},
+		{spstest.Fault{Path: "firmware/slots/1/image/**", Status: 503}, `no endpoint of the appliance has the path "firmware/slots/1/image/**"`},
+		{spstest.Fault{Path: "firmware//slots", Status: 503}, `no endpoint of the appliance has the path "firmware//slots"`},
+		{spstest.Fault{Path: "firmware/slots?limit=1", Status: 503}, `no endpoint of the appliance has the path "firmware/slots?limit=1"`},
+		{spstest.Fault{Path: "configuration/management/mail", Status: 503}, `no endpoint of the appliance has the path "configuration/management/mail"`},
+		{spstest.Fault{Method: "get", Path: "info", Status: 503}, `unknown method "get": want one of DELETE, GET,`},
+		{spstest.Fault{Method: "FETCH", Status: 503}, `unknown method "FETCH"`},
+		{spstest.Fault{CutBefore: true, Status: 503}, "there is no answer after refuse or cut-before"},
+		{spstest.Fault{Path: "moon/[", Status: 503, Unimplemented: true}, `the path "moon/[" is no pattern`},
+		{spstest.Fault{Method: "put", Path: "moon", Status: 503, Unimplemented: true}, `unknown method "put"`},
+		{spstest.Fault{Status: 503, Mutate: func(b []byte) []byte { return b }}, "mutate needs the answer of the executed request"},
+		{spstest.Fault{Body: "{}"}, "body=, content-type= and execute belong to a status="},
+	} {
+		want := fmt.Sprintf("spstest: fault %q: %s", test.fault, test.want)
+		var of failing
+		spstest.NewServer(&of).Inject(test.fault)
+		of.end()
+		_, err := spstest.New(spstest.WithFaults(test.fault))
+		got := map[string]string{
+			"in a test": of.message,
+			"elsewhere": fmt.Sprint(panicOf(func() { inNoTest(t).Inject(test.fault) })),
+			"an option": fmt.Sprint(err),
+		}
+		for how, message := range got {
+			if !strings.HasPrefix(message, want) {
+				t.Errorf("%s: %s, want %s", how, message, want)
+			}
+		}
+		if len(of.errors) > 0 {
+			t.Errorf("a fault that was refused is missed: %q", of.errors)
+		}
+	}
+}
+
+// inNoTest is an appliance that does not know of the test.
+func inNoTest(t *testing.T) *spstest.Appliance {
+	t.Helper()
+	a, err := spstest.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(a.Close)
+	return a
+}
+
+// panicOf is what a function panics with.
+func panicOf(f func()) (value any) {
+	defer func() { value = recover() }()
+	f()
+	return nil
+}
+
+func TestInjectTakes(t *testing.T) {
+	t.Parallel()
+	a := newInProcess(t)
+	a.SetConfiguration("ssh/options", json.RawMessage(`{"timeout":1}`))
+	for _, path := range []string{
+		"", "**", "/api/info", "/firmware/slots/", "*", "firmware/**", "firmware/slots/1/**", "firmware/slots/[1-5]", "f*/sl?ts",
+		"configuration", "configuration/policies", "configuration/*/email", "configuration/trust_stores/of-tomorrow",
+		"configuration/ssh", "configuration/ssh/options", "audit/sessions/*/audit_trail",
+	} {
+		a.Inject(spstest.Fault{Path: path, Status: 503, MayMiss: true})
+	}
+	a.ClearFaults()
+	a.Inject(spstest.Fault{Path: "moon/*", Status: 200, Body: `{"full":true}`, Unimplemented: true})
+	wantJSON(t, `{"full":true}`, inProcess(t, a).want(200, "GET", "/api/moon/1", "").raw)
+}
+
+func TestMissedFaults(t *testing.T) {
+	t.Parallel()
+	var of failing
+	a := spstest.NewServer(&of)
+	for _, f := range []spstest.Fault{
+		{Path: "firmware", Status: 503},
+		{Path: "firmware/slots", Status: 502, Skip: 2},
+		{Path: "setup", Delay: 1},
+		{Path: "setup", Status: 500},
+		{Path: "firmware/fetch", Status: 500, MayMiss: true},
+		{Path: "firmware/test", Skip: 3}, // changes nothing
+		{Path: "info", Status: 500, Times: 7},
+	} {
+		a.Inject(f)
+	}
+	c := inProcess(t, a).logIn("admin", "a")
+	c.want(200, "GET", "/api/firmware/slots", "")
+	c.want(200, "GET", "/api/firmware/slots", "")
+	c.want(500, "GET", "/api/info", "") // once of seven times is enough
+	c.want(200, "GET", "/api/setup", "")
+	c.want(500, "GET", "/api/setup", "")
+	a.ClearFaults()
+	a.Inject(spstest.Fault{Method: "PUT", Path: "transaction", CutAfter: true})
+	a.Inject(spstest.Fault{Path: "info", Status: 400, Body: strings.Repeat("ű", 200)})
+
+	var missed []string
+	for _, f := range a.MissedFaults() {
+		missed = append(missed, f.String())
+	}
+	if diff := cmp.Diff([]string{"firmware status=503", "firmware/slots skip=2 status=502", "PUT transaction cut-after", "info status=400 body=" + strings.Repeat("ű", 200)}, missed); diff != "" {
+		t.Errorf("missed (-want +got):\n%s", diff)
+	}
+	of.end()
+	for i, want := range []string{
+		`^spstest: fault "firmware status=503" of faults_test.go:\d+ never applied: no request came to it; set MayMiss if it need not$`,
+		`^spstest: fault "firmware/slots skip=2 status=502" of faults_test.go:\d+ never applied: 2 requests came to it, and it skips 2; `,
+		`^spstest: fault "PUT transaction cut-after" of faults_test.go:\d+ never applied: no request came to it; `,
+		`^spstest: fault "info status=400 body=ű{79}…" of `,
+	} {
+		if i >= len(of.errors) || !regexp.MustCompile(want).MatchString(of.errors[i]) {
+			t.Errorf("errors %q, want the %dth to be %s", of.errors, i+1, want)
+		}
+	}
+	if len(of.errors) != 4 || of.message != "" {
+		t.Errorf("errors %q, message %q", of.errors, of.message)
+	}
+}
+
+func TestFaultsFromTheStart(t *testing.T) {
+	t.Parallel()
+	// The options come in any order: the path is one that the state brings.
+	before := inNoTest(t)
+	before.SetConfiguration("ssh/options", json.RawMessage(`{"timeout":1}`))
+	var of failing
+	a, err := spstest.New(
+		spstest.WithFaults(spstest.Fault{Path: "configuration/ssh/options", Status: 503}, spstest.Fault{Path: "setup", Status: 500}),
+		spstest.WithTakes("", "configuration/ssh/options", time.Nanosecond),
+		spstest.WithState(before.State()), spstest.WithTB(&of))
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.SetPassword("admin", "a")
+	inProcess(t, a).logIn("admin", "a").want(503, "GET", "/api/configuration/ssh/options", "")
+	of.end()
+	if diff := cmp.Diff([]string{`spstest: fault "setup status=500" never applied: no request came to it; set MayMiss if it need not`}, of.errors); diff != "" {
+		t.Errorf("errors (-want +got):\n%s", diff)
 	}
 }

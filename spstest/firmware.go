@@ -53,16 +53,6 @@ func TaintedFirmware() *TestFailure {
 		"Modified files in the core firmware: 2\nModified files in the boot firmware: 1\nIntegrity check failed"}
 }
 
-func defaultSlots() []Slot {
-	return []Slot{
-		{Key: "1", Version: "7.4.0", UpgradeNotes: "Upgrade notes of 7.4.0", Current: true, AfterReboot: true},
-		{Key: "2", Version: "8.0.0", UpgradeNotes: "Upgrade notes of 8.0.0"},
-		{Key: "3"},
-		{Key: "4", Version: "6.0.10", UpgradeNotes: "Upgrade notes of 6.0.10"},
-		{Key: "5"},
-	}
-}
-
 // WithSlots replaces all firmware slots.
 func WithSlots(slots ...Slot) Option {
 	return func(a *Appliance) error {
@@ -73,7 +63,7 @@ func WithSlots(slots ...Slot) Option {
 			}
 			seen[s.Key] = true
 		}
-		a.slots = nil
+		a.slots = []Slot{}
 		for _, s := range slots {
 			a.slots = append(a.slots, s.clone())
 		}
@@ -133,7 +123,7 @@ func (a *Appliance) currentVersion() string {
 			return s.Version
 		}
 	}
-	return "8.0.0"
+	return a.profile.firmware
 }
 
 func (a *Appliance) getFirmware(x *exchange) answer {
@@ -168,7 +158,11 @@ func (a *Appliance) getSlots(x *exchange) answer {
 		}
 	}
 	meta["number_of_empty_slots"] = free
-	return reply(http.StatusOK, object{"items": items, "meta": meta})
+	list := object{"items": items, "meta": meta}
+	if a.variant("slots-body") == "present" {
+		list["body"] = object{}
+	}
+	return reply(http.StatusOK, list)
 }
 
 func (a *Appliance) getSlot(x *exchange) answer {

@@ -54,6 +54,16 @@ func TestSlots(t *testing.T) {
 	}
 }
 
+func TestSlotsWithABody(t *testing.T) {
+	t.Parallel()
+	without := inProcess(t, newInProcess(t)).logIn("admin", "a").want(200, "GET", "/api/firmware/slots", "").body
+	with := inProcess(t, newInProcess(t, variants(t, "slots-body=present")...)).logIn("admin", "a").want(200, "GET", "/api/firmware/slots", "").body
+	without["body"] = map[string]any{}
+	if diff := cmp.Diff(without, with); diff != "" {
+		t.Errorf("slots (-want +got):\n%s", diff)
+	}
+}
+
 func TestSetSlotMovesTheFlags(t *testing.T) {
 	t.Parallel()
 	a := newInProcess(t)

@@ -96,7 +96,7 @@ func (a *Appliance) identify(x *exchange) {
 // suffer executes a request as far as a fault lets it.
 func (a *Appliance) suffer(ctx context.Context, x *exchange, entry *Request, f Fault) outcome {
 	if x.incoming != nil && !f.Refuse && !f.CutBefore {
-		got, err := x.incoming.receive(x.header.Get("Content-Type"))
+		got, err := x.incoming.receive(x.header.Get("Content-Type"), a.variant("upload-labelled-json") == "accepted")
 		if err != nil {
 			return outcome{cut: err}
 		}
@@ -244,7 +244,7 @@ func (a *Appliance) write(w http.ResponseWriter, r *http.Request, out outcome) {
 		}
 		panic(http.ErrAbortHandler)
 	}
-	if out.status == http.StatusExpectationFailed && r.Header.Get("Expect") != "" && expectationFailed(w, out.answer) {
+	if out.status == http.StatusExpectationFailed && r.Header.Get("Expect") != "" && expectationFailed(w, r, out.answer) {
 		return
 	}
 	for name, values := range out.header {
@@ -273,10 +273,15 @@ func (a *Appliance) write(w http.ResponseWriter, r *http.Request, out outcome) {
 	}
 }
 
-// expectationFailed refuses an Expect without announcing the end of the
-// connection, as net/http would: curl tries again without an Expect only if the
-// connection could go on, and finds out by itself that it does not.
-func expectationFailed(w http.ResponseWriter, ans answer) bool {
+// curlExpects is the length from which on curl sends an Expect by itself.
+const curlExpects = 1 << 20
+
+// expectationFailed refuses an Expect. With a body that is long or of unknown length it
+// does not announce the end of the connection, as net/http would: curl tries again
+// without its Expect only if the connection could go on, and finds out by itself that it
+// does not. With a short one somebody told the client to send it, which would only send
+// it again.
+func expectationFailed(w http.ResponseWriter, r *http.Request, ans answer) bool {
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		return false
@@ -289,6 +294,7 @@ func expectationFailed(w http.ResponseWriter, ans answer) bool {
 		Header:        ans.header,
 		Body:          io.NopCloser(bytes.NewReader(ans.body)),
 		ContentLength: int64(len(ans.body)),
+		Close:         0 <= r.ContentLength && r.ContentLength < curlExpects,
 	}
 	_ = resp.Write(conn)
 	return true

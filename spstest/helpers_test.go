@@ -33,11 +33,10 @@ type response struct {
 
 func newInProcess(t testing.TB, opts ...spstest.Option) *spstest.Appliance {
 	t.Helper()
-	a, err := spstest.New(opts...)
+	a, err := spstest.New(append([]spstest.Option{spstest.WithTB(t)}, opts...)...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(a.Close)
 	return a
 }
 

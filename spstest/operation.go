@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"path"
 	"slices"
 	"strings"
 	"time"
@@ -31,9 +30,12 @@ type takesRule struct {
 // matches the glob take that long, see [Appliance.SetTakes].
 func WithTakes(method, glob string, d time.Duration) Option {
 	return func(a *Appliance) error {
-		if err := a.setTakes(method, glob, d); err != nil {
-			return fmt.Errorf("spstest: WithTakes: %w", err)
-		}
+		a.late = append(a.late, func() error {
+			if err := a.setTakes(method, glob, d); err != nil {
+				return fmt.Errorf("spstest: WithTakes: %w", err)
+			}
+			return nil
+		})
 		return nil
 	}
 }
@@ -45,23 +47,24 @@ func WithTakes(method, glob string, d time.Duration) Option {
 // set last counts, and [Fault].Takes counts before all of them. What takes time does as
 // is said there.
 //
-// SetTakes panics if the method is none of the API, the glob is no pattern, or the time
-// is negative.
+// SetTakes refuses a method or a glob that [Appliance.Inject] refuses, and a time that is
+// negative, in the way that Inject does: it ends the test, or panics.
 func (a *Appliance) SetTakes(method, glob string, d time.Duration) {
+	if a.tb != nil {
+		a.tb.Helper()
+	}
 	a.enter()
-	defer a.mu.Unlock()
-	if err := a.setTakes(method, glob, d); err != nil {
-		panic(fmt.Sprintf("spstest: SetTakes: %v", err))
+	err := a.setTakes(method, glob, d)
+	a.mu.Unlock()
+	if err != nil {
+		a.refuseRule(fmt.Errorf("SetTakes: %w", err))
 	}
 }
 
 func (a *Appliance) setTakes(method, glob string, d time.Duration) error {
-	if method != "" && !slices.Contains(faultMethods, method) {
-		return fmt.Errorf("unknown method %q: want one of %s, or none", method, strings.Join(faultMethods, ", "))
-	}
-	glob = strings.Trim(strings.TrimPrefix(strings.TrimPrefix(glob, "/"), "api/"), "/")
-	if _, err := path.Match(glob, ""); err != nil {
-		return fmt.Errorf("the path %q is no pattern", glob)
+	glob = plainGlob(glob)
+	if err := a.checkRule(method, glob); err != nil {
+		return err
 	}
 	if d < 0 {
 		return fmt.Errorf("the time %v is negative", d)

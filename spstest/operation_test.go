@@ -3,6 +3,7 @@ package spstest_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -337,19 +338,23 @@ func TestTakesRules(t *testing.T) {
 	}{
 		"method":  {"get", "**", 1, `unknown method "get"`},
 		"pattern": {"GET", "[", 1, `the path "[" is no pattern`},
+		"path":    {"GET", "firmwares", 1, `no endpoint of the appliance has the path "firmwares"`},
 		"time":    {"GET", "**", -1, "the time -1ns is negative"},
 	} {
 		if _, err := spstest.New(spstest.WithTakes(test.method, test.glob, test.takes)); err == nil || !strings.HasPrefix(err.Error(), "spstest: WithTakes: "+test.want) {
 			t.Errorf("%s: error %v, want %s", name, err, test.want)
 		}
-		func() {
-			defer func() {
-				if text, _ := recover().(string); !strings.HasPrefix(text, "spstest: SetTakes: "+test.want) {
-					t.Errorf("%s: panic %q, want %s", name, text, test.want)
-				}
-			}()
-			newInProcess(t).SetTakes(test.method, test.glob, test.takes)
-		}()
+		var of failing
+		spstest.NewServer(&of).SetTakes(test.method, test.glob, test.takes)
+		of.end()
+		for how, message := range map[string]string{
+			"in a test": of.message,
+			"elsewhere": fmt.Sprint(panicOf(func() { inNoTest(t).SetTakes(test.method, test.glob, test.takes) })),
+		} {
+			if !strings.HasPrefix(message, "spstest: SetTakes: "+test.want) {
+				t.Errorf("%s, %s: %s, want %s", name, how, message, test.want)
+			}
+		}
 	}
 }
 

@@ -28,6 +28,12 @@ func ReadOnlyAt(path string) Right { return at(ReadOnly, path) }
 
 // NoAccessTo makes a path such as "configuration/aaa", and what is below it,
 // neither readable nor writable. Listings above it still name it.
+//
+// Trust stores are an exception of the guide: whoever has no right on
+// "configuration/trust_stores" can still read them with one on what refers to trust
+// stores, which is "configuration/aaa/settings", "configuration/policies/ldap_servers" and
+// "starling/join", and has the right there that "configuration/management" gives. To keep
+// somebody out, take those away as well.
 func NoAccessTo(path string) Right { return at(noAccess, path) }
 
 func at(right Right, path string) Right {
@@ -58,16 +64,43 @@ func (u *user) grant(right Right) error {
 	return nil
 }
 
+// trustStoreReferrers are where a right lets one read trust stores, too: the guide's
+// examples of an ACL, as paths.
+var trustStoreReferrers = []string{"configuration/aaa/settings", "configuration/policies/ldap_servers", joinPath}
+
 // may tells whether a user may read or write at a path.
 func (u *user) may(path string, write bool) bool {
+	right := u.rightAt(path)
+	if right == noAccess && isAt(path, trustStoresPath) {
+		right = u.rightByReferrers()
+	}
+	return right != noAccess && (!write || right == FullAccess && !u.readOnly)
+}
+
+// rightAt is what the longest path that has a right gives.
+func (u *user) rightAt(path string) Right {
 	longest := limit{right: FullAccess}
 	for _, l := range u.limits {
-		if (path == l.path || strings.HasPrefix(path, l.path+"/")) && len(l.path) >= len(longest.path) {
+		if isAt(path, l.path) && len(l.path) >= len(longest.path) {
 			longest = l
 		}
 	}
-	return longest.right != noAccess && (!write || longest.right == FullAccess && !u.readOnly)
+	return longest.right
 }
+
+// rightByReferrers is the right on trust stores of somebody who was not given one.
+func (u *user) rightByReferrers() Right {
+	if right := u.rightAt("configuration/management"); right != noAccess {
+		return right
+	}
+	if slices.ContainsFunc(trustStoreReferrers, func(path string) bool { return u.rightAt(path) != noAccess }) {
+		return ReadOnly
+	}
+	return noAccess
+}
+
+// isAt tells whether a path is another one, or below it.
+func isAt(path, other string) bool { return path == other || strings.HasPrefix(path, other+"/") }
 
 // rights are the limits as they were given.
 func (u *user) rights() []Right {

@@ -1,7 +1,10 @@
 package spstest_test
 
 import (
+	"fmt"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/go-sps/sps/spstest"
 )
@@ -12,7 +15,6 @@ func TestRights(t *testing.T) {
 		spstest.ReadOnlyAt("/api/configuration/trust_stores"), spstest.NoAccessTo("configuration/policies/"),
 		spstest.ReadOnlyAt("configuration/policies/audit_policies"), spstest.NoAccessTo("firmware/slots/2"), spstest.NoAccessTo("starling")))
 	restored := newInProcess(t, spstest.WithState(a.State()))
-	restored.SetPassword("u", "p")
 	for name, a := range map[string]*spstest.Appliance{"option": a, "state": restored} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -47,6 +49,44 @@ func TestRights(t *testing.T) {
 			}
 			c.want(200, "PUT", "/api/transaction", `{"status":"commit"}`)
 			c.want(200, "DELETE", "/api/authentication", "")
+		})
+	}
+}
+
+// TestRightsOnTrustStores are those of what refers to them, for whoever was not given
+// any.
+func TestRightsOnTrustStores(t *testing.T) {
+	t.Parallel()
+	no := spstest.NoAccessTo
+	stores, management, settings, servers, page := no("configuration/trust_stores"), no("configuration/management"), no("configuration/aaa"),
+		no("configuration/policies/ldap_servers"), no("starling")
+	const readOnly, nothing, everything = "200 403", "403 403", "200 201"
+	for name, test := range map[string]struct {
+		rights []spstest.Right
+		want   string // a read and a write
+	}{
+		"of their own":              {[]spstest.Right{management, settings, servers, page}, everything},
+		"of their own, to read":     {[]spstest.Right{spstest.ReadOnlyAt("configuration/trust_stores")}, readOnly},
+		"management":                {[]spstest.Right{stores, settings, servers, page}, everything},
+		"management, by a reader":   {[]spstest.Right{stores, settings, servers, page, spstest.ReadOnly}, readOnly},
+		"management, to read":       {[]spstest.Right{stores, spstest.ReadOnlyAt("configuration/management"), settings, servers, page}, readOnly},
+		"LDAP servers":              {[]spstest.Right{stores, management, settings, page}, readOnly},
+		"LDAP servers, to read":     {[]spstest.Right{stores, management, settings, page, spstest.ReadOnlyAt("configuration/policies/ldap_servers")}, readOnly},
+		"the settings of the login": {[]spstest.Right{stores, management, servers, page}, readOnly},
+		"the join":                  {[]spstest.Right{stores, management, settings, servers}, readOnly},
+		"none":                      {[]spstest.Right{stores, management, settings, servers, page}, nothing},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := newInProcess(t, spstest.WithUser("u", "p", test.rights...))
+			for _, path := range []string{trustStores, customStore} {
+				c := inProcess(t, a).logIn("u", "p")
+				got := fmt.Sprint(c.do("GET", path, "").status, c.do("POST", trustStores, `{"name":"x"}`).status)
+				if diff := cmp.Diff(test.want, got); diff != "" {
+					t.Errorf("reading %s and writing (-want +got):\n%s", path, diff)
+				}
+				c.want(200, "DELETE", "/api/authentication", "")
+			}
 		})
 	}
 }

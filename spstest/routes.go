@@ -97,6 +97,7 @@ var routes = []route{
 	{"authentication", true, methods{"GET": (*Appliance).logIn, "DELETE": (*Appliance).logOut}},
 	{"authentication/login_methods", true, methods{"GET": (*Appliance).getLoginMethods}},
 	{"authentication/types", true, methods{"GET": (*Appliance).getAuthenticationTypes}},
+	{passwordsJoinPath, false, methods{"POST": (*Appliance).joinPasswords}},
 	{"cluster/status", false, methods{"GET": (*Appliance).getClusterStatus}},
 	{"cluster/status/*", false, methods{"GET": (*Appliance).getNodeStatus}},
 	{"firmware", false, methods{"GET": (*Appliance).getFirmware}},
@@ -227,6 +228,9 @@ func (a *Appliance) dispatch(x *exchange) answer {
 	m, public, found := a.route(x.path)
 	if x.session == nil && !public {
 		return a.unauthenticated(x)
+	}
+	if x.unjoinsElsewhere() && a.variant("starling-unjoin-elsewhere") != "405:MethodNotAllowed" {
+		return a.refuse(x, "starling-unjoin-elsewhere", "The appliance can be unjoined at "+href(joinPath)+" only", nil)
 	}
 	if !found {
 		return a.notFound(x)

@@ -1,10 +1,31 @@
 package spstest
 
-const nicsPath = "configuration/network/nics"
+import "encoding/json"
+
+const (
+	nicsPath   = "configuration/network/nics"
+	namingPath = "configuration/network/naming"
+)
+
+// naming is how the appliance is called.
+type naming struct {
+	Domain   string  `json:"domainname"`
+	Host     string  `json:"hostname"`
+	Nickname *string `json:"nickname"`
+}
+
+// naming reads a state of the configuration.
+func (s *store) naming() (read naming) {
+	_ = json.Unmarshal(s.bodies[namingPath], &read)
+	return read
+}
 
 func addNetwork(t *tree) {
 	t.singleton("network/dns", recordOf(map[string]*shape{"primary": nullable(textual()), "secondary": nullable(textual())}),
 		`{"primary":"192.168.56.1","secondary":null}`)
+	// That there are these three is known from /api/info, the body is not readable.
+	t.singleton("network/naming", recordOf(map[string]*shape{"domainname": textual(), "hostname": textual(), "nickname": nullable(textual())}),
+		`{"domainname":"example","hostname":"sps","nickname":null}`)
 	// Of the body of an interface no more is readable than its addresses.
 	t.collection("network/nics", recordOf(map[string]*shape{"interfaces": opened(recordOf(nil))})).fixed = true
 	t.object("network/nics", "nic1", `{"interfaces":{

@@ -21,12 +21,13 @@ import (
 // inProcessAddr is the address of an appliance that does not listen.
 const inProcessAddr = "appliance.test"
 
-// TB is the part of testing.TB that [NewServer] needs. The package does not
+// TB is the part of testing.TB that [NewServer] and [WithTB] need. The package does not
 // import testing, so that programs can use it.
 type TB interface {
-	Helper()                           // takes NewServer out of the position of a failure
+	Helper()                           // takes this package out of the position of a failure
 	Cleanup(func())                    // closes the appliance at the end of the test
-	Fatalf(format string, args ...any) // ends a test whose appliance cannot start
+	Errorf(format string, args ...any) // reports the faults that never applied to a request
+	Fatalf(format string, args ...any) // ends a test whose appliance cannot start, or cannot do what it is told
 }
 
 // Appliance is one simulated appliance. Its methods may be called from any
@@ -42,6 +43,8 @@ type Appliance struct {
 	listener  net.Listener // nil: one on listenOn
 	clientCAs *x509.CertPool
 	addr      string
+	tb        TB             // nil: of no test
+	late      []func() error // what the options leave for when all of them are known
 
 	certificate tls.Certificate // the first one
 	restart     Restart
@@ -83,10 +86,12 @@ type Appliance struct {
 	health      json.RawMessage // nil: healthy
 	setup       string
 	cluster     []json.RawMessage
+	passwords   string // the address of the Safeguard for Privileged Passwords that it is joined to
 	bundles     []*bundle
 	bundlesFail bool
 	audit       *auditStore
 	faults      []*activeFault
+	cleared     []*activeFault // that were missed when they were cleared
 	takes       []takesRule
 	operations  []*operation // that go on, by their end
 	waiting     []*operation // for their turn, in the order of arrival
@@ -101,24 +106,27 @@ type Appliance struct {
 // Option changes an appliance before it starts.
 type Option func(*Appliance) error
 
-// WithCredentials replaces the default administrator, admin with password a.
+// WithCredentials replaces the default administrator, admin with password a. The
+// administrator has all rights, or those that the state of [WithState] has for that name.
 func WithCredentials(username, password string) Option {
 	return func(a *Appliance) error {
 		if username == "" {
 			return errors.New("spstest: the administrator needs a name")
 		}
-		delete(a.users, a.username)
+		if u := a.users[a.username]; u != nil && !u.added {
+			delete(a.users, a.username)
+		}
 		a.username = username
-		a.users[username] = &user{name: username, password: password}
+		a.users[username] = &user{name: username, password: password, named: true}
 		return nil
 	}
 }
 
-// WithUser adds a user. Without rights given, the user has [FullAccess]; rights
-// that are given together all restrict.
+// WithUser adds a user. Without rights given, the user has [FullAccess], or those that
+// the state of [WithState] has for that name; rights that are given together all restrict.
 func WithUser(name, password string, rights ...Right) Option {
 	return func(a *Appliance) error {
-		u := &user{name: name, password: password}
+		u := &user{name: name, password: password, named: true, added: true, granted: len(rights) > 0}
 		for _, right := range rights {
 			if err := u.grant(right); err != nil {
 				return err
@@ -208,7 +216,6 @@ func New(opts ...Option) (*Appliance, error) {
 		users:    map[string]*user{"admin": {name: "admin", password: "a"}},
 		sessions: make(map[string]*session),
 		ids:      make(map[string]int),
-		slots:    defaultSlots(),
 		images:   make(map[string]served),
 		restart:  defaultRestart,
 
@@ -224,6 +231,14 @@ func New(opts ...Option) (*Appliance, error) {
 			return nil, err
 		}
 	}
+	if a.slots == nil {
+		a.slots = a.profile.slots()
+	}
+	for _, do := range a.late {
+		if err := do(); err != nil {
+			return nil, err
+		}
+	}
 	a.chooseAlerts()
 	a.prepareAudit()
 	if err := a.restoreUsers(); err != nil {
@@ -231,6 +246,12 @@ func New(opts ...Option) (*Appliance, error) {
 	}
 	if err := a.prepareTLS(); err != nil {
 		return nil, err
+	}
+	if a.tb != nil {
+		a.tb.Cleanup(func() {
+			a.Close()
+			a.report()
+		})
 	}
 	return a, nil
 }
@@ -253,17 +274,23 @@ func Start(opts ...Option) (*Appliance, error) {
 	return a, nil
 }
 
-// NewServer is [Start] for tests: it closes the appliance when the test ends,
-// and an error ends the test.
+// NewServer is [Start] with [WithTB], and an error ends the test.
 func NewServer(t TB, opts ...Option) *Appliance {
 	t.Helper()
-	a, err := Start(opts...)
+	a, err := Start(append([]Option{WithTB(t)}, opts...)...)
 	if err != nil {
 		t.Fatalf("%v", err)
 		return nil
 	}
-	t.Cleanup(a.Close)
 	return a
+}
+
+// WithTB makes an appliance of [New] or [Start] that of a test, as [NewServer] does: it is
+// closed when the test ends, and then the test fails if a fault never applied to a
+// request, unless the fault says MayMiss. A fault that [Appliance.Inject] refuses ends the
+// test.
+func WithTB(t TB) Option {
+	return func(a *Appliance) error { a.tb = t; return nil }
 }
 
 func (a *Appliance) serve(listener net.Listener) {
@@ -354,7 +381,8 @@ func (a *Appliance) Close() {
 func (a *Appliance) Addr() string { return a.addr }
 
 // CA is the PEM of the CA that signed the server certificate. The certificate
-// is valid for 127.0.0.1, ::1, localhost and appliance.test.
+// is valid for 127.0.0.1, ::1, localhost and appliance.test. Each appliance has a CA with
+// a name of its own, so that those of any number of appliances fit into one bundle.
 // Both change with [OutcomeNewCertificate].
 func (a *Appliance) CA() []byte {
 	a.enter()

@@ -1,6 +1,7 @@
 package spstest_test
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
@@ -51,6 +52,44 @@ func TestCertificate(t *testing.T) {
 	stranger.base = "https://" + a.Addr()
 	if _, err := stranger.try("GET", "/api/info", ""); !errors.As(err, &unknown) {
 		t.Errorf("error %v with a foreign CA, want an unknown authority", err)
+	}
+}
+
+// TestCertificatesInOneBundle connects with the CAs of more appliances than crypto/x509
+// tries for one certificate.
+func TestCertificatesInOneBundle(t *testing.T) {
+	t.Parallel()
+	var appliances []*spstest.Appliance
+	for range 3 {
+		appliances = append(appliances, spstest.NewServer(t))
+	}
+	var bundle []byte
+	for range 150 {
+		bundle = append(bundle, newInProcess(t).CA()...)
+	}
+	for _, a := range appliances {
+		bundle = append(bundle, a.CA()...)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(bundle) {
+		t.Fatal("the bundle is no PEM")
+	}
+	subjects := map[string]bool{}
+	for _, a := range appliances {
+		conn, err := tls.Dial("tcp", a.Addr(), &tls.Config{RootCAs: pool})
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn.Close()
+		chain := conn.ConnectionState().PeerCertificates
+		leaf, ca := chain[0], chain[1]
+		if len(leaf.AuthorityKeyId) == 0 || !bytes.Equal(leaf.AuthorityKeyId, ca.SubjectKeyId) {
+			t.Errorf("the certificate has the authority key identifier %x, and the CA is %x", leaf.AuthorityKeyId, ca.SubjectKeyId)
+		}
+		subjects[leaf.Subject.String()], subjects[ca.Subject.String()] = true, true
+	}
+	if len(subjects) != 2*len(appliances) {
+		t.Errorf("subjects %v, want one for each certificate", subjects)
 	}
 }
 
@@ -203,11 +242,22 @@ func TestOptionsThatAreWrong(t *testing.T) {
 type failing struct {
 	cleanups []func()
 	message  string
+	errors   []string
 }
 
 func (*failing) Helper()                             {}
 func (f *failing) Cleanup(clean func())              { f.cleanups = append(f.cleanups, clean) }
 func (f *failing) Fatalf(format string, args ...any) { f.message = fmt.Sprintf(format, args...) }
+func (f *failing) Errorf(format string, args ...any) {
+	f.errors = append(f.errors, fmt.Sprintf(format, args...))
+}
+
+// end is the end of the test.
+func (f *failing) end() {
+	for _, clean := range slices.Backward(f.cleanups) {
+		clean()
+	}
+}
 
 func TestNewServer(t *testing.T) {
 	t.Parallel()
@@ -217,14 +267,12 @@ func TestNewServer(t *testing.T) {
 		t.Errorf("credentials %s, %s", a.Username(), a.Password())
 	}
 	overTLS(t, a).logIn("root", "secret")
-	for _, clean := range f.cleanups {
-		clean()
-	}
+	f.end()
 	if _, err := overTLS(t, a).try("GET", "/api/info", ""); err == nil {
 		t.Error("the appliance answers after its cleanup")
 	}
-	if spstest.NewServer(&f, spstest.WithProfile("x")); !strings.Contains(f.message, "unknown profile") {
-		t.Errorf("message %q", f.message)
+	if spstest.NewServer(&f, spstest.WithProfile("x")); !strings.Contains(f.message, "unknown profile") || len(f.errors) > 0 {
+		t.Errorf("message %q, errors %q", f.message, f.errors)
 	}
 }
 

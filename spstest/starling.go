@@ -202,17 +202,23 @@ func (a *Appliance) join(x *exchange) answer {
 	return reply(http.StatusOK, a.joinObject(x))
 }
 
-// joinWaits tells whether a transaction is in the way of a join or an unjoin. One that
-// is opened while it goes on is not.
+// joinWaits tells whether a transaction is in the way of a join or an unjoin: that of
+// any session, or what the web interface has locked. One that is opened while it goes on
+// is not.
 func (a *Appliance) joinWaits(x *exchange) bool {
 	if x.ends {
 		return false
 	}
-	return x.session.pending != nil || a.variant("join-open") == "anybody" && a.anyOpen()
+	return x.session.pending != nil || a.variant("join-open") == "anybody" && (a.anyOpen() || len(a.outside) > 0)
 }
 
 func (a *Appliance) refuseOpen(x *exchange) answer {
 	return x.fail(http.StatusForbidden, "OpenTransactionError", "The transaction has to be closed first", nil)
+}
+
+// unjoinsElsewhere tells an unjoin that is tried where the join is shown, or above.
+func (x *exchange) unjoinsElsewhere() bool {
+	return x.method == http.MethodDelete && (x.path == starlingPath || x.path == parentOf(joinPath))
 }
 
 // unjoin ends the join. By force it ends remote access with it, which depends

@@ -1,6 +1,7 @@
 package spstest_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -220,6 +221,60 @@ func TestUnjoin(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestUnjoinElsewhere is refused with the advice to go to the join.
+func TestUnjoinElsewhere(t *testing.T) {
+	t.Parallel()
+	for variant, want := range map[string]map[string]string{
+		"403:ForbiddenActionError": {starling: "403 ForbiddenActionError", "/api/starling": "403 ForbiddenActionError"},
+		"405:MethodNotAllowed":     {starling: "405 MethodNotAllowed", "/api/starling": "404 ResourceNotFound"},
+	} {
+		for _, open := range []bool{false, true} {
+			a := newInProcess(t, append(variants(t, "starling-unjoin-elsewhere="+variant), spstest.WithStarling(spstest.Starling{Joined: true}))...)
+			c := inProcess(t, a)
+			wantError(t, c.do("DELETE", starling, ""), 401, "Unauthenticated", starling)
+			c.logIn("admin", "a")
+			if open {
+				c.want(200, "POST", transactionURL, "")
+			}
+			got := map[string]string{}
+			for path := range want {
+				r := c.do("DELETE", path, "")
+				kind, _ := r.errorOf()
+				got[path] = fmt.Sprint(r.status, " ", kind)
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("%s, in a transaction: %t (-want +got):\n%s", variant, open, diff)
+			}
+			if !a.Starling().Joined || a.TransactionOpen() != open {
+				t.Error("it did something")
+			}
+		}
+	}
+}
+
+// TestJoinBesideOthers is refused while any session has a transaction open, the client's
+// own session for writes included, or the web interface.
+func TestJoinBesideOthers(t *testing.T) {
+	t.Parallel()
+	for _, method := range []string{"POST", "DELETE"} {
+		a := newInProcess(t, spstest.WithUser("other", "o"), spstest.WithStarling(spstest.Starling{Joined: true}))
+		reads, writes, other := inProcess(t, a).logIn("admin", "a"), inProcess(t, a).logIn("admin", "a"), inProcess(t, a).logIn("other", "o")
+		for who, c := range map[string]*client{"a session of the same user": writes, "a session of somebody else": other} {
+			c.want(200, "POST", transactionURL, "")
+			if r := reads.do(method, join, joinBody); r.status != 403 {
+				t.Errorf("%s beside a transaction of %s: status %d", method, who, r.status)
+			} else {
+				wantError(t, r, 403, "OpenTransactionError", nil)
+			}
+			c.want(200, "DELETE", transactionURL, "")
+		}
+		release := a.LockConfiguration("somebody in the web interface")
+		wantError(t, reads.do(method, join, joinBody), 403, "OpenTransactionError", nil)
+		release()
+		reads.want(200, method, join, joinBody)
 	}
 }
 

@@ -27,33 +27,40 @@ type state struct {
 	Health        json.RawMessage            `json:"health,omitempty"`
 	Setup         string                     `json:"setup,omitempty"`
 	Cluster       []json.RawMessage          `json:"cluster,omitempty"`
+	Passwords     string                     `json:"spp,omitempty"`
 	Bundles       []*bundle                  `json:"bundles,omitempty"`
 	Reinstalls    int                        `json:"reinstalls"`
 	IDs           map[string]int             `json:"ids"`
 }
 
-// stateUser is a user without the password.
+// stateUser is a user.
 type stateUser struct {
 	Name     string  `json:"name"`
+	Password *string `json:"password,omitempty"` // nil: none is right
 	ReadOnly bool    `json:"read_only"`
 	Rights   []Right `json:"rights,omitempty"` // for paths
 }
 
 // State is what the appliance consists of, as JSON for [WithState]: slots, the
 // committed configuration, downloads, support bundles, products, health, setup,
-// cluster, and users without their passwords. Sessions, their open transactions,
+// cluster, and users with their rights and passwords. Sessions, their open transactions,
 // recorded sessions, requests that are still executed and a restart under way are not
-// part of it. The configuration may hold secrets.
+// part of it. It holds secrets.
 func (a *Appliance) State() []byte {
 	a.enter()
 	defer a.mu.Unlock()
 	s := state{
 		Format: stateFormat, Slots: a.slots, Configuration: a.committed.bodies, Collections: a.committed.keys,
 		Fetches: a.fetches, Products: a.products, Warning: a.productWarn, Reinstalls: a.reinstalls, IDs: a.ids,
-		Health: a.health, Setup: a.setup, Cluster: a.cluster, Bundles: a.bundles,
+		Health: a.health, Setup: a.setup, Cluster: a.cluster, Passwords: a.passwords, Bundles: a.bundles,
 	}
 	for _, name := range slices.Sorted(maps.Keys(a.users)) {
-		s.Users = append(s.Users, stateUser{name, a.users[name].readOnly, a.users[name].rights()})
+		u := a.users[name]
+		written := stateUser{Name: name, ReadOnly: u.readOnly, Rights: u.rights()}
+		if !u.noPassword {
+			written.Password = &u.password
+		}
+		s.Users = append(s.Users, written)
 	}
 	var b bytes.Buffer
 	if err := json.Indent(&b, encode(s), "", "\t"); err != nil {
@@ -63,9 +70,10 @@ func (a *Appliance) State() []byte {
 	return b.Bytes()
 }
 
-// WithState takes the appliance up where [Appliance.State] left it. Users that
-// no other option names come without a password: they cannot log in by one
-// until [Appliance.SetPassword].
+// WithState takes the appliance up where [Appliance.State] left it. A user that
+// [WithCredentials] or [WithUser] names has the password of that option, and the rights of
+// the state unless WithUser gives some. A user whom the state has without a password
+// cannot log in by one until [Appliance.SetPassword].
 func WithState(content []byte) Option {
 	return func(a *Appliance) error {
 		var s state
@@ -92,6 +100,7 @@ func WithState(content []byte) Option {
 		if s.Health != nil {
 			a.health = compact(string(s.Health))
 		}
+		a.passwords = s.Passwords
 		a.fetches, a.products, a.productWarn, a.reinstalls = s.Fetches, s.Products, s.Warning, s.Reinstalls
 		a.bundles = s.Bundles
 		maps.Copy(a.ids, s.IDs)
@@ -152,19 +161,26 @@ func (s *state) check() error {
 	return nil
 }
 
-// restoreUsers adds the users of a state that no option named.
+// restoreUsers adds the users of a state. What an option says of one goes before it.
 func (a *Appliance) restoreUsers() error {
 	for _, s := range a.restored {
-		if a.users[s.Name] != nil {
+		u := a.users[s.Name]
+		if u == nil || !u.named {
+			u = &user{name: s.Name, noPassword: s.Password == nil}
+			if s.Password != nil {
+				u.password = *s.Password
+			}
+			a.users[s.Name] = u
+		}
+		if u.granted {
 			continue
 		}
-		u := &user{name: s.Name, readOnly: s.ReadOnly, noPassword: true}
+		u.readOnly = s.ReadOnly
 		for _, right := range s.Rights {
 			if err := u.grant(right); err != nil {
 				return err
 			}
 		}
-		a.users[s.Name] = u
 	}
 	return nil
 }

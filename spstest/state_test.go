@@ -33,7 +33,7 @@ func TestState(t *testing.T) {
 	bundleStatuses(c, bundle, 2)
 
 	state := a.State()
-	if strings.Contains(string(state), c.cookie) || strings.Contains(string(state), "reader's password") {
+	if strings.Contains(string(state), c.cookie) {
 		t.Errorf("state %s", state)
 	}
 	b := newInProcess(t, spstest.WithState(state), spstest.WithCredentials("root", "other"), spstest.WithFetchPolls(1))
@@ -50,15 +50,8 @@ func TestState(t *testing.T) {
 		t.Error("sessions are part of the state")
 	}
 	d := inProcess(t, b)
-	for _, password := range []string{"", "a", "reader's password"} {
-		for _, name := range []string{"admin", "reader"} {
-			d.header.Set("Authorization", basic(name, password))
-			d.want(401, "GET", "/api/authentication", "")
-		}
-	}
-	d.header.Del("Authorization")
-	b.SetPassword("reader", "new")
-	d.logIn("reader", "new").want(403, "PUT", timezone, `"UTC"`)
+	d.logIn("reader", "reader's password").want(403, "PUT", timezone, `"UTC"`)
+	d.logIn("admin", "a")
 	d.logIn("root", "other")
 	if d.cookie == c.cookie {
 		t.Error("a session has the cookie of one before")
@@ -84,6 +77,66 @@ func TestState(t *testing.T) {
 	b.ServeImage(imageURL, "8.1.0", imageSum)
 	if diff := cmp.Diff([]string{"finished"}, statuses(d, path, 1)); diff != "" {
 		t.Errorf("download (-want +got):\n%s", diff)
+	}
+}
+
+// TestStateOfUsers looks at who may log in, and what they may do. The options that name
+// somebody give the password, and the rights only where they say so.
+func TestStateOfUsers(t *testing.T) {
+	t.Parallel()
+	const state = `{"format":1,"users":[
+		{"name":"admin","password":"changed","read_only":true},
+		{"name":"viewer","password":"v","read_only":true},
+		{"name":"limited","password":"l","read_only":false,"rights":["none:configuration/datetime"]},
+		{"name":"nobody","read_only":false},
+		{"name":"empty","password":"","read_only":false}]}`
+	type user struct{ login, read, write int }
+	for name, test := range map[string]struct {
+		options   []spstest.Option
+		passwords map[string]string
+		want      map[string]user
+	}{
+		"no option": {nil, map[string]string{"admin": "changed", "viewer": "v", "limited": "l", "nobody": "", "empty": ""}, map[string]user{
+			"admin": {200, 200, 403}, "viewer": {200, 200, 403}, "limited": {200, 403, 403}, "nobody": {login: 401}, "empty": {200, 200, 200}}},
+		"the old password": {nil, map[string]string{"admin": "a"}, map[string]user{"admin": {login: 401}}},
+		"credentials": {[]spstest.Option{spstest.WithCredentials("admin", "new")}, map[string]string{"admin": "new"},
+			map[string]user{"admin": {200, 200, 403}}},
+		"credentials of another user": {[]spstest.Option{spstest.WithCredentials("viewer", "new")}, map[string]string{"admin": "changed", "viewer": "new"},
+			map[string]user{"admin": {200, 200, 403}, "viewer": {200, 200, 403}}},
+		"credentials of a new user": {[]spstest.Option{spstest.WithCredentials("root", "r")}, map[string]string{"root": "r"},
+			map[string]user{"root": {200, 200, 200}}},
+		"a user without rights given": {[]spstest.Option{spstest.WithUser("limited", "new")}, map[string]string{"limited": "new"},
+			map[string]user{"limited": {200, 403, 403}}},
+		"a user with rights": {[]spstest.Option{spstest.WithUser("viewer", "new", spstest.FullAccess), spstest.WithUser("limited", "new", spstest.ReadOnly)},
+			map[string]string{"viewer": "new", "limited": "new"}, map[string]user{"viewer": {200, 200, 200}, "limited": {200, 200, 403}}},
+	} {
+		for order, options := range map[string][]spstest.Option{
+			"before": append([]spstest.Option{spstest.WithState([]byte(state))}, test.options...),
+			"after":  append(test.options[:len(test.options):len(test.options)], spstest.WithState([]byte(state))),
+		} {
+			t.Run(name+", the state "+order, func(t *testing.T) {
+				t.Parallel()
+				a := newInProcess(t, options...)
+				again := newInProcess(t, append(options, spstest.WithState(a.State()))...)
+				for _, a := range []*spstest.Appliance{a, again} {
+					got := map[string]user{}
+					for name, password := range test.passwords {
+						c := inProcess(t, a)
+						c.header.Set("Authorization", basic(name, password))
+						u := user{login: c.do("GET", "/api/authentication", "").status}
+						if u.login == 200 {
+							c.logIn(name, password)
+							u.read, u.write = c.do("GET", timezone, "").status, c.do("PUT", timezone, `"UTC"`).status
+							c.want(200, "DELETE", "/api/authentication", "")
+						}
+						got[name] = u
+					}
+					if diff := cmp.Diff(test.want, got, cmp.AllowUnexported(user{})); diff != "" {
+						t.Errorf("users (-want +got):\n%s", diff)
+					}
+				}
+			})
+		}
 	}
 }
 

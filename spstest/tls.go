@@ -63,9 +63,12 @@ func issueCertificate() (tls.Certificate, error) {
 	if err != nil {
 		return tls.Certificate{}, err
 	}
+	// Without names and key identifiers of their own, many CAs in one bundle would be
+	// candidates for each certificate, and crypto/x509 tries no more than a hundred.
+	id := rand.Text()
 	authority := &x509.Certificate{
 		SerialNumber:          big.NewInt(1),
-		Subject:               pkix.Name{CommonName: "Simulated SPS CA"},
+		Subject:               pkix.Name{CommonName: "Simulated SPS CA " + id},
 		NotBefore:             now.Add(-24 * time.Hour),
 		NotAfter:              now.AddDate(10, 0, 0),
 		KeyUsage:              x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
@@ -76,13 +79,16 @@ func issueCertificate() (tls.Certificate, error) {
 	if err != nil {
 		return tls.Certificate{}, err
 	}
+	if authority, err = x509.ParseCertificate(ca); err != nil { // with its key identifier
+		return tls.Certificate{}, err
+	}
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return tls.Certificate{}, err
 	}
 	server := &x509.Certificate{
 		SerialNumber: big.NewInt(2),
-		Subject:      pkix.Name{CommonName: inProcessAddr},
+		Subject:      pkix.Name{CommonName: inProcessAddr, SerialNumber: id},
 		NotBefore:    authority.NotBefore,
 		NotAfter:     authority.NotAfter,
 		KeyUsage:     x509.KeyUsageDigitalSignature,

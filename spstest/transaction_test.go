@@ -154,9 +154,31 @@ func TestCommitRefused(t *testing.T) {
 	}
 }
 
+func TestCommitWithoutABody(t *testing.T) {
+	t.Parallel()
+	missing := func(member string) any { return map[string]any{"missing_paths": []any{member}} }
+	for variant, want := range map[string]any{"400:IncompleteRequestBodyError": missing("status"), "commits": missing("commit_message")} {
+		a := newInProcess(t, append(variants(t, "commit-without-body="+variant), spstest.WithCommitMessageRequired())...)
+		c := inProcess(t, a).logIn("admin", "a")
+		c.want(200, "PUT", timezone, `"UTC"`)
+		wantError(t, c.do("PUT", "/api/transaction", ""), 400, "IncompleteRequestBodyError", want)
+	}
+	a := newInProcess(t, variants(t, "commit-without-body=commits")...)
+	c := inProcess(t, a).logIn("admin", "a")
+	c.want(200, "PUT", timezone, `"UTC"`)
+	c.want(200, "PUT", "/api/transaction", "")
+	if diff := cmp.Diff([]spstest.Commit{{User: "admin"}}, a.Commits()); diff != "" || a.TransactionOpen() {
+		t.Errorf("open: %t; commits (-want +got):\n%s", a.TransactionOpen(), diff)
+	}
+	if got, _ := a.Configuration("datetime/timezone"); string(got) != `"UTC"` {
+		t.Errorf("committed %s", got)
+	}
+}
+
 func TestTransactionVariants(t *testing.T) {
 	t.Parallel()
 	const open = `{"body":{"commit_message":"optional","status":"open"},"key":"transaction","meta":{"href":"/api/transaction","parent":"/api"}}`
+	const closed = `{"body":{"commit_message":"optional","status":"closed"},"key":"transaction","meta":{"href":"/api/transaction","parent":"/api"}}`
 	const meta = `{"meta":{"href":"/api/transaction","parent":"/api"}}`
 	for _, test := range []struct {
 		variant, method, body string
@@ -173,6 +195,10 @@ func TestTransactionVariants(t *testing.T) {
 		{"commit-answer=201-transaction", "PUT", `{"status":"commit"}`, true, 201, ""},
 		{"commit-answer=200-meta", "PUT", `{"status":"commit"}`, true, 200, meta},
 		{"commit-answer=204", "PUT", `{"status":"commit"}`, true, 204, ""},
+		{"commit-without-body=commits", "PUT", "", true, 200, closed},
+		{"commit-without-body=commits", "PUT", "", false, 200, closed},
+		{"commit-without-body=commits", "PUT", "{}", true, 400, ""},
+		{"commit-without-body=400:IncompleteRequestBodyError", "PUT", "", true, 400, ""},
 		{"commit-closed=200", "PUT", `{"status":"commit"}`, false, 200, ""},
 		{"commit-closed=409:Conflict", "PUT", `{"status":"commit"}`, false, 409, ""},
 		{"commit-closed=409:NoOpenTransaction", "PUT", `{"status":"commit"}`, false, 409, ""},

@@ -1,6 +1,8 @@
 package spstest
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -111,10 +113,19 @@ type received struct {
 	image     *digest
 }
 
-// receive takes an upload in. The error is that of the connection.
-func (b *incoming) receive(contentType string) (received, error) {
+// receive takes an upload in, as a form also where it is labelled as JSON, if so told.
+// The error is that of the connection.
+func (b *incoming) receive(contentType string, labelled bool) (received, error) {
 	buffer := make([]byte, imageHead)
-	got := b.parse(contentType, buffer)
+	from := io.Reader(b)
+	if kind, _, _ := mime.ParseMediaType(contentType); labelled && kind == "application/json" {
+		peeked := bufio.NewReader(b)
+		if found, ok := formOf(peeked); ok {
+			contentType = found
+		}
+		from = peeked
+	}
+	got := parseUpload(from, contentType, buffer)
 	_, _ = io.CopyBuffer(onlyWriter{io.Discard}, b, buffer) // what follows the form, or all of what is none
 	return got, b.err
 }
@@ -122,7 +133,21 @@ func (b *incoming) receive(contentType string) (received, error) {
 // onlyWriter hides that a writer brings a buffer of its own.
 type onlyWriter struct{ io.Writer }
 
-func (b *incoming) parse(contentType string, buffer []byte) received {
+// formOf gives the Content-Type of the form that a body turns out to be, though it is
+// labelled as JSON.
+func formOf(body *bufio.Reader) (contentType string, ok bool) {
+	// A boundary has at most 70 characters, and a form begins with it, and two hyphens.
+	head, _ := body.Peek(2 + 70 + 1)
+	line, _, ok := bytes.Cut(head, []byte("\r"))
+	boundary, isForm := bytes.CutPrefix(line, []byte("--"))
+	if !ok || !isForm || len(boundary) == 0 {
+		return "", false
+	}
+	contentType = mime.FormatMediaType("multipart/form-data", map[string]string{"boundary": string(boundary)})
+	return contentType, contentType != ""
+}
+
+func parseUpload(b io.Reader, contentType string, buffer []byte) received {
 	kind, parameters, err := mime.ParseMediaType(contentType)
 	if kind != "multipart/form-data" {
 		got := received{form: "raw", image: newDigest()}

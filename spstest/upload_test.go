@@ -1,6 +1,7 @@
 package spstest_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/sha256"
@@ -108,6 +109,12 @@ func TestUpload(t *testing.T) {
 		key           string
 	}{
 		{"multipart", "", func() upload { return formUpload(t, "firmware", "sps.iso", "8.1.0", size, true) }, "multipart", 200, "false", `"3"`},
+		{"multipart labelled as JSON", "upload-labelled-json=accepted", func() upload {
+			u := formUpload(t, "firmware", "sps.iso", "8.1.0", size, true)
+			u.kind = "application/json"
+			return u
+		}, "multipart", 200, "false", `"3"`},
+		{"raw labelled as JSON", "upload-labelled-json=accepted", func() upload { u := rawUpload("8.1.0", size); u.kind = "application/json"; return u }, "raw", 200, "false", `"3"`},
 		{"raw", "", func() upload { return rawUpload("8.1.0", size) }, "raw", 200, "false", `"3"`},
 		{"raw, other type", "", func() upload { u := rawUpload("8.1.0", size); u.kind = "application/x-iso9660-image"; return u }, "raw", 200, "false", `"3"`},
 		{"raw, no type", "", func() upload { u := rawUpload("8.1.0", size); u.kind = ""; return u }, "raw", 200, "false", `"3"`},
@@ -155,6 +162,7 @@ func TestUploadRefused(t *testing.T) {
 	t.Parallel()
 	missing := map[string]any{"missing_paths": []any{"firmware"}}
 	text := func(kind, body string) upload { return upload{strings.NewReader(body), kind, int64(len(body))} }
+	json := func(u upload) upload { u.kind = "application/json"; return u }
 	for _, test := range []struct {
 		name, variant string
 		full          bool
@@ -171,6 +179,11 @@ func TestUploadRefused(t *testing.T) {
 		{"no boundary", "", false, text("multipart/form-data", "--"), 400, "InvalidRequestBody", nil},
 		{"no form", "", false, text("multipart/form-data; boundary=x", "{}"), 400, "InvalidRequestBody", nil},
 		{"no image", "", false, text("application/octet-stream", "{}"), 400, "InvalidFirmwareImage", nil},
+		{"labelled as JSON", "", false, json(formUpload(t, "firmware", "sps.iso", "8.1.0", 100, true)), 400, "InvalidFirmwareImage", nil},
+		{"labelled as JSON, other field", "upload-labelled-json=accepted", false, json(formUpload(t, "file", "sps.iso", "8.1.0", 100, true)), 400, "IncompleteRequestBodyError", missing},
+		{"JSON", "upload-labelled-json=accepted", false, text("application/json", "{}"), 400, "InvalidFirmwareImage", nil},
+		{"a boundary and no more", "upload-labelled-json=accepted", false, text("application/json", "--x"), 400, "InvalidFirmwareImage", nil},
+		{"a form without a boundary", "upload-labelled-json=accepted", false, text("application/json", "--\r\n"), 400, "InvalidFirmwareImage", nil},
 		{"cut image", "", false, rawUpload("8.1.0", 15), 400, "InvalidFirmwareImage", nil},
 		{"no version", "", false, rawUpload("", 100), 400, "InvalidFirmwareImage", nil},
 		{"strange version", "", false, rawUpload("8.1 0", 100), 400, "InvalidFirmwareImage", nil},
@@ -334,19 +347,52 @@ func TestUploadFaults(t *testing.T) {
 	}
 }
 
-// TestExpectIsRefusedOnAConnectionThatCouldGoOn is about curl, which tries
-// again without the Expect only then.
-func TestExpectIsRefusedOnAConnectionThatCouldGoOn(t *testing.T) {
+// TestExpect is about curl. It sends an Expect by itself with bodies from 1 MiB on, and
+// tries again without it if the connection could go on. One that somebody told it to send
+// it would send again and again.
+func TestExpect(t *testing.T) {
 	t.Parallel()
-	a := spstest.NewServer(t)
-	c := overTLS(t, a)
-	c.header.Set("Expect", "100-continue")
-	r := c.want(417, "POST", "/api/upload/firmware", "SPS-FIRMWARE 8.1.0\n")
-	if r.header.Get("Connection") != "" || !strings.Contains(r.raw, "417 Expectation Failed") {
-		t.Errorf("header %v, body %q", r.header, r.raw)
-	}
-	if size := a.Journal()[0].Size; size != 0 {
-		t.Errorf("size %d of a body that was not asked for", size)
+	for name, test := range map[string]struct {
+		method, path string
+		length       int64
+		connection   string
+	}{
+		"a small body":            {"POST", "/api/transaction", 2, "close"},
+		"a small upload":          {"POST", "/api/upload/firmware", 100, "close"},
+		"one below 1 MiB":         {"POST", "/api/upload/firmware", 1<<20 - 1, "close"},
+		"an image":                {"POST", "/api/upload/firmware", 1 << 20, ""},
+		"a big object":            {"PUT", "/api/configuration/aaa/acls", 2 << 20, ""},
+		"an image without length": {"POST", "/api/upload/firmware", -1, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := spstest.NewServer(t)
+			conn, err := tls.Dial("tcp", a.Addr(), &tls.Config{InsecureSkipVerify: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			length := fmt.Sprintf("Content-Length: %d", test.length)
+			if test.length < 0 {
+				length = "Transfer-Encoding: chunked"
+			}
+			fmt.Fprintf(conn, "%s %s HTTP/1.1\r\nHost: sps\r\nExpect: 100-continue\r\n%s\r\n\r\n", test.method, test.path, length)
+			raw, err := io.ReadAll(conn) // to its end: there is one answer
+			if err != nil {
+				t.Fatal(err)
+			}
+			r, err := http.ReadResponse(bufio.NewReader(bytes.NewReader(raw)), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer r.Body.Close()
+			if got := map[bool]string{true: "close"}[r.Close]; r.StatusCode != http.StatusExpectationFailed || got != test.connection {
+				t.Errorf("status %d, connection %q, want 417 and %q:\n%s", r.StatusCode, got, test.connection, raw)
+			}
+			if journal := a.Journal(); len(journal) != 1 || journal[0].Size != 0 {
+				t.Errorf("%d requests in the journal, or a body that was not asked for", len(journal))
+			}
+		})
 	}
 }
 

@@ -176,7 +176,7 @@ func simulator() ([]row, error) {
 	for i := range clients {
 		group.Go(func() {
 			for range each {
-				if _, err := c.Firmware.Slot(ctx, "1"); err != nil {
+				if _, err := c.Firmware.Slots.Get(ctx, "1"); err != nil {
 					errs[i] = err
 					return
 				}
@@ -216,7 +216,7 @@ func sequence() ([]row, error) {
 		case i%100 == 99: // cancelled in flight
 			a.Inject(spstest.Fault{Path: "firmware/slots/1", Delay: time.Second})
 			short, cancel := context.WithTimeout(ctx, 20*time.Millisecond)
-			if _, err := c.Firmware.Slot(short, "1"); !errors.Is(err, context.DeadlineExceeded) {
+			if _, err := c.Firmware.Slots.Get(short, "1"); !errors.Is(err, context.DeadlineExceeded) {
 				cancel()
 				return nil, fmt.Errorf("a call that was to be cut: %w", err)
 			}
@@ -232,7 +232,7 @@ func sequence() ([]row, error) {
 			failed++
 			continue
 		}
-		if _, err := c.Firmware.Slot(ctx, "1"); err != nil {
+		if _, err := c.Firmware.Slots.Get(ctx, "1"); err != nil {
 			failed++
 		}
 	}

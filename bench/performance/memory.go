@@ -41,7 +41,7 @@ func logging() ([]row, error) {
 		}
 		defer c.Close(ctx)
 		return testing.AllocsPerRun(2000, func() {
-			if _, err := c.Firmware.Slot(ctx, "1"); err != nil {
+			if _, err := c.Firmware.Slots.Get(ctx, "1"); err != nil {
 				failed = err
 			}
 		})

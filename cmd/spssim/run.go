@@ -2,13 +2,16 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -38,9 +41,15 @@ type config struct {
 	addressOut string
 	envOut     string
 	slots      []spstest.Slot
+	summaries  []summary
+	products   []spstest.Product // nil: those that it has by itself
+	warning    string            // that comes with the products
+	username   string
+	password   string
+	users      []string        // of -user
+	given      map[string]bool // the flags on the command line
 	sessions   int
 	state      string
-	faults     []spstest.Fault
 	trace      bool
 	list       bool
 }
@@ -68,15 +77,39 @@ func parse(args []string, help io.Writer) (config, error) {
 	flags := flag.NewFlagSet("spssim", flag.ContinueOnError)
 	flags.SetOutput(io.Discard) // one line per error, printed by run
 	listen := flags.String("listen", "127.0.0.1:0", "`address` to listen on; port 0 takes a free one")
-	username := flags.String("username", "admin", "`name` of the administrator")
-	password := flags.String("password", "a", "`password` of the administrator")
-	profile := flags.String("profile", "8.0", "release to behave like: "+strings.Join(spstest.Profiles(), ", "))
+	flags.StringVar(&c.username, "username", "admin", "`name` of the administrator")
+	flags.StringVar(&c.password, "password", "a", "`password` of the administrator; without it that of -state counts, if there is one")
+	flags.Func("user", "`rule` for a further user, as \"viewer:b read-only\" or \"robot:b read-only:configuration none:firmware\"; without rights it may do everything; may be repeated", func(s string) error {
+		name, option, err := parseUser(s)
+		c.users = append(c.users, name)
+		c.options = append(c.options, option)
+		return err
+	})
+	flags.Func("client-ca", "`file` with the PEM of a CA whose client certificates may log in, as the user of their common name", func(name string) error {
+		ca, err := os.ReadFile(name)
+		c.options = append(c.options, spstest.WithClientCA(ca))
+		return err
+	})
+	profile := flags.String("profile", "7.4", "release to behave like, and to run: "+strings.Join(spstest.Profiles(), ", "))
 	flags.StringVar(&c.caOut, "ca-out", "", "`file` for the PEM of the CA that signed the certificate")
 	flags.StringVar(&c.addressOut, "address-out", "", "`file` for host:port, written once connections are accepted")
 	flags.StringVar(&c.envOut, "env-out", "", "`file` for shell lines that export what the SDK reads")
 	flags.Func("slot", "`key=version[:failure]` of a firmware slot, with version, storage, configuration or tainted for what its test finds; empty without a version; may be repeated", func(s string) error {
 		slot, err := parseSlot(s)
 		c.slots = append(c.slots, slot)
+		return err
+	})
+	flags.Func("test-summary", "`key=text`: the test of the slot fails and says so, with \\n for a new line; may be repeated", func(s string) error {
+		summary, err := parseSummary(s)
+		c.summaries = append(c.summaries, summary)
+		return err
+	})
+	flags.Func("products", "`list` of the integrated products: "+names(productLists)+"; without it those of a join, if there is one", func(s string) (err error) {
+		c.products, err = pick(productLists, s)
+		return err
+	})
+	flags.Func("product-warning", "`warning` that comes with the integrated products: "+names(productWarnings), func(s string) (err error) {
+		c.warning, err = pick(productWarnings, s)
 		return err
 	})
 	flags.IntVar(&c.sessions, "sessions", 0, "`number` of recorded sessions, which may be millions")
@@ -93,7 +126,7 @@ func parse(args []string, help io.Writer) (config, error) {
 	})
 	flags.Func("fault", "`rule` for what goes wrong, as \"POST firmware/test cut-after\" or \"GET ** status=503 times=2 skip=1\"; may be repeated", func(s string) error {
 		fault, err := spstest.ParseFault(s)
-		c.faults = append(c.faults, fault)
+		c.options = append(c.options, spstest.WithFaults(fault))
 		return err
 	})
 	flags.Func("takes", "`rule` for what takes time, as \"PUT transaction=12s\" or \"firmware/*=1m\": it goes on although its client leaves; may be repeated", func(s string) error {
@@ -112,7 +145,6 @@ func parse(args []string, help io.Writer) (config, error) {
 	}
 	c.options = append(c.options,
 		spstest.WithListenAddress(*listen),
-		spstest.WithCredentials(*username, *password),
 		spstest.WithProfile(*profile),
 		spstest.WithAuditSessions(c.sessions))
 	if *trailSize != 0 {
@@ -124,7 +156,59 @@ func parse(args []string, help io.Writer) (config, error) {
 	if err == nil && *access && !*joined {
 		err = errors.New("-remote-access needs -starling")
 	}
+	if err == nil && slices.Contains(c.users, c.username) {
+		err = fmt.Errorf("-user %s: that is the administrator, see -username and -password", c.username)
+	}
+	c.given = make(map[string]bool)
+	flags.Visit(func(f *flag.Flag) { c.given[f.Name] = true })
 	return c, err
+}
+
+// parseUser reads "name:password right right…".
+func parseUser(s string) (name string, _ spstest.Option, _ error) {
+	words := strings.Fields(s)
+	if len(words) == 0 {
+		return "", nil, errNoUser
+	}
+	name, password, ok := strings.Cut(words[0], ":")
+	if !ok || name == "" {
+		return "", nil, errNoUser
+	}
+	var rights []spstest.Right
+	for _, right := range words[1:] {
+		rights = append(rights, spstest.Right(right))
+	}
+	return name, spstest.WithUser(name, password, rights...), nil
+}
+
+var errNoUser = errors.New("want name:password, and rights such as read-only, read-only:path or none:path behind it")
+
+// productLists are what -products takes.
+var productLists = map[string][]spstest.Product{
+	"none":                {},
+	"starling":            spstest.ProductsStarling(),
+	"starling-integrated": spstest.ProductsStarlingIntegrated(),
+	"passwords":           spstest.ProductsPasswords(),
+}
+
+// productWarnings are what -product-warning takes.
+var productWarnings = map[string]string{
+	"starling-unavailable":         spstest.StarlingUnavailable,
+	"starling-credentials-invalid": spstest.StarlingCredentialsInvalid,
+}
+
+// names lists what a flag takes.
+func names[T any](choices map[string]T) string {
+	return strings.Join(slices.Sorted(maps.Keys(choices)), ", ")
+}
+
+// pick is what a flag chooses.
+func pick[T any](choices map[string]T, name string) (chosen T, _ error) {
+	chosen, ok := choices[name]
+	if !ok {
+		return chosen, errors.New("want one of " + names(choices))
+	}
+	return chosen, nil
 }
 
 // failures are what the test of a slot can find, one for each area that the guide
@@ -145,6 +229,48 @@ func parseSlot(s string) (spstest.Slot, error) {
 		slot.TestFailure = failures[failure]()
 	}
 	return slot, nil
+}
+
+// summary is what the test of a slot says when it fails.
+type summary struct{ slot, text string }
+
+func parseSummary(s string) (summary, error) {
+	key, text, ok := strings.Cut(s, "=")
+	if !ok || key == "" || text == "" {
+		return summary{}, errors.New("want key=text")
+	}
+	return summary{key, strings.ReplaceAll(text, `\n`, "\n")}, nil
+}
+
+// failTests lets the tests of slots fail with what -test-summary says, and the exit code
+// that the slot has already, or 1.
+func failTests(appliance *spstest.Appliance, summaries []summary) error {
+	for _, s := range summaries {
+		slots := appliance.Slots()
+		i := slices.IndexFunc(slots, func(slot spstest.Slot) bool { return slot.Key == s.slot && slot.Version != "" })
+		if i < 0 {
+			return fmt.Errorf("-test-summary: there is no firmware in slot %q to test", s.slot)
+		}
+		slot := slots[i]
+		if slot.TestFailure == nil {
+			slot.TestFailure = &spstest.TestFailure{ExitCode: 1}
+		}
+		slot.TestFailure.Summary = s.text
+		appliance.SetSlot(slot)
+	}
+	return nil
+}
+
+// setProducts shows other products than those of a join. A warning without any is about
+// those of Starling.
+func (c *config) setProducts(appliance *spstest.Appliance) {
+	products := c.products
+	if products == nil && c.warning != "" {
+		products = spstest.ProductsStarling()
+	}
+	if products != nil {
+		appliance.SetProducts(products, c.warning)
+	}
 }
 
 // parseTakes reads "[METHOD ]path=duration".
@@ -168,6 +294,7 @@ func serve(ctx context.Context, c config, stdout, stderr io.Writer) error {
 	if err := c.takeUp(); err != nil {
 		return err
 	}
+	c.options = append(c.options, spstest.WithCredentials(c.username, c.password))
 	appliance, err := spstest.Start(c.options...)
 	if err != nil {
 		return err
@@ -177,9 +304,10 @@ func serve(ctx context.Context, c config, stdout, stderr io.Writer) error {
 	for _, slot := range c.slots {
 		appliance.SetSlot(slot)
 	}
-	for _, fault := range c.faults {
-		appliance.Inject(fault)
+	if err := failTests(appliance, c.summaries); err != nil {
+		return err
 	}
+	c.setProducts(appliance)
 
 	env, err := environment(appliance, c.caOut)
 	if err != nil {
@@ -200,6 +328,9 @@ func serve(ctx context.Context, c config, stdout, stderr io.Writer) error {
 	}
 	<-ctx.Done()
 	appliance.Close()
+	for _, fault := range appliance.MissedFaults() {
+		fmt.Fprintf(stderr, "spssim: fault %q never applied to a request\n", fault)
+	}
 	return publish(c.state, appliance.State(), 0o600)
 }
 
@@ -215,7 +346,7 @@ func (c *config) takeUp() error {
 	case err != nil:
 		return err
 	}
-	// First, so that the administrator of this run has a password.
+	// First, so that the other flags go before it.
 	restore := func(a *spstest.Appliance) error {
 		if err := spstest.WithState(content)(a); err != nil {
 			return fmt.Errorf("%s: %s", c.state, strings.TrimPrefix(err.Error(), "spstest: "))
@@ -223,7 +354,27 @@ func (c *config) takeUp() error {
 		return nil
 	}
 	c.options = append([]spstest.Option{restore}, c.options...)
+	if password, ok := passwordOf(content, c.username); ok && !c.given["password"] {
+		c.password = password
+	}
 	return nil
+}
+
+// passwordOf finds the password of a user in a state.
+func passwordOf(state []byte, name string) (password string, ok bool) {
+	var s struct {
+		Users []struct {
+			Name     string  `json:"name"`
+			Password *string `json:"password"`
+		} `json:"users"`
+	}
+	_ = json.Unmarshal(state, &s) // WithState says what is wrong with it
+	for _, user := range s.Users {
+		if user.Name == name && user.Password != nil {
+			return *user.Password, true
+		}
+	}
+	return "", false
 }
 
 // environment is a shell script that sets what ConnectFromEnv of the SDK reads.

@@ -3,9 +3,15 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
 	"io"
+	"math/big"
 	"net/http"
 	"net/http/cookiejar"
 	"os"
@@ -129,6 +135,7 @@ func TestPrintedCallsWork(t *testing.T) {
 		"joined":   {[]string{"-starling"}, callsBeforeJoin + callsAfterJoin},
 		"access":   {[]string{"-starling", "-remote-access"}, callsBeforeJoin + callsAfterJoin},
 		"6.0":      {[]string{"-profile", "6.0"}, callsBeforeJoin + callOfJoin + callsAfterJoin},
+		"8.0":      {[]string{"-profile", "8.0"}, callsBeforeJoin + callOfJoin + callsAfterJoin},
 		"variants": {[]string{"-variant", "starling-unjoin-closed=403:ForbiddenActionError", "-variant", "semantic-check=write"}, callsBeforeJoin + callOfJoin + callsAfterJoin},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -219,38 +226,230 @@ func TestEnvironment(t *testing.T) {
 	}
 }
 
-// ask sends a request with the administrator's credentials, after a login.
+// who logs in to a program.
+type who struct {
+	name, password string
+	certificate    []tls.Certificate // in place of a password
+}
+
+// ask sends a request as the administrator.
 func ask(t *testing.T, p *program, method, path, body string) (int, error) {
 	t.Helper()
 	env := exported(t, p.out.String())
-	pem, err := os.ReadFile(env["SPS_CA_BUNDLE"])
-	if err != nil {
-		t.Fatal(err)
-	}
+	status, _, err := who{name: env["SPS_USERNAME"], password: env["SPS_PASSWORD"]}.ask(t, p, method, path, body)
+	return status, err
+}
+
+// ask logs somebody in and sends a request; the login is all without a method, and where
+// it is refused.
+func (w who) ask(t *testing.T, p *program, method, path, body string) (status int, answer string, _ error) {
+	t.Helper()
+	env := exported(t, p.out.String())
 	pool := x509.NewCertPool()
-	pool.AppendCertsFromPEM(pem)
+	pool.AppendCertsFromPEM([]byte(read(t, env["SPS_CA_BUNDLE"])))
 	jar, err := cookiejar.New(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, DisableKeepAlives: true}
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, Certificates: w.certificate}, DisableKeepAlives: true}
 	client := &http.Client{Jar: jar, Transport: transport}
-	for _, call := range [][3]string{{"GET", "authentication"}, {method, path, body}} {
+	login := "authentication"
+	if w.certificate != nil {
+		login += "?type=x509"
+	}
+	for _, call := range [][3]string{{"GET", login, ""}, {method, path, body}} {
+		if call[0] == "" || status >= http.StatusBadRequest {
+			break
+		}
 		req, err := http.NewRequestWithContext(t.Context(), call[0], "https://"+env["SPS_HOST"]+"/api/"+call[1], strings.NewReader(call[2]))
 		if err != nil {
 			t.Fatal(err)
 		}
-		req.SetBasicAuth(env["SPS_USERNAME"], env["SPS_PASSWORD"])
+		if w.certificate == nil {
+			req.SetBasicAuth(w.name, w.password)
+		}
 		resp, err := client.Do(req)
 		if err != nil {
-			return 0, err
+			return 0, "", err
 		}
+		raw, err := io.ReadAll(resp.Body)
 		resp.Body.Close()
-		if call[1] == path {
-			return resp.StatusCode, nil
+		if err != nil {
+			return 0, "", err
+		}
+		status, answer = resp.StatusCode, string(raw)
+	}
+	return status, answer, nil
+}
+
+// get is ask for a connection that does not break.
+func (w who) get(t *testing.T, p *program, method, path, body string) (status int, answer string) {
+	t.Helper()
+	status, answer, err := w.ask(t, p, method, path, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return status, answer
+}
+
+// TestUsers logs in as the users of -user and by certificates of -client-ca.
+func TestUsers(t *testing.T) {
+	t.Parallel()
+	clientCA := filepath.Join(t.TempDir(), "clients.pem")
+	certificate := clientCertificates(t, clientCA)
+	for name, test := range map[string]struct {
+		who                 who
+		login, reads, write int
+	}{
+		"the administrator":          {who{name: "root", password: "r"}, 200, 200, 200},
+		"a user with all rights":     {who{name: "admin", password: "all"}, 200, 200, 200},
+		"a user who may read":        {who{name: "viewer", password: "v:w"}, 200, 200, 403},
+		"a wrong password":           {who{name: "viewer", password: "v"}, 401, 401, 401},
+		"a user without a right":     {who{name: "limited", password: "l"}, 200, 403, 403},
+		"a certificate of a user":    {who{certificate: certificate("robot")}, 200, 200, 403},
+		"a certificate of a viewer":  {who{certificate: certificate("viewer")}, 200, 200, 403},
+		"a certificate of a new one": {who{certificate: certificate("somebody")}, 200, 200, 200},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := start(t, "-ca-out", filepath.Join(t.TempDir(), "ca.pem"), "-client-ca", clientCA, "-username", "root", "-password", "r", "-user", "admin:all",
+				"-user", "viewer:v:w read-only", "-user", "limited:l none:configuration/datetime", "-user", "robot:x read-only:configuration")
+			const timezone = "configuration/datetime/timezone"
+			login, _ := test.who.get(t, p, "", "", "")
+			reads, _ := test.who.get(t, p, "GET", timezone, "")
+			write, _ := test.who.get(t, p, "PUT", timezone, `"UTC"`)
+			if diff := cmp.Diff([]int{test.login, test.reads, test.write}, []int{login, reads, write}); diff != "" {
+				t.Errorf("login, read and write (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// clientCertificates writes a CA and gives what it issues.
+func clientCertificates(t *testing.T, caFile string) func(name string) []tls.Certificate {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ca := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "Clients"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, ca, ca, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(caFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return func(name string) []tls.Certificate {
+		client := &x509.Certificate{
+			SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: name}, NotBefore: ca.NotBefore, NotAfter: ca.NotAfter,
+			KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+		}
+		der, err := x509.CreateCertificate(rand.Reader, client, ca, key.Public(), key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}
+	}
+}
+
+func TestProducts(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		args []string
+		want []string // in the answer
+		not  string
+	}{
+		"none":                  {nil, []string{`"items":[]`}, "issues"},
+		"Starling":              {[]string{"-products", "starling"}, []string{`"Defender"`, `"RemoteAccess"`}, "issues"},
+		"integrated":            {[]string{"-products", "starling-integrated"}, []string{"https://2fa.cloud.oneidentity.com"}, "issues"},
+		"passwords":             {[]string{"-products", "passwords"}, []string{"Safeguard for Privileged Passwords"}, "Defender"},
+		"a join":                {[]string{"-starling"}, []string{`"Defender"`}, "issues"},
+		"none in spite of one":  {[]string{"-starling", "-products", "none"}, []string{`"items":[]`}, "Defender"},
+		"a warning":             {[]string{"-product-warning", "starling-unavailable"}, []string{"cannot be retrieved", `"Defender"`}, "Re-join"},
+		"a warning beside none": {[]string{"-product-warning", "starling-credentials-invalid", "-products", "none"}, []string{"Re-join", `"items":[]`}, "Defender"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := start(t, append(test.args, "-ca-out", filepath.Join(t.TempDir(), "ca.pem"))...)
+			status, answer := who{name: "admin", password: "a"}.get(t, p, "GET", "integrated_products", "")
+			for _, want := range test.want {
+				if status != http.StatusOK || !strings.Contains(answer, want) || strings.Contains(answer, test.not) {
+					t.Errorf("status %d, %s: want %s and not %s", status, answer, want, test.not)
+				}
+			}
+		})
+	}
+}
+
+func TestTestSummary(t *testing.T) {
+	t.Parallel()
+	p := start(t, "-ca-out", filepath.Join(t.TempDir(), "ca.pem"), "-slot", "5=9.1.0:tainted",
+		"-test-summary", `2=HA check started\nDisk check failed: a=b`, "-test-summary", "5=Of its own")
+	for slot, want := range map[string]string{
+		"2": `"exit_code":1,"test_summary":"HA check started\nDisk check failed: a=b"`,
+		"5": `"exit_code":1,"test_summary":"Of its own"`,
+		"4": `"test_summary":"HA check started\nHA check finished"`,
+	} {
+		if _, answer := (who{name: "admin", password: "a"}).get(t, p, "POST", "firmware/test", `{"slot_id":"`+slot+`"}`); !strings.Contains(answer, want) {
+			t.Errorf("slot %s: %s, want %s", slot, answer, want)
 		}
 	}
-	return 0, nil
+}
+
+// TestStateOfUsers goes from one run to the next: users keep their passwords and rights,
+// and the administrator does unless -password says otherwise.
+func TestStateOfUsers(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	state := filepath.Join(dir, "state.json")
+	args := func(more ...string) []string {
+		return append(more, "-ca-out", filepath.Join(dir, "ca.pem"), "-state", state)
+	}
+	for _, step := range []struct {
+		name      string
+		args      []string
+		edit      [2]string // of the state, before
+		who       who
+		login     int
+		write     int
+		notBefore who // cannot log in
+	}{
+		{"first", args("-password", "first", "-user", "viewer:v read-only"), [2]string{}, who{name: "viewer", password: "v"}, 200, 403, who{name: "admin", password: "a"}},
+		{"again", args(), [2]string{}, who{name: "viewer", password: "v"}, 200, 403, who{name: "admin", password: "a"}},
+		{"the administrator", args(), [2]string{}, who{name: "admin", password: "first"}, 200, 200, who{name: "admin", password: "a"}},
+		{"another password", args("-password", "a"), [2]string{}, who{name: "admin", password: "a"}, 200, 200, who{name: "admin", password: "first"}},
+		{"another administrator", args("-username", "viewer"), [2]string{}, who{name: "viewer", password: "v"}, 200, 403, who{name: "viewer", password: "a"}},
+		{"read-only", args(), [2]string{`"password": "a",
+			"read_only": false`, `"password": "a",
+			"read_only": true`}, who{name: "admin", password: "a"}, 200, 403, who{name: "admin", password: "first"}},
+		{"rights given anew", args("-user", "viewer:new full"), [2]string{}, who{name: "viewer", password: "new"}, 200, 200, who{name: "viewer", password: "v"}},
+	} {
+		if step.edit[0] != "" {
+			content := read(t, state)
+			edited := strings.Replace(content, step.edit[0], step.edit[1], 1)
+			if edited == content {
+				t.Fatalf("%s: the state lacks %s:\n%s", step.name, step.edit[0], content)
+			}
+			if err := os.WriteFile(state, []byte(edited), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		p := start(t, step.args...)
+		login, _ := step.who.get(t, p, "", "", "")
+		write, _ := step.who.get(t, p, "PUT", "configuration/datetime/timezone", `"UTC"`)
+		before, _ := step.notBefore.get(t, p, "", "", "")
+		if login != step.login || write != step.write || before != http.StatusUnauthorized {
+			t.Errorf("%s: statuses %d, %d, %d, want %d, %d, 401", step.name, login, write, before, step.login, step.write)
+		}
+		p.stop()
+		if code := <-p.code; code != exitOK {
+			t.Fatalf("%s: exit code %d: %s", step.name, code, p.err.String())
+		}
+	}
 }
 
 func TestState(t *testing.T) {
@@ -295,6 +494,18 @@ func TestFaults(t *testing.T) {
 	}
 	if status, err := ask(t, p, "POST", "firmware/test", `{"slot_id":2}`); err == nil {
 		t.Errorf("status %d of a connection that is cut", status)
+	}
+}
+
+func TestMissedFaults(t *testing.T) {
+	t.Parallel()
+	p := start(t, "-ca-out", filepath.Join(t.TempDir(), "ca.pem"), "-fault", "GET info cut-after may-miss", "-fault", "GET  /api/setup status=503")
+	p.stop()
+	if code := <-p.code; code != exitOK {
+		t.Errorf("exit code %d", code)
+	}
+	if diff := cmp.Diff("spssim: fault \"GET setup status=503\" never applied to a request\n", p.err.String()); diff != "" {
+		t.Errorf("stderr (-want +got):\n%s", diff)
 	}
 }
 
@@ -412,12 +623,26 @@ func TestRunEnds(t *testing.T) {
 		{"flag", []string{"-nothing"}, exitError, "", "spssim: flag provided but not defined: -nothing"},
 		{"argument", []string{"now"}, exitError, "", `spssim: unexpected argument "now"`},
 		{"profile", []string{"-profile", "5"}, exitError, "", `spssim: unknown profile "5": want one of 6.0`},
+		{"user", []string{"-user", "viewer"}, exitError, "", `spssim: invalid value "viewer" for flag -user: want name:password, and rights such as read-only`},
+		{"user without a name", []string{"-user", ":b"}, exitError, "", `spssim: invalid value ":b" for flag -user: want name:password`},
+		{"no user", []string{"-user", " "}, exitError, "", `spssim: invalid value " " for flag -user: want name:password`},
+		{"user, right", []string{"-user", "viewer:b write"}, exitError, "", `spssim: unknown right "write"`},
+		{"user who is the administrator", []string{"-user", "admin:b read-only"}, exitError, "", "spssim: -user admin: that is the administrator, see -username"},
+		{"client CA", []string{"-client-ca", "nowhere.pem"}, exitError, "", `spssim: invalid value "nowhere.pem" for flag -client-ca: open nowhere.pem`},
+		{"client CA without a certificate", []string{"-client-ca", "run.go"}, exitError, "", "spssim: WithClientCA found no certificate in its PEM"},
+		{"products", []string{"-products", "all"}, exitError, "", `spssim: invalid value "all" for flag -products: want one of none, passwords, starling, starling-integrated`},
+		{"product warning", []string{"-product-warning", "x"}, exitError, "", `spssim: invalid value "x" for flag -product-warning: want one of starling-credentials-invalid, starling-unavailable`},
+		{"test summary", []string{"-test-summary", "2"}, exitError, "", `spssim: invalid value "2" for flag -test-summary: want key=text`},
+		{"test summary of an empty slot", []string{"-test-summary", "5=text"}, exitError, "", `spssim: -test-summary: there is no firmware in slot "5" to test`},
+		{"test summary of no slot", []string{"-test-summary", "9=text"}, exitError, "", `spssim: -test-summary: there is no firmware in slot "9" to test`},
 		{"sessions", []string{"-sessions", "-1"}, exitError, "", "spssim: number of sessions -1: want 0 to 2147483647"},
 		{"trail size", []string{"-trail-size", "-1"}, exitError, "", "spssim: size of recordings -1 is not positive"},
 		{"variant", []string{"-variant", "x=y"}, exitError, "", `spssim: invalid value "x=y" for flag -variant: spstest: unknown variant "x"`},
 		{"fault", []string{"-fault", "GET firmware"}, exitError, "", `spssim: invalid value "GET firmware" for flag -fault: spstest: fault "GET firmware": the rule says nothing to happen`},
+		{"fault, path", []string{"-fault", "GET firmwares status=503"}, exitError, "", `spssim: fault "GET firmwares status=503": no endpoint of the appliance has the path "firmwares"`},
 		{"takes", []string{"-takes", "PUT transaction"}, exitError, "", `spssim: invalid value "PUT transaction" for flag -takes: "PUT transaction" is not of the form "PUT transaction=12s"`},
 		{"takes, method", []string{"-takes", "put transaction=12s"}, exitError, "", `spssim: WithTakes: unknown method "put"`},
+		{"takes, path", []string{"-takes", "PUT transactions=12s"}, exitError, "", `spssim: WithTakes: no endpoint of the appliance has the path "transactions"`},
 		{"state", []string{"-state", "run.go"}, exitError, "", "spssim: run.go: state: invalid character"},
 		{"state that is a directory", []string{"-state", "."}, exitError, "", "spssim: read .: is a directory"},
 		{"address", []string{"-listen", "127.0.0.1:http:"}, exitError, "", "spssim: listen tcp"},

@@ -49,7 +49,7 @@ func changeDemo(ctx context.Context, t target, host string) error {
 		Name string `json:"name"`
 	}
 	return client.Transaction(ctx, func(ctx context.Context, tx *sps.Transaction) error {
-		if err := tx.Email.Update(ctx, func(e *sps.EmailSettings) error {
+		if err := tx.Management.Email.Update(ctx, func(e *sps.EmailSettings) error {
 			e.AlertingAddress = "soc@example.com"
 			return nil
 		}); err != nil {
@@ -62,7 +62,7 @@ func changeDemo(ctx context.Context, t target, host string) error {
 		}); err != nil {
 			return err
 		}
-		if err := tx.SNMPTrap.Update(ctx, func(trap *sps.SNMPTrap) error {
+		if err := tx.Management.SNMP.Trap.Update(ctx, func(trap *sps.SNMPTrap) error {
 			trap.Version.Value.Community = sps.NewSecretString("not-so-public")
 			return nil
 		}); err != nil {

@@ -183,8 +183,8 @@ func TestParallelEnds(t *testing.T) {
 	const parallel = 2
 	all := several(t, parallel+2)
 	over, arrived := make(chan struct{}), make(chan struct{}, parallel)
-	for _, a := range all {
-		a.Inject(spstest.Fault{Path: "firmware/test", Mutate: func(body []byte) []byte {
+	for i, a := range all {
+		a.Inject(spstest.Fault{Path: "firmware/test", MayMiss: i >= parallel, Mutate: func(body []byte) []byte {
 			arrived <- struct{}{}
 			<-over // there is no answer before the program has ended
 			return body

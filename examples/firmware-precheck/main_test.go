@@ -94,7 +94,7 @@ Only a version higher than the running one is worth a test:
 
 APPLIANCE        SLOT  VERSION  STATUS   DETAIL
 127.0.0.1:NNNNN  1     7.4.0    skipped  the running firmware
-127.0.0.1:NNNNN  2     8.0.0    passed
+127.0.0.1:NNNNN  2     8.0.0    passed   HA check started; HA check finished
 127.0.0.1:NNNNN  3     7.0.5.1  skipped  older than the running 7.4.0
 
 The verdict: the appliance can be upgraded to 8.0.0.
@@ -464,10 +464,11 @@ func TestProfiles(t *testing.T) {
 		t.Run(profile, func(t *testing.T) {
 			t.Parallel()
 			a := clitest.Start(t, spstest.WithProfile(profile))
+			runs, next := a.Slots()[0].Version, a.Slots()[1].Version
 			diff(t, exitOK, []result{
-				{Appliance: a.Addr(), Slot: "1", Version: "7.4.0", Status: skipped, Summary: "the running firmware"},
-				{Appliance: a.Addr(), Slot: "2", Version: "8.0.0", Status: passed, ExitCode: new(0), Summary: passedSummary},
-				{Appliance: a.Addr(), Slot: "4", Version: "6.0.10", Status: skipped, Summary: "older than the running 7.4.0"},
+				{Appliance: a.Addr(), Slot: "1", Version: runs, Status: skipped, Summary: "the running firmware"},
+				{Appliance: a.Addr(), Slot: "2", Version: next, Status: passed, ExitCode: new(0), Summary: passedSummary},
+				{Appliance: a.Addr(), Slot: "4", Version: "6.0.10", Status: skipped, Summary: "older than the running " + runs},
 			}, program.Run(t, t.Context(), clitest.Reach(t, a, "-output", "json")...))
 			noSession(t, a)
 		})
@@ -562,7 +563,7 @@ func TestCancelledLogin(t *testing.T) {
 func TestTimeout(t *testing.T) {
 	t.Parallel()
 	a := clitest.Start(t)
-	a.Inject(spstest.Fault{Path: "authentication", Method: "GET", Delay: time.Hour})
+	a.Inject(spstest.Fault{Path: "authentication", Method: "GET", Delay: time.Hour, MayMiss: true}) // missed where the time is over before
 	got := program.Run(t, t.Context(), clitest.Reach(t, a, "-output", "json", "-timeout", "20ms")...)
 	diff(t, exitError, []result{{Appliance: a.Addr(), Status: errored, Error: anyText}}, got)
 	if !strings.Contains(got.Stdout, "-timeout allows, 20ms") {

@@ -62,7 +62,8 @@ func printJSONLines(w io.Writer, results []result) error {
 	return nil
 }
 
-// printText prints a table, and below each failed test its summary.
+// printText prints a table, and below each failed test its summary, as below those of
+// which the table has not all.
 func printText(w io.Writer, results []result) error {
 	var table strings.Builder
 	columns := tabwriter.NewWriter(&table, 0, 0, 2, ' ', 0)
@@ -79,13 +80,26 @@ func printText(w io.Writer, results []result) error {
 	i := -1 // the header
 	for row := range strings.Lines(table.String()) {
 		fmt.Fprintln(&text, strings.TrimRight(row, " \n"))
-		if i >= 0 && results[i].Status == failed && results[i].Summary != "" {
+		if i >= 0 && results[i].below() {
 			text.WriteString(cli.Indent(results[i].Summary))
 		}
 		i++
 	}
 	_, err := io.WriteString(w, text.String())
 	return err
+}
+
+// maxSummary is how much the table shows of a summary.
+const maxSummary = 100
+
+// inOne is the summary of a test in one line.
+func (r result) inOne() string {
+	return strings.Join(strings.FieldsFunc(r.Summary, func(c rune) bool { return c == '\n' }), "; ")
+}
+
+// below tells whether the summary stands below the row.
+func (r result) below() bool {
+	return r.Status == failed && r.Summary != "" || r.Status == passed && len(r.inOne()) > maxSummary
 }
 
 // detail is what the table says about a result beside its status.
@@ -99,8 +113,10 @@ func (r result) detail() string {
 		return "exit code unknown"
 	case r.Status == failed:
 		return fmt.Sprintf("exit code %d", *r.ExitCode)
+	case r.below():
+		return "see below"
 	}
-	return ""
+	return r.inOne() // whoever reads the verdict sees what the appliance said
 }
 
 func orDash(text string) string {

@@ -39,7 +39,8 @@ func TestPrintText(t *testing.T) {
 		{Appliance: "sps1", Slot: "1", Version: "7.4.0", Status: skipped, Summary: "the running firmware"},
 		{Appliance: "sps1", Slot: "2", Version: "8.0.0", Status: failed, ExitCode: new(1), Summary: "one\n\ntwo\n"},
 		{Appliance: "sps1", Slot: "3", Version: "8.0.1", Status: failed},
-		{Appliance: "sps1", Slot: "4", Version: "8.0.2", Status: passed, ExitCode: new(0), Summary: "not shown"},
+		{Appliance: "sps1", Slot: "4", Version: "8.0.2", Status: passed, ExitCode: new(0), Summary: "HA check started\n\nUpgrade is not allowed\n"},
+		{Appliance: "sps1", Slot: "4", Version: "8.0.3", Status: passed, ExitCode: new(0), Summary: strings.Repeat("long ", 30) + "\nsummary"},
 		{Appliance: "sps1", Slot: "5", Status: errored, Error: "it is empty"},
 		{Appliance: "a-longer-name", Status: errored, Error: "no connection"},
 	})
@@ -54,7 +55,10 @@ sps1           2     8.0.0    failed   exit code 1
 
     two
 sps1           3     8.0.1    failed   exit code unknown
-sps1           4     8.0.2    passed
+sps1           4     8.0.2    passed   HA check started; Upgrade is not allowed
+sps1           4     8.0.3    passed   see below
+    long long long long long long long long long long long long long long long long long long long long long long long long long long long long long long
+    summary
 sps1           5     -        error    it is empty
 a-longer-name  -     -        error    no connection
 `

@@ -99,7 +99,7 @@ func precheck(ctx context.Context, t target, address string, progress, warn *log
 		}
 	}()
 
-	list, err := client.Firmware.Slots(ctx)
+	list, err := client.Firmware.Slots.List(ctx)
 	if err != nil {
 		return []result{whole(err)}
 	}
@@ -154,7 +154,7 @@ func (r *result) test(ctx context.Context, client *sps.Client, key string) {
 
 // named gives the slots with these keys, each once, whatever is in them: the
 // appliance itself says what is wrong with one that is empty or unknown.
-func named(list *sps.FirmwareSlots, keys []string) []candidate {
+func named(list *sps.FirmwareSlotList, keys []string) []candidate {
 	var candidates []candidate
 	for _, key := range keys {
 		if !slices.ContainsFunc(candidates, func(c candidate) bool { return c.key == key }) {
@@ -167,7 +167,7 @@ func named(list *sps.FirmwareSlots, keys []string) []candidate {
 // newer gives every slot that holds a firmware, and skips those to which an
 // upgrade makes no sense. Where versions cannot be compared, a test too many is
 // better than one too few.
-func newer(list *sps.FirmwareSlots) []candidate {
+func newer(list *sps.FirmwareSlotList) []candidate {
 	running := version(list, list.CurrentSlot)
 	var candidates []candidate
 	for _, slot := range list.Slots {
@@ -190,7 +190,7 @@ func newer(list *sps.FirmwareSlots) []candidate {
 }
 
 // version gives the version in a slot, "" for none.
-func version(list *sps.FirmwareSlots, key string) string {
+func version(list *sps.FirmwareSlotList, key string) string {
 	slot, _ := list.Slot(key)
 	return slot.Body.Version
 }

@@ -79,7 +79,7 @@ func do(ctx context.Context, client *sps.Client, host string, j job) result {
 	if err != nil {
 		return r.fail(err)
 	}
-	configuration, err := client.StarlingConfiguration.Get(ctx)
+	configuration, err := client.Starling.Configuration.Get(ctx)
 	if err != nil {
 		return r.fail(err)
 	}
@@ -125,7 +125,7 @@ func (r *result) listProducts(ctx context.Context, client *sps.Client) {
 func (r *result) setRemoteAccess(ctx context.Context, client *sps.Client, enabled bool) error {
 	differs := false
 	change := func(ctx context.Context, tx *sps.Transaction) error {
-		return tx.StarlingConfiguration.Update(ctx, func(s *sps.StarlingConfiguration) error {
+		return tx.Starling.Configuration.Update(ctx, func(s *sps.StarlingConfiguration) error {
 			differs = s.RemoteAccess.Enabled != enabled
 			s.RemoteAccess.Enabled = enabled
 			return nil
@@ -197,7 +197,7 @@ func (r *result) unjoin(ctx context.Context, client *sps.Client) error {
 	}
 	r.Status, r.Joined = unjoined, false
 	// What became of remote access by force, only the appliance can say.
-	if configuration, err := client.StarlingConfiguration.Get(ctx); err == nil {
+	if configuration, err := client.Starling.Configuration.Get(ctx); err == nil {
 		r.RemoteAccess = configuration.Body.RemoteAccess.Enabled
 	}
 	return nil

@@ -72,7 +72,7 @@ func precheck(ctx context.Context, tracer trace.Tracer, connect func(context.Con
 		return err
 	}
 	defer client.Close(ctx)
-	list, err := client.Firmware.Slots(ctx)
+	list, err := client.Firmware.Slots.List(ctx)
 	if err != nil {
 		return err
 	}

@@ -148,7 +148,7 @@ func TestOneSpanPerAttempt(t *testing.T) {
 	spans, records, journal := observed(t, func(ctx context.Context, a *spstest.Appliance, c *sps.Client) {
 		a.Inject(spstest.Fault{Path: "firmware/slots/*", Status: 503})
 		a.Inject(spstest.Fault{Path: "firmware/slots/*", CutBefore: true})
-		if _, err := c.Firmware.Slot(ctx, "2"); err != nil {
+		if _, err := c.Firmware.Slots.Get(ctx, "2"); err != nil {
 			t.Error(err)
 		}
 		a.ExpireSessions() // the call logs in again
@@ -156,7 +156,7 @@ func TestOneSpanPerAttempt(t *testing.T) {
 			t.Error(err)
 		}
 		err := c.Transaction(ctx, func(ctx context.Context, tx *sps.Transaction) error {
-			return tx.TrafficAlerts.Update(ctx, func(alerts *sps.TrafficAlerts) error { return alerts.EnableAll(sps.ChannelEmail) })
+			return tx.Alerting.TrafficAlerts.Update(ctx, func(alerts *sps.TrafficAlerts) error { return alerts.EnableAll(sps.ChannelEmail) })
 		})
 		if err != nil {
 			t.Error(err)

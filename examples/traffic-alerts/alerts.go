@@ -70,20 +70,20 @@ func (r result) fail(err error) result {
 func do(ctx context.Context, client *sps.Client, host string, j job) result {
 	r := newResult(host)
 	// That an address cannot be read must not keep the alerts from being shown.
-	if email, err := client.Email.Get(ctx); err == nil {
+	if email, err := client.Management.Email.Get(ctx); err == nil {
 		r.EmailTo = cli.Line(email.Body.AlertingAddress)
 	}
-	if trap, err := client.SNMPTrap.Get(ctx); err == nil && trap.Body.Enabled {
+	if trap, err := client.Management.SNMP.Trap.Get(ctx); err == nil && trap.Body.Enabled {
 		r.SNMPTo = cli.Line(trap.Body.Version.Value.Server.Value)
 	}
 	if j.system {
-		return doAlerts(ctx, client, client.SystemAlerts, r, j)
+		return doAlerts(ctx, client, client.Alerting.SystemAlerts, r, j)
 	}
-	return doAlerts(ctx, client, client.TrafficAlerts, r, j)
+	return doAlerts(ctx, client, client.Alerting.TrafficAlerts, r, j)
 }
 
 // doAlerts does a job on either kind of alerts.
-func doAlerts[ID ~string](ctx context.Context, client *sps.Client, alerts *sps.Singleton[sps.Alerts[ID]], r result, j job) result {
+func doAlerts[ID ~string](ctx context.Context, client *sps.Client, alerts sps.Singleton[sps.Alerts[ID]], r result, j job) result {
 	if !j.changes() {
 		object, err := alerts.Get(ctx)
 		if err != nil {

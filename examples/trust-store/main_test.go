@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
@@ -300,6 +301,7 @@ func TestUsageErrors(t *testing.T) {
 		{"a private key beside", reaching("-store", "x", "-rotate-in", clitest.File(t, pemOf(one), key)), "holds a private key"},
 		{"a private key in an old file", reaching("-store", "x", "-rotate-out", clitest.File(t, key, pemOf(one))), "holds a private key"},
 		{"a broken private key", reaching("-store", "x", "-rotate-in", clitest.File(t, pemOf(one), key[:len(key)/2])), "holds a private key"},
+		{"a request", reaching("-store", "x", "-rotate-in", clitest.File(t, pemOf(one), bytes.ReplaceAll(pemOf(two), []byte("CERTIFICATE"), []byte("CERTIFICATE REQUEST")))), "block 2 (line "},
 		{"a public key", reaching("-store", "x", "-rotate-in", clitest.File(t, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: other}))), "PUBLIC KEY"},
 	} {
 		got := program.Run(t, t.Context(), test.args...)
@@ -547,19 +549,35 @@ func TestVariants(t *testing.T) {
 	}
 }
 
-// TestRefused is about runs that fail, and change nothing.
-func TestRefused(t *testing.T) {
+// A self-signed server is no authority, and yet the guide does not forbid it.
+func TestSelfSignedServer(t *testing.T) {
 	t.Parallel()
 	public, private, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	template := x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "leaf"}, BasicConstraintsValid: true}
+	template := x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "server"}, BasicConstraintsValid: true, NotAfter: time.Now().Add(time.Hour)}
 	der, err := x509.CreateCertificate(rand.Reader, &template, &template, public, private)
 	if err != nil {
 		t.Fatal(err)
 	}
-	good, noCA := pemOf(ca(t, "one")), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+	server, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := clitest.Start(t, setup)
+	withStore(t, a, "Ours")
+	r := comes(t, exitOK, changed, program.Run(t, t.Context(), reach(t, a, "-store", "Ours", "-rotate-in", clitest.File(t, pemOf(server)))...))
+	subjects(t, "added", r.Added, "server")
+	if !strings.HasPrefix(r.Note, "CN=server is no certificate authority") {
+		t.Errorf("note %q", r.Note)
+	}
+}
+
+// TestRefused is about runs that fail, and change nothing.
+func TestRefused(t *testing.T) {
+	t.Parallel()
+	good := pemOf(ca(t, "one"))
 	for _, test := range []struct {
 		name   string
 		option spstest.Option
@@ -569,11 +587,9 @@ func TestRefused(t *testing.T) {
 	}{
 		{"no such store", setup, []string{"-store", "None"}, good, `no object has that name: "None"`},
 		{"the built-in store", setup, []string{"-store", "Built-in"}, good, "a built-in trust store cannot be"},
-		{"no authority", setup, []string{"-store", "Ours"}, noCA, "is no certificate authority"},
-		{"no authority for a new store", setup, []string{"-store", "New", "-create"}, noCA, "is no certificate authority"},
 		{"read-only user", spstest.WithUser(clitest.Username, clitest.Password, spstest.ReadOnly), []string{"-store", "Ours"}, good, "the user lacks the right to do this"},
 		{"read-only stores", spstest.WithUser(clitest.Username, clitest.Password, spstest.ReadOnlyAt("configuration/trust_stores")), []string{"-store", "Ours"}, good, "the user lacks the right to do this"},
-		{"no access", spstest.WithUser(clitest.Username, clitest.Password, spstest.NoAccessTo("configuration/trust_stores")), []string{"-store", "Ours"}, good, "the user lacks the right to do this"},
+		{"no access", spstest.WithUser(clitest.Username, clitest.Password, spstest.NoAccessTo("configuration"), spstest.NoAccessTo("starling")), []string{"-store", "Ours"}, good, "the user lacks the right to do this"},
 		{"message required", spstest.WithCommitMessageRequired(), []string{"-store", "Ours"}, good, "give one with -message"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

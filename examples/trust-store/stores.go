@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/go-sps/sps"
@@ -179,8 +180,11 @@ func (r *result) rotate(s *sps.TrustStore) error {
 			return err
 		}
 		r.Added = append(r.Added, newAuthority(s.Name, certificate))
+		for _, warning := range sps.NewTrustStore(s.Name, certificate).Warnings() {
+			r.note(cli.Line(warning))
+		}
 		if s.RevocationCheck != sps.RevocationNone {
-			r.Note = fmt.Sprintf("the store checks revocation (%s): its CRL URLs must have those of the new authorities too", cli.Line(string(s.RevocationCheck)))
+			r.note(fmt.Sprintf("the store checks revocation (%s): its CRL URLs must have those of the new authorities too", cli.Line(string(s.RevocationCheck))))
 		}
 	}
 	for _, fingerprint := range r.job.remove {
@@ -195,9 +199,19 @@ func (r *result) rotate(s *sps.TrustStore) error {
 		}
 	}
 	if len(r.Removed) > 0 && len(s.Authorities) == 0 {
-		r.Note = "the store has no authority left: whatever uses it trusts nobody"
+		r.note("the store has no authority left: whatever uses it trusts nobody")
 	}
 	return nil
+}
+
+// note adds what to look at, once.
+func (r *result) note(text string) {
+	switch {
+	case r.Note == "":
+		r.Note = text
+	case !strings.Contains(r.Note, text):
+		r.Note += "; " + text
+	}
 }
 
 // remove removes the authority with a fingerprint.

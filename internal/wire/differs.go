@@ -53,8 +53,7 @@ func sameScalar(a, b []byte, kind byte) bool {
 		y, _ := Text(b)
 		return x == y
 	case Number:
-		var x, y float64
-		return bytes.Equal(a, b) || Unmarshal(a, &x) == nil && Unmarshal(b, &y) == nil && x == y
+		return bytes.Equal(a, b) || plainNumber(a) == plainNumber(b)
 	}
 	return bytes.Equal(bytes.TrimSpace(a), bytes.TrimSpace(b))
 }

@@ -53,13 +53,8 @@ func digest(hash io.Writer, value []byte, depth int) {
 			return
 		}
 	case Number:
-		text := bytes.TrimSpace(value)
-		if bytes.ContainsAny(text, ".eE") {
-			if f, err := strconv.ParseFloat(string(text), 64); err == nil {
-				put(strconv.AppendFloat(nil, f, 'f', -1, 64))
-				return
-			}
-		}
+		put([]byte(plainNumber(value)))
+		return
 	}
 	put(bytes.TrimSpace(value))
 }

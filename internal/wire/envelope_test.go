@@ -55,6 +55,33 @@ func TestParseEnvelope(t *testing.T) {
 	}
 }
 
+// TestParseGarbled lets text through that is garbled, and nothing else that is not proper.
+func TestParseGarbled(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		data string
+		want wire.Envelope
+	}{
+		"proper":         {`{"key":1}`, wire.Envelope{Key: []byte(`1`), All: []wire.Member{{"key", []byte(`1`)}}}},
+		"half of a pair": {`{"body":"\ud800"}`, wire.Envelope{Body: []byte(`"\ud800"`), All: []wire.Member{{"body", []byte(`"\ud800"`)}}, Garbled: true}},
+		"no UTF-8":       {"{\"body\":\"\xff\"}", wire.Envelope{Body: []byte("\"\xff\""), All: []wire.Member{{"body", []byte("\"\xff\"")}}, Garbled: true}},
+		"error":          {`{"error":{"type":"\udfff"}}`, wire.Envelope{Error: []byte("{\"type\":\"\ufffd\"}"), All: []wire.Member{{"error", []byte(`{"type":"\udfff"}`)}}, Garbled: true}},
+	} {
+		got, err := wire.ParseGarbled([]byte(test.data))
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		diff(t, name, test.want, got)
+	}
+	for _, data := range []string{``, `[]`, `{"a":"\ud800"`, "{\"a\":\"\xff\",\"b\":1,\"b\":2}", `{"a":1}{"b":"\ud800"}`, `["\ud800"]`} {
+		got, err := wire.ParseGarbled([]byte(data))
+		if err == nil {
+			t.Errorf("%s: got %v, want an error", data, got)
+		}
+		diff(t, data, wire.Envelope{}, got)
+	}
+}
+
 func FuzzParseEnvelope(f *testing.F) {
 	for _, sample := range samples(f) {
 		f.Add(sample)

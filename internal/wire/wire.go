@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"reflect"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -27,16 +28,16 @@ type Codec struct {
 }
 
 // NewCodec returns a codec that writes the true value of every S, whatever S
-// shows to fmt, loggers and other encoders.
+// shows to fmt, loggers and other encoders, and every json.Number as a number.
 func NewCodec[S any](reveal func(S) string) Codec {
 	telling := func(tell func(string)) json.Options {
 		return json.JoinOptions(
 			json.Deterministic(true),
-			json.WithMarshalers(json.MarshalToFunc(func(e *jsontext.Encoder, s S) error {
+			json.WithMarshalers(json.JoinMarshalers(json.MarshalToFunc(func(e *jsontext.Encoder, s S) error {
 				text := reveal(s)
 				tell(text)
 				return e.WriteToken(jsontext.String(text))
-			})),
+			}), json.MarshalToFunc(marshalNumber))),
 		)
 	}
 	return Codec{telling(func(string) {}), telling}
@@ -71,6 +72,9 @@ func (c Codec) Reveal(v any) (data []byte, revealed []string, err error) {
 // Unmarshal decodes data into v. Unknown members are ignored; duplicate names
 // and invalid UTF-8 are errors.
 func Unmarshal(data []byte, v any) error {
+	if holdsNumber(reflect.TypeOf(v)) {
+		return trim(json.Unmarshal(data, v, numbers))
+	}
 	return trim(json.Unmarshal(data, v))
 }
 
@@ -82,8 +86,11 @@ func Decode(data []byte, v any) error {
 	}
 	// The library would check it again before it does the same.
 	err := own.UnmarshalJSON(bytes.TrimSpace(data))
+	if err == nil {
+		return nil
+	}
 	var unfit Unfit
-	if err == nil || errors.As(err, &unfit) {
+	if errors.As(err, &unfit) {
 		return err
 	}
 	return fmt.Errorf("at the top level: a JSON %s does not fit into %T", jsontext.Value(data).Kind(), v)

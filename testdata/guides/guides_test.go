@@ -60,7 +60,7 @@ func run(t *testing.T, block func(scene) error) {
 		}
 		defer client.Close(context.Background())
 		change := func(ctx context.Context, tx *sps.Transaction) error {
-			return tx.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error { return a.EnableAll(sps.ChannelEmail) })
+			return tx.Alerting.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error { return a.EnableAll(sps.ChannelEmail) })
 		}
 		if err := block(scene{t.Context(), appliance, client, authority, "1", file, change}); err != nil {
 			t.Error(err)

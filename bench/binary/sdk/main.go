@@ -22,7 +22,7 @@ func read(ctx context.Context) error {
 		return err
 	}
 	defer client.Close(ctx)
-	list, err := client.Firmware.Slots(ctx)
+	list, err := client.Firmware.Slots.List(ctx)
 	if err != nil {
 		return err
 	}

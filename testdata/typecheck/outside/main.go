@@ -9,7 +9,7 @@ import (
 
 func change(ctx context.Context, client *sps.Client) error {
 	return client.Transaction(ctx, func(ctx context.Context, tx *sps.Transaction) error {
-		return client.Email.Update(ctx, func(*sps.EmailSettings) error { return nil })
+		return client.Management.Email.Update(ctx, func(*sps.EmailSettings) error { return nil })
 	})
 }
 

@@ -1,0 +1,547 @@
+package sps
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/go-sps/sps/internal/wire"
+)
+
+// Reading and writing an endpoint of the configuration, for bodies of any type: code
+// that is not generic, so that a hundred endpoints share it.
+
+// endpoint describes one endpoint.
+type endpoint struct {
+	path  apiPath
+	own   bool   // the type of its bodies is the user's
+	rules []rule // what the client checks of them
+	err   error  // why it cannot be used
+}
+
+// rule is a [Rule] for bodies of any type, each given as a pointer. One of the functions
+// is not nil.
+type rule struct {
+	change   func(was, body any) error // was is nil for a new object
+	name     func(body any) string
+	key      func(key string) error
+	warnings func(body any) []string
+	respell  func(was, body any)
+	compares bool // it wants to know what an object was before
+}
+
+// parts are where an object is filled in: body is a pointer.
+type parts struct {
+	key  *string
+	meta *Meta
+	body any
+}
+
+// edit is a change of a body, which is given as a pointer.
+type edit struct {
+	like  any // a pointer to a body, nil
+	apply func(body any) error
+}
+
+func newEndpoint(path string) *endpoint {
+	e := &endpoint{own: true}
+	e.path, e.err = newPath(path)
+	return e
+}
+
+// reader is what both a client and a transaction can do.
+type reader interface {
+	made() error
+	read(ctx context.Context, path apiPath, query url.Values) (*answer, error)
+	get(ctx context.Context, k *call) (*answer, error)
+}
+
+// usable reports why a handle cannot be used, nil where it can.
+func (e *endpoint) usable(r reader) error {
+	if e == nil {
+		return fmt.Errorf("sps: %w", invalid("a handle of no endpoint: use a field of a Client or a Transaction, NewSingleton or NewCollection"))
+	}
+	if e.err != nil {
+		return e.err
+	}
+	return r.made()
+}
+
+// in is the endpoint for a handle of a transaction.
+func (e *endpoint) in(tx *Transaction, c *Client) *endpoint {
+	err := e.usable(c)
+	if err == nil {
+		err = tx.admit(c, e.path)
+	}
+	if err != nil {
+		return &endpoint{err: err}
+	}
+	return e
+}
+
+func (e *endpoint) item(r reader, key string) (apiPath, error) {
+	if err := e.usable(r); err != nil {
+		return apiPath{}, err
+	}
+	return itemPath(e.path, key)
+}
+
+func itemPath(list apiPath, key string) (apiPath, error) {
+	path, err := list.join(key)
+	if err != nil {
+		return apiPath{}, fmt.Errorf("sps: %s: %w", list.text, err)
+	}
+	return path, nil
+}
+
+// get reads the only object.
+func (e *endpoint) get(ctx context.Context, r reader, into parts) error {
+	if err := e.usable(r); err != nil {
+		return err
+	}
+	_, err := readObject(ctx, r, e.path, false, into)
+	return err
+}
+
+// getItem reads one object of a list.
+func (e *endpoint) getItem(ctx context.Context, r reader, key string, into parts) error {
+	path, err := e.item(r, key)
+	if err != nil {
+		return err
+	}
+	_, err = readObject(ctx, r, path, true, into)
+	return err
+}
+
+// visit shows the items of a list until see says no. An error is the last that it shows.
+func (e *endpoint) visit(ctx context.Context, r reader, options []RequestOption, see func(*item, error) bool) {
+	err := e.usable(r)
+	var first *call
+	if err == nil {
+		first, err = firstPage(e.path, options)
+	}
+	if err != nil {
+		see(nil, err)
+		return
+	}
+	allItems(ctx, r, first)(see)
+}
+
+// list shows the items of a list to keep, until that gives an error which is not about
+// garbled text.
+func (e *endpoint) list(ctx context.Context, r reader, options []RequestOption, keep func(*item, error) error) error {
+	var garbled []error
+	var broken error
+	e.visit(ctx, r, options, func(i *item, err error) bool {
+		if err = keep(i, err); isGarbled(err) {
+			garbled = append(garbled, err)
+			return true
+		}
+		broken = err
+		return err == nil
+	})
+	if broken != nil {
+		return broken
+	}
+	return garbledOf(garbled)
+}
+
+// getByName finds one object of a list. Names are unique where the appliance
+// has its way, and one that is not would be a trap for whoever deletes it.
+func (e *endpoint) getByName(ctx context.Context, r reader, name string, into parts) error {
+	if err := e.usable(r); err != nil {
+		return err
+	}
+	if name == "" {
+		return fmt.Errorf("sps: GET %s: %w", e.path.text, invalid("the name is empty"))
+	}
+	var found *item
+	for item, err := range allItems(ctx, r, newRead(e.path, nil)) {
+		if isGarbled(err) { // it cannot be the one
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if text, ok := item.name(); !ok || text != name {
+			continue
+		}
+		if found != nil {
+			return item.a.unusable("both %q and %q have the name %s", oneLine(found.key, 60), oneLine(item.key, 60), quoted(name))
+		}
+		found = item
+	}
+	if found == nil {
+		return &noSuchName{e.path, name}
+	}
+	return found.into(into, nil)
+}
+
+// noSuchName is both ErrNoSuchName and ResourceNotFound.
+type noSuchName struct {
+	path apiPath
+	name string
+}
+
+func (n *noSuchName) Error() string {
+	return "sps: GET " + n.path.text + ": " + ErrNoSuchName.Error() + ": " + quoted(n.name)
+}
+
+func (n *noSuchName) Unwrap() []error { return []error{ErrNoSuchName, ResourceNotFound} }
+
+// create adds an object to a list.
+func (e *endpoint) create(ctx context.Context, tx *Transaction, body any) (key string, err error) {
+	if err := e.usable(tx); err != nil {
+		return "", err
+	}
+	if err := e.check(ctx, tx, "", nil, body); err != nil {
+		return "", tx.client.refusal(http.MethodPost, e.path, err)
+	}
+	data, secrets, err := encodeBody(tx, e.path, body)
+	if err != nil {
+		return "", err
+	}
+	a, err := tx.write(ctx, http.MethodPost, e.path, data, secrets...)
+	if err != nil {
+		return "", err
+	}
+	if key, err = a.createdKey(e.path); err != nil {
+		tx.spoil(err)
+		return "", err
+	}
+	return key, nil
+}
+
+// update changes the only object.
+func (e *endpoint) update(ctx context.Context, tx *Transaction, change *edit) error {
+	if err := e.usable(tx); err != nil {
+		return err
+	}
+	return e.updateObject(ctx, tx, e.path, "", change)
+}
+
+// updateItem changes one object of a list.
+func (e *endpoint) updateItem(ctx context.Context, tx *Transaction, key string, change *edit) error {
+	path, err := e.writable(tx, http.MethodPut, key)
+	if err != nil {
+		return err
+	}
+	return e.updateObject(ctx, tx, path, key, change)
+}
+
+// replace writes the whole of the only object.
+func (e *endpoint) replace(ctx context.Context, tx *Transaction, body any) error {
+	if err := e.usable(tx); err != nil {
+		return err
+	}
+	return e.replaceObject(ctx, tx, e.path, "", body)
+}
+
+// replaceItem writes one whole object of a list.
+func (e *endpoint) replaceItem(ctx context.Context, tx *Transaction, key string, body any) error {
+	path, err := e.writable(tx, http.MethodPut, key)
+	if err != nil {
+		return err
+	}
+	return e.replaceObject(ctx, tx, path, key, body)
+}
+
+// delete deletes one object of a list.
+func (e *endpoint) delete(ctx context.Context, tx *Transaction, key string) error {
+	path, err := e.writable(tx, http.MethodDelete, key)
+	if err != nil {
+		return err
+	}
+	_, err = tx.write(ctx, http.MethodDelete, path, nil)
+	return err
+}
+
+// writable makes the path of an object that may be written.
+func (e *endpoint) writable(tx *Transaction, method, key string) (apiPath, error) {
+	path, err := e.item(tx, key)
+	if err != nil {
+		return apiPath{}, err
+	}
+	for _, r := range e.rules {
+		if r.key == nil {
+			continue
+		}
+		if err := r.key(key); err != nil {
+			return apiPath{}, tx.client.refusal(method, path, err)
+		}
+	}
+	return path, nil
+}
+
+// compares reports whether a rule wants to know what an object was before.
+func (e *endpoint) compares() bool {
+	for _, r := range e.rules {
+		if r.compares {
+			return true
+		}
+	}
+	return false
+}
+
+// check asks the rules about a body that is to be sent. was is what the appliance has,
+// nil for a new object; the key is "" for a new object and for the only one.
+func (e *endpoint) check(ctx context.Context, tx *Transaction, key string, was, body any) error {
+	for _, r := range e.rules {
+		if r.change != nil {
+			if err := r.change(was, body); err != nil {
+				return err
+			}
+		}
+		if r.warnings != nil {
+			e.warn(ctx, tx, r.warnings, was, body)
+		}
+		if r.name == nil || was != nil && r.name(was) == r.name(body) {
+			continue
+		}
+		if err := e.checkName(ctx, tx, key, r.name(body)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// warn logs what is unusual about a body that is to be sent, unless it was before.
+func (e *endpoint) warn(ctx context.Context, tx *Transaction, warnings func(any) []string, was, body any) {
+	logger := tx.client.transport.logger
+	if logger == nil {
+		return
+	}
+	var known []string
+	if was != nil {
+		known = warnings(was)
+	}
+	for _, warning := range warnings(body) {
+		if !slices.Contains(known, warning) {
+			logger.WarnContext(ctx, "sps: "+warning, "host", tx.client.transport.host, "path", e.path.text)
+		}
+	}
+}
+
+// checkName refuses a name that another object of the list has. The names are read once
+// in a transaction, with the lock held.
+func (e *endpoint) checkName(ctx context.Context, tx *Transaction, key, name string) error {
+	if err := tx.ensureOpen(ctx); err != nil {
+		return err
+	}
+	owner, known := tx.staged.nameOf(e.path, name)
+	if !known {
+		names, since := make(map[string]string), tx.staged.steps()
+		for item, err := range allItems(ctx, tx, newRead(e.path, nil)) {
+			if isGarbled(err) {
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			if text, ok := item.name(); ok {
+				names[text] = item.key
+			}
+		}
+		tx.staged.keepNames(e.path, names, since)
+		owner = names[name]
+	}
+	if owner == "" || owner == key {
+		return nil
+	}
+	return breach(SemanticError, "name", "the name %s is taken by the object %s; it must be unique", quoted(name), oneLine(owner, 60))
+}
+
+// updateTries is how often an update is made anew when other steps write the object
+// between its read and its write.
+const updateTries = 100
+
+// updateObject reads an object, runs the change on a copy of its body, and
+// writes what was read with the difference laid over it.
+func (e *endpoint) updateObject(ctx context.Context, tx *Transaction, path apiPath, key string, change *edit) error {
+	if change == nil {
+		return tx.client.fail("PUT "+path.text, invalid("no function"))
+	}
+	var again *outdated
+	for try := 1; ; try++ {
+		err := e.updateOnce(ctx, tx, path, key, again, change)
+		if try == updateTries || !errors.As(err, &again) && !errors.Is(err, errStale) {
+			return err
+		}
+		if !errors.As(err, &again) {
+			again = nil
+		}
+	}
+}
+
+// reading is the side of a transaction that an update reads from: what it reads counts
+// with the write that follows.
+type reading struct {
+	*Transaction
+	into *version
+}
+
+func (r reading) read(ctx context.Context, path apiPath, query url.Values) (*answer, error) {
+	k := newRead(path, query)
+	k.own = r.into
+	return r.get(ctx, k)
+}
+
+// foundAgain is the side of a transaction that shows an object as it was found last.
+type foundAgain struct {
+	*Transaction
+	now *answer
+}
+
+func (f foundAgain) read(context.Context, apiPath, url.Values) (*answer, error) { return f.now, nil }
+
+func (e *endpoint) updateOnce(ctx context.Context, tx *Transaction, path apiPath, key string, again *outdated, change *edit) error {
+	read := tx.staged.version(path) // before the read, so that no write is missed
+	var from reader = reading{tx, read}
+	if again != nil {
+		from = foundAgain{tx, again.now}
+		tx.staged.reread(path, again.now.Body)
+	}
+	o := parts{new(string), new(Meta), likeBody(change.like)}
+	a, err := readObject(ctx, from, path, key != "", o)
+	if err != nil {
+		return err
+	}
+	wrote := false
+	defer func() {
+		if !wrote && read.early { // what it showed decided that nothing is written
+			tx.looks.note(newRead(path, nil), read.sum)
+		}
+	}()
+	before, old, err := encodeBody(tx, path, o.body)
+	if err != nil {
+		return err
+	}
+	if err := change.apply(o.body); err != nil {
+		return err
+	}
+	for _, r := range e.rules {
+		if was := likeBody(o.body); r.respell != nil && wire.Unmarshal(a.Body, was) == nil {
+			r.respell(was, o.body)
+		}
+	}
+	after, secrets, err := encodeBody(tx, path, o.body)
+	if err != nil {
+		return err
+	}
+	if string(before) == string(after) && (again == nil || !again.staged) {
+		return nil
+	}
+	var was any
+	if e.compares() {
+		was = likeBody(change.like) // not a copy of what change was given: that may share lists and maps
+		if err := wire.Unmarshal(a.Body, was); err != nil {
+			return a.unusable("its body does not fit into %s", bodyType(was))
+		}
+	}
+	if err := e.check(ctx, tx, key, was, o.body); err != nil {
+		return tx.client.refusal(http.MethodPut, path, err)
+	}
+	data, unknown, err := wire.Lay(ctx, a.Body, before, after)
+	switch {
+	case e.own && unknown != "":
+		err = breach("", unknown, "the object has no member %s, and the appliance would ignore it: is it the name in a json tag? Replace writes what it does not have", quoted(unknown))
+	case errors.Is(err, wire.ErrAmbiguous):
+		err = invalid("the change of a list could lose what %s does not have of its elements, because they cannot be told apart: change the list in several updates, or type the members that tell its elements", bodyType(o.body))
+	case errors.Is(err, wire.ErrEffort):
+		err = invalid("%s: change less in one update, or use Replace", err)
+	}
+	if err != nil {
+		return tx.client.refusal(http.MethodPut, path, err)
+	}
+	wrote = true
+	_, err = tx.writeFresh(ctx, http.MethodPut, path, data, read, append(secrets, old...)...)
+	return err
+}
+
+// replaceObject writes a whole object. Where a rule wants to know what it was before,
+// that is read first.
+func (e *endpoint) replaceObject(ctx context.Context, tx *Transaction, path apiPath, key string, body any) error {
+	var was any
+	if e.compares() {
+		o := parts{new(string), new(Meta), likeBody(body)}
+		if _, err := readObject(ctx, tx, path, key != "", o); err != nil {
+			return err
+		}
+		was = o.body
+	}
+	if err := e.check(ctx, tx, key, was, body); err != nil {
+		return tx.client.refusal(http.MethodPut, path, err)
+	}
+	data, secrets, err := encodeBody(tx, path, body)
+	if err != nil {
+		return err
+	}
+	_, err = tx.write(ctx, http.MethodPut, path, data, secrets...)
+	return err
+}
+
+// likeBody makes an empty body of the same type.
+func likeBody(body any) any { return reflect.New(reflect.TypeOf(body).Elem()).Interface() }
+
+// bodyType names the type of a body.
+func bodyType(body any) string { return strings.TrimPrefix(fmt.Sprintf("%T", body), "*") }
+
+// encodeBody encodes the body of an object, and returns the secrets that it shows, too.
+func encodeBody(tx *Transaction, path apiPath, body any) ([]byte, []Secret, error) {
+	if raw, ok := body.(*json.RawMessage); ok {
+		if err := wire.Valid(*raw); err != nil {
+			return nil, nil, tx.client.refusal(http.MethodPut, path, invalid("the body is no proper JSON: %s", oneLine(err.Error(), 200)))
+		}
+	}
+	data, secrets, err := reveal(body)
+	if err != nil {
+		return nil, nil, tx.client.refusal(http.MethodPut, path, fmt.Errorf("%w: the body cannot be encoded: %w", ErrInvalidInput, err))
+	}
+	return data, secrets, nil
+}
+
+// refusal says which write was refused before it was sent.
+func (c *Client) refusal(method string, path apiPath, err error) error {
+	about(path, err)
+	if strings.HasPrefix(err.Error(), "sps: ") { // it names what it is about
+		return err
+	}
+	return c.fail(method+" "+path.text, err)
+}
+
+// readObject reads one object. One of a list is keyed: the answer must be about the one
+// that was asked for.
+func readObject(ctx context.Context, r reader, path apiPath, keyed bool, into parts) (*answer, error) {
+	a, key, err := readEnvelope(ctx, r, path, keyed)
+	if err != nil {
+		return nil, err
+	}
+	return a, (&item{a.Envelope, key, a}).into(into, nil)
+}
+
+// readEnvelope reads an answer with a body.
+func readEnvelope(ctx context.Context, r reader, path apiPath, keyed bool) (a *answer, key string, err error) {
+	if a, err = r.read(ctx, path, nil); err != nil {
+		return nil, "", err
+	}
+	_, asked, _ := cutLast(path.text)
+	key = asked
+	if text, ok := wire.Text(a.Key); ok {
+		key = text
+	}
+	switch {
+	case a.Body == nil && a.Items != nil:
+		return nil, "", a.unusable("%s is a list, not one object: use NewCollection or Client.Listing", oneLine(asked, 60))
+	case a.Body == nil:
+		return nil, "", a.unusable("it lacks the body of %s", oneLine(asked, 60))
+	case keyed && key != asked:
+		return nil, "", a.unusable("it is about %q, not %q", oneLine(key, 60), oneLine(asked, 60))
+	}
+	return a, key, nil
+}

@@ -1,0 +1,135 @@
+package wire
+
+import (
+	"bytes"
+	stdjson "encoding/json"
+	"errors"
+	"math"
+	"reflect"
+	"strconv"
+	"sync"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// A [stdjson.Number] is how a program keeps a number of any size as it is spelled. The JSON
+// library takes it for the text that it is in Go.
+
+var errNumber = errors.New("no number")
+
+// marshalNumber writes a Number as the number that it spells, "" as 0 like encoding/json.
+// The name of a member is a text.
+func marshalNumber(e *jsontext.Encoder, n stdjson.Number) error {
+	text := string(n)
+	if text == "" {
+		text = "0"
+	}
+	quoted, _ := json.GetOption(e.Options(), json.StringifyNumbers)
+	switch {
+	case atName(e.StackIndex(e.StackDepth())):
+		return e.WriteToken(jsontext.String(string(n)))
+	case !isNumber(text):
+		return errNumber
+	case quoted:
+		return e.WriteToken(jsontext.String(text))
+	}
+	return e.WriteValue(jsontext.Value(text))
+}
+
+// unmarshalNumber reads a number, or a text that spells one, into a Number.
+func unmarshalNumber(d *jsontext.Decoder, n *stdjson.Number) error {
+	kind := d.PeekKind()
+	named := atName(d.StackIndex(d.StackDepth()))
+	if kind != Number && kind != String && kind != Null {
+		return errNumber
+	}
+	value, err := d.ReadValue()
+	if err != nil {
+		return err
+	}
+	text, _ := Text(value)
+	if kind == String && !named && !isNumber(text) {
+		return errNumber
+	}
+	*n = stdjson.Number(text)
+	return nil
+}
+
+// atName reports whether the next token is the name of a member.
+func atName(kind jsontext.Kind, length int64) bool { return kind == '{' && length%2 == 0 }
+
+func isNumber(text string) bool {
+	value := jsontext.Value(text)
+	return value.Kind() == Number && value.IsValid() && len(bytes.TrimSpace(value)) == len(text)
+}
+
+var numbers = json.WithUnmarshalers(json.UnmarshalFromFunc(unmarshalNumber))
+
+// numbered remembers by type whether it holds a Number: looking for one in every value
+// costs time.
+var numbered sync.Map
+
+// holdsNumber reports whether a value of a type may hold a Number.
+func holdsNumber(t reflect.Type) bool {
+	if t == nil {
+		return false
+	}
+	if known, ok := numbered.Load(t); ok {
+		return known.(bool)
+	}
+	holds := findNumber(t, map[reflect.Type]bool{})
+	numbered.Store(t, holds)
+	return holds
+}
+
+var numberType = reflect.TypeFor[stdjson.Number]()
+
+func findNumber(t reflect.Type, seen map[reflect.Type]bool) bool {
+	if t == numberType {
+		return true
+	}
+	if seen[t] {
+		return false
+	}
+	seen[t] = true
+	switch t.Kind() {
+	case reflect.Pointer, reflect.Slice, reflect.Array:
+		return findNumber(t.Elem(), seen)
+	case reflect.Map:
+		return findNumber(t.Key(), seen) || findNumber(t.Elem(), seen)
+	case reflect.Struct:
+		for i := range t.NumField() {
+			if findNumber(t.Field(i).Type, seen) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// plainNumber spells a number so that equal ones are spelled alike, of whatever size.
+func plainNumber(value []byte) string {
+	text := bytes.TrimSpace(value)
+	mantissa, exponent := text, int64(0)
+	if i := bytes.IndexAny(text, "eE"); i >= 0 {
+		var err error
+		if exponent, err = strconv.ParseInt(string(text[i+1:]), 10, 64); err != nil || exponent > math.MaxInt32 || exponent < math.MinInt32 {
+			return string(text)
+		}
+		mantissa = text[:i]
+	}
+	mantissa, negative := bytes.CutPrefix(mantissa, []byte("-"))
+	whole, fraction, _ := bytes.Cut(mantissa, []byte("."))
+	digits := append(append(make([]byte, 0, len(mantissa)), whole...), fraction...)
+	short := bytes.TrimRight(digits, "0")
+	exponent += int64(len(digits)-len(short)) - int64(len(fraction))
+	if short = bytes.TrimLeft(short, "0"); len(short) == 0 {
+		return "0"
+	}
+	sign := ""
+	if negative {
+		sign = "-"
+	}
+	return sign + string(short) + "e" + strconv.FormatInt(exponent, 10)
+}
