@@ -136,7 +136,7 @@ func WithErrorFunc(notify func(error)) FollowOption {
 //
 // A restart of the appliance, a session of the API that expires, and sessions that end long
 // after they began lose none. What arrives later than [WithWindow] is lost; so is a
-// session that goes on for ever. What changes in a session after its end, such as a late
+// session that never has an end. What changes in a session after its end, such as a late
 // index, is not seen.
 func (s *AuditSessions) Follow(ctx context.Context, query audit.Query, options ...FollowOption) (*AuditFollow, error) {
 	f := &AuditFollow{

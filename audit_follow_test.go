@@ -34,7 +34,11 @@ var errKilled = errors.New("killed")
 func (e *daemon) run(ctx context.Context, random *rand.Rand, kill float64, more ...sps.FollowOption) error {
 	e.starts++
 	e.out = e.out[:e.saved]
-	c, err := sps.Connect(ctx, e.a.Addr(), sps.UsernamePassword(e.a.Username(), sps.NewSecretString(e.a.Password())), inProcess(e.a))
+	credential := sps.UsernamePassword(e.a.Username(), sps.NewSecretString(e.a.Password()))
+	if random.IntN(2) == 0 { // as from a vault
+		credential = sps.PasswordFunc(e.a.Username(), func(context.Context) (sps.Secret, error) { return sps.NewSecretString(e.a.Password()), nil })
+	}
+	c, err := sps.Connect(ctx, e.a.Addr(), credential, inProcess(e.a))
 	if err != nil {
 		return err
 	}
@@ -64,8 +68,9 @@ func (e *daemon) run(ctx context.Context, random *rand.Rand, kill float64, more 
 }
 
 // TestFollowExactlyOnce follows an appliance on which sessions begin and end, and arrive
-// late, which restarts, and whose sessions expire. The program is killed and started again.
-// Whatever happens, each session is in its output once.
+// late, which restarts, drops snapshots, and whose sessions expire. The password is rotated.
+// The program is killed and started again. Whatever happens, each session is in its output
+// once.
 func TestFollowExactlyOnce(t *testing.T) {
 	t.Parallel()
 	for name, options := range map[string][]spstest.Option{
@@ -102,12 +107,11 @@ func followExactlyOnce(t *testing.T, random *rand.Rand, options []spstest.Option
 	}()
 	for ctx.Err() == nil {
 		err := e.run(ctx, random, 0.01)
-		if err != nil && !errors.Is(err, errKilled) && ctx.Err() == nil {
-			var broken *sps.TransportError
-			if var_, ok := errors.AsType[*sps.Error](err); ok && var_.Status >= 500 || errors.As(err, &broken) || ok && var_.Type == "" {
-				time.Sleep(10 * time.Second) // the login met a restart
-				continue
-			}
+		switch {
+		case err == nil, errors.Is(err, errKilled), ctx.Err() != nil:
+		case meetsRestart(err), errors.Is(err, sps.AuthenticationFailure): // of the password before
+			time.Sleep(10 * time.Second)
+		default:
 			t.Fatal(err)
 		}
 	}
@@ -130,6 +134,13 @@ func followExactlyOnce(t *testing.T, random *rand.Rand, options []spstest.Option
 	if e.starts < 5 || e.largest > 64<<10 {
 		t.Errorf("%d starts, a checkpoint of %d bytes", e.starts, e.largest)
 	}
+}
+
+// meetsRestart tells an error of a login during a restart.
+func meetsRestart(err error) bool {
+	var broken *sps.TransportError
+	refused, ok := errors.AsType[*sps.Error](err)
+	return errors.As(err, &broken) || ok && (refused.Status >= 500 || refused.Type == "")
 }
 
 // disturb lets things happen until the context ends.
@@ -160,6 +171,11 @@ func disturb(ctx context.Context, a *spstest.Appliance, random *rand.Rand) {
 			a.ExpireSessions()
 		case what < 94:
 			a.Restart()
+		case what < 96:
+			a.DropSnapshots()
+		case what < 97:
+			a.SetPassword(a.Username(), fmt.Sprintf("password %d", n))
+			a.ExpireSessions()
 		}
 	}
 }

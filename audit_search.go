@@ -143,7 +143,8 @@ type searchRun struct {
 
 	place place
 	keys  keyMemory
-	space []byte // for the next page
+	space []byte    // for the next page
+	used  time.Time // when the snapshot was
 	part  part
 	skip  bool // what is before the place is left out by looking at it
 	given bool // a session was handed on

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"slices"
@@ -278,6 +279,23 @@ func TestSnapshotTaken(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestSnapshotExpires has a loop that takes longer for each page than a snapshot lives.
+func TestSnapshotExpires(t *testing.T) {
+	t.Parallel()
+	bubbleOf(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+		var keys []string
+		for session, err := range c.Audit.Sessions.Search(t.Context(), audit.Query{PageSize: 10}).All() {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if keys = append(keys, session.Key); len(keys)%10 == 0 {
+				time.Sleep(6 * time.Minute)
+			}
+		}
+		once(t, storedKeys(a), keys)
+	}, spstest.WithAuditSessions(300), spstest.WithVariant("snapshot-limit", "honoured"))
 }
 
 // TestSnapshotQuota has another user who has the snapshot.
@@ -715,5 +733,73 @@ func TestSearchDeleted(t *testing.T) {
 	}
 	if len(got) != 100 {
 		t.Errorf("%d sessions", len(got))
+	}
+}
+
+// TestSearchExactlyOnce searches on an appliance that adds sessions, drops snapshots, expires
+// them and the sessions of the API, and restarts. What was there at the beginning is given
+// once, and nothing is given twice.
+func TestSearchExactlyOnce(t *testing.T) {
+	t.Parallel()
+	for name, options := range map[string][]spstest.Option{
+		"snapshots":       nil,
+		"a smaller limit": {spstest.WithVariant("snapshot-limit", "honoured")},
+		"shuffled":        {spstest.WithVariant("snapshot-limit", "honoured"), spstest.WithVariant("search-ties", "shuffled")},
+		"no ranges":       {spstest.WithVariant("snapshot-limit", "honoured"), spstest.WithVariant("search-time-ranges", "refused")},
+		"6.9":             {spstest.WithProfile("6.9")},
+	} {
+		for seed := range uint64(4) {
+			t.Run(fmt.Sprintf("%s %d", name, seed), func(t *testing.T) {
+				t.Parallel()
+				options := append(slices.Clone(options), spstest.WithAuditSessions(1_200), spstest.WithRestart(spstest.Restart{Refused: 1, Unavailable: 1}))
+				bubbleOf(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+					searchExactlyOnce(t, rand.New(rand.NewPCG(seed, 3)), a, c)
+				}, options...)
+			})
+		}
+	}
+}
+
+func searchExactlyOnce(t *testing.T, random *rand.Rand, a *spstest.Appliance, c *sps.Client) {
+	want := storedKeys(a)
+	query := audit.Query{PageSize: 5 + random.IntN(40), Sort: audit.Sort{Field: audit.FieldStartTime, Descending: random.IntN(2) == 0}}
+	got, disturbances := map[string]int{}, 0
+	for session, err := range c.Audit.Sessions.Search(t.Context(), query).All() {
+		if err != nil {
+			t.Fatal(err)
+		}
+		got[session.Key]++
+		if random.IntN(50) > 0 {
+			continue
+		}
+		disturbances++
+		now := time.Now()
+		switch random.IntN(6) {
+		case 0:
+			a.AddAuditSession(spstest.AuditSession{})
+		case 1: // which another node delivers
+			a.AddAuditSession(spstest.AuditSession{Start: now.AddDate(0, 0, -random.IntN(60)), End: now})
+		case 2:
+			a.DropSnapshots()
+		case 3:
+			time.Sleep(6 * time.Minute) // the snapshot expires
+		case 4:
+			a.ExpireSessions()
+		case 5:
+			a.Restart()
+		}
+	}
+	for _, key := range want {
+		if got[key] == 0 {
+			t.Errorf("%s is missing", key)
+		}
+	}
+	for key, n := range got {
+		if n > 1 {
+			t.Errorf("%s came %d times", key, n)
+		}
+	}
+	if disturbances < 10 || a.Restarts() == 0 {
+		t.Errorf("%d disturbances, %d restarts", disturbances, a.Restarts())
 	}
 }

@@ -115,7 +115,7 @@ func (r *searchRun) readSnapshots(id string) error {
 		case !vanished(err), !r.given && losses > 0 && errors.Is(err, Unauthorized): // it is the right that is missing
 			return err
 		}
-		if losses++; r.since > fewPages {
+		if losses++; r.since > fewPages || time.Since(r.used) >= snapshotLife { // nobody took it
 			losses = 1
 		}
 		r.since = 0
@@ -170,11 +170,13 @@ func (r *searchRun) readSnapshot(id string) error {
 		return err
 	}
 	values.Set("snapshot", id)
+	r.used = time.Now()
 	for values != nil {
 		page, err := readSearchPage(r.ctx, r.client, values, &r.space)
 		if err != nil {
 			return err
 		}
+		r.used = time.Now()
 		if other := page.next["snapshot"]; len(other) > 0 && other[0] != id {
 			return page.unusable("its next page is of another snapshot")
 		}

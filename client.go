@@ -712,7 +712,8 @@ var reservedHeaders = []string{
 
 // Invoke sends a request to an endpoint that the SDK does not type, through the
 // same session, retries and errors as every other. The path is relative to
-// /api/ or a link of an answer ("/api/firmware/slots/2"), escaped as in a URL.
+// /api/ or a link of an answer ("/api/firmware/slots/2"), escaped as in a URL: a slash
+// within a key is %2F.
 // A nil body sends none, []byte and json.RawMessage are sent as they are, and
 // everything else is encoded as JSON, a json.Number as a number.
 //

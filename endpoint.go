@@ -530,7 +530,7 @@ func readEnvelope(ctx context.Context, r reader, path apiPath, keyed bool) (a *a
 	if a, err = r.read(ctx, path, nil); err != nil {
 		return nil, "", err
 	}
-	_, asked, _ := cutLast(path.text)
+	asked := path.key()
 	key = asked
 	if text, ok := wire.Text(a.Key); ok {
 		key = text

@@ -338,9 +338,8 @@ func slotOfLink(link string) string {
 	if err != nil {
 		return ""
 	}
-	parent, key, _ := cutLast(p.text)
-	if parent != slotsPath.text {
+	if parent, _, _ := cutLast(p.text); parent != slotsPath.text {
 		return ""
 	}
-	return key
+	return p.key()
 }

@@ -185,7 +185,7 @@ func newItem(a *answer, entry []byte) (*item, error) {
 
 // readItem reads an object that a list shows by its key only.
 func readItem(ctx context.Context, r reader, path apiPath, listed *item) (*item, error) {
-	own, err := path.join(listed.key)
+	own, err := path.within(listed.key)
 	if err != nil {
 		return nil, listed.a.unusable("an item has the key %q", oneLine(listed.key, 60))
 	}

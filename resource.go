@@ -22,8 +22,10 @@ type Singleton[T any] struct {
 //
 //	email := sps.NewSingleton[Email](client, "configuration/management/email")
 //
-// The path is plain, not escaped, with or without the /api/ of links. One that cannot
-// be right is reported by the first use. The rules are asked before a body is sent.
+// The path is plain, not escaped, with or without the /api/ of links. A key with a slash is
+// named in one way, in every path: with %2F for the slash. Methods that take a key refuse
+// one with a slash. A path that cannot be right is reported by the first use. The rules are
+// asked before a body is sent.
 //
 // T is your type for the body. Names must match exactly, so give its fields json
 // tags; the appliance ignores a member whose name it does not know, without an

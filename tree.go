@@ -30,8 +30,9 @@ type ListingEntry struct {
 
 // WalkNode is one endpoint or object below the root of a [Client.Walk].
 type WalkNode struct {
-	// Path is its path below /api/, "configuration/management/email"; "" for an
-	// object whose key cannot be part of one.
+	// Path is its path below /api/, "configuration/management/email", with %2F for a
+	// slash in a key; "" for a record without a key, and for an object whose key cannot be
+	// part of a path.
 	Path string
 	// Parent is the path of what lists it, "" for the root.
 	Parent string
@@ -116,8 +117,7 @@ func (c *Client) Walk(ctx context.Context, root string, options ...WalkOption) i
 				option(w)
 			}
 		}
-		_, key, _ := cutLast(p.text)
-		w.visit(&WalkNode{Path: p.text, Key: key}, p, 0)
+		w.visit(&WalkNode{Path: p.text, Key: p.key()}, p, 0)
 	}
 }
 
@@ -198,7 +198,7 @@ func (w *walk) entry(listed *item, parent apiPath, depth int) bool {
 	}
 	p, query, err := parseLink(node.Meta.Href)
 	if err != nil || len(query) > 0 || !strings.HasPrefix(p.text, parent.text+"/") {
-		if p, err = parent.join(listed.key); err != nil {
+		if p, err = parent.within(listed.key); err != nil {
 			node.Err = err
 			return w.yield(node, nil)
 		}
