@@ -354,7 +354,7 @@ func (e *endpoint) checkName(ctx context.Context, tx *Transaction, key, name str
 	if owner == "" || owner == key {
 		return nil
 	}
-	return rule(SemanticError, "name", "the name %s is taken by the object %s; it must be unique", quoted(name), oneLine(owner, 60))
+	return breach(SemanticError, "name", "the name %s is taken by the object %s; it must be unique", quoted(name), oneLine(owner, 60))
 }
 
 // updateTries is how often an update is made anew when other steps write the object
@@ -450,7 +450,7 @@ func (e *endpoint) updateOnce(ctx context.Context, tx *Transaction, path apiPath
 	data, unknown, err := wire.Lay(ctx, a.Body, before, after)
 	switch {
 	case e.own && unknown != "":
-		err = rule("", unknown, "the object has no member %s, and the appliance would ignore it: is it the name in a json tag? Replace writes what it does not have", quoted(unknown))
+		err = breach("", unknown, "the object has no member %s, and the appliance would ignore it: is it the name in a json tag? Replace writes what it does not have", quoted(unknown))
 	case errors.Is(err, wire.ErrAmbiguous):
 		err = invalid("the change of a list could lose what %s does not have of its elements, because they cannot be told apart: change the list in several updates, or type the members that tell its elements", bodyType(o.body))
 	case errors.Is(err, wire.ErrEffort):

@@ -159,7 +159,7 @@ var (
 	ErrSnapshotQuota = newSentinel("another search has the appliance's snapshot", KindUnavailable)
 	// ErrSearchInUse: a search of this client reads a snapshot, and a second one would
 	// take it away. End the loop over the first one before, or use [WithoutSnapshot].
-	ErrSearchInUse = newSentinel("another search of this client reads a snapshot", KindRefused)
+	ErrSearchInUse = newSentinel("another search of this client reads a snapshot", KindInvalid)
 	// ErrSearchCeiling: there are more sessions than the appliance gives to a search that
 	// has no snapshot. The text says why the search could not be cut into pieces.
 	ErrSearchCeiling = newSentinel("the search finds 10000 sessions or more, and the appliance does not show what is beyond", KindRefused)

@@ -142,9 +142,9 @@ type ruleFault struct {
 	as ErrorType
 }
 
-// rule makes the error of a rule about one member, "" for the object as a whole. as is
+// breach makes the error of a rule about one member, "" for the object as a whole. as is
 // what the appliance would say, "" where it has no word for it.
-func rule(as ErrorType, member, format string, args ...any) *unmet {
+func breach(as ErrorType, member, format string, args ...any) *unmet {
 	text := fmt.Sprintf(format, args...)
 	return &unmet{own: ErrInvalidInput, text: text, faults: []ruleFault{{Fault{Message: text, Member: member}, as}}}
 }
@@ -214,7 +214,7 @@ func whileOpen(what string) error {
 
 // noSlot is the error of a key that no slot has, of a request below the mount point.
 func noSlot(mount apiPath, key, why string) error {
-	u := rule(ResourceNotFound, "", "slot key %s %s: use the Key of a slot that Firmware.Slots.List lists, such as \"2\"", quoted(key), why)
+	u := breach(ResourceNotFound, "", "slot key %s %s: use the Key of a slot that Firmware.Slots.List lists, such as \"2\"", quoted(key), why)
 	u.detail = []error{&ResourceNotFoundDetails{"/" + mount.text, key}}
 	if mount != slotsPath {
 		u.faults[0].Member = "slot_id"

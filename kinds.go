@@ -196,8 +196,8 @@ func walkErrors(err error, visit func(error) (deeper bool)) {
 
 // SafeToRetry reports whether the same call may be made again: it is certain that nothing
 // was applied, and it may go differently. That is so of [ErrLocked], [ErrConflict] and
-// [ErrTransactionLost], of an appliance that could not be reached in time, and of one that
-// is overloaded. It is never so where [ErrOutcomeUnknown] stands anywhere in the tree of
+// [ErrTransactionLost], of a snapshot that a search does not get or loses, of an appliance
+// that could not be reached in time, and of one that is overloaded. It is never so where [ErrOutcomeUnknown] stands anywhere in the tree of
 // the errors that err wraps, where one of them speaks against it, or for nil.
 //
 // after is how long to wait before: the longest Retry-After of the appliance, or until a

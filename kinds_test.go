@@ -35,9 +35,9 @@ var ownErrors = map[string]error{
 	"ErrNoSuchAuthority": sps.ErrNoSuchAuthority, "ErrAuthorityExists": sps.ErrAuthorityExists, "ErrNoCluster": sps.ErrNoCluster,
 	"ErrStarlingNotJoined": sps.ErrStarlingNotJoined, "ErrOtherClient": sps.ErrOtherClient, "ErrCommitMessageRequired": sps.ErrCommitMessageRequired,
 	"ErrNoEmptySlot": sps.ErrNoEmptySlot, "ErrFetchDone": sps.ErrFetchDone, "ErrFetchRunning": sps.ErrFetchRunning, "ErrSlotInUse": sps.ErrSlotInUse,
-	"ErrNoRecording": sps.ErrNoRecording, "ErrSnapshotQuota": sps.ErrSnapshotQuota, "ErrSearchInUse": sps.ErrSearchInUse, "ErrSearchCeiling": sps.ErrSearchCeiling,
-	"ErrSnapshotLost": sps.ErrSnapshotLost, "ErrSnapshotTaken": sps.ErrSnapshotTaken, "ErrCheckpoint": sps.ErrCheckpoint, "ErrCheckpointFull": sps.ErrCheckpointFull,
-	"ErrWrongVersion": sps.ErrWrongVersion, "ErrUnexpectedImage": sps.ErrUnexpectedImage,
+	"ErrNoRecording": sps.ErrNoRecording, "ErrSnapshotQuota": sps.ErrSnapshotQuota, "ErrSearchInUse": sps.ErrSearchInUse,
+	"ErrSearchCeiling": sps.ErrSearchCeiling, "ErrSnapshotLost": sps.ErrSnapshotLost, "ErrSnapshotTaken": sps.ErrSnapshotTaken,
+	"ErrCheckpoint": sps.ErrCheckpoint, "ErrCheckpointFull": sps.ErrCheckpointFull, "ErrWrongVersion": sps.ErrWrongVersion, "ErrUnexpectedImage": sps.ErrUnexpectedImage,
 }
 
 // kindRow is a row of a table of docs/errors.md.

@@ -268,7 +268,7 @@ func (s Starling) JoinPage(ctx context.Context, options ...JoinStatusOption) (*S
 func (s Starling) Join(ctx context.Context, request StarlingJoinRequest) error {
 	fail := func(err error) error { return s.client.refusal("POST", starlingJoinPath, err) }
 	if request.CredentialString.IsZero() {
-		return fail(rule(MissingCredentialStringError, "credential_string", "it needs the credential string"))
+		return fail(breach(MissingCredentialStringError, "credential_string", "it needs the credential string"))
 	}
 	release, err := s.client.alone(ctx, "POST "+starlingJoinPath.text)
 	if err != nil {
@@ -339,7 +339,7 @@ func (r StarlingJoinRequest) over(body []byte) ([]byte, error) {
 		members = append(slices.DeleteFunc(members, func(old wire.Member) bool { return old.Name == m.name }), wire.Member{Name: m.name, Value: value})
 	}
 	if instance, _ := wire.Text(wire.Find(members, "product_instance")); instance == "" {
-		return nil, rule(MissingProductInstanceError, "product_instance", "neither the request nor the appliance names a product instance")
+		return nil, breach(MissingProductInstanceError, "product_instance", "neither the request nor the appliance names a product instance")
 	}
 	return wire.BareReferences(wire.Join(members))
 }
@@ -393,7 +393,7 @@ func changedStarling(was, s *StarlingConfiguration) error {
 	if was == nil || (s.JoinInfo == nil) == (was.JoinInfo == nil) && (s.JoinInfo == nil || *s.JoinInfo == *was.JoinInfo) {
 		return nil
 	}
-	return rule(StarlingJoinInfoIsReadOnlyError, "join_info", "join_info is read-only: use Client.Starling to join and unjoin")
+	return breach(StarlingJoinInfoIsReadOnlyError, "join_info", "join_info is read-only: use Client.Starling to join and unjoin")
 }
 
 // IntegratedProducts lists the products that the appliance is integrated with (GET

@@ -466,7 +466,7 @@ func changedTrustStore(was, s *TrustStore) error {
 		return s.invalid(s.faults())
 	}
 	if was.Type == TrustStoreBuiltIn {
-		return rule(SyntacticError, "", builtInRefused)
+		return breach(SyntacticError, "", builtInRefused)
 	}
 	old := map[[2]string]bool{}
 	for _, fault := range was.faults() {
@@ -499,7 +499,7 @@ func respellTrustStore(was, s *TrustStore) {
 
 func trustStoreKey(key string) error {
 	if key == BuiltInTrustStoreKey {
-		return rule(SyntacticError, "", builtInRefused)
+		return breach(SyntacticError, "", builtInRefused)
 	}
 	return nil
 }
