@@ -1038,9 +1038,7 @@ func TestLateCommit(t *testing.T) {
 	})
 	synctest.Test(t, func(t *testing.T) {
 		var err error
-		if a, err = spstest.New(spstest.WithTB(t)); err != nil {
-			t.Fatal(err)
-		}
+		a = spstest.NewServer(t, spstest.WithoutListener())
 		defer a.Close()
 		c, err := sps.Connect(t.Context(), a.Addr(), sps.UsernamePassword(a.Username(), sps.NewSecretString(a.Password())), late)
 		if err != nil {
@@ -1093,10 +1091,7 @@ func TestLostSlowCommit(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				a, err := spstest.New(spstest.WithTB(t))
-				if err != nil {
-					t.Fatal(err)
-				}
+				a := spstest.NewServer(t, spstest.WithoutListener())
 				defer a.Close()
 				late := make(chan struct{})
 				c, err := sps.Connect(t.Context(), a.Addr(), sps.UsernamePassword(a.Username(), sps.NewSecretString(a.Password())),
@@ -1311,10 +1306,7 @@ func TestCloseAndTransactions(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				a, err := spstest.New(spstest.WithTB(t))
-				if err != nil {
-					t.Fatal(err)
-				}
+				a := spstest.NewServer(t, spstest.WithoutListener())
 				defer a.Close()
 				c, err := sps.Connect(t.Context(), a.Addr(), sps.UsernamePassword(a.Username(), sps.NewSecretString(a.Password())), inProcess(a))
 				if err != nil {
