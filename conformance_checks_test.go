@@ -1156,10 +1156,7 @@ func orNone(lines []string) string {
 func reference(v *visit, p string) heard {
 	v.Helper()
 	if v.target.reference == nil {
-		a, err := spstest.New()
-		if err != nil {
-			v.fatalf("%v", err)
-		}
+		a := spstest.NewServer(nil, spstest.WithoutListener())
 		request, err := http.NewRequest("GET", "https://"+a.Addr()+"/api/authentication", nil)
 		if err != nil {
 			v.fatalf("%v", err)

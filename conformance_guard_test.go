@@ -361,10 +361,7 @@ func TestConformanceGuardOfTheSDK(t *testing.T) {
 	t.Parallel()
 	g := newGuard(true)
 	synctest.Test(t, func(t *testing.T) {
-		a, err := spstest.New(spstest.WithStarling(spstest.Starling{Joined: true, RemoteAccess: true}))
-		if err != nil {
-			t.Fatal(err)
-		}
+		a := spstest.NewServer(nil, spstest.WithoutListener(), spstest.WithStarling(spstest.Starling{Joined: true, RemoteAccess: true}))
 		defer a.Close()
 		untouched(t, a, a.State())
 		ctx := t.Context()

@@ -518,10 +518,7 @@ func simulated(t *testing.T, writes bool, picked map[string]string, options ...s
 	for name, alternative := range picked {
 		options = append(options, spstest.WithVariant(name, alternative))
 	}
-	a, err := spstest.New(options...)
-	if err != nil {
-		t.Fatal(err)
-	}
+	a := spstest.NewServer(nil, append([]spstest.Option{spstest.WithoutListener()}, options...)...)
 	t.Cleanup(a.Close)
 	prepareConformance(t, a)
 	if picked == nil {

@@ -297,10 +297,7 @@ func TestSettingsOfGo(t *testing.T) {
 func TestIdleConnection(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		a, err := spstest.New() // for its certificate
-		if err != nil {
-			t.Fatal(err)
-		}
+		a := spstest.NewServer(t, spstest.WithoutListener()) // for its certificate
 		defer a.Close()
 		network := &slowNet{newMemNet(), 20 * time.Millisecond}
 		posts := 0

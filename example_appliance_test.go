@@ -64,10 +64,7 @@ func ExampleClient_UserInfo() {
 }
 
 func ExampleCluster_Status() {
-	appliance, err := spstest.Start(spstest.WithCluster())
-	if err != nil {
-		log.Fatal(err)
-	}
+	appliance := spstest.NewServer(nil, spstest.WithCluster())
 	defer appliance.Close()
 	ctx := context.Background()
 	client, err := sps.Connect(ctx, appliance.Addr(), sps.UsernamePassword("admin", sps.NewSecretString("a")), sps.WithCABundle(appliance.CA()))
@@ -88,10 +85,7 @@ func ExampleCluster_Status() {
 }
 
 func ExampleSetupStatus() {
-	appliance, err := spstest.Start()
-	if err != nil {
-		log.Fatal(err)
-	}
+	appliance := spstest.NewServer(nil)
 	defer appliance.Close()
 	setup, err := sps.SetupStatus(context.Background(), appliance.Addr(), sps.WithCABundle(appliance.CA()))
 	if err != nil {

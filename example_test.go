@@ -26,10 +26,7 @@ import (
 
 // example returns a client of a simulated appliance, and how to end both.
 func example() (*spstest.Appliance, *sps.Client, func()) {
-	appliance, err := spstest.Start()
-	if err != nil {
-		log.Fatal(err)
-	}
+	appliance := spstest.NewServer(nil)
 	client, err := sps.Connect(context.Background(), appliance.Addr(),
 		sps.UsernamePassword(appliance.Username(), sps.NewSecretString(appliance.Password())),
 		sps.WithCABundle(appliance.CA()))
@@ -44,10 +41,7 @@ func example() (*spstest.Appliance, *sps.Client, func()) {
 
 func ExampleConnect() {
 	ctx := context.Background()
-	appliance, err := spstest.Start() // in place of an appliance of yours
-	if err != nil {
-		log.Fatal(err)
-	}
+	appliance := spstest.NewServer(nil) // in place of an appliance of yours
 	defer appliance.Close()
 
 	client, err := sps.Connect(ctx, appliance.Addr(),
@@ -186,15 +180,12 @@ func ExampleConnectFromEnv() {
 }
 
 func ExampleWithPinnedCertificates() {
-	appliance, err := spstest.Start()
-	if err != nil {
-		log.Fatal(err)
-	}
+	appliance := spstest.NewServer(nil)
 	defer appliance.Close()
 	ctx := context.Background()
 	admin := sps.UsernamePassword("admin", sps.NewSecretString("a"))
 
-	_, err = sps.Connect(ctx, appliance.Addr(), admin)
+	_, err := sps.Connect(ctx, appliance.Addr(), admin)
 	var untrusted *sps.CertificateError
 	if !errors.As(err, &untrusted) {
 		log.Fatal(err)
@@ -239,10 +230,7 @@ func ExamplePasswordFunc() {
 
 func ExampleClientCertificate() {
 	authority, certificate := identity("automation") // or tls.LoadX509KeyPair("client.pem", "client.key")
-	appliance, err := spstest.Start(spstest.WithClientCA(authority))
-	if err != nil {
-		log.Fatal(err)
-	}
+	appliance := spstest.NewServer(nil, spstest.WithClientCA(authority))
 	defer appliance.Close()
 
 	ctx := context.Background()
@@ -302,10 +290,7 @@ func ExampleExistingSession() {
 }
 
 func ExampleWithRootCAs() {
-	appliance, err := spstest.Start()
-	if err != nil {
-		log.Fatal(err)
-	}
+	appliance := spstest.NewServer(nil)
 	defer appliance.Close()
 	pool := x509.NewCertPool() // or x509.SystemCertPool, to add to what the machine trusts
 	pool.AppendCertsFromPEM(appliance.CA())

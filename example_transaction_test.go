@@ -110,10 +110,7 @@ func ExampleWithChanges() {
 
 func ExampleWithOneSession() {
 	ctx := context.Background()
-	appliance, err := spstest.Start()
-	if err != nil {
-		log.Fatal(err)
-	}
+	appliance := spstest.NewServer(nil)
 	defer appliance.Close()
 	for _, options := range [][]sps.Option{nil, {sps.WithOneSession()}} {
 		client, err := sps.Connect(ctx, appliance.Addr(),

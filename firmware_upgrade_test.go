@@ -16,10 +16,7 @@ import (
 func upgradeBubble(t *testing.T, test func(t *testing.T, a *spstest.Appliance, c *sps.Client), options ...spstest.Option) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		a, err := spstest.New(append([]spstest.Option{spstest.WithTB(t)}, options...)...)
-		if err != nil {
-			t.Fatal(err)
-		}
+		a := spstest.NewServer(t, append([]spstest.Option{spstest.WithoutListener()}, options...)...)
 		defer a.Close()
 		c, err := sps.Connect(t.Context(), a.Addr(), sps.UsernamePassword(a.Username(), sps.NewSecretString(a.Password())), inProcess(a))
 		if err != nil {

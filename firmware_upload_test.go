@@ -243,10 +243,7 @@ func TestUploadStalls(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				a, err := spstest.New(spstest.WithTB(t))
-				if err != nil {
-					t.Fatal(err)
-				}
+				a := spstest.NewServer(t, spstest.WithoutListener())
 				defer a.Close()
 				slow := sps.WithTransport(func(http.RoundTripper) http.RoundTripper {
 					return roundTripper(func(r *http.Request) (*http.Response, error) {

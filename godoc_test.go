@@ -282,8 +282,6 @@ var shownElsewhere = []string{
 var notShown = map[string]string{
 	"sps.WithInsecureTLS":          "an example would be copied",
 	"sps.WithProxyFromEnvironment": "it needs a proxy",
-	"spstest.NewServer":            "it needs a testing.T; the package's own text shows it",
-	"spstest.WithTB":               "it needs a testing.T; the package's own text shows it",
 }
 
 // TestExamples demands that every exported function and method is used by an example

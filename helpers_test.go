@@ -73,10 +73,7 @@ func bubbleOf(t *testing.T, test func(t *testing.T, a *spstest.Appliance, c *sps
 func bubbleWith(t *testing.T, appliance []spstest.Option, test func(t *testing.T, a *spstest.Appliance, c *sps.Client), options ...sps.Option) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		a, err := spstest.New(append([]spstest.Option{spstest.WithTB(t)}, appliance...)...)
-		if err != nil {
-			t.Fatal(err)
-		}
+		a := spstest.NewServer(t, append([]spstest.Option{spstest.WithoutListener()}, appliance...)...)
 		c, err := sps.Connect(t.Context(), a.Addr(),
 			sps.UsernamePassword(a.Username(), sps.NewSecretString(a.Password())),
 			append([]sps.Option{inProcess(a)}, options...)...)

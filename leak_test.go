@@ -743,10 +743,7 @@ func TestLeaks(t *testing.T) {
 }
 
 func leakRun(t *testing.T, operation, name string, mode *leakAppliance, file string) {
-	a, err := spstest.New(spstest.WithTB(t), spstest.WithCredentials("admin", leakPassword), spstest.WithCluster())
-	if err != nil {
-		t.Fatal(err)
-	}
+	a := spstest.NewServer(t, spstest.WithoutListener(), spstest.WithCredentials("admin", leakPassword), spstest.WithCluster())
 	defer a.Close()
 	w := &leakWorld{t: t, a: a, finder: &leakFinder{}, log: &bytes.Buffer{}, what: operation + ", " + name, file: file}
 	w.finder.add("password", []byte(leakPassword))
@@ -755,6 +752,7 @@ func leakRun(t *testing.T, operation, name string, mode *leakAppliance, file str
 	w.finder.add("community", []byte(leakCommunity))
 	credential := sps.UsernamePassword("admin", sps.NewSecretString(leakPassword))
 	options := w.options()
+	var err error
 	if w.c, err = sps.Connect(t.Context(), a.Addr(), credential, options...); err != nil {
 		t.Fatal(err)
 	}

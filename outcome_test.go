@@ -36,10 +36,7 @@ type lateAppliance struct {
 // is for a bubble.
 func newLateAppliance(t *testing.T, options ...spstest.Option) (*lateAppliance, *sps.Client) {
 	t.Helper()
-	a, err := spstest.New(append([]spstest.Option{spstest.WithTB(t)}, options...)...)
-	if err != nil {
-		t.Fatal(err)
-	}
+	a := spstest.NewServer(t, append([]spstest.Option{spstest.WithoutListener()}, options...)...)
 	t.Cleanup(a.Close)
 	l := &lateAppliance{a: a}
 	c, err := sps.Connect(t.Context(), a.Addr(), sps.UsernamePassword(a.Username(), sps.NewSecretString(a.Password())),

@@ -253,10 +253,7 @@ func (p *program) run(t *testing.T) (faulty []string, figures counts) {
 		ended := tellUnlessEnded(p.seed)
 		defer ended(false)
 		r := &reliabilityRun{p: p, network: newMemNet()}
-		a, err := spstest.Start(r.options(t)...)
-		if err != nil {
-			t.Fatal(err)
-		}
+		a := spstest.NewServer(nil, r.options(t)...)
 		defer a.Close()
 		r.a, r.first = a, stateOf(a)
 		for _, s := range p.takes {

@@ -333,10 +333,7 @@ func TestLoginAttempts(t *testing.T) {
 			t.Run(name+", "+kind, func(t *testing.T) {
 				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {
-					a, err := spstest.New(spstest.WithTB(t))
-					if err != nil {
-						t.Fatal(err)
-					}
+					a := spstest.NewServer(t, spstest.WithoutListener())
 					defer a.Close()
 					credential := sps.UsernamePassword(a.Username(), sps.NewSecretString(a.Password()))
 					if kind == "a code" {
@@ -399,10 +396,7 @@ func TestCloseTakesItsTime(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				a, err := spstest.New(spstest.WithTB(t))
-				if err != nil {
-					t.Fatal(err)
-				}
+				a := spstest.NewServer(t, spstest.WithoutListener())
 				defer a.Close()
 				var deaf time.Duration
 				c, err := sps.Connect(t.Context(), a.Addr(), sps.UsernamePassword(a.Username(), sps.NewSecretString(a.Password())),

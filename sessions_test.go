@@ -36,10 +36,7 @@ func TestOutage(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				a, err := spstest.New(spstest.WithTB(t))
-				if err != nil {
-					t.Fatal(err)
-				}
+				a := spstest.NewServer(t, spstest.WithoutListener())
 				defer a.Close()
 				var out atomic.Bool
 				c, err := sps.Connect(t.Context(), a.Addr(), sps.UsernamePassword(a.Username(), sps.NewSecretString(a.Password())),
@@ -318,10 +315,7 @@ func TestEndsAtEachRequest(t *testing.T) {
 }
 
 func endsAt(t *testing.T, how string, n int, executed, one bool) {
-	a, err := spstest.New(spstest.WithTB(t))
-	if err != nil {
-		t.Fatal(err)
-	}
+	a := spstest.NewServer(t, spstest.WithoutListener())
 	defer a.Close()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -355,6 +349,7 @@ func endsAt(t *testing.T, how string, n int, executed, one bool) {
 	if one {
 		options = append(options, sps.WithOneSession())
 	}
+	var err error
 	if c, err = sps.Connect(t.Context(), a.Addr(), sps.UsernamePassword(a.Username(), sps.NewSecretString(a.Password())), options...); err != nil {
 		t.Fatal(err)
 	}
@@ -431,14 +426,11 @@ func TestLoginBrokeOffThenRefused(t *testing.T) {
 	t.Parallel()
 	for status, body := range map[int]string{503: "", 403: `{"error":{"type":"ForbiddenActionError"}}`} {
 		synctest.Test(t, func(t *testing.T) {
-			a, err := spstest.New()
-			if err != nil {
-				t.Fatal(err)
-			}
+			a := spstest.NewServer(t, spstest.WithoutListener())
 			defer a.Close()
 			a.Inject(spstest.Fault{Method: "GET", Path: "authentication", Truncate: 1, Times: 2})
 			a.Inject(spstest.Fault{Method: "GET", Path: "authentication", Status: status, Body: body, Times: -1})
-			_, err = sps.Connect(t.Context(), a.Addr(), sps.UsernamePassword(a.Username(), sps.NewSecretString(a.Password())), inProcess(a))
+			_, err := sps.Connect(t.Context(), a.Addr(), sps.UsernamePassword(a.Username(), sps.NewSecretString(a.Password())), inProcess(a))
 			if !errors.Is(err, sps.Status(status)) {
 				t.Errorf("error %v, want status %d", err, status)
 			}

@@ -84,10 +84,7 @@ func TestWhatBecameOfCommits(t *testing.T) {
 				t.Run(fmt.Sprintf("%s, variants %d, one session: %t", name, i, one), func(t *testing.T) {
 					t.Parallel()
 					synctest.Test(t, func(t *testing.T) {
-						a, err := spstest.New(append([]spstest.Option{spstest.WithTB(t)}, variants...)...)
-						if err != nil {
-							t.Fatal(err)
-						}
+						a := spstest.NewServer(t, append([]spstest.Option{spstest.WithoutListener()}, variants...)...)
 						defer a.Close()
 						options := []sps.Option{inProcess(a), sps.WithTimeouts(test.limits)}
 						if one {

@@ -44,10 +44,7 @@ func TestFairLock(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				a, err := spstest.New(spstest.WithTB(t))
-				if err != nil {
-					t.Fatal(err)
-				}
+				a := spstest.NewServer(t, spstest.WithoutListener())
 				defer a.Close()
 				clients := clientsOf(t, a, test.clients)
 				counts := make([]int, test.clients)

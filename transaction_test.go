@@ -1039,9 +1039,7 @@ func TestLateCommit(t *testing.T) {
 	})
 	synctest.Test(t, func(t *testing.T) {
 		var err error
-		if a, err = spstest.New(spstest.WithTB(t)); err != nil {
-			t.Fatal(err)
-		}
+		a = spstest.NewServer(t, spstest.WithoutListener())
 		defer a.Close()
 		c, err := sps.Connect(t.Context(), a.Addr(), sps.UsernamePassword(a.Username(), sps.NewSecretString(a.Password())), late)
 		if err != nil {
@@ -1094,10 +1092,7 @@ func TestLostSlowCommit(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				a, err := spstest.New(spstest.WithTB(t))
-				if err != nil {
-					t.Fatal(err)
-				}
+				a := spstest.NewServer(t, spstest.WithoutListener())
 				defer a.Close()
 				late := make(chan struct{})
 				c, err := sps.Connect(t.Context(), a.Addr(), sps.UsernamePassword(a.Username(), sps.NewSecretString(a.Password())),
@@ -1312,10 +1307,7 @@ func TestCloseAndTransactions(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				a, err := spstest.New(spstest.WithTB(t))
-				if err != nil {
-					t.Fatal(err)
-				}
+				a := spstest.NewServer(t, spstest.WithoutListener())
 				defer a.Close()
 				c, err := sps.Connect(t.Context(), a.Addr(), sps.UsernamePassword(a.Username(), sps.NewSecretString(a.Password())), inProcess(a))
 				if err != nil {

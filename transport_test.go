@@ -460,16 +460,13 @@ func TestConnectCancelled(t *testing.T) {
 	t.Parallel()
 	for _, delay := range []time.Duration{2 * time.Second, 10 * time.Second, 50 * time.Second} {
 		synctest.Test(t, func(t *testing.T) {
-			a, err := spstest.New(spstest.WithTB(t))
-			if err != nil {
-				t.Fatal(err)
-			}
+			a := spstest.NewServer(t, spstest.WithoutListener())
 			defer a.Close()
 			a.Inject(spstest.Fault{Path: "authentication", Delay: delay})
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
 			start := time.Now()
-			_, err = sps.Connect(ctx, a.Addr(), sps.UsernamePassword(a.Username(), sps.NewSecretString(a.Password())), inProcess(a))
+			_, err := sps.Connect(ctx, a.Addr(), sps.UsernamePassword(a.Username(), sps.NewSecretString(a.Password())), inProcess(a))
 			if !errors.Is(err, context.DeadlineExceeded) {
 				t.Errorf("error %v, want the deadline", err)
 			}

@@ -727,7 +727,7 @@ func TestAuditStrangeBodies(t *testing.T) {
 func TestAuditOptions(t *testing.T) {
 	t.Parallel()
 	for _, opt := range []spstest.Option{spstest.WithAuditSessions(-1), spstest.WithAuditSessions(1 << 40), spstest.WithAuditTrailSize(0), spstest.WithAuditTrailSize(-1)} {
-		if _, err := spstest.New(opt); err == nil {
+		if err := startError(opt); err == nil {
 			t.Error("a bad option was taken")
 		}
 	}

@@ -12,11 +12,11 @@
 //		// and your own code with the client
 //	}
 //
-// [NewServer] closes the appliance when the test ends; [Start] is for programs. A client
-// that takes an http.RoundTripper can use an appliance of [New] directly, without
-// sockets, which is the way into testing/synctest:
+// [NewServer] closes the appliance when the test ends; a program gives nil in place of
+// the test, and closes it itself. A client that takes an http.RoundTripper can use an
+// appliance without sockets, which is the way into testing/synctest:
 //
-//	appliance, err := spstest.New(spstest.WithTB(t)) // closed at the end of the test, too
+//	appliance := spstest.NewServer(t, spstest.WithoutListener())
 //
 // # What it is
 //
@@ -104,7 +104,8 @@
 // Support bundles go on each time that somebody looks, see [WithBundlePolls],
 // and fail after [Appliance.FailBundles]. [Appliance.SetHealth] lays what is wrong
 // over the health status, [Appliance.SetSetupStatus] sets the status of the
-// wizard, [WithCluster] puts the appliance at the head of a cluster.
+// wizard, [WithCluster] puts the appliance at the head of a cluster. A POST of cluster/spp
+// joins it to Safeguard for Privileged Passwords, which the integrated products show.
 //
 // # What is unknown
 //

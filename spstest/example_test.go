@@ -27,10 +27,7 @@ import (
 
 // start returns an appliance without sockets, and a client of it.
 func start(options ...spstest.Option) (*spstest.Appliance, *sps.Client, func()) {
-	appliance, err := spstest.New(options...)
-	if err != nil {
-		log.Fatal(err)
-	}
+	appliance := spstest.NewServer(nil, append([]spstest.Option{spstest.WithoutListener()}, options...)...)
 	client, err := connect(appliance)
 	if err != nil {
 		log.Fatal(err)
@@ -56,10 +53,7 @@ func disableSNMP(ctx context.Context, tx *sps.Transaction) error {
 }
 
 func Example() {
-	appliance, err := spstest.Start() // in a test: spstest.NewServer(t)
-	if err != nil {
-		log.Fatal(err)
-	}
+	appliance := spstest.NewServer(nil) // in a test: spstest.NewServer(t)
 	defer appliance.Close()
 	appliance.SetSlot(spstest.Slot{Key: "2", Version: "8.0.0", TestFailure: spstest.NotEnoughStorage()})
 
@@ -77,10 +71,7 @@ func Example() {
 }
 
 func ExampleNew() {
-	appliance, err := spstest.New() // no sockets: for testing/synctest
-	if err != nil {
-		log.Fatal(err)
-	}
+	appliance := spstest.NewServer(nil, spstest.WithoutListener()) // no sockets: for testing/synctest
 	defer appliance.Close()
 	resp, err := (&http.Client{Transport: appliance}).Get("https://" + appliance.Addr() + "/api/info")
 	if err != nil {
@@ -92,24 +83,18 @@ func ExampleNew() {
 }
 
 func ExampleAppliance_RoundTrip() {
-	appliance, err := spstest.New()
-	if err != nil {
-		log.Fatal(err)
-	}
+	appliance := spstest.NewServer(nil, spstest.WithoutListener())
 	defer appliance.Close()
 	appliance.Inject(spstest.Fault{Refuse: true})
 	request := httptest.NewRequest("GET", "https://"+appliance.Addr()+"/api/info", http.NoBody)
-	_, err = appliance.RoundTrip(request)
+	_, err := appliance.RoundTrip(request)
 	var refused *net.OpError
 	fmt.Println(errors.As(err, &refused))
 	// Output: true
 }
 
 func ExampleAppliance_Handler() {
-	appliance, err := spstest.New()
-	if err != nil {
-		log.Fatal(err)
-	}
+	appliance := spstest.NewServer(nil, spstest.WithoutListener())
 	defer appliance.Close()
 	w := httptest.NewRecorder() // or a server of yours
 	appliance.Handler().ServeHTTP(w, httptest.NewRequest("GET", "/api/setup", http.NoBody))
@@ -143,9 +128,11 @@ func ExampleAppliance_Inject() {
 }
 
 func ExampleWithFaults() {
-	_, err := spstest.New(spstest.WithFaults(spstest.Fault{Path: "firmwares", Status: 503}))
-	fmt.Println(err)
-	// Output: spstest: fault "firmwares status=503": no endpoint of the appliance has the path "firmwares", see Implemented
+	_, client, end := start(spstest.WithFaults(spstest.Fault{Path: "firmware/slots", Status: 403, Body: `{"error":{"type":"Unauthorized"}}`}))
+	defer end()
+	_, err := client.Firmware.Slots.List(context.Background())
+	fmt.Println(errors.Is(err, sps.Unauthorized))
+	// Output: true
 }
 
 func ExampleAppliance_Journal() {
@@ -258,10 +245,7 @@ func ExampleAppliance_State() {
 	appliance.SetSlot(spstest.Slot{Key: "5", Version: "8.1.0"})
 	saved := appliance.State()
 
-	another, err := spstest.New(spstest.WithState(saved), spstest.WithCredentials("operator", "correct-horse"))
-	if err != nil {
-		log.Fatal(err)
-	}
+	another := spstest.NewServer(nil, spstest.WithoutListener(), spstest.WithState(saved), spstest.WithCredentials("operator", "correct-horse"))
 	defer another.Close()
 	fmt.Println(another.Slots()[4].Version, another.Username())
 	// Output: 8.1.0 operator
@@ -363,11 +347,8 @@ func ExampleWithSlots() {
 }
 
 func ExampleWithUser() {
-	appliance, err := spstest.New(
+	appliance := spstest.NewServer(nil, spstest.WithoutListener(),
 		spstest.WithUser("reader", "a", spstest.ReadOnlyAt("configuration"), spstest.NoAccessTo("configuration/alerting")))
-	if err != nil {
-		log.Fatal(err)
-	}
 	defer appliance.Close()
 	ctx := context.Background()
 	client, err := sps.Connect(ctx, appliance.Addr(), sps.UsernamePassword("reader", sps.NewSecretString("a")),
@@ -445,20 +426,14 @@ func ExampleWithListener() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	appliance, err := spstest.Start(spstest.WithListener(listener))
-	if err != nil {
-		log.Fatal(err)
-	}
+	appliance := spstest.NewServer(nil, spstest.WithListener(listener))
 	defer appliance.Close()
 	fmt.Println(appliance.Addr() == listener.Addr().String())
 	// Output: true
 }
 
 func ExampleWithListenAddress() {
-	appliance, err := spstest.Start(spstest.WithListenAddress("127.0.0.1:0")) // or ":8443"
-	if err != nil {
-		log.Fatal(err)
-	}
+	appliance := spstest.NewServer(nil, spstest.WithListenAddress("127.0.0.1:0")) // or ":8443"
 	defer appliance.Close()
 	fmt.Println(strings.HasPrefix(appliance.Addr(), "127.0.0.1:"))
 	// Output: true
@@ -466,10 +441,7 @@ func ExampleWithListenAddress() {
 
 func ExampleWithCertificate() {
 	_, certificate := identity("sps1.example.com") // with the name that clients will dial
-	appliance, err := spstest.Start(spstest.WithCertificate(certificate))
-	if err != nil {
-		log.Fatal(err)
-	}
+	appliance := spstest.NewServer(nil, spstest.WithCertificate(certificate))
 	defer appliance.Close()
 	leaf, err := x509.ParseCertificate(certificate.Certificate[0])
 	if err != nil {
@@ -482,10 +454,7 @@ func ExampleWithCertificate() {
 
 func ExampleWithClientCA() {
 	authority, certificate := identity("automation")
-	appliance, err := spstest.Start(spstest.WithClientCA(authority))
-	if err != nil {
-		log.Fatal(err)
-	}
+	appliance := spstest.NewServer(nil, spstest.WithClientCA(authority))
 	defer appliance.Close()
 	ctx := context.Background()
 	client, err := sps.Connect(ctx, appliance.Addr(), sps.ClientCertificate(certificate), sps.WithCABundle(appliance.CA()))
@@ -578,10 +547,7 @@ func ExampleImplemented() {
 }
 
 func ExampleCurlLines() {
-	appliance, err := spstest.Start()
-	if err != nil {
-		log.Fatal(err)
-	}
+	appliance := spstest.NewServer(nil)
 	defer appliance.Close()
 	lines := spstest.CurlLines(appliance, "cookies", "ca.pem")
 	fmt.Println(strings.ReplaceAll(lines[0], appliance.Addr(), "ADDRESS"))
@@ -589,10 +555,7 @@ func ExampleCurlLines() {
 }
 
 func ExampleWithTakes() {
-	appliance, err := spstest.New(spstest.WithTakes("PUT", "transaction", 20*time.Millisecond)) // every commit
-	if err != nil {
-		log.Fatal(err)
-	}
+	appliance := spstest.NewServer(nil, spstest.WithoutListener(), spstest.WithTakes("PUT", "transaction", 20*time.Millisecond)) // every commit
 	defer appliance.Close()
 	client, err := connect(appliance)
 	if err != nil {

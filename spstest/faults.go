@@ -93,8 +93,8 @@ type Fault struct {
 	// Mutate replaces the body of the answer of the executed request.
 	Mutate func(body []byte) []byte
 
-	// MayMiss allows that no request ever meets the fault. Without it, an appliance of
-	// [NewServer] or [WithTB] fails its test at the end.
+	// MayMiss allows that no request ever meets the fault. Without it, the appliance of a
+	// test fails it at the end.
 	MayMiss bool
 	// Unimplemented allows a Path that no endpoint of the appliance has, for a Status and a
 	// Body that stand in for the endpoint.
@@ -117,9 +117,8 @@ type activeFault struct {
 // unless the fault says Unimplemented; words that contradict each other, such as CutBefore
 // and Status.
 //
-// A fault that is refused ends the test of an appliance of [NewServer] or [WithTB]; call
-// Inject from the goroutine of the test there. Any other appliance panics. [WithFaults]
-// gives an error instead.
+// A fault that is refused ends the test that [NewServer] got; call Inject from the
+// goroutine of the test. Without a test it is a panic.
 func (a *Appliance) Inject(f Fault) {
 	where := ""
 	if _, file, line, ok := runtime.Caller(1); ok {
@@ -138,11 +137,10 @@ func (a *Appliance) Inject(f Fault) {
 
 // refuseRule ends the test of an appliance, or panics.
 func (a *Appliance) refuseRule(err error) {
-	if a.tb == nil {
-		panic("spstest: " + err.Error())
+	if a.tb != nil {
+		a.tb.Helper()
 	}
-	a.tb.Helper()
-	a.tb.Fatalf("spstest: %v", err)
+	refuse(a.tb, fmt.Errorf("spstest: %w", err))
 }
 
 func (a *Appliance) inject(f Fault, where string) error {
@@ -163,8 +161,8 @@ func (a *Appliance) inject(f Fault, where string) error {
 	return nil
 }
 
-// WithFaults injects faults from the start. One that [Appliance.Inject] would refuse is
-// an error of [New] and [Start].
+// WithFaults injects faults from the start. [NewServer] refuses what [Appliance.Inject]
+// would refuse.
 func WithFaults(faults ...Fault) Option {
 	return func(a *Appliance) error {
 		a.late = append(a.late, func() error {
@@ -189,8 +187,8 @@ func (a *Appliance) ClearFaults() {
 }
 
 // MissedFaults lists the faults that have not applied to any request yet, in the order in
-// which they were injected, but for those that MayMiss. A test of [NewServer] or [WithTB]
-// fails where any is left at its end.
+// which they were injected, but for those that MayMiss. The test of [NewServer] fails where
+// any is left at its end.
 func (a *Appliance) MissedFaults() []Fault {
 	a.enter()
 	defer a.mu.Unlock()

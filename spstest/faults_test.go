@@ -266,7 +266,7 @@ func TestInjectRefuses(t *testing.T) {
 		var of failing
 		spstest.NewServer(&of).Inject(test.fault)
 		of.end()
-		_, err := spstest.New(spstest.WithFaults(test.fault))
+		err := startError(spstest.WithFaults(test.fault))
 		got := map[string]string{
 			"in a test": of.message,
 			"elsewhere": fmt.Sprint(panicOf(func() { inNoTest(t).Inject(test.fault) })),
@@ -286,10 +286,7 @@ func TestInjectRefuses(t *testing.T) {
 // inNoTest is an appliance that does not know of the test.
 func inNoTest(t *testing.T) *spstest.Appliance {
 	t.Helper()
-	a, err := spstest.New()
-	if err != nil {
-		t.Fatal(err)
-	}
+	a := spstest.NewServer(nil, spstest.WithoutListener())
 	t.Cleanup(a.Close)
 	return a
 }
@@ -371,13 +368,10 @@ func TestFaultsFromTheStart(t *testing.T) {
 	before := inNoTest(t)
 	before.SetConfiguration("ssh/options", json.RawMessage(`{"timeout":1}`))
 	var of failing
-	a, err := spstest.New(
+	a := spstest.NewServer(&of, spstest.WithoutListener(),
 		spstest.WithFaults(spstest.Fault{Path: "configuration/ssh/options", Status: 503}, spstest.Fault{Path: "setup", Status: 500}),
 		spstest.WithTakes("", "configuration/ssh/options", time.Nanosecond),
-		spstest.WithState(before.State()), spstest.WithTB(&of))
-	if err != nil {
-		t.Fatal(err)
-	}
+		spstest.WithState(before.State()))
 	a.SetPassword("admin", "a")
 	inProcess(t, a).logIn("admin", "a").want(503, "GET", "/api/configuration/ssh/options", "")
 	of.end()

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"strings"
@@ -33,11 +34,19 @@ type response struct {
 
 func newInProcess(t testing.TB, opts ...spstest.Option) *spstest.Appliance {
 	t.Helper()
-	a, err := spstest.New(append([]spstest.Option{spstest.WithTB(t)}, opts...)...)
-	if err != nil {
-		t.Fatal(err)
-	}
+	a := spstest.NewServer(t, append([]spstest.Option{spstest.WithoutListener()}, opts...)...)
 	return a
+}
+
+// startError is why an appliance does not start with the options, if it does not.
+func startError(opts ...spstest.Option) error {
+	var f failing
+	spstest.NewServer(&f, opts...)
+	f.end()
+	if f.message == "" {
+		return nil
+	}
+	return errors.New(f.message)
 }
 
 // inProcess gives a client without a session that uses no sockets.

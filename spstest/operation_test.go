@@ -341,7 +341,7 @@ func TestTakesRules(t *testing.T) {
 		"path":    {"GET", "firmwares", 1, `no endpoint of the appliance has the path "firmwares"`},
 		"time":    {"GET", "**", -1, "the time -1ns is negative"},
 	} {
-		if _, err := spstest.New(spstest.WithTakes(test.method, test.glob, test.takes)); err == nil || !strings.HasPrefix(err.Error(), "spstest: WithTakes: "+test.want) {
+		if err := startError(spstest.WithTakes(test.method, test.glob, test.takes)); err == nil || !strings.HasPrefix(err.Error(), "spstest: WithTakes: "+test.want) {
 			t.Errorf("%s: error %v, want %s", name, err, test.want)
 		}
 		var of failing

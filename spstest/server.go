@@ -21,8 +21,8 @@ import (
 // inProcessAddr is the address of an appliance that does not listen.
 const inProcessAddr = "appliance.test"
 
-// TB is the part of testing.TB that [NewServer] and [WithTB] need. The package does not
-// import testing, so that programs can use it.
+// TB is the part of testing.TB that [NewServer] needs. The package does not import
+// testing, so that programs can use it.
 type TB interface {
 	Helper()                           // takes this package out of the position of a failure
 	Cleanup(func())                    // closes the appliance at the end of the test
@@ -41,6 +41,7 @@ type Appliance struct {
 	username  string
 	listenOn  string
 	listener  net.Listener // nil: one on listenOn
+	unheard   bool         // there is none
 	clientCAs *x509.CertPool
 	addr      string
 	tb        TB             // nil: of no test
@@ -170,16 +171,23 @@ func WithSessionLifetime(d time.Duration) Option {
 	}
 }
 
-// WithListenAddress makes [Start] listen there instead of on a free port of
+// WithListenAddress makes the appliance listen there instead of on a free port of
 // 127.0.0.1.
 func WithListenAddress(addr string) Option {
 	return func(a *Appliance) error { a.listenOn = addr; return nil }
 }
 
-// WithListener makes [Start] accept connections there instead of listening by itself,
-// on a network in memory, for example. The appliance closes the listener.
+// WithListener makes the appliance accept connections there instead of listening by
+// itself, on a network in memory, for example. The appliance closes the listener.
 func WithListener(listener net.Listener) Option {
 	return func(a *Appliance) error { a.listener = listener; return nil }
+}
+
+// WithoutListener makes an appliance that does not listen: use it through
+// [Appliance.RoundTrip] or [Appliance.Handler]. It needs no socket, and so fits into a
+// bubble of testing/synctest.
+func WithoutListener() Option {
+	return func(a *Appliance) error { a.unheard = true; return nil }
 }
 
 // WithCertificate serves the given certificate instead of a new one, for tests
@@ -201,9 +209,48 @@ func WithTrace(f func(Request)) Option {
 	return func(a *Appliance) error { a.trace = f; return nil }
 }
 
-// New makes an appliance that does not listen: use it through
-// [Appliance.RoundTrip] or [Appliance.Handler].
-func New(opts ...Option) (*Appliance, error) {
+// NewServer makes an appliance and serves it over TLS, as httptest.NewServer does: it
+// accepts connections when NewServer returns, and [Appliance.Close] stops it. With
+// [WithoutListener] it does not listen, for tests in a bubble of testing/synctest.
+//
+// The appliance of a test is closed when the test ends, and then the test fails if a fault
+// never applied to a request, unless the fault says MayMiss. What cannot be done, an
+// option that is wrong or a fault that [Appliance.Inject] refuses, ends the test. Where
+// Fatalf of the test returns, NewServer returns nil.
+//
+// A program gives nil in place of a test, and closes the appliance itself. What cannot be
+// done is a panic then.
+func NewServer(t TB, opts ...Option) *Appliance {
+	if t != nil {
+		t.Helper()
+	}
+	a, err := newAppliance(t, opts)
+	if err == nil {
+		err = a.listen()
+	}
+	if err != nil {
+		refuse(t, err)
+		return nil
+	}
+	if t != nil {
+		t.Cleanup(func() {
+			a.Close()
+			a.report()
+		})
+	}
+	return a
+}
+
+// refuse ends a test, or panics.
+func refuse(t TB, err error) {
+	if t == nil {
+		panic(err.Error())
+	}
+	t.Helper()
+	t.Fatalf("%v", err)
+}
+
+func newAppliance(t TB, opts []Option) (*Appliance, error) {
 	a := &Appliance{
 		profile:  profiles[defaultProfile],
 		variants: make(map[string]string),
@@ -223,6 +270,8 @@ func New(opts ...Option) (*Appliance, error) {
 
 		fetchPolls:  3,
 		bundlePolls: 2,
+
+		tb: t,
 	}
 	a.nodes, a.committed = defaultConfiguration()
 	a.audit = newAuditStore()
@@ -247,50 +296,25 @@ func New(opts ...Option) (*Appliance, error) {
 	if err := a.prepareTLS(); err != nil {
 		return nil, err
 	}
-	if a.tb != nil {
-		a.tb.Cleanup(func() {
-			a.Close()
-			a.report()
-		})
-	}
 	return a, nil
 }
 
-// Start makes an appliance and serves it over TLS. It accepts connections when
-// Start returns.
-func Start(opts ...Option) (*Appliance, error) {
-	a, err := New(opts...)
-	if err != nil {
-		return nil, err
-	}
+// listen begins to serve, unless the appliance is to be used without a listener.
+func (a *Appliance) listen() (err error) {
 	listener := a.listener
-	if listener == nil {
+	switch {
+	case a.unheard && listener != nil:
+		return errors.New("spstest: WithListener and WithoutListener contradict each other")
+	case a.unheard:
+		return nil
+	case listener == nil:
 		if listener, err = (&net.ListenConfig{}).Listen(context.Background(), "tcp", a.listenOn); err != nil {
-			return nil, fmt.Errorf("spstest: %w", err)
+			return fmt.Errorf("spstest: %w", err)
 		}
 	}
 	a.addr = listener.Addr().String()
 	a.serve(listener)
-	return a, nil
-}
-
-// NewServer is [Start] with [WithTB], and an error ends the test.
-func NewServer(t TB, opts ...Option) *Appliance {
-	t.Helper()
-	a, err := Start(append([]Option{WithTB(t)}, opts...)...)
-	if err != nil {
-		t.Fatalf("%v", err)
-		return nil
-	}
-	return a
-}
-
-// WithTB makes an appliance of [New] or [Start] that of a test, as [NewServer] does: it is
-// closed when the test ends, and then the test fails if a fault never applied to a
-// request, unless the fault says MayMiss. A fault that [Appliance.Inject] refuses ends the
-// test.
-func WithTB(t TB) Option {
-	return func(a *Appliance) error { a.tb = t; return nil }
+	return nil
 }
 
 func (a *Appliance) serve(listener net.Listener) {

@@ -227,7 +227,7 @@ func TestOptionsThatAreWrong(t *testing.T) {
 		`the administrator needs a name`:                                         spstest.WithCredentials("", ""),
 		`WithCertificate got an empty certificate`:                               spstest.WithCertificate(tls.Certificate{}),
 	} {
-		if _, err := spstest.Start(opt); err == nil || !strings.HasPrefix(err.Error(), "spstest: "+want) {
+		if err := startError(opt); err == nil || !strings.HasPrefix(err.Error(), "spstest: "+want) {
 			t.Errorf("error %v, want %s", err, want)
 		}
 	}
@@ -271,18 +271,60 @@ func TestNewServer(t *testing.T) {
 	if _, err := overTLS(t, a).try("GET", "/api/info", ""); err == nil {
 		t.Error("the appliance answers after its cleanup")
 	}
-	if spstest.NewServer(&f, spstest.WithProfile("x")); !strings.Contains(f.message, "unknown profile") || len(f.errors) > 0 {
-		t.Errorf("message %q, errors %q", f.message, f.errors)
+	before := len(f.cleanups)
+	if b := spstest.NewServer(&f, spstest.WithProfile("x")); b != nil || !strings.Contains(f.message, "unknown profile") || len(f.errors) > 0 || len(f.cleanups) > before {
+		t.Errorf("appliance %v, message %q, errors %q, %d more cleanups", b, f.message, f.errors, len(f.cleanups)-before)
+	}
+}
+
+// TestNewServerWithoutATest panics where it would end a test, and has to be closed.
+func TestNewServerWithoutATest(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(nil)
+	overTLS(t, a).logIn("admin", "a")
+	a.Close()
+	if _, err := overTLS(t, a).try("GET", "/api/info", ""); err == nil {
+		t.Error("the appliance answers after Close")
+	}
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	for want, options := range map[string][]spstest.Option{
+		`spstest: unknown profile "x"`: {spstest.WithProfile("x")},
+		"spstest: listen tcp ":         {spstest.WithListenAddress(taken.Addr().String())},
+		"spstest: WithListener and WithoutListener contradict each other": {spstest.WithListener(taken), spstest.WithoutListener()},
+	} {
+		got := fmt.Sprint(panicOf(func() { spstest.NewServer(nil, options...) }))
+		if !strings.HasPrefix(got, want) {
+			t.Errorf("panic %s, want %s", got, want)
+		}
+		if err := startError(options...); err == nil || err.Error() != got {
+			t.Errorf("in a test %v, want %s", err, got)
+		}
+	}
+}
+
+func TestWithoutListener(t *testing.T) {
+	t.Parallel()
+	var f failing
+	a := spstest.NewServer(&f, spstest.WithoutListener())
+	if a.Addr() != "appliance.test" {
+		t.Errorf("address %s", a.Addr())
+	}
+	c := inProcess(t, a).logIn("admin", "a")
+	a.Inject(spstest.Fault{Path: "setup", Status: 503})
+	f.end()
+	if _, err := c.try("GET", "/api/info", ""); err == nil || len(f.errors) != 1 {
+		t.Errorf("error %v after the end of the test, %q", err, f.errors)
 	}
 }
 
 // TestCloseLeavesNothing is not parallel: it counts goroutines.
 func TestCloseLeavesNothing(t *testing.T) {
 	before := runtime.NumGoroutine()
-	a, err := spstest.Start()
-	if err != nil {
-		t.Fatal(err)
-	}
+	a := spstest.NewServer(t)
 	c := overTLS(t, a)
 	c.logIn("admin", "a")                                   // an idle connection
 	if conn, err := net.Dial("tcp", a.Addr()); err == nil { // one that never begins
@@ -449,10 +491,7 @@ func TestProductsOfAJoin(t *testing.T) {
 
 func BenchmarkStart(b *testing.B) {
 	for b.Loop() {
-		a, err := spstest.Start()
-		if err != nil {
-			b.Fatal(err)
-		}
+		a := spstest.NewServer(b)
 		a.Close()
 	}
 }

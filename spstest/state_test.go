@@ -156,7 +156,7 @@ func TestStateThatIsWrong(t *testing.T) {
 		`{"format":1,"collections":{"configuration/policies/audit_policies":["x"]}}`:          `state: configuration/policies/audit_policies lacks the object "x"`,
 		`{"format":1,"configuration":{"configuration/policies/audit_policies/x":{"name":1}}}`: "state: configuration/policies/audit_policies/x is not listed in its collection",
 	} {
-		_, err := spstest.New(spstest.WithState([]byte(state)))
+		err := startError(spstest.WithState([]byte(state)))
 		if err == nil || !strings.HasPrefix(err.Error(), "spstest: "+want) {
 			t.Errorf("%s: error %v, want %s", state, err, want)
 		}

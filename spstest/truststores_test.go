@@ -19,7 +19,7 @@ const (
 )
 
 // untouched is an appliance that nobody writes to.
-var untouched = sync.OnceValues(func() (*spstest.Appliance, error) { return spstest.New() })
+var untouched = sync.OnceValue(func() *spstest.Appliance { return spstest.NewServer(nil, spstest.WithoutListener()) })
 
 // guidePEM is the certificate of the guide's sample.
 func guidePEM(t testing.TB) string {
@@ -29,11 +29,7 @@ func guidePEM(t testing.TB) string {
 
 func sampleStore(t testing.TB, p string) map[string]any {
 	t.Helper()
-	a, err := untouched()
-	if err != nil {
-		t.Fatal(err)
-	}
-	body, _ := a.Configuration(p)
+	body, _ := untouched().Configuration(p)
 	return fromJSON(t, string(body)).(map[string]any)
 }
 

@@ -101,10 +101,7 @@ var requests atomic.Int64
 func serveFleet(n int, latency time.Duration) error {
 	var list []address
 	for range n {
-		appliance, err := spstest.New()
-		if err != nil {
-			return err
-		}
+		appliance := spstest.NewServer(nil, spstest.WithoutListener())
 		handler := appliance.Handler()
 		server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			requests.Add(1)
@@ -126,10 +123,7 @@ func serveFleet(n int, latency time.Duration) error {
 
 // serveAppliance is one simulated appliance.
 func serveAppliance() error {
-	appliance, err := spstest.Start()
-	if err != nil {
-		return err
-	}
+	appliance := spstest.NewServer(nil)
 	defer appliance.Close()
 	return tell([]address{{Host: appliance.Addr(), CA: string(appliance.CA()), Password: appliance.Password()}})
 }

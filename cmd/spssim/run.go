@@ -295,7 +295,7 @@ func serve(ctx context.Context, c config, stdout, stderr io.Writer) error {
 		return err
 	}
 	c.options = append(c.options, spstest.WithCredentials(c.username, c.password))
-	appliance, err := spstest.Start(c.options...)
+	appliance, err := newAppliance(c.options)
 	if err != nil {
 		return err
 	}
@@ -332,6 +332,21 @@ func serve(ctx context.Context, c config, stdout, stderr io.Writer) error {
 		fmt.Fprintf(stderr, "spssim: fault %q never applied to a request\n", fault)
 	}
 	return publish(c.state, appliance.State(), 0o600)
+}
+
+// refusal is what an appliance gets in place of a test: it keeps why there is none.
+type refusal struct{ err error }
+
+func (*refusal) Helper()                             {}
+func (*refusal) Cleanup(func())                      {} // serve closes the appliance
+func (*refusal) Errorf(string, ...any)               {} // serve reports the faults that were missed
+func (r *refusal) Fatalf(format string, args ...any) { r.err = fmt.Errorf(format, args...) }
+
+// newAppliance starts one.
+func newAppliance(options []spstest.Option) (*spstest.Appliance, error) {
+	var r refusal
+	appliance := spstest.NewServer(&r, options...)
+	return appliance, r.err
 }
 
 // takeUp reads the state that an earlier run left.

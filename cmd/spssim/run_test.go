@@ -697,10 +697,7 @@ func TestTakes(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%q: %v", text, err)
 		}
-		a, err := spstest.New(option)
-		if err != nil {
-			t.Fatal(err)
-		}
+		a := spstest.NewServer(t, spstest.WithoutListener(), option)
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "https://"+a.Addr()+"/api/info", http.NoBody)
 		if err != nil {

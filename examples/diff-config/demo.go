@@ -12,10 +12,7 @@ import (
 
 // readDemo reads a simulated appliance before and after somebody changes it.
 func readDemo(ctx context.Context, t target, story io.Writer) (sides [2]*export.Export, err error) {
-	appliance, err := spstest.Start()
-	if err != nil {
-		return sides, err
-	}
+	appliance := spstest.NewServer(nil)
 	defer appliance.Close()
 	t.credential = sps.UsernamePassword(appliance.Username(), sps.NewSecretString(appliance.Password()))
 	t.options = []sps.Option{sps.WithCABundle(appliance.CA())}

@@ -28,10 +28,7 @@ func demo(ctx context.Context, c *config, t target, stdout io.Writer) int {
 }
 
 func tell(ctx context.Context, c *config, t target, stdout io.Writer) (status int, err error) {
-	appliance, err := spstest.Start()
-	if err != nil {
-		return exitError, err
-	}
+	appliance := spstest.NewServer(nil)
 	defer appliance.Close()
 	t.host = appliance.Addr()
 	t.credential = sps.UsernamePassword(appliance.Username(), sps.NewSecretString(appliance.Password()))

@@ -11,15 +11,12 @@ import (
 // startDemo starts a simulated appliance in this process, and tells about it.
 // The target reaches it; close it in the end.
 func startDemo(story io.Writer) (target, *spstest.Appliance, error) {
-	appliance, err := spstest.Start(spstest.WithSlots(
+	appliance := spstest.NewServer(nil, spstest.WithSlots(
 		spstest.Slot{Key: "1", Version: "7.4.0", Current: true, AfterReboot: true},
 		spstest.Slot{Key: "2", Version: "8.0.0"},
 		spstest.Slot{Key: "3", Version: "7.0.5.1"},
 		spstest.Slot{Key: "4"},
 	))
-	if err != nil {
-		return target{}, nil, err
-	}
 	fmt.Fprintf(story, "No -appliance is given, so this is a demonstration: a simulated appliance was\n"+
 		"started in this process, at %s. Its firmware slots:\n\n", appliance.Addr())
 	for _, slot := range appliance.Slots() {

@@ -267,10 +267,7 @@ func TestManyAppliances(t *testing.T) {
 	all := make([]*spstest.Appliance, n)
 	want := make([]result, n)
 	for i := range all {
-		a, err := spstest.Start(spstest.WithCredentials(clitest.Username, clitest.Password))
-		if err != nil {
-			t.Fatal(err)
-		}
+		a := spstest.NewServer(t, spstest.WithCredentials(clitest.Username, clitest.Password))
 		defer a.Close()
 		all[i], want[i] = a, passing(a)
 	}

@@ -18,13 +18,10 @@ const (
 // startDemo starts a simulated appliance in this process, and tells about it.
 // The target reaches it; close it in the end.
 func startDemo(story io.Writer) (target, *spstest.Appliance, error) {
-	appliance, err := spstest.Start(spstest.WithSlots(
+	appliance := spstest.NewServer(nil, spstest.WithSlots(
 		spstest.Slot{Key: "1", Version: "7.4.0", Current: true, AfterReboot: true},
 		spstest.Slot{Key: "2"},
 	))
-	if err != nil {
-		return target{}, nil, err
-	}
 	fmt.Fprintf(story, "No -appliance is given, so this is a demonstration: a simulated appliance was\n"+
 		"started in this process, at %s. It runs 7.4.0 from slot 1, and slot 2\n"+
 		"is empty. The image is made up, of %d MiB and with version %s; the restart of an\n"+

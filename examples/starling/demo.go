@@ -27,11 +27,8 @@ var demo = []scene{
 // startDemo starts a simulated appliance in this process, and tells about it. Close
 // it in the end.
 func startDemo(story io.Writer) (*spstest.Appliance, error) {
-	appliance, err := spstest.Start(
+	appliance := spstest.NewServer(nil,
 		spstest.WithStarling(spstest.Starling{Joined: true, RemoteAccess: true}), spstest.WithProducts(spstest.ProductsStarlingIntegrated()...))
-	if err != nil {
-		return nil, err
-	}
 	fmt.Fprintf(story, "No -appliance is given, so this is a demonstration: a simulated appliance was\n"+
 		"started in this process, at %s. It is joined to Starling,\n"+
 		"and remote access is on.\n\n", appliance.Addr())

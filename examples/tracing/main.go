@@ -98,10 +98,7 @@ func target() (connect func(context.Context, ...sps.Option) (*sps.Client, error)
 	if os.Getenv("SPS_HOST") != "" {
 		return sps.ConnectFromEnv, func() {}, nil
 	}
-	appliance, err := spstest.Start()
-	if err != nil {
-		return nil, nil, err
-	}
+	appliance := spstest.NewServer(nil)
 	appliance.SetSlot(spstest.Slot{Key: "4", Version: "6.0.10", TestFailure: spstest.VersionIncompatible()})
 	// The first look at the slots is turned away, so that a second attempt shows.
 	appliance.Inject(spstest.Fault{Path: "firmware/slots", Status: 503})

@@ -57,10 +57,7 @@ const (
 // returns the spans of its requests, the records of its log, and what arrived.
 func observed(t *testing.T, do func(context.Context, *spstest.Appliance, *sps.Client)) (tracetest.SpanStubs, []map[string]any, []spstest.Request) {
 	t.Helper()
-	appliance, err := spstest.New(spstest.WithCredentials("operator", password))
-	if err != nil {
-		t.Fatal(err)
-	}
+	appliance := spstest.NewServer(t, spstest.WithoutListener(), spstest.WithCredentials("operator", password))
 	defer appliance.Close()
 	spans, log := tracetest.NewInMemoryExporter(), &bytes.Buffer{}
 	provider := sdk.NewTracerProvider(sdk.WithSyncer(spans))

@@ -28,10 +28,7 @@ type scene struct {
 // sockets. The working directory has the files that guides name.
 func run(t *testing.T, block func(scene) error) {
 	t.Chdir(t.TempDir())
-	issuer, err := spstest.Start() // for its authority
-	if err != nil {
-		t.Fatal(err)
-	}
+	issuer := spstest.NewServer(t) // for its authority
 	authority := issuer.CA()
 	issuer.Close()
 	for name, content := range map[string][]byte{"ca.pem": authority, "new-ca.pem": authority, "sps-8.0.0.iso": []byte("SPS-FIRMWARE 8.0.0\n")} {
@@ -45,10 +42,7 @@ func run(t *testing.T, block func(scene) error) {
 	}
 	defer file.Close()
 	synctest.Test(t, func(t *testing.T) {
-		appliance, err := spstest.New(spstest.WithStarling(spstest.Starling{Joined: true, RemoteAccess: true}))
-		if err != nil {
-			t.Fatal(err)
-		}
+		appliance := spstest.NewServer(t, spstest.WithoutListener(), spstest.WithStarling(spstest.Starling{Joined: true, RemoteAccess: true}))
 		defer appliance.Close()
 		appliance.SetConfiguration("trust_stores/1001", json.RawMessage(
 			`{"authorities":[],"crl_urls":[],"name":"Partners","revocation_check":"none","trust_store_type":"custom"}`))
