@@ -91,10 +91,7 @@ func TestFollowExactlyOnce(t *testing.T) {
 }
 
 func followExactlyOnce(t *testing.T, random *rand.Rand, options []spstest.Option) {
-	a, err := spstest.New(append(options, spstest.WithAuditSessions(300), spstest.WithRestart(spstest.Restart{Refused: 3, Unavailable: 2, Starting: 2}))...)
-	if err != nil {
-		t.Fatal(err)
-	}
+	a := spstest.NewServer(t, append([]spstest.Option{spstest.WithoutListener()}, append(options, spstest.WithAuditSessions(300), spstest.WithRestart(spstest.Restart{Refused: 3, Unavailable: 2, Starting: 2}))...)...)
 	defer a.Close()
 	e := &daemon{a: a}
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Hour)

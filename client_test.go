@@ -62,10 +62,7 @@ func TestCloseWithin(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				a, err := spstest.New()
-				if err != nil {
-					t.Fatal(err)
-				}
+				a := spstest.NewServer(t, spstest.WithoutListener())
 				defer a.Close()
 				var deaf atomic.Bool
 				c, err := sps.Connect(t.Context(), a.Addr(), sps.UsernamePassword(a.Username(), sps.NewSecretString(a.Password())),

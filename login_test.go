@@ -40,10 +40,7 @@ func (v *vault) get(context.Context) (sps.Secret, error) {
 func withVault(t *testing.T, test func(t *testing.T, a *spstest.Appliance, c *sps.Client, v *vault), options ...sps.Option) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
-		a, err := spstest.New()
-		if err != nil {
-			t.Fatal(err)
-		}
+		a := spstest.NewServer(t, spstest.WithoutListener())
 		defer a.Close()
 		v := newVault(a.Password())
 		c, err := sps.Connect(t.Context(), a.Addr(), sps.PasswordFunc(a.Username(), v.get), append([]sps.Option{inProcess(a)}, options...)...)
@@ -237,13 +234,10 @@ func TestExporterMeetsRestart(t *testing.T) {
 func TestRefusedFromTheStart(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		a, err := spstest.New()
-		if err != nil {
-			t.Fatal(err)
-		}
+		a := spstest.NewServer(t, spstest.WithoutListener())
 		defer a.Close()
 		credential := sps.PasswordFunc(a.Username(), newVault("wrong").get)
-		_, err = sps.Connect(t.Context(), a.Addr(), credential, inProcess(a))
+		_, err := sps.Connect(t.Context(), a.Addr(), credential, inProcess(a))
 		if !errors.Is(err, sps.AuthenticationFailure) || strings.Contains(err.Error(), "again") || strings.Contains(err.Error(), "before") {
 			t.Errorf("Connect: %v", err)
 		}

@@ -68,10 +68,7 @@ func TestWaitReady(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				a, err := spstest.New(spstest.WithRestart(spstest.Restart{Refused: 2, Unavailable: 3, Starting: 4}), spstest.WithVariant("starting-login", "401:AuthenticationFailure"))
-				if err != nil {
-					t.Fatal(err)
-				}
+				a := spstest.NewServer(t, spstest.WithoutListener(), spstest.WithRestart(spstest.Restart{Refused: 2, Unavailable: 3, Starting: 4}), spstest.WithVariant("starting-login", "401:AuthenticationFailure"))
 				defer a.Close()
 				test.prepare(a)
 				c := lazily(t, a)
@@ -105,11 +102,8 @@ func TestWaitReadyWhileLoginsFail(t *testing.T) {
 			t.Run(login+", "+setup, func(t *testing.T) {
 				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {
-					a, err := spstest.New(spstest.WithRestart(spstest.Restart{Starting: 20}),
+					a := spstest.NewServer(t, spstest.WithoutListener(), spstest.WithRestart(spstest.Restart{Starting: 20}),
 						spstest.WithVariant("starting-login", login), spstest.WithVariant("starting-setup", setup))
-					if err != nil {
-						t.Fatal(err)
-					}
 					defer a.Close()
 					a.Restart()
 					var options []sps.Option
@@ -156,10 +150,7 @@ func TestWaitReadyEnds(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				a, err := spstest.New()
-				if err != nil {
-					t.Fatal(err)
-				}
+				a := spstest.NewServer(t, spstest.WithoutListener())
 				defer a.Close()
 				c := lazily(t, a)
 				test.prepare(a)
@@ -170,7 +161,7 @@ func TestWaitReadyEnds(t *testing.T) {
 					defer cancel()
 				}
 				start := time.Now()
-				err = c.WaitReady(ctx, test.options...)
+				err := c.WaitReady(ctx, test.options...)
 				if !errors.Is(err, test.want) || !strings.Contains(fmt.Sprint(err), test.says) {
 					t.Errorf("error %v, want %v with %q", err, test.want, test.says)
 				}
@@ -296,10 +287,7 @@ func TestWaitTimes(t *testing.T) {
 func TestNothingForTheGone(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		a, err := spstest.New()
-		if err != nil {
-			t.Fatal(err)
-		}
+		a := spstest.NewServer(t, spstest.WithoutListener())
 		defer a.Close()
 		done, cancel := context.WithCancel(t.Context())
 		cancel()

@@ -63,10 +63,7 @@ func (r recording) RoundTrip(req *http.Request) (*http.Response, error) {
 }
 
 var recordedPages = sync.OnceValues(func() (sessionPages, error) {
-	a, err := spstest.New(spstest.WithAuditSessions(sessionCount))
-	if err != nil {
-		return nil, err
-	}
+	a := spstest.NewServer(nil, spstest.WithoutListener(), spstest.WithAuditSessions(sessionCount))
 	defer a.Close()
 	r := recording{a, sessionPages{}}
 	c, err := sps.Connect(context.Background(), "a", sps.UsernamePassword(a.Username(), sps.NewSecretString(a.Password())),

@@ -131,10 +131,7 @@ func serveAppliance() error {
 // serveSessions is a simulated appliance with recorded sessions.
 func serveSessions(n int) error {
 	// Each program has a snapshot of its own, so that they take turns at once.
-	appliance, err := spstest.Start(spstest.WithAuditSessions(n), spstest.WithVariant("snapshot-quota", "owner"))
-	if err != nil {
-		return err
-	}
+	appliance := spstest.NewServer(nil, spstest.WithAuditSessions(n), spstest.WithVariant("snapshot-quota", "owner"))
 	defer appliance.Close()
 	return tell([]address{{Host: appliance.Addr(), CA: string(appliance.CA()), Password: appliance.Password()}})
 }

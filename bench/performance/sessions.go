@@ -226,10 +226,7 @@ func sessionCost(rounds int) ([]row, error) {
 // sessionMemory measures the memory of iterating over sessions.
 func sessionMemory() ([]row, error) {
 	const each, pages = 500, 200
-	a, err := spstest.New(spstest.WithAuditSessions(each * pages))
-	if err != nil {
-		return nil, err
-	}
+	a := spstest.NewServer(nil, spstest.WithoutListener(), spstest.WithAuditSessions(each*pages))
 	defer a.Close()
 	ctx := context.Background()
 	c, err := sps.Connect(ctx, a.Addr(), sps.UsernamePassword(a.Username(), sps.NewSecretString(a.Password())),
