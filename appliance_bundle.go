@@ -80,7 +80,11 @@ func (s SupportBundles) Start(ctx context.Context) (key string, err error) {
 // it is a [SupportBundleError]. When the time is over the error wraps
 // context.DeadlineExceeded, and the appliance goes on.
 func (s SupportBundles) Wait(ctx context.Context, key string, options ...WaitOption) (*SupportBundle, error) {
-	bundle, finished, err := s.jobs().wait(ctx, key, newWait(10*time.Second, 30*time.Minute, options))
+	o, err := newWait(10*time.Second, 30*time.Minute, options)
+	if err != nil {
+		return nil, err
+	}
+	bundle, finished, err := s.jobs().wait(ctx, key, o)
 	if err == nil && !finished {
 		return nil, &SupportBundleError{*bundle}
 	}

@@ -7,7 +7,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
+	"github.com/go-sps/sps/audit"
 	"github.com/go-sps/sps/internal/wire"
 )
 
@@ -280,6 +282,14 @@ func productWarningOf(e *Error) error {
 
 func newProductWarning(text string) ProductWarning { return ProductWarning(oneLine(text, 1000)) }
 
+// Setup. The guide shows "uninitialized" and "completed"; "booting" is known from a client,
+// which takes it for done. With the first there are no users yet, and with the last the
+// services start. With any other status, and on appliances without the endpoint, a login is
+// tried.
+func takesLogins(status string) bool {
+	return status != "uninitialized" && status != "booting"
+}
+
 // User info and health. The tables of the newer guides name members without a body,
 // and their samples are not known; other endpoints of the same age have one. Both
 // places are looked at.
@@ -311,3 +321,50 @@ func (m *LoginMethod) decode(entry []byte) {
 	m.Authentication, _ = wire.Text(member(entry, "authentication"))
 	m.Credential, _ = wire.Text(member(entry, "credential"))
 }
+
+// Missing recording. What the download of a recording gives of a session that has none is
+// not documented. A refusal that can mean it is looked into: the session tells whether it
+// has a recording.
+func mayLackRecording(err error) bool {
+	var refused *Error
+	if !errors.As(err, &refused) || refused.Type == Unauthorized || refused.Type == Unauthenticated {
+		return false
+	}
+	switch refused.Status {
+	case http.StatusBadRequest, http.StatusForbidden, http.StatusNotFound, http.StatusConflict, http.StatusGone:
+		return true
+	}
+	return errors.Is(err, ResourceNotFound)
+}
+
+// Content search. That it answers with a list is known; what is in it is not. Events are
+// expected, bare as elsewhere or below body.
+func bareRecord[T any](item []byte) []byte {
+	if _, ok := any((*T)(nil)).(*audit.Event); !ok || wire.Kind(item) != wire.Object {
+		return item
+	}
+	if body := member(item, "body"); wire.Kind(body) == wire.Object {
+		return body
+	}
+	return item
+}
+
+// Precision of times. One sample shows the end of a session in whole seconds and others in
+// milliseconds, and the appliance may sort by what it does not show. So sessions that are
+// followed may be out of order by a second.
+const assumedPrecision = time.Second
+
+// Order of sessions. That a search sorts by start_time is known from a client; for
+// end_time and creation_time it is expected. An appliance that does not sort by them makes an
+// error, and loses no session.
+
+// Times in a filter. The query language has ranges, and no sample shows one of times. A
+// search beyond the ceiling and Follow use them. Where they are refused, the first is an error
+// and the second asks by the parameter start.
+
+// Snapshots. What an appliance gives to the owner of a snapshot who asks for another one is
+// cut in every copy of the guide. A refusal, and the same one, which would be old, both make
+// a search go on without.
+
+// Foreign snapshots. That one is gone is answered with 404; one that is somebody else's may be
+// answered with 403. Both make a search ask for a new one.

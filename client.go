@@ -20,7 +20,7 @@ import (
 )
 
 // Client talks to one appliance. It is safe for any number of goroutines. Make one
-// with [Connect] and end it with [Client.Close].
+// with [Connect] or [NewClient] and end it with [Client.Close].
 //
 // Read through the client's fields and methods; write the configuration in a
 // [Client.Transaction]. A client reads in one session of the appliance and writes in
@@ -29,6 +29,8 @@ import (
 type Client struct {
 	// Alerting reads which alerts are sent where, configuration/alerting.
 	Alerting Alerting
+	// Audit reads what the appliance recorded, audit.
+	Audit Audit
 	// Cluster reads the state of a cluster, cluster.
 	Cluster Cluster
 	// Firmware tests, uploads and upgrades the firmware, firmware.
@@ -76,10 +78,51 @@ type Client struct {
 // argument that cannot be right [ErrInvalidInput]. When ctx ends during the login,
 // Connect returns at once, and logs out in the background what that login opens.
 //
+// Nothing is sent where ctx is done already.
+//
 // A session that expires is renewed by one login for all callers. When the appliance
-// refuses that login, the client makes no further attempt, because those may lock the
-// account: every call that needs a login then fails with the refusal.
+// refuses that login, the client does not send the same password again, because that may
+// lock the account: every call that needs a login then fails with the refusal. See
+// [PasswordFunc] for other passwords, [WithLoginRetry] for the same one, and
+// [Client.Err].
 func Connect(ctx context.Context, host string, credential Credential, options ...Option) (*Client, error) {
+	c, err := prepare(ctx, host, credential, options)
+	if err != nil {
+		return nil, err
+	}
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("sps: %s: connect: %w", c.transport.host, ended(ctx))
+	}
+	if _, err := c.reading.get(ctx, nil); err != nil {
+		var refused *refusedLogin
+		if errors.As(err, &refused) {
+			err = refused.err // what follows concerns a client that goes on
+		}
+		if ctx.Err() == nil {
+			c.Close(ctx)
+			return nil, err
+		}
+		go func() { // the login goes on, and what it opens is logged out
+			time.AfterFunc(connectGrace, func() { c.reading.giveUp() })
+			c.Close(ctx)
+		}()
+		return nil, err
+	}
+	return c, nil
+}
+
+// NewClient returns a client that has sent nothing yet: its first call logs in. It is for
+// programs that start before their appliance, see [Client.WaitReady]. The arguments are
+// those of [Connect], and are checked at once; a wrong password, a certificate that is
+// not trusted and an appliance that is not there show with the first call. A call that
+// fails leaves the client as it is, and the next one tries again, unless the login was
+// refused: see [Client.Err].
+func NewClient(host string, credential Credential, options ...Option) (*Client, error) {
+	return prepare(context.Background(), host, credential, options)
+}
+
+// prepare makes a client that has sent nothing yet.
+func prepare(ctx context.Context, host string, credential Credential, options []Option) (*Client, error) {
 	address, err := parseHost(host)
 	if err != nil {
 		return nil, err
@@ -97,39 +140,32 @@ func Connect(ctx context.Context, host string, credential Credential, options ..
 	}
 	o.clientCertificate = cred.certificate
 	o.warn(ctx, address)
-	c := newClient(address, o, cred)
+	c, err := newClient(address, o, cred)
+	if err != nil {
+		return nil, err
+	}
 	if !cred.existing.IsZero() {
 		c.reading.current = newSession(cred.existing.ExposeString(), nil)
-		return c, nil
-	}
-	if err := ctx.Err(); err != nil {
-		return nil, fmt.Errorf("sps: %s: connect: %w", address, ended(ctx))
-	}
-	if _, err := c.reading.get(ctx, nil); err != nil {
-		if ctx.Err() == nil {
-			c.Close(ctx)
-			return nil, err
-		}
-		go func() { // the login goes on, and what it opens is logged out
-			time.AfterFunc(connectGrace, func() { c.reading.giveUp() })
-			c.Close(ctx)
-		}()
-		return nil, err
 	}
 	return c, nil
 }
 
-func newClient(address string, o *config, cred *credential) *Client {
-	c := &Client{transport: newTransport(address, o), turn: make(chan struct{}, 1), closed: make(chan struct{})}
+func newClient(address string, o *config, cred *credential) (*Client, error) {
+	t, err := newTransport(address, o)
+	if err != nil {
+		return nil, err
+	}
+	c := &Client{transport: t, turn: make(chan struct{}, 1), closed: make(chan struct{})}
 	c.clean.sweeping = make(chan struct{}, 1)
 	c.life, c.end = context.WithCancelCause(context.Background())
 	c.logins = &logins{
 		transport: c.transport, credential: cred, life: c.life, one: make(chan struct{}, 1),
-		single: o.oneSession || !cred.existing.IsZero(),
+		single: o.oneSession || !cred.existing.IsZero(), every: o.loginEvery,
 	}
 	c.logins.unused = c.endUnused
 	c.reading = &sessions{logins: c.logins}
 	c.writing = &sessions{logins: c.logins, reading: c.reading}
+	c.Audit = newAudit(c)
 	c.Alerting = newAlerting(c)
 	c.Cluster = Cluster{c}
 	c.Firmware = newFirmware(c)
@@ -137,15 +173,7 @@ func newClient(address string, o *config, cred *credential) *Client {
 	c.Starling = newStarling(c)
 	c.Troubleshooting = Troubleshooting{SupportBundles{c}}
 	c.TrustStores = trustStores.collection(c)
-	return c
-}
-
-// usable reports why a client cannot be used, nil where it can.
-func (c *Client) usable() error {
-	if c == nil || c.transport == nil {
-		return invalid("no client: make one with Connect")
-	}
-	return nil
+	return c, nil
 }
 
 // connectGrace is how long a Connect that failed goes on in the background, to log out
@@ -246,20 +274,56 @@ func plainName(name string) bool {
 	return strings.Trim(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_") == ""
 }
 
+// made returns an error for a client that was not made by the package.
+func (c *Client) made() error {
+	if c == nil || c.transport == nil {
+		return fmt.Errorf("sps: %w", invalid("this client is nil or a zero value: make one with Connect or NewClient"))
+	}
+	return nil
+}
+
 // Host returns the host that the client is connected to, with its port if it is
-// not 443.
-func (c *Client) Host() string { return c.transport.host }
+// not 443; "" for nil and the zero value.
+func (c *Client) Host() string {
+	if c.made() != nil {
+		return ""
+	}
+	return c.transport.host
+}
 
 // String names the client's host, and nothing of its session.
-func (c *Client) String() string { return "sps.Client(" + c.transport.host + ")" }
+func (c *Client) String() string { return "sps.Client(" + c.Host() + ")" }
+
+// Err returns why no call can succeed any more, nil while one can: [ErrClosed] after
+// [Client.Close]; the refusal, where logins were refused and none is tried by itself any
+// more, see [PasswordFunc] and [WithLoginRetry]; [Unauthenticated] for an
+// [ExistingSession] that has expired. It sends nothing: a session that has ended on the
+// appliance counts as alive until a call meets that.
+func (c *Client) Err() error {
+	if err := c.made(); err != nil {
+		return err
+	}
+	select {
+	case <-c.closed:
+		return fmt.Errorf("sps: %s: %w", c.transport.host, ErrClosed)
+	default:
+		return c.logins.dead(c.reading, c.writing)
+	}
+}
 
 // Close rolls back a transaction that is open, ends calls under way with [ErrClosed],
-// and logs out (not from an [ExistingSession]), even when ctx is done. All of that
-// together takes at most [Timeouts].Close; a commit that was sent may use half of it to
-// end. The error says what could not be cleaned up: the session then ends by its
+// and logs out (not from an [ExistingSession]). All of that together takes at most
+// [Timeouts].Close; a commit that was sent may use half of it to end. A ctx that ends
+// while Close runs ends that too. One that is done already when Close is called, as after
+// a signal, leaves it all of Timeouts.Close.
+//
+// The error says what could not be cleaned up: the session then ends by its
 // time-out on the appliance, and the configuration stays locked for as long if its
 // transaction is open. Further calls of Close return the same error.
 func (c *Client) Close(ctx context.Context) error {
+	if err := c.made(); err != nil {
+		return err
+	}
 	c.closing.Do(func() {
 		close(c.closed)
 		c.closeErr = c.close(ctx)
@@ -288,8 +352,36 @@ func (c *Client) closeDeadline() time.Time {
 	return deadline
 }
 
+// whileAlive returns a context that ends with another one, if that is alive now and ends
+// by itself. That of a function in a transaction ends by Close.
+func whileAlive(ctx context.Context) (context.Context, context.CancelFunc) {
+	own, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	if ctx.Err() != nil {
+		return own, cancel
+	}
+	stop := context.AfterFunc(ctx, func() {
+		if cause := context.Cause(ctx); !errors.Is(cause, ErrClosed) && !errors.Is(cause, ErrTransactionOver) {
+			cancel()
+		}
+	})
+	release := func() {
+		stop()
+		cancel()
+	}
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return own, release
+	}
+	bound, end := context.WithDeadline(own, deadline)
+	return bound, func() {
+		end()
+		release()
+	}
+}
+
 func (c *Client) close(ctx context.Context) error {
-	ctx = context.WithoutCancel(ctx)
+	ctx, release := whileAlive(ctx)
+	defer release()
 	bound, cancel := context.WithDeadline(ctx, c.closeDeadline())
 	defer cancel()
 	defer c.transport.base.CloseIdleConnections()
@@ -311,17 +403,30 @@ func (c *Client) close(ctx context.Context) error {
 	c.end(ErrClosed) // nothing begins in the background from now on
 	c.clean.mu.Unlock()
 	half, halved := halfOf(bound) // the rest is for the log-outs
-	left, late := c.logins.close(half, c.reading, c.writing)
+	left, late := c.logins.close(half, bound, c.reading, c.writing)
 	halved()
 	if late != nil {
 		errs = append(errs, late)
 	}
-	c.background.Wait()
+	c.settled(bound)
 	errs = append(errs, c.endAll(bound, left)...)
 	if len(errs) > 0 {
 		return joined("sps: "+c.transport.host+": close", errs)
 	}
 	return nil
+}
+
+// settled waits for what runs beside the calls.
+func (c *Client) settled(ctx context.Context) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		c.background.Wait()
+	}()
+	select {
+	case <-done:
+	case <-ctx.Done():
+	}
 }
 
 // endAll ends what is left, side by side.
@@ -359,15 +464,19 @@ func (r *remnant) unended() error {
 	if r.open {
 		return fmt.Errorf("%w (its transaction may be open and hold the lock%s)", r.err, r.session.endsIn())
 	}
-	return r.err
+	ends := "by its time-out"
+	if left := r.session.remaining(); left > 0 {
+		ends = fmt.Sprintf("in %s if nobody uses it", left.Round(time.Second))
+	}
+	return fmt.Errorf("%w (a session is not logged out: it ends %s)", r.err, ends)
 }
 
 // call sends a call outside of a transaction, in the session that reads. It renews a
 // session that has expired once, for all callers, and then repeats the call: a 401
 // means that it was not executed.
 func (c *Client) call(ctx context.Context, k *call) (*answer, error) {
-	if err := c.usable(); err != nil {
-		return nil, fmt.Errorf("sps: %s %s: %w", k.method, k.path.text, err)
+	if err := c.made(); err != nil {
+		return nil, err
 	}
 	if err := c.scour(ctx); err != nil {
 		return nil, err
@@ -585,7 +694,8 @@ var reservedHeaders = []string{
 
 // Invoke sends a request to an endpoint that the SDK does not type, through the
 // same session, retries and errors as every other. The path is relative to
-// /api/ or a link of an answer ("/api/firmware/slots/2"), escaped as in a URL.
+// /api/ or a link of an answer ("/api/firmware/slots/2"), escaped as in a URL: a slash
+// within a key is %2F.
 // A nil body sends none, []byte and json.RawMessage are sent as they are, and
 // everything else is encoded as JSON, a json.Number as a number.
 //
@@ -597,6 +707,9 @@ var reservedHeaders = []string{
 // have any effect, and is never repeated after it may have been executed. A write whose
 // answer was lost is [ErrOutcomeUnknown]: the SDK does not know where it shows.
 func (c *Client) Invoke(ctx context.Context, method, path string, body any, options ...RequestOption) (*Response, error) {
+	if err := c.made(); err != nil {
+		return nil, err
+	}
 	k, err := newInvocation(method, path, body, options)
 	if err != nil {
 		return nil, err
@@ -632,6 +745,9 @@ func (c *Client) Invoke(ctx context.Context, method, path string, body any, opti
 // A download is tried again only as long as nothing was written. An answer of JSON
 // is not a file: it gives the [Error] that it holds, or [ErrBadAnswer].
 func (c *Client) Download(ctx context.Context, path string, w io.Writer, options ...DownloadOption) (int64, error) {
+	if err := c.made(); err != nil {
+		return 0, err
+	}
 	k, err := newInvocation(http.MethodGet, path, nil, nil)
 	if err != nil {
 		return 0, err
@@ -666,7 +782,7 @@ func newInvocation(method, path string, body any, options []RequestOption) (*cal
 	k := &call{path: p, query: query, header: http.Header{}}
 	switch method {
 	case http.MethodGet:
-		k.class = classRead
+		k.class = newRead(p, nil).class
 	case http.MethodPut, http.MethodDelete:
 		k.class = classWrite
 	case http.MethodPost:
@@ -678,7 +794,7 @@ func newInvocation(method, path string, body any, options []RequestOption) (*cal
 	if k.body, k.secret, err = encode(body); err != nil {
 		return nil, err
 	}
-	if k.body != nil && k.class == classRead {
+	if k.body != nil && k.method == http.MethodGet {
 		return nil, fmt.Errorf("sps: %w", invalid("a GET has no body"))
 	}
 	if err := k.apply(options); err != nil {

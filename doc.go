@@ -17,7 +17,8 @@
 //
 // The protocol is https. Other ways to log in are [PasswordFunc], for vaults and
 // one-time codes, [ClientCertificate], and [ExistingSession]; [ConnectFromEnv] takes all
-// from the environment. A [Secret] shows a placeholder wherever it is printed.
+// from the environment. [NewClient] logs in with the first call, and [Client.WaitReady] waits for an
+// appliance that starts. A [Secret] shows a placeholder wherever it is printed.
 //
 // # Trust the certificate
 //
@@ -127,8 +128,9 @@
 // together.
 //
 // A session that has expired is renewed by one login for all callers, and the call
-// is repeated once. A login that the appliance refuses is not tried again, so that the
-// account is not locked.
+// is repeated once. A password that the appliance refuses is not sent again, so that the
+// account is not locked, but by [WithLoginRetry]; a [PasswordFunc] may return another one.
+// [Client.Err] tells when no call can succeed any more.
 //
 // # Log and trace
 //

@@ -149,13 +149,14 @@ func TestGuideBlocks(t *testing.T) {
 
 // notRun are words of statements that are compiled only: they make a client or an
 // appliance by themselves, or need what the simulated appliance does not have.
-var notRun = []string{"sps.Connect(", "sps.ConnectFromEnv(", "sps.LoginMethods(", "sps.SetupStatus(", "spstest.New", "audit/sessions"}
+var notRun = []string{"sps.Connect(", "sps.ConnectFromEnv(", "sps.LoginMethods(", "sps.SetupStatus(", "spstest.New", "audit/sessions", "DownloadTrail("}
 
 // blockImports are the packages that blocks use without importing them, by name.
 var blockImports = func() map[string]string {
 	paths := []string{
 		"context", "crypto/tls", "crypto/x509", "encoding/json", "errors", "fmt", "io", "log", "log/slog", "maps", "net/http",
-		"os", "slices", "strings", "testing", "testing/synctest", "time", "github.com/go-sps/sps", "github.com/go-sps/sps/spstest",
+		"os", "slices", "strings", "testing", "testing/synctest", "time", "github.com/go-sps/sps", "github.com/go-sps/sps/audit",
+		"github.com/go-sps/sps/spstest",
 	}
 	byName := map[string]string{}
 	for _, path := range paths {

@@ -57,7 +57,7 @@ func newEndpoint(path string) *endpoint {
 
 // reader is what both a client and a transaction can do.
 type reader interface {
-	usable() error
+	made() error
 	read(ctx context.Context, path apiPath, query url.Values) (*answer, error)
 	get(ctx context.Context, k *call) (*answer, error)
 }
@@ -70,10 +70,7 @@ func (e *endpoint) usable(r reader) error {
 	if e.err != nil {
 		return e.err
 	}
-	if err := r.usable(); err != nil {
-		return fmt.Errorf("sps: %s: %w", e.path.text, err)
-	}
-	return nil
+	return r.made()
 }
 
 // in is the endpoint for a handle of a transaction.
@@ -450,11 +447,10 @@ func (e *endpoint) updateOnce(ctx context.Context, tx *Transaction, path apiPath
 	if err := e.check(ctx, tx, key, was, o.body); err != nil {
 		return tx.client.refusal(http.MethodPut, path, err)
 	}
-	if name, added := wire.Added(a.Body, before, after); e.own && added {
-		return tx.client.refusal(http.MethodPut, path, invalid("the object has no member %s, and the appliance would ignore it: is it the name in a json tag? Replace writes what it does not have", quoted(name)))
-	}
-	data, err := wire.Update(ctx, a.Body, before, after)
+	data, unknown, err := wire.Lay(ctx, a.Body, before, after)
 	switch {
+	case e.own && unknown != "":
+		err = invalid("the object has no member %s, and the appliance would ignore it: is it the name in a json tag? Replace writes what it does not have", quoted(unknown))
 	case errors.Is(err, wire.ErrAmbiguous):
 		err = invalid("the change of a list could lose what %s does not have of its elements, because they cannot be told apart: change the list in several updates, or type the members that tell its elements", bodyType(o.body))
 	case errors.Is(err, wire.ErrEffort):
@@ -533,7 +529,7 @@ func readEnvelope(ctx context.Context, r reader, path apiPath, keyed bool) (a *a
 	if a, err = r.read(ctx, path, nil); err != nil {
 		return nil, "", err
 	}
-	_, asked, _ := cutLast(path.text)
+	asked := path.key()
 	key = asked
 	if text, ok := wire.Text(a.Key); ok {
 		key = text

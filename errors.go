@@ -143,6 +143,30 @@ var (
 	// ErrSlotInUse: the firmware slot holds the running firmware, or the one
 	// for after the reboot, and cannot be deleted.
 	ErrSlotInUse = errors.New("the firmware slot is in use")
+	// ErrNoRecording: the session has no recording that could be downloaded.
+	ErrNoRecording = errors.New("the session has no recording")
+	// ErrSnapshotQuota: the appliance keeps no further snapshot for a search, because
+	// another program or user has one. It ends five minutes after its last use; see
+	// [WithSnapshotWait].
+	ErrSnapshotQuota = errors.New("another search has the appliance's snapshot")
+	// ErrSearchInUse: a search of this client reads a snapshot, and a second one would
+	// take it away. End the loop over the first one before, or use [WithoutSnapshot].
+	ErrSearchInUse = errors.New("another search of this client reads a snapshot")
+	// ErrSearchCeiling: there are more sessions than the appliance gives to a search that
+	// has no snapshot. The text says why the search could not be cut into pieces.
+	ErrSearchCeiling = errors.New("the search finds 10000 sessions or more, and the appliance does not show what is beyond")
+	// ErrSnapshotLost: the snapshot of a search vanished, and the search cannot go on
+	// where it was: its order does not tell what was handed on.
+	ErrSnapshotLost = errors.New("the snapshot of the search has vanished")
+	// ErrSnapshotTaken: the snapshot of a search vanished again and again, as it does when
+	// two programs with the same user and address take it from each other.
+	ErrSnapshotTaken = errors.New("the snapshot of the search vanishes again and again")
+	// ErrCheckpoint: what a [AuditSessions.Follow] is to go on from is no checkpoint of
+	// this appliance and this query. Nothing was sent.
+	ErrCheckpoint = errors.New("the checkpoint cannot be used")
+	// ErrCheckpointFull: so many sessions ended at the same time, or go on, that they do
+	// not fit into a checkpoint of 64 KiB.
+	ErrCheckpointFull = errors.New("the checkpoint would be larger than 64 KiB")
 )
 
 // Error is an answer by which the appliance refused a request. Get it with

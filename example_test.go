@@ -70,6 +70,92 @@ func ExampleConnect_refused() {
 	// Output: true
 }
 
+func ExampleNewClient() {
+	appliance, _, end := example()
+	defer end()
+	client, err := sps.NewClient(appliance.Addr(),
+		sps.UsernamePassword("admin", sps.NewSecretString("a")),
+		sps.WithCABundle(appliance.CA()))
+	if err != nil {
+		log.Fatal(err) // an argument that cannot be right
+	}
+	ctx := context.Background()
+	defer client.Close(ctx)
+
+	info, err := client.Info(ctx) // logs in
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(info.FirmwareVersion)
+	// Output: 7.4.0
+}
+
+func ExampleClient_WaitReady() {
+	appliance, _, end := example()
+	defer end()
+	client, err := sps.NewClient(appliance.Addr(),
+		sps.UsernamePassword("admin", sps.NewSecretString("a")),
+		sps.WithCABundle(appliance.CA()))
+	if err != nil {
+		log.Fatal(err)
+	}
+	ctx := context.Background()
+	defer client.Close(ctx)
+
+	appliance.SetSetupStatus("booting")
+	started := false
+	err = client.WaitReady(ctx, sps.WithPollInterval(time.Millisecond), sps.WithProgress(func(p sps.Progress) {
+		if !started {
+			fmt.Println(p.State)
+			appliance.SetSetupStatus("completed") // in place of waiting
+			started = true
+		}
+	}))
+	fmt.Println(err)
+	// Output:
+	// the setup is booting
+	// <nil>
+}
+
+func ExampleWithLoginRetry() {
+	appliance, _, end := example()
+	defer end()
+	ctx := context.Background()
+	client, err := sps.Connect(ctx, appliance.Addr(),
+		sps.UsernamePassword("admin", sps.NewSecretString("a")),
+		sps.WithCABundle(appliance.CA()), sps.WithLoginRetry(5*time.Minute))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer client.Close(ctx)
+
+	appliance.ExpireSessions() // it restarts, and refuses the password while it starts
+	appliance.Inject(spstest.Fault{Path: "authentication", Status: 401, Body: `{"error":{"type":"AuthenticationFailure"}}`})
+	_, err = client.Info(ctx)
+	fmt.Println(errors.Is(err, sps.AuthenticationFailure))
+	fmt.Println(client.Err()) // a call after five minutes tries again
+	// Output:
+	// true
+	// <nil>
+}
+
+func ExampleClient_Err() {
+	appliance, client, end := example()
+	defer end()
+	appliance.SetPassword("admin", "changed behind our back")
+	appliance.ExpireSessions()
+	for range 3 { // a program that goes on after errors
+		if _, err := client.Info(context.Background()); err == nil {
+			continue
+		}
+		if err := client.Err(); err != nil {
+			fmt.Println("no call can succeed any more:", errors.Is(err, sps.AuthenticationFailure))
+			break
+		}
+	}
+	// Output: no call can succeed any more: true
+}
+
 func ExampleConnectFromEnv() {
 	appliance, _, end := example()
 	defer end()

@@ -179,17 +179,24 @@ func fidelityFaults(page string, facts fidelityFacts) []string {
 	return faults
 }
 
-// guesses reads the names of the entries of assumptions.go: the first words of its
-// comments, up to a full stop.
+// guesses reads the names of the entries of assumptions.go, here and in package audit: the
+// first words of its comments, up to a full stop.
 func guesses(t *testing.T) (names []string) {
 	t.Helper()
-	file, err := parser.ParseFile(token.NewFileSet(), "assumptions.go", nil, parser.ParseComments)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, group := range file.Comments {
-		if match := guessName.FindStringSubmatch(strings.ReplaceAll(group.Text(), "\n", " ")); match != nil {
-			names = append(names, match[1])
+	for _, name := range []string{"assumptions.go", "audit/assumptions.go"} {
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ParseComments)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, group := range file.Comments {
+			match := guessName.FindStringSubmatch(strings.ReplaceAll(group.Text(), "\n", " "))
+			switch {
+			case match == nil:
+			case slices.Contains(names, match[1]):
+				t.Errorf("%s has a second entry %q", name, match[1])
+			default:
+				names = append(names, match[1])
+			}
 		}
 	}
 	return names

@@ -293,8 +293,8 @@ func newTestReport(a *answer, key string) (*FirmwareTestReport, error) {
 
 // path makes the path of a slot.
 func (s FirmwareSlots) path(key string) (apiPath, error) {
-	if err := s.client.usable(); err != nil {
-		return apiPath{}, fmt.Errorf("sps: %s: %w", slotsPath.text, err)
+	if err := s.client.made(); err != nil {
+		return apiPath{}, err
 	}
 	if err := checkSlotKey(key); err != nil {
 		return apiPath{}, s.client.fail(slotsPath.text, err)
@@ -338,9 +338,8 @@ func slotOfLink(link string) string {
 	if err != nil {
 		return ""
 	}
-	parent, key, _ := cutLast(p.text)
-	if parent != slotsPath.text {
+	if parent, _, _ := cutLast(p.text); parent != slotsPath.text {
 		return ""
 	}
-	return key
+	return p.key()
 }

@@ -252,7 +252,11 @@ func (f FirmwareFetches) remove(ctx context.Context, key string, allowed func(Jo
 // fetch that failed or was cancelled is a [FirmwareFetchError]. When the time is over it
 // goes on by itself; the error then wraps context.DeadlineExceeded.
 func (f FirmwareFetches) Wait(ctx context.Context, key string, options ...WaitOption) (*FirmwareFetch, error) {
-	fetch, finished, err := f.jobs().wait(ctx, key, newWait(5*time.Second, 2*time.Hour, options))
+	o, err := newWait(5*time.Second, 2*time.Hour, options)
+	if err != nil {
+		return nil, err
+	}
+	fetch, finished, err := f.jobs().wait(ctx, key, o)
 	if err == nil && !finished {
 		return nil, &FirmwareFetchError{*fetch}
 	}

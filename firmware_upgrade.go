@@ -95,6 +95,8 @@ func (o MessageOption) applyUpgrade(u *upgrade) { u.message = string(o) }
 
 func (o ProgressOption) applyUpgrade(u *upgrade) { u.progress = o.report }
 
+func (o IntervalOption) applyUpgrade(u *upgrade) { u.waiting = append(u.waiting, o) }
+
 func (o PollOption) applyUpgrade(u *upgrade) { u.waiting = append(u.waiting, o) }
 
 type upgradeOption func(*upgrade)
@@ -275,6 +277,7 @@ type restartOption struct{ before *ApplianceInfo }
 
 func (o restartOption) applyVersionWait(w *waitOptions)  { w.before = o.before }
 func (o ProgressOption) applyVersionWait(w *waitOptions) { o.applyWait(w) }
+func (o IntervalOption) applyVersionWait(w *waitOptions) { o.applyWait(w) }
 func (o PollOption) applyVersionWait(w *waitOptions)     { o.applyWait(w) }
 
 // settleTime is how long another version may be seen after a restart before it
@@ -291,7 +294,7 @@ const (
 )
 
 // WaitForVersion waits until the appliance runs a version, through its restart:
-// refused and broken connections, failed handshakes, 502 and 503, HTML, a session
+// refused and broken connections, failed handshakes, 502 and 503, HTML at any status, a session
 // that is gone and logins that fail while services start are waited out, within the
 // context and [WithWaitLimit]. The client logs in again when it must.
 //
@@ -301,20 +304,22 @@ const (
 // login, so that the account is not locked. When the time is over, the error wraps
 // context.DeadlineExceeded and says what was seen last.
 func (f Firmware) WaitForVersion(ctx context.Context, version string, options ...VersionWaitOption) (*ApplianceInfo, error) {
-	o := newWait(10*time.Second, 30*time.Minute, nil)
+	o := &waitOptions{progress: func(Progress) {}}
 	for _, option := range options {
 		if option != nil {
 			option.applyVersionWait(o)
 		}
 	}
+	if err := o.complete(10*time.Second, 30*time.Minute); err != nil {
+		return nil, err
+	}
 	return f.waitForVersion(ctx, version, o)
 }
 
 func (f Firmware) waitForVersion(ctx context.Context, version string, o *waitOptions) (*ApplianceInfo, error) {
-	if err := f.client.usable(); err != nil {
-		return nil, f.client.fail("waiting for version "+oneLine(version, 40), err)
+	if err := f.client.made(); err != nil {
+		return nil, err
 	}
-	o.every = max(o.every, time.Millisecond)
 	ctx, cancel := o.bound(ctx)
 	defer cancel()
 	defer f.client.logins.patient()()
@@ -497,6 +502,9 @@ func (f Firmware) upgrade(ctx context.Context, u *upgrade, from UpgradeSource) e
 	if from == nil {
 		return invalid("the upgrade has no source")
 	}
+	if _, err := newWait(0, 0, u.waiting); err != nil {
+		return err
+	}
 	image := from.source()
 	if image.check != nil {
 		if err := image.check(); err != nil {
@@ -549,7 +557,10 @@ func (f Firmware) upgrade(ctx context.Context, u *upgrade, from UpgradeSource) e
 	u.unsure = lost != nil
 
 	u.enter(StepWait)
-	waiting := newWait(10*time.Second, 30*time.Minute, u.looked(StepWait))
+	waiting, err := newWait(10*time.Second, 30*time.Minute, u.looked(StepWait))
+	if err != nil {
+		return err
+	}
 	if sameVersion(before.FirmwareVersion, slot.Body.Version) {
 		waiting.before = before
 	}

@@ -413,19 +413,19 @@ func FuzzPath(f *testing.F) {
 			if len(p.text) > 1<<20 {
 				return
 			}
-			u := url.URL{Scheme: "https", Host: "sps.test", Path: "/api/" + p.text, RawPath: "/api/" + p.escaped}
+			u := url.URL{Scheme: "https", Host: "sps.test", Path: "/api/" + p.plain(), RawPath: "/api/" + p.escaped}
 			if u.EscapedPath() != "/api/"+p.escaped {
 				t.Errorf("%q is sent as %q", p.escaped, u.EscapedPath())
 			}
 			server, err := url.ParseRequestURI(u.RequestURI())
-			if err != nil || server.Path != "/api/"+p.text {
+			if err != nil || server.Path != "/api/"+p.plain() {
 				t.Errorf("%q arrives as %v, %v", p.text, server, err)
 			}
-			if clean := path.Clean("/api/" + p.text); clean != "/api/"+p.text {
+			if clean := path.Clean("/api/" + p.plain()); clean != "/api/"+p.plain() {
 				t.Errorf("%q is cleaned to %q", p.text, clean)
 			}
 			again, err := newPath(p.text)
-			if !strings.HasPrefix(p.text, "api/") && p.text != "api" && !strings.Contains(p.text, "://") && (err != nil || again != p) {
+			if slashed := strings.Contains(strings.ToUpper(p.text), "%2F"); !slashed && !strings.HasPrefix(p.text, "api/") && p.text != "api" && !strings.Contains(p.text, "://") && (err != nil || again != p) {
 				t.Errorf("%+v made anew is %+v, %v", p, again, err)
 			}
 			if again, _, err := parseLink("/api/" + p.escaped); !strings.Contains(p.text, "://") && (err != nil || again != p) {

@@ -19,6 +19,7 @@ import (
 	"math/big"
 	"net"
 	"net/http"
+	urlpath "path"
 	"runtime"
 	"slices"
 	"strconv"
@@ -1196,7 +1197,10 @@ func TestHostileInput(t *testing.T) {
 						continue
 					}
 					hostileRequest(t, r)
-					below, ok := strings.CutPrefix(r.URL.Path, "/api/"+test.below)
+					if strings.Contains(r.RequestURI, "%2F") && urlpath.Clean(r.URL.Path) != r.URL.Path {
+						t.Errorf("%q: sent %s, which a server may take for %s", text, r.RequestURI, urlpath.Clean(r.URL.Path))
+					}
+					below, ok := strings.CutPrefix(r.URL.EscapedPath(), "/api/"+test.below)
 					if r.URL.Path == "/api/transaction" || test.below == "" {
 						continue
 					}

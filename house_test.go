@@ -35,7 +35,7 @@ func plainPath(fields string) string {
 // paths of the API.
 func TestTrees(t *testing.T) {
 	t.Parallel()
-	c := newClient("sps1.example.com", must(newConfig(nil)), UsernamePassword("admin", NewSecretString("password")).credential())
+	c := must(newClient("sps1.example.com", must(newConfig(nil)), UsernamePassword("admin", NewSecretString("password")).credential()))
 	tx := c.newTransaction(t.Context(), &transactionOptions{})
 	reads, writes := map[string]*endpoint{}, map[string]*endpoint{}
 	handles(reflect.ValueOf(c).Elem(), "", reads)

@@ -35,6 +35,7 @@ import (
 	"time"
 
 	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/audit"
 	"github.com/go-sps/sps/spstest"
 )
 
@@ -236,7 +237,11 @@ func each[T any](all func(func(T, error) bool)) []any {
 
 // leakOperations is every operation of a client, by type and method.
 var leakOperations = map[string]func(context.Context, *leakWorld) []any{
-	"*sps.Client.Host":   func(_ context.Context, w *leakWorld) []any { return []any{w.c.Host()} },
+	"*sps.Client.Host": func(_ context.Context, w *leakWorld) []any { return []any{w.c.Host()} },
+	"*sps.Client.Err":  func(_ context.Context, w *leakWorld) []any { return []any{w.c.Err()} },
+	"*sps.Client.WaitReady": func(ctx context.Context, w *leakWorld) []any {
+		return []any{w.c.WaitReady(ctx, sps.WithWaitLimit(2*time.Minute), sps.WithProgress(func(p sps.Progress) { w.check(p) }))}
+	},
 	"*sps.Client.String": func(_ context.Context, w *leakWorld) []any { return []any{w.c.String()} },
 	"*sps.Client.Close": func(ctx context.Context, w *leakWorld) []any {
 		err := w.c.Close(ctx)
@@ -277,6 +282,43 @@ var leakOperations = map[string]func(context.Context, *leakWorld) []any{
 	"sps.Cluster.Status":             func(ctx context.Context, w *leakWorld) []any { return pair(w.c.Cluster.Status(ctx)) },
 	"*sps.Client.IntegratedProducts": func(ctx context.Context, w *leakWorld) []any { return pair(w.c.IntegratedProducts(ctx)) },
 	"*sps.Client.TransactionStatus":  func(ctx context.Context, w *leakWorld) []any { return pair(w.c.TransactionStatus(ctx)) },
+
+	"*sps.AuditSessions.Search": func(ctx context.Context, w *leakWorld) []any {
+		search := w.sessions().Search(ctx, audit.Query{PageSize: 2, Fields: []string{"user.name"}})
+		_, counted := search.Count()
+		_, csv := search.WriteCSV(io.Discard)
+		return append(each(search.All()), counted, csv, search)
+	},
+	"*sps.AuditSessions.Follow": func(ctx context.Context, w *leakWorld) []any {
+		follow, err := w.sessions().Follow(ctx, audit.Query{}, sps.WithOnce(), sps.WithErrorFunc(func(err error) { w.check(err) }))
+		checkpoint, full := follow.Checkpoint()
+		_, torn := w.c.Audit.Sessions.Follow(ctx, audit.Query{}, sps.WithCheckpoint(checkpoint[:9]))
+		return append(each(follow.All()), follow, err, string(checkpoint), full, torn)
+	},
+	"*sps.AuditSessions.Get": func(ctx context.Context, w *leakWorld) []any { return pair(w.sessions().Get(ctx, leakSession)) },
+	"*sps.AuditSessions.Count": func(ctx context.Context, w *leakWorld) []any {
+		return pair(w.sessions().Count(ctx, audit.Query{}))
+	},
+	"*sps.AuditSessions.Stats": func(ctx context.Context, w *leakWorld) []any {
+		return pair(w.sessions().Stats(ctx, audit.StatsQuery{Field: "protocol"}))
+	},
+	"*sps.AuditSessions.Histogram": func(ctx context.Context, w *leakWorld) []any {
+		return pair(w.sessions().Histogram(ctx, audit.HistogramQuery{Field: "start_time"}))
+	},
+	"*sps.AuditSessions.Content": func(ctx context.Context, w *leakWorld) []any {
+		return each(w.sessions().Content(ctx, leakSession, "ls"))
+	},
+	"*sps.AuditSessions.Events":    func(ctx context.Context, w *leakWorld) []any { return each(w.sessions().Events(ctx, leakSession)) },
+	"*sps.AuditSessions.Alerts":    func(ctx context.Context, w *leakWorld) []any { return each(w.sessions().Alerts(ctx, leakSession)) },
+	"*sps.AuditSessions.Channels":  func(ctx context.Context, w *leakWorld) []any { return each(w.sessions().Channels(ctx, leakSession)) },
+	"*sps.AuditSessions.Indexing":  func(ctx context.Context, w *leakWorld) []any { return each(w.sessions().Indexing(ctx, leakSession)) },
+	"*sps.AuditSessions.Downloads": func(ctx context.Context, w *leakWorld) []any { return each(w.sessions().Downloads(ctx, leakSession)) },
+	"*sps.AuditSessions.DownloadTrail": func(ctx context.Context, w *leakWorld) []any {
+		return pair(w.sessions().DownloadTrail(ctx, leakSession, io.Discard))
+	},
+	"*sps.AuditSessions.WebAddress": func(_ context.Context, w *leakWorld) []any {
+		return []any{w.sessions().WebAddress(leakSession)}
+	},
 
 	"sps.FirmwareSlots.List":   func(ctx context.Context, w *leakWorld) []any { return pair(w.c.Firmware.Slots.List(ctx)) },
 	"sps.FirmwareSlots.Get":    func(ctx context.Context, w *leakWorld) []any { return pair(w.c.Firmware.Slots.Get(ctx, "2")) },
@@ -468,6 +510,18 @@ func leakStore(ctx context.Context, tx *sps.Transaction) string {
 		return "1"
 	}
 	return store.Key
+}
+
+// leakSession is the key of a recorded session.
+const leakSession = "svc-leak"
+
+// sessions has three recorded sessions.
+func (w *leakWorld) sessions() *sps.AuditSessions {
+	for _, key := range []string{"1", "2", leakSession} {
+		start := time.Now().Add(-time.Hour)
+		w.a.AddAuditSession(spstest.AuditSession{Key: key, Start: start, End: start.Add(time.Minute), TrailSize: 1000})
+	}
+	return w.c.Audit.Sessions
 }
 
 func (w *leakWorld) fetch(ctx context.Context) string {

@@ -134,6 +134,8 @@ func (a *answer) list() ([][]byte, error) {
 		return nil, a.unusable("it is one object, not a list: use NewSingleton")
 	case a.Items == nil:
 		return nil, a.unusable("it lacks the list items")
+	case a.Elements != nil:
+		return a.Elements, nil
 	}
 	items, err := wire.Elements(a.Items)
 	if err != nil {
@@ -182,7 +184,7 @@ func newItem(a *answer, entry []byte) (*item, error) {
 
 // readItem reads an object that a list shows by its key only.
 func readItem(ctx context.Context, r reader, path apiPath, listed *item) (*item, error) {
-	own, err := path.join(listed.key)
+	own, err := path.within(listed.key)
 	if err != nil {
 		return nil, listed.a.unusable("an item has the key %q", oneLine(listed.key, 60))
 	}

@@ -34,6 +34,7 @@ type config struct {
 	retry             RetryPolicy
 	timeouts          Timeouts
 	oneSession        bool
+	loginEvery        time.Duration
 }
 
 func newConfig(options []Option) (*config, error) {
@@ -193,10 +194,10 @@ func WithLogger(logger *slog.Logger) Option {
 }
 
 // WithTransport wraps the client's http.RoundTripper, for tracing, recording or
-// faults; it is called once and may return another one altogether. Several wrap
-// in the order of the options, the last outermost. What it returns sees every
-// attempt, in a context with the values of the caller's, and with its cookie and
-// credentials: do not record them. It must be safe for concurrent use.
+// faults; it is called once and may return another one altogether. Nil is
+// [ErrInvalidInput]. Several wrap in the order of the options, the last outermost. What it
+// returns sees every attempt, in a context with the values of the caller's, and with its
+// cookie and credentials: do not record them. It must be safe for concurrent use.
 func WithTransport(wrap func(base http.RoundTripper) http.RoundTripper) Option {
 	return func(o *config) error {
 		if wrap == nil {
@@ -242,10 +243,28 @@ func WithProxyFromEnvironment() Option {
 // first makes sure that nothing is left staged, or fails with ErrOutcomeUnknown.
 //
 // A client on an [ExistingSession] has one session too; so does one by [PasswordFunc]
-// once its second login is refused while the first session lives.
+// once its second login is refused while the first session lives, until the same password
+// is accepted twice and so is no one-time code.
 func WithOneSession() Option {
 	return func(o *config) error {
 		o.oneSession = true
+		return nil
+	}
+}
+
+// WithLoginRetry sends a password, or a certificate, that the appliance has refused again:
+// when a call needs a session, and not sooner than this time after the last refusal, which
+// is at least a minute. It is for programs that live long: an appliance that starts may
+// refuse a password that is right. Each attempt counts towards the lock of an account, so
+// take a time in which the appliance forgets them. Calls in between fail with the refusal
+// at once. Without this option the same secret is never sent again. Other passwords of a
+// [PasswordFunc] wait for this time only after three refusals in a row.
+func WithLoginRetry(every time.Duration) Option {
+	return func(o *config) error {
+		if every < time.Minute {
+			return invalid("WithLoginRetry takes a minute or more: each attempt may lock the account")
+		}
+		o.loginEvery = every
 		return nil
 	}
 }
@@ -256,8 +275,10 @@ func WithOneSession() Option {
 // they were certainly not executed.
 //
 // A field that is zero keeps its default, so RetryPolicy{Attempts: 1} is a policy
-// that never sends a request again. Looking at what became of a commit whose answer
-// was lost is not part of it, see [Client.Transaction].
+// that never sends a request again that failed, not even a read on a connection that
+// breaks, as net/http does by itself. Two things are not part of the policy: a request that
+// was refused because its session has expired is sent once in the new session, and the
+// client looks at what became of a commit whose answer was lost, see [Client.Transaction].
 type RetryPolicy struct {
 	// Attempts is the greatest number of attempts, the first included: 4 by
 	// default; 1 never tries again.
@@ -356,7 +377,8 @@ type Timeouts struct {
 	// Close bounds all cleaning up together, at the end of a transaction and in
 	// [Client.Close]: the rollback and the log-outs, which are sent even when the
 	// caller's context is done, and the wait for a commit that was sent, which may use
-	// half of it. 20 seconds by default.
+	// half of it. A context that ends while Client.Close runs bounds that, too. 20 seconds
+	// by default.
 	Close time.Duration
 }
 

@@ -218,6 +218,12 @@ func TestOptionsFit(t *testing.T) {
 		if _, ok := option.(sps.VersionWaitOption); ok {
 			list = append(list, "version")
 		}
+		if _, ok := option.(sps.SearchOption); ok {
+			list = append(list, "search")
+		}
+		if _, ok := option.(sps.FollowOption); ok {
+			list = append(list, "follow")
+		}
 		if _, ok := option.(sps.RequestOption); ok {
 			list = append(list, "request")
 		}
@@ -232,11 +238,19 @@ func TestOptionsFit(t *testing.T) {
 		"WithLockFirst":       {sps.WithLockFirst(), []string{"transaction"}},
 		"WithChanges":         {sps.WithChanges(nil), []string{"transaction"}},
 		"WithProgress":        {sps.WithProgress(nil), []string{"upgrade", "upload", "download", "wait", "version"}},
-		"WithPollInterval":    {sps.WithPollInterval(1), []string{"upgrade", "wait", "version"}},
+		"WithPollInterval":    {sps.WithPollInterval(1), []string{"upgrade", "wait", "version", "follow"}},
 		"WithWaitLimit":       {sps.WithWaitLimit(1), []string{"upgrade", "wait", "version"}},
 		"WithRestartOf":       {sps.WithRestartOf(nil), []string{"version"}},
 		"WithExpectedVersion": {sps.WithExpectedVersion("8"), []string{"upgrade"}},
 		"WithTestOnly":        {sps.WithTestOnly(), []string{"upgrade"}},
+		"WithSnapshotWait":    {sps.WithSnapshotWait(1), []string{"search"}},
+		"WithoutSnapshot":     {sps.WithoutSnapshot(), []string{"search"}},
+		"WithCheckpoint":      {sps.WithCheckpoint(nil), []string{"follow"}},
+		"WithSince":           {sps.WithSince(time.Time{}), []string{"follow"}},
+		"WithWindow":          {sps.WithWindow(1), []string{"follow"}},
+		"WithOnce":            {sps.WithOnce(), []string{"follow"}},
+		"WithErrorFunc":       {sps.WithErrorFunc(nil), []string{"follow"}},
+		"WithTrailFormat":     {sps.WithTrailFormat(sps.TrailSRS), []string{"download"}},
 		"WithQuery":           {sps.WithQuery("a", "b"), []string{"download", "request"}},
 		"WithHeader":          {sps.WithHeader("A", "b"), []string{"download", "request"}},
 	} {

@@ -17,6 +17,7 @@ type class uint8
 const (
 	classRead     class = iota // GET
 	classDownload              // GET of a stream: no limit in all, but one for standing still
+	classSnapshot              // GET that makes something: audit/sessions/_snapshot
 	classLogin                 // GET authentication with what may be shown again
 	classCode                  // GET authentication with what may be a one-time code
 	classLogOut                // DELETE authentication: harmless twice, and must get through
@@ -67,6 +68,7 @@ var (
 var policies = [...]policy{
 	classRead:     {true, busy, (*Timeouts).read, lostNothing},
 	classDownload: {true, busy, (*Timeouts).stall, lostNothing},
+	classSnapshot: {false, nil, (*Timeouts).read, lostNothing},  // one may be left, which ends after five minutes
 	classLogin:    {true, busy, (*Timeouts).login, lostNothing}, // a session may be left, which ends by its time-out
 	classCode:     {false, []int{429, 503}, (*Timeouts).login, lostNothing},
 	classLogOut:   {true, busy, (*Timeouts).close, lostNothing}, // the next call ends the session, or its time-out

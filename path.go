@@ -3,6 +3,8 @@ package sps
 import (
 	"fmt"
 	"net/url"
+	"path"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -11,8 +13,22 @@ import (
 
 // apiPath is a path below /api/, checked and escaped once.
 type apiPath struct {
-	text    string // as people read it: "configuration/trust_stores/-7001"
+	text    string // as people read it: "configuration/trust_stores/-7001"; a slash within a key is %2F
 	escaped string // as it is sent
+}
+
+// plain is the path without escapes, as net/http wants it beside the escaped one.
+func (p apiPath) plain() string {
+	if plain, err := url.PathUnescape(p.escaped); err == nil {
+		return plain
+	}
+	return p.text
+}
+
+// key is the last segment without escapes.
+func (p apiPath) key() string {
+	_, last, _ := cutLast(p.escaped)
+	return apiPath{last, last}.plain()
 }
 
 // maxPath bounds a path: links of answers may have any length, and it stands in
@@ -29,7 +45,7 @@ func mustPath(text string) apiPath {
 }
 
 // newPath makes a path of plain, unescaped segments separated by slashes, with or
-// without the /api/ that links begin with.
+// without the /api/ that links begin with. A slash within a segment is written %2F.
 func newPath(text string) (apiPath, error) {
 	p := apiPath{}
 	relative := relativePath(text)
@@ -38,12 +54,14 @@ func newPath(text string) (apiPath, error) {
 	}
 	for segment := range strings.SplitSeq(relative, "/") {
 		var err error
-		if p, err = p.join(segment); err != nil {
+		if p, err = p.within(escapedSlash.ReplaceAllString(segment, "/")); err != nil {
 			return apiPath{}, fmt.Errorf("sps: path %s: %w", quoted(text), err)
 		}
 	}
 	return p, nil
 }
+
+var escapedSlash = regexp.MustCompile("(?i)%2f")
 
 // relativePath takes off what links begin with, and a slash at the end.
 func relativePath(text string) string {
@@ -85,30 +103,52 @@ func parseLink(link string) (apiPath, url.Values, error) {
 		if err != nil {
 			return fail(invalid("malformed escape"))
 		}
-		if p, err = p.join(plain); err != nil {
+		if p, err = p.within(plain); err != nil {
 			return fail(err)
 		}
 	}
 	return p, query, nil
 }
 
-// join appends one plain segment, such as a key.
+// join appends one plain segment, such as a key that a user gave. A slash in it may have
+// been meant to separate two, and is refused.
 func (p apiPath) join(segment string) (apiPath, error) {
 	if err := checkSegment(segment); err != nil {
+		return apiPath{}, err
+	}
+	return p.within(segment)
+}
+
+// within appends one plain segment. A slash in it is part of it.
+func (p apiPath) within(segment string) (apiPath, error) {
+	if err := checkWithin(segment); err != nil {
 		return apiPath{}, err
 	}
 	if len(p.text)+len(segment) > maxPath {
 		return apiPath{}, invalid("the path has more than %d bytes", maxPath)
 	}
+	text, escaped := strings.ReplaceAll(segment, "/", "%2F"), url.PathEscape(segment)
 	if p.text == "" {
-		return apiPath{segment, url.PathEscape(segment)}, nil
+		return apiPath{text, escaped}, nil
 	}
-	return apiPath{p.text + "/" + segment, p.escaped + "/" + url.PathEscape(segment)}, nil
+	return apiPath{p.text + "/" + text, p.escaped + "/" + escaped}, nil
 }
 
 // checkSegment refuses what no key of the API is and what some server on the
 // way might take for another path.
 func checkSegment(segment string) error {
+	if err := checkWithin(segment); err != nil {
+		return err
+	}
+	if strings.Contains(segment, "/") {
+		return invalid("a key or path segment contains a slash: if it is right, write it as %%2F in the path of NewSingleton or Client.Invoke")
+	}
+	return nil
+}
+
+// checkWithin is checkSegment, and allows a slash, which is sent as %2F. For a server that
+// unfolds it the path must not lead elsewhere.
+func checkWithin(segment string) error {
 	switch {
 	case segment == "":
 		return invalid("a key or path segment is empty")
@@ -116,8 +156,10 @@ func checkSegment(segment string) error {
 		return invalid("a key or path segment is %q", segment)
 	case len(segment) > 1024:
 		return invalid("a key or path segment has %d bytes", len(segment))
-	case strings.ContainsAny(segment, `/\`):
-		return invalid("a key or path segment contains a slash")
+	case strings.Contains(segment, `\`):
+		return invalid("a key or path segment contains a backslash")
+	case strings.Contains(segment, "/") && (path.Clean("/"+segment) != "/"+segment || strings.ContainsAny(segment, "%;?#")):
+		return invalid("a key with slashes has an empty part, a dot for one, or one of %%;?#")
 	case strings.ContainsFunc(segment, func(r rune) bool { return !unicode.IsPrint(r) || r == unicode.ReplacementChar }):
 		return invalid("a key or path segment contains what cannot be printed, or invalid UTF-8")
 	}
@@ -131,6 +173,9 @@ var transactional = []string{
 
 // alone are the endpoints whose writes the guide refuses while a transaction is open.
 var alone = []string{"starling/join"}
+
+// making are the endpoints whose GET makes something.
+var making = []string{"audit/sessions/_snapshot"}
 
 // below reports whether the path is one of the roots or below one.
 func (p apiPath) below(roots ...string) bool {

@@ -22,14 +22,18 @@ type Singleton[T any] struct {
 //
 //	email := sps.NewSingleton[Email](client, "configuration/management/email")
 //
-// The path is plain, not escaped, with or without the /api/ of links. One that cannot
-// be right is reported by the first use. The rules are asked before a body is sent.
+// The path is plain, not escaped, with or without the /api/ of links. A key with a slash is
+// named in one way, in every path: with %2F for the slash. Methods that take a key refuse
+// one with a slash. A path that cannot be right is reported by the first use. The rules are
+// asked before a body is sent.
 //
 // T is your type for the body. Names must match exactly, so give its fields json
 // tags; the appliance ignores a member whose name it does not know, without an
-// error. An update that sets a member of the body that the object does not have is
-// refused, unless it also switches what brings new members with it: one that is
-// called enabled, selection or type. Members that T lacks are not lost by an update;
+// error. An update that sets a member that the object does not have is refused, at every
+// depth, unless it also switches what brings new members with it: one that is called
+// enabled, selection or type, there or above. New elements of lists may have any members,
+// and the others what one of them has. Create and Replace have nothing to compare with, and
+// send what they are given. Members that T lacks are not lost by an update;
 // avoid omitempty, because the appliance wants empty members to be present. A json.Number
 // is read and written as a number of any size, as it is spelled.
 func NewSingleton[T any](c *Client, path string, rules ...Rule[T]) Singleton[T] {

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -807,6 +809,90 @@ func TestMisspeltMember(t *testing.T) {
 	}
 }
 
+// TestMisspeltBelow refuses a misspelt name at every depth, and lets through what new
+// elements of lists and new arms of unions bring with them.
+func TestMisspeltBelow(t *testing.T) {
+	t.Parallel()
+	type server struct {
+		Selection string `json:"selection"`
+		Value     string `json:"value"`
+		Valeu     string `json:"valeu,omitzero"`
+	}
+	type auth struct {
+		Enabled  bool   `json:"enabled"`
+		Username string `json:"username,omitzero"`
+	}
+	type hop struct {
+		Address string `json:"address"`
+		Weight  int    `json:"weight,omitzero"`
+		Wieght  int    `json:"wieght,omitzero"`
+	}
+	type relay struct {
+		Server server `json:"smtp_server"`
+		Auth   auth   `json:"smtp_auth"`
+		Hops   []hop  `json:"hops"`
+	}
+	a := spstest.NewServer(t)
+	c := connect(t, a)
+	const path = "configuration/management/email"
+	a.Inject(spstest.Fault{Method: "GET", Path: path, Status: 200, Times: -1, Body: `{"key":"x","body":{
+		"smtp_server":{"selection":"ip","value":"10.0.0.1"},"smtp_auth":{"enabled":false},"hops":[{"address":"a"},{"address":"b","weight":1}]}}`})
+	a.Inject(spstest.Fault{Method: "PUT", Path: path, Status: 200, Times: -1, Body: `{}`})
+	for name, test := range map[string]struct {
+		change func(r *relay)
+		want   string // the member that is refused
+	}{
+		"in an object":                  {func(r *relay) { r.Server.Valeu = "10.0.0.2" }, "smtp_server/valeu"},
+		"in an element":                 {func(r *relay) { r.Hops[1].Wieght = 2 }, "hops/1/wieght"},
+		"as another element has it":     {func(r *relay) { r.Hops[0].Weight = 2 }, ""},
+		"in a new element":              {func(r *relay) { r.Hops = append(r.Hops, hop{Address: "c", Wieght: 2}) }, ""},
+		"in a new arm":                  {func(r *relay) { r.Server = server{Selection: "fqdn", Valeu: "x"} }, ""},
+		"with what was switched on":     {func(r *relay) { r.Auth = auth{true, "u"} }, ""},
+		"beside what was switched on":   {func(r *relay) { r.Auth = auth{true, "u"}; r.Server.Valeu = "x" }, "smtp_server/valeu"},
+		"with what was not switched on": {func(r *relay) { r.Auth.Username = "u" }, "smtp_auth/username"},
+	} {
+		a.ResetJournal()
+		_, err := c.Preview(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+			return sps.NewSingleton[relay](c, path).In(tx).Update(ctx, func(r *relay) error {
+				test.change(r)
+				return nil
+			})
+		})
+		sent := slices.ContainsFunc(a.Journal(), func(r spstest.Request) bool { return r.Method == "PUT" })
+		switch {
+		case test.want == "" && (err != nil || !sent):
+			t.Errorf("%s: %v, sent %t", name, err, sent)
+		case test.want != "" && (!errors.Is(err, sps.ErrInvalidInput) || !strings.Contains(fmt.Sprint(err), "the object has no member "+strconv.Quote(test.want)) || sent):
+			t.Errorf("%s: %v, sent %t, want ErrInvalidInput about %s", name, err, sent, test.want)
+		}
+	}
+}
+
+// TestMisspeltNew sends what a new object is given: there is nothing to compare with. The
+// appliance ignores the misspelt member, and the simulated one tells.
+func TestMisspeltNew(t *testing.T) {
+	t.Parallel()
+	type policy struct {
+		Name    string `json:"name"`
+		Timeout int    `json:"tiemout"`
+	}
+	a := spstest.NewServer(t)
+	c := connect(t, a)
+	a.ResetJournal()
+	err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+		_, err := sps.NewCollection[policy](c, "configuration/policies/audit_policies").In(tx).Create(ctx, policy{"x", 1})
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ignored []string
+	for _, r := range a.Journal() {
+		ignored = append(ignored, r.Ignored...)
+	}
+	diff(t, "ignored", []string{"tiemout"}, ignored)
+}
+
 // TestMemberOfTheSDK writes a member that the SDK knows where the appliance does not
 // show it.
 func TestMemberOfTheSDK(t *testing.T) {
@@ -853,6 +939,85 @@ func TestEmptyPages(t *testing.T) {
 		t.Errorf("error %v, want ErrBadAnswer", err)
 	}
 	diff(t, "pages", 1, asked)
+}
+
+// TestSlashInKey names a key with a slash in one way: with %2F, in a path.
+func TestSlashInKey(t *testing.T) {
+	t.Parallel()
+	const list, sent = "configuration/x", "/api/configuration/x/a%2Fb"
+	var asked []string
+	c, err := sps.Connect(t.Context(), "sps1", sps.ExistingSession(sps.NewSecretString("session")), roundTrip(func(r *http.Request) (*http.Response, error) {
+		asked = append(asked, r.Method+" "+r.URL.EscapedPath())
+		header := http.Header{"Content-Type": {"application/json"}}
+		switch {
+		case r.URL.EscapedPath() == "/api/"+list && r.Method == "POST":
+			return answer(r, 201, header, `{"meta":{"href":"`+sent+`"}}`), nil
+		case r.URL.EscapedPath() == "/api/"+list:
+			return answer(r, 200, header, `{"items":[{"key":"a/b","meta":{"href":"`+sent+`"}}]}`), nil
+		case r.Method == "GET" && r.URL.EscapedPath() == "/api/transaction":
+			return answer(r, 200, header, `{"body":{"status":"closed"}}`), nil
+		}
+		return answer(r, 200, header, `{"key":"a/b","body":{"name":"x"},"meta":{"href":"`+sent+`"}}`), nil
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close(context.Background())
+	objects := sps.NewCollection[policy](c, list)
+	want := func(what, request string, err error) {
+		t.Helper()
+		if err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+		if !slices.Contains(asked, request) {
+			t.Errorf("%s: requests %q, want %s", what, asked, request)
+		}
+		asked = nil
+	}
+	object := sps.NewSingleton[policy](c, list+"/a%2fb")
+	_, err = object.Get(t.Context())
+	want("by a handle", "GET "+sent, err)
+	all, err := objects.List(t.Context())
+	want("in a list", "GET "+sent, err)
+	for _, o := range all {
+		diff(t, "key", "a/b", o.Key)
+	}
+	_, err = c.Invoke(t.Context(), "GET", list+"/a%2Fb", nil)
+	want("by Invoke", "GET "+sent, err)
+	for node, err := range c.Walk(t.Context(), list) {
+		if err != nil || node.Err != nil {
+			t.Error(err, node)
+		}
+		if node.Path != list {
+			diff(t, "node", []string{list + "/a%2Fb", "a/b"}, []string{node.Path, node.Key})
+		}
+	}
+	want("by a walk", "GET "+sent, nil)
+	err = c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+		key, err := objects.In(tx).Create(ctx, policy{"x"})
+		if err != nil {
+			return err
+		}
+		diff(t, "created", "a/b", key)
+		return object.In(tx).Update(ctx, func(p *policy) error { p.Name = "y"; return nil })
+	})
+	want("in a transaction", "PUT "+sent, err)
+	_, err = sps.NewSingleton[policy](c, list+"/a/b").Get(t.Context())
+	want("in a plain path", "GET /api/configuration/x/a/b", err)
+	if _, err := objects.Get(t.Context(), "a/b"); !errors.Is(err, sps.ErrInvalidInput) || !strings.Contains(err.Error(), "write it as %2F in the path of NewSingleton or Client.Invoke") {
+		t.Errorf("as a key: %v, want ErrInvalidInput that tells the way", err)
+	}
+	for _, key := range []string{"%2F", "%2Fa", "a%2f", "a%2F%2Fb", "a%2F..%2Fb", "..%2Fa", ".%2Fa", "a%2F.", "a%5cb%2Fc", "a%2Fb%3Fc", "a%2Fb%23c", "a%2F%252e%252e", "a%2Fb;c"} {
+		if _, err := c.Invoke(t.Context(), "GET", list+"/"+key, nil); !errors.Is(err, sps.ErrInvalidInput) {
+			t.Errorf("%q: %v, want ErrInvalidInput", key, err)
+		}
+	}
+	for _, method := range []string{"PUT", "POST", "DELETE"} {
+		if _, err := c.Invoke(t.Context(), method, list+"/a%2Fb", nil); !errors.Is(err, sps.ErrTransactionOnly) {
+			t.Errorf("%s: %v, want ErrTransactionOnly", method, err)
+		}
+	}
+	diff(t, "requests", []string(nil), asked)
 }
 
 // TestCreatedKey finds the key of what was created wherever an answer names it.

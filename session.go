@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -70,6 +71,17 @@ func UsernamePassword(username string, password Secret, options ...CredentialOpt
 // function returns. It is called for each login, the first and every re-login:
 // so a vault may rotate it, and one-time codes work. Its context ends with the
 // time limit for logins.
+//
+// After a refused login the function is asked again when a call needs a session, at
+// most every 5 seconds. A password that differs from those that were refused is sent,
+// until three logins in a row were refused; the same one only with [WithLoginRetry].
+//
+// A client logs in a second time for its first transaction, and again when a session
+// has expired. For one-time codes, return the code that is valid now: one that was
+// refused, because it was used already, is not sent twice, and the next one is. A second
+// login that is refused while the first session lives makes the client work in one
+// session, until the same password is accepted twice; [WithOneSession] spares that login. A
+// code is never repeated after an answer that was lost.
 func PasswordFunc(username string, password func(context.Context) (Secret, error), options ...CredentialOption) Credential {
 	c := newPassword(username, password, options)
 	c.class = classCode
@@ -310,13 +322,44 @@ type logins struct {
 	one        chan struct{}                   // held by the login that runs
 	unused     func(context.Context, *session) // ends a session that nobody uses
 
-	mu      sync.Mutex
-	refused error // the appliance refused the credential: no further attempt
-	closed  bool
-	single  bool // transactions run in the session of the reads
-	waiting int  // callers who wait for a restart, during which a refusal may pass
-	late    bool // nobody waits any more to log out what a login opens
+	every time.Duration // after which a refused secret is sent again, 0 for never
+
+	mu       sync.Mutex
+	refused  refusals
+	accepted *Secret // what the last login that succeeded showed, nil for none
+	reusable bool    // the same secret was accepted twice: it is no one-time code
+	closed   bool
+	single   bool // transactions run in the session of the reads
+	presumed bool // single, because a second login was refused
+	waiting  int  // callers who wait for a restart, during which a refusal may pass
+	late     bool // nobody waits any more to log out what a login opens
 }
+
+// refusals are the logins that the appliance refused since the last one that it took.
+type refusals struct {
+	count int       // without those during a wait for a restart
+	last  error     // the latest of them, nil for none
+	at    time.Time // when it came
+	asked time.Time // when the credential was asked for its secret
+	shown []Secret  // the latest secrets that were refused
+}
+
+// The patience with a credential that is refused: each attempt may lock the account.
+const (
+	maxRefusals = 3
+	// refusalPause is the least time before a credential is asked for another secret.
+	refusalPause = 5 * time.Second
+)
+
+// refusedLogin is a refusal with what follows from it.
+type refusedLogin struct {
+	err  error
+	next string
+}
+
+func (r *refusedLogin) Error() string { return r.err.Error() + " (" + r.next + ")" }
+
+func (r *refusedLogin) Unwrap() error { return r.err }
 
 // sessions keeps one of the client's sessions: one login for everybody who waits for
 // it. A client has two, one that reads and one that writes.
@@ -354,6 +397,10 @@ func (s *sessions) until(ctx, life context.Context, stale *session) (*session, e
 			return current, err
 		}
 		f := s.flight
+		if f == nil && ctx.Err() != nil { // nothing is sent for a caller who is gone
+			s.mu.Unlock()
+			return nil, &TransportError{Host: s.transport.host, Method: http.MethodGet, Path: authenticationPath.text, Err: ended(ctx)}
+		}
 		if f == nil {
 			f = &flight{done: make(chan struct{})}
 			s.flight = f
@@ -407,10 +454,112 @@ func (s *sessions) blocked() error {
 		return fmt.Errorf("sps: %s: %w", s.transport.host, ErrClosed)
 	case s.current != nil:
 		return nil
-	case s.refused != nil:
-		return s.refused
 	case !s.renewable():
 		return errExpiredExisting
+	case s.held():
+		return s.refused.last
+	}
+	return nil
+}
+
+// held reports whether no login may begin now, because of those that were refused. The
+// caller holds mu.
+func (l *logins) held() bool {
+	r := &l.refused
+	switch {
+	case r.last == nil, l.due():
+		return false
+	case r.count == 0: // during a wait for a restart
+		return time.Since(r.at) < loginPause
+	case l.spent():
+		return true
+	}
+	return time.Since(r.asked) < refusalPause
+}
+
+// due reports whether a secret that was refused may be sent again. The caller holds mu.
+func (l *logins) due() bool { return l.every > 0 && time.Since(l.refused.at) >= l.every }
+
+// spent reports whether nothing is left to be tried by itself. The caller holds mu.
+func (l *logins) spent() bool {
+	return l.refused.count >= maxRefusals || l.refused.count > 0 && l.credential.class != classCode
+}
+
+// sendable returns nil if a secret may be sent, or why it was refused.
+func (l *logins) sendable(shown Secret) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	r := &l.refused
+	if r.count == 0 || l.due() || !slices.ContainsFunc(r.shown, shown.Equal) {
+		return nil
+	}
+	return r.last
+}
+
+// taken notes a login that succeeded. The caller holds mu.
+func (l *logins) taken(shown Secret) {
+	l.reusable = l.reusable || l.accepted != nil && l.accepted.Equal(shown)
+	if l.presumed && l.reusable { // the appliance refused what was right
+		l.single, l.presumed = false, false
+	}
+	l.accepted, l.refused = &shown, refusals{}
+}
+
+// refuse notes a login that was refused, and returns the refusal with what follows from
+// it. The caller holds mu.
+func (l *logins) refuse(shown Secret, err error) error {
+	r := &l.refused
+	r.at, r.asked, r.last = time.Now(), time.Now(), err
+	if l.waiting == 0 || r.count > 0 {
+		r.count++
+		r.shown = append(r.shown, shown)
+		r.shown = r.shown[max(0, len(r.shown)-maxRefusals):]
+		r.last = &refusedLogin{err, l.outlook(shown)}
+	}
+	return r.last
+}
+
+// outlook says in words what follows from a refusal. The caller holds mu.
+func (l *logins) outlook(shown Secret) string {
+	what, before := "password", ""
+	if l.credential.certificate != nil {
+		what = "certificate"
+	}
+	known := l.accepted != nil && l.accepted.Equal(shown)
+	if known {
+		before = "the same " + what + " was accepted before: it has changed since, or the appliance is starting; "
+	}
+	switch {
+	case l.every > 0:
+		return before + "it is sent again after " + l.every.String() + ", see WithLoginRetry"
+	case !l.spent():
+		next := before + "a login is tried again once the password function returns another password"
+		if known {
+			next += "; WithLoginRetry sends the same one again"
+		}
+		return next
+	case l.refused.count >= maxRefusals:
+		return fmt.Sprintf("%s%d logins in a row were refused and no further login is tried: connect anew with the right credential", before, l.refused.count)
+	case known:
+		return before + "no further login is tried: connect anew with the right credential, or pass WithLoginRetry to send the same one again"
+	}
+	return "no further login is tried: connect anew with the right credential"
+}
+
+// dead returns why no call can succeed any more, nil while one can.
+func (l *logins) dead(all ...*sessions) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, s := range all {
+		if s.current != nil {
+			return nil
+		}
+	}
+	switch {
+	case !l.renewable():
+		return errExpiredExisting
+	case l.every == 0 && l.spent():
+		return l.refused.last
 	}
 	return nil
 }
@@ -436,7 +585,9 @@ func (l *logins) patient() (end func()) {
 	return func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		l.waiting--
+		if l.waiting--; l.waiting == 0 && l.refused.count == 0 {
+			l.refused = refusals{}
+		}
 	}
 }
 
@@ -470,6 +621,7 @@ func (s *sessions) drop(expired *session) {
 func (s *sessions) login(ctx context.Context, f *flight) {
 	defer f.cancel()
 	var next *session
+	var shown Secret
 	var refused bool
 	err := errors.New("sps: the login was abandoned by its password function or its RoundTripper")
 	defer func() {
@@ -485,13 +637,13 @@ func (s *sessions) login(ctx context.Context, f *flight) {
 		f.err = err
 		switch {
 		case err == nil:
+			s.taken(shown)
 			s.current = next
-		case refused && s.oneOnly():
-			s.single = true
-		case refused && s.waiting == 0:
-			// A second try with the same password may lock the account.
-			s.refused = fmt.Errorf("%w (no further login is tried: connect anew with the right credential)", err)
-			f.err = s.refused
+		case refused:
+			if s.oneOnly() {
+				s.single, s.presumed = true, true
+			}
+			f.err = s.refuse(shown, err)
 		}
 		close(f.done)
 	}()
@@ -505,25 +657,35 @@ func (s *sessions) login(ctx context.Context, f *flight) {
 	f.note("for the login")
 	s.mu.Lock()
 	blocked := s.blocked() // the other login may have been refused meanwhile
+	if blocked == nil {
+		s.refused.asked = time.Now()
+	}
 	s.mu.Unlock()
 	if blocked != nil {
 		err = blocked
 		return
 	}
-	next, refused, err = s.open(ctx)
+	next, shown, refused, err = s.open(ctx)
 }
 
 // oneOnly reports whether a refusal of the session that writes means that the
 // credential serves one login only: a code that was used. The caller holds mu.
 func (s *sessions) oneOnly() bool {
-	return s.credential.class == classCode && s.reading != nil && s.reading.current != nil
+	return s.credential.class == classCode && !s.reusable && !s.single && s.reading != nil && s.reading.current != nil
 }
 
-// open logs in. refused means that the appliance does not take the credential.
-func (s *sessions) open(ctx context.Context) (opened *session, refused bool, err error) {
+// open logs in with the secret that it returns, none for a certificate. refused means
+// that the appliance does not take the credential.
+func (s *sessions) open(ctx context.Context) (opened *session, shown Secret, refused bool, err error) {
 	k, err := s.credential.request(ctx)
 	if err != nil {
-		return nil, false, err
+		return nil, shown, false, err
+	}
+	if len(k.secret) > 0 {
+		shown = k.secret[0]
+	}
+	if err := s.sendable(shown); err != nil {
+		return nil, shown, false, err
 	}
 	if k.class == classCode {
 		// On a connection that it has used before, net/http repeats a GET by
@@ -540,7 +702,7 @@ func (s *sessions) open(ctx context.Context) (opened *session, refused bool, err
 	}
 	a, err := s.transport.do(ctx, k, nil)
 	if err == nil && len(ids) == 0 {
-		return nil, false, noSession(a)
+		return nil, shown, false, noSession(a)
 	}
 	if err == nil {
 		last := len(ids) - 1
@@ -553,7 +715,7 @@ func (s *sessions) open(ctx context.Context) (opened *session, refused bool, err
 	for _, id := range ids { // opened, by an answer that broke off
 		s.unused(context.WithoutCancel(ctx), newSession(id, nil))
 	}
-	return opened, refusesCredential(err), err
+	return opened, shown, refusesCredential(err), err
 }
 
 // noSession makes the error of a login that succeeded without a session.
@@ -583,9 +745,9 @@ func refusesCredential(err error) bool {
 var errLateLogin = errors.New("a login was under way: the session that it may have opened ends by its time-out")
 
 // close lets no login begin any more, waits for those under way, and returns the
-// sessions that are left to log out: none that was handed in. A login that takes too
-// long is cancelled.
-func (l *logins) close(ctx context.Context, all ...*sessions) (left []*session, err error) {
+// sessions that are left to log out: none that was handed in. A login that takes longer
+// than ctx is cancelled, and waited for within bound.
+func (l *logins) close(ctx, bound context.Context, all ...*sessions) (left []*session, err error) {
 	l.mu.Lock()
 	l.closed = true
 	var flights []*flight
@@ -604,6 +766,7 @@ func (l *logins) close(ctx context.Context, all ...*sessions) (left []*session, 
 			select {
 			case <-f.done:
 			case <-time.After(lateLoginGrace):
+			case <-bound.Done():
 			}
 		}
 	}
@@ -675,7 +838,10 @@ func anonymously(ctx context.Context, host string, path apiPath, options []Optio
 		return nil, err
 	}
 	o.warn(ctx, address)
-	t := newTransport(address, o)
+	t, err := newTransport(address, o)
+	if err != nil {
+		return nil, err
+	}
 	defer t.base.CloseIdleConnections()
 	return t.do(ctx, &call{method: http.MethodGet, path: path}, nil)
 }

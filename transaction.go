@@ -182,6 +182,9 @@ func (c *Client) Preview(ctx context.Context, fn func(context.Context, *Transact
 }
 
 func (c *Client) transact(ctx context.Context, fn func(context.Context, *Transaction) error, o *transactionOptions) error {
+	if err := c.made(); err != nil {
+		return err
+	}
 	if fn == nil {
 		return c.fail("transaction", invalid("no function"))
 	}
@@ -210,10 +213,18 @@ func (c *Client) transact(ctx context.Context, fn func(context.Context, *Transac
 	return err
 }
 
+// made returns an error for a transaction that was not made by the package.
+func (tx *Transaction) made() error {
+	if tx == nil || tx.client == nil {
+		return fmt.Errorf("sps: %w", invalid("this transaction is nil or a zero value: use the one that Client.Transaction hands to its function"))
+	}
+	return nil
+}
+
 // fail makes an error that names the appliance and what was to be done.
 func (c *Client) fail(what string, err error) error {
-	if unusable := c.usable(); unusable != nil {
-		return fmt.Errorf("sps: %s: %w", what, unusable)
+	if unmade := c.made(); unmade != nil {
+		return unmade
 	}
 	return fmt.Errorf("sps: %s: %s: %w", c.transport.host, what, err)
 }
@@ -222,6 +233,9 @@ func (c *Client) fail(what string, err error) error {
 // [Client.Invoke], as a step of the transaction: reads, and the writes that
 // Client.Invoke refuses.
 func (tx *Transaction) Invoke(ctx context.Context, method, path string, body any, options ...RequestOption) (*Response, error) {
+	if err := tx.made(); err != nil {
+		return nil, err
+	}
 	k, err := newInvocation(method, path, body, options)
 	if err != nil {
 		return nil, err
@@ -284,18 +298,10 @@ func notTransactional() error {
 	return invalid("no write of a transaction: only those below %s are", strings.Join(transactional, ", "))
 }
 
-// usable reports why a transaction cannot be used, nil where it can.
-func (tx *Transaction) usable() error {
-	if tx == nil || tx.client == nil {
-		return invalid("no transaction: use the one that Client.Transaction hands to its function")
-	}
-	return nil
-}
-
 // admit reports why a handle of a client cannot be used with the transaction, or nil.
 func (tx *Transaction) admit(c *Client, path apiPath) error {
-	if err := tx.usable(); err != nil {
-		return fmt.Errorf("sps: %s: %w", path.text, err)
+	if err := tx.made(); err != nil {
+		return err
 	}
 	if tx.client != c {
 		return tx.client.fail(path.text, ErrOtherClient)
@@ -377,7 +383,7 @@ func (c *Client) alone(ctx context.Context, what string) (release func(), err er
 func (c *Client) takeTurn(ctx context.Context, what string, o *transactionOptions) (release func(), err error) {
 	fail := func(err error) (func(), error) { return nil, c.fail(what, err) }
 	switch {
-	case c.usable() != nil:
+	case c.made() != nil:
 		return fail(nil)
 	case ctx.Value(transactionKey{c}) != nil && what == transactionPath.text:
 		return fail(fmt.Errorf("%w: use that one", ErrNested))

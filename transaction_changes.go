@@ -102,6 +102,9 @@ type CommittedChanges struct {
 // status is "closed", and the rest is not known. That somebody else holds the
 // configuration it does not show.
 func (c *Client) TransactionStatus(ctx context.Context) (*TransactionStatus, error) {
+	if err := c.made(); err != nil {
+		return nil, err
+	}
 	session := c.present()
 	if session == nil {
 		return &TransactionStatus{Status: statusClosed}, nil
@@ -137,6 +140,9 @@ func messageRule(a *answer) (required, told bool) {
 // /api/transaction/changes), in the order of the appliance. Before the first write there
 // is nothing, and nothing is sent.
 func (tx *Transaction) Changes(ctx context.Context) ([]Change, error) {
+	if err := tx.made(); err != nil {
+		return nil, err
+	}
 	if tx.phase.Load() == phaseReading {
 		return nil, nil
 	}

@@ -950,9 +950,10 @@ func TestNoWriteOnClient(t *testing.T) {
 		"sps.Starling.Unjoin": true, "sps.Starling.ForceUnjoin": true,
 		"sps.SupportBundles.Start": true, "sps.SupportBundles.Delete": true,
 	}
-	reads := []string{"Get", "List", "All", "In", "WaitForVersion", "Info", "Host", "String", "GoString",
+	reads := []string{"Get", "List", "All", "In", "WaitForVersion", "WaitReady", "Info", "Host", "Err", "String", "GoString",
 		"GetByName", "Listing", "Walk", "TransactionStatus", "UserInfo", "HealthStatus", "Status", "IntegratedProducts",
-		"JoinStatus", "JoinPage", "CheckUnjoin", "Wait", "Download"}
+		"JoinStatus", "JoinPage", "CheckUnjoin", "Wait", "Download",
+		"Search", "Follow", "Count", "Stats", "Histogram", "Content", "Events", "Alerts", "Channels", "Indexing", "Downloads", "DownloadTrail", "WebAddress"}
 	seen := map[reflect.Type]bool{}
 	handles := 0
 	var walk func(reflect.Type)

@@ -36,6 +36,8 @@ type call struct {
 	secret []Secret    // what an answer to this call might quote, beside the session id
 	// sink takes an answer that is too large for memory.
 	sink *sink
+	// space is memory for the answer, which is used if it is large enough.
+	space []byte
 	// raw lets an answer that is no JSON through.
 	raw bool
 	// redirect takes a redirect for an answer; it is not followed.
@@ -135,7 +137,7 @@ type transport struct {
 	used      atomic.Int64 // when a connection was used last, in Unix nanoseconds; 0 for never
 }
 
-func newTransport(host string, o *config) *transport {
+func newTransport(host string, o *config) (*transport, error) {
 	t := &transport{
 		host:      host,
 		userAgent: []string{o.userAgent},
@@ -161,7 +163,9 @@ func newTransport(host string, o *config) *transport {
 	}
 	var trip http.RoundTripper = t.base
 	for _, wrap := range o.wrap {
-		trip = wrap(trip)
+		if trip = wrap(trip); trip == nil {
+			return nil, fmt.Errorf("sps: connect: %w", invalid("the function of WithTransport returned no RoundTripper"))
+		}
 	}
 	if t.base.Proxy != nil && t.base.DialTLSContext == nil {
 		t.base.DialTLSContext = t.dialTLS
@@ -178,7 +182,7 @@ func newTransport(host string, o *config) *transport {
 		PrepareRetry: pause,
 		ErrorHandler: retryablehttp.PassthroughErrorHandler,
 	}
-	return t
+	return t, nil
 }
 
 // exchange is one call on its way through the retries. What it needs once is part of
@@ -209,7 +213,7 @@ func exchangeOf(ctx context.Context) *exchange { return ctx.Value(exchangeKey{})
 // an *Error if the appliance refused, a *TransportError if there was no answer.
 func (t *transport) do(ctx context.Context, k *call, sess *session) (*answer, error) {
 	x := &exchange{call: k, t: t, sess: sess}
-	x.url = url.URL{Scheme: "https", Host: t.host, Path: "/api/" + k.path.text, RawPath: "/api/" + k.path.escaped, RawQuery: query.Encode(k.query)}
+	x.url = url.URL{Scheme: "https", Host: t.host, Path: "/api/" + k.path.plain(), RawPath: "/api/" + k.path.escaped, RawQuery: query.Encode(k.query)}
 	req := blank.WithContext(context.WithValue(ctx, exchangeKey{}, x))
 	req.Method, req.URL, req.Host = k.method, &x.url, t.host
 	req.Header = http.Header{} // http.Client copies what is in it
@@ -283,7 +287,7 @@ func (x *exchange) receive(resp *http.Response) error {
 	if resp.ContentLength > maxAnswer {
 		return unusable("it announces %d bytes, more than %d", resp.ContentLength, maxAnswer)
 	}
-	body, err := readAll(resp.Body, resp.ContentLength)
+	body, err := readAll(resp.Body, resp.ContentLength, x.space)
 	x.body = bytes.TrimPrefix(body, []byte("\xef\xbb\xbf")) // some servers begin with a mark
 	if err != nil {
 		return fmt.Errorf("the connection broke within the answer: %w", err)
@@ -294,15 +298,20 @@ func (x *exchange) receive(resp *http.Response) error {
 	return nil
 }
 
-// readAll reads up to maxAnswer+1 bytes, with one allocation where the length
-// is known.
-func readAll(r io.Reader, length int64) ([]byte, error) {
-	if length > 0 && length <= 1<<20 {
-		body := make([]byte, length)
-		n, err := io.ReadFull(r, body)
+// readAll reads up to maxAnswer+1 bytes, into the space or with one allocation where the
+// length is known.
+func readAll(r io.Reader, length int64, space []byte) ([]byte, error) {
+	if length > 0 && length <= max(1<<20, int64(cap(space))) {
+		body := space[:cap(space)]
+		if int64(len(body)) < length {
+			body = make([]byte, length)
+		}
+		n, err := io.ReadFull(r, body[:length])
 		return body[:n], err
 	}
-	return io.ReadAll(io.LimitReader(r, maxAnswer+1))
+	body := bytes.NewBuffer(space[:0])
+	_, err := body.ReadFrom(io.LimitReader(r, maxAnswer+1))
+	return body.Bytes(), err
 }
 
 // unusable makes an ErrBadAnswer with its reason.
@@ -610,11 +619,15 @@ func (a attempts) RoundTrip(req *http.Request) (*http.Response, error) {
 		way = &approach{}
 		bound = way.traced(bound, req.Method == http.MethodGet)
 	}
-	if !policies[x.class].broken {
+	single := a.t.retry.Attempts == 1 || x.class == classCode
+	if !policies[x.class].broken || single {
 		a.t.freshen()
 	}
 	req = req.WithContext(bound)
 	req.Header = x.fields
+	if single && req.Body == nil {
+		req.Body = unrepeatable{}
+	}
 	if x.stream != nil {
 		req.Body = &watched{req.Body, dog}
 	}
@@ -648,6 +661,15 @@ func (a attempts) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp.Body = &limitedBody{resp.Body, x, ctx, bound, cancel}
 	return resp, nil
 }
+
+// unrepeatable is an empty body. On a connection that was used before and breaks, net/http
+// sends a GET again by itself, but not one whose body it cannot read a second time. That it
+// is empty net/http sees before it writes the header.
+type unrepeatable struct{}
+
+func (unrepeatable) Read([]byte) (int, error) { return 0, io.EOF }
+
+func (unrepeatable) Close() error { return nil }
 
 // watchdog ends an attempt that stands still: while a body is sent or received, by
 // the limit between two pieces of it, and then by the limit for the answer.

@@ -30,8 +30,9 @@ type ListingEntry struct {
 
 // WalkNode is one endpoint or object below the root of a [Client.Walk].
 type WalkNode struct {
-	// Path is its path below /api/, "configuration/management/email"; "" for an
-	// object whose key cannot be part of one.
+	// Path is its path below /api/, "configuration/management/email", with %2F for a
+	// slash in a key; "" for a record without a key, and for an object whose key cannot be
+	// part of a path.
 	Path string
 	// Parent is the path of what lists it, "" for the root.
 	Parent string
@@ -48,6 +49,9 @@ type WalkNode struct {
 
 // Listing reads what an endpoint lists, with the path as in [Client.Invoke].
 func (c *Client) Listing(ctx context.Context, path string) (*Listing, error) {
+	if err := c.made(); err != nil {
+		return nil, err
+	}
 	p, query, err := parseLink(path)
 	if err != nil {
 		return nil, err
@@ -100,6 +104,9 @@ func WithSkippedPaths(paths ...string) WalkOption {
 func (c *Client) Walk(ctx context.Context, root string, options ...WalkOption) iter.Seq2[*WalkNode, error] {
 	return func(yield func(*WalkNode, error) bool) {
 		p, _, err := parseLink(root)
+		if unmade := c.made(); unmade != nil {
+			err = unmade
+		}
 		if err != nil {
 			yield(nil, err)
 			return
@@ -110,8 +117,7 @@ func (c *Client) Walk(ctx context.Context, root string, options ...WalkOption) i
 				option(w)
 			}
 		}
-		_, key, _ := cutLast(p.text)
-		w.visit(&WalkNode{Path: p.text, Key: key}, p, 0)
+		w.visit(&WalkNode{Path: p.text, Key: p.key()}, p, 0)
 	}
 }
 
@@ -192,7 +198,7 @@ func (w *walk) entry(listed *item, parent apiPath, depth int) bool {
 	}
 	p, query, err := parseLink(node.Meta.Href)
 	if err != nil || len(query) > 0 || !strings.HasPrefix(p.text, parent.text+"/") {
-		if p, err = parent.join(listed.key); err != nil {
+		if p, err = parent.within(listed.key); err != nil {
 			node.Err = err
 			return w.yield(node, nil)
 		}

@@ -20,6 +20,8 @@ var variantSeed = flag.Uint64("variant-seed", 0, "seed of the random combination
 var concerned = map[string][]string{
 	"alerting_test.go":            {"transaction", "configuration", "alerting"},
 	"appliance_test.go":           {"appliance", "starling", "firmware"},
+	"audit_search_test.go":        {"audit"},
+	"audit_test.go":               {"audit"},
 	"firmware_fetch_test.go":      {"firmware"},
 	"firmware_test.go":            {"firmware"},
 	"firmware_upgrade_test.go":    {"firmware", "transaction"},

@@ -12,7 +12,11 @@ import (
 
 // newRead makes a call that reads.
 func newRead(path apiPath, query url.Values) *call {
-	return &call{class: classRead, method: http.MethodGet, path: path, query: query}
+	class := classRead
+	if path.below(making...) {
+		class = classSnapshot
+	}
+	return &call{class: class, method: http.MethodGet, path: path, query: query}
 }
 
 // read reads.

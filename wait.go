@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"time"
 
@@ -100,33 +101,53 @@ type waitOptions struct {
 
 func (o ProgressOption) applyWait(w *waitOptions) { w.progress = o.report }
 
-// PollOption is what [WithPollInterval] and [WithWaitLimit] return. It fits waits and
-// upgrades.
+// IntervalOption is what [WithPollInterval] returns. It fits waits, upgrades and
+// [AuditSessions.Follow].
+type IntervalOption time.Duration
+
+func (o IntervalOption) applyWait(w *waitOptions) { w.every = time.Duration(o) }
+
+// WithPollInterval sets the time between two looks, at least a millisecond. Zero is the
+// default: 5 seconds for a fetch, 10 seconds for a restart, an appliance that starts and a
+// support bundle, and 1 minute for sessions that are followed. A negative one is
+// [ErrInvalidInput].
+func WithPollInterval(interval time.Duration) IntervalOption { return IntervalOption(interval) }
+
+// PollOption is what [WithWaitLimit] returns. It fits waits and upgrades.
 type PollOption func(*waitOptions)
 
 func (o PollOption) applyWait(w *waitOptions) { o(w) }
 
-// WithPollInterval sets the time between two looks, at least a millisecond; the default is
-// 5 seconds for a fetch, and 10 seconds for a restart and for a support bundle.
-func WithPollInterval(interval time.Duration) PollOption {
-	return func(o *waitOptions) { o.every = interval }
-}
-
-// WithWaitLimit sets how long to wait, within the context; the default is 2 hours for a
-// fetch, and 30 minutes for a restart and for a support bundle.
+// WithWaitLimit sets how long to wait, within the context. Zero is the default: 2 hours for
+// a fetch, and 30 minutes for a restart, an appliance that starts and a support bundle. A
+// negative one is [ErrInvalidInput].
 func WithWaitLimit(limit time.Duration) PollOption {
 	return func(o *waitOptions) { o.budget = limit }
 }
 
-func newWait(every, budget time.Duration, options []WaitOption) *waitOptions {
-	o := &waitOptions{every: every, budget: budget, progress: func(Progress) {}}
+// newWait puts together how to wait; every and budget are the defaults.
+func newWait(every, budget time.Duration, options []WaitOption) (*waitOptions, error) {
+	o := &waitOptions{progress: func(Progress) {}}
 	for _, option := range options {
 		if option != nil {
 			option.applyWait(o)
 		}
 	}
+	return o, o.complete(every, budget)
+}
+
+// complete puts the defaults in the place of what is zero.
+func (o *waitOptions) complete(every, budget time.Duration) error {
+	switch {
+	case o.every < 0:
+		return fmt.Errorf("sps: %w", invalid("WithPollInterval takes no negative time; zero is the default"))
+	case o.budget < 0:
+		return fmt.Errorf("sps: %w", invalid("WithWaitLimit takes no negative time; zero is the default"))
+	}
+	orDefault(&o.every, every)
+	orDefault(&o.budget, budget)
 	o.every = max(o.every, time.Millisecond)
-	return o
+	return nil
 }
 
 // errWaitBudget is the cause when a wait's own limit ended it.
@@ -141,6 +162,97 @@ func (e errWaitBudget) Is(target error) bool { return target == context.Deadline
 // bound limits a wait by its budget.
 func (o *waitOptions) bound(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeoutCause(ctx, o.budget, errWaitBudget(o.budget))
+}
+
+// WaitReady waits until the appliance is there and the client is logged in: for programs
+// that start before their appliance, see [NewClient], and after a restart. Refused and
+// broken connections, failed handshakes, HTML at any status and whatever else a starting
+// appliance shows are waited out, within the context and [WithWaitLimit].
+//
+// It asks without the credential (GET /api/setup) until the appliance answers and is neither
+// booting nor uninitialized, and then reads /api/info, which logs in where there is no
+// session that lives. So a password that is right is hardly ever refused because the
+// appliance starts.
+//
+// It ends early with the refusal where the login is refused, unless [WithLoginRetry] tries
+// it again; with what [Client.Err] says, where the client is dead; and with a
+// [CertificateError] where the appliance keeps showing a certificate that is not trusted.
+// When the time is over, the error wraps context.DeadlineExceeded and says what was seen
+// last.
+func (c *Client) WaitReady(ctx context.Context, options ...WaitOption) error {
+	if err := c.made(); err != nil {
+		return err
+	}
+	o, err := newWait(10*time.Second, 30*time.Minute, options)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := o.bound(ctx)
+	defer cancel()
+	ctx, release := merge(ctx, c.life)
+	defer release()
+	start, last, strange := time.Now(), "nothing", 0
+	for {
+		if err := c.Err(); err != nil {
+			return err
+		}
+		state, err := c.greet(ctx)
+		if ctx.Err() == nil { // a look that was cut short saw nothing
+			if last = state; err != nil {
+				last = oneLine(err.Error(), 200)
+			}
+			o.progress(Progress{State: last, Percent: -1, Elapsed: time.Since(start)})
+		}
+		switch {
+		case err == nil && state == stateReady:
+			return nil
+		case ctx.Err() != nil:
+		case refusesCredential(err) && c.logins.every == 0:
+			return c.fail(waitingReady, err)
+		case err != nil && untrusted(err):
+			if strange++; strange >= maxUntrusted {
+				return c.fail(waitingReady, err)
+			}
+		default:
+			strange = 0
+		}
+		if err := sleep(ctx, o.every); err != nil {
+			return c.fail(waitingReady, fmt.Errorf("%w; last seen: %s", err, last))
+		}
+	}
+}
+
+const (
+	waitingReady = "waiting for the appliance"
+	stateReady   = "ready"
+)
+
+// greet looks once whether the appliance is there, without the credential, and then with
+// a session. It returns what it saw in words.
+func (c *Client) greet(ctx context.Context) (state string, err error) {
+	k := &call{class: classRead, method: http.MethodGet, path: setupPath, once: true, life: c.life}
+	a, err := c.transport.do(ctx, k, nil)
+	if err != nil && !answeredByAPI(err) {
+		return "", err
+	}
+	if err == nil {
+		if status, ok := wire.Text(wire.Find(a.All, "status")); ok && !takesLogins(status) {
+			return "the setup is " + oneLine(status, 40), nil
+		}
+	}
+	_, err = c.call(ctx, &call{class: classRead, method: http.MethodGet, path: infoPath, once: true})
+	var refused *Error
+	if errors.As(err, &refused) && refused.Path == infoPath.text && answeredByAPI(err) && refused.Type != Unauthenticated {
+		err = nil // who may not read it is logged in all the same
+	}
+	return stateReady, err
+}
+
+// answeredByAPI reports whether an error is a refusal of the API itself, not of something
+// before it.
+func answeredByAPI(err error) bool {
+	var refused *Error
+	return errors.As(err, &refused) && refused.Type != "" && refused.Status < 500
 }
 
 // maxFailures is how many looks in a row may fail before waiting ends.

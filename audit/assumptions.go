@@ -3,6 +3,7 @@ package audit
 import (
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/go-sps/sps/internal/wire"
@@ -157,3 +158,77 @@ const (
 	filterTime      = "2006-01-02T15:04:05.000Z"
 	exactFilterTime = "2006-01-02T15:04:05.999999999Z"
 )
+
+// Statistics. The requests for statistics and histograms are known, and their answers are
+// cut in every copy of the guide. Entries are looked for where lists of the API and of
+// search engines are: in items, buckets or body. Of an entry, the count is in count or
+// doc_count, and what is counted in value, name or key; those of a second field are again
+// in one of the lists. Whatever has another form is in Raw.
+var (
+	tallyLists  = []string{"items", "buckets", bodyName}
+	tallyCounts = []string{"count", "doc_count"}
+	tallyNames  = []string{"value", "name", keyName}
+)
+
+// maxTallyDepth bounds how deep lists are looked for within each other.
+const maxTallyDepth = 4
+
+func talliesOf(data []byte, depth int) []Tally {
+	if wire.Kind(data) != wire.Object || depth > maxTallyDepth || wire.Valid(data) != nil {
+		return nil
+	}
+	members, err := wire.Members(data)
+	if err != nil {
+		return nil
+	}
+	for _, name := range tallyLists {
+		list := wire.Find(members, name)
+		switch wire.Kind(list) {
+		case wire.Object:
+			if found := talliesOf(list, depth+1); found != nil {
+				return found
+			}
+		case wire.Array:
+			elements, _ := wire.Elements(list)
+			found := make([]Tally, 0, len(elements))
+			for _, element := range elements {
+				if t, ok := tallyOf(element, depth); ok {
+					found = append(found, t)
+				}
+			}
+			return found
+		}
+	}
+	return nil
+}
+
+func tallyOf(data []byte, depth int) (t Tally, ok bool) {
+	if wire.Kind(data) != wire.Object {
+		return Tally{}, false
+	}
+	members, err := wire.Members(data)
+	if err != nil {
+		return Tally{}, false
+	}
+	t.Raw = data
+	for _, name := range tallyCounts {
+		if text, isText := wire.Text(wire.Find(members, name)); isText {
+			t.Count, err = strconv.ParseInt(text, 10, 64)
+			ok = err == nil
+			break
+		}
+	}
+	named := false
+	for _, name := range tallyNames {
+		value := wire.Find(members, name)
+		if t.Value, named = wire.Text(value); named {
+			break
+		}
+		if is, isBool := wire.Bool(value); isBool {
+			t.Value, named = strconv.FormatBool(is), true
+			break
+		}
+	}
+	t.Below = talliesOf(data, depth+1)
+	return t, ok && named
+}

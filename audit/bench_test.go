@@ -126,12 +126,8 @@ func decodePage(data []byte) ([]*audit.Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	items, err := wire.Elements(e.Items)
-	if err != nil {
-		return nil, err
-	}
-	sessions := make([]*audit.Session, len(items))
-	for i, item := range items {
+	sessions := make([]*audit.Session, len(e.Elements))
+	for i, item := range e.Elements {
 		sessions[i] = new(audit.Session)
 		if err := wire.Decode(item, sessions[i]); err != nil {
 			return nil, err

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"hash/maphash"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -26,9 +27,11 @@ type decoder struct {
 	path    []string
 
 	// few is memory for the lists of texts of one session. Most texts occur in many
-	// sessions, and need no memory of their own in each.
-	few  []string
-	kept [512]string
+	// sessions, and need no memory of their own in each. The others of one session have
+	// theirs in one piece, once all are known.
+	few   []string
+	kept  [512]string
+	later []laterText
 
 	// A session that is not kept, and whether it is the one that is read.
 	spare struct {
@@ -36,6 +39,12 @@ type decoder struct {
 		groups  groups
 		used    bool
 	}
+}
+
+// laterText is a text that is not read yet.
+type laterText struct {
+	text       []byte
+	into, kept *string // kept is nil for one that is not kept
 }
 
 var (
@@ -54,6 +63,7 @@ func newDecoder(data []byte) *decoder {
 func (d *decoder) giveBack() {
 	d.Reset(nil)
 	d.unknown, d.name, d.path, d.few = nil, "", nil, nil
+	d.forget()
 	if d.spare.used {
 		d.spare.session, d.spare.groups, d.spare.used = Session{}, groups{}, false
 	}
@@ -82,8 +92,17 @@ func decode[T any, R record[T]](into R, data []byte) error {
 		*into = *new(T)
 		return err
 	}
-	*into.raw() = bytes.Clone(bytes.TrimSpace(data))
+	*into.raw() = oneLine(bytes.TrimSpace(data))
 	return nil
+}
+
+// oneLine copies JSON without its line breaks, which stand between values only.
+func oneLine(data []byte) []byte {
+	line := bytes.Clone(data)
+	if bytes.IndexByte(line, '\n') < 0 && bytes.IndexByte(line, '\r') < 0 {
+		return line
+	}
+	return slices.DeleteFunc(line, func(b byte) bool { return b == '\n' || b == '\r' })
 }
 
 // unknown decodes once more, and returns what no field shows.
@@ -150,29 +169,37 @@ func (d *decoder) unfit(value []byte) {
 }
 
 // asText reads a text, and a number as it is written. It reads nothing else.
-func (d *decoder) asText(keep bool) (text string, ok bool) {
+func (d *decoder) asText() (text string, ok bool) {
 	quoted, escaped, ok := d.Text()
 	switch {
 	case escaped:
 		text, _ := wire.Text(quoted) // what is no Unicode is U+FFFD
 		return text, true
 	case ok:
-		return d.keep(quoted[1:len(quoted)-1], keep), true
+		return d.keep(quoted[1 : len(quoted)-1]), true
 	case d.Kind() == wire.Number:
 		return string(d.Value()), true
 	}
 	return "", false
 }
 
-func (d *decoder) keep(text []byte, keep bool) string {
-	if !keep || len(text) < 2 || len(text) > 64 {
+func (d *decoder) keep(text []byte) string {
+	place := d.placeOf(text)
+	if place == nil {
 		return string(text)
 	}
-	place := &d.kept[maphash.Bytes(seed, text)%uint64(len(d.kept))]
 	if *place != string(text) {
 		*place = string(text)
 	}
 	return *place
+}
+
+// placeOf is where a text is kept, nil for one that is not worth it.
+func (d *decoder) placeOf(text []byte) *string {
+	if len(text) < 2 || len(text) > 64 {
+		return nil
+	}
+	return &d.kept[maphash.Bytes(seed, text)%uint64(len(d.kept))]
 }
 
 func (d *decoder) text(into *string) { d.readText(into, true) }
@@ -181,19 +208,75 @@ func (d *decoder) text(into *string) { d.readText(into, true) }
 func (d *decoder) ownText(into *string) { d.readText(into, false) }
 
 func (d *decoder) readText(into *string, keep bool) {
-	text, ok := d.asText(keep)
-	if !ok {
+	if !d.textInto(into, keep) {
 		d.other()
-		return
 	}
-	*into = text
+}
+
+// textInto reads what asText does, at the latest with the next settle.
+func (d *decoder) textInto(into *string, keep bool) bool {
+	quoted, escaped, ok := d.Text()
+	switch {
+	case escaped:
+		*into, _ = wire.Text(quoted) // what is no Unicode is U+FFFD
+		return true
+	case !ok && d.Kind() == wire.Number:
+		*into = string(d.Value())
+		return true
+	case !ok:
+		return false
+	case len(quoted) > longText:
+		*into = string(quoted[1 : len(quoted)-1])
+		return true
+	}
+	later := laterText{text: quoted[1 : len(quoted)-1], into: into}
+	if keep {
+		if later.kept = d.placeOf(later.text); later.kept != nil && *later.kept == string(later.text) {
+			*into = *later.kept
+			return true
+		}
+	}
+	d.later = append(d.later, later)
+	return true
+}
+
+// longText is the length from which a text has memory of its own, so that nothing else
+// holds it.
+const longText = 256
+
+// settle reads all texts that are not read yet.
+func (d *decoder) settle() {
+	size := 0
+	for i := range d.later {
+		size += len(d.later[i].text)
+	}
+	var b strings.Builder
+	b.Grow(size)
+	for i := range d.later {
+		b.Write(d.later[i].text)
+	}
+	all := b.String()
+	for i := range d.later {
+		l := &d.later[i]
+		text := all[:len(l.text)]
+		all = all[len(text):]
+		if *l.into = text; l.kept != nil {
+			*l.kept = text
+		}
+	}
+	d.forget()
+}
+
+func (d *decoder) forget() {
+	clear(d.later)
+	d.later = d.later[:0]
 }
 
 // texts reads a list of texts, or one text alone.
 func (d *decoder) texts(into *[]string) {
 	list := d.few[:0:len(d.few)]
 	add := func() {
-		if text, ok := d.asText(true); ok {
+		if text, ok := d.asText(); ok {
 			list = append(list, text)
 		} else {
 			d.other()

@@ -88,6 +88,7 @@ func (d *decoder) bare(read func()) error {
 		return wire.Unfit("what a session has is a JSON object each")
 	}
 	read()
+	d.settle()
 	return d.Close()
 }
 

@@ -53,6 +53,7 @@ func (s *Session) read(d *decoder, data []byte) error {
 	if err := d.Close(); err != nil {
 		return err
 	}
+	d.settle()
 	if d.dotted {
 		return s.readFlat(d, data)
 	}
@@ -70,6 +71,7 @@ func (s *Session) readFlat(d *decoder, data []byte) error {
 	d.few, d.path = nil, d.path[:0]
 	d.Reset(nest(wire.Find(members, bodyName)))
 	d.body(s)
+	d.settle()
 	return d.Close()
 }
 
@@ -80,9 +82,7 @@ func (d *decoder) key(into *string) bool {
 		d.Value()
 		return true
 	}
-	text, ok := d.asText(false)
-	*into = text
-	return ok
+	return d.textInto(into, false)
 }
 
 // groups is the memory of what most sessions have, in one piece.
@@ -93,6 +93,8 @@ type groups struct {
 	recording                   Recording
 	analytics                   Analytics
 	score                       Score
+	details                     ScoreDetails
+	scores                      [7]AlgorithmScore
 	texts                       [6]string
 }
 
@@ -362,7 +364,7 @@ func (d *decoder) analytics(g *groups) *Analytics {
 		case "interesting_events":
 			d.texts(&a.InterestingEvents)
 		case "score":
-			a.Score = d.score(&g.score)
+			a.Score = d.score(g)
 		case "scripted":
 			d.bool(&a.Scripted)
 		case "scripted_results":
@@ -382,11 +384,12 @@ func (d *decoder) analytics(g *groups) *Analytics {
 	return a
 }
 
-func (d *decoder) score(s *Score) *Score {
+func (d *decoder) score(g *groups) *Score {
 	if !d.enter() {
 		return nil
 	}
-	*s = Score{}
+	g.score = Score{}
+	s := &g.score
 	for name, ok := d.next(); ok; name, ok = d.next() {
 		switch string(name) {
 		case "aggregated":
@@ -394,7 +397,7 @@ func (d *decoder) score(s *Score) *Score {
 		case "time":
 			d.time(&s.Time)
 		case "details":
-			s.Details = d.scoreDetails()
+			s.Details = d.scoreDetails(g)
 		default:
 			d.other()
 		}
@@ -402,27 +405,28 @@ func (d *decoder) score(s *Score) *Score {
 	return s
 }
 
-func (d *decoder) scoreDetails() *ScoreDetails {
+func (d *decoder) scoreDetails(g *groups) *ScoreDetails {
 	if !d.enter() {
 		return nil
 	}
-	s := new(ScoreDetails)
+	g.details = ScoreDetails{}
+	s := &g.details
 	for name, ok := d.next(); ok; name, ok = d.next() {
 		switch string(name) {
 		case "command":
-			s.Command = d.algorithmScore()
+			s.Command = d.algorithmScore(&g.scores[0])
 		case "fis":
-			s.FIS = d.algorithmScore()
+			s.FIS = d.algorithmScore(&g.scores[1])
 		case "hostlogin":
-			s.HostLogin = d.algorithmScore()
+			s.HostLogin = d.algorithmScore(&g.scores[2])
 		case "logintime":
-			s.LoginTime = d.algorithmScore()
+			s.LoginTime = d.algorithmScore(&g.scores[3])
 		case "keystroke":
-			s.Keystroke = d.algorithmScore()
+			s.Keystroke = d.algorithmScore(&g.scores[4])
 		case "mouse":
-			s.Mouse = d.algorithmScore()
+			s.Mouse = d.algorithmScore(&g.scores[5])
 		case "windowtitle":
-			s.WindowTitle = d.algorithmScore()
+			s.WindowTitle = d.algorithmScore(&g.scores[6])
 		default:
 			d.other()
 		}
@@ -430,11 +434,11 @@ func (d *decoder) scoreDetails() *ScoreDetails {
 	return s
 }
 
-func (d *decoder) algorithmScore() *AlgorithmScore {
+func (d *decoder) algorithmScore(s *AlgorithmScore) *AlgorithmScore {
 	if !d.enter() {
 		return nil
 	}
-	s := new(AlgorithmScore)
+	*s = AlgorithmScore{}
 	for name, ok := d.next(); ok; name, ok = d.next() {
 		switch string(name) {
 		case "score":
@@ -475,6 +479,7 @@ func (d *decoder) vaults(into *[]Vault) {
 			if d.enter() {
 				list = append(list, Vault{})
 				d.vault(&list[len(list)-1])
+				d.settle() // the list may move
 			}
 		})
 		*into = list

@@ -290,3 +290,46 @@ func ExampleSort() {
 
 	// Output: -start_time
 }
+
+func ExampleSession_Values() {
+	var session audit.Session
+	if err := json.Unmarshal([]byte(`{"key":"svc-1","body":{"user":{"name":"yoda"},"client":{"port":22}}}`), &session); err != nil {
+		log.Fatal(err)
+	}
+	for _, value := range session.Values(audit.FieldUserName, audit.FieldClientPort, audit.FieldVerdict) {
+		fmt.Printf("%s\n", value)
+	}
+	// Output:
+	// "yoda"
+	// 22
+	//
+}
+
+func ExampleStatsQuery() {
+	query := audit.StatsQuery{Field: audit.FieldUserName, SubField: audit.FieldProtocol, Size: 5, Filter: audit.Term(audit.FieldVerdict, audit.VerdictAccept)}
+	if err := query.Validate(); err != nil {
+		log.Fatal(err)
+	}
+	values, err := query.Values()
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(values.Encode())
+	fmt.Println(audit.StatsQuery{}.Validate())
+	// Output:
+	// field=user.name&q=verdict%3AACCEPT&size=5&sub_fields=protocol
+	// invalid query: the name of a field is empty
+}
+
+func ExampleHistogramQuery() {
+	query := audit.HistogramQuery{Field: audit.FieldStartTime, BinSize: audit.BinHour}
+	if err := query.Validate(); err != nil {
+		log.Fatal(err)
+	}
+	values, err := query.Values()
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(values.Encode())
+	// Output: bin-size=hour&field=start_time
+}

@@ -32,7 +32,7 @@ type Query struct {
 	Fields []string
 	// KeysOnly leaves everything out but the keys. It goes without Fields.
 	KeysOnly bool
-	// Sort is the order (sort).
+	// Sort is the order (sort). Package sps sorts by start_time where it is the zero value.
 	Sort Sort
 	// PageSize is how many sessions one answer has (limit): [MaxPageSize] at most, which
 	// is also meant by 0.

@@ -32,11 +32,12 @@ type Alert struct {
 	AlertType string `json:"alert_type,omitzero"`
 	// ChannelID is the channel.
 	ChannelID string `json:"channel_id,omitzero"`
-	// MatchedAction, MatchedContent and MatchedRegexp are what matched, where it stood,
-	// and the expression.
-	MatchedAction  string `json:"matched_action,omitzero"`
+	// MatchedAction is what matched.
+	MatchedAction string `json:"matched_action,omitzero"`
+	// MatchedContent is the content that the match stands in.
 	MatchedContent string `json:"matched_content,omitzero"`
-	MatchedRegexp  string `json:"matched_regexp,omitzero"`
+	// MatchedRegexp is the regular expression that matched.
+	MatchedRegexp string `json:"matched_regexp,omitzero"`
 	// RecordID is the number of the event in the session.
 	RecordID int64 `json:"record_id,omitzero"`
 	// RuleName is the rule that matched.
@@ -68,9 +69,10 @@ type Channel struct {
 	Type string `json:"type,omitzero"`
 	// Verdict is how the channel was judged, such as [ChannelVerdictAccept].
 	Verdict string `json:"verdict,omitzero"`
-	// StartTime and EndTime are when the channel was opened and closed.
+	// StartTime is when the channel was opened.
 	StartTime time.Time `json:"start_time,omitzero"`
-	EndTime   time.Time `json:"end_time,omitzero"`
+	// EndTime is when the channel was closed, zero while it is open.
+	EndTime time.Time `json:"end_time,omitzero"`
 	// Duration is given in seconds.
 	Duration time.Duration `json:"-"`
 	// Command is what was run, of [ChannelSessionExec].
@@ -103,12 +105,16 @@ type Indexing struct {
 
 // IndexingConfig is what the indexer was asked for.
 type IndexingConfig struct {
-	// Command, Title, Keyboard, Mouse and Screen are what may be indexed.
-	Command  *IndexingSource       `json:"command,omitzero"`
-	Title    *IndexingSource       `json:"title,omitzero"`
+	// Command is about commands.
+	Command *IndexingSource `json:"command,omitzero"`
+	// Title is about the titles of windows.
+	Title *IndexingSource `json:"title,omitzero"`
+	// Keyboard is about what was typed.
 	Keyboard *IndexingBufferSource `json:"keyboard,omitzero"`
-	Mouse    *IndexingBufferSource `json:"mouse,omitzero"`
-	Screen   *IndexingScreen       `json:"screen,omitzero"`
+	// Mouse is about the pointer.
+	Mouse *IndexingBufferSource `json:"mouse,omitzero"`
+	// Screen is about texts on the screen.
+	Screen *IndexingScreen `json:"screen,omitzero"`
 	// NearRealtime tells whether the session was indexed while it went on.
 	NearRealtime bool `json:"near_realtime,omitzero"`
 	// OCRLanguages are the languages that were looked for on the screen.
@@ -139,8 +145,9 @@ type IndexingScreen struct {
 
 // IndexingStatistics is what indexing took.
 type IndexingStatistics struct {
-	// CPUTime and Duration are numbers whose unit the guide does not give.
-	CPUTime  float64 `json:"cpu_time,omitzero"`
+	// CPUTime is a number whose unit the guide does not give.
+	CPUTime float64 `json:"cpu_time,omitzero"`
+	// Duration is a number whose unit the guide does not give.
 	Duration float64 `json:"duration,omitzero"`
 	// StartTime is when the indexer began.
 	StartTime time.Time `json:"start_time,omitzero"`
@@ -148,8 +155,9 @@ type IndexingStatistics struct {
 
 // IndexingVersion has the versions of the indexer's parts.
 type IndexingVersion struct {
-	// ADP and Worker are the parts.
-	ADP    string `json:"adp,omitzero"`
+	// ADP is the version of the part that the API calls so.
+	ADP string `json:"adp,omitzero"`
+	// Worker is the version of the worker.
 	Worker string `json:"worker,omitzero"`
 }
 

@@ -38,8 +38,9 @@ type Session struct {
 	Key string `json:"-"`
 	// Active tells whether the session is still going on.
 	Active bool `json:"active,omitzero"`
-	// Hidden and Phantom are given by 6.x; the guide does not explain them.
-	Hidden  bool `json:"hidden,omitzero"`
+	// Hidden is given by 6.x; the guide does not explain it.
+	Hidden bool `json:"hidden,omitzero"`
+	// Phantom is given by 6.x; the guide does not explain it.
 	Phantom bool `json:"phantom,omitzero"`
 	// Origin is where the session is known from: [OriginRecording], or a log.
 	Origin string `json:"origin,omitzero"`
@@ -51,10 +52,10 @@ type Session struct {
 	NodeID string `json:"node_id,omitzero"`
 	// CreationTime is when the record of the session was made.
 	CreationTime time.Time `json:"creation_time,omitzero"`
-	// StartTime and EndTime are when the session began and ended. EndTime is zero while
-	// it goes on.
+	// StartTime is when the session began.
 	StartTime time.Time `json:"start_time,omitzero"`
-	EndTime   time.Time `json:"end_time,omitzero"`
+	// EndTime is when the session ended, zero while it goes on.
+	EndTime time.Time `json:"end_time,omitzero"`
 	// Duration is given in seconds.
 	Duration time.Duration `json:"-"`
 	// TrailDownloadLink is where the recording is (from 7.3 on), empty without one.
@@ -75,14 +76,17 @@ type Session struct {
 	// session belongs to. The appliance shows one as an object or a list, and a changed
 	// one is encoded in the form that was read.
 	Vault []Vault `json:"-"`
-	// Alerts, Channels, Events and Indexing are links to what belongs to the session
-	// (6.x).
-	Alerts   *Link `json:"alerts,omitzero"`
+	// Alerts is a link to the alerts of the session (6.x).
+	Alerts *Link `json:"alerts,omitzero"`
+	// Channels is a link to the channels of the session (6.x).
 	Channels *Link `json:"channels,omitzero"`
-	Events   *Link `json:"events,omitzero"`
+	// Events is a link to the events of the session (6.x).
+	Events *Link `json:"events,omitzero"`
+	// Indexing is a link to the results of indexing (6.x).
 	Indexing *Link `json:"indexing,omitzero"`
-	// Raw is the whole session as it was decoded: key, meta and body. It may have line
-	// breaks; encoding/json takes them out. It is nil in a session that was not decoded.
+	// Raw is the whole session as it was decoded: key, meta and body, without the line
+	// breaks, so that it is one line of JSON Lines. It is nil in a session that was not
+	// decoded.
 	Raw json.RawMessage `json:"-"`
 }
 
@@ -114,16 +118,17 @@ type Server struct {
 type User struct {
 	// ID identifies the user.
 	ID string `json:"id,omitzero"`
-	// Name is the name of the user, and NameDomain its domain.
-	Name       string `json:"name,omitzero"`
+	// Name is the name of the user.
+	Name string `json:"name,omitzero"`
+	// NameDomain is the domain of the user.
 	NameDomain string `json:"name_domain,omitzero"`
-	// GatewayUsername is the name on the appliance, and GatewayUsernameDomain its
-	// domain.
-	GatewayUsername       string `json:"gateway_username,omitzero"`
+	// GatewayUsername is the name on the appliance.
+	GatewayUsername string `json:"gateway_username,omitzero"`
+	// GatewayUsernameDomain is the domain of the name on the appliance.
 	GatewayUsernameDomain string `json:"gateway_username_domain,omitzero"`
-	// ServerUsername are the names on the server, and ServerUsernameDomain their
-	// domains.
-	ServerUsername       []string `json:"server_username,omitzero"`
+	// ServerUsername are the names on the server.
+	ServerUsername []string `json:"server_username,omitzero"`
+	// ServerUsernameDomain are the domains of the names on the server.
 	ServerUsernameDomain []string `json:"server_username_domain,omitzero"`
 }
 
@@ -131,9 +136,9 @@ type User struct {
 type Recording struct {
 	// SessionID is the id in the logs of the appliance, "svc/…/name".
 	SessionID string `json:"session_id,omitzero"`
-	// ConnectionPolicy is the name of the connection policy, and ConnectionPolicyID its
-	// key.
-	ConnectionPolicy   string `json:"connection_policy,omitzero"`
+	// ConnectionPolicy is the name of the connection policy.
+	ConnectionPolicy string `json:"connection_policy,omitzero"`
+	// ConnectionPolicyID is the key of the connection policy.
 	ConnectionPolicyID string `json:"connection_policy_id,omitzero"`
 	// ChannelPolicy is the name of the channel policy.
 	ChannelPolicy string `json:"channel_policy,omitzero"`
@@ -149,13 +154,14 @@ type Recording struct {
 	IndexStatus string `json:"index_status,omitzero"`
 	// ContentReferenceID identifies the indexed content.
 	ContentReferenceID int64 `json:"content_reference_id,omitzero"`
-	// CommandExtracted and WindowTitleExtracted tell what the index has.
-	CommandExtracted     bool `json:"command_extracted,omitzero"`
+	// CommandExtracted tells whether the index has commands.
+	CommandExtracted bool `json:"command_extracted,omitzero"`
+	// WindowTitleExtracted tells whether the index has titles of windows.
 	WindowTitleExtracted bool `json:"window_title_extracted,omitzero"`
-	// Archived tells whether the recording was moved to the archive, and Archive where
-	// it is there.
-	Archived bool     `json:"archived,omitzero"`
-	Archive  *Archive `json:"archive,omitzero"`
+	// Archived tells whether the recording was moved to the archive.
+	Archived bool `json:"archived,omitzero"`
+	// Archive is where the recording is in the archive; nil where it was not moved there.
+	Archive *Archive `json:"archive,omitzero"`
 	// AuditTrail is the recording (6.x).
 	AuditTrail *AuditTrail `json:"audit_trail,omitzero"`
 	// ServerLocal is the appliance's end of the connection to the server.
@@ -200,12 +206,13 @@ type Analytics struct {
 	Scripted bool `json:"scripted,omitzero"`
 	// ScriptedResults is {} in the only sample that is known.
 	ScriptedResults json.RawMessage `json:"scripted_results,omitzero"`
-	// SimilarSessions and Tags are empty in all samples that are known.
+	// SimilarSessions are empty in all samples that are known.
 	SimilarSessions []json.RawMessage `json:"similar_sessions,omitzero"`
-	Tags            []json.RawMessage `json:"tags,omitzero"`
-	// BucketedDuration and BucketedStartingHour are classes of the duration and of the
-	// hour.
-	BucketedDuration     string `json:"bucketed_duration,omitzero"`
+	// Tags are empty in all samples that are known.
+	Tags []json.RawMessage `json:"tags,omitzero"`
+	// BucketedDuration is the class of the duration.
+	BucketedDuration string `json:"bucketed_duration,omitzero"`
+	// BucketedStartingHour is the class of the hour in which the session began.
 	BucketedStartingHour string `json:"bucketed_starting_hour,omitzero"`
 }
 
@@ -226,12 +233,14 @@ type ScoreDetails struct {
 	Command *AlgorithmScore `json:"command,omitzero"`
 	// FIS is named so by the API, which does not explain it.
 	FIS *AlgorithmScore `json:"fis,omitzero"`
-	// HostLogin and LoginTime are about where and when the user logged in.
+	// HostLogin is about where the user logged in.
 	HostLogin *AlgorithmScore `json:"hostlogin,omitzero"`
+	// LoginTime is about when the user logged in.
 	LoginTime *AlgorithmScore `json:"logintime,omitzero"`
-	// Keystroke and Mouse are about how the user typed and moved the pointer.
+	// Keystroke is about how the user typed.
 	Keystroke *AlgorithmScore `json:"keystroke,omitzero"`
-	Mouse     *AlgorithmScore `json:"mouse,omitzero"`
+	// Mouse is about how the user moved the pointer.
+	Mouse *AlgorithmScore `json:"mouse,omitzero"`
 	// WindowTitle is about the titles of windows.
 	WindowTitle *AlgorithmScore `json:"windowtitle,omitzero"`
 }
@@ -256,15 +265,17 @@ type Log struct {
 type Vault struct {
 	// AccessRequestType is what was asked for, "REMOTEDESKTOP".
 	AccessRequestType string `json:"access_request_type,omitzero"`
-	// AccountID and AccountName are the account.
-	AccountID   int64  `json:"account_id,omitzero"`
+	// AccountID is the account.
+	AccountID int64 `json:"account_id,omitzero"`
+	// AccountName is the name of the account.
 	AccountName string `json:"account_name,omitzero"`
-	// ApplianceID and ApplianceName are the SPP appliance.
-	ApplianceID   string `json:"appliance_id,omitzero"`
+	// ApplianceID is the SPP appliance.
+	ApplianceID string `json:"appliance_id,omitzero"`
+	// ApplianceName is the name of the SPP appliance.
 	ApplianceName string `json:"appliance_name,omitzero"`
-	// AssetPartitionID is the partition of the asset, which may be negative, and
-	// AssetPartitionName its name.
-	AssetPartitionID   int64  `json:"asset_partition_id,omitzero"`
+	// AssetPartitionID is the partition of the asset, which may be negative.
+	AssetPartitionID int64 `json:"asset_partition_id,omitzero"`
+	// AssetPartitionName is the name of the partition.
 	AssetPartitionName string `json:"asset_partition_name,omitzero"`
 	// AutoApproved is when the request was approved without a person.
 	AutoApproved time.Time `json:"auto_approved,omitzero"`
@@ -280,8 +291,9 @@ type Vault struct {
 	IsEmergency bool `json:"is_emergency,omitzero"`
 	// OfflineWorkflow tells whether SPP was in offline workflow mode.
 	OfflineWorkflow bool `json:"offline_workflow,omitzero"`
-	// SystemID and SystemName are the asset.
-	SystemID   int64  `json:"system_id,omitzero"`
+	// SystemID is the asset.
+	SystemID int64 `json:"system_id,omitzero"`
+	// SystemName is the name of the asset.
 	SystemName string `json:"system_name,omitzero"`
 }
 
@@ -297,9 +309,10 @@ type VaultEvent struct {
 type VaultUser struct {
 	// ClientIPAddress is where the user was.
 	ClientIPAddress string `json:"client_ip_address,omitzero"`
-	// UserDisplayName is the name for people, and UserName the one to log in with.
+	// UserDisplayName is the name for people.
 	UserDisplayName string `json:"user_display_name,omitzero"`
-	UserName        string `json:"user_name,omitzero"`
+	// UserName is the name to log in with.
+	UserName string `json:"user_name,omitzero"`
 	// UserID identifies the user.
 	UserID int64 `json:"user_id,omitzero"`
 }

@@ -258,6 +258,8 @@ func TestForms(t *testing.T) {
 		"vault null":       {`"vault":null`, audit.Session{}, nil},
 		"vault object":     {`"vault":{"account_id":13}`, audit.Session{Vault: []audit.Vault{{AccountID: 13}}}, nil},
 		"vault list":       {`"vault":[{"account_id":13},{"account_name":"a"}]`, audit.Session{Vault: []audit.Vault{{AccountID: 13}, {AccountName: "a"}}}, nil},
+		"vault longer":     {`"vault":[{"account_name":"first"},{"account_name":"second","system_name":"s2"},{"account_name":"third"}]`, audit.Session{Vault: []audit.Vault{{AccountName: "first"}, {AccountName: "second", SystemName: "s2"}, {AccountName: "third"}}}, nil},
+		"long texts":       {`"protocol":"` + strings.Repeat("x", 70) + `","verdict":"` + strings.Repeat("y", 300) + `","trail_download_link":"` + strings.Repeat("z", 300) + `","origin":"","node_id":"n"`, audit.Session{Protocol: strings.Repeat("x", 70), Verdict: strings.Repeat("y", 300), TrailDownloadLink: strings.Repeat("z", 300), NodeID: "n"}, nil},
 		"vault empty":      {`"vault":[]`, audit.Session{Vault: []audit.Vault{}}, nil},
 		"vault text":       {`"vault":"x"`, audit.Session{}, map[string]string{"vault": `"x"`}},
 		"vault of others":  {`"vault":[1,null,{"system_id":4,"a":{}}]`, audit.Session{Vault: []audit.Vault{{SystemID: 4}}}, map[string]string{"vault.0": `1`, "vault.2.a": `{}`}},
@@ -687,5 +689,25 @@ func changeLeaf(t *testing.T, path string, v reflect.Value) {
 			t.Fatalf("%s is a %s", path, v.Type())
 		}
 		v.Set(reflect.New(v.Type().Elem()))
+	}
+}
+
+// TestRawIsOneLine takes the line breaks out of Raw, and nothing else.
+func TestRawIsOneLine(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"{\"key\": \"a\",\r\n\t\"body\": {\n\"user\":{\"name\":\"x\\ny\"}}\n}\n": "{\"key\": \"a\",\t\"body\": {\"user\":{\"name\":\"x\\ny\"}}}",
+		`{"key":"a" }`: `{"key":"a" }`,
+	} {
+		var session audit.Session
+		if err := session.UnmarshalJSON([]byte(text)); err != nil {
+			t.Fatal(err)
+		}
+		if got := string(session.Raw); got != want || session.Key != "a" {
+			t.Errorf("%q, want %q", got, want)
+		}
+		if text, err := session.MarshalJSON(); err != nil || string(text) != want {
+			t.Errorf("encoded %q, %v", text, err)
+		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"runtime"
 	"slices"
 	"testing"
 
@@ -24,11 +25,14 @@ func compare(b *testing.B, rivals []rival) {
 	for _, r := range rivals {
 		b.Run(r.name, func(b *testing.B) {
 			b.ReportAllocs()
+			runtime.GC() // what the one before has left
+			start := cpuTime()
 			for b.Loop() {
 				if err := r.run(); err != nil {
 					b.Fatal(err)
 				}
 			}
+			b.ReportMetric((cpuTime()-start)/float64(b.N), "cpu/op") // in seconds
 		})
 	}
 }

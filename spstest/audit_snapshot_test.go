@@ -222,9 +222,18 @@ func TestSnapshotProfiles(t *testing.T) {
 // TestPowerBI sends what the vendor's connector sends, in its order.
 func TestPowerBI(t *testing.T) {
 	t.Parallel()
+	for _, profile := range []string{"7.4", "8.0"} {
+		t.Run(profile, func(t *testing.T) {
+			t.Parallel()
+			powerBI(t, profile)
+		})
+	}
+}
+
+func powerBI(t *testing.T, profile string) {
 	const n = 1_100
 	now := at(12, 0)
-	a := newInProcess(t, spstest.WithAuditSessions(n), spstest.WithProfile("7.4"), spstest.WithClock(func() time.Time { return now }))
+	a := newInProcess(t, spstest.WithAuditSessions(n), spstest.WithProfile(profile), spstest.WithUser("poor", "pw", spstest.NoSearch), spstest.WithClock(func() time.Time { return now }))
 	c := agent(inProcess(t, a).logIn("admin", "a"), "Microsoft.Data.Mashup")
 	filters := "&q=protocol%3ASSH%20AND%20user.name%3Ayoda&start=2024-05-01T00%3A00%3A00.0000000%2B00%3A00&end=2024-05-06T12%3A00%3A00.0000000%2B00%3A00"
 	for _, filter := range []string{"", filters} {
@@ -273,6 +282,10 @@ func TestPowerBI(t *testing.T) {
 		if r := guest.do("GET", test.path, ""); r.status != test.status {
 			t.Errorf("%s: status %d, want %d", test.path, r.status, test.status)
 		}
+	}
+	poor := agent(inProcess(t, a).logIn("poor", "pw"), "Microsoft.Data.Mashup")
+	for _, path := range []string{"/_snapshot", "?fields=*", "/_count"} {
+		poor.want(403, "GET", auditSessions+path, "")
 	}
 	now = now.Add(5 * time.Minute)
 	guest.want(200, "GET", auditSessions+"/_snapshot", "")

@@ -166,6 +166,7 @@ func (a *Appliance) read(x *exchange, n *node) (json.RawMessage, answer, bool) {
 	if err != nil {
 		return nil, a.invalidBody(x), false
 	}
+	x.ignored = n.shape.ignored(v, "")
 	shown, bad := n.shape.accept(v, nil)
 	if bad != nil {
 		return nil, a.syntacticError(x, memberPath(x.path, bad.where), bad.message), false

@@ -14,6 +14,30 @@ const emailBody = `{"admin_address":"admin@example.com","alerting_address":"aler
 	"sender_address":null,"smtp_auth":{"enabled":false},"smtp_encryption":{"selection":"disabled"},
 	"smtp_server":{"selection":"ip","value":"10.20.30.40"}}`
 
+// TestIgnored names the members that were written and that the appliance does not know,
+// whether an object is made or changed.
+func TestIgnored(t *testing.T) {
+	t.Parallel()
+	a := newInProcess(t)
+	c := inProcess(t, a).logIn("admin", "a")
+	c.want(200, "POST", "/api/transaction", "")
+	for _, test := range []struct {
+		method, path, body string
+		status             int
+		want               []string
+	}{
+		{"POST", "/api/configuration/trust_stores", `{"name":"x","nmae":"y","authorities":[],"crl_urls":[],"revocation_check":"none","trust_store_type":"custom"}`, 201, []string{"nmae"}},
+		{"PUT", "/api/configuration/management/email", `{"admin_address":"a@example.com","smtp_server":{"selection":"ip","value":"10.0.0.1","valeu":"x"},"Smtp":1}`, 200, []string{"Smtp", "smtp_server/valeu"}},
+		{"PUT", "/api/configuration/datetime/timezone", `{"timezone":"Europe/Budapest"}`, 400, nil},
+	} {
+		a.ResetJournal()
+		c.want(test.status, test.method, test.path, test.body)
+		if diff := cmp.Diff(test.want, a.Journal()[0].Ignored); diff != "" {
+			t.Errorf("%s %s (-want +got):\n%s", test.method, test.path, diff)
+		}
+	}
+}
+
 func TestReadConfiguration(t *testing.T) {
 	t.Parallel()
 	c := inProcess(t, newInProcess(t)).logIn("admin", "a")

@@ -24,8 +24,11 @@
 // only their owner sees, commit and rollback, a configuration tree that checks
 // what is written to it, and firmware: slots whose tests fail as told, uploads,
 // downloads, and upgrades that restart it. It is strict: an unknown path, a
-// wrong method, a write without the lock gets the error of the appliance. Time
-// comes from [WithClock]; nothing sleeps to advance a state, unless told to.
+// wrong method, a write without the lock gets the error of the appliance. It ignores
+// members that it does not know without an error, as the appliance does, whether an object
+// is made or changed; Ignored of a [Request] in the journal names them, so that a test can
+// find what is misspelt. Time comes from [WithClock]; nothing sleeps to advance a state,
+// unless told to.
 //
 // A new appliance has the administrator "admin" with the password "a", runs 7.4.0
 // from slot 1 and behaves like it (see [WithProfile] for others), has 8.0.0 in slot 2,

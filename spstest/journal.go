@@ -3,6 +3,7 @@ package spstest
 import (
 	"bytes"
 	"net/http"
+	"slices"
 	"time"
 )
 
@@ -22,12 +23,14 @@ type Request struct {
 	Executed bool          // an endpoint did its work: past all checks of session, method and rights
 	Running  bool          // the execution goes on, or waits for its turn: Executed may become true
 	Duration time.Duration // until the answer, by the appliance's clock
+	Ignored  []string      // members that a POST or PUT of the configuration wrote and the appliance does not know, such as "rules/0/nmae"
 }
 
 func (r *Request) clone() Request {
 	c := *r
 	c.Header = r.Header.Clone()
 	c.Body = bytes.Clone(r.Body)
+	c.Ignored = slices.Clone(r.Ignored)
 	return c
 }
 

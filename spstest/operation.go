@@ -222,7 +222,7 @@ func (a *Appliance) finish(op *operation) {
 // finishWith gives the answer to whoever waits for it.
 func (a *Appliance) finishWith(op *operation, ans answer) {
 	op.answer = ans
-	op.entry.Session, op.entry.Executed, op.entry.Running = op.x.label, op.x.executed, false
+	op.entry.Session, op.entry.Executed, op.entry.Running, op.entry.Ignored = op.x.label, op.x.executed, false, op.x.ignored
 	close(op.done)
 }
 

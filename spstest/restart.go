@@ -25,8 +25,8 @@ type Restart struct {
 	// server.
 	Unavailable int
 	// Starting requests meet an appliance that tells the public part of
-	// /api/info and nothing else; a login fails, see the variant
-	// starting-login.
+	// /api/info and nothing else; a login fails, see the variants
+	// starting-login and starting-setup.
 	Starting int
 }
 
@@ -180,6 +180,9 @@ func (a *Appliance) whileStarting(x *exchange) answer {
 	case x.method == http.MethodGet && x.path == "info":
 		x.executed = true
 		return a.getInfo(x) // without a session
+	case x.method == http.MethodGet && x.path == "setup" && a.variant("starting-setup") != "503":
+		x.executed = true
+		return a.tellSetup(x, a.variant("starting-setup"))
 	case x.path != "authentication":
 	case a.variant("starting-login") == "500":
 		return page(http.StatusInternalServerError)

@@ -36,6 +36,7 @@ type exchange struct {
 	ends    bool          // which is now
 	under   *transaction  // that a change that is held belongs to
 	key     string        // of the object that it makes
+	ignored []string      // the members that it writes and no object has
 	commits *transaction  // what a commit applies
 	commit  Commit        // how it is listed
 }

@@ -11,8 +11,10 @@ func (a *Appliance) SetSetupStatus(status string) {
 }
 
 // getSetup answers everybody.
-func (a *Appliance) getSetup(x *exchange) answer {
+func (a *Appliance) getSetup(x *exchange) answer { return a.tellSetup(x, a.setup) }
+
+func (a *Appliance) tellSetup(x *exchange, status string) answer {
 	meta := x.meta()
 	meta["eula"], meta["remaining_seconds"] = "https://www.oneidentity.com/legal/sta.aspx", 0
-	return reply(http.StatusOK, object{"meta": meta, "status": a.setup})
+	return reply(http.StatusOK, object{"meta": meta, "status": status})
 }

@@ -205,6 +205,32 @@ func (s *shape) acceptRecord(o object, where []string) (any, *invalid) {
 	return shown, nil
 }
 
+// ignored names the members of a value that accept drops.
+func (s *shape) ignored(v any, where string) []string {
+	var names []string
+	switch v := v.(type) {
+	case []any:
+		if s.kind == list {
+			for i, e := range v {
+				names = append(names, s.elements.ignored(e, where+strconv.Itoa(i)+"/")...)
+			}
+		}
+	case object:
+		if s.kind != record {
+			break
+		}
+		for _, name := range slices.Sorted(maps.Keys(v)) {
+			switch member, known := s.members[name]; {
+			case known:
+				names = append(names, member.ignored(v[name], where+name+"/")...)
+			case !s.open:
+				names = append(names, where+name)
+			}
+		}
+	}
+	return names
+}
+
 func (s *shape) link(key string) string {
 	if link, ok := s.links[key]; ok {
 		return link

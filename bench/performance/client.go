@@ -17,6 +17,7 @@ const (
 	session      = "0123456789abcdef0123456789abcdef"
 	uploadSize   = 2 << 30
 	downloadSize = 1 << 30
+	trailSize    = 2 << 30
 )
 
 // dial connects to a server of another process.
@@ -35,8 +36,9 @@ func dial(ctx context.Context, a address) (*sps.Client, error) {
 // moved is what a process that moves a file reports of itself.
 type moved struct {
 	Seconds   float64
-	Resident  int64  // at its beginning
-	Allocated uint64 // by the move
+	CPU       float64 // seconds, by the move
+	Resident  int64   // at its beginning
+	Allocated uint64  // by the move
 }
 
 // move connects, moves a file, and reports. Its resident memory is watched by the
@@ -57,11 +59,11 @@ func move(a address, do func(context.Context, *sps.Client) error) (*moved, error
 	}
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	start := time.Now()
+	start, cpu := time.Now(), cpuTime()
 	if err := do(ctx, c); err != nil {
 		return nil, err
 	}
-	m.Seconds = time.Since(start).Seconds()
+	m.Seconds, m.CPU = time.Since(start).Seconds(), cpuTime()-cpu
 	runtime.ReadMemStats(&after)
 	m.Allocated = after.TotalAlloc - before.TotalAlloc
 	return m, c.Close(ctx)
@@ -159,6 +161,14 @@ func child(name string, argument []byte) (any, error) {
 		return nil, serveFleet(given.N, given.Latency)
 	case "serve-appliance":
 		return nil, serveAppliance()
+	case "serve-sessions":
+		return nil, serveSessions(given.N)
+	case "export":
+		return export(given.Addresses[0], exportLines)
+	case "export-by-hand":
+		return export(given.Addresses[0], exportByHand)
+	case "trail":
+		return trail(given.Addresses[0])
 	case "upload":
 		return upload(given.Addresses[0], given.File)
 	case "download":

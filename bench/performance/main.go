@@ -23,6 +23,7 @@ func main() {
 	benchTime := flag.Duration("benchtime", 200*time.Millisecond, "time of each benchmark in each round")
 	newest := flag.String("newest", "go1.27.4", "the newest Go, to report its ratios too; empty for none")
 	out := flag.String("out", "../docs/performance.md", "the file to write; - prints it only")
+	only := flag.String("only", "", "measure one of the loads, such as recordings, and print its rows")
 	flag.Parse()
 	if *part != "" {
 		result, err := child(*part, []byte(flag.Arg(0)))
@@ -30,6 +31,10 @@ func main() {
 			err = report(result)
 		}
 		exit(err)
+		return
+	}
+	if *only != "" {
+		exit(measureOnly(*only))
 		return
 	}
 	exit(measure(*rounds, *benchTime, *newest, *out))
@@ -67,30 +72,20 @@ func measure(rounds int, benchTime time.Duration, newest, out string) error {
 	}
 	defer os.RemoveAll(dir)
 	note("benchmarks, %d rounds", rounds)
-	oldest, err := benchmark(filepath.Join(dir, "bench.test"), "", rounds, benchTime)
+	flags := []string{"-test.bench", ".", "-test.skip", "Sessions", "-test.benchtime", benchTime.String()}
+	oldest, err := benchmark(filepath.Join(dir, "bench.test"), "", rounds, flags...)
 	if err != nil {
 		return err
 	}
 	var newer *results
 	if newest != "" {
 		note("benchmarks with %s", newest)
-		if newer, err = benchmark(filepath.Join(dir, "newest.test"), newest, rounds, benchTime); err != nil {
+		if newer, err = benchmark(filepath.Join(dir, "newest.test"), newest, rounds, flags...); err != nil {
 			return err
 		}
 	}
 	targets := oldest.targets()
-	for _, load := range []struct {
-		name string
-		run  func() ([]row, error)
-	}{
-		{"logging", logging},
-		{"connections", sequence},
-		{"iteration", iteration},
-		{"files", func() ([]row, error) { return files(5) }},
-		{"fleet", func() ([]row, error) { return fleet(1000, 50, 100*time.Millisecond) }},
-		{"simulator", simulator},
-		{"binaries", binaries},
-	} {
+	for _, load := range loads {
 		note("%s", load.name)
 		rows, err := load.run()
 		if err != nil {
@@ -111,4 +106,36 @@ func measure(rounds int, benchTime time.Duration, newest, out string) error {
 
 func note(format string, args ...any) {
 	fmt.Fprintf(os.Stderr, time.Now().Format("15:04:05 ")+format+"\n", args...)
+}
+
+// loads are what is measured beside the benchmarks.
+var loads = []struct {
+	name string
+	run  func() ([]row, error)
+}{
+	{"logging", logging},
+	{"connections", sequence},
+	{"iteration", iteration},
+	{"sessions", func() ([]row, error) { return sessionCost(12) }},
+	{"memory of sessions", sessionMemory},
+	{"export of sessions", func() ([]row, error) { return exports(3) }},
+	{"recordings", func() ([]row, error) { return trails(5) }},
+	{"files", func() ([]row, error) { return files(5) }},
+	{"fleet", func() ([]row, error) { return fleet(1000, 50, 100*time.Millisecond) }},
+	{"simulator", simulator},
+	{"binaries", binaries},
+}
+
+func measureOnly(name string) error {
+	for _, load := range loads {
+		if load.name != name {
+			continue
+		}
+		rows, err := load.run()
+		for _, r := range rows {
+			fmt.Printf("%s: %s (%s; met: %t)\n", r.what, r.measured, r.target, r.met)
+		}
+		return err
+	}
+	return fmt.Errorf("there is no load %q", name)
 }

@@ -7,7 +7,6 @@ import (
 	"os/exec"
 	"runtime"
 	"strings"
-	"time"
 
 	"golang.org/x/perf/benchfmt"
 	"golang.org/x/perf/benchmath"
@@ -21,7 +20,7 @@ type results struct {
 
 // benchmark builds the benchmarks, with another version of Go if one is given, and runs
 // them in rounds: so that what disturbs the machine disturbs all alike.
-func benchmark(program, toolchain string, rounds int, benchTime time.Duration) (*results, error) {
+func benchmark(program, toolchain string, rounds int, flags ...string) (*results, error) {
 	build := exec.Command("go", "test", "-c", "-o", program, ".")
 	version := exec.Command("go", "env", "GOVERSION")
 	for _, cmd := range []*exec.Cmd{build, version} {
@@ -39,7 +38,7 @@ func benchmark(program, toolchain string, rounds int, benchTime time.Duration) (
 	}
 	r := &results{version: strings.TrimSpace(string(name)), values: map[string]map[string][]float64{}}
 	for range rounds {
-		text, err := exec.Command(program, "-test.run", "^$", "-test.bench", ".", "-test.benchtime", benchTime.String()).CombinedOutput()
+		text, err := exec.Command(program, append([]string{"-test.run", "^$"}, flags...)...).CombinedOutput()
 		if err != nil {
 			return nil, fmt.Errorf("benchmarks: %w: %s", err, text)
 		}
@@ -79,9 +78,11 @@ func (m measured) String() string {
 	return fmt.Sprintf("%.2f (%.2f–%.2f)", m.Center, m.Lo, m.Hi)
 }
 
-// ratio compares two benchmarks round by round.
-func (r *results) ratio(name, other string) measured {
-	a, b := r.values[name]["sec/op"], r.values[other]["sec/op"]
+// ratio compares the time of two benchmarks round by round.
+func (r *results) ratio(name, other string) measured { return r.ratioOf("sec/op", name, other) }
+
+func (r *results) ratioOf(unit, name, other string) measured {
+	a, b := r.values[name][unit], r.values[other][unit]
 	ratios := make([]float64, min(len(a), len(b)))
 	for i := range ratios {
 		ratios[i] = a[i] / b[i]

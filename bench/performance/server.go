@@ -71,6 +71,16 @@ func serveFiles() error {
 			}
 		}
 	})
+	mux.HandleFunc("GET /api/audit/sessions/1/audit_trail", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/octet-stream")
+		w.Header().Set("Content-Length", strconv.FormatInt(trailSize, 10))
+		buffer := make([]byte, 256<<10)
+		for left := int64(trailSize); left > 0; left -= int64(len(buffer)) {
+			if _, err := w.Write(buffer); err != nil {
+				return
+			}
+		}
+	})
 	server := httptest.NewUnstartedServer(mux)
 	server.Config.ErrorLog = log.New(io.Discard, "", 0)
 	server.StartTLS()
@@ -114,6 +124,14 @@ func serveFleet(n int, latency time.Duration) error {
 // serveAppliance is one simulated appliance.
 func serveAppliance() error {
 	appliance := spstest.NewServer(nil)
+	defer appliance.Close()
+	return tell([]address{{Host: appliance.Addr(), CA: string(appliance.CA()), Password: appliance.Password()}})
+}
+
+// serveSessions is a simulated appliance with recorded sessions.
+func serveSessions(n int) error {
+	// Each program has a snapshot of its own, so that they take turns at once.
+	appliance := spstest.NewServer(nil, spstest.WithAuditSessions(n), spstest.WithVariant("snapshot-quota", "owner"))
 	defer appliance.Close()
 	return tell([]address{{Host: appliance.Addr(), CA: string(appliance.CA()), Password: appliance.Password()}})
 }

@@ -3,40 +3,71 @@ package wire
 import (
 	"bytes"
 	"slices"
+	"strconv"
+	"strings"
 )
 
 // switches are the members of an object that decide which others it has.
 var switches = []string{"enabled", "selection", "type"}
 
-// Added returns a member of the whole object that a change set and the original does
-// not have, unless the change also switched what decides about its members.
-func Added(original, before, after []byte) (name string, added bool) {
-	if Kind(original) != Object || Kind(after) != Object {
-		return "", false
+// maxAdded bounds how many members are kept that may have to be named.
+const maxAdded = 100
+
+// step leads from a value to one within it: a member or, without a name, an element.
+type step struct {
+	name  string
+	index int
+}
+
+// switched reports whether a change switched what decides about the members of an object.
+func switched(olds []Member, was, is map[string][]byte) bool {
+	return slices.ContainsFunc(olds, func(old Member) bool {
+		return slices.Contains(switches, old.Name) && is[old.Name] != nil && !bytes.Equal(was[old.Name], is[old.Name])
+	})
+}
+
+// add notes a member that the change set in an object that does not have it, unless what
+// decides about its members was switched there or above. Of an object that is empty nobody
+// knows what it could have.
+func (e *effort) add(olds []Member, name string) {
+	if e.switched > 0 || len(olds) == 0 && len(e.path) > 0 || len(e.added) == maxAdded {
+		return
 	}
-	olds, err := Members(original)
-	if err != nil {
-		return "", false
-	}
-	afters, err := Members(after)
-	if err != nil {
-		return "", false
-	}
-	befores, err := Members(before)
-	if err != nil {
-		return "", false
-	}
-	had, was := index(olds), index(befores)
-	for _, m := range afters {
-		if bytes.Equal(was[m.Name], m.Value) {
-			continue
+	e.added = append(e.added, append(slices.Clone(e.path), step{name: name}))
+}
+
+// misspelt names the first member that was added and that no object of its kind has in the
+// original: other elements of a list show what one of them may have.
+func (e *effort) misspelt(original []byte) string {
+	for _, path := range e.added {
+		if !shows(original, path) {
+			return written(path)
 		}
-		if slices.Contains(switches, m.Name) && had[m.Name] != nil {
-			return "", false
-		}
-		if had[m.Name] == nil && name == "" {
-			name, added = m.Name, true
+	}
+	return ""
+}
+
+// shows reports whether a path leads to something, through whichever element of a list.
+func shows(value []byte, path []step) bool {
+	if len(path) == 0 {
+		return true
+	}
+	if next := path[0]; next.name != "" || Kind(value) != Array {
+		members, err := Members(value)
+		found := Find(members, next.name)
+		return err == nil && found != nil && shows(found, path[1:])
+	}
+	elements, _ := Elements(value)
+	return slices.ContainsFunc(elements, func(element []byte) bool { return shows(element, path[1:]) })
+}
+
+// written writes a path for people: "rules/2/name".
+func written(path []step) string {
+	parts := make([]string, len(path))
+	for i, s := range path {
+		if parts[i] = s.name; s.name == "" {
+			parts[i] = strconv.Itoa(s.index)
 		}
 	}
-	return name, added
+	return strings.Join(parts, "/")
 }

@@ -16,10 +16,26 @@ func TestAdded(t *testing.T) {
 		"a switch not touched":   {`{"type":"x"}`, `{"type":"x"}`, `{"b":1,"type":"x"}`, "b"},
 		"a switch that it lacks": {`{"a":1}`, `{"a":1}`, `{"a":1,"enabled":true,"b":1}`, "enabled"},
 		"no object":              {`"x"`, `"x"`, `"y"`, ""},
+
+		"below":                      {`{"a":{"b":1}}`, `{"a":{"b":1,"B":0}}`, `{"a":{"b":1,"B":2}}`, "a/B"},
+		"below, left out when empty": {`{"a":{"b":1}}`, `{}`, `{"a":{"B":2}}`, "a/B"},
+		"below, not set":             {`{"a":{"b":1}}`, `{"a":{"b":1,"B":0}}`, `{"a":{"b":2,"B":0}}`, ""},
+		"far below":                  {`{"a":[{"b":{"c":[[{"d":1}]]}}]}`, `{"a":[{"b":{"c":[[{"d":1}]]}}]}`, `{"a":[{"b":{"c":[[{"d":1,"D":1}]]}}]}`, "a/0/b/c/0/0/D"},
+		"switched below":             {`{"a":{"selection":"x","b":1}}`, `{"a":{"selection":"x"}}`, `{"a":{"selection":"y","c":1}}`, ""},
+		"switched above":             {`{"a":{"b":1},"enabled":false}`, `{"a":{"b":1},"enabled":false}`, `{"a":{"b":1,"c":1},"enabled":true}`, ""},
+		"switched beside":            {`{"a":{"b":1},"x":{"enabled":false}}`, `{"a":{"b":1},"x":{"enabled":false}}`, `{"a":{"b":1,"c":1},"x":{"enabled":true}}`, "a/c"},
+		"an object in place of null": {`{"a":null}`, `{"a":null}`, `{"a":{"b":1}}`, ""},
+		"in an object that is empty": {`{"a":{}}`, `{"a":{}}`, `{"a":{"b":1}}`, ""},
+		"in a new element":           {`{"a":[{"b":1}]}`, `{"a":[{"b":1}]}`, `{"a":[{"b":1},{"b":2,"c":1}]}`, ""},
+		"in an element that moved":   {`[{"key":"1","b":1},{"key":"2","b":1}]`, `[{"key":"1"},{"key":"2"}]`, `[{"key":"2"},{"key":"1","B":1}]`, "1/B"},
+		"as another element has it":  {`[{"key":"1","b":{"c":1}},{"key":"2","b":{"d":1}}]`, `[{"key":"1","b":{}},{"key":"2","b":{}}]`, `[{"key":"1","b":{}},{"key":"2","b":{"c":1}}]`, ""},
+		"the second of two":          {`[{"key":"1"},{"key":"2","b":1}]`, `[{"key":"1"},{"key":"2"}]`, `[{"key":"1","b":1,"c":1},{"key":"2"}]`, "0/c"},
 	} {
-		got, added := wire.Added([]byte(test.original), []byte(test.before), []byte(test.after))
+		_, got, err := wire.Lay(t.Context(), []byte(test.original), []byte(test.before), []byte(test.after))
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
 		diff(t, name, test.want, got)
-		diff(t, name+": added", test.want != "", added)
 	}
 }
 

@@ -14,6 +14,10 @@ type effort struct {
 	ctx  context.Context
 	left int
 	err  error // why it ended
+
+	path     []step   // to the value that is looked at
+	switched int      // how many of the objects on the path were switched
+	added    [][]step // the members that the change added to objects that were there
 }
 
 // newEffort allows to look at each byte so often, and at a small value so much more, that

@@ -15,6 +15,8 @@ type Envelope struct {
 	Body  []byte
 	Items []byte
 	Error []byte
+	// Elements are those of Items, nil where there is none, or where it is no list.
+	Elements [][]byte
 	// All holds every top-level member, these five included: some endpoints
 	// put their value beside meta.
 	All []Member
@@ -59,26 +61,60 @@ func isGarbled(data []byte, reason error) bool {
 }
 
 func split(data []byte) (Envelope, error) {
-	members, err := Members(data)
+	var e Envelope
+	c := cursor{data, 0}
+	for first := true; ; first = false {
+		name, more, err := c.member(first)
+		if err == nil && !more {
+			err = c.end()
+		}
+		if err != nil || !more {
+			return e.unless(err)
+		}
+		value, err := e.value(&c, name)
+		if err != nil {
+			return Envelope{}, err
+		}
+		if e.All == nil {
+			e.All = make([]Member, 0, 4)
+		}
+		e.All = append(e.All, Member{name, value})
+		e.set(name, value)
+	}
+}
+
+func (e Envelope) unless(err error) (Envelope, error) {
 	if err != nil {
 		return Envelope{}, err
 	}
-	e := Envelope{All: members}
-	for _, m := range members {
-		switch m.Name {
-		case "key":
-			e.Key = m.Value
-		case "meta":
-			e.Meta = m.Value
-		case "body":
-			e.Body = m.Value
-		case "items":
-			e.Items = m.Value
-		case "error":
-			if Kind(m.Value) != Null {
-				e.Error = m.Value
-			}
+	return e, nil
+}
+
+// value goes beyond the value of a member. A list of items, which may be megabytes, is
+// split on the way.
+func (e *Envelope) value(c *cursor, name string) (value []byte, err error) {
+	c.skipSpace()
+	start := c.at
+	if name != "items" || start == len(c.data) || c.data[start] != Array {
+		return c.value()
+	}
+	e.Elements, err = c.elements()
+	return c.data[start:c.at:c.at], err
+}
+
+func (e *Envelope) set(name string, value []byte) {
+	switch name {
+	case "key":
+		e.Key = value
+	case "meta":
+		e.Meta = value
+	case "body":
+		e.Body = value
+	case "items":
+		e.Items = value
+	case "error":
+		if Kind(value) != Null {
+			e.Error = value
 		}
 	}
-	return e, nil
 }

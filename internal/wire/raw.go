@@ -87,21 +87,18 @@ func Members(data []byte) ([]Member, error) {
 func Each(data []byte, member func(name string, value []byte) error) error {
 	c := cursor{data, 0}
 	for first := true; ; first = false {
-		if more, err := c.next('{', '}', first); err != nil || !more {
-			return err
-		}
-		name, err := c.value()
+		name, more, err := c.member(first)
 		if err != nil {
 			return err
 		}
-		if name[0] != '"' || !c.take(':') {
-			return errMalformed
+		if !more {
+			return c.end()
 		}
 		value, err := c.value()
 		if err != nil {
 			return err
 		}
-		if err := member(nameOf(name), value); err != nil {
+		if err := member(name, value); err != nil {
 			return err
 		}
 	}
@@ -109,25 +106,12 @@ func Each(data []byte, member func(name string, value []byte) error) error {
 
 // Elements splits an array. The values alias data.
 func Elements(data []byte) ([][]byte, error) {
-	var elements [][]byte
 	c := cursor{data, 0}
-	for first := true; ; first = false {
-		more, err := c.next('[', ']', first)
-		if err != nil {
-			return nil, err
-		}
-		if !more {
-			return elements, nil
-		}
-		value, err := c.value()
-		if err != nil {
-			return nil, err
-		}
-		if elements == nil {
-			elements = make([][]byte, 0, 8)
-		}
-		elements = append(elements, value)
+	elements, err := c.elements()
+	if err != nil {
+		return nil, err
 	}
+	return elements, c.end()
 }
 
 // cursor splits JSON that [Valid] has let through: an answer is checked once, at the
@@ -173,15 +157,54 @@ func (c *cursor) next(begin, end byte, first bool) (bool, error) {
 		}
 	}
 	if c.take(end) {
-		if c.skipSpace(); c.at < len(c.data) {
-			return false, errors.New("more than one JSON value")
-		}
 		return false, nil
 	}
 	if !first && !c.take(',') {
 		return false, errMalformed
 	}
 	return true, nil
+}
+
+// end is an error where anything follows.
+func (c *cursor) end() error {
+	if c.skipSpace(); c.at < len(c.data) {
+		return errors.New("more than one JSON value")
+	}
+	return nil
+}
+
+// member goes to the value of the next member of an object, if there is one.
+func (c *cursor) member(first bool) (name string, more bool, err error) {
+	if more, err := c.next('{', '}', first); err != nil || !more {
+		return "", false, err
+	}
+	quoted, err := c.value()
+	if err != nil {
+		return "", false, err
+	}
+	if quoted[0] != '"' || !c.take(':') {
+		return "", false, errMalformed
+	}
+	return nameOf(quoted), true, nil
+}
+
+// elements goes beyond an array and splits it.
+func (c *cursor) elements() ([][]byte, error) {
+	var elements [][]byte
+	for first := true; ; first = false {
+		more, err := c.next('[', ']', first)
+		if err != nil || !more {
+			return elements, err
+		}
+		value, err := c.value()
+		if err != nil {
+			return nil, err
+		}
+		if elements == nil {
+			elements = make([][]byte, 0, 8)
+		}
+		elements = append(elements, value)
+	}
 }
 
 // value goes beyond one value and returns it.

@@ -12,8 +12,20 @@ import (
 // every depth, null, absent and empty, the spelling of numbers. It gives
 // ErrAmbiguous, ErrEffort, or the error of a context that has ended.
 func Update(ctx context.Context, original, before, after []byte) ([]byte, error) {
+	data, _, err := Lay(ctx, original, before, after)
+	return data, err
+}
+
+// Lay is [Update], and names a member that the change set in an object that was there and
+// does not have it, "" where there is none: the appliance ignores a name that it does not
+// know. What is new may have members of its own: an element of a list, and an object in
+// which the change also switched what decides about its members, here or above.
+func Lay(ctx context.Context, original, before, after []byte) (data []byte, unknown string, err error) {
 	e := newEffort(ctx, len(original)+len(before)+len(after))
-	return e.update(original, before, after, 0)
+	if data, err = e.update(original, before, after, 0); err != nil {
+		return nil, "", err
+	}
+	return data, e.misspelt(original), nil
 }
 
 func (e *effort) update(original, before, after []byte, depth int) ([]byte, error) {
@@ -46,6 +58,11 @@ func (e *effort) updateObject(original, before, after []byte, depth int) ([]byte
 		return nil, err
 	}
 	was, is := index(befores), index(afters)
+	if switched(olds, was, is) {
+		e.switched++
+		defer func() { e.switched-- }()
+	}
+	at := len(e.path)
 	merged := make([]Member, 0, len(olds)+len(afters))
 	kept := make(map[string]bool, len(olds))
 	for _, old := range olds {
@@ -61,16 +78,19 @@ func (e *effort) updateObject(original, before, after []byte, depth int) ([]byte
 			b = []byte("{}")
 			fallthrough
 		default:
+			e.path = append(e.path[:at], step{name: old.Name})
 			if old.Value, err = e.update(old.Value, b, a, depth); err != nil {
 				return nil, err
 			}
 		}
 		merged = append(merged, old)
 	}
+	e.path = e.path[:at]
 	for _, a := range afters {
 		// A member that the type has and the appliance has not is added only
 		// when the change set it.
 		if !kept[a.Name] && !bytes.Equal(was[a.Name], a.Value) {
+			e.add(olds, a.Name)
 			merged = append(merged, a)
 		}
 	}
@@ -112,15 +132,17 @@ func (e *effort) updateArray(original, before, after []byte, depth int) ([]byte,
 	if err != nil {
 		return nil, err
 	}
-	merged := make([][]byte, len(afters))
+	merged, at := make([][]byte, len(afters)), len(e.path)
 	for j, i := range from {
 		if i < 0 {
 			merged[j] = afters[j]
 			continue
 		}
+		e.path = append(e.path[:at], step{index: j})
 		if merged[j], err = e.update(olds[i], befores[i], afters[j], depth); err != nil {
 			return nil, err
 		}
 	}
+	e.path = e.path[:at]
 	return joinArray(merged), nil
 }

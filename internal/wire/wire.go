@@ -86,8 +86,11 @@ func Decode(data []byte, v any) error {
 	}
 	// The library would check it again before it does the same.
 	err := own.UnmarshalJSON(bytes.TrimSpace(data))
+	if err == nil {
+		return nil
+	}
 	var unfit Unfit
-	if err == nil || errors.As(err, &unfit) {
+	if errors.As(err, &unfit) {
 		return err
 	}
 	return fmt.Errorf("at the top level: a JSON %s does not fit into %T", jsontext.Value(data).Kind(), v)

@@ -1,0 +1,393 @@
+package sps
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/go-sps/sps/audit"
+	"github.com/go-sps/sps/internal/wire"
+)
+
+var (
+	auditSessionsPath  = mustPath("audit/sessions")
+	auditSnapshotPath  = mustPath("audit/sessions/_snapshot")
+	auditCountPath     = mustPath("audit/sessions/_count")
+	auditStatsPath     = mustPath("audit/sessions/stats")
+	auditHistogramPath = mustPath("audit/sessions/histogram")
+)
+
+// TrailZAT and TrailSRS are the formats of a recording, for [WithTrailFormat].
+const (
+	// TrailZAT is the format of a download without [WithTrailFormat].
+	TrailZAT = "zat"
+	// TrailSRS is for following a session that goes on.
+	TrailSRS = "srs"
+)
+
+// Audit reads what the appliance recorded (audit).
+type Audit struct {
+	// Sessions searches and reads recorded sessions, audit/sessions.
+	Sessions *AuditSessions
+}
+
+func newAudit(c *Client) Audit { return Audit{&AuditSessions{client: c}} }
+
+// AuditSessions finds and reads recorded sessions (guide: Search, download and index
+// sessions; audit/sessions). Their types and the queries that find them are in package
+// audit. All of it needs the right to search; without it there is [Unauthorized].
+//
+// Changes of a session need no transaction, and the API has none.
+type AuditSessions struct {
+	client *Client
+
+	reading atomic.Bool // a search reads a snapshot
+	mu      sync.Mutex
+	last    snapshot // the one before
+}
+
+// Get reads one session by its key (GET /api/audit/sessions/KEY). It gives
+// [ResourceNotFound] for one that does not exist.
+func (s *AuditSessions) Get(ctx context.Context, key string) (*audit.Session, error) {
+	path, err := sessionPath(key)
+	if err != nil {
+		return nil, err
+	}
+	a, err := s.client.read(ctx, path, nil)
+	if err != nil {
+		return nil, err
+	}
+	if a.Body == nil {
+		return nil, a.unusable("it lacks the body of %s", oneLine(key, 60))
+	}
+	session, err := decodeSession(a, a.body)
+	if err != nil {
+		return nil, err
+	}
+	if session.Key == "" {
+		session.Key = key
+	}
+	if session.Key != key {
+		return nil, a.unusable("it is about %q, not %q", oneLine(session.Key, 60), oneLine(key, 60))
+	}
+	return session, nil
+}
+
+// sessionPath is the path of a session, and of what belongs to it.
+func sessionPath(key string, below ...string) (apiPath, error) {
+	if slices.Contains(notSessions, key) {
+		return apiPath{}, fmt.Errorf("sps: %s: %w", auditSessionsPath.text, invalid("%s is the name of an endpoint, not the key of a session", quoted(key)))
+	}
+	path, err := itemPath(auditSessionsPath, key)
+	for _, name := range below {
+		if err == nil {
+			path, err = path.join(name)
+		}
+	}
+	return path, err
+}
+
+// notSessions are the endpoints beside the sessions.
+var notSessions = []string{"_snapshot", "_count", "stats", "histogram"}
+
+// decodeSession decodes a session.
+func decodeSession(a *answer, data []byte) (*audit.Session, error) {
+	session := new(audit.Session)
+	if err := wire.Decode(data, session); err != nil {
+		return nil, a.unusable("a session cannot be read: %s", oneLine(err.Error(), 200))
+	}
+	return session, nil
+}
+
+// Count returns how many sessions a query finds
+// (GET /api/audit/sessions/_count). An appliance without that endpoint, before 7.3, is
+// searched; where it finds 10,000 or more, and does not tell how many, the result is 10,000
+// and [ErrSearchCeiling].
+func (s *AuditSessions) Count(ctx context.Context, query audit.Query) (int, error) {
+	query.Sort, query.PageSize, query.Fields, query.KeysOnly = audit.Sort{}, 0, nil, true
+	values, err := searchValues(query)
+	if err != nil {
+		return 0, err
+	}
+	a, err := s.client.read(ctx, auditCountPath, values)
+	if err == nil {
+		text, _ := wire.Text(wire.Find(a.All, "count"))
+		count, err := strconv.Atoi(text)
+		if err != nil || count < 0 {
+			return 0, a.unusable("it lacks the count")
+		}
+		return count, nil
+	}
+	if !lacksEndpoint(err) {
+		return 0, err
+	}
+	values.Set("limit", "1")
+	if a, err = s.client.read(ctx, auditSessionsPath, values); err != nil {
+		return 0, err
+	}
+	count, ok := matchCount(a)
+	switch {
+	case !ok:
+		return 0, a.unusable("it lacks match_count")
+	case count >= searchCeiling:
+		return searchCeiling, s.failed(fmt.Errorf("%w: this appliance does not count them; narrow the query", ErrSearchCeiling))
+	}
+	return count, nil
+}
+
+// lacksEndpoint tells that an appliance has no such endpoint.
+func lacksEndpoint(err error) bool {
+	return errors.Is(err, ResourceNotFound) || errors.Is(err, Status(http.StatusNotFound)) || errors.Is(err, Status(http.StatusMethodNotAllowed))
+}
+
+// matchCount is how many sessions a search has found, searchCeiling for as many or more.
+func matchCount(a *answer) (count int, ok bool) {
+	text, _ := wire.Text(member(a.Meta, "match_count"))
+	count, err := strconv.Atoi(text)
+	return count, err == nil && count >= 0
+}
+
+// searchValues are the parameters of a query.
+func searchValues(query audit.Query) (url.Values, error) {
+	values, err := query.Values()
+	return values, badQuery(err)
+}
+
+// badQuery is both what package audit has against a query, and ErrInvalidInput.
+func badQuery(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("sps: %s: %w: %w", auditSessionsPath.text, ErrInvalidInput, err)
+}
+
+// failed names the appliance in an error that is not about one request.
+func (s *AuditSessions) failed(err error) error {
+	return fmt.Errorf("sps: %s: %s: %w", s.client.Host(), auditSessionsPath.text, err)
+}
+
+// Stats counts the values of a field (GET /api/audit/sessions/stats). The form of the
+// answer is not documented: see [audit.Tallies].
+func (s *AuditSessions) Stats(ctx context.Context, query audit.StatsQuery) (*audit.Tallies, error) {
+	values, err := query.Values()
+	return s.tallies(ctx, auditStatsPath, values, err)
+}
+
+// Histogram counts the sessions of each interval (GET /api/audit/sessions/histogram). The
+// form of the answer is not documented: see [audit.Tallies].
+func (s *AuditSessions) Histogram(ctx context.Context, query audit.HistogramQuery) (*audit.Tallies, error) {
+	values, err := query.Values()
+	return s.tallies(ctx, auditHistogramPath, values, err)
+}
+
+func (s *AuditSessions) tallies(ctx context.Context, path apiPath, values url.Values, err error) (*audit.Tallies, error) {
+	if err != nil {
+		return nil, badQuery(err)
+	}
+	a, err := s.client.read(ctx, path, values)
+	if err != nil {
+		return nil, err
+	}
+	t := new(audit.Tallies)
+	if err := wire.Decode(a.body, t); err != nil {
+		return nil, a.unusable("%s", oneLine(err.Error(), 200))
+	}
+	return t, nil
+}
+
+// Content searches in one recording, and iterates over the events that match
+// (GET /api/audit/sessions/KEY/content). What is searched for is in the query language, as
+// [audit.Query.Content] is; without anything, it is [ErrInvalidInput]. Only indexed
+// sessions have events. After an error the iteration ends.
+func (s *AuditSessions) Content(ctx context.Context, key, content string) iter.Seq2[*audit.Event, error] {
+	path, err := sessionPath(key, "content")
+	if err == nil {
+		err = badQuery(audit.Query{Content: content}.Validate())
+	}
+	if err == nil && strings.TrimSpace(content) == "" {
+		err = fmt.Errorf("sps: GET %s: %w", path.text, invalid("there is nothing to search for"))
+	}
+	return sessionRecords[audit.Event](ctx, s.client, path, url.Values{"q": {strings.TrimSpace(content)}}, err)
+}
+
+// Events iterates over what a user did in a session, as far as it is indexed
+// (GET /api/audit/sessions/KEY/events). After an error the iteration ends.
+func (s *AuditSessions) Events(ctx context.Context, key string) iter.Seq2[*audit.Event, error] {
+	return recordsOf[audit.Event](ctx, s.client, key, "events")
+}
+
+// Alerts iterates over the events of a session that a content policy matched
+// (GET /api/audit/sessions/KEY/alerts). After an error the iteration ends.
+func (s *AuditSessions) Alerts(ctx context.Context, key string) iter.Seq2[*audit.Alert, error] {
+	return recordsOf[audit.Alert](ctx, s.client, key, "alerts")
+}
+
+// Channels iterates over the channels of a session
+// (GET /api/audit/sessions/KEY/channels). After an error the iteration ends.
+func (s *AuditSessions) Channels(ctx context.Context, key string) iter.Seq2[*audit.Channel, error] {
+	return recordsOf[audit.Channel](ctx, s.client, key, "channels")
+}
+
+// Indexing iterates over what the indexer did with a session
+// (GET /api/audit/sessions/KEY/indexing). After an error the iteration ends.
+func (s *AuditSessions) Indexing(ctx context.Context, key string) iter.Seq2[*audit.Indexing, error] {
+	return recordsOf[audit.Indexing](ctx, s.client, key, "indexing")
+}
+
+// Downloads iterates over the downloads of a recording
+// (GET /api/audit/sessions/KEY/trail_downloads). After an error the iteration ends.
+func (s *AuditSessions) Downloads(ctx context.Context, key string) iter.Seq2[*audit.Download, error] {
+	return recordsOf[audit.Download](ctx, s.client, key, "trail_downloads")
+}
+
+func recordsOf[T any](ctx context.Context, r reader, key, name string) iter.Seq2[*T, error] {
+	path, err := sessionPath(key, name)
+	return sessionRecords[T](ctx, r, path, nil, err)
+}
+
+// sessionRecords iterates over a list of what belongs to a session. Its items are bare:
+// they have no keys, and most have no body.
+func sessionRecords[T any](ctx context.Context, r reader, path apiPath, query url.Values, err error) iter.Seq2[*T, error] {
+	return func(yield func(*T, error) bool) {
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		for p := (recordPages{path: path, query: query}); ; {
+			a, items, err := p.read(ctx, r)
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			for _, item := range items {
+				record := new(T)
+				err := wire.Decode(bareRecord[T](item), record)
+				if err != nil {
+					record, err = nil, a.unusable("an item does not fit into %T: %s", *record, oneLine(err.Error(), 200))
+				}
+				if !yield(record, err) || err != nil {
+					return
+				}
+			}
+			if p.done {
+				return
+			}
+		}
+	}
+}
+
+// recordPages reads the pages of a list of bare records.
+type recordPages struct {
+	path  apiPath
+	query url.Values
+	count int    // records so far
+	pages int    // so far
+	seen  string // the query of an earlier page, to notice a circle
+	done  bool
+}
+
+// read reads the next page. A link to a next one leads to the path that was asked for, or
+// to the one that the answer says it has: the guide has both .../indexing and .../indexer.
+func (p *recordPages) read(ctx context.Context, r reader) (*answer, [][]byte, error) {
+	a, err := r.read(ctx, p.path, p.query)
+	if err != nil {
+		return nil, nil, err
+	}
+	items, err := a.list()
+	if err != nil {
+		return nil, nil, err
+	}
+	p.count += len(items)
+	meta := newMeta(a.Meta)
+	own, _, _ := parseLink(meta.Href)
+	next, query, err := parseLink(meta.Next)
+	if err != nil || next != p.path && next != own || !next.below(auditSessionsPath.text) || len(query) == 0 {
+		if total, ok := matchCount(a); ok && total > p.count {
+			return nil, nil, a.unusable("it has %d of %d items, and no link to the next page", p.count, total)
+		}
+		p.done = true
+		return a, items, nil
+	}
+	if p.pages++; p.pages&(p.pages-1) == 0 {
+		p.seen = p.path.text + "?" + p.query.Encode()
+	}
+	if len(items) == 0 || next.text+"?"+query.Encode() == p.seen {
+		return nil, nil, a.unusable("its pages do not end")
+	}
+	p.path, p.query = next, query
+	return a, items, nil
+}
+
+// DownloadTrail writes the recording of a session to w as it comes, in constant memory
+// (GET /api/audit/sessions/KEY/audit_trail); see [Client.Download] for what it returns and
+// for [WithProgress]. The format is [TrailZAT] unless [WithTrailFormat] has another one.
+// Recordings that were archived are served as long as the appliance reaches the archive.
+//
+// It gives [ErrNoRecording] for a session without a recording, and for one that goes on
+// where the appliance serves [TrailSRS] only; [ResourceNotFound] alone where there is no
+// such session. A download that breaks off must begin anew.
+func (s *AuditSessions) DownloadTrail(ctx context.Context, key string, w io.Writer, options ...DownloadOption) (int64, error) {
+	path, err := sessionPath(key, "audit_trail")
+	if err != nil {
+		return 0, err
+	}
+	n, err := s.client.Download(ctx, "/api/"+path.escaped, w, options...)
+	if err != nil && n == 0 && mayLackRecording(err) {
+		err = s.withoutRecording(ctx, key, err)
+	}
+	return n, err
+}
+
+// WithTrailFormat asks for a recording in a format, [TrailZAT] or [TrailSRS], in
+// [AuditSessions.DownloadTrail]. Any other one is [ErrInvalidInput].
+func WithTrailFormat(format string) DownloadOption { return trailFormat(format) }
+
+type trailFormat string
+
+func (o trailFormat) applyDownload(k *call) error {
+	switch o {
+	case TrailZAT: // which is what comes without the parameter
+		k.query.Del("format")
+	case TrailSRS:
+		k.query.Set("format", string(o))
+	default:
+		return fmt.Errorf("sps: %w", invalid("the format %s of a recording: use TrailZAT or TrailSRS", quoted(string(o))))
+	}
+	return nil
+}
+
+// withoutRecording tells a session without a recording from another refusal of a download.
+func (s *AuditSessions) withoutRecording(ctx context.Context, key string, refusal error) error {
+	session, err := s.Get(ctx, key)
+	switch {
+	case err != nil: // there is no session, or it cannot be told
+		return refusal
+	case session.Active:
+		return because(fmt.Errorf("%w yet: it goes on, and may be followed WithTrailFormat(TrailSRS)", ErrNoRecording), refusal)
+	case hasRecording(session):
+		return refusal
+	}
+	return because(ErrNoRecording, refusal)
+}
+
+func hasRecording(session *audit.Session) bool {
+	if r := session.Recording; r != nil && r.AuditTrail != nil && r.AuditTrail.Download != nil {
+		return true
+	}
+	return session.TrailDownloadLink != ""
+}
+
+// WebAddress returns the address of a session in the appliance's web interface, for people
+// to open: https://HOST/portal/#/audit/sessions/KEY.
+func (s *AuditSessions) WebAddress(key string) string {
+	return "https://" + s.client.Host() + "/portal/#/audit/sessions/" + url.PathEscape(key)
+}
