@@ -37,11 +37,9 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	}
 	target, targetErr := c.Target("session-export", getenv)
 	if err == nil && c.Appliance == "" {
-		appliance, startErr := spstest.Start(spstest.WithAuditSessions(1_000))
-		if err = startErr; err == nil {
-			defer appliance.Close()
-			target, targetErr = cli.Simulated(appliance), nil
-		}
+		appliance := spstest.NewServer(nil, spstest.WithAuditSessions(1_000))
+		defer appliance.Close()
+		target, targetErr = cli.Simulated(appliance), nil
 	}
 	n := 0
 	if err = cmp.Or(err, targetErr); err == nil {
