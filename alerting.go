@@ -243,10 +243,10 @@ func (a Alerts[ID]) has(alerts []ID) error {
 		}
 		for known := range a {
 			if strings.EqualFold(string(known), string(id)) {
-				return invalid("there is no alert %s: is it %s?", quoted(string(id)), quoted(string(known)))
+				return rule("", string(id), "there is no alert %s: is it %s?", quoted(string(id)), quoted(string(known)))
 			}
 		}
-		return invalid("there is no alert %s: the appliance has %s", quoted(string(id)), oneLine(fmt.Sprint(a.ids()), 800))
+		return rule("", string(id), "there is no alert %s: the appliance has %s", quoted(string(id)), oneLine(fmt.Sprint(a.ids()), 800))
 	}
 	return nil
 }
@@ -264,7 +264,7 @@ func changedAlerts[ID ~string](was, now *Alerts[ID]) error {
 	}
 	for _, id := range was.ids() {
 		if _, ok := (*now)[id]; !ok {
-			return invalid("the alert %s is missing, and would be lost: switch its channels off instead", quoted(string(id)))
+			return rule("", string(id), "the alert %s is missing, and would be lost: switch its channels off instead", quoted(string(id)))
 		}
 	}
 	return nil

@@ -68,11 +68,11 @@ func TestHealth(t *testing.T) {
 		t.Fatal(err)
 	}
 	diff(t, "health", &sps.HealthStatus{
-		CPU: 1, Disk: 2, Memory: 7, Swap: 8, Load1: 3, Load5: 5, Load15: 4,
+		CPU: new(1.0), Disk: new(2.0), Memory: new(7.0), Swap: new(8.0), Load1: new(3.0), Load5: new(5.0), Load15: new(4.0),
 		TaintedFiles: map[string]int{"boot": 1, "core": 2, "ha_other": 0}, Integrity: map[string]string{"boot": "OK", "core": "CORRUPTED"},
 		RAIDStatus: "OK", RAIDDetail: "OK", RAIDDisks: map[string]string{"252:0": "OK", "252:1": "OK"},
 		Sessions:      map[string]int{"http": 1, "ica": 2, "mssql": 3, "rdp": 4, "ssh": 5, "telnet": 6, "vnc": 7},
-		SessionsTotal: 28, PipelineQueues: map[string]float64{"session_events": 64.3, "indexer_events": 40},
+		SessionsTotal: new(28), PipelineQueues: map[string]float64{"session_events": 64.3, "indexer_events": 40},
 	}, got, cmpopts.IgnoreFields(sps.HealthStatus{}, "Raw"))
 	// One member of another kind hides no other.
 	a.Inject(spstest.Fault{Method: "GET", Path: "health_status", Status: 200,
@@ -80,10 +80,50 @@ func TestHealth(t *testing.T) {
 	if got, err = c.HealthStatus(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	diff(t, "odd health", &sps.HealthStatus{Disk: 2.5, SessionsTotal: 1}, got, cmpopts.IgnoreFields(sps.HealthStatus{}, "Raw"))
+	diff(t, "odd health", &sps.HealthStatus{
+		Disk: new(2.5), SessionsTotal: new(1), Unreadable: []string{"cpu", "firmware/tainted_files", "raid"},
+	}, got, cmpopts.IgnoreFields(sps.HealthStatus{}, "Raw"))
 	a.Inject(spstest.Fault{Method: "GET", Path: "health_status", Status: 200, Body: `{"meta":{}}`})
 	if got, err := c.HealthStatus(t.Context()); !errors.Is(err, sps.ErrBadAnswer) {
 		t.Errorf("without a status: %+v, %v", got, err)
+	}
+}
+
+// TestHealthIssues has healths that must not pass for a good one, and those that are.
+func TestHealthIssues(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(t)
+	c := connect(t, a)
+	const good = `"firmware":{"tainted_files":{"core":0},"integrity":{"core":"OK"}},"disk":2`
+	const raid = `"raid":{"status":{"status":"OK"},"disks":{"252:0":{"status":"OK"}}}`
+	for body, want := range map[string][]string{
+		`{` + good + `}`:               nil,
+		`{` + good + `,` + raid + `}`:  nil,
+		`{` + good + `,"raid":null}`:   nil,
+		`{` + good + `,"raid":"none"}`: {"the RAID cannot be read"},
+		`{}`:                           {"whether files of the firmware were changed is not told", "the integrity of the firmware is not told", "how full the disk is is not told"},
+		`{"firmware":7,"disk":2}`:      {"whether files of the firmware were changed is not told", "the integrity of the firmware is not told"},
+		`{"firmware":{"tainted_files":{"boot":"0","core":"7","ha":[],"x":-1},"integrity":{"boot":null,"core":"CORRUPTED","y":1}},"disk":{}}`: {
+			"7 changed files in core", "how many files of ha were changed cannot be read", "how many files of x were changed cannot be read",
+			"the integrity of boot cannot be read", "the integrity of core is CORRUPTED", "the integrity of y cannot be read", "how full the disk is is not told",
+		},
+		`{` + good + `,"raid":{"status":{"status":"DEGRADED"},"disks":{"252:0":{"status":"OK"},"252:1":{}}}}`: {"the RAID is DEGRADED", "the disk 252:1 of the RAID cannot be read"},
+	} {
+		a.Inject(spstest.Fault{Method: "GET", Path: "health_status", Status: 200, Body: `{"health_status":` + body + `}`})
+		got, err := c.HealthStatus(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		diff(t, body, want, got.Issues())
+	}
+	// The two totals are two members, whichever comes first.
+	for range 20 {
+		a.Inject(spstest.Fault{Method: "GET", Path: "health_status", Status: 200, Body: `{"health_status":{"total_sessions":"9","sessions_total":4}}`})
+		got, err := c.HealthStatus(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		diff(t, "totals", []*int{new(4), new(9)}, []*int{got.SessionsTotal, got.TotalSessions})
 	}
 }
 
@@ -107,7 +147,7 @@ func TestClusterStatus(t *testing.T) {
 		if ours.SyncStatus != "n/a" || ours.Health != nil || ours.FQDN == "" || len(ours.Raw) == 0 {
 			t.Errorf("ours: %+v", ours)
 		}
-		if theirs.Health == nil || theirs.Health.Memory != 62.5 || theirs.Health.SessionsTotal != 7 || theirs.LastSeen == "" || len(theirs.Warnings) != 1 || len(theirs.Warnings[0].Paths) != 2 {
+		if theirs.Health == nil || theirs.Health.Memory == nil || *theirs.Health.Memory != 62.5 || theirs.Health.SessionsTotal != nil || theirs.Health.TotalSessions == nil || *theirs.Health.TotalSessions != 7 || theirs.LastSeen == "" || len(theirs.Warnings) != 1 || len(theirs.Warnings[0].Paths) != 2 {
 			t.Errorf("theirs: %+v", theirs)
 		}
 	})

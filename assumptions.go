@@ -118,7 +118,8 @@ func mayLackTransaction(e *Error) bool {
 // Semantic errors. The guide says that details contain the errors that were
 // found, without a form. Accepted are a list of texts or of objects, plain or as
 // a member "errors"; the objects are read like the warnings of the cluster
-// status, {"message", "paths"}.
+// status, {"message", "paths"}. Where they have no paths, those that stand in the
+// message count.
 func detailFaults(details []byte) []Fault {
 	if inner := member(details, "errors"); inner != nil {
 		details = inner
@@ -132,17 +133,24 @@ func detailFaults(details []byte) []Fault {
 	}
 	var faults []Fault
 	for _, e := range elements {
-		var fault Fault
-		if text, ok := wire.Text(e); ok {
-			fault.Message = text
-		} else {
-			fault.Message, _ = wire.Text(member(e, "message"))
-			if fault.Paths = texts(member(e, "paths")); fault.Paths == nil {
-				fault.Paths = texts(member(e, "path"))
+		message, ok := wire.Text(e)
+		var paths []string
+		if !ok {
+			message, _ = wire.Text(member(e, "message"))
+			if paths = texts(member(e, "paths")); paths == nil {
+				paths = texts(member(e, "path"))
 			}
 		}
-		if fault.Message != "" || fault.Paths != nil {
+		if paths == nil {
+			paths = pathsIn(message)
+		}
+		for _, path := range paths {
+			fault := placeOf(path, "", true)
+			fault.Message = message
 			faults = append(faults, fault)
+		}
+		if paths == nil && message != "" {
+			faults = append(faults, Fault{Message: message})
 		}
 	}
 	return faults
@@ -150,7 +158,9 @@ func detailFaults(details []byte) []Fault {
 
 // Paths in details. The guide says that the details of 401, 403 and
 // SyntacticError contain the path, without a form. Accepted are a text, a list
-// whose first element is one, and an object with one of these members.
+// whose first element is one, and an object with one of these members. A path is taken
+// for that of an object, and what follows a "#", or the path of the request, for the
+// place in its body; one that does not begin like a path of the API is such a place.
 func detailPath(details []byte) string {
 	if found := texts(details); len(found) > 0 {
 		return found[0]
@@ -161,6 +171,26 @@ func detailPath(details []byte) string {
 		}
 	}
 	return ""
+}
+
+// placeOf takes a path apart. object is what the request was about, "" for unknown; what is
+// below it is a place in its body unless it is a list.
+func placeOf(path, object string, list bool) Fault {
+	rooted := strings.HasPrefix(path, "/")
+	path = relative(path)
+	before, member, marked := strings.Cut(path, "#")
+	switch {
+	case marked && before != "":
+		object = before
+	case marked:
+	case object != "" && !list && strings.HasPrefix(path, object+"/"):
+		member = path[len(object)+1:]
+	case rooted, path == object, strings.HasPrefix(path, "configuration/"):
+		object = path
+	default:
+		member = path
+	}
+	return Fault{Object: unescapedPath(object), Member: unescapedPath(strings.Trim(member, "/"))}
 }
 
 // Changes. The path of a change is that "of the changed endpoint or object", without
@@ -203,7 +233,7 @@ func newFetch(e wire.Envelope, key string) FirmwareFetch {
 	}
 	f.SlotKey = slotOfLink(newMeta(e.Meta).Link("slot"))
 	if text, ok := find("slot_id", "slot"); ok && f.SlotKey == "" {
-		if f.SlotKey = slotOfLink(text); f.SlotKey == "" && checkSlotKey(text) == nil {
+		if f.SlotKey = slotOfLink(text); f.SlotKey == "" && checkSlotKey(slotsPath, text) == nil {
 			f.SlotKey = text
 		}
 	}
@@ -300,6 +330,17 @@ func anywhere(a *answer) func(name string) []byte {
 		}
 		return member(a.Body, name)
 	}
+}
+
+// No cluster. The guide does not say how an appliance refuses the status of the cluster
+// that it is not the Central Management node of. Whatever the API gives as a reason is
+// taken for that, but for a missing session or right.
+func refusedWithoutCluster(e *Error) bool {
+	switch e.Type {
+	case "", Unauthenticated, AuthenticationFailure, Unauthorized:
+		return false
+	}
+	return true
 }
 
 // Support bundles. Of the answers no more is known than the key of a new one and

@@ -63,14 +63,14 @@ type followOption func(*AuditFollow) error
 func (o followOption) applyFollow(f *AuditFollow) error { return o(f) }
 
 func (o IntervalOption) applyFollow(f *AuditFollow) error {
-	switch interval := time.Duration(o); {
-	case interval < 0:
-		return invalid("the interval of WithPollInterval is negative")
-	case interval > 0:
-		f.every = max(interval, time.Millisecond)
-	}
-	return nil
+	w := waitOptions{every: time.Duration(o)}
+	err := w.complete(followInterval, 0)
+	f.every = w.every
+	return err
 }
+
+// followInterval is the time between two looks without [WithPollInterval].
+const followInterval = time.Minute
 
 // WithCheckpoint goes on from a checkpoint, see [AuditFollow.Checkpoint]. An empty one is
 // none. One that is torn, of a newer version, of another appliance or query, or from the
@@ -140,7 +140,7 @@ func WithErrorFunc(notify func(error)) FollowOption {
 // index, is not seen.
 func (s *AuditSessions) Follow(ctx context.Context, query audit.Query, options ...FollowOption) (*AuditFollow, error) {
 	f := &AuditFollow{
-		sessions: s, ctx: ctx, query: query, every: time.Minute, window: 15 * time.Minute, notify: func(error) {},
+		sessions: s, ctx: ctx, query: query, every: followInterval, window: 15 * time.Minute, notify: func(error) {},
 		handed: map[uint64]handed{}, running: map[string]time.Time{},
 	}
 	if err := query.Validate(); err != nil {

@@ -264,6 +264,9 @@ func TestCheckpoints(t *testing.T) {
 		if _, err := c.Audit.Sessions.Follow(t.Context(), audit.Query{}, nil, sps.WithWindow(-1)); !errors.Is(err, sps.ErrInvalidInput) {
 			t.Errorf("a window: %v", err)
 		}
+		if _, err := c.Audit.Sessions.Follow(t.Context(), audit.Query{}, sps.WithPollInterval(-1)); !errors.Is(err, sps.ErrInvalidInput) {
+			t.Errorf("an interval: %v", err)
+		}
 		if sent := requests(a); len(sent) > 0 {
 			t.Errorf("something was sent: %q", sent)
 		}
@@ -499,4 +502,33 @@ func TestFollowEnds(t *testing.T) {
 			t.Errorf("a closed client: %v", err)
 		}
 	}, spstest.WithAuditSessions(60))
+}
+
+// TestFollowInterval looks as often as it is asked to, each minute without an option.
+func TestFollowInterval(t *testing.T) {
+	t.Parallel()
+	for want, options := range map[time.Duration][]sps.FollowOption{
+		time.Minute:     {sps.WithPollInterval(0)},
+		7 * time.Second: {sps.WithPollInterval(7 * time.Second)},
+		time.Hour:       {sps.WithPollInterval(time.Hour)},
+	} {
+		bubbleOf(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+			ctx, cancel := context.WithTimeout(t.Context(), 20*want-1)
+			defer cancel()
+			follow, err := c.Audit.Sessions.Follow(ctx, audit.Query{}, options...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := keysOf(follow.All()); !errors.Is(err, context.DeadlineExceeded) {
+				t.Fatal(err)
+			}
+			looks := 0
+			for _, r := range a.Journal() {
+				if strings.HasSuffix(r.Path, "/sessions") {
+					looks++
+				}
+			}
+			diff(t, want.String(), 20, looks)
+		}, spstest.WithAuditSessions(30))
+	}
 }

@@ -210,16 +210,16 @@ func (c *Client) sweepBeside(ctx context.Context) (wait func()) {
 	}
 }
 
-// holdsOwnLock tells of a session of this client that may hold the lock, "" for none.
-func (c *Client) holdsOwnLock() string {
+// holdsOwnLock returns a session of this client that may hold the lock, nil for none.
+func (c *Client) holdsOwnLock() *session {
 	c.clean.mu.Lock()
 	defer c.clean.mu.Unlock()
 	for _, r := range c.clean.remnants {
 		if r.open {
-			return "an earlier session of this client, which could not be ended yet, may hold it" + r.session.endsIn()
+			return r.session
 		}
 	}
-	return ""
+	return nil
 }
 
 func (c *Client) setDirty(s *session) {
@@ -255,7 +255,7 @@ func (c *Client) scour(ctx context.Context) error {
 		c.setDirty(nil)
 		return nil
 	}
-	return fmt.Errorf("sps: %s: %w: an earlier transaction may still be open in the client's only session: %w", c.transport.host, ErrOutcomeUnknown, err)
+	return errorf("sps: %s: %w: an earlier transaction may still be open in the client's only session: %w", c.transport.host, ErrOutcomeUnknown, err)
 }
 
 var errStillOpen = errors.New("the appliance says that it is open after its rollback")

@@ -462,7 +462,7 @@ func (c *Client) endAll(ctx context.Context, left []*session) (errs []error) {
 // unended tells what it means that a session could not be ended.
 func (r *remnant) unended() error {
 	if r.open {
-		return fmt.Errorf("%w (its transaction may be open and hold the lock%s)", r.err, r.session.endsIn())
+		return errorf("%w (its transaction may be open and hold the lock%s)", r.err, r.session.endsIn())
 	}
 	ends := "by its time-out"
 	if left := r.session.remaining(); left > 0 {
@@ -491,7 +491,7 @@ func (c *Client) call(ctx context.Context, k *call) (*answer, error) {
 func (c *Client) renewing(ctx context.Context, k *call, life context.Context) (*answer, error) {
 	s, err := c.reading.until(ctx, life, nil)
 	if err != nil {
-		return nil, err
+		return nil, c.sessionOver(k, err)
 	}
 	a, err := c.transport.do(ctx, k, s)
 	if !expired(k, a, err) {
@@ -500,7 +500,7 @@ func (c *Client) renewing(ctx context.Context, k *call, life context.Context) (*
 	old := s
 	s, renewal := c.reading.until(ctx, life, old)
 	if errors.Is(renewal, errExpiredExisting) {
-		return nil, stillExpired(k, a, err, renewal.Error())
+		return nil, c.stillExpired(k, err, renewal)
 	}
 	if renewal != nil {
 		return nil, because(errors.New("the session has expired and could not be renewed"), renewal)
@@ -510,7 +510,7 @@ func (c *Client) renewing(ctx context.Context, k *call, life context.Context) (*
 		if a != nil { // the old session was taken for expired too, and may live
 			c.endUnused(ctx, old)
 		}
-		return nil, stillExpired(k, a, err, "the appliance takes a new session for expired")
+		return nil, c.stillExpired(k, err, errors.New("the appliance takes a new session for expired"))
 	}
 	return a, err
 }
@@ -535,14 +535,32 @@ func (c *Client) present() *session {
 	return c.reading.now()
 }
 
-// stillExpired makes the error of a call whose session has expired for good.
-func stillExpired(k *call, a *answer, err error, why string) error {
-	if err != nil {
-		return fmt.Errorf("%w (%s)", err, strings.TrimPrefix(why, "sps: "))
+// stillExpired makes the error of a call whose session has expired for good: of one form,
+// whether the appliance refused it, answered as it does to anybody (GET info), or was not
+// asked again. err is its refusal, nil for none.
+func (c *Client) stillExpired(k *call, err, why error) error {
+	e := &Error{
+		Status: http.StatusUnauthorized, Type: Unauthenticated, Message: strings.TrimSuffix(plain(why), ": "+Unauthenticated.Error()), Attempts: 1, over: why == errExpiredExisting,
+		Host: c.transport.host, Method: k.method, Path: k.path.text, Detail: &UnauthenticatedDetails{k.path.text},
 	}
-	// The answer was one of success, to an anonymous caller.
-	e := newError(k, a.status, nil, strings.TrimPrefix(why, "sps: "))
-	e.Host, e.Type = a.exchange.t.host, Unauthenticated
+	var refused *Error
+	if errors.As(err, &refused) {
+		e.Details, e.Attempts, e.RetryAfter = refused.Details, refused.Attempts, refused.RetryAfter
+		if refused.Message != "" {
+			e.Message = refused.Message + " (" + e.Message + ")"
+		}
+	}
+	return e
+}
+
+// sessionOver gives the error of a session that was handed in and has ended the form of
+// stillExpired.
+func (c *Client) sessionOver(k *call, err error) error {
+	if !errors.Is(err, errExpiredExisting) {
+		return err
+	}
+	e := c.stillExpired(k, nil, errExpiredExisting)
+	e.(*Error).Attempts = 0
 	return e
 }
 

@@ -188,7 +188,8 @@ func neverSent(err error) bool {
 func permanent(err error) bool {
 	var proxy *proxyRefusal
 	var proxied *untrustedProxy
-	return errors.Is(err, ErrBadAnswer) || untrusted(err) || disagreed(err) || errors.As(err, &proxied) ||
+	var writing errSink
+	return errors.Is(err, ErrBadAnswer) || untrusted(err) || disagreed(err) || errors.As(err, &proxied) || errors.As(err, &writing) ||
 		errors.As(err, &proxy) && proxy.status == http.StatusProxyAuthRequired
 }
 

@@ -309,7 +309,7 @@ func TestContractTrustStores(t *testing.T) {
 		err := contractCommit(t, c, func(ctx context.Context, tx *sps.Transaction) error { return tx.TrustStores.Delete(ctx, key) })
 		wantRefusal(t, err, 400, sps.SemanticError)
 		var faults *sps.SemanticErrorDetails
-		if !errors.As(err, &faults) || len(faults.Errors) != 1 || faults.Errors[0].Paths[0] != "/api/configuration/policies/ldap_servers/1" {
+		if !errors.As(err, &faults) || len(faults.Errors) != 1 || faults.Errors[0].Object != "configuration/policies/ldap_servers/1" {
 			t.Errorf("faults %+v", faults)
 		}
 	})

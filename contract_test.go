@@ -523,7 +523,10 @@ func detailOf(err error) error {
 	var failure *sps.FirmwareTestFailedDetails
 	var paths *sps.IncompleteRequestBodyErrorDetails
 	var resource *sps.ResourceNotFoundDetails
-	var offending *sps.OffendingPath
+	var syntactic *sps.SyntacticErrorDetails
+	var unauthenticated *sps.UnauthenticatedDetails
+	var unauthorized *sps.UnauthorizedDetails
+	var open *sps.OpenTransactionErrorDetails
 	var semantic *sps.SemanticErrorDetails
 	switch {
 	case errors.As(err, &failure):
@@ -532,8 +535,14 @@ func detailOf(err error) error {
 		return paths
 	case errors.As(err, &resource):
 		return resource
-	case errors.As(err, &offending):
-		return offending
+	case errors.As(err, &syntactic):
+		return syntactic
+	case errors.As(err, &unauthenticated):
+		return unauthenticated
+	case errors.As(err, &unauthorized):
+		return unauthorized
+	case errors.As(err, &open):
+		return open
 	case errors.As(err, &semantic):
 		return semantic
 	}
@@ -677,25 +686,26 @@ func TestContractErrorTypes(t *testing.T) {
 		details   string
 		detail    error
 	}{
-		{put("trust_stores/1"), 400, sps.SyntacticError, `"revocation_check"`, &sps.OffendingPath{Path: "revocation_check"}},
-		{put("trust_stores/1"), 400, sps.SyntacticError, `{"path":"revocation_check"}`, &sps.OffendingPath{Path: "revocation_check"}},
+		{put("trust_stores/1"), 400, sps.SyntacticError, `"revocation_check"`, &sps.SyntacticErrorDetails{Path: "revocation_check"}},
+		{put("trust_stores/1"), 400, sps.SyntacticError, `{"path":"revocation_check"}`, &sps.SyntacticErrorDetails{Path: "revocation_check"}},
 		{
 			put("trust_stores/1"), 400, sps.SemanticError, `["the name is taken"]`,
 			&sps.SemanticErrorDetails{Errors: []sps.Fault{{Message: "the name is taken"}}},
 		},
 		{
 			put("trust_stores/1"), 400, sps.SemanticError, `{"errors":[{"message":"the name is taken","paths":["/api/configuration/trust_stores/2"]},"no CA"]}`,
-			&sps.SemanticErrorDetails{Errors: []sps.Fault{{"the name is taken", []string{"/api/configuration/trust_stores/2"}}, {Message: "no CA"}}},
+			&sps.SemanticErrorDetails{Errors: []sps.Fault{{Message: "the name is taken", Object: "configuration/trust_stores/2"}, {Message: "no CA"}}},
 		},
 		{put("management/email"), 400, sps.InvalidRequestBody, "", nil},
 		{join, 400, sps.IncompleteRequestBodyError, `{"missing_paths":["environment"]}`, &sps.IncompleteRequestBodyErrorDetails{Paths: []string{"environment"}}},
 		{join, 400, sps.MissingCredentialStringError, "", nil},
 		{join, 400, sps.MissingProductInstanceError, "", nil},
-		{read(email), 401, sps.Unauthenticated, `"/api/` + email + `"`, &sps.OffendingPath{Path: "/api/" + email}},
+		{read(email), 401, sps.Unauthenticated, `"/api/` + email + `"`, &sps.UnauthenticatedDetails{Path: email}},
 		{read(email), 401, sps.AuthenticationFailure, "", nil},
-		{read(email), 403, sps.Unauthorized, `["/api/` + email + `"]`, &sps.OffendingPath{Path: "/api/" + email}},
-		{read(email), 403, sps.Unauthorized, `{"resource":"/api/` + email + `"}`, &sps.OffendingPath{Path: "/api/" + email}},
+		{read(email), 403, sps.Unauthorized, `["/api/` + email + `"]`, &sps.UnauthorizedDetails{Path: email}},
+		{read(email), 403, sps.Unauthorized, `{"resource":"/api/` + email + `"}`, &sps.UnauthorizedDetails{Path: email}},
 		{join, 403, sps.OpenTransactionError, "", nil},
+		{join, 403, sps.OpenTransactionError, `"/api/starling/join"`, &sps.OpenTransactionErrorDetails{Path: "starling/join"}},
 		{contractExchange{method: "DELETE", path: "/api/firmware/slots/1"}, 403, sps.ForbiddenActionError, "", nil},
 		{unjoin, 403, sps.StarlingJoinIsInUseByRemoteAccessError, "", nil},
 		{put("starling"), 403, sps.RemoteAccessDependsOnStarlingJoinError, "", nil},

@@ -20,14 +20,14 @@ import (
 // endpoint describes one endpoint.
 type endpoint struct {
 	path  apiPath
-	own   bool   // the type of its bodies is the user's
-	rules []rule // what the client checks of them
-	err   error  // why it cannot be used
+	own   bool     // the type of its bodies is the user's
+	rules []ruling // what the client checks of them
+	err   error    // why it cannot be used
 }
 
-// rule is a [Rule] for bodies of any type, each given as a pointer. One of the functions
+// ruling is a [Rule] for bodies of any type, each given as a pointer. One of the functions
 // is not nil.
-type rule struct {
+type ruling struct {
 	change   func(was, body any) error // was is nil for a new object
 	name     func(body any) string
 	key      func(key string) error
@@ -354,7 +354,7 @@ func (e *endpoint) checkName(ctx context.Context, tx *Transaction, key, name str
 	if owner == "" || owner == key {
 		return nil
 	}
-	return invalid("the name %s is taken by the object %s; it must be unique", quoted(name), oneLine(owner, 60))
+	return rule(SemanticError, "name", "the name %s is taken by the object %s; it must be unique", quoted(name), oneLine(owner, 60))
 }
 
 // updateTries is how often an update is made anew when other steps write the object
@@ -450,7 +450,7 @@ func (e *endpoint) updateOnce(ctx context.Context, tx *Transaction, path apiPath
 	data, unknown, err := wire.Lay(ctx, a.Body, before, after)
 	switch {
 	case e.own && unknown != "":
-		err = invalid("the object has no member %s, and the appliance would ignore it: is it the name in a json tag? Replace writes what it does not have", quoted(unknown))
+		err = rule("", unknown, "the object has no member %s, and the appliance would ignore it: is it the name in a json tag? Replace writes what it does not have", quoted(unknown))
 	case errors.Is(err, wire.ErrAmbiguous):
 		err = invalid("the change of a list could lose what %s does not have of its elements, because they cannot be told apart: change the list in several updates, or type the members that tell its elements", bodyType(o.body))
 	case errors.Is(err, wire.ErrEffort):
@@ -508,6 +508,7 @@ func encodeBody(tx *Transaction, path apiPath, body any) ([]byte, []Secret, erro
 
 // refusal says which write was refused before it was sent.
 func (c *Client) refusal(method string, path apiPath, err error) error {
+	about(path, err)
 	if strings.HasPrefix(err.Error(), "sps: ") { // it names what it is about
 		return err
 	}

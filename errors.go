@@ -5,10 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"strconv"
 	"strings"
+	"time"
 	"unicode"
 
 	"github.com/go-sps/sps/internal/wire"
@@ -27,16 +29,16 @@ type ErrorType string
 // The guide prints no status for IncompleteRequestBodyError, ResourceNotFound
 // and FirmwareTestFailed: rely on the type, never on the status.
 const (
-	SyntacticError                         ErrorType = "SyntacticError"                         // 400: a value is not accepted; detail [OffendingPath]
+	SyntacticError                         ErrorType = "SyntacticError"                         // 400: a value is not accepted; detail [SyntacticErrorDetails]
 	SemanticError                          ErrorType = "SemanticError"                          // 400: the configuration would be inconsistent; detail [SemanticErrorDetails]
 	InvalidRequestBody                     ErrorType = "InvalidRequestBody"                     // 400: the body is no proper JSON
 	IncompleteRequestBodyError             ErrorType = "IncompleteRequestBodyError"             // members are missing; detail [IncompleteRequestBodyErrorDetails]
 	MissingCredentialStringError           ErrorType = "MissingCredentialStringError"           // 400: starling/join without credential_string
 	MissingProductInstanceError            ErrorType = "MissingProductInstanceError"            // 400: starling/join without product_instance
-	Unauthenticated                        ErrorType = "Unauthenticated"                        // 401: no session, or it has expired; detail [OffendingPath]
+	Unauthenticated                        ErrorType = "Unauthenticated"                        // 401: no session, or it has expired; detail [UnauthenticatedDetails]
 	AuthenticationFailure                  ErrorType = "AuthenticationFailure"                  // 401: wrong credentials
-	Unauthorized                           ErrorType = "Unauthorized"                           // 403: the user lacks the right; detail [OffendingPath]
-	OpenTransactionError                   ErrorType = "OpenTransactionError"                   // 403: refused while a transaction is open
+	Unauthorized                           ErrorType = "Unauthorized"                           // 403: the user lacks the right; detail [UnauthorizedDetails]
+	OpenTransactionError                   ErrorType = "OpenTransactionError"                   // 403: refused while a transaction is open; detail [OpenTransactionErrorDetails]
 	ForbiddenActionError                   ErrorType = "ForbiddenActionError"                   // 403: forbidden action
 	StarlingJoinIsInUseByRemoteAccessError ErrorType = "StarlingJoinIsInUseByRemoteAccessError" // 403: unjoin while remote access is enabled
 	RemoteAccessDependsOnStarlingJoinError ErrorType = "RemoteAccessDependsOnStarlingJoinError" // 403: remote access without a join
@@ -64,8 +66,12 @@ func (t ErrorType) documented() bool {
 func (t ErrorType) Error() string { return oneLine(string(t), 200) }
 
 // Is makes NotFound and ResourceNotFound match each other: the guide's tables
-// use the one name and its bodies the other for the same thing.
+// use the one name and its bodies the other for the same thing. A type of the guide also
+// matches its [ErrorKind].
 func (t ErrorType) Is(target error) bool {
+	if kind, ok := target.(ErrorKind); ok {
+		return kind != "" && kind == t.meaning()
+	}
 	other, ok := target.(ErrorType)
 	return ok && (t == NotFound || t == ResourceNotFound) && (other == NotFound || other == ResourceNotFound)
 }
@@ -87,92 +93,93 @@ func (s Status) Error() string {
 var (
 	// ErrInvalidInput: an argument was refused before anything was sent. The
 	// text says which and what is expected.
-	ErrInvalidInput = errors.New("invalid input")
+	ErrInvalidInput = newSentinel("invalid input", KindInvalid)
 	// ErrClosed: the client was closed, before the call or during it.
-	ErrClosed = errors.New("the client is closed")
+	ErrClosed = newSentinel("the client is closed", "")
 	// ErrBadAnswer: the appliance answered with success, and with something
 	// that cannot be relied on: no JSON, truncated, too large, members missing.
-	ErrBadAnswer = errors.New("unusable answer")
+	ErrBadAnswer = newSentinel("unusable answer", KindUnavailable)
 	// ErrOutcomeUnknown: the request may have been executed, or may be executed yet: its
 	// answer was lost, or came from something before the API. Look at the appliance
 	// before you repeat it. Where the client has asked what became of it, it comes with
 	// [OutcomeUnknownDetails].
-	ErrOutcomeUnknown = errors.New("the outcome is unknown")
+	ErrOutcomeUnknown = newSentinel("the outcome is unknown", KindOutcomeUnknown)
 	// ErrTransactionOnly: a write that belongs to a transaction was called
 	// outside one, and was not sent.
-	ErrTransactionOnly = errors.New("only possible in a transaction")
+	ErrTransactionOnly = newSentinel("only possible in a transaction", KindInvalid)
 	// ErrLocked: the transaction could not be opened, because the configuration
 	// is locked by somebody else or by another transaction of this session.
-	ErrLocked = errors.New("the configuration is locked")
+	ErrLocked = newSentinel("the configuration is locked", KindLocked)
 	// ErrNested: a transaction was started inside one of the same client, or what
 	// cannot be done in one.
-	ErrNested = errors.New("a transaction of this client is running in this context")
+	ErrNested = newSentinel("a transaction of this client is running in this context", KindInvalid)
 	// ErrTransactionOver: a transaction, or a handle of it, was used after its
 	// end.
-	ErrTransactionOver = errors.New("the transaction is over")
+	ErrTransactionOver = newSentinel("the transaction is over", KindInvalid)
 	// ErrTransactionLost: the session ended inside the transaction, and the
 	// appliance dropped its changes. Nothing was applied.
-	ErrTransactionLost = errors.New("the session ended and took the transaction with it")
+	ErrTransactionLost = newSentinel("the session ended and took the transaction with it", KindUnavailable)
 	// ErrConflict: an object was changed by somebody else after the transaction had
 	// read it and before it wrote it. It was rolled back, and may be run again.
-	ErrConflict = errors.New("somebody else changed what the transaction had read")
+	ErrConflict = newSentinel("somebody else changed what the transaction had read", KindConflict)
 	// ErrNoSuchName: no object of a list has that name. It comes with
 	// [ResourceNotFound], which alone says that there is no such list.
-	ErrNoSuchName = errors.New("no object has that name")
+	ErrNoSuchName = newSentinel("no object has that name", KindNotFound)
 	// ErrNoSuchAuthority: a trust store has no authority with that fingerprint.
-	ErrNoSuchAuthority = errors.New("no authority has that fingerprint")
+	ErrNoSuchAuthority = newSentinel("no authority has that fingerprint", KindNotFound)
 	// ErrAuthorityExists: a trust store has that authority already.
-	ErrAuthorityExists = errors.New("the authority is there already")
+	ErrAuthorityExists = newSentinel("the authority is there already", KindRefused)
+	// ErrNoCluster: the appliance is not the Central Management node of a cluster.
+	ErrNoCluster = newSentinel("the appliance is not the Central Management node of a cluster", KindRefused)
 	// ErrStarlingNotJoined: the appliance is not joined to Starling.
-	ErrStarlingNotJoined = errors.New("the appliance is not joined to Starling")
+	ErrStarlingNotJoined = newSentinel("the appliance is not joined to Starling", KindRefused)
 	// ErrOtherClient: a handle of one client was used with another's
 	// transaction.
-	ErrOtherClient = errors.New("the handle belongs to another client")
+	ErrOtherClient = newSentinel("the handle belongs to another client", KindInvalid)
 	// ErrCommitMessageRequired: the appliance demands a commit message; pass
 	// [WithMessage], or [WithMessage] for an upgrade. It comes before anything is
 	// written, and on appliances before 7.0, which do not say so, with the refusal of
 	// the commit.
-	ErrCommitMessageRequired = errors.New("the appliance requires a commit message")
+	ErrCommitMessageRequired = newSentinel("the appliance requires a commit message", KindInvalid)
 	// ErrNoEmptySlot: there is no empty firmware slot for an upload or a fetch;
 	// delete one with [FirmwareSlots.Delete].
-	ErrNoEmptySlot = errors.New("the appliance has no empty firmware slot")
+	ErrNoEmptySlot = newSentinel("the appliance has no empty firmware slot", KindRefused)
 	// ErrFetchDone: a firmware fetch has ended and cannot be cancelled.
-	ErrFetchDone = errors.New("the fetch has ended")
+	ErrFetchDone = newSentinel("the fetch has ended", KindRefused)
 	// ErrFetchRunning: a firmware fetch has not ended; cancel it first.
-	ErrFetchRunning = errors.New("the fetch is under way")
+	ErrFetchRunning = newSentinel("the fetch is under way", KindRefused)
 	// ErrSlotInUse: the firmware slot holds the running firmware, or the one
 	// for after the reboot, and cannot be deleted.
-	ErrSlotInUse = errors.New("the firmware slot is in use")
+	ErrSlotInUse = newSentinel("the firmware slot is in use", KindRefused)
 	// ErrNoRecording: the session has no recording that could be downloaded.
-	ErrNoRecording = errors.New("the session has no recording")
+	ErrNoRecording = newSentinel("the session has no recording", KindNotFound)
 	// ErrSnapshotQuota: the appliance keeps no further snapshot for a search, because
 	// another program or user has one. It ends five minutes after its last use; see
 	// [WithSnapshotWait].
-	ErrSnapshotQuota = errors.New("another search has the appliance's snapshot")
+	ErrSnapshotQuota = newSentinel("another search has the appliance's snapshot", KindUnavailable)
 	// ErrSearchInUse: a search of this client reads a snapshot, and a second one would
 	// take it away. End the loop over the first one before, or use [WithoutSnapshot].
-	ErrSearchInUse = errors.New("another search of this client reads a snapshot")
+	ErrSearchInUse = newSentinel("another search of this client reads a snapshot", KindRefused)
 	// ErrSearchCeiling: there are more sessions than the appliance gives to a search that
 	// has no snapshot. The text says why the search could not be cut into pieces.
-	ErrSearchCeiling = errors.New("the search finds 10000 sessions or more, and the appliance does not show what is beyond")
+	ErrSearchCeiling = newSentinel("the search finds 10000 sessions or more, and the appliance does not show what is beyond", KindRefused)
 	// ErrSnapshotLost: the snapshot of a search vanished, and the search cannot go on
 	// where it was: its order does not tell what was handed on.
-	ErrSnapshotLost = errors.New("the snapshot of the search has vanished")
+	ErrSnapshotLost = newSentinel("the snapshot of the search has vanished", KindUnavailable)
 	// ErrSnapshotTaken: the snapshot of a search vanished again and again, as it does when
 	// two programs with the same user and address take it from each other.
-	ErrSnapshotTaken = errors.New("the snapshot of the search vanishes again and again")
+	ErrSnapshotTaken = newSentinel("the snapshot of the search vanishes again and again", KindUnavailable)
 	// ErrCheckpoint: what a [AuditSessions.Follow] is to go on from is no checkpoint of
 	// this appliance and this query. Nothing was sent.
-	ErrCheckpoint = errors.New("the checkpoint cannot be used")
+	ErrCheckpoint = newSentinel("the checkpoint cannot be used", KindInvalid)
 	// ErrCheckpointFull: so many sessions ended at the same time, or go on, that they do
 	// not fit into a checkpoint of 64 KiB.
-	ErrCheckpointFull = errors.New("the checkpoint would be larger than 64 KiB")
+	ErrCheckpointFull = newSentinel("the checkpoint would be larger than 64 KiB", KindRefused)
 )
 
 // Error is an answer by which the appliance refused a request. Get it with
-// errors.As; it unwraps to its [ErrorType], its [Status] and its detail
-// ([FirmwareTestFailedDetails], [IncompleteRequestBodyErrorDetails], [ResourceNotFoundDetails], [OffendingPath],
-// [SemanticErrorDetails]), so errors.Is and errors.As find each of them.
+// errors.As; it unwraps to its [ErrorType], its [Status] and its typed detail, so
+// errors.Is and errors.As find each of them. It matches its [ErrorKind], too.
 //
 // An answer with an error member is an Error whatever its status, 200 included;
 // so is every answer of status 300 or above, with an empty Type where its body
@@ -191,18 +198,29 @@ type Error struct {
 	// Details is error.details as it was sent, nil where it is absent or larger
 	// than 64 KiB. Where it holds such a secret it is that sentence, a JSON string.
 	Details json.RawMessage
+	// Detail is what Details says, as a type: the detail of the type X is *XDetails, such
+	// as [FirmwareTestFailedDetails] of [FirmwareTestFailed]. It is nil where the type has
+	// none or the answer does not say it. A test that builds an Error sets it by hand.
+	Detail error
 	// Host is the appliance, as [Client.Host] names it.
 	Host string
 	// Method and Path name the request; Path is relative to /api/ and has no
 	// query.
 	Method, Path string
+	// Attempts is how often the request was tried; 0 where it was not sent, because its
+	// session had ended before.
+	Attempts int
+	// RetryAfter is how long the appliance asks to wait before the next try, by the
+	// header Retry-After of its answer; 0 where it does not ask.
+	RetryAfter time.Duration
 	// OutcomeUnknown is set where a write was answered with 500 or above, or with a
 	// redirect, and not with an error type of the guide: by the web server before the
 	// API, say, or by an appliance that stumbled. It may have been executed.
 	OutcomeUnknown bool
 
-	detail error
-	raw    *rawAnswer // what is hidden of the answer, nil where nothing is
+	raw   *rawAnswer // what is hidden of the answer, nil where nothing is
+	meant ErrorKind  // what it means where it was met, "" for what its type means
+	over  bool       // it is about a session that was handed in and has ended
 }
 
 // mayBeExecuted reports whether the answer does not prove that the request was not
@@ -215,30 +233,36 @@ func (e *Error) mayBeExecuted() bool {
 // Error returns one line that names the appliance, the operation, the type, the status
 // and the message.
 func (e *Error) Error() string {
-	var b strings.Builder
-	b.WriteString(operation(e.Host, e.Method, e.Path))
-	if e.Type != "" {
-		fmt.Fprintf(&b, "%s (%d)", oneLine(string(e.Type), 100), e.Status)
-	} else {
-		b.WriteString(Status(e.Status).Error())
-	}
-	detail := ""
-	if _, told := e.detail.(ProductWarning); e.detail != nil && !told { // which is the message
-		detail = e.detail.Error()
-	}
-	if e.Message != "" && !strings.HasPrefix(detail, e.Message) {
-		b.WriteString(": ")
-		b.WriteString(e.Message)
-	}
-	if detail != "" {
-		b.WriteString(": ")
-		b.WriteString(detail)
+	text, said := e.words()
+	for _, part := range said {
+		text += ": " + part
 	}
 	if e.OutcomeUnknown {
-		b.WriteString("; ")
-		b.WriteString(ErrOutcomeUnknown.Error())
+		text += "; " + ErrOutcomeUnknown.Error()
 	}
-	return b.String()
+	return text
+}
+
+// words are what the text of the error begins with, and what the appliance said: the
+// message and the detail.
+func (e *Error) words() (text string, said []string) {
+	text = operation(e.Host, e.Method, e.Path)
+	if e.Type != "" {
+		text += fmt.Sprintf("%s (%d)", oneLine(string(e.Type), 100), e.Status)
+	} else {
+		text += Status(e.Status).Error()
+	}
+	detail := ""
+	if _, told := e.Detail.(ProductWarning); e.Detail != nil && !told { // which is the message
+		detail = e.Detail.Error()
+	}
+	if e.Message != "" && !strings.HasPrefix(detail, e.Message) {
+		said = append(said, e.Message)
+	}
+	if detail != "" {
+		said = append(said, detail)
+	}
+	return text, said
 }
 
 // operation is how the text of an error begins that is about one request.
@@ -256,20 +280,48 @@ func (e *Error) Unwrap() []error {
 	case e.Type == typeNotShown && e.raw != nil:
 		errs = append(errs, unshown{e.raw})
 	case e.Type != "":
-		errs = append(errs, e.Type)
+		errs = append(errs, onlyType(e.Type))
 	}
 	errs = append(errs, Status(e.Status))
 	if e.OutcomeUnknown {
 		errs = append(errs, ErrOutcomeUnknown)
 	}
-	if e.detail != nil {
-		errs = append(errs, e.detail)
+	if e.Detail != nil {
+		errs = append(errs, e.Detail)
 	}
 	return errs
 }
 
-// LogValue returns host, method, path, status and type, without the message: it may
-// quote what was sent.
+// Is reports whether the target is the [ErrorKind] of the error.
+func (e *Error) Is(target error) bool {
+	if target == errExpiredExisting {
+		return e.over
+	}
+	kind, ok := target.(ErrorKind)
+	return ok && kind != "" && kind == e.meaning()
+}
+
+// onlyType is the type of an error whose kind something else tells.
+type onlyType ErrorType
+
+func (o onlyType) Error() string { return ErrorType(o).Error() }
+
+func (o onlyType) Is(target error) bool {
+	other, ok := target.(ErrorType)
+	return ok && (ErrorType(o) == other || ErrorType(o).Is(other))
+}
+
+func (o onlyType) As(target any) bool {
+	kind, ok := target.(*ErrorType)
+	if ok {
+		*kind = ErrorType(o)
+	}
+	return ok
+}
+
+// LogValue returns host, method, path, status, type and attempts, without the message and
+// the details: they may quote what was sent. The errors of this package that wrap an Error
+// withhold them, too.
 func (e *Error) LogValue() slog.Value {
 	return slog.GroupValue(
 		slog.String("host", e.Host),
@@ -277,6 +329,7 @@ func (e *Error) LogValue() slog.Value {
 		slog.String("path", e.Path),
 		slog.Int("status", e.Status),
 		slog.String("type", oneLine(string(e.Type), 100)),
+		slog.Int("attempts", e.Attempts),
 	)
 }
 
@@ -298,7 +351,14 @@ type TransportError struct {
 	// OutcomeUnknown is set where the request, a write, may have been executed.
 	OutcomeUnknown bool
 
-	sent bool // an attempt may have reached the appliance
+	sent  bool      // an attempt may have reached the appliance
+	meant ErrorKind // what it means where it was met, "" for what it means by itself
+}
+
+// Is reports whether the target is the [ErrorKind] of the error.
+func (e *TransportError) Is(target error) bool {
+	kind, ok := target.(ErrorKind)
+	return ok && kind != "" && kind == e.meaning()
 }
 
 // Error returns one line that names the appliance, the operation and the cause.
@@ -389,6 +449,36 @@ func (e *CertificateError) Error() string {
 // Unwrap returns the reason.
 func (e *CertificateError) Unwrap() error { return e.Err }
 
+// PanicError says that the function of [PasswordFunc], or the http.RoundTripper of
+// [WithTransport] during a login, panicked. A login serves several callers, so the panic
+// does not go on in one of them.
+type PanicError struct {
+	// Value is what it panicked with. It may hold a secret: the text of the error shows
+	// its type only.
+	Value any
+	// Stack is the stack of the goroutine, as runtime/debug.Stack gives it.
+	Stack []byte
+}
+
+// Error returns the type of the value, and where the stack is.
+func (e *PanicError) Error() string {
+	return fmt.Sprintf("sps: the login failed by a panic of its password function or its RoundTripper, with a value of type %T: see Value and Stack of the PanicError", e.Value)
+}
+
+// Unwrap returns the value where that is an error, nil otherwise.
+func (e *PanicError) Unwrap() error {
+	err, _ := e.Value.(error)
+	return err
+}
+
+// LogValue returns the type of the value, and the stack.
+func (e *PanicError) LogValue() slog.Value {
+	return slog.GroupValue(slog.String("panic", fmt.Sprintf("%T", e.Value)), slog.String("stack", string(e.Stack)))
+}
+
+// Format prints the error's text for every verb: the value may hold a secret.
+func (e *PanicError) Format(f fmt.State, _ rune) { io.WriteString(f, e.Error()) }
+
 // ExitCodeUnknown is the exit code of a [FirmwareTestFailedDetails] whose answer named
 // none, or 0, which no test that failed has.
 const ExitCodeUnknown = 0
@@ -453,29 +543,50 @@ func (m *ResourceNotFoundDetails) Error() string {
 	return fmt.Sprintf("no %q below %q", oneLine(m.Resource, 100), oneLine(m.MountPoint, 100))
 }
 
-// OffendingPath is the detail of [Unauthenticated], [Unauthorized] and
-// [SyntacticError].
-type OffendingPath struct {
-	// Path is what was asked for without the right, or the value that was not
-	// accepted.
+// UnauthenticatedDetails is the detail of [Unauthenticated].
+type UnauthenticatedDetails struct {
+	// Path is what was asked for without a session, relative to /api/.
 	Path string
 }
 
 // Error returns the path.
-func (o *OffendingPath) Error() string { return "at " + oneLine(o.Path, 200) }
+func (d *UnauthenticatedDetails) Error() string { return atPath(d.Path) }
+
+// UnauthorizedDetails is the detail of [Unauthorized].
+type UnauthorizedDetails struct {
+	// Path is what was asked for without the right, relative to /api/.
+	Path string
+}
+
+// Error returns the path.
+func (d *UnauthorizedDetails) Error() string { return atPath(d.Path) }
+
+// SyntacticErrorDetails is the detail of [SyntacticError].
+type SyntacticErrorDetails struct {
+	// Path is the value that was not accepted, as the appliance names it, but relative to
+	// /api/: "configuration/trust_stores/1#crl_urls/0". [Faults] takes it apart.
+	Path string
+}
+
+// Error returns the path.
+func (d *SyntacticErrorDetails) Error() string { return atPath(d.Path) }
+
+// OpenTransactionErrorDetails is the detail of [OpenTransactionError].
+type OpenTransactionErrorDetails struct {
+	// Path is what was asked for while a transaction was open, relative to /api/.
+	Path string
+}
+
+// Error returns the path.
+func (d *OpenTransactionErrorDetails) Error() string { return atPath(d.Path) }
+
+func atPath(path string) string { return "at " + oneLine(path, 200) }
 
 // SemanticErrorDetails is the detail of [SemanticError].
 type SemanticErrorDetails struct {
-	// Errors are the faults that the appliance found.
+	// Errors are the faults that were found, one for each place that a fault concerns.
+	// [Faults] gives them with those of other errors.
 	Errors []Fault
-}
-
-// Fault is one fault of a [SemanticErrorDetails].
-type Fault struct {
-	// Message says what is wrong.
-	Message string
-	// Paths are the places it concerns, where the answer names them.
-	Paths []string
 }
 
 // Error returns the first fault and how many there are.
@@ -490,9 +601,25 @@ func (s *SemanticErrorDetails) Error() string {
 	return text
 }
 
-// because makes one line of an error and its reason, both of which it unwraps to.
+// because makes one line of an error and its reason, both of which it unwraps to. Where
+// what has a kind, the reason has no other.
 func because(what, why error) error {
+	if kind := KindOf(what); kind != "" {
+		mean(why, kind)
+	}
 	return &reasoned{what, why}
+}
+
+// mean says what the refusal or the lost answer in an error means where it was met.
+func mean(err error, kind ErrorKind) {
+	var refused *Error
+	var broken *TransportError
+	switch {
+	case errors.As(err, &refused):
+		refused.meant = kind
+	case errors.As(err, &broken):
+		broken.meant = kind
+	}
 }
 
 type reasoned struct{ what, why error }
@@ -507,6 +634,28 @@ func (r *reasoned) Error() string {
 }
 
 func (r *reasoned) Unwrap() []error { return []error{r.what, r.why} }
+
+func (r *reasoned) LogValue() slog.Value { return logged(r) }
+
+// errorf is fmt.Errorf for an error that may wrap an [Error], whose message its records
+// withhold.
+func errorf(format string, args ...any) error { return &worded{fmt.Errorf(format, args...)} }
+
+type worded struct{ error }
+
+// LogValue withholds what the appliance wrote.
+func (w *worded) LogValue() slog.Value { return logged(w) }
+
+// Unwrap returns what the text was made of.
+func (w *worded) Unwrap() []error {
+	switch inner := w.error.(type) {
+	case interface{ Unwrap() error }:
+		return []error{inner.Unwrap()}
+	case interface{ Unwrap() []error }:
+		return inner.Unwrap()
+	}
+	return nil
+}
 
 // beside adds to an error another one, which went wrong after it.
 func beside(err error, what string, other error) error {
@@ -525,6 +674,43 @@ func (a *added) Error() string {
 }
 
 func (a *added) Unwrap() []error { return []error{a.err, a.other} }
+
+func (a *added) LogValue() slog.Value { return logged(a) }
+
+// logged is the record of an error that may wrap an [Error]: its text without the
+// messages and details of what it wraps, and what the first refusal was about.
+func logged(err error) slog.Value {
+	attrs := []slog.Attr{slog.String("error", withheld(err))}
+	if kind := KindOf(err); kind != "" {
+		attrs = append(attrs, slog.String("kind", string(kind)))
+	}
+	var refused *Error
+	var broken *TransportError
+	switch {
+	case errors.As(err, &refused):
+		attrs = append(attrs, refused.LogValue().Group()...)
+	case errors.As(err, &broken):
+		attrs = append(attrs, slog.String("host", broken.Host), slog.String("method", broken.Method), slog.String("path", broken.Path), slog.Int("attempts", broken.Attempts))
+	}
+	return slog.GroupValue(attrs...)
+}
+
+// withheld is the text of an error without what the appliance wrote into it.
+func withheld(err error) string {
+	text := err.Error()
+	walkErrors(err, func(e error) (deeper bool) {
+		refused, ok := e.(*Error)
+		if !ok {
+			return true
+		}
+		_, said := refused.words()
+		for _, part := range said {
+			text = strings.ReplaceAll(text, ": "+part, ": [not logged]")
+		}
+		return false
+	})
+	return text
+}
 
 // plain is the text of an error within another one's.
 func plain(err error) string { return strings.TrimPrefix(err.Error(), "sps: ") }
@@ -591,7 +777,7 @@ func newError(k *call, status int, member []byte, fallback string, secrets ...st
 	if len(raw.details) > maxDetail {
 		raw.details = nil
 	}
-	e.detail = newDetail(raw.kind, raw.details, v.detail)
+	e.Detail = newDetail(raw.kind, raw.details, v.detail)
 	if e.Type == "" && e.Message == "" {
 		e.Message = "an error member without a type and a message"
 	}
@@ -628,20 +814,36 @@ func newDetail(t ErrorType, details []byte, clean func(string) string) error {
 		if m := (ResourceNotFoundDetails{text("mount_point"), text("resource")}); m != (ResourceNotFoundDetails{}) {
 			return &m
 		}
-	case Unauthenticated, Unauthorized, SyntacticError:
+	case Unauthenticated, Unauthorized, SyntacticError, OpenTransactionError:
 		if path := detailPath(details); path != "" {
-			return &OffendingPath{clean(path)}
+			return pathDetail(t, clean(path))
 		}
 	case SemanticError:
 		if faults := detailFaults(details); len(faults) > 0 {
 			for i := range faults {
-				faults[i].Message = clean(faults[i].Message)
-				faults[i].Paths = all(faults[i].Paths)
+				f := &faults[i]
+				f.Message, f.Object, f.Member = clean(f.Message), clean(f.Object), clean(f.Member)
 			}
 			return &SemanticErrorDetails{faults}
 		}
 	}
 	return nil
+}
+
+// pathDetail makes the detail of a type whose detail is a path.
+func pathDetail(t ErrorType, path string) error {
+	if path != notShown {
+		path = relative(path)
+	}
+	switch t {
+	case Unauthenticated:
+		return &UnauthenticatedDetails{path}
+	case Unauthorized:
+		return &UnauthorizedDetails{path}
+	case OpenTransactionError:
+		return &OpenTransactionErrorDetails{path}
+	}
+	return &SyntacticErrorDetails{path}
 }
 
 func newFirmwareTestFailure(details []byte) *FirmwareTestFailedDetails {

@@ -3,6 +3,7 @@ package sps_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"log"
 	"time"
@@ -33,6 +34,22 @@ func ExampleClient_HealthStatus() {
 	}
 	fmt.Println(health.RAIDStatus, health.Integrity["core"], health.TaintedFiles["core"])
 	// Output: OK OK 0
+}
+
+func ExampleHealthStatus_Issues() {
+	appliance, client, end := example()
+	defer end()
+	appliance.SetHealth(json.RawMessage(`{"firmware":{"tainted_files":{"core":"7"},"integrity":{"core":null}}}`))
+	health, err := client.HealthStatus(context.Background())
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, issue := range health.Issues() {
+		fmt.Println(issue)
+	}
+	// Output:
+	// 7 changed files in core
+	// the integrity of core cannot be read
 }
 
 func ExampleClient_UserInfo() {

@@ -245,3 +245,48 @@ func ExampleStarling_Join() {
 	fmt.Println(err, appliance.Starling().Joined)
 	// Output: <nil> true
 }
+
+func ExampleChange_String() {
+	_, client, end := example()
+	defer end()
+	changes, err := client.Preview(context.Background(), func(ctx context.Context, tx *sps.Transaction) error {
+		return tx.Management.SNMP.Trap.Update(ctx, func(s *sps.SNMPTrap) error {
+			s.Version.Value.Community = sps.NewSecretString("another one")
+			s.Version.Value.Server.Value = "10.20.30.41"
+			return nil
+		})
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, change := range changes {
+		fmt.Println(change.Type, change.Path)
+		for _, difference := range change.Differences {
+			fmt.Println(difference)
+		}
+	}
+	// Output:
+	// replace /api/configuration/management/snmp/trap
+	// version/value/community: a secret, changed
+	// version/value/server/value: "10.20.30.40" -> "10.20.30.41"
+}
+
+func ExampleEqual() {
+	wanted := sps.SNMPTarget{Community: sps.NewSecretString("hush"), Server: sps.Selection{Selection: "ip", Value: "10.20.30.40"}}
+	actual := sps.Copy(wanted)
+	fmt.Println(sps.Equal(wanted, actual))
+	actual.Community = sps.NewSecretString("loud")
+	fmt.Println(sps.Equal(wanted, actual))
+	// Output:
+	// true
+	// false
+}
+
+func ExampleCopy() {
+	store := sps.NewTrustStore("Ours")
+	store.CRLURLs = []string{"http://crl.example/a"}
+	another := sps.Copy(store)
+	another.CRLURLs[0] = "http://crl.example/b"
+	fmt.Println(store.CRLURLs[0])
+	// Output: http://crl.example/a
+}

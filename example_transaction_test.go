@@ -104,7 +104,7 @@ func ExampleWithChanges() {
 		fmt.Println(len(changes.Changes), "changes", changes.Changes)
 	}
 	// Output:
-	// 1 changes [replace /api/configuration/management/email]
+	// 1 changes [replace /api/configuration/management/email: alerting_address: "alerts@example.com" -> "soc@example.com"]
 	// 0 changes []
 }
 
@@ -154,7 +154,7 @@ func ExampleClient_Preview() {
 	}
 	fmt.Println(len(appliance.Commits()), "commits")
 	// Output:
-	// replace /api/configuration/management/email
+	// replace /api/configuration/management/email: alerting_address: "alerts@example.com" -> "soc@example.com"
 	// 0 commits
 }
 

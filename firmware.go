@@ -248,7 +248,7 @@ func (s FirmwareSlots) Delete(ctx context.Context, key string) error {
 // the appliance may still be at work on the first one; it is not sent again after its
 // time limit, nor after an answer.
 func (f Firmware) Test(ctx context.Context, key string) (*FirmwareTestReport, error) {
-	id, err := slotID(key)
+	id, err := slotID(firmwareTestPath, key)
 	if err != nil {
 		return nil, f.client.fail("POST "+firmwareTestPath.text, err)
 	}
@@ -280,8 +280,8 @@ func newTestReport(a *answer, key string) (*FirmwareTestReport, error) {
 		return nil, a.unusable("its exit code is no number")
 	case plain && code != "0":
 		e := newError(a.exchange.call, a.status, nil, "the answer has the form of success and a failed exit code")
-		e.Host = a.exchange.t.host
-		e.Type, e.detail = FirmwareTestFailed, newDetail(FirmwareTestFailed, a.Body, clean)
+		e.Host, e.Attempts = a.exchange.t.host, a.exchange.attempts
+		e.Type, e.Detail = FirmwareTestFailed, newDetail(FirmwareTestFailed, a.Body, clean)
 		return nil, e
 	}
 	if !ok || strings.TrimSpace(summary) == "" {
@@ -296,16 +296,16 @@ func (s FirmwareSlots) path(key string) (apiPath, error) {
 	if err := s.client.made(); err != nil {
 		return apiPath{}, err
 	}
-	if err := checkSlotKey(key); err != nil {
+	if err := checkSlotKey(slotsPath, key); err != nil {
 		return apiPath{}, s.client.fail(slotsPath.text, err)
 	}
 	return slotsPath.join(key)
 }
 
-// slotID makes the slot_id of a request, which is a number where the key is a
+// slotID makes the slot_id of a request to a path, which is a number where the key is a
 // plain decimal, as in the guide's samples.
-func slotID(key string) (string, error) {
-	if err := checkSlotKey(key); err != nil {
+func slotID(request apiPath, key string) (string, error) {
+	if err := checkSlotKey(request, key); err != nil {
 		return "", err
 	}
 	if number, err := strconv.ParseUint(key, 10, 32); err == nil && strconv.FormatUint(number, 10) == key {
@@ -314,8 +314,8 @@ func slotID(key string) (string, error) {
 	return `"` + key + `"`, nil
 }
 
-// checkSlotKey refuses what is no key of a slot before anything is sent.
-func checkSlotKey(key string) error {
+// checkSlotKey refuses what is no key of a slot before a request to a path is sent.
+func checkSlotKey(request apiPath, key string) error {
 	why := ""
 	switch {
 	case key == "":
@@ -329,7 +329,7 @@ func checkSlotKey(key string) error {
 	default:
 		return nil
 	}
-	return invalid("slot key %s %s: use the Key of a slot that Firmware.Slots.List lists, such as \"2\"", quoted(key), why)
+	return noSlot(request, key, why)
 }
 
 // slotOfLink returns the key at the end of a link to a slot.

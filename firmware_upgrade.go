@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"slices"
 	"strconv"
 	"strings"
@@ -45,7 +46,7 @@ func (s source) source() source { return s }
 // FromSlot upgrades to an image that the appliance has already.
 func FromSlot(key string) UpgradeSource {
 	return source{
-		check: func() error { return checkSlotKey(key) },
+		check: func() error { return checkSlotKey(upgradePath, key) },
 		place: func(context.Context, Firmware, *upgrade) (string, error) { return key, nil },
 	}
 }
@@ -161,6 +162,9 @@ func (e *FirmwareUpgradeError) Error() string {
 // Unwrap returns the cause.
 func (e *FirmwareUpgradeError) Unwrap() error { return e.Err }
 
+// LogValue returns the error without what the appliance wrote into the cause.
+func (e *FirmwareUpgradeError) LogValue() slog.Value { return logged(e) }
+
 // StartUpgrade begins the upgrade to the firmware in a slot (POST
 // /api/firmware/upgrade). The appliance tests the firmware first, with the errors
 // of [Firmware.Test], then restarts by itself; follow it with
@@ -178,7 +182,7 @@ func (f Firmware) StartUpgrade(ctx context.Context, key string, options ...Start
 			option.applyStartUpgrade(&message)
 		}
 	}
-	id, err := slotID(key)
+	id, err := slotID(upgradePath, key)
 	if err != nil {
 		return nil, f.client.fail("POST "+upgradePath.text, err)
 	}
@@ -259,10 +263,10 @@ func sameVersion(a, b string) bool {
 
 // ErrWrongVersion: the appliance restarted, and runs another version than the one
 // that was waited for.
-var ErrWrongVersion = errors.New("the appliance came back with another version")
+var ErrWrongVersion = newSentinel("the appliance came back with another version", KindRefused)
 
 // ErrUnexpectedImage: the slot holds another version than [WithExpectedVersion] says.
-var ErrUnexpectedImage = errors.New("the image is not the expected one")
+var ErrUnexpectedImage = newSentinel("the image is not the expected one", KindRefused)
 
 // WithRestartOf makes [Firmware.WaitForVersion] demand proof of a restart, for an
 // upgrade to the version that runs already: that a restart was seen, or that the
@@ -348,7 +352,7 @@ func (f Firmware) waitForVersion(ctx context.Context, version string, o *waitOpt
 			pause = max(pause, loginPause)
 		}
 		if err := sleep(ctx, pause); err != nil {
-			return nil, f.client.fail("waiting for version "+oneLine(version, 40), fmt.Errorf("%w; last seen: %s", err, last))
+			return nil, f.client.fail("waiting for version "+oneLine(version, 40), errorf("%w; last seen: %s", err, last))
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"mime/multipart"
 	"os"
 	"slices"
@@ -52,6 +53,9 @@ func (e *FirmwareUploadError) Error() string {
 
 // Unwrap returns the cause.
 func (e *FirmwareUploadError) Unwrap() error { return e.Err }
+
+// LogValue returns the error without what the appliance wrote into the cause.
+func (e *FirmwareUploadError) LogValue() slog.Value { return logged(e) }
 
 // Upload sends a firmware image to the appliance (POST /api/upload/firmware) and
 // returns the slot that the appliance put it into. It takes constant memory: the
@@ -150,7 +154,7 @@ func (f Firmware) upload(ctx context.Context, u *upload, options []UploadOption)
 	whole := u.whole
 	u.mu.Unlock()
 	if reading := u.failed.Load(); err != nil && reading != nil {
-		return nil, f.client.fail("POST "+uploadPath.text, fmt.Errorf("the image was not sent to its end: %w", *reading))
+		return nil, f.client.fail("POST "+uploadPath.text, errorf("the image was not sent to its end: %w", *reading))
 	}
 	if err == nil {
 		slot, incomplete := uploadedSlot(a)
@@ -166,7 +170,7 @@ func (f Firmware) upload(ctx context.Context, u *upload, options []UploadOption)
 	case !answerLost(err):
 		return nil, err
 	case a == nil && !whole:
-		return nil, fmt.Errorf("%w; the image was not sent to its end", withoutUnknown(err))
+		return nil, errorf("%w; the image was not sent to its end", withoutUnknown(err))
 	}
 	return nil, f.uploadLost(ctx, before, err)
 }
@@ -181,7 +185,7 @@ func uploadedSlot(a *answer) (*FirmwareSlot, error) {
 	if link != "" && link != key {
 		return nil, a.unusable("it names the slots %q and %q", oneLine(key, 40), oneLine(link, 40))
 	}
-	if checkSlotKey(key) != nil {
+	if checkSlotKey(slotsPath, key) != nil {
 		return nil, a.unusable("it does not name the slot of the image")
 	}
 	slot := new(FirmwareSlot)

@@ -188,8 +188,8 @@ func checkRefusal(t *testing.T, e *Error) {
 	checkLine(t, "the Error", e.Error())
 	checkLine(t, "the message", e.Message)
 	checkLine(t, "the record", e.LogValue().String())
-	if e.detail != nil {
-		checkLine(t, "the detail", e.detail.Error())
+	if e.Detail != nil {
+		checkLine(t, "the detail", e.Detail.Error())
 	}
 	if e.Details != nil && wire.Valid(e.Details) != nil {
 		t.Errorf("the details are no JSON: %q", e.Details)
@@ -282,8 +282,8 @@ func FuzzErrorAnswer(f *testing.F) {
 			return
 		}
 		shown := e.Message + "\n" + string(e.Details)
-		if e.detail != nil {
-			shown += "\n" + strings.TrimPrefix(e.detail.Error(), "exit code unknown")
+		if e.Detail != nil {
+			shown += "\n" + strings.TrimPrefix(e.Detail.Error(), "exit code unknown")
 		}
 		if strings.Contains(strings.TrimPrefix(shown, "an error member without a type and a message"), content) {
 			for _, own := range []string{"exit code", "missing: ", "no fault named", "more", "below"} {
@@ -471,7 +471,7 @@ func FuzzPath(f *testing.F) {
 				t.Errorf("slot %q of %q is %q", slot, link, again)
 			}
 		}
-		if id, err := slotID(key); err != nil {
+		if id, err := slotID(firmwareTestPath, key); err != nil {
 			checkError(t, err)
 		} else if wire.Valid([]byte(id)) != nil {
 			t.Errorf("the id of slot %q is %s", key, id)
@@ -850,7 +850,7 @@ func FuzzJob(f *testing.F) {
 			e, _ := wire.ParseEnvelope(answer)
 			slot, err := uploadedSlot(h.answerOf(e))
 			readWell(t)(slot, err)
-			if err == nil && checkSlotKey(slot.Key) != nil {
+			if err == nil && checkSlotKey(slotsPath, slot.Key) != nil {
 				t.Errorf("the image is in slot %q", slot.Key)
 			}
 			u := &FirmwareUploadError{Known: true, Stored: slot, Err: errors.New("x")}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"strings"
@@ -207,3 +208,5 @@ type goneItem struct {
 func (g *goneItem) Error() string { return g.err.Error() }
 
 func (g *goneItem) Unwrap() error { return g.err }
+
+func (g *goneItem) LogValue() slog.Value { return logged(g) }

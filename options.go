@@ -108,6 +108,8 @@ func (j *joinedError) Error() string {
 	return j.context + ": " + strings.Join(texts, "; ")
 }
 
+func (j *joinedError) LogValue() slog.Value { return logged(j) }
+
 func (j *joinedError) Unwrap() []error { return j.errs }
 
 // WithCABundle trusts the certificates in the PEM text, in place of the

@@ -126,7 +126,7 @@ type inquiry struct {
 func (c *Client) ask(ctx context.Context, end *patience, what string, cause error, look probe) inquiry {
 	start := time.Now()
 	c.logWaiting(ctx, slog.LevelWarn, "sps: an answer was lost; asking what became of the request",
-		slog.String("request", what), slog.String("cause", oneLine(cause.Error(), 300)))
+		slog.String("request", what), slog.String("cause", oneLine(withheld(cause), 300)))
 	asking, cancel := context.WithTimeout(end.over, c.transport.timeouts.Outcome)
 	defer cancel()
 	p := &pauses{begin: end.begin, deadline: start.Add(c.transport.timeouts.Outcome), short: c.transport.timeouts.Close / 2}
@@ -241,6 +241,8 @@ func (u *undecided) Error() string {
 	}
 	return text + "ask " + u.shown + " before you repeat it)"
 }
+
+func (u *undecided) LogValue() slog.Value { return logged(u) }
 
 func (u *undecided) Unwrap() []error {
 	if u.details == nil {

@@ -68,6 +68,11 @@ func relativePath(text string) string {
 	return strings.TrimSuffix(strings.TrimPrefix(strings.TrimPrefix(text, "/"), "api/"), "/")
 }
 
+// relative takes off what paths of answers begin with.
+func relative(path string) string {
+	return strings.TrimPrefix(strings.TrimPrefix(path, "/"), "api/")
+}
+
 func checkRelative(text string) error {
 	switch {
 	case text == "" || text == "api":

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -88,6 +89,15 @@ func (v veil) mediaType(header http.Header) string {
 	return oneLine(kind, 60)
 }
 
+// secretName reports whether a member's name says that its value is a secret, for members
+// that no type tells to be one.
+func secretName(name string) bool {
+	name = strings.ToLower(name)
+	return slices.ContainsFunc([]string{"passw", "passphrase", "secret", "community", "private", "credential", "token", "psk"}, func(word string) bool {
+		return strings.Contains(name, word)
+	})
+}
+
 // rawAnswer is what an [Error] hides: decisions are made on it. As in a [Secret], it
 // stands behind two pointers, because fmt follows one.
 type rawAnswer struct{ *rawTexts }
@@ -128,7 +138,7 @@ func (e *Error) told() error {
 	if e.raw != nil {
 		return e.raw.detail
 	}
-	return e.detail
+	return e.Detail
 }
 
 // unshown is an error type that is not shown. errors.Is finds it nonetheless.

@@ -148,7 +148,7 @@ func seen(t *testing.T, password string, refuse func(*http.Request) (*http.Respo
 		r.As, r.Code = append(r.As, "FirmwareTestFailedDetails"), failed.ExitCode
 	}
 	for name, found := range map[string]bool{
-		"IncompleteRequestBodyErrorDetails": errors.As(err, new(*sps.IncompleteRequestBodyErrorDetails)), "ResourceNotFoundDetails": errors.As(err, new(*sps.ResourceNotFoundDetails)), "OffendingPath": errors.As(err, new(*sps.OffendingPath)),
+		"IncompleteRequestBodyErrorDetails": errors.As(err, new(*sps.IncompleteRequestBodyErrorDetails)), "ResourceNotFoundDetails": errors.As(err, new(*sps.ResourceNotFoundDetails)), "SyntacticErrorDetails": errors.As(err, new(*sps.SyntacticErrorDetails)), "UnauthorizedDetails": errors.As(err, new(*sps.UnauthorizedDetails)), "UnauthenticatedDetails": errors.As(err, new(*sps.UnauthenticatedDetails)),
 		"SemanticErrorDetails": errors.As(err, new(*sps.SemanticErrorDetails)), "OpError": errors.As(err, new(*net.OpError)), "ErrorType": errors.As(err, new(sps.ErrorType)),
 	} {
 		if found {

@@ -39,7 +39,7 @@ type Singleton[T any] struct {
 func NewSingleton[T any](c *Client, path string, rules ...Rule[T]) Singleton[T] {
 	e := newEndpoint(path)
 	for _, r := range rules {
-		e.rules = append(e.rules, r.rule)
+		e.rules = append(e.rules, r.ruling)
 	}
 	return Singleton[T]{c, e}
 }
@@ -210,40 +210,40 @@ func (c CollectionTx[T]) Delete(ctx context.Context, key string) error {
 // Rule is a rule of the objects of one endpoint, which the client checks before it sends
 // one: [CheckBody], [CheckChange], [CheckKey] or [UniqueName]. What it returns is returned
 // to the caller, and nothing is sent.
-type Rule[T any] struct{ rule }
+type Rule[T any] struct{ ruling }
 
 // CheckBody asks a function about each body that is to be sent.
 func CheckBody[T any](check func(body *T) error) Rule[T] {
-	return Rule[T]{rule{change: func(_, body any) error { return check(body.(*T)) }}}
+	return Rule[T]{ruling{change: func(_, body any) error { return check(body.(*T)) }}}
 }
 
 // CheckChange asks a function what may become of an object: was is what the appliance
 // has, nil for a new object. A Replace reads the object first.
 func CheckChange[T any](check func(was, body *T) error) Rule[T] {
-	return Rule[T]{rule{compares: true, change: func(was, body any) error {
+	return Rule[T]{ruling{compares: true, change: func(was, body any) error {
 		old, _ := was.(*T)
 		return check(old, body.(*T))
 	}}}
 }
 
 // CheckKey asks a function about the key of each object that is to be changed or deleted.
-func CheckKey[T any](check func(key string) error) Rule[T] { return Rule[T]{rule{key: check}} }
+func CheckKey[T any](check func(key string) error) Rule[T] { return Rule[T]{ruling{key: check}} }
 
 // UniqueName refuses a name that another object of the list has. name returns that of a
 // body, which is its member "name".
 func UniqueName[T any](name func(body *T) string) Rule[T] {
-	return Rule[T]{rule{compares: true, name: func(body any) string { return name(body.(*T)) }}}
+	return Rule[T]{ruling{compares: true, name: func(body any) string { return name(body.(*T)) }}}
 }
 
 // logWarnings logs what is unusual about a body that is to be sent, unless it was before.
 func logWarnings[T any](warnings func(body *T) []string) Rule[T] {
-	return Rule[T]{rule{compares: true, warnings: func(body any) []string { return warnings(body.(*T)) }}}
+	return Rule[T]{ruling{compares: true, warnings: func(body any) []string { return warnings(body.(*T)) }}}
 }
 
 // keepSpelling takes out of a changed body what differs from the one that was read in
 // spelling alone.
 func keepSpelling[T any](respell func(was, body *T)) Rule[T] {
-	return Rule[T]{rule{respell: func(was, body any) { respell(was.(*T), body.(*T)) }}}
+	return Rule[T]{ruling{respell: func(was, body any) { respell(was.(*T), body.(*T)) }}}
 }
 
 // spec is an endpoint with the type of its bodies.

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -206,7 +207,7 @@ func (c *credential) request(ctx context.Context) (*call, error) {
 		err = checkPassword(password)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("sps: no password for the login: %w", err)
+		return nil, errorf("sps: no password for the login: %w", err)
 	}
 	basic := base64.StdEncoding.EncodeToString([]byte(c.username + ":" + password.ExposeString()))
 	k.header = http.Header{"Authorization": {"Basic " + basic}}
@@ -625,8 +626,8 @@ func (s *sessions) login(ctx context.Context, f *flight) {
 	var refused bool
 	err := errors.New("sps: the login was abandoned by its password function or its RoundTripper")
 	defer func() {
-		if recover() != nil {
-			err = errors.New("sps: the login failed by a panic of its password function or its RoundTripper")
+		if value := recover(); value != nil {
+			err = &PanicError{value, debug.Stack()}
 		}
 		s.mu.Lock()
 		defer s.mu.Unlock()

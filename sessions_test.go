@@ -98,6 +98,9 @@ func TestOwnLockIsNamed(t *testing.T) {
 		if err := c.Transaction(t.Context(), setAdmin(after)); !errors.Is(err, sps.ErrLocked) || !strings.Contains(err.Error(), "earlier session of this client") {
 			t.Errorf("error %v", err)
 		}
+		if after, ok := sps.SafeToRetry(c.Transaction(t.Context(), setAdmin(after))); !ok || after <= 0 {
+			t.Errorf("safe to retry after %s, %t, want the end of the session", after, ok)
+		}
 		before := len(a.Journal())
 		for range 10 {
 			if _, err := c.Firmware.Slots.List(t.Context()); err != nil {

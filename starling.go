@@ -85,8 +85,8 @@ type StarlingTx struct {
 // curl line for it lacks the method PUT and the body.
 type StarlingConfiguration struct {
 	// JoinInfo is what the appliance is joined with, nil where it is not joined. It
-	// is read-only: an update that changes it is [ErrInvalidInput], and nothing is
-	// sent. Use [Starling.Join] and [Starling.Unjoin].
+	// is read-only: an update that changes it is [ErrInvalidInput] and
+	// [StarlingJoinInfoIsReadOnlyError], and nothing is sent. Use [Starling.Join] and [Starling.Unjoin].
 	JoinInfo *StarlingJoinInfo `json:"join_info"`
 	// RemoteAccess is Safeguard Remote Access.
 	RemoteAccess RemoteAccess `json:"remote_access"`
@@ -255,8 +255,8 @@ func (s Starling) JoinPage(ctx context.Context, options ...JoinStatusOption) (*S
 // [Starling.JoinStatus] tells what became of it.
 //
 // It cannot be done in a transaction: it waits for one that this client has open,
-// and inside one it is [ErrNested]. One of somebody else's may be
-// [OpenTransactionError]. Without a credential string or a product instance it is
+// and inside one it is [ErrNested] and [OpenTransactionError], as the appliance would say.
+// One of somebody else's may be OpenTransactionError. Without a credential string or a product instance it is
 // [ErrInvalidInput], and [MissingCredentialStringError] or
 // [MissingProductInstanceError] too, as the appliance would say.
 //
@@ -266,9 +266,9 @@ func (s Starling) JoinPage(ctx context.Context, options ...JoinStatusOption) (*S
 // [ErrOutcomeUnknown] with [OutcomeUnknownDetails], because the appliance may join yet;
 // so it is at once where it was joined before, or did not say.
 func (s Starling) Join(ctx context.Context, request StarlingJoinRequest) error {
-	fail := func(err error) error { return s.client.fail("POST "+starlingJoinPath.text, err) }
+	fail := func(err error) error { return s.client.refusal("POST", starlingJoinPath, err) }
 	if request.CredentialString.IsZero() {
-		return fail(fmt.Errorf("%w: %w: it needs the credential string", ErrInvalidInput, MissingCredentialStringError))
+		return fail(rule(MissingCredentialStringError, "credential_string", "it needs the credential string"))
 	}
 	release, err := s.client.alone(ctx, "POST "+starlingJoinPath.text)
 	if err != nil {
@@ -339,7 +339,7 @@ func (r StarlingJoinRequest) over(body []byte) ([]byte, error) {
 		members = append(slices.DeleteFunc(members, func(old wire.Member) bool { return old.Name == m.name }), wire.Member{Name: m.name, Value: value})
 	}
 	if instance, _ := wire.Text(wire.Find(members, "product_instance")); instance == "" {
-		return nil, fmt.Errorf("%w: %w: neither the request nor the appliance names one", ErrInvalidInput, MissingProductInstanceError)
+		return nil, rule(MissingProductInstanceError, "product_instance", "neither the request nor the appliance names a product instance")
 	}
 	return wire.BareReferences(wire.Join(members))
 }
@@ -393,7 +393,7 @@ func changedStarling(was, s *StarlingConfiguration) error {
 	if was == nil || (s.JoinInfo == nil) == (was.JoinInfo == nil) && (s.JoinInfo == nil || *s.JoinInfo == *was.JoinInfo) {
 		return nil
 	}
-	return invalid("join_info is read-only: use Client.Starling to join and unjoin")
+	return rule(StarlingJoinInfoIsReadOnlyError, "join_info", "join_info is read-only: use Client.Starling to join and unjoin")
 }
 
 // IntegratedProducts lists the products that the appliance is integrated with (GET
@@ -403,8 +403,8 @@ func (c *Client) IntegratedProducts(ctx context.Context) (*IntegratedProducts, e
 	a, err := c.read(ctx, integratedProductsPath, nil)
 	if err != nil {
 		var refused *Error
-		if errors.As(err, &refused) && refused.detail == nil {
-			refused.detail = productWarningOf(refused)
+		if errors.As(err, &refused) && refused.Detail == nil {
+			refused.Detail = productWarningOf(refused)
 		}
 		return nil, err
 	}

@@ -59,7 +59,7 @@ const (
 )
 
 // TransactionOption refines one [Client.Transaction]: [WithMessage], [WithLockWait],
-// [WithLockFirst] and [WithChanges].
+// [WithLockFirst], [WithRerun] and [WithChanges].
 type TransactionOption interface{ applyTransaction(*transactionOptions) }
 
 type transactionOptions struct {
@@ -67,6 +67,7 @@ type transactionOptions struct {
 	patient   bool
 	wait      time.Duration
 	lockFirst bool
+	rerun     time.Duration // how long the function may be run again
 	changes   *CommittedChanges
 	preview   *[]Change // where a dry run puts what it would change
 }
@@ -121,7 +122,7 @@ type transactionKey struct{ client *Client }
 // where the client has two, and takes the configuration lock. What fn reads before that
 // is read without the lock; when the first write is accepted, the reads are repeated.
 // Where one shows something else by then, the transaction is rolled back with
-// [ErrConflict], and may be run again; the write of an Update that merely finds its own
+// [ErrConflict], and may be run again, as [WithRerun] does; the write of an Update that merely finds its own
 // object changed is made anew instead. Reads count when they are of the configuration
 // and made with the transaction or with fn's context. A function that writes nothing
 // needs no lock, no message and no commit.
@@ -158,7 +159,7 @@ func (c *Client) Transaction(ctx context.Context, fn func(context.Context, *Tran
 			option.applyTransaction(o)
 		}
 	}
-	return c.transact(ctx, fn, o)
+	return c.transactAgain(ctx, fn, o)
 }
 
 // Preview runs a function like [Client.Transaction] and returns what it would change, as
@@ -175,7 +176,7 @@ func (c *Client) Preview(ctx context.Context, fn func(context.Context, *Transact
 			option.applyTransaction(o)
 		}
 	}
-	if err := c.transact(ctx, fn, o); err != nil {
+	if err := c.transactAgain(ctx, fn, o); err != nil {
 		return nil, err
 	}
 	return changes, nil
@@ -226,7 +227,7 @@ func (c *Client) fail(what string, err error) error {
 	if unmade := c.made(); unmade != nil {
 		return unmade
 	}
-	return fmt.Errorf("sps: %s: %s: %w", c.transport.host, what, err)
+	return errorf("sps: %s: %s: %w", c.transport.host, what, err)
 }
 
 // Invoke sends a request to an endpoint that the SDK does not type, like
@@ -388,7 +389,7 @@ func (c *Client) takeTurn(ctx context.Context, what string, o *transactionOption
 	case ctx.Value(transactionKey{c}) != nil && what == transactionPath.text:
 		return fail(fmt.Errorf("%w: use that one", ErrNested))
 	case ctx.Value(transactionKey{c}) != nil:
-		return fail(fmt.Errorf("%w: do this after it", ErrNested))
+		return fail(whileOpen(what))
 	case c.life.Err() != nil:
 		return fail(ErrClosed)
 	case ctx.Err() != nil:
@@ -483,7 +484,7 @@ func (tx *Transaction) finished(ctx context.Context, err error) error {
 	case errors.Is(err, tx.over):
 		return err
 	}
-	return fmt.Errorf("%w (%w)", err, tx.over)
+	return errorf("%w (%w)", err, tx.over)
 }
 
 func orElse(err, other error) error {

@@ -66,7 +66,8 @@ func newTransactionStatus(a *answer) *TransactionStatus {
 
 // Change is one change that a transaction has staged (guide: Reviewing the
 // changelog of a transaction). Its values may hold secrets of the configuration;
-// [Change.String] shows none.
+// Differences and [Change.String] show none: what was written as a [Secret], or stands in
+// a member whose name says so.
 type Change struct {
 	// Type tells what happened.
 	Type ChangeType `json:"type"`
@@ -80,11 +81,12 @@ type Change struct {
 	OldOrder []string `json:"old_order,omitempty"`
 	// NewOrder are the keys of a list after it was reordered, else nil.
 	NewOrder []string `json:"new_order,omitempty"`
-}
-
-// String returns the type and the path, without the values.
-func (c Change) String() string {
-	return oneLine(string(c.Type), 40) + " " + oneLine(c.Path, 300)
+	// Name is the name of the object, "" where it has none.
+	Name string `json:"name,omitempty"`
+	// Differences are the members that differ, in the order of the new value, then those
+	// that are gone; of a new object all of them, of one that is deleted none. What the
+	// appliance does not list is taken from what the transaction has read and written.
+	Differences []Difference `json:"differences,omitempty"`
 }
 
 // CommittedChanges is what a transaction committed, for [WithChanges].
@@ -150,7 +152,9 @@ func (tx *Transaction) Changes(ctx context.Context) ([]Change, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newChanges(a)
+	changes, err := newChanges(a)
+	tx.staged.tell(changes)
+	return changes, err
 }
 
 // newChanges reads a list of changes. An empty one may be absent.
@@ -221,6 +225,9 @@ func (tx *Transaction) judge(ctx context.Context) (changes []Change, unlisted, e
 		// The comparison is a help; without the list the commit goes on.
 		tx.client.logWaiting(ctx, slog.LevelWarn, "sps: the list of changes could not be read and is not compared", slog.Any("error", err))
 		return nil, err, nil
+	}
+	if tx.o.preview != nil || tx.o.changes != nil {
+		tx.staged.tell(changes)
 	}
 	if tx.o.preview != nil {
 		*tx.o.preview = changes

@@ -179,7 +179,7 @@ func TestPreview(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(changes) != 1 || changes[0].String() != "replace /api/configuration/management/email" {
+	if len(changes) != 1 || changes[0].String() != `replace /api/configuration/management/email: admin_address: "`+before+`" -> "`+after+`"` {
 		t.Errorf("changes %v", changes)
 	}
 	diff(t, "requests", []string{
@@ -277,7 +277,7 @@ func TestChangeForms(t *testing.T) {
 			{"type":"replace","path":"/api/x#y","old_value":"a","new_value":{"b":1}},
 			{"type":"reorder","path":"/api/x","old_order":["a","b"],"new_order":[{"key":"b","meta":{}},{"key":"a"}]},
 			{"type":"merge","path":7,"more":true}]}`, []sps.Change{
-			{Type: "replace", Path: "/api/x#y", OldValue: json.RawMessage(`"a"`), NewValue: json.RawMessage(`{"b":1}`)},
+			{Type: "replace", Path: "/api/x#y", OldValue: json.RawMessage(`"a"`), NewValue: json.RawMessage(`{"b":1}`), Differences: []sps.Difference{{Path: "y", Old: `"a"`, New: `{"b":1}`}}},
 			{Type: "reorder", Path: "/api/x", OldOrder: []string{"a", "b"}, NewOrder: []string{"b", "a"}},
 			{Type: "merge", Path: "7"},
 		}},

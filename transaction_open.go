@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"net/http"
 	"strings"
@@ -99,23 +100,24 @@ func (tx *Transaction) freed() {
 type lockRefused struct{ err error }
 
 func (l lockRefused) Error() string        { return l.err.Error() }
-func (l lockRefused) Is(target error) bool { return target == ErrLocked }
+func (l lockRefused) Is(target error) bool { return target == ErrLocked || target == KindLocked }
 func (l lockRefused) Unwrap() error        { return l.err }
+func (l lockRefused) LogValue() slog.Value { return logged(l) }
 
 // openTransaction sends the request that opens a transaction. A session that has expired
 // is renewed once.
 func (c *Client) openTransaction(ctx context.Context) (*session, *answer, error) {
+	k := &call{class: classOpen, method: http.MethodPost, path: transactionPath}
 	s, err := c.writeSession(ctx, nil)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, c.sessionOver(k, err)
 	}
-	k := &call{class: classOpen, method: http.MethodPost, path: transactionPath}
 	a, err := c.openIn(ctx, s, k)
 	if expired(k, a, err) {
 		renewed, renewal := c.writeSession(ctx, s)
 		switch {
 		case errors.Is(renewal, errExpiredExisting):
-			return nil, nil, stillExpired(k, a, err, renewal.Error())
+			return nil, nil, c.stillExpired(k, err, errExpiredExisting)
 		case renewal != nil:
 			return nil, nil, renewal
 		}
@@ -156,6 +158,7 @@ func (c *Client) openingFailed(ctx context.Context, s *session, err error) error
 		c.writing.drop(s)
 		return err
 	case errors.As(err, &refused) && refusedByLock(refused):
+		mean(err, KindLocked)
 		return lockRefused{err}
 	case refused != nil && refused.Status < 500, errors.As(err, &broken) && !broken.sent:
 		return err
@@ -229,20 +232,31 @@ func lockPause(waited time.Duration) time.Duration {
 // locked makes the error of a refusal because of the lock.
 func (tx *Transaction) locked(ctx context.Context, err error) error {
 	err = because(ErrLocked, err)
-	if own := tx.client.holdsOwnLock(); own != "" {
-		err = fmt.Errorf("%w; %s", err, own)
+	if own := tx.client.holdsOwnLock(); own != nil {
+		err = own.endOf(errorf("%w; an earlier session of this client, which could not be ended yet, may hold it%s", err, own.endsIn()))
 	} else if tx.client.namesOwnUser(err) {
-		err = fmt.Errorf("%w; the appliance names the user of this client: that may be an earlier run of your own, whose lock ends with its session%s", err, tx.client.lifetime())
+		err = tx.client.present().endOf(errorf("%w; the appliance names the user of this client: that may be an earlier run of your own, whose lock ends with its session%s", err, tx.client.lifetime()))
 	}
 	switch {
 	case tx.accepted: // it had the lock, and lost it
 		return err
 	case ctx.Err() != nil:
-		return fmt.Errorf("%w (%w while waiting for the lock)", err, ended(ctx))
+		return errorf("%w (%w while waiting for the lock)", err, ended(ctx))
 	case !tx.o.patient:
-		return fmt.Errorf("%w; WithLockWait waits for it", err)
+		return errorf("%w; WithLockWait waits for it", err)
 	}
-	return fmt.Errorf("%w; waited %s", err, tx.o.wait)
+	return errorf("%w; waited %s", err, tx.o.wait)
+}
+
+// endOf adds to an error about a lock when it ends with a session, as far as that is known.
+func (s *session) endOf(err error) error {
+	if s == nil {
+		return err
+	}
+	if left := s.remaining(); left > 0 {
+		return &lockEnds{err, time.Now().Add(left)}
+	}
+	return err
 }
 
 // namesOwnUser reports whether a refusal names the user that the client logs in as.

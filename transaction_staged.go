@@ -27,6 +27,8 @@ type memory struct {
 	begun  int                          // how many writes were sent
 	names  map[string]map[string]string // of each list whose names were read: the key of the object with a name
 
+	secrets []string // what was written as a Secret, and what was there in its place
+
 	committed CommittedChanges // for WithChanges
 }
 
@@ -163,6 +165,11 @@ func (s *staged) write(k *call, a *answer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	w := &write{k.method, k.path, k.body}
+	for _, secret := range k.secret {
+		if text := secret.ExposeString(); text != "" && !slices.Contains(s.secrets, text) {
+			s.secrets = append(s.secrets, text)
+		}
+	}
 	if k.method == http.MethodPost {
 		if key, err := a.createdKey(k.path); err == nil {
 			if path, err := k.path.join(key); err == nil {

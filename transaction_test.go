@@ -98,7 +98,7 @@ func TestTransactionFlow(t *testing.T) {
 			_, err := tx.Invoke(ctx, "PUT", "configuration/management/email", map[string]any{"admin_address": 5})
 			return err
 		}, sps.WithMessage("CHG-3"))
-		var path *sps.OffendingPath
+		var path *sps.SyntacticErrorDetails
 		if !errors.Is(err, sps.SyntacticError) || !errors.As(err, &path) {
 			t.Errorf("error %v, want SyntacticError with its path", err)
 		}

@@ -80,6 +80,9 @@ func (e errSink) Unwrap() error { return e.err }
 func (s *sink) Write(p []byte) (int, error) {
 	n, err := s.w.Write(p)
 	s.done += int64(n)
+	if err == nil && n < len(p) {
+		err = io.ErrShortWrite
+	}
 	if err != nil {
 		return n, errSink{err}
 	}
@@ -434,6 +437,10 @@ func retryAfter(header http.Header) time.Duration {
 // fail makes the error of a call without an answer.
 func (x *exchange) fail(ctx context.Context, err error) error {
 	err = withoutURL(err)
+	var writing errSink
+	if errors.As(err, &writing) { // which is no failure of the connection
+		return errorf("sps: %s: %s %s: %w", x.t.host, x.method, x.path.text, writing)
+	}
 	if err == io.EOF {
 		err = fmt.Errorf("the connection was closed without an answer: %w", err)
 	}
@@ -509,7 +516,7 @@ func (x *exchange) judge(resp *http.Response, sess *session) (*answer, error) {
 	}
 	if envelope.Error != nil || failed {
 		e := newError(x.call, resp.StatusCode, envelope.Error, x.describe(resp), x.secrets()...)
-		e.Host = x.t.host
+		e.Host, e.Attempts, e.RetryAfter = x.t.host, x.attempts, retryAfter(resp.Header)
 		e.OutcomeUnknown = !policies[x.class].lost.harmless() && e.mayBeExecuted()
 		return nil, e
 	}

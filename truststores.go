@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/go-sps/sps/internal/wire"
 )
 
 var trustStores = describe("configuration/trust_stores",
@@ -162,6 +164,32 @@ func (a TrustStoreAuthority) parse() (*x509.Certificate, error) {
 	return certificates[0], nil
 }
 
+// certificateIn returns the certificates of a PEM text, or that of an authority of a trust
+// store; nil for anything else.
+func certificateIn(value []byte) []*x509.Certificate {
+	if !bytes.Contains(value, []byte("-----BEGIN CERTIFICATE-----")) {
+		return nil
+	}
+	if wire.Kind(value) == wire.Object {
+		members, _ := wire.Members(value)
+		for _, m := range members {
+			switch m.Name { // beside the PEM, what the appliance makes of it
+			case "pem":
+				value = m.Value
+			case "issuer", "subject", "fingerprint":
+			default:
+				return nil
+			}
+		}
+	}
+	text, _ := wire.Text(value)
+	certificates, err := parseCertificates([]byte(text))
+	if err != nil {
+		return nil
+	}
+	return certificates
+}
+
 // label names an authority for people.
 func (a TrustStoreAuthority) label() string {
 	switch {
@@ -299,8 +327,9 @@ func (s *TrustStore) RemoveAuthority(fingerprint string) error {
 	return nil
 }
 
-// Validate tells the rules of the guide that a new trust store breaks, all of them in
-// words, as [ErrInvalidInput]. Create, Update and Replace ask it before they send
+// Validate tells the rules of the guide that a new trust store breaks, all of them, as
+// [ErrInvalidInput] and, with its detail, what the appliance would say: [SyntacticError]
+// and [SemanticError]. [Faults] gives them one by one. Create, Update and Replace ask it before they send
 // anything; an update is held only to what it changed. They also look whether
 // another store has the name, which must be unique. The appliance stays the judge
 // of what Validate lets through: it answers with [SyntacticError] or
@@ -329,13 +358,20 @@ func (s TrustStore) Warnings() []string {
 
 // storeFault is a rule that a trust store breaks.
 type storeFault struct {
+	ruleFault
 	about string // the value that breaks it, "" for the store as a whole
-	text  string
 }
+
+// same is what two versions of a store have in common where they break a rule alike.
+func (f storeFault) same() [2]string { return [2]string{f.about, f.Message} }
 
 func (s TrustStore) invalid(faults []storeFault) error {
 	if len(faults) == 0 {
 		return nil
+	}
+	u := &unmet{own: ErrInvalidInput}
+	for _, fault := range faults {
+		u.faults = append(u.faults, fault.ruleFault)
 	}
 	texts := make([]string, 0, maxFaults+1)
 	for i, fault := range faults {
@@ -343,9 +379,10 @@ func (s TrustStore) invalid(faults []storeFault) error {
 			texts = append(texts, fmt.Sprintf("and %d more", len(faults)-i))
 			break
 		}
-		texts = append(texts, fault.text)
+		texts = append(texts, fault.Message)
 	}
-	return invalid("trust store %s: %s", quoted(s.Name), strings.Join(texts, "; "))
+	u.text = fmt.Sprintf("trust store %s: %s", quoted(s.Name), strings.Join(texts, "; "))
+	return u
 }
 
 // maxFaults bounds how many faults an error names.
@@ -355,50 +392,52 @@ const builtInRefused = "a built-in trust store cannot be created, changed or del
 
 func (s TrustStore) faults() []storeFault {
 	var faults []storeFault
-	fault := func(about, format string, args ...any) {
-		faults = append(faults, storeFault{about, fmt.Sprintf(format, args...)})
+	fault := func(as ErrorType, member, about, format string, args ...any) {
+		faults = append(faults, storeFault{ruleFault{Fault{Message: fmt.Sprintf(format, args...), Member: member}, as}, about})
 	}
 	if s.Name == "" {
-		fault("", "it needs a name")
+		fault(SyntacticError, "name", "", "it needs a name")
 	}
 	switch s.Type {
 	case TrustStoreBuiltIn:
-		fault("", builtInRefused)
+		fault(SyntacticError, "trust_store_type", "", builtInRefused)
 	case "":
-		fault("", "it needs the type %q", TrustStoreCustom)
+		fault(SyntacticError, "trust_store_type", "", "it needs the type %q", TrustStoreCustom)
 	}
 	switch s.RevocationCheck {
 	case RevocationNone:
 		if len(s.CRLURLs) > 0 {
-			fault("", "without a revocation check (%q) it must have no CRL URLs", RevocationNone)
+			fault(SyntacticError, "crl_urls", "", "without a revocation check (%q) it must have no CRL URLs", RevocationNone)
 		}
 	case RevocationLeaf, RevocationFull:
 		if len(s.CRLURLs) == 0 {
-			fault("", "the revocation check %q needs CRL URLs", s.RevocationCheck)
+			fault(SyntacticError, "crl_urls", "", "the revocation check %q needs CRL URLs", s.RevocationCheck)
 		}
 	default:
-		fault("", "the revocation check %s is none of %q, %q and %q", quoted(string(s.RevocationCheck)), RevocationNone, RevocationLeaf, RevocationFull)
+		fault(SyntacticError, "revocation_check", "", "the revocation check %s is none of %q, %q and %q", quoted(string(s.RevocationCheck)), RevocationNone, RevocationLeaf, RevocationFull)
 	}
 	links := make(map[string]bool, len(s.CRLURLs))
-	for _, link := range s.CRLURLs {
+	for i, link := range s.CRLURLs {
+		member := fmt.Sprintf("crl_urls/%d", i)
 		if u, err := url.Parse(link); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-			fault(link, "the CRL URL %s is no http or https URL", shownURL(link))
+			fault(SyntacticError, member, link, "the CRL URL %s is no http or https URL", shownURL(link))
 		}
 		if links[link] {
-			fault(link, "the CRL URL %s is there twice", shownURL(link))
+			fault(SemanticError, member, link, "the CRL URL %s is there twice", shownURL(link))
 		}
 		links[link] = true
 	}
 	seen := map[string]bool{}
-	for _, authority := range s.Authorities {
+	for i, authority := range s.Authorities {
+		member := fmt.Sprintf("authorities/%d", i)
 		certificate, err := authority.parse()
 		if err != nil {
-			fault(authority.PEM, "authority %s: %s", authority.label(), strings.TrimPrefix(err.Error(), ErrInvalidInput.Error()+": "))
+			fault(SyntacticError, member+"/pem", authority.PEM, "authority %s: %s", authority.label(), strings.TrimPrefix(err.Error(), ErrInvalidInput.Error()+": "))
 			continue
 		}
 		name := oneLine(certificate.Subject.String(), 120)
 		if seen[string(certificate.Raw)] {
-			fault(authority.PEM, "the authority %s is there twice", name)
+			fault(SemanticError, member, authority.PEM, "the authority %s is there twice", name)
 		}
 		seen[string(certificate.Raw)] = true
 	}
@@ -427,13 +466,13 @@ func changedTrustStore(was, s *TrustStore) error {
 		return s.invalid(s.faults())
 	}
 	if was.Type == TrustStoreBuiltIn {
-		return invalid(builtInRefused)
+		return rule(SyntacticError, "", builtInRefused)
 	}
-	old := map[storeFault]bool{}
+	old := map[[2]string]bool{}
 	for _, fault := range was.faults() {
-		old[fault] = true
+		old[fault.same()] = true
 	}
-	return s.invalid(slices.DeleteFunc(s.faults(), func(fault storeFault) bool { return old[fault] }))
+	return s.invalid(slices.DeleteFunc(s.faults(), func(fault storeFault) bool { return old[fault.same()] }))
 }
 
 // respellTrustStore gives a certificate that the appliance has the spelling that it has there:
@@ -460,7 +499,7 @@ func respellTrustStore(was, s *TrustStore) {
 
 func trustStoreKey(key string) error {
 	if key == BuiltInTrustStoreKey {
-		return invalid(builtInRefused)
+		return rule(SyntacticError, "", builtInRefused)
 	}
 	return nil
 }

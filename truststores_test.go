@@ -315,7 +315,7 @@ func TestTrustStoreAppliance(t *testing.T) {
 			})), sps.SemanticError},
 		} {
 			err := c.Transaction(t.Context(), test.write)
-			var path *sps.OffendingPath
+			var path *sps.SyntacticErrorDetails
 			var faults *sps.SemanticErrorDetails
 			if !errors.Is(err, test.want) || !errors.As(err, &path) && !errors.As(err, &faults) {
 				t.Errorf("%s: %v, want %v with its detail", name, err, test.want)
@@ -716,8 +716,8 @@ func TestTrustStoreRights(t *testing.T) {
 		_, err := tx.TrustStores.Create(ctx, sps.NewTrustStore("Ours", authority(t, "One")))
 		return err
 	})
-	var path *sps.OffendingPath
-	if !errors.Is(err, sps.Unauthorized) || !errors.As(err, &path) || path.Path != "/api/configuration/trust_stores" {
+	var path *sps.UnauthorizedDetails
+	if !errors.Is(err, sps.Unauthorized) || !errors.As(err, &path) || path.Path != "configuration/trust_stores" {
 		t.Errorf("writing: %v", err)
 	}
 	settled(t, a, before) // the mail settings were staged before the refusal

@@ -281,7 +281,7 @@ func (o *waitOptions) job(ctx context.Context, c *Client, what string, look func
 			return err
 		}
 		if err != nil { // a look that was cut short saw nothing
-			return c.fail(what, fmt.Errorf("%w; it was %s", ended(ctx), oneLine(string(last), 60)))
+			return c.fail(what, errorf("%w; it was %s", ended(ctx), oneLine(string(last), 60)))
 		}
 		failures, last = 0, status
 		o.progress(Progress{State: oneLine(string(status), 60), Percent: percent, Elapsed: time.Since(start)})
@@ -289,7 +289,7 @@ func (o *waitOptions) job(ctx context.Context, c *Client, what string, look func
 			return nil
 		}
 		if err := sleep(ctx, o.every); err != nil {
-			return c.fail(what, fmt.Errorf("%w; it was %s", err, oneLine(string(last), 60)))
+			return c.fail(what, errorf("%w; it was %s", err, oneLine(string(last), 60)))
 		}
 	}
 }

@@ -275,7 +275,7 @@ func ExampleAppliance_SetHealth() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(health.TaintedFiles["core"], health.Disk)
+	fmt.Println(health.TaintedFiles["core"], *health.Disk)
 	// Output: 2 96.5
 }
 

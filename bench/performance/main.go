@@ -3,7 +3,7 @@
 //
 //	go run ./performance
 //
-// It takes about ten minutes. The statistics are those of golang.org/x/perf: medians,
+// It takes about half an hour. The statistics are those of golang.org/x/perf: medians,
 // with the interval in which the true one is with a confidence of 95 %.
 package main
 

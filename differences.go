@@ -1,0 +1,319 @@
+package sps
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/go-sps/sps/internal/redact"
+	"github.com/go-sps/sps/internal/wire"
+)
+
+// What a change does, in words: for every endpoint, typed or not.
+
+// Difference is one member in which an object differs before and after a [Change]. Its
+// texts are for people and show no secret.
+type Difference struct {
+	// Path is the place in the object's body, "crl_urls/1" for the second of its
+	// crl_urls; empty for the body as a whole. Of an element that is removed it is where
+	// it was, of another one where it is.
+	Path string `json:"path"`
+	// Old and New are the values in words, shortened: as JSON, a certificate by its
+	// subject and its expiry, a secret as "a secret"; empty where there is none.
+	Old string `json:"old,omitempty"`
+	New string `json:"new,omitempty"`
+}
+
+// aSecret stands for the value of a secret.
+const aSecret = "a secret"
+
+// String returns the difference in one line, "enabled: false -> true".
+func (d Difference) String() string {
+	text := d.Path
+	if text != "" {
+		text = oneLine(text, 200) + ": "
+	}
+	switch {
+	case d.Old == "":
+		return text + d.New + " added"
+	case d.New == "":
+		return text + d.Old + " removed"
+	case d.Old == aSecret && d.New == aSecret:
+		return text + aSecret + ", changed"
+	}
+	return text + d.Old + " -> " + d.New
+}
+
+// maxTold bounds how many differences the text of a change has.
+const maxTold = 20
+
+// String tells in one line what the change does: its type, the path and the name of the
+// object, and the first of its Differences.
+func (c Change) String() string {
+	text := oneLine(string(c.Type), 40) + " " + oneLine(c.Path, 300)
+	if c.Name != "" {
+		text += " " + quoted(oneLine(c.Name, 100))
+	}
+	var told []string
+	for i, d := range c.Differences {
+		if i == maxTold {
+			told = append(told, fmt.Sprintf("and %d more", len(c.Differences)-i))
+			break
+		}
+		told = append(told, d.String())
+	}
+	if len(c.NewOrder) > 0 {
+		told = append(told, "the order is "+oneLine(strings.Join(c.NewOrder, ", "), 300))
+	}
+	if len(told) > 0 {
+		text += ": " + strings.Join(told, "; ")
+	}
+	return text
+}
+
+// tell fills in what changes do, with what the transaction has read and written.
+func (s *staged) tell(changes []Change) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i := range changes {
+		s.tellOne(&changes[i])
+	}
+}
+
+func (s *staged) tellOne(c *Change) {
+	object, rest, _ := strings.Cut(unescapedPath(relative(c.Path)), "#")
+	var sent []byte
+	longest := 0
+	for _, w := range s.writes {
+		if within, ok := strings.CutPrefix(object, w.path.text); ok && (within == "" || within[0] == '/') && len(w.path.text) > longest {
+			longest, sent = len(w.path.text), w.sent
+		}
+	}
+	if longest > 0 {
+		object, rest = object[:longest], object[longest:]+"/"+rest
+	}
+	place := changePlace(rest)
+	before := s.before[object]
+	was, is := c.OldValue, c.NewValue
+	if was == nil && c.Type != ChangeCreate {
+		was = wire.At(before, place)
+	}
+	if is == nil && c.Type != ChangeDelete {
+		is = wire.At(sent, place)
+	}
+	for _, body := range [][]byte{is, was, sent, before} {
+		if name, _ := wire.Text(member(body, "name")); c.Name == "" {
+			c.Name = name
+		}
+	}
+	if len(place) == 0 && c.Type == ChangeDelete || c.Type == ChangeReorder {
+		return
+	}
+	t := &teller{secrets: s.secrets}
+	t.compare(place, bareOrNil(was), bareOrNil(is), 0)
+	c.Differences = t.found
+}
+
+// bareOrNil is bare for a value that may be absent.
+func bareOrNil(value []byte) []byte {
+	if value == nil {
+		return nil
+	}
+	return bare(value)
+}
+
+// teller puts differences into words.
+type teller struct {
+	secrets []string // what the transaction wrote as a Secret
+	found   []Difference
+}
+
+// maxTelling is how deep a body is compared member by member.
+const maxTelling = 64
+
+func (t *teller) compare(place []string, was, is []byte, depth int) {
+	kind := wire.Kind(is)
+	if is == nil {
+		kind = wire.Kind(was)
+	}
+	alike := (was == nil || wire.Kind(was) == kind) && (is == nil || wire.Kind(is) == kind) && depth < maxTelling
+	switch {
+	case was == nil && is == nil, was != nil && is != nil && identity(was) == identity(is):
+	case alike && kind == wire.Object && certificateIn(was) == nil && certificateIn(is) == nil && !(was == nil && t.empty(is)) && !(is == nil && t.empty(was)):
+		t.members(place, was, is, depth+1)
+	case alike && kind == wire.Array && !(was == nil && t.empty(is)) && !(is == nil && t.empty(was)):
+		t.elements(place, was, is, depth+1)
+	case t.secret(place, was) || t.secret(place, is):
+		t.add(place, veiled(was), veiled(is))
+	default:
+		t.add(place, inWords(was), inWords(is))
+	}
+}
+
+func (t *teller) add(place []string, was, is string) {
+	t.found = append(t.found, Difference{strings.Join(place, "/"), was, is})
+}
+
+// empty reports whether a value has no members and no elements.
+func (t *teller) empty(value []byte) bool {
+	members, _ := wire.Members(value)
+	elements, _ := wire.Elements(value)
+	return len(members) == 0 && len(elements) == 0
+}
+
+func (t *teller) members(place []string, was, is []byte, depth int) {
+	old, _ := wire.Members(was)
+	now, _ := wire.Members(is)
+	olds := make(map[string][]byte, len(old))
+	for _, m := range old {
+		olds[m.Name] = m.Value
+	}
+	for _, m := range now {
+		t.compare(append(slices.Clone(place), m.Name), olds[m.Name], m.Value, depth)
+		delete(olds, m.Name)
+	}
+	for _, m := range old {
+		if value, gone := olds[m.Name]; gone {
+			t.compare(append(slices.Clone(place), m.Name), value, nil, depth)
+		}
+	}
+}
+
+// elements compares two lists: what is in both is the same wherever it stands, and of the
+// rest what has the same key or name, or else the same position, is taken for changed.
+func (t *teller) elements(place []string, was, is []byte, depth int) {
+	old, _ := wire.Elements(was)
+	now, _ := wire.Elements(is)
+	at := func(i int) []string { return append(slices.Clone(place), strconv.Itoa(i)) }
+	there := make(map[string][]int, len(old))
+	for i, e := range old {
+		id := identity(e)
+		there[id] = append(there[id], i)
+	}
+	gone := make(map[int]bool, len(old))
+	for i := range old {
+		gone[i] = true
+	}
+	var left []int // of the new elements
+	moved := false
+	for j, e := range now {
+		id := identity(e)
+		if list := there[id]; len(list) > 0 {
+			there[id] = list[1:]
+			moved = moved || list[0] != j
+			delete(gone, list[0])
+			continue
+		}
+		left = append(left, j)
+	}
+	if len(gone) == 0 && len(left) == 0 {
+		if moved {
+			t.add(place, fmt.Sprintf("%d elements", len(old)), "the same in another order")
+		}
+		return
+	}
+	named := make(map[string]int, len(gone))
+	for i := range gone {
+		if label := labelOf(old[i]); label != "" {
+			named[label] = i
+		}
+	}
+	secret := slices.ContainsFunc(append(slices.Clone(old), now...), func(e []byte) bool { return t.secret(place, e) })
+	pair := func(j, i int) {
+		var before []byte
+		if i >= 0 {
+			before = old[i]
+			delete(gone, i)
+		}
+		if secret && wire.Kind(now[j]) != wire.Object {
+			t.add(at(j), veiled(before), veiled(now[j]))
+			return
+		}
+		t.compare(at(j), before, now[j], depth)
+	}
+	for _, j := range left {
+		label := labelOf(now[j])
+		switch i, ok := named[label]; {
+		case label != "" && ok && gone[i]:
+			pair(j, i)
+		case label == "" && j < len(old) && gone[j] && wire.Kind(old[j]) == wire.Kind(now[j]) && certificateIn(now[j]) == nil:
+			pair(j, j)
+		default:
+			pair(j, -1)
+		}
+	}
+	for i := range old {
+		switch {
+		case !gone[i]:
+		case secret && wire.Kind(old[i]) != wire.Object:
+			t.add(at(i), veiled(old[i]), "")
+		default:
+			t.compare(at(i), old[i], nil, depth)
+		}
+	}
+}
+
+// identity is the same for values that mean the same: a certificate however it is spelled.
+func identity(value []byte) string {
+	if certificates := certificateIn(value); certificates != nil {
+		h := sha256.New()
+		for _, c := range certificates {
+			h.Write(c.Raw)
+		}
+		return string(h.Sum([]byte("certificate ")))
+	}
+	h := sha256.New()
+	wire.Digest(h, value)
+	return string(h.Sum(nil))
+}
+
+// labelOf is what names an element of a list among the others, "" for nothing.
+func labelOf(element []byte) string {
+	for _, name := range []string{"key", "id", "name"} {
+		if text, ok := wire.Text(member(element, name)); ok && text != "" {
+			return name + " " + text
+		}
+	}
+	return ""
+}
+
+// inWords is a value for people.
+func inWords(value []byte) string {
+	if value == nil {
+		return ""
+	}
+	if certificates := certificateIn(value); certificates != nil {
+		var words []string
+		for _, c := range certificates {
+			words = append(words, "the certificate of "+oneLine(c.Subject.String(), 120)+", which expires on "+c.NotAfter.UTC().Format("2006-01-02"))
+		}
+		return strings.Join(words, ", ")
+	}
+	return oneLine(string(wire.Plain(value)), 200)
+}
+
+// veiled is a secret for people.
+func veiled(value []byte) string {
+	switch text, _ := wire.Text(value); {
+	case value == nil:
+		return ""
+	case wire.Kind(value) == wire.Null, wire.Kind(value) == wire.String && text == "":
+		return string(value)
+	}
+	return aSecret
+}
+
+// secret reports whether a value is a secret: by what the transaction wrote, or by its
+// place, for what was not typed.
+func (t *teller) secret(place []string, value []byte) bool {
+	if slices.ContainsFunc(place, secretName) {
+		return true
+	}
+	text, ok := wire.Text(value)
+	if !ok {
+		text = string(value)
+	}
+	return strings.Contains(text, "PRIVATE KEY") || slices.Contains(t.secrets, text) || redact.Holds(text, t.secrets)
+}

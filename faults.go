@@ -1,0 +1,255 @@
+package sps
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// Fault is one thing that is wrong with an object.
+type Fault struct {
+	// Message says what is wrong, in one line.
+	Message string
+	// Object is the path of the object, relative to /api/; for a new object it is the list,
+	// "configuration/trust_stores". It is empty where that is not known.
+	Object string
+	// Member is the place in the object's body, "crl_urls/1" for the second of its crl_urls;
+	// empty for the object as a whole.
+	Member string
+}
+
+// String returns object, member and message.
+func (f Fault) String() string {
+	place := f.Object
+	if f.Member != "" {
+		place = strings.TrimSpace(place + " " + f.Member)
+	}
+	if place == "" {
+		return f.Message
+	}
+	return oneLine(place, 200) + ": " + f.Message
+}
+
+// Faults returns what is wrong with which member of which object, whoever refused it: the
+// appliance, by [SyntacticError], [SemanticError], [IncompleteRequestBodyError] or one of
+// the errors of a join, or the SDK by a rule of the guide. What the appliance says without
+// a place has the object of the request; for the commit of a transaction, which may be
+// about any object, it has none. It returns nil for errors that are not about an object.
+func Faults(err error) []Fault {
+	var all []Fault
+	walkErrors(err, func(e error) (deeper bool) {
+		switch e := e.(type) {
+		case *unmet:
+			all = append(all, e.shown()...)
+		case *Error:
+			all = append(all, e.faults()...)
+		case *SemanticErrorDetails, *SyntacticErrorDetails, *IncompleteRequestBodyErrorDetails:
+			all = append(all, faultsOf(e, &Error{})...)
+		default:
+			return true
+		}
+		return false
+	})
+	return all
+}
+
+// faults are what a refusal finds wrong.
+func (e *Error) faults() []Fault {
+	if found := faultsOf(e.Detail, e); found != nil {
+		return found
+	}
+	message, member := e.Message, ""
+	if message == "" {
+		message = e.Type.Error()
+	}
+	switch e.Type {
+	case SyntacticError, SemanticError, InvalidRequestBody, IncompleteRequestBodyError:
+	case MissingCredentialStringError:
+		member = "credential_string"
+	case MissingProductInstanceError:
+		member = "product_instance"
+	case StarlingJoinInfoIsReadOnlyError:
+		member = "join_info"
+	default:
+		return nil
+	}
+	return []Fault{{message, e.object(), member}}
+}
+
+// object is the path of what a refused request was about, "" where it does not tell.
+func (e *Error) object() string {
+	if e.Path == transactionPath.text {
+		return ""
+	}
+	return e.Path
+}
+
+// faultsOf are the faults of the detail of a refusal.
+func faultsOf(detail error, e *Error) []Fault {
+	object, list := e.object(), e.Method == http.MethodPost
+	switch d := detail.(type) {
+	case *SemanticErrorDetails:
+		found := slices.Clone(d.Errors)
+		for i := range found {
+			if found[i].Object == "" {
+				found[i].Object = object
+			}
+		}
+		return found
+	case *SyntacticErrorDetails:
+		f := placeOf(d.Path, object, list)
+		f.Message = e.Message
+		if f.Message == "" {
+			f.Message = "not accepted"
+		}
+		return []Fault{f}
+	case *IncompleteRequestBodyErrorDetails:
+		var found []Fault
+		for _, path := range d.Paths {
+			f := placeOf(path, object, list)
+			f.Message = "it is missing"
+			found = append(found, f)
+		}
+		return found
+	}
+	return nil
+}
+
+// path is the place of a fault as the appliance writes it, but relative to /api/.
+func (f Fault) path() string {
+	if f.Member == "" {
+		return f.Object
+	}
+	return f.Object + "#" + f.Member
+}
+
+// unmet says that a rule is not met, before anything is sent. It is the documented types
+// and details of the appliance's own refusal too, but never an [Error].
+type unmet struct {
+	own    error // ErrInvalidInput or ErrNested
+	text   string
+	types  []ErrorType
+	detail []error // of types whose detail is not made of the faults
+	faults []ruleFault
+}
+
+// ruleFault is a fault with the type that the appliance has for it, "" for none.
+type ruleFault struct {
+	Fault
+	as ErrorType
+}
+
+// rule makes the error of a rule about one member, "" for the object as a whole. as is
+// what the appliance would say, "" where it has no word for it.
+func rule(as ErrorType, member, format string, args ...any) *unmet {
+	text := fmt.Sprintf(format, args...)
+	return &unmet{own: ErrInvalidInput, text: text, faults: []ruleFault{{Fault{Message: text, Member: member}, as}}}
+}
+
+func (u *unmet) Error() string { return u.own.Error() + ": " + u.text }
+
+func (u *unmet) meaning() ErrorKind { return KindInvalid }
+
+func (u *unmet) Is(target error) bool { return target == KindInvalid }
+
+// Unwrap returns what the appliance would say.
+func (u *unmet) Unwrap() []error {
+	errs := []error{u.own}
+	var semantic []Fault
+	seen := map[ErrorType]bool{}
+	for _, t := range u.types {
+		errs = append(errs, onlyType(t))
+	}
+	for _, f := range u.faults {
+		if f.as == SemanticError {
+			semantic = append(semantic, f.Fault)
+		}
+		if f.as == "" || seen[f.as] {
+			continue
+		}
+		seen[f.as] = true
+		errs = append(errs, onlyType(f.as))
+		if f.as == SyntacticError {
+			errs = append(errs, &SyntacticErrorDetails{f.path()})
+		}
+	}
+	if semantic != nil {
+		errs = append(errs, &SemanticErrorDetails{semantic})
+	}
+	return append(errs, u.detail...)
+}
+
+func (u *unmet) shown() []Fault {
+	var all []Fault
+	for _, f := range u.faults {
+		all = append(all, f.Fault)
+	}
+	return all
+}
+
+// about tells the rules in an error which object they are about.
+func about(object apiPath, err error) {
+	var u *unmet
+	if !errors.As(err, &u) {
+		return
+	}
+	for i := range u.faults {
+		if u.faults[i].Object == "" {
+			u.faults[i].Object = object.text
+		}
+	}
+}
+
+// whileOpen is what the appliance says of what it refuses while a transaction is open.
+func whileOpen(what string) error {
+	_, path, _ := strings.Cut(what, " ")
+	return &unmet{
+		own: ErrNested, text: "do this after it", types: []ErrorType{OpenTransactionError},
+		detail: []error{&OpenTransactionErrorDetails{path}},
+	}
+}
+
+// noSlot is the error of a key that no slot has, of a request below the mount point.
+func noSlot(mount apiPath, key, why string) error {
+	u := rule(ResourceNotFound, "", "slot key %s %s: use the Key of a slot that Firmware.Slots.List lists, such as \"2\"", quoted(key), why)
+	u.detail = []error{&ResourceNotFoundDetails{"/" + mount.text, key}}
+	if mount != slotsPath {
+		u.faults[0].Member = "slot_id"
+		if key == "" {
+			u.types = []ErrorType{IncompleteRequestBodyError}
+			u.detail = append(u.detail, &IncompleteRequestBodyErrorDetails{[]string{"slot_id"}})
+		}
+	}
+	u.faults[0].Object = mount.text
+	return u
+}
+
+// unescapedPath is a path without the escapes of a URL.
+func unescapedPath(path string) string {
+	if plain, err := url.PathUnescape(path); err == nil {
+		return plain
+	}
+	return path
+}
+
+// pathsIn returns the paths of the API that stand in a text.
+func pathsIn(text string) []string {
+	var found []string
+	for rest := text; ; {
+		_, after, ok := strings.Cut(rest, "/api/")
+		if !ok {
+			return found
+		}
+		end := strings.IndexAny(after, " \t\n\"'`<>()[]{},;|")
+		if end < 0 {
+			end = len(after)
+		}
+		if path := strings.TrimRight(after[:end], ".:!?"); path != "" {
+			found = append(found, "/api/"+path)
+		}
+		rest = after[end:]
+	}
+}
