@@ -174,13 +174,26 @@ func TestCertificateHints(t *testing.T) {
 	}
 }
 
-// TestUnreadBlocks has a bundle in which the authority that is needed cannot be read.
+// TestUnreadBlocks has a bundle in which the authority that is needed cannot be read: the
+// log names it, and so does the error. Only a bundle without anything readable is refused.
 func TestUnreadBlocks(t *testing.T) {
 	t.Parallel()
 	ca, other := issue(t, nil, "CA", asCA), issue(t, nil, "Other", asCA)
 	address := serveTLS(t, chainOf(issue(t, ca, "x")))
 	bundle := pemOf(other.Certificate) + pemOf(negativeSerial(t, ca.Certificate))
-	_, err := sps.Connect(t.Context(), address, sps.UsernamePassword("u", sps.NewSecretString("p")), quick, sps.WithCABundle([]byte(bundle)))
+	var out bytes.Buffer
+	connect := func(bundle string) error {
+		_, err := sps.Connect(t.Context(), address, sps.UsernamePassword("u", sps.NewSecretString("p")), quick,
+			sps.WithCABundle([]byte(bundle)), sps.WithLogger(slog.New(slog.NewTextHandler(&out, nil))))
+		return err
+	}
+	if err := connect(pemOf(negativeSerial(t, ca.Certificate))); !errors.Is(err, sps.ErrInvalidInput) || !strings.Contains(err.Error(), "no certificate that can be read") || out.Len() > 0 {
+		t.Errorf("nothing readable: %v, log %s", err, &out)
+	}
+	err := connect(bundle)
+	if !strings.Contains(out.String(), "the CA bundle has blocks that cannot be read") || !strings.Contains(out.String(), "block 2 (line 11): ") {
+		t.Errorf("log %s", &out)
+	}
 	if text := fmt.Sprint(err); !strings.Contains(text, "the CA bundle has blocks that cannot be read: block 2 (line 11): ") || !strings.Contains(text, "GODEBUG=x509negativeserial=1") {
 		t.Error(text)
 	}
