@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-sps/sps/internal/apipath"
 	"github.com/go-sps/sps/internal/wire"
 )
 
@@ -410,7 +411,7 @@ func (c Cluster) Status(ctx context.Context) (*ClusterStatus, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, self, _ := cutLast(newMeta(a.Meta).Link("self"))
+	_, self, _ := apipath.CutLast(newMeta(a.Meta).Link("self"))
 	status := &ClusterStatus{Self: self}
 	for _, entry := range entries {
 		members, err := wire.Members(entry)

@@ -98,7 +98,7 @@ func (s SupportBundles) Download(ctx context.Context, key string, w io.Writer, o
 	if err != nil {
 		return 0, err
 	}
-	return s.client.Download(ctx, "/api/"+path.escaped+"/download", w, options...)
+	return s.client.Download(ctx, "/api/"+path.Escaped+"/download", w, options...)
 }
 
 // Delete deletes a bundle, or cancels one that is being made (DELETE

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/go-sps/sps/audit"
+	"github.com/go-sps/sps/internal/apipath"
 	"github.com/go-sps/sps/internal/wire"
 )
 
@@ -155,7 +156,7 @@ func (f *AuditFollow) load(data []byte) error {
 		f.handed[binary.BigEndian.Uint64(marks)] = handed{}
 	}
 	for pair := range slices.Chunk(c.Running, 2) {
-		if f.running[pair[0]] = read(pair[1]); broken || checkSegment(pair[0]) != nil {
+		if f.running[pair[0]] = read(pair[1]); broken || apipath.CheckSegment(pair[0]) != nil {
 			return refuse("its members do not fit together: it was changed")
 		}
 	}

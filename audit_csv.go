@@ -28,7 +28,7 @@ func (s *AuditSearch) WriteCSV(w io.Writer) (rows int, err error) {
 	case s.err != nil:
 		return 0, s.err
 	case len(fields) > 0 && fields[0] == audit.AllFields, len(fields) == 0 && !s.query.KeysOnly:
-		return 0, fmt.Errorf("sps: %s: %w", auditSessionsPath.text, invalid("name the columns of the CSV in Query.Fields"))
+		return 0, fmt.Errorf("sps: %s: %w", auditSessionsPath.Text, invalid("name the columns of the CSV in Query.Fields"))
 	}
 	out := csv.NewWriter(w)
 	if err := out.Write(append([]string{"key"}, fields...)); err != nil {

@@ -147,7 +147,7 @@ func (s *AuditSessions) Follow(ctx context.Context, query audit.Query, options .
 		return nil, badQuery(err)
 	}
 	if query.Sort != (audit.Sort{}) || !query.End.IsZero() {
-		return nil, fmt.Errorf("sps: %s: %w", auditSessionsPath.text, invalid("what is followed has no Sort and no End"))
+		return nil, fmt.Errorf("sps: %s: %w", auditSessionsPath.Text, invalid("what is followed has no Sort and no End"))
 	}
 	for _, option := range options {
 		if option == nil {

@@ -541,7 +541,7 @@ func (c *Client) present() *session {
 func (c *Client) stillExpired(k *call, err, why error) error {
 	e := &Error{
 		Status: http.StatusUnauthorized, Type: Unauthenticated, Message: strings.TrimSuffix(plain(why), ": "+Unauthenticated.Error()), Attempts: 1, over: why == errExpiredExisting,
-		Host: c.transport.host, Method: k.method, Path: k.path.text, Detail: &UnauthenticatedDetails{k.path.text},
+		Host: c.transport.host, Method: k.method, Path: k.path.Text, Detail: &UnauthenticatedDetails{k.path.Text},
 	}
 	var refused *Error
 	if errors.As(err, &refused) {
@@ -734,14 +734,14 @@ func (c *Client) Invoke(ctx context.Context, method, path string, body any, opti
 	}
 	if k.method != http.MethodGet {
 		switch {
-		case k.path.guarded():
-			return nil, c.fail(k.method+" "+k.path.text, fmt.Errorf("%w: use Client.Transaction", ErrTransactionOnly))
-		case strings.EqualFold(k.path.text, authenticationPath.text):
-			return nil, c.fail(k.method+" "+k.path.text, invalid("use Client.Close to log out"))
+		case guarded(k.path):
+			return nil, c.fail(k.method+" "+k.path.Text, fmt.Errorf("%w: use Client.Transaction", ErrTransactionOnly))
+		case strings.EqualFold(k.path.Text, authenticationPath.Text):
+			return nil, c.fail(k.method+" "+k.path.Text, invalid("use Client.Close to log out"))
 		}
 	}
-	if k.method != http.MethodGet && k.path.below(alone...) {
-		release, err := c.alone(ctx, k.method+" "+k.path.text)
+	if k.method != http.MethodGet && k.path.Below(alone...) {
+		release, err := c.alone(ctx, k.method+" "+k.path.Text)
 		if err != nil {
 			return nil, err
 		}

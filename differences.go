@@ -87,8 +87,8 @@ func (s *staged) tellOne(c *Change) {
 	var sent []byte
 	longest := 0
 	for _, w := range s.writes {
-		if within, ok := strings.CutPrefix(object, w.path.text); ok && (within == "" || within[0] == '/') && len(w.path.text) > longest {
-			longest, sent = len(w.path.text), w.sent
+		if within, ok := strings.CutPrefix(object, w.path.Text); ok && (within == "" || within[0] == '/') && len(w.path.Text) > longest {
+			longest, sent = len(w.path.Text), w.sent
 		}
 	}
 	if longest > 0 {

@@ -751,7 +751,7 @@ const (
 // newError makes the error of an answer. member is its error member, nil where
 // it has none; fallback is the message then.
 func newError(k *call, status int, member []byte, fallback string, secrets ...string) *Error {
-	e := &Error{Status: status, Method: k.method, Path: k.path.text, Message: fallback}
+	e := &Error{Status: status, Method: k.method, Path: k.path.Text, Message: fallback}
 	if member == nil {
 		return e
 	}
@@ -764,7 +764,7 @@ func newError(k *call, status int, member []byte, fallback string, secrets ...st
 	} else if text, ok := wire.Text(member); ok {
 		raw.message = text
 	}
-	v := veil{secrets, k.path.text}
+	v := veil{secrets, k.path.Text}
 	raw.message = raw.message[:min(len(raw.message), maxDetails)]
 	e.Type, e.Message = raw.kind, oneLine(v.shown(raw.message), 300)
 	hides := v.holds(string(member))

@@ -81,7 +81,7 @@ func (e *Error) faults() []Fault {
 
 // object is the path of what a refused request was about, "" where it does not tell.
 func (e *Error) object() string {
-	if e.Path == transactionPath.text {
+	if e.Path == transactionPath.Text {
 		return ""
 	}
 	return e.Path
@@ -198,7 +198,7 @@ func about(object apiPath, err error) {
 	}
 	for i := range u.faults {
 		if u.faults[i].Object == "" {
-			u.faults[i].Object = object.text
+			u.faults[i].Object = object.Text
 		}
 	}
 }
@@ -215,7 +215,7 @@ func whileOpen(what string) error {
 // noSlot is the error of a key that no slot has, of a request below the mount point.
 func noSlot(mount apiPath, key, why string) error {
 	u := breach(ResourceNotFound, "", "slot key %s %s: use the Key of a slot that Firmware.Slots.List lists, such as \"2\"", quoted(key), why)
-	u.detail = []error{&ResourceNotFoundDetails{"/" + mount.text, key}}
+	u.detail = []error{&ResourceNotFoundDetails{"/" + mount.Text, key}}
 	if mount != slotsPath {
 		u.faults[0].Member = "slot_id"
 		if key == "" {
@@ -223,7 +223,7 @@ func noSlot(mount apiPath, key, why string) error {
 			u.detail = append(u.detail, &IncompleteRequestBodyErrorDetails{[]string{"slot_id"}})
 		}
 	}
-	u.faults[0].Object = mount.text
+	u.faults[0].Object = mount.Text
 	return u
 }
 

@@ -184,7 +184,7 @@ func (f Firmware) StartUpgrade(ctx context.Context, key string, options ...Start
 	}
 	id, err := slotID(upgradePath, key)
 	if err != nil {
-		return nil, f.client.fail("POST "+upgradePath.text, err)
+		return nil, f.client.fail("POST "+upgradePath.Text, err)
 	}
 	if err := f.checkMessage(ctx, message); err != nil {
 		return nil, err
@@ -215,7 +215,7 @@ func (f Firmware) checkMessage(ctx context.Context, message string) error {
 		return err
 	}
 	if newTransactionStatus(a).CommitMessageRequired {
-		return f.client.fail("POST "+upgradePath.text, fmt.Errorf("%w: pass WithMessage", ErrCommitMessageRequired))
+		return f.client.fail("POST "+upgradePath.Text, fmt.Errorf("%w: pass WithMessage", ErrCommitMessageRequired))
 	}
 	return nil
 }
@@ -595,7 +595,7 @@ func (f Firmware) upgrade(ctx context.Context, u *upgrade, from UpgradeSource) e
 // into.
 func (f Firmware) fetched(ctx context.Context, u *upgrade, imageURL, sha256 string) (string, error) {
 	if u.slots.EmptySlots == 0 && len(u.slots.Slots) > 0 {
-		return "", f.client.fail("POST "+fetchPath.text, ErrNoEmptySlot)
+		return "", f.client.fail("POST "+fetchPath.Text, ErrNoEmptySlot)
 	}
 	key, err := f.Fetch.Start(ctx, imageURL, sha256)
 	if err != nil {

@@ -46,8 +46,8 @@ func TestTrees(t *testing.T) {
 	paths := func(tree map[string]*endpoint, rooted bool) map[string]string {
 		found := map[string]string{}
 		for fields, e := range tree {
-			if !rooted || e.path.below(transactional...) {
-				found[fields] = e.path.text
+			if !rooted || e.path.Below(transactional...) {
+				found[fields] = e.path.Text
 			}
 		}
 		return found
@@ -56,9 +56,9 @@ func TestTrees(t *testing.T) {
 		t.Errorf("the trees of Client and Transaction differ (-client +transaction):\n%s", diff)
 	}
 	for fields, e := range reads {
-		path := strings.NewReplacer("_", "", "-", "").Replace(strings.TrimPrefix(e.path.text, "configuration/"))
+		path := strings.NewReplacer("_", "", "-", "").Replace(strings.TrimPrefix(e.path.Text, "configuration/"))
 		if path != plainPath(fields) {
-			t.Errorf("%s is client.%s", e.path.text, fields)
+			t.Errorf("%s is client.%s", e.path.Text, fields)
 		}
 		if e != writes[fields] && writes[fields] != nil {
 			t.Errorf("client.%s and tx.%s are described twice", fields, fields)

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"strings"
 
+	"github.com/go-sps/sps/internal/apipath"
 	"github.com/go-sps/sps/internal/wire"
 )
 
@@ -23,7 +24,7 @@ func firstPage(path apiPath, options []RequestOption) (*call, error) {
 		return nil, err
 	}
 	if k.raw {
-		return nil, fmt.Errorf("sps: GET %s: %w", path.text, invalid("a list takes WithQuery, and WithHeader with another header than Accept"))
+		return nil, fmt.Errorf("sps: GET %s: %w", path.Text, invalid("a list takes WithQuery, and WithHeader with another header than Accept"))
 	}
 	return k, nil
 }
@@ -155,7 +156,7 @@ func (a *answer) createdKey(list apiPath) (string, error) {
 		if u, err := url.Parse(link); err == nil { // a Location may name the host
 			link = strings.TrimSuffix(u.EscapedPath(), "/")
 		}
-		parent, last, _ := cutLast(link)
+		parent, last, _ := apipath.CutLast(link)
 		if p, _, err := parseLink(parent); err == nil && p == list {
 			if key, err := url.PathUnescape(last); err == nil && key != "" {
 				return key, nil
@@ -185,7 +186,7 @@ func newItem(a *answer, entry []byte) (*item, error) {
 
 // readItem reads an object that a list shows by its key only.
 func readItem(ctx context.Context, r reader, path apiPath, listed *item) (*item, error) {
-	own, err := path.within(listed.key)
+	own, err := path.Within(listed.key)
 	if err != nil {
 		return nil, listed.a.unusable("an item has the key %q", oneLine(listed.key, 60))
 	}

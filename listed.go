@@ -12,7 +12,7 @@ import (
 // half of the lists below audit/. In the configuration there are none: whoever changes an
 // object needs its key.
 func isRecord(a *answer, e wire.Envelope) bool {
-	return e.Meta == nil && e.Body == nil && len(e.All) > 0 && !a.exchange.path.below(transactional...)
+	return e.Meta == nil && e.Body == nil && len(e.All) > 0 && !a.exchange.path.Below(transactional...)
 }
 
 // garbledText is an error about one object, whose text is not proper. The others of a list
@@ -34,7 +34,7 @@ func readable(a *answer, e wire.Envelope, key string) error {
 		return nil
 	}
 	return &garbledText{a.unusable("the body of %s has text that is not valid UTF-8: %s; Client.Invoke shows the bytes of %s",
-		oneLine(key, 60), oneLine(err.Error(), 200), words("/api/"+a.exchange.path.text))}
+		oneLine(key, 60), oneLine(err.Error(), 200), words("/api/"+a.exchange.path.Text))}
 }
 
 func isGarbled(err error) bool {

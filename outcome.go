@@ -210,7 +210,7 @@ func (c *Client) settle(ctx context.Context, k *call, err error, w witness) erro
 	}
 	end := c.patience(ctx)
 	defer end.release()
-	found := c.ask(ctx, end, k.method+" "+k.path.text, err, w.look)
+	found := c.ask(ctx, end, k.method+" "+k.path.Text, err, w.look)
 	if found.seen {
 		return nil
 	}

@@ -40,7 +40,7 @@ type veil struct {
 }
 
 // veil returns what hides the secrets of the call and of its session.
-func (x *exchange) veil() veil { return veil{x.secrets(), x.path.text} }
+func (x *exchange) veil() veil { return veil{x.secrets(), x.path.Text} }
 
 // holds reports whether a text holds a secret.
 func (v veil) holds(text string) bool { return redact.Holds(text, v.secrets) }

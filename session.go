@@ -403,7 +403,7 @@ func (s *sessions) until(ctx, life context.Context, stale *session) (*session, e
 		f := s.flight
 		if f == nil && ctx.Err() != nil { // nothing is sent for a caller who is gone
 			s.mu.Unlock()
-			return nil, &TransportError{Host: s.transport.host, Method: http.MethodGet, Path: authenticationPath.text, Err: ended(ctx)}
+			return nil, &TransportError{Host: s.transport.host, Method: http.MethodGet, Path: authenticationPath.Text, Err: ended(ctx)}
 		}
 		if f == nil {
 			f = &flight{done: make(chan struct{})}
@@ -446,7 +446,7 @@ func (s *sessions) waited(f *flight, why error) error {
 		return fmt.Errorf("sps: %s: %w", s.transport.host, why)
 	}
 	return &TransportError{
-		Host: s.transport.host, Method: http.MethodGet, Path: authenticationPath.text, Attempts: 1,
+		Host: s.transport.host, Method: http.MethodGet, Path: authenticationPath.Text, Attempts: 1,
 		Err: fmt.Errorf("%w while waiting %s", why, *f.phase.Load()),
 	}
 }

@@ -242,13 +242,13 @@ func (tx *Transaction) Invoke(ctx context.Context, method, path string, body any
 		return nil, err
 	}
 	if k.method != http.MethodGet {
-		if !k.path.below(transactional...) {
-			return nil, tx.client.fail(k.method+" "+k.path.text, notTransactional())
+		if !k.path.Below(transactional...) {
+			return nil, tx.client.fail(k.method+" "+k.path.Text, notTransactional())
 		}
 		k.class = classStep
 		if k.body != nil {
 			if k.body, err = wire.BareReferences(k.body); err != nil {
-				return nil, tx.client.fail(k.method+" "+k.path.text, fmt.Errorf("%w: %w", ErrInvalidInput, err))
+				return nil, tx.client.fail(k.method+" "+k.path.Text, fmt.Errorf("%w: %w", ErrInvalidInput, err))
 			}
 		}
 	}
@@ -278,9 +278,9 @@ var errStale = invalid("other steps of the transaction wrote it meanwhile, again
 // the transaction has written the object since. Then it gives errStale.
 func (tx *Transaction) writeFresh(ctx context.Context, method string, path apiPath, body []byte, read *version, secrets ...Secret) (*answer, error) {
 	fail := func(err error) (*answer, error) {
-		return nil, tx.client.fail(method+" "+path.text, err)
+		return nil, tx.client.fail(method+" "+path.Text, err)
 	}
-	if !path.below(transactional...) {
+	if !path.Below(transactional...) {
 		return fail(notTransactional())
 	}
 	if body != nil {
@@ -305,7 +305,7 @@ func (tx *Transaction) admit(c *Client, path apiPath) error {
 		return err
 	}
 	if tx.client != c {
-		return tx.client.fail(path.text, ErrOtherClient)
+		return tx.client.fail(path.Text, ErrOtherClient)
 	}
 	return nil
 }
@@ -351,7 +351,7 @@ func (tx *Transaction) spoil(err error) {
 // begin takes the client's turn.
 func (c *Client) begin(ctx context.Context, o *transactionOptions) (tx *Transaction, release func(), err error) {
 	start := time.Now()
-	turn, err := c.takeTurn(ctx, transactionPath.text, o)
+	turn, err := c.takeTurn(ctx, transactionPath.Text, o)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -386,7 +386,7 @@ func (c *Client) takeTurn(ctx context.Context, what string, o *transactionOption
 	switch {
 	case c.made() != nil:
 		return fail(nil)
-	case ctx.Value(transactionKey{c}) != nil && what == transactionPath.text:
+	case ctx.Value(transactionKey{c}) != nil && what == transactionPath.Text:
 		return fail(fmt.Errorf("%w: use that one", ErrNested))
 	case ctx.Value(transactionKey{c}) != nil:
 		return fail(whileOpen(what))

@@ -237,7 +237,7 @@ func (tx *Transaction) judge(ctx context.Context) (changes []Change, unlisted, e
 			return nil, nil, tx.client.fail("transaction", ended(ctx))
 		}
 		if tx.staged.contradicts(change) {
-			return nil, nil, tx.conflict(apiPath{text: change.Path})
+			return nil, nil, tx.conflict(apiPath{Text: change.Path})
 		}
 		tx.staged.list(change)
 	}

@@ -169,7 +169,7 @@ func (c *Client) patience(ctx context.Context) *patience {
 // resolve asks the appliance what became of a commit without an answer, until it is
 // known or patience ends.
 func (tx *Transaction) resolve(ctx context.Context, end *patience, cause error) (done bool, err error) {
-	found := tx.client.ask(ctx, end, "PUT "+transactionPath.text, cause, func(ctx context.Context) (bool, string, error) {
+	found := tx.client.ask(ctx, end, "PUT "+transactionPath.Text, cause, func(ctx context.Context) (bool, string, error) {
 		status := tx.statusOnce(ctx)
 		return (status == statusClosed || status == statusGone) && tx.find(ctx).asWritten(), status, nil
 	})

@@ -24,7 +24,7 @@ func (tx *Transaction) lockFirst() error {
 func (tx *Transaction) ensureOpen(ctx context.Context) error {
 	ctx, cancel := merge(ctx, tx.ctx)
 	defer cancel()
-	release, err := tx.takeTurn(ctx, transactionPath.text)
+	release, err := tx.takeTurn(ctx, transactionPath.Text)
 	if err != nil {
 		return err
 	}
@@ -42,7 +42,7 @@ func (tx *Transaction) open(ctx context.Context) error {
 	case full:
 		return c.fail("transaction", invalid("its function made more than %d different reads before its first write, too many to repeat them: pass WithLockFirst", maxLooks))
 	case conflict != "":
-		return tx.giveUp(ctx, tx.conflict(apiPath{text: conflict}))
+		return tx.giveUp(ctx, tx.conflict(apiPath{Text: conflict}))
 	}
 	tx.phase.Store(phaseOpening)
 	_ = c.sweep(ctx, true) // what cannot be ended holds the lock, and the refusal says so

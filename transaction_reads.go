@@ -68,14 +68,14 @@ func digestOf(a *answer, err error) (sum digest, ok bool) {
 
 // counts reports whether a call reads configuration.
 func (k *call) counts() bool {
-	return k.method == http.MethodGet && k.path.below(transactional...)
+	return k.method == http.MethodGet && k.path.Below(transactional...)
 }
 
 // note keeps what a read showed.
 func (l *looks) note(k *call, sum digest) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	name := k.path.text + "?" + query.Encode(k.query) + "\n" + k.header.Get("Accept")
+	name := k.path.Text + "?" + query.Encode(k.query) + "\n" + k.header.Get("Accept")
 	known := l.all[name]
 	switch {
 	case known == nil && len(l.all) == maxLooks:
@@ -89,7 +89,7 @@ func (l *looks) note(k *call, sum digest) {
 	case known.held: // it is older than the repetition, and is repeated again
 		known.sum, known.held = sum, false
 	default:
-		l.differ = k.path.text
+		l.differ = k.path.Text
 	}
 }
 
@@ -229,5 +229,5 @@ func (tx *Transaction) repeat(ctx context.Context, l *look) (*answer, error) {
 }
 
 func (tx *Transaction) conflict(path apiPath) error {
-	return tx.client.fail("transaction", fmt.Errorf("%w: %s; nothing was applied: run it again on what is there now", ErrConflict, oneLine(path.text, 200)))
+	return tx.client.fail("transaction", fmt.Errorf("%w: %s; nothing was applied: run it again on what is there now", ErrConflict, oneLine(path.Text, 200)))
 }

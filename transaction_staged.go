@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/go-sps/sps/internal/apipath"
 	"github.com/go-sps/sps/internal/wire"
 )
 
@@ -55,7 +56,7 @@ func (k *call) fresh(s *staged) bool {
 func (s *staged) version(path apiPath) *version {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return &version{writes: s.count[path.text]}
+	return &version{writes: s.count[path.Text]}
 }
 
 // reread keeps what was found in place of what an update had read.
@@ -65,7 +66,7 @@ func (s *staged) reread(path apiPath, body []byte) {
 	if s.before == nil {
 		s.before = make(map[string][]byte)
 	}
-	s.before[path.text] = body
+	s.before[path.Text] = body
 }
 
 // list keeps what the list of changes says that was there before a write, where that was
@@ -75,7 +76,7 @@ func (s *staged) list(change Change) {
 	defer s.mu.Unlock()
 	path := strings.TrimPrefix(change.Path, "/api/")
 	for _, w := range s.writes {
-		if w.path.text == path && s.before[path] == nil && change.OldValue != nil && wire.Kind(w.sent) == wire.Kind(change.OldValue) {
+		if w.path.Text == path && s.before[path] == nil && change.OldValue != nil && wire.Kind(w.sent) == wire.Kind(change.OldValue) {
 			if s.before == nil {
 				s.before = make(map[string][]byte)
 			}
@@ -88,21 +89,21 @@ func (s *staged) list(change Change) {
 func (s *staged) read(k *call, a *answer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	_, known := s.before[k.path.text]
-	if k.method != http.MethodGet || known || s.count[k.path.text] > 0 || a.Body == nil || !k.path.below(transactional...) {
+	_, known := s.before[k.path.Text]
+	if k.method != http.MethodGet || known || s.count[k.path.Text] > 0 || a.Body == nil || !k.path.Below(transactional...) {
 		return
 	}
 	if s.before == nil {
 		s.before = make(map[string][]byte)
 	}
-	s.before[k.path.text] = a.Body
+	s.before[k.path.Text] = a.Body
 }
 
 // had reports whether the object was read.
 func (s *staged) had(path apiPath) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.before[path.text] != nil
+	return s.before[path.Text] != nil
 }
 
 // begin counts a write before it is sent: whatever is read from now on may show it. It
@@ -113,9 +114,9 @@ func (s *staged) begin(path apiPath) (first bool) {
 	if s.count == nil {
 		s.count = make(map[string]int)
 	}
-	s.count[path.text]++
+	s.count[path.Text]++
 	s.begun++
-	return s.count[path.text] == 1
+	return s.count[path.Text] == 1
 }
 
 // steps counts the writes that were sent.
@@ -135,7 +136,7 @@ func (s *staged) keepNames(list apiPath, names map[string]string, since int) {
 	if s.names == nil {
 		s.names = make(map[string]map[string]string)
 	}
-	s.names[list.text] = names
+	s.names[list.Text] = names
 }
 
 // nameOf returns the key of the object of a list that has a name, "" for none. known
@@ -143,13 +144,13 @@ func (s *staged) keepNames(list apiPath, names map[string]string, since int) {
 func (s *staged) nameOf(list apiPath, name string) (key string, known bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	names, known := s.names[list.text]
+	names, known := s.names[list.Text]
 	return names[name], known
 }
 
 // rename keeps the names of the list of an object that was written.
 func (s *staged) rename(w *write) {
-	list, key, _ := cutLast(w.path.text)
+	list, key, _ := apipath.CutLast(w.path.Text)
 	names := s.names[list]
 	if names == nil {
 		return
@@ -172,13 +173,13 @@ func (s *staged) write(k *call, a *answer) {
 	}
 	if k.method == http.MethodPost {
 		if key, err := a.createdKey(k.path); err == nil {
-			if path, err := k.path.join(key); err == nil {
+			if path, err := k.path.Join(key); err == nil {
 				w.path = path
 			}
 		}
 	}
 	if w.path != k.path {
-		s.count[w.path.text]++
+		s.count[w.path.Text]++
 	}
 	s.rename(w)
 	created := slices.ContainsFunc(s.writes, func(old *write) bool { return old.path == w.path && old.method == http.MethodPost })
@@ -202,8 +203,8 @@ func (s *staged) contradicts(change Change) bool {
 	}
 	path := strings.TrimPrefix(change.Path, "/api/")
 	for _, w := range s.writes {
-		read, rest, ok := s.before[w.path.text], "", false
-		if rest, ok = strings.CutPrefix(path, w.path.text); !ok || read == nil || rest != "" && !strings.ContainsAny(rest[:1], "/#") {
+		read, rest, ok := s.before[w.path.Text], "", false
+		if rest, ok = strings.CutPrefix(path, w.path.Text); !ok || read == nil || rest != "" && !strings.ContainsAny(rest[:1], "/#") {
 			continue
 		}
 		place := changePlace(rest)
@@ -248,7 +249,7 @@ func (tx *Transaction) find(ctx context.Context) *findings {
 	places := make(chan struct{}, repeating)
 	var all sync.WaitGroup
 	for i, w := range writes {
-		before := bare(read[w.path.text])
+		before := bare(read[w.path.Text])
 		if w.method == http.MethodPut && len(before) > 0 && wire.Covers(before, w.sent) {
 			continue
 		}
@@ -267,11 +268,11 @@ func (tx *Transaction) find(ctx context.Context) *findings {
 	for i, w := range writes {
 		switch states[i] {
 		case foundWritten:
-			f.written = append(f.written, w.path.text)
+			f.written = append(f.written, w.path.Text)
 		case foundBefore:
-			f.before = append(f.before, w.path.text)
+			f.before = append(f.before, w.path.Text)
 		case foundNeither:
-			f.neither = append(f.neither, w.path.text)
+			f.neither = append(f.neither, w.path.Text)
 		}
 	}
 	return f

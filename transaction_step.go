@@ -18,7 +18,7 @@ func (tx *Transaction) step(ctx context.Context, k *call) (*answer, error) {
 	if k.class != classStep && tx.phase.Load() == phaseReading {
 		return tx.look(ctx, k)
 	}
-	release, err := tx.takeTurn(ctx, k.method+" "+k.path.text)
+	release, err := tx.takeTurn(ctx, k.method+" "+k.path.Text)
 	if err != nil {
 		return nil, err
 	}
@@ -79,7 +79,7 @@ func (tx *Transaction) readOpen(ctx context.Context, k *call) (*answer, error) {
 // writeOpen sends a write. The caller holds the turn.
 func (tx *Transaction) writeOpen(ctx context.Context, k *call) (*answer, error) {
 	if !k.fresh(tx.staged) {
-		return nil, tx.client.fail(k.method+" "+k.path.text, errStale)
+		return nil, tx.client.fail(k.method+" "+k.path.Text, errStale)
 	}
 	if !tx.confirmed && !tx.client.logins.separate() {
 		// Later, what this write stages would show.

@@ -216,7 +216,7 @@ func exchangeOf(ctx context.Context) *exchange { return ctx.Value(exchangeKey{})
 // an *Error if the appliance refused, a *TransportError if there was no answer.
 func (t *transport) do(ctx context.Context, k *call, sess *session) (*answer, error) {
 	x := &exchange{call: k, t: t, sess: sess}
-	x.url = url.URL{Scheme: "https", Host: t.host, Path: "/api/" + k.path.plain(), RawPath: "/api/" + k.path.escaped, RawQuery: query.Encode(k.query)}
+	x.url = url.URL{Scheme: "https", Host: t.host, Path: "/api/" + k.path.Plain(), RawPath: "/api/" + k.path.Escaped, RawQuery: query.Encode(k.query)}
 	req := blank.WithContext(context.WithValue(ctx, exchangeKey{}, x))
 	req.Method, req.URL, req.Host = k.method, &x.url, t.host
 	req.Header = http.Header{} // http.Client copies what is in it
@@ -439,7 +439,7 @@ func (x *exchange) fail(ctx context.Context, err error) error {
 	err = withoutURL(err)
 	var writing errSink
 	if errors.As(err, &writing) { // which is no failure of the connection
-		return errorf("sps: %s: %s %s: %w", x.t.host, x.method, x.path.text, writing)
+		return errorf("sps: %s: %s %s: %w", x.t.host, x.method, x.path.Text, writing)
 	}
 	if err == io.EOF {
 		err = fmt.Errorf("the connection was closed without an answer: %w", err)
@@ -453,7 +453,7 @@ func (x *exchange) fail(ctx context.Context, err error) error {
 // failed makes the error of a call without an answer that can be relied on.
 func (x *exchange) failed(err error) error {
 	return &TransportError{
-		Host: x.t.host, Method: x.method, Path: x.path.text, Attempts: x.attempts, Err: err, sent: x.sent,
+		Host: x.t.host, Method: x.method, Path: x.path.Text, Attempts: x.attempts, Err: err, sent: x.sent,
 		OutcomeUnknown: x.sent && !policies[x.class].lost.harmless(),
 	}
 }
@@ -775,7 +775,7 @@ func (a attempts) log(ctx context.Context, x *exchange, status int, took time.Du
 	list := []slog.Attr{
 		slog.String("host", a.t.host),
 		slog.String("method", x.method),
-		slog.String("path", x.path.text),
+		slog.String("path", x.path.Text),
 		slog.Int("attempt", x.attempts),
 		slog.Duration("duration", took),
 	}

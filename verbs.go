@@ -13,7 +13,7 @@ import (
 // newRead makes a call that reads.
 func newRead(path apiPath, query url.Values) *call {
 	class := classRead
-	if path.below(making...) {
+	if path.Below(making...) {
 		class = classSnapshot
 	}
 	return &call{class: class, method: http.MethodGet, path: path, query: query}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-sps/sps/internal/apipath"
 	"github.com/go-sps/sps/internal/wire"
 )
 
@@ -242,7 +243,7 @@ func (c *Client) greet(ctx context.Context) (state string, err error) {
 	}
 	_, err = c.call(ctx, &call{class: classRead, method: http.MethodGet, path: infoPath, once: true})
 	var refused *Error
-	if errors.As(err, &refused) && refused.Path == infoPath.text && answeredByAPI(err) && refused.Type != Unauthenticated {
+	if errors.As(err, &refused) && refused.Path == infoPath.Text && answeredByAPI(err) && refused.Type != Unauthenticated {
 		err = nil // who may not read it is logged in all the same
 	}
 	return stateReady, err
@@ -313,7 +314,7 @@ func (j jobs[T]) list(ctx context.Context) ([]T, error) {
 		}
 		one := j.decode(listed.Envelope, listed.key)
 		if status, _ := j.state(&one); status == "" {
-			if checkSegment(listed.key) != nil {
+			if apipath.CheckSegment(listed.key) != nil {
 				return nil, listed.a.unusable("an item has the key %q", oneLine(listed.key, 60))
 			}
 			read, err := j.get(ctx, listed.key)
