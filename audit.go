@@ -172,7 +172,7 @@ func badQuery(err error) error {
 
 // failed names the appliance in an error that is not about one request.
 func (s *AuditSessions) failed(err error) error {
-	return fmt.Errorf("sps: %s: %s: %w", s.client.Host(), auditSessionsPath.text, err)
+	return errorf("sps: %s: %s: %w", s.client.Host(), auditSessionsPath.text, err)
 }
 
 // Stats counts the values of a field (GET /api/audit/sessions/stats). The form of the

@@ -76,7 +76,7 @@ func (s *AuditSessions) Search(ctx context.Context, query audit.Query, options .
 			continue
 		}
 		if err := option.applySearch(search); err != nil && search.err == nil {
-			search.err = fmt.Errorf("sps: %s: %w", auditSessionsPath.text, err)
+			search.err = errorf("sps: %s: %w", auditSessionsPath.text, err)
 		}
 	}
 	if search.query.Sort == (audit.Sort{}) {

@@ -63,7 +63,7 @@ func (r *searchRun) open() (id string, err error) {
 		}
 		r.client.logWaiting(r.ctx, slog.LevelInfo, "sps: waiting for the snapshot of another search", slog.Duration("at_most", rest))
 		if err := sleep(r.ctx, min(quotaPause, rest)); err != nil {
-			return "", r.search.sessions.failed(fmt.Errorf("%w while waiting: %w", err, ErrSnapshotQuota))
+			return "", r.search.sessions.failed(errorf("%w while waiting: %w", err, ErrSnapshotQuota))
 		}
 	}
 }

@@ -468,7 +468,7 @@ func (r *remnant) unended() error {
 	if left := r.session.remaining(); left > 0 {
 		ends = fmt.Sprintf("in %s if nobody uses it", left.Round(time.Second))
 	}
-	return fmt.Errorf("%w (a session is not logged out: it ends %s)", r.err, ends)
+	return errorf("%w (a session is not logged out: it ends %s)", r.err, ends)
 }
 
 // call sends a call outside of a transaction, in the session that reads. It renews a

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
@@ -361,6 +362,8 @@ type refusedLogin struct {
 func (r *refusedLogin) Error() string { return r.err.Error() + " (" + r.next + ")" }
 
 func (r *refusedLogin) Unwrap() error { return r.err }
+
+func (r *refusedLogin) LogValue() slog.Value { return logged(r) }
 
 // sessions keeps one of the client's sessions: one login for everybody who waits for
 // it. A client has two, one that reads and one that writes.
