@@ -292,6 +292,23 @@ func TestWrappedErrorsInLogs(t *testing.T) {
 	}
 }
 
+// TestRefusedLoginInLogs is TestWrappedErrorsInLogs of a refusal that is kept.
+func TestRefusedLoginInLogs(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(t)
+	c := connect(t, a)
+	a.Inject(spstest.Fault{Path: "firmware/slots", ExpireSession: true})
+	a.Inject(spstest.Fault{Path: "authentication", Status: 401, Body: `{"error":{"type":"AuthenticationFailure","message":"you sent hush"}}`})
+	for i := range 2 {
+		_, err := c.Firmware.Slots.List(t.Context())
+		var out bytes.Buffer
+		slog.New(slog.NewTextHandler(&out, nil)).Info("x", "err", err, "dead", c.Err())
+		if err == nil || !strings.Contains(err.Error(), "hush") || strings.Contains(out.String(), "hush") || !strings.Contains(out.String(), "err.status=401") {
+			t.Errorf("call %d: %v is logged as %s", i, err, out.String())
+		}
+	}
+}
+
 // TestDeadExistingSession wants one form for every call in a session that is no more.
 func TestDeadExistingSession(t *testing.T) {
 	t.Parallel()
