@@ -3,8 +3,289 @@ package sps
 import (
 	"context"
 	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"strings"
 	"time"
+	"unicode"
 )
+
+// How a transaction is opened, and how it waits for the configuration lock.
+
+// lockFirst opens the transaction before its function runs.
+func (tx *Transaction) lockFirst() error {
+	tx.confirmed = true // nothing is read without the lock
+	return tx.ensureOpen(tx.ctx)
+}
+
+// ensureOpen opens the transaction unless it is open.
+func (tx *Transaction) ensureOpen(ctx context.Context) error {
+	ctx, cancel := merge(ctx, tx.ctx)
+	defer cancel()
+	release, err := tx.takeTurn(ctx, transactionPath.Text)
+	if err != nil {
+		return err
+	}
+	defer release()
+	if tx.session != nil {
+		return nil
+	}
+	return tx.open(ctx)
+}
+
+// open opens the transaction on the appliance. The caller holds the turn.
+func (tx *Transaction) open(ctx context.Context) error {
+	c := tx.client
+	switch conflict, full := tx.looks.unfit(); {
+	case full:
+		return c.fail("transaction", invalid("its function made more than %d different reads before its first write, too many to repeat them: pass WithLockFirst", maxLooks))
+	case conflict != "":
+		return tx.giveUp(ctx, tx.conflict(apiPath{Text: conflict}))
+	}
+	tx.phase.Store(phaseOpening)
+	_ = c.sweep(ctx, true) // what cannot be ended holds the lock, and the refusal says so
+	if err := c.scour(ctx); err != nil {
+		return tx.giveUp(ctx, err)
+	}
+	if err := c.yield(ctx); err != nil {
+		return tx.giveUp(ctx, c.fail("transaction", err))
+	}
+	for {
+		session, a, err := c.openTransaction(ctx)
+		if err == nil {
+			tx.session, tx.since = session, time.Now()
+			tx.phase.Store(phaseOpen)
+			if err := tx.checkMessage(ctx, a); err != nil {
+				return tx.giveUp(ctx, err)
+			}
+			return nil
+		}
+		if !errors.Is(err, ErrLocked) {
+			return tx.giveUp(ctx, err)
+		}
+		if !tx.waitForLock(ctx) {
+			return tx.giveUp(ctx, tx.locked(ctx, errors.Unwrap(err)))
+		}
+	}
+}
+
+// yield lets others have the lock for a moment after the client has held it.
+func (c *Client) yield(ctx context.Context) error {
+	c.mu.Lock()
+	pause := min(c.held/yieldShare, mostYield) - time.Since(c.free)
+	c.mu.Unlock()
+	if pause <= 0 {
+		return nil
+	}
+	return sleep(ctx, pause)
+}
+
+// A client that takes the lock again waits for this part of the time that it held it.
+const (
+	yieldShare = 10
+	mostYield  = time.Second
+)
+
+// freed notes that the client has let go of the lock.
+func (tx *Transaction) freed() {
+	tx.client.mu.Lock()
+	defer tx.client.mu.Unlock()
+	tx.client.free = time.Now()
+	tx.client.held = tx.client.free.Sub(tx.since)
+}
+
+// lockRefused is a refusal of the opening because of the lock.
+type lockRefused struct{ err error }
+
+func (l lockRefused) Error() string        { return l.err.Error() }
+func (l lockRefused) Is(target error) bool { return target == ErrLocked || target == KindLocked }
+func (l lockRefused) Unwrap() error        { return l.err }
+func (l lockRefused) LogValue() slog.Value { return logged(l) }
+
+// openTransaction sends the request that opens a transaction. A session that has expired
+// is renewed once.
+func (c *Client) openTransaction(ctx context.Context) (*session, *answer, error) {
+	k := &call{class: classOpen, method: http.MethodPost, path: transactionPath}
+	s, err := c.writeSession(ctx, nil)
+	if err != nil {
+		return nil, nil, c.sessionOver(k, err)
+	}
+	a, err := c.openIn(ctx, s, k)
+	if expired(k, a, err) {
+		renewed, renewal := c.writeSession(ctx, s)
+		switch {
+		case errors.Is(renewal, errExpiredExisting):
+			return nil, nil, c.stillExpired(k, err, errExpiredExisting)
+		case renewal != nil:
+			return nil, nil, renewal
+		}
+		s = renewed
+		a, err = c.openIn(ctx, s, k)
+	}
+	return s, a, c.openingFailed(ctx, s, err)
+}
+
+func (c *Client) openIn(ctx context.Context, s *session, k *call) (*answer, error) {
+	if err := c.ownTransaction(ctx, s); err != nil {
+		return nil, err
+	}
+	return c.transport.do(ctx, k, s)
+}
+
+// ownTransaction makes sure that no transaction of somebody else is open in a session
+// that was handed in.
+func (c *Client) ownTransaction(ctx context.Context, s *session) error {
+	if c.logins.renewable() {
+		return nil
+	}
+	status, err := c.transport.transactionStatus(ctx, s)
+	if err == nil && status == statusOpen {
+		return lockRefused{c.fail("transaction", errors.New("a transaction of somebody else is open in this session"))}
+	}
+	return err
+}
+
+// openingFailed judges the answer to an opening; nil means that it is open.
+func (c *Client) openingFailed(ctx context.Context, s *session, err error) error {
+	var refused *Error
+	var broken *TransportError
+	switch {
+	case err == nil, errors.Is(err, ErrLocked):
+		return err
+	case expired(&call{}, nil, err):
+		c.writing.drop(s)
+		return err
+	case errors.As(err, &refused) && refusedByLock(refused):
+		mean(err, KindLocked)
+		return lockRefused{err}
+	case refused != nil && refused.Status < 500, errors.As(err, &broken) && !broken.sent:
+		return err
+	}
+	// It may be open, or be opened yet: the session goes.
+	began := time.Now()
+	bound, cancel := c.budget(ctx)
+	defer cancel()
+	err = withoutUnknown(err) // nothing was written
+	if left := c.discard(bound, s, true); left != nil {
+		err = beside(err, "rolling back failed too", left)
+	}
+	c.cleaned(began)
+	return err
+}
+
+// checkMessage refuses a transaction without a message where the appliance requires
+// one. a is the answer to the opening.
+func (tx *Transaction) checkMessage(ctx context.Context, a *answer) error {
+	tx.session.note(newMeta(a.Meta).SessionRemaining)
+	if tx.o.preview != nil || strings.TrimSpace(tx.o.message) != "" {
+		return nil
+	}
+	required, told := messageRule(a)
+	if !told {
+		k := &call{class: classRead, method: http.MethodGet, path: transactionPath, once: true}
+		a, err := tx.client.transport.do(ctx, k, tx.session)
+		switch {
+		case expired(k, a, err):
+			return tx.lose(err)
+		case err == nil:
+			tx.session.note(newMeta(a.Meta).SessionRemaining)
+			required, _ = messageRule(a)
+		}
+	}
+	if required {
+		return tx.client.fail("transaction", fmt.Errorf("%w: pass WithMessage", ErrCommitMessageRequired))
+	}
+	return nil
+}
+
+// waitForLock waits before the lock is asked for again. It says no where the time is
+// over.
+func (tx *Transaction) waitForLock(ctx context.Context) bool {
+	if !tx.o.patient {
+		return false
+	}
+	now := time.Now()
+	if tx.deadline.IsZero() {
+		tx.deadline = now.Add(tx.o.wait)
+	}
+	left := tx.deadline.Sub(now)
+	return left > 0 && sleep(ctx, min(lockPause(tx.o.wait-left), left)) == nil
+}
+
+// The pauses between two looks at the lock.
+const (
+	leastLockPause = 50 * time.Millisecond
+	firstLockPause = 150 * time.Millisecond
+	mostLockPause  = time.Second
+)
+
+// lockPause is how long to wait before the lock is asked for again: drawn at random, so
+// that a client that takes the lock again and again is not always faster, and longer
+// the longer was waited.
+func lockPause(waited time.Duration) time.Duration {
+	bound := min(max(waited/8, firstLockPause), mostLockPause)
+	return leastLockPause + rand.N(bound-leastLockPause)
+}
+
+// locked makes the error of a refusal because of the lock.
+func (tx *Transaction) locked(ctx context.Context, err error) error {
+	err = because(ErrLocked, err)
+	if own := tx.client.holdsOwnLock(); own != nil {
+		err = own.endOf(errorf("%w; an earlier session of this client, which could not be ended yet, may hold it%s", err, own.endsIn()))
+	} else if tx.client.namesOwnUser(err) {
+		err = tx.client.present().endOf(errorf("%w; the appliance names the user of this client: that may be an earlier run of your own, whose lock ends with its session%s", err, tx.client.lifetime()))
+	}
+	switch {
+	case tx.accepted: // it had the lock, and lost it
+		return err
+	case ctx.Err() != nil:
+		return errorf("%w (%w while waiting for the lock)", err, ended(ctx))
+	case !tx.o.patient:
+		return errorf("%w; WithLockWait waits for it", err)
+	}
+	return errorf("%w; waited %s", err, tx.o.wait)
+}
+
+// endOf adds to an error about a lock when it ends with a session, as far as that is known.
+func (s *session) endOf(err error) error {
+	if s == nil {
+		return err
+	}
+	if left := s.remaining(); left > 0 {
+		return &lockEnds{err, time.Now().Add(left)}
+	}
+	return err
+}
+
+// namesOwnUser reports whether a refusal names the user that the client logs in as.
+func (c *Client) namesOwnUser(err error) bool {
+	var refused *Error
+	name := c.logins.credential.username
+	return name != "" && errors.As(err, &refused) && containsWord(refused.Message, name)
+}
+
+// containsWord reports whether a text has a word in it.
+func containsWord(text, word string) bool {
+	for field := range strings.FieldsFuncSeq(text, func(r rune) bool { return unicode.IsSpace(r) || strings.ContainsRune(`"'(),:;`, r) }) {
+		if strings.TrimSuffix(field, ".") == word {
+			return true
+		}
+	}
+	return false
+}
+
+// lifetime says in words how long a session lives that nobody uses, as far as the
+// appliance has said it.
+func (c *Client) lifetime() string {
+	if s := c.present(); s != nil {
+		if left := s.remaining(); left > 0 {
+			return fmt.Sprintf(", at the latest %s after its last request", left.Round(time.Second))
+		}
+	}
+	return ""
+}
 
 // The steps of a transaction: reads, and the writes that open it.
 

@@ -20,6 +20,7 @@ import (
 
 	"github.com/hashicorp/go-retryablehttp"
 
+	"github.com/go-sps/sps/internal/foreign"
 	"github.com/go-sps/sps/internal/query"
 	"github.com/go-sps/sps/internal/wire"
 )
@@ -792,4 +793,17 @@ func (a attempts) log(ctx context.Context, x *exchange, status int, took time.Du
 		list = append(list, slog.Int("status", status))
 	}
 	a.t.logger.LogAttrs(ctx, level, "sps request", list...)
+}
+
+// foreignWords quotes what an answer says in another form than the API's: the title of a
+// page, or a message at the top. Nothing is decided by it.
+func (x *exchange) foreignWords() string {
+	text := foreign.Words(x.body)
+	switch {
+	case text == "":
+		return ""
+	case x.veil().holds(text):
+		return ": " + notShown
+	}
+	return ": " + strconv.Quote(oneLine(text, 200))
 }
