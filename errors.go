@@ -11,8 +11,9 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 
+	"github.com/go-sps/sps/internal/oneline"
+	"github.com/go-sps/sps/internal/pemtext"
 	"github.com/go-sps/sps/internal/wire"
 )
 
@@ -441,7 +442,7 @@ func (e *CertificateError) Error() string {
 	}
 	text += e.hint()
 	if len(e.unread) > 0 {
-		text += "; the CA bundle has blocks that cannot be read: " + oneLine(named(e.unread), 300)
+		text += "; the CA bundle has blocks that cannot be read: " + oneLine(pemtext.Named(e.unread), 300)
 	}
 	return text + ")"
 }
@@ -895,17 +896,4 @@ func texts(value []byte) []string {
 
 // oneLine makes a text of the other side fit to print: one line, no control
 // characters, at most limit bytes.
-func oneLine(text string, limit int) string {
-	cut := false
-	if len(text) > limit {
-		text, cut = strings.ToValidUTF8(text[:limit], ""), true
-	}
-	text = strings.ToValidUTF8(text, "\uFFFD")
-	text = strings.Join(strings.FieldsFunc(text, func(r rune) bool {
-		return unicode.IsSpace(r) || !unicode.IsPrint(r)
-	}), " ")
-	if cut {
-		text += "…"
-	}
-	return text
-}
+func oneLine(text string, limit int) string { return oneline.Text(text, limit) }

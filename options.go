@@ -10,6 +10,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"github.com/go-sps/sps/internal/pemtext"
 )
 
 // Version is the version of this module, as it stands in the User-Agent.
@@ -76,7 +78,7 @@ func (o *config) warn(ctx context.Context, address string) {
 		o.logger.WarnContext(ctx, "sps: the appliance's certificate is not verified (WithInsecureTLS)", "host", address)
 	}
 	if len(o.unread) > 0 {
-		o.logger.WarnContext(ctx, "sps: the CA bundle has blocks that cannot be read", "host", address, "blocks", named(o.unread))
+		o.logger.WarnContext(ctx, "sps: the CA bundle has blocks that cannot be read", "host", address, "blocks", pemtext.Named(o.unread))
 	}
 }
 
@@ -119,20 +121,20 @@ func (j *joinedError) Unwrap() []error { return j.errs }
 // read is [ErrInvalidInput].
 func WithCABundle(pem []byte) Option {
 	return func(o *config) error {
-		p, err := readPEM(pem)
+		p, err := pemtext.Read(pem)
 		switch {
 		case err != nil:
 			return invalid("the CA bundle %s", err)
-		case len(p.certificates) == 0:
-			return invalid("the CA bundle holds no certificate that can be read: %s", p.unreadBlocks())
+		case len(p.Certificates) == 0:
+			return invalid("the CA bundle holds no certificate that can be read: %s", p.UnreadBlocks())
 		}
 		if o.roots == nil {
 			o.roots = x509.NewCertPool()
 		}
-		for _, certificate := range p.certificates {
+		for _, certificate := range p.Certificates {
 			o.roots.AddCert(certificate)
 		}
-		o.unread = append(o.unread, p.unread...)
+		o.unread = append(o.unread, p.Unread...)
 		return nil
 	}
 }

@@ -3,10 +3,10 @@ package sps
 import (
 	"fmt"
 	"net/url"
-	"strconv"
 	"strings"
 
 	"github.com/go-sps/sps/internal/apipath"
+	"github.com/go-sps/sps/internal/oneline"
 )
 
 // apiPath is a path below /api/, checked and escaped once.
@@ -75,12 +75,7 @@ func guarded(p apiPath) bool {
 }
 
 // quoted shows an input as it is, escaped and shortened.
-func quoted(text string) string {
-	if len(text) > 100 {
-		return strconv.Quote(text[:100]) + "…"
-	}
-	return strconv.Quote(text)
-}
+func quoted(text string) string { return oneline.Quoted(text) }
 
 // invalid makes an ErrInvalidInput with its reason.
 func invalid(format string, args ...any) error {

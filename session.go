@@ -19,6 +19,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/go-sps/sps/internal/attempt"
 	"github.com/go-sps/sps/internal/wire"
 )
 
@@ -409,7 +410,7 @@ func (s *sessions) until(ctx, life context.Context, stale *session) (*session, e
 			f = &flight{done: make(chan struct{})}
 			s.flight = f
 			limit := s.transport.timeouts.Login
-			flying, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), limit, errAttemptTimeout(limit))
+			flying, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), limit, attempt.Timeout(limit))
 			f.cancel = cancel
 			go s.login(f.traced(flying), f)
 		}

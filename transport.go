@@ -20,6 +20,7 @@ import (
 
 	"github.com/hashicorp/go-retryablehttp"
 
+	"github.com/go-sps/sps/internal/attempt"
 	"github.com/go-sps/sps/internal/foreign"
 	"github.com/go-sps/sps/internal/query"
 	"github.com/go-sps/sps/internal/wire"
@@ -346,7 +347,7 @@ func checkRetry(ctx context.Context, resp *http.Response, err error) (bool, erro
 		notSent := neverSent(err)
 		x.sent = x.sent || !notSent
 		started := x.sink != nil && x.sink.done > 0 // what was handed on cannot be taken back
-		var limit errAttemptTimeout
+		var limit attempt.Timeout
 		tooLong := x.class == classTry && errors.As(err, &limit)
 		if x.ended(ctx) != nil || started || tooLong || permanent(err) || !notSent && !policy.broken {
 			return false, nil
@@ -593,15 +594,6 @@ type attempts struct {
 	next http.RoundTripper
 }
 
-// errAttemptTimeout is the cause when an attempt's own limit ended it.
-type errAttemptTimeout time.Duration
-
-func (e errAttemptTimeout) Error() string {
-	return fmt.Sprintf("no complete answer within %s (see Timeouts)", time.Duration(e))
-}
-
-func (e errAttemptTimeout) Is(target error) bool { return target == context.DeadlineExceeded }
-
 func (a attempts) RoundTrip(req *http.Request) (*http.Response, error) {
 	ctx := req.Context()
 	x := exchangeOf(ctx)
@@ -609,12 +601,12 @@ func (a attempts) RoundTrip(req *http.Request) (*http.Response, error) {
 	limit := policies[x.class].limit(&a.t.timeouts)
 	var bound context.Context
 	var cancel context.CancelFunc
-	var dog *watchdog
+	var dog *attempt.Watchdog
 	switch {
 	case x.stream != nil || x.sink != nil:
-		bound, dog, cancel = watch(ctx, limit, a.t.timeouts.Action)
+		bound, dog, cancel = attempt.Watch(ctx, limit, a.t.timeouts.Action)
 	case limit > 0:
-		bound, cancel = context.WithTimeoutCause(ctx, limit, errAttemptTimeout(limit))
+		bound, cancel = context.WithTimeoutCause(ctx, limit, attempt.Timeout(limit))
 	default:
 		bound, cancel = context.WithCancel(ctx)
 	}
@@ -637,7 +629,7 @@ func (a attempts) RoundTrip(req *http.Request) (*http.Response, error) {
 		req.Body = unrepeatable{}
 	}
 	if x.stream != nil {
-		req.Body = &watched{req.Body, dog}
+		req.Body = &attempt.Watched{ReadCloser: req.Body, Dog: dog}
 	}
 	start := time.Now()
 	resp, err := a.next.RoundTrip(req)
@@ -664,7 +656,7 @@ func (a attempts) RoundTrip(req *http.Request) (*http.Response, error) {
 		resp.Body = http.NoBody
 	}
 	if x.sink != nil {
-		resp.Body = &watched{resp.Body, dog}
+		resp.Body = &attempt.Watched{ReadCloser: resp.Body, Dog: dog}
 	}
 	resp.Body = &limitedBody{resp.Body, x, ctx, bound, cancel}
 	return resp, nil
@@ -678,54 +670,6 @@ type unrepeatable struct{}
 func (unrepeatable) Read([]byte) (int, error) { return 0, io.EOF }
 
 func (unrepeatable) Close() error { return nil }
-
-// watchdog ends an attempt that stands still: while a body is sent or received, by
-// the limit between two pieces of it, and then by the limit for the answer.
-type watchdog struct {
-	timer         *time.Timer
-	stall, answer time.Duration
-	running       atomic.Int64 // the limit that runs
-}
-
-func watch(ctx context.Context, stall, answer time.Duration) (context.Context, *watchdog, context.CancelFunc) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	dog := &watchdog{stall: stall, answer: answer}
-	if stall > 0 {
-		dog.running.Store(int64(stall))
-		dog.timer = time.AfterFunc(stall, func() { cancel(errAttemptTimeout(dog.running.Load())) })
-	}
-	return ctx, dog, func() {
-		if dog.timer != nil {
-			dog.timer.Stop()
-		}
-		cancel(nil)
-	}
-}
-
-func (d *watchdog) moved(end bool) {
-	switch {
-	case d.timer == nil:
-	case end && d.answer > 0:
-		d.running.Store(int64(d.answer))
-		d.timer.Reset(d.answer)
-	case end:
-		d.timer.Stop()
-	default:
-		d.timer.Reset(d.stall)
-	}
-}
-
-// watched tells the watchdog of each piece of a body that is taken.
-type watched struct {
-	io.ReadCloser
-	dog *watchdog
-}
-
-func (w *watched) Read(p []byte) (int, error) {
-	n, err := w.ReadCloser.Read(p)
-	w.dog.moved(err == io.EOF)
-	return n, err
-}
 
 // cause names the limit, or the end of the client, where that ended an attempt.
 func (x *exchange) cause(caller, bound context.Context, err error) error {

@@ -1,4 +1,6 @@
-package sps
+// Package pemtext reads the certificates of texts in PEM form, each block by itself: what is
+// wrong with one does not hide the others, and is named.
+package pemtext
 
 import (
 	"bytes"
@@ -7,23 +9,23 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/go-sps/sps/internal/oneline"
 )
 
-// What is read of texts in PEM form: each block by itself, so that what is wrong with one
-// does not hide the others, and can be named.
-
-// pemText is what a text in PEM form holds.
-type pemText struct {
-	certificates []*x509.Certificate
-	unread       []string // the blocks that cannot be read, with the reason
+// Text is what a text in PEM form holds.
+type Text struct {
+	Certificates []*x509.Certificate
+	Unread       []string // the blocks that cannot be read, with the reason
 	blocks       int
 }
 
-const pemBegin, pemEnd = "-----BEGIN ", "-----END "
+// Begin is how the first line of a block begins.
+const Begin, pemEnd = "-----BEGIN ", "-----END "
 
-// readPEM reads the certificates of a text. A private key in it is refused, and so is
+// Read reads the certificates of a text. A private key in it is refused, and so is
 // what is no text of bytes.
-func readPEM(text []byte) (*pemText, error) {
+func Read(text []byte) (*Text, error) {
 	switch {
 	case bytes.Contains(text, []byte("PRIVATE KEY-----")):
 		return nil, errors.New("holds a private key; pass certificates only")
@@ -31,20 +33,20 @@ func readPEM(text []byte) (*pemText, error) {
 		return nil, errors.New("holds no certificate in PEM form: it is UTF-16, as some programs write it; save it as ASCII or UTF-8")
 	}
 	text = bytes.ReplaceAll(text, []byte("\ufeff"), nil) // the mark that some programs begin a file with
-	p := &pemText{}
+	p := &Text{}
 	line := 1
 	for {
-		before, rest, found := bytes.Cut(text, []byte(pemBegin))
+		before, rest, found := bytes.Cut(text, []byte(Begin))
 		if !found {
 			break
 		}
 		line += bytes.Count(before, []byte("\n"))
 		text = rest
 		block := rest
-		if next := bytes.Index(rest, []byte(pemBegin)); next >= 0 {
+		if next := bytes.Index(rest, []byte(Begin)); next >= 0 {
 			block, text = rest[:next], rest[next:]
 		}
-		p.add(append([]byte(pemBegin), block...), line)
+		p.add(append([]byte(Begin), block...), line)
 		line += bytes.Count(rest[:len(rest)-len(text)], []byte("\n"))
 	}
 	if p.blocks == 0 {
@@ -57,14 +59,14 @@ func readPEM(text []byte) (*pemText, error) {
 }
 
 // add reads a block, which may have other text behind it.
-func (p *pemText) add(text []byte, line int) {
+func (p *Text) add(text []byte, line int) {
 	p.blocks++
 	certificate, err := readBlock(text)
 	if err != nil {
-		p.unread = append(p.unread, fmt.Sprintf("block %d (line %d): %s", p.blocks, line, err))
+		p.Unread = append(p.Unread, fmt.Sprintf("block %d (line %d): %s", p.blocks, line, err))
 		return
 	}
-	p.certificates = append(p.certificates, certificate)
+	p.Certificates = append(p.Certificates, certificate)
 }
 
 func readBlock(text []byte) (*x509.Certificate, error) {
@@ -75,7 +77,7 @@ func readBlock(text []byte) (*x509.Certificate, error) {
 	switch block.Type {
 	case "CERTIFICATE", "X509 CERTIFICATE":
 	default:
-		return nil, fmt.Errorf("it is a block of type %s, not CERTIFICATE", quoted(block.Type))
+		return nil, fmt.Errorf("it is a block of type %s, not CERTIFICATE", oneline.Quoted(block.Type))
 	}
 	certificate, err := x509.ParseCertificate(block.Bytes)
 	if err != nil {
@@ -98,7 +100,7 @@ func malformedBlock(text []byte) error {
 
 // unreadable says why a certificate cannot be read, and what helps.
 func unreadable(err error) error {
-	text := "Go cannot read the certificate: " + strings.TrimPrefix(oneLine(err.Error(), 200), "x509: ")
+	text := "Go cannot read the certificate: " + strings.TrimPrefix(oneline.Text(err.Error(), 200), "x509: ")
 	if strings.Contains(text, "negative serial number") {
 		text += " (it does where the program runs with GODEBUG=x509negativeserial=1)"
 	}
@@ -108,8 +110,8 @@ func unreadable(err error) error {
 // maxUnread bounds how many blocks a text names.
 const maxUnread = 5
 
-// named tells which blocks cannot be read, in words; "" for none.
-func named(unread []string) string {
+// Named tells which blocks cannot be read, in words; "" for none.
+func Named(unread []string) string {
 	shown := unread[:min(len(unread), maxUnread)]
 	text := strings.Join(shown, "; ")
 	if more := len(unread) - len(shown); more > 0 {
@@ -118,11 +120,11 @@ func named(unread []string) string {
 	return text
 }
 
-// unreadBlocks says how many blocks cannot be read, and which.
-func (p *pemText) unreadBlocks() string {
-	count := fmt.Sprintf("%d of the %d blocks", len(p.unread), p.blocks)
+// UnreadBlocks says how many blocks cannot be read, and which.
+func (p *Text) UnreadBlocks() string {
+	count := fmt.Sprintf("%d of the %d blocks", len(p.Unread), p.blocks)
 	if p.blocks == 1 {
 		count = "the one block"
 	}
-	return count + " of the PEM text cannot be read: " + named(p.unread)
+	return count + " of the PEM text cannot be read: " + Named(p.Unread)
 }
