@@ -35,7 +35,7 @@ type Client struct {
 	Cluster Cluster
 	// Firmware tests, uploads and upgrades the firmware, firmware.
 	Firmware Firmware
-	// Management reads the settings for mail and SNMP, configuration/management.
+	// Management reads the settings for the disk, mail and SNMP, configuration/management.
 	Management Management
 	// Starling joins the appliance to Starling and takes it out, starling, and reads
 	// configuration/starling.

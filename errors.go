@@ -149,6 +149,11 @@ var (
 	ErrFetchDone = newSentinel("the fetch has ended", KindRefused)
 	// ErrFetchRunning: a firmware fetch has not ended; cancel it first.
 	ErrFetchRunning = newSentinel("the fetch is under way", KindRefused)
+	// ErrWrongVersion: the appliance restarted, and runs another version than the one
+	// that was waited for.
+	ErrWrongVersion = newSentinel("the appliance came back with another version", KindRefused)
+	// ErrUnexpectedImage: the slot holds another version than [WithExpectedVersion] says.
+	ErrUnexpectedImage = newSentinel("the image is not the expected one", KindRefused)
 	// ErrSlotInUse: the firmware slot holds the running firmware, or the one
 	// for after the reboot, and cannot be deleted.
 	ErrSlotInUse = newSentinel("the firmware slot is in use", KindRefused)

@@ -261,13 +261,6 @@ func sameVersion(a, b string) bool {
 	return ok && order == 0 || a == b
 }
 
-// ErrWrongVersion: the appliance restarted, and runs another version than the one
-// that was waited for.
-var ErrWrongVersion = newSentinel("the appliance came back with another version", KindRefused)
-
-// ErrUnexpectedImage: the slot holds another version than [WithExpectedVersion] says.
-var ErrUnexpectedImage = newSentinel("the image is not the expected one", KindRefused)
-
 // WithRestartOf makes [Firmware.WaitForVersion] demand proof of a restart, for an
 // upgrade to the version that runs already: that a restart was seen, or that the
 // build differs from what the appliance said before.

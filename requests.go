@@ -13,6 +13,37 @@ import (
 // appliance may be at work on a request long after its client has stopped waiting. So a
 // look that shows "not yet" never proves "never".
 
+// call is one request.
+type call struct {
+	class  class
+	method string
+	path   apiPath
+	query  url.Values
+	header http.Header // beside the client's own
+	body   []byte      // JSON; nil sends none
+	stream *stream     // sent in place of body
+	secret []Secret    // what an answer might quote, beside the session id
+	intake
+	bounds
+	basis
+}
+
+// intake is what becomes of the answer to a call. Its zero value is JSON in memory.
+type intake struct {
+	sink     *sink             // takes what is too large for memory
+	space    []byte            // memory for it, which is used if it is large enough
+	raw      bool              // it need not be JSON
+	redirect bool              // a redirect is an answer; it is not followed
+	seen     func(http.Header) // is shown the header, also of an answer that is unusable
+}
+
+// bounds are when a call ends beside the caller's context. Their zero value is never.
+type bounds struct {
+	life  context.Context // ends it at any time
+	begin context.Context // ends it before an attempt begins: nothing is sent then
+	once  bool            // after the first attempt
+}
+
 // class is a kind of request.
 type class uint8
 

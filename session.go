@@ -196,7 +196,7 @@ func (c *credential) apply(options []CredentialOption) *credential {
 // request makes the call that logs in: GET /api/authentication.
 func (c *credential) request(ctx context.Context) (*call, error) {
 	// Only the status and the cookie of the answer count.
-	k := &call{class: c.class, method: http.MethodGet, path: authenticationPath, query: url.Values{}, raw: true}
+	k := &call{class: c.class, method: http.MethodGet, path: authenticationPath, query: url.Values{}, intake: intake{raw: true}}
 	if c.method != "" {
 		k.query.Set("login_method", c.method)
 	}
@@ -798,7 +798,7 @@ const lateLoginGrace = 500 * time.Millisecond
 func (t *transport) logOut(ctx context.Context, s *session) (ended bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, t.timeouts.Close)
 	defer cancel()
-	_, err = t.do(ctx, &call{class: classLogOut, method: logOutMethod, path: logOutPath, raw: true}, s)
+	_, err = t.do(ctx, &call{class: classLogOut, method: logOutMethod, path: logOutPath, intake: intake{raw: true}}, s)
 	var refused *Error
 	if errors.As(err, &refused) && logOutDone(refused) {
 		return refused.Status == http.StatusUnauthorized || refused.Type == Unauthenticated, nil

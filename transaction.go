@@ -22,7 +22,7 @@ var transactionPath = mustPath("transaction")
 type Transaction struct {
 	// Alerting writes which alerts are sent where, configuration/alerting.
 	Alerting AlertingTx
-	// Management writes the settings for mail and SNMP, configuration/management.
+	// Management writes the settings for the disk, mail and SNMP, configuration/management.
 	Management ManagementTx
 	// Starling writes configuration/starling.
 	Starling StarlingTx
@@ -293,7 +293,7 @@ func (tx *Transaction) writeFresh(ctx context.Context, method string, path apiPa
 			return fail(err)
 		}
 	}
-	return tx.step(ctx, &call{class: classStep, method: method, path: path, body: body, read: read, secret: secrets})
+	return tx.step(ctx, &call{class: classStep, method: method, path: path, body: body, secret: secrets, basis: basis{read: read}})
 }
 
 func notTransactional() error {

@@ -74,7 +74,7 @@ func (tx *Transaction) commit(ctx context.Context) (done bool, err error) {
 	}
 	end := tx.client.patience(ctx)
 	defer end.release()
-	k := &call{class: classCommit, method: http.MethodPut, path: transactionPath, body: body, begin: end.begin}
+	k := &call{class: classCommit, method: http.MethodPut, path: transactionPath, body: body, bounds: bounds{begin: end.begin}}
 	a, err := tx.client.transport.do(end.traced, k, tx.session)
 	if err == nil && !newTransactionStatus(a).Open() {
 		return true, nil
@@ -188,7 +188,7 @@ const statusGone = "gone"
 
 // statusOnce asks for the status of the transaction once, "" for no answer.
 func (tx *Transaction) statusOnce(ctx context.Context) string {
-	k := &call{class: classRead, method: http.MethodGet, path: transactionPath, once: true}
+	k := &call{class: classRead, method: http.MethodGet, path: transactionPath, bounds: bounds{once: true}}
 	a, err := tx.client.transport.do(ctx, k, tx.session)
 	switch {
 	case expired(k, a, err):
@@ -209,7 +209,7 @@ func (tx *Transaction) statusOnce(ctx context.Context) string {
 // stillStaged reports whether the session of the transaction has changes staged, whatever
 // the status says: with one session for both, they would be taken for committed.
 func (tx *Transaction) stillStaged(ctx context.Context) bool {
-	k := &call{class: classRead, method: http.MethodGet, path: changesPath, once: true}
+	k := &call{class: classRead, method: http.MethodGet, path: changesPath, bounds: bounds{once: true}}
 	a, err := tx.client.transport.do(ctx, k, tx.session)
 	var refused *Error
 	if err != nil {

@@ -51,6 +51,12 @@ type version struct {
 	sum    digest // what was read then
 }
 
+// basis is what a step has to do with what was read before.
+type basis struct {
+	read *version // what a write was made from, nil where that does not matter
+	own  *version // takes what an update reads, in place of the memory of the transaction
+}
+
 // fresh reports whether what a write was made from is still what is there, as far as
 // this transaction has written it.
 func (k *call) fresh(s *staged) bool {

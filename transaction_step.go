@@ -184,7 +184,7 @@ func (tx *Transaction) checkMessage(ctx context.Context, a *answer) error {
 	}
 	required, told := messageRule(a)
 	if !told {
-		k := &call{class: classRead, method: http.MethodGet, path: transactionPath, once: true}
+		k := &call{class: classRead, method: http.MethodGet, path: transactionPath, bounds: bounds{once: true}}
 		a, err := tx.client.transport.do(ctx, k, tx.session)
 		switch {
 		case expired(k, a, err):

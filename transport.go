@@ -26,38 +26,6 @@ import (
 	"github.com/go-sps/sps/internal/wire"
 )
 
-// call is one request as an area asks for it.
-type call struct {
-	class  class
-	method string
-	path   apiPath
-	query  url.Values
-	body   []byte      // JSON; nil sends none
-	stream *stream     // sent in place of body
-	header http.Header // beside the client's own
-	secret []Secret    // what an answer to this call might quote, beside the session id
-	// sink takes an answer that is too large for memory.
-	sink *sink
-	// space is memory for the answer, which is used if it is large enough.
-	space []byte
-	// raw lets an answer that is no JSON through.
-	raw bool
-	// redirect takes a redirect for an answer; it is not followed.
-	redirect bool
-	// seen is shown the header of an answer, also of one whose body is unusable.
-	seen func(http.Header)
-	// life ends the call beside the caller's context, nil for none.
-	life context.Context
-	// once tries a single time.
-	once bool
-	// read is what a write was made from, nil where that does not matter.
-	read *version
-	// own takes what an update reads, in place of the memory of the transaction.
-	own *version
-	// begin ends before an attempt begins, nil for never: nothing is sent then.
-	begin context.Context
-}
-
 // stream is a body that is too large for memory. It is read anew for each attempt.
 type stream struct {
 	contentType string

@@ -231,7 +231,7 @@ const (
 // greet looks once whether the appliance is there, without the credential, and then with
 // a session. It returns what it saw in words.
 func (c *Client) greet(ctx context.Context) (state string, err error) {
-	k := &call{class: classRead, method: http.MethodGet, path: setupPath, once: true, life: c.life}
+	k := &call{class: classRead, method: http.MethodGet, path: setupPath, bounds: bounds{once: true, life: c.life}}
 	a, err := c.transport.do(ctx, k, nil)
 	if err != nil && !answeredByAPI(err) {
 		return "", err
@@ -241,7 +241,7 @@ func (c *Client) greet(ctx context.Context) (state string, err error) {
 			return "the setup is " + oneLine(status, 40), nil
 		}
 	}
-	_, err = c.call(ctx, &call{class: classRead, method: http.MethodGet, path: infoPath, once: true})
+	_, err = c.readOnce(ctx, infoPath)
 	var refused *Error
 	if errors.As(err, &refused) && refused.Path == infoPath.Text && answeredByAPI(err) && refused.Type != Unauthenticated {
 		err = nil // who may not read it is logged in all the same
