@@ -49,11 +49,15 @@ type edit struct {
 	apply func(body any) error
 }
 
+// newEndpoint describes an endpoint of a user's.
 func newEndpoint(path string) *endpoint {
 	e := &endpoint{own: true}
 	e.path, e.err = newPath(path)
 	return e
 }
+
+// describe describes an endpoint of this package.
+func describe(path string) *endpoint { return &endpoint{path: mustPath(path)} }
 
 // reader is what both a client and a transaction can do.
 type reader interface {

@@ -3,9 +3,9 @@ package sps
 import "github.com/go-sps/sps/internal/wire"
 
 var (
-	managementDiskFillUpPrevention = describe[DiskFillUpPrevention]("configuration/management/disk_fillup_prevention")
-	managementEmail                = describe[EmailSettings]("configuration/management/email")
-	managementSNMPTrap             = describe[SNMPTrap]("configuration/management/snmp/trap")
+	managementDiskFillUpPrevention = spec[DiskFillUpPrevention]{describe("configuration/management/disk_fillup_prevention")}
+	managementEmail                = spec[EmailSettings]{describe("configuration/management/email")}
+	managementSNMPTrap             = spec[SNMPTrap]{describe("configuration/management/snmp/trap")}
 )
 
 // Management reads the settings for the disk, mail and SNMP (guide: Basic settings,

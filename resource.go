@@ -378,17 +378,15 @@ func keepSpelling[T any](respell func(was, body *T)) Rule[T] {
 	return Rule[T]{ruling{respell: func(was, body any) { respell(was.(*T), body.(*T)) }}}
 }
 
-// spec is an endpoint with the type of its bodies.
+// spec is an endpoint of this package with the type of its bodies.
 type spec[T any] struct{ endpoint *endpoint }
 
-// describe describes an endpoint of this package.
-func describe[T any](path string, rules ...Rule[T]) spec[T] {
-	e := NewSingleton(nil, path, rules...).endpoint
-	e.own = false
-	if e.err != nil {
-		panic(e.err)
+// checked adds rules.
+func (s spec[T]) checked(rules ...Rule[T]) spec[T] {
+	for _, r := range rules {
+		s.endpoint.rules = append(s.endpoint.rules, r.ruling)
 	}
-	return spec[T]{e}
+	return s
 }
 
 func (s spec[T]) singleton(c *Client) Singleton[T]           { return Singleton[T]{c, s.endpoint} }

@@ -13,7 +13,7 @@ import (
 )
 
 var (
-	starlingConfiguration  = describe("configuration/starling", CheckChange(changedStarling))
+	starlingConfiguration  = spec[StarlingConfiguration]{describe("configuration/starling")}.checked(CheckChange(changedStarling))
 	starlingJoinPath       = mustPath("starling/join")
 	integratedProductsPath = mustPath("integrated_products")
 )

@@ -14,7 +14,7 @@ import (
 	"github.com/go-sps/sps/internal/wire"
 )
 
-var trustStores = describe("configuration/trust_stores",
+var trustStores = spec[TrustStore]{describe("configuration/trust_stores")}.checked(
 	CheckChange(changedTrustStore),
 	CheckKey[TrustStore](trustStoreKey),
 	logWarnings((*TrustStore).Warnings),
