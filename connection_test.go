@@ -213,7 +213,7 @@ func TestSettingsOfGo(t *testing.T) {
 		t.Fatal(err)
 	}
 	texts := string(page)
-	for _, file := range []string{"tls.go", "pem.go"} {
+	for _, file := range []string{"tls.go", "internal/pemtext/pemtext.go"} {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)

@@ -895,7 +895,7 @@ func TestGuardedWrites(t *testing.T) {
 	for _, path := range []string{
 		"configuration", "configuration/management/email", "/api/configuration/management/email", "api/configuration/management/email",
 		"configuration/management/email/", "Configuration/management/email", "%63onfiguration/management/email", "%2563onfiguration/x",
-		"%252563onfiguration/x", "transaction", "/api/transaction", "Transaction", "transaction/changes", "cluster/promote", "/api/cluster/promote", "cluster%2fpromote", "clu\u017fter/promote",
+		"%252563onfiguration/x", "transaction", "/api/transaction", "Transaction", "transaction/changes", "cluster/promote", "/api/cluster/promote", "cluster%2fpromote",
 		"firmware/../configuration/x", "./configuration/x", "//configuration/x", "firmware/%2e%2e/configuration/x", "api//configuration/x",
 		"configuration/management/email?x=1", "configuration#x", "firmware/..%2fconfiguration", "firmware\\..\\configuration", "https://evil.example/x", "authentication",
 	} {

@@ -200,7 +200,7 @@ func (w *walk) entry(listed *item, parent apiPath, depth int) bool {
 	p, query, err := parseLink(node.Meta.Href)
 	if err != nil || len(query) > 0 || !strings.HasPrefix(p.Text, parent.Text+"/") {
 		if p, err = parent.Within(listed.key); err != nil {
-			node.Err = err
+			node.Err = invalid("%s", err)
 			return w.yield(node, nil)
 		}
 	}
