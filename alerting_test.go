@@ -9,58 +9,37 @@ import (
 	"testing"
 
 	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/internal/testkit"
 	"github.com/go-sps/sps/spstest"
 )
 
-// allTrafficAlerts are those of the guide.
-var allTrafficAlerts = []sps.TrafficAlert{
-	sps.AlertAuthFailure, sps.AlertAuthSuccess, sps.AlertChannelDenied, sps.AlertConnectionDenied, sps.AlertConnectionFailed,
-	sps.AlertConnectionTimedout, sps.AlertCredStoreClosed, sps.AlertCredStoreDecryptError, sps.AlertCredStoreUnlockFailure,
-	sps.AlertGWAuthFailure, sps.AlertGWAuthSuccess, sps.AlertProtocolViolation, sps.AlertRealTimeAlert,
-	sps.AlertSSHHostKeyLearned, sps.AlertSSHHostKeyMismatch, sps.AlertUserMappingFailure,
-}
-
-// committed returns what the appliance has committed at a path, parsed.
-func committed(t *testing.T, a *spstest.Appliance, path string) map[string]any {
-	t.Helper()
-	raw, ok := a.Configuration(path)
-	if !ok {
-		t.Fatalf("the appliance has no %s", path)
-	}
-	var v map[string]any
-	if err := json.Unmarshal(raw, &v); err != nil {
-		t.Fatal(err)
-	}
-	return v
-}
-
 func TestAlertingListing(t *testing.T) {
 	t.Parallel()
-	underVariants(t, func(t *testing.T, options ...spstest.Option) {
-		c := connect(t, spstest.NewServer(t, options...))
+	testkit.UnderVariants(t, func(t *testing.T, options ...spstest.Option) {
+		c := testkit.Connect(t, spstest.NewServer(t, options...))
 		list, err := c.Listing(t.Context(), "configuration/alerting")
 		if err != nil {
 			t.Fatal(err)
 		}
-		diff(t, "links", []sps.ListingEntry{
+		testkit.Diff(t, "links", []sps.ListingEntry{
 			{Key: "system_alerts", Href: "/api/configuration/alerting/system_alerts"},
 			{Key: "traffic_alerts", Href: "/api/configuration/alerting/traffic_alerts"},
 		}, list.Entries)
-		diff(t, "parent", "/api/configuration", list.Meta.Parent)
+		testkit.Diff(t, "parent", "/api/configuration", list.Meta.Parent)
 	})
 }
 
 func TestAlerts(t *testing.T) {
 	t.Parallel()
-	underVariants(t, func(t *testing.T, options ...spstest.Option) {
+	testkit.UnderVariants(t, func(t *testing.T, options ...spstest.Option) {
 		a := spstest.NewServer(t, options...)
-		c := connect(t, a)
+		c := testkit.Connect(t, a)
 		old, err := c.Alerting.TrafficAlerts.Get(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
-		diff(t, "key", "traffic_alerts", old.Key)
-		for _, id := range allTrafficAlerts {
+		testkit.Diff(t, "key", "traffic_alerts", old.Key)
+		for _, id := range testkit.AllTrafficAlerts {
 			if s, ok := old.Body[id]; !ok || s != (sps.AlertSetting{}) {
 				t.Errorf("%s: %+v, %t", id, s, ok)
 			}
@@ -84,13 +63,13 @@ func TestAlerts(t *testing.T) {
 			t.Fatal(err)
 		}
 		want := sps.TrafficAlerts{}
-		for _, id := range allTrafficAlerts {
+		for _, id := range testkit.AllTrafficAlerts {
 			want[id] = sps.AlertSetting{SNMP: true}
 		}
 		want[sps.AlertConnectionDenied] = sps.AlertSetting{Email: true}
 		want[sps.AlertAuthFailure] = sps.AlertSetting{Email: true, SNMP: true}
-		diff(t, "traffic alerts", want, now.Body)
-		if differences := old.Body.Diff(now.Body); len(differences) != len(allTrafficAlerts) {
+		testkit.Diff(t, "traffic alerts", want, now.Body)
+		if differences := old.Body.Diff(now.Body); len(differences) != len(testkit.AllTrafficAlerts) {
 			t.Errorf("differences %v", differences)
 		}
 		system, err := c.Alerting.SystemAlerts.Get(t.Context())
@@ -112,7 +91,7 @@ func TestAlerts(t *testing.T) {
 func TestAlertsKeepTheUnknown(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
-	c := connect(t, a)
+	c := testkit.Connect(t, a)
 	const path = "alerting/traffic_alerts"
 	a.SetConfiguration(path, json.RawMessage(`{
 		"scbAuthFailure":{"email":true,"snmp":false,"syslog":true,"throttle":{"per_minute":1.50,"exempt":[]}},
@@ -126,10 +105,10 @@ func TestAlertsKeepTheUnknown(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	diff(t, "alerts", sps.TrafficAlerts{
+	testkit.Diff(t, "alerts", sps.TrafficAlerts{
 		sps.AlertAuthFailure: {Email: true}, "scbFutureAlert": {SNMP: true}, "scbHalf": {Email: true},
 	}, got.Body)
-	want := committed(t, a, path)
+	want := testkit.Committed(t, a, path)
 	err = c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
 		return tx.Alerting.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error {
 			return errors.Join(a.DisableAll(sps.ChannelEmail), a.Enable(sps.ChannelEmail, "scbFutureAlert"))
@@ -141,7 +120,7 @@ func TestAlertsKeepTheUnknown(t *testing.T) {
 	want["scbAuthFailure"].(map[string]any)["email"] = false
 	want["scbFutureAlert"].(map[string]any)["email"] = true
 	want["scbHalf"].(map[string]any)["email"] = false
-	diff(t, "after the update", want, committed(t, a, path))
+	testkit.Diff(t, "after the update", want, testkit.Committed(t, a, path))
 	for name, body := range map[string]string{
 		"a channel that is a text": `{"scbAuthFailure":{"email":"yes"}}`,
 		"no object":                `[1]`,
@@ -156,7 +135,7 @@ func TestAlertsKeepTheUnknown(t *testing.T) {
 func TestUnknownAlert(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
-	c := connect(t, a)
+	c := testkit.Connect(t, a)
 	for name, test := range map[string]struct {
 		change func(sps.TrafficAlerts) error
 		text   string
@@ -175,12 +154,12 @@ func TestUnknownAlert(t *testing.T) {
 		if !errors.Is(err, sps.ErrInvalidInput) || !strings.Contains(fmt.Sprint(err), test.text) {
 			t.Errorf("%s: %v, want %q", name, err, test.text)
 		}
-		for _, request := range requests(a) {
+		for _, request := range testkit.Requests(a) {
 			if strings.HasPrefix(request, "PUT") {
 				t.Errorf("%s: sent %s", name, request)
 			}
 		}
-		settled(t, a, before)
+		testkit.Settled(t, a, testkit.AdminBefore)
 	}
 	// A replacement is held against what is there, too.
 	err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
@@ -201,22 +180,22 @@ func TestAlertsDiff(t *testing.T) {
 	off := &sps.AlertSetting{}
 	old := sps.TrafficAlerts{"a": *on, "b": *on, "gone": *off}
 	changed := sps.TrafficAlerts{"a": *on, "b": *off, "new": *on}
-	diff(t, "differences", []sps.AlertDifference[sps.TrafficAlert]{{"b", on, off}, {"gone", off, nil}, {"new", nil, on}}, old.Diff(changed))
-	diff(t, "of the same", []sps.AlertDifference[sps.TrafficAlert](nil), old.Diff(old))
-	diff(t, "of nothing", []sps.AlertDifference[sps.TrafficAlert]{{"x", nil, off}}, sps.TrafficAlerts(nil).Diff(sps.TrafficAlerts{"x": *off}))
+	testkit.Diff(t, "differences", []sps.AlertDifference[sps.TrafficAlert]{{"b", on, off}, {"gone", off, nil}, {"new", nil, on}}, old.Diff(changed))
+	testkit.Diff(t, "of the same", []sps.AlertDifference[sps.TrafficAlert](nil), old.Diff(old))
+	testkit.Diff(t, "of nothing", []sps.AlertDifference[sps.TrafficAlert]{{"x", nil, off}}, sps.TrafficAlerts(nil).Diff(sps.TrafficAlerts{"x": *off}))
 }
 
 func TestWhereAlertsGo(t *testing.T) {
 	t.Parallel()
-	underVariants(t, func(t *testing.T, options ...spstest.Option) {
+	testkit.UnderVariants(t, func(t *testing.T, options ...spstest.Option) {
 		a := spstest.NewServer(t, options...)
-		c := connect(t, a)
+		c := testkit.Connect(t, a)
 		email, err := c.Management.Email.Get(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
-		diff(t, "mail", sps.EmailSettings{
-			AdminAddress: before, AlertingAddress: "alerts@example.com", ReportingAddress: "reports@example.com",
+		testkit.Diff(t, "mail", sps.EmailSettings{
+			AdminAddress: testkit.AdminBefore, AlertingAddress: "alerts@example.com", ReportingAddress: "reports@example.com",
 			SMTPServer:     sps.Selection{Selection: "ip", Value: "10.20.30.40"},
 			SMTPEncryption: sps.SMTPEncryption{Selection: "disabled"},
 		}, email.Body)
@@ -224,7 +203,7 @@ func TestWhereAlertsGo(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		diff(t, "trap", sps.SNMPTrap{Enabled: true, Version: sps.SNMPVersion{Selection: "2c", Value: sps.SNMPTarget{
+		testkit.Diff(t, "trap", sps.SNMPTrap{Enabled: true, Version: sps.SNMPVersion{Selection: "2c", Value: sps.SNMPTarget{
 			Community: sps.NewSecretString("public"), Server: sps.Selection{Selection: "ip", Value: "10.20.30.40"},
 		}}}, trap.Body)
 		if text := fmt.Sprintf("%v %+v %#v", trap, trap.Body, trap.Body); strings.Contains(text, "public") {
@@ -240,9 +219,9 @@ func TestWhereAlertsGo(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		diff(t, "committed", map[string]any{"enabled": true, "version": map[string]any{
+		testkit.Diff(t, "committed", map[string]any{"enabled": true, "version": map[string]any{
 			"selection": "2c", "value": map[string]any{"community": "hidden", "server": map[string]any{"selection": "ip", "value": "10.0.0.9"}},
-		}}, committed(t, a, "management/snmp/trap"))
+		}}, testkit.Committed(t, a, "management/snmp/trap"))
 	})
 }
 
@@ -250,13 +229,13 @@ func TestWhereAlertsGo(t *testing.T) {
 func TestSelectionsOfOtherKinds(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
-	c := connect(t, a)
+	c := testkit.Connect(t, a)
 	a.SetConfiguration("management/snmp/trap", json.RawMessage(`{"enabled":true,"version":{"selection":"3","value":{
 		"server":{"selection":"fqdn","value":{"name":"trap.example.com","port":162}},"user":{"name":"u","auth_password":null}}}}`))
-	want := committed(t, a, "management/snmp/trap")
+	want := testkit.Committed(t, a, "management/snmp/trap")
 	err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
 		return tx.Management.SNMP.Trap.Update(ctx, func(trap *sps.SNMPTrap) error {
-			diff(t, "version", sps.SNMPVersion{Selection: "3", Value: sps.SNMPTarget{Server: sps.Selection{Selection: "fqdn"}}}, trap.Version)
+			testkit.Diff(t, "version", sps.SNMPVersion{Selection: "3", Value: sps.SNMPTarget{Server: sps.Selection{Selection: "fqdn"}}}, trap.Version)
 			trap.Enabled = false
 			return nil
 		})
@@ -265,5 +244,5 @@ func TestSelectionsOfOtherKinds(t *testing.T) {
 		t.Fatal(err)
 	}
 	want["enabled"] = false
-	diff(t, "committed", want, committed(t, a, "management/snmp/trap"))
+	testkit.Diff(t, "committed", want, testkit.Committed(t, a, "management/snmp/trap"))
 }

@@ -16,13 +16,14 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/internal/testkit"
 	"github.com/go-sps/sps/spstest"
 )
 
 func TestUserInfo(t *testing.T) {
 	t.Parallel()
-	underVariants(t, func(t *testing.T, options ...spstest.Option) {
-		c := connect(t, spstest.NewServer(t, options...))
+	testkit.UnderVariants(t, func(t *testing.T, options ...spstest.Option) {
+		c := testkit.Connect(t, spstest.NewServer(t, options...))
 		got, err := c.UserInfo(t.Context())
 		if err != nil {
 			t.Fatal(err)
@@ -33,10 +34,10 @@ func TestUserInfo(t *testing.T) {
 		} else {
 			want.LoginMethod = sps.LoginMethod{Name: "local", Authentication: "local", Credential: "password"}
 		}
-		diff(t, "user info", want, got)
+		testkit.Diff(t, "user info", want, got)
 	})
 	a := spstest.NewServer(t)
-	c := connect(t, a)
+	c := testkit.Connect(t, a)
 	for _, body := range []string{`{}`, `{"user":"admin"}`, `{"user":{"name":null}}`, `{"body":{}}`} {
 		a.Inject(spstest.Fault{Method: "GET", Path: "user_info", Status: 200, Body: body})
 		if got, err := c.UserInfo(t.Context()); !errors.Is(err, sps.ErrBadAnswer) {
@@ -48,7 +49,7 @@ func TestUserInfo(t *testing.T) {
 func TestHealth(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
-	c := connect(t, a)
+	c := testkit.Connect(t, a)
 	healthy, err := c.HealthStatus(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -59,7 +60,7 @@ func TestHealth(t *testing.T) {
 	sample := struct {
 		Health json.RawMessage `json:"health_status"`
 	}{}
-	if err := json.Unmarshal([]byte(contractSample(t, "health_status.get")), &sample); err != nil {
+	if err := json.Unmarshal([]byte(testkit.Sample(t, "health_status.get")), &sample); err != nil {
 		t.Fatal(err)
 	}
 	a.SetHealth(sample.Health)
@@ -67,7 +68,7 @@ func TestHealth(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	diff(t, "health", &sps.HealthStatus{
+	testkit.Diff(t, "health", &sps.HealthStatus{
 		CPU: new(1.0), Disk: new(2.0), Memory: new(7.0), Swap: new(8.0), Load1: new(3.0), Load5: new(5.0), Load15: new(4.0),
 		TaintedFiles: map[string]int{"boot": 1, "core": 2, "ha_other": 0}, Integrity: map[string]string{"boot": "OK", "core": "CORRUPTED"},
 		RAIDStatus: "OK", RAIDDetail: "OK", RAIDDisks: map[string]string{"252:0": "OK", "252:1": "OK"},
@@ -80,7 +81,7 @@ func TestHealth(t *testing.T) {
 	if got, err = c.HealthStatus(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	diff(t, "odd health", &sps.HealthStatus{
+	testkit.Diff(t, "odd health", &sps.HealthStatus{
 		Disk: new(2.5), SessionsTotal: new(1), Unreadable: []string{"cpu", "firmware/tainted_files", "raid"},
 	}, got, cmpopts.IgnoreFields(sps.HealthStatus{}, "Raw"))
 	a.Inject(spstest.Fault{Method: "GET", Path: "health_status", Status: 200, Body: `{"meta":{}}`})
@@ -93,7 +94,7 @@ func TestHealth(t *testing.T) {
 func TestHealthIssues(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
-	c := connect(t, a)
+	c := testkit.Connect(t, a)
 	const good = `"firmware":{"tainted_files":{"core":0},"integrity":{"core":"OK"}},"disk":2`
 	const raid = `"raid":{"status":{"status":"OK"},"disks":{"252:0":{"status":"OK"}}}`
 	for body, want := range map[string][]string{
@@ -114,7 +115,7 @@ func TestHealthIssues(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		diff(t, body, want, got.Issues())
+		testkit.Diff(t, body, want, got.Issues())
 	}
 	// The two totals are two members, whichever comes first.
 	for range 20 {
@@ -123,19 +124,19 @@ func TestHealthIssues(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		diff(t, "totals", []*int{new(4), new(9)}, []*int{got.SessionsTotal, got.TotalSessions})
+		testkit.Diff(t, "totals", []*int{new(4), new(9)}, []*int{got.SessionsTotal, got.TotalSessions})
 	}
 }
 
 func TestClusterStatus(t *testing.T) {
 	t.Parallel()
-	underVariants(t, func(t *testing.T, options ...spstest.Option) {
-		alone := connect(t, spstest.NewServer(t, options...))
+	testkit.UnderVariants(t, func(t *testing.T, options ...spstest.Option) {
+		alone := testkit.Connect(t, spstest.NewServer(t, options...))
 		var refused *sps.Error
 		if got, err := alone.Cluster.Status(t.Context()); !errors.As(err, &refused) {
 			t.Errorf("without a cluster: %+v, %v", got, err)
 		}
-		c := connect(t, spstest.NewServer(t, append(options, spstest.WithCluster())...))
+		c := testkit.Connect(t, spstest.NewServer(t, append(options, spstest.WithCluster())...))
 		got, err := c.Cluster.Status(t.Context())
 		if err != nil {
 			t.Fatal(err)
@@ -177,9 +178,9 @@ func TestSetupStatus(t *testing.T) {
 
 func TestSupportBundle(t *testing.T) {
 	t.Parallel()
-	underVariants(t, func(t *testing.T, options ...spstest.Option) {
+	testkit.UnderVariants(t, func(t *testing.T, options ...spstest.Option) {
 		a := spstest.NewServer(t, options...)
-		c := connect(t, a)
+		c := testkit.Connect(t, a)
 		key, err := c.Troubleshooting.SupportBundle.Start(t.Context())
 		if err != nil {
 			t.Fatal(err)
@@ -196,7 +197,7 @@ func TestSupportBundle(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		diff(t, "list", []sps.SupportBundle{*bundle}, list, cmpopts.IgnoreFields(sps.SupportBundle{}, "Raw"))
+		testkit.Diff(t, "list", []sps.SupportBundle{*bundle}, list, cmpopts.IgnoreFields(sps.SupportBundle{}, "Raw"))
 		var file bytes.Buffer
 		n, err := c.Troubleshooting.SupportBundle.Download(t.Context(), key, &file)
 		if err != nil || n == 0 || n != int64(file.Len()) {
@@ -227,7 +228,7 @@ func TestSupportBundle(t *testing.T) {
 
 func TestSupportBundleTrouble(t *testing.T) {
 	t.Parallel()
-	bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		key, err := c.Troubleshooting.SupportBundle.Start(t.Context())
 		if err != nil {
 			t.Fatal(err)
@@ -282,17 +283,17 @@ func TestSupportBundleTrouble(t *testing.T) {
 func TestSessionRemaining(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
-	c := connect(t, a)
+	c := testkit.Connect(t, a)
 	a.Inject(spstest.Fault{Method: "GET", Path: "info", Status: 200, Body: `{"body":{"firmware_version":"8.0.0"},"meta":{"remaining_seconds":90}}`})
 	info, err := c.Info(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	diff(t, "info", 90*time.Second, info.SessionRemaining)
+	testkit.Diff(t, "info", 90*time.Second, info.SessionRemaining)
 	a.Inject(spstest.Fault{Method: "GET", Path: "configuration/management/email", Status: 200, Body: `{"key":"email","body":{},"meta":{"remaining_seconds":90}}`})
 	email, err := c.Management.Email.Get(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	diff(t, "meta", 90*time.Second, email.Meta.SessionRemaining)
+	testkit.Diff(t, "meta", 90*time.Second, email.Meta.SessionRemaining)
 }

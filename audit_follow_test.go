@@ -13,6 +13,7 @@ import (
 
 	"github.com/go-sps/sps"
 	"github.com/go-sps/sps/audit"
+	"github.com/go-sps/sps/internal/testkit"
 	"github.com/go-sps/sps/spstest"
 )
 
@@ -38,7 +39,7 @@ func (e *daemon) run(ctx context.Context, random *rand.Rand, kill float64, more 
 	if random.IntN(2) == 0 { // as from a vault
 		credential = sps.PasswordFunc(e.a.Username(), func(context.Context) (sps.Secret, error) { return sps.NewSecretString(e.a.Password()), nil })
 	}
-	c, err := sps.Connect(ctx, e.a.Addr(), credential, inProcess(e.a))
+	c, err := sps.Connect(ctx, e.a.Addr(), credential, testkit.InProcess(e.a))
 	if err != nil {
 		return err
 	}
@@ -195,7 +196,7 @@ func followed(t *testing.T, c *sps.Client, checkpoint []byte, options ...sps.Fol
 // TestCheckpoints goes on from checkpoints that are no good.
 func TestCheckpoints(t *testing.T) {
 	t.Parallel()
-	bubbleOf(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+	testkit.BubbleOf(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		_, good, err := followed(t, c, nil)
 		if err != nil {
 			t.Fatal(err)
@@ -264,7 +265,7 @@ func TestCheckpoints(t *testing.T) {
 		if _, err := c.Audit.Sessions.Follow(t.Context(), audit.Query{}, sps.WithPollInterval(-1)); !errors.Is(err, sps.ErrInvalidInput) {
 			t.Errorf("an interval: %v", err)
 		}
-		if sent := requests(a); len(sent) > 0 {
+		if sent := testkit.Requests(a); len(sent) > 0 {
 			t.Errorf("something was sent: %q", sent)
 		}
 	}, spstest.WithAuditSessions(30))
@@ -287,7 +288,7 @@ func TestFollowBursts(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			bubbleOf(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+			testkit.BubbleOf(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 				end := time.Now().Add(-time.Minute)
 				for i := range test.n {
 					at := end.Add(time.Duration(i) * test.spacing).Truncate(time.Millisecond)
@@ -331,7 +332,7 @@ func TestFollowBursts(t *testing.T) {
 func TestFollowWindow(t *testing.T) {
 	t.Parallel()
 	for _, ranges := range []string{"accepted", "refused"} {
-		bubbleOf(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+		testkit.BubbleOf(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 			add := func(key string, ago time.Duration) {
 				end := time.Now().Add(-ago)
 				a.AddAuditSession(spstest.AuditSession{Key: key, Start: end.Add(-time.Second), End: end})
@@ -359,7 +360,7 @@ func TestFollowWindow(t *testing.T) {
 func TestFollowSince(t *testing.T) {
 	t.Parallel()
 	for _, ranges := range []string{"accepted", "no-end-time", "refused"} {
-		bubbleOf(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+		testkit.BubbleOf(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 			since := time.Now().Add(-time.Hour)
 			a.AddAuditSession(spstest.AuditSession{Key: "old", Start: since.Add(-time.Hour), End: since.Add(-time.Minute)})
 			a.AddAuditSession(spstest.AuditSession{Key: "new", Start: since.Add(-24 * time.Hour), End: since.Add(time.Minute)})
@@ -382,7 +383,7 @@ func TestFollowSince(t *testing.T) {
 // an error.
 func TestFollowSilentRanges(t *testing.T) {
 	t.Parallel()
-	bubbleOf(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+	testkit.BubbleOf(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		empty := func(body []byte) []byte { return []byte(`{"items":[],"meta":{"match_count":0,"next":null}}`) }
 		a.Inject(spstest.Fault{Path: "audit/sessions", Mutate: empty}) // by end_time
 		a.Inject(spstest.Fault{Path: "audit/sessions", Skip: 1, Mutate: empty})
@@ -422,7 +423,7 @@ func TestFollowErrors(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			bubbleOf(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+			testkit.BubbleOf(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 				a.Inject(test.fault)
 				ctx, cancel := context.WithTimeout(t.Context(), 2*time.Hour)
 				defer cancel()
@@ -450,7 +451,7 @@ func TestFollowErrors(t *testing.T) {
 // TestFollowEnds leaves the loop in each way, and goes on with the same value.
 func TestFollowEnds(t *testing.T) {
 	t.Parallel()
-	bubbleOf(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+	testkit.BubbleOf(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		follow, err := c.Audit.Sessions.Follow(ctx, audit.Query{PageSize: 10})
@@ -509,7 +510,7 @@ func TestFollowInterval(t *testing.T) {
 		7 * time.Second: {sps.WithPollInterval(7 * time.Second)},
 		time.Hour:       {sps.WithPollInterval(time.Hour)},
 	} {
-		bubbleOf(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+		testkit.BubbleOf(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 			ctx, cancel := context.WithTimeout(t.Context(), 20*want-1)
 			defer cancel()
 			follow, err := c.Audit.Sessions.Follow(ctx, audit.Query{}, options...)
@@ -525,7 +526,7 @@ func TestFollowInterval(t *testing.T) {
 					looks++
 				}
 			}
-			diff(t, want.String(), 20, looks)
+			testkit.Diff(t, want.String(), 20, looks)
 		}, spstest.WithAuditSessions(30))
 	}
 }

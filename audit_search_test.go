@@ -17,6 +17,7 @@ import (
 
 	"github.com/go-sps/sps"
 	"github.com/go-sps/sps/audit"
+	"github.com/go-sps/sps/internal/testkit"
 	"github.com/go-sps/sps/spstest"
 )
 
@@ -66,9 +67,9 @@ func firstDifference(want, got []string) string {
 // TestSearch reads all sessions whatever the documentation leaves open.
 func TestSearch(t *testing.T) {
 	t.Parallel()
-	underVariants(t, func(t *testing.T, options ...spstest.Option) {
+	testkit.UnderVariants(t, func(t *testing.T, options ...spstest.Option) {
 		a := spstest.NewServer(t, append(options, spstest.WithAuditSessions(603))...)
-		c := connect(t, a)
+		c := testkit.Connect(t, a)
 		for range 2 { // the second one may have to do without a snapshot
 			keys, err := keysOf(c.Audit.Sessions.Search(t.Context(), audit.Query{PageSize: 200, KeysOnly: true}).All())
 			if err != nil {
@@ -100,7 +101,7 @@ func TestSearchBeyondTheCeiling(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			a := spstest.NewServer(t, append([]spstest.Option{spstest.WithProfile("6.9"), spstest.WithAuditSessions(n)}, test.options...)...)
-			c := connect(t, a)
+			c := testkit.Connect(t, a)
 			search := c.Audit.Sessions.Search(t.Context(), test.query, sps.WithoutSnapshot())
 			keys, err := keysOf(search.All())
 			if !errors.Is(err, test.want) || test.want != nil && len(keys) != test.got {
@@ -120,7 +121,7 @@ func TestSearchBeyondTheCeiling(t *testing.T) {
 func TestSearchSnapshot(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t, spstest.WithAuditSessions(1_700))
-	c := connect(t, a)
+	c := testkit.Connect(t, a)
 	want := storedKeys(a)
 	a.ResetJournal()
 	search := c.Audit.Sessions.Search(t.Context(), audit.Query{Sort: audit.Sort{Field: audit.FieldStartTime, Descending: true}})
@@ -184,7 +185,7 @@ func TestSnapshotVanishes(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			bubbleOf(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+			testkit.BubbleOf(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 				want := storedKeys(a)
 				test.query.PageSize = 17
 				var keys []string
@@ -217,7 +218,7 @@ func TestSnapshotVanishes(t *testing.T) {
 func TestSnapshotTies(t *testing.T) {
 	t.Parallel()
 	for _, descending := range []bool{false, true} {
-		bubbleOf(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+		testkit.BubbleOf(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 			start := time.Now().Add(-time.Hour)
 			for i := range 50 {
 				a.AddAuditSession(spstest.AuditSession{Start: start, End: start.Add(time.Minute)})
@@ -242,7 +243,7 @@ func TestSnapshotTies(t *testing.T) {
 // take it from each other.
 func TestSnapshotTaken(t *testing.T) {
 	t.Parallel()
-	bubbleOf(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+	testkit.BubbleOf(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		a.ResetJournal()
 		var failed error
 		for _, err := range c.Audit.Sessions.Search(t.Context(), audit.Query{PageSize: 1}).All() {
@@ -259,7 +260,7 @@ func TestSnapshotTaken(t *testing.T) {
 		defer a.Close()
 		results := make(chan error, 2)
 		for range 2 {
-			c, err := sps.Connect(t.Context(), a.Addr(), sps.UsernamePassword(a.Username(), sps.NewSecretString(a.Password())), inProcess(a))
+			c, err := sps.Connect(t.Context(), a.Addr(), sps.UsernamePassword(a.Username(), sps.NewSecretString(a.Password())), testkit.InProcess(a))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -281,7 +282,7 @@ func TestSnapshotTaken(t *testing.T) {
 // TestSnapshotExpires has a loop that takes longer for each page than a snapshot lives.
 func TestSnapshotExpires(t *testing.T) {
 	t.Parallel()
-	bubbleOf(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+	testkit.BubbleOf(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		var keys []string
 		for session, err := range c.Audit.Sessions.Search(t.Context(), audit.Query{PageSize: 10}).All() {
 			if err != nil {
@@ -300,8 +301,8 @@ func TestSnapshotQuota(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []string{"429:TooManyRequests", "429:QuotaExceeded", "429:SnapshotQuotaExceeded"} {
 		for _, after := range []string{"none", "300"} {
-			bubbleOf(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
-				other, err := sps.Connect(t.Context(), a.Addr(), sps.UsernamePassword("other", sps.NewSecretString("pw")), inProcess(a))
+			testkit.BubbleOf(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+				other, err := sps.Connect(t.Context(), a.Addr(), sps.UsernamePassword("other", sps.NewSecretString("pw")), testkit.InProcess(a))
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -339,7 +340,7 @@ func TestSnapshotQuota(t *testing.T) {
 // TestTooManyRequests has a 429 on a page, which is no quota of snapshots.
 func TestTooManyRequests(t *testing.T) {
 	t.Parallel()
-	bubbleOf(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+	testkit.BubbleOf(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		a.Inject(spstest.Fault{Path: "audit/sessions", Skip: 1, Times: 2, Status: 429})
 		keys, err := keysOf(c.Audit.Sessions.Search(t.Context(), audit.Query{}).All())
 		if err != nil {
@@ -363,7 +364,7 @@ func TestSnapshotIsNotRepeated(t *testing.T) {
 		"504":      {Status: 504, Execute: true},
 		"truncate": {Truncate: 5},
 	} {
-		bubbleOf(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+		testkit.BubbleOf(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 			a.ResetJournal()
 			calls := map[string]func() error{
 				"Search": func() error {
@@ -387,7 +388,7 @@ func TestSnapshotIsNotRepeated(t *testing.T) {
 				}
 			}
 			if n := len(a.Journal()); n != len(calls) {
-				t.Errorf("%s: %d requests for %d calls: %q", name, n, len(calls), requests(a))
+				t.Errorf("%s: %d requests for %d calls: %q", name, n, len(calls), testkit.Requests(a))
 			}
 		}, spstest.WithAuditSessions(3))
 	}
@@ -397,7 +398,7 @@ func TestSnapshotIsNotRepeated(t *testing.T) {
 // loops in each way.
 func TestSearchInUse(t *testing.T) {
 	t.Parallel()
-	bubbleOf(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+	testkit.BubbleOf(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		s := c.Audit.Sessions
 		within := 0
 		for _, err := range s.Search(t.Context(), audit.Query{}).All() {
@@ -460,7 +461,7 @@ func TestSearchInUse(t *testing.T) {
 func TestSearchAgain(t *testing.T) {
 	t.Parallel()
 	for _, again := range []string{"replaced", "refused", "same"} {
-		bubbleOf(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+		testkit.BubbleOf(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 			for range 3 {
 				a.AddAuditSession(spstest.AuditSession{})
 				search := c.Audit.Sessions.Search(t.Context(), audit.Query{})
@@ -479,7 +480,7 @@ func TestSearchRights(t *testing.T) {
 	t.Parallel()
 	for _, profile := range spstest.Profiles() {
 		a := spstest.NewServer(t, spstest.WithProfile(profile), spstest.WithAuditSessions(3), spstest.WithUser("poor", "pw", spstest.NoSearch))
-		c, err := sps.Connect(t.Context(), a.Addr(), sps.UsernamePassword("poor", sps.NewSecretString("pw")), sps.WithCABundle(a.CA()), quick)
+		c, err := sps.Connect(t.Context(), a.Addr(), sps.UsernamePassword("poor", sps.NewSecretString("pw")), sps.WithCABundle(a.CA()), testkit.Quick)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -508,11 +509,11 @@ func TestSearchOrder(t *testing.T) {
 	t.Parallel()
 	for _, profile := range []string{"6.9", "8.0"} {
 		a := spstest.NewServer(t, spstest.WithProfile(profile), spstest.WithAuditSessions(3))
-		c := connect(t, a)
+		c := testkit.Connect(t, a)
 		a.ResetJournal()
 		keys, err := keysOf(c.Audit.Sessions.Search(t.Context(), audit.Query{Sort: audit.Sort{Field: "moon"}}).All())
 		if !errors.Is(err, sps.SyntacticError) || len(keys) > 0 || len(a.Journal()) > 2 {
-			t.Errorf("%d sessions, %v after %q", len(keys), err, requests(a))
+			t.Errorf("%d sessions, %v after %q", len(keys), err, testkit.Requests(a))
 		}
 	}
 }
@@ -526,7 +527,7 @@ func TestSearchFilters(t *testing.T) {
 		`a||b`, `a/b`, ` a`, `a b`, `a%20b`, `a+b`, `a=b&c`, `a#b`, `日本`, `é`, strings.Repeat("x", 10_000),
 	}
 	a := spstest.NewServer(t, spstest.WithAuditSessions(20))
-	c := connect(t, a)
+	c := testkit.Connect(t, a)
 	keys := map[string]string{}
 	for _, name := range names {
 		keys[name] = a.AddAuditSession(spstest.AuditSession{User: name})
@@ -562,7 +563,7 @@ func TestSearchFilters(t *testing.T) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
-	if sent := requests(a); len(sent) > 0 {
+	if sent := testkit.Requests(a); len(sent) > 0 {
 		t.Errorf("what must not be sent was sent: %q", sent)
 	}
 	// Raw text that is not proper is the appliance's business.
@@ -576,8 +577,8 @@ func TestSearchFilters(t *testing.T) {
 func searchServer(t *testing.T, snapshots bool, page func(n int, q url.Values) string) (c *sps.Client, sent func() int) {
 	t.Helper()
 	n := 0
-	c, err := sps.Connect(t.Context(), "appliance.test", sps.ExistingSession(sps.NewSecretString("id")), quick,
-		roundTrip(func(r *http.Request) (*http.Response, error) {
+	c, err := sps.Connect(t.Context(), "appliance.test", sps.ExistingSession(sps.NewSecretString("id")), testkit.Quick,
+		testkit.RoundTrip(func(r *http.Request) (*http.Response, error) {
 			status, body := 200, ""
 			switch path := strings.TrimPrefix(r.URL.Path, "/api/audit/sessions"); {
 			case path == "/_snapshot" && snapshots:
@@ -588,7 +589,7 @@ func searchServer(t *testing.T, snapshots bool, page func(n int, q url.Values) s
 				n++
 				body = page(n, r.URL.Query())
 			}
-			return answer(r, status, http.Header{"Content-Type": {"application/json"}}, body), nil
+			return testkit.Answer(r, status, http.Header{"Content-Type": {"application/json"}}, body), nil
 		}))
 	if err != nil {
 		t.Fatal(err)
@@ -749,7 +750,7 @@ func TestSearchExactlyOnce(t *testing.T) {
 			t.Run(fmt.Sprintf("%s %d", name, seed), func(t *testing.T) {
 				t.Parallel()
 				options := append(slices.Clone(options), spstest.WithAuditSessions(1_200), spstest.WithRestart(spstest.Restart{Refused: 1, Unavailable: 1}))
-				bubbleOf(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+				testkit.BubbleOf(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 					searchExactlyOnce(t, rand.New(rand.NewPCG(seed, 3)), a, c)
 				}, options...)
 			})

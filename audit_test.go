@@ -16,6 +16,7 @@ import (
 
 	"github.com/go-sps/sps"
 	"github.com/go-sps/sps/audit"
+	"github.com/go-sps/sps/internal/testkit"
 	"github.com/go-sps/sps/spstest"
 )
 
@@ -34,9 +35,9 @@ func countAll[T any](all iter.Seq2[*T, error]) (n int, err error) {
 // documentation leaves open.
 func TestAuditSession(t *testing.T) {
 	t.Parallel()
-	underVariants(t, func(t *testing.T, options ...spstest.Option) {
+	testkit.UnderVariants(t, func(t *testing.T, options ...spstest.Option) {
 		a := spstest.NewServer(t, append(options, spstest.WithAuditSessions(60))...)
-		c := connect(t, a)
+		c := testkit.Connect(t, a)
 		s := c.Audit.Sessions
 		var events, alerts, channels, indexing, downloads, found int
 		for stored := range a.AuditSessions() {
@@ -114,7 +115,7 @@ func TestAuditSession(t *testing.T) {
 func TestAuditNoSession(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t, spstest.WithAuditSessions(3))
-	c := connect(t, a)
+	c := testkit.Connect(t, a)
 	s := c.Audit.Sessions
 	calls := func(key string) map[string]error {
 		_, get := s.Get(t.Context(), key)
@@ -151,7 +152,7 @@ func TestAuditNoSession(t *testing.T) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
-	if sent := requests(a); len(sent) > 0 {
+	if sent := testkit.Requests(a); len(sent) > 0 {
 		t.Errorf("what must not be sent was sent: %q", sent)
 	}
 }
@@ -165,7 +166,7 @@ func second[T any](_ T, err error) error { return err }
 func TestAuditKeys(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
-	c := connect(t, a)
+	c := testkit.Connect(t, a)
 	for _, key := range []string{"a b", "a%20b", "a?b=c", "a#b", "a+b", "日本", "a;b", "a&b", "svc-x:1"} {
 		a.AddAuditSession(spstest.AuditSession{Key: key})
 		session, err := c.Audit.Sessions.Get(t.Context(), key)
@@ -177,14 +178,14 @@ func TestAuditKeys(t *testing.T) {
 		}
 	}
 	address := c.Audit.Sessions.WebAddress("svc-a b/c")
-	diff(t, "address", "https://"+a.Addr()+"/portal/#/audit/sessions/svc-a%20b%2Fc", address)
+	testkit.Diff(t, "address", "https://"+a.Addr()+"/portal/#/audit/sessions/svc-a%20b%2Fc", address)
 }
 
 // TestCountCeiling counts more than an appliance without a count tells.
 func TestCountCeiling(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t, spstest.WithProfile("6.9"), spstest.WithAuditSessions(10_001))
-	n, err := connect(t, a).Audit.Sessions.Count(t.Context(), audit.Query{})
+	n, err := testkit.Connect(t, a).Audit.Sessions.Count(t.Context(), audit.Query{})
 	if n != 10_000 || !errors.Is(err, sps.ErrSearchCeiling) {
 		t.Errorf("%d, %v", n, err)
 	}
@@ -219,10 +220,10 @@ func TestAuditRecordPages(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			n, path := 0, ""
-			c, err := sps.Connect(t.Context(), "appliance.test", sps.ExistingSession(sps.NewSecretString("id")), quick, roundTrip(func(r *http.Request) (*http.Response, error) {
+			c, err := sps.Connect(t.Context(), "appliance.test", sps.ExistingSession(sps.NewSecretString("id")), testkit.Quick, testkit.RoundTrip(func(r *http.Request) (*http.Response, error) {
 				body := test.pages[min(n, len(test.pages)-1)]
 				n, path = n+1, r.URL.Path
-				return answer(r, 200, http.Header{"Content-Type": {"application/json"}}, body), nil
+				return testkit.Answer(r, 200, http.Header{"Content-Type": {"application/json"}}, body), nil
 			}))
 			if err != nil {
 				t.Fatal(err)
@@ -243,7 +244,7 @@ func TestAuditGarbledText(t *testing.T) {
 	for name, odd := range map[string]string{"half of a pair": `\udfff`, "no UTF-8": "\xff"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c, err := sps.Connect(t.Context(), "appliance.test", sps.ExistingSession(sps.NewSecretString("id")), quick, roundTrip(func(r *http.Request) (*http.Response, error) {
+			c, err := sps.Connect(t.Context(), "appliance.test", sps.ExistingSession(sps.NewSecretString("id")), testkit.Quick, testkit.RoundTrip(func(r *http.Request) (*http.Response, error) {
 				body := `{"items":[{"type":"command","content":"a` + odd + `"},{"type":"command","content":"b"}],"meta":{"next":null,"match_count":2}}`
 				switch r.URL.Path {
 				case "/api/audit/sessions":
@@ -251,7 +252,7 @@ func TestAuditGarbledText(t *testing.T) {
 				case "/api/audit/sessions/1":
 					body = `{"key":"1","body":{"protocol":"SSH","user":{"name":"a` + odd + `"}},"meta":{}}`
 				}
-				return answer(r, 200, http.Header{"Content-Type": {"application/json"}}, body), nil
+				return testkit.Answer(r, 200, http.Header{"Content-Type": {"application/json"}}, body), nil
 			}))
 			if err != nil {
 				t.Fatal(err)
@@ -264,7 +265,7 @@ func TestAuditGarbledText(t *testing.T) {
 				}
 				names, raw = append(names, strings.ToValidUTF8(s.User.Name, "\ufffd")), append(raw, string(s.Raw))
 			}
-			diff(t, "users", []string{"a\ufffd", "b"}, names)
+			testkit.Diff(t, "users", []string{"a\ufffd", "b"}, names)
 			if len(raw) == 0 || !strings.Contains(raw[0], odd) {
 				t.Errorf("the bytes are %q", raw)
 			}
@@ -293,13 +294,13 @@ func TestAuditEndlessRecords(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			asked := 0
-			c, err := sps.Connect(t.Context(), "appliance.test", sps.ExistingSession(sps.NewSecretString("id")), quick, roundTrip(func(r *http.Request) (*http.Response, error) {
+			c, err := sps.Connect(t.Context(), "appliance.test", sps.ExistingSession(sps.NewSecretString("id")), testkit.Quick, testkit.RoundTrip(func(r *http.Request) (*http.Response, error) {
 				asked++
 				next := "null"
 				if asked < test.pages {
 					next = fmt.Sprintf(`"/api/audit/sessions/1/events?offset=%d"`, asked)
 				}
-				return answer(r, 200, http.Header{"Content-Type": {"application/json"}}, fmt.Sprintf(`{"items":[{"type":"command"}],"meta":{"next":%s,"match_count":%d}}`, next, test.counted)), nil
+				return testkit.Answer(r, 200, http.Header{"Content-Type": {"application/json"}}, fmt.Sprintf(`{"items":[{"type":"command"}],"meta":{"next":%s,"match_count":%d}}`, next, test.counted)), nil
 			}))
 			if err != nil {
 				t.Fatal(err)
@@ -316,9 +317,9 @@ func TestAuditEndlessRecords(t *testing.T) {
 // TestDownloadTrail downloads recordings, and asks for one that there is not.
 func TestDownloadTrail(t *testing.T) {
 	t.Parallel()
-	underVariants(t, func(t *testing.T, options ...spstest.Option) {
+	testkit.UnderVariants(t, func(t *testing.T, options ...spstest.Option) {
 		a := spstest.NewServer(t, options...)
-		c := connect(t, a)
+		c := testkit.Connect(t, a)
 		s := c.Audit.Sessions
 		with := a.AddAuditSession(spstest.AuditSession{Key: "1", Start: clock(1), End: clock(2), TrailSize: 300_000})
 		without := a.AddAuditSession(spstest.AuditSession{Key: "2", Start: clock(1), End: clock(2), TrailSize: -1})
@@ -362,7 +363,7 @@ func TestTrailBreaksOff(t *testing.T) {
 	t.Parallel()
 	for _, length := range []string{"known", "unknown"} {
 		a := spstest.NewServer(t, spstest.WithVariant("trail-length", length))
-		c := connect(t, a)
+		c := testkit.Connect(t, a)
 		key := a.AddAuditSession(spstest.AuditSession{Start: clock(1), End: clock(2), TrailSize: 1 << 20})
 		a.Inject(spstest.Fault{Path: "audit/sessions/*/audit_trail", Truncate: 100_000})
 		var got bytes.Buffer
@@ -381,7 +382,7 @@ func TestSearchCSV(t *testing.T) {
 	t.Parallel()
 	for _, form := range []string{"nested", "dotted"} {
 		a := spstest.NewServer(t, spstest.WithVariant("search-fields-form", form))
-		c := connect(t, a)
+		c := testkit.Connect(t, a)
 		a.AddAuditSession(spstest.AuditSession{Key: "1", Start: clock(1), End: clock(2), User: `a "b", c`, Body: []byte(
 			`{"client":{"port":22},"user":{"server_username":["x","y"]},"analytics":{"scripted":true,"score":{"aggregated":null}},"recording":{"archive":{"path":"/a;b"}}}`)})
 		fields := []string{audit.FieldStartTime, audit.FieldUserName, audit.FieldClientPort, audit.FieldUserServerUsername, audit.FieldAnalyticsScripted,
@@ -395,7 +396,7 @@ func TestSearchCSV(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		diff(t, form, [][]string{append([]string{"key"}, fields...), {"1", clock(1).Format("2006-01-02T15:04:05.000Z"), `a "b", c`, "22", "x;y", "true", "", "/a;b", ""}}, rows)
+		testkit.Diff(t, form, [][]string{append([]string{"key"}, fields...), {"1", clock(1).Format("2006-01-02T15:04:05.000Z"), `a "b", c`, "22", "x;y", "true", "", "/a;b", ""}}, rows)
 
 		out.Reset()
 		if n, err := c.Audit.Sessions.Search(t.Context(), audit.Query{KeysOnly: true}).WriteCSV(&out); n != 1 || err != nil || out.String() != "key\n1\n" {
@@ -416,7 +417,7 @@ func TestSearchCSV(t *testing.T) {
 func TestSearchSpaces(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
-	c := connect(t, a)
+	c := testkit.Connect(t, a)
 	if _, err := countAll(c.Audit.Sessions.Search(t.Context(), audit.Query{Filter: audit.Term(audit.FieldUserName, "man + iptables")}).All()); err != nil {
 		t.Fatal(err)
 	}

@@ -7,7 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"os"
 	"runtime"
 	"strconv"
 	"strings"
@@ -16,6 +15,7 @@ import (
 	"time"
 
 	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/internal/testkit"
 	"github.com/go-sps/sps/spstest"
 )
 
@@ -27,8 +27,8 @@ func canned(t *testing.T, body string, options ...sps.Option) *sps.Client {
 	t.Helper()
 	header := http.Header{"Content-Type": {"application/json"}}
 	c, err := sps.Connect(t.Context(), "appliance.test", sps.ExistingSession(sps.NewSecretString("id")),
-		append([]sps.Option{roundTrip(func(r *http.Request) (*http.Response, error) {
-			return answer(r, 200, header, body), nil
+		append([]sps.Option{testkit.RoundTrip(func(r *http.Request) (*http.Response, error) {
+			return testkit.Answer(r, 200, header, body), nil
 		})}, options...)...)
 	if err != nil {
 		t.Fatal(err)
@@ -40,15 +40,12 @@ func canned(t *testing.T, body string, options ...sps.Option) *sps.Client {
 // TestAllocationsOfRead bounds what a typed read allocates, http.Client included, and
 // that logging costs nothing where it is switched off.
 func TestAllocationsOfRead(t *testing.T) {
-	if raceEnabled {
+	if testkit.Race {
 		t.Skip("the race detector allocates")
 	}
-	data, err := os.ReadFile("testdata/configuration_alerting_traffic_alerts.get.json")
-	if err != nil {
-		t.Fatal(err)
-	}
+	data := testkit.Sample(t, "configuration_alerting_traffic_alerts.get")
 	allocations := func(options ...sps.Option) float64 {
-		c := canned(t, string(data), options...)
+		c := canned(t, data, options...)
 		return testing.AllocsPerRun(500, func() {
 			if _, err := c.Alerting.TrafficAlerts.Get(t.Context()); err != nil {
 				t.Error(err)
@@ -72,7 +69,7 @@ func TestThousandCalls(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
 	var dials atomic.Int32
-	c := connect(t, a, countDials(&dials), sps.WithRetry(sps.RetryPolicy{Attempts: 1}))
+	c := testkit.Connect(t, a, testkit.CountDials(&dials), sps.WithRetry(sps.RetryPolicy{Attempts: 1}))
 	const calls, cut = 1000, 5
 	failed := 0
 	for i := range calls {
@@ -104,7 +101,7 @@ func TestThousandCalls(t *testing.T) {
 func TestIterationMemory(t *testing.T) {
 	const pages, each = 100, 100
 	c, err := sps.Connect(t.Context(), "appliance.test", sps.ExistingSession(sps.NewSecretString("id")),
-		roundTrip(func(r *http.Request) (*http.Response, error) {
+		testkit.RoundTrip(func(r *http.Request) (*http.Response, error) {
 			page, _ := strconv.Atoi(r.URL.Query().Get("page"))
 			var items []string
 			for i := range each {
@@ -114,7 +111,7 @@ func TestIterationMemory(t *testing.T) {
 			if page < pages-1 {
 				next = fmt.Sprintf(`"/api/things?page=%d"`, page+1)
 			}
-			return answer(r, 200, http.Header{}, fmt.Sprintf(`{"items":[%s],"meta":{"next":%s}}`, strings.Join(items, ","), next)), nil
+			return testkit.Answer(r, 200, http.Header{}, fmt.Sprintf(`{"items":[%s],"meta":{"next":%s}}`, strings.Join(items, ","), next)), nil
 		}))
 	if err != nil {
 		t.Fatal(err)
@@ -144,7 +141,7 @@ func TestIterationMemory(t *testing.T) {
 			late = heap()
 		}
 	}
-	diff(t, "items", pages*each, n)
+	testkit.Diff(t, "items", pages*each, n)
 	if grown := late - early; grown > 64<<10 {
 		t.Errorf("the heap grows by %d bytes from page 10 to page %d", grown, pages-1)
 	}
@@ -156,7 +153,7 @@ func TestNothingLeft(t *testing.T) {
 	a := spstest.NewServer(t)
 	before := runtime.NumGoroutine()
 	for range 10 {
-		c, err := dial(t.Context(), a)
+		c, err := testkit.Dial(t.Context(), a)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -167,7 +164,7 @@ func TestNothingLeft(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	diff(t, "sessions", 0, a.Sessions())
+	testkit.Diff(t, "sessions", 0, a.Sessions())
 	deadline := time.Now().Add(10 * time.Second)
 	for runtime.NumGoroutine() > before { // those of connections end by themselves
 		if time.Now().After(deadline) {

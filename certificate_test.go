@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/internal/testkit"
 )
 
 // issued is a certificate with its key.
@@ -66,20 +67,6 @@ func asCA(c *x509.Certificate) {
 	c.IsCA, c.BasicConstraintsValid, c.KeyUsage, c.ExtKeyUsage, c.IPAddresses = true, true, x509.KeyUsageCertSign, nil, nil
 }
 
-// negativeSerial is a certificate with a negative serial number, as some old appliances
-// made them. Its signature does not fit.
-func negativeSerial(t *testing.T, c *x509.Certificate) *x509.Certificate {
-	t.Helper()
-	serial := c.SerialNumber.Bytes()
-	i := bytes.Index(c.Raw, append([]byte{2, byte(len(serial))}, serial...))
-	if i < 0 {
-		t.Fatal("the certificate has another form")
-	}
-	raw := bytes.Clone(c.Raw)
-	raw[i+2] |= 0x80
-	return &x509.Certificate{Raw: raw}
-}
-
 // serveTLS serves an endpoint that answers every request with the status 404.
 func serveTLS(t *testing.T, config *tls.Config) string {
 	t.Helper()
@@ -116,7 +103,7 @@ func TestCertificateHints(t *testing.T) {
 		for _, one := range all {
 			certificates = append(certificates, one.Certificate)
 		}
-		return sps.WithCABundle([]byte(pemOf(certificates...)))
+		return sps.WithCABundle([]byte(testkit.PEM(certificates...)))
 	}
 	var many []*issued
 	for range 150 {
@@ -149,7 +136,7 @@ func TestCertificateHints(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := sps.Connect(t.Context(), serveTLS(t, test.server), sps.UsernamePassword("u", sps.NewSecretString("p")), quick, test.option)
+			_, err := sps.Connect(t.Context(), serveTLS(t, test.server), sps.UsernamePassword("u", sps.NewSecretString("p")), testkit.Quick, test.option)
 			var untrusted *sps.CertificateError
 			var broken *sps.TransportError
 			if !errors.As(err, &untrusted) || !errors.As(err, &broken) {
@@ -160,8 +147,8 @@ func TestCertificateHints(t *testing.T) {
 				t.Errorf("%s\nwant %q, not %q", text, test.want, test.not)
 			}
 			shown, _ := x509.ParseCertificate(test.server.Certificates[0].Certificate[0])
-			diff(t, "attempts", 1, broken.Attempts)
-			diff(t, "fingerprint", sps.CertificateFingerprint(shown), untrusted.Fingerprint)
+			testkit.Diff(t, "attempts", 1, broken.Attempts)
+			testkit.Diff(t, "fingerprint", sps.CertificateFingerprint(shown), untrusted.Fingerprint)
 			c, err := sps.Connect(t.Context(), serveTLS(t, test.server), sps.ExistingSession(sps.NewSecretString("x")), sps.WithPinnedCertificates(untrusted.Fingerprint))
 			if err != nil {
 				t.Fatal(err)
@@ -180,14 +167,14 @@ func TestUnreadBlocks(t *testing.T) {
 	t.Parallel()
 	ca, other := issue(t, nil, "CA", asCA), issue(t, nil, "Other", asCA)
 	address := serveTLS(t, chainOf(issue(t, ca, "x")))
-	bundle := pemOf(other.Certificate) + pemOf(negativeSerial(t, ca.Certificate))
+	bundle := testkit.PEM(other.Certificate) + testkit.PEM(testkit.NegativeSerial(t, ca.Certificate))
 	var out bytes.Buffer
 	connect := func(bundle string) error {
-		_, err := sps.Connect(t.Context(), address, sps.UsernamePassword("u", sps.NewSecretString("p")), quick,
+		_, err := sps.Connect(t.Context(), address, sps.UsernamePassword("u", sps.NewSecretString("p")), testkit.Quick,
 			sps.WithCABundle([]byte(bundle)), sps.WithLogger(slog.New(slog.NewTextHandler(&out, nil))))
 		return err
 	}
-	if err := connect(pemOf(negativeSerial(t, ca.Certificate))); !errors.Is(err, sps.ErrInvalidInput) || !strings.Contains(err.Error(), "no certificate that can be read") || out.Len() > 0 {
+	if err := connect(testkit.PEM(testkit.NegativeSerial(t, ca.Certificate))); !errors.Is(err, sps.ErrInvalidInput) || !strings.Contains(err.Error(), "no certificate that can be read") || out.Len() > 0 {
 		t.Errorf("nothing readable: %v, log %s", err, &out)
 	}
 	err := connect(bundle)
@@ -203,10 +190,10 @@ func TestUnreadBlocks(t *testing.T) {
 // what the error says.
 func TestNegativeSerial(t *testing.T) {
 	leaf := issue(t, nil, "x")
-	leaf.Certificate = negativeSerial(t, leaf.Certificate)
+	leaf.Certificate = testkit.NegativeSerial(t, leaf.Certificate)
 	address := serveTLS(t, chainOf(leaf))
 	credential := sps.UsernamePassword("u", sps.NewSecretString("p"))
-	_, err := sps.Connect(t.Context(), address, credential, quick, sps.WithInsecureTLS())
+	_, err := sps.Connect(t.Context(), address, credential, testkit.Quick, sps.WithInsecureTLS())
 	var untrusted *sps.CertificateError
 	var broken *sps.TransportError
 	if !errors.As(err, &untrusted) || !errors.As(err, &broken) || broken.Attempts != 1 || untrusted.Fingerprint != "" {
@@ -218,11 +205,11 @@ func TestNegativeSerial(t *testing.T) {
 	}
 	name, value, _ := strings.Cut(help, "=")
 	t.Setenv(name, value)
-	_, err = sps.Connect(t.Context(), address, credential, quick, sps.WithPinnedCertificates(sps.CertificateFingerprint(leaf.Certificate)))
+	_, err = sps.Connect(t.Context(), address, credential, testkit.Quick, sps.WithPinnedCertificates(sps.CertificateFingerprint(leaf.Certificate)))
 	if !errors.Is(err, sps.Status(404)) {
 		t.Errorf("with %s: %v, want the answer of the server", help, err)
 	}
-	if _, err := sps.ParseCertificates([]byte(pemOf(leaf.Certificate))); err != nil {
+	if _, err := sps.ParseCertificates([]byte(testkit.PEM(leaf.Certificate))); err != nil {
 		t.Errorf("with %s: %v", help, err)
 	}
 }

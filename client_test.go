@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/internal/testkit"
 	"github.com/go-sps/sps/spstest"
 )
 
@@ -66,7 +67,7 @@ func TestCloseWithin(t *testing.T) {
 				defer a.Close()
 				var deaf atomic.Bool
 				c, err := sps.Connect(t.Context(), a.Addr(), sps.UsernamePassword(a.Username(), sps.NewSecretString(a.Password())),
-					roundTrip(func(r *http.Request) (*http.Response, error) {
+					testkit.RoundTrip(func(r *http.Request) (*http.Response, error) {
 						if deaf.Load() && r.Method == "GET" && strings.HasSuffix(r.URL.Path, "/authentication") {
 							time.Sleep(time.Hour) // the bubble's
 							r = r.WithContext(context.WithoutCancel(r.Context()))
@@ -79,7 +80,7 @@ func TestCloseWithin(t *testing.T) {
 				switch test.during {
 				case "transaction":
 					go c.Transaction(context.Background(), func(ctx context.Context, tx *sps.Transaction) error {
-						if err := setAdmin(after)(ctx, tx); err != nil {
+						if err := testkit.SetAdmin(testkit.AdminAfter)(ctx, tx); err != nil {
 							t.Error(err)
 						}
 						<-ctx.Done()
@@ -103,7 +104,7 @@ func TestCloseWithin(t *testing.T) {
 				defer cancel()
 				start := time.Now()
 				err = c.Close(ctx)
-				diff(t, "time", test.took, time.Since(start))
+				testkit.Diff(t, "time", test.took, time.Since(start))
 				if (err != nil) != (test.says != "") || !strings.Contains(fmt.Sprint(err), test.says) {
 					t.Errorf("error %v, want one with %q", err, test.says)
 				}
@@ -146,7 +147,7 @@ func TestSingleAttempt(t *testing.T) {
 			t.Parallel()
 			a := spstest.NewServer(t)
 			var dials atomic.Int32
-			c := connect(t, a, sps.WithRetry(test.policy), countDials(&dials))
+			c := testkit.Connect(t, a, sps.WithRetry(test.policy), testkit.CountDials(&dials))
 			for _, fault := range []spstest.Fault{{CutBefore: true}, {CutAfter: true}} {
 				fault.Path, fault.Times = "firmware/slots", -1
 				a.Inject(fault)

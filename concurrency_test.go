@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/internal/testkit"
 	"github.com/go-sps/sps/spstest"
 )
 
@@ -49,7 +50,7 @@ func TestCrowd(t *testing.T) {
 		mu.Lock()
 		defer mu.Unlock()
 		return sps.NewSecretString(password), nil
-	}), sps.WithCABundle(a.CA()), quick)
+	}), sps.WithCABundle(a.CA()), testkit.Quick)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,7 +113,7 @@ func TestCrowd(t *testing.T) {
 func TestCrowdLockedOut(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
-	c, err := dial(t.Context(), a)
+	c, err := testkit.Dial(t.Context(), a)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,7 +139,7 @@ func TestCrowdLockedOut(t *testing.T) {
 // clearly, and at once.
 func TestCrowdClosed(t *testing.T) {
 	t.Parallel()
-	bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		a.Inject(spstest.Fault{Path: "configuration/**", Delay: time.Hour, Times: -1})
 		time.AfterFunc(10*time.Second, func() {
 			if err := c.Close(context.Background()); err != nil {
@@ -148,7 +149,7 @@ func TestCrowdClosed(t *testing.T) {
 		start := time.Now()
 		errs := together(func(i int) error {
 			if i%8 == 0 {
-				return c.Transaction(t.Context(), setAdmin(after))
+				return c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter))
 			}
 			_, err := c.Management.Email.Get(t.Context())
 			return err
@@ -165,6 +166,6 @@ func TestCrowdClosed(t *testing.T) {
 		if a.Sessions() != 0 || a.TransactionOpen() {
 			t.Errorf("left: %d sessions, transaction open: %t", a.Sessions(), a.TransactionOpen())
 		}
-		settled(t, a, before)
+		testkit.Settled(t, a, testkit.AdminBefore)
 	})
 }

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/internal/testkit"
 	"github.com/go-sps/sps/spstest"
 )
 
@@ -521,7 +522,7 @@ var conformance = []check{
 		variants: []string{"authority-text", "authority-derived"},
 		writes:   true,
 		run: func(v *visit) {
-			pem := pemOf(authority(v.T, "conformance"))
+			pem := testkit.PEM(testkit.Authority(v.T, "conformance"))
 			v.open()
 			h := v.ask(v.target.cookie, "POST", trustStoresURL, storeBody("sps-go conformance 1", `[{"pem":`+quote(pem)+`}]`, `[]`, "none"))
 			if !h.success() {

@@ -16,6 +16,7 @@ import (
 	"testing/synctest"
 
 	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/internal/testkit"
 	"github.com/go-sps/sps/spstest"
 )
 
@@ -307,9 +308,9 @@ func TestConformanceGuard(t *testing.T) {
 				sent := false
 				g := newGuard(mode != "reads")
 				g.host = "appliance.test"
-				g.base = roundTripper(func(r *http.Request) (*http.Response, error) {
+				g.base = testkit.RoundTripper(func(r *http.Request) (*http.Response, error) {
 					sent = true
-					return answer(r, 200, http.Header{}, "{}"), nil
+					return testkit.Answer(r, 200, http.Header{}, "{}"), nil
 				})
 				if mode == "transaction" {
 					g.open[cookie], g.created[cookie] = true, map[string]bool{"configuration/trust_stores/made": true}
@@ -334,8 +335,8 @@ func TestConformanceGuard(t *testing.T) {
 				if response != nil {
 					response.Body.Close()
 				}
-				diff(t, "sent", want, sent)
-				diff(t, "an error", !want, errors.Is(err, errGuard))
+				testkit.Diff(t, "sent", want, sent)
+				testkit.Diff(t, "an error", !want, errors.Is(err, errGuard))
 			})
 		}
 	}
@@ -348,12 +349,12 @@ func TestConformanceGuardLogin(t *testing.T) {
 	g := newGuard(false)
 	for range 3 {
 		_, err := sps.Connect(t.Context(), a.Addr(), sps.UsernamePassword(a.Username(), sps.NewSecretString("wrong")),
-			sps.WithCABundle(a.CA()), quick, g.wrap())
+			sps.WithCABundle(a.CA()), testkit.Quick, g.wrap())
 		if err == nil {
 			t.Fatal("a wrong password was taken")
 		}
 	}
-	diff(t, "requests", []string{"GET /api/authentication"}, requests(a))
+	testkit.Diff(t, "requests", []string{"GET /api/authentication"}, testkit.Requests(a))
 }
 
 // TestConformanceGuardOfTheSDK lets the SDK do its worst behind the guard.
@@ -365,7 +366,7 @@ func TestConformanceGuardOfTheSDK(t *testing.T) {
 		defer a.Close()
 		untouched(t, a, a.State())
 		ctx := t.Context()
-		c, err := sps.Connect(ctx, a.Addr(), sps.UsernamePassword(a.Username(), sps.NewSecretString(a.Password())), inProcess(a), g.wrap())
+		c, err := sps.Connect(ctx, a.Addr(), sps.UsernamePassword(a.Username(), sps.NewSecretString(a.Password())), testkit.InProcess(a), g.wrap())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -407,5 +408,5 @@ func TestConformanceGuardOfTheSDK(t *testing.T) {
 			}
 		}
 	})
-	diff(t, "left", "", g.left())
+	testkit.Diff(t, "left", "", g.left())
 }

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/internal/testkit"
 	"github.com/go-sps/sps/spstest"
 )
 
@@ -529,7 +530,7 @@ func simulated(t *testing.T, writes bool, picked map[string]string, options ...s
 		picked: picked,
 		connect: func(ctx context.Context, options ...sps.Option) (*sps.Client, error) {
 			credential := sps.UsernamePassword(a.Username(), sps.NewSecretString(a.Password()))
-			return sps.Connect(ctx, a.Addr(), credential, append([]sps.Option{inProcess(a)}, options...)...)
+			return sps.Connect(ctx, a.Addr(), credential, append([]sps.Option{testkit.InProcess(a)}, options...)...)
 		},
 		private: []string{a.Username(), a.Password()},
 	}, a
@@ -542,7 +543,7 @@ func prepareConformance(t *testing.T, a *spstest.Appliance) {
 	ctx := t.Context()
 	a.SetSlot(spstest.Slot{Key: "3", Version: "7.5"})
 	a.SetProducts(spstest.ProductsStarling(), spstest.StarlingUnavailable)
-	c, err := sps.Connect(ctx, a.Addr(), sps.UsernamePassword(a.Username(), sps.NewSecretString(a.Password())), inProcess(a))
+	c, err := sps.Connect(ctx, a.Addr(), sps.UsernamePassword(a.Username(), sps.NewSecretString(a.Password())), testkit.InProcess(a))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -573,14 +574,14 @@ func untouched(t *testing.T, a *spstest.Appliance, before []byte) {
 			t.Fatal(err)
 		}
 		for _, part := range []string{"configuration", "collections", "slots", "users", "products"} {
-			diff(t, part, string(was[part]), string(is[part]))
+			testkit.Diff(t, part, string(was[part]), string(is[part]))
 		}
-		diff(t, "open transaction", false, a.TransactionOpen())
-		diff(t, "commits", 0, len(a.Commits()))
-		diff(t, "uploads", 0, len(a.Uploads()))
-		diff(t, "restarts", 0, a.Restarts())
+		testkit.Diff(t, "open transaction", false, a.TransactionOpen())
+		testkit.Diff(t, "commits", 0, len(a.Commits()))
+		testkit.Diff(t, "uploads", 0, len(a.Uploads()))
+		testkit.Diff(t, "restarts", 0, a.Restarts())
 		if !strings.Contains(t.Name(), "logout=40") { // the appliance knows no log-out
-			diff(t, "sessions", 0, a.Sessions())
+			testkit.Diff(t, "sessions", 0, a.Sessions())
 		}
 	})
 }
@@ -620,7 +621,7 @@ func TestConformance(t *testing.T) {
 			picked:  map[string]string{},
 			private: []string{a.Username(), a.Password()},
 			connect: func(ctx context.Context, options ...sps.Option) (*sps.Client, error) {
-				return dial(ctx, a, options...)
+				return testkit.Dial(ctx, a, options...)
 			},
 		}, conformance)
 	})
@@ -738,7 +739,7 @@ func TestConformanceFails(t *testing.T) {
 				}
 				target.connect = func(ctx context.Context, options ...sps.Option) (*sps.Client, error) {
 					spoil := sps.WithTransport(func(http.RoundTripper) http.RoundTripper {
-						return roundTripper(func(r *http.Request) (*http.Response, error) {
+						return testkit.RoundTripper(func(r *http.Request) (*http.Response, error) {
 							response, err := a.RoundTrip(r)
 							if err != nil || r.Method+" "+strings.TrimPrefix(r.URL.Path, "/api/") != test.request {
 								return response, err
@@ -756,11 +757,11 @@ func TestConformanceFails(t *testing.T) {
 							if test.status != 0 {
 								status = test.status
 							}
-							return answer(r, status, response.Header, string(spoilt)), nil
+							return testkit.Answer(r, status, response.Header, string(spoilt)), nil
 						})
 					})
 					credential := sps.UsernamePassword(a.Username(), sps.NewSecretString(a.Password()))
-					return sps.Connect(ctx, a.Addr(), credential, append([]sps.Option{spoil, quick}, options...)...)
+					return sps.Connect(ctx, a.Addr(), credential, append([]sps.Option{spoil, testkit.Quick}, options...)...)
 				}
 				target.begin(t.Context(), t)
 				target.other, target.their = target.login(t.Context(), t)

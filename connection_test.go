@@ -8,13 +8,13 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"go/ast"
 	"io"
 	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"os"
 	"regexp"
 	"runtime/metrics"
 	"strings"
@@ -25,6 +25,7 @@ import (
 	"time"
 
 	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/internal/testkit"
 	"github.com/go-sps/sps/spstest"
 )
 
@@ -137,7 +138,7 @@ func TestDisagreement(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c, err := sps.Connect(t.Context(), test.address, sps.ExistingSession(sps.NewSecretString("session")), quick, sps.WithInsecureTLS())
+			c, err := sps.Connect(t.Context(), test.address, sps.ExistingSession(sps.NewSecretString("session")), testkit.Quick, sps.WithInsecureTLS())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -208,17 +209,15 @@ func TestSettingsOfGo(t *testing.T) {
 			known[strings.TrimSuffix(name, ":events")] = true
 		}
 	}
-	page, err := os.ReadFile("docs/troubleshooting.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	texts := string(page)
-	for _, file := range []string{"tls.go", "pem.go"} {
-		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		texts += string(text)
+	page := testkit.File(t, "docs/troubleshooting.md")
+	texts := page
+	for _, file := range testkit.SourceFiles(t, "") {
+		ast.Inspect(file, func(n ast.Node) bool {
+			if text, ok := n.(*ast.BasicLit); ok {
+				texts += text.Value + "\n"
+			}
+			return true
+		})
 	}
 	named := map[string]bool{}
 	for _, match := range regexp.MustCompile(`GODEBUG=(\w+)=`).FindAllStringSubmatch(texts, -1) {
@@ -227,7 +226,7 @@ func TestSettingsOfGo(t *testing.T) {
 		}
 	}
 	for _, name := range []string{"x509negativeserial", "tlsrsakex", "tlsmlkem", "tlsmaxrsasize"} {
-		if !strings.Contains(string(page), "`GODEBUG="+name+"=") || !named[name] {
+		if !strings.Contains(page, "`GODEBUG="+name+"=") || !named[name] {
 			t.Errorf("docs/troubleshooting.md does not name %s", name)
 		}
 	}
@@ -274,7 +273,7 @@ func TestSettingsOfGo(t *testing.T) {
 		}
 	})
 	reach := func() error {
-		c, err := sps.Connect(t.Context(), listener.Addr().String(), sps.ExistingSession(sps.NewSecretString("x")), sps.WithInsecureTLS(), quick)
+		c, err := sps.Connect(t.Context(), listener.Addr().String(), sps.ExistingSession(sps.NewSecretString("x")), sps.WithInsecureTLS(), testkit.Quick)
 		if err != nil {
 			return err
 		}
@@ -299,7 +298,7 @@ func TestIdleConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := spstest.NewServer(t, spstest.WithoutListener()) // for its certificate
 		defer a.Close()
-		network := &slowNet{newMemNet(), 20 * time.Millisecond}
+		network := &slowNet{testkit.NewMemNet(), 20 * time.Millisecond}
 		posts := 0
 		server := &http.Server{IdleTimeout: 300 * time.Millisecond, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			posts++
@@ -324,7 +323,7 @@ func TestIdleConnection(t *testing.T) {
 
 // slowNet is a network in memory on which everything takes its time.
 type slowNet struct {
-	*memNet
+	*testkit.MemNet
 	latency time.Duration
 }
 
@@ -333,10 +332,10 @@ func (n *slowNet) plain() sps.Option {
 	return sps.WithTransport(func(base http.RoundTripper) http.RoundTripper {
 		transport := base.(*http.Transport)
 		transport.DialTLSContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
-			client, server := memPipe()
+			client, server := testkit.MemPipe()
 			there, back := &slowConn{Conn: client, latency: n.latency}, &slowConn{Conn: server, latency: n.latency}
 			select {
-			case n.connections <- back:
+			case n.Connections <- back:
 				return there, nil
 			case <-ctx.Done():
 				return nil, ctx.Err()

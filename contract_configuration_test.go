@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/internal/testkit"
 )
 
 // The contract tests of the guide's page about alerts, trust stores and Starling.
@@ -30,20 +31,20 @@ const contractTransactionPath = "/api/transaction"
 // may be open in it.
 func contractOpening(t *testing.T) []contractExchange {
 	return []contractExchange{
-		{method: "GET", path: contractTransactionPath, answer: contractSample(t, "transaction.closed")},
-		{method: "POST", path: contractTransactionPath, answer: contractSample(t, "transaction.open")},
+		{method: "GET", path: contractTransactionPath, answer: testkit.Sample(t, "transaction.closed")},
+		{method: "POST", path: contractTransactionPath, answer: testkit.Sample(t, "transaction.open")},
 	}
 }
 
 func contractEnd(t *testing.T, commit bool) []contractExchange {
 	if !commit {
-		return []contractExchange{{method: "DELETE", path: contractTransactionPath, answer: contractSample(t, "transaction.delete")}}
+		return []contractExchange{{method: "DELETE", path: contractTransactionPath, answer: testkit.Sample(t, "transaction.delete")}}
 	}
 	return []contractExchange{
-		{method: "GET", path: contractTransactionPath + "/changes", answer: contractSample(t, "transaction_changes.empty")},
+		{method: "GET", path: contractTransactionPath + "/changes", answer: testkit.Sample(t, "transaction_changes.empty")},
 		{
 			method: "PUT", path: contractTransactionPath, body: `{"status":"commit","commit_message":"CHG-1","message":"CHG-1"}`,
-			answer: contractSample(t, "transaction.closed"),
+			answer: testkit.Sample(t, "transaction.closed"),
 		},
 	}
 }
@@ -60,7 +61,7 @@ func contractBody(t *testing.T, name string, change func(map[string]any)) string
 	var sample struct {
 		Body map[string]any `json:"body"`
 	}
-	if err := json.Unmarshal([]byte(contractSample(t, name)), &sample); err != nil {
+	if err := json.Unmarshal([]byte(testkit.Sample(t, name)), &sample); err != nil {
 		t.Fatal(err)
 	}
 	change(sample.Body)
@@ -72,12 +73,12 @@ func contractBody(t *testing.T, name string, change func(map[string]any)) string
 }
 
 func TestContractAlerting(t *testing.T) {
-	c := contractClient(t, contractExchange{method: "GET", path: "/api/configuration/alerting", answer: contractSample(t, "configuration_alerting.listing")})
+	c := contractClient(t, contractExchange{method: "GET", path: "/api/configuration/alerting", answer: testkit.Sample(t, "configuration_alerting.listing")})
 	list, err := c.Listing(t.Context(), "configuration/alerting")
 	if err != nil {
 		t.Fatal(err)
 	}
-	diff(t, "links", []sps.ListingEntry{
+	testkit.Diff(t, "links", []sps.ListingEntry{
 		{Key: "system_alerts", Href: "/api/configuration/alerting/system_alerts"},
 		{Key: "traffic_alerts", Href: "/api/configuration/alerting/traffic_alerts"},
 	}, list.Entries)
@@ -85,7 +86,7 @@ func TestContractAlerting(t *testing.T) {
 
 func TestContractTrafficAlerts(t *testing.T) {
 	const path = "/api/configuration/alerting/traffic_alerts"
-	get := contractExchange{method: "GET", path: path, answer: contractSample(t, "configuration_alerting_traffic_alerts.get")}
+	get := contractExchange{method: "GET", path: path, answer: testkit.Sample(t, "configuration_alerting_traffic_alerts.get")}
 	t.Run("get", func(t *testing.T) {
 		c := contractClient(t, get)
 		got, err := c.Alerting.TrafficAlerts.Get(t.Context())
@@ -93,11 +94,11 @@ func TestContractTrafficAlerts(t *testing.T) {
 			t.Fatal(err)
 		}
 		want := sps.TrafficAlerts{}
-		for _, id := range allTrafficAlerts {
+		for _, id := range testkit.AllTrafficAlerts {
 			want[id] = sps.AlertSetting{}
 		}
-		diff(t, "alerts", want, got.Body)
-		diff(t, "meta", "/api/configuration/alerting/system_alerts", got.Meta.Previous)
+		testkit.Diff(t, "alerts", want, got.Body)
+		testkit.Diff(t, "meta", "/api/configuration/alerting/system_alerts", got.Meta.Previous)
 	})
 	for name, answer := range map[string]contractExchange{
 		"a meta object": {status: 200, answer: `{"meta":{"href":"` + path + `"}}`},
@@ -163,8 +164,8 @@ func TestContractTwoSessions(t *testing.T) {
 		}
 		return exchanges
 	}
-	get := contractExchange{method: "GET", path: path, answer: contractSample(t, "configuration_alerting_traffic_alerts.get")}
-	post := contractExchange{method: "POST", path: contractTransactionPath, answer: contractSample(t, "transaction.open")}
+	get := contractExchange{method: "GET", path: path, answer: testkit.Sample(t, "configuration_alerting_traffic_alerts.get")}
+	post := contractExchange{method: "POST", path: contractTransactionPath, answer: testkit.Sample(t, "transaction.open")}
 	put := contractExchange{method: "PUT", path: path, answer: `{"meta":{}}`}
 	put.body = contractBody(t, "configuration_alerting_traffic_alerts.get", func(body map[string]any) {
 		body["scbConnectionDenied"].(map[string]any)["email"] = true
@@ -213,7 +214,7 @@ func TestContractTwoSessions(t *testing.T) {
 			if err := c.Close(t.Context()); err != nil {
 				t.Error(err)
 			}
-			diff(t, "sessions left", 0, len(ends.left))
+			testkit.Diff(t, "sessions left", 0, len(ends.left))
 		})
 	}
 }
@@ -221,7 +222,7 @@ func TestContractTwoSessions(t *testing.T) {
 func TestContractTrustStores(t *testing.T) {
 	const path = "/api/configuration/trust_stores"
 	const key = "3c6f2a10-9b8d-4e7c-a5f4-1d2e3b4c5a69" // of the sample of one
-	list := contractExchange{method: "GET", path: path, answer: contractSample(t, "configuration_trust_stores.list")}
+	list := contractExchange{method: "GET", path: path, answer: testkit.Sample(t, "configuration_trust_stores.list")}
 	builtIn := &sps.Object[sps.TrustStore]{Key: "-7001", Body: sps.TrustStore{Name: "Built-in", RevocationCheck: sps.RevocationNone, Type: sps.TrustStoreBuiltIn}}
 	ignoreMeta := cmpopts.IgnoreFields(sps.Object[sps.TrustStore]{}, "Meta")
 	t.Run("list", func(t *testing.T) {
@@ -233,13 +234,13 @@ func TestContractTrustStores(t *testing.T) {
 		if len(got) != 2 {
 			t.Fatalf("%d stores", len(got))
 		}
-		diff(t, "built-in", builtIn, got[0], ignoreMeta)
-		diff(t, "href", path+"/-7001", got[0].Meta.Href)
+		testkit.Diff(t, "built-in", builtIn, got[0], ignoreMeta)
+		testkit.Diff(t, "href", path+"/-7001", got[0].Meta.Href)
 		custom := got[1].Body
-		diff(t, "custom", sps.TrustStore{Name: "My_Custom_Trust_Store", CRLURLs: []string{"http://crl.it/sec"}, RevocationCheck: sps.RevocationFull, Type: sps.TrustStoreCustom},
+		testkit.Diff(t, "custom", sps.TrustStore{Name: "My_Custom_Trust_Store", CRLURLs: []string{"http://crl.it/sec"}, RevocationCheck: sps.RevocationFull, Type: sps.TrustStoreCustom},
 			custom, cmpopts.IgnoreFields(sps.TrustStore{}, "Authorities"))
 		const name = "C=HU/ST=Budapest/L=None/O=Internet Widgits Pty Ltd/OU=None/CN=None/emailAddress=None"
-		diff(t, "authority", sps.TrustStoreAuthority{Issuer: name, Subject: name, Fingerprint: sps.TrustStoreFingerprint{
+		testkit.Diff(t, "authority", sps.TrustStoreAuthority{Issuer: name, Subject: name, Fingerprint: sps.TrustStoreFingerprint{
 			Digest:        "01:25:1f:a2:df:2a:31:1a:29:7a:ba:43:c4:03:42:a5:d7:30:ec:2d:e0:d7:7a:72:a7:1b:c3:99:c5:6c:10:ea",
 			HashAlgorithm: "sha256",
 		}}, custom.Authorities[0], cmpopts.IgnoreFields(sps.TrustStoreAuthority{}, "PEM"))
@@ -252,16 +253,16 @@ func TestContractTrustStores(t *testing.T) {
 		}
 	})
 	t.Run("get the built-in", func(t *testing.T) {
-		c := contractClient(t, contractExchange{method: "GET", path: path + "/-7001", answer: contractSample(t, "configuration_trust_stores.built_in")})
+		c := contractClient(t, contractExchange{method: "GET", path: path + "/-7001", answer: testkit.Sample(t, "configuration_trust_stores.built_in")})
 		got, err := c.TrustStores.Get(t.Context(), sps.BuiltInTrustStoreKey)
 		if err != nil {
 			t.Fatal(err)
 		}
-		diff(t, "built-in", builtIn, got, ignoreMeta)
+		testkit.Diff(t, "built-in", builtIn, got, ignoreMeta)
 	})
 	t.Run("create", func(t *testing.T) {
-		one := authority(t, "One")
-		pem, _ := json.Marshal(pemOf(one))
+		one := testkit.Authority(t, "One")
+		pem, _ := json.Marshal(testkit.PEM(one))
 		post := contractExchange{
 			method: "POST", path: path, status: 201, answer: `{"key":"new","meta":{"href":"` + path + `/new"}}`,
 			body: `{"name":"Ours","authorities":[{"pem":` + string(pem) + `}],"crl_urls":[],"revocation_check":"none","trust_store_type":"custom"}`,
@@ -271,14 +272,14 @@ func TestContractTrustStores(t *testing.T) {
 		c := contractClient(t, slices.Concat(contractOpening(t), []contractExchange{list, list, post}, contractEnd(t, true))...)
 		err := contractCommit(t, c, func(ctx context.Context, tx *sps.Transaction) error {
 			key, err := tx.TrustStores.Create(ctx, sps.NewTrustStore("Ours", one))
-			diff(t, "key", "new", key)
+			testkit.Diff(t, "key", "new", key)
 			return err
 		})
 		if err != nil {
 			t.Error(err)
 		}
 	})
-	custom := contractSample(t, "configuration_trust_stores.custom")
+	custom := testkit.Sample(t, "configuration_trust_stores.custom")
 	t.Run("update", func(t *testing.T) {
 		c := contractClient(t, contractTransaction(t, true,
 			[]contractExchange{{method: "GET", path: path + "/" + key, answer: custom}},
@@ -317,27 +318,27 @@ func TestContractTrustStores(t *testing.T) {
 
 func TestContractStarlingConfiguration(t *testing.T) {
 	const path = "/api/configuration/starling"
-	info := &sps.StarlingJoinInfo{Environment: "prod", ProductInstance: starlingInstance, ProductTIMS: starlingTIMS}
+	info := &sps.StarlingJoinInfo{Environment: "prod", ProductInstance: testkit.StarlingInstance, ProductTIMS: testkit.StarlingTIMS}
 	for name, want := range map[string]sps.StarlingConfiguration{
 		"not_joined": {}, "joined": {JoinInfo: info, RemoteAccess: sps.RemoteAccess{Enabled: true}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := contractClient(t, contractExchange{method: "GET", path: path, answer: contractSample(t, "configuration_starling."+name)})
+			c := contractClient(t, contractExchange{method: "GET", path: path, answer: testkit.Sample(t, "configuration_starling."+name)})
 			got, err := c.Starling.Configuration.Get(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
-			diff(t, "body", want, got.Body)
+			testkit.Diff(t, "body", want, got.Body)
 		})
 	}
-	off := strings.Replace(contractSample(t, "configuration_starling.joined"), `"enabled": true`, `"enabled": false`, 1)
+	off := strings.Replace(testkit.Sample(t, "configuration_starling.joined"), `"enabled": true`, `"enabled": false`, 1)
 	enable := func(t *testing.T, answer contractExchange, commit bool) error {
-		answer.method, answer.path, answer.body = "PUT", path, contractSample(t, "configuration_starling.put")
+		answer.method, answer.path, answer.body = "PUT", path, testkit.Sample(t, "configuration_starling.put")
 		c := contractClient(t, contractTransaction(t, commit, []contractExchange{{method: "GET", path: path, answer: off}}, answer)...)
-		return contractCommit(t, c, remoteAccess(true))
+		return contractCommit(t, c, testkit.SetRemoteAccess(true))
 	}
 	t.Run("enable", func(t *testing.T) {
-		if err := enable(t, contractExchange{answer: contractSample(t, "configuration_starling.put_answer")}, true); err != nil {
+		if err := enable(t, contractExchange{answer: testkit.Sample(t, "configuration_starling.put_answer")}, true); err != nil {
 			t.Error(err)
 		}
 	})
@@ -351,15 +352,15 @@ func TestContractStarlingConfiguration(t *testing.T) {
 
 func TestContractStarlingJoin(t *testing.T) {
 	const path = "/api/starling/join"
-	joined := contractSample(t, "starling_join.joined")
-	want := &sps.StarlingJoin{Joined: true, ProductInstance: starlingInstance, ProductName: "Safeguard", ProductTIMS: starlingTIMS}
+	joined := testkit.Sample(t, "starling_join.joined")
+	want := &sps.StarlingJoin{Joined: true, ProductInstance: testkit.StarlingInstance, ProductName: "Safeguard", ProductTIMS: testkit.StarlingTIMS}
 	t.Run("status", func(t *testing.T) {
 		c := contractClient(t, contractExchange{method: "GET", path: path, answer: joined})
 		got, err := c.Starling.JoinStatus(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
-		diff(t, "status", want, got)
+		testkit.Diff(t, "status", want, got)
 	})
 	t.Run("status with TIMS", func(t *testing.T) {
 		c := contractClient(t, contractExchange{method: "GET", path: path, query: "product_tims=222-333-444", answer: joined})
@@ -374,7 +375,7 @@ func TestContractStarlingJoin(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			diff(t, "page", &sps.StarlingJoinPage{StatusCode: 200, ContentType: "text/html", Body: []byte("<html></html>")}, page)
+			testkit.Diff(t, "page", &sps.StarlingJoinPage{StatusCode: 200, ContentType: "text/html", Body: []byte("<html></html>")}, page)
 		})
 	}
 	for query, call := range map[string]func(*sps.Client) error{
@@ -393,7 +394,7 @@ func TestContractStarlingJoin(t *testing.T) {
 			})
 		}
 	}
-	request := contractSample(t, "starling_join.request")
+	request := testkit.Sample(t, "starling_join.request")
 	var sent struct {
 		Credential string `json:"credential_string"`
 		Endpoint   string `json:"token_endpoint"`
@@ -412,7 +413,7 @@ func TestContractStarlingJoin(t *testing.T) {
 			if refusal.kind != "" {
 				post.answer = `{"error":{"type":"` + string(refusal.kind) + `"}}`
 			}
-			c := contractClient(t, contractExchange{method: "GET", path: path, answer: contractSample(t, "starling_join.not_joined")}, post)
+			c := contractClient(t, contractExchange{method: "GET", path: path, answer: testkit.Sample(t, "starling_join.not_joined")}, post)
 			err := c.Starling.Join(t.Context(), sps.StarlingJoinRequest{CredentialString: sps.NewSecretString(sent.Credential), TokenEndpoint: sent.Endpoint})
 			if refusal.kind == "" {
 				if err != nil {

@@ -7,12 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"go/ast"
-	"go/parser"
-	"go/token"
 	"io"
 	"net/http"
-	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -25,6 +21,7 @@ import (
 	"gopkg.in/h2non/gock.v1"
 
 	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/internal/testkit"
 )
 
 // The contract tests hold the client against the samples of the guide, which lie
@@ -35,16 +32,6 @@ const (
 	contractSession = "a1f71d030e657634730b9e887cb59a5e56162860"
 	contractCookie  = "session_id=" + contractSession
 )
-
-// contractSample reads a sample of the guide.
-func contractSample(t *testing.T, name string) string {
-	t.Helper()
-	data, err := os.ReadFile(filepath.Join("testdata", name+".json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(data)
-}
 
 // contractExchange is one request that must come, in full, and its answer.
 type contractExchange struct {
@@ -245,8 +232,8 @@ func wantRefusal(t *testing.T, err error, status int, errorType sps.ErrorType) *
 	if !errors.As(err, &refused) {
 		t.Fatalf("got %v, want an *sps.Error", err)
 	}
-	diff(t, "status", status, refused.Status)
-	diff(t, "type", errorType, refused.Type)
+	testkit.Diff(t, "status", status, refused.Status)
+	testkit.Diff(t, "type", errorType, refused.Type)
 	if !errors.Is(err, sps.Status(status)) {
 		t.Errorf("%v is not %v", err, sps.Status(status))
 	}
@@ -291,30 +278,24 @@ func wantOneLine(t *testing.T, err error) {
 // cannot be forgotten here.
 func declaredErrorTypes(t *testing.T) []sps.ErrorType {
 	t.Helper()
-	file, err := parser.ParseFile(token.NewFileSet(), "errors.go", nil, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
 	var types []sps.ErrorType
-	ast.Inspect(file, func(n ast.Node) bool {
-		spec, ok := n.(*ast.ValueSpec)
-		if !ok {
-			return true
-		}
-		if name, ok := spec.Type.(*ast.Ident); !ok || name.Name != "ErrorType" {
-			return true
-		}
-		for _, value := range spec.Values {
-			text, err := strconv.Unquote(value.(*ast.BasicLit).Value)
-			if err != nil {
-				t.Fatal(err)
+	for _, file := range testkit.SourceFiles(t, "") {
+		ast.Inspect(file, func(n ast.Node) bool {
+			spec, ok := n.(*ast.ValueSpec)
+			if !ok {
+				return true
 			}
-			types = append(types, sps.ErrorType(text))
-		}
-		return true
-	})
+			if name, ok := spec.Type.(*ast.Ident); !ok || name.Name != "ErrorType" || !spec.Names[0].IsExported() {
+				return true
+			}
+			for _, value := range spec.Values {
+				types = append(types, sps.ErrorType(testkit.Must(strconv.Unquote(value.(*ast.BasicLit).Value))))
+			}
+			return true
+		})
+	}
 	if len(types) == 0 {
-		t.Fatal("errors.go declares no error type")
+		t.Fatal("no error type is declared")
 	}
 	return types
 }
@@ -335,44 +316,44 @@ func TestContractIntegratedProducts(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.sample, func(t *testing.T) {
-			c := contractClient(t, contractExchange{method: "GET", path: "/api/integrated_products", answer: contractSample(t, test.sample)})
+			c := contractClient(t, contractExchange{method: "GET", path: "/api/integrated_products", answer: testkit.Sample(t, test.sample)})
 			got, err := c.IntegratedProducts(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
-			diff(t, "products", &sps.IntegratedProducts{Products: test.want}, got)
+			testkit.Diff(t, "products", &sps.IntegratedProducts{Products: test.want}, got)
 		})
 	}
 }
 
 func TestContractFirmwareListing(t *testing.T) {
-	c := contractClient(t, contractExchange{method: "GET", path: "/api/firmware", answer: contractSample(t, "firmware.listing")})
+	c := contractClient(t, contractExchange{method: "GET", path: "/api/firmware", answer: testkit.Sample(t, "firmware.listing")})
 	got, err := c.Listing(t.Context(), "firmware")
 	if err != nil {
 		t.Fatal(err)
 	}
-	diff(t, "links", []sps.ListingEntry{
+	testkit.Diff(t, "links", []sps.ListingEntry{
 		{Key: "fetch", Href: "/api/firmware/fetch"},
 		{Key: "slots", Href: "/api/firmware/slots"},
 		{Key: "test", Href: "/api/firmware/test"},
 		{Key: "upgrade", Href: "/api/firmware/upgrade"},
 	}, got.Entries)
-	diff(t, "meta", sps.Meta{Href: "/api/firmware", Parent: "/api"}, got.Meta, cmpopts.IgnoreUnexported(sps.Meta{}))
+	testkit.Diff(t, "meta", sps.Meta{Href: "/api/firmware", Parent: "/api"}, got.Meta, cmpopts.IgnoreUnexported(sps.Meta{}))
 	for _, name := range []string{"fetch", "slots", "test", "upgrade"} {
-		diff(t, "link "+name, "/api/firmware/"+name, got.Meta.Link(name))
+		testkit.Diff(t, "link "+name, "/api/firmware/"+name, got.Meta.Link(name))
 	}
 }
 
 // TestContractRawCall reads an answer as it was sent.
 func TestContractRawCall(t *testing.T) {
-	sample := contractSample(t, "firmware.listing")
+	sample := testkit.Sample(t, "firmware.listing")
 	c := contractClient(t, contractExchange{method: "GET", path: "/api/firmware", answer: sample})
 	response, err := c.Invoke(t.Context(), "GET", "firmware", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	diff(t, "status", 200, response.StatusCode)
-	diff(t, "body", sample, string(response.Body))
+	testkit.Diff(t, "status", 200, response.StatusCode)
+	testkit.Diff(t, "body", sample, string(response.Body))
 	var got struct {
 		Items []struct {
 			Key string `json:"key"`
@@ -395,7 +376,7 @@ func sampleSlot(key string, image sps.FirmwareImage) sps.FirmwareSlot {
 }
 
 func TestContractSlotList(t *testing.T) {
-	c := contractClient(t, contractExchange{method: "GET", path: "/api/firmware/slots", answer: contractSample(t, "firmware_slots.list")})
+	c := contractClient(t, contractExchange{method: "GET", path: "/api/firmware/slots", answer: testkit.Sample(t, "firmware_slots.list")})
 	got, err := c.Firmware.Slots.List(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -407,7 +388,7 @@ func TestContractSlotList(t *testing.T) {
 		},
 		CurrentSlot: "1", SlotAfterReboot: "2", EmptySlots: 2,
 	}
-	diff(t, "slots", want, got, cmpopts.IgnoreUnexported(sps.Meta{}))
+	testkit.Diff(t, "slots", want, got, cmpopts.IgnoreUnexported(sps.Meta{}))
 	for _, slot := range got.Slots {
 		if empty := slot.Key == "3" || slot.Key == "5"; slot.Body.Empty() != empty {
 			t.Errorf("slot %s: Empty() = %t, want %t", slot.Key, !empty, empty)
@@ -416,14 +397,14 @@ func TestContractSlotList(t *testing.T) {
 }
 
 func TestContractSlot(t *testing.T) {
-	c := contractClient(t, contractExchange{method: "GET", path: "/api/firmware/slots/1", answer: contractSample(t, "firmware_slots.one")})
+	c := contractClient(t, contractExchange{method: "GET", path: "/api/firmware/slots/1", answer: testkit.Sample(t, "firmware_slots.one")})
 	got, err := c.Firmware.Slots.Get(t.Context(), "1")
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := sampleSlot("1", runningImage)
 	want.Meta.Parent = "/api/firmware/slots"
-	diff(t, "slot", &want, got, cmpopts.IgnoreUnexported(sps.Meta{}))
+	testkit.Diff(t, "slot", &want, got, cmpopts.IgnoreUnexported(sps.Meta{}))
 }
 
 func TestContractSlotDelete(t *testing.T) {
@@ -482,13 +463,13 @@ func TestContractFirmwareTestPassed(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.sample, func(t *testing.T) {
-			x := firmwareTestExchange("1", 200, contractSample(t, test.sample))
-			x.body = contractSample(t, "firmware_test.request")
+			x := firmwareTestExchange("1", 200, testkit.Sample(t, test.sample))
+			x.body = testkit.Sample(t, "firmware_test.request")
 			got, err := contractClient(t, x).Firmware.Test(t.Context(), "1")
 			if err != nil {
 				t.Fatal(err)
 			}
-			diff(t, "report", &sps.FirmwareTestReport{SlotKey: "1", TestSummary: test.want}, got)
+			testkit.Diff(t, "report", &sps.FirmwareTestReport{SlotKey: "1", TestSummary: test.want}, got)
 		})
 	}
 }
@@ -554,27 +535,27 @@ func TestContractFirmwareTestRefused(t *testing.T) {
 	for _, status := range []int{200, 400, 404, 409, 422, 500} {
 		for _, test := range firmwareRefusals {
 			t.Run(fmt.Sprintf("%s/%d", test.sample, status), func(t *testing.T) {
-				c := contractClient(t, firmwareTestExchange("3", status, contractSample(t, test.sample)))
+				c := contractClient(t, firmwareTestExchange("3", status, testkit.Sample(t, test.sample)))
 				report, err := c.Firmware.Test(t.Context(), "3")
 				if report != nil {
 					t.Errorf("a report beside the error: %+v", report)
 				}
 				refused := wantRefusal(t, err, status, test.errorType)
-				diff(t, "message", test.message, refused.Message)
-				diff(t, "operation", "POST firmware/test", refused.Method+" "+refused.Path)
-				diff(t, "details", contractJSON(t, []byte(test.details)), contractJSON(t, refused.Details))
-				diff(t, "detail", test.detail, detailOf(err))
+				testkit.Diff(t, "message", test.message, refused.Message)
+				testkit.Diff(t, "operation", "POST firmware/test", refused.Method+" "+refused.Path)
+				testkit.Diff(t, "details", contractJSON(t, []byte(test.details)), contractJSON(t, refused.Details))
+				testkit.Diff(t, "detail", test.detail, detailOf(err))
 			})
 			t.Run(fmt.Sprintf("%s_short/%d", test.sample, status), func(t *testing.T) {
-				c := contractClient(t, firmwareTestExchange("3", status, contractSample(t, test.sample+"_short")))
+				c := contractClient(t, firmwareTestExchange("3", status, testkit.Sample(t, test.sample+"_short")))
 				report, err := c.Firmware.Test(t.Context(), "3")
 				if report != nil {
 					t.Errorf("a report beside the error: %+v", report)
 				}
 				refused := wantRefusal(t, err, status, test.errorType)
-				diff(t, "message", "", refused.Message)
-				diff(t, "details", 0, len(refused.Details))
-				diff(t, "detail", test.short, detailOf(err))
+				testkit.Diff(t, "message", "", refused.Message)
+				testkit.Diff(t, "details", 0, len(refused.Details))
+				testkit.Diff(t, "detail", test.short, detailOf(err))
 			})
 		}
 	}
@@ -583,8 +564,8 @@ func TestContractFirmwareTestRefused(t *testing.T) {
 func TestContractFirmwareTestWithoutSlot(t *testing.T) {
 	for _, sample := range []string{"firmware_test.missing_slot_id", "firmware_test.missing_slot_id_short"} {
 		t.Run(sample, func(t *testing.T) {
-			x := firmwareTestExchange("", 400, contractSample(t, sample))
-			x.body = contractSample(t, "firmware_test.request_missing_slot_id")
+			x := firmwareTestExchange("", 400, testkit.Sample(t, sample))
+			x.body = testkit.Sample(t, "firmware_test.request_missing_slot_id")
 			_, err := contractClient(t, x).Invoke(t.Context(), "POST", "firmware/test", map[string]any{})
 			wantRefusal(t, err, 400, sps.IncompleteRequestBodyError)
 		})
@@ -665,7 +646,7 @@ func TestContractFirmwareErrorDetails(t *testing.T) {
 			c := contractClient(t, firmwareTestExchange("3", 200, test.answer))
 			_, err := c.Firmware.Test(t.Context(), "3")
 			wantRefusal(t, err, 200, test.errorType)
-			diff(t, "detail", test.detail, detailOf(err))
+			testkit.Diff(t, "detail", test.detail, detailOf(err))
 		})
 	}
 }
@@ -750,7 +731,7 @@ func TestContractErrorTypes(t *testing.T) {
 				err = invoke(t.Context(), contractClient(t, x).Invoke)
 			}
 			refused := wantRefusal(t, err, test.status, test.errorType)
-			diff(t, "detail", test.detail, detailOf(err))
+			testkit.Diff(t, "detail", test.detail, detailOf(err))
 			if !strings.HasPrefix(refused.Message, "No.") {
 				t.Errorf("message %q, want the appliance's", refused.Message)
 			}
@@ -767,9 +748,9 @@ func TestContractUnknownErrorType(t *testing.T) {
 			c := contractClient(t, firmwareTestExchange("1", status, `{"error":{"type":"DiskOnFireError","message":"a\nb","details":{"disk":1}}}`))
 			_, err := c.Firmware.Test(t.Context(), "1")
 			refused := wantRefusal(t, err, status, "DiskOnFireError")
-			diff(t, "message", "a b", refused.Message)
-			diff(t, "details", `{"disk":1}`, string(refused.Details))
-			diff(t, "detail", error(nil), detailOf(err))
+			testkit.Diff(t, "message", "a b", refused.Message)
+			testkit.Diff(t, "details", `{"disk":1}`, string(refused.Details))
+			testkit.Diff(t, "detail", error(nil), detailOf(err))
 		})
 	}
 }
@@ -794,7 +775,7 @@ func TestContractErrorForms(t *testing.T) {
 			t.Run(fmt.Sprintf("%s/%d", test.name, status), func(t *testing.T) {
 				c := contractClient(t, firmwareTestExchange("1", status, test.answer))
 				_, err := c.Firmware.Test(t.Context(), "1")
-				diff(t, "message", test.message, wantRefusal(t, err, status, "").Message)
+				testkit.Diff(t, "message", test.message, wantRefusal(t, err, status, "").Message)
 			})
 		}
 	}
@@ -860,14 +841,14 @@ func TestContractFirmwareTestForms(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			diff(t, "report", &sps.FirmwareTestReport{SlotKey: "1", TestSummary: test.want}, got)
+			testkit.Diff(t, "report", &sps.FirmwareTestReport{SlotKey: "1", TestSummary: test.want}, got)
 		})
 	}
 	t.Run("failed exit code", func(t *testing.T) {
 		c := contractClient(t, firmwareTestExchange("1", 200, `{"body":{"test_summary":"HA check failed","exit_code":1},"key":"1"}`))
 		_, err := c.Firmware.Test(t.Context(), "1")
 		wantRefusal(t, err, 200, sps.FirmwareTestFailed)
-		diff(t, "detail", error(&sps.FirmwareTestFailedDetails{ExitCode: 1, TestSummary: "HA check failed"}), detailOf(err))
+		testkit.Diff(t, "detail", error(&sps.FirmwareTestFailedDetails{ExitCode: 1, TestSummary: "HA check failed"}), detailOf(err))
 	})
 }
 
@@ -910,7 +891,7 @@ func TestContractSlotForms(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			diff(t, "slot", &test.want, got, meta)
+			testkit.Diff(t, "slot", &test.want, got, meta)
 		})
 	}
 }
@@ -966,19 +947,19 @@ func TestContractSlotListForms(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			diff(t, "slots", &test.want, got, cmpopts.IgnoreFields(sps.FirmwareSlot{}, "Meta"))
+			testkit.Diff(t, "slots", &test.want, got, cmpopts.IgnoreFields(sps.FirmwareSlot{}, "Meta"))
 		})
 	}
 	t.Run("items without a body", func(t *testing.T) {
 		c := contractClient(t,
 			contractExchange{method: "GET", path: "/api/firmware/slots", answer: `{"items":[{"key":"1","meta":{"href":"/api/firmware/slots/1"}},{"key":"3","body":{}}]}`},
-			contractExchange{method: "GET", path: "/api/firmware/slots/1", answer: contractSample(t, "firmware_slots.one")})
+			contractExchange{method: "GET", path: "/api/firmware/slots/1", answer: testkit.Sample(t, "firmware_slots.one")})
 		got, err := c.Firmware.Slots.List(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
 		want := &sps.FirmwareSlotList{Slots: []sps.FirmwareSlot{{Key: "1", Body: runningImage}, {Key: "3"}}, CurrentSlot: "1", EmptySlots: 1}
-		diff(t, "slots", want, got, cmpopts.IgnoreFields(sps.FirmwareSlot{}, "Meta"))
+		testkit.Diff(t, "slots", want, got, cmpopts.IgnoreFields(sps.FirmwareSlot{}, "Meta"))
 	})
 }
 
@@ -1016,7 +997,7 @@ func TestContractForeignAnswers(t *testing.T) {
 				if refused.Message == "" || strings.Contains(refused.Message, "Service Unavailable") {
 					t.Errorf("message %q, want one that says what it is and does not quote it", refused.Message)
 				}
-				diff(t, "details", 0, len(refused.Details))
+				testkit.Diff(t, "details", 0, len(refused.Details))
 			})
 		}
 	}
@@ -1026,7 +1007,7 @@ func TestContractForeignAnswers(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		diff(t, "body", "", string(response.Body))
+		testkit.Diff(t, "body", "", string(response.Body))
 	})
 }
 

@@ -11,13 +11,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/internal/testkit"
 	"github.com/go-sps/sps/spstest"
 )
 
 // TestChangeInWords makes changes of each kind, in both forms of the appliance's list.
 func TestChangeInWords(t *testing.T) {
 	t.Parallel()
-	one, two, three := authority(t, "One"), authority(t, "Two"), authority(t, "Three")
+	one, two, three := testkit.Authority(t, "One"), testkit.Authority(t, "Two"), testkit.Authority(t, "Three")
 	expires := func(name string) string {
 		return "the certificate of CN=" + name + ",C=HU, which expires on " + map[string]string{
 			"One": one.NotAfter.UTC().Format("2006-01-02"), "Two": two.NotAfter.UTC().Format("2006-01-02"), "Three": three.NotAfter.UTC().Format("2006-01-02"),
@@ -25,7 +26,7 @@ func TestChangeInWords(t *testing.T) {
 	}
 	for _, form := range []string{"object", "member"} {
 		a := spstest.NewServer(t, spstest.WithVariant("change-path", form))
-		c := connect(t, a)
+		c := testkit.Connect(t, a)
 		var key string
 		if err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) (err error) {
 			store := sps.NewTrustStore("Ours", one, two)
@@ -131,7 +132,7 @@ func TestChangeInWords(t *testing.T) {
 				}
 				text += change.String()
 			}
-			diff(t, form+", "+name, test.want, got, inAnyOrder)
+			testkit.Diff(t, form+", "+name, test.want, got, inAnyOrder)
 			if strings.Contains(text, "hush") || !strings.Contains(text, test.named) || strings.Contains(text, "\n") {
 				t.Errorf("%s, %s: %s", form, name, text)
 			}
@@ -158,13 +159,13 @@ var inAnyOrder = cmp.Transformer("Unordered", func(list []string) map[string]int
 func TestChangeInWordsWithoutValues(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
-	c := connect(t, a)
+	c := testkit.Connect(t, a)
 	a.Inject(spstest.Fault{Method: "GET", Path: "transaction/changes", Status: 200, Body: `{"changes":[{"type":"replace","path":"/api/configuration/management/email"}]}`})
 	var committed sps.CommittedChanges
-	if err := c.Transaction(t.Context(), setAdmin(after), sps.WithChanges(&committed)); err != nil {
+	if err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter), sps.WithChanges(&committed)); err != nil {
 		t.Fatal(err)
 	}
-	diff(t, "differences", []sps.Difference{{Path: "admin_address", Old: `"` + before + `"`, New: `"` + after + `"`}}, committed.Changes[0].Differences)
+	testkit.Diff(t, "differences", []sps.Difference{{Path: "admin_address", Old: `"` + testkit.AdminBefore + `"`, New: `"` + testkit.AdminAfter + `"`}}, committed.Changes[0].Differences)
 }
 
 // TestChangeOfLongList tells a list of many elements at a cost that is linear.
@@ -179,10 +180,10 @@ func TestChangeOfLongList(t *testing.T) {
 		return "[" + strings.Join(elements, ",") + "]"
 	}
 	a := spstest.NewServer(t)
-	c := connect(t, a)
+	c := testkit.Connect(t, a)
 	a.Inject(spstest.Fault{Method: "GET", Path: "transaction/changes", Status: 200, Body: `{"changes":[{"type":"replace","path":"/api/configuration/x","old_value":` + list(0) + `,"new_value":` + list(1) + `}]}`})
 	start := time.Now()
-	changes, err := c.Preview(t.Context(), setAdmin(after))
+	changes, err := c.Preview(t.Context(), testkit.SetAdmin(testkit.AdminAfter))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -252,7 +253,7 @@ func TestCopy(t *testing.T) {
 	copied.Map["x"].List[0], copied.Any.([]string)[0], copied.Array[0][0], copied.Raw[0] = "z", "z", 9, '['
 	copied.Map["y"] = nil
 	*copied.Pointer = sps.Secret{}
-	diff(t, "original", []any{"a", "b", 1, "{}", 1, "hush"}, []any{loop.List[0], original.Any.([]string)[0], original.Array[0][0], string(original.Raw), len(original.Map), secret.ExposeString()})
+	testkit.Diff(t, "original", []any{"a", "b", 1, "{}", 1, "hush"}, []any{loop.List[0], original.Any.([]string)[0], original.Array[0][0], string(original.Raw), len(original.Map), secret.ExposeString()})
 	if got := sps.Copy[any](nil); got != nil {
 		t.Errorf("copy of nil: %v", got)
 	}

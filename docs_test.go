@@ -21,6 +21,7 @@ import (
 	"testing"
 
 	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/internal/testkit"
 	"github.com/go-sps/sps/spstest"
 )
 
@@ -404,7 +405,7 @@ func memberType(of reflect.Type, name string) reflect.Type {
 // declarations are the exported names of the package.
 func declarations(t *testing.T) map[string]bool {
 	names := map[string]bool{}
-	for _, file := range sourceFiles(t) {
+	for _, file := range testkit.SourceFiles(t, "") {
 		for _, d := range file.Decls {
 			switch d := d.(type) {
 			case *ast.FuncDecl:
@@ -428,27 +429,6 @@ func declarations(t *testing.T) map[string]bool {
 	return names
 }
 
-// sourceFiles are the files of the package, without tests.
-func sourceFiles(t *testing.T) []*ast.File {
-	t.Helper()
-	names, err := filepath.Glob("*.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var files []*ast.File
-	for _, name := range names {
-		if strings.HasSuffix(name, "_test.go") {
-			continue
-		}
-		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.SkipObjectResolution)
-		if err != nil {
-			t.Fatal(err)
-		}
-		files = append(files, file)
-	}
-	return files
-}
-
 // TestTroubleshootingIsComplete looks whether docs/troubleshooting.md names every error
 // that the package exports: the variables Err…, the constants of the types that are
 // errors, and these types.
@@ -462,7 +442,7 @@ func TestTroubleshootingIsComplete(t *testing.T) {
 			}
 		}
 	}
-	files := sourceFiles(t)
+	files := testkit.SourceFiles(t, "")
 	isError := map[string]bool{}
 	for _, file := range files {
 		for _, d := range file.Decls {

@@ -12,10 +12,12 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"testing/synctest"
 	"time"
 
 	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/internal/testkit"
 )
 
 // fileServer answers every request with a file of zeros over TLS.
@@ -34,7 +36,7 @@ func fileServer(t *testing.T, size int64) (*sps.Client, *httptest.Server) {
 		}
 	}))
 	t.Cleanup(server.Close)
-	c, err := sps.Connect(t.Context(), server.Listener.Addr().String(), sps.ExistingSession(sps.NewSecretString("id")), sps.WithInsecureTLS(), quick)
+	c, err := sps.Connect(t.Context(), server.Listener.Addr().String(), sps.ExistingSession(sps.NewSecretString("id")), sps.WithInsecureTLS(), testkit.Quick)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +58,7 @@ func TestDownloadMemory(t *testing.T) {
 		t.Errorf("%d bytes, progress %d of %d, %v", n, last, total, err)
 	}
 	limit := uint64(8 << 20)
-	if raceEnabled {
+	if testkit.Race {
 		limit = 128 << 20 // sync.Pool drops buffers on purpose then
 	}
 	if allocated := after.TotalAlloc - before.TotalAlloc; allocated > limit {
@@ -113,8 +115,8 @@ func TestDownloadAnswers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			sent := 0
-			c, err := sps.Connect(t.Context(), "appliance.test", sps.ExistingSession(sps.NewSecretString("id")), quick,
-				roundTrip(func(r *http.Request) (*http.Response, error) {
+			c, err := sps.Connect(t.Context(), "appliance.test", sps.ExistingSession(sps.NewSecretString("id")), testkit.Quick,
+				testkit.RoundTrip(func(r *http.Request) (*http.Response, error) {
 					if r.Header.Get("Accept") != "application/octet-stream" {
 						t.Errorf("Accept %q", r.Header.Get("Accept"))
 					}
@@ -129,20 +131,20 @@ func TestDownloadAnswers(t *testing.T) {
 			if !errors.Is(err, test.err) || err != nil && test.err == nil || int(n) != got.Len() {
 				t.Errorf("%d bytes, error %v, want %v", n, err, test.err)
 			}
-			diff(t, "content", test.want, got.String())
-			diff(t, "attempts", test.sent, sent)
+			testkit.Diff(t, "content", test.want, got.String())
+			testkit.Diff(t, "attempts", test.sent, sent)
 		})
 	}
 }
 
 func reply(status int, header http.Header, body string) func(*http.Request) (*http.Response, error) {
-	return func(r *http.Request) (*http.Response, error) { return answer(r, status, header, body), nil }
+	return func(r *http.Request) (*http.Response, error) { return testkit.Answer(r, status, header, body), nil }
 }
 
 func cutReply(header http.Header, body string) func(*http.Request) (*http.Response, error) {
 	return func(r *http.Request) (*http.Response, error) {
-		resp := answer(r, 200, header, "")
-		resp.Body, resp.ContentLength = io.NopCloser(io.MultiReader(strings.NewReader(body), broken{})), 100
+		resp := testkit.Answer(r, 200, header, "")
+		resp.Body, resp.ContentLength = io.NopCloser(io.MultiReader(strings.NewReader(body), iotest.ErrReader(io.ErrUnexpectedEOF))), 100
 		return resp, nil
 	}
 }
@@ -152,8 +154,8 @@ func TestDownloadStalls(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c, err := sps.Connect(t.Context(), "appliance.test", sps.ExistingSession(sps.NewSecretString("id")),
-			roundTrip(func(r *http.Request) (*http.Response, error) {
-				resp := answer(r, 200, http.Header{}, "")
+			testkit.RoundTrip(func(r *http.Request) (*http.Response, error) {
+				resp := testkit.Answer(r, 200, http.Header{}, "")
 				first := strings.NewReader("first")
 				resp.ContentLength = -1
 				resp.Body = io.NopCloser(io.MultiReader(first, readerFunc(func([]byte) (int, error) {

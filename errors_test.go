@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/internal/testkit"
 	"github.com/go-sps/sps/spstest"
 )
 
@@ -17,7 +18,7 @@ import (
 func refusal(t *testing.T, member string) *sps.Error {
 	t.Helper()
 	a := spstest.NewServer(t)
-	c := connect(t, a)
+	c := testkit.Connect(t, a)
 	a.Inject(spstest.Fault{Path: "firmware/slots", Status: 400, Body: `{"error":` + member + `}`})
 	_, err := c.Firmware.Slots.List(t.Context())
 	var e *sps.Error
@@ -34,7 +35,7 @@ func TestErrorTypeIsOneLine(t *testing.T) {
 	if strings.ContainsAny(text, "\n\x1b") || len(text) > 300 {
 		t.Errorf("%q", text)
 	}
-	diff(t, "a known one", "ResourceNotFound", sps.ResourceNotFound.Error())
+	testkit.Diff(t, "a known one", "ResourceNotFound", sps.ResourceNotFound.Error())
 }
 
 func TestErrorIsBounded(t *testing.T) {
@@ -96,7 +97,7 @@ func TestErrorsWithoutCause(t *testing.T) {
 		"exit code unknown": &sps.FirmwareTestFailedDetails{},
 		"exit code 1":       &sps.FirmwareTestFailedDetails{ExitCode: 1},
 	} {
-		diff(t, "text", want, err.Error())
+		testkit.Diff(t, "text", want, err.Error())
 		if errors.Is(err, sps.ErrClosed) || errors.As(err, new(*sps.Error)) {
 			t.Errorf("%v is something that it is not", err)
 		}

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/internal/testkit"
 	"github.com/go-sps/sps/spstest"
 )
 
@@ -16,13 +17,13 @@ import (
 func TestLocalRefusals(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
-	c := connect(t, a)
-	sample, err := c.TrustStores.GetByName(t.Context(), sampleStore)
+	c := testkit.Connect(t, a)
+	sample, err := c.TrustStores.GetByName(t.Context(), testkit.SampleStore)
 	if err != nil {
 		t.Fatal(err)
 	}
 	const list = "configuration/trust_stores"
-	one := authority(t, "One")
+	one := testkit.Authority(t, "One")
 	store := func(change func(*sps.TrustStore)) func(context.Context, *sps.Transaction) error {
 		return func(ctx context.Context, tx *sps.Transaction) error {
 			s := sps.NewTrustStore("Ours", one)
@@ -61,7 +62,7 @@ func TestLocalRefusals(t *testing.T) {
 			sps.ErrInvalidInput, sps.SyntacticError, &sps.SyntacticErrorDetails{Path: list + "/-7001"}, []sps.Fault{{Object: list + "/-7001"}},
 		},
 		"a name that is taken": {
-			write(store(func(s *sps.TrustStore) { s.Name = sampleStore })),
+			write(store(func(s *sps.TrustStore) { s.Name = testkit.SampleStore })),
 			sps.ErrInvalidInput, sps.SemanticError, nil, []sps.Fault{{Object: list, Member: "name"}},
 		},
 		"an authority twice": {
@@ -126,13 +127,13 @@ func TestLocalRefusals(t *testing.T) {
 			}
 			faults[i].Message = ""
 		}
-		diff(t, name+": faults", test.faults, faults)
+		testkit.Diff(t, name+": faults", test.faults, faults)
 		var semantic *sps.SemanticErrorDetails
 		if errors.As(err, &semantic) != (test.is == sps.SemanticError) || semantic != nil && len(semantic.Errors) != 1 {
 			t.Errorf("%s: detail %v", name, semantic)
 		}
 		if test.detail != nil {
-			diff(t, name+": detail", test.detail, detailOf(err))
+			testkit.Diff(t, name+": detail", test.detail, detailOf(err))
 		}
 	}
 	_, err = c.Firmware.Test(t.Context(), "")
@@ -156,7 +157,7 @@ func TestFaultsOfAppliance(t *testing.T) {
 		`{}`:                                        {{Message: "No.", Object: object}},
 	} {
 		e := refusedBy(t, "PUT", object, `{"error":{"type":"SyntacticError","message":"No.","details":`+details+`}}`)
-		diff(t, details, want, sps.Faults(e))
+		testkit.Diff(t, details, want, sps.Faults(e))
 	}
 	for details, want := range map[string][]sps.Fault{
 		`["the URL is there twice: /api/` + object + `#crl_urls/1"]`: {{Message: "the URL is there twice: /api/" + object + "#crl_urls/1", Object: object, Member: "crl_urls/1"}},
@@ -167,9 +168,9 @@ func TestFaultsOfAppliance(t *testing.T) {
 		`null`: {{Message: "No.", Object: object}},
 	} {
 		e := refusedBy(t, "PUT", object, `{"error":{"type":"SemanticError","message":"No.","details":`+details+`}}`)
-		diff(t, details, want, sps.Faults(e))
+		testkit.Diff(t, details, want, sps.Faults(e))
 	}
-	diff(t, "members that are missing", []sps.Fault{{Message: "it is missing", Object: object, Member: "name"}},
+	testkit.Diff(t, "members that are missing", []sps.Fault{{Message: "it is missing", Object: object, Member: "name"}},
 		sps.Faults(refusedBy(t, "PUT", object, `{"error":{"type":"IncompleteRequestBodyError","details":{"missing_paths":["name"]}}}`)))
 	if faults := sps.Faults(errors.Join(sps.ErrLocked, refusedBy(t, "PUT", object, `{"error":{"type":"Unauthorized","details":"/api/x"}}`))); faults != nil {
 		t.Errorf("no faults of an object: %v", faults)
@@ -180,7 +181,7 @@ func TestFaultsOfAppliance(t *testing.T) {
 func refusedBy(t *testing.T, method, path, body string) error {
 	t.Helper()
 	a := spstest.NewServer(t)
-	c := connect(t, a)
+	c := testkit.Connect(t, a)
 	a.Inject(spstest.Fault{Method: method, Path: path, Status: 400, Body: body})
 	err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
 		_, err := tx.Invoke(ctx, method, path, json.RawMessage(`{}`))
@@ -198,9 +199,9 @@ func TestFaultsUnderVariants(t *testing.T) {
 	t.Parallel()
 	for _, variants := range [][]string{{"semantic-details", "strings"}, {"semantic-details", "objects"}, {"semantic-check", "write"}} {
 		a := spstest.NewServer(t, spstest.WithVariant(variants[0], variants[1]))
-		c := connect(t, a)
+		c := testkit.Connect(t, a)
 		err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
-			_, err := tx.Invoke(ctx, "POST", "configuration/trust_stores", sps.NewTrustStore(sampleStore, authority(t, "One")))
+			_, err := tx.Invoke(ctx, "POST", "configuration/trust_stores", sps.NewTrustStore(testkit.SampleStore, testkit.Authority(t, "One")))
 			return err
 		})
 		found := false

@@ -5,12 +5,13 @@ import (
 	"go/parser"
 	"go/token"
 	"maps"
-	"os"
 	"path"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/go-sps/sps/internal/testkit"
 
 	"github.com/go-sps/sps/spstest"
 )
@@ -184,7 +185,7 @@ func fidelityFaults(page string, facts fidelityFacts) []string {
 func guesses(t *testing.T) (names []string) {
 	t.Helper()
 	for _, name := range []string{"assumptions.go", "audit/assumptions.go"} {
-		file, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.ParseComments)
+		file, err := parser.ParseFile(token.NewFileSet(), name, testkit.File(t, name), parser.ParseComments)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -209,11 +210,7 @@ func codeFacts(t *testing.T) fidelityFacts {
 
 func fidelityPage(t *testing.T) string {
 	t.Helper()
-	page, err := os.ReadFile("docs/fidelity.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(page)
+	return testkit.File(t, "docs/fidelity.md")
 }
 
 func TestFidelity(t *testing.T) {
@@ -291,23 +288,16 @@ func TestFidelityFails(t *testing.T) {
 // TestVersioning holds docs/versioning.md against the profiles and go.mod.
 func TestVersioning(t *testing.T) {
 	t.Parallel()
-	page, err := os.ReadFile("docs/versioning.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	module, err := os.ReadFile("go.mod")
-	if err != nil {
-		t.Fatal(err)
-	}
-	line := regexp.MustCompile(`(?m)^go ([0-9.]+)$`).FindSubmatch(module)
+	page, module := testkit.File(t, "docs/versioning.md"), testkit.File(t, "go.mod")
+	line := regexp.MustCompile(`(?m)^go ([0-9.]+)$`).FindStringSubmatch(module)
 	if line == nil {
 		t.Fatal("go.mod has no go line")
 	}
 	for _, text := range []string{
 		"| | `" + strings.Join(spstest.Profiles(), "` | `") + "` | what the SDK does |",
-		"names the oldest one that works,\n" + string(line[1]) + " now.",
+		"names the oldest one that works,\n" + line[1] + " now.",
 	} {
-		if !strings.Contains(string(page), text) {
+		if !strings.Contains(page, text) {
 			t.Errorf("docs/versioning.md lacks %q", text)
 		}
 	}

@@ -8,24 +8,21 @@ import (
 	"time"
 
 	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/internal/testkit"
 	"github.com/go-sps/sps/spstest"
 )
-
-const imageURL = "https://images.example/sps-8.1.0.iso"
-
-var imageSum = strings.Repeat("ab", 32)
 
 // TestFetchFlow follows a fetch to each of its ends, whatever the answers look
 // like.
 func TestFetchFlow(t *testing.T) {
 	t.Parallel()
-	underVariants(t, func(t *testing.T, options ...spstest.Option) {
+	testkit.UnderVariants(t, func(t *testing.T, options ...spstest.Option) {
 		a := spstest.NewServer(t, options...)
-		a.ServeImage(imageURL, "8.1.0", imageSum)
-		c := connect(t, a)
+		a.ServeImage(testkit.ImageURL, "8.1.0", testkit.ImageSum)
+		c := testkit.Connect(t, a)
 		f := c.Firmware
 
-		key, err := f.Fetch.Start(t.Context(), imageURL, strings.ToUpper(imageSum))
+		key, err := f.Fetch.Start(t.Context(), testkit.ImageURL, strings.ToUpper(testkit.ImageSum))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -45,7 +42,7 @@ func TestFetchFlow(t *testing.T) {
 			t.Errorf("CancelFetch of a finished one: %v, want ErrFetchDone", err)
 		}
 
-		other, err := f.Fetch.Start(t.Context(), imageURL, imageSum)
+		other, err := f.Fetch.Start(t.Context(), testkit.ImageURL, testkit.ImageSum)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -57,7 +54,7 @@ func TestFetchFlow(t *testing.T) {
 			t.Errorf("waiting for a cancelled one: %v", err)
 		}
 
-		wrong, err := f.Fetch.Start(t.Context(), imageURL, strings.Repeat("0", 64))
+		wrong, err := f.Fetch.Start(t.Context(), testkit.ImageURL, strings.Repeat("0", 64))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -91,11 +88,11 @@ func TestFetchFlow(t *testing.T) {
 func TestFetchInput(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
-	c := connect(t, a)
+	c := testkit.Connect(t, a)
 	a.ResetJournal()
 	for _, input := range [][2]string{
-		{"", imageSum}, {"ftp://x/y", imageSum}, {"/etc/passwd", imageSum}, {"https://", imageSum}, {"https://x\n/y", imageSum},
-		{imageURL, ""}, {imageURL, "abc"}, {imageURL, strings.Repeat("g", 64)}, {imageURL, imageSum + "00"},
+		{"", testkit.ImageSum}, {"ftp://x/y", testkit.ImageSum}, {"/etc/passwd", testkit.ImageSum}, {"https://", testkit.ImageSum}, {"https://x\n/y", testkit.ImageSum},
+		{testkit.ImageURL, ""}, {testkit.ImageURL, "abc"}, {testkit.ImageURL, strings.Repeat("g", 64)}, {testkit.ImageURL, testkit.ImageSum + "00"},
 	} {
 		if _, err := c.Firmware.Fetch.Start(t.Context(), input[0], input[1]); !errors.Is(err, sps.ErrInvalidInput) {
 			t.Errorf("%q: %v, want ErrInvalidInput", input, err)
@@ -106,15 +103,15 @@ func TestFetchInput(t *testing.T) {
 			t.Errorf("key %q: %v, want ErrInvalidInput", key, err)
 		}
 	}
-	diff(t, "requests", []string(nil), requests(a))
+	testkit.Diff(t, "requests", []string(nil), testkit.Requests(a))
 }
 
 // TestWaitForFetchEnds neither waits for ever nor beyond its context.
 func TestWaitForFetchEnds(t *testing.T) {
 	t.Parallel()
-	bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
-		a.ServeImage(imageURL, "8.1.0", imageSum)
-		key, err := c.Firmware.Fetch.Start(t.Context(), imageURL, imageSum)
+	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+		a.ServeImage(testkit.ImageURL, "8.1.0", testkit.ImageSum)
+		key, err := c.Firmware.Fetch.Start(t.Context(), testkit.ImageURL, testkit.ImageSum)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -141,9 +138,9 @@ func TestWaitForFetchEnds(t *testing.T) {
 func TestFetchesThin(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
-	a.ServeImage(imageURL, "8.1.0", imageSum)
-	c := connect(t, a)
-	key, err := c.Firmware.Fetch.Start(t.Context(), imageURL, imageSum)
+	a.ServeImage(testkit.ImageURL, "8.1.0", testkit.ImageSum)
+	c := testkit.Connect(t, a)
+	key, err := c.Firmware.Fetch.Start(t.Context(), testkit.ImageURL, testkit.ImageSum)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -161,9 +158,9 @@ func TestFetchHidesCredentials(t *testing.T) {
 	t.Parallel()
 	const secretURL = "https://robot:hushhush@images.example/x"
 	a := spstest.NewServer(t)
-	c := connect(t, a)
+	c := testkit.Connect(t, a)
 	a.Inject(spstest.Fault{Method: "POST", Path: "firmware/fetch", Status: 400, Body: `{"error":{"type":"SyntacticError","message":"cannot get ` + secretURL + ` with hushhush"}}`})
-	if _, err := c.Firmware.Fetch.Start(t.Context(), secretURL, imageSum); !errors.Is(err, sps.SyntacticError) || strings.Contains(err.Error(), "hush") {
+	if _, err := c.Firmware.Fetch.Start(t.Context(), secretURL, testkit.ImageSum); !errors.Is(err, sps.SyntacticError) || strings.Contains(err.Error(), "hush") {
 		t.Errorf("error %v", err)
 	}
 }
@@ -173,7 +170,7 @@ func TestFetchHidesCredentials(t *testing.T) {
 func TestJobStatus(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
-	c := connect(t, a)
+	c := testkit.Connect(t, a)
 	for written, want := range map[string]sps.JobStatus{
 		"queued": sps.JobQueued, "in_progress": sps.JobInProgress, "In Progress": sps.JobInProgress, "IN-PROGRESS": sps.JobInProgress,
 		"Finished": sps.JobFinished, "ERROR": sps.JobFailed, "failed": sps.JobFailed, "canceled": sps.JobCancelled, "CANCELLED": sps.JobCancelled,
@@ -184,11 +181,11 @@ func TestJobStatus(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		diff(t, written, want, fetch.Status)
+		testkit.Diff(t, written, want, fetch.Status)
 		bundle, err := c.Troubleshooting.SupportBundle.Get(t.Context(), "x")
 		if err != nil {
 			t.Fatal(err)
 		}
-		diff(t, written, want, bundle.Status)
+		testkit.Diff(t, written, want, bundle.Status)
 	}
 }

@@ -11,17 +11,18 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/internal/testkit"
 	"github.com/go-sps/sps/spstest"
 )
 
 // TestPrecheckFlow is the main job, whatever the documentation leaves open.
 func TestPrecheckFlow(t *testing.T) {
 	t.Parallel()
-	underVariants(t, func(t *testing.T, options ...spstest.Option) {
+	testkit.UnderVariants(t, func(t *testing.T, options ...spstest.Option) {
 		a := spstest.NewServer(t, options...)
 		failure := spstest.NotEnoughStorage()
 		a.SetSlot(spstest.Slot{Key: "5", Version: "8.1.0", TestFailure: failure})
-		c := connect(t, a)
+		c := testkit.Connect(t, a)
 
 		slots, err := c.Firmware.Slots.List(t.Context())
 		if err != nil {
@@ -45,7 +46,7 @@ func TestPrecheckFlow(t *testing.T) {
 			t.Fatalf("Test of a bad slot: %+v, %v; want FirmwareTestFailed", report, err)
 		}
 		if failed.ExitCode != sps.ExitCodeUnknown {
-			diff(t, "failure", &sps.FirmwareTestFailedDetails{ExitCode: failure.ExitCode, TestSummary: failure.Summary}, failed)
+			testkit.Diff(t, "failure", &sps.FirmwareTestFailedDetails{ExitCode: failure.ExitCode, TestSummary: failure.Summary}, failed)
 		}
 
 		for _, key := range []string{"3", "77"} {
@@ -76,12 +77,12 @@ func TestPresets(t *testing.T) {
 			t.Parallel()
 			a := spstest.NewServer(t)
 			a.SetSlot(spstest.Slot{Key: "2", Version: "8.0.0", TestFailure: preset()})
-			_, err := connect(t, a).Firmware.Test(t.Context(), "2")
+			_, err := testkit.Connect(t, a).Firmware.Test(t.Context(), "2")
 			var failed *sps.FirmwareTestFailedDetails
 			if !errors.As(err, &failed) {
 				t.Fatalf("error %v, want a FirmwareTestFailedDetails", err)
 			}
-			diff(t, "failure", &sps.FirmwareTestFailedDetails{ExitCode: preset().ExitCode, TestSummary: preset().Summary}, failed)
+			testkit.Diff(t, "failure", &sps.FirmwareTestFailedDetails{ExitCode: preset().ExitCode, TestSummary: preset().Summary}, failed)
 		})
 	}
 }
@@ -94,7 +95,7 @@ func TestSlots(t *testing.T) {
 		spstest.Slot{Key: "2"},
 		spstest.Slot{Key: "4", Version: "8.0.0", AfterReboot: true},
 	))
-	got, err := connect(t, a).Firmware.Slots.List(t.Context())
+	got, err := testkit.Connect(t, a).Firmware.Slots.List(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,7 +107,7 @@ func TestSlots(t *testing.T) {
 		},
 		CurrentSlot: "1", SlotAfterReboot: "4", EmptySlots: 1,
 	}
-	diff(t, "slots", want, got, cmpopts.IgnoreTypes(sps.Meta{}))
+	testkit.Diff(t, "slots", want, got, cmpopts.IgnoreTypes(sps.Meta{}))
 }
 
 // TestSlotKeys refuses keys that cannot be one before anything is sent, and
@@ -114,7 +115,7 @@ func TestSlots(t *testing.T) {
 func TestSlotKeys(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
-	c := connect(t, a)
+	c := testkit.Connect(t, a)
 	for _, key := range []string{"", "-1", "../info", "2/../1", "%2e", "2\n", "2 ", " 2", "2?x=1", "2#", `2"`, `\2`, "٢", strings.Repeat("1", 65), "."} {
 		a.ResetJournal()
 		_, testErr := c.Firmware.Test(t.Context(), key)
@@ -124,7 +125,7 @@ func TestSlotKeys(t *testing.T) {
 				t.Errorf("%s(%q): %v; want ErrInvalidInput in one line", operation, key, err)
 			}
 		}
-		if sent := requests(a); sent != nil {
+		if sent := testkit.Requests(a); sent != nil {
 			t.Errorf("key %q: sent %v", key, sent)
 		}
 	}
@@ -133,7 +134,7 @@ func TestSlotKeys(t *testing.T) {
 	} {
 		a.ResetJournal()
 		c.Firmware.Test(t.Context(), key)
-		diff(t, "body for "+key, body, string(a.Journal()[0].Body))
+		testkit.Diff(t, "body for "+key, body, string(a.Journal()[0].Body))
 	}
 }
 
@@ -141,13 +142,13 @@ func TestDeleteSlotInUse(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
 	a.SetSlot(spstest.Slot{Key: "2", Version: "8.0.0", AfterReboot: true})
-	c := connect(t, a)
+	c := testkit.Connect(t, a)
 	for _, key := range []string{"1", "2"} {
 		a.ResetJournal()
 		if err := c.Firmware.Slots.Delete(t.Context(), key); !errors.Is(err, sps.ErrSlotInUse) {
 			t.Errorf("DeleteSlot(%s): %v, want ErrSlotInUse", key, err)
 		}
-		diff(t, "requests", []string{"GET /api/firmware/slots/" + key}, requests(a))
+		testkit.Diff(t, "requests", []string{"GET /api/firmware/slots/" + key}, testkit.Requests(a))
 	}
 	if err := c.Firmware.Slots.Delete(t.Context(), "9"); !errors.Is(err, sps.ResourceNotFound) {
 		t.Errorf("DeleteSlot of an unknown slot: %v", err)
@@ -185,7 +186,7 @@ func TestNoFalsePass(t *testing.T) {
 			t.Parallel()
 			a := spstest.NewServer(t)
 			a.Inject(spstest.Fault{Path: "firmware/test", Mutate: func([]byte) []byte { return []byte(body) }})
-			report, err := connect(t, a).Firmware.Test(t.Context(), "2")
+			report, err := testkit.Connect(t, a).Firmware.Test(t.Context(), "2")
 			if report != nil || err == nil {
 				t.Fatalf("passed with %+v", report)
 			}
@@ -211,7 +212,7 @@ func TestTestIsSentAgain(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			a := spstest.NewServer(t)
-			c := connect(t, a)
+			c := testkit.Connect(t, a)
 			fault.Path, fault.Times = "firmware/test", -1
 			a.Inject(fault)
 			a.ResetJournal()
@@ -224,7 +225,7 @@ func TestTestIsSentAgain(t *testing.T) {
 			if fault.Status == 0 {
 				want = 4
 			}
-			diff(t, "requests", slices.Repeat([]string{"POST /api/firmware/test"}, want), requests(a))
+			testkit.Diff(t, "requests", slices.Repeat([]string{"POST /api/firmware/test"}, want), testkit.Requests(a))
 		})
 	}
 }
@@ -232,7 +233,7 @@ func TestTestIsSentAgain(t *testing.T) {
 // TestTestTakesItsTime has a test that takes longer than a read may.
 func TestTestTakesItsTime(t *testing.T) {
 	t.Parallel()
-	bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		a.Inject(spstest.Fault{Path: "firmware/test", Delay: 20 * time.Minute})
 		start := time.Now()
 		if _, err := c.Firmware.Test(t.Context(), "2"); err != nil {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/internal/testkit"
 	"github.com/go-sps/sps/spstest"
 )
 
@@ -18,7 +19,7 @@ func upgradeBubble(t *testing.T, test func(t *testing.T, a *spstest.Appliance, c
 	synctest.Test(t, func(t *testing.T) {
 		a := spstest.NewServer(t, append([]spstest.Option{spstest.WithoutListener()}, options...)...)
 		defer a.Close()
-		c, err := sps.Connect(t.Context(), a.Addr(), sps.UsernamePassword(a.Username(), sps.NewSecretString(a.Password())), inProcess(a))
+		c, err := sps.Connect(t.Context(), a.Addr(), sps.UsernamePassword(a.Username(), sps.NewSecretString(a.Password())), testkit.InProcess(a))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -31,15 +32,15 @@ func upgradeBubble(t *testing.T, test func(t *testing.T, a *spstest.Appliance, c
 // whatever the documentation leaves open.
 func TestUpgradeFlow(t *testing.T) {
 	t.Parallel()
-	underVariants(t, func(t *testing.T, options ...spstest.Option) {
+	testkit.UnderVariants(t, func(t *testing.T, options ...spstest.Option) {
 		for _, name := range []string{"slot", "image", "URL"} {
 			upgradeBubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 				from, to := a.Slots()[0].Version, a.Slots()[1].Version // those of the profile
-				a.ServeImage(imageURL, to, imageSum)
+				a.ServeImage(testkit.ImageURL, to, testkit.ImageSum)
 				source := map[string]sps.UpgradeSource{
 					"slot":  sps.FromSlot("2"),
 					"image": sps.FromImage(spstest.Image(to, imageSize), imageSize),
-					"URL":   sps.FromURL(imageURL, imageSum),
+					"URL":   sps.FromURL(testkit.ImageURL, testkit.ImageSum),
 				}[name]
 				var steps []sps.FirmwareUpgradeStep
 				report, err := c.Firmware.Upgrade(t.Context(), source, sps.WithMessage("CHG-1"), sps.WithProgress(func(p sps.Progress) {
@@ -58,15 +59,15 @@ func TestUpgradeFlow(t *testing.T) {
 					"image": {"prepare", "upload", "test", "upgrade", "wait", "verify"},
 					"URL":   {"prepare", "fetch", "test", "upgrade", "wait", "verify"},
 				}
-				diff(t, name+": steps", want[name], steps)
-				diff(t, name+": restarts", 1, a.Restarts())
+				testkit.Diff(t, name+": steps", want[name], steps)
+				testkit.Diff(t, name+": restarts", 1, a.Restarts())
 				upgrades := 0
 				for _, r := range a.Journal() {
 					if r.Method == "POST" && r.Path == "/api/firmware/upgrade" {
 						upgrades++
 					}
 				}
-				diff(t, name+": upgrades sent", 1, upgrades)
+				testkit.Diff(t, name+": upgrades sent", 1, upgrades)
 			}, options...)
 		}
 	})
@@ -76,7 +77,7 @@ func TestUpgradeFlow(t *testing.T) {
 func TestUpgradeOverTLS(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
-	c := connect(t, a)
+	c := testkit.Connect(t, a)
 	report, err := c.Firmware.Upgrade(t.Context(), sps.FromSlot("2"), sps.WithPollInterval(time.Millisecond))
 	if err != nil || report.Info.FirmwareVersion != "8.0.0" {
 		t.Errorf("report %+v, %v", report, err)
@@ -101,7 +102,7 @@ func TestUpgradeStops(t *testing.T) {
 		"no message":      {sps.FromSlot("2"), []spstest.Option{spstest.WithCommitMessageRequired()}, nil, sps.StepPrepare, sps.ErrCommitMessageRequired, "no upgrade was begun; the appliance ran 7.4.0"},
 		"no such file":    {sps.FromFile("/no/such/file"), nil, nil, sps.StepUpload, sps.ErrInvalidInput, "the image was not uploaded"},
 		"a broken image":  {sps.FromImage(strings.NewReader("x"), 1), nil, nil, sps.StepUpload, sps.ErrorType("InvalidFirmwareImage"), "the image was not uploaded"},
-		"an unknown URL":  {sps.FromURL("https://nowhere.example/x", imageSum), nil, nil, sps.StepFetch, nil, "its record stays"},
+		"an unknown URL":  {sps.FromURL("https://nowhere.example/x", testkit.ImageSum), nil, nil, sps.StepFetch, nil, "its record stays"},
 		"the test fails": {sps.FromSlot("2"), nil, func(a *spstest.Appliance) {
 			a.SetSlot(spstest.Slot{Key: "2", Version: "8.0.0", TestFailure: spstest.TaintedFirmware()})
 		}, sps.StepTest, sps.FirmwareTestFailed, "the image stays in slot 2"},
@@ -140,7 +141,7 @@ func TestStopAfterTest(t *testing.T) {
 		if err != nil || report.SlotKey != "3" || report.To != "8.1.0" || report.TestSummary == "" || report.Info != nil {
 			t.Errorf("report %+v, %v", report, err)
 		}
-		diff(t, "restarts", 0, a.Restarts())
+		testkit.Diff(t, "restarts", 0, a.Restarts())
 	}, spstest.WithCommitMessageRequired())
 }
 
@@ -181,7 +182,7 @@ func TestReinstall(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		diff(t, "restarts", 1, a.Restarts())
+		testkit.Diff(t, "restarts", 1, a.Restarts())
 		if all := strings.Join(states, "\n"); !strings.Contains(all, "has not restarted yet") {
 			t.Errorf("states:\n%s", all)
 		}
@@ -235,7 +236,7 @@ func TestAnotherCertificate(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
 	a.AfterRestart(spstest.OutcomeNewCertificate)
-	c, err := dial(t.Context(), a)
+	c, err := testkit.Dial(t.Context(), a)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -302,23 +303,23 @@ func TestUpgradeFromURLFindsTheSlot(t *testing.T) {
 	t.Parallel()
 	silent := spstest.WithVariant("fetch-slot", "none")
 	upgradeBubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
-		a.ServeImage(imageURL, "8.1.0", imageSum)
+		a.ServeImage(testkit.ImageURL, "8.1.0", testkit.ImageSum)
 		a.Inject(spstest.Fault{Method: "GET", Path: "firmware/fetch/*", Skip: 1, Mutate: func(b []byte) []byte {
 			a.SetSlot(spstest.Slot{Key: "5", Version: "8.1.0"}) // somebody else's upload
 			return b
 		}})
-		report, err := c.Firmware.Upgrade(t.Context(), sps.FromURL(imageURL, imageSum), sps.WithTestOnly())
+		report, err := c.Firmware.Upgrade(t.Context(), sps.FromURL(testkit.ImageURL, testkit.ImageSum), sps.WithTestOnly())
 		if err == nil || !strings.Contains(err.Error(), "two slots filled") || report.FetchKey == "" {
 			t.Errorf("report %+v, error %v, want one that names both slots", report, err)
 		}
 	}, silent)
 	upgradeBubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		a.ResetJournal()
-		_, err := c.Firmware.Upgrade(t.Context(), sps.FromURL(imageURL, imageSum))
+		_, err := c.Firmware.Upgrade(t.Context(), sps.FromURL(testkit.ImageURL, testkit.ImageSum))
 		if !errors.Is(err, sps.ErrNoEmptySlot) {
 			t.Errorf("error %v, want ErrNoEmptySlot", err)
 		}
-		for _, request := range requests(a) {
+		for _, request := range testkit.Requests(a) {
 			if strings.HasPrefix(request, "POST") {
 				t.Errorf("sent %s", request)
 			}
@@ -336,7 +337,7 @@ func TestUpgradeAnsweredByGateway(t *testing.T) {
 			if report, err := c.Firmware.Upgrade(t.Context(), sps.FromSlot("2")); err != nil || report.Info.FirmwareVersion != "8.0.0" {
 				t.Errorf("%d: report %+v, %v", status, report, err)
 			}
-			diff(t, "restarts", 1, a.Restarts())
+			testkit.Diff(t, "restarts", 1, a.Restarts())
 		})
 	}
 }
@@ -349,7 +350,7 @@ func TestExpectVersion(t *testing.T) {
 		if !errors.Is(err, sps.ErrUnexpectedImage) || !strings.Contains(err.Error(), "6.0.10") {
 			t.Errorf("error %v, want ErrUnexpectedImage with what is there", err)
 		}
-		for _, request := range requests(a) {
+		for _, request := range testkit.Requests(a) {
 			if strings.HasPrefix(request, "POST") {
 				t.Errorf("sent %s", request)
 			}
@@ -364,10 +365,10 @@ func TestExpectVersion(t *testing.T) {
 func TestUpgradeSurvivesHiccups(t *testing.T) {
 	t.Parallel()
 	upgradeBubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
-		a.ServeImage(imageURL, "8.0.0", imageSum)
+		a.ServeImage(testkit.ImageURL, "8.0.0", testkit.ImageSum)
 		a.Inject(spstest.Fault{Method: "GET", Path: "firmware/fetch/*", Skip: 1, Times: 12, Status: 503})
 		a.Inject(spstest.Fault{Method: "GET", Path: "firmware/slots", Skip: 1, Times: 6, Status: 503})
-		if _, err := c.Firmware.Upgrade(t.Context(), sps.FromURL(imageURL, imageSum)); err != nil {
+		if _, err := c.Firmware.Upgrade(t.Context(), sps.FromURL(testkit.ImageURL, testkit.ImageSum)); err != nil {
 			t.Error(err)
 		}
 	})
@@ -413,7 +414,7 @@ func TestLooksAreSpaced(t *testing.T) {
 		if err == nil {
 			t.Error("no error")
 		}
-		diff(t, "requests", looks, len(requests(a)))
+		testkit.Diff(t, "requests", looks, len(testkit.Requests(a)))
 	})
 }
 
@@ -435,7 +436,7 @@ func TestRefusedLoginsAreSpaced(t *testing.T) {
 func TestMessageRequired(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t, spstest.WithCommitMessageRequired())
-	c := connect(t, a)
+	c := testkit.Connect(t, a)
 	if _, err := c.Firmware.Upgrade(t.Context(), sps.FromSlot("2")); !errors.Is(err, sps.ErrCommitMessageRequired) || !strings.Contains(err.Error(), "WithMessage") {
 		t.Errorf("error %v, want one that names WithMessage", err)
 	}

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/internal/testkit"
 	"github.com/go-sps/sps/spstest"
 )
 
@@ -22,9 +23,9 @@ const imageSize = 3 << 20
 
 func TestUpload(t *testing.T) {
 	t.Parallel()
-	underVariants(t, func(t *testing.T, options ...spstest.Option) {
+	testkit.UnderVariants(t, func(t *testing.T, options ...spstest.Option) {
 		a := spstest.NewServer(t, options...)
-		c := connect(t, a)
+		c := testkit.Connect(t, a)
 		a.ExpireSessions() // noticed before the image is sent
 		var sent, total int64
 		slot, err := c.Firmware.Upload(t.Context(), spstest.Image("8.1.0", imageSize), imageSize,
@@ -41,7 +42,7 @@ func TestUpload(t *testing.T) {
 			t.Errorf("slot %+v, progress %d of %d", slot, sent, total)
 		}
 		uploads := a.Uploads()
-		diff(t, "uploads", []spstest.Upload{{Version: "8.1.0", SHA256: spstest.ImageSHA256("8.1.0", imageSize), Size: imageSize, Form: "multipart", Slot: "3"}}, uploads)
+		testkit.Diff(t, "uploads", []spstest.Upload{{Version: "8.1.0", SHA256: spstest.ImageSHA256("8.1.0", imageSize), Size: imageSize, Form: "multipart", Slot: "3"}}, uploads)
 		for _, r := range a.Journal() {
 			if r.Path == "/api/upload/firmware" && (r.Header.Get("Expect") != "" || r.Header.Get("Content-Length") == "" && r.Size < imageSize) {
 				t.Errorf("upload with header %v and %d bytes", r.Header, r.Size)
@@ -57,7 +58,7 @@ func TestUpload(t *testing.T) {
 func TestUploadMemory(t *testing.T) {
 	const size = 256 << 20
 	a := spstest.NewServer(t)
-	c := connect(t, a)
+	c := testkit.Connect(t, a)
 	var before, after runtime.MemStats
 	runtime.GC()
 	runtime.ReadMemStats(&before)
@@ -66,7 +67,7 @@ func TestUploadMemory(t *testing.T) {
 	}
 	runtime.ReadMemStats(&after)
 	limit := uint64(8 << 20)
-	if raceEnabled {
+	if testkit.Race {
 		limit = 128 << 20 // sync.Pool drops buffers on purpose then
 	}
 	if allocated := after.TotalAlloc - before.TotalAlloc; allocated > limit {
@@ -89,7 +90,7 @@ func TestUploadFile(t *testing.T) {
 		return name
 	}
 	a := spstest.NewServer(t)
-	c := connect(t, a)
+	c := testkit.Connect(t, a)
 	slot, err := c.Firmware.UploadFile(t.Context(), write(t, imageSize))
 	if err != nil || slot.Body.Version != "8.1.0" {
 		t.Fatalf("slot %+v, %v", slot, err)
@@ -119,7 +120,7 @@ func TestUploadFile(t *testing.T) {
 			if !errors.Is(err, test.want) || strings.Contains(err.Error(), "\n") {
 				t.Errorf("error %v, want %v in one line", err, test.want)
 			}
-			diff(t, "uploads", uploads, len(a.Uploads()))
+			testkit.Diff(t, "uploads", uploads, len(a.Uploads()))
 		})
 	}
 }
@@ -164,7 +165,7 @@ func TestUploadFails(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			a := spstest.NewServer(t)
-			c := connect(t, a)
+			c := testkit.Connect(t, a)
 			test.fault.Path = "upload/firmware"
 			a.Inject(test.fault)
 			_, err := c.Firmware.Upload(t.Context(), test.image, test.size)
@@ -175,7 +176,7 @@ func TestUploadFails(t *testing.T) {
 			if test.stored && (!errors.As(err, &failed) || !failed.Known || failed.Stored == nil || failed.Stored.Key != "3") {
 				t.Errorf("error %+v, want one that names slot 3", failed)
 			}
-			diff(t, "stored", test.stored, len(a.Uploads()) == 1)
+			testkit.Diff(t, "stored", test.stored, len(a.Uploads()) == 1)
 			sent := 0
 			for _, r := range a.Journal() {
 				if r.Path == "/api/upload/firmware" {
@@ -192,20 +193,20 @@ func TestUploadFails(t *testing.T) {
 func TestUploadNoEmptySlot(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t, spstest.WithSlots(spstest.Slot{Key: "1", Version: "7.4.0", Current: true, AfterReboot: true}))
-	c := connect(t, a)
+	c := testkit.Connect(t, a)
 	a.ResetJournal()
 	_, err := c.Firmware.Upload(t.Context(), spstest.Image("8.1.0", imageSize), imageSize)
 	if !errors.Is(err, sps.ErrNoEmptySlot) {
 		t.Errorf("error %v, want ErrNoEmptySlot", err)
 	}
-	diff(t, "requests", []string{"GET /api/firmware/slots"}, requests(a))
+	testkit.Diff(t, "requests", []string{"GET /api/firmware/slots"}, testkit.Requests(a))
 }
 
 // TestUploadCancelled stops at once, and leaves neither goroutine nor image.
 func TestUploadCancelled(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
-	c := connect(t, a)
+	c := testkit.Connect(t, a)
 	ctx, cancel := context.WithCancel(t.Context())
 	_, err := c.Firmware.Upload(ctx, spstest.Image("8.1.0", 1<<30), 1<<30, sps.WithProgress(func(sps.Progress) { cancel() }))
 	if !errors.Is(err, context.Canceled) || errors.Is(err, sps.ErrOutcomeUnknown) || !strings.Contains(err.Error(), "not sent to its end") {
@@ -221,14 +222,14 @@ func TestUploadCancelled(t *testing.T) {
 func TestUploadRetried(t *testing.T) {
 	t.Parallel()
 	for name, fault := range map[string]spstest.Fault{"refused": {Refuse: true}, "expired": {ExpireSession: true}} {
-		bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+		testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 			fault.Path = "upload/firmware"
 			a.Inject(fault)
 			slot, err := c.Firmware.Upload(t.Context(), spstest.Image("8.1.0", imageSize), imageSize)
 			if err != nil || slot.Key != "3" {
 				t.Fatalf("%s: slot %+v, %v", name, slot, err)
 			}
-			diff(t, "SHA-256", spstest.ImageSHA256("8.1.0", imageSize), a.Uploads()[0].SHA256)
+			testkit.Diff(t, "SHA-256", spstest.ImageSHA256("8.1.0", imageSize), a.Uploads()[0].SHA256)
 		})
 	}
 }
@@ -246,7 +247,7 @@ func TestUploadStalls(t *testing.T) {
 				a := spstest.NewServer(t, spstest.WithoutListener())
 				defer a.Close()
 				slow := sps.WithTransport(func(http.RoundTripper) http.RoundTripper {
-					return roundTripper(func(r *http.Request) (*http.Response, error) {
+					return testkit.RoundTripper(func(r *http.Request) (*http.Response, error) {
 						if strings.HasSuffix(r.URL.Path, "upload/firmware") {
 							r = r.Clone(r.Context())
 							r.Body = &slowBody{ReadCloser: r.Body, ctx: r.Context(), pause: test.pause}
@@ -298,7 +299,7 @@ func (s *slowBody) Read(p []byte) (int, error) {
 func TestUploadSlotByLink(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
-	c := connect(t, a)
+	c := testkit.Connect(t, a)
 	a.Inject(spstest.Fault{Path: "upload/firmware", Mutate: func([]byte) []byte {
 		return []byte(`{"body":{"version":"8.1.0","after_reboot":true},"meta":{"slot":"/api/firmware/slots/3"}}`)
 	}})
@@ -313,7 +314,7 @@ func TestUploadSlotByLink(t *testing.T) {
 // TestUploadOutcomeUnknown says so where the appliance cannot be asked.
 func TestUploadOutcomeUnknown(t *testing.T) {
 	t.Parallel()
-	bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		a.Inject(spstest.Fault{Path: "upload/firmware", CutAfter: true})
 		a.Inject(spstest.Fault{Path: "firmware/slots", Skip: 2, Times: -1, Status: 500})
 		report, err := c.Firmware.Upgrade(t.Context(), sps.FromImage(spstest.Image("8.1.0", imageSize), imageSize))

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/internal/testkit"
 )
 
 // TestForeignWords shows what a server says that does not speak the language of the API,
@@ -31,8 +32,8 @@ func TestForeignWords(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c, err := sps.Connect(t.Context(), "sps1", sps.ExistingSession(sps.NewSecretString(session)), quick, roundTrip(func(r *http.Request) (*http.Response, error) {
-				return answer(r, test.status, http.Header{"Content-Type": {test.kind}}, test.body), nil
+			c, err := sps.Connect(t.Context(), "sps1", sps.ExistingSession(sps.NewSecretString(session)), testkit.Quick, testkit.RoundTrip(func(r *http.Request) (*http.Response, error) {
+				return testkit.Answer(r, test.status, http.Header{"Content-Type": {test.kind}}, test.body), nil
 			}))
 			if err != nil {
 				t.Fatal(err)

@@ -22,6 +22,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"github.com/go-sps/sps/internal/testkit"
 )
 
 const modulePath = "github.com/go-sps/sps"
@@ -83,12 +85,12 @@ func documentationOf(t *testing.T, folder string) documentation {
 	t.Helper()
 	set := token.NewFileSet()
 	var files []*ast.File
-	for _, name := range must(filepath.Glob(filepath.Join(folder, "*.go"))) {
+	for _, name := range testkit.Must(filepath.Glob(filepath.Join(folder, "*.go"))) {
 		if !strings.HasSuffix(name, "_test.go") {
-			files = append(files, must(parser.ParseFile(set, name, nil, parser.ParseComments)))
+			files = append(files, testkit.Must(parser.ParseFile(set, name, nil, parser.ParseComments)))
 		}
 	}
-	return documentation{t, set, must(doc.NewFromFiles(set, files, path.Join(modulePath, filepath.ToSlash(folder))))}
+	return documentation{t, set, testkit.Must(doc.NewFromFiles(set, files, path.Join(modulePath, filepath.ToSlash(folder))))}
 }
 
 // check fails the test if a name has none of the texts, or one with a dead link.
@@ -292,15 +294,15 @@ func TestExamples(t *testing.T) {
 	files := map[string][]*ast.File{}
 	needed := map[string]bool{modulePath: true, modulePath + "/audit": true, modulePath + "/spstest": true}
 	for _, folder := range []string{".", "audit", "spstest"} {
-		for _, name := range must(filepath.Glob(filepath.Join(folder, "example*_test.go"))) {
-			file := must(parser.ParseFile(set, name, nil, parser.ParseComments))
+		for _, name := range testkit.Must(filepath.Glob(filepath.Join(folder, "example*_test.go"))) {
+			file := testkit.Must(parser.ParseFile(set, name, nil, parser.ParseComments))
 			for _, example := range doc.Examples(file) {
 				if example.Output == "" && !example.EmptyOutput {
 					t.Errorf("Example%s of %s is not run: it says nothing of its output", example.Name, name)
 				}
 			}
 			for _, spec := range file.Imports {
-				needed[must(strconv.Unquote(spec.Path.Value))] = true
+				needed[testkit.Must(strconv.Unquote(spec.Path.Value))] = true
 			}
 			files[folder] = append(files[folder], file)
 		}
@@ -330,7 +332,7 @@ func TestExamples(t *testing.T) {
 	}
 	count, excused := 0, map[string]bool{}
 	for _, folder := range []string{"", "audit", "spstest"} {
-		p := must(imports.Import(path.Join(modulePath, folder)))
+		p := testkit.Must(imports.Import(path.Join(modulePath, folder)))
 		for _, f := range exportedFunctions(p) {
 			count++
 			name := p.Name() + "." + f.Name()

@@ -32,6 +32,7 @@ import (
 	"unicode"
 
 	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/internal/testkit"
 	"github.com/go-sps/sps/spstest"
 )
 
@@ -399,7 +400,7 @@ var errNone = errors.New("no error")
 // MiB, which costs some five times as much where its length is not known, and JSON
 // costs more the smaller its values are.
 func TestHostileMemory(t *testing.T) {
-	if raceEnabled {
+	if testkit.Race {
 		t.Skip("the race detector multiplies memory and time")
 	}
 	const chunked = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -656,7 +657,7 @@ func TestHostileTime(t *testing.T) {
 			}
 			says(403, "", `{"error":{"type":"OpenTransactionError"}}`)(w, r)
 		}, nil, func(ctx context.Context, c *sps.Client) error {
-			return c.Transaction(ctx, setAdmin("x"), sps.WithLockWait(time.Hour))
+			return c.Transaction(ctx, testkit.SetAdmin("x"), sps.WithLockWait(time.Hour))
 		}, nil, 0, nil},
 		"a job without end": {says(200, "", `{"body":{"status":"queued"}}`), nil, func(ctx context.Context, c *sps.Client) error {
 			_, err := c.Firmware.Fetch.Wait(ctx, "1")
@@ -745,7 +746,7 @@ func TestHostilePages(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			asked = 0
-			c, err := sps.Connect(ctx, hostileHost, sps.ExistingSession(sps.NewSecretString(hostileID)), roundTrip(func(r *http.Request) (*http.Response, error) {
+			c, err := sps.Connect(ctx, hostileHost, sps.ExistingSession(sps.NewSecretString(hostileID)), testkit.RoundTrip(func(r *http.Request) (*http.Response, error) {
 				switch asked++; asked {
 				case 200:
 					early = alive()
@@ -753,7 +754,7 @@ func TestHostilePages(t *testing.T) {
 					late = alive()
 					cancel()
 				}
-				return answer(r, 200, http.Header{}, fmt.Sprintf(`{"filler":%q,"items":[%s],"meta":{"next":"/api/%s?page=%d"}}`, filler, strings.ReplaceAll(test.item, "PAGE", strconv.Itoa(asked)), test.path, asked)), nil
+				return testkit.Answer(r, 200, http.Header{}, fmt.Sprintf(`{"filler":%q,"items":[%s],"meta":{"next":"/api/%s?page=%d"}}`, filler, strings.ReplaceAll(test.item, "PAGE", strconv.Itoa(asked)), test.path, asked)), nil
 			}))
 			if err != nil {
 				t.Fatal(err)
@@ -991,7 +992,7 @@ func TestHostileCookies(t *testing.T) {
 				want = hostileID
 			}
 			received := h.requests()
-			diff(t, "cookie", []string{"session_id=" + want}, received[len(received)-1].Header["Cookie"])
+			testkit.Diff(t, "cookie", []string{"session_id=" + want}, received[len(received)-1].Header["Cookie"])
 			h.done(t, c, nil)
 		})
 	}
@@ -1090,7 +1091,7 @@ func TestHostileInput(t *testing.T) {
 			return err
 		}),
 		"commit message": path(func(ctx context.Context, c *sps.Client, text string) error {
-			return c.Transaction(ctx, setAdmin("x"), sps.WithMessage(text))
+			return c.Transaction(ctx, testkit.SetAdmin("x"), sps.WithMessage(text))
 		}),
 		"upgrade message": path(func(ctx context.Context, c *sps.Client, text string) error {
 			_, err := c.Firmware.StartUpgrade(ctx, "2", sps.WithMessage(text))
@@ -1222,7 +1223,7 @@ func TestHostileInput(t *testing.T) {
 // and as what follows: no request leaves what was asked for.
 func TestHostileLinks(t *testing.T) {
 	t.Parallel()
-	quote := func(text string) string { return string(must(json.Marshal(text))) }
+	quote := func(text string) string { return string(testkit.Must(json.Marshal(text))) }
 	links := slices.Clone(hostileTexts)
 	links = append(links, "/api/transaction", "/api/firmware/slots/1", "/api/configurations/x", "/api/configuration/../transaction", "/api/configuration/x/%2e%2e/%2e%2e/y", "/api/configuration?x=y", "/api/x?page=2#a", "//evil.example/api/x?page=2", "https://evil.example/api/x?page=2", "/api/configuration/x?"+strings.Repeat("a=b&", 1000))
 	keep := func(err error) error {
@@ -1316,13 +1317,6 @@ func TestHostileLinks(t *testing.T) {
 	}
 }
 
-func must[T any](v T, err error) T {
-	if err != nil {
-		panic(err)
-	}
-	return v
-}
-
 // TestHostileEarlyAnswer answers an upload before it is read, over a real
 // connection, whose buffers fill.
 func TestHostileEarlyAnswer(t *testing.T) {
@@ -1374,7 +1368,7 @@ func TestHostileEarlyAnswer(t *testing.T) {
 			}()
 			limits := sps.DefaultTimeouts()
 			limits.Stall, limits.Outcome = 2*time.Second, time.Second
-			c, err := sps.Connect(t.Context(), listener.Addr().String(), sps.ExistingSession(sps.NewSecretString(hostileID)), sps.WithCABundle(hostileCA()), quick, sps.WithTimeouts(limits))
+			c, err := sps.Connect(t.Context(), listener.Addr().String(), sps.ExistingSession(sps.NewSecretString(hostileID)), sps.WithCABundle(hostileCA()), testkit.Quick, sps.WithTimeouts(limits))
 			if err != nil {
 				t.Fatal(err)
 			}

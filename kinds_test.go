@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/internal/testkit"
 	"github.com/go-sps/sps/spstest"
 )
 
@@ -49,7 +50,7 @@ var kindCells = regexp.MustCompile("^\\| (`?[\\w ]+`?) \\| (`(\\w+)`|none) \\| (
 
 func kindRows(t *testing.T) (rows []kindRow) {
 	t.Helper()
-	for _, line := range readPage(t, "docs/errors.md").prose {
+	for _, line := range strings.Split(testkit.File(t, "docs/errors.md"), "\n") {
 		if m := kindCells.FindStringSubmatch(line); m != nil {
 			rows = append(rows, kindRow{strings.Trim(m[1], "`"), m[3], m[4]})
 		}
@@ -76,7 +77,7 @@ func checkKind(t *testing.T, name string, err error, want sps.ErrorKind) {
 func TestErrorPage(t *testing.T) {
 	t.Parallel()
 	left := map[string]bool{}
-	for _, file := range sourceFiles(t) {
+	for _, file := range testkit.SourceFiles(t, "") {
 		for _, d := range file.Decls {
 			if group, ok := d.(*ast.GenDecl); ok {
 				for _, spec := range group.Specs {
@@ -168,17 +169,21 @@ func TestKindWhereItWasMet(t *testing.T) {
 		},
 		"locked": {
 			spstest.Fault{Method: "POST", Path: "transaction", Status: 403, Body: `{"error":{"type":"ForbiddenActionError"}}`},
-			func(ctx context.Context, c *sps.Client) error { return c.Transaction(ctx, setAdmin("x@example.com")) },
+			func(ctx context.Context, c *sps.Client) error {
+				return c.Transaction(ctx, testkit.SetAdmin("x@example.com"))
+			},
 			sps.KindLocked, sps.ErrLocked,
 		},
 		"session ended": {
 			spstest.Fault{Method: "PUT", Path: "configuration/**", Status: 401, Body: `{"error":{"type":"Unauthenticated"}}`},
-			func(ctx context.Context, c *sps.Client) error { return c.Transaction(ctx, setAdmin("x@example.com")) },
+			func(ctx context.Context, c *sps.Client) error {
+				return c.Transaction(ctx, testkit.SetAdmin("x@example.com"))
+			},
 			sps.KindUnavailable, sps.ErrTransactionLost,
 		},
 	} {
 		a := spstest.NewServer(t)
-		c := connect(t, a)
+		c := testkit.Connect(t, a)
 		a.Inject(test.fault)
 		err := test.call(t.Context(), c)
 		if !errors.Is(err, test.is) || !errors.As(err, new(*sps.Error)) {
@@ -222,7 +227,7 @@ func TestSafeToRetry(t *testing.T) {
 }
 
 func TestErrorTellsAttemptsAndRetryAfter(t *testing.T) {
-	bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		a.Inject(spstest.Fault{Path: "firmware/slots", Status: 503, Header: http.Header{"Retry-After": {"9"}}, Times: 10})
 		_, err := c.Firmware.Slots.List(t.Context())
 		var e *sps.Error
@@ -243,7 +248,7 @@ func TestErrorOfTestDouble(t *testing.T) {
 	if !errors.Is(err, sps.SyntacticError) || !errors.As(err, &detail) || !strings.Contains(err.Error(), "a/0") {
 		t.Errorf("%v", err)
 	}
-	diff(t, "faults", []sps.Fault{{Message: "not accepted", Object: "configuration/x", Member: "a/0"}}, sps.Faults(err))
+	testkit.Diff(t, "faults", []sps.Fault{{Message: "not accepted", Object: "configuration/x", Member: "a/0"}}, sps.Faults(err))
 }
 
 // TestWrappedErrorsInLogs logs errors around an Error, whose message the log must not show.
@@ -253,7 +258,9 @@ func TestWrappedErrorsInLogs(t *testing.T) {
 	refusal := func(kind string) string {
 		return `{"error":{"type":"` + kind + `","message":"` + quoted + `","details":["` + quoted + `: /api/configuration/x"]}}`
 	}
-	write := func(ctx context.Context, c *sps.Client) error { return c.Transaction(ctx, setAdmin("x@example.com")) }
+	write := func(ctx context.Context, c *sps.Client) error {
+		return c.Transaction(ctx, testkit.SetAdmin("x@example.com"))
+	}
 	for name, test := range map[string]struct {
 		fault spstest.Fault
 		call  func(context.Context, *sps.Client) error
@@ -278,7 +285,7 @@ func TestWrappedErrorsInLogs(t *testing.T) {
 		a := spstest.NewServer(t)
 		var out bytes.Buffer
 		logger := slog.New(slog.NewTextHandler(&out, nil))
-		c := connect(t, a, sps.WithLogger(logger))
+		c := testkit.Connect(t, a, sps.WithLogger(logger))
 		a.Inject(test.fault)
 		err := test.call(t.Context(), c)
 		if err == nil || !strings.Contains(err.Error(), quoted) {
@@ -300,7 +307,7 @@ func TestDeadExistingSession(t *testing.T) {
 		"GET info":           func(ctx context.Context, c *sps.Client) error { _, err := c.Info(ctx); return err },
 		"GET firmware/slots": func(ctx context.Context, c *sps.Client) error { _, err := c.Firmware.Slots.List(ctx); return err },
 		"POST transaction": func(ctx context.Context, c *sps.Client) error {
-			return c.Transaction(ctx, setAdmin("x"), sps.WithLockFirst())
+			return c.Transaction(ctx, testkit.SetAdmin("x"), sps.WithLockFirst())
 		},
 		"GET starling/join": func(ctx context.Context, c *sps.Client) error { _, err := c.Starling.JoinStatus(ctx); return err },
 	} {
@@ -316,7 +323,7 @@ func TestDeadExistingSession(t *testing.T) {
 				t.Errorf("%s, call %d: %v", name, i, err)
 				continue
 			}
-			diff(t, name, []any{name, 401, sps.Unauthenticated, e.Path, a.Addr()}, []any{e.Method + " " + e.Path, e.Status, e.Type, detail.Path, e.Host})
+			testkit.Diff(t, name, []any{name, 401, sps.Unauthenticated, e.Path, a.Addr()}, []any{e.Method + " " + e.Path, e.Status, e.Type, detail.Path, e.Host})
 			if !strings.Contains(err.Error(), "the existing session has expired and cannot be renewed") || e.Attempts != map[bool]int{true: 1}[i == 0] {
 				t.Errorf("%s, call %d: %d attempts: %v", name, i, e.Attempts, err)
 			}
@@ -365,15 +372,15 @@ func TestDownloadIntoBrokenWriter(t *testing.T) {
 		"silently": {brokenWriter{3, nil}, io.ErrShortWrite},
 	} {
 		a := spstest.NewServer(t)
-		c := connect(t, a)
+		c := testkit.Connect(t, a)
 		a.Inject(spstest.Fault{Path: "info", Status: 200, Body: "0123456789", ContentType: "application/octet-stream", Times: 9})
 		a.ResetJournal()
 		n, err := c.Download(t.Context(), "info", &test.w)
 		if !errors.Is(err, test.want) || errors.As(err, new(*sps.TransportError)) || errors.As(err, new(*sps.Error)) {
 			t.Errorf("%s: %v, want the writer's own", name, err)
 		}
-		if _, again := sps.SafeToRetry(err); again || n > 3 || len(requests(a)) != 1 {
-			t.Errorf("%s: %d bytes, requests %v", name, n, requests(a))
+		if _, again := sps.SafeToRetry(err); again || n > 3 || len(testkit.Requests(a)) != 1 {
+			t.Errorf("%s: %d bytes, requests %v", name, n, testkit.Requests(a))
 		}
 	}
 }

@@ -13,8 +13,6 @@ import (
 	"errors"
 	"fmt"
 	"go/ast"
-	"go/parser"
-	"go/token"
 	"html"
 	"io"
 	"log/slog"
@@ -36,6 +34,7 @@ import (
 
 	"github.com/go-sps/sps"
 	"github.com/go-sps/sps/audit"
+	"github.com/go-sps/sps/internal/testkit"
 	"github.com/go-sps/sps/spstest"
 )
 
@@ -86,7 +85,7 @@ func leakForms(secret []byte) map[string]string {
 	within := func(s string) string { return s[1 : len(s)-1] }
 	forms := map[string]string{
 		"in clear": text, "in JSON": within(string(quoted)), "in JSON, plain": plain.Replace(within(string(quoted))),
-		"in JSON in JSON": within(string(twice)), "in JSON in JSON, plain": within(string(must(json.Marshal(plain.Replace(within(string(quoted))))))),
+		"in JSON in JSON": within(string(twice)), "in JSON in JSON, plain": within(string(testkit.Must(json.Marshal(plain.Replace(within(string(quoted))))))),
 		"in Go": within(strconv.Quote(text)), "in Go, ASCII": within(strconv.QuoteToASCII(text)),
 		"in a query": url.QueryEscape(text), "in a path": url.PathEscape(text), "in lower case": strings.ToLower(text),
 		"in a query, lower": lowerHex(url.QueryEscape(text)), "in a path, lower": lowerHex(url.PathEscape(text)), "in HTML": html.EscapeString(text),
@@ -548,7 +547,7 @@ func (w *leakWorld) options() []sps.Option {
 	return []sps.Option{
 		sps.WithLogger(slog.New(slog.NewJSONHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug - 100, AddSource: true}))),
 		sps.WithTransport(func(http.RoundTripper) http.RoundTripper {
-			return roundTripper(func(r *http.Request) (*http.Response, error) {
+			return testkit.RoundTripper(func(r *http.Request) (*http.Response, error) {
 				resp, err := leakMode(r.Context()).answer(w.a, r)
 				if err == nil {
 					for _, line := range resp.Header["Set-Cookie"] {
@@ -593,7 +592,7 @@ func (m *leakAppliance) answer(a *spstest.Appliance, r *http.Request) (*http.Res
 	var text strings.Builder
 	if m.writes {
 		body, _ := io.ReadAll(r.Body)
-		return m.echo(r, string(body), string(must(json.Marshal(string(body)))))
+		return m.echo(r, string(body), string(testkit.Must(json.Marshal(string(body)))))
 	}
 	fmt.Fprintf(&text, "%s %s\n", r.Method, r.URL)
 	r.Header.Write(&text)
@@ -610,7 +609,7 @@ func (m *leakAppliance) answer(a *spstest.Appliance, r *http.Request) (*http.Res
 		r.Body.Close()
 		text.Write(body)
 	}
-	return m.echo(r, text.String(), string(must(json.Marshal(text.String()))))
+	return m.echo(r, text.String(), string(testkit.Must(json.Marshal(text.String()))))
 }
 
 // leakModes are the appliances.
@@ -618,14 +617,14 @@ func leakModes() map[string]*leakAppliance {
 	jsonHeader := http.Header{"Content-Type": {"application/json"}}
 	says := func(status int, format string) leakEcho {
 		return func(r *http.Request, _, quoted string) (*http.Response, error) {
-			return answer(r, status, jsonHeader.Clone(), strings.ReplaceAll(format, "ECHO", quoted)), nil
+			return testkit.Answer(r, status, jsonHeader.Clone(), strings.ReplaceAll(format, "ECHO", quoted)), nil
 		}
 	}
 	spelled := func(spell func(string) string) leakEcho {
 		return func(r *http.Request, text, _ string) (*http.Response, error) {
-			quoted := string(must(json.Marshal(spell(text))))
+			quoted := string(testkit.Must(json.Marshal(spell(text))))
 			body := strings.ReplaceAll(`{"error":{"type":"SemanticError","message":ECHO,"details":{"errors":[{"message":ECHO,"paths":[ECHO]}]}}}`, "ECHO", quoted)
-			return answer(r, 400, jsonHeader.Clone(), body), nil
+			return testkit.Answer(r, 400, jsonHeader.Clone(), body), nil
 		}
 	}
 	id := func(r *http.Request) string { return strings.TrimPrefix(r.Header.Get("Cookie"), "session_id=") }
@@ -648,29 +647,29 @@ func leakModes() map[string]*leakAppliance {
 		"a login":      {echo: says(401, `{"error":{"type":"AuthenticationFailure","message":ECHO,"details":ECHO}}`), login: true},
 		"a login, 503": {echo: says(503, `{"error":{"type":"Busy","message":ECHO,"details":ECHO}}`), login: true},
 		"JSON in JSON": {echo: func(r *http.Request, _, quoted string) (*http.Response, error) {
-			twice := must(json.Marshal(`{"request":` + quoted + `}`))
-			return answer(r, 400, jsonHeader.Clone(), `{"error":{"type":"SomeError","message":`+string(twice)+`,"details":`+string(twice)+`}}`), nil
+			twice := testkit.Must(json.Marshal(`{"request":` + quoted + `}`))
+			return testkit.Answer(r, 400, jsonHeader.Clone(), `{"error":{"type":"SomeError","message":`+string(twice)+`,"details":`+string(twice)+`}}`), nil
 		}},
 		"a query":          {echo: spelled(url.QueryEscape)},
 		"a query in lower": {echo: spelled(func(text string) string { return lowerHex(url.QueryEscape(text)) })},
 		"a path":           {echo: spelled(url.PathEscape)},
 		"a path in lower":  {echo: spelled(func(text string) string { return lowerHex(url.PathEscape(text)) })},
-		"a query in JSON":  {echo: spelled(func(text string) string { return url.QueryEscape(string(must(json.Marshal(text)))) })},
+		"a query in JSON":  {echo: spelled(func(text string) string { return url.QueryEscape(string(testkit.Must(json.Marshal(text)))) })},
 		"HTML":             {echo: spelled(html.EscapeString)},
 		"source":           {echo: spelled(strconv.QuoteToASCII)},
 		"renewed": {echo: func(r *http.Request, _, quoted string) (*http.Response, error) {
 			header := jsonHeader.Clone()
 			header.Set("Set-Cookie", "session_id=renewed-"+id(r)[:min(8, len(id(r)))])
-			return answer(r, 400, header, `{"error":{"type":"SomeError","message":`+quoted+`,"details":`+quoted+`}}`), nil
+			return testkit.Answer(r, 400, header, `{"error":{"type":"SomeError","message":`+quoted+`,"details":`+quoted+`}}`), nil
 		}},
 		"redirect": {echo: func(r *http.Request, _, _ string) (*http.Response, error) {
-			return answer(r, 302, http.Header{"Location": {"https://" + id(r) + ".evil.example/"}}, "moved"), nil
+			return testkit.Answer(r, 302, http.Header{"Location": {"https://" + id(r) + ".evil.example/"}}, "moved"), nil
 		}},
 		"content type": {echo: func(r *http.Request, _, _ string) (*http.Response, error) {
-			return answer(r, 200, http.Header{"Content-Type": {"text/" + id(r)}}, "page"), nil
+			return testkit.Answer(r, 200, http.Header{"Content-Type": {"text/" + id(r)}}, "page"), nil
 		}},
 		"content type of an error": {echo: func(r *http.Request, _, _ string) (*http.Response, error) {
-			return answer(r, 500, http.Header{"Content-Type": {"text/" + id(r)}}, "page"), nil
+			return testkit.Answer(r, 500, http.Header{"Content-Type": {"text/" + id(r)}}, "page"), nil
 		}},
 		"broken JSON":    {echo: says(200, `{ECHO: bad`)},
 		"twice the same": {echo: says(200, `{ECHO:1,ECHO:2}`)},
@@ -680,7 +679,7 @@ func leakModes() map[string]*leakAppliance {
 			return nil, fmt.Errorf("net/http: HTTP/1.x transport connection broken: malformed MIME header line: %q", text)
 		}, login: true},
 		"malformed trailer": {echo: func(r *http.Request, text, _ string) (*http.Response, error) {
-			resp := answer(r, 200, http.Header{}, "")
+			resp := testkit.Answer(r, 200, http.Header{}, "")
 			resp.Body, resp.ContentLength = io.NopCloser(io.MultiReader(strings.NewReader(`{"a":`), leakReader{text})), -1
 			return resp, nil
 		}},
@@ -723,12 +722,12 @@ func TestLeaks(t *testing.T) {
 		t.Setenv(name, value)
 	}
 	file := filepath.Join(t.TempDir(), "image.iso")
-	image := must(io.ReadAll(io.NewSectionReader(spstest.Image("8.1.0", 1000), 0, 1000)))
+	image := testkit.Must(io.ReadAll(io.NewSectionReader(spstest.Image("8.1.0", 1000), 0, 1000)))
 	if err := os.WriteFile(file, image, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for name, mode := range leakModes() {
-		if raceEnabled && !slices.Contains([]string{"well", "cut after", "message", "renewed"}, name) {
+		if testkit.Race && !slices.Contains([]string{"well", "cut after", "message", "renewed"}, name) {
 			continue // the same again
 		}
 		t.Run(name, func(t *testing.T) {
@@ -825,13 +824,7 @@ func TestLeaksCoverEverything(t *testing.T) {
 	}
 	walk(reflect.TypeFor[*sps.Client]())
 	walk(reflect.TypeFor[*sps.Transaction]())
-	files := token.NewFileSet()
-	names := must(filepath.Glob("*.go"))
-	for _, name := range names {
-		if strings.HasSuffix(name, "_test.go") {
-			continue
-		}
-		file := must(parser.ParseFile(files, name, nil, 0))
+	for _, file := range testkit.SourceFiles(t, "") {
 		for _, declared := range file.Decls {
 			f, ok := declared.(*ast.FuncDecl)
 			if !ok || f.Recv != nil || !f.Name.IsExported() || len(f.Type.Params.List) == 0 {
@@ -861,13 +854,13 @@ func TestLeaksCoverEverything(t *testing.T) {
 // certificate.
 func TestLeaksOfCertificate(t *testing.T) {
 	t.Parallel()
-	ca, certificate := clientCertificate(t, "admin")
+	ca, certificate := testkit.ClientCertificate(t, "admin")
 	a := spstest.NewServer(t, spstest.WithClientCA(ca))
 	key := certificate.PrivateKey.(*ecdsa.PrivateKey)
-	der := must(x509.MarshalPKCS8PrivateKey(key))
+	der := testkit.Must(x509.MarshalPKCS8PrivateKey(key))
 	var log bytes.Buffer
 	w := &leakWorld{t: t, a: a, finder: &leakFinder{}, what: "certificate"}
-	scalar := must(key.Bytes())
+	scalar := testkit.Must(key.Bytes())
 	w.finder.add("key", scalar)
 	w.finder.add("number", []byte(new(big.Int).SetBytes(scalar).String()))
 	w.finder.add("PKCS #8", der)
@@ -877,14 +870,14 @@ func TestLeaksOfCertificate(t *testing.T) {
 		}
 	}
 	credential := sps.ClientCertificate(certificate)
-	options := []sps.Option{sps.WithCABundle(a.CA()), quick, sps.WithLogger(slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug - 100})))}
+	options := []sps.Option{sps.WithCABundle(a.CA()), testkit.Quick, sps.WithLogger(slog.New(slog.NewJSONHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug - 100})))}
 	c, err := sps.Connect(t.Context(), a.Addr(), credential, options...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer c.Close(context.Background())
 	_, refused := sps.Connect(t.Context(), a.Addr(), sps.ClientCertificate(tls.Certificate{PrivateKey: key}), options...)
-	_, untrusted := sps.Connect(t.Context(), a.Addr(), credential, quick)
+	_, untrusted := sps.Connect(t.Context(), a.Addr(), credential, testkit.Quick)
 	_, bundle := sps.Connect(t.Context(), a.Addr(), credential, sps.WithCABundle(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})))
 	_, parsed := sps.ParseCertificates(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
 	store := sps.TrustStore{Name: "x", RevocationCheck: "none", Type: "custom", Authorities: []sps.TrustStoreAuthority{{PEM: string(pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: der}))}}}
@@ -923,12 +916,12 @@ func TestLeaksAreFound(t *testing.T) {
 	for name, secret := range secrets {
 		for place, text := range map[string]string{
 			"an error":                 leakShow(fmt.Errorf("outer: %w", errors.New("it was "+string(secret)))),
-			"a detail":                 leakShow(&sps.Error{Details: must(json.Marshal(string(secret)))}),
-			"a detail within a detail": leakShow(&sps.Error{Details: must(json.Marshal(string(must(json.Marshal(string(secret))))))}),
+			"a detail":                 leakShow(&sps.Error{Details: testkit.Must(json.Marshal(string(secret)))}),
+			"a detail within a detail": leakShow(&sps.Error{Details: testkit.Must(json.Marshal(string(testkit.Must(json.Marshal(string(secret))))))}),
 			"a field":                  leakShow(plain{Text: string(secret)}),
 			"a list of bytes":          leakShow(plain{Bytes: secret}),
 			"a hidden field":           leakShow(&plain{raw: secret}),
-			"a hidden body":            leakShow(&plain{raw: must(json.Marshal(map[string]string{"a": string(secret)}))}),
+			"a hidden body":            leakShow(&plain{raw: testkit.Must(json.Marshal(map[string]string{"a": string(secret)}))}),
 			"a map":                    leakShow(map[string][]byte{"a": secret}),
 			"what an error wraps":      leakShow(&sps.TransportError{Err: &sps.FirmwareUpgradeError{Err: errors.New(string(secret))}}),
 			"several errors":           leakShow(errors.Join(errors.New("a"), errors.New(string(secret)))),

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/internal/testkit"
 	"github.com/go-sps/sps/spstest"
 )
 
@@ -43,7 +44,7 @@ func withVault(t *testing.T, test func(t *testing.T, a *spstest.Appliance, c *sp
 		a := spstest.NewServer(t, spstest.WithoutListener())
 		defer a.Close()
 		v := newVault(a.Password())
-		c, err := sps.Connect(t.Context(), a.Addr(), sps.PasswordFunc(a.Username(), v.get), append([]sps.Option{inProcess(a)}, options...)...)
+		c, err := sps.Connect(t.Context(), a.Addr(), sps.PasswordFunc(a.Username(), v.get), append([]sps.Option{testkit.InProcess(a)}, options...)...)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -74,13 +75,13 @@ func TestVaultIsLate(t *testing.T) {
 				t.Errorf("call %d: %v", i, err)
 			}
 		}
-		diff(t, "logins of a crowd", 1, logins(a))
+		testkit.Diff(t, "logins of a crowd", 1, logins(a))
 		for range 100 { // an hour of scrapes
 			refusedSlots(t, c, "accepted before")
 			time.Sleep(36 * time.Second) // the bubble's
 		}
 		refusedSlots(t, c, "WithLoginRetry")
-		diff(t, "logins with the refused password", 1, logins(a))
+		testkit.Diff(t, "logins with the refused password", 1, logins(a))
 		if err := c.Err(); err != nil {
 			t.Errorf("Err while another password may come: %v", err)
 		}
@@ -88,16 +89,16 @@ func TestVaultIsLate(t *testing.T) {
 		for range 4 {
 			refusedSlots(t, c, "")
 		}
-		diff(t, "calls of the function at once", int32(0), v.asked.Load())
+		testkit.Diff(t, "calls of the function at once", int32(0), v.asked.Load())
 		v.set("rotated")
 		time.Sleep(5 * time.Second)
 		if _, err := c.Firmware.Slots.List(t.Context()); err != nil {
 			t.Errorf("once the vault has the password: %v", err)
 		}
-		if err := c.Transaction(t.Context(), setAdmin(after)); err != nil {
+		if err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter)); err != nil {
 			t.Errorf("a transaction: %v", err)
 		}
-		diff(t, "logins", 3, logins(a))
+		testkit.Diff(t, "logins", 3, logins(a))
 	})
 }
 
@@ -117,7 +118,7 @@ func TestThreeRefusals(t *testing.T) {
 					before := logins(a)
 					var err error
 					if write && i%2 == 1 {
-						err = c.Transaction(t.Context(), setAdmin(after))
+						err = c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter))
 					} else {
 						_, err = c.Firmware.Slots.List(t.Context())
 					}
@@ -159,7 +160,7 @@ func TestRefusalsAreForgotten(t *testing.T) {
 				t.Fatalf("rotation %d: %v", i, err)
 			}
 		}
-		diff(t, "logins", 10, logins(a))
+		testkit.Diff(t, "logins", 10, logins(a))
 	})
 }
 
@@ -178,7 +179,7 @@ func TestUsedCode(t *testing.T) {
 		if _, err := c.Firmware.Slots.List(t.Context()); err != nil {
 			t.Errorf("with the next code: %v", err)
 		}
-		diff(t, "logins", 2, logins(a))
+		testkit.Diff(t, "logins", 2, logins(a))
 	})
 }
 
@@ -198,7 +199,7 @@ func TestExporterMeetsRestart(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+			testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 				a.ExpireSessions()
 				a.Inject(spstest.Fault{Method: "GET", Path: "authentication", Status: 401, Body: `{"error":{"type":"AuthenticationFailure"}}`, Times: -1})
 				a.ResetJournal()
@@ -223,7 +224,7 @@ func TestExporterMeetsRestart(t *testing.T) {
 				if _, err := c.Firmware.Slots.List(t.Context()); (err == nil) != test.recovers {
 					t.Errorf("once it has started: %v", err)
 				}
-				diff(t, "logins", test.logins, logins(a))
+				testkit.Diff(t, "logins", test.logins, logins(a))
 			}, test.options...)
 		})
 	}
@@ -237,11 +238,11 @@ func TestRefusedFromTheStart(t *testing.T) {
 		a := spstest.NewServer(t, spstest.WithoutListener())
 		defer a.Close()
 		credential := sps.PasswordFunc(a.Username(), newVault("wrong").get)
-		_, err := sps.Connect(t.Context(), a.Addr(), credential, inProcess(a))
+		_, err := sps.Connect(t.Context(), a.Addr(), credential, testkit.InProcess(a))
 		if !errors.Is(err, sps.AuthenticationFailure) || strings.Contains(err.Error(), "again") || strings.Contains(err.Error(), "before") {
 			t.Errorf("Connect: %v", err)
 		}
-		c, err := sps.NewClient(a.Addr(), credential, inProcess(a))
+		c, err := sps.NewClient(a.Addr(), credential, testkit.InProcess(a))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -258,7 +259,7 @@ func TestRefusedFromTheStart(t *testing.T) {
 // TestCertificateRefused treats a certificate like a password that does not change.
 func TestCertificateRefused(t *testing.T) {
 	t.Parallel()
-	_, certificate := clientCertificate(t, "operator")
+	_, certificate := testkit.ClientCertificate(t, "operator")
 	for name, test := range map[string]struct {
 		options []sps.Option
 		logins  int
@@ -272,9 +273,9 @@ func TestCertificateRefused(t *testing.T) {
 
 func certificateRefused(t *testing.T, certificate tls.Certificate, want int, options ...sps.Option) {
 	sent := 0
-	c, err := sps.NewClient("appliance.test", sps.ClientCertificate(certificate), append(options, roundTrip(func(r *http.Request) (*http.Response, error) {
+	c, err := sps.NewClient("appliance.test", sps.ClientCertificate(certificate), append(options, testkit.RoundTrip(func(r *http.Request) (*http.Response, error) {
 		sent++
-		return answer(r, 401, nil, `{"error":{"type":"AuthenticationFailure"}}`), nil
+		return testkit.Answer(r, 401, nil, `{"error":{"type":"AuthenticationFailure"}}`), nil
 	}))...)
 	if err != nil {
 		t.Fatal(err)
@@ -283,7 +284,7 @@ func certificateRefused(t *testing.T, certificate tls.Certificate, want int, opt
 		refusedSlots(t, c, "")
 		time.Sleep(15 * time.Second) // the bubble's
 	}
-	diff(t, "logins", want, sent)
+	testkit.Diff(t, "logins", want, sent)
 	if dead := c.Err(); (dead != nil) != (want == 1) {
 		t.Errorf("Err: %v", dead)
 	}
@@ -293,7 +294,7 @@ func certificateRefused(t *testing.T, certificate tls.Certificate, want int, opt
 func TestErr(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
-	c, err := dial(t.Context(), a)
+	c, err := testkit.Dial(t.Context(), a)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -305,7 +306,7 @@ func TestErr(t *testing.T) {
 		t.Errorf("after a call that failed: %v, Err: %v", err, c.Err())
 	}
 	a.SetPassword(a.Username(), "another")
-	if err := c.Transaction(t.Context(), setAdmin(after)); !errors.Is(err, sps.AuthenticationFailure) || c.Err() != nil {
+	if err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter)); !errors.Is(err, sps.AuthenticationFailure) || c.Err() != nil {
 		t.Errorf("the session that reads lives: %v, Err: %v", err, c.Err())
 	}
 	a.ExpireSessions()
@@ -353,7 +354,7 @@ func TestNoOneTimeCode(t *testing.T) {
 			t.Parallel()
 			withVault(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client, v *vault) {
 				if test.written {
-					if err := c.Transaction(t.Context(), setAdmin("first@example.com")); err != nil {
+					if err := c.Transaction(t.Context(), testkit.SetAdmin("first@example.com")); err != nil {
 						t.Fatal(err)
 					}
 					a.ExpireSessions()
@@ -362,7 +363,7 @@ func TestNoOneTimeCode(t *testing.T) {
 					}
 				}
 				a.Inject(refusal)
-				if err := c.Transaction(t.Context(), setAdmin(after)); !errors.Is(err, test.want) {
+				if err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter)); !errors.Is(err, test.want) {
 					t.Errorf("while it starts: %v, want %v", err, test.want)
 				}
 				a.ExpireSessions()
@@ -370,11 +371,11 @@ func TestNoOneTimeCode(t *testing.T) {
 				if _, err := c.Firmware.Slots.List(t.Context()); err != nil {
 					t.Errorf("once it has started: %v", err)
 				}
-				if err := c.Transaction(t.Context(), setAdmin("last@example.com")); err != nil {
+				if err := c.Transaction(t.Context(), testkit.SetAdmin("last@example.com")); err != nil {
 					t.Errorf("once it has started: %v", err)
 				}
 				diffSessions(t, a, 2)
-				settled(t, a, "last@example.com")
+				testkit.Settled(t, a, "last@example.com")
 			}, sps.WithLoginRetry(time.Minute))
 		})
 	}
@@ -384,7 +385,7 @@ func TestNoOneTimeCode(t *testing.T) {
 // refused login may be tried again: they do not lock the account.
 func TestCrowdWaitsForRestart(t *testing.T) {
 	t.Parallel()
-	bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		info, err := c.Info(t.Context())
 		if err != nil {
 			t.Fatal(err)

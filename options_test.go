@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/internal/testkit"
 	"github.com/go-sps/sps/spstest"
 )
 
@@ -45,7 +46,7 @@ func TestOptionsRefused(t *testing.T) {
 			t.Errorf("%s: %v, want ErrInvalidInput", name, err)
 		}
 	}
-	diff(t, "requests", []string(nil), requests(a))
+	testkit.Diff(t, "requests", []string(nil), testkit.Requests(a))
 }
 
 // TestRetryPolicy keeps the default of every field that is zero, and takes what is
@@ -73,14 +74,14 @@ func TestRetryPolicy(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+			testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 				before := len(a.Journal())
 				a.Inject(test.fault)
 				start := time.Now()
 				if _, err := c.Firmware.Slots.List(t.Context()); !errors.Is(err, sps.Status(503)) {
 					t.Errorf("error %v, want the 503", err)
 				}
-				diff(t, "attempts", test.attempts, len(a.Journal())-before)
+				testkit.Diff(t, "attempts", test.attempts, len(a.Journal())-before)
 				if took := time.Since(start); took < test.min || took > test.max {
 					t.Errorf("took %v, want %v to %v", took, test.min, test.max)
 				}
@@ -104,14 +105,14 @@ func TestTimeoutDefaults(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+			testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 				a.Inject(spstest.Fault{Path: "firmware/slots", Delay: 5 * time.Minute, Times: -1})
 				start := time.Now()
 				_, err := c.Firmware.Slots.List(t.Context())
 				if bound := test.took < 5*time.Minute; errors.Is(err, context.DeadlineExceeded) != bound {
 					t.Errorf("error %v, want one of a limit: %v", err, bound)
 				}
-				diff(t, "time", test.took, time.Since(start))
+				testkit.Diff(t, "time", test.took, time.Since(start))
 			}, sps.WithTimeouts(test.limits), sps.WithRetry(sps.RetryPolicy{Attempts: 1}))
 		})
 	}
@@ -120,8 +121,8 @@ func TestTimeoutDefaults(t *testing.T) {
 func TestUserAgent(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
-	connect(t, a, sps.WithUserAgent("precheck/1.2"))
-	diff(t, "User-Agent", "precheck/1.2 go-sps/"+sps.Version, a.Journal()[0].Header.Get("User-Agent"))
+	testkit.Connect(t, a, sps.WithUserAgent("precheck/1.2"))
+	testkit.Diff(t, "User-Agent", "precheck/1.2 go-sps/"+sps.Version, a.Journal()[0].Header.Get("User-Agent"))
 }
 
 // TestTransportOrder wraps in the order of the options, the last outermost.
@@ -130,19 +131,19 @@ func TestTransportOrder(t *testing.T) {
 	var order []string
 	wrap := func(name string) sps.Option {
 		return sps.WithTransport(func(base http.RoundTripper) http.RoundTripper {
-			return roundTripper(func(r *http.Request) (*http.Response, error) {
+			return testkit.RoundTripper(func(r *http.Request) (*http.Response, error) {
 				order = append(order, name)
 				return base.RoundTrip(r)
 			})
 		})
 	}
 	a := spstest.NewServer(t)
-	c, err := dial(t.Context(), a, wrap("inner"), wrap("outer"))
+	c, err := testkit.Dial(t.Context(), a, wrap("inner"), wrap("outer"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	c.Close(t.Context())
-	diff(t, "order", []string{"outer", "inner", "outer", "inner"}, order)
+	testkit.Diff(t, "order", []string{"outer", "inner", "outer", "inner"}, order)
 }
 
 // TestProxy goes directly to the appliance whatever the environment says, unless
@@ -151,8 +152,8 @@ func TestProxy(t *testing.T) {
 	var proxied []bool
 	look := sps.WithTransport(func(base http.RoundTripper) http.RoundTripper {
 		proxied = append(proxied, base.(*http.Transport).Proxy != nil)
-		return roundTripper(func(r *http.Request) (*http.Response, error) {
-			return answer(r, 200, http.Header{"Set-Cookie": {"session_id=abc"}}, "{}"), nil
+		return testkit.RoundTripper(func(r *http.Request) (*http.Response, error) {
+			return testkit.Answer(r, 200, http.Header{"Set-Cookie": {"session_id=abc"}}, "{}"), nil
 		})
 	})
 	for _, options := range [][]sps.Option{{look}, {look, sps.WithProxyFromEnvironment()}} {
@@ -162,13 +163,13 @@ func TestProxy(t *testing.T) {
 		}
 		c.Close(t.Context())
 	}
-	diff(t, "proxied", []bool{false, true}, proxied)
+	testkit.Diff(t, "proxied", []bool{false, true}, proxied)
 }
 
 // TestNilProgress takes no function for none.
 func TestNilProgress(t *testing.T) {
 	t.Parallel()
-	bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		ctx := t.Context()
 		image := spstest.Image("8.1.0", 1<<20)
 		if _, err := c.Firmware.Upload(ctx, image, 1<<20, sps.WithProgress(nil)); err != nil {
@@ -254,7 +255,7 @@ func TestOptionsFit(t *testing.T) {
 		"WithQuery":           {sps.WithQuery("a", "b"), []string{"download", "request"}},
 		"WithHeader":          {sps.WithHeader("A", "b"), []string{"download", "request"}},
 	} {
-		diff(t, name, test.want, fits(test.option))
+		testkit.Diff(t, name, test.want, fits(test.option))
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/internal/testkit"
 	"github.com/go-sps/sps/spstest"
 )
 
@@ -89,7 +90,7 @@ func (l *lateAppliance) RoundTrip(r *http.Request) (*http.Response, error) {
 	select {
 	case <-timer.C:
 		if l.gateway {
-			return answer(r, 504, http.Header{"Content-Type": {"text/html"}}, "<html>"), nil
+			return testkit.Answer(r, 504, http.Header{"Content-Type": {"text/html"}}, "<html>"), nil
 		}
 		return nil, io.ErrUnexpectedEOF
 	case <-r.Context().Done():
@@ -125,7 +126,7 @@ func slotHolds(a *spstest.Appliance, key string) bool {
 
 // lateJob asks for the status of a job by a client of its own, "" for none.
 func lateJob(a *spstest.Appliance, list string, key string) (status string) {
-	c, err := sps.Connect(context.Background(), a.Addr(), sps.UsernamePassword(a.Username(), sps.NewSecretString(a.Password())), inProcess(a))
+	c, err := sps.Connect(context.Background(), a.Addr(), sps.UsernamePassword(a.Username(), sps.NewSecretString(a.Password())), testkit.InProcess(a))
 	if err != nil {
 		panic(err)
 	}
@@ -143,8 +144,8 @@ func lateJob(a *spstest.Appliance, list string, key string) (status string) {
 }
 
 func startFetch(t *testing.T, a *spstest.Appliance, c *sps.Client) string {
-	a.ServeImage(imageURL, "8.1.0", imageSum)
-	key, err := c.Firmware.Fetch.Start(t.Context(), imageURL, imageSum)
+	a.ServeImage(testkit.ImageURL, "8.1.0", testkit.ImageSum)
+	key, err := c.Firmware.Fetch.Start(t.Context(), testkit.ImageURL, testkit.ImageSum)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -218,7 +219,7 @@ var lateOperations = map[string]lateOperation{
 	"fetch": {
 		method: "POST", path: "firmware/fetch", means: meansSettled,
 		call: func(ctx context.Context, c *sps.Client, _ string) error {
-			key, err := c.Firmware.Fetch.Start(ctx, imageURL, imageSum)
+			key, err := c.Firmware.Fetch.Start(ctx, testkit.ImageURL, testkit.ImageSum)
 			if err == nil {
 				_, err = c.Firmware.Fetch.Get(context.WithoutCancel(ctx), key)
 			}
@@ -229,7 +230,7 @@ var lateOperations = map[string]lateOperation{
 	"fetch beside another one": {
 		method: "POST", path: "firmware/fetch", means: meansSettled, prepare: startFetch, once: true,
 		call: func(ctx context.Context, c *sps.Client, before string) error {
-			key, err := c.Firmware.Fetch.Start(ctx, imageURL, imageSum)
+			key, err := c.Firmware.Fetch.Start(ctx, testkit.ImageURL, testkit.ImageSum)
 			if key == before {
 				return fmt.Errorf("the key %q is that of an older one", key)
 			}
@@ -288,17 +289,21 @@ var lateOperations = map[string]lateOperation{
 	},
 	"opening": {
 		method: "POST", path: "transaction", means: meansStaged, once: true,
-		call: func(ctx context.Context, c *sps.Client, _ string) error { return c.Transaction(ctx, setAdmin(after)) },
+		call: func(ctx context.Context, c *sps.Client, _ string) error {
+			return c.Transaction(ctx, testkit.SetAdmin(testkit.AdminAfter))
+		},
 	},
 	"step": {
 		method: "PUT", path: "configuration/management/email", means: meansStaged, once: true,
-		call: func(ctx context.Context, c *sps.Client, _ string) error { return c.Transaction(ctx, setAdmin(after)) },
+		call: func(ctx context.Context, c *sps.Client, _ string) error {
+			return c.Transaction(ctx, testkit.SetAdmin(testkit.AdminAfter))
+		},
 	},
 	"create": {
 		method: "POST", path: "configuration/trust_stores", means: meansStaged, once: true,
 		call: func(ctx context.Context, c *sps.Client, _ string) error {
 			return c.Transaction(ctx, func(ctx context.Context, tx *sps.Transaction) error {
-				if err := setAdmin(after)(ctx, tx); err != nil {
+				if err := testkit.SetAdmin(testkit.AdminAfter)(ctx, tx); err != nil {
 					return err
 				}
 				_, err := tx.TrustStores.Create(ctx, sps.NewTrustStore("late"))
@@ -310,7 +315,7 @@ var lateOperations = map[string]lateOperation{
 		method: "DELETE", path: "transaction", means: meansStaged,
 		call: func(ctx context.Context, c *sps.Client, _ string) error {
 			return c.Transaction(ctx, func(ctx context.Context, tx *sps.Transaction) error {
-				if err := setAdmin(after)(ctx, tx); err != nil {
+				if err := testkit.SetAdmin(testkit.AdminAfter)(ctx, tx); err != nil {
 					return err
 				}
 				return errMind
@@ -385,7 +390,7 @@ func (op lateOperation) judge(t *testing.T, a *spstest.Appliance, key string, se
 	t.Helper()
 	unknown := errors.Is(err, sps.ErrOutcomeUnknown)
 	if op.done != nil {
-		diff(t, "executed", !never, op.done(a, key))
+		testkit.Diff(t, "executed", !never, op.done(a, key))
 	}
 	switch op.means {
 	case meansNothing:
@@ -408,7 +413,7 @@ func (op lateOperation) judge(t *testing.T, a *spstest.Appliance, key string, se
 		if err == nil || unknown {
 			t.Errorf("error %v, want one without ErrOutcomeUnknown", err)
 		}
-		settled(t, a, before)
+		testkit.Settled(t, a, testkit.AdminBefore)
 		if strings.Contains(string(a.State()), `"late"`) {
 			t.Error("what the transaction created is there")
 		}
@@ -439,7 +444,7 @@ func TestLateLogOut(t *testing.T) {
 					t.Errorf("error %v, sessions left: %d", err, left)
 				}
 				l.late.Wait()
-				diff(t, "sessions in the end", runs < 0, l.a.Sessions() > 0)
+				testkit.Diff(t, "sessions in the end", runs < 0, l.a.Sessions() > 0)
 			})
 		})
 	}
@@ -470,10 +475,10 @@ func TestLateUpload(t *testing.T) {
 				if !errors.As(err, &failed) || !errors.Is(err, sps.ErrOutcomeUnknown) || !strings.Contains(err.Error(), test.says) {
 					t.Fatalf("error %v, want one that says %q", err, test.says)
 				}
-				diff(t, "known", test.asked, failed.Known)
-				diff(t, "stored", test.runs == time.Minute && test.asked, failed.Stored != nil && failed.Stored.Key == "3")
+				testkit.Diff(t, "known", test.asked, failed.Known)
+				testkit.Diff(t, "stored", test.runs == time.Minute && test.asked, failed.Stored != nil && failed.Stored.Key == "3")
 				l.late.Wait()
-				diff(t, "uploads", 1, len(l.a.Uploads()))
+				testkit.Diff(t, "uploads", 1, len(l.a.Uploads()))
 			})
 		})
 	}
@@ -503,10 +508,10 @@ func TestLateUpgrade(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				l, c := newLateAppliance(t)
-				l.a.ServeImage(imageURL, "8.0.0", imageSum)
+				l.a.ServeImage(testkit.ImageURL, "8.0.0", testkit.ImageSum)
 				l.method, l.path, l.runs = "POST", test.path, test.runs
 				source := map[string]sps.UpgradeSource{
-					"upload/firmware": sps.FromImage(spstest.Image("8.1.0", 1000), 1000), "firmware/fetch": sps.FromURL(imageURL, imageSum),
+					"upload/firmware": sps.FromImage(spstest.Image("8.1.0", 1000), 1000), "firmware/fetch": sps.FromURL(testkit.ImageURL, testkit.ImageSum),
 				}[test.path]
 				if source == nil {
 					source = sps.FromSlot("2")
@@ -529,7 +534,7 @@ func TestLateUpgrade(t *testing.T) {
 				if !errors.As(err, &stopped) || stopped.Step != test.step || !strings.Contains(stopped.Left, test.left) {
 					t.Fatalf("error %v, want one at %s that says %q", err, test.step, test.left)
 				}
-				diff(t, "unknown", test.step != sps.StepTest, errors.Is(err, sps.ErrOutcomeUnknown))
+				testkit.Diff(t, "unknown", test.step != sps.StepTest, errors.Is(err, sps.ErrOutcomeUnknown))
 			})
 		})
 	}
@@ -539,21 +544,21 @@ func TestLateUpgrade(t *testing.T) {
 // to its end.
 func TestUpgradeNotSeen(t *testing.T) {
 	t.Parallel()
-	upgradeBubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+	testkit.BubbleOf(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		a.AfterRestart(spstest.OutcomeNeverBack)
 		_, err := c.Firmware.Upgrade(t.Context(), sps.FromSlot("2"))
 		if !errors.Is(err, sps.ErrOutcomeUnknown) || !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "the upgrade was begun") {
 			t.Errorf("never back: %v", err)
 		}
 	})
-	upgradeBubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+	testkit.BubbleOf(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		a.AfterRestart(spstest.OutcomeOldVersion)
 		_, err := c.Firmware.Upgrade(t.Context(), sps.FromSlot("2"))
 		if errors.Is(err, sps.ErrOutcomeUnknown) || !errors.Is(err, sps.ErrWrongVersion) {
 			t.Errorf("back as it was: %v", err)
 		}
 	})
-	upgradeBubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+	testkit.BubbleOf(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		a.AfterRestart(spstest.OutcomeOldVersion)
 		a.Inject(spstest.Fault{Method: "POST", Path: "firmware/upgrade", CutAfter: true})
 		_, err := c.Firmware.Upgrade(t.Context(), sps.FromSlot("2"))
@@ -608,11 +613,11 @@ func TestFetchesThatCannotBeToldApart(t *testing.T) {
 	}{
 		"another URL": {func(l *lateAppliance, other *sps.Client) {
 			time.AfterFunc(3*time.Second, func() {
-				_, _ = other.Firmware.Fetch.Start(context.Background(), "https://images.example/other.iso", imageSum)
+				_, _ = other.Firmware.Fetch.Start(context.Background(), "https://images.example/other.iso", testkit.ImageSum)
 			})
 		}, false},
 		"the same URL at once": {func(l *lateAppliance, other *sps.Client) {
-			time.AfterFunc(l.runs, func() { _, _ = other.Firmware.Fetch.Start(context.Background(), imageURL, imageSum) })
+			time.AfterFunc(l.runs, func() { _, _ = other.Firmware.Fetch.Start(context.Background(), testkit.ImageURL, testkit.ImageSum) })
 		}, true},
 		"no URL in the records": {func(l *lateAppliance, _ *sps.Client) {
 			l.a.Inject(spstest.Fault{Method: "GET", Path: "firmware/fetch/*", Times: -1, Mutate: strip})
@@ -625,7 +630,7 @@ func TestFetchesThatCannotBeToldApart(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				l, c := newLateAppliance(t)
-				other, err := sps.Connect(t.Context(), l.a.Addr(), sps.UsernamePassword(l.a.Username(), sps.NewSecretString(l.a.Password())), inProcess(l.a))
+				other, err := sps.Connect(t.Context(), l.a.Addr(), sps.UsernamePassword(l.a.Username(), sps.NewSecretString(l.a.Password())), testkit.InProcess(l.a))
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -633,7 +638,7 @@ func TestFetchesThatCannotBeToldApart(t *testing.T) {
 				l.runs = 20 * time.Second
 				test.prepare(l, other)
 				l.method, l.path = "POST", "firmware/fetch"
-				key, err := c.Firmware.Fetch.Start(t.Context(), imageURL, imageSum)
+				key, err := c.Firmware.Fetch.Start(t.Context(), testkit.ImageURL, testkit.ImageSum)
 				l.late.Wait()
 				if unknown := errors.Is(err, sps.ErrOutcomeUnknown); unknown != test.unknown || unknown == (key != "") {
 					t.Errorf("key %q, error %v", key, err)
@@ -668,7 +673,7 @@ func TestCancelledTooLate(t *testing.T) {
 func TestRedirectedWrite(t *testing.T) {
 	t.Parallel()
 	for _, executed := range []bool{false, true} {
-		bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+		testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 			a.SetStarling(spstest.Starling{Joined: true})
 			a.Inject(spstest.Fault{Method: "DELETE", Path: "starling/join", Status: 302, Execute: executed})
 			if err := c.Starling.Unjoin(t.Context()); (err == nil) != executed || !executed && !errors.Is(err, sps.ErrOutcomeUnknown) {

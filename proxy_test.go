@@ -16,6 +16,7 @@ import (
 	"testing"
 
 	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/internal/testkit"
 	"github.com/go-sps/sps/spstest"
 )
 
@@ -69,11 +70,11 @@ func TestUntrustedProxy(t *testing.T) {
 		"a pin of the appliance":      sps.WithPinnedCertificates(a.Fingerprint()),
 		"a pin of the proxy":          sps.WithPinnedCertificates(sps.CertificateFingerprint(leaf.Certificate)),
 		"the appliance's authority":   sps.WithCABundle(a.CA()),
-		"the proxy's authority":       sps.WithCABundle([]byte(pemOf(own.Certificate))),
+		"the proxy's authority":       sps.WithCABundle([]byte(testkit.PEM(own.Certificate))),
 		"every certificate":           sps.WithInsecureTLS(),
 		"the authorities of a system": nil,
 	} {
-		_, err := sps.Connect(t.Context(), "sps1.example.invalid", sps.UsernamePassword(a.Username(), sps.NewSecretString(a.Password())), quick, trust,
+		_, err := sps.Connect(t.Context(), "sps1.example.invalid", sps.UsernamePassword(a.Username(), sps.NewSecretString(a.Password())), testkit.Quick, trust,
 			sps.WithTransport(func(base http.RoundTripper) http.RoundTripper {
 				base.(*http.Transport).Proxy = http.ProxyURL(&url.URL{Scheme: "https", Host: proxy})
 				return base
@@ -84,7 +85,7 @@ func TestUntrustedProxy(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	diff(t, "tunnels", int32(0), tunnels.Load())
+	testkit.Diff(t, "tunnels", int32(0), tunnels.Load())
 }
 
 // TestTrustBehindProxy connects by way of a proxy with TLS, which the system trusts: what
@@ -101,7 +102,7 @@ func TestTrustBehindProxy(t *testing.T) {
 	own := issue(t, nil, "Proxy", asCA)
 	proxy, tunnels, shown := tunnel(t, chainOf(issue(t, own, "proxy")), a.Addr())
 	file := filepath.Join(t.TempDir(), "ca.pem")
-	if err := os.WriteFile(file, []byte(pemOf(own.Certificate)), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte(testkit.PEM(own.Certificate)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	again := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestTrustBehindProxy$", "-test.count=1")
@@ -112,12 +113,12 @@ func TestTrustBehindProxy(t *testing.T) {
 	if n := tunnels.Load(); n != 3 {
 		t.Errorf("%d tunnels, want 3", n)
 	}
-	diff(t, "client certificates shown to the proxy", int32(0), shown.Load())
+	testkit.Diff(t, "client certificates shown to the proxy", int32(0), shown.Load())
 }
 
 func trustBehindProxy(t *testing.T, appliance []string) {
 	connect := func(credential sps.Credential, trust ...sps.Option) error {
-		c, err := sps.Connect(t.Context(), "sps1.example.invalid", credential, append(trust, quick, sps.WithProxyFromEnvironment())...)
+		c, err := sps.Connect(t.Context(), "sps1.example.invalid", credential, append(trust, testkit.Quick, sps.WithProxyFromEnvironment())...)
 		if err == nil {
 			c.Close(context.Background())
 		}

@@ -20,6 +20,7 @@ import (
 
 	"github.com/go-sps/sps"
 	"github.com/go-sps/sps/internal/redact"
+	"github.com/go-sps/sps/internal/testkit"
 )
 
 // wordsAsPasswords are passwords that an error has for other reasons: words of the API's
@@ -39,7 +40,9 @@ var wordsAsPasswords = []string{
 func refusals() map[string]func(*http.Request) (*http.Response, error) {
 	all := map[string]func(*http.Request) (*http.Response, error){}
 	says := func(name string, status int, header http.Header, body string) {
-		all[name] = func(r *http.Request) (*http.Response, error) { return answer(r, status, header.Clone(), body), nil }
+		all[name] = func(r *http.Request) (*http.Response, error) {
+			return testkit.Answer(r, status, header.Clone(), body), nil
+		}
 	}
 	breaks := func(name string, err error) {
 		all[name] = func(*http.Request) (*http.Response, error) { return nil, err }
@@ -105,10 +108,10 @@ type refused struct {
 func seen(t *testing.T, password string, refuse func(*http.Request) (*http.Response, error)) refused {
 	t.Helper()
 	var r refused
-	c, err := sps.Connect(t.Context(), "appliance.test", sps.UsernamePassword("admin", sps.NewSecretString(password)), roundTrip(func(req *http.Request) (*http.Response, error) {
+	c, err := sps.Connect(t.Context(), "appliance.test", sps.UsernamePassword("admin", sps.NewSecretString(password)), testkit.RoundTrip(func(req *http.Request) (*http.Response, error) {
 		r.Requests = append(r.Requests, req.Method+" "+req.URL.Path)
 		if strings.HasSuffix(req.URL.Path, "/authentication") {
-			return answer(req, 200, http.Header{"Set-Cookie": {"session_id=0123456789"}}, `{}`), nil
+			return testkit.Answer(req, 200, http.Header{"Set-Cookie": {"session_id=0123456789"}}, `{}`), nil
 		}
 		return refuse(req)
 	}))
@@ -180,7 +183,7 @@ func TestWordsAsPasswords(t *testing.T) {
 						t.Errorf("password %q: type %q", password, got.Type)
 					}
 					got.Type = want.Type
-					diff(t, "with the password "+password, want, got, ignoreText)
+					testkit.Diff(t, "with the password "+password, want, got, ignoreText)
 					if !replaced(want.text, got.text) {
 						t.Errorf("password %q: %s\nwant: %s", password, got.text, want.text)
 					}
@@ -234,7 +237,7 @@ func TestQuotedPasswords(t *testing.T) {
 			for _, text := range []string{password, "you sent " + password, password + " was sent", "it was " + password + ", was it not?"} {
 				for _, kind := range []string{"FirmwareTestFailed", "SemanticError", "Odd", text} {
 					body := fmt.Sprintf(`{"error":{"type":%s,"message":%s,"details":{"exit_code":1,"test_summary":%s,"errors":[%s]}}}`, quote(kind), quote(text), quote(text), quote(text))
-					got := seen(t, password, func(r *http.Request) (*http.Response, error) { return answer(r, 400, http.Header{}, body), nil })
+					got := seen(t, password, func(r *http.Request) (*http.Response, error) { return testkit.Answer(r, 400, http.Header{}, body), nil })
 					if shown := strings.ReplaceAll(got.text, "FirmwareTestFailed", ""); redact.Holds(shown, []string{password}) {
 						t.Errorf("%s: %s", kind, got.text)
 					}
@@ -251,11 +254,11 @@ func TestQuotedPasswords(t *testing.T) {
 // TestUnshownType finds a type that is not shown by errors.Is.
 func TestUnshownType(t *testing.T) {
 	t.Parallel()
-	c, err := sps.Connect(t.Context(), "appliance.test", sps.UsernamePassword("admin", sps.NewSecretString("Gremlin")), roundTrip(func(r *http.Request) (*http.Response, error) {
+	c, err := sps.Connect(t.Context(), "appliance.test", sps.UsernamePassword("admin", sps.NewSecretString("Gremlin")), testkit.RoundTrip(func(r *http.Request) (*http.Response, error) {
 		if strings.HasSuffix(r.URL.Path, "/authentication") {
-			return answer(r, 200, http.Header{"Set-Cookie": {"session_id=0123456789"}}, `{}`), nil
+			return testkit.Answer(r, 200, http.Header{"Set-Cookie": {"session_id=0123456789"}}, `{}`), nil
 		}
-		return answer(r, 400, http.Header{}, `{"error":{"type":"GremlinsError"}}`), nil
+		return testkit.Answer(r, 400, http.Header{}, `{"error":{"type":"GremlinsError"}}`), nil
 	}))
 	if err != nil {
 		t.Fatal(err)
@@ -282,20 +285,20 @@ func TestDecisionsOnRawAnswers(t *testing.T) {
 	for _, password := range []string{"Locked", "locked", "Lock", "neutral"} {
 		synctest.Test(t, func(t *testing.T) {
 			opened := false
-			c, err := sps.Connect(t.Context(), "appliance.test", sps.UsernamePassword("admin", sps.NewSecretString(password)), roundTrip(func(r *http.Request) (*http.Response, error) {
+			c, err := sps.Connect(t.Context(), "appliance.test", sps.UsernamePassword("admin", sps.NewSecretString(password)), testkit.RoundTrip(func(r *http.Request) (*http.Response, error) {
 				switch {
 				case strings.HasSuffix(r.URL.Path, "/authentication"):
-					return answer(r, 200, http.Header{"Set-Cookie": {"session_id=0123456789"}}, `{}`), nil
+					return testkit.Answer(r, 200, http.Header{"Set-Cookie": {"session_id=0123456789"}}, `{}`), nil
 				case r.URL.Path == "/api/transaction" && r.Method == "POST":
 					opened = true
-					return answer(r, 200, http.Header{}, `{}`), nil
+					return testkit.Answer(r, 200, http.Header{}, `{}`), nil
 				case r.URL.Path == "/api/transaction" && r.Method == "DELETE":
 					opened = false
-					return answer(r, 200, http.Header{}, `{}`), nil
+					return testkit.Answer(r, 200, http.Header{}, `{}`), nil
 				case r.URL.Path == "/api/transaction":
-					return answer(r, 200, http.Header{}, fmt.Sprintf(`{"body":{"status":%q}}`, map[bool]string{true: "open", false: "closed"}[opened])), nil
+					return testkit.Answer(r, 200, http.Header{}, fmt.Sprintf(`{"body":{"status":%q}}`, map[bool]string{true: "open", false: "closed"}[opened])), nil
 				}
-				return answer(r, 409, http.Header{}, locked), nil
+				return testkit.Answer(r, 409, http.Header{}, locked), nil
 			}))
 			if err != nil {
 				t.Fatal(err)
@@ -377,18 +380,18 @@ func TestSecretsOfBodies(t *testing.T) {
 				if strings.Contains(form, "hex") || strings.Contains(form, "HEX") || strings.Contains(form, "bytes") || form == "in lower case" {
 					continue // no spelling of a text
 				}
-				quoted := string(must(json.Marshal("the value " + spelling + " is refused")))
+				quoted := string(testkit.Must(json.Marshal("the value " + spelling + " is refused")))
 				body := strings.ReplaceAll(`{"error":{"type":"SemanticError","message":ECHO,"details":{"errors":[{"message":ECHO,"paths":[ECHO]}]}}}`, "ECHO", quoted)
 				open, c := "closed", (*sps.Client)(nil)
-				c, err := sps.Connect(t.Context(), "appliance.test", sps.ExistingSession(sps.NewSecretString("0123456789")), roundTrip(func(r *http.Request) (*http.Response, error) {
+				c, err := sps.Connect(t.Context(), "appliance.test", sps.ExistingSession(sps.NewSecretString("0123456789")), testkit.RoundTrip(func(r *http.Request) (*http.Response, error) {
 					switch {
 					case r.URL.Path == "/api/transaction":
 						open = map[string]string{"POST": "open", "DELETE": "closed", "GET": open}[r.Method]
-						return answer(r, 200, http.Header{}, fmt.Sprintf(`{"body":{"status":%q}}`, open)), nil
+						return testkit.Answer(r, 200, http.Header{}, fmt.Sprintf(`{"body":{"status":%q}}`, open)), nil
 					case r.Method == "GET":
-						return answer(r, 200, http.Header{}, `{"key":"`+r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:]+`","body":{"password":"old","joined":false}}`), nil
+						return testkit.Answer(r, 200, http.Header{}, `{"key":"`+r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:]+`","body":{"password":"old","joined":false}}`), nil
 					}
-					return answer(r, 400, http.Header{}, body), nil
+					return testkit.Answer(r, 400, http.Header{}, body), nil
 				}))
 				if err != nil {
 					t.Fatal(err)

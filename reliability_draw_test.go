@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/internal/testkit"
 	"github.com/go-sps/sps/spstest"
 )
 
@@ -310,7 +311,7 @@ func (d *drawing) change(name string) changing {
 	case 1, 2:
 		return count()
 	case 3, 4:
-		return setAlert(allTrafficAlerts[d.IntN(len(allTrafficAlerts))], d.IntN(2) == 0)
+		return setAlert(testkit.AllTrafficAlerts[d.IntN(len(testkit.AllTrafficAlerts))], d.IntN(2) == 0)
 	case 5, 6:
 		return createStore(name)
 	case 7:
@@ -418,7 +419,7 @@ func createStore(name string) changing {
 
 func setRemoteAccess(on bool) changing {
 	return changing{fmt.Sprintf("remote access: %t", on), func(ctx context.Context, _ *reliabilityRun, _ *attempt, tx *sps.Transaction) (func(*state), error) {
-		return func(s *state) { s.RemoteAccess = on }, remoteAccess(on)(ctx, tx)
+		return func(s *state) { s.RemoteAccess = on }, testkit.SetRemoteAccess(on)(ctx, tx)
 	}}
 }
 

@@ -19,6 +19,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/internal/testkit"
 	"github.com/go-sps/sps/spstest"
 )
 
@@ -56,7 +57,7 @@ func TestReliability(t *testing.T) {
 	if *reliabilityPrograms > 0 {
 		programs, seed = *reliabilityPrograms, func(int) uint64 { return rand.Uint64() }
 	}
-	if raceEnabled {
+	if testkit.Race {
 		programs = max(1, programs/6)
 	}
 	var total counts
@@ -223,7 +224,7 @@ const sessionLifetime = 20 * time.Minute
 type reliabilityRun struct {
 	p       *program
 	a       *spstest.Appliance
-	network *memNet
+	network *testkit.MemNet
 	first   state // what was committed at the start
 	main    *party
 	parties []*party
@@ -252,7 +253,7 @@ func (p *program) run(t *testing.T) (faulty []string, figures counts) {
 	synctest.Test(t, func(t *testing.T) {
 		ended := tellUnlessEnded(p.seed)
 		defer ended(false)
-		r := &reliabilityRun{p: p, network: newMemNet()}
+		r := &reliabilityRun{p: p, network: testkit.NewMemNet()}
 		a := spstest.NewServer(nil, r.options(t)...)
 		defer a.Close()
 		r.a, r.first = a, stateOf(a)

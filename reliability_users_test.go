@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/internal/testkit"
 	"github.com/go-sps/sps/spstest"
 )
 
@@ -46,7 +47,7 @@ func (d *drawing) user() user {
 	return user{
 		kind: pick(d, exporter, reconciler, writer, writer), shared: d.IntN(2) == 0, one: d.IntN(5) == 0, cut: d.IntN(2) == 0,
 		pace: time.Duration(1+d.IntN(30)) * 100 * time.Millisecond, wait: pick(d, 0, 5*time.Second, d.around()),
-		alert: allTrafficAlerts[d.IntN(len(allTrafficAlerts))],
+		alert: testkit.AllTrafficAlerts[d.IntN(len(testkit.AllTrafficAlerts))],
 	}
 }
 
@@ -69,7 +70,7 @@ type party struct {
 
 func (r *reliabilityRun) connect(ctx context.Context, name, password string, one bool, timeouts sps.Timeouts) (*party, error) {
 	p := &party{name: name, one: one, limits: limitsWith(timeouts), trips: &trips{}}
-	options := []sps.Option{sps.WithCABundle(r.a.CA()), r.network.dial(), sps.WithTransport(p.trips.record), sps.WithTimeouts(timeouts)}
+	options := []sps.Option{sps.WithCABundle(r.a.CA()), r.network.Dial(), sps.WithTransport(p.trips.record), sps.WithTimeouts(timeouts)}
 	if one {
 		options = append(options, sps.WithOneSession())
 	}
@@ -294,7 +295,7 @@ func (t *trip) lost() bool {
 
 // record is what an [sps.WithTransport] takes.
 func (l *trips) record(next http.RoundTripper) http.RoundTripper {
-	return roundTripper(func(req *http.Request) (*http.Response, error) {
+	return testkit.RoundTripper(func(req *http.Request) (*http.Response, error) {
 		t := &trip{method: req.Method, path: strings.TrimPrefix(req.URL.Path, "/api/"), began: time.Now()}
 		l.mu.Lock()
 		l.list = append(l.list, t)
@@ -362,7 +363,7 @@ func stateOf(a *spstest.Appliance) (s state) {
 		panic(err)
 	}
 	for _, key := range saved.Collections["configuration/trust_stores"] {
-		var store auditPolicy
+		var store sps.TrustStore
 		read("trust_stores/"+key, &store)
 		s.Stores = append(s.Stores, store.Name)
 	}

@@ -22,6 +22,7 @@ import (
 	"testing"
 
 	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/internal/testkit"
 )
 
 // TestRenegotiation logs in at a server that asks for the client's certificate when it has
@@ -45,7 +46,7 @@ func TestRenegotiation(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			server := newAsking(t, issue(t, nil, "server"), test.often)
-			c, err := sps.Connect(t.Context(), server.address, test.credential, quick, sps.WithPinnedCertificates(server.pin))
+			c, err := sps.Connect(t.Context(), server.address, test.credential, testkit.Quick, sps.WithPinnedCertificates(server.pin))
 			if err == nil {
 				err = c.Close(context.Background())
 			}
@@ -57,12 +58,12 @@ func TestRenegotiation(t *testing.T) {
 			case test.text != "" && (!errors.As(err, &broken) || broken.Attempts != 1 || !strings.Contains(err.Error(), test.text)):
 				t.Errorf("error %v, want %q after one attempt", err, test.text)
 			}
-			diff(t, "asked", test.asked, server.asked)
+			testkit.Diff(t, "asked", test.asked, server.asked)
 			want := [][]byte(nil)
 			if test.asked > 0 && name != "a password" {
 				want = [][]byte{user.Raw}
 			}
-			diff(t, "certificates", want, server.shown)
+			testkit.Diff(t, "certificates", want, server.shown)
 			for _, err := range server.failed {
 				if test.text == "" {
 					t.Errorf("server: %v", err)

@@ -16,6 +16,7 @@ import (
 
 	"github.com/go-sps/sps"
 	"github.com/go-sps/sps/audit"
+	"github.com/go-sps/sps/internal/testkit"
 	"github.com/go-sps/sps/spstest"
 )
 
@@ -42,7 +43,7 @@ func TestUpdateLosesNothing(t *testing.T) {
 		"servers":[{"address":{"key":"nic1.a","meta":{"href":"/api/configuration/network/nics/nic1"}},"weight":1}]}`
 	a := spstest.NewServer(t)
 	a.SetConfiguration("management/email", json.RawMessage(stored))
-	c := connect(t, a)
+	c := testkit.Connect(t, a)
 	a.ResetJournal()
 	err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
 		return tx.Management.Email.Update(ctx, func(e *sps.EmailSettings) error {
@@ -65,7 +66,7 @@ func TestUpdateLosesNothing(t *testing.T) {
 		`{"key":"-100","meta":{"href":"/api/configuration/policies/time_policies/-100"}}`, `"-100"`,
 		`{"key":"nic1.a","meta":{"href":"/api/configuration/network/nics/nic1"}}`, `"nic1.a"`,
 	).Replace(stored)
-	diff(t, "sent", parsed(t, []byte(wantSent)), parsed(t, []byte(sent)))
+	testkit.Diff(t, "sent", parsed(t, []byte(wantSent)), parsed(t, []byte(sent)))
 	for _, spelling := range []string{"1.50", "12345678901234567890"} {
 		if !strings.Contains(sent, spelling) {
 			t.Errorf("the number %s is written differently: %s", spelling, sent)
@@ -80,7 +81,7 @@ func TestNumbers(t *testing.T) {
 	const big, precise = "12345678901234567890123", "0.1000000000000000055511151231257827"
 	a := spstest.NewServer(t)
 	a.SetConfiguration("numbers", json.RawMessage(`{"n":1.50,"big":`+big+`,"text":"42"}`))
-	c := connect(t, a)
+	c := testkit.Connect(t, a)
 	type numbers struct {
 		N    json.Number `json:"n"`
 		Big  json.Number `json:"big"`
@@ -93,7 +94,7 @@ func TestNumbers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	diff(t, "read", numbers{"1.50", big, "42"}, o.Body)
+	testkit.Diff(t, "read", numbers{"1.50", big, "42"}, o.Body)
 	response, err := c.Invoke(t.Context(), "GET", "configuration/numbers", nil)
 	if err != nil {
 		t.Fatal(err)
@@ -104,7 +105,7 @@ func TestNumbers(t *testing.T) {
 	if err := response.Decode(&whole); err != nil {
 		t.Fatal(err)
 	}
-	diff(t, "decoded", o.Body, whole.Body)
+	testkit.Diff(t, "decoded", o.Body, whole.Body)
 	var exported struct {
 		Body map[string]any `json:"body"`
 	}
@@ -145,7 +146,7 @@ func TestNumbers(t *testing.T) {
 				sent = string(r.Body)
 			}
 		}
-		diff(t, name, test.want, sent)
+		testkit.Diff(t, name, test.want, sent)
 	}
 	err = c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
 		return open.In(tx).Replace(ctx, map[string]any{"n": json.Number("four")})
@@ -159,7 +160,7 @@ func TestNumbers(t *testing.T) {
 func TestOwnTypes(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
-	c := connect(t, a)
+	c := testkit.Connect(t, a)
 	timezone := sps.NewSingleton[string](c, "configuration/datetime/timezone")
 	type backup struct {
 		Policy sps.Ref `json:"backup_policy"`
@@ -198,13 +199,13 @@ func TestOwnTypes(t *testing.T) {
 		t.Errorf("writing no reference: %v", err)
 	}
 	written, _ := a.Configuration("management/system_backup")
-	diff(t, "no reference", parsed(t, []byte(`{"backup_policy":null}`)), parsed(t, written))
+	testkit.Diff(t, "no reference", parsed(t, []byte(`{"backup_policy":null}`)), parsed(t, written))
 }
 
 func TestWrongPaths(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
-	c := connect(t, a)
+	c := testkit.Connect(t, a)
 	a.ResetJournal()
 	for _, path := range []string{"", "/", "/api/", "api", "//configuration/x", "configuration//x", "configuration/../transaction", "https://sps1.example.com/api/info", "a\nb", "a\\b", "\xff"} {
 		singleton, collection := sps.NewSingleton[string](c, path), sps.NewCollection[string](c, path)
@@ -222,11 +223,11 @@ func TestWrongPaths(t *testing.T) {
 			t.Errorf("key %q: %v, want ErrInvalidInput", key, err)
 		}
 	}
-	diff(t, "requests", []string(nil), requests(a))
+	testkit.Diff(t, "requests", []string(nil), testkit.Requests(a))
 
 	// What cannot be a segment as it is goes out escaped.
 	sps.NewCollection[string](c, "configuration/policies/audit_policies").Get(t.Context(), "a b%2e?#ü")
-	diff(t, "requests", []string{"GET /api/configuration/policies/audit_policies/a%20b%252e%3F%23%C3%BC"}, requests(a))
+	testkit.Diff(t, "requests", []string{"GET /api/configuration/policies/audit_policies/a%20b%252e%3F%23%C3%BC"}, testkit.Requests(a))
 }
 
 type policy struct {
@@ -236,9 +237,9 @@ type policy struct {
 // TestCollection goes through the life of an object, with thin and fat lists.
 func TestCollection(t *testing.T) {
 	t.Parallel()
-	underVariants(t, func(t *testing.T, options ...spstest.Option) {
+	testkit.UnderVariants(t, func(t *testing.T, options ...spstest.Option) {
 		a := spstest.NewServer(t, options...)
-		c := connect(t, a)
+		c := testkit.Connect(t, a)
 		policies := sps.NewCollection[policy](c, "configuration/policies/audit_policies")
 		old, err := policies.List(t.Context())
 		if err != nil {
@@ -291,7 +292,7 @@ func TestCollection(t *testing.T) {
 		if now, err := policies.List(t.Context()); err != nil {
 			t.Error(err)
 		} else {
-			diff(t, "objects in the end", old, now, cmpopts.IgnoreTypes(sps.Meta{}))
+			testkit.Diff(t, "objects in the end", old, now, cmpopts.IgnoreTypes(sps.Meta{}))
 		}
 	})
 }
@@ -325,7 +326,7 @@ func TestListForms(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			a := spstest.NewServer(t)
-			c := connect(t, a)
+			c := testkit.Connect(t, a)
 			a.Inject(spstest.Fault{Path: path, Times: -1, Mutate: func([]byte) []byte { return []byte(test.list) }})
 			for key, answer := range test.item {
 				a.Inject(spstest.Fault{Path: path + "/" + key, Times: -1, Status: 200, Body: answer})
@@ -339,7 +340,7 @@ func TestListForms(t *testing.T) {
 				}
 				names = append(names, o.Body.Name)
 			}
-			diff(t, "names", test.want, names)
+			testkit.Diff(t, "names", test.want, names)
 			if !errors.Is(failed, test.err) || failed != nil && test.err == nil {
 				t.Errorf("error %v, want %v", failed, test.err)
 			}
@@ -352,7 +353,7 @@ func TestPages(t *testing.T) {
 	t.Parallel()
 	const path = "configuration/policies/audit_policies"
 	a := spstest.NewServer(t)
-	c := connect(t, a)
+	c := testkit.Connect(t, a)
 	for page := range 5 {
 		next := fmt.Sprintf(`"/api/%s?page=%d"`, path, page+1)
 		if page == 4 {
@@ -367,13 +368,13 @@ func TestPages(t *testing.T) {
 	if err != nil || len(all) != 5 {
 		t.Errorf("%d objects, %v; want 5", len(all), err)
 	}
-	diff(t, "query of the last page", "page=4", a.Journal()[4].RawQuery)
+	testkit.Diff(t, "query of the last page", "page=4", a.Journal()[4].RawQuery)
 
 	a.ResetJournal()
 	for range sps.NewCollection[policy](c, path).All(t.Context()) {
 		break
 	}
-	diff(t, "requests", 1, len(requests(a)))
+	testkit.Diff(t, "requests", 1, len(testkit.Requests(a)))
 }
 
 // TestEndlessPages has pages that do not end, each under a link that was not there
@@ -409,12 +410,12 @@ func TestEndlessPages(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			asked := 0
-			c, err := sps.Connect(t.Context(), "sps1", sps.ExistingSession(sps.NewSecretString("session")), roundTrip(func(r *http.Request) (*http.Response, error) {
+			c, err := sps.Connect(t.Context(), "sps1", sps.ExistingSession(sps.NewSecretString("session")), testkit.RoundTrip(func(r *http.Request) (*http.Response, error) {
 				n := asked
 				if asked++; asked > test.most {
 					return nil, errors.New("one request too many")
 				}
-				return answer(r, 200, http.Header{"Content-Type": {"application/json"}}, test.page(n)), nil
+				return testkit.Answer(r, 200, http.Header{"Content-Type": {"application/json"}}, test.page(n)), nil
 			}))
 			if err != nil {
 				t.Fatal(err)
@@ -434,7 +435,7 @@ func TestEndlessPages(t *testing.T) {
 			if test.err != nil {
 				t.Errorf("no error, want %v", test.err)
 			}
-			diff(t, "objects", test.want, got)
+			testkit.Diff(t, "objects", test.want, got)
 		})
 	}
 }
@@ -465,12 +466,12 @@ func TestNextPage(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var asked []string
-			c, err := sps.Connect(t.Context(), "sps1", sps.ExistingSession(sps.NewSecretString("session")), roundTrip(func(r *http.Request) (*http.Response, error) {
+			c, err := sps.Connect(t.Context(), "sps1", sps.ExistingSession(sps.NewSecretString("session")), testkit.RoundTrip(func(r *http.Request) (*http.Response, error) {
 				body := test.first
 				if asked = append(asked, strings.TrimPrefix(r.URL.RequestURI(), "/api/")); len(asked) > 1 {
 					body = last
 				}
-				return answer(r, 200, http.Header{"Content-Type": {"application/json"}}, body), nil
+				return testkit.Answer(r, 200, http.Header{"Content-Type": {"application/json"}}, body), nil
 			}))
 			if err != nil {
 				t.Fatal(err)
@@ -483,8 +484,8 @@ func TestNextPage(t *testing.T) {
 					got = append(got, o.Body.Status)
 				}
 			}
-			diff(t, "asked for", test.asked, asked)
-			diff(t, "objects", []string{"a", "b"}[:len(test.asked)], got)
+			testkit.Diff(t, "asked for", test.asked, asked)
+			testkit.Diff(t, "objects", []string{"a", "b"}[:len(test.asked)], got)
 			if !errors.Is(failed, test.err) || test.err == nil && failed != nil {
 				t.Errorf("error %v, want %v", failed, test.err)
 			}
@@ -497,7 +498,7 @@ func TestNextPage(t *testing.T) {
 func TestRecords(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t, spstest.WithAuditSessions(300))
-	c := connect(t, a)
+	c := testkit.Connect(t, a)
 	events, indexing := 0, 0
 	for session := range a.AuditSessions() {
 		all, err := sps.NewCollection[audit.Event](c, "audit/sessions/"+session.Key+"/events").List(t.Context())
@@ -547,7 +548,7 @@ func TestRecords(t *testing.T) {
 		}
 		bodies = append(bodies, string(node.Body))
 	}
-	diff(t, "bodies of a walk", []string{"", `{"name":"x"}`, `{"name":"y"}`}, bodies)
+	testkit.Diff(t, "bodies of a walk", []string{"", `{"name":"x"}`, `{"name":"y"}`}, bodies)
 }
 
 // TestGarbledText has one odd character in one name of a list: the others are shown, and
@@ -556,7 +557,7 @@ func TestGarbledText(t *testing.T) {
 	t.Parallel()
 	const path = "configuration/policies/audit_policies"
 	a := spstest.NewServer(t)
-	c := connect(t, a)
+	c := testkit.Connect(t, a)
 	list := `{"items":[{"key":"1","body":{"name":"a"}},{"key":"2","body":{"name":"\ud800"}},{"key":"3","body":{"name":"c"}}]}`
 	show := func() {
 		a.ClearFaults()
@@ -573,7 +574,7 @@ func TestGarbledText(t *testing.T) {
 	for _, o := range all {
 		names = append(names, o.Body.Name)
 	}
-	diff(t, "names", []string{"a", "c"}, names)
+	testkit.Diff(t, "names", []string{"a", "c"}, names)
 	if o, err := policies.GetByName(t.Context(), "c"); err != nil || o.Key != "3" {
 		t.Errorf("by name: %v, %v", o, err)
 	}
@@ -581,7 +582,7 @@ func TestGarbledText(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	diff(t, "bytes", list, string(response.Body))
+	testkit.Diff(t, "bytes", list, string(response.Body))
 	var decoded any
 	if err := response.Decode(&decoded); !errors.Is(err, sps.ErrBadAnswer) {
 		t.Errorf("decoded: %v, want ErrBadAnswer", err)
@@ -644,7 +645,7 @@ func TestListOptions(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			a := spstest.NewServer(t)
-			c := connect(t, a)
+			c := testkit.Connect(t, a)
 			list := func(what string, all func(...sps.RequestOption) ([]*sps.Object[session], error)) {
 				for i, next := range test.next {
 					link := "null"
@@ -662,11 +663,11 @@ func TestListOptions(t *testing.T) {
 				for _, r := range a.Journal() {
 					if r.Path == "/api/"+path || r.Path == path {
 						queries = append(queries, r.RawQuery)
-						diff(t, what+": header", "en", r.Header.Get("Accept-Language"))
+						testkit.Diff(t, what+": header", "en", r.Header.Get("Accept-Language"))
 					}
 				}
 				if test.want != nil {
-					diff(t, what+": queries", test.want, queries)
+					testkit.Diff(t, what+": queries", test.want, queries)
 				}
 				a.ClearFaults()
 			}
@@ -691,7 +692,7 @@ func TestListOptions(t *testing.T) {
 func TestListOptionsRefused(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
-	c := connect(t, a)
+	c := testkit.Connect(t, a)
 	a.ResetJournal()
 	for name, option := range map[string]sps.RequestOption{
 		"another format":    sps.WithHeader("Accept", "text/csv"),
@@ -701,7 +702,7 @@ func TestListOptionsRefused(t *testing.T) {
 			t.Errorf("%s: %v, want ErrInvalidInput", name, err)
 		}
 	}
-	diff(t, "requests", []string(nil), requests(a))
+	testkit.Diff(t, "requests", []string(nil), testkit.Requests(a))
 	// The same iteration twice sends the same twice.
 	all := c.TrustStores.All(t.Context(), sps.WithQuery("a", "b"))
 	for range 2 {
@@ -711,7 +712,7 @@ func TestListOptionsRefused(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		diff(t, "query", "a=b", a.Journal()[0].RawQuery)
+		testkit.Diff(t, "query", "a=b", a.Journal()[0].RawQuery)
 	}
 }
 
@@ -721,7 +722,7 @@ func TestSecretsInBodies(t *testing.T) {
 	const hidden = "s3cret \"☃\""
 	a := spstest.NewServer(t)
 	a.SetConfiguration("passwords_test", json.RawMessage(`{"plain":"old","user":"x"}`))
-	c := connect(t, a)
+	c := testkit.Connect(t, a)
 	type password struct {
 		Plain sps.Secret `json:"plain"`
 	}
@@ -739,7 +740,7 @@ func TestSecretsInBodies(t *testing.T) {
 		t.Fatal(err)
 	}
 	stored, _ := a.Configuration("passwords_test")
-	diff(t, "stored", parsed(t, []byte(`{"plain":"s3cret \"☃\"","user":"x"}`)), parsed(t, stored))
+	testkit.Diff(t, "stored", parsed(t, []byte(`{"plain":"s3cret \"☃\"","user":"x"}`)), parsed(t, stored))
 
 	secret := sps.NewSecretString(hidden)
 	printed, _ := json.Marshal(map[string]any{"plain": secret})
@@ -774,9 +775,9 @@ func TestPagesInACircle(t *testing.T) {
 	for _, length := range []int{1, 2, 3, 7} {
 		asked := 0
 		c, err := sps.Connect(t.Context(), "appliance.test", sps.ExistingSession(sps.NewSecretString("id")),
-			roundTrip(func(r *http.Request) (*http.Response, error) {
+			testkit.RoundTrip(func(r *http.Request) (*http.Response, error) {
 				asked++
-				return answer(r, 200, http.Header{}, fmt.Sprintf(`{"items":[{"key":"k","body":{}}],"meta":{"next":"/api/x?page=%d"}}`, asked%length)), nil
+				return testkit.Answer(r, 200, http.Header{}, fmt.Sprintf(`{"items":[{"key":"k","body":{}}],"meta":{"next":"/api/x?page=%d"}}`, asked%length)), nil
 			}))
 		if err != nil {
 			t.Fatal(err)
@@ -794,13 +795,13 @@ func TestPagesInACircle(t *testing.T) {
 func TestMisspeltMember(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
-	c := connect(t, a)
+	c := testkit.Connect(t, a)
 	type email struct {
 		Address string `json:"adminAddress"`
 	}
 	err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
 		return sps.NewSingleton[email](c, "configuration/management/email").In(tx).Update(ctx, func(e *email) error {
-			e.Address = after
+			e.Address = testkit.AdminAfter
 			return nil
 		})
 	})
@@ -833,7 +834,7 @@ func TestMisspeltBelow(t *testing.T) {
 		Hops   []hop  `json:"hops"`
 	}
 	a := spstest.NewServer(t)
-	c := connect(t, a)
+	c := testkit.Connect(t, a)
 	const path = "configuration/management/email"
 	a.Inject(spstest.Fault{Method: "GET", Path: path, Status: 200, Times: -1, Body: `{"key":"x","body":{
 		"smtp_server":{"selection":"ip","value":"10.0.0.1"},"smtp_auth":{"enabled":false},"hops":[{"address":"a"},{"address":"b","weight":1}]}}`})
@@ -877,7 +878,7 @@ func TestMisspeltNew(t *testing.T) {
 		Timeout int    `json:"tiemout"`
 	}
 	a := spstest.NewServer(t)
-	c := connect(t, a)
+	c := testkit.Connect(t, a)
 	a.ResetJournal()
 	err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
 		_, err := sps.NewCollection[policy](c, "configuration/policies/audit_policies").In(tx).Create(ctx, policy{"x", 1})
@@ -890,7 +891,7 @@ func TestMisspeltNew(t *testing.T) {
 	for _, r := range a.Journal() {
 		ignored = append(ignored, r.Ignored...)
 	}
-	diff(t, "ignored", []string{"tiemout"}, ignored)
+	testkit.Diff(t, "ignored", []string{"tiemout"}, ignored)
 }
 
 // TestMemberOfTheSDK writes a member that the SDK knows where the appliance does not
@@ -898,12 +899,12 @@ func TestMisspeltNew(t *testing.T) {
 func TestMemberOfTheSDK(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
-	c := connect(t, a)
+	c := testkit.Connect(t, a)
 	a.SetConfiguration("management/email", []byte(`{"reporting_address":"r@example.com"}`))
-	if err := c.Transaction(t.Context(), setAdmin(after)); err != nil {
+	if err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter)); err != nil {
 		t.Error(err)
 	}
-	settled(t, a, after)
+	testkit.Settled(t, a, testkit.AdminAfter)
 }
 
 // TestNameTwice gives none of two objects with the same name.
@@ -911,7 +912,7 @@ func TestNameTwice(t *testing.T) {
 	t.Parallel()
 	const path = "configuration/policies/audit_policies"
 	a := spstest.NewServer(t)
-	c := connect(t, a)
+	c := testkit.Connect(t, a)
 	a.Inject(spstest.Fault{Path: path, Mutate: func([]byte) []byte {
 		return []byte(`{"items":[{"key":"1","body":{"name":"x"}},{"key":"2","body":{"name":"x"}}]}`)
 	}})
@@ -926,11 +927,11 @@ func TestEmptyPages(t *testing.T) {
 	t.Parallel()
 	asked := 0
 	c, err := sps.Connect(t.Context(), "appliance.test", sps.ExistingSession(sps.NewSecretString("id")),
-		roundTrip(func(r *http.Request) (*http.Response, error) {
+		testkit.RoundTrip(func(r *http.Request) (*http.Response, error) {
 			if asked++; asked > 10 {
-				return answer(r, 404, http.Header{}, ""), nil
+				return testkit.Answer(r, 404, http.Header{}, ""), nil
 			}
-			return answer(r, 200, http.Header{}, fmt.Sprintf(`{"items":[],"meta":{"next":"/api/x?page=%d"}}`, asked)), nil
+			return testkit.Answer(r, 200, http.Header{}, fmt.Sprintf(`{"items":[],"meta":{"next":"/api/x?page=%d"}}`, asked)), nil
 		}))
 	if err != nil {
 		t.Fatal(err)
@@ -938,7 +939,7 @@ func TestEmptyPages(t *testing.T) {
 	if _, err := sps.NewCollection[policy](c, "x").List(t.Context()); !errors.Is(err, sps.ErrBadAnswer) {
 		t.Errorf("error %v, want ErrBadAnswer", err)
 	}
-	diff(t, "pages", 1, asked)
+	testkit.Diff(t, "pages", 1, asked)
 }
 
 // TestSlashInKey names a key with a slash in one way: with %2F, in a path.
@@ -946,18 +947,18 @@ func TestSlashInKey(t *testing.T) {
 	t.Parallel()
 	const list, sent = "configuration/x", "/api/configuration/x/a%2Fb"
 	var asked []string
-	c, err := sps.Connect(t.Context(), "sps1", sps.ExistingSession(sps.NewSecretString("session")), roundTrip(func(r *http.Request) (*http.Response, error) {
+	c, err := sps.Connect(t.Context(), "sps1", sps.ExistingSession(sps.NewSecretString("session")), testkit.RoundTrip(func(r *http.Request) (*http.Response, error) {
 		asked = append(asked, r.Method+" "+r.URL.EscapedPath())
 		header := http.Header{"Content-Type": {"application/json"}}
 		switch {
 		case r.URL.EscapedPath() == "/api/"+list && r.Method == "POST":
-			return answer(r, 201, header, `{"meta":{"href":"`+sent+`"}}`), nil
+			return testkit.Answer(r, 201, header, `{"meta":{"href":"`+sent+`"}}`), nil
 		case r.URL.EscapedPath() == "/api/"+list:
-			return answer(r, 200, header, `{"items":[{"key":"a/b","meta":{"href":"`+sent+`"}}]}`), nil
+			return testkit.Answer(r, 200, header, `{"items":[{"key":"a/b","meta":{"href":"`+sent+`"}}]}`), nil
 		case r.Method == "GET" && r.URL.EscapedPath() == "/api/transaction":
-			return answer(r, 200, header, `{"body":{"status":"closed"}}`), nil
+			return testkit.Answer(r, 200, header, `{"body":{"status":"closed"}}`), nil
 		}
-		return answer(r, 200, header, `{"key":"a/b","body":{"name":"x"},"meta":{"href":"`+sent+`"}}`), nil
+		return testkit.Answer(r, 200, header, `{"key":"a/b","body":{"name":"x"},"meta":{"href":"`+sent+`"}}`), nil
 	}))
 	if err != nil {
 		t.Fatal(err)
@@ -980,7 +981,7 @@ func TestSlashInKey(t *testing.T) {
 	all, err := objects.List(t.Context())
 	want("in a list", "GET "+sent, err)
 	for _, o := range all {
-		diff(t, "key", "a/b", o.Key)
+		testkit.Diff(t, "key", "a/b", o.Key)
 	}
 	_, err = c.Invoke(t.Context(), "GET", list+"/a%2Fb", nil)
 	want("by Invoke", "GET "+sent, err)
@@ -989,7 +990,7 @@ func TestSlashInKey(t *testing.T) {
 			t.Error(err, node)
 		}
 		if node.Path != list {
-			diff(t, "node", []string{list + "/a%2Fb", "a/b"}, []string{node.Path, node.Key})
+			testkit.Diff(t, "node", []string{list + "/a%2Fb", "a/b"}, []string{node.Path, node.Key})
 		}
 	}
 	want("by a walk", "GET "+sent, nil)
@@ -998,7 +999,7 @@ func TestSlashInKey(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		diff(t, "created", "a/b", key)
+		testkit.Diff(t, "created", "a/b", key)
 		return object.In(tx).Update(ctx, func(p *policy) error { p.Name = "y"; return nil })
 	})
 	want("in a transaction", "PUT "+sent, err)
@@ -1017,7 +1018,7 @@ func TestSlashInKey(t *testing.T) {
 			t.Errorf("%s: %v, want ErrTransactionOnly", method, err)
 		}
 	}
-	diff(t, "requests", []string(nil), asked)
+	testkit.Diff(t, "requests", []string(nil), asked)
 }
 
 // TestCreatedKey finds the key of what was created wherever an answer names it.
@@ -1040,7 +1041,7 @@ func TestCreatedKey(t *testing.T) {
 		"nothing":           {nil, `{}`, ""},
 	} {
 		a := spstest.NewServer(t)
-		c := connect(t, a)
+		c := testkit.Connect(t, a)
 		a.Inject(spstest.Fault{Method: "POST", Path: path, Status: 201, Body: orSpace(test.body), Header: test.header})
 		var got string
 		err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) (err error) {
@@ -1053,7 +1054,7 @@ func TestCreatedKey(t *testing.T) {
 		if test.want == "" && !errors.Is(err, sps.ErrBadAnswer) || test.want != "" && !errors.Is(err, errRollback) {
 			t.Errorf("%s: %v", name, err)
 		}
-		diff(t, name, test.want, got)
+		testkit.Diff(t, name, test.want, got)
 	}
 }
 

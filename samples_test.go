@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/internal/testkit"
 	"github.com/go-sps/sps/spstest"
 )
 
@@ -26,7 +27,7 @@ import (
 // allSamples returns the samples by their names.
 func allSamples(t *testing.T) map[string][]byte {
 	t.Helper()
-	names, err := filepath.Glob("testdata/*.json")
+	names, err := filepath.Glob(filepath.Join(testkit.Root(t), "testdata", "*.json"))
 	if err != nil || len(names) < 100 {
 		t.Fatalf("%d samples, %v", len(names), err)
 	}
@@ -172,7 +173,7 @@ func TestSamplesDecode(t *testing.T) {
 				test = raw("x")
 			}
 			a := spstest.NewServer(t)
-			c := connect(t, a)
+			c := testkit.Connect(t, a)
 			a.Inject(spstest.Fault{Method: "GET", Path: test.path, Status: 200, Body: string(sample), Times: -1, Unimplemented: true})
 			_, err := test.call(t.Context(), c)
 			var refused *sps.Error
@@ -237,7 +238,7 @@ type store struct {
 
 func (s *store) RoundTrip(r *http.Request) (*http.Response, error) {
 	header := http.Header{"Content-Type": {"application/json"}}
-	ok := func(body string) (*http.Response, error) { return answer(r, 200, header, body), nil }
+	ok := func(body string) (*http.Response, error) { return testkit.Answer(r, 200, header, body), nil }
 	switch path := strings.TrimPrefix(r.URL.Path, "/api/"); {
 	case path == "authentication":
 		header.Set("Set-Cookie", "session_id="+contractSession)

@@ -2,17 +2,10 @@ package sps_test
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/base64"
-	"encoding/pem"
 	"errors"
 	"fmt"
-	"math/big"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -25,6 +18,7 @@ import (
 	"time"
 
 	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/internal/testkit"
 	"github.com/go-sps/sps/spstest"
 )
 
@@ -33,9 +27,9 @@ const awkward = "Jelszó:日本 ☃ \"\\%41"
 
 func TestLogin(t *testing.T) {
 	t.Parallel()
-	underVariants(t, func(t *testing.T, options ...spstest.Option) {
+	testkit.UnderVariants(t, func(t *testing.T, options ...spstest.Option) {
 		a := spstest.NewServer(t, append(options, spstest.WithCredentials("ügyeletes", awkward))...)
-		c, err := dial(t.Context(), a)
+		c, err := testkit.Dial(t.Context(), a)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -59,7 +53,7 @@ func TestLogin(t *testing.T) {
 func TestLogOut(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
-	c, err := dial(t.Context(), a)
+	c, err := testkit.Dial(t.Context(), a)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,16 +72,16 @@ func TestLogOut(t *testing.T) {
 	if _, err := c.Info(t.Context()); !errors.Is(err, sps.ErrClosed) {
 		t.Errorf("Info after Close: %v, want ErrClosed", err)
 	}
-	if err := c.Transaction(t.Context(), setAdmin(after)); !errors.Is(err, sps.ErrClosed) {
+	if err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter)); !errors.Is(err, sps.ErrClosed) {
 		t.Errorf("Transaction after Close: %v, want ErrClosed", err)
 	}
-	diff(t, "requests after Close", []string(nil), requests(a))
+	testkit.Diff(t, "requests after Close", []string(nil), testkit.Requests(a))
 }
 
 func TestLoginRefused(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t, spstest.WithCredentials("admin", "right"))
-	_, err := sps.Connect(t.Context(), a.Addr(), sps.UsernamePassword("admin", sps.NewSecretString(awkward)), sps.WithCABundle(a.CA()), quick)
+	_, err := sps.Connect(t.Context(), a.Addr(), sps.UsernamePassword("admin", sps.NewSecretString(awkward)), sps.WithCABundle(a.CA()), testkit.Quick)
 	if !errors.Is(err, sps.AuthenticationFailure) || !errors.Is(err, sps.Status(401)) {
 		t.Fatalf("error %v, want AuthenticationFailure", err)
 	}
@@ -99,16 +93,16 @@ func TestLoginRefused(t *testing.T) {
 			t.Errorf("the error shows the password: %s", text)
 		}
 	}
-	diff(t, "requests", []string{"GET /api/authentication"}, requests(a))
+	testkit.Diff(t, "requests", []string{"GET /api/authentication"}, testkit.Requests(a))
 }
 
 // TestSecretsQuoted has an appliance that quotes what it was sent.
 func TestSecretsQuoted(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t, spstest.WithCredentials("admin", awkward))
-	c := connect(t, a)
+	c := testkit.Connect(t, a)
 	c.Info(t.Context())
-	session := sessionID(a)
+	session := testkit.SessionID(a)
 	a.Inject(spstest.Fault{Path: "firmware/test", Status: 400, Body: `{"error":{"type":"SyntacticError","message":"bad cookie ` + session + `","details":"` + session + `"}}`})
 	_, err := c.Firmware.Test(t.Context(), "2")
 	if !errors.Is(err, sps.SyntacticError) {
@@ -141,9 +135,9 @@ func TestSecretsQuoted(t *testing.T) {
 
 func TestRenewal(t *testing.T) {
 	t.Parallel()
-	underVariants(t, func(t *testing.T, options ...spstest.Option) {
+	testkit.UnderVariants(t, func(t *testing.T, options ...spstest.Option) {
 		a := spstest.NewServer(t, options...)
-		c := connect(t, a)
+		c := testkit.Connect(t, a)
 		a.ExpireSessions()
 		if _, err := c.Firmware.Slots.List(t.Context()); err != nil {
 			t.Errorf("Slots after the session expired: %v", err)
@@ -163,7 +157,7 @@ func TestRenewal(t *testing.T) {
 				logins++
 			}
 		}
-		diff(t, "logins", 4, logins)
+		testkit.Diff(t, "logins", 4, logins)
 	})
 }
 
@@ -177,7 +171,7 @@ func TestOneLogin(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			a := spstest.NewServer(t)
-			c, err := dial(t.Context(), a)
+			c, err := testkit.Dial(t.Context(), a)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -204,7 +198,7 @@ func TestOneLogin(t *testing.T) {
 					logins++
 				}
 			}
-			diff(t, "logins", test.want, logins)
+			testkit.Diff(t, "logins", test.want, logins)
 			if test.rotate {
 				// The refusal stays: no call makes another attempt.
 				a.SetPassword(a.Username(), "a")
@@ -220,7 +214,7 @@ func TestOneLogin(t *testing.T) {
 // another one waits for.
 func TestRenewalOutlivesItsCaller(t *testing.T) {
 	t.Parallel()
-	bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		a.ExpireSessions()
 		a.Inject(spstest.Fault{Path: "authentication", Delay: time.Second})
 		first, cancel := context.WithCancel(t.Context())
@@ -244,7 +238,7 @@ func TestRenewalOutlivesItsCaller(t *testing.T) {
 // TestTransientLoginFailure does not latch: the network is not the password.
 func TestTransientLoginFailure(t *testing.T) {
 	t.Parallel()
-	bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		a.ExpireSessions()
 		a.Inject(spstest.Fault{Path: "authentication", Status: 500})
 		if _, err := c.Info(t.Context()); !errors.Is(err, sps.Status(500)) {
@@ -276,7 +270,7 @@ func TestRefusedLogins(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+			testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 				a.ExpireSessions()
 				a.Inject(spstest.Fault{Path: "authentication", Status: test.status, Body: test.body, Times: -1})
 				a.ResetJournal()
@@ -285,7 +279,7 @@ func TestRefusedLogins(t *testing.T) {
 						t.Errorf("error %v, want status %d", err, test.status)
 					}
 				}
-				diff(t, "logins", test.logins, logins(a))
+				testkit.Diff(t, "logins", test.logins, logins(a))
 			})
 		})
 	}
@@ -295,7 +289,7 @@ func TestRefusedLogins(t *testing.T) {
 // login may be tried again.
 func TestPatienceEnds(t *testing.T) {
 	t.Parallel()
-	bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		info, err := c.Info(t.Context())
 		if err != nil {
 			t.Fatal(err)
@@ -311,7 +305,7 @@ func TestPatienceEnds(t *testing.T) {
 				t.Errorf("error %v, want AuthenticationFailure", err)
 			}
 		}
-		diff(t, "logins", 1, logins(a))
+		testkit.Diff(t, "logins", 1, logins(a))
 	})
 }
 
@@ -342,11 +336,11 @@ func TestLoginAttempts(t *testing.T) {
 					fault := test.fault
 					fault.Path = "authentication"
 					a.Inject(fault)
-					c, err := sps.Connect(t.Context(), a.Addr(), credential, inProcess(a))
+					c, err := sps.Connect(t.Context(), a.Addr(), credential, testkit.InProcess(a))
 					if (err == nil) != (want > 1) {
 						t.Errorf("error %v", err)
 					}
-					diff(t, "logins", want, logins(a))
+					testkit.Diff(t, "logins", want, logins(a))
 					if err == nil {
 						c.Close(t.Context())
 					}
@@ -372,7 +366,7 @@ func TestLoginLimit(t *testing.T) {
 		if !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("error %v, want the limit", err)
 		}
-		diff(t, "time", sps.DefaultTimeouts().Login, time.Since(start))
+		testkit.Diff(t, "time", sps.DefaultTimeouts().Login, time.Since(start))
 	})
 }
 
@@ -400,7 +394,7 @@ func TestCloseTakesItsTime(t *testing.T) {
 				defer a.Close()
 				var deaf time.Duration
 				c, err := sps.Connect(t.Context(), a.Addr(), sps.UsernamePassword(a.Username(), sps.NewSecretString(a.Password())),
-					roundTrip(func(r *http.Request) (*http.Response, error) {
+					testkit.RoundTrip(func(r *http.Request) (*http.Response, error) {
 						if deaf > 0 && r.Method == "GET" && strings.HasSuffix(r.URL.Path, "/authentication") {
 							time.Sleep(deaf) // the bubble's
 							r = r.WithContext(context.WithoutCancel(r.Context()))
@@ -425,10 +419,10 @@ func TestCloseTakesItsTime(t *testing.T) {
 				if err := c.Close(t.Context()); (err == nil) != test.ok {
 					t.Errorf("Close: %v", err)
 				}
-				diff(t, "time", test.took, time.Since(start))
+				testkit.Diff(t, "time", test.took, time.Since(start))
 				time.Sleep(time.Hour) // the bubble's: what is late ends
 				if test.login {
-					diff(t, "sessions", 0, a.Sessions())
+					testkit.Diff(t, "sessions", 0, a.Sessions())
 				}
 			})
 		})
@@ -438,15 +432,15 @@ func TestCloseTakesItsTime(t *testing.T) {
 // TestLogOutTriedAgain logs out with Close what could not be logged out before.
 func TestLogOutTriedAgain(t *testing.T) {
 	t.Parallel()
-	bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		a.Inject(spstest.Fault{Path: "info", Mutate: func([]byte) []byte { return []byte(`{"body":{}}`) }, Times: 2})
 		a.Inject(spstest.Fault{Method: "DELETE", Path: "authentication", Status: 500})
 		c.Info(t.Context()) // takes the first session for expired, and cannot end it
-		diff(t, "sessions", 2, a.Sessions())
+		testkit.Diff(t, "sessions", 2, a.Sessions())
 		if err := c.Close(t.Context()); err != nil {
 			t.Errorf("Close: %v", err)
 		}
-		diff(t, "sessions after Close", 0, a.Sessions())
+		testkit.Diff(t, "sessions after Close", 0, a.Sessions())
 	})
 }
 
@@ -454,22 +448,22 @@ func TestLogOutTriedAgain(t *testing.T) {
 func TestInfoAlwaysAnonymous(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
-	c := connect(t, a)
+	c := testkit.Connect(t, a)
 	a.Inject(spstest.Fault{Path: "info", Times: -1, Mutate: func([]byte) []byte { return []byte(`{"body":{"hostname":"x"}}`) }})
 	a.ResetJournal()
 	if _, err := c.Info(t.Context()); !errors.Is(err, sps.Unauthenticated) {
 		t.Errorf("error %v, want Unauthenticated", err)
 	}
-	diff(t, "requests", []string{"GET /api/info", "GET /api/authentication", "GET /api/info", "DELETE /api/authentication"}, requests(a))
-	diff(t, "sessions", 1, a.Sessions())
+	testkit.Diff(t, "requests", []string{"GET /api/info", "GET /api/authentication", "GET /api/info", "DELETE /api/authentication"}, testkit.Requests(a))
+	testkit.Diff(t, "sessions", 1, a.Sessions())
 }
 
 func TestExistingSession(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
-	owner := connect(t, a)
+	owner := testkit.Connect(t, a)
 	owner.Info(t.Context())
-	id := sessionID(a)
+	id := testkit.SessionID(a)
 	c, err := sps.Connect(t.Context(), a.Addr(), sps.ExistingSession(sps.NewSecretString(id)), sps.WithCABundle(a.CA()))
 	if err != nil {
 		t.Fatal(err)
@@ -541,7 +535,7 @@ func TestLoginMethods(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.Close(t.Context())
-	diff(t, "query", "login_method=local", a.Journal()[1].RawQuery)
+	testkit.Diff(t, "query", "login_method=local", a.Journal()[1].RawQuery)
 	_, err = sps.Connect(t.Context(), a.Addr(), sps.UsernamePassword(a.Username(), secret, sps.WithLoginMethod("nowhere")), sps.WithCABundle(a.CA()))
 	if !errors.Is(err, sps.AuthenticationFailure) {
 		t.Errorf("an unknown method: %v", err)
@@ -586,7 +580,7 @@ func TestCookies(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var seen string
-			transport := roundTrip(func(r *http.Request) (*http.Response, error) {
+			transport := testkit.RoundTrip(func(r *http.Request) (*http.Response, error) {
 				header := http.Header{}
 				if r.URL.Path == "/api/authentication" && r.Method == http.MethodGet {
 					header["Set-Cookie"] = test.cookies
@@ -594,7 +588,7 @@ func TestCookies(t *testing.T) {
 				if cookie := r.Header.Get("Cookie"); cookie != "" {
 					seen = cookie
 				}
-				return answer(r, 200, header, `{"meta":{},"body":{"firmware_version":"1"}}`), nil
+				return testkit.Answer(r, 200, header, `{"meta":{},"body":{"firmware_version":"1"}}`), nil
 			})
 			c, err := sps.Connect(t.Context(), "appliance.test", sps.UsernamePassword("u", sps.NewSecretString("p")), transport)
 			if test.want == "" {
@@ -607,7 +601,7 @@ func TestCookies(t *testing.T) {
 				t.Fatal(err)
 			}
 			c.Info(t.Context())
-			diff(t, "cookie", "session_id="+test.want, seen)
+			testkit.Diff(t, "cookie", "session_id="+test.want, seen)
 			c.Close(t.Context())
 		})
 	}
@@ -631,7 +625,7 @@ func TestCredentialsRefused(t *testing.T) {
 		"function no pass.": sps.PasswordFunc("admin", func(context.Context) (sps.Secret, error) { return sps.Secret{}, nil }),
 	} {
 		sent := false
-		transport := roundTrip(func(r *http.Request) (*http.Response, error) {
+		transport := testkit.RoundTrip(func(r *http.Request) (*http.Response, error) {
 			sent = true
 			return nil, errors.New("nobody there")
 		})
@@ -666,9 +660,9 @@ func TestInvisibleCredentials(t *testing.T) {
 	} {
 		for kind, credential := range map[string]sps.Credential{"password": byPassword(test.name, test.password), "function": byFunction(test.name, test.password)} {
 			sent := false
-			_, err := sps.Connect(t.Context(), "appliance.test", credential, roundTrip(func(r *http.Request) (*http.Response, error) {
+			_, err := sps.Connect(t.Context(), "appliance.test", credential, testkit.RoundTrip(func(r *http.Request) (*http.Response, error) {
 				sent = true
-				return answer(r, 401, http.Header{}, ""), nil
+				return testkit.Answer(r, 401, http.Header{}, ""), nil
 			}))
 			switch {
 			case test.want == "" && (!sent || !errors.Is(err, sps.Status(401))):
@@ -686,7 +680,7 @@ func TestInvisibleCredentials(t *testing.T) {
 
 func TestCertificateLogin(t *testing.T) {
 	t.Parallel()
-	ca, certificate := clientCertificate(t, "robot")
+	ca, certificate := testkit.ClientCertificate(t, "robot")
 	a := spstest.NewServer(t, spstest.WithClientCA(ca))
 	c, err := sps.Connect(t.Context(), a.Addr(), sps.ClientCertificate(certificate, sps.WithLoginMethod("certs")), sps.WithCABundle(a.CA()))
 	if err != nil && !errors.Is(err, sps.AuthenticationFailure) {
@@ -695,7 +689,7 @@ func TestCertificateLogin(t *testing.T) {
 	if err == nil {
 		c.Close(t.Context())
 	}
-	diff(t, "query", "login_method=certs&type=x509", a.Journal()[0].RawQuery)
+	testkit.Diff(t, "query", "login_method=certs&type=x509", a.Journal()[0].RawQuery)
 	a.ResetJournal()
 	if c, err = sps.Connect(t.Context(), a.Addr(), sps.ClientCertificate(certificate), sps.WithCABundle(a.CA())); err != nil {
 		t.Fatal(err)
@@ -743,7 +737,7 @@ func TestConnectFromEnv(t *testing.T) {
 		"host with scheme": {map[string]string{"SPS_HOST": "https://" + a.Addr()}, sps.ErrInvalidInput},
 	} {
 		set(test.changes)
-		c, err := sps.ConnectFromEnv(t.Context(), quick)
+		c, err := sps.ConnectFromEnv(t.Context(), testkit.Quick)
 		if err == nil {
 			c.Close(t.Context())
 		}
@@ -756,37 +750,6 @@ func TestConnectFromEnv(t *testing.T) {
 			t.Errorf("%s: %v, want %v", name, err, test.want)
 		}
 	}
-}
-
-// clientCertificate makes a CA, in PEM form, and a certificate of it.
-func clientCertificate(t *testing.T, name string) (ca []byte, certificate tls.Certificate) {
-	t.Helper()
-	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	root := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "client CA"}, NotAfter: time.Now().Add(time.Hour),
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
-	}
-	rootDER, err := x509.CreateCertificate(rand.Reader, root, root, caKey.Public(), caKey)
-	if err != nil {
-		t.Fatal(err)
-	}
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	leaf := &x509.Certificate{
-		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: name}, NotAfter: time.Now().Add(time.Hour),
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
-	}
-	der, err := x509.CreateCertificate(rand.Reader, leaf, root, key.Public(), caKey)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ca = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: rootDER})
-	return ca, tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
 // TestPasswordFuncMisbehaves survives a function that panics or ends its
@@ -838,7 +801,7 @@ func TestOneTimeCodes(t *testing.T) {
 	} {
 		a := spstest.NewServer(t)
 		var dials atomic.Int32
-		c, err := sps.Connect(t.Context(), a.Addr(), test.credential(a), sps.WithCABundle(a.CA()), countDials(&dials))
+		c, err := sps.Connect(t.Context(), a.Addr(), test.credential(a), sps.WithCABundle(a.CA()), testkit.CountDials(&dials))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -847,7 +810,7 @@ func TestOneTimeCodes(t *testing.T) {
 			t.Error(err)
 		}
 		c.Close(t.Context())
-		diff(t, name+": connections", test.dials, dials.Load())
+		testkit.Diff(t, name+": connections", test.dials, dials.Load())
 	}
 }
 
@@ -856,7 +819,7 @@ func TestCookieRenewed(t *testing.T) {
 	t.Parallel()
 	var seen []string
 	status, next := 200, ""
-	transport := roundTrip(func(r *http.Request) (*http.Response, error) {
+	transport := testkit.RoundTrip(func(r *http.Request) (*http.Response, error) {
 		seen = append(seen, r.Header.Get("Cookie"))
 		header := http.Header{}
 		if next != "" {
@@ -866,7 +829,7 @@ func TestCookieRenewed(t *testing.T) {
 		if status >= 300 {
 			body = `{"error":{"type":"AuthenticationFailure"}}`
 		}
-		return answer(r, status, header, body), nil
+		return testkit.Answer(r, status, header, body), nil
 	})
 	c, err := sps.Connect(t.Context(), "appliance.test", sps.ExistingSession(sps.NewSecretString("first")), transport)
 	if err != nil {
@@ -879,18 +842,18 @@ func TestCookieRenewed(t *testing.T) {
 		status, next = step.status, step.next
 		c.Firmware.Slots.List(t.Context())
 	}
-	diff(t, "cookies", []string{"session_id=first", "session_id=second", "session_id=third", "session_id=third"}, seen)
+	testkit.Diff(t, "cookies", []string{"session_id=first", "session_id=second", "session_id=third", "session_id=third"}, seen)
 }
 
 // TestBare401 is an expired session, where the appliance does not say what it is.
 func TestBare401(t *testing.T) {
 	t.Parallel()
-	bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		a.Inject(spstest.Fault{Path: "firmware/slots", Status: 401})
 		if _, err := c.Firmware.Slots.List(t.Context()); err != nil {
 			t.Error(err)
 		}
-		diff(t, "logins", 2, logins(a))
+		testkit.Diff(t, "logins", 2, logins(a))
 	})
 }
 
@@ -898,11 +861,11 @@ func TestBare401(t *testing.T) {
 func TestAuthenticationFailureElsewhere(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
-	c := connect(t, a)
+	c := testkit.Connect(t, a)
 	a.Inject(spstest.Fault{Path: "firmware/slots", Status: 401, Body: `{"error":{"type":"AuthenticationFailure"}}`})
 	a.ResetJournal()
 	if _, err := c.Firmware.Slots.List(t.Context()); !errors.Is(err, sps.AuthenticationFailure) {
 		t.Errorf("error %v, want AuthenticationFailure", err)
 	}
-	diff(t, "requests", []string{"GET /api/firmware/slots"}, requests(a))
+	testkit.Diff(t, "requests", []string{"GET /api/firmware/slots"}, testkit.Requests(a))
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/internal/testkit"
 	"github.com/go-sps/sps/spstest"
 )
 
@@ -24,7 +25,7 @@ func TestOutage(t *testing.T) {
 		"a transaction": func(t *testing.T, c *sps.Client) error { return nil },
 		"a read": func(t *testing.T, c *sps.Client) error {
 			email, err := c.Management.Email.Get(t.Context())
-			if err == nil && email.Body.AdminAddress != before {
+			if err == nil && email.Body.AdminAddress != testkit.AdminBefore {
 				t.Errorf("a reader sees %+v", email.Body)
 			}
 			return err
@@ -40,7 +41,7 @@ func TestOutage(t *testing.T) {
 				defer a.Close()
 				var out atomic.Bool
 				c, err := sps.Connect(t.Context(), a.Addr(), sps.UsernamePassword(a.Username(), sps.NewSecretString(a.Password())),
-					roundTrip(func(r *http.Request) (*http.Response, error) {
+					testkit.RoundTrip(func(r *http.Request) (*http.Response, error) {
 						if out.Load() {
 							return nil, errors.New("connection reset")
 						}
@@ -51,11 +52,11 @@ func TestOutage(t *testing.T) {
 				}
 				defer c.Close(context.Background())
 				err = c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
-					if err := setAdmin("lost@example.com")(ctx, tx); err != nil {
+					if err := testkit.SetAdmin("lost@example.com")(ctx, tx); err != nil {
 						return err
 					}
 					out.Store(true)
-					return setAdmin("lost too@example.com")(ctx, tx)
+					return testkit.SetAdmin("lost too@example.com")(ctx, tx)
 				})
 				if err == nil || errors.Is(err, sps.ErrOutcomeUnknown) {
 					t.Errorf("error %v", err)
@@ -71,10 +72,10 @@ func TestOutage(t *testing.T) {
 				if name != "a transaction" && a.TransactionOpen() {
 					t.Error("the next call left the transaction open")
 				}
-				if err := c.Transaction(t.Context(), setAdmin(after)); err != nil {
+				if err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter)); err != nil {
 					t.Errorf("the next transaction: %v", err)
 				}
-				settled(t, a, after)
+				testkit.Settled(t, a, testkit.AdminAfter)
 			})
 		})
 	}
@@ -84,18 +85,18 @@ func TestOutage(t *testing.T) {
 // back.
 func TestOwnLockIsNamed(t *testing.T) {
 	t.Parallel()
-	bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		a.Inject(spstest.Fault{Method: "DELETE", Status: 500, Times: -1})
 		boom := errors.New("boom")
 		if err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
-			return errors.Join(setAdmin("lost@example.com")(ctx, tx), boom)
+			return errors.Join(testkit.SetAdmin("lost@example.com")(ctx, tx), boom)
 		}); !errors.Is(err, boom) || !strings.Contains(err.Error(), "hold the lock") {
 			t.Errorf("error %v", err)
 		}
-		if err := c.Transaction(t.Context(), setAdmin(after)); !errors.Is(err, sps.ErrLocked) || !strings.Contains(err.Error(), "earlier session of this client") {
+		if err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter)); !errors.Is(err, sps.ErrLocked) || !strings.Contains(err.Error(), "earlier session of this client") {
 			t.Errorf("error %v", err)
 		}
-		if after, ok := sps.SafeToRetry(c.Transaction(t.Context(), setAdmin(after))); !ok || after <= 0 {
+		if after, ok := sps.SafeToRetry(c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter))); !ok || after <= 0 {
 			t.Errorf("safe to retry after %s, %t, want the end of the session", after, ok)
 		}
 		before := len(a.Journal())
@@ -126,18 +127,18 @@ func TestOneSession(t *testing.T) {
 		err    error // of the next call, nil for none
 		seen   string
 	}{
-		"a rollback that failed":         {[]spstest.Fault{{Method: "DELETE", Path: "transaction", Status: 500, Times: 1}}, nil, before},
+		"a rollback that failed":         {[]spstest.Fault{{Method: "DELETE", Path: "transaction", Status: 500, Times: 1}}, nil, testkit.AdminBefore},
 		"one that cannot be rolled back": {[]spstest.Fault{{Method: "DELETE", Path: "transaction", Status: 500, Times: -1}}, sps.ErrOutcomeUnknown, ""},
 		"nobody to ask":                  {[]spstest.Fault{{Method: "DELETE", Path: "transaction", Status: 500, Times: 1}, {Method: "GET", Path: "transaction", Status: 500, Times: -1}}, sps.ErrOutcomeUnknown, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+			testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 				for _, f := range test.faults {
 					a.Inject(f)
 				}
 				err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
-					if err := setAdmin("lost@example.com")(ctx, tx); err != nil {
+					if err := testkit.SetAdmin("lost@example.com")(ctx, tx); err != nil {
 						return err
 					}
 					return errors.New("boom")
@@ -153,13 +154,13 @@ func TestOneSession(t *testing.T) {
 					t.Errorf("the next call: %+v, %v", email, err)
 				}
 				a.ClearFaults()
-				if email, err := c.Management.Email.Get(t.Context()); err != nil || email.Body.AdminAddress != before {
+				if email, err := c.Management.Email.Get(t.Context()); err != nil || email.Body.AdminAddress != testkit.AdminBefore {
 					t.Errorf("once the appliance is well: %+v, %v", email, err)
 				}
-				if err := c.Transaction(t.Context(), setAdmin(after)); err != nil {
+				if err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter)); err != nil {
 					t.Error(err)
 				}
-				settled(t, a, after)
+				testkit.Settled(t, a, testkit.AdminAfter)
 				diffSessions(t, a, 1)
 			}, sps.WithOneSession())
 		})
@@ -168,45 +169,45 @@ func TestOneSession(t *testing.T) {
 
 func diffSessions(t *testing.T, a *spstest.Appliance, want int) {
 	t.Helper()
-	diff(t, "sessions", want, a.Sessions())
+	testkit.Diff(t, "sessions", want, a.Sessions())
 }
 
 // TestCodeForOneLogin has codes that serve one login: transactions run in the session
 // that reads.
 func TestCodeForOneLogin(t *testing.T) {
 	t.Parallel()
-	bubble(t, func(t *testing.T, a *spstest.Appliance, _ *sps.Client) {
+	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, _ *sps.Client) {
 		asked := 0
 		c, err := sps.Connect(t.Context(), a.Addr(), sps.PasswordFunc(a.Username(), func(context.Context) (sps.Secret, error) {
 			if asked++; asked > 1 {
 				return sps.NewSecretString("used already"), nil
 			}
 			return sps.NewSecretString(a.Password()), nil
-		}), inProcess(a))
+		}), testkit.InProcess(a))
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer c.Close(t.Context())
 		for i := range 2 {
-			if err := c.Transaction(t.Context(), setAdmin(fmt.Sprintf("a%d@example.com", i))); err != nil {
+			if err := c.Transaction(t.Context(), testkit.SetAdmin(fmt.Sprintf("a%d@example.com", i))); err != nil {
 				t.Errorf("transaction %d: %v", i, err)
 			}
 		}
 		if _, err := c.Firmware.Slots.List(t.Context()); err != nil {
 			t.Errorf("reading: %v", err)
 		}
-		diff(t, "logins", 2, asked)
-		settled(t, a, "a1@example.com")
+		testkit.Diff(t, "logins", 2, asked)
+		testkit.Settled(t, a, "a1@example.com")
 	})
 }
 
 // TestRefusedOnce has a password that changed: both sessions together ask once.
 func TestRefusedOnce(t *testing.T) {
 	t.Parallel()
-	bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		a.SetPassword(a.Username(), "another")
 		a.ResetJournal()
-		if err := c.Transaction(t.Context(), setAdmin(after)); !errors.Is(err, sps.AuthenticationFailure) {
+		if err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter)); !errors.Is(err, sps.AuthenticationFailure) {
 			t.Errorf("a write: %v", err)
 		}
 		if _, err := c.Firmware.Slots.List(t.Context()); err != nil {
@@ -216,7 +217,7 @@ func TestRefusedOnce(t *testing.T) {
 		if _, err := c.Firmware.Slots.List(t.Context()); !errors.Is(err, sps.AuthenticationFailure) {
 			t.Errorf("once it has ended: %v", err)
 		}
-		diff(t, "logins", 1, logins(a))
+		testkit.Diff(t, "logins", 1, logins(a))
 	})
 }
 
@@ -239,29 +240,29 @@ func TestWriteSessionEnds(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+			testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 				a.Inject(spstest.Fault{Method: test.method, Path: test.path, Skip: test.skip, ExpireSession: true})
 				err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
-					if err := setAdmin("first@example.com")(ctx, tx); err != nil {
+					if err := testkit.SetAdmin("first@example.com")(ctx, tx); err != nil {
 						return err
 					}
 					if _, err := tx.Management.SNMP.Trap.Get(ctx); err != nil {
 						return err
 					}
-					return setAdmin(after)(ctx, tx)
+					return testkit.SetAdmin(testkit.AdminAfter)(ctx, tx)
 				})
-				want := after
+				want := testkit.AdminAfter
 				if test.want != nil {
-					want = before
+					want = testkit.AdminBefore
 				}
 				if !errors.Is(err, test.want) {
 					t.Errorf("error %v, want %v", err, test.want)
 				}
-				settled(t, a, want)
-				if err := c.Transaction(t.Context(), setAdmin("last@example.com")); err != nil {
+				testkit.Settled(t, a, want)
+				if err := c.Transaction(t.Context(), testkit.SetAdmin("last@example.com")); err != nil {
 					t.Errorf("the next transaction: %v", err)
 				}
-				settled(t, a, "last@example.com")
+				testkit.Settled(t, a, "last@example.com")
 			})
 		})
 	}
@@ -271,10 +272,10 @@ func TestWriteSessionEnds(t *testing.T) {
 func TestJoinTakesTurns(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
-	c := connect(t, a)
+	c := testkit.Connect(t, a)
 	join := map[string]any{"credential_string": "c", "product_instance": "p", "environment": "prod"}
 	err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
-		if err := setAdmin(after)(ctx, tx); err != nil {
+		if err := testkit.SetAdmin(testkit.AdminAfter)(ctx, tx); err != nil {
 			return err
 		}
 		if _, err := c.Invoke(ctx, "POST", "starling/join", join); !errors.Is(err, sps.ErrNested) {
@@ -331,7 +332,7 @@ func endsAt(t *testing.T, how string, n int, executed, one bool) {
 	}
 	var counting atomic.Bool
 	var seen atomic.Int32
-	options := []sps.Option{roundTrip(func(r *http.Request) (*http.Response, error) {
+	options := []sps.Option{testkit.RoundTrip(func(r *http.Request) (*http.Response, error) {
 		mine := counting.Load() && int(seen.Add(1))-1 == n
 		if mine && !executed {
 			end()
@@ -355,19 +356,19 @@ func endsAt(t *testing.T, how string, n int, executed, one bool) {
 	}
 	counting.Store(true)
 	err = c.Transaction(ctx, func(ctx context.Context, tx *sps.Transaction) error {
-		if err := setAdmin("first@example.com")(ctx, tx); err != nil {
+		if err := testkit.SetAdmin("first@example.com")(ctx, tx); err != nil {
 			return err
 		}
-		return setAdmin(after)(ctx, tx)
+		return testkit.SetAdmin(testkit.AdminAfter)(ctx, tx)
 	})
 	counting.Store(false)
 	closing.Wait()
 	time.Sleep(time.Hour) // the bubble's
-	now := admin(t, a)
+	now := testkit.Admin(t, a)
 	switch {
-	case err == nil && now != after:
+	case err == nil && now != testkit.AdminAfter:
 		t.Errorf("no error, and the address is %s", now)
-	case err != nil && !errors.Is(err, sps.ErrOutcomeUnknown) && now != before:
+	case err != nil && !errors.Is(err, sps.ErrOutcomeUnknown) && now != testkit.AdminBefore:
 		t.Errorf("error %v, and the address is %s", err, now)
 	}
 	if a.TransactionOpen() || a.LockedBy() != "" {
@@ -404,10 +405,10 @@ func TestNotAnAppliance(t *testing.T) {
 			a := spstest.NewServer(t)
 			test.fault.Method, test.fault.Path = "GET", "authentication"
 			a.Inject(test.fault)
-			if _, err := dial(t.Context(), a); err == nil || !strings.Contains(err.Error(), test.says) || strings.Contains(err.Error(), "no further login") {
+			if _, err := testkit.Dial(t.Context(), a); err == nil || !strings.Contains(err.Error(), test.says) || strings.Contains(err.Error(), "no further login") {
 				t.Errorf("error %v", err)
 			}
-			c := connect(t, a)
+			c := testkit.Connect(t, a)
 			a.ExpireSessions()
 			a.Inject(test.fault)
 			if _, err := c.Firmware.Slots.List(t.Context()); err == nil {
@@ -430,11 +431,11 @@ func TestLoginBrokeOffThenRefused(t *testing.T) {
 			defer a.Close()
 			a.Inject(spstest.Fault{Method: "GET", Path: "authentication", Truncate: 1, Times: 2})
 			a.Inject(spstest.Fault{Method: "GET", Path: "authentication", Status: status, Body: body, Times: -1})
-			_, err := sps.Connect(t.Context(), a.Addr(), sps.UsernamePassword(a.Username(), sps.NewSecretString(a.Password())), inProcess(a))
+			_, err := sps.Connect(t.Context(), a.Addr(), sps.UsernamePassword(a.Username(), sps.NewSecretString(a.Password())), testkit.InProcess(a))
 			if !errors.Is(err, sps.Status(status)) {
 				t.Errorf("error %v, want status %d", err, status)
 			}
-			diff(t, "sessions left", 0, a.Sessions())
+			testkit.Diff(t, "sessions left", 0, a.Sessions())
 		})
 	}
 }

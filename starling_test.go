@@ -14,30 +14,15 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/internal/testkit"
 	"github.com/go-sps/sps/spstest"
 )
 
-// What the simulated appliance is joined with.
-const (
-	starlingInstance = "starling-joiner-11111111-1111-1111-1111-111111111111"
-	starlingTIMS     = "123-456-789"
-)
-
-// remoteAccess returns a function for a transaction that switches it.
-func remoteAccess(on bool) func(context.Context, *sps.Transaction) error {
-	return func(ctx context.Context, tx *sps.Transaction) error {
-		return tx.Starling.Configuration.Update(ctx, func(s *sps.StarlingConfiguration) error {
-			s.RemoteAccess.Enabled = on
-			return nil
-		})
-	}
-}
-
 func TestStarlingConfiguration(t *testing.T) {
 	t.Parallel()
-	underVariants(t, func(t *testing.T, options ...spstest.Option) {
+	testkit.UnderVariants(t, func(t *testing.T, options ...spstest.Option) {
 		a := spstest.NewServer(t, options...)
-		c := connect(t, a)
+		c := testkit.Connect(t, a)
 		get := func() sps.StarlingConfiguration {
 			t.Helper()
 			s, err := c.Starling.Configuration.Get(t.Context())
@@ -46,19 +31,19 @@ func TestStarlingConfiguration(t *testing.T) {
 			}
 			return s.Body
 		}
-		diff(t, "not joined", sps.StarlingConfiguration{}, get())
-		if err := c.Transaction(t.Context(), remoteAccess(true)); !errors.Is(err, sps.RemoteAccessDependsOnStarlingJoinError) {
+		testkit.Diff(t, "not joined", sps.StarlingConfiguration{}, get())
+		if err := c.Transaction(t.Context(), testkit.SetRemoteAccess(true)); !errors.Is(err, sps.RemoteAccessDependsOnStarlingJoinError) {
 			t.Errorf("remote access without a join: %v", err)
 		}
-		settled(t, a, before)
+		testkit.Settled(t, a, testkit.AdminBefore)
 		a.SetStarling(spstest.Starling{Joined: true})
-		info := &sps.StarlingJoinInfo{Environment: sps.StarlingProduction, ProductInstance: starlingInstance, ProductTIMS: starlingTIMS}
-		diff(t, "joined", sps.StarlingConfiguration{JoinInfo: info}, get())
+		info := &sps.StarlingJoinInfo{Environment: sps.StarlingProduction, ProductInstance: testkit.StarlingInstance, ProductTIMS: testkit.StarlingTIMS}
+		testkit.Diff(t, "joined", sps.StarlingConfiguration{JoinInfo: info}, get())
 		for _, on := range []bool{true, false} {
-			if err := c.Transaction(t.Context(), remoteAccess(on)); err != nil {
+			if err := c.Transaction(t.Context(), testkit.SetRemoteAccess(on)); err != nil {
 				t.Fatal(err)
 			}
-			diff(t, "switched", sps.StarlingConfiguration{JoinInfo: info, RemoteAccess: sps.RemoteAccess{Enabled: on}}, get())
+			testkit.Diff(t, "switched", sps.StarlingConfiguration{JoinInfo: info, RemoteAccess: sps.RemoteAccess{Enabled: on}}, get())
 		}
 		// The appliance refuses what only a raw request can ask for.
 		err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
@@ -68,7 +53,7 @@ func TestStarlingConfiguration(t *testing.T) {
 		if !errors.Is(err, sps.StarlingJoinInfoIsReadOnlyError) {
 			t.Errorf("join_info changed: %v", err)
 		}
-		settled(t, a, before)
+		testkit.Settled(t, a, testkit.AdminBefore)
 	})
 }
 
@@ -76,7 +61,7 @@ func TestStarlingConfiguration(t *testing.T) {
 func TestJoinInfoIsReadOnly(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t, spstest.WithStarling(spstest.Starling{Joined: true}))
-	c := connect(t, a)
+	c := testkit.Connect(t, a)
 	a.ResetJournal()
 	changes := map[string]func(*sps.StarlingConfiguration){
 		"nil":     func(s *sps.StarlingConfiguration) { s.JoinInfo = nil },
@@ -107,28 +92,28 @@ func TestJoinInfoIsReadOnly(t *testing.T) {
 			}
 		}
 	}
-	for _, r := range requests(a) {
+	for _, r := range testkit.Requests(a) {
 		if strings.HasPrefix(r, "PUT") {
 			t.Errorf("sent %s", r)
 		}
 	}
 	// As it is, it goes back with what the SDK does not know of it.
 	a.SetConfiguration("starling", json.RawMessage(`{"join_info":{"environment":"prod","product_instance":"i","product_tims":"t","region":"eu"},"remote_access":{"enabled":false,"relay":[]}}`))
-	if err := c.Transaction(t.Context(), remoteAccess(true)); err != nil {
+	if err := c.Transaction(t.Context(), testkit.SetRemoteAccess(true)); err != nil {
 		t.Fatal(err)
 	}
-	diff(t, "committed", map[string]any{
+	testkit.Diff(t, "committed", map[string]any{
 		"join_info":     map[string]any{"environment": "prod", "product_instance": "i", "product_tims": "t", "region": "eu"},
 		"remote_access": map[string]any{"enabled": true, "relay": []any{}},
-	}, committed(t, a, "starling"))
+	}, testkit.Committed(t, a, "starling"))
 }
 
 func TestStarlingJoinStatus(t *testing.T) {
 	t.Parallel()
-	underVariants(t, func(t *testing.T, options ...spstest.Option) {
+	testkit.UnderVariants(t, func(t *testing.T, options ...spstest.Option) {
 		a := spstest.NewServer(t, options...)
-		c := connect(t, a)
-		want := sps.StarlingJoin{ProductInstance: starlingInstance, ProductName: "Safeguard", ProductTIMS: starlingTIMS}
+		c := testkit.Connect(t, a)
+		want := sps.StarlingJoin{ProductInstance: testkit.StarlingInstance, ProductName: "Safeguard", ProductTIMS: testkit.StarlingTIMS}
 		for _, joined := range []bool{false, true} {
 			if want.Joined = joined; joined {
 				a.SetStarling(spstest.Starling{Joined: true})
@@ -137,21 +122,21 @@ func TestStarlingJoinStatus(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			diff(t, "status", &want, got)
+			testkit.Diff(t, "status", &want, got)
 			got, err = c.Starling.JoinStatus(t.Context(), sps.WithProductTIMS("222-333-444"))
 			if err != nil {
 				t.Fatal(err)
 			}
-			diff(t, "status with TIMS", &want, got, cmpopts.IgnoreFields(sps.StarlingJoin{}, "ProductTIMS"))
+			testkit.Diff(t, "status with TIMS", &want, got, cmpopts.IgnoreFields(sps.StarlingJoin{}, "ProductTIMS"))
 			journal := a.Journal()
-			diff(t, "query", "product_tims=222-333-444", journal[len(journal)-1].RawQuery)
+			testkit.Diff(t, "query", "product_tims=222-333-444", journal[len(journal)-1].RawQuery)
 
 			page, err := c.Starling.JoinPage(t.Context(), sps.WithProductTIMS("222-333-444"))
 			if err != nil {
 				t.Fatal(err)
 			}
 			journal = a.Journal()
-			diff(t, "accepted", []string{"text/html"}, journal[len(journal)-1].Header["Accept"])
+			testkit.Diff(t, "accepted", []string{"text/html"}, journal[len(journal)-1].Header["Accept"])
 			if redirect := page.Location != ""; redirect != (page.StatusCode == http.StatusSeeOther) || !redirect && (page.ContentType != "text/html" || len(page.Body) == 0) {
 				t.Errorf("page %+v", page)
 			}
@@ -162,7 +147,7 @@ func TestStarlingJoinStatus(t *testing.T) {
 func TestStarlingJoinForms(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
-	c := connect(t, a)
+	c := testkit.Connect(t, a)
 	for body, want := range map[string]*sps.StarlingJoin{
 		`{"body":{}}`:                       {},
 		`{"body":{"joined":null}}`:          {},
@@ -178,7 +163,7 @@ func TestStarlingJoinForms(t *testing.T) {
 		if (err == nil) != (want != nil) || err != nil && !errors.Is(err, sps.ErrBadAnswer) {
 			t.Errorf("%s: %v", body, err)
 		}
-		diff(t, body, want, got)
+		testkit.Diff(t, body, want, got)
 	}
 	for name, test := range map[string]struct {
 		fault spstest.Fault
@@ -199,16 +184,16 @@ func TestStarlingJoinForms(t *testing.T) {
 		if (err == nil) != (test.want == nil) || test.want != nil && !errors.Is(err, test.want) {
 			t.Errorf("%s: %v, want %v", name, err, test.want)
 		}
-		diff(t, name, test.page, page, cmpopts.EquateEmpty())
+		testkit.Diff(t, name, test.page, page, cmpopts.EquateEmpty())
 	}
 }
 
 func TestStarlingJoin(t *testing.T) {
 	t.Parallel()
 	const credential = "c3RhcmxpbmctY3JlZGVudGlhbA"
-	underVariants(t, func(t *testing.T, options ...spstest.Option) {
+	testkit.UnderVariants(t, func(t *testing.T, options ...spstest.Option) {
 		a := spstest.NewServer(t, options...)
-		c := connect(t, a)
+		c := testkit.Connect(t, a)
 		request := sps.StarlingJoinRequest{CredentialString: sps.NewSecretString(credential), TokenEndpoint: "https://sts.example/token"}
 		if err := c.Starling.Join(t.Context(), request); err != nil {
 			t.Fatal(err)
@@ -222,8 +207,8 @@ func TestStarlingJoin(t *testing.T) {
 			t.Fatal(err)
 		}
 		delete(sent, "joined") // a variant
-		diff(t, "sent", map[string]any{
-			"product_instance": starlingInstance, "product_name": "Safeguard", "product_tims": starlingTIMS,
+		testkit.Diff(t, "sent", map[string]any{
+			"product_instance": testkit.StarlingInstance, "product_name": "Safeguard", "product_tims": testkit.StarlingTIMS,
 			"environment": "prod", "token_endpoint": "https://sts.example/token", "credential_string": credential,
 		}, sent)
 		if err := c.Starling.Unjoin(t.Context()); err != nil || a.Starling().Joined {
@@ -237,7 +222,7 @@ func TestStarlingJoinRefused(t *testing.T) {
 	const credential = "c3RhcmxpbmctY3JlZGVudGlhbA"
 	secret := sps.NewSecretString(credential)
 	a := spstest.NewServer(t)
-	c := connect(t, a)
+	c := testkit.Connect(t, a)
 	for name, test := range map[string]struct {
 		request sps.StarlingJoinRequest
 		status  string // what the appliance says about its join
@@ -253,7 +238,7 @@ func TestStarlingJoinRefused(t *testing.T) {
 			t.Errorf("%s: %v, want %v", name, err, test.want)
 		}
 	}
-	for _, r := range requests(a) {
+	for _, r := range testkit.Requests(a) {
 		if r == "POST /api/starling/join" {
 			t.Error("it was sent")
 		}
@@ -293,8 +278,8 @@ func TestStarlingJoinRefused(t *testing.T) {
 		case strings.Contains(fmt.Sprintf("%v %+v %s", err, refused, refused.Details), credential):
 			t.Errorf("the credential string is shown: %v, %s", err, refused.Details)
 		}
-		posts := slices.DeleteFunc(requests(a), func(r string) bool { return !strings.HasPrefix(r, "POST") })
-		diff(t, "requests", []string{"POST /api/starling/join"}, posts)
+		posts := slices.DeleteFunc(testkit.Requests(a), func(r string) bool { return !strings.HasPrefix(r, "POST") })
+		testkit.Diff(t, "requests", []string{"POST /api/starling/join"}, posts)
 	}
 	if text := fmt.Sprintf("%v %+v %#v", request, request, &request); strings.Contains(text, credential) {
 		t.Errorf("the request shows the credential string: %s", text)
@@ -304,7 +289,7 @@ func TestStarlingJoinRefused(t *testing.T) {
 // TestStarlingTurns joins and unjoins only where no transaction of the client is open.
 func TestStarlingTurns(t *testing.T) {
 	t.Parallel()
-	bubbleOf(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+	testkit.BubbleOf(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		request := sps.StarlingJoinRequest{CredentialString: sps.NewSecretString("credential")}
 		opened := make(chan struct{})
 		finished := make(chan error)
@@ -319,7 +304,7 @@ func TestStarlingTurns(t *testing.T) {
 				}
 				close(opened)
 				time.Sleep(time.Minute) // in the bubble
-				return setAdmin(after)(ctx, tx)
+				return testkit.SetAdmin(testkit.AdminAfter)(ctx, tx)
 			})
 		}()
 		<-opened
@@ -334,7 +319,7 @@ func TestStarlingTurns(t *testing.T) {
 		if err := <-finished; err != nil {
 			t.Error(err)
 		}
-		settled(t, a, after)
+		testkit.Settled(t, a, testkit.AdminAfter)
 		if !a.Starling().Joined {
 			t.Error("not joined")
 		}
@@ -343,16 +328,16 @@ func TestStarlingTurns(t *testing.T) {
 
 func TestUnjoin(t *testing.T) {
 	t.Parallel()
-	underVariants(t, func(t *testing.T, options ...spstest.Option) {
+	testkit.UnderVariants(t, func(t *testing.T, options ...spstest.Option) {
 		a := spstest.NewServer(t, options...)
-		c := connect(t, a)
+		c := testkit.Connect(t, a)
 		check := func(want sps.StarlingUnjoinCheck) {
 			t.Helper()
 			got, err := c.Starling.CheckUnjoin(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
-			diff(t, "check", &want, got, cmpopts.EquateErrors())
+			testkit.Diff(t, "check", &want, got, cmpopts.EquateErrors())
 			if got.Refused() != (len(want.Reasons) > 0) {
 				t.Errorf("refused: %t", got.Refused())
 			}
@@ -363,7 +348,7 @@ func TestUnjoin(t *testing.T) {
 		if err := c.Starling.Unjoin(t.Context()); !errors.Is(err, sps.StarlingJoinIsInUseByRemoteAccessError) || !a.Starling().Joined {
 			t.Errorf("with remote access: %v, joined: %t", err, a.Starling().Joined)
 		}
-		if err := c.Transaction(t.Context(), remoteAccess(false)); err != nil {
+		if err := c.Transaction(t.Context(), testkit.SetRemoteAccess(false)); err != nil {
 			t.Fatal(err)
 		}
 		check(sps.StarlingUnjoinCheck{Joined: true})
@@ -375,7 +360,7 @@ func TestUnjoin(t *testing.T) {
 			t.Errorf("forced: %v, joined: %t", err, a.Starling().Joined)
 		}
 		journal := a.Journal()
-		diff(t, "query", "force=true", journal[len(journal)-1].RawQuery)
+		testkit.Diff(t, "query", "force=true", journal[len(journal)-1].RawQuery)
 		// Where the answer is lost the appliance is asked.
 		for fault, want := range map[*spstest.Fault]error{{CutAfter: true}: nil, {CutBefore: true}: sps.ErrOutcomeUnknown} {
 			a.SetStarling(spstest.Starling{Joined: true})
@@ -409,12 +394,12 @@ func TestIntegratedProducts(t *testing.T) {
 		}},
 		"passwords": {spstest.ProductsPasswords(), []sps.IntegratedProduct{named("Safeguard for Privileged Passwords", "https://10.10.10.10")}},
 	} {
-		c := connect(t, spstest.NewServer(t, spstest.WithProducts(test.products...)))
+		c := testkit.Connect(t, spstest.NewServer(t, spstest.WithProducts(test.products...)))
 		got, err := c.IntegratedProducts(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
-		diff(t, name, &sps.IntegratedProducts{Products: test.want}, got, cmpopts.EquateEmpty())
+		testkit.Diff(t, name, &sps.IntegratedProducts{Products: test.want}, got, cmpopts.EquateEmpty())
 	}
 }
 
@@ -428,10 +413,10 @@ func TestProductWarnings(t *testing.T) {
 	} {
 		t.Run(string(want), func(t *testing.T) {
 			t.Parallel()
-			underVariants(t, func(t *testing.T, options ...spstest.Option) {
+			testkit.UnderVariants(t, func(t *testing.T, options ...spstest.Option) {
 				a := spstest.NewServer(t, options...)
 				a.SetProducts(spstest.ProductsPasswords(), text)
-				c := connect(t, a)
+				c := testkit.Connect(t, a)
 				got, err := c.IntegratedProducts(t.Context())
 				if err != nil {
 					var refused *sps.Error
@@ -446,7 +431,7 @@ func TestProductWarnings(t *testing.T) {
 				if !got.Warned(want) || len(got.Warnings) != 1 || len(got.Products) != 1 {
 					t.Errorf("products %+v", got)
 				}
-				diff(t, "the whole warning", strings.Join(strings.Fields(text), " "), string(got.Warnings[0]))
+				testkit.Diff(t, "the whole warning", strings.Join(strings.Fields(text), " "), string(got.Warnings[0]))
 			})
 		})
 	}
@@ -455,7 +440,7 @@ func TestProductWarnings(t *testing.T) {
 func TestProductForms(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
-	c := connect(t, a)
+	c := testkit.Connect(t, a)
 	for body, want := range map[string]*sps.IntegratedProducts{
 		`{"items":[]}`:                 {},
 		`{"items":[],"warnings":null}`: {},
@@ -473,7 +458,7 @@ func TestProductForms(t *testing.T) {
 		if (err == nil) != (want != nil) || err != nil && !errors.Is(err, sps.ErrBadAnswer) {
 			t.Errorf("%s: %v", body, err)
 		}
-		diff(t, body, want, got, cmpopts.EquateEmpty())
+		testkit.Diff(t, body, want, got, cmpopts.EquateEmpty())
 	}
 }
 
@@ -481,7 +466,7 @@ func TestProductForms(t *testing.T) {
 func TestUnjoinByTheConfiguration(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t, spstest.WithStarling(spstest.Starling{Joined: true}))
-	c := connect(t, a)
+	c := testkit.Connect(t, a)
 	err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
 		_, err := tx.Invoke(ctx, "DELETE", "configuration/starling", nil)
 		if !errors.Is(err, sps.ForbiddenActionError) || errors.Is(err, sps.ErrTransactionLost) {
@@ -492,5 +477,5 @@ func TestUnjoinByTheConfiguration(t *testing.T) {
 	if err != nil {
 		t.Error(err)
 	}
-	diff(t, "starling", spstest.Starling{Joined: true, RemoteAccess: true}, a.Starling())
+	testkit.Diff(t, "starling", spstest.Starling{Joined: true, RemoteAccess: true}, a.Starling())
 }

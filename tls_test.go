@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/internal/testkit"
 	"github.com/go-sps/sps/spstest"
 )
 
@@ -133,7 +134,7 @@ func TestOldTLS(t *testing.T) {
 	plain := httptest.NewServer(http.NotFoundHandler())
 	defer plain.Close()
 	for name, server := range map[string]*httptest.Server{"TLS 1.1": old, "no TLS": plain} {
-		_, err := sps.Connect(t.Context(), server.Listener.Addr().String(), sps.UsernamePassword("u", sps.NewSecretString("p")), sps.WithInsecureTLS(), quick)
+		_, err := sps.Connect(t.Context(), server.Listener.Addr().String(), sps.UsernamePassword("u", sps.NewSecretString("p")), sps.WithInsecureTLS(), testkit.Quick)
 		var broken *sps.TransportError
 		if !errors.As(err, &broken) {
 			t.Errorf("%s: error %v, want a TransportError", name, err)
@@ -180,14 +181,14 @@ func TestHosts(t *testing.T) {
 	} {
 		seen := ""
 		_, err := sps.Connect(t.Context(), host, sps.UsernamePassword("u", sps.NewSecretString("p")), sps.WithRetry(sps.RetryPolicy{Attempts: 1}),
-			roundTrip(func(r *http.Request) (*http.Response, error) {
+			testkit.RoundTrip(func(r *http.Request) (*http.Response, error) {
 				seen = r.URL.Host
 				return nil, &net.OpError{Op: "dial", Err: errors.New("nobody there")}
 			}))
 		if want == "" && !errors.Is(err, sps.ErrInvalidInput) {
 			t.Errorf("%q: error %v, want ErrInvalidInput", host, err)
 		}
-		diff(t, "host "+host, want, seen)
+		testkit.Diff(t, "host "+host, want, seen)
 	}
 }
 
@@ -195,7 +196,7 @@ func TestHosts(t *testing.T) {
 func TestIPv6(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t, spstest.WithListenAddress("[::1]:0"))
-	connect(t, a)
+	testkit.Connect(t, a)
 }
 
 // TestIPv6Zone connects to an address with a zone. That is of this machine alone, and
@@ -229,7 +230,7 @@ func TestIPv6Zone(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		diff(t, "host", host, c.Host())
+		testkit.Diff(t, "host", host, c.Host())
 		if err := c.Close(t.Context()); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}

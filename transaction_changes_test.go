@@ -12,26 +12,16 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/internal/testkit"
 	"github.com/go-sps/sps/spstest"
 )
 
-// asJSON compares JSON by its value.
-var asJSON = cmp.Transformer("JSON", func(raw json.RawMessage) any {
-	var v any
-	if raw != nil && json.Unmarshal(raw, &v) != nil {
-		return string(raw)
-	}
-	return v
-})
-
 func TestTransactionStatus(t *testing.T) {
 	t.Parallel()
-	underVariants(t, func(t *testing.T, options ...spstest.Option) {
+	testkit.UnderVariants(t, func(t *testing.T, options ...spstest.Option) {
 		a := spstest.NewServer(t, append(options, spstest.WithCommitMessageRequired())...)
-		c := connect(t, a)
+		c := testkit.Connect(t, a)
 		closed, err := c.TransactionStatus(t.Context())
 		if err != nil {
 			t.Fatal(err)
@@ -40,7 +30,7 @@ func TestTransactionStatus(t *testing.T) {
 			t.Errorf("before: %+v", closed)
 		}
 		err = c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
-			if err := setAdmin(after)(ctx, tx); err != nil {
+			if err := testkit.SetAdmin(testkit.AdminAfter)(ctx, tx); err != nil {
 				return err
 			}
 			open, err := c.TransactionStatus(ctx)
@@ -75,17 +65,17 @@ func TestTransactionStatusShapes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			a := spstest.NewServer(t)
-			c := connect(t, a, sps.WithOneSession())
+			c := testkit.Connect(t, a, sps.WithOneSession())
 			a.Inject(spstest.Fault{Method: "GET", Path: "transaction", Status: 200, Body: test.body})
 			got, err := c.TransactionStatus(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
-			diff(t, "status", &test.want, got)
+			testkit.Diff(t, "status", &test.want, got)
 		})
 	}
 	a := spstest.NewServer(t)
-	c := connect(t, a, sps.WithOneSession())
+	c := testkit.Connect(t, a, sps.WithOneSession())
 	a.Inject(spstest.Fault{Method: "GET", Path: "transaction", Status: 200, Body: `{"meta":{}}`})
 	if got, err := c.TransactionStatus(t.Context()); !errors.Is(err, sps.ErrBadAnswer) {
 		t.Errorf("without a status: %+v, %v", got, err)
@@ -109,15 +99,15 @@ func change(c *sps.Client) func(context.Context, *sps.Transaction) error {
 		if err := policies.Delete(ctx, "78101850949e47437dd91d"); err != nil {
 			return err
 		}
-		return setAdmin(after)(ctx, tx)
+		return testkit.SetAdmin(testkit.AdminAfter)(ctx, tx)
 	}
 }
 
 func TestChanges(t *testing.T) {
 	t.Parallel()
-	underVariants(t, func(t *testing.T, options ...spstest.Option) {
+	testkit.UnderVariants(t, func(t *testing.T, options ...spstest.Option) {
 		a := spstest.NewServer(t, options...)
-		c := connect(t, a)
+		c := testkit.Connect(t, a)
 		kinds := func(changes []sps.Change) []string {
 			var all []string
 			for _, change := range changes {
@@ -150,20 +140,20 @@ func TestChanges(t *testing.T) {
 		if err == nil {
 			t.Error("no error")
 		}
-		diff(t, "changes", want, kinds(inside))
+		testkit.Diff(t, "changes", want, kinds(inside))
 		for _, change := range inside {
 			if had, has := change.OldValue != nil, change.NewValue != nil; had != (change.Type != sps.ChangeCreate) || has != (change.Type != sps.ChangeDelete) {
 				t.Errorf("%s: old value %s, new value %s", change, change.OldValue, change.NewValue)
 			}
 		}
-		settled(t, a, before)
+		testkit.Settled(t, a, testkit.AdminBefore)
 
 		preview, err := c.Preview(t.Context(), change(c))
 		if err != nil {
 			t.Fatal(err)
 		}
-		diff(t, "changes of a preview", want, kinds(preview))
-		settled(t, a, before)
+		testkit.Diff(t, "changes of a preview", want, kinds(preview))
+		testkit.Settled(t, a, testkit.AdminBefore)
 		if commits := a.Commits(); len(commits) > 0 {
 			t.Errorf("commits %v", commits)
 		}
@@ -173,42 +163,42 @@ func TestChanges(t *testing.T) {
 func TestPreview(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t, spstest.WithCommitMessageRequired())
-	c := connect(t, a)
+	c := testkit.Connect(t, a)
 	a.ResetJournal()
-	changes, err := c.Preview(t.Context(), setAdmin(after)) // without a message
+	changes, err := c.Preview(t.Context(), testkit.SetAdmin(testkit.AdminAfter)) // without a message
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(changes) != 1 || changes[0].String() != `replace /api/configuration/management/email: admin_address: "`+before+`" -> "`+after+`"` {
+	if len(changes) != 1 || changes[0].String() != `replace /api/configuration/management/email: admin_address: "`+testkit.AdminBefore+`" -> "`+testkit.AdminAfter+`"` {
 		t.Errorf("changes %v", changes)
 	}
-	diff(t, "requests", []string{
+	testkit.Diff(t, "requests", []string{
 		"GET /api/configuration/management/email", "GET /api/authentication", "POST /api/transaction", "PUT /api/configuration/management/email",
 		"GET /api/configuration/management/email", "GET /api/transaction/changes", "DELETE /api/transaction",
-	}, requests(a))
-	settled(t, a, before)
+	}, testkit.Requests(a))
+	testkit.Settled(t, a, testkit.AdminBefore)
 
-	none, err := c.Preview(t.Context(), setAdmin(before))
+	none, err := c.Preview(t.Context(), testkit.SetAdmin(testkit.AdminBefore))
 	if err != nil || len(none) > 0 {
 		t.Errorf("a preview of nothing: %v, %v", none, err)
 	}
 
 	// What was written without being read is listed like the rest.
 	replaced, err := c.Preview(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
-		return tx.Management.Email.Replace(ctx, sps.EmailSettings{AdminAddress: after})
+		return tx.Management.Email.Replace(ctx, sps.EmailSettings{AdminAddress: testkit.AdminAfter})
 	})
 	if err != nil || len(replaced) != 1 {
 		t.Errorf("a preview of a replacement: %v, %v", replaced, err)
 	}
-	settled(t, a, before)
+	testkit.Settled(t, a, testkit.AdminBefore)
 
 	boom := errors.New("boom")
 	if changes, err := c.Preview(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
-		return errors.Join(setAdmin(after)(ctx, tx), boom)
+		return errors.Join(testkit.SetAdmin(testkit.AdminAfter)(ctx, tx), boom)
 	}); !errors.Is(err, boom) || changes != nil {
 		t.Errorf("a preview that fails: %v, %v", changes, err)
 	}
-	settled(t, a, before)
+	testkit.Settled(t, a, testkit.AdminBefore)
 
 	for _, test := range []struct {
 		fault spstest.Fault
@@ -221,13 +211,13 @@ func TestPreview(t *testing.T) {
 	} {
 		test.fault.Method, test.fault.Path = "GET", "transaction/changes"
 		a.Inject(test.fault)
-		if changes, err := c.Preview(t.Context(), setAdmin(after)); !errors.Is(err, test.want) || changes != nil {
+		if changes, err := c.Preview(t.Context(), testkit.SetAdmin(testkit.AdminAfter)); !errors.Is(err, test.want) || changes != nil {
 			t.Errorf("%+v: %v, %v, want %v", test.fault, changes, err, test.want)
 		}
-		settled(t, a, before)
+		testkit.Settled(t, a, testkit.AdminBefore)
 	}
 	if err := c.Transaction(t.Context(), func(ctx context.Context, _ *sps.Transaction) error {
-		_, err := c.Preview(ctx, setAdmin(after))
+		_, err := c.Preview(ctx, testkit.SetAdmin(testkit.AdminAfter))
 		return err
 	}, sps.WithMessage("CHG-1")); !errors.Is(err, sps.ErrNested) {
 		t.Errorf("a preview in a transaction: %v", err)
@@ -240,17 +230,17 @@ func TestPreviewCancelled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	a := spstest.NewServer(t)
-	c := connect(t, a, roundTrip(func(r *http.Request) (*http.Response, error) {
+	c := testkit.Connect(t, a, testkit.RoundTrip(func(r *http.Request) (*http.Response, error) {
 		resp, err := a.RoundTrip(r)
 		if err == nil && strings.HasSuffix(r.URL.Path, "/transaction/changes") {
 			resp.Body = closing{resp.Body, cancel} // once it was read
 		}
 		return resp, err
 	}))
-	if changes, err := c.Preview(ctx, setAdmin(after)); !errors.Is(err, context.Canceled) || changes != nil {
+	if changes, err := c.Preview(ctx, testkit.SetAdmin(testkit.AdminAfter)); !errors.Is(err, context.Canceled) || changes != nil {
 		t.Errorf("changes %v, error %v", changes, err)
 	}
-	settled(t, a, before)
+	testkit.Settled(t, a, testkit.AdminBefore)
 }
 
 // closing is a body that does something when it is closed.
@@ -265,7 +255,7 @@ func (c closing) Close() error { c.do(); return nil }
 func TestChangeForms(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
-	c := connect(t, a)
+	c := testkit.Connect(t, a)
 	for name, test := range map[string]struct {
 		body string
 		want []sps.Change
@@ -285,7 +275,7 @@ func TestChangeForms(t *testing.T) {
 		a.Inject(spstest.Fault{Method: "GET", Path: "transaction/changes", Status: 200, Body: test.body})
 		err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
 			got, err := tx.Changes(ctx)
-			diff(t, name, test.want, got, asJSON)
+			testkit.Diff(t, name, test.want, got, testkit.AsJSON)
 			return err
 		}, sps.WithLockFirst())
 		if err != nil {
@@ -301,7 +291,7 @@ func TestConflict(t *testing.T) {
 	const theirs = "theirs@example.com"
 	theirChange := func(a *spstest.Appliance) {
 		body, _ := a.Configuration("management/email")
-		a.SetConfiguration("management/email", json.RawMessage(strings.Replace(string(body), before, theirs, 1)))
+		a.SetConfiguration("management/email", json.RawMessage(strings.Replace(string(body), testkit.AdminBefore, theirs, 1)))
 	}
 	for name, fn := range map[string]func(ctx context.Context, a *spstest.Appliance, tx *sps.Transaction) error{
 		"read, then updated": func(ctx context.Context, a *spstest.Appliance, tx *sps.Transaction) error {
@@ -309,7 +299,7 @@ func TestConflict(t *testing.T) {
 				return err
 			}
 			theirChange(a) // what was decided on the first read may not hold any more
-			return setAdmin(after)(ctx, tx)
+			return testkit.SetAdmin(testkit.AdminAfter)(ctx, tx)
 		},
 		"read, then replaced": func(ctx context.Context, a *spstest.Appliance, tx *sps.Transaction) error {
 			email, err := tx.Management.Email.Get(ctx)
@@ -317,25 +307,25 @@ func TestConflict(t *testing.T) {
 				return err
 			}
 			theirChange(a)
-			email.Body.ReportingAddress = after
+			email.Body.ReportingAddress = testkit.AdminAfter
 			return tx.Management.Email.Replace(ctx, email.Body)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			underVariants(t, func(t *testing.T, options ...spstest.Option) {
+			testkit.UnderVariants(t, func(t *testing.T, options ...spstest.Option) {
 				a := spstest.NewServer(t, append(options, spstest.WithVariant("lock-taken", "first-change"))...)
-				c := connect(t, a)
+				c := testkit.Connect(t, a)
 				err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error { return fn(ctx, a, tx) })
 				if !errors.Is(err, sps.ErrConflict) || !strings.Contains(err.Error(), "configuration/management/email") {
 					t.Errorf("error %v, want ErrConflict", err)
 				}
-				settled(t, a, theirs)
+				testkit.Settled(t, a, theirs)
 				// Run again on what is there now, it goes through.
-				if err := c.Transaction(t.Context(), setAdmin(after)); err != nil {
+				if err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter)); err != nil {
 					t.Error(err)
 				}
-				settled(t, a, after)
+				testkit.Settled(t, a, testkit.AdminAfter)
 			}, "lock-taken")
 		})
 	}
@@ -350,17 +340,17 @@ func TestUpdateMadeAnew(t *testing.T) {
 		for _, preview := range []bool{false, true} {
 			t.Run(fmt.Sprintf("lock at %s, preview: %t", lock, preview), func(t *testing.T) {
 				t.Parallel()
-				underVariants(t, func(t *testing.T, options ...spstest.Option) {
+				testkit.UnderVariants(t, func(t *testing.T, options ...spstest.Option) {
 					a := spstest.NewServer(t, append(options, spstest.WithVariant("lock-taken", lock))...)
-					c := connect(t, a)
+					c := testkit.Connect(t, a)
 					calls := 0
 					fn := func(ctx context.Context, tx *sps.Transaction) error {
 						return tx.Management.Email.Update(ctx, func(e *sps.EmailSettings) error {
 							if calls++; calls == 1 {
 								body, _ := a.Configuration("management/email")
-								a.SetConfiguration("management/email", json.RawMessage(strings.Replace(string(body), before, theirs, 1)))
+								a.SetConfiguration("management/email", json.RawMessage(strings.Replace(string(body), testkit.AdminBefore, theirs, 1)))
 							}
-							e.AlertingAddress = after
+							e.AlertingAddress = testkit.AdminAfter
 							return nil
 						})
 					}
@@ -369,16 +359,16 @@ func TestUpdateMadeAnew(t *testing.T) {
 						if err != nil || len(changes) == 0 {
 							t.Errorf("preview: %v, %v", changes, err)
 						}
-						settled(t, a, theirs)
+						testkit.Settled(t, a, theirs)
 						return
 					}
 					if err := c.Transaction(t.Context(), fn); err != nil {
 						t.Fatal(err)
 					}
-					diff(t, "calls", 2, calls)
-					settled(t, a, theirs) // a body that was read before would undo it
+					testkit.Diff(t, "calls", 2, calls)
+					testkit.Settled(t, a, theirs) // a body that was read before would undo it
 					email, err := c.Management.Email.Get(t.Context())
-					if err != nil || email.Body.AlertingAddress != after {
+					if err != nil || email.Body.AlertingAddress != testkit.AdminAfter {
 						t.Errorf("email %+v, %v", email, err)
 					}
 				}, "lock-taken")
@@ -411,21 +401,21 @@ func TestNoConflict(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			a := spstest.NewServer(t)
-			c := connect(t, a)
+			c := testkit.Connect(t, a)
 			fault.Method, fault.Path = "GET", "transaction/changes"
 			a.Inject(fault)
-			if err := c.Transaction(t.Context(), setAdmin(after)); err != nil {
+			if err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter)); err != nil {
 				t.Error(err)
 			}
-			settled(t, a, after)
+			testkit.Settled(t, a, testkit.AdminAfter)
 		})
 	}
 	a := spstest.NewServer(t)
-	c := connect(t, a)
+	c := testkit.Connect(t, a)
 	a.Inject(spstest.Fault{Method: "GET", Path: "configuration/management/system_backup", Status: 200, Body: `{"body":{"backup_policy":` + reference + `}}`, Times: 2})
 	for _, old := range []string{`"other@example.com"`, `null`} {
 		a.Inject(spstest.Fault{Method: "GET", Path: "transaction/changes", Status: 200, Body: `{"changes":[{"type":"replace","path":"` + path + `/admin_address","old_value":` + old + `,"new_value":"after@example.com"}]}`})
-		if err := c.Transaction(t.Context(), setAdmin(after)); !errors.Is(err, sps.ErrConflict) {
+		if err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter)); !errors.Is(err, sps.ErrConflict) {
 			t.Errorf("a member by a slash that was %s: %v", old, err)
 		}
 	}
@@ -446,12 +436,12 @@ func TestNoConflict(t *testing.T) {
 		fault.Method, fault.Path = "GET", "transaction/changes"
 		a.ClearFaults()
 		a.Inject(fault)
-		if err := c.Transaction(t.Context(), setAdmin(after)); err != nil {
+		if err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter)); err != nil {
 			t.Errorf("%+v: %v", fault, err)
 		}
-		settled(t, a, after)
+		testkit.Settled(t, a, testkit.AdminAfter)
 		a.ClearFaults()
-		if err := c.Transaction(t.Context(), setAdmin(before)); err != nil {
+		if err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminBefore)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -460,47 +450,47 @@ func TestNoConflict(t *testing.T) {
 // TestWaitAtFirstChange waits for the lock where the first write takes it.
 func TestWaitAtFirstChange(t *testing.T) {
 	t.Parallel()
-	bubbleOf(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+	testkit.BubbleOf(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		release := a.LockConfiguration("somebody at the web interface")
-		if err := c.Transaction(t.Context(), setAdmin(after)); !errors.Is(err, sps.ErrLocked) {
+		if err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter)); !errors.Is(err, sps.ErrLocked) {
 			t.Errorf("without patience: %v", err)
 		}
 		start := time.Now()
-		if err := c.Transaction(t.Context(), setAdmin(after), sps.WithLockWait(10*time.Second)); !errors.Is(err, sps.ErrLocked) {
+		if err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter), sps.WithLockWait(10*time.Second)); !errors.Is(err, sps.ErrLocked) {
 			t.Errorf("not released: %v", err)
 		}
 		if waited := time.Since(start); waited != 10*time.Second {
 			t.Errorf("waited %s", waited)
 		}
-		settledButFor(t, a, before, "somebody at the web interface")
+		settledButFor(t, a, testkit.AdminBefore, "somebody at the web interface")
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 		defer cancel()
-		if err := c.Transaction(ctx, setAdmin(after), sps.WithLockWait(time.Hour)); !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, sps.ErrLocked) {
+		if err := c.Transaction(ctx, testkit.SetAdmin(testkit.AdminAfter), sps.WithLockWait(time.Hour)); !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, sps.ErrLocked) {
 			t.Errorf("context done: %v", err)
 		}
 		time.AfterFunc(5*time.Second, release)
-		if err := c.Transaction(t.Context(), setAdmin(after), sps.WithLockWait(time.Minute)); err != nil {
+		if err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter), sps.WithLockWait(time.Minute)); err != nil {
 			t.Errorf("released in time: %v", err)
 		}
-		settled(t, a, after)
+		testkit.Settled(t, a, testkit.AdminAfter)
 		// What the other one changed meanwhile is not overwritten.
 		release = a.LockConfiguration("somebody at the web interface")
 		time.AfterFunc(5*time.Second, func() {
 			a.SetConfiguration("management/email", json.RawMessage(`{"admin_address":"theirs@example.com"}`))
 			release()
 		})
-		if err := c.Transaction(t.Context(), setAdmin("ours@example.com"), sps.WithLockWait(time.Minute)); err != nil {
+		if err := c.Transaction(t.Context(), testkit.SetAdmin("ours@example.com"), sps.WithLockWait(time.Minute)); err != nil {
 			t.Errorf("changed meanwhile: %v; the update is made anew", err)
 		}
-		settled(t, a, "ours@example.com")
+		testkit.Settled(t, a, "ours@example.com")
 		raw, _ := a.Configuration("management/email")
-		diff(t, "the rest of their change", `{"admin_address":"ours@example.com"}`, string(raw))
+		testkit.Diff(t, "the rest of their change", `{"admin_address":"ours@example.com"}`, string(raw))
 		// Once something is staged the lock is ours: a write that is refused because of
 		// it says that it was lost, and waiting would stage the rest beside it.
 		a.Inject(spstest.Fault{Method: "PUT", Path: "configuration/datetime/timezone", Status: 403, Body: `{"error":{"type":"ConfigurationLocked"}}`})
 		start = time.Now()
 		err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
-			if err := setAdmin(after)(ctx, tx); err != nil {
+			if err := testkit.SetAdmin(testkit.AdminAfter)(ctx, tx); err != nil {
 				return err
 			}
 			_, err := tx.Invoke(ctx, "PUT", "configuration/datetime/timezone", "Europe/Budapest")
@@ -509,15 +499,15 @@ func TestWaitAtFirstChange(t *testing.T) {
 		if !errors.Is(err, sps.ErrLocked) || time.Since(start) > 0 {
 			t.Errorf("at a later write: %v after %v, want ErrLocked at once", err, time.Since(start))
 		}
-		settled(t, a, "ours@example.com")
+		testkit.Settled(t, a, "ours@example.com")
 	}, spstest.WithVariant("lock-taken", "first-change"))
 }
 
 // settledButFor is settled where somebody else holds the lock.
 func settledButFor(t *testing.T, a *spstest.Appliance, want, holder string) {
 	t.Helper()
-	diff(t, "applied", want, admin(t, a))
-	diff(t, "lock", holder, a.LockedBy())
+	testkit.Diff(t, "applied", want, testkit.Admin(t, a))
+	testkit.Diff(t, "lock", holder, a.LockedBy())
 	if a.TransactionOpen() {
 		t.Error("a transaction is open")
 	}
@@ -526,25 +516,25 @@ func settledButFor(t *testing.T, a *spstest.Appliance, want, holder string) {
 // TestCancelledCommit has the caller's context end while the commit is under way.
 func TestCancelledCommit(t *testing.T) {
 	t.Parallel()
-	bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		a.Inject(spstest.Fault{Method: "PUT", Path: "transaction", Delay: time.Minute})
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
 		start := time.Now()
-		err := c.Transaction(ctx, setAdmin(after))
+		err := c.Transaction(ctx, testkit.SetAdmin(testkit.AdminAfter))
 		if !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, sps.ErrOutcomeUnknown) {
 			t.Errorf("not executed so far: %v", err)
 		}
 		if took := time.Since(start); took > 30*time.Second {
 			t.Errorf("it took %s", took)
 		}
-		settled(t, a, before)
+		testkit.Settled(t, a, testkit.AdminBefore)
 		ctx, cancel = context.WithCancel(t.Context())
 		a.Inject(spstest.Fault{Method: "PUT", Path: "transaction", Mutate: func(body []byte) []byte { cancel(); return body }, CutAfter: true})
-		if err := c.Transaction(ctx, setAdmin(after)); err != nil { // the appliance was asked
+		if err := c.Transaction(ctx, testkit.SetAdmin(testkit.AdminAfter)); err != nil { // the appliance was asked
 			t.Errorf("executed: %v", err)
 		}
-		settled(t, a, after)
+		testkit.Settled(t, a, testkit.AdminAfter)
 	})
 }
 
@@ -552,27 +542,27 @@ func TestCancelledCommit(t *testing.T) {
 func TestTwoClients(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
-	first, second := connect(t, a), connect(t, a)
+	first, second := testkit.Connect(t, a), testkit.Connect(t, a)
 	opened, release, done := make(chan struct{}), make(chan struct{}), make(chan error)
 	go func() {
 		done <- second.Transaction(context.Background(), func(ctx context.Context, tx *sps.Transaction) error {
-			err := setAdmin("second@example.com")(ctx, tx)
+			err := testkit.SetAdmin("second@example.com")(ctx, tx)
 			close(opened)
 			<-release
 			return err
 		})
 	}()
 	<-opened
-	if err := first.Transaction(t.Context(), setAdmin(after)); !errors.Is(err, sps.ErrLocked) {
+	if err := first.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter)); !errors.Is(err, sps.ErrLocked) {
 		t.Errorf("while the other holds the lock: %v", err)
 	}
 	email, err := first.Management.Email.Get(t.Context())
-	if err != nil || email.Body.AdminAddress != before {
+	if err != nil || email.Body.AdminAddress != testkit.AdminBefore {
 		t.Errorf("the other's staged value is seen: %+v, %v", email, err)
 	}
 	waited := make(chan error)
 	go func() {
-		waited <- first.Transaction(context.Background(), setAdmin(after), sps.WithLockWait(time.Minute))
+		waited <- first.Transaction(context.Background(), testkit.SetAdmin(testkit.AdminAfter), sps.WithLockWait(time.Minute))
 	}()
 	close(release)
 	if err := <-done; err != nil {
@@ -581,27 +571,27 @@ func TestTwoClients(t *testing.T) {
 	if err := <-waited; err != nil {
 		t.Errorf("released in time: %v", err)
 	}
-	settled(t, a, after)
+	testkit.Settled(t, a, testkit.AdminAfter)
 }
 
 // TestTexts checks that an error says who speaks once, at its beginning.
 func TestTexts(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
-	c := connect(t, a)
+	c := testkit.Connect(t, a)
 	release := a.LockConfiguration("somebody")
-	locked := c.Transaction(t.Context(), setAdmin(after))
+	locked := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter))
 	release()
 	a.Inject(spstest.Fault{Method: "PUT", Path: "configuration/**", ExpireSession: true})
-	lost := c.Transaction(t.Context(), setAdmin(after))
+	lost := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter))
 	a.Inject(spstest.Fault{Method: "PUT", Path: "transaction", CutAfter: true})
 	a.Inject(spstest.Fault{Method: "GET", Path: "transaction", Status: 500, Times: -1})
 	a.Inject(spstest.Fault{Method: "GET", Path: "configuration/**", Skip: 2, Status: 500, Times: -1})
-	unknown := c.Transaction(t.Context(), setAdmin(after))
+	unknown := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter))
 	a.ClearFaults()
 	a.Inject(spstest.Fault{Method: "PUT", Path: "configuration/**", Status: 502, Times: -1})
 	a.Inject(spstest.Fault{Method: "DELETE", Path: "transaction", Status: 502, Times: -1})
-	left := c.Transaction(t.Context(), setAdmin("more@example.com"))
+	left := c.Transaction(t.Context(), testkit.SetAdmin("more@example.com"))
 	a.ClearFaults()
 	done, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -610,7 +600,7 @@ func TestTexts(t *testing.T) {
 		"lost":         {lost, sps.ErrTransactionLost},
 		"unknown":      {unknown, sps.ErrOutcomeUnknown},
 		"left open":    {left, sps.Status(502)},
-		"context done": {c.Transaction(done, setAdmin(after)), context.Canceled},
+		"context done": {c.Transaction(done, testkit.SetAdmin(testkit.AdminAfter)), context.Canceled},
 		"unjoin, done": {c.Starling.Unjoin(done), context.Canceled},
 	} {
 		text := fmt.Sprint(test.err)
@@ -628,7 +618,7 @@ func TestTexts(t *testing.T) {
 func TestGuardedRoots(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
-	c := connect(t, a)
+	c := testkit.Connect(t, a)
 	a.ResetJournal()
 	for _, path := range []string{
 		"configuration/trust_stores", "cluster/nodes/b35c54da", "cluster/promote", "cluster/configuration_sync_plugin",
@@ -638,7 +628,7 @@ func TestGuardedRoots(t *testing.T) {
 			t.Errorf("POST %s: %v", path, err)
 		}
 	}
-	if sent := requests(a); len(sent) > 0 {
+	if sent := testkit.Requests(a); len(sent) > 0 {
 		t.Errorf("sent %v", sent)
 	}
 	err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/internal/testkit"
 	"github.com/go-sps/sps/spstest"
 )
 
@@ -86,7 +87,7 @@ func TestWhatBecameOfCommits(t *testing.T) {
 					synctest.Test(t, func(t *testing.T) {
 						a := spstest.NewServer(t, append([]spstest.Option{spstest.WithoutListener()}, variants...)...)
 						defer a.Close()
-						options := []sps.Option{inProcess(a), sps.WithTimeouts(test.limits)}
+						options := []sps.Option{testkit.InProcess(a), sps.WithTimeouts(test.limits)}
 						if one {
 							options = append(options, sps.WithOneSession())
 						}
@@ -99,7 +100,7 @@ func TestWhatBecameOfCommits(t *testing.T) {
 						ctx, cancel := context.WithCancel(t.Context())
 						defer cancel()
 						err = c.Transaction(ctx, func(ctx context.Context, tx *sps.Transaction) error {
-							if err := setAdmin(after)(ctx, tx); err != nil {
+							if err := testkit.SetAdmin(testkit.AdminAfter)(ctx, tx); err != nil {
 								return err
 							}
 							for _, f := range test.more {
@@ -113,17 +114,17 @@ func TestWhatBecameOfCommits(t *testing.T) {
 							}
 							return nil
 						})
-						said := admin(t, a)
+						said := testkit.Admin(t, a)
 						time.Sleep(time.Hour) // the bubble's
 						if err := a.WaitIdle(t.Context()); err != nil {
 							t.Fatal(err)
 						}
-						now := admin(t, a)
+						now := testkit.Admin(t, a)
 						switch unknown := errors.Is(err, sps.ErrOutcomeUnknown); {
-						case err == nil && said == after && test.meanwhile != nil: // it was, at that moment
-						case err == nil && now != after:
+						case err == nil && said == testkit.AdminAfter && test.meanwhile != nil: // it was, at that moment
+						case err == nil && now != testkit.AdminAfter:
 							t.Errorf("no error, and the address is %s", now)
-						case err != nil && !unknown && now != before:
+						case err != nil && !unknown && now != testkit.AdminBefore:
 							t.Errorf("error %v, and the address is %s", err, now)
 						case test.either && (err == nil || unknown):
 						case name == "no connection":
@@ -158,11 +159,11 @@ func TestWhatBecameOfCommits(t *testing.T) {
 // after the first write: it is repeated before the commit.
 func TestLateRead(t *testing.T) {
 	t.Parallel()
-	bubble(t, func(t *testing.T, a *spstest.Appliance, _ *sps.Client) {
+	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, _ *sps.Client) {
 		answered, deliver := make(chan struct{}), make(chan struct{})
 		first := true
 		c, err := sps.Connect(t.Context(), a.Addr(), sps.UsernamePassword(a.Username(), sps.NewSecretString(a.Password())),
-			roundTrip(func(r *http.Request) (*http.Response, error) {
+			testkit.RoundTrip(func(r *http.Request) (*http.Response, error) {
 				resp, err := a.RoundTrip(r)
 				if first && strings.HasSuffix(r.URL.Path, "/datetime/timezone") {
 					first = false
@@ -183,7 +184,7 @@ func TestLateRead(t *testing.T) {
 			}()
 			<-answered
 			a.SetConfiguration("datetime/timezone", json.RawMessage(`"Europe/Vienna"`))
-			if err := setAdmin(after)(ctx, tx); err != nil {
+			if err := testkit.SetAdmin(testkit.AdminAfter)(ctx, tx); err != nil {
 				return err
 			}
 			close(deliver)
@@ -192,6 +193,6 @@ func TestLateRead(t *testing.T) {
 		if !errors.Is(err, sps.ErrConflict) {
 			t.Errorf("error %v, want ErrConflict", err)
 		}
-		settled(t, a, before)
+		testkit.Settled(t, a, testkit.AdminBefore)
 	})
 }

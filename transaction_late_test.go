@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/internal/testkit"
 	"github.com/go-sps/sps/spstest"
 )
 
@@ -20,14 +21,14 @@ func TestCommitEndsDuringRollback(t *testing.T) {
 			if one {
 				options = append(options, sps.WithOneSession())
 			}
-			bubbleWith(t, []spstest.Option{spstest.WithVariant("rollback-closed", refusal), spstest.WithTakes("PUT", "transaction", 18*time.Second)},
+			testkit.BubbleWith(t, []spstest.Option{spstest.WithVariant("rollback-closed", refusal), spstest.WithTakes("PUT", "transaction", 18*time.Second)},
 				func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 					ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 					defer cancel()
-					if err := c.Transaction(ctx, setAdmin(after)); err != nil {
+					if err := c.Transaction(ctx, testkit.SetAdmin(testkit.AdminAfter)); err != nil {
 						t.Errorf("%s, one session %t: %v, though the commit was executed", refusal, one, err)
 					}
-					settled(t, a, after)
+					testkit.Settled(t, a, testkit.AdminAfter)
 				}, options...)
 		}
 	}
@@ -37,15 +38,15 @@ func TestCommitEndsDuringRollback(t *testing.T) {
 // executes in the middle of the next transaction.
 func TestRollbackComesLate(t *testing.T) {
 	t.Parallel()
-	bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		a.Inject(spstest.Fault{Method: "DELETE", Path: "transaction", CutAfter: true, Detached: true, Takes: 10 * time.Second})
 		err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
-			if err := setAdmin(after)(ctx, tx); err != nil {
+			if err := testkit.SetAdmin(testkit.AdminAfter)(ctx, tx); err != nil {
 				t.Error(err)
 			}
-			return errProgram
+			return errRollback
 		})
-		if !errors.Is(err, errProgram) {
+		if !errors.Is(err, errRollback) {
 			t.Errorf("error %v, want that of the function", err)
 		}
 		err = c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
@@ -53,12 +54,12 @@ func TestRollbackComesLate(t *testing.T) {
 				return err
 			}
 			time.Sleep(20 * time.Second)
-			return setAdmin(after)(ctx, tx)
+			return testkit.SetAdmin(testkit.AdminAfter)(ctx, tx)
 		}, sps.WithLockWait(time.Minute))
 		if err != nil {
 			t.Error(err)
 		}
-		settled(t, a, after)
+		testkit.Settled(t, a, testkit.AdminAfter)
 		if _, err := c.TrustStores.GetByName(t.Context(), "first"); err != nil {
 			t.Errorf("no error of the transaction, and a part is missing: %v", err)
 		}

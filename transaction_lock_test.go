@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/internal/testkit"
 	"github.com/go-sps/sps/spstest"
 )
 
@@ -20,7 +21,7 @@ func clientsOf(t *testing.T, a *spstest.Appliance, n int) []*sps.Client {
 	t.Helper()
 	list := make([]*sps.Client, n)
 	for i := range list {
-		c, err := sps.Connect(t.Context(), a.Addr(), sps.UsernamePassword(a.Username(), sps.NewSecretString(a.Password())), inProcess(a))
+		c, err := sps.Connect(t.Context(), a.Addr(), sps.UsernamePassword(a.Username(), sps.NewSecretString(a.Password())), testkit.InProcess(a))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -90,7 +91,7 @@ func TestFairLock(t *testing.T) {
 // TestYieldAlone measures what a client alone loses by giving way.
 func TestYieldAlone(t *testing.T) {
 	t.Parallel()
-	bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		start := time.Now()
 		for range 20 {
 			if err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
@@ -109,7 +110,7 @@ func TestYieldAlone(t *testing.T) {
 // TestWaitForTurn bounds the wait for another transaction of the same client too.
 func TestWaitForTurn(t *testing.T) {
 	t.Parallel()
-	bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		var first sync.WaitGroup
 		first.Go(func() {
 			if err := c.Transaction(t.Context(), func(context.Context, *sps.Transaction) error { time.Sleep(time.Minute); return nil }); err != nil {
@@ -118,7 +119,7 @@ func TestWaitForTurn(t *testing.T) {
 		})
 		synctest.Wait()
 		start := time.Now()
-		err := c.Transaction(t.Context(), setAdmin(after), sps.WithLockWait(5*time.Second))
+		err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter), sps.WithLockWait(5*time.Second))
 		if !errors.Is(err, sps.ErrLocked) || time.Since(start) != 5*time.Second || !strings.Contains(err.Error(), "this client") {
 			t.Errorf("after %s: %v", time.Since(start), err)
 		}
@@ -130,7 +131,7 @@ func TestWaitForTurn(t *testing.T) {
 func TestLockOfOwnUser(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
-	c := connect(t, a)
+	c := testkit.Connect(t, a)
 	for _, test := range []struct {
 		message string
 		own     bool
@@ -138,7 +139,7 @@ func TestLockOfOwnUser(t *testing.T) {
 		{"The configuration is locked by admin.", true}, {"locked by user 'admin' (web)", true}, {"The configuration is locked by administrator", false},
 	} {
 		a.Inject(spstest.Fault{Method: "POST", Path: "transaction", Status: 403, Body: `{"error":{"type":"ConfigurationLocked","message":"` + test.message + `"}}`})
-		err := c.Transaction(t.Context(), setAdmin(after))
+		err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter))
 		if !errors.Is(err, sps.ErrLocked) || strings.Contains(err.Error(), "earlier run") != test.own {
 			t.Errorf("%s: %v", test.message, err)
 		}
@@ -154,12 +155,12 @@ func TestHungAppliance(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			limit := sps.DefaultTimeouts().Close
-			bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+			testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 				a.Inject(spstest.Fault{Method: "DELETE", Delay: time.Hour, Times: -1})
 				ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 				defer cancel()
 				err := c.Transaction(ctx, func(ctx context.Context, tx *sps.Transaction) error {
-					if err := setAdmin(after)(ctx, tx); err != nil {
+					if err := testkit.SetAdmin(testkit.AdminAfter)(ctx, tx); err != nil {
 						return err
 					}
 					<-ctx.Done()
@@ -189,7 +190,7 @@ func TestHungAppliance(t *testing.T) {
 func TestConnectDeadline(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		network := newMemNet()
+		network := testkit.NewMemNet()
 		defer network.Close()
 		go func() {
 			for {
@@ -203,7 +204,7 @@ func TestConnectDeadline(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		start := time.Now()
-		_, err := sps.Connect(ctx, "silent.example.com:8443", sps.UsernamePassword("u", sps.NewSecretString("pass")), network.dial())
+		_, err := sps.Connect(ctx, "silent.example.com:8443", sps.UsernamePassword("u", sps.NewSecretString("pass")), network.Dial())
 		if took := time.Since(start); took != time.Second {
 			t.Errorf("it took %s", took)
 		}
@@ -213,7 +214,7 @@ func TestConnectDeadline(t *testing.T) {
 		}
 		done, cancel := context.WithCancel(t.Context())
 		cancel()
-		if _, err := sps.Connect(done, "appliance.test", sps.UsernamePassword("u", sps.NewSecretString("pass")), roundTrip(func(*http.Request) (*http.Response, error) {
+		if _, err := sps.Connect(done, "appliance.test", sps.UsernamePassword("u", sps.NewSecretString("pass")), testkit.RoundTrip(func(*http.Request) (*http.Response, error) {
 			t.Error("something was sent")
 			return nil, errors.New("sent")
 		})); !errors.Is(err, context.Canceled) {

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/internal/testkit"
 	"github.com/go-sps/sps/spstest"
 )
 
@@ -26,17 +27,17 @@ func TestRequestsOfTransactions(t *testing.T) {
 		options []sps.TransactionOption
 		want    []string
 	}{
-		"nothing to change": {"", setAdmin(before), nil, []string{"GET " + emailPath}},
-		"one update": {"", setAdmin(after), []sps.TransactionOption{sps.WithMessage("CHG-1")}, []string{
+		"nothing to change": {"", testkit.SetAdmin(testkit.AdminBefore), nil, []string{"GET " + emailPath}},
+		"one update": {"", testkit.SetAdmin(testkit.AdminAfter), []sps.TransactionOption{sps.WithMessage("CHG-1")}, []string{
 			"GET " + emailPath, login, "POST /api/transaction", "PUT " + emailPath, "GET " + emailPath, "GET /api/transaction/changes", "PUT /api/transaction",
 		}},
-		"without a message, told": {"", setAdmin(after), nil, []string{
+		"without a message, told": {"", testkit.SetAdmin(testkit.AdminAfter), nil, []string{
 			"GET " + emailPath, login, "POST /api/transaction", "PUT " + emailPath, "GET " + emailPath, "GET /api/transaction/changes", "PUT /api/transaction",
 		}},
-		"without a message, not told": {"204", setAdmin(after), nil, []string{
+		"without a message, not told": {"204", testkit.SetAdmin(testkit.AdminAfter), nil, []string{
 			"GET " + emailPath, login, "POST /api/transaction", "GET /api/transaction", "PUT " + emailPath, "GET " + emailPath, "GET /api/transaction/changes", "PUT /api/transaction",
 		}},
-		"the lock first": {"", setAdmin(after), []sps.TransactionOption{sps.WithLockFirst()}, []string{
+		"the lock first": {"", testkit.SetAdmin(testkit.AdminAfter), []sps.TransactionOption{sps.WithLockFirst()}, []string{
 			login, "POST /api/transaction", "GET " + emailPath, "PUT " + emailPath, "GET /api/transaction/changes", "PUT /api/transaction",
 		}},
 		"each read once": {"", func(ctx context.Context, tx *sps.Transaction) error {
@@ -45,7 +46,7 @@ func TestRequestsOfTransactions(t *testing.T) {
 					return err
 				}
 			}
-			return tx.Management.Email.Replace(ctx, sps.EmailSettings{AdminAddress: after})
+			return tx.Management.Email.Replace(ctx, sps.EmailSettings{AdminAddress: testkit.AdminAfter})
 		}, nil, []string{
 			"GET " + emailPath, "GET " + emailPath, "GET " + emailPath, login, "POST /api/transaction", "PUT " + emailPath, "GET " + emailPath,
 			"GET /api/transaction/changes", "PUT /api/transaction",
@@ -58,17 +59,17 @@ func TestRequestsOfTransactions(t *testing.T) {
 				variants = append(variants, spstest.WithVariant("open-answer", test.variant))
 			}
 			a := spstest.NewServer(t, variants...)
-			c := connect(t, a)
+			c := testkit.Connect(t, a)
 			a.ResetJournal()
 			if err := c.Transaction(t.Context(), test.run, test.options...); err != nil {
 				t.Fatal(err)
 			}
-			diff(t, "requests", test.want, requests(a))
+			testkit.Diff(t, "requests", test.want, testkit.Requests(a))
 			a.ResetJournal()
-			if err := c.Transaction(t.Context(), setAdmin("again@example.com"), test.options...); err != nil {
+			if err := c.Transaction(t.Context(), testkit.SetAdmin("again@example.com"), test.options...); err != nil {
 				t.Fatal(err)
 			}
-			if slices.Contains(requests(a), login) && name != "nothing to change" {
+			if slices.Contains(testkit.Requests(a), login) && name != "nothing to change" {
 				t.Error("the second transaction logged in again")
 			}
 		})
@@ -79,22 +80,22 @@ func TestRequestsOfTransactions(t *testing.T) {
 func TestNoLockNeeded(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t, spstest.WithCommitMessageRequired())
-	c := connect(t, a)
+	c := testkit.Connect(t, a)
 	a.LockConfiguration("somebody")
 	done := sps.CommittedChanges{Changes: []sps.Change{{}}}
-	if err := c.Transaction(t.Context(), setAdmin(before), sps.WithChanges(&done)); err != nil {
+	if err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminBefore), sps.WithChanges(&done)); err != nil {
 		t.Errorf("error %v", err)
 	}
-	if changes, err := c.Preview(t.Context(), setAdmin(before)); err != nil || len(changes) > 0 {
+	if changes, err := c.Preview(t.Context(), testkit.SetAdmin(testkit.AdminBefore)); err != nil || len(changes) > 0 {
 		t.Errorf("preview %v, %v", changes, err)
 	}
-	diff(t, "sessions", 1, a.Sessions())
-	diff(t, "changes", sps.CommittedChanges{}, done)
+	testkit.Diff(t, "sessions", 1, a.Sessions())
+	testkit.Diff(t, "changes", sps.CommittedChanges{}, done)
 	func() {
 		defer func() { _ = recover() }()
 		_ = c.Transaction(t.Context(), func(context.Context, *sps.Transaction) error { panic("boom") })
 	}()
-	for _, r := range requests(a) {
+	for _, r := range testkit.Requests(a) {
 		if !strings.HasPrefix(r, "GET ") {
 			t.Errorf("sent %s", r)
 		}
@@ -104,28 +105,28 @@ func TestNoLockNeeded(t *testing.T) {
 // TestReadersSeeCommitted has readers of the client beside an open transaction.
 func TestReadersSeeCommitted(t *testing.T) {
 	t.Parallel()
-	underVariants(t, func(t *testing.T, options ...spstest.Option) {
+	testkit.UnderVariants(t, func(t *testing.T, options ...spstest.Option) {
 		a := spstest.NewServer(t, options...)
-		c := connect(t, a)
+		c := testkit.Connect(t, a)
 		err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
-			if err := setAdmin(after)(ctx, tx); err != nil {
+			if err := testkit.SetAdmin(testkit.AdminAfter)(ctx, tx); err != nil {
 				return err
 			}
 			outside, err := c.Management.Email.Get(t.Context())
-			if err != nil || outside.Body.AdminAddress != before {
+			if err != nil || outside.Body.AdminAddress != testkit.AdminBefore {
 				t.Errorf("a reader sees %+v, %v", outside, err)
 			}
 			inside, err := c.Management.Email.Get(ctx) // with the function's context it is a read of the transaction
-			if err != nil || inside.Body.AdminAddress != after {
+			if err != nil || inside.Body.AdminAddress != testkit.AdminAfter {
 				t.Errorf("the function sees %+v, %v", inside, err)
 			}
-			inside.Body.ReportingAddress = after
+			inside.Body.ReportingAddress = testkit.AdminAfter
 			return tx.Management.Email.Replace(ctx, inside.Body) // which does not undo what it wrote
 		}, sps.WithMessage("CHG-1"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		settled(t, a, after)
+		testkit.Settled(t, a, testkit.AdminAfter)
 	})
 }
 
@@ -195,7 +196,7 @@ func TestReadConflicts(t *testing.T) {
 				t.Run(name+", lock at "+lock+", profile "+profile, func(t *testing.T) {
 					t.Parallel()
 					a := spstest.NewServer(t, spstest.WithProfile(profile), spstest.WithVariant("lock-taken", lock))
-					c := connect(t, a)
+					c := testkit.Connect(t, a)
 					err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
 						if err := test.reads(ctx, c, tx); err != nil {
 							return err
@@ -206,17 +207,17 @@ func TestReadConflicts(t *testing.T) {
 								return err
 							}
 						}
-						_ = setAdmin(after)(ctx, tx) // that it is swallowed makes no difference
+						_ = testkit.SetAdmin(testkit.AdminAfter)(ctx, tx) // that it is swallowed makes no difference
 						return nil
 					})
 					if !errors.Is(err, test.want) {
 						t.Errorf("error %v, want %v", err, test.want)
 					}
-					want := after
+					want := testkit.AdminAfter
 					if test.want != nil {
-						want = before
+						want = testkit.AdminBefore
 					}
-					settled(t, a, want)
+					testkit.Settled(t, a, want)
 				})
 			}
 		}
@@ -230,7 +231,7 @@ func TestRefusedFirstWrite(t *testing.T) {
 		t.Run(fmt.Sprintf("changed meanwhile: %t", changed), func(t *testing.T) {
 			t.Parallel()
 			a := spstest.NewServer(t)
-			c := connect(t, a)
+			c := testkit.Connect(t, a)
 			err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
 				if _, err := tx.Management.Email.Get(ctx); err != nil {
 					return err
@@ -241,16 +242,16 @@ func TestRefusedFirstWrite(t *testing.T) {
 				if _, err := tx.Invoke(ctx, "DELETE", auditPolicies+"/none", nil); err == nil {
 					t.Error("the deletion of what is not there was accepted")
 				}
-				return tx.Management.Email.Replace(ctx, sps.EmailSettings{AdminAddress: after})
+				return tx.Management.Email.Replace(ctx, sps.EmailSettings{AdminAddress: testkit.AdminAfter})
 			})
 			if changed != errors.Is(err, sps.ErrConflict) || !changed && err != nil {
 				t.Errorf("error %v", err)
 			}
 			if changed {
-				settled(t, a, "theirs@example.com")
+				testkit.Settled(t, a, "theirs@example.com")
 				return
 			}
-			settled(t, a, after)
+			testkit.Settled(t, a, testkit.AdminAfter)
 		})
 	}
 }
@@ -259,7 +260,7 @@ func TestRefusedFirstWrite(t *testing.T) {
 func TestUniqueNames(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
-	c := connect(t, a)
+	c := testkit.Connect(t, a)
 	err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
 		if _, err := tx.TrustStores.Create(ctx, sps.NewTrustStore("Ours")); err != nil {
 			return err
@@ -273,7 +274,7 @@ func TestUniqueNames(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	list := requests(a)
+	list := testkit.Requests(a)
 	if slices.Index(list, "POST /api/transaction") > slices.Index(list, "GET /api/configuration/trust_stores") {
 		t.Errorf("the names were looked at before the opening: %q", list)
 	}
@@ -283,7 +284,7 @@ func TestUniqueNames(t *testing.T) {
 // read them.
 func TestTooManyReads(t *testing.T) {
 	t.Parallel()
-	bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		many := func(ctx context.Context, tx *sps.Transaction) error {
 			for i := range 4097 {
 				if _, err := tx.Invoke(ctx, "GET", "configuration/management/email", nil, sps.WithQuery("n", fmt.Sprint(i))); err != nil {
@@ -296,25 +297,25 @@ func TestTooManyReads(t *testing.T) {
 			t.Errorf("reading only: %v", err)
 		}
 		then := func(ctx context.Context, tx *sps.Transaction) error {
-			return errors.Join(many(ctx, tx), tx.Management.Email.Replace(ctx, sps.EmailSettings{AdminAddress: after}))
+			return errors.Join(many(ctx, tx), tx.Management.Email.Replace(ctx, sps.EmailSettings{AdminAddress: testkit.AdminAfter}))
 		}
 		if err := c.Transaction(t.Context(), then); !errors.Is(err, sps.ErrInvalidInput) || !strings.Contains(err.Error(), "WithLockFirst") {
 			t.Errorf("then a write: %v", err)
 		}
-		settled(t, a, before)
+		testkit.Settled(t, a, testkit.AdminBefore)
 		if err := c.Transaction(t.Context(), then, sps.WithLockFirst()); err != nil {
 			t.Errorf("with the lock first: %v", err)
 		}
-		settled(t, a, after)
+		testkit.Settled(t, a, testkit.AdminAfter)
 	})
 }
 
 // TestWritersAtOnce has several goroutines make the first write of one transaction.
 func TestWritersAtOnce(t *testing.T) {
 	t.Parallel()
-	underVariants(t, func(t *testing.T, options ...spstest.Option) {
+	testkit.UnderVariants(t, func(t *testing.T, options ...spstest.Option) {
 		a := spstest.NewServer(t, options...)
-		c := connect(t, a)
+		c := testkit.Connect(t, a)
 		err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
 			errs := make([]error, 6)
 			var all sync.WaitGroup
@@ -323,7 +324,7 @@ func TestWritersAtOnce(t *testing.T) {
 					if i%2 == 0 {
 						errs[i] = tx.Management.Email.Update(ctx, func(e *sps.EmailSettings) error {
 							if i == 0 {
-								e.AdminAddress = after
+								e.AdminAddress = testkit.AdminAfter
 							} else {
 								e.AlertingAddress += fmt.Sprint(i)
 							}
@@ -340,7 +341,7 @@ func TestWritersAtOnce(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		settled(t, a, after)
+		testkit.Settled(t, a, testkit.AdminAfter)
 		email, err := c.Management.Email.Get(t.Context())
 		if err != nil || !strings.Contains(email.Body.AlertingAddress, "2") || !strings.Contains(email.Body.AlertingAddress, "4") {
 			t.Errorf("email %+v, %v", email, err)
@@ -352,18 +353,18 @@ func TestWritersAtOnce(t *testing.T) {
 func TestReadOnlyRights(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t, spstest.WithUser("reader", "r", spstest.ReadOnly))
-	c, err := sps.Connect(t.Context(), a.Addr(), sps.UsernamePassword("reader", sps.NewSecretString("r")), sps.WithCABundle(a.CA()), quick)
+	c, err := sps.Connect(t.Context(), a.Addr(), sps.UsernamePassword("reader", sps.NewSecretString("r")), sps.WithCABundle(a.CA()), testkit.Quick)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer c.Close(t.Context())
-	if err := c.Transaction(t.Context(), setAdmin(before)); err != nil {
+	if err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminBefore)); err != nil {
 		t.Errorf("a run that changes nothing: %v", err)
 	}
-	if err := c.Transaction(t.Context(), setAdmin(after)); !errors.Is(err, sps.Unauthorized) || errors.Is(err, sps.ErrLocked) {
+	if err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter)); !errors.Is(err, sps.Unauthorized) || errors.Is(err, sps.ErrLocked) {
 		t.Errorf("a write: %v, want Unauthorized", err)
 	}
-	settled(t, a, before)
+	testkit.Settled(t, a, testkit.AdminBefore)
 }
 
 // TestSwallowedOpening returns what refused the opening although the function swallowed
@@ -371,12 +372,12 @@ func TestReadOnlyRights(t *testing.T) {
 func TestSwallowedOpening(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
-	c := connect(t, a)
+	c := testkit.Connect(t, a)
 	a.LockConfiguration("somebody")
 	a.ResetJournal()
 	err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
 		for range 2 {
-			if err := tx.Management.Email.Replace(ctx, sps.EmailSettings{AdminAddress: after}); !errors.Is(err, sps.ErrLocked) {
+			if err := tx.Management.Email.Replace(ctx, sps.EmailSettings{AdminAddress: testkit.AdminAfter}); !errors.Is(err, sps.ErrLocked) {
 				t.Errorf("a step: %v", err)
 			}
 			if _, err := tx.Management.Email.Get(ctx); !errors.Is(err, sps.ErrLocked) {
@@ -388,23 +389,23 @@ func TestSwallowedOpening(t *testing.T) {
 	if !errors.Is(err, sps.ErrLocked) {
 		t.Errorf("error %v, want ErrLocked", err)
 	}
-	diff(t, "requests", []string{"GET /api/authentication", "POST /api/transaction"}, requests(a))
+	testkit.Diff(t, "requests", []string{"GET /api/authentication", "POST /api/transaction"}, testkit.Requests(a))
 }
 
 // TestWithChanges hands out what was committed.
 func TestWithChanges(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
-	c := connect(t, a)
+	c := testkit.Connect(t, a)
 	var done sps.CommittedChanges
-	if err := c.Transaction(t.Context(), setAdmin(after), sps.WithChanges(&done)); err != nil {
+	if err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter), sps.WithChanges(&done)); err != nil {
 		t.Fatal(err)
 	}
 	if len(done.Changes) != 1 || done.Changes[0].Path != emailPath || done.Err != nil {
 		t.Errorf("changes %+v", done)
 	}
 	a.Inject(spstest.Fault{Method: "GET", Path: "transaction/changes", Status: 500, Times: -1})
-	if err := c.Transaction(t.Context(), setAdmin(before), sps.WithChanges(&done)); err != nil {
+	if err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminBefore), sps.WithChanges(&done)); err != nil {
 		t.Fatal(err)
 	}
 	var refused *sps.Error
@@ -413,7 +414,7 @@ func TestWithChanges(t *testing.T) {
 	}
 	failed := sps.CommittedChanges{Err: errors.New("untouched")}
 	_ = c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
-		return errors.Join(setAdmin(after)(ctx, tx), errors.New("boom"))
+		return errors.Join(testkit.SetAdmin(testkit.AdminAfter)(ctx, tx), errors.New("boom"))
 	}, sps.WithChanges(&failed))
 	if failed.Err == nil {
 		t.Error("a transaction that failed wrote to it")

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/internal/testkit"
 	"github.com/go-sps/sps/spstest"
 )
 
@@ -69,14 +70,14 @@ func TestRerun(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+			testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 				test.prepare(a)
 				ctx, cancel := context.WithTimeout(t.Context(), test.timeout)
 				defer cancel()
 				runs, start := 0, time.Now()
 				err := c.Transaction(ctx, func(ctx context.Context, tx *sps.Transaction) error {
 					runs++
-					return setAdmin(after)(ctx, tx)
+					return testkit.SetAdmin(testkit.AdminAfter)(ctx, tx)
 				}, test.options...)
 				if took := time.Since(start); took < test.took[0] || took > test.took[1] {
 					t.Errorf("it took %s, want %s to %s", took, test.took[0], test.took[1])
@@ -88,7 +89,7 @@ func TestRerun(t *testing.T) {
 					t.Errorf("%v, want %v", err, test.is)
 				}
 				if test.is == nil {
-					settled(t, a, after)
+					testkit.Settled(t, a, testkit.AdminAfter)
 				}
 			})
 		})
@@ -98,8 +99,8 @@ func TestRerun(t *testing.T) {
 // TestRerunAfterConflict has somebody else write between the read and the write of the
 // first run.
 func TestRerunAfterConflict(t *testing.T) {
-	bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
-		other, err := sps.Connect(t.Context(), a.Addr(), sps.UsernamePassword(a.Username(), sps.NewSecretString(a.Password())), inProcess(a))
+	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+		other, err := sps.Connect(t.Context(), a.Addr(), sps.UsernamePassword(a.Username(), sps.NewSecretString(a.Password())), testkit.InProcess(a))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -120,11 +121,11 @@ func TestRerunAfterConflict(t *testing.T) {
 					t.Error(err)
 				}
 			}
-			return setAdmin(after)(ctx, tx)
+			return testkit.SetAdmin(testkit.AdminAfter)(ctx, tx)
 		}, sps.WithRerun(time.Minute))
 		if err != nil || runs != 2 {
 			t.Errorf("%d runs, %v", runs, err)
 		}
-		settled(t, a, after)
+		testkit.Settled(t, a, testkit.AdminAfter)
 	})
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/internal/testkit"
 	"github.com/go-sps/sps/spstest"
 )
 
@@ -20,8 +21,8 @@ import (
 func TestConcurrentUpdates(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
-	c := connect(t, a)
-	ids := allTrafficAlerts
+	c := testkit.Connect(t, a)
+	ids := testkit.AllTrafficAlerts
 	err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
 		errs := make([]error, len(ids))
 		var all sync.WaitGroup
@@ -51,7 +52,7 @@ func TestConcurrentUpdates(t *testing.T) {
 func TestNestedUpdate(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
-	c := connect(t, a)
+	c := testkit.Connect(t, a)
 	err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
 		return tx.Alerting.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error {
 			inner := tx.Alerting.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error { return a.Enable(sps.ChannelSNMP, sps.AlertAuthFailure) })
@@ -71,13 +72,13 @@ func TestNestedUpdate(t *testing.T) {
 		return tx.Management.Email.Update(ctx, func(e *sps.EmailSettings) error {
 			n++
 			e.AdminAddress = "outer"
-			return setAdmin(fmt.Sprint(n))(ctx, tx)
+			return testkit.SetAdmin(fmt.Sprint(n))(ctx, tx)
 		})
 	})
 	if err == nil || !strings.Contains(err.Error(), "is it written within its own update?") {
 		t.Errorf("an endless one: %v", err)
 	}
-	settled(t, a, before)
+	testkit.Settled(t, a, testkit.AdminBefore)
 }
 
 // TestReadDuringWrite reads an object while it is written: another reader does not wait,
@@ -86,8 +87,8 @@ func TestReadDuringWrite(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
 	written, read := make(chan struct{}), make(chan struct{})
-	c := connect(t, a, sps.WithTransport(func(base http.RoundTripper) http.RoundTripper {
-		return roundTripper(func(r *http.Request) (*http.Response, error) {
+	c := testkit.Connect(t, a, sps.WithTransport(func(base http.RoundTripper) http.RoundTripper {
+		return testkit.RoundTripper(func(r *http.Request) (*http.Response, error) {
 			resp, err := base.RoundTrip(r)
 			if r.Method == "PUT" && strings.HasSuffix(r.URL.Path, "/email") {
 				close(written)
@@ -100,16 +101,16 @@ func TestReadDuringWrite(t *testing.T) {
 		go func() {
 			defer close(read)
 			<-written
-			if email, err := c.Management.Email.Get(t.Context()); err != nil || email.Body.AdminAddress != before {
+			if email, err := c.Management.Email.Get(t.Context()); err != nil || email.Body.AdminAddress != testkit.AdminBefore {
 				t.Errorf("read %+v, %v", email, err)
 			}
 		}()
-		return tx.Management.Email.Replace(ctx, sps.EmailSettings{AdminAddress: after})
+		return tx.Management.Email.Replace(ctx, sps.EmailSettings{AdminAddress: testkit.AdminAfter})
 	})
 	if err != nil {
 		t.Error(err)
 	}
-	settled(t, a, after)
+	testkit.Settled(t, a, testkit.AdminAfter)
 }
 
 // TestRevertedMeanwhile has somebody revert one of two objects after a commit whose
@@ -118,8 +119,8 @@ func TestRevertedMeanwhile(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
 	original, _ := a.Configuration("management/email")
-	c := connect(t, a, sps.WithTransport(func(base http.RoundTripper) http.RoundTripper {
-		return roundTripper(func(r *http.Request) (*http.Response, error) {
+	c := testkit.Connect(t, a, sps.WithTransport(func(base http.RoundTripper) http.RoundTripper {
+		return testkit.RoundTripper(func(r *http.Request) (*http.Response, error) {
 			resp, err := base.RoundTrip(r)
 			if r.Method == "PUT" && strings.HasSuffix(r.URL.Path, "/transaction") && err == nil {
 				resp.Body.Close()
@@ -131,7 +132,7 @@ func TestRevertedMeanwhile(t *testing.T) {
 	}))
 	err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
 		err := tx.Alerting.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error { return a.EnableAll(sps.ChannelEmail) })
-		return errors.Join(err, setAdmin(after)(ctx, tx))
+		return errors.Join(err, testkit.SetAdmin(testkit.AdminAfter)(ctx, tx))
 	})
 	if !errors.Is(err, sps.ErrOutcomeUnknown) {
 		t.Errorf("error %v", err)
@@ -142,7 +143,7 @@ func TestRevertedMeanwhile(t *testing.T) {
 func TestHandlesStayInside(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
-	c := connect(t, a)
+	c := testkit.Connect(t, a)
 	for name, write := range map[string]func(context.Context, *sps.Transaction) error{
 		"delete a slot": func(ctx context.Context, tx *sps.Transaction) error {
 			return sps.NewCollection[any](c, "firmware/slots").In(tx).Delete(ctx, "4")
@@ -168,20 +169,20 @@ func TestHandlesStayInside(t *testing.T) {
 		if err := c.Transaction(t.Context(), write); !errors.Is(err, sps.ErrInvalidInput) || errors.Is(err, sps.ErrLocked) {
 			t.Errorf("%s: %v", name, err)
 		}
-		for _, r := range requests(a) {
+		for _, r := range testkit.Requests(a) {
 			if !strings.HasPrefix(r, "GET ") && !strings.HasSuffix(r, " /api/transaction") {
 				t.Errorf("%s: sent %s", name, r)
 			}
 		}
-		settled(t, a, before)
+		testkit.Settled(t, a, testkit.AdminBefore)
 	}
 }
 
 // dropped makes a client whose commits are answered in some way, while the appliance
 // drops the transaction.
 func dropped(t *testing.T, a *spstest.Appliance, answered int) *sps.Client {
-	return connect(t, a, sps.WithTransport(func(base http.RoundTripper) http.RoundTripper {
-		return roundTripper(func(r *http.Request) (*http.Response, error) {
+	return testkit.Connect(t, a, sps.WithTransport(func(base http.RoundTripper) http.RoundTripper {
+		return testkit.RoundTripper(func(r *http.Request) (*http.Response, error) {
 			if r.Method != "PUT" || !strings.HasSuffix(r.URL.Path, "/transaction") {
 				return base.RoundTrip(r)
 			}
@@ -193,7 +194,7 @@ func dropped(t *testing.T, a *spstest.Appliance, answered int) *sps.Client {
 			if answered == 0 {
 				return nil, errors.New("connection reset")
 			}
-			return answer(r, answered, http.Header{}, ""), nil
+			return testkit.Answer(r, answered, http.Header{}, ""), nil
 		})
 	}))
 }
@@ -209,7 +210,7 @@ func TestDroppedTransaction(t *testing.T) {
 		}
 	}
 	replace := func(ctx context.Context, tx *sps.Transaction) error {
-		return tx.Management.Email.Replace(ctx, sps.EmailSettings{AdminAddress: after})
+		return tx.Management.Email.Replace(ctx, sps.EmailSettings{AdminAddress: testkit.AdminAfter})
 	}
 	forthAndBack := func(ctx context.Context, tx *sps.Transaction) error {
 		return errors.Join(
@@ -253,18 +254,18 @@ func TestDroppedTransaction(t *testing.T) {
 		write func(context.Context, *sps.Transaction) error
 		want  []string // nil: nothing can be compared
 	}{
-		"update":                       {setAdmin(after), asBefore},
+		"update":                       {testkit.SetAdmin(testkit.AdminAfter), asBefore},
 		"replace":                      {replace, asBefore},
 		"a raw PUT":                    {raw("PUT", "configuration/datetime/timezone", json.RawMessage(`"UTC"`)), asBefore},
 		"a raw POST":                   {raw("POST", auditPolicies, auditPolicy{"new"}), asBefore},
 		"a raw DELETE":                 {raw("DELETE", auditPolicies+"/"+policyKey, nil), asBefore},
-		"update, then forth and back":  {then(setAdmin(after), forthAndBack), asBefore},
+		"update, then forth and back":  {then(testkit.SetAdmin(testkit.AdminAfter), forthAndBack), asBefore},
 		"forth and back":               {forthAndBack, unknown},
 		"created and deleted":          {createAndDelete, unknown},
 		"created and updated":          {createAndUpdate, asBefore},
 		"created without a key":        {createKeyless, unknown},
 		"with a reference":             {reference, asBefore},
-		"created and deleted, and one": {then(setAdmin(after), createAndDelete), asBefore},
+		"created and deleted, and one": {then(testkit.SetAdmin(testkit.AdminAfter), createAndDelete), asBefore},
 	} {
 		for _, answered := range []int{0, 502} {
 			t.Run(fmt.Sprintf("%s, answered %d", name, answered), func(t *testing.T) {
@@ -282,7 +283,7 @@ func TestDroppedTransaction(t *testing.T) {
 				if (len(details.AsBefore) > 0) != (test.want != nil) || details.AsWritten != nil || details.Status != "closed" || !details.RolledBack {
 					t.Errorf("details %+v", details)
 				}
-				settled(t, a, before)
+				testkit.Settled(t, a, testkit.AdminBefore)
 			})
 		}
 	}
@@ -292,7 +293,7 @@ func TestDroppedTransaction(t *testing.T) {
 func TestGoneAfterCommit(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
-	c := connect(t, a)
+	c := testkit.Connect(t, a)
 	a.Inject(spstest.Fault{Method: "PUT", Path: "transaction", CutAfter: true})
 	a.Inject(spstest.Fault{Method: "GET", Path: auditPolicies + "/*", Status: 404, Body: `{"error":{"type":"ResourceNotFound"}}`, Skip: 2, Times: -1})
 	err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
@@ -302,14 +303,14 @@ func TestGoneAfterCommit(t *testing.T) {
 	if !errors.Is(err, sps.ErrOutcomeUnknown) || !errors.As(err, &details) {
 		t.Fatalf("error %v, want ErrOutcomeUnknown", err)
 	}
-	diff(t, "neither", []string{auditPolicies + "/" + policyKey}, details.Neither)
+	testkit.Diff(t, "neither", []string{auditPolicies + "/" + policyKey}, details.Neither)
 }
 
 // TestLooksAtAll looks at every object that a lost commit was to write.
 func TestLooksAtAll(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
-	c := connect(t, a)
+	c := testkit.Connect(t, a)
 	a.Inject(spstest.Fault{Method: "PUT", Path: "transaction", CutAfter: true})
 	var made []string
 	err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
@@ -326,25 +327,25 @@ func TestLooksAtAll(t *testing.T) {
 		t.Fatal(err)
 	}
 	var looks []string
-	for _, r := range requests(a) {
+	for _, r := range testkit.Requests(a) {
 		if strings.HasPrefix(r, "GET /api/configuration/") {
 			looks = append(looks, r)
 		}
 	}
 	slices.Sort(made) // they are looked at side by side
 	slices.Sort(looks)
-	diff(t, "looks", made, looks)
+	testkit.Diff(t, "looks", made, looks)
 }
 
 // TestLateCommitOfAnother has a commit that the appliance executes only after it was given up.
 func TestLateCommitOfAnother(t *testing.T) {
 	t.Parallel()
-	bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		late := make(chan struct{})
 		hold := func(r *http.Request) bool { return r.Method == "PUT" && strings.HasSuffix(r.URL.Path, "/transaction") }
 		slow, err := sps.Connect(t.Context(), a.Addr(), sps.UsernamePassword("admin", sps.NewSecretString("a")),
 			sps.WithTransport(func(http.RoundTripper) http.RoundTripper {
-				return roundTripper(func(r *http.Request) (*http.Response, error) {
+				return testkit.RoundTripper(func(r *http.Request) (*http.Response, error) {
 					if !hold(r) {
 						return a.RoundTrip(r)
 					}
@@ -371,12 +372,12 @@ func TestLateCommitOfAnother(t *testing.T) {
 		defer slow.Close(context.Background())
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if err := slow.Transaction(ctx, setAdmin("first@example.com")); !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, sps.ErrOutcomeUnknown) {
+		if err := slow.Transaction(ctx, testkit.SetAdmin("first@example.com")); !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, sps.ErrOutcomeUnknown) {
 			t.Errorf("given up: %v", err)
 		}
 		boom := errors.New("boom")
 		err = slow.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
-			if err := setAdmin("second@example.com")(ctx, tx); err != nil {
+			if err := testkit.SetAdmin("second@example.com")(ctx, tx); err != nil {
 				return err
 			}
 			<-late
@@ -385,7 +386,7 @@ func TestLateCommitOfAnother(t *testing.T) {
 		if !errors.Is(err, boom) {
 			t.Errorf("the next one: %v", err)
 		}
-		settled(t, a, before)
+		testkit.Settled(t, a, testkit.AdminBefore)
 	})
 }
 
@@ -393,12 +394,12 @@ func TestLateCommitOfAnother(t *testing.T) {
 // transaction, and the next one is open.
 func TestLateCommitAfterDrop(t *testing.T) {
 	t.Parallel()
-	bubble(t, func(t *testing.T, a *spstest.Appliance, _ *sps.Client) {
+	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, _ *sps.Client) {
 		late := make(chan struct{})
 		first := true
 		c, err := sps.Connect(t.Context(), a.Addr(), sps.UsernamePassword("admin", sps.NewSecretString("a")),
 			sps.WithTransport(func(http.RoundTripper) http.RoundTripper {
-				return roundTripper(func(r *http.Request) (*http.Response, error) {
+				return testkit.RoundTripper(func(r *http.Request) (*http.Response, error) {
 					if r.Method != "PUT" || !strings.HasSuffix(r.URL.Path, "/transaction") || !first {
 						return a.RoundTrip(r)
 					}
@@ -421,19 +422,19 @@ func TestLateCommitAfterDrop(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer c.Close(context.Background())
-		if err := c.Transaction(t.Context(), setAdmin("first@example.com")); !errors.Is(err, sps.ErrOutcomeUnknown) {
+		if err := c.Transaction(t.Context(), testkit.SetAdmin("first@example.com")); !errors.Is(err, sps.ErrOutcomeUnknown) {
 			t.Errorf("dropped: %v", err)
 		}
 		boom := errors.New("boom")
 		err = c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
-			err := setAdmin("second@example.com")(ctx, tx)
+			err := testkit.SetAdmin("second@example.com")(ctx, tx)
 			<-late
 			return errors.Join(err, boom)
 		})
 		if !errors.Is(err, boom) {
 			t.Errorf("the next one: %v", err)
 		}
-		settled(t, a, before)
+		testkit.Settled(t, a, testkit.AdminBefore)
 	})
 }
 
@@ -441,28 +442,28 @@ func TestLateCommitAfterDrop(t *testing.T) {
 func TestLockAtCommit(t *testing.T) {
 	t.Parallel()
 	locked := spstest.Fault{Method: "PUT", Path: "transaction", Status: 403, Body: `{"error":{"type":"ConfigurationLocked","message":"The configuration is locked by bob"}}`}
-	bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		for _, body := range []string{locked.Body, `{"error":{"type":"Foo","message":"The configuration is locked by bob"}}`} {
 			fault := locked
 			fault.Body = body
 			a.Inject(fault)
-			if err := c.Transaction(t.Context(), setAdmin(after)); !errors.Is(err, sps.ErrLocked) {
+			if err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter)); !errors.Is(err, sps.ErrLocked) {
 				t.Errorf("%s: %v", body, err)
 			}
-			settled(t, a, before)
+			testkit.Settled(t, a, testkit.AdminBefore)
 		}
 		// Waiting is not safe: what the other one changes meanwhile would not be seen.
 		a.Inject(locked)
 		start := time.Now()
-		if err := c.Transaction(t.Context(), setAdmin(after), sps.WithLockWait(time.Minute)); !errors.Is(err, sps.ErrLocked) || time.Since(start) > 0 {
+		if err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter), sps.WithLockWait(time.Minute)); !errors.Is(err, sps.ErrLocked) || time.Since(start) > 0 {
 			t.Errorf("with patience, after %s: %v", time.Since(start), err)
 		}
-		settled(t, a, before)
+		testkit.Settled(t, a, testkit.AdminBefore)
 		a.Inject(spstest.Fault{Method: "PUT", Path: "transaction", Status: 409, Body: `{"error":{"type":"Conflict"}}`})
-		if err := c.Transaction(t.Context(), setAdmin(after)); !errors.Is(err, sps.ErrTransactionLost) || errors.Is(err, sps.ErrConflict) {
+		if err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter)); !errors.Is(err, sps.ErrTransactionLost) || errors.Is(err, sps.ErrConflict) {
 			t.Errorf("without a transaction: %v", err)
 		}
-		settled(t, a, before)
+		testkit.Settled(t, a, testkit.AdminBefore)
 	})
 }
 
@@ -471,12 +472,12 @@ func TestShortClose(t *testing.T) {
 	t.Parallel()
 	timeouts := sps.DefaultTimeouts()
 	timeouts.Close = time.Second
-	bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		a.Inject(spstest.Fault{Method: "PUT", Path: "transaction", CutAfter: true})
-		if err := c.Transaction(t.Context(), setAdmin(after)); err != nil {
+		if err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter)); err != nil {
 			t.Errorf("error %v", err)
 		}
-		settled(t, a, after)
+		testkit.Settled(t, a, testkit.AdminAfter)
 	}, sps.WithTimeouts(timeouts))
 }
 
@@ -485,27 +486,27 @@ func TestShortClose(t *testing.T) {
 func TestReadsOfTheClient(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
-	c := connect(t, a)
+	c := testkit.Connect(t, a)
 	err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
 		email, err := c.Management.Email.Get(ctx)
 		if err != nil {
 			return err
 		}
 		a.SetConfiguration("management/email", json.RawMessage(`{"admin_address":"theirs@example.com"}`))
-		email.Body.ReportingAddress = after
+		email.Body.ReportingAddress = testkit.AdminAfter
 		return tx.Management.Email.Replace(ctx, email.Body)
 	})
 	if !errors.Is(err, sps.ErrConflict) {
 		t.Errorf("error %v", err)
 	}
-	settled(t, a, "theirs@example.com")
+	testkit.Settled(t, a, "theirs@example.com")
 }
 
 // TestDeletedMeanwhile has an object that somebody deletes between read and write.
 func TestDeletedMeanwhile(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
-	c := connect(t, a)
+	c := testkit.Connect(t, a)
 	policies := sps.NewCollection[auditPolicy](c, auditPolicies)
 	err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
 		return policies.In(tx).Update(ctx, policyKey, func(p *auditPolicy) error {
@@ -517,14 +518,14 @@ func TestDeletedMeanwhile(t *testing.T) {
 	if !errors.Is(err, sps.ErrConflict) || !errors.Is(err, sps.ResourceNotFound) {
 		t.Errorf("error %v", err)
 	}
-	settled(t, a, before)
+	testkit.Settled(t, a, testkit.AdminBefore)
 }
 
 // TestCreatedAndDeletedTwice takes what the transaction itself deleted for no conflict.
 func TestCreatedAndDeletedTwice(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
-	c := connect(t, a)
+	c := testkit.Connect(t, a)
 	err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
 		policies := sps.NewCollection[auditPolicy](c, auditPolicies).In(tx)
 		key, err := policies.Create(ctx, auditPolicy{"new"})
@@ -542,14 +543,14 @@ func TestCreatedAndDeletedTwice(t *testing.T) {
 	if !errors.Is(err, sps.ResourceNotFound) || errors.Is(err, sps.ErrConflict) {
 		t.Errorf("error %v, want ResourceNotFound alone", err)
 	}
-	settled(t, a, before)
+	testkit.Settled(t, a, testkit.AdminBefore)
 }
 
 // TestAmbiguousList refuses the change of a list that could lose something.
 func TestAmbiguousList(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
-	c := connect(t, a)
+	c := testkit.Connect(t, a)
 	a.SetConfiguration("some/thing", json.RawMessage(`{"rules":[{"name":"a","extra":1},{"name":"b","extra":2}]}`))
 	type body struct {
 		Rules []auditPolicy `json:"rules"`
@@ -564,7 +565,7 @@ func TestAmbiguousList(t *testing.T) {
 	if !errors.Is(err, sps.ErrInvalidInput) || !strings.Contains(err.Error(), "in several updates") {
 		t.Errorf("removed and renamed: %v", err)
 	}
-	settled(t, a, before)
+	testkit.Settled(t, a, testkit.AdminBefore)
 	ctx, cancel := context.WithCancel(t.Context())
 	err = c.Transaction(ctx, func(ctx context.Context, tx *sps.Transaction) error {
 		return handle.In(tx).Update(ctx, func(b *body) error { b.Rules = []auditPolicy{{"c"}}; cancel(); return nil })
@@ -572,7 +573,7 @@ func TestAmbiguousList(t *testing.T) {
 	if !errors.Is(err, context.Canceled) || errors.Is(err, sps.ErrInvalidInput) {
 		t.Errorf("ended before it was known to be ambiguous: %v", err)
 	}
-	settled(t, a, before)
+	testkit.Settled(t, a, testkit.AdminBefore)
 	if err := update(func(b *body) { b.Rules = append(b.Rules[1:], auditPolicy{"c"}) }); err != nil {
 		t.Errorf("removed and added: %v", err)
 	}
@@ -581,7 +582,7 @@ func TestAmbiguousList(t *testing.T) {
 func TestAlertsMissing(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
-	c := connect(t, a)
+	c := testkit.Connect(t, a)
 	for name, change := range map[string]func(*sps.TrafficAlerts){
 		"declared": func(a *sps.TrafficAlerts) { *a = sps.TrafficAlerts{sps.AlertAuthFailure: {Email: true}} },
 		"nil":      func(a *sps.TrafficAlerts) { *a = nil },
@@ -594,14 +595,14 @@ func TestAlertsMissing(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	diff(t, "alerts", 16, len(committed(t, a, "alerting/traffic_alerts")))
+	testkit.Diff(t, "alerts", 16, len(testkit.Committed(t, a, "alerting/traffic_alerts")))
 }
 
 // TestMisuse has what cannot work, as one clear error.
 func TestMisuse(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
-	c := connect(t, a)
+	c := testkit.Connect(t, a)
 	_, userInHost := sps.Connect(t.Context(), "admin:pw4711@10.0.0.5", sps.UsernamePassword("a", sps.NewSecretString("b")))
 	_, urlAsHost := sps.Connect(t.Context(), "https://admin:pw4711@10.0.0.5/", sps.UsernamePassword("a", sps.NewSecretString("b")))
 	_, noClient := sps.NewSingleton[any](nil, "configuration/x").Get(t.Context())
@@ -658,18 +659,18 @@ func TestRefusalsOfTransactions(t *testing.T) {
 		want  error // nil for success
 		not   error
 	}{
-		"opening, 404":               {typed("POST", "transaction", 404, "ResourceNotFound"), setAdmin(after), sps.ResourceNotFound, sps.ErrLocked},
-		"opening, 405":               {typed("POST", "transaction", 405, "MethodNotAllowed"), setAdmin(after), sps.MethodNotAllowed, sps.ErrLocked},
-		"opening, its form":          {typed("POST", "transaction", 400, "InvalidRequestBody"), setAdmin(after), sps.InvalidRequestBody, sps.ErrLocked},
-		"a step without transaction": {typed("PUT", "configuration/**", 409, "Conflict"), setAdmin(after), sps.ErrTransactionLost, sps.ErrConflict},
+		"opening, 404":               {typed("POST", "transaction", 404, "ResourceNotFound"), testkit.SetAdmin(testkit.AdminAfter), sps.ResourceNotFound, sps.ErrLocked},
+		"opening, 405":               {typed("POST", "transaction", 405, "MethodNotAllowed"), testkit.SetAdmin(testkit.AdminAfter), sps.MethodNotAllowed, sps.ErrLocked},
+		"opening, its form":          {typed("POST", "transaction", 400, "InvalidRequestBody"), testkit.SetAdmin(testkit.AdminAfter), sps.InvalidRequestBody, sps.ErrLocked},
+		"a step without transaction": {typed("PUT", "configuration/**", 409, "Conflict"), testkit.SetAdmin(testkit.AdminAfter), sps.ErrTransactionLost, sps.ErrConflict},
 		"its own deletion":           {spstest.Fault{}, deleteTwice, sps.ResourceNotFound, sps.ErrConflict},
-		"no list of changes":         {spstest.Fault{Method: "GET", Path: "transaction/changes", Status: 500, Times: -1}, setAdmin(after), nil, nil},
+		"no list of changes":         {spstest.Fault{Method: "GET", Path: "transaction/changes", Status: 500, Times: -1}, testkit.SetAdmin(testkit.AdminAfter), nil, nil},
 		"everything refused":         {spstest.Fault{Method: "PUT", Path: "transaction", Status: 500, Times: -1, MayMiss: true}, swallowed, nil, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			a := spstest.NewServer(t)
-			c := connect(t, a)
+			c := testkit.Connect(t, a)
 			a.Inject(test.fault)
 			err := c.Transaction(t.Context(), test.run)
 			switch {

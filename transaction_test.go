@@ -19,71 +19,38 @@ import (
 	"weak"
 
 	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/internal/testkit"
 	"github.com/go-sps/sps/spstest"
 )
-
-// setAdmin returns a function for a transaction that changes one member.
-func setAdmin(address string) func(context.Context, *sps.Transaction) error {
-	return func(ctx context.Context, tx *sps.Transaction) error {
-		return tx.Management.Email.Update(ctx, func(e *sps.EmailSettings) error {
-			e.AdminAddress = address
-			return nil
-		})
-	}
-}
-
-// admin returns the committed address.
-func admin(t *testing.T, a *spstest.Appliance) string {
-	t.Helper()
-	raw, _ := a.Configuration("management/email")
-	var e struct {
-		Address string `json:"admin_address"`
-	}
-	if err := json.Unmarshal(raw, &e); err != nil {
-		t.Fatal(err)
-	}
-	return e.Address
-}
-
-const before, after = "admin@example.com", "after@example.com"
-
-// settled checks that nothing is left on the appliance, and what was applied.
-func settled(t *testing.T, a *spstest.Appliance, want string) {
-	t.Helper()
-	diff(t, "applied", want, admin(t, a))
-	if a.TransactionOpen() || a.LockedBy() != "" {
-		t.Errorf("left: transaction open: %t, locked by %q", a.TransactionOpen(), a.LockedBy())
-	}
-}
 
 func TestTransactionFlow(t *testing.T) {
 	t.Parallel()
 	boom := errors.New("boom")
-	underVariants(t, func(t *testing.T, options ...spstest.Option) {
+	testkit.UnderVariants(t, func(t *testing.T, options ...spstest.Option) {
 		a := spstest.NewServer(t, append(options, spstest.WithCommitMessageRequired())...)
-		c := connect(t, a)
+		c := testkit.Connect(t, a)
 
 		err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
-			if err := setAdmin(after)(ctx, tx); err != nil {
+			if err := testkit.SetAdmin(testkit.AdminAfter)(ctx, tx); err != nil {
 				return err
 			}
 			staged, err := c.Management.Email.Get(ctx)
-			if err != nil || staged.Body.AdminAddress != after {
+			if err != nil || staged.Body.AdminAddress != testkit.AdminAfter {
 				t.Errorf("staged value as the client sees it: %+v, %v", staged, err)
 			}
-			diff(t, "committed meanwhile", before, admin(t, a))
+			testkit.Diff(t, "committed meanwhile", testkit.AdminBefore, testkit.Admin(t, a))
 			return nil
 		}, sps.WithMessage("CHG-1"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		settled(t, a, after)
+		testkit.Settled(t, a, testkit.AdminAfter)
 		if commits := a.Commits(); len(commits) != 1 || commits[0].Message != "CHG-1" {
 			t.Errorf("commits %+v", commits)
 		}
 
 		err = c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
-			if err := setAdmin("never@example.com")(ctx, tx); err != nil {
+			if err := testkit.SetAdmin("never@example.com")(ctx, tx); err != nil {
 				return err
 			}
 			return boom
@@ -91,7 +58,7 @@ func TestTransactionFlow(t *testing.T) {
 		if err != boom {
 			t.Errorf("error %v, want the function's own", err)
 		}
-		settled(t, a, after)
+		testkit.Settled(t, a, testkit.AdminAfter)
 
 		// A refused value leaves nothing behind.
 		err = c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
@@ -102,26 +69,26 @@ func TestTransactionFlow(t *testing.T) {
 		if !errors.Is(err, sps.SyntacticError) || !errors.As(err, &path) {
 			t.Errorf("error %v, want SyntacticError with its path", err)
 		}
-		settled(t, a, after)
+		testkit.Settled(t, a, testkit.AdminAfter)
 	})
 }
 
 func TestCommitMessageRequired(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t, spstest.WithCommitMessageRequired())
-	c := connect(t, a)
+	c := testkit.Connect(t, a)
 	a.ResetJournal()
 	for _, options := range [][]sps.TransactionOption{nil, {sps.WithMessage(" ")}} {
-		if err := c.Transaction(t.Context(), setAdmin(after), options...); !errors.Is(err, sps.ErrCommitMessageRequired) {
+		if err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter), options...); !errors.Is(err, sps.ErrCommitMessageRequired) {
 			t.Errorf("error %v, want ErrCommitMessageRequired", err)
 		}
 	}
 	const read = "GET /api/configuration/management/email"
-	diff(t, "requests", []string{
+	testkit.Diff(t, "requests", []string{
 		read, "GET /api/authentication", "POST /api/transaction", "DELETE /api/transaction",
 		read, "POST /api/transaction", "DELETE /api/transaction",
-	}, requests(a))
-	settled(t, a, before)
+	}, testkit.Requests(a))
+	testkit.Settled(t, a, testkit.AdminBefore)
 }
 
 // TestTransactionEnds has every way in which a function can end badly.
@@ -135,7 +102,7 @@ func TestTransactionEnds(t *testing.T) {
 				}
 			}()
 			c.Transaction(ctx, func(ctx context.Context, tx *sps.Transaction) error {
-				setAdmin(after)(ctx, tx)
+				testkit.SetAdmin(testkit.AdminAfter)(ctx, tx)
 				panic("boom")
 			})
 			return errors.New("returned")
@@ -147,7 +114,7 @@ func TestTransactionEnds(t *testing.T) {
 				defer close(done)
 				err = errors.New("not left")
 				c.Transaction(ctx, func(ctx context.Context, tx *sps.Transaction) error {
-					setAdmin(after)(ctx, tx)
+					testkit.SetAdmin(testkit.AdminAfter)(ctx, tx)
 					err = nil
 					runtime.Goexit()
 					return nil
@@ -159,7 +126,7 @@ func TestTransactionEnds(t *testing.T) {
 		},
 		"context done, error returned": func(ctx context.Context, cancel func(), c *sps.Client) error {
 			err := c.Transaction(ctx, func(ctx context.Context, tx *sps.Transaction) error {
-				setAdmin(after)(ctx, tx)
+				testkit.SetAdmin(testkit.AdminAfter)(ctx, tx)
 				cancel()
 				return ctx.Err()
 			})
@@ -167,7 +134,7 @@ func TestTransactionEnds(t *testing.T) {
 		},
 		"context done, nil returned": func(ctx context.Context, cancel func(), c *sps.Client) error {
 			err := c.Transaction(ctx, func(ctx context.Context, tx *sps.Transaction) error {
-				setAdmin(after)(ctx, tx)
+				testkit.SetAdmin(testkit.AdminAfter)(ctx, tx)
 				cancel()
 				return nil
 			})
@@ -175,9 +142,9 @@ func TestTransactionEnds(t *testing.T) {
 		},
 		"context done between two writes": func(ctx context.Context, cancel func(), c *sps.Client) error {
 			err := c.Transaction(ctx, func(ctx context.Context, tx *sps.Transaction) error {
-				setAdmin(after)(ctx, tx)
+				testkit.SetAdmin(testkit.AdminAfter)(ctx, tx)
 				cancel()
-				return setAdmin("more@example.com")(ctx, tx)
+				return testkit.SetAdmin("more@example.com")(ctx, tx)
 			})
 			return want(err, context.Canceled)
 		},
@@ -185,17 +152,17 @@ func TestTransactionEnds(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			a := spstest.NewServer(t)
-			c := connect(t, a)
+			c := testkit.Connect(t, a)
 			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
 			if err := test(ctx, cancel, c); err != nil {
 				t.Error(err)
 			}
-			settled(t, a, before)
-			if err := c.Transaction(t.Context(), setAdmin(after)); err != nil {
+			testkit.Settled(t, a, testkit.AdminBefore)
+			if err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter)); err != nil {
 				t.Errorf("the next transaction: %v", err)
 			}
-			settled(t, a, after)
+			testkit.Settled(t, a, testkit.AdminAfter)
 		})
 	}
 }
@@ -224,68 +191,68 @@ func TestTransactionFaults(t *testing.T) {
 		err          error // nil: it succeeds
 		applied      string
 	}{
-		"open, cut before":                {"POST", "transaction", cutBefore, nil, new(sps.TransportError), before},
-		"open, cut after":                 {"POST", "transaction", cutAfter, nil, new(sps.TransportError), before},
-		"open, 502":                       {"POST", "transaction", bad, nil, sps.Status(502), before},
-		"open, 502 after":                 {"POST", "transaction", badAfter, nil, sps.Status(502), before},
-		"open, refused once":              {"POST", "transaction", refuse, nil, nil, after},
-		"open, session dead":              {"POST", "transaction", dead, nil, nil, after},
-		"open, slow":                      {"POST", "transaction", slow, nil, context.DeadlineExceeded, before},
-		"read, cut":                       {"GET", "configuration/**", cutBefore, nil, nil, after},
-		"read, session dead":              {"GET", "configuration/**", dead, nil, nil, after},
-		"write, cut before":               {"PUT", "configuration/**", cutBefore, nil, new(sps.TransportError), before},
-		"write, cut after":                {"PUT", "configuration/**", cutAfter, nil, new(sps.TransportError), before},
-		"write, truncated":                {"PUT", "configuration/**", truncate, nil, new(sps.TransportError), before},
-		"write, 502":                      {"PUT", "configuration/**", bad, nil, sps.Status(502), before},
-		"write, session dead":             {"PUT", "configuration/**", dead, nil, sps.ErrTransactionLost, before},
-		"write, refused once":             {"PUT", "configuration/**", refuse, nil, nil, after},
-		"commit, cut before":              {"PUT", "transaction", cutBefore, nil, sps.ErrOutcomeUnknown, before},
-		"commit, cut after":               {"PUT", "transaction", cutAfter, nil, nil, after},
-		"commit, truncated":               {"PUT", "transaction", truncate, nil, nil, after},
-		"commit, 502":                     {"PUT", "transaction", bad, nil, sps.ErrOutcomeUnknown, before},
-		"commit, 502 after":               {"PUT", "transaction", badAfter, nil, nil, after},
-		"commit, session dead":            {"PUT", "transaction", dead, nil, sps.ErrTransactionLost, before},
-		"commit, refused once":            {"PUT", "transaction", refuse, nil, nil, after},
-		"open, 503":                       {"POST", "transaction", busy, nil, sps.Status(503), before},
-		"open, 429":                       {"POST", "transaction", tooMany, nil, sps.Status(429), before},
-		"write, 503":                      {"PUT", "configuration/**", busy, nil, sps.Status(503), before},
-		"write, 429":                      {"PUT", "configuration/**", tooMany, nil, sps.Status(429), before},
-		"commit, 503":                     {"PUT", "transaction", busy, nil, sps.ErrOutcomeUnknown, before},
-		"commit, 429":                     {"PUT", "transaction", tooMany, nil, sps.ErrOutcomeUnknown, before},
-		"commit, 500, typed":              {"PUT", "transaction", spstest.Fault{Status: 500, Body: `{"error":{"type":"InternalError"}}`}, nil, sps.ErrOutcomeUnknown, before},
-		"commit, still open":              {"PUT", "transaction", spstest.Fault{Status: 200, Body: `{"body":{"status":"open"}}`}, nil, sps.ErrOutcomeUnknown, before},
-		"commit, slow":                    {"PUT", "transaction", slow, nil, sps.ErrOutcomeUnknown, before},
-		"commit, a semantic one":          {"PUT", "transaction", spstest.Fault{Status: 400, Body: `{"error":{"type":"SemanticError","details":["a","b"]}}`}, nil, sps.SemanticError, before},
-		"commit, 404 of a gateway, after": {"PUT", "transaction", spstest.Fault{Status: 404, Execute: true}, nil, nil, after},
-		"commit, false expiry":            {"PUT", "transaction", spstest.Fault{Status: 401, Body: `{"error":{"type":"Unauthenticated"}}`}, nil, sps.ErrTransactionLost, before},
+		"open, cut before":                {"POST", "transaction", cutBefore, nil, new(sps.TransportError), testkit.AdminBefore},
+		"open, cut after":                 {"POST", "transaction", cutAfter, nil, new(sps.TransportError), testkit.AdminBefore},
+		"open, 502":                       {"POST", "transaction", bad, nil, sps.Status(502), testkit.AdminBefore},
+		"open, 502 after":                 {"POST", "transaction", badAfter, nil, sps.Status(502), testkit.AdminBefore},
+		"open, refused once":              {"POST", "transaction", refuse, nil, nil, testkit.AdminAfter},
+		"open, session dead":              {"POST", "transaction", dead, nil, nil, testkit.AdminAfter},
+		"open, slow":                      {"POST", "transaction", slow, nil, context.DeadlineExceeded, testkit.AdminBefore},
+		"read, cut":                       {"GET", "configuration/**", cutBefore, nil, nil, testkit.AdminAfter},
+		"read, session dead":              {"GET", "configuration/**", dead, nil, nil, testkit.AdminAfter},
+		"write, cut before":               {"PUT", "configuration/**", cutBefore, nil, new(sps.TransportError), testkit.AdminBefore},
+		"write, cut after":                {"PUT", "configuration/**", cutAfter, nil, new(sps.TransportError), testkit.AdminBefore},
+		"write, truncated":                {"PUT", "configuration/**", truncate, nil, new(sps.TransportError), testkit.AdminBefore},
+		"write, 502":                      {"PUT", "configuration/**", bad, nil, sps.Status(502), testkit.AdminBefore},
+		"write, session dead":             {"PUT", "configuration/**", dead, nil, sps.ErrTransactionLost, testkit.AdminBefore},
+		"write, refused once":             {"PUT", "configuration/**", refuse, nil, nil, testkit.AdminAfter},
+		"commit, cut before":              {"PUT", "transaction", cutBefore, nil, sps.ErrOutcomeUnknown, testkit.AdminBefore},
+		"commit, cut after":               {"PUT", "transaction", cutAfter, nil, nil, testkit.AdminAfter},
+		"commit, truncated":               {"PUT", "transaction", truncate, nil, nil, testkit.AdminAfter},
+		"commit, 502":                     {"PUT", "transaction", bad, nil, sps.ErrOutcomeUnknown, testkit.AdminBefore},
+		"commit, 502 after":               {"PUT", "transaction", badAfter, nil, nil, testkit.AdminAfter},
+		"commit, session dead":            {"PUT", "transaction", dead, nil, sps.ErrTransactionLost, testkit.AdminBefore},
+		"commit, refused once":            {"PUT", "transaction", refuse, nil, nil, testkit.AdminAfter},
+		"open, 503":                       {"POST", "transaction", busy, nil, sps.Status(503), testkit.AdminBefore},
+		"open, 429":                       {"POST", "transaction", tooMany, nil, sps.Status(429), testkit.AdminBefore},
+		"write, 503":                      {"PUT", "configuration/**", busy, nil, sps.Status(503), testkit.AdminBefore},
+		"write, 429":                      {"PUT", "configuration/**", tooMany, nil, sps.Status(429), testkit.AdminBefore},
+		"commit, 503":                     {"PUT", "transaction", busy, nil, sps.ErrOutcomeUnknown, testkit.AdminBefore},
+		"commit, 429":                     {"PUT", "transaction", tooMany, nil, sps.ErrOutcomeUnknown, testkit.AdminBefore},
+		"commit, 500, typed":              {"PUT", "transaction", spstest.Fault{Status: 500, Body: `{"error":{"type":"InternalError"}}`}, nil, sps.ErrOutcomeUnknown, testkit.AdminBefore},
+		"commit, still open":              {"PUT", "transaction", spstest.Fault{Status: 200, Body: `{"body":{"status":"open"}}`}, nil, sps.ErrOutcomeUnknown, testkit.AdminBefore},
+		"commit, slow":                    {"PUT", "transaction", slow, nil, sps.ErrOutcomeUnknown, testkit.AdminBefore},
+		"commit, a semantic one":          {"PUT", "transaction", spstest.Fault{Status: 400, Body: `{"error":{"type":"SemanticError","details":["a","b"]}}`}, nil, sps.SemanticError, testkit.AdminBefore},
+		"commit, 404 of a gateway, after": {"PUT", "transaction", spstest.Fault{Status: 404, Execute: true}, nil, nil, testkit.AdminAfter},
+		"commit, false expiry":            {"PUT", "transaction", spstest.Fault{Status: 401, Body: `{"error":{"type":"Unauthenticated"}}`}, nil, sps.ErrTransactionLost, testkit.AdminBefore},
 		"commit, 501 after and deaf": {"PUT", "transaction", spstest.Fault{Status: 501, Execute: true}, []spstest.Fault{{Method: "GET", Path: "transaction", Status: 500, Times: -1}},
-			nil, after},
+			nil, testkit.AdminAfter},
 		"commit, cut after, two looks lost": {"PUT", "transaction", cutAfter, []spstest.Fault{{Method: "GET", Path: "transaction", Status: 500, Times: 2}},
-			nil, after},
+			nil, testkit.AdminAfter},
 		"commit, cut before, a look lost": {"PUT", "transaction", cutBefore, []spstest.Fault{{Method: "GET", Path: "transaction", Status: 500}},
-			sps.ErrOutcomeUnknown, before},
+			sps.ErrOutcomeUnknown, testkit.AdminBefore},
 		"commit, cut after, nothing readable": {"PUT", "transaction", cutAfter, []spstest.Fault{{Method: "GET", Path: "configuration/**", Status: 500, Times: -1, Skip: 2}},
-			sps.ErrOutcomeUnknown, after},
+			sps.ErrOutcomeUnknown, testkit.AdminAfter},
 		"rollback, 500 and the session dead": {"DELETE", "transaction", spstest.Fault{Status: 500}, []spstest.Fault{{Method: "PUT", Path: "configuration/**", Status: 400, Body: `{"error":{"type":"SemanticError"}}`}, {Method: "GET", Path: "transaction", ExpireSession: true}},
-			sps.SemanticError, before},
+			sps.SemanticError, testkit.AdminBefore},
 		"commit, cut after and deaf": {"PUT", "transaction", cutAfter, []spstest.Fault{{Method: "GET", Path: "transaction", Status: 500, Times: -1}},
-			nil, after},
+			nil, testkit.AdminAfter},
 		"commit, cut after, session dead": {"PUT", "transaction", cutAfter, []spstest.Fault{{Method: "GET", Path: "transaction", ExpireSession: true}},
-			nil, after},
-		"rollback, 429 once": {"DELETE", "transaction", tooMany, []spstest.Fault{{Method: "PUT", Path: "configuration/**", CutBefore: true}, {Method: "GET", Path: "transaction", Status: 500, Times: -1, MayMiss: true}}, new(sps.TransportError), before},
-		"rollback, cut once": {"DELETE", "transaction", cutBefore, []spstest.Fault{{Method: "PUT", Path: "configuration/**", CutBefore: true}}, new(sps.TransportError), before},
+			nil, testkit.AdminAfter},
+		"rollback, 429 once": {"DELETE", "transaction", tooMany, []spstest.Fault{{Method: "PUT", Path: "configuration/**", CutBefore: true}, {Method: "GET", Path: "transaction", Status: 500, Times: -1, MayMiss: true}}, new(sps.TransportError), testkit.AdminBefore},
+		"rollback, cut once": {"DELETE", "transaction", cutBefore, []spstest.Fault{{Method: "PUT", Path: "configuration/**", CutBefore: true}}, new(sps.TransportError), testkit.AdminBefore},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			limits := sps.DefaultTimeouts()
 			limits.Write, limits.Commit = 5*time.Second, 5*time.Second
-			bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+			testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 				test.fault.Method, test.fault.Path = test.method, test.path
 				a.Inject(test.fault)
 				for _, f := range test.more {
 					a.Inject(f)
 				}
-				err := c.Transaction(t.Context(), setAdmin(after))
+				err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter))
 				switch {
 				case test.err == nil && err != nil:
 					t.Errorf("error %v, want success", err)
@@ -303,7 +270,7 @@ func TestTransactionFaults(t *testing.T) {
 				if err != nil && strings.Contains(err.Error(), "rolling back failed") {
 					t.Errorf("error %v, though nothing was left to roll back", err)
 				}
-				settled(t, a, test.applied)
+				testkit.Settled(t, a, test.applied)
 				// No write is sent again once it may have arrived.
 				received := map[string]int{}
 				for _, r := range a.Journal() {
@@ -315,10 +282,10 @@ func TestTransactionFaults(t *testing.T) {
 					}
 				}
 				a.ClearFaults()
-				if err := c.Transaction(t.Context(), setAdmin("last@example.com")); err != nil {
+				if err := c.Transaction(t.Context(), testkit.SetAdmin("last@example.com")); err != nil {
 					t.Errorf("the next transaction: %v", err)
 				}
-				settled(t, a, "last@example.com")
+				testkit.Settled(t, a, "last@example.com")
 			}, sps.WithTimeouts(limits))
 		})
 	}
@@ -329,11 +296,11 @@ func TestTransactionFaults(t *testing.T) {
 func TestFailedRollback(t *testing.T) {
 	t.Parallel()
 	boom := errors.New("boom")
-	bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		a.Inject(spstest.Fault{Method: "DELETE", Path: "transaction", Status: 500, Times: 1})
 		a.Inject(spstest.Fault{Method: "DELETE", Path: "authentication", Status: 500, Times: 1})
 		err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
-			setAdmin("lost@example.com")(ctx, tx)
+			testkit.SetAdmin("lost@example.com")(ctx, tx)
 			return boom
 		})
 		if !errors.Is(err, boom) || !errors.Is(err, sps.Status(500)) || !strings.HasPrefix(err.Error(), "boom") {
@@ -348,7 +315,7 @@ func TestFailedRollback(t *testing.T) {
 		}); err != nil {
 			t.Errorf("the next transaction: %v", err)
 		}
-		settled(t, a, before)
+		testkit.Settled(t, a, testkit.AdminBefore)
 	})
 }
 
@@ -356,9 +323,9 @@ func TestFailedRollback(t *testing.T) {
 // anything else is opened in it.
 func TestLeftInExistingSession(t *testing.T) {
 	t.Parallel()
-	bubble(t, func(t *testing.T, a *spstest.Appliance, owner *sps.Client) {
+	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, owner *sps.Client) {
 		owner.Info(t.Context())
-		c, err := sps.Connect(t.Context(), a.Addr(), sps.ExistingSession(sps.NewSecretString(sessionID(a))), inProcess(a))
+		c, err := sps.Connect(t.Context(), a.Addr(), sps.ExistingSession(sps.NewSecretString(testkit.SessionID(a))), testkit.InProcess(a))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -366,7 +333,7 @@ func TestLeftInExistingSession(t *testing.T) {
 		a.Inject(spstest.Fault{Method: "DELETE", Path: "transaction", Status: 500, Times: 2})
 		boom := errors.New("boom")
 		if err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
-			return errors.Join(setAdmin("lost@example.com")(ctx, tx), boom)
+			return errors.Join(testkit.SetAdmin("lost@example.com")(ctx, tx), boom)
 		}); !errors.Is(err, boom) {
 			t.Errorf("error %v, want the function's", err)
 		}
@@ -380,10 +347,10 @@ func TestLeftInExistingSession(t *testing.T) {
 		if err := c.Transaction(t.Context(), timezone); err != nil {
 			t.Errorf("once it can: %v", err)
 		}
-		settled(t, a, before)
+		testkit.Settled(t, a, testkit.AdminBefore)
 		// From now on, what is open in the session is somebody else's.
 		if err := owner.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
-			if err := setAdmin(after)(ctx, tx); err != nil {
+			if err := testkit.SetAdmin(testkit.AdminAfter)(ctx, tx); err != nil {
 				return err
 			}
 			if err := c.Transaction(t.Context(), timezone); !errors.Is(err, sps.ErrLocked) {
@@ -393,29 +360,29 @@ func TestLeftInExistingSession(t *testing.T) {
 		}); err != nil {
 			t.Errorf("the owner's: %v", err)
 		}
-		settled(t, a, after)
+		testkit.Settled(t, a, testkit.AdminAfter)
 	})
 }
 
 // TestLeftInExpiredSession has what a transaction left end with its session.
 func TestLeftInExpiredSession(t *testing.T) {
 	t.Parallel()
-	bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		a.Inject(spstest.Fault{Method: "DELETE", Path: "transaction", Status: 500, Times: 1})
 		c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
-			return errors.Join(setAdmin("lost@example.com")(ctx, tx), errRollback)
+			return errors.Join(testkit.SetAdmin("lost@example.com")(ctx, tx), errRollback)
 		})
 		a.ExpireSessions()
 		a.ResetJournal()
-		if err := c.Transaction(t.Context(), setAdmin(after)); err != nil {
+		if err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter)); err != nil {
 			t.Errorf("the next transaction: %v", err)
 		}
-		for _, r := range requests(a) {
+		for _, r := range testkit.Requests(a) {
 			if strings.HasPrefix(r, "DELETE ") {
 				t.Errorf("sent %s, though nothing was left", r)
 			}
 		}
-		settled(t, a, after)
+		testkit.Settled(t, a, testkit.AdminAfter)
 	})
 }
 
@@ -424,11 +391,11 @@ func TestLeftInExpiredSession(t *testing.T) {
 func TestTransactionIsReleased(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
-	c := connect(t, a, inProcess(a))
+	c := testkit.Connect(t, a, testkit.InProcess(a))
 	var over weak.Pointer[sps.Transaction]
 	if err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
 		over = weak.Make(tx)
-		return setAdmin(after)(ctx, tx)
+		return testkit.SetAdmin(testkit.AdminAfter)(ctx, tx)
 	}); err != nil {
 		t.Fatal(err)
 	}
@@ -454,7 +421,7 @@ func TestLostRequestEndsSession(t *testing.T) {
 		for _, fails := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, log-out fails: %t", name, fails), func(t *testing.T) {
 				t.Parallel()
-				bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+				testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 					for _, f := range faults {
 						a.Inject(f)
 					}
@@ -463,7 +430,7 @@ func TestLostRequestEndsSession(t *testing.T) {
 					}
 					ctx, cancel := context.WithCancel(t.Context())
 					err := c.Transaction(ctx, func(ctx context.Context, tx *sps.Transaction) error {
-						err := setAdmin("lost@example.com")(ctx, tx)
+						err := testkit.SetAdmin("lost@example.com")(ctx, tx)
 						if err != nil {
 							cancel() // the log-out goes out nonetheless
 						}
@@ -476,15 +443,15 @@ func TestLostRequestEndsSession(t *testing.T) {
 					old := sessionOf(a, "POST")
 					a.ClearFaults()
 					a.ResetJournal()
-					if err := c.Transaction(t.Context(), setAdmin(after)); err != nil {
+					if err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter)); err != nil {
 						t.Errorf("the next transaction: %v", err)
 					}
 					if sessionOf(a, "POST") == old {
 						t.Error("the next transaction is in the same session")
 					}
-					settled(t, a, after)
+					testkit.Settled(t, a, testkit.AdminAfter)
 					if !fails {
-						diff(t, "sessions", 2, a.Sessions()) // one that reads, one that writes
+						testkit.Diff(t, "sessions", 2, a.Sessions()) // one that reads, one that writes
 					}
 				})
 			})
@@ -512,13 +479,13 @@ func TestStepUnderWay(t *testing.T) {
 		applied string
 		took    time.Duration
 	}{
-		"waited for": {func() error { return nil }, nil, after, 5 * time.Second},
-		"by error":   {func() error { return boom }, boom, before, 0},
-		"by panic":   {func() error { panic(boom) }, boom, before, 0},
+		"waited for": {func() error { return nil }, nil, testkit.AdminAfter, 5 * time.Second},
+		"by error":   {func() error { return boom }, boom, testkit.AdminBefore, 0},
+		"by panic":   {func() error { panic(boom) }, boom, testkit.AdminBefore, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+			testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 				a.Inject(spstest.Fault{Method: "PUT", Path: "configuration/**", Delay: 5 * time.Second})
 				start := time.Now()
 				err := func() (err error) {
@@ -528,7 +495,7 @@ func TestStepUnderWay(t *testing.T) {
 						}
 					}()
 					return c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
-						go setAdmin(after)(ctx, tx)
+						go testkit.SetAdmin(testkit.AdminAfter)(ctx, tx)
 						synctest.Wait()
 						return test.end()
 					})
@@ -536,8 +503,8 @@ func TestStepUnderWay(t *testing.T) {
 				if !errors.Is(err, test.want) {
 					t.Errorf("error %v, want %v", err, test.want)
 				}
-				diff(t, "time", test.took, time.Since(start))
-				settled(t, a, test.applied)
+				testkit.Diff(t, "time", test.took, time.Since(start))
+				testkit.Settled(t, a, test.applied)
 			})
 		})
 	}
@@ -546,19 +513,19 @@ func TestStepUnderWay(t *testing.T) {
 // TestStepNeverSent does not stop a transaction whose function goes on without it.
 func TestStepNeverSent(t *testing.T) {
 	t.Parallel()
-	bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
 			a.Inject(spstest.Fault{Path: "configuration/datetime/timezone", Refuse: true, Times: -1})
 			var broken *sps.TransportError
 			if _, err := tx.Invoke(ctx, "PUT", "configuration/datetime/timezone", "Europe/Budapest"); !errors.As(err, &broken) {
 				t.Errorf("error %v, want a TransportError", err)
 			}
-			return setAdmin(after)(ctx, tx)
+			return testkit.SetAdmin(testkit.AdminAfter)(ctx, tx)
 		})
 		if err != nil {
 			t.Error(err)
 		}
-		settled(t, a, after)
+		testkit.Settled(t, a, testkit.AdminAfter)
 	})
 }
 
@@ -566,35 +533,35 @@ func TestStepNeverSent(t *testing.T) {
 func TestSwallowedError(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
-	c := connect(t, a)
+	c := testkit.Connect(t, a)
 	a.Inject(spstest.Fault{Method: "PUT", Path: "configuration/**", CutAfter: true})
 	err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
-		setAdmin(after)(ctx, tx)
+		testkit.SetAdmin(testkit.AdminAfter)(ctx, tx)
 		return nil
 	})
 	var broken *sps.TransportError
 	if !errors.As(err, &broken) {
 		t.Errorf("error %v, want that of the step", err)
 	}
-	settled(t, a, before)
+	testkit.Settled(t, a, testkit.AdminBefore)
 
 	// A refusal is no such case: to ignore one may be meant.
 	err = c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
 		if _, err := tx.Invoke(ctx, "DELETE", "configuration/policies/audit_policies/nowhere", nil); !errors.Is(err, sps.ResourceNotFound) || errors.Is(err, sps.ErrConflict) {
 			t.Errorf("error %v, want ResourceNotFound alone: nobody deleted it", err)
 		}
-		return setAdmin(after)(ctx, tx)
+		return testkit.SetAdmin(testkit.AdminAfter)(ctx, tx)
 	})
 	if err != nil {
 		t.Error(err)
 	}
-	settled(t, a, after)
+	testkit.Settled(t, a, testkit.AdminAfter)
 }
 
 func TestNothingWritten(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
-	c := connect(t, a)
+	c := testkit.Connect(t, a)
 	a.ResetJournal()
 	err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
 		if _, err := tx.Management.Email.Get(ctx); err != nil {
@@ -605,8 +572,8 @@ func TestNothingWritten(t *testing.T) {
 	if err != nil {
 		t.Error(err)
 	}
-	diff(t, "requests", []string{"GET /api/configuration/management/email", "GET /api/configuration/management/email"}, requests(a))
-	settled(t, a, before)
+	testkit.Diff(t, "requests", []string{"GET /api/configuration/management/email", "GET /api/configuration/management/email"}, testkit.Requests(a))
+	testkit.Settled(t, a, testkit.AdminBefore)
 
 	// The lock that stays is worth an error.
 	a.Inject(spstest.Fault{Method: "DELETE", Path: "transaction", Status: 500})
@@ -625,18 +592,18 @@ func TestNothingWritten(t *testing.T) {
 
 func TestLocked(t *testing.T) {
 	t.Parallel()
-	underVariants(t, func(t *testing.T, options ...spstest.Option) {
+	testkit.UnderVariants(t, func(t *testing.T, options ...spstest.Option) {
 		a := spstest.NewServer(t, options...)
-		c := connect(t, a)
+		c := testkit.Connect(t, a)
 		release := a.LockConfiguration("somebody")
-		err := c.Transaction(t.Context(), setAdmin(after))
+		err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter))
 		var raw *sps.Error
 		if !errors.Is(err, sps.ErrLocked) || !errors.As(err, &raw) || !strings.Contains(err.Error(), "WithLockWait") {
 			t.Errorf("error %v, want ErrLocked around the appliance's", err)
 		}
 		release()
-		settled(t, a, before)
-		if err := c.Transaction(t.Context(), setAdmin(after)); err != nil {
+		testkit.Settled(t, a, testkit.AdminBefore)
+		if err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter)); err != nil {
 			t.Errorf("once it is free: %v", err)
 		}
 	}, "lock-taken")
@@ -644,30 +611,30 @@ func TestLocked(t *testing.T) {
 
 func TestWaitForLock(t *testing.T) {
 	t.Parallel()
-	bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		release := a.LockConfiguration("somebody")
 		time.AfterFunc(40*time.Second, release)
-		if err := c.Transaction(t.Context(), setAdmin(after), sps.WithLockWait(time.Minute)); err != nil {
+		if err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter), sps.WithLockWait(time.Minute)); err != nil {
 			t.Errorf("released in time: %v", err)
 		}
-		settled(t, a, after)
+		testkit.Settled(t, a, testkit.AdminAfter)
 
 		a.LockConfiguration("somebody")
 		start := time.Now()
-		if err := c.Transaction(t.Context(), setAdmin(before), sps.WithLockWait(time.Minute)); !errors.Is(err, sps.ErrLocked) {
+		if err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminBefore), sps.WithLockWait(time.Minute)); !errors.Is(err, sps.ErrLocked) {
 			t.Errorf("never released: %v, want ErrLocked", err)
 		}
 		if took := time.Since(start); took != time.Minute {
 			t.Errorf("gave up after %v", took)
 		}
 		a.ResetJournal()
-		c.Transaction(t.Context(), setAdmin(before), sps.WithLockWait(10*time.Minute))
-		if n := len(requests(a)); n < 800 || n > 1800 { // about two looks in a second
+		c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminBefore), sps.WithLockWait(10*time.Minute))
+		if n := len(testkit.Requests(a)); n < 800 || n > 1800 { // about two looks in a second
 			t.Errorf("%d requests in ten minutes", n)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()
-		if err := c.Transaction(ctx, setAdmin(before), sps.WithLockWait(time.Hour)); !errors.Is(err, sps.ErrLocked) || !errors.Is(err, context.DeadlineExceeded) {
+		if err := c.Transaction(ctx, testkit.SetAdmin(testkit.AdminBefore), sps.WithLockWait(time.Hour)); !errors.Is(err, sps.ErrLocked) || !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("context ends first: %v, want both", err)
 		}
 	})
@@ -682,24 +649,24 @@ func TestForbidden(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer c.Close(t.Context())
-	err = c.Transaction(t.Context(), setAdmin(after))
+	err = c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter))
 	if !errors.Is(err, sps.Unauthorized) || errors.Is(err, sps.ErrLocked) {
 		t.Errorf("error %v, want Unauthorized", err)
 	}
-	settled(t, a, before)
+	testkit.Settled(t, a, testkit.AdminBefore)
 }
 
 func TestNestedAndOver(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
-	c, other := connect(t, a), connect(t, a)
+	c, other := testkit.Connect(t, a), testkit.Connect(t, a)
 	var leaked *sps.Transaction
 	err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
 		leaked = tx
-		if err := c.Transaction(ctx, setAdmin(after)); !errors.Is(err, sps.ErrNested) {
+		if err := c.Transaction(ctx, testkit.SetAdmin(testkit.AdminAfter)); !errors.Is(err, sps.ErrNested) {
 			t.Errorf("nested: %v, want ErrNested", err)
 		}
-		if err := other.Management.Email.In(tx).Update(ctx, func(e *sps.EmailSettings) error { e.AdminAddress = after; return nil }); !errors.Is(err, sps.ErrOtherClient) {
+		if err := other.Management.Email.In(tx).Update(ctx, func(e *sps.EmailSettings) error { e.AdminAddress = testkit.AdminAfter; return nil }); !errors.Is(err, sps.ErrOtherClient) {
 			t.Errorf("another client's handle: %v, want ErrOtherClient", err)
 		}
 		return nil
@@ -709,7 +676,7 @@ func TestNestedAndOver(t *testing.T) {
 	}
 	a.ResetJournal()
 	for name, err := range map[string]error{
-		"Update":  setAdmin(after)(t.Context(), leaked),
+		"Update":  testkit.SetAdmin(testkit.AdminAfter)(t.Context(), leaked),
 		"Replace": leaked.Management.Email.Replace(t.Context(), sps.EmailSettings{}),
 		"Get":     func() error { _, err := leaked.Management.Email.Get(t.Context()); return err }(),
 		"Invoke":  func() error { _, err := leaked.Invoke(t.Context(), "GET", "info", nil); return err }(),
@@ -719,29 +686,29 @@ func TestNestedAndOver(t *testing.T) {
 			t.Errorf("%s after the end: %v, want ErrTransactionOver", name, err)
 		}
 	}
-	diff(t, "requests after the end", []string(nil), requests(a))
-	settled(t, a, before)
+	testkit.Diff(t, "requests after the end", []string(nil), testkit.Requests(a))
+	testkit.Settled(t, a, testkit.AdminBefore)
 }
 
 // TestOneTransactionAtATime lets a second one of the same client wait.
 func TestOneTransactionAtATime(t *testing.T) {
 	t.Parallel()
-	bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		enough := make(chan struct{})
 		results := make(chan error, 2)
 		go func() {
 			results <- c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
 				<-enough
-				return setAdmin("first@example.com")(ctx, tx)
+				return testkit.SetAdmin("first@example.com")(ctx, tx)
 			})
 		}()
 		synctest.Wait()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if err := c.Transaction(ctx, setAdmin(after)); !errors.Is(err, context.DeadlineExceeded) {
+		if err := c.Transaction(ctx, testkit.SetAdmin(testkit.AdminAfter)); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("waiting beyond its context: %v", err)
 		}
-		go func() { results <- c.Transaction(t.Context(), setAdmin(after)) }()
+		go func() { results <- c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter)) }()
 		synctest.Wait()
 		close(enough)
 		for range 2 {
@@ -749,8 +716,8 @@ func TestOneTransactionAtATime(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		settled(t, a, after)
-		diff(t, "commits", 2, len(a.Commits()))
+		testkit.Settled(t, a, testkit.AdminAfter)
+		testkit.Diff(t, "commits", 2, len(a.Commits()))
 	})
 }
 
@@ -765,12 +732,12 @@ func TestCloseInTransaction(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			a := spstest.NewServer(t)
-			c, err := dial(t.Context(), a)
+			c, err := testkit.Dial(t.Context(), a)
 			if err != nil {
 				t.Fatal(err)
 			}
 			err = c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
-				if err := setAdmin(after)(ctx, tx); err != nil {
+				if err := testkit.SetAdmin(testkit.AdminAfter)(ctx, tx); err != nil {
 					return err
 				}
 				wrap(func() {
@@ -781,7 +748,7 @@ func TestCloseInTransaction(t *testing.T) {
 				if ctx.Err() == nil {
 					t.Error("the function's context goes on")
 				}
-				if err := setAdmin("more@example.com")(context.WithoutCancel(ctx), tx); !errors.Is(err, sps.ErrClosed) {
+				if err := testkit.SetAdmin("more@example.com")(context.WithoutCancel(ctx), tx); !errors.Is(err, sps.ErrClosed) {
 					t.Errorf("a step after Close: %v, want ErrClosed", err)
 				}
 				return nil
@@ -789,8 +756,8 @@ func TestCloseInTransaction(t *testing.T) {
 			if !errors.Is(err, sps.ErrClosed) {
 				t.Errorf("error %v, want ErrClosed", err)
 			}
-			settled(t, a, before)
-			diff(t, "sessions", 0, a.Sessions())
+			testkit.Settled(t, a, testkit.AdminBefore)
+			testkit.Diff(t, "sessions", 0, a.Sessions())
 		})
 	}
 }
@@ -798,14 +765,14 @@ func TestCloseInTransaction(t *testing.T) {
 // TestCloseThenReturn commits nothing after Close, in a session that goes on either.
 func TestCloseThenReturn(t *testing.T) {
 	t.Parallel()
-	bubble(t, func(t *testing.T, a *spstest.Appliance, owner *sps.Client) {
+	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, owner *sps.Client) {
 		owner.Info(t.Context())
-		c, err := sps.Connect(t.Context(), a.Addr(), sps.ExistingSession(sps.NewSecretString(sessionID(a))), inProcess(a))
+		c, err := sps.Connect(t.Context(), a.Addr(), sps.ExistingSession(sps.NewSecretString(testkit.SessionID(a))), testkit.InProcess(a))
 		if err != nil {
 			t.Fatal(err)
 		}
 		err = c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
-			if err := tx.Management.Email.Replace(ctx, sps.EmailSettings{AdminAddress: after}); err != nil {
+			if err := tx.Management.Email.Replace(ctx, sps.EmailSettings{AdminAddress: testkit.AdminAfter}); err != nil {
 				return err
 			}
 			err := c.Close(ctx)
@@ -815,8 +782,8 @@ func TestCloseThenReturn(t *testing.T) {
 		if !errors.Is(err, sps.ErrClosed) {
 			t.Errorf("error %v, want ErrClosed", err)
 		}
-		diff(t, "requests after Close", []string(nil), requests(a))
-		settled(t, a, before)
+		testkit.Diff(t, "requests after Close", []string(nil), testkit.Requests(a))
+		testkit.Settled(t, a, testkit.AdminBefore)
 	})
 }
 
@@ -824,11 +791,11 @@ func TestCloseThenReturn(t *testing.T) {
 // appliance might open another transaction for them.
 func TestStepsDuringCommit(t *testing.T) {
 	t.Parallel()
-	bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		a.Inject(spstest.Fault{Method: "PUT", Path: "transaction", Delay: time.Second})
 		errs := make(chan error, 20)
 		err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
-			if err := setAdmin(after)(ctx, tx); err != nil {
+			if err := testkit.SetAdmin(testkit.AdminAfter)(ctx, tx); err != nil {
 				return err
 			}
 			time.AfterFunc(time.Second/2, func() {
@@ -846,7 +813,7 @@ func TestStepsDuringCommit(t *testing.T) {
 				t.Errorf("error %v, want ErrTransactionOver", err)
 			}
 		}
-		settled(t, a, after)
+		testkit.Settled(t, a, testkit.AdminAfter)
 	})
 }
 
@@ -855,34 +822,34 @@ func TestStepsDuringCommit(t *testing.T) {
 func TestLostTransactionWritesNoMore(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
-	c := connect(t, a)
+	c := testkit.Connect(t, a)
 	err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
-		if err := setAdmin(after)(ctx, tx); err != nil {
+		if err := testkit.SetAdmin(testkit.AdminAfter)(ctx, tx); err != nil {
 			return err
 		}
 		a.ExpireSessions()
 		if _, err := c.Firmware.Slots.List(ctx); err != nil { // logs in again
 			return err
 		}
-		if err := setAdmin("half@example.com")(ctx, tx); !errors.Is(err, sps.ErrTransactionLost) {
+		if err := testkit.SetAdmin("half@example.com")(ctx, tx); !errors.Is(err, sps.ErrTransactionLost) {
 			t.Errorf("the next step: %v, want ErrTransactionLost", err)
 		}
 		a.ResetJournal()
 		if err := tx.Management.Email.Replace(ctx, sps.EmailSettings{}); !errors.Is(err, sps.ErrTransactionLost) {
 			t.Errorf("the step after: %v, want ErrTransactionLost", err)
 		}
-		diff(t, "requests", []string(nil), requests(a))
+		testkit.Diff(t, "requests", []string(nil), testkit.Requests(a))
 		return nil
 	})
 	if !errors.Is(err, sps.ErrTransactionLost) {
 		t.Errorf("error %v, want ErrTransactionLost", err)
 	}
-	settled(t, a, before)
+	testkit.Settled(t, a, testkit.AdminBefore)
 	// The session that the reader opened is still the client's.
 	if _, err := c.Firmware.Slots.List(t.Context()); err != nil {
 		t.Error(err)
 	}
-	diff(t, "sessions", 1, a.Sessions())
+	testkit.Diff(t, "sessions", 1, a.Sessions())
 }
 
 // TestGuardedWrites never sends a configuration write outside a transaction,
@@ -890,7 +857,7 @@ func TestLostTransactionWritesNoMore(t *testing.T) {
 func TestGuardedWrites(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
-	c := connect(t, a)
+	c := testkit.Connect(t, a)
 	a.ResetJournal()
 	for _, path := range []string{
 		"configuration", "configuration/management/email", "/api/configuration/management/email", "api/configuration/management/email",
@@ -931,7 +898,7 @@ func TestGuardedWrites(t *testing.T) {
 	if err != nil {
 		t.Error(err)
 	}
-	diff(t, "requests", []string(nil), requests(a))
+	testkit.Diff(t, "requests", []string(nil), testkit.Requests(a))
 }
 
 // TestNoWriteOnClient walks over everything that can be reached from a client
@@ -1008,8 +975,8 @@ func TestDialFailureInTransaction(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
 	failures := 0
-	c := connect(t, a, sps.WithTransport(func(base http.RoundTripper) http.RoundTripper {
-		return roundTripper(func(r *http.Request) (*http.Response, error) {
+	c := testkit.Connect(t, a, sps.WithTransport(func(base http.RoundTripper) http.RoundTripper {
+		return testkit.RoundTripper(func(r *http.Request) (*http.Response, error) {
 			if r.Method != "GET" && failures < 3 {
 				failures++
 				return nil, &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
@@ -1017,10 +984,10 @@ func TestDialFailureInTransaction(t *testing.T) {
 			return base.RoundTrip(r)
 		})
 	}))
-	if err := c.Transaction(t.Context(), setAdmin(after)); err != nil {
+	if err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter)); err != nil {
 		t.Error(err)
 	}
-	settled(t, a, after)
+	testkit.Settled(t, a, testkit.AdminAfter)
 }
 
 // TestLateCommit has an appliance that executes a commit after its connection
@@ -1029,7 +996,7 @@ func TestLateCommit(t *testing.T) {
 	t.Parallel()
 	var a *spstest.Appliance
 	late := sps.WithTransport(func(http.RoundTripper) http.RoundTripper {
-		return roundTripper(func(r *http.Request) (*http.Response, error) {
+		return testkit.RoundTripper(func(r *http.Request) (*http.Response, error) {
 			if r.Method != "PUT" || !strings.HasSuffix(r.URL.Path, "/transaction") {
 				return a.RoundTrip(r)
 			}
@@ -1046,10 +1013,10 @@ func TestLateCommit(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer c.Close(t.Context())
-		if err := c.Transaction(t.Context(), setAdmin(after)); err != nil {
+		if err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter)); err != nil {
 			t.Errorf("error %v, though the commit was executed in the end", err)
 		}
-		settled(t, a, after)
+		testkit.Settled(t, a, testkit.AdminAfter)
 	})
 }
 
@@ -1059,17 +1026,17 @@ func TestDeafAfterCommit(t *testing.T) {
 	t.Parallel()
 	limits := sps.DefaultTimeouts()
 	limits.Outcome = 40 * time.Second
-	bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		a.Inject(spstest.Fault{Method: "PUT", Path: "transaction", CutAfter: true})
 		a.Inject(spstest.Fault{Method: "GET", Path: "**", Delay: time.Hour, Times: -1, Skip: 4})
 		start := time.Now()
-		if err := c.Transaction(t.Context(), setAdmin(after)); !errors.Is(err, sps.ErrOutcomeUnknown) {
+		if err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter)); !errors.Is(err, sps.ErrOutcomeUnknown) {
 			t.Errorf("error %v, want ErrOutcomeUnknown", err)
 		}
 		if took := time.Since(start); took < limits.Outcome || took > limits.Outcome+limits.Close {
 			t.Errorf("it took %s", took)
 		}
-		settled(t, a, after)
+		testkit.Settled(t, a, testkit.AdminAfter)
 	}, sps.WithTimeouts(limits))
 }
 
@@ -1096,7 +1063,7 @@ func TestLostSlowCommit(t *testing.T) {
 				defer a.Close()
 				late := make(chan struct{})
 				c, err := sps.Connect(t.Context(), a.Addr(), sps.UsernamePassword(a.Username(), sps.NewSecretString(a.Password())),
-					roundTrip(func(r *http.Request) (*http.Response, error) {
+					testkit.RoundTrip(func(r *http.Request) (*http.Response, error) {
 						if r.Method != "PUT" || !strings.HasSuffix(r.URL.Path, "/transaction") {
 							return a.RoundTrip(r)
 						}
@@ -1118,7 +1085,7 @@ func TestLostSlowCommit(t *testing.T) {
 					ctx, cancel = context.WithTimeout(ctx, test.deadline)
 					defer cancel()
 				}
-				err = c.Transaction(ctx, setAdmin(after))
+				err = c.Transaction(ctx, testkit.SetAdmin(testkit.AdminAfter))
 				<-late
 				switch {
 				case test.unknown && !errors.Is(err, sps.ErrOutcomeUnknown):
@@ -1126,7 +1093,7 @@ func TestLostSlowCommit(t *testing.T) {
 				case !test.unknown && err != nil:
 					t.Errorf("error %v, though the commit was executed", err)
 				case !test.unknown:
-					settled(t, a, after)
+					testkit.Settled(t, a, testkit.AdminAfter)
 				}
 			})
 		})
@@ -1138,15 +1105,15 @@ func TestNothingToRollBack(t *testing.T) {
 	t.Parallel()
 	for _, refusal := range []string{"200", "404:ResourceNotFound", "405:MethodNotAllowed"} {
 		a := spstest.NewServer(t, spstest.WithVariant("rollback-closed", refusal))
-		c := connect(t, a)
+		c := testkit.Connect(t, a)
 		a.Inject(spstest.Fault{Method: "POST", Path: "transaction", CutBefore: true})
-		if err := c.Transaction(t.Context(), setAdmin(after)); err == nil || strings.Contains(err.Error(), "rolling back failed") {
+		if err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter)); err == nil || strings.Contains(err.Error(), "rolling back failed") {
 			t.Errorf("%s: %v, want the cut alone", refusal, err)
 		}
-		if err := c.Transaction(t.Context(), setAdmin(after)); err != nil {
+		if err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter)); err != nil {
 			t.Errorf("%s: the next transaction: %v", refusal, err)
 		}
-		settled(t, a, after)
+		testkit.Settled(t, a, testkit.AdminAfter)
 	}
 }
 
@@ -1154,12 +1121,12 @@ func TestNothingToRollBack(t *testing.T) {
 func TestFalseExpiry(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
-	c := connect(t, a)
+	c := testkit.Connect(t, a)
 	a.Inject(spstest.Fault{Method: "PUT", Path: "configuration/**", Status: 401, Body: `{"error":{"type":"Unauthenticated"}}`})
-	if err := c.Transaction(t.Context(), setAdmin(after)); !errors.Is(err, sps.ErrTransactionLost) {
+	if err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter)); !errors.Is(err, sps.ErrTransactionLost) {
 		t.Errorf("error %v, want ErrTransactionLost", err)
 	}
-	settled(t, a, before)
+	testkit.Settled(t, a, testkit.AdminBefore)
 }
 
 // TestLockAtFirstChange has appliances that take the lock with the first write.
@@ -1167,13 +1134,13 @@ func TestLockAtFirstChange(t *testing.T) {
 	t.Parallel()
 	for _, refusal := range []string{"403:OpenTransactionError", "409:ConfigurationLocked", "423:ConfigurationLocked"} {
 		a := spstest.NewServer(t, spstest.WithVariant("lock-taken", "first-change"), spstest.WithVariant("lock-error", refusal))
-		c := connect(t, a)
+		c := testkit.Connect(t, a)
 		release := a.LockConfiguration("somebody")
-		if err := c.Transaction(t.Context(), setAdmin(after)); !errors.Is(err, sps.ErrLocked) {
+		if err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter)); !errors.Is(err, sps.ErrLocked) {
 			t.Errorf("%s: %v, want ErrLocked", refusal, err)
 		}
 		release()
-		settled(t, a, before)
+		testkit.Settled(t, a, testkit.AdminBefore)
 	}
 }
 
@@ -1182,7 +1149,7 @@ func TestLockAtFirstChange(t *testing.T) {
 func TestCommitInTrouble(t *testing.T) {
 	t.Parallel()
 	replace := func(ctx context.Context, tx *sps.Transaction) error {
-		return tx.Management.Email.Replace(ctx, sps.EmailSettings{AdminAddress: after})
+		return tx.Management.Email.Replace(ctx, sps.EmailSettings{AdminAddress: testkit.AdminAfter})
 	}
 	remove := func(ctx context.Context, tx *sps.Transaction) error {
 		_, err := tx.Invoke(ctx, "DELETE", "configuration/policies/audit_policies/"+policyKey, nil)
@@ -1194,8 +1161,8 @@ func TestCommitInTrouble(t *testing.T) {
 		body   string
 		want   error
 	}{
-		"500, known before":   {setAdmin(after), 500, `{"error":{"type":"InternalError"}}`, sps.ErrOutcomeUnknown},
-		"503, known before":   {setAdmin(after), 503, "<html>", sps.ErrOutcomeUnknown},
+		"500, known before":   {testkit.SetAdmin(testkit.AdminAfter), 500, `{"error":{"type":"InternalError"}}`, sps.ErrOutcomeUnknown},
+		"503, known before":   {testkit.SetAdmin(testkit.AdminAfter), 503, "<html>", sps.ErrOutcomeUnknown},
 		"500, a deletion":     {remove, 500, `{"error":{"type":"InternalError"}}`, sps.ErrOutcomeUnknown},
 		"500, unknown before": {replace, 500, `{"error":{"type":"InternalError"}}`, sps.ErrOutcomeUnknown},
 		"503, unknown before": {replace, 503, "<html>", sps.ErrOutcomeUnknown},
@@ -1203,8 +1170,8 @@ func TestCommitInTrouble(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			a := spstest.NewServer(t)
-			c := connect(t, a, sps.WithTransport(func(base http.RoundTripper) http.RoundTripper {
-				return roundTripper(func(r *http.Request) (*http.Response, error) {
+			c := testkit.Connect(t, a, sps.WithTransport(func(base http.RoundTripper) http.RoundTripper {
+				return testkit.RoundTripper(func(r *http.Request) (*http.Response, error) {
 					if r.Method != "PUT" || !strings.HasSuffix(r.URL.Path, "/transaction") {
 						return base.RoundTrip(r)
 					}
@@ -1213,14 +1180,14 @@ func TestCommitInTrouble(t *testing.T) {
 					if resp, err := base.RoundTrip(drop); err == nil {
 						resp.Body.Close()
 					}
-					return answer(r, test.status, http.Header{}, test.body), nil
+					return testkit.Answer(r, test.status, http.Header{}, test.body), nil
 				})
 			}))
 			err := c.Transaction(t.Context(), test.change)
 			if !errors.Is(err, test.want) || errors.Is(err, sps.ErrOutcomeUnknown) != (test.want == sps.ErrOutcomeUnknown) {
 				t.Errorf("error %v, want %v", err, test.want)
 			}
-			settled(t, a, before)
+			testkit.Settled(t, a, testkit.AdminBefore)
 		})
 	}
 }
@@ -1233,23 +1200,23 @@ const policyKey = "4110330695c094b5776670"
 func TestGatewayTimeout(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
-	c := connect(t, a)
+	c := testkit.Connect(t, a)
 	a.Inject(spstest.Fault{Method: "PUT", Path: "configuration/**", Status: 504, Execute: true})
 	err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
-		setAdmin(after)(ctx, tx)
+		testkit.SetAdmin(testkit.AdminAfter)(ctx, tx)
 		return nil
 	})
 	if !errors.Is(err, sps.Status(504)) {
 		t.Errorf("error %v, want the 504", err)
 	}
-	settled(t, a, before)
+	testkit.Settled(t, a, testkit.AdminBefore)
 }
 
 // TestCreatedWithoutKey does not commit an object whose key nobody knows.
 func TestCreatedWithoutKey(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
-	c := connect(t, a)
+	c := testkit.Connect(t, a)
 	policies := sps.NewCollection[map[string]any](c, "configuration/policies/audit_policies")
 	sample, err := policies.Get(t.Context(), policyKey)
 	if err != nil {
@@ -1264,29 +1231,29 @@ func TestCreatedWithoutKey(t *testing.T) {
 	if !errors.Is(err, sps.ErrBadAnswer) {
 		t.Errorf("error %v, want ErrBadAnswer", err)
 	}
-	diff(t, "commits", 0, len(a.Commits()))
-	settled(t, a, before)
+	testkit.Diff(t, "commits", 0, len(a.Commits()))
+	testkit.Settled(t, a, testkit.AdminBefore)
 }
 
 // TestRollbackInHTML does not take a page of somebody else for a rollback.
 func TestRollbackInHTML(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
-	c := connect(t, a)
+	c := testkit.Connect(t, a)
 	a.Inject(spstest.Fault{Method: "DELETE", Path: "transaction", Status: 200, Body: "<html>", ContentType: "text/html"})
 	a.Inject(spstest.Fault{Method: "DELETE", Path: "authentication", Status: 500})
 	boom := errors.New("boom")
 	err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
-		setAdmin(after)(ctx, tx)
+		testkit.SetAdmin(testkit.AdminAfter)(ctx, tx)
 		return boom
 	})
 	if !errors.Is(err, boom) || !errors.Is(err, sps.ErrBadAnswer) {
 		t.Errorf("error %v, want both", err)
 	}
-	if err := c.Transaction(t.Context(), setAdmin("next@example.com")); err != nil {
+	if err := c.Transaction(t.Context(), testkit.SetAdmin("next@example.com")); err != nil {
 		t.Errorf("the next transaction: %v", err)
 	}
-	settled(t, a, "next@example.com")
+	testkit.Settled(t, a, "next@example.com")
 }
 
 // TestCloseAndTransactions ends transactions in each state by Close.
@@ -1309,20 +1276,20 @@ func TestCloseAndTransactions(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				a := spstest.NewServer(t, spstest.WithoutListener())
 				defer a.Close()
-				c, err := sps.Connect(t.Context(), a.Addr(), sps.UsernamePassword(a.Username(), sps.NewSecretString(a.Password())), inProcess(a))
+				c, err := sps.Connect(t.Context(), a.Addr(), sps.UsernamePassword(a.Username(), sps.NewSecretString(a.Password())), testkit.InProcess(a))
 				if err != nil {
 					t.Fatal(err)
 				}
 				if test.existing {
 					c.Info(t.Context())
-					id := sessionID(a)
-					if c, err = sps.Connect(t.Context(), a.Addr(), sps.ExistingSession(sps.NewSecretString(id)), inProcess(a)); err != nil {
+					id := testkit.SessionID(a)
+					if c, err = sps.Connect(t.Context(), a.Addr(), sps.ExistingSession(sps.NewSecretString(id)), testkit.InProcess(a)); err != nil {
 						t.Fatal(err)
 					}
 				}
 				a.Inject(test.fault)
 				done := make(chan error, 1)
-				go func() { done <- c.Transaction(t.Context(), setAdmin(after)) }()
+				go func() { done <- c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter)) }()
 				synctest.Wait()
 				start := time.Now()
 				c.Close(t.Context())
@@ -1332,15 +1299,15 @@ func TestCloseAndTransactions(t *testing.T) {
 				}
 				if strings.HasPrefix(name, "writing") {
 					// It ends the step, and does not leave the rollback to the function.
-					diff(t, "time", time.Duration(0), took)
-					settled(t, a, before)
+					testkit.Diff(t, "time", time.Duration(0), took)
+					testkit.Settled(t, a, testkit.AdminBefore)
 				}
 				if err := <-done; err == nil {
 					t.Error("the transaction succeeded")
 				}
 				synctest.Wait()
-				settled(t, a, before)
-				diff(t, "sessions", test.sessions, a.Sessions())
+				testkit.Settled(t, a, testkit.AdminBefore)
+				testkit.Diff(t, "sessions", test.sessions, a.Sessions())
 			})
 		})
 	}
@@ -1350,16 +1317,16 @@ func TestCloseAndTransactions(t *testing.T) {
 func TestCloseRollsBackWhatWasLeft(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
-	owner := connect(t, a)
+	owner := testkit.Connect(t, a)
 	owner.Info(t.Context())
-	id := sessionID(a)
-	c, err := sps.Connect(t.Context(), a.Addr(), sps.ExistingSession(sps.NewSecretString(id)), sps.WithCABundle(a.CA()), quick)
+	id := testkit.SessionID(a)
+	c, err := sps.Connect(t.Context(), a.Addr(), sps.ExistingSession(sps.NewSecretString(id)), sps.WithCABundle(a.CA()), testkit.Quick)
 	if err != nil {
 		t.Fatal(err)
 	}
 	a.Inject(spstest.Fault{Method: "DELETE", Path: "transaction", Status: 500})
 	c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
-		setAdmin(after)(ctx, tx)
+		testkit.SetAdmin(testkit.AdminAfter)(ctx, tx)
 		return errors.New("boom")
 	})
 	if !a.TransactionOpen() {
@@ -1368,7 +1335,7 @@ func TestCloseRollsBackWhatWasLeft(t *testing.T) {
 	if err := c.Close(t.Context()); err != nil {
 		t.Errorf("Close: %v", err)
 	}
-	settled(t, a, before)
+	testkit.Settled(t, a, testkit.AdminBefore)
 }
 
 // TestNestedInAnother refuses a transaction inside one of the same client, also
@@ -1376,31 +1343,31 @@ func TestCloseRollsBackWhatWasLeft(t *testing.T) {
 func TestNestedInAnother(t *testing.T) {
 	t.Parallel()
 	a, b := spstest.NewServer(t), spstest.NewServer(t)
-	ca, cb := connect(t, a), connect(t, b)
+	ca, cb := testkit.Connect(t, a), testkit.Connect(t, b)
 	err := ca.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
 		return cb.Transaction(ctx, func(ctx context.Context, other *sps.Transaction) error {
-			if err := ca.Transaction(ctx, setAdmin(after)); !errors.Is(err, sps.ErrNested) {
+			if err := ca.Transaction(ctx, testkit.SetAdmin(testkit.AdminAfter)); !errors.Is(err, sps.ErrNested) {
 				t.Errorf("error %v, want ErrNested", err)
 			}
-			return setAdmin(after)(ctx, other)
+			return testkit.SetAdmin(testkit.AdminAfter)(ctx, other)
 		})
 	})
 	if err != nil {
 		t.Error(err)
 	}
-	settled(t, a, before)
-	settled(t, b, after)
+	testkit.Settled(t, a, testkit.AdminBefore)
+	testkit.Settled(t, b, testkit.AdminAfter)
 }
 
 // TestSlowCommit gives a commit more time than other requests.
 func TestSlowCommit(t *testing.T) {
 	t.Parallel()
-	bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		a.Inject(spstest.Fault{Method: "PUT", Path: "transaction", Delay: 9 * time.Minute})
-		if err := c.Transaction(t.Context(), setAdmin(after)); err != nil {
+		if err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter)); err != nil {
 			t.Error(err)
 		}
-		settled(t, a, after)
+		testkit.Settled(t, a, testkit.AdminAfter)
 	})
 }
 
@@ -1409,8 +1376,8 @@ func TestPanicOfTransport(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
 	once := true
-	c := connect(t, a, sps.WithTransport(func(base http.RoundTripper) http.RoundTripper {
-		return roundTripper(func(r *http.Request) (*http.Response, error) {
+	c := testkit.Connect(t, a, sps.WithTransport(func(base http.RoundTripper) http.RoundTripper {
+		return testkit.RoundTripper(func(r *http.Request) (*http.Response, error) {
 			if r.Method == "PUT" && strings.HasSuffix(r.URL.Path, "/transaction") && once {
 				once = false
 				panic("boom")
@@ -1424,10 +1391,10 @@ func TestPanicOfTransport(t *testing.T) {
 				t.Error("the panic did not go on")
 			}
 		}()
-		c.Transaction(t.Context(), setAdmin(after))
+		c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter))
 	}()
-	settled(t, a, before)
-	if err := c.Transaction(t.Context(), setAdmin(after)); err != nil {
+	testkit.Settled(t, a, testkit.AdminBefore)
+	if err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter)); err != nil {
 		t.Errorf("the next transaction: %v", err)
 	}
 }
@@ -1436,7 +1403,7 @@ func TestPanicOfTransport(t *testing.T) {
 func TestRawReferences(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
-	c := connect(t, a)
+	c := testkit.Connect(t, a)
 	err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
 		response, err := tx.Invoke(ctx, "GET", "configuration/management/system_backup", nil)
 		if err != nil {
@@ -1461,42 +1428,42 @@ func TestRawReferences(t *testing.T) {
 func TestForeignTransaction(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
-	owner := connect(t, a)
+	owner := testkit.Connect(t, a)
 	err := owner.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
-		if err := setAdmin(after)(ctx, tx); err != nil {
+		if err := testkit.SetAdmin(testkit.AdminAfter)(ctx, tx); err != nil {
 			return err
 		}
-		id := sessionID(a)
+		id := testkit.SessionID(a)
 		guest, err := sps.Connect(ctx, a.Addr(), sps.ExistingSession(sps.NewSecretString(id)), sps.WithCABundle(a.CA()))
 		if err != nil {
 			return err
 		}
-		if err := guest.Transaction(context.WithoutCancel(ctx), setAdmin("guest@example.com")); !errors.Is(err, sps.ErrLocked) {
+		if err := guest.Transaction(context.WithoutCancel(ctx), testkit.SetAdmin("guest@example.com")); !errors.Is(err, sps.ErrLocked) {
 			t.Errorf("error %v, want ErrLocked", err)
 		}
 		if err := guest.Close(ctx); err != nil {
 			t.Errorf("Close: %v", err)
 		}
-		diff(t, "committed meanwhile", before, admin(t, a))
+		testkit.Diff(t, "committed meanwhile", testkit.AdminBefore, testkit.Admin(t, a))
 		return nil
 	})
 	if err != nil {
 		t.Error(err)
 	}
-	settled(t, a, after)
+	testkit.Settled(t, a, testkit.AdminAfter)
 }
 
 // TestCloseAfterFailedRollback is content when the log-out cleaned up.
 func TestCloseAfterFailedRollback(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
-	c, err := dial(t.Context(), a)
+	c, err := testkit.Dial(t.Context(), a)
 	if err != nil {
 		t.Fatal(err)
 	}
 	a.Inject(spstest.Fault{Method: "DELETE", Path: "transaction", Status: 500, Times: -1})
 	err = c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
-		if err := setAdmin(after)(ctx, tx); err != nil {
+		if err := testkit.SetAdmin(testkit.AdminAfter)(ctx, tx); err != nil {
 			return err
 		}
 		if err := c.Close(ctx); err != nil {
@@ -1507,5 +1474,5 @@ func TestCloseAfterFailedRollback(t *testing.T) {
 	if !errors.Is(err, sps.ErrClosed) {
 		t.Errorf("error %v, want ErrClosed", err)
 	}
-	settled(t, a, before)
+	testkit.Settled(t, a, testkit.AdminBefore)
 }

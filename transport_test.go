@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/internal/testkit"
 	"github.com/go-sps/sps/spstest"
 )
 
@@ -91,7 +92,7 @@ func TestRetries(t *testing.T) {
 				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {
 					sent := 0
-					c, err := sps.Connect(t.Context(), "appliance.test", sps.ExistingSession(sps.NewSecretString("id")), roundTrip(func(r *http.Request) (*http.Response, error) {
+					c, err := sps.Connect(t.Context(), "appliance.test", sps.ExistingSession(sps.NewSecretString("id")), testkit.RoundTrip(func(r *http.Request) (*http.Response, error) {
 						sent++
 						if test.err != nil {
 							return nil, test.err
@@ -100,7 +101,7 @@ func TestRetries(t *testing.T) {
 						if header == nil {
 							header = http.Header{}
 						}
-						resp := answer(r, test.status, header, "")
+						resp := testkit.Answer(r, test.status, header, "")
 						if test.body != nil {
 							resp.Body, resp.ContentLength = io.NopCloser(test.body()), -1
 						}
@@ -115,7 +116,7 @@ func TestRetries(t *testing.T) {
 					if err == nil {
 						t.Fatal("no error")
 					}
-					diff(t, "attempts", max(1, test.want[name]), sent)
+					testkit.Diff(t, "attempts", max(1, test.want[name]), sent)
 					if test.status != 0 && test.body == nil && test.header == nil && !errors.Is(err, sps.Status(test.status)) {
 						t.Errorf("error %v, want the last answer's status", err)
 					}
@@ -137,7 +138,7 @@ func (broken) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 
 func TestRetrySucceeds(t *testing.T) {
 	t.Parallel()
-	bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		a.Inject(spstest.Fault{Path: "firmware/slots", Refuse: true})
 		a.Inject(spstest.Fault{Path: "firmware/slots", CutBefore: true})
 		a.Inject(spstest.Fault{Path: "firmware/slots", Status: 503, Header: http.Header{"Retry-After": {"7"}}})
@@ -154,7 +155,7 @@ func TestRetrySucceeds(t *testing.T) {
 // TestRetriesUsedUp tells what the last answer says.
 func TestRetriesUsedUp(t *testing.T) {
 	t.Parallel()
-	bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		a.Inject(spstest.Fault{Path: "firmware/slots", Status: 503, Body: `{"error":{"type":"Busy","message":"an upgrade is under way"}}`, Times: -1})
 		if _, err := c.Firmware.Slots.List(t.Context()); !errors.Is(err, sps.ErrorType("Busy")) {
 			t.Errorf("error %v, want what the appliance says", err)
@@ -166,7 +167,7 @@ func TestRetriesUsedUp(t *testing.T) {
 // was waiting.
 func TestRetryEndsWithContext(t *testing.T) {
 	t.Parallel()
-	bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		a.Inject(spstest.Fault{Path: "firmware/slots", Status: 503, Header: http.Header{"Retry-After": {"20"}}, Times: -1})
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()
@@ -192,7 +193,7 @@ func TestRetryEndsWithContext(t *testing.T) {
 		if !errors.As(err, &broken) || broken.Attempts != 0 || !errors.Is(err, context.Canceled) || errors.Is(err, sps.ErrOutcomeUnknown) {
 			t.Errorf("error %#v, want one of a call that was never sent", err)
 		}
-		diff(t, "requests with a context that is done", []string(nil), requests(a))
+		testkit.Diff(t, "requests with a context that is done", []string(nil), testkit.Requests(a))
 
 		// What ends within an attempt has nothing to wait for.
 		a.ClearFaults()
@@ -212,9 +213,9 @@ func TestBackOff(t *testing.T) {
 		var sent []time.Time
 		c, err := sps.Connect(t.Context(), "appliance.test", sps.ExistingSession(sps.NewSecretString("id")),
 			sps.WithRetry(sps.RetryPolicy{Attempts: 6, MinWait: time.Second, MaxWait: 4 * time.Second}),
-			roundTrip(func(r *http.Request) (*http.Response, error) {
+			testkit.RoundTrip(func(r *http.Request) (*http.Response, error) {
 				sent = append(sent, time.Now())
-				return answer(r, 503, http.Header{}, ""), nil
+				return testkit.Answer(r, 503, http.Header{}, ""), nil
 			}))
 		if err != nil {
 			t.Fatal(err)
@@ -226,7 +227,7 @@ func TestBackOff(t *testing.T) {
 			if _, err := c.Firmware.Slots.List(t.Context()); !errors.Is(err, sps.Status(503)) {
 				t.Fatal(err)
 			}
-			diff(t, "attempts", 6, len(sent))
+			testkit.Diff(t, "attempts", 6, len(sent))
 			for i := range longest {
 				longest[i] = max(longest[i], sent[i+1].Sub(sent[i]))
 			}
@@ -241,7 +242,7 @@ func TestBackOff(t *testing.T) {
 
 func TestTimeouts(t *testing.T) {
 	t.Parallel()
-	bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		a.Inject(spstest.Fault{Path: "firmware/slots", Delay: time.Hour, Times: -1})
 		start := time.Now()
 		_, err := c.Firmware.Slots.List(t.Context())
@@ -260,7 +261,7 @@ func TestConnections(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
 	var dials atomic.Int32
-	c := connect(t, a, countDials(&dials))
+	c := testkit.Connect(t, a, testkit.CountDials(&dials))
 	a.Inject(spstest.Fault{Path: "firmware/slots/2", Status: 500, Times: -1})
 	for range 100 {
 		c.Firmware.Slots.Get(t.Context(), "2")
@@ -269,7 +270,7 @@ func TestConnections(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	diff(t, "connections", int32(1), dials.Load())
+	testkit.Diff(t, "connections", int32(1), dials.Load())
 }
 
 func TestUnreachable(t *testing.T) {
@@ -279,12 +280,12 @@ func TestUnreachable(t *testing.T) {
 		t.Fatal(err)
 	}
 	listener.Close()
-	_, err = sps.Connect(t.Context(), listener.Addr().String(), sps.UsernamePassword("u", sps.NewSecretString("p")), quick)
+	_, err = sps.Connect(t.Context(), listener.Addr().String(), sps.UsernamePassword("u", sps.NewSecretString("p")), testkit.Quick)
 	var unreachable *sps.TransportError
 	if !errors.As(err, &unreachable) || !errors.Is(err, syscall.ECONNREFUSED) || errors.Is(err, sps.ErrOutcomeUnknown) {
 		t.Fatalf("error %v, want a TransportError of ECONNREFUSED", err)
 	}
-	diff(t, "attempts", 4, unreachable.Attempts)
+	testkit.Diff(t, "attempts", 4, unreachable.Attempts)
 }
 
 // TestHostileAnswers ends each within bounds of time and memory, with an error.
@@ -316,7 +317,7 @@ func TestHostileAnswers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			a := spstest.NewServer(t)
 			fault.Path, fault.Times = "firmware/slots", -1
-			c := connect(t, a)
+			c := testkit.Connect(t, a)
 			a.Inject(fault)
 			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 			defer cancel()
@@ -346,20 +347,20 @@ func TestHostileAnswers(t *testing.T) {
 func TestCutWithinAnswer(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
-	c := connect(t, a)
+	c := testkit.Connect(t, a)
 	a.Inject(spstest.Fault{Path: "firmware/slots", Truncate: 10})
 	a.ResetJournal()
 	if _, err := c.Firmware.Slots.List(t.Context()); err != nil {
 		t.Error(err)
 	}
-	diff(t, "requests", []string{"GET /api/firmware/slots", "GET /api/firmware/slots"}, requests(a))
+	testkit.Diff(t, "requests", []string{"GET /api/firmware/slots", "GET /api/firmware/slots"}, testkit.Requests(a))
 }
 
 // TestUnknownMembers reads answers of a newer appliance.
 func TestUnknownMembers(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
-	c := connect(t, a)
+	c := testkit.Connect(t, a)
 	a.Inject(spstest.Fault{Path: "firmware/slots", Mutate: func([]byte) []byte {
 		return []byte(`{"new":1,"items":[{"key":1,"new":{},"body":{"version":7.4,"new":[],"current":null}}],"meta":{"new":{},"next":5,"href":[],"number_of_empty_slots":"x","remaining_seconds":"soon"}}`)
 	}})
@@ -377,7 +378,7 @@ func TestLogging(t *testing.T) {
 	var out bytes.Buffer
 	logger := slog.New(slog.NewJSONHandler(&out, &slog.HandlerOptions{Level: slog.LevelDebug - 100}))
 	a := spstest.NewServer(t, spstest.WithCredentials("admin", awkward))
-	c, err := dial(t.Context(), a, sps.WithLogger(logger))
+	c, err := testkit.Dial(t.Context(), a, sps.WithLogger(logger))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -406,7 +407,7 @@ func TestLogging(t *testing.T) {
 		{"DEBUG", "sps request", "GET", "firmware/slots", "", 200, 2},
 		{"DEBUG", "sps request", "DELETE", "authentication", "", 200, 1},
 	}
-	diff(t, "records", want, got)
+	testkit.Diff(t, "records", want, got)
 	for _, secret := range []string{"hush", awkward, "session_id"} {
 		if strings.Contains(out.String(), secret) {
 			t.Errorf("the log shows %q", secret)
@@ -417,7 +418,7 @@ func TestLogging(t *testing.T) {
 // TestCloseEndsCalls ends what is under way with a clear error.
 func TestCloseEndsCalls(t *testing.T) {
 	t.Parallel()
-	bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		a.Inject(spstest.Fault{Path: "firmware/test", Delay: time.Minute})
 		failed := make(chan error)
 		go func() {
@@ -432,14 +433,14 @@ func TestCloseEndsCalls(t *testing.T) {
 		if err := <-failed; !errors.Is(err, sps.ErrClosed) || time.Since(start) > 0 {
 			t.Errorf("the call under way: %v after %v, want ErrClosed at once", err, time.Since(start))
 		}
-		diff(t, "sessions", 0, a.Sessions())
+		testkit.Diff(t, "sessions", 0, a.Sessions())
 	})
 }
 
 // TestCloseDuringRenewal logs out the session that a late login opens.
 func TestCloseDuringRenewal(t *testing.T) {
 	t.Parallel()
-	bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		a.ExpireSessions()
 		a.Inject(spstest.Fault{Path: "authentication", Delay: 5 * time.Second})
 		go c.Firmware.Slots.List(t.Context())
@@ -448,7 +449,7 @@ func TestCloseDuringRenewal(t *testing.T) {
 			t.Errorf("Close: %v", err)
 		}
 		synctest.Wait()
-		diff(t, "sessions", 0, a.Sessions())
+		testkit.Diff(t, "sessions", 0, a.Sessions())
 		if _, err := c.Info(t.Context()); !errors.Is(err, sps.ErrClosed) {
 			t.Errorf("error %v, want ErrClosed", err)
 		}
@@ -466,7 +467,7 @@ func TestConnectCancelled(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
 			start := time.Now()
-			_, err := sps.Connect(ctx, a.Addr(), sps.UsernamePassword(a.Username(), sps.NewSecretString(a.Password())), inProcess(a))
+			_, err := sps.Connect(ctx, a.Addr(), sps.UsernamePassword(a.Username(), sps.NewSecretString(a.Password())), testkit.InProcess(a))
 			if !errors.Is(err, context.DeadlineExceeded) {
 				t.Errorf("error %v, want the deadline", err)
 			}
@@ -474,7 +475,7 @@ func TestConnectCancelled(t *testing.T) {
 				t.Errorf("returned after %v", took)
 			}
 			time.Sleep(time.Minute) // the bubble's: lets the login end
-			diff(t, "sessions", 0, a.Sessions())
+			testkit.Diff(t, "sessions", 0, a.Sessions())
 		})
 	}
 }
@@ -492,7 +493,7 @@ func TestPeculiarAnswers(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			a := spstest.NewServer(t)
-			c := connect(t, a)
+			c := testkit.Connect(t, a)
 			fault.Path = "firmware/slots"
 			a.Inject(fault)
 			a.Inject(spstest.Fault{Path: "firmware/slots/3", Status: 404, Body: `{"error":{"type":"ResourceNotFound"}}`})
@@ -513,20 +514,20 @@ func TestLoginAnswerBroken(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
 	a.Inject(spstest.Fault{Method: "GET", Path: "authentication", Header: http.Header{"Content-Encoding": {"gzip"}}})
-	if _, err := dial(t.Context(), a); !errors.Is(err, sps.ErrBadAnswer) {
+	if _, err := testkit.Dial(t.Context(), a); !errors.Is(err, sps.ErrBadAnswer) {
 		t.Errorf("error %v, want ErrBadAnswer", err)
 	}
-	diff(t, "sessions", 0, a.Sessions())
+	testkit.Diff(t, "sessions", 0, a.Sessions())
 
 	// One that breaks off is tried again, and the session that it opened ends.
 	a.Inject(spstest.Fault{Method: "GET", Path: "authentication", Truncate: 3})
-	c, err := dial(t.Context(), a)
+	c, err := testkit.Dial(t.Context(), a)
 	if err != nil {
 		t.Fatal(err)
 	}
-	diff(t, "sessions", 1, a.Sessions())
+	testkit.Diff(t, "sessions", 1, a.Sessions())
 	c.Close(t.Context())
-	diff(t, "Accept-Encoding", "identity", a.Journal()[0].Header.Get("Accept-Encoding"))
+	testkit.Diff(t, "Accept-Encoding", "identity", a.Journal()[0].Header.Get("Accept-Encoding"))
 }
 
 // TestLoginTriedAgain uses the session of the answer that arrived, and ends the one of
@@ -536,13 +537,13 @@ func TestLoginTriedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var sent []string
 		c, err := sps.Connect(t.Context(), "appliance.test", sps.UsernamePassword("u", sps.NewSecretString("p")),
-			roundTrip(func(r *http.Request) (*http.Response, error) {
+			testkit.RoundTrip(func(r *http.Request) (*http.Response, error) {
 				sent = append(sent, strings.TrimSpace(r.Method+" "+r.URL.Path+" "+r.Header.Get("Cookie")))
 				header := http.Header{}
 				if r.Method == "GET" && strings.HasSuffix(r.URL.Path, "/authentication") {
 					header.Set("Set-Cookie", fmt.Sprintf("session_id=s%d", len(sent)))
 				}
-				resp := answer(r, 200, header, `{"items":[]}`)
+				resp := testkit.Answer(r, 200, header, `{"items":[]}`)
 				if len(sent) == 1 {
 					resp.Body, resp.ContentLength = io.NopCloser(broken{}), -1
 				}
@@ -555,7 +556,7 @@ func TestLoginTriedAgain(t *testing.T) {
 			t.Error(err)
 		}
 		c.Close(t.Context())
-		diff(t, "requests", []string{
+		testkit.Diff(t, "requests", []string{
 			"GET /api/authentication", "GET /api/authentication", "DELETE /api/authentication session_id=s1",
 			"GET /api/firmware/slots session_id=s2", "DELETE /api/authentication session_id=s2",
 		}, sent)
@@ -583,20 +584,20 @@ func TestLoginNotAnswered(t *testing.T) {
 				}
 				logins := 0
 				var sent []string
-				c, err := sps.Connect(t.Context(), "appliance.test", sps.PasswordFunc("u", password), roundTrip(func(r *http.Request) (*http.Response, error) {
+				c, err := sps.Connect(t.Context(), "appliance.test", sps.PasswordFunc("u", password), testkit.RoundTrip(func(r *http.Request) (*http.Response, error) {
 					switch {
 					case r.Method != "GET":
 						sent = append(sent, r.Method+" "+r.Header.Get("Cookie"))
-						return answer(r, 200, http.Header{}, `{}`), nil
+						return testkit.Answer(r, 200, http.Header{}, `{}`), nil
 					case !strings.HasSuffix(r.URL.Path, "/authentication"):
-						return answer(r, 401, http.Header{}, `{"error":{"type":"Unauthenticated"}}`), nil
+						return testkit.Answer(r, 401, http.Header{}, `{"error":{"type":"Unauthenticated"}}`), nil
 					}
 					logins++
 					header := http.Header{"Set-Cookie": {fmt.Sprintf("session_id=s%d", logins)}}
 					if logins == 1 {
-						return answer(r, 200, header, `{}`), nil
+						return testkit.Answer(r, 200, header, `{}`), nil
 					}
-					resp := answer(r, test.status, header, `{"error":{"type":"AuthenticationFailure"}}`)
+					resp := testkit.Answer(r, test.status, header, `{"error":{"type":"AuthenticationFailure"}}`)
 					if test.stands {
 						resp.Body, resp.ContentLength = io.NopCloser(endless{r.Context()}), -1
 					}
@@ -608,7 +609,7 @@ func TestLoginNotAnswered(t *testing.T) {
 				if _, err := c.Firmware.Slots.List(t.Context()); err == nil {
 					t.Error("no error")
 				}
-				diff(t, "sent", test.want, sent)
+				testkit.Diff(t, "sent", test.want, sent)
 				c.Close(t.Context())
 			})
 		})
@@ -627,7 +628,7 @@ func (e endless) Read([]byte) (int, error) {
 func TestErrorsShowNoQuery(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
-	c := connect(t, a, sps.WithRetry(sps.RetryPolicy{Attempts: 1}))
+	c := testkit.Connect(t, a, sps.WithRetry(sps.RetryPolicy{Attempts: 1}))
 	for _, fault := range []spstest.Fault{{CutBefore: true}, {Status: 503}, {Status: 302, Header: http.Header{"Location": {"https://[hush"}}, Body: "x"}, {Truncate: 1}} {
 		fault.Method, fault.Path, fault.Unimplemented = "POST", "firmware/x", true
 		a.Inject(fault)
@@ -645,7 +646,7 @@ func TestErrorsShowNoQuery(t *testing.T) {
 // TestCauses keeps both what ended a context and the caller's own reason.
 func TestCauses(t *testing.T) {
 	t.Parallel()
-	bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		why := errors.New("the shift is over")
 		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, why)
 		defer cancel()
@@ -671,20 +672,20 @@ func TestCarelessRoundTrippers(t *testing.T) {
 			return &http.Response{StatusCode: 500, Request: r}
 		}, sps.Status(500)},
 		"no length": {func(r *http.Request) *http.Response {
-			resp := answer(r, 200, http.Header{}, `{"error":{"type":"Gremlins"}}`)
+			resp := testkit.Answer(r, 200, http.Header{}, `{"error":{"type":"Gremlins"}}`)
 			resp.ContentLength = 0
 			return resp
 		}, sps.ErrorType("Gremlins")},
-		"another protocol": {func(r *http.Request) *http.Response { return answer(r, 101, http.Header{}, "") }, sps.Status(101)},
+		"another protocol": {func(r *http.Request) *http.Response { return testkit.Answer(r, 101, http.Header{}, "") }, sps.Status(101)},
 		"compressed refusal": {func(r *http.Request) *http.Response {
-			return answer(r, 403, http.Header{"Content-Encoding": {"gzip"}}, "\x1f\x8b")
+			return testkit.Answer(r, 403, http.Header{"Content-Encoding": {"gzip"}}, "\x1f\x8b")
 		}, sps.Status(403)},
 		"broken text": {func(r *http.Request) *http.Response {
-			return answer(r, 200, http.Header{}, "{\"error\":{\"type\":\"FirmwareTestFailed\",\"details\":{\"exit_code\":1,\"test_summary\":\"Ged\xe4chtnis\"}}}")
+			return testkit.Answer(r, 200, http.Header{}, "{\"error\":{\"type\":\"FirmwareTestFailed\",\"details\":{\"exit_code\":1,\"test_summary\":\"Ged\xe4chtnis\"}}}")
 		}, sps.FirmwareTestFailed},
 	} {
-		c, err := sps.Connect(t.Context(), "appliance.test", sps.ExistingSession(sps.NewSecretString("id")), quick,
-			roundTrip(func(r *http.Request) (*http.Response, error) { return test.make(r), nil }))
+		c, err := sps.Connect(t.Context(), "appliance.test", sps.ExistingSession(sps.NewSecretString("id")), testkit.Quick,
+			testkit.RoundTrip(func(r *http.Request) (*http.Response, error) { return test.make(r), nil }))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -699,26 +700,13 @@ func TestCarelessRoundTrippers(t *testing.T) {
 	}
 }
 
-// countDials counts the connections that a client makes.
-func countDials(dials *atomic.Int32) sps.Option {
-	return sps.WithTransport(func(base http.RoundTripper) http.RoundTripper {
-		transport := base.(*http.Transport)
-		dial := transport.DialContext
-		transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
-			dials.Add(1)
-			return dial(ctx, network, address)
-		}
-		return transport
-	})
-}
-
 // TestQuerySpelling writes a space as the guide asks, wherever a query comes from.
 func TestQuerySpelling(t *testing.T) {
 	t.Parallel()
 	seen := ""
-	c, err := sps.Connect(t.Context(), "sps1", sps.ExistingSession(sps.NewSecretString("session")), roundTrip(func(r *http.Request) (*http.Response, error) {
+	c, err := sps.Connect(t.Context(), "sps1", sps.ExistingSession(sps.NewSecretString("session")), testkit.RoundTrip(func(r *http.Request) (*http.Response, error) {
 		seen = r.URL.RequestURI()
-		return answer(r, 200, http.Header{"Content-Type": {"application/json"}}, `{"items":[]}`), nil
+		return testkit.Answer(r, 200, http.Header{"Content-Type": {"application/json"}}, `{"items":[]}`), nil
 	}))
 	if err != nil {
 		t.Fatal(err)
@@ -741,6 +729,6 @@ func TestQuerySpelling(t *testing.T) {
 		if err := call(); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
-		diff(t, name, want, seen)
+		testkit.Diff(t, name, want, seen)
 	}
 }

@@ -12,14 +12,15 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/internal/testkit"
 	"github.com/go-sps/sps/spstest"
 )
 
 func TestWalk(t *testing.T) {
 	t.Parallel()
-	underVariants(t, func(t *testing.T, options ...spstest.Option) {
+	testkit.UnderVariants(t, func(t *testing.T, options ...spstest.Option) {
 		a := spstest.NewServer(t, options...)
-		c := connect(t, a)
+		c := testkit.Connect(t, a)
 		nodes := map[string]*sps.WalkNode{}
 		var order []string
 		for node, err := range c.Walk(t.Context(), "configuration") {
@@ -59,7 +60,7 @@ func TestWalk(t *testing.T) {
 			raw, known := a.Configuration(strings.TrimPrefix(path, "configuration/"))
 			switch {
 			case known && node.Err == nil:
-				diff(t, path, raw, node.Body, asJSON)
+				testkit.Diff(t, path, raw, node.Body, testkit.AsJSON)
 			case node.Body != nil:
 				t.Errorf("%s has a body: %s", path, node.Body)
 			}
@@ -69,7 +70,7 @@ func TestWalk(t *testing.T) {
 
 func TestWalkPart(t *testing.T) {
 	t.Parallel()
-	c := connect(t, spstest.NewServer(t))
+	c := testkit.Connect(t, spstest.NewServer(t))
 	for root, want := range map[string][]string{
 		"configuration/alerting":                {"configuration/alerting", "configuration/alerting/system_alerts", "configuration/alerting/traffic_alerts"},
 		"/api/configuration/management/snmp/":   {"configuration/management/snmp", "configuration/management/snmp/trap"},
@@ -83,7 +84,7 @@ func TestWalkPart(t *testing.T) {
 			}
 			got = append(got, node.Path)
 		}
-		diff(t, root, want, got)
+		testkit.Diff(t, root, want, got)
 	}
 	for node, err := range c.Walk(t.Context(), "configuration") { // stops when it is told to
 		if err != nil || node.Path != "configuration" {
@@ -122,7 +123,7 @@ func TestWalkTrouble(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			a := spstest.NewServer(t)
-			c := connect(t, a)
+			c := testkit.Connect(t, a)
 			a.ResetJournal()
 			test.fault.Method = "GET"
 			a.Inject(test.fault)
@@ -156,7 +157,7 @@ func TestWalkTrouble(t *testing.T) {
 		})
 	}
 	a := spstest.NewServer(t)
-	c := connect(t, a)
+	c := testkit.Connect(t, a)
 	// A link decides nothing about an object that the list shows by itself.
 	a.Inject(spstest.Fault{Method: "GET", Path: root, Status: 200, Body: `{"items":[
 		{"key":"mine","meta":{"href":"/api/configuration/trust_stores/-7001"},"body":{"a":1}},{"key":"../x","body":{"b":2}}]}`})
@@ -167,11 +168,11 @@ func TestWalkTrouble(t *testing.T) {
 		}
 		nodes = append(nodes, *node)
 	}
-	diff(t, "nodes", []sps.WalkNode{
+	testkit.Diff(t, "nodes", []sps.WalkNode{
 		{Path: root, Key: "alerting"},
 		{Path: root + "/mine", Parent: root, Key: "mine", Body: json.RawMessage(`{"a":1}`)},
 		{Parent: root, Key: "../x", Body: json.RawMessage(`{"b":2}`), Err: sps.ErrInvalidInput},
-	}, nodes, asJSON, cmpopts.IgnoreFields(sps.WalkNode{}, "Meta"), cmpopts.EquateErrors())
+	}, nodes, testkit.AsJSON, cmpopts.IgnoreFields(sps.WalkNode{}, "Meta"), cmpopts.EquateErrors())
 	var kept []string
 	for node, err := range c.Walk(t.Context(), root, sps.WithSkippedPaths("/api/"+inner)) {
 		if err != nil {
@@ -179,7 +180,7 @@ func TestWalkTrouble(t *testing.T) {
 		}
 		kept = append(kept, node.Path)
 	}
-	diff(t, "without what is skipped", []string{root, root + "/system_alerts"}, kept)
+	testkit.Diff(t, "without what is skipped", []string{root, root + "/system_alerts"}, kept)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	var end error
@@ -202,27 +203,27 @@ func TestWalkTrouble(t *testing.T) {
 func TestRawHandles(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
-	c := connect(t, a)
+	c := testkit.Connect(t, a)
 	const path = "configuration/local_services/snmp_agent"
 	raw := sps.NewSingleton[json.RawMessage](c, path)
 	email := sps.NewSingleton[map[string]any](c, "configuration/management/email")
 	zone := sps.NewSingleton[json.RawMessage](c, "configuration/datetime/timezone")
-	want := committed(t, a, "local_services/snmp_agent")
+	want := testkit.Committed(t, a, "local_services/snmp_agent")
 	err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
 		err := raw.In(tx).Update(ctx, func(body *json.RawMessage) error {
 			*body = json.RawMessage(strings.Replace(string(*body), "mycontact", "our contact", 1))
 			return nil
 		})
 		return errors.Join(err,
-			email.In(tx).Update(ctx, func(body *map[string]any) error { (*body)["admin_address"] = after; return nil }),
+			email.In(tx).Update(ctx, func(body *map[string]any) error { (*body)["admin_address"] = testkit.AdminAfter; return nil }),
 			zone.In(tx).Replace(ctx, json.RawMessage(`"UTC"`)))
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	want["system_contact"] = "our contact"
-	diff(t, "the raw body", want, committed(t, a, "local_services/snmp_agent"))
-	settled(t, a, after)
+	testkit.Diff(t, "the raw body", want, testkit.Committed(t, a, "local_services/snmp_agent"))
+	testkit.Settled(t, a, testkit.AdminAfter)
 	if got, err := zone.Get(t.Context()); err != nil || string(got.Body) != `"UTC"` {
 		t.Errorf("time zone %v, %v", got, err)
 	}
@@ -240,7 +241,7 @@ func TestRawHandles(t *testing.T) {
 func TestRulesOfUsers(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
-	c := connect(t, a)
+	c := testkit.Connect(t, a)
 	limits := sps.NewSingleton(c, "configuration/management/health_monitoring", sps.CheckBody((*diskLimits).validate))
 	for _, write := range []func(context.Context, *sps.Transaction) error{
 		func(ctx context.Context, tx *sps.Transaction) error {

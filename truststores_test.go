@@ -7,13 +7,11 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/big"
 	"net/http"
 	"slices"
 	"strings"
@@ -23,42 +21,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/internal/testkit"
 	"github.com/go-sps/sps/spstest"
 )
-
-// authority makes the certificate of a certificate authority.
-func authority(t *testing.T, name string, change ...func(*x509.Certificate)) *x509.Certificate {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{Country: []string{"HU"}, CommonName: name},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(365 * 24 * time.Hour),
-		BasicConstraintsValid: true, IsCA: true, KeyUsage: x509.KeyUsageCertSign,
-	}
-	for _, f := range change {
-		f(template)
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	certificate, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return certificate
-}
-
-func pemOf(certificates ...*x509.Certificate) string {
-	var all []byte
-	for _, c := range certificates {
-		all = append(all, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw})...)
-	}
-	return string(all)
-}
 
 // privateKey makes a private key in PEM form.
 func privateKey(t *testing.T) string {
@@ -76,22 +41,19 @@ func privateKey(t *testing.T) string {
 
 var sameCertificate = cmp.Comparer(func(a, b *x509.Certificate) bool { return a.Equal(b) })
 
-// sampleStore is the custom trust store of the guide.
-const sampleStore = "My_Custom_Trust_Store"
-
 func TestTrustStores(t *testing.T) {
 	t.Parallel()
-	one, two := authority(t, "One"), authority(t, "Two")
-	underVariants(t, func(t *testing.T, options ...spstest.Option) {
+	one, two := testkit.Authority(t, "One"), testkit.Authority(t, "Two")
+	testkit.UnderVariants(t, func(t *testing.T, options ...spstest.Option) {
 		a := spstest.NewServer(t, options...)
-		c := connect(t, a)
+		c := testkit.Connect(t, a)
 		builtIn, err := c.TrustStores.Get(t.Context(), sps.BuiltInTrustStoreKey)
 		if err != nil {
 			t.Fatal(err)
 		}
-		diff(t, "built-in", sps.TrustStore{Name: "Built-in", RevocationCheck: sps.RevocationNone, Type: sps.TrustStoreBuiltIn}, builtIn.Body)
+		testkit.Diff(t, "built-in", sps.TrustStore{Name: "Built-in", RevocationCheck: sps.RevocationNone, Type: sps.TrustStoreBuiltIn}, builtIn.Body)
 
-		sample, err := c.TrustStores.GetByName(t.Context(), sampleStore)
+		sample, err := c.TrustStores.GetByName(t.Context(), testkit.SampleStore)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -106,7 +68,7 @@ func TestTrustStores(t *testing.T) {
 		if err != nil {
 			t.Error(err)
 		}
-		diff(t, "by its fingerprint", sample.Body.Authorities[0], found)
+		testkit.Diff(t, "by its fingerprint", sample.Body.Authorities[0], found)
 
 		var key string
 		err = c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) (err error) {
@@ -121,7 +83,7 @@ func TestTrustStores(t *testing.T) {
 			t.Fatal(err)
 		}
 		shown := created.Body.Authorities[0]
-		diff(t, "fingerprint", sps.TrustStoreFingerprint{Digest: sps.CertificateFingerprint(one), HashAlgorithm: "sha256"}, shown.Fingerprint)
+		testkit.Diff(t, "fingerprint", sps.TrustStoreFingerprint{Digest: sps.CertificateFingerprint(one), HashAlgorithm: "sha256"}, shown.Fingerprint)
 		if shown.Subject == "" || shown.Issuer == "" {
 			t.Errorf("authority %+v", shown)
 		}
@@ -140,7 +102,7 @@ func TestTrustStores(t *testing.T) {
 			t.Fatal(err)
 		}
 		got, err := updated.Body.Certificates()
-		diff(t, "certificates", []*x509.Certificate{two}, got, sameCertificate)
+		testkit.Diff(t, "certificates", []*x509.Certificate{two}, got, sameCertificate)
 		if err != nil || updated.Body.RevocationCheck != sps.RevocationLeaf || updated.Key != key {
 			t.Errorf("updated %+v, %v", updated, err)
 		}
@@ -152,7 +114,7 @@ func TestTrustStores(t *testing.T) {
 			}
 			names[store.Body.Name] = true
 		}
-		for _, name := range []string{"Built-in", sampleStore, "Ours"} {
+		for _, name := range []string{"Built-in", testkit.SampleStore, "Ours"} {
 			if !names[name] {
 				t.Errorf("the list lacks %q: %v", name, names)
 			}
@@ -166,14 +128,14 @@ func TestTrustStores(t *testing.T) {
 			t.Errorf("after the deletion: %+v, %v", gone, err)
 		}
 	})
-	c := connect(t, spstest.NewServer(t))
+	c := testkit.Connect(t, spstest.NewServer(t))
 	if _, err := c.TrustStores.GetByName(t.Context(), "none"); !errors.Is(err, sps.ErrNoSuchName) || !errors.Is(err, sps.ResourceNotFound) {
 		t.Errorf("no such name: %v", err)
 	}
 	if _, err := c.TrustStores.GetByName(t.Context(), ""); !errors.Is(err, sps.ErrInvalidInput) {
 		t.Errorf("no name: %v", err)
 	}
-	if _, err := sps.NewCollection[auditPolicy](c, "configuration/none").GetByName(t.Context(), "none"); errors.Is(err, sps.ErrNoSuchName) || !errors.Is(err, sps.ResourceNotFound) {
+	if _, err := sps.NewCollection[sps.TrustStore](c, "configuration/none").GetByName(t.Context(), "none"); errors.Is(err, sps.ErrNoSuchName) || !errors.Is(err, sps.ResourceNotFound) {
 		t.Errorf("no such list: %v", err)
 	}
 }
@@ -181,7 +143,7 @@ func TestTrustStores(t *testing.T) {
 // TestTrustStoreRules has what is refused before anything is sent, each in words.
 func TestTrustStoreRules(t *testing.T) {
 	t.Parallel()
-	one, two := authority(t, "One"), authority(t, "Two")
+	one, two := testkit.Authority(t, "One"), testkit.Authority(t, "Two")
 	key := privateKey(t)
 	body := func(change func(*sps.TrustStore)) sps.TrustStore {
 		s := sps.NewTrustStore("Ours", one)
@@ -214,7 +176,7 @@ func TestTrustStoreRules(t *testing.T) {
 		"no certificate":    {sps.NewTrustStore("Ours", nil), "the text holds no certificate in PEM form"},
 		"private key": {body(func(s *sps.TrustStore) { s.Authorities[0].PEM += key }),
 			"the PEM text holds a private key; pass certificates only"},
-		"two in one": {body(func(s *sps.TrustStore) { s.Authorities[0].PEM += pemOf(two) }),
+		"two in one": {body(func(s *sps.TrustStore) { s.Authorities[0].PEM += testkit.PEM(two) }),
 			"the PEM text holds 2 certificates; each is an authority of its own"},
 		"broken": {body(func(s *sps.TrustStore) {
 			s.Authorities[0].PEM = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
@@ -223,8 +185,8 @@ func TestTrustStoreRules(t *testing.T) {
 		"several": {body(func(s *sps.TrustStore) { s.Name, s.Type = "", "" }), `it needs a name; it needs the type "custom"`},
 	}
 	a := spstest.NewServer(t)
-	c := connect(t, a)
-	sample, err := c.TrustStores.GetByName(t.Context(), sampleStore)
+	c := testkit.Connect(t, a)
+	sample, err := c.TrustStores.GetByName(t.Context(), testkit.SampleStore)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -283,11 +245,11 @@ func TestTrustStoreRules(t *testing.T) {
 // paths, and nothing is left.
 func TestTrustStoreAppliance(t *testing.T) {
 	t.Parallel()
-	one := authority(t, "One")
-	underVariants(t, func(t *testing.T, options ...spstest.Option) {
+	one := testkit.Authority(t, "One")
+	testkit.UnderVariants(t, func(t *testing.T, options ...spstest.Option) {
 		a := spstest.NewServer(t, options...)
-		c := connect(t, a)
-		sample, err := c.TrustStores.GetByName(t.Context(), sampleStore)
+		c := testkit.Connect(t, a)
+		sample, err := c.TrustStores.GetByName(t.Context(), testkit.SampleStore)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -308,7 +270,7 @@ func TestTrustStoreAppliance(t *testing.T) {
 		}{
 			"none with URLs":    {raw("POST", "", store(func(s *sps.TrustStore) { s.CRLURLs = []string{"http://crl.example/a"} })), sps.SyntacticError},
 			"full without URLs": {raw("POST", "", store(func(s *sps.TrustStore) { s.RevocationCheck = sps.RevocationFull })), sps.SyntacticError},
-			"name taken":        {raw("POST", "", store(func(s *sps.TrustStore) { s.Name = sampleStore })), sps.SemanticError},
+			"name taken":        {raw("POST", "", store(func(s *sps.TrustStore) { s.Name = testkit.SampleStore })), sps.SemanticError},
 			"certificate twice": {raw("POST", "", sps.NewTrustStore("Ours", one, one)), sps.SemanticError},
 			"URLs twice": {raw("PUT", "/"+sample.Key, store(func(s *sps.TrustStore) {
 				s.RevocationCheck, s.CRLURLs = sps.RevocationFull, []string{"http://crl.example/a", "http://crl.example/a"}
@@ -320,7 +282,7 @@ func TestTrustStoreAppliance(t *testing.T) {
 			if !errors.Is(err, test.want) || !errors.As(err, &path) && !errors.As(err, &faults) {
 				t.Errorf("%s: %v, want %v with its detail", name, err, test.want)
 			}
-			settled(t, a, before)
+			testkit.Settled(t, a, testkit.AdminBefore)
 		}
 		// Whether a refusal is one of the built-in store or of its use, a variant
 		// decides the type of.
@@ -340,7 +302,7 @@ func TestTrustStoreAppliance(t *testing.T) {
 			if err := c.Transaction(t.Context(), write); !errors.As(err, &refused) {
 				t.Errorf("built-in or in use: %v", err)
 			}
-			settled(t, a, before)
+			testkit.Settled(t, a, testkit.AdminBefore)
 		}
 	})
 }
@@ -349,36 +311,36 @@ func TestTrustStoreAppliance(t *testing.T) {
 func TestTrustStoreNameTaken(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
-	c := connect(t, a)
+	c := testkit.Connect(t, a)
 	err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
-		_, err := tx.TrustStores.Create(ctx, sps.NewTrustStore(sampleStore, authority(t, "One")))
+		_, err := tx.TrustStores.Create(ctx, sps.NewTrustStore(testkit.SampleStore, testkit.Authority(t, "One")))
 		return err
 	})
 	if !errors.Is(err, sps.ErrInvalidInput) || !strings.Contains(fmt.Sprint(err), `the name "My_Custom_Trust_Store" is taken by the object `) {
 		t.Errorf("create: %v", err)
 	}
 	err = c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
-		key, err := tx.TrustStores.Create(ctx, sps.NewTrustStore("Ours", authority(t, "One")))
+		key, err := tx.TrustStores.Create(ctx, sps.NewTrustStore("Ours", testkit.Authority(t, "One")))
 		if err != nil {
 			return err
 		}
 		if err := tx.TrustStores.Update(ctx, key, func(s *sps.TrustStore) error { s.Name = "Still ours"; return nil }); err != nil {
 			return err
 		}
-		return tx.TrustStores.Update(ctx, key, func(s *sps.TrustStore) error { s.Name = sampleStore; return nil })
+		return tx.TrustStores.Update(ctx, key, func(s *sps.TrustStore) error { s.Name = testkit.SampleStore; return nil })
 	})
 	if !errors.Is(err, sps.ErrInvalidInput) || !strings.Contains(fmt.Sprint(err), "is taken by") {
 		t.Errorf("rename: %v", err)
 	}
-	settled(t, a, before)
+	testkit.Settled(t, a, testkit.AdminBefore)
 }
 
 // TestTrustStoreNameKept does not look for a name that stays.
 func TestTrustStoreNameKept(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
-	c := connect(t, a)
-	store, err := c.TrustStores.GetByName(t.Context(), sampleStore)
+	c := testkit.Connect(t, a)
+	store, err := c.TrustStores.GetByName(t.Context(), testkit.SampleStore)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -388,7 +350,7 @@ func TestTrustStoreNameKept(t *testing.T) {
 	}); err != nil {
 		t.Error(err)
 	}
-	for _, r := range requests(a) {
+	for _, r := range testkit.Requests(a) {
 		if strings.HasSuffix(r, "/trust_stores") {
 			t.Errorf("sent %s", r)
 		}
@@ -399,8 +361,8 @@ func TestTrustStoreNameKept(t *testing.T) {
 func TestTrustStoreNamedMeanwhile(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
-	c := connect(t, a)
-	store, err := c.TrustStores.GetByName(t.Context(), sampleStore)
+	c := testkit.Connect(t, a)
+	store, err := c.TrustStores.GetByName(t.Context(), testkit.SampleStore)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -418,16 +380,16 @@ func TestTrustStoreNamedMeanwhile(t *testing.T) {
 func TestTrustStoreNoList(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
-	c := connect(t, a)
+	c := testkit.Connect(t, a)
 	a.Inject(spstest.Fault{Method: "GET", Path: "configuration/trust_stores", Status: 404, Body: `{"error":{"type":"ResourceNotFound"}}`})
 	err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
-		_, err := tx.TrustStores.Create(ctx, sps.NewTrustStore("Ours", authority(t, "One")))
+		_, err := tx.TrustStores.Create(ctx, sps.NewTrustStore("Ours", testkit.Authority(t, "One")))
 		return err
 	})
 	if !errors.Is(err, sps.ResourceNotFound) || errors.Is(err, sps.ErrNoSuchName) {
 		t.Errorf("error %v, want ResourceNotFound of the list", err)
 	}
-	for _, r := range requests(a) {
+	for _, r := range testkit.Requests(a) {
 		if strings.HasPrefix(r, "POST /api/configuration") {
 			t.Errorf("sent %s", r)
 		}
@@ -439,7 +401,7 @@ func TestTrustStoreNoList(t *testing.T) {
 func TestTrustStoreOfTheAppliance(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
-	c := connect(t, a)
+	c := testkit.Connect(t, a)
 	odd := `{"body":{"name":"Odd","authorities":[{"pem":"odd","subject":"CN=odd"},{"pem":"odd","subject":"CN=odder"}],"crl_urls":["ldap://x"],"revocation_check":"full","trust_store_type":"custom","future":[{}]},"key":"odd"}`
 	show := spstest.Fault{Method: "GET", Path: "configuration/trust_stores/odd", Status: 200, Body: odd, Times: -1}
 	a.Inject(show)
@@ -474,9 +436,9 @@ func TestTrustStoreOfTheAppliance(t *testing.T) {
 
 func TestTrustStoreAuthorities(t *testing.T) {
 	t.Parallel()
-	soon := authority(t, "Soon", func(c *x509.Certificate) { c.NotAfter = time.Now().Add(time.Hour) })
-	later := authority(t, "Later")
-	server := authority(t, "Server", func(c *x509.Certificate) { c.IsCA = false })
+	soon := testkit.Authority(t, "Soon", func(c *x509.Certificate) { c.NotAfter = time.Now().Add(time.Hour) })
+	later := testkit.Authority(t, "Later")
+	server := testkit.Authority(t, "Server", func(c *x509.Certificate) { c.IsCA = false })
 	s := sps.NewTrustStore("Ours", soon)
 	if err := s.AddAuthority(later); err != nil {
 		t.Fatal(err)
@@ -499,7 +461,7 @@ func TestTrustStoreAuthorities(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	diff(t, "expiring", []*x509.Certificate{soon}, expiring, sameCertificate)
+	testkit.Diff(t, "expiring", []*x509.Certificate{soon}, expiring, sameCertificate)
 	if none, err := s.ExpiringBefore(time.Now()); err != nil || len(none) > 0 {
 		t.Errorf("expired: %v, %v", none, err)
 	}
@@ -510,19 +472,19 @@ func TestTrustStoreAuthorities(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	diff(t, "left", []*x509.Certificate{later}, left, sameCertificate)
+	testkit.Diff(t, "left", []*x509.Certificate{later}, left, sameCertificate)
 }
 
 // TestTrustStoreSpelling takes a certificate for the same one however its PEM is spelled:
 // an update stages nothing for it.
 func TestTrustStoreSpelling(t *testing.T) {
 	t.Parallel()
-	one, two, three := authority(t, "One"), authority(t, "Two"), authority(t, "Three")
+	one, two, three := testkit.Authority(t, "One"), testkit.Authority(t, "Two"), testkit.Authority(t, "Three")
 	respelled := func(c *x509.Certificate) sps.TrustStoreAuthority {
-		return sps.TrustStoreAuthority{PEM: "subject=" + c.Subject.String() + "\r\n" + strings.ReplaceAll(strings.TrimSpace(pemOf(c)), "\n", "\r\n")}
+		return sps.TrustStoreAuthority{PEM: "subject=" + c.Subject.String() + "\r\n" + strings.ReplaceAll(strings.TrimSpace(testkit.PEM(c)), "\n", "\r\n")}
 	}
 	a := spstest.NewServer(t)
-	c := connect(t, a)
+	c := testkit.Connect(t, a)
 	var key string
 	create := func(ctx context.Context, tx *sps.Transaction) (err error) {
 		key, err = tx.TrustStores.Create(ctx, sps.NewTrustStore("Ours", one, two))
@@ -541,7 +503,7 @@ func TestTrustStoreSpelling(t *testing.T) {
 			return nil
 		}, nil},
 		"one more": {func(s *sps.TrustStore) error {
-			s.Authorities = []sps.TrustStoreAuthority{respelled(one), respelled(two), {PEM: pemOf(three)}}
+			s.Authorities = []sps.TrustStoreAuthority{respelled(one), respelled(two), {PEM: testkit.PEM(three)}}
 			return nil
 		}, []string{"One", "Two", "Three"}},
 		"another one": {func(s *sps.TrustStore) error { return s.SetAuthorities(three, two) }, []string{"Two", "Three"}},
@@ -579,13 +541,13 @@ func TestTrustStoreSpelling(t *testing.T) {
 				sent = append(sent, certificate.Subject.CommonName)
 			}
 		}
-		diff(t, name, test.want, sent)
+		testkit.Diff(t, name, test.want, sent)
 		if len(given) == 3 && given[0] != respelled(one) {
 			t.Errorf("%s: the update writes into the list of the caller", name)
 		}
 	}
 	s := sps.TrustStore{Authorities: []sps.TrustStoreAuthority{respelled(one), {PEM: "odd", Fingerprint: sps.TrustStoreFingerprint{Digest: sps.CertificateFingerprint(two)}}}}
-	diff(t, "has", []bool{true, true, false, false}, []bool{s.HasAuthority(one), s.HasAuthority(two), s.HasAuthority(three), s.HasAuthority(nil)})
+	testkit.Diff(t, "has", []bool{true, true, false, false}, []bool{s.HasAuthority(one), s.HasAuthority(two), s.HasAuthority(three), s.HasAuthority(nil)})
 	if err := s.SetAuthorities(one, nil); !errors.Is(err, sps.ErrInvalidInput) || len(s.Authorities) != 2 {
 		t.Errorf("nil: %v, want ErrInvalidInput and the store as it was", err)
 	}
@@ -595,9 +557,9 @@ func TestTrustStoreSpelling(t *testing.T) {
 // guide does not forbid it, so it is a warning.
 func TestSelfSignedServer(t *testing.T) {
 	t.Parallel()
-	server := authority(t, "www.example.com", func(c *x509.Certificate) { c.IsCA = false; c.KeyUsage = x509.KeyUsageDigitalSignature })
-	s := sps.NewTrustStore("Ours", authority(t, "One"))
-	diff(t, "warnings of an authority", []string(nil), s.Warnings())
+	server := testkit.Authority(t, "www.example.com", func(c *x509.Certificate) { c.IsCA = false; c.KeyUsage = x509.KeyUsageDigitalSignature })
+	s := sps.NewTrustStore("Ours", testkit.Authority(t, "One"))
+	testkit.Diff(t, "warnings of an authority", []string(nil), s.Warnings())
 	if err := s.AddAuthority(server); err != nil {
 		t.Fatal(err)
 	}
@@ -610,7 +572,7 @@ func TestSelfSignedServer(t *testing.T) {
 	}
 	var out bytes.Buffer
 	a := spstest.NewServer(t)
-	c := connect(t, a, sps.WithLogger(slog.New(slog.NewTextHandler(&out, nil))))
+	c := testkit.Connect(t, a, sps.WithLogger(slog.New(slog.NewTextHandler(&out, nil))))
 	var key string
 	for _, write := range []func(context.Context, *sps.Transaction) error{
 		func(ctx context.Context, tx *sps.Transaction) (err error) {
@@ -634,25 +596,25 @@ func TestSelfSignedServer(t *testing.T) {
 // block by itself, and what cannot be read is named.
 func TestParseCertificates(t *testing.T) {
 	t.Parallel()
-	one, two := authority(t, "One"), authority(t, "Two")
+	one, two := testkit.Authority(t, "One"), testkit.Authority(t, "Two")
 	const mark = "\ufeff"
 	for name, text := range map[string]string{
-		"text around":          "One's:\n" + pemOf(one) + "\nTwo's:\r\n" + strings.ReplaceAll(pemOf(two), "\n", "\r\n") + "end",
-		"a mark":               mark + pemOf(one, two),
-		"a mark before each":   mark + pemOf(one) + mark + pemOf(two),
-		"no line break at all": strings.TrimSpace(pemOf(one)) + strings.TrimSpace(pemOf(two)),
-		"an old label":         strings.ReplaceAll(pemOf(one), "CERTIFICATE", "X509 CERTIFICATE") + pemOf(two),
+		"text around":          "One's:\n" + testkit.PEM(one) + "\nTwo's:\r\n" + strings.ReplaceAll(testkit.PEM(two), "\n", "\r\n") + "end",
+		"a mark":               mark + testkit.PEM(one, two),
+		"a mark before each":   mark + testkit.PEM(one) + mark + testkit.PEM(two),
+		"no line break at all": strings.TrimSpace(testkit.PEM(one)) + strings.TrimSpace(testkit.PEM(two)),
+		"an old label":         strings.ReplaceAll(testkit.PEM(one), "CERTIFICATE", "X509 CERTIFICATE") + testkit.PEM(two),
 	} {
 		got, err := sps.ParseCertificates([]byte(text))
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
-		diff(t, name, []*x509.Certificate{one, two}, got, sameCertificate)
+		testkit.Diff(t, name, []*x509.Certificate{one, two}, got, sameCertificate)
 	}
 	key := privateKey(t)
-	negative := pemOf(negativeSerial(t, one))
-	indented := "  " + strings.ReplaceAll(strings.TrimSpace(pemOf(two)), "\n", "\n  ") + "\n"
-	relabelled := func(label string) string { return strings.ReplaceAll(pemOf(two), "CERTIFICATE", label) }
+	negative := testkit.PEM(testkit.NegativeSerial(t, one))
+	indented := "  " + strings.ReplaceAll(strings.TrimSpace(testkit.PEM(two)), "\n", "\n  ") + "\n"
+	relabelled := func(label string) string { return strings.ReplaceAll(testkit.PEM(two), "CERTIFICATE", label) }
 	for name, test := range map[string]struct {
 		text, want string
 		good       bool // something is left for a bundle
@@ -661,19 +623,19 @@ func TestParseCertificates(t *testing.T) {
 		"a mark alone":       {mark, "holds no certificate in PEM form", false},
 		"DER":                {string(one.Raw), "one in DER form: convert it with openssl x509 -inform der", false},
 		"UTF-16":             {"\xff\xfe-\x00-\x00", "it is UTF-16", false},
-		"private key":        {pemOf(one) + key, "holds a private key", false},
+		"private key":        {testkit.PEM(one) + key, "holds a private key", false},
 		"another key":        {strings.ReplaceAll(key, "PRIVATE", "RSA PRIVATE"), "holds a private key", false},
 		"encrypted key":      {strings.ReplaceAll(key, "PRIVATE", "ENCRYPTED PRIVATE"), "holds a private key", false},
 		"request":            {relabelled("CERTIFICATE REQUEST"), `the one block of the PEM text cannot be read: block 1 (line 1): it is a block of type "CERTIFICATE REQUEST"`, false},
-		"PKCS7 among":        {pemOf(one) + relabelled("PKCS7"), `1 of the 2 blocks of the PEM text cannot be read: block 2 (line 11): it is a block of type "PKCS7"`, true},
-		"truncated":          {pemOf(one) + pemOf(two)[:100], "block 2 (line 11): its end line is missing", true},
-		"truncated between":  {pemOf(one)[:100] + "\n" + pemOf(two), "block 1 (line 1): its end line is missing", true},
+		"PKCS7 among":        {testkit.PEM(one) + relabelled("PKCS7"), `1 of the 2 blocks of the PEM text cannot be read: block 2 (line 11): it is a block of type "PKCS7"`, true},
+		"truncated":          {testkit.PEM(one) + testkit.PEM(two)[:100], "block 2 (line 11): its end line is missing", true},
+		"truncated between":  {testkit.PEM(one)[:100] + "\n" + testkit.PEM(two), "block 1 (line 1): its end line is missing", true},
 		"indented":           {"ca: |\n" + indented, "block 1 (line 2): its lines are indented", false},
-		"indented after one": {pemOf(one) + indented, "block 2 (line 11): its lines are indented", true},
+		"indented after one": {testkit.PEM(one) + indented, "block 2 (line 11): its lines are indented", true},
 		"no base64":          {"-----BEGIN CERTIFICATE-----\n???\n-----END CERTIFICATE-----", "block 1 (line 1): it is malformed", false},
 		"other bytes":        {mark + "\n-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----", "block 1 (line 2): Go cannot read the certificate", false},
 		"negative serial":    {negative, "negative serial number (it does where the program runs with GODEBUG=x509negativeserial=1)", false},
-		"negative and good":  {negative + pemOf(one), "block 1 (line 1): Go cannot read the certificate: negative serial number", true},
+		"negative and good":  {negative + testkit.PEM(one), "block 1 (line 1): Go cannot read the certificate: negative serial number", true},
 		"many":               {strings.Repeat(negative, 20), "; and 15 more", false},
 	} {
 		got, err := sps.ParseCertificates([]byte(test.text))
@@ -707,21 +669,21 @@ func TestTrustStoreRights(t *testing.T) {
 	}
 	defer c.Close(context.Background())
 	err = c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
-		if err := setAdmin(after)(ctx, tx); err != nil {
+		if err := testkit.SetAdmin(testkit.AdminAfter)(ctx, tx); err != nil {
 			return err
 		}
 		if _, err := tx.TrustStores.List(ctx); err != nil {
 			t.Errorf("reading: %v", err)
 		}
-		_, err := tx.TrustStores.Create(ctx, sps.NewTrustStore("Ours", authority(t, "One")))
+		_, err := tx.TrustStores.Create(ctx, sps.NewTrustStore("Ours", testkit.Authority(t, "One")))
 		return err
 	})
 	var path *sps.UnauthorizedDetails
 	if !errors.Is(err, sps.Unauthorized) || !errors.As(err, &path) || path.Path != "configuration/trust_stores" {
 		t.Errorf("writing: %v", err)
 	}
-	settled(t, a, before) // the mail settings were staged before the refusal
-	if journal := requests(a); !slices.Contains(journal, "DELETE /api/transaction") {
+	testkit.Settled(t, a, testkit.AdminBefore) // the mail settings were staged before the refusal
+	if journal := testkit.Requests(a); !slices.Contains(journal, "DELETE /api/transaction") {
 		t.Errorf("requests %v", journal)
 	}
 }
@@ -730,7 +692,7 @@ func TestTrustStoreRights(t *testing.T) {
 func TestCreateListsOnce(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
-	c := connect(t, a)
+	c := testkit.Connect(t, a)
 	var refused error
 	if err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
 		for i := range 5 {

@@ -12,13 +12,14 @@ import (
 	"time"
 
 	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/internal/testkit"
 	"github.com/go-sps/sps/spstest"
 )
 
 // lazily returns a client in a bubble that has sent nothing yet.
 func lazily(t *testing.T, a *spstest.Appliance, options ...sps.Option) *sps.Client {
 	t.Helper()
-	c, err := sps.NewClient(a.Addr(), sps.UsernamePassword(a.Username(), sps.NewSecretString(a.Password())), append([]sps.Option{inProcess(a)}, options...)...)
+	c, err := sps.NewClient(a.Addr(), sps.UsernamePassword(a.Username(), sps.NewSecretString(a.Password())), append([]sps.Option{testkit.InProcess(a)}, options...)...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,15 +81,15 @@ func TestWaitReady(t *testing.T) {
 				if took < test.took || took > test.took+time.Minute || states == 0 {
 					t.Errorf("it took %s, with %d looks", took, states)
 				}
-				diff(t, "logins", 1, logins(a))
+				testkit.Diff(t, "logins", 1, logins(a))
 				if err := c.WaitReady(t.Context()); err != nil {
 					t.Errorf("again: %v", err)
 				}
-				diff(t, "logins of both", 1, logins(a))
+				testkit.Diff(t, "logins of both", 1, logins(a))
 				if err := c.Close(t.Context()); err != nil {
 					t.Error(err)
 				}
-				diff(t, "sessions", 0, a.Sessions())
+				testkit.Diff(t, "sessions", 0, a.Sessions())
 			})
 		})
 	}
@@ -115,7 +116,7 @@ func TestWaitReadyWhileLoginsFail(t *testing.T) {
 						if err := c.WaitReady(t.Context()); !errors.Is(err, sps.AuthenticationFailure) {
 							t.Errorf("a dead client: %v", err)
 						}
-						diff(t, "logins without WithLoginRetry", 1, logins(a))
+						testkit.Diff(t, "logins without WithLoginRetry", 1, logins(a))
 						options = append(options, sps.WithLoginRetry(time.Minute))
 					}
 					c := lazily(t, a, options...)
@@ -165,7 +166,7 @@ func TestWaitReadyEnds(t *testing.T) {
 				if !errors.Is(err, test.want) || !strings.Contains(fmt.Sprint(err), test.says) {
 					t.Errorf("error %v, want %v with %q", err, test.want, test.says)
 				}
-				diff(t, "time", test.took, time.Since(start))
+				testkit.Diff(t, "time", test.took, time.Since(start))
 				c.Close(t.Context())
 			})
 		})
@@ -190,21 +191,21 @@ func TestWaitReadyCertificate(t *testing.T) {
 // TestWaitReadyClosed ends with its client.
 func TestWaitReadyClosed(t *testing.T) {
 	t.Parallel()
-	bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		a.SetSetupStatus("booting")
 		start := time.Now()
 		time.AfterFunc(15*time.Second, func() { c.Close(context.Background()) })
 		if err := c.WaitReady(t.Context()); !errors.Is(err, sps.ErrClosed) {
 			t.Errorf("error %v, want ErrClosed", err)
 		}
-		diff(t, "time", 15*time.Second, time.Since(start))
+		testkit.Diff(t, "time", 15*time.Second, time.Since(start))
 	})
 }
 
 // TestVersionWaitForbidden waits out 403 in HTML, which is no refusal of the API.
 func TestVersionWaitForbidden(t *testing.T) {
 	t.Parallel()
-	bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		a.ExpireSessions()
 		a.Inject(spstest.Fault{Path: "**", Status: 403, Body: forbiddenPage, ContentType: "text/html", Times: 18})
 		start := time.Now()
@@ -257,12 +258,12 @@ func TestWaitTimes(t *testing.T) {
 		for what, option := range map[string]timing{"interval": sps.WithPollInterval(-time.Second), "limit": sps.WithWaitLimit(-1)} {
 			t.Run(name+", negative "+what, func(t *testing.T) {
 				t.Parallel()
-				bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+				testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 					a.ResetJournal()
 					if err := wait(t.Context(), c, both(option)); !errors.Is(err, sps.ErrInvalidInput) {
 						t.Errorf("error %v, want ErrInvalidInput", err)
 					}
-					diff(t, "requests", []string(nil), requests(a))
+					testkit.Diff(t, "requests", []string(nil), testkit.Requests(a))
 				})
 			})
 		}
@@ -270,14 +271,14 @@ func TestWaitTimes(t *testing.T) {
 	for what, option := range map[string]timing{"interval": sps.WithPollInterval(0), "limit": sps.WithWaitLimit(0)} {
 		t.Run("WaitForVersion, no "+what, func(t *testing.T) {
 			t.Parallel()
-			bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+			testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 				a.ResetJournal()
 				start := time.Now()
 				if _, err := c.Firmware.WaitForVersion(t.Context(), "9.9.9", option); !errors.Is(err, context.DeadlineExceeded) {
 					t.Errorf("error %v, want DeadlineExceeded", err)
 				}
-				diff(t, "time", 30*time.Minute, time.Since(start))
-				diff(t, "looks", true, len(requests(a)) > 170 && len(requests(a)) < 190)
+				testkit.Diff(t, "time", 30*time.Minute, time.Since(start))
+				testkit.Diff(t, "looks", true, len(testkit.Requests(a)) > 170 && len(testkit.Requests(a)) < 190)
 			})
 		})
 	}
@@ -297,7 +298,7 @@ func TestNothingForTheGone(t *testing.T) {
 			return sps.NewSecretString(a.Password()), nil
 		})
 		var sent []string
-		record := roundTrip(func(r *http.Request) (*http.Response, error) {
+		record := testkit.RoundTrip(func(r *http.Request) (*http.Response, error) {
 			sent = append(sent, r.URL.Path)
 			return a.RoundTrip(r)
 		})
@@ -313,7 +314,7 @@ func TestNothingForTheGone(t *testing.T) {
 		for name, call := range map[string]func() error{
 			"Slots":       func() error { _, err := c.Firmware.Slots.List(done); return err },
 			"WaitReady":   func() error { return c.WaitReady(done) },
-			"Transaction": func() error { return c.Transaction(done, setAdmin(after)) },
+			"Transaction": func() error { return c.Transaction(done, testkit.SetAdmin(testkit.AdminAfter)) },
 			"Download":    func() error { _, err := c.Download(done, "info", nil); return err },
 		} {
 			if err := call(); !errors.Is(err, context.Canceled) {

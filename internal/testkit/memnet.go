@@ -1,4 +1,4 @@
-package sps_test
+package testkit
 
 import (
 	"context"
@@ -14,26 +14,26 @@ import (
 	"github.com/go-sps/sps"
 )
 
-// memNet is a network in memory: connections with buffers, as those of a kernel, and
+// MemNet is a network in memory: connections with buffers, as those of a kernel, and
 // nothing that a testing/synctest bubble could not wait for. It is the listener of one
 // host.
-type memNet struct {
-	connections chan net.Conn
+type MemNet struct {
+	Connections chan net.Conn
 	closed      chan struct{}
 	once        sync.Once
 }
 
-func newMemNet() *memNet {
-	return &memNet{connections: make(chan net.Conn), closed: make(chan struct{})}
+func NewMemNet() *MemNet {
+	return &MemNet{Connections: make(chan net.Conn), closed: make(chan struct{})}
 }
 
-// dial returns an option that lets a client connect to it.
-func (n *memNet) dial() sps.Option {
+// Dial returns an option that lets a client connect to it.
+func (n *MemNet) Dial() sps.Option {
 	return sps.WithTransport(func(base http.RoundTripper) http.RoundTripper {
 		base.(*http.Transport).DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
-			client, server := memPipe()
+			client, server := MemPipe()
 			select {
-			case n.connections <- server:
+			case n.Connections <- server:
 				return client, nil
 			case <-n.closed:
 				return nil, &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
@@ -45,21 +45,21 @@ func (n *memNet) dial() sps.Option {
 	})
 }
 
-func (n *memNet) Accept() (net.Conn, error) {
+func (n *MemNet) Accept() (net.Conn, error) {
 	select {
-	case conn := <-n.connections:
+	case conn := <-n.Connections:
 		return conn, nil
 	case <-n.closed:
 		return nil, net.ErrClosed
 	}
 }
 
-func (n *memNet) Close() error {
+func (n *MemNet) Close() error {
 	n.once.Do(func() { close(n.closed) })
 	return nil
 }
 
-func (n *memNet) Addr() net.Addr { return memAddr{} }
+func (n *MemNet) Addr() net.Addr { return memAddr{} }
 
 type memAddr struct{}
 
@@ -67,8 +67,8 @@ func (memAddr) Network() string { return "mem" }
 
 func (memAddr) String() string { return "appliance.test" }
 
-// memPipe makes the two ends of a connection.
-func memPipe() (client, server net.Conn) {
+// MemPipe makes the two ends of a connection.
+func MemPipe() (client, server net.Conn) {
 	there, back := newMemBuffer(), newMemBuffer()
 	return &memConn{back, there}, &memConn{there, back}
 }

@@ -1,4 +1,4 @@
-package sps_test
+package testkit
 
 import (
 	"flag"
@@ -13,7 +13,7 @@ import (
 	"github.com/go-sps/sps/spstest"
 )
 
-var variantSeed = flag.Uint64("variant-seed", 0, "seed of the random combinations of variants; 0 draws one and prints it")
+var variantSeed = flag.Uint64("variant-seed", 1, "seed of the random combinations of variants; 0 draws one and prints it")
 
 // concerned are the areas of the variants under which the flows of a file run alone,
 // beside those of sessions and answers. The random combinations have all variants.
@@ -36,10 +36,10 @@ var concerned = map[string][]string{
 	"truststores_test.go":         {"transaction", "configuration", "trust_stores"},
 }
 
-// underVariants runs a flow against appliances of every profile, with every variant of
+// UnderVariants runs a flow against appliances of every profile, with every variant of
 // its areas alone, and with random combinations: what the documentation leaves open must
 // make no difference. Fixed variants are those that the flow is about.
-func underVariants(t *testing.T, flow func(t *testing.T, options ...spstest.Option), fixed ...string) {
+func UnderVariants(t *testing.T, flow func(t *testing.T, options ...spstest.Option), fixed ...string) {
 	t.Helper()
 	for _, profile := range spstest.Profiles() {
 		t.Run("profile "+profile, func(t *testing.T) {
@@ -76,7 +76,7 @@ func underVariants(t *testing.T, flow func(t *testing.T, options ...spstest.Opti
 	}
 	random := rand.New(rand.NewPCG(seed, 1))
 	combinations := 30
-	if raceEnabled {
+	if Race {
 		combinations = 5
 	}
 	for i := range combinations {
