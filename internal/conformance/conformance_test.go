@@ -28,7 +28,7 @@ import (
 // appliance's picture of the API against an appliance. Every go test runs them against
 // the simulated one. Against a real one they run only when they are asked for:
 //
-//	SPS_LIVE=1 SPS_HOST=… SPS_USERNAME=… SPS_PASSWORD=… go test . -run TestConformanceLive -count=1 -v
+//	SPS_LIVE=1 SPS_HOST=… SPS_USERNAME=… SPS_PASSWORD=… go test ./internal/conformance -run TestConformanceLive -count=1 -v
 //
 // The variables are those of sps.ConnectFromEnv. The checks read, and open
 // transactions that they roll back; with SPS_LIVE_WRITES=1 they also stage changes in
