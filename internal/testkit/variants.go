@@ -69,6 +69,11 @@ func underVariants(t *testing.T, file string, ofProfile, flow func(t *testing.T,
 		t.Fatalf("say in concerned which areas the flows of %s are about", file)
 	}
 	areas = append([]string{"session", "answer"}, areas...)
+	for _, area := range areas {
+		if !slices.ContainsFunc(spstest.Variants(), func(v spstest.Variant) bool { return v.Area == area }) {
+			t.Fatalf("no variant has the area %q", area)
+		}
+	}
 	var variants []spstest.Variant
 	for _, v := range spstest.Variants() {
 		if !strings.Contains(" "+strings.Join(fixed, " ")+" ", " "+v.Name+" ") {
