@@ -71,7 +71,7 @@ func newTransactionStatus(a *answer) *TransactionStatus {
 type Change struct {
 	// Type tells what happened.
 	Type ChangeType `json:"type"`
-	// Path is that of the endpoint or object, as the appliance writes it.
+	// Path is that of the endpoint or object, relative to /api/.
 	Path string `json:"path"`
 	// OldValue is what was there before a replacement or a deletion, else nil.
 	OldValue json.RawMessage `json:"old_value,omitempty"`
@@ -176,7 +176,7 @@ func newChanges(a *answer) ([]Change, error) {
 		kind, _ := wire.Text(wire.Find(members, "type"))
 		path, _ := wire.Text(wire.Find(members, "path"))
 		changes = append(changes, Change{
-			Type: ChangeType(kind), Path: path,
+			Type: ChangeType(kind), Path: relative(path),
 			OldValue: wire.Find(members, "old_value"), NewValue: wire.Find(members, "new_value"),
 			OldOrder: keys(wire.Find(members, "old_order")), NewOrder: keys(wire.Find(members, "new_order")),
 		})
