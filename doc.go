@@ -87,6 +87,51 @@
 //		fmt.Println(store.Key, store.Body.Name)
 //	}
 //
+// [NewSingleton] and [NewCollection] give any other endpoint a type in one line: a struct
+// of yours, or json.RawMessage. [Client.Walk] reads the whole configuration.
+// [Client.Invoke] sends any other request. [Client.Download] reads files.
+//
+// # Change
+//
+// Write the configuration inside a transaction, through the fields of the [Transaction].
+// [Client.Transaction] runs a function and commits what the function wrote. It rolls back
+// if the function fails or panics, or if its context is done. The first write takes the
+// configuration lock, so a function that changes nothing needs neither the lock nor a
+// commit message.
+//
+//	err = client.Transaction(ctx, func(ctx context.Context, tx *sps.Transaction) error {
+//		return tx.Alerting.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error {
+//			return a.Enable(sps.ChannelEmail, sps.AlertConnectionDenied)
+//		})
+//	}, sps.WithMessage("CHG-1234"))
+//
+// An update reads the object and changes only the members that your function changed.
+// Members that the SDK does not know keep their values. To write through a handle of your
+// own, use [Singleton.In] or [Collection.In]. [Client.Preview] runs the same function as
+// a dry run and returns the changes that it would make.
+//
+// A transaction runs in its own session, so the other reads of the client return
+// committed values only. A client runs one transaction at a time; another call of
+// Transaction waits for its turn. If somebody else holds the configuration lock, the
+// transaction fails with [ErrLocked]; [WithLockWait] waits instead. If somebody else
+// changed what the function had read, the transaction fails with [ErrConflict]. If the
+// answer to a commit is lost, the client asks the appliance whether it executed the
+// commit. The transaction then succeeds, or fails with [ErrOutcomeUnknown].
+//
+// # Handle errors
+//
+// The appliance gives each refusal an error type. Each type is an error value, and the
+// details of a type are an error type of Go:
+//
+//	report, err := client.Firmware.Test(ctx, "2")
+//	var failed *sps.FirmwareTestFailedDetails
+//	switch {
+//	case err == nil: // passed: report.TestSummary
+//	case errors.As(err, &failed): // refused: failed.ExitCode, failed.TestSummary
+//	case errors.Is(err, sps.ResourceNotFound): // the slot is empty or does not exist
+//	default: // the test could not run
+//	}
+//
 // These errors matter most:
 //   - [Error] is a refusal by the appliance, with the whole answer.
 //   - [TransportError] is a request without a usable answer.
