@@ -15,7 +15,7 @@ import (
 //
 //	errors.Is(err, sps.KindNotFound)
 //
-// or switch over [KindOf]. The page docs/errors.md says which error has which kind. An
+// or switch over [KindOf]. The page docs/reference/errors.md says which error has which kind. An
 // error that tells of several failures, of a write and of the rollback after it, say, has
 // the kind of each for errors.Is; KindOf gives the first one.
 //

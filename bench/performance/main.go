@@ -1,5 +1,5 @@
 // Command performance measures the SDK beside what its users would write by hand and
-// beside other SDKs, and writes docs/performance.md. Run it in the folder bench:
+// beside other SDKs, and writes docs/explanation/performance.md. Run it in the folder bench:
 //
 //	go run ./performance
 //
@@ -22,7 +22,7 @@ func main() {
 	rounds := flag.Int("rounds", 10, "rounds of the benchmarks, which alternate")
 	benchTime := flag.Duration("benchtime", 200*time.Millisecond, "time of each benchmark in each round")
 	newest := flag.String("newest", "go1.27.4", "the newest Go, to report its ratios too; empty for none")
-	out := flag.String("out", "../docs/performance.md", "the file to write; - prints it only")
+	out := flag.String("out", "../docs/explanation/performance.md", "the file to write; - prints it only")
 	only := flag.String("only", "", "measure one of the loads, such as recordings, and print its rows")
 	flag.Parse()
 	if *part != "" {
