@@ -293,8 +293,10 @@ func newAppliance(t TB, opts []Option) (*Appliance, error) {
 	if err := a.restoreUsers(); err != nil {
 		return nil, err
 	}
-	if err := a.prepareTLS(); err != nil {
-		return nil, err
+	if !a.unheard {
+		if err := a.prepareTLS(); err != nil {
+			return nil, err
+		}
 	}
 	return a, nil
 }
@@ -411,6 +413,7 @@ func (a *Appliance) Addr() string { return a.addr }
 func (a *Appliance) CA() []byte {
 	a.enter()
 	defer a.mu.Unlock()
+	a.showTLS()
 	return bytes.Clone(a.ca)
 }
 
@@ -418,6 +421,7 @@ func (a *Appliance) CA() []byte {
 func (a *Appliance) Fingerprint() string {
 	a.enter()
 	defer a.mu.Unlock()
+	a.showTLS()
 	return a.fingerprint
 }
 

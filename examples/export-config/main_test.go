@@ -177,14 +177,9 @@ func TestUsageErrors(t *testing.T) {
 // the bodies or not.
 func TestExport(t *testing.T) {
 	t.Parallel()
-	options := map[string]spstest.Option{}
+	options := clitest.Variants(t, "transaction", "configuration", "alerting", "trust_stores", "starling", "appliance")
 	for _, profile := range []string{"6.0", "6.9", "7.4", "8.0"} {
 		options[profile] = spstest.WithProfile(profile)
-	}
-	for _, variant := range spstest.Variants() {
-		for _, alternative := range variant.Alternatives {
-			options[variant.Name+"="+alternative] = spstest.WithVariant(variant.Name, alternative)
-		}
 	}
 	for name, option := range options {
 		t.Run(name, func(t *testing.T) {

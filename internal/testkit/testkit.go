@@ -23,8 +23,8 @@ import (
 // Quick makes retries cheap where a test waits for them over a real network.
 var Quick = sps.WithRetry(sps.RetryPolicy{Attempts: 4, MinWait: time.Millisecond, MaxWait: 2 * time.Millisecond, MaxRetryAfter: time.Second})
 
-// Connect returns a client of a simulated appliance over TLS, closed at the end
-// of the test.
+// Connect returns a client of a simulated appliance, closed at the end of the test. It is
+// over TLS where the appliance listens.
 func Connect(t *testing.T, a *spstest.Appliance, options ...sps.Option) *sps.Client {
 	t.Helper()
 	c, err := Dial(t.Context(), a, options...)
@@ -39,10 +39,17 @@ func Connect(t *testing.T, a *spstest.Appliance, options ...sps.Option) *sps.Cli
 	return c
 }
 
+// withoutListener is the address of an appliance that does not listen.
+const withoutListener = "appliance.test"
+
 // Dial connects as the administrator and leaves closing to the caller.
 func Dial(ctx context.Context, a *spstest.Appliance, options ...sps.Option) (*sps.Client, error) {
 	credential := sps.UsernamePassword(a.Username(), sps.NewSecretString(a.Password()))
-	return sps.Connect(ctx, a.Addr(), credential, append([]sps.Option{sps.WithCABundle(a.CA()), Quick, sps.WithTimeouts(sps.Timeouts{Outcome: 300 * time.Millisecond})}, options...)...)
+	way := sps.WithCABundle(a.CA())
+	if a.Addr() == withoutListener {
+		way = InProcess(a)
+	}
+	return sps.Connect(ctx, a.Addr(), credential, append([]sps.Option{way, Quick, sps.WithTimeouts(sps.Timeouts{Outcome: 300 * time.Millisecond})}, options...)...)
 }
 
 // Diff fails the test where want and got differ.
