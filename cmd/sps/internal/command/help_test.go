@@ -1,11 +1,13 @@
 package command
 
 import (
+	"context"
 	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -48,11 +50,11 @@ func TestHelp(t *testing.T) {
 
 // TestExamples runs the examples of the help.
 func TestExamples(t *testing.T) {
-	t.Chdir(t.TempDir())
 	for _, c := range leaves(newRoot()) {
 		for line := range strings.Lines(c.Example) {
 			line = strings.TrimSpace(line)
 			t.Run(strings.ReplaceAll(line, " ", "_"), func(t *testing.T) {
+				t.Chdir(t.TempDir())
 				runExample(t, line)
 			})
 		}
@@ -62,12 +64,20 @@ func TestExamples(t *testing.T) {
 func runExample(t *testing.T, line string) {
 	a := exampleAppliance(t)
 	writeExampleFiles(t, a)
-	line = strings.NewReplacer("sps1.example.com", a.Addr(), "central.example.com", a.Addr()).Replace(line)
+	if strings.Contains(line, "Directory") {
+		reach(t, a).want(t, out.OK, nil, "trust-stores", "rotate", "Directory", "--in", "old.pem", "--create")
+	}
+	line = strings.NewReplacer("sps1.example.com", a.Addr(), "central.example.com", a.Addr(), exampleFingerprint, a.Fingerprint(), "127.0.0.1:8443", "127.0.0.1:0").Replace(line)
 	words := strings.Fields(line)
 	if words[0] != "sps" {
 		t.Fatalf("%s: not the tool", line)
 	}
-	got := reach(t, a).run(t, t.Context(), words[1:]...)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	if words[1] == "simulate" {
+		cancel() // it would serve for ever
+	}
+	got := reach(t, a).run(t, ctx, words[1:]...)
 	if got.status > out.No {
 		t.Errorf("status %d\n%s%s", got.status, got.stdout, got.stderr)
 	}
@@ -80,15 +90,24 @@ func exampleAppliance(t *testing.T) *spstest.Appliance {
 		spstest.Slot{Key: "3", Version: "7.0.5"},
 		spstest.Slot{Key: "4"},
 	), spstest.WithAuditSessions(50), spstest.WithCluster(), spstest.WithFetchPolls(0))
+	a.SetStarling(spstest.Starling{Joined: strings.Contains(t.Name(), "unjoin") || strings.Contains(t.Name(), "remote-access")})
 	a.ServeImage("https://example.com/sps.iso", "8.1.0", demoSHA256)
 	return a
 }
 
 func writeExampleFiles(t *testing.T, a *spstest.Appliance) {
+	if strings.Contains(t.Name(), "_diff_") {
+		for _, folder := range []string{"monday", "friday"} {
+			reach(t, a).want(t, out.OK, nil, "config", "export", folder)
+		}
+	}
 	for name, content := range map[string]string{
-		"hosts.txt":     a.Addr() + "\n",
-		"sps-8.1.0.iso": "SPS-FIRMWARE 8.1.0\n",
-		"timezone.json": `"UTC"`,
+		"hosts.txt":      a.Addr() + "\n",
+		"sps-8.1.0.iso":  "SPS-FIRMWARE 8.1.0\n",
+		"timezone.json":  `"UTC"`,
+		"credential.txt": "credential\n",
+		"new.pem":        string(makeCA(t, "New", time.Now().AddDate(10, 0, 0))),
+		"old.pem":        string(makeCA(t, "Old", time.Now().AddDate(0, 0, 7))),
 	} {
 		if err := os.WriteFile(filepath.Clean(name), []byte(content), 0o600); err != nil {
 			t.Fatal(err)

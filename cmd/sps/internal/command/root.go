@@ -48,7 +48,8 @@ func (a *app) root() *cobra.Command {
 	a.completeFlags(root)
 	root.AddCommand(
 		a.infoCommand(), a.healthCommand(), a.clusterCommand(), a.whoamiCommand(),
-		a.firmwareCommands(), a.alertsCommands(), a.apiCommand(),
+		a.firmwareCommands(), a.alertsCommands(), a.trustStoresCommands(), a.starlingCommands(),
+		a.configCommands(), a.bundleCommands(), a.trustCommand(), a.apiCommand(), a.simulateCommand(),
 	)
 	return root
 }

@@ -26,11 +26,15 @@ type spec struct {
 	valid            cobra.CompletionFunc
 	flags            func(flags *pflag.FlagSet)
 	columns          []string // of the table
-	single           bool     // it works on one appliance at a time
-	singleIf         func(args []string) bool
-	change           bool // it has --dry-run
-	commit           bool // it has --message and --wait-for-lock, too
-	confirm          bool // it has --yes
+	// offline says that the arguments need no appliance, and plan sees the appliances before
+	// they are worked on.
+	offline  func(args []string) bool
+	plan     func(ctx context.Context, targets []*conn.Target) error
+	single   bool // it works on one appliance at a time
+	singleIf func(args []string) bool
+	change   bool // it has --dry-run
+	commit   bool // it has --message and --wait-for-lock, too
+	confirm  bool // it has --yes
 	// check finds what is wrong with the arguments before anything is sent.
 	check func(args []string) error
 	// ask is the question before the command does something, "" for none.
@@ -41,9 +45,11 @@ type spec struct {
 // job is a run of a command on one appliance.
 type job struct {
 	*app
-	client *sps.Client
-	name   string // of the appliance, fit to print
-	args   []string
+	client  *sps.Client // nil where the command needs no appliance
+	target  *conn.Target
+	name    string // of the appliance, fit to print
+	args    []string
+	several bool // there are other appliances, too
 }
 
 // command makes the command.
@@ -92,6 +98,9 @@ func (a *app) runSpec(c *cobra.Command, s spec, args []string) error {
 			return usageError{err}
 		}
 	}
+	if s.offline != nil && s.offline(args) {
+		return a.runOffline(c.Context(), c.CommandPath(), s, args)
+	}
 	targets, err := a.targets()
 	if err != nil {
 		return err
@@ -119,7 +128,26 @@ func (a *app) runSpec(c *cobra.Command, s spec, args []string) error {
 		defer cancel()
 		ctx = limited
 	}
+	if s.plan != nil {
+		if err := s.plan(ctx, targets); err != nil {
+			return err
+		}
+	}
 	return a.runAll(ctx, c.CommandPath(), s, targets, args)
+}
+
+// runOffline runs a command that needs no appliance.
+func (a *app) runOffline(ctx context.Context, name string, s spec, args []string) error {
+	if a.flags.Demo || len(a.flags.Hosts)+len(a.flags.Appliances) > 0 || a.flags.HostsFile != "" {
+		return usagef("with these arguments %s needs no appliance, and some are named", name)
+	}
+	start := time.Now()
+	report, err := s.run(ctx, &job{app: a, name: "local", args: args})
+	o := a.outcome(nil, "local", time.Since(start), report, withCause(ctx, err))
+	if o.Error != nil && a.output == "table" {
+		a.warnf("%s", o.Error.Text())
+	}
+	return a.printOne(a.newPrinter(name, []string{"local"}, s.columns), o)
 }
 
 // runAll runs a command on all appliances, so many at a time, and prints the outcomes in
@@ -153,7 +181,7 @@ func (a *app) runAll(ctx context.Context, name string, s spec, targets []*conn.T
 	for range min(a.flags.Parallel, len(targets)) {
 		workers.Go(func() {
 			for i := range next {
-				outcomes[i] <- a.one(ctx, s, targets[i], names[i], args)
+				outcomes[i] <- a.one(ctx, s, targets[i], names[i], args, len(targets) > 1)
 			}
 		})
 	}
@@ -236,9 +264,9 @@ func (a *app) writeError(err error) error {
 }
 
 // one runs a command on one appliance.
-func (a *app) one(ctx context.Context, s spec, t *conn.Target, name string, args []string) out.Outcome {
+func (a *app) one(ctx context.Context, s spec, t *conn.Target, name string, args []string, several bool) out.Outcome {
 	start := time.Now()
-	report, err := a.try(ctx, s, t, name, args)
+	report, err := a.try(ctx, s, t, name, args, several)
 	return a.outcome(t, name, time.Since(start), report, err)
 }
 
@@ -259,7 +287,7 @@ func (a *app) outcome(t *conn.Target, name string, elapsed time.Duration, report
 	return o
 }
 
-func (a *app) try(ctx context.Context, s spec, t *conn.Target, name string, args []string) (out.Report, error) {
+func (a *app) try(ctx context.Context, s spec, t *conn.Target, name string, args []string, several bool) (out.Report, error) {
 	if ctx.Err() != nil {
 		return out.Report{}, fmt.Errorf("not begun: %w", context.Cause(ctx))
 	}
@@ -272,7 +300,7 @@ func (a *app) try(ctx context.Context, s spec, t *conn.Target, name string, args
 	if err != nil {
 		return out.Report{}, withCause(ctx, err)
 	}
-	report, err := s.run(ctx, &job{app: a, client: client, name: name, args: args})
+	report, err := s.run(ctx, &job{app: a, client: client, target: t, name: name, args: args, several: several})
 	// Close goes out although ctx may be done: no session stays behind.
 	if closed := client.Close(ctx); closed != nil {
 		a.warnf("%s: the session was not closed: %s", name, problemOf(closed).Text())

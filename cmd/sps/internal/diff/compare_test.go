@@ -1,4 +1,4 @@
-package main
+package diff
 
 import (
 	"bytes"
@@ -8,7 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/go-sps/sps/examples/internal/export"
+	"github.com/go-sps/sps/cmd/sps/internal/export"
 )
 
 // side makes an export of objects by their paths below configuration.
@@ -28,14 +28,14 @@ func side(t *testing.T, objects ...string) *export.Export {
 }
 
 // compared gives the lines of a comparison.
-func compared(t *testing.T, left, right *export.Export, o options) []string {
+func compared(t *testing.T, left, right *export.Export, o Options) []string {
 	t.Helper()
-	r, err := compare([2]*export.Export{left, right}, o)
+	r, err := Compare([2]*export.Export{left, right}, o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	found := []string{}
-	for _, d := range r.differences {
+	for _, d := range r.Differences {
 		found = append(found, strings.TrimPrefix(d.String(), "configuration/"))
 	}
 	return found
@@ -84,12 +84,12 @@ func TestValues(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			o := options{showSecrets: true}
+			o := Options{ShowSecrets: true}
 			left, right := side(t, "o", test.left), side(t, "o", test.right)
 			if d := cmp.Diff(append([]string{}, test.want...), compared(t, left, right, o)); d != "" {
 				t.Errorf("differences (-want +got):\n%s", d)
 			}
-			if order := compared(t, left, right, options{ignoreOrder: true, showSecrets: true}); test.name == "another order" && len(order) > 0 {
+			if order := compared(t, left, right, Options{IgnoreOrder: true, ShowSecrets: true}); test.name == "another order" && len(order) > 0 {
 				t.Errorf("in any order: %q", order)
 			}
 			if back := compared(t, right, left, o); len(back) != len(test.want) {
@@ -127,7 +127,7 @@ func TestObjects(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			for i, want := range [][]string{test.keys, test.names} {
-				got := compared(t, side(t, base...), side(t, test.right...), options{byName: i == 1, ignoreOrder: test.disorder})
+				got := compared(t, side(t, base...), side(t, test.right...), Options{ByName: i == 1, IgnoreOrder: test.disorder})
 				if d := cmp.Diff(append([]string{}, want...), got); d != "" {
 					t.Errorf("by name %v (-want +got):\n%s", i == 1, d)
 				}
@@ -163,19 +163,19 @@ func TestReferencesByName(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			r, err := compare([2]*export.Export{
+			r, err := Compare([2]*export.Export{
 				side(t, "l/a", `{"name":"one"}`, "l/b", `{"name":"two"}`, "o", `{"r":`+test.left+`}`),
 				side(t, "l/a", `{"name":"two"}`, "l/c", `{"name":"one"}`, "o", `{"r":`+test.right+`}`),
-			}, options{byName: true, ignoreOrder: false, exclude: []string{"configuration/l"}})
+			}, Options{ByName: true, IgnoreOrder: false, Exclude: []string{"configuration/l"}})
 			if err != nil {
 				t.Fatal(err)
 			}
 			got := []string{}
-			for _, d := range r.differences {
+			for _, d := range r.Differences {
 				got = append(got, strings.TrimPrefix(d.String(), "configuration/"))
 			}
-			if d := cmp.Diff(append([]string{}, test.want...), got); d != "" || r.unresolved != test.unresolved {
-				t.Errorf("%d unresolved, want %d; differences (-want +got):\n%s", r.unresolved, test.unresolved, d)
+			if d := cmp.Diff(append([]string{}, test.want...), got); d != "" || r.Unresolved != test.unresolved {
+				t.Errorf("%d unresolved, want %d; differences (-want +got):\n%s", r.Unresolved, test.unresolved, d)
 			}
 		})
 	}
@@ -223,7 +223,7 @@ func TestSecret(t *testing.T) {
 func TestShort(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("é ", 200)
-	got := compared(t, side(t, "o", `"`+long+`1"`), side(t, "o", `"`+long+`2"`), options{})
+	got := compared(t, side(t, "o", `"`+long+`1"`), side(t, "o", `"`+long+`2"`), Options{})
 	if len(got) != 1 || len(got[0]) > 300 {
 		t.Fatalf("differences %q", got)
 	}

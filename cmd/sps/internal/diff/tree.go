@@ -1,4 +1,4 @@
-package main
+package diff
 
 import (
 	"encoding/json"
@@ -7,8 +7,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/go-sps/sps/examples/internal/cli"
-	"github.com/go-sps/sps/examples/internal/export"
+	"github.com/go-sps/sps/cmd/sps/internal/export"
+	"github.com/go-sps/sps/cmd/sps/internal/text"
 )
 
 // node is a place in a configuration.
@@ -81,12 +81,12 @@ func (t *tree) at(path string) *node {
 // part is the node of a root.
 func (t *tree) part(root string) (*node, error) {
 	if !export.Within(root, t.export.Root) {
-		return nil, fmt.Errorf("the export of %s has %s only, not %s", cli.Line(t.export.Host), t.export.Root, root)
+		return nil, fmt.Errorf("the export of %s has %s only, not %s", text.Line(t.export.Host), t.export.Root, root)
 	}
 	if n := t.nodes[root]; n != nil {
 		return n, nil
 	}
-	return nil, fmt.Errorf("%s has no %s", cli.Line(t.export.Host), root)
+	return nil, fmt.Errorf("%s has no %s", text.Line(t.export.Host), root)
 }
 
 // reference is a value that refers to another object.

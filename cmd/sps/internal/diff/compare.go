@@ -1,4 +1,5 @@
-package main
+// Package diff compares two configurations.
+package diff
 
 import (
 	"bytes"
@@ -10,8 +11,9 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/go-sps/sps/examples/internal/cli"
-	"github.com/go-sps/sps/examples/internal/export"
+	"github.com/go-sps/sps/cmd/sps/internal/export"
+	"github.com/go-sps/sps/cmd/sps/internal/out"
+	"github.com/go-sps/sps/cmd/sps/internal/text"
 )
 
 // The kinds of differences.
@@ -22,8 +24,8 @@ const (
 	reordered = "order"   // a list has another order
 )
 
-// difference is one line of the result.
-type difference struct {
+// Difference is one line of the result.
+type Difference struct {
 	Change string          `json:"change"`
 	Left   string          `json:"left"`
 	Right  string          `json:"right"`
@@ -37,42 +39,42 @@ type difference struct {
 }
 
 // path is where the difference is shown: on the left, if it is there.
-func (d difference) path() string {
+func (d Difference) path() string {
 	if d.Left != "" {
 		return d.Left
 	}
 	return d.Right
 }
 
-// result is what the comparison comes to.
-type result struct {
-	sides       [2]*export.Export
-	differences []difference
-	// unread are the paths that no appliance shows.
-	unread []string
-	// unresolved counts references that cannot be compared.
-	unresolved int
-	// problems are lines about what may make the result wrong; incomplete is set if
+// Result is what the comparison comes to.
+type Result struct {
+	Differences []Difference
+	// Unread are the paths that no appliance shows.
+	Unread []string
+	// Unresolved counts references that cannot be compared.
+	Unresolved int
+	// Problems are lines about what may make the result wrong; Incomplete is set if
 	// something is missing in it that should not be.
-	problems   []string
-	incomplete bool
-}
-
-func (r *result) exitStatus() int {
-	switch {
-	case r.incomplete:
-		return exitError
-	case len(r.differences) > 0:
-		return exitDifferent
-	}
-	return exitSame
+	Problems   []string
+	Incomplete bool
 }
 
 // comparison is one under way.
 type comparison struct {
-	options
+	Options
 	trees [2]*tree
-	result
+	Result
+}
+
+// Options say how to compare.
+type Options struct {
+	// Root is the path of what to compare, "" for that of both sides.
+	Root string
+	// Exclude are paths to leave out, with everything below them.
+	Exclude []string
+	// ByName matches the objects of a list by their names, IgnoreOrder leaves out the
+	// order of lists, and ShowSecrets shows values that may be secret.
+	ByName, IgnoreOrder, ShowSecrets bool
 }
 
 // place is where in the two sides the comparison is.
@@ -86,44 +88,44 @@ func (p place) at(step string) place {
 	return p
 }
 
-// compare compares two exports.
-func compare(sides [2]*export.Export, o options) (*result, error) {
-	if o.root == "" && sides[0].Root != sides[1].Root {
-		return nil, fmt.Errorf("the left side has %s, and the right side %s: name what to compare with -root", sides[0].Root, sides[1].Root)
+// Compare compares two exports.
+func Compare(sides [2]*export.Export, o Options) (*Result, error) {
+	if o.Root == "" && sides[0].Root != sides[1].Root {
+		return nil, fmt.Errorf("the left side has %s, and the right side %s: name what to compare with --root", sides[0].Root, sides[1].Root)
 	}
-	if o.root == "" {
-		o.root = sides[0].Root
+	if o.Root == "" {
+		o.Root = sides[0].Root
 	}
-	c := &comparison{options: o, result: result{sides: sides}}
+	c := &comparison{Options: o}
 	var roots [2]*node
 	for i, side := range sides {
 		c.trees[i] = newTree(side)
 		var err error
-		if roots[i], err = c.trees[i].part(o.root); err != nil {
+		if roots[i], err = c.trees[i].part(o.Root); err != nil {
 			return nil, err
 		}
 		if side.Changed {
-			c.problems = append(c.problems, fmt.Sprintf("%s was changed while it was read: its parts may not fit together", cli.Line(side.Host)))
+			c.Problems = append(c.Problems, fmt.Sprintf("%s was changed while it was read: its parts may not fit together", text.Line(side.Host)))
 		}
 		for _, r := range side.Refused {
-			if r.Key != "" && export.Within(r.Path, o.root) && !c.excluded(r.Path) {
-				c.refused(fmt.Sprintf("an object of %s with the key %q", cli.Line(r.Path), r.Key), r)
+			if r.Key != "" && export.Within(r.Path, o.Root) && !c.excluded(r.Path) {
+				c.refused(fmt.Sprintf("an object of %s with the key %q", text.Line(r.Path), r.Key), r)
 			}
 		}
 	}
 	c.nodes(roots[0], roots[1])
-	slices.SortStableFunc(c.differences, func(a, b difference) int { return strings.Compare(a.path(), b.path()) })
-	return &c.result, nil
+	slices.SortStableFunc(c.Differences, func(a, b Difference) int { return strings.Compare(a.path(), b.path()) })
+	return &c.Result, nil
 }
 
 func (c *comparison) excluded(path string) bool {
-	return slices.ContainsFunc([]string(c.exclude), func(root string) bool { return export.Within(path, root) })
+	return slices.ContainsFunc(c.Exclude, func(root string) bool { return export.Within(path, root) })
 }
 
 // refused notes what cannot be compared because a side lacks it.
 func (c *comparison) refused(what string, r export.Refusal) {
-	c.incomplete = true
-	c.problems = append(c.problems, fmt.Sprintf("%s could not be compared: %s", what, cli.Line(r.Error)))
+	c.Incomplete = true
+	c.Problems = append(c.Problems, fmt.Sprintf("%s could not be compared: %s", what, text.Line(r.Error)))
 }
 
 // nodes compares two nodes and what is below them.
@@ -136,11 +138,11 @@ func (c *comparison) nodes(left, right *node) {
 		for _, n := range []*node{left, right} {
 			if n.refused != nil && !n.refused.Documented {
 				documented = false
-				c.refused(cli.Line(n.path), *n.refused)
+				c.refused(text.Line(n.path), *n.refused)
 			}
 		}
 		if documented {
-			c.unread = append(c.unread, left.path)
+			c.Unread = append(c.Unread, left.path)
 		}
 		return
 	}
@@ -153,7 +155,7 @@ func (c *comparison) nodes(left, right *node) {
 	case right.hasBody:
 		c.only(here, added, right.body)
 	}
-	pairs, onlyLeft, onlyRight := match(left.children, right.children, c.byName)
+	pairs, onlyLeft, onlyRight := match(left.children, right.children, c.ByName)
 	for _, pair := range pairs {
 		c.nodes(pair[0], pair[1])
 	}
@@ -167,7 +169,7 @@ func (c *comparison) nodes(left, right *node) {
 			c.add(place{right: n}, added, nil, nil, false)
 		}
 	}
-	if !c.ignoreOrder && !inOrder(pairs, right.children) {
+	if !c.IgnoreOrder && !inOrder(pairs, right.children) {
 		c.add(here, reordered, nil, nil, false)
 	}
 }
@@ -288,7 +290,7 @@ func (c *comparison) arrays(p place, old, new []any) {
 			c.only(p.at(strconv.Itoa(j)), added, new[j])
 		}
 	}
-	if !inOrder && !c.ignoreOrder {
+	if !inOrder && !c.IgnoreOrder {
 		c.add(p, reordered, nil, nil, false)
 	}
 }
@@ -313,11 +315,11 @@ func (c *comparison) elements(side int, list []any) ([]string, map[string]int) {
 		case string:
 			ids[i] = value
 		case map[string]any:
-			if r, ok := asReference(value); ok && c.byName {
+			if r, ok := asReference(value); ok && c.ByName {
 				ids[i], _ = c.trees[side].resolve(r)
 			} else if ok {
 				ids[i] = r.key
-			} else if key, ok := value["key"].(string); ok && !c.byName {
+			} else if key, ok := value["key"].(string); ok && !c.ByName {
 				ids[i] = key
 			} else {
 				ids[i], _ = value["name"].(string)
@@ -357,14 +359,14 @@ func (c *comparison) byPosition(p place, old, new []any) {
 // references compares two references.
 func (c *comparison) references(p place, old, new reference) {
 	same := old.key == new.key
-	if c.byName && old.key != "" && new.key != "" {
+	if c.ByName && old.key != "" && new.key != "" {
 		before, isBefore := c.trees[0].resolve(old)
 		after, isAfter := c.trees[1].resolve(new)
 		switch {
 		case isBefore && isAfter:
 			same = before == after
 		case !isBefore && !isAfter && !same && old.list() == new.list():
-			c.unresolved++
+			c.Unresolved++
 			return
 		}
 	}
@@ -380,7 +382,7 @@ func (c *comparison) link(side int, r reference) any {
 	if r.key == "" {
 		return nil
 	}
-	if identity, ok := c.trees[side].resolve(r); ok && c.byName {
+	if identity, ok := c.trees[side].resolve(r); ok && c.ByName {
 		return link(identity)
 	}
 	return link(r.key)
@@ -402,7 +404,7 @@ func (c *comparison) only(p place, change string, value any) {
 	}
 	if c.scalar(p, value) {
 		shown := c.shown(side, p, value)
-		hidden := !c.showSecrets && secret(p, shown)
+		hidden := !c.ShowSecrets && secret(p, shown)
 		if side == 0 {
 			c.add(p, change, shown, nil, hidden)
 		} else {
@@ -424,14 +426,14 @@ func (c *comparison) only(p place, change string, value any) {
 
 // changed notes a value that is another one.
 func (c *comparison) changed(p place, old, new any) {
-	c.add(p, changed, old, new, !c.showSecrets && (secret(p, old) || secret(p, new)))
+	c.add(p, changed, old, new, !c.ShowSecrets && (secret(p, old) || secret(p, new)))
 }
 
 // pointer escapes a step of a JSON Pointer.
 var pointer = strings.NewReplacer("~", "~0", "/", "~1")
 
 func (c *comparison) add(p place, change string, old, new any, hidden bool) {
-	d := difference{Change: change, Hidden: hidden, member: p.member}
+	d := Difference{Change: change, Hidden: hidden, member: p.member}
 	for _, n := range []*node{p.right, p.left} { // the left name is shown
 		if n != nil && n.name() != "" {
 			d.Name = n.name()
@@ -451,11 +453,11 @@ func (c *comparison) add(p place, change string, old, new any, hidden bool) {
 	if !hidden {
 		d.Old, d.New = encode(old), encode(new)
 	}
-	c.differences = append(c.differences, d)
+	c.Differences = append(c.Differences, d)
 }
 
 // encode writes a value in one line. It came from JSON, so there is no error.
 func encode(value any) json.RawMessage {
-	text, _ := export.Encode(value, "")
+	text, _ := out.Encode(value, "", "")
 	return json.RawMessage(strings.TrimSuffix(string(text), "\n"))
 }

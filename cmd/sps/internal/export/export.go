@@ -11,11 +11,9 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"unicode"
-	"unicode/utf16"
 
 	"github.com/go-sps/sps"
-	"github.com/go-sps/sps/examples/internal/cli"
+	"github.com/go-sps/sps/cmd/sps/internal/text"
 )
 
 // Configuration is the root of everything that can be exported.
@@ -84,11 +82,11 @@ func Read(ctx context.Context, client *sps.Client, root string, progress func(pa
 		return nil, err
 	}
 	e := &Export{Host: client.Host(), Version: before.FirmwareVersion, Root: root}
-	for node, err := range client.Walk(ctx, root) {
-		if err != nil {
-			return nil, err
-		}
-		progress(node.Path)
+	nodes, err := readAll(ctx, client, root, progress)
+	if err != nil {
+		return nil, err
+	}
+	for _, node := range nodes {
 		e.add(node)
 	}
 	after, err := client.Info(ctx)
@@ -107,7 +105,7 @@ func (e *Export) add(node *sps.WalkNode) {
 	}
 	switch {
 	case refused != nil:
-		r := Refusal{Path: node.Path, Error: cli.Line(refused.Error()), Documented: documented(node.Path, refused)}
+		r := Refusal{Path: node.Path, Error: text.Line(refused.Error()), Documented: documented(node.Path, refused)}
 		if node.Path == "" { // a key that cannot be part of a path
 			r.Path, r.Key = node.Parent, node.Key
 		}
@@ -124,31 +122,6 @@ func (e *Export) add(node *sps.WalkNode) {
 func documented(path string, err error) bool {
 	var refused *sps.Error
 	return slices.Contains(writeOnly, path) && errors.As(err, &refused) && refused.Status >= 400 && refused.Status < 500
-}
-
-// Encode writes a value with its members in order, in lines if it is indented. What
-// could drive a terminal is escaped.
-func Encode(value any, indent string) ([]byte, error) {
-	var b bytes.Buffer
-	encoder := json.NewEncoder(&b)
-	encoder.SetEscapeHTML(false)
-	encoder.SetIndent("", indent)
-	if err := encoder.Encode(value); err != nil {
-		return nil, err
-	}
-	var text strings.Builder
-	for _, r := range b.String() {
-		switch {
-		case r == '\n' || unicode.IsGraphic(r):
-			text.WriteRune(r)
-		case r > 0xffff:
-			high, low := utf16.EncodeRune(r)
-			fmt.Fprintf(&text, `\u%04x\u%04x`, high, low)
-		default:
-			fmt.Fprintf(&text, `\u%04x`, r)
-		}
-	}
-	return []byte(text.String()), nil
 }
 
 // decode reads one value. Numbers keep their spelling.

@@ -1,4 +1,4 @@
-package main
+package simulate
 
 import (
 	"bytes"
@@ -62,7 +62,7 @@ func start(t *testing.T, args ...string) *program {
 	p := &program{stop: cancel, code: make(chan int, 1)}
 	p.out.on = make(chan struct{})
 	t.Cleanup(cancel)
-	go func() { p.code <- run(ctx, args, &p.out, &p.err) }()
+	go func() { p.code <- Run(ctx, "spssim", args, &p.out, &p.err) }()
 	select {
 	case <-p.out.on:
 	case code := <-p.code:
@@ -629,7 +629,7 @@ func TestRunEnds(t *testing.T) {
 		{"user, right", []string{"-user", "viewer:b write"}, exitError, "", `spssim: unknown right "write"`},
 		{"user who is the administrator", []string{"-user", "admin:b read-only"}, exitError, "", "spssim: -user admin: that is the administrator, see -username"},
 		{"client CA", []string{"-client-ca", "nowhere.pem"}, exitError, "", `spssim: invalid value "nowhere.pem" for flag -client-ca: open nowhere.pem`},
-		{"client CA without a certificate", []string{"-client-ca", "run.go"}, exitError, "", "spssim: WithClientCA found no certificate in its PEM"},
+		{"client CA without a certificate", []string{"-client-ca", "simulate.go"}, exitError, "", "spssim: WithClientCA found no certificate in its PEM"},
 		{"products", []string{"-products", "all"}, exitError, "", `spssim: invalid value "all" for flag -products: want one of none, passwords, starling, starling-integrated`},
 		{"product warning", []string{"-product-warning", "x"}, exitError, "", `spssim: invalid value "x" for flag -product-warning: want one of starling-credentials-invalid, starling-unavailable`},
 		{"test summary", []string{"-test-summary", "2"}, exitError, "", `spssim: invalid value "2" for flag -test-summary: want key=text`},
@@ -643,7 +643,7 @@ func TestRunEnds(t *testing.T) {
 		{"takes", []string{"-takes", "PUT transaction"}, exitError, "", `spssim: invalid value "PUT transaction" for flag -takes: "PUT transaction" is not of the form "PUT transaction=12s"`},
 		{"takes, method", []string{"-takes", "put transaction=12s"}, exitError, "", `spssim: WithTakes: unknown method "put"`},
 		{"takes, path", []string{"-takes", "PUT transactions=12s"}, exitError, "", `spssim: WithTakes: no endpoint of the appliance has the path "transactions"`},
-		{"state", []string{"-state", "run.go"}, exitError, "", "spssim: run.go: state: invalid character"},
+		{"state", []string{"-state", "simulate.go"}, exitError, "", "spssim: simulate.go: state: invalid character"},
 		{"state that is a directory", []string{"-state", "."}, exitError, "", "spssim: read .: is a directory"},
 		{"address", []string{"-listen", "127.0.0.1:http:"}, exitError, "", "spssim: listen tcp"},
 		{"file", []string{"-ca-out", filepath.Join("nowhere", "ca.pem")}, exitError, "", "spssim: open nowhere"},
@@ -653,7 +653,7 @@ func TestRunEnds(t *testing.T) {
 			var stdout, stderr bytes.Buffer
 			ctx, cancel := context.WithCancel(t.Context())
 			cancel()
-			code := run(ctx, test.args, &stdout, &stderr)
+			code := Run(ctx, "spssim", test.args, &stdout, &stderr)
 			if code != test.code || !strings.HasPrefix(stdout.String(), test.stdout) || !strings.HasPrefix(stderr.String(), test.stderr) {
 				t.Errorf("code %d, want %d\nstdout %q, want %q\nstderr %q, want %q", code, test.code, stdout.String(), test.stdout, stderr.String(), test.stderr)
 			}

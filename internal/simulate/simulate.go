@@ -1,4 +1,6 @@
-package main
+// Package simulate serves a simulated appliance as a program: cmd/spssim and "sps
+// simulate" are that.
+package simulate
 
 import (
 	"context"
@@ -54,29 +56,59 @@ type config struct {
 	list       bool
 }
 
-// run serves an appliance until ctx is done.
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	c, err := parse(args, stdout)
+// Run serves an appliance until ctx is done, and returns the exit status. Program is what
+// the errors begin with.
+func Run(ctx context.Context, program string, args []string, stdout, stderr io.Writer) int {
+	c, err := parse(program, args, stdout)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 		return exitOK
 	case err == nil && c.list:
 		err = list(stdout)
 	case err == nil:
-		err = serve(ctx, c, stdout, stderr)
+		err = serve(ctx, program, c, stdout, stderr)
 	}
 	if err != nil {
-		fmt.Fprintln(stderr, "spssim:", strings.ReplaceAll(strings.TrimPrefix(err.Error(), "spstest: "), "\n", " "))
+		fmt.Fprintf(stderr, "%s: %s\n", program, strings.ReplaceAll(strings.TrimPrefix(err.Error(), "spstest: "), "\n", " "))
 		return exitError
 	}
 	return exitOK
 }
 
-func parse(args []string, help io.Writer) (config, error) {
+// Flags are the flags, to be listed.
+func Flags() *flag.FlagSet {
+	flags := flag.NewFlagSet("", flag.ContinueOnError)
+	(&config{}).define(flags)
+	return flags
+}
+
+// after is what of the flags can only be looked at when all are read.
+type after struct {
+	listen, profile string
+	trailSize       int64
+	joined, access  bool
+}
+
+func parse(program string, args []string, help io.Writer) (config, error) {
 	var c config
-	flags := flag.NewFlagSet("spssim", flag.ContinueOnError)
-	flags.SetOutput(io.Discard) // one line per error, printed by run
-	listen := flags.String("listen", "127.0.0.1:0", "`address` to listen on; port 0 takes a free one")
+	flags := flag.NewFlagSet(program, flag.ContinueOnError)
+	flags.SetOutput(io.Discard) // one line per error, printed by Run
+	rest := c.define(flags)
+	err := flags.Parse(args)
+	if errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintf(help, "usage: %s [flags]\n", program)
+		flags.SetOutput(help)
+		flags.PrintDefaults()
+	}
+	if err == nil && flags.NArg() > 0 {
+		err = fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	}
+	return c, c.finish(flags, rest, err)
+}
+
+func (c *config) define(flags *flag.FlagSet) *after {
+	rest := &after{}
+	flags.StringVar(&rest.listen, "listen", "127.0.0.1:0", "`address` to listen on; port 0 takes a free one")
 	flags.StringVar(&c.username, "username", "admin", "`name` of the administrator")
 	flags.StringVar(&c.password, "password", "a", "`password` of the administrator; without it that of -state counts, if there is one")
 	flags.Func("user", "`rule` for a further user, as \"viewer:b read-only\" or \"robot:b read-only:configuration none:firmware\"; without rights it may do everything; may be repeated", func(s string) error {
@@ -90,7 +122,7 @@ func parse(args []string, help io.Writer) (config, error) {
 		c.options = append(c.options, spstest.WithClientCA(ca))
 		return err
 	})
-	profile := flags.String("profile", "7.4", "release to behave like, and to run: "+strings.Join(spstest.Profiles(), ", "))
+	flags.StringVar(&rest.profile, "profile", "7.4", "release to behave like, and to run: "+strings.Join(spstest.Profiles(), ", "))
 	flags.StringVar(&c.caOut, "ca-out", "", "`file` for the PEM of the CA that signed the certificate")
 	flags.StringVar(&c.addressOut, "address-out", "", "`file` for host:port, written once connections are accepted")
 	flags.StringVar(&c.envOut, "env-out", "", "`file` for shell lines that export what the SDK reads")
@@ -113,9 +145,9 @@ func parse(args []string, help io.Writer) (config, error) {
 		return err
 	})
 	flags.IntVar(&c.sessions, "sessions", 0, "`number` of recorded sessions, which may be millions")
-	trailSize := flags.Int64("trail-size", 0, "size of each recording in `bytes`; 0 gives each its own of some KiB")
-	joined := flags.Bool("starling", false, "be joined to Starling from the start")
-	access := flags.Bool("remote-access", false, "with -starling: have its remote access on, so that an unjoin is refused")
+	flags.Int64Var(&rest.trailSize, "trail-size", 0, "size of each recording in `bytes`; 0 gives each its own of some KiB")
+	flags.BoolVar(&rest.joined, "starling", false, "be joined to Starling from the start")
+	flags.BoolVar(&rest.access, "remote-access", false, "with -starling: have its remote access on, so that an unjoin is refused")
 	flags.StringVar(&c.state, "state", "", "`file` to take the appliance up from, if it exists, and to leave it in at a clean stop")
 	flags.BoolVar(&c.trace, "trace", false, "print each request to standard error")
 	flags.BoolVar(&c.list, "list", false, "list endpoints and variants, and stop")
@@ -134,26 +166,22 @@ func parse(args []string, help io.Writer) (config, error) {
 		c.options = append(c.options, option)
 		return err
 	})
-	err := flags.Parse(args)
-	if errors.Is(err, flag.ErrHelp) {
-		fmt.Fprintln(help, "usage: spssim [flags]")
-		flags.SetOutput(help)
-		flags.PrintDefaults()
-	}
-	if err == nil && flags.NArg() > 0 {
-		err = fmt.Errorf("unexpected argument %q", flags.Arg(0))
-	}
+	return rest
+}
+
+// finish makes the options of all flags.
+func (c *config) finish(flags *flag.FlagSet, rest *after, err error) error {
 	c.options = append(c.options,
-		spstest.WithListenAddress(*listen),
-		spstest.WithProfile(*profile),
+		spstest.WithListenAddress(rest.listen),
+		spstest.WithProfile(rest.profile),
 		spstest.WithAuditSessions(c.sessions))
-	if *trailSize != 0 {
-		c.options = append(c.options, spstest.WithAuditTrailSize(*trailSize))
+	if rest.trailSize != 0 {
+		c.options = append(c.options, spstest.WithAuditTrailSize(rest.trailSize))
 	}
-	if *joined {
-		c.options = append(c.options, spstest.WithStarling(spstest.Starling{Joined: true, RemoteAccess: *access}))
+	if rest.joined {
+		c.options = append(c.options, spstest.WithStarling(spstest.Starling{Joined: true, RemoteAccess: rest.access}))
 	}
-	if err == nil && *access && !*joined {
+	if err == nil && rest.access && !rest.joined {
 		err = errors.New("-remote-access needs -starling")
 	}
 	if err == nil && slices.Contains(c.users, c.username) {
@@ -161,7 +189,7 @@ func parse(args []string, help io.Writer) (config, error) {
 	}
 	c.given = make(map[string]bool)
 	flags.Visit(func(f *flag.Flag) { c.given[f.Name] = true })
-	return c, err
+	return err
 }
 
 // parseUser reads "name:password right right…".
@@ -287,7 +315,7 @@ func parseTakes(s string) (spstest.Option, error) {
 	return spstest.WithTakes(method, glob, d), nil
 }
 
-func serve(ctx context.Context, c config, stdout, stderr io.Writer) error {
+func serve(ctx context.Context, program string, c config, stdout, stderr io.Writer) error {
 	if c.trace {
 		c.options = append(c.options, tracer(stderr))
 	}
@@ -329,7 +357,7 @@ func serve(ctx context.Context, c config, stdout, stderr io.Writer) error {
 	<-ctx.Done()
 	appliance.Close()
 	for _, fault := range appliance.MissedFaults() {
-		fmt.Fprintf(stderr, "spssim: fault %q never applied to a request\n", fault)
+		fmt.Fprintf(stderr, "%s: fault %q never applied to a request\n", program, fault)
 	}
 	return publish(c.state, appliance.State(), 0o600)
 }

@@ -10,6 +10,8 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+
+	"github.com/go-sps/sps/cmd/sps/internal/out"
 )
 
 // format is the version of the layout of a folder.
@@ -34,7 +36,7 @@ func decodeIndex(data []byte) (*indexFile, error) {
 	case err != nil:
 		return nil, err
 	case content.Format != format:
-		return nil, fmt.Errorf("it has format %d, not %d", content.Format, format)
+		return nil, fmt.Errorf("it has the format %d, and this tool reads %d: get a newer one, or export again", content.Format, format)
 	}
 	for _, p := range append([]string{content.Root}, append(content.Listings, content.Objects...)...) {
 		if !Within(p, Configuration) {
@@ -78,7 +80,7 @@ func (f *Folder) old() (bool, error) {
 	case err != nil:
 		return false, err
 	case !f.replace:
-		return false, fmt.Errorf("%s exists, and is not to be replaced", f.target)
+		return false, fmt.Errorf("%s exists already: --replace replaces an export", f.target)
 	}
 	return true, checkExport(f.target)
 }
@@ -140,7 +142,7 @@ func (f *Folder) Write(ctx context.Context, e *Export) error {
 }
 
 func write(root *os.Root, name string, value any) error {
-	text, err := Encode(value, "  ")
+	content, err := out.Encode(value, "", "  ")
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
@@ -151,7 +153,7 @@ func write(root *os.Root, name string, value any) error {
 	if err != nil {
 		return err
 	}
-	_, err = file.Write(text)
+	_, err = file.Write(content)
 	return errors.Join(err, file.Close())
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/cmd/sps/internal/out"
 	"github.com/go-sps/sps/spstest"
 )
 
@@ -127,7 +128,7 @@ func TestEncode(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := Encode(value, "")
+	got, err := out.Encode(value, "", "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -357,7 +358,7 @@ func TestFolderFails(t *testing.T) {
 	if err := folder.Discard(); err != nil {
 		t.Error(err)
 	}
-	if _, err := Encode(fmt.Sprint, ""); err == nil {
+	if _, err := out.Encode(fmt.Sprint, "", ""); err == nil {
 		t.Error("a function was encoded")
 	}
 }
