@@ -45,6 +45,7 @@ type app struct {
 	lockWait                  time.Duration
 	demo                      *spstest.Appliance
 	status                    int
+	headed                    bool // a table that is printed as it goes has its header
 }
 
 // usageError is a wrong use of the tool: nothing was sent.

@@ -97,3 +97,19 @@ func (a *app) completeAppliances(*cobra.Command, []string, string) ([]cobra.Comp
 	}
 	return file.Names(), cobra.ShellCompDirectiveNoFileComp
 }
+
+// completeLocal completes the values of flags that only some commands have.
+func (a *app) completeLocal(c *cobra.Command) {
+	for name, complete := range map[string]cobra.CompletionFunc{
+		"slot":    a.completeSlots,
+		"channel": cobra.FixedCompletions([]cobra.Completion{"email", "snmp"}, cobra.ShellCompDirectiveNoFileComp),
+		"format":  cobra.FixedCompletions([]cobra.Completion{sps.TrailZAT, sps.TrailSRS}, cobra.ShellCompDirectiveNoFileComp),
+	} {
+		if c.Flags().Lookup(name) == nil {
+			continue
+		}
+		if err := c.RegisterFlagCompletionFunc(name, complete); err != nil {
+			panic(err) // it is registered twice
+		}
+	}
+}

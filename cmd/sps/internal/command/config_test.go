@@ -79,9 +79,11 @@ func TestBrokenExports(t *testing.T) {
 		breakIt func(folder string) error
 		want    string
 	}{
-		"torn":       {func(f string) error { return os.Remove(filepath.Join(f, "configuration/management/email.json")) }, "email.json"},
-		"index torn": {func(f string) error { return os.WriteFile(filepath.Join(f, "_export.json"), []byte(`{"format": 1, "ho`), 0o600) }, "_export.json"},
-		"no index":   {func(f string) error { return os.Remove(filepath.Join(f, "_export.json")) }, "is no export: it lacks _export.json"},
+		"torn": {func(f string) error { return os.Remove(filepath.Join(f, "configuration/management/email.json")) }, "email.json"},
+		"index torn": {func(f string) error {
+			return os.WriteFile(filepath.Join(f, "_export.json"), []byte(`{"format": 1, "ho`), 0o600)
+		}, "_export.json"},
+		"no index": {func(f string) error { return os.Remove(filepath.Join(f, "_export.json")) }, "is no export: it lacks _export.json"},
 		"newer": {func(f string) error {
 			return os.WriteFile(filepath.Join(f, "_export.json"), []byte(`{"format": 2}`), 0o600)
 		}, "it has the format 2, and this tool reads 1"},

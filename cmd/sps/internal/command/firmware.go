@@ -319,7 +319,10 @@ func (a *app) uploadCommand() *cobra.Command {
 				if err == nil && list.EmptySlots == 0 {
 					err = sps.ErrNoEmptySlot
 				}
-				return said("the appliance has an empty slot for %s; nothing was uploaded", j.args[0]), err
+				if err != nil {
+					return out.Report{}, err
+				}
+				return said("the appliance has an empty slot for %s; nothing was uploaded", j.args[0]), nil
 			}
 			b := j.newBar()
 			slot, err := j.client.Firmware.UploadFile(ctx, j.args[0], sps.WithProgress(b.report("uploading")))
@@ -380,7 +383,10 @@ there. The download goes on if this command is interrupted.`,
 				if err == nil && list.EmptySlots == 0 {
 					err = sps.ErrNoEmptySlot
 				}
-				return said("the appliance has an empty slot; nothing was downloaded"), err
+				if err != nil {
+					return out.Report{}, err
+				}
+				return said("the appliance has an empty slot; nothing was downloaded"), nil
 			}
 			key, err := j.client.Firmware.Fetch.Start(ctx, j.args[0], sum)
 			if err != nil {
@@ -428,15 +434,18 @@ func (a *app) deleteSlotCommand() *cobra.Command {
 			data := slotOnly{key, slot.Body.Version}
 			if j.dryRun {
 				if slot.Body.Current || slot.Body.AfterReboot {
-					err = sps.ErrSlotInUse
+					return out.Report{}, sps.ErrSlotInUse
 				}
 				r := said("slot %s would be emptied; it holds %s", key, text.OrDash(slot.Body.Version))
 				r.Data = data
-				return r, err
+				return r, nil
+			}
+			if err := j.client.Firmware.Slots.Delete(ctx, key); err != nil {
+				return out.Report{}, err
 			}
 			r := said("slot %s is empty; it held %s", key, text.OrDash(slot.Body.Version))
 			r.Data = data
-			return r, j.client.Firmware.Slots.Delete(ctx, key)
+			return r, nil
 		},
 	})
 }

@@ -67,7 +67,7 @@ func runExample(t *testing.T, line string) {
 	if strings.Contains(line, "Directory") {
 		reach(t, a).want(t, out.OK, nil, "trust-stores", "rotate", "Directory", "--in", "old.pem", "--create")
 	}
-	line = strings.NewReplacer("sps1.example.com", a.Addr(), "central.example.com", a.Addr(), exampleFingerprint, a.Fingerprint(), "127.0.0.1:8443", "127.0.0.1:0").Replace(line)
+	line = strings.NewReplacer("sps1.example.com", a.Addr(), "central.example.com", a.Addr(), exampleFingerprint, a.Fingerprint(), exampleSession, recorded(a, strings.Contains(line, "srs")), "127.0.0.1:8443", "127.0.0.1:0").Replace(line)
 	words := strings.Fields(line)
 	if words[0] != "sps" {
 		t.Fatalf("%s: not the tool", line)
@@ -77,10 +77,27 @@ func runExample(t *testing.T, line string) {
 	if words[1] == "simulate" {
 		cancel() // it would serve for ever
 	}
+	if strings.Contains(line, "sessions follow") {
+		time.AfterFunc(200*time.Millisecond, cancel)
+	}
 	got := reach(t, a).run(t, ctx, words[1:]...)
 	if got.status > out.No {
 		t.Errorf("status %d\n%s%s", got.status, got.stdout, got.stderr)
 	}
+}
+
+// recorded is the key of a session with a recording.
+func recorded(a *spstest.Appliance, srs bool) string {
+	format := "zat"
+	if srs {
+		format = "srs"
+	}
+	for session := range a.AuditSessions() {
+		if _, _, ok := a.AuditTrail(session.Key, format); ok && session.End.IsZero() == srs {
+			return session.Key
+		}
+	}
+	return "none"
 }
 
 func exampleAppliance(t *testing.T) *spstest.Appliance {

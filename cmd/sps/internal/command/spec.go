@@ -26,6 +26,7 @@ type spec struct {
 	valid            cobra.CompletionFunc
 	flags            func(flags *pflag.FlagSet)
 	columns          []string // of the table
+	stream           bool     // it prints as it goes
 	// offline says that the arguments need no appliance, and plan sees the appliances before
 	// they are worked on.
 	offline  func(args []string) bool
@@ -71,6 +72,7 @@ func (a *app) command(s spec) *cobra.Command {
 	if s.flags != nil {
 		s.flags(flags)
 	}
+	a.completeLocal(c)
 	if s.change {
 		flags.BoolVar(&a.dryRun, "dry-run", false, "tell what would change, and change nothing")
 	}
@@ -132,6 +134,9 @@ func (a *app) runSpec(c *cobra.Command, s spec, args []string) error {
 		if err := s.plan(ctx, targets); err != nil {
 			return err
 		}
+	}
+	if s.stream {
+		return a.runStream(ctx, c.CommandPath(), s, targets, args)
 	}
 	return a.runAll(ctx, c.CommandPath(), s, targets, args)
 }
@@ -270,14 +275,23 @@ func (a *app) one(ctx context.Context, s spec, t *conn.Target, name string, args
 	return a.outcome(t, name, time.Since(start), report, err)
 }
 
+// hostOf is how the SDK names an appliance in its errors.
+func (a *app) hostOf(t *conn.Target) string {
+	switch {
+	case t != nil:
+		return text.Line(t.Host)
+	case a.demo != nil:
+		return a.demo.Addr()
+	}
+	return ""
+}
+
 func (a *app) outcome(t *conn.Target, name string, elapsed time.Duration, report out.Report, err error) out.Outcome {
 	o := out.Outcome{Appliance: name, Report: report, Data: report.Data, Elapsed: elapsed}
 	switch {
 	case err != nil:
 		o.Status, o.Error = statusOf(err), problemOf(err)
-		if t != nil { // the outcome names the appliance
-			o.Error.Message = strings.TrimPrefix(o.Error.Message, text.Line(t.Host)+": ")
-		}
+		o.Error.Message = strings.TrimPrefix(o.Error.Message, a.hostOf(t)+": ") // the outcome names it
 		var shown *shownError
 		o.Shown = errors.As(err, &shown)
 	case report.No:
