@@ -10,8 +10,8 @@ import (
 )
 
 var (
-	trafficAlerts = describe("configuration/alerting/traffic_alerts", CheckChange(changedAlerts[TrafficAlert]))
-	systemAlerts  = describe("configuration/alerting/system_alerts", CheckChange(changedAlerts[SystemAlert]))
+	trafficAlerts = spec[TrafficAlerts]{describe("configuration/alerting/traffic_alerts")}.checked(CheckChange(changedAlerts[TrafficAlert]))
+	systemAlerts  = spec[SystemAlerts]{describe("configuration/alerting/system_alerts")}.checked(CheckChange(changedAlerts[SystemAlert]))
 )
 
 // Alerting reads which alerts are sent where (guide: Basic settings, Alerting;

@@ -85,12 +85,12 @@ func (s *AuditSessions) Get(ctx context.Context, key string) (*audit.Session, er
 // sessionPath is the path of a session, and of what belongs to it.
 func sessionPath(key string, below ...string) (apiPath, error) {
 	if slices.Contains(notSessions, key) {
-		return apiPath{}, fmt.Errorf("sps: %s: %w", auditSessionsPath.text, invalid("%s is the name of an endpoint, not the key of a session", quoted(key)))
+		return apiPath{}, fmt.Errorf("sps: %s: %w", auditSessionsPath.Text, invalid("%s is the name of an endpoint, not the key of a session", quoted(key)))
 	}
 	path, err := itemPath(auditSessionsPath, key)
 	for _, name := range below {
 		if err == nil {
-			path, err = path.join(name)
+			path, err = itemPath(path, name)
 		}
 	}
 	return path, err
@@ -167,12 +167,12 @@ func badQuery(err error) error {
 	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("sps: %s: %w: %w", auditSessionsPath.text, ErrInvalidInput, err)
+	return fmt.Errorf("sps: %s: %w: %w", auditSessionsPath.Text, ErrInvalidInput, err)
 }
 
 // failed names the appliance in an error that is not about one request.
 func (s *AuditSessions) failed(err error) error {
-	return errorf("sps: %s: %s: %w", s.client.Host(), auditSessionsPath.text, err)
+	return errorf("sps: %s: %s: %w", s.client.Host(), auditSessionsPath.Text, err)
 }
 
 // Stats counts the values of a field (GET /api/audit/sessions/stats). The form of the
@@ -214,7 +214,7 @@ func (s *AuditSessions) Content(ctx context.Context, key, content string) iter.S
 		err = badQuery(audit.Query{Content: content}.Validate())
 	}
 	if err == nil && strings.TrimSpace(content) == "" {
-		err = fmt.Errorf("sps: GET %s: %w", path.text, invalid("there is nothing to search for"))
+		err = fmt.Errorf("sps: GET %s: %w", path.Text, invalid("there is nothing to search for"))
 	}
 	return sessionRecords[audit.Event](ctx, s.client, path, url.Values{"q": {strings.TrimSpace(content)}}, err)
 }
@@ -313,8 +313,8 @@ func (p *recordPages) read(ctx context.Context, r reader) (*answer, [][]byte, er
 	case len(query) == 0:
 		p.done = true
 		return a, items, nil
-	case !next.below(auditSessionsPath.text):
-		return nil, nil, a.unusable("its next page is at %s, which belongs to no session", quoted(oneLine(next.text, 100)))
+	case !next.Below(auditSessionsPath.Text):
+		return nil, nil, a.unusable("its next page is at %s, which belongs to no session", quoted(oneLine(next.Text, 100)))
 	}
 	for _, item := range items {
 		p.seen.note("", item)
@@ -339,7 +339,7 @@ func (s *AuditSessions) DownloadTrail(ctx context.Context, key string, w io.Writ
 	if err != nil {
 		return 0, err
 	}
-	n, err := s.client.Download(ctx, "/api/"+path.escaped, w, options...)
+	n, err := s.client.Download(ctx, "/api/"+path.Escaped, w, options...)
 	if err != nil && n == 0 && mayLackRecording(err) {
 		err = s.withoutRecording(ctx, key, err)
 	}

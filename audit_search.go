@@ -2,17 +2,24 @@ package sps
 
 import (
 	"context"
+	"encoding/csv"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"io"
 	"iter"
+	"log/slog"
+	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/go-sps/sps/audit"
+	"github.com/go-sps/sps/internal/wire"
 )
 
 // searchCeiling is where the basic search ends: a larger offset is ignored, and a count of
@@ -76,7 +83,7 @@ func (s *AuditSessions) Search(ctx context.Context, query audit.Query, options .
 			continue
 		}
 		if err := option.applySearch(search); err != nil && search.err == nil {
-			search.err = errorf("sps: %s: %w", auditSessionsPath.text, err)
+			search.err = errorf("sps: %s: %w", auditSessionsPath.Text, err)
 		}
 	}
 	if search.query.Sort == (audit.Sort{}) {
@@ -500,4 +507,249 @@ func (r *searchRun) readPiece() (full bool, err error) {
 		return false, r.search.sessions.failed(fmt.Errorf("%w: as many have the same %s, %s", ErrSearchCeiling, r.place.field, from.Format(time.RFC3339Nano)))
 	}
 	return true, nil
+}
+
+// snapshot is what a search reads, so that its pages are of one time. It belongs to the
+// user, the address and the User-Agent; so a new login keeps it.
+type snapshot struct {
+	id   string
+	run  *searchRun
+	used time.Time // about when it was used last, once its loop has ended
+}
+
+const (
+	// snapshotLife is how long a snapshot lives without a query.
+	snapshotLife = 5 * time.Minute
+	// quotaPause is the time between two attempts to get one.
+	quotaPause = 30 * time.Second
+	// maxLosses is how many snapshots in a row may vanish within a few pages.
+	maxLosses = 10
+	// fewPages are so few that others may have taken the snapshot.
+	fewPages = 2
+)
+
+// errNoSnapshot is that of an appliance without snapshots, and of one that gives nothing
+// but the old one of this client.
+var errNoSnapshot = errors.New("the appliance gives no new snapshot")
+
+// open makes a snapshot. The request is never repeated: it would make a second one, and
+// there is one at a time.
+func (r *searchRun) open() (id string, err error) {
+	deadline := time.Now().Add(r.search.wait)
+	for {
+		a, err := r.client.read(r.ctx, auditSnapshotPath, nil)
+		if err == nil {
+			id, _ := wire.Text(member(a.Body, "snapshot"))
+			if id == "" {
+				return "", a.unusable("it lacks the id of the snapshot")
+			}
+			if !r.search.sessions.take(id, r) {
+				return "", errNoSnapshot
+			}
+			return id, nil
+		}
+		rest := time.Until(deadline)
+		switch {
+		case lacksEndpoint(err):
+			return "", errNoSnapshot
+		case !errors.Is(err, Status(http.StatusTooManyRequests)):
+			return "", err
+		case r.search.wait == 0 && r.search.sessions.hasOld(r):
+			return "", errNoSnapshot
+		case rest <= 0:
+			return "", because(ErrSnapshotQuota, err)
+		}
+		r.client.logWaiting(r.ctx, slog.LevelInfo, "sps: waiting for the snapshot of another search", slog.Duration("at_most", rest))
+		if err := sleep(r.ctx, min(quotaPause, rest)); err != nil {
+			return "", r.search.sessions.failed(errorf("%w while waiting: %w", err, ErrSnapshotQuota))
+		}
+	}
+}
+
+// take notes the snapshot of a loop. It is false for that of an earlier one: an appliance
+// that gives it once more gives what there was then.
+func (s *AuditSessions) take(id string, r *searchRun) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.last.id == id && s.last.run != r {
+		return false
+	}
+	s.last = snapshot{id: id, run: r}
+	return true
+}
+
+// leave notes that a loop has ended. The API has no way to give a snapshot back.
+func (s *AuditSessions) leave(r *searchRun) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.last.run == r {
+		s.last.run, s.last.used = nil, time.Now()
+	}
+}
+
+// hasOld reports whether the appliance may still have the snapshot of an earlier loop.
+func (s *AuditSessions) hasOld(r *searchRun) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.last.id != "" && s.last.run != r && time.Since(s.last.used) < snapshotLife
+}
+
+// readSnapshots reads a snapshot to its end, and where it vanishes goes on in others.
+func (r *searchRun) readSnapshots(id string) error {
+	losses := 0
+	for {
+		err := r.readSnapshot(id)
+		switch {
+		case err == nil && r.part == partFrom:
+			r.again(partUntimed)
+			continue
+		case err == nil:
+			return nil
+		case r.part == partFrom && r.pages == 0 && refusesQuery(err):
+			// Without ranges, what was handed on is passed over.
+			r.skip = true
+			r.again(partAll)
+			continue
+		case !vanished(err), !r.given && losses > 0 && errors.Is(err, Unauthorized): // it is the right that is missing
+			return err
+		}
+		if losses++; r.since > fewPages || time.Since(r.used) >= snapshotLife { // nobody took it
+			losses = 1
+		}
+		r.since = 0
+		why := r.place.whyNot()
+		switch {
+		case losses > maxLosses:
+			return because(fmt.Errorf("%w (%d times): does another program search as the same user, from the same address?", ErrSnapshotTaken, losses), err)
+		case r.given && why != "":
+			return because(fmt.Errorf("%w: %s", ErrSnapshotLost, why), err)
+		}
+		r.client.logWaiting(r.ctx, slog.LevelWarn, "sps: the snapshot of a search has vanished; going on in another one", slog.Int("in_a_row", losses))
+		if err := sleep(r.ctx, lossPause(losses)); err != nil {
+			return r.search.sessions.failed(err)
+		}
+		next, openErr := r.open()
+		if openErr != nil {
+			return openErr
+		}
+		id = next
+		switch {
+		case r.part == partUntimed:
+			r.again(partUntimed)
+		case r.skip || r.place.last.IsZero():
+			r.skip = r.given
+			r.again(partAll)
+		default:
+			r.again(partFrom)
+		}
+	}
+}
+
+// lossPause is the wait before the next snapshot: none after the first loss, which may be
+// that of a restart.
+func lossPause(losses int) time.Duration {
+	if losses == 1 {
+		return 0
+	}
+	return rand.N(250 * time.Millisecond << min(losses, 5))
+}
+
+// vanished tells that the appliance does not have the snapshot any more, or that it
+// belongs to somebody else now.
+func vanished(err error) bool {
+	var refused *Error
+	return errors.As(err, &refused) && (errors.Is(err, ResourceNotFound) || refused.Status == http.StatusNotFound || refused.Status == http.StatusForbidden)
+}
+
+// readSnapshot reads the present part in a snapshot.
+func (r *searchRun) readSnapshot(id string) error {
+	values, err := searchValues(r.query())
+	if err != nil {
+		return err
+	}
+	values.Set("snapshot", id)
+	r.used = time.Now()
+	for values != nil {
+		page, err := readSearchPage(r.ctx, r.client, values, &r.space)
+		if err != nil {
+			return err
+		}
+		r.used = time.Now()
+		if other := page.next["snapshot"]; len(other) > 0 && other[0] != id {
+			return page.unusable("its next page is of another snapshot")
+		}
+		if err := r.handOn(page.answer, page.entries); err != nil {
+			return err
+		}
+		values = page.next
+	}
+	return nil
+}
+
+// WriteCSV writes the sessions as CSV (RFC 4180) in constant memory, and returns how many
+// there were. The first line has the names of the columns: key, and the fields of the
+// query, which it must name. It reads what [AuditSearch.All] reads, with the same errors:
+// so it has no ceiling, and its columns are the same for each appliance, which the CSV of
+// the API itself does not promise.
+//
+// A text, a number and a boolean are written as the appliance sent them, an absent value
+// and null as nothing, a list of texts with semicolons between them, and whatever else as
+// JSON. A spreadsheet takes a text that begins with an equals sign for a formula; users can
+// choose such names.
+func (s *AuditSearch) WriteCSV(w io.Writer) (rows int, err error) {
+	fields := s.query.Fields
+	switch {
+	case s.err != nil:
+		return 0, s.err
+	case len(fields) > 0 && fields[0] == audit.AllFields, len(fields) == 0 && !s.query.KeysOnly:
+		return 0, fmt.Errorf("sps: %s: %w", auditSessionsPath.Text, invalid("name the columns of the CSV in Query.Fields"))
+	}
+	out := csv.NewWriter(w)
+	if err := out.Write(append([]string{"key"}, fields...)); err != nil {
+		return 0, s.sessions.failed(fmt.Errorf("writing the CSV: %w", err))
+	}
+	line := make([]string, 0, 1+len(fields))
+	for session, err := range s.All() {
+		if err != nil {
+			out.Flush()
+			return rows, err
+		}
+		line = append(line[:0], session.Key)
+		for _, value := range session.Values(fields...) {
+			line = append(line, cell(value))
+		}
+		if err := out.Write(line); err != nil {
+			return rows, s.sessions.failed(fmt.Errorf("writing the CSV: %w", err))
+		}
+		rows++
+	}
+	if out.Flush(); out.Error() != nil {
+		return rows, s.sessions.failed(fmt.Errorf("writing the CSV: %w", out.Error()))
+	}
+	return rows, nil
+}
+
+// cell writes a value for people and spreadsheets.
+func cell(value json.RawMessage) string {
+	if text, ok := wire.Text(value); ok {
+		return text
+	}
+	switch wire.Kind(value) {
+	case wire.Null:
+		return ""
+	case wire.Array:
+		elements, err := wire.Elements(value)
+		texts := make([]string, len(elements))
+		for i, e := range elements {
+			text, ok := wire.Text(e)
+			if texts[i] = text; !ok || err != nil {
+				return string(value)
+			}
+		}
+		return strings.Join(texts, ";")
+	}
+	if is, ok := wire.Bool(value); ok {
+		return strconv.FormatBool(is)
+	}
+	return string(value)
 }

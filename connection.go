@@ -12,6 +12,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
+
+	"github.com/go-sps/sps/internal/attempt"
 )
 
 // What is known of the connection of an attempt: whether it was made, and so whether
@@ -137,13 +139,13 @@ func (t *transport) dialTLS(ctx context.Context, network, address string) (net.C
 	}
 	if limit := t.base.TLSHandshakeTimeout; limit > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, limit, errAttemptTimeout(limit))
+		ctx, cancel = context.WithTimeoutCause(ctx, limit, attempt.Timeout(limit))
 		defer cancel()
 	}
 	secured := tls.Client(conn, config)
 	if err := secured.HandshakeContext(ctx); err != nil {
 		conn.Close()
-		var limit errAttemptTimeout
+		var limit attempt.Timeout
 		switch {
 		case errors.As(context.Cause(ctx), &limit):
 			return nil, limit

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/go-sps/sps/internal/apipath"
 	"github.com/go-sps/sps/internal/wire"
 )
 
@@ -216,9 +217,9 @@ func (s FirmwareSlots) Delete(ctx context.Context, key string) error {
 	}
 	switch {
 	case slot.Body.Current:
-		return s.client.fail("DELETE "+path.text, fmt.Errorf("%w: it holds the running firmware %s", ErrSlotInUse, oneLine(slot.Body.Version, 40)))
+		return s.client.fail("DELETE "+path.Text, fmt.Errorf("%w: it holds the running firmware %s", ErrSlotInUse, oneLine(slot.Body.Version, 40)))
 	case slot.Body.AfterReboot:
-		return s.client.fail("DELETE "+path.text, fmt.Errorf("%w: it holds the firmware for after the reboot, %s", ErrSlotInUse, oneLine(slot.Body.Version, 40)))
+		return s.client.fail("DELETE "+path.Text, fmt.Errorf("%w: it holds the firmware for after the reboot, %s", ErrSlotInUse, oneLine(slot.Body.Version, 40)))
 	}
 	look := func(ctx context.Context) (bool, string, error) {
 		switch now, err := s.read(ctx, path); {
@@ -250,7 +251,7 @@ func (s FirmwareSlots) Delete(ctx context.Context, key string) error {
 func (f Firmware) Test(ctx context.Context, key string) (*FirmwareTestReport, error) {
 	id, err := slotID(firmwareTestPath, key)
 	if err != nil {
-		return nil, f.client.fail("POST "+firmwareTestPath.text, err)
+		return nil, f.client.fail("POST "+firmwareTestPath.Text, err)
 	}
 	a, err := f.client.try(ctx, firmwareTestPath, []byte(`{"slot_id":`+id+`}`))
 	if err != nil {
@@ -297,9 +298,9 @@ func (s FirmwareSlots) path(key string) (apiPath, error) {
 		return apiPath{}, err
 	}
 	if err := checkSlotKey(slotsPath, key); err != nil {
-		return apiPath{}, s.client.fail(slotsPath.text, err)
+		return apiPath{}, s.client.fail(slotsPath.Text, err)
 	}
-	return slotsPath.join(key)
+	return itemPath(slotsPath, key)
 }
 
 // slotID makes the slot_id of a request to a path, which is a number where the key is a
@@ -338,8 +339,8 @@ func slotOfLink(link string) string {
 	if err != nil {
 		return ""
 	}
-	if parent, _, _ := cutLast(p.text); parent != slotsPath.text {
+	if parent, _, _ := apipath.CutLast(p.Text); parent != slotsPath.Text {
 		return ""
 	}
-	return p.key()
+	return p.Key()
 }

@@ -85,7 +85,7 @@ func (f FirmwareFetches) jobs() jobs[FirmwareFetch] {
 func (f FirmwareFetches) Start(ctx context.Context, imageURL, sha256 string) (key string, err error) {
 	body, err := fetchBody(imageURL, sha256)
 	if err != nil {
-		return "", f.client.fail("POST "+fetchPath.text, err)
+		return "", f.client.fail("POST "+fetchPath.Text, err)
 	}
 	before, err := f.keys(ctx)
 	if err != nil && ctx.Err() != nil {
@@ -243,7 +243,7 @@ func (f FirmwareFetches) remove(ctx context.Context, key string, allowed func(Jo
 		return err
 	}
 	if err := allowed(fetch.Status); err != nil {
-		return f.client.fail("DELETE "+path.text, fmt.Errorf("%w: it is %s", err, oneLine(string(fetch.Status), 60)))
+		return f.client.fail("DELETE "+path.Text, fmt.Errorf("%w: it is %s", err, oneLine(string(fetch.Status), 60)))
 	}
 	return f.client.remove(ctx, path, nil, witness{"Firmware.Fetch.Get", look})
 }

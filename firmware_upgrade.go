@@ -184,7 +184,7 @@ func (f Firmware) StartUpgrade(ctx context.Context, key string, options ...Start
 	}
 	id, err := slotID(upgradePath, key)
 	if err != nil {
-		return nil, f.client.fail("POST "+upgradePath.text, err)
+		return nil, f.client.fail("POST "+upgradePath.Text, err)
 	}
 	if err := f.checkMessage(ctx, message); err != nil {
 		return nil, err
@@ -215,7 +215,7 @@ func (f Firmware) checkMessage(ctx context.Context, message string) error {
 		return err
 	}
 	if newTransactionStatus(a).CommitMessageRequired {
-		return f.client.fail("POST "+upgradePath.text, fmt.Errorf("%w: pass WithMessage", ErrCommitMessageRequired))
+		return f.client.fail("POST "+upgradePath.Text, fmt.Errorf("%w: pass WithMessage", ErrCommitMessageRequired))
 	}
 	return nil
 }
@@ -260,13 +260,6 @@ func sameVersion(a, b string) bool {
 	order, ok := CompareVersions(a, b)
 	return ok && order == 0 || a == b
 }
-
-// ErrWrongVersion: the appliance restarted, and runs another version than the one
-// that was waited for.
-var ErrWrongVersion = newSentinel("the appliance came back with another version", KindRefused)
-
-// ErrUnexpectedImage: the slot holds another version than [WithExpectedVersion] says.
-var ErrUnexpectedImage = newSentinel("the image is not the expected one", KindRefused)
 
 // WithRestartOf makes [Firmware.WaitForVersion] demand proof of a restart, for an
 // upgrade to the version that runs already: that a restart was seen, or that the
@@ -391,7 +384,7 @@ func (w *versionWait) judge(info *ApplianceInfo, err error) (done bool, state st
 	}
 	w.down, w.refused, w.untrusted = 0, 0, 0
 	switch same := sameVersion(info.FirmwareVersion, w.version); {
-	case same && (w.before == nil || w.restarted || info.BuildDate != w.before.BuildDate):
+	case same && (w.before == nil || w.restarted || !info.BuildDate.Equal(w.before.BuildDate)):
 		return true, "runs " + oneLine(info.FirmwareVersion, 40), nil
 	case same:
 		return false, "runs " + oneLine(info.FirmwareVersion, 40) + ", and has not restarted yet", nil
@@ -595,7 +588,7 @@ func (f Firmware) upgrade(ctx context.Context, u *upgrade, from UpgradeSource) e
 // into.
 func (f Firmware) fetched(ctx context.Context, u *upgrade, imageURL, sha256 string) (string, error) {
 	if u.slots.EmptySlots == 0 && len(u.slots.Slots) > 0 {
-		return "", f.client.fail("POST "+fetchPath.text, ErrNoEmptySlot)
+		return "", f.client.fail("POST "+fetchPath.Text, ErrNoEmptySlot)
 	}
 	key, err := f.Fetch.Start(ctx, imageURL, sha256)
 	if err != nil {

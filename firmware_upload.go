@@ -77,7 +77,7 @@ func (e *FirmwareUploadError) LogValue() slog.Value { return logged(e) }
 // one has filled: that may have been somebody else.
 func (f Firmware) Upload(ctx context.Context, image io.ReaderAt, size int64, options ...UploadOption) (*FirmwareSlot, error) {
 	if image == nil || size <= 0 {
-		return nil, f.client.fail("POST "+uploadPath.text, invalid("the image is empty"))
+		return nil, f.client.fail("POST "+uploadPath.Text, invalid("the image is empty"))
 	}
 	return f.upload(ctx, &upload{image: image, size: size, check: func() error { return nil }}, options)
 }
@@ -86,7 +86,7 @@ func (f Firmware) Upload(ctx context.Context, image io.ReaderAt, size int64, opt
 // that changes while it is sent are [ErrInvalidInput].
 func (f Firmware) UploadFile(ctx context.Context, name string, options ...UploadOption) (*FirmwareSlot, error) {
 	fail := func(err error) (*FirmwareSlot, error) {
-		return nil, f.client.fail("POST "+uploadPath.text, fmt.Errorf("%w: %w", ErrInvalidInput, err))
+		return nil, f.client.fail("POST "+uploadPath.Text, fmt.Errorf("%w: %w", ErrInvalidInput, err))
 	}
 	file, err := os.Open(name)
 	if err != nil {
@@ -142,7 +142,7 @@ func (f Firmware) upload(ctx context.Context, u *upload, options []UploadOption)
 		return nil, err
 	}
 	if before.EmptySlots == 0 && len(before.Slots) > 0 {
-		return nil, f.client.fail("POST "+uploadPath.text, ErrNoEmptySlot)
+		return nil, f.client.fail("POST "+uploadPath.Text, ErrNoEmptySlot)
 	}
 	stream, err := u.multipart()
 	if err != nil {
@@ -154,7 +154,7 @@ func (f Firmware) upload(ctx context.Context, u *upload, options []UploadOption)
 	whole := u.whole
 	u.mu.Unlock()
 	if reading := u.failed.Load(); err != nil && reading != nil {
-		return nil, f.client.fail("POST "+uploadPath.text, errorf("the image was not sent to its end: %w", *reading))
+		return nil, f.client.fail("POST "+uploadPath.Text, errorf("the image was not sent to its end: %w", *reading))
 	}
 	if err == nil {
 		slot, incomplete := uploadedSlot(a)
@@ -197,7 +197,7 @@ func (f Firmware) uploadLost(ctx context.Context, before *FirmwareSlotList, caus
 	end := f.client.patience(ctx)
 	defer end.release()
 	failed := &FirmwareUploadError{Err: cause}
-	found := f.client.ask(ctx, end, "POST "+uploadPath.text, cause, func(ctx context.Context) (bool, string, error) {
+	found := f.client.ask(ctx, end, "POST "+uploadPath.Text, cause, func(ctx context.Context) (bool, string, error) {
 		return failed.look(ctx, f, before)
 	})
 	failed.Known = found.asked

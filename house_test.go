@@ -51,8 +51,8 @@ func TestTrees(t *testing.T) {
 	paths := func(tree map[string]*endpoint, rooted bool) map[string]string {
 		found := map[string]string{}
 		for fields, e := range tree {
-			if !rooted || e.path.below(transactional...) {
-				found[fields] = e.path.text
+			if !rooted || e.path.Below(transactional...) {
+				found[fields] = e.path.Text
 			}
 		}
 		return found
@@ -61,9 +61,9 @@ func TestTrees(t *testing.T) {
 		t.Errorf("the trees of Client and Transaction differ (-client +transaction):\n%s", diff)
 	}
 	for fields, e := range reads {
-		path := strings.NewReplacer("_", "", "-", "").Replace(strings.TrimPrefix(e.path.text, "configuration/"))
+		path := strings.NewReplacer("_", "", "-", "").Replace(strings.TrimPrefix(e.path.Text, "configuration/"))
 		if path != plainPath(fields) {
-			t.Errorf("%s is client.%s", e.path.text, fields)
+			t.Errorf("%s is client.%s", e.path.Text, fields)
 		}
 		if e != writes[fields] && writes[fields] != nil {
 			t.Errorf("client.%s and tx.%s are described twice", fields, fields)
@@ -118,9 +118,9 @@ func TestPolicies(t *testing.T) {
 // TestVersionWait goes through what waiting sees, look by look, ten seconds apart.
 func TestVersionWait(t *testing.T) {
 	t.Parallel()
-	old, wanted := &ApplianceInfo{FirmwareVersion: "7.4.0", BuildDate: "a"}, &ApplianceInfo{FirmwareVersion: "8.0.0", BuildDate: "b"}
+	old, wanted := &ApplianceInfo{FirmwareVersion: "7.4.0", BuildDate: time.Unix(1, 0)}, &ApplianceInfo{FirmwareVersion: "8.0.0", BuildDate: time.Unix(2, 0)}
 	other := &ApplianceInfo{FirmwareVersion: "7.5.0"}
-	rebuilt := &ApplianceInfo{FirmwareVersion: "7.4.0", BuildDate: "b"}
+	rebuilt := &ApplianceInfo{FirmwareVersion: "7.4.0", BuildDate: time.Unix(2, 0)}
 	reset := &TransportError{Err: io.EOF}
 	nonsense := &TransportError{Err: ErrBadAnswer}
 	slow := &TransportError{Err: context.DeadlineExceeded}

@@ -4,12 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"iter"
 	"log/slog"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 
+	"github.com/go-sps/sps/internal/apipath"
+	"github.com/go-sps/sps/internal/query"
 	"github.com/go-sps/sps/internal/wire"
 )
 
@@ -23,7 +27,7 @@ func firstPage(path apiPath, options []RequestOption) (*call, error) {
 		return nil, err
 	}
 	if k.raw {
-		return nil, fmt.Errorf("sps: GET %s: %w", path.text, invalid("a list takes WithQuery, and WithHeader with another header than Accept"))
+		return nil, fmt.Errorf("sps: GET %s: %w", path.Text, invalid("a list takes WithQuery, and WithHeader with another header than Accept"))
 	}
 	return k, nil
 }
@@ -155,7 +159,7 @@ func (a *answer) createdKey(list apiPath) (string, error) {
 		if u, err := url.Parse(link); err == nil { // a Location may name the host
 			link = strings.TrimSuffix(u.EscapedPath(), "/")
 		}
-		parent, last, _ := cutLast(link)
+		parent, last, _ := apipath.CutLast(link)
 		if p, _, err := parseLink(parent); err == nil && p == list {
 			if key, err := url.PathUnescape(last); err == nil && key != "" {
 				return key, nil
@@ -185,7 +189,7 @@ func newItem(a *answer, entry []byte) (*item, error) {
 
 // readItem reads an object that a list shows by its key only.
 func readItem(ctx context.Context, r reader, path apiPath, listed *item) (*item, error) {
-	own, err := path.within(listed.key)
+	own, err := path.Within(listed.key)
 	if err != nil {
 		return nil, listed.a.unusable("an item has the key %q", oneLine(listed.key, 60))
 	}
@@ -210,3 +214,130 @@ func (g *goneItem) Error() string { return g.err.Error() }
 func (g *goneItem) Unwrap() error { return g.err }
 
 func (g *goneItem) LogValue() slog.Value { return logged(g) }
+
+// isRecord reports whether an entry is the value itself, without key, meta and body, as in
+// half of the lists below audit/. In the configuration there are none: whoever changes an
+// object needs its key.
+func isRecord(a *answer, e wire.Envelope) bool {
+	return e.Meta == nil && e.Body == nil && len(e.All) > 0 && !a.exchange.path.Below(transactional...)
+}
+
+// garbledText is an error about one object, whose text is not proper. The others of a list
+// are not concerned.
+type garbledText struct{ err error }
+
+func (g *garbledText) Error() string { return g.err.Error() }
+
+func (g *garbledText) Unwrap() error { return g.err }
+
+// readable refuses an object whose text would not be what the appliance has: somebody may
+// write it back.
+func readable(a *answer, e wire.Envelope, key string) error {
+	if !e.Garbled {
+		return nil
+	}
+	err := wire.Valid(e.Body)
+	if err == nil {
+		return nil
+	}
+	return &garbledText{a.unusable("the body of %s has text that is not valid UTF-8: %s; Client.Invoke shows the bytes of %s",
+		oneLine(key, 60), oneLine(err.Error(), 200), words("/api/"+a.exchange.path.Text))}
+}
+
+func isGarbled(err error) bool {
+	var garbled *garbledText
+	return errors.As(err, &garbled)
+}
+
+// garbledOf makes one error of those of a list, nil of none.
+func garbledOf(errs []error) error {
+	switch len(errs) {
+	case 0:
+		return nil
+	case 1:
+		return errs[0]
+	}
+	return joined("sps", errs)
+}
+
+const (
+	// maxPages bounds a list. An appliance shows 500 items on a page, and without a
+	// snapshot none beyond the ten thousandth.
+	maxPages = 25_000
+	// maxRepeats is how often the items of an earlier page may come again. A page may
+	// repeat another one where items were added meanwhile.
+	maxRepeats = 3
+)
+
+// pages notices pages that do not end, in the memory of one: those with the link or with
+// the items of an earlier one. The earlier one moves on at powers of two, so a circle of
+// any length is noticed.
+type pages struct {
+	count   int
+	came    int    // items so far, with those before the first page
+	query   string // of the earlier page
+	items   uint64 // a hash of those of the earlier page
+	present uint64 // of those of the present page, in any order
+	all     int    // how many items the appliance counts, 0 if it does not
+	keyed   bool   // the items have keys
+	repeats int
+	seed    maphash.Seed
+}
+
+// note takes an item of the present page, by its key if it has one.
+func (p *pages) note(key string, entry []byte) {
+	if p.seed == (maphash.Seed{}) {
+		p.seed = maphash.MakeSeed()
+	}
+	if p.keyed = key != ""; p.keyed {
+		entry = []byte(key)
+	}
+	p.present += maphash.Bytes(p.seed, entry)
+}
+
+// following returns where the next page is: behind a link to the list that was asked for,
+// or to that which the answer calls itself, such as …/indexer for …/indexing. In the
+// configuration, next is the link to a sibling of the list.
+func (p *pages) following(list apiPath, a *answer, entries int) (apiPath, url.Values, error) {
+	meta := newMeta(a.Meta)
+	if p.count == 0 {
+		p.came = meta.number("offset")
+	}
+	p.came += entries
+	p.all = meta.number("match_count")
+	if meta.Next == "" {
+		return apiPath{}, nil, nil
+	}
+	next, query, err := parseLink(meta.Next)
+	if err == nil && len(query) > 0 {
+		if next == list {
+			return next, query, nil
+		}
+		if own, _, err := parseLink(meta.Href); err == nil && next == own {
+			return next, query, nil
+		}
+	}
+	if p.all > p.came {
+		return apiPath{}, nil, a.unusable("it shows %d of %d items, and its link to the next page leads elsewhere: %s", p.came, p.all, oneLine(meta.Next, 200))
+	}
+	return apiPath{}, nil, nil
+}
+
+// number returns a member that counts, 0 for none.
+func (m Meta) number(name string) int {
+	n, _ := strconv.Atoi(m.Link(name))
+	return n
+}
+
+// endless reports whether the link from the present page to the following one leads
+// nowhere. Records without a key may be equal, as long as the appliance counts more of them.
+func (p *pages) endless(present, following url.Values) bool {
+	if p.count++; p.count > 1 && p.present == p.items && (p.keyed || p.came >= p.all) {
+		p.repeats++
+	}
+	if p.count&(p.count-1) == 0 {
+		p.query, p.items = query.Encode(present), p.present
+	}
+	p.present = 0
+	return p.repeats == maxRepeats || p.count == maxPages || query.Encode(following) == p.query
+}

@@ -3,13 +3,16 @@ package sps
 import "github.com/go-sps/sps/internal/wire"
 
 var (
-	managementEmail    = describe[EmailSettings]("configuration/management/email")
-	managementSNMPTrap = describe[SNMPTrap]("configuration/management/snmp/trap")
+	managementDiskFillUpPrevention = spec[DiskFillUpPrevention]{describe("configuration/management/disk_fillup_prevention")}
+	managementEmail                = spec[EmailSettings]{describe("configuration/management/email")}
+	managementSNMPTrap             = spec[SNMPTrap]{describe("configuration/management/snmp/trap")}
 )
 
-// Management reads the settings for mail and SNMP (guide: Basic settings, Management;
-// configuration/management).
+// Management reads the settings for the disk, mail and SNMP (guide: Basic settings,
+// Management; configuration/management).
 type Management struct {
+	// DiskFillUpPrevention reads configuration/management/disk_fillup_prevention.
+	DiskFillUpPrevention Singleton[DiskFillUpPrevention]
 	// Email reads configuration/management/email.
 	Email Singleton[EmailSettings]
 	// SNMP reads configuration/management/snmp.
@@ -23,11 +26,13 @@ type ManagementSNMP struct {
 }
 
 func newManagement(c *Client) Management {
-	return Management{managementEmail.singleton(c), ManagementSNMP{managementSNMPTrap.singleton(c)}}
+	return Management{managementDiskFillUpPrevention.singleton(c), managementEmail.singleton(c), ManagementSNMP{managementSNMPTrap.singleton(c)}}
 }
 
 // ManagementTx writes what [Management] reads.
 type ManagementTx struct {
+	// DiskFillUpPrevention writes configuration/management/disk_fillup_prevention.
+	DiskFillUpPrevention SingletonTx[DiskFillUpPrevention]
 	// Email writes configuration/management/email.
 	Email SingletonTx[EmailSettings]
 	// SNMP writes configuration/management/snmp.
@@ -41,7 +46,20 @@ type ManagementSNMPTx struct {
 }
 
 func newManagementTx(tx *Transaction) ManagementTx {
-	return ManagementTx{managementEmail.singletonTx(tx), ManagementSNMPTx{managementSNMPTrap.singletonTx(tx)}}
+	return ManagementTx{managementDiskFillUpPrevention.singletonTx(tx), managementEmail.singletonTx(tx), ManagementSNMPTx{managementSNMPTrap.singletonTx(tx)}}
+}
+
+// DiskFillUpPrevention stops connections before recordings fill the disk (guide: Basic
+// settings, Management, Disk space fill-up prevention;
+// configuration/management/disk_fillup_prevention).
+type DiskFillUpPrevention struct {
+	// Enabled tells whether the appliance stops connections at the limit.
+	Enabled bool `json:"enabled"`
+	// UsedSpaceRatioLimit is the limit, in percent of the disk.
+	UsedSpaceRatioLimit int `json:"used_space_ratio_limit"`
+	// ArchivingEnabled tells whether the appliance starts all archiving and clean-up jobs
+	// at the limit.
+	ArchivingEnabled bool `json:"archiving_enabled"`
 }
 
 // EmailSettings is where alerts and reports go by mail (guide: Basic settings,

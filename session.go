@@ -19,6 +19,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/go-sps/sps/internal/attempt"
 	"github.com/go-sps/sps/internal/wire"
 )
 
@@ -195,7 +196,7 @@ func (c *credential) apply(options []CredentialOption) *credential {
 // request makes the call that logs in: GET /api/authentication.
 func (c *credential) request(ctx context.Context) (*call, error) {
 	// Only the status and the cookie of the answer count.
-	k := &call{class: c.class, method: http.MethodGet, path: authenticationPath, query: url.Values{}, raw: true}
+	k := &call{class: c.class, method: http.MethodGet, path: authenticationPath, query: url.Values{}, intake: intake{raw: true}}
 	if c.method != "" {
 		k.query.Set("login_method", c.method)
 	}
@@ -403,13 +404,13 @@ func (s *sessions) until(ctx, life context.Context, stale *session) (*session, e
 		f := s.flight
 		if f == nil && ctx.Err() != nil { // nothing is sent for a caller who is gone
 			s.mu.Unlock()
-			return nil, &TransportError{Host: s.transport.host, Method: http.MethodGet, Path: authenticationPath.text, Err: ended(ctx)}
+			return nil, &TransportError{Host: s.transport.host, Method: http.MethodGet, Path: authenticationPath.Text, Err: ended(ctx)}
 		}
 		if f == nil {
 			f = &flight{done: make(chan struct{})}
 			s.flight = f
 			limit := s.transport.timeouts.Login
-			flying, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), limit, errAttemptTimeout(limit))
+			flying, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), limit, attempt.Timeout(limit))
 			f.cancel = cancel
 			go s.login(f.traced(flying), f)
 		}
@@ -446,7 +447,7 @@ func (s *sessions) waited(f *flight, why error) error {
 		return fmt.Errorf("sps: %s: %w", s.transport.host, why)
 	}
 	return &TransportError{
-		Host: s.transport.host, Method: http.MethodGet, Path: authenticationPath.text, Attempts: 1,
+		Host: s.transport.host, Method: http.MethodGet, Path: authenticationPath.Text, Attempts: 1,
 		Err: fmt.Errorf("%w while waiting %s", why, *f.phase.Load()),
 	}
 }
@@ -797,7 +798,7 @@ const lateLoginGrace = 500 * time.Millisecond
 func (t *transport) logOut(ctx context.Context, s *session) (ended bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, t.timeouts.Close)
 	defer cancel()
-	_, err = t.do(ctx, &call{class: classLogOut, method: logOutMethod, path: logOutPath, raw: true}, s)
+	_, err = t.do(ctx, &call{class: classLogOut, method: logOutMethod, path: logOutPath, intake: intake{raw: true}}, s)
 	var refused *Error
 	if errors.As(err, &refused) && logOutDone(refused) {
 		return refused.Status == http.StatusUnauthorized || refused.Type == Unauthenticated, nil

@@ -13,7 +13,7 @@ import (
 )
 
 var (
-	starlingConfiguration  = describe("configuration/starling", CheckChange(changedStarling))
+	starlingConfiguration  = spec[StarlingConfiguration]{describe("configuration/starling")}.checked(CheckChange(changedStarling))
 	starlingJoinPath       = mustPath("starling/join")
 	integratedProductsPath = mustPath("integrated_products")
 )
@@ -270,7 +270,7 @@ func (s Starling) Join(ctx context.Context, request StarlingJoinRequest) error {
 	if request.CredentialString.IsZero() {
 		return fail(breach(MissingCredentialStringError, "credential_string", "it needs the credential string"))
 	}
-	release, err := s.client.alone(ctx, "POST "+starlingJoinPath.text)
+	release, err := s.client.alone(ctx, "POST "+starlingJoinPath.Text)
 	if err != nil {
 		return err
 	}
@@ -359,7 +359,7 @@ func (s Starling) ForceUnjoin(ctx context.Context) error {
 }
 
 func (s Starling) unjoin(ctx context.Context, query url.Values) error {
-	release, err := s.client.alone(ctx, "DELETE "+starlingJoinPath.text)
+	release, err := s.client.alone(ctx, "DELETE "+starlingJoinPath.Text)
 	if err != nil {
 		return err
 	}

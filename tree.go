@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/go-sps/sps/internal/apipath"
 	"github.com/go-sps/sps/internal/wire"
 )
 
@@ -86,7 +87,7 @@ type WalkOption func(*walk)
 func WithSkippedPaths(paths ...string) WalkOption {
 	return func(w *walk) {
 		for _, path := range paths {
-			w.seen[relativePath(path)] = true
+			w.seen[apipath.Relative(path)] = true
 		}
 	}
 }
@@ -117,7 +118,7 @@ func (c *Client) Walk(ctx context.Context, root string, options ...WalkOption) i
 				option(w)
 			}
 		}
-		w.visit(&WalkNode{Path: p.text, Key: p.key()}, p, 0)
+		w.visit(&WalkNode{Path: p.Text, Key: p.Key()}, p, 0)
 	}
 }
 
@@ -134,7 +135,7 @@ const maxWalk = 32
 
 // visit reads a node and what is below it. It says no when the walk is over.
 func (w *walk) visit(node *WalkNode, p apiPath, depth int) bool {
-	w.seen[p.text] = true
+	w.seen[p.Text] = true
 	a, err := w.r.read(w.ctx, p, nil)
 	if err == nil {
 		node.Meta, node.Body = newMeta(a.Meta), json.RawMessage(a.Body)
@@ -192,23 +193,23 @@ func (w *walk) fail(node *WalkNode, err error) bool {
 // entry goes on with what a list shows: with its body where it has one, and else by
 // its link, if that leads below the list.
 func (w *walk) entry(listed *item, parent apiPath, depth int) bool {
-	node := &WalkNode{Parent: parent.text, Key: listed.key, Meta: newMeta(listed.Meta), Body: json.RawMessage(listed.Body)}
+	node := &WalkNode{Parent: parent.Text, Key: listed.key, Meta: newMeta(listed.Meta), Body: json.RawMessage(listed.Body)}
 	if listed.Key == nil { // a record, which has no path
 		return w.yield(node, nil)
 	}
 	p, query, err := parseLink(node.Meta.Href)
-	if err != nil || len(query) > 0 || !strings.HasPrefix(p.text, parent.text+"/") {
-		if p, err = parent.within(listed.key); err != nil {
-			node.Err = err
+	if err != nil || len(query) > 0 || !strings.HasPrefix(p.Text, parent.Text+"/") {
+		if p, err = parent.Within(listed.key); err != nil {
+			node.Err = invalid("%s", err)
 			return w.yield(node, nil)
 		}
 	}
-	if w.seen[p.text] {
+	if w.seen[p.Text] {
 		return true
 	}
-	node.Path = p.text
+	node.Path = p.Text
 	if listed.Body != nil {
-		w.seen[p.text] = true
+		w.seen[p.Text] = true
 		return w.yield(node, nil)
 	}
 	return w.visit(node, p, depth+1)

@@ -10,10 +10,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-sps/sps/internal/pemtext"
 	"github.com/go-sps/sps/internal/wire"
 )
 
-var trustStores = describe("configuration/trust_stores",
+var trustStores = spec[TrustStore]{describe("configuration/trust_stores")}.checked(
 	CheckChange(changedTrustStore),
 	CheckKey[TrustStore](trustStoreKey),
 	logWarnings((*TrustStore).Warnings),
@@ -120,18 +121,18 @@ func ParseCertificates(text []byte) ([]*x509.Certificate, error) {
 }
 
 func parseCertificates(text []byte) ([]*x509.Certificate, error) {
-	p, err := readPEM(text)
+	p, err := pemtext.Read(text)
 	if err != nil {
 		what := "the text"
-		if bytes.Contains(text, []byte(pemBegin)) {
+		if bytes.Contains(text, []byte(pemtext.Begin)) {
 			what = "the PEM text"
 		}
 		return nil, invalid("%s %s", what, err)
 	}
-	if len(p.unread) > 0 {
-		return nil, invalid("%s", p.unreadBlocks())
+	if len(p.Unread) > 0 {
+		return nil, invalid("%s", p.UnreadBlocks())
 	}
-	return p.certificates, nil
+	return p.Certificates, nil
 }
 
 // CertificateFingerprint returns the SHA-256 of a certificate in the form of

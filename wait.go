@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/go-sps/sps/internal/apipath"
 	"github.com/go-sps/sps/internal/wire"
 )
 
@@ -230,7 +231,7 @@ const (
 // greet looks once whether the appliance is there, without the credential, and then with
 // a session. It returns what it saw in words.
 func (c *Client) greet(ctx context.Context) (state string, err error) {
-	k := &call{class: classRead, method: http.MethodGet, path: setupPath, once: true, life: c.life}
+	k := &call{class: classRead, method: http.MethodGet, path: setupPath, bounds: bounds{once: true, life: c.life}}
 	a, err := c.transport.do(ctx, k, nil)
 	if err != nil && !answeredByAPI(err) {
 		return "", err
@@ -240,9 +241,9 @@ func (c *Client) greet(ctx context.Context) (state string, err error) {
 			return "the setup is " + oneLine(status, 40), nil
 		}
 	}
-	_, err = c.call(ctx, &call{class: classRead, method: http.MethodGet, path: infoPath, once: true})
+	_, err = c.readOnce(ctx, infoPath)
 	var refused *Error
-	if errors.As(err, &refused) && refused.Path == infoPath.text && answeredByAPI(err) && refused.Type != Unauthenticated {
+	if errors.As(err, &refused) && refused.Path == infoPath.Text && answeredByAPI(err) && refused.Type != Unauthenticated {
 		err = nil // who may not read it is logged in all the same
 	}
 	return stateReady, err
@@ -313,7 +314,7 @@ func (j jobs[T]) list(ctx context.Context) ([]T, error) {
 		}
 		one := j.decode(listed.Envelope, listed.key)
 		if status, _ := j.state(&one); status == "" {
-			if checkSegment(listed.key) != nil {
+			if apipath.CheckSegment(listed.key) != nil {
 				return nil, listed.a.unusable("an item has the key %q", oneLine(listed.key, 60))
 			}
 			read, err := j.get(ctx, listed.key)

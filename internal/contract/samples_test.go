@@ -68,10 +68,13 @@ var sampleReads = map[string]sampleRead{
 	"cluster_status.get":                        read("cluster/status", func(c *sps.Client, ctx context.Context) (*sps.ClusterStatus, error) { return c.Cluster.Status(ctx) }),
 	"configuration_alerting_system_alerts.get":  object("configuration/alerting/system_alerts", func(c *sps.Client) sps.Singleton[sps.SystemAlerts] { return c.Alerting.SystemAlerts }),
 	"configuration_alerting_traffic_alerts.get": object("configuration/alerting/traffic_alerts", func(c *sps.Client) sps.Singleton[sps.TrafficAlerts] { return c.Alerting.TrafficAlerts }),
-	"configuration_management_email.get":        object("configuration/management/email", func(c *sps.Client) sps.Singleton[sps.EmailSettings] { return c.Management.Email }),
-	"configuration_management_snmp_trap.get":    object("configuration/management/snmp/trap", func(c *sps.Client) sps.Singleton[sps.SNMPTrap] { return c.Management.SNMP.Trap }),
-	"configuration_starling.joined":             object("configuration/starling", func(c *sps.Client) sps.Singleton[sps.StarlingConfiguration] { return c.Starling.Configuration }),
-	"configuration_starling.not_joined":         object("configuration/starling", func(c *sps.Client) sps.Singleton[sps.StarlingConfiguration] { return c.Starling.Configuration }),
+	"configuration_management_disk_fillup_prevention.get": object("configuration/management/disk_fillup_prevention", func(c *sps.Client) sps.Singleton[sps.DiskFillUpPrevention] {
+		return c.Management.DiskFillUpPrevention
+	}),
+	"configuration_management_email.get":     object("configuration/management/email", func(c *sps.Client) sps.Singleton[sps.EmailSettings] { return c.Management.Email }),
+	"configuration_management_snmp_trap.get": object("configuration/management/snmp/trap", func(c *sps.Client) sps.Singleton[sps.SNMPTrap] { return c.Management.SNMP.Trap }),
+	"configuration_starling.joined":          object("configuration/starling", func(c *sps.Client) sps.Singleton[sps.StarlingConfiguration] { return c.Starling.Configuration }),
+	"configuration_starling.not_joined":      object("configuration/starling", func(c *sps.Client) sps.Singleton[sps.StarlingConfiguration] { return c.Starling.Configuration }),
 	"configuration_trust_stores.list": read("configuration/trust_stores", func(c *sps.Client, ctx context.Context) ([]*sps.Object[sps.TrustStore], error) {
 		return c.TrustStores.List(ctx)
 	}),
