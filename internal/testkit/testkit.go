@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"runtime/debug"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -19,6 +20,14 @@ import (
 	"github.com/go-sps/sps"
 	"github.com/go-sps/sps/spstest"
 )
+
+// RunTests runs the tests of a package that makes many small appliances and clients: a
+// quarter of the time would go into collecting them.
+func RunTests(m *testing.M) {
+	debug.SetGCPercent(400)
+	debug.SetMemoryLimit(512 << 20)
+	m.Run()
+}
 
 // Quick makes retries cheap where a test waits for them over a real network.
 var Quick = sps.WithRetry(sps.RetryPolicy{Attempts: 4, MinWait: time.Millisecond, MaxWait: 2 * time.Millisecond, MaxRetryAfter: time.Second})
