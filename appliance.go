@@ -32,9 +32,8 @@ type ApplianceInfo struct {
 	FirmwareVersion string
 	// Version is the same for people, "5 F7".
 	Version string
-	// BuildDate is when the firmware was built, RFC 3339 as the appliance writes
-	// it.
-	BuildDate string
+	// BuildDate is when the firmware was built, the zero time where that cannot be read.
+	BuildDate time.Time
 	// ConfigHash changes with the configuration: 32 hex digits.
 	ConfigHash string
 	// Hostname, Domainname and Nickname are the appliance's names.
@@ -79,7 +78,7 @@ func newInfo(a *answer) (*ApplianceInfo, error) {
 	return &ApplianceInfo{
 		FirmwareVersion:  text("firmware_version"),
 		Version:          text("version"),
-		BuildDate:        text("build_date"),
+		BuildDate:        timeOf(text("build_date")),
 		ConfigHash:       text("config_hash"),
 		Hostname:         text("hostname"),
 		Domainname:       text("domainname"),
@@ -90,6 +89,17 @@ func newInfo(a *answer) (*ApplianceInfo, error) {
 		PluginSDKVersion: pluginSDKVersion(wire.Find(body, "plugin_sdk_version")),
 		SessionRemaining: newMeta(a.Meta).SessionRemaining,
 	}, nil
+}
+
+// timeOf reads a time of an answer, RFC 3339 with or without a zone; without one it is UTC.
+// What is none is the zero time.
+func timeOf(text string) time.Time {
+	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05"} {
+		if t, err := time.Parse(layout, text); err == nil {
+			return t
+		}
+	}
+	return time.Time{}
 }
 
 func pluginSDKVersion(value []byte) string {
@@ -369,8 +379,8 @@ type ClusterNodeStatus struct {
 	Key string
 	// FQDN is its name.
 	FQDN string
-	// LastSeen is when it was heard of, RFC 3339; "" for the node that answered.
-	LastSeen string
+	// LastSeen is when it was heard of, the zero time for the node that answered.
+	LastSeen time.Time
 	// SyncStatus tells whether it has the present configuration: "n/a" on the
 	// Central Management node, "pending" and others elsewhere.
 	SyncStatus string
@@ -419,9 +429,11 @@ func (c Cluster) Status(ctx context.Context) (*ClusterStatus, error) {
 			return nil, a.unusable("a node is no object")
 		}
 		node := ClusterNodeStatus{Raw: json.RawMessage(entry)}
-		for name, into := range map[string]*string{"key": &node.Key, "fqdn": &node.FQDN, "last_seen": &node.LastSeen, "sync_status": &node.SyncStatus} {
+		seen := ""
+		for name, into := range map[string]*string{"key": &node.Key, "fqdn": &node.FQDN, "last_seen": &seen, "sync_status": &node.SyncStatus} {
 			*into, _ = wire.Text(wire.Find(members, name))
 		}
+		node.LastSeen = timeOf(seen)
 		if health := wire.Find(members, "health_status"); wire.Kind(health) == wire.Object {
 			node.Health = newHealth(health)
 		}

@@ -17,11 +17,11 @@ import (
 	"github.com/go-sps/sps/internal/wire"
 )
 
-// staged is what a transaction has read and written, to notice what others changed
-// meanwhile, and to find out whether a commit without an answer was executed.
+// staged holds what a transaction has read and written. It serves to notice changes by
+// others, and to find out whether a commit without an answer was executed.
 //
-// It hides what may hold secrets behind two pointers, as a [Secret] does, from whoever
-// prints a Transaction.
+// Its content may include secrets. Like a [Secret], it is behind two pointers, so that
+// printing a Transaction does not show it.
 type staged struct{ *memory }
 
 type memory struct {
@@ -30,18 +30,18 @@ type memory struct {
 	writes []*write                     // the last write of each object, in order
 	count  map[string]int               // how often each object was written
 	begun  int                          // how many writes were sent
-	names  map[string]map[string]string // of each list whose names were read: the key of the object with a name
+	names  map[string]map[string]string // for each list whose names were read: the key by name
 
-	secrets []string // what was written as a Secret, and what was there in its place
+	secrets []string // values written as a Secret, and the values before them
 
 	committed CommittedChanges // for WithChanges
 }
 
-// write is the last write of one object.
+// write is the last write to one object.
 type write struct {
 	method string
-	path   apiPath // of the object, also of one that a POST created
-	sent   []byte  // its body, nil for one deleted
+	path   apiPath // the path of the object, including one that a POST created
+	sent   []byte  // its body; nil if it was deleted
 }
 
 // version is what an update has read of an object.
@@ -51,14 +51,14 @@ type version struct {
 	sum    digest // what was read then
 }
 
-// basis is what a step has to do with what was read before.
+// basis connects a step with earlier reads.
 type basis struct {
-	read *version // what a write was made from, nil where that does not matter
-	own  *version // takes what an update reads, in place of the memory of the transaction
+	read *version // what a write was made from; nil if that does not matter
+	own  *version // receives what an update reads, instead of the transaction's memory
 }
 
-// fresh reports whether what a write was made from is still what is there, as far as
-// this transaction has written it.
+// fresh reports whether the value that a write was made from is still current, as far as
+// this transaction's own writes are concerned.
 func (k *call) fresh(s *staged) bool {
 	return k.read == nil || k.read.writes == s.version(k.path).writes
 }
@@ -69,7 +69,7 @@ func (s *staged) version(path apiPath) *version {
 	return &version{writes: s.count[path.Text]}
 }
 
-// reread keeps what was found in place of what an update had read.
+// reread replaces what an update had read by what was found now.
 func (s *staged) reread(path apiPath, body []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -79,8 +79,7 @@ func (s *staged) reread(path apiPath, body []byte) {
 	s.before[path.Text] = body
 }
 
-// list keeps what the list of changes says that was there before a write, where that was
-// not read.
+// list keeps the earlier value from the list of changes, for an object that was not read.
 func (s *staged) list(change Change) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -116,8 +115,8 @@ func (s *staged) had(path apiPath) bool {
 	return s.before[path.Text] != nil
 }
 
-// begin counts a write before it is sent: whatever is read from now on may show it. It
-// reports whether that is the first write of the object.
+// begin counts a write before it is sent, because any later read may show it. It reports
+// whether this is the first write of the object.
 func (s *staged) begin(path apiPath) (first bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -129,14 +128,15 @@ func (s *staged) begin(path apiPath) (first bool) {
 	return s.count[path.Text] == 1
 }
 
-// steps counts the writes that were sent.
+// steps returns how many writes were sent.
 func (s *staged) steps() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.begun
 }
 
-// keepNames keeps the names of a list, unless something was written since it was read.
+// keepNames keeps the names of a list, unless something was written since the list was
+// read.
 func (s *staged) keepNames(list apiPath, names map[string]string, since int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -149,8 +149,8 @@ func (s *staged) keepNames(list apiPath, names map[string]string, since int) {
 	s.names[list.Text] = names
 }
 
-// nameOf returns the key of the object of a list that has a name, "" for none. known
-// tells whether the names of the list were read.
+// nameOf returns the key of the object with a name, or "" if the list has none. known
+// reports whether the names of the list were read.
 func (s *staged) nameOf(list apiPath, name string) (key string, known bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -158,7 +158,7 @@ func (s *staged) nameOf(list apiPath, name string) (key string, known bool) {
 	return names[name], known
 }
 
-// rename keeps the names of the list of an object that was written.
+// rename updates the kept names after an object of the list was written.
 func (s *staged) rename(w *write) {
 	list, key, _ := apipath.CutLast(w.path.Text)
 	names := s.names[list]
@@ -196,15 +196,15 @@ func (s *staged) write(k *call, a *answer) {
 	s.writes = slices.DeleteFunc(s.writes, func(old *write) bool { return old.path == w.path })
 	switch {
 	case created && w.method == http.MethodDelete:
-		return // as if it had never been
+		return // created and deleted again: nothing remains
 	case created:
 		w.method = http.MethodPost
 	}
 	s.writes = append(s.writes, w)
 }
 
-// contradicts reports whether a change began from something else than what this
-// transaction had read. It judges only what it can compare.
+// contradicts reports whether a change started from another value than this transaction
+// had read. It judges only values that it can compare.
 func (s *staged) contradicts(change Change) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -223,14 +223,14 @@ func (s *staged) contradicts(change Change) bool {
 			continue
 		}
 		if is != nil && change.NewValue != nil && wire.Differs(is, bare(change.NewValue)) {
-			continue // the list shows values in another form than they are sent in
+			continue // the list shows values in another form than requests have
 		}
 		return wire.Differs(was, bare(change.OldValue))
 	}
 	return false
 }
 
-// bare returns a value with its references made bare, itself included.
+// bare returns a value with each reference reduced to its key.
 func bare(value []byte) []byte {
 	list, err := wire.BareReferences(append(append([]byte{'['}, value...), ']'))
 	if err != nil {
@@ -239,18 +239,18 @@ func bare(value []byte) []byte {
 	return list[1 : len(list)-1]
 }
 
-// findings are how the written objects were found, by their paths.
+// findings are the paths of the written objects, grouped by how they were found.
 type findings struct{ before, written, neither []string }
 
-// asWritten reports whether at least one object is another one than before and as it was
-// written, and none is otherwise.
+// asWritten reports whether at least one object changed to what was written, and no
+// object differs from what was written.
 func (f *findings) asWritten() bool {
 	return len(f.written) > 0 && len(f.before) == 0 && len(f.neither) == 0
 }
 
-// find looks at the objects that the transaction wrote, where committed values show. One
-// that the write did not change proves nothing, nor does one that cannot be read, or of
-// which it is not known what was there before.
+// find reads the objects that the transaction wrote, in a session that shows committed
+// values. An object proves nothing if the write did not change it, if it cannot be read,
+// or if its earlier value is unknown.
 func (tx *Transaction) find(ctx context.Context) *findings {
 	tx.staged.mu.Lock()
 	writes, read := slices.Clone(tx.staged.writes), maps.Clone(tx.staged.before)
@@ -288,7 +288,7 @@ func (tx *Transaction) find(ctx context.Context) *findings {
 	return f
 }
 
-// found is how one object was found.
+// found says how one object was found.
 type found int
 
 const (
@@ -298,8 +298,8 @@ const (
 	foundNeither
 )
 
-// compare tells how an object is now. before is what was there when it was read, empty
-// where it was not.
+// compare says how an object is now. before is its earlier value, empty if it was not
+// read.
 func (w *write) compare(a *answer, gone bool, before []byte) found {
 	switch {
 	case w.method == http.MethodDelete && gone:
@@ -327,21 +327,21 @@ func (w *write) compare(a *answer, gone bool, before []byte) found {
 	return foundNeither
 }
 
-// A transaction reads before it takes the lock. What it read then is repeated once the
-// lock is held: the values themselves are not kept, only digests of them.
+// A transaction reads before it takes the lock. It repeats those reads once it holds the
+// lock. It keeps digests of the values instead of the values.
 
 // maxLooks is how many different reads a transaction can repeat.
 const maxLooks = 4096
 
-// looks is what a transaction has read of the configuration without the lock. Like
-// [staged] it hides behind two pointers from whoever prints a Transaction.
+// looks holds what a transaction has read of the configuration without the lock. Like
+// [staged], it is behind two pointers, so that printing a Transaction does not show it.
 type looks struct{ *glances }
 
 type glances struct {
 	mu     sync.Mutex
 	all    map[string]*look
-	differ string // the path of something that was read twice and was not the same
-	full   bool   // there was more than can be repeated
+	differ string // the path of an object or list that was read twice with different values
+	full   bool   // there were more reads than can be repeated
 }
 
 // look is one read.
@@ -353,11 +353,12 @@ type look struct {
 	held   bool // it was repeated while the lock was held
 }
 
-// digest identifies what a read showed: the keys and bodies of an object or a list, or
+// digest identifies the result of a read: the keys and bodies of an object or a list, or
 // that there was nothing.
 type digest [sha256.Size]byte
 
-// digestOf makes the digest of an answer; ok is false for what does not count as read.
+// digestOf makes the digest of an answer. ok is false for an answer that does not count
+// as a read.
 func digestOf(a *answer, err error) (sum digest, ok bool) {
 	switch {
 	case err == nil && a.All != nil:
@@ -385,7 +386,7 @@ func (k *call) counts() bool {
 	return k.method == http.MethodGet && k.path.Below(transactional...)
 }
 
-// note keeps what a read showed.
+// note keeps the result of a read.
 func (l *looks) note(k *call, sum digest) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -400,14 +401,14 @@ func (l *looks) note(k *call, sum digest) {
 		}
 		l.all[name] = &look{path: k.path, query: k.query, header: k.header, sum: sum}
 	case known.sum == sum:
-	case known.held: // it is older than the repetition, and is repeated again
+	case known.held: // it is older than the repetition and is repeated again
 		known.sum, known.held = sum, false
 	default:
 		l.differ = k.path.Text
 	}
 }
 
-// open returns the reads that are to be repeated.
+// open returns the reads that must be repeated.
 func (l *looks) open() []*look {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -428,15 +429,15 @@ func (l *looks) hold(list []*look) {
 	}
 }
 
-// unfit reports why a transaction cannot begin to write after what it has read.
+// unfit returns the reason why a transaction cannot start to write after its reads.
 func (l *looks) unfit() (conflict string, full bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.differ, l.full
 }
 
-// noteRead keeps what a read of the transaction showed: for the repetition, where it
-// came before the lock, and as what was there before a write.
+// noteRead keeps the result of a read of the transaction. A read before the lock is kept
+// for the repetition. The first read of an object is kept as its value before a write.
 func (tx *Transaction) noteRead(k *call, a *answer, err error, early bool) {
 	if !k.counts() {
 		return
@@ -457,10 +458,10 @@ func (tx *Transaction) noteRead(k *call, a *answer, err error, early bool) {
 // repeating is how many reads are repeated at a time.
 const repeating = 8
 
-// confirm repeats the reads that were made without the lock, in the session that reads:
-// there the values show that are committed. It gives ErrConflict where one differs. If
-// that is nothing but what the update read whose write comes first, fresh is what is
-// there now.
+// confirm repeats the reads that were made without the lock. It uses the reading session,
+// which shows committed values. It returns ErrConflict if one differs. If the only
+// difference is in what the update of this first write has read, confirm returns the
+// current value as fresh.
 func (tx *Transaction) confirm(ctx context.Context, path apiPath, own *version) (fresh *answer, err error) {
 	list := tx.looks.open()
 	var mine *look
@@ -492,7 +493,7 @@ func (tx *Transaction) confirm(ctx context.Context, path apiPath, own *version) 
 			if answers[i], sums[i] = a, sum; !ok {
 				errs[i] = err
 				if err == nil {
-					errs[i] = a.unusable("it is no answer of the configuration")
+					errs[i] = a.unusable("the answer is not configuration")
 				}
 				cancel()
 			}
@@ -508,7 +509,7 @@ func (tx *Transaction) confirm(ctx context.Context, path apiPath, own *version) 
 		}
 	}
 	if mine != nil && sums[0] != mine.sum {
-		if answers[0] == nil { // it is gone, and cannot be updated
+		if answers[0] == nil { // the object is gone and cannot be updated
 			return nil, tx.conflict(path)
 		}
 		fresh = answers[0]
@@ -517,7 +518,8 @@ func (tx *Transaction) confirm(ctx context.Context, path apiPath, own *version) 
 	return fresh, nil
 }
 
-// firstCause returns an error that is not the end of a context, or else one that is.
+// firstCause returns an error that is not the end of a context; if there is none, it
+// returns one that is.
 func firstCause(errs []error) (found error) {
 	for _, err := range errs {
 		switch {
@@ -529,7 +531,7 @@ func firstCause(errs []error) (found error) {
 	return found
 }
 
-// repeat makes one read again, where committed values show.
+// repeat makes one read again, in a session that shows committed values.
 func (tx *Transaction) repeat(ctx context.Context, l *look) (*answer, error) {
 	k := &call{class: classRead, method: http.MethodGet, path: l.path, query: l.query, header: l.header}
 	if tx.client.logins.separate() {
@@ -543,5 +545,5 @@ func (tx *Transaction) repeat(ctx context.Context, l *look) (*answer, error) {
 }
 
 func (tx *Transaction) conflict(path apiPath) error {
-	return tx.client.fail("transaction", fmt.Errorf("%w: %s; nothing was applied: run it again on what is there now", ErrConflict, oneLine(path.Text, 200)))
+	return tx.client.fail("transaction", fmt.Errorf("%w: %s; nothing was applied: run the transaction again with the current values", ErrConflict, oneLine(path.Text, 200)))
 }

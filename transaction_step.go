@@ -12,11 +12,11 @@ import (
 	"unicode"
 )
 
-// How a transaction is opened, and how it waits for the configuration lock.
+// This part opens a transaction and waits for the configuration lock.
 
 // lockFirst opens the transaction before its function runs.
 func (tx *Transaction) lockFirst() error {
-	tx.confirmed = true // nothing is read without the lock
+	tx.confirmed = true // nothing was read without the lock
 	return tx.ensureOpen(tx.ctx)
 }
 
@@ -40,12 +40,12 @@ func (tx *Transaction) open(ctx context.Context) error {
 	c := tx.client
 	switch conflict, full := tx.looks.unfit(); {
 	case full:
-		return c.fail("transaction", invalid("its function made more than %d different reads before its first write, too many to repeat them: pass WithLockFirst", maxLooks))
+		return c.fail("transaction", invalid("its function made more than %d different reads before its first write, which are too many to repeat: pass WithLockFirst", maxLooks))
 	case conflict != "":
 		return tx.giveUp(ctx, tx.conflict(apiPath{Text: conflict}))
 	}
 	tx.phase.Store(phaseOpening)
-	_ = c.sweep(ctx, true) // what cannot be ended holds the lock, and the refusal says so
+	_ = c.sweep(ctx, true) // a session that cannot be ended holds the lock, and the refusal says so
 	if err := c.scour(ctx); err != nil {
 		return tx.giveUp(ctx, err)
 	}
@@ -71,7 +71,8 @@ func (tx *Transaction) open(ctx context.Context) error {
 	}
 }
 
-// yield lets others have the lock for a moment after the client has held it.
+// yield waits for a moment after the client has held the lock, so that others can take
+// it.
 func (c *Client) yield(ctx context.Context) error {
 	c.mu.Lock()
 	pause := min(c.held/yieldShare, mostYield) - time.Since(c.free)
@@ -82,13 +83,14 @@ func (c *Client) yield(ctx context.Context) error {
 	return sleep(ctx, pause)
 }
 
-// A client that takes the lock again waits for this part of the time that it held it.
+// Before it takes the lock again, a client waits for this part of the time that it held
+// the lock.
 const (
 	yieldShare = 10
 	mostYield  = time.Second
 )
 
-// freed notes that the client has let go of the lock.
+// freed records that the client has released the lock.
 func (tx *Transaction) freed() {
 	tx.client.mu.Lock()
 	defer tx.client.mu.Unlock()
@@ -96,7 +98,7 @@ func (tx *Transaction) freed() {
 	tx.client.held = tx.client.free.Sub(tx.since)
 }
 
-// lockRefused is a refusal of the opening because of the lock.
+// lockRefused is a refusal to open a transaction because of the lock.
 type lockRefused struct{ err error }
 
 func (l lockRefused) Error() string        { return l.err.Error() }
@@ -104,8 +106,8 @@ func (l lockRefused) Is(target error) bool { return target == ErrLocked || targe
 func (l lockRefused) Unwrap() error        { return l.err }
 func (l lockRefused) LogValue() slog.Value { return logged(l) }
 
-// openTransaction sends the request that opens a transaction. A session that has expired
-// is renewed once.
+// openTransaction sends the request that opens a transaction. It renews an expired
+// session once.
 func (c *Client) openTransaction(ctx context.Context) (*session, *answer, error) {
 	k := &call{class: classOpen, method: http.MethodPost, path: transactionPath}
 	s, err := c.writeSession(ctx, nil)
@@ -134,8 +136,8 @@ func (c *Client) openIn(ctx context.Context, s *session, k *call) (*answer, erro
 	return c.transport.do(ctx, k, s)
 }
 
-// ownTransaction makes sure that no transaction of somebody else is open in a session
-// that was handed in.
+// ownTransaction makes sure that an existing session has no open transaction of somebody
+// else.
 func (c *Client) ownTransaction(ctx context.Context, s *session) error {
 	if c.logins.renewable() {
 		return nil
@@ -147,7 +149,7 @@ func (c *Client) ownTransaction(ctx context.Context, s *session) error {
 	return err
 }
 
-// openingFailed judges the answer to an opening; nil means that it is open.
+// openingFailed judges the answer to an opening. nil means that the transaction is open.
 func (c *Client) openingFailed(ctx context.Context, s *session, err error) error {
 	var refused *Error
 	var broken *TransportError
@@ -163,20 +165,20 @@ func (c *Client) openingFailed(ctx context.Context, s *session, err error) error
 	case refused != nil && refused.Status < 500, errors.As(err, &broken) && !broken.sent:
 		return err
 	}
-	// It may be open, or be opened yet: the session goes.
+	// The transaction may be open or may still be opened, so the session must end.
 	began := time.Now()
 	bound, cancel := c.budget(ctx)
 	defer cancel()
 	err = withoutUnknown(err) // nothing was written
 	if left := c.discard(bound, s, true); left != nil {
-		err = beside(err, "rolling back failed too", left)
+		err = beside(err, "the rollback failed too", left)
 	}
 	c.cleaned(began)
 	return err
 }
 
-// checkMessage refuses a transaction without a message where the appliance requires
-// one. a is the answer to the opening.
+// checkMessage refuses a transaction without a message if the appliance requires one. a
+// is the answer to the opening.
 func (tx *Transaction) checkMessage(ctx context.Context, a *answer) error {
 	tx.session.note(newMeta(a.Meta).SessionRemaining)
 	if tx.o.preview != nil || strings.TrimSpace(tx.o.message) != "" {
@@ -200,8 +202,8 @@ func (tx *Transaction) checkMessage(ctx context.Context, a *answer) error {
 	return nil
 }
 
-// waitForLock waits before the lock is asked for again. It says no where the time is
-// over.
+// waitForLock waits before the client asks for the lock again. It returns false when the
+// time is up.
 func (tx *Transaction) waitForLock(ctx context.Context) bool {
 	if !tx.o.patient {
 		return false
@@ -214,16 +216,16 @@ func (tx *Transaction) waitForLock(ctx context.Context) bool {
 	return left > 0 && sleep(ctx, min(lockPause(tx.o.wait-left), left)) == nil
 }
 
-// The pauses between two looks at the lock.
+// The pauses between two requests for the lock.
 const (
 	leastLockPause = 50 * time.Millisecond
 	firstLockPause = 150 * time.Millisecond
 	mostLockPause  = time.Second
 )
 
-// lockPause is how long to wait before the lock is asked for again: drawn at random, so
-// that a client that takes the lock again and again is not always faster, and longer
-// the longer was waited.
+// lockPause returns how long to wait before the client asks for the lock again. The time
+// is random, so that a client that takes the lock repeatedly does not always win. It
+// grows with the time already waited.
 func lockPause(waited time.Duration) time.Duration {
 	bound := min(max(waited/8, firstLockPause), mostLockPause)
 	return leastLockPause + rand.N(bound-leastLockPause)
@@ -235,20 +237,21 @@ func (tx *Transaction) locked(ctx context.Context, err error) error {
 	if own := tx.client.holdsOwnLock(); own != nil {
 		err = own.endOf(errorf("%w; an earlier session of this client, which could not be ended yet, may hold it%s", err, own.endsIn()))
 	} else if tx.client.namesOwnUser(err) {
-		err = tx.client.present().endOf(errorf("%w; the appliance names the user of this client: that may be an earlier run of your own, whose lock ends with its session%s", err, tx.client.lifetime()))
+		err = tx.client.present().endOf(errorf("%w; the appliance names this client's own user: an earlier run of yours may hold the lock, which ends with its session%s", err, tx.client.lifetime()))
 	}
 	switch {
-	case tx.accepted: // it had the lock, and lost it
+	case tx.accepted: // the transaction had the lock and lost it
 		return err
 	case ctx.Err() != nil:
 		return errorf("%w (%w while waiting for the lock)", err, ended(ctx))
 	case !tx.o.patient:
-		return errorf("%w; WithLockWait waits for it", err)
+		return errorf("%w; pass WithLockWait to wait for it", err)
 	}
 	return errorf("%w; waited %s", err, tx.o.wait)
 }
 
-// endOf adds to an error about a lock when it ends with a session, as far as that is known.
+// endOf adds to an error about a lock when the lock ends with a session, if that is
+// known.
 func (s *session) endOf(err error) error {
 	if s == nil {
 		return err
@@ -266,7 +269,7 @@ func (c *Client) namesOwnUser(err error) bool {
 	return name != "" && errors.As(err, &refused) && containsWord(refused.Message, name)
 }
 
-// containsWord reports whether a text has a word in it.
+// containsWord reports whether a text contains a word.
 func containsWord(text, word string) bool {
 	for field := range strings.FieldsFuncSeq(text, func(r rune) bool { return unicode.IsSpace(r) || strings.ContainsRune(`"'(),:;`, r) }) {
 		if strings.TrimSuffix(field, ".") == word {
@@ -276,8 +279,8 @@ func containsWord(text, word string) bool {
 	return false
 }
 
-// lifetime says in words how long a session lives that nobody uses, as far as the
-// appliance has said it.
+// lifetime returns a text that says how long an unused session lives, or "" if the
+// appliance has not said it.
 func (c *Client) lifetime() string {
 	if s := c.present(); s != nil {
 		if left := s.remaining(); left > 0 {
@@ -287,12 +290,12 @@ func (c *Client) lifetime() string {
 	return ""
 }
 
-// The steps of a transaction: reads, and the writes that open it.
+// This part makes the steps of a transaction: its reads, and the writes that open it.
 
-// step makes one step of the transaction. Before the first write, reads go out in the
-// session that reads. From then on everything goes through the session of the
-// transaction, and no other: after a re-login the appliance might open a new transaction
-// by itself, and half of the changes would be applied.
+// step makes one step of the transaction. Before the first write, reads use the reading
+// session. From then on, every step uses the session of the transaction. It must be the
+// same session: after a new login the appliance might open a new transaction by itself,
+// and only half of the changes would be applied.
 func (tx *Transaction) step(ctx context.Context, k *call) (*answer, error) {
 	ctx, cancel := merge(ctx, tx.ctx)
 	defer cancel()
@@ -318,7 +321,7 @@ func (tx *Transaction) step(ctx context.Context, k *call) (*answer, error) {
 	return tx.writeOpen(ctx, k)
 }
 
-// takeTurn lets one step at a time through, and none after the end.
+// takeTurn lets one step run at a time, and none after the end.
 func (tx *Transaction) takeTurn(ctx context.Context, what string) (release func(), err error) {
 	select {
 	case tx.turn <- struct{}{}:
@@ -363,7 +366,7 @@ func (tx *Transaction) writeOpen(ctx context.Context, k *call) (*answer, error) 
 		return nil, tx.client.fail(k.method+" "+k.path.Text, errStale)
 	}
 	if !tx.confirmed && !tx.client.logins.separate() {
-		// Later, what this write stages would show.
+		// After this write, the reads would show what it stages.
 		if fresh, err := tx.confirm(ctx, k.path, k.read); err != nil {
 			return nil, tx.giveUp(ctx, err)
 		} else if fresh != nil {
@@ -374,7 +377,7 @@ func (tx *Transaction) writeOpen(ctx context.Context, k *call) (*answer, error) 
 	a, err := tx.client.transport.do(ctx, k, tx.session)
 	for !tx.accepted && lockedStep(err) && tx.waitForLock(ctx) {
 		a, err = tx.client.transport.do(ctx, k, tx.session)
-		tx.since = time.Now() // it did not have the lock before
+		tx.since = time.Now() // the transaction did not have the lock before
 	}
 	var broken *TransportError
 	var refused *Error
@@ -383,7 +386,7 @@ func (tx *Transaction) writeOpen(ctx context.Context, k *call) (*answer, error) 
 	case expired(k, a, err):
 		return nil, tx.lose(err)
 	case errors.As(err, &broken) && broken.sent, refused != nil && refused.Status >= 500:
-		tx.fatal, tx.late = err, true // it may have been executed, or be still
+		tx.fatal, tx.late = err, true // it may have been executed, or may still be
 		return nil, err
 	case broken != nil:
 		return nil, err
@@ -405,13 +408,14 @@ func (tx *Transaction) writeOpen(ctx context.Context, k *call) (*answer, error) 
 		}
 	}
 	if untouched && errors.Is(err, ResourceNotFound) && tx.staged.had(k.path) {
-		err = because(ErrConflict, err) // it was there when it was read
+		err = because(ErrConflict, err) // the object was there when it was read
 	}
 	return a, err
 }
 
-// confirmAfter repeats what was read once the first write was answered. If that was a
-// refusal, the lock need not be held yet, and the next write does it again.
+// confirmAfter repeats the reads after the first write was answered. If the write was
+// refused, the transaction may not hold the lock, and the next write repeats the reads
+// again.
 func (tx *Transaction) confirmAfter(ctx context.Context, k *call, accepted bool) (fresh *answer, err error) {
 	if tx.client.logins.separate() {
 		fresh, err = tx.confirm(ctx, k.path, k.read)
@@ -420,11 +424,11 @@ func (tx *Transaction) confirmAfter(ctx context.Context, k *call, accepted bool)
 	return fresh, err
 }
 
-// outdated says that an update was made from a body that is no longer there, and what
-// is there now.
+// outdated says that an update was made from a body that is no longer current. It holds
+// the current one.
 type outdated struct {
 	now    *answer
-	staged bool // what was made of the old body is staged
+	staged bool // the change to the old body is staged
 }
 
 func (o *outdated) Error() string { return errStale.Error() }
@@ -435,8 +439,7 @@ func lockedStep(err error) bool {
 	return errors.As(err, &refused) && stepRefusedByLock(refused)
 }
 
-// vanished reports whether a write was refused because the transaction is no longer
-// there.
+// vanished reports whether a write was refused because the transaction no longer exists.
 func (tx *Transaction) vanished(ctx context.Context, refused *Error) bool {
 	if refusedWithoutTransaction(refused) {
 		return true

@@ -268,7 +268,7 @@ func TestTransactionFaults(t *testing.T) {
 				if err != nil && strings.Contains(err.Error(), "\n") {
 					t.Errorf("error of several lines: %v", err)
 				}
-				if err != nil && strings.Contains(err.Error(), "rolling back failed") {
+				if err != nil && strings.Contains(err.Error(), "the rollback failed") {
 					t.Errorf("error %v, though nothing was left to roll back", err)
 				}
 				testkit.Settled(t, a, test.applied)
@@ -1096,7 +1096,7 @@ func TestNothingToRollBack(t *testing.T) {
 		a := spstest.NewServer(t, spstest.WithVariant("rollback-closed", refusal))
 		c := testkit.Connect(t, a)
 		a.Inject(spstest.Fault{Method: "POST", Path: "transaction", CutBefore: true})
-		if err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter)); err == nil || strings.Contains(err.Error(), "rolling back failed") {
+		if err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter)); err == nil || strings.Contains(err.Error(), "the rollback failed") {
 			t.Errorf("%s: %v, want the cut alone", refusal, err)
 		}
 		if err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter)); err != nil {
