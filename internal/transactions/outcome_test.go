@@ -459,7 +459,7 @@ func TestLateUpload(t *testing.T) {
 		says  string
 	}{
 		"60 s":                 {time.Minute, true, "the image is in slot 3 (8.1.0), unless somebody else filled that slot"},
-		"longer than patience": {6 * time.Minute, true, "no slot was filled when the client asked, but the appliance may the image into one yet"},
+		"longer than patience": {6 * time.Minute, true, "no slot was filled when the client asked, but the appliance may still fill one"},
 		"nobody to ask":        {time.Minute, false, "slots of the appliance could not be read"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -562,7 +562,7 @@ func TestUpgradeNotSeen(t *testing.T) {
 		a.AfterRestart(spstest.OutcomeOldVersion)
 		a.Inject(spstest.Fault{Method: "POST", Path: "firmware/upgrade", CutAfter: true})
 		_, err := c.Firmware.Upgrade(t.Context(), sps.FromSlot("2"))
-		if !errors.Is(err, sps.ErrOutcomeUnknown) || !errors.Is(err, sps.ErrWrongVersion) || strings.Contains(err.Error(), "the upgrade was started:") {
+		if !errors.Is(err, sps.ErrOutcomeUnknown) || !errors.Is(err, sps.ErrWrongVersion) || strings.Contains(err.Error(), "; the upgrade was started:") {
 			t.Errorf("back as it was, whether because of the upgrade or not: %v", err)
 		}
 	})
