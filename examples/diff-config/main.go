@@ -1,31 +1,29 @@
-// Command diff-config shows the differences between two configurations of SPS
-// appliances. Each is the folder of an export-config, or is read from an appliance.
+// Command diff-config shows the differences between two configurations of SPS appliances.
+// Each is the folder of an export-config, or is read from an appliance.
 //
 //	diff-config -left monday -right friday
 //	SPS_PASSWORD=… diff-config -left monday -appliance sps1.example.com -username admin -ca ca.pem
 //	SPS_PASSWORD=… diff-config -appliance sps1.example.com -other sps2.example.com -by-name -username admin -ca ca.pem
 //
-// Without any of these it shows what it does on a simulated appliance, in its own
+// Without any of these it runs a demonstration on a simulated appliance, in its own
 // process.
 //
-// With -appliance and -left or -right, the appliance is the other side; with
-// -appliance and -other, the first is the left side. The user, the password and the
-// certificates to trust are the same for both. The password is read from the
-// environment variable SPS_PASSWORD or from the file that -password-file names,
-// which counts more.
+// With -appliance and -left or -right, the appliance is the other side; with -appliance
+// and -other, the first is the left side. The user, the password and the certificates to
+// trust are the same for both. The password is read from the file that -password-file
+// names, or otherwise from the environment variable SPS_PASSWORD.
 //
 // # What is compared
 //
 // An object is compared with the one of the same path. Keys of objects are the
-// appliance's own, so between two appliances -by-name is what is wanted: objects of
-// a list are the same if they have the same name, and only those without one, or
-// whose name is not there on both sides, if they have the same key.
+// appliance's own, so between two appliances -by-name is what is wanted: objects of a
+// list are the same if they have the same name, and only those without one, or whose name
+// is not there on both sides, if they have the same key.
 //
-// A reference to another object is its key, or with -by-name the object that it
-// refers to. What else an answer says about it does not count. With -by-name,
-// references that differ and lead to objects that neither configuration has, such as
-// passwords, cannot be compared: they are no differences, and with -output text they
-// are counted.
+// A reference to another object is its key, or with -by-name the object that it refers
+// to. What else an answer says about it does not count. With -by-name, references that
+// differ and lead to objects that neither configuration has, such as passwords, cannot be
+// compared: they are no differences, and with -output text they are counted.
 //
 // In a list within an object, elements belong together if they are the same text or
 // reference, or have the same key or name; where that is not unique, if they have the
@@ -33,18 +31,18 @@
 // -ignore-order is given. Ids that stand within an object, such as those of network
 // interfaces, are compared as they are, also with -by-name.
 //
-// With -root only a part is compared. Without it, that is what both folders have,
-// which must be the same, or all. -exclude leaves out paths with everything below
-// them, those of the left side or of the right.
+// With -root only a part is compared. Without it, that is what both folders have, which
+// must be the same, or all. -exclude leaves out paths with everything below them, those
+// of the left side or of the right.
 //
 // # Output
 //
-// With -output text, the default, there is one line for each member that differs,
-// as "path#member: old -> new", and for each object that is only on one side; in
-// quotes the name of an object that has one. A value that is long is shortened.
+// With -output text, the default, there is one line for each member that differs, as
+// "path#member: old -> new", and for each object that is only on one side; in quotes the
+// name of an object that has one. A value that is long is shortened.
 //
-// With -output json, standard output has one object per line and difference, and
-// nothing else. It has all of these members:
+// With -output json, standard output has one object per line and difference, and nothing
+// else. It has all of these members:
 //
 //	change  "changed", "added", "removed", or "order"
 //	left    the path on the left; "" if the object is not there
@@ -58,18 +56,18 @@
 //
 // A reference is a text in it.
 //
-// Values that may be secret are not shown unless -show-secrets is given, only that
-// they differ. Those are all but true, false and null in a place whose name, or any
-// above it, has to do with passwords, keys, credentials and the like; and texts that
-// look like key material, or like a URL with a password.
+// Values that may be secret are not shown unless -show-secrets is given, only that they
+// differ. Those are all but true, false and null in a place whose name, or any above it,
+// has to do with passwords, keys, credentials and the like; and texts that look like key
+// material, or like a URL with a password.
 //
 // # Exit status
 //
 // The status is 0 if there is no difference, 1 if there are some, and 2 if something
-// could not be carried out: wrong usage, no connection, no login, a folder that is
-// no export, a part that refused to be read; what could be compared is shown
-// nonetheless. 2 wins over 1. That no appliance shows its lists of passwords and
-// private keys is documented, and does not count. The demonstration has status 0.
+// could not be done: wrong usage, no connection, no login, a folder that is no export, a
+// part that refused to be read; what could be compared is shown nonetheless. 2 takes
+// precedence over 1. That no appliance shows its lists of passwords and private keys is
+// documented, and does not count. The demonstration has status 0.
 package main
 
 import (
@@ -146,7 +144,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	return exitSame
 }
 
-// config is what the flags say.
+// config has the values of the flags.
 type config struct {
 	cli.Connection
 	left, right, other string
@@ -163,7 +161,7 @@ type options struct {
 	byName, ignoreOrder, showSecrets bool
 }
 
-// parse reads the flags. If help is asked for, it is written to stdout.
+// parse reads the flags. If help is requested, it is written to stdout.
 func parse(args []string, stdout io.Writer) (*config, error) {
 	c := &config{}
 	flags := flag.NewFlagSet("diff-config", flag.ContinueOnError)
@@ -187,7 +185,7 @@ func parse(args []string, stdout io.Writer) (*config, error) {
 // demo tells whether the flags name nothing to compare.
 func (c *config) demo() bool { return c.left+c.right+c.Appliance+c.other == "" }
 
-// check finds flags that do not fit together.
+// check refuses flags that cannot be combined.
 func (c *config) check(flags *flag.FlagSet) error {
 	named := ""
 	if c.Appliance != "" {

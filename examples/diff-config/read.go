@@ -66,7 +66,7 @@ func readAppliance(ctx context.Context, t target, address string) (*export.Expor
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", host, err)
 	}
-	// Close goes out although ctx may be done: no session stays behind.
+	// Close logs out even if ctx is done, so that no session remains.
 	defer func() {
 		if err := client.Close(ctx); err != nil {
 			t.warn.Printf("%s: %s", host, cli.Line(err.Error()))

@@ -51,7 +51,7 @@ func read(ctx context.Context, t target) (*export.Export, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Close goes out although ctx may be done: no session stays behind.
+	// Close logs out even if ctx is done, so that no session remains.
 	defer func() {
 		if err := client.Close(ctx); err != nil {
 			t.warn.Printf("%s: %s", cli.Line(t.host), cli.Line(err.Error()))

@@ -1,26 +1,25 @@
-// Command export-config writes the configuration of an SPS appliance to a folder of
-// JSON files, to keep in git, to look at, or to compare with diff-config.
+// Command export-config writes the configuration of an SPS appliance to a folder of JSON
+// files, to keep in git, to look at, or to compare with diff-config.
 //
 //	SPS_PASSWORD=… export-config -appliance sps1.example.com -username admin -ca ca.pem -out sps1
 //	SPS_PASSWORD=… export-config -appliance sps1.example.com -username admin -ca ca.pem -out sps1 -replace
 //
-// Without -appliance it shows what it does on a simulated appliance, in its own
-// process, with a folder that it removes again, or with -out keeps.
+// Without -appliance it runs a demonstration on a simulated appliance, in its own
+// process. It writes to a temporary folder, or to the folder of -out, which it keeps.
 //
-// The password is read from the environment variable SPS_PASSWORD or from the
-// file that -password-file names, which counts more.
+// The password is read from the file that -password-file names, or otherwise from the
+// environment variable SPS_PASSWORD.
 //
-// It reads only. It reads what is committed: changes that somebody has not
-// committed yet are not in it. It is no backup: it lacks what the appliance shows
-// to nobody, and no appliance can be restored from it.
+// The program only reads, and it reads committed values only. The export is not a backup:
+// it lacks the secrets that the appliance never shows, and an appliance cannot be
+// restored from it.
 //
 // # The folder
 //
 // Everything with a body is a file, at its path: configuration/management/email is
-// configuration/management/email.json. What the path has beside small letters,
-// digits, - and _ is written as %xx. The file is the body as the appliance shows
-// it, indented, its members in order, so that two exports differ only where the
-// configuration does.
+// configuration/management/email.json. What the path has beside small letters, digits, -
+// and _ is written as %xx. The file is the body as the appliance shows it, indented, its
+// members in order, so that two exports differ only where the configuration does.
 //
 // The file _export.json has these members:
 //
@@ -37,23 +36,21 @@
 //	                   whether that is documented; an object whose key cannot be
 //	                   part of a path has a member key, and the path of its list
 //
-// The configuration may hold secrets: the folder and its files are for their owner
-// only.
+// The configuration may hold secrets: the folder and its files are for their owner only.
 //
-// The folder gets its name when it is complete. Until then it has another one
-// beside it, beginning with a dot, that is removed if anything goes wrong. A folder
-// that exists is replaced only with -replace, as a whole, and only if it is an
-// export: one with any other file, such as a repository in it, is left alone.
+// The folder gets its name when it is complete. Until then it has another one beside it,
+// beginning with a dot, that is removed if anything goes wrong. A folder that exists is
+// replaced only with -replace, as a whole, and only if it is an export: one with any
+// other file, such as a repository in it, is left alone.
 //
 // # Exit status
 //
-// The status is 0 if everything was exported; 1 if the folder was written, but
-// something refused to be read, or the configuration was changed meanwhile; and 2
-// if it failed: wrong usage, no connection, no login, a folder that must stay,
-// Ctrl-C.
+// The status is 0 if everything was exported; 1 if the folder was written, but something
+// refused to be read, or the configuration was changed meanwhile; and 2 if it failed:
+// wrong usage, no connection, no login, a folder that must stay, Ctrl-C.
 //
-// No appliance lets anybody read the lists of passwords and private keys. That is
-// documented, and is not a reason for status 1.
+// The appliance does not allow anybody to read the lists of passwords and private keys.
+// This is documented and does not cause status 1.
 package main
 
 import (
@@ -119,7 +116,7 @@ func (c *config) export(ctx context.Context, t target) (*export.Export, error) {
 	return exportTo(ctx, t)
 }
 
-// config is what the flags say.
+// config has the values of the flags.
 type config struct {
 	cli.Connection
 	out, root string
@@ -127,7 +124,7 @@ type config struct {
 	timeout   time.Duration
 }
 
-// parse reads the flags. If help is asked for, it is written to stdout.
+// parse reads the flags. If help is requested, it is written to stdout.
 func parse(args []string, stdout io.Writer) (*config, error) {
 	c := &config{}
 	flags := flag.NewFlagSet("export-config", flag.ContinueOnError)
@@ -142,7 +139,7 @@ func parse(args []string, stdout io.Writer) (*config, error) {
 	return c, c.check(flags)
 }
 
-// check finds flags that do not fit together.
+// check refuses flags that cannot be combined.
 func (c *config) check(flags *flag.FlagSet) error {
 	named := ""
 	if c.Appliance != "" {

@@ -652,7 +652,7 @@ func TestConformanceEnvironment(t *testing.T) {
 	t.Setenv("SPS_USERNAME", "admin")
 	t.Setenv("SPS_PASSWORD", "secret")
 	_, err := sps.ConnectFromEnv(t.Context(), newGuard(false).wrap())
-	if err == nil || err.Error() != "sps: connect: invalid input: the environment lacks SPS_HOST" {
+	if err == nil || err.Error() != "sps: connect: invalid input: these environment variables are not set: SPS_HOST" {
 		t.Errorf("error %v", err)
 	}
 }
