@@ -8,8 +8,8 @@ import (
 	"github.com/go-sps/sps/spstest"
 )
 
-// startDemo starts a simulated appliance in this process, and tells about it.
-// The target reaches it; close it in the end.
+// startDemo starts a simulated appliance in this process, and describes it. The target
+// reaches it; the caller must close it.
 func startDemo(story io.Writer) (target, *spstest.Appliance, error) {
 	appliance := spstest.NewServer(nil, spstest.WithSlots(
 		spstest.Slot{Key: "1", Version: "7.4.0", Current: true, AfterReboot: true},

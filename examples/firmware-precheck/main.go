@@ -1,36 +1,36 @@
-// Command firmware-precheck asks SPS appliances whether they could be upgraded to
-// the firmware in their slots. It changes nothing on them.
+// Command firmware-precheck tests whether SPS appliances can be upgraded to the firmware
+// in their slots. It changes nothing on them.
 //
 //	SPS_PASSWORD=… firmware-precheck -appliance sps1.example.com -username admin -ca ca.pem
 //	SPS_PASSWORD=… firmware-precheck -appliances hosts.txt -username admin -ca ca.pem -output junit
 //
-// Without -appliance and -appliances it shows what it does on a simulated
-// appliance, in its own process.
+// Without -appliance and -appliances it runs a demonstration on a simulated appliance, in
+// its own process.
 //
-// Without -slot it tests every slot whose version is higher than the running
-// one, or cannot be compared with it, and skips the other ones. With -slot it
-// tests these slots, whatever they hold.
+// Without -slot it tests every slot whose version is higher than the running one or
+// cannot be compared with it, and skips the others. With -slot it tests the given slots,
+// whatever their versions.
 //
-// The password is read from the environment variable SPS_PASSWORD or from the
-// file that -password-file names, which counts more.
+// The password is read from the file that -password-file names, or otherwise from the
+// environment variable SPS_PASSWORD.
 //
 // # Several appliances
 //
-// The file of -appliances has one host[:port] per line; empty lines, and what
-// follows a #, do not count. A host that is named twice is wrong usage. The
-// password and the certificates to trust are the same for all. -parallel says how
-// many are tested at a time. One that fails, or whose -appliance-timeout is over,
-// gives an error result of its own and does not stop the others; those that are
-// not through when -timeout is over give error results.
+// The file of -appliances has one host[:port] per line. Empty lines, and everything after
+// a #, are ignored. A duplicate host is wrong usage. The password and the certificates to
+// trust are the same for all. -parallel is how many appliances are tested at a time. An
+// appliance that fails, or exceeds -appliance-timeout, gets an error result and does not
+// stop the others; appliances that are not finished when -timeout is over get error
+// results.
 //
 // # Output
 //
 // The results are in the order of the appliances, then of their slots.
 //
-// With -output text, the default, they are a table, with the summary of a failed
-// test below its row. With -output json, standard output is one object
-// {"results": [...]} and nothing else, also when no appliance can be reached;
-// only wrong usage leaves it empty. Every result has all of these members:
+// With -output text, the default, they are a table, with the summary of a failed test
+// below its row. With -output json, standard output is one object {"results": [...]} and
+// nothing else, even if no appliance can be reached. It is empty only after wrong usage.
+// Every result has all of these members:
 //
 //	appliance  the host, as it was given
 //	slot       the key of the slot; "" if the result is about the whole appliance
@@ -41,21 +41,21 @@
 //	summary    the appliance's summary of the test; why, if skipped; else ""
 //	error      what went wrong, if the status is error; else ""
 //
-// With -output jsonl, the same results stand on a line each, for tools that read
-// JSON Lines.
+// With -output jsonl, the same results stand on a line each, for tools that read JSON
+// Lines.
 //
-// With -output junit, standard output is JUnit XML, which CI servers read: a test
-// suite per appliance, and in it a test case per result, named like
-// "slot 2 (8.0.0)", or "appliance" if it is about the whole one. The summary is
-// the text of a failure, and the standard output of a case that passed.
+// With -output junit, standard output is JUnit XML, which CI servers read: a test suite
+// per appliance, and in it a test case per result, named like "slot 2 (8.0.0)", or
+// "appliance" if it is about the whole one. The summary is the text of a failure, and the
+// standard output of a case that passed.
 //
-// Progress is shown on standard error where that is a terminal.
+// Progress is shown on standard error if that is a terminal.
 //
 // # Exit status
 //
-// The status is 0 if no precheck failed, 1 if at least one did, and 2 if
-// something could not be carried out: wrong usage, no connection, no login, no
-// slot to test, a slot that could not be tested. 2 wins over 1.
+// The status is 0 if no precheck failed, 1 if at least one failed, and 2 if something
+// could not be done: wrong usage, no connection, no login, no slot to test, a slot that
+// could not be tested. 2 takes precedence over 1.
 package main
 
 import (
@@ -124,7 +124,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	return exitStatus(results)
 }
 
-// config is what the flags say.
+// config has the values of the flags.
 type config struct {
 	cli.Connection
 	appliances                string
@@ -134,7 +134,7 @@ type config struct {
 	output                    string
 }
 
-// parse reads the flags. If help is asked for, it is written to stdout.
+// parse reads the flags. If help is requested, it is written to stdout.
 func parse(args []string, stdout io.Writer) (*config, error) {
 	c := &config{}
 	flags := flag.NewFlagSet("firmware-precheck", flag.ContinueOnError)
@@ -162,7 +162,7 @@ func (c *config) named() string {
 	return ""
 }
 
-// check finds flags that do not fit together.
+// check refuses flags that cannot be combined.
 func (c *config) check(flags *flag.FlagSet) error {
 	faults := c.Check(flags, c.named(), "slot", "timeout", "output")
 	if c.Appliance != "" && c.appliances != "" {

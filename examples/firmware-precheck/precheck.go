@@ -29,8 +29,8 @@ const (
 	skipped = "skipped" // there was no need to test the slot
 )
 
-// result is what became of one slot, or with an empty Slot of the appliance as
-// a whole. Its texts are fit to print.
+// result is what became of one slot, or with an empty Slot of the appliance as a whole.
+// Its texts are safe to print.
 type result struct {
 	Appliance string `json:"appliance"`
 	Slot      string `json:"slot"`
@@ -71,8 +71,8 @@ func precheckAll(ctx context.Context, t target, hosts []string, parallel int, pr
 	return slices.Concat(results...)
 }
 
-// precheck tests the slots of one appliance. There is always at least one
-// result. What must not get lost but is no result goes to warn.
+// precheck tests the slots of one appliance. There is always at least one result.
+// Messages that are not results go to warn.
 func precheck(ctx context.Context, t target, address string, progress, warn *log.Logger) []result {
 	host, start := cli.Line(address), time.Now()
 	whole := func(err error) result {
@@ -92,7 +92,7 @@ func precheck(ctx context.Context, t target, address string, progress, warn *log
 	if err != nil {
 		return []result{whole(err)}
 	}
-	// Close goes out although ctx may be done: no session stays behind.
+	// Close logs out even if ctx is done, so that no session remains.
 	defer func() {
 		if err := client.Close(ctx); err != nil {
 			warn.Printf("%s: %s", host, cli.Line(err.Error()))

@@ -1,13 +1,12 @@
-// Command firmware-upgrade upgrades an SPS appliance: it brings a firmware image
-// to the appliance unless it is there, tests it, begins the upgrade, waits for the
-// appliance to restart, and verifies what runs then.
+// Command firmware-upgrade upgrades an SPS appliance: it transfers a firmware image to
+// the appliance if necessary, tests it, starts the upgrade, waits for the restart, and
+// verifies the running version.
 //
 //	SPS_PASSWORD=… firmware-upgrade -appliance sps1.example.com -username admin -ca ca.pem -image sps-8.1.0.iso
 //	SPS_PASSWORD=… firmware-upgrade -appliance sps1.example.com -username admin -ca ca.pem -slot 2 -dry-run
 //
-// Without -appliance it shows what it does on a simulated appliance, in its own
-// process. With -appliance it needs to be told where the image comes from, by one
-// of:
+// Without -appliance it runs a demonstration on a simulated appliance, in its own
+// process. With -appliance, one of these flags must say where the image comes from:
 //
 //	-slot KEY              it is in this slot already
 //	-image FILE            it is uploaded from this file
@@ -15,17 +14,17 @@
 //
 // With -dry-run it stops after the test; the image stays on the appliance.
 //
-// The password is read from the environment variable SPS_PASSWORD or from the
-// file that -password-file names, which counts more.
+// The password is read from the file that -password-file names, or otherwise from the
+// environment variable SPS_PASSWORD.
 //
-// A first Ctrl-C ends what is going on and says what is left on the appliance; a
-// second one kills the program. An upgrade that has begun goes on without it.
+// The first Ctrl-C stops the program, which then prints the state of the appliance. A
+// second one kills the program. An upgrade that was started continues on the appliance.
 //
 // # Output
 //
-// With -output text, the default, the result is told in words. With -output json,
-// standard output is one object and nothing else, also when the appliance cannot
-// be reached; only wrong usage leaves it empty. It has all of these members:
+// With -output text, the default, the result is text for people. With -output json,
+// standard output is one JSON object and nothing else, even if the appliance cannot be
+// reached. It is empty only after wrong usage. It has all of these members:
 //
 //	appliance  the host, as it was given
 //	from       the version that ran before; "" if it is unknown
@@ -38,13 +37,13 @@
 //	error      what went wrong, if the status is error; else ""
 //	left       what is left on the appliance, in words; "" if it was upgraded
 //
-// Progress is shown on standard error where that is a terminal.
+// Progress is shown on standard error if that is a terminal.
 //
 // # Exit status
 //
-// The status is 0 if the appliance runs the new version, or the dry run passed; 1
-// if the firmware test failed; and 2 for anything else: wrong usage, no
-// connection, no image, no restart, another version than the image's, Ctrl-C.
+// The status is 0 if the appliance runs the new version, or the dry run passed; 1 if the
+// firmware test failed; and 2 for anything else: wrong usage, no connection, no image, no
+// restart, another version than the image's, Ctrl-C.
 package main
 
 import (
@@ -121,7 +120,7 @@ func run(ctx context.Context, args []string, getenv func(string) string, stdout,
 	return status
 }
 
-// config is what the flags say.
+// config has the values of the flags.
 type config struct {
 	cli.Connection
 	slot, image, url, sha256 string
@@ -131,7 +130,7 @@ type config struct {
 	output                   string
 }
 
-// parse reads the flags. If help is asked for, it is written to stdout.
+// parse reads the flags. If help is requested, it is written to stdout.
 func parse(args []string, stdout io.Writer) (*config, error) {
 	c := &config{}
 	flags := flag.NewFlagSet("firmware-upgrade", flag.ContinueOnError)
@@ -151,7 +150,7 @@ func parse(args []string, stdout io.Writer) (*config, error) {
 	return c, c.check(flags)
 }
 
-// check finds flags that do not fit together.
+// check refuses flags that cannot be combined.
 func (c *config) check(flags *flag.FlagSet) error {
 	named := ""
 	if c.Appliance != "" {

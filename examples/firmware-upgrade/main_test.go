@@ -361,7 +361,7 @@ func TestErrors(t *testing.T) {
 		{"no such URL", nil, []string{"-url", imageURL, "-sha256", sum}, result{Step: sps.StepFetch, From: "7.4.0"}, "failed", 0},
 		{"another image", func(a *spstest.Appliance) { a.ServeImage(imageURL, "8.1.0", strings.Repeat("0", 64)) },
 			[]string{"-url", imageURL, "-sha256", sum}, result{Step: sps.StepFetch, From: "7.4.0"}, "failed", 0},
-		{"no SHA-256", nil, []string{"-url", imageURL, "-sha256", "0123"}, result{Step: sps.StepPrepare}, "no SHA-256", 0},
+		{"no SHA-256", nil, []string{"-url", imageURL, "-sha256", "0123"}, result{Step: sps.StepPrepare}, "is not a SHA-256", 0},
 		{"the test breaks", inject(spstest.Fault{Path: "firmware/test", Status: 500}), []string{"-slot", "2"},
 			result{Step: sps.StepTest, From: "7.4.0", To: "8.0.0", Slot: "2"}, "500", 0},
 		{"refused", inject(spstest.Fault{Path: "firmware/upgrade", Status: 403, Body: `{"error":{"type":"Unauthorized"}}`}), []string{"-slot", "2"},
@@ -481,7 +481,7 @@ func TestCancelled(t *testing.T) {
 			result{Step: sps.StepPrepare, From: "7.4.0", Left: "no upgrade was started; the appliance ran 7.4.0"}, ""},
 		{"fetch", spstest.Fault{Method: "GET", Path: "firmware/fetch/*"}, func(*testing.T) []string {
 			return []string{"-url", imageURL, "-sha256", spstest.ImageSHA256("8.1.0", imageSize)}
-		}, result{Step: sps.StepFetch, From: "7.4.0", Left: anyText}, "its record stays"},
+		}, result{Step: sps.StepFetch, From: "7.4.0", Left: anyText}, "its record remains"},
 		{"test", spstest.Fault{Path: "firmware/test"}, slot2,
 			result{Step: sps.StepTest, From: "7.4.0", To: "8.0.0", Slot: "2", Left: "no upgrade was started; the appliance ran 7.4.0; the image stays in slot 2"}, ""},
 		{"upgrade", spstest.Fault{Path: "firmware/upgrade"}, slot2,

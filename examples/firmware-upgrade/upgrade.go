@@ -31,7 +31,7 @@ const (
 // stepConnect is the step before those of the upgrade.
 const stepConnect sps.FirmwareUpgradeStep = "connect"
 
-// result is what became of the appliance. Its texts are fit to print.
+// result is what became of the appliance. Its texts are safe to print.
 type result struct {
 	Appliance string                  `json:"appliance"`
 	From      string                  `json:"from"`
@@ -65,7 +65,7 @@ func upgrade(ctx context.Context, t target) (r result, logOut func() error) {
 	}
 	report, err := client.Firmware.Upgrade(ctx, t.source, options...)
 	r.finish(report, err, t.dryRun)
-	// Close goes out although ctx may be done: no session stays behind.
+	// Close logs out even if ctx is done, so that no session remains.
 	return r, func() error { return client.Close(ctx) }
 }
 

@@ -1,10 +1,12 @@
-// Command session-export appends recorded sessions to a file of JSON Lines as they end, each
-// once: killed at any time and started again, it goes on from FILE.checkpoint.
+// Command session-export appends recorded sessions to a JSON Lines file as they end. It
+// can be killed at any time: when it is started again, it continues from FILE.checkpoint
+// and writes each session once.
 //
 //	SPS_PASSWORD=… session-export -appliance sps1.example.com -username admin -ca ca.pem -out sessions.jsonl
 //
-// Without -appliance it exports from a simulated appliance, in its own process. With -once it
-// ends when all sessions were written. The status is 0 at its end or a first Ctrl-C, or 2.
+// Without -appliance it exports from a simulated appliance, in its own process. With
+// -once it ends when all sessions were written. The exit status is 0 after a normal end
+// or the first Ctrl-C, and 2 after an error.
 package main
 
 import (

@@ -24,8 +24,8 @@ var demo = []scene{
 		job{unjoin: true, disable: true, Change: cli.Change{Message: "CHG-1234"}}},
 }
 
-// startDemo starts a simulated appliance in this process, and tells about it. Close
-// it in the end.
+// startDemo starts a simulated appliance in this process, and describes it. The caller
+// must close it.
 func startDemo(story io.Writer) (*spstest.Appliance, error) {
 	appliance := spstest.NewServer(nil,
 		spstest.WithStarling(spstest.Starling{Joined: true, RemoteAccess: true}), spstest.WithProducts(spstest.ProductsStarlingIntegrated()...))

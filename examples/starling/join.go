@@ -32,7 +32,7 @@ const (
 	errored     = "error"
 )
 
-// result is what a job came to. Its texts are fit to print.
+// result is what a job came to. Its texts are safe to print.
 type result struct {
 	Appliance       string    `json:"appliance"`
 	Status          string    `json:"status"`
@@ -203,7 +203,7 @@ func (r *result) unjoin(ctx context.Context, client *sps.Client) error {
 	return nil
 }
 
-// inWords says why an unjoin would be refused.
+// inWords returns the reason for a refused unjoin as text.
 func inWords(reason error) string {
 	switch {
 	case errors.Is(reason, sps.ErrStarlingNotJoined):

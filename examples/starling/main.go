@@ -1,43 +1,43 @@
-// Command starling shows whether an SPS appliance is joined to One Identity
-// Starling, switches remote access, and takes the appliance out of Starling.
+// Command starling shows whether an SPS appliance is joined to One Identity Starling,
+// switches remote access, and takes the appliance out of Starling.
 //
 //	SPS_PASSWORD=… starling -appliance sps1.example.com -username admin -ca ca.pem
 //	SPS_PASSWORD=… starling -appliance sps1.example.com -username admin -ca ca.pem -remote-access off -message CHG-1234
 //	SPS_PASSWORD=… starling -appliance sps1.example.com -username admin -ca ca.pem -unjoin -disable-remote-access
 //
-// Without -appliance it shows what it does on a simulated appliance, in its own
+// Without -appliance it runs a demonstration on a simulated appliance, in its own
 // process.
 //
-// Without other flags it shows the state of the join. Otherwise it does one of:
+// Without other flags it shows the state of the join. These flags select something else:
 //
 //	-remote-access on|off  switches remote access, in a transaction
-//	-check-unjoin          tells whether an unjoin would be refused, and why
+//	-check-unjoin          checks whether an unjoin would be refused, and why
 //	-unjoin                checks that, and unjoins the appliance if it would not be
 //
-// While remote access is on, an unjoin is refused. With -disable-remote-access it is
-// switched off first; with -force the appliance is unjoined nonetheless.
+// While remote access is on, the appliance refuses an unjoin. -disable-remote-access
+// switches it off first; -force unjoins the appliance anyway.
 //
-// It does not join an appliance: the guide advises to use the web interface for that,
-// Basic Settings > Starling Integration > Start join, because Starling gives the
-// credentials to a browser.
+// It does not join an appliance. The guide recommends the web interface for that (Basic
+// Settings > Starling Integration > Start join), because Starling issues the credentials
+// to a browser.
 //
-// With -dry-run it tells what would be done; a transaction is carried out and rolled
-// back. -message is the text for the change log, which some appliances require.
-// -wait is how long to wait while somebody else changes the configuration; without
-// it, that is an error at once. Both are about transactions, and so not about -unjoin
-// without -disable-remote-access.
+// With -dry-run it shows what would be done; a transaction is run and rolled back.
+// -message is the text for the change log, which some appliances require. -wait is how
+// long to wait while somebody else holds the configuration lock; without it, a held lock
+// is an error at once. Both apply to transactions only, so -unjoin uses them only with
+// -disable-remote-access.
 //
-// The password is read from the environment variable SPS_PASSWORD or from the
-// file that -password-file names, which counts more.
+// The password is read from the file that -password-file names, or otherwise from the
+// environment variable SPS_PASSWORD.
 //
-// A first Ctrl-C ends what is going on; what is not committed is rolled back. A
-// second one kills the program.
+// The first Ctrl-C stops the program and rolls back what is not committed. A second one
+// kills the program.
 //
 // # Output
 //
-// With -output text, the default, the result is told in words. With -output json,
-// standard output is one object and nothing else, also when the appliance cannot be
-// reached; only wrong usage leaves it empty. It has all of these members:
+// With -output text, the default, the result is text for people. With -output json,
+// standard output is one JSON object and nothing else, even if the appliance cannot be
+// reached. It is empty only after wrong usage. It has all of these members:
 //
 //	appliance         the host, as it was given
 //	status            "shown", "changed", "unchanged" (there was nothing to change),
@@ -57,9 +57,9 @@
 //
 // # Exit status
 //
-// The status is 0 if everything was done, be it that there was nothing to do; 1 if
-// an unjoin would be refused, and so was not tried; and 2 for anything else: wrong
-// usage, no connection, no right to do it, a lock of somebody else.
+// The status is 0 if everything was done or there was nothing to do; 1 if an unjoin would
+// be refused, and so was not tried; and 2 for anything else: wrong usage, no connection,
+// no right to do it, a lock that somebody else holds.
 package main
 
 import (
@@ -125,7 +125,7 @@ func play(ctx context.Context, target cli.Target, scenes []scene, story io.Write
 	if err != nil {
 		return newResult(target.Host).fail(err)
 	}
-	// Close goes out although ctx may be done: no session stays behind.
+	// Close logs out even if ctx is done, so that no session remains.
 	defer func() {
 		if err := client.Close(ctx); err != nil {
 			warn.Printf("%s: %s", cli.Line(target.Host), cli.Line(err.Error()))
@@ -145,14 +145,14 @@ func play(ctx context.Context, target cli.Target, scenes []scene, story io.Write
 	return r
 }
 
-// config is what the flags say.
+// config has the values of the flags.
 type config struct {
 	cli.Connection
 	job
 	output string
 }
 
-// parse reads the flags. If help is asked for, it is written to stdout.
+// parse reads the flags. If help is requested, it is written to stdout.
 func parse(args []string, stdout io.Writer) (*config, error) {
 	c := &config{}
 	flags := flag.NewFlagSet("starling", flag.ContinueOnError)
@@ -170,7 +170,7 @@ func parse(args []string, stdout io.Writer) (*config, error) {
 	return c, c.check(flags)
 }
 
-// check finds flags that do not fit together.
+// check refuses flags that cannot be combined.
 func (c *config) check(flags *flag.FlagSet) error {
 	named := ""
 	if c.Appliance != "" {

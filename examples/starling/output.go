@@ -28,7 +28,7 @@ func (r result) exitStatus() int {
 
 func printJSON(w io.Writer, r result) error { return cli.PrintJSON(w, r) }
 
-// printText tells the result in words.
+// printText prints the result as text.
 func printText(w io.Writer, r result) error {
 	var text strings.Builder
 	say := func(format string, args ...any) {

@@ -29,7 +29,7 @@ const (
 	errored     = "error"
 )
 
-// result is what a job came to. Its texts are fit to print.
+// result is what a job came to. Its texts are safe to print.
 type result struct {
 	Appliance string   `json:"appliance"`
 	Status    string   `json:"status"`

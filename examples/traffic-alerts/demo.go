@@ -27,8 +27,8 @@ var demo = []scene{
 		job{enable: cli.Values{"email"}, alerts: demoAlerts, Change: cli.Change{Message: "CHG-1234"}}},
 }
 
-// startDemo starts a simulated appliance in this process, and tells about it. Close
-// it in the end.
+// startDemo starts a simulated appliance in this process, and describes it. The caller
+// must close it.
 func startDemo(story io.Writer) (*spstest.Appliance, error) {
 	appliance := spstest.NewServer(nil)
 	fmt.Fprintf(story, "No -appliance is given, so this is a demonstration: a simulated appliance was\n"+

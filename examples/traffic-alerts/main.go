@@ -1,35 +1,35 @@
-// Command traffic-alerts shows which alerts an SPS appliance sends by e-mail and
-// SNMP, and switches them.
+// Command traffic-alerts shows which alerts an SPS appliance sends by e-mail and SNMP,
+// and switches them on and off.
 //
 //	SPS_PASSWORD=… traffic-alerts -appliance sps1.example.com -username admin -ca ca.pem
 //	SPS_PASSWORD=… traffic-alerts -appliance sps1.example.com -username admin -ca ca.pem \
 //		-enable email -alert scbConnectionDenied,scbAuthFailure -message CHG-1234
 //
-// Without -appliance it shows what it does on a simulated appliance, in its own
+// Without -appliance it runs a demonstration on a simulated appliance, in its own
 // process.
 //
 // Without -enable and -disable it shows all alerts. With one of them, or both, it
-// switches these channels, email or snmp, for the alerts that -alert names or for
-// -all of them; the other channel and the other alerts stay as they are. The alerts
-// are those about the traffic, or with -system those about the appliance itself.
-// One that the appliance does not have is an error, and then none is switched.
+// switches these channels, email or snmp, for the alerts that -alert names or for -all of
+// them; the other channel and the other alerts stay as they are. The alerts are the
+// traffic alerts, or with -system the system alerts. If the appliance does not have one
+// of the alerts, that is an error and nothing is switched.
 //
-// With -dry-run the appliance is asked to take the change, which is then rolled
-// back. -message is the text for the change log, which some appliances require.
-// -wait is how long to wait while somebody else changes the configuration; without
-// it, that is an error at once.
+// With -dry-run the program makes the change in a transaction and rolls it back. -message
+// is the text for the change log, which some appliances require. -wait is how long to
+// wait while somebody else holds the configuration lock; without it, a held lock is an
+// error at once.
 //
-// The password is read from the environment variable SPS_PASSWORD or from the
-// file that -password-file names, which counts more.
+// The password is read from the file that -password-file names, or otherwise from the
+// environment variable SPS_PASSWORD.
 //
-// A first Ctrl-C ends what is going on; what is not committed is rolled back. A
-// second one kills the program.
+// The first Ctrl-C stops the program and rolls back what is not committed. A second one
+// kills the program.
 //
 // # Output
 //
-// With -output text, the default, the alerts are a table, and so are the changes.
-// With -output json, standard output is one object and nothing else, also when the
-// appliance cannot be reached; only wrong usage leaves it empty. It has all of these
+// With -output text, the default, the alerts are a table, and so are the changes. With
+// -output json, standard output is one JSON object and nothing else, even if the
+// appliance cannot be reached. It is empty only after wrong usage. It has all of these
 // members:
 //
 //	appliance  the host, as it was given
@@ -44,9 +44,9 @@
 //
 // # Exit status
 //
-// The status is 0 if everything was done, be it that there was nothing to do, and
-// 2 for anything else: wrong usage, no connection, an unknown alert, no right to
-// change the configuration, a lock of somebody else. 1 is not used.
+// The status is 0 if everything was done or there was nothing to do, and 2 for anything
+// else: wrong usage, no connection, an unknown alert, no right to change the
+// configuration, a lock that somebody else holds. 1 is not used.
 package main
 
 import (
@@ -114,7 +114,7 @@ func play(ctx context.Context, target cli.Target, scenes []scene, story io.Write
 		r := newResult(target.Host)
 		return r.fail(err)
 	}
-	// Close goes out although ctx may be done: no session stays behind.
+	// Close logs out even if ctx is done, so that no session remains.
 	defer func() {
 		if err := client.Close(ctx); err != nil {
 			warn.Printf("%s: %s", cli.Line(target.Host), cli.Line(err.Error()))
@@ -134,14 +134,14 @@ func play(ctx context.Context, target cli.Target, scenes []scene, story io.Write
 	return r
 }
 
-// config is what the flags say.
+// config has the values of the flags.
 type config struct {
 	cli.Connection
 	job
 	output string
 }
 
-// parse reads the flags. If help is asked for, it is written to stdout.
+// parse reads the flags. If help is requested, it is written to stdout.
 func parse(args []string, stdout io.Writer) (*config, error) {
 	c := &config{}
 	flags := flag.NewFlagSet("traffic-alerts", flag.ContinueOnError)
@@ -159,7 +159,7 @@ func parse(args []string, stdout io.Writer) (*config, error) {
 	return c, c.check(flags)
 }
 
-// check finds flags that do not fit together.
+// check refuses flags that cannot be combined.
 func (c *config) check(flags *flag.FlagSet) error {
 	named := ""
 	if c.Appliance != "" {

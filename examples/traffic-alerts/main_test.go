@@ -364,7 +364,7 @@ func TestRefused(t *testing.T) {
 		writes  int // of the configuration
 	}{
 		{"unknown alert", nil, append(enable, "scbAuthFailure,scbNone"), `there is no alert "scbNone": the appliance has [scbAuthFailure `, 0},
-		{"misspelt alert", nil, append(enable, "scbauthfailure"), `is it "scbAuthFailure"?`, 0},
+		{"misspelt alert", nil, append(enable, "scbauthfailure"), `did you mean "scbAuthFailure"?`, 0},
 		{"system alert", nil, append(enable, "xcbLogin"), `there is no alert "xcbLogin"`, 0},
 		{"traffic alert", nil, append(enable, "scbAuthFailure", "-system"), `there is no alert "scbAuthFailure"`, 0},
 		{"in a dry run", nil, append(enable, "scbNone", "-dry-run"), `there is no alert "scbNone"`, 0},

@@ -20,8 +20,8 @@ type scene struct {
 	job     job
 }
 
-// startDemo starts a simulated appliance in this process, and tells about it. Close
-// it in the end. The scenes are what the demonstration does.
+// startDemo starts a simulated appliance in this process, and describes it. The caller
+// must close it. The scenes are what the demonstration does.
 func startDemo(story io.Writer, now time.Time) (*spstest.Appliance, []scene, error) {
 	const name, month = "Directory", 30 * 24 * time.Hour
 	old, err := makeCA("Example Root 1", now.Add(20*24*time.Hour))

@@ -1,18 +1,18 @@
-// Command trust-store shows the trust stores of an SPS appliance, finds the
-// certificate authorities in them that expire, and replaces them.
+// Command trust-store shows the trust stores of an SPS appliance, finds the certificate
+// authorities in them that expire, and replaces them.
 //
 //	SPS_PASSWORD=… trust-store -appliance sps1.example.com -username admin -ca ca.pem
 //	SPS_PASSWORD=… trust-store -appliance sps1.example.com -username admin -ca ca.pem -expiring 720h
 //	SPS_PASSWORD=… trust-store -appliance sps1.example.com -username admin -ca ca.pem \
 //		-store LDAP -rotate-in new.pem -rotate-out old.pem -message CHG-1234
 //
-// Without -appliance it shows what it does on a simulated appliance, in its own
+// Without -appliance it runs a demonstration on a simulated appliance, in its own
 // process.
 //
-// Without other flags it lists all trust stores; with -store alone, that one with
-// its authorities. With -expiring it lists the authorities that expire within a
-// time, such as 720h, or before a date, such as 2027-01-01, which begins in UTC; with
-// -store, those of that store.
+// Without other flags it lists all trust stores; with -store alone, that one with its
+// authorities. With -expiring it lists the authorities that expire within a time, such as
+// 720h, or before a date, such as 2027-01-01, which begins in UTC; with -store, those of
+// that store.
 //
 // To change a store, -store names it, and there is at least one of:
 //
@@ -20,30 +20,29 @@
 //	-rotate-out FILE     removes the certificates of this PEM file
 //	-remove FINGERPRINT  removes the certificate with this SHA-256, instead of -rotate-out
 //
-// All of it is one transaction: nothing is removed unless everything is added. What
-// is there already is not added again, and what -rotate-out names and is not there
-// need not be removed, so that the program may be run again. A fingerprint that is
-// not there is an error: it may be misspelt. With -create a store that does not
-// exist is made, without a revocation check. A PEM file with a private key is
+// Everything happens in one transaction: nothing is removed unless everything is added.
+// The program may be run again: it does not add a certificate that the store already has,
+// and it ignores a certificate of -rotate-out that the store does not have. An unknown
+// fingerprint is an error, because it may be misspelt. With -create, a store that does
+// not exist is created, without a revocation check. A PEM file with a private key is
 // refused before anything is sent.
 //
-// With -dry-run the appliance is asked to take the change, which is then rolled
-// back. -message is the text for the change log, which some appliances require.
-// -wait is how long to wait while somebody else changes the configuration; without
-// it, that is an error at once.
+// With -dry-run the program makes the change in a transaction and rolls it back. -message
+// is the text for the change log, which some appliances require. -wait is how long to
+// wait while somebody else holds the configuration lock; without it, a held lock is an
+// error at once.
 //
-// The password is read from the environment variable SPS_PASSWORD or from the
-// file that -password-file names, which counts more.
+// The password is read from the file that -password-file names, or otherwise from the
+// environment variable SPS_PASSWORD.
 //
-// A first Ctrl-C ends what is going on; what is not committed is rolled back. A
-// second one kills the program.
+// The first Ctrl-C stops the program and rolls back what is not committed. A second one
+// kills the program.
 //
 // # Output
 //
-// With -output text, the default, the stores and authorities are tables. With
-// -output json, standard output is one object and nothing else, also when the
-// appliance cannot be reached; only wrong usage leaves it empty. It has all of these
-// members:
+// With -output text, the default, the stores and authorities are tables. With -output
+// json, standard output is one JSON object and nothing else, even if the appliance cannot
+// be reached. It is empty only after wrong usage. It has all of these members:
 //
 //	appliance  the host, as it was given
 //	status     "shown", "expiring" (some do), "not-expiring", "changed", "unchanged"
@@ -63,10 +62,10 @@
 //
 // # Exit status
 //
-// The status is 0 if everything was done, be it that there was nothing to do; 1 if
-// -expiring found an authority; and 2 for anything else: wrong usage, no
-// connection, no such store, a certificate that cannot be read, no right to change
-// the configuration, a lock of somebody else.
+// The status is 0 if everything was done or there was nothing to do; 1 if -expiring found
+// an authority; and 2 for anything else: wrong usage, no connection, no such store, a
+// certificate that cannot be read, no right to change the configuration, a lock that
+// somebody else holds.
 package main
 
 import (
@@ -134,7 +133,7 @@ func play(ctx context.Context, target cli.Target, scenes []scene, story io.Write
 	if err != nil {
 		return newResult(target.Host).fail(err)
 	}
-	// Close goes out although ctx may be done: no session stays behind.
+	// Close logs out even if ctx is done, so that no session remains.
 	defer func() {
 		if err := client.Close(ctx); err != nil {
 			warn.Printf("%s: %s", cli.Line(target.Host), cli.Line(err.Error()))
@@ -154,7 +153,7 @@ func play(ctx context.Context, target cli.Target, scenes []scene, story io.Write
 	return r
 }
 
-// config is what the flags say.
+// config has the values of the flags.
 type config struct {
 	cli.Connection
 	job
@@ -195,7 +194,7 @@ func parse(args []string, stdout io.Writer) (*config, error) {
 	return c, c.contradiction()
 }
 
-// check finds flags that do not fit together.
+// check refuses flags that cannot be combined.
 func (c *config) check(flags *flag.FlagSet) error {
 	named := ""
 	if c.Appliance != "" {
