@@ -1,16 +1,20 @@
 package command
 
 import (
+	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/cmd/sps/internal/out"
 )
 
 // docsCommand writes the reference and the man pages, for the repository and for packages.
@@ -40,13 +44,84 @@ type page struct {
 	examples                 []string
 	flags                    []flagLine
 	below                    []*cobra.Command
+	data                     string // the members of the data, as JSON
+}
+
+// dataAnnotation is where a command keeps the form of its data.
+const dataAnnotation = "data"
+
+// skeleton shows the members of data: empty texts, zeros, and lists of one. It is "" for
+// what the appliance sends.
+func skeleton(data any) string {
+	if data == nil {
+		return ""
+	}
+	text, err := out.Encode(filled(reflect.TypeOf(data), 0), "", "  ")
+	if err != nil {
+		panic(err) // the types are fixed
+	}
+	return strings.TrimSuffix(string(text), "\n")
+}
+
+// filled is a value of a type with something in each list and behind each pointer.
+func filled(t reflect.Type, depth int) any {
+	if t == reflect.TypeFor[json.RawMessage]() {
+		return map[string]any{}
+	}
+	switch t.Kind() {
+	case reflect.Pointer:
+		return filled(t.Elem(), depth)
+	case reflect.Slice:
+		if depth > 8 { // a type that has itself in it
+			return []any{}
+		}
+		return []any{filled(t.Elem(), depth+4)}
+	case reflect.Map:
+		return map[string]any{"…": filled(t.Elem(), depth+1)}
+	case reflect.Struct:
+		members := members{}
+		for i := range t.NumField() {
+			name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
+			if name != "" && name != "-" {
+				members = append(members, memberOf{name, filled(t.Field(i).Type, depth)})
+			}
+		}
+		return members
+	}
+	return reflect.Zero(t).Interface()
+}
+
+// members are those of an object, in their order.
+type members []memberOf
+
+type memberOf struct {
+	name  string
+	value any
+}
+
+// MarshalJSON keeps the order.
+func (m members) MarshalJSON() ([]byte, error) {
+	var b bytes.Buffer
+	b.WriteByte('{')
+	for i, member := range m {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		value, err := json.Marshal(member.value)
+		if err != nil {
+			return nil, err
+		}
+		fmt.Fprintf(&b, "%q:%s", member.name, value)
+	}
+	b.WriteByte('}')
+	return b.Bytes(), nil
 }
 
 type flagLine struct{ names, usage string }
 
 // pages are those of all commands, each before those below it.
 func pages(c *cobra.Command) (all []page) {
-	p := page{name: c.CommandPath(), short: c.Short, long: c.Long, usage: c.UseLine()}
+	p := page{data: c.Annotations[dataAnnotation], name: c.CommandPath(), short: c.Short, long: c.Long, usage: c.UseLine()}
 	for line := range strings.Lines(c.Example) {
 		p.examples = append(p.examples, strings.TrimSpace(line))
 	}
@@ -112,7 +187,7 @@ others.
 | ` + "`results[].appliance`" + ` | the appliance, as it was named |
 | ` + "`results[].status`, `results[].result`" + ` | 0 to 3 as the exit status, and the same as ` + "`done`, `no`, `error`, `unknown`" + ` |
 | ` + "`results[].error`" + ` | null, or ` + "`kind`, `type`, `message`, `advice`" + ` |
-| ` + "`results[].data`" + ` | what the command found, see below; null where there is nothing |
+| ` + "`results[].data`" + ` | what the command found, see each command; null where there is nothing. Without a word about it, it is what the appliance sent |
 | ` + "`status`" + ` | the exit status: the highest of the results |
 
 ` + "`-o yaml`" + ` is the same in YAML. ` + "`-o jsonl`" + ` has a line for each result, with ` + "`format` and `command`" + ` in
@@ -147,7 +222,8 @@ appliances:
 
 The file of ` + "`--hosts`" + ` has one appliance in each line. Empty lines and what follows a # do not
 count; line ends of Windows and a byte order mark are accepted, UTF-16 is not. What is behind
-the host is about this appliance alone:
+the host is about this appliance alone. File names in it count from the working folder, those
+in the configuration file from the folder of that file.
 
 ` + "```text" + `
 sps1.example.com
@@ -172,6 +248,9 @@ func reference(root *cobra.Command) string {
 			for _, f := range p.flags {
 				fmt.Fprintf(&b, "| `%s` | %s |\n", f.names, strings.ReplaceAll(strings.TrimSpace(f.usage), "|", `\|`))
 			}
+		}
+		if p.data != "" {
+			fmt.Fprintf(&b, "\nThe data of a result:\n\n```json\n%s\n```\n", p.data)
 		}
 		if len(p.examples) > 0 {
 			fmt.Fprintf(&b, "\n```sh\n%s\n```\n", strings.Join(p.examples, "\n"))

@@ -102,7 +102,6 @@ func checkCommand(t *testing.T, page, line string) {
 	line, _, _ = strings.Cut(line, " |")
 	words := strings.Fields(line)
 	root := newRoot()
-	root.InitDefaultCompletionCmd()
 	found, rest, err := root.Find(words)
 	if err != nil || found == root && len(words) > 0 && !strings.HasPrefix(words[0], "-") {
 		t.Errorf("%s: sps %s: no such command", page, strings.TrimSpace(line))
