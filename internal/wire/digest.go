@@ -9,9 +9,9 @@ import (
 	"strconv"
 )
 
-// Digest writes to a hash what identifies a JSON value: two values give the same where
-// they differ in nothing but the order of members, white space, and the spelling of
-// texts and numbers.
+// Digest writes a canonical form of a JSON value to a hash. Two values have the same form
+// if they differ only in the order of members, white space, and the spelling of strings
+// and numbers.
 func Digest(hash io.Writer, value []byte) { digest(hash, value, 0) }
 
 func digest(hash io.Writer, value []byte, depth int) {
