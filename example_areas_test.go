@@ -129,7 +129,7 @@ func ExampleFirmware_UploadFile() {
 	// slot 3 holds 8.1.0
 }
 
-// imageFile writes an image that the simulated appliance takes for firmware.
+// imageFile writes an image that the simulated appliance accepts as firmware.
 func imageFile(version string, size int64) string {
 	file, err := os.CreateTemp("", "sps-*.iso")
 	if err != nil {
@@ -179,7 +179,7 @@ func ExampleFirmwareFetches_Cancel() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	// Compare by Is: appliances write their statuses in more than one way.
+	// Compare with the constants: appliances spell their statuses in more than one way.
 	fmt.Println(fetch.Status.Done(), fetch.Status == sps.JobCancelled)
 	fmt.Println(errors.Is(client.Firmware.Fetch.Cancel(ctx, key), sps.ErrFetchDone))
 	// Output:
@@ -194,7 +194,7 @@ func ExampleFirmwareFetches_List() {
 	if _, err := client.Firmware.Fetch.Start(ctx, "https://images.example/sps.iso", strings.Repeat("0", 64)); err != nil {
 		log.Fatal(err)
 	}
-	fetches, err := client.Firmware.Fetch.List(ctx) // also those of others
+	fetches, err := client.Firmware.Fetch.List(ctx) // includes those of other users
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -218,7 +218,7 @@ func ExampleFirmware_StartUpgrade() {
 	looks := 0
 	info, err := client.Firmware.WaitForVersion(ctx, "8.0.0",
 		sps.WithPollInterval(time.Millisecond), sps.WithWaitLimit(time.Minute),
-		sps.WithProgress(func(p sps.Progress) { looks++ })) // p.State tells in words what was seen
+		sps.WithProgress(func(p sps.Progress) { looks++ })) // p.State describes the last poll
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -230,7 +230,7 @@ func ExampleWithRestartOf() {
 	appliance, client, end := example()
 	defer end()
 	ctx := context.Background()
-	appliance.SetSlot(spstest.Slot{Key: "3", Version: "7.4.0"}) // what runs already, to install it anew
+	appliance.SetSlot(spstest.Slot{Key: "3", Version: "7.4.0"}) // the running version, to install it again
 	before, err := client.Info(ctx)
 	if err != nil {
 		log.Fatal(err)
@@ -421,7 +421,7 @@ func ExampleClient_IntegratedProducts() {
 	defer end()
 	appliance.SetProducts(spstest.ProductsStarlingIntegrated(), spstest.StarlingUnavailable)
 	products, err := client.IntegratedProducts(context.Background())
-	if err != nil { // errors.Is(err, sps.StarlingUnavailable), where the appliance refuses
+	if err != nil { // errors.Is(err, sps.StarlingUnavailable) if the appliance refuses
 		log.Fatal(err)
 	}
 	for _, product := range products.Products {
@@ -461,12 +461,12 @@ func ExampleSupportBundles_List() {
 	if _, err := client.Troubleshooting.SupportBundle.Start(ctx); err != nil {
 		log.Fatal(err)
 	}
-	bundles, err := client.Troubleshooting.SupportBundle.List(ctx) // also those of others
+	bundles, err := client.Troubleshooting.SupportBundle.List(ctx) // includes those of other users
 	if err != nil {
 		log.Fatal(err)
 	}
 	for _, bundle := range bundles {
-		for !bundle.Status.Done() { // or SupportBundles.Wait, which takes its time
+		for !bundle.Status.Done() { // or SupportBundles.Wait, which waits between its polls
 			now, err := client.Troubleshooting.SupportBundle.Get(ctx, bundle.Key)
 			if err != nil {
 				log.Fatal(err)
@@ -478,8 +478,8 @@ func ExampleSupportBundles_List() {
 	// Output: true
 }
 
-// recorded returns a client of a simulated appliance with three recorded sessions, and how
-// to end both.
+// recorded returns a client of a simulated appliance with three recorded sessions, and a
+// function that closes both.
 func recorded() (*spstest.Appliance, *sps.Client, func()) {
 	appliance, client, end := example()
 	for i, user := range []string{"yoda", "leia", "luke"} {
@@ -510,8 +510,8 @@ func ExampleAuditSessions_Search() {
 	// svc-3 luke 30m0s
 }
 
-// A program that exports may have to wait until another one is done with the snapshot of
-// the appliance, or do without.
+// An appliance has one snapshot, so an export may have to wait until another program is
+// done with it, or search without a snapshot.
 func ExampleAuditSearch_All() {
 	_, client, end := recorded()
 	defer end()
@@ -626,7 +626,7 @@ func ExampleAuditSessions_Histogram() {
 	// 2024-03-01T12:00:00.000Z 1
 }
 
-// Everything that belongs to one session.
+// This example reads everything that belongs to one session.
 func ExampleAuditSessions_Events() {
 	appliance, client, end := example()
 	defer end()
@@ -716,7 +716,7 @@ func ExampleAuditSessions_DownloadTrail() {
 func ExampleWithTrailFormat() {
 	appliance, client, end := example()
 	defer end()
-	key := appliance.AddAuditSession(spstest.AuditSession{TrailSize: 64 << 10}) // which goes on
+	key := appliance.AddAuditSession(spstest.AuditSession{TrailSize: 64 << 10}) // running
 	size, err := client.Audit.Sessions.DownloadTrail(context.Background(), key, io.Discard, sps.WithTrailFormat(sps.TrailSRS))
 	if err != nil {
 		log.Fatal(err)
@@ -735,13 +735,13 @@ func ExampleAuditSessions_WebAddress() {
 	// Output: https://sps1.example.com/portal/#/audit/sessions/svc-1
 }
 
-// A daemon hands sessions on as they end, and saves its checkpoint after each answer. This
-// one ends when there are no more.
+// This example passes sessions on as they end, as a daemon does, and saves its checkpoint
+// after each answer. It ends when there are no more sessions.
 func ExampleAuditSessions_Follow() {
 	appliance, client, end := recorded()
 	defer end()
 	ctx := context.Background()
-	var saved []byte // a file, where it is a real program
+	var saved []byte // in a real program, a file
 	run := func() {
 		follow, err := client.Audit.Sessions.Follow(ctx, audit.Query{},
 			sps.WithCheckpoint(saved), sps.WithSince(time.Date(2024, 3, 1, 11, 0, 0, 0, time.UTC)), sps.WithWindow(time.Hour),

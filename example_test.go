@@ -24,7 +24,7 @@ import (
 	"github.com/go-sps/sps/spstest"
 )
 
-// example returns a client of a simulated appliance, and how to end both.
+// example returns a client of a simulated appliance, and a function that closes both.
 func example() (*spstest.Appliance, *sps.Client, func()) {
 	appliance := spstest.NewServer(nil)
 	client, err := sps.Connect(context.Background(), appliance.Addr(),
@@ -41,7 +41,7 @@ func example() (*spstest.Appliance, *sps.Client, func()) {
 
 func ExampleConnect() {
 	ctx := context.Background()
-	appliance := spstest.NewServer(nil) // in place of an appliance of yours
+	appliance := spstest.NewServer(nil) // instead of an appliance of yours
 	defer appliance.Close()
 
 	client, err := sps.Connect(ctx, appliance.Addr(),
@@ -77,7 +77,7 @@ func ExampleNewClient() {
 		sps.UsernamePassword("admin", sps.NewSecretString("a")),
 		sps.WithCABundle(appliance.CA()))
 	if err != nil {
-		log.Fatal(err) // an argument that cannot be right
+		log.Fatal(err) // an invalid argument
 	}
 	ctx := context.Background()
 	defer client.Close(ctx)
@@ -107,7 +107,7 @@ func ExampleClient_WaitReady() {
 	err = client.WaitReady(ctx, sps.WithPollInterval(time.Millisecond), sps.WithProgress(func(p sps.Progress) {
 		if !started {
 			fmt.Println(p.State)
-			appliance.SetSetupStatus("completed") // in place of waiting
+			appliance.SetSetupStatus("completed") // instead of waiting
 			started = true
 		}
 	}))
@@ -129,11 +129,11 @@ func ExampleWithLoginRetry() {
 	}
 	defer client.Close(ctx)
 
-	appliance.ExpireSessions() // it restarts, and refuses the password while it starts
+	appliance.ExpireSessions() // it restarts, and refuses the password meanwhile
 	appliance.Inject(spstest.Fault{Path: "authentication", Status: 401, Body: `{"error":{"type":"AuthenticationFailure"}}`})
 	_, err = client.Info(ctx)
 	fmt.Println(errors.Is(err, sps.AuthenticationFailure))
-	fmt.Println(client.Err()) // a call after five minutes tries again
+	fmt.Println(client.Err()) // a call after five minutes logs in again
 	// Output:
 	// true
 	// <nil>
@@ -144,7 +144,7 @@ func ExampleClient_Err() {
 	defer end()
 	appliance.SetPassword("admin", "changed behind our back")
 	appliance.ExpireSessions()
-	for range 3 { // a program that goes on after errors
+	for range 3 { // a program that continues after errors
 		if _, err := client.Info(context.Background()); err == nil {
 			continue
 		}
@@ -165,7 +165,7 @@ func ExampleConnectFromEnv() {
 		"SPS_PASSWORD":    appliance.Password(),
 		"SPS_FINGERPRINT": appliance.Fingerprint(),
 	} {
-		os.Setenv(name, value) // in place of your shell or your pipeline
+		os.Setenv(name, value) // instead of your shell or your pipeline
 		defer os.Unsetenv(name)
 	}
 
@@ -190,7 +190,8 @@ func ExampleWithPinnedCertificates() {
 	if !errors.As(err, &untrusted) {
 		log.Fatal(err)
 	}
-	// Compare the fingerprint with what the appliance itself shows before you go on.
+	// Compare the fingerprint with the one shown on the appliance itself before you
+	// continue.
 	client, err := sps.Connect(ctx, appliance.Addr(), admin, sps.WithPinnedCertificates(untrusted.Fingerprint))
 	if err != nil {
 		log.Fatal(err)
@@ -214,7 +215,7 @@ func ExamplePasswordFunc() {
 		log.Fatal(err)
 	}
 	defer client.Close(ctx)
-	vault = "b" // the password is rotated, and the session expires
+	vault = "b" // the password changes, and the session expires
 	appliance.SetPassword("admin", "b")
 	appliance.ExpireSessions()
 	info, err := client.Info(ctx)
@@ -247,7 +248,7 @@ func ExampleClientCertificate() {
 	// Output: automation
 }
 
-// identity makes a certificate for a user, which is its own authority.
+// identity makes a self-signed certificate for a user.
 func identity(user string) (authority []byte, certificate tls.Certificate) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -273,14 +274,14 @@ func ExampleExistingSession() {
 	if _, err := other.Info(ctx); err != nil {
 		log.Fatal(err)
 	}
-	// In place of what somebody else hands over: the cookie of that request.
+	// The cookie of that request is a session of somebody else.
 	_, id, _ := strings.Cut(appliance.Journal()[1].Header.Get("Cookie"), "session_id=")
 
 	client, err := sps.Connect(ctx, appliance.Addr(), sps.ExistingSession(sps.NewSecretString(id)), sps.WithCABundle(appliance.CA()))
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer client.Close(ctx) // which does not log out
+	defer client.Close(ctx) // does not log out
 	user, err := client.UserInfo(ctx)
 	if err != nil {
 		log.Fatal(err)
@@ -348,7 +349,7 @@ func ExampleSecret() {
 
 type jobKey struct{}
 
-// withJob is a slog.Handler that adds what the context of a call knows, such as the
+// withJob is a slog.Handler that adds a value from the context of the call, such as the
 // number of a job or the id of a trace.
 type withJob struct{ slog.Handler }
 
@@ -366,7 +367,7 @@ func ExampleWithLogger() {
 		Level: slog.LevelDebug,
 		ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
 			switch a.Key {
-			case slog.TimeKey, "host", "duration": // different each time
+			case slog.TimeKey, "host", "duration": // these differ in every run
 				return slog.Attr{}
 			}
 			return a
@@ -414,7 +415,7 @@ func ExampleWithTransport() {
 		log.Fatal(err)
 	}
 	defer client.Close(ctx)
-	appliance.Inject(spstest.Fault{Path: "info", Status: 503}) // so that there is a second attempt
+	appliance.Inject(spstest.Fault{Path: "info", Status: 503}) // to cause a second attempt
 	if _, err := client.Info(ctx); err != nil {
 		log.Fatal(err)
 	}
@@ -487,14 +488,14 @@ func ExampleTransportError() {
 	appliance, client, end := example()
 	defer end()
 	ctx := context.Background()
-	// The appliance carries the request out, and the connection breaks before its answer.
+	// The appliance executes the request, and the connection breaks before the answer.
 	appliance.Inject(spstest.Fault{Method: "POST", Path: "troubleshooting/support-bundle", CutAfter: true})
 	_, err := client.Troubleshooting.SupportBundle.Start(ctx)
 	var broken *sps.TransportError
 	if errors.As(err, &broken) {
 		fmt.Println(broken.Method, broken.Path, "was tried", broken.Attempts, "time")
 	}
-	if errors.Is(err, sps.ErrOutcomeUnknown) { // so look before you repeat it
+	if errors.Is(err, sps.ErrOutcomeUnknown) { // look at the appliance before you repeat it
 		bundles, err := client.Troubleshooting.SupportBundle.List(ctx)
 		if err != nil {
 			log.Fatal(err)

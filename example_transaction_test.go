@@ -76,7 +76,8 @@ func ExampleWithLockFirst() {
 	release := appliance.LockConfiguration("somebody else")
 	defer release()
 
-	// A long function learns at once that it cannot write, and nobody changes what it reads.
+	// A long function that takes the lock first fails early if the lock is held, and
+	// nobody changes what it reads.
 	err := client.Transaction(context.Background(), func(ctx context.Context, tx *sps.Transaction) error {
 		fmt.Println("not reached")
 		return nil
@@ -218,7 +219,7 @@ func ExampleSingleton_In() {
 	_, client, end := example()
 	defer end()
 	type Limits struct {
-		Disk int `json:"maximum_disk_utilization_ratio"` // other members stay as they are
+		Disk int `json:"maximum_disk_utilization_ratio"` // the other members are kept
 	}
 	limits := sps.NewSingleton[Limits](client, "configuration/management/health_monitoring")
 	err := client.Transaction(context.Background(), func(ctx context.Context, tx *sps.Transaction) error {
@@ -229,7 +230,7 @@ func ExampleSingleton_In() {
 		if err != nil {
 			return err
 		}
-		staged, err := limits.In(tx).Get(ctx) // with what was changed, and nobody else sees yet
+		staged, err := limits.In(tx).Get(ctx) // includes the staged changes, which nobody else sees yet
 		if err != nil {
 			return err
 		}
@@ -267,7 +268,7 @@ func ExampleCollection_In() {
 			return err
 		}
 		group.Body.Name = "reviewers"
-		if err := list.Replace(ctx, key, group.Body); err != nil { // all of it: Update is usually what you want
+		if err := list.Replace(ctx, key, group.Body); err != nil { // replaces everything; usually, use Update
 			return err
 		}
 		if err := list.Delete(ctx, key); err != nil {
@@ -474,7 +475,7 @@ func ExampleTrustStore_AddAuthority() {
 		log.Fatal(err)
 	}
 	fmt.Println(certificate.Equal(certificates[0]), certificate.IsCA)
-	fmt.Println(len(store.Warnings())) // about certificates that are no authority's
+	fmt.Println(len(store.Warnings())) // about certificates that are not those of authorities
 	all, err := store.Certificates()
 	fmt.Println(len(all), err)
 	fmt.Println(store.RemoveAuthority(fingerprint), len(store.Authorities))
@@ -502,7 +503,7 @@ func ExampleTrustStore_SetAuthorities() {
 	fmt.Println(store.Body.HasAuthority(wanted[0]))
 	changes, err := client.Preview(ctx, func(ctx context.Context, tx *sps.Transaction) error {
 		return tx.TrustStores.Update(ctx, store.Key, func(s *sps.TrustStore) error {
-			return s.SetAuthorities(wanted...) // where it has these, nothing is sent
+			return s.SetAuthorities(wanted...) // sends nothing if the store already has these
 		})
 	})
 	if err != nil {
@@ -569,7 +570,7 @@ func ExampleStarling_CheckUnjoin() {
 func ExampleStarling_ForceUnjoin() {
 	appliance, client, end := example()
 	defer end()
-	appliance.SetStarling(spstest.Starling{Joined: true, RemoteAccess: true}) // with remote access
+	appliance.SetStarling(spstest.Starling{Joined: true, RemoteAccess: true}) // remote access is enabled
 	ctx := context.Background()
 	err := client.Starling.Unjoin(ctx)
 	fmt.Println(errors.Is(err, sps.StarlingJoinIsInUseByRemoteAccessError))

@@ -1,5 +1,5 @@
-// Package apipath makes paths below /api/: checked and escaped once, so that no key can
-// lead to another endpoint. It knows no endpoint.
+// Package apipath makes paths below /api/ that are checked and escaped once, so that no
+// key can lead to another endpoint. It does not know the endpoints.
 package apipath
 
 import (
@@ -12,20 +12,21 @@ import (
 	"unicode"
 )
 
-// Path is a path below /api/, checked and escaped once. Its zero value is /api/ itself.
+// Path is a checked and escaped path below /api/. Its zero value is /api/ itself.
 type Path struct {
-	Text    string // as people read it: "configuration/trust_stores/-7001"; a slash within a key is %2F
+	Text    string // for people: "configuration/trust_stores/-7001"; a slash within a key is %2F
 	Escaped string // as it is sent
 }
 
-// Error says why a text is no path.
+// Error says why a text is not a valid path.
 type Error string
 
 func (e Error) Error() string { return string(e) }
 
 func invalid(format string, args ...any) error { return Error(fmt.Sprintf(format, args...)) }
 
-// Plain is the path without escapes, as net/http wants it beside the escaped one.
+// Plain returns the path without escapes, as net/http needs it in addition to the escaped
+// one.
 func (p Path) Plain() string {
 	if plain, err := url.PathUnescape(p.Escaped); err == nil {
 		return plain
@@ -33,18 +34,18 @@ func (p Path) Plain() string {
 	return p.Text
 }
 
-// Key is the last segment without escapes.
+// Key returns the last segment without escapes.
 func (p Path) Key() string {
 	_, last, _ := CutLast(p.Escaped)
 	return Path{last, last}.Plain()
 }
 
-// maxPath bounds a path: links of answers may have any length, and it stands in
-// errors.
+// maxPath limits the length of a path, because links in answers may have any length and
+// errors contain them.
 const maxPath = 2048
 
-// New makes a path of plain, unescaped segments separated by slashes, with or without the
-// /api/ that links begin with. A slash within a segment is written %2F.
+// New makes a path from plain, unescaped segments separated by slashes, with or without
+// the leading /api/ of links. A slash within a segment is written %2F.
 func New(text string) (Path, error) {
 	p := Path{}
 	relative := Relative(text)
@@ -62,7 +63,7 @@ func New(text string) (Path, error) {
 
 var escapedSlash = regexp.MustCompile("(?i)%2f")
 
-// Relative takes off what links begin with, and a slash at the end.
+// Relative removes the leading /api/ of links and a slash at the end.
 func Relative(text string) string {
 	return strings.TrimSuffix(strings.TrimPrefix(strings.TrimPrefix(text, "/"), "api/"), "/")
 }
@@ -77,7 +78,7 @@ func checkRelative(text string) error {
 	return nil
 }
 
-// Parse makes a path and a query of what links in answers look like, and users type:
+// Parse makes a path and a query from a link of an answer or from a user's text:
 // "/api/firmware/slots/1", "firmware/slots", "audit/sessions?limit=5".
 func Parse(link string) (Path, url.Values, error) {
 	escaped, rawQuery, _ := strings.Cut(link, "?")
@@ -105,8 +106,8 @@ func Parse(link string) (Path, url.Values, error) {
 	return p, query, nil
 }
 
-// Join appends one plain segment, such as a key that a user gave. A slash in it may have
-// been meant to separate two, and is refused.
+// Join appends one plain segment, such as a user's key. It refuses a slash, which might
+// be meant to separate two segments.
 func (p Path) Join(segment string) (Path, error) {
 	if err := CheckSegment(segment); err != nil {
 		return Path{}, err
@@ -114,7 +115,7 @@ func (p Path) Join(segment string) (Path, error) {
 	return p.Within(segment)
 }
 
-// Within appends one plain segment. A slash in it is part of it.
+// Within appends one plain segment. A slash in it is part of the segment.
 func (p Path) Within(segment string) (Path, error) {
 	if err := checkWithin(segment); err != nil {
 		return Path{}, err
@@ -129,8 +130,8 @@ func (p Path) Within(segment string) (Path, error) {
 	return Path{p.Text + "/" + text, p.Escaped + "/" + escaped}, nil
 }
 
-// CheckSegment refuses what no key of the API is and what some server on the
-// way might take for another path.
+// CheckSegment refuses a segment that cannot be a key of the API, and one that a server
+// on the way might read as another path.
 func CheckSegment(segment string) error {
 	if err := checkWithin(segment); err != nil {
 		return err
@@ -141,8 +142,8 @@ func CheckSegment(segment string) error {
 	return nil
 }
 
-// checkWithin is CheckSegment, and allows a slash, which is sent as %2F. For a server that
-// unfolds it the path must not lead elsewhere.
+// checkWithin is CheckSegment but permits a slash, which is sent as %2F. If a server
+// unescapes it, the path must not lead elsewhere.
 func checkWithin(segment string) error {
 	switch {
 	case segment == "":

@@ -1,4 +1,4 @@
-// Package attempt bounds one attempt of a request in time: as a whole, or by the time in
+// Package attempt limits the time of one attempt of a request: in total, or the time in
 // which no byte of a stream moves.
 package attempt
 
@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// Timeout is the cause when an attempt's own limit ended it.
+// Timeout is the cause if an attempt's own time limit ended it.
 type Timeout time.Duration
 
 func (e Timeout) Error() string {
@@ -19,16 +19,16 @@ func (e Timeout) Error() string {
 
 func (e Timeout) Is(target error) bool { return target == context.DeadlineExceeded }
 
-// Watchdog ends an attempt that stands still: while a body is sent or received, by
-// the limit between two pieces of it, and then by the limit for the answer.
+// Watchdog ends an attempt that stalls. While a body is sent or received, its limit is
+// the time between two pieces; afterwards it is the time for the answer.
 type Watchdog struct {
 	timer         *time.Timer
 	stall, answer time.Duration
-	running       atomic.Int64 // the limit that runs
+	running       atomic.Int64 // the current limit
 }
 
-// Watch bounds a context by the time in which nothing moves, and from the end of the stream
-// on by the time for the answer. Zero is no bound.
+// Watch limits a context by the time in which nothing moves and, after the end of the
+// stream, by the time for the answer. Zero means no limit.
 func Watch(ctx context.Context, stall, answer time.Duration) (context.Context, *Watchdog, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	dog := &Watchdog{stall: stall, answer: answer}
@@ -57,7 +57,7 @@ func (d *Watchdog) moved(end bool) {
 	}
 }
 
-// Watched tells the watchdog of each piece of a body that is taken.
+// Watched reports each piece of a body to the watchdog.
 type Watched struct {
 	io.ReadCloser
 	Dog *Watchdog

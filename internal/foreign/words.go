@@ -1,5 +1,5 @@
-// Package foreign finds what a server says in an answer that is not one of the API: a page
-// of a web server or of a device in between, or JSON of another form.
+// Package foreign finds the message in an answer that is not from the API: a page of a
+// web server or of a device in between, or JSON of another form.
 package foreign
 
 import (
@@ -10,11 +10,11 @@ import (
 	"github.com/go-sps/sps/internal/wire"
 )
 
-// maxPage bounds how much of a page is looked through for its title.
+// maxPage limits how much of a page is searched for its title.
 const maxPage = 64 << 10
 
-// Words returns the title of a page, or the message at the top of a JSON object with its
-// code: in the spelling of the server, "" where there is none.
+// Words returns the title of a page, or the message at the top level of a JSON object
+// with its code, in the spelling of the server. It returns "" if there is none.
 func Words(body []byte) string {
 	body = bytes.TrimLeft(bytes.TrimPrefix(body, []byte("\ufeff")), " \t\r\n")
 	switch {
@@ -28,8 +28,8 @@ func Words(body []byte) string {
 	return ""
 }
 
-// message reads {"Code":70002,"Message":"…"} and its like. The names are those that web
-// services use, best first.
+// message reads {"Code":70002,"Message":"…"} and similar objects. The names are those
+// that web services use, the best first.
 func message(body []byte) string {
 	members, err := wire.Members(body)
 	if err != nil {
@@ -52,10 +52,10 @@ func message(body []byte) string {
 	return text
 }
 
-// title returns what stands between the tags of the title.
+// title returns the text between the title tags.
 func title(page []byte) string {
 	lower := bytes.ToLower(page)
-	if len(lower) != len(page) { // letters that have another length in lower case
+	if len(lower) != len(page) { // some letters have another length in lower case
 		lower = page
 	}
 	for at := 0; ; {

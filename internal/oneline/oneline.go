@@ -1,5 +1,5 @@
-// Package oneline shows texts of others in one line: shortened, and without what moves the
-// cursor of a terminal.
+// Package oneline prints external texts in one line: shortened, and without characters
+// that move the cursor of a terminal.
 package oneline
 
 import (
@@ -8,8 +8,8 @@ import (
 	"unicode"
 )
 
-// Text shows a text of at most limit bytes. What is no text becomes U+FFFD, and what cannot
-// be printed a space.
+// Text returns a text in one line of at most limit bytes. Invalid UTF-8 becomes U+FFFD,
+// and unprintable characters become spaces.
 func Text(text string, limit int) string {
 	cut := false
 	if len(text) > limit {
@@ -25,7 +25,7 @@ func Text(text string, limit int) string {
 	return text
 }
 
-// Quoted shows an input as it is, escaped and shortened.
+// Quoted returns an input escaped and shortened.
 func Quoted(text string) string {
 	if len(text) > 100 {
 		return strconv.Quote(text[:100]) + "…"

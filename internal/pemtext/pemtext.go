@@ -1,5 +1,5 @@
-// Package pemtext reads the certificates of texts in PEM form, each block by itself: what is
-// wrong with one does not hide the others, and is named.
+// Package pemtext reads the certificates in a PEM text. It reads each block on its own,
+// so that a broken block is named and does not hide the others.
 package pemtext
 
 import (
@@ -13,18 +13,18 @@ import (
 	"github.com/go-sps/sps/internal/oneline"
 )
 
-// Text is what a text in PEM form holds.
+// Text is the content of a PEM text.
 type Text struct {
 	Certificates []*x509.Certificate
 	Unread       []string // the blocks that cannot be read, with the reason
 	blocks       int
 }
 
-// Begin is how the first line of a block begins.
+// Begin is the start of the first line of a block.
 const Begin, pemEnd = "-----BEGIN ", "-----END "
 
-// Read reads the certificates of a text. A private key in it is refused, and so is
-// what is no text of bytes.
+// Read reads the certificates in a text. It refuses a private key, and a text in another
+// encoding such as UTF-16.
 func Read(text []byte) (*Text, error) {
 	switch {
 	case bytes.Contains(text, []byte("PRIVATE KEY-----")):
@@ -32,7 +32,7 @@ func Read(text []byte) (*Text, error) {
 	case bytes.HasPrefix(text, []byte("\xff\xfe")), bytes.HasPrefix(text, []byte("\xfe\xff")):
 		return nil, errors.New("holds no certificate in PEM form: it is UTF-16, as some programs write it; save it as ASCII or UTF-8")
 	}
-	text = bytes.ReplaceAll(text, []byte("\ufeff"), nil) // the mark that some programs begin a file with
+	text = bytes.ReplaceAll(text, []byte("\ufeff"), nil) // the byte order mark that some programs write
 	p := &Text{}
 	line := 1
 	for {
@@ -58,7 +58,7 @@ func Read(text []byte) (*Text, error) {
 	return p, nil
 }
 
-// add reads a block, which may have other text behind it.
+// add reads a block, which may be followed by other text.
 func (p *Text) add(text []byte, line int) {
 	p.blocks++
 	certificate, err := readBlock(text)
@@ -86,7 +86,7 @@ func readBlock(text []byte) (*x509.Certificate, error) {
 	return certificate, nil
 }
 
-// malformedBlock says why a block is none.
+// malformedBlock says why a text is not a valid block.
 func malformedBlock(text []byte) error {
 	_, inner, _ := bytes.Cut(text, []byte("\n"))
 	switch {
@@ -98,7 +98,7 @@ func malformedBlock(text []byte) error {
 	return errors.New("it is malformed: no base64, or the end line of another block")
 }
 
-// unreadable says why a certificate cannot be read, and what helps.
+// unreadable says why a certificate cannot be read, and names a remedy.
 func unreadable(err error) error {
 	text := "Go cannot read the certificate: " + strings.TrimPrefix(oneline.Text(err.Error(), 200), "x509: ")
 	if strings.Contains(text, "negative serial number") {
@@ -107,10 +107,10 @@ func unreadable(err error) error {
 	return errors.New(text)
 }
 
-// maxUnread bounds how many blocks a text names.
+// maxUnread limits how many blocks an error names.
 const maxUnread = 5
 
-// Named tells which blocks cannot be read, in words; "" for none.
+// Named describes the blocks that cannot be read, or returns "" if there are none.
 func Named(unread []string) string {
 	shown := unread[:min(len(unread), maxUnread)]
 	text := strings.Join(shown, "; ")

@@ -1,4 +1,4 @@
-// Package query writes the parameters of a request into its address.
+// Package query writes the parameters of a request into its URL.
 package query
 
 import (
@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// Encode writes parameters in the order of their names, as the guide wants them: with %20
-// for a space, where [url.Values.Encode] has a plus sign.
+// Encode writes parameters in the order of their names, with %20 for a space as in the
+// guide, where [url.Values.Encode] writes a plus sign.
 func Encode(values url.Values) string {
-	return strings.ReplaceAll(values.Encode(), "+", "%20") // a plus sign itself is %2B there
+	return strings.ReplaceAll(values.Encode(), "+", "%20") // a plus sign itself is %2B
 }

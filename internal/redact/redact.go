@@ -1,5 +1,5 @@
-// Package redact finds secrets in texts that somebody else wrote, in whatever
-// spelling they are quoted. It knows nothing of the API.
+// Package redact finds secrets in external texts, in whatever spelling they are quoted.
+// It knows nothing about the API.
 package redact
 
 import (
@@ -9,22 +9,21 @@ import (
 	"unicode/utf8"
 )
 
-// Shortest is the length in bytes of the shortest secret that is looked for. A shorter
-// one occurs by chance in most texts, and tells more by what is hidden because of it
-// than by what would be shown.
+// Shortest is the length in bytes of the shortest secret that is searched for. A shorter
+// one occurs by chance in most texts, and hiding those texts would reveal it.
 const Shortest = 4
 
-// maxDepth is how often a text is decoded one way after another: JSON that stands in a
-// text of JSON, say, and in a query.
+// maxDepth is how often a text is decoded, one way after another: for example JSON inside
+// a JSON string inside a query.
 const maxDepth = 3
 
-// maxWork bounds the bytes that are looked at for one text. A text that unfolds to more
-// is taken for one that holds a secret.
+// maxWork limits the bytes that are examined for one text. A text that expands to more
+// counts as one that contains a secret.
 const maxWork = 16 << 20
 
-// Holds reports whether a text holds one of the secrets: as it is, escaped as in JSON or
-// a program's source, percent-encoded as in a path or a query, with HTML entities, or
-// several of these one upon the other.
+// Holds reports whether a text contains one of the secrets: plain, escaped as in JSON or
+// source code, percent-encoded as in a path or a query, with HTML entities, or in a
+// combination of these.
 func Holds(text string, secrets []string) bool {
 	if len(text) < Shortest {
 		return false
@@ -66,10 +65,10 @@ func Holds(text string, secrets []string) bool {
 	return false
 }
 
-// decoders undo one kind of escaping each. What is no proper escape stays as it is.
+// decoders each undo one kind of escaping. An invalid escape stays unchanged.
 var decoders = []func(string) string{unescape, unpercent, unform, unentity}
 
-// unescape undoes the escapes of JSON, and those that other languages have beside them.
+// unescape undoes the escapes of JSON and of other languages.
 func unescape(text string) string {
 	return replace(text, '\\', func(rest string) (string, int) {
 		if len(rest) < 2 {
@@ -145,8 +144,8 @@ func unentity(text string) string {
 	})
 }
 
-// replace puts what decode makes of each place that begins with mark; decode returns how
-// many bytes it stands for, 0 for none.
+// replace replaces each place that starts with mark by the result of decode. decode
+// returns how many bytes it consumed, or 0.
 func replace(text string, mark byte, decode func(rest string) (plain string, length int)) string {
 	at := strings.IndexByte(text, mark)
 	if at < 0 {
@@ -166,7 +165,7 @@ func replace(text string, mark byte, decode func(rest string) (plain string, len
 	return b.String()
 }
 
-// number reads so many hexadecimal digits.
+// number reads the given number of hexadecimal digits.
 func number(text string, digits int) (uint64, bool) {
 	if digits == 0 || len(text) < digits {
 		return 0, false

@@ -49,8 +49,8 @@ func PEM(certificates ...*x509.Certificate) string {
 	return string(all)
 }
 
-// NegativeSerial is a certificate with a negative serial number, as some old appliances
-// made them. Its signature does not fit.
+// NegativeSerial returns a certificate with a negative serial number, as some old
+// appliances created them. Its signature is invalid.
 func NegativeSerial(t *testing.T, c *x509.Certificate) *x509.Certificate {
 	t.Helper()
 	serial := c.SerialNumber.Bytes()
@@ -63,7 +63,7 @@ func NegativeSerial(t *testing.T, c *x509.Certificate) *x509.Certificate {
 	return &x509.Certificate{Raw: raw}
 }
 
-// ClientCertificate makes a CA, in PEM form, and a certificate of it.
+// ClientCertificate makes a CA, in PEM form, and a client certificate that it signed.
 func ClientCertificate(t *testing.T, name string) (ca []byte, certificate tls.Certificate) {
 	t.Helper()
 	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

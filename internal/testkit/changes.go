@@ -12,8 +12,8 @@ import (
 	"github.com/go-sps/sps/spstest"
 )
 
-// SetAdmin returns a function for a transaction that changes one member, the
-// administrator's address.
+// SetAdmin returns a transaction function that changes one member, the administrator's
+// address.
 func SetAdmin(address string) func(context.Context, *sps.Transaction) error {
 	return func(ctx context.Context, tx *sps.Transaction) error {
 		return tx.Management.Email.Update(ctx, func(e *sps.EmailSettings) error {
@@ -23,7 +23,7 @@ func SetAdmin(address string) func(context.Context, *sps.Transaction) error {
 	}
 }
 
-// Admin returns the committed address of the administrator.
+// Admin returns the committed administrator's address.
 func Admin(t *testing.T, a *spstest.Appliance) string {
 	t.Helper()
 	raw, _ := a.Configuration("management/email")
@@ -36,10 +36,11 @@ func Admin(t *testing.T, a *spstest.Appliance) string {
 	return e.Address
 }
 
-// The committed address of a new appliance, and the one that most transactions here set.
+// The committed address of a new appliance, and the address that most transactions in the
+// tests set.
 const AdminBefore, AdminAfter = "admin@example.com", "after@example.com"
 
-// Settled checks that nothing is left on the appliance, and what was applied.
+// Settled checks that nothing is left open on the appliance, and that want was committed.
 func Settled(t *testing.T, a *spstest.Appliance, want string) {
 	t.Helper()
 	Diff(t, "applied", want, Admin(t, a))
@@ -48,7 +49,7 @@ func Settled(t *testing.T, a *spstest.Appliance, want string) {
 	}
 }
 
-// AllTrafficAlerts are those of the guide.
+// AllTrafficAlerts are the traffic alerts of the guide.
 var AllTrafficAlerts = []sps.TrafficAlert{
 	sps.AlertAuthFailure, sps.AlertAuthSuccess, sps.AlertChannelDenied, sps.AlertConnectionDenied, sps.AlertConnectionFailed,
 	sps.AlertConnectionTimedout, sps.AlertCredStoreClosed, sps.AlertCredStoreDecryptError, sps.AlertCredStoreUnlockFailure,
@@ -56,7 +57,7 @@ var AllTrafficAlerts = []sps.TrafficAlert{
 	sps.AlertSSHHostKeyLearned, sps.AlertSSHHostKeyMismatch, sps.AlertUserMappingFailure,
 }
 
-// Committed returns what the appliance has committed at a path, parsed.
+// Committed returns the committed value at a path, parsed.
 func Committed(t *testing.T, a *spstest.Appliance, path string) map[string]any {
 	t.Helper()
 	raw, ok := a.Configuration(path)
@@ -70,14 +71,13 @@ func Committed(t *testing.T, a *spstest.Appliance, path string) map[string]any {
 	return v
 }
 
-// What the simulated appliance is joined with.
+// The join data of the simulated appliance.
 const (
 	StarlingInstance = "starling-joiner-11111111-1111-1111-1111-111111111111"
 	StarlingTIMS     = "123-456-789"
 )
 
-// SetRemoteAccess returns a function for a transaction that switches the remote access
-// of Starling.
+// SetRemoteAccess returns a transaction function that switches remote access on or off.
 func SetRemoteAccess(on bool) func(context.Context, *sps.Transaction) error {
 	return func(ctx context.Context, tx *sps.Transaction) error {
 		return tx.Starling.Configuration.Update(ctx, func(s *sps.StarlingConfiguration) error {
@@ -96,11 +96,11 @@ var AsJSON = cmp.Transformer("JSON", func(raw json.RawMessage) any {
 	return v
 })
 
-// SampleStore is the custom trust store of the guide.
+// SampleStore is the name of the guide's custom trust store.
 const SampleStore = "My_Custom_Trust_Store"
 
-// ImageURL is where an appliance fetches an image from.
+// ImageURL is the URL from which an appliance fetches an image.
 const ImageURL = "https://images.example/sps-8.1.0.iso"
 
-// ImageSum is the checksum of that image.
+// ImageSum is the checksum of the image.
 var ImageSum = strings.Repeat("ab", 32)

@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// Root returns the folder of the module: tests run in that of their package.
+// Root returns the folder of the module. Tests run in the folder of their package.
 func Root(t testing.TB) string {
 	t.Helper()
 	folder, err := os.Getwd()

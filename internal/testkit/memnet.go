@@ -14,9 +14,8 @@ import (
 	"github.com/go-sps/sps"
 )
 
-// MemNet is a network in memory: connections with buffers, as those of a kernel, and
-// nothing that a testing/synctest bubble could not wait for. It is the listener of one
-// host.
+// MemNet is a network in memory. Its connections have buffers, like those of a kernel,
+// and work in a testing/synctest bubble. It is the listener of one host.
 type MemNet struct {
 	Connections chan net.Conn
 	closed      chan struct{}
@@ -27,7 +26,7 @@ func NewMemNet() *MemNet {
 	return &MemNet{Connections: make(chan net.Conn), closed: make(chan struct{})}
 }
 
-// Dial returns an option that lets a client connect to it.
+// Dial returns an option that makes a client connect through the network.
 func (n *MemNet) Dial() sps.Option {
 	return sps.WithTransport(func(base http.RoundTripper) http.RoundTripper {
 		base.(*http.Transport).DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -98,7 +97,7 @@ type memBuffer struct {
 	mu               sync.Mutex
 	changed          *sync.Cond
 	data             []byte
-	ended            error // what follows the data
+	ended            error // the error after the data
 	reading, writing memDeadline
 }
 
@@ -107,7 +106,7 @@ type memDeadline struct {
 	over  bool
 }
 
-// memBuffered is how much one direction holds.
+// memBuffered is the capacity of one direction.
 const memBuffered = 64 << 10
 
 func newMemBuffer() *memBuffer {

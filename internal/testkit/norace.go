@@ -2,5 +2,5 @@
 
 package testkit
 
-// Race tells whether the race detector is on, under which everything is slower.
+// Race reports whether the race detector is on, which makes everything slower.
 const Race = false

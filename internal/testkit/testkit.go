@@ -1,6 +1,6 @@
-// Package testkit is what the tests of several packages share: clients of simulated
-// appliances, networks in memory, certificates, files of the module, and flows under the
-// variants of the simulator. Tests alone import it.
+// Package testkit is shared by the tests of several packages. It has clients of simulated
+// appliances, networks in memory, certificates, files of the module, and runs under the
+// variants of the simulator. Only tests import it.
 package testkit
 
 import (
@@ -61,7 +61,7 @@ func Dial(ctx context.Context, a *spstest.Appliance, options ...sps.Option) (*sp
 	return sps.Connect(ctx, a.Addr(), credential, append([]sps.Option{way, Quick, sps.WithTimeouts(sps.Timeouts{Outcome: 300 * time.Millisecond})}, options...)...)
 }
 
-// Diff fails the test where want and got differ.
+// Diff fails the test if want and got differ.
 func Diff(t *testing.T, what string, want, got any, options ...cmp.Option) {
 	t.Helper()
 	if d := cmp.Diff(want, got, options...); d != "" {
@@ -69,7 +69,7 @@ func Diff(t *testing.T, what string, want, got any, options ...cmp.Option) {
 	}
 }
 
-// Requests returns what the appliance received, as "METHOD path".
+// Requests returns the requests that the appliance received, as "METHOD path".
 func Requests(a *spstest.Appliance) []string {
 	var list []string
 	for _, r := range a.Journal() {
@@ -78,14 +78,14 @@ func Requests(a *spstest.Appliance) []string {
 	return list
 }
 
-// Bubble runs a test in a bubble of its own time, against an appliance without
-// sockets: waits cost nothing and last exactly as long as they say.
+// Bubble runs a test in a testing/synctest bubble with an appliance without sockets.
+// Waits cost no real time and last exactly as long as they say.
 func Bubble(t *testing.T, test func(t *testing.T, a *spstest.Appliance, c *sps.Client), options ...sps.Option) {
 	t.Helper()
 	BubbleWith(t, nil, test, options...)
 }
 
-// BubbleOf is bubble with another appliance.
+// BubbleOf is Bubble with the given appliance options.
 func BubbleOf(t *testing.T, test func(t *testing.T, a *spstest.Appliance, c *sps.Client), appliance ...spstest.Option) {
 	t.Helper()
 	BubbleWith(t, appliance, test)
@@ -111,7 +111,7 @@ func InProcess(a *spstest.Appliance) sps.Option {
 	return sps.WithTransport(func(http.RoundTripper) http.RoundTripper { return a })
 }
 
-// RoundTrip answers every request by a function.
+// RoundTrip answers every request with a function.
 func RoundTrip(f func(*http.Request) (*http.Response, error)) sps.Option {
 	return sps.WithTransport(func(http.RoundTripper) http.RoundTripper { return RoundTripper(f) })
 }

@@ -7,8 +7,8 @@ import (
 	"slices"
 )
 
-// ErrAmbiguous says that a change of a list would lose what the user's type does not
-// know: its elements cannot be told apart.
+// ErrAmbiguous means that a change of a list would lose members that the user's type does
+// not have, because the elements of the list cannot be told apart.
 var ErrAmbiguous = errors.New("the elements of a list cannot be told apart")
 
 // align finds for each element of after the element of before that it was, -1 for a
@@ -56,25 +56,26 @@ const (
 	is         // after
 )
 
-// matching is an alignment under way. What is there twice is there for each list.
+// matching is an alignment in progress. Its arrays have one entry for each of the two
+// lists.
 type matching struct {
 	*effort
 	olds     [][]byte
 	texts    [2][][]byte
-	mate     [2][]int  // the element of the other list, or -1
-	loose    [2][]bool // it was paired, and might as well be with an equal one
-	left     [2]int    // how many have no mate
+	mate     [2][]int  // index of the matching element of the other list, or -1
+	loose    [2][]bool // it was matched, but could equally match another equal element
+	left     [2]int    // number of elements without a match
 	elements [2][]element
 	traits   map[fact]*trait
 	stamp    int
 }
 
-// undecided reports whether there is something left to pair.
+// undecided reports whether there are elements left to match.
 func (m *matching) undecided() bool { return m.err == nil && m.left[was] > 0 && m.left[is] > 0 }
 
 func (m *matching) sameLength() bool { return len(m.texts[was]) == len(m.texts[is]) }
 
-// unmatched goes through the elements that have no mate.
+// unmatched iterates over the elements without a match.
 func (m *matching) unmatched(s int) iter.Seq[int] {
 	return func(yield func(int) bool) {
 		for k, mate := range m.mate[s] {
@@ -96,10 +97,10 @@ func (m *matching) pair(i, j int) {
 	}
 }
 
-// equal pairs elements that the change left as they were: those of which there is one,
-// then those that stayed where they were, then the others in their order. If fewer of
-// equal ones are left than there were, and they differ in what the user's type does not
-// know, nobody can tell which are gone.
+// equal matches elements that the change left unchanged: first those that occur once,
+// then those that kept their position, then the others in order. If fewer equal elements
+// are left than before, and they differ in members that the user's type does not have, it
+// is unknown which were removed.
 func (m *matching) equal() {
 	groups := make(map[string]*[2][]int, len(m.olds))
 	for s, texts := range m.texts {
@@ -143,14 +144,14 @@ func (m *matching) equal() {
 	}
 }
 
-// alike reports whether some of many texts are the same.
+// alike reports whether some of the texts are equal.
 func alike(texts [][]byte, some []int) bool {
 	return !slices.ContainsFunc(some, func(k int) bool { return !bytes.Equal(texts[k], texts[some[0]]) })
 }
 
-// by pairs elements that have the same value of a member, where one of before has it,
-// and one of after, or several that are alike. If these differ, the element was copied,
-// and nobody can tell which of them keeps what the user's type does not know.
+// by matches elements with the same value of a member, if the value occurs once in each
+// list, or in several elements of after that are equal. If these differ, the element was
+// copied, and it is unknown which copy keeps the unknown members.
 func (m *matching) by(name string) {
 	found := make(map[*trait][]int)
 	for j := range m.unmatched(is) {
@@ -172,12 +173,12 @@ func (m *matching) by(name string) {
 	}
 }
 
-// tellings bounds how often tell looks at all that is left.
+// tellings limits how often tell examines all remaining elements.
 const tellings = 32
 
-// tell pairs elements that share a value that no third one has, each with one other
-// element alone, unless as many values tell otherwise. What is paired tells nothing any
-// more, so that others may be told then. It reports whether it came to an end.
+// tell matches elements that share a value that no third element has, unless as many
+// values contradict the match. Matched elements no longer count, which may make further
+// matches possible. tell reports whether it finished.
 func (m *matching) tell() bool {
 	gaps, _ := m.gaps()
 	for range tellings {
@@ -207,8 +208,8 @@ func (m *matching) tell() bool {
 	return false
 }
 
-// sole gives the one element of the other list with which an unmatched one shares what
-// no third one has, -1 for none or several.
+// sole returns the only element of the other list with which an unmatched element shares
+// a value that no third element has. It returns -1 if there is none or more than one.
 func (m *matching) sole(s, k int) int {
 	sole := -1
 	if traits := m.elements[s][k].traits; m.mate[s][k] < 0 && m.spend(len(traits)) {
@@ -225,9 +226,9 @@ func (m *matching) sole(s, k int) int {
 	return sole
 }
 
-// told reports whether more values of an element tell that it is its mate than
-// otherwise. Those that others have tell otherwise, and of one that was moved, all that
-// its mate does not have.
+// told reports whether more values of an element support a match than contradict it.
+// Values of other elements contradict it. For a moved element, so do all values that its
+// match does not have.
 func (m *matching) told(s, k, mate int, moved bool) bool {
 	m.mark(&m.elements[1-s][mate])
 	told, otherwise := 0, 0
@@ -242,7 +243,8 @@ func (m *matching) told(s, k, mate int, moved bool) bool {
 	return told > otherwise
 }
 
-// inPlace pairs elements in the same position between others that kept theirs.
+// inPlace matches elements in the same position between matched elements that kept their
+// positions.
 func (m *matching) inPlace() {
 	level := m.level()
 	for k := range m.unmatched(is) {
@@ -256,10 +258,10 @@ func (m *matching) inPlace() {
 	}
 }
 
-// loses reports whether an element that is left, and may have been changed, has what
-// the user's type does not know. It may be what stands between the same others now, or
-// what has a value in common with it. One that was moved past others and has nothing in
-// common with what it was is a new one.
+// loses reports whether a remaining element that may have been changed has members that
+// the user's type does not have. It may correspond to a new element between the same
+// neighbours, or to one that shares a value with it. A moved element without a shared
+// value is a new one.
 func (m *matching) loses() bool {
 	gaps, n := m.gaps()
 	nows := make([]crowd, n)
@@ -275,12 +277,12 @@ func (m *matching) loses() bool {
 	return false
 }
 
-// fixed reports whether an element has the only mate that it can have.
+// fixed reports whether an element has the only possible match.
 func (m *matching) fixed(s, k int) bool { return m.mate[s][k] >= 0 && !m.loose[s][k] }
 
 // gaps numbers the places between elements that were not moved: elements of both lists
-// with the same number stand between the same others. Those that were not moved are the
-// longest sequence of fixed elements whose order is the same in both lists.
+// with the same number have the same neighbours. The unmoved elements are the longest
+// sequence of fixed elements that has the same order in both lists.
 func (m *matching) gaps() (gaps [2][]int, n int) {
 	for s := range gaps {
 		gaps[s] = make([]int, len(m.mate[s]))
@@ -336,7 +338,8 @@ func (m *matching) level() []bool {
 	return level
 }
 
-// unknown reports whether an element of before has what the user's type does not know.
+// unknown reports whether an element of before has members that the user's type does not
+// have.
 func (m *matching) unknown(i int) bool { return m.effort.unknown(m.olds[i], m.texts[was][i], 0) }
 
 // unknown reports whether a value has members that the user's form of it lacks.

@@ -1,7 +1,7 @@
 package wire
 
-// Covers reports whether have says all that want says: every member of its
-// objects, and the same lists, texts and numbers. have may say more.
+// Covers reports whether have contains everything in want: every member of its objects,
+// and equal lists, strings and numbers. have may contain more.
 func Covers(have, want []byte) bool { return covers(have, want, 0) }
 
 func covers(have, want []byte, depth int) bool {

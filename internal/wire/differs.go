@@ -2,9 +2,9 @@ package wire
 
 import "bytes"
 
-// Differs reports whether two forms of one value contradict each other: in a text, a
-// number, the elements of a list. A member that only one of them has is no
-// contradiction, for one form may show more than the other.
+// Differs reports whether two forms of one value contradict each other in a string, a
+// number or the elements of a list. A member that only one form has is not a
+// contradiction, because one form may show more than the other.
 func Differs(a, b []byte) bool { return differs(a, b, 0) }
 
 func differs(a, b []byte, depth int) bool {
@@ -45,7 +45,7 @@ func differs(a, b []byte, depth int) bool {
 	return !sameScalar(a, b, kind)
 }
 
-// sameScalar compares texts and numbers by value, whatever their spelling.
+// sameScalar compares strings and numbers by value, whatever their spelling.
 func sameScalar(a, b []byte, kind byte) bool {
 	switch kind {
 	case String:
@@ -58,8 +58,8 @@ func sameScalar(a, b []byte, kind byte) bool {
 	return bytes.Equal(bytes.TrimSpace(a), bytes.TrimSpace(b))
 }
 
-// At returns the value at a place within another one, nil for none. Steps are
-// names of members, or positions in lists.
+// At returns the value at a place within another value, or nil. Steps are names of
+// members or positions in lists.
 func At(value []byte, steps []string) []byte {
 	for _, step := range steps {
 		switch Kind(value) {

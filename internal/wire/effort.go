@@ -5,29 +5,28 @@ import (
 	"errors"
 )
 
-// ErrEffort says that an update would take too long.
+// ErrEffort means that an update would take too long.
 var ErrEffort = errors.New("it takes too long to tell what was changed")
 
-// effort is what an update may still take: bytes and elements to look at, until its
-// context ends.
+// effort is the remaining work that an update may do: the bytes and elements that it may
+// still examine, until its context ends.
 type effort struct {
 	ctx  context.Context
 	left int
 	err  error // why it ended
 
-	path     []step   // to the value that is looked at
+	path     []step   // path to the current value
 	switched int      // how many of the objects on the path were switched
 	added    [][]step // the members that the change added to objects that were there
 }
 
-// newEffort allows to look at each byte so often, and at a small value so much more, that
-// only a value that was made for it takes longer: nested deeply, and changed at every
-// depth.
+// newEffort allows enough work that only a value made for the purpose exceeds it: one
+// that is deeply nested and changed at every depth.
 func newEffort(ctx context.Context, size int) *effort {
 	return &effort{ctx: ctx, left: 256*size + 1<<26}
 }
 
-// spend reports whether n more may be looked at.
+// spend reports whether n more bytes or elements may be examined.
 func (e *effort) spend(n int) bool {
 	e.left -= n
 	switch {

@@ -6,27 +6,27 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// Envelope is what the answers of the API share: an object has key, meta and
-// body, a list has items and meta, a failure has error. Each member is the JSON
-// as it was sent, nil where it is absent.
+// Envelope is the common form of the API's answers: an object has key, meta and body, a
+// list has items and meta, a failure has error. Each member is the unchanged JSON, or nil
+// if it is absent.
 type Envelope struct {
 	Key   []byte
 	Meta  []byte
 	Body  []byte
 	Items []byte
 	Error []byte
-	// Elements are those of Items, nil where there is none, or where it is no list.
+	// Elements are the elements of Items. It is nil if Items is absent or not a list.
 	Elements [][]byte
-	// All holds every top-level member, these five included: some endpoints
-	// put their value beside meta.
+	// All has every top-level member, including the five above, because some endpoints
+	// have their value beside meta.
 	All []Member
-	// Garbled says that some text is not valid UTF-8, or half of a surrogate pair, and
-	// that all else is proper JSON. Only [ParseGarbled] lets that through.
+	// Garbled is true if some text contains invalid UTF-8 or half of a surrogate pair,
+	// and everything else is valid JSON. Only [ParseGarbled] accepts that.
 	Garbled bool
 }
 
-// ParseEnvelope splits an answer, which must be one JSON object. A null error
-// is no error.
+// ParseEnvelope splits an answer, which must be one JSON object. A null error counts as
+// absent.
 func ParseEnvelope(data []byte) (Envelope, error) {
 	if err := Valid(data); err != nil {
 		return Envelope{}, err
@@ -34,8 +34,8 @@ func ParseEnvelope(data []byte) (Envelope, error) {
 	return split(data)
 }
 
-// ParseGarbled is [ParseEnvelope], and takes text that is garbled: one name must not hide
-// all others. In Error it stands replaced.
+// ParseGarbled is like [ParseEnvelope] but accepts garbled text, so that one broken name
+// does not hide all others. In Error, garbled text is replaced.
 func ParseGarbled(data []byte) (Envelope, error) {
 	err := Valid(data)
 	switch {
@@ -45,7 +45,7 @@ func ParseGarbled(data []byte) (Envelope, error) {
 		return Envelope{}, err
 	}
 	e, err := split(data)
-	if e.Garbled = err == nil; e.Error != nil { // a refusal counts even if its text is broken
+	if e.Garbled = err == nil; e.Error != nil { // a refusal counts even if its text is garbled
 		e.Error, _ = jsontext.AppendFormat(nil, e.Error, lenient)
 	}
 	return e, err
@@ -53,8 +53,7 @@ func ParseGarbled(data []byte) (Envelope, error) {
 
 var lenient = jsontext.AllowInvalidUTF8(true)
 
-// isGarbled reports whether nothing but text is wrong with data, which is not valid for a
-// reason.
+// isGarbled reports whether invalid text is the only problem of data.
 func isGarbled(data []byte, reason error) bool {
 	about := reason.Error()
 	return (strings.Contains(about, "UTF-8") || strings.Contains(about, "surrogate")) && jsontext.Value(data).IsValid(lenient)

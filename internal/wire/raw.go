@@ -114,9 +114,9 @@ func Elements(data []byte) ([][]byte, error) {
 	return elements, c.end()
 }
 
-// cursor splits JSON that [Valid] has let through: an answer is checked once, at the
-// door, and taken apart many times. Of anything else it makes an error or parts of
-// the same bytes.
+// cursor splits JSON that [Valid] has accepted. An answer is checked once when it
+// arrives, and then split many times. For other JSON, it returns an error or parts of the
+// same bytes.
 type cursor struct {
 	data []byte
 	at   int
@@ -288,7 +288,7 @@ func (c *cursor) text() bool {
 	return c.textFrom(i)
 }
 
-// textFrom goes beyond the rest of a string, by leaps: it may be a certificate.
+// textFrom skips the rest of a string, in large steps, because it may be a certificate.
 func (c *cursor) textFrom(i int) bool {
 	for i < len(c.data) {
 		end := bytes.IndexByte(c.data[i:], '"')
@@ -311,7 +311,7 @@ func (c *cursor) textFrom(i int) bool {
 // delimits has the bytes that end a number or a word.
 var delimits = [256]bool{' ': true, '\t': true, '\r': true, '\n': true, ',': true, ':': true, '}': true, ']': true, '{': true, '[': true, '"': true}
 
-// nameOf returns the name of a member. An API has few, so that most were met before.
+// nameOf returns the name of a member. The API has few names, so most are in the cache.
 func nameOf(quoted []byte) string {
 	text := quoted[1 : len(quoted)-1]
 	if len(text) > maxName || bytes.IndexByte(text, '\\') >= 0 {
@@ -331,7 +331,8 @@ func nameOf(quoted []byte) string {
 	return name
 }
 
-// names has the names that were met, one for each hash: an appliance may make some up.
+// names is the cache of names, one for each hash, so that an appliance with invented
+// names cannot fill the memory.
 var names [4096]atomic.Pointer[string]
 
 // maxName is the length up to which a name is worth keeping.

@@ -7,8 +7,8 @@ import (
 )
 
 // BareReferences replaces every reference in a body by its key: answers show
-// {"key":"-100","meta":{"href":"/api/…"}}, requests must say "-100". The body
-// itself is never taken for one.
+// {"key":"-100","meta":{"href":"/api/…"}}, and requests must send "-100". The body
+// itself is never treated as a reference.
 func BareReferences(body []byte) ([]byte, error) {
 	if !bytes.Contains(body, []byte(`"meta"`)) {
 		return body, nil
@@ -16,8 +16,8 @@ func BareReferences(body []byte) ([]byte, error) {
 	return bareReferences(body, 0)
 }
 
-// maxDepth bounds the nesting of what is rewritten: each level is read once for
-// all that are above it.
+// maxDepth limits the nesting of what is rewritten, because each level is read once for
+// every level above it.
 const maxDepth = 100
 
 var errDepth = errors.New("nested more than 100 levels deep")

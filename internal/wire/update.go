@@ -5,21 +5,21 @@ import (
 	"context"
 )
 
-// Update lays a change over a body without losing what the change does not
-// know. original is the body as it was read; before and after are the user's
-// value, encoded by [Codec.Marshal] before and after the change. Whatever is
-// equal in before and after stays as it stands in original: unknown members at
-// every depth, null, absent and empty, the spelling of numbers. It gives
-// ErrAmbiguous, ErrEffort, or the error of a context that has ended.
+// Update applies a change to a body without losing members that the change does not know.
+// original is the body as it was read. before and after are the user's value, encoded by
+// [Codec.Marshal] before and after the change. What is equal in before and after stays as
+// it is in original: unknown members at every depth, null, absent and empty values, and
+// the spelling of numbers. Update returns ErrAmbiguous, ErrEffort, or the error of a
+// context that has ended.
 func Update(ctx context.Context, original, before, after []byte) ([]byte, error) {
 	data, _, err := Lay(ctx, original, before, after)
 	return data, err
 }
 
-// Lay is [Update], and names a member that the change set in an object that was there and
-// does not have it, "" where there is none: the appliance ignores a name that it does not
-// know. What is new may have members of its own: an element of a list, and an object in
-// which the change also switched what decides about its members, here or above.
+// Lay is like [Update]. It also returns the name of a member that the change set in an
+// existing object that does not have it, or "", because the appliance ignores unknown
+// names. A new list element may have members of its own. So may an object if the change
+// also switched the member that determines its members, in the object or above.
 func Lay(ctx context.Context, original, before, after []byte) (data []byte, unknown string, err error) {
 	e := newEffort(ctx, len(original)+len(before)+len(after))
 	if data, err = e.update(original, before, after, 0); err != nil {
@@ -74,7 +74,7 @@ func (e *effort) updateObject(original, before, after []byte, depth int) ([]byte
 		case a == nil:
 			// unknown to the user's type
 		case b == nil && Kind(a) == Object && Kind(old.Value) == Object:
-			// The type leaves an empty member out, and now it is set.
+			// The type leaves out an empty member, and now it is set.
 			b = []byte("{}")
 			fallthrough
 		default:
@@ -87,8 +87,8 @@ func (e *effort) updateObject(original, before, after []byte, depth int) ([]byte
 	}
 	e.path = e.path[:at]
 	for _, a := range afters {
-		// A member that the type has and the appliance has not is added only
-		// when the change set it.
+		// A member that the type has and the appliance does not have is added only if the
+		// change set it.
 		if !kept[a.Name] && !bytes.Equal(was[a.Name], a.Value) {
 			e.add(olds, a.Name)
 			merged = append(merged, a)
@@ -119,8 +119,8 @@ func (e *effort) updateArray(original, before, after []byte, depth int) ([]byte,
 		return nil, err
 	}
 	if len(olds) != len(befores) {
-		// The user's type does not hold the elements one by one (a set, say): there
-		// is nothing to align with.
+		// The user's type does not hold the elements one by one, for example because it
+		// is a set, so there is nothing to align.
 		for _, old := range olds {
 			if Kind(old) == Object || Kind(old) == Array {
 				return nil, ErrAmbiguous

@@ -1,11 +1,11 @@
-// Package wire turns Go values into the JSON of the SPS REST API and back.
+// Package wire converts Go values to the JSON of the SPS REST API and back.
 //
-// It is the only package that imports the JSON library, so that a move to the
-// standard library's encoding/json/v2 touches nothing else. It knows JSON and
-// the shapes that every answer shares; it knows no endpoint.
+// It is the only package that imports the JSON library, so a move to the standard
+// library's encoding/json/v2 affects no other package. It knows JSON and the common form
+// of answers, but no endpoint.
 //
-// [ParseEnvelope], [Unmarshal] and [Valid] check what they are given. Everything else
-// takes JSON that one of them has let through, and does not look again.
+// [ParseEnvelope], [Unmarshal] and [Valid] check their input. All other functions take
+// JSON that one of them has accepted, and do not check it again.
 package wire
 
 import (
@@ -19,16 +19,15 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// Codec encodes bodies for the wire and decodes what came from it.
+// Codec encodes request bodies and decodes answers.
 type Codec struct {
 	marshal json.Options
-	// telling returns the options with which each value that is revealed is shown to a
-	// function too.
+	// telling returns the options that also pass each revealed value to a function.
 	telling func(func(string)) json.Options
 }
 
-// NewCodec returns a codec that writes the true value of every S, whatever S
-// shows to fmt, loggers and other encoders, and every json.Number as a number.
+// NewCodec returns a codec that writes the true value of every S, although other encoders
+// print a placeholder, and every json.Number as a number.
 func NewCodec[S any](reveal func(S) string) Codec {
 	telling := func(tell func(string)) json.Options {
 		return json.JoinOptions(
@@ -43,8 +42,8 @@ func NewCodec[S any](reveal func(S) string) Codec {
 	return Codec{telling(func(string) {}), telling}
 }
 
-// Marshal encodes v. Maps are written in the order of their keys, nil slices
-// and maps as [] and {}: the appliance demands empty members.
+// Marshal encodes v. Maps are written in the order of their keys, and nil slices and maps
+// as [] and {}, because the appliance requires empty members.
 func (c Codec) Marshal(v any) ([]byte, error) {
 	data, err := json.Marshal(v, c.marshal)
 	if err != nil {
@@ -53,8 +52,8 @@ func (c Codec) Marshal(v any) ([]byte, error) {
 	return data, nil
 }
 
-// Reveal is [Codec.Marshal], and returns what was revealed too: each value once, in the
-// order in which they stand in the data.
+// Reveal is like [Codec.Marshal] and also returns the revealed values, each once, in
+// their order in the data.
 func (c Codec) Reveal(v any) (data []byte, revealed []string, err error) {
 	seen := map[string]bool{}
 	data, err = json.Marshal(v, c.telling(func(text string) {
@@ -78,7 +77,7 @@ func Unmarshal(data []byte, v any) error {
 	return trim(json.Unmarshal(data, v))
 }
 
-// Decode is [Unmarshal] of data that was checked.
+// Decode is [Unmarshal] for data that was already checked.
 func Decode(data []byte, v any) error {
 	own, ok := v.(json.Unmarshaler)
 	if !ok {
@@ -115,14 +114,14 @@ func Valid(data []byte) error {
 	}
 }
 
-// Unfit is the error of a type's own UnmarshalJSON. Its text is shown, so it must
-// not quote the value.
+// Unfit is the error of a type's own UnmarshalJSON. It must not quote the value, because
+// its text is shown.
 type Unfit string
 
 func (u Unfit) Error() string { return string(u) }
 
-// trim takes the values out of an error of the JSON library: its semantic
-// errors quote the JSON that they stumble over, which may be a secret.
+// trim removes the values from an error of the JSON library, which quotes JSON that may
+// be a secret.
 func trim(err error) error {
 	if err == nil {
 		return nil
