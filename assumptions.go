@@ -30,9 +30,9 @@ func logOutDone(e *Error) bool {
 	case http.StatusNotFound, http.StatusMethodNotAllowed:
 		return true
 	case http.StatusUnauthorized:
-		return e.Type == "" || e.Type == Unauthenticated
+		return e.kind() == "" || e.kind() == Unauthenticated
 	}
-	return e.Type == Unauthenticated
+	return e.kind() == Unauthenticated
 }
 
 // Commit message. The guide calls the value commit_message when it is required, and
@@ -65,7 +65,7 @@ func refusedWithoutMessage(e *Error) bool {
 // this one, except those with a documented other meaning: a missing session or right, an
 // unknown path or method, an invalid request, too many requests, a server error.
 func refusedByLock(e *Error) bool {
-	switch e.Type {
+	switch e.kind() {
 	case Unauthenticated, AuthenticationFailure, Unauthorized, NotFound, ResourceNotFound, MethodNotAllowed,
 		InvalidRequestBody, SyntacticError, IncompleteRequestBodyError:
 		return false
@@ -83,14 +83,14 @@ func refusedByLock(e *Error) bool {
 // refusal can have other reasons, so only a refusal that mentions a lock or a transaction
 // counts.
 func stepRefusedByLock(e *Error) bool {
-	switch e.Type {
+	switch e.kind() {
 	case OpenTransactionError:
 		return true
 	case SyntacticError, SemanticError, InvalidRequestBody, IncompleteRequestBodyError, Unauthorized, noTransaction:
 		return false
 	}
 	return strings.Contains(string(e.kind()), "Lock") || e.Status == http.StatusLocked ||
-		e.Type != "" && strings.Contains(e.said(), "locked")
+		e.kind() != "" && strings.Contains(e.said(), "locked")
 }
 
 // No transaction. The table for the deletion of an object has 409 Conflict for a write
@@ -99,13 +99,13 @@ func stepRefusedByLock(e *Error) bool {
 const noTransaction ErrorType = "Conflict"
 
 func refusedWithoutTransaction(e *Error) bool {
-	return e.Type == noTransaction || strings.Contains(string(e.kind()), "NoOpenTransaction") || strings.Contains(string(e.kind()), "NoTransaction")
+	return e.kind() == noTransaction || strings.Contains(string(e.kind()), "NoOpenTransaction") || strings.Contains(string(e.kind()), "NoTransaction")
 }
 
 // mayLackTransaction reports whether a refusal may have the same meaning. The status of
 // the transaction decides.
 func mayLackTransaction(e *Error) bool {
-	switch e.Type {
+	switch e.kind() {
 	case ForbiddenActionError, MethodNotAllowed:
 		return true
 	case "":

@@ -58,7 +58,13 @@ func (c *Client) cleaned(began time.Time) {
 func (c *Client) endSession(ctx context.Context, s *session, left error, late bool) error {
 	if !c.logins.separate() {
 		c.setDirty(s)
-		return left
+		if late {
+			s.suspect.Store(true)
+		}
+		if left == nil {
+			return nil
+		}
+		return (&remnant{session: s, open: true, err: left}).unended()
 	}
 	c.writing.drop(s)
 	r := &remnant{session: s, open: left != nil || late, late: late}

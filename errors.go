@@ -57,7 +57,7 @@ func (t ErrorType) documented() bool {
 	case SyntacticError, SemanticError, InvalidRequestBody, IncompleteRequestBodyError, MissingCredentialStringError,
 		MissingProductInstanceError, Unauthenticated, AuthenticationFailure, Unauthorized, OpenTransactionError,
 		ForbiddenActionError, StarlingJoinIsInUseByRemoteAccessError, RemoteAccessDependsOnStarlingJoinError,
-		StarlingJoinInfoIsReadOnlyError, NotFound, ResourceNotFound, MethodNotAllowed, FirmwareTestFailed:
+		StarlingJoinInfoIsReadOnlyError, NotFound, ResourceNotFound, MethodNotAllowed, FirmwareTestFailed, noTransaction:
 		return true
 	}
 	return false

@@ -229,7 +229,39 @@ const sessionCookie = "session_id"
 type session struct {
 	id     atomic.Pointer[string] // the Cookie header
 	hidden []Secret               // the secrets of the login, which errors must not show
-	ends   atomic.Int64           // when the session ends, as the appliance last said, in Unix nanoseconds; 0 if unknown
+	// suspect is set if a late request of an earlier transaction may change what is staged in
+	// the session.
+	suspect atomic.Bool
+	said    atomic.Pointer[[]Secret] // the secrets of bodies that were sent in it, which errors must not show either
+	ends    atomic.Int64             // when the session ends, as the appliance last said, in Unix nanoseconds; 0 if unknown
+}
+
+// maxSaid is how many secrets a session remembers.
+const maxSaid = 1000
+
+// remember keeps secrets of a body: the appliance may quote them when it refuses another
+// request.
+func (s *session) remember(secrets []Secret) {
+	for {
+		old := s.said.Load()
+		var all []Secret
+		if old != nil {
+			all = *old
+		}
+		n := len(all)
+		for _, secret := range secrets {
+			if !slices.ContainsFunc(all, func(known Secret) bool { return known.ExposeString() == secret.ExposeString() }) {
+				all = append(all[:len(all):len(all)], secret)
+			}
+		}
+		if len(all) == n {
+			return
+		}
+		all = all[max(0, len(all)-maxSaid):]
+		if s.said.CompareAndSwap(old, &all) {
+			return
+		}
+	}
 }
 
 // note keeps the time until which the session lives without another request.

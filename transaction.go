@@ -67,6 +67,7 @@ type transactionOptions struct {
 	message   string
 	patient   bool
 	wait      time.Duration
+	limit     time.Duration // wait, as it was given
 	lockFirst bool
 	rerun     time.Duration // how long the function may be run again
 	changes   *CommittedChanges
@@ -98,7 +99,7 @@ func (o changesOption) applyTransaction(t *transactionOptions) { t.changes = o.c
 // help if the appliance refuses the commit because of the lock: that is ErrLocked in any
 // case.
 func WithLockWait(limit time.Duration) TransactionOption {
-	return lockOption(func(o *transactionOptions) { o.patient, o.wait = true, limit })
+	return lockOption(func(o *transactionOptions) { o.patient, o.wait, o.limit = true, limit, limit })
 }
 
 // WithLockFirst opens the transaction before the function runs and reads inside the
@@ -419,7 +420,7 @@ func (c *Client) takeTurn(ctx context.Context, what string, o *transactionOption
 	case <-ctx.Done():
 		return fail(fmt.Errorf("%w while waiting for another transaction of this client", ended(ctx)))
 	case <-over:
-		return fail(fmt.Errorf("%w: another transaction of this client is running; waited %s", ErrLocked, o.wait))
+		return fail(fmt.Errorf("%w: another transaction of this client is running; waited %s", ErrLocked, o.limit))
 	case <-c.closed:
 		return fail(ErrClosed)
 	}

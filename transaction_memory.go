@@ -39,9 +39,10 @@ type memory struct {
 
 // write is the last write to one object.
 type write struct {
-	method string
-	path   apiPath // the path of the object, including one that a POST created
-	sent   []byte  // its body; nil if it was deleted
+	method  string
+	path    apiPath  // the path of the object, including one that a POST created
+	sent    []byte   // its body; nil if it was deleted
+	secrets []Secret // what of the body is secret
 }
 
 // version is what an update has read of an object.
@@ -115,6 +116,36 @@ func (s *staged) had(path apiPath) bool {
 	return s.before[path.Text] != nil
 }
 
+// touched reports whether the transaction wrote something at or below a path, or above it.
+func (s *staged) touched(path apiPath) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.touches(path)
+}
+
+func (s *staged) touches(path apiPath) bool {
+	for written := range s.count {
+		if path.Below(written) || (apiPath{Text: written}).Below(path.Text) {
+			return true
+		}
+	}
+	return false
+}
+
+// foreign returns the path of a change that the transaction did not make, "" if there is
+// none.
+func (s *staged) foreign(changes []Change) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, change := range changes {
+		path, _, _ := strings.Cut(change.Path, "#")
+		if !s.touches(apiPath{Text: path}) {
+			return change.Path
+		}
+	}
+	return ""
+}
+
 // begin counts a write before it is sent, because any later read may show it. It reports
 // whether this is the first write of the object.
 func (s *staged) begin(path apiPath) (first bool) {
@@ -175,7 +206,7 @@ func (s *staged) rename(w *write) {
 func (s *staged) write(k *call, a *answer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	w := &write{k.method, k.path, k.body}
+	w := &write{k.method, k.path, k.body, k.secret}
 	for _, secret := range k.secret {
 		if text := secret.ExposeString(); text != "" && !slices.Contains(s.secrets, text) {
 			s.secrets = append(s.secrets, text)
@@ -260,7 +291,7 @@ func (tx *Transaction) find(ctx context.Context) *findings {
 	var all sync.WaitGroup
 	for i, w := range writes {
 		before := bare(read[w.path.Text])
-		if w.method == http.MethodPut && len(before) > 0 && wire.Covers(before, w.sent) {
+		if w.method == http.MethodPut && len(before) > 0 && w.shownBy(before) {
 			continue
 		}
 		places <- struct{}{}
@@ -298,6 +329,14 @@ const (
 	foundNeither
 )
 
+// shownBy reports whether a value shows everything that was sent, apart from secrets: the
+// appliance shows them in another form, or not at all.
+func (w *write) shownBy(value []byte) bool {
+	return wire.CoversBut(value, w.sent, func(text string) bool {
+		return slices.ContainsFunc(w.secrets, func(s Secret) bool { return s.ExposeString() == text })
+	})
+}
+
 // compare says how an object is now. before is its earlier value, empty if it was not
 // read.
 func (w *write) compare(a *answer, gone bool, before []byte) found {
@@ -314,7 +353,7 @@ func (w *write) compare(a *answer, gone bool, before []byte) found {
 		return foundNothing
 	}
 	now := bare(a.Body)
-	switch written := wire.Covers(now, w.sent); {
+	switch written := w.shownBy(now); {
 	case w.method == http.MethodPost && written:
 		return foundWritten
 	case len(now) == 0 || len(before) == 0 && written:
@@ -464,6 +503,10 @@ const repeating = 8
 // current value as fresh.
 func (tx *Transaction) confirm(ctx context.Context, path apiPath, own *version) (fresh *answer, err error) {
 	list := tx.looks.open()
+	if !tx.client.logins.separate() {
+		// In the only session, an object that was written shows its staged value.
+		list = slices.DeleteFunc(list, func(l *look) bool { return tx.staged.touched(l.path) })
+	}
 	var mine *look
 	if own != nil && own.early {
 		mine = &look{path: path, sum: own.sum}

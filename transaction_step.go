@@ -237,7 +237,7 @@ func (tx *Transaction) locked(ctx context.Context, err error) error {
 	if own := tx.client.holdsOwnLock(); own != nil {
 		err = own.endOf(errorf("%w; an earlier session of this client, which could not be ended yet, may hold it%s", err, own.endsIn()))
 	} else if tx.client.namesOwnUser(err) {
-		err = tx.client.present().endOf(errorf("%w; the appliance names this client's own user: an earlier run of yours may hold the lock, which ends with its session%s", err, tx.client.lifetime()))
+		err = tx.client.timed().endOf(errorf("%w; the appliance names this client's own user: an earlier run of yours may hold the lock, which ends with its session%s", err, tx.client.lifetime()))
 	}
 	switch {
 	case tx.accepted: // the transaction had the lock and lost it
@@ -247,7 +247,7 @@ func (tx *Transaction) locked(ctx context.Context, err error) error {
 	case !tx.o.patient:
 		return errorf("%w; pass WithLockWait to wait for it", err)
 	}
-	return errorf("%w; waited %s", err, tx.o.wait)
+	return errorf("%w; waited %s", err, tx.o.limit)
 }
 
 // endOf adds to an error about a lock when the lock ends with a session, if that is
@@ -282,12 +282,21 @@ func containsWord(text, word string) bool {
 // lifetime returns a text that says how long an unused session lives, or "" if the
 // appliance has not said it.
 func (c *Client) lifetime() string {
-	if s := c.present(); s != nil {
-		if left := s.remaining(); left > 0 {
-			return fmt.Sprintf(", at the latest %s after its last request", left.Round(time.Second))
-		}
+	if s := c.timed(); s != nil {
+		return fmt.Sprintf(", at the latest %s after its last request", s.remaining().Round(time.Second))
 	}
 	return ""
+}
+
+// timed returns a session of this client of which it is known how long it lives, nil for
+// none. All sessions of a user live equally long.
+func (c *Client) timed() *session {
+	for _, s := range []*session{c.present(), c.reading.now()} {
+		if s != nil && s.remaining() > 0 {
+			return s
+		}
+	}
+	return nil
 }
 
 // This part makes the steps of a transaction: its reads, and the writes that open it.
@@ -346,6 +355,9 @@ func (tx *Transaction) takeTurn(ctx context.Context, what string) (release func(
 // look reads before the first write.
 func (tx *Transaction) look(ctx context.Context, k *call) (*answer, error) {
 	a, err := tx.client.call(ctx, k)
+	if err == nil {
+		a.session.note(newMeta(a.Meta).SessionRemaining)
+	}
 	tx.noteRead(k, a, err, true)
 	return a, err
 }
@@ -374,6 +386,7 @@ func (tx *Transaction) writeOpen(ctx context.Context, k *call) (*answer, error) 
 		}
 	}
 	untouched := tx.staged.begin(k.path)
+	tx.session.remember(k.secret)
 	a, err := tx.client.transport.do(ctx, k, tx.session)
 	for !tx.accepted && lockedStep(err) && tx.waitForLock(ctx) {
 		a, err = tx.client.transport.do(ctx, k, tx.session)
@@ -407,10 +420,21 @@ func (tx *Transaction) writeOpen(ctx context.Context, k *call) (*answer, error) 
 			return nil, &outdated{fresh, err == nil}
 		}
 	}
-	if untouched && errors.Is(err, ResourceNotFound) && tx.staged.had(k.path) {
+	if untouched && errors.Is(err, ResourceNotFound) && tx.staged.had(k.path) && tx.isGone(ctx, k.path, err) {
 		err = because(ErrConflict, err) // the object was there when it was read
 	}
 	return a, err
+}
+
+// isGone reports whether a 404 is about the object that was written, and not about another
+// one that it refers to. The caller holds the turn.
+func (tx *Transaction) isGone(ctx context.Context, path apiPath, refusal error) bool {
+	var told *ResourceNotFoundDetails
+	if errors.As(refusal, &told) && told.Resource != "" {
+		return strings.Trim(told.MountPoint+"/"+told.Resource, "/") == path.Text
+	}
+	_, err := tx.client.transport.do(ctx, newRead(path, nil), tx.session)
+	return errors.Is(err, ResourceNotFound)
 }
 
 // confirmAfter repeats the reads after the first write was answered. If the write was

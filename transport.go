@@ -511,6 +511,11 @@ func (x *exchange) secrets() []string {
 		for _, hidden := range x.sess.hidden {
 			secrets = append(secrets, hidden.ExposeString())
 		}
+		if said := x.sess.said.Load(); said != nil {
+			for _, hidden := range *said {
+				secrets = append(secrets, hidden.ExposeString())
+			}
+		}
 		secrets = append(secrets, x.id, strings.TrimPrefix(x.sess.cookie(), sessionCookie+"="))
 	}
 	return secrets

@@ -2,10 +2,21 @@ package wire
 
 // Covers reports whether have contains everything in want: every member of its objects,
 // and equal lists, strings and numbers. have may contain more.
-func Covers(have, want []byte) bool { return covers(have, want, 0) }
+func Covers(have, want []byte) bool { return covers(have, want, nil, 0) }
 
-func covers(have, want []byte, depth int) bool {
+// CoversBut is [Covers] and leaves out the strings of want for which skip returns true: have
+// may show anything in their place, or nothing.
+func CoversBut(have, want []byte, skip func(text string) bool) bool {
+	return covers(have, want, skip, 0)
+}
+
+func covers(have, want []byte, skip func(string) bool, depth int) bool {
 	kind := Kind(want)
+	if skip != nil && kind == String {
+		if text, ok := Text(want); ok && skip(text) {
+			return true
+		}
+	}
 	if depth > maxDepth || Kind(have) != kind {
 		return false
 	}
@@ -21,7 +32,7 @@ func covers(have, want []byte, depth int) bool {
 		}
 		named := index(had)
 		for _, m := range wanted {
-			if !covers(named[m.Name], m.Value, depth+1) {
+			if !covers(named[m.Name], m.Value, skip, depth+1) {
 				return false
 			}
 		}
@@ -36,7 +47,7 @@ func covers(have, want []byte, depth int) bool {
 			return false
 		}
 		for i := range wanted {
-			if !covers(had[i], wanted[i], depth+1) {
+			if !covers(had[i], wanted[i], skip, depth+1) {
 				return false
 			}
 		}

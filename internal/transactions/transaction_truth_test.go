@@ -1,0 +1,153 @@
+package transactions
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/internal/testkit"
+	"github.com/go-sps/sps/spstest"
+)
+
+const trapPath = "configuration/management/snmp/trap"
+
+func disableTrap(ctx context.Context, tx *sps.Transaction) error {
+	return tx.Management.SNMP.Trap.Update(ctx, func(s *sps.SNMPTrap) error {
+		s.Enabled = !s.Enabled
+		s.Version.Value.Community = sps.NewSecretString("tr0ub4dor")
+		return nil
+	})
+}
+
+// TestLateStepInOneSession has a step that the appliance executes late, in the middle of
+// the next transaction of the only session. That must not commit it.
+func TestLateStepInOneSession(t *testing.T) {
+	t.Parallel()
+	testkit.BubbleWith(t, nil, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+		a.Inject(spstest.Fault{Method: "PUT", Path: "configuration/management/email", CutAfter: true, Detached: true, Takes: 10 * time.Second})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := c.Transaction(ctx, testkit.SetAdmin(testkit.AdminAfter)); err == nil {
+			t.Fatal("no error")
+		}
+		second := func() error {
+			return c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+				if _, err := tx.TrustStores.Create(ctx, sps.NewTrustStore("second")); err != nil {
+					return err
+				}
+				time.Sleep(20 * time.Second)
+				return nil
+			})
+		}
+		if err := second(); !errors.Is(err, sps.ErrConflict) || !strings.Contains(err.Error(), "late request") {
+			t.Errorf("error %v, want ErrConflict that tells of the late request", err)
+		}
+		testkit.Settled(t, a, testkit.AdminBefore)
+		if err := second(); err != nil {
+			t.Errorf("run again: %v", err)
+		}
+		testkit.Settled(t, a, testkit.AdminBefore)
+	}, sps.WithOneSession())
+}
+
+// TestSecretOfAnotherStep has the appliance quote a secret of one step when it refuses
+// another request of the same session.
+func TestSecretOfAnotherStep(t *testing.T) {
+	t.Parallel()
+	for _, path := range []string{"PUT transaction", "PUT configuration/management/email"} {
+		t.Run(path, func(t *testing.T) {
+			t.Parallel()
+			testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+				method, path, _ := strings.Cut(path, " ")
+				a.Inject(spstest.Fault{Method: method, Path: path, Status: 400, Body: `{"error":{"type":"SemanticError","message":"bad tr0ub4dor"}}`})
+				err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+					if err := disableTrap(ctx, tx); err != nil {
+						return err
+					}
+					return testkit.SetAdmin(testkit.AdminAfter)(ctx, tx)
+				})
+				if !errors.Is(err, sps.SemanticError) || strings.Contains(err.Error(), "tr0ub") {
+					t.Errorf("error %v", err)
+				}
+			})
+		})
+	}
+}
+
+// TestLostCommitWithSecret loses the answer to a commit that wrote a secret, which the
+// appliance then shows in another form.
+func TestLostCommitWithSecret(t *testing.T) {
+	t.Parallel()
+	for _, shown := range []string{`"********"`, `null`, `{"key":"p1","meta":{"href":"/api/configuration/passwords/p1"}}`} {
+		t.Run(shown, func(t *testing.T) {
+			t.Parallel()
+			testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+				a.Inject(spstest.Fault{Method: "PUT", Path: "transaction", CutAfter: true})
+				a.Inject(spstest.Fault{Method: "GET", Path: trapPath, Times: -1, Mutate: func(body []byte) []byte {
+					return []byte(strings.ReplaceAll(string(body), `"tr0ub4dor"`, shown))
+				}})
+				if err := c.Transaction(t.Context(), disableTrap); err != nil {
+					t.Errorf("error %v, though the commit was executed", err)
+				}
+			})
+		})
+	}
+	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+		a.Inject(spstest.Fault{Method: "PUT", Path: "transaction", CutBefore: true})
+		if err := c.Transaction(t.Context(), disableTrap); err == nil {
+			t.Error("a commit that never came is a success")
+		}
+	})
+}
+
+// TestPasswordConflict has a password that is the type of a refusal.
+func TestPasswordConflict(t *testing.T) {
+	t.Parallel()
+	for _, password := range []string{"Conflict", "Failed", "auth"} {
+		t.Run(password, func(t *testing.T) {
+			t.Parallel()
+			testkit.BubbleOf(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+				a.Inject(spstest.Fault{Method: "PUT", Path: "transaction", Execute: true, Status: 409, Body: `{"error":{"type":"Conflict","message":"no transaction"}}`})
+				if err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter)); err != nil {
+					t.Errorf("error %v, though the commit was executed", err)
+				}
+				testkit.Settled(t, a, testkit.AdminAfter)
+			}, spstest.WithCredentials("admin", password))
+		})
+	}
+}
+
+// TestMissingReference has an update refused because of an object that it refers to.
+func TestMissingReference(t *testing.T) {
+	t.Parallel()
+	for details, want := range map[string]error{
+		`{"mount_point":"/configuration/policies/time_policies","resource":"9"}`: nil,
+		`{"mount_point":"/configuration/management","resource":"email"}`:         sps.ErrConflict,
+		`null`: nil,
+	} {
+		testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+			a.Inject(spstest.Fault{Method: "PUT", Path: "configuration/management/email", Status: 404, Body: `{"error":{"type":"ResourceNotFound","message":"Resource was not found","details":` + details + `}}`})
+			err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter))
+			if !errors.Is(err, sps.ResourceNotFound) || errors.Is(err, sps.ErrConflict) != (want != nil) {
+				t.Errorf("%s: error %v", details, err)
+			}
+		})
+	}
+}
+
+// TestWaitedText says how long was waited as it was asked for.
+func TestWaitedText(t *testing.T) {
+	t.Parallel()
+	for limit, want := range map[time.Duration]string{700 * time.Millisecond: "waited 700ms", 0: "waited 0s"} {
+		testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+			a.LockConfiguration("somebody")
+			err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter), sps.WithLockWait(limit))
+			if !errors.Is(err, sps.ErrLocked) || !strings.HasSuffix(err.Error(), want) {
+				t.Errorf("error %v, want %q at its end", err, want)
+			}
+		})
+	}
+}
