@@ -225,8 +225,8 @@ func (a *Appliance) reap() {
 	}
 }
 
-// browserRefused tells whether a request looks like a browser's and lacks the
-// token that keeps foreign web pages out.
+// browserRefused reports whether a request looks like a browser's and lacks the token
+// that keeps foreign web pages out.
 func (a *Appliance) browserRefused(x *exchange) bool {
 	return a.profile.browserToken && x.writes() &&
 		strings.Contains(x.header.Get("User-Agent"), "Mozilla") &&

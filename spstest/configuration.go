@@ -142,7 +142,7 @@ func (a *Appliance) writable(x *exchange) (answer, bool) {
 	return answer{}, true
 }
 
-// opensByItself tells whether a change opens a transaction.
+// opensByItself reports whether a change opens a transaction.
 func (a *Appliance) opensByItself() bool {
 	if picked, ok := a.variants["no-transaction"]; ok {
 		return picked == "opens"
@@ -150,8 +150,8 @@ func (a *Appliance) opensByItself() bool {
 	return a.profile.autoOpen
 }
 
-// refuseWithout refuses a change for want of its transaction. Where changes open one,
-// that is a change whose transaction ended while it went on.
+// refuseWithout refuses a change because it lacks its transaction. Where changes open
+// one, that is a change whose transaction ended while it went on.
 func (a *Appliance) refuseWithout(x *exchange) answer {
 	const message = "No open transaction is available, open one first"
 	if a.variant("no-transaction") == "opens" {

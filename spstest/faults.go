@@ -289,7 +289,7 @@ func globParts(glob string) (head string, rest bool) {
 	return strings.CutSuffix(glob, "/**")
 }
 
-// hasEndpoint tells whether a request with a path that the glob matches leads anywhere.
+// hasEndpoint reports whether a request with a path that the glob matches leads anywhere.
 func (a *Appliance) hasEndpoint(glob string) bool {
 	for i := range routes {
 		if reaches(glob, routes[i].path) {
@@ -309,8 +309,8 @@ func (a *Appliance) hasEndpoint(glob string) bool {
 	return false
 }
 
-// reaches tells whether a glob matches any path of an endpoint, in which a "*" stands for
-// any segment.
+// reaches reports whether a glob matches any path of an endpoint, in which a "*" stands
+// for any segment.
 func reaches(glob, endpoint string) bool {
 	head, rest := globParts(glob)
 	if head == "" {
@@ -377,7 +377,7 @@ func matchPath(glob, p string) bool {
 	return ok
 }
 
-// falseAnswer is what a fault says in place of the appliance.
+// falseAnswer is what a fault says instead of the appliance.
 func (f *Fault) falseAnswer() answer {
 	var ans answer
 	switch {

@@ -219,7 +219,7 @@ func (a *Appliance) finish(op *operation) {
 	}
 }
 
-// finishWith gives the answer to whoever waits for it.
+// finishWith passes the answer to the goroutine that waits for it.
 func (a *Appliance) finishWith(op *operation, ans answer) {
 	op.answer = ans
 	op.entry.Session, op.entry.Executed, op.entry.Running, op.entry.Ignored = op.x.label, op.x.executed, false, op.x.ignored
@@ -249,7 +249,7 @@ func (x *exchange) holds() bool {
 	return true
 }
 
-// needsItsSession tells whether a request has no effect without the session that it
+// needsItsSession reports whether a request has no effect without the session that it
 // belongs to.
 func (x *exchange) needsItsSession() bool {
 	return x.path == "transaction" || strings.HasPrefix(x.path, configurationPath+"/")
@@ -264,10 +264,10 @@ const (
 	isRefused
 )
 
-// turn tells whether it is a request's turn. A session is busy while one of its writes
+// turn reports whether it is a request's turn. A session is busy while one of its writes
 // goes on; its reads keep nobody waiting, and a login belongs to no session. While a
-// commit goes on, whatever else would change its transaction waits for it at least,
-// but for the rollback, which has a variant of its own.
+// commit goes on, whatever else would change its transaction waits for it at least, but
+// for the rollback, which has a variant of its own.
 func (a *Appliance) turn(x *exchange) (refusal answer, _ turn) {
 	if x.session == nil || x.method == http.MethodGet && x.path == "authentication" || !a.busy(x.session) {
 		return answer{}, goesOn
@@ -294,12 +294,12 @@ func (a *Appliance) turn(x *exchange) (refusal answer, _ turn) {
 	return a.refuse(x, "busy-session", "The session is busy with another request", nil), isRefused
 }
 
-// busy tells whether a write of a session goes on.
+// busy reports whether a write of a session goes on.
 func (a *Appliance) busy(s *session) bool {
 	return slices.ContainsFunc(a.operations, func(op *operation) bool { return op.x.session == s && op.x.writes() })
 }
 
-// committing tells whether a commit of a session goes on.
+// committing reports whether a commit of a session goes on.
 func (a *Appliance) committing(s *session) bool {
 	return slices.ContainsFunc(a.operations, func(op *operation) bool { return op.x.session == s && op.x.commits != nil })
 }

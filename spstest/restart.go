@@ -90,7 +90,7 @@ func (a *Appliance) Restarts() int {
 	return a.restarts
 }
 
-// beginRestart begins a restart; one under way begins anew.
+// beginRestart begins a restart; a running one starts again.
 func (a *Appliance) beginRestart(upgrade bool) {
 	a.restarts++
 	a.upgrading = upgrade

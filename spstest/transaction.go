@@ -38,7 +38,7 @@ func (a *Appliance) TransactionOpen() bool {
 	return a.anyOpen()
 }
 
-// anyOpen tells whether any transaction is open, or is being committed.
+// anyOpen reports whether any transaction is open, or is being committed.
 func (a *Appliance) anyOpen() bool {
 	for _, s := range a.sessions {
 		if s.pending != nil {
@@ -98,7 +98,7 @@ func (a *Appliance) messageRequired() bool {
 	return accounting.Required
 }
 
-// locked tells whether somebody other than the session holds the lock.
+// locked reports whether somebody other than the session holds the lock.
 func (a *Appliance) locked(s *session) bool {
 	if a.lock != nil {
 		return a.lock != s
@@ -135,7 +135,7 @@ func (a *Appliance) drop(s *session) {
 	a.release(s)
 }
 
-// release gives the lock of a session back that no longer needs it. What goes on under
+// release gives back the lock of a session that no longer needs it. What goes on under
 // the lock holds it to its end.
 func (a *Appliance) release(s *session) {
 	stages := s.pending != nil && s.pending.staged != nil && a.variant("lock-taken") != "commit"

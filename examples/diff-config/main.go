@@ -64,8 +64,8 @@
 // # Exit status
 //
 // The status is 0 if there is no difference, 1 if there are some, and 2 if something
-// could not be done: wrong usage, no connection, no login, a folder that is no export, a
-// part that refused to be read; what could be compared is shown nonetheless. 2 takes
+// could not be done: wrong usage, no connection, no login, a folder that is not an
+// export, a part that refused to be read; what could be compared is shown anyway. 2 takes
 // precedence over 1. That no appliance shows its lists of passwords and private keys is
 // documented, and does not count. The demonstration has status 0.
 package main
@@ -182,7 +182,7 @@ func parse(args []string, stdout io.Writer) (*config, error) {
 	return c, c.check(flags)
 }
 
-// demo tells whether the flags name nothing to compare.
+// demo reports whether the flags name nothing to compare.
 func (c *config) demo() bool { return c.left+c.right+c.Appliance+c.other == "" }
 
 // check refuses flags that cannot be combined.

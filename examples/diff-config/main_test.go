@@ -25,7 +25,7 @@ import (
 // program is the program under test.
 var program = clitest.Program{Main: run}
 
-// reach gives the flags that reach one appliance or two, and adds others.
+// reach returns the flags that reach one appliance or two, and adds others.
 func reach(t *testing.T, appliances []*spstest.Appliance, more ...string) []string {
 	t.Helper()
 	var trusted [][]byte

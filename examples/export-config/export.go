@@ -21,7 +21,7 @@ type target struct {
 	root, out  string
 	replace    bool
 	progress   *log.Logger
-	warn       *log.Logger // what must not get lost but is no error
+	warn       *log.Logger // what must not get lost but is not an error
 }
 
 // exportTo writes the folder of one appliance, or after an error nothing.

@@ -24,7 +24,7 @@ import (
 // program is the program under test.
 var program = clitest.Program{Main: run}
 
-// newTarget gives a folder that does not exist, in one that is empty.
+// newTarget returns a folder that does not exist, in one that is empty.
 func newTarget(t *testing.T) string {
 	t.Helper()
 	return filepath.Join(t.TempDir(), "sps1")
@@ -58,7 +58,7 @@ func load(t *testing.T, target string) *export.Export {
 	return e
 }
 
-// body gives what an export has at a path.
+// body returns what an export has at a path.
 func body(t *testing.T, e *export.Export, path string) any {
 	t.Helper()
 	for _, object := range e.Objects {
@@ -416,5 +416,5 @@ func TestOutputLost(t *testing.T) {
 			t.Errorf("status %d, want %d; standard error:\n%s", status, exitError, stderr.String())
 		}
 	}
-	load(t, target) // it is there nonetheless
+	load(t, target) // it is there anyway
 }

@@ -8,9 +8,9 @@ import (
 	"strings"
 )
 
-// readHosts reads a file with one host per line. Whether a host is well formed
-// is seen when it is tested: the others are tested nonetheless. One that is named
-// twice is an error, because its results would count twice.
+// readHosts reads a file with one host per line. Whether a host is well formed is seen
+// when it is tested: the others are tested anyway. One that is named twice is an error,
+// because its results would count twice.
 func readHosts(name string) ([]string, error) {
 	content, err := os.ReadFile(name)
 	if err != nil {

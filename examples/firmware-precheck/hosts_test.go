@@ -47,8 +47,8 @@ func TestReadHosts(t *testing.T) {
 	}
 }
 
-// fleet gives the flags that reach several appliances, and adds others. Hosts
-// before the first flag come at the end of the file.
+// fleet returns the flags that reach several appliances, and adds others. Hosts before
+// the first flag come at the end of the file.
 func fleet(t *testing.T, appliances []*spstest.Appliance, more ...string) []string {
 	t.Helper()
 	var hosts, pins []string

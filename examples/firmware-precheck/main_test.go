@@ -540,8 +540,8 @@ func TestCancelled(t *testing.T) {
 	}
 }
 
-// The login that is under way when the program is interrupted opens a session,
-// which must not stay behind either.
+// The login that is running when the program is interrupted opens a session, which must
+// not stay behind either.
 func TestCancelledLogin(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())

@@ -97,7 +97,7 @@ func (r result) inOne() string {
 	return strings.Join(strings.FieldsFunc(r.Summary, func(c rune) bool { return c == '\n' }), "; ")
 }
 
-// below tells whether the summary stands below the row.
+// below reports whether the summary stands below the row.
 func (r result) below() bool {
 	return r.Status == failed && r.Summary != "" || r.Status == passed && len(r.inOne()) > maxSummary
 }

@@ -152,8 +152,8 @@ func (r *result) test(ctx context.Context, client *sps.Client, key string) {
 	}
 }
 
-// named gives the slots with these keys, each once, whatever is in them: the
-// appliance itself says what is wrong with one that is empty or unknown.
+// named returns the slots with these keys, each once, whatever is in them: the appliance
+// itself says what is wrong with one that is empty or unknown.
 func named(list *sps.FirmwareSlotList, keys []string) []candidate {
 	var candidates []candidate
 	for _, key := range keys {
@@ -164,9 +164,9 @@ func named(list *sps.FirmwareSlotList, keys []string) []candidate {
 	return candidates
 }
 
-// newer gives every slot that holds a firmware, and skips those to which an
-// upgrade makes no sense. Where versions cannot be compared, a test too many is
-// better than one too few.
+// newer returns every slot that holds a firmware, and skips those to which an upgrade
+// makes no sense. Where versions cannot be compared, a test too many is better than one
+// too few.
 func newer(list *sps.FirmwareSlotList) []candidate {
 	running := version(list, list.CurrentSlot)
 	var candidates []candidate
@@ -189,7 +189,7 @@ func newer(list *sps.FirmwareSlotList) []candidate {
 	return candidates
 }
 
-// version gives the version in a slot, "" for none.
+// version returns the version in a slot, "" for none.
 func version(list *sps.FirmwareSlotList, key string) string {
 	slot, _ := list.Slot(key)
 	return slot.Body.Version

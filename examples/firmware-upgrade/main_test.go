@@ -37,7 +37,7 @@ func start(t *testing.T, options ...spstest.Option) *spstest.Appliance {
 	return clitest.Start(t, append([]spstest.Option{spstest.WithRestart(spstest.Restart{})}, options...)...)
 }
 
-// reach gives the flags that reach an appliance and print JSON, and adds others.
+// reach returns the flags that reach an appliance and print JSON, and adds others.
 func reach(t *testing.T, a *spstest.Appliance, more ...string) []string {
 	t.Helper()
 	return clitest.Reach(t, a, append([]string{"-output", "json"}, more...)...)

@@ -78,7 +78,7 @@ func (r *result) finish(report *sps.FirmwareUpgradeReport, err error, dryRun boo
 		r.Step, r.Left, err = stopped.Step, cli.Line(stopped.Left), stopped.Err
 	}
 	var upload *sps.FirmwareUploadError
-	if errors.As(err, &upload) && upload.Stored != nil { // the image got there nonetheless
+	if errors.As(err, &upload) && upload.Stored != nil { // the image got there anyway
 		r.Slot, r.To = cli.Line(upload.Stored.Key), cli.Line(upload.Stored.Body.Version)
 	}
 	var failure *sps.FirmwareTestFailedDetails

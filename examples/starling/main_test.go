@@ -17,7 +17,7 @@ import (
 // program is the program under test.
 var program = clitest.Program{Main: run}
 
-// reach gives the flags that reach an appliance and print JSON, and adds others.
+// reach returns the flags that reach an appliance and print JSON, and adds others.
 func reach(t *testing.T, a *spstest.Appliance, more ...string) []string {
 	t.Helper()
 	return clitest.Reach(t, a, append([]string{"-output", "json"}, more...)...)
@@ -95,7 +95,7 @@ func is(t *testing.T, a *spstest.Appliance, isJoined, remote bool, commits int) 
 	}
 }
 
-// asked tells whether the appliance was asked to unjoin.
+// asked reports whether the appliance was asked to unjoin.
 func asked(a *spstest.Appliance) bool {
 	return slices.ContainsFunc(a.Journal(), func(r spstest.Request) bool { return r.Method == "DELETE" && r.Path == "/api/starling/join" })
 }

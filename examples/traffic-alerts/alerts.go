@@ -145,7 +145,7 @@ func switchAlerts[ID ~string](a sps.Alerts[ID], j job) error {
 	return nil
 }
 
-// list gives the alerts in the order of their ids.
+// list returns the alerts in the order of their ids.
 func list[ID ~string](a sps.Alerts[ID]) []alert {
 	all := []alert{}
 	for _, id := range slices.Sorted(maps.Keys(a)) {
@@ -154,7 +154,7 @@ func list[ID ~string](a sps.Alerts[ID]) []alert {
 	return all
 }
 
-// differences gives the channels in which two settings of the same alerts differ.
+// differences returns the channels in which two settings of the same alerts differ.
 func differences[ID ~string](before, after sps.Alerts[ID]) []change {
 	all := []change{}
 	for _, d := range before.Diff(after) {

@@ -25,7 +25,7 @@ const (
 // program is the program under test.
 var program = clitest.Program{Main: run}
 
-// reach gives the flags that reach an appliance and print JSON, and adds others.
+// reach returns the flags that reach an appliance and print JSON, and adds others.
 func reach(t *testing.T, a *spstest.Appliance, more ...string) []string {
 	t.Helper()
 	return clitest.Reach(t, a, append([]string{"-output", "json"}, more...)...)
@@ -94,7 +94,7 @@ func leftNothing(t *testing.T, a *spstest.Appliance) {
 	}
 }
 
-// configured gives the alerts that the appliance has.
+// configured returns the alerts that the appliance has.
 func configured(t *testing.T, a *spstest.Appliance, path string) sps.TrafficAlerts {
 	t.Helper()
 	body, _ := a.Configuration(path)

@@ -27,7 +27,7 @@ import (
 // program is the program under test.
 var program = clitest.Program{Main: run}
 
-// reach gives the flags that reach an appliance and print JSON, and adds others.
+// reach returns the flags that reach an appliance and print JSON, and adds others.
 func reach(t *testing.T, a *spstest.Appliance, more ...string) []string {
 	t.Helper()
 	return clitest.Reach(t, a, append([]string{"-output", "json"}, more...)...)
@@ -69,7 +69,7 @@ func withStore(t *testing.T, a *spstest.Appliance, name string, authorities ...*
 	a.ResetJournal()
 }
 
-// names gives the common names of the authorities that a store has, nil of one that
+// names returns the common names of the authorities that a store has, nil of one that
 // does not exist.
 func names(t *testing.T, a *spstest.Appliance, store string) []string {
 	t.Helper()
@@ -549,7 +549,7 @@ func TestVariants(t *testing.T) {
 	}
 }
 
-// A self-signed server is no authority, and yet the guide does not forbid it.
+// A self-signed server is not an authority, and yet the guide does not forbid it.
 func TestSelfSignedServer(t *testing.T) {
 	t.Parallel()
 	public, private, err := ed25519.GenerateKey(rand.Reader)

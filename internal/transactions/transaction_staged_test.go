@@ -241,7 +241,8 @@ func TestDroppedTransaction(t *testing.T) {
 		}
 		return tx.TrustStores.Update(ctx, key, func(s *sps.TrustStore) error { s.Name = "Still ours"; return nil })
 	}
-	// The list shows a body of its own beside its items; that is no object that was created.
+	// The list shows a body of its own beside its items; that is not an object that was
+	// created.
 	const listed = "configuration/policies/time_policies"
 	const backup = "configuration/management/system_backup"
 	reference := then(raw("GET", backup, nil), raw("PUT", backup, json.RawMessage(`{"backup_policy":null}`)))

@@ -42,7 +42,7 @@ func Progress(stderr io.Writer) *log.Logger {
 	return log.New(stderr, "", 0)
 }
 
-// isTerminal tells whether people watch what is written to w.
+// isTerminal reports whether people watch what is written to w.
 func isTerminal(w io.Writer) bool {
 	file, ok := w.(*os.File)
 	if !ok {
