@@ -32,9 +32,9 @@ type ApplianceInfo struct {
 	FirmwareVersion string
 	// Version is the running version in the form for people, "5 F7".
 	Version string
-	// BuildDate is the build date of the firmware in RFC 3339, as the appliance writes
-	// it.
-	BuildDate string
+	// BuildDate is the build date of the firmware. It is the zero time if the answer has no
+	// time that can be read.
+	BuildDate time.Time
 	// ConfigHash is a hash of the configuration: 32 hex digits.
 	ConfigHash string
 	// Hostname, Domainname and Nickname are the names of the appliance.
@@ -80,7 +80,7 @@ func newInfo(a *answer) (*ApplianceInfo, error) {
 	return &ApplianceInfo{
 		FirmwareVersion:  text("firmware_version"),
 		Version:          text("version"),
-		BuildDate:        text("build_date"),
+		BuildDate:        timeOf(text("build_date")),
 		ConfigHash:       text("config_hash"),
 		Hostname:         text("hostname"),
 		Domainname:       text("domainname"),
@@ -91,6 +91,17 @@ func newInfo(a *answer) (*ApplianceInfo, error) {
 		PluginSDKVersion: pluginSDKVersion(wire.Find(body, "plugin_sdk_version")),
 		SessionRemaining: newMeta(a.Meta).SessionRemaining,
 	}, nil
+}
+
+// timeOf reads a time of an answer, RFC 3339 with or without a zone; without one it is UTC.
+// What is none is the zero time.
+func timeOf(text string) time.Time {
+	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05"} {
+		if t, err := time.Parse(layout, text); err == nil {
+			return t
+		}
+	}
+	return time.Time{}
 }
 
 func pluginSDKVersion(value []byte) string {
@@ -373,9 +384,8 @@ type ClusterNodeStatus struct {
 	Key string
 	// FQDN is the full name of the node.
 	FQDN string
-	// LastSeen is when the node last reported, in RFC 3339. It is "" for the node that
-	// answered.
-	LastSeen string
+	// LastSeen is when the node last reported. It is the zero time for the node that answered.
+	LastSeen time.Time
 	// SyncStatus says whether the node has the current configuration: "n/a" on the
 	// Central Management node, "pending" and others elsewhere.
 	SyncStatus string
@@ -424,9 +434,11 @@ func (c Cluster) Status(ctx context.Context) (*ClusterStatus, error) {
 			return nil, a.unusable("a node is not an object")
 		}
 		node := ClusterNodeStatus{Raw: json.RawMessage(entry)}
-		for name, into := range map[string]*string{"key": &node.Key, "fqdn": &node.FQDN, "last_seen": &node.LastSeen, "sync_status": &node.SyncStatus} {
+		seen := ""
+		for name, into := range map[string]*string{"key": &node.Key, "fqdn": &node.FQDN, "last_seen": &seen, "sync_status": &node.SyncStatus} {
 			*into, _ = wire.Text(wire.Find(members, name))
 		}
+		node.LastSeen = timeOf(seen)
 		if health := wire.Find(members, "health_status"); wire.Kind(health) == wire.Object {
 			node.Health = newHealth(health)
 		}

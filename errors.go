@@ -542,7 +542,7 @@ func (m *IncompleteRequestBodyErrorDetails) Error() string {
 
 // ResourceNotFoundDetails is the detail of [ResourceNotFound].
 type ResourceNotFoundDetails struct {
-	// MountPoint is the path, without /api, below which the appliance looked for the
+	// MountPoint is the path, relative to /api/, below which the appliance looked for the
 	// resource.
 	MountPoint string
 	// Resource is the key of the resource.
@@ -828,7 +828,7 @@ func newDetail(t ErrorType, details []byte, clean func(string) string) error {
 			return &IncompleteRequestBodyErrorDetails{all(paths)}
 		}
 	case NotFound, ResourceNotFound:
-		if m := (ResourceNotFoundDetails{text("mount_point"), text("resource")}); m != (ResourceNotFoundDetails{}) {
+		if m := (ResourceNotFoundDetails{strings.TrimPrefix(text("mount_point"), "/"), text("resource")}); m != (ResourceNotFoundDetails{}) {
 			return &m
 		}
 	case Unauthenticated, Unauthorized, SyntacticError, OpenTransactionError:

@@ -481,7 +481,7 @@ func ExampleError() {
 	// Output:
 	// true true
 	// GET firmware/slots/9 ResourceNotFound 404
-	// /firmware/slots 9
+	// firmware/slots 9
 }
 
 func ExampleTransportError() {

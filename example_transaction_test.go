@@ -106,7 +106,7 @@ func ExampleWithChanges() {
 		fmt.Println(len(changes.Changes), "changes", changes.Changes)
 	}
 	// Output:
-	// 1 changes [replace /api/configuration/management/email: alerting_address: "alerts@example.com" -> "soc@example.com"]
+	// 1 changes [replace configuration/management/email: alerting_address: "alerts@example.com" -> "soc@example.com"]
 	// 0 changes []
 }
 
@@ -153,7 +153,7 @@ func ExampleClient_Preview() {
 	}
 	fmt.Println(len(appliance.Commits()), "commits")
 	// Output:
-	// replace /api/configuration/management/email: alerting_address: "alerts@example.com" -> "soc@example.com"
+	// replace configuration/management/email: alerting_address: "alerts@example.com" -> "soc@example.com"
 	// 0 commits
 }
 
@@ -174,7 +174,7 @@ func ExampleTransaction_Changes() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	// Output: replace /api/configuration/alerting/traffic_alerts
+	// Output: replace configuration/alerting/traffic_alerts
 }
 
 func ExampleClient_TransactionStatus() {
@@ -633,7 +633,7 @@ func ExampleChange_String() {
 		}
 	}
 	// Output:
-	// replace /api/configuration/management/snmp/trap
+	// replace configuration/management/snmp/trap
 	// version/value/community: a secret, changed
 	// version/value/server/value: "10.20.30.40" -> "10.20.30.41"
 }

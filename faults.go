@@ -219,7 +219,7 @@ func whileOpen(what string) error {
 // point.
 func noSlot(mount apiPath, key, why string) error {
 	u := breach(ResourceNotFound, "", "slot key %s %s: use the Key of a slot that Firmware.Slots.List lists, such as \"2\"", quoted(key), why)
-	u.detail = []error{&ResourceNotFoundDetails{"/" + mount.Text, key}}
+	u.detail = []error{&ResourceNotFoundDetails{mount.Text, key}}
 	if mount != slotsPath {
 		u.faults[0].Member = "slot_id"
 		if key == "" {

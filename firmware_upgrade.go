@@ -384,7 +384,7 @@ func (w *versionWait) judge(info *ApplianceInfo, err error) (done bool, state st
 	}
 	w.down, w.refused, w.untrusted = 0, 0, 0
 	switch same := sameVersion(info.FirmwareVersion, w.version); {
-	case same && (w.before == nil || w.restarted || info.BuildDate != w.before.BuildDate):
+	case same && (w.before == nil || w.restarted || !info.BuildDate.Equal(w.before.BuildDate)):
 		return true, "runs " + oneLine(info.FirmwareVersion, 40), nil
 	case same:
 		return false, "runs " + oneLine(info.FirmwareVersion, 40) + ", and has not restarted yet", nil

@@ -118,9 +118,9 @@ func TestPolicies(t *testing.T) {
 // TestVersionWait goes through what waiting sees, look by look, ten seconds apart.
 func TestVersionWait(t *testing.T) {
 	t.Parallel()
-	old, wanted := &ApplianceInfo{FirmwareVersion: "7.4.0", BuildDate: "a"}, &ApplianceInfo{FirmwareVersion: "8.0.0", BuildDate: "b"}
+	old, wanted := &ApplianceInfo{FirmwareVersion: "7.4.0", BuildDate: time.Unix(1, 0)}, &ApplianceInfo{FirmwareVersion: "8.0.0", BuildDate: time.Unix(2, 0)}
 	other := &ApplianceInfo{FirmwareVersion: "7.5.0"}
-	rebuilt := &ApplianceInfo{FirmwareVersion: "7.4.0", BuildDate: "b"}
+	rebuilt := &ApplianceInfo{FirmwareVersion: "7.4.0", BuildDate: time.Unix(2, 0)}
 	reset := &TransportError{Err: io.EOF}
 	nonsense := &TransportError{Err: ErrBadAnswer}
 	slow := &TransportError{Err: context.DeadlineExceeded}

@@ -15,7 +15,7 @@ import (
 //
 //	errors.Is(err, sps.KindNotFound)
 //
-// or switch over [KindOf]. The page docs/errors.md lists the kind of each error. An error
+// or switch over [KindOf]. The page docs/reference/errors.md lists the kind of each error. An error
 // that reports several failures, such as a write and the rollback after it, matches the
 // kind of each with errors.Is; KindOf returns the first one.
 //

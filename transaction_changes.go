@@ -71,7 +71,7 @@ func newTransactionStatus(a *answer) *TransactionStatus {
 type Change struct {
 	// Type is the kind of the change.
 	Type ChangeType `json:"type"`
-	// Path is the path of the endpoint or object, as the appliance writes it.
+	// Path is the path of the endpoint or object, relative to /api/.
 	Path string `json:"path"`
 	// OldValue is the value before a replacement or a deletion, otherwise nil.
 	OldValue json.RawMessage `json:"old_value,omitempty"`
@@ -178,7 +178,7 @@ func newChanges(a *answer) ([]Change, error) {
 		kind, _ := wire.Text(wire.Find(members, "type"))
 		path, _ := wire.Text(wire.Find(members, "path"))
 		changes = append(changes, Change{
-			Type: ChangeType(kind), Path: path,
+			Type: ChangeType(kind), Path: relative(path),
 			OldValue: wire.Find(members, "old_value"), NewValue: wire.Find(members, "new_value"),
 			OldOrder: keys(wire.Find(members, "old_order")), NewOrder: keys(wire.Find(members, "new_order")),
 		})

@@ -290,8 +290,10 @@ func newAppliance(t TB, opts []Option) (*Appliance, error) {
 	if err := a.restoreUsers(); err != nil {
 		return nil, err
 	}
-	if err := a.prepareTLS(); err != nil {
-		return nil, err
+	if !a.unheard {
+		if err := a.prepareTLS(); err != nil {
+			return nil, err
+		}
 	}
 	return a, nil
 }
@@ -408,6 +410,7 @@ func (a *Appliance) Addr() string { return a.addr }
 func (a *Appliance) CA() []byte {
 	a.enter()
 	defer a.mu.Unlock()
+	a.showTLS()
 	return bytes.Clone(a.ca)
 }
 
@@ -416,6 +419,7 @@ func (a *Appliance) CA() []byte {
 func (a *Appliance) Fingerprint() string {
 	a.enter()
 	defer a.mu.Unlock()
+	a.showTLS()
 	return a.fingerprint
 }
 

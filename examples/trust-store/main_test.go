@@ -542,10 +542,8 @@ func TestVariants(t *testing.T) {
 	for _, profile := range spstest.Profiles() {
 		try(profile, spstest.WithProfile(profile))
 	}
-	for _, variant := range spstest.Variants() {
-		for _, alternative := range variant.Alternatives {
-			try(variant.Name+"="+alternative, spstest.WithVariant(variant.Name, alternative))
-		}
+	for name, option := range clitest.Variants(t, "transaction", "configuration", "trust_stores") {
+		try(name, option)
 	}
 }
 

@@ -14,6 +14,8 @@ import (
 	"github.com/go-sps/sps/spstest"
 )
 
+func TestMain(m *testing.M) { testkit.RunTests(m) }
+
 func TestAlertingListing(t *testing.T) {
 	t.Parallel()
 	testkit.UnderVariants(t, func(t *testing.T, options ...spstest.Option) {

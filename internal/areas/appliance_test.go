@@ -148,7 +148,7 @@ func TestClusterStatus(t *testing.T) {
 		if ours.SyncStatus != "n/a" || ours.Health != nil || ours.FQDN == "" || len(ours.Raw) == 0 {
 			t.Errorf("ours: %+v", ours)
 		}
-		if theirs.Health == nil || theirs.Health.Memory == nil || *theirs.Health.Memory != 62.5 || theirs.Health.SessionsTotal != nil || theirs.Health.TotalSessions == nil || *theirs.Health.TotalSessions != 7 || theirs.LastSeen == "" || len(theirs.Warnings) != 1 || len(theirs.Warnings[0].Paths) != 2 {
+		if theirs.Health == nil || theirs.Health.Memory == nil || *theirs.Health.Memory != 62.5 || theirs.Health.SessionsTotal != nil || theirs.Health.TotalSessions == nil || *theirs.Health.TotalSessions != 7 || theirs.LastSeen.IsZero() || len(theirs.Warnings) != 1 || len(theirs.Warnings[0].Paths) != 2 {
 			t.Errorf("theirs: %+v", theirs)
 		}
 	})

@@ -256,7 +256,7 @@ func TestSnapshotTaken(t *testing.T) {
 	}, spstest.WithAuditSessions(600), spstest.WithVariant("snapshot-limit", "honoured"))
 
 	synctest.Test(t, func(t *testing.T) {
-		a := spstest.NewServer(t, spstest.WithoutListener(), spstest.WithAuditSessions(5_000), spstest.WithVariant("snapshot-limit", "honoured"))
+		a := spstest.NewServer(t, spstest.WithoutListener(), spstest.WithAuditSessions(1_000), spstest.WithVariant("snapshot-limit", "honoured"))
 		defer a.Close()
 		results := make(chan error, 2)
 		for range 2 {

@@ -32,7 +32,7 @@ func upgradeBubble(t *testing.T, test func(t *testing.T, a *spstest.Appliance, c
 // whatever the documentation leaves open.
 func TestUpgradeFlow(t *testing.T) {
 	t.Parallel()
-	testkit.UnderVariants(t, func(t *testing.T, options ...spstest.Option) {
+	testkit.BubblesUnderVariants(t, func(t *testing.T, options ...spstest.Option) {
 		for _, name := range []string{"slot", "image", "URL"} {
 			upgradeBubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 				from, to := a.Slots()[0].Version, a.Slots()[1].Version // those of the profile

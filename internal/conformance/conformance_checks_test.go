@@ -342,7 +342,7 @@ var conformance = []check{
 			v.observe("put-answer", fmt.Sprint(h.status))
 			for _, c := range changes {
 				v.want("type", sps.ChangeReplace, c.Type)
-				switch rest, ok := strings.CutPrefix(c.Path, "/api/"+p); {
+				switch rest, ok := strings.CutPrefix(c.Path, p); {
 				case !ok:
 					v.errorf("the path is not that of the endpoint: %s", anonymous(c.Path))
 				case rest == "":

@@ -1,4 +1,4 @@
-// Package conformance holds an appliance, simulated or live, to what docs/fidelity.md says.
+// Package conformance holds an appliance, simulated or live, to what docs/explanation/fidelity.md says.
 package conformance
 
 import (
@@ -33,7 +33,7 @@ import (
 // The variables are those of sps.ConnectFromEnv. The checks read, and open
 // transactions that they roll back; with SPS_LIVE_WRITES=1 they also stage changes in
 // them. The guard in conformance_guard_test.go lets nothing else out. The checks
-// themselves are in conformance_checks_test.go; docs/fidelity.md says which one looks
+// themselves are in conformance_checks_test.go; docs/explanation/fidelity.md says which one looks
 // at what.
 
 // check is one look at an appliance.
@@ -477,7 +477,7 @@ func kindOf(v any) string {
 // TestConformanceLive runs the suite against the appliance that the environment names.
 func TestConformanceLive(t *testing.T) {
 	if os.Getenv("SPS_LIVE") != "1" {
-		t.Skip("set SPS_LIVE=1 and what sps.ConnectFromEnv reads to run this against an appliance; see docs/fidelity.md")
+		t.Skip("set SPS_LIVE=1 and what sps.ConnectFromEnv reads to run this against an appliance; see docs/explanation/fidelity.md")
 	}
 	// Neither an interrupt nor the time limit of go test may leave a session.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)

@@ -16,7 +16,7 @@ import (
 	"github.com/go-sps/sps/spstest"
 )
 
-// This file holds docs/fidelity.md against the code: the page must have what the
+// This file holds docs/explanation/fidelity.md against the code: the page must have what the
 // code has, and name nothing that the code does not have.
 
 // fidelityFacts is what the page is held against.
@@ -210,7 +210,7 @@ func codeFacts(t *testing.T) fidelityFacts {
 
 func fidelityPage(t *testing.T) string {
 	t.Helper()
-	return testkit.File(t, "docs/fidelity.md")
+	return testkit.File(t, "docs/explanation/fidelity.md")
 }
 
 func TestFidelity(t *testing.T) {
@@ -220,7 +220,7 @@ func TestFidelity(t *testing.T) {
 		t.Fatalf("assumptions.go has the entries %q", facts.guesses)
 	}
 	for _, fault := range fidelityFaults(fidelityPage(t), facts) {
-		t.Errorf("docs/fidelity.md: %s", fault)
+		t.Errorf("docs/explanation/fidelity.md: %s", fault)
 	}
 }
 
@@ -285,20 +285,20 @@ func TestFidelityFails(t *testing.T) {
 	}
 }
 
-// TestVersioning holds docs/versioning.md against the profiles and go.mod.
+// TestVersioning holds docs/reference/versioning.md against the profiles and go.mod.
 func TestVersioning(t *testing.T) {
 	t.Parallel()
-	page, module := testkit.File(t, "docs/versioning.md"), testkit.File(t, "go.mod")
+	page, module := testkit.File(t, "docs/reference/versioning.md"), testkit.File(t, "go.mod")
 	line := regexp.MustCompile(`(?m)^go ([0-9.]+)$`).FindStringSubmatch(module)
 	if line == nil {
 		t.Fatal("go.mod has no go line")
 	}
 	for _, text := range []string{
 		"| | `" + strings.Join(spstest.Profiles(), "` | `") + "` | what the SDK does |",
-		"names the oldest one that works,\n" + line[1] + " now.",
+		"names the oldest one that works: " + line[1] + ".",
 	} {
 		if !strings.Contains(page, text) {
-			t.Errorf("docs/versioning.md lacks %q", text)
+			t.Errorf("docs/reference/versioning.md lacks %q", text)
 		}
 	}
 }

@@ -491,7 +491,7 @@ var firmwareRefusals = []struct {
 	},
 	{
 		"firmware_test.empty_slot", sps.ResourceNotFound, "Resource was not found",
-		`{"mount_point":"/firmware/test","resource":"3"}`, &sps.ResourceNotFoundDetails{MountPoint: "/firmware/test", Resource: "3"}, nil,
+		`{"mount_point":"/firmware/test","resource":"3"}`, &sps.ResourceNotFoundDetails{MountPoint: "firmware/test", Resource: "3"}, nil,
 	},
 	{
 		"firmware_test.failed", sps.FirmwareTestFailed, "The firmware test failed",
@@ -584,7 +584,7 @@ func TestContractFirmwareErrorDetails(t *testing.T) {
 	}{
 		{
 			"resource as a number", `{"error":{"type":"ResourceNotFound","details":{"mount_point":"/firmware/test","resource":3}}}`,
-			sps.ResourceNotFound, &sps.ResourceNotFoundDetails{MountPoint: "/firmware/test", Resource: "3"},
+			sps.ResourceNotFound, &sps.ResourceNotFoundDetails{MountPoint: "firmware/test", Resource: "3"},
 		},
 		{
 			"resource only", `{"error":{"type":"ResourceNotFound","details":{"resource":"3"}}}`,
@@ -592,7 +592,7 @@ func TestContractFirmwareErrorDetails(t *testing.T) {
 		},
 		{
 			"the other name", `{"error":{"type":"NotFound","details":{"mount_point":"/firmware/test","resource":"3"}}}`,
-			sps.NotFound, &sps.ResourceNotFoundDetails{MountPoint: "/firmware/test", Resource: "3"},
+			sps.NotFound, &sps.ResourceNotFoundDetails{MountPoint: "firmware/test", Resource: "3"},
 		},
 		{
 			"several missing paths", `{"error":{"type":"IncompleteRequestBodyError","details":{"missing_paths":["slot_id","message"]}}}`,
@@ -696,7 +696,7 @@ func TestContractErrorTypes(t *testing.T) {
 		{read(email), 404, sps.NotFound, "", nil},
 		{
 			read("firmware/slots/9"), 404, sps.ResourceNotFound, `{"mount_point":"/firmware/slots","resource":"9"}`,
-			&sps.ResourceNotFoundDetails{MountPoint: "/firmware/slots", Resource: "9"},
+			&sps.ResourceNotFoundDetails{MountPoint: "firmware/slots", Resource: "9"},
 		},
 		{contractExchange{method: "DELETE", path: "/api/info"}, 405, sps.MethodNotAllowed, "", nil},
 		{

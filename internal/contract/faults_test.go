@@ -102,7 +102,7 @@ func TestLocalRefusals(t *testing.T) {
 		},
 		"a slot without a key": {
 			func(ctx context.Context) error { _, err := c.Firmware.Slots.Get(ctx, ""); return err },
-			sps.ErrInvalidInput, sps.ResourceNotFound, &sps.ResourceNotFoundDetails{MountPoint: "/firmware/slots"}, []sps.Fault{{Object: "firmware/slots"}},
+			sps.ErrInvalidInput, sps.ResourceNotFound, &sps.ResourceNotFoundDetails{MountPoint: "firmware/slots"}, []sps.Fault{{Object: "firmware/slots"}},
 		},
 		"a test without a slot": {
 			func(ctx context.Context) error { _, err := c.Firmware.Test(ctx, ""); return err },
@@ -138,7 +138,7 @@ func TestLocalRefusals(t *testing.T) {
 	}
 	_, err = c.Firmware.Test(t.Context(), "")
 	var nowhere *sps.ResourceNotFoundDetails
-	if !errors.Is(err, sps.IncompleteRequestBodyError) || !errors.As(err, &nowhere) || nowhere.MountPoint != "/firmware/test" {
+	if !errors.Is(err, sps.IncompleteRequestBodyError) || !errors.As(err, &nowhere) || nowhere.MountPoint != "firmware/test" {
 		t.Errorf("%v", err)
 	}
 }

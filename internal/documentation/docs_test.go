@@ -25,7 +25,7 @@ import (
 	"github.com/go-sps/sps/spstest"
 )
 
-// These tests hold the pages in Markdown to the code: README.md and docs/*.md are the
+// These tests hold the pages in Markdown to the code: README.md and those below docs are the
 // guides, and what stands about Go, about the programs and about links in them must be
 // true.
 
@@ -78,13 +78,15 @@ func readPage(t *testing.T, name string) page {
 // guides are the pages for users.
 func guides(t *testing.T) []page {
 	t.Helper()
-	names, err := filepath.Glob("docs/*.md")
+	pages := []page{readPage(t, "README.md")}
+	err := filepath.WalkDir("docs", func(name string, _ fs.DirEntry, err error) error {
+		if err == nil && filepath.Ext(name) == ".md" {
+			pages = append(pages, readPage(t, filepath.ToSlash(name)))
+		}
+		return err
+	})
 	if err != nil {
 		t.Fatal(err)
-	}
-	pages := []page{readPage(t, "README.md")}
-	for _, name := range names {
-		pages = append(pages, readPage(t, filepath.ToSlash(name)))
 	}
 	return pages
 }
@@ -150,7 +152,7 @@ func TestGuideBlocks(t *testing.T) {
 
 // notRun are words of statements that are compiled only: they make a client or an
 // appliance by themselves, or need what the simulated appliance does not have.
-var notRun = []string{"sps.Connect(", "sps.ConnectFromEnv(", "sps.LoginMethods(", "sps.SetupStatus(", "spstest.New", "audit/sessions", "DownloadTrail("}
+var notRun = []string{"sps.Connect(", "sps.ConnectFromEnv(", "sps.LoginMethods(", "sps.NewClient(", "sps.SetupStatus(", "spstest.New", "audit/sessions", "DownloadTrail("}
 
 // blockImports are the packages that blocks use without importing them, by name.
 var blockImports = func() map[string]string {
@@ -303,13 +305,14 @@ func TestGuideLinks(t *testing.T) {
 	}
 }
 
-// TestGuideIndex looks whether docs/README.md links each page of its folder.
+// TestGuideIndex looks whether docs/README.md links each page below its folder.
 func TestGuideIndex(t *testing.T) {
 	t.Parallel()
 	linked := map[string]bool{"docs/README.md": true}
 	for _, line := range readPage(t, "docs/README.md").prose {
 		for _, match := range link.FindAllStringSubmatch(line, -1) {
-			linked["docs/"+match[1]] = true
+			name, _, _ := strings.Cut(match[1], "#")
+			linked["docs/"+name] = true
 		}
 	}
 	for _, p := range guides(t)[1:] {
@@ -429,17 +432,16 @@ func declarations(t *testing.T) map[string]bool {
 	return names
 }
 
-// TestTroubleshootingIsComplete looks whether docs/troubleshooting.md names every error
-// that the package exports: the variables Err…, the constants of the types that are
+// TestErrorsAreListed looks whether docs/reference/errors.md has a row in a table for every
+// error that the package exports: the variables Err…, the constants of the types that are
 // errors, and these types.
-func TestTroubleshootingIsComplete(t *testing.T) {
+func TestErrorsAreListed(t *testing.T) {
 	t.Parallel()
+	row := regexp.MustCompile("^\\| `(\\w+)` \\|")
 	named := map[string]bool{}
-	for _, line := range readPage(t, "docs/troubleshooting.md").prose {
-		for _, span := range code.FindAllString(line, -1) {
-			for _, word := range regexp.MustCompile(`\w+`).FindAllString(span, -1) {
-				named[word] = true
-			}
+	for _, line := range readPage(t, "docs/reference/errors.md").prose {
+		if match := row.FindStringSubmatch(line); match != nil {
+			named[match[1]] = true
 		}
 	}
 	files := testkit.SourceFiles(t, "")
@@ -483,7 +485,7 @@ func TestTroubleshootingIsComplete(t *testing.T) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(wanted)) {
 		if !named[name] {
-			t.Errorf("docs/troubleshooting.md does not name %s", name)
+			t.Errorf("docs/reference/errors.md has no row for %s", name)
 		}
 	}
 }
@@ -558,11 +560,12 @@ func programFlags(t *testing.T) map[string]map[string]bool {
 		t.Fatal(err)
 	}
 	all := map[string]map[string]bool{}
-	for _, folder := range append(folders, "examples/starling", "cmd/spssim") {
+	for _, folder := range append(folders, "examples/starling") {
 		all[filepath.Base(folder)] = read(folder)
 		if strings.HasPrefix(folder, "examples") {
 			maps.Copy(all[filepath.Base(folder)], common)
 		}
 	}
+	all["spssim"] = read("internal/simulate")
 	return all
 }

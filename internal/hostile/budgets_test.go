@@ -19,7 +19,7 @@ import (
 	"github.com/go-sps/sps/spstest"
 )
 
-// The budgets are what does not depend on the speed of a machine. docs/performance.md
+// The budgets are what does not depend on the speed of a machine. docs/explanation/performance.md
 // has what does. Those of an upload and a download stand beside their tests.
 
 // canned connects to an appliance that gives one answer to every read.

@@ -38,6 +38,8 @@ import (
 	"github.com/go-sps/sps/spstest"
 )
 
+func TestMain(m *testing.M) { testkit.RunTests(m) }
+
 // hostileScript answers one request on a connection. The body was not read yet.
 type hostileScript func(w *hostileConn, r *http.Request)
 

@@ -200,7 +200,7 @@ func rsaExchange(t *testing.T) func(*tls.Config) {
 	}
 }
 
-// TestSettingsOfGo does what docs/troubleshooting.md says about servers that a client
+// TestSettingsOfGo does what docs/how-to/troubleshooting.md says about servers that a client
 // cannot agree with. Every setting that the page or a text names must be one of Go.
 func TestSettingsOfGo(t *testing.T) {
 	known := map[string]bool{"tlsmlkem": true} // it is not counted, but has its effect below
@@ -209,7 +209,7 @@ func TestSettingsOfGo(t *testing.T) {
 			known[strings.TrimSuffix(name, ":events")] = true
 		}
 	}
-	page := testkit.File(t, "docs/troubleshooting.md")
+	page := testkit.File(t, "docs/how-to/troubleshooting.md")
 	texts := page
 	for _, file := range append(testkit.SourceFiles(t, ""), testkit.SourceFiles(t, "internal/pemtext")...) {
 		ast.Inspect(file, func(n ast.Node) bool {
@@ -227,7 +227,7 @@ func TestSettingsOfGo(t *testing.T) {
 	}
 	for _, name := range []string{"x509negativeserial", "tlsrsakex", "tlsmlkem", "tlsmaxrsasize"} {
 		if !strings.Contains(page, "`GODEBUG="+name+"=") || !named[name] {
-			t.Errorf("docs/troubleshooting.md does not name %s", name)
+			t.Errorf("docs/how-to/troubleshooting.md does not name %s", name)
 		}
 	}
 

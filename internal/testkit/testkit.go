@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"runtime/debug"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -20,11 +21,19 @@ import (
 	"github.com/go-sps/sps/spstest"
 )
 
+// RunTests runs the tests of a package that makes many small appliances and clients: a
+// quarter of the time would go into collecting them.
+func RunTests(m *testing.M) {
+	debug.SetGCPercent(400)
+	debug.SetMemoryLimit(512 << 20)
+	m.Run()
+}
+
 // Quick makes retries fast for tests over a real network.
 var Quick = sps.WithRetry(sps.RetryPolicy{Attempts: 4, MinWait: time.Millisecond, MaxWait: 2 * time.Millisecond, MaxRetryAfter: time.Second})
 
-// Connect returns a client of a simulated appliance over TLS. It is closed at the end of
-// the test.
+// Connect returns a client of a simulated appliance. It uses TLS if the appliance listens.
+// The client is closed at the end of the test.
 func Connect(t *testing.T, a *spstest.Appliance, options ...sps.Option) *sps.Client {
 	t.Helper()
 	c, err := Dial(t.Context(), a, options...)
@@ -39,10 +48,17 @@ func Connect(t *testing.T, a *spstest.Appliance, options ...sps.Option) *sps.Cli
 	return c
 }
 
+// withoutListener is the address of an appliance that does not listen.
+const withoutListener = "appliance.test"
+
 // Dial connects as the administrator. The caller closes the client.
 func Dial(ctx context.Context, a *spstest.Appliance, options ...sps.Option) (*sps.Client, error) {
 	credential := sps.UsernamePassword(a.Username(), sps.NewSecretString(a.Password()))
-	return sps.Connect(ctx, a.Addr(), credential, append([]sps.Option{sps.WithCABundle(a.CA()), Quick, sps.WithTimeouts(sps.Timeouts{Outcome: 300 * time.Millisecond})}, options...)...)
+	way := sps.WithCABundle(a.CA())
+	if a.Addr() == withoutListener {
+		way = InProcess(a)
+	}
+	return sps.Connect(ctx, a.Addr(), credential, append([]sps.Option{way, Quick, sps.WithTimeouts(sps.Timeouts{Outcome: 300 * time.Millisecond})}, options...)...)
 }
 
 // Diff fails the test if want and got differ.

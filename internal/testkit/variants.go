@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/go-sps/sps/spstest"
 )
@@ -38,21 +39,41 @@ var concerned = map[string][]string{
 
 // UnderVariants runs a flow against appliances of every profile, with every variant of
 // its areas alone, and with random combinations: what the documentation leaves open must
-// make no difference. Fixed variants are those that the flow is about.
+// make no difference. Fixed variants are those that the flow is about. Those of a profile
+// alone are over TLS, the others in bubbles of their own time.
 func UnderVariants(t *testing.T, flow func(t *testing.T, options ...spstest.Option), fixed ...string) {
+	t.Helper()
+	_, file, _, _ := runtime.Caller(1)
+	underVariants(t, filepath.Base(file), flow, func(t *testing.T, options ...spstest.Option) {
+		synctest.Test(t, func(t *testing.T) { flow(t, append(options, spstest.WithoutListener())...) })
+	}, fixed)
+}
+
+// BubblesUnderVariants is UnderVariants for a flow that makes its bubbles itself.
+func BubblesUnderVariants(t *testing.T, flow func(t *testing.T, options ...spstest.Option), fixed ...string) {
+	t.Helper()
+	_, file, _, _ := runtime.Caller(1)
+	underVariants(t, filepath.Base(file), flow, flow, fixed)
+}
+
+func underVariants(t *testing.T, file string, ofProfile, flow func(t *testing.T, options ...spstest.Option), fixed []string) {
 	t.Helper()
 	for _, profile := range spstest.Profiles() {
 		t.Run("profile "+profile, func(t *testing.T) {
 			t.Parallel()
-			flow(t, spstest.WithProfile(profile))
+			ofProfile(t, spstest.WithProfile(profile))
 		})
 	}
-	_, file, _, _ := runtime.Caller(1)
-	areas, known := concerned[filepath.Base(file)]
+	areas, known := concerned[file]
 	if !known {
-		t.Fatalf("say in concerned which areas the flows of %s are about", filepath.Base(file))
+		t.Fatalf("say in concerned which areas the flows of %s are about", file)
 	}
 	areas = append([]string{"session", "answer"}, areas...)
+	for _, area := range areas {
+		if !slices.ContainsFunc(spstest.Variants(), func(v spstest.Variant) bool { return v.Area == area }) {
+			t.Fatalf("no variant has the area %q", area)
+		}
+	}
 	var variants []spstest.Variant
 	for _, v := range spstest.Variants() {
 		if !strings.Contains(" "+strings.Join(fixed, " ")+" ", " "+v.Name+" ") {

@@ -112,7 +112,7 @@ func TestChanges(t *testing.T) {
 			var all []string
 			for _, change := range changes {
 				path, _, _ := strings.Cut(change.Path, "#") // a variant
-				if rest, ok := strings.CutPrefix(path, "/api/"+auditPolicies+"/"); ok && change.Type == sps.ChangeCreate {
+				if rest, ok := strings.CutPrefix(path, auditPolicies+"/"); ok && change.Type == sps.ChangeCreate {
 					path = strings.TrimSuffix(path, rest) + "new"
 				}
 				all = append(all, string(change.Type)+" "+path)
@@ -121,9 +121,9 @@ func TestChanges(t *testing.T) {
 			return all
 		}
 		want := []string{
-			"create /api/" + auditPolicies + "/new",
-			"delete /api/" + auditPolicies + "/78101850949e47437dd91d",
-			"replace /api/configuration/management/email",
+			"create " + auditPolicies + "/new",
+			"delete " + auditPolicies + "/78101850949e47437dd91d",
+			"replace configuration/management/email",
 		}
 		var inside []sps.Change
 		err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
@@ -169,7 +169,7 @@ func TestPreview(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(changes) != 1 || changes[0].String() != `replace /api/configuration/management/email: admin_address: "`+testkit.AdminBefore+`" -> "`+testkit.AdminAfter+`"` {
+	if len(changes) != 1 || changes[0].String() != `replace configuration/management/email: admin_address: "`+testkit.AdminBefore+`" -> "`+testkit.AdminAfter+`"` {
 		t.Errorf("changes %v", changes)
 	}
 	testkit.Diff(t, "requests", []string{
@@ -267,8 +267,8 @@ func TestChangeForms(t *testing.T) {
 			{"type":"replace","path":"/api/x#y","old_value":"a","new_value":{"b":1}},
 			{"type":"reorder","path":"/api/x","old_order":["a","b"],"new_order":[{"key":"b","meta":{}},{"key":"a"}]},
 			{"type":"merge","path":7,"more":true}]}`, []sps.Change{
-			{Type: "replace", Path: "/api/x#y", OldValue: json.RawMessage(`"a"`), NewValue: json.RawMessage(`{"b":1}`), Differences: []sps.Difference{{Path: "y", Old: `"a"`, New: `{"b":1}`}}},
-			{Type: "reorder", Path: "/api/x", OldOrder: []string{"a", "b"}, NewOrder: []string{"b", "a"}},
+			{Type: "replace", Path: "x#y", OldValue: json.RawMessage(`"a"`), NewValue: json.RawMessage(`{"b":1}`), Differences: []sps.Difference{{Path: "y", Old: `"a"`, New: `{"b":1}`}}},
+			{Type: "reorder", Path: "x", OldOrder: []string{"a", "b"}, NewOrder: []string{"b", "a"}},
 			{Type: "merge", Path: "7"},
 		}},
 	} {

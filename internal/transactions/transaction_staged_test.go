@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/go-sps/sps"
@@ -199,6 +200,9 @@ func dropped(t *testing.T, a *spstest.Appliance, answered int) *sps.Client {
 	}))
 }
 
+// listed is the list in which TestDroppedTransaction creates an object without a key.
+const listed = "configuration/policies/time_policies"
+
 // TestDroppedTransaction never returns nil where nothing was applied, nor an error that
 // says so: that objects are as before does not prove that no commit comes.
 func TestDroppedTransaction(t *testing.T) {
@@ -241,9 +245,6 @@ func TestDroppedTransaction(t *testing.T) {
 		}
 		return tx.TrustStores.Update(ctx, key, func(s *sps.TrustStore) error { s.Name = "Still ours"; return nil })
 	}
-	// The list shows a body of its own beside its items; that is not an object that was
-	// created.
-	const listed = "configuration/policies/time_policies"
 	const backup = "configuration/management/system_backup"
 	reference := then(raw("GET", backup, nil), raw("PUT", backup, json.RawMessage(`{"backup_policy":null}`)))
 	createKeyless := func(ctx context.Context, tx *sps.Transaction) error {
@@ -271,23 +272,28 @@ func TestDroppedTransaction(t *testing.T) {
 		for _, answered := range []int{0, 502} {
 			t.Run(fmt.Sprintf("%s, answered %d", name, answered), func(t *testing.T) {
 				t.Parallel()
-				a := spstest.NewServer(t)
-				c := dropped(t, a, answered)
-				keyed := name != "created without a key"
-				a.Inject(spstest.Fault{Method: "POST", Path: listed, Status: 201, Body: `{}`, MayMiss: keyed})
-				a.Inject(spstest.Fault{Method: "GET", Path: listed, Status: 200, Body: `{"body":{},"items":[]}`, MayMiss: keyed})
-				err := c.Transaction(t.Context(), test.write)
-				var details *sps.OutcomeUnknownDetails
-				if !errors.Is(err, sps.ErrOutcomeUnknown) || !errors.As(err, &details) {
-					t.Fatalf("error %v, want ErrOutcomeUnknown with its details: the commit may come yet", err)
-				}
-				if (len(details.AsBefore) > 0) != (test.want != nil) || details.AsWritten != nil || details.Status != "closed" || !details.RolledBack {
-					t.Errorf("details %+v", details)
-				}
-				testkit.Settled(t, a, testkit.AdminBefore)
+				synctest.Test(t, func(t *testing.T) { droppedTransaction(t, name, test.write, test.want, answered) })
 			})
 		}
 	}
+}
+
+func droppedTransaction(t *testing.T, name string, write func(context.Context, *sps.Transaction) error, want []string, answered int) {
+	a := spstest.NewServer(t, spstest.WithoutListener())
+	c := dropped(t, a, answered)
+	// The list shows a body of its own beside its items; that is no object that was created.
+	keyed := name != "created without a key"
+	a.Inject(spstest.Fault{Method: "POST", Path: listed, Status: 201, Body: `{}`, MayMiss: keyed})
+	a.Inject(spstest.Fault{Method: "GET", Path: listed, Status: 200, Body: `{"body":{},"items":[]}`, MayMiss: keyed})
+	err := c.Transaction(t.Context(), write)
+	var details *sps.OutcomeUnknownDetails
+	if !errors.Is(err, sps.ErrOutcomeUnknown) || !errors.As(err, &details) {
+		t.Fatalf("error %v, want ErrOutcomeUnknown with its details: the commit may come yet", err)
+	}
+	if (len(details.AsBefore) > 0) != (want != nil) || details.AsWritten != nil || details.Status != "closed" || !details.RolledBack {
+		t.Errorf("details %+v", details)
+	}
+	testkit.Settled(t, a, testkit.AdminBefore)
 }
 
 // TestGoneAfterCommit looks again where an object seems to be deleted.

@@ -24,6 +24,8 @@ import (
 	"github.com/go-sps/sps/spstest"
 )
 
+func TestMain(m *testing.M) { testkit.RunTests(m) }
+
 func TestTransactionFlow(t *testing.T) {
 	t.Parallel()
 	boom := errors.New("boom")

@@ -6,6 +6,7 @@ package clitest
 import (
 	"bytes"
 	"context"
+	"flag"
 	"io"
 	"os"
 	"path/filepath"
@@ -58,6 +59,20 @@ func (p Program) RunWithPassword(t *testing.T, ctx context.Context, password str
 		}
 	}
 	return got
+}
+
+// RunTests runs the tests of a program, more of them at once than there are processors:
+// most of their time they wait.
+func RunTests(m *testing.M) int {
+	flag.Parse()
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
+	if !given {
+		if err := flag.Set("test.parallel", "8"); err != nil {
+			panic(err)
+		}
+	}
+	return m.Run()
 }
 
 // Start starts an appliance that knows the user of these tests.
