@@ -101,8 +101,8 @@ func (r *remnant) failed(ctx context.Context, err error) {
 	r.tried, r.hung, r.err = time.Now(), ctx.Err() != nil, err
 }
 
-// tryEnd tries once more to end a session. The log-out ends the session's transaction
-// too, so the rollback gets at most half of the time.
+// tryEnd tries again to end a session. The log-out ends the session's transaction too, so
+// the rollback gets at most half of the time.
 func (c *Client) tryEnd(ctx context.Context, r *remnant) error {
 	left := error(nil)
 	if r.open {

@@ -491,7 +491,7 @@ func (c *Client) call(ctx context.Context, k *call) (*answer, error) {
 }
 
 // renewing sends a call in the reading session and renews that session at most once. life
-// bounds the wait for a login, in addition to ctx.
+// limits the wait for a login, in addition to ctx.
 func (c *Client) renewing(ctx context.Context, k *call, life context.Context) (*answer, error) {
 	s, err := c.reading.until(ctx, life, nil)
 	if err != nil {

@@ -933,8 +933,8 @@ func checkPassed(t *testing.T, data []byte) {
 	}
 }
 
-// FuzzList fuzzes lists, their pages and the walk. The answers stand one after
-// another, separated by zero bytes, and begin anew after the last.
+// FuzzList fuzzes lists, their pages and the walk. The answers stand one after another,
+// separated by zero bytes, and start again after the last.
 func FuzzList(f *testing.F) {
 	kinds := 5
 	samples := fuzzSamples(f)
@@ -1081,7 +1081,7 @@ func FuzzChanges(f *testing.F) {
 			change.Path = object.Text + place
 			contradicts(change)
 		}
-		// A change from what was read is no conflict, at any place.
+		// A change from what was read is not a conflict, at any place.
 		steps := changePlace(place)
 		change := Change{Type: ChangeReplace, Path: "/api/" + object.Text + place, OldValue: wire.At(bare(read), steps), NewValue: wire.At(bare(sent), steps)}
 		if contradicts(change) {

@@ -25,7 +25,7 @@ const (
 )
 
 // special are the characters with a meaning. - and + have one at the beginning of a term
-// only, < > and = likewise.
+// only, < > and = in the same way.
 const special = "+-&|!(){}[]^\"~*?:\\/<>="
 
 type luceneParser struct {

@@ -118,8 +118,8 @@ func (a *Appliance) getRoot(x *exchange) answer {
 	return reply(http.StatusOK, object{"items": items, "meta": x.meta()})
 }
 
-// getInfo answers everybody, and tells more to those who are logged in. A dead
-// session is no error here: it gets the public part.
+// getInfo answers everybody, and tells more to those who are logged in. A dead session is
+// not an error here: it gets the public part.
 func (a *Appliance) getInfo(x *exchange) answer {
 	named := a.committed.naming()
 	body := object{

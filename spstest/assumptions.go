@@ -22,7 +22,7 @@ type Variant struct {
 // firmwareStatuses are the statuses that a firmware error may have.
 var firmwareStatuses = []string{"200", "400", "404", "409", "422", "500"}
 
-// except gives all but one.
+// except returns all but one.
 func except(all []string, one string) []string {
 	return slices.DeleteFunc(slices.Clone(all), func(s string) bool { return s == one })
 }
@@ -497,5 +497,5 @@ func (a *Appliance) variant(name string) string {
 			return assumptions[i].Default
 		}
 	}
-	panic("spstest: no variant " + name) // only a bug of this package gets here
+	panic("spstest: no variant " + name) // reached only by a bug in this package
 }

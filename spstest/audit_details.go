@@ -159,8 +159,8 @@ func eventMatcher(node queryNode) (func(*auditEvent) bool, error) {
 
 var errContent = errors.New("the content is searched by terms, about the content or the action")
 
-// records answers with a page of what belongs to a session; at is what links say in
-// place of the last part of the path.
+// records answers with a page of what belongs to a session; at is what links say instead
+// of the last part of the path.
 func (a *Appliance) records(x *exchange, v *auditView, at string, items []object) answer {
 	s, err := a.readAuditSearch(x)
 	if err != nil {

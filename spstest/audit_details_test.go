@@ -28,7 +28,7 @@ func firstFound(t testing.TB, c *client, q string) string {
 
 const withSudo = "recording.command_extracted:true AND analytics.interesting_events:sudo"
 
-// shapeOf gives the names and kinds of what is in a value.
+// shapeOf returns the names and kinds of what is in a value.
 func shapeOf(v any) any {
 	switch v := v.(type) {
 	case map[string]any:

@@ -47,7 +47,7 @@ func boolOf(b bool) auditValue {
 	return v
 }
 
-// unless gives nothing where there is nothing to give.
+// unless returns nothing where there is nothing to give.
 func unless(nothing bool, v auditValue) auditValue {
 	if nothing {
 		return auditValue{}
@@ -267,7 +267,7 @@ func addUserFields(add addField) {
 	})
 }
 
-// running is what a session that goes on has in place of its end.
+// running is what a session that goes on has instead of its end.
 func (v *auditView) running() auditValue {
 	if v.store.forms.nullEnd {
 		return auditValue{kind: nullValue}
@@ -302,7 +302,7 @@ func valueAt(in any, f *auditField) (_ auditValue, ok bool) {
 	for _, name := range f.path {
 		o, isObject := in.(object)
 		if !isObject {
-			return auditValue{}, true // something else stands in place of the group
+			return auditValue{}, true // something else replaces the group
 		}
 		if in, ok = o[name]; !ok {
 			return auditValue{}, false

@@ -48,7 +48,7 @@ func readTime(s string) (from, to int64, ok bool) {
 	return 0, 0, false
 }
 
-// matcher tells whether a session is meant.
+// matcher reports whether a session is meant.
 type matcher func(*auditView) bool
 
 // matching is how the language is read.
@@ -89,7 +89,7 @@ func (m *matching) compile(node queryNode) (matcher, error) {
 		}
 		return func(v *auditView) bool { return v.value(f).exists() }, nil
 	}
-	panic(fmt.Sprintf("spstest: query of %T", node)) // only a bug of this package gets here
+	panic(fmt.Sprintf("spstest: query of %T", node)) // reached only by a bug in this package
 }
 
 func nothing(*auditView) bool { return false }
@@ -169,7 +169,7 @@ func (m *matching) compileTerm(term queryTerm) (matcher, error) {
 	return func(v *auditView) bool { return v.value(f).some(word.matches) }, nil
 }
 
-// some tells whether one of the texts of a value is meant.
+// some reports whether one of the texts of a value is meant.
 func (x auditValue) some(is func(string) bool) bool {
 	switch x.kind {
 	case textValue:
@@ -194,8 +194,8 @@ func (m *matching) anywhere(term queryTerm) matcher {
 	}
 }
 
-// finder gives what tells whether a text has the word, or the words of the phrase in a
-// row, in any case.
+// finder returns a function that reports whether a text has the word, or the words of the phrase in
+// a row, in any case.
 func (t queryTerm) finder() func(text string) bool {
 	if t.phrase || t.word.wild == nil {
 		return wordFinder(t.word.text)
@@ -211,7 +211,7 @@ func wordsOf(text string) []string {
 	return strings.FieldsFunc(strings.ToLower(text), func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) })
 }
 
-// mayHave tells whether a text may have a part in any case; it is wrong about none that
+// mayHave reports whether a text may have a part in any case; it is wrong about none that
 // has it.
 func mayHave(text, part string) bool {
 	for i := range len(part) {
@@ -302,7 +302,7 @@ func (m *matching) bounds(f *auditField, r queryRange) (from, to float64, err er
 	return from, to, err
 }
 
-// spans tells whether a text is in the range.
+// spans reports whether a text is in the range.
 func (r queryRange) spans(text string) bool {
 	if c := strings.Compare(text, r.from); !r.openFrom && (c < 0 || c == 0 && r.aboveFrom) {
 		return false

@@ -147,7 +147,7 @@ func (p *queryParser) list(field string, depth int) (queryNode, error) {
 	}
 }
 
-// atEnd tells whether nothing follows in a list.
+// atEnd reports whether nothing follows in a list.
 func (p *queryParser) atEnd() bool {
 	p.space()
 	return p.rest == "" || p.next() == ")"
@@ -199,7 +199,7 @@ func (p *queryParser) conjunction(field string, depth int) (clause, error) {
 	}
 }
 
-// joins tells whether another clause must hold as well.
+// joins reports whether another clause must hold as well.
 func (p *queryParser) joins() bool {
 	if p.operator(wordAnd, "&&") {
 		return true
@@ -458,7 +458,7 @@ func (p *queryParser) comparison(field string) (queryNode, error) {
 	return r, err
 }
 
-// matches tells whether the word is a text, with its wildcards.
+// matches reports whether the word is a text, with its wildcards.
 func (w queryWord) matches(text string) bool {
 	if w.wild == nil {
 		return w.text == text

@@ -174,7 +174,7 @@ func (a *Appliance) search(in searched, w wanted) (*auditResult, error) {
 	return r, nil
 }
 
-// filter gives the sessions that are meant, in the order of the store.
+// filter returns the sessions that are meant, in the order of the store.
 func (a *Appliance) filter(in searched, w wanted) ([]uint32, error) {
 	match, first, last, err := a.condition(in, w)
 	if err != nil {
@@ -251,7 +251,7 @@ func (a *Appliance) condition(in searched, w wanted) (match matcher, first, last
 	}, first, last, nil
 }
 
-// sorting gives what puts sessions in order; nil: they stay as they are.
+// sorting returns what puts sessions in order; nil: they stay as they are.
 func (a *Appliance) sorting(in searched, order string) (func([]uint32), error) {
 	name, descending := strings.CutPrefix(order, "-")
 	f := a.audit.field(name)

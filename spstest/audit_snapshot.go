@@ -104,7 +104,7 @@ func (a *Appliance) createSnapshot(x *exchange) answer {
 	return snapshotAnswer(s)
 }
 
-// sharesQuota tells whether one of two may have a snapshot, but not both.
+// sharesQuota reports whether one of two may have a snapshot, but not both.
 func (a *Appliance) sharesQuota(one, other snapshotOwner) bool {
 	switch a.variant("snapshot-quota") {
 	case "user":

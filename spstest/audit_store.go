@@ -151,7 +151,7 @@ func (v *auditView) key() string {
 	return v.id()
 }
 
-// find gives the number of the session with a key.
+// find returns the number of the session with a key.
 func (s *auditStore) find(key string) (index uint32, ok bool) {
 	if index, ok = s.own[key]; ok {
 		return index, true

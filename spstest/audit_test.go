@@ -17,7 +17,7 @@ import (
 
 const auditSessions = "/api/audit/sessions"
 
-// search gives the path of a search; the parameters are names and values.
+// search returns the path of a search; the parameters are names and values.
 func search(parameters ...string) string {
 	path, separator := auditSessions, "?"
 	for i := 0; i < len(parameters); i += 2 {

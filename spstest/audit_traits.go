@@ -127,13 +127,13 @@ func (v *auditView) recorded() bool {
 	return v.pick(traitOrigin, 25) > 0 || v.change != nil && v.change.trail > 0
 }
 
-// connected tells whether the session came to the server.
+// connected reports whether the session came to the server.
 func (v *auditView) connected() bool {
 	verdict := v.verdict()
 	return verdict == verdictAccept || verdict == verdictTerminated
 }
 
-// textual tells whether commands are typed in the session.
+// textual reports whether commands are typed in the session.
 func (v *auditView) textual() bool { return v.protocol() == "SSH" || v.protocol() == "TELNET" }
 
 func (v *auditView) analyzed() bool {

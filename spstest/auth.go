@@ -14,8 +14,8 @@ type user struct {
 	readOnly bool
 	limits   []limit
 
-	noPassword bool // none is right
-	named      bool // by an option
+	noPassword bool // no password is correct
+	named      bool // named by an option
 	added      bool // by WithUser
 	granted    bool // an option gave rights
 }
@@ -23,17 +23,17 @@ type user struct {
 type session struct {
 	label   string
 	cookie  string
-	token   string // what a browser must send as X-Token
+	token   string // the X-Token that a browser must send
 	user    *user
-	method  object // the login method, as user_info shows it
+	method  object // the login method in the form of user_info
 	began   time.Time
 	used    time.Time
-	left    time.Duration // how much was left when the present request came
+	left    time.Duration // remaining time when the current request arrived
 	ended   bool
 	pending *transaction
 }
 
-// loginMethods lists the ways to log in.
+// loginMethods lists the login methods.
 func (a *Appliance) loginMethods() []object {
 	methods := []object{{"name": "local", "authentication": "local", "credential": "password"}}
 	if a.clientCAs != nil {
@@ -60,8 +60,8 @@ func (a *Appliance) getAuthenticationTypes(x *exchange) answer {
 	return reply(http.StatusOK, object{"types": types, "meta": x.meta()})
 }
 
-// logIn begins a session. A session cookie that comes along is not looked at:
-// this is the one place where credentials count.
+// logIn opens a session. It ignores the session cookie of the request: only credentials
+// count at this endpoint.
 func (a *Appliance) logIn(x *exchange) answer {
 	if name := x.query.Get("login_method"); name != "" && !a.hasLoginMethod(name) {
 		return a.challenge(a.wrongCredentials(x))
@@ -97,7 +97,7 @@ func (a *Appliance) wrongCredentials(x *exchange) answer {
 	return a.refuse(x, "wrong-password", "The credentials are not valid", nil)
 }
 
-// challenge asks for Basic credentials: some HTTP clients send none unasked.
+// challenge requests Basic credentials, because some HTTP clients send none without that.
 func (a *Appliance) challenge(ans answer) answer {
 	ans.header.Set("WWW-Authenticate", `Basic realm="SPS"`)
 	return ans
@@ -150,8 +150,8 @@ func (a *Appliance) begin(x *exchange, u *user, method object) answer {
 	return ans
 }
 
-// setCookies sets the session cookie and its companion, whose purpose nobody
-// has documented: a client must pick by name.
+// setCookies sets the session cookie and a second cookie whose purpose is not documented,
+// so a client must select the cookie by name.
 func (a *Appliance) setCookies(h http.Header, s *session) {
 	expires := a.now().Add(a.lifetime).UTC().Format(http.TimeFormat)
 	seconds := strconv.Itoa(int(a.lifetime / time.Second))
@@ -176,9 +176,9 @@ func (a *Appliance) logOut(x *exchange) answer {
 	return reply(http.StatusOK, object{"meta": x.meta()})
 }
 
-// find looks the session of a request up and, if it lives, counts the use.
+// find finds the session of a request. If the session is alive, it counts the use.
 func (a *Appliance) find(x *exchange) {
-	x.session = nil // of a request that waited, it may have ended
+	x.session = nil // a request that waited may have lost its session
 	for _, cookie := range (&http.Request{Header: x.header}).CookiesNamed("session_id") {
 		s := a.sessions[cookie.Value]
 		if s == nil {
@@ -206,7 +206,7 @@ func (s *session) deadline(a *Appliance) time.Time {
 // remaining is the value of remaining_seconds.
 func (s *session) remaining() int { return int(s.left / time.Second) }
 
-// end ends a session and what hangs on it.
+// end ends a session and its transaction.
 func (a *Appliance) end(s *session) {
 	if s == nil || s.ended {
 		return
@@ -215,7 +215,7 @@ func (a *Appliance) end(s *session) {
 	a.drop(s)
 }
 
-// reap ends the sessions whose time is over.
+// reap ends the sessions whose lifetime is over.
 func (a *Appliance) reap() {
 	now := a.now()
 	for _, s := range a.sessions {
@@ -225,8 +225,8 @@ func (a *Appliance) reap() {
 	}
 }
 
-// browserRefused tells whether a request looks like a browser's and lacks the
-// token that keeps foreign web pages out.
+// browserRefused reports whether a request looks like a browser's and lacks the token
+// that keeps foreign web pages out.
 func (a *Appliance) browserRefused(x *exchange) bool {
 	return a.profile.browserToken && x.writes() &&
 		strings.Contains(x.header.Get("User-Agent"), "Mozilla") &&

@@ -186,7 +186,7 @@ func (b *bundle) archive() []byte {
 	var file bytes.Buffer
 	zipped, err := gzip.NewWriterLevel(&file, gzip.NoCompression)
 	if err != nil {
-		panic(fmt.Sprintf("spstest: support bundle: %v", err)) // only a bug of this package gets here
+		panic(fmt.Sprintf("spstest: support bundle: %v", err)) // reached only by a bug in this package
 	}
 	archive := tar.NewWriter(zipped)
 	_ = archive.WriteHeader(&tar.Header{Name: "bundle.txt", Mode: 0o600, Size: int64(len(content)), ModTime: b.Began}) // a buffer takes everything

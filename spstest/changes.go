@@ -20,8 +20,8 @@ func (a *Appliance) getChanges(x *exchange) answer {
 	return reply(http.StatusOK, body)
 }
 
-// changes compares what a transaction staged with what is committed now: others
-// may have changed that since the opening.
+// changes compares a transaction's staged changes with the currently committed
+// configuration, which others may have changed since the opening.
 func (a *Appliance) changes(t *transaction) []object {
 	if t.staged == nil {
 		return nil
@@ -46,10 +46,10 @@ func (a *Appliance) changes(t *transaction) []object {
 	return changes
 }
 
-// orderMember holds the order of the other members of an object.
+// orderMember holds the order of an object's other members.
 const orderMember = "@order"
 
-// reorders lists the orders that differ, if nothing else does.
+// reorders lists the orders that differ, if nothing else differs.
 func (a *Appliance) reorders(p string, before, after json.RawMessage) []object {
 	was, errWas := decode(before)
 	is, errIs := decode(after)
@@ -77,8 +77,7 @@ type move struct {
 	before, after []any
 }
 
-// moved finds the moves between two values; it is not ok if they differ in
-// anything else.
+// moved finds the moves between two values. ok is false if they differ in anything else.
 func moved(was, is any, where []string) (moves []move, ok bool) {
 	before, isObject := was.(object)
 	after, stays := is.(object)

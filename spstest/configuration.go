@@ -84,7 +84,7 @@ func (a *Appliance) configurationMeta(p string, s *store) object {
 	return meta
 }
 
-// view is the configuration as a session sees it.
+// view returns the configuration as a session sees it.
 func (a *Appliance) view(s *session) *store {
 	if s.pending != nil && s.pending.staged != nil {
 		return s.pending.staged
@@ -131,7 +131,7 @@ func (a *Appliance) show(x *exchange) answer {
 	return reply(http.StatusOK, object{"body": body, "key": x.last(), "meta": a.configurationMeta(x.path, s)})
 }
 
-// writable tells why a session may not write, if it may not.
+// writable returns the reason why a session may not write, if there is one.
 func (a *Appliance) writable(x *exchange) (answer, bool) {
 	switch {
 	case x.session.pending == nil && !a.opensByItself(), x.under != nil && x.under != x.session.pending:
@@ -142,7 +142,7 @@ func (a *Appliance) writable(x *exchange) (answer, bool) {
 	return answer{}, true
 }
 
-// opensByItself tells whether a change opens a transaction.
+// opensByItself reports whether a change opens a transaction.
 func (a *Appliance) opensByItself() bool {
 	if picked, ok := a.variants["no-transaction"]; ok {
 		return picked == "opens"
@@ -150,8 +150,9 @@ func (a *Appliance) opensByItself() bool {
 	return a.profile.autoOpen
 }
 
-// refuseWithout refuses a change for want of its transaction. Where changes open one,
-// that is a change whose transaction ended while it went on.
+// refuseWithout refuses a change without a transaction. On an appliance whose changes
+// open a transaction, this is a change whose transaction ended while the change was
+// running.
 func (a *Appliance) refuseWithout(x *exchange) answer {
 	const message = "No open transaction is available, open one first"
 	if a.variant("no-transaction") == "opens" {
@@ -160,7 +161,7 @@ func (a *Appliance) refuseWithout(x *exchange) answer {
 	return a.refuse(x, "no-transaction", message, nil)
 }
 
-// read checks the body of a write and gives it as it will be shown.
+// read checks the body of a write and returns it in the form of answers.
 func (a *Appliance) read(x *exchange, n *node) (json.RawMessage, answer, bool) {
 	v, err := decode(x.body)
 	if err != nil {
@@ -181,7 +182,7 @@ func (a *Appliance) read(x *exchange, n *node) (json.RawMessage, answer, bool) {
 	return encode(shown), answer{}, true
 }
 
-// memberPath names a member of an object as links into objects do.
+// memberPath returns the path of a member in the form of links into objects.
 func memberPath(p string, where []string) string {
 	if len(where) == 0 {
 		return href(p)
@@ -189,7 +190,7 @@ func memberPath(p string, where []string) string {
 	return href(p) + "#" + strings.Join(where, "/")
 }
 
-// stage applies a change to what the session stages; the first one opens the
+// stage adds a change to the session's staged changes. The first one opens the
 // transaction and takes the lock, unless the commit does.
 func (a *Appliance) stage(x *exchange, changed string, change func(*store)) (answer, bool) {
 	if a.variant("semantic-check") == "write" {
@@ -307,8 +308,8 @@ func (a *Appliance) deleteItem(x *exchange) answer {
 	return reply(http.StatusOK, object{"meta": meta})
 }
 
-// builtIn tells the objects that came with the appliance: their keys are
-// negative numbers.
+// builtIn reports whether an object is part of the appliance: its key is a negative
+// number.
 func builtIn(key string) bool { return strings.HasPrefix(key, "-") }
 
 func (a *Appliance) refuseBuiltIn(x *exchange, where ...string) answer {

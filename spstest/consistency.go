@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// usersOf lists what refers to a link.
+// usersOf lists the objects that refer to a link.
 func (s *store) usersOf(link string) []string {
 	var users []string
 	for _, p := range slices.Sorted(maps.Keys(s.bodies)) {
@@ -21,8 +21,8 @@ func (s *store) usersOf(link string) []string {
 	return users
 }
 
-// links lists the links of the references in a body. Most bodies have none,
-// and are not decoded for it.
+// links lists the links of the references in a body. Most bodies have none and are not
+// decoded.
 func (s *store) links(p string) []string {
 	if !bytes.Contains(s.bodies[p], []byte(`"href"`)) {
 		return nil
@@ -42,14 +42,14 @@ func nameOf(body json.RawMessage) string {
 	return named.Name
 }
 
-// inconsistency is one thing that is wrong with a configuration as a whole.
+// inconsistency is one problem of the configuration as a whole.
 type inconsistency struct {
 	message string
 	paths   []string
 }
 
-// inconsistencies finds names that are not unique, references to nothing,
-// secrets that are used twice, and what the nodes find themselves.
+// inconsistencies finds duplicate names, references to missing objects, secrets that are
+// used twice, and the problems that the nodes report.
 func (a *Appliance) inconsistencies(s *store) []inconsistency {
 	var found []inconsistency
 	for _, collection := range slices.Sorted(maps.Keys(s.keys)) {

@@ -24,7 +24,7 @@ func (a *Appliance) changed(calls ...curlCall) []curlCall {
 	return append(all, curlCall{method: "PUT", path: "transaction", data: &commit})
 }
 
-// curlConfiguration gives the calls that need no firmware.
+// curlConfiguration returns the calls that need no firmware.
 func (a *Appliance) curlConfiguration() []curlCall {
 	a.enter()
 	defer a.mu.Unlock()

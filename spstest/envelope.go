@@ -19,7 +19,7 @@ type answer struct {
 	status int
 	header http.Header
 	body   []byte
-	stream *stream // in place of body
+	stream *stream // instead of body
 	cut    bool    // the connection ends before it is sent
 }
 
@@ -30,7 +30,7 @@ func encode(v any) []byte {
 	encoder := json.NewEncoder(&b)
 	encoder.SetEscapeHTML(false)
 	if err := encoder.Encode(v); err != nil {
-		panic(fmt.Sprintf("spstest: answer cannot be written: %v", err)) // only a bug of this package gets here
+		panic(fmt.Sprintf("spstest: answer cannot be written: %v", err)) // reached only by a bug in this package
 	}
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
 }

@@ -136,8 +136,7 @@ func parseFault(rule string) (Fault, error) {
 	return f, f.check()
 }
 
-// nextToken gives what stands before the next space, and the rest with that
-// space.
+// nextToken returns what stands before the next space, and the rest with that space.
 func nextToken(s string) (token, rest string) {
 	s = strings.TrimLeft(s, " \t")
 	if i := strings.IndexAny(s, " \t"); i >= 0 {
@@ -158,7 +157,7 @@ func (f *Fault) check() error {
 	return nil
 }
 
-// changes tells whether a fault does anything to a request that it applies to.
+// changes reports whether a fault does anything to a request that it applies to.
 func (f *Fault) changes() bool {
 	return f.Refuse || f.CutBefore || f.CutAfter || f.Endless || f.Truncate > 0 || f.Status != 0 || f.Header != nil ||
 		f.Delay > 0 || f.Takes > 0 || f.AnswerDelay > 0 || f.ExpireSession || f.Mutate != nil

@@ -107,8 +107,8 @@ type Fault struct {
 type activeFault struct {
 	Fault
 	glob  string // of Path
-	where string // the place in the source that injected it, "" for unknown
-	seen  int    // how many requests matched
+	where string // the place in the source that injected it; "" if unknown
+	seen  int    // number of matching requests
 	fired bool   // it applied to a request
 }
 
@@ -211,11 +211,11 @@ func (a *Appliance) missedFaults() []*activeFault {
 	return all
 }
 
-// missed tells a fault that somebody relies on and that did nothing. What changes
+// missed reports whether a fault that a test relies on did nothing. A fault that changes
 // nothing is not missed.
 func (f *activeFault) missed() bool { return !f.fired && !f.MayMiss && f.changes() }
 
-// report fails the test of an appliance whose faults were not met.
+// report fails the test of an appliance whose faults were missed.
 func (a *Appliance) report() {
 	a.enter()
 	missed := a.missedFaults()
@@ -229,7 +229,7 @@ func (a *Appliance) report() {
 	}
 }
 
-// brief is a fault in a message: bodies may be long.
+// brief returns a fault as text for a message, with a shortened body.
 func (f *Fault) brief() string {
 	const most = 100
 	s := f.String()
@@ -239,7 +239,7 @@ func (f *Fault) brief() string {
 	return string([]rune(s)[:most]) + "…"
 }
 
-// matched says how near a fault came to a request.
+// matched says how close requests came to a fault.
 func (f *activeFault) matched() string {
 	switch f.seen {
 	case 0:
@@ -250,13 +250,12 @@ func (f *activeFault) matched() string {
 	return fmt.Sprintf("%d requests came to it, and it skips %d", f.seen, f.Skip)
 }
 
-// plainGlob is a glob as it is compared with paths.
+// plainGlob returns a glob in the form in which it is compared with paths.
 func plainGlob(glob string) string {
 	return strings.Trim(strings.TrimPrefix(strings.TrimPrefix(glob, "/"), "api/"), "/")
 }
 
-// checkRule finds a method or a glob that no request can have, or that none could have
-// with success.
+// checkRule refuses a method or a glob that no successful request can have.
 func (a *Appliance) checkRule(method, glob string) error {
 	if err := checkPattern(method, glob); err != nil {
 		return err
@@ -267,7 +266,7 @@ func (a *Appliance) checkRule(method, glob string) error {
 	return fmt.Errorf("no endpoint of the appliance has the path %q, see Implemented", glob)
 }
 
-// checkPattern is checkRule as far as it goes without an appliance.
+// checkPattern is the part of checkRule that needs no appliance.
 func checkPattern(method, glob string) error {
 	if method != "" && !slices.Contains(faultMethods, method) {
 		return fmt.Errorf("unknown method %q: want one of %s, or none", method, strings.Join(faultMethods, ", "))
@@ -281,7 +280,7 @@ func checkPattern(method, glob string) error {
 	return fmt.Errorf("the path %q has a ** that is not its last segment", glob)
 }
 
-// globParts tells the segments of a glob from the "**" that ends it.
+// globParts separates the segments of a glob from a final "**".
 func globParts(glob string) (head string, rest bool) {
 	if glob == "**" {
 		return "", true
@@ -289,7 +288,7 @@ func globParts(glob string) (head string, rest bool) {
 	return strings.CutSuffix(glob, "/**")
 }
 
-// hasEndpoint tells whether a request with a path that the glob matches leads anywhere.
+// hasEndpoint reports whether a request with a path that the glob matches leads anywhere.
 func (a *Appliance) hasEndpoint(glob string) bool {
 	for i := range routes {
 		if reaches(glob, routes[i].path) {
@@ -309,8 +308,8 @@ func (a *Appliance) hasEndpoint(glob string) bool {
 	return false
 }
 
-// reaches tells whether a glob matches any path of an endpoint, in which a "*" stands for
-// any segment.
+// reaches reports whether a glob matches any path of an endpoint, in which a "*" stands
+// for any segment.
 func reaches(glob, endpoint string) bool {
 	head, rest := globParts(glob)
 	if head == "" {
@@ -331,8 +330,8 @@ func reaches(glob, endpoint string) bool {
 	return true
 }
 
-// fault picks the fault that applies to a request. Faults that only a
-// connection can show are left for one that has a connection.
+// fault returns the fault that applies to a request. A fault that needs a connection is
+// kept for a request that has one.
 func (a *Appliance) fault(x *exchange, connection bool) Fault {
 	for _, f := range a.faults {
 		if !f.matches(x) || f.needsConnection() && !connection {
@@ -359,7 +358,7 @@ func (f *Fault) needsConnection() bool {
 	return f.Refuse || f.CutBefore || f.CutAfter || f.Truncate > 0 || f.Endless
 }
 
-// matchPath compares a path with a glob of plainGlob.
+// matchPath compares a path with the result of plainGlob.
 func matchPath(glob, p string) bool {
 	if glob == "" || glob == "**" {
 		return true
@@ -377,7 +376,7 @@ func matchPath(glob, p string) bool {
 	return ok
 }
 
-// falseAnswer is what a fault says in place of the appliance.
+// falseAnswer returns the answer of a fault.
 func (f *Fault) falseAnswer() answer {
 	var ans answer
 	switch {

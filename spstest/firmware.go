@@ -217,7 +217,7 @@ func (a *Appliance) slotKey(s *Slot) any {
 	return s.Key
 }
 
-// asNumber gives s as a number if it is spelt like one.
+// asNumber returns s as a number if it is spelt like one.
 func asNumber(s string) any {
 	var n json.Number
 	if s == "" || s[0] == '"' || json.Unmarshal([]byte(s), &n) != nil || n == "" {

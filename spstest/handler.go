@@ -24,13 +24,13 @@ var (
 	endlessMore  = bytes.Repeat([]byte("0123456789abcdef"), 256)
 )
 
-// outcome is what a request comes to on the wire.
+// outcome is the result of a request on the connection.
 type outcome struct {
 	answer
-	cut      error // the connection ends so, without an answer
+	cut      error // the error with which the connection ends, without an answer
 	truncate int
 	endless  bool
-	last     bool // nothing follows on this connection: a restart has begun
+	last     bool // the last answer on this connection: a restart has started
 }
 
 // The errors with which a connection ends. They are those that net/http returns.
@@ -39,7 +39,7 @@ var (
 	errReset   = &net.OpError{Op: "read", Net: "tcp", Err: syscall.ECONNRESET}
 )
 
-// process takes a request through journal, faults and execution. Without a
+// process passes a request through the journal, the faults and the execution. Without a
 // connection, faults that need one do not apply.
 func (a *Appliance) process(ctx context.Context, x *exchange, escapedPath, rawQuery string, connection bool) outcome {
 	a.enter()
@@ -83,7 +83,7 @@ func (a *Appliance) process(ctx context.Context, x *exchange, escapedPath, rawQu
 	return out
 }
 
-// identify names the session of a request for the journal, without using it.
+// identify finds the session of a request for the journal, without using the session.
 func (a *Appliance) identify(x *exchange) {
 	for _, cookie := range (&http.Request{Header: x.header}).CookiesNamed("session_id") {
 		if s := a.sessions[cookie.Value]; s != nil {
@@ -93,7 +93,7 @@ func (a *Appliance) identify(x *exchange) {
 	}
 }
 
-// suffer executes a request as far as a fault lets it.
+// suffer executes a request as far as a fault permits.
 func (a *Appliance) suffer(ctx context.Context, x *exchange, entry *Request, f Fault) outcome {
 	if x.incoming != nil && !f.Refuse && !f.CutBefore {
 		got, err := x.incoming.receive(x.header.Get("Content-Type"), a.variant("upload-labelled-json") == "accepted")
@@ -160,7 +160,7 @@ func (a *Appliance) suffer(ctx context.Context, x *exchange, entry *Request, f F
 	return out
 }
 
-// expire ends the session that the cookie of a request names.
+// expire ends the session of a request's cookie.
 func (a *Appliance) expire(x *exchange) {
 	for _, cookie := range (&http.Request{Header: x.header}).CookiesNamed("session_id") {
 		a.end(a.sessions[cookie.Value])
@@ -192,8 +192,7 @@ func newExchange(method string, u *url.URL, header http.Header) *exchange {
 	return x
 }
 
-// plainPath takes the escapes out of a path, but for those that would make it another
-// one.
+// plainPath removes the escapes from a path, except those that would change its meaning.
 func plainPath(p string) string {
 	segments := strings.Split(p, "/")
 	for i, segment := range segments {
@@ -213,13 +212,13 @@ func (a *Appliance) handler(connection bool) http.Handler {
 		x := newExchange(r.Method, r.URL, r.Header.Clone())
 		x.remote = r.RemoteAddr
 		switch {
-		case r.Header.Get("Expect") != "": // reading would tell the client to go on, and it is refused
+		case r.Header.Get("Expect") != "": // reading the body would tell the client to continue, but the request is refused
 		case x.uploads():
 			x.incoming = overTheWire(r)
 		default:
 			var err error
 			if x.body, err = io.ReadAll(io.LimitReader(r.Body, maxBody)); err != nil {
-				panic(http.ErrAbortHandler) // the client broke off while it sent
+				panic(http.ErrAbortHandler) // the client disconnected while it was sending
 			}
 		}
 		x.conn, _ = r.Context().Value(connectionKey{}).(*accepted)
@@ -231,8 +230,8 @@ func (a *Appliance) handler(connection bool) http.Handler {
 	})
 }
 
-// statesLength tells a Content-Length of 0 from none. Requests that did not
-// come through a server, as tests of a handler make them, count as stating it.
+// statesLength distinguishes a Content-Length of 0 from a missing one. A request that did
+// not come through a server, as in tests of a handler, counts as having one.
 func statesLength(r *http.Request) bool {
 	return r.Header.Get("Content-Length") != "" || r.Context().Value(http.ServerContextKey) == nil
 }
@@ -276,11 +275,10 @@ func (a *Appliance) write(w http.ResponseWriter, r *http.Request, out outcome) {
 // curlExpects is the body length from which curl sends an Expect header by itself.
 const curlExpects = 1 << 20
 
-// expectationFailed refuses an Expect. With a body that is long or of unknown length it
-// does not announce the end of the connection, as net/http would: curl tries again
-// without its Expect only if the connection could go on, and finds out by itself that it
-// does not. With a short one somebody told the client to send it, which would only send
-// it again.
+// expectationFailed refuses an Expect. If the body is long or of unknown length, it does
+// not announce the end of the connection, as net/http would: curl repeats the request
+// without Expect only if the connection could continue. If the body is short, a user told
+// curl to send the Expect, and curl would only send it again.
 func expectationFailed(w http.ResponseWriter, r *http.Request, ans answer) bool {
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
@@ -309,8 +307,8 @@ func (a *Appliance) writeEndless(w http.ResponseWriter, r *http.Request, status 
 	panic(http.ErrAbortHandler)
 }
 
-// reset closes the connection with a TCP reset, which is as near to a refusal
-// as one gets after having read a request.
+// reset closes the connection with a TCP reset, the closest to a refusal that is possible
+// after reading a request.
 func reset(w http.ResponseWriter) {
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
@@ -359,7 +357,7 @@ func (a *Appliance) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	x := newExchange(method, req.URL, header)
 	x.remote = req.RemoteAddr
-	// A transport states no length for a body that may have any.
+	// A transport states no length for a body of unknown length.
 	empty := req.Body == nil || req.Body == http.NoBody
 	x.hasLength = empty || req.ContentLength > 0
 	var length int64
@@ -390,7 +388,7 @@ func (a *Appliance) RoundTrip(req *http.Request) (*http.Response, error) {
 	return a.response(req, out), nil
 }
 
-// reachable tells why a request does not get through, if so.
+// reachable returns the reason why a request does not reach the appliance, or nil.
 func (a *Appliance) reachable(ctx context.Context) error {
 	select {
 	case <-a.closed:
@@ -448,8 +446,7 @@ type broken struct{}
 
 func (broken) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 
-// endlessBody never ends; it stops when it is closed, or with its request or
-// its appliance.
+// endlessBody does not end until it is closed, or its request or its appliance ends.
 type endlessBody struct {
 	ctx    context.Context
 	closed <-chan struct{}

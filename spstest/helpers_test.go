@@ -58,12 +58,12 @@ func startError(opts ...spstest.Option) error {
 	return errors.New(f.message)
 }
 
-// inProcess gives a client without a session that uses no sockets.
+// inProcess returns a client without a session that uses no sockets.
 func inProcess(t testing.TB, a *spstest.Appliance) *client {
 	return &client{t: t, transport: a, base: "https://" + a.Addr(), header: http.Header{}}
 }
 
-// overTLS gives a client without a session that checks the certificate.
+// overTLS returns a client without a session that checks the certificate.
 func overTLS(t testing.TB, a *spstest.Appliance, certificates ...tls.Certificate) *client {
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(a.CA())
@@ -150,7 +150,7 @@ func sessionCookie(t testing.TB, r response) string {
 	return ""
 }
 
-// errorOf gives type and details of an error answer.
+// errorOf returns type and details of an error answer.
 func (r response) errorOf() (kind string, details any) {
 	e, _ := r.body["error"].(map[string]any)
 	kind, _ = e["type"].(string)

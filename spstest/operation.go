@@ -9,15 +9,15 @@ import (
 	"time"
 )
 
-// operation is the execution of a request. Most are over as soon as they begin, some
-// take time, and some wait for their turn first.
+// operation is the execution of a request. Most operations end at once, some take time,
+// and some first wait for their turn.
 type operation struct {
 	x      *exchange
 	entry  *Request      // of the journal
-	ends   time.Time     // when the effect comes; zero before it began
-	done   chan struct{} // closed at the end, after which the rest does not change
+	ends   time.Time     // when the effect comes; zero before the start
+	done   chan struct{} // closed at the end; the fields below do not change after that
 	answer answer
-	cut    error // the connection of the request is lost, if it still waits
+	cut    error // set if the connection of the waiting request is lost
 }
 
 // takesRule is one of [Appliance.SetTakes].
@@ -76,7 +76,7 @@ func (a *Appliance) setTakes(method, glob string, d time.Duration) error {
 	return nil
 }
 
-// takesOf tells how long a request takes without a fault.
+// takesOf returns how long a request takes without a fault.
 func (a *Appliance) takesOf(x *exchange) time.Duration {
 	for _, r := range slices.Backward(a.takes) {
 		if (r.method == "" || r.method == x.method) && matchPath(r.glob, x.path) {
@@ -119,14 +119,15 @@ func (a *Appliance) WaitIdle(ctx context.Context) error {
 	}
 }
 
-// enter locks the appliance for somebody who looks at it or asks something of it: what
-// is due by its clock has happened then.
+// enter locks the appliance for a caller. Everything that is due by the appliance's clock
+// happens first.
 func (a *Appliance) enter() {
 	a.mu.Lock()
 	a.catchUp()
 }
 
-// now is the appliance's time. While what is due happens it is the time that it was due.
+// now returns the appliance's time. While a due event happens, it is the time at which
+// the event was due.
 func (a *Appliance) now() time.Time {
 	if !a.at.IsZero() {
 		return a.at
@@ -134,8 +135,8 @@ func (a *Appliance) now() time.Time {
 	return a.clock()
 }
 
-// catchUp lets happen what is due, in the order of time: operations end, those that
-// waited for them begin, sessions end.
+// catchUp executes what is due, in the order of time: operations end, those that waited
+// for them start, sessions end.
 func (a *Appliance) catchUp() {
 	now := a.clock()
 	for len(a.operations) > 0 && !a.operations[0].ends.After(now) {
@@ -151,7 +152,7 @@ func (a *Appliance) catchUp() {
 	a.arm()
 }
 
-// accept begins the execution of a request.
+// accept starts the execution of a request.
 func (a *Appliance) accept(x *exchange, entry *Request, takes time.Duration) *operation {
 	a.catchUp()
 	if takes <= 0 {
@@ -164,9 +165,9 @@ func (a *Appliance) accept(x *exchange, entry *Request, takes time.Duration) *op
 	return op
 }
 
-// start executes a request as an appliance without faults does, begins to, or lets it
-// wait for its turn. The order of the checks: what a web server checks, session, path,
-// method, rights.
+// start executes a request as an appliance without faults does, starts a slow one, or
+// makes it wait for its turn. The checks come in this order: those of a web server,
+// session, path, method, rights.
 func (a *Appliance) start(op *operation) {
 	x := op.x
 	if ans, refused := a.atTheDoor(x); refused {
@@ -198,8 +199,8 @@ func (a *Appliance) start(op *operation) {
 	a.operations = slices.Insert(a.operations, i, op)
 }
 
-// finish lets an operation have its effect. What was checked at its beginning is
-// checked again: others may have changed what it needs.
+// finish applies the effect of an operation. It repeats the checks, because their result
+// may have changed meanwhile.
 func (a *Appliance) finish(op *operation) {
 	x := op.x
 	x.ends = true
@@ -219,14 +220,14 @@ func (a *Appliance) finish(op *operation) {
 	}
 }
 
-// finishWith gives the answer to whoever waits for it.
+// finishWith passes the answer to the goroutine that waits for it.
 func (a *Appliance) finishWith(op *operation, ans answer) {
 	op.answer = ans
 	op.entry.Session, op.entry.Executed, op.entry.Running, op.entry.Ignored = op.x.label, op.x.executed, false, op.x.ignored
 	close(op.done)
 }
 
-// cutOperations ends everything that goes on or waits, without its effect.
+// cutOperations ends all running and waiting operations without an effect.
 func (a *Appliance) cutOperations() {
 	operations := append(a.operations, a.waiting...)
 	a.operations, a.waiting = nil, nil
@@ -239,7 +240,7 @@ func (a *Appliance) cutOperations() {
 	}
 }
 
-// holds tells a handler whose checks are done to come back when the time of its
+// holds tells a handler that has finished its checks to return until the time of its
 // request is over.
 func (x *exchange) holds() bool {
 	if x.takes <= 0 || x.ends {
@@ -249,13 +250,13 @@ func (x *exchange) holds() bool {
 	return true
 }
 
-// needsItsSession tells whether a request has no effect without the session that it
+// needsItsSession reports whether a request has no effect without the session that it
 // belongs to.
 func (x *exchange) needsItsSession() bool {
 	return x.path == "transaction" || strings.HasPrefix(x.path, configurationPath+"/")
 }
 
-// What becomes of a request whose session is busy.
+// What happens to a request whose session is busy.
 type turn int
 
 const (
@@ -264,10 +265,10 @@ const (
 	isRefused
 )
 
-// turn tells whether it is a request's turn. A session is busy while one of its writes
-// goes on; its reads keep nobody waiting, and a login belongs to no session. While a
-// commit goes on, whatever else would change its transaction waits for it at least,
-// but for the rollback, which has a variant of its own.
+// turn reports whether a request may run now. A session is busy while one of its writes
+// is running. Its reads block nothing, and a login belongs to no session. During a
+// commit, every request that would change its transaction waits; the rollback has a
+// variant of its own.
 func (a *Appliance) turn(x *exchange) (refusal answer, _ turn) {
 	if x.session == nil || x.method == http.MethodGet && x.path == "authentication" || !a.busy(x.session) {
 		return answer{}, goesOn
@@ -294,26 +295,27 @@ func (a *Appliance) turn(x *exchange) (refusal answer, _ turn) {
 	return a.refuse(x, "busy-session", "The session is busy with another request", nil), isRefused
 }
 
-// busy tells whether a write of a session goes on.
+// busy reports whether a write of a session is running.
 func (a *Appliance) busy(s *session) bool {
 	return slices.ContainsFunc(a.operations, func(op *operation) bool { return op.x.session == s && op.x.writes() })
 }
 
-// committing tells whether a commit of a session goes on.
+// committing reports whether a commit of a session is running.
 func (a *Appliance) committing(s *session) bool {
 	return slices.ContainsFunc(a.operations, func(op *operation) bool { return op.x.session == s && op.x.commits != nil })
 }
 
-// takeTurns begins what waited for an operation that ended, in the order of arrival.
+// takeTurns starts the requests that waited for an ended operation, in the order of
+// arrival.
 func (a *Appliance) takeTurns() {
 	waiting := a.waiting
 	a.waiting = nil
 	for _, op := range waiting {
-		a.start(op) // which may have to wait again
+		a.start(op) // it may have to wait again
 	}
 }
 
-// await waits for the end of an operation, or of the interest in it.
+// await waits for the end of an operation or of the context.
 func (a *Appliance) await(ctx context.Context, op *operation) error {
 	select {
 	case <-op.done:
@@ -330,8 +332,9 @@ func (a *Appliance) await(ctx context.Context, op *operation) error {
 	}
 }
 
-// arm sets the timer for the end of the first operation. Where the clock does not move
-// with the time, the timer comes in vain: whoever moves the clock has to look.
+// arm sets the timer for the end of the first operation. If the clock does not move with
+// real time, the timer has no effect: the code that moves the clock must look at the
+// appliance.
 func (a *Appliance) arm() {
 	if len(a.operations) == 0 || a.isClosed() {
 		a.disarm()

@@ -90,14 +90,14 @@ func (a *Appliance) Restarts() int {
 	return a.restarts
 }
 
-// beginRestart begins a restart; one under way begins anew.
+// beginRestart starts a restart. If one is running, it starts again.
 func (a *Appliance) beginRestart(upgrade bool) {
 	a.restarts++
 	a.upgrading = upgrade
 	a.phase, a.left = stillUp, a.restart.Up
 }
 
-// settle leaves the phases that have met enough.
+// settle leaves the phases that are over.
 func (a *Appliance) settle() {
 	for a.left <= 0 {
 		switch a.phase {
@@ -120,12 +120,12 @@ func (a *Appliance) settle() {
 	}
 }
 
-// meet counts a request and tells the phase that it meets.
+// meet counts a request and returns the phase that it meets.
 func (a *Appliance) meet(x *exchange) phase {
 	a.settle()
 	met := a.phase
 	if x.conn != nil && x.conn.boots != a.boots {
-		met = refused // nothing is left of what it was connected to
+		met = refused // the other end of its connection no longer exists
 	}
 	if a.phase == met && a.left > 0 {
 		a.left--
@@ -133,7 +133,7 @@ func (a *Appliance) meet(x *exchange) phase {
 	return met
 }
 
-// goDown ends everything that does not outlive a restart.
+// goDown ends everything that does not survive a restart.
 func (a *Appliance) goDown() {
 	a.boots++
 	a.cutOperations()
@@ -146,7 +146,7 @@ func (a *Appliance) goDown() {
 	}
 }
 
-// boot runs the firmware for after the reboot.
+// boot starts the firmware for the next boot.
 func (a *Appliance) boot() {
 	current := slices.IndexFunc(a.slots, func(s Slot) bool { return s.Current })
 	next := slices.IndexFunc(a.slots, func(s Slot) bool { return s.AfterReboot })
@@ -174,7 +174,7 @@ func (a *Appliance) boot() {
 	a.upgrading = false
 }
 
-// whileStarting answers before the REST service is complete.
+// whileStarting answers before the REST service is ready.
 func (a *Appliance) whileStarting(x *exchange) answer {
 	switch {
 	case x.method == http.MethodGet && x.path == "info":
@@ -192,7 +192,7 @@ func (a *Appliance) whileStarting(x *exchange) answer {
 	return page(http.StatusServiceUnavailable)
 }
 
-// upgradeFirmware tests the firmware of a slot, and restarts into it.
+// upgradeFirmware tests the firmware of a slot and restarts the appliance with it.
 func (a *Appliance) upgradeFirmware(x *exchange) answer {
 	body, ok := x.jsonObject()
 	if !ok {
@@ -223,8 +223,7 @@ func (a *Appliance) upgradeFirmware(x *exchange) answer {
 	return ans
 }
 
-// checkMessage tells what is wrong with the message of an upgrade, if
-// something is.
+// checkMessage refuses an invalid message of an upgrade.
 func (a *Appliance) checkMessage(x *exchange, body object) (answer, bool) {
 	message, given := body["message"]
 	text, isText := message.(string)
@@ -246,7 +245,7 @@ func (a *Appliance) checkMessage(x *exchange, body object) (answer, bool) {
 	return answer{}, true
 }
 
-// buildDate is the build date of the running firmware: one of its own for each
+// buildDate returns the build date of the running firmware, which differs for each
 // version.
 func (a *Appliance) buildDate() string {
 	days, ok := 0, true
@@ -268,7 +267,7 @@ func (a *Appliance) buildDate() string {
 // accepted is a connection to a listening appliance.
 type accepted struct {
 	net.Conn
-	boots int // what it connects to
+	boots int // the number of restarts when it was accepted
 }
 
 // NetConn is what [reset] asks for.

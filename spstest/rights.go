@@ -69,7 +69,7 @@ func (u *user) grant(right Right) error {
 // guide's examples of an ACL, as paths.
 var trustStoreReferrers = []string{"configuration/aaa/settings", "configuration/policies/ldap_servers", joinPath}
 
-// may tells whether a user may read or write at a path.
+// may reports whether a user may read or write at a path.
 func (u *user) may(path string, write bool) bool {
 	right := u.rightAt(path)
 	if right == noAccess && isAt(path, trustStoresPath) {
@@ -100,7 +100,7 @@ func (u *user) rightByReferrers() Right {
 	return noAccess
 }
 
-// isAt tells whether a path is another one, or below it.
+// isAt reports whether a path is another one, or below it.
 func isAt(path, other string) bool { return path == other || strings.HasPrefix(path, other+"/") }
 
 // rights are the limits as they were given.

@@ -23,7 +23,7 @@ type exchange struct {
 	conn         *accepted // nil: in process
 	phase        phase     // of a restart that the request meets
 	remote       string    // the address of the client
-	incoming     *incoming // the body of an upload, in place of body
+	incoming     *incoming // the body of an upload, instead of body
 	received     received  // what came of it
 
 	session  *session // nil: nobody is logged in

@@ -131,7 +131,7 @@ func addServices(t *tree) {
 func compact(sample string) json.RawMessage {
 	var b bytes.Buffer
 	if err := json.Compact(&b, []byte(sample)); err != nil {
-		panic(fmt.Sprintf("spstest: %v in %s", err, sample)) // only a bug of this package gets here
+		panic(fmt.Sprintf("spstest: %v in %s", err, sample)) // reached only by a bug in this package
 	}
 	return b.Bytes()
 }

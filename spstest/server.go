@@ -433,7 +433,7 @@ func (a *Appliance) Password() string {
 	return a.users[a.username].password
 }
 
-// id gives the next deterministic id of a kind, n hex digits long.
+// id returns the next deterministic id of a kind, n hex digits long.
 func (a *Appliance) id(kind string, n int) string {
 	a.ids[kind]++
 	sum := sha256.Sum256(fmt.Appendf(nil, "%s %d", kind, a.ids[kind]))

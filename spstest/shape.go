@@ -90,7 +90,7 @@ func asReference(o object) (key, link string, ok bool) {
 	return key, link, ok
 }
 
-// merge gives a shape that allows what either does.
+// merge returns a shape that allows what either does.
 func merge(l, r *shape) *shape {
 	switch {
 	case l == nil:

@@ -200,7 +200,7 @@ func (a *Appliance) join(x *exchange) answer {
 	return reply(http.StatusOK, a.joinObject(x))
 }
 
-// joinWaits tells whether a transaction is in the way of a join or an unjoin: that of
+// joinWaits reports whether a transaction is in the way of a join or an unjoin: that of
 // any session, or what the web interface has locked. One that is opened while it goes on
 // is not.
 func (a *Appliance) joinWaits(x *exchange) bool {

@@ -63,7 +63,7 @@ func (a *Appliance) State() []byte {
 	}
 	var b bytes.Buffer
 	if err := json.Indent(&b, encode(s), "", "\t"); err != nil {
-		panic(fmt.Sprintf("spstest: state cannot be written: %v", err)) // only a bug of this package gets here
+		panic(fmt.Sprintf("spstest: state cannot be written: %v", err)) // reached only by a bug in this package
 	}
 	b.WriteByte('\n')
 	return b.Bytes()

@@ -7,10 +7,10 @@ import (
 	"slices"
 )
 
-// transaction is what a session has open.
+// transaction is the open transaction of a session.
 type transaction struct {
-	staged *store   // what the owner sees; nil: nothing is changed, nor the lock taken, yet
-	paths  []string // of the changes, in order, each once
+	staged *store   // the configuration as its owner sees it; nil until something is changed or the lock is taken
+	paths  []string // paths of the changes, in order, without duplicates
 }
 
 // outsider holds the lock without a session: the web UI, a console.
@@ -38,7 +38,7 @@ func (a *Appliance) TransactionOpen() bool {
 	return a.anyOpen()
 }
 
-// anyOpen tells whether any transaction is open, or is being committed.
+// anyOpen reports whether any transaction is open, or is being committed.
 func (a *Appliance) anyOpen() bool {
 	for _, s := range a.sessions {
 		if s.pending != nil {
@@ -98,7 +98,7 @@ func (a *Appliance) messageRequired() bool {
 	return accounting.Required
 }
 
-// locked tells whether somebody other than the session holds the lock.
+// locked reports whether somebody other than the session holds the lock.
 func (a *Appliance) locked(s *session) bool {
 	if a.lock != nil {
 		return a.lock != s
@@ -114,8 +114,8 @@ func (a *Appliance) refuseLocked(x *exchange) answer {
 	return a.refuse(x, "lock-error", "The configuration is locked by "+by, nil)
 }
 
-// open opens a transaction, to stage changes at once or not yet. What is staged holds
-// the lock, unless the commit takes it.
+// open opens a transaction, with or without a first change. A staged change holds the
+// lock, unless the commit takes it.
 func (a *Appliance) open(s *session, stage bool) {
 	if s.pending == nil {
 		s.pending = &transaction{}
@@ -129,14 +129,14 @@ func (a *Appliance) open(s *session, stage bool) {
 	}
 }
 
-// drop ends a session's transaction and forgets what it staged.
+// drop ends a session's transaction and discards its staged changes.
 func (a *Appliance) drop(s *session) {
 	s.pending = nil
 	a.release(s)
 }
 
-// release gives the lock of a session back that no longer needs it. What goes on under
-// the lock holds it to its end.
+// release releases the lock of a session that no longer needs it. A running operation
+// keeps the lock until its end.
 func (a *Appliance) release(s *session) {
 	stages := s.pending != nil && s.pending.staged != nil && a.variant("lock-taken") != "commit"
 	if a.lock != s || stages || slices.ContainsFunc(a.operations, func(op *operation) bool {
@@ -147,7 +147,8 @@ func (a *Appliance) release(s *session) {
 	a.lock = nil
 }
 
-// stagedTransactions lists what is staged by anybody, and what is being committed.
+// stagedTransactions lists all staged transactions, including those that are being
+// committed.
 func (a *Appliance) stagedTransactions() (all []*transaction) {
 	for _, s := range a.sessions {
 		if s.pending != nil && s.pending.staged != nil {
@@ -162,7 +163,7 @@ func (a *Appliance) stagedTransactions() (all []*transaction) {
 	return all
 }
 
-// merged is what is committed, with the changes of a transaction.
+// merged returns the committed configuration with the changes of a transaction.
 func (a *Appliance) merged(t *transaction) *store {
 	s := a.committed.clone()
 	for _, p := range t.paths {
@@ -286,8 +287,8 @@ func (a *Appliance) commitTransaction(x *exchange) answer {
 	return a.applyCommit(x)
 }
 
-// applyCommit ends a commit. It does not matter what became of the session, or of its
-// transaction, meanwhile.
+// applyCommit ends a commit, whatever happened to the session or its transaction
+// meanwhile.
 func (a *Appliance) applyCommit(x *exchange) answer {
 	if x.commits.staged != nil {
 		a.committed = a.merged(x.commits)
@@ -299,8 +300,7 @@ func (a *Appliance) applyCommit(x *exchange) answer {
 	return a.transactionAnswer(x, "commit-answer")
 }
 
-// commitMessage finds the message; unknown members are ignored, like
-// everywhere.
+// commitMessage finds the message. Unknown members are ignored, as everywhere.
 func (a *Appliance) commitMessage(body object) (message, member string) {
 	accepted := a.variant("commit-message-member")
 	for _, name := range []string{"commit_message", "message"} {
@@ -314,7 +314,7 @@ func (a *Appliance) commitMessage(body object) (message, member string) {
 	return "", ""
 }
 
-// messageMember is the member that a message is missed in.
+// messageMember returns the member that the error for a missing message names.
 func (a *Appliance) messageMember() string {
 	if member := a.variant("commit-message-member"); member != "both" {
 		return member

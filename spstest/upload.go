@@ -133,7 +133,7 @@ func (b *incoming) receive(contentType string, labelled bool) (received, error) 
 // onlyWriter hides that a writer brings a buffer of its own.
 type onlyWriter struct{ io.Writer }
 
-// formOf gives the Content-Type of the form that a body turns out to be, though it is
+// formOf returns the Content-Type of the form that a body turns out to be, though it is
 // labelled as JSON.
 func formOf(body *bufio.Reader) (contentType string, ok bool) {
 	// A boundary has at most 70 characters, and a form begins with it, and two hyphens.

@@ -316,7 +316,7 @@ func TestTrustStoreNameTaken(t *testing.T) {
 		_, err := tx.TrustStores.Create(ctx, sps.NewTrustStore(testkit.SampleStore, testkit.Authority(t, "One")))
 		return err
 	})
-	if !errors.Is(err, sps.ErrInvalidInput) || !strings.Contains(fmt.Sprint(err), `the name "My_Custom_Trust_Store" is taken by the object `) {
+	if !errors.Is(err, sps.ErrInvalidInput) || !strings.Contains(fmt.Sprint(err), `the name "My_Custom_Trust_Store" is already used by the object `) {
 		t.Errorf("create: %v", err)
 	}
 	err = c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
@@ -329,7 +329,7 @@ func TestTrustStoreNameTaken(t *testing.T) {
 		}
 		return tx.TrustStores.Update(ctx, key, func(s *sps.TrustStore) error { s.Name = testkit.SampleStore; return nil })
 	})
-	if !errors.Is(err, sps.ErrInvalidInput) || !strings.Contains(fmt.Sprint(err), "is taken by") {
+	if !errors.Is(err, sps.ErrInvalidInput) || !strings.Contains(fmt.Sprint(err), "is already used by") {
 		t.Errorf("rename: %v", err)
 	}
 	testkit.Settled(t, a, testkit.AdminBefore)

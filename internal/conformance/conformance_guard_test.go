@@ -342,7 +342,7 @@ func TestConformanceGuard(t *testing.T) {
 	}
 }
 
-// TestConformanceGuardLogin lets a credential that was refused go out once.
+// TestConformanceGuardLogin has a refused credential sent once.
 func TestConformanceGuardLogin(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)

@@ -60,7 +60,7 @@ type target struct {
 	private []string
 	// said gets every line that is logged, where somebody listens.
 	said func(string)
-	// faults gets what is wrong in place of the test, where that is expected.
+	// faults gets what is wrong instead of the test, where that is expected.
 	faults func(string)
 
 	guard         *guard
@@ -699,7 +699,7 @@ func TestConformanceFails(t *testing.T) {
 		check    string
 		request  string
 		old, new string
-		status   int // in place of the appliance's
+		status   int // instead of the appliance's
 		picked   map[string]string
 		want     string // in one of the faults
 	}{

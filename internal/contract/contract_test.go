@@ -172,7 +172,7 @@ func (x contractExchange) match(t *testing.T) gock.MatchFunc {
 	}
 }
 
-// contractJSON parses JSON; a number keeps its spelling, and is no string.
+// contractJSON parses JSON; a number keeps its spelling, and is not a string.
 func contractJSON(t *testing.T, data []byte) any {
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	decoder.UseNumber()
@@ -965,8 +965,8 @@ func TestContractSlotListForms(t *testing.T) {
 	})
 }
 
-// What is no answer of the API is unusable with success, and a refusal without a
-// type otherwise.
+// What is no answer of the API is unusable with success, and a refusal without a type
+// otherwise.
 func TestContractForeignAnswers(t *testing.T) {
 	const html = "<html><body>Service Unavailable</body></html>"
 	answers := []struct {

@@ -316,7 +316,7 @@ func TestRefusedLoginInLogs(t *testing.T) {
 	}
 }
 
-// TestDeadExistingSession wants one form for every call in a session that is no more.
+// TestDeadExistingSession wants one form for every call in a session that has ended.
 func TestDeadExistingSession(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)

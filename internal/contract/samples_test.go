@@ -259,8 +259,7 @@ func (s *store) RoundTrip(r *http.Request) (*http.Response, error) {
 	return ok(`{"items":[],"meta":{}}`)
 }
 
-// bareReferences is what requests must have in place of references, over parsed
-// JSON.
+// bareReferences is what requests must have instead of references, over parsed JSON.
 func bareReferences(v any) any {
 	switch v := v.(type) {
 	case []any:

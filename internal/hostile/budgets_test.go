@@ -37,7 +37,7 @@ func canned(t *testing.T, body string, options ...sps.Option) *sps.Client {
 	return c
 }
 
-// TestAllocationsOfRead bounds what a typed read allocates, http.Client included, and
+// TestAllocationsOfRead limits what a typed read allocates, http.Client included, and
 // that logging costs nothing where it is switched off.
 func TestAllocationsOfRead(t *testing.T) {
 	if testkit.Race {

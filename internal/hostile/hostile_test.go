@@ -48,7 +48,7 @@ type hostileScript func(w *hostileConn, r *http.Request)
 // the client dials: there is but one that answers.
 type hostileAppliance struct {
 	script  hostileScript
-	rawConn func(net.Conn) // in place of TLS
+	rawConn func(net.Conn) // instead of TLS
 
 	mu       sync.Mutex
 	dialled  []string
@@ -801,8 +801,9 @@ func TestHostileCut(t *testing.T) {
 						}}
 						c := h.client(t)
 						err := call(t.Context(), c)
-						// The end of an answer without a length is that of the connection, and
-						// only JSON tells whether it came too early. None is no JSON at all.
+						// The end of an answer without a length is that of the
+						// connection, and only JSON shows whether it came too early.
+						// None is not JSON at all.
 						whole := i == len(answer) || form == "HTTP/1.0" && i == len(answer)-len(body)
 						var refused *sps.Error
 						var broken *sps.TransportError
@@ -1271,7 +1272,7 @@ func TestHostileLinks(t *testing.T) {
 			return `{"key":` + quote(text) + `,"items":[],"body":{"firmware_version":"1","status":"finished","slot_id":` + quote(text) + `},"meta":{"slot":` + quote(text) + `,"href":` + quote(text) + `}}`
 		}, "", func(ctx context.Context, c *sps.Client) error {
 			_, err := c.Firmware.Upgrade(ctx, sps.FromURL("https://images.example/x", strings.Repeat("a", 64)), sps.WithTestOnly())
-			if errors.Is(err, sps.ErrInvalidInput) { // the key of a slot is checked once more
+			if errors.Is(err, sps.ErrInvalidInput) { // the key of a slot is checked again
 				err = nil
 			}
 			return err

@@ -119,7 +119,7 @@ func TestShortest(t *testing.T) {
 	}
 }
 
-// TestBroken takes what is no proper escape as it is.
+// TestBroken takes what is not a proper escape as it is.
 func TestBroken(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{`\`, `\u`, `\u12`, `\ud83d`, `\ud83d\u`, `\ud83d\u00`, `\ud83dx`, `\U1234`, `\xg0`, `\q`, "%", "%4", "%zz", "&", "&;", "&#;", "&#x;", "&#x110000;", "&#99999999;", "&nothing;", "&veryverylong", "+", "\xff\\u"} {

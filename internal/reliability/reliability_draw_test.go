@@ -329,7 +329,7 @@ func setAddress(name string) changing {
 	}}
 }
 
-// count adds one to a number, which tells whether an update was lost or made twice.
+// count adds one to a number, which shows whether an update was lost or made twice.
 func count() changing {
 	return changing{"count", func(ctx context.Context, _ *reliabilityRun, _ *attempt, tx *sps.Transaction) (func(*state), error) {
 		err := tx.Management.Email.Update(ctx, func(e *sps.EmailSettings) error {

@@ -341,7 +341,7 @@ func (r *reliabilityRun) runSteps(ctx context.Context) {
 	}
 }
 
-// act makes a call that is no transaction, and waits for what it left behind.
+// act makes a call that is not a transaction, and waits for what it left behind.
 func (r *reliabilityRun) act(ctx context.Context, s step) {
 	before := r.state()
 	began, cancel := time.Now(), context.CancelFunc(func() {})

@@ -89,8 +89,8 @@ func TestUntrustedProxy(t *testing.T) {
 }
 
 // TestTrustBehindProxy connects by way of a proxy with TLS, which the system trusts: what
-// the options say is about the appliance behind it. The authorities of the system are read
-// once in a process, and so is the environment's proxy: it runs the test once more.
+// the options say is about the appliance behind it. The authorities of the system are
+// read once in a process, and so is the environment's proxy: it runs the test again.
 func TestTrustBehindProxy(t *testing.T) {
 	const set = "SPS_TEST_BEHIND_PROXY" // what the second process is given
 	if os.Getenv(set) != "" {

@@ -859,7 +859,7 @@ func TestBare401(t *testing.T) {
 	})
 }
 
-// TestAuthenticationFailureElsewhere is no expired session.
+// TestAuthenticationFailureElsewhere is not an expired session.
 func TestAuthenticationFailureElsewhere(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)

@@ -75,7 +75,7 @@ func TestTrust(t *testing.T) {
 	}
 }
 
-// TestFingerprintsRefused refuses what is no SHA-256, and says how to get one.
+// TestFingerprintsRefused refuses what is not a SHA-256, and says how to get one.
 func TestFingerprintsRefused(t *testing.T) {
 	t.Parallel()
 	digits := strings.Repeat("5a", 32)
@@ -90,8 +90,8 @@ func TestFingerprintsRefused(t *testing.T) {
 	}
 }
 
-// resume gives the client a cache of TLS sessions with one of the appliance's in
-// it, so that its first connection is resumed.
+// resume gives the client a cache of TLS sessions with one of the appliance's in it, so
+// that its first connection is resumed.
 func resume(t *testing.T, a *spstest.Appliance) sps.Option {
 	t.Helper()
 	cache := tls.NewLRUClientSessionCache(1)

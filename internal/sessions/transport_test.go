@@ -415,7 +415,7 @@ func TestLogging(t *testing.T) {
 	}
 }
 
-// TestCloseEndsCalls ends what is under way with a clear error.
+// TestCloseEndsCalls ends what is running with a clear error.
 func TestCloseEndsCalls(t *testing.T) {
 	t.Parallel()
 	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {

@@ -28,7 +28,7 @@ type lateAppliance struct {
 	cut     time.Duration // when the answer is lost
 	runs    time.Duration // when the request is executed, from its sending on; negative for never
 	once    bool          // only the first request
-	gateway bool          // one answers with 504 in place of a cut
+	gateway bool          // one answers with 504 instead of a cut
 	lost    int
 	late    sync.WaitGroup // requests that were lost and are executed yet
 }

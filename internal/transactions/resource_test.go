@@ -225,7 +225,7 @@ func TestWrongPaths(t *testing.T) {
 	}
 	testkit.Diff(t, "requests", []string(nil), testkit.Requests(a))
 
-	// What cannot be a segment as it is goes out escaped.
+	// What cannot be a segment as it is, is sent escaped.
 	sps.NewCollection[string](c, "configuration/policies/audit_policies").Get(t.Context(), "a b%2e?#ü")
 	testkit.Diff(t, "requests", []string{"GET /api/configuration/policies/audit_policies/a%20b%252e%3F%23%C3%BC"}, testkit.Requests(a))
 }

@@ -513,7 +513,7 @@ func settledButFor(t *testing.T, a *spstest.Appliance, want, holder string) {
 	}
 }
 
-// TestCancelledCommit has the caller's context end while the commit is under way.
+// TestCancelledCommit has the caller's context end while the commit is running.
 func TestCancelledCommit(t *testing.T) {
 	t.Parallel()
 	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {

@@ -107,7 +107,7 @@ func TestYieldAlone(t *testing.T) {
 	})
 }
 
-// TestWaitForTurn bounds the wait for another transaction of the same client too.
+// TestWaitForTurn limits the wait for another transaction of the same client too.
 func TestWaitForTurn(t *testing.T) {
 	t.Parallel()
 	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {

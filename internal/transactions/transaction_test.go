@@ -435,7 +435,7 @@ func TestLostRequestEndsSession(t *testing.T) {
 					err := c.Transaction(ctx, func(ctx context.Context, tx *sps.Transaction) error {
 						err := testkit.SetAdmin("lost@example.com")(ctx, tx)
 						if err != nil {
-							cancel() // the log-out goes out nonetheless
+							cancel() // the log-out is sent anyway
 						}
 						return err
 					})

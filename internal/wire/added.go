@@ -10,7 +10,7 @@ import (
 // switches are the members of an object that decide which others it has.
 var switches = []string{"enabled", "selection", "type"}
 
-// maxAdded bounds how many members are kept that may have to be named.
+// maxAdded limits how many members are kept that may have to be named.
 const maxAdded = 100
 
 // step leads from a value to one within it: a member or, without a name, an element.

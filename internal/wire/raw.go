@@ -338,8 +338,8 @@ var names [4096]atomic.Pointer[string]
 // maxName is the length up to which a name is worth keeping.
 const maxName = 64
 
-// Plain returns a value with its strings written in the shortest way, as [Codec]
-// writes them; one that is no JSON is returned as it is.
+// Plain returns a value with its strings written in the shortest way, as [Codec] writes
+// them; one that is not JSON is returned as it is.
 func Plain(value []byte) []byte {
 	plain, err := jsontext.AppendFormat(nil, value)
 	if err != nil {
@@ -351,7 +351,7 @@ func Plain(value []byte) []byte {
 func quote(text string) []byte {
 	quoted, err := jsontext.AppendQuote(nil, text)
 	if err != nil {
-		// Only invalid UTF-8 is refused, and it is replaced nonetheless.
+		// Only invalid UTF-8 is refused, and it is replaced anyway.
 		return quoted
 	}
 	return quoted

@@ -61,7 +61,7 @@ func TestScanner(t *testing.T) {
 	}
 }
 
-// TestScannerMalformed ends, and says so, with what is no JSON.
+// TestScannerMalformed ends, and says so, with what is not JSON.
 func TestScannerMalformed(t *testing.T) {
 	t.Parallel()
 	for _, data := range []string{

@@ -14,7 +14,7 @@ import (
 	"github.com/go-sps/sps/internal/wire"
 )
 
-// TestUpdateListTime bounds the time that long lists take. Comparing each element with
+// TestUpdateListTime limits the time that long lists take. Comparing each element with
 // each other one took half a minute for the least of them, and hours for others; 100,000
 // elements take less than half a second. It does not run in parallel with others.
 func TestUpdateListTime(t *testing.T) {

@@ -116,7 +116,7 @@ func TestUpgrade(t *testing.T) {
 	c.want(t, out.Failed, []string{"one of --slot, --image and --url"}, "firmware", "upgrade", "--yes")
 	c.want(t, out.Failed, []string{"give --yes"}, "firmware", "upgrade", "--slot", "4")
 	c.want(t, out.No, []string{"failed the firmware test: HA check failed", "left: "}, "firmware", "upgrade", "--slot", "2", "--yes")
-	c.want(t, out.OK, []string{"8.1.0 in slot 4 passed", "no upgrade was begun"}, "firmware", "upgrade", "--slot", "4", "--dry-run")
+	c.want(t, out.OK, []string{"8.1.0 in slot 4 passed", "no upgrade was started"}, "firmware", "upgrade", "--slot", "4", "--dry-run")
 	c.want(t, out.Failed, []string{"stopped at"}, "firmware", "upgrade", "--slot", "4", "--expect-version", "9.0", "--yes")
 	if a.Restarts() != 0 {
 		t.Fatal("it restarted")

@@ -299,7 +299,7 @@ func TestFleetTime(t *testing.T) {
 func TestNoFunctionNames(t *testing.T) {
 	t.Parallel()
 	for _, err := range []error{sps.ErrLocked, sps.ErrSnapshotQuota, sps.ErrCommitMessageRequired, sps.ErrSearchInUse} {
-		if words := problemOf(fmt.Errorf("x: %w; WithLockWait waits for it", err)).Text(); strings.Contains(words, "With") {
+		if words := problemOf(fmt.Errorf("x: %w; pass WithLockWait to wait for it", err)).Text(); strings.Contains(words, "With") {
 			t.Errorf("%s", words)
 		}
 	}

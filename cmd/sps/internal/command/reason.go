@@ -97,11 +97,12 @@ func lockAdvice(err error) string {
 // inFlags puts the flags of the tool in the place of the functions of the SDK.
 var inFlags = strings.NewReplacer(
 	": pass WithMessage", "",
-	"; WithLockWait waits for it", "",
+	"; pass WithLockWait to wait for it", "",
 	" (see WithWaitLimit)", "",
 	" (see Timeouts)", "",
 	", see WithLoginRetry", "",
-	"WithTrailFormat(TrailSRS)", "with --format srs",
+	"WithTrailFormat(TrailSRS)", "--format srs",
+	"use ChannelEmail or ChannelSNMP", "use email or snmp",
 	"WithoutSnapshot", "--no-snapshot",
 	"WithSnapshotWait", "--snapshot-wait",
 	"WithCABundle", "--ca-bundle",

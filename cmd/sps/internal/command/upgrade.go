@@ -135,7 +135,7 @@ func (j *job) upgrade(ctx context.Context, u *upgradeFlags) (out.Report, error) 
 		err = upgradeError(stopped, err)
 	case j.dryRun:
 		d.State, d.Step = "tested", string(sps.StepTest)
-		d.Left = "no upgrade was begun; the appliance runs " + d.From + "; the image stays in slot " + d.Slot
+		d.Left = "no upgrade was started; the appliance runs " + d.From + "; the image stays in slot " + d.Slot
 		r.Text = text.Line(fmt.Sprintf("%s in slot %s passed the firmware test", d.To, d.Slot)) + "\n"
 	default:
 		d.State, d.Step = "upgraded", string(sps.StepVerify)

@@ -59,7 +59,7 @@ type Result struct {
 	Incomplete bool
 }
 
-// comparison is one under way.
+// comparison is a comparison in progress.
 type comparison struct {
 	Options
 	trees [2]*tree
@@ -174,7 +174,7 @@ func (c *comparison) nodes(left, right *node) {
 	}
 }
 
-// inOrder tells whether pairs in the order of the left side are in that of the right
+// inOrder reports whether pairs in the order of the left side are in that of the right
 // one too. Of what only lists others, the order says nothing.
 func inOrder(pairs [][2]*node, right []*node) bool {
 	order := make(map[*node]int, len(right))
@@ -306,7 +306,7 @@ func texts(a, b any) bool {
 	return isA && isB
 }
 
-// elements gives what each element of a list is the same by, and where it is; nil if
+// elements returns what each element of a list is the same by, and where it is; nil if
 // that is not known of all, or not unique.
 func (c *comparison) elements(side int, list []any) ([]string, map[string]int) {
 	ids, positions := make([]string, len(list)), make(map[string]int, len(list))

@@ -27,7 +27,7 @@ func side(t *testing.T, objects ...string) *export.Export {
 	return e
 }
 
-// compared gives the lines of a comparison.
+// compared returns the lines of a comparison.
 func compared(t *testing.T, left, right *export.Export, o Options) []string {
 	t.Helper()
 	r, err := Compare([2]*export.Export{left, right}, o)

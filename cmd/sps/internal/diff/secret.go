@@ -16,7 +16,7 @@ var secretNames = regexp.MustCompile(`(?i)pass(word|wd|phrase|code)|secret|commu
 // stand.
 var secretTexts = regexp.MustCompile(`-----BEGIN [A-Z ]*PRIVATE KEY|^\$[0-9a-z]{1,8}\$|^[A-Za-z0-9+/_-]{32,}={0,2}$`)
 
-// secret tells whether a value is not to be shown.
+// secret reports whether a value is not to be shown.
 func secret(p place, value any) bool {
 	switch value := value.(type) {
 	case nil, bool:

@@ -92,8 +92,8 @@ func (t *tree) part(root string) (*node, error) {
 // reference is a value that refers to another object.
 type reference struct{ key, href string }
 
-// asReference tells whether a value is a reference: an object with a key and the
-// meta of what it refers to, and nothing else. A key that is null refers to nothing.
+// asReference reports whether a value is a reference: an object with a key and the meta
+// of what it refers to, and nothing else. A key that is null refers to nothing.
 func asReference(value any) (reference, bool) {
 	members, ok := value.(map[string]any)
 	if !ok || len(members) != 2 {
@@ -138,7 +138,7 @@ func (r reference) list() string {
 	return path[:max(0, strings.LastIndexByte(path, '/'))]
 }
 
-// resolve gives the identity of what a reference refers to, and whether it is known.
+// resolve returns the identity of what a reference refers to, and whether it is known.
 func (t *tree) resolve(r reference) (string, bool) {
 	path, within := r.path()
 	n := t.nodes[path]

@@ -71,7 +71,7 @@ func CheckRoot(root string) (string, error) {
 	return root, nil
 }
 
-// Within tells whether a path is the root or below it.
+// Within reports whether a path is the root or below it.
 func Within(path, root string) bool { return path == root || strings.HasPrefix(path, root+"/") }
 
 // Read reads everything at and below the root. An appliance that goes away meanwhile

@@ -71,7 +71,7 @@ func Create(target string, replace bool) (*Folder, error) {
 	return f, nil
 }
 
-// old tells whether there is something to replace, and refuses what must stay.
+// old reports whether there is something to replace, and refuses what must stay.
 func (f *Folder) old() (bool, error) {
 	_, err := os.Lstat(f.target)
 	switch {

@@ -12,10 +12,10 @@ const (
 	extension = ".json"
 )
 
-// fileName gives the file of a path, with slashes. It has the segments of the path,
-// and in them %xx for every byte that is not safe in a file name everywhere:
-// different paths have different files also where cases do not count, no file can
-// be mistaken for a folder or be outside, and the path can be told from the file.
+// fileName returns the file of a path, with slashes. It has the segments of the path, and
+// in them %xx for every byte that is not safe in a file name everywhere: different paths
+// have different files also where cases do not count, no file can be mistaken for a
+// folder or be outside, and the path can be told from the file.
 func fileName(p string) string {
 	segments := strings.Split(p, "/")
 	for i, segment := range segments {
