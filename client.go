@@ -19,72 +19,76 @@ import (
 	"github.com/go-sps/sps/internal/wire"
 )
 
-// Client talks to one appliance. It is safe for any number of goroutines. Make one
-// with [Connect] or [NewClient] and end it with [Client.Close].
+// Client is a client for one appliance. It is safe for concurrent use. Make one with
+// [Connect] or [NewClient] and end it with [Client.Close].
 //
-// Read through the client's fields and methods; write the configuration in a
-// [Client.Transaction]. A client reads in one session of the appliance and writes in
-// another one, which its first write opens: nobody reads changes of a transaction that
-// is not committed. [WithOneSession] puts both into one session.
+// Read through the fields and methods of the client. Write the configuration inside a
+// [Client.Transaction]. A client reads in one session of the appliance and writes in a
+// second session, which its first transaction opens. Its reads therefore never return
+// changes that are not committed. [WithOneSession] uses one session for both.
 type Client struct {
-	// Alerting reads which alerts are sent where, configuration/alerting.
+	// Alerting reads which alerts the appliance sends and how (configuration/alerting).
 	Alerting Alerting
-	// Audit reads what the appliance recorded, audit.
+	// Audit reads the recorded sessions (audit).
 	Audit Audit
-	// Cluster reads the state of a cluster, cluster.
+	// Cluster reads the state of a cluster (cluster).
 	Cluster Cluster
-	// Firmware tests, uploads and upgrades the firmware, firmware.
+	// Firmware uploads and tests firmware images and upgrades the appliance (firmware).
 	Firmware Firmware
-	// Management reads the settings for mail and SNMP, configuration/management.
+	// Management reads the settings for the disk, mail and SNMP
+	// (configuration/management).
 	Management Management
-	// Starling joins the appliance to Starling and takes it out, starling, and reads
+	// Starling joins the appliance to Starling and unjoins it (starling). It also reads
 	// configuration/starling.
 	Starling Starling
-	// Troubleshooting makes files for the vendor's support, troubleshooting.
+	// Troubleshooting creates support bundles (troubleshooting).
 	Troubleshooting Troubleshooting
-	// TrustStores reads the authorities that the appliance trusts,
-	// configuration/trust_stores.
+	// TrustStores reads the trust stores, which hold the certificate authorities that the
+	// appliance trusts (configuration/trust_stores).
 	TrustStores Collection[TrustStore]
 
 	transport *transport
 	logins    *logins
-	reading   *sessions // for everything but transactions
-	writing   *sessions // for transactions; reading, where there is one session for both
+	reading   *sessions // for everything except transactions
+	writing   *sessions // for transactions; equals reading if the client has one session
 
-	// life ends with Close, and with it every call under way.
+	// life ends with Close. Its end cancels every running call.
 	life context.Context
 	end  context.CancelCauseFunc
 
-	turn chan struct{} // held by whoever has, or must not have, a transaction
+	turn chan struct{} // held while a transaction runs, or while none may run
 	mu   sync.Mutex
 	open *Transaction  // the running transaction, for Close
 	held time.Duration // how long the last transaction held the lock
-	free time.Time     // when it let go of it
+	free time.Time     // when the client released the lock
 
 	clean      cleanup
-	background sync.WaitGroup // what runs beside the calls
+	background sync.WaitGroup // work that runs beside the calls
 
 	closing  sync.Once
 	closed   chan struct{} // closed when Close begins
 	closeErr error
 }
 
-// Connect logs in to an appliance and returns a client. The host is a name or
-// an IP address, with a port if it is not 443: "sps1.example.com",
-// "10.0.0.5:8443", "[2001:db8::5]:443"; the protocol is always https.
+// Connect logs in to an appliance and returns a client. The host is a name or an IP
+// address, with a port unless it is 443: "sps1.example.com", "10.0.0.5:8443",
+// "[2001:db8::5]:443". The protocol is always https.
 //
-// A wrong password is [AuthenticationFailure], a certificate that is not
-// trusted a [CertificateError], an unreachable appliance a [TransportError], an
-// argument that cannot be right [ErrInvalidInput]. When ctx ends during the login,
-// Connect returns at once, and logs out in the background what that login opens.
+// The errors are:
+//   - [AuthenticationFailure]: the user name or the password is wrong.
+//   - [CertificateError]: the client does not trust the appliance's certificate.
+//   - [TransportError]: the appliance cannot be reached.
+//   - [ErrInvalidInput]: an argument is invalid.
 //
-// Nothing is sent where ctx is done already.
+// If ctx is done before the call, Connect sends nothing. If ctx ends during the login,
+// Connect returns at once; if the login still succeeds, the client logs out in the
+// background.
 //
-// A session that expires is renewed by one login for all callers. When the appliance
-// refuses that login, the client does not send the same password again, because that may
-// lock the account: every call that needs a login then fails with the refusal. See
-// [PasswordFunc] for other passwords, [WithLoginRetry] for the same one, and
-// [Client.Err].
+// If the session expires later, the client logs in once for all goroutines. If the
+// appliance refuses that login, the client does not send the same password again, because
+// that may lock the account. Every call that needs a login then fails with the refusal.
+// See [PasswordFunc] for changing passwords, [WithLoginRetry] for repeating the same one,
+// and [Client.Err].
 func Connect(ctx context.Context, host string, credential Credential, options ...Option) (*Client, error) {
 	c, err := prepare(ctx, host, credential, options)
 	if err != nil {
@@ -96,13 +100,13 @@ func Connect(ctx context.Context, host string, credential Credential, options ..
 	if _, err := c.reading.get(ctx, nil); err != nil {
 		var refused *refusedLogin
 		if errors.As(err, &refused) {
-			err = refused.err // what follows concerns a client that goes on
+			err = refused.err // the wrapper is for clients that continue
 		}
 		if ctx.Err() == nil {
 			c.Close(ctx)
 			return nil, err
 		}
-		go func() { // the login goes on, and what it opens is logged out
+		go func() { // the login continues; log out if it succeeds
 			time.AfterFunc(connectGrace, func() { c.reading.giveUp() })
 			c.Close(ctx)
 		}()
@@ -111,17 +115,17 @@ func Connect(ctx context.Context, host string, credential Credential, options ..
 	return c, nil
 }
 
-// NewClient returns a client that has sent nothing yet: its first call logs in. It is for
-// programs that start before their appliance, see [Client.WaitReady]. The arguments are
-// those of [Connect], and are checked at once; a wrong password, a certificate that is
-// not trusted and an appliance that is not there show with the first call. A call that
-// fails leaves the client as it is, and the next one tries again, unless the login was
-// refused: see [Client.Err].
+// NewClient returns a client without sending anything; the first call logs in. Use it for
+// programs that start before their appliance, see [Client.WaitReady]. It takes the
+// arguments of [Connect] and checks them at once. A wrong password, an untrusted
+// certificate or an unreachable appliance makes the first call fail. After a failed call
+// the client remains usable and the next call tries again, unless the appliance refused
+// the login: see [Client.Err].
 func NewClient(host string, credential Credential, options ...Option) (*Client, error) {
 	return prepare(context.Background(), host, credential, options)
 }
 
-// prepare makes a client that has sent nothing yet.
+// prepare makes a client without sending anything.
 func prepare(ctx context.Context, host string, credential Credential, options []Option) (*Client, error) {
 	address, err := parseHost(host)
 	if err != nil {
@@ -132,7 +136,7 @@ func prepare(ctx context.Context, host string, credential Credential, options []
 		return nil, err
 	}
 	if credential == nil {
-		return nil, fmt.Errorf("sps: connect: %w", invalid("no credential"))
+		return nil, fmt.Errorf("sps: connect: %w", invalid("no credential: pass one such as UsernamePassword"))
 	}
 	cred := credential.credential()
 	if cred.invalid != nil {
@@ -176,14 +180,14 @@ func newClient(address string, o *config, cred *credential) (*Client, error) {
 	return c, nil
 }
 
-// connectGrace is how long a Connect that failed goes on in the background, to log out
-// what its login may have opened.
+// connectGrace is how long a failed Connect continues in the background, so that it can
+// log out the session that its login may have opened.
 const connectGrace = 3 * time.Second
 
-// ConnectFromEnv is [Connect] with what the environment says: SPS_HOST,
-// SPS_USERNAME, SPS_PASSWORD, and where they are set SPS_LOGIN_METHOD,
-// SPS_CA_BUNDLE (a file in PEM form) and SPS_FINGERPRINT (SHA-256, several
-// separated by commas). The options come after those of the environment.
+// ConnectFromEnv is [Connect] with settings from the environment. SPS_HOST, SPS_USERNAME
+// and SPS_PASSWORD are required. SPS_LOGIN_METHOD, SPS_CA_BUNDLE (the name of a PEM file)
+// and SPS_FINGERPRINT (SHA-256 fingerprints, separated by commas) are optional. The
+// options are applied after those from the environment.
 func ConnectFromEnv(ctx context.Context, options ...Option) (*Client, error) {
 	var missing []string
 	for _, name := range []string{"SPS_HOST", "SPS_USERNAME", "SPS_PASSWORD"} {
@@ -192,7 +196,7 @@ func ConnectFromEnv(ctx context.Context, options ...Option) (*Client, error) {
 		}
 	}
 	if missing != nil {
-		return nil, fmt.Errorf("sps: connect: %w", invalid("the environment lacks %s", strings.Join(missing, ", ")))
+		return nil, fmt.Errorf("sps: connect: %w", invalid("these environment variables are not set: %s", strings.Join(missing, ", ")))
 	}
 	var fromEnv []Option
 	if file := os.Getenv("SPS_CA_BUNDLE"); file != "" {
@@ -213,11 +217,11 @@ func ConnectFromEnv(ctx context.Context, options ...Option) (*Client, error) {
 	return Connect(ctx, os.Getenv("SPS_HOST"), credential, append(fromEnv, options...)...)
 }
 
-// parseHost checks a host and returns it as it stands in a URL.
+// parseHost checks a host and returns it in the form that a URL needs.
 func parseHost(host string) (string, error) {
 	fail := func(why string) (string, error) {
-		shown := host[strings.LastIndexByte(host, '@')+1:] // what is before it may be a password
-		return "", fmt.Errorf("sps: connect: %w", invalid("host %s %s: give a name or an IP address, with a port if need be, such as sps1.example.com or [2001:db8::5]:8443", quoted(shown), why))
+		shown := host[strings.LastIndexByte(host, '@')+1:] // the part before it may be a password
+		return "", fmt.Errorf("sps: connect: %w", invalid("host %s %s: give a name or an IP address, with a port if it is not 443, such as sps1.example.com or [2001:db8::5]:8443", quoted(shown), why))
 	}
 	switch {
 	case host == "":
@@ -237,7 +241,7 @@ func parseHost(host string) (string, error) {
 	}
 	if ip, err := netip.ParseAddr(bare); err == nil && ip.Is6() {
 		if !plainName(ip.Zone()) {
-			return fail("has a zone with characters that none has")
+			return fail("has a zone with invalid characters")
 		}
 		return "[" + ip.String() + "]", nil
 	}
@@ -245,19 +249,19 @@ func parseHost(host string) (string, error) {
 	if strings.Contains(host, ":") {
 		var err error
 		if name, port, err = net.SplitHostPort(host); err != nil {
-			return fail("has no proper port")
+			return fail("has an invalid port")
 		}
 		if number, err := net.LookupPort("tcp", port); err != nil || number == 0 || strings.Trim(port, "0123456789") != "" {
-			return fail("has no proper port")
+			return fail("has an invalid port")
 		}
 	}
 	if ip, err := netip.ParseAddr(name); err == nil {
 		if !plainName(ip.Zone()) {
-			return fail("has a zone with characters that none has")
+			return fail("has a zone with invalid characters")
 		}
 		name = ip.String()
 	} else if !plainName(name) || name == "" || strings.Trim(name, ".-") == "" {
-		return fail("has characters that no host name has")
+		return fail("has characters that are not allowed in a host name")
 	}
 	if port == "" || port == "443" {
 		if strings.Contains(name, ":") {
@@ -268,13 +272,13 @@ func parseHost(host string) (string, error) {
 	return net.JoinHostPort(name, port), nil
 }
 
-// plainName reports whether a name has only characters that names of hosts and of
-// network interfaces have.
+// plainName reports whether a name contains only characters that are valid in the names
+// of hosts and network interfaces.
 func plainName(name string) bool {
 	return strings.Trim(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_") == ""
 }
 
-// made returns an error for a client that was not made by the package.
+// made returns an error for a client that this package did not make.
 func (c *Client) made() error {
 	if c == nil || c.transport == nil {
 		return fmt.Errorf("sps: %w", invalid("this client is nil or a zero value: make one with Connect or NewClient"))
@@ -282,8 +286,8 @@ func (c *Client) made() error {
 	return nil
 }
 
-// Host returns the host that the client is connected to, with its port if it is
-// not 443; "" for nil and the zero value.
+// Host returns the host that the client connects to, with its port unless it is 443. It
+// returns "" for a nil client and for the zero value.
 func (c *Client) Host() string {
 	if c.made() != nil {
 		return ""
@@ -291,14 +295,14 @@ func (c *Client) Host() string {
 	return c.transport.host
 }
 
-// String names the client's host, and nothing of its session.
+// String returns the host of the client. It reveals nothing about the session.
 func (c *Client) String() string { return "sps.Client(" + c.Host() + ")" }
 
-// Err returns why no call can succeed any more, nil while one can: [ErrClosed] after
-// [Client.Close]; the refusal, where logins were refused and none is tried by itself any
-// more, see [PasswordFunc] and [WithLoginRetry]; [Unauthenticated] for an
-// [ExistingSession] that has expired. It sends nothing: a session that has ended on the
-// appliance counts as alive until a call meets that.
+// Err returns the reason why no further call can succeed, or nil. It returns [ErrClosed]
+// after [Client.Close]. It returns the appliance's refusal if a login was refused and the
+// client does not try again by itself, see [PasswordFunc] and [WithLoginRetry]. It
+// returns [Unauthenticated] for an [ExistingSession] that has expired. Err sends nothing,
+// so it does not notice that a session has ended until a call fails for that reason.
 func (c *Client) Err() error {
 	if err := c.made(); err != nil {
 		return err
@@ -311,15 +315,15 @@ func (c *Client) Err() error {
 	}
 }
 
-// Close rolls back a transaction that is open, ends calls under way with [ErrClosed],
-// and logs out (not from an [ExistingSession]). All of that together takes at most
-// [Timeouts].Close; a commit that was sent may use half of it to end. A ctx that ends
-// while Close runs ends that too. One that is done already when Close is called, as after
-// a signal, leaves it all of Timeouts.Close.
+// Close rolls back an open transaction, ends running calls with [ErrClosed], and logs
+// out. It does not log out of an [ExistingSession]. Close takes at most [Timeouts].Close
+// in total; a commit that was already sent may use half of that time to finish. If ctx
+// ends while Close runs, Close stops. If ctx was done before the call, as it is after a
+// signal, Close ignores it and has the whole of Timeouts.Close.
 //
-// The error says what could not be cleaned up: the session then ends by its
-// time-out on the appliance, and the configuration stays locked for as long if its
-// transaction is open. Further calls of Close return the same error.
+// The error says what Close could not clean up. A session that could not be logged out
+// ends when it times out on the appliance. If its transaction is open, the configuration
+// stays locked until then. Further calls of Close return the same error.
 func (c *Client) Close(ctx context.Context) error {
 	if err := c.made(); err != nil {
 		return err
@@ -331,12 +335,12 @@ func (c *Client) Close(ctx context.Context) error {
 	return c.closeErr
 }
 
-// closeGrace is how much longer than the time limit for cleaning up it takes at most to
-// log out after the end of a transaction that used all of it.
+// closeGrace is how much longer Close may take to log out if the end of a transaction has
+// used the whole time limit.
 const closeGrace = 900 * time.Millisecond
 
-// closeDeadline is when Close has to be done. What the end of a transaction has just
-// used of the time limit is not to be had a second time.
+// closeDeadline returns the time by which Close must be done. It deducts the time that
+// the end of a transaction has just used.
 func (c *Client) closeDeadline() time.Time {
 	limit := c.transport.timeouts.Close
 	now := time.Now()
@@ -352,8 +356,8 @@ func (c *Client) closeDeadline() time.Time {
 	return deadline
 }
 
-// whileAlive returns a context that ends with another one, if that is alive now and ends
-// by itself. That of a function in a transaction ends by Close.
+// whileAlive returns a context that ends with ctx, unless ctx is done already or ends
+// only through Close, as the context of a transaction's function does.
 func whileAlive(ctx context.Context) (context.Context, context.CancelFunc) {
 	own, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	if ctx.Err() != nil {
@@ -400,9 +404,9 @@ func (c *Client) close(ctx context.Context) error {
 		}
 	}
 	c.clean.mu.Lock()
-	c.end(ErrClosed) // nothing begins in the background from now on
+	c.end(ErrClosed) // from here on, nothing starts in the background
 	c.clean.mu.Unlock()
-	half, halved := halfOf(bound) // the rest is for the log-outs
+	half, halved := halfOf(bound) // the log-outs have the rest
 	left, late := c.logins.close(half, bound, c.reading, c.writing)
 	halved()
 	if late != nil {
@@ -416,7 +420,7 @@ func (c *Client) close(ctx context.Context) error {
 	return nil
 }
 
-// settled waits for what runs beside the calls.
+// settled waits for the work that runs beside the calls.
 func (c *Client) settled(ctx context.Context) {
 	done := make(chan struct{})
 	go func() {
@@ -429,7 +433,7 @@ func (c *Client) settled(ctx context.Context) {
 	}
 }
 
-// endAll ends what is left, side by side.
+// endAll ends the remaining sessions concurrently.
 func (c *Client) endAll(ctx context.Context, left []*session) (errs []error) {
 	c.clean.mu.Lock()
 	remnants := slices.Clone(c.clean.remnants)
@@ -471,9 +475,9 @@ func (r *remnant) unended() error {
 	return errorf("%w (a session is not logged out: it ends %s)", r.err, ends)
 }
 
-// call sends a call outside of a transaction, in the session that reads. It renews a
-// session that has expired once, for all callers, and then repeats the call: a 401
-// means that it was not executed.
+// call sends a call outside of a transaction, in the reading session. If that session has
+// expired, it renews the session once for all callers and repeats the call. The
+// repetition is safe: a 401 means that the call was not executed.
 func (c *Client) call(ctx context.Context, k *call) (*answer, error) {
 	if err := c.made(); err != nil {
 		return nil, err
@@ -486,8 +490,8 @@ func (c *Client) call(ctx context.Context, k *call) (*answer, error) {
 	return c.renewing(ctx, k, c.life)
 }
 
-// renewing sends a call in the session that reads, and renews that once. life bounds
-// the wait for a login beside ctx.
+// renewing sends a call in the reading session and renews that session at most once. life
+// bounds the wait for a login, in addition to ctx.
 func (c *Client) renewing(ctx context.Context, k *call, life context.Context) (*answer, error) {
 	s, err := c.reading.until(ctx, life, nil)
 	if err != nil {
@@ -507,16 +511,16 @@ func (c *Client) renewing(ctx context.Context, k *call, life context.Context) (*
 	}
 	a, err = c.transport.do(ctx, k, s)
 	if expired(k, a, err) {
-		if a != nil { // the old session was taken for expired too, and may live
+		if a != nil { // the appliance also called the old session expired, so it may be alive
 			c.endUnused(ctx, old)
 		}
-		return nil, c.stillExpired(k, err, errors.New("the appliance takes a new session for expired"))
+		return nil, c.stillExpired(k, err, errors.New("the appliance treats a new session as expired"))
 	}
 	return a, err
 }
 
-// writeSession returns a session for transactions, other than the stale one. Where the
-// credential turns out to serve one login only, that is the session that reads.
+// writeSession returns a session for transactions that is not the stale one. If the
+// credential allows one login only, it returns the reading session.
 func (c *Client) writeSession(ctx context.Context, stale *session) (*session, error) {
 	if c.logins.separate() {
 		s, err := c.writing.get(ctx, stale)
@@ -527,7 +531,7 @@ func (c *Client) writeSession(ctx context.Context, stale *session) (*session, er
 	return c.reading.get(ctx, stale)
 }
 
-// present is the session of transactions, nil while there is none.
+// present returns the session for transactions, or nil if there is none.
 func (c *Client) present() *session {
 	if c.logins.separate() {
 		return c.writing.now()
@@ -535,13 +539,13 @@ func (c *Client) present() *session {
 	return c.reading.now()
 }
 
-// stillExpired makes the error of a call whose session has expired for good: of one form,
-// whether the appliance refused it, answered as it does to anybody (GET info), or was not
-// asked again. err is its refusal, nil for none.
+// stillExpired makes the error of a call whose session has expired for good. The error
+// has the same form whether the appliance refused the call, answered it without a session
+// (GET info), or was not asked again. err is the refusal, or nil.
 func (c *Client) stillExpired(k *call, err, why error) error {
 	e := &Error{
 		Status: http.StatusUnauthorized, Type: Unauthenticated, Message: strings.TrimSuffix(plain(why), ": "+Unauthenticated.Error()), Attempts: 1, over: why == errExpiredExisting,
-		Host: c.transport.host, Method: k.method, Path: k.path.text, Detail: &UnauthenticatedDetails{k.path.text},
+		Host: c.transport.host, Method: k.method, Path: k.path.Text, Detail: &UnauthenticatedDetails{k.path.Text},
 	}
 	var refused *Error
 	if errors.As(err, &refused) {
@@ -553,7 +557,7 @@ func (c *Client) stillExpired(k *call, err, why error) error {
 	return e
 }
 
-// sessionOver gives the error of a session that was handed in and has ended the form of
+// sessionOver turns the error of an existing session that has expired into the form of
 // stillExpired.
 func (c *Client) sessionOver(k *call, err error) error {
 	if !errors.Is(err, errExpiredExisting) {
@@ -564,7 +568,7 @@ func (c *Client) sessionOver(k *call, err error) error {
 	return e
 }
 
-// merge returns ctx, ended also by the end of another context.
+// merge returns a context that ends with either of the two contexts.
 func merge(ctx, other context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	stop := context.AfterFunc(other, func() { cancel(context.Cause(other)) })
@@ -574,11 +578,12 @@ func merge(ctx, other context.Context) (context.Context, context.CancelFunc) {
 	}
 }
 
-// codec writes bodies, secrets in clear.
+// codec encodes bodies with their secrets in clear text.
 var codec = wire.NewCodec(Secret.ExposeString)
 
-// encode makes the body of a request: a []byte or a json.RawMessage is JSON
-// already, everything else is encoded. It returns the secrets that the body shows, too.
+// encode makes the body of a request. A []byte or a json.RawMessage is sent unchanged;
+// every other value is encoded as JSON. encode also returns the secrets that the body
+// contains.
 func encode(v any) ([]byte, []Secret, error) {
 	var body []byte
 	var secrets []Secret
@@ -601,7 +606,7 @@ func encode(v any) ([]byte, []Secret, error) {
 	return body, secrets, nil
 }
 
-// reveal encodes a value, and returns the secrets that the data shows.
+// reveal encodes a value and returns the secrets that the result contains.
 func reveal(v any) ([]byte, []Secret, error) {
 	data, revealed, err := codec.Reveal(v)
 	if err != nil {
@@ -616,33 +621,34 @@ func reveal(v any) ([]byte, []Secret, error) {
 	return data, secrets, nil
 }
 
-// checkBody refuses a body that is no JSON, and one in which a Secret was
-// printed instead of being passed on: the appliance would store the placeholder
+// checkBody refuses a body that is not valid JSON. It also refuses a body that contains
+// the placeholder of a printed Secret, because the appliance would store the placeholder
 // as the password.
 func checkBody(body []byte) error {
 	if err := wire.Valid(body); err != nil {
-		return invalid("the body is no proper JSON")
+		return invalid("the body is not valid JSON")
 	}
 	if bytes.Contains(body, []byte(redacted)) {
-		return invalid("the body contains the placeholder of a Secret that was printed; put the Secret itself into it")
+		return invalid("the body contains the placeholder of a printed Secret; put the Secret itself into the body")
 	}
 	return nil
 }
 
-// Response is the answer to an [Client.Invoke].
+// Response is the answer to a [Client.Invoke].
 type Response struct {
 	// StatusCode is the HTTP status, 200 to 299.
 	StatusCode int
-	// Header is the header, without cookies.
+	// Header is the header of the answer, without cookies.
 	Header http.Header
-	// Body is the body as it was sent, at most 32 MiB. It is proper JSON, but its text may
-	// be garbled: not valid UTF-8, or half of a surrogate pair.
+	// Body is the unchanged body, at most 32 MiB. It is valid JSON, but its strings may
+	// contain invalid UTF-8 or half of a surrogate pair.
 	Body []byte
 }
 
-// Decode decodes the whole body, envelope included, into v. Names must match
-// exactly, so give the fields of structs json tags. Duplicate names, invalid UTF-8 and
-// what does not fit into v are [ErrBadAnswer]; unknown members are ignored.
+// Decode decodes the whole body, including its envelope, into v. Names must match
+// exactly, so give the fields of a struct json tags. Decode returns [ErrBadAnswer] for
+// duplicate names, invalid UTF-8 and values that do not fit into v. It ignores unknown
+// members.
 func (r *Response) Decode(v any) error {
 	if err := wire.Unmarshal(r.Body, v); err != nil {
 		return fmt.Errorf("sps: %w", unusable("%s", oneLine(err.Error(), 200)))
@@ -656,15 +662,14 @@ func newResponse(a *answer) *Response {
 	return &Response{StatusCode: a.status, Header: header, Body: a.body}
 }
 
-// RequestOption refines one [Client.Invoke], [Transaction.Invoke], [Client.Download]
-// or list: [WithQuery] and [WithHeader]. One that cannot be right makes that fail with
-// [ErrInvalidInput]; nil does nothing.
+// RequestOption is an option of [Client.Invoke], [Transaction.Invoke], [Client.Download]
+// and the list methods: [WithQuery] or [WithHeader]. An invalid option makes the call
+// fail with [ErrInvalidInput]. A nil option does nothing.
 type RequestOption func(*call) error
 
 func (o RequestOption) applyDownload(k *call) error { return k.apply([]RequestOption{o}) }
 
-// DownloadOption refines one [Client.Download]: [WithProgress], and what a
-// [RequestOption] is.
+// DownloadOption is an option of [Client.Download]: [WithProgress] or a [RequestOption].
 type DownloadOption interface{ applyDownload(*call) error }
 
 func (o ProgressOption) applyDownload(k *call) error {
@@ -673,7 +678,8 @@ func (o ProgressOption) applyDownload(k *call) error {
 	return nil
 }
 
-// WithQuery adds a parameter to the query, plain: it is escaped for you.
+// WithQuery adds a parameter to the query. Pass the value unescaped; the client escapes
+// it.
 func WithQuery(name, value string) RequestOption {
 	return func(k *call) error {
 		k.query.Add(name, value)
@@ -681,10 +687,10 @@ func WithQuery(name, value string) RequestOption {
 	}
 }
 
-// WithHeader sets a header. Those that carry the session and the credential,
-// frame the message or name another method are the SDK's own and refused. With
-// an Accept other than application/json, an answer that is no JSON is let
-// through.
+// WithHeader sets a header of the request. It refuses the headers that the SDK sets
+// itself: those that carry the session or the credential, frame the message or override
+// the method. If Accept is not application/json, the answer may be something else than
+// JSON.
 func WithHeader(name, value string) RequestOption {
 	return func(k *call) error {
 		name = http.CanonicalHeaderKey(name)
@@ -693,7 +699,7 @@ func WithHeader(name, value string) RequestOption {
 		}
 		if strings.Trim(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-") != "" || name == "" ||
 			strings.ContainsFunc(value, func(r rune) bool { return r < ' ' || r == 0x7f }) {
-			return invalid("the header %s or its value has characters that no header may have", quoted(name))
+			return invalid("the header %s or its value has characters that are not allowed in a header", quoted(name))
 		}
 		if name == "Accept" {
 			k.raw = value != "application/json"
@@ -710,20 +716,22 @@ var reservedHeaders = []string{
 	"Idempotency-Key", "X-Idempotency-Key",
 }
 
-// Invoke sends a request to an endpoint that the SDK does not type, through the
-// same session, retries and errors as every other. The path is relative to
-// /api/ or a link of an answer ("/api/firmware/slots/2"), escaped as in a URL: a slash
-// within a key is %2F.
-// A nil body sends none, []byte and json.RawMessage are sent as they are, and
-// everything else is encoded as JSON, a json.Number as a number.
+// Invoke sends a request to an endpoint that has no field of its own. It uses the same
+// session, retries and errors as every other call. The path is relative to /api/, or a
+// link from an answer ("/api/firmware/slots/2"). Escape it as in a URL: a slash within a
+// key is %2F. A nil body sends no body. A []byte or a json.RawMessage is sent unchanged.
+// Every other value is encoded as JSON; a json.Number is encoded as a number.
 //
-// Writes to configuration/, acl/, to the parts of cluster/ that the guide wants in a
-// transaction, and to the transaction itself are refused with
-// [ErrTransactionOnly] and not sent: use [Transaction.Invoke]. A write that the
-// appliance refuses while a transaction is open, such as POST starling/join, waits for
-// the client's own transaction; in the function of one it is [ErrNested]. A POST may
-// have any effect, and is never repeated after it may have been executed. A write whose
-// answer was lost is [ErrOutcomeUnknown]: the SDK does not know where it shows.
+// Invoke refuses writes that need a transaction with [ErrTransactionOnly] and sends
+// nothing: writes to configuration/, to acl/, to some parts of cluster/, and to the
+// transaction itself. Use [Transaction.Invoke] for them. The appliance refuses some other
+// writes while a transaction is open, such as POST starling/join. Such a write waits
+// until the client's own transaction ends; inside the function of a transaction it
+// returns [ErrNested].
+//
+// A POST is never repeated after it may have been executed, because its effect is
+// unknown. If the answer to a write is lost, Invoke returns [ErrOutcomeUnknown], because
+// it does not know where to look for the result.
 func (c *Client) Invoke(ctx context.Context, method, path string, body any, options ...RequestOption) (*Response, error) {
 	if err := c.made(); err != nil {
 		return nil, err
@@ -734,14 +742,14 @@ func (c *Client) Invoke(ctx context.Context, method, path string, body any, opti
 	}
 	if k.method != http.MethodGet {
 		switch {
-		case k.path.guarded():
-			return nil, c.fail(k.method+" "+k.path.text, fmt.Errorf("%w: use Client.Transaction", ErrTransactionOnly))
-		case strings.EqualFold(k.path.text, authenticationPath.text):
-			return nil, c.fail(k.method+" "+k.path.text, invalid("use Client.Close to log out"))
+		case guarded(k.path):
+			return nil, c.fail(k.method+" "+k.path.Text, fmt.Errorf("%w: use Client.Transaction", ErrTransactionOnly))
+		case strings.EqualFold(k.path.Text, authenticationPath.Text):
+			return nil, c.fail(k.method+" "+k.path.Text, invalid("use Client.Close to log out"))
 		}
 	}
-	if k.method != http.MethodGet && k.path.below(alone...) {
-		release, err := c.alone(ctx, k.method+" "+k.path.text)
+	if k.method != http.MethodGet && k.path.Below(alone...) {
+		release, err := c.alone(ctx, k.method+" "+k.path.Text)
 		if err != nil {
 			return nil, err
 		}
@@ -754,14 +762,13 @@ func (c *Client) Invoke(ctx context.Context, method, path string, body any, opti
 	return newResponse(a), nil
 }
 
-// Download reads an endpoint that answers with a file, such as a support bundle or
-// an audit trail, and writes it to w as it comes, in constant memory; see
-// [Client.Invoke] for path and options, and [WithProgress]. It returns how many
-// bytes were written. There is no time limit in all; [Timeouts].Stall bounds the
-// time in which nothing moves.
+// Download reads an endpoint that answers with a file, such as a support bundle or an
+// audit trail. It writes the file to w in constant memory and returns the number of bytes
+// written. See [Client.Invoke] for the path and the options, and [WithProgress]. There is
+// no total time limit; [Timeouts].Stall limits the time in which no data arrives.
 //
-// A download is tried again only as long as nothing was written. An answer of JSON
-// is not a file: it gives the [Error] that it holds, or [ErrBadAnswer].
+// Download tries again only if nothing was written yet. If the answer is JSON instead of
+// a file, Download returns the [Error] that it contains, or [ErrBadAnswer].
 func (c *Client) Download(ctx context.Context, path string, w io.Writer, options ...DownloadOption) (int64, error) {
 	if err := c.made(); err != nil {
 		return 0, err
@@ -787,7 +794,7 @@ func (c *Client) Download(ctx context.Context, path string, w io.Writer, options
 		return k.sink.done, err
 	}
 	if len(a.body) > 0 || a.status != http.StatusOK {
-		return k.sink.done, a.unusable("it is JSON, not a file: use Invoke")
+		return k.sink.done, a.unusable("the answer is JSON, not a file: use Invoke")
 	}
 	return k.sink.done, nil
 }
@@ -806,7 +813,7 @@ func newInvocation(method, path string, body any, options []RequestOption) (*cal
 	case http.MethodPost:
 		k.class = classInvoke
 	default:
-		return nil, fmt.Errorf("sps: %w", invalid("method %s: the API knows GET, POST, PUT and DELETE", quoted(method)))
+		return nil, fmt.Errorf("sps: %w", invalid("method %s: use GET, POST, PUT or DELETE", quoted(method)))
 	}
 	k.method = method
 	if k.body, k.secret, err = encode(body); err != nil {
@@ -821,7 +828,7 @@ func newInvocation(method, path string, body any, options []RequestOption) (*cal
 	return k, nil
 }
 
-// apply refines a call.
+// apply applies the options to a call.
 func (k *call) apply(options []RequestOption) error {
 	for _, option := range options {
 		if option == nil {

@@ -49,11 +49,15 @@ type edit struct {
 	apply func(body any) error
 }
 
+// newEndpoint describes an endpoint of a user's.
 func newEndpoint(path string) *endpoint {
 	e := &endpoint{own: true}
 	e.path, e.err = newPath(path)
 	return e
 }
+
+// describe describes an endpoint of this package.
+func describe(path string) *endpoint { return &endpoint{path: mustPath(path)} }
 
 // reader is what both a client and a transaction can do.
 type reader interface {
@@ -90,14 +94,6 @@ func (e *endpoint) item(r reader, key string) (apiPath, error) {
 		return apiPath{}, err
 	}
 	return itemPath(e.path, key)
-}
-
-func itemPath(list apiPath, key string) (apiPath, error) {
-	path, err := list.join(key)
-	if err != nil {
-		return apiPath{}, fmt.Errorf("sps: %s: %w", list.text, err)
-	}
-	return path, nil
 }
 
 // get reads the only object.
@@ -159,7 +155,7 @@ func (e *endpoint) getByName(ctx context.Context, r reader, name string, into pa
 		return err
 	}
 	if name == "" {
-		return fmt.Errorf("sps: GET %s: %w", e.path.text, invalid("the name is empty"))
+		return fmt.Errorf("sps: GET %s: %w", e.path.Text, invalid("the name is empty"))
 	}
 	var found *item
 	for item, err := range allItems(ctx, r, newRead(e.path, nil)) {
@@ -190,7 +186,7 @@ type noSuchName struct {
 }
 
 func (n *noSuchName) Error() string {
-	return "sps: GET " + n.path.text + ": " + ErrNoSuchName.Error() + ": " + quoted(n.name)
+	return "sps: GET " + n.path.Text + ": " + ErrNoSuchName.Error() + ": " + quoted(n.name)
 }
 
 func (n *noSuchName) Unwrap() []error { return []error{ErrNoSuchName, ResourceNotFound} }
@@ -323,7 +319,7 @@ func (e *endpoint) warn(ctx context.Context, tx *Transaction, warnings func(any)
 	}
 	for _, warning := range warnings(body) {
 		if !slices.Contains(known, warning) {
-			logger.WarnContext(ctx, "sps: "+warning, "host", tx.client.transport.host, "path", e.path.text)
+			logger.WarnContext(ctx, "sps: "+warning, "host", tx.client.transport.host, "path", e.path.Text)
 		}
 	}
 }
@@ -365,7 +361,7 @@ const updateTries = 100
 // writes what was read with the difference laid over it.
 func (e *endpoint) updateObject(ctx context.Context, tx *Transaction, path apiPath, key string, change *edit) error {
 	if change == nil {
-		return tx.client.fail("PUT "+path.text, invalid("no function"))
+		return tx.client.fail("PUT "+path.Text, invalid("no function"))
 	}
 	var again *outdated
 	for try := 1; ; try++ {
@@ -512,7 +508,7 @@ func (c *Client) refusal(method string, path apiPath, err error) error {
 	if strings.HasPrefix(err.Error(), "sps: ") { // it names what it is about
 		return err
 	}
-	return c.fail(method+" "+path.text, err)
+	return c.fail(method+" "+path.Text, err)
 }
 
 // readObject reads one object. One of a list is keyed: the answer must be about the one
@@ -530,7 +526,7 @@ func readEnvelope(ctx context.Context, r reader, path apiPath, keyed bool) (a *a
 	if a, err = r.read(ctx, path, nil); err != nil {
 		return nil, "", err
 	}
-	asked := path.key()
+	asked := path.Key()
 	key = asked
 	if text, ok := wire.Text(a.Key); ok {
 		key = text

@@ -11,46 +11,47 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
 
+	"github.com/go-sps/sps/internal/oneline"
+	"github.com/go-sps/sps/internal/pemtext"
 	"github.com/go-sps/sps/internal/wire"
 )
 
-// ErrorType is the error.type of an answer in the API's own spelling. Each
-// constant is an error value: test for one with
+// ErrorType is the error.type of an answer, in the spelling of the API. Each constant is
+// an error value: test for it with
 //
 //	errors.Is(err, sps.ResourceNotFound)
 //
-// The set is open: an appliance may answer with a type that is no constant
-// here, and ErrorType("ThatType") tests for it.
+// The set is open: an appliance may answer with a type that has no constant here. Test
+// for such a type with ErrorType("ThatType").
 type ErrorType string
 
-// The error types of the guide, with the HTTP status that it prints for each.
-// The guide prints no status for IncompleteRequestBodyError, ResourceNotFound
-// and FirmwareTestFailed: rely on the type, never on the status.
+// The error types of the guide, with the HTTP status that the guide gives for each. The
+// guide gives no status for IncompleteRequestBodyError, ResourceNotFound and
+// FirmwareTestFailed. Test for the type, not for the status.
 const (
 	SyntacticError                         ErrorType = "SyntacticError"                         // 400: a value is not accepted; detail [SyntacticErrorDetails]
 	SemanticError                          ErrorType = "SemanticError"                          // 400: the configuration would be inconsistent; detail [SemanticErrorDetails]
-	InvalidRequestBody                     ErrorType = "InvalidRequestBody"                     // 400: the body is no proper JSON
+	InvalidRequestBody                     ErrorType = "InvalidRequestBody"                     // 400: the body is not valid JSON
 	IncompleteRequestBodyError             ErrorType = "IncompleteRequestBodyError"             // members are missing; detail [IncompleteRequestBodyErrorDetails]
 	MissingCredentialStringError           ErrorType = "MissingCredentialStringError"           // 400: starling/join without credential_string
 	MissingProductInstanceError            ErrorType = "MissingProductInstanceError"            // 400: starling/join without product_instance
 	Unauthenticated                        ErrorType = "Unauthenticated"                        // 401: no session, or it has expired; detail [UnauthenticatedDetails]
 	AuthenticationFailure                  ErrorType = "AuthenticationFailure"                  // 401: wrong credentials
 	Unauthorized                           ErrorType = "Unauthorized"                           // 403: the user lacks the right; detail [UnauthorizedDetails]
-	OpenTransactionError                   ErrorType = "OpenTransactionError"                   // 403: refused while a transaction is open; detail [OpenTransactionErrorDetails]
+	OpenTransactionError                   ErrorType = "OpenTransactionError"                   // 403: not allowed while a transaction is open; detail [OpenTransactionErrorDetails]
 	ForbiddenActionError                   ErrorType = "ForbiddenActionError"                   // 403: forbidden action
 	StarlingJoinIsInUseByRemoteAccessError ErrorType = "StarlingJoinIsInUseByRemoteAccessError" // 403: unjoin while remote access is enabled
-	RemoteAccessDependsOnStarlingJoinError ErrorType = "RemoteAccessDependsOnStarlingJoinError" // 403: remote access without a join
-	StarlingJoinInfoIsReadOnlyError        ErrorType = "StarlingJoinInfoIsReadOnlyError"        // 403: join_info changed in the configuration
-	NotFound                               ErrorType = "NotFound"                               // 404: the name in the guide's tables; matches ResourceNotFound too
-	ResourceNotFound                       ErrorType = "ResourceNotFound"                       // the name in the guide's bodies; matches NotFound too; detail [ResourceNotFoundDetails]
+	RemoteAccessDependsOnStarlingJoinError ErrorType = "RemoteAccessDependsOnStarlingJoinError" // 403: remote access is enabled without a join
+	StarlingJoinInfoIsReadOnlyError        ErrorType = "StarlingJoinInfoIsReadOnlyError"        // 403: the configuration request changed join_info
+	NotFound                               ErrorType = "NotFound"                               // 404: the name in the guide's tables; also matches ResourceNotFound
+	ResourceNotFound                       ErrorType = "ResourceNotFound"                       // the name in the guide's sample bodies; also matches NotFound; detail [ResourceNotFoundDetails]
 	MethodNotAllowed                       ErrorType = "MethodNotAllowed"                       // 405: method not supported here
 	FirmwareTestFailed                     ErrorType = "FirmwareTestFailed"                     // the firmware test found a problem; detail [FirmwareTestFailedDetails]
 )
 
-// documented reports whether the type is one of the guide's, which are all of
-// requests that were not executed.
+// documented reports whether the guide has the type. The appliance did not execute a
+// request that it refused with such a type.
 func (t ErrorType) documented() bool {
 	switch t {
 	case SyntacticError, SemanticError, InvalidRequestBody, IncompleteRequestBodyError, MissingCredentialStringError,
@@ -62,12 +63,12 @@ func (t ErrorType) documented() bool {
 	return false
 }
 
-// Error returns the type's name, in one line.
+// Error returns the name of the type, in one line.
 func (t ErrorType) Error() string { return oneLine(string(t), 200) }
 
-// Is makes NotFound and ResourceNotFound match each other: the guide's tables
-// use the one name and its bodies the other for the same thing. A type of the guide also
-// matches its [ErrorKind].
+// Is makes NotFound and ResourceNotFound match each other: the guide uses one name in its
+// tables and the other in its sample bodies. A type of the guide also matches its
+// [ErrorKind].
 func (t ErrorType) Is(target error) bool {
 	if kind, ok := target.(ErrorKind); ok {
 		return kind != "" && kind == t.meaning()
@@ -76,7 +77,7 @@ func (t ErrorType) Is(target error) bool {
 	return ok && (t == NotFound || t == ResourceNotFound) && (other == NotFound || other == ResourceNotFound)
 }
 
-// Status is the HTTP status of an answer as an error value: test for one with
+// Status is the HTTP status of an answer as an error value: test for it with
 //
 //	errors.Is(err, sps.Status(404))
 type Status int
@@ -89,142 +90,154 @@ func (s Status) Error() string {
 	return strconv.Itoa(int(s))
 }
 
-// What the SDK itself has to say. Test for each with errors.Is.
+// The errors of the SDK itself. Test for each with errors.Is.
 var (
-	// ErrInvalidInput: an argument was refused before anything was sent. The
-	// text says which and what is expected.
+	// ErrInvalidInput means that an argument was refused before anything was sent. The
+	// text names the argument and says what is expected.
 	ErrInvalidInput = newSentinel("invalid input", KindInvalid)
-	// ErrClosed: the client was closed, before the call or during it.
+	// ErrClosed means that the client was closed, before the call or during it.
 	ErrClosed = newSentinel("the client is closed", "")
-	// ErrBadAnswer: the appliance answered with success, and with something
-	// that cannot be relied on: no JSON, truncated, too large, members missing.
+	// ErrBadAnswer means that the appliance reported success but its answer cannot be
+	// used: it is not JSON, is truncated or too large, or lacks members.
 	ErrBadAnswer = newSentinel("unusable answer", KindUnavailable)
-	// ErrOutcomeUnknown: the request may have been executed, or may be executed yet: its
-	// answer was lost, or came from something before the API. Look at the appliance
-	// before you repeat it. Where the client has asked what became of it, it comes with
-	// [OutcomeUnknownDetails].
+	// ErrOutcomeUnknown means that the request may have been executed, or may still be:
+	// its answer was lost, or came from a server in front of the API. Look at the
+	// appliance before you repeat the request. If the client has asked the appliance for
+	// the outcome, the error has an [OutcomeUnknownDetails].
 	ErrOutcomeUnknown = newSentinel("the outcome is unknown", KindOutcomeUnknown)
-	// ErrTransactionOnly: a write that belongs to a transaction was called
-	// outside one, and was not sent.
+	// ErrTransactionOnly means that a write that needs a transaction was called outside
+	// one. It was not sent.
 	ErrTransactionOnly = newSentinel("only possible in a transaction", KindInvalid)
-	// ErrLocked: the transaction could not be opened, because the configuration
-	// is locked by somebody else or by another transaction of this session.
+	// ErrLocked means that the transaction could not be opened, because somebody else or
+	// another transaction of this session holds the configuration lock.
 	ErrLocked = newSentinel("the configuration is locked", KindLocked)
-	// ErrNested: a transaction was started inside one of the same client, or what
-	// cannot be done in one.
+	// ErrNested means that a transaction, or a call that is not possible inside one, was
+	// started inside a transaction of the same client.
 	ErrNested = newSentinel("a transaction of this client is running in this context", KindInvalid)
-	// ErrTransactionOver: a transaction, or a handle of it, was used after its
-	// end.
+	// ErrTransactionOver means that a transaction, or a handle of one, was used after the
+	// end of the transaction.
 	ErrTransactionOver = newSentinel("the transaction is over", KindInvalid)
-	// ErrTransactionLost: the session ended inside the transaction, and the
+	// ErrTransactionLost means that the session ended inside the transaction, and the
 	// appliance dropped its changes. Nothing was applied.
-	ErrTransactionLost = newSentinel("the session ended and took the transaction with it", KindUnavailable)
-	// ErrConflict: an object was changed by somebody else after the transaction had
-	// read it and before it wrote it. It was rolled back, and may be run again.
+	ErrTransactionLost = newSentinel("the session ended, and the transaction with it", KindUnavailable)
+	// ErrConflict means that somebody else changed an object after the transaction had
+	// read it and before the transaction wrote it. The transaction was rolled back and
+	// may be run again.
 	ErrConflict = newSentinel("somebody else changed what the transaction had read", KindConflict)
-	// ErrNoSuchName: no object of a list has that name. It comes with
-	// [ResourceNotFound], which alone says that there is no such list.
+	// ErrNoSuchName means that no object of a list has that name. The error is then also
+	// [ResourceNotFound]. ResourceNotFound without ErrNoSuchName means that the list does
+	// not exist.
 	ErrNoSuchName = newSentinel("no object has that name", KindNotFound)
-	// ErrNoSuchAuthority: a trust store has no authority with that fingerprint.
+	// ErrNoSuchAuthority means that a trust store has no authority with that fingerprint.
 	ErrNoSuchAuthority = newSentinel("no authority has that fingerprint", KindNotFound)
-	// ErrAuthorityExists: a trust store has that authority already.
-	ErrAuthorityExists = newSentinel("the authority is there already", KindRefused)
-	// ErrNoCluster: the appliance is not the Central Management node of a cluster.
+	// ErrAuthorityExists means that a trust store already has that authority.
+	ErrAuthorityExists = newSentinel("the trust store already has the authority", KindRefused)
+	// ErrNoCluster means that the appliance is not the Central Management node of a
+	// cluster.
 	ErrNoCluster = newSentinel("the appliance is not the Central Management node of a cluster", KindRefused)
-	// ErrStarlingNotJoined: the appliance is not joined to Starling.
+	// ErrStarlingNotJoined means that the appliance is not joined to Starling.
 	ErrStarlingNotJoined = newSentinel("the appliance is not joined to Starling", KindRefused)
-	// ErrOtherClient: a handle of one client was used with another's
-	// transaction.
+	// ErrOtherClient means that a handle of one client was used with a transaction of
+	// another client.
 	ErrOtherClient = newSentinel("the handle belongs to another client", KindInvalid)
-	// ErrCommitMessageRequired: the appliance demands a commit message; pass
-	// [WithMessage], or [WithMessage] for an upgrade. It comes before anything is
-	// written, and on appliances before 7.0, which do not say so, with the refusal of
-	// the commit.
+	// ErrCommitMessageRequired means that the appliance requires a commit message: pass
+	// [WithMessage]. The client checks this before it writes anything. Appliances before
+	// 7.0 do not announce the requirement; they refuse the commit.
 	ErrCommitMessageRequired = newSentinel("the appliance requires a commit message", KindInvalid)
-	// ErrNoEmptySlot: there is no empty firmware slot for an upload or a fetch;
-	// delete one with [FirmwareSlots.Delete].
+	// ErrNoEmptySlot means that no firmware slot is empty for an upload or a fetch.
+	// Delete one with [FirmwareSlots.Delete].
 	ErrNoEmptySlot = newSentinel("the appliance has no empty firmware slot", KindRefused)
-	// ErrFetchDone: a firmware fetch has ended and cannot be cancelled.
+	// ErrFetchDone means that a firmware fetch has ended and cannot be cancelled.
 	ErrFetchDone = newSentinel("the fetch has ended", KindRefused)
-	// ErrFetchRunning: a firmware fetch has not ended; cancel it first.
-	ErrFetchRunning = newSentinel("the fetch is under way", KindRefused)
-	// ErrSlotInUse: the firmware slot holds the running firmware, or the one
-	// for after the reboot, and cannot be deleted.
+	// ErrFetchRunning means that a firmware fetch is still running. Cancel it first.
+	ErrFetchRunning = newSentinel("the fetch is still running", KindRefused)
+	// ErrWrongVersion means that the appliance restarted but does not run the expected
+	// version.
+	ErrWrongVersion = newSentinel("the appliance came back with another version", KindRefused)
+	// ErrUnexpectedImage means that the slot does not hold the version that
+	// [WithExpectedVersion] requires.
+	ErrUnexpectedImage = newSentinel("the image is not the expected one", KindRefused)
+	// ErrSlotInUse means that the firmware slot cannot be deleted, because it holds the
+	// running firmware or the firmware for the next boot.
 	ErrSlotInUse = newSentinel("the firmware slot is in use", KindRefused)
-	// ErrNoRecording: the session has no recording that could be downloaded.
+	// ErrNoRecording means that the session has no recording to download.
 	ErrNoRecording = newSentinel("the session has no recording", KindNotFound)
-	// ErrSnapshotQuota: the appliance keeps no further snapshot for a search, because
-	// another program or user has one. It ends five minutes after its last use; see
-	// [WithSnapshotWait].
+	// ErrSnapshotQuota means that the appliance keeps no further snapshot for a search,
+	// because another program or user has one. That snapshot ends five minutes after its
+	// last use; see [WithSnapshotWait].
 	ErrSnapshotQuota = newSentinel("another search has the appliance's snapshot", KindUnavailable)
-	// ErrSearchInUse: a search of this client reads a snapshot, and a second one would
-	// take it away. End the loop over the first one before, or use [WithoutSnapshot].
-	ErrSearchInUse = newSentinel("another search of this client reads a snapshot", KindInvalid)
-	// ErrSearchCeiling: there are more sessions than the appliance gives to a search that
-	// has no snapshot. The text says why the search could not be cut into pieces.
-	ErrSearchCeiling = newSentinel("the search finds 10000 sessions or more, and the appliance does not show what is beyond", KindRefused)
-	// ErrSnapshotLost: the snapshot of a search vanished, and the search cannot go on
-	// where it was: its order does not tell what was handed on.
-	ErrSnapshotLost = newSentinel("the snapshot of the search has vanished", KindUnavailable)
-	// ErrSnapshotTaken: the snapshot of a search vanished again and again, as it does when
-	// two programs with the same user and address take it from each other.
-	ErrSnapshotTaken = newSentinel("the snapshot of the search vanishes again and again", KindUnavailable)
-	// ErrCheckpoint: what a [AuditSessions.Follow] is to go on from is no checkpoint of
-	// this appliance and this query. Nothing was sent.
+	// ErrSearchInUse means that a search of this client is reading a snapshot, which a
+	// second search would replace. End the loop over the first search, or pass
+	// [WithoutSnapshot].
+	ErrSearchInUse = newSentinel("another search of this client is reading a snapshot", KindInvalid)
+	// ErrSearchCeiling means that a search without a snapshot finds more sessions than
+	// the appliance returns. The text says why the search could not be divided into
+	// smaller ones.
+	ErrSearchCeiling = newSentinel("the search finds 10000 sessions or more, and the appliance does not return the rest", KindRefused)
+	// ErrSnapshotLost means that the snapshot of a search disappeared and the search
+	// cannot continue, because its order does not show which sessions were already
+	// returned.
+	ErrSnapshotLost = newSentinel("the snapshot of the search has disappeared", KindUnavailable)
+	// ErrSnapshotTaken means that the snapshot of a search disappeared repeatedly. This
+	// happens when two programs with the same user and address replace each other's
+	// snapshot.
+	ErrSnapshotTaken = newSentinel("the snapshot of the search disappears again and again", KindUnavailable)
+	// ErrCheckpoint means that the checkpoint for [AuditSessions.Follow] is not a
+	// checkpoint of this appliance and this query. Nothing was sent.
 	ErrCheckpoint = newSentinel("the checkpoint cannot be used", KindInvalid)
-	// ErrCheckpointFull: so many sessions ended at the same time, or go on, that they do
-	// not fit into a checkpoint of 64 KiB.
+	// ErrCheckpointFull means that the sessions that ended at the same time, or are still
+	// running, do not fit into a checkpoint of 64 KiB.
 	ErrCheckpointFull = newSentinel("the checkpoint would be larger than 64 KiB", KindRefused)
 )
 
-// Error is an answer by which the appliance refused a request. Get it with
-// errors.As; it unwraps to its [ErrorType], its [Status] and its typed detail, so
-// errors.Is and errors.As find each of them. It matches its [ErrorKind], too.
+// Error is an answer with which the appliance refused a request. Get it with errors.As.
+// It unwraps to its [ErrorType], its [Status] and its typed detail, so errors.Is and
+// errors.As find each of them. It also matches its [ErrorKind].
 //
-// An answer with an error member is an Error whatever its status, 200 included;
-// so is every answer of status 300 or above, with an empty Type where its body
-// names none.
+// Every answer with an error member is an Error, even with status 200. Every answer with
+// status 300 or above is an Error too; its Type is empty if the body has none.
 type Error struct {
 	// Status is the HTTP status.
 	Status int
-	// Type is error.type, empty where the answer names none. One that the guide does
-	// not have and that holds a secret of the request is not shown here: errors.Is finds
-	// it nonetheless.
+	// Type is error.type, or empty if the answer has none. A type that the guide does not
+	// have and that contains a secret of the request is hidden here; errors.Is still
+	// finds it.
 	Type ErrorType
-	// Message is error.message in one line, shortened and without control characters.
-	// Where it holds a secret of the request or of the login, in whatever spelling, one
-	// sentence takes its place; so it is with each text of the typed details.
+	// Message is error.message in one line, shortened and without control characters. If
+	// it contains a secret of the request or of the login, in any spelling, a fixed
+	// sentence replaces it. The same applies to each text of the typed details.
 	Message string
-	// Details is error.details as it was sent, nil where it is absent or larger
-	// than 64 KiB. Where it holds such a secret it is that sentence, a JSON string.
+	// Details is the unchanged error.details, or nil if it is absent or larger than 64
+	// KiB. If it contains such a secret, it is the fixed sentence as a JSON string.
 	Details json.RawMessage
-	// Detail is what Details says, as a type: the detail of the type X is *XDetails, such
-	// as [FirmwareTestFailedDetails] of [FirmwareTestFailed]. It is nil where the type has
-	// none or the answer does not say it. A test that builds an Error sets it by hand.
+	// Detail is the content of Details as a Go type. The detail of the type X is
+	// *XDetails, such as [FirmwareTestFailedDetails] for [FirmwareTestFailed]. It is nil
+	// if the type has no details or the answer lacks them. A test that builds an Error
+	// sets Detail itself.
 	Detail error
-	// Host is the appliance, as [Client.Host] names it.
+	// Host is the appliance, as [Client.Host] returns it.
 	Host string
-	// Method and Path name the request; Path is relative to /api/ and has no
+	// Method and Path are those of the request. Path is relative to /api/ and has no
 	// query.
 	Method, Path string
-	// Attempts is how often the request was tried; 0 where it was not sent, because its
-	// session had ended before.
+	// Attempts is how often the request was tried. It is 0 if the request was not sent
+	// because its session had already ended.
 	Attempts int
-	// RetryAfter is how long the appliance asks to wait before the next try, by the
-	// header Retry-After of its answer; 0 where it does not ask.
+	// RetryAfter is how long the appliance asks the client to wait before the next
+	// attempt (header Retry-After). It is 0 if the answer has no such header.
 	RetryAfter time.Duration
-	// OutcomeUnknown is set where a write was answered with 500 or above, or with a
-	// redirect, and not with an error type of the guide: by the web server before the
-	// API, say, or by an appliance that stumbled. It may have been executed.
+	// OutcomeUnknown is true if a write was answered with status 500 or above, or with a
+	// redirect, and without an error type of the guide. Such an answer may come from a
+	// web server in front of the API or from an internal error. The write may have been
+	// executed.
 	OutcomeUnknown bool
 
-	raw   *rawAnswer // what is hidden of the answer, nil where nothing is
-	meant ErrorKind  // what it means where it was met, "" for what its type means
-	over  bool       // it is about a session that was handed in and has ended
+	raw   *rawAnswer // the hidden part of the answer; nil if nothing is hidden
+	meant ErrorKind  // the kind in this context; "" means that the type gives the kind
+	over  bool       // it is about an existing session that has ended
 }
 
-// mayBeExecuted reports whether the answer does not prove that the request was not
-// executed.
+// mayBeExecuted reports whether the request may have been executed despite the answer.
 func (e *Error) mayBeExecuted() bool {
 	redirected := e.Type == "" && e.Status >= 300 && e.Status < 400
 	return redirected || e.Status >= 500 && e.Status != http.StatusNotImplemented && !e.kind().documented()
@@ -243,7 +256,7 @@ func (e *Error) Error() string {
 	return text
 }
 
-// words are what the text of the error begins with, and what the appliance said: the
+// words returns the first part of the error text, and what the appliance said: the
 // message and the detail.
 func (e *Error) words() (text string, said []string) {
 	text = operation(e.Host, e.Method, e.Path)
@@ -253,7 +266,7 @@ func (e *Error) words() (text string, said []string) {
 		text += Status(e.Status).Error()
 	}
 	detail := ""
-	if _, told := e.Detail.(ProductWarning); e.Detail != nil && !told { // which is the message
+	if _, told := e.Detail.(ProductWarning); e.Detail != nil && !told { // the warning is the message
 		detail = e.Detail.Error()
 	}
 	if e.Message != "" && !strings.HasPrefix(detail, e.Message) {
@@ -265,7 +278,7 @@ func (e *Error) words() (text string, said []string) {
 	return text, said
 }
 
-// operation is how the text of an error begins that is about one request.
+// operation returns the first part of the text of an error about one request.
 func operation(host, method, path string) string {
 	if host == "" {
 		return "sps: " + method + " " + path + ": "
@@ -301,7 +314,7 @@ func (e *Error) Is(target error) bool {
 	return ok && kind != "" && kind == e.meaning()
 }
 
-// onlyType is the type of an error whose kind something else tells.
+// onlyType is an ErrorType that does not determine the kind of its error.
 type onlyType ErrorType
 
 func (o onlyType) Error() string { return ErrorType(o).Error() }
@@ -319,9 +332,9 @@ func (o onlyType) As(target any) bool {
 	return ok
 }
 
-// LogValue returns host, method, path, status, type and attempts, without the message and
-// the details: they may quote what was sent. The errors of this package that wrap an Error
-// withhold them, too.
+// LogValue returns host, method, path, status, type and attempts. It leaves out the
+// message and the details, because they may quote what was sent. The errors of this
+// package that wrap an Error leave them out too.
 func (e *Error) LogValue() slog.Value {
 	return slog.GroupValue(
 		slog.String("host", e.Host),
@@ -333,26 +346,26 @@ func (e *Error) LogValue() slog.Value {
 	)
 }
 
-// TransportError says that a request got no answer that can be relied on: the
-// appliance could not be reached, the connection broke, time ran out, or what came is
-// no proper answer, which is [ErrBadAnswer] too. It unwraps to
-// the cause, so errors.Is(err, context.DeadlineExceeded) and the like work, and
-// to [ErrOutcomeUnknown] where a write may have been executed.
+// TransportError means that a request got no usable answer: the appliance could not be
+// reached, the connection broke, the time limit passed, or the answer was unusable, which
+// is [ErrBadAnswer] too. It unwraps to its cause, so that errors.Is(err,
+// context.DeadlineExceeded) works. It unwraps to [ErrOutcomeUnknown] if a write may have
+// been executed.
 type TransportError struct {
-	// Host is the appliance, as [Client.Host] names it.
+	// Host is the appliance, as [Client.Host] returns it.
 	Host string
-	// Method and Path name the request; Path is relative to /api/ and has no
+	// Method and Path are those of the request. Path is relative to /api/ and has no
 	// query.
 	Method, Path string
 	// Attempts is how often the request was tried.
 	Attempts int
 	// Err is the cause of the last attempt.
 	Err error
-	// OutcomeUnknown is set where the request, a write, may have been executed.
+	// OutcomeUnknown is true if the request is a write that may have been executed.
 	OutcomeUnknown bool
 
 	sent  bool      // an attempt may have reached the appliance
-	meant ErrorKind // what it means where it was met, "" for what it means by itself
+	meant ErrorKind // the kind in this context; "" means that the error itself gives the kind
 }
 
 // Is reports whether the target is the [ErrorKind] of the error.
@@ -373,7 +386,7 @@ func (e *TransportError) Error() string {
 	return text
 }
 
-// Unwrap returns the cause, and ErrOutcomeUnknown where it applies.
+// Unwrap returns the cause, and ErrOutcomeUnknown if it applies.
 func (e *TransportError) Unwrap() []error {
 	var errs []error
 	if e.Err != nil {
@@ -385,7 +398,8 @@ func (e *TransportError) Unwrap() []error {
 	return errs
 }
 
-// cause is the cause in one line. The text of a certificate says what helps at its end.
+// cause returns the cause in one line. The text of a certificate error ends with its
+// remedy.
 func (e *TransportError) cause() string {
 	limit := 600
 	var untrusted *CertificateError
@@ -395,10 +409,10 @@ func (e *TransportError) cause() string {
 	return oneLine(causeOf(e.Err).Error(), limit)
 }
 
-// errNoCause stands for the cause that an error has not been given.
+// errNoCause replaces the cause of an error that has none.
 var errNoCause = errors.New("the cause is not known")
 
-// causeOf is the cause of an error; one that others have built may lack it.
+// causeOf returns the cause of an error. An error that other code has built may lack one.
 func causeOf(err error) error {
 	if err == nil {
 		return errNoCause
@@ -418,22 +432,23 @@ func (e *TransportError) LogValue() slog.Value {
 	)
 }
 
-// CertificateError says that the appliance's certificate was not trusted, and
-// gives its fingerprint, to compare with the appliance's own before it is
-// passed to [WithPinnedCertificates]. The text says what helps with the reason.
+// CertificateError means that the client does not trust the appliance's certificate. It
+// has the fingerprint of that certificate. Compare it with the fingerprint shown on the
+// appliance before you pass it to [WithPinnedCertificates]. The text names a remedy for
+// the reason.
 type CertificateError struct {
-	// Fingerprint is the SHA-256 of the certificate that the appliance showed:
-	// hex digits in pairs, separated by colons.
-	// Empty where it is not known: Go could not read the certificate.
+	// Fingerprint is the SHA-256 fingerprint of the certificate that the appliance
+	// presented: pairs of hex digits, separated by colons. It is empty if Go could not
+	// read the certificate.
 	Fingerprint string
 	// Err is the reason.
 	Err error
 
-	shown  []*x509.Certificate // the appliance's own first
+	shown  []*x509.Certificate // the appliance's own certificate first
 	unread []string            // the blocks of the CA bundle that could not be read
 }
 
-// Error returns the reason, the fingerprint and what helps.
+// Error returns the reason, the fingerprint and the remedy.
 func (e *CertificateError) Error() string {
 	text := "the appliance's certificate is not trusted: " + oneLine(causeOf(e.Err).Error(), 250) + " ("
 	if e.Fingerprint != "" {
@@ -441,7 +456,7 @@ func (e *CertificateError) Error() string {
 	}
 	text += e.hint()
 	if len(e.unread) > 0 {
-		text += "; the CA bundle has blocks that cannot be read: " + oneLine(named(e.unread), 300)
+		text += "; the CA bundle has blocks that cannot be read: " + oneLine(pemtext.Named(e.unread), 300)
 	}
 	return text + ")"
 }
@@ -449,55 +464,54 @@ func (e *CertificateError) Error() string {
 // Unwrap returns the reason.
 func (e *CertificateError) Unwrap() error { return e.Err }
 
-// PanicError says that the function of [PasswordFunc], or the http.RoundTripper of
-// [WithTransport] during a login, panicked. A login serves several callers, so the panic
-// does not go on in one of them.
+// PanicError means that the function of [PasswordFunc], or the http.RoundTripper of
+// [WithTransport], panicked during a login. Several callers may share one login, so the
+// panic becomes an error for all of them.
 type PanicError struct {
-	// Value is what it panicked with. It may hold a secret: the text of the error shows
-	// its type only.
+	// Value is the value of the panic. It may contain a secret, so the text of the error
+	// shows only its type.
 	Value any
-	// Stack is the stack of the goroutine, as runtime/debug.Stack gives it.
+	// Stack is the stack of the goroutine, as runtime/debug.Stack returns it.
 	Stack []byte
 }
 
-// Error returns the type of the value, and where the stack is.
+// Error returns the type of the value and names the field with the stack.
 func (e *PanicError) Error() string {
-	return fmt.Sprintf("sps: the login failed by a panic of its password function or its RoundTripper, with a value of type %T: see Value and Stack of the PanicError", e.Value)
+	return fmt.Sprintf("sps: the login failed because its password function or its RoundTripper panicked with a value of type %T: see Value and Stack of the PanicError", e.Value)
 }
 
-// Unwrap returns the value where that is an error, nil otherwise.
+// Unwrap returns the value if it is an error, otherwise nil.
 func (e *PanicError) Unwrap() error {
 	err, _ := e.Value.(error)
 	return err
 }
 
-// LogValue returns the type of the value, and the stack.
+// LogValue returns the type of the value and the stack.
 func (e *PanicError) LogValue() slog.Value {
 	return slog.GroupValue(slog.String("panic", fmt.Sprintf("%T", e.Value)), slog.String("stack", string(e.Stack)))
 }
 
-// Format prints the error's text for every verb: the value may hold a secret.
+// Format prints the text of the error for every verb, because the value may contain a
+// secret.
 func (e *PanicError) Format(f fmt.State, _ rune) { io.WriteString(f, e.Error()) }
 
-// ExitCodeUnknown is the exit code of a [FirmwareTestFailedDetails] whose answer named
-// none, or 0, which no test that failed has.
+// ExitCodeUnknown is the exit code of a [FirmwareTestFailedDetails] if the answer has no
+// exit code, or 0, which is not the exit code of a failed test.
 const ExitCodeUnknown = 0
 
-// FirmwareTestFailedDetails is the detail of [FirmwareTestFailed]: the appliance
-// tested the firmware and found a problem. It is given for every
-// FirmwareTestFailed, also where the answer has no details. Which of the areas
-// that a test looks at was the problem, only the summary says.
+// FirmwareTestFailedDetails is the detail of [FirmwareTestFailed]: the appliance tested
+// the firmware and found a problem. Every FirmwareTestFailed has this detail, even if the
+// answer has none. Only the summary says which part of the test failed.
 type FirmwareTestFailedDetails struct {
-	// ExitCode is 1 for a failed test, [ExitCodeUnknown] where the answer does
-	// not say.
+	// ExitCode is 1 for a failed test, or [ExitCodeUnknown] if the answer has none.
 	ExitCode int
-	// TestSummary is the summary of the test, free text of several lines; empty
-	// where the answer has none.
+	// TestSummary is the summary of the test: free text of several lines, empty if the
+	// answer has none.
 	TestSummary string
 }
 
-// Error returns the exit code and the last line of the summary, which is for people to
-// read in full.
+// Error returns the exit code and the last line of the summary. Read TestSummary for the
+// rest.
 func (f *FirmwareTestFailedDetails) Error() string {
 	text := "exit code unknown"
 	if f.ExitCode != ExitCodeUnknown {
@@ -509,7 +523,7 @@ func (f *FirmwareTestFailedDetails) Error() string {
 	return text
 }
 
-// lastLine returns where the summary ended.
+// lastLine returns the last line of the summary that is not empty.
 func (f *FirmwareTestFailedDetails) lastLine() string {
 	lines := strings.Split(strings.TrimSpace(f.TestSummary), "\n")
 	return oneLine(lines[len(lines)-1], 200)
@@ -517,7 +531,7 @@ func (f *FirmwareTestFailedDetails) lastLine() string {
 
 // IncompleteRequestBodyErrorDetails is the detail of [IncompleteRequestBodyError].
 type IncompleteRequestBodyErrorDetails struct {
-	// Paths are the members that the request lacked.
+	// Paths are the members that are missing in the request.
 	Paths []string
 }
 
@@ -528,10 +542,10 @@ func (m *IncompleteRequestBodyErrorDetails) Error() string {
 
 // ResourceNotFoundDetails is the detail of [ResourceNotFound].
 type ResourceNotFoundDetails struct {
-	// MountPoint is the path, without /api, below which the resource was looked
-	// for.
+	// MountPoint is the path, relative to /api/, below which the appliance looked for the
+	// resource.
 	MountPoint string
-	// Resource is its key.
+	// Resource is the key of the resource.
 	Resource string
 }
 
@@ -545,7 +559,7 @@ func (m *ResourceNotFoundDetails) Error() string {
 
 // UnauthenticatedDetails is the detail of [Unauthenticated].
 type UnauthenticatedDetails struct {
-	// Path is what was asked for without a session, relative to /api/.
+	// Path is the path that was requested without a session, relative to /api/.
 	Path string
 }
 
@@ -554,7 +568,7 @@ func (d *UnauthenticatedDetails) Error() string { return atPath(d.Path) }
 
 // UnauthorizedDetails is the detail of [Unauthorized].
 type UnauthorizedDetails struct {
-	// Path is what was asked for without the right, relative to /api/.
+	// Path is the path that was requested without the right, relative to /api/.
 	Path string
 }
 
@@ -563,8 +577,9 @@ func (d *UnauthorizedDetails) Error() string { return atPath(d.Path) }
 
 // SyntacticErrorDetails is the detail of [SyntacticError].
 type SyntacticErrorDetails struct {
-	// Path is the value that was not accepted, as the appliance names it, but relative to
-	// /api/: "configuration/trust_stores/1#crl_urls/0". [Faults] takes it apart.
+	// Path is the place of the refused value, as the appliance writes it but relative to
+	// /api/: "configuration/trust_stores/1#crl_urls/0". [Faults] splits it into its
+	// parts.
 	Path string
 }
 
@@ -573,7 +588,8 @@ func (d *SyntacticErrorDetails) Error() string { return atPath(d.Path) }
 
 // OpenTransactionErrorDetails is the detail of [OpenTransactionError].
 type OpenTransactionErrorDetails struct {
-	// Path is what was asked for while a transaction was open, relative to /api/.
+	// Path is the path that was requested while a transaction was open, relative to
+	// /api/.
 	Path string
 }
 
@@ -584,12 +600,12 @@ func atPath(path string) string { return "at " + oneLine(path, 200) }
 
 // SemanticErrorDetails is the detail of [SemanticError].
 type SemanticErrorDetails struct {
-	// Errors are the faults that were found, one for each place that a fault concerns.
-	// [Faults] gives them with those of other errors.
+	// Errors are the faults, one for each place that a fault concerns. [Faults] returns
+	// them together with those of other errors.
 	Errors []Fault
 }
 
-// Error returns the first fault and how many there are.
+// Error returns the first fault and the number of the others.
 func (s *SemanticErrorDetails) Error() string {
 	if len(s.Errors) == 0 {
 		return "no fault named"
@@ -601,8 +617,8 @@ func (s *SemanticErrorDetails) Error() string {
 	return text
 }
 
-// because makes one line of an error and its reason, both of which it unwraps to. Where
-// what has a kind, the reason has no other.
+// because joins an error and its reason in one line, and unwraps to both. If what has a
+// kind, it replaces the kind of the reason.
 func because(what, why error) error {
 	if kind := KindOf(what); kind != "" {
 		mean(why, kind)
@@ -610,7 +626,7 @@ func because(what, why error) error {
 	return &reasoned{what, why}
 }
 
-// mean says what the refusal or the lost answer in an error means where it was met.
+// mean sets the kind of the refusal or of the lost answer in an error.
 func mean(err error, kind ErrorKind) {
 	var refused *Error
 	var broken *TransportError
@@ -637,16 +653,16 @@ func (r *reasoned) Unwrap() []error { return []error{r.what, r.why} }
 
 func (r *reasoned) LogValue() slog.Value { return logged(r) }
 
-// errorf is fmt.Errorf for an error that may wrap an [Error], whose message its records
-// withhold.
+// errorf is fmt.Errorf for an error that may wrap an [Error]. Its log record leaves out
+// the message of that Error.
 func errorf(format string, args ...any) error { return &worded{fmt.Errorf(format, args...)} }
 
 type worded struct{ error }
 
-// LogValue withholds what the appliance wrote.
+// LogValue leaves out the text that the appliance wrote.
 func (w *worded) LogValue() slog.Value { return logged(w) }
 
-// Unwrap returns what the text was made of.
+// Unwrap returns the errors that the text was made of.
 func (w *worded) Unwrap() []error {
 	switch inner := w.error.(type) {
 	case interface{ Unwrap() error }:
@@ -657,7 +673,7 @@ func (w *worded) Unwrap() []error {
 	return nil
 }
 
-// beside adds to an error another one, which went wrong after it.
+// beside joins a second error, which happened later, to an error.
 func beside(err error, what string, other error) error {
 	return &added{err, what, other}
 }
@@ -677,8 +693,9 @@ func (a *added) Unwrap() []error { return []error{a.err, a.other} }
 
 func (a *added) LogValue() slog.Value { return logged(a) }
 
-// logged is the record of an error that may wrap an [Error]: its text without the
-// messages and details of what it wraps, and what the first refusal was about.
+// logged makes the log record of an error that may wrap an [Error]. The record has the
+// text without the messages and details of wrapped errors, and the attributes of the
+// first refusal.
 func logged(err error) slog.Value {
 	attrs := []slog.Attr{slog.String("error", withheld(err))}
 	if kind := KindOf(err); kind != "" {
@@ -695,7 +712,7 @@ func logged(err error) slog.Value {
 	return slog.GroupValue(attrs...)
 }
 
-// withheld is the text of an error without what the appliance wrote into it.
+// withheld returns the text of an error without what the appliance wrote into it.
 func withheld(err error) string {
 	text := err.Error()
 	walkErrors(err, func(e error) (deeper bool) {
@@ -712,11 +729,11 @@ func withheld(err error) string {
 	return text
 }
 
-// plain is the text of an error within another one's.
+// plain returns the text of an error for use within another error's text.
 func plain(err error) string { return strings.TrimPrefix(err.Error(), "sps: ") }
 
-// apart splits the text of an error into the appliance that it names, "" for none, and
-// the rest.
+// apart splits the text of an error into the appliance that it names, or "", and the
+// rest.
 func apart(err error) (host, text string) {
 	text = plain(err)
 	var refused *Error
@@ -733,7 +750,7 @@ func apart(err error) (host, text string) {
 	return "", text
 }
 
-// plainBeside is plain beside the name of an appliance, which is not repeated.
+// plainBeside is plain for use after the name of an appliance, which it does not repeat.
 func plainBeside(host string, err error) string {
 	if own, text := apart(err); own == host {
 		return text
@@ -741,17 +758,17 @@ func plainBeside(host string, err error) string {
 	return plain(err)
 }
 
-// maxDetails bounds what is kept of error.details and looked at of error.message,
-// maxDetail what is decoded of the details.
+// maxDetails limits how much of error.details is kept and how much of error.message is
+// read. maxDetail limits how much of the details is decoded.
 const (
 	maxDetails = 64 << 10
 	maxDetail  = 1 << 20
 )
 
-// newError makes the error of an answer. member is its error member, nil where
-// it has none; fallback is the message then.
+// newError makes the error of an answer. member is its error member, or nil; in that case
+// fallback is the message.
 func newError(k *call, status int, member []byte, fallback string, secrets ...string) *Error {
-	e := &Error{Status: status, Method: k.method, Path: k.path.text, Message: fallback}
+	e := &Error{Status: status, Method: k.method, Path: k.path.Text, Message: fallback}
 	if member == nil {
 		return e
 	}
@@ -764,7 +781,7 @@ func newError(k *call, status int, member []byte, fallback string, secrets ...st
 	} else if text, ok := wire.Text(member); ok {
 		raw.message = text
 	}
-	v := veil{secrets, k.path.text}
+	v := veil{secrets, k.path.Text}
 	raw.message = raw.message[:min(len(raw.message), maxDetails)]
 	e.Type, e.Message = raw.kind, oneLine(v.shown(raw.message), 300)
 	hides := v.holds(string(member))
@@ -788,8 +805,8 @@ func newError(k *call, status int, member []byte, fallback string, secrets ...st
 	return e
 }
 
-// newDetail decodes error.details as far as it has the form that is known for
-// the type. Every text goes through clean.
+// newDetail decodes error.details if it has the form that is known for the type. It
+// passes every text through clean.
 func newDetail(t ErrorType, details []byte, clean func(string) string) error {
 	text := func(name string) string {
 		value, _ := wire.Text(member(details, name))
@@ -811,7 +828,7 @@ func newDetail(t ErrorType, details []byte, clean func(string) string) error {
 			return &IncompleteRequestBodyErrorDetails{all(paths)}
 		}
 	case NotFound, ResourceNotFound:
-		if m := (ResourceNotFoundDetails{text("mount_point"), text("resource")}); m != (ResourceNotFoundDetails{}) {
+		if m := (ResourceNotFoundDetails{strings.TrimPrefix(text("mount_point"), "/"), text("resource")}); m != (ResourceNotFoundDetails{}) {
 			return &m
 		}
 	case Unauthenticated, Unauthorized, SyntacticError, OpenTransactionError:
@@ -860,7 +877,7 @@ func newFirmwareTestFailure(details []byte) *FirmwareTestFailedDetails {
 	return f
 }
 
-// member returns the value of a member of an object, nil for anything else.
+// member returns the value of a member of an object, or nil.
 func member(value []byte, name string) []byte {
 	if wire.Kind(value) != wire.Object {
 		return nil
@@ -872,7 +889,7 @@ func member(value []byte, name string) []byte {
 	return wire.Find(members, name)
 }
 
-// texts returns the texts of an array, or of a single text.
+// texts returns the strings in an array, or a single string.
 func texts(value []byte) []string {
 	if text, ok := wire.Text(value); ok {
 		return []string{text}
@@ -893,19 +910,6 @@ func texts(value []byte) []string {
 	return found
 }
 
-// oneLine makes a text of the other side fit to print: one line, no control
-// characters, at most limit bytes.
-func oneLine(text string, limit int) string {
-	cut := false
-	if len(text) > limit {
-		text, cut = strings.ToValidUTF8(text[:limit], ""), true
-	}
-	text = strings.ToValidUTF8(text, "\uFFFD")
-	text = strings.Join(strings.FieldsFunc(text, func(r rune) bool {
-		return unicode.IsSpace(r) || !unicode.IsPrint(r)
-	}), " ")
-	if cut {
-		text += "…"
-	}
-	return text
-}
+// oneLine makes a text from the appliance printable: one line, no control characters, at
+// most limit bytes.
+func oneLine(text string, limit int) string { return oneline.Text(text, limit) }

@@ -9,19 +9,19 @@ import (
 	"strings"
 )
 
-// Fault is one thing that is wrong with an object.
+// Fault is one problem of an object.
 type Fault struct {
-	// Message says what is wrong, in one line.
+	// Message describes the problem in one line.
 	Message string
-	// Object is the path of the object, relative to /api/; for a new object it is the list,
-	// "configuration/trust_stores". It is empty where that is not known.
+	// Object is the path of the object, relative to /api/. For a new object it is the
+	// path of the list, "configuration/trust_stores". It is empty if it is not known.
 	Object string
-	// Member is the place in the object's body, "crl_urls/1" for the second of its crl_urls;
-	// empty for the object as a whole.
+	// Member is the place in the body of the object: "crl_urls/1" is the second of its
+	// crl_urls. It is empty if the fault concerns the object as a whole.
 	Member string
 }
 
-// String returns object, member and message.
+// String returns the object, the member and the message.
 func (f Fault) String() string {
 	place := f.Object
 	if f.Member != "" {
@@ -33,11 +33,12 @@ func (f Fault) String() string {
 	return oneLine(place, 200) + ": " + f.Message
 }
 
-// Faults returns what is wrong with which member of which object, whoever refused it: the
-// appliance, by [SyntacticError], [SemanticError], [IncompleteRequestBodyError] or one of
-// the errors of a join, or the SDK by a rule of the guide. What the appliance says without
-// a place has the object of the request; for the commit of a transaction, which may be
-// about any object, it has none. It returns nil for errors that are not about an object.
+// Faults returns what is wrong with which member of which object. It covers refusals by
+// the appliance ([SyntacticError], [SemanticError], [IncompleteRequestBodyError] and the
+// errors of a join) and refusals by the SDK, which checks rules of the guide. If the
+// appliance names no place, the fault has the object of the request. The commit of a
+// transaction may concern any object, so its faults have no object in that case. Faults
+// returns nil for an error that is not about an object.
 func Faults(err error) []Fault {
 	var all []Fault
 	walkErrors(err, func(e error) (deeper bool) {
@@ -56,7 +57,7 @@ func Faults(err error) []Fault {
 	return all
 }
 
-// faults are what a refusal finds wrong.
+// faults returns the faults of a refusal.
 func (e *Error) faults() []Fault {
 	if found := faultsOf(e.Detail, e); found != nil {
 		return found
@@ -79,15 +80,15 @@ func (e *Error) faults() []Fault {
 	return []Fault{{message, e.object(), member}}
 }
 
-// object is the path of what a refused request was about, "" where it does not tell.
+// object returns the path of the object of a refused request, or "" if it is not known.
 func (e *Error) object() string {
-	if e.Path == transactionPath.text {
+	if e.Path == transactionPath.Text {
 		return ""
 	}
 	return e.Path
 }
 
-// faultsOf are the faults of the detail of a refusal.
+// faultsOf returns the faults in the detail of a refusal.
 func faultsOf(detail error, e *Error) []Fault {
 	object, list := e.object(), e.Method == http.MethodPost
 	switch d := detail.(type) {
@@ -118,7 +119,7 @@ func faultsOf(detail error, e *Error) []Fault {
 	return nil
 }
 
-// path is the place of a fault as the appliance writes it, but relative to /api/.
+// path returns the place of a fault as the appliance writes it, but relative to /api/.
 func (f Fault) path() string {
 	if f.Member == "" {
 		return f.Object
@@ -126,24 +127,25 @@ func (f Fault) path() string {
 	return f.Object + "#" + f.Member
 }
 
-// unmet says that a rule is not met, before anything is sent. It is the documented types
-// and details of the appliance's own refusal too, but never an [Error].
+// unmet means that a request breaks a rule, before anything is sent. It also unwraps to
+// the types and details that the appliance documents for this refusal, but never to an
+// [Error].
 type unmet struct {
 	own    error // ErrInvalidInput or ErrNested
 	text   string
 	types  []ErrorType
-	detail []error // of types whose detail is not made of the faults
+	detail []error // of types whose detail does not come from the faults
 	faults []ruleFault
 }
 
-// ruleFault is a fault with the type that the appliance has for it, "" for none.
+// ruleFault is a fault with the appliance's type for it, or "".
 type ruleFault struct {
 	Fault
 	as ErrorType
 }
 
-// breach makes the error of a rule about one member, "" for the object as a whole. as is
-// what the appliance would say, "" where it has no word for it.
+// breach makes the error of a broken rule. member is "" for the object as a whole. as is
+// the type that the appliance uses for this refusal, or "".
 func breach(as ErrorType, member, format string, args ...any) *unmet {
 	text := fmt.Sprintf(format, args...)
 	return &unmet{own: ErrInvalidInput, text: text, faults: []ruleFault{{Fault{Message: text, Member: member}, as}}}
@@ -155,7 +157,7 @@ func (u *unmet) meaning() ErrorKind { return KindInvalid }
 
 func (u *unmet) Is(target error) bool { return target == KindInvalid }
 
-// Unwrap returns what the appliance would say.
+// Unwrap returns the types and details that the appliance uses.
 func (u *unmet) Unwrap() []error {
 	errs := []error{u.own}
 	var semantic []Fault
@@ -190,7 +192,7 @@ func (u *unmet) shown() []Fault {
 	return all
 }
 
-// about tells the rules in an error which object they are about.
+// about sets the object of the broken rules in an error.
 func about(object apiPath, err error) {
 	var u *unmet
 	if !errors.As(err, &u) {
@@ -198,24 +200,26 @@ func about(object apiPath, err error) {
 	}
 	for i := range u.faults {
 		if u.faults[i].Object == "" {
-			u.faults[i].Object = object.text
+			u.faults[i].Object = object.Text
 		}
 	}
 }
 
-// whileOpen is what the appliance says of what it refuses while a transaction is open.
+// whileOpen makes the error that the appliance returns for a request that is not allowed
+// while a transaction is open.
 func whileOpen(what string) error {
 	_, path, _ := strings.Cut(what, " ")
 	return &unmet{
-		own: ErrNested, text: "do this after it", types: []ErrorType{OpenTransactionError},
+		own: ErrNested, text: "do this after the transaction", types: []ErrorType{OpenTransactionError},
 		detail: []error{&OpenTransactionErrorDetails{path}},
 	}
 }
 
-// noSlot is the error of a key that no slot has, of a request below the mount point.
+// noSlot makes the error for a key that no slot has. The request is below the mount
+// point.
 func noSlot(mount apiPath, key, why string) error {
 	u := breach(ResourceNotFound, "", "slot key %s %s: use the Key of a slot that Firmware.Slots.List lists, such as \"2\"", quoted(key), why)
-	u.detail = []error{&ResourceNotFoundDetails{"/" + mount.text, key}}
+	u.detail = []error{&ResourceNotFoundDetails{mount.Text, key}}
 	if mount != slotsPath {
 		u.faults[0].Member = "slot_id"
 		if key == "" {
@@ -223,11 +227,11 @@ func noSlot(mount apiPath, key, why string) error {
 			u.detail = append(u.detail, &IncompleteRequestBodyErrorDetails{[]string{"slot_id"}})
 		}
 	}
-	u.faults[0].Object = mount.text
+	u.faults[0].Object = mount.Text
 	return u
 }
 
-// unescapedPath is a path without the escapes of a URL.
+// unescapedPath returns a path without the escapes of a URL.
 func unescapedPath(path string) string {
 	if plain, err := url.PathUnescape(path); err == nil {
 		return plain
@@ -235,7 +239,7 @@ func unescapedPath(path string) string {
 	return path
 }
 
-// pathsIn returns the paths of the API that stand in a text.
+// pathsIn returns the API paths in a text.
 func pathsIn(text string) []string {
 	var found []string
 	for rest := text; ; {

@@ -410,30 +410,30 @@ func FuzzPath(f *testing.F) {
 	h := newFuzzHost(f)
 	f.Fuzz(func(t *testing.T, link, key string) {
 		check := func(p apiPath) {
-			if len(p.text) > 1<<20 {
+			if len(p.Text) > 1<<20 {
 				return
 			}
-			u := url.URL{Scheme: "https", Host: "sps.test", Path: "/api/" + p.plain(), RawPath: "/api/" + p.escaped}
-			if u.EscapedPath() != "/api/"+p.escaped {
-				t.Errorf("%q is sent as %q", p.escaped, u.EscapedPath())
+			u := url.URL{Scheme: "https", Host: "sps.test", Path: "/api/" + p.Plain(), RawPath: "/api/" + p.Escaped}
+			if u.EscapedPath() != "/api/"+p.Escaped {
+				t.Errorf("%q is sent as %q", p.Escaped, u.EscapedPath())
 			}
 			server, err := url.ParseRequestURI(u.RequestURI())
-			if err != nil || server.Path != "/api/"+p.plain() {
-				t.Errorf("%q arrives as %v, %v", p.text, server, err)
+			if err != nil || server.Path != "/api/"+p.Plain() {
+				t.Errorf("%q arrives as %v, %v", p.Text, server, err)
 			}
-			if clean := path.Clean("/api/" + p.plain()); clean != "/api/"+p.plain() {
-				t.Errorf("%q is cleaned to %q", p.text, clean)
+			if clean := path.Clean("/api/" + p.Plain()); clean != "/api/"+p.Plain() {
+				t.Errorf("%q is cleaned to %q", p.Text, clean)
 			}
-			again, err := newPath(p.text)
-			if slashed := strings.Contains(strings.ToUpper(p.text), "%2F"); !slashed && !strings.HasPrefix(p.text, "api/") && p.text != "api" && !strings.Contains(p.text, "://") && (err != nil || again != p) {
+			again, err := newPath(p.Text)
+			if slashed := strings.Contains(strings.ToUpper(p.Text), "%2F"); !slashed && !strings.HasPrefix(p.Text, "api/") && p.Text != "api" && !strings.Contains(p.Text, "://") && (err != nil || again != p) {
 				t.Errorf("%+v made anew is %+v, %v", p, again, err)
 			}
-			if again, _, err := parseLink("/api/" + p.escaped); !strings.Contains(p.text, "://") && (err != nil || again != p) {
+			if again, _, err := parseLink("/api/" + p.Escaped); !strings.Contains(p.Text, "://") && (err != nil || again != p) {
 				t.Errorf("%+v as a link is %+v, %v", p, again, err)
 			}
-			for _, form := range unfolded(p.escaped) {
-				if form.below(append(transactional, "transaction")...) && !p.guarded() {
-					t.Errorf("%q may be taken for %q, and is not guarded", p.text, form.text)
+			for _, form := range unfolded(p.Escaped) {
+				if form.Below(append(transactional, "transaction")...) && !guarded(p) {
+					t.Errorf("%q may be taken for %q, and is not guarded", p.Text, form.Text)
 				}
 			}
 		}
@@ -449,7 +449,7 @@ func FuzzPath(f *testing.F) {
 				_, err := h.Invoke(t.Context(), method, link, nil)
 				checkError(t, err)
 			}
-			if p.guarded() && h.requests > 0 {
+			if guarded(p) && h.requests > 0 {
 				t.Errorf("%d writes to %q were sent", h.requests, link)
 			}
 		}
@@ -462,8 +462,8 @@ func FuzzPath(f *testing.F) {
 			checkError(t, err)
 		} else {
 			check(p)
-			if !p.guarded() || !p.below(trustStores.endpoint.path.text) || strings.Count(p.text, "/") != 2 {
-				t.Errorf("the key %q leads to %q", key, p.text)
+			if !guarded(p) || !p.Below(trustStores.endpoint.path.Text) || strings.Count(p.Text, "/") != 2 {
+				t.Errorf("the key %q leads to %q", key, p.Text)
 			}
 		}
 		if slot := slotOfLink(link); slot != "" {
@@ -492,7 +492,7 @@ func unfolded(escaped string) []apiPath {
 		seen[text] = true
 		lower := strings.ToLower(text)
 		for _, form := range []string{text, lower, path.Clean("/" + lower)[1:], path.Clean("/" + strings.ReplaceAll(lower, `\`, "/"))[1:]} {
-			forms = append(forms, apiPath{text: form})
+			forms = append(forms, apiPath{Text: form})
 		}
 		for _, unfold := range []func(string) (string, error){url.PathUnescape, url.QueryUnescape} {
 			if plain, err := unfold(text); err == nil {
@@ -1078,19 +1078,19 @@ func FuzzChanges(f *testing.F) {
 		for _, change := range changes {
 			checkLine(t, "a change", change.String())
 			contradicts(change)
-			change.Path = object.text + place
+			change.Path = object.Text + place
 			contradicts(change)
 		}
 		// A change from what was read is no conflict, at any place.
 		steps := changePlace(place)
-		change := Change{Type: ChangeReplace, Path: "/api/" + object.text + place, OldValue: wire.At(bare(read), steps), NewValue: wire.At(bare(sent), steps)}
+		change := Change{Type: ChangeReplace, Path: "/api/" + object.Text + place, OldValue: wire.At(bare(read), steps), NewValue: wire.At(bare(sent), steps)}
 		if contradicts(change) {
 			t.Errorf("a change of %s from what was read contradicts it: %s, %s", change.Path, read, sent)
 		}
 		// A change from something else is one, where the list shows what was sent.
 		within := func(value []byte) []byte { return bare(wire.Join([]wire.Member{{Name: "a", Value: value}})) }
 		contradicts = stage(within(read), within(sent))
-		change = Change{Type: ChangeReplace, Path: object.text + "/a", OldValue: sent, NewValue: wire.At(within(sent), []string{"a"})}
+		change = Change{Type: ChangeReplace, Path: object.Text + "/a", OldValue: sent, NewValue: wire.At(within(sent), []string{"a"})}
 		if want := wire.Differs(wire.At(within(read), []string{"a"}), bare(sent)); contradicts(change) != want {
 			t.Errorf("a change from %s where %s was read is a conflict: %t", sent, read, !want)
 		}

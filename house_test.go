@@ -1,9 +1,14 @@
 package sps
 
 import (
+	"context"
+	"errors"
+	"io"
 	"reflect"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 	"unsafe"
 
 	"github.com/google/go-cmp/cmp"
@@ -46,8 +51,8 @@ func TestTrees(t *testing.T) {
 	paths := func(tree map[string]*endpoint, rooted bool) map[string]string {
 		found := map[string]string{}
 		for fields, e := range tree {
-			if !rooted || e.path.below(transactional...) {
-				found[fields] = e.path.text
+			if !rooted || e.path.Below(transactional...) {
+				found[fields] = e.path.Text
 			}
 		}
 		return found
@@ -56,9 +61,9 @@ func TestTrees(t *testing.T) {
 		t.Errorf("the trees of Client and Transaction differ (-client +transaction):\n%s", diff)
 	}
 	for fields, e := range reads {
-		path := strings.NewReplacer("_", "", "-", "").Replace(strings.TrimPrefix(e.path.text, "configuration/"))
+		path := strings.NewReplacer("_", "", "-", "").Replace(strings.TrimPrefix(e.path.Text, "configuration/"))
 		if path != plainPath(fields) {
-			t.Errorf("%s is client.%s", e.path.text, fields)
+			t.Errorf("%s is client.%s", e.path.Text, fields)
 		}
 		if e != writes[fields] && writes[fields] != nil {
 			t.Errorf("client.%s and tx.%s are described twice", fields, fields)
@@ -87,5 +92,114 @@ func TestHandleSize(t *testing.T) {
 	rest := unsafe.Sizeof(Transaction{}) - uintptr(len(found))*handle
 	if size := rest + many*handle; size > room {
 		t.Errorf("a transaction with %d endpoints would have %d bytes", many, size)
+	}
+}
+
+// TestPolicies holds the table of requests together: each class has a time limit, and
+// what is tried again after a break leaves nothing unknown.
+func TestPolicies(t *testing.T) {
+	t.Parallel()
+	if len(policies) != int(classInvoke)+1 {
+		t.Errorf("%d rows for %d classes", len(policies), classInvoke+1)
+	}
+	limits := DefaultTimeouts()
+	for class, p := range policies {
+		switch {
+		case p.limit == nil:
+			t.Errorf("class %d lacks a row", class)
+		case p.limit(&limits) <= 0:
+			t.Errorf("class %d has no time limit", class)
+		case p.broken && !p.lost.harmless():
+			t.Errorf("class %d is sent twice, though its outcome may be unknown", class)
+		}
+	}
+}
+
+// TestVersionWait goes through what waiting sees, look by look, ten seconds apart.
+func TestVersionWait(t *testing.T) {
+	t.Parallel()
+	old, wanted := &ApplianceInfo{FirmwareVersion: "7.4.0", BuildDate: time.Unix(1, 0)}, &ApplianceInfo{FirmwareVersion: "8.0.0", BuildDate: time.Unix(2, 0)}
+	other := &ApplianceInfo{FirmwareVersion: "7.5.0"}
+	rebuilt := &ApplianceInfo{FirmwareVersion: "7.4.0", BuildDate: time.Unix(2, 0)}
+	reset := &TransportError{Err: io.EOF}
+	nonsense := &TransportError{Err: ErrBadAnswer}
+	slow := &TransportError{Err: context.DeadlineExceeded}
+	untrusted := &TransportError{Err: &CertificateError{Err: errors.New("self-signed")}}
+	refused := &Error{Status: 401, Type: AuthenticationFailure}
+	busy, page, strange := &Error{Status: 503}, &Error{Status: 502}, &Error{Status: 404}
+	times := func(n int, look any) []any {
+		var looks []any
+		for range n {
+			looks = append(looks, look)
+		}
+		return looks
+	}
+	join := func(parts ...[]any) []any {
+		var looks []any
+		for _, part := range parts {
+			looks = append(looks, part...)
+		}
+		return looks
+	}
+	for name, test := range map[string]struct {
+		before *ApplianceInfo // for a reinstallation
+		looks  []any
+		done   bool
+		stop   error
+	}{
+		"at once":                            {nil, []any{wanted}, true, nil},
+		"never":                              {nil, times(100, old), false, nil},
+		"through a restart":                  {nil, []any{old, reset, busy, refused, wanted}, true, nil},
+		"another version for a while":        {nil, join(times(2, reset), times(12, other), []any{wanted}), true, nil},
+		"another version for good":           {nil, join(times(2, reset), times(13, other)), false, ErrWrongVersion},
+		"the old one for good, after 503":    {nil, join(times(2, busy), times(13, old)), false, ErrWrongVersion},
+		"the old one for good, after 502":    {nil, join(times(2, page), times(13, old)), false, ErrWrongVersion},
+		"the old one for good, after 401":    {nil, join([]any{refused}, times(13, old)), false, ErrWrongVersion},
+		"a second restart begins anew":       {nil, join(times(2, reset), times(10, other), times(2, reset), times(10, other)), false, nil},
+		"slowness is no restart":             {nil, join([]any{slow}, times(30, old)), false, nil},
+		"a strange answer is no restart":     {nil, join([]any{strange}, times(30, old)), false, nil},
+		"four refused logins":                {nil, times(4, refused), false, nil},
+		"five refused logins":                {nil, times(5, refused), false, AuthenticationFailure},
+		"five, with another answer between":  {nil, join(times(4, refused), []any{busy}, times(4, refused)), false, nil},
+		"five, with a good look between":     {nil, join(times(4, refused), []any{old}, times(4, refused)), false, nil},
+		"two strange certificates":           {nil, times(2, untrusted), false, nil},
+		"three strange certificates":         {nil, times(3, untrusted), false, untrusted.Err},
+		"three, with another answer between": {nil, []any{untrusted, untrusted, busy, untrusted, untrusted}, false, nil},
+		"reinstalled, not restarted":         {old, times(50, old), false, nil},
+		"reinstalled, restarted":             {old, []any{old, reset, reset, old}, true, nil},
+		"reinstalled, a hiccup":              {old, join([]any{old, reset, old, busy}, times(10, old)), false, nil},
+		"reinstalled, nonsense":              {old, join(times(5, nonsense), times(10, old)), false, nil},
+		"reinstalled, another build":         {old, []any{old, rebuilt}, true, nil},
+		"reinstalled, slow":                  {old, []any{slow, old}, false, nil},
+		"the client is closed":               {nil, []any{ErrClosed}, false, ErrClosed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				w := &versionWait{version: "8.0.0", before: test.before}
+				if test.before != nil {
+					w.version = test.before.FirmwareVersion
+				}
+				for i, look := range test.looks {
+					var info *ApplianceInfo
+					var err error
+					switch look := look.(type) {
+					case *ApplianceInfo:
+						info = look
+					case error:
+						err = look
+					}
+					done, state, stop := w.judge(info, err)
+					last := i == len(test.looks)-1
+					if done != (last && test.done) || (stop != nil) != (last && test.stop != nil) || stop != nil && !errors.Is(stop, test.stop) {
+						t.Fatalf("look %d: done %t, stop %v (%s)", i, done, stop, state)
+					}
+					if state == "" || strings.Contains(state, "\n") {
+						t.Errorf("look %d: state %q", i, state)
+					}
+					time.Sleep(10 * time.Second) // the bubble's
+				}
+			})
+		})
 	}
 }

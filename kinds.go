@@ -10,43 +10,45 @@ import (
 	"time"
 )
 
-// ErrorKind is what an error means for a program, whoever gave it. Each constant is an
-// error value: test for one with
+// ErrorKind is the class of an error for a program, whether the appliance or the SDK
+// returned it. Each constant is an error value: test for it with
 //
 //	errors.Is(err, sps.KindNotFound)
 //
-// or switch over [KindOf]. The page docs/errors.md says which error has which kind. An
-// error that tells of several failures, of a write and of the rollback after it, say, has
-// the kind of each for errors.Is; KindOf gives the first one.
+// or switch over [KindOf]. The page docs/reference/errors.md lists the kind of each error. An error
+// that reports several failures, such as a write and the rollback after it, matches the
+// kind of each with errors.Is; KindOf returns the first one.
 //
-// The end of the caller's own context and [ErrClosed] have no kind, nor have errors of
-// other packages.
+// The end of the caller's own context, [ErrClosed] and errors of other packages have no
+// kind.
 type ErrorKind string
 
 // The kinds of errors.
 const (
-	// KindInvalid: what was asked for cannot be right, by a rule of the SDK or of the
-	// appliance. [Faults] tells what is wrong with which member. Nothing was applied, and
-	// the same call fails again.
+	// KindInvalid means that the request breaks a rule of the SDK or of the appliance.
+	// [Faults] lists the members and what is wrong with them. Nothing was applied. The
+	// same call fails again.
 	KindInvalid ErrorKind = "invalid input"
-	// KindDenied: the appliance does not take the credential or the session, or the user
-	// lacks the right.
+	// KindDenied means that the appliance does not accept the credential or the session,
+	// or that the user lacks the right.
 	KindDenied ErrorKind = "denied"
-	// KindLocked: somebody else changes the configuration, or has a transaction open.
+	// KindLocked means that somebody else is changing the configuration or has a
+	// transaction open.
 	KindLocked ErrorKind = "locked"
-	// KindConflict: somebody else changed what the call began from.
+	// KindConflict means that somebody else changed what the call had read.
 	KindConflict ErrorKind = "conflict"
-	// KindNotFound: there is no such object or endpoint. Only the API itself says that: a
-	// page of a web server with the status 404 is KindUnavailable.
+	// KindNotFound means that the object or endpoint does not exist. Only an answer of
+	// the API counts: a web server's page with status 404 is KindUnavailable.
 	KindNotFound ErrorKind = "not found"
-	// KindRefused: the state of the appliance does not allow it, such as a firmware test
-	// that failed or a missing cluster, or the appliance has a reason of its own.
+	// KindRefused means that the state of the appliance does not allow the request, such
+	// as after a failed firmware test or without a cluster, or that the appliance has
+	// another reason to refuse.
 	KindRefused ErrorKind = "refused"
-	// KindUnavailable: the appliance could not be reached, is overloaded or did not give a
-	// usable answer. [SafeToRetry] tells whether another try may help.
+	// KindUnavailable means that the appliance could not be reached, is overloaded, or
+	// gave no usable answer. [SafeToRetry] reports whether another attempt may help.
 	KindUnavailable ErrorKind = "unavailable"
-	// KindOutcomeUnknown: it is not known whether a write was executed; it is
-	// [ErrOutcomeUnknown].
+	// KindOutcomeUnknown means that a write may or may not have been executed. It
+	// corresponds to [ErrOutcomeUnknown].
 	KindOutcomeUnknown ErrorKind = "outcome unknown"
 )
 
@@ -70,7 +72,7 @@ func (s *sentinel) Is(target error) bool {
 
 func (s *sentinel) meaning() ErrorKind { return s.kind }
 
-// meaning is the kind of a type of the guide, "" for another one.
+// meaning returns the kind of a type of the guide, or "" for any other type.
 func (t ErrorType) meaning() ErrorKind {
 	switch t {
 	case SyntacticError, SemanticError, InvalidRequestBody, IncompleteRequestBodyError, MissingCredentialStringError,
@@ -88,8 +90,8 @@ func (t ErrorType) meaning() ErrorKind {
 	return ""
 }
 
-// meaning is the kind of a refusal: by its type, or else by its status. Where the API did
-// not say why, the answer may be that of something before it.
+// meaning returns the kind of a refusal, by its type or otherwise by its status. An
+// answer without a type may come from a server in front of the API.
 func (e *Error) meaning() ErrorKind {
 	switch kind := e.kind().meaning(); {
 	case e.OutcomeUnknown:
@@ -123,8 +125,8 @@ func (e *Error) meaning() ErrorKind {
 	return KindUnavailable
 }
 
-// busy reports whether the status says that it is about this moment and not about the
-// request.
+// busy reports whether the status describes a temporary state of the appliance and not
+// the request.
 func (e *Error) busy() bool {
 	switch e.Status {
 	case http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
@@ -135,7 +137,7 @@ func (e *Error) busy() bool {
 	return e.Status >= 500
 }
 
-// meaning is the kind of a request without an answer, "" where its caller ended it.
+// meaning returns the kind of a request without an answer, or "" if its caller ended it.
 func (e *TransportError) meaning() ErrorKind {
 	switch {
 	case e.OutcomeUnknown:
@@ -153,9 +155,9 @@ func (e *TransportError) ended() bool {
 	return errors.Is(e.Err, context.Canceled) || errors.Is(e.Err, ErrClosed) || errors.Is(e.Err, ErrTransactionOver)
 }
 
-// KindOf returns the kind of an error, "" for none. It is [KindOutcomeUnknown] wherever
-// [ErrOutcomeUnknown] stands in the tree of the errors that it wraps, and else the kind
-// of the first of them that has one.
+// KindOf returns the kind of an error, or "" if it has none. It returns
+// [KindOutcomeUnknown] if the error wraps [ErrOutcomeUnknown] anywhere in its tree.
+// Otherwise it returns the first kind in the tree.
 func KindOf(err error) ErrorKind {
 	if errors.Is(err, ErrOutcomeUnknown) {
 		return KindOutcomeUnknown
@@ -178,8 +180,8 @@ func KindOf(err error) ErrorKind {
 	return found
 }
 
-// walkErrors visits an error and all that it wraps, each before what it wraps, which is
-// left out where visit says so.
+// walkErrors visits an error and everything that it wraps, outer errors first. It skips
+// what an error wraps if visit returns false for that error.
 func walkErrors(err error, visit func(error) (deeper bool)) {
 	if err == nil || !visit(err) {
 		return
@@ -194,18 +196,19 @@ func walkErrors(err error, visit func(error) (deeper bool)) {
 	}
 }
 
-// SafeToRetry reports whether the same call may be made again: it is certain that nothing
-// was applied, and it may go differently. That is so of [ErrLocked], [ErrConflict] and
-// [ErrTransactionLost], of a snapshot that a search does not get or loses, of an appliance
-// that could not be reached in time, and of one that is overloaded. It is never so where [ErrOutcomeUnknown] stands anywhere in the tree of
-// the errors that err wraps, where one of them speaks against it, or for nil.
+// SafeToRetry reports whether the same call may be made again: nothing was applied for
+// certain, and the next call may succeed. This is true for [ErrLocked], [ErrConflict] and
+// [ErrTransactionLost], for a search that did not get its snapshot or lost it, and for an
+// appliance that could not be reached in time or is overloaded. It is false for nil, if
+// err wraps [ErrOutcomeUnknown] anywhere in its tree, or if err wraps any error that a
+// repetition cannot fix.
 //
-// after is how long to wait before: the longest Retry-After of the appliance, or until a
-// lock ends at the latest, as far as that is known; 0 where it is not. Draw a wait of
-// your own then. [WithRerun] does all that for a transaction.
+// after is how long to wait first: the longest Retry-After of the appliance, or the time
+// until a lock ends at the latest. It is 0 if neither is known; choose a wait of your own
+// then. [WithRerun] does all of this for a transaction.
 //
-// It speaks of what this package did. What a function did beside it, to another
-// appliance, say, it cannot know.
+// SafeToRetry considers only what this package did. It cannot know what your function did
+// elsewhere, for example on another appliance.
 func SafeToRetry(err error) (after time.Duration, ok bool) {
 	if errors.Is(err, ErrOutcomeUnknown) || errors.Is(err, context.Canceled) {
 		return 0, false
@@ -225,7 +228,7 @@ func SafeToRetry(err error) (after time.Duration, ok bool) {
 		case *sentinel:
 			again = slices.Contains(passingErrors, error(e))
 		case interface{ meaning() ErrorKind }, *FirmwareUpgradeError, *FirmwareUploadError, *FirmwareFetchError, *SupportBundleError:
-			// Those of several steps may have applied some.
+			// If several steps failed, some changes may have been applied.
 		default:
 			told = false
 		}
@@ -240,11 +243,11 @@ func SafeToRetry(err error) (after time.Duration, ok bool) {
 	return after, true
 }
 
-// passingErrors are the SDK's own errors after which nothing was applied, and which may be
-// gone the next time.
+// passingErrors are the errors of the SDK after which nothing was applied and another
+// attempt may succeed.
 var passingErrors = []error{ErrLocked, ErrConflict, ErrTransactionLost, ErrSnapshotQuota, ErrSnapshotLost, ErrSnapshotTaken}
 
-// mayPass reports whether a refusal may be another one, or none, the next time.
+// mayPass reports whether another attempt may get a different answer than this refusal.
 func (e *Error) mayPass() bool {
 	switch e.meaning() {
 	case KindLocked, KindConflict:
@@ -255,12 +258,12 @@ func (e *Error) mayPass() bool {
 	return false
 }
 
-// mayPass reports whether a request without an answer may get one the next time.
+// mayPass reports whether another attempt may get an answer.
 func (e *TransportError) mayPass() bool {
 	return !e.ended() && !permanent(e.Err) && !errors.Is(e.Err, ErrInvalidInput)
 }
 
-// lockEnds is an error about a lock that ends by itself at a time that is known.
+// lockEnds is an error about a lock that ends by itself at a known time.
 type lockEnds struct {
 	error
 	at time.Time

@@ -10,16 +10,18 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"github.com/go-sps/sps/internal/pemtext"
 )
 
-// Version is the version of this module, as it stands in the User-Agent.
+// Version is the version of this module, as sent in the User-Agent header.
 const Version = "0.1.0"
 
-// Option changes how [Connect] makes a client; nil does nothing. One that cannot be
-// right makes Connect fail with [ErrInvalidInput].
+// Option is an option of [Connect], [NewClient] and [ConnectFromEnv]. An invalid option
+// makes them fail with [ErrInvalidInput]. A nil option does nothing.
 type Option func(*config) error
 
-// config is what the options and the credential add up to.
+// config is the result of the options and the credential.
 type config struct {
 	roots             *x509.CertPool
 	pool              *x509.CertPool // instead of roots
@@ -54,12 +56,12 @@ func newConfig(options []Option) (*config, error) {
 	}
 	if o.pool != nil {
 		if o.roots != nil {
-			errs = append(errs, invalid("WithRootCAs excludes WithCABundle: put the certificates of the bundle into the pool"))
+			errs = append(errs, invalid("WithRootCAs and WithCABundle cannot be combined: add the certificates of the bundle to the pool"))
 		}
 		o.roots = o.pool
 	}
 	if o.insecure && (o.roots != nil || len(o.pins) > 0) {
-		errs = append(errs, invalid("WithInsecureTLS excludes WithCABundle, WithRootCAs and WithPinnedCertificates"))
+		errs = append(errs, invalid("WithInsecureTLS cannot be combined with WithCABundle, WithRootCAs or WithPinnedCertificates"))
 	}
 	if len(errs) > 0 {
 		return nil, joined("sps: connect", errs)
@@ -67,7 +69,8 @@ func newConfig(options []Option) (*config, error) {
 	return o, nil
 }
 
-// warn logs what makes the connection less safe, or less likely, than it looks.
+// warn logs settings that make the connection less safe, or less likely to work, than
+// expected.
 func (o *config) warn(ctx context.Context, address string) {
 	if o.logger == nil {
 		return
@@ -76,16 +79,16 @@ func (o *config) warn(ctx context.Context, address string) {
 		o.logger.WarnContext(ctx, "sps: the appliance's certificate is not verified (WithInsecureTLS)", "host", address)
 	}
 	if len(o.unread) > 0 {
-		o.logger.WarnContext(ctx, "sps: the CA bundle has blocks that cannot be read", "host", address, "blocks", named(o.unread))
+		o.logger.WarnContext(ctx, "sps: the CA bundle has blocks that cannot be read", "host", address, "blocks", pemtext.Named(o.unread))
 	}
 }
 
-// joined makes one line of several errors.
+// joined makes one line from several errors.
 func joined(context string, errs []error) error {
 	return &joinedError{context, errs}
 }
 
-// maxJoined is how many errors a text names.
+// maxJoined is how many errors the text includes.
 const maxJoined = 20
 
 type joinedError struct {
@@ -112,53 +115,54 @@ func (j *joinedError) LogValue() slog.Value { return logged(j) }
 
 func (j *joinedError) Unwrap() []error { return j.errs }
 
-// WithCABundle trusts the certificates in the PEM text, in place of the
-// system's: the appliance's own certificate authority, usually. Private keys in
-// the text are refused. A block that cannot be read is left out: the logger names it, and
-// so does a [CertificateError] about an unknown authority. A text of which no block can be
-// read is [ErrInvalidInput].
+// WithCABundle makes the client trust the certificates in a PEM text instead of those of
+// the system. Usually this is the appliance's own certificate authority. A private key in
+// the text is refused. A block that cannot be read is skipped: a warning in the log names
+// it, and so does a [CertificateError] about an unknown authority. If no block can be
+// read, the option is [ErrInvalidInput].
 func WithCABundle(pem []byte) Option {
 	return func(o *config) error {
-		p, err := readPEM(pem)
+		p, err := pemtext.Read(pem)
 		switch {
 		case err != nil:
 			return invalid("the CA bundle %s", err)
-		case len(p.certificates) == 0:
-			return invalid("the CA bundle holds no certificate that can be read: %s", p.unreadBlocks())
+		case len(p.Certificates) == 0:
+			return invalid("the CA bundle has no certificate that can be read: %s", p.UnreadBlocks())
 		}
 		if o.roots == nil {
 			o.roots = x509.NewCertPool()
 		}
-		for _, certificate := range p.certificates {
+		for _, certificate := range p.Certificates {
 			o.roots.AddCert(certificate)
 		}
-		o.unread = append(o.unread, p.unread...)
+		o.unread = append(o.unread, p.Unread...)
 		return nil
 	}
 }
 
-// WithRootCAs is [WithCABundle] with a pool, for authorities that come from elsewhere
-// than a text: x509.SystemCertPool and the company's own, say. The pool is copied. A nil
-// one, and both options together, are [ErrInvalidInput].
+// WithRootCAs is like [WithCABundle] but takes a pool, for example the pool of
+// x509.SystemCertPool with your company's authority added. The pool is copied. A nil
+// pool, and both options together, are [ErrInvalidInput].
 func WithRootCAs(pool *x509.CertPool) Option {
 	return func(o *config) error {
 		if pool == nil {
-			return invalid("WithRootCAs needs a pool")
+			return invalid("the pool of WithRootCAs is nil")
 		}
 		o.pool = pool.Clone()
 		return nil
 	}
 }
 
-// WithPinnedCertificates trusts an appliance whose own certificate has one of
-// these SHA-256 fingerprints, and no other: 64 hex digits in either case,
-// colons allowed, or as openssl prints them, "sha256 Fingerprint=52:2C:…". Alone it
-// takes the place of the verification by certificate authorities and host name, which
-// suits the usual self-signed appliance; with [WithCABundle], both must hold.
+// WithPinnedCertificates makes the client trust only a certificate with one of these
+// SHA-256 fingerprints. A fingerprint has 64 hex digits in either case, with or without
+// colons, or the form that openssl prints, "sha256 Fingerprint=52:2C:…". On its own,
+// the option replaces the verification of the certificate authority and the host name,
+// which suits a self-signed appliance. Together with [WithCABundle], both checks must
+// pass.
 func WithPinnedCertificates(fingerprints ...string) Option {
 	return func(o *config) error {
 		if len(fingerprints) == 0 {
-			return invalid("WithPinnedCertificates needs a fingerprint")
+			return invalid("WithPinnedCertificates needs at least one fingerprint")
 		}
 		for _, text := range fingerprints {
 			pin, err := parseFingerprint(text)
@@ -171,9 +175,9 @@ func WithPinnedCertificates(fingerprints ...string) Option {
 	}
 }
 
-// WithInsecureTLS accepts every certificate, and so hands the credential to
-// whoever answers. For experiments only: [WithPinnedCertificates] is as easy
-// and safe. The logger, if there is one, gets a warning.
+// WithInsecureTLS accepts every certificate, so it may send the credential to an
+// impostor. Use it for experiments only: [WithPinnedCertificates] is as easy, and safe.
+// The client logs a warning.
 func WithInsecureTLS() Option {
 	return func(o *config) error {
 		o.insecure = true
@@ -182,12 +186,12 @@ func WithInsecureTLS() Option {
 }
 
 // WithLogger logs one record, "sps request", for each attempt of a request, with the
-// caller's context: host, method, path, attempt, duration, the names of the query's
-// parameters, and the status or the error; never a header, a body or the value of a
-// parameter. The level is Debug, and Warn for an attempt without an answer or with a
-// status of 500 or above. Warnings have records of their own: of [WithInsecureTLS], of a
-// bundle that cannot be read in full, of [TrustStore.Warnings]. Without this option nothing
-// is logged.
+// caller's context. The record has host, method, path, attempt, duration, the names of
+// the query parameters, and the status or the error. It never has a header, a body or the
+// value of a parameter. The level is Debug; it is Warn if there was no answer or its
+// status was 500 or above. Warnings have their own records: for [WithInsecureTLS], for a
+// CA bundle that cannot be read completely, and for [TrustStore.Warnings]. Without this
+// option, the client logs nothing.
 func WithLogger(logger *slog.Logger) Option {
 	return func(o *config) error {
 		o.logger = logger
@@ -195,11 +199,12 @@ func WithLogger(logger *slog.Logger) Option {
 	}
 }
 
-// WithTransport wraps the client's http.RoundTripper, for tracing, recording or
-// faults; it is called once and may return another one altogether. Nil is
-// [ErrInvalidInput]. Several wrap in the order of the options, the last outermost. What it
-// returns sees every attempt, in a context with the values of the caller's, and with its
-// cookie and credentials: do not record them. It must be safe for concurrent use.
+// WithTransport wraps the http.RoundTripper of the client, for tracing, recording or
+// fault injection. wrap is called once and may also return a different RoundTripper. A
+// nil function is [ErrInvalidInput]. If the option is given several times, the last one
+// is the outermost. The RoundTripper sees every attempt, with the values of the caller's
+// context. It also sees the session cookie and the credentials: do not record them. It
+// must be safe for concurrent use.
 func WithTransport(wrap func(base http.RoundTripper) http.RoundTripper) Option {
 	return func(o *config) error {
 		if wrap == nil {
@@ -210,10 +215,9 @@ func WithTransport(wrap func(base http.RoundTripper) http.RoundTripper) Option {
 	}
 }
 
-// WithUserAgent puts the name of your program, such as "precheck/1.2", before
-// the SDK's own in the User-Agent. An appliance takes an agent that looks like a
-// browser's for one, and demands a further token: a text with "Mozilla" is
-// refused.
+// WithUserAgent puts the name of your program, such as "precheck/1.2", before the name of
+// the SDK in the User-Agent header. The appliance requires an additional token from
+// browsers, so a text that contains "Mozilla" is refused.
 func WithUserAgent(product string) Option {
 	return func(o *config) error {
 		switch {
@@ -227,10 +231,10 @@ func WithUserAgent(product string) Option {
 	}
 }
 
-// WithProxyFromEnvironment honours HTTPS_PROXY and NO_PROXY. Without it the
-// client connects directly whatever the environment says. The certificate of an https
-// proxy needs an authority of the system: the options about trust, and the certificate of
-// a login, are about the appliance behind it.
+// WithProxyFromEnvironment uses the proxy of the environment variables HTTPS_PROXY and
+// NO_PROXY. Without this option, the client connects directly. The system's certificate
+// authorities must verify the certificate of an https proxy: the trust options and a
+// [ClientCertificate] apply to the appliance behind the proxy.
 func WithProxyFromEnvironment() Option {
 	return func(o *config) error {
 		o.proxyFromEnv = true
@@ -238,15 +242,17 @@ func WithProxyFromEnvironment() Option {
 	}
 }
 
-// WithOneSession reads and writes in one session of the appliance, in place of one for
-// each: for a one-time code or a push that serves one login, and for appliances that
-// limit the sessions of a user strictly. Reads beside a transaction then show its staged
-// changes. After a rollback that failed, and after [ErrOutcomeUnknown], the next call
-// first makes sure that nothing is left staged, or fails with ErrOutcomeUnknown.
+// WithOneSession makes the client read and write in one session of the appliance, instead
+// of one for each. Use it for one-time codes, for push notifications that allow one
+// login, and for appliances with a strict limit of sessions per user. Reads outside of a
+// transaction then return the staged changes of a running transaction. After a failed
+// rollback, and after [ErrOutcomeUnknown], the next call first makes sure that nothing
+// remains staged, or fails with ErrOutcomeUnknown.
 //
-// A client on an [ExistingSession] has one session too; so does one by [PasswordFunc]
-// once its second login is refused while the first session lives, until the same password
-// is accepted twice and so is no one-time code.
+// A client with an [ExistingSession] has one session too. So does a client with a
+// [PasswordFunc] whose second login is refused while its first session is alive. It uses
+// two sessions again after the same password was accepted twice, because that password is
+// not a one-time code.
 func WithOneSession() Option {
 	return func(o *config) error {
 		o.oneSession = true
@@ -254,65 +260,70 @@ func WithOneSession() Option {
 	}
 }
 
-// WithLoginRetry sends a password, or a certificate, that the appliance has refused again:
-// when a call needs a session, and not sooner than this time after the last refusal, which
-// is at least a minute. It is for programs that live long: an appliance that starts may
-// refuse a password that is right. Each attempt counts towards the lock of an account, so
-// take a time in which the appliance forgets them. Calls in between fail with the refusal
-// at once. Without this option the same secret is never sent again. Other passwords of a
-// [PasswordFunc] wait for this time only after three refusals in a row.
+// WithLoginRetry makes the client send a password or a certificate again after the
+// appliance has refused it. The client tries again when a call needs a session, but not
+// sooner than the given time after the last refusal. The time is at least one minute. Use
+// the option for programs that run for a long time, because an appliance that is starting
+// may refuse a correct password. Each attempt counts towards the lock of the account, so
+// choose a time after which the appliance forgets earlier attempts. Calls in between fail
+// with the refusal at once.
+//
+// Without this option, the client never sends a refused password again. The option delays
+// a different password from a [PasswordFunc] only after three refusals in a row.
 func WithLoginRetry(every time.Duration) Option {
 	return func(o *config) error {
 		if every < time.Minute {
-			return invalid("WithLoginRetry takes a minute or more: each attempt may lock the account")
+			return invalid("WithLoginRetry needs a minute or more: each attempt may lock the account")
 		}
 		o.loginEvery = every
 		return nil
 	}
 }
 
-// RetryPolicy says how often and how patiently a request is tried again. Which
-// requests may be is not a matter of policy, but of safety: reads after
-// connection errors and the statuses 429, 502, 503 and 504; writes only where
-// they were certainly not executed.
+// RetryPolicy sets how often the client retries a request and how long it waits. It does
+// not set which requests are retried: reads after connection errors and the statuses 429,
+// 502, 503 and 504, and writes only if they were certainly not executed.
 //
-// A field that is zero keeps its default, so RetryPolicy{Attempts: 1} is a policy
-// that never sends a request again that failed, not even a read on a connection that
-// breaks, as net/http does by itself. Two things are not part of the policy: a request that
-// was refused because its session has expired is sent once in the new session, and the
-// client looks at what became of a commit whose answer was lost, see [Client.Transaction].
+// A zero field keeps its default. RetryPolicy{Attempts: 1} turns retries off, including
+// the repetition of a read on a broken connection that net/http does by itself. Two cases
+// are not part of the policy. A request that was refused because its session has expired
+// is sent once in the new session. After a commit whose answer was lost, the client asks
+// for the outcome, see [Client.Transaction].
 type RetryPolicy struct {
-	// Attempts is the greatest number of attempts, the first included: 4 by
-	// default; 1 never tries again.
+	// Attempts is the maximum number of attempts, including the first: 4 by default. 1
+	// means no retry.
 	Attempts int
-	// MinWait is the bound of the first wait, 500 ms by default, which doubles with
-	// each attempt up to MaxWait, 10 s by default. The wait is drawn at random
-	// between zero and the bound. One that is negative is no wait. A default gives
-	// way where the other one is set beyond it.
+	// MinWait and MaxWait bound the waits between attempts: 500 ms and 10 s by default.
+	// The bound of the first wait is MinWait. It doubles with each attempt, up to
+	// MaxWait. Each wait is a random time between zero and its bound. A negative value
+	// means no wait. If one of them is set beyond the default of the other, that default
+	// moves with it.
 	MinWait, MaxWait time.Duration
-	// MaxRetryAfter is the longest Retry-After of an answer that is obeyed, 30 s by
-	// default; one above it ends the attempts. Negative is none at all.
+	// MaxRetryAfter is the longest Retry-After that the client waits for: 30 s by
+	// default. A longer one ends the attempts. A negative value means that the client
+	// waits for none.
 	MaxRetryAfter time.Duration
 }
 
-// DefaultRetryPolicy is the policy without [WithRetry]: 4 attempts, waits bound
-// by 500 ms, 1 s and 2 s, and a Retry-After of up to 30 s.
+// DefaultRetryPolicy returns the policy without [WithRetry]: 4 attempts, waits of at most
+// 500 ms, 1 s and 2 s, and a Retry-After of up to 30 s.
 func DefaultRetryPolicy() RetryPolicy {
 	return RetryPolicy{Attempts: 4, MinWait: 500 * time.Millisecond, MaxWait: 10 * time.Second, MaxRetryAfter: 30 * time.Second}
 }
 
-// WithRetry sets the policy; what is zero in it stays as in [DefaultRetryPolicy].
+// WithRetry sets the retry policy. Its zero fields keep the values of
+// [DefaultRetryPolicy].
 func WithRetry(policy RetryPolicy) Option {
 	return func(o *config) error {
 		if policy.Attempts < 0 || policy.MinWait > 0 && policy.MaxWait != 0 && policy.MaxWait < policy.MinWait {
-			return invalid("the retry policy needs attempts that are not negative, and MinWait at most MaxWait")
+			return invalid("the retry policy must not have negative Attempts or a MinWait above MaxWait")
 		}
 		o.retry = policy.effective()
 		return nil
 	}
 }
 
-// effective is the policy with its defaults, in which no wait is zero.
+// effective returns the policy with its defaults. In the result, zero means no wait.
 func (p RetryPolicy) effective() RetryPolicy {
 	d := DefaultRetryPolicy()
 	if p.MinWait != 0 {
@@ -332,8 +343,8 @@ func (p RetryPolicy) effective() RetryPolicy {
 	return p
 }
 
-// orDefault puts the default in the place of zero, and zero, which means nothing
-// of the kind from then on, in that of what is negative.
+// orDefault replaces zero by the default, and a negative value by zero, which means none
+// from then on.
 func orDefault(set *time.Duration, standard time.Duration) {
 	switch {
 	case *set == 0:
@@ -343,48 +354,46 @@ func orDefault(set *time.Duration, standard time.Duration) {
 	}
 }
 
-// Timeouts bound one attempt of a request, by the kind of the request, from the
-// dial to the last byte of the answer. The context of a call bounds all its
-// attempts together.
+// Timeouts limit one attempt of a request, by the kind of the request, from the dial to
+// the last byte of the answer. The context of a call limits all its attempts together.
 //
-// A field that is zero keeps its default, so Timeouts{Action: time.Hour} changes
-// one. A negative one is no bound, except for Login, Outcome and Close, where nothing else
-// would bound the request and [ErrInvalidInput] is given.
+// A zero field keeps its default, so Timeouts{Action: time.Hour} changes one limit. A
+// negative field means no limit. Login, Outcome and Close cannot be negative, because
+// nothing else limits those requests: a negative value is [ErrInvalidInput].
 type Timeouts struct {
-	// Connect bounds the TCP connection and, once more, the TLS handshake: 15
-	// seconds by default.
-	Connect time.Duration
-	// Login bounds a login with its further attempts: 1 minute by default. A
-	// re-login runs on this limit and not on its caller's, because several callers
-	// wait for it.
-	Login time.Duration
-	// Read bounds a GET: 1 minute by default.
-	Read time.Duration
-	// Write bounds a write outside and inside of a transaction: 2 minutes by
+	// Connect limits the TCP connection, and separately the TLS handshake: 15 seconds by
 	// default.
+	Connect time.Duration
+	// Login limits a login including its retries: 1 minute by default. A login after the
+	// session has expired has this limit instead of its caller's context, because several
+	// callers wait for it.
+	Login time.Duration
+	// Read limits a GET: 1 minute by default.
+	Read time.Duration
+	// Write limits a write outside or inside of a transaction: 2 minutes by default.
 	Write time.Duration
-	// Commit bounds the commit of a transaction, which may restart services: 10
-	// minutes by default.
-	Commit time.Duration
-	// Action bounds a firmware test and other actions, which may take minutes: 30
-	// minutes by default.
-	Action time.Duration
-	// Stall bounds the time in which no byte of an upload or a download moves: 2
-	// minutes by default. As a whole these have no limit but their context.
-	Stall time.Duration
-	// Outcome bounds how long the appliance is asked what became of a commit, a join or
-	// another request whose answer was lost: 5 minutes by default. An appliance may be
-	// at work on it for that long after the connection broke.
-	Outcome time.Duration
-	// Close bounds all cleaning up together, at the end of a transaction and in
-	// [Client.Close]: the rollback and the log-outs, which are sent even when the
-	// caller's context is done, and the wait for a commit that was sent, which may use
-	// half of it. A context that ends while Client.Close runs bounds that, too. 20 seconds
+	// Commit limits the commit of a transaction, which may restart services: 10 minutes
 	// by default.
+	Commit time.Duration
+	// Action limits firmware tests and other actions, which may take minutes: 30 minutes
+	// by default.
+	Action time.Duration
+	// Stall limits the time in which no byte of an upload or a download moves: 2 minutes
+	// by default. The context of the call is the only limit of its total time.
+	Stall time.Duration
+	// Outcome limits how long the client asks for the outcome of a commit, a join or
+	// another request whose answer was lost: 5 minutes by default. The appliance may
+	// still work on the request for that long.
+	Outcome time.Duration
+	// Close limits all cleanup together, at the end of a transaction and in
+	// [Client.Close]: 20 seconds by default. The cleanup includes the rollback and the
+	// log-outs, which are sent even if the caller's context is done. It also includes the
+	// wait for a commit that was already sent, which may use half of the limit. A context
+	// that ends while Client.Close runs ends the cleanup too.
 	Close time.Duration
 }
 
-// DefaultTimeouts are the limits without [WithTimeouts].
+// DefaultTimeouts returns the limits without [WithTimeouts].
 func DefaultTimeouts() Timeouts {
 	return Timeouts{
 		Connect: 15 * time.Second,
@@ -399,19 +408,19 @@ func DefaultTimeouts() Timeouts {
 	}
 }
 
-// WithTimeouts sets the time limits; those that are zero stay as in
+// WithTimeouts sets the time limits. Its zero fields keep the values of
 // [DefaultTimeouts].
 func WithTimeouts(timeouts Timeouts) Option {
 	return func(o *config) error {
 		if timeouts.Close < 0 || timeouts.Login < 0 || timeouts.Outcome < 0 {
-			return invalid("the limits Close, Login and Outcome cannot be switched off: nothing else bounds these requests")
+			return invalid("the limits Close, Login and Outcome cannot be negative: nothing else limits these requests")
 		}
 		o.timeouts = timeouts.effective()
 		return nil
 	}
 }
 
-// effective are the limits with their defaults, in which zero is no bound.
+// effective returns the limits with their defaults. In the result, zero means no limit.
 func (t Timeouts) effective() Timeouts {
 	d := DefaultTimeouts()
 	for _, limit := range []struct{ set, standard *time.Duration }{

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/go-sps/sps/internal/attempt"
 	"github.com/go-sps/sps/internal/redact"
 	"github.com/go-sps/sps/internal/wire"
 )
@@ -40,7 +41,7 @@ type veil struct {
 }
 
 // veil returns what hides the secrets of the call and of its session.
-func (x *exchange) veil() veil { return veil{x.secrets(), x.path.text} }
+func (x *exchange) veil() veil { return veil{x.secrets(), x.path.Text} }
 
 // holds reports whether a text holds a secret.
 func (v veil) holds(text string) bool { return redact.Holds(text, v.secrets) }
@@ -203,7 +204,7 @@ func ownError(err error) error {
 		switch err.(type) {
 		case *net.OpError, *net.DNSError, *net.AddrError, *os.SyscallError, syscall.Errno,
 			*tls.CertificateVerificationError, tls.RecordHeaderError, x509.UnknownAuthorityError, x509.HostnameError, x509.CertificateInvalidError,
-			*CertificateError, errAttemptTimeout, errSink:
+			*CertificateError, attempt.Timeout, errSink:
 			return err
 		}
 		switch err {

@@ -1,41 +1,178 @@
 package sps
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"iter"
+	"time"
+
+	"github.com/go-sps/sps/internal/wire"
 )
 
-// The handles: a thin typed shell over what endpoint.go does for all types.
+// Object is one object of the API: its key, its metadata and its body.
+type Object[T any] struct {
+	// Key is the name of the object within its collection. For an endpoint with one
+	// object, it is the last segment of the path. It is empty for the record of a list
+	// without keys, such as an event of a session.
+	Key string
+	// Meta is the metadata of the object.
+	Meta Meta
+	// Body is the value of the object.
+	Body T
+}
+
+// Meta is the meta member of an answer. A member that is absent, null or of an unexpected
+// type is the zero value.
+type Meta struct {
+	// Href is the path of the resource; Parent is the path of the resource above.
+	Href, Parent string
+	// First, Last, Next and Previous are the paths of siblings in the configuration, and
+	// of pages in a paged list.
+	First, Last, Next, Previous string
+	// Transaction is the path of the transaction. Only answers of the configuration have
+	// it.
+	Transaction string
+	// SessionRemaining is the time until the session ends, and its open transaction with
+	// it. It is 0 if the appliance does not report it.
+	SessionRemaining time.Duration
+
+	raw string
+}
+
+// Link returns any member of the metadata that is a string or a number. It returns "" if
+// there is none with this name.
+func (m Meta) Link(name string) string {
+	text, _ := wire.Text(member([]byte(m.raw), name))
+	return text
+}
+
+// UnmarshalJSON decodes a meta member. A value that does not fit stays zero.
+func (m *Meta) UnmarshalJSON(data []byte) error {
+	*m = newMeta(data)
+	return nil
+}
+
+func newMeta(data []byte) Meta {
+	if wire.Kind(data) != wire.Object {
+		return Meta{}
+	}
+	m := Meta{raw: string(data)}
+	at := 0
+	err := wire.Each(data, func(name string, value []byte) error {
+		var field *string
+		switch name {
+		case "href":
+			field = &m.Href
+		case "parent":
+			field = &m.Parent
+		case "first":
+			field = &m.First
+		case "last":
+			field = &m.Last
+		case "next":
+			field = &m.Next
+		case "previous":
+			field = &m.Previous
+		case "transaction":
+			field = &m.Transaction
+		case "remaining_seconds":
+			var seconds float64
+			if wire.Kind(value) == wire.Number && wire.Unmarshal(value, &seconds) == nil && seconds > 0 && seconds < 1e9 {
+				m.SessionRemaining = time.Duration(seconds * float64(time.Second))
+			}
+			return nil
+		default:
+			return nil
+		}
+		if wire.Kind(value) != wire.String {
+			return nil
+		}
+		if bytes.IndexByte(value, '\\') >= 0 {
+			*field, _ = wire.Text(value)
+			return nil
+		}
+		// The value is part of raw, after the previous one, so no copy is needed.
+		at += bytes.Index(data[at:], value)
+		*field = m.raw[at+1 : at+len(value)-1]
+		return nil
+	})
+	if err != nil {
+		return Meta{}
+	}
+	return m
+}
+
+// Ref is a reference to another object. Answers show a reference as an object with key
+// and meta; requests must send the bare key. A Ref decodes from both and encodes as the
+// key. The zero value refers to nothing and encodes as null.
+type Ref struct {
+	// Key is the key of the object.
+	Key string
+	// Href is the path of the object, if the answer has one.
+	Href string
+}
+
+// UnmarshalJSON decodes an object with key and meta, a bare key, or null.
+func (r *Ref) UnmarshalJSON(data []byte) error {
+	*r = Ref{}
+	if key, ok := wire.Text(data); ok {
+		r.Key = key
+		return nil
+	}
+	switch wire.Kind(data) {
+	case wire.Null:
+		return nil
+	case wire.Object:
+		r.Key, _ = wire.Text(member(data, "key"))
+		r.Href, _ = wire.Text(member(member(data, "meta"), "href"))
+		return nil
+	}
+	return errors.New("a reference must be an object with key and meta, or a key")
+}
+
+// MarshalJSON encodes the key, or null if there is none.
+func (r Ref) MarshalJSON() ([]byte, error) {
+	if r.Key == "" {
+		return []byte("null"), nil
+	}
+	return codec.Marshal(r.Key)
+}
+
+// The handles add types to the code in endpoint.go, which works for all types.
 
 // Singleton reads an endpoint that holds one object, such as
-// configuration/management/email, where it is a field of a [Client]. [SingletonTx], the
-// field of a [Transaction] with the same name, writes it.
+// configuration/management/email. It is a field of a [Client]. [SingletonTx], the field
+// of a [Transaction] with the same name, writes the endpoint.
 //
-// T is the type of the body. Its zero value reads nothing: each call is
+// T is the type of the body. Each call on the zero value of a Singleton returns
 // [ErrInvalidInput].
 type Singleton[T any] struct {
 	client   *Client
 	endpoint *endpoint
 }
 
-// NewSingleton types an endpoint below /api/ that the SDK does not:
+// NewSingleton returns a handle for an endpoint below /api/ that has no field of its own:
 //
 //	email := sps.NewSingleton[Email](client, "configuration/management/email")
 //
-// The path is plain, not escaped, with or without the /api/ of links. A key with a slash is
-// named in one way, in every path: with %2F for the slash. Methods that take a key refuse
-// one with a slash. A path that cannot be right is reported by the first use. The rules are
-// asked before a body is sent.
+// The path is plain, not escaped, with or without the leading /api/ of links. In every
+// path, write a slash within a key as %2F. Methods that take a key refuse a key with a
+// slash. The first use of the handle reports an invalid path. The client checks the rules
+// before it sends a body.
 //
-// T is your type for the body. Names must match exactly, so give its fields json
-// tags; the appliance ignores a member whose name it does not know, without an
-// error. An update that sets a member that the object does not have is refused, at every
-// depth, unless it also switches what brings new members with it: one that is called
-// enabled, selection or type, there or above. New elements of lists may have any members,
-// and the others what one of them has. Create and Replace have nothing to compare with, and
-// send what they are given. Members that T lacks are not lost by an update;
-// avoid omitempty, because the appliance wants empty members to be present. A json.Number
-// is read and written as a number of any size, as it is spelled.
+// T is your type for the body. Names must match exactly, so give its fields json tags:
+// the appliance ignores a member with an unknown name and reports no error. An update
+// therefore refuses, at every depth, to set a member that the object does not have. There
+// is one exception: a switch named enabled, selection or type may bring new members with
+// it. If an update changes such a switch, it may add members beside it and below. A new
+// element of a list may have any members; another element may have the members that any
+// element of the list has. Create and Replace have nothing to compare with and send the
+// body unchanged.
+//
+// An update keeps the members that T lacks. Avoid omitempty, because the appliance
+// expects empty members to be present. A json.Number keeps a number of any size as it is
+// written.
 func NewSingleton[T any](c *Client, path string, rules ...Rule[T]) Singleton[T] {
 	e := newEndpoint(path)
 	for _, r := range rules {
@@ -44,14 +181,14 @@ func NewSingleton[T any](c *Client, path string, rules ...Rule[T]) Singleton[T] 
 	return Singleton[T]{c, e}
 }
 
-// Get reads the object (GET). It gives [ResourceNotFound] where the appliance does not
+// Get reads the object (GET). It returns [ResourceNotFound] if the appliance does not
 // have the endpoint.
 func (s Singleton[T]) Get(ctx context.Context) (*Object[T], error) {
 	o := new(Object[T])
 	return o.or(s.endpoint.get(ctx, s.client, o.parts()))
 }
 
-// In returns the endpoint as the transaction sees it, for reading and writing.
+// In returns a handle that reads and writes the endpoint in a transaction.
 func (s Singleton[T]) In(tx *Transaction) SingletonTx[T] {
 	return SingletonTx[T]{tx, s.endpoint.in(tx, s.client)}
 }
@@ -62,94 +199,96 @@ type SingletonTx[T any] struct {
 	endpoint *endpoint
 }
 
-// Get reads the object, with the changes that the transaction has staged.
+// Get reads the object, including the changes that the transaction has staged.
 func (s SingletonTx[T]) Get(ctx context.Context) (*Object[T], error) {
 	o := new(Object[T])
 	return o.or(s.endpoint.get(ctx, s.tx, o.parts()))
 }
 
-// Update reads the object, lets change edit its body, and writes back what
-// change made different: every member that T does not know stays as it is. Where
-// nothing is different, nothing is written. An error of change is returned and
-// nothing is written. Where another goroutine wrote the object in the same
-// transaction meanwhile, change is called again, on what is there now.
+// Update changes the object (GET, then PUT). It reads the object, calls change with the
+// body, and writes the members that change has modified. All other members stay as they
+// are, including those that T does not have. If change modifies nothing, nothing is
+// written. If change returns an error, Update returns that error and nothing is written.
+// If another goroutine writes the object in the same transaction meanwhile, change is
+// called again with the current body.
 //
-// Elements of lists keep what T does not know of them, also when others are added,
-// removed or moved. Where a change leaves it open which element was which, and
-// something would be lost, it is [ErrInvalidInput] and nothing is written.
+// List elements keep the members that T does not have, also when elements are added,
+// removed or moved. If it is not clear which new element was which old one, and data
+// would be lost, Update returns [ErrInvalidInput] and writes nothing.
 //
-// Beside errors of the transport, expect [SyntacticError], [SemanticError] and
-// [Unauthorized] of the appliance.
+// The appliance may refuse the write with [SyntacticError], [SemanticError] or
+// [Unauthorized].
 func (s SingletonTx[T]) Update(ctx context.Context, change func(*T) error) error {
 	return s.endpoint.update(ctx, s.tx, editing(change))
 }
 
-// Replace writes the whole object (PUT): whatever the appliance has and body lacks is
-// lost, members that T does not know included. [SingletonTx.Update] is usually
-// what you want.
+// Replace writes the whole object (PUT). Every member that body lacks is lost, including
+// those that T does not have. Use [SingletonTx.Update] unless you need that.
 func (s SingletonTx[T]) Replace(ctx context.Context, body T) error {
 	return s.endpoint.replace(ctx, s.tx, &body)
 }
 
 // Collection reads an endpoint that holds a list of objects, such as
-// configuration/trust_stores, where it is a field of a [Client]. [CollectionTx], the
-// field of a [Transaction] with the same name, writes it.
+// configuration/trust_stores. It is a field of a [Client]. [CollectionTx], the field of a
+// [Transaction] with the same name, writes the endpoint.
 //
-// T is the type of the bodies. Its zero value reads nothing: each call is
+// T is the type of the bodies. Each call on the zero value of a Collection returns
 // [ErrInvalidInput].
 type Collection[T any] struct {
 	client   *Client
 	endpoint *endpoint
 }
 
-// NewCollection types a list endpoint below /api/ that the SDK does not. See
-// [NewSingleton] for the path, for T and for the rules.
+// NewCollection returns a handle for a list endpoint below /api/ that has no field of its
+// own. See [NewSingleton] for the path, for T and for the rules.
 func NewCollection[T any](c *Client, path string, rules ...Rule[T]) Collection[T] {
 	return Collection[T](NewSingleton(c, path, rules...))
 }
 
-// All iterates over the objects in the order of the appliance, page by page
-// where the list is paged. An item that the list shows without its body is read
-// on its own; one that is deleted meanwhile is left out. Outside of the configuration some
-// lists have bare records, such as the events of a session: each is the body of an object
-// without a key. After an error the iteration ends, but for one about text that is not
-// valid UTF-8: it is [ErrBadAnswer], names the item, and whoever goes on gets the others.
+// All iterates over the objects in the order of the appliance, page by page if the list
+// is paged. If the list shows an item without its body, All reads the item on its own; it
+// leaves out an item that was deleted meanwhile. Some lists outside of the configuration
+// have records without keys, such as the events of a session. Each record is then the
+// body of an object with an empty key.
 //
-// The page after the present one is behind its link to the list, or to what it calls
-// itself. Where the link leads elsewhere, although the appliance counts more items
-// (match_count), it is ErrBadAnswer. A list whose pages do not end is too: three pages with
-// the items of an earlier one, a link to an earlier page, or 25,000 pages.
+// An error ends the iteration, with one exception: text that is not valid UTF-8 gives
+// [ErrBadAnswer] for that item, and the iteration can continue.
 //
-// [WithQuery] goes with the request of the first page, for what an endpoint filters
-// or chooses by, such as q or fields; the others are asked for as the appliance's
-// links say. [WithHeader] goes with each page. Other options, and an Accept that asks
-// for something else than a list, are [ErrInvalidInput].
+// All follows the appliance's links from page to page. It returns ErrBadAnswer if a link
+// leads out of the list although the appliance counts more items (match_count). It also
+// returns ErrBadAnswer if the pages do not end: after three pages with items of an
+// earlier one, after a link to an earlier page, or after 25,000 pages.
+//
+// [WithQuery] applies to the first page, for parameters such as q or fields; the
+// appliance's links define the others. [WithHeader] applies to every page. Any other
+// option, and an Accept that does not ask for a list, is [ErrInvalidInput].
 func (c Collection[T]) All(ctx context.Context, options ...RequestOption) iter.Seq2[*Object[T], error] {
 	return objects[T](ctx, c.endpoint, c.client, options)
 }
 
-// List returns the objects of [Collection.All] at once. Where the text of some is not valid
-// UTF-8, it returns the others, and an error that names those.
+// List returns all objects of [Collection.All] in one slice. If the text of some objects
+// is not valid UTF-8, it returns the other objects and an error that names the broken
+// ones.
 func (c Collection[T]) List(ctx context.Context, options ...RequestOption) ([]*Object[T], error) {
 	return list[T](ctx, c.endpoint, c.client, options)
 }
 
-// Get reads one object by its key. It gives [ResourceNotFound] for one that
-// does not exist, and [ErrInvalidInput] for a key that cannot be one.
+// Get reads one object by its key. It returns [ResourceNotFound] if the object does not
+// exist, and [ErrInvalidInput] if the key is invalid.
 func (c Collection[T]) Get(ctx context.Context, key string) (*Object[T], error) {
 	o := new(Object[T])
 	return o.or(c.endpoint.getItem(ctx, c.client, key, o.parts()))
 }
 
-// GetByName reads the object whose body has that name. It gives [ErrNoSuchName] and
-// [ResourceNotFound] where there is none, and ResourceNotFound alone where the
-// appliance has no such list.
+// GetByName reads the object whose body has the given name. If there is none, the error
+// is both [ErrNoSuchName] and [ResourceNotFound]. If the appliance does not have the
+// list, the error is ResourceNotFound only.
 func (c Collection[T]) GetByName(ctx context.Context, name string) (*Object[T], error) {
 	o := new(Object[T])
 	return o.or(c.endpoint.getByName(ctx, c.client, name, o.parts()))
 }
 
-// In returns the list as the transaction sees it, for reading and writing.
+// In returns a handle that reads and writes the list in a transaction.
 func (c Collection[T]) In(tx *Transaction) CollectionTx[T] {
 	return CollectionTx[T]{tx, c.endpoint.in(tx, c.client)}
 }
@@ -160,33 +299,33 @@ type CollectionTx[T any] struct {
 	endpoint *endpoint
 }
 
-// All iterates like [Collection.All], with the changes that the transaction has
+// All iterates like [Collection.All], including the changes that the transaction has
 // staged.
 func (c CollectionTx[T]) All(ctx context.Context, options ...RequestOption) iter.Seq2[*Object[T], error] {
 	return objects[T](ctx, c.endpoint, c.tx, options)
 }
 
-// List returns the objects of [CollectionTx.All] at once.
+// List returns all objects of [CollectionTx.All] in one slice.
 func (c CollectionTx[T]) List(ctx context.Context, options ...RequestOption) ([]*Object[T], error) {
 	return list[T](ctx, c.endpoint, c.tx, options)
 }
 
-// Get reads one object like [Collection.Get], with the changes that the
-// transaction has staged.
+// Get reads one object like [Collection.Get], including the changes that the transaction
+// has staged.
 func (c CollectionTx[T]) Get(ctx context.Context, key string) (*Object[T], error) {
 	o := new(Object[T])
 	return o.or(c.endpoint.getItem(ctx, c.tx, key, o.parts()))
 }
 
-// GetByName reads the object with that name like [Collection.GetByName], with the
-// changes that the transaction has staged.
+// GetByName reads the object with the given name like [Collection.GetByName], including
+// the changes that the transaction has staged.
 func (c CollectionTx[T]) GetByName(ctx context.Context, name string) (*Object[T], error) {
 	o := new(Object[T])
 	return o.or(c.endpoint.getByName(ctx, c.tx, name, o.parts()))
 }
 
 // Create adds an object (POST) and returns the key that the appliance gave it. It is
-// never sent twice. Expect the errors of [SingletonTx.Update].
+// never sent twice. The errors are those of [SingletonTx.Update].
 func (c CollectionTx[T]) Create(ctx context.Context, body T) (key string, err error) {
 	return c.endpoint.create(ctx, c.tx, &body)
 }
@@ -201,24 +340,25 @@ func (c CollectionTx[T]) Replace(ctx context.Context, key string, body T) error 
 	return c.endpoint.replaceItem(ctx, c.tx, key, &body)
 }
 
-// Delete deletes one object (DELETE). It gives [ResourceNotFound] for one that does not
-// exist; the appliance refuses to delete what is built in or in use.
+// Delete deletes one object (DELETE). It returns [ResourceNotFound] if the object does
+// not exist. The appliance refuses to delete objects that are built in or in use.
 func (c CollectionTx[T]) Delete(ctx context.Context, key string) error {
 	return c.endpoint.delete(ctx, c.tx, key)
 }
 
-// Rule is a rule of the objects of one endpoint, which the client checks before it sends
-// one: [CheckBody], [CheckChange], [CheckKey] or [UniqueName]. What it returns is returned
-// to the caller, and nothing is sent.
+// Rule is a check of the objects of one endpoint: [CheckBody], [CheckChange], [CheckKey]
+// or [UniqueName]. The client checks each rule before it sends an object. If a rule
+// fails, the call returns its error and sends nothing.
 type Rule[T any] struct{ ruling }
 
-// CheckBody asks a function about each body that is to be sent.
+// CheckBody returns a rule that calls check with each body before it is sent.
 func CheckBody[T any](check func(body *T) error) Rule[T] {
 	return Rule[T]{ruling{change: func(_, body any) error { return check(body.(*T)) }}}
 }
 
-// CheckChange asks a function what may become of an object: was is what the appliance
-// has, nil for a new object. A Replace reads the object first.
+// CheckChange returns a rule that calls check with an object before and after a change.
+// was is the body on the appliance, or nil for a new object. With this rule, a Replace
+// reads the object first.
 func CheckChange[T any](check func(was, body *T) error) Rule[T] {
 	return Rule[T]{ruling{compares: true, change: func(was, body any) error {
 		old, _ := was.(*T)
@@ -226,37 +366,37 @@ func CheckChange[T any](check func(was, body *T) error) Rule[T] {
 	}}}
 }
 
-// CheckKey asks a function about the key of each object that is to be changed or deleted.
+// CheckKey returns a rule that calls check with the key of each object that is to be
+// changed or deleted.
 func CheckKey[T any](check func(key string) error) Rule[T] { return Rule[T]{ruling{key: check}} }
 
-// UniqueName refuses a name that another object of the list has. name returns that of a
-// body, which is its member "name".
+// UniqueName returns a rule that refuses a name that another object of the list has. name
+// returns the name in a body, which is its member "name".
 func UniqueName[T any](name func(body *T) string) Rule[T] {
 	return Rule[T]{ruling{compares: true, name: func(body any) string { return name(body.(*T)) }}}
 }
 
-// logWarnings logs what is unusual about a body that is to be sent, unless it was before.
+// logWarnings logs what is unusual about a body before it is sent, unless it was unusual
+// before.
 func logWarnings[T any](warnings func(body *T) []string) Rule[T] {
 	return Rule[T]{ruling{compares: true, warnings: func(body any) []string { return warnings(body.(*T)) }}}
 }
 
-// keepSpelling takes out of a changed body what differs from the one that was read in
-// spelling alone.
+// keepSpelling restores the spelling that was read for each value of a changed body that
+// differs in spelling only.
 func keepSpelling[T any](respell func(was, body *T)) Rule[T] {
 	return Rule[T]{ruling{respell: func(was, body any) { respell(was.(*T), body.(*T)) }}}
 }
 
-// spec is an endpoint with the type of its bodies.
+// spec is an endpoint of this package with the type of its bodies.
 type spec[T any] struct{ endpoint *endpoint }
 
-// describe describes an endpoint of this package.
-func describe[T any](path string, rules ...Rule[T]) spec[T] {
-	e := NewSingleton(nil, path, rules...).endpoint
-	e.own = false
-	if e.err != nil {
-		panic(e.err)
+// checked adds rules.
+func (s spec[T]) checked(rules ...Rule[T]) spec[T] {
+	for _, r := range rules {
+		s.endpoint.rules = append(s.endpoint.rules, r.ruling)
 	}
-	return spec[T]{e}
+	return s
 }
 
 func (s spec[T]) singleton(c *Client) Singleton[T]           { return Singleton[T]{c, s.endpoint} }
@@ -266,7 +406,7 @@ func (s spec[T]) collectionTx(tx *Transaction) CollectionTx[T] {
 	return CollectionTx[T]{tx, s.endpoint}
 }
 
-// editing makes an edit of a function that changes a body.
+// editing makes an edit from a function that changes a body.
 func editing[T any](change func(*T) error) *edit {
 	if change == nil {
 		return nil
@@ -274,10 +414,10 @@ func editing[T any](change func(*T) error) *edit {
 	return &edit{(*T)(nil), func(body any) error { return change(body.(*T)) }}
 }
 
-// parts are where the parts of an object are filled in.
+// parts are the places where the parts of an object are filled in.
 func (o *Object[T]) parts() parts { return parts{&o.Key, &o.Meta, &o.Body} }
 
-// or returns the object, or else the error.
+// or returns the object, or the error.
 func (o *Object[T]) or(err error) (*Object[T], error) {
 	if err != nil {
 		return nil, err
@@ -296,7 +436,7 @@ func objects[T any](ctx context.Context, e *endpoint, r reader, options []Reques
 	}
 }
 
-// list returns a list at once.
+// list returns a list in one slice.
 func list[T any](ctx context.Context, e *endpoint, r reader, options []RequestOption) (all []*Object[T], err error) {
 	err = e.list(ctx, r, options, func(i *item, err error) error {
 		o := new(Object[T])

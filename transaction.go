@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"strings"
@@ -16,50 +17,50 @@ import (
 var transactionPath = mustPath("transaction")
 
 // Transaction is an open configuration transaction, the only way to write the
-// configuration. [Client.Transaction] hands it to your function; it is over when
-// that returns. It is safe for several goroutines, whose steps take turns.
+// configuration. [Client.Transaction] passes it to your function. It ends when the
+// function returns. It is safe for concurrent use; its steps run one at a time.
 type Transaction struct {
-	// Alerting writes which alerts are sent where, configuration/alerting.
+	// Alerting writes which alerts the appliance sends and how (configuration/alerting).
 	Alerting AlertingTx
-	// Management writes the settings for mail and SNMP, configuration/management.
+	// Management writes the settings for the disk, mail and SNMP
+	// (configuration/management).
 	Management ManagementTx
-	// Starling writes configuration/starling.
+	// Starling writes the configuration of Starling (configuration/starling).
 	Starling StarlingTx
-	// TrustStores writes the authorities that the appliance trusts,
-	// configuration/trust_stores.
+	// TrustStores writes the trust stores (configuration/trust_stores).
 	TrustStores CollectionTx[TrustStore]
 
 	client *Client
 	ctx    context.Context
 	cancel context.CancelCauseFunc
-	forget func() bool // lets go of the client's life
+	forget func() bool // stops waiting for the end of the client's life
 	o      *transactionOptions
-	looks  *looks  // what was read before it held the lock
-	staged *staged // what was written, and what was there before
+	looks  *looks  // what was read before the transaction held the lock
+	staged *staged // what was written, and the values before that
 	phase  atomic.Int32
 
-	turn      chan struct{} // held during a step, and by whoever ends the transaction
-	session   *session      // the one that it is open in: no other may write; nil before that
+	turn      chan struct{} // held during a step, and by the goroutine that ends the transaction
+	session   *session      // the session in which it is open; nil before the first write. No other session may write
 	since     time.Time     // when it was opened
-	deadline  time.Time     // until when it waits for the lock, once it does
-	confirmed bool          // what was read before was repeated with the lock held
+	deadline  time.Time     // when to stop waiting for the lock; set when the wait begins
+	confirmed bool          // the earlier reads were repeated with the lock held
 	accepted  bool          // a write was accepted
 	late      bool          // a request whose answer was lost may still be executed
-	fatal     error         // why it must not be committed
-	over      error         // why it accepts no further step
-	final     bool          // over is what the transaction gives, whatever its function returns
+	fatal     error         // the reason why it must not be committed
+	over      error         // the reason why it accepts no further step
+	final     bool          // the transaction returns over, whatever its function returns
 }
 
 // The phases of a transaction.
 const (
-	phaseReading int32 = iota // nothing was written: it is not open, and reads take no turn
-	phaseOpening              // its first write is under way
+	phaseReading int32 = iota // nothing was written: the transaction is not open, and reads run concurrently
+	phaseOpening              // the first write is running
 	phaseOpen
 	phaseOver
 )
 
-// TransactionOption refines one [Client.Transaction]: [WithMessage], [WithLockWait],
-// [WithLockFirst], [WithRerun] and [WithChanges].
+// TransactionOption is an option of [Client.Transaction] and [Client.Preview]:
+// [WithMessage], [WithLockWait], [WithLockFirst], [WithRerun] or [WithChanges].
 type TransactionOption interface{ applyTransaction(*transactionOptions) }
 
 type transactionOptions struct {
@@ -69,14 +70,15 @@ type transactionOptions struct {
 	lockFirst bool
 	rerun     time.Duration // how long the function may be run again
 	changes   *CommittedChanges
-	preview   *[]Change // where a dry run puts what it would change
+	preview   *[]Change // receives the changes of a dry run
 }
 
-// MessageOption is what [WithMessage] returns. It fits transactions and upgrades.
+// MessageOption is the option that [WithMessage] returns. It is valid for transactions
+// and upgrades.
 type MessageOption string
 
-// WithMessage is what the change log of the appliance shows for a commit or an upgrade, a
-// ticket for example. Some appliances require one.
+// WithMessage sets the message, such as a ticket number, that the appliance's change log
+// shows for a commit or an upgrade. Some appliances require one.
 func WithMessage(message string) MessageOption { return MessageOption(message) }
 
 func (o MessageOption) applyTransaction(t *transactionOptions) { t.message = string(o) }
@@ -89,69 +91,72 @@ type changesOption struct{ changes *CommittedChanges }
 
 func (o changesOption) applyTransaction(t *transactionOptions) { t.changes = o.changes }
 
-// WithLockWait makes a transaction wait while somebody else holds the configuration, and
-// while another transaction of the same client runs: up to this time for each of both
-// together, and within its context. It asks again at random moments, at least 50 ms
-// apart. Without it [ErrLocked] comes at once; so it does where the appliance refuses
-// the commit because of the lock.
+// WithLockWait makes a transaction wait for the configuration lock and for other
+// transactions of the same client. The limit covers both waits together; the context of
+// the call also ends them. The client asks for the lock again at random intervals of at
+// least 50 ms. Without this option, [ErrLocked] is returned at once. The option does not
+// help if the appliance refuses the commit because of the lock: that is ErrLocked in any
+// case.
 func WithLockWait(limit time.Duration) TransactionOption {
 	return lockOption(func(o *transactionOptions) { o.patient, o.wait = true, limit })
 }
 
-// WithLockFirst opens the transaction before the function runs, and makes its reads in
-// the transaction; none is repeated. It takes the lock, and needs a message where the
-// appliance requires one, even if the function then changes nothing. An appliance that
-// takes the lock with the first change or with the commit does not lock by the opening:
-// there [ErrConflict] is promised for the objects that were written only.
+// WithLockFirst opens the transaction before the function runs and reads inside the
+// transaction, so no read is repeated. It takes the lock even if the function then
+// changes nothing, and needs a message if the appliance requires one. Some appliances may
+// take the lock only with the first change or with the commit. On those, [ErrConflict] is
+// guaranteed only for the objects that were written.
 func WithLockFirst() TransactionOption {
 	return lockOption(func(o *transactionOptions) { o.lockFirst = true })
 }
 
-// WithChanges puts what the transaction committed into changes, once it has succeeded.
-// Nothing is written to it where the transaction fails.
+// WithChanges stores what the transaction committed in changes. It stores nothing if the
+// transaction fails.
 func WithChanges(changes *CommittedChanges) TransactionOption {
 	return changesOption{changes}
 }
 
-// transactionKey finds a client's running transaction in a context.
+// transactionKey is the context key of a client's running transaction.
 type transactionKey struct{ client *Client }
 
-// Transaction calls fn, and commits what it wrote when fn returns nil.
+// Transaction calls fn and commits what it wrote when fn returns nil.
 //
-// The first write opens the transaction (POST /api/transaction), in a session of its own
-// where the client has two, and takes the configuration lock. What fn reads before that
-// is read without the lock; when the first write is accepted, the reads are repeated.
-// Where one shows something else by then, the transaction is rolled back with
-// [ErrConflict], and may be run again, as [WithRerun] does; the write of an Update that merely finds its own
-// object changed is made anew instead. Reads count when they are of the configuration
-// and made with the transaction or with fn's context. A function that writes nothing
-// needs no lock, no message and no commit.
+// Opening: the first write opens the transaction (POST /api/transaction) and takes the
+// configuration lock. It uses a second session, unless the client has one session for
+// both. Reads before the first write do not hold the lock, so the client repeats them
+// after the appliance has accepted the first write. If a value has changed, the
+// transaction rolls back with [ErrConflict]; [WithRerun] then runs fn again. If only the
+// object of an Update has changed, the client repeats that update instead. This covers
+// reads of the configuration through the transaction or with fn's context. A function
+// that writes nothing needs no lock, no message and no commit.
 //
-// It rolls back when fn returns an error, panics or calls runtime.Goexit, and when ctx
-// is done, within [Timeouts].Close. It also rolls back where every write was refused.
+// Rollback: the transaction rolls back when fn returns an error, panics or calls
+// runtime.Goexit, when ctx is done, and when every write was refused. The rollback takes
+// at most [Timeouts].Close.
 //
-// It returns nil when every change was applied, or there was none. It returns fn's
-// error, or that of the step or the commit that failed, when nothing was applied; an
-// error of the rollback is added and never hides it. A commit whose answer was lost has
-// two ends. It is a success where the appliance shows the transaction closed and the
-// objects as they were written. Everything else is [ErrOutcomeUnknown] with
-// [OutcomeUnknownDetails]: the client asks for up to [Timeouts].Outcome, and after the
-// end of ctx for half of [Timeouts].Close.
+// Result: Transaction returns nil when every change was applied or there was none. If
+// nothing was applied, it returns the error of fn, of the step or of the commit. An error
+// of the rollback is joined to that error. If the answer to the commit is lost, the
+// client asks the appliance for up to [Timeouts].Outcome, or for half of [Timeouts].Close
+// after the end of ctx. It reports success if the transaction is closed and the objects
+// are as they were written. Otherwise it returns [ErrOutcomeUnknown] with
+// [OutcomeUnknownDetails].
 //
-// A first write gives [ErrLocked] while somebody else changes the configuration (see
-// [WithLockWait]), and [ErrCommitMessageRequired] where the appliance says that it
-// requires a message; those before 7.0 do not say so, and refuse the commit. Both end
-// the transaction, whatever fn returns. A step whose answer was lost is not repeated:
-// the transaction rolls back, even if fn swallows the error. A session that ends after
-// the first write takes the transaction with it: [ErrTransactionLost].
+// Errors that end the transaction, whatever fn returns:
+//   - [ErrLocked]: somebody else holds the configuration lock. See [WithLockWait].
+//   - [ErrCommitMessageRequired]: the appliance requires a message. Appliances
+//     before 7.0 do not say so at the opening; they refuse the commit.
+//   - [ErrTransactionLost]: the session ended after the first write, and the transaction
+//     with it.
+//   - The error of a step whose answer was lost. The step is not repeated.
 //
-// It is not known when each appliance takes the lock. Where that is with the commit
-// only, and for a client with one session for both, ErrConflict is promised for the
-// objects that were written, not for everything that was read.
+// The documentation of the appliance does not say when it takes the lock. If an appliance
+// takes it only at the commit, or if the client has one session for both, ErrConflict is
+// guaranteed only for the objects that were written.
 //
-// A client runs one transaction at a time: another call waits within its context. One
-// inside fn, with fn's context, is refused with [ErrNested]; with another context it
-// would wait for itself. Use the context that fn is given.
+// A client runs one transaction at a time. Another call waits within its context. A call
+// inside fn with fn's context returns [ErrNested]. With another context it would wait for
+// itself, so use the context that fn receives.
 func (c *Client) Transaction(ctx context.Context, fn func(context.Context, *Transaction) error, options ...TransactionOption) error {
 	o := &transactionOptions{}
 	for _, option := range options {
@@ -162,12 +167,11 @@ func (c *Client) Transaction(ctx context.Context, fn func(context.Context, *Tran
 	return c.transactAgain(ctx, fn, o)
 }
 
-// Preview runs a function like [Client.Transaction] and returns what it would change, as
-// the appliance lists it, then rolls back. No commit message is needed. Where the
-// function writes nothing, the list is empty and nothing is sent but its reads. It takes the
-// options of the transaction, so that the same call can be a dry run; the message and
-// [WithChanges] have no effect. What an
-// appliance finds wrong only with the commit is not found.
+// Preview runs a function like [Client.Transaction], returns the changes that it would
+// make, as the appliance lists them, and rolls back. It needs no commit message. If the
+// function writes nothing, the list is empty and only the reads are sent. Preview takes
+// the same options as Transaction, but [WithMessage] and [WithChanges] have no effect. It
+// cannot find problems that the appliance reports only at the commit.
 func (c *Client) Preview(ctx context.Context, fn func(context.Context, *Transaction) error, options ...TransactionOption) ([]Change, error) {
 	var changes []Change
 	o := &transactionOptions{preview: &changes}
@@ -187,7 +191,7 @@ func (c *Client) transact(ctx context.Context, fn func(context.Context, *Transac
 		return err
 	}
 	if fn == nil {
-		return c.fail("transaction", invalid("no function"))
+		return c.fail("transaction", invalid("the function is nil"))
 	}
 	tx, release, err := c.begin(ctx, o)
 	if err != nil {
@@ -196,7 +200,7 @@ func (c *Client) transact(ctx context.Context, fn func(context.Context, *Transac
 	defer release()
 	settled := false
 	defer func() {
-		if !settled { // by panic or Goexit, which go on
+		if !settled { // a panic or Goexit, which continues
 			tx.abandon(ctx)
 		}
 	}()
@@ -214,15 +218,15 @@ func (c *Client) transact(ctx context.Context, fn func(context.Context, *Transac
 	return err
 }
 
-// made returns an error for a transaction that was not made by the package.
+// made returns an error for a transaction that this package did not make.
 func (tx *Transaction) made() error {
 	if tx == nil || tx.client == nil {
-		return fmt.Errorf("sps: %w", invalid("this transaction is nil or a zero value: use the one that Client.Transaction hands to its function"))
+		return fmt.Errorf("sps: %w", invalid("this transaction is nil or a zero value: use the one that Client.Transaction passes to its function"))
 	}
 	return nil
 }
 
-// fail makes an error that names the appliance and what was to be done.
+// fail makes an error that names the appliance and the operation.
 func (c *Client) fail(what string, err error) error {
 	if unmade := c.made(); unmade != nil {
 		return unmade
@@ -230,8 +234,8 @@ func (c *Client) fail(what string, err error) error {
 	return errorf("sps: %s: %s: %w", c.transport.host, what, err)
 }
 
-// Invoke sends a request to an endpoint that the SDK does not type, like
-// [Client.Invoke], as a step of the transaction: reads, and the writes that
+// Invoke sends a request to an endpoint that has no field of its own, as a step of the
+// transaction. It works like [Client.Invoke] and also accepts the writes that
 // Client.Invoke refuses.
 func (tx *Transaction) Invoke(ctx context.Context, method, path string, body any, options ...RequestOption) (*Response, error) {
 	if err := tx.made(); err != nil {
@@ -242,13 +246,13 @@ func (tx *Transaction) Invoke(ctx context.Context, method, path string, body any
 		return nil, err
 	}
 	if k.method != http.MethodGet {
-		if !k.path.below(transactional...) {
-			return nil, tx.client.fail(k.method+" "+k.path.text, notTransactional())
+		if !k.path.Below(transactional...) {
+			return nil, tx.client.fail(k.method+" "+k.path.Text, notTransactional())
 		}
 		k.class = classStep
 		if k.body != nil {
 			if k.body, err = wire.BareReferences(k.body); err != nil {
-				return nil, tx.client.fail(k.method+" "+k.path.text, fmt.Errorf("%w: %w", ErrInvalidInput, err))
+				return nil, tx.client.fail(k.method+" "+k.path.Text, fmt.Errorf("%w: %w", ErrInvalidInput, err))
 			}
 		}
 	}
@@ -265,22 +269,22 @@ func (tx *Transaction) read(ctx context.Context, path apiPath, query url.Values)
 
 func (tx *Transaction) get(ctx context.Context, k *call) (*answer, error) { return tx.step(ctx, k) }
 
-// write sends a body with its references made bare, nil for none, and the secrets that
-// it shows.
+// write sends a body, with each reference reduced to its key. A nil body sends none.
+// secrets are the secrets in the body.
 func (tx *Transaction) write(ctx context.Context, method string, path apiPath, body []byte, secrets ...Secret) (*answer, error) {
 	return tx.writeFresh(ctx, method, path, body, nil, secrets...)
 }
 
-// errStale says that an object was written after it had been read.
-var errStale = invalid("other steps of the transaction wrote it meanwhile, again and again: is it written within its own update?")
+// errStale says that an object was written after it was read.
+var errStale = invalid("other steps of the transaction wrote the object again and again meanwhile: does the update write its own object?")
 
-// writeFresh writes a body that was made from what was read, unless another step of
-// the transaction has written the object since. Then it gives errStale.
+// writeFresh writes a body that was made from a read value. It returns errStale if
+// another step of the transaction has written the object since that read.
 func (tx *Transaction) writeFresh(ctx context.Context, method string, path apiPath, body []byte, read *version, secrets ...Secret) (*answer, error) {
 	fail := func(err error) (*answer, error) {
-		return nil, tx.client.fail(method+" "+path.text, err)
+		return nil, tx.client.fail(method+" "+path.Text, err)
 	}
-	if !path.below(transactional...) {
+	if !path.Below(transactional...) {
 		return fail(notTransactional())
 	}
 	if body != nil {
@@ -292,39 +296,41 @@ func (tx *Transaction) writeFresh(ctx context.Context, method string, path apiPa
 			return fail(err)
 		}
 	}
-	return tx.step(ctx, &call{class: classStep, method: method, path: path, body: body, read: read, secret: secrets})
+	return tx.step(ctx, &call{class: classStep, method: method, path: path, body: body, secret: secrets, basis: basis{read: read}})
 }
 
 func notTransactional() error {
-	return invalid("no write of a transaction: only those below %s are", strings.Join(transactional, ", "))
+	return invalid("not a write for a transaction: its path must be below %s", strings.Join(transactional, ", "))
 }
 
-// admit reports why a handle of a client cannot be used with the transaction, or nil.
+// admit returns the reason why a client's handle cannot be used with the transaction, or
+// nil.
 func (tx *Transaction) admit(c *Client, path apiPath) error {
 	if err := tx.made(); err != nil {
 		return err
 	}
 	if tx.client != c {
-		return tx.client.fail(path.text, ErrOtherClient)
+		return tx.client.fail(path.Text, ErrOtherClient)
 	}
 	return nil
 }
 
-// giveUp ends the transaction at once, with what [Client.Transaction] then returns
-// whatever its function does. The caller holds the turn.
+// giveUp ends the transaction at once. [Client.Transaction] then returns err, whatever
+// its function does. The caller holds the turn.
 func (tx *Transaction) giveUp(ctx context.Context, err error) error {
-	if tx.over != nil { // by what gave the error
+	if tx.over != nil { // the reason has already produced an error
 		return err
 	}
 	tx.phase.Store(phaseOver)
 	if rollback := tx.rollBack(ctx); rollback != nil {
-		err = beside(err, "rolling back failed too", rollback)
+		err = beside(err, "the rollback failed too", rollback)
 	}
 	tx.over, tx.final = err, true
 	return err
 }
 
-// lose ends a transaction that the appliance says is gone, usually with its session.
+// lose ends a transaction that, as the appliance says, no longer exists, usually because
+// its session ended.
 func (tx *Transaction) lose(err error) error {
 	gone := expired(&call{}, nil, err) || err == nil
 	if err == nil {
@@ -336,12 +342,12 @@ func (tx *Transaction) lose(err error) error {
 		tx.client.writing.drop(tx.session)
 		tx.client.reading.drop(tx.session)
 	}
-	tx.late = true // should the session live after all, it ends
+	tx.late = true // if the session is alive after all, end it
 	tx.over = ErrTransactionLost
 	return err
 }
 
-// spoil lets the transaction roll back whatever its function returns.
+// spoil makes the transaction roll back, whatever its function returns.
 func (tx *Transaction) spoil(err error) {
 	tx.turn <- struct{}{}
 	defer func() { <-tx.turn }()
@@ -351,7 +357,7 @@ func (tx *Transaction) spoil(err error) {
 // begin takes the client's turn.
 func (c *Client) begin(ctx context.Context, o *transactionOptions) (tx *Transaction, release func(), err error) {
 	start := time.Now()
-	turn, err := c.takeTurn(ctx, transactionPath.text, o)
+	turn, err := c.takeTurn(ctx, transactionPath.Text, o)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -370,24 +376,25 @@ func (c *Client) begin(ctx context.Context, o *transactionOptions) (tx *Transact
 	}, nil
 }
 
-// alone makes the caller the only one who may do what is refused while a transaction is
-// open, and ends what this client has left open.
+// alone reserves the client for an action that the appliance refuses while a transaction
+// is open. It also ends what earlier calls of this client left open.
 func (c *Client) alone(ctx context.Context, what string) (release func(), err error) {
 	release, err = c.takeTurn(ctx, what, &transactionOptions{})
 	if err == nil {
-		_ = c.sweep(ctx, true) // what is left over makes the appliance refuse, and that tells
+		_ = c.sweep(ctx, true) // if something remains open, the appliance refuses and says so
 	}
 	return release, err
 }
 
-// takeTurn makes the caller the only one with, or without, a transaction.
+// takeTurn waits until no other transaction or lone action of the client runs, and takes
+// the turn.
 func (c *Client) takeTurn(ctx context.Context, what string, o *transactionOptions) (release func(), err error) {
 	fail := func(err error) (func(), error) { return nil, c.fail(what, err) }
 	switch {
 	case c.made() != nil:
 		return fail(nil)
-	case ctx.Value(transactionKey{c}) != nil && what == transactionPath.text:
-		return fail(fmt.Errorf("%w: use that one", ErrNested))
+	case ctx.Value(transactionKey{c}) != nil && what == transactionPath.Text:
+		return fail(fmt.Errorf("%w: use the transaction that is already open", ErrNested))
 	case ctx.Value(transactionKey{c}) != nil:
 		return fail(whileOpen(what))
 	case c.life.Err() != nil:
@@ -412,7 +419,7 @@ func (c *Client) takeTurn(ctx context.Context, what string, o *transactionOption
 	case <-ctx.Done():
 		return fail(fmt.Errorf("%w while waiting for another transaction of this client", ended(ctx)))
 	case <-over:
-		return fail(fmt.Errorf("%w: another transaction of this client runs; waited %s", ErrLocked, o.wait))
+		return fail(fmt.Errorf("%w: another transaction of this client is running; waited %s", ErrLocked, o.wait))
 	case <-c.closed:
 		return fail(ErrClosed)
 	}
@@ -429,12 +436,12 @@ func (c *Client) newTransaction(ctx context.Context, o *transactionOptions) *Tra
 	return tx
 }
 
-// finish ends the transaction once: by a commit if nothing speaks against it.
+// finish ends the transaction once. It commits unless there is a reason to roll back.
 func (tx *Transaction) finish(ctx context.Context, err error) error {
 	if err != nil {
 		tx.cancel(ErrTransactionOver)
 	}
-	tx.turn <- struct{}{} // a step under way ends with its context or its time limit
+	tx.turn <- struct{}{} // a running step ends with its context or its time limit
 	defer func() { <-tx.turn }()
 	defer tx.phase.Store(phaseOver)
 	if tx.over != nil {
@@ -464,7 +471,7 @@ func (tx *Transaction) finish(ctx context.Context, err error) error {
 	case err == nil:
 		return rollback
 	}
-	return beside(err, "rolling back failed too", rollback)
+	return beside(err, "the rollback failed too", rollback)
 }
 
 // finished makes the error of a transaction that was over before its function returned.
@@ -473,7 +480,7 @@ func (tx *Transaction) finished(ctx context.Context, err error) error {
 		tx.freed()
 	}
 	if errors.Is(tx.over, ErrTransactionLost) {
-		// Should the session live after all, its lock must not stay.
+		// If the session is alive after all, its lock must not remain.
 		_ = tx.rollBack(ctx)
 	}
 	switch {
@@ -494,7 +501,7 @@ func orElse(err, other error) error {
 	return err
 }
 
-// complete commits, or shows what would be committed. done means that nothing is left
+// complete commits, or reads the changes for a dry run. done means that there is nothing
 // to roll back.
 func (tx *Transaction) complete(ctx context.Context) (done bool, err error) {
 	if !tx.o.lockFirst {
@@ -510,8 +517,8 @@ func (tx *Transaction) complete(ctx context.Context) (done bool, err error) {
 	return tx.commit(ctx)
 }
 
-// rollBack rolls back, and gives up the session where that failed or where a request may
-// still be executed.
+// rollBack rolls back. It gives up the session if that failed or if a request may still
+// be executed.
 func (tx *Transaction) rollBack(ctx context.Context) error {
 	if tx.session == nil {
 		return nil
@@ -523,8 +530,8 @@ func (tx *Transaction) rollBack(ctx context.Context) error {
 	return tx.client.discard(bound, tx.session, tx.late)
 }
 
-// discard rolls back what is open in a session of the client. Where that fails, and
-// where a request may still be executed in it, it ends the session too.
+// discard rolls back the open transaction of a session. It also ends the session if that
+// failed or if a request may still be executed in it.
 func (c *Client) discard(ctx context.Context, s *session, late bool) error {
 	half, cancel := halfOf(ctx)
 	again, err := c.transport.rollback(half, s)
@@ -535,7 +542,7 @@ func (c *Client) discard(ctx context.Context, s *session, late bool) error {
 	return c.endSession(ctx, s, err, late)
 }
 
-// abandon rolls back after a panic, wherever it came from.
+// abandon rolls back after a panic.
 func (tx *Transaction) abandon(ctx context.Context) {
 	tx.cancel(ErrTransactionOver)
 	tx.turn <- struct{}{}
@@ -554,7 +561,7 @@ func (tx *Transaction) abort(ctx context.Context) error {
 	case tx.turn <- struct{}{}:
 		defer func() { <-tx.turn }()
 	case <-ctx.Done():
-		return fmt.Errorf("a step of the transaction goes on: %w", ErrOutcomeUnknown)
+		return fmt.Errorf("a step of the transaction is still running: %w", ErrOutcomeUnknown)
 	}
 	if tx.over != nil {
 		return nil
@@ -567,10 +574,10 @@ func (tx *Transaction) abort(ctx context.Context) error {
 	return tx.client.discard(ctx, tx.session, tx.late)
 }
 
-// rollback drops the open transaction of a session; one that has expired has
-// taken it with it. Without a proper answer the appliance is asked whether there
-// is anything left to drop. late means that a rollback whose answer was lost may come
-// yet, and drop what is opened in the session until then.
+// rollback rolls back the open transaction of a session. An expired session no longer has
+// one. Without a usable answer, rollback asks the appliance whether a transaction is
+// still open. late means that the answer was lost: the rollback may still be executed,
+// and would drop any transaction that is opened in the session until then.
 func (t *transport) rollback(ctx context.Context, s *session) (late bool, err error) {
 	a, err := t.do(ctx, &call{class: classRollback, method: http.MethodDelete, path: transactionPath}, s)
 	switch {
@@ -596,11 +603,10 @@ func (t *transport) transactionStatus(ctx context.Context, s *session) (string, 
 	case statusOpen, statusClosed:
 		return status, nil
 	}
-	return "", a.unusable("it lacks the status of the transaction")
+	return "", a.unusable("the answer lacks the status of the transaction")
 }
 
-// withoutUnknown takes back what was thought of an error, once the outcome is
-// known.
+// withoutUnknown removes ErrOutcomeUnknown from an error once the outcome is known.
 func withoutUnknown(err error) error {
 	var broken *TransportError
 	var refused *Error
@@ -615,4 +621,54 @@ func withoutUnknown(err error) error {
 		return &known
 	}
 	return err
+}
+
+// WithRerun runs the function again, in a new transaction, if [SafeToRetry] allows it for
+// the error: after [ErrConflict], [ErrLocked] or [ErrTransactionLost], and while the
+// appliance cannot be reached or is overloaded. The limit counts from the start of the
+// first run. No run starts after the limit, but a run that has started may end later. The
+// context of the transaction ends the runs too. Between two runs, the client waits as
+// long as the appliance asks for or until a lock ends; otherwise it waits for a random
+// time that grows from 200 ms to 10 s. The error is that of the last run.
+//
+// A run with [ErrOutcomeUnknown] is never repeated. With [WithLockWait], only that option
+// waits for the lock: an ErrLocked after its limit is not repeated. The function must
+// work when it is called several times. It must not keep values that an earlier run has
+// read or made.
+//
+// A limit of 0 turns the option off. A negative limit is [ErrInvalidInput].
+func WithRerun(limit time.Duration) TransactionOption {
+	return lockOption(func(o *transactionOptions) { o.rerun = limit })
+}
+
+// The waits between two runs.
+const (
+	firstRerunPause = 200 * time.Millisecond
+	mostRerunPause  = 10 * time.Second
+)
+
+// transactAgain calls transact as often as the options allow.
+func (c *Client) transactAgain(ctx context.Context, fn func(context.Context, *Transaction) error, o *transactionOptions) error {
+	if o.rerun < 0 {
+		return c.fail("transaction", invalid("the limit of WithRerun is negative"))
+	}
+	end := time.Now().Add(o.rerun)
+	for runs := 0; ; runs++ {
+		run := *o // a run uses up the time for the lock
+		err := c.transact(ctx, fn, &run)
+		if err == nil || o.rerun == 0 || ctx.Err() != nil {
+			return err
+		}
+		pause, again := SafeToRetry(err)
+		if !again || o.patient && errors.Is(err, ErrLocked) {
+			return err
+		}
+		if pause <= 0 {
+			bound := min(firstRerunPause<<min(runs, 10), mostRerunPause)
+			pause = bound/2 + rand.N(bound/2)
+		}
+		if time.Until(end) < pause || sleep(ctx, pause) != nil {
+			return err
+		}
+	}
 }

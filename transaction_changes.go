@@ -25,31 +25,31 @@ type ChangeType string
 const (
 	ChangeCreate  ChangeType = "create"  // an object was created
 	ChangeDelete  ChangeType = "delete"  // an object was deleted
-	ChangeReplace ChangeType = "replace" // a value took the place of another one
-	ChangeReorder ChangeType = "reorder" // a list has another order
+	ChangeReplace ChangeType = "replace" // a value was replaced
+	ChangeReorder ChangeType = "reorder" // the order of a list changed
 )
 
-// TransactionStatus is what an appliance says about the transaction of the client's
-// session (GET /api/transaction).
+// TransactionStatus is the status of the transaction in a session of the client (GET
+// /api/transaction).
 type TransactionStatus struct {
 	// Status is "open" or "closed".
 	Status string
-	// CommitMessageRequired is set where a commit needs a [WithMessage].
-	// Appliances before 7.0 do not say it.
+	// CommitMessageRequired is true if a commit needs a [WithMessage]. Appliances before
+	// 7.0 do not report it.
 	CommitMessageRequired bool
-	// HasChanges is set where the transaction has staged something. Appliances before
-	// 7.0 do not say it.
+	// HasChanges is true if the transaction has staged changes. Appliances before 7.0 do
+	// not report it.
 	HasChanges bool
-	// SessionRemaining is the time until the session ends, and an open transaction
-	// with it; 0 where the appliance does not say.
+	// SessionRemaining is the time until the session ends, and its open transaction with
+	// it. It is 0 if the appliance does not report it.
 	SessionRemaining time.Duration
 }
 
 // Open reports whether the transaction is open.
 func (s *TransactionStatus) Open() bool { return s.Status == statusOpen }
 
-// newTransactionStatus reads both shapes: older appliances have the member
-// transaction, newer ones body.
+// newTransactionStatus reads both shapes: older appliances have the member transaction,
+// newer ones have body.
 func newTransactionStatus(a *answer) *TransactionStatus {
 	meta := newMeta(a.Meta)
 	s := &TransactionStatus{SessionRemaining: meta.SessionRemaining, HasChanges: meta.Link("changes") != ""}
@@ -64,45 +64,46 @@ func newTransactionStatus(a *answer) *TransactionStatus {
 	return s
 }
 
-// Change is one change that a transaction has staged (guide: Reviewing the
-// changelog of a transaction). Its values may hold secrets of the configuration;
-// Differences and [Change.String] show none: what was written as a [Secret], or stands in
-// a member whose name says so.
+// Change is one change that a transaction has staged (guide: Reviewing the changelog of a
+// transaction). OldValue and NewValue may contain secrets of the configuration.
+// Differences and [Change.String] hide values that were written as a [Secret] and values
+// whose member name marks them as secret.
 type Change struct {
-	// Type tells what happened.
+	// Type is the kind of the change.
 	Type ChangeType `json:"type"`
-	// Path is that of the endpoint or object, as the appliance writes it.
+	// Path is the path of the endpoint or object, relative to /api/.
 	Path string `json:"path"`
-	// OldValue is what was there before a replacement or a deletion, else nil.
+	// OldValue is the value before a replacement or a deletion, otherwise nil.
 	OldValue json.RawMessage `json:"old_value,omitempty"`
-	// NewValue is what is there after a replacement or a creation, else nil.
+	// NewValue is the value after a replacement or a creation, otherwise nil.
 	NewValue json.RawMessage `json:"new_value,omitempty"`
-	// OldOrder are the keys of a list before it was reordered, else nil.
+	// OldOrder has the keys of a list before it was reordered, otherwise nil.
 	OldOrder []string `json:"old_order,omitempty"`
-	// NewOrder are the keys of a list after it was reordered, else nil.
+	// NewOrder has the keys of a list after it was reordered, otherwise nil.
 	NewOrder []string `json:"new_order,omitempty"`
-	// Name is the name of the object, "" where it has none.
+	// Name is the name of the object, or "" if it has none.
 	Name string `json:"name,omitempty"`
-	// Differences are the members that differ, in the order of the new value, then those
-	// that are gone; of a new object all of them, of one that is deleted none. What the
-	// appliance does not list is taken from what the transaction has read and written.
+	// Differences are the members that differ: first those of the new value, in its
+	// order, then the removed ones. For a new object they are all of its members; for a
+	// deleted object there are none. What the appliance does not list is taken from what
+	// the transaction has read and written.
 	Differences []Difference `json:"differences,omitempty"`
 }
 
-// CommittedChanges is what a transaction committed, for [WithChanges].
+// CommittedChanges is what a transaction committed. See [WithChanges].
 type CommittedChanges struct {
-	// Changes are what the appliance listed before the commit, in its order; empty where
-	// there was nothing to change.
+	// Changes are the changes that the appliance listed before the commit, in its order.
+	// The list is empty if nothing changed.
 	Changes []Change
-	// Err is why the list could not be read, an [Error] or a [TransportError]; nil where
-	// it could. The changes were committed nevertheless.
+	// Err says why the list could not be read: an [Error] or a [TransportError]. It is
+	// nil if the list was read. The changes were committed in both cases.
 	Err error
 }
 
 // TransactionStatus reads the status of the transaction in the session in which the
-// client writes. Without such a session nothing is open, and nothing is sent: the
-// status is "closed", and the rest is not known. That somebody else holds the
-// configuration it does not show.
+// client writes. If there is no such session, nothing can be open: the status is then
+// "closed", its other members are zero, and nothing is sent. The status does not show
+// whether somebody else holds the configuration lock.
 func (c *Client) TransactionStatus(ctx context.Context) (*TransactionStatus, error) {
 	if err := c.made(); err != nil {
 		return nil, err
@@ -123,12 +124,13 @@ func (c *Client) TransactionStatus(ctx context.Context) (*TransactionStatus, err
 	}
 	s := newTransactionStatus(a)
 	if s.Status == "" {
-		return nil, a.unusable("it lacks the status of the transaction")
+		return nil, a.unusable("the answer lacks the status of the transaction")
 	}
 	return s, nil
 }
 
-// messageRule tells whether a commit needs a message, if the answer says that.
+// messageRule reports whether a commit needs a message. told is false if the answer does
+// not say.
 func messageRule(a *answer) (required, told bool) {
 	for _, value := range [][]byte{a.Body, wire.Find(a.All, "transaction")} {
 		if text, ok := wire.Text(member(value, "commit_message")); ok {
@@ -138,9 +140,9 @@ func messageRule(a *answer) (required, told bool) {
 	return false, false
 }
 
-// Changes lists what the transaction has staged so far (GET
-// /api/transaction/changes), in the order of the appliance. Before the first write there
-// is nothing, and nothing is sent.
+// Changes lists what the transaction has staged so far (GET /api/transaction/changes), in
+// the order of the appliance. Before the first write, the list is empty and nothing is
+// sent.
 func (tx *Transaction) Changes(ctx context.Context) ([]Change, error) {
 	if err := tx.made(); err != nil {
 		return nil, err
@@ -157,7 +159,7 @@ func (tx *Transaction) Changes(ctx context.Context) ([]Change, error) {
 	return changes, err
 }
 
-// newChanges reads a list of changes. An empty one may be absent.
+// newChanges reads a list of changes. The appliance may leave out an empty list.
 func newChanges(a *answer) ([]Change, error) {
 	list := wire.Find(a.All, "changes")
 	if kind := wire.Kind(list); kind == 0 || kind == wire.Null {
@@ -165,18 +167,18 @@ func newChanges(a *answer) ([]Change, error) {
 	}
 	entries, err := wire.Elements(list)
 	if err != nil {
-		return nil, a.unusable("its changes are no list")
+		return nil, a.unusable("its changes are not a list")
 	}
 	changes := make([]Change, 0, len(entries))
 	for _, entry := range entries {
 		members, err := wire.Members(entry)
 		if err != nil {
-			return nil, a.unusable("a change is no object")
+			return nil, a.unusable("a change is not an object")
 		}
 		kind, _ := wire.Text(wire.Find(members, "type"))
 		path, _ := wire.Text(wire.Find(members, "path"))
 		changes = append(changes, Change{
-			Type: ChangeType(kind), Path: path,
+			Type: ChangeType(kind), Path: relative(path),
 			OldValue: wire.Find(members, "old_value"), NewValue: wire.Find(members, "new_value"),
 			OldOrder: keys(wire.Find(members, "old_order")), NewOrder: keys(wire.Find(members, "new_order")),
 		})
@@ -184,7 +186,7 @@ func newChanges(a *answer) ([]Change, error) {
 	return changes, nil
 }
 
-// keys returns the keys of a list of keys or of references.
+// keys returns the keys in a list of keys or references.
 func keys(list []byte) []string {
 	if wire.Kind(list) != wire.Array {
 		return nil
@@ -204,8 +206,8 @@ func keys(list []byte) []string {
 	return all
 }
 
-// judge looks at the list of changes before the commit, or in place of it. unlisted is
-// why it could not be read. The caller holds the turn.
+// judge checks the list of changes before the commit, or reads it for a dry run. unlisted
+// says why the list could not be read. The caller holds the turn.
 func (tx *Transaction) judge(ctx context.Context) (changes []Change, unlisted, err error) {
 	ctx, cancel := merge(ctx, tx.ctx)
 	defer cancel()
@@ -222,7 +224,7 @@ func (tx *Transaction) judge(ctx context.Context) (changes []Change, unlisted, e
 	case ctx.Err() != nil, tx.o.preview != nil:
 		return nil, nil, err
 	default:
-		// The comparison is a help; without the list the commit goes on.
+		// The comparison is optional. Without the list, the commit continues.
 		tx.client.logWaiting(ctx, slog.LevelWarn, "sps: the list of changes could not be read and is not compared", slog.Any("error", err))
 		return nil, err, nil
 	}
@@ -233,11 +235,11 @@ func (tx *Transaction) judge(ctx context.Context) (changes []Change, unlisted, e
 		*tx.o.preview = changes
 	}
 	for _, change := range changes {
-		if ctx.Err() != nil { // comparing takes its time, too
+		if ctx.Err() != nil { // the comparison takes time
 			return nil, nil, tx.client.fail("transaction", ended(ctx))
 		}
 		if tx.staged.contradicts(change) {
-			return nil, nil, tx.conflict(apiPath{text: change.Path})
+			return nil, nil, tx.conflict(apiPath{Text: change.Path})
 		}
 		tx.staged.list(change)
 	}

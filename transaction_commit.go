@@ -12,34 +12,35 @@ import (
 	"time"
 )
 
-// A commit may take minutes, and it goes on after its answer was lost. So a lost answer
-// has two ends: success, where the transaction is closed and the objects are as they
-// were written, or ErrOutcomeUnknown. That it is open proves nothing, nor does a
-// rollback that is answered, nor do objects that are unchanged: the commit may come yet.
+// A commit may take minutes, and it continues after its answer was lost. A lost answer
+// therefore has two results: success, if the transaction is closed and the objects are as
+// they were written, or ErrOutcomeUnknown. None of the following proves that the commit
+// will not happen: a transaction that is still open, a rollback that was answered,
+// unchanged objects. The commit may still be executed.
 
-// OutcomeUnknownDetails is the detail of an [ErrOutcomeUnknown]: what was seen until the
-// client stopped asking. It comes with a commit, and with each operation outside of
-// transactions whose outcome the client looks for; only a commit fills RolledBack and
-// the objects.
+// OutcomeUnknownDetails is the detail of an [ErrOutcomeUnknown]: what the client saw
+// before it stopped asking. Commits have it, and so does each operation outside of
+// transactions whose outcome the client looks for. Only a commit sets RolledBack and the
+// lists of objects.
 type OutcomeUnknownDetails struct {
-	// Waited is how long the client waited, from the lost answer on.
+	// Waited is how long the client asked, counted from the lost answer.
 	Waited time.Duration
-	// Status is what was seen last, "" where the appliance did not tell. Of a commit it
-	// is the status of the transaction: "open", "closed", or "gone" where its session
-	// had ended. Of a join and an unjoin it is "joined" or "not joined", of the deletion
-	// of a slot "not empty", of a fetch or a support bundle the [JobStatus], or "not
-	// listed" where none was found.
+	// Status is the last status that the client saw, or "" if the appliance gave none.
+	// For a commit, it is the status of the transaction: "open", "closed", or "gone" if
+	// its session had ended. For a join and an unjoin it is "joined" or "not joined". For
+	// the deletion of a slot it is "not empty". For a fetch or a support bundle it is the
+	// [JobStatus], or "not listed" if none was found.
 	Status string
-	// RolledBack is set where the appliance answered the rollback that followed. It
-	// need not have reached a commit that was running.
+	// RolledBack is true if the appliance answered the rollback that followed. A commit
+	// that was running may have succeeded nevertheless.
 	RolledBack bool
 	// AsBefore, AsWritten and Neither are the paths of the written objects, relative to
-	// /api/, by how they were seen last. Objects that could not be read or compared are
-	// in none of them.
+	// /api/, grouped by how the client last saw them. Objects that could not be read or
+	// compared are in none of the lists.
 	AsBefore, AsWritten, Neither []string
 }
 
-// Error returns what was seen, in one line.
+// Error returns what the client saw, in one line.
 func (d *OutcomeUnknownDetails) Error() string {
 	text := fmt.Sprintf("asked for %s", d.Waited.Round(time.Second))
 	switch d.Status {
@@ -66,7 +67,7 @@ func (d *OutcomeUnknownDetails) Error() string {
 	return text
 }
 
-// commit commits. done means that nothing is left to roll back.
+// commit commits. done means that there is nothing to roll back.
 func (tx *Transaction) commit(ctx context.Context) (done bool, err error) {
 	body, _, err := encode(commitBody(tx.o.message))
 	if err != nil {
@@ -74,7 +75,7 @@ func (tx *Transaction) commit(ctx context.Context) (done bool, err error) {
 	}
 	end := tx.client.patience(ctx)
 	defer end.release()
-	k := &call{class: classCommit, method: http.MethodPut, path: transactionPath, body: body, begin: end.begin}
+	k := &call{class: classCommit, method: http.MethodPut, path: transactionPath, body: body, bounds: bounds{begin: end.begin}}
 	a, err := tx.client.transport.do(end.traced, k, tx.session)
 	if err == nil && !newTransactionStatus(a).Open() {
 		return true, nil
@@ -99,12 +100,12 @@ func (tx *Transaction) commit(ctx context.Context) (done bool, err error) {
 	case strings.TrimSpace(tx.o.message) == "" && refusedWithoutMessage(refused):
 		err = because(ErrCommitMessageRequired, err)
 	case stepRefusedByLock(refused):
-		err = because(ErrLocked, err) // not waited for: what the other one changes would not be seen
+		err = because(ErrLocked, err) // not waited for: the transaction would not see the changes of the other user
 	}
 	return false, err
 }
 
-// closedAsWritten looks once whether the transaction is closed and its objects are as
+// closedAsWritten checks once whether the transaction is closed and its objects are as
 // they were written.
 func (tx *Transaction) closedAsWritten(ctx context.Context) bool {
 	ctx, cancel := tx.client.budget(ctx)
@@ -112,26 +113,26 @@ func (tx *Transaction) closedAsWritten(ctx context.Context) bool {
 	return tx.statusOnce(ctx) != statusOpen && tx.find(ctx).asWritten()
 }
 
-// patience is how long a request is asked about, and a commit waited for.
+// patience limits how long the client waits for a request and asks about its outcome.
 type patience struct {
-	// traced is the context of a commit: it outlives the caller's, once the request was
-	// sent.
+	// traced is the context of a commit. After the request was sent, it outlives the
+	// caller's context.
 	traced context.Context
-	// begin ends with the caller's context and with Close: nothing is sent for the
-	// first time after it.
+	// begin ends with the caller's context and with Close. After that, the request is not
+	// sent.
 	begin context.Context
-	// over ends when nobody waits any longer: some time after begin.
+	// over ends some time after begin. After that, nobody waits any longer.
 	over    context.Context
 	release func()
 }
 
-// patience makes the contexts of a request that may be asked about. When ctx ends or the
-// client is closed, a request that was not sent ends at once; one that was sent may use
-// half of the time for cleaning up.
+// patience makes the contexts of a request whose outcome the client can look for. When
+// ctx ends or the client is closed, a request that was not sent ends at once. A request
+// that was sent may use half of the time for cleaning up.
 func (c *Client) patience(ctx context.Context) *patience {
 	begin, stop := context.WithCancelCause(ctx)
 	over, end := context.WithCancelCause(context.WithoutCancel(ctx))
-	var dialing atomic.Bool // a connection is being made: nothing was sent
+	var dialing atomic.Bool // a connection is being made, so nothing was sent
 	expire := func() {
 		why := ended(begin)
 		if dialing.Load() {
@@ -166,10 +167,10 @@ func (c *Client) patience(ctx context.Context) *patience {
 	}
 }
 
-// resolve asks the appliance what became of a commit without an answer, until it is
-// known or patience ends.
+// resolve asks the appliance for the outcome of a commit without an answer, until the
+// outcome is known or patience ends.
 func (tx *Transaction) resolve(ctx context.Context, end *patience, cause error) (done bool, err error) {
-	found := tx.client.ask(ctx, end, "PUT "+transactionPath.text, cause, func(ctx context.Context) (bool, string, error) {
+	found := tx.client.ask(ctx, end, "PUT "+transactionPath.Text, cause, func(ctx context.Context) (bool, string, error) {
 		status := tx.statusOnce(ctx)
 		return (status == statusClosed || status == statusGone) && tx.find(ctx).asWritten(), status, nil
 	})
@@ -183,12 +184,13 @@ func (tx *Transaction) resolve(ctx context.Context, end *patience, cause error) 
 	return true, nil
 }
 
-// statusGone is what [OutcomeUnknownDetails] says where the session has ended.
+// statusGone is the status in [OutcomeUnknownDetails] if the session has ended.
 const statusGone = "gone"
 
-// statusOnce asks for the status of the transaction once, "" for no answer.
+// statusOnce asks once for the status of the transaction. It returns "" without an
+// answer.
 func (tx *Transaction) statusOnce(ctx context.Context) string {
-	k := &call{class: classRead, method: http.MethodGet, path: transactionPath, once: true}
+	k := &call{class: classRead, method: http.MethodGet, path: transactionPath, bounds: bounds{once: true}}
 	a, err := tx.client.transport.do(ctx, k, tx.session)
 	switch {
 	case expired(k, a, err):
@@ -206,10 +208,10 @@ func (tx *Transaction) statusOnce(ctx context.Context) string {
 	return ""
 }
 
-// stillStaged reports whether the session of the transaction has changes staged, whatever
-// the status says: with one session for both, they would be taken for committed.
+// stillStaged reports whether the session of the transaction has staged changes, whatever
+// the status says. With one session for both, staged values would look committed.
 func (tx *Transaction) stillStaged(ctx context.Context) bool {
-	k := &call{class: classRead, method: http.MethodGet, path: changesPath, once: true}
+	k := &call{class: classRead, method: http.MethodGet, path: changesPath, bounds: bounds{once: true}}
 	a, err := tx.client.transport.do(ctx, k, tx.session)
 	var refused *Error
 	if err != nil {
@@ -219,8 +221,7 @@ func (tx *Transaction) stillStaged(ctx context.Context) bool {
 	return err != nil || len(changes) > 0
 }
 
-// unresolved cleans up after a commit whose outcome could not be found out, and looks a
-// last time.
+// unresolved cleans up after a commit with an unknown outcome, and looks one last time.
 func (tx *Transaction) unresolved(ctx context.Context, details *OutcomeUnknownDetails, cause error) (done bool, err error) {
 	c := tx.client
 	began := time.Now()
@@ -241,7 +242,7 @@ func (tx *Transaction) unresolved(ctx context.Context, details *OutcomeUnknownDe
 	}
 	found := &findings{}
 	if over || c.logins.separate() {
-		// With one session for both, what is staged shows until it is closed.
+		// With one session for both, staged values show until the transaction is closed.
 		found = tx.find(bound)
 	}
 	left := c.endSession(bound, tx.session, rollback, true)
@@ -260,7 +261,7 @@ func (tx *Transaction) unresolved(ctx context.Context, details *OutcomeUnknownDe
 	return true, err
 }
 
-// logWaiting tells that the client waits.
+// logWaiting logs that the client waits.
 func (c *Client) logWaiting(ctx context.Context, level slog.Level, text string, attrs ...slog.Attr) {
 	if c.transport.logger != nil {
 		c.transport.logger.LogAttrs(ctx, level, text, append([]slog.Attr{slog.String("host", c.transport.host)}, attrs...)...)

@@ -20,41 +20,11 @@ import (
 
 	"github.com/hashicorp/go-retryablehttp"
 
+	"github.com/go-sps/sps/internal/attempt"
+	"github.com/go-sps/sps/internal/foreign"
 	"github.com/go-sps/sps/internal/query"
 	"github.com/go-sps/sps/internal/wire"
 )
-
-// call is one request as an area asks for it.
-type call struct {
-	class  class
-	method string
-	path   apiPath
-	query  url.Values
-	body   []byte      // JSON; nil sends none
-	stream *stream     // sent in place of body
-	header http.Header // beside the client's own
-	secret []Secret    // what an answer to this call might quote, beside the session id
-	// sink takes an answer that is too large for memory.
-	sink *sink
-	// space is memory for the answer, which is used if it is large enough.
-	space []byte
-	// raw lets an answer that is no JSON through.
-	raw bool
-	// redirect takes a redirect for an answer; it is not followed.
-	redirect bool
-	// seen is shown the header of an answer, also of one whose body is unusable.
-	seen func(http.Header)
-	// life ends the call beside the caller's context, nil for none.
-	life context.Context
-	// once tries a single time.
-	once bool
-	// read is what a write was made from, nil where that does not matter.
-	read *version
-	// own takes what an update reads, in place of the memory of the transaction.
-	own *version
-	// begin ends before an attempt begins, nil for never: nothing is sent then.
-	begin context.Context
-}
 
 // stream is a body that is too large for memory. It is read anew for each attempt.
 type stream struct {
@@ -216,7 +186,7 @@ func exchangeOf(ctx context.Context) *exchange { return ctx.Value(exchangeKey{})
 // an *Error if the appliance refused, a *TransportError if there was no answer.
 func (t *transport) do(ctx context.Context, k *call, sess *session) (*answer, error) {
 	x := &exchange{call: k, t: t, sess: sess}
-	x.url = url.URL{Scheme: "https", Host: t.host, Path: "/api/" + k.path.plain(), RawPath: "/api/" + k.path.escaped, RawQuery: query.Encode(k.query)}
+	x.url = url.URL{Scheme: "https", Host: t.host, Path: "/api/" + k.path.Plain(), RawPath: "/api/" + k.path.Escaped, RawQuery: query.Encode(k.query)}
 	req := blank.WithContext(context.WithValue(ctx, exchangeKey{}, x))
 	req.Method, req.URL, req.Host = k.method, &x.url, t.host
 	req.Header = http.Header{} // http.Client copies what is in it
@@ -345,7 +315,7 @@ func checkRetry(ctx context.Context, resp *http.Response, err error) (bool, erro
 		notSent := neverSent(err)
 		x.sent = x.sent || !notSent
 		started := x.sink != nil && x.sink.done > 0 // what was handed on cannot be taken back
-		var limit errAttemptTimeout
+		var limit attempt.Timeout
 		tooLong := x.class == classTry && errors.As(err, &limit)
 		if x.ended(ctx) != nil || started || tooLong || permanent(err) || !notSent && !policy.broken {
 			return false, nil
@@ -439,7 +409,7 @@ func (x *exchange) fail(ctx context.Context, err error) error {
 	err = withoutURL(err)
 	var writing errSink
 	if errors.As(err, &writing) { // which is no failure of the connection
-		return errorf("sps: %s: %s %s: %w", x.t.host, x.method, x.path.text, writing)
+		return errorf("sps: %s: %s %s: %w", x.t.host, x.method, x.path.Text, writing)
 	}
 	if err == io.EOF {
 		err = fmt.Errorf("the connection was closed without an answer: %w", err)
@@ -453,7 +423,7 @@ func (x *exchange) fail(ctx context.Context, err error) error {
 // failed makes the error of a call without an answer that can be relied on.
 func (x *exchange) failed(err error) error {
 	return &TransportError{
-		Host: x.t.host, Method: x.method, Path: x.path.text, Attempts: x.attempts, Err: err, sent: x.sent,
+		Host: x.t.host, Method: x.method, Path: x.path.Text, Attempts: x.attempts, Err: err, sent: x.sent,
 		OutcomeUnknown: x.sent && !policies[x.class].lost.harmless(),
 	}
 }
@@ -592,15 +562,6 @@ type attempts struct {
 	next http.RoundTripper
 }
 
-// errAttemptTimeout is the cause when an attempt's own limit ended it.
-type errAttemptTimeout time.Duration
-
-func (e errAttemptTimeout) Error() string {
-	return fmt.Sprintf("no complete answer within %s (see Timeouts)", time.Duration(e))
-}
-
-func (e errAttemptTimeout) Is(target error) bool { return target == context.DeadlineExceeded }
-
 func (a attempts) RoundTrip(req *http.Request) (*http.Response, error) {
 	ctx := req.Context()
 	x := exchangeOf(ctx)
@@ -608,12 +569,12 @@ func (a attempts) RoundTrip(req *http.Request) (*http.Response, error) {
 	limit := policies[x.class].limit(&a.t.timeouts)
 	var bound context.Context
 	var cancel context.CancelFunc
-	var dog *watchdog
+	var dog *attempt.Watchdog
 	switch {
 	case x.stream != nil || x.sink != nil:
-		bound, dog, cancel = watch(ctx, limit, a.t.timeouts.Action)
+		bound, dog, cancel = attempt.Watch(ctx, limit, a.t.timeouts.Action)
 	case limit > 0:
-		bound, cancel = context.WithTimeoutCause(ctx, limit, errAttemptTimeout(limit))
+		bound, cancel = context.WithTimeoutCause(ctx, limit, attempt.Timeout(limit))
 	default:
 		bound, cancel = context.WithCancel(ctx)
 	}
@@ -636,7 +597,7 @@ func (a attempts) RoundTrip(req *http.Request) (*http.Response, error) {
 		req.Body = unrepeatable{}
 	}
 	if x.stream != nil {
-		req.Body = &watched{req.Body, dog}
+		req.Body = &attempt.Watched{ReadCloser: req.Body, Dog: dog}
 	}
 	start := time.Now()
 	resp, err := a.next.RoundTrip(req)
@@ -663,7 +624,7 @@ func (a attempts) RoundTrip(req *http.Request) (*http.Response, error) {
 		resp.Body = http.NoBody
 	}
 	if x.sink != nil {
-		resp.Body = &watched{resp.Body, dog}
+		resp.Body = &attempt.Watched{ReadCloser: resp.Body, Dog: dog}
 	}
 	resp.Body = &limitedBody{resp.Body, x, ctx, bound, cancel}
 	return resp, nil
@@ -677,54 +638,6 @@ type unrepeatable struct{}
 func (unrepeatable) Read([]byte) (int, error) { return 0, io.EOF }
 
 func (unrepeatable) Close() error { return nil }
-
-// watchdog ends an attempt that stands still: while a body is sent or received, by
-// the limit between two pieces of it, and then by the limit for the answer.
-type watchdog struct {
-	timer         *time.Timer
-	stall, answer time.Duration
-	running       atomic.Int64 // the limit that runs
-}
-
-func watch(ctx context.Context, stall, answer time.Duration) (context.Context, *watchdog, context.CancelFunc) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	dog := &watchdog{stall: stall, answer: answer}
-	if stall > 0 {
-		dog.running.Store(int64(stall))
-		dog.timer = time.AfterFunc(stall, func() { cancel(errAttemptTimeout(dog.running.Load())) })
-	}
-	return ctx, dog, func() {
-		if dog.timer != nil {
-			dog.timer.Stop()
-		}
-		cancel(nil)
-	}
-}
-
-func (d *watchdog) moved(end bool) {
-	switch {
-	case d.timer == nil:
-	case end && d.answer > 0:
-		d.running.Store(int64(d.answer))
-		d.timer.Reset(d.answer)
-	case end:
-		d.timer.Stop()
-	default:
-		d.timer.Reset(d.stall)
-	}
-}
-
-// watched tells the watchdog of each piece of a body that is taken.
-type watched struct {
-	io.ReadCloser
-	dog *watchdog
-}
-
-func (w *watched) Read(p []byte) (int, error) {
-	n, err := w.ReadCloser.Read(p)
-	w.dog.moved(err == io.EOF)
-	return n, err
-}
 
 // cause names the limit, or the end of the client, where that ended an attempt.
 func (x *exchange) cause(caller, bound context.Context, err error) error {
@@ -775,7 +688,7 @@ func (a attempts) log(ctx context.Context, x *exchange, status int, took time.Du
 	list := []slog.Attr{
 		slog.String("host", a.t.host),
 		slog.String("method", x.method),
-		slog.String("path", x.path.text),
+		slog.String("path", x.path.Text),
 		slog.Int("attempt", x.attempts),
 		slog.Duration("duration", took),
 	}
@@ -792,4 +705,17 @@ func (a attempts) log(ctx context.Context, x *exchange, status int, took time.Du
 		list = append(list, slog.Int("status", status))
 	}
 	a.t.logger.LogAttrs(ctx, level, "sps request", list...)
+}
+
+// foreignWords quotes what an answer says in another form than the API's: the title of a
+// page, or a message at the top. Nothing is decided by it.
+func (x *exchange) foreignWords() string {
+	text := foreign.Words(x.body)
+	switch {
+	case text == "":
+		return ""
+	case x.veil().holds(text):
+		return ": " + notShown
+	}
+	return ": " + strconv.Quote(oneLine(text, 200))
 }

@@ -41,7 +41,8 @@ func start(options ...spstest.Option) (*spstest.Appliance, *sps.Client, func()) 
 func connect(appliance *spstest.Appliance) (*sps.Client, error) {
 	return sps.Connect(context.Background(), appliance.Addr(),
 		sps.UsernamePassword(appliance.Username(), sps.NewSecretString(appliance.Password())),
-		sps.WithTransport(func(http.RoundTripper) http.RoundTripper { return appliance }))
+		sps.WithTransport(func(http.RoundTripper) http.RoundTripper { return appliance }),
+		sps.WithTimeouts(sps.Timeouts{Outcome: 100 * time.Millisecond}))
 }
 
 // disableSNMP is code to test: a change of the configuration.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"runtime/debug"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +16,14 @@ import (
 
 	"github.com/go-sps/sps/spstest"
 )
+
+// TestMain lets garbage wait: a quarter of the time would go into collecting the many
+// appliances.
+func TestMain(m *testing.M) {
+	debug.SetGCPercent(400)
+	debug.SetMemoryLimit(512 << 20)
+	m.Run()
+}
 
 // client is a plain HTTP client with one session.
 type client struct {

@@ -30,6 +30,17 @@ func (a *Appliance) prepareTLS() error {
 	return nil
 }
 
+// showTLS prepares TLS where an appliance that does not listen is asked for its
+// certificate: most never are.
+func (a *Appliance) showTLS() {
+	if a.tlsConfig != nil {
+		return
+	}
+	if err := a.prepareTLS(); err != nil {
+		panic(err) // the system has no random numbers
+	}
+}
+
 // useCertificate makes new connections see a certificate.
 func (a *Appliance) useCertificate(certificate tls.Certificate) {
 	chain := certificate.Certificate

@@ -1,5 +1,6 @@
 // Command performance measures the SDK beside what its users would write by hand and
-// beside other SDKs, and writes docs/performance.md. Run it in the folder bench:
+// beside other SDKs, and writes docs/explanation/performance.md and the chart beside it.
+// Run it in the folder bench:
 //
 //	go run ./performance
 //
@@ -22,8 +23,9 @@ func main() {
 	rounds := flag.Int("rounds", 10, "rounds of the benchmarks, which alternate")
 	benchTime := flag.Duration("benchtime", 200*time.Millisecond, "time of each benchmark in each round")
 	newest := flag.String("newest", "go1.27.4", "the newest Go, to report its ratios too; empty for none")
-	out := flag.String("out", "../docs/performance.md", "the file to write; - prints it only")
+	out := flag.String("out", "../docs/explanation/performance.md", "the file to write; - prints it only")
 	only := flag.String("only", "", "measure one of the loads, such as recordings, and print its rows")
+	redraw := flag.Bool("chart", false, "measure nothing, and draw the chart of the page anew")
 	flag.Parse()
 	if *part != "" {
 		result, err := child(*part, []byte(flag.Arg(0)))
@@ -31,6 +33,10 @@ func main() {
 			err = report(result)
 		}
 		exit(err)
+		return
+	}
+	if *redraw {
+		exit(writeChart(*out))
 		return
 	}
 	if *only != "" {
@@ -101,7 +107,10 @@ func measure(rounds int, benchTime time.Duration, newest, out string) error {
 	if out == "-" {
 		return nil
 	}
-	return write(out, page)
+	if err := write(out, page); err != nil {
+		return err
+	}
+	return writeChart(out)
 }
 
 func note(format string, args ...any) {

@@ -3,6 +3,7 @@ package wire_test
 import (
 	"bytes"
 	"encoding/json"
+	"flag"
 	"os"
 	"path/filepath"
 	"testing"
@@ -11,6 +12,16 @@ import (
 
 	"github.com/go-sps/sps/internal/wire"
 )
+
+var randomTimes = flag.Int("random-times", 1, "how many times as many random documents and lists the tests draw")
+
+// random is how many random inputs a test draws, from seeds that are the same each time.
+func random(n int) int {
+	if raceEnabled {
+		n /= 4
+	}
+	return n * *randomTimes
+}
 
 // secret is a type whose other encoders would hide its value.
 type secret struct{ text string }

@@ -597,11 +597,9 @@ func (d *documents) known(depth int) string {
 	return d.object(depth, members)
 }
 
-const randomDocuments = 2000
-
 func TestUpdateRandomUnchanged(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(randomDocuments) {
+	for seed := range uint64(random(1000)) {
 		d := newDocuments(seed)
 		for _, document := range []string{d.value(4), d.known(3)} {
 			for _, v := range []any{new(any), new(map[string]any), new(partial)} {
@@ -639,7 +637,7 @@ func leaves(value any, place []any, set func(any), f func(place []any, set func(
 func TestUpdateRandomLeafOfMap(t *testing.T) {
 	t.Parallel()
 	changed := 0
-	for seed := range uint64(randomDocuments) {
+	for seed := range uint64(random(1000)) {
 		d := newDocuments(seed)
 		document := d.object(4, map[string]func() string{"a": func() string { return d.value(3) }, "b": func() string { return d.known(2) }})
 		var places []string
@@ -671,7 +669,7 @@ func TestUpdateRandomLeafOfMap(t *testing.T) {
 		}
 		changed++
 	}
-	if changed < randomDocuments/2 {
+	if changed < random(1000)/2 {
 		t.Errorf("only %d documents had a leaf", changed)
 	}
 }
@@ -726,7 +724,7 @@ func (p *partial) edits(place string, document map[string]any) []edit {
 func TestUpdateRandomLeafOfStruct(t *testing.T) {
 	t.Parallel()
 	changed := map[string]bool{}
-	for seed := range uint64(randomDocuments) {
+	for seed := range uint64(random(1000)) {
 		d := newDocuments(seed)
 		document := d.known(3)
 		var decoded partial

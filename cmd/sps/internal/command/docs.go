@@ -171,7 +171,7 @@ func flagLines(flags *pflag.FlagSet) (lines []flagLine) {
 
 const referenceHead = `# The commands of sps
 
-This page is made from the program: ` + "`go run ./cmd/sps docs markdown > docs/commands.md`" + `.
+This page is made from the program: ` + "`go run ./cmd/sps docs markdown > docs/reference/commands.md`" + `.
 ` + "`sps docs man FOLDER`" + ` writes the same as man pages. The flags of the first command go with all
 others.
 

@@ -19,12 +19,12 @@ func TestReference(t *testing.T) {
 	t.Parallel()
 	c := &tool{env: map[string]string{}}
 	got := c.want(t, out.OK, nil, "docs", "markdown")
-	page, err := os.ReadFile(filepath.Join(docs, "commands.md"))
+	page, err := os.ReadFile(filepath.Join(docs, "reference", "commands.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if d := cmp.Diff(string(page), got.stdout); d != "" {
-		t.Errorf("make it anew: go run ./cmd/sps docs markdown > docs/commands.md (-page +code):\n%s", d)
+		t.Errorf("make it anew: go run ./cmd/sps docs markdown > docs/reference/commands.md (-page +code):\n%s", d)
 	}
 }
 
@@ -47,7 +47,7 @@ func TestManPages(t *testing.T) {
 // TestGuides looks whether the commands in the pages exist, with their flags.
 func TestGuides(t *testing.T) {
 	t.Parallel()
-	names, err := filepath.Glob(docs + "/*.md")
+	names, err := filepath.Glob(docs + "/*/*.md")
 	if err != nil {
 		t.Fatal(err)
 	}

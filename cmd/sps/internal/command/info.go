@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -45,11 +46,11 @@ func (a *app) infoCommand() *cobra.Command {
 			roles := append([]string{}, i.Roles...)
 			r := out.Report{
 				Data: infoData{
-					i.FirmwareVersion, i.Version, i.BuildDate, i.Hostname, i.Domainname, i.Nickname,
+					i.FirmwareVersion, i.Version, stamp(i.BuildDate), i.Hostname, i.Domainname, i.Nickname,
 					roles, i.AnalyticsEnabled, i.ConfigHash, i.SupportLink, i.PluginSDKVersion,
 				},
 				Fields: [][2]string{
-					{"firmware", text.OrDash(i.FirmwareVersion)}, {"version", text.OrDash(i.Version)}, {"built", text.OrDash(i.BuildDate)},
+					{"firmware", text.OrDash(i.FirmwareVersion)}, {"version", text.OrDash(i.Version)}, {"built", text.OrDash(stamp(i.BuildDate))},
 					{"host name", text.OrDash(i.Hostname)}, {"domain", text.OrDash(i.Domainname)}, {"nickname", text.OrDash(i.Nickname)},
 					{"roles", text.OrDash(strings.Join(roles, ", "))}, {"configuration", text.OrDash(i.ConfigHash)},
 				},
@@ -176,7 +177,7 @@ if a node has a warning. Any other appliance is an error.`,
 			r := out.Report{Columns: []string{"NODE", "NAME", "LAST SEEN", "SYNCHRONIZED", "WARNINGS"}}
 			nodes := []nodeData{}
 			for _, n := range s.Nodes {
-				d := nodeData{n.Key, n.FQDN, n.Key == s.Self, n.LastSeen, n.SyncStatus, []string{}}
+				d := nodeData{n.Key, n.FQDN, n.Key == s.Self, stamp(n.LastSeen), n.SyncStatus, []string{}}
 				c := out.Case{Name: "node " + text.Line(n.Key), Status: out.Passed}
 				for _, w := range n.Warnings {
 					d.Warnings = append(d.Warnings, w.Message)
@@ -188,7 +189,7 @@ if a node has a warning. Any other appliance is an error.`,
 				nodes = append(nodes, d)
 				r.Cases = append(r.Cases, c)
 				r.Rows = append(r.Rows, out.Row{Cells: []string{
-					n.Key, text.OrDash(n.FQDN), text.OrDash(n.LastSeen), text.OrDash(n.SyncStatus), text.OrDash(strings.Join(d.Warnings, "; ")),
+					n.Key, text.OrDash(n.FQDN), text.OrDash(stamp(n.LastSeen)), text.OrDash(n.SyncStatus), text.OrDash(strings.Join(d.Warnings, "; ")),
 				}})
 			}
 			r.Data = clusterData{nodes}
@@ -227,4 +228,12 @@ func whoami(j *job, u *sps.UserInfo) out.Report {
 		Data:   whoamiData{u.Name, u.LoginMethod.Name, j.client.Host()},
 		Fields: [][2]string{{"user", text.OrDash(u.Name)}, {"login method", text.OrDash(u.LoginMethod.Name)}, {"host", j.client.Host()}},
 	}
+}
+
+// stamp shows a time, "" for none.
+func stamp(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.Format(time.RFC3339)
 }

@@ -1,0 +1,536 @@
+package areas
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/audit"
+	"github.com/go-sps/sps/internal/testkit"
+	"github.com/go-sps/sps/spstest"
+)
+
+// daemon is a program that is killed and started again: what it has written, and what it
+// has saved of that with its checkpoint.
+type daemon struct {
+	a          *spstest.Appliance
+	options    []sps.FollowOption
+	out        []string
+	saved      int
+	checkpoint []byte
+	largest    int // checkpoint
+	starts     int
+}
+
+var errKilled = errors.New("killed")
+
+// run exports until the context ends or, after a session with that probability, it is killed.
+func (e *daemon) run(ctx context.Context, random *rand.Rand, kill float64, more ...sps.FollowOption) error {
+	e.starts++
+	e.out = e.out[:e.saved]
+	credential := sps.UsernamePassword(e.a.Username(), sps.NewSecretString(e.a.Password()))
+	if random.IntN(2) == 0 { // as from a vault
+		credential = sps.PasswordFunc(e.a.Username(), func(context.Context) (sps.Secret, error) { return sps.NewSecretString(e.a.Password()), nil })
+	}
+	c, err := sps.Connect(ctx, e.a.Addr(), credential, testkit.InProcess(e.a))
+	if err != nil {
+		return err
+	}
+	defer c.Close(context.Background())
+	follow, err := c.Audit.Sessions.Follow(ctx, audit.Query{KeysOnly: true, PageSize: 3 + random.IntN(100)}, append(slices.Concat(e.options, more), sps.WithCheckpoint(e.checkpoint))...)
+	if err != nil {
+		return err
+	}
+	for session, err := range follow.All() {
+		if err != nil {
+			return err
+		}
+		e.out = append(e.out, session.Key)
+		if random.Float64() < kill {
+			return errKilled
+		}
+		if !follow.EndOfPage() && random.IntN(10) > 0 {
+			continue
+		}
+		checkpoint, err := follow.Checkpoint()
+		if err != nil {
+			return err
+		}
+		e.checkpoint, e.saved, e.largest = checkpoint, len(e.out), max(e.largest, len(checkpoint))
+	}
+	return nil
+}
+
+// TestFollowExactlyOnce follows an appliance on which sessions begin and end, and arrive
+// late, which restarts, drops snapshots, and whose sessions expire. The password is rotated.
+// The program is killed and started again. Whatever happens, each session is in its output
+// once.
+func TestFollowExactlyOnce(t *testing.T) {
+	t.Parallel()
+	for name, options := range map[string][]spstest.Option{
+		"by end":        nil,
+		"6.9":           {spstest.WithProfile("6.9")},
+		"null ends":     {spstest.WithVariant("session-running-end", "null")},
+		"no end ranges": {spstest.WithVariant("search-time-ranges", "no-end-time")},
+		"no ranges":     {spstest.WithVariant("search-time-ranges", "refused")},
+		"dotted":        {spstest.WithVariant("search-fields-form", "dotted")},
+	} {
+		seeds := uint64(1)
+		if options == nil {
+			seeds = 3
+		}
+		for seed := range seeds {
+			t.Run(fmt.Sprintf("%s %d", name, seed), func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) { followExactlyOnce(t, rand.New(rand.NewPCG(seed, 1)), options) })
+			})
+		}
+	}
+}
+
+func followExactlyOnce(t *testing.T, random *rand.Rand, options []spstest.Option) {
+	a := spstest.NewServer(t, append([]spstest.Option{spstest.WithoutListener()}, append(options, spstest.WithAuditSessions(300), spstest.WithRestart(spstest.Restart{Refused: 3, Unavailable: 2, Starting: 2}))...)...)
+	defer a.Close()
+	e := &daemon{a: a}
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Hour)
+	defer cancel()
+	done := make(chan struct{})
+	own := rand.New(rand.NewPCG(random.Uint64(), 2))
+	go func() {
+		defer close(done)
+		disturb(ctx, a, own)
+	}()
+	for ctx.Err() == nil {
+		err := e.run(ctx, random, 0.01)
+		switch {
+		case err == nil, errors.Is(err, errKilled), ctx.Err() != nil:
+		case meetsRestart(err), errors.Is(err, sps.AuthenticationFailure): // of the password before
+			time.Sleep(10 * time.Second)
+		default:
+			t.Fatal(err)
+		}
+	}
+	<-done
+	for session := range a.AuditSessions() {
+		a.EndAuditSession(session.Key, time.Time{})
+	}
+	time.Sleep(time.Minute)
+	for try := 0; ; try++ {
+		err := e.run(t.Context(), random, 0, sps.WithOnce())
+		if err == nil {
+			break
+		}
+		if try == 5 {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+	}
+	once(t, storedKeys(a), e.out)
+	if e.starts < 5 || e.largest > 64<<10 {
+		t.Errorf("%d starts, a checkpoint of %d bytes", e.starts, e.largest)
+	}
+}
+
+// meetsRestart tells an error of a login during a restart.
+func meetsRestart(err error) bool {
+	var broken *sps.TransportError
+	refused, ok := errors.AsType[*sps.Error](err)
+	return errors.As(err, &broken) || ok && (refused.Status >= 500 || refused.Type == "")
+}
+
+// disturb lets things happen until the context ends.
+func disturb(ctx context.Context, a *spstest.Appliance, random *rand.Rand) {
+	var active []string
+	for n := 0; ; n++ {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(time.Duration(random.IntN(40_000)) * time.Millisecond):
+		}
+		now := time.Now()
+		switch what := random.IntN(100); {
+		case what < 35:
+			active = append(active, a.AddAuditSession(spstest.AuditSession{Key: fmt.Sprintf("a%d", n)}))
+		case what < 60 && len(active) > 0:
+			i := random.IntN(len(active))
+			a.EndAuditSession(active[i], time.Time{})
+			active = slices.Delete(active, i, i+1)
+		case what < 75: // delivered late by another node
+			end := now.Add(-time.Duration(random.IntN(600)) * time.Second)
+			a.AddAuditSession(spstest.AuditSession{Key: fmt.Sprintf("l%d", n), Start: end.Add(-time.Duration(random.IntN(120)) * time.Second), End: end})
+		case what < 85: // several at once
+			for i := range random.IntN(60) {
+				a.AddAuditSession(spstest.AuditSession{Key: fmt.Sprintf("b%d-%d", n, i), Start: now, End: now})
+			}
+		case what < 92:
+			a.ExpireSessions()
+		case what < 94:
+			a.Restart()
+		case what < 96:
+			a.DropSnapshots()
+		case what < 97:
+			a.SetPassword(a.Username(), fmt.Sprintf("password %d", n))
+			a.ExpireSessions()
+		}
+	}
+}
+
+// followed collects the keys of a loop that ends when there are no more.
+func followed(t *testing.T, c *sps.Client, checkpoint []byte, options ...sps.FollowOption) (keys []string, next []byte, err error) {
+	t.Helper()
+	follow, err := c.Audit.Sessions.Follow(t.Context(), audit.Query{}, append(options, sps.WithCheckpoint(checkpoint), sps.WithOnce())...)
+	if err != nil {
+		return nil, nil, err
+	}
+	keys, err = keysOf(follow.All())
+	if err != nil {
+		return keys, nil, err
+	}
+	next, err = follow.Checkpoint()
+	return keys, next, err
+}
+
+// TestCheckpoints goes on from checkpoints that are no good.
+func TestCheckpoints(t *testing.T) {
+	t.Parallel()
+	testkit.BubbleOf(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+		_, good, err := followed(t, c, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, empty := range [][]byte{nil, {}} {
+			if keys, _, err := followed(t, c, empty); err != nil || len(keys) < 20 {
+				t.Errorf("an empty one: %d sessions, %v", len(keys), err)
+			}
+		}
+		if keys, _, err := followed(t, c, good); err != nil || len(keys) > 0 {
+			t.Errorf("a good one: %q, %v", keys, err)
+		}
+		swap := func(old, with string) string {
+			if !strings.Contains(string(good), old) {
+				t.Fatalf("the checkpoint %s lacks %s", good, old)
+			}
+			return strings.Replace(string(good), old, with, 1)
+		}
+		member := func(name string) string {
+			_, rest, _ := strings.Cut(string(good), `"`+name+`":"`)
+			value, _, _ := strings.Cut(rest, `"`)
+			return `"` + name + `":"` + value + `"`
+		}
+		a.ResetJournal()
+		for what, test := range map[string]struct{ checkpoint, want string }{
+			"torn":                {string(good[:len(good)/2]), "part of one"},
+			"nothing":             {"{}", "it is none"},
+			"no JSON":             {"hello", "it is none"},
+			"null":                {"null", "it is none"},
+			"too large":           {swap(`"by":`, `"x":"`+strings.Repeat("x", 64<<10)+`","by":`), "it is none"},
+			"another host":        {swap(a.Addr(), "other.test"), "appliance"},
+			"another query":       {swap(member("query"), `"query":"00"`), "another query"},
+			"a newer version":     {swap(`"version":1`, `"version":2,"handed":["a new form"],"x"`+`:1,"y"`), "newer"},
+			"from the future":     {swap(member("from"), `"from":"2999-01-01T00:00:00Z"`), "clock"},
+			"no time":             {swap(member("from"), `"from":"noon"`), "changed"},
+			"marks":               {swap(member("handed"), `"handed":"AAAA"`), "changed"},
+			"no base64":           {swap(member("handed"), `"handed":"***"`), "changed"},
+			"another time":        {swap(member("by"), `"by":"moon"`), "changed"},
+			"a running one alone": {swap(`"by":`, `"running":["a"],"by":`), "changed"},
+			"a running path":      {swap(`"by":`, `"running":["../x",""],"by":`), "changed"},
+			"a number":            {swap(member("handed"), `"handed":7`), "changed"},
+		} {
+			if what == "a newer version" {
+				test.checkpoint = swap(`"version":1`, `"version":2`)
+			}
+			_, _, err := followed(t, c, []byte(test.checkpoint))
+			if !errors.Is(err, sps.ErrCheckpoint) || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("%s: %v, want %q", what, err, test.want)
+			}
+		}
+		follow, err := c.Audit.Sessions.Follow(t.Context(), audit.Query{Filter: audit.Term(audit.FieldProtocol, "SSH")}, sps.WithCheckpoint(good))
+		if follow != nil || !errors.Is(err, sps.ErrCheckpoint) {
+			t.Errorf("another filter: %v", err)
+		}
+		if _, err := c.Audit.Sessions.Follow(t.Context(), audit.Query{KeysOnly: true, PageSize: 7}, sps.WithCheckpoint(good)); err != nil {
+			t.Errorf("other fields: %v", err)
+		}
+		for what, q := range map[string]audit.Query{"an order": {Sort: audit.Sort{Field: audit.FieldStartTime}}, "an end": {End: time.Now()}} {
+			if _, err := c.Audit.Sessions.Follow(t.Context(), q); !errors.Is(err, sps.ErrInvalidInput) {
+				t.Errorf("%s: %v", what, err)
+			}
+		}
+		if _, err := c.Audit.Sessions.Follow(t.Context(), audit.Query{}, nil, sps.WithWindow(-1)); !errors.Is(err, sps.ErrInvalidInput) {
+			t.Errorf("a window: %v", err)
+		}
+		if _, err := c.Audit.Sessions.Follow(t.Context(), audit.Query{}, sps.WithPollInterval(-1)); !errors.Is(err, sps.ErrInvalidInput) {
+			t.Errorf("an interval: %v", err)
+		}
+		if sent := testkit.Requests(a); len(sent) > 0 {
+			t.Errorf("something was sent: %q", sent)
+		}
+	}, spstest.WithAuditSessions(30))
+}
+
+// TestFollowBursts has more sessions that end at once than a checkpoint holds.
+func TestFollowBursts(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		n       int
+		spacing time.Duration
+		want    error // of the checkpoint
+		failed  error // of the loop
+	}{
+		"they fit":              {n: 5_000},
+		"within a minute":       {n: 20_000, spacing: 3 * time.Millisecond},
+		"at the same time":      {n: 7_000, want: sps.ErrCheckpointFull},
+		"more than can be read": {n: 10_100, failed: sps.ErrSearchCeiling},
+		"two at a time, 30000":  {n: 30_000, spacing: time.Millisecond / 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			testkit.BubbleOf(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+				end := time.Now().Add(-time.Minute)
+				for i := range test.n {
+					at := end.Add(time.Duration(i) * test.spacing).Truncate(time.Millisecond)
+					a.AddAuditSession(spstest.AuditSession{Start: at.Add(-time.Second), End: at})
+				}
+				follow, err := c.Audit.Sessions.Follow(t.Context(), audit.Query{KeysOnly: true}, sps.WithOnce())
+				if err != nil {
+					t.Fatal(err)
+				}
+				keys, err := keysOf(follow.All())
+				if !errors.Is(err, test.failed) || err != nil && test.failed == nil {
+					t.Fatal(err)
+				}
+				if err != nil {
+					return
+				}
+				once(t, storedKeys(a), keys)
+				checkpoint, err := follow.Checkpoint()
+				if !errors.Is(err, test.want) || len(checkpoint) > 64<<10 {
+					t.Errorf("a checkpoint of %d bytes, %v", len(checkpoint), err)
+				}
+				time.Sleep(time.Hour) // it fits again when others end
+				last := a.AddAuditSession(spstest.AuditSession{Start: time.Now(), End: time.Now()})
+				more, err := keysOf(follow.All())
+				if err != nil || !slices.Equal(more, []string{last}) {
+					t.Errorf("then: %q, %v", more, err)
+				}
+				if checkpoint, err = follow.Checkpoint(); err != nil {
+					t.Fatal(err)
+				}
+				if again, _, err := followed(t, c, checkpoint); err != nil || len(again) > 0 {
+					t.Errorf("after a restart: %d, %v", len(again), err)
+				}
+			})
+		})
+	}
+}
+
+// TestFollowWindow has sessions that arrive late, within the window and after it, and one
+// whose end is in the future.
+func TestFollowWindow(t *testing.T) {
+	t.Parallel()
+	for _, ranges := range []string{"accepted", "refused"} {
+		testkit.BubbleOf(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+			add := func(key string, ago time.Duration) {
+				end := time.Now().Add(-ago)
+				a.AddAuditSession(spstest.AuditSession{Key: key, Start: end.Add(-time.Second), End: end})
+			}
+			add("future", -365*24*time.Hour)
+			add("first", 0)
+			keys, checkpoint, err := followed(t, c, nil, sps.WithWindow(10*time.Minute))
+			if err != nil {
+				t.Fatal(err)
+			}
+			once(t, []string{"first", "future"}, keys)
+			time.Sleep(time.Minute)
+			add("within", 9*time.Minute)
+			add("after", 30*time.Minute)
+			add("now", 0)
+			if keys, _, err = followed(t, c, checkpoint, sps.WithWindow(10*time.Minute)); err != nil {
+				t.Fatal(err)
+			}
+			once(t, []string{"now", "within"}, keys)
+		}, spstest.WithVariant("search-time-ranges", ranges))
+	}
+}
+
+// TestFollowSince leaves out what ended before.
+func TestFollowSince(t *testing.T) {
+	t.Parallel()
+	for _, ranges := range []string{"accepted", "no-end-time", "refused"} {
+		testkit.BubbleOf(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+			since := time.Now().Add(-time.Hour)
+			a.AddAuditSession(spstest.AuditSession{Key: "old", Start: since.Add(-time.Hour), End: since.Add(-time.Minute)})
+			a.AddAuditSession(spstest.AuditSession{Key: "new", Start: since.Add(-24 * time.Hour), End: since.Add(time.Minute)})
+			a.AddAuditSession(spstest.AuditSession{Key: "active", Start: since.Add(-48 * time.Hour)})
+			keys, checkpoint, err := followed(t, c, nil, sps.WithSince(since))
+			if err != nil {
+				t.Fatal(err)
+			}
+			once(t, []string{"new"}, keys)
+			a.EndAuditSession("active", time.Time{})
+			if keys, _, err = followed(t, c, checkpoint); err != nil {
+				t.Fatal(err)
+			}
+			once(t, []string{"active"}, keys)
+		}, spstest.WithVariant("search-time-ranges", ranges))
+	}
+}
+
+// TestFollowSilentRanges has an appliance that finds nothing by ranges of end_time, without
+// an error.
+func TestFollowSilentRanges(t *testing.T) {
+	t.Parallel()
+	testkit.BubbleOf(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+		empty := func(body []byte) []byte { return []byte(`{"items":[],"meta":{"match_count":0,"next":null}}`) }
+		a.Inject(spstest.Fault{Path: "audit/sessions", Mutate: empty}) // by end_time
+		a.Inject(spstest.Fault{Path: "audit/sessions", Skip: 1, Mutate: empty})
+		keys, _, err := followed(t, c, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var want []string
+		for session := range a.AuditSessions() {
+			if !session.End.IsZero() {
+				want = append(want, session.Key)
+			}
+		}
+		slices.Sort(want)
+		once(t, want, keys)
+	}, spstest.WithAuditSessions(30))
+}
+
+// TestFollowErrors ends with what does not go away, and goes on after the rest.
+func TestFollowErrors(t *testing.T) {
+	t.Parallel()
+	html := spstest.Fault{Path: "audit/sessions", Times: 7, Status: 403, Body: "<html>starting</html>", ContentType: "text/html"}
+	for name, test := range map[string]struct {
+		fault   spstest.Fault
+		options []sps.FollowOption
+		want    error
+	}{
+		"refused connections": {fault: spstest.Fault{Path: "audit/**", Times: 30, Refuse: true}},
+		"503":                 {fault: spstest.Fault{Path: "audit/**", Times: 30, Status: 503}},
+		"429":                 {fault: spstest.Fault{Path: "audit/**", Times: 30, Status: 429}},
+		"a front end":         {fault: html},
+		"expired sessions":    {fault: spstest.Fault{Path: "audit/**", ExpireSession: true}},
+		"once":                {fault: spstest.Fault{Path: "audit/**", Times: -1, Status: 503}, options: []sps.FollowOption{sps.WithOnce()}, want: sps.Status(503)},
+		"no JSON":             {fault: spstest.Fault{Path: "audit/**", Times: -1, Status: 200, Body: "hello", ContentType: "application/json"}, want: sps.ErrBadAnswer},
+		"a refusal":           {fault: spstest.Fault{Path: "audit/**", Times: -1, Status: 403, Body: `{"error":{"type":"Unauthorized"}}`}, want: sps.Unauthorized},
+		"a refused query":     {fault: spstest.Fault{Path: "audit/**", Times: -1, Status: 400, Body: `{"error":{"type":"SyntacticError"}}`}, want: sps.SyntacticError},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			testkit.BubbleOf(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+				a.Inject(test.fault)
+				ctx, cancel := context.WithTimeout(t.Context(), 2*time.Hour)
+				defer cancel()
+				told := 0
+				follow, err := c.Audit.Sessions.Follow(ctx, audit.Query{}, append(test.options, sps.WithPollInterval(time.Minute), sps.WithErrorFunc(nil), sps.WithErrorFunc(func(error) { told++ }))...)
+				if err != nil {
+					t.Fatal(err)
+				}
+				begin := time.Now()
+				keys, err := keysOf(follow.All())
+				if test.want == nil {
+					if !errors.Is(err, context.DeadlineExceeded) || len(keys) < 25 || told == 0 && !test.fault.ExpireSession {
+						t.Errorf("%d sessions, told of %d errors, %v", len(keys), told, err)
+					}
+					return
+				}
+				if !errors.Is(err, test.want) || time.Since(begin) > time.Hour || len(keys) > 0 {
+					t.Errorf("%d sessions, %v after %s", len(keys), err, time.Since(begin))
+				}
+			}, spstest.WithAuditSessions(30))
+		})
+	}
+}
+
+// TestFollowEnds leaves the loop in each way, and goes on with the same value.
+func TestFollowEnds(t *testing.T) {
+	t.Parallel()
+	testkit.BubbleOf(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		follow, err := c.Audit.Sessions.Follow(ctx, audit.Query{PageSize: 10})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var keys []string
+		for session := range follow.All() {
+			if keys = append(keys, session.Key); len(keys) == 5 {
+				break
+			}
+		}
+		func() {
+			defer func() { _ = recover() }()
+			for session := range follow.All() {
+				if keys = append(keys, session.Key); len(keys) == 10 {
+					panic("in the loop")
+				}
+			}
+		}()
+		var failed error
+		ends := 0
+		for session, err := range follow.All() {
+			if failed = err; err != nil {
+				break
+			}
+			if follow.EndOfPage() {
+				ends++
+			}
+			if keys = append(keys, session.Key); len(keys) == 40 {
+				cancel()
+			}
+		}
+		if !errors.Is(failed, context.Canceled) || ends < 3 || ends > 10 {
+			t.Errorf("%v, %d ends of pages", failed, ends)
+		}
+		if slices.Sort(keys); len(slices.Compact(keys)) != len(keys) {
+			t.Errorf("a session came twice: %q", keys)
+		}
+		c.Close(context.Background())
+		again, err := c.Audit.Sessions.Follow(t.Context(), audit.Query{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := keysOf(again.All()); !errors.Is(err, sps.ErrClosed) {
+			t.Errorf("a closed client: %v", err)
+		}
+	}, spstest.WithAuditSessions(60))
+}
+
+// TestFollowInterval looks as often as it is asked to, each minute without an option.
+func TestFollowInterval(t *testing.T) {
+	t.Parallel()
+	for want, options := range map[time.Duration][]sps.FollowOption{
+		time.Minute:     {sps.WithPollInterval(0)},
+		7 * time.Second: {sps.WithPollInterval(7 * time.Second)},
+		time.Hour:       {sps.WithPollInterval(time.Hour)},
+	} {
+		testkit.BubbleOf(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+			ctx, cancel := context.WithTimeout(t.Context(), 20*want-1)
+			defer cancel()
+			follow, err := c.Audit.Sessions.Follow(ctx, audit.Query{}, options...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := keysOf(follow.All()); !errors.Is(err, context.DeadlineExceeded) {
+				t.Fatal(err)
+			}
+			looks := 0
+			for _, r := range a.Journal() {
+				if strings.HasSuffix(r.Path, "/sessions") {
+					looks++
+				}
+			}
+			testkit.Diff(t, want.String(), 20, looks)
+		}, spstest.WithAuditSessions(30))
+	}
+}

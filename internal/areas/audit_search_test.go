@@ -1,0 +1,803 @@
+package areas
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/audit"
+	"github.com/go-sps/sps/internal/testkit"
+	"github.com/go-sps/sps/spstest"
+)
+
+// keysOf collects the keys of a search.
+func keysOf(all iter.Seq2[*audit.Session, error]) (keys []string, err error) {
+	for session, err := range all {
+		if err != nil {
+			return keys, err
+		}
+		keys = append(keys, session.Key)
+	}
+	return keys, nil
+}
+
+// storedKeys are the keys of all sessions of an appliance, sorted.
+func storedKeys(a *spstest.Appliance) (keys []string) {
+	for session := range a.AuditSessions() {
+		keys = append(keys, session.Key)
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// once fails the test unless keys are the wanted ones, each once; want is sorted.
+func once(t *testing.T, want, got []string) {
+	t.Helper()
+	got = slices.Sorted(slices.Values(got))
+	if !slices.Equal(want, got) {
+		t.Errorf("%d sessions, %d of them different; want %d: %s", len(got), len(slices.Compact(slices.Clone(got))), len(want), firstDifference(want, got))
+	}
+}
+
+func firstDifference(want, got []string) string {
+	for i := range max(len(want), len(got)) {
+		switch {
+		case i >= len(got):
+			return "lacks " + want[i]
+		case i >= len(want):
+			return "has " + got[i]
+		case want[i] != got[i]:
+			return fmt.Sprintf("%s in place of %s", got[i], want[i])
+		}
+	}
+	return "none"
+}
+
+// TestSearch reads all sessions whatever the documentation leaves open.
+func TestSearch(t *testing.T) {
+	t.Parallel()
+	testkit.UnderVariants(t, func(t *testing.T, options ...spstest.Option) {
+		a := spstest.NewServer(t, append(options, spstest.WithAuditSessions(603))...)
+		c := testkit.Connect(t, a)
+		for range 2 { // the second one may have to do without a snapshot
+			keys, err := keysOf(c.Audit.Sessions.Search(t.Context(), audit.Query{PageSize: 200, KeysOnly: true}).All())
+			if err != nil {
+				t.Fatal(err)
+			}
+			once(t, storedKeys(a), keys)
+		}
+	}, "rights")
+}
+
+// TestSearchBeyondTheCeiling finds more sessions than the basic search shows.
+func TestSearchBeyondTheCeiling(t *testing.T) {
+	t.Parallel()
+	const n = 23_456
+	for name, test := range map[string]struct {
+		options []spstest.Option
+		query   audit.Query
+		want    error
+		got     int // sessions before the error
+	}{
+		"ascending":     {query: audit.Query{}},
+		"descending":    {query: audit.Query{Sort: audit.Sort{Field: audit.FieldStartTime, Descending: true}, KeysOnly: true}},
+		"creation time": {query: audit.Query{Sort: audit.Sort{Field: audit.FieldCreationTime}, Fields: []string{audit.FieldUserName}, PageSize: 300}},
+		"repeats":       {options: []spstest.Option{spstest.WithVariant("search-ceiling", "repeats")}},
+		"no ranges":     {options: []spstest.Option{spstest.WithVariant("search-time-ranges", "no-start-time")}, want: sps.ErrSearchCeiling, got: 10_000},
+		"by protocol":   {query: audit.Query{Sort: audit.Sort{Field: audit.FieldProtocol}}, want: sps.ErrSearchCeiling, got: 10_000},
+		"newer":         {options: []spstest.Option{spstest.WithProfile("8.0")}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := spstest.NewServer(t, append([]spstest.Option{spstest.WithProfile("6.9"), spstest.WithAuditSessions(n)}, test.options...)...)
+			c := testkit.Connect(t, a)
+			search := c.Audit.Sessions.Search(t.Context(), test.query, sps.WithoutSnapshot())
+			keys, err := keysOf(search.All())
+			if !errors.Is(err, test.want) || test.want != nil && len(keys) != test.got {
+				t.Fatalf("%d sessions, %v", len(keys), err)
+			}
+			if search.Snapshot() {
+				t.Error("it says that it read a snapshot")
+			}
+			if test.want == nil {
+				once(t, storedKeys(a), keys)
+			}
+		})
+	}
+}
+
+// TestSearchSnapshot reads in one snapshot what was there when the loop began.
+func TestSearchSnapshot(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(t, spstest.WithAuditSessions(1_700))
+	c := testkit.Connect(t, a)
+	want := storedKeys(a)
+	a.ResetJournal()
+	search := c.Audit.Sessions.Search(t.Context(), audit.Query{Sort: audit.Sort{Field: audit.FieldStartTime, Descending: true}})
+	if search.Snapshot() {
+		t.Error("there is a snapshot before the loop")
+	}
+	var keys []string
+	for session, err := range search.All() {
+		if err != nil {
+			t.Fatal(err)
+		}
+		keys = append(keys, session.Key)
+		if len(keys)%600 == 1 {
+			a.AddAuditSession(spstest.AuditSession{})
+			a.ExpireSessions() // a new login keeps the snapshot
+		}
+	}
+	if !search.Snapshot() {
+		t.Error("it does not say that it read a snapshot")
+	}
+	once(t, want, keys)
+	agents, snapshots := map[string]bool{}, 0
+	for _, r := range a.Journal() {
+		agents[r.Header.Get("User-Agent")] = true
+		if strings.HasSuffix(r.Path, "_snapshot") {
+			snapshots++
+		}
+		if q, err := url.ParseQuery(r.RawQuery); strings.HasSuffix(r.Path, "/sessions") && (err != nil || q.Get("snapshot") == "") {
+			t.Errorf("a page without a snapshot: %s", r.RawQuery)
+		}
+	}
+	if snapshots != 1 || len(agents) != 1 {
+		t.Errorf("%d snapshots, by %v", snapshots, agents)
+	}
+	if n, err := search.Count(); err != nil || n != len(want)+3 {
+		t.Errorf("count %d, %v; want %d", n, err, len(want)+3)
+	}
+}
+
+// TestSnapshotVanishes drops the snapshot while it is read. A session is given once, also
+// where several begin at the same time and come in another order in each snapshot.
+func TestSnapshotVanishes(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		options []spstest.Option
+		query   audit.Query
+		want    error
+	}{
+		"ascending":     {},
+		"descending":    {query: audit.Query{Sort: audit.Sort{Field: audit.FieldStartTime, Descending: true}}},
+		"creation time": {query: audit.Query{Sort: audit.Sort{Field: audit.FieldCreationTime}, KeysOnly: true}},
+		"a filter":      {query: audit.Query{Filter: audit.Not(audit.Term(audit.FieldProtocol, "SMTP")), Fields: []string{audit.FieldVerdict}}},
+		"no ranges":     {options: []spstest.Option{spstest.WithVariant("search-time-ranges", "refused")}},
+		"no ranges, descending": {options: []spstest.Option{spstest.WithVariant("search-time-ranges", "refused")},
+			query: audit.Query{Sort: audit.Sort{Field: audit.FieldStartTime, Descending: true}}},
+		"shuffled":    {options: []spstest.Option{spstest.WithVariant("search-ties", "shuffled")}},
+		"403":         {options: []spstest.Option{spstest.WithVariant("snapshot-foreign", "403:Unauthorized")}},
+		"by protocol": {query: audit.Query{Sort: audit.Sort{Field: audit.FieldProtocol}}, want: sps.ErrSnapshotLost},
+		"by duration": {query: audit.Query{Sort: audit.Sort{Field: audit.FieldDuration}}, want: sps.ErrSnapshotLost},
+		"by the end":  {query: audit.Query{Sort: audit.Sort{Field: audit.FieldEndTime}}, want: sps.ErrSnapshotLost},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			testkit.BubbleOf(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+				want := storedKeys(a)
+				test.query.PageSize = 17
+				var keys []string
+				var failed error
+				for session, err := range c.Audit.Sessions.Search(t.Context(), test.query).All() {
+					if err != nil {
+						failed = err
+						break
+					}
+					keys = append(keys, session.Key)
+					if len(keys)%60 == 1 {
+						a.DropSnapshots()
+					}
+				}
+				switch {
+				case !errors.Is(failed, test.want):
+					t.Errorf("%v, want %v", failed, test.want)
+				case failed == nil:
+					once(t, want, keys)
+				case !strings.Contains(failed.Error(), "sort by start_time"):
+					t.Errorf("%v does not say what helps", failed)
+				}
+			}, append([]spstest.Option{spstest.WithAuditSessions(600), spstest.WithVariant("snapshot-limit", "honoured")}, test.options...)...)
+		})
+	}
+}
+
+// TestSnapshotTies drops the snapshot within sessions that begin at the same time, and
+// among sessions that have no start.
+func TestSnapshotTies(t *testing.T) {
+	t.Parallel()
+	for _, descending := range []bool{false, true} {
+		testkit.BubbleOf(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+			start := time.Now().Add(-time.Hour)
+			for i := range 50 {
+				a.AddAuditSession(spstest.AuditSession{Start: start, End: start.Add(time.Minute)})
+				a.AddAuditSession(spstest.AuditSession{Key: fmt.Sprint("bare", i), Body: []byte(`{"protocol":"SSH"}`), Exact: true})
+			}
+			var keys []string
+			query := audit.Query{PageSize: 10, Sort: audit.Sort{Field: audit.FieldStartTime, Descending: descending}}
+			for session, err := range c.Audit.Sessions.Search(t.Context(), query).All() {
+				if err != nil {
+					t.Fatal(err)
+				}
+				if keys = append(keys, session.Key); len(keys)%35 == 0 {
+					a.DropSnapshots()
+				}
+			}
+			once(t, storedKeys(a), keys)
+		}, spstest.WithVariant("snapshot-limit", "honoured"), spstest.WithVariant("search-ties", "shuffled"))
+	}
+}
+
+// TestSnapshotTaken ends where the snapshot vanishes on each page, and where two programs
+// take it from each other.
+func TestSnapshotTaken(t *testing.T) {
+	t.Parallel()
+	testkit.BubbleOf(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+		a.ResetJournal()
+		var failed error
+		for _, err := range c.Audit.Sessions.Search(t.Context(), audit.Query{PageSize: 1}).All() {
+			failed = err
+			a.DropSnapshots()
+		}
+		if !errors.Is(failed, sps.ErrSnapshotTaken) || len(a.Journal()) > 50 {
+			t.Errorf("%v after %d requests", failed, len(a.Journal()))
+		}
+	}, spstest.WithAuditSessions(600), spstest.WithVariant("snapshot-limit", "honoured"))
+
+	synctest.Test(t, func(t *testing.T) {
+		a := spstest.NewServer(t, spstest.WithoutListener(), spstest.WithAuditSessions(1_000), spstest.WithVariant("snapshot-limit", "honoured"))
+		defer a.Close()
+		results := make(chan error, 2)
+		for range 2 {
+			c, err := sps.Connect(t.Context(), a.Addr(), sps.UsernamePassword(a.Username(), sps.NewSecretString(a.Password())), testkit.InProcess(a))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close(context.Background())
+			go func() {
+				_, err := keysOf(c.Audit.Sessions.Search(t.Context(), audit.Query{PageSize: 1}).All())
+				results <- err
+			}()
+		}
+		for range 2 {
+			// The first one that gives up leaves the snapshot to the other.
+			if err := <-results; err != nil && !errors.Is(err, sps.ErrSnapshotTaken) {
+				t.Error(err)
+			}
+		}
+	})
+}
+
+// TestSnapshotExpires has a loop that takes longer for each page than a snapshot lives.
+func TestSnapshotExpires(t *testing.T) {
+	t.Parallel()
+	testkit.BubbleOf(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+		var keys []string
+		for session, err := range c.Audit.Sessions.Search(t.Context(), audit.Query{PageSize: 10}).All() {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if keys = append(keys, session.Key); len(keys)%10 == 0 {
+				time.Sleep(6 * time.Minute)
+			}
+		}
+		once(t, storedKeys(a), keys)
+	}, spstest.WithAuditSessions(300), spstest.WithVariant("snapshot-limit", "honoured"))
+}
+
+// TestSnapshotQuota has another user who has the snapshot.
+func TestSnapshotQuota(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []string{"429:TooManyRequests", "429:QuotaExceeded", "429:SnapshotQuotaExceeded"} {
+		for _, after := range []string{"none", "300"} {
+			testkit.BubbleOf(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+				other, err := sps.Connect(t.Context(), a.Addr(), sps.UsernamePassword("other", sps.NewSecretString("pw")), testkit.InProcess(a))
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer other.Close(context.Background())
+				for range other.Audit.Sessions.Search(t.Context(), audit.Query{}).All() {
+					break
+				}
+				begin := time.Now()
+				keys, err := keysOf(c.Audit.Sessions.Search(t.Context(), audit.Query{}).All())
+				if !errors.Is(err, sps.ErrSnapshotQuota) || !errors.Is(err, sps.Status(429)) || len(keys) > 0 || time.Since(begin) != 0 {
+					t.Errorf("%d sessions, %v after %s", len(keys), err, time.Since(begin))
+				}
+				if _, err = keysOf(c.Audit.Sessions.Search(t.Context(), audit.Query{}, sps.WithSnapshotWait(time.Minute)).All()); !errors.Is(err, sps.ErrSnapshotQuota) || time.Since(begin) != time.Minute {
+					t.Errorf("%v after %s, want a minute", err, time.Since(begin))
+				}
+				keys, err = keysOf(c.Audit.Sessions.Search(t.Context(), audit.Query{}, sps.WithSnapshotWait(10*time.Minute)).All())
+				if err != nil || len(keys) != 40 || time.Since(begin) > 6*time.Minute {
+					t.Errorf("%d sessions, %v after %s", len(keys), err, time.Since(begin))
+				}
+				for _, err := range other.Audit.Sessions.Search(t.Context(), audit.Query{}, sps.WithoutSnapshot()).All() {
+					if err != nil {
+						t.Error(err)
+					}
+				}
+				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+				defer cancel()
+				if _, err = keysOf(other.Audit.Sessions.Search(ctx, audit.Query{}, sps.WithSnapshotWait(time.Hour)).All()); !errors.Is(err, context.DeadlineExceeded) {
+					t.Errorf("a context that ends: %v", err)
+				}
+			}, spstest.WithUser("other", "pw"), spstest.WithAuditSessions(40), spstest.WithVariant("snapshot-quota-error", kind), spstest.WithVariant("snapshot-retry-after", after))
+		}
+	}
+}
+
+// TestTooManyRequests has a 429 on a page, which is no quota of snapshots.
+func TestTooManyRequests(t *testing.T) {
+	t.Parallel()
+	testkit.BubbleOf(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+		a.Inject(spstest.Fault{Path: "audit/sessions", Skip: 1, Times: 2, Status: 429})
+		keys, err := keysOf(c.Audit.Sessions.Search(t.Context(), audit.Query{}).All())
+		if err != nil {
+			t.Fatal(err)
+		}
+		once(t, storedKeys(a), keys)
+		a.Inject(spstest.Fault{Path: "audit/sessions", Skip: 1, Times: -1, Status: 429})
+		keys, err = keysOf(c.Audit.Sessions.Search(t.Context(), audit.Query{}).All())
+		if !errors.Is(err, sps.Status(429)) || errors.Is(err, sps.ErrSnapshotQuota) || len(keys) != 500 {
+			t.Errorf("%d sessions, %v", len(keys), err)
+		}
+	}, spstest.WithAuditSessions(1_100))
+}
+
+// TestSnapshotIsNotRepeated loses the answer to the request that makes a snapshot.
+func TestSnapshotIsNotRepeated(t *testing.T) {
+	t.Parallel()
+	for name, fault := range map[string]spstest.Fault{
+		"cut":      {CutAfter: true},
+		"503":      {Status: 503, Execute: true},
+		"504":      {Status: 504, Execute: true},
+		"truncate": {Truncate: 5},
+	} {
+		testkit.BubbleOf(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+			a.ResetJournal()
+			calls := map[string]func() error{
+				"Search": func() error {
+					_, err := keysOf(c.Audit.Sessions.Search(t.Context(), audit.Query{}).All())
+					return err
+				},
+				"Invoke": func() error {
+					_, err := c.Invoke(t.Context(), "GET", "audit/sessions/_snapshot", nil)
+					return err
+				},
+				"a handle": func() error {
+					_, err := sps.NewSingleton[map[string]any](c, "audit/sessions/_snapshot").Get(t.Context())
+					return err
+				},
+			}
+			for call, f := range calls {
+				fault.Path = "audit/sessions/_snapshot"
+				a.Inject(fault)
+				if err := f(); err == nil {
+					t.Errorf("%s: %s: no error", name, call)
+				}
+			}
+			if n := len(a.Journal()); n != len(calls) {
+				t.Errorf("%s: %d requests for %d calls: %q", name, n, len(calls), testkit.Requests(a))
+			}
+		}, spstest.WithAuditSessions(3))
+	}
+}
+
+// TestSearchInUse begins a search while another one of the client is read, and leaves
+// loops in each way.
+func TestSearchInUse(t *testing.T) {
+	t.Parallel()
+	testkit.BubbleOf(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+		s := c.Audit.Sessions
+		within := 0
+		for _, err := range s.Search(t.Context(), audit.Query{}).All() {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if within++; within > 3 {
+				break
+			}
+			begin := time.Now()
+			if keys, err := keysOf(s.Search(t.Context(), audit.Query{}).All()); !errors.Is(err, sps.ErrSearchInUse) || len(keys) > 0 || time.Since(begin) > 0 {
+				t.Errorf("a search within a loop: %d sessions, %v", len(keys), err)
+			}
+			if keys, err := keysOf(s.Search(t.Context(), audit.Query{}, sps.WithoutSnapshot()).All()); err != nil || len(keys) != 700 {
+				t.Errorf("one without a snapshot: %d sessions, %v", len(keys), err)
+			}
+			if _, err := s.Count(t.Context(), audit.Query{}); err != nil {
+				t.Error(err)
+			}
+		}
+		all := func(how string) {
+			t.Helper()
+			if keys, err := keysOf(s.Search(t.Context(), audit.Query{}).All()); err != nil || len(keys) != 700 {
+				t.Errorf("after %s: %d sessions, %v", how, len(keys), err)
+			}
+		}
+		all("break")
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Error("the panic is gone")
+				}
+			}()
+			for range s.Search(t.Context(), audit.Query{}).All() {
+				panic("in the loop")
+			}
+		}()
+		all("a panic")
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		n := 0
+		var failed error
+		for _, err := range s.Search(ctx, audit.Query{}).All() {
+			failed = err
+			n++
+			cancel()
+		}
+		if !errors.Is(failed, context.Canceled) || n != 501 {
+			t.Errorf("a context that ends: %d sessions, %v", n-1, failed)
+		}
+		all("a context")
+		next, stop := iter.Pull2(s.Search(t.Context(), audit.Query{}).All())
+		next()
+		stop()
+		all("iter.Pull")
+	}, spstest.WithAuditSessions(700))
+}
+
+// TestSearchAgain searches while the snapshot of the search before is there.
+func TestSearchAgain(t *testing.T) {
+	t.Parallel()
+	for _, again := range []string{"replaced", "refused", "same"} {
+		testkit.BubbleOf(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+			for range 3 {
+				a.AddAuditSession(spstest.AuditSession{})
+				search := c.Audit.Sessions.Search(t.Context(), audit.Query{})
+				keys, err := keysOf(search.All())
+				if err != nil {
+					t.Fatal(err)
+				}
+				once(t, storedKeys(a), keys)
+			}
+		}, spstest.WithVariant("snapshot-again", again), spstest.WithAuditSessions(10))
+	}
+}
+
+// TestSearchRights has a user who must not search.
+func TestSearchRights(t *testing.T) {
+	t.Parallel()
+	for _, profile := range spstest.Profiles() {
+		a := spstest.NewServer(t, spstest.WithProfile(profile), spstest.WithAuditSessions(3), spstest.WithUser("poor", "pw", spstest.NoSearch))
+		c, err := sps.Connect(t.Context(), a.Addr(), sps.UsernamePassword("poor", sps.NewSecretString("pw")), sps.WithCABundle(a.CA()), testkit.Quick)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close(context.Background())
+		s := c.Audit.Sessions
+		follow, err := s.Follow(t.Context(), audit.Query{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, searched := keysOf(s.Search(t.Context(), audit.Query{}).All())
+		_, basic := keysOf(s.Search(t.Context(), audit.Query{}, sps.WithoutSnapshot()).All())
+		_, followed := keysOf(follow.All())
+		_, counted := s.Count(t.Context(), audit.Query{})
+		_, got := s.Get(t.Context(), storedKeys(a)[0])
+		_, trail := s.DownloadTrail(t.Context(), storedKeys(a)[0], io.Discard)
+		for what, err := range map[string]error{"Search": searched, "WithoutSnapshot": basic, "Follow": followed, "Count": counted, "Get": got, "DownloadTrail": trail} {
+			if !errors.Is(err, sps.Unauthorized) || errors.Is(err, sps.ErrNoRecording) {
+				t.Errorf("%s: %s: %v", profile, what, err)
+			}
+		}
+	}
+}
+
+// TestSearchOrder sorts by a field that does not exist.
+func TestSearchOrder(t *testing.T) {
+	t.Parallel()
+	for _, profile := range []string{"6.9", "8.0"} {
+		a := spstest.NewServer(t, spstest.WithProfile(profile), spstest.WithAuditSessions(3))
+		c := testkit.Connect(t, a)
+		a.ResetJournal()
+		keys, err := keysOf(c.Audit.Sessions.Search(t.Context(), audit.Query{Sort: audit.Sort{Field: "moon"}}).All())
+		if !errors.Is(err, sps.SyntacticError) || len(keys) > 0 || len(a.Journal()) > 2 {
+			t.Errorf("%d sessions, %v after %q", len(keys), err, testkit.Requests(a))
+		}
+	}
+}
+
+// TestSearchFilters finds users with names that mean something in the query language, and
+// nobody else.
+func TestSearchFilters(t *testing.T) {
+	t.Parallel()
+	names := []string{
+		`"`, `a"b`, `\`, `a\b`, `a\`, `a:b`, `(a)`, `a AND b`, `NOT`, `a*b`, `a?b`, `[a TO b]`, `{a}`, `a~2`, `a^3`, `+a`, `-a`, `!a`, `a&&b`,
+		`a||b`, `a/b`, ` a`, `a b`, `a%20b`, `a+b`, `a=b&c`, `a#b`, `日本`, `é`, strings.Repeat("x", 10_000),
+	}
+	a := spstest.NewServer(t, spstest.WithAuditSessions(20))
+	c := testkit.Connect(t, a)
+	keys := map[string]string{}
+	for _, name := range names {
+		keys[name] = a.AddAuditSession(spstest.AuditSession{User: name})
+	}
+	for _, name := range names {
+		got, err := keysOf(c.Audit.Sessions.Search(t.Context(), audit.Query{Filter: audit.Term(audit.FieldUserName, name), KeysOnly: true}, sps.WithoutSnapshot()).All())
+		if err != nil || len(got) != 1 || got[0] != keys[name] {
+			t.Errorf("%.40q: %d sessions, %v", name, len(got), err)
+		}
+	}
+	a.ResetJournal()
+	for what, q := range map[string]audit.Query{
+		"a leading *":        {Filter: audit.Wildcard(audit.FieldUserName, "*x")},
+		"a raw leading *":    {Filter: audit.Raw("*:*")},
+		"content with a *":   {Content: "*"},
+		"invalid UTF-8":      {Filter: audit.Term(audit.FieldUserName, "\xff")},
+		"end before start":   {Start: time.Now(), End: time.Now().Add(-time.Hour)},
+		"an order of spaces": {Sort: audit.Sort{Field: "a b"}},
+		"a page of 501":      {PageSize: 501},
+	} {
+		_, searched := keysOf(c.Audit.Sessions.Search(t.Context(), q).All())
+		_, counted := c.Audit.Sessions.Search(t.Context(), q).Count()
+		_, written := c.Audit.Sessions.Search(t.Context(), q).WriteCSV(io.Discard)
+		_, followed := c.Audit.Sessions.Follow(t.Context(), q)
+		for call, err := range map[string]error{"All": searched, "Count": counted, "WriteCSV": written, "Follow": followed} {
+			if !errors.Is(err, sps.ErrInvalidInput) || !errors.Is(err, audit.ErrInvalidQuery) {
+				t.Errorf("%s: %s: %v", what, call, err)
+			}
+		}
+	}
+	for what, option := range map[string]sps.SearchOption{"a negative wait": sps.WithSnapshotWait(-1)} {
+		if _, err := keysOf(c.Audit.Sessions.Search(t.Context(), audit.Query{}, nil, option).All()); !errors.Is(err, sps.ErrInvalidInput) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if sent := testkit.Requests(a); len(sent) > 0 {
+		t.Errorf("what must not be sent was sent: %q", sent)
+	}
+	// Raw text that is not proper is the appliance's business.
+	if _, err := keysOf(c.Audit.Sessions.Search(t.Context(), audit.Query{Filter: audit.Raw("a:(")}).All()); !errors.Is(err, sps.SyntacticError) {
+		t.Errorf("an open parenthesis: %v", err)
+	}
+}
+
+// searchServer answers searches for sessions by a function of the request, and has
+// snapshots where it is asked for.
+func searchServer(t *testing.T, snapshots bool, page func(n int, q url.Values) string) (c *sps.Client, sent func() int) {
+	t.Helper()
+	n := 0
+	c, err := sps.Connect(t.Context(), "appliance.test", sps.ExistingSession(sps.NewSecretString("id")), testkit.Quick,
+		testkit.RoundTrip(func(r *http.Request) (*http.Response, error) {
+			status, body := 200, ""
+			switch path := strings.TrimPrefix(r.URL.Path, "/api/audit/sessions"); {
+			case path == "/_snapshot" && snapshots:
+				body = `{"body":{"snapshot":"s1"}}`
+			case path == "/_snapshot":
+				status, body = 404, `{"error":{"type":"ResourceNotFound"}}`
+			default:
+				n++
+				body = page(n, r.URL.Query())
+			}
+			return testkit.Answer(r, status, http.Header{"Content-Type": {"application/json"}}, body), nil
+		}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close(context.Background()) })
+	return c, func() int { return n }
+}
+
+// TestSearchPages reads pages that no appliance should give.
+func TestSearchPages(t *testing.T) {
+	t.Parallel()
+	session := func(key, more string) string {
+		return fmt.Sprintf(`{"key":%q,"body":{"start_time":"2024-01-01T00:00:00.000Z"%s}}`, key, more)
+	}
+	page := func(next string, items ...string) string {
+		return `{"items":[` + strings.Join(items, ",") + `],"meta":{"next":` + next + `}}`
+	}
+	const more = `"/api/audit/sessions?snapshot=s1&search_after=%d"`
+	for name, test := range map[string]struct {
+		basic bool
+		pages func(n int, q url.Values) string
+		want  error
+		got   string // keys
+		most  int    // requests
+	}{
+		"next elsewhere": {pages: func(int, url.Values) string { return page(`"/api/configuration/x?a=1"`, session("a", "")) }, want: sps.ErrBadAnswer},
+		"next at another host": {pages: func(int, url.Values) string {
+			return page(`"https://evil.example/api/audit/sessions?a=1"`, session("a", ""))
+		}, want: sps.ErrBadAnswer},
+		"next without a query":     {pages: func(int, url.Values) string { return page(`"/api/audit/sessions"`, session("a", "")) }, want: sps.ErrBadAnswer},
+		"next of another snapshot": {pages: func(int, url.Values) string { return page(`"/api/audit/sessions?snapshot=s2"`, session("a", "")) }, want: sps.ErrBadAnswer},
+		"next to itself":           {pages: func(int, url.Values) string { return page(fmt.Sprintf(more, 1), session("a", "")) }, want: sps.ErrBadAnswer, got: "a", most: 3},
+		"the same two, for ever": {pages: func(n int, _ url.Values) string {
+			return page(fmt.Sprintf(more, n), session("a", ""), session("b", ""))
+		}, want: sps.ErrBadAnswer, got: "a b", most: 3},
+		"three pages in a circle": {pages: func(n int, _ url.Values) string {
+			return page(fmt.Sprintf(more, n), session(string(rune('a'+n%3)), ""))
+		}, want: sps.ErrBadAnswer, most: 10},
+		"an empty page with a next": {pages: func(n int, _ url.Values) string { return page(fmt.Sprintf(more, n)) }, want: sps.ErrBadAnswer, most: 1},
+		"no items":                  {pages: func(int, url.Values) string { return `{"meta":{"next":null}}` }, want: sps.ErrBadAnswer},
+		"items are none":            {pages: func(int, url.Values) string { return `{"items":{},"meta":{"next":null}}` }, want: sps.ErrBadAnswer},
+		"no key":                    {pages: func(int, url.Values) string { return page("null", session("a", ""), `{"body":{}}`) }, want: sps.ErrBadAnswer, got: "a"},
+		"a key of null":             {pages: func(int, url.Values) string { return page("null", `{"key":null,"body":{}}`) }, want: sps.ErrBadAnswer},
+		"no object":                 {pages: func(int, url.Values) string { return page("null", `7`) }, want: sps.ErrBadAnswer},
+		"twice in a page": {pages: func(int, url.Values) string {
+			return page("null", session("a", ""), session("b", ""), session("a", ""))
+		}, got: "a b"},
+		"twice in two pages": {pages: func(n int, _ url.Values) string {
+			if n == 1 {
+				return page(fmt.Sprintf(more, 1), session("a", ""), session("b", ""))
+			}
+			return page("null", session("b", ""), session("c", ""))
+		}, got: "a b c"},
+		"a strange key": {pages: func(int, url.Values) string { return page("null", session("svc/a b?c#d%2F", "")) }, got: "svc/a b?c#d%2F"},
+		"a basic page for ever": {basic: true, pages: func(n int, _ url.Values) string {
+			return `{"items":[` + session("a", "") + `],"meta":{"match_count":9000,"next":"/api/audit/sessions?offset=` + fmt.Sprint(n) + `"}}`
+		}, want: sps.ErrBadAnswer, got: "a", most: 3},
+		"a basic next elsewhere": {basic: true, pages: func(int, url.Values) string {
+			return `{"items":[` + session("a", "") + `],"meta":{"match_count":9000,"next":"/api/audit/other?offset=1"}}`
+		}, want: sps.ErrBadAnswer},
+		"a basic count that lies": {basic: true, pages: func(n int, q url.Values) string {
+			if n > 1 {
+				return `{"items":[],"meta":{"match_count":9000,"next":null}}`
+			}
+			return `{"items":[` + session("a", "") + `],"meta":{"match_count":9000,"next":null}}`
+		}, want: sps.ErrBadAnswer, got: "a", most: 2},
+		"a basic one without a count": {basic: true, pages: func(int, url.Values) string { return page("null", session("a", "")) }, got: "a"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c, sent := searchServer(t, !test.basic, test.pages)
+			keys, err := keysOf(c.Audit.Sessions.Search(t.Context(), audit.Query{}).All())
+			if !errors.Is(err, test.want) || test.want == nil && err != nil {
+				t.Errorf("%v, want %v", err, test.want)
+			}
+			if got := strings.Join(keys, " "); test.got != "" && got != test.got {
+				t.Errorf("sessions %q, want %q", got, test.got)
+			}
+			if test.most > 0 && sent() > test.most {
+				t.Errorf("%d requests, want %d at most", sent(), test.most)
+			}
+		})
+	}
+}
+
+// TestSearchForms reads times, numbers and access requests in each form.
+func TestSearchForms(t *testing.T) {
+	t.Parallel()
+	want := time.Date(2024, 3, 1, 11, 0, 0, 0, time.UTC)
+	for form, zero := range map[string]bool{
+		`"2024-03-01T11:00:00.000Z"`: false, `"2024-03-01T13:00:00.0000000+02:00"`: false, `"2024-03-01T11:00:00"`: false,
+		`1709290800`: false, `1709290800000`: false, `"1709290800"`: false, `null`: true, `"noon"`: true, `{}`: true,
+	} {
+		for vault, requests := range map[string]int{`{"account_id":"13"}`: 1, `[{"account_id":13},{"account_id":13.0}]`: 2, `null`: 0, `7`: 0} {
+			c, _ := searchServer(t, true, func(int, url.Values) string {
+				return `{"items":[{"key":7,"body":{"start_time":` + form + `,"client":{"port":"22"},"vault":` + vault + `}}],"meta":{"next":null}}`
+			})
+			for session, err := range c.Audit.Sessions.Search(t.Context(), audit.Query{}).All() {
+				switch {
+				case err != nil:
+					t.Errorf("%s, %s: %v", form, vault, err)
+				case session.Key != "7" || session.Client.Port != 22 || len(session.Vault) != requests || session.StartTime.IsZero() != zero || !zero && !session.StartTime.Equal(want):
+					t.Errorf("%s, %s: %+v", form, vault, session)
+				case requests > 0 && session.Vault[requests-1].AccountID != 13:
+					t.Errorf("%s: %+v", vault, session.Vault)
+				}
+			}
+		}
+	}
+}
+
+// TestSearchDeleted deletes sessions that were read already, while the basic search goes on.
+func TestSearchDeleted(t *testing.T) {
+	t.Parallel()
+	keys := make([]string, 100)
+	for i := range keys {
+		keys[i] = fmt.Sprintf("k%03d", i)
+	}
+	c, _ := searchServer(t, false, func(n int, q url.Values) string {
+		if n%3 == 2 {
+			keys = keys[3:] // they move to the front
+		}
+		var offset int
+		fmt.Sscan(q.Get("offset"), &offset)
+		var items []string
+		for _, key := range keys[min(offset, len(keys)):min(offset+10, len(keys))] {
+			items = append(items, fmt.Sprintf(`{"key":%q,"body":{}}`, key))
+		}
+		return fmt.Sprintf(`{"items":[%s],"meta":{"match_count":%d,"next":null}}`, strings.Join(items, ","), len(keys))
+	})
+	got, err := keysOf(c.Audit.Sessions.Search(t.Context(), audit.Query{PageSize: 10}).All())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 100 {
+		if key := fmt.Sprintf("k%03d", i); !slices.Contains(got, key) {
+			t.Errorf("%s is missing", key)
+		}
+	}
+	if len(got) != 100 {
+		t.Errorf("%d sessions", len(got))
+	}
+}
+
+// TestSearchExactlyOnce searches on an appliance that adds sessions, drops snapshots, expires
+// them and the sessions of the API, and restarts. What was there at the beginning is given
+// once, and nothing is given twice.
+func TestSearchExactlyOnce(t *testing.T) {
+	t.Parallel()
+	for name, options := range map[string][]spstest.Option{
+		"snapshots":       nil,
+		"a smaller limit": {spstest.WithVariant("snapshot-limit", "honoured")},
+		"shuffled":        {spstest.WithVariant("snapshot-limit", "honoured"), spstest.WithVariant("search-ties", "shuffled")},
+		"no ranges":       {spstest.WithVariant("snapshot-limit", "honoured"), spstest.WithVariant("search-time-ranges", "refused")},
+		"6.9":             {spstest.WithProfile("6.9")},
+	} {
+		for seed := range uint64(4) {
+			t.Run(fmt.Sprintf("%s %d", name, seed), func(t *testing.T) {
+				t.Parallel()
+				options := append(slices.Clone(options), spstest.WithAuditSessions(1_200), spstest.WithRestart(spstest.Restart{Refused: 1, Unavailable: 1}))
+				testkit.BubbleOf(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+					searchExactlyOnce(t, rand.New(rand.NewPCG(seed, 3)), a, c)
+				}, options...)
+			})
+		}
+	}
+}
+
+func searchExactlyOnce(t *testing.T, random *rand.Rand, a *spstest.Appliance, c *sps.Client) {
+	want := storedKeys(a)
+	query := audit.Query{PageSize: 5 + random.IntN(40), Sort: audit.Sort{Field: audit.FieldStartTime, Descending: random.IntN(2) == 0}}
+	got, disturbances := map[string]int{}, 0
+	for session, err := range c.Audit.Sessions.Search(t.Context(), query).All() {
+		if err != nil {
+			t.Fatal(err)
+		}
+		got[session.Key]++
+		if random.IntN(50) > 0 {
+			continue
+		}
+		disturbances++
+		now := time.Now()
+		switch random.IntN(6) {
+		case 0:
+			a.AddAuditSession(spstest.AuditSession{})
+		case 1: // which another node delivers
+			a.AddAuditSession(spstest.AuditSession{Start: now.AddDate(0, 0, -random.IntN(60)), End: now})
+		case 2:
+			a.DropSnapshots()
+		case 3:
+			time.Sleep(6 * time.Minute) // the snapshot expires
+		case 4:
+			a.ExpireSessions()
+		case 5:
+			a.Restart()
+		}
+	}
+	for _, key := range want {
+		if got[key] == 0 {
+			t.Errorf("%s is missing", key)
+		}
+	}
+	for key, n := range got {
+		if n > 1 {
+			t.Errorf("%s came %d times", key, n)
+		}
+	}
+	if disturbances < 10 || a.Restarts() == 0 {
+		t.Errorf("%d disturbances, %d restarts", disturbances, a.Restarts())
+	}
+}

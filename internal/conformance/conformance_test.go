@@ -1,0 +1,779 @@
+// Package conformance holds an appliance, simulated or live, to what docs/explanation/fidelity.md says.
+package conformance
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"os"
+	"os/signal"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/internal/testkit"
+	"github.com/go-sps/sps/spstest"
+)
+
+// This file runs the conformance suite: checks that hold the SDK's and the simulated
+// appliance's picture of the API against an appliance. Every go test runs them against
+// the simulated one. Against a real one they run only when they are asked for:
+//
+//	SPS_LIVE=1 SPS_HOST=… SPS_USERNAME=… SPS_PASSWORD=… go test ./internal/conformance -run TestConformanceLive -count=1 -v
+//
+// The variables are those of sps.ConnectFromEnv. The checks read, and open
+// transactions that they roll back; with SPS_LIVE_WRITES=1 they also stage changes in
+// them. The guard in conformance_guard_test.go lets nothing else out. The checks
+// themselves are in conformance_checks_test.go; docs/explanation/fidelity.md says which one looks
+// at what.
+
+// check is one look at an appliance.
+type check struct {
+	name string
+	// verifies is the fact, with its source.
+	verifies string
+	// variants are those of the simulated appliance that the check finds out.
+	variants []string
+	// guesses are the entries of assumptions.go that it shows the answer to.
+	guesses []string
+	// writes stages changes.
+	writes bool
+	run    func(*visit)
+}
+
+// target is an appliance that is looked at.
+type target struct {
+	writes  bool
+	connect func(ctx context.Context, options ...sps.Option) (*sps.Client, error)
+	// picked are the variants of a simulated appliance, nil for a real one.
+	picked map[string]string
+	// private is what no log may show.
+	private []string
+	// said gets every line that is logged, where somebody listens.
+	said func(string)
+	// faults gets what is wrong in place of the test, where that is expected.
+	faults func(string)
+
+	guard         *guard
+	client, other *sps.Client
+	cookie, their string // the Cookie headers of the two
+	found         map[string]bool
+	reference     func(p string) (heard, error) // a simulated appliance to compare with
+}
+
+// visit is one check at one target.
+type visit struct {
+	*testing.T
+	ctx    context.Context
+	target *target
+	check  *check
+}
+
+// begin logs in.
+func (target *target) begin(ctx context.Context, t *testing.T) {
+	t.Helper()
+	target.guard, target.found = newGuard(target.writes), map[string]bool{}
+	target.client, target.cookie = target.login(ctx, t)
+	target.guard.host = target.client.Host()
+	host, _, _ := strings.Cut(target.guard.host, ":")
+	target.private = append(target.private, target.guard.host, host)
+}
+
+// login makes a client that is closed at the end of the test, whatever happens.
+func (target *target) login(ctx context.Context, t *testing.T) (*sps.Client, string) {
+	t.Helper()
+	// In one session, because the checks send requests of their own in it.
+	c, err := target.connect(ctx, target.guard.wrap(), sps.WithUserAgent("sps-conformance"), sps.WithOneSession())
+	if err != nil {
+		t.Fatal(target.clean("the login failed: %v", err))
+	}
+	t.Cleanup(func() {
+		err := c.Close(context.Background())
+		switch {
+		case err == nil:
+		case target.faults != nil:
+			target.faults(err.Error())
+		default:
+			t.Error(target.clean("the log-out failed: %v", err))
+		}
+	})
+	cookie := target.guard.session()
+	target.private = append(target.private, strings.TrimPrefix(cookie, "session_id="))
+	return c, cookie
+}
+
+// run makes the checks one after the other, in their order.
+func (target *target) run(ctx context.Context, t *testing.T, checks []check) {
+	t.Helper()
+	for i := range checks {
+		t.Run(checks[i].name, func(t *testing.T) {
+			v := &visit{t, ctx, target, &checks[i]}
+			v.logf("verifies: %s", v.check.verifies)
+			switch {
+			case v.check.writes && !target.writes:
+				v.skipf("it stages changes, which are rolled back: set SPS_LIVE_WRITES=1")
+			case ctx.Err() != nil:
+				v.fatalf("%v", context.Cause(ctx))
+			}
+			defer v.rollBack()
+			v.check.run(v)
+		})
+	}
+}
+
+// rollBack leaves no transaction open, whatever became of the check.
+func (v *visit) rollBack() {
+	for _, cookie := range []string{v.target.cookie, v.target.their} {
+		v.target.guard.mu.Lock()
+		open := v.target.guard.open[cookie]
+		v.target.guard.mu.Unlock()
+		if !open {
+			continue
+		}
+		h, err := v.send(context.WithoutCancel(v.ctx), cookie, "DELETE", "transaction", "")
+		if err != nil || h.status >= 300 {
+			v.errorf("the transaction could not be rolled back: %d, %v", h.status, err)
+		}
+	}
+}
+
+// clean takes what is private out of a line.
+func (target *target) clean(format string, args ...any) string {
+	line := fmt.Sprintf(format, args...)
+	for _, private := range target.private {
+		if len(private) >= 4 { // a shorter one is part of too many words
+			line = regexp.MustCompile(`\b`+regexp.QuoteMeta(private)+`\b`).ReplaceAllLiteralString(line, "<private>")
+		}
+	}
+	line = addressLike.ReplaceAllLiteralString(line, "<address>")
+	if target.said != nil {
+		target.said(line)
+	}
+	return line
+}
+
+var addressLike = regexp.MustCompile(`\b[0-9]{1,3}(\.[0-9]{1,3}){3}\b|\[[0-9a-fA-F:]+\]`)
+
+func (v *visit) logf(format string, args ...any) { v.Helper(); v.Log(v.target.clean(format, args...)) }
+func (v *visit) errorf(format string, args ...any) {
+	v.Helper()
+	v.fault(v.target.clean(format, args...))
+}
+func (v *visit) fatalf(format string, args ...any) {
+	v.Helper()
+	v.fault(v.target.clean(format, args...))
+	if v.target.faults != nil {
+		v.SkipNow()
+	}
+	v.FailNow()
+}
+
+// fault fails the check, or is what was expected of it.
+func (v *visit) fault(line string) {
+	v.Helper()
+	if v.target.faults != nil {
+		v.target.faults(line)
+		return
+	}
+	v.Error(line)
+}
+func (v *visit) skipf(format string, args ...any) {
+	v.Helper()
+	v.Skip(v.target.clean(format, args...))
+}
+
+// want holds a fact.
+func (v *visit) want(what string, want, got any) {
+	v.Helper()
+	if fmt.Sprint(want) != fmt.Sprint(got) {
+		v.errorf("%s: %v, want %v", what, got, want)
+	}
+}
+
+// observe says which alternative of a variant the appliance has. A simulated one must
+// have the one that was picked; what a real one does is for the reader of the log.
+func (v *visit) observe(variant, got string) {
+	v.Helper()
+	if !slices.Contains(v.check.variants, variant) {
+		v.errorf("the check does not say that it finds out %s", variant)
+	}
+	v.target.found[variant] = true
+	for _, known := range spstest.Variants() {
+		if known.Name != variant {
+			continue
+		}
+		switch {
+		case v.target.picked != nil:
+			want := known.Default
+			if picked, ok := v.target.picked[variant]; ok {
+				want = picked
+			}
+			v.want("assumption "+variant, want, got)
+		case got == known.Default:
+			v.logf("assumption %s: CONFIRMED, the appliance has %q", variant, got)
+		case slices.Contains(known.Alternatives, got):
+			v.logf("assumption %s: ANOTHER, the appliance has %q and not %q; the simulated one can be told so", variant, got, known.Default)
+		default:
+			v.logf("assumption %s: NEW, the appliance has %q, which is neither %q nor an alternative of it", variant, got, known.Default)
+		}
+	}
+}
+
+// guess shows the answer to a guess of the SDK.
+func (v *visit) guess(name, format string, args ...any) {
+	v.Helper()
+	if !slices.Contains(v.check.guesses, name) {
+		v.errorf("the check does not say that it looks at %s", name)
+	}
+	v.logf("assumptions.go, %s: %s", name, fmt.Sprintf(format, args...))
+}
+
+// send sends a request of its own through the guard, in the session that a Cookie
+// header names, "" for none.
+func (v *visit) send(ctx context.Context, cookie, method, p, body string, header ...string) (heard, error) {
+	url := "https://" + v.target.guard.host + strings.TrimSuffix("/api/"+p, "/")
+	var reader io.Reader = http.NoBody
+	if body != "" {
+		reader = strings.NewReader(body)
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	r, err := http.NewRequestWithContext(ctx, method, url, reader)
+	if err != nil {
+		return heard{}, err
+	}
+	r.Header.Set("Accept", "application/json")
+	r.Header.Set("User-Agent", "sps-conformance")
+	if body != "" {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	if cookie != "" {
+		r.Header.Set("Cookie", cookie)
+	}
+	for i := 0; i+1 < len(header); i += 2 {
+		r.Header.Set(header[i], header[i+1])
+	}
+	response, err := v.target.guard.RoundTrip(r)
+	if err != nil {
+		return heard{}, err
+	}
+	defer response.Body.Close()
+	content, err := io.ReadAll(response.Body)
+	p, _, _ = strings.Cut(p, "?")
+	return heard{method, p, response.StatusCode, response.Header, content}, err
+}
+
+// ask is send that must be answered; what comes is logged by its shape.
+func (v *visit) ask(cookie, method, p, body string, header ...string) heard {
+	v.Helper()
+	h, err := v.send(v.ctx, cookie, method, p, body, header...)
+	if err != nil {
+		v.fatalf("%s %s: %v", method, p, err)
+	}
+	v.logf("%s", h)
+	return h
+}
+
+// get reads in the session of the target, and skips the check where the user has no
+// right to.
+func (v *visit) get(p string) heard {
+	v.Helper()
+	h := v.ask(v.target.cookie, "GET", p, "")
+	if h.status == http.StatusForbidden && h.kind() == string(sps.Unauthorized) {
+		v.skipf("the user has no right to read %s", p)
+	}
+	return h
+}
+
+// second makes a second session of the same user, once.
+func (v *visit) second() string {
+	v.Helper()
+	if v.target.their == "" {
+		v.fatalf("there is no second session")
+	}
+	return v.target.their
+}
+
+// open opens a transaction in the session of the target, or skips the check where
+// somebody else holds the configuration.
+func (v *visit) open() heard {
+	v.Helper()
+	h := v.ask(v.target.cookie, "POST", "transaction", "")
+	if !h.success() {
+		v.skipf("no transaction can be opened at present: %s", h)
+	}
+	return h
+}
+
+// value is the answer as JSON, nil for none.
+func (h heard) value() any {
+	var v any
+	if json.Unmarshal(h.body, &v) != nil {
+		return nil
+	}
+	return v
+}
+
+// at finds a member, "body.status"; nil for none.
+func (h heard) at(place string) any { return at(h.value(), strings.Split(place, ".")...) }
+
+func at(v any, names ...string) any {
+	for _, name := range names {
+		o, _ := v.(map[string]any)
+		v = o[name]
+	}
+	return v
+}
+
+// has reports whether there is a member, null included.
+func (h heard) has(place string) bool {
+	names := strings.Split(place, ".")
+	o, _ := at(h.value(), names[:len(names)-1]...).(map[string]any)
+	_, ok := o[names[len(names)-1]]
+	return ok
+}
+
+// kind is the error type, "" for none.
+func (h heard) kind() string {
+	kind, _ := h.at("error.type").(string)
+	return kind
+}
+
+// success reports whether it is one, by the rule that an error member wins.
+func (h heard) success() bool { return h.status < 300 && !h.has("error") }
+
+// refusal is the answer as variants write one, "403:SomeType", or the bare status of
+// a success. NotFound and ResourceNotFound are the same.
+func (h heard) refusal() string {
+	if h.success() {
+		return strconv.Itoa(h.status)
+	}
+	kind := h.kind()
+	if kind == string(sps.NotFound) {
+		kind = string(sps.ResourceNotFound)
+	}
+	return fmt.Sprintf("%d:%s", h.status, kind)
+}
+
+// transactionKind is the answer as the variants of a transaction write one.
+func (h heard) transactionKind() string {
+	switch {
+	case !h.success():
+		return h.refusal()
+	case len(h.body) == 0:
+		return strconv.Itoa(h.status)
+	case h.has("body.status") || h.has("transaction.status"):
+		return fmt.Sprintf("%d-transaction", h.status)
+	}
+	return fmt.Sprintf("%d-meta", h.status)
+}
+
+// String is status, type and shape, without any value that may be private.
+func (h heard) String() string {
+	text := fmt.Sprintf("%s %s: %d", h.method, anonymous(h.path), h.status)
+	if kind := h.kind(); kind != "" {
+		text += " " + kind
+	}
+	switch v := h.value(); {
+	case len(h.body) == 0:
+		return text + ", no body"
+	case v == nil && string(bytes.TrimSpace(h.body)) != "null":
+		media, _, _ := strings.Cut(h.header.Get("Content-Type"), ";")
+		return text + ", a body of " + media
+	default:
+		text += ", " + shapeOf("", v)
+	}
+	if len(text) > 3000 {
+		text = text[:3000] + "…"
+	}
+	return text
+}
+
+var (
+	idLike     = regexp.MustCompile(`^(-?[0-9]+|[0-9a-fA-F]{12,}|[0-9a-fA-F]{8}-[0-9a-fA-F-]{27}|.*[0-9]{5,}.*)$`)
+	memberLike = regexp.MustCompile(`^[@_A-Za-z][A-Za-z0-9_@-]{0,47}$`)
+	wordLike   = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,23}$`)
+)
+
+// anonymous takes the keys of objects out of a path.
+func anonymous(p string) string {
+	segments := strings.Split(p, "/")
+	for i, segment := range segments {
+		if segment == "" || segment == sps.BuiltInTrustStoreKey {
+			continue
+		}
+		if !memberLike.MatchString(segment) || idLike.MatchString(segment) {
+			segments[i] = "<key>"
+		}
+	}
+	return strings.Join(segments, "/")
+}
+
+// words are the members whose values are words of the API.
+var words = map[string]bool{
+	"status": true, "selection": true, "commit_message": true, "revocation_check": true, "trust_store_type": true,
+	"sync_status": true, "authentication": true, "credential": true,
+}
+
+// shapeOf writes a value as the names of its members and the kinds of their values.
+// Values stand there only of members that have words of the API.
+func shapeOf(name string, v any) string {
+	switch v := v.(type) {
+	case nil:
+		return "null"
+	case bool:
+		return "bool"
+	case float64:
+		return "number"
+	case string:
+		if words[name] && wordLike.MatchString(v) {
+			return strconv.Quote(v)
+		}
+		return "string"
+	case []any:
+		var shapes []string
+		for _, e := range v {
+			if s := shapeOf("", e); !slices.Contains(shapes, s) {
+				shapes = append(shapes, s)
+			}
+		}
+		return fmt.Sprintf("[%s]*%d", strings.Join(shapes, " | "), len(v))
+	case map[string]any:
+		var members []string
+		for _, member := range slices.Sorted(maps.Keys(v)) {
+			shown := member
+			if !memberLike.MatchString(member) || idLike.MatchString(member) {
+				shown = "<key>"
+			}
+			if s := shown + ": " + shapeOf(member, v[member]); !slices.Contains(members, s) {
+				members = append(members, s)
+			}
+		}
+		return "{" + strings.Join(members, ", ") + "}"
+	}
+	return "?"
+}
+
+// kindOf names the kind of a JSON value.
+func kindOf(v any) string {
+	switch v.(type) {
+	case map[string]any:
+		return "object"
+	case []any:
+		return "list"
+	}
+	return shapeOf("", v)
+}
+
+// TestConformanceLive runs the suite against the appliance that the environment names.
+func TestConformanceLive(t *testing.T) {
+	if os.Getenv("SPS_LIVE") != "1" {
+		t.Skip("set SPS_LIVE=1 and what sps.ConnectFromEnv reads to run this against an appliance; see docs/explanation/fidelity.md")
+	}
+	// Neither an interrupt nor the time limit of go test may leave a session.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if deadline, ok := t.Deadline(); ok {
+		limit := time.Until(deadline) * 3 / 4
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, limit, errors.New("three quarters of go test's -timeout are over"))
+		defer cancel()
+	}
+	live := &target{
+		writes:  os.Getenv("SPS_LIVE_WRITES") == "1",
+		connect: sps.ConnectFromEnv,
+		private: []string{os.Getenv("SPS_HOST"), os.Getenv("SPS_USERNAME"), os.Getenv("SPS_PASSWORD")},
+	}
+	visitTarget(ctx, t, live, conformance)
+}
+
+// visitTarget runs checks against a target, logs out and sees that nothing is left.
+func visitTarget(ctx context.Context, t *testing.T, target *target, checks []check) {
+	t.Helper()
+	t.Cleanup(func() {
+		if target.guard == nil {
+			return
+		}
+		if left := target.guard.left(); left != "" {
+			t.Errorf("the run left %s on the appliance, which end by their time-out", left)
+		}
+	})
+	target.begin(ctx, t)
+	if slices.ContainsFunc(checks, func(c check) bool { return strings.HasPrefix(c.name, "transaction/") || c.writes }) {
+		target.other, target.their = target.login(ctx, t)
+	}
+	target.run(ctx, t, checks)
+}
+
+// simulated makes a target of a simulated appliance that has something to show.
+func simulated(t *testing.T, writes bool, picked map[string]string, options ...spstest.Option) (*target, *spstest.Appliance) {
+	t.Helper()
+	for name, alternative := range picked {
+		options = append(options, spstest.WithVariant(name, alternative))
+	}
+	a := spstest.NewServer(nil, append([]spstest.Option{spstest.WithoutListener()}, options...)...)
+	t.Cleanup(a.Close)
+	prepareConformance(t, a)
+	if picked == nil {
+		picked = map[string]string{}
+	}
+	return &target{
+		writes: writes,
+		picked: picked,
+		connect: func(ctx context.Context, options ...sps.Option) (*sps.Client, error) {
+			credential := sps.UsernamePassword(a.Username(), sps.NewSecretString(a.Password()))
+			return sps.Connect(ctx, a.Addr(), credential, append([]sps.Option{testkit.InProcess(a)}, options...)...)
+		},
+		private: []string{a.Username(), a.Password()},
+	}, a
+}
+
+// prepareConformance gives a simulated appliance what the checks can look at:
+// downloads, bundles, a version that could be a number, a warning.
+func prepareConformance(t *testing.T, a *spstest.Appliance) {
+	t.Helper()
+	ctx := t.Context()
+	a.SetSlot(spstest.Slot{Key: "3", Version: "7.5"})
+	a.SetProducts(spstest.ProductsStarling(), spstest.StarlingUnavailable)
+	c, err := sps.Connect(ctx, a.Addr(), sps.UsernamePassword(a.Username(), sps.NewSecretString(a.Password())), testkit.InProcess(a))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close(ctx)
+	if _, err := c.Firmware.Fetch.Start(ctx, "https://example.com/sps.iso", strings.Repeat("0", 64)); err != nil {
+		t.Fatal(err)
+	}
+	key, err := c.Troubleshooting.SupportBundle.Start(ctx)
+	for range 3 {
+		if err == nil {
+			_, err = c.Troubleshooting.SupportBundle.Get(ctx, key)
+		}
+	}
+	if err == nil {
+		_, err = c.Troubleshooting.SupportBundle.Start(ctx)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// untouched fails the test where a run changed the appliance.
+func untouched(t *testing.T, a *spstest.Appliance, before []byte) {
+	t.Helper()
+	t.Cleanup(func() { // after the log-out
+		var was, is map[string]json.RawMessage
+		if err := errors.Join(json.Unmarshal(before, &was), json.Unmarshal(a.State(), &is)); err != nil {
+			t.Fatal(err)
+		}
+		for _, part := range []string{"configuration", "collections", "slots", "users", "products"} {
+			testkit.Diff(t, part, string(was[part]), string(is[part]))
+		}
+		testkit.Diff(t, "open transaction", false, a.TransactionOpen())
+		testkit.Diff(t, "commits", 0, len(a.Commits()))
+		testkit.Diff(t, "uploads", 0, len(a.Uploads()))
+		testkit.Diff(t, "restarts", 0, a.Restarts())
+		if !strings.Contains(t.Name(), "logout=40") { // the appliance knows no log-out
+			testkit.Diff(t, "sessions", 0, a.Sessions())
+		}
+	})
+}
+
+// TestConformance runs the suite against simulated appliances: of every profile,
+// with changes and without, over TLS, and with each alternative that a check can
+// find out.
+func TestConformance(t *testing.T) {
+	t.Parallel()
+	for _, profile := range spstest.Profiles() {
+		t.Run("profile "+profile, func(t *testing.T) {
+			t.Parallel()
+			target, a := simulated(t, true, nil, spstest.WithProfile(profile))
+			untouched(t, a, a.State())
+			visitTarget(t.Context(), t, target, conformance)
+		})
+	}
+	t.Run("read-only", func(t *testing.T) {
+		t.Parallel()
+		target, a := simulated(t, false, nil)
+		untouched(t, a, a.State())
+		began := len(a.Journal())
+		visitTarget(t.Context(), t, target, conformance)
+		for _, r := range a.Journal()[began:] {
+			if r.Method != "GET" && r.Path != "/api/transaction" && r.Path != "/api/authentication" || r.Method == "PUT" {
+				t.Errorf("the appliance received %s %s", r.Method, r.Path)
+			}
+		}
+	})
+	t.Run("over TLS", func(t *testing.T) {
+		t.Parallel()
+		a := spstest.NewServer(t)
+		prepareConformance(t, a)
+		untouched(t, a, a.State())
+		visitTarget(t.Context(), t, &target{
+			writes:  true,
+			picked:  map[string]string{},
+			private: []string{a.Username(), a.Password()},
+			connect: func(ctx context.Context, options ...sps.Option) (*sps.Client, error) {
+				return testkit.Dial(ctx, a, options...)
+			},
+		}, conformance)
+	})
+	for _, variant := range spstest.Variants() {
+		checks := slices.DeleteFunc(slices.Clone(conformance), func(c check) bool { return !slices.Contains(c.variants, variant.Name) })
+		if len(checks) == 0 {
+			continue
+		}
+		for _, alternative := range append([]string{variant.Default}, variant.Alternatives...) {
+			t.Run(variant.Name+"="+alternative, func(t *testing.T) {
+				t.Parallel()
+				target, a := simulated(t, true, map[string]string{variant.Name: alternative})
+				untouched(t, a, a.State())
+				visitTarget(t.Context(), t, target, checks)
+				if !target.found[variant.Name] && !t.Failed() {
+					t.Errorf("%d checks say that they find %s out, and none did", len(checks), variant.Name)
+				}
+			})
+		}
+	}
+}
+
+// TestConformanceEnvironment wants one clear line where the environment lacks the
+// appliance.
+func TestConformanceEnvironment(t *testing.T) {
+	t.Setenv("SPS_HOST", "")
+	t.Setenv("SPS_USERNAME", "admin")
+	t.Setenv("SPS_PASSWORD", "secret")
+	_, err := sps.ConnectFromEnv(t.Context(), newGuard(false).wrap())
+	if err == nil || err.Error() != "sps: connect: invalid input: these environment variables are not set: SPS_HOST" {
+		t.Errorf("error %v", err)
+	}
+}
+
+// TestConformanceLog plants values in an appliance and looks for them in all that a
+// run logs.
+func TestConformanceLog(t *testing.T) {
+	t.Parallel()
+	const planted = "zq7planted"
+	var lines []string
+	t.Run("run", func(t *testing.T) {
+		target, a := simulated(t, true, nil, spstest.WithCredentials("root-"+planted, "password-"+planted), spstest.WithStarling(spstest.Starling{Joined: true, RemoteAccess: true}),
+			spstest.WithCluster(json.RawMessage(`{"key":"`+planted+`","fqdn":"`+planted+`.example.com","sync_status":"n/a","health_status":null}`)))
+		a.SetConfiguration("management/email", json.RawMessage(`{"admin_address":"`+planted+`@example.com","alerting_address":"x@`+planted+`",
+			"reporting_address":"x@`+planted+`","sender_address":null,"smtp_auth":{"enabled":false},"smtp_encryption":{"selection":"disabled"},
+			"smtp_server":{"selection":"fqdn","value":"mail.`+planted+`"}}`))
+		a.SetConfiguration("management/snmp/trap", json.RawMessage(`{"enabled":true,"version":{"selection":"2c","value":{"community":"`+planted+`",
+			"server":{"selection":"ip","value":"`+planted+`"}}}}`))
+		a.SetConfiguration("trust_stores/"+planted, json.RawMessage(`{"name":"`+planted+`","authorities":[],"crl_urls":[],"revocation_check":"none","trust_store_type":"custom"}`))
+		a.SetConfiguration("policies/audit_policies/"+planted, json.RawMessage(`{"name":"`+planted+`"}`))
+		link := "https://" + planted + ".example.com"
+		a.SetProducts([]spstest.Product{{Name: "Defender", Link: &link, Activated: true}}, "a warning about "+planted)
+		a.SetSlot(spstest.Slot{Key: "2", Version: "8.0.0", UpgradeNotes: planted})
+		target.said = func(line string) { lines = append(lines, line) }
+		visitTarget(t.Context(), t, target, conformance)
+	})
+	if len(lines) < len(conformance) {
+		t.Fatalf("%d lines", len(lines))
+	}
+	for _, line := range lines {
+		for _, private := range []string{planted, "appliance.test", "BEGIN CERTIFICATE"} {
+			if strings.Contains(line, private) {
+				t.Errorf("%s is in the line %q", private, line)
+			}
+		}
+	}
+}
+
+// TestConformanceFails spoils the answers of an appliance, and wants the check that is
+// there to see it.
+func TestConformanceFails(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		check    string
+		request  string
+		old, new string
+		status   int // in place of the appliance's
+		picked   map[string]string
+		want     string // in one of the faults
+	}{
+		{check: "session/none", request: "GET transaction", old: "Unauthenticated", new: "Unauthorized", want: "answer: 401:Unauthorized"},
+		{check: "session/login-methods", request: "GET authentication/login_methods", old: `"login_methods"`, new: `"methods"`, want: "no list login_methods"},
+		{check: "session/user-info", request: "GET userinfo", old: `"user"`, new: `"person"`, want: "userinfo: "},
+		{check: "session/log-out", request: "DELETE authentication", status: 500, want: "cannot log out"},
+		{check: "errors/not-found", request: "GET no-such-endpoint", status: 400, want: "status: 400"},
+		{check: "errors/method", request: "GET upload/firmware", old: "MethodNotAllowed", new: "NotAllowed", want: "answer: 405:NotAllowed"},
+		{check: "transaction/status", request: "GET transaction", old: `"closed"`, new: `"shut"`, want: "the status is neither"},
+		{check: "transaction/open-and-roll-back", request: "DELETE transaction", old: `"meta"`, new: `"mata"`, status: 204, want: "answer: 204-meta"},
+		{check: "transaction/no-changes", request: "GET transaction/changes", old: `"meta"`, new: `"changes":{},"meta"`, want: "empty-changes"},
+		{check: "changes/replace", request: "PUT configuration/alerting/traffic_alerts", status: 202, want: "put-answer"},
+		{check: "changes/replace", request: "GET transaction/changes", old: `"replace"`, new: `"create"`, want: "type: create"},
+		{check: "changes/replace", picked: map[string]string{"change-path": "member"}, want: "assumption change-path: object, want member"},
+		{check: "changes/unknown-member", request: "PUT configuration/alerting/traffic_alerts", status: 400, want: "success: false"},
+		{check: "changes/create-and-delete", request: "POST configuration/trust_stores", status: 200, want: "status: 200"},
+		{check: "changes/syntactic", request: "POST configuration/trust_stores", old: "SyntacticError", new: "SemanticError", want: "answer: 400:SemanticError"},
+		{check: "configuration/links", request: "GET configuration/alerting/system_alerts", old: `"next":"`, new: `"next":"x`, want: "meta.next"},
+		{check: "configuration/objects", request: "GET configuration/management/email", old: `"admin_address"`, new: `"admin_mail"`, want: "body.admin_mail (here alone)"},
+		{check: "alerts/traffic", request: "GET configuration/alerting/traffic_alerts", old: "scbAuthFailure", new: "scbAuthFailed", want: "no alert scbAuthFailure"},
+		{check: "trust-stores/authorities", request: "GET configuration/trust_stores", old: `"digest":"01:25`, new: `"digest":"0A:25`, want: "form of a fingerprint"},
+		{check: "starling/configuration", request: "GET starling/join", old: `"joined":false`, new: `"joined":true`, want: "joined: false"},
+		{check: "firmware/slots", request: "GET firmware/slots", old: `"number_of_empty_slots":1`, new: `"number_of_empty_slots":3`, want: "number_of_empty_slots: 3"},
+		{check: "info/anonymous", request: "GET info", old: `"hostname"`, new: `"firmware_version":"7.4.0","hostname"`, want: "body has firmware_version: true"},
+		{check: "info/health", request: "GET health_status", old: `"health_status":`, new: `"body":`, want: "at the top: false"},
+		{check: "setup/status", request: "GET setup", old: `"completed"`, new: `"done"`, want: "status: done"},
+	} {
+		t.Run(test.check+" "+test.request, func(t *testing.T) {
+			t.Parallel()
+			var faults []string
+			hit := test.request == ""
+			t.Run("run", func(t *testing.T) {
+				target, a := simulated(t, true, nil)
+				target.faults = func(line string) { faults = append(faults, line) }
+				if test.picked != nil {
+					target.picked = test.picked // which it is not
+				}
+				target.connect = func(ctx context.Context, options ...sps.Option) (*sps.Client, error) {
+					spoil := sps.WithTransport(func(http.RoundTripper) http.RoundTripper {
+						return testkit.RoundTripper(func(r *http.Request) (*http.Response, error) {
+							response, err := a.RoundTrip(r)
+							if err != nil || r.Method+" "+strings.TrimPrefix(r.URL.Path, "/api/") != test.request {
+								return response, err
+							}
+							body, err := io.ReadAll(response.Body)
+							if err != nil {
+								return nil, err
+							}
+							spoilt := body
+							if test.old != "" {
+								spoilt = bytes.Replace(body, []byte(test.old), []byte(test.new), 1)
+							}
+							hit = hit || test.status != 0 || !bytes.Equal(body, spoilt)
+							status := response.StatusCode
+							if test.status != 0 {
+								status = test.status
+							}
+							return testkit.Answer(r, status, response.Header, string(spoilt)), nil
+						})
+					})
+					credential := sps.UsernamePassword(a.Username(), sps.NewSecretString(a.Password()))
+					return sps.Connect(ctx, a.Addr(), credential, append([]sps.Option{spoil, testkit.Quick}, options...)...)
+				}
+				target.begin(t.Context(), t)
+				target.other, target.their = target.login(t.Context(), t)
+				target.run(t.Context(), t, slices.DeleteFunc(slices.Clone(conformance), func(c check) bool { return c.name != test.check }))
+			})
+			if !hit {
+				t.Errorf("no answer to %s was spoilt", test.request)
+			}
+			if !slices.ContainsFunc(faults, func(fault string) bool { return strings.Contains(fault, test.want) }) {
+				t.Errorf("%q is in none of the faults %q", test.want, faults)
+			}
+		})
+	}
+}

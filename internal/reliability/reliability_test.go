@@ -1,0 +1,400 @@
+// Package reliability runs random programs under random faults, and holds what the calls
+// returned against what became of the appliance.
+package reliability
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/internal/testkit"
+	"github.com/go-sps/sps/spstest"
+)
+
+var (
+	reliabilityPrograms = flag.Int("reliability-programs", 0, "how many new random programs TestReliability runs; 0 runs the fixed ones")
+	reliabilitySeed     = flag.Uint64("reliability-seed", 0, "seed of the one program to run again; 0 runs all")
+)
+
+// fixedPrograms is how many programs TestReliability runs by itself. Their seeds are 1, 2
+// and so on, so that a run that turns red means a fault and not a draw.
+const fixedPrograms = 150
+
+// TestReliability runs random programs against the simulated appliance, over TLS on a
+// network in memory, under random faults, and holds what the calls returned against
+// what became of the appliance, an hour after the last of them:
+//
+//   - nil means that all was applied, exactly once; an error means that nothing was and
+//     nothing will be, unless it is ErrOutcomeUnknown.
+//   - ErrOutcomeUnknown comes only where an answer was lost, and after as much patience
+//     as was asked for; not where the commit was executed and could be seen to be.
+//   - No create and no action is executed twice.
+//   - What a reader saw was committed at that moment.
+//   - A lock lasts no longer than the session of its client.
+//   - Deadlines and Timeouts.Close are kept.
+//   - After Close no transaction is open and no session is left that the client knew of,
+//     or Close returned an error.
+//   - No goroutine is left, which the bubble sees to.
+func TestReliability(t *testing.T) {
+	t.Parallel()
+	if *reliabilitySeed != 0 {
+		reliable(t, *reliabilitySeed)
+		return
+	}
+	programs, seed := fixedPrograms, func(i int) uint64 { return uint64(i + 1) }
+	if *reliabilityPrograms > 0 {
+		programs, seed = *reliabilityPrograms, func(int) uint64 { return rand.Uint64() }
+	}
+	if testkit.Race {
+		programs = max(1, programs/6)
+	}
+	var total counts
+	for i := range programs {
+		total.add(reliable(t, seed(i)))
+		if t.Failed() {
+			return
+		}
+	}
+	t.Logf("%+v", total)
+}
+
+// counts are the figures of some programs.
+type counts struct {
+	Programs, Steps, Clients, Transactions, Reads, Requests, Faults int
+	Committed, Unchanged, Refused, Unknown, Lost                    int
+	Late                                                            int // unknown ones that were committed
+}
+
+func (c *counts) add(other counts) {
+	c.Programs += other.Programs
+	c.Steps += other.Steps
+	c.Clients += other.Clients
+	c.Transactions += other.Transactions
+	c.Reads += other.Reads
+	c.Requests += other.Requests
+	c.Faults += other.Faults
+	c.Committed += other.Committed
+	c.Unchanged += other.Unchanged
+	c.Refused += other.Refused
+	c.Unknown += other.Unknown
+	c.Lost += other.Lost
+	c.Late += other.Late
+}
+
+// reliable runs the program of a seed, and tells what is wrong with as little of it as
+// shows it.
+func reliable(t *testing.T, seed uint64) counts {
+	t.Helper()
+	p := newProgram(seed)
+	ended := tellUnlessEnded(seed) // a bubble that is stuck panics
+	defer ended(false)
+	faulty, figures := p.run(t)
+	for changed := len(faulty) > 0; changed; {
+		changed = false
+		for _, smaller := range p.smaller() {
+			if still := smaller.wrong(t); len(still) > 0 {
+				p, faulty, changed = smaller, still, true
+				break
+			}
+		}
+	}
+	if len(faulty) > 0 {
+		t.Errorf("replay with -reliability-seed=%d; as small as it gets:\n%s\n%s", seed, p, strings.Join(faulty, "\n"))
+	}
+	ended(true)
+	return figures
+}
+
+// tellUnlessEnded returns what tells the seed of a program that did not come to its end.
+func tellUnlessEnded(seed uint64) (ended func(well bool)) {
+	var once sync.Once
+	return func(well bool) {
+		once.Do(func() {
+			if !well {
+				fmt.Fprintf(os.Stderr, "replay with -reliability-seed=%d\n", seed)
+			}
+		})
+	}
+}
+
+// wrong runs the program up to three times: what it meets at one moment may come in
+// another order.
+func (p *program) wrong(t *testing.T) (faulty []string) {
+	t.Helper()
+	for range 3 {
+		if faulty, _ = p.run(t); len(faulty) > 0 {
+			break
+		}
+	}
+	return faulty
+}
+
+// program is what some clients do, and what goes wrong meanwhile.
+type program struct {
+	seed     uint64
+	options  []string // profile and variants
+	message  bool     // the appliance wants a message with each commit
+	takes    []takes
+	faults   []spstest.Fault
+	timeouts sps.Timeouts
+	one      bool // the client of the steps has one session
+	steps    []step
+	users    []user
+	closes   time.Duration // when somebody closes the client of the steps, 0 for the end
+}
+
+// takes is how long some requests take.
+type takes struct {
+	method, path string
+	d            time.Duration
+}
+
+func (p *program) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "appliance: %s, message wanted: %t\n", strings.Join(p.options, " "), p.message)
+	fmt.Fprintf(&b, "client: one session: %t, closed after %s, %+v\n", p.one, p.closes, p.timeouts)
+	for _, s := range p.takes {
+		fmt.Fprintf(&b, "takes: %s %s %s\n", s.method, s.path, s.d)
+	}
+	for _, f := range p.faults {
+		fmt.Fprintf(&b, "fault: %+v\n", f)
+	}
+	for _, u := range p.users {
+		fmt.Fprintf(&b, "beside: %s\n", u)
+	}
+	for _, s := range p.steps {
+		fmt.Fprintf(&b, "step: %s\n", s.what)
+	}
+	return b.String()
+}
+
+// smaller are the programs that lack one thing.
+func (p *program) smaller() []*program {
+	var all []*program
+	without := func(change func(q *program)) {
+		q := *p
+		change(&q)
+		all = append(all, &q)
+	}
+	for i := range p.users {
+		without(func(q *program) { q.users = lacking(p.users, i) })
+	}
+	for i := range p.steps {
+		without(func(q *program) { q.steps = lacking(p.steps, i) })
+	}
+	for i := range p.faults {
+		without(func(q *program) { q.faults = lacking(p.faults, i) })
+	}
+	for i := range p.takes {
+		without(func(q *program) { q.takes = lacking(p.takes, i) })
+	}
+	for i := 1; i < len(p.options); i++ {
+		without(func(q *program) { q.options = lacking(p.options, i) })
+	}
+	if p.closes > 0 {
+		without(func(q *program) { q.closes = 0 })
+	}
+	if p.timeouts != (sps.Timeouts{}) {
+		without(func(q *program) { q.timeouts = sps.Timeouts{} })
+	}
+	if p.one {
+		without(func(q *program) { q.one = false })
+	}
+	return all
+}
+
+func lacking[T any](list []T, i int) []T { return slices.Delete(slices.Clone(list), i, i+1) }
+
+// sessionLifetime of the appliance of a program.
+const sessionLifetime = 20 * time.Minute
+
+// reliabilityRun is a program under way.
+type reliabilityRun struct {
+	p       *program
+	a       *spstest.Appliance
+	network *testkit.MemNet
+	first   state // what was committed at the start
+	main    *party
+	parties []*party
+	loops   sync.WaitGroup
+	step    atomic.Int32
+
+	joins int
+
+	mu       sync.Mutex
+	attempts []*attempt
+	sights   []sight
+	noted    []time.Time // when each commit was seen first
+	faulty   []string
+	figures  counts
+}
+
+func (r *reliabilityRun) wrong(format string, args ...any) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.faulty = append(r.faulty, fmt.Sprintf(format, args...))
+}
+
+// run runs the program, and returns what was wrong.
+func (p *program) run(t *testing.T) (faulty []string, figures counts) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		ended := tellUnlessEnded(p.seed)
+		defer ended(false)
+		r := &reliabilityRun{p: p, network: testkit.NewMemNet()}
+		a := spstest.NewServer(nil, r.options(t)...)
+		defer a.Close()
+		r.a, r.first = a, stateOf(a)
+		for _, s := range p.takes {
+			a.SetTakes(s.method, s.path, s.d)
+		}
+		looping, stop := context.WithCancel(t.Context())
+		for i, u := range p.users {
+			r.begin(looping, u, i)
+		}
+		for _, f := range p.faults {
+			a.Inject(f)
+		}
+		if main, err := r.connect(t.Context(), a.Username(), a.Password(), p.one, p.timeouts); err == nil {
+			r.main = main
+			r.shared(looping)
+			r.runSteps(t.Context())
+		} else {
+			time.Sleep(time.Minute) // a login that was given up ends by its limit
+		}
+		stop()
+		r.loops.Wait()
+		r.closeAll()
+		r.judge()
+		faulty, figures = r.faulty, r.figures
+		a.ClearFaults()
+		ended(true)
+	})
+	return faulty, figures
+}
+
+func (r *reliabilityRun) options(t *testing.T) []spstest.Option {
+	p := r.p
+	options := []spstest.Option{
+		spstest.WithListener(r.network), spstest.WithProfile(p.options[0]), spstest.WithSessionLifetime(sessionLifetime),
+		spstest.WithTrace(func(spstest.Request) { r.commits() }),
+	}
+	if p.message {
+		options = append(options, spstest.WithCommitMessageRequired())
+	}
+	for i := range p.users {
+		options = append(options, spstest.WithUser(userName(i), "b"))
+	}
+	for _, variant := range p.options[1:] {
+		option, err := spstest.ParseVariant(variant)
+		if err != nil {
+			t.Fatal(err)
+		}
+		options = append(options, option)
+	}
+	return options
+}
+
+func userName(i int) string { return fmt.Sprintf("user%d", i) }
+
+// commits returns how many commits there were, and notes when each was seen first.
+func (r *reliabilityRun) commits() int {
+	n := len(r.a.Commits())
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for len(r.noted) < n {
+		r.noted = append(r.noted, time.Now())
+	}
+	return n
+}
+
+// runSteps makes the calls of the program, one after the other.
+func (r *reliabilityRun) runSteps(ctx context.Context) {
+	if r.p.closes > 0 {
+		r.loops.Go(func() {
+			time.Sleep(r.p.closes)
+			r.main.close(r)
+		})
+	}
+	for _, s := range r.p.steps {
+		r.step.Add(1)
+		r.figures.Steps++
+		if s.transaction != nil {
+			r.transact(ctx, r.main, *s.transaction)
+			continue
+		}
+		r.act(ctx, s)
+	}
+}
+
+// act makes a call that is no transaction, and waits for what it left behind.
+func (r *reliabilityRun) act(ctx context.Context, s step) {
+	before := r.state()
+	began, cancel := time.Now(), context.CancelFunc(func() {})
+	if s.limit > 0 {
+		ctx, cancel = context.WithTimeout(ctx, s.limit)
+	}
+	wanted, err := s.call(ctx, r, before)
+	cancel()
+	r.inTime(s.what, r.main, began, s.limit, err)
+	if now := r.state(); err == nil && !sameActs(wanted, now) {
+		r.wrong("%s: no error, and it was not done (-want +got):\n%s", s.what, cmp.Diff(wanted, now))
+	}
+	waiting, done := context.WithTimeout(context.WithoutCancel(ctx), time.Hour)
+	defer done()
+	if r.a.WaitIdle(waiting) != nil {
+		return
+	}
+	now := r.state()
+	switch asWanted, asBefore := sameActs(wanted, now), sameActs(before, now); {
+	case err == nil && !asWanted:
+		r.wrong("%s: no error, and it was undone (-want +got):\n%s", s.what, cmp.Diff(wanted, now))
+	case err != nil && !errors.Is(err, sps.ErrOutcomeUnknown) && !asBefore:
+		r.wrong("%s: %v; and it was done (-before +now):\n%s", s.what, err, cmp.Diff(before, now))
+	case !asBefore && !asWanted:
+		r.wrong("%s: %v; and a part was done (-before +now):\n%s", s.what, err, cmp.Diff(before, now))
+	}
+}
+
+// inTime checks that a call ended with its context, cleaning up apart.
+func (r *reliabilityRun) inTime(what string, p *party, began time.Time, limit time.Duration, err error) {
+	took := time.Since(began)
+	if most := limit + p.limits.Close + time.Second; limit > 0 && took > most {
+		r.wrong("%s: took %s, and was to be given up after %s: %v", what, took, limit, err)
+	}
+}
+
+func (r *reliabilityRun) state() state { return stateOf(r.a) }
+
+// sameActs compares what is changed outside of transactions.
+func sameActs(a, b state) bool { return a.Joined == b.Joined && a.Slot4 == b.Slot4 }
+
+// state is what the programs change, as the appliance has committed it.
+type state struct {
+	Address      string
+	Counter      int
+	Alerts       map[string]bool // by mail
+	Stores       []string        // names
+	RemoteAccess bool
+	Joined       bool
+	Slot4        bool
+}
+
+func (s state) clone() state {
+	s.Alerts, s.Stores = maps.Clone(s.Alerts), slices.Clone(s.Stores)
+	return s
+}

@@ -1,0 +1,237 @@
+package sessions
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"reflect"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/internal/testkit"
+	"github.com/go-sps/sps/spstest"
+)
+
+// TestCloseWithin bounds Close by a context that is alive, and names what is left; one that
+// is done already leaves it the time limit for cleaning up.
+func TestCloseWithin(t *testing.T) {
+	t.Parallel()
+	const soon = 200 * time.Millisecond
+	limit := sps.DefaultTimeouts().Close
+	within := func(d time.Duration) func() (context.Context, context.CancelFunc) {
+		return func() (context.Context, context.CancelFunc) {
+			return context.WithTimeout(context.Background(), d)
+		}
+	}
+	done := func() (context.Context, context.CancelFunc) {
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		return ctx, cancel
+	}
+	cancelled := func() (context.Context, context.CancelFunc) {
+		ctx, cancel := context.WithCancel(context.Background())
+		time.AfterFunc(3*time.Second, cancel)
+		return ctx, cancel
+	}
+	logOut := []spstest.Fault{{Method: "DELETE", Path: "authentication", Delay: time.Hour, Times: -1}}
+	rollback := []spstest.Fault{{Method: "DELETE", Path: "**", Delay: time.Hour, Times: -1}}
+	login := []spstest.Fault{{Method: "GET", Path: "authentication", Delay: time.Hour, Times: -1}}
+	for name, test := range map[string]struct {
+		ctx    func() (context.Context, context.CancelFunc)
+		faults []spstest.Fault
+		during string // what the client does meanwhile
+		took   time.Duration
+		says   string // "" where all is cleaned up
+	}{
+		"nothing hangs":                     {within(soon), nil, "", 0, ""},
+		"a log-out, alive":                  {within(soon), logOut, "", soon, "a session is not logged out"},
+		"a log-out, alive for longer":       {within(time.Hour), logOut, "", limit, "a session is not logged out"},
+		"a log-out, done":                   {done, logOut, "", limit, "a session is not logged out"},
+		"a log-out, cancelled":              {cancelled, logOut, "", 3 * time.Second, "a session is not logged out"},
+		"nothing hangs, done":               {done, nil, "transaction", 0, ""},
+		"a transaction, alive":              {within(soon), rollback, "transaction", soon, "may be open and hold the lock"},
+		"a transaction, cancelled":          {cancelled, rollback, "transaction", 3 * time.Second, "may be open and hold the lock"},
+		"a login, alive":                    {within(soon), login, "login", soon / 2, "a login was still running"},
+		"a login that is deaf, alive":       {within(soon), nil, "deaf login", soon, "a login was still running"},
+		"a login that is deaf, done before": {done, nil, "deaf login", limit/2 + 500*time.Millisecond, "a login was still running"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				a := spstest.NewServer(t, spstest.WithoutListener())
+				defer a.Close()
+				var deaf atomic.Bool
+				c, err := sps.Connect(t.Context(), a.Addr(), sps.UsernamePassword(a.Username(), sps.NewSecretString(a.Password())),
+					testkit.RoundTrip(func(r *http.Request) (*http.Response, error) {
+						if deaf.Load() && r.Method == "GET" && strings.HasSuffix(r.URL.Path, "/authentication") {
+							time.Sleep(time.Hour) // the bubble's
+							r = r.WithContext(context.WithoutCancel(r.Context()))
+						}
+						return a.RoundTrip(r)
+					}))
+				if err != nil {
+					t.Fatal(err)
+				}
+				switch test.during {
+				case "transaction":
+					go c.Transaction(context.Background(), func(ctx context.Context, tx *sps.Transaction) error {
+						if err := testkit.SetAdmin(testkit.AdminAfter)(ctx, tx); err != nil {
+							t.Error(err)
+						}
+						<-ctx.Done()
+						return ctx.Err()
+					})
+				case "login", "deaf login":
+					deaf.Store(test.during == "deaf login")
+					a.ExpireSessions()
+					for _, f := range test.faults {
+						a.Inject(f)
+					}
+					go c.Firmware.Slots.List(context.Background())
+				}
+				synctest.Wait()
+				if test.during != "login" {
+					for _, f := range test.faults {
+						a.Inject(f)
+					}
+				}
+				ctx, cancel := test.ctx()
+				defer cancel()
+				start := time.Now()
+				err = c.Close(ctx)
+				testkit.Diff(t, "time", test.took, time.Since(start))
+				if (err != nil) != (test.says != "") || !strings.Contains(fmt.Sprint(err), test.says) {
+					t.Errorf("error %v, want one with %q", err, test.says)
+				}
+				a.ClearFaults()
+				time.Sleep(2 * time.Hour) // the bubble's: what is late ends
+			})
+		})
+	}
+}
+
+// TestNoRoundTripper refuses a function of WithTransport that returns none.
+func TestNoRoundTripper(t *testing.T) {
+	t.Parallel()
+	none := sps.WithTransport(func(http.RoundTripper) http.RoundTripper { return nil })
+	credential := sps.UsernamePassword("u", sps.NewSecretString("p"))
+	for name, call := range map[string]func() error{
+		"Connect":      func() error { _, err := sps.Connect(t.Context(), "appliance.test", credential, none); return err },
+		"NewClient":    func() error { _, err := sps.NewClient("appliance.test", credential, none); return err },
+		"LoginMethods": func() error { _, err := sps.LoginMethods(t.Context(), "appliance.test", none); return err },
+		"SetupStatus":  func() error { _, err := sps.SetupStatus(t.Context(), "appliance.test", none); return err },
+	} {
+		if err := call(); !errors.Is(err, sps.ErrInvalidInput) || !strings.Contains(err.Error(), "WithTransport") {
+			t.Errorf("%s: %v, want ErrInvalidInput", name, err)
+		}
+	}
+}
+
+// TestSingleAttempt sends nothing a second time on a connection that breaks, which
+// net/http does by itself with a GET on one that was used before.
+func TestSingleAttempt(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		policy sps.RetryPolicy
+		most   int
+	}{
+		"one attempt":  {sps.RetryPolicy{Attempts: 1}, 1},
+		"two attempts": {sps.RetryPolicy{Attempts: 2, MinWait: time.Millisecond, MaxWait: time.Millisecond}, 4},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := spstest.NewServer(t)
+			var dials atomic.Int32
+			c := testkit.Connect(t, a, sps.WithRetry(test.policy), testkit.CountDials(&dials))
+			for _, fault := range []spstest.Fault{{CutBefore: true}, {CutAfter: true}} {
+				fault.Path, fault.Times = "firmware/slots", -1
+				a.Inject(fault)
+				if _, err := c.Info(t.Context()); err != nil { // a connection to be used again
+					t.Fatal(err)
+				}
+				a.ResetJournal()
+				var broken *sps.TransportError
+				if _, err := c.Firmware.Slots.List(t.Context()); !errors.As(err, &broken) || broken.Attempts != test.policy.Attempts {
+					t.Errorf("error %v", err)
+				}
+				if n := len(a.Journal()); n < test.policy.Attempts || n > test.most {
+					t.Errorf("the appliance received %d requests, want at most %d", n, test.most)
+				}
+				for _, r := range a.Journal() {
+					if r.Header.Get("Content-Length") != "" || r.Header.Get("Transfer-Encoding") != "" {
+						t.Errorf("a read was sent with a body: %v", r.Header)
+					}
+				}
+				a.ClearFaults()
+			}
+		})
+	}
+}
+
+// TestUnmade calls every method of a client and of a transaction that the package did not
+// make. What can return an error does; nothing panics.
+func TestUnmade(t *testing.T) {
+	t.Parallel()
+	for name, value := range map[string]any{
+		"a nil client":       (*sps.Client)(nil),
+		"a zero client":      new(sps.Client),
+		"a nil transaction":  (*sps.Transaction)(nil),
+		"a zero transaction": new(sps.Transaction),
+	} {
+		v := reflect.ValueOf(value)
+		tried := 0
+		for i := range v.NumMethod() {
+			method, what := v.Method(i), name+": "+v.Type().Method(i).Name
+			for _, err := range callUnmade(t, what, method) {
+				tried++
+				if !errors.Is(err, sps.ErrInvalidInput) || !strings.Contains(err.Error(), "zero value") {
+					t.Errorf("%s: error %v, want ErrInvalidInput that says what to do", what, err)
+				}
+			}
+		}
+		if least := map[bool]int{true: 14, false: 2}[strings.Contains(name, "client")]; tried < least {
+			t.Errorf("%s: only %d methods gave an error", name, tried)
+		}
+	}
+}
+
+// callUnmade calls a method with arguments that are zero, but for a context, and returns
+// its errors.
+func callUnmade(t *testing.T, what string, method reflect.Value) (errs []error) {
+	t.Helper()
+	defer func() {
+		if r := recover(); r != nil {
+			t.Errorf("%s panics: %v", what, r)
+		}
+	}()
+	typ := method.Type()
+	var arguments []reflect.Value
+	for i := range typ.NumIn() {
+		switch in := typ.In(i); {
+		case typ.IsVariadic() && i == typ.NumIn()-1:
+		case in == reflect.TypeFor[context.Context]():
+			arguments = append(arguments, reflect.ValueOf(context.Background()))
+		default:
+			arguments = append(arguments, reflect.Zero(in))
+		}
+	}
+	fails := reflect.TypeFor[error]()
+	for _, result := range method.Call(arguments) {
+		switch typ := result.Type(); {
+		case typ == fails:
+			err, _ := result.Interface().(error)
+			errs = append(errs, err)
+		case typ.Kind() == reflect.Func && typ.NumIn() == 1 && typ.In(0).NumIn() == 2 && typ.In(0).In(1) == fails: // an iterator
+			for _, err := range result.Seq2() {
+				err, _ := err.Interface().(error)
+				errs = append(errs, err)
+			}
+		}
+	}
+	return errs
+}

@@ -1,0 +1,417 @@
+package sessions
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/internal/testkit"
+	"github.com/go-sps/sps/spstest"
+)
+
+// vault is a password function whose password changes.
+type vault struct {
+	password atomic.Pointer[string]
+	asked    atomic.Int32
+}
+
+func newVault(password string) *vault {
+	v := &vault{}
+	v.set(password)
+	return v
+}
+
+func (v *vault) set(password string) { v.password.Store(&password) }
+
+func (v *vault) get(context.Context) (sps.Secret, error) {
+	v.asked.Add(1)
+	return sps.NewSecretString(*v.password.Load()), nil
+}
+
+// withVault runs a test in a bubble with a client that takes its password from a vault.
+func withVault(t *testing.T, test func(t *testing.T, a *spstest.Appliance, c *sps.Client, v *vault), options ...sps.Option) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		a := spstest.NewServer(t, spstest.WithoutListener())
+		defer a.Close()
+		v := newVault(a.Password())
+		c, err := sps.Connect(t.Context(), a.Addr(), sps.PasswordFunc(a.Username(), v.get), append([]sps.Option{testkit.InProcess(a)}, options...)...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close(context.Background())
+		a.ResetJournal()
+		v.asked.Store(0)
+		test(t, a, c, v)
+	})
+}
+
+// refusedSlots makes a call that fails because the login was refused.
+func refusedSlots(t *testing.T, c *sps.Client, says string) {
+	t.Helper()
+	if _, err := c.Firmware.Slots.List(t.Context()); !errors.Is(err, sps.AuthenticationFailure) || !strings.Contains(fmt.Sprint(err), says) {
+		t.Errorf("error %v, want AuthenticationFailure with %q", err, says)
+	}
+}
+
+// TestVaultIsLate rotates the password on the appliance before the vault has it: the
+// client goes on once it has, and never sends a refused password again.
+func TestVaultIsLate(t *testing.T) {
+	t.Parallel()
+	withVault(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client, v *vault) {
+		a.SetPassword(a.Username(), "rotated")
+		a.ExpireSessions()
+		for i, err := range together(func(int) error { _, err := c.Firmware.Slots.List(t.Context()); return err }) {
+			if !errors.Is(err, sps.AuthenticationFailure) {
+				t.Errorf("call %d: %v", i, err)
+			}
+		}
+		testkit.Diff(t, "logins of a crowd", 1, logins(a))
+		for range 100 { // an hour of scrapes
+			refusedSlots(t, c, "accepted before")
+			time.Sleep(36 * time.Second) // the bubble's
+		}
+		refusedSlots(t, c, "WithLoginRetry")
+		testkit.Diff(t, "logins with the refused password", 1, logins(a))
+		if err := c.Err(); err != nil {
+			t.Errorf("Err while another password may come: %v", err)
+		}
+		v.asked.Store(0)
+		for range 4 {
+			refusedSlots(t, c, "")
+		}
+		testkit.Diff(t, "calls of the function at once", int32(0), v.asked.Load())
+		v.set("rotated")
+		time.Sleep(5 * time.Second)
+		if _, err := c.Firmware.Slots.List(t.Context()); err != nil {
+			t.Errorf("once the vault has the password: %v", err)
+		}
+		if err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter)); err != nil {
+			t.Errorf("a transaction: %v", err)
+		}
+		testkit.Diff(t, "logins", 3, logins(a))
+	})
+}
+
+// TestThreeRefusals has a function whose passwords are all wrong: three attempts in a row
+// over both sessions, none of them soon after another one.
+func TestThreeRefusals(t *testing.T) {
+	t.Parallel()
+	for name, write := range map[string]bool{"reading": false, "reading and writing": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			withVault(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client, v *vault) {
+				a.SetPassword(a.Username(), "rotated")
+				a.ExpireSessions()
+				var at []time.Time
+				for i := range 200 {
+					v.set(fmt.Sprintf("wrong %d", i))
+					before := logins(a)
+					var err error
+					if write && i%2 == 1 {
+						err = c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter))
+					} else {
+						_, err = c.Firmware.Slots.List(t.Context())
+					}
+					if !errors.Is(err, sps.AuthenticationFailure) {
+						t.Fatalf("call %d: %v", i, err)
+					}
+					if logins(a) > before {
+						at = append(at, time.Now())
+					}
+					if dead := c.Err(); (dead != nil) != (len(at) == 3) {
+						t.Errorf("call %d: Err after %d refusals: %v", i, len(at), dead)
+					}
+					time.Sleep(time.Second)
+				}
+				if len(at) != 3 || at[1].Sub(at[0]) < 5*time.Second || at[2].Sub(at[1]) < 5*time.Second {
+					t.Errorf("logins at %v, want three, 5 s apart", at)
+				}
+				if err := c.Err(); !errors.Is(err, sps.AuthenticationFailure) || !strings.Contains(err.Error(), "3 logins in a row were refused") {
+					t.Errorf("Err: %v", err)
+				}
+				v.set("rotated")
+				refusedSlots(t, c, "3 logins in a row")
+			})
+		})
+	}
+}
+
+// TestRefusalsAreForgotten counts refusals in a row only.
+func TestRefusalsAreForgotten(t *testing.T) {
+	t.Parallel()
+	withVault(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client, v *vault) {
+		for i := range 5 {
+			a.SetPassword(a.Username(), fmt.Sprintf("rotated %d", i))
+			a.ExpireSessions()
+			refusedSlots(t, c, "accepted before")
+			time.Sleep(10 * time.Second)
+			v.set(fmt.Sprintf("rotated %d", i))
+			if _, err := c.Firmware.Slots.List(t.Context()); err != nil {
+				t.Fatalf("rotation %d: %v", i, err)
+			}
+		}
+		testkit.Diff(t, "logins", 10, logins(a))
+	})
+}
+
+// TestUsedCode has a function of one-time codes that gives the one that was used until the
+// next one is valid.
+func TestUsedCode(t *testing.T) {
+	t.Parallel()
+	withVault(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client, v *vault) {
+		a.SetPassword(a.Username(), "second code")
+		a.ExpireSessions()
+		for range 5 {
+			refusedSlots(t, c, "another password")
+			time.Sleep(6 * time.Second)
+		}
+		v.set("second code")
+		if _, err := c.Firmware.Slots.List(t.Context()); err != nil {
+			t.Errorf("with the next code: %v", err)
+		}
+		testkit.Diff(t, "logins", 2, logins(a))
+	})
+}
+
+// TestExporterMeetsRestart has an exporter meet an appliance that refuses the right
+// password for ten minutes while it starts.
+func TestExporterMeetsRestart(t *testing.T) {
+	t.Parallel()
+	const every = 2 * time.Minute
+	for name, test := range map[string]struct {
+		options  []sps.Option
+		recovers bool
+		logins   int
+		says     string
+	}{
+		"without the option": {nil, false, 1, "no further login is tried: connect again with the right credential, or pass WithLoginRetry"},
+		"with it":            {[]sps.Option{sps.WithLoginRetry(every)}, true, 6, "it is sent again after 2m0s, see WithLoginRetry"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+				a.ExpireSessions()
+				a.Inject(spstest.Fault{Method: "GET", Path: "authentication", Status: 401, Body: `{"error":{"type":"AuthenticationFailure"}}`, Times: -1})
+				a.ResetJournal()
+				start, last := time.Now(), 0
+				var at time.Time
+				for time.Since(start) < 10*time.Minute {
+					refusedSlots(t, c, "the same password was accepted before")
+					refusedSlots(t, c, test.says)
+					if n := logins(a); n > last {
+						if n > 1 && time.Since(at) < every {
+							t.Errorf("login %d after %s", n, time.Since(at))
+						}
+						last, at = n, time.Now()
+					}
+					if dead := c.Err(); (dead == nil) != test.recovers {
+						t.Errorf("Err: %v", dead)
+					}
+					time.Sleep(15 * time.Second)
+				}
+				a.ClearFaults()
+				time.Sleep(every)
+				if _, err := c.Firmware.Slots.List(t.Context()); (err == nil) != test.recovers {
+					t.Errorf("once it has started: %v", err)
+				}
+				testkit.Diff(t, "logins", test.logins, logins(a))
+			}, test.options...)
+		})
+	}
+}
+
+// TestRefusedFromTheStart says nothing of an earlier success where there was none, and
+// Connect nothing of what a client would do that goes on.
+func TestRefusedFromTheStart(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		a := spstest.NewServer(t, spstest.WithoutListener())
+		defer a.Close()
+		credential := sps.PasswordFunc(a.Username(), newVault("wrong").get)
+		_, err := sps.Connect(t.Context(), a.Addr(), credential, testkit.InProcess(a))
+		if !errors.Is(err, sps.AuthenticationFailure) || strings.Contains(err.Error(), "again") || strings.Contains(err.Error(), "before") {
+			t.Errorf("Connect: %v", err)
+		}
+		c, err := sps.NewClient(a.Addr(), credential, testkit.InProcess(a))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = c.Info(t.Context())
+		if !errors.Is(err, sps.AuthenticationFailure) || !strings.Contains(err.Error(), "logs in again when the password function") || strings.Contains(err.Error(), "before") {
+			t.Errorf("the first call: %v", err)
+		}
+		if err := c.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestCertificateRefused treats a certificate like a password that does not change.
+func TestCertificateRefused(t *testing.T) {
+	t.Parallel()
+	_, certificate := testkit.ClientCertificate(t, "operator")
+	for name, test := range map[string]struct {
+		options []sps.Option
+		logins  int
+	}{"without the option": {nil, 1}, "with it": {[]sps.Option{sps.WithLoginRetry(time.Minute)}, 10}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) { certificateRefused(t, certificate, test.logins, test.options...) })
+		})
+	}
+}
+
+func certificateRefused(t *testing.T, certificate tls.Certificate, want int, options ...sps.Option) {
+	sent := 0
+	c, err := sps.NewClient("appliance.test", sps.ClientCertificate(certificate), append(options, testkit.RoundTrip(func(r *http.Request) (*http.Response, error) {
+		sent++
+		return testkit.Answer(r, 401, nil, `{"error":{"type":"AuthenticationFailure"}}`), nil
+	}))...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 40 {
+		refusedSlots(t, c, "")
+		time.Sleep(15 * time.Second) // the bubble's
+	}
+	testkit.Diff(t, "logins", want, sent)
+	if dead := c.Err(); (dead != nil) != (want == 1) {
+		t.Errorf("Err: %v", dead)
+	}
+}
+
+// TestErr says why a client is dead, and only then.
+func TestErr(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(t)
+	c, err := testkit.Dial(t.Context(), a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Err(); err != nil {
+		t.Errorf("a new client: %v", err)
+	}
+	a.Inject(spstest.Fault{Path: "firmware/slots", Status: 500, Times: -1})
+	if _, err := c.Firmware.Slots.List(t.Context()); err == nil || c.Err() != nil {
+		t.Errorf("after a call that failed: %v, Err: %v", err, c.Err())
+	}
+	a.SetPassword(a.Username(), "another")
+	if err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter)); !errors.Is(err, sps.AuthenticationFailure) || c.Err() != nil {
+		t.Errorf("the session that reads lives: %v, Err: %v", err, c.Err())
+	}
+	a.ExpireSessions()
+	if _, err := c.Info(t.Context()); !errors.Is(err, sps.AuthenticationFailure) || !errors.Is(c.Err(), sps.AuthenticationFailure) {
+		t.Errorf("the password changed: %v, Err: %v", err, c.Err())
+	}
+	c.Close(t.Context())
+	if err := c.Err(); !errors.Is(err, sps.ErrClosed) {
+		t.Errorf("after Close: %v", err)
+	}
+
+	c, err = sps.Connect(t.Context(), a.Addr(), sps.ExistingSession(sps.NewSecretString("gone")), sps.WithCABundle(a.CA()))
+	if err != nil || c.Err() != nil {
+		t.Fatalf("an existing session: %v, Err: %v", err, c.Err())
+	}
+	if _, err := c.Info(t.Context()); !errors.Is(err, sps.Unauthenticated) || !errors.Is(c.Err(), sps.Unauthenticated) {
+		t.Errorf("its end: %v, Err: %v", err, c.Err())
+	}
+}
+
+// TestLoginRetryRefused has times that could lock an account.
+func TestLoginRetryRefused(t *testing.T) {
+	t.Parallel()
+	for _, every := range []time.Duration{-time.Hour, 0, time.Second, time.Minute - 1} {
+		if _, err := sps.NewClient("appliance.test", sps.UsernamePassword("u", sps.NewSecretString("p")), sps.WithLoginRetry(every)); !errors.Is(err, sps.ErrInvalidInput) {
+			t.Errorf("%s: %v", every, err)
+		}
+	}
+}
+
+// TestNoOneTimeCode has an appliance refuse the second login of a client while it starts,
+// which looks like a one-time code that was used: once the same password is accepted
+// again, transactions have a session of their own.
+func TestNoOneTimeCode(t *testing.T) {
+	t.Parallel()
+	refusal := spstest.Fault{Method: "GET", Path: "authentication", Status: 401, Body: `{"error":{"type":"AuthenticationFailure"}}`}
+	for name, test := range map[string]struct {
+		written bool // before the appliance refused anything
+		want    error
+	}{
+		"first written then":  {false, nil}, // in the session that reads
+		"written before that": {true, sps.AuthenticationFailure},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			withVault(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client, v *vault) {
+				if test.written {
+					if err := c.Transaction(t.Context(), testkit.SetAdmin("first@example.com")); err != nil {
+						t.Fatal(err)
+					}
+					a.ExpireSessions()
+					if _, err := c.Firmware.Slots.List(t.Context()); err != nil {
+						t.Fatal(err)
+					}
+				}
+				a.Inject(refusal)
+				if err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter)); !errors.Is(err, test.want) {
+					t.Errorf("while it starts: %v, want %v", err, test.want)
+				}
+				a.ExpireSessions()
+				time.Sleep(2 * time.Minute) // the bubble's
+				if _, err := c.Firmware.Slots.List(t.Context()); err != nil {
+					t.Errorf("once it has started: %v", err)
+				}
+				if err := c.Transaction(t.Context(), testkit.SetAdmin("last@example.com")); err != nil {
+					t.Errorf("once it has started: %v", err)
+				}
+				diffSessions(t, a, 2)
+				testkit.Settled(t, a, "last@example.com")
+			}, sps.WithLoginRetry(time.Minute))
+		})
+	}
+}
+
+// TestCrowdWaitsForRestart has many callers beside a wait for a restart, during which a
+// refused login may be tried again: they do not lock the account.
+func TestCrowdWaitsForRestart(t *testing.T) {
+	t.Parallel()
+	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+		info, err := c.Info(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		a.ExpireSessions()
+		a.Inject(spstest.Fault{Method: "GET", Path: "authentication", Status: 401, Body: `{"error":{"type":"AuthenticationFailure"}}`, Times: -1})
+		a.ResetJournal()
+		ctx, cancel := context.WithCancel(t.Context())
+		var crowd sync.WaitGroup
+		for range 20 {
+			crowd.Go(func() {
+				for ctx.Err() == nil {
+					time.Sleep(time.Second) // the bubble's; the wait begins first
+					c.Firmware.Slots.List(ctx)
+				}
+			})
+		}
+		start := time.Now()
+		time.AfterFunc(50*time.Second, a.ClearFaults)
+		if _, err := c.Firmware.WaitForVersion(t.Context(), info.FirmwareVersion); err != nil {
+			t.Error(err)
+		}
+		cancel()
+		crowd.Wait()
+		if n, took := logins(a), time.Since(start); n > 6 || took > 2*time.Minute {
+			t.Errorf("%d logins in %s", n, took)
+		}
+	})
+}

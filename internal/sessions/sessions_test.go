@@ -1,0 +1,441 @@
+package sessions
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/internal/testkit"
+	"github.com/go-sps/sps/spstest"
+)
+
+// TestOutage has the appliance out of reach for a minute after the first write. As soon
+// as it answers again a transaction succeeds, and nobody ever sees the staged values.
+func TestOutage(t *testing.T) {
+	t.Parallel()
+	for name, next := range map[string]func(t *testing.T, c *sps.Client) error{
+		"a transaction": func(t *testing.T, c *sps.Client) error { return nil },
+		"a read": func(t *testing.T, c *sps.Client) error {
+			email, err := c.Management.Email.Get(t.Context())
+			if err == nil && email.Body.AdminAddress != testkit.AdminBefore {
+				t.Errorf("a reader sees %+v", email.Body)
+			}
+			return err
+		},
+		"a join": func(t *testing.T, c *sps.Client) error {
+			return c.Starling.Join(t.Context(), sps.StarlingJoinRequest{CredentialString: sps.NewSecretString("credential")})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				a := spstest.NewServer(t, spstest.WithoutListener())
+				defer a.Close()
+				var out atomic.Bool
+				c, err := sps.Connect(t.Context(), a.Addr(), sps.UsernamePassword(a.Username(), sps.NewSecretString(a.Password())),
+					testkit.RoundTrip(func(r *http.Request) (*http.Response, error) {
+						if out.Load() {
+							return nil, errors.New("connection reset")
+						}
+						return a.RoundTrip(r)
+					}))
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer c.Close(context.Background())
+				err = c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+					if err := testkit.SetAdmin("lost@example.com")(ctx, tx); err != nil {
+						return err
+					}
+					out.Store(true)
+					return testkit.SetAdmin("lost too@example.com")(ctx, tx)
+				})
+				if err == nil || errors.Is(err, sps.ErrOutcomeUnknown) {
+					t.Errorf("error %v", err)
+				}
+				time.Sleep(time.Minute) // the bubble's
+				if !a.TransactionOpen() {
+					t.Fatal("nothing was left; the test tests nothing")
+				}
+				out.Store(false)
+				if err := next(t, c); err != nil {
+					t.Errorf("the next call: %v", err)
+				}
+				if name != "a transaction" && a.TransactionOpen() {
+					t.Error("the next call left the transaction open")
+				}
+				if err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter)); err != nil {
+					t.Errorf("the next transaction: %v", err)
+				}
+				testkit.Settled(t, a, testkit.AdminAfter)
+			})
+		})
+	}
+}
+
+// TestOwnLockIsNamed says that the lock is this client's own while it cannot be given
+// back.
+func TestOwnLockIsNamed(t *testing.T) {
+	t.Parallel()
+	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+		a.Inject(spstest.Fault{Method: "DELETE", Status: 500, Times: -1})
+		boom := errors.New("boom")
+		if err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+			return errors.Join(testkit.SetAdmin("lost@example.com")(ctx, tx), boom)
+		}); !errors.Is(err, boom) || !strings.Contains(err.Error(), "hold the lock") {
+			t.Errorf("error %v", err)
+		}
+		if err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter)); !errors.Is(err, sps.ErrLocked) || !strings.Contains(err.Error(), "earlier session of this client") {
+			t.Errorf("error %v", err)
+		}
+		if after, ok := sps.SafeToRetry(c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter))); !ok || after <= 0 {
+			t.Errorf("safe to retry after %s, %t, want the end of the session", after, ok)
+		}
+		before := len(a.Journal())
+		for range 10 {
+			if _, err := c.Firmware.Slots.List(t.Context()); err != nil {
+				t.Error(err)
+			}
+		}
+		if n := len(a.Journal()) - before; n > 20 {
+			t.Errorf("ten reads in a row made %d requests: there is no pause between two tries", n)
+		}
+		a.ClearFaults()
+		if err := c.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if a.TransactionOpen() || a.Sessions() > 0 {
+			t.Error("Close left something")
+		}
+	})
+}
+
+// TestOneSession has one session for both: after something uncertain no call shows what
+// is staged.
+func TestOneSession(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		faults []spstest.Fault
+		err    error // of the next call, nil for none
+		seen   string
+	}{
+		"a rollback that failed":         {[]spstest.Fault{{Method: "DELETE", Path: "transaction", Status: 500, Times: 1}}, nil, testkit.AdminBefore},
+		"one that cannot be rolled back": {[]spstest.Fault{{Method: "DELETE", Path: "transaction", Status: 500, Times: -1}}, sps.ErrOutcomeUnknown, ""},
+		"nobody to ask":                  {[]spstest.Fault{{Method: "DELETE", Path: "transaction", Status: 500, Times: 1}, {Method: "GET", Path: "transaction", Status: 500, Times: -1}}, sps.ErrOutcomeUnknown, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+				for _, f := range test.faults {
+					a.Inject(f)
+				}
+				err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+					if err := testkit.SetAdmin("lost@example.com")(ctx, tx); err != nil {
+						return err
+					}
+					return errors.New("boom")
+				})
+				if err == nil {
+					t.Fatal("no error")
+				}
+				email, err := c.Management.Email.Get(t.Context())
+				switch {
+				case test.err != nil && !errors.Is(err, test.err):
+					t.Errorf("the next call: %+v, %v, want %v", email, err, test.err)
+				case test.err == nil && (err != nil || email.Body.AdminAddress != test.seen):
+					t.Errorf("the next call: %+v, %v", email, err)
+				}
+				a.ClearFaults()
+				if email, err := c.Management.Email.Get(t.Context()); err != nil || email.Body.AdminAddress != testkit.AdminBefore {
+					t.Errorf("once the appliance is well: %+v, %v", email, err)
+				}
+				if err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter)); err != nil {
+					t.Error(err)
+				}
+				testkit.Settled(t, a, testkit.AdminAfter)
+				diffSessions(t, a, 1)
+			}, sps.WithOneSession())
+		})
+	}
+}
+
+func diffSessions(t *testing.T, a *spstest.Appliance, want int) {
+	t.Helper()
+	testkit.Diff(t, "sessions", want, a.Sessions())
+}
+
+// TestCodeForOneLogin has codes that serve one login: transactions run in the session
+// that reads.
+func TestCodeForOneLogin(t *testing.T) {
+	t.Parallel()
+	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, _ *sps.Client) {
+		asked := 0
+		c, err := sps.Connect(t.Context(), a.Addr(), sps.PasswordFunc(a.Username(), func(context.Context) (sps.Secret, error) {
+			if asked++; asked > 1 {
+				return sps.NewSecretString("used already"), nil
+			}
+			return sps.NewSecretString(a.Password()), nil
+		}), testkit.InProcess(a))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close(t.Context())
+		for i := range 2 {
+			if err := c.Transaction(t.Context(), testkit.SetAdmin(fmt.Sprintf("a%d@example.com", i))); err != nil {
+				t.Errorf("transaction %d: %v", i, err)
+			}
+		}
+		if _, err := c.Firmware.Slots.List(t.Context()); err != nil {
+			t.Errorf("reading: %v", err)
+		}
+		testkit.Diff(t, "logins", 2, asked)
+		testkit.Settled(t, a, "a1@example.com")
+	})
+}
+
+// TestRefusedOnce has a password that changed: both sessions together ask once.
+func TestRefusedOnce(t *testing.T) {
+	t.Parallel()
+	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+		a.SetPassword(a.Username(), "another")
+		a.ResetJournal()
+		if err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter)); !errors.Is(err, sps.AuthenticationFailure) {
+			t.Errorf("a write: %v", err)
+		}
+		if _, err := c.Firmware.Slots.List(t.Context()); err != nil {
+			t.Errorf("the session that reads lives: %v", err)
+		}
+		a.ExpireSessions()
+		if _, err := c.Firmware.Slots.List(t.Context()); !errors.Is(err, sps.AuthenticationFailure) {
+			t.Errorf("once it has ended: %v", err)
+		}
+		testkit.Diff(t, "logins", 1, logins(a))
+	})
+}
+
+// TestWriteSessionEnds ends the session of a transaction before each of its requests.
+func TestWriteSessionEnds(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		method, path string
+		skip         int
+		want         error // nil: it succeeds
+	}{
+		"a read before":     {"GET", "configuration/**", 0, nil},
+		"the opening":       {"POST", "transaction", 0, nil},
+		"the first write":   {"PUT", "configuration/**", 0, sps.ErrTransactionLost},
+		"the second write":  {"PUT", "configuration/**", 1, sps.ErrTransactionLost},
+		"a read after":      {"GET", "configuration/management/snmp/trap", 0, sps.ErrTransactionLost},
+		"the repeated read": {"GET", "configuration/management/email", 1, nil}, // in the other session
+		"the changes":       {"GET", "transaction/changes", 0, sps.ErrTransactionLost},
+		"the commit":        {"PUT", "transaction", 0, sps.ErrTransactionLost},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+				a.Inject(spstest.Fault{Method: test.method, Path: test.path, Skip: test.skip, ExpireSession: true})
+				err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+					if err := testkit.SetAdmin("first@example.com")(ctx, tx); err != nil {
+						return err
+					}
+					if _, err := tx.Management.SNMP.Trap.Get(ctx); err != nil {
+						return err
+					}
+					return testkit.SetAdmin(testkit.AdminAfter)(ctx, tx)
+				})
+				want := testkit.AdminAfter
+				if test.want != nil {
+					want = testkit.AdminBefore
+				}
+				if !errors.Is(err, test.want) {
+					t.Errorf("error %v, want %v", err, test.want)
+				}
+				testkit.Settled(t, a, want)
+				if err := c.Transaction(t.Context(), testkit.SetAdmin("last@example.com")); err != nil {
+					t.Errorf("the next transaction: %v", err)
+				}
+				testkit.Settled(t, a, "last@example.com")
+			})
+		})
+	}
+}
+
+// TestJoinTakesTurns has the raw join wait for the client's own transaction.
+func TestJoinTakesTurns(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(t)
+	c := testkit.Connect(t, a)
+	join := map[string]any{"credential_string": "c", "product_instance": "p", "environment": "prod"}
+	err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+		if err := testkit.SetAdmin(testkit.AdminAfter)(ctx, tx); err != nil {
+			return err
+		}
+		if _, err := c.Invoke(ctx, "POST", "starling/join", join); !errors.Is(err, sps.ErrNested) {
+			t.Errorf("inside: %v, want ErrNested", err)
+		}
+		done, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		defer cancel()
+		if _, err := c.Invoke(done, "DELETE", "starling/join", nil); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("beside: %v, want that it waits", err)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Invoke(t.Context(), "POST", "starling/join", join); err != nil {
+		t.Errorf("after it: %v", err)
+	}
+}
+
+// TestEndsAtEachRequest ends the context, or closes the client, at each request of a
+// transaction: before it is sent, and once it was executed. What the error says still
+// holds an hour later, and nothing is left.
+func TestEndsAtEachRequest(t *testing.T) {
+	t.Parallel()
+	for _, how := range []string{"ctx", "Close"} {
+		for _, executed := range []bool{false, true} {
+			for _, one := range []bool{false, true} {
+				for n := range 9 {
+					t.Run(fmt.Sprintf("%s at request %d, executed: %t, one session: %t", how, n, executed, one), func(t *testing.T) {
+						t.Parallel()
+						synctest.Test(t, func(t *testing.T) { endsAt(t, how, n, executed, one) })
+					})
+				}
+			}
+		}
+	}
+}
+
+func endsAt(t *testing.T, how string, n int, executed, one bool) {
+	a := spstest.NewServer(t, spstest.WithoutListener())
+	defer a.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var c *sps.Client
+	var closing sync.WaitGroup
+	end := func() {
+		if how == "ctx" {
+			cancel()
+			return
+		}
+		closing.Go(func() { _ = c.Close(context.Background()) })
+		synctest.Wait()
+	}
+	var counting atomic.Bool
+	var seen atomic.Int32
+	options := []sps.Option{testkit.RoundTrip(func(r *http.Request) (*http.Response, error) {
+		mine := counting.Load() && int(seen.Add(1))-1 == n
+		if mine && !executed {
+			end()
+			<-r.Context().Done()
+			return nil, r.Context().Err()
+		}
+		resp, err := a.RoundTrip(r.WithContext(context.WithoutCancel(r.Context())))
+		if mine {
+			end()
+			<-r.Context().Done()
+			return nil, r.Context().Err()
+		}
+		return resp, err
+	})}
+	if one {
+		options = append(options, sps.WithOneSession())
+	}
+	var err error
+	if c, err = sps.Connect(t.Context(), a.Addr(), sps.UsernamePassword(a.Username(), sps.NewSecretString(a.Password())), options...); err != nil {
+		t.Fatal(err)
+	}
+	counting.Store(true)
+	err = c.Transaction(ctx, func(ctx context.Context, tx *sps.Transaction) error {
+		if err := testkit.SetAdmin("first@example.com")(ctx, tx); err != nil {
+			return err
+		}
+		return testkit.SetAdmin(testkit.AdminAfter)(ctx, tx)
+	})
+	counting.Store(false)
+	closing.Wait()
+	time.Sleep(time.Hour) // the bubble's
+	now := testkit.Admin(t, a)
+	switch {
+	case err == nil && now != testkit.AdminAfter:
+		t.Errorf("no error, and the address is %s", now)
+	case err != nil && !errors.Is(err, sps.ErrOutcomeUnknown) && now != testkit.AdminBefore:
+		t.Errorf("error %v, and the address is %s", err, now)
+	}
+	if a.TransactionOpen() || a.LockedBy() != "" {
+		t.Error("a transaction is left")
+	}
+	closed := c.Close(context.Background())
+	left := 0 // a login whose answer is lost leaves a session that nobody knows
+	for _, r := range a.Journal() {
+		if r.Method == "GET" && r.Path == "/api/authentication" && r.Executed {
+			left++
+		}
+		if r.Method == "DELETE" && r.Path == "/api/authentication" && r.Executed {
+			left--
+		}
+	}
+	if lost := executed && n == 1 && !one; left != 0 && !lost || left > 1 || closed != nil && !(how == "Close" && n == 1 && !one) {
+		t.Errorf("Close: %v; sessions left: %d", closed, left)
+	}
+}
+
+// TestNotAnAppliance has something else answer the login: it is not the credential that is
+// wrong, and it is tried again.
+func TestNotAnAppliance(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		fault spstest.Fault
+		says  string
+	}{
+		"a page":            {spstest.Fault{Status: 200, Body: "<html>Welcome", ContentType: "text/html"}, "is this the address of an SPS appliance?"},
+		"a firewall's page": {spstest.Fault{Status: 403, Body: "<html>Blocked", ContentType: "text/html"}, "text/html"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := spstest.NewServer(t)
+			test.fault.Method, test.fault.Path = "GET", "authentication"
+			a.Inject(test.fault)
+			if _, err := testkit.Dial(t.Context(), a); err == nil || !strings.Contains(err.Error(), test.says) || strings.Contains(err.Error(), "no further login") {
+				t.Errorf("error %v", err)
+			}
+			c := testkit.Connect(t, a)
+			a.ExpireSessions()
+			a.Inject(test.fault)
+			if _, err := c.Firmware.Slots.List(t.Context()); err == nil {
+				t.Error("no error")
+			}
+			if _, err := c.Firmware.Slots.List(t.Context()); err != nil {
+				t.Errorf("once it is through: %v", err)
+			}
+		})
+	}
+}
+
+// TestLoginBrokeOffThenRefused has logins whose answers break off after the cookie, and
+// then one that is refused: what the first ones opened is logged out.
+func TestLoginBrokeOffThenRefused(t *testing.T) {
+	t.Parallel()
+	for status, body := range map[int]string{503: "", 403: `{"error":{"type":"ForbiddenActionError"}}`} {
+		synctest.Test(t, func(t *testing.T) {
+			a := spstest.NewServer(t, spstest.WithoutListener())
+			defer a.Close()
+			a.Inject(spstest.Fault{Method: "GET", Path: "authentication", Truncate: 1, Times: 2})
+			a.Inject(spstest.Fault{Method: "GET", Path: "authentication", Status: status, Body: body, Times: -1})
+			_, err := sps.Connect(t.Context(), a.Addr(), sps.UsernamePassword(a.Username(), sps.NewSecretString(a.Password())), testkit.InProcess(a))
+			if !errors.Is(err, sps.Status(status)) {
+				t.Errorf("error %v, want status %d", err, status)
+			}
+			testkit.Diff(t, "sessions left", 0, a.Sessions())
+		})
+	}
+}

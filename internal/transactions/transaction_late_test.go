@@ -1,0 +1,67 @@
+package transactions
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/internal/testkit"
+	"github.com/go-sps/sps/spstest"
+)
+
+// TestCommitEndsDuringRollback has a commit that ends while the rollback after the last
+// look waits for it, and then has nothing to roll back.
+func TestCommitEndsDuringRollback(t *testing.T) {
+	t.Parallel()
+	for _, refusal := range []string{"200", "404:ResourceNotFound", "405:MethodNotAllowed"} {
+		for _, one := range []bool{false, true} {
+			options := []sps.Option{nil}
+			if one {
+				options = append(options, sps.WithOneSession())
+			}
+			testkit.BubbleWith(t, []spstest.Option{spstest.WithVariant("rollback-closed", refusal), spstest.WithTakes("PUT", "transaction", 18*time.Second)},
+				func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+					ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+					defer cancel()
+					if err := c.Transaction(ctx, testkit.SetAdmin(testkit.AdminAfter)); err != nil {
+						t.Errorf("%s, one session %t: %v, though the commit was executed", refusal, one, err)
+					}
+					testkit.Settled(t, a, testkit.AdminAfter)
+				}, options...)
+		}
+	}
+}
+
+// TestRollbackComesLate has a rollback whose answer is lost, and that the appliance
+// executes in the middle of the next transaction.
+func TestRollbackComesLate(t *testing.T) {
+	t.Parallel()
+	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+		a.Inject(spstest.Fault{Method: "DELETE", Path: "transaction", CutAfter: true, Detached: true, Takes: 10 * time.Second})
+		err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+			if err := testkit.SetAdmin(testkit.AdminAfter)(ctx, tx); err != nil {
+				t.Error(err)
+			}
+			return errRollback
+		})
+		if !errors.Is(err, errRollback) {
+			t.Errorf("error %v, want that of the function", err)
+		}
+		err = c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+			if _, err := tx.TrustStores.Create(ctx, sps.NewTrustStore("first")); err != nil {
+				return err
+			}
+			time.Sleep(20 * time.Second)
+			return testkit.SetAdmin(testkit.AdminAfter)(ctx, tx)
+		}, sps.WithLockWait(time.Minute))
+		if err != nil {
+			t.Error(err)
+		}
+		testkit.Settled(t, a, testkit.AdminAfter)
+		if _, err := c.TrustStores.GetByName(t.Context(), "first"); err != nil {
+			t.Errorf("no error of the transaction, and a part is missing: %v", err)
+		}
+	})
+}

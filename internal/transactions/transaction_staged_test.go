@@ -1,0 +1,694 @@
+package transactions
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/internal/testkit"
+	"github.com/go-sps/sps/spstest"
+)
+
+// TestConcurrentUpdates has several goroutines update one object in one transaction.
+func TestConcurrentUpdates(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(t)
+	c := testkit.Connect(t, a)
+	ids := testkit.AllTrafficAlerts
+	err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+		errs := make([]error, len(ids))
+		var all sync.WaitGroup
+		for i, id := range ids {
+			all.Go(func() {
+				errs[i] = tx.Alerting.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error { return a.Enable(sps.ChannelEmail, id) })
+			})
+		}
+		all.Wait()
+		return errors.Join(errs...)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	alerts, err := c.Alerting.TrafficAlerts.Get(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range ids {
+		if !alerts.Body[id].Email {
+			t.Errorf("the update of %s is lost", id)
+		}
+	}
+}
+
+// TestNestedUpdate has an update within another one's function.
+func TestNestedUpdate(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(t)
+	c := testkit.Connect(t, a)
+	err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+		return tx.Alerting.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error {
+			inner := tx.Alerting.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error { return a.Enable(sps.ChannelSNMP, sps.AlertAuthFailure) })
+			return errors.Join(inner, a.Enable(sps.ChannelEmail, sps.AlertAuthFailure))
+		})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	alerts, err := c.Alerting.TrafficAlerts.Get(t.Context())
+	if err != nil || alerts.Body[sps.AlertAuthFailure] != (sps.AlertSetting{Email: true, SNMP: true}) {
+		t.Errorf("alerts %+v, %v", alerts, err)
+	}
+	// One that changes it each time ends with an error.
+	n := 0
+	err = c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+		return tx.Management.Email.Update(ctx, func(e *sps.EmailSettings) error {
+			n++
+			e.AdminAddress = "outer"
+			return testkit.SetAdmin(fmt.Sprint(n))(ctx, tx)
+		})
+	})
+	if err == nil || !strings.Contains(err.Error(), "does the update write its own object?") {
+		t.Errorf("an endless one: %v", err)
+	}
+	testkit.Settled(t, a, testkit.AdminBefore)
+}
+
+// TestReadDuringWrite reads an object while it is written: another reader does not wait,
+// and sees what is committed.
+func TestReadDuringWrite(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(t)
+	written, read := make(chan struct{}), make(chan struct{})
+	c := testkit.Connect(t, a, sps.WithTransport(func(base http.RoundTripper) http.RoundTripper {
+		return testkit.RoundTripper(func(r *http.Request) (*http.Response, error) {
+			resp, err := base.RoundTrip(r)
+			if r.Method == "PUT" && strings.HasSuffix(r.URL.Path, "/email") {
+				close(written)
+				<-read // the answer comes later than that to the read
+			}
+			return resp, err
+		})
+	}))
+	err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+		go func() {
+			defer close(read)
+			<-written
+			if email, err := c.Management.Email.Get(t.Context()); err != nil || email.Body.AdminAddress != testkit.AdminBefore {
+				t.Errorf("read %+v, %v", email, err)
+			}
+		}()
+		return tx.Management.Email.Replace(ctx, sps.EmailSettings{AdminAddress: testkit.AdminAfter})
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	testkit.Settled(t, a, testkit.AdminAfter)
+}
+
+// TestRevertedMeanwhile has somebody revert one of two objects after a commit whose
+// answer was lost: nobody can tell any more.
+func TestRevertedMeanwhile(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(t)
+	original, _ := a.Configuration("management/email")
+	c := testkit.Connect(t, a, sps.WithTransport(func(base http.RoundTripper) http.RoundTripper {
+		return testkit.RoundTripper(func(r *http.Request) (*http.Response, error) {
+			resp, err := base.RoundTrip(r)
+			if r.Method == "PUT" && strings.HasSuffix(r.URL.Path, "/transaction") && err == nil {
+				resp.Body.Close()
+				a.SetConfiguration("management/email", original)
+				return nil, errors.New("connection reset")
+			}
+			return resp, err
+		})
+	}))
+	err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+		err := tx.Alerting.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error { return a.EnableAll(sps.ChannelEmail) })
+		return errors.Join(err, testkit.SetAdmin(testkit.AdminAfter)(ctx, tx))
+	})
+	if !errors.Is(err, sps.ErrOutcomeUnknown) {
+		t.Errorf("error %v", err)
+	}
+}
+
+// TestHandlesStayInside has handles of endpoints that are not the configuration.
+func TestHandlesStayInside(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(t)
+	c := testkit.Connect(t, a)
+	for name, write := range map[string]func(context.Context, *sps.Transaction) error{
+		"delete a slot": func(ctx context.Context, tx *sps.Transaction) error {
+			return sps.NewCollection[any](c, "firmware/slots").In(tx).Delete(ctx, "4")
+		},
+		"commit": func(ctx context.Context, tx *sps.Transaction) error {
+			return sps.NewSingleton[any](c, "transaction").In(tx).Replace(ctx, map[string]any{"status": "commit"})
+		},
+		"start a bundle": func(ctx context.Context, tx *sps.Transaction) error {
+			_, err := sps.NewCollection[any](c, "troubleshooting/support-bundle").In(tx).Create(ctx, map[string]any{})
+			return err
+		},
+		"unjoin": func(ctx context.Context, tx *sps.Transaction) error {
+			return sps.NewCollection[any](c, "starling").In(tx).Delete(ctx, "join")
+		},
+		"update a slot": func(ctx context.Context, tx *sps.Transaction) error {
+			return sps.NewSingleton[map[string]any](c, "firmware/slots/2").In(tx).Update(ctx, func(b *map[string]any) error {
+				(*b)["current"] = true
+				return nil
+			})
+		},
+	} {
+		a.ResetJournal()
+		if err := c.Transaction(t.Context(), write); !errors.Is(err, sps.ErrInvalidInput) || errors.Is(err, sps.ErrLocked) {
+			t.Errorf("%s: %v", name, err)
+		}
+		for _, r := range testkit.Requests(a) {
+			if !strings.HasPrefix(r, "GET ") && !strings.HasSuffix(r, " /api/transaction") {
+				t.Errorf("%s: sent %s", name, r)
+			}
+		}
+		testkit.Settled(t, a, testkit.AdminBefore)
+	}
+}
+
+// dropped makes a client whose commits are answered in some way, while the appliance
+// drops the transaction.
+func dropped(t *testing.T, a *spstest.Appliance, answered int) *sps.Client {
+	return testkit.Connect(t, a, sps.WithTransport(func(base http.RoundTripper) http.RoundTripper {
+		return testkit.RoundTripper(func(r *http.Request) (*http.Response, error) {
+			if r.Method != "PUT" || !strings.HasSuffix(r.URL.Path, "/transaction") {
+				return base.RoundTrip(r)
+			}
+			drop := r.Clone(r.Context())
+			drop.Method, drop.Body, drop.ContentLength = "DELETE", nil, 0
+			if resp, err := base.RoundTrip(drop); err == nil {
+				resp.Body.Close()
+			}
+			if answered == 0 {
+				return nil, errors.New("connection reset")
+			}
+			return testkit.Answer(r, answered, http.Header{}, ""), nil
+		})
+	}))
+}
+
+// listed is the list in which TestDroppedTransaction creates an object without a key.
+const listed = "configuration/policies/time_policies"
+
+// TestDroppedTransaction never returns nil where nothing was applied, nor an error that
+// says so: that objects are as before does not prove that no commit comes.
+func TestDroppedTransaction(t *testing.T) {
+	t.Parallel()
+	raw := func(method, path string, body any) func(context.Context, *sps.Transaction) error {
+		return func(ctx context.Context, tx *sps.Transaction) error {
+			_, err := tx.Invoke(ctx, method, path, body)
+			return err
+		}
+	}
+	replace := func(ctx context.Context, tx *sps.Transaction) error {
+		return tx.Management.Email.Replace(ctx, sps.EmailSettings{AdminAddress: testkit.AdminAfter})
+	}
+	forthAndBack := func(ctx context.Context, tx *sps.Transaction) error {
+		return errors.Join(
+			tx.Alerting.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error { return a.EnableAll(sps.ChannelEmail) }),
+			tx.Alerting.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error { return a.DisableAll(sps.ChannelEmail) }))
+	}
+	then := func(writes ...func(context.Context, *sps.Transaction) error) func(context.Context, *sps.Transaction) error {
+		return func(ctx context.Context, tx *sps.Transaction) error {
+			for _, write := range writes {
+				if err := write(ctx, tx); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}
+	createAndDelete := func(ctx context.Context, tx *sps.Transaction) error {
+		key, err := tx.TrustStores.Create(ctx, sps.NewTrustStore("Ours"))
+		if err != nil {
+			return err
+		}
+		return tx.TrustStores.Delete(ctx, key)
+	}
+	createAndUpdate := func(ctx context.Context, tx *sps.Transaction) error {
+		key, err := tx.TrustStores.Create(ctx, sps.NewTrustStore("Ours"))
+		if err != nil {
+			return err
+		}
+		return tx.TrustStores.Update(ctx, key, func(s *sps.TrustStore) error { s.Name = "Still ours"; return nil })
+	}
+	const backup = "configuration/management/system_backup"
+	reference := then(raw("GET", backup, nil), raw("PUT", backup, json.RawMessage(`{"backup_policy":null}`)))
+	createKeyless := func(ctx context.Context, tx *sps.Transaction) error {
+		_, err := tx.Invoke(ctx, "POST", listed, struct{}{})
+		return err
+	}
+	asBefore, unknown := []string{"one"}, []string(nil)
+	for name, test := range map[string]struct {
+		write func(context.Context, *sps.Transaction) error
+		want  []string // nil: nothing can be compared
+	}{
+		"update":                       {testkit.SetAdmin(testkit.AdminAfter), asBefore},
+		"replace":                      {replace, asBefore},
+		"a raw PUT":                    {raw("PUT", "configuration/datetime/timezone", json.RawMessage(`"UTC"`)), asBefore},
+		"a raw POST":                   {raw("POST", auditPolicies, auditPolicy{"new"}), asBefore},
+		"a raw DELETE":                 {raw("DELETE", auditPolicies+"/"+policyKey, nil), asBefore},
+		"update, then forth and back":  {then(testkit.SetAdmin(testkit.AdminAfter), forthAndBack), asBefore},
+		"forth and back":               {forthAndBack, unknown},
+		"created and deleted":          {createAndDelete, unknown},
+		"created and updated":          {createAndUpdate, asBefore},
+		"created without a key":        {createKeyless, unknown},
+		"with a reference":             {reference, asBefore},
+		"created and deleted, and one": {then(testkit.SetAdmin(testkit.AdminAfter), createAndDelete), asBefore},
+	} {
+		for _, answered := range []int{0, 502} {
+			t.Run(fmt.Sprintf("%s, answered %d", name, answered), func(t *testing.T) {
+				t.Parallel()
+				synctest.Test(t, func(t *testing.T) { droppedTransaction(t, name, test.write, test.want, answered) })
+			})
+		}
+	}
+}
+
+func droppedTransaction(t *testing.T, name string, write func(context.Context, *sps.Transaction) error, want []string, answered int) {
+	a := spstest.NewServer(t, spstest.WithoutListener())
+	c := dropped(t, a, answered)
+	// The list shows a body of its own beside its items; that is no object that was created.
+	keyed := name != "created without a key"
+	a.Inject(spstest.Fault{Method: "POST", Path: listed, Status: 201, Body: `{}`, MayMiss: keyed})
+	a.Inject(spstest.Fault{Method: "GET", Path: listed, Status: 200, Body: `{"body":{},"items":[]}`, MayMiss: keyed})
+	err := c.Transaction(t.Context(), write)
+	var details *sps.OutcomeUnknownDetails
+	if !errors.Is(err, sps.ErrOutcomeUnknown) || !errors.As(err, &details) {
+		t.Fatalf("error %v, want ErrOutcomeUnknown with its details: the commit may come yet", err)
+	}
+	if (len(details.AsBefore) > 0) != (want != nil) || details.AsWritten != nil || details.Status != "closed" || !details.RolledBack {
+		t.Errorf("details %+v", details)
+	}
+	testkit.Settled(t, a, testkit.AdminBefore)
+}
+
+// TestGoneAfterCommit looks again where an object seems to be deleted.
+func TestGoneAfterCommit(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(t)
+	c := testkit.Connect(t, a)
+	a.Inject(spstest.Fault{Method: "PUT", Path: "transaction", CutAfter: true})
+	a.Inject(spstest.Fault{Method: "GET", Path: auditPolicies + "/*", Status: 404, Body: `{"error":{"type":"ResourceNotFound"}}`, Skip: 2, Times: -1})
+	err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+		return sps.NewCollection[auditPolicy](c, auditPolicies).In(tx).Update(ctx, policyKey, func(p *auditPolicy) error { p.Name = "renamed"; return nil })
+	})
+	var details *sps.OutcomeUnknownDetails
+	if !errors.Is(err, sps.ErrOutcomeUnknown) || !errors.As(err, &details) {
+		t.Fatalf("error %v, want ErrOutcomeUnknown", err)
+	}
+	testkit.Diff(t, "neither", []string{auditPolicies + "/" + policyKey}, details.Neither)
+}
+
+// TestLooksAtAll looks at every object that a lost commit was to write.
+func TestLooksAtAll(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(t)
+	c := testkit.Connect(t, a)
+	a.Inject(spstest.Fault{Method: "PUT", Path: "transaction", CutAfter: true})
+	var made []string
+	err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+		for i := range 7 {
+			key, err := sps.NewCollection[auditPolicy](c, auditPolicies).In(tx).Create(ctx, auditPolicy{fmt.Sprint("new ", i)})
+			if err != nil {
+				return err
+			}
+			made = append(made, "GET /api/"+auditPolicies+"/"+key)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var looks []string
+	for _, r := range testkit.Requests(a) {
+		if strings.HasPrefix(r, "GET /api/configuration/") {
+			looks = append(looks, r)
+		}
+	}
+	slices.Sort(made) // they are looked at side by side
+	slices.Sort(looks)
+	testkit.Diff(t, "looks", made, looks)
+}
+
+// TestLateCommitOfAnother has a commit that the appliance executes only after it was given up.
+func TestLateCommitOfAnother(t *testing.T) {
+	t.Parallel()
+	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+		late := make(chan struct{})
+		hold := func(r *http.Request) bool { return r.Method == "PUT" && strings.HasSuffix(r.URL.Path, "/transaction") }
+		slow, err := sps.Connect(t.Context(), a.Addr(), sps.UsernamePassword("admin", sps.NewSecretString("a")),
+			sps.WithTransport(func(http.RoundTripper) http.RoundTripper {
+				return testkit.RoundTripper(func(r *http.Request) (*http.Response, error) {
+					if !hold(r) {
+						return a.RoundTrip(r)
+					}
+					held := r.Clone(context.WithoutCancel(r.Context()))
+					body, err := held.GetBody()
+					if err != nil {
+						t.Error(err)
+					}
+					held.Body = body
+					go func() {
+						time.Sleep(time.Minute) // in the bubble
+						if resp, err := a.RoundTrip(held); err == nil {
+							resp.Body.Close()
+						}
+						close(late)
+					}()
+					<-r.Context().Done()
+					return nil, r.Context().Err()
+				})
+			}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer slow.Close(context.Background())
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := slow.Transaction(ctx, testkit.SetAdmin("first@example.com")); !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, sps.ErrOutcomeUnknown) {
+			t.Errorf("given up: %v", err)
+		}
+		boom := errors.New("boom")
+		err = slow.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+			if err := testkit.SetAdmin("second@example.com")(ctx, tx); err != nil {
+				return err
+			}
+			<-late
+			return boom
+		})
+		if !errors.Is(err, boom) {
+			t.Errorf("the next one: %v", err)
+		}
+		testkit.Settled(t, a, testkit.AdminBefore)
+	})
+}
+
+// TestLateCommitAfterDrop has a commit that arrives after the appliance dropped its
+// transaction, and the next one is open.
+func TestLateCommitAfterDrop(t *testing.T) {
+	t.Parallel()
+	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, _ *sps.Client) {
+		late := make(chan struct{})
+		first := true
+		c, err := sps.Connect(t.Context(), a.Addr(), sps.UsernamePassword("admin", sps.NewSecretString("a")),
+			sps.WithTransport(func(http.RoundTripper) http.RoundTripper {
+				return testkit.RoundTripper(func(r *http.Request) (*http.Response, error) {
+					if r.Method != "PUT" || !strings.HasSuffix(r.URL.Path, "/transaction") || !first {
+						return a.RoundTrip(r)
+					}
+					first = false
+					drop := r.Clone(r.Context())
+					drop.Method, drop.Body, drop.ContentLength = "DELETE", nil, 0
+					if resp, err := a.RoundTrip(drop); err == nil {
+						resp.Body.Close()
+					}
+					time.AfterFunc(time.Hour, func() {
+						defer close(late)
+						if resp, err := a.RoundTrip(r.WithContext(context.Background())); err == nil {
+							resp.Body.Close()
+						}
+					})
+					return nil, errors.New("connection reset")
+				})
+			}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close(context.Background())
+		if err := c.Transaction(t.Context(), testkit.SetAdmin("first@example.com")); !errors.Is(err, sps.ErrOutcomeUnknown) {
+			t.Errorf("dropped: %v", err)
+		}
+		boom := errors.New("boom")
+		err = c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+			err := testkit.SetAdmin("second@example.com")(ctx, tx)
+			<-late
+			return errors.Join(err, boom)
+		})
+		if !errors.Is(err, boom) {
+			t.Errorf("the next one: %v", err)
+		}
+		testkit.Settled(t, a, testkit.AdminBefore)
+	})
+}
+
+// TestLockAtCommit has an appliance that refuses the commit because of the lock.
+func TestLockAtCommit(t *testing.T) {
+	t.Parallel()
+	locked := spstest.Fault{Method: "PUT", Path: "transaction", Status: 403, Body: `{"error":{"type":"ConfigurationLocked","message":"The configuration is locked by bob"}}`}
+	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+		for _, body := range []string{locked.Body, `{"error":{"type":"Foo","message":"The configuration is locked by bob"}}`} {
+			fault := locked
+			fault.Body = body
+			a.Inject(fault)
+			if err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter)); !errors.Is(err, sps.ErrLocked) {
+				t.Errorf("%s: %v", body, err)
+			}
+			testkit.Settled(t, a, testkit.AdminBefore)
+		}
+		// Waiting is not safe: what the other one changes meanwhile would not be seen.
+		a.Inject(locked)
+		start := time.Now()
+		if err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter), sps.WithLockWait(time.Minute)); !errors.Is(err, sps.ErrLocked) || time.Since(start) > 0 {
+			t.Errorf("with patience, after %s: %v", time.Since(start), err)
+		}
+		testkit.Settled(t, a, testkit.AdminBefore)
+		a.Inject(spstest.Fault{Method: "PUT", Path: "transaction", Status: 409, Body: `{"error":{"type":"Conflict"}}`})
+		if err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter)); !errors.Is(err, sps.ErrTransactionLost) || errors.Is(err, sps.ErrConflict) {
+			t.Errorf("without a transaction: %v", err)
+		}
+		testkit.Settled(t, a, testkit.AdminBefore)
+	})
+}
+
+// TestShortClose resolves a lost commit also where cleaning up has little time.
+func TestShortClose(t *testing.T) {
+	t.Parallel()
+	timeouts := sps.DefaultTimeouts()
+	timeouts.Close = time.Second
+	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+		a.Inject(spstest.Fault{Method: "PUT", Path: "transaction", CutAfter: true})
+		if err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter)); err != nil {
+			t.Errorf("error %v", err)
+		}
+		testkit.Settled(t, a, testkit.AdminAfter)
+	}, sps.WithTimeouts(timeouts))
+}
+
+// TestReadsOfTheClient takes what the function reads through the client for read in
+// the transaction.
+func TestReadsOfTheClient(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(t)
+	c := testkit.Connect(t, a)
+	err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+		email, err := c.Management.Email.Get(ctx)
+		if err != nil {
+			return err
+		}
+		a.SetConfiguration("management/email", json.RawMessage(`{"admin_address":"theirs@example.com"}`))
+		email.Body.ReportingAddress = testkit.AdminAfter
+		return tx.Management.Email.Replace(ctx, email.Body)
+	})
+	if !errors.Is(err, sps.ErrConflict) {
+		t.Errorf("error %v", err)
+	}
+	testkit.Settled(t, a, "theirs@example.com")
+}
+
+// TestDeletedMeanwhile has an object that somebody deletes between read and write.
+func TestDeletedMeanwhile(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(t)
+	c := testkit.Connect(t, a)
+	policies := sps.NewCollection[auditPolicy](c, auditPolicies)
+	err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+		return policies.In(tx).Update(ctx, policyKey, func(p *auditPolicy) error {
+			a.Inject(spstest.Fault{Method: "PUT", Path: auditPolicies + "/*", Status: 404, Body: `{"error":{"type":"ResourceNotFound"}}`})
+			p.Name = "renamed"
+			return nil
+		})
+	})
+	if !errors.Is(err, sps.ErrConflict) || !errors.Is(err, sps.ResourceNotFound) {
+		t.Errorf("error %v", err)
+	}
+	testkit.Settled(t, a, testkit.AdminBefore)
+}
+
+// TestCreatedAndDeletedTwice takes what the transaction itself deleted for no conflict.
+func TestCreatedAndDeletedTwice(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(t)
+	c := testkit.Connect(t, a)
+	err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+		policies := sps.NewCollection[auditPolicy](c, auditPolicies).In(tx)
+		key, err := policies.Create(ctx, auditPolicy{"new"})
+		if err != nil {
+			return err
+		}
+		if _, err := policies.Get(ctx, key); err != nil {
+			return err
+		}
+		if err := policies.Delete(ctx, key); err != nil {
+			return err
+		}
+		return policies.Delete(ctx, key)
+	})
+	if !errors.Is(err, sps.ResourceNotFound) || errors.Is(err, sps.ErrConflict) {
+		t.Errorf("error %v, want ResourceNotFound alone", err)
+	}
+	testkit.Settled(t, a, testkit.AdminBefore)
+}
+
+// TestAmbiguousList refuses the change of a list that could lose something.
+func TestAmbiguousList(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(t)
+	c := testkit.Connect(t, a)
+	a.SetConfiguration("some/thing", json.RawMessage(`{"rules":[{"name":"a","extra":1},{"name":"b","extra":2}]}`))
+	type body struct {
+		Rules []auditPolicy `json:"rules"`
+	}
+	handle := sps.NewSingleton[body](c, "configuration/some/thing")
+	update := func(change func(*body)) error {
+		return c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+			return handle.In(tx).Update(ctx, func(b *body) error { change(b); return nil })
+		})
+	}
+	err := update(func(b *body) { b.Rules = []auditPolicy{{"c"}} })
+	if !errors.Is(err, sps.ErrInvalidInput) || !strings.Contains(err.Error(), "in several updates") {
+		t.Errorf("removed and renamed: %v", err)
+	}
+	testkit.Settled(t, a, testkit.AdminBefore)
+	ctx, cancel := context.WithCancel(t.Context())
+	err = c.Transaction(ctx, func(ctx context.Context, tx *sps.Transaction) error {
+		return handle.In(tx).Update(ctx, func(b *body) error { b.Rules = []auditPolicy{{"c"}}; cancel(); return nil })
+	})
+	if !errors.Is(err, context.Canceled) || errors.Is(err, sps.ErrInvalidInput) {
+		t.Errorf("ended before it was known to be ambiguous: %v", err)
+	}
+	testkit.Settled(t, a, testkit.AdminBefore)
+	if err := update(func(b *body) { b.Rules = append(b.Rules[1:], auditPolicy{"c"}) }); err != nil {
+		t.Errorf("removed and added: %v", err)
+	}
+}
+
+func TestAlertsMissing(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(t)
+	c := testkit.Connect(t, a)
+	for name, change := range map[string]func(*sps.TrafficAlerts){
+		"declared": func(a *sps.TrafficAlerts) { *a = sps.TrafficAlerts{sps.AlertAuthFailure: {Email: true}} },
+		"nil":      func(a *sps.TrafficAlerts) { *a = nil },
+		"deleted":  func(a *sps.TrafficAlerts) { delete(*a, sps.AlertAuthFailure) },
+	} {
+		err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+			return tx.Alerting.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error { change(a); return nil })
+		})
+		if !errors.Is(err, sps.ErrInvalidInput) || !strings.Contains(err.Error(), "would be lost: switch its channels off instead") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	testkit.Diff(t, "alerts", 16, len(testkit.Committed(t, a, "alerting/traffic_alerts")))
+}
+
+// TestMisuse has what cannot work, as one clear error.
+func TestMisuse(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(t)
+	c := testkit.Connect(t, a)
+	_, userInHost := sps.Connect(t.Context(), "admin:pw4711@10.0.0.5", sps.UsernamePassword("a", sps.NewSecretString("b")))
+	_, urlAsHost := sps.Connect(t.Context(), "https://admin:pw4711@10.0.0.5/", sps.UsernamePassword("a", sps.NewSecretString("b")))
+	_, noClient := sps.NewSingleton[any](nil, "configuration/x").Get(t.Context())
+	_, noPath := c.Invoke(t.Context(), "GET", "https://10.0.0.5/api/info", nil)
+	_, emptyPath := c.Listing(t.Context(), "/api/")
+	for name, err := range map[string]error{
+		"a user in the host":     userInHost,
+		"a URL as the host":      urlAsHost,
+		"no client":              noClient,
+		"a URL as the path":      noPath,
+		"an empty path":          emptyPath,
+		"no function":            c.Transaction(t.Context(), nil),
+		"no function of updates": c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error { return tx.Management.Email.Update(ctx, nil) }),
+		"no transaction":         c.Management.Email.In(nil).Replace(t.Context(), sps.EmailSettings{}),
+		"no proper JSON": c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+			return sps.NewSingleton[json.RawMessage](c, "configuration/x").In(tx).Replace(ctx, json.RawMessage(`{"a":`))
+		}),
+	} {
+		text := fmt.Sprint(err)
+		if !errors.Is(err, sps.ErrInvalidInput) || strings.Contains(text, "pw4711") || strings.Count(text, "sps: ") != 1 || strings.Contains(text, "\n") {
+			t.Errorf("%s: %s", name, text)
+		}
+	}
+	_, list := sps.NewSingleton[any](c, "configuration/trust_stores").Get(t.Context())
+	_, object := sps.NewCollection[any](c, "configuration/management/email").List(t.Context())
+	if !strings.Contains(fmt.Sprint(list), "use NewCollection") || !strings.Contains(fmt.Sprint(object), "use NewSingleton") {
+		t.Errorf("a list as an object: %v; an object as a list: %v", list, object)
+	}
+}
+
+// TestRefusalsOfTransactions has refusals that are easily taken for something else.
+func TestRefusalsOfTransactions(t *testing.T) {
+	t.Parallel()
+	typed := func(method, path string, status int, kind string) spstest.Fault {
+		return spstest.Fault{Method: method, Path: path, Status: status, Body: `{"error":{"type":"` + kind + `"}}`}
+	}
+	deleteTwice := func(ctx context.Context, tx *sps.Transaction) error {
+		for _, method := range []string{"GET", "DELETE", "DELETE"} {
+			if _, err := tx.Invoke(ctx, method, auditPolicies+"/"+policyKey, nil); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	swallowed := func(ctx context.Context, tx *sps.Transaction) error {
+		if _, err := tx.Invoke(ctx, "DELETE", auditPolicies+"/none", nil); !errors.Is(err, sps.ResourceNotFound) {
+			return errors.New("the deletion of what is not there was not refused")
+		}
+		return nil
+	}
+	for name, test := range map[string]struct {
+		fault spstest.Fault
+		run   func(context.Context, *sps.Transaction) error
+		want  error // nil for success
+		not   error
+	}{
+		"opening, 404":               {typed("POST", "transaction", 404, "ResourceNotFound"), testkit.SetAdmin(testkit.AdminAfter), sps.ResourceNotFound, sps.ErrLocked},
+		"opening, 405":               {typed("POST", "transaction", 405, "MethodNotAllowed"), testkit.SetAdmin(testkit.AdminAfter), sps.MethodNotAllowed, sps.ErrLocked},
+		"opening, its form":          {typed("POST", "transaction", 400, "InvalidRequestBody"), testkit.SetAdmin(testkit.AdminAfter), sps.InvalidRequestBody, sps.ErrLocked},
+		"a step without transaction": {typed("PUT", "configuration/**", 409, "Conflict"), testkit.SetAdmin(testkit.AdminAfter), sps.ErrTransactionLost, sps.ErrConflict},
+		"its own deletion":           {spstest.Fault{}, deleteTwice, sps.ResourceNotFound, sps.ErrConflict},
+		"no list of changes":         {spstest.Fault{Method: "GET", Path: "transaction/changes", Status: 500, Times: -1}, testkit.SetAdmin(testkit.AdminAfter), nil, nil},
+		"everything refused":         {spstest.Fault{Method: "PUT", Path: "transaction", Status: 500, Times: -1, MayMiss: true}, swallowed, nil, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := spstest.NewServer(t)
+			c := testkit.Connect(t, a)
+			a.Inject(test.fault)
+			err := c.Transaction(t.Context(), test.run)
+			switch {
+			case test.want == nil && err != nil:
+				t.Errorf("error %v, want success", err)
+			case test.want != nil && (!errors.Is(err, test.want) || errors.Is(err, test.not)):
+				t.Errorf("error %v, want %v and not %v", err, test.want, test.not)
+			}
+			if a.TransactionOpen() || a.LockedBy() != "" {
+				t.Error("a transaction is left")
+			}
+		})
+	}
+}

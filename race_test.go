@@ -1,5 +1,0 @@
-//go:build race
-
-package sps_test
-
-const raceEnabled = true
