@@ -47,7 +47,7 @@ func TestManPages(t *testing.T) {
 // TestGuides looks whether the commands in the pages exist, with their flags.
 func TestGuides(t *testing.T) {
 	t.Parallel()
-	names, err := filepath.Glob(docs + "/*.md")
+	names, err := filepath.Glob(docs + "/*/*.md")
 	if err != nil {
 		t.Fatal(err)
 	}
