@@ -341,7 +341,7 @@ func withCause(ctx context.Context, err error) error {
 type endedError struct{ cause, err error }
 
 func (e *endedError) Error() string {
-	if e.cause == context.Canceled {
+	if errors.Is(e.cause, context.Canceled) {
 		return "interrupted: " + e.err.Error()
 	}
 	return e.cause.Error() + ": " + e.err.Error()
