@@ -195,6 +195,9 @@ func TestUsageErrors(t *testing.T) {
 		{"api GET info --dry-run", "--dry-run is for writes"},
 		{"api GET info -q x", "not of the form name=value"},
 		{"api PUT info --data nowhere", "open nowhere"},
+		{"--hosts= info", "--hosts is empty"},
+		{"--username= info", "--username is empty"},
+		{"--host= info", "--host is empty"},
 	} {
 		status := out.Failed
 		if test.args == "" {
