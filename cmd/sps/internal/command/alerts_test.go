@@ -3,6 +3,7 @@ package command
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/go-sps/sps/cmd/sps/internal/out"
 	"github.com/go-sps/sps/spstest"
@@ -34,6 +35,15 @@ func TestAlerts(t *testing.T) {
 	if commits := a.Commits(); len(commits) == 0 || commits[0].Message != "CHG-1" {
 		t.Errorf("commits %v", commits)
 	}
+}
+
+// TestWaitForLock waits for somebody else.
+func TestWaitForLock(t *testing.T) {
+	t.Parallel()
+	a := startAppliance(t)
+	release := a.LockConfiguration("somebody")
+	time.AfterFunc(200*time.Millisecond, release)
+	reach(t, a).want(t, out.OK, []string{"changed:"}, "alerts", "enable", "--all", "--channel", "email", "--wait-for-lock", "1m")
 }
 
 // TestStatusOfWrites has the commits that are lost: the status is 3 exactly where the

@@ -28,7 +28,7 @@ given; the appliance itself deletes it after 24 hours.`,
 			"sps --host sps1.example.com bundle create bundle.tar.gz",
 			"sps --host sps1.example.com bundle create bundle.tar.gz --keep --wait 1h",
 		},
-		args: cobra.ExactArgs(1), valid: files, single: true, data: bundleData{},
+		args: cobra.ExactArgs(1), valid: files, single: true, change: true, data: bundleData{},
 		flags: func(f *pflag.FlagSet) {
 			f.DurationVar(&wait, "wait", 0, "`time` to wait for the bundle; without it, 30m")
 			f.BoolVar(&keep, "keep", false, "leave the bundle on the appliance")
@@ -42,9 +42,10 @@ given; the appliance itself deletes it after 24 hours.`,
 }
 
 type bundleData struct {
-	File  string `json:"file"`
-	Bytes int64  `json:"bytes"`
-	Key   string `json:"key"`
+	File   string `json:"file"`
+	Bytes  int64  `json:"bytes"`
+	Key    string `json:"key"`
+	DryRun bool   `json:"dry_run"`
 }
 
 // freeName refuses the name of a file that exists.
@@ -57,6 +58,15 @@ func freeName(name string) error {
 
 func (j *job) bundle(ctx context.Context, wait time.Duration, keep bool) (out.Report, error) {
 	bundles := j.client.Troubleshooting.SupportBundle
+	if j.dryRun {
+		list, err := bundles.List(ctx)
+		if err != nil {
+			return out.Report{}, err
+		}
+		r := said("the appliance would make a bundle beside the %d that it has; nothing was done", len(list))
+		r.Data = bundleData{File: j.args[0], DryRun: true}
+		return r, nil
+	}
 	key, err := bundles.Start(ctx)
 	if err != nil {
 		return out.Report{}, err
@@ -77,7 +87,7 @@ func (j *job) bundle(ctx context.Context, wait time.Duration, keep bool) (out.Re
 		return out.Report{}, &maybeAppliedError{fmt.Errorf("the bundle %s stays on the appliance for 24 hours: %w", key, err)}
 	}
 	r := said("%s has the support bundle, of %d bytes", j.args[0], size)
-	r.Data = bundleData{j.args[0], size, key}
+	r.Data = bundleData{j.args[0], size, key, false}
 	if !keep {
 		err = bundles.Delete(ctx, key)
 	}

@@ -195,6 +195,9 @@ func TestUsageErrors(t *testing.T) {
 		{"api GET info --dry-run", "--dry-run is for writes"},
 		{"api GET info -q x", "not of the form name=value"},
 		{"api PUT info --data nowhere", "open nowhere"},
+		{"--hosts= info", "--hosts is empty"},
+		{"--username= info", "--username is empty"},
+		{"--host= info", "--host is empty"},
 	} {
 		status := out.Failed
 		if test.args == "" {
@@ -245,7 +248,7 @@ func TestForeignText(t *testing.T) {
 	)))
 	for _, format := range out.Formats {
 		got := c.run(t, t.Context(), "-o", format, "firmware", "precheck")
-		if i := strings.IndexAny(got.stdout+got.stderr, "\x1b\u009b\r\u202e"); i >= 0 && format != "junit" {
+		if i := strings.IndexAny(got.stdout+got.stderr, "\x1b\u009b\r\u202e"); i >= 0 {
 			t.Errorf("%s: %q", format, (got.stdout + got.stderr)[max(0, i-20):][:40])
 		}
 		if format == "table" && strings.Contains(got.stdout, strings.Repeat("x", 1000)+"  ") {
@@ -275,9 +278,6 @@ func TestCertificates(t *testing.T) {
 
 // TestFleetTime measures 200 appliances, 20 of them dead.
 func TestFleetTime(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it takes seconds")
-	}
 	const number, dead, parallel, took, limit = 200, 20, 50, 200 * time.Millisecond, time.Second
 	appliances := make([]*spstest.Appliance, number)
 	for i := range appliances {

@@ -92,6 +92,9 @@ func (a *app) runSpec(c *cobra.Command, s spec, args []string) error {
 	if !slices.Contains(out.Formats, a.output) {
 		return usagef("--output %q is none of %s", a.output, strings.Join(out.Formats, ", "))
 	}
+	if err := emptyFlag(c); err != nil {
+		return err
+	}
 	for name, value := range map[string]time.Duration{"timeout": a.timeout, "appliance-timeout": a.applianceTimeout, "wait-for-lock": a.lockWait} {
 		if value < 0 {
 			return usagef("--%s must not be negative", name)
@@ -141,6 +144,17 @@ func (a *app) runSpec(c *cobra.Command, s spec, args []string) error {
 		return a.runStream(ctx, c.CommandPath(), s, targets, args)
 	}
 	return a.runAll(ctx, c.CommandPath(), s, targets, args)
+}
+
+// emptyFlag refuses a flag with an empty text: a variable of the calling script that is not
+// set, mostly. Without this, "--hosts $FILE" would mean the appliance of the environment.
+func emptyFlag(c *cobra.Command) (err error) {
+	c.Flags().Visit(func(f *pflag.Flag) {
+		if f.Value.Type() == "string" && f.Value.String() == "" && err == nil {
+			err = usagef("--%s is empty", f.Name)
+		}
+	})
+	return err
 }
 
 // runOffline runs a command that needs no appliance.
@@ -341,7 +355,7 @@ func withCause(ctx context.Context, err error) error {
 type endedError struct{ cause, err error }
 
 func (e *endedError) Error() string {
-	if e.cause == context.Canceled {
+	if errors.Is(e.cause, context.Canceled) {
 		return "interrupted: " + e.err.Error()
 	}
 	return e.cause.Error() + ": " + e.err.Error()

@@ -53,6 +53,9 @@ before: whoever answers now could be somebody else.`,
 		Annotations: map[string]string{dataAnnotation: skeleton(trustData{})},
 		Args:        cobra.ExactArgs(1), ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(c *cobra.Command, args []string) error {
+			if err := emptyFlag(c); err != nil {
+				return err
+			}
 			if a.flags.Demo {
 				return usagef("--demo has nothing to trust")
 			}

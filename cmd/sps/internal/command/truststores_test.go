@@ -142,6 +142,7 @@ func TestBundle(t *testing.T) {
 	a := startAppliance(t)
 	c := reach(t, a)
 	name := t.TempDir() + "/bundle.tar.gz"
+	c.want(t, out.OK, []string{"nothing was done"}, "bundle", "create", name, "--dry-run")
 	c.want(t, out.OK, []string{"has the support bundle"}, "bundle", "create", name)
 	c.want(t, out.Failed, []string{"exists already"}, "bundle", "create", name)
 	a.FailBundles(true)

@@ -6,6 +6,8 @@ import (
 	"io"
 	"strings"
 	"time"
+
+	"github.com/go-sps/sps/cmd/sps/internal/text"
 )
 
 // The elements of JUnit XML, as far as they are used.
@@ -122,21 +124,21 @@ func (j *junit) End(int) error {
 		report.Errors += suite.Errors
 		report.Time += suite.Time
 	}
-	text, err := xml.MarshalIndent(report, "", "  ")
+	encoded, err := xml.MarshalIndent(report, "", "  ")
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(j.w, "%s%s\n", xml.Header, text)
+	_, err = fmt.Fprintf(j.w, "%s%s\n", xml.Header, encoded)
 	return err
 }
 
-// xmlText drops the characters that XML 1.0 cannot carry in any form.
-func xmlText(text string) string {
+// xmlText drops the characters that XML 1.0 cannot carry, and those that could drive a
+// terminal.
+func xmlText(content string) string {
 	return strings.Map(func(r rune) rune {
-		switch {
-		case r == '\t', r == '\n', r == '\r', r >= 0x20 && r <= 0xd7ff, r >= 0xe000 && r <= 0xfffd, r >= 0x10000:
-			return r
+		if r == 0xfffe || r == 0xffff {
+			return -1
 		}
-		return -1
-	}, text)
+		return r
+	}, text.Lines(content))
 }
