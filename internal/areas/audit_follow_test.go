@@ -83,7 +83,7 @@ func TestFollowExactlyOnce(t *testing.T) {
 		"dotted":        {spstest.WithVariant("search-fields-form", "dotted")},
 	} {
 		seeds := uint64(1)
-		if options == nil {
+		if options == nil && !testkit.Race {
 			seeds = 3
 		}
 		for seed := range seeds {
