@@ -40,7 +40,8 @@ var concerned = map[string][]string{
 // UnderVariants runs a flow against appliances of every profile, with every variant of
 // its areas alone, and with random combinations: what the documentation leaves open must
 // make no difference. Fixed variants are those that the flow is about. Those of a profile
-// alone are over TLS, the others in bubbles of their own time.
+// alone are over TLS, the others in bubbles of their own time. The race detector gets the
+// profiles and some combinations.
 func UnderVariants(t *testing.T, flow func(t *testing.T, options ...spstest.Option), fixed ...string) {
 	t.Helper()
 	_, file, _, _ := runtime.Caller(1)
@@ -81,7 +82,7 @@ func underVariants(t *testing.T, file string, ofProfile, flow func(t *testing.T,
 		}
 	}
 	for _, v := range variants {
-		if !slices.Contains(areas, v.Area) {
+		if Race || !slices.Contains(areas, v.Area) { // a race needs none of them alone
 			continue
 		}
 		for _, alternative := range v.Alternatives {
@@ -98,7 +99,7 @@ func underVariants(t *testing.T, file string, ofProfile, flow func(t *testing.T,
 	random := rand.New(rand.NewPCG(seed, 1))
 	combinations := 30
 	if Race {
-		combinations = 5
+		combinations = 10
 	}
 	for i := range combinations {
 		profile := spstest.Profiles()[random.IntN(len(spstest.Profiles()))]

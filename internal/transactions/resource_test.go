@@ -497,7 +497,7 @@ func TestNextPage(t *testing.T) {
 // configuration never are.
 func TestRecords(t *testing.T) {
 	t.Parallel()
-	a := spstest.NewServer(t, spstest.WithAuditSessions(300))
+	a := spstest.NewServer(t, spstest.WithAuditSessions(100))
 	c := testkit.Connect(t, a)
 	events, indexing := 0, 0
 	for session := range a.AuditSessions() {
