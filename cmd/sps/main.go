@@ -5,7 +5,7 @@
 //	sps --demo firmware precheck
 //	sps --hosts hosts.txt --username admin -o junit firmware precheck
 //
-// "sps --help" lists the commands; docs/commands.md has all of them.
+// "sps --help" lists the commands; docs/reference/commands.md has all of them.
 package main
 
 import (

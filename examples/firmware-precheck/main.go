@@ -1,201 +1,97 @@
-// Command firmware-precheck asks SPS appliances whether they could be upgraded to
-// the firmware in their slots. It changes nothing on them.
+// Command firmware-precheck asks an SPS appliance whether it could be upgraded to the
+// firmware in its slots. It changes nothing.
 //
-//	SPS_PASSWORD=… firmware-precheck -appliance sps1.example.com -username admin -ca ca.pem
-//	SPS_PASSWORD=… firmware-precheck -appliances hosts.txt -username admin -ca ca.pem -output junit
-//
-// Without -appliance and -appliances it shows what it does on a simulated
-// appliance, in its own process.
-//
-// Without -slot it tests every slot whose version is higher than the running
-// one, or cannot be compared with it, and skips the other ones. With -slot it
-// tests these slots, whatever they hold.
-//
-// The password is read from the environment variable SPS_PASSWORD or from the
-// file that -password-file names, which counts more.
-//
-// # Several appliances
-//
-// The file of -appliances has one host[:port] per line; empty lines, and what
-// follows a #, do not count. A host that is named twice is wrong usage. The
-// password and the certificates to trust are the same for all. -parallel says how
-// many are tested at a time. One that fails, or whose -appliance-timeout is over,
-// gives an error result of its own and does not stop the others; those that are
-// not through when -timeout is over give error results.
-//
-// # Output
-//
-// The results are in the order of the appliances, then of their slots.
-//
-// With -output text, the default, they are a table, with the summary of a failed
-// test below its row. With -output json, standard output is one object
-// {"results": [...]} and nothing else, also when no appliance can be reached;
-// only wrong usage leaves it empty. Every result has all of these members:
-//
-//	appliance  the host, as it was given
-//	slot       the key of the slot; "" if the result is about the whole appliance
-//	version    the version in the slot; "" if it is empty or unknown
-//	status     "passed", "failed", "error" (could not be tested) or "skipped"
-//	exit_code  0 if passed; if failed, the appliance's number, null if it gave
-//	           none; else null
-//	summary    the appliance's summary of the test; why, if skipped; else ""
-//	error      what went wrong, if the status is error; else ""
-//
-// With -output jsonl, the same results stand on a line each, for tools that read
-// JSON Lines.
-//
-// With -output junit, standard output is JUnit XML, which CI servers read: a test
-// suite per appliance, and in it a test case per result, named like
-// "slot 2 (8.0.0)", or "appliance" if it is about the whole one. The summary is
-// the text of a failure, and the standard output of a case that passed.
-//
-// Progress is shown on standard error where that is a terminal.
-//
-// # Exit status
-//
-// The status is 0 if no precheck failed, 1 if at least one did, and 2 if
-// something could not be carried out: wrong usage, no connection, no login, no
-// slot to test, a slot that could not be tested. 2 wins over 1.
+// It asks the appliance that the environment names (SPS_HOST, SPS_USERNAME, SPS_PASSWORD,
+// and SPS_CA_BUNDLE or SPS_FINGERPRINT), or else a simulated one in its own process. The
+// exit status is 0 if each precheck passed, 1 if one failed, and 2 if something could not
+// be carried out. "sps firmware precheck" does the same for hundreds of appliances.
 package main
 
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
-	"io"
-	"log"
-	"time"
+	"os"
+	"os/signal"
 
-	"github.com/go-sps/sps/examples/internal/cli"
+	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/spstest"
 )
 
-func main() { cli.Main(run) }
-
-// run is the program, and returns its exit status.
-func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) int {
-	warn := log.New(stderr, "firmware-precheck: ", 0)
-	c, err := parse(args, stdout)
-	if errors.Is(err, flag.ErrHelp) {
-		return exitOK
-	}
-	if err != nil {
-		warn.Printf("%s (-h shows the usage)", cli.Line(err.Error()))
-		return exitError
-	}
-	story := stdout
-	if c.output != "text" {
-		story = stderr
-	}
-
-	var hosts []string
-	var t target
-	demo := c.named() == ""
-	if demo {
-		simulated, appliance, err := startDemo(story)
-		if err != nil {
-			warn.Print(err)
-			return exitError
-		}
-		defer appliance.Close()
-		hosts, t = []string{appliance.Addr()}, simulated
-	} else if hosts, t, err = c.targets(getenv); err != nil {
-		warn.Print(cli.Line(err.Error()))
-		return exitError
-	}
-	t.slots, t.limit = c.slots, c.applianceTimeout
-	if demo && len(t.slots) == 0 {
-		fmt.Fprint(story, "Only a version higher than the running one is worth a test:\n\n")
-	}
-	if c.Insecure {
-		warn.Print(cli.InsecureWarning)
-	}
-
-	ctx, cancel := context.WithTimeoutCause(ctx, c.timeout, fmt.Errorf("the time that -timeout allows, %s, is over", c.timeout))
-	defer cancel()
-	results := precheckAll(ctx, t, hosts, c.parallel, cli.Progress(stderr), warn)
-	if err := printers[c.output](stdout, results); err != nil {
-		warn.Printf("the results could not be printed: %v", err)
-		return exitError
-	}
-	if demo {
-		fmt.Fprintf(story, "\nThe verdict: %s.\n", verdict(results))
-	}
-	return exitStatus(results)
-}
-
-// config is what the flags say.
-type config struct {
-	cli.Connection
-	appliances                string
-	parallel                  int
-	slots                     cli.Values
-	timeout, applianceTimeout time.Duration
-	output                    string
-}
-
-// parse reads the flags. If help is asked for, it is written to stdout.
-func parse(args []string, stdout io.Writer) (*config, error) {
-	c := &config{}
-	flags := flag.NewFlagSet("firmware-precheck", flag.ContinueOnError)
-	c.Define(flags)
-	flags.StringVar(&c.appliances, "appliances", "", "`file` of several appliances, one host[:port] per line, instead of -appliance")
-	flags.IntVar(&c.parallel, "parallel", 4, "`number` of appliances to test at a time")
-	flags.Var(&c.slots, "slot", "`key` of a slot to test, instead of those with a higher version; may be repeated")
-	flags.DurationVar(&c.timeout, "timeout", 2*time.Hour, "the `time` that the whole run may take")
-	flags.DurationVar(&c.applianceTimeout, "appliance-timeout", 0, "the `time` that one appliance may take; without it, only -timeout counts")
-	flags.StringVar(&c.output, "output", "text", "`format` of the results: text, json, jsonl or junit")
-	if err := cli.Parse(flags, args, stdout); err != nil {
-		return nil, err
-	}
-	return c, c.check(flags)
-}
-
-// named is the flag that names the appliance or appliances, "" for none.
-func (c *config) named() string {
+func main() {
+	// Ctrl-C ends the context, and so the program logs out.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	failed, err := run(ctx)
+	stop()
 	switch {
-	case c.appliances != "":
-		return "appliances"
-	case c.Appliance != "":
-		return "appliance"
+	case err != nil:
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(2)
+	case failed > 0:
+		os.Exit(1)
 	}
-	return ""
 }
 
-// check finds flags that do not fit together.
-func (c *config) check(flags *flag.FlagSet) error {
-	faults := c.Check(flags, c.named(), "slot", "timeout", "output")
-	if c.Appliance != "" && c.appliances != "" {
-		faults = append(faults, "-appliances excludes -appliance")
+// run tests the slots of the appliance, and returns how many of the tests failed.
+func run(ctx context.Context) (failed int, err error) {
+	client, end, err := connect(ctx)
+	if err != nil {
+		return 0, err
 	}
-	if printers[c.output] == nil {
-		faults = append(faults, fmt.Sprintf("-output %q is none of text, json, jsonl and junit", c.output))
-	}
-	if c.parallel < 1 {
-		faults = append(faults, "-parallel must be at least 1")
-	}
-	if c.timeout <= 0 {
-		faults = append(faults, "-timeout must be positive")
-	}
-	if c.applianceTimeout < 0 {
-		faults = append(faults, "-appliance-timeout must not be negative")
-	}
-	return cli.Faults(faults)
-}
+	defer end()
+	defer client.Close(ctx) // logs out, even when ctx is done
 
-// targets makes what the flags and the environment say about the appliances.
-func (c *config) targets(getenv func(string) string) (hosts []string, t target, err error) {
-	hosts = []string{c.Appliance}
-	if c.appliances != "" {
-		if hosts, err = readHosts(c.appliances); err != nil {
-			return nil, target{}, fmt.Errorf("-appliances: %w", err)
+	slots, err := client.Firmware.Slots.List(ctx)
+	if err != nil {
+		return 0, err
+	}
+	running, _ := slots.Slot(slots.CurrentSlot)
+	for _, slot := range slots.Slots {
+		order, comparable := sps.CompareVersions(slot.Body.Version, running.Body.Version)
+		switch {
+		case slot.Body.Empty():
+			fmt.Printf("slot %s is empty\n", slot.Key)
+			continue
+		case comparable && order <= 0: // where versions cannot be compared, the appliance decides
+			fmt.Printf("slot %s: %s is no upgrade of the running %s\n", slot.Key, slot.Body.Version, running.Body.Version)
+			continue
+		}
+		passed, err := precheck(ctx, client, slot)
+		if err != nil {
+			return failed, err
+		}
+		if !passed {
+			failed++
 		}
 	}
-	if t.credential, err = c.Credential(getenv); err != nil {
-		return nil, target{}, err
+	return failed, nil
+}
+
+// precheck tests one slot. Only a report means that the test passed.
+func precheck(ctx context.Context, client *sps.Client, slot sps.FirmwareSlot) (passed bool, err error) {
+	report, err := client.Firmware.Test(ctx, slot.Key)
+	var failure *sps.FirmwareTestFailedDetails
+	switch {
+	case err == nil:
+		fmt.Printf("slot %s: %s passed:\n%s\n", slot.Key, slot.Body.Version, report.TestSummary)
+		return true, nil
+	case errors.As(err, &failure): // the appliance tested it, and says no
+		fmt.Printf("slot %s: %s failed:\n%s\n", slot.Key, slot.Body.Version, failure.TestSummary)
+		return false, nil
 	}
-	if t.options, err = c.Options("firmware-precheck"); err != nil {
-		return nil, target{}, err
+	return false, err // it could not be tested
+}
+
+// connect reaches the appliance of the environment, or a simulated one.
+func connect(ctx context.Context) (*sps.Client, func(), error) {
+	if os.Getenv("SPS_HOST") != "" {
+		client, err := sps.ConnectFromEnv(ctx)
+		return client, func() {}, err
 	}
-	return hosts, t, nil
+	fmt.Println("SPS_HOST is not set, so this is a simulated appliance.")
+	appliance := spstest.NewServer(nil)
+	client, err := sps.Connect(ctx, appliance.Addr(),
+		sps.UsernamePassword(appliance.Username(), sps.NewSecretString(appliance.Password())),
+		sps.WithCABundle(appliance.CA()))
+	return client, appliance.Close, err
 }

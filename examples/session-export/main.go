@@ -1,92 +1,98 @@
-// Command session-export appends recorded sessions to a file of JSON Lines as they end, each
-// once: killed at any time and started again, it goes on from FILE.checkpoint.
+// Command session-export prints each recorded session of an SPS appliance once, as a line
+// of JSON, when it has ended. What is printed is at least once over crashes: a receiver
+// drops a line whose "key" it has. "sps sessions search --checkpoint" writes each session
+// exactly once into a file. How far it came is in sessions.checkpoint, in the working folder.
 //
-//	SPS_PASSWORD=… session-export -appliance sps1.example.com -username admin -ca ca.pem -out sessions.jsonl
-//
-// Without -appliance it exports from a simulated appliance, in its own process. With -once it
-// ends when all sessions were written. The status is 0 at its end or a first Ctrl-C, or 2.
+// It asks the appliance that the environment names, as package sps's ConnectFromEnv reads
+// it, or else a simulated one in its own process, and ends when it has all sessions.
 package main
 
 import (
-	"cmp"
+	"bufio"
 	"context"
 	"errors"
-	"flag"
 	"fmt"
-	"io"
+	"io/fs"
+	"log"
+	"os"
+	"os/signal"
+	"path/filepath"
 
 	"github.com/go-sps/sps"
 	"github.com/go-sps/sps/audit"
-	"github.com/go-sps/sps/examples/internal/cli"
 	"github.com/go-sps/sps/spstest"
 )
 
-func main() { cli.Main(run) }
-
-func run(ctx context.Context, args []string, getenv func(string) string, stdout, stderr io.Writer) int {
-	var c cli.Connection
-	flags := flag.NewFlagSet("session-export", flag.ContinueOnError)
-	out, once := flags.String("out", "", "`file` to append to"), flags.Bool("once", false, "end when all sessions were written")
-	c.Define(flags)
-	err := cli.Parse(flags, args, stdout)
-	if errors.Is(err, flag.ErrHelp) {
-		return 0
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	client, folder, end, err := connect(ctx)
+	if err != nil {
+		log.Fatal(err)
 	}
-	if err = cmp.Or(err, cli.Faults(c.Check(flags, c.Appliance, "out", "once"))); err == nil && *out == "" {
-		err = errors.New("-out is missing")
+	count, err := export(ctx, client, filepath.Join(folder, "sessions.checkpoint"))
+	client.Close(ctx)
+	end()
+	if err != nil {
+		log.Fatal(err)
 	}
-	target, targetErr := c.Target("session-export", getenv)
-	if err == nil && c.Appliance == "" {
-		appliance := spstest.NewServer(nil, spstest.WithAuditSessions(1_000))
-		defer appliance.Close()
-		target, targetErr = cli.Simulated(appliance), nil
-	}
-	n := 0
-	if err = cmp.Or(err, targetErr); err == nil {
-		options := []sps.FollowOption{nil}
-		if *once || c.Appliance == "" {
-			options[0] = sps.WithOnce()
-		}
-		n, err = connectAndExport(ctx, target, *out, options...)
-	}
-	if fmt.Fprintf(stdout, "%d sessions were written\n", n); err != nil && ctx.Err() == nil {
-		fmt.Fprintln(stderr, "session-export:", cli.Line(err.Error()))
-		return 2
-	}
-	return 0
+	fmt.Fprintln(os.Stderr, count, "sessions")
 }
 
-func connectAndExport(ctx context.Context, target cli.Target, out string, options ...sps.FollowOption) (int, error) {
-	client, err := sps.Connect(ctx, target.Host, target.Credential, target.Options...)
+// export prints the sessions that have ended since the checkpoint was saved.
+func export(ctx context.Context, client *sps.Client, file string) (count int, err error) {
+	saved, err := os.ReadFile(file)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return 0, err
+	}
+	follow, err := client.Audit.Sessions.Follow(ctx, audit.Query{}, sps.WithCheckpoint(saved), sps.WithOnce())
 	if err != nil {
 		return 0, err
 	}
-	defer client.Close(ctx)
-	return export(ctx, client.Audit.Sessions, out, options...)
+	out := bufio.NewWriter(os.Stdout)
+	for session, err := range follow.All() {
+		if err != nil {
+			return count, err
+		}
+		count++
+		fmt.Fprintf(out, "%s\n", session.Raw) // as the appliance sent it, in one line
+		if !follow.EndOfPage() {
+			continue
+		}
+		// First what was done is safe, then the checkpoint says so.
+		if err := out.Flush(); err != nil {
+			return count, err
+		}
+		if err := save(file, follow.Checkpoint); err != nil {
+			return count, err
+		}
+	}
+	return count, out.Flush()
 }
 
-// export follows the sessions, and saves its checkpoint at the end of each answer.
-func export(ctx context.Context, sessions *sps.AuditSessions, name string, options ...sps.FollowOption) (n int, err error) {
-	out, err := open(name)
+// save replaces the file at once: a crash leaves the old checkpoint or the new one.
+func save(file string, checkpoint func() ([]byte, error)) error {
+	data, err := checkpoint()
 	if err != nil {
-		return 0, err
+		return err
 	}
-	defer out.file.Close()
-	follow, err := sessions.Follow(ctx, audit.Query{}, append(options, sps.WithCheckpoint(out.state.Checkpoint))...)
+	if err := os.WriteFile(file+".new", data, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(file+".new", file)
+}
+
+// connect reaches the appliance of the environment, or a simulated one with 20 sessions.
+func connect(ctx context.Context) (client *sps.Client, folder string, end func(), err error) {
+	if os.Getenv("SPS_HOST") != "" {
+		client, err = sps.ConnectFromEnv(ctx)
+		return client, ".", func() {}, err
+	}
+	appliance := spstest.NewServer(nil, spstest.WithAuditSessions(20))
+	folder, err = os.MkdirTemp("", "session-export-")
 	if err != nil {
-		return 0, err
+		return nil, "", nil, err
 	}
-	err = out.save(follow.Checkpoint()) // so that a crash before the first answer leaves a file with its checkpoint
-	for session, failed := range follow.All() {
-		if err = cmp.Or(err, failed); err != nil {
-			return n, err
-		}
-		if err = out.write(session.Raw); err != nil { // as the appliance sent it, in one line
-			return n, err
-		}
-		if n++; follow.EndOfPage() {
-			err = out.save(follow.Checkpoint())
-		}
-	}
-	return n, err
+	client, err = sps.Connect(ctx, appliance.Addr(), sps.UsernamePassword(appliance.Username(), sps.NewSecretString(appliance.Password())), sps.WithCABundle(appliance.CA()))
+	return client, folder, func() { appliance.Close(); os.RemoveAll(folder) }, err
 }

@@ -1,29 +1,22 @@
 // Command tracing shows the calls to an SPS appliance as OpenTelemetry spans and as
-// log/slog records, joined by the id of their trace.
+// log/slog records, joined by the id of their trace. It is a module of its own, so that
+// users of the SDK do not inherit OpenTelemetry.
 //
 //	go run .
-//
-// It asks a simulated appliance, in its own process, or the one that the environment
-// names: SPS_HOST, SPS_USERNAME, SPS_PASSWORD, and SPS_CA_BUNDLE or SPS_FINGERPRINT.
-// The spans are kept in memory and printed at the end; a program of yours would give
-// its provider an exporter that sends them. What there is to copy is in telemetry.go.
-//
-// The program is a module of its own, so that users of the SDK do not inherit
-// OpenTelemetry.
 package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log"
 	"log/slog"
+	"net/http"
 	"os"
-	"slices"
+	"strings"
 
+	"go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp"
 	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/codes"
 	sdk "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.opentelemetry.io/otel/trace"
@@ -39,93 +32,69 @@ func main() {
 }
 
 func run(ctx context.Context, stdout io.Writer) error {
-	spans := tracetest.NewInMemoryExporter()
+	spans := tracetest.NewInMemoryExporter() // yours sends them somewhere
 	provider := sdk.NewTracerProvider(sdk.WithSyncer(spans))
 	defer provider.Shutdown(ctx)
 	logger := slog.New(withTraceID{slog.NewTextHandler(stdout, &slog.HandlerOptions{Level: slog.LevelDebug})})
+	appliance := spstest.NewServer(nil)
+	defer appliance.Close()
+	appliance.Inject(spstest.Fault{Path: "firmware/slots", Status: 503}) // so that a second attempt shows
 
-	connect, end, err := target()
+	ctx, span := provider.Tracer("example").Start(ctx, "list slots")
+	client, err := sps.Connect(ctx, appliance.Addr(),
+		sps.UsernamePassword(appliance.Username(), sps.NewSecretString(appliance.Password())),
+		sps.WithCABundle(appliance.CA()), sps.WithLogger(logger), traced(provider))
 	if err != nil {
 		return err
 	}
-	defer end()
-	fmt.Fprintln(stdout, "The log records:")
-	err = precheck(ctx, provider.Tracer("precheck"), func(ctx context.Context) (*sps.Client, error) {
-		return connect(ctx, traced(provider), sps.WithLogger(logger))
-	})
-	fmt.Fprintln(stdout, "\nThe spans:")
-	printSpans(stdout, spans.GetSpans())
+	_, err = client.Firmware.Slots.List(ctx)
+	client.Close(ctx)
+	span.End()
+	for _, s := range spans.GetSpans() {
+		fmt.Fprintf(stdout, "span trace_id=%s %s %s\n", s.SpanContext.TraceID(), s.Name, s.Status.Code)
+	}
 	return err
 }
 
-// precheck is the work to look at: all that it does is below one span.
-func precheck(ctx context.Context, tracer trace.Tracer, connect func(context.Context) (*sps.Client, error)) (err error) {
-	ctx, span := tracer.Start(ctx, "precheck")
-	defer func() {
-		if err != nil {
-			span.SetStatus(codes.Error, err.Error()) // the SDK's errors hold no secrets
-		}
-		span.End()
-	}()
-	client, err := connect(ctx)
-	if err != nil {
-		return err
-	}
-	defer client.Close(ctx)
-	list, err := client.Firmware.Slots.List(ctx)
-	if err != nil {
-		return err
-	}
-	for _, slot := range list.Slots {
-		if slot.Body.Empty() || slot.Body.Current {
-			continue
-		}
-		_, err := client.Firmware.Test(ctx, slot.Key)
-		var failed *sps.FirmwareTestFailedDetails
-		switch {
-		case errors.As(err, &failed):
-			span.AddEvent("the test failed", trace.WithAttributes(attribute.String("slot", slot.Key)))
-		case err != nil:
-			return err
-		}
-	}
-	return nil
+// traced makes a span of each attempt of each request, below the span of the context that
+// the call was given. A span is named by the method and the first two parts of the path, in
+// which there is never a key: names are for grouping.
+func traced(provider trace.TracerProvider) sps.Option {
+	return sps.WithTransport(func(base http.RoundTripper) http.RoundTripper {
+		return otelhttp.NewTransport(withoutQuery{base}, otelhttp.WithTracerProvider(provider),
+			otelhttp.WithSpanNameFormatter(func(_ string, r *http.Request) string {
+				parts := strings.Split(strings.TrimPrefix(r.URL.Path, "/api/"), "/")
+				return r.Method + " " + strings.Join(parts[:min(2, len(parts))], "/")
+			}))
+	})
 }
 
-// target returns how to connect to the appliance of the environment or to a simulated
-// one, and what to do at the end.
-func target() (connect func(context.Context, ...sps.Option) (*sps.Client, error), end func(), err error) {
-	if os.Getenv("SPS_HOST") != "" {
-		return sps.ConnectFromEnv, func() {}, nil
+// withoutQuery takes the query out of the URL that otelhttp has put into the span: it may
+// have what somebody searched for, or a license number.
+type withoutQuery struct{ base http.RoundTripper }
+
+func (t withoutQuery) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.URL.RawQuery != "" {
+		plain := *r.URL
+		plain.RawQuery = ""
+		trace.SpanFromContext(r.Context()).SetAttributes(attribute.String("url.full", plain.String()))
 	}
-	appliance := spstest.NewServer(nil)
-	appliance.SetSlot(spstest.Slot{Key: "4", Version: "6.0.10", TestFailure: spstest.VersionIncompatible()})
-	// The first look at the slots is turned away, so that a second attempt shows.
-	appliance.Inject(spstest.Fault{Path: "firmware/slots", Status: 503})
-	return func(ctx context.Context, options ...sps.Option) (*sps.Client, error) {
-		return sps.Connect(ctx, appliance.Addr(),
-			sps.UsernamePassword(appliance.Username(), sps.NewSecretString(appliance.Password())),
-			append(options, sps.WithCABundle(appliance.CA()))...)
-	}, appliance.Close, nil
+	return t.base.RoundTrip(r)
 }
 
-// printSpans prints the spans in the order of their beginnings.
-func printSpans(w io.Writer, spans tracetest.SpanStubs) {
-	slices.SortStableFunc(spans, func(a, b tracetest.SpanStub) int { return a.StartTime.Compare(b.StartTime) })
-	for _, span := range spans {
-		fmt.Fprintf(w, "trace_id=%s ", span.SpanContext.TraceID())
-		if span.Parent.IsValid() {
-			fmt.Fprint(w, "  ")
-		}
-		fmt.Fprint(w, span.Name)
-		for _, a := range span.Attributes {
-			if a.Key == "http.response.status_code" {
-				fmt.Fprint(w, " ", a.Value.String())
-			}
-		}
-		if span.Status.Code == codes.Error {
-			fmt.Fprint(w, " (error)")
-		}
-		fmt.Fprintln(w)
+// withTraceID adds the id of the trace to each record that has one in its context.
+type withTraceID struct{ slog.Handler }
+
+func (h withTraceID) Handle(ctx context.Context, record slog.Record) error {
+	if span := trace.SpanContextFromContext(ctx); span.IsValid() {
+		record.AddAttrs(slog.String("trace_id", span.TraceID().String()))
 	}
+	return h.Handler.Handle(ctx, record)
+}
+
+func (h withTraceID) WithAttrs(as []slog.Attr) slog.Handler {
+	return withTraceID{h.Handler.WithAttrs(as)}
+}
+func (h withTraceID) WithGroup(name string) slog.Handler {
+	return withTraceID{h.Handler.WithGroup(name)}
 }

@@ -554,17 +554,13 @@ func programFlags(t *testing.T) map[string]map[string]bool {
 		}
 		return flags
 	}
-	common := read("examples/internal/cli")
 	folders, err := filepath.Glob("examples/*-*")
 	if err != nil {
 		t.Fatal(err)
 	}
 	all := map[string]map[string]bool{}
-	for _, folder := range append(folders, "examples/starling") {
+	for _, folder := range folders {
 		all[filepath.Base(folder)] = read(folder)
-		if strings.HasPrefix(folder, "examples") {
-			maps.Copy(all[filepath.Base(folder)], common)
-		}
 	}
 	all["spssim"] = read("internal/simulate")
 	return all

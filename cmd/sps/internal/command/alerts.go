@@ -21,6 +21,17 @@ func (a *app) alertsCommands() *cobra.Command {
 		a.alertsListCommand(), a.alertsSwitchCommand(true), a.alertsSwitchCommand(false))
 }
 
+type alertsData struct {
+	Alerts  []alertData `json:"alerts"`
+	EmailTo string      `json:"email_to"`
+	SNMPTo  string      `json:"snmp_to"`
+}
+
+type alertChanges struct {
+	Changes []alertChange `json:"changes"`
+	DryRun  bool          `json:"dry_run"`
+}
+
 type alertData struct {
 	Alert string `json:"alert"`
 	Email bool   `json:"email"`
@@ -41,19 +52,15 @@ func (a *app) alertsListCommand() *cobra.Command {
 		use: "list", short: "List the alerts and where they are sent",
 		long:     "List the alerts about the traffic, or with --system those about the appliance itself.",
 		examples: []string{"sps --host sps1.example.com alerts list", "sps --hosts hosts.txt -o jsonl alerts list --system"},
-		columns:  columns,
-		flags:    func(f *pflag.FlagSet) { f.BoolVar(&system, "system", false, "the alerts about the appliance itself") },
+		columns:  columns, data: alertsData{},
+		flags: func(f *pflag.FlagSet) { f.BoolVar(&system, "system", false, "the alerts about the appliance itself") },
 		run: func(ctx context.Context, j *job) (out.Report, error) {
 			alerts, err := readAlerts(ctx, j.client, system)
 			if err != nil {
 				return out.Report{}, err
 			}
 			emailTo, snmpTo := alertTargets(ctx, j.client)
-			r := out.Report{Columns: columns, Data: struct {
-				Alerts  []alertData `json:"alerts"`
-				EmailTo string      `json:"email_to"`
-				SNMPTo  string      `json:"snmp_to"`
-			}{alerts, emailTo, snmpTo}}
+			r := out.Report{Columns: columns, Data: alertsData{alerts, emailTo, snmpTo}}
 			for _, alert := range alerts {
 				r.Rows = append(r.Rows, out.Row{Cells: []string{alert.Alert, onOff(alert.Email), onOff(alert.SNMP)}})
 			}
@@ -133,7 +140,7 @@ switched.`,
 			"sps --host sps1.example.com alerts " + verb + " scbAuthFailure --channel email --message CHG-1234",
 			"sps --host sps1.example.com alerts " + verb + " --all --channel snmp --dry-run",
 		},
-		args: cobra.ArbitraryArgs, valid: a.completeAlerts, single: true, change: true, commit: true,
+		args: cobra.ArbitraryArgs, valid: a.completeAlerts, single: true, change: true, commit: true, data: alertChanges{},
 		flags: func(f *pflag.FlagSet) {
 			f.StringArrayVar(&s.channels, "channel", nil, "`channel` to switch: email or snmp; may be repeated")
 			f.BoolVar(&s.all, "all", false, "switch all alerts")
@@ -177,15 +184,12 @@ func switchAlerts[ID ~string](ctx context.Context, j *job, alerts sps.Singleton[
 	if err != nil {
 		return out.Report{}, err
 	}
-	changes := alertChanges(before, after)
+	changes := alertDifferences(before, after)
 	lines := make([]string, len(changes))
 	for i, c := range changes {
 		lines[i] = fmt.Sprintf("%s: %s %s -> %s", c.Alert, c.Channel, onOff(c.From), onOff(c.To))
 	}
-	return j.changed(lines, struct {
-		Changes []alertChange `json:"changes"`
-		DryRun  bool          `json:"dry_run"`
-	}{changes, j.dryRun}), nil
+	return j.changed(lines, alertChanges{changes, j.dryRun}), nil
 }
 
 func (s alertSwitch) apply(one func(sps.AlertChannel) error) error {
@@ -213,7 +217,7 @@ func switchChannel[ID ~string](alerts sps.Alerts[ID], channel sps.AlertChannel, 
 	return alerts.Disable(channel, ids...)
 }
 
-func alertChanges[ID ~string](before, after sps.Alerts[ID]) []alertChange {
+func alertDifferences[ID ~string](before, after sps.Alerts[ID]) []alertChange {
 	all := []alertChange{}
 	for _, d := range before.Diff(after) {
 		if d.Old.Email != d.New.Email {

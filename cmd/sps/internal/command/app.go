@@ -159,7 +159,7 @@ func (a *app) confirm(question string) error {
 	case "y", "yes":
 		return nil
 	}
-	return usageError{errors.New("not confirmed: nothing was done")}
+	return errors.New("not confirmed: nothing was done")
 }
 
 // targets finds the appliances of a command.
@@ -190,6 +190,9 @@ func (a *app) checkDemo() error {
 func (a *app) startDemo() *spstest.Appliance {
 	if a.demo == nil {
 		a.demo = demoAppliance()
+		if a.Poll == 0 {
+			a.Poll = 200 * time.Millisecond // nobody wants to wait for a demonstration
+		}
 		a.warnf("--demo: this is a simulated appliance in this process, at %s", a.demo.Addr())
 	}
 	return a.demo

@@ -28,7 +28,7 @@ given; the appliance itself deletes it after 24 hours.`,
 			"sps --host sps1.example.com bundle create bundle.tar.gz",
 			"sps --host sps1.example.com bundle create bundle.tar.gz --keep --wait 1h",
 		},
-		args: cobra.ExactArgs(1), valid: files, single: true,
+		args: cobra.ExactArgs(1), valid: files, single: true, data: bundleData{},
 		flags: func(f *pflag.FlagSet) {
 			f.DurationVar(&wait, "wait", 0, "`time` to wait for the bundle; without it, 30m")
 			f.BoolVar(&keep, "keep", false, "leave the bundle on the appliance")
@@ -39,6 +39,12 @@ given; the appliance itself deletes it after 24 hours.`,
 		},
 	})
 	return group("bundle", "Make support bundles", create)
+}
+
+type bundleData struct {
+	File  string `json:"file"`
+	Bytes int64  `json:"bytes"`
+	Key   string `json:"key"`
 }
 
 // freeName refuses the name of a file that exists.
@@ -71,11 +77,7 @@ func (j *job) bundle(ctx context.Context, wait time.Duration, keep bool) (out.Re
 		return out.Report{}, &maybeAppliedError{fmt.Errorf("the bundle %s stays on the appliance for 24 hours: %w", key, err)}
 	}
 	r := said("%s has the support bundle, of %d bytes", j.args[0], size)
-	r.Data = struct {
-		File  string `json:"file"`
-		Bytes int64  `json:"bytes"`
-		Key   string `json:"key"`
-	}{j.args[0], size, key}
+	r.Data = bundleData{j.args[0], size, key}
 	if !keep {
 		err = bundles.Delete(ctx, key)
 	}

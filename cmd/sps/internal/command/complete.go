@@ -10,6 +10,7 @@ import (
 	"github.com/go-sps/sps"
 	"github.com/go-sps/sps/cmd/sps/internal/conn"
 	"github.com/go-sps/sps/cmd/sps/internal/out"
+	"github.com/go-sps/sps/cmd/sps/internal/text"
 )
 
 // completionLimit is how long a completion may ask the appliance.
@@ -36,6 +37,10 @@ func (a *app) complete(c *cobra.Command, list func(ctx context.Context, client *
 	words, err := list(ctx, client)
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	for i, word := range words { // a tab is before a description
+		name, description, _ := strings.Cut(word, "\t")
+		words[i] = cobra.CompletionWithDesc(text.Line(name), text.Line(description))
 	}
 	return words, cobra.ShellCompDirectiveNoFileComp
 }
@@ -111,5 +116,31 @@ func (a *app) completeLocal(c *cobra.Command) {
 		if err := c.RegisterFlagCompletionFunc(name, complete); err != nil {
 			panic(err) // it is registered twice
 		}
+	}
+}
+
+// completionCommand prints the completion for a shell.
+func (a *app) completionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "completion bash|zsh|fish|powershell", Short: "Print the completion for a shell",
+		Long: `Print a script that completes the commands and flags of this tool, and from the appliance
+its slots, alerts and trust stores. Names of appliances come from the configuration file.
+The appliance is asked with what the command line and the environment say, for at most
+three seconds; nobody is asked for a password.`,
+		Example:   "  sps completion bash > ~/.local/share/bash-completion/completions/sps\n  sps completion fish > ~/.config/fish/completions/sps.fish",
+		Args:      cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs),
+		ValidArgs: []cobra.Completion{"bash", "zsh", "fish", "powershell"},
+		RunE: func(c *cobra.Command, args []string) error {
+			switch root := c.Root(); args[0] {
+			case "bash":
+				return root.GenBashCompletionV2(a.Stdout, true)
+			case "zsh":
+				return root.GenZshCompletion(a.Stdout)
+			case "fish":
+				return root.GenFishCompletion(a.Stdout, true)
+			default:
+				return root.GenPowerShellCompletionWithDesc(a.Stdout)
+			}
+		},
 	}
 }

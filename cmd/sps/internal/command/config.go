@@ -30,6 +30,13 @@ func (a *app) configCommands() *cobra.Command {
 		a.exportCommand(), a.diffCommand(), a.configGetCommand(), a.configSetCommand())
 }
 
+type exportData struct {
+	Folder  string        `json:"folder"`
+	Objects int           `json:"objects"`
+	Changed bool          `json:"changed_meanwhile"`
+	Refused []refusalData `json:"refused"`
+}
+
 type refusalData struct {
 	Path       string `json:"path"`
 	Key        string `json:"key"`
@@ -53,7 +60,7 @@ the rest then.`,
 			"sps --host sps1.example.com config export monday",
 			"sps --host sps1.example.com config export monday --root configuration/management",
 		},
-		args: cobra.ExactArgs(1), valid: files,
+		args: cobra.ExactArgs(1), valid: files, data: exportData{},
 		flags: func(f *pflag.FlagSet) {
 			f.StringVar(&root, "root", export.Configuration, "`path` of the part to export")
 			f.BoolVar(&replace, "replace", false, "replace an export that is there")
@@ -112,12 +119,7 @@ func (j *job) export(ctx context.Context, target, root string, replace bool) (ou
 	if e.Changed {
 		r.Text += "note: the configuration was changed while it was read: its parts may not fit together\n"
 	}
-	r.Data = struct {
-		Folder  string        `json:"folder"`
-		Objects int           `json:"objects"`
-		Changed bool          `json:"changed_meanwhile"`
-		Refused []refusalData `json:"refused"`
-	}{target, len(e.Objects), e.Changed, refused}
+	r.Data = exportData{target, len(e.Objects), e.Changed, refused}
 	if missing > 0 {
 		for _, one := range refused {
 			if !one.Documented {
@@ -153,7 +155,7 @@ object that it refers to. Values that may be secret are not shown, only that the
 			"sps config diff monday friday",
 			"sps --host sps1.example.com -o jsonl config diff monday --exclude configuration/datetime",
 		},
-		args: cobra.MaximumNArgs(2), valid: files,
+		args: cobra.MaximumNArgs(2), valid: files, data: diffData{},
 		flags: func(f *pflag.FlagSet) {
 			f.StringVar(&o.Root, "root", "", "`path` of the part to compare")
 			f.StringArrayVar(&o.Exclude, "exclude", nil, "`path` to leave out, with everything below it; may be repeated")
@@ -235,7 +237,7 @@ func (d *differ) run(ctx context.Context, j *job) (out.Report, error) {
 		left, err = d.first()
 		if err != nil || j.target == d.target {
 			r := said("the others are compared with %s", j.name)
-			r.Data = diffData{Differences: []diff.Difference{}}
+			r.Data = diffData{Differences: []diff.Difference{}, Unread: []string{}, Problems: []string{}}
 			return r, err
 		}
 		right, err = j.read(ctx, d.root())
@@ -360,7 +362,7 @@ replaced instead. Secrets belong into a file of --data, not into a command line.
 			"sps --host sps1.example.com config set management/email alerting_address=soc@example.com --message CHG-1234",
 			"sps --host sps1.example.com config set datetime/timezone --data timezone.json --dry-run",
 		},
-		args: cobra.MinimumNArgs(1), single: true, change: true, commit: true,
+		args: cobra.MinimumNArgs(1), single: true, change: true, commit: true, data: changesData{},
 		flags: func(f *pflag.FlagSet) {
 			f.StringVarP(&file, "data", "d", "", "`file` with the JSON of the whole value, or - for standard input")
 		},
@@ -383,6 +385,11 @@ replaced instead. Secrets belong into a file of --data, not into a command line.
 		},
 		run: func(ctx context.Context, j *job) (out.Report, error) { return j.configSet(ctx, body, members) },
 	})
+}
+
+type changesData struct {
+	Changes []string `json:"changes"`
+	DryRun  bool     `json:"dry_run"`
 }
 
 type member struct {
@@ -454,10 +461,7 @@ func (j *job) configSet(ctx context.Context, body []byte, members []member) (out
 	for _, c := range changes {
 		lines = append(lines, text.Line(c.String()))
 	}
-	r := j.changed(lines, struct {
-		Changes []string `json:"changes"`
-		DryRun  bool     `json:"dry_run"`
-	}{lines, j.dryRun})
+	r := j.changed(lines, changesData{lines, j.dryRun})
 	if note != "" {
 		r.Text = note
 	}

@@ -23,6 +23,11 @@ func (a *app) firmwareCommands() *cobra.Command {
 		a.upgradeCommand(), a.deleteSlotCommand())
 }
 
+type slotsData struct {
+	Slots []slotData `json:"slots"`
+	Empty int        `json:"empty"`
+}
+
 type slotData struct {
 	Slot        string `json:"slot"`
 	Version     string `json:"version"`
@@ -37,7 +42,7 @@ func (a *app) slotsCommand() *cobra.Command {
 	return a.command(spec{
 		use: "slots", short: "List the firmware slots", long: "List the firmware slots and what is in them.",
 		examples: []string{"sps --host sps1.example.com firmware slots", "sps --hosts hosts.txt -o jsonl firmware slots"},
-		columns:  columns,
+		columns:  columns, data: slotsData{},
 		run: func(ctx context.Context, j *job) (out.Report, error) {
 			list, err := j.client.Firmware.Slots.List(ctx)
 			if err != nil {
@@ -48,10 +53,7 @@ func (a *app) slotsCommand() *cobra.Command {
 				slots = append(slots, slotData{s.Key, s.Body.Version, s.Body.Current, s.Body.AfterReboot, s.Body.UpgradeNotes, s.Body.UpgradeNews})
 				rows = append(rows, out.Row{Cells: []string{s.Key, text.OrDash(s.Body.Version), slotUse(s.Body)}})
 			}
-			return out.Report{Columns: columns, Rows: rows, Data: struct {
-				Slots []slotData `json:"slots"`
-				Empty int        `json:"empty"`
-			}{slots, list.EmptySlots}}, nil
+			return out.Report{Columns: columns, Rows: rows, Data: slotsData{slots, list.EmptySlots}}, nil
 		},
 	})
 }
@@ -68,6 +70,11 @@ func slotUse(i sps.FirmwareImage) string {
 		return "after the next boot"
 	}
 	return "-"
+}
+
+// verdictsData are the tests of an appliance.
+type verdictsData struct {
+	Slots []*verdict `json:"slots"`
 }
 
 // verdict is what became of the test of one slot.
@@ -172,9 +179,7 @@ var verdictColumns = []string{"SLOT", "VERSION", "STATUS", "DETAIL"}
 
 // verdictsReport makes the report of verdicts, and the first error among them.
 func verdictsReport(verdicts []*verdict) out.Report {
-	r := out.Report{Columns: verdictColumns, Data: struct {
-		Slots []*verdict `json:"slots"`
-	}{verdicts}}
+	r := out.Report{Columns: verdictColumns, Data: verdictsData{verdicts}}
 	for _, v := range verdicts {
 		r.No = r.No || v.Status == out.Failure
 		r.Rows = append(r.Rows, v.row())
@@ -189,7 +194,7 @@ func (a *app) testCommand() *cobra.Command {
 		long: `Test whether an appliance could be upgraded to the firmware in these slots. A test
 changes nothing. The status is 1 if a test failed.`,
 		examples: []string{"sps --host sps1.example.com firmware test 2", "sps --hosts hosts.txt -o junit firmware test 2"},
-		args:     cobra.MinimumNArgs(1), valid: a.completeSlots, columns: verdictColumns,
+		args:     cobra.MinimumNArgs(1), valid: a.completeSlots, columns: verdictColumns, data: verdictsData{},
 		run: func(ctx context.Context, j *job) (out.Report, error) {
 			list, err := j.client.Firmware.Slots.List(ctx)
 			if err != nil {
@@ -279,7 +284,7 @@ version that is higher than the running one, or cannot be compared with it. The 
 are skipped. It changes nothing. The status is 1 if a test failed, and 2 if there is
 nothing to test.`,
 		examples: []string{"sps --demo firmware precheck", "sps --hosts hosts.txt --parallel 20 -o junit firmware precheck"},
-		columns:  verdictColumns,
+		columns:  verdictColumns, data: verdictsData{},
 		flags: func(f *pflag.FlagSet) {
 			f.StringArrayVar(&keys, "slot", nil, "`key` of a slot to test, instead of those with a higher version; may be repeated")
 		},
@@ -305,7 +310,7 @@ func (a *app) uploadCommand() *cobra.Command {
 		use: "upload FILE", short: "Upload a firmware image",
 		long:     "Upload a firmware image into an empty slot.",
 		examples: []string{"sps --host sps1.example.com firmware upload sps-8.1.0.iso", "sps --host sps1.example.com firmware upload sps-8.1.0.iso --dry-run"},
-		args:     cobra.ExactArgs(1), single: true, change: true, valid: files,
+		args:     cobra.ExactArgs(1), single: true, change: true, valid: files, data: slotOnly{},
 		check: func(args []string) error {
 			info, err := os.Stat(args[0])
 			if err == nil && !info.Mode().IsRegular() {
@@ -322,7 +327,9 @@ func (a *app) uploadCommand() *cobra.Command {
 				if err != nil {
 					return out.Report{}, err
 				}
-				return said("the appliance has an empty slot for %s; nothing was uploaded", j.args[0]), nil
+				r := said("the appliance has an empty slot for %s; nothing was uploaded", j.args[0])
+				r.Data = slotOnly{DryRun: true}
+				return r, nil
 			}
 			b := j.newBar()
 			slot, err := j.client.Firmware.UploadFile(ctx, j.args[0], sps.WithProgress(b.report("uploading")))
@@ -331,7 +338,7 @@ func (a *app) uploadCommand() *cobra.Command {
 				return out.Report{}, err
 			}
 			r := said("%s is in slot %s", slot.Body.Version, slot.Key)
-			r.Data = slotOnly{slot.Key, slot.Body.Version}
+			r.Data = slotOnly{slot.Key, slot.Body.Version, false}
 			return r, nil
 		},
 	})
@@ -340,14 +347,12 @@ func (a *app) uploadCommand() *cobra.Command {
 type slotOnly struct {
 	Slot    string `json:"slot"`
 	Version string `json:"version"`
+	DryRun  bool   `json:"dry_run"`
 }
 
 // said is a report of one line.
 func said(format string, args ...any) out.Report {
-	line := text.Line(fmt.Sprintf(format, args...))
-	return out.Report{Text: line + "\n", Data: struct {
-		Text string `json:"text"`
-	}{line}}
+	return out.Report{Text: text.Line(fmt.Sprintf(format, args...)) + "\n"}
 }
 
 // files completes the names of files.
@@ -366,7 +371,7 @@ there. The download goes on if this command is interrupted.`,
 			"sps --host sps1.example.com firmware fetch https://example.com/sps.iso --sha256 " + demoSHA256,
 			"sps --host sps1.example.com firmware fetch https://example.com/sps.iso --sha256 " + demoSHA256 + " --dry-run",
 		},
-		args: cobra.ExactArgs(1), single: true, change: true,
+		args: cobra.ExactArgs(1), single: true, change: true, data: fetchData{},
 		flags: func(f *pflag.FlagSet) {
 			f.StringVar(&sum, "sha256", "", "SHA-256 of the image in `hex`")
 			f.DurationVar(&wait, "wait", 0, "`time` to wait for the download; without it, 2h")
@@ -386,7 +391,9 @@ there. The download goes on if this command is interrupted.`,
 				if err != nil {
 					return out.Report{}, err
 				}
-				return said("the appliance has an empty slot; nothing was downloaded"), nil
+				r := said("the appliance has an empty slot; nothing was downloaded")
+				r.Data = fetchData{DryRun: true}
+				return r, nil
 			}
 			key, err := j.client.Firmware.Fetch.Start(ctx, j.args[0], sum)
 			if err != nil {
@@ -403,13 +410,16 @@ there. The download goes on if this command is interrupted.`,
 				return out.Report{}, err
 			}
 			r := said("the download %s is finished", key)
-			r.Data = struct {
-				Fetch  string `json:"fetch"`
-				Status string `json:"status"`
-			}{fetch.Key, string(fetch.Status)}
+			r.Data = fetchData{fetch.Key, string(fetch.Status), false}
 			return r, nil
 		},
 	})
+}
+
+type fetchData struct {
+	Fetch  string `json:"fetch"`
+	Status string `json:"status"`
+	DryRun bool   `json:"dry_run"`
 }
 
 // demoSHA256 is a sum for examples.
@@ -420,7 +430,7 @@ func (a *app) deleteSlotCommand() *cobra.Command {
 		use: "delete SLOT", short: "Empty a firmware slot",
 		long:     "Empty a firmware slot. The running firmware, and the one of the next boot, cannot be deleted.",
 		examples: []string{"sps --host sps1.example.com firmware delete 3 --yes", "sps --host sps1.example.com firmware delete 3 --dry-run"},
-		args:     cobra.ExactArgs(1), valid: a.completeSlots, single: true, change: true, confirm: true,
+		args:     cobra.ExactArgs(1), valid: a.completeSlots, single: true, change: true, confirm: true, data: slotOnly{},
 		ask: func(args []string) string { return fmt.Sprintf("delete the firmware in slot %s?", args[0]) },
 		run: func(ctx context.Context, j *job) (out.Report, error) {
 			key := j.args[0]
@@ -431,7 +441,7 @@ func (a *app) deleteSlotCommand() *cobra.Command {
 			case err != nil:
 				return out.Report{}, err
 			}
-			data := slotOnly{key, slot.Body.Version}
+			data := slotOnly{key, slot.Body.Version, j.dryRun}
 			if j.dryRun {
 				if slot.Body.Current || slot.Body.AfterReboot {
 					return out.Report{}, sps.ErrSlotInUse

@@ -2,13 +2,17 @@ package command
 
 import (
 	"context"
+	"encoding/json"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
@@ -56,18 +60,23 @@ func TestExamples(t *testing.T) {
 			t.Run(strings.ReplaceAll(line, " ", "_"), func(t *testing.T) {
 				t.Chdir(t.TempDir())
 				runExample(t, line)
+				if data := c.Annotations[dataAnnotation]; data != "" && !strings.Contains(line, "--checkpoint") {
+					t.Chdir(t.TempDir())
+					compareData(t, data, runExample(t, line+" -o json"))
+				}
 			})
 		}
 	}
 }
 
-func runExample(t *testing.T, line string) {
+func runExample(t *testing.T, line string) outcome {
 	a := exampleAppliance(t)
 	writeExampleFiles(t, a)
 	if strings.Contains(line, "Directory") {
 		reach(t, a).want(t, out.OK, nil, "trust-stores", "rotate", "Directory", "--in", "old.pem", "--create")
 	}
 	line = strings.NewReplacer("sps1.example.com", a.Addr(), "central.example.com", a.Addr(), exampleFingerprint, a.Fingerprint(), exampleSession, recorded(a, strings.Contains(line, "srs")), "127.0.0.1:8443", "127.0.0.1:0").Replace(line)
+	line, _, _ = strings.Cut(line, " >") // a file of the shell
 	words := strings.Fields(line)
 	if words[0] != "sps" {
 		t.Fatalf("%s: not the tool", line)
@@ -83,6 +92,32 @@ func runExample(t *testing.T, line string) {
 	got := reach(t, a).run(t, ctx, words[1:]...)
 	if got.status > out.No {
 		t.Errorf("status %d\n%s%s", got.status, got.stdout, got.stderr)
+	}
+	return got
+}
+
+// compareData looks whether the data of a run has the members that the reference shows.
+func compareData(t *testing.T, shown string, got outcome) {
+	t.Helper()
+	var want map[string]any
+	if err := json.Unmarshal([]byte(shown), &want); err != nil {
+		t.Fatal(err)
+	}
+	var d document
+	if err := json.Unmarshal([]byte(got.stdout), &d); err != nil {
+		if strings.Contains(got.stdout, "{\"body\"") || got.stdout == "" {
+			return // -o jsonl, or a file
+		}
+		t.Fatalf("%v in %s", err, got.stdout)
+	}
+	for _, r := range d.Results {
+		var data map[string]any
+		if err := json.Unmarshal(r.Data, &data); err != nil {
+			t.Fatalf("%v in %s", err, r.Data)
+		}
+		if diff := cmp.Diff(slices.Sorted(maps.Keys(want)), slices.Sorted(maps.Keys(data))); diff != "" {
+			t.Errorf("members (-shown +printed):\n%s", diff)
+		}
 	}
 }
 

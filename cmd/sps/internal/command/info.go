@@ -37,6 +37,7 @@ func (a *app) infoCommand() *cobra.Command {
 			"sps --host sps1.example.com info",
 			"sps --hosts hosts.txt -o jsonl info",
 		},
+		data: infoData{},
 		run: func(ctx context.Context, j *job) (out.Report, error) {
 			i, err := j.client.Info(ctx)
 			if err != nil {
@@ -85,6 +86,7 @@ judge: it is no issue.`,
 			"sps --host sps1.example.com health",
 			"sps --hosts hosts.txt -o junit health",
 		},
+		data: healthData{},
 		run: func(ctx context.Context, j *job) (out.Report, error) {
 			h, err := j.client.HealthStatus(ctx)
 			if err != nil {
@@ -139,6 +141,10 @@ func pairs[V any](values map[string]V) string {
 	return strings.Join(words, ", ")
 }
 
+type clusterData struct {
+	Nodes []nodeData `json:"nodes"`
+}
+
 type nodeData struct {
 	Key        string   `json:"key"`
 	FQDN       string   `json:"fqdn"`
@@ -158,6 +164,7 @@ if a node has a warning. Any other appliance is an error.`,
 			"sps --host central.example.com -o json cluster",
 		},
 		columns: []string{"NODE", "NAME", "LAST SEEN", "SYNCHRONIZED", "WARNINGS"},
+		data:    clusterData{},
 		run: func(ctx context.Context, j *job) (out.Report, error) {
 			s, err := j.client.Cluster.Status(ctx)
 			if err != nil {
@@ -181,9 +188,7 @@ if a node has a warning. Any other appliance is an error.`,
 					n.Key, text.OrDash(n.FQDN), text.OrDash(stamp(n.LastSeen)), text.OrDash(n.SyncStatus), text.OrDash(strings.Join(d.Warnings, "; ")),
 				}})
 			}
-			r.Data = struct {
-				Nodes []nodeData `json:"nodes"`
-			}{nodes}
+			r.Data = clusterData{nodes}
 			return r, nil
 		},
 	})
@@ -197,6 +202,7 @@ func (a *app) whoamiCommand() *cobra.Command {
 			"sps --host sps1.example.com whoami",
 			"sps --host sps1.example.com --login-method local -o yaml whoami",
 		},
+		data: whoamiData{},
 		run: func(ctx context.Context, j *job) (out.Report, error) {
 			u, err := j.client.UserInfo(ctx)
 			if err != nil {
@@ -207,13 +213,15 @@ func (a *app) whoamiCommand() *cobra.Command {
 	})
 }
 
+type whoamiData struct {
+	Name        string `json:"name"`
+	LoginMethod string `json:"login_method"`
+	Host        string `json:"host"`
+}
+
 func whoami(j *job, u *sps.UserInfo) out.Report {
 	return out.Report{
-		Data: struct {
-			Name        string `json:"name"`
-			LoginMethod string `json:"login_method"`
-			Host        string `json:"host"`
-		}{u.Name, u.LoginMethod.Name, j.client.Host()},
+		Data:   whoamiData{u.Name, u.LoginMethod.Name, j.client.Host()},
 		Fields: [][2]string{{"user", text.OrDash(u.Name)}, {"login method", text.OrDash(u.LoginMethod.Name)}, {"host", j.client.Host()}},
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/term"
+
 	"github.com/go-sps/sps"
 	"github.com/go-sps/sps/cmd/sps/internal/text"
 )
@@ -18,6 +20,8 @@ type bar struct {
 	mu    sync.Mutex
 	last  time.Time
 	width int // of what is drawn
+
+	columns int // of the terminal, 0 where they are not known
 }
 
 // barInterval is the time between two drawings.
@@ -26,10 +30,21 @@ const barInterval = 100 * time.Millisecond
 // newBar makes a bar on standard error, which shows nothing unless that is a terminal.
 func (a *app) newBar() *bar {
 	b := &bar{now: time.Now}
-	if _, ok := terminal(a.Stderr); ok {
+	if file, ok := terminal(a.Stderr); ok {
 		b.w = a.Stderr
+		if columns, _, err := term.GetSize(int(file.Fd())); err == nil {
+			b.columns = columns
+		}
 	}
 	return b
+}
+
+// newBar makes the bar of one appliance. Among several there is one for all.
+func (j *job) newBar() *bar {
+	if j.several {
+		return &bar{now: time.Now}
+	}
+	return j.app.newBar()
 }
 
 // say draws a line. One that comes soon after another one is left out, unless it must be
@@ -42,6 +57,9 @@ func (b *bar) say(must bool, line string) {
 	}
 	b.last = b.now()
 	line = text.Cell(line)
+	if runes := []rune(line); b.columns > 1 && len(runes) >= b.columns {
+		line = string(runes[:b.columns-1]) // a second line could not be drawn anew
+	}
 	length := len([]rune(line))
 	fmt.Fprintf(b.w, "\r%s%s", line, strings.Repeat(" ", max(0, b.width-length)))
 	b.width = length

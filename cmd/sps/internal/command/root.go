@@ -49,7 +49,7 @@ func (a *app) root() *cobra.Command {
 	root.AddCommand(
 		a.infoCommand(), a.healthCommand(), a.clusterCommand(), a.whoamiCommand(),
 		a.firmwareCommands(), a.alertsCommands(), a.trustStoresCommands(), a.starlingCommands(),
-		a.configCommands(), a.sessionsCommands(), a.bundleCommands(), a.trustCommand(), a.apiCommand(), a.simulateCommand(),
+		a.configCommands(), a.sessionsCommands(), a.bundleCommands(), a.trustCommand(), a.apiCommand(), a.simulateCommand(), a.completionCommand(), a.docsCommand(),
 	)
 	return root
 }

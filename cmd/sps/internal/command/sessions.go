@@ -140,7 +140,7 @@ to standard output at least once. A checkpoint belongs to one appliance and one 
 			"sps --host sps1.example.com sessions search --since 24h --protocol SSH",
 			"sps --host sps1.example.com -o jsonl sessions search --checkpoint sessions.checkpoint --output-file sessions.jsonl",
 		},
-		stream: true,
+		stream: true, data: sessionsData{},
 		flags: func(f *pflag.FlagSet) {
 			q.define(f)
 			q.defineTimes(f)
@@ -214,7 +214,7 @@ func (j *job) search(ctx context.Context, query audit.Query, limit int, file str
 		j.warnf("%s: %d sessions were written to %s", j.name, list.count, file)
 		return out.Report{}, err
 	}
-	return list.report("sessions", err)
+	return list.report(func() any { return sessionsData{list.all, list.count} }, err)
 }
 
 func (a *app) followCommand() *cobra.Command {
@@ -349,17 +349,38 @@ func (a *app) countCommand() *cobra.Command {
 			q.defineTimes(f)
 		},
 		check:   func([]string) error { return q.check() },
-		columns: []string{"SESSIONS"},
+		columns: []string{"SESSIONS"}, data: countData{},
 		run: func(ctx context.Context, j *job) (out.Report, error) {
 			n, err := j.client.Audit.Sessions.Count(ctx, q.audit())
 			if err != nil {
 				return out.Report{}, err
 			}
-			return out.Report{Columns: []string{"SESSIONS"}, Rows: []out.Row{{Cells: []string{fmt.Sprint(n)}}}, Data: struct {
-				Count int `json:"count"`
-			}{n}}, nil
+			return out.Report{Columns: []string{"SESSIONS"}, Rows: []out.Row{{Cells: []string{fmt.Sprint(n)}}}, Data: countData{n}}, nil
 		},
 	})
+}
+
+type countData struct {
+	Count int `json:"count"`
+}
+
+type talliesData struct {
+	Values []tallyData `json:"values"`
+}
+
+type sessionsData struct {
+	Sessions []json.RawMessage `json:"sessions"`
+	Count    int               `json:"count"`
+}
+
+type eventsData struct {
+	Events []json.RawMessage `json:"events"`
+	Count  int               `json:"count"`
+}
+
+type downloadData struct {
+	File  string `json:"file"`
+	Bytes int64  `json:"bytes"`
 }
 
 type tallyData struct {
@@ -385,9 +406,7 @@ const barLength = 40
 
 // talliesReport is a table with a bar in each row.
 func talliesReport(label string, list []audit.Tally) out.Report {
-	r := out.Report{Columns: []string{label, "SESSIONS", ""}, Data: struct {
-		Values []tallyData `json:"values"`
-	}{tallies(list)}}
+	r := out.Report{Columns: []string{label, "SESSIONS", ""}, Data: talliesData{tallies(list)}}
 	most := int64(1)
 	for _, t := range list {
 		most = max(most, t.Count)
@@ -412,6 +431,7 @@ func (a *app) statsCommand() *cobra.Command {
 		use: "stats", short: "Count the values of a field",
 		long:     "Count how many sessions have which value in a field.",
 		examples: []string{"sps --host sps1.example.com sessions stats --field protocol", "sps --host sps1.example.com sessions stats --field verdict --sub-field protocol"},
+		data:     talliesData{},
 		flags: func(f *pflag.FlagSet) {
 			q.define(f)
 			f.StringVar(&s.Field, "field", "", "`name` of the field")
@@ -443,6 +463,7 @@ func (a *app) histogramCommand() *cobra.Command {
 		use: "histogram", short: "Draw how many sessions there are over the time",
 		long:     "Count the sessions of each interval of time, and draw bars.",
 		examples: []string{"sps --host sps1.example.com sessions histogram", "sps --host sps1.example.com -o json sessions histogram --bin hour --protocol SSH"},
+		data:     talliesData{},
 		flags: func(f *pflag.FlagSet) {
 			q.define(f)
 			f.StringVar(&h.Field, "field", audit.FieldStartTime, "`name` of the field with the time")
@@ -470,7 +491,7 @@ func (a *app) eventsCommand() *cobra.Command {
 		use: "events KEY", short: "Show what a user did in a session",
 		long:     "Show the commands and the window titles of a session, as far as it is indexed.",
 		examples: []string{"sps --host sps1.example.com sessions events " + exampleSession, "sps --host sps1.example.com -o jsonl sessions events " + exampleSession},
-		args:     cobra.ExactArgs(1), stream: true,
+		args:     cobra.ExactArgs(1), stream: true, data: eventsData{},
 		flags: func(f *pflag.FlagSet) {
 			f.StringVar(&content, "content", "", "`filter` for the events, in the query language of the appliance")
 			f.BoolVar(&alerts, "alerts", false, "only the events that a content policy matched")
@@ -504,14 +525,14 @@ func printEvents[E any](j *job, events iter.Seq2[*E, error], cells func(*E) (jso
 	list := j.newItems([]string{"TIME", "TYPE", "CONTENT"}, []int{19, 12, 0})
 	for event, err := range events {
 		if err != nil {
-			return list.report("events", err)
+			return list.report(func() any { return eventsData{list.all, list.count} }, err)
 		}
 		raw, row := cells(event)
 		if err := list.add(raw, row...); err != nil {
 			return out.Report{}, err
 		}
 	}
-	return list.report("events", nil)
+	return list.report(func() any { return eventsData{list.all, list.count} }, nil)
 }
 
 func (a *app) downloadCommand() *cobra.Command {
@@ -520,7 +541,7 @@ func (a *app) downloadCommand() *cobra.Command {
 		use: "download KEY FILE", short: "Download the recording of a session",
 		long:     "Download the recording of a session into a new file, which exists when it is complete.",
 		examples: []string{"sps --host sps1.example.com sessions download " + exampleSession + " session.zat", "sps --host sps1.example.com sessions download " + exampleSession + " session.srs --format srs"},
-		args:     cobra.ExactArgs(2), valid: files, single: true,
+		args:     cobra.ExactArgs(2), valid: files, single: true, data: downloadData{},
 		flags: func(f *pflag.FlagSet) {
 			f.StringVar(&format, "format", sps.TrailZAT, "`format` of the recording: zat, or srs for a session that goes on")
 		},
@@ -540,10 +561,7 @@ func (a *app) downloadCommand() *cobra.Command {
 				return out.Report{}, err
 			}
 			r := said("%s has the recording, of %d bytes", j.args[1], size)
-			r.Data = struct {
-				File  string `json:"file"`
-				Bytes int64  `json:"bytes"`
-			}{j.args[1], size}
+			r.Data = downloadData{j.args[1], size}
 			return r, nil
 		},
 	})

@@ -16,7 +16,8 @@ func (a *app) simulateCommand() *cobra.Command {
 		Long: `Serve a simulated appliance on this machine, for tests and experiments in any
 language, until it is interrupted. It prints its address, the fingerprint of its
 certificate, the lines that lead this tool to it, and the curl calls to begin with.
-Nothing in it is secret.`,
+Nothing in it is secret.
+`,
 		Example:            "  sps simulate --listen 127.0.0.1:8443 --ca-out ca.pem --env-out env\n  sps simulate --profile 8.0 --slot 4=9.0.0:tainted --sessions 1000",
 		DisableFlagParsing: true,
 		ValidArgsFunction: func(_ *cobra.Command, _ []string, start string) (words []cobra.Completion, _ cobra.ShellCompDirective) {
@@ -30,6 +31,9 @@ Nothing in it is secret.`,
 		RunE: func(c *cobra.Command, args []string) error {
 			for _, arg := range args {
 				if arg == "--help" || arg == "-h" || arg == "-help" {
+					for _, line := range simulateFlags() {
+						c.Long += "\n  " + line.names + "\n        " + line.usage
+					}
 					return c.Help()
 				}
 			}
@@ -39,12 +43,11 @@ Nothing in it is secret.`,
 	}
 }
 
-// simulateFlags describes the flags of simulate, for its help and the reference.
-func simulateFlags() string {
-	var b strings.Builder
+// simulateFlags are the flags of simulate, for its help and the reference.
+func simulateFlags() (lines []flagLine) {
 	simulate.Flags().VisitAll(func(f *flag.Flag) {
-		name, usage := flag.UnquoteUsage(f)
-		b.WriteString("      --" + strings.TrimSpace(f.Name+" "+name) + "\n            " + usage + "\n")
+		value, usage := flag.UnquoteUsage(f)
+		lines = append(lines, flagLine{strings.TrimSpace("--" + f.Name + " " + value), usage})
 	})
-	return b.String()
+	return lines
 }

@@ -26,6 +26,7 @@ type spec struct {
 	valid            cobra.CompletionFunc
 	flags            func(flags *pflag.FlagSet)
 	columns          []string // of the table
+	data             any      // a zero value of the data for JSON; nil for what the appliance sends
 	stream           bool     // it prints as it goes
 	// offline says that the arguments need no appliance, and plan sees the appliances before
 	// they are worked on.
@@ -65,6 +66,7 @@ func (a *app) command(s spec) *cobra.Command {
 			return a.runSpec(c, s, args)
 		},
 	}
+	c.Annotations = map[string]string{dataAnnotation: skeleton(s.data)}
 	if s.valid == nil {
 		c.ValidArgsFunction = cobra.NoFileCompletions
 	}
@@ -192,8 +194,14 @@ func (a *app) runAll(ctx context.Context, name string, s spec, targets []*conn.T
 	}
 	var failed error
 	counts := [len(out.Results)]int{}
+	b := &bar{now: time.Now}
+	if len(targets) > 1 {
+		b = a.newBar()
+	}
 	for i := range outcomes {
+		b.say(i == 0, fmt.Sprintf("%d of %d appliances", i, len(targets)))
 		o := <-outcomes[i]
+		b.end()
 		a.status = max(a.status, o.Status)
 		counts[o.Status]++
 		if failed != nil {

@@ -57,6 +57,7 @@ func (a *app) starlingStatusCommand() *cobra.Command {
 		use: "status", short: "Show the join and the integrated products",
 		long:     "Show whether an appliance is joined to Starling, whether remote access is on, and the integrated products.",
 		examples: []string{"sps --host sps1.example.com starling status", "sps --hosts hosts.txt -o jsonl starling status"},
+		data:     starlingData{},
 		run: func(ctx context.Context, j *job) (out.Report, error) {
 			d, err := j.starlingState(ctx)
 			if err != nil {
@@ -111,7 +112,7 @@ an appliance cannot be unjoined.`,
 			"sps --host sps1.example.com starling remote-access on --message CHG-1234",
 			"sps --host sps1.example.com starling remote-access off --dry-run",
 		},
-		args: cobra.ExactArgs(1), single: true, change: true, commit: true,
+		args: cobra.ExactArgs(1), single: true, change: true, commit: true, data: remoteAccessData{},
 		valid: cobra.FixedCompletions([]cobra.Completion{"on", "off"}, cobra.ShellCompDirectiveNoFileComp),
 		check: func(args []string) error {
 			if args[0] != "on" && args[0] != "off" {
@@ -129,11 +130,7 @@ an appliance cannot be unjoined.`,
 			if differs {
 				lines = []string{fmt.Sprintf("remote access: %s -> %s", onOff(!on), onOff(on))}
 			}
-			return j.changed(lines, struct {
-				RemoteAccess bool `json:"remote_access"`
-				Changed      bool `json:"changed"`
-				DryRun       bool `json:"dry_run"`
-			}{on, differs, j.dryRun}), nil
+			return j.changed(lines, remoteAccessData{on, differs, j.dryRun}), nil
 		},
 	})
 }
@@ -147,6 +144,12 @@ func (j *job) setRemoteAccess(ctx context.Context, on bool) (differs bool, err e
 		})
 	})
 	return differs, err
+}
+
+type remoteAccessData struct {
+	RemoteAccess bool `json:"remote_access"`
+	Changed      bool `json:"changed"`
+	DryRun       bool `json:"dry_run"`
 }
 
 type unjoinData struct {
@@ -167,7 +170,7 @@ asks only that.`,
 			"sps --host sps1.example.com starling unjoin --dry-run",
 			"sps --host sps1.example.com starling unjoin --disable-remote-access --yes",
 		},
-		single: true, change: true, commit: true, confirm: true,
+		single: true, change: true, commit: true, confirm: true, data: unjoinData{},
 		flags: func(f *pflag.FlagSet) {
 			f.BoolVar(&disable, "disable-remote-access", false, "switch remote access off before")
 			f.BoolVar(&force, "force", false, "unjoin also while remote access is on")
@@ -251,7 +254,7 @@ Start join. What the appliance knows about itself need not be given.`,
 			"sps --host sps1.example.com starling join --credential-file credential.txt --yes",
 			"sps --host sps1.example.com starling join --credential-file credential.txt --dry-run",
 		},
-		single: true, change: true, confirm: true,
+		single: true, change: true, confirm: true, data: starlingData{},
 		flags: func(f *pflag.FlagSet) {
 			f.StringVar(&file, "credential-file", "", "`file` with the credential string, or - for standard input")
 			f.StringVar(&request.TokenEndpoint, "token-endpoint", "", "`URL` of Starling's tokens")

@@ -135,11 +135,11 @@ func (j *job) line(raw json.RawMessage) ([]byte, error) {
 }
 
 // report is what a document has.
-func (s *items) report(name string, err error) (out.Report, error) {
+func (s *items) report(data func() any, err error) (out.Report, error) {
 	if err == nil && s.j.output == "table" && s.count == 0 {
 		err = s.write("None.\n")
 	}
-	return out.Report{Data: map[string]any{name: s.all, "count": s.count}}, err
+	return out.Report{Data: data()}, err
 }
 
 // moment reads a time before now, such as 24h, or a date or time. Nothing is the zero time.

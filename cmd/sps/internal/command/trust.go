@@ -49,8 +49,9 @@ wrong with it. The status is 1 if this system does not trust it.
 With --save the fingerprint goes into the configuration file, under that name, once it is
 confirmed on the terminal or named by --accept. Compare it with the appliance's own
 before: whoever answers now could be somebody else.`,
-		Example: "  sps trust sps1.example.com\n  sps trust sps1.example.com --save sps1 --accept " + exampleFingerprint,
-		Args:    cobra.ExactArgs(1), ValidArgsFunction: cobra.NoFileCompletions,
+		Example:     "  sps trust sps1.example.com\n  sps trust sps1.example.com --save sps1 --accept " + exampleFingerprint,
+		Annotations: map[string]string{dataAnnotation: skeleton(trustData{})},
+		Args:        cobra.ExactArgs(1), ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(c *cobra.Command, args []string) error {
 			if a.flags.Demo {
 				return usagef("--demo has nothing to trust")
@@ -127,7 +128,7 @@ func (a *app) confirmFingerprint(fingerprint, accept string) error {
 	fmt.Fprintf(a.Stderr, "Trust the certificate with the fingerprint %s? [y/N] ", fingerprint)
 	answer, _ := bufio.NewReader(a.Stdin).ReadString('\n')
 	if answer = strings.ToLower(strings.TrimSpace(answer)); answer != "y" && answer != "yes" {
-		return usageError{errors.New("not confirmed: nothing was saved")}
+		return errors.New("not confirmed: nothing was saved")
 	}
 	return nil
 }

@@ -23,6 +23,15 @@ func (a *app) trustStoresCommands() *cobra.Command {
 		a.storesListCommand(), a.storesShowCommand(), a.storesExpiringCommand(), a.storesRotateCommand())
 }
 
+type storesData struct {
+	Stores []storeData `json:"stores"`
+}
+
+type expiringData struct {
+	Before   string          `json:"before"`
+	Expiring []authorityData `json:"expiring"`
+}
+
 type storeData struct {
 	Key             string          `json:"key"`
 	Name            string          `json:"name"`
@@ -96,7 +105,7 @@ func (a *app) storesListCommand() *cobra.Command {
 		use: "list", short: "List the trust stores",
 		long:     "List the trust stores, with the number of their authorities and the day on which the first one expires.",
 		examples: []string{"sps --host sps1.example.com trust-stores list", "sps --hosts hosts.txt -o jsonl trust-stores list"},
-		columns:  storeColumns,
+		columns:  storeColumns, data: storesData{},
 		run: func(ctx context.Context, j *job) (out.Report, error) {
 			stores, err := j.client.TrustStores.List(ctx)
 			if err != nil {
@@ -107,9 +116,7 @@ func (a *app) storesListCommand() *cobra.Command {
 				all = append(all, storeOf(s))
 				r.Rows = append(r.Rows, all[len(all)-1].row())
 			}
-			r.Data = struct {
-				Stores []storeData `json:"stores"`
-			}{all}
+			r.Data = storesData{all}
 			return r, nil
 		},
 	})
@@ -120,7 +127,7 @@ func (a *app) storesShowCommand() *cobra.Command {
 		use: "show NAME", short: "Show a trust store with its authorities",
 		long:     "Show the authorities of a trust store.",
 		examples: []string{"sps --host sps1.example.com trust-stores show Directory", "sps --hosts hosts.txt -o yaml trust-stores show Directory"},
-		args:     cobra.ExactArgs(1), valid: a.completeStores, columns: authorityColumns,
+		args:     cobra.ExactArgs(1), valid: a.completeStores, columns: authorityColumns, data: storeData{},
 		run: func(ctx context.Context, j *job) (out.Report, error) {
 			store, err := j.client.TrustStores.GetByName(ctx, j.args[0])
 			if err != nil {
@@ -159,7 +166,7 @@ func (a *app) storesExpiringCommand() *cobra.Command {
 or of those that are named. The status is 1 if there is one, and 2 if an authority
 cannot be read: it may have expired.`,
 		examples: []string{"sps --hosts hosts.txt trust-stores expiring", "sps --host sps1.example.com trust-stores expiring --before 2040-01-01"},
-		args:     cobra.ArbitraryArgs, valid: a.completeStores, columns: authorityColumns,
+		args:     cobra.ArbitraryArgs, valid: a.completeStores, columns: authorityColumns, data: expiringData{},
 		flags: func(f *pflag.FlagSet) {
 			f.DurationVar(&within, "within", 720*time.Hour, "`time` from now on")
 			f.StringVar(&until, "before", "", "`date` such as 2027-01-31, which begins in UTC, instead of --within")
@@ -218,10 +225,7 @@ func (j *job) expiring(ctx context.Context, before time.Time) (out.Report, error
 		}
 	}
 	r.No = len(found) > 0
-	r.Data = struct {
-		Before   string          `json:"before"`
-		Expiring []authorityData `json:"expiring"`
-	}{before.UTC().Format(time.RFC3339), found}
+	r.Data = expiringData{before.UTC().Format(time.RFC3339), found}
 	r.Text = fmt.Sprintf("No authority expires before %s UTC.\n", before.UTC().Format(time.DateTime))
 	if r.No {
 		r.Text = fmt.Sprintf("%d expire before %s UTC.\n", len(found), before.UTC().Format(time.DateTime))
@@ -269,7 +273,7 @@ may be misspelt. A file with a private key is refused before anything is sent.`,
 			"sps --host sps1.example.com trust-stores rotate Directory --in new.pem --out old.pem --message CHG-1234",
 			"sps --hosts hosts.txt trust-stores rotate Directory --in new.pem --create --dry-run",
 		},
-		args: cobra.ExactArgs(1), valid: a.completeStores, change: true, commit: true,
+		args: cobra.ExactArgs(1), valid: a.completeStores, change: true, commit: true, data: rotationData{},
 		flags: func(f *pflag.FlagSet) {
 			f.StringVar(&r.inFile, "in", "", "PEM `file` of certificates to add")
 			f.StringVar(&r.outFile, "out", "", "PEM `file` of certificates to remove")

@@ -83,7 +83,7 @@ to end well. An upgrade that has begun goes on without this command.`,
 			"sps --host sps1.example.com firmware upgrade --slot 2 --yes",
 			"sps --host sps1.example.com firmware upgrade --image sps-8.1.0.iso --dry-run",
 		},
-		single: true, change: true, confirm: true,
+		single: true, change: true, confirm: true, data: upgradeData{},
 		flags: func(f *pflag.FlagSet) {
 			f.StringVar(&u.slot, "slot", "", "`key` of the slot with the image")
 			f.StringVar(&u.image, "image", "", "`file` with the image, to upload")
