@@ -44,7 +44,7 @@ func (a *app) infoCommand() *cobra.Command {
 				return out.Report{}, err
 			}
 			roles := append([]string{}, i.Roles...)
-			return out.Report{
+			r := out.Report{
 				Data: infoData{
 					i.FirmwareVersion, i.Version, stamp(i.BuildDate), i.Hostname, i.Domainname, i.Nickname,
 					roles, i.AnalyticsEnabled, i.ConfigHash, i.SupportLink, i.PluginSDKVersion,
@@ -54,7 +54,11 @@ func (a *app) infoCommand() *cobra.Command {
 					{"host name", text.OrDash(i.Hostname)}, {"domain", text.OrDash(i.Domainname)}, {"nickname", text.OrDash(i.Nickname)},
 					{"roles", text.OrDash(strings.Join(roles, ", "))}, {"configuration", text.OrDash(i.ConfigHash)},
 				},
-			}, nil
+			}
+			if j.several { // a row for each must fit into a terminal
+				r.Fields = [][2]string{r.Fields[0], r.Fields[3], r.Fields[6]}
+			}
+			return r, nil
 		},
 	})
 }
