@@ -13,18 +13,18 @@ import (
 	"github.com/go-sps/sps/internal/wire"
 )
 
-// This file holds what the SDK had to guess, because the guide leaves it open
-// or contradicts itself. Each entry says what is known and why the guess is
-// harmless where it is wrong. A real appliance that differs is mended here.
+// This file holds the assumptions of the SDK, where the guide is incomplete or
+// contradicts itself. Each entry says what is known and why a wrong assumption does no
+// harm. If a real appliance differs, correct it here.
 
-// Log-out. No page of the guide shows one; DELETE on the endpoint that made the
-// session is the API's own pattern. An appliance that does not know it may say
-// so: the session then ends by its idle time-out.
+// Log-out. The guide shows none; a DELETE on the endpoint that created the session
+// follows the pattern of the API. An appliance that does not have it refuses, and the
+// session then ends when it times out.
 var logOutPath = mustPath("authentication")
 
 const logOutMethod = http.MethodDelete
 
-// logOutDone tells whether a refusal of the log-out leaves nothing to do.
+// logOutDone reports whether a refused log-out leaves nothing to do.
 func logOutDone(e *Error) bool {
 	switch e.Status {
 	case http.StatusNotFound, http.StatusMethodNotAllowed:
@@ -35,10 +35,9 @@ func logOutDone(e *Error) bool {
 	return e.Type == Unauthenticated
 }
 
-// Commit message. The guide calls the value commit_message where it says
-// whether it is required, and message where a firmware upgrade takes one; it
-// shows neither in a commit. Unknown members are ignored by the appliance, so
-// both are sent.
+// Commit message. The guide calls the value commit_message when it is required, and
+// message in a firmware upgrade; it shows neither in a commit. The appliance ignores
+// unknown members, so both are sent.
 func commitBody(message string) any {
 	if message == "" {
 		return map[string]string{"status": "commit"}
@@ -46,8 +45,9 @@ func commitBody(message string) any {
 	return map[string]string{"status": "commit", "commit_message": message, "message": message}
 }
 
-// refusedWithoutMessage recognises a commit that is refused because it has no message,
-// which is not documented: by the members that are said to be missing, or by its words.
+// refusedWithoutMessage reports whether a commit was refused because it has no message.
+// The refusal is not documented; it is recognised by the members that it names as
+// missing, or by its words.
 func refusedWithoutMessage(e *Error) bool {
 	var missing *IncompleteRequestBodyErrorDetails
 	if errors.As(e.told(), &missing) {
@@ -56,15 +56,14 @@ func refusedWithoutMessage(e *Error) bool {
 	return strings.Contains(string(e.kind()), "CommitMessage") || strings.Contains(strings.ToLower(e.said()), "needs a message")
 }
 
-// Rollback. The answer to a rollback without an open transaction is not documented;
-// the guide's table has 200 and no row for it. After one that was refused the status of
-// the transaction tells whether there is anything left.
+// Rollback. The answer to a rollback without an open transaction is not documented: the
+// guide's table has 200 and no row for it. After a refused rollback, the status of the
+// transaction shows whether anything is open.
 
-// Lock. Neither the type nor the status of the refusal to open a transaction while
-// somebody else holds the configuration is documented. Whatever refuses the opening is
-// taken for it, but for what is documented to mean something else: a missing session or
-// right, a path or a method that is not there, a request of the wrong form, too many
-// requests, a broken server.
+// Lock. The type and the status of the refusal to open a transaction while somebody else
+// holds the configuration lock are not documented. Every refusal of the opening counts as
+// this one, except those with a documented other meaning: a missing session or right, an
+// unknown path or method, an invalid request, too many requests, a server error.
 func refusedByLock(e *Error) bool {
 	switch e.Type {
 	case Unauthenticated, AuthenticationFailure, Unauthorized, NotFound, ResourceNotFound, MethodNotAllowed,
@@ -80,8 +79,8 @@ func refusedByLock(e *Error) bool {
 	return e.Status < 500
 }
 
-// Newer appliances may take the lock at the first change, or with the commit. There a
-// refusal has other reasons too, so only what speaks of a lock or a transaction
+// Newer appliances may take the lock at the first change or at the commit. There, a
+// refusal can have other reasons, so only a refusal that mentions a lock or a transaction
 // counts.
 func stepRefusedByLock(e *Error) bool {
 	switch e.Type {
@@ -94,17 +93,17 @@ func stepRefusedByLock(e *Error) bool {
 		e.Type != "" && strings.Contains(e.said(), "locked")
 }
 
-// No transaction. The table of the deletion of an object has 409 Conflict for a write
-// without an open transaction. Newer guides say that the first change opens one by
-// itself. NoOpenTransaction is what the type could be called elsewhere.
+// No transaction. The table for the deletion of an object has 409 Conflict for a write
+// without an open transaction. Newer guides say that the first change opens one.
+// NoOpenTransaction is a possible other name of the type.
 const noTransaction ErrorType = "Conflict"
 
 func refusedWithoutTransaction(e *Error) bool {
 	return e.Type == noTransaction || strings.Contains(string(e.kind()), "NoOpenTransaction") || strings.Contains(string(e.kind()), "NoTransaction")
 }
 
-// mayLackTransaction recognises a refusal that can mean the same, and something else:
-// the status of the transaction tells.
+// mayLackTransaction reports whether a refusal may have the same meaning. The status of
+// the transaction decides.
 func mayLackTransaction(e *Error) bool {
 	switch e.Type {
 	case ForbiddenActionError, MethodNotAllowed:
@@ -115,11 +114,10 @@ func mayLackTransaction(e *Error) bool {
 	return false
 }
 
-// Semantic errors. The guide says that details contain the errors that were
-// found, without a form. Accepted are a list of texts or of objects, plain or as
-// a member "errors"; the objects are read like the warnings of the cluster
-// status, {"message", "paths"}. Where they have no paths, those that stand in the
-// message count.
+// Semantic errors. The guide says that the details contain the found errors, but not
+// their form. Accepted are a list of strings or objects, by itself or as a member
+// "errors". The objects are read like the warnings of the cluster status, {"message",
+// "paths"}. Without paths, the paths in the message are used.
 func detailFaults(details []byte) []Fault {
 	if inner := member(details, "errors"); inner != nil {
 		details = inner
@@ -156,11 +154,11 @@ func detailFaults(details []byte) []Fault {
 	return faults
 }
 
-// Paths in details. The guide says that the details of 401, 403 and
-// SyntacticError contain the path, without a form. Accepted are a text, a list
-// whose first element is one, and an object with one of these members. A path is taken
-// for that of an object, and what follows a "#", or the path of the request, for the
-// place in its body; one that does not begin like a path of the API is such a place.
+// Paths in details. The guide says that the details of 401, 403 and SyntacticError
+// contain the path, but not in which form. Accepted are a string, a list that starts with
+// a string, and an object with one of these members. A path is that of an object; the
+// part after a "#", or after the path of the request, is the place in its body. A text
+// that does not start like a path of the API is such a place.
 func detailPath(details []byte) string {
 	if found := texts(details); len(found) > 0 {
 		return found[0]
@@ -173,8 +171,8 @@ func detailPath(details []byte) string {
 	return ""
 }
 
-// placeOf takes a path apart. object is what the request was about, "" for unknown; what is
-// below it is a place in its body unless it is a list.
+// placeOf splits a path. object is the path of the request's object, or "". What follows
+// it is a place in its body, unless it is a list.
 func placeOf(path, object string, list bool) Fault {
 	rooted := strings.HasPrefix(path, "/")
 	path = relative(path)
@@ -193,10 +191,10 @@ func placeOf(path, object string, list bool) Fault {
 	return Fault{Object: unescapedPath(object), Member: unescapedPath(strings.Trim(member, "/"))}
 }
 
-// Changes. The path of a change is that "of the changed endpoint or object", without
-// an example. What follows the path of an object is taken for the place of a
-// member in its body: after a "#" as in the links of the API, or a further "/".
-// Another form only means that a conflict is not seen.
+// Changes. The path of a change is that "of the changed endpoint or object", without an
+// example. What follows the path of an object, after a "#" as in links of the API or
+// after a further "/", is read as the place of a member in its body. With another form, a
+// conflict is not noticed.
 func changePlace(rest string) []string {
 	rest = strings.Trim(rest, "#/")
 	if rest == "" {
@@ -205,10 +203,10 @@ func changePlace(rest string) []string {
 	return strings.Split(rest, "/")
 }
 
-// Firmware fetch. The guide names the statuses in its text and shows no answer.
-// They are looked for where the support bundle, the other job of the API, has its
-// status (body.status), and at the top level; the slot as an upload names it
-// (meta.slot), or as a request does (slot_id); progress as a number or a percentage.
+// Firmware fetch. The guide names the statuses in its text and shows no answer. The
+// status is read as that of a support bundle (body.status), and from the top level. The
+// slot is read as in the answer to an upload (meta.slot) and as in a request (slot_id).
+// The progress is read as a number or a percentage.
 func newFetch(e wire.Envelope, key string) FirmwareFetch {
 	f := FirmwareFetch{Key: key, Progress: -1, Raw: json.RawMessage(e.Body)}
 	find := func(names ...string) (string, bool) {
@@ -221,7 +219,7 @@ func newFetch(e wire.Envelope, key string) FirmwareFetch {
 		}
 		return "", false
 	}
-	if text, ok := wire.Text(e.Body); ok { // a body that is its status
+	if text, ok := wire.Text(e.Body); ok { // a body that is only the status
 		f.Status = newJobStatus(text)
 	} else if text, ok := find("status", "state"); ok {
 		f.Status = newJobStatus(text)
@@ -245,10 +243,9 @@ func newFetch(e wire.Envelope, key string) FirmwareFetch {
 	return f
 }
 
-// Starling. No answer of an appliance that is not joined is shown, and the vendor's
-// client reads no more of it than the instance and the license number. One without
-// joined is taken for not joined; one whose joined is anything but a boolean says
-// nothing.
+// Starling. No answer of an unjoined appliance is documented, and the vendor's client
+// reads only the instance and the license number. An answer without joined means that the
+// appliance is not joined. A joined that is not a boolean means nothing.
 func joinedOf(value []byte) (joined, ok bool) {
 	if value == nil || wire.Kind(value) == wire.Null {
 		return false, true
@@ -256,11 +253,10 @@ func joinedOf(value []byte) (joined, ok bool) {
 	return joined, wire.Unmarshal(value, &joined) == nil
 }
 
-// Product warnings. The guide prints their texts and not their place. They are
-// looked for where answers of the API could have them: an error, at any status; at
-// the top level or in meta as "warnings", "warning" or "message", or as the cluster
-// status has them, in "issues". Each may be a text, or an object with a message, or
-// a list of those.
+// Product warnings. The guide shows their texts but not their place. They are read from
+// every place that other answers of the API use: an error with any status; "warnings",
+// "warning" or "message" at the top level or in meta; and "issues", as in the cluster
+// status. Each may be a string, an object with a message, or a list of those.
 func productWarnings(a *answer) []ProductWarning {
 	var found []ProductWarning
 	seen := map[ProductWarning]bool{}
@@ -300,7 +296,7 @@ func productWarnings(a *answer) []ProductWarning {
 	return found
 }
 
-// productWarningOf recognises a refusal that is one of the warnings, nil for none.
+// productWarningOf returns the warning in a refusal, or nil.
 func productWarningOf(e *Error) error {
 	for _, text := range append([]string{e.said()}, texts(e.details())...) {
 		if w := newProductWarning(text); w.Is(StarlingUnavailable) || w.Is(StarlingCredentialsInvalid) {
@@ -312,17 +308,17 @@ func productWarningOf(e *Error) error {
 
 func newProductWarning(text string) ProductWarning { return ProductWarning(oneLine(text, 1000)) }
 
-// Setup. The guide shows "uninitialized" and "completed"; "booting" is known from a client,
-// which takes it for done. With the first there are no users yet, and with the last the
-// services start. With any other status, and on appliances without the endpoint, a login is
-// tried.
+// Setup. The guide shows "uninitialized" and "completed"; "booting" is known from a
+// client, which treats it as completed. An uninitialized appliance has no users, and a
+// booting one is starting its services. With any other status, and if the appliance does
+// not have the endpoint, a login is tried.
 func takesLogins(status string) bool {
 	return status != "uninitialized" && status != "booting"
 }
 
-// User info and health. The tables of the newer guides name members without a body,
-// and their samples are not known; other endpoints of the same age have one. Both
-// places are looked at.
+// User info and health. The tables of the newer guides have members without a body, and
+// their samples are not available. Other endpoints of the same age have a body. Both
+// places are read.
 func anywhere(a *answer) func(name string) []byte {
 	return func(name string) []byte {
 		if value := wire.Find(a.All, name); value != nil {
@@ -332,9 +328,9 @@ func anywhere(a *answer) func(name string) []byte {
 	}
 }
 
-// No cluster. The guide does not say how an appliance refuses the status of the cluster
-// that it is not the Central Management node of. Whatever the API gives as a reason is
-// taken for that, but for a missing session or right.
+// No cluster. The guide does not say how an appliance that is not the Central Management
+// node refuses the status of the cluster. Every refusal of the API counts as this one,
+// except a missing session or right.
 func refusedWithoutCluster(e *Error) bool {
 	switch e.Type {
 	case "", Unauthenticated, AuthenticationFailure, Unauthorized:
@@ -343,16 +339,15 @@ func refusedWithoutCluster(e *Error) bool {
 	return true
 }
 
-// Support bundles. Of the answers no more is known than the key of a new one and
-// body.status; "finished" is the one status that a client waits for. The rest is
-// read as a firmware fetch is, which is the same kind of job.
+// Support bundles. Only the key of a new bundle and body.status are known; a client waits
+// for "finished". The rest is read like a firmware fetch, which is the same kind of job.
 func newBundle(e wire.Envelope, key string) SupportBundle {
 	f := newFetch(e, key)
 	return SupportBundle{Key: f.Key, Status: f.Status, Progress: f.Progress, Message: f.Message, Raw: f.Raw}
 }
 
-// Login methods. The members of an entry are not documented; the same words as
-// in user info are expected. An entry may be a bare name.
+// Login methods. The members of an entry are not documented. The names are assumed to be
+// those of user info. An entry may be a bare name.
 func (m *LoginMethod) decode(entry []byte) {
 	if name, ok := wire.Text(entry); ok {
 		m.Name = name
@@ -363,9 +358,9 @@ func (m *LoginMethod) decode(entry []byte) {
 	m.Credential, _ = wire.Text(member(entry, "credential"))
 }
 
-// Missing recording. What the download of a recording gives of a session that has none is
-// not documented. A refusal that can mean it is looked into: the session tells whether it
-// has a recording.
+// Missing recording. The refusal to download a missing recording is not documented. After
+// a refusal that may mean this, the client reads the session, which shows whether it has
+// a recording.
 func mayLackRecording(err error) bool {
 	var refused *Error
 	if !errors.As(err, &refused) || refused.Type == Unauthorized || refused.Type == Unauthenticated {
@@ -378,8 +373,8 @@ func mayLackRecording(err error) bool {
 	return errors.Is(err, ResourceNotFound)
 }
 
-// Content search. That it answers with a list is known; what is in it is not. Events are
-// expected, bare as elsewhere or below body.
+// Content search. It is known to return a list, but not of what. Events are assumed, bare
+// as elsewhere or below body.
 func bareRecord[T any](item []byte) []byte {
 	if _, ok := any((*T)(nil)).(*audit.Event); !ok || wire.Kind(item) != wire.Object {
 		return item
@@ -390,22 +385,22 @@ func bareRecord[T any](item []byte) []byte {
 	return item
 }
 
-// Precision of times. One sample shows the end of a session in whole seconds and others in
-// milliseconds, and the appliance may sort by what it does not show. So sessions that are
-// followed may be out of order by a second.
+// Precision of times. One sample shows the end of a session in whole seconds, others in
+// milliseconds, and the appliance may sort by a precision that it does not show. Followed
+// sessions may therefore be out of order by one second.
 const assumedPrecision = time.Second
 
-// Order of sessions. That a search sorts by start_time is known from a client; for
-// end_time and creation_time it is expected. An appliance that does not sort by them makes an
-// error, and loses no session.
+// Order of sessions. A client shows that a search can sort by start_time. The same is
+// assumed for end_time and creation_time. If an appliance does not sort by them, the
+// result is an error, and no session is lost.
 
-// Times in a filter. The query language has ranges, and no sample shows one of times. A
-// search beyond the ceiling and Follow use them. Where they are refused, the first is an error
-// and the second asks by the parameter start.
+// Times in a filter. The query language has ranges, but no sample has one of times.
+// Searches beyond the limit and Follow use them. If an appliance refuses them, the search
+// returns an error, and Follow uses the parameter start.
 
-// Snapshots. What an appliance gives to the owner of a snapshot who asks for another one is
-// cut in every copy of the guide. A refusal, and the same one, which would be old, both make
-// a search go on without.
+// Snapshots. The answer to the owner of a snapshot who requests another one is missing in
+// every copy of the guide. After a refusal, or the same old snapshot, the search
+// continues without one.
 
-// Foreign snapshots. That one is gone is answered with 404; one that is somebody else's may be
-// answered with 403. Both make a search ask for a new one.
+// Foreign snapshots. A snapshot that has ended is answered with 404. One that belongs to
+// somebody else may be answered with 403. After either, the search requests a new one.

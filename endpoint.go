@@ -14,42 +14,42 @@ import (
 	"github.com/go-sps/sps/internal/wire"
 )
 
-// Reading and writing an endpoint of the configuration, for bodies of any type: code
-// that is not generic, so that a hundred endpoints share it.
+// This file reads and writes endpoints of the configuration for bodies of any type. It is
+// not generic, so that all endpoints share the code.
 
 // endpoint describes one endpoint.
 type endpoint struct {
 	path  apiPath
-	own   bool     // the type of its bodies is the user's
-	rules []ruling // what the client checks of them
-	err   error    // why it cannot be used
+	own   bool     // the bodies have a type of the user
+	rules []ruling // the client's checks of the bodies
+	err   error    // the reason why it cannot be used
 }
 
-// ruling is a [Rule] for bodies of any type, each given as a pointer. One of the functions
-// is not nil.
+// ruling is a [Rule] for bodies of any type, each given as a pointer. Exactly one of the
+// functions is set.
 type ruling struct {
 	change   func(was, body any) error // was is nil for a new object
 	name     func(body any) string
 	key      func(key string) error
 	warnings func(body any) []string
 	respell  func(was, body any)
-	compares bool // it wants to know what an object was before
+	compares bool // it needs the object before the change
 }
 
-// parts are where an object is filled in: body is a pointer.
+// parts are the places of an object's parts. body is a pointer.
 type parts struct {
 	key  *string
 	meta *Meta
 	body any
 }
 
-// edit is a change of a body, which is given as a pointer.
+// edit is a change of a body. The body is given as a pointer.
 type edit struct {
-	like  any // a pointer to a body, nil
+	like  any // a nil pointer of the body's type
 	apply func(body any) error
 }
 
-// newEndpoint describes an endpoint of a user's.
+// newEndpoint describes an endpoint for a user's handle.
 func newEndpoint(path string) *endpoint {
 	e := &endpoint{own: true}
 	e.path, e.err = newPath(path)
@@ -59,17 +59,17 @@ func newEndpoint(path string) *endpoint {
 // describe describes an endpoint of this package.
 func describe(path string) *endpoint { return &endpoint{path: mustPath(path)} }
 
-// reader is what both a client and a transaction can do.
+// reader is what clients and transactions have in common.
 type reader interface {
 	made() error
 	read(ctx context.Context, path apiPath, query url.Values) (*answer, error)
 	get(ctx context.Context, k *call) (*answer, error)
 }
 
-// usable reports why a handle cannot be used, nil where it can.
+// usable returns the reason why a handle cannot be used, or nil.
 func (e *endpoint) usable(r reader) error {
 	if e == nil {
-		return fmt.Errorf("sps: %w", invalid("a handle of no endpoint: use a field of a Client or a Transaction, NewSingleton or NewCollection"))
+		return fmt.Errorf("sps: %w", invalid("a handle without an endpoint: use a field of a Client or a Transaction, NewSingleton or NewCollection"))
 	}
 	if e.err != nil {
 		return e.err
@@ -77,7 +77,7 @@ func (e *endpoint) usable(r reader) error {
 	return r.made()
 }
 
-// in is the endpoint for a handle of a transaction.
+// in returns the endpoint for a handle of a transaction.
 func (e *endpoint) in(tx *Transaction, c *Client) *endpoint {
 	err := e.usable(c)
 	if err == nil {
@@ -96,7 +96,7 @@ func (e *endpoint) item(r reader, key string) (apiPath, error) {
 	return itemPath(e.path, key)
 }
 
-// get reads the only object.
+// get reads the object of a singleton.
 func (e *endpoint) get(ctx context.Context, r reader, into parts) error {
 	if err := e.usable(r); err != nil {
 		return err
@@ -115,7 +115,8 @@ func (e *endpoint) getItem(ctx context.Context, r reader, key string, into parts
 	return err
 }
 
-// visit shows the items of a list until see says no. An error is the last that it shows.
+// visit passes the items of a list to see until see returns false. An error is the last
+// one.
 func (e *endpoint) visit(ctx context.Context, r reader, options []RequestOption, see func(*item, error) bool) {
 	err := e.usable(r)
 	var first *call
@@ -129,7 +130,7 @@ func (e *endpoint) visit(ctx context.Context, r reader, options []RequestOption,
 	allItems(ctx, r, first)(see)
 }
 
-// list shows the items of a list to keep, until that gives an error which is not about
+// list passes the items of a list to keep until there is an error that is not about
 // garbled text.
 func (e *endpoint) list(ctx context.Context, r reader, options []RequestOption, keep func(*item, error) error) error {
 	var garbled []error
@@ -148,8 +149,8 @@ func (e *endpoint) list(ctx context.Context, r reader, options []RequestOption, 
 	return garbledOf(garbled)
 }
 
-// getByName finds one object of a list. Names are unique where the appliance
-// has its way, and one that is not would be a trap for whoever deletes it.
+// getByName finds one object of a list. The appliance keeps names unique. A duplicate
+// would be dangerous for callers that delete by name, so it is an error.
 func (e *endpoint) getByName(ctx context.Context, r reader, name string, into parts) error {
 	if err := e.usable(r); err != nil {
 		return err
@@ -159,7 +160,7 @@ func (e *endpoint) getByName(ctx context.Context, r reader, name string, into pa
 	}
 	var found *item
 	for item, err := range allItems(ctx, r, newRead(e.path, nil)) {
-		if isGarbled(err) { // it cannot be the one
+		if isGarbled(err) { // it has another name
 			continue
 		}
 		if err != nil {
@@ -169,7 +170,7 @@ func (e *endpoint) getByName(ctx context.Context, r reader, name string, into pa
 			continue
 		}
 		if found != nil {
-			return item.a.unusable("both %q and %q have the name %s", oneLine(found.key, 60), oneLine(item.key, 60), quoted(name))
+			return item.a.unusable("both %q and %q have the name %s: use the key", oneLine(found.key, 60), oneLine(item.key, 60), quoted(name))
 		}
 		found = item
 	}
@@ -179,7 +180,7 @@ func (e *endpoint) getByName(ctx context.Context, r reader, name string, into pa
 	return found.into(into, nil)
 }
 
-// noSuchName is both ErrNoSuchName and ResourceNotFound.
+// noSuchName is ErrNoSuchName and ResourceNotFound.
 type noSuchName struct {
 	path apiPath
 	name string
@@ -214,7 +215,7 @@ func (e *endpoint) create(ctx context.Context, tx *Transaction, body any) (key s
 	return key, nil
 }
 
-// update changes the only object.
+// update changes the object of a singleton.
 func (e *endpoint) update(ctx context.Context, tx *Transaction, change *edit) error {
 	if err := e.usable(tx); err != nil {
 		return err
@@ -231,7 +232,7 @@ func (e *endpoint) updateItem(ctx context.Context, tx *Transaction, key string, 
 	return e.updateObject(ctx, tx, path, key, change)
 }
 
-// replace writes the whole of the only object.
+// replace writes the whole object of a singleton.
 func (e *endpoint) replace(ctx context.Context, tx *Transaction, body any) error {
 	if err := e.usable(tx); err != nil {
 		return err
@@ -258,7 +259,7 @@ func (e *endpoint) delete(ctx context.Context, tx *Transaction, key string) erro
 	return err
 }
 
-// writable makes the path of an object that may be written.
+// writable returns the path of an object that may be written.
 func (e *endpoint) writable(tx *Transaction, method, key string) (apiPath, error) {
 	path, err := e.item(tx, key)
 	if err != nil {
@@ -275,7 +276,7 @@ func (e *endpoint) writable(tx *Transaction, method, key string) (apiPath, error
 	return path, nil
 }
 
-// compares reports whether a rule wants to know what an object was before.
+// compares reports whether a rule needs the object before the change.
 func (e *endpoint) compares() bool {
 	for _, r := range e.rules {
 		if r.compares {
@@ -285,8 +286,8 @@ func (e *endpoint) compares() bool {
 	return false
 }
 
-// check asks the rules about a body that is to be sent. was is what the appliance has,
-// nil for a new object; the key is "" for a new object and for the only one.
+// check applies the rules to a body that is to be sent. was is the body on the appliance,
+// or nil for a new object. key is "" for a new object and for a singleton.
 func (e *endpoint) check(ctx context.Context, tx *Transaction, key string, was, body any) error {
 	for _, r := range e.rules {
 		if r.change != nil {
@@ -307,7 +308,7 @@ func (e *endpoint) check(ctx context.Context, tx *Transaction, key string, was, 
 	return nil
 }
 
-// warn logs what is unusual about a body that is to be sent, unless it was before.
+// warn logs what is unusual about a body before it is sent, unless it was unusual before.
 func (e *endpoint) warn(ctx context.Context, tx *Transaction, warnings func(any) []string, was, body any) {
 	logger := tx.client.transport.logger
 	if logger == nil {
@@ -324,8 +325,8 @@ func (e *endpoint) warn(ctx context.Context, tx *Transaction, warnings func(any)
 	}
 }
 
-// checkName refuses a name that another object of the list has. The names are read once
-// in a transaction, with the lock held.
+// checkName refuses a name that another object of the list has. A transaction reads the
+// names once, with the lock held.
 func (e *endpoint) checkName(ctx context.Context, tx *Transaction, key, name string) error {
 	if err := tx.ensureOpen(ctx); err != nil {
 		return err
@@ -350,18 +351,18 @@ func (e *endpoint) checkName(ctx context.Context, tx *Transaction, key, name str
 	if owner == "" || owner == key {
 		return nil
 	}
-	return breach(SemanticError, "name", "the name %s is taken by the object %s; it must be unique", quoted(name), oneLine(owner, 60))
+	return breach(SemanticError, "name", "the name %s is already used by the object %s; it must be unique", quoted(name), oneLine(owner, 60))
 }
 
-// updateTries is how often an update is made anew when other steps write the object
+// updateTries is how often an update is repeated when other steps write the object
 // between its read and its write.
 const updateTries = 100
 
-// updateObject reads an object, runs the change on a copy of its body, and
-// writes what was read with the difference laid over it.
+// updateObject reads an object, calls the change with a copy of its body, and writes the
+// read body with the differences applied.
 func (e *endpoint) updateObject(ctx context.Context, tx *Transaction, path apiPath, key string, change *edit) error {
 	if change == nil {
-		return tx.client.fail("PUT "+path.Text, invalid("no function"))
+		return tx.client.fail("PUT "+path.Text, invalid("the function is nil"))
 	}
 	var again *outdated
 	for try := 1; ; try++ {
@@ -375,8 +376,8 @@ func (e *endpoint) updateObject(ctx context.Context, tx *Transaction, path apiPa
 	}
 }
 
-// reading is the side of a transaction that an update reads from: what it reads counts
-// with the write that follows.
+// reading is a transaction as the source of an update: the following write depends on
+// what is read.
 type reading struct {
 	*Transaction
 	into *version
@@ -388,7 +389,7 @@ func (r reading) read(ctx context.Context, path apiPath, query url.Values) (*ans
 	return r.get(ctx, k)
 }
 
-// foundAgain is the side of a transaction that shows an object as it was found last.
+// foundAgain is a transaction that returns the last known version of an object.
 type foundAgain struct {
 	*Transaction
 	now *answer
@@ -410,7 +411,7 @@ func (e *endpoint) updateOnce(ctx context.Context, tx *Transaction, path apiPath
 	}
 	wrote := false
 	defer func() {
-		if !wrote && read.early { // what it showed decided that nothing is written
+		if !wrote && read.early { // because of what it read, nothing is written
 			tx.looks.note(newRead(path, nil), read.sum)
 		}
 	}()
@@ -435,7 +436,7 @@ func (e *endpoint) updateOnce(ctx context.Context, tx *Transaction, path apiPath
 	}
 	var was any
 	if e.compares() {
-		was = likeBody(change.like) // not a copy of what change was given: that may share lists and maps
+		was = likeBody(change.like) // not a copy of the value passed to change, which may share lists and maps
 		if err := wire.Unmarshal(a.Body, was); err != nil {
 			return a.unusable("its body does not fit into %s", bodyType(was))
 		}
@@ -446,9 +447,9 @@ func (e *endpoint) updateOnce(ctx context.Context, tx *Transaction, path apiPath
 	data, unknown, err := wire.Lay(ctx, a.Body, before, after)
 	switch {
 	case e.own && unknown != "":
-		err = breach("", unknown, "the object has no member %s, and the appliance would ignore it: is it the name in a json tag? Replace writes what it does not have", quoted(unknown))
+		err = breach("", unknown, "the object has no member %s, and the appliance would ignore it: check the name in the json tag, or use Replace to add a member", quoted(unknown))
 	case errors.Is(err, wire.ErrAmbiguous):
-		err = invalid("the change of a list could lose what %s does not have of its elements, because they cannot be told apart: change the list in several updates, or type the members that tell its elements", bodyType(o.body))
+		err = invalid("the change of a list could lose members that %s does not have, because its elements cannot be told apart: change the list in several updates, or add the members that identify its elements to the type", bodyType(o.body))
 	case errors.Is(err, wire.ErrEffort):
 		err = invalid("%s: change less in one update, or use Replace", err)
 	}
@@ -460,8 +461,7 @@ func (e *endpoint) updateOnce(ctx context.Context, tx *Transaction, path apiPath
 	return err
 }
 
-// replaceObject writes a whole object. Where a rule wants to know what it was before,
-// that is read first.
+// replaceObject writes a whole object. It reads the object first if a rule needs it.
 func (e *endpoint) replaceObject(ctx context.Context, tx *Transaction, path apiPath, key string, body any) error {
 	var was any
 	if e.compares() {
@@ -482,17 +482,17 @@ func (e *endpoint) replaceObject(ctx context.Context, tx *Transaction, path apiP
 	return err
 }
 
-// likeBody makes an empty body of the same type.
+// likeBody returns an empty body of the same type.
 func likeBody(body any) any { return reflect.New(reflect.TypeOf(body).Elem()).Interface() }
 
-// bodyType names the type of a body.
+// bodyType returns the name of a body's type.
 func bodyType(body any) string { return strings.TrimPrefix(fmt.Sprintf("%T", body), "*") }
 
-// encodeBody encodes the body of an object, and returns the secrets that it shows, too.
+// encodeBody encodes the body of an object. It also returns the secrets in it.
 func encodeBody(tx *Transaction, path apiPath, body any) ([]byte, []Secret, error) {
 	if raw, ok := body.(*json.RawMessage); ok {
 		if err := wire.Valid(*raw); err != nil {
-			return nil, nil, tx.client.refusal(http.MethodPut, path, invalid("the body is no proper JSON: %s", oneLine(err.Error(), 200)))
+			return nil, nil, tx.client.refusal(http.MethodPut, path, invalid("the body is not valid JSON: %s", oneLine(err.Error(), 200)))
 		}
 	}
 	data, secrets, err := reveal(body)
@@ -502,17 +502,17 @@ func encodeBody(tx *Transaction, path apiPath, body any) ([]byte, []Secret, erro
 	return data, secrets, nil
 }
 
-// refusal says which write was refused before it was sent.
+// refusal adds the operation to the error of a write that was refused before it was sent.
 func (c *Client) refusal(method string, path apiPath, err error) error {
 	about(path, err)
-	if strings.HasPrefix(err.Error(), "sps: ") { // it names what it is about
+	if strings.HasPrefix(err.Error(), "sps: ") { // it already names its operation
 		return err
 	}
 	return c.fail(method+" "+path.Text, err)
 }
 
-// readObject reads one object. One of a list is keyed: the answer must be about the one
-// that was asked for.
+// readObject reads one object. An object of a list is keyed: the answer must be about the
+// requested key.
 func readObject(ctx context.Context, r reader, path apiPath, keyed bool, into parts) (*answer, error) {
 	a, key, err := readEnvelope(ctx, r, path, keyed)
 	if err != nil {
@@ -535,9 +535,9 @@ func readEnvelope(ctx context.Context, r reader, path apiPath, keyed bool) (a *a
 	case a.Body == nil && a.Items != nil:
 		return nil, "", a.unusable("%s is a list, not one object: use NewCollection or Client.Listing", oneLine(asked, 60))
 	case a.Body == nil:
-		return nil, "", a.unusable("it lacks the body of %s", oneLine(asked, 60))
+		return nil, "", a.unusable("the answer lacks the body of %s", oneLine(asked, 60))
 	case keyed && key != asked:
-		return nil, "", a.unusable("it is about %q, not %q", oneLine(key, 60), oneLine(asked, 60))
+		return nil, "", a.unusable("the answer is about %q, not %q", oneLine(key, 60), oneLine(asked, 60))
 	}
 	return a, key, nil
 }

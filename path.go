@@ -9,10 +9,10 @@ import (
 	"github.com/go-sps/sps/internal/oneline"
 )
 
-// apiPath is a path below /api/, checked and escaped once.
+// apiPath is a path below /api/ that was checked and escaped once.
 type apiPath = apipath.Path
 
-// mustPath makes a path of a constant of this package.
+// mustPath makes a path from a constant of this package.
 func mustPath(text string) apiPath {
 	p, err := newPath(text)
 	if err != nil {
@@ -21,7 +21,7 @@ func mustPath(text string) apiPath {
 	return p
 }
 
-// newPath makes a path of what a user gives for an endpoint.
+// newPath makes a path from a user's text for an endpoint.
 func newPath(text string) (apiPath, error) {
 	p, err := apipath.New(text)
 	if err != nil {
@@ -30,17 +30,17 @@ func newPath(text string) (apiPath, error) {
 	return p, nil
 }
 
-// parseLink makes a path and a query of a link of an answer, and of what a user gives.
+// parseLink makes a path and a query from a link of an answer or of a user.
 func parseLink(link string) (apiPath, url.Values, error) {
 	p, query, err := apipath.Parse(link)
 	if err != nil {
-		path, _, _ := strings.Cut(link, "?") // the query may be nobody's business
+		path, _, _ := strings.Cut(link, "?") // the query may contain a secret
 		return apiPath{}, nil, fmt.Errorf("sps: path %s: %w", quoted(path), invalid("%s", err))
 	}
 	return p, query, nil
 }
 
-// itemPath makes the path of an object of a list.
+// itemPath makes the path of an object in a list.
 func itemPath(list apiPath, key string) (apiPath, error) {
 	p, err := list.Join(key)
 	if err != nil {
@@ -49,32 +49,32 @@ func itemPath(list apiPath, key string) (apiPath, error) {
 	return p, nil
 }
 
-// relative takes off what paths of answers begin with.
+// relative removes the leading /api/ from the path of an answer.
 func relative(path string) string {
 	return strings.TrimPrefix(strings.TrimPrefix(path, "/"), "api/")
 }
 
-// transactional are the roots below which the guide wants writes in a transaction.
+// transactional are the roots below which the guide requires a transaction for writes.
 var transactional = []string{
 	"configuration", "acl", "cluster/configuration_sync_plugin", "cluster/join_request", "cluster/nodes", "cluster/promote",
 }
 
-// alone are the endpoints whose writes the guide refuses while a transaction is open.
+// alone are the endpoints whose writes the guide does not allow while a transaction is
+// open.
 var alone = []string{"starling/join"}
 
-// making are the endpoints whose GET makes something.
+// making are the endpoints whose GET creates something.
 var making = []string{"audit/sessions/_snapshot"}
 
-// guarded reports whether writes to a path belong to a transaction. It errs on the safe
-// side: other cases count too, and whatever is still escaped, in case a server on the way
-// unfolds it.
+// guarded reports whether writes to a path need a transaction. To be safe, it ignores
+// case and counts escaped paths, in case a server on the way unescapes them.
 func guarded(p apiPath) bool {
 	text := strings.ToLower(p.Text)
 	return strings.Contains(text, "%") || strings.Contains(text, "..") ||
 		apiPath{Text: text}.Below(append(transactional, "transaction")...)
 }
 
-// quoted shows an input as it is, escaped and shortened.
+// quoted returns an input escaped and shortened.
 func quoted(text string) string { return oneline.Quoted(text) }
 
 // invalid makes an ErrInvalidInput with its reason.

@@ -19,34 +19,34 @@ import (
 	"github.com/go-sps/sps/internal/wire"
 )
 
-// This file decides what of the other side's texts may be shown. What an answer means
-// is decided on the answer as it came: hiding is for what is printed. A text that holds
-// a secret is replaced as a whole, because a placeholder within it would tell where,
-// and so what, the secret is. The SDK's own words, error types of the guide and the path
-// of the request are never touched.
+// This file decides which texts of the appliance may be shown. Decisions use the answer
+// as it was received; only printed texts are hidden. A text that contains a secret is
+// replaced as a whole, because a placeholder inside it would reveal where the secret is.
+// The SDK's own words, the guide's error types and the path of the request are always
+// shown.
 
 const (
-	// notShown takes the place of a text of the other side.
+	// notShown replaces a text of the appliance.
 	notShown = "the appliance's text is not shown: it contains a secret of this request"
-	// kindNotShown takes the place of a media type or a host.
+	// kindNotShown replaces a media type or a host.
 	kindNotShown = "that is not shown: it contains a secret of this request"
-	// typeNotShown takes the place of an error type that the guide does not have.
+	// typeNotShown replaces an error type that the guide does not have.
 	typeNotShown ErrorType = "type not shown: it contains a secret of this request"
 )
 
-// veil hides the secrets of one call. The zero veil hides nothing.
+// veil hides the secrets of one call. The zero value hides nothing.
 type veil struct {
 	secrets []string
-	path    string // of the request, which is shown anyway
+	path    string // of the request, which is always shown
 }
 
-// veil returns what hides the secrets of the call and of its session.
+// veil returns the veil for the secrets of the call and its session.
 func (x *exchange) veil() veil { return veil{x.secrets(), x.path.Text} }
 
-// holds reports whether a text holds a secret.
+// holds reports whether a text contains a secret.
 func (v veil) holds(text string) bool { return redact.Holds(text, v.secrets) }
 
-// shown returns a text of the other side, or a sentence in its place.
+// shown returns a text of the appliance, or a fixed sentence instead.
 func (v veil) shown(text string) string {
 	if v.holds(text) {
 		return notShown
@@ -62,7 +62,7 @@ func (v veil) detail(text string) string {
 	return v.shown(text)
 }
 
-// details returns error.details, or a sentence in their place.
+// details returns error.details, or a fixed sentence instead.
 func (v veil) details(value []byte) json.RawMessage {
 	plain := wire.Plain(value)
 	if text, ok := wire.Text(value); ok && strings.Contains("/api/"+v.path, text) || !v.holds(string(plain)) {
@@ -71,17 +71,17 @@ func (v veil) details(value []byte) json.RawMessage {
 	return json.RawMessage(`"` + notShown + `"`)
 }
 
-// words are the SDK's own among the arguments of [answer.unusable].
+// words marks the SDK's own words among the arguments of [answer.unusable].
 type words string
 
-// Media types that are shown whatever the secrets are: they tell nothing of them.
+// Media types that are always shown.
 var mediaTypes = map[string]bool{
 	"application/json": true, "application/octet-stream": true, "application/pdf": true, "application/problem+json": true,
 	"application/x-www-form-urlencoded": true, "application/xhtml+xml": true, "application/xml": true, "application/zip": true,
 	"text/css": true, "text/csv": true, "text/html": true, "text/javascript": true, "text/plain": true, "text/xml": true,
 }
 
-// mediaType names what an answer is.
+// mediaType returns the media type of an answer.
 func (v veil) mediaType(header http.Header) string {
 	kind := contentType(header)
 	if !mediaTypes[kind] && v.holds(header.Get("Content-Type")) {
@@ -90,8 +90,8 @@ func (v veil) mediaType(header http.Header) string {
 	return oneLine(kind, 60)
 }
 
-// secretName reports whether a member's name says that its value is a secret, for members
-// that no type tells to be one.
+// secretName reports whether the name of a member marks its value as secret. It serves
+// for members without a type.
 func secretName(name string) bool {
 	name = strings.ToLower(name)
 	return slices.ContainsFunc([]string{"passw", "passphrase", "secret", "community", "private", "credential", "token", "psk"}, func(word string) bool {
@@ -99,8 +99,8 @@ func secretName(name string) bool {
 	})
 }
 
-// rawAnswer is what an [Error] hides: decisions are made on it. As in a [Secret], it
-// stands behind two pointers, because fmt follows one.
+// rawAnswer holds the hidden parts of an [Error], on which decisions are based. Like a
+// [Secret], it is behind two pointers, because fmt follows one.
 type rawAnswer struct{ *rawTexts }
 
 type rawTexts struct {
@@ -110,7 +110,7 @@ type rawTexts struct {
 	detail  error
 }
 
-// kind is the type as it was sent.
+// kind returns the type as it was sent.
 func (e *Error) kind() ErrorType {
 	if e.raw != nil {
 		return e.raw.kind
@@ -118,7 +118,7 @@ func (e *Error) kind() ErrorType {
 	return e.Type
 }
 
-// said is the message as it was sent, in one line and shortened.
+// said returns the message as it was sent, in one line and shortened.
 func (e *Error) said() string {
 	if e.raw != nil {
 		return e.raw.message
@@ -126,7 +126,7 @@ func (e *Error) said() string {
 	return e.Message
 }
 
-// details are the details as they were sent.
+// details returns the details as they were sent.
 func (e *Error) details() []byte {
 	if e.raw != nil {
 		return e.raw.details
@@ -134,7 +134,7 @@ func (e *Error) details() []byte {
 	return e.Details
 }
 
-// told is the typed detail as it was sent.
+// told returns the typed detail as it was sent.
 func (e *Error) told() error {
 	if e.raw != nil {
 		return e.raw.detail
@@ -142,7 +142,7 @@ func (e *Error) told() error {
 	return e.Detail
 }
 
-// unshown is an error type that is not shown. errors.Is finds it nonetheless.
+// unshown is a hidden error type. errors.Is still finds it.
 type unshown struct{ raw *rawAnswer }
 
 func (u unshown) Error() string { return typeNotShown.Error() }
@@ -160,9 +160,9 @@ func (u unshown) As(target any) bool {
 	return ok
 }
 
-// hidden is an error of the connection whose text holds a secret: net/http quotes what
-// it cannot parse. It is what it was for errors.Is; for errors.As only as far as it
-// wraps an error whose text is none of the other side's.
+// hidden is a connection error whose text contains a secret, because net/http quotes what
+// it cannot parse. errors.Is treats it like the original. errors.As finds only wrapped
+// errors whose text does not come from the other side.
 type hidden struct {
 	raw  *error // behind a pointer, so that fmt does not print it
 	safe error
@@ -174,7 +174,8 @@ func (h *hidden) Unwrap() error { return h.safe }
 
 func (h *hidden) Is(target error) bool { return errors.Is(*h.raw, target) }
 
-// hide keeps secrets out of an error of the connection, unless it is the caller's own.
+// hide removes secrets from an error of the connection, unless it is the caller's own
+// error.
 func (x *exchange) hide(caller context.Context, err error) error {
 	if err == context.Cause(caller) {
 		return err
@@ -197,8 +198,8 @@ func (v veil) hide(err error) error {
 	return &hidden{&err, safe}
 }
 
-// ownError returns the outermost error of a chain whose text is not the other side's:
-// the operating system's and the SDK's.
+// ownError returns the outermost error of a chain whose text comes from the operating
+// system or the SDK.
 func ownError(err error) error {
 	for ; err != nil; err = errors.Unwrap(err) {
 		switch err.(type) {
@@ -215,9 +216,9 @@ func ownError(err error) error {
 	return nil
 }
 
-// foreignPart returns a text without the words that net/http and crypto/tls begin with.
+// foreignPart returns a text without the leading words of net/http and crypto/tls.
 func foreignPart(text string) string {
-	for _, own := range []string{"tls: ", "x509: "} { // they quote nothing
+	for _, own := range []string{"tls: ", "x509: "} { // these quote nothing
 		if strings.HasPrefix(text, own) {
 			return ""
 		}

@@ -9,9 +9,9 @@ import (
 	"time"
 )
 
-// What an operation may do again, and what it means that its answer was lost. An
-// appliance may be at work on a request long after its client has stopped waiting. So a
-// look that shows "not yet" never proves "never".
+// This file defines which requests may be repeated, and what a lost answer means. An
+// appliance may work on a request long after its client has stopped waiting, so an
+// observation that the request was not executed yet does not prove that it will not be.
 
 // call is one request.
 type call struct {
@@ -19,28 +19,29 @@ type call struct {
 	method string
 	path   apiPath
 	query  url.Values
-	header http.Header // beside the client's own
+	header http.Header // in addition to the client's own
 	body   []byte      // JSON; nil sends none
-	stream *stream     // sent in place of body
-	secret []Secret    // what an answer might quote, beside the session id
+	stream *stream     // sent instead of body
+	secret []Secret    // what an answer might quote, in addition to the session id
 	intake
 	bounds
 	basis
 }
 
-// intake is what becomes of the answer to a call. Its zero value is JSON in memory.
+// intake says how the answer to a call is handled. The zero value means JSON in memory.
 type intake struct {
-	sink     *sink             // takes what is too large for memory
-	space    []byte            // memory for it, which is used if it is large enough
+	sink     *sink             // receives what is too large for memory
+	space    []byte            // memory for the answer, used if it is large enough
 	raw      bool              // it need not be JSON
-	redirect bool              // a redirect is an answer; it is not followed
-	seen     func(http.Header) // is shown the header, also of an answer that is unusable
+	redirect bool              // a redirect is an answer and is not followed
+	seen     func(http.Header) // receives the header, even if the answer is unusable
 }
 
-// bounds are when a call ends beside the caller's context. Their zero value is never.
+// bounds say when a call ends, in addition to the caller's context. The zero value means
+// never.
 type bounds struct {
 	life  context.Context // ends it at any time
-	begin context.Context // ends it before an attempt begins: nothing is sent then
+	begin context.Context // prevents further attempts from starting
 	once  bool            // after the first attempt
 }
 
@@ -49,44 +50,45 @@ type class uint8
 
 const (
 	classRead     class = iota // GET
-	classDownload              // GET of a stream: no limit in all, but one for standing still
-	classSnapshot              // GET that makes something: audit/sessions/_snapshot
-	classLogin                 // GET authentication with what may be shown again
-	classCode                  // GET authentication with what may be a one-time code
-	classLogOut                // DELETE authentication: harmless twice, and must get through
+	classDownload              // GET of a stream: no total time limit, only the stall limit
+	classSnapshot              // GET that creates something: audit/sessions/_snapshot
+	classLogin                 // GET authentication with a reusable credential
+	classCode                  // GET authentication with a possible one-time code
+	classLogOut                // DELETE authentication: harmless twice, and important
 	classTry                   // POST that changes nothing and takes minutes: firmware/test
 	classOpen                  // POST transaction
 	classStep                  // a write inside a transaction
-	classRollback              // DELETE transaction: harmless twice, and must get through
+	classRollback              // DELETE transaction: harmless twice, and important
 	classCommit                // PUT transaction
-	classCreate                // POST that makes something: a fetch, a support bundle
+	classCreate                // POST that creates something: a fetch, a support bundle
 	classAct                   // POST that does something and takes minutes: a join, an upgrade
 	classRemove                // DELETE: an unjoin, a slot, a fetch, a support bundle
-	classUpload                // POST of an image: no limit in all, but one for standing still
-	classWrite                 // PUT and DELETE of Client.Invoke: the same twice is the same once
-	classInvoke                // POST of Client.Invoke: may have any effect
+	classUpload                // POST of an image: no total time limit, only the stall limit
+	classWrite                 // PUT and DELETE of Client.Invoke: idempotent
+	classInvoke                // POST of Client.Invoke: the effect is unknown
 )
 
-// lost is what it means that the answer to a request was lost.
+// lost is the consequence of a lost answer.
 type lost uint8
 
 const (
-	// lostNothing: it changes nothing, or nothing that the caller could see.
+	// lostNothing means that the request changes nothing that the caller could see.
 	lostNothing lost = iota
-	// lostStaged: the transaction decides. It is rolled back and its session ended, so
-	// that what is executed yet is staged in no transaction.
+	// lostStaged means that the transaction decides. It is rolled back and its session
+	// ended, so that a late execution changes nothing.
 	lostStaged
-	// lostUnknown: unknown until a [witness] sees that it was executed.
+	// lostUnknown means that the outcome is unknown until a [witness] sees that the
+	// request was executed.
 	lostUnknown
 )
 
-// harmless reports whether a lost answer leaves nothing unknown.
+// harmless reports whether a lost answer leaves no unknown outcome.
 func (l lost) harmless() bool { return l < lostUnknown }
 
-// policy is what holds for a class.
+// policy has the rules for a class.
 type policy struct {
-	broken  bool  // tried again after a connection that broke, within the request or the answer
-	refusal []int // tried again after these statuses
+	broken  bool  // retried after a connection broke during the request or the answer
+	refusal []int // retried after these statuses
 	limit   func(*Timeouts) time.Duration
 	lost    lost
 }
@@ -96,20 +98,20 @@ var (
 	busy    = []int{429, 502, 503, 504}
 )
 
-// policies says what holds for each class. Every class is tried again when the
-// connection could not be made: nothing was sent.
+// policies has the policy of each class. Every class is retried if no connection could be
+// made, because nothing was sent.
 var policies = [...]policy{
 	classRead:     {true, busy, (*Timeouts).read, lostNothing},
 	classDownload: {true, busy, (*Timeouts).stall, lostNothing},
-	classSnapshot: {false, nil, (*Timeouts).read, lostNothing},  // one may be left, which ends after five minutes
-	classLogin:    {true, busy, (*Timeouts).login, lostNothing}, // a session may be left, which ends by its time-out
+	classSnapshot: {false, nil, (*Timeouts).read, lostNothing},  // a snapshot may be left over, which ends after five minutes
+	classLogin:    {true, busy, (*Timeouts).login, lostNothing}, // a session may be left over, which ends when it times out
 	classCode:     {false, []int{429, 503}, (*Timeouts).login, lostNothing},
-	classLogOut:   {true, busy, (*Timeouts).close, lostNothing}, // the next call ends the session, or its time-out
+	classLogOut:   {true, busy, (*Timeouts).close, lostNothing}, // the next call ends the session, or it times out
 	classTry:      {true, nil, (*Timeouts).action, lostNothing}, // not after its time limit, which is half an hour
 
 	classOpen:     {false, nil, (*Timeouts).write, lostStaged},
 	classStep:     {false, nil, (*Timeouts).write, lostStaged},
-	classRollback: {true, busy, (*Timeouts).close, lostStaged}, // without proof its session is ended
+	classRollback: {true, busy, (*Timeouts).close, lostStaged}, // without proof, its session is ended
 
 	classCommit: {false, nil, (*Timeouts).commit, lostUnknown},
 	classCreate: {false, nil, (*Timeouts).write, lostUnknown},
@@ -120,7 +122,7 @@ var policies = [...]policy{
 	classInvoke: {false, nil, (*Timeouts).action, lostUnknown},
 }
 
-// The verbs that the areas are made of, each for one kind of request.
+// The verbs that the areas use, one for each kind of request.
 
 // newRead makes a call that reads.
 func newRead(path apiPath, query url.Values) *call {
@@ -143,14 +145,14 @@ func (c *Client) readOnce(ctx context.Context, path apiPath) (*answer, error) {
 	return c.call(ctx, k)
 }
 
-// page reads what a browser would get: anything, a redirect included.
+// page reads what a browser would get: any content, including a redirect.
 func (c *Client) page(ctx context.Context, path apiPath, query url.Values) (*answer, error) {
 	k := newRead(path, query)
 	k.header, k.raw, k.redirect = http.Header{"Accept": {"text/html"}}, true, true
 	return c.call(ctx, k)
 }
 
-// get sends a read. In the function of a transaction, one of the configuration is a
+// get sends a read. Inside a transaction's function, a read of the configuration is a
 // read of the transaction.
 func (c *Client) get(ctx context.Context, k *call) (*answer, error) {
 	if tx, ok := ctx.Value(transactionKey{c}).(*Transaction); ok && k.counts() {
@@ -159,13 +161,13 @@ func (c *Client) get(ctx context.Context, k *call) (*answer, error) {
 	return c.call(ctx, k)
 }
 
-// try lets the appliance try something that changes nothing, which may take minutes
-// (POST).
+// try makes the appliance do a test that changes nothing and may take minutes (POST).
 func (c *Client) try(ctx context.Context, path apiPath, body []byte) (*answer, error) {
 	return c.call(ctx, &call{class: classTry, method: http.MethodPost, path: path, body: body})
 }
 
-// create makes something (POST) and returns its key, "" where w has seen it.
+// create creates something (POST) and returns its key. The key is "" if only w has seen
+// the result.
 func (c *Client) create(ctx context.Context, path apiPath, body []byte, w witness, secrets ...Secret) (key string, err error) {
 	k := &call{class: classCreate, method: http.MethodPost, path: path, body: body, secret: secrets}
 	a, err := c.call(ctx, k)
@@ -175,8 +177,8 @@ func (c *Client) create(ctx context.Context, path apiPath, body []byte, w witnes
 	return key, c.settle(ctx, k, err, w)
 }
 
-// act lets the appliance do something, which may take minutes (POST). Where the answer is
-// one of success, accept says whether it can be relied on, nil for always.
+// act makes the appliance do something that may take minutes (POST). If the answer
+// reports success, accept says whether it is usable; nil accepts every answer.
 func (c *Client) act(ctx context.Context, path apiPath, body []byte, accept func(*answer) error, w witness, secrets ...Secret) error {
 	k := &call{class: classAct, method: http.MethodPost, path: path, body: body, secret: secrets}
 	a, err := c.call(ctx, k)
@@ -193,17 +195,17 @@ func (c *Client) remove(ctx context.Context, path apiPath, query url.Values, w w
 	return c.settle(ctx, k, err, w)
 }
 
-// upload sends what is too large for memory (POST). What a lost answer means is left to
-// the caller.
+// upload sends what is too large for memory (POST). The caller handles a lost answer.
 func (c *Client) upload(ctx context.Context, path apiPath, body *stream) (*answer, error) {
 	return c.call(ctx, &call{class: classUpload, method: http.MethodPost, path: path, stream: body})
 }
 
-// witness is what shows the outcome of a request whose answer was lost.
+// witness can find out the outcome of a request whose answer was lost.
 type witness struct {
-	// method is the method that shows it to the caller, "" where none does.
+	// method is the method that shows the outcome to the caller, or "".
 	method string
-	// look finds it out, nil where no look could tell it from what others do.
+	// look finds out the outcome. It is nil if the result could not be distinguished from
+	// other users' actions.
 	look probe
 }
 
@@ -215,29 +217,28 @@ func (t *Timeouts) action() time.Duration { return t.Action }
 func (t *Timeouts) write() time.Duration  { return t.Write }
 func (t *Timeouts) commit() time.Duration { return t.Commit }
 
-// probe is one look at the appliance for what became of a request: whether it shows
-// that the request was executed, and what was seen in words, "" for nothing. An error
-// is a look that failed.
+// probe looks once at the appliance for the outcome of a request. seen reports whether
+// the request was executed. state describes what was seen, or is "". An error means that
+// the look failed.
 type probe func(context.Context) (seen bool, state string, err error)
 
-// errTooLate is what a look gives where a later one will not show any more whether the
-// request was executed.
-var errTooLate = errors.New("it will not show any more")
+// errTooLate means that later looks cannot find out whether the request was executed.
+var errTooLate = errors.New("the appliance no longer shows it")
 
-// inquiry is what came of asking.
+// inquiry is the result of asking for an outcome.
 type inquiry struct {
 	seen   bool
-	state  string // as it was seen last
+	state  string // the last state seen
 	asked  bool   // a look succeeded
 	waited time.Duration
 }
 
-// ask looks at the appliance, with growing pauses, until it shows that the request
-// whose answer was lost was executed, or patience ends, or [Timeouts].Outcome. Meanwhile
-// nothing is sent that could disturb the request.
+// ask looks at the appliance, with growing pauses, until the appliance shows that the
+// request was executed, patience ends, or [Timeouts].Outcome has passed. Nothing that
+// could disturb the request is sent meanwhile.
 func (c *Client) ask(ctx context.Context, end *patience, what string, cause error, look probe) inquiry {
 	start := time.Now()
-	c.logWaiting(ctx, slog.LevelWarn, "sps: an answer was lost; asking what became of the request",
+	c.logWaiting(ctx, slog.LevelWarn, "sps: an answer was lost; asking for the outcome of the request",
 		slog.String("request", what), slog.String("cause", oneLine(withheld(cause), 300)))
 	asking, cancel := context.WithTimeout(end.over, c.transport.timeouts.Outcome)
 	defer cancel()
@@ -249,7 +250,7 @@ func (c *Client) ask(ctx context.Context, end *patience, what string, cause erro
 			found.state = state
 		}
 		found.seen, found.asked = seen, found.asked || err == nil
-		c.logWaiting(ctx, slog.LevelInfo, "sps: asked what became of a request",
+		c.logWaiting(ctx, slog.LevelInfo, "sps: asked for the outcome of a request",
 			slog.String("request", what), slog.String("seen", state), slog.Duration("waited", time.Since(start)))
 		if seen || inVain(err) || !p.wait(asking) {
 			break
@@ -259,30 +260,30 @@ func (c *Client) ask(ctx context.Context, end *patience, what string, cause erro
 	return found
 }
 
-// inVain reports whether further looks would fail like the one that gave the error.
+// inVain reports whether further looks would fail in the same way.
 func inVain(err error) bool {
 	return errors.Is(err, errTooLate) || errors.Is(err, ErrClosed) || errors.Is(err, errExpiredExisting) ||
 		errors.Is(err, Unauthorized) || refusesCredential(err) || untrusted(err)
 }
 
-// pauses are the waits between looks at what became of a request. They grow, and begin
-// anew when the caller gives up, because there is little time from then on.
+// pauses are the waits between looks for an outcome. They grow. When the caller gives up,
+// they start again with short ones, because little time is left.
 type pauses struct {
 	begin    context.Context // ends when the caller gives up
-	deadline time.Time       // about when the asking ends
-	short    time.Duration   // what is left once the caller has given up
+	deadline time.Time       // approximate end of the asking
+	short    time.Duration   // the remaining time after the caller has given up
 	looks    int
 	hurried  bool
 }
 
-// The pauses between looks, and how long before the end the last look is made.
+// The pauses between looks, and the time of the last look before the end.
 const (
 	firstPause = 500 * time.Millisecond
 	mostPause  = 15 * time.Second
 	lastLook   = time.Second
 )
 
-// wait waits before the next look. It says no where there is none.
+// wait waits before the next look. It returns false if there is none.
 func (p *pauses) wait(asking context.Context) bool {
 	var hurry <-chan struct{}
 	if !p.hurried {
@@ -309,10 +310,10 @@ func (p *pauses) wait(asking context.Context) bool {
 	}
 }
 
-// settle finds out what became of a request that gave an error, nil for none: nil where
-// the witness saw that it was executed, or the error with what was seen. It looks for
-// [Timeouts].Outcome, and after the end of the caller's context for half of
-// [Timeouts].Close.
+// settle finds out the outcome of a request that returned an error. It returns nil if err
+// is nil or if the witness saw that the request was executed; otherwise it returns the
+// error with what was seen. It looks for up to [Timeouts].Outcome, or for half of
+// [Timeouts].Close after the end of the caller's context.
 func (c *Client) settle(ctx context.Context, k *call, err error, w witness) error {
 	if !answerLost(err) {
 		return err
@@ -329,7 +330,7 @@ func (c *Client) settle(ctx context.Context, k *call, err error, w witness) erro
 	return &undecided{err, &OutcomeUnknownDetails{Waited: found.waited, Status: found.state}, w.method}
 }
 
-// answerLost reports whether an error is that of a request whose outcome is unknown.
+// answerLost reports whether the outcome of a request is unknown.
 func answerLost(err error) bool {
 	var broken *TransportError
 	var refused *Error
@@ -339,8 +340,8 @@ func answerLost(err error) bool {
 // undecided is an error of a request whose outcome is unknown, with what was seen of it.
 type undecided struct {
 	err     error
-	details *OutcomeUnknownDetails // nil where nothing was looked at
-	shown   string                 // what will show it, "" for no one thing
+	details *OutcomeUnknownDetails // nil if nothing was looked at
+	shown   string                 // the method that shows the outcome, or ""
 }
 
 func (u *undecided) Error() string {

@@ -26,24 +26,24 @@ import (
 	"github.com/go-sps/sps/internal/wire"
 )
 
-// stream is a body that is too large for memory. It is read anew for each attempt.
+// stream is a body that is too large for memory. Each attempt reads it again.
 type stream struct {
 	contentType string
 	length      int64
 	open        func() (io.Reader, error)
 }
 
-// sink is where a stream goes.
+// sink receives a stream.
 type sink struct {
 	w     io.Writer
 	moved func(done, total int64)
 	done  int64
 }
 
-// errSink is a failure of the caller's writer.
+// errSink is an error of the caller's writer.
 type errSink struct{ err error }
 
-func (e errSink) Error() string { return "writing what was downloaded: " + e.err.Error() }
+func (e errSink) Error() string { return "writing the download: " + e.err.Error() }
 
 func (e errSink) Unwrap() error { return e.err }
 
@@ -59,7 +59,7 @@ func (s *sink) Write(p []byte) (int, error) {
 	return n, nil
 }
 
-// deliver hands an answer on as it comes.
+// deliver copies an answer to the sink.
 func (s *sink) deliver(resp *http.Response) error {
 	total := resp.ContentLength
 	buffer := make([]byte, 64<<10)
@@ -84,22 +84,22 @@ func (s *sink) deliver(resp *http.Response) error {
 	}
 }
 
-// answer is what came back: success, as far as status and body say so.
+// answer is a successful answer, as far as its status and body show.
 type answer struct {
 	wire.Envelope
 	status   int
 	header   http.Header
-	body     []byte    // as it was sent, at most maxAnswer bytes
+	body     []byte    // unchanged, at most maxAnswer bytes
 	session  *session  // the session in which the call was executed
-	exchange *exchange // how it came
+	exchange *exchange // the exchange that received it
 }
 
-// maxAnswer bounds an answer that is held in memory.
+// maxAnswer limits an answer that is held in memory.
 const maxAnswer = 32 << 20
 
 // transport sends calls to one appliance.
 type transport struct {
-	host      string // as in a URL, with the port if it is not 443
+	host      string // as in a URL, with the port unless it is 443
 	userAgent []string
 	retry     RetryPolicy
 	timeouts  Timeouts
@@ -107,7 +107,7 @@ type transport struct {
 	client    *retryablehttp.Client
 	base      *http.Transport
 	unread    []string     // the blocks of the CA bundle that could not be read
-	used      atomic.Int64 // when a connection was used last, in Unix nanoseconds; 0 for never
+	used      atomic.Int64 // when a connection was last used, in Unix nanoseconds; 0 if never
 }
 
 func newTransport(host string, o *config) (*transport, error) {
@@ -122,8 +122,9 @@ func newTransport(host string, o *config) (*transport, error) {
 			DialContext:         (&net.Dialer{Timeout: o.timeouts.Connect}).DialContext,
 			TLSClientConfig:     o.tlsConfig(host),
 			TLSHandshakeTimeout: o.timeouts.Connect,
-			// An appliance closes idle connections by itself; a write that meets
-			// a closed one has an unknown outcome, so ours go first.
+			// An appliance closes idle connections by itself. A write on a closed
+			// connection has an unknown outcome, so the client closes its idle
+			// connections earlier.
 			IdleConnTimeout:        30 * time.Second,
 			MaxIdleConnsPerHost:    16,
 			DisableCompression:     true,
@@ -146,7 +147,7 @@ func newTransport(host string, o *config) (*transport, error) {
 	t.client = &retryablehttp.Client{
 		HTTPClient: &http.Client{
 			Transport: attempts{t, trip},
-			// A redirect would carry the session to another place.
+			// Following a redirect would send the session to another server.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
 		RetryMax:     o.retry.Attempts - 1,
@@ -158,13 +159,13 @@ func newTransport(host string, o *config) (*transport, error) {
 	return t, nil
 }
 
-// exchange is one call on its way through the retries. What it needs once is part of
-// it, which spares an allocation each.
+// exchange is one call with all its attempts. It contains what the call needs once, to
+// avoid allocations.
 type exchange struct {
 	*call
 	t        *transport
-	sess     *session // nil for none
-	id       string   // of the session, as it was sent: an answer may renew it
+	sess     *session // nil if there is none
+	id       string   // of the session as it was sent; an answer may renew it
 	attempts int
 	wait     time.Duration // before the next attempt
 	sent     bool          // an attempt may have reached the appliance
@@ -182,14 +183,14 @@ type exchangeKey struct{}
 
 func exchangeOf(ctx context.Context) *exchange { return ctx.Value(exchangeKey{}).(*exchange) }
 
-// do sends a call in a session and returns the answer if it is one of success,
-// an *Error if the appliance refused, a *TransportError if there was no answer.
+// do sends a call in a session. It returns a successful answer, an *Error if the
+// appliance refused, or a *TransportError if there was no usable answer.
 func (t *transport) do(ctx context.Context, k *call, sess *session) (*answer, error) {
 	x := &exchange{call: k, t: t, sess: sess}
 	x.url = url.URL{Scheme: "https", Host: t.host, Path: "/api/" + k.path.Plain(), RawPath: "/api/" + k.path.Escaped, RawQuery: query.Encode(k.query)}
 	req := blank.WithContext(context.WithValue(ctx, exchangeKey{}, x))
 	req.Method, req.URL, req.Host = k.method, &x.url, t.host
-	req.Header = http.Header{} // http.Client copies what is in it
+	req.Header = http.Header{} // http.Client copies the value
 	x.fields = make(http.Header, 5+len(k.header))
 	x.fields["Accept"] = acceptJSON
 	x.fields["Accept-Encoding"] = plainly
@@ -218,7 +219,7 @@ func (t *transport) do(ctx context.Context, k *call, sess *session) (*answer, er
 		if err := rreq.SetBody(retryablehttp.ReaderFunc(k.stream.open)); err != nil {
 			return nil, x.fail(ctx, err)
 		}
-		// A function's length is not known to the library; without it the
+		// The library does not know the length of a function's body. Without it, the
 		// request would be chunked, which the appliance refuses.
 		rreq.ContentLength = k.stream.length
 	}
@@ -230,49 +231,49 @@ func (t *transport) do(ctx context.Context, k *call, sess *session) (*answer, er
 	return x.judge(resp, sess)
 }
 
-// blank is what requests are made of: no URL has to be parsed.
+// blank is the template of requests; it avoids parsing a URL.
 var blank = &http.Request{Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
 
 var (
 	acceptJSON  = []string{"application/json"}
 	contentJSON = []string{"application/json"}
-	plainly     = []string{"identity"} // a compressed answer could unfold to any size
+	plainly     = []string{"identity"} // a compressed answer could expand to any size
 )
 
-// receive reads an answer, within its bound.
+// receive reads an answer within its limit.
 func (x *exchange) receive(resp *http.Response) error {
 	defer resp.Body.Close()
 	if x.seen != nil {
 		x.seen(resp.Header)
 	}
 	if resp.StatusCode < 200 {
-		return nil // a change of protocol, and whatever follows is no answer
+		return nil // after a change of protocol there is no answer
 	}
 	if encoding := resp.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
 		if resp.StatusCode >= 300 {
-			return nil // refused, whatever the body says
+			return nil // refused, whatever the body is
 		}
-		return unusable("it is compressed, which was not asked for")
+		return unusable("the answer is compressed, which the client did not ask for")
 	}
 	if x.sink != nil && resp.StatusCode == http.StatusOK && contentType(resp.Header) != "application/json" {
 		return x.sink.deliver(resp)
 	}
 	if resp.ContentLength > maxAnswer {
-		return unusable("it announces %d bytes, more than %d", resp.ContentLength, maxAnswer)
+		return unusable("the answer announces %d bytes, more than %d", resp.ContentLength, maxAnswer)
 	}
 	body, err := readAll(resp.Body, resp.ContentLength, x.space)
-	x.body = bytes.TrimPrefix(body, []byte("\xef\xbb\xbf")) // some servers begin with a mark
+	x.body = bytes.TrimPrefix(body, []byte("\xef\xbb\xbf")) // some servers send a byte order mark
 	if err != nil {
 		return fmt.Errorf("the connection broke within the answer: %w", err)
 	}
 	if len(body) > maxAnswer {
-		return unusable("it is larger than %d bytes", maxAnswer)
+		return unusable("the answer is larger than %d bytes", maxAnswer)
 	}
 	return nil
 }
 
-// readAll reads up to maxAnswer+1 bytes, into the space or with one allocation where the
-// length is known.
+// readAll reads up to maxAnswer+1 bytes, into space or with one allocation if the length
+// is known.
 func readAll(r io.Reader, length int64, space []byte) ([]byte, error) {
 	if length > 0 && length <= max(1<<20, int64(cap(space))) {
 		body := space[:cap(space)]
@@ -292,8 +293,8 @@ func unusable(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", ErrBadAnswer, fmt.Sprintf(format, args...))
 }
 
-// unusable says that the answer, though one of success, cannot be relied on. A string
-// among the arguments is taken for a text of the answer.
+// unusable means that the answer cannot be used although it reports success. A string
+// among the arguments is treated as text from the answer.
 func (a *answer) unusable(format string, args ...any) error {
 	if v := a.exchange.veil(); v.holds(string(a.body)) {
 		for i, arg := range args {
@@ -305,8 +306,8 @@ func (a *answer) unusable(format string, args ...any) error {
 	return a.exchange.failed(unusable(format, args...))
 }
 
-// checkRetry decides after each attempt, and again after its answer was read,
-// whether there is to be another one.
+// checkRetry decides after each attempt, and again after its answer was read, whether
+// there is another attempt.
 func checkRetry(ctx context.Context, resp *http.Response, err error) (bool, error) {
 	x := exchangeOf(ctx)
 	policy := &policies[x.class]
@@ -314,7 +315,7 @@ func checkRetry(ctx context.Context, resp *http.Response, err error) (bool, erro
 		x.last = withoutURL(err)
 		notSent := neverSent(err)
 		x.sent = x.sent || !notSent
-		started := x.sink != nil && x.sink.done > 0 // what was handed on cannot be taken back
+		started := x.sink != nil && x.sink.done > 0 // what was delivered cannot be taken back
 		var limit attempt.Timeout
 		tooLong := x.class == classTry && errors.As(err, &limit)
 		if x.ended(ctx) != nil || started || tooLong || permanent(err) || !notSent && !policy.broken {
@@ -332,9 +333,9 @@ func checkRetry(ctx context.Context, resp *http.Response, err error) (bool, erro
 	return false, nil
 }
 
-// again draws the wait before the next attempt. It says no where there is no
-// attempt left, where the appliance asks for more patience than is allowed, and
-// where the caller's context would end first: the last answer is worth more.
+// again draws the wait before the next attempt. It returns false if no attempt is left,
+// if the Retry-After is too long, or if the caller's context would end first; the last
+// answer is then more useful.
 func (x *exchange) again(ctx context.Context, wish time.Duration) bool {
 	retry := &x.t.retry
 	if x.once || x.attempts >= retry.Attempts || wish > retry.MaxRetryAfter {
@@ -351,8 +352,8 @@ func (x *exchange) again(ctx context.Context, wish time.Duration) bool {
 	return true
 }
 
-// pause waits before the next attempt. It is here and not in the library's
-// back-off, because that forgets the last attempt when the context ends.
+// pause waits before the next attempt. It replaces the library's back-off, which forgets
+// the last attempt when the context ends.
 func pause(req *http.Request) error {
 	ctx := req.Context()
 	x := exchangeOf(ctx)
@@ -372,7 +373,7 @@ func pause(req *http.Request) error {
 	return fmt.Errorf("%w while waiting to try again after: %w", x.ended(ctx), x.last)
 }
 
-// sleep waits, and returns why the context ended if it does before.
+// sleep waits. If the context ends first, it returns the reason.
 func sleep(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -389,8 +390,7 @@ func untrusted(err error) bool {
 	return errors.As(certificateError(err), &cert)
 }
 
-// retryAfter returns the wait that an answer asks for, 0 for none. It stands in
-// seconds or as a date.
+// retryAfter returns the wait that an answer asks for in seconds or as a date, or 0.
 func retryAfter(header http.Header) time.Duration {
 	text := header.Get("Retry-After")
 	if seconds, err := strconv.ParseUint(text, 10, 31); err == nil {
@@ -408,7 +408,7 @@ func retryAfter(header http.Header) time.Duration {
 func (x *exchange) fail(ctx context.Context, err error) error {
 	err = withoutURL(err)
 	var writing errSink
-	if errors.As(err, &writing) { // which is no failure of the connection
+	if errors.As(err, &writing) { // not an error of the connection
 		return errorf("sps: %s: %s %s: %w", x.t.host, x.method, x.path.Text, writing)
 	}
 	if err == io.EOF {
@@ -420,7 +420,7 @@ func (x *exchange) fail(ctx context.Context, err error) error {
 	return x.failed(x.t.certificateError(err))
 }
 
-// failed makes the error of a call without an answer that can be relied on.
+// failed makes the error of a call without a usable answer.
 func (x *exchange) failed(err error) error {
 	return &TransportError{
 		Host: x.t.host, Method: x.method, Path: x.path.Text, Attempts: x.attempts, Err: err, sent: x.sent,
@@ -428,7 +428,7 @@ func (x *exchange) failed(err error) error {
 	}
 }
 
-// beginning is done when no attempt may begin any more.
+// beginning is closed when no attempt may start any more.
 func (x *exchange) beginning() <-chan struct{} {
 	if x.begin == nil {
 		return nil
@@ -436,7 +436,7 @@ func (x *exchange) beginning() <-chan struct{} {
 	return x.begin.Done()
 }
 
-// ended returns why the call is to end, nil while it is not.
+// ended returns the reason why the call must end, or nil.
 func (x *exchange) ended(ctx context.Context) error {
 	if x.begin != nil && !x.sent {
 		if err := ended(x.begin); err != nil {
@@ -449,8 +449,8 @@ func (x *exchange) ended(ctx context.Context) error {
 	return ended(x.life)
 }
 
-// ended returns why a context is done, nil while it is not: both the caller's own
-// cause and what the context package says, but for the ends that are ours.
+// ended returns the reason why a context is done, or nil. The error wraps the caller's
+// own cause and the error of package context, unless the SDK itself ended the context.
 func ended(ctx context.Context) error {
 	err, cause := ctx.Err(), context.Cause(ctx)
 	switch {
@@ -462,7 +462,7 @@ func ended(ctx context.Context) error {
 	return fmt.Errorf("%w: %w", err, cause)
 }
 
-// withoutURL takes off the layer of net/http that prints the query.
+// withoutURL removes the wrapper of net/http that prints the query.
 func withoutURL(err error) error {
 	var wrapped *url.Error
 	if errors.As(err, &wrapped) {
@@ -471,8 +471,8 @@ func withoutURL(err error) error {
 	return err
 }
 
-// judge tells success from refusal. An error member decides whatever the status
-// is: the statuses of some errors are not documented.
+// judge distinguishes success from refusal. An error member decides, whatever the status,
+// because the statuses of some errors are not documented.
 func (x *exchange) judge(resp *http.Response, sess *session) (*answer, error) {
 	a := &x.answer
 	*a = answer{status: resp.StatusCode, header: resp.Header, body: x.body, session: sess, exchange: x}
@@ -493,15 +493,15 @@ func (x *exchange) judge(resp *http.Response, sess *session) (*answer, error) {
 	switch {
 	case err != nil && !x.raw:
 		if kind := contentType(resp.Header); kind != "" && kind != "application/json" {
-			return nil, a.unusable("it is no JSON but %s%s: is this the address of an SPS appliance?", words(x.veil().mediaType(resp.Header)), words(x.foreignWords()))
+			return nil, a.unusable("the answer is not JSON but %s%s: is this the address of an SPS appliance?", words(x.veil().mediaType(resp.Header)), words(x.foreignWords()))
 		}
-		return nil, a.unusable("it is no proper JSON object: %s", oneLine(err.Error(), 200))
+		return nil, a.unusable("the answer is not a valid JSON object: %s", oneLine(err.Error(), 200))
 	}
 	a.Envelope = envelope
 	return a, nil
 }
 
-// secrets returns what an answer might quote and no error may show.
+// secrets returns what an answer might quote and an error must not show.
 func (x *exchange) secrets() []string {
 	secrets := make([]string, 0, 8)
 	for _, secret := range x.secret {
@@ -516,7 +516,7 @@ func (x *exchange) secrets() []string {
 	return secrets
 }
 
-// describe says in words what an answer without an error member is.
+// describe describes an answer without an error member.
 func (x *exchange) describe(resp *http.Response) string {
 	if wait := retryAfter(resp.Header); wait > 0 {
 		return fmt.Sprintf("the appliance asks to wait for %s", wait.Round(time.Second))
@@ -529,7 +529,7 @@ func (x *exchange) describe(resp *http.Response) string {
 		return "without a body"
 	}
 	if kind := contentType(resp.Header); kind != "application/json" {
-		return fmt.Sprintf("no error of the API but %d bytes of %s", len(body), x.veil().mediaType(resp.Header)) + x.foreignWords()
+		return fmt.Sprintf("not an error of the API but %d bytes of %s", len(body), x.veil().mediaType(resp.Header)) + x.foreignWords()
 	}
 	return "without an error member" + x.foreignWords()
 }
@@ -554,9 +554,9 @@ func contentType(header http.Header) string {
 	return kind
 }
 
-// attempts is the innermost part of ours: it sees each attempt, bounds its time
-// and logs it. It has no CloseIdleConnections, because the retry library would
-// call it after every failure.
+// attempts is the innermost RoundTripper of the SDK. It sees each attempt, limits its
+// time and logs it. It has no CloseIdleConnections, because the retry library would call
+// that after every failure.
 type attempts struct {
 	t    *transport
 	next http.RoundTripper
@@ -614,8 +614,8 @@ func (a attempts) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	a.log(ctx, x, resp.StatusCode, time.Since(start), nil)
-	// A redirect is an answer like any other; http.Client would parse the place,
-	// and quote one that is malformed.
+	// A redirect is an answer like any other. http.Client would parse its target, and
+	// quote an invalid one.
 	if x.location = resp.Header.Get("Location"); resp.StatusCode >= 300 && resp.StatusCode < 400 {
 		resp.Header = resp.Header.Clone()
 		resp.Header.Del("Location")
@@ -630,16 +630,16 @@ func (a attempts) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// unrepeatable is an empty body. On a connection that was used before and breaks, net/http
-// sends a GET again by itself, but not one whose body it cannot read a second time. That it
-// is empty net/http sees before it writes the header.
+// unrepeatable is an empty body. If a reused connection breaks, net/http repeats a GET by
+// itself, but not one with a body that it cannot read again. net/http sees that the body
+// is empty before it writes the header.
 type unrepeatable struct{}
 
 func (unrepeatable) Read([]byte) (int, error) { return 0, io.EOF }
 
 func (unrepeatable) Close() error { return nil }
 
-// cause names the limit, or the end of the client, where that ended an attempt.
+// cause names the time limit or the end of the client if that ended an attempt.
 func (x *exchange) cause(caller, bound context.Context, err error) error {
 	switch {
 	case caller.Err() != nil || bound.Err() == nil:
@@ -650,7 +650,7 @@ func (x *exchange) cause(caller, bound context.Context, err error) error {
 	return context.Cause(bound)
 }
 
-// limitedBody keeps the attempt's limit running until the answer is read.
+// limitedBody keeps the time limit of the attempt running until the answer is read.
 type limitedBody struct {
 	io.ReadCloser
 	x             *exchange
@@ -673,7 +673,7 @@ func (b *limitedBody) Close() error {
 	return err
 }
 
-// log writes the record of one attempt from a list of what may be seen.
+// log writes the record of one attempt. It contains only listed attributes.
 func (a attempts) log(ctx context.Context, x *exchange, status int, took time.Duration, err error) {
 	if a.t.logger == nil {
 		return
@@ -707,8 +707,8 @@ func (a attempts) log(ctx context.Context, x *exchange, status int, took time.Du
 	a.t.logger.LogAttrs(ctx, level, "sps request", list...)
 }
 
-// foreignWords quotes what an answer says in another form than the API's: the title of a
-// page, or a message at the top. Nothing is decided by it.
+// foreignWords quotes an answer that is not from the API: the title of a page, or a
+// message at the top. It has no influence on decisions.
 func (x *exchange) foreignWords() string {
 	text := foreign.Words(x.body)
 	switch {

@@ -146,7 +146,7 @@ func TestUnknownAlert(t *testing.T) {
 		"misspelt": {func(a sps.TrafficAlerts) error {
 			return a.Enable(sps.ChannelEmail, sps.AlertAuthFailure, "scbAuthFailur")
 		}, `there is no alert "scbAuthFailur": the appliance has [scbAuthFailure `},
-		"another case":       {func(a sps.TrafficAlerts) error { return a.Disable(sps.ChannelSNMP, "scbauthfailure") }, `is it "scbAuthFailure"?`},
+		"another case":       {func(a sps.TrafficAlerts) error { return a.Disable(sps.ChannelSNMP, "scbauthfailure") }, `did you mean "scbAuthFailure"?`},
 		"the error ignored":  {func(a sps.TrafficAlerts) error { a["scbTypo"] = sps.AlertSetting{Email: true}; return nil }, `there is no alert "scbTypo"`},
 		"an unknown channel": {func(a sps.TrafficAlerts) error { return a.EnableAll("fax") }, `alert channel "fax": use ChannelEmail or ChannelSNMP`},
 	} {

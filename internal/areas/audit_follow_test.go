@@ -226,22 +226,22 @@ func TestCheckpoints(t *testing.T) {
 		}
 		a.ResetJournal()
 		for what, test := range map[string]struct{ checkpoint, want string }{
-			"torn":                {string(good[:len(good)/2]), "part of one"},
-			"nothing":             {"{}", "it is none"},
-			"no JSON":             {"hello", "it is none"},
-			"null":                {"null", "it is none"},
-			"too large":           {swap(`"by":`, `"x":"`+strings.Repeat("x", 64<<10)+`","by":`), "it is none"},
+			"torn":                {string(good[:len(good)/2]), "is incomplete"},
+			"nothing":             {"{}", "it is not a checkpoint"},
+			"no JSON":             {"hello", "it is not a checkpoint"},
+			"null":                {"null", "it is not a checkpoint"},
+			"too large":           {swap(`"by":`, `"x":"`+strings.Repeat("x", 64<<10)+`","by":`), "it is not a checkpoint"},
 			"another host":        {swap(a.Addr(), "other.test"), "appliance"},
 			"another query":       {swap(member("query"), `"query":"00"`), "another query"},
 			"a newer version":     {swap(`"version":1`, `"version":2,"handed":["a new form"],"x"`+`:1,"y"`), "newer"},
 			"from the future":     {swap(member("from"), `"from":"2999-01-01T00:00:00Z"`), "clock"},
-			"no time":             {swap(member("from"), `"from":"noon"`), "changed"},
-			"marks":               {swap(member("handed"), `"handed":"AAAA"`), "changed"},
-			"no base64":           {swap(member("handed"), `"handed":"***"`), "changed"},
-			"another time":        {swap(member("by"), `"by":"moon"`), "changed"},
-			"a running one alone": {swap(`"by":`, `"running":["a"],"by":`), "changed"},
-			"a running path":      {swap(`"by":`, `"running":["../x",""],"by":`), "changed"},
-			"a number":            {swap(member("handed"), `"handed":7`), "changed"},
+			"no time":             {swap(member("from"), `"from":"noon"`), "modified"},
+			"marks":               {swap(member("handed"), `"handed":"AAAA"`), "modified"},
+			"no base64":           {swap(member("handed"), `"handed":"***"`), "modified"},
+			"another time":        {swap(member("by"), `"by":"moon"`), "modified"},
+			"a running one alone": {swap(`"by":`, `"running":["a"],"by":`), "modified"},
+			"a running path":      {swap(`"by":`, `"running":["../x",""],"by":`), "modified"},
+			"a number":            {swap(member("handed"), `"handed":7`), "modified"},
 		} {
 			if what == "a newer version" {
 				test.checkpoint = swap(`"version":1`, `"version":2`)

@@ -102,7 +102,7 @@ func TestUpgradeStops(t *testing.T) {
 		"no message":      {sps.FromSlot("2"), []spstest.Option{spstest.WithCommitMessageRequired()}, nil, sps.StepPrepare, sps.ErrCommitMessageRequired, "no upgrade was started; the appliance ran 7.4.0"},
 		"no such file":    {sps.FromFile("/no/such/file"), nil, nil, sps.StepUpload, sps.ErrInvalidInput, "the image was not uploaded"},
 		"a broken image":  {sps.FromImage(strings.NewReader("x"), 1), nil, nil, sps.StepUpload, sps.ErrorType("InvalidFirmwareImage"), "the image was not uploaded"},
-		"an unknown URL":  {sps.FromURL("https://nowhere.example/x", testkit.ImageSum), nil, nil, sps.StepFetch, nil, "its record stays"},
+		"an unknown URL":  {sps.FromURL("https://nowhere.example/x", testkit.ImageSum), nil, nil, sps.StepFetch, nil, "its record remains"},
 		"the test fails": {sps.FromSlot("2"), nil, func(a *spstest.Appliance) {
 			a.SetSlot(spstest.Slot{Key: "2", Version: "8.0.0", TestFailure: spstest.TaintedFirmware()})
 		}, sps.StepTest, sps.FirmwareTestFailed, "the image stays in slot 2"},

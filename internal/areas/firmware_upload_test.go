@@ -319,7 +319,7 @@ func TestUploadOutcomeUnknown(t *testing.T) {
 		a.Inject(spstest.Fault{Path: "firmware/slots", Skip: 2, Times: -1, Status: 500})
 		report, err := c.Firmware.Upgrade(t.Context(), sps.FromImage(spstest.Image("8.1.0", imageSize), imageSize))
 		var stopped *sps.FirmwareUpgradeError
-		if !errors.As(err, &stopped) || !strings.Contains(stopped.Left, "is unknown") || report.SlotKey != "" {
+		if !errors.As(err, &stopped) || !strings.Contains(stopped.Left, "not known") || report.SlotKey != "" {
 			t.Errorf("report %+v, error %v", report, err)
 		}
 	})

@@ -23,9 +23,9 @@ func TestForeignWords(t *testing.T) {
 	}{
 		"JSON of another service": {400, "application/json", `{"Code":70002,"Message":"The user\nis locked"}`, `without an error member: "The user is locked (code 70002)"`, ""},
 		"a page":                  {400, "text/html", "<html><head><title>400 No required SSL certificate was sent</title></head><body>x</body></html>", `of text/html: "400 No required SSL certificate was sent"`, ""},
-		"a page without a title":  {403, "text/html", "<html>forbidden</html>", "no error of the API but 22 bytes of text/html", ": \"\""},
+		"a page without a title":  {403, "text/html", "<html>forbidden</html>", "not an error of the API but 22 bytes of text/html", ": \"\""},
 		"a problem":               {502, "application/problem+json", `{"title":"Bad Gateway"}`, `of application/problem+json: "Bad Gateway"`, ""},
-		"a page of success":       {200, "text/html", "<title>Welcome</title>", `it is no JSON but text/html: "Welcome": is this the address of an SPS appliance?`, ""},
+		"a page of success":       {200, "text/html", "<title>Welcome</title>", `the answer is not JSON but text/html: "Welcome": is this the address of an SPS appliance?`, ""},
 		"a secret":                {403, "text/html", "<title>no " + session + "</title>", "the appliance's text is not shown", session},
 		"a long title":            {403, "text/html", "<title>" + strings.Repeat("x", 10_000) + "</title>", "xxx…", strings.Repeat("x", 201)},
 		"an error of the API":     {400, "application/json", `{"error":{"type":"SyntacticError","message":"ours"},"message":"theirs"}`, "ours", "theirs"},
