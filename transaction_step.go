@@ -433,6 +433,12 @@ func (tx *Transaction) isGone(ctx context.Context, path apiPath, refusal error) 
 	if errors.As(refusal, &told) && told.Resource != "" {
 		return strings.Trim(told.MountPoint+"/"+told.Resource, "/") == path.Text
 	}
+	var refused *Error
+	if errors.As(refusal, &refused) {
+		if about := relative(detailPath(refused.details())); about != "" {
+			return about == path.Text
+		}
+	}
 	_, err := tx.client.transport.do(ctx, newRead(path, nil), tx.session)
 	return errors.Is(err, ResourceNotFound)
 }

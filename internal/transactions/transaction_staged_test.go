@@ -517,7 +517,7 @@ func TestDeletedMeanwhile(t *testing.T) {
 	policies := sps.NewCollection[auditPolicy](c, auditPolicies)
 	err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
 		return policies.In(tx).Update(ctx, policyKey, func(p *auditPolicy) error {
-			a.Inject(spstest.Fault{Method: "PUT", Path: auditPolicies + "/*", Status: 404, Body: `{"error":{"type":"ResourceNotFound"}}`})
+			a.Inject(spstest.Fault{Method: "PUT", Path: auditPolicies + "/*", Status: 404, Body: `{"error":{"type":"ResourceNotFound","details":{"mount_point":"/` + auditPolicies + `","resource":"` + policyKey + `"}}}`})
 			p.Name = "renamed"
 			return nil
 		})

@@ -3,8 +3,10 @@ package transactions
 import (
 	"context"
 	"errors"
+	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/go-sps/sps"
@@ -26,11 +28,17 @@ func disableTrap(ctx context.Context, tx *sps.Transaction) error {
 // the next transaction of the only session. That must not commit it.
 func TestLateStepInOneSession(t *testing.T) {
 	t.Parallel()
-	testkit.BubbleWith(t, nil, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
-		a.Inject(spstest.Fault{Method: "PUT", Path: "configuration/management/email", CutAfter: true, Detached: true, Takes: 10 * time.Second})
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		if err := c.Transaction(ctx, testkit.SetAdmin(testkit.AdminAfter)); err == nil {
+	synctest.Test(t, func(t *testing.T) {
+		a := spstest.NewServer(t, spstest.WithoutListener())
+		l := &lateAppliance{a: a, method: "PUT", path: "configuration/management/email", cut: time.Second, runs: 10 * time.Second, once: true}
+		c, err := sps.Connect(t.Context(), a.Addr(), sps.UsernamePassword(a.Username(), sps.NewSecretString(a.Password())),
+			sps.WithOneSession(), sps.WithTransport(func(http.RoundTripper) http.RoundTripper { return l }))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close(t.Context())
+		defer l.late.Wait()
+		if err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter)); err == nil {
 			t.Fatal("no error")
 		}
 		second := func() error {
@@ -50,7 +58,7 @@ func TestLateStepInOneSession(t *testing.T) {
 			t.Errorf("run again: %v", err)
 		}
 		testkit.Settled(t, a, testkit.AdminBefore)
-	}, sps.WithOneSession())
+	})
 }
 
 // TestSecretOfAnotherStep has the appliance quote a secret of one step when it refuses
