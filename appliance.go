@@ -17,11 +17,9 @@ import (
 )
 
 var (
-	infoPath          = mustPath("info")
 	userInfoPath      = mustPath("user_info")
 	healthPath        = mustPath("health_status")
 	clusterStatusPath = mustPath("cluster/status")
-	setupPath         = mustPath("setup")
 )
 
 // ApplianceInfo is the information of an appliance about itself (GET /api/info). A member
@@ -142,7 +140,7 @@ func (c *Client) UserInfo(ctx context.Context) (*UserInfo, error) {
 		return nil, a.unusable("the answer lacks the name of the user")
 	}
 	if method := find("login_method"); method != nil {
-		info.LoginMethod.decode(method)
+		info.LoginMethod = newLoginMethod(method)
 	}
 	if list := find("endpoints"); wire.Kind(list) == wire.Array {
 		entries, err := wire.Elements(list)

@@ -1,7 +1,6 @@
 package sps
 
 import (
-	"encoding/json"
 	"errors"
 	"net/http"
 	"slices"
@@ -207,8 +206,8 @@ func changePlace(rest string) []string {
 // status is read as that of a support bundle (body.status), and from the top level. The
 // slot is read as in the answer to an upload (meta.slot) and as in a request (slot_id).
 // The progress is read as a number or a percentage.
-func newFetch(e wire.Envelope, key string) FirmwareFetch {
-	f := FirmwareFetch{Key: key, Progress: -1, Raw: json.RawMessage(e.Body)}
+func readJob(e wire.Envelope) jobFacts {
+	f := jobFacts{progress: -1, slots: []string{newMeta(e.Meta).Link("slot")}}
 	find := func(names ...string) (string, bool) {
 		for _, name := range names {
 			for _, value := range [][]byte{member(e.Body, name), wire.Find(e.All, name)} {
@@ -220,27 +219,31 @@ func newFetch(e wire.Envelope, key string) FirmwareFetch {
 		return "", false
 	}
 	if text, ok := wire.Text(e.Body); ok { // a body that is only the status
-		f.Status = newJobStatus(text)
+		f.status = text
 	} else if text, ok := find("status", "state"); ok {
-		f.Status = newJobStatus(text)
+		f.status = text
 	}
 	if text, ok := find("progress", "percent"); ok {
 		if percent, err := strconv.ParseFloat(strings.TrimSuffix(text, "%"), 64); err == nil && percent >= 0 && percent <= 100 {
-			f.Progress = percent
+			f.progress = percent
 		}
 	}
-	f.SlotKey = slotOfLink(newMeta(e.Meta).Link("slot"))
-	if text, ok := find("slot_id", "slot"); ok && f.SlotKey == "" {
-		if f.SlotKey = slotOfLink(text); f.SlotKey == "" && checkSlotKey(slotsPath, text) == nil {
-			f.SlotKey = text
-		}
+	if text, ok := find("slot_id", "slot"); ok {
+		f.slots = append(f.slots, text)
 	}
 	if text, ok := find("message", "reason", "error"); ok {
-		f.Message = text
+		f.message = text
 	} else if text, ok := wire.Text(member(member(e.Body, "error"), "message")); ok {
-		f.Message = text
+		f.message = text
 	}
 	return f
+}
+
+// jobFacts is what an answer says about a job.
+type jobFacts struct {
+	status, message string
+	progress        float64  // -1 if it is not known
+	slots           []string // links to a slot, or its key
 }
 
 // Starling. No answer of an unjoined appliance is documented, and the vendor's client
@@ -257,9 +260,8 @@ func joinedOf(value []byte) (joined, ok bool) {
 // every place that other answers of the API use: an error with any status; "warnings",
 // "warning" or "message" at the top level or in meta; and "issues", as in the cluster
 // status. Each may be a string, an object with a message, or a list of those.
-func productWarnings(a *answer) []ProductWarning {
-	var found []ProductWarning
-	seen := map[ProductWarning]bool{}
+func warningTexts(a *answer) []string {
+	var found []string
 	var look func(value []byte, depth int)
 	look = func(value []byte, depth int) {
 		if depth > 3 {
@@ -267,11 +269,8 @@ func productWarnings(a *answer) []ProductWarning {
 		}
 		switch wire.Kind(value) {
 		case wire.String:
-			if text, _ := wire.Text(value); text != "" {
-				if w := newProductWarning(text); !seen[w] {
-					seen[w] = true
-					found = append(found, w)
-				}
+			if text, _ := wire.Text(value); text != "" && !slices.Contains(found, text) {
+				found = append(found, text)
 			}
 		case wire.Object:
 			look(member(value, "message"), depth+1)
@@ -295,18 +294,6 @@ func productWarnings(a *answer) []ProductWarning {
 	}
 	return found
 }
-
-// productWarningOf returns the warning in a refusal, or nil.
-func productWarningOf(e *Error) error {
-	for _, text := range append([]string{e.said()}, texts(e.details())...) {
-		if w := newProductWarning(text); w.Is(StarlingUnavailable) || w.Is(StarlingCredentialsInvalid) {
-			return w
-		}
-	}
-	return nil
-}
-
-func newProductWarning(text string) ProductWarning { return ProductWarning(oneLine(text, 1000)) }
 
 // Setup. The guide shows "uninitialized" and "completed"; "booting" is known from a
 // client, which treats it as completed. An uninitialized appliance has no users, and a
@@ -340,22 +327,19 @@ func refusedWithoutCluster(e *Error) bool {
 }
 
 // Support bundles. Only the key of a new bundle and body.status are known; a client waits
-// for "finished". The rest is read like a firmware fetch, which is the same kind of job.
-func newBundle(e wire.Envelope, key string) SupportBundle {
-	f := newFetch(e, key)
-	return SupportBundle{Key: f.Key, Status: f.Status, Progress: f.Progress, Message: f.Message, Raw: f.Raw}
-}
+// for "finished". The rest is read by readJob like a firmware fetch, which is the same kind
+// of job.
 
 // Login methods. The members of an entry are not documented. The names are assumed to be
 // those of user info. An entry may be a bare name.
-func (m *LoginMethod) decode(entry []byte) {
+func loginMethodOf(entry []byte) (name, authentication, credential string) {
 	if name, ok := wire.Text(entry); ok {
-		m.Name = name
-		return
+		return name, "", ""
 	}
-	m.Name, _ = wire.Text(member(entry, "name"))
-	m.Authentication, _ = wire.Text(member(entry, "authentication"))
-	m.Credential, _ = wire.Text(member(entry, "credential"))
+	name, _ = wire.Text(member(entry, "name"))
+	authentication, _ = wire.Text(member(entry, "authentication"))
+	credential, _ = wire.Text(member(entry, "credential"))
+	return name, authentication, credential
 }
 
 // Missing recording. The refusal to download a missing recording is not documented. After

@@ -1,15 +1,11 @@
 package sps
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -215,67 +211,6 @@ func ConnectFromEnv(ctx context.Context, options ...Option) (*Client, error) {
 	}
 	credential := UsernamePassword(os.Getenv("SPS_USERNAME"), NewSecretString(os.Getenv("SPS_PASSWORD")), method...)
 	return Connect(ctx, os.Getenv("SPS_HOST"), credential, append(fromEnv, options...)...)
-}
-
-// parseHost checks a host and returns it in the form that a URL needs.
-func parseHost(host string) (string, error) {
-	fail := func(why string) (string, error) {
-		shown := host[strings.LastIndexByte(host, '@')+1:] // the part before it may be a password
-		return "", fmt.Errorf("sps: connect: %w", invalid("host %s %s: give a name or an IP address, with a port if it is not 443, such as sps1.example.com or [2001:db8::5]:8443", quoted(shown), why))
-	}
-	switch {
-	case host == "":
-		return fail("is empty")
-	case strings.Contains(host, "://"):
-		return fail("has a scheme; the protocol is always https")
-	case strings.ContainsAny(host, "/?#\\"):
-		return fail("has a path")
-	case strings.Contains(host, "@"):
-		return fail("has a user name")
-	case len(host) > 300:
-		return fail("is too long")
-	}
-	bare := host
-	if inner, ok := strings.CutPrefix(host, "["); ok && strings.HasSuffix(inner, "]") {
-		bare = strings.TrimSuffix(inner, "]")
-	}
-	if ip, err := netip.ParseAddr(bare); err == nil && ip.Is6() {
-		if !plainName(ip.Zone()) {
-			return fail("has a zone with invalid characters")
-		}
-		return "[" + ip.String() + "]", nil
-	}
-	name, port := host, ""
-	if strings.Contains(host, ":") {
-		var err error
-		if name, port, err = net.SplitHostPort(host); err != nil {
-			return fail("has an invalid port")
-		}
-		if number, err := net.LookupPort("tcp", port); err != nil || number == 0 || strings.Trim(port, "0123456789") != "" {
-			return fail("has an invalid port")
-		}
-	}
-	if ip, err := netip.ParseAddr(name); err == nil {
-		if !plainName(ip.Zone()) {
-			return fail("has a zone with invalid characters")
-		}
-		name = ip.String()
-	} else if !plainName(name) || name == "" || strings.Trim(name, ".-") == "" {
-		return fail("has characters that are not allowed in a host name")
-	}
-	if port == "" || port == "443" {
-		if strings.Contains(name, ":") {
-			return "[" + name + "]", nil
-		}
-		return name, nil
-	}
-	return net.JoinHostPort(name, port), nil
-}
-
-// plainName reports whether a name contains only characters that are valid in the names
-// of hosts and network interfaces.
-func plainName(name string) bool {
-	return strings.Trim(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_") == ""
 }
 
 // made returns an error for a client that this package did not make.
@@ -576,62 +511,6 @@ func merge(ctx, other context.Context) (context.Context, context.CancelFunc) {
 		stop()
 		cancel(nil)
 	}
-}
-
-// codec encodes bodies with their secrets in clear text.
-var codec = wire.NewCodec(Secret.ExposeString)
-
-// encode makes the body of a request. A []byte or a json.RawMessage is sent unchanged;
-// every other value is encoded as JSON. encode also returns the secrets that the body
-// contains.
-func encode(v any) ([]byte, []Secret, error) {
-	var body []byte
-	var secrets []Secret
-	switch v := v.(type) {
-	case nil:
-		return nil, nil, nil
-	case []byte:
-		body = v
-	case json.RawMessage:
-		body = v
-	default:
-		var err error
-		if body, secrets, err = reveal(v); err != nil {
-			return nil, nil, fmt.Errorf("sps: %w: the body cannot be encoded: %w", ErrInvalidInput, err)
-		}
-	}
-	if err := checkBody(body); err != nil {
-		return nil, nil, fmt.Errorf("sps: %w", err)
-	}
-	return body, secrets, nil
-}
-
-// reveal encodes a value and returns the secrets that the result contains.
-func reveal(v any) ([]byte, []Secret, error) {
-	data, revealed, err := codec.Reveal(v)
-	if err != nil {
-		return nil, nil, err
-	}
-	var secrets []Secret
-	for _, text := range revealed {
-		if text != "" {
-			secrets = append(secrets, NewSecretString(text))
-		}
-	}
-	return data, secrets, nil
-}
-
-// checkBody refuses a body that is not valid JSON. It also refuses a body that contains
-// the placeholder of a printed Secret, because the appliance would store the placeholder
-// as the password.
-func checkBody(body []byte) error {
-	if err := wire.Valid(body); err != nil {
-		return invalid("the body is not valid JSON")
-	}
-	if bytes.Contains(body, []byte(redacted)) {
-		return invalid("the body contains the placeholder of a printed Secret; put the Secret itself into the body")
-	}
-	return nil
 }
 
 // Response is the answer to a [Client.Invoke].

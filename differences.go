@@ -1,7 +1,9 @@
 package sps
 
 import (
+	"bytes"
 	"crypto/sha256"
+	"crypto/x509"
 	"fmt"
 	"reflect"
 	"slices"
@@ -420,4 +422,30 @@ func (c *copier) pointer(from reflect.Value) reflect.Value {
 	c.met[from.Pointer()] = to
 	to.Elem().Set(c.copy(from.Elem()))
 	return to
+}
+
+// certificateIn returns the certificates in a PEM text, or the certificate of an
+// authority of a trust store. It returns nil for anything else.
+func certificateIn(value []byte) []*x509.Certificate {
+	if !bytes.Contains(value, []byte("-----BEGIN CERTIFICATE-----")) {
+		return nil
+	}
+	if wire.Kind(value) == wire.Object {
+		members, _ := wire.Members(value)
+		for _, m := range members {
+			switch m.Name { // the members that the appliance adds to the PEM
+			case "pem":
+				value = m.Value
+			case "issuer", "subject", "fingerprint":
+			default:
+				return nil
+			}
+		}
+	}
+	text, _ := wire.Text(value)
+	certificates, err := parseCertificates([]byte(text))
+	if err != nil {
+		return nil
+	}
+	return certificates
 }

@@ -36,13 +36,6 @@ type ruling struct {
 	compares bool // it needs the object before the change
 }
 
-// parts are the places of an object's parts. body is a pointer.
-type parts struct {
-	key  *string
-	meta *Meta
-	body any
-}
-
 // edit is a change of a body. The body is given as a pointer.
 type edit struct {
 	like  any // a nil pointer of the body's type
@@ -58,13 +51,6 @@ func newEndpoint(path string) *endpoint {
 
 // describe describes an endpoint of this package.
 func describe(path string) *endpoint { return &endpoint{path: mustPath(path)} }
-
-// reader is what clients and transactions have in common.
-type reader interface {
-	made() error
-	read(ctx context.Context, path apiPath, query url.Values) (*answer, error)
-	get(ctx context.Context, k *call) (*answer, error)
-}
 
 // usable returns the reason why a handle cannot be used, or nil.
 func (e *endpoint) usable(r reader) error {
@@ -485,9 +471,6 @@ func (e *endpoint) replaceObject(ctx context.Context, tx *Transaction, path apiP
 // likeBody returns an empty body of the same type.
 func likeBody(body any) any { return reflect.New(reflect.TypeOf(body).Elem()).Interface() }
 
-// bodyType returns the name of a body's type.
-func bodyType(body any) string { return strings.TrimPrefix(fmt.Sprintf("%T", body), "*") }
-
 // encodeBody encodes the body of an object. It also returns the secrets in it.
 func encodeBody(tx *Transaction, path apiPath, body any) ([]byte, []Secret, error) {
 	if raw, ok := body.(*json.RawMessage); ok {
@@ -519,25 +502,4 @@ func readObject(ctx context.Context, r reader, path apiPath, keyed bool, into pa
 		return nil, err
 	}
 	return a, (&item{a.Envelope, key, a}).into(into, nil)
-}
-
-// readEnvelope reads an answer with a body.
-func readEnvelope(ctx context.Context, r reader, path apiPath, keyed bool) (a *answer, key string, err error) {
-	if a, err = r.read(ctx, path, nil); err != nil {
-		return nil, "", err
-	}
-	asked := path.Key()
-	key = asked
-	if text, ok := wire.Text(a.Key); ok {
-		key = text
-	}
-	switch {
-	case a.Body == nil && a.Items != nil:
-		return nil, "", a.unusable("%s is a list, not one object: use NewCollection or Client.Listing", oneLine(asked, 60))
-	case a.Body == nil:
-		return nil, "", a.unusable("the answer lacks the body of %s", oneLine(asked, 60))
-	case keyed && key != asked:
-		return nil, "", a.unusable("the answer is about %q, not %q", oneLine(key, 60), oneLine(asked, 60))
-	}
-	return a, key, nil
 }

@@ -913,3 +913,6 @@ func texts(value []byte) []string {
 // oneLine makes a text from the appliance printable: one line, no control characters, at
 // most limit bytes.
 func oneLine(text string, limit int) string { return oneline.Text(text, limit) }
+
+// errExpiredExisting marks the end of an existing session.
+var errExpiredExisting = fmt.Errorf("sps: the existing session has expired and cannot be renewed: %w", Unauthenticated)

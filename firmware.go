@@ -346,3 +346,19 @@ func slotOfLink(link string) string {
 	}
 	return p.Key()
 }
+
+// noSlot makes the error for a key that no slot has. The request is below the mount
+// point.
+func noSlot(mount apiPath, key, why string) error {
+	u := breach(ResourceNotFound, "", "slot key %s %s: use the Key of a slot that Firmware.Slots.List lists, such as \"2\"", quoted(key), why)
+	u.detail = []error{&ResourceNotFoundDetails{mount.Text, key}}
+	if mount != slotsPath {
+		u.faults[0].Member = "slot_id"
+		if key == "" {
+			u.types = []ErrorType{IncompleteRequestBodyError}
+			u.detail = append(u.detail, &IncompleteRequestBodyErrorDetails{[]string{"slot_id"}})
+		}
+	}
+	u.faults[0].Object = mount.Text
+	return u
+}

@@ -259,3 +259,20 @@ func (f FirmwareFetches) Wait(ctx context.Context, key string, options ...WaitOp
 	}
 	return fetch, err
 }
+
+func newFetch(e wire.Envelope, key string) FirmwareFetch {
+	job := readJob(e)
+	f := FirmwareFetch{Key: key, Status: newJobStatus(job.status), Progress: job.progress, Message: job.message, Raw: json.RawMessage(e.Body)}
+	for _, slot := range job.slots {
+		if f.SlotKey != "" {
+			break
+		}
+		if f.SlotKey = slotOfLink(slot); f.SlotKey == "" && checkSlotKey(slotsPath, slot) == nil {
+			f.SlotKey = slot
+		}
+	}
+	return f
+}
+
+// severalSteps tells [SafeToRetry] that some changes may have been applied.
+func (e *FirmwareFetchError) severalSteps() {}

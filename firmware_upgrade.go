@@ -280,14 +280,6 @@ func (o PollOption) applyVersionWait(w *waitOptions)     { o.applyWait(w) }
 // because an appliance may restart twice.
 const settleTime = 2 * time.Minute
 
-// Limits for symptoms that a starting appliance and a broken one share.
-const (
-	maxRefusedLogins = 5
-	maxUntrusted     = 3
-	// loginPause is the minimum time between two refused logins: a minute in total.
-	loginPause = 15 * time.Second
-)
-
 // WaitForVersion waits, through the restart, until the appliance runs a version. It
 // tolerates what an appliance shows while it restarts: refused and broken connections,
 // failed handshakes, statuses 502 and 503, HTML pages, an ended session, and refused
@@ -679,3 +671,6 @@ func (e *FirmwareUploadError) left() string {
 	}
 	return "it is not known whether the appliance has the image"
 }
+
+// severalSteps tells [SafeToRetry] that some changes may have been applied.
+func (e *FirmwareUpgradeError) severalSteps() {}

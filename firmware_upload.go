@@ -246,9 +246,6 @@ func (u *upload) multipart() (*stream, error) {
 	}, nil
 }
 
-// progressStep is the number of bytes between two progress reports.
-const progressStep = 1 << 20
-
 // imageReader reads an image once, reports the progress, and notices when the image has
 // changed.
 type imageReader struct {
@@ -310,3 +307,6 @@ func (r *imageReader) progress() {
 		r.report(r.sent, r.size)
 	}
 }
+
+// severalSteps tells [SafeToRetry] that some changes may have been applied.
+func (e *FirmwareUploadError) severalSteps() {}

@@ -221,13 +221,13 @@ func SafeToRetry(err error) (after time.Duration, ok bool) {
 			again, after = e.mayPass(), max(after, e.RetryAfter)
 		case *TransportError:
 			again = !e.OutcomeUnknown && e.mayPass()
-		case lockRefused:
+		case interface{ passing() }:
 			again = true
 		case *lockEnds:
 			after, told = max(after, time.Until(e.at)), false
 		case *sentinel:
 			again = slices.Contains(passingErrors, error(e))
-		case interface{ meaning() ErrorKind }, *FirmwareUpgradeError, *FirmwareUploadError, *FirmwareFetchError, *SupportBundleError:
+		case interface{ meaning() ErrorKind }, interface{ severalSteps() }:
 			// If several steps failed, some changes may have been applied.
 		default:
 			told = false

@@ -343,3 +343,41 @@ func (p *pages) endless(present, following url.Values) bool {
 	p.present = 0
 	return p.repeats == maxRepeats || p.count == maxPages || query.Encode(following) == p.query
 }
+
+// parts are the places of an object's parts. body is a pointer.
+type parts struct {
+	key  *string
+	meta *Meta
+	body any
+}
+
+// reader is what clients and transactions have in common.
+type reader interface {
+	made() error
+	read(ctx context.Context, path apiPath, query url.Values) (*answer, error)
+	get(ctx context.Context, k *call) (*answer, error)
+}
+
+// bodyType returns the name of a body's type.
+func bodyType(body any) string { return strings.TrimPrefix(fmt.Sprintf("%T", body), "*") }
+
+// readEnvelope reads an answer with a body.
+func readEnvelope(ctx context.Context, r reader, path apiPath, keyed bool) (a *answer, key string, err error) {
+	if a, err = r.read(ctx, path, nil); err != nil {
+		return nil, "", err
+	}
+	asked := path.Key()
+	key = asked
+	if text, ok := wire.Text(a.Key); ok {
+		key = text
+	}
+	switch {
+	case a.Body == nil && a.Items != nil:
+		return nil, "", a.unusable("%s is a list, not one object: use NewCollection or Client.Listing", oneLine(asked, 60))
+	case a.Body == nil:
+		return nil, "", a.unusable("the answer lacks the body of %s", oneLine(asked, 60))
+	case keyed && key != asked:
+		return nil, "", a.unusable("the answer is about %q, not %q", oneLine(key, 60), oneLine(asked, 60))
+	}
+	return a, key, nil
+}

@@ -6,7 +6,9 @@ import (
 	"crypto/x509"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 	"time"
 	"unicode"
@@ -430,4 +432,65 @@ func (t Timeouts) effective() Timeouts {
 		orDefault(limit.set, *limit.standard)
 	}
 	return t
+}
+
+// parseHost checks a host and returns it in the form that a URL needs.
+func parseHost(host string) (string, error) {
+	fail := func(why string) (string, error) {
+		shown := host[strings.LastIndexByte(host, '@')+1:] // the part before it may be a password
+		return "", fmt.Errorf("sps: connect: %w", invalid("host %s %s: give a name or an IP address, with a port if it is not 443, such as sps1.example.com or [2001:db8::5]:8443", quoted(shown), why))
+	}
+	switch {
+	case host == "":
+		return fail("is empty")
+	case strings.Contains(host, "://"):
+		return fail("has a scheme; the protocol is always https")
+	case strings.ContainsAny(host, "/?#\\"):
+		return fail("has a path")
+	case strings.Contains(host, "@"):
+		return fail("has a user name")
+	case len(host) > 300:
+		return fail("is too long")
+	}
+	bare := host
+	if inner, ok := strings.CutPrefix(host, "["); ok && strings.HasSuffix(inner, "]") {
+		bare = strings.TrimSuffix(inner, "]")
+	}
+	if ip, err := netip.ParseAddr(bare); err == nil && ip.Is6() {
+		if !plainName(ip.Zone()) {
+			return fail("has a zone with invalid characters")
+		}
+		return "[" + ip.String() + "]", nil
+	}
+	name, port := host, ""
+	if strings.Contains(host, ":") {
+		var err error
+		if name, port, err = net.SplitHostPort(host); err != nil {
+			return fail("has an invalid port")
+		}
+		if number, err := net.LookupPort("tcp", port); err != nil || number == 0 || strings.Trim(port, "0123456789") != "" {
+			return fail("has an invalid port")
+		}
+	}
+	if ip, err := netip.ParseAddr(name); err == nil {
+		if !plainName(ip.Zone()) {
+			return fail("has a zone with invalid characters")
+		}
+		name = ip.String()
+	} else if !plainName(name) || name == "" || strings.Trim(name, ".-") == "" {
+		return fail("has characters that are not allowed in a host name")
+	}
+	if port == "" || port == "443" {
+		if strings.Contains(name, ":") {
+			return "[" + name + "]", nil
+		}
+		return name, nil
+	}
+	return net.JoinHostPort(name, port), nil
+}
+
+// plainName reports whether a name contains only characters that are valid in the names
+// of hosts and network interfaces.
+func plainName(name string) bool {
+	return strings.Trim(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_") == ""
 }

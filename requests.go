@@ -3,126 +3,18 @@ package sps
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
+	"strings"
+	"sync/atomic"
 	"time"
 )
 
-// This file defines which requests may be repeated, and what a lost answer means. An
-// appliance may work on a request long after its client has stopped waiting, so an
-// observation that the request was not executed yet does not prove that it will not be.
-
-// call is one request.
-type call struct {
-	class  class
-	method string
-	path   apiPath
-	query  url.Values
-	header http.Header // in addition to the client's own
-	body   []byte      // JSON; nil sends none
-	stream *stream     // sent instead of body
-	secret []Secret    // what an answer might quote, in addition to the session id
-	intake
-	bounds
-	basis
-}
-
-// intake says how the answer to a call is handled. The zero value means JSON in memory.
-type intake struct {
-	sink     *sink             // receives what is too large for memory
-	space    []byte            // memory for the answer, used if it is large enough
-	raw      bool              // it need not be JSON
-	redirect bool              // a redirect is an answer and is not followed
-	seen     func(http.Header) // receives the header, even if the answer is unusable
-}
-
-// bounds say when a call ends, in addition to the caller's context. The zero value means
-// never.
-type bounds struct {
-	life  context.Context // ends it at any time
-	begin context.Context // prevents further attempts from starting
-	once  bool            // after the first attempt
-}
-
-// class is a kind of request.
-type class uint8
-
-const (
-	classRead     class = iota // GET
-	classDownload              // GET of a stream: no total time limit, only the stall limit
-	classSnapshot              // GET that creates something: audit/sessions/_snapshot
-	classLogin                 // GET authentication with a reusable credential
-	classCode                  // GET authentication with a possible one-time code
-	classLogOut                // DELETE authentication: harmless twice, and important
-	classTry                   // POST that changes nothing and takes minutes: firmware/test
-	classOpen                  // POST transaction
-	classStep                  // a write inside a transaction
-	classRollback              // DELETE transaction: harmless twice, and important
-	classCommit                // PUT transaction
-	classCreate                // POST that creates something: a fetch, a support bundle
-	classAct                   // POST that does something and takes minutes: a join, an upgrade
-	classRemove                // DELETE: an unjoin, a slot, a fetch, a support bundle
-	classUpload                // POST of an image: no total time limit, only the stall limit
-	classWrite                 // PUT and DELETE of Client.Invoke: idempotent
-	classInvoke                // POST of Client.Invoke: the effect is unknown
-)
-
-// lost is the consequence of a lost answer.
-type lost uint8
-
-const (
-	// lostNothing means that the request changes nothing that the caller could see.
-	lostNothing lost = iota
-	// lostStaged means that the transaction decides. It is rolled back and its session
-	// ended, so that a late execution changes nothing.
-	lostStaged
-	// lostUnknown means that the outcome is unknown until a [witness] sees that the
-	// request was executed.
-	lostUnknown
-)
-
-// harmless reports whether a lost answer leaves no unknown outcome.
-func (l lost) harmless() bool { return l < lostUnknown }
-
-// policy has the rules for a class.
-type policy struct {
-	broken  bool  // retried after a connection broke during the request or the answer
-	refusal []int // retried after these statuses
-	limit   func(*Timeouts) time.Duration
-	lost    lost
-}
-
-var (
-	limited = []int{429}
-	busy    = []int{429, 502, 503, 504}
-)
-
-// policies has the policy of each class. Every class is retried if no connection could be
-// made, because nothing was sent.
-var policies = [...]policy{
-	classRead:     {true, busy, (*Timeouts).read, lostNothing},
-	classDownload: {true, busy, (*Timeouts).stall, lostNothing},
-	classSnapshot: {false, nil, (*Timeouts).read, lostNothing},  // a snapshot may be left over, which ends after five minutes
-	classLogin:    {true, busy, (*Timeouts).login, lostNothing}, // a session may be left over, which ends when it times out
-	classCode:     {false, []int{429, 503}, (*Timeouts).login, lostNothing},
-	classLogOut:   {true, busy, (*Timeouts).close, lostNothing}, // the next call ends the session, or it times out
-	classTry:      {true, nil, (*Timeouts).action, lostNothing}, // not after its time limit, which is half an hour
-
-	classOpen:     {false, nil, (*Timeouts).write, lostStaged},
-	classStep:     {false, nil, (*Timeouts).write, lostStaged},
-	classRollback: {true, busy, (*Timeouts).close, lostStaged}, // without proof, its session is ended
-
-	classCommit: {false, nil, (*Timeouts).commit, lostUnknown},
-	classCreate: {false, nil, (*Timeouts).write, lostUnknown},
-	classAct:    {false, nil, (*Timeouts).action, lostUnknown},
-	classRemove: {false, limited, (*Timeouts).write, lostUnknown},
-	classUpload: {false, nil, (*Timeouts).stall, lostUnknown},
-	classWrite:  {false, limited, (*Timeouts).write, lostUnknown},
-	classInvoke: {false, nil, (*Timeouts).action, lostUnknown},
-}
-
-// The verbs that the areas use, one for each kind of request.
+// The verbs that the areas use, one for each kind of request, and what the client does to
+// find out the outcome of a request whose answer was lost.
 
 // newRead makes a call that reads.
 func newRead(path apiPath, query url.Values) *call {
@@ -208,14 +100,6 @@ type witness struct {
 	// other users' actions.
 	look probe
 }
-
-func (t *Timeouts) read() time.Duration   { return t.Read }
-func (t *Timeouts) stall() time.Duration  { return t.Stall }
-func (t *Timeouts) login() time.Duration  { return t.Login }
-func (t *Timeouts) close() time.Duration  { return t.Close }
-func (t *Timeouts) action() time.Duration { return t.Action }
-func (t *Timeouts) write() time.Duration  { return t.Write }
-func (t *Timeouts) commit() time.Duration { return t.Commit }
 
 // probe looks once at the appliance for the outcome of a request. seen reports whether
 // the request was executed. state describes what was seen, or is "". An error means that
@@ -362,4 +246,114 @@ func (u *undecided) Unwrap() []error {
 		return []error{u.err}
 	}
 	return []error{u.err, u.details}
+}
+
+// OutcomeUnknownDetails is the detail of an [ErrOutcomeUnknown]: what the client saw
+// before it stopped asking. Commits have it, and so does each operation outside of
+// transactions whose outcome the client looks for. Only a commit sets RolledBack and the
+// lists of objects.
+type OutcomeUnknownDetails struct {
+	// Waited is how long the client asked, counted from the lost answer.
+	Waited time.Duration
+	// Status is the last status that the client saw, or "" if the appliance gave none.
+	// For a commit, it is the status of the transaction: "open", "closed", or "gone" if
+	// its session had ended. For a join and an unjoin it is "joined" or "not joined". For
+	// the deletion of a slot it is "not empty". For a fetch or a support bundle it is the
+	// [JobStatus], or "not listed" if none was found.
+	Status string
+	// RolledBack is true if the appliance answered the rollback that followed. A commit
+	// that was running may have succeeded nevertheless.
+	RolledBack bool
+	// AsBefore, AsWritten and Neither are the paths of the written objects, relative to
+	// /api/, grouped by how the client last saw them. Objects that could not be read or
+	// compared are in none of the lists.
+	AsBefore, AsWritten, Neither []string
+}
+
+// Error returns what the client saw, in one line.
+func (d *OutcomeUnknownDetails) Error() string {
+	text := fmt.Sprintf("asked for %s", d.Waited.Round(time.Second))
+	switch d.Status {
+	case "":
+	case statusOpen, statusClosed, statusGone:
+		text += ", the transaction was " + d.Status
+	default:
+		text += ", it was " + oneLine(d.Status, 60)
+	}
+	if d.RolledBack {
+		text += ", rolled back"
+	}
+	for _, objects := range []struct {
+		paths []string
+		state string
+	}{{d.AsBefore, "as before"}, {d.AsWritten, "as written"}, {d.Neither, "neither as before nor as written"}} {
+		if n := len(objects.paths); n > 0 {
+			text += ", " + objects.state + ": " + oneLine(strings.Join(objects.paths[:min(n, 3)], " "), 300)
+			if n > 3 {
+				text += fmt.Sprintf(" and %d more", n-3)
+			}
+		}
+	}
+	return text
+}
+
+// patience limits how long the client waits for a request and asks about its outcome.
+type patience struct {
+	// traced is the context of a commit. After the request was sent, it outlives the
+	// caller's context.
+	traced context.Context
+	// begin ends with the caller's context and with Close. After that, the request is not
+	// sent.
+	begin context.Context
+	// over ends some time after begin. After that, nobody waits any longer.
+	over    context.Context
+	release func()
+}
+
+// patience makes the contexts of a request whose outcome the client can look for. When
+// ctx ends or the client is closed, a request that was not sent ends at once. A request
+// that was sent may use half of the time for cleaning up.
+func (c *Client) patience(ctx context.Context) *patience {
+	begin, stop := context.WithCancelCause(ctx)
+	over, end := context.WithCancelCause(context.WithoutCancel(ctx))
+	var dialing atomic.Bool // a connection is being made, so nothing was sent
+	expire := func() {
+		why := ended(begin)
+		if dialing.Load() {
+			end(why)
+			return
+		}
+		timer := time.AfterFunc(c.transport.timeouts.Close/2, func() { end(why) })
+		context.AfterFunc(over, func() { timer.Stop() })
+	}
+	unhook := context.AfterFunc(begin, expire)
+	gone := make(chan struct{})
+	go func() {
+		select {
+		case <-c.closed:
+			stop(ErrClosed)
+		case <-gone:
+		}
+	}()
+	return &patience{
+		traced: httptrace.WithClientTrace(over, &httptrace.ClientTrace{
+			GetConn: func(string) { dialing.Store(true) },
+			GotConn: func(httptrace.GotConnInfo) { dialing.Store(false) },
+		}),
+		begin: begin,
+		over:  over,
+		release: func() {
+			close(gone)
+			unhook()
+			stop(nil)
+			end(nil)
+		},
+	}
+}
+
+// logWaiting logs that the client waits.
+func (c *Client) logWaiting(ctx context.Context, level slog.Level, text string, attrs ...slog.Attr) {
+	if c.transport.logger != nil {
+		c.transport.logger.LogAttrs(ctx, level, text, append([]slog.Attr{slog.String("host", c.transport.host)}, attrs...)...)
+	}
 }

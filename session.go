@@ -604,9 +604,6 @@ func (l *logins) dead(all ...*sessions) error {
 	return nil
 }
 
-// errExpiredExisting marks the end of an existing session.
-var errExpiredExisting = fmt.Errorf("sps: the existing session has expired and cannot be renewed: %w", Unauthenticated)
-
 func (l *logins) renewable() bool { return l.credential.existing.IsZero() }
 
 // separate reports whether transactions have a session of their own.
@@ -900,9 +897,22 @@ func LoginMethods(ctx context.Context, host string, options ...Option) ([]LoginM
 	}
 	methods := make([]LoginMethod, len(entries))
 	for i, entry := range entries {
-		methods[i].decode(entry)
+		methods[i] = newLoginMethod(entry)
 	}
 	return methods, nil
 }
 
 var loginMethodsPath = mustPath("authentication/login_methods")
+
+// Limits for symptoms that a starting appliance and a broken one share.
+const (
+	maxRefusedLogins = 5
+	maxUntrusted     = 3
+	// loginPause is the minimum time between two refused logins: a minute in total.
+	loginPause = 15 * time.Second
+)
+
+func newLoginMethod(entry []byte) LoginMethod {
+	name, authentication, credential := loginMethodOf(entry)
+	return LoginMethod{Name: name, Authentication: authentication, Credential: credential}
+}

@@ -435,3 +435,26 @@ func (c *Client) IntegratedProducts(ctx context.Context) (*IntegratedProducts, e
 	}
 	return list, nil
 }
+
+// productWarnings returns the warnings of an answer.
+func productWarnings(a *answer) []ProductWarning {
+	var warnings []ProductWarning
+	for _, text := range warningTexts(a) {
+		if w := newProductWarning(text); !slices.Contains(warnings, w) {
+			warnings = append(warnings, w)
+		}
+	}
+	return warnings
+}
+
+// productWarningOf returns the warning in a refusal, or nil.
+func productWarningOf(e *Error) error {
+	for _, text := range append([]string{e.said()}, texts(e.details())...) {
+		if w := newProductWarning(text); w.Is(StarlingUnavailable) || w.Is(StarlingCredentialsInvalid) {
+			return w
+		}
+	}
+	return nil
+}
+
+func newProductWarning(text string) ProductWarning { return ProductWarning(oneLine(text, 1000)) }

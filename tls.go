@@ -235,3 +235,8 @@ func formatFingerprint(digits string) string {
 	}
 	return b.String()
 }
+
+func untrusted(err error) bool {
+	var cert *CertificateError
+	return errors.As(certificateError(err), &cert)
+}

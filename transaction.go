@@ -14,8 +14,6 @@ import (
 	"github.com/go-sps/sps/internal/wire"
 )
 
-var transactionPath = mustPath("transaction")
-
 // Transaction is an open configuration transaction, the only way to write the
 // configuration. [Client.Transaction] passes it to your function. It ends when the
 // function returns. It is safe for concurrent use; its steps run one at a time.

@@ -3,12 +3,8 @@ package sps
 import (
 	"context"
 	"errors"
-	"fmt"
-	"log/slog"
 	"net/http"
-	"net/http/httptrace"
 	"strings"
-	"sync/atomic"
 	"time"
 )
 
@@ -17,55 +13,6 @@ import (
 // they were written, or ErrOutcomeUnknown. None of the following proves that the commit
 // will not happen: a transaction that is still open, a rollback that was answered,
 // unchanged objects. The commit may still be executed.
-
-// OutcomeUnknownDetails is the detail of an [ErrOutcomeUnknown]: what the client saw
-// before it stopped asking. Commits have it, and so does each operation outside of
-// transactions whose outcome the client looks for. Only a commit sets RolledBack and the
-// lists of objects.
-type OutcomeUnknownDetails struct {
-	// Waited is how long the client asked, counted from the lost answer.
-	Waited time.Duration
-	// Status is the last status that the client saw, or "" if the appliance gave none.
-	// For a commit, it is the status of the transaction: "open", "closed", or "gone" if
-	// its session had ended. For a join and an unjoin it is "joined" or "not joined". For
-	// the deletion of a slot it is "not empty". For a fetch or a support bundle it is the
-	// [JobStatus], or "not listed" if none was found.
-	Status string
-	// RolledBack is true if the appliance answered the rollback that followed. A commit
-	// that was running may have succeeded nevertheless.
-	RolledBack bool
-	// AsBefore, AsWritten and Neither are the paths of the written objects, relative to
-	// /api/, grouped by how the client last saw them. Objects that could not be read or
-	// compared are in none of the lists.
-	AsBefore, AsWritten, Neither []string
-}
-
-// Error returns what the client saw, in one line.
-func (d *OutcomeUnknownDetails) Error() string {
-	text := fmt.Sprintf("asked for %s", d.Waited.Round(time.Second))
-	switch d.Status {
-	case "":
-	case statusOpen, statusClosed, statusGone:
-		text += ", the transaction was " + d.Status
-	default:
-		text += ", it was " + oneLine(d.Status, 60)
-	}
-	if d.RolledBack {
-		text += ", rolled back"
-	}
-	for _, objects := range []struct {
-		paths []string
-		state string
-	}{{d.AsBefore, "as before"}, {d.AsWritten, "as written"}, {d.Neither, "neither as before nor as written"}} {
-		if n := len(objects.paths); n > 0 {
-			text += ", " + objects.state + ": " + oneLine(strings.Join(objects.paths[:min(n, 3)], " "), 300)
-			if n > 3 {
-				text += fmt.Sprintf(" and %d more", n-3)
-			}
-		}
-	}
-	return text
-}
 
 // commit commits. done means that there is nothing to roll back.
 func (tx *Transaction) commit(ctx context.Context) (done bool, err error) {
@@ -111,60 +58,6 @@ func (tx *Transaction) closedAsWritten(ctx context.Context) bool {
 	ctx, cancel := tx.client.budget(ctx)
 	defer cancel()
 	return tx.statusOnce(ctx) != statusOpen && tx.find(ctx).asWritten()
-}
-
-// patience limits how long the client waits for a request and asks about its outcome.
-type patience struct {
-	// traced is the context of a commit. After the request was sent, it outlives the
-	// caller's context.
-	traced context.Context
-	// begin ends with the caller's context and with Close. After that, the request is not
-	// sent.
-	begin context.Context
-	// over ends some time after begin. After that, nobody waits any longer.
-	over    context.Context
-	release func()
-}
-
-// patience makes the contexts of a request whose outcome the client can look for. When
-// ctx ends or the client is closed, a request that was not sent ends at once. A request
-// that was sent may use half of the time for cleaning up.
-func (c *Client) patience(ctx context.Context) *patience {
-	begin, stop := context.WithCancelCause(ctx)
-	over, end := context.WithCancelCause(context.WithoutCancel(ctx))
-	var dialing atomic.Bool // a connection is being made, so nothing was sent
-	expire := func() {
-		why := ended(begin)
-		if dialing.Load() {
-			end(why)
-			return
-		}
-		timer := time.AfterFunc(c.transport.timeouts.Close/2, func() { end(why) })
-		context.AfterFunc(over, func() { timer.Stop() })
-	}
-	unhook := context.AfterFunc(begin, expire)
-	gone := make(chan struct{})
-	go func() {
-		select {
-		case <-c.closed:
-			stop(ErrClosed)
-		case <-gone:
-		}
-	}()
-	return &patience{
-		traced: httptrace.WithClientTrace(over, &httptrace.ClientTrace{
-			GetConn: func(string) { dialing.Store(true) },
-			GotConn: func(httptrace.GotConnInfo) { dialing.Store(false) },
-		}),
-		begin: begin,
-		over:  over,
-		release: func() {
-			close(gone)
-			unhook()
-			stop(nil)
-			end(nil)
-		},
-	}
 }
 
 // resolve asks the appliance for the outcome of a commit without an answer, until the
@@ -259,11 +152,4 @@ func (tx *Transaction) unresolved(ctx context.Context, details *OutcomeUnknownDe
 		err = beside(err, "its session could not be ended", left)
 	}
 	return true, err
-}
-
-// logWaiting logs that the client waits.
-func (c *Client) logWaiting(ctx context.Context, level slog.Level, text string, attrs ...slog.Attr) {
-	if c.transport.logger != nil {
-		c.transport.logger.LogAttrs(ctx, level, text, append([]slog.Attr{slog.String("host", c.transport.host)}, attrs...)...)
-	}
 }

@@ -105,6 +105,7 @@ func (l lockRefused) Error() string        { return l.err.Error() }
 func (l lockRefused) Is(target error) bool { return target == ErrLocked || target == KindLocked }
 func (l lockRefused) Unwrap() error        { return l.err }
 func (l lockRefused) LogValue() slog.Value { return logged(l) }
+func (l lockRefused) passing()             {} // SafeToRetry
 
 // openTransaction sends the request that opens a transaction. It renews an expired
 // session once.

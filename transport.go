@@ -26,64 +26,6 @@ import (
 	"github.com/go-sps/sps/internal/wire"
 )
 
-// stream is a body that is too large for memory. Each attempt reads it again.
-type stream struct {
-	contentType string
-	length      int64
-	open        func() (io.Reader, error)
-}
-
-// sink receives a stream.
-type sink struct {
-	w     io.Writer
-	moved func(done, total int64)
-	done  int64
-}
-
-// errSink is an error of the caller's writer.
-type errSink struct{ err error }
-
-func (e errSink) Error() string { return "writing the download: " + e.err.Error() }
-
-func (e errSink) Unwrap() error { return e.err }
-
-func (s *sink) Write(p []byte) (int, error) {
-	n, err := s.w.Write(p)
-	s.done += int64(n)
-	if err == nil && n < len(p) {
-		err = io.ErrShortWrite
-	}
-	if err != nil {
-		return n, errSink{err}
-	}
-	return n, nil
-}
-
-// deliver copies an answer to the sink.
-func (s *sink) deliver(resp *http.Response) error {
-	total := resp.ContentLength
-	buffer := make([]byte, 64<<10)
-	var reported int64
-	for {
-		n, err := resp.Body.Read(buffer)
-		if n > 0 {
-			if _, err := s.Write(buffer[:n]); err != nil {
-				return err
-			}
-		}
-		if s.done-reported >= progressStep || err == io.EOF {
-			reported = s.done
-			s.moved(s.done, total)
-		}
-		if err == io.EOF {
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("the connection broke after %d bytes: %w", s.done, err)
-		}
-	}
-}
-
 // answer is a successful answer, as far as its status and body show.
 type answer struct {
 	wire.Envelope
@@ -383,11 +325,6 @@ func sleep(ctx context.Context, d time.Duration) error {
 	case <-ctx.Done():
 		return ended(ctx)
 	}
-}
-
-func untrusted(err error) bool {
-	var cert *CertificateError
-	return errors.As(certificateError(err), &cert)
 }
 
 // retryAfter returns the wait that an answer asks for in seconds or as a date, or 0.
@@ -724,3 +661,6 @@ func (x *exchange) foreignWords() string {
 	}
 	return ": " + strconv.Quote(oneLine(text, 200))
 }
+
+// progressStep is the number of bytes between two progress reports.
+const progressStep = 1 << 20

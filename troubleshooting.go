@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"time"
+
+	"github.com/go-sps/sps/internal/wire"
 )
 
 var supportBundlePath = mustPath("troubleshooting/support-bundle")
@@ -125,3 +127,11 @@ func (s SupportBundles) Delete(ctx context.Context, key string) error {
 	}
 	return s.client.remove(ctx, path, nil, witness{"Troubleshooting.SupportBundle.Get", look})
 }
+
+func newBundle(e wire.Envelope, key string) SupportBundle {
+	job := readJob(e)
+	return SupportBundle{Key: key, Status: newJobStatus(job.status), Progress: job.progress, Message: job.message, Raw: json.RawMessage(e.Body)}
+}
+
+// severalSteps tells [SafeToRetry] that some changes may have been applied.
+func (e *SupportBundleError) severalSteps() {}

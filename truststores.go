@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/go-sps/sps/internal/pemtext"
-	"github.com/go-sps/sps/internal/wire"
 )
 
 var trustStores = spec[TrustStore]{describe("configuration/trust_stores")}.checked(
@@ -164,32 +163,6 @@ func (a TrustStoreAuthority) parse() (*x509.Certificate, error) {
 		return nil, invalid("the PEM text has %d certificates; add each as an authority of its own", len(certificates))
 	}
 	return certificates[0], nil
-}
-
-// certificateIn returns the certificates in a PEM text, or the certificate of an
-// authority of a trust store. It returns nil for anything else.
-func certificateIn(value []byte) []*x509.Certificate {
-	if !bytes.Contains(value, []byte("-----BEGIN CERTIFICATE-----")) {
-		return nil
-	}
-	if wire.Kind(value) == wire.Object {
-		members, _ := wire.Members(value)
-		for _, m := range members {
-			switch m.Name { // the members that the appliance adds to the PEM
-			case "pem":
-				value = m.Value
-			case "issuer", "subject", "fingerprint":
-			default:
-				return nil
-			}
-		}
-	}
-	text, _ := wire.Text(value)
-	certificates, err := parseCertificates([]byte(text))
-	if err != nil {
-		return nil
-	}
-	return certificates
 }
 
 // label returns the name of an authority for people.
