@@ -14,8 +14,8 @@ var (
 	systemAlerts  = spec[SystemAlerts]{describe("configuration/alerting/system_alerts")}.checked(CheckChange(changedAlerts[SystemAlert]))
 )
 
-// Alerting reads which alerts are sent where (guide: Basic settings, Alerting;
-// configuration/alerting).
+// Alerting reads which alerts the appliance sends and how (guide: Basic settings,
+// Alerting; configuration/alerting).
 type Alerting struct {
 	// TrafficAlerts reads configuration/alerting/traffic_alerts.
 	TrafficAlerts Singleton[TrafficAlerts]
@@ -27,7 +27,7 @@ func newAlerting(c *Client) Alerting {
 	return Alerting{trafficAlerts.singleton(c), systemAlerts.singleton(c)}
 }
 
-// AlertingTx writes what [Alerting] reads.
+// AlertingTx writes the endpoints that [Alerting] reads.
 type AlertingTx struct {
 	// TrafficAlerts writes configuration/alerting/traffic_alerts.
 	TrafficAlerts SingletonTx[TrafficAlerts]
@@ -39,7 +39,7 @@ func newAlertingTx(tx *Transaction) AlertingTx {
 	return AlertingTx{trafficAlerts.singletonTx(tx), systemAlerts.singletonTx(tx)}
 }
 
-// AlertChannel is a way in which alerts are sent.
+// AlertChannel is a channel through which alerts are sent.
 type AlertChannel string
 
 // The channels of an alert.
@@ -48,8 +48,8 @@ const (
 	ChannelSNMP  AlertChannel = "snmp"  // to the server of [SNMPTrap]
 )
 
-// TrafficAlert is the id of an alert about the traffic that the appliance
-// controls. The set is open: an appliance may have ids that are no constant here.
+// TrafficAlert is the id of an alert about controlled traffic. The set is open: an
+// appliance may have ids that have no constant here.
 type TrafficAlert string
 
 // The traffic alerts of the guide.
@@ -60,7 +60,7 @@ const (
 	AlertConnectionDenied       TrafficAlert = "scbConnectionDenied"       // a connection was denied
 	AlertConnectionFailed       TrafficAlert = "scbConnectionFailed"       // the connection to the server failed
 	AlertConnectionTimedout     TrafficAlert = "scbConnectionTimedout"     // a connection timed out
-	AlertCredStoreClosed        TrafficAlert = "scbCredStoreClosed"        // the credential store that was asked for is closed
+	AlertCredStoreClosed        TrafficAlert = "scbCredStoreClosed"        // the requested credential store is closed
 	AlertCredStoreDecryptError  TrafficAlert = "scbCredStoreDecryptError"  // a credential could not be decrypted
 	AlertCredStoreUnlockFailure TrafficAlert = "scbCredStoreUnlockFailure" // the credential store could not be unlocked
 	AlertGWAuthFailure          TrafficAlert = "scbGWAuthFailure"          // a user failed to authenticate on the gateway
@@ -68,13 +68,13 @@ const (
 	AlertProtocolViolation      TrafficAlert = "scbProtocolViolation"      // somebody violated the protocol
 	AlertRealTimeAlert          TrafficAlert = "scbRealTimeAlert"          // a real-time audit event was detected
 	AlertSSHHostKeyLearned      TrafficAlert = "scbSshHostKeyLearned"      // a new SSH host key was learned
-	AlertSSHHostKeyMismatch     TrafficAlert = "scbSshHostKeyMismatch"     // an SSH host key was not the one that is known
+	AlertSSHHostKeyMismatch     TrafficAlert = "scbSshHostKeyMismatch"     // an SSH host key differed from the known one
 	AlertUserMappingFailure     TrafficAlert = "scbUserMappingFailure"     // mapping a user failed on the gateway
 )
 
-// SystemAlert is the id of an alert about the appliance itself. The set is open,
-// and the guide's own list is not known in full: these are the platform's traps,
-// some of which an older appliance may lack.
+// SystemAlert is the id of an alert about the appliance itself. The set is open. The
+// guide's complete list is not known: the constants are the traps of the platform, and an
+// older appliance may lack some of them.
 type SystemAlert string
 
 // The system alerts that are known.
@@ -104,17 +104,16 @@ const (
 	SystemAlertTimeSyncLost         SystemAlert = "xcbTimeSyncLost"         // the time is no longer synchronised
 )
 
-// AlertSetting says by which channels an alert is sent. Its zero value is none.
+// AlertSetting says through which channels an alert is sent. The zero value means none.
 type AlertSetting struct {
 	Email bool `json:"email"` // to [EmailSettings].AlertingAddress
 	SNMP  bool `json:"snmp"`  // to the server of [SNMPTrap]
 }
 
-// Alerts says for each alert of an appliance where it is sent. It has the alerts
-// that the appliance has: range over it for all, and change it with
-// [Alerts.Enable] and [Alerts.Disable], which know a misspelt id. The appliance
-// would ignore one silently, and lose one that is missing: a write that adds or lacks
-// an alert is refused with [ErrInvalidInput].
+// Alerts has the setting of each alert of an appliance. Range over it for all alerts.
+// Change it with [Alerts.Enable] and [Alerts.Disable], which refuse a misspelt id. The
+// appliance would silently ignore an unknown alert and lose a missing one, so a write
+// that adds or lacks an alert is refused with [ErrInvalidInput].
 type Alerts[ID ~string] map[ID]AlertSetting
 
 // TrafficAlerts is the body of configuration/alerting/traffic_alerts (guide: Basic
@@ -125,15 +124,15 @@ type TrafficAlerts = Alerts[TrafficAlert]
 // settings, System alerts).
 type SystemAlerts = Alerts[SystemAlert]
 
-// AlertDifference is one alert in which two settings differ.
+// AlertDifference is one alert whose setting differs between two values.
 type AlertDifference[ID ~string] struct {
-	// Alert is the id.
+	// Alert is the id of the alert.
 	Alert ID
-	// Old and New are the settings; nil where there is no such alert.
+	// Old and New are the two settings. Each is nil if the alert does not exist.
 	Old, New *AlertSetting
 }
 
-// String returns the difference in words, "scbAuthFailure: email off -> on".
+// String returns the difference as text: "scbAuthFailure: email off -> on".
 func (d AlertDifference[ID]) String() string {
 	text := oneLine(string(d.Alert), 100) + ":"
 	word := map[bool]string{true: "on", false: "off"}
@@ -152,11 +151,11 @@ func (d AlertDifference[ID]) String() string {
 	return text
 }
 
-// UnmarshalJSON takes the members that are alerts: objects with at least one of the
-// two channels. Others are left out, and an update leaves them alone.
+// UnmarshalJSON decodes the members that are alerts: objects with at least one of the two
+// channels. It leaves out other members, and an update does not change those.
 func (a *Alerts[ID]) UnmarshalJSON(data []byte) error {
 	if wire.Kind(data) != wire.Object {
-		return wire.Unfit("the alerts are no object")
+		return wire.Unfit("the alerts are not an object")
 	}
 	all := make(Alerts[ID], 16)
 	err := wire.Each(data, func(id string, value []byte) error {
@@ -177,7 +176,7 @@ func (a *Alerts[ID]) UnmarshalJSON(data []byte) error {
 			known = true
 			on, ok := wire.Bool(value)
 			if !ok && wire.Kind(value) != wire.Null {
-				return wire.Unfit("a channel of " + oneLine(id, 60) + " is no boolean")
+				return wire.Unfit("a channel of " + oneLine(id, 60) + " is not a boolean")
 			}
 			*channel = on
 			return nil
@@ -194,31 +193,31 @@ func (a *Alerts[ID]) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// Enable switches a channel on for some alerts. The other channel and all other
-// alerts stay. An alert that the appliance does not have is [ErrInvalidInput], and
-// then none is switched.
+// Enable switches a channel on for the given alerts. The other channel and all other
+// alerts stay as they are. If the appliance does not have one of the alerts, Enable
+// returns [ErrInvalidInput] and changes nothing.
 func (a Alerts[ID]) Enable(channel AlertChannel, alerts ...ID) error {
 	return a.set(true, channel, alerts)
 }
 
-// Disable switches a channel off for some alerts, like [Alerts.Enable].
+// Disable switches a channel off for the given alerts, like [Alerts.Enable].
 func (a Alerts[ID]) Disable(channel AlertChannel, alerts ...ID) error {
 	return a.set(false, channel, alerts)
 }
 
-// EnableAll switches a channel on for all alerts that the appliance has.
+// EnableAll switches a channel on for all alerts of the appliance.
 func (a Alerts[ID]) EnableAll(channel AlertChannel) error {
 	return a.set(true, channel, a.ids())
 }
 
-// DisableAll switches a channel off for all alerts that the appliance has.
+// DisableAll switches a channel off for all alerts of the appliance.
 func (a Alerts[ID]) DisableAll(channel AlertChannel) error {
 	return a.set(false, channel, a.ids())
 }
 
 func (a Alerts[ID]) set(on bool, channel AlertChannel, alerts []ID) error {
 	if channel != ChannelEmail && channel != ChannelSNMP {
-		return fmt.Errorf("sps: %w", invalid("alert channel %s: use Email or SNMP", quoted(string(channel))))
+		return fmt.Errorf("sps: %w", invalid("alert channel %s: use ChannelEmail or ChannelSNMP", quoted(string(channel))))
 	}
 	if err := a.has(alerts); err != nil {
 		return fmt.Errorf("sps: %w", err)
@@ -235,7 +234,7 @@ func (a Alerts[ID]) set(on bool, channel AlertChannel, alerts []ID) error {
 	return nil
 }
 
-// has reports which of some alerts the appliance does not have.
+// has returns an error that names the alerts that the appliance does not have.
 func (a Alerts[ID]) has(alerts []ID) error {
 	for _, id := range alerts {
 		if _, ok := a[id]; ok {
@@ -243,7 +242,7 @@ func (a Alerts[ID]) has(alerts []ID) error {
 		}
 		for known := range a {
 			if strings.EqualFold(string(known), string(id)) {
-				return breach("", string(id), "there is no alert %s: is it %s?", quoted(string(id)), quoted(string(known)))
+				return breach("", string(id), "there is no alert %s: did you mean %s?", quoted(string(id)), quoted(string(known)))
 			}
 		}
 		return breach("", string(id), "there is no alert %s: the appliance has %s", quoted(string(id)), oneLine(fmt.Sprint(a.ids()), 800))
@@ -253,8 +252,9 @@ func (a Alerts[ID]) has(alerts []ID) error {
 
 func (a Alerts[ID]) ids() []ID { return slices.Sorted(maps.Keys(a)) }
 
-// changedAlerts refuses alerts that the appliance does not have, which it would ignore
-// without a word, and a set that lacks some of its alerts, which would be lost.
+// changedAlerts refuses alerts that the appliance does not have, because it would ignore
+// them silently. It also refuses a set that lacks some of the appliance's alerts, because
+// they would be lost.
 func changedAlerts[ID ~string](was, now *Alerts[ID]) error {
 	if was == nil {
 		return nil
@@ -270,8 +270,8 @@ func changedAlerts[ID ~string](was, now *Alerts[ID]) error {
 	return nil
 }
 
-// Diff lists in which alerts two settings differ, in the order of the ids. To see what
-// an update does, keep what was there in its function: maps.Clone(*a).
+// Diff lists the alerts whose settings differ, in the order of their ids. To see what an
+// update does, keep a copy of the old value in its function: maps.Clone(*a).
 func (a Alerts[ID]) Diff(other Alerts[ID]) []AlertDifference[ID] {
 	all := maps.Clone(a)
 	if all == nil {

@@ -24,36 +24,37 @@ var (
 	setupPath         = mustPath("setup")
 )
 
-// ApplianceInfo is what an appliance says about itself (GET /api/info). A member that
-// its version does not have is the zero value.
+// ApplianceInfo is the information of an appliance about itself (GET /api/info). A member
+// that the appliance's version does not have is the zero value.
 type ApplianceInfo struct {
-	// FirmwareVersion is the running version in dotted form, "7.4.0": the one to
-	// compare.
+	// FirmwareVersion is the running version in dotted form, "7.4.0". Use this one for
+	// comparisons.
 	FirmwareVersion string
-	// Version is the same for people, "5 F7".
+	// Version is the running version in the form for people, "5 F7".
 	Version string
-	// BuildDate is when the firmware was built, the zero time where that cannot be read.
+	// BuildDate is the build date of the firmware. It is the zero time if the answer has no
+	// time that can be read.
 	BuildDate time.Time
-	// ConfigHash changes with the configuration: 32 hex digits.
+	// ConfigHash is a hash of the configuration: 32 hex digits.
 	ConfigHash string
-	// Hostname, Domainname and Nickname are the appliance's names.
+	// Hostname, Domainname and Nickname are the names of the appliance.
 	Hostname, Domainname, Nickname string
-	// Roles are its roles in a cluster, such as "central-management".
+	// Roles are the roles of the appliance in a cluster, such as "central-management".
 	Roles []string
-	// AnalyticsEnabled tells whether analytics are on.
+	// AnalyticsEnabled is true if analytics are switched on.
 	AnalyticsEnabled bool
-	// SupportLink is where to ask for support.
+	// SupportLink is the URL of the vendor's support.
 	SupportLink string
 	// PluginSDKVersion is the full version of the plugin SDK.
 	PluginSDKVersion string
-	// SessionRemaining is the time until the session ends, 0 where the appliance
-	// does not say.
+	// SessionRemaining is the time until the session ends. It is 0 if the appliance does
+	// not report it.
 	SessionRemaining time.Duration
 }
 
-// Info reads what the appliance says about itself. The endpoint answers without
-// a session too, with less; the client takes such an answer for an expired
-// session and logs in again.
+// Info reads the appliance's information about itself. Without a session, the endpoint
+// answers with fewer members. The client treats such an answer as an expired session and
+// logs in again.
 func (c *Client) Info(ctx context.Context) (*ApplianceInfo, error) {
 	a, err := c.read(ctx, infoPath, nil)
 	if err != nil {
@@ -64,13 +65,14 @@ func (c *Client) Info(ctx context.Context) (*ApplianceInfo, error) {
 
 func newInfo(a *answer) (*ApplianceInfo, error) {
 	if wire.Kind(a.Body) != wire.Object {
-		return nil, a.unusable("it lacks the body")
+		return nil, a.unusable("the answer lacks the body")
 	}
 	body, err := wire.Members(a.Body)
 	if err != nil {
-		return nil, a.unusable("it lacks the body")
+		return nil, a.unusable("the answer lacks the body")
 	}
-	// Each member by itself: one of an unexpected type must not hide the others.
+	// Each member is read on its own, so that one of an unexpected type does not hide the
+	// others.
 	text := func(name string) string {
 		value, _ := wire.Text(wire.Find(body, name))
 		return value
@@ -107,22 +109,23 @@ func pluginSDKVersion(value []byte) string {
 	return full
 }
 
-// UserInfo is who is logged in (GET /api/user_info).
+// UserInfo is the user who is logged in (GET /api/user_info).
 type UserInfo struct {
-	// Name is the user's name.
+	// Name is the name of the user.
 	Name string
-	// LoginMethod is how the user logged in; empty on appliances before 7.4.
+	// LoginMethod is the login method that the user used. It is empty on appliances
+	// before 7.4.
 	LoginMethod LoginMethod
-	// Endpoints are what the user may do; nil on appliances from 7.4 on, which do
-	// not say.
+	// Endpoints are the endpoints that the user may access. It is nil on appliances from
+	// 7.4 on, which do not report them.
 	Endpoints []AllowedEndpoint
 }
 
-// AllowedEndpoint is an endpoint with what a user may do there and below.
+// AllowedEndpoint is an endpoint and what a user may do there and below.
 type AllowedEndpoint struct {
-	// URL is its path, "/api/configuration".
+	// URL is the path of the endpoint, "/api/configuration".
 	URL string
-	// Methods are the HTTP methods.
+	// Methods are the allowed HTTP methods.
 	Methods []string
 }
 
@@ -136,7 +139,7 @@ func (c *Client) UserInfo(ctx context.Context) (*UserInfo, error) {
 	info := &UserInfo{}
 	var ok bool
 	if info.Name, ok = wire.Text(member(find("user"), "name")); !ok {
-		return nil, a.unusable("it lacks the name of the user")
+		return nil, a.unusable("the answer lacks the name of the user")
 	}
 	if method := find("login_method"); method != nil {
 		info.LoginMethod.decode(method)
@@ -144,7 +147,7 @@ func (c *Client) UserInfo(ctx context.Context) (*UserInfo, error) {
 	if list := find("endpoints"); wire.Kind(list) == wire.Array {
 		entries, err := wire.Elements(list)
 		if err != nil {
-			return nil, a.unusable("its endpoints are no list")
+			return nil, a.unusable("its endpoints are not a list")
 		}
 		for _, entry := range entries {
 			url, _ := wire.Text(member(entry, "url"))
@@ -154,66 +157,70 @@ func (c *Client) UserInfo(ctx context.Context) (*UserInfo, error) {
 	return info, nil
 }
 
-// HealthStatus is how an appliance feels (GET /api/health_status, from 7.0 on). What the
-// appliance does not tell is nil, never zero, and so is what cannot be read, which
-// Unreadable names; Raw has all. Numbers may be written as texts.
+// HealthStatus is the health of an appliance (GET /api/health_status, from 7.0 on). A
+// value that the appliance does not report is nil, never zero. So is a value that cannot
+// be read; Unreadable names it. Raw has everything. The appliance may write numbers as
+// strings.
 type HealthStatus struct {
-	// CPU, Memory, Disk and Swap are used, in percent; nil where that is not told.
+	// CPU, Memory, Disk and Swap are the used shares in percent. Each is nil if it is not
+	// reported.
 	CPU, Memory, Disk, Swap *float64
-	// Load1, Load5 and Load15 are the load averages of as many minutes; nil where they
-	// are not told.
+	// Load1, Load5 and Load15 are the load averages of 1, 5 and 15 minutes. Each is nil
+	// if it is not reported.
 	Load1, Load5, Load15 *float64
-	// TaintedFiles counts files of the firmware that somebody changed, by the part
-	// of the firmware: "boot", "core", "ha_other". A count that cannot be read is -1. It
-	// is nil where nothing is told.
+	// TaintedFiles is the number of modified firmware files in each part of the firmware:
+	// "boot", "core", "ha_other". A count that cannot be read is -1. The map is nil if it
+	// is not reported.
 	TaintedFiles map[string]int
-	// Integrity is "OK" for each part of the firmware, or else "CORRUPTED"; "" where it
-	// cannot be read. It is nil where nothing is told.
+	// Integrity is "OK" or "CORRUPTED" for each part of the firmware, or "" if it cannot
+	// be read. The map is nil if it is not reported.
 	Integrity map[string]string
-	// RAIDStatus is "OK" for a RAID in order, RAIDDetail says more. Both are empty where
-	// there is no RAID, and where they cannot be read.
+	// RAIDStatus is "OK" for a healthy RAID; RAIDDetail has details. Both are empty if
+	// there is no RAID or if they cannot be read.
 	RAIDStatus, RAIDDetail string
-	// RAIDDisks has the status of each disk, "OK" or another; "" where it cannot be read.
-	RAIDDisks map[string]string
-	// Sessions counts the sessions under way by protocol; -1 where that cannot be read.
-	Sessions map[string]int
-	// SessionsTotal counts the sessions under way, as health_status tells it
-	// (sessions_total); nil where it is not told.
-	SessionsTotal *int
-	// TotalSessions counts the sessions under way on a node, as the status of a cluster
-	// tells it (total_sessions); nil where it is not told.
-	TotalSessions *int
-	// PipelineQueues is how full the queues are, by their names; -1 where that cannot be
+	// RAIDDisks is the status of each disk, "OK" or another text, or "" if it cannot be
 	// read.
+	RAIDDisks map[string]string
+	// Sessions is the number of running sessions by protocol. A number that cannot be
+	// read is -1.
+	Sessions map[string]int
+	// SessionsTotal is the number of running sessions that health_status reports
+	// (sessions_total), or nil.
+	SessionsTotal *int
+	// TotalSessions is the number of running sessions on a node that the status of a
+	// cluster reports (total_sessions), or nil.
+	TotalSessions *int
+	// PipelineQueues is the fill level of each queue by name. A level that cannot be read
+	// is -1.
 	PipelineQueues map[string]float64
-	// Unreadable are the places of what is there and cannot be read,
-	// "firmware/tainted_files/core", in their order.
+	// Unreadable are the places of the values that exist but cannot be read, such as
+	// "firmware/tainted_files/core", in the order of the answer.
 	Unreadable []string
-	// Raw is the whole status as it was sent.
+	// Raw is the whole status, unchanged.
 	Raw json.RawMessage
 }
 
-// Issues tells in words what of the firmware, the RAID and the disk is not in order, or
-// cannot be said to be: files that were changed, an integrity, a RAID or a disk of it that
-// is not "OK", and what of these is not told or cannot be read. An appliance without a RAID
-// has no issue with it. How full the disk may be is for you to judge. It is about the
-// health of an appliance: the status of a cluster tells too little of its nodes.
+// Issues describes what is wrong with the firmware, the RAID and the disk, or what is not
+// known about them: modified files; an integrity, a RAID or a RAID disk that is not "OK";
+// and values that are missing or cannot be read. An appliance without a RAID has no RAID
+// issue. Judge the used disk space yourself. Issues is for the health of an appliance;
+// the status of a cluster has too few values about its nodes.
 func (h *HealthStatus) Issues() []string {
 	var issues []string
 	add := func(format string, args ...any) { issues = append(issues, fmt.Sprintf(format, args...)) }
 	if len(h.TaintedFiles) == 0 {
-		add("whether files of the firmware were changed is not told")
+		add("the number of modified firmware files is not reported")
 	}
 	for _, part := range slices.Sorted(maps.Keys(h.TaintedFiles)) {
 		switch n := h.TaintedFiles[part]; {
 		case n < 0:
-			add("how many files of %s were changed cannot be read", oneLine(part, 60))
+			add("the number of modified files in %s cannot be read", oneLine(part, 60))
 		case n > 0:
-			add("%d changed files in %s", n, oneLine(part, 60))
+			add("%d modified files in %s", n, oneLine(part, 60))
 		}
 	}
 	if len(h.Integrity) == 0 {
-		add("the integrity of the firmware is not told")
+		add("the integrity of the firmware is not reported")
 	}
 	state := func(what, status string) {
 		switch status {
@@ -234,15 +241,14 @@ func (h *HealthStatus) Issues() []string {
 		state("the disk "+oneLine(disk, 60)+" of the RAID", h.RAIDDisks[disk])
 	}
 	if h.Disk == nil {
-		add("how full the disk is is not told")
+		add("the used disk space is not reported")
 	}
 	return issues
 }
 
-// HealthStatus reads how the appliance feels. Before an upgrade the guide's checklist asks
-// for an appliance without issues: no tainted files, every integrity and the RAID
-// "OK", and space on the disk; [HealthStatus.Issues] looks at these, [Firmware.Test] at
-// some of it.
+// HealthStatus reads the health of the appliance. The guide's checklist for an upgrade
+// requires no tainted files, "OK" for every integrity and for the RAID, and free disk
+// space. [HealthStatus.Issues] checks these; [Firmware.Test] checks some of them.
 func (c *Client) HealthStatus(ctx context.Context) (*HealthStatus, error) {
 	a, err := c.read(ctx, healthPath, nil)
 	if err != nil {
@@ -250,13 +256,13 @@ func (c *Client) HealthStatus(ctx context.Context) (*HealthStatus, error) {
 	}
 	status := anywhere(a)("health_status")
 	if wire.Kind(status) != wire.Object {
-		return nil, a.unusable("it lacks the health_status")
+		return nil, a.unusable("the answer lacks the health_status")
 	}
 	return newHealth(status), nil
 }
 
-// newHealth reads each member by itself: one of an unexpected type must not hide the
-// others, nor pass for a healthy one.
+// newHealth reads each member on its own, so that one of an unexpected type neither hides
+// the others nor looks healthy.
 func newHealth(status []byte) *HealthStatus {
 	h := &HealthStatus{Raw: json.RawMessage(status)}
 	r := &healthReader{status: status}
@@ -272,14 +278,13 @@ func newHealth(status []byte) *HealthStatus {
 	return h
 }
 
-// healthReader reads members of a health status, and notes what it cannot read.
+// healthReader reads members of a health status and records those that it cannot read.
 type healthReader struct {
 	status     []byte
 	unreadable []string
 }
 
-// at returns the value at a place, nil where there is none. What is above it must be
-// objects.
+// at returns the value at a place, or nil. Everything above it must be an object.
 func (r *healthReader) at(place string) []byte {
 	steps := strings.Split(place, "/")
 	value := r.status
@@ -297,7 +302,7 @@ func (r *healthReader) at(place string) []byte {
 	return value
 }
 
-// one reads one member, nil where it is not told or cannot be read.
+// one reads one member. It returns nil if the member is missing or cannot be read.
 func one[T any](r *healthReader, place string, read func([]byte) (T, bool)) *T {
 	value := r.at(place)
 	if value == nil {
@@ -322,7 +327,7 @@ func (r *healthReader) text(place string) string {
 	return ""
 }
 
-// each reads the members of an object; one that cannot be read is bad.
+// each reads the members of an object. A member that cannot be read becomes bad.
 func each[T any](r *healthReader, place string, bad T, read func([]byte) (T, bool)) map[string]T {
 	value := r.at(place)
 	if value == nil {
@@ -345,59 +350,59 @@ func each[T any](r *healthReader, place string, bad T, read func([]byte) (T, boo
 	return all
 }
 
-// numberOf reads a number that is not negative, written as one or as a text.
+// numberOf reads a number that is not negative, written as a number or as a string.
 func numberOf(value []byte) (float64, bool) {
 	text, ok := wire.Text(value)
 	n, err := strconv.ParseFloat(text, 64)
 	return n, ok && err == nil && n >= 0 && !math.IsInf(n, 0)
 }
 
-// countOf reads a whole number as numberOf does.
+// countOf reads a whole number like numberOf.
 func countOf(value []byte) (int, bool) {
 	n, ok := numberOf(value)
 	return int(n), ok && n == math.Trunc(n) && n < 1e15
 }
 
-// stringOf reads a text that is not empty.
+// stringOf reads a string that is not empty.
 func stringOf(value []byte) (string, bool) {
 	text, _ := wire.Text(value)
 	return text, wire.Kind(value) == wire.String && text != ""
 }
 
-// ClusterStatus is the state of a cluster of appliances, as its Central Management
-// node sees it (GET /api/cluster/status).
+// ClusterStatus is the state of a cluster of appliances, as its Central Management node
+// sees it (GET /api/cluster/status).
 type ClusterStatus struct {
-	// Nodes are all nodes.
+	// Nodes are all nodes of the cluster.
 	Nodes []ClusterNodeStatus
-	// Self is the key of the node that answered, "" where it does not say.
+	// Self is the key of the node that answered, or "" if it is not reported.
 	Self string
 }
 
 // ClusterNodeStatus is one node of a [ClusterStatus].
 type ClusterNodeStatus struct {
-	// Key is the node's id.
+	// Key is the id of the node.
 	Key string
-	// FQDN is its name.
+	// FQDN is the full name of the node.
 	FQDN string
-	// LastSeen is when it was heard of, the zero time for the node that answered.
+	// LastSeen is when the node last reported. It is the zero time for the node that answered.
 	LastSeen time.Time
-	// SyncStatus tells whether it has the present configuration: "n/a" on the
+	// SyncStatus says whether the node has the current configuration: "n/a" on the
 	// Central Management node, "pending" and others elsewhere.
 	SyncStatus string
-	// Health is how it feels, nil where it is down or says nothing; of the members
-	// it has memory, disk, swap, the loads and the sessions, with TotalSessions.
+	// Health is the health of the node, or nil if the node is down or reports nothing. It
+	// has only memory, disk, swap, the loads and the sessions, with TotalSessions.
 	Health *HealthStatus
-	// Warnings are what went wrong with its configuration.
+	// Warnings are the problems of the node's configuration.
 	Warnings []ClusterWarning
-	// Raw is the whole entry as it was sent.
+	// Raw is the whole entry, unchanged.
 	Raw json.RawMessage
 }
 
 // ClusterWarning is a problem of a node's configuration.
 type ClusterWarning struct {
-	// Message says what it is.
+	// Message describes the problem.
 	Message string
-	// Paths are the endpoints that it is about.
+	// Paths are the endpoints with the problem.
 	Paths []string
 }
 
@@ -405,9 +410,9 @@ type ClusterWarning struct {
 // cluster).
 type Cluster struct{ client *Client }
 
-// Status reads the state of the cluster (GET /api/cluster/status). An appliance that is
-// not the Central Management node of one refuses, which is [ErrNoCluster]; with which
-// error, the guide does not say.
+// Status reads the state of the cluster (GET /api/cluster/status). It returns
+// [ErrNoCluster] if the appliance is not the Central Management node of a cluster. The
+// guide does not say which error the appliance sends in that case.
 func (c Cluster) Status(ctx context.Context) (*ClusterStatus, error) {
 	a, err := c.client.read(ctx, clusterStatusPath, nil)
 	if err != nil {
@@ -426,7 +431,7 @@ func (c Cluster) Status(ctx context.Context) (*ClusterStatus, error) {
 	for _, entry := range entries {
 		members, err := wire.Members(entry)
 		if err != nil {
-			return nil, a.unusable("a node is no object")
+			return nil, a.unusable("a node is not an object")
 		}
 		node := ClusterNodeStatus{Raw: json.RawMessage(entry)}
 		seen := ""
@@ -447,17 +452,17 @@ func (c Cluster) Status(ctx context.Context) (*ClusterStatus, error) {
 	return status, nil
 }
 
-// Setup is the state of an appliance's first setup.
+// Setup is the state of the first setup of an appliance.
 type Setup struct {
-	// Status is "uninitialized" before the setup, "completed" after it, and
-	// "booting" while the appliance starts.
+	// Status is "uninitialized" before the setup, "completed" after it, or "booting"
+	// while the appliance starts.
 	Status string
-	// EULA is where the license agreement is.
+	// EULA is the path of the license agreement.
 	EULA string
 }
 
-// SetupStatus reads the state of an appliance's setup without logging in (GET
-// /api/setup): it answers before there are any users.
+// SetupStatus reads the state of the setup without logging in (GET /api/setup). The
+// endpoint answers even before there are any users.
 func SetupStatus(ctx context.Context, host string, options ...Option) (*Setup, error) {
 	a, err := anonymously(ctx, host, setupPath, options)
 	if err != nil {
@@ -465,7 +470,7 @@ func SetupStatus(ctx context.Context, host string, options ...Option) (*Setup, e
 	}
 	status, ok := wire.Text(wire.Find(a.All, "status"))
 	if !ok {
-		return nil, a.unusable("it lacks the status of the setup")
+		return nil, a.unusable("the answer lacks the status of the setup")
 	}
 	return &Setup{Status: status, EULA: newMeta(a.Meta).Link("eula")}, nil
 }

@@ -26,37 +26,37 @@ var (
 	auditHistogramPath = mustPath("audit/sessions/histogram")
 )
 
-// TrailZAT and TrailSRS are the formats of a recording, for [WithTrailFormat].
+// TrailZAT and TrailSRS are the formats of a recording. See [WithTrailFormat].
 const (
-	// TrailZAT is the format of a download without [WithTrailFormat].
+	// TrailZAT is the default format of a download.
 	TrailZAT = "zat"
-	// TrailSRS is for following a session that goes on.
+	// TrailSRS is the format for a session that is still running.
 	TrailSRS = "srs"
 )
 
-// Audit reads what the appliance recorded (audit).
+// Audit reads the recordings of the appliance (audit).
 type Audit struct {
-	// Sessions searches and reads recorded sessions, audit/sessions.
+	// Sessions searches and reads recorded sessions (audit/sessions).
 	Sessions *AuditSessions
 }
 
 func newAudit(c *Client) Audit { return Audit{&AuditSessions{client: c}} }
 
 // AuditSessions finds and reads recorded sessions (guide: Search, download and index
-// sessions; audit/sessions). Their types and the queries that find them are in package
-// audit. All of it needs the right to search; without it there is [Unauthorized].
+// sessions; audit/sessions). Package audit has the types of sessions and of queries.
+// Every method needs the right to search; without it, the error is [Unauthorized].
 //
-// Changes of a session need no transaction, and the API has none.
+// The API cannot change sessions, so no method needs a transaction.
 type AuditSessions struct {
 	client *Client
 
-	reading atomic.Bool // a search reads a snapshot
+	reading atomic.Bool // a search is reading a snapshot
 	mu      sync.Mutex
 	last    snapshot // the one before
 }
 
-// Get reads one session by its key (GET /api/audit/sessions/KEY). It gives
-// [ResourceNotFound] for one that does not exist.
+// Get reads one session by its key (GET /api/audit/sessions/KEY). It returns
+// [ResourceNotFound] if the session does not exist.
 func (s *AuditSessions) Get(ctx context.Context, key string) (*audit.Session, error) {
 	path, err := sessionPath(key)
 	if err != nil {
@@ -67,7 +67,7 @@ func (s *AuditSessions) Get(ctx context.Context, key string) (*audit.Session, er
 		return nil, err
 	}
 	if a.Body == nil {
-		return nil, a.unusable("it lacks the body of %s", oneLine(key, 60))
+		return nil, a.unusable("the answer lacks the body of %s", oneLine(key, 60))
 	}
 	session, err := decodeSession(a, a.body)
 	if err != nil {
@@ -77,12 +77,12 @@ func (s *AuditSessions) Get(ctx context.Context, key string) (*audit.Session, er
 		session.Key = key
 	}
 	if session.Key != key {
-		return nil, a.unusable("it is about %q, not %q", oneLine(session.Key, 60), oneLine(key, 60))
+		return nil, a.unusable("the answer is about %q, not %q", oneLine(session.Key, 60), oneLine(key, 60))
 	}
 	return session, nil
 }
 
-// sessionPath is the path of a session, and of what belongs to it.
+// sessionPath returns the path of a session or of something below it.
 func sessionPath(key string, below ...string) (apiPath, error) {
 	if slices.Contains(notSessions, key) {
 		return apiPath{}, fmt.Errorf("sps: %s: %w", auditSessionsPath.Text, invalid("%s is the name of an endpoint, not the key of a session", quoted(key)))
@@ -96,7 +96,7 @@ func sessionPath(key string, below ...string) (apiPath, error) {
 	return path, err
 }
 
-// notSessions are the endpoints beside the sessions.
+// notSessions are the endpoints that are siblings of the sessions.
 var notSessions = []string{"_snapshot", "_count", "stats", "histogram"}
 
 // decodeSession decodes a session.
@@ -108,10 +108,10 @@ func decodeSession(a *answer, data []byte) (*audit.Session, error) {
 	return session, nil
 }
 
-// Count returns how many sessions a query finds
-// (GET /api/audit/sessions/_count). An appliance without that endpoint, before 7.3, is
-// searched; where it finds 10,000 or more, and does not tell how many, the result is 10,000
-// and [ErrSearchCeiling].
+// Count returns how many sessions a query finds (GET /api/audit/sessions/_count).
+// Appliances before 7.3 do not have that endpoint; there, Count runs a search. If such an
+// appliance finds 10,000 sessions or more without telling the number, Count returns
+// 10,000 and [ErrSearchCeiling].
 func (s *AuditSessions) Count(ctx context.Context, query audit.Query) (int, error) {
 	query.Sort, query.PageSize, query.Fields, query.KeysOnly = audit.Sort{}, 0, nil, true
 	values, err := searchValues(query)
@@ -123,7 +123,7 @@ func (s *AuditSessions) Count(ctx context.Context, query audit.Query) (int, erro
 		text, _ := wire.Text(wire.Find(a.All, "count"))
 		count, err := strconv.Atoi(text)
 		if err != nil || count < 0 {
-			return 0, a.unusable("it lacks the count")
+			return 0, a.unusable("the answer lacks the count")
 		}
 		return count, nil
 	}
@@ -137,32 +137,35 @@ func (s *AuditSessions) Count(ctx context.Context, query audit.Query) (int, erro
 	count, ok := matchCount(a)
 	switch {
 	case !ok:
-		return 0, a.unusable("it lacks match_count")
+		return 0, a.unusable("the answer lacks match_count")
 	case count >= searchCeiling:
 		return searchCeiling, s.failed(fmt.Errorf("%w: this appliance does not count them; narrow the query", ErrSearchCeiling))
 	}
 	return count, nil
 }
 
-// lacksEndpoint tells that an appliance has no such endpoint.
+// lacksEndpoint reports whether an error says that an appliance does not have the
+// endpoint.
 func lacksEndpoint(err error) bool {
 	return errors.Is(err, ResourceNotFound) || errors.Is(err, Status(http.StatusNotFound)) || errors.Is(err, Status(http.StatusMethodNotAllowed))
 }
 
-// matchCount is how many sessions a search has found, searchCeiling for as many or more.
+// matchCount returns how many sessions a search has found. searchCeiling means that many
+// or more.
 func matchCount(a *answer) (count int, ok bool) {
 	text, _ := wire.Text(member(a.Meta, "match_count"))
 	count, err := strconv.Atoi(text)
 	return count, err == nil && count >= 0
 }
 
-// searchValues are the parameters of a query.
+// searchValues returns the parameters of a query.
 func searchValues(query audit.Query) (url.Values, error) {
 	values, err := query.Values()
 	return values, badQuery(err)
 }
 
-// badQuery is both what package audit has against a query, and ErrInvalidInput.
+// badQuery makes an error that is both the query error of package audit and
+// ErrInvalidInput.
 func badQuery(err error) error {
 	if err == nil {
 		return nil
@@ -170,20 +173,21 @@ func badQuery(err error) error {
 	return fmt.Errorf("sps: %s: %w: %w", auditSessionsPath.Text, ErrInvalidInput, err)
 }
 
-// failed names the appliance in an error that is not about one request.
+// failed adds the name of the appliance to an error that is not about one request.
 func (s *AuditSessions) failed(err error) error {
 	return errorf("sps: %s: %s: %w", s.client.Host(), auditSessionsPath.Text, err)
 }
 
-// Stats counts the values of a field (GET /api/audit/sessions/stats). The form of the
-// answer is not documented: see [audit.Tallies].
+// Stats counts the sessions for each value of a field (GET /api/audit/sessions/stats).
+// The form of the answer is not documented: see [audit.Tallies].
 func (s *AuditSessions) Stats(ctx context.Context, query audit.StatsQuery) (*audit.Tallies, error) {
 	values, err := query.Values()
 	return s.tallies(ctx, auditStatsPath, values, err)
 }
 
-// Histogram counts the sessions of each interval (GET /api/audit/sessions/histogram). The
-// form of the answer is not documented: see [audit.Tallies].
+// Histogram counts the sessions in each time interval (GET
+// /api/audit/sessions/histogram). The form of the answer is not documented: see
+// [audit.Tallies].
 func (s *AuditSessions) Histogram(ctx context.Context, query audit.HistogramQuery) (*audit.Tallies, error) {
 	values, err := query.Values()
 	return s.tallies(ctx, auditHistogramPath, values, err)
@@ -204,47 +208,48 @@ func (s *AuditSessions) tallies(ctx context.Context, path apiPath, values url.Va
 	return t, nil
 }
 
-// Content searches in one recording, and iterates over the events that match
-// (GET /api/audit/sessions/KEY/content). What is searched for is in the query language, as
-// [audit.Query.Content] is; without anything, it is [ErrInvalidInput]. Only indexed
-// sessions have events. After an error the iteration ends.
+// Content searches in one recording and iterates over the events that match (GET
+// /api/audit/sessions/KEY/content). The search text is in the query language, like
+// [audit.Query.Content]. An empty text is [ErrInvalidInput]. Only indexed sessions have
+// events. An error ends the iteration.
 func (s *AuditSessions) Content(ctx context.Context, key, content string) iter.Seq2[*audit.Event, error] {
 	path, err := sessionPath(key, "content")
 	if err == nil {
 		err = badQuery(audit.Query{Content: content}.Validate())
 	}
 	if err == nil && strings.TrimSpace(content) == "" {
-		err = fmt.Errorf("sps: GET %s: %w", path.Text, invalid("there is nothing to search for"))
+		err = fmt.Errorf("sps: GET %s: %w", path.Text, invalid("the search text is empty"))
 	}
 	return sessionRecords[audit.Event](ctx, s.client, path, url.Values{"q": {strings.TrimSpace(content)}}, err)
 }
 
-// Events iterates over what a user did in a session, as far as it is indexed
-// (GET /api/audit/sessions/KEY/events). After an error the iteration ends.
+// Events iterates over the recorded events of a session (GET
+// /api/audit/sessions/KEY/events). Only indexed sessions have events. An error ends the
+// iteration.
 func (s *AuditSessions) Events(ctx context.Context, key string) iter.Seq2[*audit.Event, error] {
 	return recordsOf[audit.Event](ctx, s.client, key, "events")
 }
 
-// Alerts iterates over the events of a session that a content policy matched
-// (GET /api/audit/sessions/KEY/alerts). After an error the iteration ends.
+// Alerts iterates over the events of a session that a content policy matched (GET
+// /api/audit/sessions/KEY/alerts). An error ends the iteration.
 func (s *AuditSessions) Alerts(ctx context.Context, key string) iter.Seq2[*audit.Alert, error] {
 	return recordsOf[audit.Alert](ctx, s.client, key, "alerts")
 }
 
-// Channels iterates over the channels of a session
-// (GET /api/audit/sessions/KEY/channels). After an error the iteration ends.
+// Channels iterates over the channels of a session (GET
+// /api/audit/sessions/KEY/channels). An error ends the iteration.
 func (s *AuditSessions) Channels(ctx context.Context, key string) iter.Seq2[*audit.Channel, error] {
 	return recordsOf[audit.Channel](ctx, s.client, key, "channels")
 }
 
-// Indexing iterates over what the indexer did with a session
-// (GET /api/audit/sessions/KEY/indexing). After an error the iteration ends.
+// Indexing iterates over the indexing jobs of a session (GET
+// /api/audit/sessions/KEY/indexing). An error ends the iteration.
 func (s *AuditSessions) Indexing(ctx context.Context, key string) iter.Seq2[*audit.Indexing, error] {
 	return recordsOf[audit.Indexing](ctx, s.client, key, "indexing")
 }
 
-// Downloads iterates over the downloads of a recording
-// (GET /api/audit/sessions/KEY/trail_downloads). After an error the iteration ends.
+// Downloads iterates over the downloads of a recording (GET
+// /api/audit/sessions/KEY/trail_downloads). An error ends the iteration.
 func (s *AuditSessions) Downloads(ctx context.Context, key string) iter.Seq2[*audit.Download, error] {
 	return recordsOf[audit.Download](ctx, s.client, key, "trail_downloads")
 }
@@ -254,8 +259,8 @@ func recordsOf[T any](ctx context.Context, r reader, key, name string) iter.Seq2
 	return sessionRecords[T](ctx, r, path, nil, err)
 }
 
-// sessionRecords iterates over a list of what belongs to a session. Its items are bare:
-// they have no keys, and most have no body.
+// sessionRecords iterates over a list below a session. Its items are bare: they have no
+// keys, and most have no body.
 func sessionRecords[T any](ctx context.Context, r reader, path apiPath, query url.Values, err error) iter.Seq2[*T, error] {
 	return func(yield func(*T, error) bool) {
 		if err != nil {
@@ -293,8 +298,8 @@ type recordPages struct {
 	done  bool
 }
 
-// read reads the next page. Its link may lead to another name of the list: the guide has
-// both .../indexing and .../indexer.
+// read reads the next page. Its link may use another name of the list: the guide has both
+// .../indexing and .../indexer.
 func (p *recordPages) read(ctx context.Context, r reader) (*answer, [][]byte, error) {
 	a, err := r.read(ctx, p.path, p.query)
 	if err != nil {
@@ -309,7 +314,7 @@ func (p *recordPages) read(ctx context.Context, r reader) (*answer, [][]byte, er
 	case err != nil:
 		return nil, nil, err
 	case len(query) == 0 && ok && total > p.seen.came:
-		return nil, nil, a.unusable("it has %d of %d items, and no link to the next page", p.seen.came, total)
+		return nil, nil, a.unusable("the list has %d of %d items, and no link to the next page", p.seen.came, total)
 	case len(query) == 0:
 		p.done = true
 		return a, items, nil
@@ -326,14 +331,15 @@ func (p *recordPages) read(ctx context.Context, r reader) (*answer, [][]byte, er
 	return a, items, nil
 }
 
-// DownloadTrail writes the recording of a session to w as it comes, in constant memory
-// (GET /api/audit/sessions/KEY/audit_trail); see [Client.Download] for what it returns and
-// for [WithProgress]. The format is [TrailZAT] unless [WithTrailFormat] has another one.
-// Recordings that were archived are served as long as the appliance reaches the archive.
+// DownloadTrail writes the recording of a session to w, in constant memory (GET
+// /api/audit/sessions/KEY/audit_trail). See [Client.Download] for the result, and
+// [WithProgress]. The format is [TrailZAT] unless [WithTrailFormat] sets another. The
+// appliance also serves archived recordings, as long as it can reach the archive.
 //
-// It gives [ErrNoRecording] for a session without a recording, and for one that goes on
-// where the appliance serves [TrailSRS] only; [ResourceNotFound] alone where there is no
-// such session. A download that breaks off must begin anew.
+// It returns [ErrNoRecording] if the session has no recording, or if the session is still
+// running and the appliance serves only [TrailSRS]. It returns [ResourceNotFound] without
+// ErrNoRecording if the session does not exist. A download that breaks off must start
+// again.
 func (s *AuditSessions) DownloadTrail(ctx context.Context, key string, w io.Writer, options ...DownloadOption) (int64, error) {
 	path, err := sessionPath(key, "audit_trail")
 	if err != nil {
@@ -346,32 +352,33 @@ func (s *AuditSessions) DownloadTrail(ctx context.Context, key string, w io.Writ
 	return n, err
 }
 
-// WithTrailFormat asks for a recording in a format, [TrailZAT] or [TrailSRS], in
-// [AuditSessions.DownloadTrail]. Any other one is [ErrInvalidInput].
+// WithTrailFormat sets the format of a recording in [AuditSessions.DownloadTrail]:
+// [TrailZAT] or [TrailSRS]. Any other format is [ErrInvalidInput].
 func WithTrailFormat(format string) DownloadOption { return trailFormat(format) }
 
 type trailFormat string
 
 func (o trailFormat) applyDownload(k *call) error {
 	switch o {
-	case TrailZAT: // which is what comes without the parameter
+	case TrailZAT: // the default, which needs no parameter
 		k.query.Del("format")
 	case TrailSRS:
 		k.query.Set("format", string(o))
 	default:
-		return fmt.Errorf("sps: %w", invalid("the format %s of a recording: use TrailZAT or TrailSRS", quoted(string(o))))
+		return fmt.Errorf("sps: %w", invalid("format %s of a recording: use TrailZAT or TrailSRS", quoted(string(o))))
 	}
 	return nil
 }
 
-// withoutRecording tells a session without a recording from another refusal of a download.
+// withoutRecording distinguishes a session without a recording from other refusals of a
+// download.
 func (s *AuditSessions) withoutRecording(ctx context.Context, key string, refusal error) error {
 	session, err := s.Get(ctx, key)
 	switch {
-	case err != nil: // there is no session, or it cannot be told
+	case err != nil: // the session does not exist, or that is not known
 		return refusal
 	case session.Active:
-		return because(fmt.Errorf("%w yet: it goes on, and may be followed WithTrailFormat(TrailSRS)", ErrNoRecording), refusal)
+		return because(fmt.Errorf("%w yet: it is still running; download it with WithTrailFormat(TrailSRS)", ErrNoRecording), refusal)
 	case hasRecording(session):
 		return refusal
 	}
@@ -385,8 +392,8 @@ func hasRecording(session *audit.Session) bool {
 	return session.TrailDownloadLink != ""
 }
 
-// WebAddress returns the address of a session in the appliance's web interface, for people
-// to open: https://HOST/portal/#/audit/sessions/KEY.
+// WebAddress returns the URL of a session in the appliance's web interface:
+// https://HOST/portal/#/audit/sessions/KEY.
 func (s *AuditSessions) WebAddress(key string) string {
 	return "https://" + s.client.Host() + "/portal/#/audit/sessions/" + url.PathEscape(key)
 }

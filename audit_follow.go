@@ -22,7 +22,7 @@ import (
 	"github.com/go-sps/sps/internal/wire"
 )
 
-// AuditFollow gives each recorded session once, when it has ended; see
+// AuditFollow returns each recorded session once, after it has ended; see
 // [AuditSessions.Follow]. It is for one goroutine.
 type AuditFollow struct {
 	sessions *AuditSessions
@@ -33,35 +33,36 @@ type AuditFollow struct {
 	once     bool
 	notify   func(error)
 
-	checkpoint []byte // to go on from
+	checkpoint []byte // where to continue
 
 	by        followBy
-	since     time.Time            // what ended before it is not wanted; zero for none
-	floor     time.Time            // where the window begins; zero for everything
-	top       time.Time            // the latest time that was seen
-	handed    map[uint64]handed    // what was handed on, from floor on
-	running   map[string]time.Time // what goes on with its start, where it is followed by that
+	since     time.Time            // sessions that ended earlier are not wanted; zero means all
+	floor     time.Time            // start of the window; zero means everything
+	top       time.Time            // the latest time seen
+	handed    map[uint64]handed    // what was returned since floor
+	running   map[string]time.Time // running sessions with their start, if they are followed by it
 	endOfPage bool
 	space     []byte // for the next page
 }
 
-// followBy is the time by which sessions are asked for.
+// followBy is the time by which the sessions are requested.
 type followBy string
 
 const (
 	byEnd     followBy = audit.FieldEndTime
 	byStart   followBy = audit.FieldStartTime
-	byUnknown followBy = "" // it shows with the first request
+	byUnknown followBy = "" // the first request finds out
 )
 
-// handed is a session that was handed on.
+// handed is a session that was returned.
 type handed struct {
 	at   time.Time
-	seen bool // at is known: a checkpoint does not have it
+	seen bool // at is known; a checkpoint does not have it
 }
 
-// FollowOption refines [AuditSessions.Follow]: [WithCheckpoint], [WithSince],
-// [WithPollInterval], [WithWindow], [WithOnce] and [WithErrorFunc]. Nil does nothing.
+// FollowOption is an option of [AuditSessions.Follow]: [WithCheckpoint], [WithSince],
+// [WithPollInterval], [WithWindow], [WithOnce] or [WithErrorFunc]. A nil option does
+// nothing.
 type FollowOption interface{ applyFollow(*AuditFollow) error }
 
 type followOption func(*AuditFollow) error
@@ -75,12 +76,12 @@ func (o IntervalOption) applyFollow(f *AuditFollow) error {
 	return err
 }
 
-// followInterval is the time between two looks without [WithPollInterval].
+// followInterval is the time between two polls without [WithPollInterval].
 const followInterval = time.Minute
 
-// WithCheckpoint goes on from a checkpoint, see [AuditFollow.Checkpoint]. An empty one is
-// none. One that is torn, of a newer version, of another appliance or query, or from the
-// future is [ErrCheckpoint].
+// WithCheckpoint continues from a checkpoint, see [AuditFollow.Checkpoint]. An empty
+// checkpoint has no effect. A checkpoint that is incomplete, of a newer version, of
+// another appliance or query, or from the future is [ErrCheckpoint].
 func WithCheckpoint(checkpoint []byte) FollowOption {
 	return followOption(func(f *AuditFollow) error {
 		f.checkpoint = checkpoint
@@ -89,7 +90,7 @@ func WithCheckpoint(checkpoint []byte) FollowOption {
 }
 
 // WithSince leaves out the sessions that ended before a time. Without it and without a
-// checkpoint, all sessions that the appliance has are given first. A checkpoint counts more.
+// checkpoint, all sessions on the appliance come first. A checkpoint overrides it.
 func WithSince(t time.Time) FollowOption {
 	return followOption(func(f *AuditFollow) error {
 		f.since = t
@@ -97,9 +98,9 @@ func WithSince(t time.Time) FollowOption {
 	})
 }
 
-// WithWindow sets how late a session may arrive, compared with the one that ended last,
-// without being lost; 15 minutes by default. The clocks of the nodes of a cluster may differ
-// by as much, and members may deliver as late. A longer window costs larger answers.
+// WithWindow sets how late a session may arrive, compared with the session that ended
+// last, without being lost: 15 minutes by default. Cluster nodes may deliver sessions
+// late, and their clocks may differ. A longer window makes the answers larger.
 func WithWindow(window time.Duration) FollowOption {
 	return followOption(func(f *AuditFollow) error {
 		if window <= 0 {
@@ -110,8 +111,8 @@ func WithWindow(window time.Duration) FollowOption {
 	})
 }
 
-// WithOnce ends the loop when all sessions that have ended were given: for programs that
-// are started again and again in place of a daemon.
+// WithOnce ends the loop when all sessions that have ended were returned. Use it for
+// programs that run periodically instead of as a daemon.
 func WithOnce() FollowOption {
 	return followOption(func(f *AuditFollow) error {
 		f.once = true
@@ -119,8 +120,8 @@ func WithOnce() FollowOption {
 	})
 }
 
-// WithErrorFunc calls a function with each error after which [AuditFollow.All] tries again,
-// from the goroutine of the loop. Nil is none.
+// WithErrorFunc calls notify with each error after which [AuditFollow.All] tries again,
+// from the goroutine of the loop. A nil function does nothing.
 func WithErrorFunc(notify func(error)) FollowOption {
 	return followOption(func(f *AuditFollow) error {
 		if notify != nil {
@@ -130,20 +131,20 @@ func WithErrorFunc(notify func(error)) FollowOption {
 	})
 }
 
-// Follow gives each session that a query finds once, when it has ended, for programs that
-// hand sessions on as they come. Nothing is sent before [AuditFollow.All].
+// Follow returns each session that a query finds once, after it has ended. Use it to
+// forward sessions as they end. Nothing is sent before [AuditFollow.All].
 //
-// The query must have no Sort and no End, which are [ErrInvalidInput]. Its Filter should
-// be about what does not change in a session. Sessions are asked for by the time of their end
-// (GET /api/audit/sessions, with a range of end_time in the filter), in an overlapping
-// window; no snapshot is used. Where the appliance takes no such range, they are asked for by
-// their start, and those that go on are remembered and read one by one until they have
-// ended.
+// The query must not have a Sort or an End; they are [ErrInvalidInput]. Its Filter should
+// use only fields that do not change during a session. The client requests sessions by
+// their end (GET /api/audit/sessions, with a range of end_time in the filter), in
+// overlapping windows and without a snapshot. If the appliance does not accept such
+// ranges, the client requests them by their start, remembers the running ones, and reads
+// those one by one until they have ended.
 //
-// A restart of the appliance, a session of the API that expires, and sessions that end long
-// after they began lose none. What arrives later than [WithWindow] is lost; so is a
-// session that never has an end. What changes in a session after its end, such as a late
-// index, is not seen.
+// No session is lost if the appliance restarts, if the API session expires, or if a
+// session ends long after its start. A session that arrives later than [WithWindow]
+// allows is lost. A session without an end is never returned. Changes after the end of a
+// session, such as late indexing, are not seen.
 func (s *AuditSessions) Follow(ctx context.Context, query audit.Query, options ...FollowOption) (*AuditFollow, error) {
 	f := &AuditFollow{
 		sessions: s, ctx: ctx, query: query, every: followInterval, window: 15 * time.Minute, notify: func(error) {},
@@ -153,7 +154,7 @@ func (s *AuditSessions) Follow(ctx context.Context, query audit.Query, options .
 		return nil, badQuery(err)
 	}
 	if query.Sort != (audit.Sort{}) || !query.End.IsZero() {
-		return nil, fmt.Errorf("sps: %s: %w", auditSessionsPath.Text, invalid("what is followed has no Sort and no End"))
+		return nil, fmt.Errorf("sps: %s: %w", auditSessionsPath.Text, invalid("a followed query must not have a Sort or an End"))
 	}
 	for _, option := range options {
 		if option == nil {
@@ -163,7 +164,7 @@ func (s *AuditSessions) Follow(ctx context.Context, query audit.Query, options .
 			return nil, s.failed(err)
 		}
 	}
-	if len(f.checkpoint) > 0 { // it counts more than other options
+	if len(f.checkpoint) > 0 { // it overrides the other options
 		if err := f.load(f.checkpoint); err != nil {
 			return nil, s.failed(err)
 		}
@@ -171,19 +172,20 @@ func (s *AuditSessions) Follow(ctx context.Context, query audit.Query, options .
 	return f, nil
 }
 
-// EndOfPage reports whether the session that was given last is the last one of an answer: a
-// good time to save what was done and the checkpoint. The next session may take a while.
+// EndOfPage reports whether the last returned session is the last one of an answer. This
+// is a good time to save the results and the checkpoint, because the next session may
+// take a while.
 func (f *AuditFollow) EndOfPage() bool { return f.endOfPage }
 
-// All iterates over the sessions as they end, about in the order of their ends, until the
-// context ends, which is the last error, or with [WithOnce] until there are no more. Called
-// once more, it goes on.
+// All iterates over the sessions as they end, approximately in the order of their ends.
+// It runs until the context ends, which is its last error; with [WithOnce], it runs until
+// there are no more sessions. Another call of All continues.
 //
-// While the appliance cannot be reached, restarts, or answers that it is too busy, it tries
-// again and again, with [WithOnce] five times; see [WithErrorFunc]. Other errors end the
-// iteration: a refused password or query, a missing right, answers that are unusable five
-// times in a row, [ErrSearchCeiling] where more than 10,000 sessions end at the same time.
-// Go on from the checkpoint then.
+// While the appliance is unreachable, restarting or too busy, All tries again, without
+// limit or, with [WithOnce], five times; see [WithErrorFunc]. Other errors end the
+// iteration: a refused password or query, a missing right, unusable answers five times in
+// a row, or [ErrSearchCeiling] if more than 10,000 sessions end at the same time.
+// Continue from the checkpoint after such an error.
 func (f *AuditFollow) All() iter.Seq2[*audit.Session, error] {
 	return func(yield func(*audit.Session, error) bool) {
 		hand := func(session *audit.Session) bool { return yield(session, nil) }
@@ -214,13 +216,13 @@ func (f *AuditFollow) All() iter.Seq2[*audit.Session, error] {
 	}
 }
 
-// followPause is the wait after some failures in a row.
+// followPause returns the wait after a number of failures in a row.
 func followPause(failures int) time.Duration {
 	bound := min(time.Second<<min(failures, 10), time.Minute)
 	return bound/2 + rand.N(bound/2)
 }
 
-// goesOn reports whether a failure may be gone with the next look.
+// goesOn reports whether the next poll may succeed after a failure.
 func (f *AuditFollow) goesOn(err error, failures int) bool {
 	var refused *Error
 	var broken *TransportError
@@ -228,13 +230,13 @@ func (f *AuditFollow) goesOn(err error, failures int) bool {
 	switch {
 	case errors.Is(err, ErrClosed) || refusesCredential(err) || failures+1 >= maxFailures && lasting:
 		return false
-	case errors.As(err, &refused): // a page of something before the API has no type
+	case errors.As(err, &refused): // a page of a server in front of the API has no type
 		return refused.Status >= 500 || refused.Status == 429 || refused.Type == "" && refused.Status != 400
 	}
 	return errors.As(err, &broken) && !untrusted(err)
 }
 
-// poll hands on what has ended since the last time.
+// poll returns the sessions that have ended since the last poll.
 func (f *AuditFollow) poll(hand func(*audit.Session) bool) error {
 	f.endOfPage = false
 	if f.by == byStart {
@@ -258,14 +260,14 @@ func (f *AuditFollow) poll(hand func(*audit.Session) bool) error {
 	if startErr := f.pollByStart(hand); startErr == nil || !refusesQuery(startErr) {
 		return startErr
 	}
-	f.by = byUnknown // it was not the range that is refused
+	f.by = byUnknown // the range was not the reason for the refusal
 	return err
 }
 
-// epoch is before everything.
+// epoch is before every session.
 var epoch = time.Unix(0, 0).UTC()
 
-// pollByEnd asks for what has ended, from floor on.
+// pollByEnd requests the sessions that have ended since floor.
 func (f *AuditFollow) pollByEnd(hand func(*audit.Session) bool) error {
 	w := followWalk{f: f, hand: hand, field: audit.FieldEndTime, cursor: later(f.floor, f.since, epoch)}
 	return w.run(func(q *audit.Query, cursor time.Time) {
@@ -287,8 +289,9 @@ func later(times ...time.Time) (latest time.Time) {
 	return latest
 }
 
-// rangesWork tells an appliance where nothing has ended from one that finds nothing by
-// ranges of end_time: there, the session that ended last is not found.
+// rangesWork distinguishes an appliance on which nothing has ended from one that does not
+// find sessions by ranges of end_time. On the latter, a range does not find even the
+// session that ended last.
 func (f *AuditFollow) rangesWork() (bool, error) {
 	q := f.query
 	q.KeysOnly, q.Fields, q.PageSize = false, []string{audit.FieldEndTime}, 1
@@ -308,14 +311,15 @@ func (f *AuditFollow) rangesWork() (bool, error) {
 	return last.EndTime.IsZero() || last.EndTime.Before(later(f.floor, f.since, epoch)), nil
 }
 
-// pollByStart asks for what went on, and for what has begun, from floor on.
+// pollByStart reads the running sessions, and requests those that have started since
+// floor.
 func (f *AuditFollow) pollByStart(hand func(*audit.Session) bool) error {
 	if err := f.pollRunning(hand); err != nil {
 		return err
 	}
 	w := followWalk{f: f, hand: hand, field: audit.FieldStartTime, cursor: f.floor}
 	return w.run(func(q *audit.Query, cursor time.Time) {
-		// The parameter finds what started later.
+		// The parameter finds sessions that started later.
 		if after := cursor.Add(-time.Millisecond); !cursor.IsZero() && after.After(q.Start) {
 			q.Start = after
 		}
@@ -333,7 +337,8 @@ func (f *AuditFollow) wanted(s *audit.Session) bool {
 	return f.since.IsZero() || s.EndTime.IsZero() || !s.EndTime.Before(f.since)
 }
 
-// hasEnded reports whether a session has ended. One that was not recorded may have no end.
+// hasEnded reports whether a session has ended. A session that was not recorded may have
+// no end.
 func hasEnded(s *audit.Session) bool {
 	if s.Active {
 		return false
@@ -341,7 +346,7 @@ func hasEnded(s *audit.Session) bool {
 	return !s.EndTime.IsZero() || string(s.Values(audit.FieldActive)[0]) == "false"
 }
 
-// pollRunning hands on those that have ended of those that went on.
+// pollRunning returns those of the running sessions that have ended.
 func (f *AuditFollow) pollRunning(hand func(*audit.Session) bool) error {
 	for _, key := range slices.Sorted(maps.Keys(f.running)) {
 		session, err := f.sessions.Get(f.ctx, key)
@@ -369,9 +374,9 @@ func (f *AuditFollow) pollRunning(hand func(*audit.Session) bool) error {
 	return nil
 }
 
-// followWalk goes through the sessions in the order of a time. Each page is asked for from the
-// time of the last one on, and not by an offset: what is added or deleted meanwhile moves
-// nothing.
+// followWalk reads the sessions in the order of a time. It requests each page from the
+// time of the previous page's last session instead of by an offset, so sessions that are
+// added or deleted meanwhile do not shift the pages.
 type followWalk struct {
 	f      *AuditFollow
 	hand   func(*audit.Session) bool
@@ -379,7 +384,7 @@ type followWalk struct {
 	cursor time.Time
 }
 
-// at is the time of a session that counts.
+// at returns the time of a session by which it is ordered.
 func (w *followWalk) at(s *audit.Session) time.Time {
 	if w.field == audit.FieldEndTime {
 		return s.EndTime
@@ -409,7 +414,7 @@ func (w *followWalk) run(narrow func(*audit.Query, time.Time), look func(*audit.
 			f.forget()
 			return nil
 		case n == 0:
-			return page.unusable("it has %d sessions, and shows %d of them", page.count, offset)
+			return page.unusable("the appliance has %d sessions, and shows %d of them", page.count, offset)
 		case last.After(w.cursor):
 			w.cursor, offset = last, 0
 		default:
@@ -433,7 +438,7 @@ func (w *followWalk) values(narrow func(*audit.Query, time.Time), offset int) (u
 	return values, err
 }
 
-// page hands on what is new of a page, and returns the time of its last session.
+// page returns the new sessions of a page, and the time of the page's last session.
 func (w *followWalk) page(page *searchPage, look func(*audit.Session) bool) (last time.Time, err error) {
 	f := w.f
 	type fresh struct {
@@ -479,17 +484,17 @@ func (w *followWalk) page(page *searchPage, look func(*audit.Session) bool) (las
 			return last, errStopped
 		}
 	}
-	f.top = later(f.top, last) // not before: the window must not begin behind what is not handed on
+	f.top = later(f.top, last) // not earlier: the window must not start after a session that was not returned
 	return last, nil
 }
 
-// forget drops what was handed on before the checkpoint and is not there any more.
+// forget drops what was returned before the checkpoint and no longer exists.
 func (f *AuditFollow) forget() {
 	maps.DeleteFunc(f.handed, func(_ uint64, h handed) bool { return !h.seen })
 }
 
-// prune moves the window on, and drops what is before it. The window ends at the latest
-// time that was seen, or now where that is in the future.
+// prune moves the window forward and drops what is before it. The window ends at the
+// latest time seen, or now if that time is in the future.
 func (f *AuditFollow) prune() {
 	if !f.top.IsZero() {
 		end := f.top
@@ -503,7 +508,7 @@ func (f *AuditFollow) prune() {
 	if len(f.handed) <= room {
 		return
 	}
-	// What was handed on does not fit into a checkpoint: the window begins later.
+	// The returned sessions do not fit into a checkpoint, so the window starts later.
 	times := make([]time.Time, 0, len(f.handed))
 	for _, h := range f.handed {
 		if h.seen {
@@ -513,7 +518,7 @@ func (f *AuditFollow) prune() {
 	slices.SortFunc(times, time.Time.Compare)
 	for i := len(f.handed) - room; i < len(times); i++ {
 		if i > 0 && times[i].After(times[i-1]) {
-			f.sessions.client.logWaiting(f.ctx, slog.LevelWarn, "sps: more sessions came at once than a checkpoint holds; the window begins later",
+			f.sessions.client.logWaiting(f.ctx, slog.LevelWarn, "sps: more sessions ended at once than fit into a checkpoint; the window starts later",
 				slog.Time("from", times[i]))
 			f.floor = times[i]
 			f.drop()
@@ -527,36 +532,37 @@ func (f *AuditFollow) drop() {
 }
 
 const (
-	// maxCheckpoint bounds a checkpoint, in bytes.
+	// maxCheckpoint is the maximum size of a checkpoint, in bytes.
 	maxCheckpoint = 64 << 10
-	// checkpointVersion is the version that is written, and the latest that is read.
+	// checkpointVersion is the version that is written, and the latest that can be read.
 	checkpointVersion = 1
-	// checkpointRest is what a checkpoint has beside what was handed on and what goes on.
+	// checkpointRest is the size of a checkpoint without the returned and the running
+	// sessions.
 	checkpointRest = 2 << 10
-	// markSize is what a session takes that was handed on, before it is encoded.
+	// markSize is the size of the mark of a returned session before it is encoded.
 	markSize = 8
 )
 
-// checkpoint is how far an AuditFollow has come.
+// checkpoint is the position of an AuditFollow.
 type checkpoint struct {
 	Version   int      `json:"version"`
 	Appliance string   `json:"appliance"`
-	Query     string   `json:"query"`             // a hash of what decides which sessions are meant
-	By        string   `json:"by"`                // the time that they are asked for by, "" for not yet known
+	Query     string   `json:"query"`             // a hash of the parts of the query that select sessions
+	By        string   `json:"by"`                // the time by which sessions are requested; "" if not yet known
 	Since     string   `json:"since,omitzero"`    // WithSince
-	From      string   `json:"from,omitzero"`     // where the window begins
-	Top       string   `json:"top,omitzero"`      // the latest time that was seen
-	Handed    string   `json:"handed,omitzero"`   // marks of what was handed on in the window
-	Running   []string `json:"running,omitempty"` // keys of what goes on, each followed by its start
+	From      string   `json:"from,omitzero"`     // start of the window
+	Top       string   `json:"top,omitzero"`      // the latest time seen
+	Handed    string   `json:"handed,omitzero"`   // marks of the sessions returned in the window
+	Running   []string `json:"running,omitempty"` // keys of running sessions, each followed by its start
 }
 
-// markOf stands for the key of a session in a checkpoint.
+// markOf returns the mark of a session's key for a checkpoint.
 func markOf(key string) uint64 {
 	sum := sha256.Sum256([]byte(key))
 	return binary.BigEndian.Uint64(sum[:])
 }
 
-// queryMark stands for what decides which sessions a query means.
+// queryMark returns the mark of the parts of a query that select sessions.
 func queryMark(q audit.Query) (string, error) {
 	values, err := searchValues(audit.Query{Filter: q.Filter, Content: q.Content, Start: q.Start, KeysOnly: true})
 	if err != nil {
@@ -566,7 +572,7 @@ func queryMark(q audit.Query) (string, error) {
 	return hex.EncodeToString(sum[:16]), nil
 }
 
-// room is how many sessions that were handed on fit into a checkpoint.
+// room returns how many returned sessions fit into a checkpoint.
 func (f *AuditFollow) room() int {
 	rest := maxCheckpoint - checkpointRest - len(f.sessions.client.Host())
 	for key := range f.running {
@@ -575,14 +581,15 @@ func (f *AuditFollow) room() int {
 	return max(rest/4*3/markSize, 0)
 }
 
-// Checkpoint returns how far the loop has come, for [WithCheckpoint]: all sessions that were
-// given, the present one included, are done. It is a JSON object of at most 64 KiB with a
-// version, the appliance, the query, and what was given in the window.
+// Checkpoint returns the position of the loop for [WithCheckpoint]. It counts all
+// returned sessions, including the current one, as done. It is a JSON object of at most
+// 64 KiB with a version, the appliance, the query, and the sessions returned in the
+// window.
 //
-// About 6,000 sessions of the window fit into it. When more end at once, the window begins
-// later, and the logger gets a warning. Where all of them ended at the same time, and where
-// thousands go on on an appliance that is followed by their start, it is
-// [ErrCheckpointFull]; a later one may fit again.
+// About 6,000 sessions of the window fit into it. If more end at once, the window starts
+// later, and the client logs a warning. Checkpoint returns [ErrCheckpointFull] if all of
+// them ended at the same time, or if thousands of sessions are running on an appliance
+// that is followed by start times. A later checkpoint may fit again.
 func (f *AuditFollow) Checkpoint() ([]byte, error) {
 	f.prune()
 	query, err := queryMark(f.query)
@@ -607,7 +614,7 @@ func (f *AuditFollow) Checkpoint() ([]byte, error) {
 		return nil, f.sessions.failed(err)
 	}
 	if len(encoded) > maxCheckpoint {
-		return nil, f.sessions.failed(fmt.Errorf("%w: %d sessions were given at the same time, and %d go on", ErrCheckpointFull, len(f.handed), len(f.running)))
+		return nil, f.sessions.failed(fmt.Errorf("%w: %d sessions ended at the same time, and %d are running", ErrCheckpointFull, len(f.handed), len(f.running)))
 	}
 	return encoded, nil
 }
@@ -619,7 +626,7 @@ func checkpointTime(t time.Time) string {
 	return t.UTC().Format(time.RFC3339Nano)
 }
 
-// load goes on from a checkpoint.
+// load continues from a checkpoint.
 func (f *AuditFollow) load(data []byte) error {
 	refuse := func(format string, args ...any) error {
 		return fmt.Errorf("%w: %s", ErrCheckpoint, fmt.Sprintf(format, args...))
@@ -630,11 +637,11 @@ func (f *AuditFollow) load(data []byte) error {
 	var c checkpoint
 	switch err := wire.Unmarshal(data, &first); {
 	case err != nil || first.Version < 1 || len(data) > maxCheckpoint && first.Version == checkpointVersion:
-		return refuse("it is none, or only a part of one")
+		return refuse("it is not a checkpoint, or is incomplete")
 	case first.Version > checkpointVersion:
-		return refuse("it has the version %d, and this program reads %d: it was written by a newer one", first.Version, checkpointVersion)
+		return refuse("it has version %d, and this program reads up to %d: a newer program wrote it", first.Version, checkpointVersion)
 	case wire.Unmarshal(data, &c) != nil:
-		return refuse("its members do not fit together: it was changed")
+		return refuse("its members are inconsistent: it was modified")
 	}
 	query, err := queryMark(f.query)
 	if err != nil {
@@ -642,9 +649,9 @@ func (f *AuditFollow) load(data []byte) error {
 	}
 	switch host := f.sessions.client.Host(); {
 	case c.Appliance != host:
-		return refuse("it is of the appliance %s", quoted(c.Appliance))
+		return refuse("it belongs to the appliance %s", quoted(c.Appliance))
 	case c.Query != query:
-		return refuse("it is of another query: begin a new one, or use the old filter, content and start")
+		return refuse("it belongs to another query: start without it, or use the old filter, content and start")
 	}
 	var broken bool
 	read := func(text string) (t time.Time) {
@@ -658,7 +665,7 @@ func (f *AuditFollow) load(data []byte) error {
 	marks, err := base64.StdEncoding.DecodeString(c.Handed)
 	broken = broken || err != nil || len(marks)%markSize != 0 || len(c.Running)%2 != 0
 	if f.by != byEnd && f.by != byStart && f.by != byUnknown || broken {
-		return refuse("its members do not fit together: it was changed")
+		return refuse("its members are inconsistent: it was modified")
 	}
 	if now := time.Now(); f.floor.After(now) {
 		return refuse("it is from the future, %s: the clock of this machine or of the one that wrote it is wrong", c.From)
@@ -668,7 +675,7 @@ func (f *AuditFollow) load(data []byte) error {
 	}
 	for pair := range slices.Chunk(c.Running, 2) {
 		if f.running[pair[0]] = read(pair[1]); broken || apipath.CheckSegment(pair[0]) != nil {
-			return refuse("its members do not fit together: it was changed")
+			return refuse("its members are inconsistent: it was modified")
 		}
 	}
 	return nil

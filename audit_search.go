@@ -22,32 +22,32 @@ import (
 	"github.com/go-sps/sps/internal/wire"
 )
 
-// searchCeiling is where the basic search ends: a larger offset is ignored, and a count of
-// as many means as many or more.
+// searchCeiling is the limit of the basic search: it ignores a larger offset, and a count
+// of this number means that many or more.
 const searchCeiling = 10_000
 
-// AuditSearch is a search for recorded sessions, made by [AuditSessions.Search].
+// AuditSearch is a search for recorded sessions. [AuditSessions.Search] makes it.
 type AuditSearch struct {
 	sessions *AuditSessions
 	ctx      context.Context
 	query    audit.Query
-	err      error // why nothing is sent
+	err      error // the reason why nothing is sent
 	wait     time.Duration
 	basic    bool
 	snapshot atomic.Bool
 }
 
-// SearchOption refines [AuditSessions.Search]: [WithSnapshotWait] and [WithoutSnapshot]. Nil
-// does nothing.
+// SearchOption is an option of [AuditSessions.Search]: [WithSnapshotWait] or
+// [WithoutSnapshot]. A nil option does nothing.
 type SearchOption interface{ applySearch(*AuditSearch) error }
 
 type searchOption func(*AuditSearch) error
 
 func (o searchOption) applySearch(s *AuditSearch) error { return o(s) }
 
-// WithSnapshotWait waits for the appliance's snapshot for at most that long where another
-// search has it, in place of [ErrSnapshotQuota] at once. Another search lets go of it five
-// minutes after its last page.
+// WithSnapshotWait waits for the appliance's snapshot for at most the given time if
+// another search has it. Without it, [ErrSnapshotQuota] is returned at once. A snapshot
+// becomes free five minutes after its last page was read.
 func WithSnapshotWait(limit time.Duration) SearchOption {
 	return searchOption(func(s *AuditSearch) error {
 		if limit < 0 {
@@ -58,9 +58,9 @@ func WithSnapshotWait(limit time.Duration) SearchOption {
 	})
 }
 
-// WithoutSnapshot searches without a snapshot on appliances that have them, too: the one
-// snapshot of the appliance stays free for others. See [AuditSearch.All] for what that
-// means.
+// WithoutSnapshot searches without a snapshot, even on appliances that have them, so that
+// the one snapshot of the appliance stays free for others. [AuditSearch.All] describes
+// the consequences.
 func WithoutSnapshot() SearchOption {
 	return searchOption(func(s *AuditSearch) error {
 		s.basic = true
@@ -68,13 +68,13 @@ func WithoutSnapshot() SearchOption {
 	})
 }
 
-// Search searches for recorded sessions (GET /api/audit/sessions). Nothing is sent before
-// the result is used, with ctx. A query that must not be sent is then
+// Search returns a search for recorded sessions (GET /api/audit/sessions). Nothing is
+// sent before the result is used; its requests use ctx. An invalid query then fails with
 // [audit.ErrInvalidQuery], which is [ErrInvalidInput] as well.
 //
-// A query without a Sort comes in the order of [audit.FieldStartTime]: in that order a
-// search can go on after an interruption. The field of the order is asked for beside the
-// query's own fields.
+// Without a Sort, the sessions come in the order of [audit.FieldStartTime]. A search in
+// that order can continue after an interruption. The client requests the field of the
+// order in addition to the fields of the query.
 func (s *AuditSessions) Search(ctx context.Context, query audit.Query, options ...SearchOption) *AuditSearch {
 	search := &AuditSearch{sessions: s, ctx: ctx, query: query}
 	search.err = badQuery(query.Validate())
@@ -92,8 +92,8 @@ func (s *AuditSessions) Search(ctx context.Context, query audit.Query, options .
 	return search
 }
 
-// Snapshot reports whether [AuditSearch.All] reads a snapshot of the appliance, which it
-// does where there are snapshots. It is known once the loop has begun.
+// Snapshot reports whether [AuditSearch.All] reads a snapshot of the appliance. It does
+// so if the appliance has snapshots. The result is known after the loop has started.
 func (s *AuditSearch) Snapshot() bool { return s.snapshot.Load() }
 
 // Count returns how many sessions the search finds now, see [AuditSessions.Count].
@@ -104,26 +104,26 @@ func (s *AuditSearch) Count() (int, error) {
 	return s.sessions.Count(s.ctx, s.query)
 }
 
-// All iterates over the sessions, page by page in constant memory. Each call searches anew.
-// After an error the iteration ends.
+// All iterates over the sessions, page by page, in constant memory. Each call of All
+// starts a new search. An error ends the iteration.
 //
-// On appliances with snapshots, from 7.3 on, the search reads one: what is added, changed or
-// deleted meanwhile makes no difference. The appliance has one at a time. Where another
-// program has it, it is [ErrSnapshotQuota], see [WithSnapshotWait]. Where a loop of this
-// client reads one, it is [ErrSearchInUse]. A snapshot ends five minutes after its last
-// page, and with a restart of the appliance. The search then goes on in a new one, behind
-// the session that it gave last, where the order is by start_time or creation_time; a
-// session is given once, and those that came since, before that place, are not. In any
-// other order it is [ErrSnapshotLost]. A snapshot that vanishes again and again is
-// [ErrSnapshotTaken].
+// With a snapshot (appliances from 7.3 on), sessions that are added, changed or deleted
+// meanwhile have no effect. The appliance has one snapshot at a time. If another program
+// has it, the error is [ErrSnapshotQuota], see [WithSnapshotWait]. If another loop of
+// this client reads it, the error is [ErrSearchInUse]. A snapshot ends five minutes after
+// its last page was read, and with a restart of the appliance. In the order of start_time
+// or creation_time, the search then continues in a new snapshot after the last returned
+// session. No session is returned twice, but new sessions before that place are left out.
+// In any other order, the error is [ErrSnapshotLost]. If snapshots keep disappearing, the
+// error is [ErrSnapshotTaken].
 //
-// On other appliances, and where this client had a snapshot in the last five minutes that
-// the appliance does not replace, pages are those of the moment: a session whose place
-// changes meanwhile may be missing, none is given twice. The appliance shows 10,000
-// sessions to such a search. Where the order is by start_time or creation_time, those beyond
-// are asked for in pieces, by ranges of that field in the filter. In any other order, where
-// the appliance refuses such ranges, and where more than 10,000 sessions have the same
-// time, it is [ErrSearchCeiling].
+// Without a snapshot, each page shows the current state. This applies to older
+// appliances, and if the appliance does not replace a snapshot that this client used in
+// the last five minutes. A session whose place changes meanwhile may be missing; no
+// session is returned twice. The appliance shows 10,000 sessions to such a search. In the
+// order of start_time or creation_time, the client requests the rest in parts, by ranges
+// of that field in the filter. In any other order, if the appliance refuses such ranges,
+// and if more than 10,000 sessions have the same time, the error is [ErrSearchCeiling].
 func (s *AuditSearch) All() iter.Seq2[*audit.Session, error] {
 	return func(yield func(*audit.Session, error) bool) {
 		if s.err != nil {
@@ -138,7 +138,7 @@ func (s *AuditSearch) All() iter.Seq2[*audit.Session, error] {
 	}
 }
 
-// errStopped ends a run whose loop was left.
+// errStopped ends a run after the caller has left the loop.
 var errStopped = errors.New("the loop was left")
 
 // searchRun is one loop over a search.
@@ -151,24 +151,24 @@ type searchRun struct {
 	place place
 	keys  keyMemory
 	space []byte    // for the next page
-	used  time.Time // when the snapshot was
+	used  time.Time // when the snapshot was used
 	part  part
-	skip  bool // what is before the place is left out by looking at it
-	given bool // a session was handed on
+	skip  bool // sessions before the place are skipped one by one
+	given bool // a session was returned
 
 	seed  maphash.Seed
-	marks uint64 // of an earlier page, to notice a circle
-	pages int    // since the beginning of this snapshot or piece
-	since int    // pages with something new since the last loss of a snapshot
+	marks uint64 // of an earlier page, to detect a circle
+	pages int    // since the start of this snapshot or part
+	since int    // pages with new sessions since the last loss of a snapshot
 }
 
-// keyMemory knows the keys of this page and of the one before, or of all pages.
+// keyMemory holds the keys of this page and the previous one, or of all pages.
 type keyMemory struct {
 	now, before map[string]struct{}
 	all         bool
 }
 
-// turn begins a page.
+// turn starts a page.
 func (m *keyMemory) turn() {
 	if m.now == nil {
 		m.now, m.before = map[string]struct{}{}, map[string]struct{}{}
@@ -192,13 +192,13 @@ func (m *keyMemory) clear() {
 	clear(m.before)
 }
 
-// part is what of the sessions is asked for.
+// part is the part of the sessions that is requested.
 type part uint8
 
 const (
 	partAll     part = iota
 	partFrom         // those from the place on
-	partUntimed      // those without the field that they are sorted by
+	partUntimed      // those without the field by which they are sorted
 )
 
 func (r *searchRun) run() error {
@@ -230,18 +230,18 @@ func (r *searchRun) run() error {
 	return r.readSnapshots(snap)
 }
 
-// place is how far a loop has come in the order of the sessions.
+// place is the position of a loop in the order of the sessions.
 type place struct {
 	field      string
 	descending bool
-	last       time.Time // of the last session that has a time; zero for none
+	last       time.Time // of the last session with a time; zero if there is none
 	ties       []string  // the keys of those with that time
 	untimed    []string  // the keys of those without a time
-	unordered  bool      // they did not come in the order that was asked for
+	unordered  bool      // they did not come in the requested order
 	crowded    bool      // there are too many keys to keep
 }
 
-// maxTies bounds the keys that a place keeps.
+// maxTies limits the keys that a place keeps.
 const maxTies = searchCeiling
 
 // fixed reports whether the order is by a time that does not change.
@@ -249,7 +249,7 @@ func (p *place) fixed() bool {
 	return p.field == audit.FieldStartTime || p.field == audit.FieldCreationTime
 }
 
-// timeOf is the time by which a session is sorted, zero for none.
+// timeOf returns the time by which a session is sorted, or zero.
 func (p *place) timeOf(session *audit.Session) time.Time {
 	switch p.field {
 	case audit.FieldStartTime:
@@ -260,7 +260,7 @@ func (p *place) timeOf(session *audit.Session) time.Time {
 	return time.Time{}
 }
 
-// before reports whether a time comes before another one in the order.
+// before reports whether one time comes before another in the order.
 func (p *place) before(a, b time.Time) bool {
 	if p.descending {
 		return a.After(b)
@@ -268,7 +268,7 @@ func (p *place) before(a, b time.Time) bool {
 	return a.Before(b)
 }
 
-// pass notes that a session is handed on.
+// pass records that a session was returned.
 func (p *place) pass(session *audit.Session) {
 	if !p.fixed() {
 		return
@@ -291,7 +291,7 @@ func (p *place) pass(session *audit.Session) {
 	*into = append(*into, session.Key)
 }
 
-// passed reports whether a session was handed on, or is before the place.
+// passed reports whether a session was returned, or is before the place.
 func (p *place) passed(session *audit.Session) bool {
 	at := p.timeOf(session)
 	switch {
@@ -314,20 +314,20 @@ func contains(keys []string, key string) bool {
 	return false
 }
 
-// whyNot says why a search cannot go on from the place, "" if it can.
+// whyNot returns the reason why a search cannot continue from the place, or "".
 func (p *place) whyNot() string {
 	switch {
 	case !p.fixed():
 		return "its order is by " + p.field + ": sort by start_time"
 	case p.unordered:
-		return "the sessions did not come in the order that was asked for"
+		return "the sessions did not come in the requested order"
 	case p.crowded:
 		return fmt.Sprintf("more than %d sessions have the same time", maxTies)
 	}
 	return ""
 }
 
-// query is the query for the present part.
+// query returns the query for the current part.
 func (r *searchRun) query() audit.Query {
 	q := r.search.query
 	switch p := &r.place; {
@@ -342,7 +342,7 @@ func (r *searchRun) query() audit.Query {
 	return withField(q, r.place.field)
 }
 
-// withField asks for a field beside those of a query.
+// withField adds a field to the fields of a query.
 func withField(q audit.Query, field string) audit.Query {
 	switch {
 	case q.KeysOnly:
@@ -353,7 +353,7 @@ func withField(q audit.Query, field string) audit.Query {
 	return q
 }
 
-// handOn hands the sessions of a page on.
+// handOn returns the sessions of a page to the loop.
 func (r *searchRun) handOn(a *answer, entries [][]byte) error {
 	r.keys.turn()
 	marks, fresh := uint64(len(entries)), false
@@ -378,8 +378,8 @@ func (r *searchRun) handOn(a *answer, entries [][]byte) error {
 	if len(entries) > 0 && r.pages > 0 && marks == r.marks {
 		return a.unusable("its pages do not end")
 	}
-	// The page that is remembered moves on at powers of two, so every circle is noticed
-	// without keeping all pages.
+	// The remembered page changes at powers of two, so every circle is detected without
+	// keeping all pages.
 	if r.pages++; r.pages&(r.pages-1) == 0 {
 		r.marks = marks
 	}
@@ -389,28 +389,28 @@ func (r *searchRun) handOn(a *answer, entries [][]byte) error {
 	return nil
 }
 
-// again begins a new snapshot or piece.
+// again starts a new snapshot or part.
 func (r *searchRun) again(next part) {
 	r.part, r.pages = next, 0
 	r.keys.clear()
 }
 
-// searchPage is a page of either search.
+// searchPage is a page of a search with or without a snapshot.
 type searchPage struct {
 	*answer
 	entries [][]byte
-	count   int // how many there are, searchCeiling for as many or more; -1 where it does not say
+	count   int // number of sessions; searchCeiling means that many or more, -1 unknown
 	next    url.Values
 }
 
-// readSearchPage reads a page, and checks where it leads to. The page is valid until the
-// next one is read into the same space.
+// readSearchPage reads a page and checks its link. The page is valid until the next one
+// is read into the same space.
 func readSearchPage(ctx context.Context, c *Client, query url.Values, space *[]byte) (*searchPage, error) {
 	k := newRead(auditSessionsPath, query)
 	k.space, *space = *space, nil
 	a, err := c.get(ctx, k)
 	if err != nil {
-		return nil, err // which may hold the space
+		return nil, err // the error may refer to the space
 	}
 	*space = a.body
 	p := &searchPage{answer: a, count: -1}
@@ -427,7 +427,7 @@ func readSearchPage(ctx context.Context, c *Client, query url.Values, space *[]b
 	next, following, err := parseLink(link)
 	switch {
 	case err != nil || next != auditSessionsPath || len(following) == 0:
-		return nil, a.unusable("its next page is %s, which is no search for sessions", quoted(oneLine(link, 100)))
+		return nil, a.unusable("its next page is %s, which is not a search for sessions", quoted(oneLine(link, 100)))
 	case len(p.entries) == 0, following.Encode() == query.Encode():
 		return nil, a.unusable("its pages do not end")
 	}
@@ -443,7 +443,7 @@ func (r *searchRun) readBasic() error {
 		why := r.place.whyNot()
 		switch {
 		case err != nil && r.part == partFrom && r.pages == 0 && refusesQuery(err):
-			return because(fmt.Errorf("%w: it takes no ranges of %s in a filter", ErrSearchCeiling, r.place.field), err)
+			return because(fmt.Errorf("%w: it does not accept ranges of %s in a filter", ErrSearchCeiling, r.place.field), err)
 		case err != nil:
 			return err
 		case full && why == "" && (r.place.last.IsZero() || r.part == partUntimed):
@@ -462,17 +462,17 @@ func (r *searchRun) readBasic() error {
 	}
 }
 
-// refusesQuery tells that the appliance does not take a query.
+// refusesQuery reports whether an error says that the appliance does not accept a query.
 func refusesQuery(err error) bool {
 	var refused *Error
 	return errors.As(err, &refused) && refused.Status == http.StatusBadRequest
 }
 
-// maxRereads bounds how often a page is read once more because sessions were deleted.
+// maxRereads limits how often a page is read again because sessions were deleted.
 const maxRereads = 100
 
-// readPiece reads what the basic search shows of a part: up to searchCeiling sessions. full
-// means that there may be more.
+// readPiece reads what the basic search shows of a part: up to searchCeiling sessions.
+// full means that there may be more.
 func (r *searchRun) readPiece() (full bool, err error) {
 	values, err := searchValues(r.query())
 	if err != nil {
@@ -489,7 +489,7 @@ func (r *searchRun) readPiece() (full bool, err error) {
 			return false, err
 		}
 		if gone := known - page.count; known >= 0 && page.count >= 0 && gone > 0 && offset > 0 && rereads < maxRereads {
-			// Sessions were deleted, and what follows them has moved.
+			// Sessions were deleted, and the sessions after them have moved.
 			offset, known, rereads = max(0, offset-gone), page.count, rereads+1
 			r.pages = 0
 			continue
@@ -500,7 +500,7 @@ func (r *searchRun) readPiece() (full bool, err error) {
 		case known >= 0 && offset >= known && known < searchCeiling, known < 0 && page.next == nil:
 			return false, nil
 		case len(page.entries) == 0:
-			return false, page.unusable("it has %d sessions, and shows %d of them", known, offset)
+			return false, page.unusable("the appliance has %d sessions, and shows %d of them", known, offset)
 		}
 	}
 	if piece && r.place.last.Equal(from) {
@@ -509,12 +509,12 @@ func (r *searchRun) readPiece() (full bool, err error) {
 	return true, nil
 }
 
-// snapshot is what a search reads, so that its pages are of one time. It belongs to the
-// user, the address and the User-Agent; so a new login keeps it.
+// snapshot is what a search reads so that all its pages are of the same time. It belongs
+// to the user, the address and the User-Agent, so a new login keeps it.
 type snapshot struct {
 	id   string
 	run  *searchRun
-	used time.Time // about when it was used last, once its loop has ended
+	used time.Time // approximately when it was last used, after its loop has ended
 }
 
 const (
@@ -522,18 +522,19 @@ const (
 	snapshotLife = 5 * time.Minute
 	// quotaPause is the time between two attempts to get one.
 	quotaPause = 30 * time.Second
-	// maxLosses is how many snapshots in a row may vanish within a few pages.
+	// maxLosses is how many snapshots in a row may disappear within a few pages.
 	maxLosses = 10
-	// fewPages are so few that others may have taken the snapshot.
+	// fewPages is the number of pages up to which another program may have taken the
+	// snapshot.
 	fewPages = 2
 )
 
-// errNoSnapshot is that of an appliance without snapshots, and of one that gives nothing
-// but the old one of this client.
+// errNoSnapshot means that the appliance has no snapshots, or returns only the old one of
+// this client.
 var errNoSnapshot = errors.New("the appliance gives no new snapshot")
 
-// open makes a snapshot. The request is never repeated: it would make a second one, and
-// there is one at a time.
+// open makes a snapshot. The request is never repeated, because a repetition would make a
+// second snapshot and there is only one at a time.
 func (r *searchRun) open() (id string, err error) {
 	deadline := time.Now().Add(r.search.wait)
 	for {
@@ -541,7 +542,7 @@ func (r *searchRun) open() (id string, err error) {
 		if err == nil {
 			id, _ := wire.Text(member(a.Body, "snapshot"))
 			if id == "" {
-				return "", a.unusable("it lacks the id of the snapshot")
+				return "", a.unusable("the answer lacks the id of the snapshot")
 			}
 			if !r.search.sessions.take(id, r) {
 				return "", errNoSnapshot
@@ -566,8 +567,8 @@ func (r *searchRun) open() (id string, err error) {
 	}
 }
 
-// take notes the snapshot of a loop. It is false for that of an earlier one: an appliance
-// that gives it once more gives what there was then.
+// take records the snapshot of a loop. It returns false for the snapshot of an earlier
+// loop, which would show the old state.
 func (s *AuditSessions) take(id string, r *searchRun) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -578,7 +579,7 @@ func (s *AuditSessions) take(id string, r *searchRun) bool {
 	return true
 }
 
-// leave notes that a loop has ended. The API has no way to give a snapshot back.
+// leave records that a loop has ended. The API cannot release a snapshot.
 func (s *AuditSessions) leave(r *searchRun) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -594,7 +595,8 @@ func (s *AuditSessions) hasOld(r *searchRun) bool {
 	return s.last.id != "" && s.last.run != r && time.Since(s.last.used) < snapshotLife
 }
 
-// readSnapshots reads a snapshot to its end, and where it vanishes goes on in others.
+// readSnapshots reads a snapshot to its end. If the snapshot disappears, it continues in
+// a new one.
 func (r *searchRun) readSnapshots(id string) error {
 	losses := 0
 	for {
@@ -606,14 +608,14 @@ func (r *searchRun) readSnapshots(id string) error {
 		case err == nil:
 			return nil
 		case r.part == partFrom && r.pages == 0 && refusesQuery(err):
-			// Without ranges, what was handed on is passed over.
+			// Without ranges, sessions that were already returned are skipped.
 			r.skip = true
 			r.again(partAll)
 			continue
-		case !vanished(err), !r.given && losses > 0 && errors.Is(err, Unauthorized): // it is the right that is missing
+		case !vanished(err), !r.given && losses > 0 && errors.Is(err, Unauthorized): // the right is missing
 			return err
 		}
-		if losses++; r.since > fewPages || time.Since(r.used) >= snapshotLife { // nobody took it
+		if losses++; r.since > fewPages || time.Since(r.used) >= snapshotLife { // nobody else took it
 			losses = 1
 		}
 		r.since = 0
@@ -624,7 +626,7 @@ func (r *searchRun) readSnapshots(id string) error {
 		case r.given && why != "":
 			return because(fmt.Errorf("%w: %s", ErrSnapshotLost, why), err)
 		}
-		r.client.logWaiting(r.ctx, slog.LevelWarn, "sps: the snapshot of a search has vanished; going on in another one", slog.Int("in_a_row", losses))
+		r.client.logWaiting(r.ctx, slog.LevelWarn, "sps: the snapshot of a search has disappeared; continuing in another one", slog.Int("in_a_row", losses))
 		if err := sleep(r.ctx, lossPause(losses)); err != nil {
 			return r.search.sessions.failed(err)
 		}
@@ -645,8 +647,8 @@ func (r *searchRun) readSnapshots(id string) error {
 	}
 }
 
-// lossPause is the wait before the next snapshot: none after the first loss, which may be
-// that of a restart.
+// lossPause returns the wait before the next snapshot. There is none after the first
+// loss, which may be due to a restart.
 func lossPause(losses int) time.Duration {
 	if losses == 1 {
 		return 0
@@ -654,14 +656,14 @@ func lossPause(losses int) time.Duration {
 	return rand.N(250 * time.Millisecond << min(losses, 5))
 }
 
-// vanished tells that the appliance does not have the snapshot any more, or that it
-// belongs to somebody else now.
+// vanished reports whether the appliance no longer has the snapshot, or it now belongs to
+// somebody else.
 func vanished(err error) bool {
 	var refused *Error
 	return errors.As(err, &refused) && (errors.Is(err, ResourceNotFound) || refused.Status == http.StatusNotFound || refused.Status == http.StatusForbidden)
 }
 
-// readSnapshot reads the present part in a snapshot.
+// readSnapshot reads the current part in a snapshot.
 func (r *searchRun) readSnapshot(id string) error {
 	values, err := searchValues(r.query())
 	if err != nil {
@@ -676,7 +678,7 @@ func (r *searchRun) readSnapshot(id string) error {
 		}
 		r.used = time.Now()
 		if other := page.next["snapshot"]; len(other) > 0 && other[0] != id {
-			return page.unusable("its next page is of another snapshot")
+			return page.unusable("its next page belongs to another snapshot")
 		}
 		if err := r.handOn(page.answer, page.entries); err != nil {
 			return err
@@ -686,16 +688,16 @@ func (r *searchRun) readSnapshot(id string) error {
 	return nil
 }
 
-// WriteCSV writes the sessions as CSV (RFC 4180) in constant memory, and returns how many
-// there were. The first line has the names of the columns: key, and the fields of the
-// query, which it must name. It reads what [AuditSearch.All] reads, with the same errors:
-// so it has no ceiling, and its columns are the same for each appliance, which the CSV of
-// the API itself does not promise.
+// WriteCSV writes the sessions as CSV (RFC 4180), in constant memory, and returns the
+// number of rows. The first line has the names of the columns: key, and the fields of the
+// query, which must name them. It reads like [AuditSearch.All] and returns the same
+// errors. It has no limit of 10,000 sessions, and its columns do not depend on the
+// appliance; the CSV export of the API itself guarantees neither.
 //
-// A text, a number and a boolean are written as the appliance sent them, an absent value
-// and null as nothing, a list of texts with semicolons between them, and whatever else as
-// JSON. A spreadsheet takes a text that begins with an equals sign for a formula; users can
-// choose such names.
+// A text, a number or a boolean is written as the appliance sent it. An absent value or
+// null is an empty cell. A list of texts is joined with semicolons. Anything else is
+// JSON. A spreadsheet treats a text that starts with an equals sign as a formula, and
+// users can choose such names.
 func (s *AuditSearch) WriteCSV(w io.Writer) (rows int, err error) {
 	fields := s.query.Fields
 	switch {
@@ -729,7 +731,7 @@ func (s *AuditSearch) WriteCSV(w io.Writer) (rows int, err error) {
 	return rows, nil
 }
 
-// cell writes a value for people and spreadsheets.
+// cell formats a value for people and spreadsheets.
 func cell(value json.RawMessage) string {
 	if text, ok := wire.Text(value); ok {
 		return text

@@ -9,28 +9,28 @@ import (
 	"time"
 )
 
-// remnant is a session that the client gave up and could not end yet.
+// remnant is a session that the client gave up but could not end yet.
 type remnant struct {
 	session *session
 	open    bool // a transaction may be open in it
 	late    bool // a request of it may still be executed
-	hung    bool // the last try to end it took all the time that there was
+	hung    bool // the last attempt to end it used all of its time
 	tries   int
-	tried   time.Time // when the last try ended
-	err     error     // what the last try gave
+	tried   time.Time // when the last attempt ended
+	err     error     // the error of the last attempt
 }
 
-// cleanup is what a client has to clean up.
+// cleanup is what a client still has to clean up.
 type cleanup struct {
 	mu       sync.Mutex
 	remnants []*remnant
-	dirty    *session      // with one session for all: one in which staged changes may be left
-	sweeping chan struct{} // held by whoever tries to end them
-	began    time.Time     // of the last end of a transaction with something to clean up
+	dirty    *session      // with one session for reads and writes: the session if it may have staged changes left
+	sweeping chan struct{} // held while the remnants are ended
+	began    time.Time     // start of the last end of a transaction that had something to clean up
 	ended    time.Time
 }
 
-// maxSweepPause is the longest pause between two tries to end a session.
+// maxSweepPause is the longest pause between two attempts to end a session.
 const maxSweepPause = time.Minute
 
 // due reports whether a call should try to end the session.
@@ -39,22 +39,22 @@ func (r *remnant) due(now time.Time) bool {
 	return now.Sub(r.tried) >= pause || r.tries <= 1
 }
 
-// budget returns a context for cleaning up, which outlives the caller's.
+// budget returns a context for cleaning up. It outlives the caller's context.
 func (c *Client) budget(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(ctx), c.transport.timeouts.Close)
 }
 
-// cleaned notes when the end of a transaction cleaned up, for Close.
+// cleaned records for Close when the end of a transaction cleaned up.
 func (c *Client) cleaned(began time.Time) {
 	c.clean.mu.Lock()
 	defer c.clean.mu.Unlock()
 	c.clean.began, c.clean.ended = began, time.Now()
 }
 
-// endSession ends a session that is given up. left is why its transaction could not be
-// rolled back, nil where it was; late means that a request of it may still be executed.
-// A session that cannot be ended is remembered, and the next call tries again. The only
-// session of a client stays, and is cleaned up by the next call.
+// endSession ends a session that the client gives up. left is the error of its rollback,
+// or nil. late means that one of its requests may still be executed. The client remembers
+// a session that cannot be ended, and the next call tries again. If the client has only
+// one session, it keeps the session, and the next call cleans it up.
 func (c *Client) endSession(ctx context.Context, s *session, left error, late bool) error {
 	if !c.logins.separate() {
 		c.setDirty(s)
@@ -76,7 +76,7 @@ func (c *Client) endSession(ctx context.Context, s *session, left error, late bo
 	return r.unended()
 }
 
-// endUnused ends a session in which nothing is open, and remembers one where that failed.
+// endUnused ends a session without an open transaction, and remembers it if that failed.
 func (c *Client) endUnused(ctx context.Context, s *session) {
 	bound, cancel := c.budget(ctx)
 	defer cancel()
@@ -89,14 +89,14 @@ func (c *Client) endUnused(ctx context.Context, s *session) {
 	}
 }
 
-// failed notes a try that failed.
+// failed records a failed attempt.
 func (r *remnant) failed(ctx context.Context, err error) {
 	r.tries++
 	r.tried, r.hung, r.err = time.Now(), ctx.Err() != nil, err
 }
 
-// tryEnd tries once more to end a session. A log-out ends the transaction of a session
-// too, so the rollback gets no more than half of the time.
+// tryEnd tries once more to end a session. The log-out ends the session's transaction
+// too, so the rollback gets at most half of the time.
 func (c *Client) tryEnd(ctx context.Context, r *remnant) error {
 	left := error(nil)
 	if r.open {
@@ -113,7 +113,7 @@ func (c *Client) tryEnd(ctx context.Context, r *remnant) error {
 	return r.err
 }
 
-// halfOf returns a context with half of the time that another one has left.
+// halfOf returns a context with half of the remaining time of ctx.
 func halfOf(ctx context.Context) (context.Context, context.CancelFunc) {
 	deadline, ok := ctx.Deadline()
 	if !ok {
@@ -122,11 +122,11 @@ func halfOf(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, time.Until(deadline)/2)
 }
 
-// sweepGrace is how long a call waits for the end of what it found to clean up.
+// sweepGrace is how long a call waits for the cleanup that it started.
 const sweepGrace = time.Second
 
-// sweep tries to end the sessions that are left, side by side, and returns once that
-// is done. Without force only those whose time has come.
+// sweep tries to end the remaining sessions concurrently and returns when that is done.
+// Without force, it tries only those whose pause is over.
 func (c *Client) sweep(ctx context.Context, force bool) error {
 	c.clean.mu.Lock()
 	none := len(c.clean.remnants) == 0
@@ -178,8 +178,8 @@ func (c *cleanup) forget(gone *remnant) {
 	}
 }
 
-// sweepBeside lets a call try to end what is left while it runs. The returned function
-// waits for that, though not for long.
+// sweepBeside tries to end the remaining sessions while a call runs. The returned
+// function waits for that for a limited time.
 func (c *Client) sweepBeside(ctx context.Context) (wait func()) {
 	c.clean.mu.Lock()
 	defer c.clean.mu.Unlock()
@@ -210,7 +210,7 @@ func (c *Client) sweepBeside(ctx context.Context) (wait func()) {
 	}
 }
 
-// holdsOwnLock returns a session of this client that may hold the lock, nil for none.
+// holdsOwnLock returns a session of this client that may hold the lock, or nil.
 func (c *Client) holdsOwnLock() *session {
 	c.clean.mu.Lock()
 	defer c.clean.mu.Unlock()
@@ -228,9 +228,9 @@ func (c *Client) setDirty(s *session) {
 	c.clean.dirty = s
 }
 
-// scour makes sure, with one session for all, that no call shows changes that an
-// earlier transaction has left staged: it asks whether one is open, rolls it back
-// once, and looks again.
+// scour is for a client with one session. It makes sure that no call returns changes that
+// an earlier transaction has left staged: it asks whether a transaction is open, rolls it
+// back once, and asks again.
 func (c *Client) scour(ctx context.Context) error {
 	c.clean.mu.Lock()
 	dirty := c.clean.dirty
@@ -242,7 +242,7 @@ func (c *Client) scour(ctx context.Context) error {
 	case c.clean.sweeping <- struct{}{}:
 		defer func() { <-c.clean.sweeping }()
 	case <-ctx.Done():
-		return fmt.Errorf("sps: %s: %w while an earlier transaction is cleaned up", c.transport.host, ended(ctx))
+		return fmt.Errorf("sps: %s: %w while the client cleans up an earlier transaction", c.transport.host, ended(ctx))
 	}
 	c.clean.mu.Lock()
 	dirty = c.clean.dirty
@@ -258,7 +258,7 @@ func (c *Client) scour(ctx context.Context) error {
 	return errorf("sps: %s: %w: an earlier transaction may still be open in the client's only session: %w", c.transport.host, ErrOutcomeUnknown, err)
 }
 
-var errStillOpen = errors.New("the appliance says that it is open after its rollback")
+var errStillOpen = errors.New("the appliance reports that it is open after its rollback")
 
 func (c *Client) scourSession(ctx context.Context, s *session) error {
 	ctx, cancel := context.WithTimeout(ctx, c.transport.timeouts.Close)

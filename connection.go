@@ -16,18 +16,18 @@ import (
 	"github.com/go-sps/sps/internal/attempt"
 )
 
-// What is known of the connection of an attempt: whether it was made, and so whether
+// This file records whether the connection of an attempt was made, and so whether
 // anything can have reached the appliance.
 
 // approach is how far an attempt has come on its way to the appliance.
 type approach struct {
-	asked   atomic.Bool // a connection was asked for: there is a trace
-	got     atomic.Bool // there was one, and something may have been sent
+	asked   atomic.Bool // a connection was requested, so there is a trace
+	got     atomic.Bool // there was a connection, and something may have been sent
 	shaking atomic.Bool // the TLS handshake has begun
 }
 
-// traced notes the approach of an attempt. net/http may try a request a second time on
-// a new connection. Of one that it does not repeat after it may have been sent, only the
+// traced records the approach of an attempt. net/http may try a request a second time on
+// a new connection. If it does not repeat a request that may have been sent, only the
 // last connection counts.
 func (w *approach) traced(ctx context.Context, repeatable bool) context.Context {
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
@@ -44,11 +44,11 @@ func (w *approach) traced(ctx context.Context, repeatable bool) context.Context 
 	})
 }
 
-// unsent reports whether the attempt certainly sent nothing. Without a trace, from a
-// RoundTripper that is not net/http's, it is not known.
+// unsent reports whether the attempt certainly sent nothing. It returns false without a
+// trace, as with a RoundTripper that is not from net/http.
 func (w *approach) unsent() bool { return w != nil && w.asked.Load() && !w.got.Load() }
 
-// explained adds to the error of an attempt that sent nothing where it ended.
+// explained adds to the error of an attempt that sent nothing where it failed.
 func (w *approach) explained(err error, proxy *url.URL) error {
 	where := ""
 	var op *net.OpError
@@ -67,7 +67,7 @@ func (w *approach) explained(err error, proxy *url.URL) error {
 	return &neverMade{where, err}
 }
 
-// neverMade is the error of a connection that was not made: nothing was sent.
+// neverMade is the error of a connection that was not made. Nothing was sent.
 type neverMade struct {
 	where string
 	err   error
@@ -82,7 +82,7 @@ func (n *neverMade) Error() string {
 
 func (n *neverMade) Unwrap() error { return n.err }
 
-// proxyRefusal says that a proxy refused to connect.
+// proxyRefusal means that a proxy refused to connect.
 type proxyRefusal struct {
 	proxy  string
 	status int
@@ -94,7 +94,7 @@ func (p *proxyRefusal) Error() string {
 
 func (p *proxyRefusal) Unwrap() error { return Status(p.status) }
 
-// refusedByProxy makes the error of a proxy's answer.
+// refusedByProxy makes an error from a proxy's answer.
 func refusedByProxy(_ context.Context, proxy *url.URL, _ *http.Request, answer *http.Response) error {
 	if answer.StatusCode != http.StatusOK {
 		return &proxyRefusal{oneLine(proxy.Host, 100), answer.StatusCode}
@@ -102,7 +102,7 @@ func refusedByProxy(_ context.Context, proxy *url.URL, _ *http.Request, answer *
 	return nil
 }
 
-// proxy returns the proxy of a request, nil for none.
+// proxy returns the proxy of a request, or nil.
 func (t *transport) proxy(req *http.Request) *url.URL {
 	if t.base.Proxy == nil {
 		return nil
@@ -114,9 +114,9 @@ func (t *transport) proxy(req *http.Request) *url.URL {
 	return proxy
 }
 
-// dialTLS makes the first connection where there may be a proxy. What is said about trust
-// is about the appliance alone: to a proxy with TLS, the authorities of the system count,
-// and no certificate of the client is shown.
+// dialTLS makes the first TLS connection if a proxy is possible. The trust options apply
+// to the appliance only. A TLS proxy is verified with the system's authorities, and the
+// client sends it no certificate.
 func (t *transport) dialTLS(ctx context.Context, network, address string) (net.Conn, error) {
 	dial := t.base.DialContext // WithTransport may have changed it
 	if dial == nil {
@@ -135,7 +135,7 @@ func (t *transport) dialTLS(ctx context.Context, network, address string) (net.C
 		config.ServerName = withoutZone(name)
 	}
 	if trace := httptrace.ContextClientTrace(ctx); trace != nil && trace.TLSHandshakeStart != nil {
-		trace.TLSHandshakeStart() // its end is noted by net/http
+		trace.TLSHandshakeStart() // net/http records its end
 	}
 	if limit := t.base.TLSHandshakeTimeout; limit > 0 {
 		var cancel context.CancelFunc
@@ -157,7 +157,7 @@ func (t *transport) dialTLS(ctx context.Context, network, address string) (net.C
 	return secured, nil
 }
 
-// address is where the appliance is, as net/http dials it.
+// address returns the appliance's address as net/http dials it.
 func (t *transport) address() string {
 	u := url.URL{Host: t.host}
 	port := u.Port()
@@ -167,16 +167,16 @@ func (t *transport) address() string {
 	return net.JoinHostPort(u.Hostname(), port)
 }
 
-// untrustedProxy says that the certificate of a proxy is not trusted. It does not unwrap
-// to the cause, which would be taken for that of the appliance.
+// untrustedProxy means that the certificate of a proxy is not trusted. It does not unwrap
+// to the cause, which would look like the appliance's certificate.
 type untrustedProxy struct{ proxy, why string }
 
 func (u *untrustedProxy) Error() string {
-	return "the certificate of the proxy " + u.proxy + " is not trusted: " + u.why + " (an authority of the system must have signed it: what the options say of trust is about the appliance)"
+	return "the certificate of the proxy " + u.proxy + " is not trusted: " + u.why + " (one of the system's authorities must have signed it; the trust options apply to the appliance only)"
 }
 
-// neverSent reports whether the request certainly did not reach the appliance: the
-// connection could not be made, or its other end did not take the client's certificate.
+// neverSent reports whether the request certainly did not reach the appliance: no
+// connection could be made, or the other end refused the client's certificate.
 func neverSent(err error) bool {
 	var made *neverMade
 	var op *net.OpError
@@ -185,8 +185,9 @@ func neverSent(err error) bool {
 		errors.As(err, &name) || untrusted(err) || aboutCertificate(err)
 }
 
-// permanent reports whether the same request would fail in the same way: one of the ends
-// said so in TLS, or the proxy cannot be trusted or wants a user that it is not given.
+// permanent reports whether the same request would fail again: one end reported a TLS
+// problem, the proxy is not trusted, or the proxy requires a user that the client does
+// not have.
 func permanent(err error) bool {
 	var proxy *proxyRefusal
 	var proxied *untrustedProxy
@@ -195,8 +196,8 @@ func permanent(err error) bool {
 		errors.As(err, &proxy) && proxy.status == http.StatusProxyAuthRequired
 }
 
-// disagreed reports whether the two ends do not agree about TLS: one of them sent an alert,
-// or what came is none, or cannot be used.
+// disagreed reports whether the TLS of the two ends does not fit: one end sent an alert,
+// or the data was not TLS or not usable.
 func disagreed(err error) bool {
 	var alert *net.OpError
 	var record tls.RecordHeaderError
@@ -205,14 +206,14 @@ func disagreed(err error) bool {
 	}
 	if errors.As(err, &alert) {
 		switch alert.Err.Error() {
-		case "tls: internal error", "tls: bad record MAC": // that may pass
+		case "tls: internal error", "tls: bad record MAC": // temporary
 			return false
 		case "tls: no renegotiation":
 			return true
 		}
 		return alert.Op == "remote error"
 	}
-	// The errors of the handshake come as they are, those after it within others.
+	// Handshake errors are not wrapped; later errors are.
 	var outer *url.Error
 	if errors.As(err, &outer) {
 		err = outer.Err
@@ -224,7 +225,7 @@ func disagreed(err error) bool {
 }
 
 // aboutCertificate reports whether an alert says that the client's certificate is missing
-// or not taken. In TLS 1.3 it comes when the client takes the handshake for done.
+// or refused. In TLS 1.3, the alert arrives after the client has finished its handshake.
 func aboutCertificate(err error) bool {
 	var alert *net.OpError
 	if !errors.As(err, &alert) || alert.Op != "remote error" {
@@ -238,17 +239,17 @@ func aboutCertificate(err error) bool {
 	return false
 }
 
-// freshFor is how long a connection may have been idle that a request is sent on which
-// cannot be repeated. The appliance closes idle connections by itself, and what is just
-// on its way then has an unknown outcome.
+// freshFor is how long a connection may have been idle when it carries a request that
+// cannot be repeated. The appliance closes idle connections by itself; a request that is
+// on its way at that moment has an unknown outcome.
 const freshFor = 200 * time.Millisecond
 
-// freshen closes the idle connections if none of them was used just now.
+// freshen closes the idle connections unless one was used very recently.
 func (t *transport) freshen() {
 	if used := t.used.Load(); used != 0 && time.Since(time.Unix(0, used)) > freshFor {
 		t.base.CloseIdleConnections()
 	}
 }
 
-// touch notes that a connection was used.
+// touch records that a connection was used.
 func (t *transport) touch() { t.used.Store(time.Now().UnixNano()) }

@@ -12,22 +12,22 @@ import (
 	"github.com/go-sps/sps/internal/wire"
 )
 
-// What a change does, in words: for every endpoint, typed or not.
+// This file describes changes as text, for typed and untyped endpoints.
 
-// Difference is one member in which an object differs before and after a [Change]. Its
+// Difference is one member of an object that differs before and after a [Change]. Its
 // texts are for people and show no secret.
 type Difference struct {
-	// Path is the place in the object's body, "crl_urls/1" for the second of its
-	// crl_urls; empty for the body as a whole. Of an element that is removed it is where
-	// it was, of another one where it is.
+	// Path is the place in the body of the object: "crl_urls/1" is the second of its
+	// crl_urls. It is empty for the body as a whole. For a removed element it is the old
+	// place, for any other element the new one.
 	Path string `json:"path"`
-	// Old and New are the values in words, shortened: as JSON, a certificate by its
-	// subject and its expiry, a secret as "a secret"; empty where there is none.
+	// Old and New are shortened texts of the values: JSON, or the subject and expiry of a
+	// certificate, or "a secret" for a secret. Each is empty if there is no value.
 	Old string `json:"old,omitempty"`
 	New string `json:"new,omitempty"`
 }
 
-// aSecret stands for the value of a secret.
+// aSecret replaces the value of a secret.
 const aSecret = "a secret"
 
 // String returns the difference in one line, "enabled: false -> true".
@@ -47,11 +47,11 @@ func (d Difference) String() string {
 	return text + d.Old + " -> " + d.New
 }
 
-// maxTold bounds how many differences the text of a change has.
+// maxTold limits how many differences the text of a change has.
 const maxTold = 20
 
-// String tells in one line what the change does: its type, the path and the name of the
-// object, and the first of its Differences.
+// String describes the change in one line: its type, the path and the name of the object,
+// and the first of its Differences.
 func (c Change) String() string {
 	text := oneLine(string(c.Type), 40) + " " + oneLine(c.Path, 300)
 	if c.Name != "" {
@@ -74,7 +74,8 @@ func (c Change) String() string {
 	return text
 }
 
-// tell fills in what changes do, with what the transaction has read and written.
+// tell fills in the differences of changes, from what the transaction has read and
+// written.
 func (s *staged) tell(changes []Change) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -125,13 +126,13 @@ func bareOrNil(value []byte) []byte {
 	return bare(value)
 }
 
-// teller puts differences into words.
+// teller describes differences as text.
 type teller struct {
-	secrets []string // what the transaction wrote as a Secret
+	secrets []string // values that the transaction wrote as a Secret
 	found   []Difference
 }
 
-// maxTelling is how deep a body is compared member by member.
+// maxTelling limits how deep bodies are compared member by member.
 const maxTelling = 64
 
 func (t *teller) compare(place []string, was, is []byte, depth int) {
@@ -182,8 +183,9 @@ func (t *teller) members(place []string, was, is []byte, depth int) {
 	}
 }
 
-// elements compares two lists: what is in both is the same wherever it stands, and of the
-// rest what has the same key or name, or else the same position, is taken for changed.
+// elements compares two lists. An element in both lists counts as unchanged wherever it
+// is. Of the rest, elements with the same key or name, or otherwise the same position,
+// count as changed.
 func (t *teller) elements(place []string, was, is []byte, depth int) {
 	old, _ := wire.Elements(was)
 	now, _ := wire.Elements(is)
@@ -197,7 +199,7 @@ func (t *teller) elements(place []string, was, is []byte, depth int) {
 	for i := range old {
 		gone[i] = true
 	}
-	var left []int // of the new elements
+	var left []int // indexes of the remaining new elements
 	moved := false
 	for j, e := range now {
 		id := identity(e)
@@ -256,7 +258,8 @@ func (t *teller) elements(place []string, was, is []byte, depth int) {
 	}
 }
 
-// identity is the same for values that mean the same: a certificate however it is spelled.
+// identity is equal for values with the same meaning, such as two spellings of one
+// certificate.
 func identity(value []byte) string {
 	if certificates := certificateIn(value); certificates != nil {
 		h := sha256.New()
@@ -270,7 +273,7 @@ func identity(value []byte) string {
 	return string(h.Sum(nil))
 }
 
-// labelOf is what names an element of a list among the others, "" for nothing.
+// labelOf returns what identifies an element among the others of its list, or "".
 func labelOf(element []byte) string {
 	for _, name := range []string{"key", "id", "name"} {
 		if text, ok := wire.Text(member(element, name)); ok && text != "" {
@@ -280,7 +283,7 @@ func labelOf(element []byte) string {
 	return ""
 }
 
-// inWords is a value for people.
+// inWords returns a value as text for people.
 func inWords(value []byte) string {
 	if value == nil {
 		return ""
@@ -295,7 +298,7 @@ func inWords(value []byte) string {
 	return oneLine(string(wire.Plain(value)), 200)
 }
 
-// veiled is a secret for people.
+// veiled returns a secret as text for people.
 func veiled(value []byte) string {
 	switch text, _ := wire.Text(value); {
 	case value == nil:
@@ -306,8 +309,8 @@ func veiled(value []byte) string {
 	return aSecret
 }
 
-// secret reports whether a value is a secret: by what the transaction wrote, or by its
-// place, for what was not typed.
+// secret reports whether a value is a secret: because the transaction wrote it as one,
+// or, for untyped bodies, because of its place.
 func (t *teller) secret(place []string, value []byte) bool {
 	if slices.ContainsFunc(place, secretName) {
 		return true
@@ -319,11 +322,11 @@ func (t *teller) secret(place []string, value []byte) bool {
 	return strings.Contains(text, "PRIVATE KEY") || slices.Contains(t.secrets, text) || redact.Holds(text, t.secrets)
 }
 
-// Equal reports whether two values would be sent alike: bodies of objects, or parts of
-// them, such as the desired state and the actual one. A [Secret] is compared by what it
-// holds, and a list that is nil is the same as an empty one. Fields that are not sent are
-// not compared. An appliance may show a secret otherwise than it was written, or not at
-// all; then it differs.
+// Equal reports whether two values would be sent as the same JSON. Use it to compare a
+// desired state with the actual one. The values may be bodies of objects or parts of
+// them. Secrets are compared by their content. A nil list equals an empty one. Fields
+// that are not sent are not compared. An appliance may show a secret in another form or
+// not at all; such a value differs.
 func Equal[T any](a, b T) bool {
 	x, err := codec.Marshal(a)
 	if err != nil {
@@ -342,8 +345,8 @@ func digestValue(value []byte) digest {
 	return digest(h.Sum(nil))
 }
 
-// Copy returns a deep copy: a change of its lists, maps and pointers does not show in the
-// original. Secrets are kept. Fields that are not exported are copied as they are.
+// Copy returns a deep copy: changes of its lists, maps and pointers do not affect the
+// original. Secrets are kept. Unexported fields are copied unchanged.
 func Copy[T any](value T) T {
 	c := &copier{map[uintptr]reflect.Value{}}
 	from := reflect.ValueOf(&value).Elem()
@@ -352,7 +355,7 @@ func Copy[T any](value T) T {
 	return *to.Addr().Interface().(*T)
 }
 
-// copier makes deep copies; what it has met by a pointer it does not copy again.
+// copier makes deep copies. It copies the target of a pointer only once.
 type copier struct{ met map[uintptr]reflect.Value }
 
 func (c *copier) copy(from reflect.Value) reflect.Value {

@@ -310,7 +310,7 @@ func ExampleWithExpectedVersion() {
 	}
 	// Output:
 	// at step upload true
-	// no upgrade was begun; the appliance ran 7.4.0; the image stays in slot 3
+	// no upgrade was started; the appliance ran 7.4.0; the image stays in slot 3
 }
 
 func ExampleFromFile() {
@@ -369,7 +369,7 @@ func ExampleHealthStatus_Issues() {
 		fmt.Println(issue)
 	}
 	// Output:
-	// 7 changed files in core
+	// 7 modified files in core
 	// the integrity of core cannot be read
 }
 

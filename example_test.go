@@ -740,7 +740,7 @@ func ExampleFaults() {
 	fmt.Println(errors.Is(err, sps.SyntacticError), errors.Is(err, sps.ErrInvalidInput))
 	// Output:
 	// configuration/trust_stores crl_urls/1
-	// the CRL URL "ldap://crl.example/b" is no http or https URL
+	// the CRL URL "ldap://crl.example/b" is not an http or https URL
 	// true true
 }
 

@@ -398,7 +398,7 @@ func ExampleAlerts_Enable() {
 	fmt.Println(alerts.Body.Enable(sps.ChannelSNMP, "scbconnectiondenied"))
 	// Output:
 	// {Email:true SNMP:false}
-	// sps: invalid input: there is no alert "scbconnectiondenied": is it "scbConnectionDenied"?
+	// sps: invalid input: there is no alert "scbconnectiondenied": did you mean "scbConnectionDenied"?
 }
 
 func ExampleAlerts_Disable() {

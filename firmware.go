@@ -17,13 +17,13 @@ var (
 	firmwareTestPath = mustPath("firmware/test")
 )
 
-// Firmware reads and tests the firmware images of an appliance (guide: Managing
-// SPS, Firmware management). Images are kept in slots. A slot is named by its
-// key, the text "1" to "5", never by its position in the list.
+// Firmware tests, uploads and upgrades the firmware of an appliance (guide: Managing SPS,
+// Firmware management). The appliance keeps images in slots. A slot is named by its key,
+// "1" to "5", not by its position in the list.
 type Firmware struct {
-	// Slots reads and empties the slots, firmware/slots.
+	// Slots lists and empties the slots (firmware/slots).
 	Slots FirmwareSlots
-	// Fetch lets the appliance download an image, firmware/fetch.
+	// Fetch lets the appliance download an image (firmware/fetch).
 	Fetch FirmwareFetches
 
 	client *Client
@@ -31,22 +31,22 @@ type Firmware struct {
 
 func newFirmware(c *Client) Firmware { return Firmware{FirmwareSlots{c}, FirmwareFetches{c}, c} }
 
-// FirmwareSlots reads and empties the slots of firmware images (firmware/slots).
+// FirmwareSlots lists and empties the slots for firmware images (firmware/slots).
 type FirmwareSlots struct{ client *Client }
 
 // FirmwareSlotList is the list of slots.
 type FirmwareSlotList struct {
-	// Slots are all slots, empty ones included, in the order of the appliance.
+	// Slots are all slots, including empty ones, in the order of the appliance.
 	Slots []FirmwareSlot
-	// CurrentSlot is the key of the slot with the running firmware, and
-	// SlotAfterReboot of the one that the next boot starts; "" where the
-	// appliance does not say.
+	// CurrentSlot is the key of the slot with the running firmware. SlotAfterReboot is
+	// the key of the slot that the next boot starts. Each is "" if the appliance does not
+	// report it.
 	CurrentSlot, SlotAfterReboot string
 	// EmptySlots is the number of empty slots.
 	EmptySlots int
 }
 
-// Slot returns the slot with that key, and whether there is one.
+// Slot returns the slot with the given key. It returns false if there is none.
 func (s *FirmwareSlotList) Slot(key string) (FirmwareSlot, bool) {
 	for _, slot := range s.Slots {
 		if slot.Key == key {
@@ -56,18 +56,18 @@ func (s *FirmwareSlotList) Slot(key string) (FirmwareSlot, bool) {
 	return FirmwareSlot{}, false
 }
 
-// FirmwareSlot is one slot: Key names it, Body is the image in it.
+// FirmwareSlot is one slot: Key is its name, Body is the image in it.
 type FirmwareSlot = Object[FirmwareImage]
 
-// FirmwareImage is the firmware in a slot; the zero value is an empty slot's.
+// FirmwareImage is the firmware in a slot. The zero value means that the slot is empty.
 type FirmwareImage struct {
 	// Version is the dotted version, "7.4.0".
 	Version string
-	// Current is set for the running firmware.
+	// Current is true for the running firmware.
 	Current bool
-	// AfterReboot is set for the firmware that the next boot starts.
+	// AfterReboot is true for the firmware that the next boot starts.
 	AfterReboot bool
-	// UpgradeNews is news for this image, "" for none.
+	// UpgradeNews is the news about this image, or "".
 	UpgradeNews string
 	// UpgradeNotes is the text of the upgrade notes.
 	UpgradeNotes string
@@ -76,8 +76,8 @@ type FirmwareImage struct {
 // Empty reports whether the slot holds no firmware.
 func (i FirmwareImage) Empty() bool { return i == FirmwareImage{} }
 
-// UnmarshalJSON decodes the body of a slot. The guide's table gives the version
-// as a number and its samples as a string: both decode.
+// UnmarshalJSON decodes the body of a slot. The version may be a number, as in the
+// guide's table, or a string, as in its samples.
 func (i *FirmwareImage) UnmarshalJSON(data []byte) error {
 	*i = FirmwareImage{}
 	if wire.Kind(data) == wire.Null {
@@ -106,19 +106,19 @@ func (i *FirmwareImage) UnmarshalJSON(data []byte) error {
 	})
 }
 
-// FirmwareTestReport is the outcome of a test that passed.
+// FirmwareTestReport is the report of a firmware test that passed.
 type FirmwareTestReport struct {
 	// SlotKey is the key of the slot that was tested.
 	SlotKey string
-	// TestSummary is the summary of the test, free text of several lines, for people to
-	// read: it may say more than that the test passed. It is never empty.
+	// TestSummary is the summary of the test: free text of several lines, for people to
+	// read. It may contain notes beside the result. It is never empty.
 	TestSummary string
 }
 
-// maxSlots bounds a list of slots. An appliance has five.
+// maxSlots limits a list of slots. An appliance has five.
 const maxSlots = 1000
 
-// List lists the firmware slots, empty ones included (GET /api/firmware/slots).
+// List lists the firmware slots, including empty ones (GET /api/firmware/slots).
 func (s FirmwareSlots) List(ctx context.Context) (*FirmwareSlotList, error) {
 	a, err := s.client.read(ctx, slotsPath, nil)
 	if err != nil {
@@ -148,7 +148,7 @@ func (s FirmwareSlots) List(ctx context.Context) (*FirmwareSlotList, error) {
 		}
 		list.Slots = append(list.Slots, *slot)
 	}
-	// Where the appliance says it itself, it is right.
+	// The appliance's own statement takes precedence.
 	meta := newMeta(a.Meta)
 	if key := slotOfLink(meta.Link("current_slot")); key != "" {
 		list.CurrentSlot = key
@@ -162,8 +162,8 @@ func (s FirmwareSlots) List(ctx context.Context) (*FirmwareSlotList, error) {
 	return list, nil
 }
 
-// listed reads a slot of the list. One that is listed without a body and is not
-// found by itself is empty.
+// listed reads a slot of the list. A slot without a body that is not found on its own is
+// empty.
 func (s FirmwareSlots) listed(ctx context.Context, a *answer, entry []byte) (*FirmwareSlot, error) {
 	listed, err := newItem(a, entry)
 	if err == nil && listed.Body == nil {
@@ -180,8 +180,8 @@ func (s FirmwareSlots) listed(ctx context.Context, a *answer, entry []byte) (*Fi
 	return slot.or(listed.into(slot.parts(), nil))
 }
 
-// Get reads one slot by its key (GET /api/firmware/slots/<key>). It gives
-// [ResourceNotFound] for a slot that does not exist.
+// Get reads one slot by its key (GET /api/firmware/slots/<key>). It returns
+// [ResourceNotFound] if the slot does not exist.
 func (s FirmwareSlots) Get(ctx context.Context, key string) (*FirmwareSlot, error) {
 	path, err := s.path(key)
 	if err != nil {
@@ -196,16 +196,16 @@ func (s FirmwareSlots) read(ctx context.Context, path apiPath) (*FirmwareSlot, e
 	return slot.or(err)
 }
 
-// Delete empties a slot (DELETE /api/firmware/slots/<key>). It gives
-// [ResourceNotFound] for a slot that does not exist. The slot with the running
-// firmware and the one for after the reboot cannot be deleted: the slot is read
-// before, and the deletion not sent but [ErrSlotInUse] given, because the appliance's
-// own refusal is not documented.
+// Delete empties a slot (DELETE /api/firmware/slots/<key>). It returns [ResourceNotFound]
+// if the slot does not exist. The slot with the running firmware and the slot for the
+// next boot cannot be deleted. The client therefore reads the slot first and returns
+// [ErrSlotInUse] without sending the deletion, because the guide does not document the
+// appliance's own refusal.
 //
-// Where the answer is lost the slot is read, for up to [Timeouts].Outcome, and after the
-// end of ctx for half of [Timeouts].Close. Delete returns nil once it is empty.
-// Otherwise it is [ErrOutcomeUnknown] with [OutcomeUnknownDetails]: the appliance may
-// empty it yet.
+// If the answer is lost, the client reads the slot for up to [Timeouts].Outcome, or for
+// half of [Timeouts].Close after the end of ctx. Delete returns nil once the slot is
+// empty. Otherwise it returns [ErrOutcomeUnknown] with [OutcomeUnknownDetails], because
+// the appliance may still empty the slot.
 func (s FirmwareSlots) Delete(ctx context.Context, key string) error {
 	path, err := s.path(key)
 	if err != nil {
@@ -219,11 +219,11 @@ func (s FirmwareSlots) Delete(ctx context.Context, key string) error {
 	case slot.Body.Current:
 		return s.client.fail("DELETE "+path.Text, fmt.Errorf("%w: it holds the running firmware %s", ErrSlotInUse, oneLine(slot.Body.Version, 40)))
 	case slot.Body.AfterReboot:
-		return s.client.fail("DELETE "+path.Text, fmt.Errorf("%w: it holds the firmware for after the reboot, %s", ErrSlotInUse, oneLine(slot.Body.Version, 40)))
+		return s.client.fail("DELETE "+path.Text, fmt.Errorf("%w: it holds the firmware for the next boot, %s", ErrSlotInUse, oneLine(slot.Body.Version, 40)))
 	}
 	look := func(ctx context.Context) (bool, string, error) {
 		switch now, err := s.read(ctx, path); {
-		case errors.Is(err, ResourceNotFound): // an appliance may show no empty slot
+		case errors.Is(err, ResourceNotFound): // an appliance may not list empty slots
 			return true, "", nil
 		case err != nil:
 			return false, "", err
@@ -235,19 +235,21 @@ func (s FirmwareSlots) Delete(ctx context.Context, key string) error {
 	return s.client.remove(ctx, path, nil, witness{"Firmware.Slots.Get", look})
 }
 
-// Test asks the appliance whether it could be upgraded to the firmware in a
-// slot, without upgrading it (POST /api/firmware/test). The appliance looks at
-// version compatibility, storage space, compatibility of its configuration and
-// tainted files; that takes up to minutes, see [Timeouts].Action.
+// Test tests whether the appliance can be upgraded to the firmware in a slot, without
+// upgrading it (POST /api/firmware/test). The appliance checks the version, the storage
+// space, the compatibility of its configuration, and tainted files. This may take
+// minutes, see [Timeouts].Action.
 //
-// A report means that the test passed, and nothing else does. A test that found
-// a problem is [FirmwareTestFailed] with its detail [FirmwareTestFailedDetails]; an
-// empty or unknown slot is [ResourceNotFound]; an answer of success without a
-// test summary or with an empty one, or about another slot, is [ErrBadAnswer]. The
-// appliance alone says whether a test passed: show people the summary beside it. A test
-// changes nothing, so the request is sent again after a connection that broke, although
-// the appliance may still be at work on the first one; it is not sent again after its
-// time limit, nor after an answer.
+// Test returns a report only if the test passed; show its summary to people. The errors
+// are:
+//   - [FirmwareTestFailed] with [FirmwareTestFailedDetails]: the test found a problem.
+//   - [ResourceNotFound]: the slot is empty or does not exist.
+//   - [ErrBadAnswer]: the answer reports success but lacks a test summary, or is about
+//     another slot.
+//
+// A test changes nothing, so the client sends it again after a broken connection,
+// although the appliance may still be running the first test. It does not send it again
+// after the time limit or after an answer.
 func (f Firmware) Test(ctx context.Context, key string) (*FirmwareTestReport, error) {
 	id, err := slotID(firmwareTestPath, key)
 	if err != nil {
@@ -260,17 +262,17 @@ func (f Firmware) Test(ctx context.Context, key string) (*FirmwareTestReport, er
 	return newTestReport(a, key)
 }
 
-// newTestReport reads an answer of success. It must show that the test was run,
-// and on the slot that was asked for: a precheck that passes by mistake is worse
-// than one that fails.
+// newTestReport reads an answer that reports success. The answer must show that the test
+// ran, and on the requested slot. A precheck that passes by mistake is worse than one
+// that fails.
 func newTestReport(a *answer, key string) (*FirmwareTestReport, error) {
 	report := &FirmwareTestReport{SlotKey: key}
 	clean := a.exchange.veil().shown
 	if tested, ok := wire.Text(a.Key); a.Key != nil && wire.Kind(a.Key) != wire.Null && (!ok || tested != key) {
-		return nil, a.unusable("it is about slot %q, not %q", oneLine(tested, 40), key)
+		return nil, a.unusable("the answer is about slot %q, not %q", oneLine(tested, 40), key)
 	}
 	if tested := slotOfLink(newMeta(a.Meta).Link("slot")); tested != "" && tested != key {
-		return nil, a.unusable("it links to slot %q, not %q", oneLine(tested, 40), key)
+		return nil, a.unusable("the answer links to slot %q, not %q", oneLine(tested, 40), key)
 	}
 	summary, ok := wire.Text(a.Body)
 	if !ok {
@@ -278,15 +280,15 @@ func newTestReport(a *answer, key string) (*FirmwareTestReport, error) {
 	}
 	switch code, plain := wire.Text(member(a.Body, "exit_code")); {
 	case !plain && wire.Kind(member(a.Body, "exit_code")) != 0 && wire.Kind(member(a.Body, "exit_code")) != wire.Null:
-		return nil, a.unusable("its exit code is no number")
+		return nil, a.unusable("its exit code is not a number")
 	case plain && code != "0":
-		e := newError(a.exchange.call, a.status, nil, "the answer has the form of success and a failed exit code")
+		e := newError(a.exchange.call, a.status, nil, "the answer reports success but has a failed exit code")
 		e.Host, e.Attempts = a.exchange.t.host, a.exchange.attempts
 		e.Type, e.Detail = FirmwareTestFailed, newDetail(FirmwareTestFailed, a.Body, clean)
 		return nil, e
 	}
 	if !ok || strings.TrimSpace(summary) == "" {
-		return nil, a.unusable("it has no test summary, so the test may not have been run")
+		return nil, a.unusable("the answer has no test summary, so the test may not have run")
 	}
 	report.TestSummary = clean(summary)
 	return report, nil
@@ -303,8 +305,8 @@ func (s FirmwareSlots) path(key string) (apiPath, error) {
 	return itemPath(slotsPath, key)
 }
 
-// slotID makes the slot_id of a request to a path, which is a number where the key is a
-// plain decimal, as in the guide's samples.
+// slotID makes the slot_id of a request. It is a number if the key is a plain decimal, as
+// in the guide's samples.
 func slotID(request apiPath, key string) (string, error) {
 	if err := checkSlotKey(request, key); err != nil {
 		return "", err
@@ -315,7 +317,7 @@ func slotID(request apiPath, key string) (string, error) {
 	return `"` + key + `"`, nil
 }
 
-// checkSlotKey refuses what is no key of a slot before a request to a path is sent.
+// checkSlotKey refuses an invalid slot key before anything is sent.
 func checkSlotKey(request apiPath, key string) error {
 	why := ""
 	switch {
@@ -326,7 +328,7 @@ func checkSlotKey(request apiPath, key string) error {
 	case len(key) > 64 || strings.ContainsFunc(key, func(r rune) bool {
 		return r > unicode.MaxASCII || !unicode.IsLetter(r) && !unicode.IsDigit(r) && r != '_' && r != '-'
 	}):
-		why = "has characters that no slot key has"
+		why = "has characters that are not allowed in a slot key"
 	default:
 		return nil
 	}

@@ -17,33 +17,31 @@ import (
 var fetchPath = mustPath("firmware/fetch")
 
 // FirmwareFetches lets the appliance download firmware images (guide: Firmware
-// management, fetch; firmware/fetch). Its methods are those of [SupportBundles], the
-// other job of the API.
+// management, fetch; firmware/fetch). Its methods match those of [SupportBundles].
 type FirmwareFetches struct{ client *Client }
 
-// FirmwareFetch is a download of a firmware image by the appliance itself (guide:
-// Firmware management, fetch). The guide shows no answer of the endpoint, so
-// everything but the key may be missing.
+// FirmwareFetch is a download of a firmware image by the appliance (guide: Firmware
+// management, fetch). The guide shows no sample answer, so every member except the key
+// may be missing.
 type FirmwareFetch struct {
-	// Key names the fetch.
+	// Key is the name of the fetch.
 	Key string
-	// Status is its state.
+	// Status is the status of the fetch.
 	Status JobStatus
-	// Progress is the share that is done, from 0 to 100; -1 where the appliance
-	// does not say.
+	// Progress is the completed share, 0 to 100, or -1 if the appliance does not report
+	// it.
 	Progress float64
-	// SlotKey is the slot that the image is put into, "" where the appliance does
-	// not say.
+	// SlotKey is the slot for the image, or "" if the appliance does not report it.
 	SlotKey string
-	// Message is what the appliance says about a failure, "" for nothing.
+	// Message is the appliance's message about a failure, or "".
 	Message string
-	// Raw is the body as it was sent, for what is not known here.
+	// Raw is the unchanged body, with the members that this type lacks.
 	Raw json.RawMessage
 }
 
-// FirmwareFetchError is the error of a fetch that ended otherwise than finished.
+// FirmwareFetchError means that a fetch failed or was cancelled.
 type FirmwareFetchError struct {
-	// Fetch is its last state.
+	// Fetch is the last state of the fetch.
 	Fetch FirmwareFetch
 }
 
@@ -56,14 +54,14 @@ func (e *FirmwareFetchError) Error() string {
 	return text
 }
 
-// List lists the fetches (GET /api/firmware/fetch). The appliance keeps their
-// records until they are removed.
+// List lists the fetches (GET /api/firmware/fetch). The appliance keeps their records
+// until they are deleted.
 func (f FirmwareFetches) List(ctx context.Context) ([]FirmwareFetch, error) {
 	return f.jobs().list(ctx)
 }
 
-// Get reads one fetch (GET /api/firmware/fetch/<key>). It gives
-// [ResourceNotFound] for one that does not exist.
+// Get reads one fetch (GET /api/firmware/fetch/<key>). It returns [ResourceNotFound] if
+// the fetch does not exist.
 func (f FirmwareFetches) Get(ctx context.Context, key string) (*FirmwareFetch, error) {
 	return f.jobs().get(ctx, key)
 }
@@ -72,16 +70,16 @@ func (f FirmwareFetches) jobs() jobs[FirmwareFetch] {
 	return jobs[FirmwareFetch]{f.client, fetchPath, "firmware fetch", newFetch, func(f *FirmwareFetch) (JobStatus, float64) { return f.Status, f.Progress }}
 }
 
-// Start lets the appliance download an image from a URL (POST
-// /api/firmware/fetch) and returns its key. The URL is one of http or https, the
-// SHA-256 that of the image, 64 hex digits; anything else is [ErrInvalidInput]. Follow
-// it with [FirmwareFetches.Wait].
+// Start makes the appliance download an image from a URL (POST /api/firmware/fetch) and
+// returns the key of the fetch. The URL must be http or https. sha256 is the SHA-256 of
+// the image in 64 hex digits. Anything else is [ErrInvalidInput]. Wait for the end of the
+// fetch with [FirmwareFetches.Wait].
 //
-// The fetches are listed first. Where the answer is lost they are listed again, for up to
-// [Timeouts].Outcome, and after the end of ctx for half of [Timeouts].Close: the key is
-// that of the one new fetch whose record names the URL. Without one it is
-// [ErrOutcomeUnknown] with [OutcomeUnknownDetails]: the appliance may begin it yet, or
-// its records need not name the URL.
+// Start lists the fetches first. If the answer is lost, it lists them again, for up to
+// [Timeouts].Outcome, or for half of [Timeouts].Close after the end of ctx. If exactly
+// one new record names the URL, Start returns its key. Otherwise it returns
+// [ErrOutcomeUnknown] with [OutcomeUnknownDetails]: the appliance may still start the
+// fetch, or its records may not name the URL.
 func (f FirmwareFetches) Start(ctx context.Context, imageURL, sha256 string) (key string, err error) {
 	body, err := fetchBody(imageURL, sha256)
 	if err != nil {
@@ -92,7 +90,7 @@ func (f FirmwareFetches) Start(ctx context.Context, imageURL, sha256 string) (ke
 		return "", err
 	}
 	w, seen := witness{method: "Firmware.Fetch.List"}, ""
-	if err == nil { // the list is a help; without it the fetch is begun nonetheless
+	if err == nil { // the list is optional: without it, the fetch starts all the same
 		w.look = f.lookFor(before, imageURL, &seen)
 	}
 	if key, err = f.client.create(ctx, fetchPath, body, w, urlSecrets(imageURL)...); err != nil {
@@ -101,7 +99,7 @@ func (f FirmwareFetches) Start(ctx context.Context, imageURL, sha256 string) (ke
 	return cmp.Or(key, seen), nil
 }
 
-// keys lists the keys of the fetches.
+// keys returns the keys of the fetches.
 func (f FirmwareFetches) keys(ctx context.Context) (map[string]bool, error) {
 	keys := make(map[string]bool)
 	for listed, err := range allEntries(ctx, f.client, newRead(fetchPath, nil)) {
@@ -113,8 +111,8 @@ func (f FirmwareFetches) keys(ctx context.Context) (map[string]bool, error) {
 	return keys, nil
 }
 
-// lookFor looks for the one fetch of a URL that was not there before, and puts its
-// key into found. A record that does not name its URL, and two that do, tell nothing.
+// lookFor looks for the one new fetch of a URL and puts its key into found. A record
+// without a URL proves nothing, and neither do two records with this URL.
 func (f FirmwareFetches) lookFor(before map[string]bool, imageURL string, found *string) probe {
 	return func(ctx context.Context) (seen bool, state string, err error) {
 		now, err := f.keys(ctx)
@@ -148,7 +146,7 @@ func (f FirmwareFetches) lookFor(before map[string]bool, imageURL string, found 
 	}
 }
 
-// urlSecrets are what a URL may give access with: its user and its query.
+// urlSecrets returns the parts of a URL that may grant access: its user and its query.
 func urlSecrets(text string) []Secret {
 	u, err := url.Parse(text)
 	if err != nil || u.User == nil && u.RawQuery == "" {
@@ -165,25 +163,24 @@ func urlSecrets(text string) []Secret {
 func fetchBody(imageURL, sha256 string) ([]byte, error) {
 	u, err := url.Parse(imageURL)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return nil, invalid("the image needs an http or https URL")
+		return nil, invalid("the URL of the image must be http or https")
 	}
 	sum, err := hex.DecodeString(strings.ToLower(strings.TrimSpace(sha256)))
 	if err != nil || len(sum) != 32 {
-		return nil, invalid("the checksum is no SHA-256: 64 hex digits are expected")
+		return nil, invalid("the checksum is not a SHA-256: give 64 hex digits")
 	}
 	body, _, err := encode(map[string]any{"url": imageURL, "checksum": map[string]string{"sha256": hex.EncodeToString(sum)}})
 	return body, err
 }
 
-// Cancel cancels a fetch that is queued or in progress (DELETE
-// /api/firmware/fetch/<key>). Its record stays, and [FirmwareFetches.Delete] deletes
-// it. Once the image is verified the installation cannot be cancelled any more.
-// One that has ended is left as it is, and [ErrFetchDone] is given: the same
-// request would remove its record.
+// Cancel cancels a fetch that is queued or running (DELETE /api/firmware/fetch/<key>).
+// Its record remains; [FirmwareFetches.Delete] deletes it. A fetch cannot be cancelled
+// after the image was verified. If the fetch has ended, Cancel returns [ErrFetchDone] and
+// sends no deletion, because the same request would delete the record.
 //
-// Where the answer is lost the fetch is read, for up to [Timeouts].Outcome, and after the
-// end of ctx for half of [Timeouts].Close. Cancel returns nil once it is cancelled.
-// Otherwise it is [ErrOutcomeUnknown] with [OutcomeUnknownDetails].
+// If the answer is lost, the client reads the fetch for up to [Timeouts].Outcome, or for
+// half of [Timeouts].Close after the end of ctx. Cancel returns nil once the fetch is
+// cancelled. Otherwise it returns [ErrOutcomeUnknown] with [OutcomeUnknownDetails].
 func (f FirmwareFetches) Cancel(ctx context.Context, key string) error {
 	allowed := func(s JobStatus) error {
 		if s.Done() {
@@ -194,7 +191,7 @@ func (f FirmwareFetches) Cancel(ctx context.Context, key string) error {
 	return f.remove(ctx, key, allowed, func(ctx context.Context) (bool, string, error) {
 		now, err := f.Get(ctx, key)
 		switch {
-		case errors.Is(err, ResourceNotFound): // whether it was cancelled or finished before, nobody can tell
+		case errors.Is(err, ResourceNotFound): // it is not known whether it was cancelled or had finished before
 			return false, "not listed", errTooLate
 		case err != nil:
 			return false, "", err
@@ -207,12 +204,12 @@ func (f FirmwareFetches) Cancel(ctx context.Context, key string) error {
 	})
 }
 
-// Delete deletes the record of a fetch that has ended (DELETE
-// /api/firmware/fetch/<key>). One that is under way is left as it is, and
-// [ErrFetchRunning] is given: the same request would cancel it.
+// Delete deletes the record of a fetch that has ended (DELETE /api/firmware/fetch/<key>).
+// If the fetch is still running, Delete returns [ErrFetchRunning] and sends no deletion,
+// because the same request would cancel it.
 //
-// Where the answer is lost the fetch is read, like with [FirmwareFetches.Cancel].
-// Delete returns nil once the appliance has no such record.
+// If the answer is lost, the client reads the fetch as [FirmwareFetches.Cancel] does.
+// Delete returns nil once the record is gone.
 func (f FirmwareFetches) Delete(ctx context.Context, key string) error {
 	allowed := func(s JobStatus) error {
 		if !s.Done() {
@@ -232,7 +229,7 @@ func (f FirmwareFetches) Delete(ctx context.Context, key string) error {
 	})
 }
 
-// remove looks before it sends a request that means two things.
+// remove reads the fetch before it sends the request, which has two meanings.
 func (f FirmwareFetches) remove(ctx context.Context, key string, allowed func(JobStatus) error, look probe) error {
 	fetch, err := f.Get(ctx, key)
 	if err != nil {
@@ -248,9 +245,9 @@ func (f FirmwareFetches) remove(ctx context.Context, key string, allowed func(Jo
 	return f.client.remove(ctx, path, nil, witness{"Firmware.Fetch.Get", look})
 }
 
-// Wait waits until a fetch has ended, and returns it if it is finished. A
-// fetch that failed or was cancelled is a [FirmwareFetchError]. When the time is over it
-// goes on by itself; the error then wraps context.DeadlineExceeded.
+// Wait waits until a fetch has ended and returns it if it finished. It returns a
+// [FirmwareFetchError] if the fetch failed or was cancelled. When the time is over, the
+// error wraps context.DeadlineExceeded, and the fetch continues on the appliance.
 func (f FirmwareFetches) Wait(ctx context.Context, key string, options ...WaitOption) (*FirmwareFetch, error) {
 	o, err := newWait(5*time.Second, 2*time.Hour, options)
 	if err != nil {

@@ -15,27 +15,27 @@ import (
 
 var upgradePath = mustPath("firmware/upgrade")
 
-// FirmwareUpgradeStep is a part of [Firmware.Upgrade], in this order.
+// FirmwareUpgradeStep is a step of [Firmware.Upgrade].
 type FirmwareUpgradeStep string
 
-// The steps of an upgrade. Of upload and fetch there is one or none, as the source
-// says.
+// The steps of an upgrade, in their order. The source determines whether there is an
+// upload, a fetch or neither.
 const (
-	StepPrepare FirmwareUpgradeStep = "prepare" // look at the appliance
+	StepPrepare FirmwareUpgradeStep = "prepare" // read the state of the appliance
 	StepUpload  FirmwareUpgradeStep = "upload"  // send the image
 	StepFetch   FirmwareUpgradeStep = "fetch"   // let the appliance download the image
 	StepTest    FirmwareUpgradeStep = "test"    // test the image without upgrading
-	StepUpgrade FirmwareUpgradeStep = "upgrade" // begin the upgrade
-	StepWait    FirmwareUpgradeStep = "wait"    // wait for the appliance to come back
-	StepVerify  FirmwareUpgradeStep = "verify"  // look whether it runs the image
+	StepUpgrade FirmwareUpgradeStep = "upgrade" // start the upgrade
+	StepWait    FirmwareUpgradeStep = "wait"    // wait for the appliance to return
+	StepVerify  FirmwareUpgradeStep = "verify"  // check that the appliance runs the image
 )
 
-// UpgradeSource is where the image of an upgrade comes from: [FromSlot],
-// [FromFile], [FromImage] or [FromURL].
+// UpgradeSource is the source of the image for an upgrade: [FromSlot], [FromFile],
+// [FromImage] or [FromURL].
 type UpgradeSource interface{ source() source }
 
-// source places an image in a slot of the appliance. check refuses what cannot be
-// right before anything is sent; nil has nothing to refuse.
+// source places an image in a slot of the appliance. check refuses invalid arguments
+// before anything is sent; it may be nil.
 type source struct {
 	check func() error
 	place func(context.Context, Firmware, *upgrade) (slotKey string, err error)
@@ -43,7 +43,7 @@ type source struct {
 
 func (s source) source() source { return s }
 
-// FromSlot upgrades to an image that the appliance has already.
+// FromSlot uses an image that is already in a slot of the appliance.
 func FromSlot(key string) UpgradeSource {
 	return source{
 		check: func() error { return checkSlotKey(upgradePath, key) },
@@ -51,7 +51,7 @@ func FromSlot(key string) UpgradeSource {
 	}
 }
 
-// FromFile uploads a file first, see [Firmware.UploadFile].
+// FromFile uploads a file, see [Firmware.UploadFile].
 func FromFile(name string) UpgradeSource {
 	return source{place: func(ctx context.Context, f Firmware, u *upgrade) (string, error) {
 		u.enter(StepUpload)
@@ -59,7 +59,7 @@ func FromFile(name string) UpgradeSource {
 	}}
 }
 
-// FromImage uploads an image first, see [Firmware.Upload].
+// FromImage uploads an image from a reader, see [Firmware.Upload].
 func FromImage(image io.ReaderAt, size int64) UpgradeSource {
 	return source{place: func(ctx context.Context, f Firmware, u *upgrade) (string, error) {
 		u.enter(StepUpload)
@@ -67,7 +67,7 @@ func FromImage(image io.ReaderAt, size int64) UpgradeSource {
 	}}
 }
 
-// FromURL lets the appliance download the image first, see [FirmwareFetches.Start].
+// FromURL lets the appliance download the image, see [FirmwareFetches.Start].
 func FromURL(imageURL, sha256 string) UpgradeSource {
 	return source{
 		check: func() error {
@@ -88,8 +88,8 @@ func slotKeyOf(slot *FirmwareSlot, err error) (string, error) {
 	return slot.Key, nil
 }
 
-// UpgradeOption refines one [Firmware.Upgrade]: [WithMessage], [WithProgress],
-// [WithPollInterval], [WithWaitLimit], [WithExpectedVersion] and [WithTestOnly].
+// UpgradeOption is an option of [Firmware.Upgrade]: [WithMessage], [WithProgress],
+// [WithPollInterval], [WithWaitLimit], [WithExpectedVersion] or [WithTestOnly].
 type UpgradeOption interface{ applyUpgrade(*upgrade) }
 
 func (o MessageOption) applyUpgrade(u *upgrade) { u.message = string(o) }
@@ -105,52 +105,52 @@ type upgradeOption func(*upgrade)
 func (o upgradeOption) applyUpgrade(u *upgrade) { o(u) }
 
 // WithExpectedVersion stops the upgrade with [ErrUnexpectedImage] before the test, unless
-// the image has this version. It is good practice with [FromURL]: the record of a fetch
-// need not say where its image went, and then the slot that filled meanwhile is taken for
-// it.
+// the image has this version. Use it with [FromURL]: if the record of the fetch does not
+// name its slot, the upgrade uses the slot that was filled meanwhile.
 func WithExpectedVersion(version string) UpgradeOption {
 	return upgradeOption(func(u *upgrade) { u.expected = version })
 }
 
-// WithTestOnly ends the upgrade once the image is tested: a dry run, which leaves the
-// image in its slot.
+// WithTestOnly ends the upgrade after the test: a dry run that leaves the image in its
+// slot.
 func WithTestOnly() UpgradeOption {
 	return upgradeOption(func(u *upgrade) { u.testOnly = true })
 }
 
-// StartUpgradeOption refines one [Firmware.StartUpgrade]: [WithMessage].
+// StartUpgradeOption is an option of [Firmware.StartUpgrade]: [WithMessage].
 type StartUpgradeOption interface{ applyStartUpgrade(message *string) }
 
 func (o MessageOption) applyStartUpgrade(message *string) { *message = string(o) }
 
-// FirmwareUpgradeReport is what an upgrade did.
+// FirmwareUpgradeReport says what an upgrade did.
 type FirmwareUpgradeReport struct {
-	// SlotKey is the slot of the image, "" if it never got into one.
+	// SlotKey is the slot of the image, or "" if the image reached no slot.
 	SlotKey string
-	// FetchKey is the key of the fetch of [FromURL], whose record stays on the
-	// appliance; "" for none.
+	// FetchKey is the key of the fetch of [FromURL], whose record stays on the appliance.
+	// It is "" for other sources.
 	FetchKey string
-	// From is the version that ran before, To that of the image.
+	// From is the version that ran before. To is the version of the image.
 	From, To string
 	// TestSummary is the summary of the test.
 	TestSummary string
-	// Info is what the appliance says about itself afterwards; nil after
-	// [WithTestOnly] and where the upgrade did not get so far.
+	// Info is the appliance's information after the upgrade. It is nil after
+	// [WithTestOnly], and if the upgrade did not get that far.
 	Info *ApplianceInfo
 }
 
-// FirmwareUpgradeError says at which step an upgrade stopped. It unwraps to the cause.
+// FirmwareUpgradeError means that an upgrade stopped, and at which step. It unwraps to
+// the cause.
 type FirmwareUpgradeError struct {
-	// Step is the step that failed; none after it was begun.
+	// Step is the step that failed. No later step was started.
 	Step FirmwareUpgradeStep
-	// Left says in words what is left on the appliance: what is certain, what was seen
-	// when the appliance was asked, and what may come yet.
+	// Left describes the state of the appliance, for people to read: what is certain,
+	// what the client saw, and what may still happen.
 	Left string
 	// Err is the cause.
 	Err error
 }
 
-// Error returns the step, the cause and what is left.
+// Error returns the step, the cause and the state of the appliance.
 func (e *FirmwareUpgradeError) Error() string {
 	text := fmt.Sprintf("sps: upgrade stopped at %s: %s", e.Step, plain(causeOf(e.Err)))
 	if e.Left != "" {
@@ -162,19 +162,18 @@ func (e *FirmwareUpgradeError) Error() string {
 // Unwrap returns the cause.
 func (e *FirmwareUpgradeError) Unwrap() error { return e.Err }
 
-// LogValue returns the error without what the appliance wrote into the cause.
+// LogValue leaves out what the appliance wrote into the cause.
 func (e *FirmwareUpgradeError) LogValue() slog.Value { return logged(e) }
 
-// StartUpgrade begins the upgrade to the firmware in a slot (POST
-// /api/firmware/upgrade). The appliance tests the firmware first, with the errors
-// of [Firmware.Test], then restarts by itself; follow it with
-// [Firmware.WaitForVersion]. An empty message is sent as null; where the appliance
-// requires one, it is refused with [ErrCommitMessageRequired] before anything is
-// sent.
+// StartUpgrade starts the upgrade to the firmware in a slot (POST /api/firmware/upgrade).
+// The appliance first tests the firmware, with the errors of [Firmware.Test], and then
+// restarts by itself. Wait for it with [Firmware.WaitForVersion]. An empty message is
+// sent as null. If the appliance requires a message, StartUpgrade returns
+// [ErrCommitMessageRequired] before it sends the request.
 //
-// An answer that is lost is [ErrOutcomeUnknown]: the restart may have been faster, or the
-// appliance may still be at work. WaitForVersion finds out; that an appliance runs what it
-// did before does not prove that it will not upgrade.
+// A lost answer is [ErrOutcomeUnknown]: the appliance may have restarted before it
+// answered, or it may still be working. WaitForVersion finds out. If the appliance still
+// runs the old version, that does not prove that it will not upgrade.
 func (f Firmware) StartUpgrade(ctx context.Context, key string, options ...StartUpgradeOption) (*FirmwareTestReport, error) {
 	message := ""
 	for _, option := range options {
@@ -204,8 +203,8 @@ func (f Firmware) StartUpgrade(ctx context.Context, key string, options ...Start
 	return report, f.client.act(ctx, upgradePath, body, accept, witness{method: "Firmware.WaitForVersion"})
 }
 
-// checkMessage refuses an empty message where the appliance requires one. The
-// setting is that for commits.
+// checkMessage refuses an empty message if the appliance requires one. The setting is the
+// same as for commits.
 func (f Firmware) checkMessage(ctx context.Context, message string) error {
 	if strings.TrimSpace(message) != "" {
 		return nil
@@ -220,9 +219,9 @@ func (f Firmware) checkMessage(ctx context.Context, message string) error {
 	return nil
 }
 
-// CompareVersions compares dotted versions number by number: "7.10" is higher than
-// "7.9", and "8.0" the same as "8.0.0". It returns -1, 0 or 1, and false where one
-// is no dotted version.
+// CompareVersions compares two dotted versions number by number: "7.10" is higher than
+// "7.9", and "8.0" equals "8.0.0". It returns -1, 0 or 1. It returns false if one of them
+// is not a dotted version.
 func CompareVersions(a, b string) (order int, ok bool) {
 	left, leftOK := parseVersion(a)
 	right, rightOK := parseVersion(b)
@@ -261,13 +260,13 @@ func sameVersion(a, b string) bool {
 	return ok && order == 0 || a == b
 }
 
-// WithRestartOf makes [Firmware.WaitForVersion] demand proof of a restart, for an
-// upgrade to the version that runs already: that a restart was seen, or that the
-// build differs from what the appliance said before.
+// WithRestartOf makes [Firmware.WaitForVersion] require proof of a restart, for an
+// upgrade to the version that is already running. The proof is an observed restart, or a
+// build that differs from before.
 func WithRestartOf(before *ApplianceInfo) VersionWaitOption { return restartOption{before} }
 
-// VersionWaitOption refines one [Firmware.WaitForVersion]: [WithRestartOf], and what a
-// [WaitOption] is.
+// VersionWaitOption is an option of [Firmware.WaitForVersion]: [WithRestartOf] or a
+// [WaitOption].
 type VersionWaitOption interface{ applyVersionWait(*waitOptions) }
 
 type restartOption struct{ before *ApplianceInfo }
@@ -277,29 +276,30 @@ func (o ProgressOption) applyVersionWait(w *waitOptions) { o.applyWait(w) }
 func (o IntervalOption) applyVersionWait(w *waitOptions) { o.applyWait(w) }
 func (o PollOption) applyVersionWait(w *waitOptions)     { o.applyWait(w) }
 
-// settleTime is how long another version may be seen after a restart before it
-// counts: an appliance may restart twice.
+// settleTime is how long another version may run after a restart before the wait fails,
+// because an appliance may restart twice.
 const settleTime = 2 * time.Minute
 
-// The patience with what a starting appliance may show and a broken one does too.
+// Limits for symptoms that a starting appliance and a broken one share.
 const (
 	maxRefusedLogins = 5
 	maxUntrusted     = 3
-	// loginPause is the least time between two logins that are refused: a minute
-	// in all.
+	// loginPause is the minimum time between two refused logins: a minute in total.
 	loginPause = 15 * time.Second
 )
 
-// WaitForVersion waits until the appliance runs a version, through its restart:
-// refused and broken connections, failed handshakes, 502 and 503, HTML at any status, a session
-// that is gone and logins that fail while services start are waited out, within the
-// context and [WithWaitLimit]. The client logs in again when it must.
+// WaitForVersion waits, through the restart, until the appliance runs a version. It
+// tolerates what an appliance shows while it restarts: refused and broken connections,
+// failed handshakes, statuses 502 and 503, HTML pages, an ended session, and refused
+// logins while services start. The client logs in again if necessary. The context and
+// [WithWaitLimit] bound the wait.
 //
-// It ends early with [ErrWrongVersion] when the appliance came back with another
-// version for two minutes, with a [CertificateError] when it keeps showing a
-// certificate that is not trusted, and with the refusal when it keeps refusing the
-// login, so that the account is not locked. When the time is over, the error wraps
-// context.DeadlineExceeded and says what was seen last.
+// WaitForVersion ends early in three cases. It returns [ErrWrongVersion] if the appliance
+// has run another version for two minutes after the restart. It returns a
+// [CertificateError] if the appliance keeps presenting an untrusted certificate. It
+// returns the refusal if the appliance keeps refusing the login, so that the account is
+// not locked. When the time is over, the error wraps context.DeadlineExceeded and says
+// what was seen last.
 func (f Firmware) WaitForVersion(ctx context.Context, version string, options ...VersionWaitOption) (*ApplianceInfo, error) {
 	o := &waitOptions{progress: func(Progress) {}}
 	for _, option := range options {
@@ -327,9 +327,9 @@ func (f Firmware) waitForVersion(ctx context.Context, version string, o *waitOpt
 	for {
 		info, renewed, err := f.glance(ctx)
 		if session != nil && renewed != nil && renewed != session {
-			w.restarted = true // the session did not survive
+			w.restarted = true // the session ended with the restart
 		}
-		if ctx.Err() == nil { // a look that was cut short saw nothing
+		if ctx.Err() == nil { // a poll that was cut short saw nothing
 			done, state, stop := w.judge(info, err)
 			last = state
 			o.progress(Progress{State: state, Percent: -1, Elapsed: time.Since(start)})
@@ -350,8 +350,8 @@ func (f Firmware) waitForVersion(ctx context.Context, version string, o *waitOpt
 	}
 }
 
-// glance asks the appliance for its version once, with whatever session there is,
-// and a new one if that is gone.
+// glance asks for the appliance's version once. It uses the existing session, or a new
+// one if that has ended.
 func (f Firmware) glance(ctx context.Context) (*ApplianceInfo, *session, error) {
 	a, err := f.client.readOnce(ctx, infoPath)
 	if err != nil {
@@ -361,23 +361,23 @@ func (f Firmware) glance(ctx context.Context) (*ApplianceInfo, *session, error) 
 	return info, a.session, err
 }
 
-// versionWait is what was seen so far.
+// versionWait holds what the wait has seen so far.
 type versionWait struct {
 	version   string
 	before    *ApplianceInfo
 	restarted bool
-	wrong     time.Time // since when another version is seen after the restart
-	down      int       // looks in a row that found nobody
-	refused   int       // logins in a row
-	untrusted int       // certificates in a row
+	wrong     time.Time // when another version was first seen after the restart
+	down      int       // polls in a row without a connection
+	refused   int       // refused logins in a row
+	untrusted int       // untrusted certificates in a row
 }
 
-// maxDown is how many looks in a row must find nobody before that is a restart,
-// and no hiccup of the network.
+// maxDown is how many polls in a row must fail to connect before that counts as a restart
+// and not as a network problem.
 const maxDown = 2
 
-// judge takes one look at the appliance: whether it is done, what was seen in
-// words, and why there is no point in waiting on.
+// judge evaluates one poll: whether the wait is done, what was seen, and why waiting
+// further is pointless.
 func (w *versionWait) judge(info *ApplianceInfo, err error) (done bool, state string, stop error) {
 	if err != nil {
 		return false, oneLine(err.Error(), 200), w.failed(err)
@@ -398,7 +398,7 @@ func (w *versionWait) judge(info *ApplianceInfo, err error) (done bool, state st
 	return false, "restarted, and runs " + oneLine(info.FirmwareVersion, 40), stop
 }
 
-// failed counts a look that failed.
+// failed counts a failed poll.
 func (w *versionWait) failed(err error) (stop error) {
 	w.wrong = time.Time{}
 	var broken *TransportError
@@ -412,15 +412,15 @@ func (w *versionWait) failed(err error) (stop error) {
 		}
 		return nil
 	case refusesCredential(err):
-		// The session is gone, so the appliance has restarted.
+		// The session has ended, so the appliance has restarted.
 		w.restarted = true
 		if w.refused++; w.refused >= maxRefusedLogins {
 			return err
 		}
 		return nil
 	case errors.As(err, &broken):
-		// A slow answer is no restart, nor is one that makes no sense; but there is
-		// nobody where no connection can be made, be it for want of time.
+		// A slow or unusable answer does not prove a restart. A connection that cannot be
+		// made does, even if the reason is a time limit.
 		nobody = neverSent(err) || !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, ErrBadAnswer)
 	case errors.Is(err, Status(502)), errors.Is(err, Status(503)):
 		nobody = true
@@ -434,13 +434,13 @@ func (w *versionWait) failed(err error) (stop error) {
 	return nil
 }
 
-// How often to look again for what runs in the end, and after which time.
+// How often and how long to check the version that runs in the end.
 const (
 	verifyTries = 6
 	verifyPause = 10 * time.Second
 )
 
-// upgrade is one upgrade on its way.
+// upgrade is one running upgrade.
 type upgrade struct {
 	message  string
 	waiting  []WaitOption
@@ -449,7 +449,7 @@ type upgrade struct {
 	expected string // version
 
 	step   FirmwareUpgradeStep
-	unsure bool // the answer to the request that begins the upgrade was lost
+	unsure bool // the answer to the request that starts the upgrade was lost
 	start  time.Time
 	report *FirmwareUpgradeReport
 	slots  *FirmwareSlotList // before the image was placed
@@ -465,7 +465,7 @@ func (u *upgrade) uploaded(p Progress) {
 	u.progress(p)
 }
 
-// looked reports what waiting sees.
+// looked reports the progress of a wait.
 func (u *upgrade) looked(step FirmwareUpgradeStep) []WaitOption {
 	return append(slices.Clone(u.waiting), WithProgress(func(p Progress) {
 		p.Step = step
@@ -473,14 +473,16 @@ func (u *upgrade) looked(step FirmwareUpgradeStep) []WaitOption {
 	}))
 }
 
-// Upgrade brings the appliance to a firmware and waits until it runs: it uploads or
-// fetches the image unless it is there, tests it, begins the upgrade, waits for the
-// restart, and verifies what runs. It stops at the first failure; the error is an
-// [FirmwareUpgradeError] that says at which step, and what is left on the appliance, and
-// the report says how far it got. An answer to the upgrade that is lost is no
-// failure, because waiting finds out. Where waiting ends before the version was seen, the
-// error is [ErrOutcomeUnknown] too, unless the upgrade was begun for certain and the
-// appliance came back with another version, which is [ErrWrongVersion].
+// Upgrade brings the appliance to a firmware version and waits until that version runs.
+// It uploads or fetches the image unless it is already in a slot, tests it, starts the
+// upgrade, waits for the restart and verifies the running version. It stops at the first
+// failure. The error is then a [FirmwareUpgradeError] with the failed step and the state
+// of the appliance; the report says how far the upgrade got.
+//
+// A lost answer to the request that starts the upgrade is not a failure, because the wait
+// finds out. If the wait ends before the version was seen, the error is also
+// [ErrOutcomeUnknown]. There is one exception: if the upgrade was certainly started and
+// the appliance came back with another version, the error is [ErrWrongVersion].
 func (f Firmware) Upgrade(ctx context.Context, from UpgradeSource, options ...UpgradeOption) (*FirmwareUpgradeReport, error) {
 	u := &upgrade{progress: func(Progress) {}, report: &FirmwareUpgradeReport{}}
 	for _, option := range options {
@@ -497,7 +499,7 @@ func (f Firmware) Upgrade(ctx context.Context, from UpgradeSource, options ...Up
 func (f Firmware) upgrade(ctx context.Context, u *upgrade, from UpgradeSource) error {
 	u.enter(StepPrepare)
 	if from == nil {
-		return invalid("the upgrade has no source")
+		return invalid("the upgrade has no source: pass FromSlot, FromFile, FromImage or FromURL")
 	}
 	if _, err := newWait(0, 0, u.waiting); err != nil {
 		return err
@@ -584,8 +586,7 @@ func (f Firmware) upgrade(ctx context.Context, u *upgrade, from UpgradeSource) e
 	return nil
 }
 
-// fetched lets the appliance download an image, and finds the slot that it went
-// into.
+// fetched makes the appliance download an image and finds the slot that received it.
 func (f Firmware) fetched(ctx context.Context, u *upgrade, imageURL, sha256 string) (string, error) {
 	if u.slots.EmptySlots == 0 && len(u.slots.Slots) > 0 {
 		return "", f.client.fail("POST "+fetchPath.Text, ErrNoEmptySlot)
@@ -602,7 +603,8 @@ func (f Firmware) fetched(ctx context.Context, u *upgrade, imageURL, sha256 stri
 	if done.SlotKey != "" {
 		return done.SlotKey, nil
 	}
-	// The record need not say where the image is: it is in the slot that filled.
+	// The record may not name the slot of the image: it is the slot that was filled
+	// meanwhile.
 	after, err := f.Slots.List(ctx)
 	if err != nil {
 		return "", err
@@ -611,19 +613,19 @@ func (f Firmware) fetched(ctx context.Context, u *upgrade, imageURL, sha256 stri
 	for _, slot := range after.Slots {
 		if old, known := u.slots.Slot(slot.Key); !slot.Body.Empty() && (!known || old.Body.Empty()) {
 			if found != "" {
-				return "", f.client.fail("firmware fetch "+key, fmt.Errorf("finished, and two slots filled meanwhile (%s and %s): continue from the right one", found, oneLine(slot.Key, 40)))
+				return "", f.client.fail("firmware fetch "+key, fmt.Errorf("finished, and two slots were filled meanwhile (%s and %s): continue with the right one", found, oneLine(slot.Key, 40)))
 			}
 			found = slot.Key
 		}
 	}
 	if found == "" {
-		return "", f.client.fail("firmware fetch "+key, errors.New("finished, and no slot filled"))
+		return "", f.client.fail("firmware fetch "+key, errors.New("finished, and no slot was filled"))
 	}
 	return found, nil
 }
 
-// notSeen makes the error of an upgrade whose version was not seen. lost is why the
-// answer to its beginning was, nil where there was one.
+// notSeen makes the error of an upgrade whose version was not seen. lost is the reason
+// why the answer to its start was lost, or nil.
 func (u *upgrade) notSeen(err, lost error) error {
 	switch {
 	case lost != nil:
@@ -634,10 +636,10 @@ func (u *upgrade) notSeen(err, lost error) error {
 	return because(ErrOutcomeUnknown, err)
 }
 
-// left says what an upgrade that stopped leaves on the appliance.
+// left describes the state of the appliance after an upgrade that stopped.
 func (u *upgrade) left(err error) string {
-	const begunOrNot = "whether the upgrade was begun is unknown: look at the appliance before you repeat it"
-	unbegun := "no upgrade was begun"
+	const begunOrNot = "it is not known whether the upgrade was started: look at the appliance before you repeat it"
+	unbegun := "no upgrade was started"
 	if u.report.From != "" {
 		unbegun += "; the appliance ran " + oneLine(u.report.From, 40)
 	}
@@ -652,7 +654,7 @@ func (u *upgrade) left(err error) string {
 	case u.step == StepUpgrade && errors.Is(err, ErrOutcomeUnknown), u.unsure:
 		return begunOrNot
 	case u.step == StepWait, u.step == StepVerify:
-		return "the upgrade was begun: look at the appliance before you repeat it"
+		return "the upgrade was started: look at the appliance before you repeat it"
 	case u.report.SlotKey != "":
 		return unbegun + "; " + holds
 	case u.step == StepUpload && errors.As(err, &upload):
@@ -660,9 +662,9 @@ func (u *upgrade) left(err error) string {
 	case u.step == StepUpload:
 		return unbegun + "; the image was not uploaded"
 	case u.report.FetchKey != "":
-		return unbegun + "; the fetch " + oneLine(u.report.FetchKey, 40) + " goes on if it has not ended, and its record stays until it is removed"
+		return unbegun + "; the fetch " + oneLine(u.report.FetchKey, 40) + " continues unless it has ended, and its record remains until it is deleted"
 	case errors.Is(err, ErrOutcomeUnknown):
-		return unbegun + "; whether the fetch was begun is unknown: look at Firmware.Fetch.List"
+		return unbegun + "; it is not known whether the fetch was started: look at Firmware.Fetch.List"
 	}
 	return unbegun
 }
@@ -671,9 +673,9 @@ func (u *upgrade) left(err error) string {
 func (e *FirmwareUploadError) left() string {
 	switch {
 	case e.Stored != nil:
-		return "the image is in slot " + oneLine(e.Stored.Key, 40) + ", unless somebody else filled that"
+		return "the image is in slot " + oneLine(e.Stored.Key, 40) + ", unless somebody else filled that slot"
 	case e.Known:
-		return "the image may come into a slot yet"
+		return "the appliance may still put the image into a slot"
 	}
-	return "whether the appliance holds the image is unknown"
+	return "it is not known whether the appliance has the image"
 }

@@ -19,21 +19,22 @@ import (
 
 var uploadPath = mustPath("upload/firmware")
 
-// UploadOption refines one [Firmware.Upload]: [WithProgress].
+// UploadOption is an option of [Firmware.Upload] and [Firmware.UploadFile]:
+// [WithProgress].
 type UploadOption interface{ applyUpload(*uploadOptions) }
 
 type uploadOptions struct{ progress func(Progress) }
 
 func (o ProgressOption) applyUpload(u *uploadOptions) { u.progress = o.report }
 
-// FirmwareUploadError says that the answer to an upload was lost, and what was seen in the slots
-// afterwards. It unwraps to the cause, which is [ErrOutcomeUnknown] too: the appliance may
-// put the image into a slot yet, whatever was seen.
+// FirmwareUploadError means that the answer to an upload was lost. It says what the
+// client then saw in the slots. It unwraps to the cause and to [ErrOutcomeUnknown],
+// because the appliance may still put the image into a slot.
 type FirmwareUploadError struct {
-	// Known is set where the appliance could be asked afterwards.
+	// Known is true if the appliance could be asked afterwards.
 	Known bool
-	// Stored is the slot that was seen to have filled since the upload began, nil for
-	// none. It holds the image, unless somebody else filled it.
+	// Stored is the slot that was filled since the upload started, or nil. It holds the
+	// image, unless somebody else filled it.
 	Stored *FirmwareSlot
 	// Err is the cause.
 	Err error
@@ -44,37 +45,36 @@ func (e *FirmwareUploadError) Error() string {
 	text := causeOf(e.Err).Error()
 	switch {
 	case e.Stored != nil:
-		return fmt.Sprintf("%s; the image is in slot %s (%s), unless somebody else filled that", text, oneLine(e.Stored.Key, 40), oneLine(e.Stored.Body.Version, 40))
+		return fmt.Sprintf("%s; the image is in slot %s (%s), unless somebody else filled that slot", text, oneLine(e.Stored.Key, 40), oneLine(e.Stored.Body.Version, 40))
 	case !e.Known:
-		return text + "; the appliance could not be asked what it holds: list its slots before the next try"
+		return text + "; the slots of the appliance could not be read: list them before the next attempt"
 	}
-	return text + "; no slot had filled when the appliance was asked; it may put the image into one yet: list its slots before the next try"
+	return text + "; no slot was filled when the client asked, but the appliance may still fill one: list the slots before the next attempt"
 }
 
 // Unwrap returns the cause.
 func (e *FirmwareUploadError) Unwrap() error { return e.Err }
 
-// LogValue returns the error without what the appliance wrote into the cause.
+// LogValue leaves out what the appliance wrote into the cause.
 func (e *FirmwareUploadError) LogValue() slog.Value { return logged(e) }
 
-// Upload sends a firmware image to the appliance (POST /api/upload/firmware) and
-// returns the slot that the appliance put it into. It takes constant memory: the
-// image is read once, and again from its beginning only where an attempt certainly
-// had no effect. The reader is not closed.
+// Upload sends a firmware image to the appliance (POST /api/upload/firmware) and returns
+// the slot that received it. It needs constant memory. It reads the image once, and again
+// from the start only if an attempt certainly had no effect. It does not close the
+// reader.
 //
-// The slots are read first, so that a session that has expired, or
-// [ErrNoEmptySlot], is noticed before gigabytes are sent. There is no time limit
-// in all; [Timeouts].Stall bounds the time in which nothing moves, and
-// [Timeouts].Action the wait for the answer.
+// Upload reads the slots first, so that it notices an expired session or [ErrNoEmptySlot]
+// before it sends gigabytes. There is no total time limit; [Timeouts].Stall limits the
+// time in which no data moves, and [Timeouts].Action limits the wait for the answer.
 //
-// An image that the appliance refuses is an [Error]. An empty image, or one that is
-// shorter than size, is [ErrInvalidInput]. An image that was not sent to its end, because
-// it could not be read or because ctx ended, is dropped by the appliance.
+// If the appliance refuses the image, the error is an [Error]. An image that is empty or
+// shorter than size is [ErrInvalidInput]. If the image cannot be read to its end or ctx
+// ends, the appliance discards the incomplete upload.
 //
-// When the whole image was sent and the answer is lost, the slots are listed until one
-// has filled, for up to [Timeouts].Outcome, and after the end of ctx for half of
-// [Timeouts].Close. The error is an [FirmwareUploadError] then and [ErrOutcomeUnknown], also where
-// one has filled: that may have been somebody else.
+// If the whole image was sent and the answer is lost, the client lists the slots until
+// one is filled, for up to [Timeouts].Outcome, or for half of [Timeouts].Close after the
+// end of ctx. The error is then a [FirmwareUploadError] and [ErrOutcomeUnknown], even if
+// a slot was filled, because somebody else may have filled it.
 func (f Firmware) Upload(ctx context.Context, image io.ReaderAt, size int64, options ...UploadOption) (*FirmwareSlot, error) {
 	if image == nil || size <= 0 {
 		return nil, f.client.fail("POST "+uploadPath.Text, invalid("the image is empty"))
@@ -82,8 +82,8 @@ func (f Firmware) Upload(ctx context.Context, image io.ReaderAt, size int64, opt
 	return f.upload(ctx, &upload{image: image, size: size, check: func() error { return nil }}, options)
 }
 
-// UploadFile is [Firmware.Upload] of a file. A directory, an empty file, and one
-// that changes while it is sent are [ErrInvalidInput].
+// UploadFile uploads a file like [Firmware.Upload]. A directory, an empty file, and a
+// file that changes during the upload are [ErrInvalidInput].
 func (f Firmware) UploadFile(ctx context.Context, name string, options ...UploadOption) (*FirmwareSlot, error) {
 	fail := func(err error) (*FirmwareSlot, error) {
 		return nil, f.client.fail("POST "+uploadPath.Text, fmt.Errorf("%w: %w", ErrInvalidInput, err))
@@ -98,7 +98,7 @@ func (f Firmware) UploadFile(ctx context.Context, name string, options ...Upload
 		return fail(err)
 	}
 	if !before.Mode().IsRegular() {
-		return fail(fmt.Errorf("%s is no regular file", name))
+		return fail(fmt.Errorf("%s is not a regular file", name))
 	}
 	if before.Size() == 0 {
 		return fail(fmt.Errorf("%s is empty", name))
@@ -106,25 +106,25 @@ func (f Firmware) UploadFile(ctx context.Context, name string, options ...Upload
 	unchanged := func() error {
 		now, err := file.Stat()
 		if err == nil && (now.Size() != before.Size() || !now.ModTime().Equal(before.ModTime())) {
-			err = invalid("%s was changed while it was sent", name)
+			err = invalid("%s changed during the upload", name)
 		}
 		return err
 	}
 	return f.upload(ctx, &upload{image: file, size: before.Size(), check: unchanged}, options)
 }
 
-// upload is one image on its way.
+// upload is one running upload.
 type upload struct {
 	image io.ReaderAt
 	size  int64
-	// check is called before the end of the image is sent: without that end the
-	// appliance drops what it got.
+	// check is called before the end of the image is sent. Without that end, the
+	// appliance discards the upload.
 	check  func() error
 	report func(sent, total int64)
-	failed atomic.Pointer[error] // what reading the image gave
+	failed atomic.Pointer[error] // the error of reading the image
 
 	mu      sync.Mutex
-	current *imageReader // the only one that may go on, nil once all is over
+	current *imageReader // the only reader that may continue; nil after the end
 	whole   bool         // the image was read to its end
 }
 
@@ -154,12 +154,12 @@ func (f Firmware) upload(ctx context.Context, u *upload, options []UploadOption)
 	whole := u.whole
 	u.mu.Unlock()
 	if reading := u.failed.Load(); err != nil && reading != nil {
-		return nil, f.client.fail("POST "+uploadPath.Text, errorf("the image was not sent to its end: %w", *reading))
+		return nil, f.client.fail("POST "+uploadPath.Text, errorf("the image was not sent completely: %w", *reading))
 	}
 	if err == nil {
 		slot, incomplete := uploadedSlot(a)
 		if incomplete == nil && !whole {
-			incomplete = a.unusable("it came before the whole image was sent")
+			incomplete = a.unusable("the answer came before the whole image was sent")
 		}
 		if incomplete == nil {
 			return slot, nil
@@ -170,7 +170,7 @@ func (f Firmware) upload(ctx context.Context, u *upload, options []UploadOption)
 	case !answerLost(err):
 		return nil, err
 	case a == nil && !whole:
-		return nil, errorf("%w; the image was not sent to its end", withoutUnknown(err))
+		return nil, errorf("%w; the image was not sent completely", withoutUnknown(err))
 	}
 	return nil, f.uploadLost(ctx, before, err)
 }
@@ -183,16 +183,16 @@ func uploadedSlot(a *answer) (*FirmwareSlot, error) {
 		key = link
 	}
 	if link != "" && link != key {
-		return nil, a.unusable("it names the slots %q and %q", oneLine(key, 40), oneLine(link, 40))
+		return nil, a.unusable("the answer names the slots %q and %q", oneLine(key, 40), oneLine(link, 40))
 	}
 	if checkSlotKey(slotsPath, key) != nil {
-		return nil, a.unusable("it does not name the slot of the image")
+		return nil, a.unusable("the answer does not name the slot of the image")
 	}
 	slot := new(FirmwareSlot)
 	return slot.or((&item{a.Envelope, key, a}).into(slot.parts(), nil))
 }
 
-// uploadLost asks what became of an upload whose answer was lost.
+// uploadLost asks for the outcome of an upload whose answer was lost.
 func (f Firmware) uploadLost(ctx context.Context, before *FirmwareSlotList, cause error) error {
 	end := f.client.patience(ctx)
 	defer end.release()
@@ -204,7 +204,7 @@ func (f Firmware) uploadLost(ctx context.Context, before *FirmwareSlotList, caus
 	return failed
 }
 
-// look looks for a slot that was empty before.
+// look looks for a filled slot that was empty before.
 func (e *FirmwareUploadError) look(ctx context.Context, f Firmware, before *FirmwareSlotList) (seen bool, state string, err error) {
 	after, err := f.Slots.List(ctx)
 	if err != nil {
@@ -214,13 +214,13 @@ func (e *FirmwareUploadError) look(ctx context.Context, f Firmware, before *Firm
 		old, known := before.Slot(slot.Key)
 		if !slot.Body.Empty() && (!known || old.Body.Empty()) {
 			e.Stored = &slot
-			return true, "slot " + oneLine(slot.Key, 40) + " has filled", nil
+			return true, "slot " + oneLine(slot.Key, 40) + " was filled", nil
 		}
 	}
-	return false, "no slot has filled", nil
+	return false, "no slot was filled", nil
 }
 
-// multipart frames the image as a form with the field firmware.
+// multipart wraps the image in a form with the field firmware.
 func (u *upload) multipart() (*stream, error) {
 	var frame bytes.Buffer
 	form := multipart.NewWriter(&frame)
@@ -246,11 +246,11 @@ func (u *upload) multipart() (*stream, error) {
 	}, nil
 }
 
-// progressStep is how many bytes pass between two reports of progress.
+// progressStep is the number of bytes between two progress reports.
 const progressStep = 1 << 20
 
-// imageReader reads an image once, reports its progress, and notices when it is
-// not what it was.
+// imageReader reads an image once, reports the progress, and notices when the image has
+// changed.
 type imageReader struct {
 	*upload
 	sent, reported int64
@@ -266,7 +266,7 @@ func (r *imageReader) Read(p []byte) (int, error) {
 	if err == io.EOF {
 		err = nil
 		if n < len(p) {
-			err = invalid("it ends after %d of %d bytes", r.sent, r.size)
+			err = invalid("the image ends after %d of %d bytes", r.sent, r.size)
 		}
 	}
 	if err == nil && r.sent == r.size {
@@ -286,11 +286,11 @@ func (r *imageReader) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// errAttemptOver ends an attempt that nobody waits for any more.
+// errAttemptOver ends an attempt that nobody waits for any longer.
 var errAttemptOver = errors.New("the attempt is over")
 
-// end lets the end of the image out, unless this attempt is over: what was not sent whole
-// by then never will be.
+// end permits sending the end of the image, unless this attempt is over. An attempt that
+// was not sent completely by then never will be.
 func (r *imageReader) end() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -301,7 +301,7 @@ func (r *imageReader) end() bool {
 	return true
 }
 
-// progress reports, unless this attempt is over: net/http may still read from one
+// progress reports, unless this attempt is over: net/http may still read for an attempt
 // whose answer came early.
 func (r *imageReader) progress() {
 	r.mu.Lock()

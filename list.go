@@ -17,9 +17,10 @@ import (
 	"github.com/go-sps/sps/internal/wire"
 )
 
-// Lists: their pages, their items, and what was created in one.
+// This file reads lists: their pages, their items, and the key of what was created in
+// one.
 
-// firstPage makes the call that asks for a list, with the options that fit one.
+// firstPage makes the call that asks for a list, with the options that are valid for one.
 func firstPage(path apiPath, options []RequestOption) (*call, error) {
 	k := newRead(path, url.Values{})
 	k.header = http.Header{}
@@ -27,22 +28,22 @@ func firstPage(path apiPath, options []RequestOption) (*call, error) {
 		return nil, err
 	}
 	if k.raw {
-		return nil, fmt.Errorf("sps: GET %s: %w", path.Text, invalid("a list takes WithQuery, and WithHeader with another header than Accept"))
+		return nil, fmt.Errorf("sps: GET %s: %w", path.Text, invalid("a list takes only WithQuery, and WithHeader for headers other than Accept"))
 	}
 	return k, nil
 }
 
-// item is one object of a list, with its body and the answer that it came in.
+// item is one object of a list, with its body and the answer that contained it.
 type item struct {
 	wire.Envelope
 	key string
 	a   *answer
 }
 
-// name returns the name that an object has in its body.
+// name returns the name of an object, from its body.
 func (i *item) name() (string, bool) { return wire.Text(member(i.Body, "name")) }
 
-// into fills in an object, unless there is no item but an error.
+// into fills in an object, unless there is an error instead of an item.
 func (i *item) into(o parts, err error) error {
 	if err != nil {
 		return err
@@ -57,9 +58,9 @@ func (i *item) into(o parts, err error) error {
 	return nil
 }
 
-// allItems iterates over what is in a list, page by page. In the configuration,
-// next is the link to a sibling of the list; a page is recognised by the list's
-// own path. What the list shows without its body is read on its own.
+// allItems iterates over the objects of a list, page by page. In the configuration, next
+// is the link to a sibling of the list; a page is recognised by the list's own path. An
+// item that the list shows without its body is read on its own.
 func allItems(ctx context.Context, r reader, first *call) iter.Seq2[*item, error] {
 	return func(yield func(*item, error) bool) {
 		for listed, err := range allEntries(ctx, r, first) {
@@ -77,7 +78,7 @@ func allItems(ctx context.Context, r reader, first *call) iter.Seq2[*item, error
 	}
 }
 
-// allEntries iterates over what a list shows, with or without bodies.
+// allEntries iterates over the entries of a list, with or without bodies.
 func allEntries(ctx context.Context, r reader, first *call) iter.Seq2[*item, error] {
 	return func(yield func(*item, error) bool) {
 		a, err := r.get(ctx, first)
@@ -89,10 +90,10 @@ func allEntries(ctx context.Context, r reader, first *call) iter.Seq2[*item, err
 	}
 }
 
-// entriesFrom is allEntries from the first page on.
+// entriesFrom is allEntries starting at the first page.
 func entriesFrom(ctx context.Context, r reader, first *call, a *answer) iter.Seq2[*item, error] {
 	return func(yield func(*item, error) bool) {
-		a, query := a, first.query // of the present page
+		a, query := a, first.query // of the current page
 		var seen pages
 		for {
 			entries, err := a.list()
@@ -136,27 +137,27 @@ func entriesFrom(ctx context.Context, r reader, first *call, a *answer) iter.Seq
 func (a *answer) list() ([][]byte, error) {
 	switch {
 	case a.Items == nil && a.Body != nil:
-		return nil, a.unusable("it is one object, not a list: use NewSingleton")
+		return nil, a.unusable("the answer is one object, not a list: use NewSingleton")
 	case a.Items == nil:
-		return nil, a.unusable("it lacks the list items")
+		return nil, a.unusable("the answer lacks the list items")
 	case a.Elements != nil:
 		return a.Elements, nil
 	}
 	items, err := wire.Elements(a.Items)
 	if err != nil {
-		return nil, a.unusable("its items are no list")
+		return nil, a.unusable("its items are not a list")
 	}
 	return items, nil
 }
 
-// createdKey returns the key of what a POST to a list created.
+// createdKey returns the key of the object that a POST to a list created.
 func (a *answer) createdKey(list apiPath) (string, error) {
 	if key, ok := wire.Text(a.Key); ok && key != "" {
 		return key, nil
 	}
-	// The href of what was made ends with its key.
+	// The href of the new object ends with its key.
 	for _, link := range []string{newMeta(a.Meta).Href, a.header.Get("Location")} {
-		if u, err := url.Parse(link); err == nil { // a Location may name the host
+		if u, err := url.Parse(link); err == nil { // a Location may contain the host
 			link = strings.TrimSuffix(u.EscapedPath(), "/")
 		}
 		parent, last, _ := apipath.CutLast(link)
@@ -166,14 +167,14 @@ func (a *answer) createdKey(list apiPath) (string, error) {
 			}
 		}
 	}
-	return "", a.unusable("it lacks the key of what was created")
+	return "", a.unusable("the answer lacks the key of the created object")
 }
 
-// newItem splits an entry of a list. {} is a body.
+// newItem splits an entry of a list. An empty object is a body.
 func newItem(a *answer, entry []byte) (*item, error) {
 	e, err := wire.ParseGarbled(entry)
 	if err != nil {
-		return nil, a.unusable("an item is no object")
+		return nil, a.unusable("an item is not an object")
 	}
 	key, ok := wire.Text(e.Key)
 	switch {
@@ -187,7 +188,7 @@ func newItem(a *answer, entry []byte) (*item, error) {
 	return &item{e, key, a}, nil
 }
 
-// readItem reads an object that a list shows by its key only.
+// readItem reads an object of which the list shows only the key.
 func readItem(ctx context.Context, r reader, path apiPath, listed *item) (*item, error) {
 	own, err := path.Within(listed.key)
 	if err != nil {
@@ -203,7 +204,7 @@ func readItem(ctx context.Context, r reader, path apiPath, listed *item) (*item,
 	return &item{a.Envelope, key, a}, nil
 }
 
-// goneItem is an item that was listed, and is not found.
+// goneItem is an item that the list shows but that no longer exists.
 type goneItem struct {
 	key string
 	err error
@@ -215,23 +216,23 @@ func (g *goneItem) Unwrap() error { return g.err }
 
 func (g *goneItem) LogValue() slog.Value { return logged(g) }
 
-// isRecord reports whether an entry is the value itself, without key, meta and body, as in
-// half of the lists below audit/. In the configuration there are none: whoever changes an
-// object needs its key.
+// isRecord reports whether an entry is the value itself, without key, meta and body, as
+// in half of the lists below audit/. The configuration has no such lists, because a
+// change needs the key of the object.
 func isRecord(a *answer, e wire.Envelope) bool {
 	return e.Meta == nil && e.Body == nil && len(e.All) > 0 && !a.exchange.path.Below(transactional...)
 }
 
-// garbledText is an error about one object, whose text is not proper. The others of a list
-// are not concerned.
+// garbledText is an error about one object whose text is invalid. The other objects of
+// the list are not affected.
 type garbledText struct{ err error }
 
 func (g *garbledText) Error() string { return g.err.Error() }
 
 func (g *garbledText) Unwrap() error { return g.err }
 
-// readable refuses an object whose text would not be what the appliance has: somebody may
-// write it back.
+// readable refuses an object whose decoded text would differ from the appliance's,
+// because the caller may write it back.
 func readable(a *answer, e wire.Envelope, key string) error {
 	if !e.Garbled {
 		return nil
@@ -249,7 +250,7 @@ func isGarbled(err error) bool {
 	return errors.As(err, &garbled)
 }
 
-// garbledOf makes one error of those of a list, nil of none.
+// garbledOf makes one error from the errors of a list, or nil if there are none.
 func garbledOf(errs []error) error {
 	switch len(errs) {
 	case 0:
@@ -261,30 +262,30 @@ func garbledOf(errs []error) error {
 }
 
 const (
-	// maxPages bounds a list. An appliance shows 500 items on a page, and without a
-	// snapshot none beyond the ten thousandth.
+	// maxPages limits a list. An appliance shows 500 items on a page, and none beyond the
+	// ten thousandth without a snapshot.
 	maxPages = 25_000
-	// maxRepeats is how often the items of an earlier page may come again. A page may
-	// repeat another one where items were added meanwhile.
+	// maxRepeats is how often the items of an earlier page may appear again. A page may
+	// repeat another one if items were added meanwhile.
 	maxRepeats = 3
 )
 
-// pages notices pages that do not end, in the memory of one: those with the link or with
-// the items of an earlier one. The earlier one moves on at powers of two, so a circle of
-// any length is noticed.
+// pages detects pages that do not end: those with the link or with the items of an
+// earlier page. It remembers one earlier page only, and replaces it at powers of two, so
+// it detects a circle of any length.
 type pages struct {
 	count   int
 	came    int    // items so far, with those before the first page
 	query   string // of the earlier page
-	items   uint64 // a hash of those of the earlier page
-	present uint64 // of those of the present page, in any order
-	all     int    // how many items the appliance counts, 0 if it does not
+	items   uint64 // a hash of the items of the earlier page
+	present uint64 // a hash of the items of the current page, in any order
+	all     int    // how many items the appliance counts; 0 if it does not say
 	keyed   bool   // the items have keys
 	repeats int
 	seed    maphash.Seed
 }
 
-// note takes an item of the present page, by its key if it has one.
+// note records an item of the current page, by its key if it has one.
 func (p *pages) note(key string, entry []byte) {
 	if p.seed == (maphash.Seed{}) {
 		p.seed = maphash.MakeSeed()
@@ -295,8 +296,8 @@ func (p *pages) note(key string, entry []byte) {
 	p.present += maphash.Bytes(p.seed, entry)
 }
 
-// following returns where the next page is: behind a link to the list that was asked for,
-// or to that which the answer calls itself, such as …/indexer for …/indexing. In the
+// following returns the next page. The page is the target of a link to the list, or to
+// the name that the answer gives the list, such as …/indexer for …/indexing. In the
 // configuration, next is the link to a sibling of the list.
 func (p *pages) following(list apiPath, a *answer, entries int) (apiPath, url.Values, error) {
 	meta := newMeta(a.Meta)
@@ -323,14 +324,15 @@ func (p *pages) following(list apiPath, a *answer, entries int) (apiPath, url.Va
 	return apiPath{}, nil, nil
 }
 
-// number returns a member that counts, 0 for none.
+// number returns a numeric member, or 0.
 func (m Meta) number(name string) int {
 	n, _ := strconv.Atoi(m.Link(name))
 	return n
 }
 
-// endless reports whether the link from the present page to the following one leads
-// nowhere. Records without a key may be equal, as long as the appliance counts more of them.
+// endless reports whether the pages do not end, by the link from the current page to the
+// following one. Records without a key may be equal as long as the appliance counts more
+// of them.
 func (p *pages) endless(present, following url.Values) bool {
 	if p.count++; p.count > 1 && p.present == p.items && (p.keyed || p.came >= p.all) {
 		p.repeats++

@@ -29,7 +29,7 @@ func newManagement(c *Client) Management {
 	return Management{managementDiskFillUpPrevention.singleton(c), managementEmail.singleton(c), ManagementSNMP{managementSNMPTrap.singleton(c)}}
 }
 
-// ManagementTx writes what [Management] reads.
+// ManagementTx writes the endpoints that [Management] reads.
 type ManagementTx struct {
 	// DiskFillUpPrevention writes configuration/management/disk_fillup_prevention.
 	DiskFillUpPrevention SingletonTx[DiskFillUpPrevention]
@@ -39,7 +39,7 @@ type ManagementTx struct {
 	SNMP ManagementSNMPTx
 }
 
-// ManagementSNMPTx writes what [ManagementSNMP] reads.
+// ManagementSNMPTx writes the endpoints that [ManagementSNMP] reads.
 type ManagementSNMPTx struct {
 	// Trap writes configuration/management/snmp/trap.
 	Trap SingletonTx[SNMPTrap]
@@ -49,21 +49,21 @@ func newManagementTx(tx *Transaction) ManagementTx {
 	return ManagementTx{managementDiskFillUpPrevention.singletonTx(tx), managementEmail.singletonTx(tx), ManagementSNMPTx{managementSNMPTrap.singletonTx(tx)}}
 }
 
-// DiskFillUpPrevention stops connections before recordings fill the disk (guide: Basic
-// settings, Management, Disk space fill-up prevention;
+// DiskFillUpPrevention makes the appliance stop connections before recordings fill the
+// disk (guide: Basic settings, Management, Disk space fill-up prevention;
 // configuration/management/disk_fillup_prevention).
 type DiskFillUpPrevention struct {
-	// Enabled tells whether the appliance stops connections at the limit.
+	// Enabled is true if the appliance stops connections at the limit.
 	Enabled bool `json:"enabled"`
 	// UsedSpaceRatioLimit is the limit, in percent of the disk.
 	UsedSpaceRatioLimit int `json:"used_space_ratio_limit"`
-	// ArchivingEnabled tells whether the appliance starts all archiving and clean-up jobs
-	// at the limit.
+	// ArchivingEnabled is true if the appliance starts all archiving and clean-up jobs at
+	// the limit.
 	ArchivingEnabled bool `json:"archiving_enabled"`
 }
 
-// EmailSettings is where alerts and reports go by mail (guide: Basic settings,
-// E-mail; configuration/management/email). E-mail alerts go to AlertingAddress.
+// EmailSettings are the settings for mail (guide: Basic settings, E-mail;
+// configuration/management/email). E-mail alerts go to AlertingAddress.
 type EmailSettings struct {
 	// AdminAddress is the administrator's address.
 	AdminAddress string `json:"admin_address"`
@@ -71,25 +71,25 @@ type EmailSettings struct {
 	AlertingAddress string `json:"alerting_address"`
 	// ReportingAddress receives the reports.
 	ReportingAddress string `json:"reporting_address"`
-	// SenderAddress is the sender of all mails, nil for the appliance's own.
+	// SenderAddress is the sender of all mails, or nil for the appliance's default.
 	SenderAddress *string `json:"sender_address"`
 	// SMTPServer is the mail server, with the selection "ip" and its address.
 	SMTPServer Selection `json:"smtp_server"`
-	// SMTPEncryption is how the connection to it is protected.
+	// SMTPEncryption is the encryption of the connection to the mail server.
 	SMTPEncryption SMTPEncryption `json:"smtp_encryption"`
-	// SMTPAuth is how the appliance logs in to it.
+	// SMTPAuth is the login of the appliance to the mail server.
 	SMTPAuth SMTPAuth `json:"smtp_auth"`
 }
 
-// SMTPEncryption is how the connection to a mail server is protected. What stands
-// beside the selection is not known, and an update leaves it as it is: type the
-// endpoint yourself with [NewSingleton] to set it.
+// SMTPEncryption is the encryption of the connection to a mail server. The other members
+// beside the selection are not known, and an update keeps them. To set them, give the
+// endpoint a type of your own with [NewSingleton].
 type SMTPEncryption struct {
-	// Selection is the kind of it; "disabled" is the one that the guide shows.
+	// Selection is the kind of encryption; the guide shows "disabled".
 	Selection string `json:"selection"`
 }
 
-// UnmarshalJSON decodes the selection as that of a [Selection].
+// UnmarshalJSON decodes the selection like a [Selection].
 func (e *SMTPEncryption) UnmarshalJSON(data []byte) error {
 	var s Selection
 	err := s.UnmarshalJSON(data)
@@ -97,32 +97,32 @@ func (e *SMTPEncryption) UnmarshalJSON(data []byte) error {
 	return err
 }
 
-// SMTPAuth is how the appliance logs in to a mail server. What it needs where it is
-// enabled is not known, and an update leaves it as it is.
+// SMTPAuth is the login of the appliance to a mail server. The members for an enabled
+// login are not known, and an update keeps them.
 type SMTPAuth struct {
-	// Enabled tells whether it logs in.
+	// Enabled is true if the appliance logs in.
 	Enabled bool `json:"enabled"`
 }
 
-// SNMPTrap is where alerts go by SNMP (guide: Basic settings, SNMP;
+// SNMPTrap are the settings for SNMP alerts (guide: Basic settings, SNMP;
 // configuration/management/snmp/trap).
 type SNMPTrap struct {
-	// Enabled tells whether SNMP alerts are sent.
+	// Enabled is true if SNMP alerts are sent.
 	Enabled bool `json:"enabled"`
-	// Version is the version of SNMP, with what it needs.
+	// Version is the SNMP version with its settings.
 	Version SNMPVersion `json:"version"`
 }
 
-// SNMPVersion is the version of SNMP that traps are sent with.
+// SNMPVersion is the SNMP version for traps, with its settings.
 type SNMPVersion struct {
-	// Selection is the version: "2c" is the one whose value is known.
+	// Selection is the version. Only the settings of "2c" are known.
 	Selection string `json:"selection"`
-	// Value is what version 2c needs.
+	// Value has the settings of version 2c.
 	Value SNMPTarget `json:"value"`
 }
 
-// SNMPTarget is what SNMP 2c needs to send a trap. Of another version's it has what
-// has the same names.
+// SNMPTarget has the settings for traps with SNMP 2c. For another version, it has the
+// members with the same names.
 type SNMPTarget struct {
 	// Community is the community string, which works like a password.
 	Community Secret `json:"community"`
@@ -130,12 +130,12 @@ type SNMPTarget struct {
 	Server Selection `json:"server"`
 }
 
-// Selection is a tagged value of the API: what Value means depends on Selection,
-// "ip" for an address of the network. A tag whose value is no text, or that needs
-// none, has an empty one; an update leaves it as it is.
+// Selection is a tagged value of the API. The meaning of Value depends on Selection: "ip"
+// is a network address. Value is empty if the tag has no value or the value is not a
+// string; an update keeps such a value.
 type Selection struct {
 	Selection string `json:"selection"`       // the tag
-	Value     string `json:"value,omitempty"` // what belongs to it, "10.20.30.40"
+	Value     string `json:"value,omitempty"` // the value of the tag, "10.20.30.40"
 }
 
 // UnmarshalJSON decodes a tag with its value.
@@ -146,7 +146,7 @@ func (s *Selection) UnmarshalJSON(data []byte) error {
 	}
 	members, err := wire.Members(data)
 	if err != nil {
-		return wire.Unfit("a selection is no object")
+		return wire.Unfit("a selection is not an object")
 	}
 	s.Selection, _ = wire.Text(wire.Find(members, "selection"))
 	if value := wire.Find(members, "value"); wire.Kind(value) == wire.String {

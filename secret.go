@@ -9,33 +9,30 @@ import (
 	"github.com/go-sps/sps/internal/wire"
 )
 
-// redacted stands in texts where a [Secret] would. It is distinctive, so that a
-// body that carries it by mistake can be told from one that does not.
+// redacted replaces a [Secret] in texts. It is distinctive, so that the client can
+// recognise a body that contains it by mistake.
 const redacted = "[sps.Secret]"
 
-// Secret is a password, a key or a token. It shows itself to nobody by
-// accident: fmt, encoding/json, log/slog and text encoders print a placeholder,
-// also where the Secret stands in an unexported field. Only requests to the
-// appliance carry the true value, and a request that carries the placeholder is
-// refused before it is sent.
+// Secret is a password, a key or a token. fmt, encoding/json, log/slog and text encoders
+// print a placeholder instead of its value, even if the Secret is in an unexported field.
+// Only requests to the appliance carry the true value. A request that contains the
+// placeholder is refused before it is sent.
 //
-// An appliance may quote in its answer what it was sent. Errors therefore show no text
-// of the appliance that holds the password, the session or a Secret of the request's
-// body, in whatever spelling: as it is, as in JSON, percent-encoded, with HTML entities,
-// or several of these at once. One sentence stands in the place of the whole text; error
-// types of the guide and the path of the request are always shown. Secrets of less than 4
-// bytes are not looked for: they occur by chance in most texts, and hiding those would
-// tell the secret.
+// The answer of an appliance may quote what the client sent. An error therefore hides
+// every text of the appliance that contains the password, the session id or a Secret of
+// the request's body, in any of these spellings: plain, JSON, percent-encoding, HTML
+// entities, or a combination. A fixed sentence replaces the whole text. Error types of
+// the guide and the path of the request are always shown. Secrets of less than 4 bytes
+// are not hidden: they occur by chance in most texts, and hiding them would reveal them.
 //
-// A Secret is a value: copy it freely, compare it with [Secret.Equal]; == does not
-// compile. The zero value is the empty secret.
+// A Secret is a value: copy it freely and compare it with [Secret.Equal]. Comparing with
+// == does not compile. The zero value is the empty secret.
 type Secret struct {
-	// == would compare the pointers, and find equal secrets different. It comes
-	// first, where it takes no room.
+	// This field forbids ==, which would compare the pointers and call equal secrets
+	// different. As the first field it takes no space.
 	_ [0]func()
-	// Behind two pointers: fmt cannot call Format on an unexported field, and
-	// where a verb does not fit it follows one pointer, but prints the address
-	// of a second.
+	// Two pointers hide the value. fmt cannot call Format on an unexported field. For a
+	// verb that does not fit, fmt follows one pointer but prints the address of a second.
 	value *secretValue
 }
 
@@ -61,8 +58,8 @@ func (s Secret) ExposeString() string {
 // IsZero reports whether the secret is empty.
 func (s Secret) IsZero() bool { return s.ExposeString() == "" }
 
-// Equal reports whether both hold the same bytes, in constant time for secrets
-// of equal length.
+// Equal reports whether both secrets have the same bytes. It takes constant time for
+// secrets of equal length.
 func (s Secret) Equal(other Secret) bool {
 	return subtle.ConstantTimeCompare(s.Expose(), other.Expose()) == 1
 }
@@ -82,15 +79,15 @@ func (s Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
 // MarshalText returns a placeholder.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 
-// MarshalJSON returns a placeholder. Bodies of requests are encoded by the SDK,
-// which writes the true value.
+// MarshalJSON returns a placeholder. The SDK encodes request bodies in another way, with
+// the true value.
 func (s Secret) MarshalJSON() ([]byte, error) { return []byte(`"` + redacted + `"`), nil }
 
-// UnmarshalJSON takes the secret from a JSON string.
+// UnmarshalJSON reads the secret from a JSON string.
 func (s *Secret) UnmarshalJSON(data []byte) error {
 	var text string
 	if err := wire.Unmarshal(data, &text); err != nil {
-		return fmt.Errorf("a secret is a JSON string")
+		return fmt.Errorf("a secret must be a JSON string")
 	}
 	*s = NewSecretString(text)
 	return nil

@@ -27,11 +27,11 @@ import (
 // [PasswordFunc], [ClientCertificate] or [ExistingSession].
 type Credential interface{ credential() *credential }
 
-// CredentialOption refines a credential; nil does nothing.
+// CredentialOption is an option of a credential: [WithLoginMethod]. A nil option does
+// nothing.
 type CredentialOption func(*credential)
 
-// credential is every kind of credential; it goes to /api/authentication and
-// nowhere else.
+// credential holds any kind of credential. It is sent to /api/authentication only.
 type credential struct {
 	username    string
 	password    func(context.Context) (Secret, error)
@@ -44,7 +44,7 @@ type credential struct {
 
 func (c *credential) credential() *credential { return c }
 
-// String names the kind of the credential and the user, never a secret.
+// String returns the kind of the credential and the user, never a secret.
 func (c *credential) String() string {
 	switch {
 	case c.certificate != nil:
@@ -58,10 +58,11 @@ func (c *credential) String() string {
 // GoString is String.
 func (c *credential) GoString() string { return c.String() }
 
-// UsernamePassword logs in by HTTP Basic, encoded as UTF-8 (GET /api/authentication).
-// A name that is empty or has a colon, which cannot be sent, an empty password, and
-// invisible characters in one of them, such as the line feed at the end of a file, are
-// [ErrInvalidInput] from [Connect].
+// UsernamePassword returns a credential for HTTP Basic, encoded as UTF-8 (GET
+// /api/authentication). The name must not be empty or contain a colon, which HTTP Basic
+// cannot carry. The password must not be empty. Neither may contain invisible characters,
+// such as the line feed at the end of a file. Otherwise [Connect] returns
+// [ErrInvalidInput].
 func UsernamePassword(username string, password Secret, options ...CredentialOption) Credential {
 	c := newPassword(username, func(context.Context) (Secret, error) { return password, nil }, options)
 	if c.invalid == nil {
@@ -70,26 +71,27 @@ func UsernamePassword(username string, password Secret, options ...CredentialOpt
 	return c
 }
 
-// PasswordFunc logs in like [UsernamePassword] with the password that the
-// function returns. It is called for each login, the first and every re-login:
-// so a vault may rotate it, and one-time codes work. Its context ends with the
-// time limit for logins.
+// PasswordFunc returns a credential like [UsernamePassword] whose password comes from a
+// function. The client calls the function for every login: the first one and each one
+// after the session has expired. Use it with a vault that rotates the password, or with
+// one-time codes. The context of the function ends with the time limit of the login.
 //
-// After a refused login the function is asked again when a call needs a session, at
-// most every 5 seconds. A password that differs from those that were refused is sent,
-// until three logins in a row were refused; the same one only with [WithLoginRetry].
+// After a refused login, the client calls the function again when a call needs a session,
+// at most every 5 seconds. It sends a password that differs from the refused ones, until
+// three logins in a row were refused. It sends a refused password again only with
+// [WithLoginRetry].
 //
-// A client logs in a second time for its first transaction, and again when a session
-// has expired. For one-time codes, return the code that is valid now: one that was
-// refused, because it was used already, is not sent twice, and the next one is. A second
-// login that is refused while the first session lives makes the client work in one
-// session, until the same password is accepted twice; [WithOneSession] spares that login. A
-// code is never repeated after an answer that was lost.
+// A client logs in a second time for its first transaction, and again when a session has
+// expired. For one-time codes, return the code that is currently valid: the client does
+// not send a used code again after its refusal, and sends the next one. If the second
+// login is refused while the first session is alive, the client works in one session
+// until the same password was accepted twice. [WithOneSession] avoids that second login.
+// After a lost answer, the client does not send the same code again.
 func PasswordFunc(username string, password func(context.Context) (Secret, error), options ...CredentialOption) Credential {
 	c := newPassword(username, password, options)
 	c.class = classCode
 	if password == nil {
-		c.invalid = invalid("PasswordFunc needs a function")
+		c.invalid = invalid("the function of PasswordFunc is nil")
 	}
 	return c
 }
@@ -100,19 +102,19 @@ func newPassword(username string, password func(context.Context) (Secret, error)
 	case username == "":
 		c.invalid = invalid("the user name is empty")
 	case strings.Contains(username, ":"):
-		c.invalid = invalid("a user name with a colon cannot be sent")
+		c.invalid = invalid("a user name with a colon cannot be sent by HTTP Basic")
 	default:
 		c.invalid = checkVisible("user name", username)
 	}
 	return c.apply(options)
 }
 
-// checkVisible refuses what nobody sees and nobody meant in a part of a credential: the
-// line feed at the end of a file, a byte order mark. A login with it is refused, and is a
-// step towards a locked account.
+// checkVisible refuses invisible characters in a part of a credential, such as the line
+// feed at the end of a file or a byte order mark. They are there by mistake: the
+// appliance would refuse the login and might lock the account.
 func checkVisible(what, text string) error {
 	if !utf8.ValidString(text) {
-		return invalid("the %s is no valid UTF-8", what)
+		return invalid("the %s is not valid UTF-8", what)
 	}
 	where := "has an invisible character"
 	i := strings.IndexFunc(text, invisible)
@@ -130,11 +132,11 @@ func checkVisible(what, text string) error {
 	if known := map[rune]string{'\n': "a line feed", '\r': "a carriage return", '\t': "a tab", '\ufeff': "a byte order mark"}[r]; known != "" {
 		name = known
 	}
-	return invalid("the %s %s (%s), which was hardly meant: take it off", what, where, name)
+	return invalid("the %s %s (%s), probably by mistake: remove it", what, where, name)
 }
 
-// invisible reports whether a character shows nothing, neither ink nor a plain space. The
-// joiners of scripts and emoji change what is beside them.
+// invisible reports whether a character shows nothing, except a plain space. Joiners of
+// scripts and emoji do not count, because they change the characters beside them.
 func invisible(r rune) bool {
 	return unicode.IsControl(r) || unicode.In(r, unicode.Zl, unicode.Zp) ||
 		unicode.Is(unicode.Cf, r) && r != '\u200c' && r != '\u200d'
@@ -147,9 +149,10 @@ func checkPassword(password Secret) error {
 	return checkVisible("password", password.ExposeString())
 }
 
-// ClientCertificate logs in by X.509 (GET /api/authentication?type=x509). The private key may be any crypto.Signer, so
-// one in a hardware module or a vault works. Where a server with TLS 1.2 asks for the
-// certificate after the request, it may renegotiate once on each connection.
+// ClientCertificate returns a credential for X.509 (GET /api/authentication?type=x509).
+// The private key may be any crypto.Signer, for example one in a hardware module or a
+// vault. If a server with TLS 1.2 asks for the certificate after the request, the client
+// permits one renegotiation per connection.
 func ClientCertificate(certificate tls.Certificate, options ...CredentialOption) Credential {
 	c := &credential{certificate: &certificate, class: classLogin}
 	if len(certificate.Certificate) == 0 || certificate.PrivateKey == nil {
@@ -158,20 +161,20 @@ func ClientCertificate(certificate tls.Certificate, options ...CredentialOption)
 	return c.apply(options)
 }
 
-// ExistingSession uses a session that somebody else opened, by the value of its
-// session_id cookie. [Connect] sends nothing then: one that is wrong shows with the
-// first call. It cannot be renewed when it expires, and [Client.Close] does not log it
-// out.
+// ExistingSession returns a credential for a session that already exists. id is the value
+// of its session_id cookie. [Connect] sends nothing, so a wrong id makes the first call
+// fail. The client cannot renew the session when it expires, and [Client.Close] does not
+// log out of it.
 func ExistingSession(id Secret) Credential {
 	c := &credential{existing: id}
 	if !validSessionID(id.ExposeString()) {
-		c.invalid = invalid("the session id is empty or holds characters that no cookie may")
+		c.invalid = invalid("the session id is empty or has characters that are not allowed in a cookie")
 	}
 	return c
 }
 
-// WithLoginMethod picks one of the appliance's login methods by name, such as
-// "local"; see [LoginMethods]. Without it the appliance tries those that apply.
+// WithLoginMethod selects a login method of the appliance by name, such as "local"; see
+// [LoginMethods]. Without it, the appliance tries all methods that apply.
 func WithLoginMethod(name string) CredentialOption {
 	return func(c *credential) {
 		c.method = name
@@ -195,7 +198,7 @@ func (c *credential) apply(options []CredentialOption) *credential {
 
 // request makes the call that logs in: GET /api/authentication.
 func (c *credential) request(ctx context.Context) (*call, error) {
-	// Only the status and the cookie of the answer count.
+	// The client uses only the status and the cookie of the answer.
 	k := &call{class: c.class, method: http.MethodGet, path: authenticationPath, query: url.Values{}, intake: intake{raw: true}}
 	if c.method != "" {
 		k.query.Set("login_method", c.method)
@@ -219,24 +222,24 @@ func (c *credential) request(ctx context.Context) (*call, error) {
 
 var authenticationPath = mustPath("authentication")
 
-// sessionCookie is the name of the cookie that carries the session.
+// sessionCookie is the name of the session's cookie.
 const sessionCookie = "session_id"
 
-// session is one login on the appliance.
+// session is one login to the appliance.
 type session struct {
 	id     atomic.Pointer[string] // the Cookie header
-	hidden []Secret               // what opened it, to be kept out of errors
-	ends   atomic.Int64           // when it ends, as the appliance said last, in Unix nanoseconds; 0 for unknown
+	hidden []Secret               // the secrets of the login, which errors must not show
+	ends   atomic.Int64           // when the session ends, as the appliance last said, in Unix nanoseconds; 0 if unknown
 }
 
-// note keeps until when the session lives without a further request.
+// note keeps the time until which the session lives without another request.
 func (s *session) note(remaining time.Duration) {
 	if remaining > 0 {
 		s.ends.Store(time.Now().Add(remaining).UnixNano())
 	}
 }
 
-// remaining is how long the session lives without a further request, 0 for unknown.
+// remaining returns how long the session lives without another request, or 0 if unknown.
 func (s *session) remaining() time.Duration {
 	if ends := s.ends.Load(); ends != 0 {
 		return max(0, time.Until(time.Unix(0, ends)))
@@ -244,12 +247,12 @@ func (s *session) remaining() time.Duration {
 	return 0
 }
 
-// endsIn says in words when the session ends at the latest, "" where that is not known.
+// endsIn returns a text that says when the session ends at the latest, or "" if unknown.
 func (s *session) endsIn() string {
 	if left := s.remaining(); left > 0 {
 		return fmt.Sprintf(" until that session ends, in %s if nobody uses it", left.Round(time.Second))
 	}
-	return " until that session ends by its time-out"
+	return " until that session times out"
 }
 
 func newSession(id string, hidden []Secret) *session {
@@ -266,13 +269,13 @@ func (s *session) set(id string) {
 // cookie returns the Cookie header of a request in this session.
 func (s *session) cookie() string { return *s.id.Load() }
 
-// String shows nothing of the session.
+// String reveals nothing about the session.
 func (s *session) String() string { return "session" }
 
-// GoString shows nothing of the session.
+// GoString reveals nothing about the session.
 func (s *session) GoString() string { return "session" }
 
-// refresh takes over a renewed id.
+// refresh takes a renewed session id from an answer.
 func (s *session) refresh(header http.Header, host string) {
 	if len(header["Set-Cookie"]) == 0 {
 		return
@@ -282,9 +285,9 @@ func (s *session) refresh(header http.Header, host string) {
 	}
 }
 
-// sessionID picks the session's id out of the cookies that an answer sets, ""
-// for none. The cookie's expiry does not count: with clocks that differ it may
-// be past at once, and the appliance ends its sessions by itself.
+// sessionID returns the session id from the cookies that an answer sets, or "". It
+// ignores the expiry of the cookie: if the two clocks differ, the expiry may already be
+// past. The appliance ends its sessions itself.
 func sessionID(header http.Header, host string) string {
 	id := ""
 	for _, line := range header["Set-Cookie"] {
@@ -296,7 +299,7 @@ func sessionID(header http.Header, host string) string {
 			continue
 		}
 		if cookie.MaxAge < 0 || cookie.Path != "" && !strings.HasPrefix("/api/", strings.TrimSuffix(cookie.Path, "/")+"/") {
-			continue // one that is deleted, or of another application
+			continue // a deleted cookie, or one of another application
 		}
 		id = cookie.Value
 	}
@@ -316,45 +319,45 @@ func validSessionID(id string) bool {
 }
 
 // logins is what the two sessions of a client share: the credential, and what the
-// appliance said about it. One login runs at a time, so that a wrong password is
+// appliance said about it. Only one login runs at a time, so that a wrong password is
 // refused once and not twice.
 type logins struct {
 	transport  *transport
 	credential *credential
 	life       context.Context                 // of the client
-	one        chan struct{}                   // held by the login that runs
-	unused     func(context.Context, *session) // ends a session that nobody uses
+	one        chan struct{}                   // held by the login that is running
+	unused     func(context.Context, *session) // ends an unused session
 
-	every time.Duration // after which a refused secret is sent again, 0 for never
+	every time.Duration // time after which a refused secret is sent again; 0 means never
 
 	mu       sync.Mutex
 	refused  refusals
-	accepted *Secret // what the last login that succeeded showed, nil for none
-	reusable bool    // the same secret was accepted twice: it is no one-time code
+	accepted *Secret // the secret of the last successful login, or nil
+	reusable bool    // the same secret was accepted twice, so it is not a one-time code
 	closed   bool
-	single   bool // transactions run in the session of the reads
+	single   bool // transactions use the reading session
 	presumed bool // single, because a second login was refused
-	waiting  int  // callers who wait for a restart, during which a refusal may pass
-	late     bool // nobody waits any more to log out what a login opens
+	waiting  int  // number of callers that wait for a restart, during which a refusal may be temporary
+	late     bool // nobody waits any longer to log out the session that a login opens
 }
 
-// refusals are the logins that the appliance refused since the last one that it took.
+// refusals are the refused logins since the last successful one.
 type refusals struct {
 	count int       // without those during a wait for a restart
-	last  error     // the latest of them, nil for none
-	at    time.Time // when it came
-	asked time.Time // when the credential was asked for its secret
-	shown []Secret  // the latest secrets that were refused
+	last  error     // the latest refusal, or nil
+	at    time.Time // time of the latest refusal
+	asked time.Time // when the credential was last asked for its secret
+	shown []Secret  // the latest refused secrets
 }
 
-// The patience with a credential that is refused: each attempt may lock the account.
+// Limits for a credential that is refused. Each attempt may lock the account.
 const (
 	maxRefusals = 3
-	// refusalPause is the least time before a credential is asked for another secret.
+	// refusalPause is the minimum time before a credential is asked for another secret.
 	refusalPause = 5 * time.Second
 )
 
-// refusedLogin is a refusal with what follows from it.
+// refusedLogin is a refusal and its consequence.
 type refusedLogin struct {
 	err  error
 	next string
@@ -366,30 +369,30 @@ func (r *refusedLogin) Unwrap() error { return r.err }
 
 func (r *refusedLogin) LogValue() slog.Value { return logged(r) }
 
-// sessions keeps one of the client's sessions: one login for everybody who waits for
-// it. A client has two, one that reads and one that writes.
+// sessions keeps one of the client's two sessions, for reading or for writing. All
+// goroutines that need it share one login.
 type sessions struct {
 	*logins
-	reading *sessions // of the sessions that write: those that read
+	reading *sessions // in the sessions for writing: those for reading
 	current *session
 	flight  *flight
 }
 
-// flight is a login under way.
+// flight is a running login.
 type flight struct {
 	done   chan struct{}
 	cancel context.CancelFunc
-	phase  atomic.Pointer[string] // what it does, in words
+	phase  atomic.Pointer[string] // what it is doing, as a text
 	err    error
 }
 
-// get returns a session other than the stale one, if need be by a new login. The
-// login goes on when ctx ends: others may wait for it.
+// get returns a session that is not the stale one, and logs in if necessary. The login
+// continues when ctx ends, because other goroutines may wait for it.
 func (s *sessions) get(ctx context.Context, stale *session) (*session, error) {
 	return s.until(ctx, s.life, stale)
 }
 
-// until is get with another end than the client's.
+// until is get with another life than the client's.
 func (s *sessions) until(ctx, life context.Context, stale *session) (*session, error) {
 	for {
 		s.mu.Lock()
@@ -402,7 +405,7 @@ func (s *sessions) until(ctx, life context.Context, stale *session) (*session, e
 			return current, err
 		}
 		f := s.flight
-		if f == nil && ctx.Err() != nil { // nothing is sent for a caller who is gone
+		if f == nil && ctx.Err() != nil { // nothing is sent for a caller that has left
 			s.mu.Unlock()
 			return nil, &TransportError{Host: s.transport.host, Method: http.MethodGet, Path: authenticationPath.Text, Err: ended(ctx)}
 		}
@@ -428,7 +431,7 @@ func (s *sessions) until(ctx, life context.Context, stale *session) (*session, e
 	}
 }
 
-// traced notes how far a login has come.
+// traced records the progress of a login.
 func (f *flight) traced(ctx context.Context) context.Context {
 	f.note("for another login of this client")
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
@@ -441,7 +444,7 @@ func (f *flight) traced(ctx context.Context) context.Context {
 
 func (f *flight) note(phase string) { f.phase.Store(&phase) }
 
-// waited makes the error of a caller who did not wait for a login to its end.
+// waited makes the error of a caller that did not wait until a login ended.
 func (s *sessions) waited(f *flight, why error) error {
 	if errors.Is(why, ErrClosed) {
 		return fmt.Errorf("sps: %s: %w", s.transport.host, why)
@@ -452,7 +455,7 @@ func (s *sessions) waited(f *flight, why error) error {
 	}
 }
 
-// blocked returns why no session can be had, or nil. The caller holds mu.
+// blocked returns the reason why no session is available, or nil. The caller holds mu.
 func (s *sessions) blocked() error {
 	switch {
 	case s.closed:
@@ -467,8 +470,7 @@ func (s *sessions) blocked() error {
 	return nil
 }
 
-// held reports whether no login may begin now, because of those that were refused. The
-// caller holds mu.
+// held reports whether earlier refusals forbid a login now. The caller holds mu.
 func (l *logins) held() bool {
 	r := &l.refused
 	switch {
@@ -482,15 +484,16 @@ func (l *logins) held() bool {
 	return time.Since(r.asked) < refusalPause
 }
 
-// due reports whether a secret that was refused may be sent again. The caller holds mu.
+// due reports whether a refused secret may be sent again. The caller holds mu.
 func (l *logins) due() bool { return l.every > 0 && time.Since(l.refused.at) >= l.every }
 
-// spent reports whether nothing is left to be tried by itself. The caller holds mu.
+// spent reports whether the client has nothing left to try by itself. The caller holds
+// mu.
 func (l *logins) spent() bool {
 	return l.refused.count >= maxRefusals || l.refused.count > 0 && l.credential.class != classCode
 }
 
-// sendable returns nil if a secret may be sent, or why it was refused.
+// sendable returns nil if a secret may be sent, or the reason why it was refused.
 func (l *logins) sendable(shown Secret) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -501,17 +504,17 @@ func (l *logins) sendable(shown Secret) error {
 	return r.last
 }
 
-// taken notes a login that succeeded. The caller holds mu.
+// taken records a successful login. The caller holds mu.
 func (l *logins) taken(shown Secret) {
 	l.reusable = l.reusable || l.accepted != nil && l.accepted.Equal(shown)
-	if l.presumed && l.reusable { // the appliance refused what was right
+	if l.presumed && l.reusable { // the appliance refused a correct password
 		l.single, l.presumed = false, false
 	}
 	l.accepted, l.refused = &shown, refusals{}
 }
 
-// refuse notes a login that was refused, and returns the refusal with what follows from
-// it. The caller holds mu.
+// refuse records a refused login and returns the refusal with its consequence. The caller
+// holds mu.
 func (l *logins) refuse(shown Secret, err error) error {
 	r := &l.refused
 	r.at, r.asked, r.last = time.Now(), time.Now(), err
@@ -524,7 +527,7 @@ func (l *logins) refuse(shown Secret, err error) error {
 	return r.last
 }
 
-// outlook says in words what follows from a refusal. The caller holds mu.
+// outlook describes the consequence of a refusal in words. The caller holds mu.
 func (l *logins) outlook(shown Secret) string {
 	what, before := "password", ""
 	if l.credential.certificate != nil {
@@ -538,20 +541,20 @@ func (l *logins) outlook(shown Secret) string {
 	case l.every > 0:
 		return before + "it is sent again after " + l.every.String() + ", see WithLoginRetry"
 	case !l.spent():
-		next := before + "a login is tried again once the password function returns another password"
+		next := before + "the client logs in again when the password function returns another password"
 		if known {
 			next += "; WithLoginRetry sends the same one again"
 		}
 		return next
 	case l.refused.count >= maxRefusals:
-		return fmt.Sprintf("%s%d logins in a row were refused and no further login is tried: connect anew with the right credential", before, l.refused.count)
+		return fmt.Sprintf("%s%d logins in a row were refused and no further login is tried: connect again with the right credential", before, l.refused.count)
 	case known:
-		return before + "no further login is tried: connect anew with the right credential, or pass WithLoginRetry to send the same one again"
+		return before + "no further login is tried: connect again with the right credential, or pass WithLoginRetry to send the same one again"
 	}
-	return "no further login is tried: connect anew with the right credential"
+	return "no further login is tried: connect again with the right credential"
 }
 
-// dead returns why no call can succeed any more, nil while one can.
+// dead returns the reason why no further call can succeed, or nil.
 func (l *logins) dead(all ...*sessions) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -569,7 +572,7 @@ func (l *logins) dead(all ...*sessions) error {
 	return nil
 }
 
-// errExpiredExisting marks the end of a session that was handed in.
+// errExpiredExisting marks the end of an existing session.
 var errExpiredExisting = fmt.Errorf("sps: the existing session has expired and cannot be renewed: %w", Unauthenticated)
 
 func (l *logins) renewable() bool { return l.credential.existing.IsZero() }
@@ -581,8 +584,8 @@ func (l *logins) separate() bool {
 	return !l.single
 }
 
-// patient lets a refused login be tried again until the returned function is
-// called: an appliance that starts may refuse what is right.
+// patient permits another login after a refusal until the returned function is called,
+// because an appliance that is starting may refuse a correct password.
 func (l *logins) patient() (end func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -596,14 +599,14 @@ func (l *logins) patient() (end func()) {
 	}
 }
 
-// now returns the present session, nil for none.
+// now returns the current session, or nil.
 func (s *sessions) now() *session {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.current
 }
 
-// giveUp cancels a login that runs.
+// giveUp cancels a running login.
 func (s *sessions) giveUp() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -612,7 +615,7 @@ func (s *sessions) giveUp() {
 	}
 }
 
-// drop forgets a session that has expired.
+// drop forgets an expired session.
 func (s *sessions) drop(expired *session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -621,14 +624,14 @@ func (s *sessions) drop(expired *session) {
 	}
 }
 
-// login opens a session on a time limit of its own, and ends the flight however
-// the password function or a RoundTripper behave.
+// login opens a session within its own time limit. It ends the flight even if the
+// password function or a RoundTripper panics or never returns normally.
 func (s *sessions) login(ctx context.Context, f *flight) {
 	defer f.cancel()
 	var next *session
 	var shown Secret
 	var refused bool
-	err := errors.New("sps: the login was abandoned by its password function or its RoundTripper")
+	err := errors.New("sps: the password function or the RoundTripper ended the goroutine of the login")
 	defer func() {
 		if value := recover(); value != nil {
 			err = &PanicError{value, debug.Stack()}
@@ -636,7 +639,7 @@ func (s *sessions) login(ctx context.Context, f *flight) {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if s.late && err == nil {
-			go s.transport.logOut(context.WithoutCancel(ctx), next) // Close is over
+			go s.transport.logOut(context.WithoutCancel(ctx), next) // Close has already returned
 		}
 		s.flight = nil
 		f.err = err
@@ -673,14 +676,14 @@ func (s *sessions) login(ctx context.Context, f *flight) {
 	next, shown, refused, err = s.open(ctx)
 }
 
-// oneOnly reports whether a refusal of the session that writes means that the
-// credential serves one login only: a code that was used. The caller holds mu.
+// oneOnly reports whether a refused login for the writing session means that the
+// credential allows one login only, as a used code does. The caller holds mu.
 func (s *sessions) oneOnly() bool {
 	return s.credential.class == classCode && !s.reusable && !s.single && s.reading != nil && s.reading.current != nil
 }
 
-// open logs in with the secret that it returns, none for a certificate. refused means
-// that the appliance does not take the credential.
+// open logs in and returns the secret that it used, or none for a certificate. refused
+// reports whether the appliance refused the credential.
 func (s *sessions) open(ctx context.Context) (opened *session, shown Secret, refused bool, err error) {
 	k, err := s.credential.request(ctx)
 	if err != nil {
@@ -693,12 +696,12 @@ func (s *sessions) open(ctx context.Context) (opened *session, shown Secret, ref
 		return nil, shown, false, err
 	}
 	if k.class == classCode {
-		// On a connection that it has used before, net/http repeats a GET by
-		// itself, and a one-time code would be used twice.
+		// On a reused connection, net/http may repeat a GET by itself, which would use a
+		// one-time code twice.
 		s.transport.base.CloseIdleConnections()
 	}
-	var ids []string // one for each attempt that got so far
-	named := false   // the last attempt is one of them
+	var ids []string // one for each attempt that received a session
+	named := false   // the last attempt received one
 	k.seen = func(header http.Header) {
 		id := sessionID(header, s.transport.host)
 		if named = id != ""; named {
@@ -715,9 +718,9 @@ func (s *sessions) open(ctx context.Context) (opened *session, shown Secret, ref
 	}
 	var answered *Error
 	if errors.As(err, &answered) && named {
-		ids = ids[:len(ids)-1] // a refusal opens nothing
+		ids = ids[:len(ids)-1] // a refusal opens no session
 	}
-	for _, id := range ids { // opened, by an answer that broke off
+	for _, id := range ids { // opened by an answer that broke off
 		s.unused(context.WithoutCancel(ctx), newSession(id, nil))
 	}
 	return opened, shown, refusesCredential(err), err
@@ -731,9 +734,9 @@ func noSession(a *answer) error {
 	return a.unusable("the login succeeded without a usable %s cookie", sessionCookie)
 }
 
-// refusesCredential tells a credential that is wrong from a login that may succeed
-// another time. Only the API itself judges a credential: a page of something in
-// between does not.
+// refusesCredential reports whether a credential is wrong, as opposed to a login that may
+// succeed later. Only the API judges a credential; a page of a server in front of it does
+// not.
 func refusesCredential(err error) bool {
 	var refused *Error
 	if !errors.As(err, &refused) {
@@ -746,12 +749,12 @@ func refusesCredential(err error) bool {
 	return refused.Status == http.StatusUnauthorized || refused.Type != "" && refused.Status == http.StatusForbidden
 }
 
-// errLateLogin says that a login did not end in time.
-var errLateLogin = errors.New("a login was under way: the session that it may have opened ends by its time-out")
+// errLateLogin means that a login did not end in time.
+var errLateLogin = errors.New("a login was still running: the session that it may have opened ends when it times out")
 
-// close lets no login begin any more, waits for those under way, and returns the
-// sessions that are left to log out: none that was handed in. A login that takes longer
-// than ctx is cancelled, and waited for within bound.
+// close prevents further logins, waits for running ones, and returns the sessions that
+// must be logged out. An existing session is not among them. A login that takes longer
+// than ctx is cancelled and waited for within bound.
 func (l *logins) close(ctx, bound context.Context, all ...*sessions) (left []*session, err error) {
 	l.mu.Lock()
 	l.closed = true
@@ -784,7 +787,7 @@ func (l *logins) close(ctx, bound context.Context, all ...*sessions) (left []*se
 		}
 		s.current = nil
 	}
-	if len(flights) == len(left) { // they ended well after all
+	if len(flights) == len(left) { // all logins ended in time after all
 		err = nil
 	}
 	return left, err
@@ -793,8 +796,8 @@ func (l *logins) close(ctx, bound context.Context, all ...*sessions) (left []*se
 // lateLoginGrace is how long Close waits for a login that it has cancelled.
 const lateLoginGrace = 500 * time.Millisecond
 
-// logOut ends a session on the appliance. ended is false where the appliance knows no
-// log-out, or no such session.
+// logOut ends a session on the appliance. ended is false if the appliance has no log-out
+// or no such session.
 func (t *transport) logOut(ctx context.Context, s *session) (ended bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, t.timeouts.Close)
 	defer cancel()
@@ -806,8 +809,8 @@ func (t *transport) logOut(ctx context.Context, s *session) (ended bool, err err
 	return err == nil, err
 }
 
-// expired reports whether an answer says that the session is no more: a 401
-// that is not about a wrong password, or the anonymous form of /api/info.
+// expired reports whether an answer says that the session has ended: a 401 that is not
+// about a wrong password, or the anonymous form of /api/info.
 func expired(k *call, a *answer, err error) bool {
 	if err != nil {
 		var refused *Error
@@ -816,23 +819,23 @@ func expired(k *call, a *answer, err error) bool {
 	if k.method != http.MethodGet || k.path != infoPath {
 		return false
 	}
-	// The endpoint needs no session, and shows less without one.
+	// The endpoint also answers without a session, with fewer members.
 	return wire.Kind(a.Body) == wire.Object && member(a.Body, "firmware_version") == nil
 }
 
-// LoginMethod is a way to log in that an appliance offers.
+// LoginMethod is a login method of an appliance.
 type LoginMethod struct {
-	// Name is what [WithLoginMethod] takes.
+	// Name is the name to pass to [WithLoginMethod].
 	Name string
-	// Authentication is where users are looked up: "local", "ldap", "x509",
-	// "radius" or "saml2"; empty where the appliance does not say.
+	// Authentication is where the appliance looks users up: "local", "ldap", "x509",
+	// "radius" or "saml2". It is empty if the appliance does not report it.
 	Authentication string
-	// Credential is what users show: "password", "x509" and others; empty where
-	// the appliance does not say.
+	// Credential is what users log in with, such as "password" or "x509". It is empty if
+	// the appliance does not report it.
 	Credential string
 }
 
-// anonymously reads what an appliance shows without a login.
+// anonymously reads an endpoint that needs no login.
 func anonymously(ctx context.Context, host string, path apiPath, options []Option) (*answer, error) {
 	o, err := newConfig(options)
 	if err != nil {
@@ -852,8 +855,8 @@ func anonymously(ctx context.Context, host string, path apiPath, options []Optio
 }
 
 // LoginMethods lists the login methods of an appliance without logging in (GET
-// /api/authentication/login_methods). Appliances before 7.0 do not have it, and
-// give [ResourceNotFound].
+// /api/authentication/login_methods). Appliances before 7.0 do not have the endpoint: the
+// error is [ResourceNotFound].
 func LoginMethods(ctx context.Context, host string, options ...Option) ([]LoginMethod, error) {
 	a, err := anonymously(ctx, host, loginMethodsPath, options)
 	if err != nil {
@@ -861,7 +864,7 @@ func LoginMethods(ctx context.Context, host string, options ...Option) ([]LoginM
 	}
 	entries, err := wire.Elements(wire.Find(a.All, "login_methods"))
 	if err != nil {
-		return nil, a.unusable("it lacks the list login_methods")
+		return nil, a.unusable("the answer lacks the list login_methods")
 	}
 	methods := make([]LoginMethod, len(entries))
 	for i, entry := range entries {

@@ -18,43 +18,42 @@ var (
 	integratedProductsPath = mustPath("integrated_products")
 )
 
-// StarlingProduction is the one environment of Starling that the guide names.
+// StarlingProduction is the only Starling environment that the guide names.
 const StarlingProduction = "prod"
 
-// ProductWarning is what an appliance says about its list of integrated products
-// where it could not make it, in one line. It is an error value: errors.Is tells the
-// warnings of the guide, both in [IntegratedProducts].Warnings and in the error where
-// the appliance refused. The set is open.
+// ProductWarning is the appliance's message, in one line, when it could not create the
+// list of integrated products. It is an error value: errors.Is finds the warnings of the
+// guide in [IntegratedProducts].Warnings and in the error if the appliance refuses. The
+// set is open.
 type ProductWarning string
 
-// The warnings of the guide, by how they begin.
+// The warnings of the guide. Each constant is the start of the text.
 const (
-	// StarlingUnavailable: the appliance is joined to Starling and cannot reach it.
-	// Look whether the service is available, and whether the appliance is connected
-	// to the Internet.
+	// StarlingUnavailable means that the appliance is joined to Starling but cannot reach
+	// it. Check that the service is available and that the appliance is connected to the
+	// Internet.
 	StarlingUnavailable ProductWarning = "Information about the integrated Starling products cannot be retrieved"
-	// StarlingCredentialsInvalid: Starling does not take the appliance's
-	// credentials, because it was unjoined and restored to an earlier state, say.
-	// Join it again.
+	// StarlingCredentialsInvalid means that Starling does not accept the appliance's
+	// credentials, for example because the appliance was unjoined and restored to an
+	// earlier state. Join it again.
 	StarlingCredentialsInvalid ProductWarning = "The credentials used for accessing Starling are invalid"
 )
 
 // Error returns the whole warning.
 func (w ProductWarning) Error() string { return string(w) }
 
-// Is reports whether the warning has the text of the other one in it.
+// Is reports whether the warning contains the text of the target.
 func (w ProductWarning) Is(target error) bool {
 	other, ok := target.(ProductWarning)
 	return ok && other != "" && strings.Contains(strings.ToLower(string(w)), strings.ToLower(string(other)))
 }
 
-// Starling joins an appliance to One Identity Starling and takes it out (guide:
-// Managing Starling Join; starling/join). Whether it is joined, and remote access,
-// also stand in its Configuration.
+// Starling joins an appliance to One Identity Starling and unjoins it (guide: Managing
+// Starling Join; starling/join). Its Configuration has the join information and the
+// setting of remote access.
 //
-// An "endpoint for the status of the services related to Starling Join/Unjoin" that
-// the guide mentions is not among these: it does not say where that is.
-// [Client.IntegratedProducts] is the nearest.
+// The guide also mentions an "endpoint for the status of the services related to Starling
+// Join/Unjoin" but not its path. [Client.IntegratedProducts] is the closest available.
 type Starling struct {
 	// Configuration reads configuration/starling.
 	Configuration Singleton[StarlingConfiguration]
@@ -70,8 +69,8 @@ type StarlingTx struct {
 	Configuration SingletonTx[StarlingConfiguration]
 }
 
-// StarlingConfiguration is what the configuration says about Starling
-// (configuration/starling). Remote access (SRA) is switched on and off here, in a
+// StarlingConfiguration is the Starling section of the configuration
+// (configuration/starling). It switches Safeguard Remote Access (SRA) on and off, in a
 // transaction:
 //
 //	tx.Starling.Configuration.Update(ctx, func(s *sps.StarlingConfiguration) error {
@@ -79,96 +78,100 @@ type StarlingTx struct {
 //		return nil
 //	})
 //
-// Without a join the appliance refuses that with
-// [RemoteAccessDependsOnStarlingJoinError]. The guide has this page under the title
-// "Enabling … Remote Access without Starling Join", although it needs one, and its
-// curl line for it lacks the method PUT and the body.
+// Without a join, the appliance refuses remote access with
+// [RemoteAccessDependsOnStarlingJoinError]. The guide's page has the title "Enabling …
+// Remote Access without Starling Join" although a join is required, and its curl command
+// lacks the method PUT and the body.
 type StarlingConfiguration struct {
-	// JoinInfo is what the appliance is joined with, nil where it is not joined. It
-	// is read-only: an update that changes it is [ErrInvalidInput] and
-	// [StarlingJoinInfoIsReadOnlyError], and nothing is sent. Use [Starling.Join] and [Starling.Unjoin].
+	// JoinInfo describes the join, or is nil if the appliance is not joined. It is
+	// read-only: an update that changes it is [ErrInvalidInput] and
+	// [StarlingJoinInfoIsReadOnlyError], and nothing is sent. Use [Starling.Join] and
+	// [Starling.Unjoin].
 	JoinInfo *StarlingJoinInfo `json:"join_info"`
-	// RemoteAccess is Safeguard Remote Access.
+	// RemoteAccess is the setting of Safeguard Remote Access.
 	RemoteAccess RemoteAccess `json:"remote_access"`
 }
 
-// RemoteAccess is Safeguard Remote Access. An update leaves whatever else the
-// appliance has of it as it is.
+// RemoteAccess is the setting of Safeguard Remote Access. An update keeps the members
+// that this type lacks.
 type RemoteAccess struct {
-	// Enabled tells whether it is switched on.
+	// Enabled is true if remote access is switched on.
 	Enabled bool `json:"enabled"`
 }
 
-// StarlingJoinInfo is what an appliance is joined to Starling with.
+// StarlingJoinInfo describes the join of an appliance to Starling.
 type StarlingJoinInfo struct {
-	// Environment is that of Starling, [StarlingProduction].
+	// Environment is the Starling environment, [StarlingProduction].
 	Environment string `json:"environment"`
-	// ProductInstance names the appliance, "starling-joiner-…".
+	// ProductInstance is the name of the appliance in Starling, "starling-joiner-…".
 	ProductInstance string `json:"product_instance"`
-	// ProductTIMS is its license number.
+	// ProductTIMS is the license number of the appliance.
 	ProductTIMS string `json:"product_tims"`
 }
 
 // StarlingJoin is the state of an appliance's join.
 type StarlingJoin struct {
-	// Joined tells whether it is joined.
+	// Joined is true if the appliance is joined.
 	Joined bool
-	// ProductInstance names the appliance, also before it is joined.
+	// ProductInstance is the name of the appliance in Starling. It is set even before the
+	// join.
 	ProductInstance string
 	// ProductName is the name of the product, "Safeguard".
 	ProductName string
-	// ProductTIMS is its license number.
+	// ProductTIMS is the license number of the appliance.
 	ProductTIMS string
 }
 
-// StarlingJoinPage is what a browser gets in place of a [StarlingJoin].
+// StarlingJoinPage is the answer that a browser gets instead of a [StarlingJoin].
 type StarlingJoinPage struct {
 	// StatusCode is the HTTP status, 200 to 399.
 	StatusCode int
-	// Location is where a redirect leads, "" for none. It is not followed.
+	// Location is the target of a redirect, or "". The client does not follow it.
 	Location string
-	// ContentType is that of the body, without parameters.
+	// ContentType is the media type of the body, without parameters.
 	ContentType string
 	// Body is the body, at most 32 MiB.
 	Body []byte
 }
 
-// StarlingJoinRequest is what joins an appliance. Members that are empty are taken
-// from the appliance's own answer about its join.
+// StarlingJoinRequest is a request to join an appliance. Empty members are taken from the
+// appliance's own answer about its join.
 type StarlingJoinRequest struct {
-	// CredentialString is what Starling gives for the join. It is required.
+	// CredentialString is the credential string that Starling issues for the join. It is
+	// required.
 	CredentialString Secret
-	// TokenEndpoint is the URL of Starling's tokens, which comes with it.
+	// TokenEndpoint is the URL for Starling tokens. Starling issues it with the
+	// credential string.
 	TokenEndpoint string
-	// Environment is that of Starling; "" is [StarlingProduction].
+	// Environment is the Starling environment; "" means [StarlingProduction].
 	Environment string
 	// ProductInstance, ProductName and ProductTIMS are those of a [StarlingJoin].
 	ProductInstance, ProductName, ProductTIMS string
 }
 
-// StarlingUnjoinCheck tells whether [Starling.Unjoin] would be refused.
+// StarlingUnjoinCheck says whether the appliance would refuse [Starling.Unjoin].
 type StarlingUnjoinCheck struct {
-	// Joined tells whether the appliance is joined.
+	// Joined is true if the appliance is joined.
 	Joined bool
-	// RemoteAccess tells whether remote access is enabled.
+	// RemoteAccess is true if remote access is enabled.
 	RemoteAccess bool
-	// Reasons are what speaks against it, in words and for errors.Is:
-	// [StarlingJoinIsInUseByRemoteAccessError], which [Starling.ForceUnjoin] does not
-	// mind, or [ErrStarlingNotJoined], where there is nothing to unjoin; what the appliance
-	// answers then is not documented.
+	// Reasons are the reasons for a refusal; test for them with errors.Is.
+	// [StarlingJoinIsInUseByRemoteAccessError] means that remote access is enabled;
+	// [Starling.ForceUnjoin] ignores it. [ErrStarlingNotJoined] means that there is no
+	// join to remove; the appliance's answer to that is not documented.
 	Reasons []error
 }
 
 // Refused reports whether there is a reason.
 func (c *StarlingUnjoinCheck) Refused() bool { return len(c.Reasons) > 0 }
 
-// IntegratedProducts are the products that an appliance is integrated with
-// (guide: Listing integrated products).
+// IntegratedProducts are the products that are integrated with the appliance (guide:
+// Listing integrated products).
 type IntegratedProducts struct {
-	// Products are those of Starling, or Safeguard for Privileged Passwords; empty
-	// where there are none.
+	// Products are the products of Starling, or Safeguard for Privileged Passwords. The
+	// list is empty if there are none.
 	Products []IntegratedProduct
-	// Warnings say why the list is not complete, nil where it is.
+	// Warnings say why the list is incomplete. It is nil if the list is complete.
 	Warnings []ProductWarning
 }
 
@@ -180,21 +183,22 @@ func (p *IntegratedProducts) Warned(warning ProductWarning) bool {
 
 // IntegratedProduct is one of the [IntegratedProducts].
 type IntegratedProduct struct {
-	// Name is the product's name, "Defender".
+	// Name is the name of the product, "Defender".
 	Name string
-	// Link is its URL, "" where it is not integrated.
+	// Link is the URL of the product, or "" if it is not integrated.
 	Link string
-	// Activated tells whether it is integrated.
+	// Activated is true if the product is integrated.
 	Activated bool
 }
 
-// JoinStatusOption refines [Starling.JoinStatus] and [Starling.JoinPage].
+// JoinStatusOption is an option of [Starling.JoinStatus] and [Starling.JoinPage]:
+// [WithProductTIMS].
 type JoinStatusOption func(*joinStatusOptions)
 
 type joinStatusOptions struct{ query url.Values }
 
-// WithProductTIMS asks for the join with another license number than the
-// appliance's, such as "222-333-444".
+// WithProductTIMS uses another license number than that of the appliance, such as
+// "222-333-444".
 func WithProductTIMS(number string) JoinStatusOption {
 	return func(o *joinStatusOptions) { o.query.Set("product_tims", number) }
 }
@@ -209,7 +213,7 @@ func joinQuery(options []JoinStatusOption) url.Values {
 	return o.query
 }
 
-// JoinStatus tells whether the appliance is joined, and with what (GET
+// JoinStatus reads whether the appliance is joined, and its join data (GET
 // /api/starling/join).
 func (s Starling) JoinStatus(ctx context.Context, options ...JoinStatusOption) (*StarlingJoin, error) {
 	a, err := s.client.read(ctx, starlingJoinPath, joinQuery(options))
@@ -221,7 +225,7 @@ func (s Starling) JoinStatus(ctx context.Context, options ...JoinStatusOption) (
 
 func newStarlingJoin(a *answer) (*StarlingJoin, error) {
 	if wire.Kind(a.Body) != wire.Object {
-		return nil, a.unusable("it lacks the body")
+		return nil, a.unusable("the answer lacks the body")
 	}
 	text := func(name string) string {
 		value, _ := wire.Text(member(a.Body, name))
@@ -232,13 +236,13 @@ func newStarlingJoin(a *answer) (*StarlingJoin, error) {
 	}
 	var ok bool
 	if join.Joined, ok = joinedOf(member(a.Body, "joined")); !ok {
-		return nil, a.unusable("it does not say whether the appliance is joined")
+		return nil, a.unusable("the answer does not say whether the appliance is joined")
 	}
 	return join, nil
 }
 
-// JoinPage asks for the join as a browser does, with "Accept: text/html" (GET
-// /api/starling/join). The guide does not say what comes then: a page, or a redirect
+// JoinPage requests the join with "Accept: text/html", as a browser does (GET
+// /api/starling/join). The guide does not say whether the answer is a page or a redirect
 // to Starling.
 func (s Starling) JoinPage(ctx context.Context, options ...JoinStatusOption) (*StarlingJoinPage, error) {
 	a, err := s.client.page(ctx, starlingJoinPath, joinQuery(options))
@@ -248,27 +252,27 @@ func (s Starling) JoinPage(ctx context.Context, options ...JoinStatusOption) (*S
 	return &StarlingJoinPage{StatusCode: a.status, Location: a.exchange.location, ContentType: contentType(a.header), Body: a.body}, nil
 }
 
-// Join joins the appliance to Starling (POST /api/starling/join). The guide advises
-// to use the web interface for it: Basic Settings > Starling Integration > Start
-// join. The request is the appliance's own answer about its join, which is read
-// before, with what is given laid over it. What the appliance answers is not known;
-// [Starling.JoinStatus] tells what became of it.
+// Join joins the appliance to Starling (POST /api/starling/join). The guide recommends
+// the web interface for this: Basic Settings > Starling Integration > Start join. Join
+// first reads the appliance's own answer about its join and replaces the members that
+// request sets. The answer to the POST is not documented; [Starling.JoinStatus] shows the
+// result.
 //
-// It cannot be done in a transaction: it waits for one that this client has open,
-// and inside one it is [ErrNested] and [OpenTransactionError], as the appliance would say.
-// One of somebody else's may be OpenTransactionError. Without a credential string or a product instance it is
-// [ErrInvalidInput], and [MissingCredentialStringError] or
-// [MissingProductInstanceError] too, as the appliance would say.
+// Join is not possible in a transaction. It waits for an open transaction of this client;
+// inside one, it returns [ErrNested] and [OpenTransactionError]. If somebody else has a
+// transaction open, the appliance may return OpenTransactionError. Without a credential
+// string or a product instance, Join returns [ErrInvalidInput] and the type that the
+// appliance uses, [MissingCredentialStringError] or [MissingProductInstanceError].
 //
-// It is never sent twice. Where the answer is lost the appliance is asked whether it is
-// joined, for up to [Timeouts].Outcome, and after the end of ctx for half of
-// [Timeouts].Close. It returns nil once the appliance is joined. Otherwise it is
-// [ErrOutcomeUnknown] with [OutcomeUnknownDetails], because the appliance may join yet;
-// so it is at once where it was joined before, or did not say.
+// The request is never sent twice. If the answer is lost, the client asks whether the
+// appliance is joined, for up to [Timeouts].Outcome, or for half of [Timeouts].Close
+// after the end of ctx. Join returns nil once the appliance is joined. Otherwise it
+// returns [ErrOutcomeUnknown] with [OutcomeUnknownDetails], because the appliance may
+// still join. It returns that at once if the appliance was joined before or did not say.
 func (s Starling) Join(ctx context.Context, request StarlingJoinRequest) error {
 	fail := func(err error) error { return s.client.refusal("POST", starlingJoinPath, err) }
 	if request.CredentialString.IsZero() {
-		return fail(breach(MissingCredentialStringError, "credential_string", "it needs the credential string"))
+		return fail(breach(MissingCredentialStringError, "credential_string", "the credential string is missing"))
 	}
 	release, err := s.client.alone(ctx, "POST "+starlingJoinPath.Text)
 	if err != nil {
@@ -290,7 +294,7 @@ func (s Starling) Join(ctx context.Context, request StarlingJoinRequest) error {
 	return s.client.act(ctx, starlingJoinPath, body, nil, w, request.CredentialString)
 }
 
-// lookFor looks whether the appliance is joined, or is not.
+// lookFor checks whether the appliance is joined, or not joined.
 func (s Starling) lookFor(joined bool) probe {
 	return func(ctx context.Context) (seen bool, state string, err error) {
 		now, err := s.JoinStatus(ctx)
@@ -304,7 +308,7 @@ func (s Starling) lookFor(joined bool) probe {
 	}
 }
 
-// over lays the request over the appliance's own answer.
+// over replaces members of the appliance's own answer by those of the request.
 func (r StarlingJoinRequest) over(body []byte) ([]byte, error) {
 	members := []wire.Member{}
 	if wire.Kind(body) == wire.Object {
@@ -344,16 +348,16 @@ func (r StarlingJoinRequest) over(body []byte) ([]byte, error) {
 	return wire.BareReferences(wire.Join(members))
 }
 
-// Unjoin takes the appliance out of Starling (DELETE /api/starling/join). While
-// remote access is enabled the appliance refuses it with
-// [StarlingJoinIsInUseByRemoteAccessError]: disable it in a transaction before, or
-// use [Starling.ForceUnjoin]. [Starling.CheckUnjoin] tells without trying. It takes
-// turns with transactions, and asks where the answer is lost, like [Starling.Join]: it
+// Unjoin removes the appliance from Starling (DELETE /api/starling/join). While remote
+// access is enabled, the appliance refuses this with
+// [StarlingJoinIsInUseByRemoteAccessError]: disable remote access in a transaction first,
+// or use [Starling.ForceUnjoin]. [Starling.CheckUnjoin] checks this without trying.
+// Unjoin waits for transactions and handles a lost answer like [Starling.Join]: it
 // returns nil once the appliance is not joined, and [ErrOutcomeUnknown] otherwise.
 func (s Starling) Unjoin(ctx context.Context) error { return s.unjoin(ctx, nil) }
 
-// ForceUnjoin is [Starling.Unjoin] also while remote access is enabled (DELETE
-// /api/starling/join?force=true).
+// ForceUnjoin is like [Starling.Unjoin] but also works while remote access is enabled
+// (DELETE /api/starling/join?force=true).
 func (s Starling) ForceUnjoin(ctx context.Context) error {
 	return s.unjoin(ctx, url.Values{"force": {"true"}})
 }
@@ -367,8 +371,8 @@ func (s Starling) unjoin(ctx context.Context, query url.Values) error {
 	return s.client.remove(ctx, starlingJoinPath, query, witness{"Starling.JoinStatus", s.lookFor(false)})
 }
 
-// CheckUnjoin tells whether [Starling.Unjoin] would be refused, and why, without
-// trying it: it reads the state of the join and whether remote access is enabled.
+// CheckUnjoin checks whether the appliance would refuse [Starling.Unjoin], and why. It
+// only reads the state of the join and of remote access.
 func (s Starling) CheckUnjoin(ctx context.Context) (*StarlingUnjoinCheck, error) {
 	join, err := s.JoinStatus(ctx)
 	if err != nil {
@@ -388,7 +392,7 @@ func (s Starling) CheckUnjoin(ctx context.Context) (*StarlingUnjoinCheck, error)
 	return check, nil
 }
 
-// changedStarling refuses what the appliance would: join_info is read-only.
+// changedStarling refuses a change of join_info, which is read-only on the appliance too.
 func changedStarling(was, s *StarlingConfiguration) error {
 	if was == nil || (s.JoinInfo == nil) == (was.JoinInfo == nil) && (s.JoinInfo == nil || *s.JoinInfo == *was.JoinInfo) {
 		return nil
@@ -396,9 +400,9 @@ func changedStarling(was, s *StarlingConfiguration) error {
 	return breach(StarlingJoinInfoIsReadOnlyError, "join_info", "join_info is read-only: use Client.Starling to join and unjoin")
 }
 
-// IntegratedProducts lists the products that the appliance is integrated with (GET
-// /api/integrated_products). Where the appliance refuses because of one of the two
-// warnings, the error is that [ProductWarning] too.
+// IntegratedProducts lists the products that are integrated with the appliance (GET
+// /api/integrated_products). If the appliance refuses because of a [ProductWarning],
+// errors.Is finds that warning in the error.
 func (c *Client) IntegratedProducts(ctx context.Context) (*IntegratedProducts, error) {
 	a, err := c.read(ctx, integratedProductsPath, nil)
 	if err != nil {
@@ -419,7 +423,7 @@ func (c *Client) IntegratedProducts(ctx context.Context) (*IntegratedProducts, e
 	for _, item := range items {
 		members, err := wire.Members(item)
 		if err != nil {
-			return nil, a.unusable("a product is no object")
+			return nil, a.unusable("a product is not an object")
 		}
 		name, ok := wire.Text(wire.Find(members, "name"))
 		if !ok {

@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// tlsConfig makes the client's TLS configuration for the appliance: TLS 1.2 or later,
-// verified against the system's roots unless the options say otherwise.
+// tlsConfig makes the TLS configuration for the appliance: TLS 1.2 or later, verified
+// with the system's authorities unless the options say otherwise.
 func (o *config) tlsConfig(host string) *tls.Config {
 	t := &tls.Config{
 		MinVersion: tls.VersionTLS12,
@@ -35,10 +35,11 @@ func (o *config) tlsConfig(host string) *tls.Config {
 	case o.insecure:
 		t.InsecureSkipVerify = true
 	case len(o.pins) > 0:
-		// Pins without a CA bundle take the place of the chain: the usual
-		// appliance is self-signed. With one, both must hold.
+		// Pins without a CA bundle replace the verification of the chain, because most
+		// appliances are self-signed. With a CA bundle, both checks must pass.
 		t.InsecureSkipVerify = o.roots == nil
-		// Unlike VerifyPeerCertificate it is called on resumed connections too.
+		// Unlike VerifyPeerCertificate, this function is also called for resumed
+		// connections.
 		t.VerifyConnection = func(state tls.ConnectionState) error {
 			return checkPins(state.PeerCertificates, o.pins)
 		}
@@ -46,8 +47,8 @@ func (o *config) tlsConfig(host string) *tls.Config {
 	return t
 }
 
-// withoutZone takes the zone off an address: it names an interface of this machine, and
-// stands in no certificate.
+// withoutZone removes the zone from an address. A zone names an interface of this machine
+// and is not in a certificate.
 func withoutZone(name string) string {
 	name, _, _ = strings.Cut(name, "%")
 	return name
@@ -55,7 +56,7 @@ func withoutZone(name string) string {
 
 func checkPins(shown []*x509.Certificate, pins []string) error {
 	if len(shown) == 0 {
-		return errors.New("the appliance showed no certificate")
+		return errors.New("the appliance presented no certificate")
 	}
 	got := fingerprint(shown[0])
 	for _, pin := range pins {
@@ -66,10 +67,9 @@ func checkPins(shown []*x509.Certificate, pins []string) error {
 	return &CertificateError{Fingerprint: formatFingerprint(got), Err: errNotPinned, shown: shown}
 }
 
-var errNotPinned = errors.New("it is none of the pinned certificates")
+var errNotPinned = errors.New("the certificate is not one of the pinned certificates")
 
-// certificateError recognises a certificate that was not trusted, and adds the
-// fingerprint.
+// certificateError recognises an untrusted certificate and adds its fingerprint.
 func certificateError(err error) error {
 	var known *CertificateError
 	var verification *tls.CertificateVerificationError
@@ -91,16 +91,16 @@ func certificateError(err error) error {
 	return err
 }
 
-// isUnread reports whether an error of crypto/tls says that it cannot read what the
-// server showed. These errors have no types.
+// isUnread reports whether an error of crypto/tls says that it cannot read the server's
+// certificate. These errors have no types.
 func isUnread(text string) bool {
 	return strings.HasPrefix(text, "tls: failed to parse certificate from server: ") ||
 		strings.HasPrefix(text, "tls: server sent certificate containing RSA key larger than ") ||
 		strings.HasPrefix(text, "tls: server's certificate contains an unsupported type of public key")
 }
 
-// certificateError is what a certificate that was not trusted means to this client: the
-// authority may stand in a block of the bundle that could not be read.
+// certificateError adds what this client knows: the missing authority may be in a block
+// of the CA bundle that could not be read.
 func (t *transport) certificateError(err error) error {
 	err = certificateError(err)
 	var unknown x509.UnknownAuthorityError
@@ -114,11 +114,11 @@ func (t *transport) certificateError(err error) error {
 }
 
 const (
-	pinIt      = "once compared, pin it with WithPinnedCertificates"
+	pinIt      = "after you have compared the fingerprint, pin it with WithPinnedCertificates"
 	pinItAlone = pinIt + " alone"
 )
 
-// hint says what helps with the reason.
+// hint returns the remedy for the reason.
 func (e *CertificateError) hint() string {
 	var name x509.HostnameError
 	var invalid x509.CertificateInvalidError
@@ -128,63 +128,63 @@ func (e *CertificateError) hint() string {
 	case e.Err == errNotPinned:
 		return "it may have been renewed: compare it with the appliance's own before you pin it"
 	case strings.Contains(text, "negative serial number"):
-		return "Go reads one with a negative serial number where the program runs with GODEBUG=x509negativeserial=1; or let the appliance make a new one"
+		return "Go accepts a negative serial number if the program runs with GODEBUG=x509negativeserial=1; or create a new certificate on the appliance"
 	case strings.Contains(text, "RSA key larger than"):
-		return "Go takes it where the program runs with GODEBUG=tlsmaxrsasize=16384; or let the appliance make a new one"
+		return "Go accepts the key if the program runs with GODEBUG=tlsmaxrsasize=16384; or create a new certificate on the appliance"
 	case isUnread(text):
-		return "Go cannot read it: let the appliance make a new one"
+		return "Go cannot read it: create a new certificate on the appliance"
 	case strings.Contains(text, "signature check attempts limit"):
-		return "too many authorities of the CA bundle have the same name: give WithCABundle fewer of them, best this appliance's alone, or, " + pinIt
+		return "too many authorities in the CA bundle have the same name: pass fewer of them to WithCABundle, if possible only this appliance's, or, " + pinIt
 	case errors.As(e.Err, &name):
 		if c := name.Certificate; c != nil && len(c.DNSNames)+len(c.IPAddresses) == 0 {
-			return "it names no host in its alternative names, and Go does not look at the common name: renew it with them or, " + pinItAlone
+			return "it has no alternative names, and Go ignores the common name: renew it with alternative names or, " + pinItAlone
 		}
-		return "connect by a name that stands in it or, " + pinItAlone
+		return "connect by a name that is in the certificate or, " + pinItAlone
 	case errors.As(e.Err, &invalid) && invalid.Reason == x509.Expired:
 		return e.validity(invalid.Cert)
 	case errors.As(e.Err, &invalid) && invalid.Reason == x509.IncompatibleUsage:
-		return "it is not made for servers: renew it on the appliance with the extended key usage serverAuth or, " + pinItAlone
+		return "it is not a server certificate: renew it on the appliance with the extended key usage serverAuth or, " + pinItAlone
 	case errors.As(e.Err, &invalid) && invalid.Reason == x509.NotAuthorizedToSign:
-		return "the certificate that signed it is no authority's: give WithCABundle that of the authority or, " + pinItAlone
+		return "the certificate that signed it is not that of an authority: pass the authority's certificate to WithCABundle or, " + pinItAlone
 	case errors.As(e.Err, &unknown):
 		return e.unknown(text)
 	}
 	return "renew it on the appliance or, " + pinItAlone
 }
 
-// validity says what helps with a certificate outside of its time.
+// validity returns the remedy for a certificate outside of its validity period.
 func (e *CertificateError) validity(c *x509.Certificate) string {
 	its, where := "it", "on the appliance"
 	if len(e.shown) > 0 && c != nil && !c.Equal(e.shown[0]) {
-		its, where = "the certificate of its authority "+quoted(oneLine(c.Subject.String(), 100)), "and give WithCABundle the new one"
+		its, where = "the certificate of its authority "+quoted(oneLine(c.Subject.String(), 100)), "and pass the new one to WithCABundle"
 	}
 	if c != nil && time.Now().Before(c.NotBefore) {
-		return its + " is valid from later on: check the clocks of this machine and of the appliance or, " + pinItAlone
+		return its + " is not valid yet: check the clocks of this machine and of the appliance or, " + pinItAlone
 	}
 	return its + " has expired: renew it " + where + ", or check the clock of this machine or, " + pinItAlone
 }
 
-// unknown says what helps where no authority is known to have signed it. Where one had
-// the right name, crypto/x509 says in the text why it was not the one.
+// unknown returns the remedy if no known authority has signed the certificate. If an
+// authority has the right name, the text of crypto/x509 says why it was not accepted.
 func (e *CertificateError) unknown(text string) string {
 	switch why, _, candidate := strings.Cut(text, "while trying to verify candidate authority certificate"); {
 	case !candidate:
 	case strings.Contains(why, "insecure algorithm"):
-		return "it is signed by an algorithm that is no longer safe, such as SHA-1: renew it on the appliance or, " + pinItAlone
+		return "it is signed with an algorithm that is no longer safe, such as SHA-1: renew it on the appliance or, " + pinItAlone
 	case strings.Contains(why, "cannot sign this kind of certificate"):
-		return "the certificate that signed it is no authority's: give WithCABundle that of the authority or, " + pinItAlone
+		return "the certificate that signed it is not that of an authority: pass the authority's certificate to WithCABundle or, " + pinItAlone
 	default:
-		return "an authority of the same name is trusted, but another one signed it: trust this appliance's CA with WithCABundle or, " + pinItAlone
+		return "a trusted authority has the same name but did not sign it: pass this appliance's CA to WithCABundle or, " + pinItAlone
 	}
 	issuer := e.issuer()
 	if issuer == "" {
-		return "trust its CA with WithCABundle or, " + pinIt
+		return "pass its CA to WithCABundle or, " + pinIt
 	}
-	return "trust its CA with WithCABundle, which needs the certificate of " + quoted(oneLine(issuer, 100)) + ", be that an intermediate one; or, " + pinIt
+	return "pass its CA to WithCABundle: it needs the certificate of " + quoted(oneLine(issuer, 100)) + ", even if that is an intermediate one; or, " + pinIt
 }
 
-// issuer is the name of whose certificate is missing above what was shown, "" where what
-// was shown ends with its own issuer.
+// issuer returns the name of the missing certificate above those that the appliance
+// presented, or "" if the chain ends with a self-signed certificate.
 func (e *CertificateError) issuer() string {
 	if len(e.shown) == 0 {
 		return ""
@@ -203,23 +203,24 @@ func (e *CertificateError) issuer() string {
 	return top.Issuer.String()
 }
 
-// fingerprint returns the SHA-256 of a certificate, lower-case hex.
+// fingerprint returns the SHA-256 fingerprint of a certificate in lower-case hex digits.
 func fingerprint(c *x509.Certificate) string {
 	sum := sha256.Sum256(c.Raw)
 	return hex.EncodeToString(sum[:])
 }
 
-// sha256Label is what stands before a fingerprint where openssl and others print it.
+// sha256Label matches the label that openssl and other programs print before a
+// fingerprint.
 var sha256Label = regexp.MustCompile(`(?i)^sha-?256(\s+fingerprint)?\s*[=:]`)
 
-// parseFingerprint accepts hex digits in either case, in pairs separated by
-// colons or spaces or not at all, and the name of the hash before them.
+// parseFingerprint accepts hex digits in either case, with or without colons or spaces
+// between the pairs, and an optional label before them.
 func parseFingerprint(text string) (string, error) {
 	plain := strings.TrimSpace(text)
 	plain = plain[len(sha256Label.FindString(plain)):]
 	digits := strings.ToLower(strings.NewReplacer(":", "", " ", "").Replace(strings.TrimSpace(plain)))
 	if sum, err := hex.DecodeString(digits); err != nil || len(sum) != sha256.Size {
-		return "", invalid("fingerprint %s is no SHA-256: 64 hex digits are expected, colons allowed, as openssl x509 -noout -fingerprint -sha256 prints them", quoted(text))
+		return "", invalid("fingerprint %s is not a SHA-256 fingerprint: give 64 hex digits, with or without colons, as openssl x509 -noout -fingerprint -sha256 prints them", quoted(text))
 	}
 	return digits, nil
 }

@@ -12,43 +12,43 @@ import (
 	"github.com/go-sps/sps/internal/wire"
 )
 
-// Listing is what an endpoint lists that has no body of its own, such as
+// Listing is the content of an endpoint that has entries instead of a body, such as
 // configuration/alerting or firmware.
 type Listing struct {
-	// Meta is what the appliance says about the endpoint.
+	// Meta is the metadata of the endpoint.
 	Meta Meta
-	// Entries are what is below it, in the order of the appliance.
+	// Entries are the entries in the order of the appliance.
 	Entries []ListingEntry
 }
 
 // ListingEntry is one entry of a [Listing].
 type ListingEntry struct {
-	// Key is the last segment of its path.
+	// Key is the last segment of the entry's path.
 	Key string
-	// Href is its path, "/api/configuration/alerting/traffic_alerts".
+	// Href is the path of the entry, "/api/configuration/alerting/traffic_alerts".
 	Href string
 }
 
 // WalkNode is one endpoint or object below the root of a [Client.Walk].
 type WalkNode struct {
-	// Path is its path below /api/, "configuration/management/email", with %2F for a
-	// slash in a key; "" for a record without a key, and for an object whose key cannot be
-	// part of a path.
+	// Path is the path below /api/, "configuration/management/email", with %2F for a
+	// slash in a key. It is "" for a record without a key, and for an object whose key
+	// cannot be part of a path.
 	Path string
-	// Parent is the path of what lists it, "" for the root.
+	// Parent is the path of the endpoint that lists the node, or "" for the root.
 	Parent string
-	// Key is the last segment of its path, as the appliance writes it.
+	// Key is the last segment of the path, as the appliance writes it.
 	Key string
-	// Meta is what the appliance says about it.
+	// Meta is the metadata of the node.
 	Meta Meta
-	// Body is its value as it was sent; nil for an endpoint that lists others, and
-	// for one that was refused.
+	// Body is the unchanged value. It is nil for an endpoint that lists others, and for
+	// one that the appliance refused to show.
 	Body json.RawMessage
-	// Err is why it could not be read, nil where it could.
+	// Err says why the node could not be read. It is nil if the node was read.
 	Err error
 }
 
-// Listing reads what an endpoint lists, with the path as in [Client.Invoke].
+// Listing reads the entries of an endpoint. The path is as in [Client.Invoke].
 func (c *Client) Listing(ctx context.Context, path string) (*Listing, error) {
 	if err := c.made(); err != nil {
 		return nil, err
@@ -79,11 +79,11 @@ func (c *Client) Listing(ctx context.Context, path string) (*Listing, error) {
 	return list, nil
 }
 
-// WalkOption refines a [Client.Walk].
+// WalkOption is an option of [Client.Walk]: [WithSkippedPaths].
 type WalkOption func(*walk)
 
-// WithSkippedPaths leaves out endpoints and objects by their paths, as in [WalkNode].Path, with
-// what is below them. Nothing of them is read on its own.
+// WithSkippedPaths leaves out endpoints and objects, and everything below them, by their
+// paths as in [WalkNode].Path. The walk does not read them.
 func WithSkippedPaths(paths ...string) WalkOption {
 	return func(w *walk) {
 		for _, path := range paths {
@@ -92,16 +92,15 @@ func WithSkippedPaths(paths ...string) WalkOption {
 	}
 }
 
-// Walk iterates over everything below a path, usually "configuration", along the
-// links that the appliance shows: endpoints that list others, endpoints with a body,
-// and objects of lists, each before what is below it. The path is as in
+// Walk iterates over everything below a path, usually "configuration". It follows the
+// links of the appliance to endpoints that list others, endpoints with a body, and
+// objects of lists. Each node comes before the nodes below it. The path is as in
 // [Client.Invoke].
 //
-// What refuses to be read, as the lists of passwords and private keys do, comes with
-// its Err, and the walk goes on; a list that cannot be read to its end comes a second
-// time so. What ends the walk is the iterator's error: the root cannot be read, the
-// appliance cannot be reached or is overloaded (429, 502, 503, 504), the session or
-// ctx ends.
+// If a node cannot be read, its Err is set and the walk continues. Lists of passwords and
+// private keys are examples. A list that cannot be read to its end comes a second time,
+// with Err. The iterator's error ends the walk: the root cannot be read, the appliance
+// cannot be reached or is overloaded (429, 502, 503, 504), or the session or ctx ends.
 func (c *Client) Walk(ctx context.Context, root string, options ...WalkOption) iter.Seq2[*WalkNode, error] {
 	return func(yield func(*WalkNode, error) bool) {
 		p, _, err := parseLink(root)
@@ -122,7 +121,7 @@ func (c *Client) Walk(ctx context.Context, root string, options ...WalkOption) i
 	}
 }
 
-// walk is a Walk under way.
+// walk is a running Walk.
 type walk struct {
 	ctx   context.Context
 	r     reader
@@ -130,10 +129,10 @@ type walk struct {
 	yield func(*WalkNode, error) bool
 }
 
-// maxWalk bounds how deep a walk goes. No path of the API is half as long.
+// maxWalk limits the depth of a walk. No path of the API is half as deep.
 const maxWalk = 32
 
-// visit reads a node and what is below it. It says no when the walk is over.
+// visit reads a node and everything below it. It returns false when the walk is over.
 func (w *walk) visit(node *WalkNode, p apiPath, depth int) bool {
 	w.seen[p.Text] = true
 	a, err := w.r.read(w.ctx, p, nil)
@@ -143,7 +142,7 @@ func (w *walk) visit(node *WalkNode, p apiPath, depth int) bool {
 			node.Key = text
 		}
 		if a.Body == nil && a.Items == nil {
-			err = a.unusable("it has neither a body nor items")
+			err = a.unusable("the answer has neither a body nor items")
 		}
 	}
 	if err != nil {
@@ -180,7 +179,7 @@ func (w *walk) visit(node *WalkNode, p apiPath, depth int) bool {
 	return true
 }
 
-// fail goes on after what is wrong with one node only.
+// fail continues after an error that concerns one node only.
 func (w *walk) fail(node *WalkNode, err error) bool {
 	if !local(err) {
 		w.yield(nil, err)
@@ -190,8 +189,8 @@ func (w *walk) fail(node *WalkNode, err error) bool {
 	return w.yield(node, nil)
 }
 
-// entry goes on with what a list shows: with its body where it has one, and else by
-// its link, if that leads below the list.
+// entry continues with an entry of a list. It uses the body of the entry if there is one,
+// and otherwise the link, if the link leads below the list.
 func (w *walk) entry(listed *item, parent apiPath, depth int) bool {
 	node := &WalkNode{Parent: parent.Text, Key: listed.key, Meta: newMeta(listed.Meta), Body: json.RawMessage(listed.Body)}
 	if listed.Key == nil { // a record, which has no path
@@ -215,7 +214,7 @@ func (w *walk) entry(listed *item, parent apiPath, depth int) bool {
 	return w.visit(node, p, depth+1)
 }
 
-// local reports whether an error is about one node only.
+// local reports whether an error concerns one node only.
 func local(err error) bool {
 	var refused *Error
 	if !errors.As(err, &refused) {

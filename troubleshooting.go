@@ -11,35 +11,35 @@ import (
 
 var supportBundlePath = mustPath("troubleshooting/support-bundle")
 
-// SupportBundles makes support bundles: files with logs and settings of one
-// appliance for the vendor's support (guide: Health and maintenance;
+// SupportBundles creates support bundles: files with logs and settings of an appliance
+// for the vendor's support (guide: Health and maintenance;
 // troubleshooting/support-bundle). The appliance deletes them after 24 hours.
 type SupportBundles struct{ client *Client }
 
-// Troubleshooting is what helps the vendor's support (guide: Troubleshooting).
+// Troubleshooting creates files for the vendor's support (guide: Troubleshooting).
 type Troubleshooting struct {
-	// SupportBundle makes support bundles, troubleshooting/support-bundle.
+	// SupportBundle creates support bundles (troubleshooting/support-bundle).
 	SupportBundle SupportBundles
 }
 
-// SupportBundle is the job that makes one.
+// SupportBundle is a job that creates a support bundle.
 type SupportBundle struct {
-	// Key names the bundle.
+	// Key is the name of the bundle.
 	Key string
-	// Status is its state; [JobFinished] is the one that the guide names.
+	// Status is the status of the job. The guide names only [JobFinished].
 	Status JobStatus
-	// Progress is the share that is done, from 0 to 100; -1 where the appliance
-	// does not say.
+	// Progress is the completed share, 0 to 100, or -1 if the appliance does not report
+	// it.
 	Progress float64
-	// Message is what the appliance says about a failure, "" for nothing.
+	// Message is the appliance's message about a failure, or "".
 	Message string
-	// Raw is the body as it was sent, for what is not known here.
+	// Raw is the unchanged body, with the members that this type lacks.
 	Raw json.RawMessage
 }
 
-// SupportBundleError is the error of a support bundle that ended otherwise than finished.
+// SupportBundleError means that the creation of a support bundle failed or was cancelled.
 type SupportBundleError struct {
-	// Bundle is its last state.
+	// Bundle is the last state of the job.
 	Bundle SupportBundle
 }
 
@@ -52,14 +52,14 @@ func (e *SupportBundleError) Error() string {
 	return text
 }
 
-// List lists the bundles that the appliance has or makes (GET
+// List lists the bundles that the appliance has or is creating (GET
 // /api/troubleshooting/support-bundle).
 func (s SupportBundles) List(ctx context.Context) ([]SupportBundle, error) {
 	return s.jobs().list(ctx)
 }
 
-// Get reads one bundle's state (GET /api/troubleshooting/support-bundle/<key>). It
-// gives [ResourceNotFound] for one that does not exist.
+// Get reads the state of one bundle (GET /api/troubleshooting/support-bundle/<key>). It
+// returns [ResourceNotFound] if the bundle does not exist.
 func (s SupportBundles) Get(ctx context.Context, key string) (*SupportBundle, error) {
 	return s.jobs().get(ctx, key)
 }
@@ -68,17 +68,18 @@ func (s SupportBundles) jobs() jobs[SupportBundle] {
 	return jobs[SupportBundle]{s.client, supportBundlePath, "support bundle", newBundle, func(b *SupportBundle) (JobStatus, float64) { return b.Status, b.Progress }}
 }
 
-// Start begins a bundle (POST /api/troubleshooting/support-bundle) and returns its
-// key. Follow it with [SupportBundles.Wait]. What the appliance answers while it makes
-// another one is not documented. Where the answer is lost it is [ErrOutcomeUnknown]: a
-// bundle that [SupportBundles.List] shows then may be somebody else's.
+// Start starts the creation of a bundle (POST /api/troubleshooting/support-bundle) and
+// returns its key. Wait for the end with [SupportBundles.Wait]. The appliance's answer
+// while it is creating another bundle is not documented. If the answer is lost, Start
+// returns [ErrOutcomeUnknown], because a new bundle in [SupportBundles.List] may belong
+// to somebody else.
 func (s SupportBundles) Start(ctx context.Context) (key string, err error) {
 	return s.client.create(ctx, supportBundlePath, nil, witness{method: "Troubleshooting.SupportBundle.List"})
 }
 
-// Wait waits until a bundle has ended, and returns it if it is finished; otherwise
-// it is a [SupportBundleError]. When the time is over the error wraps
-// context.DeadlineExceeded, and the appliance goes on.
+// Wait waits until a bundle has ended and returns it if it finished; otherwise it returns
+// a [SupportBundleError]. When the time is over, the error wraps
+// context.DeadlineExceeded, and the job continues on the appliance.
 func (s SupportBundles) Wait(ctx context.Context, key string, options ...WaitOption) (*SupportBundle, error) {
 	o, err := newWait(10*time.Second, 30*time.Minute, options)
 	if err != nil {
@@ -91,7 +92,7 @@ func (s SupportBundles) Wait(ctx context.Context, key string, options ...WaitOpt
 	return bundle, err
 }
 
-// Download writes a finished bundle, a .tar.gz file, to w as it comes (GET
+// Download writes a finished bundle, a .tar.gz file, to w (GET
 // /api/troubleshooting/support-bundle/<key>/download); see [Client.Download].
 func (s SupportBundles) Download(ctx context.Context, key string, w io.Writer, options ...DownloadOption) (int64, error) {
 	path, err := itemPath(supportBundlePath, key)
@@ -101,11 +102,11 @@ func (s SupportBundles) Download(ctx context.Context, key string, w io.Writer, o
 	return s.client.Download(ctx, "/api/"+path.Escaped+"/download", w, options...)
 }
 
-// Delete deletes a bundle, or cancels one that is being made (DELETE
-// /api/troubleshooting/support-bundle/<key>). It gives [ResourceNotFound] for one that
-// does not exist. Where the answer is lost the bundle is read, for up to
-// [Timeouts].Outcome, and after the end of ctx for half of [Timeouts].Close. Delete
-// returns nil once the appliance has no such bundle, and [ErrOutcomeUnknown] with
+// Delete deletes a bundle, or cancels its creation (DELETE
+// /api/troubleshooting/support-bundle/<key>). It returns [ResourceNotFound] if the bundle
+// does not exist. If the answer is lost, the client reads the bundle for up to
+// [Timeouts].Outcome, or for half of [Timeouts].Close after the end of ctx. Delete
+// returns nil once the bundle is gone, and [ErrOutcomeUnknown] with
 // [OutcomeUnknownDetails] otherwise.
 func (s SupportBundles) Delete(ctx context.Context, key string) error {
 	path, err := itemPath(supportBundlePath, key)

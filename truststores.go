@@ -22,20 +22,21 @@ var trustStores = spec[TrustStore]{describe("configuration/trust_stores")}.check
 	UniqueName(func(s *TrustStore) string { return s.Name }),
 )
 
-// BuiltInTrustStoreKey is the key of the built-in trust store. It has well known
-// authorities, which the appliance does not list, and cannot be changed.
+// BuiltInTrustStoreKey is the key of the built-in trust store. The appliance does not
+// list the authorities of that store, which are well-known ones, and does not allow
+// changes to it.
 const BuiltInTrustStoreKey = "-7001"
 
-// TrustStoreType tells where a [TrustStore] comes from.
+// TrustStoreType is the origin of a [TrustStore].
 type TrustStoreType string
 
 // The types of trust stores.
 const (
-	TrustStoreBuiltIn TrustStoreType = "built-in" // came with the appliance, read-only, without a CRL check
-	TrustStoreCustom  TrustStoreType = "custom"   // made by a user
+	TrustStoreBuiltIn TrustStoreType = "built-in" // part of the appliance, read-only, without a CRL check
+	TrustStoreCustom  TrustStoreType = "custom"   // created by a user
 )
 
-// RevocationCheck tells which certificates of a chain are looked for in revocation
+// RevocationCheck says which certificates of a chain are checked against the revocation
 // lists.
 type RevocationCheck string
 
@@ -47,52 +48,52 @@ const (
 )
 
 // TrustStore is a set of certificate authorities that the appliance trusts when it
-// connects to others (guide: Basic settings, Trust stores;
-// configuration/trust_stores). [NewTrustStore] makes one.
+// connects to other servers (guide: Basic settings, Trust stores;
+// configuration/trust_stores). Make a new one with [NewTrustStore].
 //
-// Only the URLs in CRLURLs are looked at for revocation lists; those in the
-// certificates are ignored. Users without a right on trust stores can still read
-// them if they may read something that refers to one, such as the Starling join,
-// the login settings or an LDAP server policy; they cannot write them. A right on
-// the management settings is the exception: it holds for trust stores too.
+// The appliance uses only the revocation lists in CRLURLs and ignores those in the
+// certificates. A user without a right on trust stores can still read them with the right
+// to read an object that refers to one, such as the Starling join, the login settings or
+// an LDAP server policy. Such a user cannot write them. A right on the management
+// settings includes trust stores.
 type TrustStore struct {
-	// Name is unique among the trust stores.
+	// Name is the name of the store. It must be unique.
 	Name string `json:"name"`
-	// Authorities are the certificate authorities, each once. The built-in store
+	// Authorities are the certificate authorities, without duplicates. The built-in store
 	// does not list its own.
 	Authorities []TrustStoreAuthority `json:"authorities"`
-	// CRLURLs are the http or https URLs of revocation lists, each once.
+	// CRLURLs are the http or https URLs of revocation lists, without duplicates.
 	CRLURLs []string `json:"crl_urls"`
-	// RevocationCheck tells which certificates are looked for in them.
+	// RevocationCheck says which certificates are checked against the lists.
 	RevocationCheck RevocationCheck `json:"revocation_check"`
-	// Type is [TrustStoreCustom] for every store that can be written.
+	// Type is [TrustStoreCustom] for every store that can be changed.
 	Type TrustStoreType `json:"trust_store_type"`
 }
 
-// TrustStoreAuthority is a certificate authority in a [TrustStore]. A new one is its PEM; the
-// appliance makes the rest of it. Two texts that hold the same certificate are the same
-// authority: an update does not send one because its PEM is spelled in another way.
+// TrustStoreAuthority is a certificate authority in a [TrustStore]. For a new one, set
+// only PEM; the appliance fills in the rest. Two PEM texts of the same certificate are
+// the same authority: an update sends nothing if only the spelling of the PEM differs.
 type TrustStoreAuthority struct {
 	// PEM is the certificate in PEM form.
 	PEM string `json:"pem"`
-	// Issuer is the name of who signed the certificate, in one line.
+	// Issuer is the name of the certificate's issuer, in one line.
 	Issuer string `json:"issuer,omitzero"`
-	// Subject is the name of whose certificate it is, in one line.
+	// Subject is the name of the certificate's subject, in one line.
 	Subject string `json:"subject,omitzero"`
-	// Fingerprint is that of the certificate.
+	// Fingerprint is the fingerprint of the certificate.
 	Fingerprint TrustStoreFingerprint `json:"fingerprint,omitzero"`
 }
 
-// TrustStoreFingerprint is the hash of a certificate, as the appliance writes it.
+// TrustStoreFingerprint is the fingerprint of a certificate in the appliance's form.
 type TrustStoreFingerprint struct {
-	// Digest is the hash in hex, in pairs separated by colons.
+	// Digest is the hash in hex digits, in pairs separated by colons.
 	Digest string `json:"digest"`
-	// HashAlgorithm names the hash, "sha256".
+	// HashAlgorithm is the name of the hash, "sha256".
 	HashAlgorithm string `json:"hash_algorithm"`
 }
 
-// NewTrustStore makes the body of a new trust store of these authorities, without a
-// revocation check.
+// NewTrustStore returns the body of a new trust store with the given authorities and
+// without a revocation check.
 func NewTrustStore(name string, certificates ...*x509.Certificate) TrustStore {
 	s := TrustStore{Name: name, CRLURLs: []string{}, RevocationCheck: RevocationNone, Type: TrustStoreCustom}
 	for _, certificate := range certificates {
@@ -108,10 +109,10 @@ func newAuthority(certificate *x509.Certificate) TrustStoreAuthority {
 	return TrustStoreAuthority{PEM: string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate.Raw}))}
 }
 
-// ParseCertificates reads the certificates of a PEM text, such as a file of
-// authorities. Text around the blocks and a byte order mark are ignored. A private key, a
-// block that is no certificate or cannot be read, and a text without a certificate are
-// [ErrInvalidInput], which names the blocks.
+// ParseCertificates reads the certificates in a PEM text, such as a CA file. It ignores
+// text around the blocks and a byte order mark. A private key, a block that is not a
+// certificate or cannot be read, and a text without a certificate are [ErrInvalidInput];
+// the error names the blocks.
 func ParseCertificates(text []byte) ([]*x509.Certificate, error) {
 	certificates, err := parseCertificates(text)
 	if err != nil {
@@ -135,8 +136,8 @@ func parseCertificates(text []byte) ([]*x509.Certificate, error) {
 	return p.Certificates, nil
 }
 
-// CertificateFingerprint returns the SHA-256 of a certificate in the form of
-// [TrustStoreFingerprint].Digest; "" for none.
+// CertificateFingerprint returns the SHA-256 fingerprint of a certificate in the form of
+// [TrustStoreFingerprint].Digest. It returns "" for nil.
 func CertificateFingerprint(certificate *x509.Certificate) string {
 	if certificate == nil {
 		return ""
@@ -144,8 +145,8 @@ func CertificateFingerprint(certificate *x509.Certificate) string {
 	return formatFingerprint(fingerprint(certificate))
 }
 
-// Certificate parses the PEM. One that holds no certificate, or several, is
-// [ErrInvalidInput].
+// Certificate parses the PEM. It returns [ErrInvalidInput] if the PEM does not contain
+// exactly one certificate.
 func (a TrustStoreAuthority) Certificate() (*x509.Certificate, error) {
 	certificate, err := a.parse()
 	if err != nil {
@@ -160,13 +161,13 @@ func (a TrustStoreAuthority) parse() (*x509.Certificate, error) {
 		return nil, err
 	}
 	if len(certificates) > 1 {
-		return nil, invalid("the PEM text holds %d certificates; each is an authority of its own", len(certificates))
+		return nil, invalid("the PEM text has %d certificates; add each as an authority of its own", len(certificates))
 	}
 	return certificates[0], nil
 }
 
-// certificateIn returns the certificates of a PEM text, or that of an authority of a trust
-// store; nil for anything else.
+// certificateIn returns the certificates in a PEM text, or the certificate of an
+// authority of a trust store. It returns nil for anything else.
 func certificateIn(value []byte) []*x509.Certificate {
 	if !bytes.Contains(value, []byte("-----BEGIN CERTIFICATE-----")) {
 		return nil
@@ -174,7 +175,7 @@ func certificateIn(value []byte) []*x509.Certificate {
 	if wire.Kind(value) == wire.Object {
 		members, _ := wire.Members(value)
 		for _, m := range members {
-			switch m.Name { // beside the PEM, what the appliance makes of it
+			switch m.Name { // the members that the appliance adds to the PEM
 			case "pem":
 				value = m.Value
 			case "issuer", "subject", "fingerprint":
@@ -191,7 +192,7 @@ func certificateIn(value []byte) []*x509.Certificate {
 	return certificates
 }
 
-// label names an authority for people.
+// label returns the name of an authority for people.
 func (a TrustStoreAuthority) label() string {
 	switch {
 	case a.Subject != "":
@@ -202,7 +203,8 @@ func (a TrustStoreAuthority) label() string {
 	return "without a subject"
 }
 
-// fingerprint is that of an authority in the plain form, "" where it is not known.
+// fingerprint returns the fingerprint of an authority in plain form, or "" if it is not
+// known.
 func (a TrustStoreAuthority) fingerprint() string {
 	if certificate, err := a.parse(); err == nil {
 		return fingerprint(certificate)
@@ -211,8 +213,8 @@ func (a TrustStoreAuthority) fingerprint() string {
 	return own
 }
 
-// Certificates returns the certificates of the authorities. Where some cannot be
-// parsed it returns the others, and an error that names those.
+// Certificates returns the certificates of the authorities. If some cannot be parsed, it
+// returns the others and an error that names the broken ones.
 func (s TrustStore) Certificates() ([]*x509.Certificate, error) {
 	var certificates []*x509.Certificate
 	var errs []error
@@ -230,18 +232,17 @@ func (s TrustStore) Certificates() ([]*x509.Certificate, error) {
 	return certificates, nil
 }
 
-// ExpiringBefore returns the certificates of the authorities that are not valid at
-// that time any more. It treats those that cannot be parsed like
-// [TrustStore.Certificates]. The built-in store does not list its own, and so gives
-// none.
+// ExpiringBefore returns the certificates of the authorities that will have expired at
+// time t. It handles certificates that cannot be parsed like [TrustStore.Certificates].
+// It returns none for the built-in store, which does not list its authorities.
 func (s TrustStore) ExpiringBefore(t time.Time) ([]*x509.Certificate, error) {
 	certificates, err := s.Certificates()
 	return slices.DeleteFunc(certificates, func(c *x509.Certificate) bool { return !c.NotAfter.Before(t) }), err
 }
 
-// Authority returns the authority with that SHA-256 fingerprint, in the forms of
-// [WithPinnedCertificates]. It gives [ErrNoSuchAuthority] where there is none, and
-// [ErrInvalidInput] for what is no fingerprint.
+// Authority returns the authority with the given SHA-256 fingerprint, in the forms of
+// [WithPinnedCertificates]. It returns [ErrNoSuchAuthority] if there is none, and
+// [ErrInvalidInput] for an invalid fingerprint.
 func (s TrustStore) Authority(fingerprint string) (TrustStoreAuthority, error) {
 	i, err := s.find(fingerprint)
 	if err != nil {
@@ -266,14 +267,14 @@ func (s TrustStore) index(plain string) int {
 	return slices.IndexFunc(s.Authorities, func(a TrustStoreAuthority) bool { return a.fingerprint() == plain })
 }
 
-// AddAuthority adds a certificate authority. It gives [ErrAuthorityExists] for one
-// that the store has already, and [ErrInvalidInput] for nil. A certificate that is no
-// authority's is added, see [TrustStore.Warnings]. Where the store checks revocation, mind
-// that it needs a list of the new authority among its CRLURLs.
+// AddAuthority adds a certificate authority. It returns [ErrAuthorityExists] if the store
+// already has it, and [ErrInvalidInput] for nil. It also adds a certificate that is not
+// an authority's, see [TrustStore.Warnings]. If the store checks revocation, add a
+// revocation list of the new authority to CRLURLs.
 func (s *TrustStore) AddAuthority(certificate *x509.Certificate) error {
 	fail := func(err error) error { return fmt.Errorf("sps: trust store %s: %w", quoted(s.Name), err) }
 	if certificate == nil {
-		return fail(invalid("no certificate"))
+		return fail(invalid("the certificate is nil"))
 	}
 	name := oneLine(certificate.Subject.String(), 120)
 	if s.index(fingerprint(certificate)) >= 0 {
@@ -283,21 +284,22 @@ func (s *TrustStore) AddAuthority(certificate *x509.Certificate) error {
 	return nil
 }
 
-// HasAuthority reports whether a certificate is one of the authorities, however its PEM is
-// spelled there.
+// HasAuthority reports whether a certificate is one of the authorities, whatever the
+// spelling of its PEM.
 func (s TrustStore) HasAuthority(certificate *x509.Certificate) bool {
 	return certificate != nil && s.index(fingerprint(certificate)) >= 0
 }
 
-// SetAuthorities makes these certificates the authorities, each once. What the store has of
-// them stays where and as it is, the others are removed, and what is new comes last: an
-// update that sets the same certificates again changes nothing. nil among them is
-// [ErrInvalidInput], and no certificate at all empties the store.
+// SetAuthorities makes these certificates the authorities, without duplicates.
+// Authorities that the store already has stay in place and unchanged, others are removed,
+// and new ones are added at the end. If the certificates are the same as before, an
+// update changes nothing. A nil certificate is [ErrInvalidInput]. Without certificates,
+// the store becomes empty.
 func (s *TrustStore) SetAuthorities(certificates ...*x509.Certificate) error {
-	wanted := make(map[string]bool, len(certificates)) // by fingerprint, until it was found
+	wanted := make(map[string]bool, len(certificates)) // by fingerprint, until it is found
 	for _, certificate := range certificates {
 		if certificate == nil {
-			return fmt.Errorf("sps: trust store %s: %w", quoted(s.Name), invalid("no certificate"))
+			return fmt.Errorf("sps: trust store %s: %w", quoted(s.Name), invalid("a certificate is nil"))
 		}
 		wanted[fingerprint(certificate)] = true
 	}
@@ -328,13 +330,12 @@ func (s *TrustStore) RemoveAuthority(fingerprint string) error {
 	return nil
 }
 
-// Validate tells the rules of the guide that a new trust store breaks, all of them, as
-// [ErrInvalidInput] and, with its detail, what the appliance would say: [SyntacticError]
-// and [SemanticError]. [Faults] gives them one by one. Create, Update and Replace ask it before they send
-// anything; an update is held only to what it changed. They also look whether
-// another store has the name, which must be unique. The appliance stays the judge
-// of what Validate lets through: it answers with [SyntacticError] or
-// [SemanticError].
+// Validate checks a new trust store against the rules of the guide and reports every
+// broken rule. The error is [ErrInvalidInput] and, with its detail, the type that the
+// appliance uses: [SyntacticError] or [SemanticError]. [Faults] lists the broken rules.
+// Create, Update and Replace call Validate before they send anything; an update checks
+// only what it changed. They also check that no other store has the name. The appliance
+// may still refuse a store that passes, with SyntacticError or SemanticError.
 func (s TrustStore) Validate() error {
 	if err := s.invalid(s.faults()); err != nil {
 		return fmt.Errorf("sps: %w", err)
@@ -342,16 +343,16 @@ func (s TrustStore) Validate() error {
 	return nil
 }
 
-// Warnings tells what is unusual about a store and may not work as it is meant: an
-// authority whose certificate says that it is none, such as that of a self-signed server.
-// The guide speaks of CA certificates and no more, so the appliance may take it. Create,
-// Update and Replace go on, and log the warnings about what is new (see [WithLogger]).
-// Authorities that cannot be read are left to [TrustStore.Validate].
+// Warnings lists what is unusual about a store and may not work as intended: an authority
+// whose certificate is not a CA certificate, such as that of a self-signed server. The
+// appliance may accept it, because the guide only speaks of CA certificates. Create,
+// Update and Replace log the warnings about new authorities (see [WithLogger]) and
+// continue. [TrustStore.Validate] reports authorities that cannot be read.
 func (s TrustStore) Warnings() []string {
 	var warnings []string
 	for _, authority := range s.Authorities {
 		if certificate, err := authority.parse(); err == nil && !authoritative(certificate) {
-			warnings = append(warnings, oneLine(certificate.Subject.String(), 120)+" is no certificate authority: the appliance may refuse it, or trust nothing that it signed")
+			warnings = append(warnings, oneLine(certificate.Subject.String(), 120)+" is not a certificate authority: the appliance may refuse it, or trust nothing that it signed")
 		}
 	}
 	return warnings
@@ -360,10 +361,10 @@ func (s TrustStore) Warnings() []string {
 // storeFault is a rule that a trust store breaks.
 type storeFault struct {
 	ruleFault
-	about string // the value that breaks it, "" for the store as a whole
+	about string // the value that breaks it; "" for the store as a whole
 }
 
-// same is what two versions of a store have in common where they break a rule alike.
+// same is equal for two versions of a store that break a rule in the same way.
 func (f storeFault) same() [2]string { return [2]string{f.about, f.Message} }
 
 func (s TrustStore) invalid(faults []storeFault) error {
@@ -386,7 +387,7 @@ func (s TrustStore) invalid(faults []storeFault) error {
 	return u
 }
 
-// maxFaults bounds how many faults an error names.
+// maxFaults limits how many faults an error names.
 const maxFaults = 10
 
 const builtInRefused = "a built-in trust store cannot be created, changed or deleted"
@@ -397,34 +398,34 @@ func (s TrustStore) faults() []storeFault {
 		faults = append(faults, storeFault{ruleFault{Fault{Message: fmt.Sprintf(format, args...), Member: member}, as}, about})
 	}
 	if s.Name == "" {
-		fault(SyntacticError, "name", "", "it needs a name")
+		fault(SyntacticError, "name", "", "the name is empty")
 	}
 	switch s.Type {
 	case TrustStoreBuiltIn:
 		fault(SyntacticError, "trust_store_type", "", builtInRefused)
 	case "":
-		fault(SyntacticError, "trust_store_type", "", "it needs the type %q", TrustStoreCustom)
+		fault(SyntacticError, "trust_store_type", "", "the type must be %q", TrustStoreCustom)
 	}
 	switch s.RevocationCheck {
 	case RevocationNone:
 		if len(s.CRLURLs) > 0 {
-			fault(SyntacticError, "crl_urls", "", "without a revocation check (%q) it must have no CRL URLs", RevocationNone)
+			fault(SyntacticError, "crl_urls", "", "without a revocation check (%q), CRL URLs are not allowed", RevocationNone)
 		}
 	case RevocationLeaf, RevocationFull:
 		if len(s.CRLURLs) == 0 {
 			fault(SyntacticError, "crl_urls", "", "the revocation check %q needs CRL URLs", s.RevocationCheck)
 		}
 	default:
-		fault(SyntacticError, "revocation_check", "", "the revocation check %s is none of %q, %q and %q", quoted(string(s.RevocationCheck)), RevocationNone, RevocationLeaf, RevocationFull)
+		fault(SyntacticError, "revocation_check", "", "revocation check %s: use %q, %q or %q", quoted(string(s.RevocationCheck)), RevocationNone, RevocationLeaf, RevocationFull)
 	}
 	links := make(map[string]bool, len(s.CRLURLs))
 	for i, link := range s.CRLURLs {
 		member := fmt.Sprintf("crl_urls/%d", i)
 		if u, err := url.Parse(link); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-			fault(SyntacticError, member, link, "the CRL URL %s is no http or https URL", shownURL(link))
+			fault(SyntacticError, member, link, "the CRL URL %s is not an http or https URL", shownURL(link))
 		}
 		if links[link] {
-			fault(SemanticError, member, link, "the CRL URL %s is there twice", shownURL(link))
+			fault(SemanticError, member, link, "the CRL URL %s is duplicated", shownURL(link))
 		}
 		links[link] = true
 	}
@@ -438,14 +439,14 @@ func (s TrustStore) faults() []storeFault {
 		}
 		name := oneLine(certificate.Subject.String(), 120)
 		if seen[string(certificate.Raw)] {
-			fault(SemanticError, member, authority.PEM, "the authority %s is there twice", name)
+			fault(SemanticError, member, authority.PEM, "the authority %s is duplicated", name)
 		}
 		seen[string(certificate.Raw)] = true
 	}
 	return faults
 }
 
-// shownURL shows a URL without a password in it.
+// shownURL returns a URL without its password.
 func shownURL(link string) string {
 	u, err := url.Parse(link)
 	if err != nil {
@@ -454,14 +455,14 @@ func shownURL(link string) string {
 	return quoted(u.Redacted())
 }
 
-// authoritative reports whether a certificate may sign others. Those of version 1
+// authoritative reports whether a certificate may sign others. A certificate of version 1
 // cannot say so.
 func authoritative(certificate *x509.Certificate) bool {
 	return certificate.Version < 3 || certificate.BasicConstraintsValid && certificate.IsCA
 }
 
-// changedTrustStore holds a new store to all rules, and a change to what it changed: what
-// the appliance has taken must not keep anybody from changing the rest.
+// changedTrustStore checks a new store against all rules, and a changed store only in
+// what changed: an old fault that the appliance accepts must not block other changes.
 func changedTrustStore(was, s *TrustStore) error {
 	if was == nil {
 		return s.invalid(s.faults())
@@ -476,8 +477,8 @@ func changedTrustStore(was, s *TrustStore) error {
 	return s.invalid(slices.DeleteFunc(s.faults(), func(fault storeFault) bool { return old[fault.same()] }))
 }
 
-// respellTrustStore gives a certificate that the appliance has the spelling that it has there:
-// one in another is no change.
+// respellTrustStore restores the appliance's spelling of each certificate, because
+// another spelling is not a change.
 func respellTrustStore(was, s *TrustStore) {
 	known := make(map[string]TrustStoreAuthority, len(was.Authorities))
 	for _, authority := range was.Authorities {
@@ -485,7 +486,7 @@ func respellTrustStore(was, s *TrustStore) {
 			known[plain] = authority
 		}
 	}
-	s.Authorities = slices.Clone(s.Authorities) // the caller may have another use for them
+	s.Authorities = slices.Clone(s.Authorities) // the caller may use the old slice elsewhere
 	for i, authority := range s.Authorities {
 		if slices.Contains(was.Authorities, authority) {
 			continue

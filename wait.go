@@ -12,12 +12,12 @@ import (
 	"github.com/go-sps/sps/internal/wire"
 )
 
-// JobStatus is the state of a job of the appliance, such as a [FirmwareFetch] or a
-// [SupportBundle]. One that is known is always the constant, however the appliance
-// writes it; any other one stays as it is written.
+// JobStatus is the status of a job of the appliance, such as a [FirmwareFetch] or a
+// [SupportBundle]. A known status always equals its constant, however the appliance
+// spells it. Any other status stays as the appliance wrote it.
 type JobStatus string
 
-// The statuses that the guide names in its text. There may be others on the way.
+// The job statuses that the guide names. A job may have other statuses before its end.
 const (
 	JobQueued     JobStatus = "queued"
 	JobInProgress JobStatus = "in-progress"
@@ -26,8 +26,8 @@ const (
 	JobCancelled  JobStatus = "cancelled"
 )
 
-// newJobStatus recognises a status whatever its case, with "_", "-" or a space, and
-// with one or two l in cancelled: the guide shows no answer. "error" is failed.
+// newJobStatus recognises a status in any case, with "_", "-" or a space, and with one or
+// two l in cancelled, because the guide shows no sample. It reads "error" as failed.
 func newJobStatus(text string) JobStatus {
 	switch strings.ToLower(strings.NewReplacer("_", "", "-", "", " ", "").Replace(text)) {
 	case "queued":
@@ -44,23 +44,23 @@ func newJobStatus(text string) JobStatus {
 	return JobStatus(text)
 }
 
-// Done reports whether the status is an end: finished, failed or cancelled.
+// Done reports whether the job has ended: finished, failed or cancelled.
 func (s JobStatus) Done() bool {
 	return s == JobFinished || s == JobFailed || s == JobCancelled
 }
 
-// Progress is how far something is that takes its time.
+// Progress is the progress of a transfer, a wait or an upgrade.
 type Progress struct {
-	// Step is the step of an upgrade, "" elsewhere.
+	// Step is the step of an upgrade, otherwise "".
 	Step FirmwareUpgradeStep
-	// State is what was seen of what is waited for, in words; "" for a transfer.
+	// State describes what a wait last saw, for people to read. It is "" for a transfer.
 	State string
-	// Done and Total are the bytes of a transfer, Total -1 where that is not known; both
-	// are 0 elsewhere.
+	// Done and Total are the bytes of a transfer. Total is -1 if it is not known. Both
+	// are 0 for anything else.
 	Done, Total int64
-	// Percent is the share that is done, -1 where that is not known.
+	// Percent is the completed share, 0 to 100, or -1 if it is not known.
 	Percent float64
-	// Elapsed is the time since it began.
+	// Elapsed is the time since the start.
 	Elapsed time.Duration
 }
 
@@ -73,15 +73,15 @@ func transferred(done, total int64, start time.Time) Progress {
 	return p
 }
 
-// ProgressOption is what [WithProgress] returns. It fits uploads, downloads, waits and
-// upgrades.
+// ProgressOption is the option that [WithProgress] returns. It is valid for uploads,
+// downloads, waits and upgrades.
 type ProgressOption struct{ report func(Progress) }
 
-// WithProgress calls a function during an upload, a download, a wait or an upgrade: about
-// once per MiB of a transfer and once at its end, after each look at what is waited for,
-// and when a step of an upgrade begins. It is never called twice at a time, and during an
-// upload from another goroutine; a slow function slows the transfer. A transfer that is
-// tried again begins at 0 again. Nil is none.
+// WithProgress makes an upload, a download, a wait or an upgrade report its progress. It
+// calls report about once per MiB of a transfer and once at its end, after each poll of a
+// wait, and at the start of each step of an upgrade. Calls never overlap. During an
+// upload, they come from another goroutine. A slow function slows the transfer down. If a
+// transfer is tried again, Done starts at 0 again. A nil function means no reports.
 func WithProgress(report func(Progress)) ProgressOption {
 	if report == nil {
 		report = func(Progress) {}
@@ -89,7 +89,7 @@ func WithProgress(report func(Progress)) ProgressOption {
 	return ProgressOption{report}
 }
 
-// WaitOption refines waiting for an appliance: [WithProgress], [WithPollInterval] and
+// WaitOption is an option of the methods that wait: [WithProgress], [WithPollInterval] or
 // [WithWaitLimit].
 type WaitOption interface{ applyWait(*waitOptions) }
 
@@ -97,36 +97,37 @@ type waitOptions struct {
 	every    time.Duration
 	budget   time.Duration
 	progress func(Progress)
-	before   *ApplianceInfo // what must have restarted
+	before   *ApplianceInfo // the appliance must have restarted since
 }
 
 func (o ProgressOption) applyWait(w *waitOptions) { w.progress = o.report }
 
-// IntervalOption is what [WithPollInterval] returns. It fits waits, upgrades and
-// [AuditSessions.Follow].
+// IntervalOption is the option that [WithPollInterval] returns. It is valid for waits,
+// upgrades and [AuditSessions.Follow].
 type IntervalOption time.Duration
 
 func (o IntervalOption) applyWait(w *waitOptions) { w.every = time.Duration(o) }
 
-// WithPollInterval sets the time between two looks, at least a millisecond. Zero is the
-// default: 5 seconds for a fetch, 10 seconds for a restart, an appliance that starts and a
-// support bundle, and 1 minute for sessions that are followed. A negative one is
+// WithPollInterval sets the time between two polls, at least a millisecond. Zero is the
+// default: 5 seconds for a fetch; 10 seconds for a restart, an appliance that starts and
+// a support bundle; 1 minute for [AuditSessions.Follow]. A negative time is
 // [ErrInvalidInput].
 func WithPollInterval(interval time.Duration) IntervalOption { return IntervalOption(interval) }
 
-// PollOption is what [WithWaitLimit] returns. It fits waits and upgrades.
+// PollOption is the option that [WithWaitLimit] returns. It is valid for waits and
+// upgrades.
 type PollOption func(*waitOptions)
 
 func (o PollOption) applyWait(w *waitOptions) { o(w) }
 
-// WithWaitLimit sets how long to wait, within the context. Zero is the default: 2 hours for
-// a fetch, and 30 minutes for a restart, an appliance that starts and a support bundle. A
-// negative one is [ErrInvalidInput].
+// WithWaitLimit sets how long to wait; the context may end the wait earlier. Zero is the
+// default: 2 hours for a fetch; 30 minutes for a restart, an appliance that starts and a
+// support bundle. A negative time is [ErrInvalidInput].
 func WithWaitLimit(limit time.Duration) PollOption {
 	return func(o *waitOptions) { o.budget = limit }
 }
 
-// newWait puts together how to wait; every and budget are the defaults.
+// newWait makes the options of a wait. every and budget are the defaults.
 func newWait(every, budget time.Duration, options []WaitOption) (*waitOptions, error) {
 	o := &waitOptions{progress: func(Progress) {}}
 	for _, option := range options {
@@ -137,13 +138,13 @@ func newWait(every, budget time.Duration, options []WaitOption) (*waitOptions, e
 	return o, o.complete(every, budget)
 }
 
-// complete puts the defaults in the place of what is zero.
+// complete replaces zero values by the defaults.
 func (o *waitOptions) complete(every, budget time.Duration) error {
 	switch {
 	case o.every < 0:
-		return fmt.Errorf("sps: %w", invalid("WithPollInterval takes no negative time; zero is the default"))
+		return fmt.Errorf("sps: %w", invalid("the time of WithPollInterval is negative; zero is the default"))
 	case o.budget < 0:
-		return fmt.Errorf("sps: %w", invalid("WithWaitLimit takes no negative time; zero is the default"))
+		return fmt.Errorf("sps: %w", invalid("the time of WithWaitLimit is negative; zero is the default"))
 	}
 	orDefault(&o.every, every)
 	orDefault(&o.budget, budget)
@@ -151,7 +152,7 @@ func (o *waitOptions) complete(every, budget time.Duration) error {
 	return nil
 }
 
-// errWaitBudget is the cause when a wait's own limit ended it.
+// errWaitBudget is the cause if a wait's own limit ended it.
 type errWaitBudget time.Duration
 
 func (e errWaitBudget) Error() string {
@@ -165,21 +166,22 @@ func (o *waitOptions) bound(ctx context.Context) (context.Context, context.Cance
 	return context.WithTimeoutCause(ctx, o.budget, errWaitBudget(o.budget))
 }
 
-// WaitReady waits until the appliance is there and the client is logged in: for programs
-// that start before their appliance, see [NewClient], and after a restart. Refused and
-// broken connections, failed handshakes, HTML at any status and whatever else a starting
-// appliance shows are waited out, within the context and [WithWaitLimit].
+// WaitReady waits until the appliance answers and the client is logged in. Use it in
+// programs that start before their appliance, see [NewClient], and after a restart. It
+// tolerates whatever an appliance shows while it starts, such as refused and broken
+// connections, failed handshakes and HTML pages. The context and [WithWaitLimit] bound
+// the wait.
 //
-// It asks without the credential (GET /api/setup) until the appliance answers and is neither
-// booting nor uninitialized, and then reads /api/info, which logs in where there is no
-// session that lives. So a password that is right is hardly ever refused because the
-// appliance starts.
+// WaitReady first asks without the credential (GET /api/setup) until the appliance
+// answers and is neither booting nor uninitialized. It then reads /api/info, which logs
+// in if there is no live session. The appliance is therefore unlikely to refuse a correct
+// password because it is still starting.
 //
-// It ends early with the refusal where the login is refused, unless [WithLoginRetry] tries
-// it again; with what [Client.Err] says, where the client is dead; and with a
-// [CertificateError] where the appliance keeps showing a certificate that is not trusted.
-// When the time is over, the error wraps context.DeadlineExceeded and says what was seen
-// last.
+// WaitReady ends early in three cases. If the login is refused, it returns the refusal,
+// unless [WithLoginRetry] permits another login. If no call can succeed any more, it
+// returns what [Client.Err] returns. If the appliance keeps presenting an untrusted
+// certificate, it returns a [CertificateError]. When the time is over, the error wraps
+// context.DeadlineExceeded and says what was seen last.
 func (c *Client) WaitReady(ctx context.Context, options ...WaitOption) error {
 	if err := c.made(); err != nil {
 		return err
@@ -198,7 +200,7 @@ func (c *Client) WaitReady(ctx context.Context, options ...WaitOption) error {
 			return err
 		}
 		state, err := c.greet(ctx)
-		if ctx.Err() == nil { // a look that was cut short saw nothing
+		if ctx.Err() == nil { // a poll that was cut short saw nothing
 			if last = state; err != nil {
 				last = oneLine(err.Error(), 200)
 			}
@@ -228,8 +230,8 @@ const (
 	stateReady   = "ready"
 )
 
-// greet looks once whether the appliance is there, without the credential, and then with
-// a session. It returns what it saw in words.
+// greet polls once: first without the credential, then in a session. It returns what it
+// saw as a text.
 func (c *Client) greet(ctx context.Context) (state string, err error) {
 	k := &call{class: classRead, method: http.MethodGet, path: setupPath, bounds: bounds{once: true, life: c.life}}
 	a, err := c.transport.do(ctx, k, nil)
@@ -244,30 +246,30 @@ func (c *Client) greet(ctx context.Context) (state string, err error) {
 	_, err = c.readOnce(ctx, infoPath)
 	var refused *Error
 	if errors.As(err, &refused) && refused.Path == infoPath.Text && answeredByAPI(err) && refused.Type != Unauthenticated {
-		err = nil // who may not read it is logged in all the same
+		err = nil // a user without the right to read it is logged in all the same
 	}
 	return stateReady, err
 }
 
-// answeredByAPI reports whether an error is a refusal of the API itself, not of something
-// before it.
+// answeredByAPI reports whether an error is a refusal of the API itself, not of a server
+// in front of it.
 func answeredByAPI(err error) bool {
 	var refused *Error
 	return errors.As(err, &refused) && refused.Type != "" && refused.Status < 500
 }
 
-// maxFailures is how many looks in a row may fail before waiting ends.
+// maxFailures is how many polls in a row may fail before a wait ends.
 const maxFailures = 5
 
-// passing reports whether an error may be gone with the next look.
+// passing reports whether the next poll may succeed after an error.
 func passing(err error) bool {
 	var broken *TransportError
 	var refused *Error
 	return errors.As(err, &broken) && !untrusted(err) || errors.As(err, &refused) && refused.Status >= 500
 }
 
-// job looks at a job until it has ended. What it saw last is in the error when the
-// time is over; some looks may fail meanwhile.
+// job polls a job until it has ended. Some polls may fail meanwhile. If the time is over,
+// the error has the last status.
 func (o *waitOptions) job(ctx context.Context, c *Client, what string, look func(context.Context) (JobStatus, float64, error)) error {
 	ctx, cancel := o.bound(ctx)
 	defer cancel()
@@ -281,7 +283,7 @@ func (o *waitOptions) job(ctx context.Context, c *Client, what string, look func
 		if err != nil && (ctx.Err() == nil || last == "") {
 			return err
 		}
-		if err != nil { // a look that was cut short saw nothing
+		if err != nil { // a poll that was cut short saw nothing
 			return c.fail(what, errorf("%w; it was %s", ended(ctx), oneLine(string(last), 60)))
 		}
 		failures, last = 0, status
@@ -295,17 +297,17 @@ func (o *waitOptions) job(ctx context.Context, c *Client, what string, look func
 	}
 }
 
-// jobs is where the appliance keeps the jobs of one kind.
+// jobs is the list of one kind of job on the appliance.
 type jobs[T any] struct {
 	client *Client
 	path   apiPath
-	what   string // one of them, in words
+	what   string // the name of the kind, for texts
 	decode func(wire.Envelope, string) T
 	state  func(*T) (JobStatus, float64)
 }
 
-// list lists the jobs. Where the list shows no more than keys, each is read on its
-// own; one that is gone by then is left out.
+// list lists the jobs. If the list shows keys only, each job is read on its own; a job
+// that was removed meanwhile is left out.
 func (j jobs[T]) list(ctx context.Context) ([]T, error) {
 	list := []T{}
 	for listed, err := range allEntries(ctx, j.client, newRead(j.path, nil)) {
@@ -343,13 +345,13 @@ func (j jobs[T]) get(ctx context.Context, key string) (*T, error) {
 	}
 	one := j.decode(a.Envelope, key)
 	if status, _ := j.state(&one); status == "" {
-		return nil, a.unusable("it lacks the status of the %s", words(j.what))
+		return nil, a.unusable("the answer lacks the status of the %s", words(j.what))
 	}
 	return &one, nil
 }
 
-// wait waits until a job has ended, and returns it. finished is false where it ended
-// otherwise than finished.
+// wait waits until a job has ended and returns it. finished is false if the job ended in
+// another way.
 func (j jobs[T]) wait(ctx context.Context, key string, o *waitOptions) (last *T, finished bool, err error) {
 	err = o.job(ctx, j.client, j.what+" "+oneLine(key, 40), func(ctx context.Context) (JobStatus, float64, error) {
 		seen, err := j.get(ctx, key)

@@ -9,24 +9,23 @@ import (
 	"github.com/go-sps/sps/internal/wire"
 )
 
-// This file holds what the package had to guess, because the guide leaves it open or
-// contradicts itself. Each entry says what is known and why the guess is harmless where
-// it is wrong. A real appliance that differs is mended here.
+// This file holds the assumptions of this package, where the guide is incomplete or
+// contradicts itself. Each entry says what is known and why a wrong assumption does no
+// harm. If a real appliance differs, correct it here.
 
-// Time zone. Events and alerts have times without a zone, and the guide does not say
-// which it is. All others of a session are in UTC, and so these are taken to be. Raw has
-// what was sent.
+// Time zone. Events and alerts have times without a zone, and the guide does not name it.
+// All other times of a session are in UTC, so these are read as UTC. Raw has the
+// unchanged text.
 const assumedZone = "Z"
 
-// Epochs. Channels give seconds since 1970 and the statistics of the indexer
-// milliseconds, and nothing else tells them apart than their size: what would be after
-// the year 5138 as seconds is milliseconds, and those begin in 1973.
+// Epochs. Channels have seconds since 1970, and the statistics of the indexer have
+// milliseconds. Only the size tells them apart: a number that would be after the year
+// 5138 in seconds is milliseconds, which start in 1973.
 const leastMilliseconds = 1e11
 
-// Field selection. The names of selected fields are dotted (user.name), and no answer
-// to such a request is printed. One that nests them, as an answer to fields=* does, is
-// read, and so is one whose members have dotted names: nest makes the first of the
-// second.
+// Field selection. The names of selected fields are dotted (user.name), and no answer to
+// such a request is documented. Both forms are read: nested, as in the answer to
+// fields=*, and with dotted member names, which nest converts to the nested form.
 func nest(body []byte) []byte {
 	members, err := wire.Members(body)
 	if err != nil || !slices.ContainsFunc(members, func(m wire.Member) bool { return isDotted(m.Name) }) {
@@ -35,7 +34,7 @@ func nest(body []byte) []byte {
 	return wire.Join(nested(members, isGroup))
 }
 
-// isDotted tells whether a member of a body was meant for one of its groups.
+// isDotted reports whether a member of a body belongs to one of its groups.
 func isDotted(name string) bool {
 	_, _, dotted := splitName(name, isGroup)
 	return dotted
@@ -72,14 +71,14 @@ func nested(members []wire.Member, group func(string) bool) (whole []wire.Member
 			i, whole = len(whole), append(whole, wire.Member{Name: head, Value: []byte("{}")})
 		}
 		others, err := wire.Members(whole[i].Value)
-		if err != nil { // it is no object: both stay as they are
+		if err != nil { // it is not an object: both stay as they are
 			for _, m := range inner {
 				whole = append(whole, wire.Member{Name: head + "." + m.Name, Value: m.Value})
 			}
 			continue
 		}
 		for _, m := range inner {
-			if wire.Find(others, m.Name) == nil { // or it is there already
+			if wire.Find(others, m.Name) == nil { // or it exists already
 				others = append(others, m)
 			}
 		}
@@ -88,29 +87,28 @@ func nested(members []wire.Member, group func(string) bool) (whole []wire.Member
 	return whole
 }
 
-// List of fields. The guide calls the parameter fields a list and shows it empty only.
-// Its names are sent with commas between them.
+// List of fields. The guide calls the parameter fields a list but only shows it empty.
+// The names are sent separated by commas.
 const fieldSeparator = ","
 
-// Channel of an event. The sample of events calls it channels_id and that of alerts
-// channel_id; the list of search fields has channel_id for events, too. Events are read
-// with either.
+// Channel of an event. The sample of events has channels_id; the sample of alerts and the
+// list of search fields have channel_id. Both names are read for events.
 const (
 	eventChannel      = "channels_id"
 	otherEventChannel = "channel_id"
 )
 
-// Domains of users. The names of these members are known and their forms are not. That of
-// the server is taken for a list, as the names on the server are one; the others for a
-// text each. What has another form is in [Session.Unknown].
+// Domains of users. The names of these members are known, but not their forms. The domain
+// on the server is read as a list, like the names on the server. The others are read as
+// strings. A value of another form is in [Session.Unknown].
 
-// Names of fields. Those that are known have small letters, underscores, and dots. More
-// is let through, but nothing that has a meaning in the query language.
+// Names of fields. The known names have lower-case letters, underscores and dots. More
+// characters are allowed, but none with a meaning in the query language.
 func isNameCharacter(r rune) bool {
 	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '_'
 }
 
-// isWord tells whether a text is an operator of the query language.
+// isWord reports whether a text is an operator of the query language.
 func isWord(text string) bool {
 	switch strings.ToUpper(text) {
 	case "AND", "OR", "NOT", "TO":
@@ -119,10 +117,10 @@ func isWord(text string) bool {
 	return false
 }
 
-// Quoted values. The guide calls the query language Lucene syntax and shows bare values
-// only. There, nothing but a quote and a backslash has a meaning inside of quotes, which
-// is why a value with any other character than those of quoteTerm is written so. An
-// appliance that reads quotes as words in a row finds the same value.
+// Quoted values. The guide calls the query language Lucene syntax and shows only bare
+// values. In Lucene, only a quote and a backslash have a meaning inside quotes. A value
+// with characters beyond those of quoteTerm is therefore quoted. An appliance that reads
+// quotes as a phrase finds the same value.
 func quoteTerm(text string) string {
 	bare := func(r rune) bool { return isNameCharacter(r) || r == '.' || r == '-' }
 	if isWord(text) || strings.HasPrefix(text, "-") || strings.ContainsFunc(text, func(r rune) bool { return !bare(r) }) {
@@ -135,42 +133,41 @@ func quotePhrase(text string) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(text) + `"`
 }
 
-// Ranges. The samples of the query language have none. They are spelt as in Lucene: in
-// brackets, which include the ends, and with * for an open one. An appliance that has no
-// ranges refuses the query; the text of [Raw] is sent as it is.
+// Ranges. The samples of the query language have none. They are written as in Lucene: in
+// brackets, which include the ends, and with * for an open end. An appliance without
+// ranges refuses the query. The text of [Raw] is sent unchanged.
 func rangeText(from, to string) string { return "[" + from + " TO " + to + "]" }
 
-// Existence. Whether a session has a field is asked by a range with two open ends,
-// because field:* would have a term that begins with *, which the guide forbids of a
-// query.
+// Existence. The filter for the existence of a field is a range with two open ends,
+// because field:* would have a term that starts with *, which the guide forbids.
 
-// Negation. Lucene has NOT, and by itself it takes sessions away from those that
-// another term has found. A query of negations only finds nothing there; most products
-// made with it mend that. Where an appliance does not, And with a term that holds for all
-// that are meant helps.
+// Negation. In Lucene, NOT removes sessions from those that another term has found, so a
+// query of negations only finds nothing. Most products based on Lucene change that. If an
+// appliance does not, combine the negation by And with a term that matches all wanted
+// sessions.
 const negation = "NOT "
 
-// Time in a query. The parameters start and end are sent as the Power BI connector sends
-// them, with seven digits and an offset. In q no time was seen; there it has the form
-// that it has in answers, with more digits where it needs them.
+// Time in a query. The parameters start and end are sent in the form of the Power BI
+// connector, with seven digits and an offset. No sample has a time in q; it is written in
+// the form of answers, with more digits if necessary.
 const (
 	parameterTime   = "2006-01-02T15:04:05.0000000-07:00"
 	filterTime      = "2006-01-02T15:04:05.000Z"
 	exactFilterTime = "2006-01-02T15:04:05.999999999Z"
 )
 
-// Statistics. The requests for statistics and histograms are known, and their answers are
-// cut in every copy of the guide. Entries are looked for where lists of the API and of
-// search engines are: in items, buckets or body. Of an entry, the count is in count or
-// doc_count, and what is counted in value, name or key; those of a second field are again
-// in one of the lists. Whatever has another form is in Raw.
+// Statistics. The requests for statistics and histograms are documented, but their
+// answers are incomplete in every copy of the guide. Entries are read from items, buckets
+// or body, as in other lists of the API and of search engines. In an entry, the count is
+// read from count or doc_count, and the value from value, name or key. The values of a
+// second field are read from the same kinds of list. Raw has everything else.
 var (
 	tallyLists  = []string{"items", "buckets", bodyName}
 	tallyCounts = []string{"count", "doc_count"}
 	tallyNames  = []string{"value", "name", keyName}
 )
 
-// maxTallyDepth bounds how deep lists are looked for within each other.
+// maxTallyDepth limits how deeply nested lists are read.
 const maxTallyDepth = 4
 
 func talliesOf(data []byte, depth int) []Tally {

@@ -14,26 +14,26 @@ import (
 	"github.com/go-sps/sps/internal/wire"
 )
 
-// decoder goes once through what is decoded, and reads it into the types of this
-// package. Each of its methods reads the next value, whatever it is.
+// decoder reads JSON once, into the types of this package. Each of its methods reads the
+// next value, whatever its type.
 type decoder struct {
 	wire.Scanner
-	dotted bool // a member of a session had a dot in its name
+	dotted bool // a member of a session has a dot in its name
 
-	// Where they are asked for, the members that no field shows, the name of the member
-	// that is read, and of those that were entered.
+	// If requested: the members without a field, the name of the current member, and the
+	// names of the members around it.
 	unknown map[string]json.RawMessage
 	name    string
 	path    []string
 
-	// few is memory for the lists of texts of one session. Most texts occur in many
-	// sessions, and need no memory of their own in each. The others of one session have
-	// theirs in one piece, once all are known.
+	// few is memory for the lists of strings of one session. Most strings occur in many
+	// sessions and are shared between them. The others share one piece of memory per
+	// session, which is filled at the end.
 	few   []string
 	kept  [512]string
 	later []laterText
 
-	// A session that is not kept, and whether it is the one that is read.
+	// A session that is not kept, and whether it is the current one.
 	spare struct {
 		session Session
 		groups  groups
@@ -41,10 +41,10 @@ type decoder struct {
 	}
 }
 
-// laterText is a text that is not read yet.
+// laterText is a string that is not decoded yet.
 type laterText struct {
 	text       []byte
-	into, kept *string // kept is nil for one that is not kept
+	into, kept *string // kept is nil for a string that is not shared
 }
 
 var (
@@ -52,7 +52,7 @@ var (
 	seed     = maphash.MakeSeed()
 )
 
-// newDecoder returns a decoder for some JSON. It must be given back.
+// newDecoder returns a decoder for a JSON text. The caller must return it.
 func newDecoder(data []byte) *decoder {
 	d := decoders.Get().(*decoder)
 	d.Reset(data)
@@ -70,17 +70,16 @@ func (d *decoder) giveBack() {
 	decoders.Put(d)
 }
 
-// record is a type of this package that is decoded from what the appliance shows of one
-// thing.
+// record is a type of this package that decodes from one object of the appliance.
 type record[T any] interface {
 	*T
-	// read reads all fields but Raw, of a value that is zero.
+	// read reads all fields except Raw into a zero value.
 	read(d *decoder, data []byte) error
-	// raw is the field Raw.
+	// raw returns the field Raw.
 	raw() *json.RawMessage
-	// equal reports whether all fields but Raw are the same.
+	// equal reports whether all fields except Raw are equal.
 	equal(*T) bool
-	// scratch returns a zero value that is not needed longer than the decoder.
+	// scratch returns a zero value that is valid as long as the decoder.
 	scratch(d *decoder) *T
 }
 
@@ -96,7 +95,7 @@ func decode[T any, R record[T]](into R, data []byte) error {
 	return nil
 }
 
-// oneLine copies JSON without its line breaks, which stand between values only.
+// oneLine copies JSON without its line breaks, which occur only between values.
 func oneLine(data []byte) []byte {
 	line := bytes.Clone(data)
 	if bytes.IndexByte(line, '\n') < 0 && bytes.IndexByte(line, '\r') < 0 {
@@ -105,7 +104,7 @@ func oneLine(data []byte) []byte {
 	return slices.DeleteFunc(line, func(b byte) bool { return b == '\n' || b == '\r' })
 }
 
-// unknown decodes once more, and returns what no field shows.
+// unknown decodes the value again and returns the members without a field.
 func unknown[T any, R record[T]](r R) map[string]json.RawMessage {
 	raw, found := *r.raw(), map[string]json.RawMessage{}
 	if wire.Valid(raw) != nil {
@@ -120,7 +119,7 @@ func unknown[T any, R record[T]](r R) map[string]json.RawMessage {
 	return found
 }
 
-// enter goes into an object, if the value is one.
+// enter enters an object, if the value is one.
 func (d *decoder) enter() bool {
 	if !d.Enter(wire.Object) {
 		d.other()
@@ -130,7 +129,7 @@ func (d *decoder) enter() bool {
 	return true
 }
 
-// next goes to the next member of the object.
+// next moves to the next member of the object.
 func (d *decoder) next() (name []byte, ok bool) {
 	name, ok = d.Member()
 	if d.unknown == nil {
@@ -154,7 +153,7 @@ func (d *decoder) pop() {
 	}
 }
 
-// other goes beyond a value that fits into no field.
+// other skips a value that fits into no field.
 func (d *decoder) other() { d.unfit(d.Value()) }
 
 func (d *decoder) unfit(value []byte) {
@@ -168,12 +167,12 @@ func (d *decoder) unfit(value []byte) {
 	d.unknown[name] = bytes.Clone(value)
 }
 
-// asText reads a text, and a number as it is written. It reads nothing else.
+// asText reads a string, or a number as it is written.
 func (d *decoder) asText() (text string, ok bool) {
 	quoted, escaped, ok := d.Text()
 	switch {
 	case escaped:
-		text, _ := wire.Text(quoted) // what is no Unicode is U+FFFD
+		text, _ := wire.Text(quoted) // invalid Unicode becomes U+FFFD
 		return text, true
 	case ok:
 		return d.keep(quoted[1 : len(quoted)-1]), true
@@ -194,7 +193,7 @@ func (d *decoder) keep(text []byte) string {
 	return *place
 }
 
-// placeOf is where a text is kept, nil for one that is not worth it.
+// placeOf returns where a shared string is kept, or nil for a string that is not shared.
 func (d *decoder) placeOf(text []byte) *string {
 	if len(text) < 2 || len(text) > 64 {
 		return nil
@@ -204,7 +203,7 @@ func (d *decoder) placeOf(text []byte) *string {
 
 func (d *decoder) text(into *string) { d.readText(into, true) }
 
-// ownText is text for what differs from session to session.
+// ownText is text for strings that differ from session to session.
 func (d *decoder) ownText(into *string) { d.readText(into, false) }
 
 func (d *decoder) readText(into *string, keep bool) {
@@ -213,12 +212,12 @@ func (d *decoder) readText(into *string, keep bool) {
 	}
 }
 
-// textInto reads what asText does, at the latest with the next settle.
+// textInto reads like asText, at the latest with the next settle.
 func (d *decoder) textInto(into *string, keep bool) bool {
 	quoted, escaped, ok := d.Text()
 	switch {
 	case escaped:
-		*into, _ = wire.Text(quoted) // what is no Unicode is U+FFFD
+		*into, _ = wire.Text(quoted) // invalid Unicode becomes U+FFFD
 		return true
 	case !ok && d.Kind() == wire.Number:
 		*into = string(d.Value())
@@ -240,11 +239,11 @@ func (d *decoder) textInto(into *string, keep bool) bool {
 	return true
 }
 
-// longText is the length from which a text has memory of its own, so that nothing else
-// holds it.
+// longText is the length from which a string has its own memory, so that it keeps nothing
+// else alive.
 const longText = 256
 
-// settle reads all texts that are not read yet.
+// settle decodes all strings that are not decoded yet.
 func (d *decoder) settle() {
 	size := 0
 	for i := range d.later {
@@ -272,7 +271,7 @@ func (d *decoder) forget() {
 	d.later = d.later[:0]
 }
 
-// texts reads a list of texts, or one text alone.
+// texts reads a list of strings, or a single string.
 func (d *decoder) texts(into *[]string) {
 	list := d.few[:0:len(d.few)]
 	add := func() {
@@ -326,14 +325,14 @@ func (d *decoder) bool(into *bool) {
 	*into = is
 }
 
-// raw reads a value whose form is not known.
+// raw reads a value of unknown form.
 func (d *decoder) raw(into *json.RawMessage) {
 	if value := d.Value(); wire.Kind(value) != wire.Null {
 		*into = bytes.Clone(value)
 	}
 }
 
-// raws reads a list whose elements are not known.
+// raws reads a list of elements of unknown form.
 func (d *decoder) raws(into *[]json.RawMessage) {
 	if d.Kind() != wire.Array {
 		d.other()
@@ -344,7 +343,8 @@ func (d *decoder) raws(into *[]json.RawMessage) {
 	*into = list
 }
 
-// unquoted returns what is between the quotes of a text, and any other value as it is.
+// unquoted returns the text between the quotes of a string, and any other value
+// unchanged.
 func unquoted(value []byte) []byte {
 	if len(value) > 1 && value[0] == wire.String {
 		return value[1 : len(value)-1]
@@ -352,7 +352,7 @@ func unquoted(value []byte) []byte {
 	return value
 }
 
-// digits returns what a number is made of, given as a number or a text.
+// digits returns the characters of a number that is given as a number or a string.
 func digits(value []byte) []byte {
 	value = unquoted(value)
 	for _, b := range value {
@@ -439,7 +439,7 @@ func (d *decoder) time(into *time.Time) {
 	*into = t
 }
 
-// asTime reads a time in any form that the API has.
+// asTime reads a time in any form of the API.
 func asTime(text []byte) (t time.Time, ok bool) {
 	const day, minute = len("2006-01-02"), len("2006-01-02T15:04")
 	if len(text) <= 4 || text[4] != '-' {
@@ -464,7 +464,7 @@ func asTime(text []byte) (t time.Time, ok bool) {
 	return encodable(t)
 }
 
-// hasZone tells whether a time ends with Z or an offset.
+// hasZone reports whether a time ends with Z or an offset.
 func hasZone(text []byte) bool {
 	if text[len(text)-1] == 'Z' {
 		return true
@@ -492,7 +492,7 @@ func asEpoch(text []byte) (time.Time, bool) {
 	return encodable(time.UnixMicro(int64(math.Round(f * 1e6))))
 }
 
-// encodable returns the time in UTC, if it has a form in JSON.
+// encodable returns the time in UTC, if it can be written as JSON.
 func encodable(t time.Time) (time.Time, bool) {
 	t = t.UTC()
 	return t, t.Year() >= 0 && t.Year() <= 9999

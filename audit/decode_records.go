@@ -7,11 +7,11 @@ import (
 	"github.com/go-sps/sps/internal/wire"
 )
 
-// UnmarshalJSON decodes an element of the list of events. What it keeps of data is a
-// copy.
+// UnmarshalJSON decodes an element of the list of events. It copies what it keeps of
+// data.
 func (e *Event) UnmarshalJSON(data []byte) error { return decode(e, data) }
 
-// Unknown returns what no other field than Raw shows, as [Session.Unknown] does.
+// Unknown returns the members without a field, like [Session.Unknown].
 func (e *Event) Unknown() map[string]json.RawMessage { return unknown(e) }
 
 func (e *Event) raw() *json.RawMessage { return &e.Raw }
@@ -22,11 +22,11 @@ func (e *Event) scratch(*decoder) *Event { return new(Event) }
 
 func (e *Event) read(d *decoder, _ []byte) error { return d.bare(func() { d.event(e) }) }
 
-// UnmarshalJSON decodes an element of the list of alerts. What it keeps of data is a
-// copy.
+// UnmarshalJSON decodes an element of the list of alerts. It copies what it keeps of
+// data.
 func (a *Alert) UnmarshalJSON(data []byte) error { return decode(a, data) }
 
-// Unknown returns what no other field than Raw shows, as [Session.Unknown] does.
+// Unknown returns the members without a field, like [Session.Unknown].
 func (a *Alert) Unknown() map[string]json.RawMessage { return unknown(a) }
 
 func (a *Alert) raw() *json.RawMessage { return &a.Raw }
@@ -37,11 +37,11 @@ func (a *Alert) scratch(*decoder) *Alert { return new(Alert) }
 
 func (a *Alert) read(d *decoder, _ []byte) error { return d.bare(func() { d.alert(a) }) }
 
-// UnmarshalJSON decodes an object with key, meta and body, or the body alone. What it
-// keeps of data is a copy.
+// UnmarshalJSON decodes an object with key, meta and body, or only the body. It copies
+// what it keeps of data.
 func (c *Channel) UnmarshalJSON(data []byte) error { return decode(c, data) }
 
-// Unknown returns what no other field than Raw shows, as [Session.Unknown] does.
+// Unknown returns the members without a field, like [Session.Unknown].
 func (c *Channel) Unknown() map[string]json.RawMessage { return unknown(c) }
 
 func (c *Channel) raw() *json.RawMessage { return &c.Raw }
@@ -52,11 +52,11 @@ func (c *Channel) scratch(*decoder) *Channel { return new(Channel) }
 
 func (c *Channel) read(d *decoder, _ []byte) error { return d.bare(func() { d.channel(c) }) }
 
-// UnmarshalJSON decodes an element of the list of a session's indexing. What it keeps
-// of data is a copy.
+// UnmarshalJSON decodes an element of the list of a session's indexing jobs. It copies
+// what it keeps of data.
 func (i *Indexing) UnmarshalJSON(data []byte) error { return decode(i, data) }
 
-// Unknown returns what no other field than Raw shows, as [Session.Unknown] does.
+// Unknown returns the members without a field, like [Session.Unknown].
 func (i *Indexing) Unknown() map[string]json.RawMessage { return unknown(i) }
 
 func (i *Indexing) raw() *json.RawMessage { return &i.Raw }
@@ -67,11 +67,11 @@ func (i *Indexing) scratch(*decoder) *Indexing { return new(Indexing) }
 
 func (i *Indexing) read(d *decoder, _ []byte) error { return d.bare(func() { d.indexing(i) }) }
 
-// UnmarshalJSON decodes an element of the list of downloads. What it keeps of data is a
-// copy.
+// UnmarshalJSON decodes an element of the list of downloads. It copies what it keeps of
+// data.
 func (l *Download) UnmarshalJSON(data []byte) error { return decode(l, data) }
 
-// Unknown returns what no other field than Raw shows, as [Session.Unknown] does.
+// Unknown returns the members without a field, like [Session.Unknown].
 func (l *Download) Unknown() map[string]json.RawMessage { return unknown(l) }
 
 func (l *Download) raw() *json.RawMessage { return &l.Raw }
@@ -144,7 +144,7 @@ func (d *decoder) alert(a *Alert) {
 	}
 }
 
-// channel reads an object with a body, or a body alone.
+// channel reads an object with a body, or only the body.
 func (d *decoder) channel(c *Channel) {
 	start, keyed := d.Scanner, false
 	if !d.Enter(wire.Object) {

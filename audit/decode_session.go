@@ -7,16 +7,16 @@ import (
 	"github.com/go-sps/sps/internal/wire"
 )
 
-// UnmarshalJSON decodes an object with key, meta and body, as a search and a read of one
-// session show it; without a body where no field was asked for. What it keeps of data is
-// a copy.
+// UnmarshalJSON decodes an object with key, meta and body, as the answers to a search and
+// to a read of one session have it. The body may be missing if no field was requested.
+// UnmarshalJSON copies what it keeps of data.
 func (s *Session) UnmarshalJSON(data []byte) error { return decode(s, data) }
 
-// Unknown returns what no other field than Raw shows: members of the body that this
-// package does not know, and those in a form that does not fit. The names are dotted,
-// "recording.new_member"; elements of lists have their index, "vault.0.new_member". It
-// is empty where there is nothing, and for a session that was not decoded. It decodes
-// Raw once more.
+// Unknown returns the members without a field: members of the body that this package does
+// not know, and members whose form does not fit. The names are dotted,
+// "recording.new_member"; elements of lists have their index, "vault.0.new_member". The
+// map is empty if there are none, and for a session that was not decoded. Unknown decodes
+// Raw again.
 func (s *Session) Unknown() map[string]json.RawMessage { return unknown(s) }
 
 func (s *Session) raw() *json.RawMessage { return &s.Raw }
@@ -60,7 +60,7 @@ func (s *Session) read(d *decoder, data []byte) error {
 	return nil
 }
 
-// readFlat decodes a session once more that has members with dotted names.
+// readFlat decodes a session with dotted member names again.
 func (s *Session) readFlat(d *decoder, data []byte) error {
 	members, err := wire.Members(data)
 	if err != nil {
@@ -75,7 +75,7 @@ func (s *Session) readFlat(d *decoder, data []byte) error {
 	return d.Close()
 }
 
-// key reads a key: a text, or a number as it is written.
+// key reads a key: a string, or a number as it is written.
 func (d *decoder) key(into *string) bool {
 	if d.Kind() == wire.Null {
 		*into = ""
@@ -85,7 +85,7 @@ func (d *decoder) key(into *string) bool {
 	return d.textInto(into, false)
 }
 
-// groups is the memory of what most sessions have, in one piece.
+// groups is one piece of memory for the parts that most sessions have.
 type groups struct {
 	client, serverLocal, target Address
 	server                      Server
@@ -98,7 +98,7 @@ type groups struct {
 	texts                       [6]string
 }
 
-// made returns the groups, and makes them the first time.
+// made returns the groups, and makes them at the first call.
 func (d *decoder) made(g *groups) *groups {
 	if g != nil {
 		return g
@@ -470,7 +470,7 @@ func (d *decoder) log() *Log {
 	return l
 }
 
-// vaults reads access requests: a list, or one alone.
+// vaults reads access requests: a list, or a single one.
 func (d *decoder) vaults(into *[]Vault) {
 	switch d.Kind() {
 	case wire.Array:

@@ -1,13 +1,12 @@
-// Package audit has the types of recorded sessions, which are what an SPS appliance is
-// for, and builds the queries that find them. It sends nothing and knows no client: a
-// client of package sps gives and takes its types, and they decode what was saved as
-// well.
+// Package audit has the types of recorded sessions and builds the queries that find them.
+// It sends nothing: a client of package sps takes its queries and returns its types. The
+// types also decode sessions that were saved as JSON.
 //
 // # Find
 //
-// A [Query] says which sessions, with which of their fields, and in which order. Its
-// [Filter] is built, not concatenated, so that no name of a user or a host can mean more
-// than itself:
+// A [Query] says which sessions to find, which of their fields to return, and in which
+// order. Its [Filter] is built by functions, so the name of a user or a host cannot
+// change the meaning of the query:
 //
 //	query := audit.Query{
 //		Filter: audit.And(
@@ -18,14 +17,14 @@
 //		Sort:  audit.Sort{Field: audit.FieldStartTime, Descending: true},
 //	}
 //
-// What must not be sent is [ErrInvalidQuery], by [Query.Validate] and whatever uses the
-// query. [Raw] takes a filter in the query language itself.
+// [Query.Validate], and every method that takes a query, return [ErrInvalidQuery] for an
+// invalid one. [Raw] takes a filter in the query language itself.
 //
 // # Read
 //
-// A [Session] has a field for each member that is known. What an appliance has beside
-// them is in [Session.Unknown], and the field Raw has all as it was sent. Encoded again,
-// a session is what it was; with a field changed, only that is changed:
+// A [Session] has a field for each known member. [Session.Unknown] returns the other
+// members of the answer, and the field Raw has the whole answer. Encoding returns the
+// answer unchanged, except for the fields that you have changed:
 //
 //	func withoutClient(line []byte) ([]byte, error) {
 //		var session audit.Session
@@ -36,8 +35,8 @@
 //		return json.Marshal(session)
 //	}
 //
-// [Event], [Alert], [Channel], [Indexing] and [Download] are what belongs to one session,
-// and are read and written likewise.
+// [Event], [Alert], [Channel], [Indexing] and [Download] are the records of one session.
+// They are decoded and encoded in the same way.
 //
-// What the guide leaves open about all of this is in assumptions.go.
+// The file assumptions.go lists what the guide leaves open about this part of the API.
 package audit

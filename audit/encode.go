@@ -11,12 +11,12 @@ import (
 	"github.com/go-sps/sps/internal/wire"
 )
 
-// codec writes no type in a way of its own.
+// codec has no special types.
 var codec = wire.NewCodec(func(struct{}) string { return "" })
 
-// encode returns Raw where no field was changed since it was decoded, and what overlay
-// makes of it otherwise, from what was decoded. Whoever encodes checks the result, so
-// that Raw is checked before only where it is taken apart.
+// encode returns Raw if no field was changed since the value was decoded; otherwise it
+// returns what overlay makes. The JSON encoder checks the result, so Raw is checked only
+// if it is taken apart.
 func encode[T any, R record[T]](now R, overlay func(was R) ([]byte, error)) ([]byte, error) {
 	raw := *now.raw()
 	if len(raw) == 0 {
@@ -38,7 +38,7 @@ func encode[T any, R record[T]](now R, overlay func(was R) ([]byte, error)) ([]b
 	return overlay(was)
 }
 
-// overlay lays what differs between two values over a body, nil for none.
+// overlay writes the differences between two values over a body, which may be nil.
 func overlay(body []byte, was, now any) ([]byte, error) {
 	after, err := codec.Marshal(now)
 	if err != nil || body == nil {
@@ -51,7 +51,7 @@ func overlay(body []byte, was, now any) ([]byte, error) {
 	return wire.Update(context.Background(), body, before, after)
 }
 
-// overlayItem is overlay for what has its body beside its key.
+// overlayItem is overlay for an object that has its body beside its key.
 func overlayItem(raw, body []byte, was, now any) ([]byte, error) {
 	body, err := overlay(body, was, now)
 	if err != nil {
@@ -60,7 +60,7 @@ func overlayItem(raw, body []byte, was, now any) ([]byte, error) {
 	return with(raw, bodyName, body)
 }
 
-// member returns a member of an object, nil for none.
+// member returns a member of an object, or nil.
 func member(object []byte, name string) []byte {
 	members, err := wire.Members(object)
 	if err != nil {
@@ -69,7 +69,7 @@ func member(object []byte, name string) []byte {
 	return wire.Find(members, name)
 }
 
-// bodyOf returns the body of what has one beside its key, nil for none.
+// bodyOf returns the body of an object that has one beside its key, or nil.
 func bodyOf(raw []byte) []byte {
 	if body := member(raw, bodyName); wire.Kind(body) == wire.Object {
 		return body
@@ -77,7 +77,7 @@ func bodyOf(raw []byte) []byte {
 	return nil
 }
 
-// with sets a member of an object, nil for none.
+// with sets a member of an object, which may be nil.
 func with(object []byte, name string, value []byte) ([]byte, error) {
 	var members []wire.Member
 	if object != nil {
@@ -107,7 +107,7 @@ func withKey(object []byte, was, now string) ([]byte, error) {
 	return with(object, keyName, text)
 }
 
-// inSeconds writes a duration as the API gives one, nil for none.
+// inSeconds writes a duration in the form of the API, or returns nil for zero.
 func inSeconds(d time.Duration) json.RawMessage {
 	if d == 0 {
 		return nil
@@ -120,10 +120,10 @@ func inSeconds(d time.Duration) json.RawMessage {
 	return json.RawMessage(strings.TrimSuffix(strings.TrimRight(text, "0"), "."))
 }
 
-// MarshalJSON gives Raw back where no field was changed since it was decoded, and lays
-// the changed fields over it otherwise, so that nothing else is lost. A session that was
-// made by hand is encoded in the same form, with the members that are not zero. A Raw
-// that is not that of a session is an error.
+// MarshalJSON returns Raw if no field was changed since the session was decoded.
+// Otherwise it writes the changed fields over Raw, so that no other member is lost. A
+// session that was not decoded is encoded in the same form, with the members that are not
+// zero. A Raw that is not a session is an error.
 func (s Session) MarshalJSON() ([]byte, error) {
 	return encode(&s, func(was *Session) ([]byte, error) {
 		body := nest(bodyOf(s.Raw))
@@ -136,8 +136,8 @@ func (s Session) MarshalJSON() ([]byte, error) {
 	})
 }
 
-// plain is what is encoded as the body. A list tells that vault is one though it has one
-// element.
+// plain returns the value to encode as the body. list says that vault is a list even if
+// it has one element.
 func (s *Session) plain(list bool) any {
 	type plain Session
 	var vault any
@@ -154,7 +154,7 @@ func (s *Session) plain(list bool) any {
 	}{plain(*s), inSeconds(s.Duration), vault}
 }
 
-// MarshalJSON encodes as [Session.MarshalJSON] does.
+// MarshalJSON encodes like [Session.MarshalJSON].
 func (e Event) MarshalJSON() ([]byte, error) {
 	return encode(&e, func(was *Event) ([]byte, error) {
 		other := member(e.Raw, otherEventChannel) != nil
@@ -162,7 +162,7 @@ func (e Event) MarshalJSON() ([]byte, error) {
 	})
 }
 
-// plain is what is encoded. An other tells which name the channel has.
+// plain returns the value to encode. other says which name the channel has.
 func (e *Event) plain(other bool) any {
 	type plain Event
 	if other {
@@ -177,14 +177,14 @@ func (e *Event) plain(other bool) any {
 	}{plain(*e), e.ChannelID}
 }
 
-// MarshalJSON encodes as [Session.MarshalJSON] does.
+// MarshalJSON encodes like [Session.MarshalJSON].
 func (a Alert) MarshalJSON() ([]byte, error) {
 	type plain Alert
 	return encode(&a, func(was *Alert) ([]byte, error) { return overlay(a.Raw, plain(*was), plain(a)) })
 }
 
-// MarshalJSON encodes as [Session.MarshalJSON] does. A channel that was made by hand has
-// a body.
+// MarshalJSON encodes like [Session.MarshalJSON]. A channel that was not decoded has a
+// body.
 func (c Channel) MarshalJSON() ([]byte, error) {
 	return encode(&c, func(was *Channel) ([]byte, error) {
 		item, err := withKey(c.Raw, was.Key, c.Key)
@@ -199,7 +199,7 @@ func (c Channel) MarshalJSON() ([]byte, error) {
 	})
 }
 
-// plain is what is encoded as the body.
+// plain returns the value to encode as the body.
 func (c *Channel) plain() any {
 	type plain Channel
 	return struct {
@@ -208,13 +208,13 @@ func (c *Channel) plain() any {
 	}{plain(*c), inSeconds(c.Duration)}
 }
 
-// MarshalJSON encodes as [Session.MarshalJSON] does.
+// MarshalJSON encodes like [Session.MarshalJSON].
 func (i Indexing) MarshalJSON() ([]byte, error) {
 	type plain Indexing
 	return encode(&i, func(was *Indexing) ([]byte, error) { return overlay(i.Raw, plain(*was), plain(i)) })
 }
 
-// MarshalJSON encodes as [Session.MarshalJSON] does.
+// MarshalJSON encodes like [Session.MarshalJSON].
 func (d Download) MarshalJSON() ([]byte, error) {
 	type plain Download
 	return encode(&d, func(was *Download) ([]byte, error) { return overlay(d.Raw, plain(*was), plain(d)) })

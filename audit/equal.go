@@ -6,8 +6,8 @@ import (
 	"slices"
 )
 
-// This file tells whether a field was changed since a value was decoded. Reflection
-// would take longer than decoding does.
+// This file detects whether a field was changed since a value was decoded. Reflection
+// would take longer than the decoding.
 
 func same[T comparable](a, b *T) bool { return a == b || a != nil && b != nil && *a == *b }
 
@@ -15,7 +15,7 @@ func sameBy[T any](a, b *T, equal func(a, b *T) bool) bool {
 	return a == b || a != nil && b != nil && equal(a, b)
 }
 
-// sameList tells a list that is not there from an empty one.
+// sameList compares lists, and distinguishes a missing list from an empty one.
 func sameList[T comparable](a, b []T) bool { return (a == nil) == (b == nil) && slices.Equal(a, b) }
 
 func sameRaw(a, b json.RawMessage) bool { return (a == nil) == (b == nil) && bytes.Equal(a, b) }

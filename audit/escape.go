@@ -10,7 +10,7 @@ import (
 	"unicode/utf8"
 )
 
-// shown quotes what somebody gave, shortened.
+// shown quotes and shortens an input.
 func shown(text string) string {
 	if len(text) > 100 {
 		return strconv.Quote(text[:100]) + "…"
@@ -18,7 +18,7 @@ func shown(text string) string {
 	return strconv.Quote(text)
 }
 
-// checkField refuses what is no name of a field.
+// checkField refuses an invalid field name.
 func checkField(field string) error {
 	if field == "" {
 		return invalid("the name of a field is empty")
@@ -31,7 +31,7 @@ func checkField(field string) error {
 	return nil
 }
 
-// checkText refuses a text that cannot be a value of a field.
+// checkText refuses a text that cannot be the value of a field.
 func checkText(field, text string) error {
 	if text == "" {
 		return invalid("the value for %s is empty; use Not and Exists for sessions without it", shown(field))
@@ -49,7 +49,7 @@ func checkCharacters(what, text string) error {
 	return nil
 }
 
-// checkQuery refuses a text in the query language that must not be sent.
+// checkQuery refuses an invalid text in the query language.
 func checkQuery(what, text string) error {
 	if err := checkCharacters(what, text); err != nil {
 		return err
@@ -65,7 +65,7 @@ func checkQuery(what, text string) error {
 	return nil
 }
 
-// paired tells whether each quote and each parenthesis has the other.
+// paired reports whether the quotes and parentheses of a text are balanced.
 func paired(text string) bool {
 	depth, quoted := 0, false
 	for i := 0; i < len(text); i++ {
@@ -86,8 +86,8 @@ func paired(text string) bool {
 	return depth == 0 && !quoted
 }
 
-// escapePattern writes a pattern as one term. Its wildcards have a meaning only outside
-// of quotes, so that everything else is escaped.
+// escapePattern writes a pattern as one term. Wildcards have a meaning only outside of
+// quotes, so all other special characters are escaped.
 func escapePattern(pattern string) string {
 	var escaped, plain strings.Builder
 	wild, literal := false, false
@@ -111,7 +111,7 @@ func escapePattern(pattern string) string {
 	return escaped.String()
 }
 
-// textOf writes a value as the API does.
+// textOf writes a value in the form of the API.
 func textOf[V Value](value V) (string, error) {
 	v := reflect.ValueOf(value)
 	switch {

@@ -1,12 +1,11 @@
 package audit
 
 // Fields of a session by their dotted names, for filters, for [Query.Fields] and for
-// [Sort]. They are the members of a session; the fields of the vault are not among
-// them, because no source has a name for one. By [FieldProtocol] and [FieldUserName] the
-// vendor's own programs filter, and by [FieldStartTime] they sort; [FieldActive] and those
-// of analytics stand in the list of search fields. Whether an appliance filters or sorts
-// by another is not documented: one that does not know a field answers with an error or
-// with nothing.
+// [Sort]. They are the members of a session, except those of the vault, for which no
+// source has names. The vendor's own programs filter by [FieldProtocol] and
+// [FieldUserName] and sort by [FieldStartTime]. [FieldActive] and the analytics fields
+// are in the list of search fields. Whether an appliance can filter or sort by another
+// field is not documented: it may answer with an error or find nothing.
 const (
 	FieldActive            = "active"
 	FieldCreationTime      = "creation_time"

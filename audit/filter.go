@@ -9,38 +9,36 @@ import (
 	"time"
 )
 
-// ErrInvalidQuery is what refuses a query or a filter that must not be sent. The text
-// says what to do.
+// ErrInvalidQuery is the error for an invalid query or filter. The text says how to
+// correct it.
 var ErrInvalidQuery = errors.New("invalid query")
 
 func invalid(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", ErrInvalidQuery, fmt.Sprintf(format, args...))
 }
 
-// Number is a value that a range can have an end of.
+// Number is a type for the ends of a range.
 type Number interface {
 	~int | ~int8 | ~int16 | ~int32 | ~int64 | ~uint | ~uint8 | ~uint16 | ~uint32 | ~uint64 | ~float32 | ~float64
 }
 
-// Value is a value that a field can be compared with.
+// Value is a type for the values of fields.
 type Value interface{ ~string | ~bool | Number }
 
 // Filter says which sessions to find, in the query language of the appliance (the
-// parameter q of a search). It is built by functions such as [Term] and [And], which
-// escape whatever has a meaning in that language: no value can become more than a value.
-// The zero value matches every session. A filter does not change, and may be used in
-// several others.
+// parameter q of a search). Build it with functions such as [Term] and [And]. They escape
+// all characters with a meaning in that language, so a value stays a value. The zero
+// value matches every session. A filter is immutable and may be used in several others.
 //
-// A filter that must not be sent is refused by [Filter.Validate], and with it the query
-// that has it.
+// [Filter.Validate] refuses an invalid filter. So does a query that contains one.
 type Filter struct{ node *node }
 
-// node is a part of a filter that does not change.
+// node is an immutable part of a filter.
 type node struct {
 	op       op
 	text     string // of a term, or raw
 	operands []Filter
-	err      error // why it must not be sent
+	err      error // the reason why it is invalid
 }
 
 type op byte
@@ -57,8 +55,8 @@ func refused(format string, args ...any) Filter {
 	return Filter{&node{err: invalid(format, args...)}}
 }
 
-// Term matches sessions with that value in a field. A text is compared as the appliance
-// compares it; what is special in the query language is a character like any other.
+// Term matches sessions with the given value in a field. The appliance decides how it
+// compares a string. Special characters of the query language have no effect.
 func Term[V Value](field string, value V) Filter {
 	text, err := textOf(value)
 	if err == nil {
@@ -67,15 +65,15 @@ func Term[V Value](field string, value V) Filter {
 	return leaf(field, quoteTerm(text), err)
 }
 
-// Phrase matches sessions with those words in a field, one after the other.
+// Phrase matches sessions with the given words in a field, in this order.
 func Phrase(field, text string) Filter {
 	return leaf(field, quotePhrase(text), checkText(field, text))
 }
 
 // Wildcard matches sessions whose field fits a pattern: * stands for any number of
-// characters and ? for one. A backslash before one of these or another backslash takes
-// its meaning away. A pattern must not begin with * or ?, which the guide forbids; one
-// of * alone is [Exists].
+// characters and ? for one. A backslash before *, ? or another backslash makes that
+// character a plain one. A pattern must not start with * or ?, which the guide forbids.
+// Use [Exists] instead of the pattern *.
 func Wildcard(field, pattern string) Filter {
 	err := checkText(field, pattern)
 	if err == nil && (pattern[0] == '*' || pattern[0] == '?') {
@@ -87,7 +85,7 @@ func Wildcard(field, pattern string) Filter {
 // Exists matches sessions that have the field.
 func Exists(field string) Filter { return leaf(field, rangeText("*", "*"), nil) }
 
-// Range matches sessions with a number in a field that is from at least and to at most.
+// Range matches sessions with a number in a field that is at least from and at most to.
 func Range[N Number](field string, from, to N) Filter {
 	if from > to {
 		return refused("the range of %s ends at %v, before it begins at %v", shown(field), to, from)
@@ -97,13 +95,13 @@ func Range[N Number](field string, from, to N) Filter {
 	return leaf(field, rangeText(begin, end), cmp.Or(err, endErr))
 }
 
-// AtLeast matches sessions with that number in a field, or a larger one.
+// AtLeast matches sessions with a number in a field that is at least from.
 func AtLeast[N Number](field string, from N) Filter {
 	text, err := textOf(from)
 	return leaf(field, rangeText(text, "*"), err)
 }
 
-// AtMost matches sessions with that number in a field, or a smaller one.
+// AtMost matches sessions with a number in a field that is at most to.
 func AtMost[N Number](field string, to N) Filter {
 	text, err := textOf(to)
 	return leaf(field, rangeText("*", text), err)
@@ -123,8 +121,8 @@ func TimeRange(field string, from, to time.Time) Filter {
 	return leaf(field, rangeText(begin, end), cmp.Or(err, endErr))
 }
 
-// And matches sessions that all operands match; without operands, every session.
-// Operands that are the zero value are left out.
+// And matches sessions that match all operands. Without operands, it matches every
+// session. It ignores operands that are the zero value.
 func And(operands ...Filter) Filter {
 	operands = slices.DeleteFunc(slices.Clone(operands), Filter.IsZero)
 	switch len(operands) {
@@ -136,8 +134,8 @@ func And(operands ...Filter) Filter {
 	return compound(and, operands)
 }
 
-// Or matches sessions that one of the operands matches at least. It needs an operand,
-// and none may be the zero value, which would match every session by itself.
+// Or matches sessions that match at least one operand. It needs at least one operand.
+// None may be the zero value, which would match every session.
 func Or(operands ...Filter) Filter {
 	switch {
 	case len(operands) == 0:
@@ -150,8 +148,8 @@ func Or(operands ...Filter) Filter {
 	return compound(or, slices.Clone(operands))
 }
 
-// Not matches sessions that the operand does not match. The zero value, which every
-// session matches, is refused.
+// Not matches sessions that do not match the operand. The zero value, which matches every
+// session, is refused.
 func Not(operand Filter) Filter {
 	switch {
 	case operand.IsZero():
@@ -162,9 +160,10 @@ func Not(operand Filter) Filter {
 	return compound(not, []Filter{operand})
 }
 
-// Raw is a filter in the query language itself, sent as it is; in [And], [Or] and [Not] in
-// parentheses, for which its own and its quotes must be paired. Empty, it is the zero
-// value. What comes from elsewhere does not belong into it: it would be more than a value.
+// Raw is a filter in the query language itself, sent unchanged. Inside [And], [Or] and
+// [Not] it is put in parentheses, so its own parentheses and quotes must be balanced. An
+// empty text is the zero value. Do not put external input into it, because Raw escapes
+// nothing.
 func Raw(text string) Filter {
 	text = strings.TrimSpace(text)
 	if text == "" {
@@ -190,10 +189,10 @@ func compound(kind op, operands []Filter) Filter {
 	return Filter{&node{op: kind, operands: operands}}
 }
 
-// IsZero reports whether the filter matches every session because nothing was asked for.
+// IsZero reports whether the filter is the zero value, which matches every session.
 func (f Filter) IsZero() bool { return f.node == nil }
 
-// Validate returns why the filter must not be sent, an [ErrInvalidQuery], or nil.
+// Validate returns an [ErrInvalidQuery] if the filter is invalid, otherwise nil.
 func (f Filter) Validate() error {
 	if f.node == nil {
 		return nil
@@ -201,9 +200,9 @@ func (f Filter) Validate() error {
 	return f.node.err
 }
 
-// String returns the filter in the query language, empty for the zero value. Where
-// [Filter.Validate] has an error, it is that in parentheses with a percent sign before,
-// which no appliance takes for a filter.
+// String returns the filter in the query language, or "" for the zero value. For an
+// invalid filter, it returns the error of [Filter.Validate] in parentheses after a
+// percent sign, which no appliance accepts as a filter.
 func (f Filter) String() string {
 	if f.node == nil {
 		return ""
@@ -214,10 +213,10 @@ func (f Filter) String() string {
 	var b strings.Builder
 	type part struct {
 		Filter
-		text  string // in place of a filter
-		above op     // what the filter is an operand of; term for nothing
+		text  string // instead of a filter
+		above op     // the operator around the filter; term if there is none
 	}
-	stack := []part{{Filter: f}} // a loop may have nested a filter deeper than calls can be
+	stack := []part{{Filter: f}} // filters may be nested deeper than the call stack allows
 	for len(stack) > 0 {
 		p := stack[len(stack)-1]
 		stack = stack[:len(stack)-1]

@@ -8,47 +8,47 @@ import (
 )
 
 const (
-	// MaxPageSize is how many sessions an appliance gives in one answer at most, and
-	// how many without a [Query.PageSize].
+	// MaxPageSize is the maximum number of sessions in one answer, and the number without
+	// a [Query.PageSize].
 	MaxPageSize = 500
-	// AllFields, alone in [Query.Fields], stands for all of them.
+	// AllFields, alone in [Query.Fields], selects all fields.
 	AllFields = "*"
 )
 
-// Query is what to search for (GET /api/audit/sessions). The zero value finds all
+// Query says which sessions to find (GET /api/audit/sessions). The zero value finds all
 // sessions with all of their fields, in the order of the appliance.
 type Query struct {
-	// Filter is about the fields of the sessions (q).
+	// Filter selects sessions by their fields (q).
 	Filter Filter
-	// Content is about what was recorded: commands, titles, and texts on the screen, of
-	// sessions that are indexed (content). It is in the query language, as [Raw] is.
+	// Content selects indexed sessions by what was recorded: commands, window titles, and
+	// texts on the screen (content). It is in the query language, like [Raw].
 	Content string
-	// Start finds sessions that started after it, and End sessions that ended before it
-	// (start, end). A session that still goes on has not ended. Zero is no limit; the
-	// appliance gets ten millionths of a second.
+	// Start selects sessions that started after it, and End sessions that ended before it
+	// (start, end). A running session has not ended. Zero means no limit. The appliance
+	// receives a precision of 100 ns.
 	Start, End time.Time
-	// Fields are the fields that the sessions come with, by their dotted names (fields).
-	// None are all of them.
+	// Fields are the fields to return, by their dotted names (fields). An empty list
+	// means all fields.
 	Fields []string
-	// KeysOnly leaves everything out but the keys. It goes without Fields.
+	// KeysOnly returns only the keys of the sessions. It cannot be combined with Fields.
 	KeysOnly bool
-	// Sort is the order (sort). Package sps sorts by start_time where it is the zero value.
+	// Sort is the order (sort). Package sps sorts by start_time if it is the zero value.
 	Sort Sort
-	// PageSize is how many sessions one answer has (limit): [MaxPageSize] at most, which
-	// is also meant by 0.
+	// PageSize is the number of sessions in one answer (limit), at most [MaxPageSize]. 0
+	// means MaxPageSize.
 	PageSize int
 }
 
-// Sort is the order of a search. The zero value is that of the appliance.
+// Sort is the order of a search. The zero value means the order of the appliance.
 type Sort struct {
-	// Field is the dotted name of a field, such as [FieldStartTime].
+	// Field is the dotted name of the field to sort by, such as [FieldStartTime].
 	Field string
-	// Descending puts the largest first.
+	// Descending sorts from the largest to the smallest value.
 	Descending bool
 }
 
-// String returns the order as it is sent: the name, with a minus sign before it where it
-// is descending. It is empty for the zero value.
+// String returns the order as it is sent: the name of the field, with a minus sign before
+// it if Descending. It is empty for the zero value.
 func (s Sort) String() string {
 	if s.Descending {
 		return "-" + s.Field
@@ -56,8 +56,8 @@ func (s Sort) String() string {
 	return s.Field
 }
 
-// Validate returns why the query must not be sent, an [ErrInvalidQuery], or nil. It knows
-// what no appliance takes. Whether there is a field of that name, the appliance knows.
+// Validate returns an [ErrInvalidQuery] if the query is invalid, otherwise nil. It checks
+// the rules that hold for every appliance. It does not check that a field exists.
 func (q Query) Validate() error {
 	if err := q.Filter.Validate(); err != nil {
 		return err
@@ -112,8 +112,8 @@ func (q Query) validateFields() error {
 	return nil
 }
 
-// Values returns the parameters of the search; without limit where PageSize is 0, as the
-// appliance has the same default. It gives [ErrInvalidQuery] where [Query.Validate] does.
+// Values returns the parameters of the search. It leaves out limit if PageSize is 0,
+// because the appliance has the same default. It returns the errors of [Query.Validate].
 func (q Query) Values() (url.Values, error) {
 	if err := q.Validate(); err != nil {
 		return nil, err

@@ -7,22 +7,23 @@ import (
 	"strconv"
 )
 
-// StatsQuery asks how many sessions have which value in a field
-// (GET /api/audit/sessions/stats).
+// StatsQuery counts the sessions for each value of a field (GET
+// /api/audit/sessions/stats).
 type StatsQuery struct {
-	// Field is the dotted name of the field that is counted (field). It is needed.
+	// Field is the dotted name of the field whose values are counted (field). It is
+	// required.
 	Field string
-	// SubField is a second field, which is counted within each value of the first one
-	// (sub_fields). Empty is none.
+	// SubField is a second field whose values are counted within each value of the first
+	// (sub_fields). It is optional.
 	SubField string
-	// Size is how many of the most frequent values there are (size). 0 leaves it to the
-	// appliance.
+	// Size is the maximum number of values, the most frequent first (size). 0 means the
+	// default of the appliance.
 	Size int
-	// Filter says which sessions are counted (q).
+	// Filter selects the sessions to count (q).
 	Filter Filter
 }
 
-// Validate returns why the query must not be sent, an [ErrInvalidQuery], or nil.
+// Validate returns an [ErrInvalidQuery] if the query is invalid, otherwise nil.
 func (q StatsQuery) Validate() error {
 	if err := checkField(q.Field); err != nil {
 		return err
@@ -38,8 +39,8 @@ func (q StatsQuery) Validate() error {
 	return q.Filter.Validate()
 }
 
-// Values returns the parameters of the request. It gives [ErrInvalidQuery] where
-// [StatsQuery.Validate] does.
+// Values returns the parameters of the request. It returns the errors of
+// [StatsQuery.Validate].
 func (q StatsQuery) Values() (url.Values, error) {
 	if err := q.Validate(); err != nil {
 		return nil, err
@@ -53,23 +54,23 @@ func (q StatsQuery) Values() (url.Values, error) {
 	return v, nil
 }
 
-// HistogramQuery asks how many sessions there are in each interval
-// (GET /api/audit/sessions/histogram).
+// HistogramQuery counts the sessions in each time interval (GET
+// /api/audit/sessions/histogram).
 type HistogramQuery struct {
 	// Field is the dotted name of the field with the time, such as [FieldStartTime]
-	// (field). It is needed.
+	// (field). It is required.
 	Field string
-	// BinSize is the length of an interval, such as [BinHour] (bin-size). Empty leaves it
-	// to the appliance.
+	// BinSize is the length of an interval, such as [BinHour] (bin-size). "" means the
+	// default of the appliance.
 	BinSize string
-	// Filter says which sessions are counted (q).
+	// Filter selects the sessions to count (q).
 	Filter Filter
 }
 
 // BinHour is the [HistogramQuery.BinSize] that the guide shows. There are others.
 const BinHour = "hour"
 
-// Validate returns why the query must not be sent, an [ErrInvalidQuery], or nil.
+// Validate returns an [ErrInvalidQuery] if the query is invalid, otherwise nil.
 func (q HistogramQuery) Validate() error {
 	if err := checkField(q.Field); err != nil {
 		return err
@@ -80,8 +81,8 @@ func (q HistogramQuery) Validate() error {
 	return q.Filter.Validate()
 }
 
-// Values returns the parameters of the request. It gives [ErrInvalidQuery] where
-// [HistogramQuery.Validate] does.
+// Values returns the parameters of the request. It returns the errors of
+// [HistogramQuery.Validate].
 func (q HistogramQuery) Values() (url.Values, error) {
 	if err := q.Validate(); err != nil {
 		return nil, err
@@ -98,37 +99,37 @@ func setUnlessEmpty(v url.Values, name, value string) {
 	}
 }
 
-// Tallies is an answer of the statistics or of the histogram. Its form is not documented:
-// what is read of it is an assumption, and Raw has everything.
+// Tallies is the answer to a [StatsQuery] or a [HistogramQuery]. Its form is not
+// documented, so All is an interpretation; Raw has everything.
 type Tallies struct {
 	// All has an entry for each value or interval, in the order of the appliance. It is
-	// empty where the answer has none, or another form.
+	// empty if the answer has no entries or an unknown form.
 	All []Tally
-	// Raw is the whole answer as it was decoded.
+	// Raw is the whole answer, unchanged.
 	Raw json.RawMessage
 }
 
-// Tally counts the sessions of one value or interval.
+// Tally is the number of sessions with one value or in one interval.
 type Tally struct {
-	// Value is the value of the field, or the beginning of the interval, as text.
+	// Value is the value of the field, or the start of the interval, as a string.
 	Value string
-	// Count is how many sessions there are.
+	// Count is the number of sessions.
 	Count int64
-	// Below has the values of the second field; nil without one.
+	// Below has the values of the second field. It is nil if there is none.
 	Below []Tally
-	// Raw is the whole entry as it was decoded.
+	// Raw is the whole entry, unchanged.
 	Raw json.RawMessage
 }
 
-// UnmarshalJSON decodes an answer. One in a form that is not known has no entries. What
-// it keeps of data is a copy.
+// UnmarshalJSON decodes an answer. An answer of an unknown form has no entries.
+// UnmarshalJSON copies what it keeps of data.
 func (t *Tallies) UnmarshalJSON(data []byte) error {
 	raw := bytes.Clone(bytes.TrimSpace(data))
 	*t = Tallies{All: talliesOf(raw, 0), Raw: raw}
 	return nil
 }
 
-// MarshalJSON encodes what was decoded, null for nothing.
+// MarshalJSON returns the decoded answer, or null if nothing was decoded.
 func (t Tallies) MarshalJSON() ([]byte, error) {
 	if len(t.Raw) == 0 {
 		return []byte("null"), nil

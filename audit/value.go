@@ -7,9 +7,10 @@ import (
 	"github.com/go-sps/sps/internal/wire"
 )
 
-// Values returns what the appliance sent in some fields, by their dotted names, such as
-// [FieldUserName]: one for each, nil where it sent nothing, and for a session that was not
-// decoded. The key is no field. Of a vault that is a list, the first one is shown.
+// Values returns the values that the appliance sent for some fields. The fields have
+// dotted names, such as [FieldUserName]. The result has one value for each field, nil if
+// the appliance sent none or the session was not decoded. The key is not a field. If the
+// vault is a list, its first element is used.
 func (s *Session) Values(fields ...string) []json.RawMessage {
 	values := make([]json.RawMessage, len(fields))
 	if wire.Valid(s.Raw) != nil {

@@ -10,8 +10,8 @@ var trafficAlerts = []string{
 	"scbSshHostKeyMismatch", "scbUserMappingFailure",
 }
 
-// systemAlerts are the traps of the appliance's MIB: the guide's own sample is
-// not readable.
+// systemAlerts are the traps of the appliance's MIB. The guide's own sample is not
+// available.
 var systemAlerts = []string{
 	"xcbAlert", "xcbArchiveFailed", "xcbBackupFailed", "xcbBruteforceAttempt", "xcbConfigChange", "xcbDBError",
 	"xcbDiskFull", "xcbError", "xcbFirmwareError", "xcbHWError", "xcbHaNodeChanged", "xcbInitSystemUnitFailed",
@@ -19,8 +19,7 @@ var systemAlerts = []string{
 	"xcbRaidStatus", "xcbRandomGeneratorError", "xcbSwapFull", "xcbTimeSyncLost", "xcbTimestampError",
 }
 
-// healthAlerts are those of the MIB's other group: they may be none of the
-// system alerts.
+// healthAlerts are the traps of the MIB's other group. They may not be system alerts.
 var healthAlerts = []string{"xcbDiskFull", "xcbLoadAvgHigh", "xcbSwapFull"}
 
 func addAlerting(t *tree) {

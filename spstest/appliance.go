@@ -10,23 +10,23 @@ import (
 	"strings"
 )
 
-// Product is an entry of the integrated products.
+// Product is an entry in the list of integrated products.
 type Product struct {
 	Name      string  `json:"name"`      // "Defender"
-	Link      *string `json:"link"`      // its URL; nil: the product is not integrated
+	Link      *string `json:"link"`      // its URL; nil if the product is not integrated
 	Activated bool    `json:"activated"` // whether it is integrated
 }
 
 func linked(link string) *string { return &link }
 
-// ProductsStarling is the list of an appliance that is joined to Starling and
-// integrated with nothing.
+// ProductsStarling returns the list of an appliance that is joined to Starling, without
+// an integrated product.
 func ProductsStarling() []Product {
 	return []Product{{Name: "Defender"}, {Name: "Connect"}, {Name: "Governance"}, {Name: "RemoteAccess"}}
 }
 
-// ProductsStarlingIntegrated is the list of an appliance that is joined to
-// Starling and uses some of its products.
+// ProductsStarlingIntegrated returns the list of an appliance that is joined to Starling,
+// with some integrated products.
 func ProductsStarlingIntegrated() []Product {
 	return []Product{
 		{Name: "Defender", Link: linked("https://2fa.cloud.oneidentity.com"), Activated: true},
@@ -35,8 +35,8 @@ func ProductsStarlingIntegrated() []Product {
 	}
 }
 
-// ProductsPasswords is the list of an appliance that is joined to Safeguard
-// for Privileged Passwords.
+// ProductsPasswords returns the list of an appliance that is joined to Safeguard for
+// Privileged Passwords.
 func ProductsPasswords() []Product {
 	return []Product{{Name: "Safeguard for Privileged Passwords", Link: linked("https://10.10.10.10"), Activated: true}}
 }
@@ -49,15 +49,14 @@ const (
 		"un-joined from Starling and restored to a previous joined state. Re-join the SPS to get valid credentials."
 )
 
-// WithProducts sets the integrated products. By default there are none, but for
-// those of [ProductsStarling] while the appliance is joined to Starling, and that of
-// [ProductsPasswords] once a POST of cluster/spp has joined it to such an appliance.
+// WithProducts sets the integrated products. By default there are none, except
+// [ProductsStarling] while the appliance is joined to Starling, and [ProductsPasswords]
+// after a POST of cluster/spp.
 func WithProducts(products ...Product) Option {
 	return func(a *Appliance) error { a.products = append([]Product{}, products...); return nil }
 }
 
-// SetProducts sets the integrated products and the warning that comes with
-// them, "" for none.
+// SetProducts sets the integrated products and their warning; "" means no warning.
 func (a *Appliance) SetProducts(products []Product, warning string) {
 	a.enter()
 	defer a.mu.Unlock()

@@ -6,17 +6,17 @@ import (
 	"strings"
 )
 
-// Variant is one thing that the documentation of the API leaves open. The
-// appliance takes Default unless [WithVariant] picks one of the Alternatives.
+// Variant is one detail that the documentation of the API leaves open. The appliance uses
+// Default unless [WithVariant] selects one of the Alternatives.
 //
 // An alternative of the form "403:SomeType" is a status and an error type.
 type Variant struct {
-	Area         string   // what it is about: "session", "transaction", "firmware", …
-	Name         string   // what [WithVariant] takes
-	Default      string   // what the appliance does by itself
+	Area         string   // the area: "session", "transaction", "firmware", …
+	Name         string   // the name for [WithVariant]
+	Default      string   // the behaviour without [WithVariant]
 	Alternatives []string // without the default
-	Reason       string   // why it is open, and why the default is what it is
-	Source       string   // where the API's documentation, or a client, touches it
+	Reason       string   // why the detail is open, and the reason for the default
+	Source       string   // where the documentation or a client mentions it
 }
 
 // firmwareStatuses are the statuses that a firmware error may have.
@@ -439,7 +439,7 @@ var assumptions = []Variant{
 		"Power BI connector, samples"},
 }
 
-// Variants lists everything that [WithVariant] can change.
+// Variants returns all variants that [WithVariant] can change.
 func Variants() []Variant {
 	all := slices.Clone(assumptions)
 	for i := range all {
@@ -448,7 +448,7 @@ func Variants() []Variant {
 	return all
 }
 
-// WithVariant picks an alternative, or the default, of a variant.
+// WithVariant selects an alternative, or the default, of a variant.
 func WithVariant(name, alternative string) Option {
 	return func(a *Appliance) error {
 		if err := checkVariant(name, alternative); err != nil {
@@ -459,8 +459,8 @@ func WithVariant(name, alternative string) Option {
 	}
 }
 
-// ParseVariant reads the option of [WithVariant] from "name=alternative", as a flag
-// gives it.
+// ParseVariant returns the option of [WithVariant] for a text "name=alternative", such as
+// the value of a flag.
 func ParseVariant(s string) (Option, error) {
 	name, alternative, ok := strings.Cut(s, "=")
 	if !ok {

@@ -8,17 +8,18 @@ import (
 	"time"
 )
 
-// maxSessions bounds [WithAuditSessions]: more do not fit into their numbers.
+// maxSessions is the maximum of [WithAuditSessions], because the sessions have 31-bit
+// numbers.
 const maxSessions = math.MaxInt32
 
-// WithAuditSessions makes n recorded sessions. They are of all protocols and verdicts,
-// some without some groups of members, some with access requests as an object, some as
-// a list, some with members that no documentation has; some go on. Their keys and what
-// is in them are the same each time. Their times end at the appliance's clock: n of
-// them are spread over the last five minutes each, and over 180 days together at most.
+// WithAuditSessions creates n recorded sessions. They have all protocols and verdicts.
+// Some lack groups of members, some have access requests as an object or a list, some
+// have undocumented members, and some are still running. Their keys and contents are the
+// same in every run. Their times end at the appliance's clock: one session for each five
+// minutes, over at most 180 days.
 //
-// A session costs 24 bytes of memory, and 4 in each result of a search that is kept:
-// the rest is made when it is asked for, so that there may be millions.
+// A session needs 24 bytes of memory, and 4 bytes in each stored search result.
+// Everything else is generated on request, so there may be millions of sessions.
 func WithAuditSessions(n int) Option {
 	return func(a *Appliance) error {
 		if n < 0 || n > maxSessions {
@@ -29,8 +30,9 @@ func WithAuditSessions(n int) Option {
 	}
 }
 
-// WithAuditTrailSize gives each recording that many bytes, which may be gigabytes: it
-// is made while it is read. By default they have 4 to 260 KiB.
+// WithAuditTrailSize sets the size of each recording in bytes. The content is generated
+// while it is read, so a recording may have gigabytes. By default, recordings have 4 to
+// 260 KiB.
 func WithAuditTrailSize(size int64) Option {
 	return func(a *Appliance) error {
 		if size <= 0 {
@@ -55,35 +57,38 @@ func (a *Appliance) prepareAudit() {
 	s.fill(s.made, a.now())
 }
 
-// auditFields are those of new and of old releases.
+// auditFields are the fields of new and old releases.
 var auditFields = map[bool][]auditField{false: fieldsOf(false), true: fieldsOf(true)}
 
-// AuditSession is a recorded session, as it is added or listed.
+// AuditSession is a recorded session, for [Appliance.AddAuditSession] and
+// [Appliance.AuditSessions].
 type AuditSession struct {
-	// Key names it. Without one, it gets one. It may have characters that must be escaped
-	// in a path.
+	// Key is the key of the session. If it is empty, the appliance creates one. It may
+	// have characters that must be escaped in a path.
 	Key string
-	// Start and End are its times, in milliseconds. Zero are the appliance's clock, and
-	// that it goes on.
+	// Start and End are the times of the session, with a precision of milliseconds. A
+	// zero Start means the appliance's clock. A zero End means that the session is
+	// running.
 	Start, End time.Time
-	// Protocol, Verdict and User are what the session has there: "SSH", "ACCEPT", the
-	// name of the user. Empty leaves it to the appliance.
+	// Protocol, Verdict and User are "SSH", "ACCEPT" and the name of the user, for
+	// example. The appliance chooses a value for an empty one.
 	Protocol, Verdict, User string
-	// TrailSize is the size of its recording in bytes. 0 leaves it to the appliance, and
-	// -1 is none.
+	// TrailSize is the size of the recording in bytes. 0 lets the appliance choose, and
+	// -1 means no recording.
 	TrailSize int64
-	// Archived tells that the recording was moved to the archive.
+	// Archived is true if the recording was moved to the archive.
 	Archived bool
-	// Body is an object that is laid over the body that the session has otherwise, for
-	// members that are strange or new. A null stays a null. It is not listed.
+	// Body is an object whose members replace or extend those of the session's body, for
+	// unusual or new members. A null stays null. [Appliance.AuditSessions] does not
+	// return it.
 	Body json.RawMessage
-	// Exact makes Body all that there is of the body.
+	// Exact makes Body the complete body.
 	Exact bool
 }
 
-// AddAuditSession adds a recorded session, and returns its key. Who has a snapshot does
-// not see it. A key that another session has, and a body that is no object, are mistakes
-// of the test: it panics.
+// AddAuditSession adds a recorded session and returns its key. Existing snapshots do not
+// include it. AddAuditSession panics if another session has the key or if the body is not
+// an object.
 func (a *Appliance) AddAuditSession(session AuditSession) (key string) {
 	change, err := session.change()
 	if err != nil {
@@ -130,8 +135,8 @@ func (s *AuditSession) change() (*auditChange, error) {
 	return c, nil
 }
 
-// EndAuditSession ends a session at a time, zero for the appliance's clock. It tells
-// whether there is such a session that goes on.
+// EndAuditSession ends a session at the given time; zero means the appliance's clock. It
+// returns false if there is no running session with the key.
 func (a *Appliance) EndAuditSession(key string, at time.Time) bool {
 	a.enter()
 	defer a.mu.Unlock()
@@ -147,8 +152,8 @@ func (a *Appliance) EndAuditSession(key string, at time.Time) bool {
 	return true
 }
 
-// ArchiveAuditSession moves the recording of a session to the archive. It tells whether
-// there is such a session.
+// ArchiveAuditSession moves the recording of a session to the archive. It returns false
+// if there is no session with the key.
 func (a *Appliance) ArchiveAuditSession(key string) bool {
 	a.enter()
 	defer a.mu.Unlock()
@@ -201,8 +206,8 @@ func (a *Appliance) auditSession(i int) (AuditSession, bool) {
 	return session, true
 }
 
-// DropSnapshots drops all snapshots of the search, as the appliance does with those that
-// nobody uses for five minutes, and returns how many there were.
+// DropSnapshots drops all snapshots of searches and returns how many there were. An
+// appliance does this with snapshots that nobody uses for five minutes.
 func (a *Appliance) DropSnapshots() int {
 	a.enter()
 	defer a.mu.Unlock()

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// Times of what happens in a session have no zone; they are in UTC.
+// The times of a session's details have no zone; they are in UTC.
 const (
 	eventTime = "2006-01-02T15:04:05.000"
 	alertTime = "2006-01-02T15:04:05.000000"
@@ -30,7 +30,7 @@ var (
 	titles = []string{"Server Manager", "Services", "Event Viewer", "Command Prompt", "Notepad", "Task Manager"}
 )
 
-// alertPattern is what the content policy looks for.
+// alertPattern is the pattern of the content policy.
 const alertPattern = "sudo|passwd|vim"
 
 // events are what the index has of a session.
@@ -255,7 +255,7 @@ func (a *Appliance) getAlerts(x *exchange) answer {
 	return a.records(x, &v, "alerts", items)
 }
 
-// channelTypes are the channels of the protocols.
+// channelTypes are the channels of each protocol.
 var channelTypes = map[string][]object{
 	"SSH": {
 		{"type": "session shell"},

@@ -63,10 +63,10 @@ type auditField struct {
 	get  func(*auditView) auditValue
 }
 
-// fieldZone is that of the times of 6.x that are not in UTC.
+// fieldZone is the zone of the times of 6.x that are not in UTC.
 var fieldZone = time.FixedZone("", 5*60*60)
 
-// auditTime is how times are written.
+// auditTime is the format of times.
 const auditTime = "2006-01-02T15:04:05.000Z"
 
 // fieldsOf builds the fields of the release, in the order in which they are written.

@@ -11,7 +11,7 @@ import (
 	"unicode/utf8"
 )
 
-// timeForms are the forms of times that are read, with how much each leaves open.
+// timeForms are the accepted forms of times, with the precision of each.
 var timeForms = []struct {
 	layout string
 	open   func(time.Time) time.Time // the first instant behind what is meant; nil: one millisecond

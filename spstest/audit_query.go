@@ -10,7 +10,7 @@ import (
 // The language of the parameter q, as far as the guides show it: that of Lucene
 // without fuzzy terms, boosts, regular expressions and date arithmetic.
 
-// Bounds of a query.
+// Limits of a query.
 const (
 	maxQueryDepth   = 100
 	maxQueryClauses = 1024
@@ -51,7 +51,7 @@ type queryWord struct {
 	wild []bool // by byte of the text: an asterisk or a question mark that stands for others; nil: none does
 }
 
-// Special words of the language.
+// Reserved words of the query language.
 const (
 	wordAnd = "AND"
 	wordOr  = "OR"
@@ -347,8 +347,7 @@ func (p *queryParser) quoted() (string, error) {
 	return "", errors.New("a quotation mark is not closed")
 }
 
-// special are the characters that a word cannot have without an escape, apart
-// from wildcards.
+// special are the characters that must be escaped in a word, apart from wildcards.
 const special = `+!(){}[]^"~:/&|`
 
 // word reads up to the next space or special character. A + or - within it is

@@ -17,7 +17,7 @@ const (
 	fieldStart        = "start_time"
 )
 
-// The bounds of a search.
+// The limits of a search.
 const (
 	maxPage   = 500    // sessions in an answer
 	maxOffset = 10_000 // of the basic search, and the largest count that it tells
@@ -46,7 +46,7 @@ type auditResult struct {
 	order []uint32
 }
 
-// maxResults is how many results are kept for the pages that follow.
+// maxResults is how many results are stored for their further pages.
 const maxResults = 4
 
 // searched is what is searched: the store as it is, or a snapshot of it.

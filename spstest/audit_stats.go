@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// maxBins bounds what a histogram answers.
+// maxBins is the maximum number of bins of a histogram.
 const maxBins = 10_000
 
 // tally counts the sessions of one value.
@@ -130,7 +130,7 @@ func (a *Appliance) getStats(x *exchange) answer {
 	return a.tallyAnswer(x, all)
 }
 
-// bins are the lengths of the bins of times; a month differs.
+// bins are the lengths of the time bins. Months have different lengths.
 var bins = map[string]func(time.Time) (begin, end time.Time){
 	"second": every(time.Second), "minute": every(time.Minute), "hour": every(time.Hour), "day": every(24 * time.Hour),
 	"week": func(t time.Time) (time.Time, time.Time) {

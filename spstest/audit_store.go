@@ -106,8 +106,7 @@ func (v *auditView) pick(what trait, n int) int {
 	return int(mix(v.hash+uint64(what)*golden) >> 11 % uint64(n))
 }
 
-// Keys have the number of their session in them, so that a session is found by its key
-// without a table.
+// A key contains the number of its session, so that the session is found without a table.
 const (
 	keyDigits = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 	keyHalf   = 11 // digits of 64 bits

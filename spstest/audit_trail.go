@@ -9,7 +9,8 @@ import (
 	"sync"
 )
 
-// trailBlock is what a recording repeats, with the number of the block at its start.
+// trailBlock is the length of the block that a recording repeats. Each block starts with
+// its number.
 const trailBlock = 64 << 10
 
 // stream is an answer that is made while it is read.
@@ -120,7 +121,7 @@ func (r *blockReader) Read(p []byte) (n int, err error) {
 	return n, nil
 }
 
-// WriteTo saves a copy.
+// WriteTo avoids a copy.
 func (r *blockReader) WriteTo(w io.Writer) (n int64, err error) {
 	for rest := r.next(); rest != nil; rest = r.next() {
 		m, err := w.Write(rest)
@@ -148,8 +149,9 @@ func (v *auditView) trail(format string) *blockReader {
 
 const formatSRS = "srs"
 
-// AuditTrail gives what the download of a recording gives, to compare with; format is ""
-// or "srs". It is false where the session has no recording, or where there is no session.
+// AuditTrail returns the content that a download of the recording returns, for
+// comparison. format is "" or "srs". It returns false if the session does not exist or
+// has no recording.
 func (a *Appliance) AuditTrail(key, format string) (content io.Reader, size int64, ok bool) {
 	a.enter()
 	defer a.mu.Unlock()

@@ -233,7 +233,7 @@ func (a *Appliance) browserRefused(x *exchange) bool {
 		(x.session == nil || x.header.Get("X-Token") != x.session.token)
 }
 
-// Sessions is the number of live sessions.
+// Sessions returns the number of live sessions.
 func (a *Appliance) Sessions() int {
 	a.enter()
 	defer a.mu.Unlock()
@@ -246,8 +246,7 @@ func (a *Appliance) Sessions() int {
 	return n
 }
 
-// ExpireSessions ends every session now, with its open transaction and its
-// staged changes.
+// ExpireSessions ends every session, with its open transaction and its staged changes.
 func (a *Appliance) ExpireSessions() {
 	a.enter()
 	defer a.mu.Unlock()
@@ -256,8 +255,8 @@ func (a *Appliance) ExpireSessions() {
 	}
 }
 
-// SetPassword changes a user's password, or adds the user with full rights.
-// Sessions live on.
+// SetPassword changes the password of a user. If the user does not exist, it adds the
+// user with full rights. Sessions remain open.
 func (a *Appliance) SetPassword(name, password string) {
 	a.enter()
 	defer a.mu.Unlock()

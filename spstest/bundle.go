@@ -13,7 +13,7 @@ import (
 
 const bundlesPath = "troubleshooting/support-bundle"
 
-// bundleLifetime is how long the appliance keeps a bundle.
+// bundleLifetime is how long the appliance keeps a support bundle.
 const bundleLifetime = 24 * time.Hour
 
 // The statuses of a support bundle, as variants spell them.
@@ -28,12 +28,12 @@ const (
 type bundle struct {
 	Key    string    `json:"key"`
 	Status string    `json:"status"`
-	Polls  int       `json:"polls"` // how often somebody looked
+	Polls  int       `json:"polls"` // how often it was polled
 	Began  time.Time `json:"began"`
 }
 
-// WithBundlePolls sets how many looks at a support bundle see it unfinished;
-// the default is 2. A look is a GET of it or of the list of all.
+// WithBundlePolls sets how many polls see a support bundle unfinished; the default is 2.
+// A poll is a GET of the bundle or of the list of bundles.
 func WithBundlePolls(n int) Option {
 	return func(a *Appliance) error {
 		if n < 0 {
@@ -44,8 +44,7 @@ func WithBundlePolls(n int) Option {
 	}
 }
 
-// FailBundles sets whether the support bundles that come to their end from now
-// on fail.
+// FailBundles sets whether support bundles that end from now on fail.
 func (a *Appliance) FailBundles(fail bool) {
 	a.enter()
 	defer a.mu.Unlock()

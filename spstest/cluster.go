@@ -10,7 +10,7 @@ import (
 
 const clusterStatusPath = "cluster/status"
 
-// clusterSample is the guide's cluster of two nodes.
+// clusterSample is the guide's sample of a cluster with two nodes.
 var clusterSample = []json.RawMessage{
 	json.RawMessage(`{"fqdn":"sps.example.com","health_status":null,"key":"b35c54da-1b0f-4f2c-8a52-6d3f6f0e9d11","sync_status":"n/a"}`),
 	json.RawMessage(`{"configuration_sync":{"downloaded_xml_hash":"2853830f4aa0a90a63e75bab1b22e513",
@@ -22,10 +22,10 @@ var clusterSample = []json.RawMessage{
 		"key":"46f97a58-0c0e-4a6b-9a57-2f6f0e1b7c22","last_seen":"2018-02-08T10:00:30Z","sync_status":"pending"}`),
 }
 
-// WithCluster makes the appliance the central management of a cluster whose
-// nodes have the given statuses, the appliance itself first. Each is an object
-// with a key; its links are added. Without any, the cluster is the one of the
-// guide's sample, where the second node is behind.
+// WithCluster makes the appliance the Central Management node of a cluster. Pass the
+// status of each node, the appliance itself first. Each is an object with a key; the
+// links are added. Without arguments, the cluster is that of the guide's sample, in which
+// the second node is not synchronized.
 func WithCluster(nodes ...json.RawMessage) Option {
 	return func(a *Appliance) error {
 		if len(nodes) == 0 {

@@ -315,8 +315,8 @@ func (a *Appliance) refuseBuiltIn(x *exchange, where ...string) answer {
 	return a.refuse(x, "built-in-refused", "Built-in objects cannot be made, changed or deleted", a.pathDetails(memberPath(x.path, where)))
 }
 
-// Configuration gives the committed body at a path such as "management/email"
-// or "policies/audit_policies/<key>".
+// Configuration returns the committed body at a path such as "management/email" or
+// "policies/audit_policies/<key>". It returns false if there is none.
 func (a *Appliance) Configuration(p string) (json.RawMessage, bool) {
 	a.enter()
 	defer a.mu.Unlock()
@@ -324,11 +324,10 @@ func (a *Appliance) Configuration(p string) (json.RawMessage, bool) {
 	return bytes.Clone(body), ok
 }
 
-// SetConfiguration replaces the committed body at a path, as if somebody else
-// had changed it; references stand in it as they are shown. From then on the
-// appliance knows the members that it has, so that a client may write them. A
-// path that the tree lacks is added: as a further object, if it is below a
-// collection, else as an endpoint of its own.
+// SetConfiguration replaces the committed body at a path, as if somebody else had changed
+// it. References have the form of answers. From then on, the appliance knows the members
+// of the new body, so a client may write them. A path that does not exist is added: as an
+// object if it is below a collection, otherwise as an endpoint of its own.
 //
 // SetConfiguration panics if the body is not JSON.
 func (a *Appliance) SetConfiguration(p string, body json.RawMessage) {

@@ -8,12 +8,12 @@ import (
 	"strings"
 )
 
-// CurlLines gives the guide's curl calls of the login, alerts, trust stores,
-// Starling, firmware, upload and products pages, filled in for an appliance: its
-// address, keys, methods, bodies, the file for the cookies and the file with the
-// appliance's CA. Run in their order all succeed. The login comes first, the
-// upgrade, which restarts the appliance, at the very end. The upload is a
-// comment: it needs a file. They hold the password of the simulated
+// CurlLines returns the guide's curl commands for the login, alerts, trust stores,
+// Starling, firmware, upload and products pages, with the address, keys and files of the
+// appliance filled in. cookieFile is the file for the cookies, and caFile the file with
+// the appliance's CA. All commands succeed when they run in order. The login is first,
+// and the upgrade, which restarts the appliance, is last. The upload is a comment,
+// because it needs a file. The commands contain the password of the simulated
 // administrator.
 func CurlLines(a *Appliance, cookieFile, caFile string) []string {
 	test, spare := a.curlSlots()

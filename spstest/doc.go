@@ -1,7 +1,6 @@
-// Package spstest is a simulated One Identity Safeguard for Privileged
-// Sessions (SPS) appliance for tests. It speaks the REST API below /api over
-// TLS, or in process without any socket, and needs nothing but the standard
-// library.
+// Package spstest is a simulated One Identity Safeguard for Privileged Sessions (SPS)
+// appliance for tests. It serves the REST API below /api over TLS, or in process without
+// a socket. It needs only the standard library.
 //
 //	func TestPrecheck(t *testing.T) {
 //		appliance := spstest.NewServer(t)
@@ -12,113 +11,124 @@
 //		// and your own code with the client
 //	}
 //
-// [NewServer] closes the appliance when the test ends; a program gives nil in place of
-// the test, and closes it itself. A client that takes an http.RoundTripper can use an
-// appliance without sockets, which is the way into testing/synctest:
+// [NewServer] closes the appliance when the test ends. A program passes nil instead of a
+// test and closes the appliance itself. A client that accepts an http.RoundTripper can
+// use an appliance without sockets, for example inside a testing/synctest bubble:
 //
 //	appliance := spstest.NewServer(t, spstest.WithoutListener())
 //
-// # What it is
+// # Tasks
 //
-// Users with rights, sessions, one configuration lock, staged changes that
-// only their owner sees, commit and rollback, a configuration tree that checks
-// what is written to it, and firmware: slots whose tests fail as told, uploads,
-// downloads, and upgrades that restart it. It is strict: an unknown path, a
-// wrong method, a write without the lock gets the error of the appliance. It ignores
-// members that it does not know without an error, as the appliance does, whether an object
-// is made or changed; Ignored of a [Request] in the journal names them, so that a test can
-// find what is misspelt. Time comes from [WithClock]; nothing sleeps to advance a state,
-// unless told to.
+//   - Start an appliance: [NewServer], [WithProfile], [WithUser], [WithSlots]
+//   - Make a firmware test fail: [Appliance.SetSlot], [NotEnoughStorage]
+//   - Inject a fault: [Appliance.Inject], [WithFaults], [ParseFault]
+//   - Make a request slow: [WithTakes], [Appliance.SetTakes]
+//   - Hold the configuration lock: [Appliance.LockConfiguration]
+//   - Change the configuration as another user: [Appliance.SetConfiguration]
+//   - Check what was sent: [Appliance.Journal], [Appliance.Commits], [Appliance.Uploads]
+//   - Create recorded sessions: [WithAuditSessions], [Appliance.AddAuditSession]
+//   - Restart the appliance: [Appliance.Restart], [WithRestart], [Appliance.AfterRestart]
+//   - Try what the documentation leaves open: [Variants], [WithVariant]
 //
-// A new appliance has the administrator "admin" with the password "a", runs 7.4.0
-// from slot 1 and behaves like it (see [WithProfile] for others), has 8.0.0 in slot 2,
-// 6.0.10 in slot 4 and nothing in 3 and 5, and
-// alerts, mail settings, trust stores and a few policies as in the guide's
-// samples. It is healthy, alone, and not joined to Starling. An [Option] changes that
-// from the start, and a method of [Appliance] while it runs.
+// # What it simulates
 //
-// # What goes wrong
+// The appliance has users with rights, sessions, one configuration lock, and staged
+// changes that only their owner sees. It commits and rolls back, and checks what is
+// written to the configuration. Its firmware has slots with configurable test results,
+// uploads, downloads, and upgrades that restart the appliance.
 //
-// [Appliance.Inject] delays, cuts, truncates or falsifies answers, before or
-// after the request was executed. [ParseFault] reads one from a line of text.
-// [Appliance.ExpireSessions] and [Appliance.LockConfiguration] get in the way of a
-// client, and [Appliance.Journal] tells what arrived.
+// It is strict: an unknown path, a wrong method or a write without the lock gets the
+// error of the appliance. Like the appliance, it silently ignores unknown members when an
+// object is created or changed. Ignored of a [Request] in the journal names them, so that
+// a test can find misspelt members. Time comes from [WithClock]. Nothing sleeps to
+// advance a state unless a test asks for it.
 //
-// A fault that could never apply, as one with a misspelt path, is refused, and a test
-// whose fault was never met fails at its end, see [Appliance.MissedFaults]: what should
-// have been tested was not. MayMiss of a [Fault] allows it.
+// A new appliance has the administrator "admin" with the password "a". It runs 7.4.0 from
+// slot 1 and behaves like that release (see [WithProfile] for others). Slot 2 has 8.0.0,
+// slot 4 has 6.0.10, and slots 3 and 5 are empty. Alerts, mail settings, trust stores and
+// a few policies are those of the guide's samples. The appliance is healthy, not in a
+// cluster and not joined to Starling. An [Option] changes this from the start, and a
+// method of [Appliance] changes it later.
 //
-// # What takes time
+// # Faults
 //
-// A request is executed at once, unless [WithTakes], [Appliance.SetTakes] or the Takes of
-// a [Fault] let it last. Its effect comes at the end, whether its client is still there
-// or not, and other requests see it going on: a transaction that is being committed is
-// open, and holds the lock. Detached and AnswerDelay of a fault lose its answer early, or
-// send it late. [Appliance.Busy] counts what goes on, and [Appliance.WaitIdle] waits for
-// the end of it, when what a client said about a request can be held against what
-// became of it.
+// [Appliance.Inject] delays, cuts, truncates or falsifies answers, before or after the
+// request was executed. [ParseFault] reads a fault from one line of text.
+// [Appliance.ExpireSessions] and [Appliance.LockConfiguration] disturb a client.
+// [Appliance.Journal] returns the received requests.
+//
+// A fault that can never apply, such as one with a misspelt path, is refused. If no
+// request meets a fault, the test fails at its end, because it did not test what it
+// should, see [Appliance.MissedFaults]. MayMiss of a [Fault] permits this.
+//
+// # Requests that take time
+//
+// A request is executed at once, unless [WithTakes], [Appliance.SetTakes] or Takes of a
+// [Fault] makes it last. Its effect then comes at the end, even if its client has left,
+// and other requests see that it is running: a transaction that is being committed is
+// open and holds the lock. Detached and AnswerDelay of a fault lose the answer early, or
+// send it late. [Appliance.Busy] counts the running requests. [Appliance.WaitIdle] waits
+// until all have ended, so that a test can compare the client's result with the actual
+// outcome.
 //
 // # Firmware
 //
-// An image is a file that begins with a line such as "SPS-FIRMWARE 8.1.0";
-// [Image] makes one of any size. An upload is hashed and counted, not kept, so
-// that gigabytes cost nothing; [Appliance.Uploads] tells what arrived. A
-// download is pretended: [Appliance.ServeImage] says what a URL gives, and it
-// goes on each time that somebody looks, see [WithFetchPolls].
+// An image is a file that starts with a line such as "SPS-FIRMWARE 8.1.0". [Image] makes
+// one of any size. An upload is hashed and counted but not stored, so gigabytes need no
+// memory. [Appliance.Uploads] returns the received images. Downloads are simulated:
+// [Appliance.ServeImage] sets the image of a URL, and a download advances with each poll,
+// see [WithFetchPolls].
 //
-// An upgrade restarts the appliance. A restart goes on with each request or
-// connection that it meets, see [WithRestart]: some are still served, some are
-// refused, some get an error page, some meet an appliance that is not complete.
-// Then the firmware, its version and its build date are new, or whatever
-// [Appliance.AfterRestart] says. [Appliance.Restart] restarts without an
-// upgrade, [Appliance.Restarts] counts both. Behind [Appliance.Handler] there
-// is no connection to refuse or cut: it answers 503 in place of a refusal.
+// An upgrade restarts the appliance. A restart advances with each request or connection,
+// see [WithRestart]: some are still served, some are refused, some get an error page, and
+// some meet an appliance that is not ready. Then the firmware, its version and its build
+// date are new, or as [Appliance.AfterRestart] sets them. [Appliance.Restart] restarts
+// without an upgrade. [Appliance.Restarts] counts all restarts. [Appliance.Handler] has
+// no connection to refuse or cut, so it answers 503 instead.
 //
 // # Configuration
 //
-// What is written is checked as the guide says: kinds of values, references,
-// names, the revocation checks and certificates of trust stores, the dependence
-// of remote access on a join to Starling. The store "My_Custom_Trust_Store" can
-// be deleted, "LDAP_CAs" is in use. [Appliance.Configuration] and
-// [Appliance.SetConfiguration] look at and change what is committed, as somebody
-// else would; [Appliance.SetStarling] joins.
+// The appliance checks writes by the rules of the guide: types of values, references,
+// names, the revocation checks and certificates of trust stores, and remote access, which
+// needs a join to Starling. The store "My_Custom_Trust_Store" can be deleted; "LDAP_CAs"
+// is in use. [Appliance.Configuration] and [Appliance.SetConfiguration] read and change
+// the committed values, as another user would. [Appliance.SetStarling] joins the
+// appliance to Starling.
 //
-// [WithUser] takes rights for all paths, and for some: [ReadOnlyAt],
-// [NoAccessTo].
+// [WithUser] takes rights for all paths or for some paths: [ReadOnlyAt], [NoAccessTo].
 //
 // # Recorded sessions
 //
-// [WithAuditSessions] makes recorded sessions, millions where a test wants them: what is
-// in one is made when it is asked for. Both searches of the API find them, with the query
-// language, snapshots and their quota; events, alerts, channels, the index, statistics and
-// recordings of any size belong to them, see [WithAuditTrailSize]. [NoSearch] is the right
-// to do without.
+// [WithAuditSessions] creates recorded sessions, even millions, because their content is
+// generated on request. Both searches of the API find them, with the query language,
+// snapshots and their quota. They have events, alerts, channels, indexing results,
+// statistics and recordings of any size, see [WithAuditTrailSize]. The right [NoSearch]
+// makes searches fail.
 //
 // While a test runs, [Appliance.AddAuditSession], [Appliance.EndAuditSession] and
-// [Appliance.ArchiveAuditSession] go on, and [Appliance.DropSnapshots] gets in the way of
-// a search. [Appliance.AuditSessions] lists what there is, and [Appliance.AuditTrail] is a
-// recording, to compare with what a client got.
+// [Appliance.ArchiveAuditSession] change the sessions, and [Appliance.DropSnapshots]
+// disturbs a search. [Appliance.AuditSessions] lists the sessions, and
+// [Appliance.AuditTrail] returns a recording for comparison.
 //
-// # Neighbours
+// # Other areas
 //
-// Support bundles go on each time that somebody looks, see [WithBundlePolls],
-// and fail after [Appliance.FailBundles]. [Appliance.SetHealth] lays what is wrong
-// over the health status, [Appliance.SetSetupStatus] sets the status of the
-// wizard, [WithCluster] puts the appliance at the head of a cluster. A POST of cluster/spp
-// joins it to Safeguard for Privileged Passwords, which the integrated products show.
+// A support bundle advances with each poll, see [WithBundlePolls], and fails after
+// [Appliance.FailBundles]. [Appliance.SetHealth] changes the health status.
+// [Appliance.SetSetupStatus] sets the status of the setup. [WithCluster] makes the
+// appliance the Central Management node of a cluster. A POST of cluster/spp joins the
+// appliance to Safeguard for Privileged Passwords, which changes the integrated products.
 //
-// # What is unknown
+// # Open details
 //
-// The documentation of the API leaves some answers open. Each of them is a
-// [Variant] with a default, alternatives and a reason; see [Variants] and
-// [WithVariant]. A client that is right passes its tests under every one.
-// Differences between releases of the appliance are profiles, see
-// [WithProfile].
+// The documentation of the API leaves some answers open. Each of them is a [Variant] with
+// a default, alternatives and a reason; see [Variants] and [WithVariant]. A correct
+// client passes its tests with every variant. Differences between releases of the
+// appliance are profiles, see [WithProfile].
 //
-// # What it does not do
+// # Limits
 //
-// [Implemented] lists what exists; every other path gives a ResourceNotFound.
-// Nothing is downloaded, no image is looked into beyond its first line, and a
-// firmware behaves like any other: what differs between releases is the
-// profile, which an upgrade does not change.
+// [Implemented] lists the implemented endpoints; every other path returns
+// ResourceNotFound. Nothing is downloaded, and only the first line of an image is read.
+// All firmware versions behave alike: the profile determines the behaviour of a release,
+// and an upgrade does not change it.
 package spstest

@@ -10,10 +10,10 @@ import (
 	"time"
 )
 
-// faultMethods are the methods that a rule may begin with.
+// faultMethods are the methods that a rule may start with.
 var faultMethods = []string{"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"}
 
-// faultWords say what a rule does, apart from when.
+// faultWords are the words of a rule that say what it does.
 var faultWords = map[string]func(f *Fault, value string) error{
 	"refuse":         happens(func(f *Fault) { f.Refuse = true }),
 	"cut-before":     happens(func(f *Fault) { f.CutBefore = true }),
@@ -76,8 +76,8 @@ func lasts(set func(*Fault, time.Duration)) func(*Fault, string) error {
 	}
 }
 
-// ParseFault reads a [Fault] from one line: a method and a path, which may both
-// be missing, and what happens:
+// ParseFault reads a [Fault] from one line: an optional method, an optional path, and the
+// actions:
 //
 //	POST firmware/test cut-after
 //	GET ** status=503 times=2 skip=1 header=Retry-After:5
@@ -85,12 +85,12 @@ func lasts(set func(*Fault, time.Duration)) func(*Fault, string) error {
 //	POST upload/firmware status=500 execute body={"error":{"type":"X"}}
 //	PUT transaction takes=90s detached answer-delay=60s status=504
 //
-// The words are those of Fault: refuse, cut-before, cut-after, endless,
+// The words correspond to the fields of Fault: refuse, cut-before, cut-after, endless,
 // execute, detached, expire-session, may-miss, unimplemented, truncate=n, status=n,
 // delay=duration, takes=duration, answer-delay=duration, skip=n, times=n,
-// content-type=text, header=Name:value and body=text. A text goes up to the next space, that of
-// body to the end of the line. Whether the appliance has the path is looked at by
-// [Appliance.Inject] and [WithFaults].
+// content-type=text, header=Name:value and body=text. A text ends at the next space; the
+// text of body ends at the end of the line. ParseFault does not check that the appliance
+// has the path; [Appliance.Inject] and [WithFaults] do.
 func ParseFault(rule string) (Fault, error) {
 	f, err := parseFault(rule)
 	if err != nil {
@@ -195,8 +195,8 @@ func (f *Fault) contradiction() error {
 	return nil
 }
 
-// String writes a fault as [ParseFault] reads it. Mutate has no word there: it is shown as
-// "mutate", which ParseFault refuses.
+// String returns a fault in the form that [ParseFault] reads. Mutate has no such form: it
+// is shown as "mutate", which ParseFault refuses.
 func (f Fault) String() string {
 	var words []string
 	add := func(is bool, format string, args ...any) {

@@ -12,92 +12,94 @@ import (
 	"unicode/utf8"
 )
 
-// Fault makes requests go wrong. The zero value matches one request of any kind
-// and changes nothing.
+// Fault makes requests fail. The zero value matches one request of any kind and changes
+// nothing.
 //
-// Of several faults that match a request, the first one injected whose turn it
-// is applies; those after it do not see the request, and do not count it.
+// If several faults match a request, the first injected one that is due applies. Faults
+// after it do not see or count the request.
 //
-// Mind that net/http sends a request again by itself if a connection that it
-// re-used ends before any answer and the request may be repeated: over TLS such
-// a client can use up a Refuse, CutBefore or CutAfter unseen.
+// Note that net/http repeats a request by itself if a reused connection ends before any
+// answer and the request may be repeated. Over TLS, such a client can use up a Refuse,
+// CutBefore or CutAfter unnoticed.
 type Fault struct {
-	// Method restricts the fault to requests of this method, in upper case; "" is any.
+	// Method is the method of the matching requests, in upper case. "" matches every
+	// method.
 	Method string
-	// Path restricts it by a glob over the path below /api/, as in
-	// "firmware/test" or "configuration/management/*", with or without a
-	// leading "/api/"; "" is any. A final "**" stands for
-	// the rest of the path, and for nothing.
+	// Path is a glob for the path below /api/ of the matching requests, such as
+	// "firmware/test" or "configuration/management/*", with or without a leading "/api/".
+	// "" matches every path. A final "**" matches the rest of the path, which may be
+	// empty.
 	Path string
-	// Skip lets that many matching requests pass first.
+	// Skip is the number of matching requests that pass first.
 	Skip int
-	// Times is how many matching requests the fault applies to: 0 is once, -1
-	// is always.
+	// Times is the number of matching requests that the fault applies to: 0 means once,
+	// -1 means always.
 	Times int
 
-	// Delay comes before anything else. It ends early when the client goes
-	// away or the appliance closes.
+	// Delay is a wait before anything else. It ends early when the client leaves or the
+	// appliance closes.
 	Delay time.Duration
-	// Takes is how long the execution lasts, by the appliance's clock; 0 is as long as
-	// [Appliance.SetTakes] says. Other requests see meanwhile what there was before, and
-	// the effect comes at the end: a change is staged, a slot is emptied, a read is made.
-	// What is refused is refused at once, and checked again at the end.
+	// Takes is how long the execution lasts, by the appliance's clock. 0 means as long as
+	// [Appliance.SetTakes] says. Meanwhile, other requests see the old state. The effect
+	// comes at the end: a change is staged, a slot is emptied, a read is made. A refusal
+	// comes at once, and the request is checked again at the end.
 	//
-	// The execution goes on when the client leaves, see [Appliance.WaitIdle]. What other
-	// requests of the same session get meanwhile are the variants busy-session and
-	// rollback-during-commit. A transaction that is being committed stays open and keeps
-	// the lock to the end, when all of it is applied and it closes, also if its session
-	// ends before. A change whose transaction or session ends before stages nothing, and
-	// the lock is held until the time of the change is over. A restart ends all without
-	// effect.
+	// The execution continues when the client leaves, see [Appliance.WaitIdle]. The
+	// variants busy-session and rollback-during-commit determine the answers to other
+	// requests of the same session. A transaction that is being committed stays open and
+	// keeps the lock to the end, even if its session ends earlier. Then all changes are
+	// applied and the transaction is closed. A change whose transaction or session ends
+	// earlier stages nothing, but holds the lock until its time is over. A restart ends
+	// every execution without an effect.
 	//
-	// With a clock of [WithClock] that does not move by itself, an execution whose time
-	// is over ends when a request or a method of the appliance comes next.
+	// If the clock of [WithClock] does not move by itself, an execution whose time is
+	// over ends at the next request or method call.
 	Takes time.Duration
-	// Detached gives the false answer of Status, or cuts the connection with CutAfter,
-	// as soon as the execution begins, which then goes on without a client. It implies
-	// Execute.
+	// Detached sends the false answer of Status, or cuts the connection for CutAfter, as
+	// soon as the execution starts. The execution continues without a client. Detached
+	// implies Execute.
 	Detached bool
-	// AnswerDelay holds the answer back for that much longer after the execution, or,
-	// with Detached, after its beginning. It ends early as Delay does.
+	// AnswerDelay delays the answer after the execution or, with Detached, after its
+	// start. It ends early like Delay.
 	AnswerDelay time.Duration
-	// Refuse refuses the connection. A listening appliance, which must read a
-	// request to match it, resets the connection instead.
+	// Refuse refuses the connection. An appliance that listens must read a request to
+	// match it, so it resets the connection instead.
 	Refuse bool
 	// CutBefore cuts the connection; the request is not executed.
 	CutBefore bool
 	// CutAfter executes the request and cuts the connection without an answer.
 	CutAfter bool
-	// Truncate executes the request and cuts the answer after that many bytes
-	// of its body, although Content-Length promises all of it.
+	// Truncate executes the request and cuts the answer after the given number of bytes
+	// of its body. The Content-Length is that of the whole body.
 	Truncate int
-	// Endless answers with a body that is the start of a JSON string and never
-	// ends, until the client goes away. The request is executed.
+	// Endless executes the request and answers with a body that starts a JSON string and
+	// does not end until the client leaves.
 	Endless bool
 
-	// Status is answered in place of executing the request; 0 is no false answer.
+	// Status is the status of a false answer, sent instead of executing the request. 0
+	// means no false answer.
 	Status int
-	// Body is that of the false answer. Without one, an error status comes with
-	// the HTML page of a front-end web server.
+	// Body is the body of the false answer. Without a Body, an error status has the HTML
+	// page of a front-end web server.
 	Body string
-	// ContentType is that of the Body, "" for application/json.
+	// ContentType is the media type of Body; "" means application/json.
 	ContentType string
-	// Header is added to the answer, false or true.
+	// Header is added to the answer, true or false.
 	Header http.Header
 	// Execute executes the request before the false answer.
 	Execute bool
 
-	// ExpireSession ends the session of the request before the request is
-	// looked at, which then gets what a dead session gets.
+	// ExpireSession ends the session of the request before the request is handled. The
+	// request gets the answer of an expired session.
 	ExpireSession bool
-	// Mutate replaces the body of the answer of the executed request.
+	// Mutate replaces the body of the true answer.
 	Mutate func(body []byte) []byte
 
-	// MayMiss allows that no request ever meets the fault. Without it, the appliance of a
-	// test fails it at the end.
+	// MayMiss permits that no request meets the fault. Without it, the test fails at its
+	// end.
 	MayMiss bool
-	// Unimplemented allows a Path that no endpoint of the appliance has, for a Status and a
-	// Body that stand in for the endpoint.
+	// Unimplemented permits a Path that the appliance does not have, so that Status and
+	// Body simulate the endpoint.
 	Unimplemented bool
 }
 
@@ -110,15 +112,15 @@ type activeFault struct {
 	fired bool   // it applied to a request
 }
 
-// Inject adds a fault. It refuses one that could never apply, so that no test passes
-// because of a slip of the pen: a Method that is none of the API, as "get" is not; a Path
-// that is no pattern, has a "**" elsewhere than at its end, or matches no endpoint that
-// the appliance has at this moment (see [Implemented] and [Appliance.SetConfiguration]),
-// unless the fault says Unimplemented; words that contradict each other, such as CutBefore
-// and Status.
+// Inject adds a fault. It refuses a fault that can never apply, so that a typing error
+// does not make a test pass. Examples are a Method that the API does not have, such as
+// "get"; a Path that is not a valid glob, or has "**" elsewhere than at its end; a Path
+// that matches no endpoint at this moment (see [Implemented] and
+// [Appliance.SetConfiguration]), unless Unimplemented is set; and fields that contradict
+// each other, such as CutBefore and Status.
 //
-// A fault that is refused ends the test that [NewServer] got; call Inject from the
-// goroutine of the test. Without a test it is a panic.
+// A refused fault ends the test that was passed to [NewServer], so call Inject from the
+// goroutine of the test. Without a test, Inject panics.
 func (a *Appliance) Inject(f Fault) {
 	where := ""
 	if _, file, line, ok := runtime.Caller(1); ok {
@@ -161,8 +163,8 @@ func (a *Appliance) inject(f Fault, where string) error {
 	return nil
 }
 
-// WithFaults injects faults from the start. [NewServer] refuses what [Appliance.Inject]
-// would refuse.
+// WithFaults injects faults from the start. [NewServer] refuses the faults that
+// [Appliance.Inject] refuses.
 func WithFaults(faults ...Fault) Option {
 	return func(a *Appliance) error {
 		a.late = append(a.late, func() error {
@@ -177,8 +179,8 @@ func WithFaults(faults ...Fault) Option {
 	}
 }
 
-// ClearFaults removes all faults. Those that never applied to a request are still listed
-// by [Appliance.MissedFaults].
+// ClearFaults removes all faults. [Appliance.MissedFaults] still lists those that never
+// applied to a request.
 func (a *Appliance) ClearFaults() {
 	a.enter()
 	defer a.mu.Unlock()
@@ -186,9 +188,9 @@ func (a *Appliance) ClearFaults() {
 	a.faults = nil
 }
 
-// MissedFaults lists the faults that have not applied to any request yet, in the order in
-// which they were injected, but for those that MayMiss. The test of [NewServer] fails where
-// any is left at its end.
+// MissedFaults returns the faults that have not applied to any request yet, in the order
+// of their injection, except those with MayMiss. The test of [NewServer] fails if there
+// are any at its end.
 func (a *Appliance) MissedFaults() []Fault {
 	a.enter()
 	defer a.mu.Unlock()

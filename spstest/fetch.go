@@ -12,8 +12,8 @@ import (
 
 const fetchPath = "firmware/fetch"
 
-// The statuses of a download. Installing is shown as the variant
-// fetch-installing says.
+// The statuses of a download. The variant fetch-installing sets the status of an
+// installation.
 const (
 	fetchQueued     = "queued"
 	fetchInProgress = "in-progress"
@@ -27,11 +27,11 @@ const (
 type fetch struct {
 	Key    string `json:"key"`
 	URL    string `json:"url"`
-	SHA256 string `json:"sha256,omitempty"` // "": nobody asked for a check
+	SHA256 string `json:"sha256,omitempty"` // "" means that no check was requested
 	Status string `json:"status"`
-	Polls  int    `json:"polls"`            // how often somebody looked
-	Slot   string `json:"slot,omitempty"`   // where the image went
-	Reason string `json:"reason,omitempty"` // of the failure
+	Polls  int    `json:"polls"`            // how often it was polled
+	Slot   string `json:"slot,omitempty"`   // the slot of the image
+	Reason string `json:"reason,omitempty"` // the reason for the failure
 }
 
 func (f *fetch) over() bool {
@@ -41,10 +41,10 @@ func (f *fetch) over() bool {
 // served is what a URL gives.
 type served struct{ version, sha256 string }
 
-// WithFetchPolls sets how many looks at a download see it unfinished; the
-// default is 3. A look is a GET of its record or of the list of all. The first
-// one sees it queued, the last one of three and more sees the installation,
-// which cannot be cancelled, those between see it in progress.
+// WithFetchPolls sets how many polls see a download unfinished; the default is 3. A poll
+// is a GET of its record or of the list. The first poll sees the download queued. The
+// last of three or more sees the installation, which cannot be cancelled. The polls in
+// between see it in progress.
 func WithFetchPolls(n int) Option {
 	return func(a *Appliance) error {
 		if n < 0 {
@@ -55,10 +55,9 @@ func WithFetchPolls(n int) Option {
 	}
 }
 
-// ServeImage makes a firmware/fetch of the URL give an image with this version
-// and SHA-256; an empty SHA-256 passes every check. An image without a version
-// is a broken one. The appliance downloads nothing: any other URL is a failed
-// download.
+// ServeImage makes a firmware/fetch of the URL return an image with the given version and
+// SHA-256. An empty SHA-256 passes every check. An image without a version is broken. The
+// appliance downloads nothing: any other URL is a failed download.
 func (a *Appliance) ServeImage(url, version, sha256 string) {
 	a.enter()
 	defer a.mu.Unlock()

@@ -8,46 +8,46 @@ import (
 	"strconv"
 )
 
-// Slot is one place for a firmware image. Without a Version it is empty.
+// Slot is a slot for a firmware image. It is empty if it has no Version.
 type Slot struct {
 	Key          string       `json:"key"`                     // "1" to "5"
 	Version      string       `json:"version,omitempty"`       // dotted, "8.0.0"
 	UpgradeNotes string       `json:"upgrade_notes,omitempty"` // the text of the upgrade notes
-	UpgradeNews  *string      `json:"upgrade_news,omitempty"`  // news for this image; nil: none
+	UpgradeNews  *string      `json:"upgrade_news,omitempty"`  // news about this image, or nil
 	Current      bool         `json:"current,omitempty"`       // the running firmware
-	AfterReboot  bool         `json:"after_reboot,omitempty"`  // the firmware after the next reboot
-	TestFailure  *TestFailure `json:"test_failure,omitempty"`  // what a test of the slot finds; nil: nothing
+	AfterReboot  bool         `json:"after_reboot,omitempty"`  // the firmware for the next boot
+	TestFailure  *TestFailure `json:"test_failure,omitempty"`  // the result of a failed test of the slot, or nil
 }
 
-// TestFailure is what a firmware test finds.
+// TestFailure is the result of a firmware test that fails.
 type TestFailure struct {
 	ExitCode int    `json:"exit_code"`    // 1 in the guide
 	Summary  string `json:"test_summary"` // free text of several lines
 }
 
-// VersionIncompatible is the failure of a firmware that the upgrade policy
+// VersionIncompatible returns the failure for a firmware version that the upgrade policy
 // does not allow.
 func VersionIncompatible() *TestFailure {
 	return &TestFailure{1, "HA check started\nHA check finished\nVersion check started\n" +
 		"Upgrading from the running version to this one is not supported: install the latest LTS release first\nVersion check failed"}
 }
 
-// NotEnoughStorage is the failure of an upgrade that would fill the disk.
+// NotEnoughStorage returns the failure for an upgrade that would fill the disk.
 func NotEnoughStorage() *TestFailure {
 	return &TestFailure{1, "HA check started\nHA check finished\nVersion check started\nVersion check finished\nStorage check started\n" +
 		"Not enough free space on the firmware partition: 1843 MiB needed, 612 MiB available\nStorage check failed"}
 }
 
-// ConfigurationIncompatible is the failure of a configuration that the new
-// firmware does not support.
+// ConfigurationIncompatible returns the failure for a configuration that the new firmware
+// does not support.
 func ConfigurationIncompatible() *TestFailure {
 	return &TestFailure{1, "HA check started\nHA check finished\nVersion check started\nVersion check finished\n" +
 		"Storage check started\nStorage check finished\nConfiguration check started\n" +
 		"The SSH settings policy 'legacy' uses a key exchange that the new firmware does not support\nConfiguration check failed"}
 }
 
-// TaintedFirmware is the failure of an appliance whose files were changed by
-// hand.
+// TaintedFirmware returns the failure for an appliance whose files were modified
+// manually.
 func TaintedFirmware() *TestFailure {
 	return &TestFailure{1, "HA check started\nHA check finished\nIntegrity check started\n" +
 		"Modified files in the core firmware: 2\nModified files in the boot firmware: 1\nIntegrity check failed"}
@@ -83,7 +83,7 @@ func (s Slot) clone() Slot {
 	return s
 }
 
-// Slots gives the firmware slots.
+// Slots returns the firmware slots.
 func (a *Appliance) Slots() []Slot {
 	a.enter()
 	defer a.mu.Unlock()
@@ -94,9 +94,9 @@ func (a *Appliance) Slots() []Slot {
 	return slots
 }
 
-// SetSlot replaces the slot with the same key, or adds one. At most one slot is
-// current and one is after the reboot: a slot that becomes so takes it from
-// the others.
+// SetSlot replaces the slot with the same key, or adds a slot. At most one slot is
+// current, and at most one is for the next boot: setting it on a slot removes it from the
+// others.
 func (a *Appliance) SetSlot(slot Slot) {
 	a.enter()
 	defer a.mu.Unlock()
@@ -226,7 +226,7 @@ func asNumber(s string) any {
 	return n
 }
 
-// testPassed is the summary of a test that finds nothing.
+// testPassed is the summary of a test that passes.
 const testPassed = "HA check started\nHA check finished"
 
 func (a *Appliance) testFirmware(x *exchange) answer {

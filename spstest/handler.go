@@ -15,10 +15,10 @@ import (
 	"time"
 )
 
-// maxBody bounds what one request may carry.
+// maxBody limits the body of a request.
 const maxBody = 64 << 20
 
-// endlessStart and endlessMore are the body that never ends.
+// endlessStart and endlessMore are the body that does not end.
 var (
 	endlessStart = []byte(`{"body":"`)
 	endlessMore  = bytes.Repeat([]byte("0123456789abcdef"), 256)
@@ -33,7 +33,7 @@ type outcome struct {
 	last     bool // nothing follows on this connection: a restart has begun
 }
 
-// The ways a connection ends. They are what net/http gives for them.
+// The errors with which a connection ends. They are those that net/http returns.
 var (
 	errRefused = &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
 	errReset   = &net.OpError{Op: "read", Net: "tcp", Err: syscall.ECONNRESET}
@@ -204,8 +204,8 @@ func plainPath(p string) string {
 	return strings.Join(segments, "/")
 }
 
-// Handler is the appliance without TLS and without the faults that end or
-// cripple a connection.
+// Handler returns the appliance as an http.Handler, without TLS and without the faults
+// that end or damage a connection.
 func (a *Appliance) Handler() http.Handler { return a.handler(false) }
 
 func (a *Appliance) handler(connection bool) http.Handler {
@@ -273,7 +273,7 @@ func (a *Appliance) write(w http.ResponseWriter, r *http.Request, out outcome) {
 	}
 }
 
-// curlExpects is the length from which on curl sends an Expect by itself.
+// curlExpects is the body length from which curl sends an Expect header by itself.
 const curlExpects = 1 << 20
 
 // expectationFailed refuses an Expect. With a body that is long or of unknown length it
@@ -333,11 +333,11 @@ func resetConn(conn net.Conn) {
 	_ = conn.Close()
 }
 
-// RoundTrip answers a request in process: an [http.RoundTripper] without
-// sockets. Faults of the connection become errors, with the types that
-// net/http gives: a refusal is a *net.OpError of ECONNREFUSED, a cut before the
-// execution one of ECONNRESET, a cut after it io.ErrUnexpectedEOF. The
-// certificate of an X.509 login is taken from the request's TLS member.
+// RoundTrip answers a request in process: the appliance is an [http.RoundTripper] without
+// sockets. Connection faults become errors with the types of net/http: a refusal is a
+// *net.OpError of ECONNREFUSED, a cut before the execution is one of ECONNRESET, and a
+// cut after it is io.ErrUnexpectedEOF. For an X.509 login, the certificate is taken from
+// the TLS field of the request.
 func (a *Appliance) RoundTrip(req *http.Request) (*http.Response, error) {
 	ctx := req.Context()
 	if req.Body != nil {

@@ -6,9 +6,9 @@ import (
 	"net/http"
 )
 
-// healthy is the guide's sample of a health status with the numbers of an
-// appliance that has nothing to complain about. What the guide's sample has
-// behind system_details.disk.total is not readable.
+// healthy is the guide's sample of a health status with the values of a healthy
+// appliance. The members of the guide's sample after system_details.disk.total are not
+// available.
 const healthy = `{
 	"cpu":3.0,"disk":12.0,
 	"firmware":{"integrity":{"boot":"OK","core":"OK"},"tainted_files":{"boot":0,"core":0,"ha_other":0}},
@@ -23,12 +23,12 @@ const healthy = `{
 	"system_details":{"cpu":{"guest":0.0,"guest_nice":0.0,"idle":97.0,"iowait":0.0,"irq":0.0,"nice":0.0,"softirq":0.0,"steal":0.0,"system":2.0,"user":1.0},
 		"disk":{"free":176000000000,"percent":12.0,"total":200000000000}}}`
 
-// SetHealth lays members over the health status of a healthy appliance, as in
+// SetHealth changes members of the health status of a healthy appliance, as in
 //
 //	{"firmware":{"tainted_files":{"core":2}},"disk":96.5}
 //
-// Objects are merged, everything else is replaced. nil makes the appliance
-// healthy again. SetHealth panics if the JSON is not an object.
+// Objects are merged; everything else is replaced. nil makes the appliance healthy again.
+// SetHealth panics if the JSON is not an object.
 func (a *Appliance) SetHealth(health json.RawMessage) {
 	merged, err := layHealth(health)
 	if err != nil {

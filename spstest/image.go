@@ -11,15 +11,14 @@ import (
 	"strings"
 )
 
-// imageMagic begins the line that identifies an image. The real format is not
-// documented; this one stands for it.
+// imageMagic starts the line that identifies an image. The real format is not documented.
 const imageMagic = "SPS-FIRMWARE "
 
-// imageHead is how much of an image is kept to find its version.
+// imageHead is how much of an image is stored to find its version.
 const imageHead = 64 << 10
 
-// imageBlock is what an image repeats after its first line; the start of each
-// copy is overwritten by its number, so that no two parts are the same.
+// imageBlock is the length of the block that an image repeats after its first line. Each
+// copy starts with its number, so that no two blocks are equal.
 const imageBlock = 4096
 
 var imageFiller = func() []byte {
@@ -30,15 +29,15 @@ var imageFiller = func() []byte {
 	return filler
 }()
 
-// Image is a firmware image of a size that the appliance believes in: the line
-// "SPS-FIRMWARE <version>" and a filling, the same one each time, which is
-// made as it is read. [io.NewSectionReader] turns it into a reader. A size
-// that cuts the line makes a broken image.
+// Image returns a valid firmware image of the given size: the line "SPS-FIRMWARE
+// <version>" and a filling that is the same in every run. The content is generated while
+// it is read. [io.NewSectionReader] makes a reader of it. A size that cuts the first line
+// makes a broken image.
 func Image(version string, size int64) io.ReaderAt {
 	return image{imageMagic + version + "\n", size}
 }
 
-// ImageSHA256 is the SHA-256 of the [Image] in lower-case hex.
+// ImageSHA256 returns the SHA-256 of the [Image] in lower-case hex digits.
 func ImageSHA256(version string, size int64) string {
 	h := sha256.New()
 	_, _ = io.Copy(h, io.NewSectionReader(Image(version, size), 0, size))

@@ -9,21 +9,21 @@ import (
 
 // Request is one request as the appliance received it.
 //
-// Header holds what was sent, the values of Cookie and Authorization included,
-// because assertions need them: do not print it where secrets must not appear.
+// Header includes the values of Cookie and Authorization, because assertions need them.
+// Do not print it where secrets must not appear.
 type Request struct {
 	Method   string        // as sent
 	Path     string        // escaped as sent, with /api
-	RawQuery string        // as sent, "" for none
+	RawQuery string        // as sent; "" if there is none
 	Header   http.Header   // as sent, with secrets
 	Body     []byte        // nil for an upload, which is not kept
-	Size     int64         // how much body arrived
-	Status   int           // of the answer; 0 when none was sent
-	Session  string        // label of the session that the cookie names or that the login began, live or ended: "s1", "s2"; never the cookie's value
-	Executed bool          // an endpoint did its work: past all checks of session, method and rights
-	Running  bool          // the execution goes on, or waits for its turn: Executed may become true
+	Size     int64         // received bytes of the body
+	Status   int           // status of the answer; 0 if none was sent
+	Session  string        // label of the session of the cookie or of the login, live or ended: "s1", "s2"; never the cookie's value
+	Executed bool          // an endpoint executed it, after all checks of session, method and rights
+	Running  bool          // it is being executed or waits for its turn: Executed may become true
 	Duration time.Duration // until the answer, by the appliance's clock
-	Ignored  []string      // members that a POST or PUT of the configuration wrote and the appliance does not know, such as "rules/0/nmae"
+	Ignored  []string      // unknown members that a POST or PUT of the configuration wrote, such as "rules/0/nmae"
 }
 
 func (r *Request) clone() Request {
@@ -34,8 +34,8 @@ func (r *Request) clone() Request {
 	return c
 }
 
-// Journal gives every request in the order of arrival, those that a [Fault]
-// refused or cut too.
+// Journal returns every request in the order of arrival, including those that a [Fault]
+// refused or cut.
 func (a *Appliance) Journal() []Request {
 	a.enter()
 	defer a.mu.Unlock()
@@ -46,7 +46,7 @@ func (a *Appliance) Journal() []Request {
 	return requests
 }
 
-// ResetJournal forgets the requests so far.
+// ResetJournal removes all requests from the journal.
 func (a *Appliance) ResetJournal() {
 	a.enter()
 	defer a.mu.Unlock()

@@ -26,8 +26,9 @@ type takesRule struct {
 	takes        time.Duration
 }
 
-// WithTakes makes every request of the method, "" for any, whose path below /api/
-// matches the glob take that long, see [Appliance.SetTakes].
+// WithTakes makes every request with the method and a path below /api/ that matches the
+// glob last for the given time, see [Appliance.SetTakes]. An empty method matches every
+// method.
 func WithTakes(method, glob string, d time.Duration) Option {
 	return func(a *Appliance) error {
 		a.late = append(a.late, func() error {
@@ -40,15 +41,14 @@ func WithTakes(method, glob string, d time.Duration) Option {
 	}
 }
 
-// SetTakes makes every request of the method, "" for any, whose path below /api/
-// matches the glob take that long by the appliance's clock, from now on; 0 takes the
-// rule for this method and glob away. The glob is that of [Fault].Path, as in
-// "transaction" or "firmware/*". Of several rules that match a request the one that was
-// set last counts, and [Fault].Takes counts before all of them. What takes time does as
-// is said there.
+// SetTakes makes every further request with the method and a path below /api/ that
+// matches the glob last for the given time, by the appliance's clock. An empty method
+// matches every method. 0 removes the rule for this method and glob. The glob is like
+// [Fault].Path: "transaction" or "firmware/*". If several rules match a request, the last
+// one applies. [Fault].Takes, which describes the effects, overrides all rules.
 //
-// SetTakes refuses a method or a glob that [Appliance.Inject] refuses, and a time that is
-// negative, in the way that Inject does: it ends the test, or panics.
+// SetTakes refuses an invalid method or glob, and a negative time, in the way of
+// [Appliance.Inject]: it ends the test, or panics.
 func (a *Appliance) SetTakes(method, glob string, d time.Duration) {
 	if a.tb != nil {
 		a.tb.Helper()
@@ -86,19 +86,19 @@ func (a *Appliance) takesOf(x *exchange) time.Duration {
 	return 0
 }
 
-// Busy is the number of requests whose execution goes on at this moment, or waits for
-// its turn, whether their clients are still there or not.
+// Busy returns the number of requests that are being executed or wait for their turn,
+// including those whose clients have left.
 func (a *Appliance) Busy() int {
 	a.enter()
 	defer a.mu.Unlock()
 	return len(a.operations) + len(a.waiting)
 }
 
-// WaitIdle waits until no execution goes on any more: what outlived its client has had
-// its effect then. It gives an error if ctx is done before, or if the appliance is
-// closed before.
+// WaitIdle waits until no request is being executed. Then requests that outlived their
+// client have had their effect. It returns an error if ctx ends or the appliance is
+// closed first.
 //
-// With a clock of [WithClock] that stands still, move it first: WaitIdle does not.
+// If the clock of [WithClock] stands still, move it first: WaitIdle does not move it.
 func (a *Appliance) WaitIdle(ctx context.Context) error {
 	for {
 		a.enter()

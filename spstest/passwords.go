@@ -7,11 +7,12 @@ import (
 	"strings"
 )
 
-// passwordsJoinPath joins the appliance to Safeguard for Privileged Passwords.
+// passwordsJoinPath is the endpoint that joins the appliance to Safeguard for Privileged
+// Passwords.
 const passwordsJoinPath = "cluster/spp"
 
-// alreadyJoined is the code of Safeguard for Privileged Passwords for an appliance that
-// is joined to one.
+// alreadyJoined is the error code of Safeguard for Privileged Passwords for an appliance
+// that is already joined.
 const alreadyJoined = 60657
 
 // joinPasswords joins the appliance to Safeguard for Privileged Passwords. Whether the

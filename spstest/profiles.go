@@ -31,7 +31,7 @@ var profiles = map[string]profile{
 	"8.0": {firmware: "8.0.0", upgrade: "8.1.0", autoOpen: true, loginMethods: true, pluginSDK: true, browserToken: true, snapshots: true},
 }
 
-// Profiles lists the names that [WithProfile] takes.
+// Profiles returns the names of the profiles for [WithProfile].
 func Profiles() []string { return slices.Sorted(maps.Keys(profiles)) }
 
 // slots are those of an appliance that nobody has given any.

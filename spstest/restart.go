@@ -11,36 +11,36 @@ import (
 	"time"
 )
 
-// Restart tells how a restart goes. It goes on with what the appliance meets,
-// never with the time: each number says how many requests, or connections, meet
-// a phase. None makes the phase be left out.
+// Restart says how a restart proceeds. It advances with requests and connections, not
+// with time: each number says how many of them meet a phase. 0 leaves a phase out.
 type Restart struct {
-	// Up requests after the one that caused the restart are served as before.
+	// Up is the number of requests after the one that caused the restart that are served
+	// as before.
 	Up int
-	// Refused connections are refused. A listening appliance resets them as
-	// soon as they are made. A connection from before the restart is reset by
-	// its next request, which counts if it comes in this phase.
+	// Refused is the number of refused connections. An appliance that listens resets them
+	// as soon as they are made. A connection from before the restart is reset at its next
+	// request, which counts if it comes in this phase.
 	Refused int
-	// Unavailable requests get a 503 with the HTML page of a front-end web
-	// server.
+	// Unavailable is the number of requests that get a 503 with the HTML page of a
+	// front-end web server.
 	Unavailable int
-	// Starting requests meet an appliance that tells the public part of
-	// /api/info and nothing else; a login fails, see the variants
-	// starting-login and starting-setup.
+	// Starting is the number of requests that meet a starting appliance. It serves only
+	// the public part of /api/info, and logins fail, see the variants starting-login and
+	// starting-setup.
 	Starting int
 }
 
-// defaultRestart is what [WithRestart] replaces.
+// defaultRestart is the restart without [WithRestart].
 var defaultRestart = Restart{Up: 1, Refused: 3, Unavailable: 2, Starting: 2}
 
-// Outcome is what a restart comes to.
+// Outcome is the outcome of a restart.
 type Outcome int
 
 // The outcomes of a restart.
 const (
-	OutcomeNewVersion     Outcome = iota // the firmware of the slot for after the reboot runs
-	OutcomeOldVersion                    // the firmware from before the restart runs, and is the one for after the next reboot
-	OutcomeNeverBack                     // connections are refused for good
+	OutcomeNewVersion     Outcome = iota // the appliance runs the firmware of the slot for the next boot
+	OutcomeOldVersion                    // the appliance runs the old firmware, which is also the one for the next boot
+	OutcomeNeverBack                     // connections are refused from then on
 	OutcomeNewCertificate                // like OutcomeNewVersion, with a new certificate of a new CA
 )
 
@@ -55,8 +55,8 @@ const (
 	starting
 )
 
-// WithRestart sets how restarts go; the default is 1 request served, 3
-// connections refused, 2 requests unavailable and 2 starting.
+// WithRestart sets how restarts proceed. The default is 1 request served, 3 connections
+// refused, 2 requests unavailable and 2 starting.
 func WithRestart(r Restart) Option {
 	return func(a *Appliance) error {
 		if min(r.Up, r.Refused, r.Unavailable, r.Starting) < 0 {
@@ -67,15 +67,15 @@ func WithRestart(r Restart) Option {
 	}
 }
 
-// AfterRestart sets what restarts come to, one under way included.
+// AfterRestart sets the outcome of restarts, including one that is running.
 func (a *Appliance) AfterRestart(outcome Outcome) {
 	a.enter()
 	defer a.mu.Unlock()
 	a.outcome = outcome
 }
 
-// Restart restarts the appliance without an upgrade, as somebody at its console
-// does. The firmware of the slot for after the reboot runs afterwards.
+// Restart restarts the appliance without an upgrade, as an administrator at the console
+// does. Afterwards, the appliance runs the firmware of the slot for the next boot.
 func (a *Appliance) Restart() {
 	a.enter()
 	defer a.mu.Unlock()
@@ -83,7 +83,7 @@ func (a *Appliance) Restart() {
 	a.settle()
 }
 
-// Restarts is the number of restarts so far, one under way included.
+// Restarts returns the number of restarts so far, including one that is running.
 func (a *Appliance) Restarts() int {
 	a.enter()
 	defer a.mu.Unlock()

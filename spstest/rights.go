@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Right is what a user may do: [FullAccess], [ReadOnly], or the result of
+// Right is a right of a user: [FullAccess], [ReadOnly], [NoSearch], or the result of
 // [ReadOnlyAt] or [NoAccessTo].
 type Right string
 
@@ -15,25 +15,26 @@ type Right string
 const (
 	FullAccess Right = "full"                // everything
 	ReadOnly   Right = "read-only"           // log in and read; writes are refused with Unauthorized
-	NoSearch   Right = "none:audit/sessions" // everything but searching and downloading recorded sessions
+	NoSearch   Right = "none:audit/sessions" // everything except searching and downloading recorded sessions
 )
 
-// noAccess is never a right for everything: such a user could not do anything.
+// noAccess is never a right for all paths: such a user could not do anything.
 const noAccess Right = "none"
 
-// ReadOnlyAt makes a path such as "configuration/trust_stores", and what is
-// below it, readable only. Of the rights that name a path, that of the longest
-// one counts.
+// ReadOnlyAt returns a right that makes a path such as "configuration/trust_stores", and
+// everything below it, read-only. If several rights name a path, the longest path
+// applies.
 func ReadOnlyAt(path string) Right { return at(ReadOnly, path) }
 
-// NoAccessTo makes a path such as "configuration/aaa", and what is below it,
-// neither readable nor writable. Listings above it still name it.
+// NoAccessTo returns a right that makes a path such as "configuration/aaa", and
+// everything below it, neither readable nor writable. Listings above it still name it.
 //
-// Trust stores are an exception of the guide: whoever has no right on
-// "configuration/trust_stores" can still read them with one on what refers to trust
-// stores, which is "configuration/aaa/settings", "configuration/policies/ldap_servers" and
-// "starling/join", and has the right there that "configuration/management" gives. To keep
-// somebody out, take those away as well.
+// Trust stores are an exception in the guide. A user without a right on
+// "configuration/trust_stores" can still read them with a right on an endpoint that
+// refers to trust stores: "configuration/aaa/settings",
+// "configuration/policies/ldap_servers" or "starling/join". A right on
+// "configuration/management" also applies to trust stores. To deny access to them, remove
+// those rights as well.
 func NoAccessTo(path string) Right { return at(noAccess, path) }
 
 func at(right Right, path string) Right {
@@ -64,8 +65,8 @@ func (u *user) grant(right Right) error {
 	return nil
 }
 
-// trustStoreReferrers are where a right lets one read trust stores, too: the guide's
-// examples of an ACL, as paths.
+// trustStoreReferrers are the endpoints whose rights also allow reading trust stores: the
+// guide's examples of an ACL, as paths.
 var trustStoreReferrers = []string{"configuration/aaa/settings", "configuration/policies/ldap_servers", joinPath}
 
 // may tells whether a user may read or write at a path.

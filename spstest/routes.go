@@ -127,8 +127,8 @@ var routes = []route{
 	{"userinfo", false, methods{"GET": (*Appliance).getUserInfo}},
 }
 
-// Implemented lists what the appliance can do, as "GET /api/firmware/slots".
-// A "*" in a path stands for the key of an object.
+// Implemented lists the implemented endpoints, as "GET /api/firmware/slots". A "*" in a
+// path stands for the key of an object.
 func Implemented() []string {
 	var all []string
 	add := func(p string, allowed []string) {

@@ -26,7 +26,7 @@ func addNetwork(t *tree) {
 	// That there are these three is known from /api/info, the body is not readable.
 	t.singleton("network/naming", recordOf(map[string]*shape{"domainname": textual(), "hostname": textual(), "nickname": nullable(textual())}),
 		`{"domainname":"example","hostname":"sps","nickname":null}`)
-	// Of the body of an interface no more is readable than its addresses.
+	// Only the addresses of an interface's body are available.
 	t.collection("network/nics", recordOf(map[string]*shape{"interfaces": opened(recordOf(nil))})).fixed = true
 	t.object("network/nics", "nic1", `{"interfaces":{
 		"@order":["ff7574025754b3df1647001","ff7574025754b3df1647002"],

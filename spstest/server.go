@@ -24,14 +24,13 @@ const inProcessAddr = "appliance.test"
 // TB is the part of testing.TB that [NewServer] needs. The package does not import
 // testing, so that programs can use it.
 type TB interface {
-	Helper()                           // takes this package out of the position of a failure
+	Helper()                           // marks the caller as a helper
 	Cleanup(func())                    // closes the appliance at the end of the test
 	Errorf(format string, args ...any) // reports the faults that never applied to a request
-	Fatalf(format string, args ...any) // ends a test whose appliance cannot start, or cannot do what it is told
+	Fatalf(format string, args ...any) // ends a test whose appliance cannot start or gets an invalid instruction
 }
 
-// Appliance is one simulated appliance. Its methods may be called from any
-// number of goroutines.
+// Appliance is one simulated appliance. Its methods are safe for concurrent use.
 type Appliance struct {
 	profile   profile
 	variants  map[string]string
@@ -107,8 +106,9 @@ type Appliance struct {
 // Option changes an appliance before it starts.
 type Option func(*Appliance) error
 
-// WithCredentials replaces the default administrator, admin with password a. The
-// administrator has all rights, or those that the state of [WithState] has for that name.
+// WithCredentials replaces the default administrator, who is admin with the password a.
+// The administrator has all rights, or those that the state of [WithState] has for that
+// name.
 func WithCredentials(username, password string) Option {
 	return func(a *Appliance) error {
 		if username == "" {
@@ -123,8 +123,9 @@ func WithCredentials(username, password string) Option {
 	}
 }
 
-// WithUser adds a user. Without rights given, the user has [FullAccess], or those that
-// the state of [WithState] has for that name; rights that are given together all restrict.
+// WithUser adds a user. Without rights, the user has [FullAccess], or the rights that the
+// state of [WithState] has for that name. If several rights are given, each restricts the
+// user.
 func WithUser(name, password string, rights ...Right) Option {
 	return func(a *Appliance) error {
 		u := &user{name: name, password: password, named: true, added: true, granted: len(rights) > 0}
@@ -139,8 +140,8 @@ func WithUser(name, password string, rights ...Right) Option {
 }
 
 // WithClientCA accepts X.509 logins (GET authentication?type=x509) with client
-// certificates that the given CA signed. The user is the certificate's common
-// name; a name that no user has gets full rights.
+// certificates that the given CA signed. The user name is the common name of the
+// certificate. An unknown user gets full rights.
 func WithClientCA(caPEM []byte) Option {
 	return func(a *Appliance) error {
 		pool := x509.NewCertPool()
@@ -152,15 +153,14 @@ func WithClientCA(caPEM []byte) Option {
 	}
 }
 
-// WithClock replaces time.Now as the appliance's clock: session limits, cookies and
-// the requests that take time, see [WithTakes], follow it.
+// WithClock replaces time.Now as the appliance's clock, which session limits, cookies and
+// slow requests (see [WithTakes]) use.
 func WithClock(now func() time.Time) Option {
 	return func(a *Appliance) error { a.clock = now; return nil }
 }
 
-// WithSessionLifetime sets after how long without a request a session ends;
-// the default is 12 hours. The variant session-limit makes it count from the
-// login instead.
+// WithSessionLifetime sets how long a session lives without a request; the default is 12
+// hours. With the variant session-limit, the time counts from the login.
 func WithSessionLifetime(d time.Duration) Option {
 	return func(a *Appliance) error {
 		if d <= 0 {
@@ -171,28 +171,27 @@ func WithSessionLifetime(d time.Duration) Option {
 	}
 }
 
-// WithListenAddress makes the appliance listen there instead of on a free port of
-// 127.0.0.1.
+// WithListenAddress sets the address to listen on, instead of a free port of 127.0.0.1.
 func WithListenAddress(addr string) Option {
 	return func(a *Appliance) error { a.listenOn = addr; return nil }
 }
 
-// WithListener makes the appliance accept connections there instead of listening by
-// itself, on a network in memory, for example. The appliance closes the listener.
+// WithListener makes the appliance accept connections from a listener, for example one in
+// memory, instead of listening itself. The appliance closes the listener.
 func WithListener(listener net.Listener) Option {
 	return func(a *Appliance) error { a.listener = listener; return nil }
 }
 
-// WithoutListener makes an appliance that does not listen: use it through
-// [Appliance.RoundTrip] or [Appliance.Handler]. It needs no socket, and so fits into a
-// bubble of testing/synctest.
+// WithoutListener makes an appliance that does not listen. Use it through
+// [Appliance.RoundTrip] or [Appliance.Handler]. It needs no socket, so it works in a
+// testing/synctest bubble.
 func WithoutListener() Option {
 	return func(a *Appliance) error { a.unheard = true; return nil }
 }
 
-// WithCertificate serves the given certificate instead of a new one, for tests
-// of a wrong CA or of a certificate that changed or stayed. [Appliance.CA] then
-// is the last certificate of its chain.
+// WithCertificate sets the server certificate, for tests with a wrong CA or with a
+// certificate that changes or stays. [Appliance.CA] then returns the last certificate of
+// its chain.
 func WithCertificate(certificate tls.Certificate) Option {
 	return func(a *Appliance) error {
 		if len(certificate.Certificate) == 0 {
@@ -203,23 +202,21 @@ func WithCertificate(certificate tls.Certificate) Option {
 	}
 }
 
-// WithTrace calls f with every request once it is done. Calls may be
-// concurrent.
+// WithTrace calls f with every request after its end. Calls may be concurrent.
 func WithTrace(f func(Request)) Option {
 	return func(a *Appliance) error { a.trace = f; return nil }
 }
 
-// NewServer makes an appliance and serves it over TLS, as httptest.NewServer does: it
+// NewServer makes an appliance and serves it over TLS, like httptest.NewServer. It
 // accepts connections when NewServer returns, and [Appliance.Close] stops it. With
-// [WithoutListener] it does not listen, for tests in a bubble of testing/synctest.
+// [WithoutListener], it does not listen, for tests in a testing/synctest bubble.
 //
-// The appliance of a test is closed when the test ends, and then the test fails if a fault
-// never applied to a request, unless the fault says MayMiss. What cannot be done, an
-// option that is wrong or a fault that [Appliance.Inject] refuses, ends the test. Where
-// Fatalf of the test returns, NewServer returns nil.
+// If t is a test, the appliance is closed when the test ends. The test then fails if a
+// fault never applied to a request, unless the fault has MayMiss. An invalid option, and
+// a fault that [Appliance.Inject] refuses, end the test. If the test's Fatalf returns,
+// NewServer returns nil.
 //
-// A program gives nil in place of a test, and closes the appliance itself. What cannot be
-// done is a panic then.
+// If t is nil, the program must close the appliance itself, and errors are panics.
 func NewServer(t TB, opts ...Option) *Appliance {
 	if t != nil {
 		t.Helper()
@@ -322,7 +319,7 @@ func (a *Appliance) listen() (err error) {
 func (a *Appliance) serve(listener net.Listener) {
 	a.server = &http.Server{
 		Handler:           a.handler(true),
-		ErrorLog:          log.New(io.Discard, "", 0), // failed handshakes are what some tests are about
+		ErrorLog:          log.New(io.Discard, "", 0), // failed handshakes are part of some tests
 		ReadHeaderTimeout: time.Minute,
 		TLSNextProto:      map[string]func(*http.Server, *tls.Conn, http.Handler){}, // the appliance speaks HTTP/1.1; faults need its connection
 		ConnContext: func(ctx context.Context, conn net.Conn) context.Context {
@@ -382,9 +379,9 @@ func (a *Appliance) admit() (config *tls.Config, boots int) {
 	return a.tlsConfig, a.boots
 }
 
-// Close stops the appliance and waits for its goroutines. Further calls do
-// nothing. Requests that are still executed get no answer; what is due by the clock
-// happens when a method looks.
+// Close stops the appliance and waits for its goroutines. Further calls do nothing.
+// Requests that are still being executed get no answer. Effects that are due by the clock
+// happen at the next method call.
 func (a *Appliance) Close() {
 	a.closeOnce.Do(func() {
 		close(a.closed)
@@ -402,14 +399,14 @@ func (a *Appliance) Close() {
 	})
 }
 
-// Addr is the host and port the appliance listens on, "appliance.test" when it
+// Addr returns the host and port that the appliance listens on, or "appliance.test" if it
 // does not listen.
 func (a *Appliance) Addr() string { return a.addr }
 
-// CA is the PEM of the CA that signed the server certificate. The certificate
-// is valid for 127.0.0.1, ::1, localhost and appliance.test. Each appliance has a CA with
-// a name of its own, so that those of any number of appliances fit into one bundle.
-// Both change with [OutcomeNewCertificate].
+// CA returns the PEM of the CA that signed the server certificate. The certificate is
+// valid for 127.0.0.1, ::1, localhost and appliance.test. Each appliance has a CA with
+// its own name, so the CAs of several appliances fit into one bundle. CA and certificate
+// change with [OutcomeNewCertificate].
 func (a *Appliance) CA() []byte {
 	a.enter()
 	defer a.mu.Unlock()
@@ -417,7 +414,8 @@ func (a *Appliance) CA() []byte {
 	return bytes.Clone(a.ca)
 }
 
-// Fingerprint is the SHA-256 of the server certificate in lower-case hex.
+// Fingerprint returns the SHA-256 fingerprint of the server certificate in lower-case hex
+// digits.
 func (a *Appliance) Fingerprint() string {
 	a.enter()
 	defer a.mu.Unlock()
@@ -425,10 +423,10 @@ func (a *Appliance) Fingerprint() string {
 	return a.fingerprint
 }
 
-// Username is the name of the default administrator.
+// Username returns the name of the default administrator.
 func (a *Appliance) Username() string { return a.username }
 
-// Password is the present password of the default administrator.
+// Password returns the current password of the default administrator.
 func (a *Appliance) Password() string {
 	a.enter()
 	defer a.mu.Unlock()

@@ -2,8 +2,8 @@ package spstest
 
 import "net/http"
 
-// SetSetupStatus sets what /api/setup tells about the welcome wizard; it is
-// "completed" by default. "uninitialized" and "booting" are known, too.
+// SetSetupStatus sets the status of the setup in /api/setup. The default is "completed";
+// "uninitialized" and "booting" are also known.
 func (a *Appliance) SetSetupStatus(status string) {
 	a.enter()
 	defer a.mu.Unlock()

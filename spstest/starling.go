@@ -12,8 +12,7 @@ const (
 	joinPath     = "starling/join"
 )
 
-// What the appliance shows before it is joined, and is joined with if nobody
-// says anything else.
+// The values of an unjoined appliance, and the defaults of a join.
 const (
 	starlingEnvironment = "prod"
 	starlingInstance    = "starling-joiner-11111111-1111-1111-1111-111111111111"
@@ -87,23 +86,22 @@ func (a *Appliance) changeStarling(change func(body object)) {
 	}
 }
 
-// Starling is how an appliance stands to Starling.
+// Starling is the state of an appliance's join to Starling.
 type Starling struct {
-	// Joined tells whether it is joined.
+	// Joined is true if the appliance is joined.
 	Joined bool
-	// RemoteAccess tells whether remote access is on. It needs the join, and is off
-	// without it.
+	// RemoteAccess is true if remote access is enabled. It is false without a join.
 	RemoteAccess bool
 }
 
-// WithStarling joins the appliance to Starling from the start; without it it is not
-// joined.
+// WithStarling sets the state of the join from the start. Without it, the appliance is
+// not joined.
 func WithStarling(s Starling) Option {
 	return func(a *Appliance) error { a.SetStarling(s); return nil }
 }
 
-// SetStarling joins the appliance to Starling or takes it out, as somebody in the web
-// interface does, and switches remote access on or off.
+// SetStarling joins or unjoins the appliance and switches remote access on or off, as a
+// user of the web interface does.
 func (a *Appliance) SetStarling(s Starling) {
 	a.enter()
 	defer a.mu.Unlock()
@@ -116,7 +114,7 @@ func (a *Appliance) SetStarling(s Starling) {
 	})
 }
 
-// Starling tells how the appliance stands to Starling.
+// Starling returns the state of the join.
 func (a *Appliance) Starling() Starling {
 	a.enter()
 	defer a.mu.Unlock()

@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// stateFormat is the version of what [Appliance.State] writes.
+// stateFormat is the version of the format of [Appliance.State].
 const stateFormat = 1
 
 // state is what outlives the program.
@@ -36,16 +36,15 @@ type state struct {
 // stateUser is a user.
 type stateUser struct {
 	Name     string  `json:"name"`
-	Password *string `json:"password,omitempty"` // nil: none is right
+	Password *string `json:"password,omitempty"` // nil means that no password is correct
 	ReadOnly bool    `json:"read_only"`
 	Rights   []Right `json:"rights,omitempty"` // for paths
 }
 
-// State is what the appliance consists of, as JSON for [WithState]: slots, the
-// committed configuration, downloads, support bundles, products, health, setup,
-// cluster, and users with their rights and passwords. Sessions, their open transactions,
-// recorded sessions, requests that are still executed and a restart under way are not
-// part of it. It holds secrets.
+// State returns the state of the appliance as JSON for [WithState]: slots, the committed
+// configuration, downloads, support bundles, products, health, setup, cluster, and users
+// with their rights and passwords. It does not include sessions, their open transactions,
+// recorded sessions, running requests or a running restart. It contains secrets.
 func (a *Appliance) State() []byte {
 	a.enter()
 	defer a.mu.Unlock()
@@ -70,10 +69,10 @@ func (a *Appliance) State() []byte {
 	return b.Bytes()
 }
 
-// WithState takes the appliance up where [Appliance.State] left it. A user that
-// [WithCredentials] or [WithUser] names has the password of that option, and the rights of
-// the state unless WithUser gives some. A user whom the state has without a password
-// cannot log in by one until [Appliance.SetPassword].
+// WithState restores a state that [Appliance.State] returned. A user of [WithCredentials]
+// or [WithUser] has the password of that option, and the rights of the state unless
+// WithUser gives some. A user without a password in the state cannot log in by password
+// until [Appliance.SetPassword].
 func WithState(content []byte) Option {
 	return func(a *Appliance) error {
 		var s state

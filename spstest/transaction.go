@@ -19,19 +19,19 @@ type outsider struct{ name string }
 // Commit is one commit that succeeded.
 type Commit struct {
 	User    string // who committed
-	Message string // the commit message, "" for none
+	Message string // the commit message, or ""
 	Member  string // the member that carried the message: "commit_message", "message" or ""
 }
 
-// Commits lists the commits so far.
+// Commits returns the commits so far.
 func (a *Appliance) Commits() []Commit {
 	a.enter()
 	defer a.mu.Unlock()
 	return slices.Clone(a.commits)
 }
 
-// TransactionOpen tells whether any session has a transaction open. One that is being
-// committed is open to the end.
+// TransactionOpen reports whether any session has an open transaction. A transaction that
+// is being committed is open until the end.
 func (a *Appliance) TransactionOpen() bool {
 	a.enter()
 	defer a.mu.Unlock()
@@ -48,8 +48,8 @@ func (a *Appliance) anyOpen() bool {
 	return slices.ContainsFunc(a.operations, func(op *operation) bool { return op.x.commits != nil })
 }
 
-// LockedBy is who holds the configuration lock: the name of a user, or the
-// holder given to [Appliance.LockConfiguration]; "" if nobody does.
+// LockedBy returns the holder of the configuration lock: the name of a user, or the
+// holder from [Appliance.LockConfiguration]. It returns "" if the lock is free.
 func (a *Appliance) LockedBy() string {
 	a.enter()
 	defer a.mu.Unlock()
@@ -66,9 +66,9 @@ func (a *Appliance) holder() string {
 	return ""
 }
 
-// LockConfiguration makes somebody else, such as a user of the web interface,
-// hold the configuration lock until release is called. A session that holds it
-// already keeps it until its transaction ends.
+// LockConfiguration makes somebody else, such as a user of the web interface, hold the
+// configuration lock until release is called. A session that already holds the lock keeps
+// it until its transaction ends.
 func (a *Appliance) LockConfiguration(holder string) (release func()) {
 	o := &outsider{holder}
 	a.enter()
@@ -81,8 +81,8 @@ func (a *Appliance) LockConfiguration(holder string) (release func()) {
 	}
 }
 
-// WithCommitMessageRequired makes every commit need a message, as
-// require_commitlog in management/accounting does.
+// WithCommitMessageRequired makes every commit require a message, like require_commitlog
+// in management/accounting.
 func WithCommitMessageRequired() Option {
 	return func(a *Appliance) error {
 		a.committed.bodies[accountingPath] = json.RawMessage(`{"require_commitlog":true}`)

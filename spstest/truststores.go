@@ -17,8 +17,8 @@ import (
 
 const trustStoresPath = "configuration/trust_stores"
 
-// The objects of the guide's sample, whose custom store has no readable key,
-// and a store that something refers to.
+// The objects of the guide's sample, in which the key of the custom store is not
+// available, and a store that another object refers to.
 const (
 	builtInStore = "-7001"
 	customStore  = "5f0b1d3e-8c52-4a7e-9d4b-6f1a2c3e4d50"

@@ -14,22 +14,22 @@ import (
 	"strconv"
 )
 
-// uploadPath is the one path whose bodies are not held in memory.
+// uploadPath is the only path whose bodies are not held in memory.
 const uploadPath = "upload/firmware"
 
-// uploadField is the field of the form that holds the image.
+// uploadField is the form field of the image.
 const uploadField = "firmware"
 
-// Upload is an image that was uploaded and stored.
+// Upload is an uploaded and stored image.
 type Upload struct {
-	Version string // what its first line says
+	Version string // the version in its first line
 	SHA256  string // of the image, in lower-case hex
 	Size    int64  // of the image
-	Form    string // how it came: "multipart" or "raw"
-	Slot    string // the key of the slot that it went to
+	Form    string // the form of the upload: "multipart" or "raw"
+	Slot    string // the key of its slot
 }
 
-// Uploads lists the images that were uploaded and stored, in order.
+// Uploads returns the uploaded and stored images, in order.
 func (a *Appliance) Uploads() []Upload {
 	a.enter()
 	defer a.mu.Unlock()

@@ -61,11 +61,13 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/go-sps/sps/internal/simulate"
 )
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	code := simulate.Run(ctx, "spssim", os.Args[1:], os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
 }

@@ -153,7 +153,7 @@ func TestDemo(t *testing.T) {
 	}{
 		{"text", nil, clitest.Outcome{Stdout: demoStory + upgrade + "\nADDRESS: upgraded from 7.4.0 to 8.1.0, which is in slot 2.\n"}},
 		{"dry run", []string{"-dry-run", "-message", "CHG-1"}, clitest.Outcome{Stdout: demoStory +
-			"\nADDRESS: 8.1.0 in slot 2 passed the firmware test.\nWhat is left: no upgrade was begun; the appliance ran 7.4.0; the image stays in slot 2.\n"}},
+			"\nADDRESS: 8.1.0 in slot 2 passed the firmware test.\nWhat is left: no upgrade was started; the appliance ran 7.4.0; the image stays in slot 2.\n"}},
 		{"json", []string{"-output", "json"}, clitest.Outcome{Stdout: `{
   "appliance": "ADDRESS",
   "from": "7.4.0",
@@ -272,7 +272,7 @@ func TestSources(t *testing.T) {
 			want := result{
 				Appliance: a.Addr(), From: "7.4.0", To: test.to, Slot: test.slot,
 				Status: tested, Step: sps.StepTest, Summary: passedSummary,
-				Left: "no upgrade was begun; the appliance ran 7.4.0; the image stays in slot " + test.slot,
+				Left: "no upgrade was started; the appliance ran 7.4.0; the image stays in slot " + test.slot,
 			}
 			diff(t, exitOK, want, program.Run(t, t.Context(), reach(t, a, append(test.flags(t), "-dry-run")...)...))
 			runs(t, a, 0, "7.4.0")
@@ -311,7 +311,7 @@ func TestFails(t *testing.T) {
 	want := func(a *spstest.Appliance, step sps.FirmwareUpgradeStep) result {
 		return result{
 			Appliance: a.Addr(), From: "7.4.0", To: "8.0.0", Slot: "2", Status: failed, Step: step, Summary: broken.Summary,
-			Left: "no upgrade was begun; the appliance ran 7.4.0; the image stays in slot 2",
+			Left: "no upgrade was started; the appliance ran 7.4.0; the image stays in slot 2",
 		}
 	}
 	for _, flags := range [][]string{{"-slot", "2"}, {"-slot", "2", "-dry-run"}} {
@@ -333,7 +333,7 @@ func TestFails(t *testing.T) {
 	got := program.Run(t, t.Context(), reach(t, a, "-slot", "2", "-output", "text")...)
 	text := a.Addr() + ": 8.0.0 in slot 2 failed the firmware test.\n" +
 		"    " + strings.ReplaceAll(broken.Summary, "\n", "\n    ") + "\n" +
-		"What is left: no upgrade was begun; the appliance ran 7.4.0; the image stays in slot 2.\n"
+		"What is left: no upgrade was started; the appliance ran 7.4.0; the image stays in slot 2.\n"
 	if d := cmp.Diff(clitest.Outcome{Status: exitFailed, Stdout: text}, got); d != "" {
 		t.Errorf("text (-want +got):\n%s", d)
 	}
@@ -393,7 +393,7 @@ func TestConnectFails(t *testing.T) {
 	t.Parallel()
 	const nobody = "127.0.0.1:1" // a port that nothing gets by chance
 	flags := []string{"-username", clitest.Username, "-slot", "2"}
-	want := result{Status: errored, Step: stepConnect, Error: anyText, Left: "the appliance is as it was: nothing was begun"}
+	want := result{Status: errored, Step: stepConnect, Error: anyText, Left: "the appliance is as it was: nothing was started"}
 	for _, host := range []string{nobody, "https://sps1/"} {
 		want.Appliance = host
 		diff(t, exitError, want, program.Run(t, t.Context(), append(flags, "-appliance", host, "-output", "json")...))
@@ -476,18 +476,18 @@ func TestCancelled(t *testing.T) {
 		want  result // without what is always the same
 		says  string
 	}{
-		{"login", spstest.Fault{Method: "GET", Path: "authentication"}, slot2, result{Step: stepConnect, Left: "the appliance is as it was: nothing was begun"}, ""},
+		{"login", spstest.Fault{Method: "GET", Path: "authentication"}, slot2, result{Step: stepConnect, Left: "the appliance is as it was: nothing was started"}, ""},
 		{"prepare", spstest.Fault{Path: "firmware/slots"}, slot2,
-			result{Step: sps.StepPrepare, From: "7.4.0", Left: "no upgrade was begun; the appliance ran 7.4.0"}, ""},
+			result{Step: sps.StepPrepare, From: "7.4.0", Left: "no upgrade was started; the appliance ran 7.4.0"}, ""},
 		{"fetch", spstest.Fault{Method: "GET", Path: "firmware/fetch/*"}, func(*testing.T) []string {
 			return []string{"-url", imageURL, "-sha256", spstest.ImageSHA256("8.1.0", imageSize)}
 		}, result{Step: sps.StepFetch, From: "7.4.0", Left: anyText}, "its record stays"},
 		{"test", spstest.Fault{Path: "firmware/test"}, slot2,
-			result{Step: sps.StepTest, From: "7.4.0", To: "8.0.0", Slot: "2", Left: "no upgrade was begun; the appliance ran 7.4.0; the image stays in slot 2"}, ""},
+			result{Step: sps.StepTest, From: "7.4.0", To: "8.0.0", Slot: "2", Left: "no upgrade was started; the appliance ran 7.4.0; the image stays in slot 2"}, ""},
 		{"upgrade", spstest.Fault{Path: "firmware/upgrade"}, slot2,
-			result{Step: sps.StepUpgrade, From: "7.4.0", To: "8.0.0", Slot: "2", Summary: passedSummary, Left: anyText}, "whether the upgrade was begun is unknown"},
+			result{Step: sps.StepUpgrade, From: "7.4.0", To: "8.0.0", Slot: "2", Summary: passedSummary, Left: anyText}, "it is not known whether the upgrade was started"},
 		{"wait", spstest.Fault{Path: "info", Skip: 1}, slot2,
-			result{Step: sps.StepWait, From: "7.4.0", To: "8.0.0", Slot: "2", Summary: passedSummary, Left: anyText}, "the upgrade was begun"},
+			result{Step: sps.StepWait, From: "7.4.0", To: "8.0.0", Slot: "2", Summary: passedSummary, Left: anyText}, "the upgrade was started"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -551,12 +551,12 @@ func TestCancelledUpload(t *testing.T) {
 	got.Error = anyText
 	if d := cmp.Diff(result{
 		Appliance: a.Addr(), From: "7.4.0", Status: errored, Step: sps.StepUpload, Error: anyText,
-		Left: "no upgrade was begun; the appliance ran 7.4.0; the image was not uploaded",
+		Left: "no upgrade was started; the appliance ran 7.4.0; the image was not uploaded",
 	}, got); d != "" {
 		t.Errorf("result (-want +got):\n%s", d)
 	}
 	if len(a.Uploads()) != 0 {
-		t.Error("the appliance holds the image")
+		t.Error("the appliance has the image")
 	}
 }
 
@@ -569,8 +569,8 @@ func TestUploadAnswerLost(t *testing.T) {
 		slots bool // they can be listed afterwards
 		want  result
 	}{
-		{"known", true, result{Slot: "3", To: "8.1.0", Left: "no upgrade was begun; the appliance ran 7.4.0; the image is in slot 3, unless somebody else filled that"}},
-		{"unknown", false, result{Left: "no upgrade was begun; the appliance ran 7.4.0; whether the appliance holds the image is unknown"}},
+		{"known", true, result{Slot: "3", To: "8.1.0", Left: "no upgrade was started; the appliance ran 7.4.0; the image is in slot 3, unless somebody else filled that slot"}},
+		{"unknown", false, result{Left: "no upgrade was started; the appliance ran 7.4.0; it is not known whether the appliance has the image"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

@@ -56,7 +56,7 @@ func TestSignal(t *testing.T) {
 			got := clitest.Outcome{Status: cmd.ProcessState.ExitCode(), Stdout: stdout.String(), Stderr: stderr.String()}
 			diff(t, exitError, result{
 				Appliance: a.Addr(), From: "7.4.0", To: "8.0.0", Slot: "2", Status: errored, Step: sps.StepTest,
-				Error: anyText, Left: "no upgrade was begun; the appliance ran 7.4.0; the image stays in slot 2",
+				Error: anyText, Left: "no upgrade was started; the appliance ran 7.4.0; the image stays in slot 2",
 			}, got)
 			says(t, got, signal.String()+" signal received")
 			runs(t, a, 0, "7.4.0")

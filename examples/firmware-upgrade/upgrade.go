@@ -51,7 +51,7 @@ func upgrade(ctx context.Context, t target) (r result, logOut func() error) {
 	client, err := sps.Connect(ctx, t.host, t.credential, t.options...)
 	if err != nil {
 		r.Status, r.Error = errored, cli.Line(err.Error())
-		r.Left = "the appliance is as it was: nothing was begun"
+		r.Left = "the appliance is as it was: nothing was started"
 		return r, func() error { return nil }
 	}
 
@@ -89,7 +89,7 @@ func (r *result) finish(report *sps.FirmwareUpgradeReport, err error, dryRun boo
 		r.Status, r.Error = errored, cli.Line(err.Error())
 	case dryRun:
 		r.Status, r.Step = tested, sps.StepTest
-		r.Left = "no upgrade was begun; the appliance ran " + r.From + "; the image stays in slot " + r.Slot
+		r.Left = "no upgrade was started; the appliance ran " + r.From + "; the image stays in slot " + r.Slot
 	default:
 		r.Status, r.Step = upgraded, sps.StepVerify
 	}

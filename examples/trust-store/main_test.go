@@ -567,7 +567,7 @@ func TestSelfSignedServer(t *testing.T) {
 	withStore(t, a, "Ours")
 	r := comes(t, exitOK, changed, program.Run(t, t.Context(), reach(t, a, "-store", "Ours", "-rotate-in", clitest.File(t, pemOf(server)))...))
 	subjects(t, "added", r.Added, "server")
-	if !strings.HasPrefix(r.Note, "CN=server is no certificate authority") {
+	if !strings.HasPrefix(r.Note, "CN=server is not a certificate authority") {
 		t.Errorf("note %q", r.Note)
 	}
 }

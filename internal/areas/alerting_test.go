@@ -148,7 +148,7 @@ func TestUnknownAlert(t *testing.T) {
 		}, `there is no alert "scbAuthFailur": the appliance has [scbAuthFailure `},
 		"another case":       {func(a sps.TrafficAlerts) error { return a.Disable(sps.ChannelSNMP, "scbauthfailure") }, `is it "scbAuthFailure"?`},
 		"the error ignored":  {func(a sps.TrafficAlerts) error { a["scbTypo"] = sps.AlertSetting{Email: true}; return nil }, `there is no alert "scbTypo"`},
-		"an unknown channel": {func(a sps.TrafficAlerts) error { return a.EnableAll("fax") }, `alert channel "fax": use Email or SNMP`},
+		"an unknown channel": {func(a sps.TrafficAlerts) error { return a.EnableAll("fax") }, `alert channel "fax": use ChannelEmail or ChannelSNMP`},
 	} {
 		a.ResetJournal()
 		err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {

@@ -102,11 +102,11 @@ func TestHealthIssues(t *testing.T) {
 		`{` + good + `,` + raid + `}`:  nil,
 		`{` + good + `,"raid":null}`:   nil,
 		`{` + good + `,"raid":"none"}`: {"the RAID cannot be read"},
-		`{}`:                           {"whether files of the firmware were changed is not told", "the integrity of the firmware is not told", "how full the disk is is not told"},
-		`{"firmware":7,"disk":2}`:      {"whether files of the firmware were changed is not told", "the integrity of the firmware is not told"},
+		`{}`:                           {"the number of modified firmware files is not reported", "the integrity of the firmware is not reported", "the used disk space is not reported"},
+		`{"firmware":7,"disk":2}`:      {"the number of modified firmware files is not reported", "the integrity of the firmware is not reported"},
 		`{"firmware":{"tainted_files":{"boot":"0","core":"7","ha":[],"x":-1},"integrity":{"boot":null,"core":"CORRUPTED","y":1}},"disk":{}}`: {
-			"7 changed files in core", "how many files of ha were changed cannot be read", "how many files of x were changed cannot be read",
-			"the integrity of boot cannot be read", "the integrity of core is CORRUPTED", "the integrity of y cannot be read", "how full the disk is is not told",
+			"7 modified files in core", "the number of modified files in ha cannot be read", "the number of modified files in x cannot be read",
+			"the integrity of boot cannot be read", "the integrity of core is CORRUPTED", "the integrity of y cannot be read", "the used disk space is not reported",
 		},
 		`{` + good + `,"raid":{"status":{"status":"DEGRADED"},"disks":{"252:0":{"status":"OK"},"252:1":{}}}}`: {"the RAID is DEGRADED", "the disk 252:1 of the RAID cannot be read"},
 	} {

@@ -95,11 +95,11 @@ func TestUpgradeStops(t *testing.T) {
 		want    error
 		left    string
 	}{
-		"no source":       {nil, nil, nil, sps.StepPrepare, sps.ErrInvalidInput, "no upgrade was begun"},
-		"a wrong key":     {sps.FromSlot("../info"), nil, nil, sps.StepPrepare, sps.ErrInvalidInput, "no upgrade was begun"},
-		"an unknown slot": {sps.FromSlot("77"), nil, nil, sps.StepPrepare, sps.ResourceNotFound, "no upgrade was begun; the appliance ran 7.4.0"},
-		"an empty slot":   {sps.FromSlot("3"), nil, nil, sps.StepTest, sps.ResourceNotFound, "no upgrade was begun; the appliance ran 7.4.0"},
-		"no message":      {sps.FromSlot("2"), []spstest.Option{spstest.WithCommitMessageRequired()}, nil, sps.StepPrepare, sps.ErrCommitMessageRequired, "no upgrade was begun; the appliance ran 7.4.0"},
+		"no source":       {nil, nil, nil, sps.StepPrepare, sps.ErrInvalidInput, "no upgrade was started"},
+		"a wrong key":     {sps.FromSlot("../info"), nil, nil, sps.StepPrepare, sps.ErrInvalidInput, "no upgrade was started"},
+		"an unknown slot": {sps.FromSlot("77"), nil, nil, sps.StepPrepare, sps.ResourceNotFound, "no upgrade was started; the appliance ran 7.4.0"},
+		"an empty slot":   {sps.FromSlot("3"), nil, nil, sps.StepTest, sps.ResourceNotFound, "no upgrade was started; the appliance ran 7.4.0"},
+		"no message":      {sps.FromSlot("2"), []spstest.Option{spstest.WithCommitMessageRequired()}, nil, sps.StepPrepare, sps.ErrCommitMessageRequired, "no upgrade was started; the appliance ran 7.4.0"},
 		"no such file":    {sps.FromFile("/no/such/file"), nil, nil, sps.StepUpload, sps.ErrInvalidInput, "the image was not uploaded"},
 		"a broken image":  {sps.FromImage(strings.NewReader("x"), 1), nil, nil, sps.StepUpload, sps.ErrorType("InvalidFirmwareImage"), "the image was not uploaded"},
 		"an unknown URL":  {sps.FromURL("https://nowhere.example/x", testkit.ImageSum), nil, nil, sps.StepFetch, nil, "its record stays"},
@@ -309,7 +309,7 @@ func TestUpgradeFromURLFindsTheSlot(t *testing.T) {
 			return b
 		}})
 		report, err := c.Firmware.Upgrade(t.Context(), sps.FromURL(testkit.ImageURL, testkit.ImageSum), sps.WithTestOnly())
-		if err == nil || !strings.Contains(err.Error(), "two slots filled") || report.FetchKey == "" {
+		if err == nil || !strings.Contains(err.Error(), "two slots were filled") || report.FetchKey == "" {
 			t.Errorf("report %+v, error %v, want one that names both slots", report, err)
 		}
 	}, silent)

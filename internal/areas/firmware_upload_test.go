@@ -151,16 +151,16 @@ func TestUploadFails(t *testing.T) {
 		"no image":            {nil, 1, spstest.Fault{}, sps.ErrInvalidInput, "empty", false},
 		"no size":             {good, 0, spstest.Fault{}, sps.ErrInvalidInput, "empty", false},
 		"shorter than said":   {bytes.NewReader([]byte("SPS-FIRMWARE 8.1.0\n")), 100, spstest.Fault{}, sps.ErrInvalidInput, "ends after 19 of 100", false},
-		"a reader that fails": {brokenImage{1 << 20}, imageSize, spstest.Fault{}, errDisk, "the image was not sent to its end", false},
+		"a reader that fails": {brokenImage{1 << 20}, imageSize, spstest.Fault{}, errDisk, "the image was not sent completely", false},
 		"a broken image":      {strings.NewReader(strings.Repeat("no image", 100)), 800, spstest.Fault{}, sps.ErrorType("InvalidFirmwareImage"), "", false},
-		"cut before":          {small, 1000, spstest.Fault{CutBefore: true}, sps.ErrOutcomeUnknown, "no slot had filled when the appliance was asked; it may put", false},
+		"cut before":          {small, 1000, spstest.Fault{CutBefore: true}, sps.ErrOutcomeUnknown, "no slot was filled when the client asked, but the appliance may", false},
 		"cut after":           {good, imageSize, spstest.Fault{CutAfter: true}, sps.ErrOutcomeUnknown, "in slot 3 (8.1.0)", true},
 		"answer truncated":    {good, imageSize, spstest.Fault{Truncate: 5}, sps.ErrOutcomeUnknown, "in slot 3 (8.1.0)", true},
 		"answer without key":  {good, imageSize, spstest.Fault{Mutate: func([]byte) []byte { return []byte(`{"body":{}}`) }}, sps.ErrOutcomeUnknown, "in slot 3 (8.1.0)", true},
 		"504, stored":         {good, imageSize, spstest.Fault{Status: 504, Execute: true}, sps.Status(504), "in slot 3 (8.1.0)", true},
 		"two slots named":     {good, imageSize, spstest.Fault{Mutate: func([]byte) []byte { return []byte(`{"body":{},"key":"4","meta":{"slot":"/api/firmware/slots/3"}}`) }}, sps.ErrBadAnswer, "in slot 3 (8.1.0)", true},
-		"503":                 {small, 1000, spstest.Fault{Status: 503}, sps.Status(503), "no slot had filled when the appliance was asked; it may put", false},
-		"502":                 {small, 1000, spstest.Fault{Status: 502}, sps.Status(502), "no slot had filled when the appliance was asked; it may put", false},
+		"503":                 {small, 1000, spstest.Fault{Status: 503}, sps.Status(503), "no slot was filled when the client asked, but the appliance may", false},
+		"502":                 {small, 1000, spstest.Fault{Status: 502}, sps.Status(502), "no slot was filled when the client asked, but the appliance may", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -209,7 +209,7 @@ func TestUploadCancelled(t *testing.T) {
 	c := testkit.Connect(t, a)
 	ctx, cancel := context.WithCancel(t.Context())
 	_, err := c.Firmware.Upload(ctx, spstest.Image("8.1.0", 1<<30), 1<<30, sps.WithProgress(func(sps.Progress) { cancel() }))
-	if !errors.Is(err, context.Canceled) || errors.Is(err, sps.ErrOutcomeUnknown) || !strings.Contains(err.Error(), "not sent to its end") {
+	if !errors.Is(err, context.Canceled) || errors.Is(err, sps.ErrOutcomeUnknown) || !strings.Contains(err.Error(), "not sent completely") {
 		t.Errorf("error %v, want the cancellation, and that the image was not sent whole", err)
 	}
 	if uploads := a.Uploads(); len(uploads) != 0 {

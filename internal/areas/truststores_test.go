@@ -154,35 +154,35 @@ func TestTrustStoreRules(t *testing.T) {
 		body sps.TrustStore
 		text string
 	}{
-		"no name":        {body(func(s *sps.TrustStore) { s.Name = "" }), `trust store "": it needs a name`},
+		"no name":        {body(func(s *sps.TrustStore) { s.Name = "" }), `trust store "": the name is empty`},
 		"built-in":       {body(func(s *sps.TrustStore) { s.Type = sps.TrustStoreBuiltIn }), "a built-in trust store cannot be created, changed or deleted"},
-		"no type":        {body(func(s *sps.TrustStore) { s.Type = "" }), `it needs the type "custom"`},
-		"none with URLs": {body(func(s *sps.TrustStore) { s.CRLURLs = []string{"http://crl.example/a"} }), `without a revocation check ("none") it must have no CRL URLs`},
+		"no type":        {body(func(s *sps.TrustStore) { s.Type = "" }), `the type must be "custom"`},
+		"none with URLs": {body(func(s *sps.TrustStore) { s.CRLURLs = []string{"http://crl.example/a"} }), `without a revocation check ("none"), CRL URLs are not allowed`},
 		"leaf without URLs": {body(func(s *sps.TrustStore) { s.RevocationCheck = sps.RevocationLeaf }),
 			`the revocation check "leaf" needs CRL URLs`},
 		"full without URLs": {body(func(s *sps.TrustStore) { s.RevocationCheck = sps.RevocationFull }),
 			`the revocation check "full" needs CRL URLs`},
-		"another check": {body(func(s *sps.TrustStore) { s.RevocationCheck = "most" }), `the revocation check "most" is none of "none", "leaf" and "full"`},
+		"another check": {body(func(s *sps.TrustStore) { s.RevocationCheck = "most" }), `revocation check "most": use "none", "leaf" or "full"`},
 		"ftp": {body(func(s *sps.TrustStore) {
 			s.RevocationCheck, s.CRLURLs = sps.RevocationFull, []string{"ftp://user:pw4711@crl.example/a"}
 		}),
-			`the CRL URL "ftp://user:xxxxx@crl.example/a" is no http or https URL`},
+			`the CRL URL "ftp://user:xxxxx@crl.example/a" is not an http or https URL`},
 		"no URL": {body(func(s *sps.TrustStore) { s.RevocationCheck, s.CRLURLs = sps.RevocationFull, []string{"crl"} }),
-			`the CRL URL "crl" is no http or https URL`},
+			`the CRL URL "crl" is not an http or https URL`},
 		"URLs twice": {body(func(s *sps.TrustStore) {
 			s.RevocationCheck, s.CRLURLs = sps.RevocationFull, []string{"http://crl.example/a", "http://crl.example/a"}
-		}), `the CRL URL "http://crl.example/a" is there twice`},
-		"certificate twice": {sps.NewTrustStore("Ours", one, two, one), "the authority CN=One,C=HU is there twice"},
+		}), `the CRL URL "http://crl.example/a" is duplicated`},
+		"certificate twice": {sps.NewTrustStore("Ours", one, two, one), "the authority CN=One,C=HU is duplicated"},
 		"no certificate":    {sps.NewTrustStore("Ours", nil), "the text holds no certificate in PEM form"},
 		"private key": {body(func(s *sps.TrustStore) { s.Authorities[0].PEM += key }),
 			"the PEM text holds a private key; pass certificates only"},
 		"two in one": {body(func(s *sps.TrustStore) { s.Authorities[0].PEM += testkit.PEM(two) }),
-			"the PEM text holds 2 certificates; each is an authority of its own"},
+			"the PEM text has 2 certificates; add each as an authority of its own"},
 		"broken": {body(func(s *sps.TrustStore) {
 			s.Authorities[0].PEM = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
 		}),
 			"the one block of the PEM text cannot be read: block 1 (line 1): Go cannot read the certificate"},
-		"several": {body(func(s *sps.TrustStore) { s.Name, s.Type = "", "" }), `it needs a name; it needs the type "custom"`},
+		"several": {body(func(s *sps.TrustStore) { s.Name, s.Type = "", "" }), `the name is empty; the type must be "custom"`},
 	}
 	a := spstest.NewServer(t)
 	c := testkit.Connect(t, a)
@@ -566,7 +566,7 @@ func TestSelfSignedServer(t *testing.T) {
 	if err := s.Validate(); err != nil {
 		t.Error(err)
 	}
-	const warning = "CN=www.example.com,C=HU is no certificate authority"
+	const warning = "CN=www.example.com,C=HU is not a certificate authority"
 	if got := s.Warnings(); len(got) != 1 || !strings.HasPrefix(got[0], warning) {
 		t.Errorf("warnings %q", got)
 	}

@@ -560,11 +560,12 @@ func programFlags(t *testing.T) map[string]map[string]bool {
 		t.Fatal(err)
 	}
 	all := map[string]map[string]bool{}
-	for _, folder := range append(folders, "examples/starling", "cmd/spssim") {
+	for _, folder := range append(folders, "examples/starling") {
 		all[filepath.Base(folder)] = read(folder)
 		if strings.HasPrefix(folder, "examples") {
 			maps.Copy(all[filepath.Base(folder)], common)
 		}
 	}
+	all["spssim"] = read("internal/simulate")
 	return all
 }

@@ -56,9 +56,9 @@ func TestCloseWithin(t *testing.T) {
 		"nothing hangs, done":               {done, nil, "transaction", 0, ""},
 		"a transaction, alive":              {within(soon), rollback, "transaction", soon, "may be open and hold the lock"},
 		"a transaction, cancelled":          {cancelled, rollback, "transaction", 3 * time.Second, "may be open and hold the lock"},
-		"a login, alive":                    {within(soon), login, "login", soon / 2, "a login was under way"},
-		"a login that is deaf, alive":       {within(soon), nil, "deaf login", soon, "a login was under way"},
-		"a login that is deaf, done before": {done, nil, "deaf login", limit/2 + 500*time.Millisecond, "a login was under way"},
+		"a login, alive":                    {within(soon), login, "login", soon / 2, "a login was still running"},
+		"a login that is deaf, alive":       {within(soon), nil, "deaf login", soon, "a login was still running"},
+		"a login that is deaf, done before": {done, nil, "deaf login", limit/2 + 500*time.Millisecond, "a login was still running"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

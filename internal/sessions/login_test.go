@@ -194,7 +194,7 @@ func TestExporterMeetsRestart(t *testing.T) {
 		logins   int
 		says     string
 	}{
-		"without the option": {nil, false, 1, "no further login is tried: connect anew with the right credential, or pass WithLoginRetry"},
+		"without the option": {nil, false, 1, "no further login is tried: connect again with the right credential, or pass WithLoginRetry"},
 		"with it":            {[]sps.Option{sps.WithLoginRetry(every)}, true, 6, "it is sent again after 2m0s, see WithLoginRetry"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -247,7 +247,7 @@ func TestRefusedFromTheStart(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err = c.Info(t.Context())
-		if !errors.Is(err, sps.AuthenticationFailure) || !strings.Contains(err.Error(), "tried again once the password function") || strings.Contains(err.Error(), "before") {
+		if !errors.Is(err, sps.AuthenticationFailure) || !strings.Contains(err.Error(), "logs in again when the password function") || strings.Contains(err.Error(), "before") {
 			t.Errorf("the first call: %v", err)
 		}
 		if err := c.Close(t.Context()); err != nil {

@@ -458,9 +458,9 @@ func TestLateUpload(t *testing.T) {
 		asked bool // the slots can be listed
 		says  string
 	}{
-		"60 s":                 {time.Minute, true, "the image is in slot 3 (8.1.0), unless somebody else filled that"},
-		"longer than patience": {6 * time.Minute, true, "no slot had filled when the appliance was asked; it may put the image into one yet"},
-		"nobody to ask":        {time.Minute, false, "could not be asked what it holds"},
+		"60 s":                 {time.Minute, true, "the image is in slot 3 (8.1.0), unless somebody else filled that slot"},
+		"longer than patience": {6 * time.Minute, true, "no slot was filled when the client asked, but the appliance may still fill one"},
+		"nobody to ask":        {time.Minute, false, "slots of the appliance could not be read"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -495,14 +495,14 @@ func TestLateUpgrade(t *testing.T) {
 		left     string
 	}{
 		"60 s":                      {"firmware/upgrade", time.Minute, 0, "", ""},
-		"longer than patience":      {"firmware/upgrade", time.Hour, 0, sps.StepWait, "whether the upgrade was begun is unknown"},
-		"never":                     {"firmware/upgrade", -1, 0, sps.StepWait, "whether the upgrade was begun is unknown"},
-		"given up after 2 s":        {"firmware/upgrade", time.Minute, 2 * time.Second, sps.StepWait, "whether the upgrade was begun is unknown"},
-		"an upload, 60 s":           {"upload/firmware", time.Minute, 0, sps.StepUpload, "no upgrade was begun; the appliance ran 7.4.0; the image is in slot 3, unless"},
-		"an upload, no patience":    {"upload/firmware", time.Hour, 0, sps.StepUpload, "no upgrade was begun; the appliance ran 7.4.0; the image may come into a slot yet"},
-		"a fetch, no patience":      {"firmware/fetch", time.Hour, 0, sps.StepFetch, "whether the fetch was begun is unknown"},
+		"longer than patience":      {"firmware/upgrade", time.Hour, 0, sps.StepWait, "it is not known whether the upgrade was started"},
+		"never":                     {"firmware/upgrade", -1, 0, sps.StepWait, "it is not known whether the upgrade was started"},
+		"given up after 2 s":        {"firmware/upgrade", time.Minute, 2 * time.Second, sps.StepWait, "it is not known whether the upgrade was started"},
+		"an upload, 60 s":           {"upload/firmware", time.Minute, 0, sps.StepUpload, "no upgrade was started; the appliance ran 7.4.0; the image is in slot 3, unless"},
+		"an upload, no patience":    {"upload/firmware", time.Hour, 0, sps.StepUpload, "no upgrade was started; the appliance ran 7.4.0; the appliance may still put the image into a slot"},
+		"a fetch, no patience":      {"firmware/fetch", time.Hour, 0, sps.StepFetch, "it is not known whether the fetch was started"},
 		"a fetch, 60 s":             {"firmware/fetch", time.Minute, 0, "", ""},
-		"a test, whatever it takes": {"firmware/test", time.Minute, 0, sps.StepTest, "no upgrade was begun; the appliance ran 7.4.0; the image stays in slot 2"},
+		"a test, whatever it takes": {"firmware/test", time.Minute, 0, sps.StepTest, "no upgrade was started; the appliance ran 7.4.0; the image stays in slot 2"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -547,7 +547,7 @@ func TestUpgradeNotSeen(t *testing.T) {
 	testkit.BubbleOf(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		a.AfterRestart(spstest.OutcomeNeverBack)
 		_, err := c.Firmware.Upgrade(t.Context(), sps.FromSlot("2"))
-		if !errors.Is(err, sps.ErrOutcomeUnknown) || !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "the upgrade was begun") {
+		if !errors.Is(err, sps.ErrOutcomeUnknown) || !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "the upgrade was started") {
 			t.Errorf("never back: %v", err)
 		}
 	})
@@ -562,7 +562,7 @@ func TestUpgradeNotSeen(t *testing.T) {
 		a.AfterRestart(spstest.OutcomeOldVersion)
 		a.Inject(spstest.Fault{Method: "POST", Path: "firmware/upgrade", CutAfter: true})
 		_, err := c.Firmware.Upgrade(t.Context(), sps.FromSlot("2"))
-		if !errors.Is(err, sps.ErrOutcomeUnknown) || !errors.Is(err, sps.ErrWrongVersion) || strings.Contains(err.Error(), "the upgrade was begun:") {
+		if !errors.Is(err, sps.ErrOutcomeUnknown) || !errors.Is(err, sps.ErrWrongVersion) || strings.Contains(err.Error(), "; the upgrade was started:") {
 			t.Errorf("back as it was, whether because of the upgrade or not: %v", err)
 		}
 	})

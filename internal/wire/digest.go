@@ -12,29 +12,55 @@ import (
 // Digest writes to a hash what identifies a JSON value: two values give the same where
 // they differ in nothing but the order of members, white space, and the spelling of
 // texts and numbers.
-func Digest(hash io.Writer, value []byte) { digest(hash, value, 0) }
+func Digest(hash io.Writer, value []byte) {
+	d := digester{hash: hash, buffer: make([]byte, 0, min(2*len(value)+16, flushAt))}
+	d.value(value, 0)
+	d.flush()
+}
 
-func digest(hash io.Writer, value []byte, depth int) {
-	kind := Kind(value)
-	put := func(text []byte) {
-		var head [9]byte
-		head[0] = kind
-		binary.BigEndian.PutUint64(head[1:], uint64(len(text)))
-		_, _ = hash.Write(head[:])
-		_, _ = hash.Write(text)
+// flushAt is how many bytes are written at a time.
+const flushAt = 4 << 10
+
+// digester gathers the parts of a value, so that the hash gets them in few pieces.
+type digester struct {
+	hash   io.Writer
+	buffer []byte
+}
+
+func (d *digester) flush() {
+	_, _ = d.hash.Write(d.buffer)
+	d.buffer = d.buffer[:0]
+}
+
+// put writes one part: its kind, its length and its text.
+func put[T string | []byte](d *digester, kind byte, text T) {
+	if len(d.buffer)+9 > flushAt {
+		d.flush()
 	}
+	d.buffer = append(d.buffer, kind)
+	d.buffer = binary.BigEndian.AppendUint64(d.buffer, uint64(len(text)))
+	for len(text) > flushAt-len(d.buffer) {
+		n := flushAt - len(d.buffer)
+		d.buffer = append(d.buffer, text[:n]...)
+		text = text[n:]
+		d.flush()
+	}
+	d.buffer = append(d.buffer, text...)
+}
+
+func (d *digester) value(value []byte, depth int) {
+	kind := Kind(value)
 	switch kind {
 	case Object:
 		members, err := Members(value)
 		if err != nil || depth > maxDepth {
 			break
 		}
-		members = slices.Clone(members)
 		slices.SortFunc(members, func(a, b Member) int { return cmp.Compare(a.Name, b.Name) })
-		put(strconv.AppendInt(nil, int64(len(members)), 10))
+		put(d, kind, strconv.Itoa(len(members)))
 		for _, m := range members {
-			put([]byte(m.Name))
-			digest(hash, m.Value, depth+1)
+			put(d, kind, m.Name)
+			d.value(m.Value, depth+1)
 		}
 		return
 	case Array:
@@ -42,19 +68,19 @@ func digest(hash io.Writer, value []byte, depth int) {
 		if err != nil || depth > maxDepth {
 			break
 		}
-		put(strconv.AppendInt(nil, int64(len(elements)), 10))
+		put(d, kind, strconv.Itoa(len(elements)))
 		for _, e := range elements {
-			digest(hash, e, depth+1)
+			d.value(e, depth+1)
 		}
 		return
 	case String:
 		if text, ok := Text(value); ok {
-			put([]byte(text))
+			put(d, kind, text)
 			return
 		}
 	case Number:
-		put([]byte(plainNumber(value)))
+		put(d, kind, plainNumber(value))
 		return
 	}
-	put(bytes.TrimSpace(value))
+	put(d, kind, bytes.TrimSpace(value))
 }

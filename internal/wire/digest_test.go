@@ -2,6 +2,7 @@ package wire
 
 import (
 	"crypto/sha256"
+	"strings"
 	"testing"
 )
 
@@ -30,6 +31,23 @@ func TestDigest(t *testing.T) {
 	} {
 		if sum(other[0]) == sum(other[1]) {
 			t.Errorf("%s and %s have the same digest", other[0], other[1])
+		}
+	}
+}
+
+// TestDigestOfLongText writes texts of all lengths around a piece, and notices one byte.
+func TestDigestOfLongText(t *testing.T) {
+	t.Parallel()
+	sum := func(value string) [sha256.Size]byte {
+		h := sha256.New()
+		Digest(h, []byte(value))
+		return [sha256.Size]byte(h.Sum(nil))
+	}
+	for _, n := range []int{flushAt - 10, flushAt - 9, flushAt - 1, flushAt, flushAt + 1, 3*flushAt - 9, 3 * flushAt} {
+		text := strings.Repeat("x", n)
+		one, same, other := sum(`["a","`+text+`"]`), sum(`[ "\u0061" ,"`+text+`"]`), sum(`["a","`+text[:n-1]+`y"]`)
+		if one != same || one == other {
+			t.Errorf("%d bytes: the digests are wrong", n)
 		}
 	}
 }

@@ -1,0 +1,239 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/cmd/sps/internal/out"
+	"github.com/go-sps/sps/cmd/sps/internal/text"
+)
+
+func (a *app) alertsCommands() *cobra.Command {
+	return group("alerts", "Show and switch alerts by e-mail and SNMP",
+		a.alertsListCommand(), a.alertsSwitchCommand(true), a.alertsSwitchCommand(false))
+}
+
+type alertData struct {
+	Alert string `json:"alert"`
+	Email bool   `json:"email"`
+	SNMP  bool   `json:"snmp"`
+}
+
+type alertChange struct {
+	Alert   string `json:"alert"`
+	Channel string `json:"channel"`
+	From    bool   `json:"from"`
+	To      bool   `json:"to"`
+}
+
+func (a *app) alertsListCommand() *cobra.Command {
+	var system bool
+	columns := []string{"ALERT", "EMAIL", "SNMP"}
+	return a.command(spec{
+		use: "list", short: "List the alerts and where they are sent",
+		long:     "List the alerts about the traffic, or with --system those about the appliance itself.",
+		examples: []string{"sps --host sps1.example.com alerts list", "sps --hosts hosts.txt -o jsonl alerts list --system"},
+		columns:  columns,
+		flags:    func(f *pflag.FlagSet) { f.BoolVar(&system, "system", false, "the alerts about the appliance itself") },
+		run: func(ctx context.Context, j *job) (out.Report, error) {
+			alerts, err := readAlerts(ctx, j.client, system)
+			if err != nil {
+				return out.Report{}, err
+			}
+			emailTo, snmpTo := alertTargets(ctx, j.client)
+			r := out.Report{Columns: columns, Data: struct {
+				Alerts  []alertData `json:"alerts"`
+				EmailTo string      `json:"email_to"`
+				SNMPTo  string      `json:"snmp_to"`
+			}{alerts, emailTo, snmpTo}}
+			for _, alert := range alerts {
+				r.Rows = append(r.Rows, out.Row{Cells: []string{alert.Alert, onOff(alert.Email), onOff(alert.SNMP)}})
+			}
+			r.Text = fmt.Sprintf("E-mail alerts go to %s, SNMP alerts to %s.\n", orUnknown(emailTo), orUnknown(snmpTo))
+			return r, nil
+		},
+	})
+}
+
+func readAlerts(ctx context.Context, client *sps.Client, system bool) ([]alertData, error) {
+	if system {
+		object, err := client.Alerting.SystemAlerts.Get(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return alertList(object.Body), nil
+	}
+	object, err := client.Alerting.TrafficAlerts.Get(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return alertList(object.Body), nil
+}
+
+func alertList[ID ~string](alerts sps.Alerts[ID]) []alertData {
+	list := []alertData{}
+	for _, id := range slices.Sorted(maps.Keys(alerts)) {
+		list = append(list, alertData{string(id), alerts[id].Email, alerts[id].SNMP})
+	}
+	return list
+}
+
+// alertTargets are where alerts go, "" where that cannot be read: the alerts are shown
+// nonetheless.
+func alertTargets(ctx context.Context, client *sps.Client) (email, snmp string) {
+	if settings, err := client.Management.Email.Get(ctx); err == nil {
+		email = settings.Body.AlertingAddress
+	}
+	if trap, err := client.Management.SNMP.Trap.Get(ctx); err == nil && trap.Body.Enabled {
+		snmp = trap.Body.Version.Value.Server.Value
+	}
+	return email, snmp
+}
+
+func onOff(on bool) string {
+	if on {
+		return "on"
+	}
+	return "off"
+}
+
+func orUnknown(where string) string {
+	if where == "" {
+		return "(not set, or not readable)"
+	}
+	return text.Line(where)
+}
+
+// alertSwitch says what to switch.
+type alertSwitch struct {
+	on, system, all bool
+	channels        []string
+}
+
+func (a *app) alertsSwitchCommand(on bool) *cobra.Command {
+	s := alertSwitch{on: on}
+	verb, other := "enable", "Switch alerts on"
+	if !on {
+		verb, other = "disable", "Switch alerts off"
+	}
+	return a.command(spec{
+		use: verb + " ALERT...", short: other,
+		long: other + `, for e-mail, SNMP or both. The other channel and the other alerts stay as
+they are. An alert that the appliance does not have is an error, and then none is
+switched.`,
+		examples: []string{
+			"sps --host sps1.example.com alerts " + verb + " scbAuthFailure --channel email --message CHG-1234",
+			"sps --host sps1.example.com alerts " + verb + " --all --channel snmp --dry-run",
+		},
+		args: cobra.ArbitraryArgs, valid: a.completeAlerts, single: true, change: true, commit: true,
+		flags: func(f *pflag.FlagSet) {
+			f.StringArrayVar(&s.channels, "channel", nil, "`channel` to switch: email or snmp; may be repeated")
+			f.BoolVar(&s.all, "all", false, "switch all alerts")
+			f.BoolVar(&s.system, "system", false, "the alerts about the appliance itself")
+		},
+		check: s.check,
+		run: func(ctx context.Context, j *job) (out.Report, error) {
+			if s.system {
+				return switchAlerts(ctx, j, j.client.Alerting.SystemAlerts, s)
+			}
+			return switchAlerts(ctx, j, j.client.Alerting.TrafficAlerts, s)
+		},
+	})
+}
+
+func (s *alertSwitch) check(args []string) error {
+	switch {
+	case len(s.channels) == 0:
+		return errors.New("--channel is missing: email or snmp")
+	case s.all && len(args) > 0:
+		return errors.New("--all excludes names of alerts")
+	case !s.all && len(args) == 0:
+		return errors.New("name the alerts, or give --all")
+	}
+	for _, channel := range s.channels {
+		if channel != string(sps.ChannelEmail) && channel != string(sps.ChannelSNMP) {
+			return fmt.Errorf("--channel %q is neither email nor snmp", channel)
+		}
+	}
+	return nil
+}
+
+func switchAlerts[ID ~string](ctx context.Context, j *job, alerts sps.Singleton[sps.Alerts[ID]], s alertSwitch) (out.Report, error) {
+	var before, after sps.Alerts[ID]
+	err := j.transaction(ctx, func(ctx context.Context, tx *sps.Transaction) error {
+		return alerts.In(tx).Update(ctx, func(a *sps.Alerts[ID]) error {
+			before, after = maps.Clone(*a), *a
+			return s.apply(func(channel sps.AlertChannel) error { return switchChannel(after, channel, s, j.args) })
+		})
+	})
+	if err != nil {
+		return out.Report{}, err
+	}
+	changes := alertChanges(before, after)
+	lines := make([]string, len(changes))
+	for i, c := range changes {
+		lines[i] = fmt.Sprintf("%s: %s %s -> %s", c.Alert, c.Channel, onOff(c.From), onOff(c.To))
+	}
+	return j.changed(lines, struct {
+		Changes []alertChange `json:"changes"`
+		DryRun  bool          `json:"dry_run"`
+	}{changes, j.dryRun}), nil
+}
+
+func (s alertSwitch) apply(one func(sps.AlertChannel) error) error {
+	for _, channel := range s.channels {
+		if err := one(sps.AlertChannel(channel)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func switchChannel[ID ~string](alerts sps.Alerts[ID], channel sps.AlertChannel, s alertSwitch, names []string) error {
+	ids := make([]ID, len(names))
+	for i, name := range names {
+		ids[i] = ID(name)
+	}
+	switch {
+	case s.all && s.on:
+		return alerts.EnableAll(channel)
+	case s.all:
+		return alerts.DisableAll(channel)
+	case s.on:
+		return alerts.Enable(channel, ids...)
+	}
+	return alerts.Disable(channel, ids...)
+}
+
+func alertChanges[ID ~string](before, after sps.Alerts[ID]) []alertChange {
+	all := []alertChange{}
+	for _, d := range before.Diff(after) {
+		if d.Old.Email != d.New.Email {
+			all = append(all, alertChange{string(d.Alert), "email", d.Old.Email, d.New.Email})
+		}
+		if d.Old.SNMP != d.New.SNMP {
+			all = append(all, alertChange{string(d.Alert), "snmp", d.Old.SNMP, d.New.SNMP})
+		}
+	}
+	return all
+}
+
+// changed makes the report of a change of the configuration.
+func (j *job) changed(lines []string, data any) out.Report {
+	head := "changed:"
+	switch {
+	case len(lines) == 0:
+		head = "nothing to change: it is like that already"
+	case j.dryRun:
+		head = "this would change, and did not:"
+	}
+	return out.Report{Data: data, Text: head + "\n" + text.Indent(strings.Join(lines, "\n"))}
+}

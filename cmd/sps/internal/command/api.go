@@ -1,0 +1,135 @@
+package command
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/cmd/sps/internal/out"
+)
+
+var apiMethods = []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete}
+
+func (a *app) apiCommand() *cobra.Command {
+	var file string
+	var query []string
+	var body []byte
+	return a.command(spec{
+		use: "api METHOD PATH", short: "Send a request to any endpoint",
+		long: `Send a request to any endpoint of the API. The path is relative to /api/, or a link of
+an answer. A write to the configuration is made in a transaction, which is committed
+when the appliance took it, and rolled back with --dry-run.
+
+With -o table the output is the body of the answer, as the appliance sent it; with the
+other formats the answer is the data of the result.`,
+		examples: []string{
+			"sps --host sps1.example.com api GET configuration/datetime/timezone",
+			"sps --host sps1.example.com api PUT configuration/datetime/timezone --data timezone.json --message CHG-1234",
+		},
+		args: cobra.ExactArgs(2), valid: completeMethods, change: true, commit: true,
+		singleIf: func(args []string) bool { return args[0] != http.MethodGet },
+		flags: func(f *pflag.FlagSet) {
+			f.StringVarP(&file, "data", "d", "", "`file` with the JSON to send, or - for standard input")
+			f.StringArrayVarP(&query, "query", "q", nil, "`name=value` of a parameter; may be repeated")
+		},
+		check: func(args []string) (err error) {
+			args[0] = strings.ToUpper(args[0])
+			if !slices.Contains(apiMethods, args[0]) {
+				return fmt.Errorf("%q is none of %s", args[0], strings.Join(apiMethods, ", "))
+			}
+			if args[0] == http.MethodGet && a.dryRun {
+				return errors.New("--dry-run is for writes")
+			}
+			for _, q := range query {
+				if name, _, ok := strings.Cut(q, "="); !ok || name == "" {
+					return fmt.Errorf("--query %q is not of the form name=value", q)
+				}
+			}
+			body, err = a.readData(file)
+			return err
+		},
+		run: func(ctx context.Context, j *job) (out.Report, error) { return j.api(ctx, body, query) },
+	})
+}
+
+// readData reads the JSON to send, nil without a file.
+func (a *app) readData(file string) ([]byte, error) {
+	if file == "" {
+		return nil, nil
+	}
+	var content []byte
+	var err error
+	if file == "-" {
+		if a.flags.HostsFile == "-" {
+			return nil, errors.New("--data - and --hosts - exclude each other")
+		}
+		content, err = io.ReadAll(a.Stdin)
+	} else {
+		content, err = os.ReadFile(file)
+	}
+	if err == nil && !json.Valid(content) {
+		err = fmt.Errorf("--data: %s is no JSON", file)
+	}
+	return content, err
+}
+
+func (j *job) api(ctx context.Context, body []byte, query []string) (out.Report, error) {
+	method, path := j.args[0], j.args[1]
+	var options []sps.RequestOption
+	for _, q := range query {
+		name, value, _ := strings.Cut(q, "=")
+		options = append(options, sps.WithQuery(name, value))
+	}
+	var sent any
+	if body != nil {
+		sent = json.RawMessage(body)
+	}
+	response, err := j.send(ctx, method, path, sent, options)
+	if err != nil {
+		return out.Report{}, err
+	}
+	r := out.Report{Data: json.RawMessage("null")}
+	if len(response.Body) > 0 {
+		r.Data = json.RawMessage(response.Body)
+		text, err := out.Encode(r.Data, "", "  ")
+		if err != nil {
+			return r, fmt.Errorf("the answer is no JSON: %w", err)
+		}
+		r.Text = string(text)
+	}
+	return r, nil
+}
+
+// needsTransaction asks the SDK, which refuses such a write before it looks at the
+// context. Nothing is sent, because that is done.
+func (j *job) needsTransaction(method, path string, body any, options []sps.RequestOption) bool {
+	done, cancel := context.WithCancel(context.Background())
+	cancel()
+	_, err := j.client.Invoke(done, method, path, body, options...)
+	return errors.Is(err, sps.ErrTransactionOnly)
+}
+
+// send sends the request, in a transaction where it needs one.
+func (j *job) send(ctx context.Context, method, path string, body any, options []sps.RequestOption) (response *sps.Response, err error) {
+	if !j.needsTransaction(method, path, body, options) {
+		if j.dryRun {
+			return nil, usagef("--dry-run is for the configuration: nobody can take back a %s of %s", method, path)
+		}
+		return j.client.Invoke(ctx, method, path, body, options...)
+	}
+	err = j.transaction(ctx, func(ctx context.Context, tx *sps.Transaction) error {
+		response, err = tx.Invoke(ctx, method, path, body, options...)
+		return err
+	})
+	return response, err
+}

@@ -1,0 +1,253 @@
+// Package command has the commands of the tool.
+package command
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/cmd/sps/internal/conn"
+	"github.com/go-sps/sps/cmd/sps/internal/out"
+	"github.com/go-sps/sps/cmd/sps/internal/text"
+	"github.com/go-sps/sps/spstest"
+)
+
+// Env is what a run of the tool has around it.
+type Env struct {
+	Args           []string
+	Getenv         func(string) string
+	Stdin          io.Reader
+	Stdout, Stderr io.Writer
+	// Options are for every connection, and Poll is the time between two looks at what is
+	// waited for, 0 for the usual ones. Tests have them.
+	Options []sps.Option
+	Poll    time.Duration
+}
+
+// app is one run of the tool.
+type app struct {
+	Env
+	flags                     conn.Flags
+	output                    string
+	timeout, applianceTimeout time.Duration
+	yes, dryRun               bool
+	message                   string
+	lockWait                  time.Duration
+	demo                      *spstest.Appliance
+	status                    int
+	headed                    bool // a table that is printed as it goes has its header
+}
+
+// usageError is a wrong use of the tool: nothing was sent.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
+// Run runs the tool, and returns its exit status.
+func Run(ctx context.Context, env Env) int {
+	a := &app{Env: env}
+	root := a.root()
+	root.SetArgs(env.Args)
+	root.SetIn(env.Stdin)
+	root.SetOut(env.Stdout)
+	root.SetErr(env.Stderr)
+	err := root.ExecuteContext(ctx)
+	if a.demo != nil {
+		a.demo.Close()
+	}
+	if err != nil {
+		problem := problemOf(err)
+		a.warnf("%s", problem.Text())
+		var usage usageError
+		if errors.As(err, &usage) || isCobra(err) {
+			fmt.Fprintf(env.Stderr, "sps: \"%s --help\" shows the usage\n", usedCommand(root, env.Args))
+		}
+		return max(a.status, statusOf(err))
+	}
+	return a.status
+}
+
+// isCobra tells the errors of the command line that the library finds.
+func isCobra(err error) bool {
+	for _, start := range []string{"unknown command", "unknown flag", "unknown shorthand", "flag needs", "invalid argument", "accepts ", "requires ", "required flag", "if any flags"} {
+		if strings.HasPrefix(err.Error(), start) {
+			return true
+		}
+	}
+	return false
+}
+
+func usedCommand(root *cobra.Command, args []string) string {
+	if used, _, err := root.Find(args); err == nil {
+		return used.CommandPath()
+	}
+	return root.Name()
+}
+
+func (a *app) warnf(format string, args ...any) {
+	fmt.Fprintf(a.Stderr, "sps: %s\n", text.Line(fmt.Sprintf(format, args...)))
+}
+
+// terminal gives the file of a terminal, false for anything else.
+func terminal(stream any) (*os.File, bool) {
+	file, ok := stream.(*os.File)
+	return file, ok && term.IsTerminal(int(file.Fd()))
+}
+
+// width is the number of columns of standard output, 0 where that is no terminal.
+func (a *app) width() int {
+	file, ok := terminal(a.Stdout)
+	if !ok {
+		return 0
+	}
+	width, _, err := term.GetSize(int(file.Fd()))
+	if err != nil {
+		return 0
+	}
+	return width
+}
+
+// color tells whether standard output is a terminal that shows colours.
+func (a *app) color() bool {
+	_, ok := terminal(a.Stdout)
+	return ok && a.Getenv("NO_COLOR") == "" && a.Getenv("TERM") != "dumb"
+}
+
+// prompter asks for a password on the terminal; nil where nobody can answer.
+func (a *app) prompter() func(string) (string, error) {
+	file, ok := terminal(a.Stdin)
+	if !ok {
+		return nil
+	}
+	var turn sync.Mutex
+	return func(question string) (string, error) {
+		turn.Lock()
+		defer turn.Unlock()
+		fmt.Fprint(a.Stderr, text.Line(question))
+		answer, err := term.ReadPassword(int(file.Fd()))
+		fmt.Fprintln(a.Stderr)
+		return string(answer), err
+	}
+}
+
+// confirm asks before something that restarts, deletes or unjoins.
+func (a *app) confirm(question string) error {
+	if a.yes || a.dryRun {
+		return nil
+	}
+	if _, ok := terminal(a.Stdin); !ok {
+		return usagef("%s: give --yes, because nobody can be asked here", question)
+	}
+	fmt.Fprintf(a.Stderr, "%s [y/N] ", text.Line(question))
+	answer, err := bufio.NewReader(a.Stdin).ReadString('\n')
+	if err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	switch strings.ToLower(strings.TrimSpace(answer)) {
+	case "y", "yes":
+		return nil
+	}
+	return usageError{errors.New("not confirmed: nothing was done")}
+}
+
+// targets finds the appliances of a command.
+func (a *app) targets() ([]*conn.Target, error) {
+	if a.flags.Demo {
+		return nil, a.checkDemo()
+	}
+	targets, err := a.flags.Targets(conn.Sources{Getenv: a.Getenv, Stdin: a.Stdin, Prompt: a.prompter()})
+	if err != nil {
+		return nil, usageError{err}
+	}
+	if a.flags.Insecure {
+		a.warnf("%s", conn.InsecureWarning)
+	}
+	return targets, nil
+}
+
+// checkDemo refuses what would not be used: the demonstration must not pass for a look at
+// an appliance.
+func (a *app) checkDemo() error {
+	if len(a.flags.Hosts) > 0 || len(a.flags.Appliances) > 0 || a.flags.HostsFile != "" {
+		return usagef("--demo excludes --host, --hosts and --appliance")
+	}
+	return nil
+}
+
+// startDemo starts the simulated appliance of --demo.
+func (a *app) startDemo() *spstest.Appliance {
+	if a.demo == nil {
+		a.demo = demoAppliance()
+		a.warnf("--demo: this is a simulated appliance in this process, at %s", a.demo.Addr())
+	}
+	return a.demo
+}
+
+func demoAppliance() *spstest.Appliance {
+	return spstest.NewServer(nil,
+		spstest.WithSlots(
+			spstest.Slot{Key: "1", Version: "7.4.0", Current: true, AfterReboot: true},
+			spstest.Slot{Key: "2", Version: "8.0.0"},
+			spstest.Slot{Key: "3", Version: "7.0.5.1"},
+			spstest.Slot{Key: "4"},
+			spstest.Slot{Key: "5"},
+		),
+		spstest.WithAuditSessions(1_000),
+		spstest.WithStarling(spstest.Starling{Joined: true}),
+		spstest.WithCluster(),
+	)
+}
+
+// connect logs in to an appliance.
+func (a *app) connect(ctx context.Context, t *conn.Target) (*sps.Client, error) {
+	if t == nil {
+		appliance := a.startDemo()
+		options := append([]sps.Option{sps.WithCABundle(appliance.CA()), sps.WithUserAgent("sps/" + sps.Version)}, a.Options...)
+		return sps.Connect(ctx, appliance.Addr(), sps.UsernamePassword(appliance.Username(), sps.NewSecretString(appliance.Password())), options...)
+	}
+	credential, err := t.Credential()
+	if err != nil {
+		return nil, err
+	}
+	return sps.Connect(ctx, t.Host, credential, append(t.Options[:len(t.Options):len(t.Options)], a.Options...)...)
+}
+
+// checkAlive finds out whether an appliance is worth a login.
+func (a *app) checkAlive(ctx context.Context, t *conn.Target) error {
+	if t == nil || !t.Direct || ctx.Err() != nil {
+		return nil // behind a proxy only the login tells; and who was interrupted says so
+	}
+	if err := conn.CheckAlive(ctx, t.Host, a.flags.ConnectTimeout); err != nil && ctx.Err() == nil {
+		return &unreachableError{t.Host, err}
+	}
+	return nil
+}
+
+// unreachableError says that an appliance did not pass the short check.
+type unreachableError struct {
+	host string
+	err  error
+}
+
+func (e *unreachableError) Error() string {
+	return e.host + ": cannot be reached: " + e.err.Error()
+}
+
+func (e *unreachableError) Unwrap() []error { return []error{e.err, sps.KindUnavailable} }
+
+// newPrinter makes the printer of -o.
+func (a *app) newPrinter(command string, names, columns []string) out.Printer {
+	return out.New(a.output, a.Stdout, out.Options{Command: command, Appliances: names, Columns: columns, Width: a.width(), Color: a.color()})
+}

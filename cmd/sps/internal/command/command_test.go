@@ -1,0 +1,117 @@
+package command
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/spstest"
+)
+
+// The user that the appliances of these tests know.
+const (
+	testUser     = "operator"
+	testPassword = "correct-horse-battery"
+)
+
+// outcome is what a run of the tool comes to.
+type outcome struct {
+	status         int
+	stdout, stderr string
+}
+
+// tool is the tool with an environment.
+type tool struct {
+	env   map[string]string
+	stdin string
+}
+
+// startAppliance starts an appliance that knows the user of these tests.
+func startAppliance(t *testing.T, options ...spstest.Option) *spstest.Appliance {
+	t.Helper()
+	return spstest.NewServer(t, append([]spstest.Option{spstest.WithCredentials(testUser, testPassword)}, options...)...)
+}
+
+// reach is the tool with an environment that leads to an appliance.
+func reach(t *testing.T, a *spstest.Appliance) *tool {
+	t.Helper()
+	return &tool{env: map[string]string{
+		"SPS_HOST": a.Addr(), "SPS_USERNAME": testUser, "SPS_PASSWORD": testPassword, "SPS_CA_BUNDLE": writeFile(t, "ca.pem", string(a.CA())),
+		"SPS_CONFIG": writeFile(t, "config.yaml", "appliances: {}\n"),
+	}}
+}
+
+// run runs the tool. The test fails if it prints a secret.
+func (c *tool) run(t *testing.T, ctx context.Context, args ...string) outcome {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	status := Run(ctx, Env{
+		Args: args, Getenv: func(name string) string { return c.env[name] },
+		Stdin: strings.NewReader(c.stdin), Stdout: &stdout, Stderr: &stderr,
+		Options: []sps.Option{sps.WithTimeouts(sps.Timeouts{Outcome: 200 * time.Millisecond})}, Poll: time.Millisecond,
+	})
+	got := outcome{status, stdout.String(), stderr.String()}
+	if strings.Contains(got.stdout+got.stderr, testPassword) {
+		t.Errorf("%q: the password was printed:\n%s%s", args, got.stdout, got.stderr)
+	}
+	return got
+}
+
+// want runs the tool and compares the status and parts of its output.
+func (c *tool) want(t *testing.T, status int, parts []string, args ...string) outcome {
+	t.Helper()
+	got := c.run(t, t.Context(), args...)
+	if got.status != status {
+		t.Errorf("%q: status %d, want %d\n%s%s", args, got.status, status, got.stdout, got.stderr)
+	}
+	for _, part := range parts {
+		if !strings.Contains(got.stdout+got.stderr, part) {
+			t.Errorf("%q: no %q in\n%s%s", args, part, got.stdout, got.stderr)
+		}
+	}
+	return got
+}
+
+// document is the JSON of a run.
+type document struct {
+	Format  int    `json:"format"`
+	Command string `json:"command"`
+	Status  int    `json:"status"`
+	Results []struct {
+		Appliance string          `json:"appliance"`
+		Status    int             `json:"status"`
+		Result    string          `json:"result"`
+		Error     *map[string]any `json:"error"`
+		Data      json.RawMessage `json:"data"`
+	} `json:"results"`
+}
+
+// json runs the tool with -o json.
+func (c *tool) json(t *testing.T, status int, args ...string) document {
+	t.Helper()
+	got := c.want(t, status, nil, append([]string{"-o", "json"}, args...)...)
+	var d document
+	if err := json.Unmarshal([]byte(got.stdout), &d); err != nil {
+		t.Fatalf("%q: %v in\n%s%s", args, err, got.stdout, got.stderr)
+	}
+	if d.Format != 1 || d.Status != status || got.status != status {
+		t.Errorf("%q: format %d, status %d of %d", args, d.Format, d.Status, got.status)
+	}
+	return d
+}
+
+// writeFile writes a file of its own folder, and gives its name.
+func writeFile(t *testing.T, name, content string) string {
+	t.Helper()
+	name = filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(name, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}

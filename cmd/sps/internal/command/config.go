@@ -1,0 +1,490 @@
+package command
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/cmd/sps/internal/conn"
+	"github.com/go-sps/sps/cmd/sps/internal/diff"
+	"github.com/go-sps/sps/cmd/sps/internal/export"
+	"github.com/go-sps/sps/cmd/sps/internal/out"
+	"github.com/go-sps/sps/cmd/sps/internal/text"
+)
+
+func (a *app) configCommands() *cobra.Command {
+	return group("config", "Export, compare, read and write the configuration",
+		a.exportCommand(), a.diffCommand(), a.configGetCommand(), a.configSetCommand())
+}
+
+type refusalData struct {
+	Path       string `json:"path"`
+	Key        string `json:"key"`
+	Error      string `json:"error"`
+	Documented bool   `json:"documented"`
+}
+
+func (a *app) exportCommand() *cobra.Command {
+	root, replace := export.Configuration, false
+	return a.command(spec{
+		use: "export FOLDER", short: "Export the configuration into a folder",
+		long: `Export the configuration into a folder of JSON files, one for each object, to keep and to
+compare. The folder is new or, with --replace, an export that it takes the place of. It
+is there when it is complete. Of several appliances each has a folder of its name below
+FOLDER.
+
+An appliance shows no passwords and private keys; other secrets it may show, so only you
+can read the files. The status is 2 if something else refused to be read: the folder has
+the rest then.`,
+		examples: []string{
+			"sps --host sps1.example.com config export monday",
+			"sps --host sps1.example.com config export monday --root configuration/management",
+		},
+		args: cobra.ExactArgs(1), valid: files,
+		flags: func(f *pflag.FlagSet) {
+			f.StringVar(&root, "root", export.Configuration, "`path` of the part to export")
+			f.BoolVar(&replace, "replace", false, "replace an export that is there")
+		},
+		check: func([]string) (err error) {
+			root, err = export.CheckRoot(root)
+			return err
+		},
+		run: func(ctx context.Context, j *job) (out.Report, error) {
+			target := j.args[0]
+			if j.several {
+				target = filepath.Join(target, folderName(j.name))
+			}
+			return j.export(ctx, target, root, replace)
+		},
+	})
+}
+
+// folderName makes a name for a folder of the name of an appliance.
+func folderName(name string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '.' || r == '-' {
+			return r
+		}
+		return '_'
+	}, name)
+}
+
+func (j *job) export(ctx context.Context, target, root string, replace bool) (out.Report, error) {
+	if err := os.MkdirAll(filepath.Dir(target), 0o700); err != nil {
+		return out.Report{}, err
+	}
+	folder, err := export.Create(target, replace)
+	if err != nil {
+		return out.Report{}, err
+	}
+	e, err := j.read(ctx, root)
+	if err == nil {
+		err = folder.Write(ctx, e)
+	}
+	if err == nil {
+		err = folder.Commit()
+	}
+	if err != nil {
+		return out.Report{}, errors.Join(err, folder.Discard())
+	}
+	refused := []refusalData{}
+	missing := 0
+	for _, r := range e.Refused {
+		refused = append(refused, refusalData{r.Path, r.Key, r.Error, r.Documented})
+		if !r.Documented {
+			missing++
+		}
+	}
+	r := said("%s has %d objects of %s", target, len(e.Objects), e.Host)
+	if e.Changed {
+		r.Text += "note: the configuration was changed while it was read: its parts may not fit together\n"
+	}
+	r.Data = struct {
+		Folder  string        `json:"folder"`
+		Objects int           `json:"objects"`
+		Changed bool          `json:"changed_meanwhile"`
+		Refused []refusalData `json:"refused"`
+	}{target, len(e.Objects), e.Changed, refused}
+	if missing > 0 {
+		for _, one := range refused {
+			if !one.Documented {
+				r.Text += text.Line("refused: "+one.Path+" "+one.Key+": "+one.Error) + "\n"
+			}
+		}
+		return r, fmt.Errorf("%d parts refused to be read, and are missing in %s", missing, target)
+	}
+	return r, nil
+}
+
+// read reads the configuration of the appliance.
+func (j *job) read(ctx context.Context, root string) (*export.Export, error) {
+	b := j.newBar()
+	defer b.end()
+	return export.Read(ctx, j.client, root, func(path string) { b.say(false, j.name+": reading "+path) })
+}
+
+func (a *app) diffCommand() *cobra.Command {
+	var o diff.Options
+	d := &differ{app: a, options: &o}
+	return a.command(spec{
+		use: "diff [FOLDER [FOLDER]]", short: "Compare configurations",
+		long: `Compare two exports; or with one folder, this export with each appliance; or without a
+folder, the first appliance with each other one. The status is 1 if there is a
+difference, and 2 if a part could not be compared.
+
+An object is compared with the one of the same path. Keys of objects are the appliance's
+own, so between two appliances --by-name is what is wanted: objects of a list are the same
+if they have the same name. A reference is compared by its key, or with --by-name by the
+object that it refers to. Values that may be secret are not shown, only that they differ.`,
+		examples: []string{
+			"sps config diff monday friday",
+			"sps --host sps1.example.com -o jsonl config diff monday --exclude configuration/datetime",
+		},
+		args: cobra.MaximumNArgs(2), valid: files,
+		flags: func(f *pflag.FlagSet) {
+			f.StringVar(&o.Root, "root", "", "`path` of the part to compare")
+			f.StringArrayVar(&o.Exclude, "exclude", nil, "`path` to leave out, with everything below it; may be repeated")
+			f.BoolVar(&o.ByName, "by-name", false, "match the objects of a list by their names, not by their keys")
+			f.BoolVar(&o.IgnoreOrder, "ignore-order", false, "do not compare the order of lists")
+			f.BoolVar(&o.ShowSecrets, "show-secrets", false, "show values that may be secret, too")
+		},
+		offline: func(args []string) bool { return len(args) == 2 },
+		check:   d.check,
+		plan:    d.plan,
+		run:     d.run,
+	})
+}
+
+// differ compares.
+type differ struct {
+	*app
+	options *diff.Options
+	left    *export.Export                 // of a folder
+	first   func() (*export.Export, error) // the first appliance, where that is the left side
+	target  *conn.Target                   // it
+}
+
+func (d *differ) check(args []string) (err error) {
+	if d.options.Root != "" {
+		if d.options.Root, err = export.CheckRoot(d.options.Root); err != nil {
+			return fmt.Errorf("--root: %w", err)
+		}
+	}
+	for i, path := range d.options.Exclude {
+		if d.options.Exclude[i], err = export.CheckRoot(path); err != nil {
+			return fmt.Errorf("--exclude: %w", err)
+		}
+	}
+	if len(args) > 0 {
+		d.left, err = export.Load(args[0])
+	}
+	return err
+}
+
+// plan looks at the appliances: without a folder it takes two.
+func (d *differ) plan(ctx context.Context, targets []*conn.Target) error {
+	if d.left != nil {
+		return nil
+	}
+	if len(targets) < 2 {
+		return usagef("name two folders, a folder and an appliance, or two appliances")
+	}
+	d.target = targets[0]
+	d.first = sync.OnceValues(func() (*export.Export, error) {
+		client, err := d.connect(ctx, d.target)
+		if err != nil {
+			return nil, err
+		}
+		defer client.Close(ctx)
+		return (&job{app: d.app, client: client, name: text.Line(d.target.Name)}).read(ctx, d.root())
+	})
+	return nil
+}
+
+func (d *differ) root() string {
+	switch {
+	case d.options.Root != "":
+		return d.options.Root
+	case d.left != nil:
+		return d.left.Root
+	}
+	return export.Configuration
+}
+
+func (d *differ) run(ctx context.Context, j *job) (out.Report, error) {
+	left := d.left
+	var right *export.Export
+	var err error
+	switch {
+	case len(j.args) == 2:
+		right, err = export.Load(j.args[1])
+	case d.first != nil:
+		left, err = d.first()
+		if err != nil || j.target == d.target {
+			r := said("the others are compared with %s", j.name)
+			r.Data = diffData{Differences: []diff.Difference{}}
+			return r, err
+		}
+		right, err = j.read(ctx, d.root())
+	default:
+		right, err = j.read(ctx, d.root())
+	}
+	if err != nil {
+		return out.Report{}, err
+	}
+	result, err := diff.Compare([2]*export.Export{left, right}, *d.options)
+	if err != nil {
+		return out.Report{}, err
+	}
+	return diffReport(left, right, result)
+}
+
+type diffData struct {
+	Left        string            `json:"left"`
+	Right       string            `json:"right"`
+	Differences []diff.Difference `json:"differences"`
+	Unread      []string          `json:"unread"`
+	Unresolved  int               `json:"unresolved"`
+	Problems    []string          `json:"problems"`
+}
+
+func diffReport(left, right *export.Export, result *diff.Result) (out.Report, error) {
+	r := out.Report{No: len(result.Differences) > 0, Data: diffData{
+		left.Host, right.Host, append([]diff.Difference{}, result.Differences...), append([]string{}, result.Unread...),
+		result.Unresolved, append([]string{}, result.Problems...),
+	}}
+	var b strings.Builder
+	for _, d := range result.Differences {
+		b.WriteString(text.Line(d.String()) + "\n")
+	}
+	c := out.Case{Name: "configuration", Status: out.Passed, Text: b.String()}
+	switch n := len(result.Differences); n {
+	case 0:
+		b.WriteString("No difference.\n")
+	case 1:
+		b.WriteString("1 difference.\n")
+	default:
+		fmt.Fprintf(&b, "%d differences.\n", n)
+	}
+	if r.No {
+		c.Status, c.Type, c.Message = out.Failure, "Different", fmt.Sprintf("%d differences between %s and %s", len(result.Differences), text.Line(left.Host), text.Line(right.Host))
+	}
+	if len(result.Unread) > 0 {
+		fmt.Fprintf(&b, "Not compared, because no appliance shows it: %s.\n", text.Line(strings.Join(result.Unread, ", ")))
+	}
+	if result.Unresolved > 0 {
+		fmt.Fprintf(&b, "References not compared, because what they refer to is in neither configuration: %d.\n", result.Unresolved)
+	}
+	for _, problem := range result.Problems {
+		b.WriteString("note: " + text.Line(problem) + "\n")
+	}
+	r.Text, r.Cases = b.String(), []out.Case{c}
+	if result.Incomplete {
+		return r, errors.New("not everything could be compared: " + text.Line(strings.Join(result.Problems, "; ")))
+	}
+	return r, nil
+}
+
+func (a *app) configGetCommand() *cobra.Command {
+	return a.command(spec{
+		use: "get PATH", short: "Read a part of the configuration",
+		long: `Read an object of the configuration, or what an endpoint lists. The path is that of the
+API, with or without "configuration/" before it.`,
+		examples: []string{
+			"sps --host sps1.example.com config get management/email",
+			"sps --hosts hosts.txt -o jsonl config get datetime/timezone",
+		},
+		args: cobra.ExactArgs(1),
+		check: func(args []string) (err error) {
+			args[0], err = configPath(args[0])
+			return err
+		},
+		run: func(ctx context.Context, j *job) (out.Report, error) {
+			response, err := j.client.Invoke(ctx, "GET", j.args[0], nil)
+			if err != nil {
+				return out.Report{}, err
+			}
+			var answer struct {
+				Body  json.RawMessage `json:"body"`
+				Items json.RawMessage `json:"items"`
+			}
+			if err := json.Unmarshal(response.Body, &answer); err != nil {
+				return out.Report{}, fmt.Errorf("%w: %w", sps.ErrBadAnswer, err)
+			}
+			value := answer.Body
+			if value == nil {
+				value = answer.Items
+			}
+			if value == nil {
+				value = json.RawMessage("null")
+			}
+			encoded, err := out.Encode(value, "", "  ")
+			return out.Report{Data: value, Text: string(encoded)}, err
+		},
+	})
+}
+
+// configPath is the path of an object below configuration.
+func configPath(path string) (string, error) {
+	path = strings.TrimPrefix(strings.TrimPrefix(path, "/"), "api/")
+	if !export.Within(path, export.Configuration) {
+		path = export.Configuration + "/" + path
+	}
+	return export.CheckRoot(path)
+}
+
+func (a *app) configSetCommand() *cobra.Command {
+	var file string
+	var body []byte
+	var members []member
+	return a.command(spec{
+		use: "set PATH [MEMBER=VALUE...]", short: "Change a part of the configuration",
+		long: `Change members of an object of the configuration in a transaction; what is not named stays
+as it is. A member is named by its place, with slashes: smtp_server/value. A value that
+is JSON is taken as such, and anything else as a text. With --data the whole value is
+replaced instead. Secrets belong into a file of --data, not into a command line.`,
+		examples: []string{
+			"sps --host sps1.example.com config set management/email alerting_address=soc@example.com --message CHG-1234",
+			"sps --host sps1.example.com config set datetime/timezone --data timezone.json --dry-run",
+		},
+		args: cobra.MinimumNArgs(1), single: true, change: true, commit: true,
+		flags: func(f *pflag.FlagSet) {
+			f.StringVarP(&file, "data", "d", "", "`file` with the JSON of the whole value, or - for standard input")
+		},
+		check: func(args []string) (err error) {
+			if args[0], err = configPath(args[0]); err != nil {
+				return err
+			}
+			if (file == "") == (len(args) == 1) {
+				return errors.New("say what to set, by MEMBER=VALUE or by --data")
+			}
+			for _, arg := range args[1:] {
+				m, err := parseMember(arg)
+				if err != nil {
+					return err
+				}
+				members = append(members, m)
+			}
+			body, err = a.readData(file)
+			return err
+		},
+		run: func(ctx context.Context, j *job) (out.Report, error) { return j.configSet(ctx, body, members) },
+	})
+}
+
+type member struct {
+	steps []string
+	value any
+}
+
+func parseMember(arg string) (member, error) {
+	path, value, ok := strings.Cut(arg, "=")
+	if !ok || path == "" {
+		return member{}, fmt.Errorf("%q is not of the form MEMBER=VALUE", arg)
+	}
+	m := member{steps: strings.Split(path, "/"), value: value}
+	if decoded, err := decodeJSON([]byte(value)); err == nil {
+		m.value = decoded
+	}
+	return m, nil
+}
+
+func decodeJSON(data []byte) (value any, err error) {
+	decoder := json.NewDecoder(strings.NewReader(string(data)))
+	decoder.UseNumber()
+	if err := decoder.Decode(&value); err != nil {
+		return nil, err
+	}
+	if _, err := decoder.Token(); err != io.EOF {
+		return nil, errors.New("something follows the JSON value")
+	}
+	return value, nil
+}
+
+func (j *job) configSet(ctx context.Context, body []byte, members []member) (out.Report, error) {
+	object := sps.NewSingleton[json.RawMessage](j.client, j.args[0])
+	change := func(ctx context.Context, tx *sps.Transaction) error {
+		return object.In(tx).Update(ctx, func(value *json.RawMessage) error {
+			if body != nil {
+				*value = body
+				return nil
+			}
+			decoded, err := decodeJSON(*value)
+			if err != nil {
+				return err
+			}
+			for _, m := range members {
+				if decoded, err = setMember(decoded, m.steps, m.value); err != nil {
+					return usagef("%s: %w", strings.Join(m.steps, "/"), err)
+				}
+			}
+			*value, err = json.Marshal(decoded)
+			return err
+		})
+	}
+	var changes []sps.Change
+	var err error
+	note := ""
+	if j.dryRun {
+		changes, err = j.client.Preview(ctx, change, j.options()...)
+	} else {
+		var committed sps.CommittedChanges
+		err = j.client.Transaction(ctx, change, append(j.options(), sps.WithChanges(&committed))...)
+		if changes = committed.Changes; committed.Err != nil {
+			note = "note: it was changed, and the appliance did not list what: " + message(committed.Err) + "\n"
+		}
+	}
+	if err != nil {
+		return out.Report{}, err
+	}
+	lines := []string{}
+	for _, c := range changes {
+		lines = append(lines, text.Line(c.String()))
+	}
+	r := j.changed(lines, struct {
+		Changes []string `json:"changes"`
+		DryRun  bool     `json:"dry_run"`
+	}{lines, j.dryRun})
+	if note != "" {
+		r.Text = note
+	}
+	return r, nil
+}
+
+// setMember sets a member of a value. What is above it must be there.
+func setMember(value any, steps []string, to any) (any, error) {
+	if len(steps) == 0 {
+		return to, nil
+	}
+	switch value := value.(type) {
+	case map[string]any:
+		below, ok := value[steps[0]]
+		if !ok {
+			return nil, fmt.Errorf("there is no member %q; there are %s", steps[0], strings.Join(slices.Sorted(maps.Keys(value)), ", "))
+		}
+		set, err := setMember(below, steps[1:], to)
+		value[steps[0]] = set
+		return value, err
+	case []any:
+		i, err := strconv.Atoi(steps[0])
+		if err != nil || i < 0 || i >= len(value) {
+			return nil, fmt.Errorf("%q is no position in a list of %d", steps[0], len(value))
+		}
+		value[i], err = setMember(value[i], steps[1:], to)
+		return value, err
+	}
+	return nil, fmt.Errorf("there is nothing below %q", steps[0])
+}

@@ -1,0 +1,135 @@
+package command
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/go-sps/sps/cmd/sps/internal/out"
+	"github.com/go-sps/sps/spstest"
+)
+
+func withSlots() spstest.Option {
+	return spstest.WithSlots(
+		spstest.Slot{Key: "1", Version: "7.4.0", Current: true, AfterReboot: true},
+		spstest.Slot{Key: "2", Version: "8.0.0", TestFailure: &spstest.TestFailure{ExitCode: 1, Summary: "HA check started\nHA check failed\nDone"}},
+		spstest.Slot{Key: "3"},
+		spstest.Slot{Key: "4", Version: "8.1.0"},
+		spstest.Slot{Key: "5", Version: "7.0.5"},
+	)
+}
+
+func TestPrecheck(t *testing.T) {
+	t.Parallel()
+	c := reach(t, startAppliance(t, withSlots()))
+	c.want(t, out.No, []string{
+		"SLOT  VERSION  STATUS   DETAIL\n", "2     8.0.0    failed   HA check failed\n    HA check started\n", "5     7.0.5    skipped  older than the running 7.4.0\n",
+	}, "firmware", "precheck")
+	c.want(t, out.OK, []string{"passed"}, "firmware", "precheck", "--slot", "4")
+	c.want(t, out.No, nil, "firmware", "test", "2", "4")
+	c.want(t, out.Failed, []string{"slot 3 is empty or does not exist"}, "firmware", "test", "3")
+
+	var data struct{ Slots []verdict }
+	d := c.json(t, out.No, "firmware", "test", "2")
+	if err := json.Unmarshal(d.Results[0].Data, &data); err != nil {
+		t.Fatal(err)
+	}
+	one := 1
+	want := []verdict{{Slot: "2", Version: "8.0.0", Status: out.Failure, ExitCode: &one, Summary: "HA check started\nHA check failed\nDone"}}
+	if diff := cmp.Diff(want, data.Slots, cmp.AllowUnexported(verdict{})); diff != "" {
+		t.Errorf("data (-want +got):\n%s", diff)
+	}
+}
+
+func TestPrecheckJUnit(t *testing.T) {
+	t.Parallel()
+	c := reach(t, startAppliance(t, withSlots()))
+	got := c.want(t, out.Failed, []string{
+		`<failure message="slot 2: HA check failed" type="FirmwareTestFailed">`,
+		`<error message="slot 9 is empty or does not exist" type="ResourceNotFound">`,
+		`tests="3" failures="1" errors="1"`, `name="slot 4 (8.1.0)"`,
+	}, "-o", "junit", "firmware", "test", "2", "9", "4")
+	if strings.Contains(got.stdout, "exit code") {
+		t.Errorf("the exit code is no reason:\n%s", got.stdout)
+	}
+}
+
+func TestNothingToTest(t *testing.T) {
+	t.Parallel()
+	c := reach(t, startAppliance(t, spstest.WithSlots(spstest.Slot{Key: "1", Version: "7.4.0", Current: true, AfterReboot: true})))
+	c.want(t, out.Failed, []string{"no slot to test"}, "firmware", "precheck")
+	c.want(t, out.Failed, []string{"no slot to test", `errors="1"`, `skipped="1"`}, "-o", "junit", "firmware", "precheck")
+}
+
+func TestSlots(t *testing.T) {
+	t.Parallel()
+	a := startAppliance(t, withSlots())
+	c := reach(t, a)
+	c.want(t, out.OK, []string{"1     7.4.0    running\n", "3     -        empty\n"}, "firmware", "slots")
+	c.want(t, out.Failed, []string{"give --yes"}, "firmware", "delete", "5")
+	c.want(t, out.OK, []string{"would be emptied"}, "firmware", "delete", "5", "--dry-run")
+	c.want(t, out.Failed, []string{"in use"}, "firmware", "delete", "1", "--dry-run")
+	c.want(t, out.Failed, []string{"in use"}, "firmware", "delete", "1", "--yes")
+	c.want(t, out.Failed, []string{"there is no slot 9"}, "firmware", "delete", "9", "--yes")
+	if len(a.Slots()) != 5 || a.Slots()[4].Version != "7.0.5" {
+		t.Fatalf("slots %v", a.Slots())
+	}
+	c.want(t, out.OK, []string{"slot 5 is empty; it held 7.0.5"}, "firmware", "delete", "5", "--yes")
+	if a.Slots()[4].Version != "" {
+		t.Errorf("slots %v", a.Slots())
+	}
+}
+
+func TestUpload(t *testing.T) {
+	t.Parallel()
+	a := startAppliance(t, withSlots())
+	c := reach(t, a)
+	image := writeFile(t, "sps.iso", "SPS-FIRMWARE 8.2.0\n")
+	c.want(t, out.OK, []string{"nothing was uploaded"}, "firmware", "upload", image, "--dry-run")
+	c.want(t, out.OK, []string{"8.2.0 is in slot 3"}, "firmware", "upload", image)
+	c.want(t, out.Failed, []string{"no empty firmware slot", "sps firmware delete"}, "firmware", "upload", image)
+	c.want(t, out.Failed, []string{"no such file"}, "firmware", "upload", image+"x")
+	c.want(t, out.Failed, []string{"is no file"}, "firmware", "upload", t.TempDir())
+}
+
+func TestFetch(t *testing.T) {
+	t.Parallel()
+	const url = "https://example.com/sps.iso"
+	a := startAppliance(t, withSlots(), spstest.WithFetchPolls(0))
+	sum := spstest.ImageSHA256("8.3.0", 1<<20)
+	a.ServeImage(url, "8.3.0", sum)
+	c := reach(t, a)
+	c.want(t, out.Failed, []string{"--sha256 is missing"}, "firmware", "fetch", url)
+	c.want(t, out.OK, []string{"nothing was downloaded"}, "firmware", "fetch", url, "--sha256", sum, "--dry-run")
+	c.want(t, out.OK, []string{"is finished"}, "firmware", "fetch", url, "--sha256", sum)
+	if a.Slots()[2].Version != "8.3.0" {
+		t.Errorf("slots %v", a.Slots())
+	}
+}
+
+func TestUpgrade(t *testing.T) {
+	t.Parallel()
+	a := startAppliance(t, withSlots())
+	c := reach(t, a)
+	c.want(t, out.Failed, []string{"one of --slot, --image and --url"}, "firmware", "upgrade", "--yes")
+	c.want(t, out.Failed, []string{"give --yes"}, "firmware", "upgrade", "--slot", "4")
+	c.want(t, out.No, []string{"failed the firmware test: HA check failed", "left: "}, "firmware", "upgrade", "--slot", "2", "--yes")
+	c.want(t, out.OK, []string{"8.1.0 in slot 4 passed", "no upgrade was begun"}, "firmware", "upgrade", "--slot", "4", "--dry-run")
+	c.want(t, out.Failed, []string{"stopped at"}, "firmware", "upgrade", "--slot", "4", "--expect-version", "9.0", "--yes")
+	if a.Restarts() != 0 {
+		t.Fatal("it restarted")
+	}
+	c.want(t, out.OK, []string{"upgraded from 7.4.0 to 8.1.0"}, "firmware", "upgrade", "--slot", "4", "--yes")
+	if a.Restarts() != 1 {
+		t.Errorf("%d restarts", a.Restarts())
+	}
+}
+
+// TestUpgradeUnknown has an appliance that does not come back in time.
+func TestUpgradeUnknown(t *testing.T) {
+	t.Parallel()
+	c := reach(t, startAppliance(t, withSlots(), spstest.WithFaults(spstest.Fault{Method: "POST", Path: "firmware/upgrade", Status: 504, MayMiss: true})))
+	c.want(t, out.Unknown, []string{"look at the appliance before"}, "firmware", "upgrade", "--slot", "4", "--yes", "--wait", "50ms")
+}

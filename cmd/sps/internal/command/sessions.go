@@ -1,0 +1,550 @@
+package command
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/audit"
+	"github.com/go-sps/sps/cmd/sps/internal/lines"
+	"github.com/go-sps/sps/cmd/sps/internal/out"
+	"github.com/go-sps/sps/cmd/sps/internal/text"
+)
+
+func (a *app) sessionsCommands() *cobra.Command {
+	return group("sessions", "Search, count and export recorded sessions",
+		a.searchCommand(), a.sessionCommand(), a.countCommand(), a.statsCommand(), a.histogramCommand(),
+		a.eventsCommand(), a.downloadCommand(), a.followCommand())
+}
+
+// queryFlags are the flags that say which sessions.
+type queryFlags struct {
+	query, content                          string
+	protocol, user, server, client, verdict string
+	since, until                            string
+	filter                                  audit.Filter
+	start, end                              time.Time
+}
+
+// define adds the flags; times are those of searches only.
+func (q *queryFlags) define(f *pflag.FlagSet) {
+	f.StringVarP(&q.query, "query", "q", "", "`filter` in the query language of the appliance")
+	f.StringVar(&q.protocol, "protocol", "", "`name` of the protocol, such as SSH")
+	f.StringVar(&q.user, "user", "", "`name` of the user")
+	f.StringVar(&q.server, "server", "", "`address` of the server")
+	f.StringVar(&q.client, "client", "", "`address` of the client")
+	f.StringVar(&q.verdict, "verdict", "", "`verdict`, such as ACCEPT")
+}
+
+func (q *queryFlags) defineTimes(f *pflag.FlagSet) {
+	f.StringVar(&q.since, "since", "", "sessions that started after a `time`: 24h before now, or 2027-01-31")
+	f.StringVar(&q.until, "until", "", "sessions that ended before a `time`")
+	f.StringVar(&q.content, "content", "", "`filter` for what was recorded, of sessions that are indexed")
+}
+
+func (q *queryFlags) check() (err error) {
+	filters := []audit.Filter{audit.Raw(q.query)}
+	for field, value := range map[string]string{
+		audit.FieldProtocol: q.protocol, audit.FieldUserName: q.user, audit.FieldServerIP: q.server, audit.FieldClientIP: q.client, audit.FieldVerdict: q.verdict,
+	} {
+		if value != "" {
+			filters = append(filters, audit.Term(field, value))
+		}
+	}
+	q.filter = audit.And(filters...)
+	now := time.Now()
+	if q.start, err = moment("since", q.since, now); err != nil {
+		return err
+	}
+	if q.end, err = moment("until", q.until, now); err != nil {
+		return err
+	}
+	return q.filter.Validate()
+}
+
+func (q *queryFlags) audit() audit.Query {
+	return audit.Query{Filter: q.filter, Content: q.content, Start: q.start, End: q.end}
+}
+
+var (
+	sessionColumns = []string{"START", "PROTOCOL", "USER", "SERVER", "VERDICT", "KEY"}
+	sessionWidths  = []int{19, 8, 14, 15, 10, 0}
+)
+
+func sessionCells(s *audit.Session) []string {
+	user, server := "", ""
+	if s.User != nil {
+		user = s.User.Name
+	}
+	if s.Server != nil {
+		server = s.Server.IP
+		if server == "" {
+			server = s.Server.Name
+		}
+	}
+	return []string{timeText(s.StartTime), text.OrDash(s.Protocol), text.OrDash(user), text.OrDash(server), text.OrDash(s.Verdict), s.Key}
+}
+
+func timeText(t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return t.UTC().Format(time.DateTime)
+}
+
+// exportFlags are those of an exporter.
+type exportFlags struct{ checkpoint, file string }
+
+func (e *exportFlags) define(f *pflag.FlagSet) {
+	f.StringVar(&e.checkpoint, "checkpoint", "", "`file` that keeps how far it came: each session is given once over runs, when it has ended")
+	f.StringVar(&e.file, "output-file", "", "`file` for the JSON Lines, to which they are appended")
+}
+
+func (e *exportFlags) check(output string) error {
+	if (e.checkpoint != "" || e.file != "") && output != "jsonl" {
+		return errors.New("--checkpoint and --output-file need -o jsonl")
+	}
+	if e.checkpoint != "" && e.checkpoint == e.file {
+		return errors.New("--checkpoint and --output-file need two files")
+	}
+	return nil
+}
+
+func (a *app) searchCommand() *cobra.Command {
+	var q queryFlags
+	var e exportFlags
+	var limit int
+	var sort string
+	var fields []string
+	var noSnapshot bool
+	var wait time.Duration
+	return a.command(spec{
+		use: "search", short: "Search for recorded sessions",
+		long: `Search for recorded sessions. With -o jsonl each session is a line, as the appliance sent
+it, in constant memory; of several appliances each line is an object with the appliance
+and the item. -o json keeps all in memory.
+
+With --checkpoint this is an exporter: each run gives the sessions that have ended since
+the run before. Into --output-file each is written exactly once, also over crashes;
+to standard output at least once. A checkpoint belongs to one appliance and one query.`,
+		examples: []string{
+			"sps --host sps1.example.com sessions search --since 24h --protocol SSH",
+			"sps --host sps1.example.com -o jsonl sessions search --checkpoint sessions.checkpoint --output-file sessions.jsonl",
+		},
+		stream: true,
+		flags: func(f *pflag.FlagSet) {
+			q.define(f)
+			q.defineTimes(f)
+			e.define(f)
+			f.IntVar(&limit, "limit", 0, "`number` of sessions to give at most; without it, all")
+			f.StringVar(&sort, "sort", "", "`field` of the order, with a - before it for the largest first")
+			f.StringSliceVar(&fields, "field", nil, "`name` of a field that the sessions come with; several with commas; without it, all")
+			f.BoolVar(&noSnapshot, "no-snapshot", false, "leave the appliance's one snapshot to others")
+			f.DurationVar(&wait, "snapshot-wait", 0, "`time` to wait for the snapshot while another search has it")
+		},
+		check: func([]string) error {
+			if limit < 0 {
+				return errors.New("--limit must not be negative")
+			}
+			if e.checkpoint != "" && (q.until != "" || sort != "" || limit > 0 || len(fields) > 0) {
+				return errors.New("--checkpoint excludes --until, --sort, --limit and --field")
+			}
+			return errors.Join(q.check(), e.check(a.output))
+		},
+		run: func(ctx context.Context, j *job) (out.Report, error) {
+			if e.checkpoint != "" {
+				return j.follow(ctx, &q, &e, sps.WithOnce())
+			}
+			query := q.audit()
+			query.Fields = fields
+			query.Sort.Field, query.Sort.Descending = strings.CutPrefix(sort, "-")
+			if !query.Sort.Descending {
+				query.Sort.Field = sort
+			}
+			var options []sps.SearchOption
+			if noSnapshot {
+				options = append(options, sps.WithoutSnapshot())
+			}
+			if wait > 0 {
+				options = append(options, sps.WithSnapshotWait(wait))
+			}
+			return j.search(ctx, query, limit, e.file, options)
+		},
+	})
+}
+
+func (j *job) search(ctx context.Context, query audit.Query, limit int, file string, options []sps.SearchOption) (out.Report, error) {
+	list := j.newItems(sessionColumns, sessionWidths)
+	var o *lines.Output
+	if file != "" {
+		opened, err := lines.Open(file, "", nil)
+		if err != nil {
+			return out.Report{}, err
+		}
+		o = opened
+	}
+	err := func() error {
+		for session, err := range j.client.Audit.Sessions.Search(ctx, query, options...).All() {
+			if err != nil {
+				return err
+			}
+			if o != nil {
+				list.count++
+				err = o.Write(session.Raw)
+			} else {
+				err = list.add(session.Raw, sessionCells(session)...)
+			}
+			if err != nil || list.count == limit {
+				return err
+			}
+		}
+		return nil
+	}()
+	if o != nil {
+		err = errors.Join(err, o.Flush(), o.Close())
+		j.warnf("%s: %d sessions were written to %s", j.name, list.count, file)
+		return out.Report{}, err
+	}
+	return list.report("sessions", err)
+}
+
+func (a *app) followCommand() *cobra.Command {
+	var q queryFlags
+	var e exportFlags
+	var window, every time.Duration
+	return a.command(spec{
+		use: "follow", short: "Give sessions as they end",
+		long: `Give each session once, when it has ended, until this command is interrupted, which is its
+good end. It survives restarts of the appliance; with --checkpoint also its own. Into
+--output-file each session is written exactly once, to standard output at least once.`,
+		examples: []string{
+			"sps --host sps1.example.com -o jsonl sessions follow --checkpoint sessions.checkpoint --output-file sessions.jsonl",
+			"sps --host sps1.example.com sessions follow --since 1h --protocol RDP",
+		},
+		stream: true, single: true,
+		flags: func(f *pflag.FlagSet) {
+			q.define(f)
+			e.define(f)
+			f.StringVar(&q.since, "since", "", "leave out the sessions that ended before a `time`: 24h before now, or 2027-01-31")
+			f.DurationVar(&window, "window", 0, "`time` by which a session may arrive late; without it, 15m")
+			f.DurationVar(&every, "every", 0, "`time` between two looks; without it, 1m")
+		},
+		check: func([]string) error {
+			if window < 0 || every < 0 {
+				return errors.New("--window and --every must not be negative")
+			}
+			if a.output == "json" {
+				return errors.New("sessions follow has the formats table and jsonl")
+			}
+			return errors.Join(q.check(), e.check(a.output))
+		},
+		run: func(ctx context.Context, j *job) (out.Report, error) {
+			options := []sps.FollowOption{sps.WithErrorFunc(func(err error) { j.warnf("%s: %s; trying again", j.name, message(err)) })}
+			if window > 0 {
+				options = append(options, sps.WithWindow(window))
+			}
+			if every == 0 {
+				every = j.Poll
+			}
+			if every > 0 {
+				options = append(options, sps.WithPollInterval(every))
+			}
+			r, err := j.follow(ctx, &q, &e, options...)
+			if err != nil && errors.Is(context.Cause(ctx), context.Canceled) && errors.Is(err, context.Canceled) {
+				err = nil // the good end
+			}
+			return r, err
+		},
+	})
+}
+
+// follow gives sessions as they end, and saves its checkpoint at the end of each answer.
+func (j *job) follow(ctx context.Context, q *queryFlags, e *exportFlags, options ...sps.FollowOption) (r out.Report, err error) {
+	if !q.start.IsZero() {
+		options = append(options, sps.WithSince(q.start))
+	}
+	name := e.checkpoint
+	if j.several && name != "" {
+		return r, usagef("--checkpoint belongs to one appliance")
+	}
+	o, err := lines.Open(e.file, name, j.Stdout)
+	if err != nil {
+		return r, err
+	}
+	defer func() { err = errors.Join(err, o.Close()) }()
+	follow, err := j.client.Audit.Sessions.Follow(ctx, audit.Query{Filter: q.filter}, append(options, sps.WithCheckpoint(o.Checkpoint()))...)
+	if err != nil {
+		return r, err
+	}
+	if e.file != "" { // so that a crash before the first answer leaves a file with its checkpoint
+		if err = o.Save(follow.Checkpoint()); err != nil {
+			return r, err
+		}
+	}
+	list := j.newItems(sessionColumns, sessionWidths)
+	for session, failed := range follow.All() {
+		if failed != nil {
+			err = failed
+			break
+		}
+		if j.output == "jsonl" {
+			list.count++
+			err = o.Write([]byte(out.Escape(string(session.Raw))))
+		} else {
+			err = list.add(session.Raw, sessionCells(session)...)
+		}
+		if err == nil && follow.EndOfPage() {
+			err = o.Save(follow.Checkpoint())
+		}
+		if err != nil {
+			return r, err
+		}
+	}
+	if err == nil && name != "" { // the good end of a run
+		err = o.Save(follow.Checkpoint())
+	}
+	if e.file != "" {
+		j.warnf("%s: %d sessions were written to %s", j.name, list.count, e.file)
+	}
+	return r, err
+}
+
+func (a *app) sessionCommand() *cobra.Command {
+	return a.command(spec{
+		use: "show KEY", short: "Show one session",
+		long:     "Show all that the appliance says about one session.",
+		examples: []string{"sps --host sps1.example.com sessions show " + exampleSession, "sps --host sps1.example.com -o yaml sessions show " + exampleSession},
+		args:     cobra.ExactArgs(1),
+		run: func(ctx context.Context, j *job) (out.Report, error) {
+			s, err := j.client.Audit.Sessions.Get(ctx, j.args[0])
+			if err != nil {
+				return out.Report{}, err
+			}
+			encoded, err := out.Encode(s.Raw, "", "  ")
+			return out.Report{Data: s.Raw, Text: string(encoded) + "in the web interface: " + text.Line(j.client.Audit.Sessions.WebAddress(s.Key)) + "\n"}, err
+		},
+	})
+}
+
+// exampleSession stands for the key of a session in examples.
+const exampleSession = "4OfOYts3hmQIkm39eNcS6d"
+
+func (a *app) countCommand() *cobra.Command {
+	var q queryFlags
+	return a.command(spec{
+		use: "count", short: "Count sessions",
+		long:     "Count the sessions that a search would find.",
+		examples: []string{"sps --hosts hosts.txt sessions count --since 24h", "sps --host sps1.example.com sessions count --verdict ACCEPT"},
+		flags: func(f *pflag.FlagSet) {
+			q.define(f)
+			q.defineTimes(f)
+		},
+		check:   func([]string) error { return q.check() },
+		columns: []string{"SESSIONS"},
+		run: func(ctx context.Context, j *job) (out.Report, error) {
+			n, err := j.client.Audit.Sessions.Count(ctx, q.audit())
+			if err != nil {
+				return out.Report{}, err
+			}
+			return out.Report{Columns: []string{"SESSIONS"}, Rows: []out.Row{{Cells: []string{fmt.Sprint(n)}}}, Data: struct {
+				Count int `json:"count"`
+			}{n}}, nil
+		},
+	})
+}
+
+type tallyData struct {
+	Value string      `json:"value"`
+	Count int64       `json:"count"`
+	Below []tallyData `json:"below,omitempty"`
+}
+
+func tallies(list []audit.Tally) []tallyData {
+	all := []tallyData{}
+	for _, t := range list {
+		d := tallyData{Value: t.Value, Count: t.Count}
+		if t.Below != nil {
+			d.Below = tallies(t.Below)
+		}
+		all = append(all, d)
+	}
+	return all
+}
+
+// barLength is the length of the longest bar.
+const barLength = 40
+
+// talliesReport is a table with a bar in each row.
+func talliesReport(label string, list []audit.Tally) out.Report {
+	r := out.Report{Columns: []string{label, "SESSIONS", ""}, Data: struct {
+		Values []tallyData `json:"values"`
+	}{tallies(list)}}
+	most := int64(1)
+	for _, t := range list {
+		most = max(most, t.Count)
+	}
+	for _, t := range list {
+		row := out.Row{Cells: []string{text.OrDash(t.Value), fmt.Sprint(t.Count), strings.Repeat("#", int(t.Count*barLength/most))}}
+		for _, below := range t.Below {
+			row.Below += text.Line(fmt.Sprintf("%s  %d", below.Value, below.Count)) + "\n"
+		}
+		r.Rows = append(r.Rows, row)
+	}
+	if len(list) == 0 {
+		r.Text = "None.\n"
+	}
+	return r
+}
+
+func (a *app) statsCommand() *cobra.Command {
+	var q queryFlags
+	var s audit.StatsQuery
+	return a.command(spec{
+		use: "stats", short: "Count the values of a field",
+		long:     "Count how many sessions have which value in a field.",
+		examples: []string{"sps --host sps1.example.com sessions stats --field protocol", "sps --host sps1.example.com sessions stats --field verdict --sub-field protocol"},
+		flags: func(f *pflag.FlagSet) {
+			q.define(f)
+			f.StringVar(&s.Field, "field", "", "`name` of the field")
+			f.StringVar(&s.SubField, "sub-field", "", "`name` of a second field, counted within each value of the first")
+			f.IntVar(&s.Size, "size", 0, "`number` of the most frequent values; without it, as many as the appliance likes")
+		},
+		check: func([]string) error {
+			if s.Field == "" {
+				return errors.New("--field is missing")
+			}
+			err := q.check()
+			s.Filter = q.filter
+			return errors.Join(err, s.Validate())
+		},
+		run: func(ctx context.Context, j *job) (out.Report, error) {
+			t, err := j.client.Audit.Sessions.Stats(ctx, s)
+			if err != nil {
+				return out.Report{}, err
+			}
+			return talliesReport(strings.ToUpper(s.Field), t.All), nil
+		},
+	})
+}
+
+func (a *app) histogramCommand() *cobra.Command {
+	var q queryFlags
+	h := audit.HistogramQuery{}
+	return a.command(spec{
+		use: "histogram", short: "Draw how many sessions there are over the time",
+		long:     "Count the sessions of each interval of time, and draw bars.",
+		examples: []string{"sps --host sps1.example.com sessions histogram", "sps --host sps1.example.com -o json sessions histogram --bin hour --protocol SSH"},
+		flags: func(f *pflag.FlagSet) {
+			q.define(f)
+			f.StringVar(&h.Field, "field", audit.FieldStartTime, "`name` of the field with the time")
+			f.StringVar(&h.BinSize, "bin", audit.BinHour, "`length` of an interval, such as hour")
+		},
+		check: func([]string) error {
+			err := q.check()
+			h.Filter = q.filter
+			return errors.Join(err, h.Validate())
+		},
+		run: func(ctx context.Context, j *job) (out.Report, error) {
+			t, err := j.client.Audit.Sessions.Histogram(ctx, h)
+			if err != nil {
+				return out.Report{}, err
+			}
+			return talliesReport("FROM", t.All), nil
+		},
+	})
+}
+
+func (a *app) eventsCommand() *cobra.Command {
+	var content string
+	var alerts bool
+	return a.command(spec{
+		use: "events KEY", short: "Show what a user did in a session",
+		long:     "Show the commands and the window titles of a session, as far as it is indexed.",
+		examples: []string{"sps --host sps1.example.com sessions events " + exampleSession, "sps --host sps1.example.com -o jsonl sessions events " + exampleSession},
+		args:     cobra.ExactArgs(1), stream: true,
+		flags: func(f *pflag.FlagSet) {
+			f.StringVar(&content, "content", "", "`filter` for the events, in the query language of the appliance")
+			f.BoolVar(&alerts, "alerts", false, "only the events that a content policy matched")
+		},
+		check: func([]string) error {
+			if alerts && content != "" {
+				return errors.New("--alerts excludes --content")
+			}
+			return nil
+		},
+		run: func(ctx context.Context, j *job) (out.Report, error) {
+			sessions := j.client.Audit.Sessions
+			switch {
+			case alerts:
+				return printEvents(j, sessions.Alerts(ctx, j.args[0]), func(e *audit.Alert) (json.RawMessage, []string) {
+					return e.Raw, []string{timeText(e.Time), text.OrDash(e.AlertType), e.MatchedContent}
+				})
+			case content != "":
+				return printEvents(j, sessions.Content(ctx, j.args[0], content), eventCells)
+			}
+			return printEvents(j, sessions.Events(ctx, j.args[0]), eventCells)
+		},
+	})
+}
+
+func eventCells(e *audit.Event) (json.RawMessage, []string) {
+	return e.Raw, []string{timeText(e.Time), text.OrDash(e.Type), e.Content}
+}
+
+func printEvents[E any](j *job, events iter.Seq2[*E, error], cells func(*E) (json.RawMessage, []string)) (out.Report, error) {
+	list := j.newItems([]string{"TIME", "TYPE", "CONTENT"}, []int{19, 12, 0})
+	for event, err := range events {
+		if err != nil {
+			return list.report("events", err)
+		}
+		raw, row := cells(event)
+		if err := list.add(raw, row...); err != nil {
+			return out.Report{}, err
+		}
+	}
+	return list.report("events", nil)
+}
+
+func (a *app) downloadCommand() *cobra.Command {
+	format := sps.TrailZAT
+	return a.command(spec{
+		use: "download KEY FILE", short: "Download the recording of a session",
+		long:     "Download the recording of a session into a new file, which exists when it is complete.",
+		examples: []string{"sps --host sps1.example.com sessions download " + exampleSession + " session.zat", "sps --host sps1.example.com sessions download " + exampleSession + " session.srs --format srs"},
+		args:     cobra.ExactArgs(2), valid: files, single: true,
+		flags: func(f *pflag.FlagSet) {
+			f.StringVar(&format, "format", sps.TrailZAT, "`format` of the recording: zat, or srs for a session that goes on")
+		},
+		check: func(args []string) error {
+			if format != sps.TrailZAT && format != sps.TrailSRS {
+				return fmt.Errorf("--format %q is neither zat nor srs", format)
+			}
+			return freeName(args[1])
+		},
+		run: func(ctx context.Context, j *job) (out.Report, error) {
+			b := j.newBar()
+			defer b.end()
+			size, err := download(j.args[1], func(w io.Writer) (int64, error) {
+				return j.client.Audit.Sessions.DownloadTrail(ctx, j.args[0], w, sps.WithTrailFormat(format), sps.WithProgress(b.report("downloading")))
+			})
+			if err != nil {
+				return out.Report{}, err
+			}
+			r := said("%s has the recording, of %d bytes", j.args[1], size)
+			r.Data = struct {
+				File  string `json:"file"`
+				Bytes int64  `json:"bytes"`
+			}{j.args[1], size}
+			return r, nil
+		},
+	})
+}

@@ -1,0 +1,237 @@
+package command
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-sps/sps/cmd/sps/internal/out"
+	"github.com/go-sps/sps/spstest"
+)
+
+// keys are those of sessions as JSON Lines, in order.
+func keys(t *testing.T, text string) (keys []string) {
+	t.Helper()
+	scanner := bufio.NewScanner(strings.NewReader(text))
+	scanner.Buffer(nil, 1<<20)
+	for scanner.Scan() {
+		var session struct {
+			Key string `json:"key"`
+		}
+		if err := json.Unmarshal(scanner.Bytes(), &session); err != nil || session.Key == "" {
+			t.Fatalf("%s: %v", scanner.Text(), err)
+		}
+		keys = append(keys, session.Key)
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+func written(t *testing.T, name string) []string {
+	t.Helper()
+	data, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return keys(t, string(data))
+}
+
+// ended are the keys of the sessions that have ended.
+func ended(a *spstest.Appliance) (keys []string) {
+	for session := range a.AuditSessions() {
+		if !session.End.IsZero() {
+			keys = append(keys, session.Key)
+		}
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+func TestSessions(t *testing.T) {
+	t.Parallel()
+	a := startAppliance(t, spstest.WithAuditSessions(700))
+	c := reach(t, a)
+	got := c.want(t, out.OK, []string{"START", "PROTOCOL"}, "sessions", "search", "--limit", "3")
+	if n := strings.Count(got.stdout, "\n"); n != 4 {
+		t.Errorf("%d lines:\n%s", n, got.stdout)
+	}
+	got = c.want(t, out.OK, nil, "-o", "jsonl", "sessions", "search")
+	if n := len(keys(t, got.stdout)); n != 700 {
+		t.Errorf("%d sessions", n)
+	}
+	d := c.json(t, out.OK, "sessions", "search", "--protocol", "SSH", "--limit", "2", "--sort", "-start_time")
+	if !strings.Contains(string(d.Results[0].Data), `"count": 2`) {
+		t.Errorf("%s", d.Results[0].Data)
+	}
+	c.want(t, out.OK, []string{"None."}, "sessions", "search", "--user", "nobody-at-all")
+	c.want(t, out.OK, []string{"SESSIONS\n700\n"}, "sessions", "count")
+	c.want(t, out.OK, []string{"SSH", "####"}, "sessions", "stats", "--field", "protocol")
+	c.want(t, out.OK, []string{"FROM", "####"}, "sessions", "histogram")
+	key := recorded(a, false)
+	c.want(t, out.OK, []string{key, "in the web interface: https://"}, "sessions", "show", key)
+	c.want(t, out.OK, nil, "sessions", "events", key)
+	c.want(t, out.OK, nil, "-o", "jsonl", "sessions", "events", key, "--alerts")
+	file := filepath.Join(t.TempDir(), "x.zat")
+	c.want(t, out.OK, []string{"has the recording"}, "sessions", "download", key, file)
+	c.want(t, out.Failed, []string{"exists already"}, "sessions", "download", key, file)
+	c.want(t, out.Failed, []string{"ResourceNotFound"}, "sessions", "download", "nothing", file+"2")
+	if left, _ := filepath.Glob(filepath.Join(filepath.Dir(file), ".*")); len(left) > 0 {
+		t.Errorf("left: %q", left)
+	}
+	for _, test := range []struct{ args, want string }{
+		{"search --since soon", `--since "soon" is neither`},
+		{"search --checkpoint x", "need -o jsonl"},
+		{"search -o jsonl --checkpoint x --limit 3", "--checkpoint excludes"},
+		{"search -o jsonl --checkpoint x --output-file x", "need two files"},
+		{"search --limit -1", "--limit must not be negative"},
+		{"search -o yaml", "has the formats table, json and jsonl"},
+		{"search -q protocol:(", "sps"},
+		{"stats", "--field is missing"},
+		{"follow -o json", "has the formats table and jsonl"},
+		{"follow --window -1s", "must not be negative"},
+		{"download x y --format mp4", "neither zat nor srs"},
+		{"events x --alerts --content y", "--alerts excludes"},
+	} {
+		c.want(t, out.Failed, []string{test.want}, append([]string{"sessions"}, strings.Fields(test.args)...)...)
+	}
+}
+
+// TestSessionsOfAFleet has the lines name their appliance.
+func TestSessionsOfAFleet(t *testing.T) {
+	t.Parallel()
+	c, hosts := fleet(t, startAppliance(t, spstest.WithAuditSessions(3)), nil, startAppliance(t, spstest.WithAuditSessions(2)))
+	got := c.want(t, out.Failed, []string{"says nothing in TLS"}, "--hosts", c.env["HOSTS"], "--connect-timeout", "50ms", "-o", "jsonl", "sessions", "search")
+	lines := strings.Split(strings.TrimSpace(got.stdout), "\n")
+	if len(lines) != 5 || !strings.HasPrefix(lines[4], `{"appliance":"`+hosts[2]+`","item":{`) {
+		t.Errorf("%s", got.stdout)
+	}
+	c.want(t, out.Failed, []string{"APPLIANCE", hosts[2]}, "--hosts", c.env["HOSTS"], "--connect-timeout", "50ms", "sessions", "search")
+}
+
+// TestCrashes kills the exporter wherever it is, and starts it again.
+func TestCrashes(t *testing.T) {
+	t.Parallel()
+	a := startAppliance(t, spstest.WithAuditSessions(1_700))
+	c := reach(t, a)
+	file := filepath.Join(t.TempDir(), "sessions.jsonl")
+	args := []string{"-o", "jsonl", "sessions", "search", "--checkpoint", file + ".checkpoint", "--output-file", file}
+	for crash := 1; ; crash++ {
+		ctx, cancel := context.WithCancel(t.Context())
+		a.Inject(spstest.Fault{Path: "audit/sessions", Skip: crash % 4, MayMiss: true, Mutate: func(body []byte) []byte {
+			cancel() // while a page is on its way
+			return body
+		}})
+		got := c.run(t, ctx, args...)
+		cancel()
+		a.ClearFaults()
+		if got.status == out.OK {
+			break
+		}
+		if !strings.Contains(got.stderr, "interrupted") || crash > 20 {
+			t.Fatalf("%+v", got)
+		}
+		// What a crash leaves behind: lines that were not saved, and half of one.
+		left, err := os.OpenFile(file, os.O_APPEND|os.O_WRONLY, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := left.WriteString("{\"key\":\"half"); err != nil {
+			t.Fatal(err)
+		}
+		left.Close()
+		a.AddAuditSession(spstest.AuditSession{Start: time.Now(), End: time.Now()})
+	}
+	if want, got := ended(a), written(t, file); !slices.Equal(want, got) {
+		t.Errorf("%d sessions, want %d", len(got), len(want))
+	}
+	a.AddAuditSession(spstest.AuditSession{Start: time.Now(), End: time.Now()})
+	c.want(t, out.OK, []string{"1 sessions were written"}, args...)
+	c.want(t, out.Failed, []string{"belongs to an output file"}, "-o", "jsonl", "sessions", "search", "--checkpoint", file+".checkpoint")
+}
+
+// TestCheckpointOfStandardOutput gives each session once over runs that end well.
+func TestCheckpointOfStandardOutput(t *testing.T) {
+	t.Parallel()
+	a := startAppliance(t, spstest.WithAuditSessions(600))
+	c := reach(t, a)
+	args := []string{"-o", "jsonl", "sessions", "search", "--checkpoint", filepath.Join(t.TempDir(), "checkpoint")}
+	first := c.want(t, out.OK, nil, args...)
+	a.AddAuditSession(spstest.AuditSession{Start: time.Now(), End: time.Now()})
+	second := c.want(t, out.OK, nil, args...)
+	got := append(keys(t, first.stdout), keys(t, second.stdout)...)
+	slices.Sort(got)
+	if !slices.Equal(ended(a), got) || strings.Count(second.stdout, "\n") != 1 {
+		t.Errorf("%d sessions, want %d; the second run has\n%s", len(got), len(ended(a)), second.stdout)
+	}
+	c.want(t, out.Failed, []string{"checkpoint"}, append(args, "--protocol", "SSH")...)
+}
+
+// TestFollow ends well when it is interrupted.
+func TestFollow(t *testing.T) {
+	t.Parallel()
+	a := startAppliance(t, spstest.WithAuditSessions(5))
+	c := reach(t, a)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	reader, writer := io.Pipe()
+	status := make(chan int, 1)
+	go func() {
+		defer writer.Close()
+		status <- Run(ctx, Env{
+			Args: []string{"sessions", "follow"}, Getenv: func(name string) string { return c.env[name] },
+			Stdin: strings.NewReader(""), Stdout: writer, Stderr: io.Discard, Poll: time.Millisecond,
+		})
+	}()
+	lines := bufio.NewScanner(reader)
+	for range 1 + len(ended(a)) {
+		if !lines.Scan() {
+			t.Fatal("the output ended")
+		}
+	}
+	key := a.AddAuditSession(spstest.AuditSession{Start: time.Now(), End: time.Now()})
+	if !lines.Scan() || !strings.Contains(lines.Text(), key) {
+		t.Errorf("%q, want %s", lines.Text(), key)
+	}
+	cancel()
+	if got := <-status; got != out.OK {
+		t.Errorf("status %d", got)
+	}
+	if n := a.Sessions(); n != 0 {
+		t.Errorf("%d sessions are left", n)
+	}
+}
+
+// TestForeignFiles has files that are not those of a run before.
+func TestForeignFiles(t *testing.T) {
+	t.Parallel()
+	c := reach(t, startAppliance(t, spstest.WithAuditSessions(3)))
+	for name, test := range map[string]struct{ file, checkpoint, want string }{
+		"no checkpoint":   {"x", "", "without"},
+		"torn":            {"", `{"length":0,"check`, "no checkpoint of this program"},
+		"shorter":         {"x", `{"length":7,"checkpoint":{}}`, "shorter"},
+		"negative":        {"x", `{"length":-7,"checkpoint":{}}`, "no checkpoint"},
+		"without its own": {"x", `{"length":1,"checkpoint":{}}`, "cannot be used"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			file := filepath.Join(t.TempDir(), "out")
+			for name, content := range map[string]string{file: test.file, file + ".c": test.checkpoint} {
+				if content != "" && os.WriteFile(name, []byte(content), 0o600) != nil {
+					t.Fatal(name)
+				}
+			}
+			c.want(t, out.Failed, []string{test.want}, "-o", "jsonl", "sessions", "search", "--output-file", file, "--checkpoint", file+".c")
+			if data, _ := os.ReadFile(file); !bytes.Equal(data, []byte(test.file)) {
+				t.Errorf("the file has %q now", data)
+			}
+		})
+	}
+}

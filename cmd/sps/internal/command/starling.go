@@ -1,0 +1,307 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/cmd/sps/internal/out"
+	"github.com/go-sps/sps/cmd/sps/internal/text"
+)
+
+func (a *app) starlingCommands() *cobra.Command {
+	return group("starling", "Show, join and leave One Identity Starling",
+		a.starlingStatusCommand(), a.remoteAccessCommand(), a.unjoinCommand(), a.joinCommand())
+}
+
+type starlingData struct {
+	Joined          bool          `json:"joined"`
+	ProductInstance string        `json:"product_instance"`
+	ProductTIMS     string        `json:"product_tims"`
+	RemoteAccess    bool          `json:"remote_access"`
+	Products        []productData `json:"products"`
+	Warnings        []string      `json:"warnings"`
+}
+
+type productData struct {
+	Name      string `json:"name"`
+	Link      string `json:"link"`
+	Activated bool   `json:"activated"`
+}
+
+// starlingState reads the join and remote access.
+func (j *job) starlingState(ctx context.Context) (starlingData, error) {
+	d := starlingData{Products: []productData{}, Warnings: []string{}}
+	join, err := j.client.Starling.JoinStatus(ctx)
+	if err != nil {
+		return d, err
+	}
+	configuration, err := j.client.Starling.Configuration.Get(ctx)
+	if err != nil {
+		return d, err
+	}
+	d.Joined, d.ProductInstance, d.ProductTIMS = join.Joined, join.ProductInstance, join.ProductTIMS
+	d.RemoteAccess = configuration.Body.RemoteAccess.Enabled
+	return d, nil
+}
+
+func (a *app) starlingStatusCommand() *cobra.Command {
+	return a.command(spec{
+		use: "status", short: "Show the join and the integrated products",
+		long:     "Show whether an appliance is joined to Starling, whether remote access is on, and the integrated products.",
+		examples: []string{"sps --host sps1.example.com starling status", "sps --hosts hosts.txt -o jsonl starling status"},
+		run: func(ctx context.Context, j *job) (out.Report, error) {
+			d, err := j.starlingState(ctx)
+			if err != nil {
+				return out.Report{}, err
+			}
+			// That the products cannot be listed is a warning: the rest is shown.
+			list, err := j.client.IntegratedProducts(ctx)
+			if err != nil {
+				d.Warnings = append(d.Warnings, message(err))
+			} else {
+				for _, w := range list.Warnings {
+					d.Warnings = append(d.Warnings, string(w))
+				}
+				for _, p := range list.Products {
+					d.Products = append(d.Products, productData{p.Name, p.Link, p.Activated})
+				}
+			}
+			return d.report(), nil
+		},
+	})
+}
+
+func (d starlingData) report() out.Report {
+	var products []string
+	for _, p := range d.Products {
+		word := "not activated"
+		if p.Activated {
+			word = "activated"
+		}
+		products = append(products, p.Name+" "+word)
+	}
+	return out.Report{Data: d, Fields: [][2]string{
+		{"joined", yesNo(d.Joined)}, {"instance", text.OrDash(d.ProductInstance)}, {"license (TIMS)", text.OrDash(d.ProductTIMS)},
+		{"remote access", onOff(d.RemoteAccess)}, {"products", text.OrDash(strings.Join(products, ", "))},
+		{"warnings", text.OrDash(strings.Join(d.Warnings, "; "))},
+	}}
+}
+
+func yesNo(yes bool) string {
+	if yes {
+		return "yes"
+	}
+	return "no"
+}
+
+func (a *app) remoteAccessCommand() *cobra.Command {
+	return a.command(spec{
+		use: "remote-access on|off", short: "Switch remote access on or off",
+		long: `Switch Safeguard Remote Access on or off, which needs a join to Starling. While it is on,
+an appliance cannot be unjoined.`,
+		examples: []string{
+			"sps --host sps1.example.com starling remote-access on --message CHG-1234",
+			"sps --host sps1.example.com starling remote-access off --dry-run",
+		},
+		args: cobra.ExactArgs(1), single: true, change: true, commit: true,
+		valid: cobra.FixedCompletions([]cobra.Completion{"on", "off"}, cobra.ShellCompDirectiveNoFileComp),
+		check: func(args []string) error {
+			if args[0] != "on" && args[0] != "off" {
+				return fmt.Errorf("%q is neither on nor off", args[0])
+			}
+			return nil
+		},
+		run: func(ctx context.Context, j *job) (out.Report, error) {
+			on := j.args[0] == "on"
+			differs, err := j.setRemoteAccess(ctx, on)
+			if err != nil {
+				return out.Report{}, err
+			}
+			var lines []string
+			if differs {
+				lines = []string{fmt.Sprintf("remote access: %s -> %s", onOff(!on), onOff(on))}
+			}
+			return j.changed(lines, struct {
+				RemoteAccess bool `json:"remote_access"`
+				Changed      bool `json:"changed"`
+				DryRun       bool `json:"dry_run"`
+			}{on, differs, j.dryRun}), nil
+		},
+	})
+}
+
+func (j *job) setRemoteAccess(ctx context.Context, on bool) (differs bool, err error) {
+	err = j.transaction(ctx, func(ctx context.Context, tx *sps.Transaction) error {
+		return tx.Starling.Configuration.Update(ctx, func(s *sps.StarlingConfiguration) error {
+			differs = s.RemoteAccess.Enabled != on
+			s.RemoteAccess.Enabled = on
+			return nil
+		})
+	})
+	return differs, err
+}
+
+type unjoinData struct {
+	Joined       bool     `json:"joined"`
+	RemoteAccess bool     `json:"remote_access"`
+	Reasons      []string `json:"reasons"`
+	DryRun       bool     `json:"dry_run"`
+}
+
+func (a *app) unjoinCommand() *cobra.Command {
+	var disable, force bool
+	return a.command(spec{
+		use: "unjoin", short: "Take an appliance out of Starling",
+		long: `Take an appliance out of Starling. The status is 1, and nothing is tried, if the
+appliance would refuse it, because remote access is on or it is not joined. --dry-run
+asks only that.`,
+		examples: []string{
+			"sps --host sps1.example.com starling unjoin --dry-run",
+			"sps --host sps1.example.com starling unjoin --disable-remote-access --yes",
+		},
+		single: true, change: true, commit: true, confirm: true,
+		flags: func(f *pflag.FlagSet) {
+			f.BoolVar(&disable, "disable-remote-access", false, "switch remote access off before")
+			f.BoolVar(&force, "force", false, "unjoin also while remote access is on")
+		},
+		check: func([]string) error {
+			switch {
+			case disable && force:
+				return errors.New("--force excludes --disable-remote-access")
+			case !disable && (a.message != "" || a.lockWait != 0):
+				return errors.New("--message and --wait-for-lock are about a transaction, which only --disable-remote-access has")
+			}
+			return nil
+		},
+		ask: func([]string) string { return "take the appliance out of Starling?" },
+		run: func(ctx context.Context, j *job) (out.Report, error) { return j.unjoin(ctx, disable, force) },
+	})
+}
+
+func (j *job) unjoin(ctx context.Context, disable, force bool) (out.Report, error) {
+	check, err := j.client.Starling.CheckUnjoin(ctx)
+	if err != nil {
+		return out.Report{}, err
+	}
+	d := unjoinData{Joined: check.Joined, RemoteAccess: check.RemoteAccess, Reasons: []string{}, DryRun: j.dryRun}
+	for _, reason := range check.Reasons {
+		if errors.Is(reason, sps.StarlingJoinIsInUseByRemoteAccessError) && (disable || force) {
+			continue
+		}
+		d.Reasons = append(d.Reasons, unjoinReason(reason))
+	}
+	if len(d.Reasons) > 0 {
+		words := "an unjoin would be refused, and was not tried: " + strings.Join(d.Reasons, "; ")
+		return out.Report{No: true, Data: d, Text: words + "\n", Cases: []out.Case{{
+			Name: "unjoin", Status: out.Failure, Type: "Refused", Message: words,
+		}}}, nil
+	}
+	if j.dryRun {
+		return out.Report{Data: d, Text: "the appliance would be unjoined; nothing was done\n"}, nil
+	}
+	switched := false
+	if disable {
+		if switched, err = j.setRemoteAccess(ctx, false); err != nil {
+			return out.Report{Data: d}, err
+		}
+		d.RemoteAccess = false
+	}
+	if force {
+		err = j.client.Starling.ForceUnjoin(ctx)
+	} else {
+		err = j.client.Starling.Unjoin(ctx)
+	}
+	if err != nil && switched {
+		return out.Report{Data: d}, &maybeAppliedError{fmt.Errorf("%w; remote access is off already", err)}
+	}
+	if err != nil {
+		return out.Report{Data: d}, err
+	}
+	d.Joined = false
+	return out.Report{Data: d, Text: "the appliance is not joined to Starling any more\n"}, nil
+}
+
+func unjoinReason(reason error) string {
+	switch {
+	case errors.Is(reason, sps.ErrStarlingNotJoined):
+		return "the appliance is not joined to Starling"
+	case errors.Is(reason, sps.StarlingJoinIsInUseByRemoteAccessError):
+		return "remote access is on: --disable-remote-access switches it off before the unjoin, --force unjoins nonetheless"
+	}
+	return message(reason)
+}
+
+func (a *app) joinCommand() *cobra.Command {
+	var file string
+	var request sps.StarlingJoinRequest
+	return a.command(spec{
+		use: "join", short: "Join an appliance to Starling",
+		long: `Join an appliance to Starling, with the credential string that Starling gives for it. The
+guide advises to use the web interface instead: Basic Settings > Starling Integration >
+Start join. What the appliance knows about itself need not be given.`,
+		examples: []string{
+			"sps --host sps1.example.com starling join --credential-file credential.txt --yes",
+			"sps --host sps1.example.com starling join --credential-file credential.txt --dry-run",
+		},
+		single: true, change: true, confirm: true,
+		flags: func(f *pflag.FlagSet) {
+			f.StringVar(&file, "credential-file", "", "`file` with the credential string, or - for standard input")
+			f.StringVar(&request.TokenEndpoint, "token-endpoint", "", "`URL` of Starling's tokens")
+			f.StringVar(&request.Environment, "environment", "", "`name` of the environment of Starling; without it, "+sps.StarlingProduction)
+			f.StringVar(&request.ProductInstance, "product-instance", "", "`name` of the appliance at Starling")
+			f.StringVar(&request.ProductTIMS, "product-tims", "", "`number` of the license")
+		},
+		check: func([]string) (err error) {
+			request.CredentialString, err = a.readCredential(file)
+			return err
+		},
+		ask: func([]string) string { return "join the appliance to Starling?" },
+		run: func(ctx context.Context, j *job) (out.Report, error) {
+			d, err := j.starlingState(ctx)
+			if err != nil {
+				return out.Report{}, err
+			}
+			if d.Joined {
+				return out.Report{Data: d, Text: "the appliance is joined already\n"}, nil
+			}
+			if j.dryRun {
+				return out.Report{Data: d, Text: "the appliance would be joined; nothing was done\n"}, nil
+			}
+			if err := j.client.Starling.Join(ctx, request); err != nil {
+				return out.Report{}, err
+			}
+			d, err = j.starlingState(ctx)
+			if err != nil { // it is joined, and only the look at it failed
+				return out.Report{Text: "the appliance is joined\n"}, &maybeAppliedError{err}
+			}
+			return d.report(), nil
+		},
+	})
+}
+
+// readCredential reads a secret of one line. Only its end is cut off.
+func (a *app) readCredential(file string) (sps.Secret, error) {
+	var content []byte
+	var err error
+	switch file {
+	case "":
+		return sps.Secret{}, errors.New("--credential-file is missing")
+	case "-":
+		content, err = io.ReadAll(io.LimitReader(a.Stdin, 1<<20))
+	default:
+		content, err = os.ReadFile(file)
+	}
+	line := strings.TrimRight(string(content), "\r\n")
+	if err == nil && line == "" {
+		err = fmt.Errorf("%s holds no credential string", file)
+	}
+	return sps.NewSecretString(line), err
+}

@@ -1,0 +1,420 @@
+package command
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/cmd/sps/internal/out"
+	"github.com/go-sps/sps/cmd/sps/internal/text"
+)
+
+func (a *app) trustStoresCommands() *cobra.Command {
+	return group("trust-stores", "Show trust stores and replace their authorities",
+		a.storesListCommand(), a.storesShowCommand(), a.storesExpiringCommand(), a.storesRotateCommand())
+}
+
+type storeData struct {
+	Key             string          `json:"key"`
+	Name            string          `json:"name"`
+	Type            string          `json:"type"`
+	RevocationCheck string          `json:"revocation_check"`
+	Authorities     []authorityData `json:"authorities"`
+	EarliestExpiry  string          `json:"earliest_expiry"` // "" if it is unknown
+}
+
+type authorityData struct {
+	Store       string `json:"store"`
+	Subject     string `json:"subject"`
+	Fingerprint string `json:"fingerprint"`
+	Expires     string `json:"expires"` // "" if it is unknown
+}
+
+func storeOf(o *sps.Object[sps.TrustStore]) storeData {
+	s := storeData{
+		Key: o.Key, Name: o.Body.Name, Type: string(o.Body.Type),
+		RevocationCheck: string(o.Body.RevocationCheck), Authorities: []authorityData{},
+	}
+	for _, authority := range o.Body.Authorities {
+		one := authorityOf(o.Body.Name, authority)
+		s.Authorities = append(s.Authorities, one)
+		// All of them are written alike, so the earliest is the smallest.
+		if one.Expires != "" && (s.EarliestExpiry == "" || one.Expires < s.EarliestExpiry) {
+			s.EarliestExpiry = one.Expires
+		}
+	}
+	return s
+}
+
+// authorityOf describes an authority, which may be a certificate that cannot be read.
+func authorityOf(store string, a sps.TrustStoreAuthority) authorityData {
+	certificate, err := a.Certificate()
+	if err != nil {
+		return authorityData{store, a.Subject, a.Fingerprint.Digest, ""}
+	}
+	return certificateData(store, certificate)
+}
+
+func certificateData(store string, c *x509.Certificate) authorityData {
+	return authorityData{store, c.Subject.String(), sps.CertificateFingerprint(c), c.NotAfter.UTC().Format(time.RFC3339)}
+}
+
+// day shortens a time to the day.
+func day(moment string) string {
+	date, _, _ := strings.Cut(moment, "T")
+	return text.OrDash(date)
+}
+
+var (
+	storeColumns     = []string{"NAME", "KEY", "TYPE", "REVOCATION", "AUTHORITIES", "EARLIEST EXPIRY"}
+	authorityColumns = []string{"STORE", "EXPIRES", "SUBJECT", "SHA-256"}
+)
+
+func (s storeData) row() out.Row {
+	number := strconv.Itoa(len(s.Authorities))
+	if s.Type == string(sps.TrustStoreBuiltIn) {
+		number = "not told"
+	}
+	return out.Row{Cells: []string{s.Name, s.Key, s.Type, s.RevocationCheck, number, day(s.EarliestExpiry)}}
+}
+
+func (d authorityData) row() out.Row {
+	return out.Row{Cells: []string{d.Store, day(d.Expires), d.Subject, d.Fingerprint}}
+}
+
+func (a *app) storesListCommand() *cobra.Command {
+	return a.command(spec{
+		use: "list", short: "List the trust stores",
+		long:     "List the trust stores, with the number of their authorities and the day on which the first one expires.",
+		examples: []string{"sps --host sps1.example.com trust-stores list", "sps --hosts hosts.txt -o jsonl trust-stores list"},
+		columns:  storeColumns,
+		run: func(ctx context.Context, j *job) (out.Report, error) {
+			stores, err := j.client.TrustStores.List(ctx)
+			if err != nil {
+				return out.Report{}, err
+			}
+			r, all := out.Report{Columns: storeColumns}, []storeData{}
+			for _, s := range stores {
+				all = append(all, storeOf(s))
+				r.Rows = append(r.Rows, all[len(all)-1].row())
+			}
+			r.Data = struct {
+				Stores []storeData `json:"stores"`
+			}{all}
+			return r, nil
+		},
+	})
+}
+
+func (a *app) storesShowCommand() *cobra.Command {
+	return a.command(spec{
+		use: "show NAME", short: "Show a trust store with its authorities",
+		long:     "Show the authorities of a trust store.",
+		examples: []string{"sps --host sps1.example.com trust-stores show Directory", "sps --hosts hosts.txt -o yaml trust-stores show Directory"},
+		args:     cobra.ExactArgs(1), valid: a.completeStores, columns: authorityColumns,
+		run: func(ctx context.Context, j *job) (out.Report, error) {
+			store, err := j.client.TrustStores.GetByName(ctx, j.args[0])
+			if err != nil {
+				return out.Report{}, err
+			}
+			s := storeOf(store)
+			r := out.Report{Columns: authorityColumns, Data: s}
+			for _, authority := range s.Authorities {
+				r.Rows = append(r.Rows, authority.row())
+			}
+			if len(r.Rows) == 0 {
+				r.Text = "The appliance lists no authority of this store.\n"
+			}
+			return r, nil
+		},
+	})
+}
+
+func (a *app) completeStores(c *cobra.Command, _ []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	return a.complete(c, func(ctx context.Context, client *sps.Client) (words []cobra.Completion, _ error) {
+		stores, err := client.TrustStores.List(ctx)
+		for _, s := range stores {
+			words = append(words, text.Line(s.Body.Name))
+		}
+		return words, err
+	})
+}
+
+func (a *app) storesExpiringCommand() *cobra.Command {
+	var within time.Duration
+	var until string
+	var before time.Time
+	return a.command(spec{
+		use: "expiring [NAME...]", short: "Find the authorities that expire",
+		long: `Find the authorities that expire within a time or before a date, of all trust stores
+or of those that are named. The status is 1 if there is one, and 2 if an authority
+cannot be read: it may have expired.`,
+		examples: []string{"sps --hosts hosts.txt trust-stores expiring", "sps --host sps1.example.com trust-stores expiring --before 2040-01-01"},
+		args:     cobra.ArbitraryArgs, valid: a.completeStores, columns: authorityColumns,
+		flags: func(f *pflag.FlagSet) {
+			f.DurationVar(&within, "within", 720*time.Hour, "`time` from now on")
+			f.StringVar(&until, "before", "", "`date` such as 2027-01-31, which begins in UTC, instead of --within")
+		},
+		check: func([]string) (err error) {
+			before = time.Now().Add(within)
+			if within < 0 {
+				return errors.New("--within must not be negative")
+			}
+			if until != "" {
+				before, err = time.Parse(time.DateOnly, until)
+			}
+			if err != nil {
+				return fmt.Errorf("--before %q is no date such as 2027-01-31", until)
+			}
+			return nil
+		},
+		run: func(ctx context.Context, j *job) (out.Report, error) { return j.expiring(ctx, before) },
+	})
+}
+
+func (j *job) expiring(ctx context.Context, before time.Time) (out.Report, error) {
+	stores, err := j.client.TrustStores.List(ctx)
+	if err != nil {
+		return out.Report{}, err
+	}
+	r, found := out.Report{Columns: authorityColumns}, []authorityData{}
+	var unread []error
+	seen := map[string]bool{}
+	for _, s := range stores {
+		if len(j.args) > 0 && !contains(j.args, s.Body.Name) {
+			continue
+		}
+		seen[s.Body.Name] = true
+		c := out.Case{Name: "trust store " + text.Line(s.Body.Name), Status: out.Passed}
+		expiring, err := s.Body.ExpiringBefore(before)
+		unread = append(unread, err)
+		for _, certificate := range expiring {
+			d := certificateData(s.Body.Name, certificate)
+			found = append(found, d)
+			r.Rows = append(r.Rows, d.row())
+			c.Status, c.Type = out.Failure, "Expiring"
+			c.Text += text.Line(fmt.Sprintf("%s expires %s", d.Subject, day(d.Expires))) + "\n"
+		}
+		if err != nil {
+			c.Status, c.Type, c.Message = out.Errored, "Unreadable", message(err)
+		}
+		if c.Message == "" {
+			c.Message = strings.TrimSuffix(strings.ReplaceAll(c.Text, "\n", "; "), "; ")
+		}
+		r.Cases = append(r.Cases, c)
+	}
+	for _, name := range j.args {
+		if !seen[name] {
+			unread = append(unread, fmt.Errorf("%w: %s", sps.ErrNoSuchName, text.Line(name)))
+		}
+	}
+	r.No = len(found) > 0
+	r.Data = struct {
+		Before   string          `json:"before"`
+		Expiring []authorityData `json:"expiring"`
+	}{before.UTC().Format(time.RFC3339), found}
+	r.Text = fmt.Sprintf("No authority expires before %s UTC.\n", before.UTC().Format(time.DateTime))
+	if r.No {
+		r.Text = fmt.Sprintf("%d expire before %s UTC.\n", len(found), before.UTC().Format(time.DateTime))
+	}
+	return r, errors.Join(unread...)
+}
+
+func contains(words []string, word string) bool {
+	for _, w := range words {
+		if w == word {
+			return true
+		}
+	}
+	return false
+}
+
+// rotation is what to change in a trust store.
+type rotation struct {
+	inFile, outFile string
+	remove          []string
+	create          bool
+	in, out         []*x509.Certificate
+}
+
+// rotationData is what it came to.
+type rotationData struct {
+	Store   string          `json:"store"`
+	Created bool            `json:"created"`
+	Added   []authorityData `json:"added"`
+	Removed []authorityData `json:"removed"`
+	Notes   []string        `json:"notes"`
+	DryRun  bool            `json:"dry_run"`
+}
+
+func (a *app) storesRotateCommand() *cobra.Command {
+	r := &rotation{}
+	return a.command(spec{
+		use: "rotate NAME", short: "Add and remove authorities of a trust store",
+		long: `Add the certificates of one PEM file to a trust store, and remove those of another one,
+in one transaction: nothing is removed unless everything is added. What is there already
+is not added again, and what --out names and is not there need not be removed, so that
+the command may be run again. A fingerprint of --remove that is not there is an error: it
+may be misspelt. A file with a private key is refused before anything is sent.`,
+		examples: []string{
+			"sps --host sps1.example.com trust-stores rotate Directory --in new.pem --out old.pem --message CHG-1234",
+			"sps --hosts hosts.txt trust-stores rotate Directory --in new.pem --create --dry-run",
+		},
+		args: cobra.ExactArgs(1), valid: a.completeStores, change: true, commit: true,
+		flags: func(f *pflag.FlagSet) {
+			f.StringVar(&r.inFile, "in", "", "PEM `file` of certificates to add")
+			f.StringVar(&r.outFile, "out", "", "PEM `file` of certificates to remove")
+			f.StringArrayVar(&r.remove, "remove", nil, "`SHA-256` of a certificate to remove, instead of --out; may be repeated")
+			f.BoolVar(&r.create, "create", false, "make the store if it does not exist, without a revocation check")
+		},
+		check: r.check,
+		run:   func(ctx context.Context, j *job) (out.Report, error) { return j.rotate(ctx, r) },
+	})
+}
+
+func (r *rotation) check([]string) (err error) {
+	switch {
+	case r.inFile == "" && r.outFile == "" && len(r.remove) == 0:
+		return errors.New("say what to change, by --in, --out or --remove")
+	case r.outFile != "" && len(r.remove) > 0:
+		return errors.New("--out excludes --remove")
+	case r.create && r.inFile == "":
+		return errors.New("--create needs --in")
+	}
+	if r.in, err = readCertificates(r.inFile); err != nil {
+		return fmt.Errorf("--in: %w", err)
+	}
+	if r.out, err = readCertificates(r.outFile); err != nil {
+		return fmt.Errorf("--out: %w", err)
+	}
+	added := sps.NewTrustStore("", r.in...)
+	for _, certificate := range r.out {
+		if _, err := added.Authority(sps.CertificateFingerprint(certificate)); err == nil {
+			return fmt.Errorf("--in and --out both have the certificate %s", text.Line(certificate.Subject.String()))
+		}
+	}
+	for _, fingerprint := range r.remove {
+		if _, err := added.Authority(fingerprint); err == nil {
+			return fmt.Errorf("--in has the certificate that --remove names, %s", fingerprint)
+		}
+	}
+	return nil
+}
+
+// readCertificates reads the certificates of a file, none without a name.
+func readCertificates(name string) ([]*x509.Certificate, error) {
+	if name == "" {
+		return nil, nil
+	}
+	content, err := os.ReadFile(name)
+	if err != nil {
+		return nil, err
+	}
+	found, err := sps.ParseCertificates(content)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return found, nil
+}
+
+func (j *job) rotate(ctx context.Context, r *rotation) (out.Report, error) {
+	var d *rotationData
+	err := j.transaction(ctx, func(ctx context.Context, tx *sps.Transaction) error {
+		d = &rotationData{Store: j.args[0], Added: []authorityData{}, Removed: []authorityData{}, Notes: []string{}, DryRun: j.dryRun}
+		s, err := tx.TrustStores.GetByName(ctx, d.Store)
+		switch {
+		case err == nil:
+			return tx.TrustStores.Update(ctx, s.Key, func(s *sps.TrustStore) error { return d.apply(s, r) })
+		case !errors.Is(err, sps.ErrNoSuchName):
+			return err
+		case !r.create:
+			return fmt.Errorf("%w; --create makes it", err)
+		}
+		d.Created = true
+		body := sps.NewTrustStore(d.Store)
+		if err := d.apply(&body, r); err != nil {
+			return err
+		}
+		_, err = tx.TrustStores.Create(ctx, body)
+		return err
+	})
+	if err != nil {
+		return out.Report{}, err
+	}
+	var lines []string
+	if d.Created {
+		lines = append(lines, "the trust store "+text.Line(d.Store)+" is new")
+	}
+	for _, a := range d.Added {
+		lines = append(lines, fmt.Sprintf("added: %s, expires %s, %s", text.Line(a.Subject), day(a.Expires), a.Fingerprint))
+	}
+	for _, a := range d.Removed {
+		lines = append(lines, fmt.Sprintf("removed: %s, expires %s, %s", text.Line(a.Subject), day(a.Expires), text.Line(a.Fingerprint)))
+	}
+	report := j.changed(lines, d)
+	for _, note := range d.Notes {
+		report.Text += "note: " + note + "\n"
+	}
+	return report, nil
+}
+
+// apply adds and removes authorities of a store.
+func (d *rotationData) apply(s *sps.TrustStore, r *rotation) error {
+	d.Added, d.Removed, d.Notes = []authorityData{}, []authorityData{}, []string{}
+	for _, certificate := range r.in {
+		err := s.AddAuthority(certificate)
+		if errors.Is(err, sps.ErrAuthorityExists) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		d.Added = append(d.Added, certificateData(s.Name, certificate))
+		for _, warning := range sps.NewTrustStore(s.Name, certificate).Warnings() {
+			d.note(text.Line(warning))
+		}
+		if s.RevocationCheck != sps.RevocationNone {
+			d.note(fmt.Sprintf("the store checks revocation (%s): its CRL URLs must have those of the new authorities too", text.Line(string(s.RevocationCheck))))
+		}
+	}
+	for _, fingerprint := range r.remove {
+		if err := d.remove(s, fingerprint); err != nil {
+			return err
+		}
+	}
+	for _, certificate := range r.out {
+		err := d.remove(s, sps.CertificateFingerprint(certificate))
+		if err != nil && !errors.Is(err, sps.ErrNoSuchAuthority) {
+			return err
+		}
+	}
+	if len(d.Removed) > 0 && len(s.Authorities) == 0 {
+		d.note("the store has no authority left: whatever uses it trusts nobody")
+	}
+	return nil
+}
+
+func (d *rotationData) remove(s *sps.TrustStore, fingerprint string) error {
+	gone, err := s.Authority(fingerprint)
+	if err != nil {
+		return err
+	}
+	d.Removed = append(d.Removed, authorityOf(s.Name, gone))
+	return s.RemoveAuthority(fingerprint)
+}
+
+// note adds what to look at, once.
+func (d *rotationData) note(words string) {
+	if !contains(d.Notes, words) {
+		d.Notes = append(d.Notes, words)
+	}
+}

@@ -1,0 +1,150 @@
+package command
+
+import (
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/json"
+	"encoding/pem"
+	"math/big"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-sps/sps/cmd/sps/internal/out"
+	"github.com/go-sps/sps/spstest"
+)
+
+// makeCA makes the PEM of an authority.
+func makeCA(t *testing.T, name string, expires time.Time) []byte {
+	t.Helper()
+	public, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name},
+		NotBefore: expires.AddDate(-20, 0, 0), NotAfter: expires,
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, public, private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
+}
+
+func TestTrustStores(t *testing.T) {
+	t.Parallel()
+	a := startAppliance(t)
+	c := reach(t, a)
+	oldFile := writeFile(t, "old.pem", string(makeCA(t, "Old", time.Now().AddDate(0, 0, 7))))
+	newFile := writeFile(t, "new.pem", string(makeCA(t, "New", time.Now().AddDate(10, 0, 0))))
+	rotate := func(more ...string) []string { return append([]string{"trust-stores", "rotate", "Mine"}, more...) }
+
+	c.want(t, out.OK, []string{"NAME", "EARLIEST EXPIRY", "not told"}, "trust-stores", "list")
+	c.want(t, out.Failed, []string{"no object has that name", "--create makes it"}, rotate("--in", oldFile)...)
+	c.want(t, out.OK, []string{"this would change, and did not", "the trust store Mine is new"}, rotate("--in", oldFile, "--create", "--dry-run")...)
+	if len(a.Commits()) != 0 {
+		t.Fatal("the dry run was committed")
+	}
+	c.want(t, out.OK, []string{"changed:", "added: CN=Old"}, rotate("--in", oldFile, "--create")...)
+	c.want(t, out.No, []string{"CN=Old", "1 expire before"}, "trust-stores", "expiring")
+	c.want(t, out.No, []string{`<failure message="CN=Old expires `, `type="Expiring"`}, "-o", "junit", "trust-stores", "expiring", "Mine")
+	c.want(t, out.OK, []string{"No authority expires before"}, "trust-stores", "expiring", "Mine", "--within", "1h")
+	c.want(t, out.No, nil, "trust-stores", "expiring", "--before", "2300-01-01")
+	c.want(t, out.Failed, []string{"no object has that name: Nobody"}, "trust-stores", "expiring", "Nobody")
+	c.want(t, out.OK, []string{"CN=Old"}, "trust-stores", "show", "Mine")
+	c.want(t, out.Failed, []string{"no object has that name"}, "trust-stores", "show", "Nobody")
+	c.want(t, out.OK, []string{"added: CN=New", "removed: CN=Old"}, rotate("--in", newFile, "--out", oldFile, "-m", "CHG")...)
+	c.want(t, out.OK, []string{"nothing to change"}, rotate("--in", newFile, "--out", oldFile)...)
+	c.want(t, out.OK, nil, "trust-stores", "expiring")
+	d := c.json(t, out.OK, rotate("--out", newFile, "--dry-run")...)
+	var data rotationData
+	if err := json.Unmarshal(d.Results[0].Data, &data); err != nil || len(data.Removed) != 1 || !data.DryRun || len(data.Notes) != 1 {
+		t.Errorf("%+v, error %v", data, err)
+	}
+}
+
+func TestRotateUsage(t *testing.T) {
+	t.Parallel()
+	a := startAppliance(t)
+	c := reach(t, a)
+	pemFile := writeFile(t, "a.pem", string(makeCA(t, "A", time.Now().AddDate(10, 0, 0))))
+	key := writeFile(t, "key.pem", "-----BEGIN PRIVATE KEY-----\nMAA=\n-----END PRIVATE KEY-----\n")
+	empty := writeFile(t, "none.pem", "nothing\n")
+	for _, test := range []struct{ args, want string }{
+		{"", "say what to change"},
+		{"--create --out " + pemFile, "--create needs --in"},
+		{"--out " + pemFile + " --remove x", "--out excludes --remove"},
+		{"--in " + pemFile + " --out " + pemFile, "both have the certificate CN=A"},
+		{"--in nowhere", "--in: open nowhere"},
+		{"--in " + key, "private key"},
+		{"--in " + empty, "--in: " + empty},
+	} {
+		c.want(t, out.Failed, []string{test.want}, append([]string{"trust-stores", "rotate", "Mine"}, strings.Fields(test.args)...)...)
+	}
+	c.want(t, out.Failed, []string{"is no date such as"}, "trust-stores", "expiring", "--before", "soon")
+	if n := len(a.Journal()); n != 0 {
+		t.Errorf("%d requests were sent", n)
+	}
+}
+
+// TestRotateFleet changes several appliances; one that is locked does not stop the others.
+func TestRotateFleet(t *testing.T) {
+	t.Parallel()
+	locked, good := startAppliance(t), startAppliance(t)
+	defer locked.LockConfiguration("somebody")()
+	c, _ := fleet(t, locked, good)
+	file := writeFile(t, "a.pem", string(makeCA(t, "A", time.Now().AddDate(10, 0, 0))))
+	d := c.json(t, out.Failed, "--hosts", c.env["HOSTS"], "trust-stores", "rotate", "Mine", "--in", file, "--create")
+	if d.Results[0].Status != out.Failed || d.Results[1].Status != out.OK || len(good.Commits()) != 1 {
+		t.Errorf("%+v", d)
+	}
+}
+
+func TestStarling(t *testing.T) {
+	t.Parallel()
+	a := startAppliance(t)
+	c := reach(t, a)
+	credential := writeFile(t, "credential", "s3cret-of-starling\n")
+	c.want(t, out.OK, []string{"joined          no"}, "starling", "status")
+	c.want(t, out.No, []string{"not joined"}, "starling", "unjoin", "--dry-run")
+	c.want(t, out.Failed, []string{"remote access needs a join"}, "starling", "remote-access", "on")
+	c.want(t, out.Failed, []string{"--credential-file is missing"}, "starling", "join", "--yes")
+	c.want(t, out.Failed, []string{"give --yes"}, "starling", "join", "--credential-file", credential)
+	c.want(t, out.OK, []string{"nothing was done"}, "starling", "join", "--credential-file", credential, "--dry-run")
+	got := c.want(t, out.OK, []string{"joined          yes"}, "starling", "join", "--credential-file", credential, "--yes")
+	if strings.Contains(got.stdout+got.stderr, "s3cret") {
+		t.Error("the credential string was printed")
+	}
+	c.want(t, out.OK, []string{"joined already"}, "starling", "join", "--credential-file", credential, "--yes")
+	c.want(t, out.OK, []string{"remote access: off -> on"}, "starling", "remote-access", "on")
+	c.want(t, out.OK, []string{"nothing to change"}, "starling", "remote-access", "on")
+	c.want(t, out.Failed, []string{"neither on nor off"}, "starling", "remote-access", "maybe")
+	c.want(t, out.No, []string{"--disable-remote-access switches it off"}, "starling", "unjoin", "--yes")
+	c.want(t, out.Failed, []string{"excludes"}, "starling", "unjoin", "--force", "--disable-remote-access", "--yes")
+	c.want(t, out.Failed, []string{"about a transaction"}, "starling", "unjoin", "--message", "x", "--yes")
+	if !a.Starling().Joined || !a.Starling().RemoteAccess {
+		t.Fatalf("%+v", a.Starling())
+	}
+	a.Inject(spstest.Fault{Method: "DELETE", Path: "starling/join", Status: 400, Body: `{"error":{"type":"ForbiddenActionError","message":"no","details":{}}}`})
+	c.want(t, out.Unknown, []string{"remote access is off already"}, "starling", "unjoin", "--disable-remote-access", "--yes")
+	c.want(t, out.OK, []string{"not joined to Starling any more"}, "starling", "unjoin", "--disable-remote-access", "--yes")
+	if a.Starling().Joined {
+		t.Error("it is joined")
+	}
+}
+
+func TestBundle(t *testing.T) {
+	t.Parallel()
+	a := startAppliance(t)
+	c := reach(t, a)
+	name := t.TempDir() + "/bundle.tar.gz"
+	c.want(t, out.OK, []string{"has the support bundle"}, "bundle", "create", name)
+	c.want(t, out.Failed, []string{"exists already"}, "bundle", "create", name)
+	a.FailBundles(true)
+	c.want(t, out.Failed, nil, "bundle", "create", name+"2")
+	c.want(t, out.Failed, nil, "bundle", "create", "/nowhere/x")
+}

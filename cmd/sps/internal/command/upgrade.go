@@ -1,0 +1,163 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/cmd/sps/internal/out"
+	"github.com/go-sps/sps/cmd/sps/internal/text"
+)
+
+// upgradeData is what an upgrade came to.
+type upgradeData struct {
+	From    string `json:"from"`
+	To      string `json:"to"`
+	Slot    string `json:"slot"`
+	State   string `json:"state"` // upgraded, tested, failed or error
+	Step    string `json:"step"`
+	Summary string `json:"summary"`
+	Left    string `json:"left"`
+}
+
+// upgradeFlags are those of the upgrade.
+type upgradeFlags struct {
+	slot, image, url, sha256, expect string
+	wait                             time.Duration
+}
+
+func (u *upgradeFlags) check([]string) error {
+	sources := 0
+	for _, source := range []string{u.slot, u.image, u.url} {
+		if source != "" {
+			sources++
+		}
+	}
+	switch {
+	case sources != 1:
+		return errors.New("say where the image comes from, by one of --slot, --image and --url")
+	case (u.url == "") != (u.sha256 == ""):
+		return errors.New("--url and --sha256 need each other")
+	case u.wait < 0:
+		return errors.New("--wait must not be negative")
+	}
+	return nil
+}
+
+func (u *upgradeFlags) source() sps.UpgradeSource {
+	switch {
+	case u.slot != "":
+		return sps.FromSlot(u.slot)
+	case u.image != "":
+		return sps.FromFile(u.image)
+	}
+	return sps.FromURL(u.url, u.sha256)
+}
+
+func (u *upgradeFlags) name() string {
+	switch {
+	case u.slot != "":
+		return "the firmware in slot " + u.slot
+	case u.image != "":
+		return u.image
+	}
+	return u.url
+}
+
+func (a *app) upgradeCommand() *cobra.Command {
+	var u upgradeFlags
+	return a.command(spec{
+		use: "upgrade", short: "Upgrade an appliance and wait until it is back",
+		long: `Upgrade an appliance: bring an image to it unless it is there, test it, begin the
+upgrade, wait for the restart, and verify what runs then. With --dry-run it stops after
+the test; the image stays on the appliance.
+
+The status is 1 if the test failed, and 3 if the upgrade may have begun and was not seen
+to end well. An upgrade that has begun goes on without this command.`,
+		examples: []string{
+			"sps --host sps1.example.com firmware upgrade --slot 2 --yes",
+			"sps --host sps1.example.com firmware upgrade --image sps-8.1.0.iso --dry-run",
+		},
+		single: true, change: true, confirm: true,
+		flags: func(f *pflag.FlagSet) {
+			f.StringVar(&u.slot, "slot", "", "`key` of the slot with the image")
+			f.StringVar(&u.image, "image", "", "`file` with the image, to upload")
+			f.StringVar(&u.url, "url", "", "`URL` of the image, for the appliance to download; needs --sha256")
+			f.StringVar(&u.sha256, "sha256", "", "SHA-256 of the image at --url, in `hex`")
+			f.StringVar(&u.expect, "expect-version", "", "stop unless the image has this `version`")
+			f.StringVarP(&a.message, "message", "m", "", "`text` for the appliance's change log")
+			f.DurationVar(&u.wait, "wait", 0, "`time` to wait for the restart, and with --url for the download; without it, 30m and 2h")
+		},
+		check: u.check,
+		ask:   func([]string) string { return fmt.Sprintf("upgrade to %s, and restart?", u.name()) },
+		run:   func(ctx context.Context, j *job) (out.Report, error) { return j.upgrade(ctx, &u) },
+	})
+}
+
+func (j *job) upgrade(ctx context.Context, u *upgradeFlags) (out.Report, error) {
+	b := j.newBar()
+	options := []sps.UpgradeOption{sps.WithMessage(j.message), sps.WithProgress(b.report("upgrading")), sps.WithPollInterval(j.Poll)}
+	if u.wait > 0 {
+		options = append(options, sps.WithWaitLimit(u.wait))
+	}
+	if u.expect != "" {
+		options = append(options, sps.WithExpectedVersion(u.expect))
+	}
+	if j.dryRun {
+		options = append(options, sps.WithTestOnly())
+	}
+	report, err := j.client.Firmware.Upgrade(ctx, u.source(), options...)
+	b.end()
+	d := upgradeData{From: report.From, To: report.To, Slot: report.SlotKey, Summary: report.TestSummary}
+	var stopped *sps.FirmwareUpgradeError
+	if errors.As(err, &stopped) {
+		d.Step, d.Left, err = string(stopped.Step), stopped.Left, stopped.Err
+	}
+	var upload *sps.FirmwareUploadError
+	if errors.As(err, &upload) && upload.Stored != nil { // the image got there nonetheless
+		d.Slot, d.To = upload.Stored.Key, upload.Stored.Body.Version
+	}
+	var failure *sps.FirmwareTestFailedDetails
+	r := out.Report{}
+	switch {
+	case errors.As(err, &failure):
+		v := &verdict{Slot: d.Slot, Version: d.To, Status: out.Failure, Summary: failure.TestSummary, kind: string(sps.FirmwareTestFailed)}
+		d.State, d.Summary = "failed", failure.TestSummary
+		r.No, r.Cases, err = true, []out.Case{v.junit()}, nil
+		r.Text = text.Line(fmt.Sprintf("%s in slot %s failed the firmware test: %s", d.To, d.Slot, v.why())) + "\n" + text.Indent(d.Summary)
+	case err != nil:
+		d.State = "error"
+		err = upgradeError(stopped, err)
+	case j.dryRun:
+		d.State, d.Step = "tested", string(sps.StepTest)
+		d.Left = "no upgrade was begun; the appliance runs " + d.From + "; the image stays in slot " + d.Slot
+		r.Text = text.Line(fmt.Sprintf("%s in slot %s passed the firmware test", d.To, d.Slot)) + "\n"
+	default:
+		d.State, d.Step = "upgraded", string(sps.StepVerify)
+		r.Text = text.Line(fmt.Sprintf("upgraded from %s to %s, which is in slot %s", d.From, d.To, d.Slot)) + "\n"
+	}
+	if d.Left != "" {
+		r.Text += "left: " + text.Line(d.Left) + "\n"
+	}
+	r.Data = d
+	return r, err
+}
+
+// upgradeError marks an error by which nobody can say that nothing was applied: from the
+// beginning of the upgrade on, and after a transfer of the image that may go on.
+func upgradeError(stopped *sps.FirmwareUpgradeError, err error) error {
+	if stopped == nil {
+		return err
+	}
+	wrapped := fmt.Errorf("stopped at %s: %w", stopped.Step, err)
+	switch stopped.Step {
+	case sps.StepWait, sps.StepVerify:
+		return &maybeAppliedError{wrapped}
+	}
+	return wrapped
+}

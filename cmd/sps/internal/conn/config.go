@@ -1,0 +1,168 @@
+package conn
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+
+	"github.com/go-sps/sps/cmd/sps/internal/text"
+)
+
+// File is the configuration file: appliances by name.
+type File struct {
+	// Default is the appliance of commands that name none.
+	Default    string           `yaml:"default,omitempty"`
+	Appliances map[string]Entry `yaml:"appliances"`
+
+	name string
+}
+
+// Entry is an appliance in the configuration file.
+type Entry struct {
+	Host            string `yaml:"host"`
+	Username        string `yaml:"username,omitempty"`
+	LoginMethod     string `yaml:"login-method,omitempty"`
+	Password        string `yaml:"password,omitempty"`
+	PasswordFile    string `yaml:"password-file,omitempty"`
+	PasswordCommand words  `yaml:"password-command,omitempty"`
+	CABundle        string `yaml:"ca-bundle,omitempty"`
+	Fingerprint     words  `yaml:"fingerprint,omitempty"`
+	ClientCert      string `yaml:"client-cert,omitempty"`
+	ClientKey       string `yaml:"client-key,omitempty"`
+	Proxy           bool   `yaml:"proxy,omitempty"`
+}
+
+// words are a list of texts, or one text.
+type words []string
+
+// UnmarshalYAML takes both.
+func (w *words) UnmarshalYAML(data []byte) error {
+	var list []string
+	if err := yaml.Unmarshal(data, &list); err == nil {
+		*w = list
+		return nil
+	}
+	var one string
+	if err := yaml.Unmarshal(data, &one); err != nil {
+		return errors.New("want a text or a list of texts")
+	}
+	*w = words{one}
+	return nil
+}
+
+// ConfigPath is where the configuration file is: what --config says, or SPS_CONFIG, or
+// sps/config.yaml in the folder for configuration of the user.
+func (f *Flags) ConfigPath(getenv func(string) string) (path string, given bool, err error) {
+	if f.Config != "" {
+		return f.Config, true, nil
+	}
+	if name := getenv("SPS_CONFIG"); name != "" {
+		return name, true, nil
+	}
+	folder, err := os.UserConfigDir()
+	return filepath.Join(folder, "sps", "config.yaml"), false, err
+}
+
+// LoadConfig reads the configuration file. One that nobody named need not exist.
+func (f *Flags) LoadConfig(getenv func(string) string) (*File, error) {
+	name, given, err := f.ConfigPath(getenv)
+	if err != nil && !given {
+		return &File{}, nil // no home folder, so no file in it
+	}
+	content, err := os.ReadFile(name)
+	if errors.Is(err, fs.ErrNotExist) && !given {
+		return &File{name: name}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	file := &File{name: name}
+	if err := yaml.UnmarshalWithOptions(content, file, yaml.Strict()); err != nil {
+		return nil, fmt.Errorf("%s: %s", name, complaint(err))
+	}
+	return file, file.checkSecrets()
+}
+
+// complaint is the position and the reason of an error. The lines of the file that the
+// package would show beside it may hold a password.
+func complaint(err error) string {
+	var detailed yaml.Error
+	if errors.As(err, &detailed) && detailed.GetToken() != nil {
+		return fmt.Sprintf("line %d: %s", detailed.GetToken().Position.Line, text.Line(detailed.GetMessage()))
+	}
+	first, _, _ := strings.Cut(err.Error(), "\n")
+	return text.Line(first)
+}
+
+// checkSecrets refuses a file that others may read and that holds a password.
+func (f *File) checkSecrets() error {
+	secret := false
+	for _, e := range f.Appliances {
+		secret = secret || e.Password != ""
+	}
+	if !secret || runtime.GOOS == "windows" {
+		return nil // the permissions of Windows are no mode
+	}
+	info, err := os.Stat(f.name)
+	if err != nil {
+		return err
+	}
+	if mode := info.Mode().Perm(); mode&0o077 != 0 {
+		return fmt.Errorf("%s holds a password, and others may read it (mode %#o): run \"chmod 600 %s\"", f.name, mode, f.name)
+	}
+	return nil
+}
+
+// Names are the names of the appliances, in order.
+func (f *File) Names() []string { return slices.Sorted(maps.Keys(f.Appliances)) }
+
+func (f *File) settings(name string) (settings, error) {
+	e, ok := f.Appliances[name]
+	where := fmt.Sprintf("appliance %q in %s", name, f.name)
+	if !ok {
+		known := "it names none"
+		if names := f.Names(); len(names) > 0 {
+			known = "it has " + strings.Join(names, ", ")
+		}
+		return settings{}, fmt.Errorf("no %s: %s", where, known)
+	}
+	s := settings{
+		where: where, name: name, host: e.Host, username: e.Username, method: e.LoginMethod,
+		passwordText: e.Password, passwordFile: f.relative(e.PasswordFile), ca: f.relative(e.CABundle),
+		fingerprints: e.Fingerprint, clientCert: f.relative(e.ClientCert), clientKey: f.relative(e.ClientKey), proxy: e.Proxy,
+	}
+	s.passwordCommand = e.PasswordCommand
+	if len(e.PasswordCommand) == 1 {
+		split, err := splitWords(e.PasswordCommand[0])
+		if err != nil {
+			return s, fmt.Errorf("%s: password-command: %w", where, err)
+		}
+		s.passwordCommand = split
+	}
+	s.count()
+	switch {
+	case e.Host == "":
+		return s, fmt.Errorf("%s has no host", where)
+	case s.passwordSources > 1:
+		return s, fmt.Errorf("%s has two of password, password-file and password-command", where)
+	case (s.clientCert == "") != (s.clientKey == ""):
+		return s, fmt.Errorf("%s: client-cert and client-key need each other", where)
+	}
+	return s, nil
+}
+
+// relative makes a file name relative to the folder of the configuration file.
+func (f *File) relative(name string) string {
+	if name == "" || filepath.IsAbs(name) {
+		return name
+	}
+	return filepath.Join(filepath.Dir(f.name), name)
+}

@@ -1,0 +1,369 @@
+// Package conn makes appliances to connect to out of what the flags, the environment
+// and the configuration file say about them.
+package conn
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/cmd/sps/internal/text"
+)
+
+// Flags are what the command line says about the appliances.
+type Flags struct {
+	Hosts, Appliances             []string
+	HostsFile, Config             string
+	Username, LoginMethod         string
+	PasswordFile, PasswordCommand string
+	CABundle                      string
+	Fingerprints                  []string
+	ClientCert, ClientKey         string
+	Proxy, Insecure, Demo         bool
+	Parallel                      int
+	ConnectTimeout                time.Duration
+}
+
+// Define adds the flags. There is none for a password, because every user of the
+// machine sees command lines.
+func (f *Flags) Define(flags *pflag.FlagSet) {
+	flags.StringArrayVar(&f.Hosts, "host", nil, "`host[:port]` of an appliance; may be repeated")
+	flags.StringArrayVarP(&f.Appliances, "appliance", "a", nil, "`name` of an appliance in the configuration file; may be repeated")
+	flags.StringVar(&f.HostsFile, "hosts", "", "`file` with one appliance per line, or - for standard input")
+	flags.StringVar(&f.Config, "config", "", "configuration `file`, instead of the usual one")
+	flags.StringVarP(&f.Username, "username", "u", "", "`name` to log in with")
+	flags.StringVar(&f.LoginMethod, "login-method", "", "`name` of the appliance's login method, such as local")
+	flags.StringVar(&f.PasswordFile, "password-file", "", "`file` with the password")
+	flags.StringVar(&f.PasswordCommand, "password-command", "", "`command` that prints the password; it is run without a shell, and {host} and {username} in it are replaced")
+	flags.StringVar(&f.CABundle, "ca-bundle", "", "PEM `file` of the CAs to trust instead of the system's")
+	flags.StringArrayVar(&f.Fingerprints, "fingerprint", nil, "`SHA-256` of the appliance's certificate, to trust it by; may be repeated")
+	flags.StringVar(&f.ClientCert, "client-cert", "", "PEM `file` of a certificate to log in with")
+	flags.StringVar(&f.ClientKey, "client-key", "", "PEM `file` of its private key")
+	flags.BoolVar(&f.Proxy, "proxy", false, "connect through the proxy that HTTPS_PROXY names")
+	flags.BoolVar(&f.Insecure, "insecure", false, "trust any certificate; for experiments only")
+	flags.BoolVar(&f.Demo, "demo", false, "run the command on a simulated appliance in this process")
+	flags.IntVar(&f.Parallel, "parallel", 8, "`number` of appliances at a time")
+	flags.DurationVar(&f.ConnectTimeout, "connect-timeout", 5*time.Second, "`time` in which an appliance must accept a connection and begin TLS")
+}
+
+// InsecureWarning is to be printed if the connection is insecure.
+const InsecureWarning = "--insecure: the appliance's certificate is not verified; the password goes to whoever answers"
+
+// Sources are where else settings come from.
+type Sources struct {
+	Getenv func(string) string
+	Stdin  io.Reader
+	// Prompt asks for a password. It is nil where nobody can answer.
+	Prompt func(question string) (string, error)
+}
+
+// Target is an appliance and how to log in to it.
+type Target struct {
+	// Name is what the user calls it: the host, or the name in the configuration file.
+	Name, Host string
+	Options    []sps.Option
+	// Direct is set where no proxy is between.
+	Direct bool
+
+	username, method string
+	certificate      *tls.Certificate
+	password         *password
+}
+
+// Credential makes what to log in with. It may ask a person or run a command.
+func (t *Target) Credential() (sps.Credential, error) {
+	var options []sps.CredentialOption
+	if t.method != "" {
+		options = append(options, sps.WithLoginMethod(t.method))
+	}
+	if t.certificate != nil {
+		return sps.ClientCertificate(*t.certificate, options...), nil
+	}
+	secret, err := t.password.get(t.Host, t.username)
+	if err != nil {
+		return nil, err
+	}
+	return sps.UsernamePassword(t.username, secret, options...), nil
+}
+
+// settings are what one place says about an appliance.
+type settings struct {
+	where string // for complaints
+	name  string
+	host  string
+
+	username, method       string
+	passwordFile           string
+	passwordCommand        []string
+	passwordText           string
+	ca                     string
+	fingerprints           []string
+	clientCert, clientKey  string
+	proxy, insecure        bool
+	passwordSources, trust int
+}
+
+// count finds out which kinds of settings there are.
+func (s *settings) count() {
+	for _, set := range []bool{s.passwordFile != "", len(s.passwordCommand) > 0, s.passwordText != ""} {
+		if set {
+			s.passwordSources++
+		}
+	}
+	if s.ca != "" || len(s.fingerprints) > 0 || s.insecure {
+		s.trust++
+	}
+}
+
+// over lays settings over others: what is more specific counts. Whoever says one thing
+// about trust or about the password says all about it.
+func (s settings) over(below settings) settings {
+	result := below
+	result.where, result.name, result.host = s.where, s.name, s.host
+	if s.username != "" {
+		result.username = s.username
+	}
+	if s.method != "" {
+		result.method = s.method
+	}
+	if s.passwordSources > 0 {
+		result.passwordFile, result.passwordCommand, result.passwordText = s.passwordFile, s.passwordCommand, s.passwordText
+		result.passwordSources = s.passwordSources
+		result.clientCert, result.clientKey = "", ""
+	}
+	if s.clientCert != "" {
+		result.clientCert, result.clientKey = s.clientCert, s.clientKey
+	}
+	if s.trust > 0 {
+		result.ca, result.fingerprints, result.insecure = s.ca, s.fingerprints, s.insecure
+	}
+	result.proxy = s.proxy || below.proxy
+	return result
+}
+
+func (f *Flags) settings() (settings, error) {
+	s := settings{
+		username: f.Username, method: f.LoginMethod, passwordFile: f.PasswordFile, ca: f.CABundle,
+		fingerprints: f.Fingerprints, clientCert: f.ClientCert, clientKey: f.ClientKey, proxy: f.Proxy, insecure: f.Insecure,
+	}
+	var err error
+	if f.PasswordCommand != "" {
+		if s.passwordCommand, err = splitWords(f.PasswordCommand); err != nil {
+			return s, fmt.Errorf("--password-command: %w", err)
+		}
+	}
+	s.count()
+	switch {
+	case s.passwordSources > 1:
+		return s, errors.New("--password-file and --password-command exclude each other")
+	case f.Insecure && (f.CABundle != "" || len(f.Fingerprints) > 0):
+		return s, errors.New("--insecure excludes --ca-bundle and --fingerprint")
+	case (f.ClientCert == "") != (f.ClientKey == ""):
+		return s, errors.New("--client-cert and --client-key need each other")
+	case f.ClientCert != "" && s.passwordSources > 0:
+		return s, errors.New("--client-cert excludes --password-file and --password-command")
+	}
+	return s, nil
+}
+
+// environment are the settings of the environment.
+func environment(getenv func(string) string) settings {
+	s := settings{
+		where: "SPS_HOST", host: getenv("SPS_HOST"), username: getenv("SPS_USERNAME"), passwordText: getenv("SPS_PASSWORD"),
+		method: getenv("SPS_LOGIN_METHOD"), ca: getenv("SPS_CA_BUNDLE"),
+	}
+	for pin := range strings.SplitSeq(getenv("SPS_FINGERPRINT"), ",") {
+		if pin = strings.TrimSpace(pin); pin != "" {
+			s.fingerprints = append(s.fingerprints, pin)
+		}
+	}
+	s.count()
+	return s
+}
+
+// Targets finds the appliances that the flags, the environment or the configuration
+// file name. All that is wrong with them is found before anything is sent.
+func (f *Flags) Targets(src Sources) ([]*Target, error) {
+	if f.Parallel < 1 {
+		return nil, errors.New("--parallel must be at least 1")
+	}
+	if f.ConnectTimeout <= 0 {
+		return nil, errors.New("--connect-timeout must be positive")
+	}
+	flags, err := f.settings()
+	if err != nil {
+		return nil, err
+	}
+	named, err := f.named(src)
+	if err != nil {
+		return nil, err
+	}
+	env := environment(src.Getenv)
+	r := &resolver{prompt: src.Prompt, commands: map[string]*password{}, files: map[string][]byte{}, checked: map[string]bool{}}
+	if f.HostsFile == "-" {
+		r.prompt = nil // standard input has been used up
+	}
+	seen := map[string]string{}
+	var targets []*Target
+	for _, n := range named {
+		if first := seen[address(n.host)]; first != "" {
+			return nil, fmt.Errorf("%s: %s is already named by %s", n.where, text.Line(n.host), first)
+		}
+		seen[address(n.host)] = n.where
+		below := flags.over(env)
+		if n.name != "" { // of the configuration file: the flags count more
+			below = env
+			n.settings = n.over(env)
+			n.settings = withIdentity(flags, n.settings)
+		} else {
+			n.settings = n.over(below)
+		}
+		t, err := r.target(n.settings)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", n.where, err)
+		}
+		targets = append(targets, t)
+	}
+	return targets, nil
+}
+
+// withIdentity lays the flags over an appliance of the configuration file, and keeps
+// which one it is.
+func withIdentity(flags, s settings) settings {
+	flags.where, flags.name, flags.host = s.where, s.name, s.host
+	return flags.over(s)
+}
+
+type namedAppliance struct{ settings }
+
+// named lists the appliances that are meant.
+func (f *Flags) named(src Sources) ([]namedAppliance, error) {
+	var all []namedAppliance
+	for _, host := range f.Hosts {
+		if host == "" {
+			// A variable of the calling script that is not set, mostly.
+			return nil, errors.New("--host is empty")
+		}
+		all = append(all, namedAppliance{settings{where: "--host", host: host}})
+	}
+	if f.HostsFile != "" {
+		lines, err := readHosts(f.HostsFile, src.Stdin)
+		if err != nil {
+			return nil, fmt.Errorf("--hosts: %w", err)
+		}
+		for _, line := range lines {
+			all = append(all, namedAppliance{line})
+		}
+	}
+	fromFlags := len(all) > 0 || len(f.Appliances) > 0
+	if !fromFlags && src.Getenv("SPS_HOST") != "" {
+		return []namedAppliance{{settings{where: "SPS_HOST", host: src.Getenv("SPS_HOST")}}}, nil
+	}
+	if fromFlags && len(f.Appliances) == 0 {
+		return all, nil // the configuration file has no say
+	}
+	file, err := f.LoadConfig(src.Getenv)
+	if err != nil {
+		return nil, err
+	}
+	names := f.Appliances
+	if !fromFlags && file.Default != "" {
+		names = []string{file.Default}
+	}
+	for _, name := range names {
+		s, err := file.settings(name)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, namedAppliance{s})
+	}
+	if len(all) == 0 {
+		return nil, errors.New("no appliance: give --host, --hosts or --appliance, set SPS_HOST, or try the command with --demo")
+	}
+	return all, nil
+}
+
+// resolver makes targets, and reads each file once.
+type resolver struct {
+	prompt   func(string) (string, error)
+	commands map[string]*password
+	files    map[string][]byte
+	checked  map[string]bool
+}
+
+func (r *resolver) file(name string) ([]byte, error) {
+	if content, ok := r.files[name]; ok {
+		return content, nil
+	}
+	content, err := os.ReadFile(name)
+	if err == nil {
+		r.files[name] = content
+	}
+	return content, err
+}
+
+func (r *resolver) target(s settings) (*Target, error) {
+	t := &Target{Name: s.name, Host: s.host, Direct: !s.proxy, username: s.username, method: s.method}
+	if t.Name == "" {
+		t.Name = s.host
+	}
+	t.Options = []sps.Option{sps.WithUserAgent("sps/" + sps.Version)}
+	if s.ca != "" {
+		pem, err := r.file(s.ca)
+		if err != nil {
+			return nil, fmt.Errorf("CA bundle: %w", err)
+		}
+		t.Options = append(t.Options, sps.WithCABundle(pem))
+	}
+	if len(s.fingerprints) > 0 {
+		t.Options = append(t.Options, sps.WithPinnedCertificates(s.fingerprints...))
+	}
+	if s.insecure {
+		t.Options = append(t.Options, sps.WithInsecureTLS())
+	}
+	if s.proxy {
+		t.Options = append(t.Options, sps.WithProxyFromEnvironment())
+	}
+	// The SDK checks the rest, and sends nothing here.
+	client, err := sps.NewClient(s.host, sps.ExistingSession(sps.NewSecretString("check")), t.Options...)
+	if err != nil {
+		if s.ca != "" && strings.Contains(err.Error(), "CA bundle") {
+			return nil, fmt.Errorf("%s: %w", s.ca, err)
+		}
+		return nil, err
+	}
+	t.Host = client.Host()
+	if s.clientCert != "" {
+		pair, err := r.pair(s.clientCert, s.clientKey)
+		t.certificate = pair
+		return t, err
+	}
+	if s.username == "" {
+		return nil, errors.New("no user name: give --username or set SPS_USERNAME")
+	}
+	t.password, err = r.password(s)
+	return t, err
+}
+
+func (r *resolver) pair(certFile, keyFile string) (*tls.Certificate, error) {
+	cert, err := r.file(certFile)
+	if err != nil {
+		return nil, fmt.Errorf("client certificate: %w", err)
+	}
+	key, err := r.file(keyFile)
+	if err != nil {
+		return nil, fmt.Errorf("client key: %w", err)
+	}
+	pair, err := tls.X509KeyPair(cert, key)
+	if err != nil {
+		return nil, fmt.Errorf("client certificate %s: %w", certFile, err)
+	}
+	return &pair, nil
+}

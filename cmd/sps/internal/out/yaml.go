@@ -1,0 +1,168 @@
+package out
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"regexp"
+	"slices"
+	"strings"
+	"unicode"
+)
+
+type yamlDocument struct {
+	w       io.Writer
+	command string
+}
+
+func (y *yamlDocument) Begin() error {
+	_, err := fmt.Fprintf(y.w, "format: %d\ncommand: %s\nresults:\n", Format, y.command)
+	return err
+}
+
+func (y *yamlDocument) Print(o Outcome) error {
+	text, err := json.Marshal([]Outcome{o})
+	if err != nil {
+		return err
+	}
+	var b bytes.Buffer
+	if err := toYAML(&b, text); err != nil {
+		return err
+	}
+	_, err = y.w.Write(b.Bytes())
+	return err
+}
+
+func (y *yamlDocument) End(status int) error {
+	_, err := fmt.Fprintf(y.w, "status: %d\n", status)
+	return err
+}
+
+// toYAML writes a JSON text as YAML, with its members in order. Texts that are no plain
+// words are in double quotes, so that none can be taken for something else, and what could
+// drive a terminal is escaped.
+func toYAML(b *bytes.Buffer, text []byte) error {
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.UseNumber()
+	token, err := decoder.Token()
+	if err != nil {
+		return err
+	}
+	return yamlValue(b, decoder, token, "")
+}
+
+func yamlValue(b *bytes.Buffer, decoder *json.Decoder, token json.Token, indent string) error {
+	switch token {
+	case json.Delim('{'):
+		return yamlMap(b, decoder, indent)
+	case json.Delim('['):
+		return yamlList(b, decoder, indent)
+	case nil:
+		b.WriteString("null\n")
+		return nil
+	}
+	if word, ok := token.(string); ok {
+		b.WriteString(yamlText(word) + "\n")
+		return nil
+	}
+	fmt.Fprintln(b, token)
+	return nil
+}
+
+// yamlMap writes the members of a map; the first one stands where the writer is.
+func yamlMap(b *bytes.Buffer, decoder *json.Decoder, indent string) error {
+	count := 0
+	for decoder.More() {
+		name, err := decoder.Token()
+		if err != nil {
+			return err
+		}
+		if count > 0 {
+			b.WriteString(indent)
+		}
+		count++
+		b.WriteString(yamlText(name.(string)) + ":")
+		value, err := decoder.Token()
+		if err != nil {
+			return err
+		}
+		if err := yamlMember(b, decoder, value, indent); err != nil {
+			return err
+		}
+	}
+	if count == 0 {
+		b.WriteString("{}\n")
+	}
+	_, err := decoder.Token()
+	return err
+}
+
+// yamlMember writes the value behind a name: on the same line, or on those below it.
+func yamlMember(b *bytes.Buffer, decoder *json.Decoder, value json.Token, indent string) error {
+	switch {
+	case value == json.Delim('{') && decoder.More():
+		b.WriteString("\n" + indent + "  ")
+		return yamlMap(b, decoder, indent+"  ")
+	case value == json.Delim('[') && decoder.More():
+		b.WriteString("\n" + indent)
+		return yamlList(b, decoder, indent)
+	}
+	b.WriteString(" ")
+	return yamlValue(b, decoder, value, indent)
+}
+
+func yamlList(b *bytes.Buffer, decoder *json.Decoder, indent string) error {
+	count := 0
+	for decoder.More() {
+		if count > 0 {
+			b.WriteString(indent)
+		}
+		count++
+		b.WriteString("- ")
+		value, err := decoder.Token()
+		if err != nil {
+			return err
+		}
+		if err := yamlValue(b, decoder, value, indent+"  "); err != nil {
+			return err
+		}
+	}
+	if count == 0 {
+		b.WriteString("[]\n")
+	}
+	_, err := decoder.Token()
+	return err
+}
+
+var (
+	plainWords = regexp.MustCompile(`^[A-Za-z_/][A-Za-z0-9_./@-]*( [A-Za-z0-9_./@-]+)*$`)
+	// yamlWords have a meaning of their own in one version of YAML or another.
+	yamlWords = []string{"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
+)
+
+func yamlText(word string) string {
+	if plainWords.MatchString(word) && !slices.Contains(yamlWords, strings.ToLower(word)) {
+		return word
+	}
+	var quoted strings.Builder
+	quoted.WriteByte('"')
+	for _, r := range word {
+		switch {
+		case r == '"' || r == '\\':
+			quoted.WriteString(`\` + string(r))
+		case r == '\n':
+			quoted.WriteString(`\n`)
+		case r == '\t':
+			quoted.WriteString(`\t`)
+		case unicode.IsGraphic(r):
+			quoted.WriteRune(r)
+		case r > 0xffff:
+			fmt.Fprintf(&quoted, `\U%08x`, r)
+		default:
+			fmt.Fprintf(&quoted, `\u%04x`, r)
+		}
+	}
+	quoted.WriteByte('"')
+	return quoted.String()
+}
