@@ -171,9 +171,9 @@ func TestChangeInWordsWithoutValues(t *testing.T) {
 // TestChangeOfLongList tells a list of many elements at a cost that is linear.
 func TestChangeOfLongList(t *testing.T) {
 	t.Parallel()
-	n := 100_000
+	n := 30_000
 	if testkit.Race {
-		n = 10_000
+		n = 3_000
 	}
 	list := func(from int) string {
 		elements := make([]string, n)
