@@ -269,7 +269,7 @@ func warningTexts(a *answer) []string {
 		}
 		switch wire.Kind(value) {
 		case wire.String:
-			if text, _ := wire.Text(value); text != "" && !slices.Contains(found, text) {
+			if text, _ := wire.Text(value); text != "" {
 				found = append(found, text)
 			}
 		case wire.Object:

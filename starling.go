@@ -439,8 +439,10 @@ func (c *Client) IntegratedProducts(ctx context.Context) (*IntegratedProducts, e
 // productWarnings returns the warnings of an answer.
 func productWarnings(a *answer) []ProductWarning {
 	var warnings []ProductWarning
+	seen := map[ProductWarning]bool{}
 	for _, text := range warningTexts(a) {
-		if w := newProductWarning(text); !slices.Contains(warnings, w) {
+		if w := newProductWarning(text); !seen[w] {
+			seen[w] = true
 			warnings = append(warnings, w)
 		}
 	}
