@@ -189,7 +189,7 @@ func TestUnreadBlocks(t *testing.T) {
 // TestNegativeSerial connects to an appliance whose certificate Go does not read, and does
 // what the error says.
 func TestNegativeSerial(t *testing.T) {
-	leaf := issue(t, nil, "x")
+	leaf := issue(t, nil, "x", func(c *x509.Certificate) { c.SerialNumber = big.NewInt(1 << 40) })
 	leaf.Certificate = testkit.NegativeSerial(t, leaf.Certificate)
 	address := serveTLS(t, chainOf(leaf))
 	credential := sps.UsernamePassword("u", sps.NewSecretString("p"))
