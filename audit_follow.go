@@ -156,10 +156,7 @@ func (s *AuditSessions) Follow(ctx context.Context, query audit.Query, options .
 	if query.Sort != (audit.Sort{}) || !query.End.IsZero() {
 		return nil, fmt.Errorf("sps: %s: %w", auditSessionsPath.Text, invalid("a followed query must not have a Sort or an End"))
 	}
-	for _, option := range options {
-		if option == nil {
-			continue
-		}
+	for option := range given(options) {
 		if err := option.applyFollow(f); err != nil {
 			return nil, s.failed(err)
 		}

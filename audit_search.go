@@ -78,10 +78,7 @@ func WithoutSnapshot() SearchOption {
 func (s *AuditSessions) Search(ctx context.Context, query audit.Query, options ...SearchOption) *AuditSearch {
 	search := &AuditSearch{sessions: s, ctx: ctx, query: query}
 	search.err = badQuery(query.Validate())
-	for _, option := range options {
-		if option == nil {
-			continue
-		}
+	for option := range given(options) {
 		if err := option.applySearch(search); err != nil && search.err == nil {
 			search.err = errorf("sps: %s: %w", auditSessionsPath.Text, err)
 		}

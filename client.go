@@ -657,10 +657,7 @@ func (c *Client) Download(ctx context.Context, path string, w io.Writer, options
 		return 0, err
 	}
 	k.class, k.sink = classDownload, &sink{w: w, moved: func(int64, int64) {}}
-	for _, option := range options {
-		if option == nil {
-			continue
-		}
+	for option := range given(options) {
 		if err := option.applyDownload(k); err != nil {
 			return 0, err
 		}
@@ -709,10 +706,7 @@ func newInvocation(method, path string, body any, options []RequestOption) (*cal
 
 // apply applies the options to a call.
 func (k *call) apply(options []RequestOption) error {
-	for _, option := range options {
-		if option == nil {
-			continue
-		}
+	for option := range given(options) {
 		if err := option(k); err != nil {
 			return fmt.Errorf("sps: %w", err)
 		}

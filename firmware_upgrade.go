@@ -176,10 +176,8 @@ func (e *FirmwareUpgradeError) LogValue() slog.Value { return logged(e) }
 // runs the old version, that does not prove that it will not upgrade.
 func (f Firmware) StartUpgrade(ctx context.Context, key string, options ...StartUpgradeOption) (*FirmwareTestReport, error) {
 	message := ""
-	for _, option := range options {
-		if option != nil {
-			option.applyStartUpgrade(&message)
-		}
+	for option := range given(options) {
+		option.applyStartUpgrade(&message)
 	}
 	id, err := slotID(upgradePath, key)
 	if err != nil {
@@ -294,10 +292,8 @@ const settleTime = 2 * time.Minute
 // what was seen last.
 func (f Firmware) WaitForVersion(ctx context.Context, version string, options ...VersionWaitOption) (*ApplianceInfo, error) {
 	o := &waitOptions{progress: func(Progress) {}}
-	for _, option := range options {
-		if option != nil {
-			option.applyVersionWait(o)
-		}
+	for option := range given(options) {
+		option.applyVersionWait(o)
 	}
 	if err := o.complete(10*time.Second, 30*time.Minute); err != nil {
 		return nil, err
@@ -477,10 +473,8 @@ func (u *upgrade) looked(step FirmwareUpgradeStep) []WaitOption {
 // the appliance came back with another version, the error is [ErrWrongVersion].
 func (f Firmware) Upgrade(ctx context.Context, from UpgradeSource, options ...UpgradeOption) (*FirmwareUpgradeReport, error) {
 	u := &upgrade{progress: func(Progress) {}, report: &FirmwareUpgradeReport{}}
-	for _, option := range options {
-		if option != nil {
-			option.applyUpgrade(u)
-		}
+	for option := range given(options) {
+		option.applyUpgrade(u)
 	}
 	if err := f.upgrade(ctx, u, from); err != nil {
 		return u.report, &FirmwareUpgradeError{Step: u.step, Left: u.left(err), Err: err}

@@ -130,10 +130,8 @@ type upload struct {
 
 func (f Firmware) upload(ctx context.Context, u *upload, options []UploadOption) (*FirmwareSlot, error) {
 	o := &uploadOptions{progress: func(Progress) {}}
-	for _, option := range options {
-		if option != nil {
-			option.applyUpload(o)
-		}
+	for option := range given(options) {
+		option.applyUpload(o)
 	}
 	start := time.Now()
 	u.report = func(sent, total int64) { o.progress(transferred(sent, total, start)) }

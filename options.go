@@ -5,10 +5,12 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"iter"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
+	"reflect"
 	"strings"
 	"time"
 	"unicode"
@@ -41,6 +43,21 @@ type config struct {
 	loginEvery        time.Duration
 }
 
+// given iterates over the options that are not nil.
+func given[O any](options []O) iter.Seq[O] {
+	return func(yield func(O) bool) {
+		for _, option := range options {
+			v := reflect.ValueOf(option)
+			if !v.IsValid() || v.Kind() == reflect.Func && v.IsNil() {
+				continue
+			}
+			if !yield(option) {
+				return
+			}
+		}
+	}
+}
+
 func newConfig(options []Option) (*config, error) {
 	o := &config{
 		userAgent: "go-sps/" + Version,
@@ -48,10 +65,7 @@ func newConfig(options []Option) (*config, error) {
 		timeouts:  DefaultTimeouts(),
 	}
 	var errs []error
-	for _, option := range options {
-		if option == nil {
-			continue
-		}
+	for option := range given(options) {
 		if err := option(o); err != nil {
 			errs = append(errs, err)
 		}

@@ -188,10 +188,8 @@ func WithLoginMethod(name string) CredentialOption {
 }
 
 func (c *credential) apply(options []CredentialOption) *credential {
-	for _, option := range options {
-		if option != nil {
-			option(c)
-		}
+	for option := range given(options) {
+		option(c)
 	}
 	return c
 }

@@ -205,10 +205,8 @@ func WithProductTIMS(number string) JoinStatusOption {
 
 func joinQuery(options []JoinStatusOption) url.Values {
 	o := &joinStatusOptions{url.Values{}}
-	for _, option := range options {
-		if option != nil {
-			option(o)
-		}
+	for option := range given(options) {
+		option(o)
 	}
 	return o.query
 }

@@ -158,10 +158,8 @@ type transactionKey struct{ client *Client }
 // itself, so use the context that fn receives.
 func (c *Client) Transaction(ctx context.Context, fn func(context.Context, *Transaction) error, options ...TransactionOption) error {
 	o := &transactionOptions{}
-	for _, option := range options {
-		if option != nil {
-			option.applyTransaction(o)
-		}
+	for option := range given(options) {
+		option.applyTransaction(o)
 	}
 	return c.transactAgain(ctx, fn, o)
 }
@@ -174,10 +172,8 @@ func (c *Client) Transaction(ctx context.Context, fn func(context.Context, *Tran
 func (c *Client) Preview(ctx context.Context, fn func(context.Context, *Transaction) error, options ...TransactionOption) ([]Change, error) {
 	var changes []Change
 	o := &transactionOptions{preview: &changes}
-	for _, option := range options {
-		if option != nil {
-			option.applyTransaction(o)
-		}
+	for option := range given(options) {
+		option.applyTransaction(o)
 	}
 	if err := c.transactAgain(ctx, fn, o); err != nil {
 		return nil, err

@@ -112,10 +112,8 @@ func (c *Client) Walk(ctx context.Context, root string, options ...WalkOption) i
 			return
 		}
 		w := &walk{ctx, c, map[string]bool{}, yield}
-		for _, option := range options {
-			if option != nil {
-				option(w)
-			}
+		for option := range given(options) {
+			option(w)
 		}
 		w.visit(&WalkNode{Path: p.Text, Key: p.Key()}, p, 0)
 	}

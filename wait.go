@@ -130,10 +130,8 @@ func WithWaitLimit(limit time.Duration) PollOption {
 // newWait makes the options of a wait. every and budget are the defaults.
 func newWait(every, budget time.Duration, options []WaitOption) (*waitOptions, error) {
 	o := &waitOptions{progress: func(Progress) {}}
-	for _, option := range options {
-		if option != nil {
-			option.applyWait(o)
-		}
+	for option := range given(options) {
+		option.applyWait(o)
 	}
 	return o, o.complete(every, budget)
 }
