@@ -59,7 +59,7 @@ func (c *Client) endSession(ctx context.Context, s *session, left error, late bo
 	if !c.logins.separate() {
 		c.setDirty(s)
 		if late {
-			s.suspect.Store(true)
+			s.suspect.Store(time.Now().Add(c.transport.timeouts.Outcome).UnixNano())
 		}
 		if left == nil {
 			return nil

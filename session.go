@@ -229,10 +229,14 @@ type session struct {
 	hidden []Secret               // the secrets of the login, which errors must not show
 	// suspect is set if a late request of an earlier transaction may change what is staged in
 	// the session.
-	suspect atomic.Bool
+	suspect atomic.Int64             // until then, in Unix nanoseconds
 	said    atomic.Pointer[[]Secret] // the secrets of bodies that were sent in it, which errors must not show either
 	ends    atomic.Int64             // when the session ends, as the appliance last said, in Unix nanoseconds; 0 if unknown
 }
+
+// suspicious reports whether a late request of an earlier transaction may change what is
+// staged in the session.
+func (s *session) suspicious() bool { return time.Now().UnixNano() < s.suspect.Load() }
 
 // maxSaid is how many secrets a session remembers.
 const maxSaid = 1000

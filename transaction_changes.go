@@ -226,17 +226,16 @@ func (tx *Transaction) judge(ctx context.Context) (changes []Change, unlisted, e
 		return nil, nil, err
 	default:
 		// The comparison is optional. Without the list, the commit continues.
-		if tx.session.suspect.Load() {
+		if tx.session.suspicious() {
 			return nil, nil, because(ErrConflict, err)
 		}
 		tx.client.logWaiting(ctx, slog.LevelWarn, "sps: the list of changes could not be read and is not compared", slog.Any("error", err))
 		return nil, err, nil
 	}
-	if len(changes) == 0 && tx.session.suspect.Load() {
-		return nil, nil, tx.client.fail("transaction", fmt.Errorf("%w: the changes of this transaction are gone after a late request of an earlier one in the client's only session; nothing was applied: run it again", ErrConflict))
-	}
-	if path := tx.staged.foreign(changes); path != "" && tx.session.suspect.Load() {
-		return nil, nil, tx.client.fail("transaction", fmt.Errorf("%w: %s was changed by a late request of an earlier transaction in the client's only session; nothing was applied: run it again", ErrConflict, oneLine(path, 200)))
+	if err == nil && tx.session.suspicious() {
+		if path, disturbed := tx.staged.disturbed(changes); disturbed {
+			return nil, nil, tx.client.fail("transaction", fmt.Errorf("%w: a late request of an earlier transaction in the client's only session changed %s; nothing was applied: run it again", ErrConflict, oneLine(path, 200)))
+		}
 	}
 	if tx.o.preview != nil || tx.o.changes != nil {
 		tx.staged.tell(changes)

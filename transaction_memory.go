@@ -132,18 +132,31 @@ func (s *staged) touches(path apiPath) bool {
 	return false
 }
 
-// foreign returns the path of a change that the transaction did not make, "" if there is
-// none.
-func (s *staged) foreign(changes []Change) string {
+// disturbed reports whether the changes are not those that the transaction made: one is
+// missing, belongs to another object, or has another value than was sent.
+func (s *staged) disturbed(changes []Change) (path string, disturbed bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if len(changes) == 0 {
+		return "what this one had changed", len(s.writes) > 0
+	}
 	for _, change := range changes {
-		path, _, _ := strings.Cut(change.Path, "#")
-		if !s.touches(apiPath{Text: path}) {
-			return change.Path
+		object, _, _ := strings.Cut(change.Path, "#")
+		if !s.touches(apiPath{Text: object}) {
+			return change.Path, true
+		}
+		for _, w := range s.writes {
+			rest, ok := strings.CutPrefix(change.Path, w.path.Text)
+			if !ok || rest != "" && !strings.ContainsAny(rest[:1], "/#") || w.sent == nil || change.NewValue == nil {
+				continue
+			}
+			sent := wire.At(w.sent, changePlace(rest))
+			if sent != nil && !w.shows(bare(change.NewValue), sent) {
+				return change.Path, true
+			}
 		}
 	}
-	return ""
+	return "", false
 }
 
 // begin counts a write before it is sent, because any later read may show it. It reports
@@ -331,8 +344,10 @@ const (
 
 // shownBy reports whether a value shows everything that was sent, apart from secrets: the
 // appliance shows them in another form, or not at all.
-func (w *write) shownBy(value []byte) bool {
-	return wire.CoversBut(value, w.sent, func(text string) bool {
+func (w *write) shownBy(value []byte) bool { return w.shows(value, w.sent) }
+
+func (w *write) shows(value, sent []byte) bool {
+	return wire.CoversBut(value, sent, func(text string) bool {
 		return slices.ContainsFunc(w.secrets, func(s Secret) bool { return s.ExposeString() == text })
 	})
 }

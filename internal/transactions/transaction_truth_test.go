@@ -28,37 +28,49 @@ func disableTrap(ctx context.Context, tx *sps.Transaction) error {
 // the next transaction of the only session. That must not commit it.
 func TestLateStepInOneSession(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		a := spstest.NewServer(t, spstest.WithoutListener())
-		l := &lateAppliance{a: a, method: "PUT", path: "configuration/management/email", cut: time.Second, runs: 10 * time.Second, once: true}
-		c, err := sps.Connect(t.Context(), a.Addr(), sps.UsernamePassword(a.Username(), sps.NewSecretString(a.Password())),
-			sps.WithOneSession(), sps.WithTransport(func(http.RoundTripper) http.RoundTripper { return l }))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer c.Close(t.Context())
-		defer l.late.Wait()
-		if err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter)); err == nil {
-			t.Fatal("no error")
-		}
-		second := func() error {
-			return c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
-				if _, err := tx.TrustStores.Create(ctx, sps.NewTrustStore("second")); err != nil {
-					return err
-				}
-				time.Sleep(20 * time.Second)
-				return nil
-			})
-		}
-		if err := second(); !errors.Is(err, sps.ErrConflict) || !strings.Contains(err.Error(), "late request") {
-			t.Errorf("error %v, want ErrConflict that tells of the late request", err)
-		}
-		testkit.Settled(t, a, testkit.AdminBefore)
-		if err := second(); err != nil {
-			t.Errorf("run again: %v", err)
-		}
-		testkit.Settled(t, a, testkit.AdminBefore)
-	})
+	for name, write := range map[string]func(context.Context, *sps.Transaction) error{
+		"another object": func(ctx context.Context, tx *sps.Transaction) error {
+			_, err := tx.TrustStores.Create(ctx, sps.NewTrustStore("second"))
+			return err
+		},
+		"the same object": testkit.SetAdmin("second@example.com"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) { lateStepInOneSession(t, write) })
+		})
+	}
+}
+
+func lateStepInOneSession(t *testing.T, write func(context.Context, *sps.Transaction) error) {
+	a := spstest.NewServer(t, spstest.WithoutListener())
+	l := &lateAppliance{a: a, method: "PUT", path: "configuration/management/email", cut: time.Second, runs: 10 * time.Second, once: true}
+	c, err := sps.Connect(t.Context(), a.Addr(), sps.UsernamePassword(a.Username(), sps.NewSecretString(a.Password())),
+		sps.WithOneSession(), sps.WithTransport(func(http.RoundTripper) http.RoundTripper { return l }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close(t.Context())
+	defer l.late.Wait()
+	if err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter)); err == nil {
+		t.Fatal("no error")
+	}
+	second := func() error {
+		return c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+			if err := write(ctx, tx); err != nil {
+				return err
+			}
+			time.Sleep(20 * time.Second)
+			return nil
+		})
+	}
+	if err := second(); !errors.Is(err, sps.ErrConflict) || !strings.Contains(err.Error(), "late request") {
+		t.Errorf("error %v, want ErrConflict that tells of the late request", err)
+	}
+	testkit.Settled(t, a, testkit.AdminBefore)
+	if err := second(); err != nil {
+		t.Errorf("run again: %v", err)
+	}
 }
 
 // TestSecretOfAnotherStep has the appliance quote a secret of one step when it refuses
