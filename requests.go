@@ -281,7 +281,7 @@ func (d *OutcomeUnknownDetails) Error() string {
 		text += ", it was " + oneLine(d.Status, 60)
 	}
 	if d.RolledBack {
-		text += ", rolled back"
+		text += ", a later rollback was accepted"
 	}
 	for _, objects := range []struct {
 		paths []string

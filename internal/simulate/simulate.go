@@ -110,7 +110,7 @@ func (c *config) define(flags *flag.FlagSet) *after {
 	rest := &after{}
 	flags.StringVar(&rest.listen, "listen", "127.0.0.1:0", "`address` to listen on; port 0 takes a free one")
 	flags.StringVar(&c.username, "username", "admin", "`name` of the administrator")
-	flags.StringVar(&c.password, "password", "a", "`password` of the administrator; without it that of -state counts, if there is one")
+	flags.StringVar(&c.password, "password", "a", "`password` of the administrator; without it that of --state counts, if there is one")
 	flags.Func("user", "`rule` for a further user, as \"viewer:b read-only\" or \"robot:b read-only:configuration none:firmware\"; without rights it may do everything; may be repeated", func(s string) error {
 		name, option, err := parseUser(s)
 		c.users = append(c.users, name)
@@ -147,11 +147,11 @@ func (c *config) define(flags *flag.FlagSet) *after {
 	flags.IntVar(&c.sessions, "sessions", 0, "`number` of recorded sessions, which may be millions")
 	flags.Int64Var(&rest.trailSize, "trail-size", 0, "size of each recording in `bytes`; 0 gives each its own of some KiB")
 	flags.BoolVar(&rest.joined, "starling", false, "be joined to Starling from the start")
-	flags.BoolVar(&rest.access, "remote-access", false, "with -starling: have its remote access on, so that an unjoin is refused")
+	flags.BoolVar(&rest.access, "remote-access", false, "with --starling: have its remote access on, so that an unjoin is refused")
 	flags.StringVar(&c.state, "state", "", "`file` to take the appliance up from, if it exists, and to leave it in at a clean stop")
 	flags.BoolVar(&c.trace, "trace", false, "print each request to standard error")
 	flags.BoolVar(&c.list, "list", false, "list endpoints and variants, and stop")
-	flags.Func("variant", "`name=alternative` of something that is undocumented; may be repeated, see -list", func(s string) error {
+	flags.Func("variant", "`name=alternative` of something that is undocumented; may be repeated, see --list", func(s string) error {
 		option, err := spstest.ParseVariant(s)
 		c.options = append(c.options, option)
 		return err

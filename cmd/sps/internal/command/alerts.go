@@ -159,7 +159,7 @@ switched.`,
 func (s *alertSwitch) check(args []string) error {
 	switch {
 	case len(s.channels) == 0:
-		return errors.New("--channel is missing: email or snmp")
+		return errors.New("--channel is missing: give --channel email, --channel snmp, or both")
 	case s.all && len(args) > 0:
 		return errors.New("--all excludes names of alerts")
 	case !s.all && len(args) == 0:

@@ -16,6 +16,7 @@ import (
 
 	"github.com/go-sps/sps"
 	"github.com/go-sps/sps/cmd/sps/internal/out"
+	"github.com/go-sps/sps/cmd/sps/internal/text"
 )
 
 var apiMethods = []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete}
@@ -27,8 +28,13 @@ func (a *app) apiCommand() *cobra.Command {
 	return a.command(spec{
 		use: "api METHOD PATH", short: "Send a request to any endpoint",
 		long: `Send a request to any endpoint of the API. The path is relative to /api/, or a link of
-an answer. A write to the configuration is made in a transaction, which is committed
-when the appliance took it, and rolled back with --dry-run.
+an answer. A write to the configuration is made in a transaction. The transaction is
+committed if the appliance accepts the write. With --dry-run it is rolled back, and the
+output lists what would change.
+
+A PUT replaces the whole object: the appliance removes every member that --data does not
+have, and ignores members that it does not know. "sps config set" changes one member and
+keeps the others.
 
 With -o table the output is the body of the answer, as the appliance sent it; with the
 other formats the answer is the data of the result.`,
@@ -94,6 +100,9 @@ func (j *job) api(ctx context.Context, body []byte, query []string) (out.Report,
 	if body != nil {
 		sent = json.RawMessage(body)
 	}
+	if j.dryRun && method != http.MethodGet {
+		return j.apiDryRun(ctx, method, path, sent, options)
+	}
 	response, err := j.send(ctx, method, path, sent, options)
 	if err != nil {
 		return out.Report{}, err
@@ -110,6 +119,33 @@ func (j *job) api(ctx context.Context, body []byte, query []string) (out.Report,
 	return r, nil
 }
 
+// apiDryRun lists what a write would change.
+func (j *job) apiDryRun(ctx context.Context, method, path string, body any, options []sps.RequestOption) (out.Report, error) {
+	if !j.needsTransaction(method, path, body, options) {
+		return out.Report{}, usagef("--dry-run is for the configuration: nobody can take back a %s of %s", method, path)
+	}
+	changes, err := j.client.Preview(ctx, func(ctx context.Context, tx *sps.Transaction) error {
+		_, err := tx.Invoke(ctx, method, path, body, options...)
+		return err
+	}, j.options()...)
+	if err != nil {
+		return out.Report{}, err
+	}
+	lines := []string{}
+	for _, change := range changes {
+		lines = append(lines, text.Line(change.String()))
+	}
+	data, err := out.Encode(map[string][]string{"changes": lines}, "", "")
+	if err != nil {
+		return out.Report{}, err
+	}
+	r := out.Report{Data: json.RawMessage(data), Text: "would change: " + strings.Join(lines, "\nwould change: ") + "\n"}
+	if len(lines) == 0 {
+		r.Text = "nothing would change\n"
+	}
+	return r, nil
+}
+
 // needsTransaction asks the SDK, which refuses such a write before it looks at the
 // context. Nothing is sent, because that is done.
 func (j *job) needsTransaction(method, path string, body any, options []sps.RequestOption) bool {
@@ -122,9 +158,6 @@ func (j *job) needsTransaction(method, path string, body any, options []sps.Requ
 // send sends the request, in a transaction where it needs one.
 func (j *job) send(ctx context.Context, method, path string, body any, options []sps.RequestOption) (response *sps.Response, err error) {
 	if !j.needsTransaction(method, path, body, options) {
-		if j.dryRun {
-			return nil, usagef("--dry-run is for the configuration: nobody can take back a %s of %s", method, path)
-		}
 		return j.client.Invoke(ctx, method, path, body, options...)
 	}
 	err = j.transaction(ctx, func(ctx context.Context, tx *sps.Transaction) error {

@@ -219,7 +219,7 @@ func TestAPI(t *testing.T) {
 	c.want(t, out.OK, []string{`"body": "America/New_York"`}, "api", "GET", "configuration/datetime/timezone")
 	c.want(t, out.Failed, []string{"ResourceNotFound"}, "api", "get", "configuration/nothing")
 	c.stdin = `"UTC"`
-	c.want(t, out.OK, nil, "api", "PUT", "configuration/datetime/timezone", "--data", "-", "--dry-run")
+	c.want(t, out.OK, []string{"would change: replace configuration/datetime/timezone"}, "api", "PUT", "configuration/datetime/timezone", "--data", "-", "--dry-run")
 	if len(a.Commits()) != 0 {
 		t.Fatal("the dry run was committed")
 	}

@@ -168,7 +168,7 @@ cannot be read: it may have expired.`,
 		examples: []string{"sps --hosts hosts.txt trust-stores expiring", "sps --host sps1.example.com trust-stores expiring --before 2040-01-01"},
 		args:     cobra.ArbitraryArgs, valid: a.completeStores, columns: authorityColumns, data: expiringData{},
 		flags: func(f *pflag.FlagSet) {
-			f.DurationVar(&within, "within", 720*time.Hour, "`time` from now on")
+			f.DurationVar(&within, "within", 720*time.Hour, "`time` from now on, such as 8760h for a year")
 			f.StringVar(&until, "before", "", "`date` such as 2027-01-31, which begins in UTC, instead of --within")
 		},
 		check: func([]string) (err error) {
