@@ -263,7 +263,8 @@ func WithProxyFromEnvironment() Option {
 // login, and for appliances with a strict limit of sessions per user. Reads outside of a
 // transaction then return the staged changes of a running transaction. After a failed
 // rollback, and after [ErrOutcomeUnknown], the next call first makes sure that nothing
-// remains staged, or fails with ErrOutcomeUnknown.
+// remains staged, or fails with ErrOutcomeUnknown. A transaction gives [ErrConflict] if a
+// late request of an earlier transaction changed what it has staged.
 //
 // A client with an [ExistingSession] has one session too. So does a client with a
 // [PasswordFunc] whose second login is refused while its first session is alive. It uses

@@ -214,11 +214,15 @@ func (c CollectionTx[T]) Delete(ctx context.Context, key string) error {
 
 // Rule is a check of the objects of one endpoint: [CheckBody], [CheckChange], [CheckKey]
 // or [UniqueName]. The client checks each rule before it sends an object. If a rule
-// fails, the call returns its error and sends nothing.
+// fails, the call returns its error and sends nothing. A rule of a nil function, and the
+// zero value, check nothing.
 type Rule[T any] struct{ ruling }
 
 // CheckBody returns a rule that calls check with each body before it is sent.
 func CheckBody[T any](check func(body *T) error) Rule[T] {
+	if check == nil {
+		return Rule[T]{}
+	}
 	return Rule[T]{ruling{change: func(_, body any) error { return check(body.(*T)) }}}
 }
 
@@ -226,6 +230,9 @@ func CheckBody[T any](check func(body *T) error) Rule[T] {
 // was is the body on the appliance, or nil for a new object. With this rule, a Replace
 // reads the object first.
 func CheckChange[T any](check func(was, body *T) error) Rule[T] {
+	if check == nil {
+		return Rule[T]{}
+	}
 	return Rule[T]{ruling{compares: true, change: func(was, body any) error {
 		old, _ := was.(*T)
 		return check(old, body.(*T))
@@ -239,6 +246,9 @@ func CheckKey[T any](check func(key string) error) Rule[T] { return Rule[T]{ruli
 // UniqueName returns a rule that refuses a name that another object of the list has. name
 // returns the name in a body, which is its member "name".
 func UniqueName[T any](name func(body *T) string) Rule[T] {
+	if name == nil {
+		return Rule[T]{}
+	}
 	return Rule[T]{ruling{compares: true, name: func(body any) string { return name(body.(*T)) }}}
 }
 

@@ -232,7 +232,7 @@ func (tx *Transaction) judge(ctx context.Context) (changes []Change, unlisted, e
 		tx.client.logWaiting(ctx, slog.LevelWarn, "sps: the list of changes could not be read and is not compared", slog.Any("error", err))
 		return nil, err, nil
 	}
-	if err == nil && tx.session.suspicious() {
+	if tx.session.suspicious() {
 		if path, disturbed := tx.staged.disturbed(changes); disturbed {
 			return nil, nil, tx.client.fail("transaction", fmt.Errorf("%w: a late request of an earlier transaction in the client's only session changed %s; nothing was applied: run it again", ErrConflict, oneLine(path, 200)))
 		}

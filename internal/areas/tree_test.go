@@ -242,7 +242,8 @@ func TestRulesOfUsers(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
 	c := testkit.Connect(t, a)
-	limits := sps.NewSingleton(c, "configuration/management/health_monitoring", sps.CheckBody((*diskLimits).validate))
+	limits := sps.NewSingleton(c, "configuration/management/health_monitoring", sps.CheckBody((*diskLimits).validate),
+		sps.CheckBody[diskLimits](nil), sps.CheckChange[diskLimits](nil), sps.CheckKey[diskLimits](nil), sps.UniqueName[diskLimits](nil), sps.Rule[diskLimits]{})
 	for _, write := range []func(context.Context, *sps.Transaction) error{
 		func(ctx context.Context, tx *sps.Transaction) error {
 			return limits.In(tx).Update(ctx, func(l *diskLimits) error { l.Disk = 101; return nil })
