@@ -311,7 +311,7 @@ func TestDecisionsOnRawAnswers(t *testing.T) {
 			if !errors.Is(err, sps.ErrLocked) || !errors.Is(err, sps.ErrorType("ConfigurationLocked")) {
 				t.Errorf("password %q: %v, want ErrLocked", password, err)
 			}
-			time.Sleep(time.Minute) // the bubble's
+			time.Sleep(time.Minute) // simulated time
 		})
 	}
 }

@@ -115,7 +115,7 @@ func TestWhatBecameOfCommits(t *testing.T) {
 							return nil
 						})
 						said := testkit.Admin(t, a)
-						time.Sleep(time.Hour) // the bubble's
+						time.Sleep(time.Hour) // simulated time
 						if err := a.WaitIdle(t.Context()); err != nil {
 							t.Fatal(err)
 						}

@@ -58,7 +58,7 @@ func TestFairLock(t *testing.T) {
 								if err := tx.Management.Email.Replace(ctx, sps.EmailSettings{AdminAddress: fmt.Sprint(i)}); err != nil {
 									return err
 								}
-								time.Sleep(test.hold(counts[i])) // the bubble's
+								time.Sleep(test.hold(counts[i])) // simulated time
 								return nil
 							}, sps.WithLockWait(20*time.Second))
 							switch {
@@ -95,7 +95,7 @@ func TestYieldAlone(t *testing.T) {
 		start := time.Now()
 		for range 20 {
 			if err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
-				time.Sleep(time.Second) // the bubble's
+				time.Sleep(time.Second) // simulated time
 				return tx.Management.Email.Replace(ctx, sps.EmailSettings{})
 			}, sps.WithLockFirst()); err != nil {
 				t.Fatal(err)
