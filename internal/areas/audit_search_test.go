@@ -248,7 +248,8 @@ func TestSnapshotTies(t *testing.T) {
 }
 
 // TestSnapshotTaken checks that a search ends with ErrSnapshotTaken if its snapshot vanishes
-// after each page, and if two programs repeatedly replace each other's snapshot.
+// after each page, and that no other error occurs if two programs replace each other's
+// snapshot.
 func TestSnapshotTaken(t *testing.T) {
 	t.Parallel()
 	testkit.BubbleOf(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {

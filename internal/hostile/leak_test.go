@@ -755,7 +755,7 @@ func leakRun(t *testing.T, operation, name string, mode *leakAppliance, file str
 	if w.c, err = sps.Connect(t.Context(), a.Addr(), credential, options...); err != nil {
 		t.Fatal(err)
 	}
-	defer time.Sleep(10 * time.Minute) // the bubble's: for what a failed Connect cleans up
+	defer time.Sleep(10 * time.Minute) // simulated time, in which a failed Connect cleans up
 	defer w.c.Close(context.Background())
 	if mode.fault != nil {
 		fault := *mode.fault

@@ -18,7 +18,8 @@ import (
 )
 
 // TestCloseWithin checks how long Close takes and which leftovers its error names. Close ends
-// with its context, and uses the time limit Timeouts.Close if the context was already done.
+// with its context or after Timeouts.Close. If the context is already done, Close may still
+// take that long.
 func TestCloseWithin(t *testing.T) {
 	t.Parallel()
 	const soon = 200 * time.Millisecond

@@ -64,7 +64,7 @@ func TestOutage(t *testing.T) {
 				}
 				time.Sleep(time.Minute) // simulated time
 				if !a.TransactionOpen() {
-					t.Fatal("nothing was left; the test tests nothing")
+					t.Fatal("nothing was left, so the test checks nothing")
 				}
 				out.Store(false)
 				if err := next(t, c); err != nil {
