@@ -92,7 +92,7 @@ func TestSearchBeyondTheCeiling(t *testing.T) {
 		options []spstest.Option
 		query   audit.Query
 		want    error
-		got     int // sessions before the error
+		got     int // the number of sessions before the error
 	}{
 		"ascending":     {query: audit.Query{}},
 		"descending":    {query: audit.Query{Sort: audit.Sort{Field: audit.FieldStartTime, Descending: true}, KeysOnly: true}},
@@ -112,7 +112,7 @@ func TestSearchBeyondTheCeiling(t *testing.T) {
 				t.Fatalf("%d sessions, %v", len(keys), err)
 			}
 			if search.Snapshot() {
-				t.Error("it says that it read a snapshot")
+				t.Error("Snapshot returns true without a snapshot")
 			}
 			if test.want == nil {
 				once(t, storedKeys(a), keys)
@@ -146,7 +146,7 @@ func TestSearchSnapshot(t *testing.T) {
 		}
 	}
 	if !search.Snapshot() {
-		t.Error("it does not say that it read a snapshot")
+		t.Error("Snapshot returns false after a read of a snapshot")
 	}
 	once(t, want, keys)
 	agents, snapshots := map[string]bool{}, 0
@@ -214,7 +214,7 @@ func TestSnapshotVanishes(t *testing.T) {
 				case failed == nil:
 					once(t, want, keys)
 				case !strings.Contains(failed.Error(), "sort by start_time"):
-					t.Errorf("%v does not say what helps", failed)
+					t.Errorf("%v does not name the remedy", failed)
 				}
 			}, append([]spstest.Option{spstest.WithAuditSessions(600), spstest.WithVariant("snapshot-limit", "honoured")}, test.options...)...)
 		})
@@ -583,7 +583,7 @@ func TestSearchFilters(t *testing.T) {
 		}
 	}
 	if sent := testkit.Requests(a); len(sent) > 0 {
-		t.Errorf("what must not be sent was sent: %q", sent)
+		t.Errorf("requests were sent that must not be sent: %q", sent)
 	}
 	// The client sends raw filter text unchecked, and the appliance rejects it.
 	if _, err := keysOf(c.Audit.Sessions.Search(t.Context(), audit.Query{Filter: audit.Raw("a:(")}).All()); !errors.Is(err, sps.SyntacticError) {

@@ -154,7 +154,7 @@ func TestAuditNoSession(t *testing.T) {
 		}
 	}
 	if sent := testkit.Requests(a); len(sent) > 0 {
-		t.Errorf("what must not be sent was sent: %q", sent)
+		t.Errorf("requests were sent that must not be sent: %q", sent)
 	}
 }
 
@@ -352,10 +352,10 @@ func TestDownloadTrail(t *testing.T) {
 			t.Errorf("without a recording: %d bytes, %v", n, err)
 		}
 		if n, err := s.DownloadTrail(t.Context(), active, io.Discard, sps.WithTrailFormat(sps.TrailSRS)); err != nil || n != 100_000 {
-			t.Errorf("one that goes on: %d bytes, %v", n, err)
+			t.Errorf("an active session: %d bytes, %v", n, err)
 		}
 		if _, err := s.DownloadTrail(t.Context(), active, io.Discard); err != nil && (!errors.Is(err, sps.ErrNoRecording) || !strings.Contains(err.Error(), "TrailSRS")) {
-			t.Errorf("one that goes on, in the usual format: %v", err)
+			t.Errorf("an active session, in the default format: %v", err)
 		}
 		if n, err := countAll(s.Downloads(t.Context(), with)); err != nil || n < 3 {
 			t.Errorf("%d downloads, %v", n, err)

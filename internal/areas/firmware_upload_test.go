@@ -26,7 +26,7 @@ func TestUpload(t *testing.T) {
 	testkit.UnderVariants(t, func(t *testing.T, options ...spstest.Option) {
 		a := spstest.NewServer(t, options...)
 		c := testkit.Connect(t, a)
-		a.ExpireSessions() // noticed before the image is sent
+		a.ExpireSessions() // the client notices it before it sends the image
 		var sent, total int64
 		slot, err := c.Firmware.Upload(t.Context(), spstest.Image("8.1.0", imageSize), imageSize,
 			sps.WithProgress(func(p sps.Progress) {
@@ -268,7 +268,7 @@ func TestUploadStalls(t *testing.T) {
 					t.Error(err)
 				}
 				if !test.ok && !errors.Is(err, context.DeadlineExceeded) {
-					t.Errorf("error %v, want the limit for standing still", err)
+					t.Errorf("error %v, want the stall limit", err)
 				}
 			})
 		})

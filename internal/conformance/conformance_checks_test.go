@@ -20,7 +20,7 @@ import (
 // conformance lists the checks in the order in which they run. A check adapts to the appliance:
 // it skips or logs what the appliance does not have.
 var conformance = []check{
-	// Session.
+	// Checks of logins and sessions.
 	{
 		name:     "session/login",
 		verifies: "GET authentication with Basic answers 200 with JSON and a cookie session_id (guide, Authenticate to the SPS REST API)",
@@ -172,7 +172,7 @@ var conformance = []check{
 		},
 	},
 
-	// Errors and frames.
+	// Checks of error responses and headers.
 	{
 		name:     "errors/not-found",
 		verifies: "a path that does not exist returns 404, with mount_point and resource in the details (guide 7.4, Testing new SPS firmware before upgrade)",
@@ -547,7 +547,7 @@ var conformance = []check{
 		},
 	},
 
-	// Configuration.
+	// Checks of the configuration endpoints.
 	{
 		name:     "configuration/root",
 		verifies: "configuration lists its parts with key and meta.href; its meta.first and meta.last are itself, and it has no parent (guide 7.4, /api/configuration)",
@@ -616,7 +616,7 @@ var conformance = []check{
 		run:      compareObjects,
 	},
 
-	// Alerting.
+	// Checks of alerts.
 	{
 		name:     "alerts/traffic",
 		verifies: "traffic_alerts has 16 alerts with email and snmp (guide 7.1.1, Traffic alerts)",
@@ -686,7 +686,7 @@ var conformance = []check{
 		},
 	},
 
-	// Trust stores.
+	// Checks of trust stores.
 	{
 		name:     "trust-stores/list",
 		verifies: "the built-in store has the key -7001, its type, and neither authorities nor CRL URLs (guide 7.1.1, trust stores)",
@@ -742,7 +742,7 @@ var conformance = []check{
 		},
 	},
 
-	// Starling.
+	// Checks of Starling and the integrated products.
 	{
 		name:     "starling/join-status",
 		verifies: "starling/join has joined, product_instance, product_name and product_tims in its body (guide 7.1.1, Retrieving Starling Join information)",
@@ -840,7 +840,7 @@ var conformance = []check{
 		},
 	},
 
-	// Firmware.
+	// Checks of the firmware endpoints.
 	{
 		name:     "firmware/listing",
 		verifies: "firmware lists fetch, slots, test and upgrade, also in its meta (guide 7.4, Firmware management)",
@@ -948,7 +948,7 @@ var conformance = []check{
 		},
 	},
 
-	// Info, health, cluster.
+	// Checks of info, health and cluster.
 	{
 		name:     "info/logged-in",
 		verifies: "info has firmware_version, version, build_date, config_hash and roles for a logged-in user (guide 6.9.3 and 7.0.5.1, /api/info)",
@@ -1013,7 +1013,7 @@ var conformance = []check{
 		},
 	},
 
-	// Support bundles, setup, root.
+	// Checks of support bundles, the setup status and the root of the API.
 	{
 		name:     "bundle/list",
 		verifies: "support bundles are listed with body.status (safeguard-ps, support bundle); the only known status is finished",

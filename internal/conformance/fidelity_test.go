@@ -23,7 +23,7 @@ import (
 type fidelityFacts struct {
 	variants []spstest.Variant
 	guesses  []string // the entries of assumptions.go
-	routes   []string // of the simulated appliance
+	routes   []string // the requests that the simulated appliance implements
 	checks   []check
 }
 

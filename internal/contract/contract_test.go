@@ -541,7 +541,7 @@ func TestContractFirmwareTestRefused(t *testing.T) {
 				c := contractClient(t, firmwareTestExchange("3", status, testkit.Sample(t, test.sample)))
 				report, err := c.Firmware.Test(t.Context(), "3")
 				if report != nil {
-					t.Errorf("a report beside the error: %+v", report)
+					t.Errorf("a report was returned with the error: %+v", report)
 				}
 				refused := wantRefusal(t, err, status, test.errorType)
 				testkit.Diff(t, "message", test.message, refused.Message)
@@ -553,7 +553,7 @@ func TestContractFirmwareTestRefused(t *testing.T) {
 				c := contractClient(t, firmwareTestExchange("3", status, testkit.Sample(t, test.sample+"_short")))
 				report, err := c.Firmware.Test(t.Context(), "3")
 				if report != nil {
-					t.Errorf("a report beside the error: %+v", report)
+					t.Errorf("a report was returned with the error: %+v", report)
 				}
 				refused := wantRefusal(t, err, status, test.errorType)
 				testkit.Diff(t, "message", "", refused.Message)
@@ -837,7 +837,7 @@ func TestContractFirmwareTestForms(t *testing.T) {
 			got, err := c.Firmware.Test(t.Context(), "1")
 			if test.bad {
 				if got != nil {
-					t.Errorf("it passed for a success: %+v", got)
+					t.Errorf("it was reported as a success: %+v", got)
 				}
 				wantBadAnswer(t, err)
 				return
@@ -1106,7 +1106,7 @@ func TestContractLogin(t *testing.T) {
 			contractMock(t, x)
 			c, err := sps.Connect(t.Context(), contractHost, credential, contractOptions(t)...)
 			if c != nil {
-				t.Error("a client beside the error")
+				t.Error("a client was returned with the error")
 			}
 			if err == nil {
 				t.Fatal("the login succeeded")

@@ -100,7 +100,7 @@ func (d documentation) check(pos token.Pos, name string, texts ...string) {
 	}
 	for _, text := range texts {
 		for _, link := range deadLinks(d.p.Parser().Parse(text).Content) {
-			d.t.Errorf("%s: the documentation of %s.%s mentions %s, which is not there", d.set.Position(pos), d.p.Name, name, link)
+			d.t.Errorf("%s: the documentation of %s.%s mentions %s, which does not exist", d.set.Position(pos), d.p.Name, name, link)
 		}
 	}
 }
@@ -241,7 +241,7 @@ func _(ctx context.Context, t *testing.T, client *sps.Client, tx *sps.Transactio
 			}
 			file, err := parser.ParseFile(set, "comment.go", source, 0)
 			if err != nil {
-				t.Errorf("a comment of %s has code that is none: %v\n%s", d.p.Name, err, code.Text)
+				t.Errorf("a comment of %s has code that cannot be parsed: %v\n%s", d.p.Name, err, code.Text)
 				continue
 			}
 			config.Error = func(err error) {
@@ -274,8 +274,8 @@ func _(ctx context.Context, t *testing.T, client *sps.Client, tx *sps.Transactio
 // shownElsewhere lists the signatures of methods that examples call indirectly, by fmt, errors,
 // log/slog or a decoder.
 var shownElsewhere = []string{
-	"Error() string", "Unwrap() error", "Unwrap() []error", "Is(target error) bool", // errors
-	"String() string", "GoString() string", "Format(f fmt.State, _ rune)", // fmt
+	"Error() string", "Unwrap() error", "Unwrap() []error", "Is(target error) bool", // called by package errors
+	"String() string", "GoString() string", "Format(f fmt.State, _ rune)", // called by package fmt
 	"LogValue() log/slog.Value",
 	"MarshalJSON() ([]byte, error)", "UnmarshalJSON(data []byte) error", "MarshalText() ([]byte, error)",
 }
@@ -297,7 +297,7 @@ func TestExamples(t *testing.T) {
 			file := testkit.Must(parser.ParseFile(set, name, nil, parser.ParseComments))
 			for _, example := range doc.Examples(file) {
 				if example.Output == "" && !example.EmptyOutput {
-					t.Errorf("Example%s of %s is not run: it says nothing of its output", example.Name, name)
+					t.Errorf("Example%s of %s is not run: it has no output comment", example.Name, name)
 				}
 			}
 			files[folder] = append(files[folder], file)
@@ -346,7 +346,7 @@ func TestExamples(t *testing.T) {
 			case notShown[name] != "":
 				excused[name] = true
 				if used[f] {
-					t.Errorf("%s is used by an example: take it out of notShown", name)
+					t.Errorf("%s is used by an example: remove it from notShown", name)
 				}
 			case !used[f]:
 				t.Errorf("%s is used by no example", name)
@@ -355,7 +355,7 @@ func TestExamples(t *testing.T) {
 	}
 	for name := range notShown {
 		if !excused[name] {
-			t.Errorf("notShown has %s, which is not there", name)
+			t.Errorf("notShown has %s, which does not exist", name)
 		}
 	}
 	if count < 200 {

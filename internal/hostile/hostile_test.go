@@ -557,7 +557,7 @@ func TestHostileMemory(t *testing.T) {
 				t.Errorf("error %v, want %v", err, test.want)
 			}
 			if ctx.Err() != nil && test.want != context.DeadlineExceeded {
-				t.Errorf("it ran into the deadline: %v", err)
+				t.Errorf("it ended only at the deadline: %v", err)
 			}
 			if over := took - limit; over > 3*time.Second {
 				t.Errorf("it went on for %v beyond the deadline", over)
@@ -898,7 +898,7 @@ func TestHostileFraming(t *testing.T) {
 			case test.want == errNone && err != nil, test.want != errNone && err == nil, test.want != nil && test.want != errNone && !errors.Is(err, test.want):
 				t.Errorf("error %v, want %v", err, test.want)
 			case ctx.Err() != nil:
-				t.Errorf("it ran into the deadline: %v", err)
+				t.Errorf("it ended only at the deadline: %v", err)
 			}
 			// Bytes after a response must not be taken for the response to the next request.
 			// net/http may fail that request if it reuses the connection before it reads those
@@ -1241,7 +1241,7 @@ func TestHostileLinks(t *testing.T) {
 	links = append(links, "/api/transaction", "/api/firmware/slots/1", "/api/configurations/x", "/api/configuration/../transaction", "/api/configuration/x/%2e%2e/%2e%2e/y", "/api/configuration?x=y", "/api/x?page=2#a", "//evil.example/api/x?page=2", "https://evil.example/api/x?page=2", "/api/configuration/x?"+strings.Repeat("a=b&", 1000))
 	keep := func(err error) error {
 		if errors.Is(err, sps.ErrInvalidInput) {
-			return fmt.Errorf("the appliance's fault is taken for the caller's: %w", err)
+			return fmt.Errorf("an invalid response is reported as invalid input: %w", err)
 		}
 		return nil
 	}
@@ -1312,7 +1312,7 @@ func TestHostileLinks(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 				err := test.call(ctx, c)
 				if ctx.Err() != nil {
-					t.Errorf("%q: it ran into the deadline: %v", text, err)
+					t.Errorf("%q: it ended only at the deadline: %v", text, err)
 				}
 				cancel()
 				if err := keep(err); err != nil && name != "created" && name != "Walk, keys" {

@@ -99,7 +99,7 @@ type refused struct {
 	Path     string
 	Attempts int
 	Unknown  bool
-	Code     int // exit code
+	Code     int // the exit code of a firmware test
 
 	text string
 }

@@ -114,7 +114,7 @@ func reliable(t *testing.T, seed uint64) counts {
 		}
 	}
 	if len(faulty) > 0 {
-		t.Errorf("replay with -reliability-seed=%d; as small as it gets:\n%s\n%s", seed, p, strings.Join(faulty, "\n"))
+		t.Errorf("replay with -reliability-seed=%d; the smallest program that fails:\n%s\n%s", seed, p, strings.Join(faulty, "\n"))
 	}
 	ended(true)
 	return figures

@@ -289,7 +289,7 @@ func TestJoinTakesTurns(t *testing.T) {
 		done, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 		defer cancel()
 		if _, err := c.Invoke(done, "DELETE", "starling/join", nil); !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("beside: %v, want that it waits", err)
+			t.Errorf("outside of the transaction: %v, want that it waits", err)
 		}
 		return nil
 	})

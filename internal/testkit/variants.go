@@ -70,7 +70,7 @@ func underVariants(t *testing.T, file string, ofProfile, flow func(t *testing.T,
 	}
 	areas, known := concerned[file]
 	if !known {
-		t.Fatalf("say in concerned which areas the flows of %s are about", file)
+		t.Fatalf("add the areas of the flows of %s to concerned", file)
 	}
 	areas = append([]string{"session", "answer"}, areas...)
 	for _, area := range areas {

@@ -215,7 +215,7 @@ func TestEqual(t *testing.T) {
 	one, two := sps.NewTrustStore("One"), sps.NewTrustStore("One")
 	two.Authorities, two.CRLURLs = []sps.TrustStoreAuthority{}, nil
 	if !sps.Equal(one, two) || !sps.Equal(&one, &two) {
-		t.Error("a list that is nil is not the same as an empty one")
+		t.Error("a nil list differs from an empty list")
 	}
 	if two.Name = "Two"; sps.Equal(one, two) {
 		t.Error("names are not compared")

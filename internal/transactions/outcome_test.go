@@ -416,7 +416,7 @@ func (op lateOperation) judge(t *testing.T, a *spstest.Appliance, key string, se
 		}
 		testkit.Settled(t, a, testkit.AdminBefore)
 		if strings.Contains(string(a.State()), `"late"`) {
-			t.Error("what the transaction created is there")
+			t.Error("the object that the transaction created exists")
 		}
 		if by := a.LockedBy(); by != "" && !strings.Contains(err.Error(), "lock") {
 			t.Errorf("%s holds the lock, and the error does not say so: %v", by, err)
@@ -567,7 +567,7 @@ func TestUpgradeNotSeen(t *testing.T) {
 		a.Inject(spstest.Fault{Method: "POST", Path: "firmware/upgrade", CutAfter: true})
 		_, err := c.Firmware.Upgrade(t.Context(), sps.FromSlot("2"))
 		if !errors.Is(err, sps.ErrOutcomeUnknown) || !errors.Is(err, sps.ErrWrongVersion) || strings.Contains(err.Error(), "; the upgrade was started:") {
-			t.Errorf("back as it was, whether because of the upgrade or not: %v", err)
+			t.Errorf("back with the old version after a lost response: %v", err)
 		}
 	})
 }
@@ -671,7 +671,7 @@ func TestCancelledTooLate(t *testing.T) {
 			t.Errorf("error %v", err)
 		}
 		if took := time.Since(start); took > time.Minute {
-			t.Errorf("asked for %v, which cannot tell any more", took)
+			t.Errorf("polled for %v although the outcome can no longer be observed", took)
 		}
 		l.late.Wait()
 	})

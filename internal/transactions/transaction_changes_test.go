@@ -485,7 +485,7 @@ func TestWaitAtFirstChange(t *testing.T) {
 			release()
 		})
 		if err := c.Transaction(t.Context(), testkit.SetAdmin("ours@example.com"), sps.WithLockWait(time.Minute)); err != nil {
-			t.Errorf("changed meanwhile: %v; the update is made anew", err)
+			t.Errorf("changed meanwhile: %v; the update must run again", err)
 		}
 		testkit.Settled(t, a, "ours@example.com")
 		raw, _ := a.Configuration("management/email")

@@ -167,7 +167,7 @@ func TestReadConflicts(t *testing.T) {
 		}, set(policy, `{"name":"theirs"}`), sps.ErrConflict},
 		"what was not there": {func(ctx context.Context, c *sps.Client, tx *sps.Transaction) error {
 			if _, err := tx.Invoke(ctx, "GET", auditPolicies+"/abc", nil); !errors.Is(err, sps.ResourceNotFound) {
-				return fmt.Errorf("it is there: %w", err)
+				return fmt.Errorf("the object exists: %w", err)
 			}
 			return nil
 		}, set("policies/audit_policies/abc", `{"name":"theirs"}`), sps.ErrConflict},
@@ -280,7 +280,7 @@ func TestUniqueNames(t *testing.T) {
 	}
 	list := testkit.Requests(a)
 	if slices.Index(list, "POST /api/transaction") > slices.Index(list, "GET /api/configuration/trust_stores") {
-		t.Errorf("the names were looked at before the opening: %q", list)
+		t.Errorf("the names were read before the opening: %q", list)
 	}
 }
 

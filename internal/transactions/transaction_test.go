@@ -757,7 +757,7 @@ func TestCloseInTransaction(t *testing.T) {
 					}
 				})
 				if ctx.Err() == nil {
-					t.Error("the function's context goes on")
+					t.Error("the function's context has not ended")
 				}
 				if err := testkit.SetAdmin("more@example.com")(context.WithoutCancel(ctx), tx); !errors.Is(err, sps.ErrClosed) {
 					t.Errorf("a step after Close: %v, want ErrClosed", err)
@@ -841,7 +841,7 @@ func TestLostTransactionWritesNoMore(t *testing.T) {
 			return err
 		}
 		a.ExpireSessions()
-		if _, err := c.Firmware.Slots.List(ctx); err != nil { // logs in again
+		if _, err := c.Firmware.Slots.List(ctx); err != nil { // the client logs in again
 			return err
 		}
 		if err := testkit.SetAdmin("half@example.com")(ctx, tx); !errors.Is(err, sps.ErrTransactionLost) {
@@ -924,7 +924,7 @@ func TestNoWriteOnClient(t *testing.T) {
 		"sps.Firmware.Upload": true, "sps.Firmware.UploadFile": true, "sps.FirmwareFetches.Start": true, "sps.FirmwareFetches.Cancel": true,
 		"sps.FirmwareFetches.Delete": true, "sps.Firmware.StartUpgrade": true, "sps.Firmware.Upgrade": true,
 		"*sps.Client.Transaction": true, "*sps.Client.Invoke": true, "*sps.Client.Close": true,
-		"*sps.Client.Preview": true, // rolls back
+		"*sps.Client.Preview": true, // it rolls back
 		"sps.Starling.Join":   true,
 		"sps.Starling.Unjoin": true, "sps.Starling.ForceUnjoin": true,
 		"sps.SupportBundles.Start": true, "sps.SupportBundles.Delete": true,

@@ -119,7 +119,7 @@ func TestLostCommitWithSecret(t *testing.T) {
 	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		a.Inject(spstest.Fault{Method: "PUT", Path: "transaction", CutBefore: true})
 		if err := c.Transaction(t.Context(), disableTrap); err == nil {
-			t.Error("a commit that never came is a success")
+			t.Error("a commit that was never executed is reported as a success")
 		}
 	})
 }
