@@ -40,9 +40,9 @@ const fixedPrograms = 150
 //
 //   - nil means that everything was applied, exactly once. An error other than ErrOutcomeUnknown means
 //     that nothing was applied and nothing will be.
-//   - ErrOutcomeUnknown is returned only if a response was lost, and only after the client has polled
-//     for Timeouts.Outcome. It is not returned if the commit was executed and the client could observe
-//     that.
+//   - ErrOutcomeUnknown is returned only if a response was lost, and only after the client has
+//     polled for Timeouts.Outcome, unless its context ended or it was closed before. It is not
+//     returned if the commit was executed and the client could observe that.
 //   - No create and no action is executed twice.
 //   - A read returns values that were committed at that moment.
 //   - A lock does not last longer than the session of its client.

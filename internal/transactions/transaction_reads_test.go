@@ -284,8 +284,8 @@ func TestUniqueNames(t *testing.T) {
 	}
 }
 
-// TestTooManyReads checks that a transaction may read as often as it likes, but cannot write
-// after more reads than the client can repeat, except with WithLockFirst.
+// TestTooManyReads checks that a transaction may make any number of reads, but cannot write after
+// more reads than the client can repeat, except with WithLockFirst.
 func TestTooManyReads(t *testing.T) {
 	if testkit.Race {
 		t.Skip("sequential reads cannot reveal a data race")
