@@ -20,7 +20,7 @@ import (
 	"github.com/go-sps/sps/spstest"
 )
 
-// refusal returns the error of an answer with this error member.
+// refusal returns the error for a response with the given error member.
 func refusal(t *testing.T, member string) *sps.Error {
 	t.Helper()
 	a := spstest.NewServer(t)
@@ -34,7 +34,8 @@ func refusal(t *testing.T, member string) *sps.Error {
 	return e
 }
 
-// TestErrorTypeIsOneLine checks a type that an appliance made up.
+// TestErrorTypeIsOneLine checks that the text of an unknown error type with odd characters is
+// one short line.
 func TestErrorTypeIsOneLine(t *testing.T) {
 	t.Parallel()
 	text := sps.ErrorType("Odd\n\x1b[31m" + strings.Repeat("x", 1000)).Error()
@@ -89,7 +90,8 @@ func TestNotFoundHasTwoNames(t *testing.T) {
 	}
 }
 
-// TestErrorsWithoutCause prints errors that somebody else has built, in a test say.
+// TestErrorsWithoutCause checks the texts of error values that another package has built, for
+// example in a test.
 func TestErrorsWithoutCause(t *testing.T) {
 	t.Parallel()
 	for want, err := range map[string]error{
