@@ -54,7 +54,7 @@ func run(ctx context.Context) (failed int, err error) {
 			fmt.Printf("slot %s is empty\n", slot.Key)
 			continue
 		case comparable && order <= 0: // versions that cannot be compared are tested
-			fmt.Printf("slot %s: %s is no upgrade of the running %s\n", slot.Key, slot.Body.Version, running.Body.Version)
+			fmt.Printf("slot %s: %s is not higher than the running version %s\n", slot.Key, slot.Body.Version, running.Body.Version)
 			continue
 		}
 		passed, err := precheck(ctx, client, slot)

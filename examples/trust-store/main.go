@@ -50,8 +50,8 @@ func run(ctx context.Context) error {
 		return err
 	}
 
-	// Remove the old authority and add the new one in one transaction, so that the appliance
-	// trusts one of them at each moment.
+	// Remove the old authority and add the new one in one transaction, so that both changes
+	// take effect with the same commit.
 	err = client.Transaction(ctx, func(ctx context.Context, tx *sps.Transaction) error {
 		store, err := tx.TrustStores.GetByName(ctx, "Directory")
 		if err != nil {
