@@ -295,7 +295,7 @@ func TestVersioning(t *testing.T) {
 	}
 	for _, text := range []string{
 		"| | `" + strings.Join(spstest.Profiles(), "` | `") + "` | what the SDK does |",
-		"names the oldest one that works: " + line[1] + ".",
+		"names the oldest Go release that works: " + line[1] + ".",
 	} {
 		if !strings.Contains(page, text) {
 			t.Errorf("docs/reference/versioning.md lacks %q", text)
