@@ -80,7 +80,7 @@ func chart(page string) (string, error) {
 	for _, g := range groups {
 		fmt.Fprintf(&b, `<text x="16" y="%d" class="head">%s</text>`+"\n", y+20, html.EscapeString(g.version))
 		y += headHeight
-		fmt.Fprintf(&b, `<line x1="%d" y1="%d" x2="%d" y2="%d" class="one"/>`+"\n", left+unit, y-6, left+unit, y+len(g.bars)*rowHeight)
+		top := y - 6
 		for _, one := range g.bars {
 			class := "peer"
 			if one.name == "sps" {
@@ -93,7 +93,9 @@ func chart(page string) (string, error) {
 			fmt.Fprintf(&b, `<text x="%.0f" y="%d">%.2f</text>`+"\n", left+max(one.ratio, one.high)*unit+8, middle+4, one.ratio)
 			y += rowHeight
 		}
-		y += 14
+		fmt.Fprintf(&b, `<line x1="%d" y1="%d" x2="%d" y2="%d" class="one"/>`+"\n", left+unit, top, left+unit, y)
+		fmt.Fprintf(&b, `<text x="%d" y="%d" class="note">1.00: the plain read</text>`+"\n", left+unit+6, y+9)
+		y += 24
 	}
 	head := fmt.Sprintf(`<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %d %d" role="img">
 <title>Time of a typed read of 250 bytes with each SDK, relative to a plain read; less is better</title>
@@ -102,6 +104,7 @@ text { font: 13px sans-serif; fill: #24292f }
 .title { font-size: 15px; font-weight: bold }
 .head { font-weight: bold }
 .name { text-anchor: end }
+.note { font-size: 11px }
 .own { fill: #1a7f37 }
 .peer { fill: #8c959f }
 .one { stroke: #24292f; stroke-dasharray: 3 3 }
