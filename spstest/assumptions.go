@@ -6,23 +6,25 @@ import (
 	"strings"
 )
 
-// Variant is one detail that the documentation of the API leaves open. The appliance uses
-// Default unless [WithVariant] selects one of the Alternatives.
+// Variant is one detail of the API that its documentation leaves open. The simulated
+// appliance behaves as Default says, unless [WithVariant] selects one of the
+// Alternatives.
 //
-// An alternative of the form "403:SomeType" is a status and an error type.
+// A default or alternative of the form "403:SomeType" is a status code and an error type.
+// A number is a status code.
 type Variant struct {
-	Area         string   // the area: "session", "transaction", "firmware", …
+	Area         string   // the area of the API, for example "session", "transaction" or "firmware"
 	Name         string   // the name for [WithVariant]
 	Default      string   // the behaviour without [WithVariant]
-	Alternatives []string // without the default
-	Reason       string   // why the detail is open, and the reason for the default
-	Source       string   // where the documentation or a client mentions it
+	Alternatives []string // the other behaviours, without the default
+	Reason       string   // what is known and what is not, in sentences
+	Source       string   // the pages and clients that Reason is based on, or "none"
 }
 
-// firmwareStatuses are the statuses that a firmware error may have.
+// firmwareStatuses are the status codes that an error of a firmware endpoint may have.
 var firmwareStatuses = []string{"200", "400", "404", "409", "422", "500"}
 
-// except returns all but one.
+// except returns a copy of all without one.
 func except(all []string, one string) []string {
 	return slices.DeleteFunc(slices.Clone(all), func(s string) bool { return s == one })
 }
@@ -51,7 +53,7 @@ var assumptions = []Variant{
 		"A client shows that browsers need the header X-Token. The response to a browser without it is not known.",
 		"safeguard-ps, comment on X-Token"},
 
-	// Every answer.
+	// All responses.
 	{"answer", "remaining-seconds", "some", []string{"all", "none"},
 		"Some samples of responses in a session have meta.remaining_seconds, and others do not.",
 		"guide 6.0.9, 7.0.2 and 8.0, samples"},
@@ -308,7 +310,7 @@ var assumptions = []Variant{
 		"The guide has the texts of the warnings, but not their place or the status. The cluster status has warnings in issues. The error type is invented.",
 		"guide 7.4, Listing integrated products; guide 6.0.9, cluster status"},
 
-	// Neighbours.
+	// Cluster, SPP and support bundles.
 	{"appliance", "cluster-status", "403:ForbiddenActionError", []string{"400:NotInCluster", "404:ResourceNotFound", "500:NotInCluster"},
 		"A client shows that an appliance without a cluster returns an error.",
 		"safeguard-ps, joining a cluster"},
@@ -448,7 +450,8 @@ func Variants() []Variant {
 	return all
 }
 
-// WithVariant selects an alternative, or the default, of a variant.
+// WithVariant returns an option that selects an alternative, or the default, of a
+// variant. The option fails if the variant or the alternative does not exist.
 func WithVariant(name, alternative string) Option {
 	return func(a *Appliance) error {
 		if err := checkVariant(name, alternative); err != nil {
@@ -459,8 +462,9 @@ func WithVariant(name, alternative string) Option {
 	}
 }
 
-// ParseVariant returns the option of [WithVariant] for a text "name=alternative", such as
-// the value of a flag.
+// ParseVariant returns the option of [WithVariant] for a text of the form
+// "name=alternative", for example the value of a command-line flag. It returns an error if
+// the text has another form, or if the variant or the alternative does not exist.
 func ParseVariant(s string) (Option, error) {
 	name, alternative, ok := strings.Cut(s, "=")
 	if !ok {
@@ -472,6 +476,7 @@ func ParseVariant(s string) (Option, error) {
 	return WithVariant(name, alternative), nil
 }
 
+// checkVariant returns an error if a variant or its alternative does not exist.
 func checkVariant(name, alternative string) error {
 	names := make([]string, len(assumptions))
 	for i, v := range assumptions {
@@ -487,7 +492,7 @@ func checkVariant(name, alternative string) error {
 	return fmt.Errorf("spstest: unknown variant %q: want one of %s", name, strings.Join(names, ", "))
 }
 
-// variant tells what was picked.
+// variant returns the selected alternative of a variant, or its default.
 func (a *Appliance) variant(name string) string {
 	if v, ok := a.variants[name]; ok {
 		return v
