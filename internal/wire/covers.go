@@ -1,11 +1,11 @@
 package wire
 
-// Covers reports whether have contains everything in want: every member of its objects,
-// and equal lists, strings and numbers. have may contain more.
+// Covers reports whether have contains all of want: the members of its objects, and equal
+// lists, strings and numbers. Objects in have may contain further members.
 func Covers(have, want []byte) bool { return covers(have, want, nil, 0) }
 
-// CoversBut is [Covers] and leaves out the strings of want for which skip returns true: have
-// may show anything in their place, or nothing.
+// CoversBut is like [Covers], but ignores the strings of want for which skip returns true.
+// In their place, have may contain any value or none.
 func CoversBut(have, want []byte, skip func(text string) bool) bool {
 	return covers(have, want, skip, 0)
 }
