@@ -6,7 +6,7 @@ import (
 )
 
 // ErrEffort means that [Update] or [Lay] would take too long.
-var ErrEffort = errors.New("it takes too long to tell what was changed")
+var ErrEffort = errors.New("it takes too long to find out what was changed")
 
 // effort is the state of an update. It limits the work: left is the number of bytes and
 // elements that the update may still examine, and the update also ends with its context.
