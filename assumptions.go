@@ -13,13 +13,13 @@ import (
 )
 
 // This file holds the assumptions that the SDK makes where the guide is incomplete or
-// contradicts itself. Each entry says what is known, what the SDK does, and where
-// possible why a wrong assumption does no harm. If a real appliance behaves differently,
-// correct the entry here.
+// contradicts itself. The first words of an entry, up to the full stop, are its name. An
+// entry says what is known, what the SDK does, and where possible why a wrong assumption
+// does no harm. If a real appliance behaves differently, correct the entry here.
 
 // Log-out. The guide does not describe a log-out. The SDK sends a DELETE to the endpoint
-// that created the session, as elsewhere in the API. An appliance that does not support
-// this refuses the request, and the session ends when it times out.
+// that created the session, as elsewhere in the API. An appliance that has no
+// log-out refuses the request, and the session ends when it times out.
 var logOutPath = mustPath("authentication")
 
 const logOutMethod = http.MethodDelete
@@ -63,8 +63,8 @@ func refusedWithoutMessage(e *Error) bool {
 
 // Lock. The error type and the status of the refusal to open a transaction while another
 // session holds the configuration lock are not documented. The SDK treats a refusal to
-// open a transaction as this one, unless it has another documented meaning: a missing
-// session or right, an unknown path or method, an invalid request, too many requests, or
+// open a transaction as caused by the lock, unless it has another documented meaning: a
+// missing session or right, an unknown path or method, an invalid request, too many requests, or
 // a server error.
 func refusedByLock(e *Error) bool {
 	switch e.kind() {
@@ -326,7 +326,7 @@ func anywhere(a *answer) func(name string) []byte {
 
 // No cluster. The guide does not say how an appliance that is not the Central Management
 // node refuses to return the status of the cluster. The SDK treats a refusal by the API
-// as this one, unless it means that a session or a right is missing.
+// as this case, unless it means that a session or a right is missing.
 func refusedWithoutCluster(e *Error) bool {
 	switch e.Type {
 	case "", Unauthenticated, AuthenticationFailure, Unauthorized:
@@ -352,7 +352,7 @@ func loginMethodOf(entry []byte) (name, authentication, credential string) {
 }
 
 // Missing recording. The refusal to download a missing recording is not documented. After
-// a refusal that may mean this, the client reads the session, which shows whether it has
+// a refusal that may have this meaning, the client reads the session, which shows whether it has
 // a recording.
 func mayLackRecording(err error) bool {
 	var refused *Error

@@ -58,7 +58,7 @@ var assumptions = []Variant{
 		"Some samples of responses in a session have meta.remaining_seconds, and others do not.",
 		"guide 6.0.9, 7.0.2 and 8.0, samples"},
 	{"answer", "path-details", "string", []string{"object"},
-		"The guide says that details contains the path, but not in which form. In other errors, details is an object.",
+		"The guide says that the member details contains the path, but not in which form. In other errors, this member is an object.",
 		"guide, response code tables"},
 	{"answer", "not-found-type", "ResourceNotFound", []string{"NotFound"},
 		"In the guide, the sample bodies have the type ResourceNotFound, and the tables of response codes have NotFound.",
@@ -81,7 +81,7 @@ var assumptions = []Variant{
 		"A public program commits with a PUT that has no body. It is not documented whether any release accepts this.",
 		"guide, Commit a transaction"},
 	{"transaction", "rollback-closed", "200", []string{"404:ResourceNotFound", "405:MethodNotAllowed"},
-		"The guide does not describe a rollback without an open transaction. Its table of response codes has no row for it.",
+		"The guide does not describe a rollback without an open transaction. The guide's table of response codes has no row for this case.",
 		"guide 7.0.5.1, Delete a transaction"},
 	{"transaction", "commit-message-member", "both", []string{"commit_message", "message"},
 		"The guide calls the message commit_message in the chapter about transactions, and message in the one about firmware upgrades. No sample shows a commit with a message.",
@@ -114,7 +114,7 @@ var assumptions = []Variant{
 		"The guide says that the path is that of an endpoint or an object. It does not say whether it can be the path of a member.",
 		"guide 6.x, Review the changelog"},
 	{"transaction", "reorder", "reorder", []string{"replace"},
-		"The guide has a change type for a new order. It is a guess that this type is used if only an @order list has changed.",
+		"The guide has a change type for a new order. It is a guess that the appliance uses this type if only the list in a member @order has changed.",
 		"guide 6.x, Review the changelog"},
 
 	// Configuration.
@@ -131,7 +131,7 @@ var assumptions = []Variant{
 		"The description of the error suggests a check of the whole configuration, as at a commit. But the guide lists the error under POST and PUT.",
 		"guide 7.1.1, trust stores"},
 	{"configuration", "semantic-details", "strings", []string{"objects"},
-		"The guide says that details contains the errors found, but not in which form. The cluster status lists its warnings as objects.",
+		"The guide says that the member details contains the errors found, but not in which form. The cluster status lists its warnings as objects.",
 		"guide 7.1.1, trust stores; guide 6.0.9, cluster status"},
 	{"configuration", "delete-refused", "400:SemanticError", []string{"403:ForbiddenActionError", "409:ForbiddenActionError"},
 		"An object in use cannot be deleted. The response is known only for plugins.",
@@ -148,7 +148,7 @@ var assumptions = []Variant{
 
 	// Alerting.
 	{"alerting", "system-alerts", "all", []string{"without-health"},
-		"The sample could not be read. The MIB has three alerts in a separate group for health. They may not be system alerts.",
+		"The sample could not be read. The MIB has three alerts in a separate group for health, which may not be system alerts.",
 		"SNMP MIB of the platform"},
 
 	// Trust stores.
@@ -162,7 +162,7 @@ var assumptions = []Variant{
 		"No sample of a request is documented. In responses an authority is an object that contains the PEM text. A request might also accept the PEM text alone.",
 		"guide 7.1.1, trust stores"},
 	{"trust_stores", "authority-derived", "ignored", []string{"checked"},
-		"The fingerprint, issuer and subject follow from the certificate. It is not documented whether the appliance refuses wrong ones.",
+		"The fingerprint, issuer and subject follow from the certificate. It is not documented whether the appliance refuses wrong values.",
 		"guide 7.1.1, trust stores"},
 
 	// Starling.
@@ -173,7 +173,7 @@ var assumptions = []Variant{
 		"No sample shows an appliance that is not joined.",
 		"guide 7.1.1, Retrieving Starling Join information"},
 	{"starling", "starling-join-html", "page", []string{"303"},
-		"A browser can send this request. It is not documented whether it receives a page or a redirect to Starling.",
+		"A browser can read starling/join. It is not documented whether the browser receives a page or a redirect to Starling.",
 		"guide 7.1.1, Retrieving Starling Join information; safeguard-ps, Starling join"},
 	{"starling", "starling-join-answer", "200-body", []string{"201-body", "200-meta", "204"},
 		"The response to a join is not documented.",
@@ -237,10 +237,10 @@ var assumptions = []Variant{
 		"The sample has true, but the table says that the value is always false. The variant changes only the response; the slot is not selected for the next boot.",
 		"guide 8.0, firmware upload"},
 	{"firmware", "upload-no-slot", "409:NoEmptySlot", []string{"400:NoEmptySlot", "403:ForbiddenActionError", "422:NoEmptySlot", "500:NoEmptySlot"},
-		"No error of an upload could be read. The status and the type are invented.",
+		"No error of an upload could be read. The status and the error type are invented.",
 		"guide 8.0, firmware upload"},
 	{"firmware", "upload-broken-image", "400:InvalidFirmwareImage", []string{"400:InvalidRequestBody", "400:SyntacticError", "422:InvalidFirmwareImage", "500:InvalidFirmwareImage"},
-		"No error of an upload could be read. The status and the type are invented.",
+		"No error of an upload could be read. The status and the error type are invented.",
 		"guide 8.0, firmware upload"},
 
 	// Fetch.
@@ -307,7 +307,7 @@ var assumptions = []Variant{
 	// Products.
 	{"starling", "product-warnings", "issues", []string{"warnings", "warning", "message", "meta.warnings", "meta.warning", "meta.message",
 		"error:200", "error:400", "error:500", "error:503"},
-		"The guide has the texts of the warnings, but not their place or the status. The cluster status has warnings in issues. The error type is invented.",
+		"The guide has the texts of the warnings, but not their place or the status. The cluster status has its warnings in a member issues. The error type is invented.",
 		"guide 7.4, Listing integrated products; guide 6.0.9, cluster status"},
 
 	// Cluster, SPP and support bundles.
@@ -327,13 +327,13 @@ var assumptions = []Variant{
 		"The response has a key. Its status could not be read. A firmware fetch, which is also a long-running job, returns 202.",
 		"guide 8.0, support bundle; safeguard-ps, support bundle"},
 	{"appliance", "bundle-running", "in-progress", []string{"in_progress", "queued", "running", "IN-PROGRESS"},
-		"The only known status is finished. This status is taken from the firmware downloads.",
+		"The only known status is finished. The default is taken from the firmware downloads.",
 		"safeguard-ps, support bundle; guide 7.0.5.1, firmware fetch"},
 	{"appliance", "bundle-finished", "finished", []string{"FINISHED"},
 		"The client that checks this status ignores upper and lower case.",
 		"safeguard-ps, support bundle"},
 	{"appliance", "bundle-failed", "failed", []string{"error"},
-		"The only known status is finished. This status is taken from the firmware downloads.",
+		"The only known status is finished. The default is taken from the firmware downloads.",
 		"safeguard-ps, support bundle; guide 7.0.5.1, firmware fetch"},
 	{"appliance", "bundle-second", "403:ForbiddenActionError", []string{"400:BundleInProgress", "409:BundleInProgress", "same", "new"},
 		"The guide has a section about a second job while one is running, but its text could not be read.",
@@ -380,7 +380,7 @@ var assumptions = []Variant{
 		"Requests name fields with dots. No response to such a request is documented.",
 		"guide 7.1.1 and 8.0, basic search"},
 	{"audit", "search-ceiling", "ends", []string{"repeats"},
-		"The appliance ignores an offset above 10000. It is not documented whether the links continue beyond it.",
+		"The appliance ignores an offset above 10000. It is not documented whether the links of the pages continue beyond 10000 sessions.",
 		"guide 6.0.9, 7.1.1 and 8.0, basic search"},
 	{"audit", "search-order", "stored", []string{"newest-first"},
 		"The order of a search without the parameter sort is not documented.",
@@ -392,7 +392,7 @@ var assumptions = []Variant{
 		"Only one snapshot can exist at a time. The text that says whether this limit is per user could not be read. A client shows that the next user is refused too.",
 		"guide 7.4 and 7.5.1, advanced search; Power BI connector, troubleshooting"},
 	{"audit", "snapshot-quota-error", "429:TooManyRequests", []string{"429:QuotaExceeded", "429:SnapshotQuotaExceeded"},
-		"A client shows the status. The type is invented.",
+		"A client shows the status 429. The error type is invented.",
 		"Power BI connector, troubleshooting"},
 	{"audit", "snapshot-retry-after", "none", []string{"300"},
 		"It is not known whether the refusal has a Retry-After header.",

@@ -151,7 +151,7 @@ func checkWithin(segment string) error {
 	case segment == "." || segment == "..":
 		return invalid("a key or path segment is %q", segment)
 	case len(segment) > 1024:
-		return invalid("a key or path segment has %d bytes", len(segment))
+		return invalid("a key or path segment has %d bytes, and the maximum is 1024", len(segment))
 	case strings.Contains(segment, `\`):
 		return invalid("a key or path segment contains a backslash")
 	case strings.Contains(segment, "/") && (path.Clean("/"+segment) != "/"+segment || strings.ContainsAny(segment, "%;?#")):

@@ -16,7 +16,7 @@ type effort struct {
 	err  error // the reason why the update ended early
 
 	path     []step   // the path to the current value
-	switched int      // the number of objects on the path for which switched returned true
+	switched int      // the number of objects on the path that the change switched, see the function switched
 	added    [][]step // the paths of members that the change added to existing objects
 }
 

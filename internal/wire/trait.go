@@ -42,8 +42,8 @@ func (c *crowd) add(e *element, k, by int) {
 	}
 }
 
-// another reports whether two elements have different values of a member of identity, so
-// that they cannot match.
+// another reports whether two elements have different values of a member in identity. Such
+// elements cannot match.
 func another(old, now *element) bool {
 	for n, t := range old.identity {
 		if t != nil && now.identity[n] != nil && now.identity[n] != t {
@@ -53,9 +53,9 @@ func another(old, now *element) bool {
 	return false
 }
 
-// among reports whether an element may match one of a crowd in the list s. It cannot match
-// if it has a member of identity that all elements of the crowd have too, and no element
-// of the list has the same value.
+// among reports whether the element may match an element of a crowd in the list s. It cannot
+// match if all elements of the crowd have the same member of identity as the element, and no
+// unmatched element of the list has its value.
 func (e *element) among(c *crowd, s int) bool {
 	for n, t := range e.identity {
 		if t != nil && t.in[s].n == 0 && int(c.identified[n]) == c.n {
