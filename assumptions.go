@@ -64,8 +64,8 @@ func refusedWithoutMessage(e *Error) bool {
 // Lock. The error type and the status of the refusal to open a transaction while another
 // session holds the configuration lock are not documented. The SDK treats a refusal to
 // open a transaction as caused by the lock, unless it has another documented meaning: a
-// missing session or right, an unknown path or method, an invalid request, too many requests, or
-// a server error.
+// missing session or right, an unknown path or method, an invalid request, too many
+// requests, or a server error.
 func refusedByLock(e *Error) bool {
 	switch e.kind() {
 	case Unauthenticated, AuthenticationFailure, Unauthorized, NotFound, ResourceNotFound, MethodNotAllowed,
