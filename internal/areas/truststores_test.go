@@ -639,7 +639,7 @@ func TestParseCertificates(t *testing.T) {
 		"indented after one": {testkit.PEM(one) + indented, "block 2 (line 11): its lines are indented", true},
 		"no base64":          {"-----BEGIN CERTIFICATE-----\n???\n-----END CERTIFICATE-----", "block 1 (line 1): it is malformed", false},
 		"other bytes":        {mark + "\n-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----", "block 1 (line 2): Go cannot read the certificate", false},
-		"negative serial":    {negative, "negative serial number (it does where the program runs with GODEBUG=x509negativeserial=1)", false},
+		"negative serial":    {negative, "negative serial number (set GODEBUG=x509negativeserial=1 to accept it)", false},
 		"negative and good":  {negative + testkit.PEM(one), "block 1 (line 1): Go cannot read the certificate: negative serial number", true},
 		"many":               {strings.Repeat(negative, 20), "; and 15 more", false},
 	} {
