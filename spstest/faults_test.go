@@ -243,8 +243,8 @@ func TestInjectRefuses(t *testing.T) {
 		fault spstest.Fault
 		want  string
 	}{
-		{spstest.Fault{Path: "firmware/[", Status: 503}, `the path "firmware/[" is no pattern`},
-		{spstest.Fault{Path: "firmware[/**", Status: 503}, `the path "firmware[/**" is no pattern`},
+		{spstest.Fault{Path: "firmware/[", Status: 503}, `the path "firmware/[" is not a valid pattern`},
+		{spstest.Fault{Path: "firmware[/**", Status: 503}, `the path "firmware[/**" is not a valid pattern`},
 		{spstest.Fault{Path: "**/slots", Status: 503}, `the path "**/slots" has a ** that is not its last segment`},
 		{spstest.Fault{Path: "firmware**", Status: 503}, `the path "firmware**" has a ** that is not its last segment`},
 		{spstest.Fault{Path: "firmwares", Status: 503}, `no endpoint of the appliance has the path "firmwares", see Implemented`},
@@ -256,11 +256,11 @@ func TestInjectRefuses(t *testing.T) {
 		{spstest.Fault{Path: "configuration/management/mail", Status: 503}, `no endpoint of the appliance has the path "configuration/management/mail"`},
 		{spstest.Fault{Method: "get", Path: "info", Status: 503}, `unknown method "get": want one of DELETE, GET,`},
 		{spstest.Fault{Method: "FETCH", Status: 503}, `unknown method "FETCH"`},
-		{spstest.Fault{CutBefore: true, Status: 503}, "there is no answer after refuse or cut-before"},
-		{spstest.Fault{Path: "moon/[", Status: 503, Unimplemented: true}, `the path "moon/[" is no pattern`},
+		{spstest.Fault{CutBefore: true, Status: 503}, "refuse and cut-before send no response"},
+		{spstest.Fault{Path: "moon/[", Status: 503, Unimplemented: true}, `the path "moon/[" is not a valid pattern`},
 		{spstest.Fault{Method: "put", Path: "moon", Status: 503, Unimplemented: true}, `unknown method "put"`},
-		{spstest.Fault{Status: 503, Mutate: func(b []byte) []byte { return b }}, "mutate needs the answer of the executed request"},
-		{spstest.Fault{Body: "{}"}, "body=, content-type= and execute belong to a status="},
+		{spstest.Fault{Status: 503, Mutate: func(b []byte) []byte { return b }}, "mutate needs the response of the executed request"},
+		{spstest.Fault{Body: "{}"}, "body=, content-type= and execute need status="},
 	} {
 		want := fmt.Sprintf("spstest: fault %q: %s", test.fault, test.want)
 		var of failing
@@ -348,10 +348,10 @@ func TestMissedFaults(t *testing.T) {
 	}
 	of.end()
 	for i, want := range []string{
-		`^spstest: fault "firmware status=503" of faults_test.go:\d+ never applied: no request came to it; set MayMiss if it need not$`,
-		`^spstest: fault "firmware/slots skip=2 status=502" of faults_test.go:\d+ never applied: 2 requests came to it, and it skips 2; `,
-		`^spstest: fault "PUT transaction cut-after" of faults_test.go:\d+ never applied: no request came to it; `,
-		`^spstest: fault "info status=400 body=ű{79}…" of `,
+		`^spstest: fault "firmware status=503" from faults_test.go:\d+ never applied to a request: no request matched; set MayMiss if this is permitted$`,
+		`^spstest: fault "firmware/slots skip=2 status=502" from faults_test.go:\d+ never applied to a request: 2 requests matched, and Skip is 2; `,
+		`^spstest: fault "PUT transaction cut-after" from faults_test.go:\d+ never applied to a request: no request matched; `,
+		`^spstest: fault "info status=400 body=ű{79}…" from `,
 	} {
 		if i >= len(of.errors) || !regexp.MustCompile(want).MatchString(of.errors[i]) {
 			t.Errorf("errors %q, want the %dth to be %s", of.errors, i+1, want)
@@ -375,7 +375,7 @@ func TestFaultsFromTheStart(t *testing.T) {
 	a.SetPassword("admin", "a")
 	inProcess(t, a).logIn("admin", "a").want(503, "GET", "/api/configuration/ssh/options", "")
 	of.end()
-	if diff := cmp.Diff([]string{`spstest: fault "setup status=500" never applied: no request came to it; set MayMiss if it need not`}, of.errors); diff != "" {
+	if diff := cmp.Diff([]string{`spstest: fault "setup status=500" never applied to a request: no request matched; set MayMiss if this is permitted`}, of.errors); diff != "" {
 		t.Errorf("errors (-want +got):\n%s", diff)
 	}
 }

@@ -337,7 +337,7 @@ func TestTakesRules(t *testing.T) {
 		want         string
 	}{
 		"method":  {"get", "**", 1, `unknown method "get"`},
-		"pattern": {"GET", "[", 1, `the path "[" is no pattern`},
+		"pattern": {"GET", "[", 1, `the path "[" is not a valid pattern`},
 		"path":    {"GET", "firmwares", 1, `no endpoint of the appliance has the path "firmwares"`},
 		"time":    {"GET", "**", -1, "the time -1ns is negative"},
 	} {
