@@ -10,7 +10,7 @@ func (a *Appliance) SetSetupStatus(status string) {
 	a.setup = status
 }
 
-// getSetup answers everybody.
+// getSetup returns the status of the setup, also without a login.
 func (a *Appliance) getSetup(x *exchange) answer { return a.tellSetup(x, a.setup) }
 
 func (a *Appliance) tellSetup(x *exchange, status string) answer {
