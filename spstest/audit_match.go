@@ -14,7 +14,7 @@ import (
 // timeForms are the accepted formats of times, with the precision of each.
 var timeForms = []struct {
 	layout string
-	open   func(time.Time) time.Time // returns the end of the period that the text means; nil means one millisecond or second
+	open   func(time.Time) time.Time // returns the end of the period that a text means; nil means one second, or one millisecond if the text has a fraction
 }{
 	{time.RFC3339Nano, nil}, // also without fractions of a second
 	{"2006-01-02T15:04:05.999999999", nil},

@@ -125,7 +125,7 @@ func (p *queryParser) operator(word, sign string) bool {
 type clause struct {
 	node       queryNode
 	required   bool // the clause has a +
-	prohibited bool // the clause has a NOT or -, and is not one of the alternatives of an OR
+	prohibited bool // the clause has a NOT or -, and does not follow an OR
 }
 
 // list parses the clauses up to the end of the query or a closing parenthesis.
@@ -200,7 +200,8 @@ func (p *queryParser) conjunction(field string, depth int) (clause, error) {
 	}
 }
 
-// joins reports whether the next clause is joined to the previous one by AND.
+// joins reports whether another clause is joined by AND: by the operator or, if p.all is
+// set, because it follows without an operator.
 func (p *queryParser) joins() bool {
 	if p.operator(wordAnd, "&&") {
 		return true
