@@ -26,7 +26,7 @@ func TestFaultAnswers(t *testing.T) {
 	type want struct {
 		Status                  int
 		ContentType, RetryAfter string
-		Body                    string // contained
+		Body                    string // a part of the body
 		Executed                bool
 	}
 	for _, test := range []struct {
@@ -59,7 +59,7 @@ func TestFaultAnswers(t *testing.T) {
 			if a.TransactionOpen() != test.want.Executed {
 				t.Errorf("executed: %t, want %t", a.TransactionOpen(), test.want.Executed)
 			}
-			c.want(200, "PUT", timezone, `"UTC"`) // once only
+			c.want(200, "PUT", timezone, `"UTC"`) // the fault applies to one request only
 		})
 	}
 }
@@ -111,7 +111,7 @@ func TestConnectionFaults(t *testing.T) {
 		name     string
 		fault    spstest.Fault
 		executed bool
-		matches  func(error) bool // what RoundTrip gives
+		matches  func(error) bool // checks the error of RoundTrip
 	}{
 		{"refused", spstest.Fault{Refuse: true}, false, func(err error) bool {
 			var op *net.OpError
@@ -283,7 +283,8 @@ func TestInjectRefuses(t *testing.T) {
 	}
 }
 
-// inNoTest is an appliance that does not know of the test.
+// inNoTest returns an appliance that was created without a test, so that its methods
+// panic.
 func inNoTest(t *testing.T) *spstest.Appliance {
 	t.Helper()
 	a := spstest.NewServer(nil, spstest.WithoutListener())
@@ -291,7 +292,7 @@ func inNoTest(t *testing.T) *spstest.Appliance {
 	return a
 }
 
-// panicOf is what a function panics with.
+// panicOf calls a function and returns the value of its panic.
 func panicOf(f func()) (value any) {
 	defer func() { value = recover() }()
 	f()
@@ -324,7 +325,7 @@ func TestMissedFaults(t *testing.T) {
 		{Path: "setup", Delay: 1},
 		{Path: "setup", Status: 500},
 		{Path: "firmware/fetch", Status: 500, MayMiss: true},
-		{Path: "firmware/test", Skip: 3}, // changes nothing
+		{Path: "firmware/test", Skip: 3}, // a fault that changes nothing is not missed
 		{Path: "info", Status: 500, Times: 7},
 	} {
 		a.Inject(f)
@@ -332,7 +333,7 @@ func TestMissedFaults(t *testing.T) {
 	c := inProcess(t, a).logIn("admin", "a")
 	c.want(200, "GET", "/api/firmware/slots", "")
 	c.want(200, "GET", "/api/firmware/slots", "")
-	c.want(500, "GET", "/api/info", "") // once of seven times is enough
+	c.want(500, "GET", "/api/info", "") // Times is seven; a fault that applied once is not missed
 	c.want(200, "GET", "/api/setup", "")
 	c.want(500, "GET", "/api/setup", "")
 	a.ClearFaults()
@@ -364,7 +365,7 @@ func TestMissedFaults(t *testing.T) {
 
 func TestFaultsFromTheStart(t *testing.T) {
 	t.Parallel()
-	// The options come in any order: the path is one that the state brings.
+	// The options can have any order: here the state adds the endpoint of the fault.
 	before := inNoTest(t)
 	before.SetConfiguration("ssh/options", json.RawMessage(`{"timeout":1}`))
 	var of failing
