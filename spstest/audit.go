@@ -16,8 +16,8 @@ const maxSessions = math.MaxInt32
 // Some sessions lack groups of members, some have undocumented members, and some are
 // still running. The member vault is an object in some sessions and a list in others.
 // Keys and contents are the same in each run. The latest session starts just before the
-// current time of the appliance's clock. Before it, there is one session for each five
-// minutes or, if the sessions would span more than 180 days, for a shorter time.
+// current time of the appliance's clock. The sessions are five minutes apart on average,
+// or less if they would otherwise span more than 180 days.
 //
 // A session needs 24 bytes of memory, and 4 bytes in each stored search result. The rest
 // of its content is generated on request, so there can be millions of sessions.

@@ -206,7 +206,7 @@ func (a *Appliance) getEvents(x *exchange) answer {
 	return a.records(x, &v, "events", items)
 }
 
-// getContent searches one recording. Without a query it finds nothing.
+// getContent searches the content of one session. Without a query, it returns no items.
 func (a *Appliance) getContent(x *exchange) answer {
 	v, ok := a.sessionAt(x)
 	if !ok {

@@ -1,6 +1,6 @@
 // Package spstest is a simulated One Identity Safeguard for Privileged Sessions (SPS)
 // appliance for tests. It serves the REST API below /api over TLS, or in process without
-// a socket. It imports the standard library only.
+// a socket. It imports only the standard library.
 //
 //	func TestPrecheck(t *testing.T) {
 //		appliance := spstest.NewServer(t)
@@ -32,10 +32,10 @@
 //
 // # What it simulates
 //
-// The appliance has users with rights, sessions, one configuration lock, and staged
-// changes that only their owner sees. It commits and rolls back, and checks what is
-// written to the configuration. Its firmware has slots with configurable test results,
-// uploads, downloads, and upgrades that restart the appliance.
+// The appliance has users with rights, sessions, one configuration lock, and transactions:
+// staged changes are visible to their own session until they are committed or rolled back.
+// The appliance checks the changes of the configuration. It has firmware slots with
+// configurable test results, uploads, downloads, and upgrades that restart the appliance.
 //
 // It is strict: it refuses unknown paths, wrong methods, and writes without the lock, with
 // the errors of the API. Like a real appliance, it silently ignores unknown members when an
@@ -52,18 +52,20 @@
 // cluster and not joined to Starling. It has no recorded sessions, downloads or support
 // bundles.
 //
-// The configuration consists of samples from the guide, for example the traffic alerts, the
-// mail settings, the network and a few policies. Where the guide has no sample, the values
-// are made up. All alerts are switched off. [Implemented] lists the endpoints.
+// Most of the configuration consists of samples from the guide, for example the mail
+// settings, the SNMP agent and a few policies. The other values are made up. The alerts are
+// switched off. [Implemented] lists the endpoints.
 //
 // There are three trust stores: the built-in store, which does not list its certificates,
 // "My_Custom_Trust_Store" with a CA certificate that expires in 2034, and "LDAP_CAs" with
 // one that expires in 2049. The server certificate is valid for ten years from the start
-// of the appliance. So no certificate expires soon, and the appliance has no data about
-// its license. To test code that looks for expiring certificates, make a CA certificate
-// with x509.CreateCertificate and a NotAfter of tomorrow, and store it in a trust store:
-// with TrustStores.Create of the SDK, with a POST of configuration/trust_stores, or with
-// [Appliance.SetConfiguration]. [WithCertificate] sets a server certificate that expires.
+// of the appliance. So none of the certificates expires within a year. The appliance has no
+// data about its license.
+//
+// To test code that looks for expiring CA certificates, make a certificate with
+// x509.CreateCertificate and a NotAfter of tomorrow, for example. Then store it in a trust
+// store with TrustStores.Create of the SDK, or with a POST of configuration/trust_stores.
+// To test a client with an expiring server certificate, use [WithCertificate].
 //
 // An [Option] changes the sample data from the start, and a method of [Appliance] changes
 // it later.
@@ -76,8 +78,8 @@
 // configuration lock. [Appliance.Journal] returns the received requests.
 //
 // Inject refuses an invalid fault, for example one with a misspelt path. If a fault did not
-// apply to any request, the test fails at its end, see [Appliance.MissedFaults]. Set MayMiss of the
-// [Fault] to permit this.
+// apply to any request, the test fails at its end, see [Appliance.MissedFaults]. Set MayMiss
+// of the [Fault] to permit this.
 //
 // # Requests that take time
 //

@@ -240,7 +240,7 @@ func (a *Appliance) report() {
 	}
 }
 
-// brief returns a fault as text for a message, with a shortened body.
+// brief returns a fault as text of at most 100 characters and an ellipsis, for a message.
 func (f *Fault) brief() string {
 	const most = 100
 	s := f.String()

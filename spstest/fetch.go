@@ -43,9 +43,9 @@ type served struct{ version, sha256 string }
 
 // WithFetchPolls sets how many polls of a download return an unfinished status; the
 // default is 3. A poll is a GET of the download or of the list of downloads. The first
-// poll returns the status queued, and the following polls return in-progress. If n is 3
-// or more, the n-th poll returns the status of the installation, during which the
-// download cannot be cancelled.
+// poll returns the status queued, and the others return in-progress. If n is 3 or more,
+// the n-th poll returns the status of the installation instead. During the installation,
+// the download cannot be cancelled.
 func WithFetchPolls(n int) Option {
 	return func(a *Appliance) error {
 		if n < 0 {

@@ -207,8 +207,8 @@ func plainPath(p string) string {
 	return strings.Join(segments, "/")
 }
 
-// Handler returns the appliance as an http.Handler, without TLS. Faults that cut or
-// refuse a connection or truncate a response do not apply to its requests.
+// Handler returns the appliance as an http.Handler, without TLS. Faults with Refuse,
+// CutBefore, CutAfter, Truncate or Endless do not apply to its requests.
 func (a *Appliance) Handler() http.Handler { return a.handler(false) }
 
 func (a *Appliance) handler(connection bool) http.Handler {

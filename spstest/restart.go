@@ -13,7 +13,7 @@ import (
 
 // Restart describes how a restart proceeds. A restart advances with requests and
 // connections, not with time. Each field is the number of requests or connections in one
-// phase, in the order of the fields. 0 leaves a phase out.
+// phase, in the order of the fields. A field of 0 leaves its phase out.
 type Restart struct {
 	// Up is the number of requests that are still served after the request that caused
 	// the restart.
@@ -279,5 +279,5 @@ type accepted struct {
 	boots int // the number of restarts when it was accepted
 }
 
-// NetConn returns the connection below, for [reset].
+// NetConn returns the underlying connection, for [reset].
 func (c *accepted) NetConn() net.Conn { return c.Conn }

@@ -2,8 +2,8 @@ package spstest
 
 import "net/http"
 
-// SetSetupStatus sets the status of the setup in /api/setup. The default is "completed";
-// "uninitialized" and "booting" are also known.
+// SetSetupStatus sets the status of the setup in /api/setup. The default is "completed".
+// Other statuses of the API are "uninitialized" and "booting".
 func (a *Appliance) SetSetupStatus(status string) {
 	a.enter()
 	defer a.mu.Unlock()
