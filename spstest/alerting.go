@@ -19,8 +19,8 @@ var systemAlerts = []string{
 	"xcbRaidStatus", "xcbRandomGeneratorError", "xcbSwapFull", "xcbTimeSyncLost", "xcbTimestampError",
 }
 
-// healthAlerts are the traps of another group of the MIB. The guide does not say whether
-// they are system alerts, see the variant system-alerts.
+// healthAlerts are the traps of health monitoring, which form another group in the MIB.
+// The guide does not say whether they are system alerts, see the variant system-alerts.
 var healthAlerts = []string{"xcbDiskFull", "xcbLoadAvgHigh", "xcbSwapFull"}
 
 func addAlerting(t *tree) {

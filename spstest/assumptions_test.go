@@ -27,10 +27,10 @@ func TestVariantsAreComplete(t *testing.T) {
 	}
 }
 
-// TestEveryAlternative checks that a client's typical requests succeed with each
-// alternative of each variant. With the newest profile, it sends the requests of all
-// areas. With the other profiles, it sends only the requests of the variant's area, to
-// save time. Under the race detector, it runs the newest profile only.
+// TestEveryAlternative checks that typical requests of a client have the same outcome
+// with each alternative of each variant. With the newest profile, it sends the requests
+// of all areas. With the other profiles, it sends only the requests of the variant's
+// area, to save time. Under the race detector, it runs the newest profile only.
 func TestEveryAlternative(t *testing.T) {
 	t.Parallel()
 	profiles := spstest.Profiles()

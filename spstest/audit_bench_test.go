@@ -20,8 +20,9 @@ type pageOf struct {
 	} `json:"meta"`
 }
 
-// iterate reads all pages of a snapshot and counts the sessions. It calls each with each
-// page. If each is nil, it decodes as little as possible of a page.
+// iterate reads all pages of a snapshot and counts the sessions. It passes each page to
+// the function each. If this function is nil, iterate decodes as little as possible of a
+// page.
 func iterate(tb testing.TB, c *client, query string, each func(p *pageOf)) (sessions int) {
 	tb.Helper()
 	id := c.want(200, "GET", "/api/audit/sessions/_snapshot", "").body["body"].(map[string]any)["snapshot"].(string)

@@ -22,7 +22,8 @@ type tally struct {
 	below []tally // the values of the sub-field in these sessions
 }
 
-// tallies returns the size most frequent values, the most frequent value first.
+// tallies returns the most frequent values, at most size of them, in the order of their
+// frequency.
 func tallies(counts map[string]int, size int) []tally {
 	all := make([]tally, 0, len(counts))
 	for _, name := range slices.Sorted(maps.Keys(counts)) {

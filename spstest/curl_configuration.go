@@ -13,9 +13,9 @@ type curlCall struct {
 	data   *string
 }
 
-// changed returns the calls in a transaction of their own. The call that opens the
-// transaction has an empty body: without a body, curl sends no Content-Length, and the
-// appliance refuses the request.
+// changed returns the calls, between a call that opens a transaction and a call that
+// commits it. The call that opens the transaction has an empty body: without a body, curl
+// sends no Content-Length, and the appliance refuses the request.
 func (a *Appliance) changed(calls ...curlCall) []curlCall {
 	nothing, commit := "", `{"status": "commit"}`
 	if a.messageRequired() {

@@ -344,8 +344,9 @@ func reaches(glob, endpoint string) bool {
 	return true
 }
 
-// fault returns the fault that applies to a request, or the zero Fault. If the request
-// has no connection, faults that cut or refuse a connection do not see it.
+// fault returns the fault that applies to a request, or the zero Fault. If connection is
+// false, it ignores faults that cut or refuse a connection, and these faults do not count
+// the request.
 func (a *Appliance) fault(x *exchange, connection bool) Fault {
 	for _, f := range a.faults {
 		if !f.matches(x) || f.needsConnection() && !connection {

@@ -25,30 +25,30 @@ type TestFailure struct {
 	Summary  string `json:"test_summary"` // the output of the test, with several lines
 }
 
-// VersionIncompatible returns the failure of a test whose firmware version is not a
-// supported upgrade.
+// VersionIncompatible returns the result of a firmware test that fails because an upgrade
+// to this version is not supported.
 func VersionIncompatible() *TestFailure {
 	return &TestFailure{1, "HA check started\nHA check finished\nVersion check started\n" +
 		"Upgrading from the running version to this one is not supported: install the latest LTS release first\nVersion check failed"}
 }
 
-// NotEnoughStorage returns the failure of a test that finds too little free disk space
-// for the upgrade.
+// NotEnoughStorage returns the result of a firmware test that fails because the upgrade
+// needs more disk space than is free.
 func NotEnoughStorage() *TestFailure {
 	return &TestFailure{1, "HA check started\nHA check finished\nVersion check started\nVersion check finished\nStorage check started\n" +
 		"Not enough free space on the firmware partition: 1843 MiB needed, 612 MiB available\nStorage check failed"}
 }
 
-// ConfigurationIncompatible returns the failure of a test whose firmware does not support
-// the current configuration.
+// ConfigurationIncompatible returns the result of a firmware test that fails because the
+// new firmware does not support the current configuration.
 func ConfigurationIncompatible() *TestFailure {
 	return &TestFailure{1, "HA check started\nHA check finished\nVersion check started\nVersion check finished\n" +
 		"Storage check started\nStorage check finished\nConfiguration check started\n" +
 		"The SSH settings policy 'legacy' uses a key exchange that the new firmware does not support\nConfiguration check failed"}
 }
 
-// TaintedFirmware returns the failure of a test that finds manually modified files on the
-// appliance.
+// TaintedFirmware returns the result of a firmware test that fails because files on the
+// appliance were modified manually.
 func TaintedFirmware() *TestFailure {
 	return &TestFailure{1, "HA check started\nHA check finished\nIntegrity check started\n" +
 		"Modified files in the core firmware: 2\nModified files in the boot firmware: 1\nIntegrity check failed"}

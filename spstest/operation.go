@@ -243,9 +243,9 @@ func (a *Appliance) cutOperations() {
 	}
 }
 
-// holds reports whether the duration of a request is not over yet. A handler calls it
-// after its checks and, if it returns true, returns without an effect. The handler is
-// called again at the end.
+// holds reports whether the effect of a request must wait until its duration is over. A
+// handler calls holds after its checks. If holds returns true, the handler returns
+// without an effect and is called again at the end of the duration.
 func (x *exchange) holds() bool {
 	if x.takes <= 0 || x.ends {
 		return false
