@@ -19,8 +19,8 @@ import (
 // that reports several failures, such as a write and the rollback after it, matches the
 // kind of each with errors.Is; KindOf returns the first one.
 //
-// The end of the caller's own context, [ErrClosed] and errors of other packages have no
-// kind.
+// There is no kind if the caller's own context ended, for [ErrClosed], and for errors of
+// other packages.
 type ErrorKind string
 
 // The kinds of errors.
@@ -35,17 +35,17 @@ const (
 	// KindLocked means that somebody else is changing the configuration or has a
 	// transaction open.
 	KindLocked ErrorKind = "locked"
-	// KindConflict means that somebody else changed what the call had read.
+	// KindConflict means that somebody else changed an object after the call had read it.
 	KindConflict ErrorKind = "conflict"
-	// KindNotFound means that the object or endpoint does not exist. Only an answer of
-	// the API counts: a web server's page with status 404 is KindUnavailable.
+	// KindNotFound means that the object or endpoint does not exist. An error page with
+	// status 404 that does not come from the API has the kind KindUnavailable.
 	KindNotFound ErrorKind = "not found"
 	// KindRefused means that the state of the appliance does not allow the request, such
 	// as after a failed firmware test or without a cluster, or that the appliance has
 	// another reason to refuse.
 	KindRefused ErrorKind = "refused"
 	// KindUnavailable means that the appliance could not be reached, is overloaded, or
-	// gave no usable answer. [SafeToRetry] reports whether another attempt may help.
+	// returned no usable answer. [SafeToRetry] reports whether another attempt may help.
 	KindUnavailable ErrorKind = "unavailable"
 	// KindOutcomeUnknown means that a write may or may not have been executed. It
 	// corresponds to [ErrOutcomeUnknown].
@@ -91,7 +91,7 @@ func (t ErrorType) meaning() ErrorKind {
 }
 
 // meaning returns the kind of a refusal, by its type or otherwise by its status. An
-// answer without a type may come from a server in front of the API.
+// answer without a type may come from a proxy or a web server in front of the API.
 func (e *Error) meaning() ErrorKind {
 	switch kind := e.kind().meaning(); {
 	case e.OutcomeUnknown:
@@ -137,7 +137,8 @@ func (e *Error) busy() bool {
 	return e.Status >= 500
 }
 
-// meaning returns the kind of a request without an answer, or "" if its caller ended it.
+// meaning returns the kind of a request that got no answer, or "" if the caller ended the
+// request.
 func (e *TransportError) meaning() ErrorKind {
 	switch {
 	case e.OutcomeUnknown:
@@ -180,8 +181,8 @@ func KindOf(err error) ErrorKind {
 	return found
 }
 
-// walkErrors visits an error and everything that it wraps, outer errors first. It skips
-// what an error wraps if visit returns false for that error.
+// walkErrors visits an error and all errors that it wraps, outer errors first. If visit
+// returns false for an error, walkErrors skips the errors that this error wraps.
 func walkErrors(err error, visit func(error) (deeper bool)) {
 	if err == nil || !visit(err) {
 		return
@@ -196,19 +197,20 @@ func walkErrors(err error, visit func(error) (deeper bool)) {
 	}
 }
 
-// SafeToRetry reports whether the same call may be made again: nothing was applied for
-// certain, and the next call may succeed. This is true for [ErrLocked], [ErrConflict] and
-// [ErrTransactionLost], for a search that did not get its snapshot or lost it, and for an
-// appliance that could not be reached in time or is overloaded. It is false for nil, if
-// err wraps [ErrOutcomeUnknown] anywhere in its tree, or if err wraps any error that a
-// repetition cannot fix.
+// SafeToRetry reports whether you can safely repeat the call: the failed call certainly
+// changed nothing, and the next one may succeed. This is true for [ErrLocked],
+// [ErrConflict] and [ErrTransactionLost], for a search that did not get a snapshot or
+// lost it, and for an appliance that could not be reached in time or is overloaded. It is
+// false for nil, if err wraps [ErrOutcomeUnknown] anywhere in its tree, or if err also
+// wraps an error that a repetition cannot fix.
 //
-// after is how long to wait first: the longest Retry-After of the appliance, or the time
-// until a lock ends at the latest. It is 0 if neither is known; choose a wait of your own
-// then. [WithRerun] does all of this for a transaction.
+// after is the time to wait before the repetition: the longest Retry-After of the
+// appliance, or the time until the configuration lock ends at the latest. It is 0 if
+// neither is known; in that case, choose a wait yourself. [WithRerun] repeats a
+// transaction according to these rules.
 //
-// SafeToRetry considers only what this package did. It cannot know what your function did
-// elsewhere, for example on another appliance.
+// SafeToRetry does not consider the other effects of your function, for example on
+// another appliance.
 func SafeToRetry(err error) (after time.Duration, ok bool) {
 	if errors.Is(err, ErrOutcomeUnknown) || errors.Is(err, context.Canceled) {
 		return 0, false
@@ -247,7 +249,7 @@ func SafeToRetry(err error) (after time.Duration, ok bool) {
 // attempt may succeed.
 var passingErrors = []error{ErrLocked, ErrConflict, ErrTransactionLost, ErrSnapshotQuota, ErrSnapshotLost, ErrSnapshotTaken}
 
-// mayPass reports whether another attempt may get a different answer than this refusal.
+// mayPass reports whether another attempt may succeed.
 func (e *Error) mayPass() bool {
 	switch e.meaning() {
 	case KindLocked, KindConflict:
