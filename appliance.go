@@ -30,8 +30,8 @@ type ApplianceInfo struct {
 	FirmwareVersion string
 	// Version is the running version in the vendor's short form, "5 F7".
 	Version string
-	// BuildDate is the build date of the firmware. It is the zero time if the answer has
-	// no valid time.
+	// BuildDate is the build date of the firmware. It is the zero time if the response
+	// has no valid time.
 	BuildDate time.Time
 	// ConfigHash is a hash of the configuration: 32 hex digits.
 	ConfigHash string
@@ -376,7 +376,7 @@ func stringOf(value []byte) (string, bool) {
 type ClusterStatus struct {
 	// Nodes are all nodes of the cluster.
 	Nodes []ClusterNodeStatus
-	// Self is the key of the node that answered, or "" if it is not reported.
+	// Self is the key of the node that sent the response, or "" if it is not reported.
 	Self string
 }
 
@@ -386,7 +386,8 @@ type ClusterNodeStatus struct {
 	Key string
 	// FQDN is the full name of the node.
 	FQDN string
-	// LastSeen is when the node last reported. It is the zero time for the node that answered.
+	// LastSeen is when the node last reported. It is the zero time for the node that sent
+	// the response.
 	LastSeen time.Time
 	// SyncStatus says whether the node has the current configuration. It is "n/a" for the
 	// Central Management node, and "pending" or another status for the other nodes.

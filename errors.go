@@ -202,7 +202,7 @@ var (
 type Error struct {
 	// Status is the HTTP status.
 	Status int
-	// Type is error.type, or empty if the answer has none. If an undocumented type
+	// Type is error.type, or empty if the response has none. If an undocumented type
 	// contains a secret of the request, a placeholder replaces it; errors.Is still finds
 	// the original type.
 	Type ErrorType
@@ -217,7 +217,7 @@ type Error struct {
 	Details json.RawMessage
 	// Detail is the content of Details as a Go type. For example, Type
 	// [FirmwareTestFailed] has a *[FirmwareTestFailedDetails]. Detail is nil if the type
-	// has no details or the answer lacks them. If your own test builds an Error, set
+	// has no details or the response lacks them. If your own test builds an Error, set
 	// Detail there.
 	Detail error
 	// Host is the appliance, as [Client.Host] returns it.
@@ -229,11 +229,11 @@ type Error struct {
 	// because its session had already ended.
 	Attempts int
 	// RetryAfter is how long the appliance asks the client to wait before the next
-	// attempt (header Retry-After). It is 0 if the answer has no such header.
+	// attempt (header Retry-After). It is 0 if the response has no such header.
 	RetryAfter time.Duration
-	// OutcomeUnknown is true if a write was answered with status 500 or above, or with a
-	// redirect, and without an error type of the guide. Such an answer may come from a
-	// web server in front of the API or from an internal error. The write may have been
+	// OutcomeUnknown is true if the response to a write has status 500 or above, or is a
+	// redirect, and has no error type of the guide. Such a response may come from a web
+	// server in front of the API or from an internal error. The write may have been
 	// executed.
 	OutcomeUnknown bool
 
@@ -242,7 +242,7 @@ type Error struct {
 	over  bool       // the session from ExistingSession has ended
 }
 
-// mayBeExecuted reports whether the request may have been executed despite the answer.
+// mayBeExecuted reports whether the request may have been executed despite the response.
 func (e *Error) mayBeExecuted() bool {
 	redirected := e.Type == "" && e.Status >= 300 && e.Status < 400
 	return redirected || e.Status >= 500 && e.Status != http.StatusNotImplemented && !e.kind().documented()
@@ -351,8 +351,8 @@ func (e *Error) LogValue() slog.Value {
 	)
 }
 
-// TransportError means that a request got no usable answer: the appliance could not be
-// reached, the connection broke, the time limit passed, or the answer was unusable
+// TransportError means that a request got no usable response: the appliance could not be
+// reached, the connection broke, the time limit passed, or the response was unusable
 // ([ErrBadAnswer]). It unwraps to its cause, so that errors.Is(err,
 // context.DeadlineExceeded) works. It also unwraps to [ErrOutcomeUnknown] if a write may
 // have been executed.
@@ -511,7 +511,7 @@ type FirmwareTestFailedDetails struct {
 	// ExitCode is the exit code of the failed test, such as 1, or [ExitCodeUnknown].
 	ExitCode int
 	// TestSummary is the summary of the test: free text of several lines. It is empty if
-	// the answer has no summary.
+	// the response has no summary.
 	TestSummary string
 }
 

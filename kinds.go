@@ -45,7 +45,8 @@ const (
 	// another reason to refuse.
 	KindRefused ErrorKind = "refused"
 	// KindUnavailable means that the appliance could not be reached, is overloaded, or
-	// returned no usable answer. [SafeToRetry] reports whether another attempt may help.
+	// returned no usable response. [SafeToRetry] reports whether another attempt may
+	// help.
 	KindUnavailable ErrorKind = "unavailable"
 	// KindOutcomeUnknown means that a write may or may not have been executed. It
 	// corresponds to [ErrOutcomeUnknown].
@@ -90,8 +91,8 @@ func (t ErrorType) meaning() ErrorKind {
 	return ""
 }
 
-// meaning returns the kind of a refusal, by its type or otherwise by its status. An
-// answer without a type may come from a proxy or a web server in front of the API.
+// meaning returns the kind of a refusal, by its type or otherwise by its status. A
+// response without a type may come from a proxy or a web server in front of the API.
 func (e *Error) meaning() ErrorKind {
 	switch kind := e.kind().meaning(); {
 	case e.OutcomeUnknown:
@@ -137,8 +138,8 @@ func (e *Error) busy() bool {
 	return e.Status >= 500
 }
 
-// meaning returns the kind of a request that got no answer, or "" if the caller ended the
-// request.
+// meaning returns the kind of a request that got no response, or "" if the caller ended
+// the request.
 func (e *TransportError) meaning() ErrorKind {
 	switch {
 	case e.OutcomeUnknown:
@@ -260,7 +261,7 @@ func (e *Error) mayPass() bool {
 	return false
 }
 
-// mayPass reports whether another attempt may get an answer.
+// mayPass reports whether another attempt may get a response.
 func (e *TransportError) mayPass() bool {
 	return !e.ended() && !permanent(e.Err) && !errors.Is(e.Err, ErrInvalidInput)
 }
