@@ -418,14 +418,14 @@ func (w *followWalk) run(narrow func(*audit.Query, time.Time), look func(*audit.
 			f.forget()
 			return nil
 		case n == 0:
-			return page.unusable("the appliance has %d sessions, and shows %d of them", page.count, offset)
+			return page.unusable("the appliance reports %d sessions but returned only %d", page.count, offset)
 		case last.After(w.cursor):
 			w.cursor, offset = last, 0
 		default:
 			offset += n
 		}
 	}
-	return f.sessions.failed(fmt.Errorf("%w: as many have the same %s, %s", ErrSearchCeiling, w.field, w.cursor.Format(time.RFC3339Nano)))
+	return f.sessions.failed(fmt.Errorf("%w: too many sessions have the same %s, %s", ErrSearchCeiling, w.field, w.cursor.Format(time.RFC3339Nano)))
 }
 
 func (w *followWalk) values(narrow func(*audit.Query, time.Time), offset int) (url.Values, error) {
@@ -658,7 +658,7 @@ func (f *AuditFollow) load(data []byte) error {
 	case c.Appliance != host:
 		return refuse("it belongs to the appliance %s", quoted(c.Appliance))
 	case c.Query != query:
-		return refuse("it belongs to another query: start without it, or use the old filter, content and start")
+		return refuse("it belongs to another query: start without the checkpoint, or use the Filter, Content and Start of the query that made it")
 	}
 	var broken bool
 	read := func(text string) (t time.Time) {
@@ -675,7 +675,7 @@ func (f *AuditFollow) load(data []byte) error {
 		return refuse("its members are inconsistent: it was modified")
 	}
 	if now := time.Now(); f.floor.After(now) {
-		return refuse("it is from the future, %s: the clock of this machine or of the one that wrote it is wrong", c.From)
+		return refuse("its time %s is in the future: the clock of this machine, or of the machine that wrote the checkpoint, is wrong", c.From)
 	}
 	for ; len(marks) > 0; marks = marks[markSize:] {
 		f.handed[binary.BigEndian.Uint64(marks)] = handed{}

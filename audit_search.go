@@ -320,7 +320,7 @@ func contains(keys []string, key string) bool {
 func (p *place) whyNot() string {
 	switch {
 	case !p.fixed():
-		return "its order is by " + p.field + ": sort by start_time"
+		return "the search sorts by " + p.field + ": sort by start_time instead"
 	case p.unordered:
 		return "the sessions did not come in the requested order"
 	case p.crowded:
@@ -445,11 +445,11 @@ func (r *searchRun) readBasic() error {
 		why := r.place.whyNot()
 		switch {
 		case err != nil && r.part == partFrom && r.pages == 0 && refusesQuery(err):
-			return because(fmt.Errorf("%w: it does not accept ranges of %s in a filter", ErrSearchCeiling, r.place.field), err)
+			return because(fmt.Errorf("%w: the appliance does not accept ranges of %s in a filter", ErrSearchCeiling, r.place.field), err)
 		case err != nil:
 			return err
 		case full && why == "" && (r.place.last.IsZero() || r.part == partUntimed):
-			why = "they have no " + r.place.field
+			why = "too many sessions have no " + r.place.field
 		case full && why == "":
 			r.again(partFrom)
 			continue
@@ -502,11 +502,11 @@ func (r *searchRun) readPiece() (full bool, err error) {
 		case known >= 0 && offset >= known && known < searchCeiling, known < 0 && page.next == nil:
 			return false, nil
 		case len(page.entries) == 0:
-			return false, page.unusable("the appliance has %d sessions, and shows %d of them", known, offset)
+			return false, page.unusable("the appliance reports %d sessions but returned only %d", known, offset)
 		}
 	}
 	if piece && r.place.last.Equal(from) {
-		return false, r.search.sessions.failed(fmt.Errorf("%w: as many have the same %s, %s", ErrSearchCeiling, r.place.field, from.Format(time.RFC3339Nano)))
+		return false, r.search.sessions.failed(fmt.Errorf("%w: too many sessions have the same %s, %s", ErrSearchCeiling, r.place.field, from.Format(time.RFC3339Nano)))
 	}
 	return true, nil
 }

@@ -618,7 +618,7 @@ type SemanticErrorDetails struct {
 // Error returns the first fault and the number of the others.
 func (s *SemanticErrorDetails) Error() string {
 	if len(s.Errors) == 0 {
-		return "no fault named"
+		return "the response names no fault"
 	}
 	text := oneLine(s.Errors[0].Message, 200)
 	if more := len(s.Errors) - 1; more > 0 {

@@ -607,13 +607,13 @@ func (f Firmware) fetched(ctx context.Context, u *upgrade, imageURL, sha256 stri
 	for _, slot := range after.Slots {
 		if old, known := u.slots.Slot(slot.Key); !slot.Body.Empty() && (!known || old.Body.Empty()) {
 			if found != "" {
-				return "", f.client.fail("firmware fetch "+key, fmt.Errorf("finished, and two slots were filled meanwhile (%s and %s): continue with the right one", found, oneLine(slot.Key, 40)))
+				return "", f.client.fail("firmware fetch "+key, fmt.Errorf("the fetch finished, but two slots were filled meanwhile (%s and %s): check which slot holds the image, and continue with FromSlot", found, oneLine(slot.Key, 40)))
 			}
 			found = slot.Key
 		}
 	}
 	if found == "" {
-		return "", f.client.fail("firmware fetch "+key, errors.New("finished, and no slot was filled"))
+		return "", f.client.fail("firmware fetch "+key, errors.New("the fetch finished, but no slot was filled"))
 	}
 	return found, nil
 }

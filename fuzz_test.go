@@ -286,7 +286,7 @@ func FuzzErrorAnswer(f *testing.F) {
 			shown += "\n" + strings.TrimPrefix(e.Detail.Error(), "exit code unknown")
 		}
 		if strings.Contains(strings.TrimPrefix(shown, "an error member without a type and a message"), content) {
-			for _, own := range []string{"exit code", "missing: ", "no fault named", "more", "below"} {
+			for _, own := range []string{"exit code", "missing: ", "the response names no fault", "more", "below"} {
 				if strings.Contains(own, content) {
 					return
 				}
