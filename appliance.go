@@ -248,8 +248,9 @@ func (h *HealthStatus) Issues() []string {
 }
 
 // HealthStatus reads the health of the appliance. The guide's checklist for an upgrade
-// requires no tainted files, "OK" for every integrity and for the RAID, and free disk
-// space. [HealthStatus.Issues] checks these; [Firmware.Test] checks some of them.
+// requires that there are no tainted files, that the integrity and the RAID are "OK", and
+// that there is free disk space. [HealthStatus.Issues] checks these; [Firmware.Test]
+// checks some of them.
 func (c *Client) HealthStatus(ctx context.Context) (*HealthStatus, error) {
 	a, err := c.read(ctx, healthPath, nil)
 	if err != nil {
@@ -329,7 +330,8 @@ func (r *healthReader) text(place string) string {
 	return ""
 }
 
-// each reads the members of an object. A member that cannot be read becomes bad.
+// each reads the members of an object. For a member that cannot be read, the map has the
+// value bad.
 func each[T any](r *healthReader, place string, bad T, read func([]byte) (T, bool)) map[string]T {
 	value := r.at(place)
 	if value == nil {
@@ -392,9 +394,9 @@ type ClusterNodeStatus struct {
 	// SyncStatus says whether the node has the current configuration. It is "n/a" for the
 	// Central Management node, and "pending" or another status for the other nodes.
 	SyncStatus string
-	// Health is the health of the node, or nil if the node is down or reports nothing.
-	// The appliance reports only memory, disk, swap, the loads and the sessions of a
-	// node, with TotalSessions.
+	// Health is the health of the node, or nil if the node is down or reports nothing. In
+	// the guide's samples, a node reports Memory, Disk, Swap, the loads, Sessions and
+	// TotalSessions; the other fields are nil.
 	Health *HealthStatus
 	// Warnings are the problems of the node's configuration.
 	Warnings []ClusterWarning

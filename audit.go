@@ -211,8 +211,8 @@ func (s *AuditSessions) tallies(ctx context.Context, path apiPath, values url.Va
 
 // Content searches in one recording and iterates over the events that match (GET
 // /api/audit/sessions/KEY/content). Write the search text in the query language, like
-// [audit.Query.Content]. An empty text is [ErrInvalidInput]. Only indexed sessions have
-// events. An error ends the iteration.
+// [audit.Query.Content]. An empty text is [ErrInvalidInput]. A session that is not
+// indexed has no events. An error ends the iteration.
 func (s *AuditSessions) Content(ctx context.Context, key, content string) iter.Seq2[*audit.Event, error] {
 	path, err := sessionPath(key, "content")
 	if err == nil {
@@ -225,8 +225,8 @@ func (s *AuditSessions) Content(ctx context.Context, key, content string) iter.S
 }
 
 // Events iterates over the recorded events of a session (GET
-// /api/audit/sessions/KEY/events). Only indexed sessions have events. An error ends the
-// iteration.
+// /api/audit/sessions/KEY/events). A session that is not indexed has no events. An error
+// ends the iteration.
 func (s *AuditSessions) Events(ctx context.Context, key string) iter.Seq2[*audit.Event, error] {
 	return recordsOf[audit.Event](ctx, s.client, key, "events")
 }

@@ -466,7 +466,7 @@ func (w *followWalk) page(page *searchPage, look func(*audit.Session) bool) (las
 		}
 		last = later(last, at)
 		if !at.IsZero() && at.Before(f.floor) {
-			continue // it ended before the window
+			continue // the session is before the window
 		}
 		ended := look(session)
 		mark := markOf(session.Key)

@@ -496,8 +496,8 @@ func (e *PanicError) LogValue() slog.Value {
 	return slog.GroupValue(slog.String("panic", fmt.Sprintf("%T", e.Value)), slog.String("stack", string(e.Stack)))
 }
 
-// Format prints the text of the error for every verb, because the value may contain a
-// secret.
+// Format prints the text of the error, even for verbs such as %+v and %#v, because the
+// value may contain a secret.
 func (e *PanicError) Format(f fmt.State, _ rune) { io.WriteString(f, e.Error()) }
 
 // ExitCodeUnknown is the ExitCode of a [FirmwareTestFailedDetails] if the response has no

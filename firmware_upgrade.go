@@ -148,7 +148,7 @@ type FirmwareUpgradeError struct {
 	// Step is the step that failed. No later step was started.
 	Step FirmwareUpgradeStep
 	// Left describes the state of the appliance, for people to read: what is certain,
-	// what the client saw, and what may still happen.
+	// what the client observed, and what may still happen.
 	Left string
 	// Err is the cause.
 	Err error

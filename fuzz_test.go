@@ -81,7 +81,7 @@ func fuzzOptions(trip http.RoundTripper) []Option {
 	}
 }
 
-// responses makes the appliance return the given response to each request. It also resets
+// answers makes the appliance return the given response to each request. It also resets
 // the session and the number of requests.
 func (h *fuzzHost) answers(status int, header http.Header, body []byte) {
 	h.renew()
@@ -764,7 +764,7 @@ func FuzzStatus(f *testing.F) {
 	})
 }
 
-// readWell checks the value and the error of a read.
+// readWell returns a function that checks the value and the error of a read.
 func readWell(t *testing.T) func(value any, err error) {
 	return func(value any, err error) {
 		t.Helper()

@@ -15,9 +15,9 @@ import (
 //
 //	errors.Is(err, sps.KindNotFound)
 //
-// or switch over [KindOf]. The page docs/reference/errors.md lists the kind of each error. An error
-// that reports several failures, such as a write and the rollback after it, matches the
-// kind of each with errors.Is; KindOf returns the first one.
+// or switch over [KindOf]. The page docs/reference/errors.md lists each error and its
+// kind. An error that reports several failures, such as a write and the rollback after
+// it, matches the kind of each with errors.Is; KindOf returns the first one.
 //
 // There is no kind if the caller's own context ended, for [ErrClosed], and for errors of
 // other packages.

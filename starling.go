@@ -379,7 +379,7 @@ func (s Starling) unjoin(ctx context.Context, query url.Values) error {
 }
 
 // CheckUnjoin checks whether the appliance would refuse [Starling.Unjoin], and why. It
-// only reads the state of the join and of remote access.
+// reads the state of the join and of remote access.
 func (s Starling) CheckUnjoin(ctx context.Context) (*StarlingUnjoinCheck, error) {
 	join, err := s.JoinStatus(ctx)
 	if err != nil {

@@ -31,8 +31,8 @@ type Query struct {
 	// Fields are the fields to return, by their dotted names (fields). An empty list
 	// means all fields.
 	Fields []string
-	// KeysOnly selects no fields, so that the sessions have only their keys. It cannot be
-	// combined with Fields.
+	// KeysOnly selects no fields: the sessions that a search returns have a Key and no
+	// other values. It cannot be combined with Fields.
 	KeysOnly bool
 	// Sort is the order of the sessions (sort). If it is the zero value, package sps
 	// sorts by start_time.
