@@ -180,7 +180,7 @@ func (s *AuditSessions) Follow(ctx context.Context, query audit.Query, options .
 func (f *AuditFollow) EndOfPage() bool { return f.endOfPage }
 
 // All iterates over the sessions as they end, approximately in the order of their ends.
-// The loop runs until the context ends, and the last error is then that of the context.
+// The loop runs until the context ends; its last error is then the error of the context.
 // With [WithOnce], the loop runs until there are no more sessions. Another loop over All
 // continues after the last returned session.
 //
@@ -293,9 +293,9 @@ func later(times ...time.Time) (latest time.Time) {
 }
 
 // rangesWork reports whether the appliance finds sessions by ranges of end_time. It is
-// called after such a range found no session: either no session has ended, or ranges do
-// not work. rangesWork reads the session with the latest end_time. If its end is in the
-// range, ranges do not work.
+// called after a range found no ended session. The reason is either that no session has
+// ended, or that ranges do not work. rangesWork reads the session with the latest
+// end_time. If its end is in the range, ranges do not work.
 func (f *AuditFollow) rangesWork() (bool, error) {
 	q := f.query
 	q.KeysOnly, q.Fields, q.PageSize = false, []string{audit.FieldEndTime}, 1
@@ -596,7 +596,7 @@ func (f *AuditFollow) room() int {
 // About 6,000 sessions of the window fit into it. If more end at once, the window starts
 // later, and the client logs a warning. Checkpoint returns [ErrCheckpointFull] if all of
 // them ended at the same time, or if thousands of sessions are running on an appliance
-// that is followed by start times. A later checkpoint may fit again.
+// that is followed by start times. A later call of Checkpoint may succeed.
 func (f *AuditFollow) Checkpoint() ([]byte, error) {
 	f.prune()
 	query, err := queryMark(f.query)

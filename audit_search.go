@@ -47,7 +47,7 @@ func (o searchOption) applySearch(s *AuditSearch) error { return o(s) }
 
 // WithSnapshotWait makes a search wait, for at most the given time, while another search
 // has the appliance's snapshot. Without this option, the search returns
-// [ErrSnapshotQuota] at once. The appliance releases a snapshot five minutes after its
+// [ErrSnapshotQuota] at once. The appliance deletes a snapshot five minutes after its
 // last page was read.
 func WithSnapshotWait(limit time.Duration) SearchOption {
 	return searchOption(func(s *AuditSearch) error {
@@ -120,10 +120,10 @@ func (s *AuditSearch) Count() (int, error) {
 // appliances, with [WithoutSnapshot], and if the appliance does not replace a snapshot
 // that this client used in the last five minutes. A session whose position changes during
 // the loop may be missing; no session is returned twice. The appliance returns at most
-// 10,000 sessions for one such query. If the sessions are sorted by start_time or
-// creation_time, the client requests the rest in parts, with ranges of that field in the
-// filter. The error is [ErrSearchCeiling] with any other order, if the appliance refuses
-// such ranges, or if more than 10,000 sessions have the same time.
+// 10,000 sessions for a query without a snapshot. If the sessions are sorted by
+// start_time or creation_time, the client requests the rest in parts, with ranges of that
+// field in the filter. The error is [ErrSearchCeiling] with any other order, if the
+// appliance refuses such ranges, or if more than 10,000 sessions have the same time.
 func (s *AuditSearch) All() iter.Seq2[*audit.Session, error] {
 	return func(yield func(*audit.Session, error) bool) {
 		if s.err != nil {
@@ -660,8 +660,8 @@ func lossPause(losses int) time.Duration {
 	return rand.N(250 * time.Millisecond << min(losses, 5))
 }
 
-// vanished reports whether the appliance no longer has the snapshot, or it now belongs to
-// somebody else.
+// vanished reports whether the appliance no longer has the snapshot, or whether the
+// snapshot now belongs to another user.
 func vanished(err error) bool {
 	var refused *Error
 	return errors.As(err, &refused) && (errors.Is(err, ResourceNotFound) || refused.Status == http.StatusNotFound || refused.Status == http.StatusForbidden)

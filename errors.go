@@ -165,8 +165,8 @@ var (
 	// ErrNoRecording means that the session has no recording to download.
 	ErrNoRecording = newSentinel("the session has no recording", KindNotFound)
 	// ErrSnapshotQuota means that the appliance refused a snapshot for a search, because
-	// another program or user has the one snapshot. The appliance releases it five
-	// minutes after its last use; see [WithSnapshotWait].
+	// another program or user has the one snapshot. The appliance deletes that snapshot
+	// five minutes after its last use; see [WithSnapshotWait].
 	ErrSnapshotQuota = newSentinel("another search has the appliance's snapshot", KindUnavailable)
 	// ErrSearchInUse means that a search of this client is reading a snapshot, which a
 	// second search would replace. End the loop over the first search, or pass
@@ -228,8 +228,8 @@ type Error struct {
 	// Attempts is how often the request was tried. It is 0 if the request was not sent
 	// because its session had already ended.
 	Attempts int
-	// RetryAfter is how long the appliance asks the client to wait before the next
-	// attempt (header Retry-After). It is 0 if the response has no such header.
+	// RetryAfter is the time that the client should wait before the next attempt, from
+	// the header Retry-After. It is 0 if the response does not have this header.
 	RetryAfter time.Duration
 	// OutcomeUnknown is true if the response to a write has status 500 or above, or is a
 	// redirect, and has no error type of the guide. Such a response may come from a web
@@ -413,7 +413,7 @@ func (e *TransportError) cause() string {
 	return oneLine(causeOf(e.Err).Error(), limit)
 }
 
-// errNoCause replaces the cause of an error that has none.
+// errNoCause is used as the cause of an error that has no cause.
 var errNoCause = errors.New("the cause is not known")
 
 // causeOf returns err, or errNoCause for nil. An error value that other code has built
@@ -466,7 +466,7 @@ func (e *CertificateError) Error() string {
 	return text + ")"
 }
 
-// Unwrap returns the reason.
+// Unwrap returns Err.
 func (e *CertificateError) Unwrap() error { return e.Err }
 
 // PanicError means that the function of [PasswordFunc], or the http.RoundTripper of
@@ -516,7 +516,7 @@ type FirmwareTestFailedDetails struct {
 }
 
 // Error returns the exit code and the last line of the summary. Read TestSummary for the
-// rest.
+// whole summary.
 func (f *FirmwareTestFailedDetails) Error() string {
 	text := "exit code unknown"
 	if f.ExitCode != ExitCodeUnknown {
@@ -549,8 +549,8 @@ func (m *IncompleteRequestBodyErrorDetails) Error() string {
 // ResourceNotFoundDetails is the detail of [ResourceNotFound]: it names the missing
 // resource.
 type ResourceNotFoundDetails struct {
-	// MountPoint is the path, relative to /api/, below which the appliance looked for the
-	// resource.
+	// MountPoint is the path, relative to /api/, below which the appliance did not find
+	// the resource.
 	MountPoint string
 	// Resource is the key of the resource.
 	Resource string
@@ -570,7 +570,7 @@ type UnauthenticatedDetails struct {
 	Path string
 }
 
-// Error returns the path.
+// Error returns the requested path.
 func (d *UnauthenticatedDetails) Error() string { return atPath(d.Path) }
 
 // UnauthorizedDetails is the detail of [Unauthorized]: it names the requested path.
@@ -579,7 +579,7 @@ type UnauthorizedDetails struct {
 	Path string
 }
 
-// Error returns the path.
+// Error returns the requested path.
 func (d *UnauthorizedDetails) Error() string { return atPath(d.Path) }
 
 // SyntacticErrorDetails is the detail of [SyntacticError]: it names the place of the
@@ -591,7 +591,7 @@ type SyntacticErrorDetails struct {
 	Path string
 }
 
-// Error returns the path.
+// Error returns the place of the refused value.
 func (d *SyntacticErrorDetails) Error() string { return atPath(d.Path) }
 
 // OpenTransactionErrorDetails is the detail of [OpenTransactionError]: it names the
@@ -602,7 +602,7 @@ type OpenTransactionErrorDetails struct {
 	Path string
 }
 
-// Error returns the path.
+// Error returns the requested path.
 func (d *OpenTransactionErrorDetails) Error() string { return atPath(d.Path) }
 
 func atPath(path string) string { return "at " + oneLine(path, 200) }
@@ -615,7 +615,7 @@ type SemanticErrorDetails struct {
 	Errors []Fault
 }
 
-// Error returns the first fault and the number of the others.
+// Error returns the first fault and the number of further faults.
 func (s *SemanticErrorDetails) Error() string {
 	if len(s.Errors) == 0 {
 		return "the response names no fault"
@@ -628,7 +628,7 @@ func (s *SemanticErrorDetails) Error() string {
 }
 
 // because returns an error that unwraps to both arguments: what happened, and why. Its
-// text is one line. If the error what has a kind, why gets the same kind.
+// text is one line. If the first argument has a kind, the second one gets the same kind.
 func because(what, why error) error {
 	if kind := KindOf(what); kind != "" {
 		mean(why, kind)
@@ -683,8 +683,8 @@ func (w *worded) Unwrap() []error {
 	return nil
 }
 
-// beside adds a second error to the text and to the tree of err. what introduces the
-// second error in the text.
+// beside adds a second error to the text and to the tree of err. The argument what
+// describes the second error in the text.
 func beside(err error, what string, other error) error {
 	return &added{err, what, other}
 }
@@ -744,8 +744,8 @@ func withheld(err error) string {
 // plain returns the text of an error for use within another error's text.
 func plain(err error) string { return strings.TrimPrefix(err.Error(), "sps: ") }
 
-// apart splits the text of an error into the name of the appliance and the rest. host is
-// "" if the text names no appliance.
+// apart splits the text of an error into the name of the appliance and the remaining
+// text. It returns "" as the host if the text names no appliance.
 func apart(err error) (host, text string) {
 	text = plain(err)
 	var refused *Error

@@ -280,5 +280,6 @@ func newFetch(e wire.Envelope, key string) FirmwareFetch {
 	return f
 }
 
-// severalSteps tells [SafeToRetry] that some changes may have been applied.
+// severalSteps marks an error after which some changes may have been applied.
+// [SafeToRetry] then returns false.
 func (e *FirmwareFetchError) severalSteps() {}

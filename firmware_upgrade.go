@@ -150,7 +150,7 @@ type FirmwareUpgradeError struct {
 	// Left describes the state of the appliance, for people to read: what is certain,
 	// what the client observed, and what may still happen.
 	Left string
-	// Err is the cause.
+	// Err is the error that stopped the upgrade.
 	Err error
 }
 
@@ -265,7 +265,7 @@ func sameVersion(a, b string) bool {
 
 // WithRestartOf makes [Firmware.WaitForVersion] require proof of a restart. Use it for an
 // upgrade to the version that is already running. The proof is an observed restart, or a
-// BuildDate that differs from that of before.
+// BuildDate that differs from before.BuildDate.
 func WithRestartOf(before *ApplianceInfo) VersionWaitOption { return restartOption{before} }
 
 // VersionWaitOption is an option of [Firmware.WaitForVersion]: [WithRestartOf] or a
@@ -284,11 +284,11 @@ func (o PollOption) applyVersionWait(w *waitOptions)     { o.applyWait(w) }
 // twice.
 const settleTime = 2 * time.Minute
 
-// WaitForVersion waits for the restart of the appliance and until it runs the given
-// version. It tolerates the errors that occur during a restart: refused and broken
-// connections, failed handshakes, statuses 502 and 503, HTML pages, an ended session, and
-// refused logins while services start. The client logs in again if necessary. The context
-// and [WithWaitLimit] limit the wait.
+// WaitForVersion waits until the appliance has restarted and runs the given version. It
+// tolerates the errors that occur during a restart: refused and broken connections,
+// failed handshakes, statuses 502 and 503, HTML pages, an ended session, and refused
+// logins while services start. The client logs in again if necessary. The context and
+// [WithWaitLimit] limit the wait.
 //
 // WaitForVersion ends early in three cases. It returns [ErrWrongVersion] if the appliance
 // has run another version for two minutes after the restart. It returns a
@@ -360,7 +360,7 @@ type versionWait struct {
 	version   string
 	before    *ApplianceInfo
 	restarted bool
-	wrong     time.Time // when another version was first seen after the restart
+	wrong     time.Time // the time when a poll first found another version after the restart
 	down      int       // polls in a row without a connection
 	refused   int       // refused logins in a row
 	untrusted int       // untrusted certificates in a row
@@ -664,7 +664,7 @@ func (u *upgrade) left(err error) string {
 	return unbegun
 }
 
-// left says where the image may be.
+// left describes where the image may be after an upload whose response was lost.
 func (e *FirmwareUploadError) left() string {
 	switch {
 	case e.Stored != nil:
@@ -675,5 +675,6 @@ func (e *FirmwareUploadError) left() string {
 	return "it is not known whether the appliance has the image"
 }
 
-// severalSteps tells [SafeToRetry] that some changes may have been applied.
+// severalSteps marks an error after which some changes may have been applied.
+// [SafeToRetry] then returns false.
 func (e *FirmwareUpgradeError) severalSteps() {}

@@ -36,7 +36,7 @@ type FirmwareUploadError struct {
 	// Stored is the slot that was filled since the upload started, or nil. It holds the
 	// image, unless somebody else filled the slot.
 	Stored *FirmwareSlot
-	// Err is the cause.
+	// Err is the error that made the client lose the response.
 	Err error
 }
 
@@ -49,7 +49,7 @@ func (e *FirmwareUploadError) Error() string {
 	case !e.Known:
 		return text + "; the slots of the appliance could not be read: list them before the next attempt"
 	}
-	return text + "; no slot was filled when the client asked, but the appliance may still fill one: list the slots before the next attempt"
+	return text + "; no slot was filled when the client checked, but the appliance may still fill one: list the slots before the next attempt"
 }
 
 // Unwrap returns the cause.
@@ -206,7 +206,8 @@ func (f Firmware) uploadLost(ctx context.Context, before *FirmwareSlotList, caus
 	return failed
 }
 
-// look lists the slots and searches for a filled slot that was empty before.
+// look lists the slots and searches for a slot that was empty before the upload and is
+// filled now.
 func (e *FirmwareUploadError) look(ctx context.Context, f Firmware, before *FirmwareSlotList) (seen bool, state string, err error) {
 	after, err := f.Slots.List(ctx)
 	if err != nil {
@@ -310,5 +311,6 @@ func (r *imageReader) progress() {
 	}
 }
 
-// severalSteps tells [SafeToRetry] that some changes may have been applied.
+// severalSteps marks an error after which some changes may have been applied.
+// [SafeToRetry] then returns false.
 func (e *FirmwareUploadError) severalSteps() {}

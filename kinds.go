@@ -26,8 +26,8 @@ type ErrorKind string
 // The kinds of errors.
 const (
 	// KindInvalid means that the request breaks a rule of the SDK or of the appliance.
-	// [Faults] lists the members and what is wrong with them. Nothing was applied. The
-	// same call fails again.
+	// [Faults] lists the members and the problems. Nothing was applied. If you repeat the
+	// call unchanged, it fails again.
 	KindInvalid ErrorKind = "invalid input"
 	// KindDenied means that the appliance does not accept the credential or the session,
 	// or that the user lacks the right.
@@ -40,9 +40,9 @@ const (
 	// KindNotFound means that the object or endpoint does not exist. An error page with
 	// status 404 that does not come from the API has the kind KindUnavailable.
 	KindNotFound ErrorKind = "not found"
-	// KindRefused means that the state of the appliance does not allow the request, such
-	// as after a failed firmware test or without a cluster, or that the appliance has
-	// another reason to refuse.
+	// KindRefused means that the appliance refused the request because of its state, for
+	// example after a failed firmware test or without a cluster, or for a reason that no
+	// other kind covers.
 	KindRefused ErrorKind = "refused"
 	// KindUnavailable means that the appliance could not be reached, is overloaded, or
 	// returned no usable response. [SafeToRetry] reports whether another attempt may

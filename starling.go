@@ -201,8 +201,8 @@ type JoinStatusOption func(*joinStatusOptions)
 
 type joinStatusOptions struct{ query url.Values }
 
-// WithProductTIMS sets a license number, such as "222-333-444", to use instead of that of
-// the appliance.
+// WithProductTIMS sets a license number, such as "222-333-444". Without it, the appliance
+// uses its own license number.
 func WithProductTIMS(number string) JoinStatusOption {
 	return func(o *joinStatusOptions) { o.query.Set("product_tims", number) }
 }

@@ -134,5 +134,6 @@ func newBundle(e wire.Envelope, key string) SupportBundle {
 	return SupportBundle{Key: key, Status: newJobStatus(job.status), Progress: job.progress, Message: job.message, Raw: json.RawMessage(e.Body)}
 }
 
-// severalSteps tells [SafeToRetry] that some changes may have been applied.
+// severalSteps marks an error after which some changes may have been applied.
+// [SafeToRetry] then returns false.
 func (e *SupportBundleError) severalSteps() {}

@@ -69,9 +69,10 @@ type TrustStore struct {
 	Type TrustStoreType `json:"trust_store_type"`
 }
 
-// TrustStoreAuthority is a certificate authority in a [TrustStore]. For a new one, set
-// only PEM; the appliance fills in the rest. Two PEM texts of the same certificate are
-// the same authority: an update sends nothing if only the spelling of the PEM differs.
+// TrustStoreAuthority is a certificate authority in a [TrustStore]. For a new authority,
+// set only PEM; the appliance fills in the other fields. Two PEM texts of the same
+// certificate are the same authority: an update sends nothing if only the spelling of the
+// PEM differs.
 type TrustStoreAuthority struct {
 	// PEM is the certificate in PEM form.
 	PEM string `json:"pem"`
@@ -187,8 +188,8 @@ func (a TrustStoreAuthority) fingerprint() string {
 	return own
 }
 
-// Certificates returns the certificates of the authorities. If some cannot be parsed, it
-// returns the others and an error that names the broken ones.
+// Certificates returns the certificates of the authorities. If some certificates cannot
+// be parsed, it returns the other certificates and an error that names the broken ones.
 func (s TrustStore) Certificates() ([]*x509.Certificate, error) {
 	var certificates []*x509.Certificate
 	var errs []error
@@ -215,9 +216,9 @@ func (s TrustStore) ExpiringBefore(t time.Time) ([]*x509.Certificate, error) {
 	return slices.DeleteFunc(certificates, func(c *x509.Certificate) bool { return !c.NotAfter.Before(t) }), err
 }
 
-// Authority returns the authority with the given SHA-256 fingerprint, in the forms of
-// [WithPinnedCertificates]. It returns [ErrNoSuchAuthority] if there is none, and
-// [ErrInvalidInput] for an invalid fingerprint.
+// Authority returns the authority with the given SHA-256 fingerprint. Write the
+// fingerprint as for [WithPinnedCertificates]. Authority returns [ErrNoSuchAuthority] if
+// the store has no such authority, and [ErrInvalidInput] for an invalid fingerprint.
 func (s TrustStore) Authority(fingerprint string) (TrustStoreAuthority, error) {
 	i, err := s.find(fingerprint)
 	if err != nil {
@@ -318,11 +319,11 @@ func (s TrustStore) Validate() error {
 	return nil
 }
 
-// Warnings lists problems of a store that the appliance may accept. There is one kind: an
-// authority whose certificate is not a CA certificate, such as a self-signed certificate
-// of a server. The guide does not say what the appliance does with it. Create, Update and
-// Replace log the warnings about new authorities (see [WithLogger]) and continue.
-// [TrustStore.Validate] reports certificates that cannot be parsed.
+// Warnings lists problems of a store that are not errors. There is one kind: an authority
+// whose certificate is not a CA certificate, such as a self-signed certificate of a
+// server. The guide does not say whether the appliance accepts such a certificate.
+// Create, Update and Replace log the warnings about new authorities (see [WithLogger])
+// and continue. [TrustStore.Validate] reports certificates that cannot be parsed.
 func (s TrustStore) Warnings() []string {
 	var warnings []string
 	for _, authority := range s.Authorities {

@@ -103,8 +103,8 @@ const (
 )
 
 // Domains of users. The names of these members are known, but not their forms. The domain
-// on the server is read as a list, like the names on the server. The others are read as
-// strings. A value of another form is in [Session.Unknown].
+// on the server is read as a list, like the names on the server. The other members are
+// read as strings. A value of another form is in [Session.Unknown].
 
 // Names of fields. The known names have lower-case letters, underscores and dots. This
 // package also allows capital letters and digits, but no character that is special in the
@@ -124,8 +124,8 @@ func isWord(text string) bool {
 
 // Quoted values. The guide calls the query language Lucene syntax and shows only values
 // without quotes. In Lucene, only a quote and a backslash are special characters inside
-// quotes. quoteTerm therefore quotes a value that has other characters than those that it
-// lists. An appliance that reads quotes as a phrase finds the same value.
+// quotes. quoteTerm therefore quotes a value unless the value consists of characters that
+// need no quotes. An appliance that reads quotes as a phrase finds the same value.
 func quoteTerm(text string) string {
 	bare := func(r rune) bool { return isNameCharacter(r) || r == '.' || r == '-' }
 	if isWord(text) || strings.HasPrefix(text, "-") || strings.ContainsFunc(text, func(r rune) bool { return !bare(r) }) {

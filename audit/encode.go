@@ -38,8 +38,8 @@ func encode[T any, R record[T]](now R, overlay func(was R) ([]byte, error)) ([]b
 	return overlay(was)
 }
 
-// overlay returns the body with those members replaced that differ between the values was
-// and now. If body is nil, overlay returns the encoded value now.
+// overlay returns the body with the differences between the values was and now applied to
+// it. If body is nil, overlay returns the encoded value now.
 func overlay(body []byte, was, now any) ([]byte, error) {
 	after, err := codec.Marshal(now)
 	if err != nil || body == nil {
@@ -71,7 +71,8 @@ func member(object []byte, name string) []byte {
 	return wire.Find(members, name)
 }
 
-// bodyOf returns the member body of an object, or nil if the object has none.
+// bodyOf returns the value of the member "body" of an object, or nil if the object has no
+// such member.
 func bodyOf(raw []byte) []byte {
 	if body := member(raw, bodyName); wire.Kind(body) == wire.Object {
 		return body

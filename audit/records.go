@@ -58,9 +58,9 @@ const (
 )
 
 // Channel is a channel of a session (GET /api/audit/sessions/KEY/channels). It decodes
-// from an object with key and body, and from a bare body. See [Session] for missing
-// members, times and encoding. [Channel.Unknown] returns the additional members of some
-// kinds of channels, such as the ends of a forwarding.
+// from an object with key and body, and from an object that is the body itself. See
+// [Session] for missing members, times and encoding. [Channel.Unknown] returns the
+// additional members of some kinds of channels, such as the ends of a forwarding.
 type Channel struct {
 	// Key is the key of the channel within the session, or "" if it has none.
 	Key string `json:"-"`

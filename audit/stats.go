@@ -117,7 +117,7 @@ type Tally struct {
 	Value string
 	// Count is the number of sessions.
 	Count int64
-	// Below has the values of the second field. It is nil if there is none.
+	// Below has the values of the second field. It is nil if there is no second field.
 	Below []Tally
 	// Raw is the whole entry, unchanged.
 	Raw json.RawMessage
