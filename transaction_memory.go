@@ -496,8 +496,9 @@ func (l *looks) hold(list []*look) {
 	}
 }
 
-// unfit returns the reason why a transaction cannot start to write after its reads: two
-// reads of the path conflict returned different values, or there were too many reads.
+// unfit returns the reasons why a transaction cannot start to write after its reads.
+// conflict is a path for which two reads returned different values. full means that there
+// were too many reads to repeat them.
 func (l *looks) unfit() (conflict string, full bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
