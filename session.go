@@ -312,7 +312,7 @@ func (s *session) set(id string) {
 // cookie returns the Cookie header of a request in this session.
 func (s *session) cookie() string { return *s.id.Load() }
 
-// String returns a fixed text.
+// String returns a fixed text, so that printing a session does not show its id.
 func (s *session) String() string { return "session" }
 
 // GoString returns a fixed text, so that printing a session does not show its id.
