@@ -109,7 +109,7 @@ type call struct {
 	query  url.Values
 	header http.Header // in addition to the client's own
 	body   []byte      // JSON, or nil for no body
-	stream *stream     // a body that is sent instead of body
+	stream *stream     // the body of an upload, which is sent instead of body
 	secret []Secret    // the secrets that an answer might repeat, in addition to the session id
 	intake
 	bounds
@@ -134,9 +134,9 @@ type bounds struct {
 }
 
 // The following types define which requests the client repeats, and what a lost response
-// means. An appliance may execute a request long after the client has stopped waiting. If
-// the client reads that the request was not executed yet, the appliance may still execute
-// it later.
+// means. An appliance may execute a request long after the client has stopped waiting.
+// Even if the client has read that a request was not executed yet, the appliance may
+// execute it later.
 
 // class is a kind of request.
 type class uint8
@@ -181,8 +181,8 @@ func (l lost) harmless() bool { return l < lostUnknown }
 
 // policy has the rules for a class.
 type policy struct {
-	broken  bool  // retried after a connection broke during the request or the answer
-	refusal []int // retried after these statuses
+	broken  bool  // the client retries the request after a connection broke during the request or the answer
+	refusal []int // the client retries the request after these status codes
 	limit   func(*Timeouts) time.Duration
 	lost    lost
 }

@@ -187,7 +187,7 @@ const connectGrace = 3 * time.Second
 // ConnectFromEnv calls [Connect] with settings from environment variables. SPS_HOST,
 // SPS_USERNAME and SPS_PASSWORD are required. SPS_LOGIN_METHOD, SPS_CA_BUNDLE (the name
 // of a PEM file) and SPS_FINGERPRINT (SHA-256 fingerprints, separated by commas) are
-// optional. The settings from the environment are applied first, then options.
+// optional. ConnectFromEnv applies these settings first, then options.
 func ConnectFromEnv(ctx context.Context, options ...Option) (*Client, error) {
 	var missing []string
 	for _, name := range []string{"SPS_HOST", "SPS_USERNAME", "SPS_PASSWORD"} {

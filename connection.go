@@ -48,8 +48,8 @@ func (w *approach) traced(ctx context.Context, repeatable bool) context.Context 
 // was recorded, for example because the RoundTripper is not from net/http.
 func (w *approach) unsent() bool { return w != nil && w.asked.Load() && !w.got.Load() }
 
-// explained adds to the error of an attempt that sent nothing the step in which the
-// connection failed.
+// explained adds to an error in which step the connection failed. The attempt has sent
+// nothing.
 func (w *approach) explained(err error, proxy *url.URL) error {
 	where := ""
 	var op *net.OpError
@@ -68,7 +68,7 @@ func (w *approach) explained(err error, proxy *url.URL) error {
 	return &neverMade{where, err}
 }
 
-// neverMade is the error of a connection that was not made. Nothing was sent.
+// neverMade is the error of an attempt that could not connect. It has sent nothing.
 type neverMade struct {
 	where string
 	err   error

@@ -22,7 +22,7 @@ type endpoint struct {
 	path  apiPath
 	own   bool     // the type of the bodies is the caller's, not one of this package
 	rules []ruling // the client's checks of the bodies
-	err   error    // the reason why it cannot be used
+	err   error    // the reason why the endpoint cannot be used, or nil
 }
 
 // ruling is a [Rule] for bodies of any type. The functions receive pointers to bodies. At
@@ -33,7 +33,7 @@ type ruling struct {
 	key      func(key string) error
 	warnings func(body any) []string
 	respell  func(was, body any)
-	compares bool // it needs the object before the change
+	compares bool // the rule needs the object before the change
 }
 
 // edit is a change of a body. Its function receives a pointer to the body.
@@ -55,7 +55,7 @@ func describe(path string) *endpoint { return &endpoint{path: mustPath(path)} }
 // usable returns the reason why a handle cannot be used, or nil.
 func (e *endpoint) usable(r reader) error {
 	if e == nil {
-		return fmt.Errorf("sps: %w", invalid("a handle without an endpoint: use a field of a Client or a Transaction, NewSingleton or NewCollection"))
+		return fmt.Errorf("sps: %w", invalid("this handle is a zero value: use a field of a Client or a Transaction, NewSingleton or NewCollection"))
 	}
 	if e.err != nil {
 		return e.err
@@ -365,8 +365,8 @@ func (e *endpoint) updateObject(ctx context.Context, tx *Transaction, path apiPa
 	}
 }
 
-// reading is the reader of an update. It stores the version that it reads in into,
-// because the following write depends on this version.
+// reading is the reader of an update. It stores the version of the object in the field
+// into, because the following write depends on this version.
 type reading struct {
 	*Transaction
 	into *version
@@ -426,9 +426,9 @@ func (e *endpoint) updateOnce(ctx context.Context, tx *Transaction, path apiPath
 	}
 	var was any
 	if e.compares() {
-		was = likeBody(change.like) // not a copy of the value passed to change, which may share lists and maps
+		was = likeBody(change.like) // decoded again, because the value that change has modified may share lists and maps with a copy
 		if err := wire.Unmarshal(a.Body, was); err != nil {
-			return a.unusable("its body does not fit into %s", bodyType(was))
+			return a.unusable("the body does not fit into %s", bodyType(was))
 		}
 	}
 	if err := e.check(ctx, tx, key, was, o.body); err != nil {

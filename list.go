@@ -93,7 +93,7 @@ func allEntries(ctx context.Context, r reader, first *call) iter.Seq2[*item, err
 // entriesFrom is allEntries for a list whose first page was already read.
 func entriesFrom(ctx context.Context, r reader, first *call, a *answer) iter.Seq2[*item, error] {
 	return func(yield func(*item, error) bool) {
-		a, query := a, first.query // of the current page
+		a, query := a, first.query // the answer and the query of the current page
 		var seen pages
 		for {
 			entries, err := a.list()
@@ -119,7 +119,7 @@ func entriesFrom(ctx context.Context, r reader, first *call, a *answer) iter.Seq
 				return
 			}
 			if len(entries) == 0 || seen.endless(query, following) {
-				yield(nil, a.unusable("its pages do not end"))
+				yield(nil, a.unusable("the pages of the list do not end"))
 				return
 			}
 			query = following
@@ -145,7 +145,7 @@ func (a *answer) list() ([][]byte, error) {
 	}
 	items, err := wire.Elements(a.Items)
 	if err != nil {
-		return nil, a.unusable("its items are not a list")
+		return nil, a.unusable("the member items is not a list")
 	}
 	return items, nil
 }
@@ -321,7 +321,7 @@ func (p *pages) following(list apiPath, a *answer, entries int) (apiPath, url.Va
 		}
 	}
 	if p.all > p.came {
-		return apiPath{}, nil, a.unusable("it shows %d of %d items, and its link to the next page leads elsewhere: %s", p.came, p.all, oneLine(meta.Next, 200))
+		return apiPath{}, nil, a.unusable("the list has returned %d of %d items, but its link to the next page leads to another endpoint: %s", p.came, p.all, oneLine(meta.Next, 200))
 	}
 	return apiPath{}, nil, nil
 }
@@ -379,7 +379,7 @@ func readEnvelope(ctx context.Context, r reader, path apiPath, keyed bool) (a *a
 	case a.Body == nil:
 		return nil, "", a.unusable("the answer lacks the body of %s", oneLine(asked, 60))
 	case keyed && key != asked:
-		return nil, "", a.unusable("the answer is about %q, not %q", oneLine(key, 60), oneLine(asked, 60))
+		return nil, "", a.unusable("the answer has the key %q, not %q", oneLine(key, 60), oneLine(asked, 60))
 	}
 	return a, key, nil
 }

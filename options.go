@@ -285,12 +285,13 @@ func WithOneSession() Option {
 }
 
 // WithLoginRetry makes the client send a password or a certificate again after the
-// appliance has refused it. The client logs in again when a call needs a session and the
-// time since the last refusal is at least every. Until then, calls that need a session
-// return the error of the refused login at once. every must be at least one minute. Use
-// the option for programs that run for a long time, because an appliance that is starting
-// may refuse a correct password. Each refused login may bring the account closer to being
-// locked, so choose a time after which the appliance no longer counts earlier attempts.
+// appliance has refused it. After a refusal, the client waits for the time every. After
+// that, it logs in again when a call needs a session. During the wait, calls that need a
+// session return the error of the refused login at once. The parameter every must be at
+// least one minute. Use the option for programs that run for a long time, because an
+// appliance that is starting may refuse a correct password. Each refused login may bring
+// the account closer to being locked, so choose a time after which the appliance no
+// longer counts earlier attempts.
 //
 // Without this option, the client does not send a refused password again, except while
 // [Firmware.WaitForVersion] or [Firmware.Upgrade] waits for the appliance to restart. If

@@ -114,7 +114,7 @@ var errTooLate = errors.New("the appliance no longer shows whether the request w
 // inquiry is the result of polling for an outcome.
 type inquiry struct {
 	seen   bool
-	state  string // the last state seen
+	state  string // the last state that the appliance reported
 	asked  bool   // a poll succeeded
 	waited time.Duration
 }
@@ -155,9 +155,9 @@ func inVain(err error) bool {
 // pauses are the waits between the polls for an outcome. The waits grow. When the
 // caller's context ends, they start again with a short wait, because little time is left.
 type pauses struct {
-	begin    context.Context // ends when the caller gives up
-	deadline time.Time       // approximate end of the asking
-	short    time.Duration   // the remaining time after the caller has given up
+	begin    context.Context // ends when the caller's context ends
+	deadline time.Time       // approximate end of the polling
+	short    time.Duration   // the remaining time after begin has ended
 	looks    int
 	hurried  bool
 }
@@ -293,7 +293,7 @@ func (d *OutcomeUnknownDetails) Error() string {
 	for _, objects := range []struct {
 		paths []string
 		state string
-	}{{d.AsBefore, "as before"}, {d.AsWritten, "as written"}, {d.Neither, "neither as before nor as written"}} {
+	}{{d.AsBefore, "objects with the value before the transaction"}, {d.AsWritten, "objects with the written value"}, {d.Neither, "objects with another value"}} {
 		if n := len(objects.paths); n > 0 {
 			text += ", " + objects.state + ": " + oneLine(strings.Join(objects.paths[:min(n, 3)], " "), 300)
 			if n > 3 {

@@ -137,8 +137,8 @@ func (c Collection[T]) All(ctx context.Context, options ...RequestOption) iter.S
 }
 
 // List returns all objects of [Collection.All] in one slice. If the text of some objects
-// is not valid UTF-8, it returns the other objects and an error that names the broken
-// ones.
+// is not valid UTF-8, it returns the other objects, and an error that names the objects
+// with invalid text.
 func (c Collection[T]) List(ctx context.Context, options ...RequestOption) ([]*Object[T], error) {
 	return list[T](ctx, c.endpoint, c.client, options)
 }

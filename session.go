@@ -426,7 +426,7 @@ type sessions struct {
 type flight struct {
 	done   chan struct{}
 	cancel context.CancelFunc
-	phase  atomic.Pointer[string] // what it is doing, as a text
+	phase  atomic.Pointer[string] // the current step of the login, as a text for an error
 	err    error
 }
 
@@ -436,7 +436,7 @@ func (s *sessions) get(ctx context.Context, stale *session) (*session, error) {
 	return s.until(ctx, s.life, stale)
 }
 
-// until is like get, but the wait also ends when life ends, instead of when the client is
+// until is like get, but the wait ends when life ends, instead of when the client is
 // closed.
 func (s *sessions) until(ctx, life context.Context, stale *session) (*session, error) {
 	for {
@@ -744,7 +744,7 @@ func (s *sessions) open(ctx context.Context) (opened *session, shown Secret, ref
 		s.transport.base.CloseIdleConnections()
 	}
 	var ids []string // one for each attempt that received a session
-	named := false   // the last attempt received one
+	named := false   // whether the last attempt received a session
 	k.seen = func(header http.Header) {
 		id := sessionID(header, s.transport.host)
 		if named = id != ""; named {
@@ -925,7 +925,8 @@ var loginMethodsPath = mustPath("authentication/login_methods")
 const (
 	maxRefusedLogins = 5
 	maxUntrusted     = 3
-	// loginPause is the minimum time between two refused logins: a minute in total.
+	// loginPause is the minimum time between two refused logins, so that maxRefusedLogins
+	// of them take at least a minute.
 	loginPause = 15 * time.Second
 )
 

@@ -149,7 +149,7 @@ func (e *CertificateError) hint() string {
 	case errors.As(e.Err, &invalid) && invalid.Reason == x509.IncompatibleUsage:
 		return "it is not a server certificate: renew it on the appliance with the extended key usage serverAuth or, " + pinItAlone
 	case errors.As(e.Err, &invalid) && invalid.Reason == x509.NotAuthorizedToSign:
-		return "the certificate that signed it is not that of an authority: pass the authority's certificate to WithCABundle or, " + pinItAlone
+		return "the certificate that signed it is not a CA certificate: pass the certificate of the CA to WithCABundle or, " + pinItAlone
 	case errors.As(e.Err, &unknown):
 		return e.unknown(text)
 	}
@@ -177,7 +177,7 @@ func (e *CertificateError) unknown(text string) string {
 	case strings.Contains(why, "insecure algorithm"):
 		return "it is signed with an algorithm that is no longer safe, such as SHA-1: renew it on the appliance or, " + pinItAlone
 	case strings.Contains(why, "cannot sign this kind of certificate"):
-		return "the certificate that signed it is not that of an authority: pass the authority's certificate to WithCABundle or, " + pinItAlone
+		return "the certificate that signed it is not a CA certificate: pass the certificate of the CA to WithCABundle or, " + pinItAlone
 	default:
 		return "a trusted authority has the same name but did not sign it: pass this appliance's CA to WithCABundle or, " + pinItAlone
 	}

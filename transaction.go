@@ -19,7 +19,8 @@ import (
 // returns. A Transaction is safe for concurrent use. From the first write on, it sends
 // one request at a time.
 type Transaction struct {
-	// Alerting writes which alerts the appliance sends and how (configuration/alerting).
+	// Alerting writes which alerts the appliance sends, and how it sends them
+	// (configuration/alerting).
 	Alerting AlertingTx
 	// Management writes the settings for the disk, mail and SNMP
 	// (configuration/management).
@@ -69,7 +70,7 @@ type transactionOptions struct {
 	wait      time.Duration
 	limit     time.Duration // the limit of WithLockWait; wait is the rest of it
 	lockFirst bool
-	rerun     time.Duration // how long the function may be run again
+	rerun     time.Duration // the limit of WithRerun
 	changes   *CommittedChanges
 	preview   *[]Change // receives the changes of a dry run
 }
@@ -132,7 +133,7 @@ type transactionKey struct{ client *Client }
 // back and returns [ErrConflict]; with [WithRerun], it runs fn again. If the first write
 // is an Update and only its object has changed, the client repeats the update instead.
 // The client repeats reads of the configuration that used the Transaction or the context
-// of fn. If fn writes nothing, there is no lock, no message and no commit.
+// of fn. If fn writes nothing, the transaction needs no lock, no message and no commit.
 //
 // Rollback: the transaction rolls back when fn returns an error, panics or calls
 // runtime.Goexit, when ctx is done, and when every write was refused. The rollback takes

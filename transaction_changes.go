@@ -65,10 +65,10 @@ func newTransactionStatus(a *answer) *TransactionStatus {
 	return s
 }
 
-// Change is one change that a transaction has staged (guide: Reviewing the changelog of a
-// transaction). OldValue and NewValue may contain secrets of the configuration.
-// Differences and [Change.String] hide values that were written as a [Secret], and values
-// of members with a name such as password or token.
+// Change is one change that a transaction has staged (REST API guide: Reviewing the
+// changelog of a transaction). OldValue and NewValue may contain secrets of the
+// configuration. Differences and [Change.String] hide values that were written as a
+// [Secret], and values of members with a name such as password or token.
 type Change struct {
 	// Type is the kind of the change.
 	Type ChangeType `json:"type"`
@@ -170,7 +170,7 @@ func newChanges(a *answer) ([]Change, error) {
 	}
 	entries, err := wire.Elements(list)
 	if err != nil {
-		return nil, a.unusable("its changes are not a list")
+		return nil, a.unusable("the member changes is not a list")
 	}
 	changes := make([]Change, 0, len(entries))
 	for _, entry := range entries {
@@ -233,7 +233,7 @@ func (tx *Transaction) judge(ctx context.Context) (changes []Change, unlisted, e
 		if tx.session.suspicious() {
 			return nil, nil, because(ErrConflict, err)
 		}
-		tx.client.logWaiting(ctx, slog.LevelWarn, "sps: the list of changes could not be read and is not compared", slog.Any("error", err))
+		tx.client.logWaiting(ctx, slog.LevelWarn, "sps: the list of staged changes could not be read; the commit continues without comparing it", slog.Any("error", err))
 		return nil, err, nil
 	}
 	if tx.session.suspicious() {

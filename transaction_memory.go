@@ -28,7 +28,7 @@ type staged struct{ *memory }
 type memory struct {
 	mu     sync.Mutex
 	before map[string][]byte            // the body of each object that was read before it was written
-	writes []*write                     // the last write of each object, in order
+	writes []*write                     // the last write of each object, in the order of the writes
 	count  map[string]int               // how often each object was written
 	begun  int                          // how many writes were sent
 	names  map[string]map[string]string // the key of an object, by the path of its list and its name
@@ -60,8 +60,8 @@ type basis struct {
 	own  *version // for the read of an update: receives the version, which is then not recorded in looks
 }
 
-// fresh reports whether the transaction has not written the object since the value was
-// read from which this write was made.
+// fresh reports whether this write was made from the current value of the object. It
+// returns false if the transaction has written the object since that value was read.
 func (k *call) fresh(s *staged) bool {
 	return k.read == nil || k.read.writes == s.version(k.path).writes
 }
@@ -139,13 +139,13 @@ func (s *staged) touches(path apiPath) bool {
 
 // disturbed reports whether the list of changes does not match the writes of the
 // transaction: the list is empty, or a change belongs to an object that the transaction
-// did not write or has a value that it did not send. path says for an error text what
-// does not match.
+// did not write or has a value that it did not send. path is a text for an error about
+// what does not match.
 func (s *staged) disturbed(changes []Change) (path string, disturbed bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(changes) == 0 {
-		return "the staged changes of this one", len(s.writes) > 0
+		return "the staged changes of this transaction", len(s.writes) > 0
 	}
 	for _, change := range changes {
 		object, _, _ := strings.Cut(change.Path, "#")
@@ -567,7 +567,7 @@ func (tx *Transaction) confirm(ctx context.Context, path apiPath, own *version) 
 			if answers[i], sums[i] = a, sum; !ok {
 				errs[i] = err
 				if err == nil {
-					errs[i] = a.unusable("the answer is not configuration")
+					errs[i] = a.unusable("the answer to a repeated read is not a JSON object")
 				}
 				cancel()
 			}

@@ -83,8 +83,8 @@ func (c *Client) yield(ctx context.Context) error {
 	return sleep(ctx, pause)
 }
 
-// yield waits until a tenth of the time that the client held the lock has passed since
-// the release, but at most mostYield.
+// yieldShare and mostYield limit the wait of yield: to a tenth of the time that the
+// client has held the lock, and to a second.
 const (
 	yieldShare = 10
 	mostYield  = time.Second

@@ -110,11 +110,11 @@ type exchange struct {
 	sess     *session // nil if there is none
 	id       string   // the session id in the request; an answer may set a new one
 	attempts int
-	wait     time.Duration // before the next attempt
+	wait     time.Duration // the wait before the next attempt
 	sent     bool          // an attempt may have reached the appliance
 	body     []byte
 	location string // the target of a redirect
-	last     error  // why the last attempt failed
+	last     error  // the error of the last attempt
 
 	url     url.URL
 	fields  http.Header // the headers of the request
@@ -198,13 +198,13 @@ func (x *exchange) receive(resp *http.Response) error {
 		if resp.StatusCode >= 300 {
 			return nil // the status code is enough for an error
 		}
-		return unusable("the answer is compressed, which the client did not ask for")
+		return unusable("the answer is compressed, although the client did not accept compression")
 	}
 	if x.sink != nil && resp.StatusCode == http.StatusOK && contentType(resp.Header) != "application/json" {
 		return x.sink.deliver(resp)
 	}
 	if resp.ContentLength > maxAnswer {
-		return unusable("the answer announces %d bytes, more than %d", resp.ContentLength, maxAnswer)
+		return unusable("the answer has a body of %d bytes, more than the limit of %d", resp.ContentLength, maxAnswer)
 	}
 	body, err := readAll(resp.Body, resp.ContentLength, x.space)
 	x.body = bytes.TrimPrefix(body, []byte("\xef\xbb\xbf")) // some servers send a byte order mark
@@ -212,7 +212,7 @@ func (x *exchange) receive(resp *http.Response) error {
 		return fmt.Errorf("the connection broke within the answer: %w", err)
 	}
 	if len(body) > maxAnswer {
-		return unusable("the answer is larger than %d bytes", maxAnswer)
+		return unusable("the answer has a body of more than the limit of %d bytes", maxAnswer)
 	}
 	return nil
 }

@@ -71,7 +71,7 @@ func (c *Client) Listing(ctx context.Context, path string) (*Listing, error) {
 	for _, entry := range entries {
 		listed, err := newItem(a, entry)
 		if err == nil && listed.Key == nil {
-			err = a.unusable("its items have no keys: use NewCollection, which shows the bodies")
+			err = a.unusable("the items of the list have no keys: use NewCollection to read the bodies")
 		}
 		if err != nil {
 			return nil, err
@@ -131,7 +131,7 @@ type walk struct {
 	yield func(*WalkNode, error) bool
 }
 
-// maxWalk limits the depth of a walk. No path of the API is half as deep.
+// maxWalk limits the depth of a walk. The paths of the API are less than half as deep.
 const maxWalk = 32
 
 // visit reads a node and everything below it. It returns false if the walk is over.

@@ -182,9 +182,9 @@ func (o *waitOptions) bound(ctx context.Context) (context.Context, context.Cance
 // WaitReady ends early in three cases. If the appliance refuses the login, it returns
 // this error, unless [WithLoginRetry] permits another login. If no call can succeed any
 // more, it returns the error of [Client.Err]. If the appliance presents an untrusted
-// certificate in several polls, it returns a [CertificateError]. If the limit of the wait
-// has passed, the error wraps context.DeadlineExceeded and contains the last state that
-// WaitReady has read.
+// certificate in three polls in a row, it returns a [CertificateError]. If the limit of
+// the wait has passed, the error wraps context.DeadlineExceeded and contains the last
+// state that WaitReady has read.
 func (c *Client) WaitReady(ctx context.Context, options ...WaitOption) error {
 	if err := c.made(); err != nil {
 		return err
