@@ -265,9 +265,9 @@ const (
 	// maxPages is the maximum number of pages of a list. An appliance returns up to 500
 	// items on a page. Without a snapshot, it returns at most 10,000 items of a list.
 	maxPages = 25_000
-	// maxRepeats is the number of pages with the items of an earlier page at which the
-	// client stops. A page can repeat the items of an earlier page if items were added
-	// meanwhile.
+	// maxRepeats is how many pages can repeat the items of an earlier page before the
+	// client stops reading the list. A page can repeat the items of an earlier page if
+	// items were added meanwhile.
 	maxRepeats = 3
 )
 

@@ -319,8 +319,8 @@ type patience struct {
 }
 
 // patience makes the contexts of a request for whose outcome the client can poll. When
-// ctx ends or the client is closed, a request that was not sent ends at once. A request
-// that was sent may use half of [Timeouts].Close.
+// ctx ends or the client is closed, a request that was not sent ends at once. If the
+// request was sent, the client waits for half of [Timeouts].Close longer.
 func (c *Client) patience(ctx context.Context) *patience {
 	begin, stop := context.WithCancelCause(ctx)
 	over, end := context.WithCancelCause(context.WithoutCancel(ctx))

@@ -53,8 +53,7 @@ type version struct {
 	sum    digest // the digest of the value
 }
 
-// basis says on which earlier read a write depends, or that a later write depends on this
-// read.
+// basis links a write with the earlier read from which its body was made.
 type basis struct {
 	read *version // for a write: the version from which its body was made; nil if that does not matter
 	own  *version // for the read of an update: receives the version, which is then not recorded in looks
