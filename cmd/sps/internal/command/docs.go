@@ -163,7 +163,7 @@ func flagLines(flags *pflag.FlagSet) (lines []flagLine) {
 			names += " " + value
 		}
 		switch f.DefValue {
-		case "", "false", "0", "0s", "[]":
+		case "", "false", "0", "0s", "[]": // the usage says what happens without the flag
 		default:
 			usage += " (default " + f.DefValue + ")"
 		}
