@@ -319,7 +319,9 @@ func (a *app) outcome(t *conn.Target, name string, elapsed time.Duration, report
 	switch {
 	case err != nil:
 		o.Status, o.Error = statusOf(err), problemOf(err)
-		o.Error.Message = strings.TrimPrefix(o.Error.Message, a.hostOf(t)+": ") // the outcome has the name of the appliance
+		// The outcome has the name of the appliance, so the message need not repeat its host.
+		host := a.hostOf(t) + ": "
+		o.Error.Message = strings.ReplaceAll(strings.TrimPrefix(o.Error.Message, host), ": "+host, ": ")
 		var shown *shownError
 		o.Shown = errors.As(err, &shown)
 	case report.No:
@@ -374,7 +376,8 @@ func (e *endedError) Error() string {
 	if errors.Is(e.cause, context.Canceled) {
 		return "interrupted: " + e.err.Error()
 	}
-	return e.cause.Error() + ": " + e.err.Error()
+	cause := e.cause.Error()
+	return cause + ": " + strings.TrimSuffix(e.err.Error(), ": "+cause)
 }
 
 func (e *endedError) Unwrap() []error { return []error{e.err, e.cause} }
