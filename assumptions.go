@@ -12,18 +12,20 @@ import (
 	"github.com/go-sps/sps/internal/wire"
 )
 
-// This file holds the assumptions of the SDK, where the guide is incomplete or
-// contradicts itself. Each entry says what is known and why a wrong assumption does no
-// harm. If a real appliance differs, correct it here.
+// This file holds the assumptions that the SDK makes where the guide is incomplete or
+// contradicts itself. The first words of an entry, up to the full stop, are its name. An
+// entry says what is known, what the SDK does, and where possible why a wrong assumption
+// does no harm. If a real appliance behaves differently, correct the entry here.
 
-// Log-out. The guide shows none; a DELETE on the endpoint that created the session
-// follows the pattern of the API. An appliance that does not have it refuses, and the
-// session then ends when it times out.
+// Log-out. The guide does not describe a log-out. The SDK sends a DELETE to the endpoint
+// that created the session, as elsewhere in the API. An appliance that has no
+// log-out refuses the request, and the session ends when it times out.
 var logOutPath = mustPath("authentication")
 
 const logOutMethod = http.MethodDelete
 
-// logOutDone reports whether a refused log-out leaves nothing to do.
+// logOutDone reports whether a refused log-out can be ignored, because the session no
+// longer exists or the appliance has no log-out.
 func logOutDone(e *Error) bool {
 	switch e.Status {
 	case http.StatusNotFound, http.StatusMethodNotAllowed:
@@ -34,9 +36,9 @@ func logOutDone(e *Error) bool {
 	return e.kind() == Unauthenticated
 }
 
-// Commit message. The guide calls the value commit_message when it is required, and
-// message in a firmware upgrade; it shows neither in a commit. The appliance ignores
-// unknown members, so both are sent.
+// Commit message. The status of a transaction calls the value commit_message, and a
+// firmware upgrade calls it message. The guide shows no commit with a message. The
+// appliance ignores unknown members, so the SDK sends both.
 func commitBody(message string) any {
 	if message == "" {
 		return map[string]string{"status": "commit"}
@@ -45,8 +47,8 @@ func commitBody(message string) any {
 }
 
 // refusedWithoutMessage reports whether a commit was refused because it has no message.
-// The refusal is not documented; it is recognised by the members that it names as
-// missing, or by its words.
+// The refusal is not documented. The function recognises it by the missing members in
+// its details, by its error type, or by the text of its message.
 func refusedWithoutMessage(e *Error) bool {
 	var missing *IncompleteRequestBodyErrorDetails
 	if errors.As(e.told(), &missing) {
@@ -55,14 +57,15 @@ func refusedWithoutMessage(e *Error) bool {
 	return strings.Contains(string(e.kind()), "CommitMessage") || strings.Contains(strings.ToLower(e.said()), "needs a message")
 }
 
-// Rollback. The answer to a rollback without an open transaction is not documented: the
-// guide's table has 200 and no row for it. After a refused rollback, the status of the
-// transaction shows whether anything is open.
+// Rollback. The response to a rollback without an open transaction is not documented. The
+// guide's table has the status 200, and no row for this case. After a refused rollback,
+// the SDK reads the status of the transaction, which shows whether one is open.
 
-// Lock. The type and the status of the refusal to open a transaction while somebody else
-// holds the configuration lock are not documented. Every refusal of the opening counts as
-// this one, except those with a documented other meaning: a missing session or right, an
-// unknown path or method, an invalid request, too many requests, a server error.
+// Lock. The error type and the status of the refusal to open a transaction while another
+// session holds the configuration lock are not documented. The SDK treats a refusal to
+// open a transaction as caused by the lock, unless it has another documented meaning: a
+// missing session or right, an unknown path or method, an invalid request, too many
+// requests, or a server error.
 func refusedByLock(e *Error) bool {
 	switch e.kind() {
 	case Unauthenticated, AuthenticationFailure, Unauthorized, NotFound, ResourceNotFound, MethodNotAllowed,
@@ -78,9 +81,10 @@ func refusedByLock(e *Error) bool {
 	return e.Status < 500
 }
 
-// Newer appliances may take the lock at the first change or at the commit. There, a
-// refusal can have other reasons, so only a refusal that mentions a lock or a transaction
-// counts.
+// stepRefusedByLock reports whether a change or a commit was refused because of the lock.
+// Newer appliances may take the lock at the first change or at the commit. A change or a
+// commit can be refused for other reasons too, so the refusal must mention the lock or an
+// open transaction.
 func stepRefusedByLock(e *Error) bool {
 	switch e.kind() {
 	case OpenTransactionError:
@@ -92,17 +96,17 @@ func stepRefusedByLock(e *Error) bool {
 		e.kind() != "" && strings.Contains(e.said(), "locked")
 }
 
-// No transaction. The table for the deletion of an object has 409 Conflict for a write
-// without an open transaction. Newer guides say that the first change opens one.
-// NoOpenTransaction is a possible other name of the type.
+// No transaction. The guide's table for the deletion of an object has 409 Conflict for a
+// write without an open transaction. Newer guides say that the first change opens a
+// transaction. The error type might also be called NoOpenTransaction or NoTransaction.
 const noTransaction ErrorType = "Conflict"
 
 func refusedWithoutTransaction(e *Error) bool {
 	return e.kind() == noTransaction || strings.Contains(string(e.kind()), "NoOpenTransaction") || strings.Contains(string(e.kind()), "NoTransaction")
 }
 
-// mayLackTransaction reports whether a refusal may have the same meaning. The status of
-// the transaction decides.
+// mayLackTransaction reports whether a refusal might mean that no transaction is open. The
+// caller then reads the status of the transaction.
 func mayLackTransaction(e *Error) bool {
 	switch e.kind() {
 	case ForbiddenActionError, MethodNotAllowed:
@@ -113,10 +117,10 @@ func mayLackTransaction(e *Error) bool {
 	return false
 }
 
-// Semantic errors. The guide says that the details contain the found errors, but not
-// their form. Accepted are a list of strings or objects, by itself or as a member
-// "errors". The objects are read like the warnings of the cluster status, {"message",
-// "paths"}. Without paths, the paths in the message are used.
+// Semantic errors. The guide says that the details contain the errors found, but not in
+// which form. The SDK accepts a list of strings or objects, or an object with such a list
+// in its member "errors". It reads the objects like the warnings of the cluster status:
+// {"message", "paths"}. If there are no paths, it searches the message for paths.
 func detailFaults(details []byte) []Fault {
 	if inner := member(details, "errors"); inner != nil {
 		details = inner
@@ -154,10 +158,11 @@ func detailFaults(details []byte) []Fault {
 }
 
 // Paths in details. The guide says that the details of 401, 403 and SyntacticError
-// contain the path, but not in which form. Accepted are a string, a list that starts with
-// a string, and an object with one of these members. A path is that of an object; the
-// part after a "#", or after the path of the request, is the place in its body. A text
-// that does not start like a path of the API is such a place.
+// contain the path, but not in which form. The SDK accepts a string, a list that starts
+// with a string, and an object with a member path, paths, resource or href. It reads the
+// path as that of an object. The part after a "#", or after the path of the request, is
+// the place of a member in the body. A text that does not start like a path of the API is
+// also read as such a place.
 func detailPath(details []byte) string {
 	if found := texts(details); len(found) > 0 {
 		return found[0]
@@ -170,8 +175,9 @@ func detailPath(details []byte) string {
 	return ""
 }
 
-// placeOf splits a path. object is the path of the request's object, or "". What follows
-// it is a place in its body, unless it is a list.
+// placeOf splits a path into the path of an object and the place of a member in its body.
+// object is the path of the object of the request, or "". If path continues object, the
+// rest is the place of a member, or, if object is a list, the key of an object in it.
 func placeOf(path, object string, list bool) Fault {
 	rooted := strings.HasPrefix(path, "/")
 	path = relative(path)
@@ -190,10 +196,10 @@ func placeOf(path, object string, list bool) Fault {
 	return Fault{Object: unescapedPath(object), Member: unescapedPath(strings.Trim(member, "/"))}
 }
 
-// Changes. The path of a change is that "of the changed endpoint or object", without an
-// example. What follows the path of an object, after a "#" as in links of the API or
-// after a further "/", is read as the place of a member in its body. With another form, a
-// conflict is not noticed.
+// Changes. The guide says that the path of a change is that "of the changed endpoint or
+// object", and has no example. The SDK reads the part after the path of the object as the
+// place of a member in its body. This part can start with "#", as in links of the API, or
+// with "/". If the appliance uses another form, the SDK does not detect a conflict.
 func changePlace(rest string) []string {
 	rest = strings.Trim(rest, "#/")
 	if rest == "" {
@@ -202,10 +208,10 @@ func changePlace(rest string) []string {
 	return strings.Split(rest, "/")
 }
 
-// Firmware fetch. The guide names the statuses in its text and shows no answer. The
-// status is read as that of a support bundle (body.status), and from the top level. The
-// slot is read as in the answer to an upload (meta.slot) and as in a request (slot_id).
-// The progress is read as a number or a percentage.
+// Firmware fetch. The guide names the statuses in its text and shows no response. The SDK
+// reads the status from body.status, as in a support bundle, or from the top level. It
+// reads the slot from meta.slot, as in the response to an upload, and from slot_id, as in
+// a request. It reads the progress as a number or as a text such as "42%".
 func readJob(e wire.Envelope) jobFacts {
 	f := jobFacts{progress: -1, slots: []string{newMeta(e.Meta).Link("slot")}}
 	find := func(names ...string) (string, bool) {
@@ -218,7 +224,7 @@ func readJob(e wire.Envelope) jobFacts {
 		}
 		return "", false
 	}
-	if text, ok := wire.Text(e.Body); ok { // a body that is only the status
+	if text, ok := wire.Text(e.Body); ok { // the body consists of the status
 		f.status = text
 	} else if text, ok := find("status", "state"); ok {
 		f.status = text
@@ -239,16 +245,17 @@ func readJob(e wire.Envelope) jobFacts {
 	return f
 }
 
-// jobFacts is what an answer says about a job.
+// jobFacts holds what a response says about a long-running job.
 type jobFacts struct {
 	status, message string
 	progress        float64  // -1 if it is not known
 	slots           []string // links to a slot, or its key
 }
 
-// Starling. No answer of an unjoined appliance is documented, and the vendor's client
-// reads only the instance and the license number. An answer without joined means that the
-// appliance is not joined. A joined that is not a boolean means nothing.
+// Starling. No response of an appliance that is not joined is documented. The vendor's
+// client reads only the product instance and the license number. If the member joined is
+// missing or null, the appliance is not joined. If it is not a boolean, the state is
+// unknown.
 func joinedOf(value []byte) (joined, ok bool) {
 	if value == nil || wire.Kind(value) == wire.Null {
 		return false, true
@@ -256,10 +263,11 @@ func joinedOf(value []byte) (joined, ok bool) {
 	return joined, wire.Unmarshal(value, &joined) == nil
 }
 
-// Product warnings. The guide shows their texts but not their place. They are read from
-// every place that other answers of the API use: an error with any status; "warnings",
-// "warning" or "message" at the top level or in meta; and "issues", as in the cluster
-// status. Each may be a string, an object with a message, or a list of those.
+// Product warnings. The guide shows the texts of the warnings but not their place. The SDK
+// reads them from the places that other responses of the API use: an error with any
+// status; "warnings", "warning" or "message" at the top level or in meta; and "issues",
+// as in the cluster status. A warning may be a string, an object with a message, or a
+// list of strings and objects.
 func warningTexts(a *answer) []string {
 	var found []string
 	var look func(value []byte, depth int)
@@ -295,17 +303,18 @@ func warningTexts(a *answer) []string {
 	return found
 }
 
-// Setup. The guide shows "uninitialized" and "completed"; "booting" is known from a
-// client, which treats it as completed. An uninitialized appliance has no users, and a
-// booting one is starting its services. With any other status, and if the appliance does
-// not have the endpoint, a login is tried.
+// Setup. The guide shows the statuses "uninitialized" and "completed". A client also
+// accepts "booting", and treats it as completed. An uninitialized appliance has no users,
+// and a booting appliance is starting its services, so the SDK does not log in to them.
+// With any other status, or if the appliance does not have the endpoint, it tries to log
+// in.
 func takesLogins(status string) bool {
 	return status != "uninitialized" && status != "booting"
 }
 
-// User info and health. The tables of the newer guides have members without a body, and
-// their samples are not available. Other endpoints of the same age have a body. Both
-// places are read.
+// User info and health. The tables of the newer guides name the members without the prefix
+// body, and the samples could not be read. Other endpoints of the same versions have a
+// body. The SDK reads a member from the top level, or else from the body.
 func anywhere(a *answer) func(name string) []byte {
 	return func(name string) []byte {
 		if value := wire.Find(a.All, name); value != nil {
@@ -316,8 +325,8 @@ func anywhere(a *answer) func(name string) []byte {
 }
 
 // No cluster. The guide does not say how an appliance that is not the Central Management
-// node refuses the status of the cluster. Every refusal of the API counts as this one,
-// except a missing session or right.
+// node refuses to return the status of the cluster. The SDK treats a refusal by the API
+// as this case, unless it means that a session or a right is missing.
 func refusedWithoutCluster(e *Error) bool {
 	switch e.Type {
 	case "", Unauthenticated, AuthenticationFailure, Unauthorized:
@@ -326,12 +335,12 @@ func refusedWithoutCluster(e *Error) bool {
 	return true
 }
 
-// Support bundles. Only the key of a new bundle and body.status are known; a client waits
-// for "finished". The rest is read by readJob like a firmware fetch, which is the same kind
-// of job.
+// Support bundles. Only the key of a new bundle and body.status are known. A client waits
+// for the status "finished". readJob reads the other members like those of a firmware
+// fetch, which is also a long-running job.
 
-// Login methods. The members of an entry are not documented. The names are assumed to be
-// those of user info. An entry may be a bare name.
+// Login methods. The members of an entry are not documented. The SDK uses the names of the
+// members of user info. It also accepts an entry that is a string with the name.
 func loginMethodOf(entry []byte) (name, authentication, credential string) {
 	if name, ok := wire.Text(entry); ok {
 		return name, "", ""
@@ -343,7 +352,7 @@ func loginMethodOf(entry []byte) (name, authentication, credential string) {
 }
 
 // Missing recording. The refusal to download a missing recording is not documented. After
-// a refusal that may mean this, the client reads the session, which shows whether it has
+// a refusal that may have this meaning, the client reads the session, which shows whether it has
 // a recording.
 func mayLackRecording(err error) bool {
 	var refused *Error
@@ -357,8 +366,9 @@ func mayLackRecording(err error) bool {
 	return errors.Is(err, ResourceNotFound)
 }
 
-// Content search. It is known to return a list, but not of what. Events are assumed, bare
-// as elsewhere or below body.
+// Content search. The guide says that a content search returns a list, but does not show
+// its items. The SDK reads the items as events. The members of an event can be in the
+// item itself, as in the list of events, or in its member body.
 func bareRecord[T any](item []byte) []byte {
 	if _, ok := any((*T)(nil)).(*audit.Event); !ok || wire.Kind(item) != wire.Object {
 		return item
@@ -369,22 +379,23 @@ func bareRecord[T any](item []byte) []byte {
 	return item
 }
 
-// Precision of times. One sample shows the end of a session in whole seconds, others in
-// milliseconds, and the appliance may sort by a precision that it does not show. Followed
-// sessions may therefore be out of order by one second.
+// Precision of times. One sample shows the end of a session in whole seconds, and others
+// in milliseconds. The appliance may sort by more digits than it shows. Follow therefore
+// accepts sessions that are out of order by up to one second.
 const assumedPrecision = time.Second
 
-// Order of sessions. A client shows that a search can sort by start_time. The same is
-// assumed for end_time and creation_time. If an appliance does not sort by them, the
-// result is an error, and no session is lost.
+// Order of sessions. A client shows that a search can sort by start_time. The SDK assumes
+// that it can also sort by end_time and creation_time. If an appliance does not, the SDK
+// returns an error, so that no session is lost.
 
-// Times in a filter. The query language has ranges, but no sample has one of times.
-// Searches beyond the limit and Follow use them. If an appliance refuses them, the search
-// returns an error, and Follow uses the parameter start.
+// Times in a filter. The query language has ranges, but no sample shows a range of times.
+// Searches with more than 10000 sessions, and Follow, use ranges of times. If an appliance
+// refuses them, the search returns an error, and Follow uses the parameter start instead.
 
-// Snapshots. The answer to the owner of a snapshot who requests another one is missing in
-// every copy of the guide. After a refusal, or the same old snapshot, the search
-// continues without one.
+// Snapshots. The guide's text about a second snapshot of the same owner could not be read.
+// If the appliance refuses the request, or returns the same snapshot again, the search
+// continues without a snapshot.
 
-// Foreign snapshots. A snapshot that has ended is answered with 404. One that belongs to
-// somebody else may be answered with 403. After either, the search requests a new one.
+// Foreign snapshots. A search in a snapshot that no longer exists returns 404. A search in a
+// snapshot of another user may return 403. After either status, the search requests a new
+// snapshot.

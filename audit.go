@@ -60,7 +60,7 @@ type AuditSessions struct {
 func (s *AuditSessions) Get(ctx context.Context, key string) (*audit.Session, error) {
 	path, err := sessionPath(key)
 	if err != nil {
-		return nil, err
+		return nil, s.client.at(err)
 	}
 	a, err := s.client.read(ctx, path, nil)
 	if err != nil {
@@ -114,7 +114,7 @@ func decodeSession(a *answer, data []byte) (*audit.Session, error) {
 // 10,000 and [ErrSearchCeiling].
 func (s *AuditSessions) Count(ctx context.Context, query audit.Query) (int, error) {
 	query.Sort, query.PageSize, query.Fields, query.KeysOnly = audit.Sort{}, 0, nil, true
-	values, err := searchValues(query)
+	values, err := s.searchValues(query)
 	if err != nil {
 		return 0, err
 	}
@@ -159,9 +159,9 @@ func matchCount(a *answer) (count int, ok bool) {
 }
 
 // searchValues returns the parameters of a query.
-func searchValues(query audit.Query) (url.Values, error) {
+func (s *AuditSessions) searchValues(query audit.Query) (url.Values, error) {
 	values, err := query.Values()
-	return values, badQuery(err)
+	return values, s.client.at(badQuery(err))
 }
 
 // badQuery makes an error that is both the query error of package audit and
@@ -195,7 +195,7 @@ func (s *AuditSessions) Histogram(ctx context.Context, query audit.HistogramQuer
 
 func (s *AuditSessions) tallies(ctx context.Context, path apiPath, values url.Values, err error) (*audit.Tallies, error) {
 	if err != nil {
-		return nil, badQuery(err)
+		return nil, s.client.at(badQuery(err))
 	}
 	a, err := s.client.read(ctx, path, values)
 	if err != nil {
@@ -264,7 +264,7 @@ func recordsOf[T any](ctx context.Context, r reader, key, name string) iter.Seq2
 func sessionRecords[T any](ctx context.Context, r reader, path apiPath, query url.Values, err error) iter.Seq2[*T, error] {
 	return func(yield func(*T, error) bool) {
 		if err != nil {
-			yield(nil, err)
+			yield(nil, r.at(err))
 			return
 		}
 		for p := (recordPages{path: path, query: query}); ; {
@@ -343,7 +343,7 @@ func (p *recordPages) read(ctx context.Context, r reader) (*answer, [][]byte, er
 func (s *AuditSessions) DownloadTrail(ctx context.Context, key string, w io.Writer, options ...DownloadOption) (int64, error) {
 	path, err := sessionPath(key, "audit_trail")
 	if err != nil {
-		return 0, err
+		return 0, s.client.at(err)
 	}
 	n, err := s.client.Download(ctx, "/api/"+path.Escaped, w, options...)
 	if err != nil && n == 0 && mayLackRecording(err) {

@@ -151,10 +151,10 @@ func (s *AuditSessions) Follow(ctx context.Context, query audit.Query, options .
 		handed: map[uint64]handed{}, running: map[string]time.Time{},
 	}
 	if err := query.Validate(); err != nil {
-		return nil, badQuery(err)
+		return nil, s.client.at(badQuery(err))
 	}
 	if query.Sort != (audit.Sort{}) || !query.End.IsZero() {
-		return nil, fmt.Errorf("sps: %s: %w", auditSessionsPath.Text, invalid("a followed query must not have a Sort or an End"))
+		return nil, s.failed(invalid("a followed query must not have a Sort or an End"))
 	}
 	for option := range given(options) {
 		if err := option.applyFollow(f); err != nil {
@@ -293,7 +293,7 @@ func (f *AuditFollow) rangesWork() (bool, error) {
 	q := f.query
 	q.KeysOnly, q.Fields, q.PageSize = false, []string{audit.FieldEndTime}, 1
 	q.Sort = audit.Sort{Field: audit.FieldEndTime, Descending: true}
-	values, err := searchValues(q)
+	values, err := f.sessions.searchValues(q)
 	if err != nil {
 		return false, err
 	}
@@ -428,7 +428,7 @@ func (w *followWalk) values(narrow func(*audit.Query, time.Time), offset int) (u
 	for _, field := range []string{audit.FieldActive, audit.FieldEndTime, w.field} {
 		q = withField(q, field)
 	}
-	values, err := searchValues(q)
+	values, err := w.f.sessions.searchValues(q)
 	if err == nil {
 		values.Set("offset", strconv.Itoa(offset))
 	}
@@ -561,9 +561,9 @@ func markOf(key string) uint64 {
 
 // queryMark returns the mark of the parts of a query that select sessions.
 func queryMark(q audit.Query) (string, error) {
-	values, err := searchValues(audit.Query{Filter: q.Filter, Content: q.Content, Start: q.Start, KeysOnly: true})
+	values, err := audit.Query{Filter: q.Filter, Content: q.Content, Start: q.Start, KeysOnly: true}.Values()
 	if err != nil {
-		return "", err
+		return "", badQuery(err)
 	}
 	sum := sha256.Sum256([]byte(values.Encode()))
 	return hex.EncodeToString(sum[:16]), nil

@@ -77,10 +77,10 @@ func WithoutSnapshot() SearchOption {
 // order in addition to the fields of the query.
 func (s *AuditSessions) Search(ctx context.Context, query audit.Query, options ...SearchOption) *AuditSearch {
 	search := &AuditSearch{sessions: s, ctx: ctx, query: query}
-	search.err = badQuery(query.Validate())
+	search.err = s.client.at(badQuery(query.Validate()))
 	for option := range given(options) {
 		if err := option.applySearch(search); err != nil && search.err == nil {
-			search.err = errorf("sps: %s: %w", auditSessionsPath.Text, err)
+			search.err = s.failed(err)
 		}
 	}
 	if search.query.Sort == (audit.Sort{}) {
@@ -471,7 +471,7 @@ const maxRereads = 100
 // readPiece reads what the basic search shows of a part: up to searchCeiling sessions.
 // full means that there may be more.
 func (r *searchRun) readPiece() (full bool, err error) {
-	values, err := searchValues(r.query())
+	values, err := r.search.sessions.searchValues(r.query())
 	if err != nil {
 		return false, err
 	}
@@ -662,7 +662,7 @@ func vanished(err error) bool {
 
 // readSnapshot reads the current part in a snapshot.
 func (r *searchRun) readSnapshot(id string) error {
-	values, err := searchValues(r.query())
+	values, err := r.search.sessions.searchValues(r.query())
 	if err != nil {
 		return err
 	}
@@ -701,7 +701,7 @@ func (s *AuditSearch) WriteCSV(w io.Writer) (rows int, err error) {
 	case s.err != nil:
 		return 0, s.err
 	case len(fields) > 0 && fields[0] == audit.AllFields, len(fields) == 0 && !s.query.KeysOnly:
-		return 0, fmt.Errorf("sps: %s: %w", auditSessionsPath.Text, invalid("name the columns of the CSV in Query.Fields"))
+		return 0, s.sessions.failed(invalid("name the columns of the CSV in Query.Fields"))
 	}
 	out := csv.NewWriter(w)
 	if err := out.Write(append([]string{"key"}, fields...)); err != nil {

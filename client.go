@@ -617,7 +617,7 @@ func (c *Client) Invoke(ctx context.Context, method, path string, body any, opti
 	}
 	k, err := newInvocation(method, path, body, options)
 	if err != nil {
-		return nil, err
+		return nil, c.at(err)
 	}
 	if k.method != http.MethodGet {
 		switch {
@@ -654,12 +654,12 @@ func (c *Client) Download(ctx context.Context, path string, w io.Writer, options
 	}
 	k, err := newInvocation(http.MethodGet, path, nil, nil)
 	if err != nil {
-		return 0, err
+		return 0, c.at(err)
 	}
 	k.class, k.sink = classDownload, &sink{w: w, moved: func(int64, int64) {}}
 	for option := range given(options) {
 		if err := option.applyDownload(k); err != nil {
-			return 0, err
+			return 0, c.at(err)
 		}
 	}
 	if k.header.Get("Accept") == "" {

@@ -58,7 +58,7 @@ func (e *endpoint) usable(r reader) error {
 		return fmt.Errorf("sps: %w", invalid("a handle without an endpoint: use a field of a Client or a Transaction, NewSingleton or NewCollection"))
 	}
 	if e.err != nil {
-		return e.err
+		return r.at(e.err)
 	}
 	return r.made()
 }
@@ -79,7 +79,8 @@ func (e *endpoint) item(r reader, key string) (apiPath, error) {
 	if err := e.usable(r); err != nil {
 		return apiPath{}, err
 	}
-	return itemPath(e.path, key)
+	path, err := itemPath(e.path, key)
+	return path, r.at(err)
 }
 
 // get reads the object of a singleton.
@@ -110,7 +111,7 @@ func (e *endpoint) visit(ctx context.Context, r reader, options []RequestOption,
 		first, err = firstPage(e.path, options)
 	}
 	if err != nil {
-		see(nil, err)
+		see(nil, r.at(err))
 		return
 	}
 	allItems(ctx, r, first)(see)
@@ -142,7 +143,7 @@ func (e *endpoint) getByName(ctx context.Context, r reader, name string, into pa
 		return err
 	}
 	if name == "" {
-		return fmt.Errorf("sps: GET %s: %w", e.path.Text, invalid("the name is empty"))
+		return r.at(fmt.Errorf("sps: GET %s: %w", e.path.Text, invalid("the name is empty")))
 	}
 	var found *item
 	for item, err := range allItems(ctx, r, newRead(e.path, nil)) {

@@ -243,15 +243,18 @@ func (e *Error) mayBeExecuted() bool {
 	return redirected || e.Status >= 500 && e.Status != http.StatusNotImplemented && !e.kind().documented()
 }
 
-// Error returns one line that names the appliance, the operation, the type, the status
-// and the message.
+// Error returns one line that names the appliance, the operation, the type, the status,
+// the message and a remedy.
 func (e *Error) Error() string {
 	text, said := e.words()
 	for _, part := range said {
 		text += ": " + part
 	}
 	if e.OutcomeUnknown {
-		text += "; " + ErrOutcomeUnknown.Error()
+		return text + "; " + ErrOutcomeUnknown.Error()
+	}
+	if remedy := e.remedy(); remedy != "" {
+		text += "; " + remedy
 	}
 	return text
 }
@@ -374,14 +377,18 @@ func (e *TransportError) Is(target error) bool {
 	return ok && kind != "" && kind == e.meaning()
 }
 
-// Error returns one line that names the appliance, the operation and the cause.
+// Error returns one line that names the appliance, the operation, the cause and, where
+// one is known, a remedy.
 func (e *TransportError) Error() string {
 	text := operation(e.Host, e.Method, e.Path) + e.cause()
 	if e.Attempts > 1 {
 		text += fmt.Sprintf(" (%d attempts)", e.Attempts)
 	}
 	if e.OutcomeUnknown {
-		text += "; " + ErrOutcomeUnknown.Error()
+		return text + "; " + ErrOutcomeUnknown.Error()
+	}
+	if remedy := e.remedy(); remedy != "" {
+		text += "; " + remedy
 	}
 	return text
 }
@@ -738,11 +745,14 @@ func apart(err error) (host, text string) {
 	text = plain(err)
 	var refused *Error
 	var broken *TransportError
+	var local *located
 	switch {
 	case errors.As(err, &refused):
 		host = refused.Host
 	case errors.As(err, &broken):
 		host = broken.Host
+	case errors.As(err, &local):
+		host = local.host
 	}
 	if rest, ok := strings.CutPrefix(text, host+": "); ok && host != "" {
 		return host, rest

@@ -302,7 +302,8 @@ func (s FirmwareSlots) path(key string) (apiPath, error) {
 	if err := checkSlotKey(slotsPath, key); err != nil {
 		return apiPath{}, s.client.fail(slotsPath.Text, err)
 	}
-	return itemPath(slotsPath, key)
+	path, err := itemPath(slotsPath, key)
+	return path, s.client.at(err)
 }
 
 // slotID makes the slot_id of a request. It is a number if the key is a plain decimal, as

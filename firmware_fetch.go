@@ -251,11 +251,11 @@ func (f FirmwareFetches) remove(ctx context.Context, key string, allowed func(Jo
 func (f FirmwareFetches) Wait(ctx context.Context, key string, options ...WaitOption) (*FirmwareFetch, error) {
 	o, err := newWait(5*time.Second, 2*time.Hour, options)
 	if err != nil {
-		return nil, err
+		return nil, f.client.at(err)
 	}
 	fetch, finished, err := f.jobs().wait(ctx, key, o)
 	if err == nil && !finished {
-		return nil, &FirmwareFetchError{*fetch}
+		return nil, f.client.at(&FirmwareFetchError{*fetch})
 	}
 	return fetch, err
 }

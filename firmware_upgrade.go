@@ -152,7 +152,11 @@ type FirmwareUpgradeError struct {
 
 // Error returns the step, the cause and the state of the appliance.
 func (e *FirmwareUpgradeError) Error() string {
-	text := fmt.Sprintf("sps: upgrade stopped at %s: %s", e.Step, plain(causeOf(e.Err)))
+	host, cause := apart(causeOf(e.Err))
+	if host != "" {
+		host += ": "
+	}
+	text := fmt.Sprintf("sps: %supgrade stopped at %s: %s", host, e.Step, cause)
 	if e.Left != "" {
 		text += "; " + e.Left
 	}
@@ -296,7 +300,7 @@ func (f Firmware) WaitForVersion(ctx context.Context, version string, options ..
 		option.applyVersionWait(o)
 	}
 	if err := o.complete(10*time.Second, 30*time.Minute); err != nil {
-		return nil, err
+		return nil, f.client.at(err)
 	}
 	return f.waitForVersion(ctx, version, o)
 }
@@ -477,7 +481,7 @@ func (f Firmware) Upgrade(ctx context.Context, from UpgradeSource, options ...Up
 		option.applyUpgrade(u)
 	}
 	if err := f.upgrade(ctx, u, from); err != nil {
-		return u.report, &FirmwareUpgradeError{Step: u.step, Left: u.left(err), Err: err}
+		return u.report, &FirmwareUpgradeError{Step: u.step, Left: u.left(err), Err: f.client.at(err)}
 	}
 	return u.report, nil
 }
@@ -488,7 +492,7 @@ func (f Firmware) upgrade(ctx context.Context, u *upgrade, from UpgradeSource) e
 		return invalid("the upgrade has no source: pass FromSlot, FromFile, FromImage or FromURL")
 	}
 	if _, err := newWait(0, 0, u.waiting); err != nil {
-		return err
+		return f.client.at(err)
 	}
 	image := from.source()
 	if image.check != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -135,6 +136,61 @@ func (e *Error) busy() bool {
 		return false
 	}
 	return e.Status >= 500
+}
+
+// remedies are the last words of the text of a refusal, by its type.
+// docs/reference/errors.md says more.
+var remedies = map[ErrorType]string{
+	AuthenticationFailure:                  "check the user name and the password",
+	Unauthenticated:                        "log in again",
+	Unauthorized:                           "give the user this right on the appliance, or use another user",
+	NotFound:                               "check the path and the key",
+	ResourceNotFound:                       "check the path and the key",
+	SyntacticError:                         "correct the value",
+	SemanticError:                          "correct what Faults lists",
+	InvalidRequestBody:                     "send a JSON object",
+	IncompleteRequestBodyError:             "add what is missing",
+	MethodNotAllowed:                       "use a method that this endpoint supports",
+	OpenTransactionError:                   "commit or roll back that transaction first",
+	ForbiddenActionError:                   "check the state of the appliance",
+	FirmwareTestFailed:                     "remove the cause on the appliance, then test again",
+	MissingCredentialStringError:           "pass the credential string",
+	MissingProductInstanceError:            "pass the product instance",
+	StarlingJoinInfoIsReadOnlyError:        "use Client.Starling to join and unjoin",
+	StarlingJoinIsInUseByRemoteAccessError: "disable remote access first",
+	RemoteAccessDependsOnStarlingJoinError: "join Starling first",
+}
+
+// remedy returns what the reader of a refusal can do, or "" if the error around it says
+// that or nothing is known.
+func (e *Error) remedy() string {
+	switch remedy := remedies[e.kind()]; {
+	case e.meant != "" || e.over:
+		return ""
+	case remedy != "":
+		return remedy
+	case e.busy():
+		return "try again later"
+	case e.kind() == "" && e.meaning() == KindUnavailable:
+		return "check that this is the address of an SPS appliance"
+	}
+	return ""
+}
+
+// remedy returns what the reader can do about a request without an answer, or "" if the
+// cause says that or nothing is known.
+func (e *TransportError) remedy() string {
+	var name *net.DNSError
+	var dial *net.OpError
+	switch {
+	case e.meant != "" || e.ended():
+		return ""
+	case errors.As(e.Err, &name):
+		return "check the name of the host"
+	case errors.As(e.Err, &dial) && dial.Op == "dial":
+		return "check the host, the port and the network"
+	}
+	return ""
 }
 
 // meaning returns the kind of a request without an answer, or "" if its caller ended it.

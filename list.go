@@ -354,6 +354,7 @@ type parts struct {
 // reader is what clients and transactions have in common.
 type reader interface {
 	made() error
+	at(err error) error
 	read(ctx context.Context, path apiPath, query url.Values) (*answer, error)
 	get(ctx context.Context, k *call) (*answer, error)
 }

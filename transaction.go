@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
@@ -221,6 +222,33 @@ func (tx *Transaction) made() error {
 	return nil
 }
 
+// at adds the name of the appliance to an error that does not name it.
+func (c *Client) at(err error) error {
+	if err == nil || c.made() != nil || strings.HasPrefix(plain(err), c.transport.host+": ") {
+		return err
+	}
+	return &located{c.transport.host, err}
+}
+
+func (tx *Transaction) at(err error) error {
+	if tx.made() != nil {
+		return err
+	}
+	return tx.client.at(err)
+}
+
+// located is an error with the name of the appliance that it concerns.
+type located struct {
+	host string
+	err  error
+}
+
+func (l *located) Error() string { return "sps: " + l.host + ": " + plain(l.err) }
+
+func (l *located) Unwrap() error { return l.err }
+
+func (l *located) LogValue() slog.Value { return logged(l) }
+
 // fail makes an error that names the appliance and the operation.
 func (c *Client) fail(what string, err error) error {
 	if unmade := c.made(); unmade != nil {
@@ -238,7 +266,7 @@ func (tx *Transaction) Invoke(ctx context.Context, method, path string, body any
 	}
 	k, err := newInvocation(method, path, body, options)
 	if err != nil {
-		return nil, err
+		return nil, tx.at(err)
 	}
 	if k.method != http.MethodGet {
 		if !k.path.Below(transactional...) {

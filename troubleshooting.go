@@ -85,11 +85,11 @@ func (s SupportBundles) Start(ctx context.Context) (key string, err error) {
 func (s SupportBundles) Wait(ctx context.Context, key string, options ...WaitOption) (*SupportBundle, error) {
 	o, err := newWait(10*time.Second, 30*time.Minute, options)
 	if err != nil {
-		return nil, err
+		return nil, s.client.at(err)
 	}
 	bundle, finished, err := s.jobs().wait(ctx, key, o)
 	if err == nil && !finished {
-		return nil, &SupportBundleError{*bundle}
+		return nil, s.client.at(&SupportBundleError{*bundle})
 	}
 	return bundle, err
 }
@@ -99,7 +99,7 @@ func (s SupportBundles) Wait(ctx context.Context, key string, options ...WaitOpt
 func (s SupportBundles) Download(ctx context.Context, key string, w io.Writer, options ...DownloadOption) (int64, error) {
 	path, err := itemPath(supportBundlePath, key)
 	if err != nil {
-		return 0, err
+		return 0, s.client.at(err)
 	}
 	return s.client.Download(ctx, "/api/"+path.Escaped+"/download", w, options...)
 }
@@ -113,7 +113,7 @@ func (s SupportBundles) Download(ctx context.Context, key string, w io.Writer, o
 func (s SupportBundles) Delete(ctx context.Context, key string) error {
 	path, err := itemPath(supportBundlePath, key)
 	if err != nil {
-		return err
+		return s.client.at(err)
 	}
 	look := func(ctx context.Context) (bool, string, error) {
 		now, err := s.Get(ctx, key)

@@ -186,7 +186,7 @@ func (c *Client) WaitReady(ctx context.Context, options ...WaitOption) error {
 	}
 	o, err := newWait(10*time.Second, 30*time.Minute, options)
 	if err != nil {
-		return err
+		return c.at(err)
 	}
 	ctx, cancel := o.bound(ctx)
 	defer cancel()
@@ -335,7 +335,7 @@ func (j jobs[T]) list(ctx context.Context) ([]T, error) {
 func (j jobs[T]) get(ctx context.Context, key string) (*T, error) {
 	path, err := itemPath(j.path, key)
 	if err != nil {
-		return nil, err
+		return nil, j.client.at(err)
 	}
 	a, err := j.client.read(ctx, path, nil)
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 	"testing"
 )
 
-// answers are what a server gives, by method and path.
+// answers are the responses of a server, by method and path.
 type answers map[string]answer
 
 type answer struct {
@@ -22,7 +22,8 @@ type answer struct {
 	body   []byte
 }
 
-// sample reads an answer of the guide, without the spaces between its tokens.
+// sample reads a sample response of the REST API guide, and removes the white space between
+// its tokens.
 func sample(tb testing.TB, name string) []byte {
 	tb.Helper()
 	data, err := os.ReadFile("../testdata/" + name + ".json")
@@ -47,7 +48,7 @@ const (
 	loginPath       = "authentication"
 )
 
-// applianceAnswers are the answers of an appliance that does not change.
+// applianceAnswers returns the responses of an appliance whose state does not change.
 func applianceAnswers(tb testing.TB) answers {
 	tb.Helper()
 	done := []byte(`{"meta":{"href":"/api/transaction","parent":"/api"}}`)
@@ -69,10 +70,11 @@ func applianceAnswers(tb testing.TB) answers {
 	}
 }
 
-// slotAnswer has 250 bytes.
+// slotAnswer is a response of 250 bytes.
 var slotAnswer = []byte(`{"body":{"after_reboot":false,"current":true,"upgrade_news":null,"upgrade_notes":"Read the upgrade guide before this upgrade, with care.","version":"7.4.0"},"key":"1","meta":{"href":"/api/firmware/slots/1","parent":"/api/firmware/slots","a":"b"}}`)
 
-// storesAnswer is a list of trust stores, each with the certificate of the guide.
+// storesAnswer returns a list of n trust stores. Each has the certificate of the sample in
+// the REST API guide.
 func storesAnswer(tb testing.TB, n int) []byte {
 	tb.Helper()
 	var one struct {
@@ -106,7 +108,7 @@ func storesAnswer(tb testing.TB, n int) []byte {
 	return data
 }
 
-// of returns the answer to a request.
+// of returns the response to a request.
 func (a answers) of(method, path string) answer {
 	if found, ok := a[method+" "+path]; ok {
 		return found
@@ -122,8 +124,8 @@ func (a answers) header(method, path string, body []byte) http.Header {
 	return header
 }
 
-// memory answers in the same process, without a connection. It is the same for
-// everybody who is measured.
+// memory is an http.RoundTripper that responds in the same process, without a connection.
+// All compared clients use it.
 type memory struct{ answers answers }
 
 func (m memory) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -141,7 +143,7 @@ func (m memory) RoundTrip(r *http.Request) (*http.Response, error) {
 	}, nil
 }
 
-// ServeHTTP gives the same answers over a connection.
+// ServeHTTP sends the same responses over a connection.
 func (m memory) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.Copy(io.Discard, r.Body)
 	found := m.answers.of(r.Method, r.URL.Path)
@@ -153,7 +155,7 @@ func (m memory) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(found.body)
 }
 
-// serve starts a server on loopback.
+// serve starts a TLS server on loopback with the responses.
 func serve(tb testing.TB, a answers) *httptest.Server {
 	tb.Helper()
 	server := httptest.NewTLSServer(memory{a})

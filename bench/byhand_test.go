@@ -12,9 +12,8 @@ import (
 	newjson "github.com/go-json-experiment/json"
 )
 
-// byHand is what somebody writes who has no SDK: net/http, a struct for each answer,
-// errors checked, bodies closed. It logs in once before, and knows neither retries nor
-// re-logins.
+// byHand is a client without the SDK. It uses net/http and a struct for each response, checks
+// errors and closes bodies. It has a session that does not expire, and makes no retries.
 type byHand struct {
 	client  *http.Client
 	url     string // up to /api/
@@ -22,7 +21,7 @@ type byHand struct {
 	codec
 }
 
-// codec is the JSON package that it is written with.
+// codec has the functions of a JSON package.
 type codec struct {
 	decode func(io.Reader, any) error
 	encode func(any) ([]byte, error)
@@ -54,13 +53,13 @@ type handError struct {
 
 func (e *handError) Error() string { return fmt.Sprintf("%d %s: %s", e.Status, e.Type, e.Message) }
 
-// handTestFailed are the details of a firmware test that failed.
+// handTestFailed has the details of a failed firmware test.
 type handTestFailed struct {
 	ExitCode    int    `json:"exit_code"`
 	TestSummary string `json:"test_summary"`
 }
 
-// do sends a request and decodes the answer into out.
+// do sends a request and decodes the response into out.
 func (h *byHand) do(ctx context.Context, method, path string, in, out any) error {
 	var body io.Reader
 	if in != nil {
@@ -178,7 +177,7 @@ func (h *byHand) stores(ctx context.Context) ([]handStore, error) {
 	return out.Items, nil
 }
 
-// testSlot returns the details of a test that failed.
+// testSlot runs a firmware test, and returns the details of its failure.
 func (h *byHand) testSlot(ctx context.Context) (*handTestFailed, error) {
 	err := h.do(ctx, http.MethodPost, testPath, map[string]int{"slot_id": 2}, nil)
 	var failure *handError
@@ -192,7 +191,7 @@ func (h *byHand) testSlot(ctx context.Context) (*handTestFailed, error) {
 	return nil, err
 }
 
-// update switches one alert on, in a transaction.
+// update enables one alert in a transaction.
 func (h *byHand) update(ctx context.Context) error {
 	if err := h.do(ctx, http.MethodPost, transactionPath, struct{}{}, nil); err != nil {
 		return err

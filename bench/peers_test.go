@@ -15,14 +15,14 @@ import (
 	"github.com/go-sps/sps"
 )
 
-// The answers that the peers read, of 250 bytes each.
+// The responses that the other SDKs read. Each has about 250 bytes.
 var (
 	locationAnswer = []byte(`{"location":{"id":1,"name":"fsn1","description":"Falkenstein DC Park 1, Germany, with a text that fills the answer up to its size","country":"DE","city":"Falkenstein","latitude":50.47612,"longitude":12.370071,"network_zone":"eu-central","a":"bcdefghijk"}}`)
 	labelAnswer    = []byte(`{"id":208045946,"node_id":"MDU6TGFiZWwyMDgwNDU5NDY=","url":"https://api.example.com/repos/octocat/Hello-World/labels/bug","name":"bug","description":"Something is not working, and a text that fills the answer up","color":"f29513","default":true}`)
 	contactsAnswer = []byte(`{"account":{"email":"admin@example.com","fallbackEmail":"ops@example.com","needsVerification":false},"support":{"email":"support@example.com","needsVerification":false},"security":{"email":"security-team@example.com","needsVerification":false},"a":"b"}`)
 )
 
-// bare is the same read with net/http and encoding/json alone.
+// bare makes the same read with net/http and encoding/json, without an SDK.
 func bare[T any](ctx context.Context, client *http.Client, address string) (*T, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
@@ -40,8 +40,8 @@ func bare[T any](ctx context.Context, client *http.Client, address string) (*T, 
 	return &out, nil
 }
 
-// BenchmarkPeers is each SDK's own typed read of 250 bytes, made as its README makes
-// it, beside a bare read into the same type.
+// BenchmarkPeers compares the typed read of each SDK, as its README shows it, with a read
+// into the same type without an SDK. Each response has about 250 bytes.
 func BenchmarkPeers(b *testing.B) {
 	ctx := b.Context()
 	given := applianceAnswers(b)
@@ -118,7 +118,7 @@ func BenchmarkPeers(b *testing.B) {
 	}
 }
 
-// TestAnswers holds the answers of the peers' benchmark to one size.
+// TestAnswers checks that the responses of BenchmarkPeers have about the same size.
 func TestAnswers(t *testing.T) {
 	for name, body := range map[string][]byte{"slot": slotAnswer, "location": locationAnswer, "label": labelAnswer, "contacts": contactsAnswer} {
 		if len(body) < 245 || len(body) > 255 {

@@ -14,7 +14,7 @@ import (
 	"github.com/go-sps/sps"
 )
 
-// rival is one who does the same work.
+// rival is one of several implementations of the same work.
 type rival struct {
 	name string
 	run  func() error
@@ -25,7 +25,7 @@ func compare(b *testing.B, rivals []rival) {
 	for _, r := range rivals {
 		b.Run(r.name, func(b *testing.B) {
 			b.ReportAllocs()
-			runtime.GC() // what the one before has left
+			runtime.GC() // frees the memory of the rival before
 			start := cpuTime()
 			for b.Loop() {
 				if err := r.run(); err != nil {
@@ -37,7 +37,7 @@ func compare(b *testing.B, rivals []rival) {
 	}
 }
 
-// setting is where a request goes: memory or a server on loopback.
+// setting has the clients for one place of the server: in memory, or on loopback.
 type setting struct {
 	name    string
 	sdk     *sps.Client
@@ -80,7 +80,7 @@ func connect(tb testing.TB, host string, options ...sps.Option) *sps.Client {
 	return c
 }
 
-// everywhere compares the SDK with what is written by hand, in each setting.
+// everywhere compares the SDK with the code by hand in each setting.
 func everywhere(b *testing.B, sdk func(context.Context, *sps.Client) error, hand func(context.Context, *byHand) error) {
 	ctx := b.Context()
 	for _, s := range settings(b) {
@@ -94,15 +94,15 @@ func everywhere(b *testing.B, sdk func(context.Context, *sps.Client) error, hand
 	}
 }
 
-// must turns an answer that is not what it should be into an error.
+// must returns err, or an error if the response is not the expected one.
 func must(err error, ok func() bool) error {
 	if err == nil && !ok() {
-		return errors.New("the answer is not what was asked for")
+		return errors.New("the response is not the expected one")
 	}
 	return err
 }
 
-// BenchmarkTrafficAlerts is a typed read of 1.1 KB.
+// BenchmarkTrafficAlerts measures a typed read of 1.1 KB.
 func BenchmarkTrafficAlerts(b *testing.B) {
 	everywhere(b,
 		func(ctx context.Context, c *sps.Client) error {
@@ -115,7 +115,7 @@ func BenchmarkTrafficAlerts(b *testing.B) {
 		})
 }
 
-// BenchmarkSlots is a list of five.
+// BenchmarkSlots measures a list of five firmware slots.
 func BenchmarkSlots(b *testing.B) {
 	everywhere(b,
 		func(ctx context.Context, c *sps.Client) error {
@@ -128,7 +128,7 @@ func BenchmarkSlots(b *testing.B) {
 		})
 }
 
-// BenchmarkTrustStores is a list of 1,000 with a certificate each.
+// BenchmarkTrustStores measures a list of 1,000 trust stores with a certificate each.
 func BenchmarkTrustStores(b *testing.B) {
 	everywhere(b,
 		func(ctx context.Context, c *sps.Client) error {
@@ -141,7 +141,7 @@ func BenchmarkTrustStores(b *testing.B) {
 		})
 }
 
-// BenchmarkTestFailed is an error answer, decoded with its details.
+// BenchmarkTestFailed measures an error response, which is decoded with its details.
 func BenchmarkTestFailed(b *testing.B) {
 	everywhere(b,
 		func(ctx context.Context, c *sps.Client) error {
@@ -155,7 +155,7 @@ func BenchmarkTestFailed(b *testing.B) {
 		})
 }
 
-// BenchmarkTransaction is a whole transaction with one update.
+// BenchmarkTransaction measures a whole transaction with one update.
 func BenchmarkTransaction(b *testing.B) {
 	everywhere(b,
 		func(ctx context.Context, c *sps.Client) error {
@@ -168,7 +168,7 @@ func BenchmarkTransaction(b *testing.B) {
 		func(ctx context.Context, h *byHand) error { return h.update(ctx) })
 }
 
-// BenchmarkError is an answer that is an error beside one that is not, of the same
+// BenchmarkError compares an error response with a successful response of the same
 // endpoint.
 func BenchmarkError(b *testing.B) {
 	ctx := b.Context()
@@ -192,8 +192,8 @@ func BenchmarkError(b *testing.B) {
 	})
 }
 
-// BenchmarkUpdate is a lossless update of 1 MB with one change, in a transaction that
-// is open, beside decoding and encoding the same once.
+// BenchmarkUpdate compares a lossless update of 1 MB with one change, in an open
+// transaction, with decoding and encoding the same body once.
 func BenchmarkUpdate(b *testing.B) {
 	ctx := b.Context()
 	type host struct {
@@ -249,8 +249,9 @@ func BenchmarkUpdate(b *testing.B) {
 	}
 }
 
-// BenchmarkUpdateList is an update of a list of 100,000, in a transaction that is open,
-// for each kind of change in which it is hard to tell which element was which.
+// BenchmarkUpdateList measures updates of a list of 100,000 elements in an open transaction.
+// It has a sub-benchmark for each kind of change after which it is hard to match the new
+// elements with the old ones.
 func BenchmarkUpdateList(b *testing.B) {
 	type row struct {
 		Key     string `json:"key,omitempty"`
@@ -286,7 +287,7 @@ func BenchmarkUpdateList(b *testing.B) {
 	})
 }
 
-// updateList is one of [BenchmarkUpdateList].
+// updateList runs a sub-benchmark of [BenchmarkUpdateList].
 func updateList[T any](b *testing.B, name string, list any, change func([]T) []T) {
 	b.Run(name, func(b *testing.B) {
 		body, err := json.Marshal(list)

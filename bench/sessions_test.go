@@ -18,13 +18,14 @@ import (
 	"github.com/go-sps/sps/spstest"
 )
 
-// sessionCount is how many sessions are iterated over, in pages of 500.
+// sessionCount is the number of sessions in an iteration. A page has 500 sessions.
 const sessionCount = 100_000
 
-// sessionPages is an appliance that gives what a simulated one has given to a search.
+// sessionPages is an http.RoundTripper that replays the responses of a simulated appliance to
+// a search.
 type sessionPages map[string][]byte
 
-// pageOf tells the requests of a search apart.
+// pageOf returns a key that differs for each request of a search.
 func pageOf(r *http.Request) string {
 	if strings.HasSuffix(r.URL.Path, "/sessions") {
 		return "page" + r.URL.Query().Get("search_after")
@@ -43,7 +44,7 @@ func (p sessionPages) RoundTrip(r *http.Request) (*http.Response, error) {
 	}, nil
 }
 
-// recording keeps the answers of a simulated appliance.
+// recording is an http.RoundTripper that stores the responses of a simulated appliance.
 type recording struct {
 	appliance *spstest.Appliance
 	pages     sessionPages
@@ -85,7 +86,8 @@ var recordedPages = sync.OnceValues(func() (sessionPages, error) {
 	return r.pages, nil
 })
 
-// BenchmarkSessions iterates over 100,000 sessions in pages of 500, with all fields.
+// BenchmarkSessions measures an iteration over 100,000 sessions in pages of 500, with all
+// fields.
 func BenchmarkSessions(b *testing.B) {
 	pages, err := recordedPages()
 	if err != nil {
@@ -101,7 +103,8 @@ func BenchmarkSessions(b *testing.B) {
 	}
 	compare(b, []rival{
 		{"sps", func() error {
-			// A client of its own: one notices that it is given its old snapshot.
+			// Each run has a new client, because a client detects that it receives its old
+			// snapshot again.
 			c, err := sps.Connect(b.Context(), "sps1.example.com", sps.ExistingSession(sps.NewSecretString(session)), transport)
 			if err != nil {
 				return err
@@ -131,7 +134,7 @@ func BenchmarkSessions(b *testing.B) {
 	})
 }
 
-// cpuTime is what this process has used, in seconds.
+// cpuTime returns the CPU time that this process has used, in seconds.
 func cpuTime() float64 {
 	var usage syscall.Rusage
 	if syscall.Getrusage(syscall.RUSAGE_SELF, &usage) != nil {

@@ -10,15 +10,15 @@ import (
 	"testing"
 )
 
-// BenchmarkWeight weighs endpoints in the stripped binary of a program: those that it lists
-// and updates, and those that the package describes and it does not use. It builds four
-// programs, once.
+// BenchmarkWeight measures by how many bytes an endpoint makes the stripped binary of a
+// program larger: an endpoint that the program lists and updates, and an endpoint of the
+// package that the program does not use. It builds four programs once.
 func BenchmarkWeight(b *testing.B) {
 	const few, many = 1, 61
 	for _, c := range []struct {
 		name  string
 		build func(dir string, n int) (overlay map[string]string, err error)
-		most  int64 // bytes each
+		most  int64 // bytes for each endpoint
 	}{
 		{"used", used, 8 << 10},
 		{"not used", unused, 1 << 10},
@@ -26,12 +26,12 @@ func BenchmarkWeight(b *testing.B) {
 		each := (weigh(b, c.build, many) - weigh(b, c.build, few)) / (many - few)
 		b.ReportMetric(float64(each), strings.ReplaceAll(c.name, " ", "-")+"-B/endpoint")
 		if each > c.most {
-			b.Errorf("an endpoint that is %s weighs %d bytes, more than %d", c.name, each, c.most)
+			b.Errorf("an endpoint that is %s adds %d bytes to the binary, more than %d", c.name, each, c.most)
 		}
 	}
 }
 
-// body is a type as an endpoint of the configuration has it.
+// body is the Go source of a typical type for the body of an endpoint.
 const body = `type T%d struct {
 	Name    string   ` + "`json:\"name_%[1]d\"`" + `
 	Enabled bool     ` + "`json:\"enabled\"`" + `
@@ -39,7 +39,7 @@ const body = `type T%d struct {
 }
 `
 
-// used is a program that lists and updates n endpoints.
+// used writes a program that lists and updates n endpoints.
 func used(dir string, n int) (map[string]string, error) {
 	var types, calls strings.Builder
 	for i := range n {
@@ -56,7 +56,8 @@ func used(dir string, n int) (map[string]string, error) {
 	return nil, program(dir, types.String(), calls.String())
 }
 
-// unused is a program that uses none of n endpoints, which stand in the package.
+// unused writes a program that does not use the n endpoints that it adds to package sps by an
+// overlay.
 func unused(dir string, n int) (map[string]string, error) {
 	var types, described, fields, made strings.Builder
 	for i := range n {
@@ -79,7 +80,7 @@ func unused(dir string, n int) (map[string]string, error) {
 	return map[string]string{filepath.Join(root, "zz_weights.go"): file}, program(dir, "", "\tprintln(client.Host())\n")
 }
 
-// program writes a program that does something with a client.
+// program writes the source of a program with a client, the given types and the given calls.
 func program(dir, types, calls string) error {
 	source := `package main
 
@@ -100,7 +101,7 @@ func main() {
 	return os.WriteFile(filepath.Join(dir, "main.go"), []byte(source), 0o600)
 }
 
-// weigh returns the size of a program with n endpoints.
+// weigh builds a program with n endpoints, and returns the size of its binary.
 func weigh(t testing.TB, build func(string, int) (map[string]string, error), n int) int64 {
 	t.Helper()
 	dir := t.TempDir()

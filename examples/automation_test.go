@@ -1,6 +1,6 @@
 package examples
 
-// This file shows how to test automation of your own against a simulated appliance.
+// This file shows how to test your own code against a simulated appliance.
 
 import (
 	"context"
@@ -11,7 +11,7 @@ import (
 	"github.com/go-sps/sps/spstest"
 )
 
-// enableAlert is what is to be tested; it is in another file of your program.
+// enableAlert is the code under test. In your program it is in another file.
 func enableAlert(ctx context.Context, client *sps.Client, alert sps.TrafficAlert, ticket string) error {
 	return client.Transaction(ctx, func(ctx context.Context, tx *sps.Transaction) error {
 		return tx.Alerting.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error {
@@ -20,7 +20,7 @@ func enableAlert(ctx context.Context, client *sps.Client, alert sps.TrafficAlert
 	}, sps.WithMessage(ticket))
 }
 
-// connect logs in to an appliance of a test, and logs out at its end.
+// connect logs in to the simulated appliance, and logs out at the end of the test.
 func connect(t *testing.T, appliance *spstest.Appliance) *sps.Client {
 	t.Helper()
 	client, err := sps.Connect(t.Context(), appliance.Addr(),
@@ -33,10 +33,11 @@ func connect(t *testing.T, appliance *spstest.Appliance) *sps.Client {
 	return client
 }
 
-// TestEnableAlert looks at what the appliance has in the end.
+// TestEnableAlert checks the configuration of the appliance and its change log after the
+// call, for each release that can be simulated.
 func TestEnableAlert(t *testing.T) {
 	t.Parallel()
-	for _, profile := range spstest.Profiles() { // releases behave differently
+	for _, profile := range spstest.Profiles() { // the releases of the appliance differ
 		t.Run(profile, func(t *testing.T) {
 			t.Parallel()
 			appliance := spstest.NewServer(t, spstest.WithProfile(profile))
@@ -56,7 +57,8 @@ func TestEnableAlert(t *testing.T) {
 	}
 }
 
-// TestLocked has somebody else hold the configuration.
+// TestLocked checks that enableAlert returns ErrLocked if somebody else holds the
+// configuration lock.
 func TestLocked(t *testing.T) {
 	t.Parallel()
 	appliance := spstest.NewServer(t)
@@ -67,8 +69,8 @@ func TestLocked(t *testing.T) {
 	}
 }
 
-// TestLostAnswer cuts the connection in the middle of the write. The fault must apply, or
-// the test fails at its end.
+// TestLostAnswer cuts the connection after the appliance has executed the write, and checks
+// that enableAlert rolls back. The test also fails if the fault does not apply to a request.
 func TestLostAnswer(t *testing.T) {
 	t.Parallel()
 	appliance := spstest.NewServer(t)

@@ -1,3 +1,3 @@
-// Package examples has the examples: each is a program of one file, in a folder of its own,
-// and automation_test.go shows how to test automation of your own.
+// Package examples contains example programs. Each program is one file in its own directory.
+// automation_test.go shows how to test a program that uses the SDK.
 package examples

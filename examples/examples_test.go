@@ -9,8 +9,9 @@ import (
 	"testing"
 )
 
-// TestExamples runs each example without arguments, on the simulated appliance, and looks
-// whether it is one file of at most 100 lines that needs nothing but the module.
+// TestExamples runs each example without arguments, so that it uses a simulated appliance. It
+// checks that each example succeeds, prints something, and is one file of at most 100 lines
+// that does not import internal packages.
 func TestExamples(t *testing.T) {
 	t.Parallel()
 	folders, err := filepath.Glob("*/main.go")
@@ -29,14 +30,14 @@ func TestExamples(t *testing.T) {
 				t.Errorf("it has %d lines", n)
 			}
 			if bytes.Contains(content, []byte("/internal/")) {
-				t.Error("it imports something internal")
+				t.Error("it imports an internal package")
 			}
 			files, _ := filepath.Glob(filepath.Join(folder, "*.go"))
 			if len(files) > 1 && folder != "tracing" {
 				t.Errorf("it has the files %q", files)
 			}
 			if _, err := os.Stat(filepath.Join(folder, "go.mod")); err == nil {
-				return // a module of its own, with a test of its own
+				return // a separate module, which has its own test
 			}
 			command := exec.CommandContext(t.Context(), "go", "run", "./"+folder)
 			command.Env = append(os.Environ(), "SPS_HOST=")

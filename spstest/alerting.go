@@ -2,7 +2,7 @@ package spstest
 
 import "strings"
 
-// trafficAlerts are the alerts of the guide's sample.
+// trafficAlerts are the traffic alerts of the guide's sample.
 var trafficAlerts = []string{
 	"scbAuthFailure", "scbAuthSuccess", "scbChannelDenied", "scbConnectionDenied", "scbConnectionFailed",
 	"scbConnectionTimedout", "scbCredStoreClosed", "scbCredStoreDecryptError", "scbCredStoreUnlockFailure",
@@ -10,8 +10,8 @@ var trafficAlerts = []string{
 	"scbSshHostKeyMismatch", "scbUserMappingFailure",
 }
 
-// systemAlerts are the traps of the appliance's MIB. The guide's own sample is not
-// available.
+// systemAlerts are the traps in the MIB of the appliance. The guide has no sample of
+// system alerts.
 var systemAlerts = []string{
 	"xcbAlert", "xcbArchiveFailed", "xcbBackupFailed", "xcbBruteforceAttempt", "xcbConfigChange", "xcbDBError",
 	"xcbDiskFull", "xcbError", "xcbFirmwareError", "xcbHWError", "xcbHaNodeChanged", "xcbInitSystemUnitFailed",
@@ -19,7 +19,8 @@ var systemAlerts = []string{
 	"xcbRaidStatus", "xcbRandomGeneratorError", "xcbSwapFull", "xcbTimeSyncLost", "xcbTimestampError",
 }
 
-// healthAlerts are the traps of the MIB's other group. They may not be system alerts.
+// healthAlerts are the traps of health monitoring, which form another group in the MIB.
+// The guide does not say whether they are system alerts, see the variant system-alerts.
 var healthAlerts = []string{"xcbDiskFull", "xcbLoadAvgHigh", "xcbSwapFull"}
 
 func addAlerting(t *tree) {
@@ -29,7 +30,7 @@ func addAlerting(t *tree) {
 
 const systemAlertsPath = "alerting/system_alerts"
 
-// addAlerts adds alerts that are all off.
+// addAlerts adds an endpoint with alerts that are all switched off.
 func addAlerts(t *tree, p string, alerts []string) {
 	const off = `{"email":false,"snmp":false}`
 	members := make(map[string]*shape, len(alerts))
@@ -39,7 +40,8 @@ func addAlerts(t *tree, p string, alerts []string) {
 	t.singleton(p, recordOf(members), `{"`+strings.Join(alerts, `":`+off+`,"`)+`":`+off+`}`)
 }
 
-// chooseAlerts follows the variant system-alerts.
+// chooseAlerts removes the alerts of health monitoring if the variant system-alerts
+// selects this.
 func (a *Appliance) chooseAlerts() {
 	if a.variant("system-alerts") != "without-health" {
 		return
@@ -48,7 +50,7 @@ func (a *Appliance) chooseAlerts() {
 	v, err := decode(a.committed.bodies[p])
 	body, ok := v.(object)
 	if err != nil || !ok {
-		return // a state brought something else
+		return // the state from WithState has another kind of body
 	}
 	for _, alert := range healthAlerts {
 		delete(a.nodes[p].shape.members, alert)

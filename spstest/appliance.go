@@ -12,21 +12,21 @@ import (
 
 // Product is an entry in the list of integrated products.
 type Product struct {
-	Name      string  `json:"name"`      // "Defender"
-	Link      *string `json:"link"`      // its URL; nil if the product is not integrated
-	Activated bool    `json:"activated"` // whether it is integrated
+	Name      string  `json:"name"`      // the name of the product, for example "Defender"
+	Link      *string `json:"link"`      // the URL of the product; nil if it is not integrated
+	Activated bool    `json:"activated"` // true if the product is integrated
 }
 
 func linked(link string) *string { return &link }
 
-// ProductsStarling returns the list of an appliance that is joined to Starling, without
-// an integrated product.
+// ProductsStarling returns the products of an appliance that is joined to Starling. None
+// of them is integrated.
 func ProductsStarling() []Product {
 	return []Product{{Name: "Defender"}, {Name: "Connect"}, {Name: "Governance"}, {Name: "RemoteAccess"}}
 }
 
-// ProductsStarlingIntegrated returns the list of an appliance that is joined to Starling,
-// with some integrated products.
+// ProductsStarlingIntegrated returns the products of an appliance that is joined to
+// Starling. Some of them are integrated.
 func ProductsStarlingIntegrated() []Product {
 	return []Product{
 		{Name: "Defender", Link: linked("https://2fa.cloud.oneidentity.com"), Activated: true},
@@ -35,13 +35,13 @@ func ProductsStarlingIntegrated() []Product {
 	}
 }
 
-// ProductsPasswords returns the list of an appliance that is joined to Safeguard for
+// ProductsPasswords returns the products of an appliance that is joined to Safeguard for
 // Privileged Passwords.
 func ProductsPasswords() []Product {
 	return []Product{{Name: "Safeguard for Privileged Passwords", Link: linked("https://10.10.10.10"), Activated: true}}
 }
 
-// The warnings that can come with the integrated products.
+// The warnings that SPS can send with the list of integrated products.
 const (
 	StarlingUnavailable = "Information about the integrated Starling products cannot be retrieved.\nCheck the following:\n" +
 		"- The Starling cloud service is available.\n- Your SPS appliance is connected to the Internet."
@@ -49,21 +49,23 @@ const (
 		"un-joined from Starling and restored to a previous joined state. Re-join the SPS to get valid credentials."
 )
 
-// WithProducts sets the integrated products. By default there are none, except
+// WithProducts sets the integrated products. By default, the list is empty. It has
 // [ProductsStarling] while the appliance is joined to Starling, and [ProductsPasswords]
 // after a POST of cluster/spp.
 func WithProducts(products ...Product) Option {
 	return func(a *Appliance) error { a.products = append([]Product{}, products...); return nil }
 }
 
-// SetProducts sets the integrated products and their warning; "" means no warning.
+// SetProducts sets the integrated products and the warning that is sent with them. ""
+// means no warning.
 func (a *Appliance) SetProducts(products []Product, warning string) {
 	a.enter()
 	defer a.mu.Unlock()
 	a.products, a.productWarn = append([]Product{}, products...), warning
 }
 
-// usualProducts are those of an appliance that nobody has given any.
+// usualProducts returns the products of an appliance whose products were not set by a
+// test.
 func (a *Appliance) usualProducts() (products []Product) {
 	if a.passwords != "" {
 		products = ProductsPasswords()
@@ -118,8 +120,9 @@ func (a *Appliance) getRoot(x *exchange) answer {
 	return reply(http.StatusOK, object{"items": items, "meta": x.meta()})
 }
 
-// getInfo answers everybody, and tells more to those who are logged in. A dead session is
-// not an error here: it gets the public part.
+// getInfo answers without a login, and returns more members if the request has a live
+// session. An ended session is not an error: its request gets the members of a request
+// without a login.
 func (a *Appliance) getInfo(x *exchange) answer {
 	named := a.committed.naming()
 	body := object{
@@ -149,7 +152,7 @@ func (a *Appliance) getInfo(x *exchange) answer {
 	return reply(http.StatusOK, object{"body": body, "key": "about_info", "meta": meta})
 }
 
-// configHash changes with the committed configuration; it has 32 digits.
+// configHash returns a hash of the committed configuration, with 32 hexadecimal digits.
 func (a *Appliance) configHash() string {
 	h := sha256.New()
 	for _, p := range slices.Sorted(maps.Keys(a.committed.bodies)) {
@@ -159,7 +162,8 @@ func (a *Appliance) configHash() string {
 	return hex.EncodeToString(h.Sum(nil))[:32]
 }
 
-// marketingVersion turns 5.7.0 into "5 F7" and 6.0.4 into "6 LTS".
+// marketingVersion returns the short form of a version: "5 F7" for 5.7.0, and "6 LTS" for
+// 6.0.4.
 func marketingVersion(version string) string {
 	parts := strings.Split(version, ".")
 	switch {

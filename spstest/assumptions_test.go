@@ -27,9 +27,10 @@ func TestVariantsAreComplete(t *testing.T) {
 	}
 }
 
-// TestEveryAlternative runs one flow under each alternative and profile. What it checks
-// holds under all of them. Under the newest profile the flow is whole; under the others
-// it is what may concern the variant. The race detector gets the newest.
+// TestEveryAlternative checks that typical requests of a client have the same outcome
+// with each alternative of each variant. With the newest profile, it sends the requests
+// of all areas. With the other profiles, it sends only the requests of the variant's
+// area, to save time. Under the race detector, it runs the newest profile only.
 func TestEveryAlternative(t *testing.T) {
 	t.Parallel()
 	profiles := spstest.Profiles()
@@ -40,7 +41,7 @@ func TestEveryAlternative(t *testing.T) {
 		for _, v := range spstest.Variants() {
 			area := v.Area
 			if i == len(profiles)-1 || area == "session" || area == "answer" {
-				area = "" // all
+				area = "" // run the requests of all areas
 			}
 			for _, alternative := range v.Alternatives {
 				t.Run(profile+"/"+v.Name+"="+alternative, func(t *testing.T) {
@@ -53,7 +54,7 @@ func TestEveryAlternative(t *testing.T) {
 	}
 }
 
-// flow is about all areas, or with one about that.
+// flow sends typical requests of an area and checks the responses. "" means all areas.
 func flow(t *testing.T, a *spstest.Appliance, area string) {
 	t.Helper()
 	concerns := func(areas ...string) bool { return area == "" || slices.Contains(areas, area) }
@@ -104,7 +105,7 @@ func flow(t *testing.T, a *spstest.Appliance, area string) {
 
 	release := a.LockConfiguration("web UI")
 	c.do("POST", "/api/transaction", "")
-	if c.do("PUT", timezone, `"UTC"`).status < 300 { // the commit takes the lock
+	if c.do("PUT", timezone, `"UTC"`).status < 300 { // the variant lock-taken makes the commit take the lock
 		failure("PUT", "/api/transaction", `{"status":"commit","message":"m","commit_message":"m"}`)
 	}
 	c.do("DELETE", "/api/transaction", "")
@@ -118,7 +119,7 @@ func flow(t *testing.T, a *spstest.Appliance, area string) {
 	failure("GET", "/api/firmware", "")
 }
 
-// slotFlow tests firmware, and deletes it.
+// slotFlow tests the firmware in a slot and deletes it.
 func slotFlow(t *testing.T, a *spstest.Appliance, c *client, success func(method, path, body string) response, failure func(method, path, body string)) {
 	t.Helper()
 	failure("POST", "/api/firmware/test", `{}`)
@@ -130,8 +131,8 @@ func slotFlow(t *testing.T, a *spstest.Appliance, c *client, success func(method
 	firmwareFlow(t, a, c, success, failure)
 }
 
-// configurationFlow sets alerts, makes a trust store and deletes it, joins
-// Starling and leaves it.
+// configurationFlow changes alerts, creates and deletes a trust store, and joins and
+// unjoins Starling.
 func configurationFlow(t *testing.T, a *spstest.Appliance, c *client, success func(method, path, body string) response, failure func(method, path, body string)) {
 	t.Helper()
 	const commit = `{"status":"commit","message":"m","commit_message":"m"}`
@@ -179,7 +180,7 @@ func configurationFlow(t *testing.T, a *spstest.Appliance, c *client, success fu
 	}
 }
 
-// auditFlow searches recorded sessions, and downloads a recording.
+// auditFlow searches recorded sessions and downloads a recording.
 func auditFlow(t *testing.T, a *spstest.Appliance, c *client, success func(method, path, body string) response, failure func(method, path, body string)) {
 	t.Helper()
 	ended := a.AddAuditSession(spstest.AuditSession{Start: at(1, 0), End: at(2, 0), Protocol: "SSH", TrailSize: 3})
@@ -211,7 +212,7 @@ func auditFlow(t *testing.T, a *spstest.Appliance, c *client, success func(metho
 	}
 }
 
-// bundleFlow makes a support bundle.
+// bundleFlow creates, downloads and deletes a support bundle.
 func bundleFlow(t *testing.T, c *client, success func(method, path, body string) response, failure func(method, path, body string)) {
 	t.Helper()
 	bundle := bundles + "/" + success("POST", bundles, "").body["key"].(string)
@@ -227,7 +228,7 @@ func bundleFlow(t *testing.T, c *client, success func(method, path, body string)
 	failure("GET", bundle, "")
 }
 
-// firmwareFlow fills the empty slots, and upgrades.
+// firmwareFlow fills the empty slots and upgrades the firmware.
 func firmwareFlow(t *testing.T, a *spstest.Appliance, c *client, success func(method, path, body string) response, failure func(method, path, body string)) {
 	t.Helper()
 	failure("POST", "/api/upload/firmware", "no image")
@@ -244,7 +245,7 @@ func firmwareFlow(t *testing.T, a *spstest.Appliance, c *client, success func(me
 	success("DELETE", cancelled, "")
 	path := success("POST", fetchesURL, fetchBody(imageURL, imageSum)).body["meta"].(map[string]any)["href"].(string)
 	statuses(c, path, 3)
-	failure("DELETE", path, "") // it is being installed
+	failure("DELETE", path, "") // the download is being installed and cannot be cancelled
 	if got := statuses(c, path, 1)[0]; !strings.EqualFold(got, "finished") || a.Slots()[3].Version != "8.2.0" {
 		t.Errorf("download %s, slots %v", got, a.Slots())
 	}

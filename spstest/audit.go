@@ -8,18 +8,19 @@ import (
 	"time"
 )
 
-// maxSessions is the maximum of [WithAuditSessions], because the sessions have 31-bit
-// numbers.
+// maxSessions is the maximum of [WithAuditSessions]. The number of a session must fit
+// into 31 bits.
 const maxSessions = math.MaxInt32
 
-// WithAuditSessions creates n recorded sessions. They have all protocols and verdicts.
-// Some lack groups of members, some have access requests as an object or a list, some
-// have undocumented members, and some are still running. Their keys and contents are the
-// same in every run. Their times end at the appliance's clock: one session for each five
-// minutes, over at most 180 days.
+// WithAuditSessions creates n recorded sessions with different protocols and verdicts.
+// Some sessions lack groups of members, some have undocumented members, and some are
+// still running. The member vault is an object in some sessions and a list in others.
+// Keys and contents are the same in each run. The latest session starts just before the
+// current time of the appliance's clock. The sessions are five minutes apart on average,
+// or less if they would otherwise span more than 180 days.
 //
-// A session needs 24 bytes of memory, and 4 bytes in each stored search result.
-// Everything else is generated on request, so there may be millions of sessions.
+// A session needs 24 bytes of memory, and 4 bytes in each stored search result. The rest
+// of its content is generated on request, so there can be millions of sessions.
 func WithAuditSessions(n int) Option {
 	return func(a *Appliance) error {
 		if n < 0 || n > maxSessions {
@@ -31,7 +32,7 @@ func WithAuditSessions(n int) Option {
 }
 
 // WithAuditTrailSize sets the size of each recording in bytes. The content is generated
-// while it is read, so a recording may have gigabytes. By default, recordings have 4 to
+// while it is read, so a recording can have gigabytes. By default, a recording has 4 to
 // 260 KiB.
 func WithAuditTrailSize(size int64) Option {
 	return func(a *Appliance) error {
@@ -47,7 +48,8 @@ func newAuditStore() *auditStore {
 	return &auditStore{changes: make(map[uint32]*auditChange), own: make(map[string]uint32), downloads: make(map[uint32][]trailDownload), inOrder: true}
 }
 
-// prepareAudit makes the sessions, once profile, variants and clock are known.
+// prepareAudit creates the sessions. It is called after all options, because the sessions
+// depend on profile, variants and clock.
 func (a *Appliance) prepareAudit() {
 	s := a.audit
 	s.forms = auditForms{old: a.profile.oldSessions, nullEnd: a.variant("session-running-end") == "null", fields: auditFields[a.profile.oldSessions]}
@@ -57,38 +59,39 @@ func (a *Appliance) prepareAudit() {
 	s.fill(s.made, a.now())
 }
 
-// auditFields are the fields of new and old releases.
+// auditFields are the fields of a session, with the key true for 6.x and false for later
+// releases.
 var auditFields = map[bool][]auditField{false: fieldsOf(false), true: fieldsOf(true)}
 
-// AuditSession is a recorded session, for [Appliance.AddAuditSession] and
-// [Appliance.AuditSessions].
+// AuditSession is a recorded session. It is the argument of [Appliance.AddAuditSession]
+// and the element of [Appliance.AuditSessions].
 type AuditSession struct {
-	// Key is the key of the session. If it is empty, the appliance creates one. It may
-	// have characters that must be escaped in a path.
+	// Key is the key of the session. If it is "", the appliance creates a key. The key may
+	// contain characters that must be escaped in a path.
 	Key string
 	// Start and End are the times of the session, with a precision of milliseconds. A
-	// zero Start means the appliance's clock. A zero End means that the session is
-	// running.
+	// zero Start means the current time of the appliance's clock. A zero End means that
+	// the session is still running.
 	Start, End time.Time
-	// Protocol, Verdict and User are "SSH", "ACCEPT" and the name of the user, for
-	// example. The appliance chooses a value for an empty one.
+	// Protocol, Verdict and User are the protocol, such as "SSH", the verdict, such as
+	// "ACCEPT", and the name of the user. For "", the appliance chooses a value.
 	Protocol, Verdict, User string
-	// TrailSize is the size of the recording in bytes. 0 lets the appliance choose, and
-	// -1 means no recording.
+	// TrailSize is the size of the recording in bytes. -1 means that there is no
+	// recording. For 0, the appliance chooses.
 	TrailSize int64
-	// Archived is true if the recording was moved to the archive.
+	// Archived is true if the recording is in the archive.
 	Archived bool
-	// Body is an object whose members replace or extend those of the session's body, for
-	// unusual or new members. A null stays null. [Appliance.AuditSessions] does not
-	// return it.
+	// Body is a JSON object that is merged into the body of the session, for example to
+	// add unusual or new members. A null in Body becomes a null in the session.
+	// [Appliance.AuditSessions] does not return Body.
 	Body json.RawMessage
-	// Exact makes Body the complete body.
+	// Exact makes Body the complete body of the session, without generated members.
 	Exact bool
 }
 
-// AddAuditSession adds a recorded session and returns its key. Existing snapshots do not
-// include it. AddAuditSession panics if another session has the key or if the body is not
-// an object.
+// AddAuditSession adds a recorded session and returns its key. Snapshots that already
+// exist do not include the session. AddAuditSession panics if another session has the
+// key, if TrailSize is less than -1, or if Body is not a JSON object.
 func (a *Appliance) AddAuditSession(session AuditSession) (key string) {
 	change, err := session.change()
 	if err != nil {
@@ -97,7 +100,7 @@ func (a *Appliance) AddAuditSession(session AuditSession) (key string) {
 	a.enter()
 	defer a.mu.Unlock()
 	if _, taken := a.audit.find(session.Key); taken && session.Key != "" {
-		panic("spstest: AddAuditSession: there is a session with the key " + session.Key)
+		panic("spstest: AddAuditSession: there is already a session with the key " + session.Key)
 	}
 	record := auditRecord{start: a.now().UnixMilli()}
 	if !session.Start.IsZero() {
@@ -115,17 +118,18 @@ func (a *Appliance) AddAuditSession(session AuditSession) (key string) {
 	return v.key()
 }
 
-// change is what does not follow from the number of a session; nil if nothing does.
+// change returns the members that the caller set, or nil if the whole content is
+// generated from the number of the session.
 func (s *AuditSession) change() (*auditChange, error) {
 	c := &auditChange{key: s.Key, protocol: s.Protocol, verdict: s.Verdict, user: s.User, trail: s.TrailSize, exact: s.Exact}
 	if s.TrailSize < -1 {
-		return nil, fmt.Errorf("the size %d of the recording is negative", s.TrailSize)
+		return nil, fmt.Errorf("the size %d of the recording is less than -1", s.TrailSize)
 	}
 	if s.Body != nil || s.Exact {
 		v, err := decode(s.Body)
 		o, ok := v.(object)
 		if err != nil || !ok {
-			return nil, fmt.Errorf("the body is no object: %s", s.Body)
+			return nil, fmt.Errorf("the body is not a JSON object: %s", s.Body)
 		}
 		c.body = o
 	}
@@ -135,8 +139,9 @@ func (s *AuditSession) change() (*auditChange, error) {
 	return c, nil
 }
 
-// EndAuditSession ends a session at the given time; zero means the appliance's clock. It
-// returns false if there is no running session with the key.
+// EndAuditSession ends the running session with the key at the given time. A zero time
+// means the current time of the appliance's clock. It returns false if no running session
+// has the key.
 func (a *Appliance) EndAuditSession(key string, at time.Time) bool {
 	a.enter()
 	defer a.mu.Unlock()
@@ -152,8 +157,8 @@ func (a *Appliance) EndAuditSession(key string, at time.Time) bool {
 	return true
 }
 
-// ArchiveAuditSession moves the recording of a session to the archive. It returns false
-// if there is no session with the key.
+// ArchiveAuditSession moves the recording of the session with the key to the archive. It
+// returns false if no session has the key.
 func (a *Appliance) ArchiveAuditSession(key string) bool {
 	a.enter()
 	defer a.mu.Unlock()
@@ -172,8 +177,9 @@ func (a *Appliance) ArchiveAuditSession(key string) bool {
 	return true
 }
 
-// AuditSessions lists the recorded sessions in the order in which they came: those of
-// [WithAuditSessions], and those that were added. The appliance may be used meanwhile.
+// AuditSessions returns an iterator over the recorded sessions: first the sessions of
+// [WithAuditSessions], then the added sessions in the order in which they were added. The
+// caller may call other methods of the appliance during the iteration.
 func (a *Appliance) AuditSessions() iter.Seq[AuditSession] {
 	return func(yield func(AuditSession) bool) {
 		for i := 0; ; i++ {
@@ -185,7 +191,7 @@ func (a *Appliance) AuditSessions() iter.Seq[AuditSession] {
 	}
 }
 
-// auditSession shows the session of a number.
+// auditSession returns the session with number i. It returns false if there is none.
 func (a *Appliance) auditSession(i int) (AuditSession, bool) {
 	a.enter()
 	defer a.mu.Unlock()
@@ -206,8 +212,8 @@ func (a *Appliance) auditSession(i int) (AuditSession, bool) {
 	return session, true
 }
 
-// DropSnapshots drops all snapshots of searches and returns how many there were. An
-// appliance does this with snapshots that nobody uses for five minutes.
+// DropSnapshots deletes all snapshots of searches and returns their number. A real
+// appliance deletes a snapshot that was not used for five minutes.
 func (a *Appliance) DropSnapshots() int {
 	a.enter()
 	defer a.mu.Unlock()

@@ -12,7 +12,7 @@ import (
 	"github.com/go-sps/sps/spstest"
 )
 
-// pageOf is the part of a page that leads to the next one.
+// pageOf is the part of a page that iterate reads.
 type pageOf struct {
 	Items []struct{ Key string } `json:"items"`
 	Meta  struct {
@@ -20,8 +20,9 @@ type pageOf struct {
 	} `json:"meta"`
 }
 
-// iterate reads all pages of a snapshot, and counts the sessions. Without each, little is
-// done with them.
+// iterate reads all pages of a snapshot and counts the sessions. It passes each page to
+// the function each. If this function is nil, iterate decodes as little as possible of a
+// page.
 func iterate(tb testing.TB, c *client, query string, each func(p *pageOf)) (sessions int) {
 	tb.Helper()
 	id := c.want(200, "GET", "/api/audit/sessions/_snapshot", "").body["body"].(map[string]any)["snapshot"].(string)
@@ -41,7 +42,7 @@ func iterate(tb testing.TB, c *client, query string, each func(p *pageOf)) (sess
 			tb.Fatalf("%s: status %d, %v", next, resp.StatusCode, err)
 		}
 		var p pageOf
-		if each == nil { // as cheap as can be
+		if each == nil { // count the sessions without decoding them
 			sessions += bytes.Count(raw, []byte(`,"meta":{"href":"/api/audit/sessions/`))
 			err = json.Unmarshal(raw[bytes.LastIndex(raw, []byte(`],"meta":{`))+len(`],"meta":`):len(raw)-1], &p.Meta)
 		} else {
@@ -65,8 +66,8 @@ func liveHeap() uint64 {
 	return m.HeapAlloc
 }
 
-// BenchmarkAuditSnapshot reads all sessions from a snapshot: keys alone, which is what
-// the appliance's own work is, and all fields.
+// BenchmarkAuditSnapshot reads all sessions from a snapshot. With fields=, responses
+// contain only keys. With fields=*, they contain all fields.
 func BenchmarkAuditSnapshot(b *testing.B) {
 	for _, n := range []int{100_000, 1_500_000} {
 		for _, fields := range []string{"", "*"} {
@@ -85,7 +86,8 @@ func BenchmarkAuditSnapshot(b *testing.B) {
 	}
 }
 
-// TestAuditMemory holds the sessions, and a search in them, to what is promised.
+// TestAuditMemory checks that a session, including a search in a snapshot, needs at most
+// 64 bytes of memory.
 func TestAuditMemory(t *testing.T) {
 	const n, most = 1_500_000, 64
 	before := liveHeap()

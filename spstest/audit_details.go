@@ -10,13 +10,13 @@ import (
 	"time"
 )
 
-// The times of a session's details have no zone; they are in UTC.
+// The formats of the times of events and alerts. The times are in UTC and have no zone.
 const (
 	eventTime = "2006-01-02T15:04:05.000"
 	alertTime = "2006-01-02T15:04:05.000000"
 )
 
-// auditEvent is a command, or the title of a window.
+// auditEvent is a command of a session, or the title of a window.
 type auditEvent struct {
 	number  int
 	at      int64
@@ -30,10 +30,10 @@ var (
 	titles = []string{"Server Manager", "Services", "Event Viewer", "Command Prompt", "Notepad", "Task Manager"}
 )
 
-// alertPattern is the pattern of the content policy.
+// alertPattern is the pattern of the content policy that raises alerts.
 const alertPattern = "sudo|passwd|vim"
 
-// events are what the index has of a session.
+// events returns the indexed events of a session.
 func (v *auditView) events() []auditEvent {
 	if !v.indexed() {
 		return nil
@@ -69,14 +69,15 @@ func (a *Appliance) eventObject(v *auditView, e *auditEvent) object {
 		"time": time.UnixMilli(e.at).UTC().Format(eventTime), "type": kind}
 }
 
-// contentMatcher searches what was recorded; nil for everything.
+// contentMatcher returns a matcher for a query about the recorded content, or nil if the
+// query is empty.
 func (a *Appliance) contentMatcher(content string) (matcher, error) {
 	node, err := a.parse(content)
 	if node == nil || err != nil {
 		return nil, err
 	}
 	if terms(node) > maxAnywhere {
-		return nil, fmt.Errorf("the content is searched by %d terms at most", maxAnywhere)
+		return nil, fmt.Errorf("the query about the content has more than %d terms", maxAnywhere)
 	}
 	has, err := eventMatcher(node)
 	return func(v *auditView) bool {
@@ -89,7 +90,7 @@ func (a *Appliance) contentMatcher(content string) (matcher, error) {
 	}, err
 }
 
-// terms counts what a query looks for.
+// terms counts the terms of a query.
 func terms(node queryNode) (n int) {
 	switch node := node.(type) {
 	case queryAll:
@@ -108,8 +109,8 @@ func terms(node queryNode) (n int) {
 	return 1
 }
 
-// eventMatcher reads a query about events. Its terms are about their content, and about
-// what is asked for by name.
+// eventMatcher compiles a query about events. A term without a field is compared with the
+// content of the event. A term may have the field content or action.
 func eventMatcher(node queryNode) (func(*auditEvent) bool, error) {
 	each := func(nodes []queryNode) ([]func(*auditEvent) bool, error) {
 		all := make([]func(*auditEvent) bool, len(nodes))
@@ -157,10 +158,10 @@ func eventMatcher(node queryNode) (func(*auditEvent) bool, error) {
 	return nil, errContent
 }
 
-var errContent = errors.New("the content is searched by terms, about the content or the action")
+var errContent = errors.New("a query about the content may only have terms without a field or with the field content or action")
 
-// records answers with a page of what belongs to a session; at is what links say instead
-// of the last part of the path.
+// records answers with a page of items that belong to a session. Links use at as the last
+// segment of the path.
 func (a *Appliance) records(x *exchange, v *auditView, at string, items []object) answer {
 	s, err := a.readAuditSearch(x)
 	if err != nil {
@@ -205,7 +206,7 @@ func (a *Appliance) getEvents(x *exchange) answer {
 	return a.records(x, &v, "events", items)
 }
 
-// getContent searches one recording. Without a query it finds nothing.
+// getContent searches the content of one session. Without a query, it returns no items.
 func (a *Appliance) getContent(x *exchange) answer {
 	v, ok := a.sessionAt(x)
 	if !ok {
@@ -255,7 +256,7 @@ func (a *Appliance) getAlerts(x *exchange) answer {
 	return a.records(x, &v, "alerts", items)
 }
 
-// channelTypes are the channels of each protocol.
+// channelTypes are the channels that a session of each protocol can have.
 var channelTypes = map[string][]object{
 	"SSH": {
 		{"type": "session shell"},
@@ -272,7 +273,7 @@ var channelTypes = map[string][]object{
 	"MSSQL":  {{"type": "mssql"}},
 }
 
-// channels are those of a session.
+// channels returns the channels of a session.
 func (a *Appliance) channels(v *auditView) (items []object) {
 	types := channelTypes[v.protocol()]
 	if !v.connected() || len(types) == 0 {
@@ -318,8 +319,8 @@ func (a *Appliance) getChannel(x *exchange) answer {
 	return a.notFound(x)
 }
 
-// getIndexings tells what the indexer did. Its links lead to another path, as in the
-// guide's sample.
+// getIndexings returns the results of the indexer. As in the guide's sample, its links
+// have another path than the request.
 func (a *Appliance) getIndexings(x *exchange) answer {
 	v, ok := a.sessionAt(x)
 	if !ok {
@@ -343,8 +344,8 @@ func (a *Appliance) getIndexings(x *exchange) answer {
 	return a.records(x, &v, "indexer", items)
 }
 
-// getTrailDownloads tells who has the recording: people of before, and those who
-// downloaded it since.
+// getTrailDownloads returns generated downloads of a recording, followed by the downloads
+// from this appliance.
 func (a *Appliance) getTrailDownloads(x *exchange) answer {
 	v, ok := a.sessionAt(x)
 	if !ok {

@@ -16,7 +16,7 @@ import (
 	"github.com/go-sps/sps/spstest"
 )
 
-// firstFound is the key of the first session that a query finds.
+// firstFound returns the key of the first session that a query finds.
 func firstFound(t testing.TB, c *client, q string) string {
 	t.Helper()
 	keys := keysOf(t, c.want(200, "GET", search("q", q, "limit", "1"), ""))
@@ -28,7 +28,7 @@ func firstFound(t testing.TB, c *client, q string) string {
 
 const withSudo = "recording.command_extracted:true AND analytics.interesting_events:sudo"
 
-// shapeOf returns the names and kinds of what is in a value.
+// shapeOf returns the names and kinds of the values in a JSON value.
 func shapeOf(v any) any {
 	switch v := v.(type) {
 	case map[string]any:
@@ -52,7 +52,8 @@ func shapeOf(v any) any {
 	return nil
 }
 
-// TestAuditDetailShapes holds what belongs to a session to the guide's samples.
+// TestAuditDetailShapes checks that events, alerts, channels and other details of a
+// session have the shape of the guide's samples.
 func TestAuditDetailShapes(t *testing.T) {
 	t.Parallel()
 	a := newInProcess(t, spstest.WithAuditSessions(1_000), frozenClock())
@@ -86,7 +87,8 @@ func TestAuditDetailShapes(t *testing.T) {
 	}
 }
 
-// TestAuditDetailPages follows the links of what belongs to a session.
+// TestAuditDetailPages checks that the next links of events, alerts, channels and other
+// details of a session lead to all items.
 func TestAuditDetailPages(t *testing.T) {
 	t.Parallel()
 	a := newInProcess(t, spstest.WithAuditSessions(1_000))
@@ -282,7 +284,7 @@ func TestAuditTrails(t *testing.T) {
 	}
 }
 
-// open sends a request, and leaves the body to be read.
+// open sends a request and returns the response without reading its body.
 func open(t testing.TB, c *client, path string) *http.Response {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), "GET", c.base+path, nil)
@@ -297,7 +299,8 @@ func open(t testing.TB, c *client, path string) *http.Response {
 	return resp
 }
 
-// TestAuditTrailIsMadeWhileRead reads the start of a recording that no memory holds.
+// TestAuditTrailIsMadeWhileRead checks that a client can read the start of a recording
+// that is too large for memory, because the content is generated while it is read.
 func TestAuditTrailIsMadeWhileRead(t *testing.T) {
 	t.Parallel()
 	a := newInProcess(t, spstest.WithAuditSessions(20), spstest.WithAuditTrailSize(1<<50))
@@ -350,7 +353,7 @@ func TestAuditTrailBreaksOff(t *testing.T) {
 func TestAuditStats(t *testing.T) {
 	t.Parallel()
 	const stats, histogram = auditSessions + "/stats", auditSessions + "/histogram"
-	for _, test := range []struct{ variant, path, want string }{ // want without the meta object; "": refused
+	for _, test := range []struct{ variant, path, want string }{ // want is the response without its meta object; "" means that the request is refused
 		{"", stats + "?field=protocol", `{"items":[{"count":2,"value":"SSH"},{"count":1,"value":"RDP"},{"count":1,"value":"VNC"}]}`},
 		{"", stats + "?field=protocol&size=1", `{"items":[{"count":2,"value":"SSH"}]}`},
 		{"", stats + "?field=protocol&q=verdict:ACCEPT", `{"items":[{"count":2,"value":"SSH"}]}`},

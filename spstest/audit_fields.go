@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// valueKind is what a field holds.
+// valueKind is the kind of value that a field holds.
 type valueKind uint8
 
 const (
@@ -18,17 +18,17 @@ const (
 	numberValue
 	boolValue
 	timeValue
-	zonedTimeValue // in a zone of its own, in whole seconds
-	listValue      // of texts
-	rawValue       // JSON that nobody searches
+	zonedTimeValue // a time in fieldZone, in whole seconds
+	listValue      // a list of texts
+	rawValue       // JSON that cannot be searched
 )
 
-// auditValue is what a session has in a field.
+// auditValue is the value of a field in a session.
 type auditValue struct {
 	kind   valueKind
-	text   string   // or raw JSON
-	number float64  // or 1 for true, or milliseconds since 1970
-	list   []string // of listValue
+	text   string   // a text, or raw JSON
+	number float64  // a number, 1 for true, or milliseconds since 1970
+	list   []string // the texts of a list
 }
 
 func textOf(s string) auditValue { return auditValue{kind: textValue, text: s} }
@@ -47,7 +47,7 @@ func boolOf(b bool) auditValue {
 	return v
 }
 
-// unless returns nothing where there is nothing to give.
+// unless returns v, or no value if nothing is true.
 func unless(nothing bool, v auditValue) auditValue {
 	if nothing {
 		return auditValue{}
@@ -55,21 +55,22 @@ func unless(nothing bool, v auditValue) auditValue {
 	return v
 }
 
-// auditField is a field of a session.
+// auditField is a field of the body of a session.
 type auditField struct {
-	name string // dotted
+	name string // the names of the path, joined by dots
 	path []string
 	kind valueKind
 	get  func(*auditView) auditValue
 }
 
-// fieldZone is the zone of the times of 6.x that are not in UTC.
+// fieldZone is the time zone of some end times of 6.x. The other times are in UTC.
 var fieldZone = time.FixedZone("", 5*60*60)
 
-// auditTime is the format of times.
+// auditTime is the format of times in UTC.
 const auditTime = "2006-01-02T15:04:05.000Z"
 
-// fieldsOf builds the fields of the release, in the order in which they are written.
+// fieldsOf returns the fields of 6.x, or of later releases, in the order in which they
+// are written.
 func fieldsOf(old bool) []auditField {
 	var fields []auditField
 	add := func(name string, kind valueKind, get func(*auditView) auditValue) {
@@ -99,7 +100,7 @@ func fieldsOf(old bool) []auditField {
 
 type addField = func(name string, kind valueKind, get func(*auditView) auditValue)
 
-// addOldFields are those of 6.x alone.
+// addOldFields adds the fields that only 6.x has.
 func addOldFields(add addField) {
 	for _, name := range []string{"alerts", "channels", "events", "indexing"} {
 		add(name+".href", rawValue, func(v *auditView) auditValue { return rawOf(strconv.Quote(v.href() + "/" + name)) })
@@ -267,7 +268,8 @@ func addUserFields(add addField) {
 	})
 }
 
-// running is what a session that goes on has instead of its end.
+// running returns the value of a field that a running session does not have yet, such as
+// end_time.
 func (v *auditView) running() auditValue {
 	if v.store.forms.nullEnd {
 		return auditValue{kind: nullValue}
@@ -275,7 +277,7 @@ func (v *auditView) running() auditValue {
 	return auditValue{}
 }
 
-// field finds a field by its name; nil if there is none.
+// field returns the field with a name, or nil if there is none.
 func (s *auditStore) field(name string) *auditField {
 	i, found := slices.BinarySearchFunc(s.forms.fields, strings.Split(name, "."), func(f auditField, path []string) int { return slices.Compare(f.path, path) })
 	if !found {
@@ -284,7 +286,7 @@ func (s *auditStore) field(name string) *auditField {
 	return &s.forms.fields[i]
 }
 
-// value is what a session has in a field.
+// value returns the value of a field in a session.
 func (v *auditView) value(f *auditField) auditValue {
 	if v.change != nil && v.change.body != nil {
 		if laid, ok := valueAt(v.change.body, f); ok {
@@ -297,12 +299,13 @@ func (v *auditView) value(f *auditField) auditValue {
 	return f.get(v)
 }
 
-// valueAt looks for a field in an object; not ok if the object says nothing about it.
+// valueAt returns the value of a field in a JSON object. ok is false if the object does
+// not contain the field.
 func valueAt(in any, f *auditField) (_ auditValue, ok bool) {
 	for _, name := range f.path {
 		o, isObject := in.(object)
 		if !isObject {
-			return auditValue{}, true // something else replaces the group
+			return auditValue{}, true // the object has another value in place of the group
 		}
 		if in, ok = o[name]; !ok {
 			return auditValue{}, false
@@ -311,7 +314,7 @@ func valueAt(in any, f *auditField) (_ auditValue, ok bool) {
 	return valueOf(in, f.kind), true
 }
 
-// valueOf reads a value for a field that should be of a kind.
+// valueOf converts a JSON value to the value of a field of the given kind.
 func valueOf(in any, kind valueKind) auditValue {
 	switch in := in.(type) {
 	case nil:
@@ -339,7 +342,7 @@ func valueOf(in any, kind valueKind) auditValue {
 	return rawOf(string(encode(in)))
 }
 
-// append writes a value as JSON.
+// append appends a value as JSON.
 func (x auditValue) append(b []byte) []byte {
 	switch x.kind {
 	case textValue:
@@ -371,7 +374,7 @@ func (x auditValue) append(b []byte) []byte {
 	return append(b, "null"...)
 }
 
-// appendText writes a JSON string.
+// appendText appends a JSON string.
 func appendText(b []byte, s string) []byte {
 	for i := range len(s) {
 		if c := s[i]; c < ' ' || c >= 0x7f || c == '"' || c == '\\' {
@@ -383,16 +386,16 @@ func appendText(b []byte, s string) []byte {
 	return append(b, '"')
 }
 
-// selection is what of a session is shown.
+// selection is the set of fields that a response shows.
 type selection struct {
-	names  []string // as asked for
+	names  []string // the names in the request
 	fields []*auditField
 	all    bool
-	dotted bool // not in groups
+	dotted bool // the fields have dotted names instead of being in groups
 }
 
-// selectFields reads the list of fields that was asked for. The name of a group stands
-// for what is in it; a name that is none is nothing.
+// selectFields returns the selection for the names in a request. The name of a group
+// selects the fields in it. An unknown name selects nothing.
 func (s *auditStore) selectFields(names []string, dotted bool) selection {
 	sel := selection{names: names, dotted: dotted}
 	for i := range s.forms.fields {
@@ -409,7 +412,7 @@ func (s *auditStore) selectFields(names []string, dotted bool) selection {
 	return sel
 }
 
-// appendBody writes what is shown of a session.
+// appendBody appends the selected fields of a session as a JSON object.
 func (v *auditView) appendBody(b []byte, sel *selection) []byte {
 	if v.change != nil && v.change.body != nil {
 		return append(b, encode(sel.of(v.object()))...)
@@ -417,7 +420,7 @@ func (v *auditView) appendBody(b []byte, sel *selection) []byte {
 	if sel.dotted {
 		return v.appendDotted(b, sel)
 	}
-	var open []string // the groups that are
+	var open []string // the groups whose braces are open
 	b = append(b, '{')
 	first := true
 	for _, f := range sel.fields {
@@ -469,7 +472,7 @@ func appendName(b []byte, name string, first bool) []byte {
 	return append(b, `":`...)
 }
 
-// object is the whole body of a session that is not what its number makes of it.
+// object returns the whole body of a session that has a body from [AuditSession].
 func (v *auditView) object() object {
 	laid := deepCopy(v.change.body).(object)
 	if v.change.exact {
@@ -501,7 +504,7 @@ func deepCopy(in any) any {
 	return in
 }
 
-// of shows a part of a body.
+// of returns the selected part of a body.
 func (sel *selection) of(whole object) object {
 	if sel.all {
 		return whole

@@ -11,12 +11,12 @@ import (
 	"unicode/utf8"
 )
 
-// timeForms are the accepted forms of times, with the precision of each.
+// timeForms are the accepted formats of times, with the precision of each.
 var timeForms = []struct {
 	layout string
-	open   func(time.Time) time.Time // the first instant behind what is meant; nil: one millisecond
+	open   func(time.Time) time.Time // returns the end of the period that a text means; nil means one second, or one millisecond if the text has a fraction
 }{
-	{time.RFC3339Nano, nil}, // with any number of digits behind the second, and none
+	{time.RFC3339Nano, nil}, // also without fractions of a second
 	{"2006-01-02T15:04:05.999999999", nil},
 	{"2006-01-02T15:04Z07:00", func(t time.Time) time.Time { return t.Add(time.Minute) }},
 	{"2006-01-02T15:04", func(t time.Time) time.Time { return t.Add(time.Minute) }},
@@ -25,8 +25,9 @@ var timeForms = []struct {
 	{"2006", func(t time.Time) time.Time { return t.AddDate(1, 0, 0) }},
 }
 
-// readTime reads a time in ISO 8601, or in milliseconds since 1970: the first millisecond
-// that is meant, and the first one behind. Without a zone it is in UTC.
+// readTime reads a time in ISO 8601, or in milliseconds since 1970. from is the first
+// millisecond of the period that the text means, and to is the first millisecond after
+// it. A time without a zone is in UTC.
 func readTime(s string) (from, to int64, ok bool) {
 	for _, form := range timeForms {
 		t, err := time.Parse(form.layout, s)
@@ -48,19 +49,20 @@ func readTime(s string) (from, to int64, ok bool) {
 	return 0, 0, false
 }
 
-// matcher reports whether a session is meant.
+// matcher reports whether a session matches a query.
 type matcher func(*auditView) bool
 
-// matching is how the language is read.
+// matching compiles queries, with the interpretation that the variants select.
 type matching struct {
 	store       *auditStore
-	anywheres   int      // terms without a field so far
-	words       bool     // a phrase may be a part of a value
-	noSuchField bool     // a field that does not exist is an error
-	noRanges    []string // the fields of time that have no ranges
+	anywheres   int      // the number of terms without a field so far
+	words       bool     // a phrase also matches a part of a value
+	noSuchField bool     // an unknown field is an error
+	noRanges    []string // the time fields that do not accept ranges
 }
 
-// compile turns a query into a matcher; nil matches everything.
+// compile returns a matcher for a query, or nil if the query is empty and matches all
+// sessions.
 func (m *matching) compile(node queryNode) (matcher, error) {
 	switch node := node.(type) {
 	case nil:
@@ -129,21 +131,22 @@ func (m *matching) compileAny(nodes []queryNode) (matcher, error) {
 	}, err
 }
 
-// field finds a field; nil without an error is one that no session has.
+// field returns the field with a name. It returns nil without an error for an unknown
+// field that no session matches.
 func (m *matching) field(name string) (*auditField, error) {
 	f := m.store.field(name)
 	if f == nil && m.noSuchField {
-		return nil, fmt.Errorf("there is no field %s", name)
+		return nil, fmt.Errorf("unknown field %s", name)
 	}
 	return f, nil
 }
 
-// exists tells a value from none.
+// exists reports whether there is a value: null and an empty list are not values.
 func (x auditValue) exists() bool {
 	return x.kind != noValue && x.kind != nullValue && (x.kind != listValue || len(x.list) > 0)
 }
 
-// compileTerm compares a field with a word.
+// compileTerm returns a matcher that compares a field with a word or phrase.
 func (m *matching) compileTerm(term queryTerm) (matcher, error) {
 	f, err := m.field(term.field)
 	if f == nil {
@@ -157,11 +160,11 @@ func (m *matching) compileTerm(term queryTerm) (matcher, error) {
 	case f.kind == boolValue:
 		wanted, err := strconv.ParseBool(word.text)
 		if err != nil {
-			return nil, fmt.Errorf("%q is no value for %s, which is true or false", word.text, term.field)
+			return nil, fmt.Errorf("%q is not a value of %s: want true or false", word.text, term.field)
 		}
 		return func(v *auditView) bool { x := v.value(f); return x.kind == boolValue && (x.number != 0) == wanted }, nil
 	case f.kind == numberValue || f.kind == timeValue:
-		return nil, fmt.Errorf("%s takes no wildcards", term.field)
+		return nil, fmt.Errorf("the field %s does not accept wildcards", term.field)
 	case term.phrase && m.words:
 		has := wordFinder(word.text)
 		return func(v *auditView) bool { return v.value(f).some(has) }, nil
@@ -169,7 +172,7 @@ func (m *matching) compileTerm(term queryTerm) (matcher, error) {
 	return func(v *auditView) bool { return v.value(f).some(word.matches) }, nil
 }
 
-// some reports whether one of the texts of a value is meant.
+// some reports whether is returns true for one of the texts of a value.
 func (x auditValue) some(is func(string) bool) bool {
 	switch x.kind {
 	case textValue:
@@ -180,7 +183,7 @@ func (x auditValue) some(is func(string) bool) bool {
 	return false
 }
 
-// anywhere looks for a word in the texts of a session.
+// anywhere returns a matcher that looks for a word in all texts of a session.
 func (m *matching) anywhere(term queryTerm) matcher {
 	has := term.finder()
 	return func(v *auditView) bool {
@@ -194,8 +197,8 @@ func (m *matching) anywhere(term queryTerm) matcher {
 	}
 }
 
-// finder returns a function that reports whether a text has the word, or the words of the phrase in
-// a row, in any case.
+// finder returns a function that reports whether a text contains the word, or the words
+// of the phrase in a row. It ignores case.
 func (t queryTerm) finder() func(text string) bool {
 	if t.phrase || t.word.wild == nil {
 		return wordFinder(t.word.text)
@@ -211,8 +214,8 @@ func wordsOf(text string) []string {
 	return strings.FieldsFunc(strings.ToLower(text), func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) })
 }
 
-// mayHave reports whether a text may have a part in any case; it is wrong about none that
-// has it.
+// mayHave is a quick check before a slow comparison without case. If it returns false,
+// text does not contain part. If it returns true, text may contain part.
 func mayHave(text, part string) bool {
 	for i := range len(part) {
 		if part[i] >= utf8.RuneSelf {
@@ -227,7 +230,8 @@ func mayHave(text, part string) bool {
 	return slices.ContainsFunc([]byte(text), func(b byte) bool { return b >= utf8.RuneSelf })
 }
 
-// wordFinder finds texts that have the words of another in a row.
+// wordFinder returns a function that reports whether a text contains the words of part in
+// a row.
 func wordFinder(part string) func(text string) bool {
 	wanted := wordsOf(part)
 	if len(wanted) == 0 {
@@ -247,7 +251,7 @@ func wordFinder(part string) func(text string) bool {
 	}
 }
 
-// compileRange compares a field with two bounds.
+// compileRange returns a matcher that compares a field with two bounds.
 func (m *matching) compileRange(r queryRange) (matcher, error) {
 	f, err := m.field(r.field)
 	switch {
@@ -262,28 +266,28 @@ func (m *matching) compileRange(r queryRange) (matcher, error) {
 			return (x.kind == numberValue || x.kind == timeValue || x.kind == zonedTimeValue) && x.number >= from && x.number <= to
 		}, err
 	case f.kind == boolValue || f.kind == rawValue:
-		return nil, fmt.Errorf("%s has no ranges", r.field)
+		return nil, fmt.Errorf("the field %s does not accept ranges", r.field)
 	}
 	return func(v *auditView) bool { return v.value(f).some(r.spans) }, nil
 }
 
-// bounds are the least and the largest number of a range.
+// bounds returns the smallest and the largest number in a range.
 func (m *matching) bounds(f *auditField, r queryRange) (from, to float64, err error) {
 	if f.kind == timeValue && slices.Contains(m.noRanges, f.name) && (r.openFrom || r.openTo || r.from != r.to) {
-		return 0, 0, fmt.Errorf("%s has no ranges", f.name)
+		return 0, 0, fmt.Errorf("the field %s does not accept ranges", f.name)
 	}
 	from, to = math.Inf(-1), math.Inf(1)
 	read := func(s string) (least, most float64) {
 		if f.kind == timeValue {
 			first, behind, ok := readTime(s)
 			if !ok {
-				err = fmt.Errorf("%q is no time for %s", s, f.name)
+				err = fmt.Errorf("%q is not a time for the field %s", s, f.name)
 			}
 			return float64(first), float64(behind - 1)
 		}
 		n, problem := strconv.ParseFloat(s, 64)
 		if problem != nil || math.IsNaN(n) || math.IsInf(n, 0) {
-			err = fmt.Errorf("%q is no number for %s", s, f.name)
+			err = fmt.Errorf("%q is not a number for the field %s", s, f.name)
 		}
 		return n, n
 	}
@@ -311,8 +315,8 @@ func (r queryRange) spans(text string) bool {
 	return r.openTo || c < 0 || c == 0 && !r.belowTo
 }
 
-// period is what a query demands of the start of the sessions: nothing outside of it
-// matches.
+// period returns the range of start times that a query permits. Sessions that start
+// outside of it do not match the query.
 func (m *matching) period(node queryNode) (from, to float64) {
 	from, to = math.Inf(-1), math.Inf(1)
 	switch node := node.(type) {
@@ -323,7 +327,7 @@ func (m *matching) period(node queryNode) (from, to float64) {
 		}
 	case queryRange:
 		if f := m.store.field(node.field); f != nil && f.name == fieldStart {
-			from, to, _ = m.bounds(f, node) // compile tells of the error
+			from, to, _ = m.bounds(f, node) // compile returns the error
 		}
 	}
 	return from, to

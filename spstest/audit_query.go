@@ -7,48 +7,49 @@ import (
 	"unicode/utf8"
 )
 
-// The language of the parameter q, as far as the guides show it: that of Lucene
-// without fuzzy terms, boosts, regular expressions and date arithmetic.
+// This file parses the query language of the parameter q, as far as the guides describe it.
+// It is the language of Lucene without fuzzy terms, boosts, regular expressions and date
+// arithmetic.
 
 // Limits of a query.
 const (
 	maxQueryDepth   = 100
 	maxQueryClauses = 1024
-	maxAnywhere     = 32 // terms that have to be looked for in each field
+	maxAnywhere     = 32 // the maximum number of terms without a field, which are compared with each field
 )
 
-// queryNode is a part of a query: one of the types below.
+// queryNode is a node of a parsed query: one of the types below.
 type queryNode any
 
 type (
-	// queryAll, queryAny and queryNot combine.
+	// queryAll, queryAny and queryNot combine other nodes.
 	queryAll []queryNode
 	queryAny []queryNode
 	queryNot struct{ node queryNode }
 
-	// queryTerm is a word or a phrase in a field, "" for any field.
+	// queryTerm is a word or a phrase in a field. The field "" means any field.
 	queryTerm struct {
 		field  string
 		word   queryWord
 		phrase bool
 	}
-	// queryRange has bounds that may be open.
+	// queryRange is a range of values of a field.
 	queryRange struct {
 		field     string
 		from, to  string
-		openFrom  bool
-		openTo    bool
-		aboveFrom bool // the bound itself is outside
-		belowTo   bool
+		openFrom  bool // there is no lower bound
+		openTo    bool // there is no upper bound
+		aboveFrom bool // the lower bound itself is outside of the range
+		belowTo   bool // the upper bound itself is outside of the range
 	}
-	// queryExists asks for any value.
+	// queryExists matches sessions that have a value in a field.
 	queryExists struct{ field string }
 )
 
-// queryWord is a word without its escapes.
+// queryWord is a word of a query after its escapes were removed.
 type queryWord struct {
 	text string
-	wild []bool // by byte of the text: an asterisk or a question mark that stands for others; nil: none does
+	wild []bool // for each byte of the text, whether it is a wildcard; nil if there are no wildcards
 }
 
 // Reserved words of the query language.
@@ -59,17 +60,17 @@ const (
 	wordTo  = "TO"
 )
 
-// queryParser reads a query.
+// queryParser parses a query.
 type queryParser struct {
 	rest    string
-	all     bool // what stands side by side must all hold, rather than any
-	noNot   bool // a query that only takes away finds nothing
+	all     bool // clauses without an operator between them are joined by AND instead of OR
+	noNot   bool // a query with only negative clauses matches no session
 	clauses int
 }
 
-// parseQuery reads a query; nil is an empty one. With all, what stands side by
-// side without an operator must all hold. With noNot, what only takes away finds
-// nothing.
+// parseQuery parses a query. It returns nil for an empty query. If all is true, clauses
+// without an operator between them are joined by AND instead of OR. If noNot is true, a
+// query with only negative clauses matches no session.
 func parseQuery(q string, all, noNot bool) (queryNode, error) {
 	if !utf8.ValidString(q) {
 		return nil, errors.New("the query is not valid UTF-8")
@@ -83,20 +84,20 @@ func parseQuery(q string, all, noNot bool) (queryNode, error) {
 		return nil, err
 	}
 	if p.rest != "" {
-		return nil, fmt.Errorf("%q is not expected", p.next())
+		return nil, fmt.Errorf("unexpected %q", p.next())
 	}
 	return node, nil
 }
 
 func (p *queryParser) space() { p.rest = strings.TrimLeft(p.rest, " \t\r\n") }
 
-// next is the next character, "" at the end.
+// next returns the next character, or "" at the end.
 func (p *queryParser) next() string {
 	_, n := utf8.DecodeRuneInString(p.rest)
 	return p.rest[:n]
 }
 
-// take removes a prefix if it is there.
+// take removes a prefix from the rest of the query and reports whether it was there.
 func (p *queryParser) take(prefix string) bool {
 	rest, ok := strings.CutPrefix(p.rest, prefix)
 	if ok {
@@ -105,7 +106,8 @@ func (p *queryParser) take(prefix string) bool {
 	return ok
 }
 
-// operator removes an operator: a word of its own, or its sign.
+// operator removes an operator, written as a word or as its sign, and reports whether it
+// was there.
 func (p *queryParser) operator(word, sign string) bool {
 	p.space()
 	if sign != "" && p.take(sign) {
@@ -119,15 +121,14 @@ func (p *queryParser) operator(word, sign string) bool {
 	return true
 }
 
-// clause is a part of a list with what its signs say.
+// clause is a part of a list, with its signs.
 type clause struct {
 	node       queryNode
-	required   bool // by a +
-	prohibited bool // by a NOT that stands beside another clause
+	required   bool // the clause has a +
+	prohibited bool // the clause has a NOT or -, and does not follow an OR
 }
 
-// list reads clauses up to the end or a closing parenthesis: what AND joins,
-// side by side or joined by OR.
+// list parses the clauses up to the end of the query or a closing parenthesis.
 func (p *queryParser) list(field string, depth int) (queryNode, error) {
 	if depth > maxQueryDepth {
 		return nil, fmt.Errorf("the query is nested more than %d levels deep", maxQueryDepth)
@@ -147,14 +148,14 @@ func (p *queryParser) list(field string, depth int) (queryNode, error) {
 	}
 }
 
-// atEnd reports whether nothing follows in a list.
+// atEnd reports whether a list ends here.
 func (p *queryParser) atEnd() bool {
 	p.space()
 	return p.rest == "" || p.next() == ")"
 }
 
-// combine is what Lucene makes of a list: all that is required or prohibited
-// counts; of the rest one is enough, and none is needed beside a required one.
+// combine joins the clauses of a list like Lucene. Required and prohibited clauses must
+// hold. Of the other clauses, one must hold, unless there is a required clause.
 func (p *queryParser) combine(clauses []clause) queryNode {
 	var all queryAll
 	var any queryAny
@@ -180,7 +181,7 @@ func (p *queryParser) combine(clauses []clause) queryNode {
 	return all
 }
 
-// conjunction reads what AND joins.
+// conjunction parses clauses that are joined by AND.
 func (p *queryParser) conjunction(field string, depth int) (clause, error) {
 	var all queryAll
 	for {
@@ -199,7 +200,8 @@ func (p *queryParser) conjunction(field string, depth int) (clause, error) {
 	}
 }
 
-// joins reports whether another clause must hold as well.
+// joins reports whether another clause is joined by AND: by the operator or, if p.all is
+// set, because it follows without an operator.
 func (p *queryParser) joins() bool {
 	if p.operator(wordAnd, "&&") {
 		return true
@@ -213,7 +215,7 @@ func (p *queryParser) joins() bool {
 	return !either
 }
 
-// unary reads a clause with its signs.
+// unary parses a clause with its signs.
 func (p *queryParser) unary(field string, depth int) (clause, error) {
 	if p.operator(wordNot, "!") || p.take("-") {
 		c, err := p.unaryBelow(field, depth)
@@ -228,7 +230,7 @@ func (p *queryParser) unary(field string, depth int) (clause, error) {
 	return clause{node: node}, err
 }
 
-// unaryBelow reads what follows a sign.
+// unaryBelow parses the clause after a sign.
 func (p *queryParser) unaryBelow(field string, depth int) (clause, error) {
 	if depth > maxQueryDepth {
 		return clause{}, fmt.Errorf("the query is nested more than %d levels deep", maxQueryDepth)
@@ -236,7 +238,7 @@ func (p *queryParser) unaryBelow(field string, depth int) (clause, error) {
 	return p.unary(field, depth+1)
 }
 
-// primary reads a group, a phrase, a range or a word, with its field.
+// primary parses a group, a phrase, a range or a word, with its field.
 func (p *queryParser) primary(field string, depth int) (queryNode, error) {
 	p.space()
 	if p.clauses++; p.clauses > maxQueryClauses {
@@ -262,14 +264,14 @@ func (p *queryParser) primary(field string, depth int) (queryNode, error) {
 	}
 	if p.take(":") {
 		if field != "" {
-			return nil, fmt.Errorf("a colon in the value of %s has to be escaped or quoted", field)
+			return nil, fmt.Errorf("a colon in the value of the field %s must be escaped or quoted", field)
 		}
 		return p.value(word, depth)
 	}
 	return term(field, word)
 }
 
-// value reads what follows the colon after a field.
+// value parses the value after a field and its colon.
 func (p *queryParser) value(word queryWord, depth int) (queryNode, error) {
 	field := word.text
 	switch {
@@ -281,15 +283,15 @@ func (p *queryParser) value(word queryWord, depth int) (queryNode, error) {
 		name, err := p.word()
 		return queryExists{name.text}, err
 	}
-	p.clauses-- // with its field it is one
+	p.clauses-- // primary counts the field and its value as one clause
 	return p.primary(field, depth)
 }
 
-// term is a word that has been read.
+// term returns the node of a word.
 func term(field string, word queryWord) (queryNode, error) {
 	switch {
 	case word.wild == nil && (word.text == wordAnd || word.text == wordOr || word.text == wordNot):
-		return nil, fmt.Errorf("the operator %s stands where a term is expected", word.text)
+		return nil, fmt.Errorf("found the operator %s where a term is expected", word.text)
 	case word.wild != nil && word.wild[0] && field != "" && word.text == "*":
 		return queryExists{field}, nil
 	case word.wild != nil && word.wild[0]:
@@ -313,10 +315,10 @@ func (p *queryParser) group(field string, depth int) (queryNode, error) {
 	return node, p.noSuffix()
 }
 
-// noSuffix refuses what Lucene knows and no guide shows.
+// noSuffix refuses the suffixes ~ and ^ of Lucene, which no guide describes.
 func (p *queryParser) noSuffix() error {
 	if p.rest != "" && strings.ContainsAny(p.rest[:1], "~^") {
-		return fmt.Errorf("%q is not known to the simulated appliance", p.next())
+		return fmt.Errorf("the simulated appliance does not support %q", p.next())
 	}
 	return nil
 }
@@ -329,7 +331,7 @@ func (p *queryParser) phrase(field string) (queryNode, error) {
 	return queryTerm{field: field, word: queryWord{text: text}, phrase: true}, p.noSuffix()
 }
 
-// quoted reads a text between quotation marks.
+// quoted parses a text between quotation marks.
 func (p *queryParser) quoted() (string, error) {
 	var text strings.Builder
 	for i := 1; i < len(p.rest); i++ {
@@ -347,11 +349,11 @@ func (p *queryParser) quoted() (string, error) {
 	return "", errors.New("a quotation mark is not closed")
 }
 
-// special are the characters that must be escaped in a word, apart from wildcards.
+// special are the characters, apart from wildcards, that must be escaped in a word.
 const special = `+!(){}[]^"~:/&|`
 
-// word reads up to the next space or special character. A + or - within it is
-// one of its characters.
+// word parses the text up to the next space or special character. A + or - inside a word
+// is part of the word.
 func (p *queryParser) word() (queryWord, error) {
 	var text []byte
 	var wild []bool
@@ -371,13 +373,13 @@ func (p *queryParser) word() (queryWord, error) {
 			goto end
 		case c == '+' && len(text) > 0:
 		case strings.IndexByte(special, c) >= 0:
-			return queryWord{}, fmt.Errorf("%q has to be escaped with a backslash", c)
+			return queryWord{}, fmt.Errorf("%q must be escaped with a backslash", c)
 		}
 		text, wild, any = append(text, c), append(wild, stands), any || stands
 	}
 end:
 	if len(text) == 0 {
-		return queryWord{}, fmt.Errorf("%q stands where a term is expected", p.next())
+		return queryWord{}, fmt.Errorf("found %q where a term is expected", p.next())
 	}
 	p.rest = p.rest[i:]
 	if !any {
@@ -386,7 +388,8 @@ end:
 	return queryWord{string(text), wild}, nil
 }
 
-// span reads a range in brackets: square ones include their bounds.
+// span parses a range in brackets. A square bracket includes its bound, and a brace
+// excludes it.
 func (p *queryParser) span(field string) (queryNode, error) {
 	if field == "" {
 		return nil, errors.New("a range needs a field")
@@ -398,7 +401,7 @@ func (p *queryParser) span(field string) (queryNode, error) {
 		return nil, err
 	}
 	if !p.operator(wordTo, "") {
-		return nil, fmt.Errorf("the range of %s lacks the word TO", field)
+		return nil, fmt.Errorf("the range of the field %s lacks the word TO", field)
 	}
 	if r.to, r.openTo, err = p.bound(); err != nil {
 		return nil, err
@@ -406,12 +409,12 @@ func (p *queryParser) span(field string) (queryNode, error) {
 	p.space()
 	r.belowTo = p.next() == "}"
 	if !p.take("}") && !p.take("]") {
-		return nil, fmt.Errorf("the range of %s is not closed", field)
+		return nil, fmt.Errorf("the range of the field %s is not closed", field)
 	}
 	return r, p.noSuffix()
 }
 
-// bound reads one end of a range; an asterisk is none.
+// bound parses one bound of a range. open is true if the bound is an asterisk.
 func (p *queryParser) bound() (text string, open bool, err error) {
 	p.space()
 	if p.next() == `"` {
@@ -436,7 +439,7 @@ func (p *queryParser) bound() (text string, open bool, err error) {
 	return string(b), string(b) == "*" && !escaped, nil
 }
 
-// comparison reads a range with one bound, as in duration:>=60.
+// comparison parses a range with one bound, such as >=60 in duration:>=60.
 func (p *queryParser) comparison(field string) (queryNode, error) {
 	sign := p.next()
 	p.rest = p.rest[1:]
@@ -450,7 +453,7 @@ func (p *queryParser) comparison(field string) (queryNode, error) {
 	} else {
 		var word queryWord
 		if word, err = p.word(); word.wild != nil {
-			err = fmt.Errorf("the comparison of %s has a wildcard", field)
+			err = fmt.Errorf("the comparison of the field %s has a wildcard", field)
 		}
 		bound = word.text
 	}
@@ -458,13 +461,13 @@ func (p *queryParser) comparison(field string) (queryNode, error) {
 	return r, err
 }
 
-// matches reports whether the word is a text, with its wildcards.
+// matches reports whether a text is equal to the word, or matches its wildcards.
 func (w queryWord) matches(text string) bool {
 	if w.wild == nil {
 		return w.text == text
 	}
 	pattern, wild := w.text, w.wild
-	// The last asterisk takes as much as it has to.
+	// If the rest does not match, the last asterisk takes one more character.
 	back, from := -1, 0
 	p, t := 0, 0
 	for t < len(text) {

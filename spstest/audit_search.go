@@ -19,42 +19,44 @@ const (
 
 // The limits of a search.
 const (
-	maxPage   = 500    // sessions in an answer
-	maxOffset = 10_000 // of the basic search, and the largest count that it tells
+	maxPage   = 500    // the maximum number of sessions in a response
+	maxOffset = 10_000 // the maximum offset and the maximum match_count of the basic search
 )
 
-// auditSearch is what a request asks for.
+// auditSearch is a search with the parameters of its request.
 type auditSearch struct {
-	wanted        // which sessions, in which order
+	wanted        // the parameters that select and sort the sessions
 	names         []string
-	given         bool // fields, whatever they are
+	given         bool // the request has the parameter fields
 	limit, offset int
 	csv           bool
 	snapshot      string
-	after         int // the sessions that the pages before had
+	after         int // search_after: the number of sessions on the previous pages
 }
 
-// wanted says which sessions are meant, and in which order they come.
+// wanted are the parameters that select and sort sessions.
 type wanted struct {
 	q, content, start, end string
 	sort                   string
 }
 
-// auditResult are the sessions of a search, in their order.
+// auditResult is a stored search result: the numbers of the sessions, in order.
 type auditResult struct {
 	wanted
 	order []uint32
 }
 
-// maxResults is how many results are stored for their further pages.
+// maxResults is the number of search results that are stored for requests of their other
+// pages.
 const maxResults = 4
 
-// searched is what is searched: the store as it is, or a snapshot of it.
+// searched is the set of sessions that a search runs on: the current sessions, or a
+// snapshot.
 type searched struct {
-	n       int // sessions
+	n       int // the number of sessions
 	view    func(uint32) auditView
 	results *[]*auditResult
-	ties    uint64 // a number that shuffles sessions of the same rank; 0: they stay in order
+	ties    uint64 // a seed that shuffles sessions with the same sort key; 0 means that they are not shuffled
 }
 
 func (s *auditStore) now() searched { return searched{len(s.records), s.view, &s.results, 0} }
@@ -87,7 +89,7 @@ func (a *Appliance) readAuditSearch(x *exchange) (s auditSearch, err error) {
 			return unset
 		case problem != nil || n < least:
 			if !ignored {
-				err = fmt.Errorf("%s=%q is no number from %d on", name, text, least)
+				err = fmt.Errorf("%s=%q is not a number of at least %d", name, text, least)
 			}
 			return unset
 		}
@@ -101,7 +103,7 @@ func (a *Appliance) readAuditSearch(x *exchange) (s auditSearch, err error) {
 	for name, text := range map[string]*string{"start": &s.start, "end": &s.end} {
 		if _, _, ok := readTime(*text); *text != "" && !ok {
 			if !ignored {
-				err = fmt.Errorf("%s=%q is no time in ISO 8601", name, *text)
+				err = fmt.Errorf("%s=%q is not a time in ISO 8601", name, *text)
 			}
 			*text = ""
 		}
@@ -120,13 +122,13 @@ func (a *Appliance) searchRefused(x *exchange, err error) answer {
 }
 
 func (a *Appliance) parameterRefused(x *exchange, err error) answer {
-	if a.variant("search-parameter") == "ignored" { // of what cannot be ignored
+	if a.variant("search-parameter") == "ignored" { // only for parameters that cannot be ignored
 		return a.syntacticError(x, href(x.path), err.Error())
 	}
 	return a.refuse(x, "search-parameter", err.Error(), a.pathDetails(href(x.path)))
 }
 
-// parse reads a query as the variants say; nil is an empty one.
+// parse parses a query as the variants select. It returns nil for an empty query.
 func (a *Appliance) parse(q string) (queryNode, error) {
 	return parseQuery(q, a.variant("search-operator") == "AND", a.variant("search-only-not") == "none")
 }
@@ -148,7 +150,8 @@ func (a *Appliance) matching() *matching {
 	return m
 }
 
-// search runs a search, or gives what one before it has found.
+// search runs a search, or returns the stored result of an earlier search with the same
+// parameters.
 func (a *Appliance) search(in searched, w wanted) (*auditResult, error) {
 	for _, r := range *in.results {
 		if r.wanted == w {
@@ -174,7 +177,7 @@ func (a *Appliance) search(in searched, w wanted) (*auditResult, error) {
 	return r, nil
 }
 
-// filter returns the sessions that are meant, in the order of the store.
+// filter returns the numbers of the sessions that match, in the order of the store.
 func (a *Appliance) filter(in searched, w wanted) ([]uint32, error) {
 	match, first, last, err := a.condition(in, w)
 	if err != nil {
@@ -193,7 +196,7 @@ func (a *Appliance) filter(in searched, w wanted) ([]uint32, error) {
 	return slices.Clip(order), nil
 }
 
-// condition is what a search demands, and among which sessions to look.
+// condition returns the matcher of a search, and the range of sessions that can match.
 func (a *Appliance) condition(in searched, w wanted) (match matcher, first, last int, err error) {
 	node, err := a.parse(w.q)
 	if err != nil {
@@ -251,7 +254,8 @@ func (a *Appliance) condition(in searched, w wanted) (match matcher, first, last
 	}, first, last, nil
 }
 
-// sorting returns what puts sessions in order; nil: they stay as they are.
+// sorting returns a function that sorts sessions, or nil if they keep the order of the
+// store.
 func (a *Appliance) sorting(in searched, order string) (func([]uint32), error) {
 	name, descending := strings.CutPrefix(order, "-")
 	f := a.audit.field(name)
@@ -263,19 +267,19 @@ func (a *Appliance) sorting(in searched, order string) (func([]uint32), error) {
 	case f == nil && a.variant("search-unknown-sort") == "ignored":
 		return nil, nil
 	case f == nil || f.kind == rawValue:
-		return nil, fmt.Errorf("%s is no field to sort by", strconv.Quote(name))
+		return nil, fmt.Errorf("the sessions cannot be sorted by %s", strconv.Quote(name))
 	}
 	return func(order []uint32) { a.audit.sort(in, order, f, descending) }, nil
 }
 
-// ranked is a session with what it is sorted by.
+// ranked is a session with its sort key.
 type ranked[K cmp.Ordered] struct {
 	key   K
 	none  bool
 	index uint32
 }
 
-// sort sorts sessions by a field; those without it come last.
+// sort sorts sessions by a field. Sessions without a value come last.
 func (s *auditStore) sort(in searched, order []uint32, f *auditField, descending bool) {
 	if f.kind == textValue || f.kind == listValue {
 		sortBy(in, order, descending, func(v *auditView) (string, bool) {
@@ -325,7 +329,7 @@ func sortBy[K cmp.Ordered](in searched, order []uint32, descending bool, keyOf f
 	}
 }
 
-// getSessions is both searches.
+// getSessions answers the basic search and the search in a snapshot.
 func (a *Appliance) getSessions(x *exchange) answer {
 	s, err := a.readAuditSearch(x)
 	if err != nil {
@@ -364,7 +368,8 @@ func (a *Appliance) getSessions(x *exchange) answer {
 	return pageAnswer(in, page, &sel, meta)
 }
 
-// pageAnswer writes sessions by hand: there may be many.
+// pageAnswer returns a page of sessions. It writes the JSON without encoding/json,
+// because there can be many sessions.
 func pageAnswer(in searched, page []uint32, sel *selection, meta object) answer {
 	b := append(make([]byte, 0, 512+len(page)*(128+32*len(sel.fields))), `{"items":[`...)
 	for i, index := range page {
@@ -386,7 +391,7 @@ func pageAnswer(in searched, page []uint32, sel *selection, meta object) answer 
 	return ans
 }
 
-// link writes a link to a page. What is asked for stays in it.
+// link returns the link of another page with the same search parameters.
 func (s *auditSearch) link(paging ...string) string {
 	link := auditSessionsHref
 	separator := "?"
@@ -412,7 +417,7 @@ var parameterEscapes = strings.NewReplacer("+", "%20", "%2A", "*", "%2C", ",")
 
 func orEmpty(names []string) []string { return append([]string{}, names...) }
 
-// basicMeta is the meta object of a page of the basic search.
+// basicMeta returns the meta object of a page of the basic search.
 func (a *Appliance) basicMeta(s *auditSearch, found int) object {
 	limit := strconv.Itoa(s.limit)
 	at := func(offset int) string { return s.link("limit", limit, "offset", strconv.Itoa(offset)) }
@@ -434,7 +439,7 @@ func (a *Appliance) basicMeta(s *auditSearch, found int) object {
 	return meta
 }
 
-// sessionsCSV writes a page as CSV.
+// sessionsCSV returns a page of sessions as CSV.
 func (a *Appliance) sessionsCSV(in searched, page []uint32, sel *selection) answer {
 	var b strings.Builder
 	w := csv.NewWriter(&b)
@@ -443,7 +448,7 @@ func (a *Appliance) sessionsCSV(in searched, page []uint32, sel *selection) answ
 		line = append(line, f.name)
 	}
 	if a.variant("csv-header") == "present" {
-		_ = w.Write(line) // a builder takes everything
+		_ = w.Write(line) // a write to a strings.Builder returns no error
 	}
 	for _, index := range page {
 		v := in.view(index)
@@ -460,7 +465,7 @@ func (a *Appliance) sessionsCSV(in searched, page []uint32, sel *selection) answ
 	return ans
 }
 
-// cell is a value in CSV.
+// cell returns a value as the text of a CSV cell.
 func (x auditValue) cell() string {
 	switch x.kind {
 	case noValue, nullValue:
@@ -473,7 +478,7 @@ func (x auditValue) cell() string {
 	return strings.Trim(string(x.append(nil)), `"`)
 }
 
-// getSession shows one session.
+// getSession returns one session.
 func (a *Appliance) getSession(x *exchange) answer {
 	v, ok := a.sessionAt(x)
 	if !ok {
@@ -488,7 +493,7 @@ func (a *Appliance) getSession(x *exchange) answer {
 	return ans
 }
 
-// sessionAt finds the session that the path names.
+// sessionAt returns the session whose key is in the path.
 func (a *Appliance) sessionAt(x *exchange) (auditView, bool) {
 	key, _, _ := strings.Cut(strings.TrimPrefix(x.path, auditSessionsPath+"/"), "/")
 	index, ok := a.audit.find(key)
@@ -501,13 +506,14 @@ func (a *Appliance) sessionAt(x *exchange) (auditView, bool) {
 	return a.audit.view(index), true
 }
 
-// getAudit lists what there is to audit.
+// getAudit lists the endpoints below audit.
 func (a *Appliance) getAudit(x *exchange) answer {
 	items := []object{{"key": "sessions", "meta": object{"href": auditSessionsHref}}}
 	return reply(http.StatusOK, object{"items": items, "meta": x.meta()})
 }
 
-// countSessions counts without a bound.
+// countSessions returns the number of matching sessions, without the maximum of the basic
+// search.
 func (a *Appliance) countSessions(x *exchange) answer {
 	if !a.profile.snapshots && a.variant("session-count") != "always" {
 		return a.notFound(x)

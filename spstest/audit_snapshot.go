@@ -8,25 +8,25 @@ import (
 	"time"
 )
 
-// snapshotLifetime is how long a snapshot lives without a query.
+// snapshotLifetime is how long a snapshot is kept after its last use.
 const snapshotLifetime = 5 * time.Minute
 
-// auditSnapshot is the sessions as they were at one time.
+// auditSnapshot is the state of the sessions at one time.
 type auditSnapshot struct {
 	id      string
 	owner   snapshotOwner
 	until   time.Time
 	boots   int
-	n       int // sessions
+	n       int // the number of sessions
 	before  map[uint32]savedSession
 	results []*auditResult
 	ties    uint64
 }
 
-// snapshotOwner is who may use a snapshot.
+// snapshotOwner identifies the client that may use a snapshot.
 type snapshotOwner struct{ user, address, agent string }
 
-// savedSession is a session before it was changed.
+// savedSession is the state of a session before a change.
 type savedSession struct {
 	record auditRecord
 	change *auditChange
@@ -40,7 +40,7 @@ func ownerOf(x *exchange) snapshotOwner {
 	return snapshotOwner{x.session.user.name, address, x.header.Get("User-Agent")}
 }
 
-// keep saves a session that is about to be changed.
+// keep saves the state of a session that is about to be changed.
 func (s *auditSnapshot) keep(store *auditStore, index uint32) {
 	if int(index) >= s.n {
 		return
@@ -64,7 +64,7 @@ func (s *auditSnapshot) searched(store *auditStore, shuffled bool) searched {
 	return in
 }
 
-// reapSnapshots drops the snapshots whose time is over.
+// reapSnapshots deletes the snapshots whose lifetime is over.
 func (a *Appliance) reapSnapshots() {
 	now := a.now()
 	gone := a.variant("snapshot-restart") == "gone"
@@ -104,7 +104,8 @@ func (a *Appliance) createSnapshot(x *exchange) answer {
 	return snapshotAnswer(s)
 }
 
-// sharesQuota reports whether one of two may have a snapshot, but not both.
+// sharesQuota reports whether two owners share one quota, so that only one of them can
+// have a snapshot.
 func (a *Appliance) sharesQuota(one, other snapshotOwner) bool {
 	switch a.variant("snapshot-quota") {
 	case "user":
@@ -127,8 +128,8 @@ func snapshotAnswer(s *auditSnapshot) answer {
 	return reply(http.StatusOK, object{"body": object{"snapshot": s.id}})
 }
 
-// useSnapshot finds the snapshot for a query and prolongs it; nil if there is none that
-// the request may use.
+// useSnapshot returns the snapshot for a query and extends its lifetime. It returns nil
+// if the request may not use a snapshot with that id.
 func (a *Appliance) useSnapshot(x *exchange, id string) *auditSnapshot {
 	a.reapSnapshots()
 	for _, s := range a.audit.snapshots {
@@ -140,8 +141,8 @@ func (a *Appliance) useSnapshot(x *exchange, id string) *auditSnapshot {
 	return nil
 }
 
-// snapshotMeta is the meta object of a page of a snapshot. A page with sessions always
-// has a next one.
+// snapshotMeta returns the meta object of a page of a snapshot. A page with sessions has
+// a next link, even if it is the last one.
 func (a *Appliance) snapshotMeta(x *exchange, s *auditSearch, sessions int) object {
 	meta := object{
 		"fields": orEmpty(s.names), "first": nil, "href": auditSessionsHref, "last": nil, "limit": s.limit, "next": nil,

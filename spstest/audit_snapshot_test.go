@@ -13,7 +13,8 @@ import (
 	"github.com/go-sps/sps/spstest"
 )
 
-// TestSnapshotPages holds the pages of a snapshot to the vendor's fixture.
+// TestSnapshotPages checks that a snapshot returns each session once, in pages of at most
+// 500, and that the links and the meta objects have the form of the vendor's test data.
 func TestSnapshotPages(t *testing.T) {
 	t.Parallel()
 	const n = 1_234
@@ -59,7 +60,7 @@ func TestSnapshotExpires(t *testing.T) {
 	a := newInProcess(t, spstest.WithAuditSessions(3), spstest.WithClock(func() time.Time { return now }))
 	c := inProcess(t, a).logIn("admin", "a")
 	id := snapshot(c)
-	for range 5 { // each query gives it five minutes more
+	for range 5 { // each query extends the lifetime of the snapshot by five minutes
 		now = now.Add(5*time.Minute - time.Second)
 		c.want(200, "GET", search("snapshot", id), "")
 	}
@@ -72,7 +73,7 @@ func TestSnapshotExpires(t *testing.T) {
 		t.Errorf("%d snapshots were dropped", n)
 	}
 	wantError(t, c.do("GET", search("snapshot", id), ""), 404, "ResourceNotFound", gone)
-	// It outlives the session of its owner.
+	// A snapshot remains usable after the session of its owner has ended.
 	id = snapshot(c)
 	a.ExpireSessions()
 	c.logIn("admin", "a")
@@ -85,9 +86,9 @@ func TestSnapshotOwner(t *testing.T) {
 		name, variant string
 		user, agent   string
 		address       string
-		create, use   int // the statuses of another snapshot, and of a search in this one
+		create, use   int // the status of a second GET of _snapshot, and of a search in the first snapshot
 	}{
-		{"the owner", "", "admin", "one", "10.0.0.1:1", 200, 404}, // it is replaced
+		{"the owner", "", "admin", "one", "10.0.0.1:1", 200, 404}, // the second snapshot replaces the first one
 		{"the owner, refused", "snapshot-again=refused", "admin", "one", "10.0.0.1:2", 429, 200},
 		{"the owner, the same", "snapshot-again=same", "admin", "one", "10.0.0.1:3", 200, 200},
 		{"another agent", "", "admin", "two", "10.0.0.1:1", 429, 404},
@@ -197,7 +198,8 @@ func TestSnapshotVariants(t *testing.T) {
 	})
 }
 
-// TestSnapshotProfiles tells which releases have snapshots.
+// TestSnapshotProfiles checks that 7.4 and 8.0 have snapshots and _count, and that 6.x
+// does not.
 func TestSnapshotProfiles(t *testing.T) {
 	t.Parallel()
 	got := map[string][2]int{}
@@ -213,13 +215,14 @@ func TestSnapshotProfiles(t *testing.T) {
 	a := newInProcess(t, append(variants(t, "session-count=always"), spstest.WithProfile("6.0"), spstest.WithAuditSessions(7))...)
 	c := inProcess(t, a).logIn("admin", "a")
 	wantJSON(t, `{"count":7}`, c.want(200, "GET", auditSessions+"/_count", "").raw)
-	// There, snapshot is a parameter like any other that is not known.
+	// 6.0 ignores the parameter snapshot like any unknown parameter.
 	if n := len(keysOf(t, c.want(200, "GET", search("snapshot", "x"), ""))); n != 7 {
 		t.Errorf("%d sessions", n)
 	}
 }
 
-// TestPowerBI sends what the vendor's connector sends, in its order.
+// TestPowerBI sends the requests of the vendor's Power BI connector, in the same order,
+// and checks the responses.
 func TestPowerBI(t *testing.T) {
 	t.Parallel()
 	for _, profile := range []string{"7.4", "8.0"} {
@@ -269,7 +272,7 @@ func powerBI(t *testing.T, profile string) {
 		count := c.want(200, "GET", auditSessions+"/_count?fields=*&sort=-start_time"+filter, "")
 		wantJSON(t, fmt.Sprintf(`{"count":%d}`, total), count.raw)
 	}
-	// What it tells its user of.
+	// The connector reports these statuses to its user.
 	guest := agent(inProcess(t, a).logIn("admin", "a"), "another program")
 	for _, test := range []struct {
 		path   string
@@ -293,7 +296,8 @@ func powerBI(t *testing.T, profile string) {
 	guest.want(500, "GET", auditSessions+"?fields=*", "")
 }
 
-// TestSafeguardJava sends what the vendor's Java test sends.
+// TestSafeguardJava sends the requests of the test in the vendor's SafeguardJava, and
+// checks that the recordings can be downloaded.
 func TestSafeguardJava(t *testing.T) {
 	t.Parallel()
 	a := newInProcess(t, spstest.WithAuditSessions(50))

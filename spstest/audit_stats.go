@@ -15,14 +15,15 @@ import (
 // maxBins is the maximum number of bins of a histogram.
 const maxBins = 10_000
 
-// tally counts the sessions of one value.
+// tally is the number of sessions with one value.
 type tally struct {
 	name  string
 	count int
-	below []tally // of another field
+	below []tally // the values of the sub-field in these sessions
 }
 
-// tallies counts values, the largest number first.
+// tallies returns the most frequent values, at most size of them, in the order of their
+// frequency.
 func tallies(counts map[string]int, size int) []tally {
 	all := make([]tally, 0, len(counts))
 	for _, name := range slices.Sorted(maps.Keys(counts)) {
@@ -32,7 +33,7 @@ func tallies(counts map[string]int, size int) []tally {
 	return all[:min(size, len(all))]
 }
 
-// names are the values of a field as statistics name them.
+// names returns the texts under which statistics count a value.
 func (x auditValue) names() []string {
 	switch {
 	case !x.exists():
@@ -43,7 +44,7 @@ func (x auditValue) names() []string {
 	return []string{x.cell()}
 }
 
-// tallyAnswer answers with counts in the form of the variant.
+// tallyAnswer answers with counts, in the form that the variant stats-form selects.
 func (a *Appliance) tallyAnswer(x *exchange, all []tally) answer {
 	form := a.variant("stats-form")
 	list, name, count := "items", form, "count"
@@ -64,8 +65,8 @@ func (a *Appliance) tallyAnswer(x *exchange, all []tally) answer {
 	return reply(http.StatusOK, object{list: items(all), "meta": x.meta()})
 }
 
-// statsQuery finds the sessions that are counted, and the field that they are counted by.
-// refusal is an answer that ends the request.
+// statsQuery returns the sessions to count and the field to count them by. If refusal is
+// not nil, it is the error response.
 func (a *Appliance) statsQuery(x *exchange) (f *auditField, order []uint32, refusal *answer) {
 	refuse := func(ans answer) (*auditField, []uint32, *answer) { return nil, nil, &ans }
 	s, err := a.readAuditSearch(x)
@@ -74,10 +75,10 @@ func (a *Appliance) statsQuery(x *exchange) (f *auditField, order []uint32, refu
 	}
 	name := x.query.Get("field")
 	if name == "" {
-		return refuse(a.parameterRefused(x, errors.New("field is mandatory")))
+		return refuse(a.parameterRefused(x, errors.New("the parameter field is missing")))
 	}
 	if f = a.audit.field(name); f == nil || f.kind == rawValue {
-		return refuse(a.parameterRefused(x, fmt.Errorf("field=%q is no field to count by", name)))
+		return refuse(a.parameterRefused(x, fmt.Errorf("field=%q: the sessions cannot be counted by this field", name)))
 	}
 	s.sort = ""
 	if order, err = a.filter(a.audit.now(), s.wanted); err != nil {
@@ -86,7 +87,8 @@ func (a *Appliance) statsQuery(x *exchange) (f *auditField, order []uint32, refu
 	return f, order, nil
 }
 
-// getStats counts the most frequent values of a field, and of one more below it.
+// getStats counts the most frequent values of a field and, for each of them, the values
+// of a sub-field.
 func (a *Appliance) getStats(x *exchange) answer {
 	f, order, refusal := a.statsQuery(x)
 	if refusal != nil {
@@ -96,14 +98,14 @@ func (a *Appliance) getStats(x *exchange) answer {
 	if text := x.query.Get("size"); text != "" {
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 1 {
-			return a.parameterRefused(x, fmt.Errorf("size=%q is no number from 1 on", text))
+			return a.parameterRefused(x, fmt.Errorf("size=%q is not a number of at least 1", text))
 		}
 		size = n
 	}
 	first, _, _ := strings.Cut(x.query.Get("sub_fields"), ",")
 	below := a.audit.field(first)
 	if first != "" && (below == nil || below.kind == rawValue) {
-		return a.parameterRefused(x, fmt.Errorf("sub_fields=%q is no field to count by", first))
+		return a.parameterRefused(x, fmt.Errorf("sub_fields=%q: the sessions cannot be counted by this field", first))
 	}
 	counts, belows := map[string]int{}, map[string]map[string]int{}
 	for _, index := range order {
@@ -130,7 +132,8 @@ func (a *Appliance) getStats(x *exchange) answer {
 	return a.tallyAnswer(x, all)
 }
 
-// bins are the lengths of the time bins. Months have different lengths.
+// bins are functions that return the start and the end of the time bin that contains a
+// time, by the name of the bin size.
 var bins = map[string]func(time.Time) (begin, end time.Time){
 	"second": every(time.Second), "minute": every(time.Minute), "hour": every(time.Hour), "day": every(24 * time.Hour),
 	"week": func(t time.Time) (time.Time, time.Time) {
@@ -147,7 +150,7 @@ func every(d time.Duration) func(time.Time) (time.Time, time.Time) {
 	return func(t time.Time) (time.Time, time.Time) { return t.Truncate(d), t.Truncate(d).Add(d) }
 }
 
-// getHistogram counts by time, the empty bins in between too.
+// getHistogram counts the sessions in time bins, including empty bins between others.
 func (a *Appliance) getHistogram(x *exchange) answer {
 	f, order, refusal := a.statsQuery(x)
 	if refusal != nil {
@@ -158,7 +161,7 @@ func (a *Appliance) getHistogram(x *exchange) answer {
 	case bin == nil:
 		return a.parameterRefused(x, fmt.Errorf("bin-size=%q: want one of %s", x.query.Get("bin-size"), strings.Join(slices.Sorted(maps.Keys(bins)), ", ")))
 	case f.kind != timeValue:
-		return a.parameterRefused(x, fmt.Errorf("field=%q has no times", f.name))
+		return a.parameterRefused(x, fmt.Errorf("field=%q is not a time", f.name))
 	}
 	counts := map[int64]int{}
 	for _, index := range order {

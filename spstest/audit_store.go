@@ -8,33 +8,33 @@ import (
 	"time"
 )
 
-// auditStore holds the recorded sessions. Each costs the memory of its record; what
-// else it has follows from its number, and is made when it is asked for.
+// auditStore holds the recorded sessions. It stores a small record for each session. The
+// rest of the content is generated from the number of the session on request.
 type auditStore struct {
 	forms     auditForms
 	records   []auditRecord
-	inOrder   bool                    // the records are in the order of their start
-	laidOver  bool                    // some have bodies of their own
-	changes   map[uint32]*auditChange // what does not follow from the number
-	own       map[string]uint32       // the sessions whose keys do not follow either
+	inOrder   bool                    // the records are sorted by their start
+	laidOver  bool                    // some sessions have a body from AuditSession
+	changes   map[uint32]*auditChange // changed members, by the number of the session
+	own       map[string]uint32       // the numbers of the sessions with a key from AuditSession, by key
 	downloads map[uint32][]trailDownload
 	snapshots []*auditSnapshot
-	results   []*auditResult // of searches in what is there now
-	made      int            // by WithAuditSessions
-	trailSize int64          // of each recording; 0: each has its own
+	results   []*auditResult // stored results of searches outside of snapshots
+	made      int            // the number of sessions from WithAuditSessions
+	trailSize int64          // the size of each recording; 0 means different sizes
 }
 
-// auditForms are the variants and the release that the sessions are shown by.
+// auditForms are the variants and the release that determine the form of the sessions.
 type auditForms struct {
-	old     bool          // the body of 6.x
-	nullEnd bool          // end_time and duration are there while a session goes on
-	host    func() string // what trail_download_link begins with; nil: with the path
+	old     bool          // the sessions have the form of 6.x
+	nullEnd bool          // end_time and duration of a running session are null instead of absent
+	host    func() string // the host in trail_download_link; nil means that the link has no host
 	fields  []auditField
 }
 
-// auditRecord is a session. Times are in milliseconds since 1970.
+// auditRecord is the stored part of a session. Times are in milliseconds since 1970.
 type auditRecord struct {
-	start, end int64 // end 0: the session goes on
+	start, end int64 // an end of 0 means that the session is running
 	flags      auditFlags
 }
 
@@ -42,41 +42,41 @@ type auditFlags uint8
 
 const (
 	flagArchived auditFlags = 1 << iota
-	flagAccepted            // the verdict is ACCEPT: the session went on when it was made
+	flagAccepted            // the verdict is ACCEPT, because the session was created as a running session
 )
 
 func (r auditRecord) active() bool { return r.end == 0 }
 
-// auditChange is what makes a session another one. It is not changed once it is
-// there: snapshots keep it.
+// auditChange holds the members of a session that are not generated from its number. It
+// is not modified after it was stored, because snapshots share it.
 type auditChange struct {
 	key                     string
 	protocol, verdict, user string
-	trail                   int64 // the size of the recording; 0: as the number says, -1: none
-	archived                int64 // when it was moved to the archive
+	trail                   int64 // the size of the recording; 0 means the generated size, and -1 means no recording
+	archived                int64 // the time at which the recording was moved to the archive
 	body                    object
-	exact                   bool // the body is all there is
+	exact                   bool // body is the complete body
 }
 
-// auditView is one session as a search sees it.
+// auditView is a session as a search or a response reads it.
 type auditView struct {
 	store  *auditStore
 	index  uint32
 	record auditRecord
-	change *auditChange // nil: none
+	change *auditChange // nil if the whole content is generated
 	hash   uint64
 }
 
 const auditSeed = 0x5351_5353_494d_2024
 
-// Odd numbers of 64 random bits.
+// Odd 64-bit constants of the hash function.
 const (
 	golden = 0x9e3779b97f4a7c15
 	mixA   = 0xbf58476d1ce4e5b9
 	mixB   = 0x94d049bb133111eb
 )
 
-// mix turns a number into another one that looks random; no two give the same.
+// mix returns a number that looks random. Different numbers give different results.
 func mix(z uint64) uint64 {
 	z = (z ^ z>>30) * mixA
 	z = (z ^ z>>27) * mixB
@@ -90,7 +90,7 @@ func unmix(z uint64) uint64 {
 	return z ^ z>>30 ^ z>>60
 }
 
-// inverse of an odd number modulo 2^64, by Newton's iteration.
+// inverse returns the inverse of an odd number modulo 2^64, by Newton's iteration.
 func inverse(a uint64) uint64 {
 	x := a
 	for range 5 {
@@ -101,15 +101,17 @@ func inverse(a uint64) uint64 {
 
 func hashOf(index uint32) uint64 { return mix(auditSeed ^ uint64(index)*golden) }
 
-// pick takes one of n; what for makes it independent of the others.
+// pick returns a number from 0 to n-1 for a trait of a session. The numbers of different
+// traits are independent.
 func (v *auditView) pick(what trait, n int) int {
 	return int(mix(v.hash+uint64(what)*golden) >> 11 % uint64(n))
 }
 
-// A key contains the number of its session, so that the session is found without a table.
+// The constants of generated keys. A key contains the number of its session, so that the
+// session is found without a table.
 const (
 	keyDigits = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-	keyHalf   = 11 // digits of 64 bits
+	keyHalf   = 11 // the number of digits of a 64-bit number
 	keyPrefix = "svc-"
 )
 
@@ -133,7 +135,8 @@ func readKeyHalf(s string) (z uint64, ok bool) {
 	return z, true
 }
 
-// id is what the keys of a session have in common, 22 letters and digits.
+// id returns the id of a session: 22 letters and digits, which are also a part of its
+// key.
 func (v *auditView) id() string {
 	first := mix(auditSeed + uint64(v.index))
 	return string(appendKeyHalf(appendKeyHalf(make([]byte, 0, 2*keyHalf), first), mix(first^golden)))
@@ -177,16 +180,16 @@ func (s *auditStore) find(key string) (index uint32, ok bool) {
 	return index, v.key() == key
 }
 
-// view is a session as it is now.
+// view returns the current state of a session.
 func (s *auditStore) view(index uint32) auditView {
 	return auditView{s, index, s.records[index], s.changes[index], hashOf(index)}
 }
 
-// fill makes the first sessions, the last of them just begun.
+// fill creates the sessions of WithAuditSessions. The last of them has just started.
 func (s *auditStore) fill(n int, now time.Time) {
 	const (
-		longest = 180 * 24 * time.Hour // of them together
-		widest  = 5 * time.Minute      // between two of them
+		longest = 180 * 24 * time.Hour // the maximum time from the first session to the last
+		widest  = 5 * time.Minute      // the maximum time between two sessions
 	)
 	s.records = make([]auditRecord, 0, n)
 	s.made = n
@@ -198,7 +201,7 @@ func (s *auditStore) fill(n int, now time.Time) {
 	for i := range n {
 		v := auditView{store: s, index: uint32(i), hash: hashOf(uint32(i))}
 		start := end - int64(n-i)*spacing + int64(v.pick(traitJitter, int(spacing)))
-		if i > 0 && v.pick(traitTie, 12) == 0 { // some begin at the same time
+		if i > 0 && v.pick(traitTie, 12) == 0 { // some sessions start at the same time
 			start = s.records[i-1].start
 		}
 		v.record = auditRecord{start: start, end: start + v.length()}
@@ -213,7 +216,7 @@ func (s *auditStore) fill(n int, now time.Time) {
 	s.inOrder = true
 }
 
-// length is how long a session lasts, in milliseconds.
+// length returns the duration of a session in milliseconds.
 func (v *auditView) length() int64 {
 	const minute = 60_000
 	if v.verdict() != verdictAccept && v.verdict() != verdictTerminated {
@@ -233,7 +236,8 @@ func (v *auditView) length() int64 {
 	return within(720*minute, 3*1440*minute)
 }
 
-// change prepares the change of a session: those who have a snapshot keep what was.
+// change is called before a session is changed. It saves the state of the session in the
+// snapshots, and deletes the stored search results.
 func (s *auditStore) change(index uint32) {
 	s.results = nil
 	for _, snapshot := range s.snapshots {
@@ -241,7 +245,7 @@ func (s *auditStore) change(index uint32) {
 	}
 }
 
-// add adds a session.
+// add adds a session and returns its number.
 func (s *auditStore) add(record auditRecord, change *auditChange) uint32 {
 	s.results = nil
 	index := uint32(len(s.records))
@@ -259,7 +263,7 @@ func (s *auditStore) add(record auditRecord, change *auditChange) uint32 {
 	return index
 }
 
-// layOver lays one object over another.
+// layOver merges the object over into the object under.
 func layOver(under, over object) object {
 	for name, value := range over {
 		below, isObject := value.(object)

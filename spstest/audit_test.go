@@ -17,7 +17,8 @@ import (
 
 const auditSessions = "/api/audit/sessions"
 
-// search returns the path of a search; the parameters are names and values.
+// search returns the path of a search with the parameters, which are pairs of name and
+// value.
 func search(parameters ...string) string {
 	path, separator := auditSessions, "?"
 	for i := 0; i < len(parameters); i += 2 {
@@ -27,7 +28,7 @@ func search(parameters ...string) string {
 	return path
 }
 
-// keysOf are the keys of a page.
+// keysOf returns the keys of the sessions on a page.
 func keysOf(t testing.TB, r response) []string {
 	t.Helper()
 	items, ok := r.body["items"].([]any)
@@ -52,10 +53,10 @@ func bodyOf(t testing.TB, r response, i int) map[string]any {
 	return body
 }
 
-// at is a time of the day on which the added sessions take place.
+// at returns a time on the day of the sessions that fewSessions adds.
 func at(hour, minute int) time.Time { return time.Date(2024, 5, 6, hour, minute, 0, 0, time.UTC) }
 
-// fewSessions adds sessions whose members are known.
+// fewSessions adds four sessions with known values.
 func fewSessions(a *spstest.Appliance) {
 	for _, s := range []spstest.AuditSession{
 		{Key: "a", Start: at(1, 0), End: at(1, 30), Protocol: "SSH", Verdict: "ACCEPT", User: "yoda",
@@ -77,7 +78,7 @@ func TestAuditQueries(t *testing.T) {
 	none := []string{}
 	for _, test := range []struct {
 		q    string
-		want []string // nil: refused
+		want []string // the keys of the found sessions; nil means that the query is refused
 	}{
 		{"", all},
 		{"  ", all},
@@ -137,7 +138,7 @@ func TestAuditQueries(t *testing.T) {
 		{"duration:>1800", []string{"d e/f"}},
 		{"analytics.score.aggregated:[-5 TO 50.5]", []string{"a", "b"}},
 		{"client.port:[40 TO 2]", none},
-		// Texts in ranges, truth, presence.
+		// Ranges of texts, Booleans, and existing values.
 		{"user.name:[a TO p]", []string{"b", "c"}},
 		{"user.name:[a TO yoda]", []string{"a", "b", "c"}},
 		{"active:true", []string{"c"}},
@@ -165,7 +166,7 @@ func TestAuditQueries(t *testing.T) {
 		{"moon:[1 TO 2]", none},
 		{"NOT moon:full", all},
 		{"_exists_:moon", none},
-		// Refused.
+		// Queries that are refused.
 		{"*", nil},
 		{"*:*", nil},
 		{"?x", nil},
@@ -246,7 +247,7 @@ func TestAuditQueries(t *testing.T) {
 	}
 }
 
-// snapshot makes a snapshot and gives its id.
+// snapshot creates a snapshot and returns its id.
 func snapshot(c *client) string {
 	c.t.Helper()
 	return c.want(200, "GET", auditSessions+"/_snapshot", "").body["body"].(map[string]any)["snapshot"].(string)
@@ -256,7 +257,7 @@ func TestAuditQueryVariants(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		variant, q string
-		want       []string // nil: refused
+		want       []string // the keys of the found sessions; nil means that the request is refused
 	}{
 		{"search-operator=AND", "protocol:SSH user.name:yoda", []string{"a"}},
 		{"search-operator=AND", "protocol:SSH user.name:yoda OR protocol:RDP", []string{"a", "b"}},
@@ -296,7 +297,7 @@ func TestAuditParameters(t *testing.T) {
 	for _, test := range []struct {
 		variant    string
 		parameters []string
-		want       []string // nil: refused
+		want       []string // the keys of the found sessions; nil means that the request is refused
 	}{
 		{"", []string{"start", "2024-05-06T01:00"}, []string{"b", "c", "d e/f"}},
 		{"", []string{"start", "2024-05-06T02:59:59.9990000+00:00"}, []string{"c", "d e/f"}},
@@ -367,7 +368,7 @@ func TestAuditParameters(t *testing.T) {
 func TestAuditFields(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
-		variant, fields, want string // want is the body of session a, "" for none
+		variant, fields, want string // want is the body of session a; "" means that the item has no body
 	}{
 		{"", "user.name", `{"user":{"name":"yoda"}}`},
 		{"", "user.name,client.port,client.ip", `{"client":{"ip":"10.0.0.1","port":1},"user":{"name":"yoda"}}`},
@@ -406,8 +407,8 @@ func TestAuditFields(t *testing.T) {
 	}
 }
 
-// TestAuditSelection demands the same values in groups, under dotted names, in CSV and of
-// one session, for sessions whose bodies follow from their numbers and others.
+// TestAuditSelection checks that a field has the same value in a search with groups, in a
+// search with dotted names, and in the response for one session.
 func TestAuditSelection(t *testing.T) {
 	t.Parallel()
 	for _, profile := range []string{"6.0", "8.0"} {
@@ -439,7 +440,7 @@ func TestAuditSelection(t *testing.T) {
 	}
 }
 
-// dig looks for a dotted name in groups.
+// dig returns the value at a dotted name in a body with groups.
 func dig(body map[string]any, name string) (any, bool) {
 	head, rest, nested := strings.Cut(name, ".")
 	value, ok := body[head]
@@ -470,7 +471,9 @@ func TestAuditCSV(t *testing.T) {
 	}
 }
 
-// TestAuditCeiling reads the basic search to its end.
+// TestAuditCeiling checks that the basic search returns each session at most once up to
+// its maximum offset, and how it continues there with each alternative of the variant
+// search-ceiling.
 func TestAuditCeiling(t *testing.T) {
 	t.Parallel()
 	const n = 10_700
@@ -506,7 +509,8 @@ func TestAuditCeiling(t *testing.T) {
 	}
 }
 
-// TestAuditBasicMeta holds the meta object to the guide's sample.
+// TestAuditBasicMeta checks that the meta object of the basic search has the form of the
+// guide's sample.
 func TestAuditBasicMeta(t *testing.T) {
 	t.Parallel()
 	a := newInProcess(t, spstest.WithAuditSessions(39), spstest.WithProfile("6.0"))
@@ -522,7 +526,9 @@ func TestAuditBasicMeta(t *testing.T) {
 	}
 }
 
-// TestAuditSessionsAreBelievable counts what the sessions have.
+// TestAuditSessionsAreBelievable checks that the generated sessions include all
+// protocols, verdicts and kinds of members, that their keys are unique, and that another
+// appliance generates the same sessions.
 func TestAuditSessionsAreBelievable(t *testing.T) {
 	t.Parallel()
 	const n = 5_000
@@ -566,7 +572,8 @@ func TestAuditSessionsAreBelievable(t *testing.T) {
 	}
 }
 
-// noteSession counts what a session has, and checks what must hold. It returns its start.
+// noteSession counts the properties of a session in seen, and checks the properties that
+// each session must have. It returns the start time of the session.
 func noteSession(t *testing.T, seen map[string]int, last string, body map[string]any) string {
 	t.Helper()
 	seen[body["protocol"].(string)]++
@@ -635,7 +642,8 @@ func noteSession(t *testing.T, seen map[string]int, last string, body map[string
 	return start
 }
 
-// TestAuditChanges adds, ends and archives sessions, and lists them.
+// TestAuditChanges checks that searches and AuditSessions show sessions that were added,
+// ended and archived, and that an older snapshot does not.
 func TestAuditChanges(t *testing.T) {
 	t.Parallel()
 	now := at(12, 0)
@@ -649,10 +657,10 @@ func TestAuditChanges(t *testing.T) {
 		t.Errorf("keys %q and %q", first, second)
 	}
 	if a.EndAuditSession("own", time.Time{}) || a.EndAuditSession("none", time.Time{}) || !a.EndAuditSession(first, time.Time{}) || a.EndAuditSession(first, time.Time{}) {
-		t.Error("EndAuditSession is wrong about what goes on")
+		t.Error("EndAuditSession returned the wrong result")
 	}
 	if a.ArchiveAuditSession("none") || !a.ArchiveAuditSession(first) {
-		t.Error("ArchiveAuditSession is wrong about what there is")
+		t.Error("ArchiveAuditSession returned the wrong result")
 	}
 	var running string
 	listed := slices.Collect(a.AuditSessions())
@@ -662,7 +670,7 @@ func TestAuditChanges(t *testing.T) {
 		}
 	}
 	if !a.EndAuditSession(running, at(12, 1)) {
-		t.Errorf("%q does not go on", running)
+		t.Errorf("session %q is not running", running)
 	}
 	if len(listed) != 22 {
 		t.Errorf("%d sessions are listed", len(listed))
@@ -681,10 +689,10 @@ func TestAuditChanges(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("listed (-want +got):\n%s", diff)
 	}
-	// The snapshot is as it was.
+	// The snapshot still has the state from before the changes.
 	r := c.want(200, "GET", search("snapshot", id, "q", "active:true"), "")
 	if keys := keysOf(t, r); !slices.Contains(keys, running) || slices.Contains(keys, first) {
-		t.Errorf("in the snapshot go on %v", keys)
+		t.Errorf("running sessions in the snapshot: %v", keys)
 	}
 	if keys := keysOf(t, c.want(200, "GET", search("q", "active:true"), "")); slices.Contains(keys, running) {
 		t.Errorf("%v go on", keys)
@@ -733,7 +741,8 @@ func TestAuditOptions(t *testing.T) {
 	}
 }
 
-// TestAuditKeys finds sessions by their keys, and nothing by others.
+// TestAuditKeys checks that each session can be read by its key, and that other keys
+// return 404.
 func TestAuditKeys(t *testing.T) {
 	t.Parallel()
 	for _, profile := range []string{"6.9", "7.4"} {
@@ -770,7 +779,7 @@ func TestAuditRight(t *testing.T) {
 	wantError(t, inProcess(t, a).logIn("admin", "a").do("POST", auditSessions, "{}"), 405, "MethodNotAllowed", nil)
 }
 
-// agent makes a client that says what it is.
+// agent returns a client of the same session that sends a User-Agent.
 func agent(c *client, name string) *client {
 	other := *c
 	other.header = http.Header{"User-Agent": {name}}

@@ -9,18 +9,18 @@ import (
 	"sync"
 )
 
-// trailBlock is the length of the block that a recording repeats. Each block starts with
-// its number.
+// trailBlock is the length of the block that a recording repeats. Each copy of the block
+// starts with its number.
 const trailBlock = 64 << 10
 
-// stream is an answer that is made while it is read.
+// stream is a response body that is generated while it is read.
 type stream struct {
 	open    func() io.Reader
 	size    int64
-	chunked bool // the length is not told
+	chunked bool // the response has no Content-Length
 }
 
-// length is what Content-Length says, -1 for none.
+// length returns the value of Content-Length, or -1 if the response has none.
 func (s *stream) length() int64 {
 	if s.chunked {
 		return -1
@@ -28,7 +28,7 @@ func (s *stream) length() int64 {
 	return s.size
 }
 
-// size is the length of what is answered.
+// size returns the length of the response body.
 func (ans *answer) size() int64 {
 	if ans.stream != nil {
 		return ans.stream.size
@@ -36,7 +36,7 @@ func (ans *answer) size() int64 {
 	return int64(len(ans.body))
 }
 
-// content is what is answered.
+// content returns a reader of the response body.
 func (ans *answer) content() io.Reader {
 	if ans.stream != nil {
 		return ans.stream.open()
@@ -54,7 +54,8 @@ func (a *Appliance) writeStream(w http.ResponseWriter, out outcome) {
 	}
 }
 
-// streamBody ends with its request or its appliance.
+// streamBody is a response body in process. Reading it fails after the request's context
+// has ended or the appliance was closed.
 type streamBody struct {
 	ctx    context.Context
 	closed <-chan struct{}
@@ -86,15 +87,15 @@ func (b *streamBody) Close() error {
 	return nil
 }
 
-// blockReader repeats a block up to a size.
+// blockReader reads a block again and again, up to a size.
 type blockReader struct {
 	block   []byte
-	stamped bool // each block begins with its number
+	stamped bool // each copy of the block starts with its number
 	at      int64
 	size    int64
 }
 
-// next is what is left of the present block.
+// next returns the rest of the current block.
 func (r *blockReader) next() []byte {
 	if r.at >= r.size {
 		return nil
@@ -121,7 +122,7 @@ func (r *blockReader) Read(p []byte) (n int, err error) {
 	return n, nil
 }
 
-// WriteTo avoids a copy.
+// WriteTo writes the blocks to w without copying them to another buffer.
 func (r *blockReader) WriteTo(w io.Writer) (n int64, err error) {
 	for rest := r.next(); rest != nil; rest = r.next() {
 		m, err := w.Write(rest)
@@ -133,7 +134,7 @@ func (r *blockReader) WriteTo(w io.Writer) (n int64, err error) {
 	return n, nil
 }
 
-// trail is the recording of a session in a format.
+// trail returns a reader of the recording of a session in a format.
 func (v *auditView) trail(format string) *blockReader {
 	block := make([]byte, trailBlock)
 	z := v.hash
@@ -149,9 +150,9 @@ func (v *auditView) trail(format string) *blockReader {
 
 const formatSRS = "srs"
 
-// AuditTrail returns the content that a download of the recording returns, for
-// comparison. format is "" or "srs". It returns false if the session does not exist or
-// has no recording.
+// AuditTrail returns the content and the size of a recording, to compare a download with.
+// format is "" or "srs", like the parameter of the API. It returns false if the session
+// does not exist or has no recording.
 func (a *Appliance) AuditTrail(key, format string) (content io.Reader, size int64, ok bool) {
 	a.enter()
 	defer a.mu.Unlock()
@@ -166,7 +167,8 @@ func (a *Appliance) AuditTrail(key, format string) (content io.Reader, size int6
 	return v.trail(format), v.trailSize(), true
 }
 
-// downloadTrail answers GET audit_trail, and notes who has the recording now.
+// downloadTrail answers GET audit_trail, and adds the download to the list of
+// trail_downloads.
 func (a *Appliance) downloadTrail(x *exchange) answer {
 	v, ok := a.sessionAt(x)
 	format := x.query.Get("format")

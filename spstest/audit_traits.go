@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// trait is what is picked for a session; the order is part of what the sessions are.
+// trait is a property that is chosen for each session. Changing the order of the
+// constants changes the generated sessions.
 type trait uint64
 
 const (
@@ -62,7 +63,7 @@ const (
 	verdictFail       = "FAIL"
 )
 
-// person is somebody who works on servers.
+// person is a user of the recorded sessions.
 type person struct{ login, name string }
 
 var people = []person{
@@ -72,7 +73,7 @@ var people = []person{
 	{"lrossi", "Luca Rossi"}, {"mtoth", "Maria Toth"}, {"svc-backup", "Backup"}, {"svc-deploy", "Deployment"}, {"o'brien", "Owen O'Brien"},
 }
 
-// host is a server.
+// host is a server of the recorded sessions.
 type host struct{ ip, name string }
 
 var hosts = func() (all []host) {
@@ -122,18 +123,19 @@ func (v *auditView) user() string {
 	return people[v.pick(traitUser, len(people))].login
 }
 
-// recorded tells a session that went through the appliance from one that a log tells of.
+// recorded reports whether the session went through the appliance. The other sessions
+// come from a log.
 func (v *auditView) recorded() bool {
 	return v.pick(traitOrigin, 25) > 0 || v.change != nil && v.change.trail > 0
 }
 
-// connected reports whether the session came to the server.
+// connected reports whether the session reached the server.
 func (v *auditView) connected() bool {
 	verdict := v.verdict()
 	return verdict == verdictAccept || verdict == verdictTerminated
 }
 
-// textual reports whether commands are typed in the session.
+// textual reports whether users type commands in sessions of this protocol.
 func (v *auditView) textual() bool { return v.protocol() == "SSH" || v.protocol() == "TELNET" }
 
 func (v *auditView) analyzed() bool {
@@ -151,7 +153,7 @@ func (v *auditView) hasTrail() bool {
 	return v.recorded() && v.connected() && v.pick(traitTrail, 8) > 0
 }
 
-// trailSize is how many bytes the recording has.
+// trailSize returns the size of the recording in bytes, or 0 if there is none.
 func (v *auditView) trailSize() int64 {
 	switch {
 	case !v.hasTrail():
@@ -200,12 +202,13 @@ func (v *auditView) policy() string { return "demo-" + strings.ToLower(v.protoco
 
 func (v *auditView) href() string { return auditSessionsHref + "/" + url.PathEscape(v.key()) }
 
-// interesting are the commands of a session that stand out.
+// interesting returns the suspicious commands of a session.
 func (v *auditView) interesting() []string {
 	return [][]string{{}, {}, {"sudo"}, {"sudo", "vim"}, {"passwd"}}[v.pick(traitInteresting, 5)]
 }
 
-// vault is the access request that a session belongs to, if any; an object or a list.
+// vault returns the access request of a session as an object or a list. Most sessions
+// have none.
 func (v *auditView) vault() auditValue {
 	if v.pick(traitVault, 7) > 0 {
 		return auditValue{}

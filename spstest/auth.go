@@ -14,18 +14,18 @@ type user struct {
 	readOnly bool
 	limits   []limit
 
-	noPassword bool // no password is correct
-	named      bool // named by an option
-	added      bool // by WithUser
-	granted    bool // an option gave rights
+	noPassword bool // the user cannot log in with a password
+	named      bool // an option set the password
+	added      bool // WithUser added the user
+	granted    bool // an option set the rights
 }
 
 type session struct {
 	label   string
 	cookie  string
-	token   string // the X-Token that a browser must send
+	token   string // the value of X-Token that a browser must send
 	user    *user
-	method  object // the login method in the form of user_info
+	method  object // the login method, as user_info shows it
 	began   time.Time
 	used    time.Time
 	left    time.Duration // remaining time when the current request arrived
@@ -33,7 +33,7 @@ type session struct {
 	pending *transaction
 }
 
-// loginMethods lists the login methods.
+// loginMethods returns the login methods.
 func (a *Appliance) loginMethods() []object {
 	methods := []object{{"name": "local", "authentication": "local", "credential": "password"}}
 	if a.clientCAs != nil {
@@ -60,8 +60,8 @@ func (a *Appliance) getAuthenticationTypes(x *exchange) answer {
 	return reply(http.StatusOK, object{"types": types, "meta": x.meta()})
 }
 
-// logIn opens a session. It ignores the session cookie of the request: only credentials
-// count at this endpoint.
+// logIn opens a session. It ignores the session cookie of the request and uses only its
+// credentials.
 func (a *Appliance) logIn(x *exchange) answer {
 	if name := x.query.Get("login_method"); name != "" && !a.hasLoginMethod(name) {
 		return a.challenge(a.wrongCredentials(x))
@@ -97,7 +97,8 @@ func (a *Appliance) wrongCredentials(x *exchange) answer {
 	return a.refuse(x, "wrong-password", "The credentials are not valid", nil)
 }
 
-// challenge requests Basic credentials, because some HTTP clients send none without that.
+// challenge adds the header that requests Basic credentials, because some HTTP clients
+// send no credentials without it.
 func (a *Appliance) challenge(ans answer) answer {
 	ans.header.Set("WWW-Authenticate", `Basic realm="SPS"`)
 	return ans
@@ -150,8 +151,8 @@ func (a *Appliance) begin(x *exchange, u *user, method object) answer {
 	return ans
 }
 
-// setCookies sets the session cookie and a second cookie whose purpose is not documented,
-// so a client must select the cookie by name.
+// setCookies sets the session cookie and another cookie. The purpose of the other cookie
+// is not documented; a client must select the session cookie by its name.
 func (a *Appliance) setCookies(h http.Header, s *session) {
 	expires := a.now().Add(a.lifetime).UTC().Format(http.TimeFormat)
 	seconds := strconv.Itoa(int(a.lifetime / time.Second))
@@ -176,9 +177,10 @@ func (a *Appliance) logOut(x *exchange) answer {
 	return reply(http.StatusOK, object{"meta": x.meta()})
 }
 
-// find finds the session of a request. If the session is alive, it counts the use.
+// find sets the session of a request. If the session is alive, this counts as a use of
+// the session.
 func (a *Appliance) find(x *exchange) {
-	x.session = nil // a request that waited may have lost its session
+	x.session = nil // the session may have ended while the request waited
 	for _, cookie := range (&http.Request{Header: x.header}).CookiesNamed("session_id") {
 		s := a.sessions[cookie.Value]
 		if s == nil {
@@ -203,7 +205,7 @@ func (s *session) deadline(a *Appliance) time.Time {
 	return s.used.Add(a.lifetime)
 }
 
-// remaining is the value of remaining_seconds.
+// remaining returns the value of remaining_seconds.
 func (s *session) remaining() int { return int(s.left / time.Second) }
 
 // end ends a session and its transaction.
@@ -225,15 +227,15 @@ func (a *Appliance) reap() {
 	}
 }
 
-// browserRefused reports whether a request looks like a browser's and lacks the token
-// that keeps foreign web pages out.
+// browserRefused reports whether a write comes from a browser and lacks the token that
+// protects against requests from other web pages.
 func (a *Appliance) browserRefused(x *exchange) bool {
 	return a.profile.browserToken && x.writes() &&
 		strings.Contains(x.header.Get("User-Agent"), "Mozilla") &&
 		(x.session == nil || x.header.Get("X-Token") != x.session.token)
 }
 
-// Sessions returns the number of live sessions.
+// Sessions returns the number of live sessions of the REST API.
 func (a *Appliance) Sessions() int {
 	a.enter()
 	defer a.mu.Unlock()
@@ -246,7 +248,7 @@ func (a *Appliance) Sessions() int {
 	return n
 }
 
-// ExpireSessions ends every session, with its open transaction and its staged changes.
+// ExpireSessions ends the live sessions. Their open transactions are rolled back.
 func (a *Appliance) ExpireSessions() {
 	a.enter()
 	defer a.mu.Unlock()
@@ -255,8 +257,8 @@ func (a *Appliance) ExpireSessions() {
 	}
 }
 
-// SetPassword changes the password of a user. If the user does not exist, it adds the
-// user with full rights. Sessions remain open.
+// SetPassword changes the password of a user. If the user does not exist, SetPassword
+// adds it with full rights. Open sessions of the user remain open.
 func (a *Appliance) SetPassword(name, password string) {
 	a.enter()
 	defer a.mu.Unlock()

@@ -169,7 +169,7 @@ func TestIdleSessionsEnd(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		variant string
-		status  int // after 15 + 15 minutes of 20
+		status  int // the status after two waits of 15 minutes, with a lifetime of 20 minutes
 	}{{"idle", 200}, {"absolute", 401}} {
 		synctest.Test(t, func(t *testing.T) {
 			a := newInProcess(t, append(variants(t, "session-limit="+test.variant), spstest.WithSessionLifetime(20*time.Minute))...)
@@ -253,7 +253,7 @@ func TestCertificateLogin(t *testing.T) {
 	if diff := cmp.Diff(map[string]any{"name": "operator"}, user); diff != "" {
 		t.Errorf("user (-want +got):\n%s", diff)
 	}
-	// Sent although the appliance did not ask for this CA.
+	// The client sends the certificate although the appliance requests another CA.
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(a.CA())
 	stranger := overTLS(t, a)
@@ -263,7 +263,7 @@ func TestCertificateLogin(t *testing.T) {
 	wantError(t, stranger.do("GET", "/api/authentication?type=x509", ""), 401, "AuthenticationFailure", nil)
 }
 
-// clientCertificate makes a CA and a client certificate that it signed.
+// clientCertificate returns a CA and a client certificate that the CA signed.
 func clientCertificate(t *testing.T, name string) (caPEM []byte, certificate tls.Certificate) {
 	t.Helper()
 	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

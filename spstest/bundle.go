@@ -13,10 +13,11 @@ import (
 
 const bundlesPath = "troubleshooting/support-bundle"
 
-// bundleLifetime is how long the appliance keeps a support bundle.
+// bundleLifetime is how long the appliance keeps a support bundle after its creation was
+// requested.
 const bundleLifetime = 24 * time.Hour
 
-// The statuses of a support bundle, as variants spell them.
+// The statuses of a support bundle. Variants determine how a response spells them.
 const (
 	bundleRunning   = "running"
 	bundleFinished  = "finished"
@@ -24,16 +25,16 @@ const (
 	bundleCancelled = "cancelled"
 )
 
-// bundle is a support bundle, or the job that makes it.
+// bundle is a support bundle that is being created or is finished.
 type bundle struct {
 	Key    string    `json:"key"`
 	Status string    `json:"status"`
-	Polls  int       `json:"polls"` // how often it was polled
+	Polls  int       `json:"polls"` // the number of polls so far
 	Began  time.Time `json:"began"`
 }
 
-// WithBundlePolls sets how many polls see a support bundle unfinished; the default is 2.
-// A poll is a GET of the bundle or of the list of bundles.
+// WithBundlePolls sets how many polls of a support bundle return an unfinished status;
+// the default is 2. A poll is a GET of the bundle or of the list of bundles.
 func WithBundlePolls(n int) Option {
 	return func(a *Appliance) error {
 		if n < 0 {
@@ -44,14 +45,15 @@ func WithBundlePolls(n int) Option {
 	}
 }
 
-// FailBundles sets whether support bundles that end from now on fail.
+// FailBundles sets whether the creation of support bundles fails from now on. It also
+// applies to bundles that are being created.
 func (a *Appliance) FailBundles(fail bool) {
 	a.enter()
 	defer a.mu.Unlock()
 	a.bundlesFail = fail
 }
 
-// expireBundles deletes what is too old.
+// expireBundles deletes the bundles that are older than [bundleLifetime].
 func (a *Appliance) expireBundles() {
 	now := a.now()
 	a.bundles = slices.DeleteFunc(a.bundles, func(b *bundle) bool { return now.Sub(b.Began) >= bundleLifetime })
@@ -82,7 +84,8 @@ func (a *Appliance) bundleAnswer(b *bundle) answer {
 	return reply(status[a.variant("bundle-answer")], shown)
 }
 
-// bundleObject shows a bundle, in a list or alone.
+// bundleObject returns the JSON object of a bundle. alone is false for an item of the
+// list, which has no parent link.
 func (a *Appliance) bundleObject(b *bundle, alone bool) object {
 	status := b.Status
 	switch status {
@@ -110,8 +113,7 @@ func (a *Appliance) getBundles(x *exchange) answer {
 	return reply(http.StatusOK, object{"items": items, "meta": x.meta()})
 }
 
-// bundleAt finds a bundle by the key that follows [bundlesPath]; nil if there
-// is none.
+// bundleAt returns the bundle whose key is in the path, or nil if there is none.
 func (a *Appliance) bundleAt(x *exchange) *bundle {
 	a.expireBundles()
 	key, _, _ := strings.Cut(strings.TrimPrefix(x.path, bundlesPath+"/"), "/")
@@ -132,7 +134,7 @@ func (a *Appliance) getBundle(x *exchange) answer {
 	return reply(http.StatusOK, a.bundleObject(b, true))
 }
 
-// lookAtBundle takes a job to what the next look at it sees.
+// lookAtBundle counts a poll of a bundle and sets the status that this poll returns.
 func (a *Appliance) lookAtBundle(b *bundle) {
 	if b.Status != bundleRunning {
 		return
@@ -146,7 +148,8 @@ func (a *Appliance) lookAtBundle(b *bundle) {
 	}
 }
 
-// deleteBundle removes a bundle, or cancels its job.
+// deleteBundle deletes a bundle. If the bundle is still being created, this cancels its
+// creation.
 func (a *Appliance) deleteBundle(x *exchange) answer {
 	b := a.bundleAt(x)
 	if b == nil {
@@ -180,7 +183,7 @@ func (a *Appliance) downloadBundle(x *exchange) answer {
 	return ans
 }
 
-// archive is a small .tar.gz: nobody looks into it.
+// archive returns a small .tar.gz file with one text file in it.
 func (b *bundle) archive() []byte {
 	content := "support bundle " + b.Key + "\n"
 	var file bytes.Buffer
@@ -189,7 +192,7 @@ func (b *bundle) archive() []byte {
 		panic(fmt.Sprintf("spstest: support bundle: %v", err)) // reached only by a bug in this package
 	}
 	archive := tar.NewWriter(zipped)
-	_ = archive.WriteHeader(&tar.Header{Name: "bundle.txt", Mode: 0o600, Size: int64(len(content)), ModTime: b.Began}) // a buffer takes everything
+	_ = archive.WriteHeader(&tar.Header{Name: "bundle.txt", Mode: 0o600, Size: int64(len(content)), ModTime: b.Began}) // a write to a buffer returns no error
 	_, _ = archive.Write([]byte(content))
 	_ = archive.Close()
 	_ = zipped.Close()

@@ -14,7 +14,7 @@ import (
 
 const bundles = "/api/troubleshooting/support-bundle"
 
-// bundleStatuses looks n times.
+// bundleStatuses polls a bundle n times and returns the statuses.
 func bundleStatuses(c *client, path string, n int) []string {
 	c.t.Helper()
 	var all []string
@@ -36,7 +36,7 @@ func TestBundle(t *testing.T) {
 		"meta":{"href":"`+bundles+`","parent":"/api/troubleshooting"}}`, c.want(200, "GET", bundles, "").raw)
 	wantJSON(t, `{"body":{"status":"finished"},"key":"`+key+`","meta":{"href":"`+path+`","parent":"`+bundles+`"}}`, c.want(200, "GET", path, "").raw)
 
-	// What is finished outlives the program.
+	// A finished bundle is part of the state.
 	b := newInProcess(t, spstest.WithState(a.State()), spstest.WithCredentials("admin", "a"))
 	for _, c := range []*client{c, inProcess(t, b).logIn("admin", "a")} {
 		r = c.want(200, "GET", path+"/download", "")
@@ -79,9 +79,9 @@ func TestBundleVariants(t *testing.T) {
 		}
 	}
 	for _, test := range []struct {
-		variant, method, path string // a path of the bundle
+		variant, method, path string // path is relative to the bundle
 		status                int
-		left                  int // how many bundles there are afterwards
+		left                  int // the number of bundles after the request
 	}{
 		{"bundle-answer=200", "GET", "", 200, 1},
 		{"bundle-answer=201", "GET", "", 200, 1},

@@ -20,8 +20,8 @@ func (a *Appliance) getChanges(x *exchange) answer {
 	return reply(http.StatusOK, body)
 }
 
-// changes compares a transaction's staged changes with the currently committed
-// configuration, which others may have changed since the opening.
+// changes compares the staged changes of a transaction with the committed configuration,
+// which others may have changed since the transaction was opened.
 func (a *Appliance) changes(t *transaction) []object {
 	if t.staged == nil {
 		return nil
@@ -46,10 +46,11 @@ func (a *Appliance) changes(t *transaction) []object {
 	return changes
 }
 
-// orderMember holds the order of an object's other members.
+// orderMember is the member of an object that lists the order of its other members.
 const orderMember = "@order"
 
-// reorders lists the orders that differ, if nothing else differs.
+// reorders returns changes of the type reorder if the two values differ only in the order
+// of members, and nil otherwise.
 func (a *Appliance) reorders(p string, before, after json.RawMessage) []object {
 	was, errWas := decode(before)
 	is, errIs := decode(after)
@@ -71,13 +72,15 @@ func (a *Appliance) reorders(p string, before, after json.RawMessage) []object {
 	return changes
 }
 
-// move is a list below orderMember that has the same elements as before.
+// move is a changed order: the list in orderMember has the same elements in another
+// order.
 type move struct {
 	where         []string
 	before, after []any
 }
 
-// moved finds the moves between two values. ok is false if they differ in anything else.
+// moved returns the changed orders between two values. ok is false if the values differ
+// in anything else.
 func moved(was, is any, where []string) (moves []move, ok bool) {
 	before, isObject := was.(object)
 	after, stays := is.(object)

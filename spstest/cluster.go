@@ -22,10 +22,10 @@ var clusterSample = []json.RawMessage{
 		"key":"46f97a58-0c0e-4a6b-9a57-2f6f0e1b7c22","last_seen":"2018-02-08T10:00:30Z","sync_status":"pending"}`),
 }
 
-// WithCluster makes the appliance the Central Management node of a cluster. Pass the
-// status of each node, the appliance itself first. Each is an object with a key; the
-// links are added. Without arguments, the cluster is that of the guide's sample, in which
-// the second node is not synchronized.
+// WithCluster makes the appliance the Central Management node of a cluster. nodes are the
+// statuses of the nodes as JSON objects, the appliance itself first. Each object needs a
+// member key; the appliance adds the links. Without arguments, the cluster is the guide's
+// sample, whose second node is not synchronized.
 func WithCluster(nodes ...json.RawMessage) Option {
 	return func(a *Appliance) error {
 		if len(nodes) == 0 {
@@ -48,7 +48,7 @@ func WithCluster(nodes ...json.RawMessage) Option {
 	}
 }
 
-// clusterNodes shows the nodes with their links.
+// clusterNodes returns the nodes with their links.
 func (a *Appliance) clusterNodes() []object {
 	nodes := make([]object, len(a.cluster))
 	for i, raw := range a.cluster {

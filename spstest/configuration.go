@@ -18,8 +18,8 @@ const (
 
 // store is one state of the configuration.
 type store struct {
-	bodies map[string]json.RawMessage // by path, as shown
-	keys   map[string][]string        // the objects of each collection, in order
+	bodies map[string]json.RawMessage // the bodies by path, in the form of responses
+	keys   map[string][]string        // the keys of the objects of each collection, in order
 }
 
 func (s *store) clone() *store {
@@ -50,12 +50,12 @@ func parentOf(p string) string {
 	return ""
 }
 
-// configurationMeta is the meta of something below configuration: its first,
-// last, next and previous are siblings.
+// configurationMeta returns the meta object of a path below configuration. Its first,
+// last, next and previous are the links of sibling paths.
 func (a *Appliance) configurationMeta(p string, s *store) object {
 	meta := object{"href": href(p), "transaction": href("transaction"), "next": nil, "previous": nil}
 	if p == configurationPath {
-		// The guide's own sample has no parent here.
+		// In the guide's sample, the parent is null here.
 		meta["parent"], meta["first"], meta["last"] = nil, href(p), href(p)
 		return meta
 	}
@@ -84,7 +84,7 @@ func (a *Appliance) configurationMeta(p string, s *store) object {
 	return meta
 }
 
-// view returns the configuration as a session sees it.
+// view returns the configuration with the staged changes of a session.
 func (a *Appliance) view(s *session) *store {
 	if s.pending != nil && s.pending.staged != nil {
 		return s.pending.staged
@@ -131,7 +131,8 @@ func (a *Appliance) show(x *exchange) answer {
 	return reply(http.StatusOK, object{"body": body, "key": x.last(), "meta": a.configurationMeta(x.path, s)})
 }
 
-// writable returns the reason why a session may not write, if there is one.
+// writable checks whether a session may write. If not, it returns the error response and
+// false.
 func (a *Appliance) writable(x *exchange) (answer, bool) {
 	switch {
 	case x.session.pending == nil && !a.opensByItself(), x.under != nil && x.under != x.session.pending:
@@ -142,7 +143,7 @@ func (a *Appliance) writable(x *exchange) (answer, bool) {
 	return answer{}, true
 }
 
-// opensByItself reports whether a change opens a transaction.
+// opensByItself reports whether a change opens a transaction if none is open.
 func (a *Appliance) opensByItself() bool {
 	if picked, ok := a.variants["no-transaction"]; ok {
 		return picked == "opens"
@@ -150,9 +151,9 @@ func (a *Appliance) opensByItself() bool {
 	return a.profile.autoOpen
 }
 
-// refuseWithout refuses a change without a transaction. On an appliance whose changes
-// open a transaction, this is a change whose transaction ended while the change was
-// running.
+// refuseWithout refuses a change without a transaction. If changes open a transaction,
+// this happens only to a change whose transaction ended while the change was being
+// executed.
 func (a *Appliance) refuseWithout(x *exchange) answer {
 	const message = "No open transaction is available, open one first"
 	if a.variant("no-transaction") == "opens" {
@@ -161,7 +162,7 @@ func (a *Appliance) refuseWithout(x *exchange) answer {
 	return a.refuse(x, "no-transaction", message, nil)
 }
 
-// read checks the body of a write and returns it in the form of answers.
+// read checks the body of a write and converts it to the form of responses.
 func (a *Appliance) read(x *exchange, n *node) (json.RawMessage, answer, bool) {
 	v, err := decode(x.body)
 	if err != nil {
@@ -182,7 +183,8 @@ func (a *Appliance) read(x *exchange, n *node) (json.RawMessage, answer, bool) {
 	return encode(shown), answer{}, true
 }
 
-// memberPath returns the path of a member in the form of links into objects.
+// memberPath returns the link to a member of an object: the link of the object, "#" and
+// the path of the member.
 func memberPath(p string, where []string) string {
 	if len(where) == 0 {
 		return href(p)
@@ -190,8 +192,8 @@ func memberPath(p string, where []string) string {
 	return href(p) + "#" + strings.Join(where, "/")
 }
 
-// stage adds a change to the session's staged changes. The first one opens the
-// transaction and takes the lock, unless the commit does.
+// stage adds a change to the staged changes of the session. The first change opens the
+// transaction and takes the lock, unless the variant lock-taken makes the commit take it.
 func (a *Appliance) stage(x *exchange, changed string, change func(*store)) (answer, bool) {
 	if a.variant("semantic-check") == "write" {
 		candidate := a.view(x.session).clone()
@@ -308,16 +310,16 @@ func (a *Appliance) deleteItem(x *exchange) answer {
 	return reply(http.StatusOK, object{"meta": meta})
 }
 
-// builtIn reports whether an object is part of the appliance: its key is a negative
-// number.
+// builtIn reports whether an object is built in: its key is a negative number.
 func builtIn(key string) bool { return strings.HasPrefix(key, "-") }
 
 func (a *Appliance) refuseBuiltIn(x *exchange, where ...string) answer {
 	return a.refuse(x, "built-in-refused", "Built-in objects cannot be made, changed or deleted", a.pathDetails(memberPath(x.path, where)))
 }
 
-// Configuration returns the committed body at a path such as "management/email" or
-// "policies/audit_policies/<key>". It returns false if there is none.
+// Configuration returns the committed body at a path below configuration, such as
+// "management/email" or "policies/audit_policies/<key>". It returns false if there is no
+// such body.
 func (a *Appliance) Configuration(p string) (json.RawMessage, bool) {
 	a.enter()
 	defer a.mu.Unlock()
@@ -325,10 +327,12 @@ func (a *Appliance) Configuration(p string) (json.RawMessage, bool) {
 	return bytes.Clone(body), ok
 }
 
-// SetConfiguration replaces the committed body at a path, as if somebody else had changed
-// it. References have the form of answers. From then on, the appliance knows the members
-// of the new body, so a client may write them. A path that does not exist is added: as an
-// object if it is below a collection, otherwise as an endpoint of its own.
+// SetConfiguration replaces the committed body at a path below configuration, as if
+// another user had changed it. Write references in the form of responses: an object with
+// key and meta. The appliance does not check the body or derive members from it, and from
+// then on it accepts the members of the new body from clients, too. If the path does not
+// exist, it is added: as an object if it is below a collection, otherwise as a new
+// endpoint.
 //
 // SetConfiguration panics if the body is not JSON.
 func (a *Appliance) SetConfiguration(p string, body json.RawMessage) {

@@ -14,8 +14,7 @@ const emailBody = `{"admin_address":"admin@example.com","alerting_address":"aler
 	"sender_address":null,"smtp_auth":{"enabled":false},"smtp_encryption":{"selection":"disabled"},
 	"smtp_server":{"selection":"ip","value":"10.20.30.40"}}`
 
-// TestIgnored names the members that were written and that the appliance does not know,
-// whether an object is made or changed.
+// TestIgnored checks that the journal lists the unknown members that a POST or PUT wrote.
 func TestIgnored(t *testing.T) {
 	t.Parallel()
 	a := newInProcess(t)
@@ -88,8 +87,8 @@ func TestPutReplacesAndDrops(t *testing.T) {
 	a := newInProcess(t)
 	a.SetConfiguration("management/email", json.RawMessage(`{"admin_address":"x@example.com","limits":{"rate":1.50,"note":null,"tags":[]}}`))
 	c := inProcess(t, a).logIn("admin", "a")
-	// A member that the appliance has is kept, one that it never had is dropped,
-	// one that the request lacks is gone.
+	// A PUT keeps known members, drops unknown members, and removes the members that the
+	// request does not contain.
 	c.want(200, "PUT", email, `{"limits":{"rate":2.50,"colour":"red","note":null,"tags":[]},"nonsense":1}`)
 	wantJSON(t, `{"limits":{"rate":2.50,"note":null,"tags":[]}}`, string(encodeJSON(t, c.want(200, "GET", email, "").body["body"])))
 	if got, _ := a.Configuration("management/email"); string(got) != `{"admin_address":"x@example.com","limits":{"rate":1.50,"note":null,"tags":[]}}` {
@@ -201,7 +200,7 @@ func TestCollection(t *testing.T) {
 	c.want(200, "DELETE", audit+"/"+key, "")
 	c.want(404, "GET", audit+"/"+key, "")
 
-	// Names are unique: refused at the commit, and the transaction stays open.
+	// The commit refuses a duplicate name, and the transaction stays open.
 	double := c.want(201, "POST", audit, `{"name":"default"}`).body["key"].(string)
 	wantError(t, c.do("PUT", "/api/transaction", `{"status":"commit"}`), 400, "SemanticError",
 		[]any{`The name "default" is not unique: ` + audit + `/78101850949e47437dd91d, ` + audit + `/` + double})
@@ -215,7 +214,7 @@ func TestWriteAnswers(t *testing.T) {
 	for _, test := range []struct {
 		variant, method, path, body string
 		status                      int
-		member                      string // of the answer; "" for no body
+		member                      string // a member of the response; "" means that the response has no body
 	}{
 		{"put-answer=200", "PUT", timezone, `"UTC"`, 200, "meta"},
 		{"put-answer=201", "PUT", timezone, `"UTC"`, 201, "meta"},
@@ -235,8 +234,8 @@ func TestWriteAnswers(t *testing.T) {
 	}
 }
 
-// TestWalk follows the links of the listings: everything that can be read is
-// found, and says where it is.
+// TestWalk checks that the links of the listings lead to the endpoints of the
+// configuration, and that each response has the link of its own path.
 func TestWalk(t *testing.T) {
 	t.Parallel()
 	c := inProcess(t, newInProcess(t)).logIn("admin", "a")
@@ -246,7 +245,7 @@ func TestWalk(t *testing.T) {
 		seen[strings.TrimPrefix(path, "/api/configuration/")] = true
 		r := c.do("GET", path, "")
 		if r.status == 405 {
-			return // secrets
+			return // secrets cannot be listed
 		}
 		meta, _ := r.body["meta"].(map[string]any)
 		if r.status != 200 || meta["href"] != path {
@@ -284,7 +283,7 @@ func TestNics(t *testing.T) {
 	c.want(400, "PUT", "/api/transaction", `{"status":"commit"}`)
 }
 
-// TestNaming changes what /api/info tells everybody.
+// TestNaming checks that /api/info shows changed names of the appliance after the commit.
 func TestNaming(t *testing.T) {
 	t.Parallel()
 	const naming = "/api/configuration/network/naming"

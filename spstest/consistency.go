@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// usersOf lists the objects that refer to a link.
+// usersOf returns the links of the objects that refer to a link.
 func (s *store) usersOf(link string) []string {
 	var users []string
 	for _, p := range slices.Sorted(maps.Keys(s.bodies)) {
@@ -21,8 +21,8 @@ func (s *store) usersOf(link string) []string {
 	return users
 }
 
-// links lists the links of the references in a body. Most bodies have none and are not
-// decoded.
+// links returns the links of the references in the body at a path. It does not decode a
+// body that contains no reference.
 func (s *store) links(p string) []string {
 	if !bytes.Contains(s.bodies[p], []byte(`"href"`)) {
 		return nil
@@ -42,14 +42,14 @@ func nameOf(body json.RawMessage) string {
 	return named.Name
 }
 
-// inconsistency is one problem of the configuration as a whole.
+// inconsistency is a problem of the configuration that involves one or more paths.
 type inconsistency struct {
 	message string
 	paths   []string
 }
 
-// inconsistencies finds duplicate names, references to missing objects, secrets that are
-// used twice, and the problems that the nodes report.
+// inconsistencies returns the problems of a configuration: duplicate names, references to
+// missing objects, secrets that are used twice, and problems of single objects.
 func (a *Appliance) inconsistencies(s *store) []inconsistency {
 	var found []inconsistency
 	for _, collection := range slices.Sorted(maps.Keys(s.keys)) {

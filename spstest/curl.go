@@ -8,12 +8,12 @@ import (
 	"strings"
 )
 
-// CurlLines returns the guide's curl commands for the login, alerts, trust stores,
-// Starling, firmware, upload and products pages, with the address, keys and files of the
-// appliance filled in. cookieFile is the file for the cookies, and caFile the file with
-// the appliance's CA. All commands succeed when they run in order. The login is first,
-// and the upgrade, which restarts the appliance, is last. The upload is a comment,
-// because it needs a file. The commands contain the password of the simulated
+// CurlLines returns the curl commands of the guide for the login, alerts, trust stores,
+// Starling, firmware, upload and integrated products, with the address, the keys and the
+// files of this appliance. cookieFile is the file for the cookies, and caFile is the file
+// with the result of [Appliance.CA]. Run the commands in order: the login is the first,
+// and the upgrade, which restarts the appliance, is the last. The upload is a comment,
+// because it needs a firmware image. The commands contain the password of the simulated
 // administrator.
 func CurlLines(a *Appliance, cookieFile, caFile string) []string {
 	test, spare := a.curlSlots()
@@ -61,7 +61,8 @@ func CurlLines(a *Appliance, cookieFile, caFile string) []string {
 	return lines
 }
 
-// curlImage picks an image that can be downloaded, or one that cannot.
+// curlImage returns the URL and the checksum of an image that can be downloaded, or of an
+// image that does not exist if there is none.
 func (a *Appliance) curlImage() (link, sha256 string) {
 	a.enter()
 	defer a.mu.Unlock()
@@ -73,8 +74,8 @@ func (a *Appliance) curlImage() (link, sha256 string) {
 	return "https://example.com/sps.iso", strings.Repeat("0", 64)
 }
 
-// curlSlots picks a slot to look at and to test, and one that can be deleted
-// afterwards; "" if there is none.
+// curlSlots returns the key of a slot to read and to test, and the key of a slot that can
+// be deleted afterwards. A key is "" if there is no such slot.
 func (a *Appliance) curlSlots() (test, spare string) {
 	for _, s := range a.Slots() {
 		if s.Version == "" {
@@ -92,7 +93,7 @@ func (a *Appliance) curlSlots() (test, spare string) {
 	return test, spare
 }
 
-// slotID spells a slot id as the appliance takes it.
+// slotID returns a slot key as a JSON number or string.
 func slotID(a *Appliance, key string) string {
 	if _, ok := asNumber(key).(json.Number); ok {
 		return key
@@ -100,7 +101,7 @@ func slotID(a *Appliance, key string) string {
 	return strconv.Quote(key)
 }
 
-// quote makes a shell take s as one word.
+// quote quotes s as one word for a shell, if it needs quoting.
 func quote(s string) string {
 	if s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:@%+=,") == "" {
 		return s

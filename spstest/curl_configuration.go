@@ -5,16 +5,17 @@ import (
 	"strconv"
 )
 
-// curlCall is a call without what all calls have.
+// curlCall is a curl command without the address, the CA and the cookies.
 type curlCall struct {
-	method string // "": curl's own choice
-	path   string // with its query
+	method string // "" means that curl chooses the method
+	path   string // the path below /api/, with the query
 	accept string
 	data   *string
 }
 
-// changed is a call in a transaction of its own. Opening one takes a body,
-// though an empty one: else curl would send no length.
+// changed returns the calls, between a call that opens a transaction and a call that
+// commits it. The call that opens the transaction has an empty body: without a body, curl
+// sends no Content-Length, and the appliance refuses the request.
 func (a *Appliance) changed(calls ...curlCall) []curlCall {
 	nothing, commit := "", `{"status": "commit"}`
 	if a.messageRequired() {
@@ -24,7 +25,7 @@ func (a *Appliance) changed(calls ...curlCall) []curlCall {
 	return append(all, curlCall{method: "PUT", path: "transaction", data: &commit})
 }
 
-// curlConfiguration returns the calls that need no firmware.
+// curlConfiguration returns the calls for alerts, trust stores and Starling.
 func (a *Appliance) curlConfiguration() []curlCall {
 	a.enter()
 	defer a.mu.Unlock()
@@ -36,7 +37,7 @@ func (a *Appliance) curlConfiguration() []curlCall {
 	return append(calls, a.curlStarling()...)
 }
 
-// enabledAlert is the body of alerts with one more of them sent by e-mail.
+// enabledAlert returns the body at a path of alerts, with one more alert sent by e-mail.
 func (a *Appliance) enabledAlert(p, alert string) []byte {
 	v, _ := decode(a.committed.bodies[p])
 	body, _ := v.(object)
@@ -47,8 +48,8 @@ func (a *Appliance) enabledAlert(p, alert string) []byte {
 	return encode(body)
 }
 
-// curlTrustStores creates a store, and updates and deletes one that nothing
-// needs.
+// curlTrustStores returns calls that create a trust store, and that update and delete a
+// trust store that no other object refers to.
 func (a *Appliance) curlTrustStores() []curlCall {
 	names := make(map[string]bool)
 	spare := ""
@@ -77,8 +78,8 @@ func (a *Appliance) curlTrustStores() []curlCall {
 	return append(calls, a.changed(curlCall{method: "DELETE", path: spare})...)
 }
 
-// curlStarling joins an appliance that is not joined, for the sake of the calls
-// that need it, and leaves it so.
+// curlStarling returns calls that read, change and delete the join to Starling. If the
+// appliance is not joined, the calls first join it.
 func (a *Appliance) curlStarling() []curlCall {
 	info := joinInfo{starlingEnvironment, starlingInstance, starlingTIMS}
 	joined := a.committed.starling().JoinInfo

@@ -10,21 +10,21 @@ import (
 	"strings"
 )
 
-// object is a JSON object of an answer; it is written with sorted members, as
-// the appliance does.
+// object is a JSON object of a response. encoding/json writes its members in sorted
+// order, like the appliance.
 type object = map[string]any
 
-// answer is what the appliance says, before any fault.
+// answer is the response of the appliance before a fault changes it.
 type answer struct {
 	status int
 	header http.Header
 	body   []byte
-	stream *stream // instead of body
-	cut    bool    // the connection ends before it is sent
+	stream *stream // a generated body, used instead of body
+	cut    bool    // the connection is cut before the response is sent
 }
 
-// encode writes JSON as it is meant to be read: without HTML escapes, raw
-// values byte for byte apart from white space.
+// encode returns a value as JSON without HTML escapes. A json.RawMessage keeps its bytes,
+// except for white space.
 func encode(v any) []byte {
 	var b bytes.Buffer
 	encoder := json.NewEncoder(&b)
@@ -35,7 +35,7 @@ func encode(v any) []byte {
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
 }
 
-// decode reads one JSON value and keeps the spelling of numbers.
+// decode decodes one JSON value. Numbers keep their spelling.
 func decode(raw []byte) (any, error) {
 	decoder := json.NewDecoder(bytes.NewReader(raw))
 	decoder.UseNumber()
@@ -61,7 +61,7 @@ func empty(status int) answer {
 	return answer{status: status, header: http.Header{"Content-Language": {"en"}}}
 }
 
-// page is what the web server in front of the REST service sends by itself.
+// page returns an HTML error page of the web server in front of the REST service.
 func page(status int) answer {
 	title := strconv.Itoa(status) + " " + http.StatusText(status)
 	return answer{
@@ -71,7 +71,8 @@ func page(status int) answer {
 	}
 }
 
-// href is the link to a path below /api. A query and a fragment stay what they are.
+// href returns the link of a path below /api. A query and a fragment in the path are not
+// escaped.
 func href(p string) string {
 	if p == "" {
 		return "/api"
@@ -81,7 +82,7 @@ func href(p string) string {
 
 var linkEscapes = strings.NewReplacer("%", "%25", " ", "%20")
 
-// meta is the meta object of what the exchange asked for.
+// meta returns the meta object of the path of the request.
 func (x *exchange) meta() object {
 	m := object{"href": href(x.path)}
 	switch {
@@ -95,7 +96,7 @@ func (x *exchange) meta() object {
 	return m
 }
 
-// fail answers with an error object.
+// fail returns an error response.
 func (x *exchange) fail(status int, kind, message string, details any) answer {
 	body := object{"type": kind, "message": message}
 	if details != nil {
@@ -104,15 +105,16 @@ func (x *exchange) fail(status int, kind, message string, details any) answer {
 	return reply(status, object{"error": body, "meta": x.meta()})
 }
 
-// refuse answers with the error that a variant of the form "403:SomeType"
-// names.
+// refuse returns the error response that a variant selects. The value of the variant has
+// the form "403:SomeType".
 func (a *Appliance) refuse(x *exchange, variant, message string, details any) answer {
 	code, kind, _ := strings.Cut(a.variant(variant), ":")
 	status, _ := strconv.Atoi(code)
 	return x.fail(status, kind, message, details)
 }
 
-// refuseHere is refuse for variants that may say ResourceNotFound.
+// refuseHere is like refuse, but also for variants with the error type ResourceNotFound,
+// whose response is that of a missing path.
 func (a *Appliance) refuseHere(x *exchange, variant, message string) answer {
 	if strings.HasSuffix(a.variant(variant), ":ResourceNotFound") {
 		return a.notFound(x)
@@ -120,7 +122,7 @@ func (a *Appliance) refuseHere(x *exchange, variant, message string) answer {
 	return a.refuse(x, variant, message, nil)
 }
 
-// pathDetails is the details member of errors that are about a path.
+// pathDetails returns the member details of errors about a path.
 func (a *Appliance) pathDetails(p string) any {
 	if a.variant("path-details") == "object" {
 		return object{"path": p}

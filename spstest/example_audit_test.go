@@ -13,7 +13,7 @@ import (
 	"github.com/go-sps/sps/spstest"
 )
 
-// found lists the sessions that a query finds.
+// found returns the keys of the sessions that a query finds.
 func found(appliance *spstest.Appliance, query string) (keys []string) {
 	client, err := connect(appliance)
 	if err != nil {
@@ -73,7 +73,7 @@ func ExampleAppliance_ArchiveAuditSession() {
 func ExampleAppliance_AuditSessions() {
 	appliance, _, stop := start(spstest.WithAuditSessions(1_000))
 	defer stop()
-	exported := map[string]int{} // by the code to test
+	exported := map[string]int{} // the sessions that the code under test exported
 	lost := 0
 	for session := range appliance.AuditSessions() {
 		if !session.End.IsZero() && exported[session.Key] != 1 {

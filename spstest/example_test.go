@@ -25,7 +25,8 @@ import (
 	"github.com/go-sps/sps/spstest"
 )
 
-// start returns an appliance without sockets, and a client of it.
+// start returns an appliance without sockets, a client of it, and a function that closes
+// both.
 func start(options ...spstest.Option) (*spstest.Appliance, *sps.Client, func()) {
 	appliance := spstest.NewServer(nil, append([]spstest.Option{spstest.WithoutListener()}, options...)...)
 	client, err := connect(appliance)
@@ -45,7 +46,7 @@ func connect(appliance *spstest.Appliance) (*sps.Client, error) {
 		sps.WithTimeouts(sps.Timeouts{Outcome: 100 * time.Millisecond}))
 }
 
-// disableSNMP is code to test: a change of the configuration.
+// disableSNMP is the code under test: it changes the configuration.
 func disableSNMP(ctx context.Context, tx *sps.Transaction) error {
 	return tx.Management.SNMP.Trap.Update(ctx, func(s *sps.SNMPTrap) error {
 		s.Enabled = false
@@ -66,13 +67,13 @@ func Example() {
 		log.Fatal(err)
 	}
 	defer client.Close(ctx)
-	_, err = client.Firmware.Test(ctx, "2") // the code to test
+	_, err = client.Firmware.Test(ctx, "2") // the code under test
 	fmt.Println(errors.Is(err, sps.FirmwareTestFailed))
 	// Output: true
 }
 
 func ExampleNew() {
-	appliance := spstest.NewServer(nil, spstest.WithoutListener()) // no sockets: for testing/synctest
+	appliance := spstest.NewServer(nil, spstest.WithoutListener()) // without sockets, for example in a testing/synctest bubble
 	defer appliance.Close()
 	resp, err := (&http.Client{Transport: appliance}).Get("https://" + appliance.Addr() + "/api/info")
 	if err != nil {
@@ -97,7 +98,7 @@ func ExampleAppliance_RoundTrip() {
 func ExampleAppliance_Handler() {
 	appliance := spstest.NewServer(nil, spstest.WithoutListener())
 	defer appliance.Close()
-	w := httptest.NewRecorder() // or a server of yours
+	w := httptest.NewRecorder() // or your own server
 	appliance.Handler().ServeHTTP(w, httptest.NewRequest("GET", "/api/setup", http.NoBody))
 	fmt.Println(w.Code)
 	// Output: 200
@@ -119,7 +120,7 @@ func ExampleAppliance_Inject() {
 	appliance.ClearFaults()
 	_, err = client.Firmware.Test(ctx, "2")
 	fmt.Println(err)
-	for _, fault := range appliance.MissedFaults() { // in a test, it would fail
+	for _, fault := range appliance.MissedFaults() { // at the end of a test, such a fault fails the test
 		fmt.Println("missed:", fault)
 	}
 	// Output:
@@ -139,7 +140,7 @@ func ExampleWithFaults() {
 func ExampleAppliance_Journal() {
 	appliance, client, end := start()
 	defer end()
-	appliance.ResetJournal() // forgets the login
+	appliance.ResetJournal() // removes the login from the journal
 	if _, err := client.Firmware.Slots.Get(context.Background(), "2"); err != nil {
 		log.Fatal(err)
 	}
@@ -227,7 +228,7 @@ func ExampleAppliance_Configuration() {
 func ExampleAppliance_Restart() {
 	appliance, client, end := start(spstest.WithRestart(spstest.Restart{Refused: 1, Starting: 1}))
 	defer end()
-	appliance.AfterRestart(spstest.OutcomeNewVersion) // the default; OldVersion, NeverBack and NewCertificate go wrong
+	appliance.AfterRestart(spstest.OutcomeNewVersion) // the default; the other outcomes simulate failed upgrades and a new certificate
 	slot := appliance.Slots()[1]
 	slot.AfterReboot = true
 	appliance.SetSlot(slot)
@@ -372,7 +373,7 @@ func ExampleWithUser() {
 func ExampleWithProfile() {
 	for _, release := range spstest.Profiles() {
 		_, client, end := start(spstest.WithProfile(release))
-		fmt.Println(release, client.Transaction(context.Background(), disableSNMP)) // the code to test
+		fmt.Println(release, client.Transaction(context.Background(), disableSNMP)) // the code under test
 		end()
 	}
 	// Output:
@@ -386,13 +387,13 @@ func ExampleWithVariant() {
 	for _, variant := range spstest.Variants() {
 		for _, alternative := range variant.Alternatives {
 			_, client, end := start(spstest.WithVariant(variant.Name, alternative))
-			if err := client.Transaction(context.Background(), disableSNMP); err != nil { // the code to test
+			if err := client.Transaction(context.Background(), disableSNMP); err != nil { // the code under test
 				fmt.Println(variant.Name, alternative, err)
 			}
 			end()
 		}
 	}
-	option, err := spstest.ParseVariant("lock-taken=first-change") // as a flag gives it
+	option, err := spstest.ParseVariant("lock-taken=first-change") // for example from a flag of your test program
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -408,9 +409,9 @@ func ExampleWithClock() {
 		spstest.WithClock(func() time.Time { return now }),
 		spstest.WithSessionLifetime(10*time.Minute))
 	defer end()
-	now = now.Add(time.Hour) // nothing sleeps
+	now = now.Add(time.Hour) // the test does not sleep
 	appliance.ResetJournal()
-	if _, err := client.Firmware.Slots.List(context.Background()); err != nil { // logs in again
+	if _, err := client.Firmware.Slots.List(context.Background()); err != nil { // the session has expired, so the client logs in again
 		log.Fatal(err)
 	}
 	for _, r := range appliance.Journal() {
@@ -423,7 +424,7 @@ func ExampleWithClock() {
 }
 
 func ExampleWithListener() {
-	listener, err := net.Listen("tcp", "127.0.0.1:0") // or one in memory
+	listener, err := net.Listen("tcp", "127.0.0.1:0") // or a listener in memory
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -441,7 +442,7 @@ func ExampleWithListenAddress() {
 }
 
 func ExampleWithCertificate() {
-	_, certificate := identity("sps1.example.com") // with the name that clients will dial
+	_, certificate := identity("sps1.example.com") // the name that clients connect to
 	appliance := spstest.NewServer(nil, spstest.WithCertificate(certificate))
 	defer appliance.Close()
 	leaf, err := x509.ParseCertificate(certificate.Certificate[0])
@@ -467,7 +468,7 @@ func ExampleWithClientCA() {
 	// Output: 1
 }
 
-// identity makes a certificate for a name, which is its own authority.
+// identity returns a self-signed certificate for a name, and the certificate as PEM.
 func identity(name string) (authority []byte, certificate tls.Certificate) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -513,7 +514,7 @@ func ExampleWithStarling() {
 	defer end()
 	err := client.Starling.Unjoin(context.Background())
 	fmt.Println(errors.Is(err, sps.StarlingJoinIsInUseByRemoteAccessError), appliance.Starling().Joined)
-	appliance.SetStarling(spstest.Starling{Joined: true}) // somebody joins it anew, without remote access
+	appliance.SetStarling(spstest.Starling{Joined: true}) // another user joins the appliance again, without remote access
 	fmt.Println(client.Starling.Unjoin(context.Background()), appliance.Starling().Joined)
 	// Output:
 	// true true
@@ -556,7 +557,7 @@ func ExampleCurlLines() {
 }
 
 func ExampleWithTakes() {
-	appliance := spstest.NewServer(nil, spstest.WithoutListener(), spstest.WithTakes("PUT", "transaction", 20*time.Millisecond)) // every commit
+	appliance := spstest.NewServer(nil, spstest.WithoutListener(), spstest.WithTakes("PUT", "transaction", 20*time.Millisecond)) // a commit takes 20 ms
 	defer appliance.Close()
 	client, err := connect(appliance)
 	if err != nil {
@@ -597,7 +598,7 @@ func ExampleAppliance_Busy() {
 func ExampleAppliance_WaitIdle() {
 	appliance, client, end := start()
 	defer end()
-	fault, err := spstest.ParseFault("DELETE firmware/slots/4 takes=20ms detached cut-after") // the client leaves, the deletion goes on
+	fault, err := spstest.ParseFault("DELETE firmware/slots/4 takes=20ms detached cut-after") // the client loses the connection, and the deletion continues
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -13,7 +13,8 @@ import (
 // faultMethods are the methods that a rule may start with.
 var faultMethods = []string{"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"}
 
-// faultWords are the words of a rule that say what it does.
+// faultWords are the words of a rule that set fields of a Fault. A word that ends with
+// "=" takes a value.
 var faultWords = map[string]func(f *Fault, value string) error{
 	"refuse":         happens(func(f *Fault) { f.Refuse = true }),
 	"cut-before":     happens(func(f *Fault) { f.CutBefore = true }),
@@ -37,7 +38,7 @@ var faultWords = map[string]func(f *Fault, value string) error{
 	"header=": func(f *Fault, value string) error {
 		name, value, ok := strings.Cut(value, ":")
 		if !ok || name == "" {
-			return fmt.Errorf("a header is written as Name:value")
+			return fmt.Errorf("want a header in the form Name:value")
 		}
 		if f.Header == nil {
 			f.Header = http.Header{}
@@ -47,37 +48,37 @@ var faultWords = map[string]func(f *Fault, value string) error{
 	},
 }
 
-// happens is a word without a value.
+// happens returns the setter of a word without a value.
 func happens(set func(*Fault)) func(*Fault, string) error {
 	return func(f *Fault, _ string) error { set(f); return nil }
 }
 
-// counts is a word with a number.
+// counts returns the setter of a word with a number.
 func counts(least, most int, set func(*Fault, int)) func(*Fault, string) error {
 	return func(f *Fault, value string) error {
 		n, err := strconv.Atoi(value)
 		if err != nil || n < least || n > most {
-			return fmt.Errorf("%q is no number from %d to %d", value, least, most)
+			return fmt.Errorf("%q is not a number from %d to %d", value, least, most)
 		}
 		set(f, n)
 		return nil
 	}
 }
 
-// lasts is a word with a time.
+// lasts returns the setter of a word with a duration.
 func lasts(set func(*Fault, time.Duration)) func(*Fault, string) error {
 	return func(f *Fault, value string) error {
 		d, err := time.ParseDuration(value)
 		if err != nil || d <= 0 {
-			return fmt.Errorf("%q is no time such as 500ms or 3s", value)
+			return fmt.Errorf("%q is not a duration such as 500ms or 3s", value)
 		}
 		set(f, d)
 		return nil
 	}
 }
 
-// ParseFault reads a [Fault] from one line: an optional method, an optional path, and the
-// actions:
+// ParseFault reads a [Fault] from one line: an optional method, an optional path, and one or
+// more words that set fields of the fault. For example:
 //
 //	POST firmware/test cut-after
 //	GET ** status=503 times=2 skip=1 header=Retry-After:5
@@ -85,12 +86,12 @@ func lasts(set func(*Fault, time.Duration)) func(*Fault, string) error {
 //	POST upload/firmware status=500 execute body={"error":{"type":"X"}}
 //	PUT transaction takes=90s detached answer-delay=60s status=504
 //
-// The words correspond to the fields of Fault: refuse, cut-before, cut-after, endless,
-// execute, detached, expire-session, may-miss, unimplemented, truncate=n, status=n,
-// delay=duration, takes=duration, answer-delay=duration, skip=n, times=n,
-// content-type=text, header=Name:value and body=text. A text ends at the next space; the
-// text of body ends at the end of the line. ParseFault does not check that the appliance
-// has the path; [Appliance.Inject] and [WithFaults] do.
+// The words have the names of the fields: refuse, cut-before, cut-after, endless, execute,
+// detached, expire-session, may-miss, unimplemented, truncate=n, status=n, delay=duration,
+// takes=duration, answer-delay=duration, skip=n, times=n, content-type=text,
+// header=Name:value and body=text. A value ends at the next space, except that the value of
+// body extends to the end of the line. ParseFault does not check that the appliance has the
+// path. [Appliance.Inject] and [WithFaults] check this.
 func ParseFault(rule string) (Fault, error) {
 	f, err := parseFault(rule)
 	if err != nil {
@@ -124,7 +125,7 @@ func parseFault(rule string) (Fault, error) {
 		case !known:
 			return f, fmt.Errorf("unknown %q: want one of %s", token, strings.Join(slices.Sorted(maps.Keys(faultWords)), ", "))
 		case slices.Contains(seen, name) && name != "header=":
-			return f, fmt.Errorf("%s is given twice", name)
+			return f, fmt.Errorf("%s occurs twice", name)
 		case name == "body=":
 			value, rest = strings.TrimSpace(value+rest), ""
 		}
@@ -136,7 +137,8 @@ func parseFault(rule string) (Fault, error) {
 	return f, f.check()
 }
 
-// nextToken returns what stands before the next space, and the rest with that space.
+// nextToken returns the text up to the next space, and the rest, which starts with that
+// space.
 func nextToken(s string) (token, rest string) {
 	s = strings.TrimLeft(s, " \t")
 	if i := strings.IndexAny(s, " \t"); i >= 0 {
@@ -145,25 +147,25 @@ func nextToken(s string) (token, rest string) {
 	return s, ""
 }
 
-// check finds a fault that does nothing, or two things of which only one can
-// happen.
+// check refuses a fault that changes nothing, and a fault whose fields contradict each
+// other.
 func (f *Fault) check() error {
 	if err := f.contradiction(); err != nil {
 		return err
 	}
 	if !f.changes() {
-		return fmt.Errorf("the rule says nothing to happen: want one of refuse, cut-before, cut-after, endless, truncate=, status=, delay=, takes=, answer-delay=, header=, expire-session")
+		return fmt.Errorf("the rule has no effect: want one of refuse, cut-before, cut-after, endless, truncate=, status=, delay=, takes=, answer-delay=, header=, expire-session")
 	}
 	return nil
 }
 
-// changes reports whether a fault does anything to a request that it applies to.
+// changes reports whether a fault changes anything about a request that it applies to.
 func (f *Fault) changes() bool {
 	return f.Refuse || f.CutBefore || f.CutAfter || f.Endless || f.Truncate > 0 || f.Status != 0 || f.Header != nil ||
 		f.Delay > 0 || f.Takes > 0 || f.AnswerDelay > 0 || f.ExpireSession || f.Mutate != nil
 }
 
-// contradiction finds two things of which only one can happen.
+// contradiction returns an error if two fields of the fault exclude each other.
 func (f *Fault) contradiction() error {
 	ends := 0
 	for _, end := range []bool{f.Refuse, f.CutBefore, f.CutAfter, f.Endless, f.Truncate > 0} {
@@ -175,27 +177,27 @@ func (f *Fault) contradiction() error {
 	case ends > 1:
 		return fmt.Errorf("only one of refuse, cut-before, cut-after, endless and truncate= can happen")
 	case (f.Refuse || f.CutBefore) && (f.Status != 0 || f.Header != nil || f.ExpireSession):
-		return fmt.Errorf("there is no answer after refuse or cut-before")
+		return fmt.Errorf("refuse and cut-before send no response: want no status=, header= or expire-session")
 	case (f.Refuse || f.CutBefore) && (f.Takes > 0 || f.AnswerDelay > 0):
-		return fmt.Errorf("nothing is executed after refuse or cut-before: takes= and answer-delay= do nothing")
+		return fmt.Errorf("nothing is executed after refuse or cut-before: want no takes= or answer-delay=")
 	case f.Detached && !f.CutAfter && f.Status == 0:
-		return fmt.Errorf("detached belongs to cut-after or to a status=")
+		return fmt.Errorf("detached needs cut-after or status=")
 	case f.Detached && (f.Refuse || f.CutBefore || f.Endless || f.Truncate > 0):
-		return fmt.Errorf("detached goes with cut-after, not with another way to end the connection")
+		return fmt.Errorf("detached cannot be combined with refuse, cut-before, endless or truncate=: want cut-after")
 	case f.Status != 0 && !f.Execute && !f.Detached && f.Takes > 0:
-		return fmt.Errorf("nothing is executed before a status=: takes= needs execute or detached")
+		return fmt.Errorf("the request is not executed before the response of status=: takes= needs execute or detached")
 	case f.Status != 0 && !f.Execute && !f.Detached && f.AnswerDelay > 0:
-		return fmt.Errorf("nothing is executed before a status=: want delay= for answer-delay=, or execute or detached")
+		return fmt.Errorf("the request is not executed before the response of status=: use delay= instead of answer-delay=, or add execute or detached")
 	case f.Mutate != nil && (f.Refuse || f.CutBefore || f.Status != 0):
-		return fmt.Errorf("mutate needs the answer of the executed request, which refuse, cut-before and status= do not leave")
+		return fmt.Errorf("mutate needs the response of the executed request: want no refuse, cut-before or status=")
 	case f.Status == 0 && (f.Body != "" || f.ContentType != "" || f.Execute):
-		return fmt.Errorf("body=, content-type= and execute belong to a status=")
+		return fmt.Errorf("body=, content-type= and execute need status=")
 	}
 	return nil
 }
 
-// String returns a fault in the form that [ParseFault] reads. Mutate has no such form: it
-// is shown as "mutate", which ParseFault refuses.
+// String returns the fault in the form that [ParseFault] reads. Mutate is shown as
+// "mutate", which ParseFault refuses, because a function has no text form.
 func (f Fault) String() string {
 	var words []string
 	add := func(is bool, format string, args ...any) {

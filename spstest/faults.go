@@ -12,112 +12,122 @@ import (
 	"unicode/utf8"
 )
 
-// Fault makes requests fail. The zero value matches one request of any kind and changes
-// nothing.
+// Fault changes how the appliance handles matching requests. The zero value matches one
+// request of any kind and changes nothing.
 //
-// If several faults match a request, the first injected one that is due applies. Faults
-// after it do not see or count the request.
+// If several faults match a request, only one of them applies: the first injected one
+// whose Skip is used up and whose Times is not. The faults after it do not count the
+// request.
 //
-// Note that net/http repeats a request by itself if a reused connection ends before any
-// answer and the request may be repeated. Over TLS, such a client can use up a Refuse,
-// CutBefore or CutAfter unnoticed.
+// Note that net/http repeats a request by itself if a reused connection ends before the
+// response and the request is safe to repeat. Over TLS, the repeated request of such a
+// client can then use up a Refuse, CutBefore or CutAfter, and the client returns no
+// error.
 type Fault struct {
-	// Method is the method of the matching requests, in upper case. "" matches every
+	// Method is the method of the matching requests, in upper case. "" matches any
 	// method.
 	Method string
 	// Path is a glob for the path below /api/ of the matching requests, such as
 	// "firmware/test" or "configuration/management/*", with or without a leading "/api/".
-	// "" matches every path. A final "**" matches the rest of the path, which may be
+	// "" matches any path. A final "**" matches the rest of the path, which may be
 	// empty.
 	Path string
-	// Skip is the number of matching requests that pass first.
+	// Skip is the number of matching requests that are handled normally before the fault
+	// applies.
 	Skip int
-	// Times is the number of matching requests that the fault applies to: 0 means once,
-	// -1 means always.
+	// Times is the number of matching requests that the fault applies to after Skip. 0
+	// means one request, and -1 means all further requests.
 	Times int
 
-	// Delay is a wait before anything else. It ends early when the client leaves or the
-	// appliance closes.
+	// Delay is a wait before the request is handled. It ends early when the client
+	// disconnects or the appliance is closed.
 	Delay time.Duration
-	// Takes is how long the execution lasts, by the appliance's clock. 0 means as long as
-	// [Appliance.SetTakes] says. Meanwhile, other requests see the old state. The effect
-	// comes at the end: a change is staged, a slot is emptied, a read is made. A refusal
-	// comes at once, and the request is checked again at the end.
+	// Takes is how long the execution of the request lasts, by the appliance's clock. 0
+	// means the duration that [Appliance.SetTakes] set. During the execution, other
+	// requests see the old state. The effect happens at the end: for example, a change is
+	// staged, a slot is emptied, or the values of a response are read. If the appliance
+	// refuses the request, it does so at once. It checks the request again at the end.
 	//
-	// The execution continues when the client leaves, see [Appliance.WaitIdle]. The
-	// variants busy-session and rollback-during-commit determine the answers to other
+	// The execution continues when the client disconnects, see [Appliance.WaitIdle]. The
+	// variants busy-session and rollback-during-commit determine the responses to other
 	// requests of the same session. A transaction that is being committed stays open and
-	// keeps the lock to the end, even if its session ends earlier. Then all changes are
-	// applied and the transaction is closed. A change whose transaction or session ends
-	// earlier stages nothing, but holds the lock until its time is over. A restart ends
-	// every execution without an effect.
+	// holds the lock until the commit ends, even if its session ends earlier. Then its
+	// changes are applied and the transaction is closed. If the transaction or the session
+	// of a change ends during the execution of the change, nothing is staged, but the lock
+	// is held until the execution ends. A restart ends the running executions without an
+	// effect.
 	//
-	// If the clock of [WithClock] does not move by itself, an execution whose time is
-	// over ends at the next request or method call.
+	// If a test sets the clock of [WithClock] by hand, an execution ends at the first
+	// request or method call after the clock has passed its end.
 	Takes time.Duration
-	// Detached sends the false answer of Status, or cuts the connection for CutAfter, as
-	// soon as the execution starts. The execution continues without a client. Detached
-	// implies Execute.
+	// Detached sends the response of Status, or cuts the connection for CutAfter, as soon
+	// as the execution starts. The execution continues without a client. Detached implies
+	// Execute.
 	Detached bool
-	// AnswerDelay delays the answer after the execution or, with Detached, after its
-	// start. It ends early like Delay.
+	// AnswerDelay delays the response after the end of the execution or, with Detached,
+	// after its start. It ends early when the client disconnects or the appliance is
+	// closed.
 	AnswerDelay time.Duration
-	// Refuse refuses the connection. An appliance that listens must read a request to
-	// match it, so it resets the connection instead.
+	// Refuse refuses the connection, and the request is not executed. An appliance that
+	// listens must first read the request to match it, so it resets the connection
+	// instead.
 	Refuse bool
-	// CutBefore cuts the connection; the request is not executed.
+	// CutBefore cuts the connection without executing the request.
 	CutBefore bool
-	// CutAfter executes the request and cuts the connection without an answer.
+	// CutAfter executes the request and cuts the connection without a response.
 	CutAfter bool
-	// Truncate executes the request and cuts the answer after the given number of bytes
-	// of its body. The Content-Length is that of the whole body.
+	// Truncate executes the request and cuts the connection after the given number of
+	// bytes of the response body. The Content-Length is that of the whole body. 0 means
+	// that the response is not cut.
 	Truncate int
-	// Endless executes the request and answers with a body that starts a JSON string and
-	// does not end until the client leaves.
+	// Endless executes the request and sends a body that starts a JSON string and does not
+	// end until the client disconnects.
 	Endless bool
 
-	// Status is the status of a false answer, sent instead of executing the request. 0
-	// means no false answer.
+	// Status is the status code of a false response. The appliance sends it instead of
+	// executing the request, unless Execute is set. 0 means no false response.
 	Status int
-	// Body is the body of the false answer. Without a Body, an error status has the HTML
-	// page of a front-end web server.
+	// Body is the body of the false response. Without a Body, a response with an error
+	// status has the HTML page of a front-end web server.
 	Body string
 	// ContentType is the media type of Body; "" means application/json.
 	ContentType string
-	// Header is added to the answer, true or false.
+	// Header is added to the response, whether it is the response of the executed request
+	// or the false response of Status.
 	Header http.Header
-	// Execute executes the request before the false answer.
+	// Execute executes the request before the false response of Status is sent.
 	Execute bool
 
-	// ExpireSession ends the session of the request before the request is handled. The
-	// request gets the answer of an expired session.
+	// ExpireSession ends the session of the request before the request is executed. The
+	// request gets the response for an expired session.
 	ExpireSession bool
-	// Mutate replaces the body of the true answer.
+	// Mutate is called with the response body of the executed request and returns the body
+	// to send instead.
 	Mutate func(body []byte) []byte
 
-	// MayMiss permits that no request meets the fault. Without it, the test fails at its
-	// end.
+	// MayMiss permits that the fault applies to no request. Without MayMiss, the test then
+	// fails at its end.
 	MayMiss bool
-	// Unimplemented permits a Path that the appliance does not have, so that Status and
-	// Body simulate the endpoint.
+	// Unimplemented permits a Path that the appliance does not implement, so that Status
+	// and Body can simulate the endpoint.
 	Unimplemented bool
 }
 
-// activeFault is a fault that was injected.
+// activeFault is a fault that was injected, with its state.
 type activeFault struct {
 	Fault
-	glob  string // of Path
-	where string // the place in the source that injected it; "" if unknown
+	glob  string // Path in the form that matchPath reads
+	where string // the file and line that injected the fault; "" if unknown
 	seen  int    // number of matching requests
-	fired bool   // it applied to a request
+	fired bool   // whether the fault applied to a request
 }
 
-// Inject adds a fault. It refuses a fault that can never apply, so that a typing error
-// does not make a test pass. Examples are a Method that the API does not have, such as
-// "get"; a Path that is not a valid glob, or has "**" elsewhere than at its end; a Path
-// that matches no endpoint at this moment (see [Implemented] and
-// [Appliance.SetConfiguration]), unless Unimplemented is set; and fields that contradict
-// each other, such as CutBefore and Status.
+// Inject adds a fault. Inject refuses an invalid fault, so that a test with a typing
+// error does not pass by accident. It refuses a Method that the API does not have, such
+// as "get"; a Path that is not a valid glob or has "**" elsewhere than at its end; and
+// fields that contradict each other, such as CutBefore and Status. It also refuses a Path
+// that matches no endpoint at the time of the call (see [Implemented] and
+// [Appliance.SetConfiguration]), unless Unimplemented is set.
 //
 // A refused fault ends the test that was passed to [NewServer], so call Inject from the
 // goroutine of the test. Without a test, Inject panics.
@@ -137,7 +147,7 @@ func (a *Appliance) Inject(f Fault) {
 	}
 }
 
-// refuseRule ends the test of an appliance, or panics.
+// refuseRule ends the test that the appliance belongs to, or panics if there is none.
 func (a *Appliance) refuseRule(err error) {
 	if a.tb != nil {
 		a.tb.Helper()
@@ -163,8 +173,8 @@ func (a *Appliance) inject(f Fault, where string) error {
 	return nil
 }
 
-// WithFaults injects faults from the start. [NewServer] refuses the faults that
-// [Appliance.Inject] refuses.
+// WithFaults injects faults from the start. [NewServer] refuses the same faults as
+// [Appliance.Inject].
 func WithFaults(faults ...Fault) Option {
 	return func(a *Appliance) error {
 		a.late = append(a.late, func() error {
@@ -179,8 +189,8 @@ func WithFaults(faults ...Fault) Option {
 	}
 }
 
-// ClearFaults removes all faults. [Appliance.MissedFaults] still lists those that never
-// applied to a request.
+// ClearFaults removes all faults. [Appliance.MissedFaults] still returns the removed
+// faults that did not apply to any request.
 func (a *Appliance) ClearFaults() {
 	a.enter()
 	defer a.mu.Unlock()
@@ -189,8 +199,9 @@ func (a *Appliance) ClearFaults() {
 }
 
 // MissedFaults returns the faults that have not applied to any request yet, in the order
-// of their injection, except those with MayMiss. The test of [NewServer] fails if there
-// are any at its end.
+// of their injection. It leaves out faults with MayMiss, and faults that change nothing.
+// If MissedFaults would return a fault at the end of the test of [NewServer], the test
+// fails.
 func (a *Appliance) MissedFaults() []Fault {
 	a.enter()
 	defer a.mu.Unlock()
@@ -211,11 +222,11 @@ func (a *Appliance) missedFaults() []*activeFault {
 	return all
 }
 
-// missed reports whether a fault that a test relies on did nothing. A fault that changes
-// nothing is not missed.
+// missed reports whether a fault should have applied to a request and did not. A fault
+// that changes nothing is not missed.
 func (f *activeFault) missed() bool { return !f.fired && !f.MayMiss && f.changes() }
 
-// report fails the test of an appliance whose faults were missed.
+// report fails the test that the appliance belongs to if there are missed faults.
 func (a *Appliance) report() {
 	a.enter()
 	missed := a.missedFaults()
@@ -223,13 +234,13 @@ func (a *Appliance) report() {
 	for _, f := range missed {
 		where := ""
 		if f.where != "" {
-			where = " of " + f.where
+			where = " from " + f.where
 		}
-		a.tb.Errorf("spstest: fault %q%s never applied: %s; set MayMiss if it need not", f.brief(), where, f.matched())
+		a.tb.Errorf("spstest: fault %q%s never applied to a request: %s; set MayMiss if this is permitted", f.brief(), where, f.matched())
 	}
 }
 
-// brief returns a fault as text for a message, with a shortened body.
+// brief returns a fault as text of at most 100 characters and an ellipsis, for a message.
 func (f *Fault) brief() string {
 	const most = 100
 	s := f.String()
@@ -239,23 +250,24 @@ func (f *Fault) brief() string {
 	return string([]rune(s)[:most]) + "…"
 }
 
-// matched says how close requests came to a fault.
+// matched says how many requests matched a fault, for the message about a missed fault.
 func (f *activeFault) matched() string {
 	switch f.seen {
 	case 0:
-		return "no request came to it"
+		return "no request matched"
 	case 1:
-		return fmt.Sprintf("1 request came to it, and it skips %d", f.Skip)
+		return fmt.Sprintf("1 request matched, and Skip is %d", f.Skip)
 	}
-	return fmt.Sprintf("%d requests came to it, and it skips %d", f.seen, f.Skip)
+	return fmt.Sprintf("%d requests matched, and Skip is %d", f.seen, f.Skip)
 }
 
-// plainGlob returns a glob in the form in which it is compared with paths.
+// plainGlob returns a glob without a leading "/api/" and without slashes at its ends. It
+// is then compared with paths below /api/.
 func plainGlob(glob string) string {
 	return strings.Trim(strings.TrimPrefix(strings.TrimPrefix(glob, "/"), "api/"), "/")
 }
 
-// checkRule refuses a method or a glob that no successful request can have.
+// checkRule refuses a method or a glob that matches no endpoint of the appliance.
 func (a *Appliance) checkRule(method, glob string) error {
 	if err := checkPattern(method, glob); err != nil {
 		return err
@@ -266,13 +278,14 @@ func (a *Appliance) checkRule(method, glob string) error {
 	return fmt.Errorf("no endpoint of the appliance has the path %q, see Implemented", glob)
 }
 
-// checkPattern is the part of checkRule that needs no appliance.
+// checkPattern checks the syntax of a method and a glob. It does not check whether the
+// endpoint exists.
 func checkPattern(method, glob string) error {
 	if method != "" && !slices.Contains(faultMethods, method) {
 		return fmt.Errorf("unknown method %q: want one of %s, or none", method, strings.Join(faultMethods, ", "))
 	}
 	if _, err := path.Match(glob, ""); err != nil {
-		return fmt.Errorf("the path %q is no pattern", glob)
+		return fmt.Errorf("the path %q is not a valid pattern", glob)
 	}
 	if head, rest := globParts(glob); rest && head == "" || !strings.Contains(head, "**") {
 		return nil
@@ -288,7 +301,8 @@ func globParts(glob string) (head string, rest bool) {
 	return strings.CutSuffix(glob, "/**")
 }
 
-// hasEndpoint reports whether a request with a path that the glob matches leads anywhere.
+// hasEndpoint reports whether the glob matches the path of an endpoint, including
+// listings.
 func (a *Appliance) hasEndpoint(glob string) bool {
 	for i := range routes {
 		if reaches(glob, routes[i].path) {
@@ -330,8 +344,9 @@ func reaches(glob, endpoint string) bool {
 	return true
 }
 
-// fault returns the fault that applies to a request. A fault that needs a connection is
-// kept for a request that has one.
+// fault returns the fault that applies to a request, or the zero Fault. If connection is
+// false, it ignores faults that cut or refuse a connection, and these faults do not count
+// the request.
 func (a *Appliance) fault(x *exchange, connection bool) Fault {
 	for _, f := range a.faults {
 		if !f.matches(x) || f.needsConnection() && !connection {
@@ -376,7 +391,7 @@ func matchPath(glob, p string) bool {
 	return ok
 }
 
-// falseAnswer returns the answer of a fault.
+// falseAnswer returns the false response of Status and Body.
 func (f *Fault) falseAnswer() answer {
 	var ans answer
 	switch {

@@ -26,7 +26,7 @@ func TestFaultAnswers(t *testing.T) {
 	type want struct {
 		Status                  int
 		ContentType, RetryAfter string
-		Body                    string // contained
+		Body                    string // a part of the body
 		Executed                bool
 	}
 	for _, test := range []struct {
@@ -59,7 +59,7 @@ func TestFaultAnswers(t *testing.T) {
 			if a.TransactionOpen() != test.want.Executed {
 				t.Errorf("executed: %t, want %t", a.TransactionOpen(), test.want.Executed)
 			}
-			c.want(200, "PUT", timezone, `"UTC"`) // once only
+			c.want(200, "PUT", timezone, `"UTC"`) // the fault applies to one request only
 		})
 	}
 }
@@ -111,7 +111,7 @@ func TestConnectionFaults(t *testing.T) {
 		name     string
 		fault    spstest.Fault
 		executed bool
-		matches  func(error) bool // what RoundTrip gives
+		matches  func(error) bool // checks the error of RoundTrip
 	}{
 		{"refused", spstest.Fault{Refuse: true}, false, func(err error) bool {
 			var op *net.OpError
@@ -243,8 +243,8 @@ func TestInjectRefuses(t *testing.T) {
 		fault spstest.Fault
 		want  string
 	}{
-		{spstest.Fault{Path: "firmware/[", Status: 503}, `the path "firmware/[" is no pattern`},
-		{spstest.Fault{Path: "firmware[/**", Status: 503}, `the path "firmware[/**" is no pattern`},
+		{spstest.Fault{Path: "firmware/[", Status: 503}, `the path "firmware/[" is not a valid pattern`},
+		{spstest.Fault{Path: "firmware[/**", Status: 503}, `the path "firmware[/**" is not a valid pattern`},
 		{spstest.Fault{Path: "**/slots", Status: 503}, `the path "**/slots" has a ** that is not its last segment`},
 		{spstest.Fault{Path: "firmware**", Status: 503}, `the path "firmware**" has a ** that is not its last segment`},
 		{spstest.Fault{Path: "firmwares", Status: 503}, `no endpoint of the appliance has the path "firmwares", see Implemented`},
@@ -256,11 +256,11 @@ func TestInjectRefuses(t *testing.T) {
 		{spstest.Fault{Path: "configuration/management/mail", Status: 503}, `no endpoint of the appliance has the path "configuration/management/mail"`},
 		{spstest.Fault{Method: "get", Path: "info", Status: 503}, `unknown method "get": want one of DELETE, GET,`},
 		{spstest.Fault{Method: "FETCH", Status: 503}, `unknown method "FETCH"`},
-		{spstest.Fault{CutBefore: true, Status: 503}, "there is no answer after refuse or cut-before"},
-		{spstest.Fault{Path: "moon/[", Status: 503, Unimplemented: true}, `the path "moon/[" is no pattern`},
+		{spstest.Fault{CutBefore: true, Status: 503}, "refuse and cut-before send no response"},
+		{spstest.Fault{Path: "moon/[", Status: 503, Unimplemented: true}, `the path "moon/[" is not a valid pattern`},
 		{spstest.Fault{Method: "put", Path: "moon", Status: 503, Unimplemented: true}, `unknown method "put"`},
-		{spstest.Fault{Status: 503, Mutate: func(b []byte) []byte { return b }}, "mutate needs the answer of the executed request"},
-		{spstest.Fault{Body: "{}"}, "body=, content-type= and execute belong to a status="},
+		{spstest.Fault{Status: 503, Mutate: func(b []byte) []byte { return b }}, "mutate needs the response of the executed request"},
+		{spstest.Fault{Body: "{}"}, "body=, content-type= and execute need status="},
 	} {
 		want := fmt.Sprintf("spstest: fault %q: %s", test.fault, test.want)
 		var of failing
@@ -283,7 +283,8 @@ func TestInjectRefuses(t *testing.T) {
 	}
 }
 
-// inNoTest is an appliance that does not know of the test.
+// inNoTest returns an appliance that was created without a test, so that its methods
+// panic.
 func inNoTest(t *testing.T) *spstest.Appliance {
 	t.Helper()
 	a := spstest.NewServer(nil, spstest.WithoutListener())
@@ -291,7 +292,7 @@ func inNoTest(t *testing.T) *spstest.Appliance {
 	return a
 }
 
-// panicOf is what a function panics with.
+// panicOf calls a function and returns the value of its panic.
 func panicOf(f func()) (value any) {
 	defer func() { value = recover() }()
 	f()
@@ -324,7 +325,7 @@ func TestMissedFaults(t *testing.T) {
 		{Path: "setup", Delay: 1},
 		{Path: "setup", Status: 500},
 		{Path: "firmware/fetch", Status: 500, MayMiss: true},
-		{Path: "firmware/test", Skip: 3}, // changes nothing
+		{Path: "firmware/test", Skip: 3}, // a fault that changes nothing is not missed
 		{Path: "info", Status: 500, Times: 7},
 	} {
 		a.Inject(f)
@@ -332,7 +333,7 @@ func TestMissedFaults(t *testing.T) {
 	c := inProcess(t, a).logIn("admin", "a")
 	c.want(200, "GET", "/api/firmware/slots", "")
 	c.want(200, "GET", "/api/firmware/slots", "")
-	c.want(500, "GET", "/api/info", "") // once of seven times is enough
+	c.want(500, "GET", "/api/info", "") // Times is seven; a fault that applied once is not missed
 	c.want(200, "GET", "/api/setup", "")
 	c.want(500, "GET", "/api/setup", "")
 	a.ClearFaults()
@@ -348,10 +349,10 @@ func TestMissedFaults(t *testing.T) {
 	}
 	of.end()
 	for i, want := range []string{
-		`^spstest: fault "firmware status=503" of faults_test.go:\d+ never applied: no request came to it; set MayMiss if it need not$`,
-		`^spstest: fault "firmware/slots skip=2 status=502" of faults_test.go:\d+ never applied: 2 requests came to it, and it skips 2; `,
-		`^spstest: fault "PUT transaction cut-after" of faults_test.go:\d+ never applied: no request came to it; `,
-		`^spstest: fault "info status=400 body=ű{79}…" of `,
+		`^spstest: fault "firmware status=503" from faults_test.go:\d+ never applied to a request: no request matched; set MayMiss if this is permitted$`,
+		`^spstest: fault "firmware/slots skip=2 status=502" from faults_test.go:\d+ never applied to a request: 2 requests matched, and Skip is 2; `,
+		`^spstest: fault "PUT transaction cut-after" from faults_test.go:\d+ never applied to a request: no request matched; `,
+		`^spstest: fault "info status=400 body=ű{79}…" from `,
 	} {
 		if i >= len(of.errors) || !regexp.MustCompile(want).MatchString(of.errors[i]) {
 			t.Errorf("errors %q, want the %dth to be %s", of.errors, i+1, want)
@@ -364,7 +365,7 @@ func TestMissedFaults(t *testing.T) {
 
 func TestFaultsFromTheStart(t *testing.T) {
 	t.Parallel()
-	// The options come in any order: the path is one that the state brings.
+	// The options can have any order: here the state adds the endpoint of the fault.
 	before := inNoTest(t)
 	before.SetConfiguration("ssh/options", json.RawMessage(`{"timeout":1}`))
 	var of failing
@@ -375,7 +376,7 @@ func TestFaultsFromTheStart(t *testing.T) {
 	a.SetPassword("admin", "a")
 	inProcess(t, a).logIn("admin", "a").want(503, "GET", "/api/configuration/ssh/options", "")
 	of.end()
-	if diff := cmp.Diff([]string{`spstest: fault "setup status=500" never applied: no request came to it; set MayMiss if it need not`}, of.errors); diff != "" {
+	if diff := cmp.Diff([]string{`spstest: fault "setup status=500" never applied to a request: no request matched; set MayMiss if this is permitted`}, of.errors); diff != "" {
 		t.Errorf("errors (-want +got):\n%s", diff)
 	}
 }

@@ -23,28 +23,29 @@ const (
 	fetchCancelled  = "cancelled"
 )
 
-// fetch is a download, or the record of one that is over.
+// fetch is a download that is running or has ended.
 type fetch struct {
 	Key    string `json:"key"`
 	URL    string `json:"url"`
-	SHA256 string `json:"sha256,omitempty"` // "" means that no check was requested
+	SHA256 string `json:"sha256,omitempty"` // the expected checksum; "" if the client did not send one
 	Status string `json:"status"`
-	Polls  int    `json:"polls"`            // how often it was polled
-	Slot   string `json:"slot,omitempty"`   // the slot of the image
-	Reason string `json:"reason,omitempty"` // the reason for the failure
+	Polls  int    `json:"polls"`            // the number of polls so far
+	Slot   string `json:"slot,omitempty"`   // the slot that the image was installed into
+	Reason string `json:"reason,omitempty"` // why the download failed
 }
 
 func (f *fetch) over() bool {
 	return f.Status == fetchFinished || f.Status == fetchFailed || f.Status == fetchCancelled
 }
 
-// served is what a URL gives.
+// served is the image that a URL returns.
 type served struct{ version, sha256 string }
 
-// WithFetchPolls sets how many polls see a download unfinished; the default is 3. A poll
-// is a GET of its record or of the list. The first poll sees the download queued. The
-// last of three or more sees the installation, which cannot be cancelled. The polls in
-// between see it in progress.
+// WithFetchPolls sets how many polls of a download return an unfinished status; the
+// default is 3. A poll is a GET of the download or of the list of downloads. The first
+// poll returns the status queued, and the others return in-progress. If n is 3 or more,
+// the n-th poll returns the status of the installation instead. During the installation,
+// the download cannot be cancelled.
 func WithFetchPolls(n int) Option {
 	return func(a *Appliance) error {
 		if n < 0 {
@@ -55,9 +56,10 @@ func WithFetchPolls(n int) Option {
 	}
 }
 
-// ServeImage makes a firmware/fetch of the URL return an image with the given version and
-// SHA-256. An empty SHA-256 passes every check. An image without a version is broken. The
-// appliance downloads nothing: any other URL is a failed download.
+// ServeImage makes a download (firmware/fetch) of the URL return an image with the given
+// version and SHA-256. With an empty SHA-256, the checksum of the client is not checked.
+// With an empty version, the file is not a firmware image, and the download fails. The
+// appliance does not access the network: the download of another URL fails.
 func (a *Appliance) ServeImage(url, version, sha256 string) {
 	a.enter()
 	defer a.mu.Unlock()
@@ -143,8 +145,8 @@ func (a *Appliance) getFetch(x *exchange) answer {
 	return reply(http.StatusOK, shown)
 }
 
-// deleteFetch cancels a download and keeps its record; the record of one that
-// is over goes away.
+// deleteFetch cancels a running download and keeps its record, or deletes the record of a
+// download that has ended.
 func (a *Appliance) deleteFetch(x *exchange) answer {
 	i := a.fetchIndex(x)
 	if i < 0 {
@@ -172,7 +174,7 @@ func (a *Appliance) fetchIndex(x *exchange) int {
 	return slices.IndexFunc(a.fetches, func(f *fetch) bool { return f.Key == x.last() })
 }
 
-// look takes a download to what the next look at it sees.
+// look counts a poll of a download and sets the status that this poll returns.
 func (a *Appliance) look(f *fetch) {
 	if f.over() {
 		return
@@ -191,7 +193,8 @@ func (a *Appliance) look(f *fetch) {
 	}
 }
 
-// verify fails a download that gives nothing, or something else.
+// verify fails a download if the URL has no image, the checksum differs, or the file is
+// not an image.
 func (a *Appliance) verify(f *fetch) bool {
 	got, ok := a.images[f.URL]
 	switch {
@@ -222,7 +225,7 @@ func (f *fetch) fail(reason string) bool {
 	return false
 }
 
-// fetchObject shows a download.
+// fetchObject returns the JSON object of a download.
 func (a *Appliance) fetchObject(f *fetch) object {
 	body := object{"url": f.URL}
 	if f.SHA256 != "" {

@@ -21,13 +21,13 @@ func fetchBody(url, sum string) string {
 	return fmt.Sprintf(`{"url":%q,"checksum":{"sha256":%q}}`, url, sum)
 }
 
-// startFetch starts a download and gives the path of its record.
+// startFetch starts a download and returns the path of its record.
 func startFetch(c *client, body string) string {
 	c.t.Helper()
 	return c.want(202, "POST", fetchesURL, body).body["meta"].(map[string]any)["href"].(string)
 }
 
-// statuses looks at a record several times.
+// statuses polls a download n times and returns the statuses.
 func statuses(c *client, path string, n int) (got []string) {
 	c.t.Helper()
 	for range n {

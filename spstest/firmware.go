@@ -10,50 +10,51 @@ import (
 
 // Slot is a slot for a firmware image. It is empty if it has no Version.
 type Slot struct {
-	Key          string       `json:"key"`                     // "1" to "5"
-	Version      string       `json:"version,omitempty"`       // dotted, "8.0.0"
+	Key          string       `json:"key"`                     // the key of the slot; "1" to "5" on a new appliance
+	Version      string       `json:"version,omitempty"`       // the version of the image, for example "8.0.0"
 	UpgradeNotes string       `json:"upgrade_notes,omitempty"` // the text of the upgrade notes
 	UpgradeNews  *string      `json:"upgrade_news,omitempty"`  // news about this image, or nil
-	Current      bool         `json:"current,omitempty"`       // the running firmware
-	AfterReboot  bool         `json:"after_reboot,omitempty"`  // the firmware for the next boot
-	TestFailure  *TestFailure `json:"test_failure,omitempty"`  // the result of a failed test of the slot, or nil
+	Current      bool         `json:"current,omitempty"`       // true if the slot holds the running firmware
+	AfterReboot  bool         `json:"after_reboot,omitempty"`  // true if the slot holds the firmware for the next boot
+	TestFailure  *TestFailure `json:"test_failure,omitempty"`  // the result of the firmware test of the slot; nil if the test passes
 }
 
 // TestFailure is the result of a firmware test that fails.
 type TestFailure struct {
-	ExitCode int    `json:"exit_code"`    // 1 in the guide
-	Summary  string `json:"test_summary"` // free text of several lines
+	ExitCode int    `json:"exit_code"`    // the exit code of the test; 1 in the guide's sample
+	Summary  string `json:"test_summary"` // the output of the test, with several lines
 }
 
-// VersionIncompatible returns the failure for a firmware version that the upgrade policy
-// does not allow.
+// VersionIncompatible returns the result of a firmware test that fails because an upgrade
+// to this version is not supported.
 func VersionIncompatible() *TestFailure {
 	return &TestFailure{1, "HA check started\nHA check finished\nVersion check started\n" +
 		"Upgrading from the running version to this one is not supported: install the latest LTS release first\nVersion check failed"}
 }
 
-// NotEnoughStorage returns the failure for an upgrade that would fill the disk.
+// NotEnoughStorage returns the result of a firmware test that fails because the upgrade
+// needs more disk space than is free.
 func NotEnoughStorage() *TestFailure {
 	return &TestFailure{1, "HA check started\nHA check finished\nVersion check started\nVersion check finished\nStorage check started\n" +
 		"Not enough free space on the firmware partition: 1843 MiB needed, 612 MiB available\nStorage check failed"}
 }
 
-// ConfigurationIncompatible returns the failure for a configuration that the new firmware
-// does not support.
+// ConfigurationIncompatible returns the result of a firmware test that fails because the
+// new firmware does not support the current configuration.
 func ConfigurationIncompatible() *TestFailure {
 	return &TestFailure{1, "HA check started\nHA check finished\nVersion check started\nVersion check finished\n" +
 		"Storage check started\nStorage check finished\nConfiguration check started\n" +
 		"The SSH settings policy 'legacy' uses a key exchange that the new firmware does not support\nConfiguration check failed"}
 }
 
-// TaintedFirmware returns the failure for an appliance whose files were modified
-// manually.
+// TaintedFirmware returns the result of a firmware test that fails because files on the
+// appliance were modified manually.
 func TaintedFirmware() *TestFailure {
 	return &TestFailure{1, "HA check started\nHA check finished\nIntegrity check started\n" +
 		"Modified files in the core firmware: 2\nModified files in the boot firmware: 1\nIntegrity check failed"}
 }
 
-// WithSlots replaces all firmware slots.
+// WithSlots replaces all firmware slots. Without arguments, the appliance has no slots.
 func WithSlots(slots ...Slot) Option {
 	return func(a *Appliance) error {
 		seen := make(map[string]bool)
@@ -83,7 +84,7 @@ func (s Slot) clone() Slot {
 	return s
 }
 
-// Slots returns the firmware slots.
+// Slots returns the firmware slots, including empty ones.
 func (a *Appliance) Slots() []Slot {
 	a.enter()
 	defer a.mu.Unlock()
@@ -94,9 +95,8 @@ func (a *Appliance) Slots() []Slot {
 	return slots
 }
 
-// SetSlot replaces the slot with the same key, or adds a slot. At most one slot is
-// current, and at most one is for the next boot: setting it on a slot removes it from the
-// others.
+// SetSlot replaces the slot with the same key, or adds the slot if the key is new. If the
+// slot is Current or AfterReboot, this flag is removed from the other slots.
 func (a *Appliance) SetSlot(slot Slot) {
 	a.enter()
 	defer a.mu.Unlock()
@@ -116,7 +116,7 @@ func (a *Appliance) slotIndex(key string) int {
 	return slices.IndexFunc(a.slots, func(s Slot) bool { return s.Key == key })
 }
 
-// currentVersion is the version of the running firmware.
+// currentVersion returns the version of the running firmware.
 func (a *Appliance) currentVersion() string {
 	for _, s := range a.slots {
 		if s.Current {
@@ -174,7 +174,7 @@ func (a *Appliance) getSlot(x *exchange) answer {
 	return reply(http.StatusOK, object{"body": a.slotBody(s), "key": a.slotKey(s), "meta": x.meta()})
 }
 
-// deleteSlot empties a slot. An empty one stays empty.
+// deleteSlot empties a slot. Deleting an empty slot succeeds and changes nothing.
 func (a *Appliance) deleteSlot(x *exchange) answer {
 	i := a.slotIndex(x.last())
 	if i < 0 {
@@ -217,7 +217,8 @@ func (a *Appliance) slotKey(s *Slot) any {
 	return s.Key
 }
 
-// asNumber returns s as a number if it is spelt like one.
+// asNumber returns s as a JSON number if it has the form of one, and as a string
+// otherwise.
 func asNumber(s string) any {
 	var n json.Number
 	if s == "" || s[0] == '"' || json.Unmarshal([]byte(s), &n) != nil || n == "" {
@@ -226,7 +227,7 @@ func asNumber(s string) any {
 	return n
 }
 
-// testPassed is the summary of a test that passes.
+// testPassed is the summary of a firmware test that passes.
 const testPassed = "HA check started\nHA check finished"
 
 func (a *Appliance) testFirmware(x *exchange) answer {
@@ -251,7 +252,7 @@ func (a *Appliance) testFirmware(x *exchange) answer {
 	return reply(http.StatusOK, object{"body": object{"test_summary": testPassed}, "key": a.slotKey(s), "meta": meta})
 }
 
-// slotOf reads the slot_id of a test or an upgrade.
+// slotOf reads the slot_id from the body of a firmware test or an upgrade.
 func (a *Appliance) slotOf(x *exchange, body object) (key string, refusal answer, ok bool) {
 	switch id := body["slot_id"].(type) {
 	case nil:
@@ -267,7 +268,7 @@ func (a *Appliance) slotOf(x *exchange, body object) (key string, refusal answer
 	return "", a.syntacticError(x, "slot_id", "The slot id has a wrong type"), false
 }
 
-// testSlot tests the firmware in a slot.
+// testSlot runs the firmware test of a slot.
 func (a *Appliance) testSlot(x *exchange, key string) (s *Slot, refusal answer, ok bool) {
 	i := a.slotIndex(key)
 	if i < 0 || a.slots[i].Version == "" {
@@ -281,7 +282,7 @@ func (a *Appliance) testSlot(x *exchange, key string) (s *Slot, refusal answer, 
 	return &a.slots[i], answer{}, true
 }
 
-// missing answers that members of the body are missing.
+// missing returns the error for members that are missing from the request body.
 func (a *Appliance) missing(x *exchange, paths ...string) answer {
 	return a.firmwareError(x, "firmware-incomplete-status", "IncompleteRequestBodyError",
 		"Some paths were missing from the request body", object{"missing_paths": paths})

@@ -15,22 +15,24 @@ import (
 	"time"
 )
 
-// maxBody limits the body of a request.
+// maxBody is the maximum size of a request body in bytes, except for uploads.
 const maxBody = 64 << 20
 
-// endlessStart and endlessMore are the body that does not end.
+// endlessStart and endlessMore are the first bytes and the repeated bytes of an endless
+// response body.
 var (
 	endlessStart = []byte(`{"body":"`)
 	endlessMore  = bytes.Repeat([]byte("0123456789abcdef"), 256)
 )
 
-// outcome is the result of a request on the connection.
+// outcome is the result of a request: a response, or the error with which its connection
+// ends.
 type outcome struct {
 	answer
-	cut      error // the error with which the connection ends, without an answer
+	cut      error // the error with which the connection ends without a response
 	truncate int
 	endless  bool
-	last     bool // the last answer on this connection: a restart has started
+	last     bool // the connection is closed after this response, because a restart has started
 }
 
 // The errors with which a connection ends. They are those that net/http returns.
@@ -39,8 +41,8 @@ var (
 	errReset   = &net.OpError{Op: "read", Net: "tcp", Err: syscall.ECONNRESET}
 )
 
-// process passes a request through the journal, the faults and the execution. Without a
-// connection, faults that need one do not apply.
+// process adds a request to the journal, applies its fault and executes it. If connection
+// is false, faults that need a connection do not apply.
 func (a *Appliance) process(ctx context.Context, x *exchange, escapedPath, rawQuery string, connection bool) outcome {
 	a.enter()
 	began := a.clock()
@@ -83,7 +85,8 @@ func (a *Appliance) process(ctx context.Context, x *exchange, escapedPath, rawQu
 	return out
 }
 
-// identify finds the session of a request for the journal, without using the session.
+// identify sets the label of a request's session for the journal. It does not count as a
+// use of the session.
 func (a *Appliance) identify(x *exchange) {
 	for _, cookie := range (&http.Request{Header: x.header}).CookiesNamed("session_id") {
 		if s := a.sessions[cookie.Value]; s != nil {
@@ -93,7 +96,7 @@ func (a *Appliance) identify(x *exchange) {
 	}
 }
 
-// suffer executes a request as far as a fault permits.
+// suffer applies a fault to a request, and executes the request if the fault permits it.
 func (a *Appliance) suffer(ctx context.Context, x *exchange, entry *Request, f Fault) outcome {
 	if x.incoming != nil && !f.Refuse && !f.CutBefore {
 		got, err := x.incoming.receive(x.header.Get("Content-Type"), a.variant("upload-labelled-json") == "accepted")
@@ -160,7 +163,7 @@ func (a *Appliance) suffer(ctx context.Context, x *exchange, entry *Request, f F
 	return out
 }
 
-// expire ends the session of a request's cookie.
+// expire ends the session that the cookie of a request belongs to.
 func (a *Appliance) expire(x *exchange) {
 	for _, cookie := range (&http.Request{Header: x.header}).CookiesNamed("session_id") {
 		a.end(a.sessions[cookie.Value])
@@ -192,7 +195,8 @@ func newExchange(method string, u *url.URL, header http.Header) *exchange {
 	return x
 }
 
-// plainPath removes the escapes from a path, except those that would change its meaning.
+// plainPath removes the escapes from the segments of a path. It keeps an escaped slash,
+// and an escaped "." or "..".
 func plainPath(p string) string {
 	segments := strings.Split(p, "/")
 	for i, segment := range segments {
@@ -203,8 +207,8 @@ func plainPath(p string) string {
 	return strings.Join(segments, "/")
 }
 
-// Handler returns the appliance as an http.Handler, without TLS and without the faults
-// that end or damage a connection.
+// Handler returns the appliance as an http.Handler, without TLS. Faults with Refuse,
+// CutBefore, CutAfter, Truncate or Endless do not apply to its requests.
 func (a *Appliance) Handler() http.Handler { return a.handler(false) }
 
 func (a *Appliance) handler(connection bool) http.Handler {
@@ -212,7 +216,7 @@ func (a *Appliance) handler(connection bool) http.Handler {
 		x := newExchange(r.Method, r.URL, r.Header.Clone())
 		x.remote = r.RemoteAddr
 		switch {
-		case r.Header.Get("Expect") != "": // reading the body would tell the client to continue, but the request is refused
+		case r.Header.Get("Expect") != "": // the request is refused; reading its body would send 100 Continue to the client
 		case x.uploads():
 			x.incoming = overTheWire(r)
 		default:
@@ -230,8 +234,9 @@ func (a *Appliance) handler(connection bool) http.Handler {
 	})
 }
 
-// statesLength distinguishes a Content-Length of 0 from a missing one. A request that did
-// not come through a server, as in tests of a handler, counts as having one.
+// statesLength reports whether a request with a ContentLength of 0 has the header
+// Content-Length. A request that did not come through a server, such as one from
+// httptest, counts as having the header.
 func statesLength(r *http.Request) bool {
 	return r.Header.Get("Content-Length") != "" || r.Context().Value(http.ServerContextKey) == nil
 }
@@ -272,13 +277,15 @@ func (a *Appliance) write(w http.ResponseWriter, r *http.Request, out outcome) {
 	}
 }
 
-// curlExpects is the body length from which curl sends an Expect header by itself.
+// curlExpects is the length of a body from which on curl sends an Expect header without
+// being told to.
 const curlExpects = 1 << 20
 
-// expectationFailed refuses an Expect. If the body is long or of unknown length, it does
-// not announce the end of the connection, as net/http would: curl repeats the request
-// without Expect only if the connection could continue. If the body is short, a user told
-// curl to send the Expect, and curl would only send it again.
+// expectationFailed sends 417 to a request with an Expect header. For a body that is long
+// or has an unknown length, the response keeps the connection open, because curl then
+// repeats the request without Expect; net/http would close the connection. For a short
+// body, the response closes the connection: there the user told curl to send Expect, and
+// curl would send it again.
 func expectationFailed(w http.ResponseWriter, r *http.Request, ans answer) bool {
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
@@ -307,8 +314,8 @@ func (a *Appliance) writeEndless(w http.ResponseWriter, r *http.Request, status 
 	panic(http.ErrAbortHandler)
 }
 
-// reset closes the connection with a TCP reset, the closest to a refusal that is possible
-// after reading a request.
+// reset closes the connection of a request with a TCP reset. After a request has been
+// read, this is the closest to a refused connection.
 func reset(w http.ResponseWriter) {
 	conn, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
@@ -331,11 +338,12 @@ func resetConn(conn net.Conn) {
 	_ = conn.Close()
 }
 
-// RoundTrip answers a request in process: the appliance is an [http.RoundTripper] without
-// sockets. Connection faults become errors with the types of net/http: a refusal is a
-// *net.OpError of ECONNREFUSED, a cut before the execution is one of ECONNRESET, and a
-// cut after it is io.ErrUnexpectedEOF. For an X.509 login, the certificate is taken from
-// the TLS field of the request.
+// RoundTrip sends a request to the appliance in process, without a socket. It makes the
+// appliance an [http.RoundTripper]. Connection faults are returned as errors with the
+// types of net/http: a refused connection is a *net.OpError with ECONNREFUSED, a
+// connection that was cut before the execution is a *net.OpError with ECONNRESET, and a
+// connection that was cut after it is io.ErrUnexpectedEOF. For an X.509 login, RoundTrip
+// takes the client certificate from the TLS field of the request.
 func (a *Appliance) RoundTrip(req *http.Request) (*http.Response, error) {
 	ctx := req.Context()
 	if req.Body != nil {
@@ -357,7 +365,7 @@ func (a *Appliance) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	x := newExchange(method, req.URL, header)
 	x.remote = req.RemoteAddr
-	// A transport states no length for a body of unknown length.
+	// Like http.Transport, send no Content-Length if the length of the body is unknown.
 	empty := req.Body == nil || req.Body == http.NoBody
 	x.hasLength = empty || req.ContentLength > 0
 	var length int64
@@ -388,7 +396,7 @@ func (a *Appliance) RoundTrip(req *http.Request) (*http.Response, error) {
 	return a.response(req, out), nil
 }
 
-// reachable returns the reason why a request does not reach the appliance, or nil.
+// reachable returns an error if the appliance is closed or the context has ended.
 func (a *Appliance) reachable(ctx context.Context) error {
 	select {
 	case <-a.closed:
@@ -398,7 +406,7 @@ func (a *Appliance) reachable(ctx context.Context) error {
 	}
 }
 
-// receive reads the body of a request in process.
+// receive reads the body of an in-process request.
 func receive(req *http.Request) ([]byte, error) {
 	body, err := io.ReadAll(io.LimitReader(req.Body, maxBody))
 	if err != nil {
@@ -441,12 +449,13 @@ func (a *Appliance) response(req *http.Request, out outcome) *http.Response {
 	return resp
 }
 
-// broken is the end of a truncated body.
+// broken is a reader that ends a truncated body with io.ErrUnexpectedEOF.
 type broken struct{}
 
 func (broken) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 
-// endlessBody does not end until it is closed, or its request or its appliance ends.
+// endlessBody is a body that does not end until it is closed, the request's context ends
+// or the appliance is closed.
 type endlessBody struct {
 	ctx    context.Context
 	closed <-chan struct{}

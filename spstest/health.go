@@ -6,9 +6,9 @@ import (
 	"net/http"
 )
 
-// healthy is the guide's sample of a health status with the values of a healthy
-// appliance. The members of the guide's sample after system_details.disk.total are not
-// available.
+// healthy is the guide's sample of a health status, with the values of a healthy
+// appliance. The sample is cut off after system_details.disk.total, so the members after
+// it are missing here.
 const healthy = `{
 	"cpu":3.0,"disk":12.0,
 	"firmware":{"integrity":{"boot":"OK","core":"OK"},"tainted_files":{"boot":0,"core":0,"ha_other":0}},
@@ -23,11 +23,11 @@ const healthy = `{
 	"system_details":{"cpu":{"guest":0.0,"guest_nice":0.0,"idle":97.0,"iowait":0.0,"irq":0.0,"nice":0.0,"softirq":0.0,"steal":0.0,"system":2.0,"user":1.0},
 		"disk":{"free":176000000000,"percent":12.0,"total":200000000000}}}`
 
-// SetHealth changes members of the health status of a healthy appliance, as in
+// SetHealth changes members of the health status of a healthy appliance. For example:
 //
 //	{"firmware":{"tainted_files":{"core":2}},"disk":96.5}
 //
-// Objects are merged; everything else is replaced. nil makes the appliance healthy again.
+// Objects are merged; other values are replaced. nil makes the appliance healthy again.
 // SetHealth panics if the JSON is not an object.
 func (a *Appliance) SetHealth(health json.RawMessage) {
 	merged, err := layHealth(health)
@@ -39,7 +39,8 @@ func (a *Appliance) SetHealth(health json.RawMessage) {
 	a.health = merged
 }
 
-// layHealth is nil for a healthy appliance.
+// layHealth merges members into the health status of a healthy appliance. It returns nil
+// if there are no members.
 func layHealth(health json.RawMessage) (json.RawMessage, error) {
 	if health == nil {
 		return nil, nil

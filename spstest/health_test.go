@@ -39,7 +39,7 @@ func TestHealth(t *testing.T) {
 func TestSetup(t *testing.T) {
 	t.Parallel()
 	a := newInProcess(t)
-	c := inProcess(t, a) // without a login
+	c := inProcess(t, a) // the client has no session
 	meta := `"meta":{"eula":"https://www.oneidentity.com/legal/sta.aspx","href":"/api/setup","parent":"/api","remaining_seconds":0}`
 	wantJSON(t, `{`+meta+`,"status":"completed"}`, c.want(200, "GET", "/api/setup", "").raw)
 	a.SetSetupStatus("uninitialized")

@@ -17,15 +17,15 @@ import (
 	"github.com/go-sps/sps/spstest"
 )
 
-// TestMain lets garbage wait: a quarter of the time would go into collecting the many
-// appliances.
+// TestMain makes garbage collection rarer. Otherwise, it would take a quarter of the time
+// of the tests, which create many appliances.
 func TestMain(m *testing.M) {
 	debug.SetGCPercent(400)
 	debug.SetMemoryLimit(512 << 20)
 	m.Run()
 }
 
-// client is a plain HTTP client with one session.
+// client is an HTTP client with one session.
 type client struct {
 	t         testing.TB
 	transport http.RoundTripper
@@ -47,7 +47,8 @@ func newInProcess(t testing.TB, opts ...spstest.Option) *spstest.Appliance {
 	return a
 }
 
-// startError is why an appliance does not start with the options, if it does not.
+// startError returns the error with which an appliance with these options fails to start,
+// or nil.
 func startError(opts ...spstest.Option) error {
 	var f failing
 	spstest.NewServer(&f, opts...)
@@ -58,12 +59,13 @@ func startError(opts ...spstest.Option) error {
 	return errors.New(f.message)
 }
 
-// inProcess returns a client without a session that uses no sockets.
+// inProcess returns a client without a session that sends requests in process.
 func inProcess(t testing.TB, a *spstest.Appliance) *client {
 	return &client{t: t, transport: a, base: "https://" + a.Addr(), header: http.Header{}}
 }
 
-// overTLS returns a client without a session that checks the certificate.
+// overTLS returns a client without a session that connects over TLS and verifies the
+// certificate.
 func overTLS(t testing.TB, a *spstest.Appliance, certificates ...tls.Certificate) *client {
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(a.CA())
@@ -115,7 +117,7 @@ func (c *client) do(method, path, body string) response {
 	return r
 }
 
-// want sends a request and checks the status of its answer.
+// want sends a request and checks the status code of the response.
 func (c *client) want(status int, method, path, body string) response {
 	c.t.Helper()
 	r := c.do(method, path, body)
@@ -125,7 +127,7 @@ func (c *client) want(status int, method, path, body string) response {
 	return r
 }
 
-// logIn begins a session.
+// logIn opens a session.
 func (c *client) logIn(name, password string) *client {
 	c.t.Helper()
 	req := &http.Request{Header: http.Header{}}
@@ -150,7 +152,7 @@ func sessionCookie(t testing.TB, r response) string {
 	return ""
 }
 
-// errorOf returns type and details of an error answer.
+// errorOf returns the type and the details of an error response.
 func (r response) errorOf() (kind string, details any) {
 	e, _ := r.body["error"].(map[string]any)
 	kind, _ = e["type"].(string)
@@ -178,7 +180,7 @@ func fromJSON(t testing.TB, s string) (v any) {
 	return v
 }
 
-// wantJSON compares values, not spelling.
+// wantJSON compares two JSON texts by their values.
 func wantJSON(t testing.TB, want, got string) {
 	t.Helper()
 	if diff := cmp.Diff(fromJSON(t, want), fromJSON(t, got)); diff != "" {
@@ -186,7 +188,7 @@ func wantJSON(t testing.TB, want, got string) {
 	}
 }
 
-// variants builds options from "name=alternative".
+// variants returns options for texts of the form "name=alternative".
 func variants(t testing.TB, all ...string) []spstest.Option {
 	t.Helper()
 	var opts []spstest.Option
@@ -200,7 +202,7 @@ func variants(t testing.TB, all ...string) []spstest.Option {
 	return opts
 }
 
-// frozenClock stands still.
+// frozenClock returns an option for a clock that does not move.
 func frozenClock() spstest.Option {
 	now := time.Date(2024, 5, 6, 7, 8, 9, 0, time.UTC)
 	return spstest.WithClock(func() time.Time { return now })

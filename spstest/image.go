@@ -11,14 +11,15 @@ import (
 	"strings"
 )
 
-// imageMagic starts the line that identifies an image. The real format is not documented.
+// imageMagic is the start of the first line of a simulated image. The format of real
+// images is not documented.
 const imageMagic = "SPS-FIRMWARE "
 
-// imageHead is how much of an image is stored to find its version.
+// imageHead is how many bytes from the start of an image are stored to read its version.
 const imageHead = 64 << 10
 
 // imageBlock is the length of the block that an image repeats after its first line. Each
-// copy starts with its number, so that no two blocks are equal.
+// copy of the block starts with its number, so that the copies differ.
 const imageBlock = 4096
 
 var imageFiller = func() []byte {
@@ -29,15 +30,16 @@ var imageFiller = func() []byte {
 	return filler
 }()
 
-// Image returns a valid firmware image of the given size: the line "SPS-FIRMWARE
-// <version>" and a filling that is the same in every run. The content is generated while
-// it is read. [io.NewSectionReader] makes a reader of it. A size that cuts the first line
-// makes a broken image.
+// Image returns a firmware image of the given size: the line "SPS-FIRMWARE <version>",
+// followed by filler bytes that are the same in each run. The content is generated while
+// it is read, so a large image needs no memory. Use [io.NewSectionReader] to read it as a
+// stream. If size is shorter than the first line, the image is invalid.
 func Image(version string, size int64) io.ReaderAt {
 	return image{imageMagic + version + "\n", size}
 }
 
-// ImageSHA256 returns the SHA-256 of the [Image] in lower-case hex digits.
+// ImageSHA256 returns the SHA-256 of the [Image] with the same arguments, in lower-case
+// hexadecimal digits.
 func ImageSHA256(version string, size int64) string {
 	h := sha256.New()
 	_, _ = io.Copy(h, io.NewSectionReader(Image(version, size), 0, size))
@@ -62,7 +64,7 @@ func (i image) ReadAt(p []byte, off int64) (n int, err error) {
 	return n, err
 }
 
-// copy copies what stands at off, up to the end of the line or of a block.
+// copy copies the bytes from off up to the end of the first line or of a block.
 func (i image) copy(p []byte, off int64) int {
 	if off < int64(len(i.line)) {
 		return copy(p, i.line[off:])
@@ -77,14 +79,15 @@ func (i image) copy(p []byte, off int64) int {
 	return copy(p, imageFiller[at:])
 }
 
-// imageVersion finds the version in the head of an image.
+// imageVersion reads the version from the first line of an image. ok is false if the line
+// is not that of an image.
 func imageVersion(head []byte) (version string, ok bool) {
 	line, _, ended := bytes.Cut(head, []byte("\n"))
 	version, ok = strings.CutPrefix(string(line), imageMagic)
 	return version, ok && ended && version != "" && strings.Join(strings.Fields(version), "") == version
 }
 
-// digest takes in an image and keeps next to nothing of it.
+// digest computes the size and the hash of an image, and keeps its first bytes.
 type digest struct {
 	size int64
 	hash hash.Hash

@@ -7,23 +7,23 @@ import (
 	"time"
 )
 
-// Request is one request as the appliance received it.
+// Request is a request as the appliance received it.
 //
-// Header includes the values of Cookie and Authorization, because assertions need them.
-// Do not print it where secrets must not appear.
+// Header includes the values of Cookie and Authorization, so that a test can compare
+// them. Do not print it where secrets must not appear.
 type Request struct {
-	Method   string        // as sent
-	Path     string        // escaped as sent, with /api
-	RawQuery string        // as sent; "" if there is none
-	Header   http.Header   // as sent, with secrets
-	Body     []byte        // nil for an upload, which is not kept
-	Size     int64         // received bytes of the body
-	Status   int           // status of the answer; 0 if none was sent
-	Session  string        // label of the session of the cookie or of the login, live or ended: "s1", "s2"; never the cookie's value
-	Executed bool          // an endpoint executed it, after all checks of session, method and rights
-	Running  bool          // it is being executed or waits for its turn: Executed may become true
-	Duration time.Duration // until the answer, by the appliance's clock
-	Ignored  []string      // unknown members that a POST or PUT of the configuration wrote, such as "rules/0/nmae"
+	Method   string        // the HTTP method
+	Path     string        // the escaped path, including /api
+	RawQuery string        // the query of the URL without "?"; "" if there is none
+	Header   http.Header   // the request header, including secrets
+	Body     []byte        // the request body; nil for an upload, whose body is not stored
+	Size     int64         // the number of received bytes of the body
+	Status   int           // the status code of the response; 0 if no response was sent
+	Session  string        // the label of the session of the cookie or of the login, such as "s1", even if the session has ended; "" if there is none
+	Executed bool          // true if an endpoint executed the request after the checks of session, method and rights
+	Running  bool          // true while the request is being executed or waits for its turn; Executed may still become true
+	Duration time.Duration // the time until the response, by the appliance's clock
+	Ignored  []string      // the unknown members in the body of a POST or PUT of the configuration, such as "rules/0/nmae"
 }
 
 func (r *Request) clone() Request {
@@ -34,8 +34,8 @@ func (r *Request) clone() Request {
 	return c
 }
 
-// Journal returns every request in the order of arrival, including those that a [Fault]
-// refused or cut.
+// Journal returns the received requests in the order of arrival, including requests that
+// a [Fault] refused or cut.
 func (a *Appliance) Journal() []Request {
 	a.enter()
 	defer a.mu.Unlock()

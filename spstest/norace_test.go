@@ -2,7 +2,8 @@
 
 package spstest_test
 
-// mostAllocated is what an upload of 256 MiB may allocate, its client included.
+// mostAllocated is how many bytes an upload of 256 MiB may allocate, including the
+// client.
 const mostAllocated = 2 << 20
 
 const raceEnabled = false

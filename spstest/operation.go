@@ -9,26 +9,26 @@ import (
 	"time"
 )
 
-// operation is the execution of a request. Most operations end at once, some take time,
-// and some first wait for their turn.
+// operation is the execution of a request. Most operations end at once, some last for a
+// configured duration, and some first wait for another operation of the same session.
 type operation struct {
 	x      *exchange
-	entry  *Request      // of the journal
-	ends   time.Time     // when the effect comes; zero before the start
-	done   chan struct{} // closed at the end; the fields below do not change after that
+	entry  *Request      // the entry of the request in the journal
+	ends   time.Time     // the time of the effect; zero before the start
+	done   chan struct{} // closed at the end of the operation; the fields below do not change afterwards
 	answer answer
-	cut    error // set if the connection of the waiting request is lost
+	cut    error // the error if the connection of the request was cut
 }
 
-// takesRule is one of [Appliance.SetTakes].
+// takesRule is a rule of [Appliance.SetTakes].
 type takesRule struct {
 	method, glob string
 	takes        time.Duration
 }
 
-// WithTakes makes every request with the method and a path below /api/ that matches the
-// glob last for the given time, see [Appliance.SetTakes]. An empty method matches every
-// method.
+// WithTakes makes requests with the given method and a path that matches the glob last
+// for d, see [Appliance.SetTakes]. The path is relative to /api/. An empty method matches
+// any method.
 func WithTakes(method, glob string, d time.Duration) Option {
 	return func(a *Appliance) error {
 		a.late = append(a.late, func() error {
@@ -41,14 +41,15 @@ func WithTakes(method, glob string, d time.Duration) Option {
 	}
 }
 
-// SetTakes makes every further request with the method and a path below /api/ that
-// matches the glob last for the given time, by the appliance's clock. An empty method
-// matches every method. 0 removes the rule for this method and glob. The glob is like
-// [Fault].Path: "transaction" or "firmware/*". If several rules match a request, the last
-// one applies. [Fault].Takes, which describes the effects, overrides all rules.
+// SetTakes makes further requests with the given method and a path that matches the glob
+// last for d, by the appliance's clock. An empty method matches any method. The glob has
+// the form of [Fault].Path, for example "transaction" or "firmware/*". If several rules
+// match a request, the rule that was set last applies. A d of 0 removes the rule for this
+// method and glob. [Fault].Takes overrides the rules; its documentation describes the
+// effects.
 //
-// SetTakes refuses an invalid method or glob, and a negative time, in the way of
-// [Appliance.Inject]: it ends the test, or panics.
+// SetTakes refuses an invalid method, an invalid glob and a negative d like
+// [Appliance.Inject]: it ends the test or, without a test, panics.
 func (a *Appliance) SetTakes(method, glob string, d time.Duration) {
 	if a.tb != nil {
 		a.tb.Helper()
@@ -76,7 +77,7 @@ func (a *Appliance) setTakes(method, glob string, d time.Duration) error {
 	return nil
 }
 
-// takesOf returns how long a request takes without a fault.
+// takesOf returns how long a request lasts if no fault sets the duration.
 func (a *Appliance) takesOf(x *exchange) time.Duration {
 	for _, r := range slices.Backward(a.takes) {
 		if (r.method == "" || r.method == x.method) && matchPath(r.glob, x.path) {
@@ -87,18 +88,19 @@ func (a *Appliance) takesOf(x *exchange) time.Duration {
 }
 
 // Busy returns the number of requests that are being executed or wait for their turn,
-// including those whose clients have left.
+// including requests whose clients have disconnected.
 func (a *Appliance) Busy() int {
 	a.enter()
 	defer a.mu.Unlock()
 	return len(a.operations) + len(a.waiting)
 }
 
-// WaitIdle waits until no request is being executed. Then requests that outlived their
-// client have had their effect. It returns an error if ctx ends or the appliance is
-// closed first.
+// WaitIdle waits until no request is being executed. Requests whose clients disconnected
+// have then had their effect, too. WaitIdle returns an error if ctx ends or the appliance
+// is closed first.
 //
-// If the clock of [WithClock] stands still, move it first: WaitIdle does not move it.
+// If a test sets the clock of [WithClock] by hand, set it before the call: WaitIdle does
+// not change it.
 func (a *Appliance) WaitIdle(ctx context.Context) error {
 	for {
 		a.enter()
@@ -112,22 +114,22 @@ func (a *Appliance) WaitIdle(ctx context.Context) error {
 		select {
 		case <-done:
 		case <-ctx.Done():
-			return fmt.Errorf("spstest: requests are still executed: %d: %w", n, ctx.Err())
+			return fmt.Errorf("spstest: %d requests are still being executed: %w", n, ctx.Err())
 		case <-a.closed:
-			return fmt.Errorf("spstest: the appliance was closed while requests were executed: %d", n)
+			return fmt.Errorf("spstest: the appliance was closed while %d requests were being executed", n)
 		}
 	}
 }
 
-// enter locks the appliance for a caller. Everything that is due by the appliance's clock
-// happens first.
+// enter locks the appliance for a caller. It first executes the events that are due by
+// the appliance's clock.
 func (a *Appliance) enter() {
 	a.mu.Lock()
 	a.catchUp()
 }
 
-// now returns the appliance's time. While a due event happens, it is the time at which
-// the event was due.
+// now returns the appliance's time. While an overdue event is executed, now returns the
+// time at which the event was due.
 func (a *Appliance) now() time.Time {
 	if !a.at.IsZero() {
 		return a.at
@@ -135,8 +137,8 @@ func (a *Appliance) now() time.Time {
 	return a.clock()
 }
 
-// catchUp executes what is due, in the order of time: operations end, those that waited
-// for them start, sessions end.
+// catchUp executes the events that are due, in the order of time: operations end, the
+// operations that waited for them start, and sessions end.
 func (a *Appliance) catchUp() {
 	now := a.clock()
 	for len(a.operations) > 0 && !a.operations[0].ends.After(now) {
@@ -152,7 +154,8 @@ func (a *Appliance) catchUp() {
 	a.arm()
 }
 
-// accept starts the execution of a request.
+// accept starts the execution of a request that lasts for takes or, if takes is 0, for
+// the duration of the rules.
 func (a *Appliance) accept(x *exchange, entry *Request, takes time.Duration) *operation {
 	a.catchUp()
 	if takes <= 0 {
@@ -165,8 +168,8 @@ func (a *Appliance) accept(x *exchange, entry *Request, takes time.Duration) *op
 	return op
 }
 
-// start executes a request as an appliance without faults does, starts a slow one, or
-// makes it wait for its turn. The checks come in this order: those of a web server,
+// start executes a request at once, starts a request that lasts for a duration, or makes
+// the request wait for its turn. The checks have this order: those of the web server,
 // session, path, method, rights.
 func (a *Appliance) start(op *operation) {
 	x := op.x
@@ -199,8 +202,8 @@ func (a *Appliance) start(op *operation) {
 	a.operations = slices.Insert(a.operations, i, op)
 }
 
-// finish applies the effect of an operation. It repeats the checks, because their result
-// may have changed meanwhile.
+// finish applies the effect of an operation. It repeats the checks of the request,
+// because their result may have changed since the start.
 func (a *Appliance) finish(op *operation) {
 	x := op.x
 	x.ends = true
@@ -220,7 +223,7 @@ func (a *Appliance) finish(op *operation) {
 	}
 }
 
-// finishWith passes the answer to the goroutine that waits for it.
+// finishWith passes the response to the goroutine that waits for it.
 func (a *Appliance) finishWith(op *operation, ans answer) {
 	op.answer = ans
 	op.entry.Session, op.entry.Executed, op.entry.Running, op.entry.Ignored = op.x.label, op.x.executed, false, op.x.ignored
@@ -240,8 +243,9 @@ func (a *Appliance) cutOperations() {
 	}
 }
 
-// holds tells a handler that has finished its checks to return until the time of its
-// request is over.
+// holds reports whether the effect of a request must wait until its duration is over. A
+// handler calls holds after its checks. If holds returns true, the handler returns
+// without an effect and is called again at the end of the duration.
 func (x *exchange) holds() bool {
 	if x.takes <= 0 || x.ends {
 		return false
@@ -250,13 +254,13 @@ func (x *exchange) holds() bool {
 	return true
 }
 
-// needsItsSession reports whether a request has no effect without the session that it
-// belongs to.
+// needsItsSession reports whether a request has no effect if its session has ended: a
+// request of the transaction or of the configuration.
 func (x *exchange) needsItsSession() bool {
 	return x.path == "transaction" || strings.HasPrefix(x.path, configurationPath+"/")
 }
 
-// What happens to a request whose session is busy.
+// turn is what happens to a request whose session may be busy.
 type turn int
 
 const (
@@ -265,10 +269,11 @@ const (
 	isRefused
 )
 
-// turn reports whether a request may run now. A session is busy while one of its writes
-// is running. Its reads block nothing, and a login belongs to no session. During a
-// commit, every request that would change its transaction waits; the rollback has a
-// variant of its own.
+// turn decides whether a request runs now, waits or is refused. A session is busy while
+// one of its writes is running. A read does not make it busy, and a login does not wait
+// for a session. During a commit, a request that would change the transaction waits,
+// unless the variants refuse it. The variant rollback-during-commit decides about a
+// rollback.
 func (a *Appliance) turn(x *exchange) (refusal answer, _ turn) {
 	if x.session == nil || x.method == http.MethodGet && x.path == "authentication" || !a.busy(x.session) {
 		return answer{}, goesOn
@@ -305,17 +310,17 @@ func (a *Appliance) committing(s *session) bool {
 	return slices.ContainsFunc(a.operations, func(op *operation) bool { return op.x.session == s && op.x.commits != nil })
 }
 
-// takeTurns starts the requests that waited for an ended operation, in the order of
-// arrival.
+// takeTurns starts the requests that waited for an operation that has ended, in the order
+// of arrival.
 func (a *Appliance) takeTurns() {
 	waiting := a.waiting
 	a.waiting = nil
 	for _, op := range waiting {
-		a.start(op) // it may have to wait again
+		a.start(op) // the request may wait again, for another operation
 	}
 }
 
-// await waits for the end of an operation or of the context.
+// await waits for the end of an operation, of the context or of the appliance.
 func (a *Appliance) await(ctx context.Context, op *operation) error {
 	select {
 	case <-op.done:
@@ -332,9 +337,9 @@ func (a *Appliance) await(ctx context.Context, op *operation) error {
 	}
 }
 
-// arm sets the timer for the end of the first operation. If the clock does not move with
-// real time, the timer has no effect: the code that moves the clock must look at the
-// appliance.
+// arm sets the timer for the end of the first operation. If the clock of the appliance
+// does not follow real time, the timer does nothing when it fires. The effect then
+// happens at the next request or method call.
 func (a *Appliance) arm() {
 	if len(a.operations) == 0 || a.isClosed() {
 		a.disarm()

@@ -23,7 +23,7 @@ const (
 	long           = 12 * time.Second
 )
 
-// meanwhile is a request that goes on.
+// meanwhile is a request that is running in the background.
 type meanwhile struct {
 	status int
 	err    error
@@ -31,7 +31,7 @@ type meanwhile struct {
 	done   chan struct{}
 }
 
-// begin sends a request and does not wait for its end, but until it goes on.
+// begin sends a request in the background and returns when the request is running.
 func (c *client) begin(method, path, body string) *meanwhile {
 	m := &meanwhile{done: make(chan struct{})}
 	began := time.Now()
@@ -45,7 +45,7 @@ func (c *client) begin(method, path, body string) *meanwhile {
 	return m
 }
 
-// ended waits for the end.
+// ended waits for the end of the request and checks its status code and duration.
 func (m *meanwhile) ended(t *testing.T, status int, took time.Duration) {
 	t.Helper()
 	<-m.done
@@ -54,7 +54,7 @@ func (m *meanwhile) ended(t *testing.T, status int, took time.Duration) {
 	}
 }
 
-// within is a client of the same session whose requests end after some time.
+// within returns a client of the same session whose requests have a timeout.
 func (c *client) within(d time.Duration) *client {
 	short := *c
 	short.transport = roundTripper(func(req *http.Request) (*http.Response, error) {
@@ -83,7 +83,7 @@ func statusOf(t *testing.T, c *client) any {
 	return c.want(200, "GET", transactionURL, "").body["body"].(map[string]any)["status"]
 }
 
-// idle waits until nothing goes on.
+// idle waits until no request is running.
 func idle(t *testing.T, a *spstest.Appliance) {
 	t.Helper()
 	if err := a.WaitIdle(t.Context()); err != nil || a.Busy() != 0 {
@@ -138,12 +138,13 @@ func TestRefusedCommitTakesNoTime(t *testing.T) {
 	})
 }
 
-// TestOutlivesItsClient lets the client of a request go before its end.
+// TestOutlivesItsClient checks that a request has its effect at its end although its
+// client has disconnected.
 func TestOutlivesItsClient(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		name, method, path, body string
-		staged                   bool // there is a change before
+		staged                   bool // stage a change first
 		began                    func(a *spstest.Appliance) bool
 	}{
 		{"commit", "PUT", transactionURL, commitBody, true, func(a *spstest.Appliance) bool { return len(a.Commits()) == 1 }},
@@ -182,7 +183,8 @@ func TestOutlivesItsClient(t *testing.T) {
 	}
 }
 
-// TestSessionEndsMeanwhile ends the session, or the transaction, of what goes on.
+// TestSessionEndsMeanwhile checks the effect of a commit or a change whose session or
+// transaction ends during its execution.
 func TestSessionEndsMeanwhile(t *testing.T) {
 	t.Parallel()
 	logOut := func(c *client) { c.want(200, "DELETE", "/api/authentication", "") }
@@ -239,7 +241,7 @@ func TestSessionExpiresMeanwhile(t *testing.T) {
 func TestLostAnswers(t *testing.T) {
 	t.Parallel()
 	for rule, want := range map[string]struct {
-		status int // 0: the connection is cut
+		status int // 0 means that the connection is cut
 		after  time.Duration
 	}{
 		"PUT transaction cut-after":                                      {0, 0},
@@ -281,7 +283,8 @@ func TestLostAnswers(t *testing.T) {
 	}
 }
 
-// TestTakesFollowsTheClock moves the clock by hand.
+// TestTakesFollowsTheClock checks that the duration of a request follows the clock of
+// WithClock, which the test sets by hand.
 func TestTakesFollowsTheClock(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -292,13 +295,13 @@ func TestTakesFollowsTheClock(t *testing.T) {
 		c := inProcess(t, a).logIn("admin", "a")
 		c.want(200, "PUT", timezone, `"UTC"`)
 		commit := c.begin("PUT", transactionURL, commitBody)
-		time.Sleep(time.Hour) // not by the clock
+		time.Sleep(time.Hour) // does not move the appliance's clock
 		move(long - 1)
 		if a.Busy() != 1 || !a.TransactionOpen() {
 			t.Errorf("busy %d, open %t before the end", a.Busy(), a.TransactionOpen())
 		}
 		move(1)
-		zoneIs(t, a, "UTC") // the look that lets it happen
+		zoneIs(t, a, "UTC") // this method call executes the overdue commit
 		<-commit.done
 		if r := a.Journal()[2]; commit.status != 200 || r.Duration != long {
 			t.Errorf("status %d, journal %+v", commit.status, r)
@@ -337,7 +340,7 @@ func TestTakesRules(t *testing.T) {
 		want         string
 	}{
 		"method":  {"get", "**", 1, `unknown method "get"`},
-		"pattern": {"GET", "[", 1, `the path "[" is no pattern`},
+		"pattern": {"GET", "[", 1, `the path "[" is not a valid pattern`},
 		"path":    {"GET", "firmwares", 1, `no endpoint of the appliance has the path "firmwares"`},
 		"time":    {"GET", "**", -1, "the time -1ns is negative"},
 	} {
@@ -358,7 +361,8 @@ func TestTakesRules(t *testing.T) {
 	}
 }
 
-// TestCloseMeanwhile closes an appliance that executes something.
+// TestCloseMeanwhile checks that Close cuts the connection of a running request, and that
+// the request still has its effect.
 func TestCloseMeanwhile(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -380,7 +384,7 @@ func TestCloseMeanwhile(t *testing.T) {
 			t.Errorf("error %v, busy %d", err, a.Busy())
 		}
 		time.Sleep(long)
-		zoneIs(t, a, "UTC") // it went on
+		zoneIs(t, a, "UTC") // the commit had its effect
 	})
 	synctest.Test(t, func(t *testing.T) {
 		a := newInProcess(t, spstest.WithTakes("", "**", long))
@@ -411,7 +415,8 @@ func TestRestartMeanwhile(t *testing.T) {
 	})
 }
 
-// TestTakesOverTLS lets a client with a connection go.
+// TestTakesOverTLS checks that a request over TLS continues after its client has
+// disconnected.
 func TestTakesOverTLS(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
@@ -419,10 +424,10 @@ func TestTakesOverTLS(t *testing.T) {
 	c.want(200, "PUT", timezone, `"UTC"`)
 	a.Inject(spstest.Fault{Method: "PUT", Takes: 50 * time.Millisecond})
 	if _, err := c.within(10*time.Millisecond).try("PUT", transactionURL, commitBody); err == nil {
-		t.Log("the client was too slow to go")
+		t.Log("the client got the response before its timeout")
 	}
 	idle(t, a)
-	if len(a.Commits()) == 0 { // the client went before its request arrived
+	if len(a.Commits()) == 0 { // the client disconnected before its request arrived
 		c.want(200, "PUT", transactionURL, commitBody)
 	}
 	zoneIs(t, a, "UTC")
@@ -435,8 +440,8 @@ func TestTakesOverTLS(t *testing.T) {
 	}
 }
 
-// TestBusySession sends requests of a session that changes or commits something, each
-// of which is answered in the order that its variant says.
+// TestBusySession checks whether another request of a session is answered, waits or is
+// refused while the session executes a change or a commit. The variants determine this.
 func TestBusySession(t *testing.T) {
 	t.Parallel()
 	type want struct {
@@ -447,7 +452,7 @@ func TestBusySession(t *testing.T) {
 	after := func(status int) want { return want{status, true} }
 	for _, test := range []struct {
 		variants                    string
-		running                     string // what goes on: commit or step
+		running                     string // the running request: "commit", or "step" for a change
 		get, put, rollback, logOut2 want
 	}{
 		{"", "step", at(200), at(200), at(200), at(200)},
@@ -510,7 +515,8 @@ func TestBusySession(t *testing.T) {
 	}
 }
 
-// TestWaitingClientLeaves has a rollback that waits for a commit, without its client.
+// TestWaitingClientLeaves checks that a rollback that waits for a commit is executed
+// although its client has disconnected.
 func TestWaitingClientLeaves(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -530,8 +536,8 @@ func TestWaitingClientLeaves(t *testing.T) {
 	})
 }
 
-// TestWaitingOutlivesItsSession: a request whose session ends while it waits has no
-// effect.
+// TestWaitingOutlivesItsSession checks that a request whose session ends while it waits
+// has no effect.
 func TestWaitingOutlivesItsSession(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -561,7 +567,7 @@ func TestLockTakenByTheCommit(t *testing.T) {
 				t.Errorf("message %q", message)
 			}
 		}
-		// Both stage, and each commit keeps what the other one committed.
+		// Two sessions stage changes, and the commit of each keeps the changes of the other.
 		other.want(200, "POST", transactionURL, "")
 		key := other.want(201, "POST", audit, `{"name":"theirs"}`).body["key"].(string)
 		other.want(200, "PUT", email, emailBody)
@@ -580,7 +586,7 @@ func TestLockTakenByTheCommit(t *testing.T) {
 			t.Errorf("locked by %q while a commit goes on", got)
 		}
 		refusedBy(other.do("PUT", transactionURL, commitBody), "admin")
-		other.want(200, "PUT", email, emailBody) // still staging
+		other.want(200, "PUT", email, emailBody) // this session can still stage changes
 		commit.ended(t, 200, long)
 		if got := a.LockedBy(); got != "" {
 			t.Errorf("locked by %q after the commit", got)
@@ -592,7 +598,7 @@ func TestLockTakenByTheCommit(t *testing.T) {
 				t.Errorf("the policy %s is lost", key)
 			}
 		}
-		// A deletion is applied too, and leaves the rest.
+		// A committed deletion keeps the other objects.
 		c.want(200, "DELETE", audit+"/"+mine, "")
 		other.want(200, "PUT", timezone, `"Asia/Tokyo"`)
 		other.want(200, "PUT", transactionURL, commitBody)
@@ -643,10 +649,11 @@ func TestChangeWithoutTransaction(t *testing.T) {
 	}
 }
 
-// TestJoinWhileOpen joins and leaves while transactions are open or committed.
+// TestJoinWhileOpen checks whether a join and an unjoin are refused while a transaction
+// is open or is being committed.
 func TestJoinWhileOpen(t *testing.T) {
 	t.Parallel()
-	for variant, want := range map[string][4]int{ // own, somebody else's, committing, closed
+	for variant, want := range map[string][4]int{ // the statuses with an open transaction of the own session, of another session, during a commit, and without a transaction
 		"join-open=anybody":        {403, 403, 403, 200},
 		"join-open=own":            {403, 200, 200, 200},
 		"starling-unjoin-open=200": {403, 403, 403, 200},

@@ -15,8 +15,8 @@ const passwordsJoinPath = "cluster/spp"
 // that is already joined.
 const alreadyJoined = 60657
 
-// joinPasswords joins the appliance to Safeguard for Privileged Passwords. Whether the
-// token is right is nothing that the appliance could tell.
+// joinPasswords joins the appliance to Safeguard for Privileged Passwords. It does not
+// check the token.
 func (a *Appliance) joinPasswords(x *exchange) answer {
 	body, ok := x.jsonObject()
 	if !ok {
@@ -45,8 +45,8 @@ func (a *Appliance) joinPasswords(x *exchange) answer {
 	return reply(status, object{"meta": x.meta()})
 }
 
-// checkPasswordsJoin tells what is wrong with the body, if something is. The chain of
-// certificates is a list in two of the vendor's clients, and a text in one.
+// checkPasswordsJoin checks the body of a join. It accepts a certificate chain as a list
+// of texts or as one text, because the vendor's clients send both forms.
 func (a *Appliance) checkPasswordsJoin(x *exchange, body object) (answer, bool) {
 	members := []string{"spp", "spp_api_token", "spp_cert_chain"}
 	if missing := slices.DeleteFunc(slices.Clone(members), func(name string) bool {

@@ -25,8 +25,8 @@ func products(c *client) (names []string) {
 	return names
 }
 
-// TestPasswordsJoin sends what the vendor's clients do: the chain as a list, or as one
-// text.
+// TestPasswordsJoin checks that a join accepts the certificate chain as a list and as one
+// text, like the vendor's clients send it.
 func TestPasswordsJoin(t *testing.T) {
 	t.Parallel()
 	for _, chain := range []string{`[]`, `["-----BEGIN CERTIFICATE-----\n", "-----BEGIN CERTIFICATE-----\n"]`, `"-----BEGIN CERTIFICATE-----\n"`, `""`} {
@@ -126,7 +126,8 @@ func TestPasswordsJoinRefused(t *testing.T) {
 	}
 }
 
-// TestPasswordsJoinTakesTime joins once, however many asked for it meanwhile.
+// TestPasswordsJoinTakesTime checks that several joins at the same time join the
+// appliance once.
 func TestPasswordsJoinTakesTime(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2024, 5, 6, 7, 8, 9, 0, time.UTC)

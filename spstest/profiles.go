@@ -9,19 +9,19 @@ import (
 
 const defaultProfile = "7.4"
 
-// profile is what differs between releases of the appliance.
+// profile is a set of differences between releases of the appliance.
 type profile struct {
-	firmware       string // that it runs
-	upgrade        string // in slot 2
-	oldTransaction bool   // status in a "transaction" member, no commit message
-	thinLists      bool   // list entries without bodies
-	autoOpen       bool   // the first change opens a transaction by itself
-	loginMethods   bool   // authentication/login_methods instead of authentication/types
+	firmware       string // the running version
+	upgrade        string // the version in slot 2
+	oldTransaction bool   // the status is in a member named transaction, and there is no commit message
+	thinLists      bool   // lists contain no bodies
+	autoOpen       bool   // the first change opens a transaction if none is open
+	loginMethods   bool   // authentication/login_methods exists instead of authentication/types
 	oldUserInfo    bool   // user_info lists endpoints instead of the login method
 	pluginSDK      bool   // info has plugin_sdk_version
-	browserToken   bool   // browsers must send X-Token with a write
-	snapshots      bool   // of recorded sessions, and their count
-	oldSessions    bool   // recorded sessions have links to what belongs to them, and numbers as keys
+	browserToken   bool   // a browser must send X-Token with a write
+	snapshots      bool   // searches have snapshots, and _count exists
+	oldSessions    bool   // recorded sessions have numbers as keys, and links to their events, channels and so on
 }
 
 var profiles = map[string]profile{
@@ -31,10 +31,10 @@ var profiles = map[string]profile{
 	"8.0": {firmware: "8.0.0", upgrade: "8.1.0", autoOpen: true, loginMethods: true, pluginSDK: true, browserToken: true, snapshots: true},
 }
 
-// Profiles returns the names of the profiles for [WithProfile].
+// Profiles returns the names of the profiles of [WithProfile].
 func Profiles() []string { return slices.Sorted(maps.Keys(profiles)) }
 
-// slots are those of an appliance that nobody has given any.
+// slots returns the firmware slots of an appliance without [WithSlots].
 func (p *profile) slots() []Slot {
 	image := func(key, version string) Slot {
 		return Slot{Key: key, Version: version, UpgradeNotes: "Upgrade notes of " + version}
@@ -44,16 +44,19 @@ func (p *profile) slots() []Slot {
 	return []Slot{running, image("2", p.upgrade), {Key: "3"}, image("4", "6.0.10"), {Key: "5"}}
 }
 
-// WithProfile makes the appliance behave like one of the given release, and run its
-// firmware unless [WithSlots] says otherwise:
+// WithProfile makes the appliance behave like the given release and run its firmware.
+// [WithSlots] overrides the firmware. The default is 7.4. Each entry lists the main
+// differences from the entry before it:
 //
-//   - 6.0, running 6.0.12: a transaction must be opened before the first change; its status is
-//     in a member named transaction; lists carry no bodies; no login_methods.
-//   - 6.9, running 6.9.5: the first change opens a transaction by itself; lists carry bodies.
-//   - 7.4, the default, running 7.4.0: the transaction has a body with status and commit_message; login
-//     methods can be listed; recorded sessions have snapshots.
-//   - 8.0, running 8.0.0, with 8.1.0 in slot 2: browsers must send an X-Token with a
-//     write.
+//   - 6.0 runs 6.0.12. A client must open a transaction before the first change. The status
+//     of the transaction is in a member named transaction. Lists contain no bodies.
+//     authentication/login_methods does not exist. Recorded sessions have numbers
+//     as keys, and no snapshots.
+//   - 6.9 runs 6.9.5. The first change opens a transaction if none is open. Lists contain
+//     bodies.
+//   - 7.4 runs 7.4.0. The transaction has a body with status and commit_message. Login
+//     methods can be listed. Recorded sessions have snapshots.
+//   - 8.0 runs 8.0.0 and has 8.1.0 in slot 2. A browser must send an X-Token with a write.
 func WithProfile(name string) Option {
 	return func(a *Appliance) error {
 		p, ok := profiles[name]

@@ -8,14 +8,15 @@ import (
 	"github.com/go-sps/sps/spstest"
 )
 
-// TestProfilesRunTheirFirmware compares what an appliance says of itself.
+// TestProfilesRunTheirFirmware checks the versions that an appliance reports with each
+// profile.
 func TestProfilesRunTheirFirmware(t *testing.T) {
 	t.Parallel()
 	own := []spstest.Slot{{Key: "7", Version: "5.11.0", Current: true}}
 	saved := newInProcess(t, spstest.WithSlots(own...)).State()
 	for name, test := range map[string]struct {
 		options []spstest.Option
-		want    []string // firmware_version, version, the other slots
+		want    []string // firmware_version, version, and the versions in the other slots
 	}{
 		"by itself":      {nil, []string{"7.4.0", "7 F4", "8.0.0", "", "6.0.10", ""}},
 		"6.0":            {[]spstest.Option{spstest.WithProfile("6.0")}, []string{"6.0.12", "6 LTS", "8.0.0", "", "6.0.10", ""}},

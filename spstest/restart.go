@@ -11,26 +11,29 @@ import (
 	"time"
 )
 
-// Restart says how a restart proceeds. It advances with requests and connections, not
-// with time: each number says how many of them meet a phase. 0 leaves a phase out.
+// Restart describes how a restart proceeds. A restart advances with requests and
+// connections, not with time. Each field is the number of requests or connections in one
+// phase, in the order of the fields. A field of 0 leaves its phase out.
 type Restart struct {
-	// Up is the number of requests after the one that caused the restart that are served
-	// as before.
+	// Up is the number of requests that are still served after the request that caused
+	// the restart.
 	Up int
-	// Refused is the number of refused connections. An appliance that listens resets them
-	// as soon as they are made. A connection from before the restart is reset at its next
-	// request, which counts if it comes in this phase.
+	// Refused is the number of refused connections. An appliance that listens resets each
+	// of them as soon as it is opened. A connection that was opened before the restart is
+	// reset at its next request. This counts as a refused connection if it happens in this
+	// phase.
 	Refused int
 	// Unavailable is the number of requests that get a 503 with the HTML page of a
 	// front-end web server.
 	Unavailable int
-	// Starting is the number of requests that meet a starting appliance. It serves only
-	// the public part of /api/info, and logins fail, see the variants starting-login and
-	// starting-setup.
+	// Starting is the number of requests that are handled while the appliance starts. In
+	// this phase, /api/info returns the members that need no login, and logins fail. The
+	// variants starting-login and starting-setup determine the responses to a login and to
+	// /api/setup. Other requests get a 503.
 	Starting int
 }
 
-// defaultRestart is the restart without [WithRestart].
+// defaultRestart is how restarts proceed without [WithRestart].
 var defaultRestart = Restart{Up: 1, Refused: 3, Unavailable: 2, Starting: 2}
 
 // Outcome is the outcome of a restart.
@@ -39,12 +42,12 @@ type Outcome int
 // The outcomes of a restart.
 const (
 	OutcomeNewVersion     Outcome = iota // the appliance runs the firmware of the slot for the next boot
-	OutcomeOldVersion                    // the appliance runs the old firmware, which is also the one for the next boot
-	OutcomeNeverBack                     // connections are refused from then on
-	OutcomeNewCertificate                // like OutcomeNewVersion, with a new certificate of a new CA
+	OutcomeOldVersion                    // the appliance runs the old firmware, and its slot is selected for the next boot
+	OutcomeNeverBack                     // connections are refused until AfterRestart sets another outcome
+	OutcomeNewCertificate                // like OutcomeNewVersion, but with a new server certificate from a new CA
 )
 
-// phase is a part of a restart.
+// phase is a phase of a restart.
 type phase int
 
 const (
@@ -55,8 +58,8 @@ const (
 	starting
 )
 
-// WithRestart sets how restarts proceed. The default is 1 request served, 3 connections
-// refused, 2 requests unavailable and 2 starting.
+// WithRestart sets how restarts proceed. The default is Restart{Up: 1, Refused: 3,
+// Unavailable: 2, Starting: 2}.
 func WithRestart(r Restart) Option {
 	return func(a *Appliance) error {
 		if min(r.Up, r.Refused, r.Unavailable, r.Starting) < 0 {
@@ -67,15 +70,16 @@ func WithRestart(r Restart) Option {
 	}
 }
 
-// AfterRestart sets the outcome of restarts, including one that is running.
+// AfterRestart sets the outcome of further restarts, and of a restart that is running.
 func (a *Appliance) AfterRestart(outcome Outcome) {
 	a.enter()
 	defer a.mu.Unlock()
 	a.outcome = outcome
 }
 
-// Restart restarts the appliance without an upgrade, as an administrator at the console
-// does. Afterwards, the appliance runs the firmware of the slot for the next boot.
+// Restart restarts the appliance without an upgrade, like an administrator at the
+// console. By default, the appliance then runs the firmware of the slot for the next
+// boot, see [Appliance.AfterRestart].
 func (a *Appliance) Restart() {
 	a.enter()
 	defer a.mu.Unlock()
@@ -83,21 +87,22 @@ func (a *Appliance) Restart() {
 	a.settle()
 }
 
-// Restarts returns the number of restarts so far, including one that is running.
+// Restarts returns the number of restarts so far, including a restart that is running.
 func (a *Appliance) Restarts() int {
 	a.enter()
 	defer a.mu.Unlock()
 	return a.restarts
 }
 
-// beginRestart starts a restart. If one is running, it starts again.
+// beginRestart starts a restart. A restart that is already running starts again.
 func (a *Appliance) beginRestart(upgrade bool) {
 	a.restarts++
 	a.upgrading = upgrade
 	a.phase, a.left = stillUp, a.restart.Up
 }
 
-// settle leaves the phases that are over.
+// settle moves a restart on to the first phase that still has requests or connections
+// left.
 func (a *Appliance) settle() {
 	for a.left <= 0 {
 		switch a.phase {
@@ -120,12 +125,13 @@ func (a *Appliance) settle() {
 	}
 }
 
-// meet counts a request and returns the phase that it meets.
+// meet counts a request and returns the phase of the restart in which the request is
+// handled.
 func (a *Appliance) meet(x *exchange) phase {
 	a.settle()
 	met := a.phase
 	if x.conn != nil && x.conn.boots != a.boots {
-		met = refused // the other end of its connection no longer exists
+		met = refused // the connection was opened before the restart
 	}
 	if a.phase == met && a.left > 0 {
 		a.left--
@@ -133,7 +139,8 @@ func (a *Appliance) meet(x *exchange) phase {
 	return met
 }
 
-// goDown ends everything that does not survive a restart.
+// goDown ends the running operations and the sessions or, with the variant
+// session-after-upgrade=alive, only the transactions of the sessions.
 func (a *Appliance) goDown() {
 	a.boots++
 	a.cutOperations()
@@ -146,7 +153,8 @@ func (a *Appliance) goDown() {
 	}
 }
 
-// boot starts the firmware for the next boot.
+// boot applies the outcome of the restart: it selects the running firmware and, if
+// needed, makes a new certificate.
 func (a *Appliance) boot() {
 	current := slices.IndexFunc(a.slots, func(s Slot) bool { return s.Current })
 	next := slices.IndexFunc(a.slots, func(s Slot) bool { return s.AfterReboot })
@@ -167,19 +175,20 @@ func (a *Appliance) boot() {
 	if a.outcome == OutcomeNewCertificate {
 		certificate, err := issueCertificate()
 		if err != nil {
-			panic(fmt.Sprintf("spstest: server certificate: %v", err)) // the first one could be made
+			panic(fmt.Sprintf("spstest: server certificate: %v", err)) // does not happen: the certificate at the start could be made
 		}
 		a.useCertificate(certificate)
 	}
 	a.upgrading = false
 }
 
-// whileStarting answers before the REST service is ready.
+// whileStarting answers a request while the appliance starts and its REST service is not
+// ready.
 func (a *Appliance) whileStarting(x *exchange) answer {
 	switch {
 	case x.method == http.MethodGet && x.path == "info":
 		x.executed = true
-		return a.getInfo(x) // without a session
+		return a.getInfo(x) // x has no session, so only the public members are returned
 	case x.method == http.MethodGet && x.path == "setup" && a.variant("starting-setup") != "503":
 		x.executed = true
 		return a.tellSetup(x, a.variant("starting-setup"))
@@ -223,7 +232,7 @@ func (a *Appliance) upgradeFirmware(x *exchange) answer {
 	return ans
 }
 
-// checkMessage refuses an invalid message of an upgrade.
+// checkMessage refuses an upgrade whose message is missing or invalid.
 func (a *Appliance) checkMessage(x *exchange, body object) (answer, bool) {
 	message, given := body["message"]
 	text, isText := message.(string)
@@ -256,7 +265,7 @@ func (a *Appliance) buildDate() string {
 			days, ok = days+n*weight, ok && err == nil
 		}
 	}
-	if days -= 7200; !ok || days < -3000 || days > 10000 { // 7.4.0 is day 0
+	if days -= 7200; !ok || days < -3000 || days > 10000 { // day 0 is the build date of 7.4.0
 		h := fnv.New32a()
 		h.Write([]byte(a.currentVersion()))
 		days = int(h.Sum32() % 1000)
@@ -270,5 +279,5 @@ type accepted struct {
 	boots int // the number of restarts when it was accepted
 }
 
-// NetConn is what [reset] asks for.
+// NetConn returns the underlying connection, for [reset].
 func (c *accepted) NetConn() net.Conn { return c.Conn }

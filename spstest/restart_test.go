@@ -15,7 +15,7 @@ import (
 	"github.com/go-sps/sps/spstest"
 )
 
-// meets sends requests and tells what each one meets.
+// meets sends n requests and returns the results.
 func meets(c *client, n int, method, path string) (got []string) {
 	c.t.Helper()
 	for range n {
@@ -34,7 +34,7 @@ func meets(c *client, n int, method, path string) (got []string) {
 	return got
 }
 
-// flags tells what runs and what is for after the reboot.
+// flags returns the key of the current slot and of the slot for the next boot.
 func flags(a *spstest.Appliance) string {
 	var current, next string
 	for _, s := range a.Slots() {
@@ -219,7 +219,7 @@ func TestReinstall(t *testing.T) {
 			return c.logIn("admin", "a").want(200, "GET", "/api/info", "").body["body"].(map[string]any)["build_date"]
 		}
 		dates := []any{date()}
-		for _, slot := range []string{"3", "3"} { // from another slot, and over itself
+		for _, slot := range []string{"3", "3"} { // an upgrade from another slot, and an upgrade to the running slot
 			c.want(200, "POST", "/api/firmware/upgrade", `{"slot_id":`+slot+`}`)
 			dates = append(dates, date())
 			if diff := cmp.Diff("3 3", flags(a)); diff != "" {
@@ -281,7 +281,7 @@ func TestOutcomes(t *testing.T) {
 	if diff := cmp.Diff(want, meets(c, len(want), "GET", "/api/info")); diff != "" {
 		t.Errorf("never back (-want +got):\n%s", diff)
 	}
-	a.AfterRestart(spstest.OutcomeNewVersion) // somebody pressed the button
+	a.AfterRestart(spstest.OutcomeNewVersion) // somebody switched the appliance on again
 	if diff := cmp.Diff([]string{"public", "2 2"}, append(meets(c, 1, "GET", "/api/info"), flags(a))); diff != "" {
 		t.Errorf("back after all (-want +got):\n%s", diff)
 	}
@@ -303,15 +303,15 @@ func TestOutcomes(t *testing.T) {
 	}
 }
 
-// TestConnectionFromBeforeTheRestart is about another client, whose connection
-// was idle while the appliance went down.
+// TestConnectionFromBeforeTheRestart checks that a connection that was idle while the
+// appliance went down is reset at its next request.
 func TestConnectionFromBeforeTheRestart(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t, spstest.WithRestart(spstest.Restart{Refused: 2, Unavailable: 1}))
 	idle := overTLS(t, a).logIn("admin", "a")
 	late := overTLS(t, a).logIn("admin", "a")
 	a.Restart()
-	if _, err := idle.try("PATCH", "/api/info", "{}"); err == nil { // net/http does not repeat it
+	if _, err := idle.try("PATCH", "/api/info", "{}"); err == nil { // net/http does not repeat a PATCH
 		t.Error("an answer on a connection from before")
 	}
 	got := meets(overTLS(t, a), 3, "GET", "/api/info")

@@ -13,28 +13,30 @@ type Right string
 
 // The rights of a user.
 const (
-	FullAccess Right = "full"                // everything
-	ReadOnly   Right = "read-only"           // log in and read; writes are refused with Unauthorized
-	NoSearch   Right = "none:audit/sessions" // everything except searching and downloading recorded sessions
+	FullAccess Right = "full"                // reading and writing at all paths
+	ReadOnly   Right = "read-only"           // logging in and reading; a write returns the error Unauthorized
+	NoSearch   Right = "none:audit/sessions" // everything except recorded sessions: searches and downloads fail
 )
 
-// noAccess is never a right for all paths: such a user could not do anything.
+// noAccess is a right for a path. It cannot be granted for all paths, because such a user
+// could not do anything.
 const noAccess Right = "none"
 
 // ReadOnlyAt returns a right that makes a path such as "configuration/trust_stores", and
-// everything below it, read-only. If several rights name a path, the longest path
-// applies.
+// everything below it, read-only. If several rights of a user match a path, the right
+// with the longest path applies.
 func ReadOnlyAt(path string) Right { return at(ReadOnly, path) }
 
 // NoAccessTo returns a right that makes a path such as "configuration/aaa", and
-// everything below it, neither readable nor writable. Listings above it still name it.
+// everything below it, neither readable nor writable. The listing of the parent path
+// still shows the path.
 //
-// Trust stores are an exception in the guide. A user without a right on
+// The guide describes an exception for trust stores. A user without a right on
 // "configuration/trust_stores" can still read them with a right on an endpoint that
 // refers to trust stores: "configuration/aaa/settings",
 // "configuration/policies/ldap_servers" or "starling/join". A right on
-// "configuration/management" also applies to trust stores. To deny access to them, remove
-// those rights as well.
+// "configuration/management" also applies to trust stores. To deny access to trust
+// stores, combine NoAccessTo for "configuration/trust_stores" and for these four paths.
 func NoAccessTo(path string) Right { return at(noAccess, path) }
 
 func at(right Right, path string) Right {
@@ -48,7 +50,7 @@ type limit struct {
 	right Right // ReadOnly or noAccess
 }
 
-// grant gives a user a right.
+// grant adds a right to a user.
 func (u *user) grant(right Right) error {
 	kind, path, isLimit := strings.Cut(string(right), ":")
 	switch {
@@ -56,7 +58,7 @@ func (u *user) grant(right Right) error {
 	case right == ReadOnly:
 		u.readOnly = true
 	case !isLimit || Right(kind) != ReadOnly && Right(kind) != noAccess:
-		return fmt.Errorf("spstest: unknown right %q: want %q or %q, or what ReadOnlyAt or NoAccessTo gives", right, FullAccess, ReadOnly)
+		return fmt.Errorf("spstest: unknown right %q: want %q or %q, or a right from ReadOnlyAt or NoAccessTo", right, FullAccess, ReadOnly)
 	case slices.Contains(strings.Split(path, "/"), "") || strings.Contains(path, "*"):
 		return fmt.Errorf("spstest: right %q: %q is not a path", right, path)
 	default:
@@ -65,8 +67,8 @@ func (u *user) grant(right Right) error {
 	return nil
 }
 
-// trustStoreReferrers are the endpoints whose rights also allow reading trust stores: the
-// guide's examples of an ACL, as paths.
+// trustStoreReferrers are the paths whose rights also permit reading trust stores. They
+// are the examples of an ACL in the guide.
 var trustStoreReferrers = []string{"configuration/aaa/settings", "configuration/policies/ldap_servers", joinPath}
 
 // may reports whether a user may read or write at a path.
@@ -78,7 +80,8 @@ func (u *user) may(path string, write bool) bool {
 	return right != noAccess && (!write || right == FullAccess && !u.readOnly)
 }
 
-// rightAt is what the longest path that has a right gives.
+// rightAt returns the right with the longest path that matches, or FullAccess if no path
+// matches.
 func (u *user) rightAt(path string) Right {
 	longest := limit{right: FullAccess}
 	for _, l := range u.limits {
@@ -89,7 +92,8 @@ func (u *user) rightAt(path string) Right {
 	return longest.right
 }
 
-// rightByReferrers is the right on trust stores of somebody who was not given one.
+// rightByReferrers returns the right on trust stores of a user who has no right on their
+// own path.
 func (u *user) rightByReferrers() Right {
 	if right := u.rightAt("configuration/management"); right != noAccess {
 		return right
@@ -100,10 +104,10 @@ func (u *user) rightByReferrers() Right {
 	return noAccess
 }
 
-// isAt reports whether a path is another one, or below it.
+// isAt reports whether path is other or below it.
 func isAt(path, other string) bool { return path == other || strings.HasPrefix(path, other+"/") }
 
-// rights are the limits as they were given.
+// rights returns the rights of a user for paths, in the order in which they were granted.
 func (u *user) rights() []Right {
 	var rights []Right
 	for _, l := range u.limits {
@@ -112,7 +116,7 @@ func (u *user) rights() []Right {
 	return rights
 }
 
-// endpoints are what the old user_info says about a user.
+// endpoints returns the endpoints and methods that user_info of 6.x lists for a user.
 func (u *user) endpoints() []object {
 	var endpoints []object
 	add := func(path string) {

@@ -53,8 +53,8 @@ func TestRights(t *testing.T) {
 	}
 }
 
-// TestRightsOnTrustStores are those of what refers to them, for whoever was not given
-// any.
+// TestRightsOnTrustStores checks that a user without a right on trust stores has the
+// rights on them that follow from the endpoints that refer to trust stores.
 func TestRightsOnTrustStores(t *testing.T) {
 	t.Parallel()
 	no := spstest.NoAccessTo
@@ -63,7 +63,7 @@ func TestRightsOnTrustStores(t *testing.T) {
 	const readOnly, nothing, everything = "200 403", "403 403", "200 201"
 	for name, test := range map[string]struct {
 		rights []spstest.Right
-		want   string // a read and a write
+		want   string // the statuses of a read and of a write
 	}{
 		"of their own":              {[]spstest.Right{management, settings, servers, page}, everything},
 		"of their own, to read":     {[]spstest.Right{spstest.ReadOnlyAt("configuration/trust_stores")}, readOnly},

@@ -10,46 +10,46 @@ import (
 	"time"
 )
 
-// exchange is one request on its way through the appliance.
+// exchange is a request while the appliance handles it.
 type exchange struct {
 	method       string
-	path         string // below /api/, without a final slash
+	path         string // the path below /api/, without a slash at its end
 	api          bool   // the path is /api or below
 	query        url.Values
 	header       http.Header
 	body         []byte
 	hasLength    bool
 	certificates []*x509.Certificate
-	conn         *accepted // nil: in process
-	phase        phase     // of a restart that the request meets
+	conn         *accepted // the connection; nil for a request in process
+	phase        phase     // the phase of a restart in which the request arrived
 	remote       string    // the address of the client
-	incoming     *incoming // the body of an upload, instead of body
-	received     received  // what came of it
+	incoming     *incoming // the body of an upload, which is not read into body
+	received     received  // the result of reading incoming
 
-	session  *session // nil: nobody is logged in
-	label    string   // of the session that the cookie names, live or not
+	session  *session // nil without a login
+	label    string   // the label of the session that the cookie belongs to, live or ended
 	executed bool
 
-	takes   time.Duration // of the execution
-	handler handler       // what executes the request, once it may
-	held    bool          // the effect comes at the end of that time
-	ends    bool          // which is now
-	under   *transaction  // that a change that is held belongs to
-	key     string        // of the object that it makes
-	ignored []string      // the members that it writes and no object has
-	commits *transaction  // what a commit applies
-	commit  Commit        // how it is listed
+	takes   time.Duration // how long the execution lasts
+	handler handler       // the function that executes the request, set after the checks
+	held    bool          // the effect happens after takes
+	ends    bool          // takes is over, and the effect happens now
+	under   *transaction  // the transaction of a change whose effect happens later
+	key     string        // the key of the object that the request creates
+	ignored []string      // the unknown members in the body of the request
+	commits *transaction  // the transaction that the request commits
+	commit  Commit        // the entry for Commits
 }
 
-// last is the final segment of the path.
+// last returns the last segment of the path.
 func (x *exchange) last() string { return x.path[strings.LastIndexByte(x.path, '/')+1:] }
 
 func (x *exchange) writes() bool {
 	return x.method == http.MethodPost || x.method == http.MethodPut || x.method == http.MethodDelete
 }
 
-// jsonObject reads the body as an object; no body is an empty one. The
-// Content-Type does not matter: the guide's own curl calls send a form's.
+// jsonObject decodes the body as an object. An empty body counts as an empty object. The
+// Content-Type is ignored, because the guide's curl commands send that of a form.
 func (x *exchange) jsonObject() (object, bool) {
 	if len(x.body) == 0 {
 		return object{}, true
@@ -68,11 +68,10 @@ type methods map[string]handler
 
 func (m methods) allow() []string { return slices.Sorted(maps.Keys(m)) }
 
-// route is a path below /api with what can be done there; "*" stands for one
-// segment.
+// route is a path below /api with its methods. "*" in the path stands for one segment.
 type route struct {
 	path    string
-	public  bool // needs no session
+	public  bool // the path needs no session
 	methods methods
 }
 
@@ -127,8 +126,8 @@ var routes = []route{
 	{"userinfo", false, methods{"GET": (*Appliance).getUserInfo}},
 }
 
-// Implemented lists the implemented endpoints, as "GET /api/firmware/slots". A "*" in a
-// path stands for the key of an object.
+// Implemented returns the implemented endpoints, for example "GET /api/firmware/slots". A
+// "*" in a path stands for the key of an object.
 func Implemented() []string {
 	var all []string
 	add := func(p string, allowed []string) {
@@ -181,7 +180,8 @@ func (r *route) matches(p string) bool {
 	}
 }
 
-// route finds what can be done at a path.
+// route returns the methods of a path, and whether the path is public. ok is false if
+// there is no such endpoint.
 func (a *Appliance) route(p string) (m methods, public, ok bool) {
 	for i := range routes {
 		if routes[i].matches(p) {
@@ -194,7 +194,8 @@ func (a *Appliance) route(p string) (m methods, public, ok bool) {
 	return nil, false, false
 }
 
-// atTheDoor answers what the REST service does not see, or not yet.
+// atTheDoor answers the requests that do not reach the REST service, because the web
+// server refuses them or the appliance is restarting.
 func (a *Appliance) atTheDoor(x *exchange) (_ answer, answered bool) {
 	switch {
 	case x.phase == unavailable:
@@ -211,9 +212,9 @@ func (a *Appliance) atTheDoor(x *exchange) (_ answer, answered bool) {
 	return answer{}, false
 }
 
-// complete adds the headers that every answer of a path has.
+// complete adds the headers that the responses of a path have in common.
 func (a *Appliance) complete(x *exchange, ans answer) answer {
-	if ans.header == nil { // nothing is answered yet
+	if ans.header == nil { // the response does not exist yet
 		return ans
 	}
 	if m, _, found := a.route(x.path); found && ans.header.Get("Allow") == "" {
@@ -256,7 +257,8 @@ func (a *Appliance) dispatch(x *exchange) answer {
 	return a.perform(x)
 }
 
-// perform lets an endpoint do its work, or check that it can do it later.
+// perform calls the handler of a request: to execute it or, if it lasts, to check it at
+// its start.
 func (a *Appliance) perform(x *exchange) answer {
 	ans := x.handler(a, x)
 	if x.held && !x.ends {
@@ -269,7 +271,7 @@ func (a *Appliance) perform(x *exchange) answer {
 	return ans
 }
 
-// withRemaining adds remaining_seconds to the meta of an answer.
+// withRemaining adds remaining_seconds to the meta object of a response body.
 func withRemaining(body []byte, seconds int) []byte {
 	if len(body) == 0 {
 		return body

@@ -6,8 +6,8 @@ import (
 	"fmt"
 )
 
-// defaultConfiguration is the tree a new appliance has. The bodies are the
-// samples of the guide where it has one.
+// defaultConfiguration returns the configuration of a new appliance. Where the guide has
+// a sample of an endpoint, the body is that sample.
 func defaultConfiguration() (map[string]*node, *store) {
 	t := &tree{make(map[string]*node), &store{bodies: make(map[string]json.RawMessage), keys: make(map[string][]string)}}
 	t.collection("aaa/local_database/groups", recordOf(map[string]*shape{
@@ -90,7 +90,7 @@ func defaultConfiguration() (map[string]*node, *store) {
 	return t.nodes, t.store
 }
 
-// addServices adds some more of what the guide has a sample of.
+// addServices adds further endpoints that have a sample in the guide.
 func addServices(t *tree) {
 	t.singleton("aaa/acls", listOf(recordOf(map[string]*shape{"group": textual(), "objects": listOf(textual()), "permission": textual()})), `[
 		{"group":"basic-view","objects":["/special/basic"],"permission":"read"},
@@ -108,7 +108,7 @@ func addServices(t *tree) {
 		"listen":[{"address":{"key":"nic1.interfaces.ff7574025754b3df1647001.addresses.1",
 			"meta":{"href":"/api/configuration/network/nics/nic1#interfaces/ff7574025754b3df1647001/addresses/1"}},"port":22}],
 		"public_keys":[]}`)
-	// The certificates themselves are not part of the tree.
+	// The tree does not contain the certificates that the references point to.
 	const x509 = "configuration/x509"
 	t.singleton("management/certificates", recordOf(map[string]*shape{
 		"ca":     recordOf(map[string]*shape{"selection": textual(), "x509_identity": refTo(x509)}),
@@ -127,7 +127,7 @@ func addServices(t *tree) {
 	}), `{"channel_database_cleanup":{"enabled":false},"service":{"enabled":true,"log_level":4}}`)
 }
 
-// compact takes the white space out of a sample.
+// compact removes the white space from a JSON sample.
 func compact(sample string) json.RawMessage {
 	var b bytes.Buffer
 	if err := json.Compact(&b, []byte(sample)); err != nil {

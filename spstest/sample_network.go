@@ -7,14 +7,14 @@ const (
 	namingPath = "configuration/network/naming"
 )
 
-// naming is how the appliance is called.
+// naming holds the names of the appliance.
 type naming struct {
 	Domain   string  `json:"domainname"`
 	Host     string  `json:"hostname"`
 	Nickname *string `json:"nickname"`
 }
 
-// naming reads a state of the configuration.
+// naming returns the names of the appliance in a configuration.
 func (s *store) naming() (read naming) {
 	_ = json.Unmarshal(s.bodies[namingPath], &read)
 	return read
@@ -23,10 +23,10 @@ func (s *store) naming() (read naming) {
 func addNetwork(t *tree) {
 	t.singleton("network/dns", recordOf(map[string]*shape{"primary": nullable(textual()), "secondary": nullable(textual())}),
 		`{"primary":"192.168.56.1","secondary":null}`)
-	// That there are these three is known from /api/info, the body is not readable.
+	// The guide does not show the body. These three members are known from /api/info.
 	t.singleton("network/naming", recordOf(map[string]*shape{"domainname": textual(), "hostname": textual(), "nickname": nullable(textual())}),
 		`{"domainname":"example","hostname":"sps","nickname":null}`)
-	// Only the addresses of an interface's body are available.
+	// The guide shows only the addresses of an interface.
 	t.collection("network/nics", recordOf(map[string]*shape{"interfaces": opened(recordOf(nil))})).fixed = true
 	t.object("network/nics", "nic1", `{"interfaces":{
 		"@order":["ff7574025754b3df1647001","ff7574025754b3df1647002"],

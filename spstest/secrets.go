@@ -5,19 +5,19 @@ const (
 	privateKeysPath = "configuration/private_keys"
 )
 
-// addSecrets adds the collections of what a configuration refers to and does
-// not show.
+// addSecrets adds the collections of passwords and private keys. The configuration refers
+// to these secrets, but responses do not show them.
 func addSecrets(t *tree) {
 	for _, name := range []string{"passwords", "private_keys"} {
 		n := t.collection(name, opened(recordOf(nil)))
 		n.secrets, n.uuids, n.check = true, true, hideSecret
 	}
-	// The passwords of the SNMP agent's user.
+	// The sample of the SNMP agent refers to these two passwords.
 	t.object("passwords", "6a2b9e0c-77a0-4b33-9f1f-0d2cfa6a1f01", `{}`)
 	t.object("passwords", "6a2b9e0c-77a0-4b33-9f1f-0d2cfa6a1f02", `{}`)
 }
 
-// holdsSecrets tells the collections whose objects cannot be listed.
+// holdsSecrets reports whether a path is a collection of secrets, which cannot be listed.
 func (a *Appliance) holdsSecrets(p string) bool {
 	n := a.nodes[p]
 	return n != nil && n.secrets

@@ -24,10 +24,10 @@ const inProcessAddr = "appliance.test"
 // TB is the part of testing.TB that [NewServer] needs. The package does not import
 // testing, so that programs can use it.
 type TB interface {
-	Helper()                           // marks the caller as a helper
-	Cleanup(func())                    // closes the appliance at the end of the test
-	Errorf(format string, args ...any) // reports the faults that never applied to a request
-	Fatalf(format string, args ...any) // ends a test whose appliance cannot start or gets an invalid instruction
+	Helper()                           // marks the calling function as a test helper
+	Cleanup(func())                    // registers the function that closes the appliance at the end of the test
+	Errorf(format string, args ...any) // reports each fault that did not apply to any request
+	Fatalf(format string, args ...any) // ends the test if the appliance cannot start or refuses an argument
 }
 
 // Appliance is one simulated appliance. Its methods are safe for concurrent use.
@@ -39,14 +39,14 @@ type Appliance struct {
 	trace     func(Request)
 	username  string
 	listenOn  string
-	listener  net.Listener // nil: one on listenOn
-	unheard   bool         // there is none
+	listener  net.Listener // from WithListener; nil means that the appliance listens on listenOn
+	unheard   bool         // set by WithoutListener: the appliance does not listen
 	clientCAs *x509.CertPool
 	addr      string
-	tb        TB             // nil: of no test
-	late      []func() error // what the options leave for when all of them are known
+	tb        TB             // the test; nil if the appliance belongs to no test
+	late      []func() error // parts of options that run after all options have been applied
 
-	certificate tls.Certificate // the first one
+	certificate tls.Certificate // the certificate at the start
 	restart     Restart
 	fetchPolls  int
 	bundlePolls int
@@ -60,45 +60,45 @@ type Appliance struct {
 	mu          sync.Mutex
 	ca          []byte
 	fingerprint string
-	tlsConfig   *tls.Config // of new connections
+	tlsConfig   *tls.Config // the TLS configuration of new connections
 	users       map[string]*user
-	sessions    map[string]*session // by cookie value, ended ones too: the journal names them
-	ids         map[string]int      // counters of the deterministic ids, by what is counted
-	nodes       map[string]*node    // what the configuration tree consists of, by path
+	sessions    map[string]*session // by cookie value; includes ended sessions, because the journal shows their labels
+	ids         map[string]int      // the counter of each kind of generated id, by kind
+	nodes       map[string]*node    // the nodes of the configuration tree, by path
 	committed   *store
-	lock        *session // who holds the configuration lock
-	outside     []*outsider
+	lock        *session    // the session that holds the configuration lock, or nil
+	outside     []*outsider // holders of the lock from LockConfiguration
 	commits     []Commit
 	slots       []Slot
 	uploads     []Upload
 	fetches     []*fetch
-	images      map[string]served // by URL
-	phase       phase             // of a restart
-	left        int               // how many requests the phase still meets
+	images      map[string]served // images that can be downloaded, by URL
+	phase       phase             // the phase of a restart
+	left        int               // how many more requests or connections belong to this phase
 	outcome     Outcome
-	upgrading   bool // the restart is that of an upgrade
+	upgrading   bool // the restart belongs to an upgrade
 	restarts    int
-	boots       int // how often everything ended
+	boots       int // how often the appliance went down
 	restored    []stateUser
-	reinstalls  int       // of the running version, as far as the build date tells
-	products    []Product // nil: nobody has set them
+	reinstalls  int       // how often a version was installed over itself; changes the build date
+	products    []Product // set by a test; nil means the default products
 	productWarn string
-	health      json.RawMessage // nil: healthy
+	health      json.RawMessage // nil means healthy
 	setup       string
 	cluster     []json.RawMessage
-	passwords   string // the address of the Safeguard for Privileged Passwords that it is joined to
+	passwords   string // the address of the joined Safeguard for Privileged Passwords; "" if there is none
 	bundles     []*bundle
 	bundlesFail bool
 	audit       *auditStore
 	faults      []*activeFault
-	cleared     []*activeFault // that were missed when they were cleared
+	cleared     []*activeFault // faults that ClearFaults removed before they applied to a request
 	takes       []takesRule
-	operations  []*operation // that go on, by their end
-	waiting     []*operation // for their turn, in the order of arrival
-	at          time.Time    // of what happens late; zero: now
-	timer       *time.Timer  // for the end of the first operation
-	armedFor    time.Time
-	rings       int // how often the timer was set or stopped
+	operations  []*operation // the running operations, sorted by their end
+	waiting     []*operation // operations that wait for their turn, in the order of arrival
+	at          time.Time    // the time at which the current overdue event was due; zero means the clock's time
+	timer       *time.Timer  // fires at the end of the first operation
+	armedFor    time.Time    // the time for which timer is set
+	rings       int          // how often the timer was set or stopped
 	timers      sync.WaitGroup
 	journal     []*Request
 }
@@ -106,9 +106,9 @@ type Appliance struct {
 // Option changes an appliance before it starts.
 type Option func(*Appliance) error
 
-// WithCredentials replaces the default administrator, who is admin with the password a.
-// The administrator has all rights, or those that the state of [WithState] has for that
-// name.
+// WithCredentials replaces the default administrator, whose name is admin and whose
+// password is a. The administrator has all rights. If the state of [WithState] has a user
+// with that name, the rights of the state apply instead.
 func WithCredentials(username, password string) Option {
 	return func(a *Appliance) error {
 		if username == "" {
@@ -124,8 +124,8 @@ func WithCredentials(username, password string) Option {
 }
 
 // WithUser adds a user. Without rights, the user has [FullAccess], or the rights that the
-// state of [WithState] has for that name. If several rights are given, each restricts the
-// user.
+// user of that name has in the state of [WithState]. If several rights are given, each of
+// them restricts the user.
 func WithUser(name, password string, rights ...Right) Option {
 	return func(a *Appliance) error {
 		u := &user{name: name, password: password, named: true, added: true, granted: len(rights) > 0}
@@ -140,8 +140,8 @@ func WithUser(name, password string, rights ...Right) Option {
 }
 
 // WithClientCA accepts X.509 logins (GET authentication?type=x509) with client
-// certificates that the given CA signed. The user name is the common name of the
-// certificate. An unknown user gets full rights.
+// certificates that the given CA signed. The common name of the certificate is the user
+// name. A user that does not exist gets full rights.
 func WithClientCA(caPEM []byte) Option {
 	return func(a *Appliance) error {
 		pool := x509.NewCertPool()
@@ -153,14 +153,15 @@ func WithClientCA(caPEM []byte) Option {
 	}
 }
 
-// WithClock replaces time.Now as the appliance's clock, which session limits, cookies and
-// slow requests (see [WithTakes]) use.
+// WithClock sets the clock of the appliance; the default is time.Now. Session limits,
+// cookies and the duration of requests (see [WithTakes]) follow this clock.
 func WithClock(now func() time.Time) Option {
 	return func(a *Appliance) error { a.clock = now; return nil }
 }
 
-// WithSessionLifetime sets how long a session lives without a request; the default is 12
-// hours. With the variant session-limit, the time counts from the login.
+// WithSessionLifetime sets how long a session lasts after its latest request; the default
+// is 12 hours. With the alternative "absolute" of the variant session-limit, it lasts
+// that long after the login.
 func WithSessionLifetime(d time.Duration) Option {
 	return func(a *Appliance) error {
 		if d <= 0 {
@@ -171,27 +172,28 @@ func WithSessionLifetime(d time.Duration) Option {
 	}
 }
 
-// WithListenAddress sets the address to listen on, instead of a free port of 127.0.0.1.
+// WithListenAddress sets the address to listen on, for example ":8443". The default is a
+// free port of 127.0.0.1.
 func WithListenAddress(addr string) Option {
 	return func(a *Appliance) error { a.listenOn = addr; return nil }
 }
 
-// WithListener makes the appliance accept connections from a listener, for example one in
-// memory, instead of listening itself. The appliance closes the listener.
+// WithListener makes the appliance accept connections from the listener, for example a
+// listener in memory. The appliance closes the listener.
 func WithListener(listener net.Listener) Option {
 	return func(a *Appliance) error { a.listener = listener; return nil }
 }
 
-// WithoutListener makes an appliance that does not listen. Use it through
-// [Appliance.RoundTrip] or [Appliance.Handler]. It needs no socket, so it works in a
-// testing/synctest bubble.
+// WithoutListener makes an appliance that does not listen. Send requests with
+// [Appliance.RoundTrip] or [Appliance.Handler]. The appliance needs no socket, so it
+// works in a testing/synctest bubble.
 func WithoutListener() Option {
 	return func(a *Appliance) error { a.unheard = true; return nil }
 }
 
-// WithCertificate sets the server certificate, for tests with a wrong CA or with a
-// certificate that changes or stays. [Appliance.CA] then returns the last certificate of
-// its chain.
+// WithCertificate sets the server certificate, for example to test a client with a wrong
+// CA, an expired certificate, or a certificate that stays the same for several
+// appliances. [Appliance.CA] then returns the last certificate of its chain.
 func WithCertificate(certificate tls.Certificate) Option {
 	return func(a *Appliance) error {
 		if len(certificate.Certificate) == 0 {
@@ -202,21 +204,23 @@ func WithCertificate(certificate tls.Certificate) Option {
 	}
 }
 
-// WithTrace calls f with every request after its end. Calls may be concurrent.
+// WithTrace calls f with each request after the request has ended. Calls may be
+// concurrent.
 func WithTrace(f func(Request)) Option {
 	return func(a *Appliance) error { a.trace = f; return nil }
 }
 
-// NewServer makes an appliance and serves it over TLS, like httptest.NewServer. It
-// accepts connections when NewServer returns, and [Appliance.Close] stops it. With
-// [WithoutListener], it does not listen, for tests in a testing/synctest bubble.
+// NewServer makes an appliance and serves it over TLS, like httptest.NewServer. The
+// appliance accepts connections when NewServer returns. [Appliance.Close] stops it. With
+// [WithoutListener], the appliance does not listen.
 //
 // If t is a test, the appliance is closed when the test ends. The test then fails if a
-// fault never applied to a request, unless the fault has MayMiss. An invalid option, and
-// a fault that [Appliance.Inject] refuses, end the test. If the test's Fatalf returns,
-// NewServer returns nil.
+// fault did not apply to any request, unless the fault has MayMiss. An invalid option
+// ends the test, and so does a fault that [Appliance.Inject] refuses. If the test's
+// Fatalf returns, NewServer returns nil.
 //
-// If t is nil, the program must close the appliance itself, and errors are panics.
+// If t is nil, the program must close the appliance itself, and NewServer panics if there
+// is an error.
 func NewServer(t TB, opts ...Option) *Appliance {
 	if t != nil {
 		t.Helper()
@@ -238,7 +242,7 @@ func NewServer(t TB, opts ...Option) *Appliance {
 	return a
 }
 
-// refuse ends a test, or panics.
+// refuse ends the test with an error, or panics if there is no test.
 func refuse(t TB, err error) {
 	if t == nil {
 		panic(err.Error())
@@ -298,7 +302,7 @@ func newAppliance(t TB, opts []Option) (*Appliance, error) {
 	return a, nil
 }
 
-// listen begins to serve, unless the appliance is to be used without a listener.
+// listen starts to serve, unless the appliance has no listener.
 func (a *Appliance) listen() (err error) {
 	listener := a.listener
 	switch {
@@ -321,7 +325,7 @@ func (a *Appliance) serve(listener net.Listener) {
 		Handler:           a.handler(true),
 		ErrorLog:          log.New(io.Discard, "", 0), // failed handshakes are part of some tests
 		ReadHeaderTimeout: time.Minute,
-		TLSNextProto:      map[string]func(*http.Server, *tls.Conn, http.Handler){}, // the appliance speaks HTTP/1.1; faults need its connection
+		TLSNextProto:      map[string]func(*http.Server, *tls.Conn, http.Handler){}, // disables HTTP/2, because faults need the connection of a request
 		ConnContext: func(ctx context.Context, conn net.Conn) context.Context {
 			if secure, ok := conn.(*tls.Conn); ok {
 				ctx = context.WithValue(ctx, connectionKey{}, secure.NetConn())
@@ -344,10 +348,10 @@ func (a *Appliance) serve(listener net.Listener) {
 	}()
 }
 
-// connectionKey finds the connection of a request in its context.
+// connectionKey is the context key for the connection of a request.
 type connectionKey struct{}
 
-// entrance accepts the connections that a restart does not refuse.
+// entrance is a listener that drops the connections that a restart refuses.
 type entrance struct {
 	net.Listener
 	a *Appliance
@@ -366,8 +370,9 @@ func (e *entrance) Accept() (net.Conn, error) {
 	}
 }
 
-// admit counts a new connection if it is refused. It tells what the connection
-// is served with otherwise.
+// admit returns the TLS configuration for a new connection and the number of restarts so
+// far. While a restart refuses connections, it counts the connection and returns no
+// configuration.
 func (a *Appliance) admit() (config *tls.Config, boots int) {
 	a.enter()
 	defer a.mu.Unlock()
@@ -380,8 +385,8 @@ func (a *Appliance) admit() (config *tls.Config, boots int) {
 }
 
 // Close stops the appliance and waits for its goroutines. Further calls do nothing.
-// Requests that are still being executed get no answer. Effects that are due by the clock
-// happen at the next method call.
+// Requests that are still being executed get no response. Their effects happen at the
+// first method call after the time at which they are due.
 func (a *Appliance) Close() {
 	a.closeOnce.Do(func() {
 		close(a.closed)
@@ -394,7 +399,7 @@ func (a *Appliance) Close() {
 		}
 		_ = a.server.Close()
 		<-a.serving
-		_ = a.server.Close() // a connection that was accepted while the first call ran
+		_ = a.server.Close() // closes a connection that was accepted during the first call
 		a.connections.Wait()
 	})
 }
@@ -404,9 +409,9 @@ func (a *Appliance) Close() {
 func (a *Appliance) Addr() string { return a.addr }
 
 // CA returns the PEM of the CA that signed the server certificate. The certificate is
-// valid for 127.0.0.1, ::1, localhost and appliance.test. Each appliance has a CA with
-// its own name, so the CAs of several appliances fit into one bundle. CA and certificate
-// change with [OutcomeNewCertificate].
+// valid for 127.0.0.1, ::1, localhost and appliance.test. Each appliance has its own CA
+// with a unique name, so one bundle can hold the CAs of several appliances. A restart
+// with [OutcomeNewCertificate] replaces the CA and the certificate.
 func (a *Appliance) CA() []byte {
 	a.enter()
 	defer a.mu.Unlock()
@@ -414,8 +419,8 @@ func (a *Appliance) CA() []byte {
 	return bytes.Clone(a.ca)
 }
 
-// Fingerprint returns the SHA-256 fingerprint of the server certificate in lower-case hex
-// digits.
+// Fingerprint returns the SHA-256 fingerprint of the server certificate in lower-case
+// hexadecimal digits.
 func (a *Appliance) Fingerprint() string {
 	a.enter()
 	defer a.mu.Unlock()
@@ -423,17 +428,18 @@ func (a *Appliance) Fingerprint() string {
 	return a.fingerprint
 }
 
-// Username returns the name of the default administrator.
+// Username returns the name of the administrator.
 func (a *Appliance) Username() string { return a.username }
 
-// Password returns the current password of the default administrator.
+// Password returns the current password of the administrator.
 func (a *Appliance) Password() string {
 	a.enter()
 	defer a.mu.Unlock()
 	return a.users[a.username].password
 }
 
-// id returns the next deterministic id of a kind, n hex digits long.
+// id returns the next id of a kind, with n hexadecimal digits. The ids are the same in
+// each run.
 func (a *Appliance) id(kind string, n int) string {
 	a.ids[kind]++
 	sum := sha256.Sum256(fmt.Appendf(nil, "%s %d", kind, a.ids[kind]))

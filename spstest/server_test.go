@@ -48,15 +48,15 @@ func TestCertificate(t *testing.T) {
 	if _, err := overTLS(t, spstest.NewServer(t)).try("GET", "/api/info", ""); err != nil {
 		t.Error(err)
 	}
-	stranger := overTLS(t, newInProcess(t)) // trusts another CA
+	stranger := overTLS(t, newInProcess(t)) // this client trusts the CA of another appliance
 	stranger.base = "https://" + a.Addr()
 	if _, err := stranger.try("GET", "/api/info", ""); !errors.As(err, &unknown) {
 		t.Errorf("error %v with a foreign CA, want an unknown authority", err)
 	}
 }
 
-// TestCertificatesInOneBundle connects with the CAs of more appliances than crypto/x509
-// tries for one certificate.
+// TestCertificatesInOneBundle checks that clients can connect with a bundle of so many
+// CAs that crypto/x509 would not try all of them for one certificate.
 func TestCertificatesInOneBundle(t *testing.T) {
 	t.Parallel()
 	var appliances []*spstest.Appliance
@@ -238,7 +238,7 @@ func TestOptionsThatAreWrong(t *testing.T) {
 	}
 }
 
-// failing is a TB that notes what a helper does with it.
+// failing is a TB that records the calls of its methods.
 type failing struct {
 	cleanups []func()
 	message  string
@@ -252,7 +252,7 @@ func (f *failing) Errorf(format string, args ...any) {
 	f.errors = append(f.errors, fmt.Sprintf(format, args...))
 }
 
-// end is the end of the test.
+// end calls the cleanup functions, like the end of a test.
 func (f *failing) end() {
 	for _, clean := range slices.Backward(f.cleanups) {
 		clean()
@@ -277,7 +277,8 @@ func TestNewServer(t *testing.T) {
 	}
 }
 
-// TestNewServerWithoutATest panics where it would end a test, and has to be closed.
+// TestNewServerWithoutATest checks that NewServer without a test panics for an invalid
+// option, and that Close stops the appliance.
 func TestNewServerWithoutATest(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(nil)
@@ -321,13 +322,14 @@ func TestWithoutListener(t *testing.T) {
 	}
 }
 
-// TestCloseLeavesNothing is not parallel: it counts goroutines.
+// TestCloseLeavesNothing checks that Close ends all goroutines of the appliance. It is
+// not parallel, because it counts the goroutines of the process.
 func TestCloseLeavesNothing(t *testing.T) {
 	before := runtime.NumGoroutine()
 	a := spstest.NewServer(t)
 	c := overTLS(t, a)
-	c.logIn("admin", "a")                                   // an idle connection
-	if conn, err := net.Dial("tcp", a.Addr()); err == nil { // one that never begins
+	c.logIn("admin", "a")                                   // leaves an idle connection open
+	if conn, err := net.Dial("tcp", a.Addr()); err == nil { // a connection without a handshake
 		defer conn.Close()
 	}
 	a.Inject(spstest.Fault{Delay: time.Hour, Path: "firmware"})
@@ -440,7 +442,7 @@ func TestProductWarnings(t *testing.T) {
 	list := []any{text}
 	for place, want := range map[string]struct {
 		status    int
-		top, meta map[string]any // beyond items, links
+		top, meta map[string]any // members in addition to items and links
 	}{
 		"warnings":      {200, map[string]any{"warnings": list}, nil},
 		"warning":       {200, map[string]any{"warning": text}, nil},
@@ -455,7 +457,7 @@ func TestProductWarnings(t *testing.T) {
 			t.Parallel()
 			a := newInProcess(t, variants(t, "product-warnings="+place)...)
 			c := inProcess(t, a).logIn("admin", "a")
-			c.want(200, "GET", "/api/integrated_products", "") // nothing to warn of
+			c.want(200, "GET", "/api/integrated_products", "") // without a warning
 			a.SetProducts(spstest.ProductsStarling(), text)
 			got := c.want(want.status, "GET", "/api/integrated_products", "").body
 			expected := map[string]any{"meta": map[string]any{"href": "/api/integrated_products", "parent": "/api"}}

@@ -2,15 +2,15 @@ package spstest
 
 import "net/http"
 
-// SetSetupStatus sets the status of the setup in /api/setup. The default is "completed";
-// "uninitialized" and "booting" are also known.
+// SetSetupStatus sets the status of the setup in /api/setup. The default is "completed".
+// Other statuses of the API are "uninitialized" and "booting".
 func (a *Appliance) SetSetupStatus(status string) {
 	a.enter()
 	defer a.mu.Unlock()
 	a.setup = status
 }
 
-// getSetup answers everybody.
+// getSetup returns the status of the setup, also without a login.
 func (a *Appliance) getSetup(x *exchange) answer { return a.tellSetup(x, a.setup) }
 
 func (a *Appliance) tellSetup(x *exchange, status string) answer {

@@ -10,30 +10,30 @@ import (
 	"strings"
 )
 
-// kind is a kind of JSON value in the configuration.
+// kind is the kind of a JSON value in the configuration.
 type kind int
 
 const (
-	unseen    kind = iota // nothing is known: an empty list's elements, a null
-	mixed                 // anything goes
-	text                  //
-	number                //
-	boolean               //
-	list                  //
+	unseen    kind = iota // unknown, because only a null or an empty list was seen
+	mixed                 // any value
+	text                  // a string
+	number                // a number
+	boolean               // true or false
+	list                  // a list
 	record                // an object
-	reference             // shown as an object with key and meta, written as the bare key
+	reference             // a reference: an object with key and meta in a response, and a string with the key in a request
 )
 
-// shape is what a part of the configuration tree may hold. It checks and
-// completes what is written there.
+// shape describes the values that a part of the configuration accepts. It checks a
+// written value and converts it to the form of responses.
 type shape struct {
 	kind     kind
 	null     bool
-	open     bool // a record keeps members that it does not know
+	open     bool // a record keeps unknown members instead of dropping them
 	members  map[string]*shape
 	elements *shape
-	target   string            // what a reference points into, below /api/
-	links    map[string]string // links of keys that are not just the last segment of their link
+	target   string            // the collection that a reference points into, as a path below /api/
+	links    map[string]string // the links of references whose key is not the last segment of the link, by key
 }
 
 func textual() *shape                     { return &shape{kind: text} }
@@ -45,7 +45,7 @@ func listOf(s *shape) *shape              { return &shape{kind: list, elements: 
 func refTo(target string) *shape          { return &shape{kind: reference, target: target} }
 func recordOf(m map[string]*shape) *shape { return &shape{kind: record, members: m} }
 
-// infer finds the shape of a value as it is shown.
+// infer returns the shape of a value in the form of responses.
 func infer(v any) *shape {
 	switch v := v.(type) {
 	case nil:
@@ -79,7 +79,8 @@ func infer(v any) *shape {
 	return &shape{kind: mixed}
 }
 
-// asReference recognises the form in which references are shown.
+// asReference reports whether an object is a reference in the form of responses, and
+// returns its key and link.
 func asReference(o object) (key, link string, ok bool) {
 	meta, isObject := o["meta"].(object)
 	key, isString := o["key"].(string)
@@ -90,7 +91,7 @@ func asReference(o object) (key, link string, ok bool) {
 	return key, link, ok
 }
 
-// merge returns a shape that allows what either does.
+// merge returns a shape that accepts the values of both shapes.
 func merge(l, r *shape) *shape {
 	switch {
 	case l == nil:
@@ -126,14 +127,14 @@ func merge(l, r *shape) *shape {
 	return m
 }
 
-// invalid is where a value does not fit its shape, and why.
+// invalid is an error about a written value: the path of the member, and a message.
 type invalid struct {
 	where   []string
 	message string
 }
 
-// accept turns a value as it is written into one as it is shown: references
-// become objects, unknown members vanish.
+// accept converts a written value to the form of responses: references become objects,
+// and unknown members are dropped.
 func (s *shape) accept(v any, where []string) (any, *invalid) {
 	if v == nil {
 		if s.null || s.kind == unseen || s.kind == mixed {
@@ -205,7 +206,7 @@ func (s *shape) acceptRecord(o object, where []string) (any, *invalid) {
 	return shown, nil
 }
 
-// ignored names the members of a value that accept drops.
+// ignored returns the paths of the members that accept drops.
 func (s *shape) ignored(v any, where string) []string {
 	var names []string
 	switch v := v.(type) {
@@ -235,15 +236,15 @@ func (s *shape) link(key string) string {
 	if link, ok := s.links[key]; ok {
 		return link
 	}
-	if s.target == nicsPath { // a reference into an object: nic1.interfaces.7.addresses.1
+	if s.target == nicsPath { // a reference to a part of an object, such as nic1.interfaces.7.addresses.1
 		nic, inside, _ := strings.Cut(key, ".")
 		return href(s.target + "/" + nic + "#" + strings.ReplaceAll(inside, ".", "/"))
 	}
 	return href(s.target + "/" + key)
 }
 
-// rejectReferences finds a reference that is written as it is shown, where the
-// shape tells nothing.
+// rejectReferences refuses references in the form of responses, in a value of unknown
+// shape.
 func rejectReferences(v any, where []string) *invalid {
 	switch v := v.(type) {
 	case []any:
@@ -265,7 +266,7 @@ func rejectReferences(v any, where []string) *invalid {
 	return nil
 }
 
-// links lists the links of all references in a value.
+// links returns the links of all references in a value.
 func links(v any) []string {
 	var found []string
 	switch v := v.(type) {
@@ -284,7 +285,8 @@ func links(v any) []string {
 	return found
 }
 
-// sameJSON compares values, not their spelling.
+// sameJSON reports whether two JSON texts have the same value, whatever their white space
+// and order of members.
 func sameJSON(l, r json.RawMessage) bool {
 	lv, lerr := decode(l)
 	rv, rerr := decode(r)

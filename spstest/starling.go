@@ -12,7 +12,7 @@ const (
 	joinPath     = "starling/join"
 )
 
-// The values of an unjoined appliance, and the defaults of a join.
+// The values that an appliance without a join shows, and the defaults of a join.
 const (
 	starlingEnvironment = "prod"
 	starlingInstance    = "starling-joiner-11111111-1111-1111-1111-111111111111"
@@ -20,7 +20,7 @@ const (
 	starlingTIMS        = "123-456-789"
 )
 
-// joinInfo is what the appliance knows of its join.
+// joinInfo is the member join_info of configuration/starling.
 type joinInfo struct {
 	Environment string `json:"environment"`
 	Instance    string `json:"product_instance"`
@@ -43,14 +43,15 @@ func addStarling(t *tree) {
 	}), `{"join_info":null,"remote_access":{"enabled":false}}`).check = checkStarling
 }
 
-// starling reads a state of the configuration.
+// starling returns the join and the remote access in a configuration.
 func (s *store) starling() (read starling) {
 	_ = json.Unmarshal(s.bodies[starlingPath], &read)
 	return read
 }
 
-// checkStarling refuses what can be changed at [joinPath] only. A body without
-// join_info says that there is none.
+// checkStarling refuses a body that changes the join, which can be changed at [joinPath]
+// only, or that enables remote access without a join. A body without join_info counts as
+// one with join_info null.
 func checkStarling(a *Appliance, x *exchange, body any) (shown any, refusal answer, ok bool) {
 	o, _ := body.(object)
 	if _, given := o["join_info"]; o != nil && !given {
@@ -68,8 +69,8 @@ func checkStarling(a *Appliance, x *exchange, body any) (shown any, refusal answ
 	return body, answer{}, true
 }
 
-// changeStarling changes what is committed, and what somebody may have staged
-// meanwhile.
+// changeStarling changes the committed configuration and the staged configurations of
+// open transactions.
 func (a *Appliance) changeStarling(change func(body object)) {
 	states := []*store{a.committed}
 	for _, t := range a.stagedTransactions() {
@@ -90,18 +91,18 @@ func (a *Appliance) changeStarling(change func(body object)) {
 type Starling struct {
 	// Joined is true if the appliance is joined.
 	Joined bool
-	// RemoteAccess is true if remote access is enabled. It is false without a join.
+	// RemoteAccess is true if remote access is enabled. Without a join, it is false.
 	RemoteAccess bool
 }
 
-// WithStarling sets the state of the join from the start. Without it, the appliance is
+// WithStarling sets the state of the join from the start. By default, the appliance is
 // not joined.
 func WithStarling(s Starling) Option {
 	return func(a *Appliance) error { a.SetStarling(s); return nil }
 }
 
-// SetStarling joins or unjoins the appliance and switches remote access on or off, as a
-// user of the web interface does.
+// SetStarling joins or unjoins the appliance and switches remote access on or off, like a
+// user of the web interface.
 func (a *Appliance) SetStarling(s Starling) {
 	a.enter()
 	defer a.mu.Unlock()
@@ -114,7 +115,7 @@ func (a *Appliance) SetStarling(s Starling) {
 	})
 }
 
-// Starling returns the state of the join.
+// Starling returns the state of the join to Starling.
 func (a *Appliance) Starling() Starling {
 	a.enter()
 	defer a.mu.Unlock()
@@ -122,7 +123,8 @@ func (a *Appliance) Starling() Starling {
 	return Starling{is.JoinInfo != nil, is.RemoteAccess.Enabled}
 }
 
-// joinObject shows the join, or what the appliance would be joined with.
+// joinObject returns the JSON object of the join. Without a join, it has the values that
+// a join would use.
 func (a *Appliance) joinObject(x *exchange) object {
 	body := object{"product_instance": starlingInstance, "product_name": starlingProduct, "product_tims": starlingTIMS}
 	if tims := x.query.Get("product_tims"); tims != "" {
@@ -157,8 +159,8 @@ func (a *Appliance) getJoin(x *exchange) answer {
 	return ans
 }
 
-// join joins the appliance; one that is joined is joined anew. Whether the
-// credential string is right is nothing that the appliance could tell.
+// join joins the appliance to Starling. It replaces an existing join. It does not check
+// the credential string.
 func (a *Appliance) join(x *exchange) answer {
 	body, ok := x.jsonObject()
 	if !ok {
@@ -200,9 +202,10 @@ func (a *Appliance) join(x *exchange) answer {
 	return reply(http.StatusOK, a.joinObject(x))
 }
 
-// joinWaits reports whether a transaction is in the way of a join or an unjoin: that of
-// any session, or what the web interface has locked. One that is opened while it goes on
-// is not.
+// joinWaits reports whether an open transaction prevents a join or an unjoin: a
+// transaction of the same session or, with the default of the variant join-open, of any
+// session, or a lock from LockConfiguration. A transaction that is opened during the join
+// does not prevent it.
 func (a *Appliance) joinWaits(x *exchange) bool {
 	if x.ends {
 		return false
@@ -214,13 +217,14 @@ func (a *Appliance) refuseOpen(x *exchange) answer {
 	return x.fail(http.StatusForbidden, "OpenTransactionError", "The transaction has to be closed first", nil)
 }
 
-// unjoinsElsewhere tells an unjoin that is tried where the join is shown, or above.
+// unjoinsElsewhere reports whether a request tries to delete the join at
+// configuration/starling or at starling instead of [joinPath].
 func (x *exchange) unjoinsElsewhere() bool {
 	return x.method == http.MethodDelete && (x.path == starlingPath || x.path == parentOf(joinPath))
 }
 
-// unjoin ends the join. By force it ends remote access with it, which depends
-// on the join.
+// unjoin ends the join. With force=true, it also disables remote access, which depends on
+// the join.
 func (a *Appliance) unjoin(x *exchange) answer {
 	is := a.committed.starling()
 	switch {

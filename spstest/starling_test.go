@@ -19,7 +19,7 @@ const (
 	joinMeta = `"key":"join","meta":{"href":"/api/starling/join","parent":"/api/starling"}`
 )
 
-// sra is a body of the Starling configuration.
+// sra returns a body of configuration/starling.
 func sra(info, enabled string) string {
 	return `{"join_info":` + info + `,"remote_access":{"enabled":` + enabled + `}}`
 }
@@ -33,7 +33,7 @@ func TestStarlingConfiguration(t *testing.T) {
 		name   string
 		joined bool
 		body   string
-		kind   string // "": no error
+		kind   string // the error type; "" means no error
 	}{
 		{"nothing changed", false, sra("null", "false"), ""},
 		{"enabled without a join", false, sra("null", "true"), "RemoteAccessDependsOnStarlingJoinError"},
@@ -120,7 +120,7 @@ func TestJoin(t *testing.T) {
 	} {
 		a := newInProcess(t, variants(t, "starling-join-answer="+answer)...)
 		c := inProcess(t, a).logIn("admin", "a")
-		for range 2 { // the second one joins anew
+		for range 2 { // the second join replaces the first one
 			r := c.want(want.status, "POST", join, joinBody)
 			if want.body != "" {
 				wantJSON(t, want.body, r.raw)
@@ -157,8 +157,8 @@ func TestJoinRefused(t *testing.T) {
 	}
 }
 
-// TestJoinOfAnother joins while somebody else has a transaction open: neither
-// loses anything.
+// TestJoinOfAnother checks that a join and the open transaction of another session do not
+// discard each other's changes.
 func TestJoinOfAnother(t *testing.T) {
 	t.Parallel()
 	a := newInProcess(t)
@@ -224,7 +224,8 @@ func TestUnjoin(t *testing.T) {
 	}
 }
 
-// TestUnjoinElsewhere is refused with the advice to go to the join.
+// TestUnjoinElsewhere checks that a DELETE of configuration/starling or of starling is
+// refused with the advice to use the path of the join.
 func TestUnjoinElsewhere(t *testing.T) {
 	t.Parallel()
 	for variant, want := range map[string]map[string]string{
@@ -255,8 +256,9 @@ func TestUnjoinElsewhere(t *testing.T) {
 	}
 }
 
-// TestJoinBesideOthers is refused while any session has a transaction open, the client's
-// own session for writes included, or the web interface.
+// TestJoinBesideOthers checks that a join is refused while any session has an open
+// transaction, even another session of the same user, and while the web interface holds
+// the lock.
 func TestJoinBesideOthers(t *testing.T) {
 	t.Parallel()
 	for _, method := range []string{"POST", "DELETE"} {

@@ -11,15 +11,15 @@ import (
 	"strings"
 )
 
-// stateFormat is the version of the format of [Appliance.State].
+// stateFormat is the version of the JSON format of [Appliance.State].
 const stateFormat = 1
 
-// state is what outlives the program.
+// state is the content of [Appliance.State].
 type state struct {
 	Format        int                        `json:"format"`
 	Slots         []Slot                     `json:"slots"`
 	Configuration map[string]json.RawMessage `json:"configuration"`
-	Collections   map[string][]string        `json:"collections"` // the order of the objects
+	Collections   map[string][]string        `json:"collections"` // the keys of the objects of each collection, in order
 	Users         []stateUser                `json:"users"`
 	Fetches       []*fetch                   `json:"fetches"`
 	Products      []Product                  `json:"products"`
@@ -33,18 +33,19 @@ type state struct {
 	IDs           map[string]int             `json:"ids"`
 }
 
-// stateUser is a user.
+// stateUser is a user in a state.
 type stateUser struct {
 	Name     string  `json:"name"`
-	Password *string `json:"password,omitempty"` // nil means that no password is correct
+	Password *string `json:"password,omitempty"` // nil if the user has no password and cannot log in with one
 	ReadOnly bool    `json:"read_only"`
-	Rights   []Right `json:"rights,omitempty"` // for paths
+	Rights   []Right `json:"rights,omitempty"` // the rights for paths
 }
 
-// State returns the state of the appliance as JSON for [WithState]: slots, the committed
-// configuration, downloads, support bundles, products, health, setup, cluster, and users
-// with their rights and passwords. It does not include sessions, their open transactions,
-// recorded sessions, running requests or a running restart. It contains secrets.
+// State returns the state of the appliance as JSON, for [WithState]: the firmware slots,
+// the committed configuration, downloads, support bundles, integrated products, health,
+// setup, cluster, and the users with their rights and passwords. The state does not
+// include sessions, open transactions, recorded sessions, running requests or a running
+// restart. It contains secrets: protect it like a password file.
 func (a *Appliance) State() []byte {
 	a.enter()
 	defer a.mu.Unlock()
@@ -69,10 +70,10 @@ func (a *Appliance) State() []byte {
 	return b.Bytes()
 }
 
-// WithState restores a state that [Appliance.State] returned. A user of [WithCredentials]
-// or [WithUser] has the password of that option, and the rights of the state unless
-// WithUser gives some. A user without a password in the state cannot log in by password
-// until [Appliance.SetPassword].
+// WithState restores a state from [Appliance.State]. The password of [WithCredentials] or
+// [WithUser] overrides the password of a user in the state, and the rights of WithUser
+// override the rights in the state. A user without a password in the state cannot log in
+// with a password until [Appliance.SetPassword] is called.
 func WithState(content []byte) Option {
 	return func(a *Appliance) error {
 		var s state
@@ -107,8 +108,9 @@ func WithState(content []byte) Option {
 	}
 }
 
-// restoreConfiguration keeps what the state does not know: it may come from an
-// appliance that had less.
+// restoreConfiguration replaces the values that the state contains. It keeps the default
+// values of endpoints that the state does not contain, because an older version may have
+// written the state.
 func (a *Appliance) restoreConfiguration(s *state) error {
 	restored := a.committed.clone()
 	for collection, keys := range s.Collections {
@@ -160,7 +162,8 @@ func (s *state) check() error {
 	return nil
 }
 
-// restoreUsers adds the users of a state. What an option says of one goes before it.
+// restoreUsers adds the users of a state. Passwords and rights from options override
+// those of the state.
 func (a *Appliance) restoreUsers() error {
 	for _, s := range a.restored {
 		u := a.users[s.Name]

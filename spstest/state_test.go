@@ -26,7 +26,7 @@ func TestState(t *testing.T) {
 	key := c.want(201, "POST", audit, `{"name":"kept"}`).body["key"].(string)
 	c.want(200, "DELETE", audit+"/78101850949e47437dd91d", "")
 	c.want(200, "PUT", "/api/transaction", `{"status":"commit"}`)
-	c.want(200, "PUT", timezone, `"Europe/Budapest"`) // not committed
+	c.want(200, "PUT", timezone, `"Europe/Budapest"`) // this change is not committed
 	path := startFetch(c, fetchBody(imageURL, imageSum))
 	statuses(c, path, 1)
 	bundle := bundles + "/" + c.want(202, "POST", bundles, "").body["key"].(string)
@@ -80,8 +80,9 @@ func TestState(t *testing.T) {
 	}
 }
 
-// TestStateOfUsers looks at who may log in, and what they may do. The options that name
-// somebody give the password, and the rights only where they say so.
+// TestStateOfUsers checks which users can log in after WithState, and their rights.
+// Options override the password of a user, and override the rights only if they contain
+// rights.
 func TestStateOfUsers(t *testing.T) {
 	t.Parallel()
 	const state = `{"format":1,"users":[
@@ -161,7 +162,7 @@ func TestStateThatIsWrong(t *testing.T) {
 			t.Errorf("%s: error %v, want %s", state, err, want)
 		}
 	}
-	// An appliance that had less to tell.
+	// A state can lack endpoints that the appliance has.
 	a := newInProcess(t, spstest.WithState([]byte(`{"format":1}`)))
 	inProcess(t, a).logIn("admin", "a").want(200, "GET", timezone, "")
 }

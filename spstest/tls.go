@@ -16,8 +16,8 @@ import (
 	"time"
 )
 
-// prepareTLS makes the appliance's own CA and certificate, unless a
-// certificate was given.
+// prepareTLS makes the CA and the server certificate, unless [WithCertificate] set a
+// certificate.
 func (a *Appliance) prepareTLS() error {
 	if len(a.certificate.Certificate) == 0 {
 		certificate, err := issueCertificate()
@@ -30,18 +30,18 @@ func (a *Appliance) prepareTLS() error {
 	return nil
 }
 
-// showTLS prepares TLS where an appliance that does not listen is asked for its
-// certificate: most never are.
+// showTLS prepares TLS if this has not happened yet. An appliance that does not listen
+// needs TLS only if a test calls [Appliance.CA] or [Appliance.Fingerprint].
 func (a *Appliance) showTLS() {
 	if a.tlsConfig != nil {
 		return
 	}
 	if err := a.prepareTLS(); err != nil {
-		panic(err) // the system has no random numbers
+		panic(err) // the system has no source of random numbers
 	}
 }
 
-// useCertificate makes new connections see a certificate.
+// useCertificate sets the server certificate for new connections.
 func (a *Appliance) useCertificate(certificate tls.Certificate) {
 	chain := certificate.Certificate
 	sum := sha256.Sum256(chain[0])
@@ -57,25 +57,26 @@ func (a *Appliance) newTLSConfig(certificate tls.Certificate) *tls.Config {
 		NextProtos:   []string{"http/1.1"},
 	}
 	if a.clientCAs != nil {
-		// Asked for, checked by the login only: a foreign certificate is a
-		// failed login, not a failed handshake.
+		// The handshake requests a certificate but does not verify it. The login
+		// verifies it, so that a wrong certificate fails the login, not the handshake.
 		config.ClientAuth = tls.RequestClientCert
 		config.ClientCAs = a.clientCAs
 	}
 	return config
 }
 
-// issueCertificate makes a server certificate and the CA that signs it. It
-// uses the real time, not the appliance's clock: clients check it against
-// theirs.
+// issueCertificate makes a CA and a server certificate that the CA signed. Both are valid
+// for ten years of real time, not of the appliance's clock, because clients check them by
+// real time.
 func issueCertificate() (tls.Certificate, error) {
 	now := time.Now()
 	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return tls.Certificate{}, err
 	}
-	// Without names and key identifiers of their own, many CAs in one bundle would be
-	// candidates for each certificate, and crypto/x509 tries no more than a hundred.
+	// Each CA has a unique name and key identifier. Otherwise, if a bundle had many CAs,
+	// each of them could be the issuer of a certificate, and crypto/x509 tries at most a
+	// hundred.
 	id := rand.Text()
 	authority := &x509.Certificate{
 		SerialNumber:          big.NewInt(1),
@@ -90,7 +91,7 @@ func issueCertificate() (tls.Certificate, error) {
 	if err != nil {
 		return tls.Certificate{}, err
 	}
-	if authority, err = x509.ParseCertificate(ca); err != nil { // with its key identifier
+	if authority, err = x509.ParseCertificate(ca); err != nil { // the parsed certificate has its key identifier
 		return tls.Certificate{}, err
 	}
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

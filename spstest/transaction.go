@@ -9,36 +9,37 @@ import (
 
 // transaction is the open transaction of a session.
 type transaction struct {
-	staged *store   // the configuration as its owner sees it; nil until something is changed or the lock is taken
-	paths  []string // paths of the changes, in order, without duplicates
+	staged *store   // the configuration with the changes of this transaction; nil until a change is staged or the lock is taken
+	paths  []string // the changed paths, in the order of their first change
 }
 
-// outsider holds the lock without a session: the web UI, a console.
+// outsider is a holder of the lock without a session, such as a user of the web
+// interface.
 type outsider struct{ name string }
 
-// Commit is one commit that succeeded.
+// Commit is a commit that succeeded.
 type Commit struct {
-	User    string // who committed
-	Message string // the commit message, or ""
-	Member  string // the member that carried the message: "commit_message", "message" or ""
+	User    string // the name of the user who committed
+	Message string // the commit message; "" if there was none
+	Member  string // the member of the request body with the message: "commit_message", "message", or "" if there was none
 }
 
-// Commits returns the commits so far.
+// Commits returns the commits so far, in order.
 func (a *Appliance) Commits() []Commit {
 	a.enter()
 	defer a.mu.Unlock()
 	return slices.Clone(a.commits)
 }
 
-// TransactionOpen reports whether any session has an open transaction. A transaction that
-// is being committed is open until the end.
+// TransactionOpen reports whether a session has an open transaction. A transaction that
+// is being committed is open until the commit ends.
 func (a *Appliance) TransactionOpen() bool {
 	a.enter()
 	defer a.mu.Unlock()
 	return a.anyOpen()
 }
 
-// anyOpen reports whether any transaction is open, or is being committed.
+// anyOpen reports whether a transaction is open or is being committed.
 func (a *Appliance) anyOpen() bool {
 	for _, s := range a.sessions {
 		if s.pending != nil {
@@ -48,8 +49,9 @@ func (a *Appliance) anyOpen() bool {
 	return slices.ContainsFunc(a.operations, func(op *operation) bool { return op.x.commits != nil })
 }
 
-// LockedBy returns the holder of the configuration lock: the name of a user, or the
-// holder from [Appliance.LockConfiguration]. It returns "" if the lock is free.
+// LockedBy returns the holder of the configuration lock: the name of the user whose
+// session holds it, or the holder passed to [Appliance.LockConfiguration]. It returns ""
+// if the lock is free.
 func (a *Appliance) LockedBy() string {
 	a.enter()
 	defer a.mu.Unlock()
@@ -67,8 +69,9 @@ func (a *Appliance) holder() string {
 }
 
 // LockConfiguration makes somebody else, such as a user of the web interface, hold the
-// configuration lock until release is called. A session that already holds the lock keeps
-// it until its transaction ends.
+// configuration lock until the returned function is called. holder is the name that
+// [Appliance.LockedBy] returns. If a session already holds the lock, it keeps the lock
+// until its transaction ends.
 func (a *Appliance) LockConfiguration(holder string) (release func()) {
 	o := &outsider{holder}
 	a.enter()
@@ -81,8 +84,8 @@ func (a *Appliance) LockConfiguration(holder string) (release func()) {
 	}
 }
 
-// WithCommitMessageRequired makes every commit require a message, like require_commitlog
-// in management/accounting.
+// WithCommitMessageRequired makes a commit require a message, like the member
+// require_commitlog of configuration/management/accounting.
 func WithCommitMessageRequired() Option {
 	return func(a *Appliance) error {
 		a.committed.bodies[accountingPath] = json.RawMessage(`{"require_commitlog":true}`)
@@ -98,7 +101,7 @@ func (a *Appliance) messageRequired() bool {
 	return accounting.Required
 }
 
-// locked reports whether somebody other than the session holds the lock.
+// locked reports whether the lock is held by somebody other than the session.
 func (a *Appliance) locked(s *session) bool {
 	if a.lock != nil {
 		return a.lock != s
@@ -114,8 +117,9 @@ func (a *Appliance) refuseLocked(x *exchange) answer {
 	return a.refuse(x, "lock-error", "The configuration is locked by "+by, nil)
 }
 
-// open opens a transaction, with or without a first change. A staged change holds the
-// lock, unless the commit takes it.
+// open opens a transaction if the session has none. If stage is true, it also prepares
+// the transaction for a change and takes the lock, unless the variant lock-taken makes
+// the commit take it.
 func (a *Appliance) open(s *session, stage bool) {
 	if s.pending == nil {
 		s.pending = &transaction{}
@@ -135,8 +139,8 @@ func (a *Appliance) drop(s *session) {
 	a.release(s)
 }
 
-// release releases the lock of a session that no longer needs it. A running operation
-// keeps the lock until its end.
+// release releases the lock that a session holds but no longer needs. The session needs
+// it while it has staged changes, and until its running operations end.
 func (a *Appliance) release(s *session) {
 	stages := s.pending != nil && s.pending.staged != nil && a.variant("lock-taken") != "commit"
 	if a.lock != s || stages || slices.ContainsFunc(a.operations, func(op *operation) bool {
@@ -147,8 +151,8 @@ func (a *Appliance) release(s *session) {
 	a.lock = nil
 }
 
-// stagedTransactions lists all staged transactions, including those that are being
-// committed.
+// stagedTransactions returns the transactions with staged changes, including transactions
+// that are being committed.
 func (a *Appliance) stagedTransactions() (all []*transaction) {
 	for _, s := range a.sessions {
 		if s.pending != nil && s.pending.staged != nil {
@@ -287,8 +291,8 @@ func (a *Appliance) commitTransaction(x *exchange) answer {
 	return a.applyCommit(x)
 }
 
-// applyCommit ends a commit, whatever happened to the session or its transaction
-// meanwhile.
+// applyCommit commits the transaction and ends it, even if the session ended during the
+// commit.
 func (a *Appliance) applyCommit(x *exchange) answer {
 	if x.commits.staged != nil {
 		a.committed = a.merged(x.commits)
@@ -300,7 +304,8 @@ func (a *Appliance) applyCommit(x *exchange) answer {
 	return a.transactionAnswer(x, "commit-answer")
 }
 
-// commitMessage finds the message. Unknown members are ignored, as everywhere.
+// commitMessage returns the commit message and the member that contained it. It ignores
+// unknown members.
 func (a *Appliance) commitMessage(body object) (message, member string) {
 	accepted := a.variant("commit-message-member")
 	for _, name := range []string{"commit_message", "message"} {
@@ -314,7 +319,7 @@ func (a *Appliance) commitMessage(body object) (message, member string) {
 	return "", ""
 }
 
-// messageMember returns the member that the error for a missing message names.
+// messageMember returns the member that the error about a missing message names.
 func (a *Appliance) messageMember() string {
 	if member := a.variant("commit-message-member"); member != "both" {
 		return member

@@ -34,7 +34,7 @@ func TestCommitAndRollback(t *testing.T) {
 	reader := inProcess(t, a).logIn("admin", "a")
 	zone := func(c *client) any { return c.want(200, "GET", timezone, "").body["body"] }
 
-	c.want(200, "PUT", timezone, `"Europe/Berlin"`) // opens by itself
+	c.want(200, "PUT", timezone, `"Europe/Berlin"`) // this change opens the transaction
 	if diff := cmp.Diff([]any{"Europe/Berlin", "America/New_York"}, []any{zone(c), zone(reader)}); diff != "" {
 		t.Errorf("staged: owner, other (-want +got):\n%s", diff)
 	}
@@ -42,7 +42,7 @@ func TestCommitAndRollback(t *testing.T) {
 		"meta":{"href":"/api/transaction/changes","parent":"/api/transaction","transaction":"/api/transaction"}}`,
 		c.want(200, "GET", "/api/transaction/changes", "").raw)
 	wantJSON(t, `{"meta":{"href":"/api/transaction","parent":"/api"}}`, c.want(200, "DELETE", "/api/transaction", "").raw)
-	c.want(200, "DELETE", "/api/transaction", "") // nothing is open
+	c.want(200, "DELETE", "/api/transaction", "") // a rollback without an open transaction
 	if diff := cmp.Diff("America/New_York", zone(c)); diff != "" {
 		t.Errorf("rolled back (-want +got):\n%s", diff)
 	}
@@ -184,7 +184,7 @@ func TestTransactionVariants(t *testing.T) {
 		variant, method, body string
 		opened                bool
 		status                int
-		want                  string // "" for none or not looked at
+		want                  string // "" means that there is none or that it is not compared
 	}{
 		{"open-answer=200-transaction", "POST", "", false, 200, open},
 		{"open-answer=201-transaction", "POST", "", false, 201, open},
@@ -244,7 +244,7 @@ func TestChangeLog(t *testing.T) {
 			"signing":{"enabled":false},"signing_and_timestamping_interval":42,"timestamping":{"enabled":true,"server":{"oid":{"enabled":true,
 			"policy_oid":"2.3.5.3.1.5.32.322.32"},"selection":"remote","server_url":"http://tsa.example.com/"}}}},
 		{"type":"create","path":"`+audit+`/`+created+`","new_value":{"name":"new"}}],`+meta+`}`, changes())
-	c.want(200, "DELETE", audit+"/"+created, "") // created and deleted: no change
+	c.want(200, "DELETE", audit+"/"+created, "") // an object that was created and deleted is not a change
 	status := c.want(200, "GET", "/api/transaction", "").body["meta"].(map[string]any)
 	if diff := cmp.Diff("/api/transaction/changes", status["changes"]); diff != "" {
 		t.Errorf("meta.changes (-want +got):\n%s", diff)

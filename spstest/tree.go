@@ -6,24 +6,24 @@ import (
 	"strings"
 )
 
-// node is a part of the configuration tree that has a body, or a collection of
-// objects that have one. What lies above the nodes are listings.
+// node is an endpoint of the configuration tree: one with a body, or a collection of
+// objects with bodies. The paths above the nodes are listings.
 type node struct {
 	collection bool
-	shape      *shape // of the body, or of each object's
-	readOnly   bool   // cannot be written
-	fixed      bool   // a collection whose objects neither come nor go
-	secrets    bool   // a collection that can be created in, and looked up by key
-	uuids      bool   // new objects get UUIDs as their keys
+	shape      *shape // the shape of the body, or of the body of each object
+	readOnly   bool   // a node that cannot be written
+	fixed      bool   // a collection whose objects cannot be created or deleted
+	secrets    bool   // a collection of secrets: objects can be created and read by key, but not listed
+	uuids      bool   // the keys of new objects are UUIDs
 
-	// check does what the shape cannot: it completes a body that is written, or
-	// refuses it.
+	// check is called with a written body that fits the shape. It returns the body to
+	// store, or an error response.
 	check func(a *Appliance, x *exchange, body any) (shown any, refusal answer, ok bool)
-	// inconsistent finds what makes the body of an object inconsistent.
+	// inconsistent returns the problems of the body of an object.
 	inconsistent func(p string, body json.RawMessage) []inconsistency
 }
 
-// tree is a configuration tree that is put together.
+// tree is a configuration tree while it is being built.
 type tree struct {
 	nodes map[string]*node
 	*store
@@ -57,7 +57,8 @@ func nodeMethods(nodes map[string]*node, p string) methods {
 	return nil
 }
 
-// The methods are filled in by init: the functions use them in turn.
+// The methods of the kinds of nodes. init sets them, because the handlers refer to these
+// variables, and initializers would form a cycle.
 var (
 	listingMethods, singletonMethods, readOnlyMethods      methods
 	collectionMethods, fixedCollectionMethods, itemMethods methods
@@ -90,7 +91,7 @@ func (n *node) methods() methods {
 	return singletonMethods
 }
 
-// itemMethods are those of the objects of a collection.
+// itemMethods returns the methods of the objects of a collection.
 func (n *node) itemMethods() methods {
 	switch {
 	case n.secrets:
@@ -111,7 +112,7 @@ func (a *Appliance) configurationMethods(p string) methods {
 	return nil
 }
 
-// children lists the paths one level below a listing, sorted.
+// children returns the paths one level below a listing, sorted.
 func children(nodes map[string]*node, listing string) []string {
 	var found []string
 	for p := range nodes {

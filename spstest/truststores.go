@@ -17,15 +17,15 @@ import (
 
 const trustStoresPath = "configuration/trust_stores"
 
-// The objects of the guide's sample, in which the key of the custom store is not
-// available, and a store that another object refers to.
+// The keys of the trust stores. builtInStore and customStore are in the guide's sample, which
+// lacks the key of customStore. An LDAP policy refers to ldapStore, which is made up.
 const (
 	builtInStore = "-7001"
 	customStore  = "5f0b1d3e-8c52-4a7e-9d4b-6f1a2c3e4d50"
 	ldapStore    = "c1a7e0b4-2f63-4d18-a9c5-70de31b8f642"
 )
 
-// ldapCA is the authority of that store.
+// ldapCA is the CA certificate in ldapStore. It expires at the end of 2049.
 const ldapCA = `-----BEGIN CERTIFICATE-----
 MIIBpTCCAUqgAwIBAgICHakwCgYIKoZIzj0EAwIwOTELMAkGA1UEBhMCSFUxEDAO
 BgNVBAoTB0V4YW1wbGUxGDAWBgNVBAMTD0V4YW1wbGUgTERBUCBDQTAeFw0yNDAx
@@ -65,8 +65,8 @@ func addTrustStores(t *tree) {
 		"crl_urls":[],"name":"LDAP_CAs","revocation_check":"none","trust_store_type":"custom"}`)
 }
 
-// addLDAPServers adds what refers to a trust store. That LDAP policies do is
-// documented; how they call the member is not.
+// addLDAPServers adds a policy that refers to a trust store. The guide says that LDAP
+// policies do so, but not the name of the member.
 func addLDAPServers(t *tree) {
 	t.collection("policies/ldap_servers", opened(recordOf(map[string]*shape{
 		"name":        textual(),
@@ -79,8 +79,8 @@ func addLDAPServers(t *tree) {
 		"trust_store":{"key":"`+ldapStore+`","meta":{"href":"/api/`+trustStoresPath+`/`+ldapStore+`"}}}`)
 }
 
-// trustStoreDefaults are the members that a store may have been written
-// without, see the variant trust-store-members.
+// trustStoreDefaults returns the values of members that a written trust store may lack,
+// if the variant trust-store-members permits this.
 func trustStoreDefaults() object {
 	return object{"authorities": []any{}, "crl_urls": []any{}, "revocation_check": "none", "trust_store_type": "custom"}
 }
@@ -145,7 +145,7 @@ func checkTrustStore(a *Appliance, x *exchange, body any) (shown any, refusal an
 	return s, answer{}, true
 }
 
-// authority completes a certificate with what follows from it.
+// authority returns an authority with the members that are derived from its certificate.
 func (a *Appliance) authority(written any) (object, *invalid) {
 	given, isObject := written.(object)
 	text, isText := given["pem"].(string)
@@ -173,7 +173,8 @@ func (a *Appliance) authority(written any) (object, *invalid) {
 	return shown, nil
 }
 
-// authorityObject is nil if the text is not the PEM of one certificate.
+// authorityObject returns the JSON object of a certificate, or nil if the text is not the
+// PEM of one certificate.
 func authorityObject(text string) object {
 	text = strings.TrimSpace(text)
 	block, rest := pem.Decode([]byte(text))
@@ -197,8 +198,8 @@ func authorityObject(text string) object {
 	}
 }
 
-// distinguishedName spells a name as the guide's sample does. Of an attribute
-// that occurs several times the first is shown.
+// distinguishedName formats a name like the guide's sample. If an attribute occurs
+// several times, it uses the first value.
 func distinguishedName(name pkix.Name) string {
 	parts := []struct {
 		label string
@@ -223,7 +224,8 @@ func distinguishedName(name pkix.Name) string {
 	return strings.Join(shown, "/")
 }
 
-// inconsistentTrustStore finds what a store has twice.
+// inconsistentTrustStore returns the authorities and the CRL URLs that a trust store has
+// twice.
 func inconsistentTrustStore(p string, body json.RawMessage) []inconsistency {
 	v, _ := decode(body)
 	s, _ := v.(object)

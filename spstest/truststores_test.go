@@ -1,11 +1,14 @@
 package spstest_test
 
 import (
+	"crypto/x509"
 	"encoding/json"
+	"encoding/pem"
 	"regexp"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -18,10 +21,10 @@ const (
 	ldapStore   = trustStores + "/c1a7e0b4-2f63-4d18-a9c5-70de31b8f642"
 )
 
-// untouched is an appliance that nobody writes to.
+// untouched is an appliance that the tests only read from.
 var untouched = sync.OnceValue(func() *spstest.Appliance { return spstest.NewServer(nil, spstest.WithoutListener()) })
 
-// guidePEM is the certificate of the guide's sample.
+// guidePEM returns the certificate of the guide's sample as PEM.
 func guidePEM(t testing.TB) string {
 	t.Helper()
 	return sampleStore(t, customStore)["authorities"].([]any)[0].(map[string]any)["pem"].(string)
@@ -33,7 +36,7 @@ func sampleStore(t testing.TB, p string) map[string]any {
 	return fromJSON(t, string(body)).(map[string]any)
 }
 
-// trustStore is a custom store as it is written.
+// trustStore returns the body of a custom trust store, in the form of requests.
 func trustStore(t *testing.T, name, check, urls string, pems ...string) string {
 	t.Helper()
 	authorities := []map[string]string{}
@@ -44,8 +47,8 @@ func trustStore(t *testing.T, name, check, urls string, pems ...string) string {
 		"revocation_check": check, "trust_store_type": "custom"}))
 }
 
-// TestTrustStoreSamples writes the samples anew: what was derived for them by
-// hand is what the appliance derives.
+// TestTrustStoreSamples checks that the members of the samples that were derived by hand
+// are the same as those that the appliance derives from the certificates.
 func TestTrustStoreSamples(t *testing.T) {
 	t.Parallel()
 	for _, path := range []string{customStore, ldapStore} {
@@ -163,5 +166,42 @@ func TestTrustStoreInconsistent(t *testing.T) {
 			c = inProcess(t, newInProcess(t, variants(t, "semantic-check=write")...)).logIn("admin", "a")
 			wantError(t, c.do("PUT", ldapStore, test.body), 400, "SemanticError", []any{test.detail})
 		})
+	}
+}
+
+// TestSampleExpiry checks when the certificates of a new appliance expire, and that a trust
+// store accepts a certificate that expires soon.
+func TestSampleExpiry(t *testing.T) {
+	t.Parallel()
+	expiry := func(text string) time.Time {
+		block, _ := pem.Decode([]byte(text))
+		certificate, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return certificate.NotAfter
+	}
+	inStore := func(body any) (years []int) {
+		for _, authority := range body.(map[string]any)["authorities"].([]any) {
+			years = append(years, expiry(authority.(map[string]any)["pem"].(string)).Year())
+		}
+		return years
+	}
+	got := [][]int{inStore(sampleStore(t, customStore)), inStore(sampleStore(t, ldapStore))}
+	if diff := cmp.Diff([][]int{{2034}, {2049}}, got); diff != "" {
+		t.Errorf("years (-want +got):\n%s", diff)
+	}
+	a := newInProcess(t)
+	if left := time.Until(expiry(string(a.CA()))); left < 9*365*24*time.Hour {
+		t.Errorf("the CA of the server certificate expires in %v", left)
+	}
+	soon, _ := clientCertificate(t, "soon")
+	if left := time.Until(expiry(string(soon))); left > 48*time.Hour {
+		t.Fatalf("the certificate expires in %v", left)
+	}
+	c := inProcess(t, a).logIn("admin", "a")
+	key := c.want(201, "POST", trustStores, trustStore(t, "soon", "none", `[]`, string(soon))).body["key"].(string)
+	if authorities := c.want(200, "GET", trustStores+"/"+key, "").body["body"].(map[string]any)["authorities"].([]any); len(authorities) != 1 {
+		t.Errorf("authorities %v", authorities)
 	}
 }

@@ -14,22 +14,22 @@ import (
 	"strconv"
 )
 
-// uploadPath is the only path whose bodies are not held in memory.
+// uploadPath is the path whose request bodies are not stored in memory.
 const uploadPath = "upload/firmware"
 
-// uploadField is the form field of the image.
+// uploadField is the form field with the image.
 const uploadField = "firmware"
 
-// Upload is an uploaded and stored image.
+// Upload is an image that was uploaded and stored in a slot.
 type Upload struct {
-	Version string // the version in its first line
-	SHA256  string // of the image, in lower-case hex
-	Size    int64  // of the image
-	Form    string // the form of the upload: "multipart" or "raw"
-	Slot    string // the key of its slot
+	Version string // the version in the first line of the image
+	SHA256  string // the SHA-256 of the image, in lower-case hexadecimal digits
+	Size    int64  // the size of the image in bytes
+	Form    string // the form of the request body: "multipart" or "raw"
+	Slot    string // the key of the slot that the image was stored in
 }
 
-// Uploads returns the uploaded and stored images, in order.
+// Uploads returns the images that were uploaded and stored, in order.
 func (a *Appliance) Uploads() []Upload {
 	a.enter()
 	defer a.mu.Unlock()
@@ -38,12 +38,12 @@ func (a *Appliance) Uploads() []Upload {
 
 func (x *exchange) uploads() bool { return x.method == http.MethodPost && x.path == uploadPath }
 
-// incoming is the body of an upload on its way.
+// incoming is the body of an upload while it is being read.
 type incoming struct {
 	from io.Reader
-	stop func() error // why not to go on
-	n    int64
-	err  error // what ended it other than its end
+	stop func() error // returns an error if reading must stop
+	n    int64        // the number of bytes read so far
+	err  error        // the error that ended the reading, other than io.EOF
 }
 
 func (b *incoming) Read(p []byte) (int, error) {
@@ -61,14 +61,14 @@ func (b *incoming) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// overTheWire is the body of a request of a server, which looks after its
-// length.
+// overTheWire returns the body of a request that came through a server. The server checks
+// its length.
 func overTheWire(r *http.Request) *incoming {
 	return &incoming{from: r.Body, stop: func() error { return nil }}
 }
 
-// incoming is the body of a request that no transport has looked at: it has to
-// be as long as stated.
+// incoming returns the body of an in-process request. It checks that the body has the
+// stated length.
 func (a *Appliance) incoming(ctx context.Context, body io.Reader, length int64) *incoming {
 	if body == nil {
 		body = http.NoBody
@@ -87,7 +87,7 @@ func (a *Appliance) incoming(ctx context.Context, body io.Reader, length int64) 
 	return b
 }
 
-// exactly fails as a transport does if there is less or more to read than
+// exactly is a reader that fails, like a transport, if the body is shorter or longer than
 // stated.
 type exactly struct {
 	from io.Reader
@@ -106,15 +106,15 @@ func (e *exactly) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// received is what came of an upload.
+// received is the result of reading an upload.
 type received struct {
 	form      string
-	malformed bool // no form, although it says so, or not all of one
+	malformed bool // the body is labelled as a form but is not one, or is incomplete
 	image     *digest
 }
 
-// receive takes an upload in, as a form also where it is labelled as JSON, if so told.
-// The error is that of the connection.
+// receive reads an upload. If labelled is true, it also recognizes a form that is
+// labelled as JSON. The error is that of the connection.
 func (b *incoming) receive(contentType string, labelled bool) (received, error) {
 	buffer := make([]byte, imageHead)
 	from := io.Reader(b)
@@ -126,17 +126,18 @@ func (b *incoming) receive(contentType string, labelled bool) (received, error) 
 		from = peeked
 	}
 	got := parseUpload(from, contentType, buffer)
-	_, _ = io.CopyBuffer(onlyWriter{io.Discard}, b, buffer) // what follows the form, or all of what is none
+	_, _ = io.CopyBuffer(onlyWriter{io.Discard}, b, buffer) // reads the rest of the body
 	return got, b.err
 }
 
-// onlyWriter hides that a writer brings a buffer of its own.
+// onlyWriter hides the method ReadFrom of a writer, so that io.CopyBuffer uses the given
+// buffer.
 type onlyWriter struct{ io.Writer }
 
-// formOf returns the Content-Type of the form that a body turns out to be, though it is
-// labelled as JSON.
+// formOf returns the Content-Type of a form that is labelled as JSON. ok is false if the
+// body is not a form.
 func formOf(body *bufio.Reader) (contentType string, ok bool) {
-	// A boundary has at most 70 characters, and a form begins with it, and two hyphens.
+	// A form starts with two hyphens and the boundary, which has at most 70 characters.
 	head, _ := body.Peek(2 + 70 + 1)
 	line, _, ok := bytes.Cut(head, []byte("\r"))
 	boundary, isForm := bytes.CutPrefix(line, []byte("--"))
@@ -165,7 +166,7 @@ func parseUpload(b io.Reader, contentType string, buffer []byte) received {
 	form := multipart.NewReader(b, parameters["boundary"])
 	for {
 		part, err := form.NextRawPart()
-		if err == io.EOF { // wrapped, it is a form that was cut
+		if err == io.EOF { // a wrapped io.EOF means that the form was cut
 			return got
 		}
 		if err != nil {
@@ -185,8 +186,8 @@ func parseUpload(b io.Reader, contentType string, buffer []byte) received {
 	}
 }
 
-// emptySlots counts the free slots and finds the first one; -1 if there is
-// none.
+// emptySlots returns the number of empty slots and the index of the first one, or -1 if
+// there is none.
 func (a *Appliance) emptySlots() (first, n int) {
 	first = -1
 	for i := range a.slots {
@@ -201,7 +202,7 @@ func (a *Appliance) emptySlots() (first, n int) {
 	return first, n
 }
 
-// store puts an image into a slot.
+// store stores an image in a slot.
 func (a *Appliance) store(i int, version string) *Slot {
 	a.slots[i] = Slot{Key: a.slots[i].Key, Version: version, UpgradeNotes: "Upgrade notes of " + version}
 	return &a.slots[i]

@@ -39,7 +39,8 @@ func rawUpload(version string, size int64) upload {
 	return upload{imageReader(version, size), "application/octet-stream", size}
 }
 
-// formUpload streams a form; without an end, its closing boundary is missing.
+// formUpload returns an upload as a form. If end is false, the form lacks its closing
+// boundary.
 func formUpload(t testing.TB, field, file, version string, size int64, end bool) upload {
 	t.Helper()
 	var b bytes.Buffer
@@ -69,7 +70,7 @@ func formUpload(t testing.TB, field, file, version string, size int64, end bool)
 		form.FormDataContentType(), int64(len(head)) + size + int64(len(tail))}
 }
 
-// upload sends one; a length of -1 states none.
+// upload sends an upload. With a length of -1, the request has no Content-Length.
 func (c *client) upload(u upload) (response, error) {
 	c.t.Helper()
 	req, err := http.NewRequestWithContext(c.t.Context(), "POST", c.base+"/api/upload/firmware", u.body)
@@ -99,7 +100,7 @@ func (c *client) upload(u upload) (response, error) {
 
 func TestUpload(t *testing.T) {
 	t.Parallel()
-	const size = 100_000 // more than is kept of it
+	const size = 100_000 // larger than the part that the appliance stores
 	for _, test := range []struct {
 		name, variant string
 		upload        func() upload
@@ -231,7 +232,7 @@ func TestUploadNeedsALengthAndASession(t *testing.T) {
 				c.logIn("admin", "a")
 			}
 			u := rawUpload("8.1.0", 1000)
-			u.body, u.length = io.NopCloser(u.body), test.length // of unknown length to net/http
+			u.body, u.length = io.NopCloser(u.body), test.length // hides the length of the body from net/http
 			r, err := c.upload(u)
 			if err != nil || r.status != test.status {
 				t.Errorf("%q: status %d, error %v, want %d", test.name, r.status, err, test.status)
@@ -278,7 +279,7 @@ func TestUploadCut(t *testing.T) {
 	}
 }
 
-// cancelling cancels a context after its first read.
+// cancelling is a reader that cancels a context after its first read.
 type cancelling struct {
 	io.Reader
 	cancel func()
@@ -305,7 +306,7 @@ func TestUploadOfAClientThatGoesAway(t *testing.T) {
 	if err := conn.CloseWrite(); err != nil {
 		t.Fatal(err)
 	}
-	if answer, _ := io.ReadAll(conn); len(answer) > 0 { // until the appliance gives up
+	if answer, _ := io.ReadAll(conn); len(answer) > 0 { // reads until the appliance closes the connection
 		t.Errorf("answer %q", answer)
 	}
 	journal := a.Journal()
@@ -321,7 +322,7 @@ func TestUploadFaults(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		fault  spstest.Fault
-		status int // 0: none
+		status int // 0 means that there is no response
 		stored bool
 	}{
 		{spstest.Fault{Refuse: true}, 0, false},
@@ -347,9 +348,11 @@ func TestUploadFaults(t *testing.T) {
 	}
 }
 
-// TestExpect is about curl. It sends an Expect by itself with bodies from 1 MiB on, and
-// tries again without it if the connection could go on. One that somebody told it to send
-// it would send again and again.
+// TestExpect checks the responses to requests with an Expect header, as curl needs them.
+// curl sends this header without being told to if a body has 1 MiB or more, and repeats
+// the request without it if the response keeps the connection open. If a user told curl
+// to send the header, curl would repeat the request with it again and again, so for
+// shorter bodies the response must close the connection.
 func TestExpect(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -377,7 +380,7 @@ func TestExpect(t *testing.T) {
 				length = "Transfer-Encoding: chunked"
 			}
 			fmt.Fprintf(conn, "%s %s HTTP/1.1\r\nHost: sps\r\nExpect: 100-continue\r\n%s\r\n\r\n", test.method, test.path, length)
-			raw, err := io.ReadAll(conn) // to its end: there is one answer
+			raw, err := io.ReadAll(conn) // reads to the end, to check that there is only one response
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -441,7 +444,8 @@ func TestImage(t *testing.T) {
 	}
 }
 
-// TestUploadIsNotHeld is not parallel: it counts what everybody allocates.
+// TestUploadIsNotHeld checks that an upload of 256 MiB allocates little memory. It is not
+// parallel, because it counts the allocations of the process.
 func TestUploadIsNotHeld(t *testing.T) {
 	const size = 256 << 20
 	a := spstest.NewServer(t, spstest.WithSlots(

@@ -1,5 +1,5 @@
-// Tools of the continuous integration, in a module of their own so that users
-// of the SDK inherit nothing.
+// This module pins the tools of the continuous integration. It is a separate module, so
+// that the SDK does not depend on them.
 module github.com/go-sps/sps/tools
 
 go 1.26.0

@@ -1,5 +1,6 @@
-// Package hand reads recorded sessions as somebody does who has no SDK: net/http, a struct
-// with the members of a session, the new JSON, errors checked, bodies closed.
+// Package hand reads recorded sessions without the SDK, for comparison. It uses net/http, a
+// struct with the members of a session, and github.com/go-json-experiment/json. It checks
+// errors and closes bodies.
 package hand
 
 import (
@@ -13,14 +14,14 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// Sessions is an appliance to read from.
+// Sessions reads the recorded sessions of one appliance.
 type Sessions struct {
 	Client  *http.Client
-	URL     string // up to the host
-	Session string // the session_id
+	URL     string // scheme and host, without a path
+	Session string // value of the session_id cookie
 }
 
-// Session is what is known of a session.
+// Session is a recorded session with its known members.
 type Session struct {
 	Key  string `json:"key"`
 	Body struct {
@@ -94,14 +95,14 @@ type score struct {
 	Score int `json:"score"`
 }
 
-// Address is one end of a connection.
+// Address is an end of a connection.
 type Address struct {
 	IP   string `json:"ip"`
 	Name string `json:"name"`
 	Port int    `json:"port"`
 }
 
-// page is an answer with items of a type.
+// page is a page of a list with items of type T.
 type page[T any] struct {
 	Items []T `json:"items"`
 	Meta  struct {
@@ -109,7 +110,7 @@ type page[T any] struct {
 	} `json:"meta"`
 }
 
-// Each reads all sessions from a snapshot, typed.
+// Each makes a snapshot, decodes each session in it, and calls do with it.
 func (s *Sessions) Each(ctx context.Context, do func(*Session) error) error {
 	return pages(ctx, s, func(items []Session) error {
 		for i := range items {
@@ -121,7 +122,7 @@ func (s *Sessions) Each(ctx context.Context, do func(*Session) error) error {
 	})
 }
 
-// EachLine reads all sessions from a snapshot, typed and as they were sent.
+// EachLine is like Each, and also passes the JSON of the session to do.
 func (s *Sessions) EachLine(ctx context.Context, do func(*Session, []byte) error) error {
 	return pages(ctx, s, func(items []jsontext.Value) error {
 		for _, item := range items {

@@ -11,24 +11,24 @@ import (
 	"strings"
 )
 
-// bar is a ratio of the tables about other SDKs, with its interval.
+// bar is a ratio in the tables about other SDKs, with its interval.
 type bar struct {
 	name             string
 	ratio, low, high float64
 }
 
-// group is the table of one version of Go.
+// group is the table about other SDKs for one version of Go.
 type group struct {
 	version string
 	bars    []bar
 }
 
 var (
-	peerTitle = regexp.MustCompile(`^### Beside other SDKs, (\S+)$`)
+	peerTitle = regexp.MustCompile(`^### Compared with other SDKs, (\S+)$`)
 	peerRow   = regexp.MustCompile(`^\| ([\w-]+) \| ([\d.]+) \(([\d.]+)–([\d.]+)\) \|`)
 )
 
-// groupsOf reads the tables about other SDKs in a page.
+// groupsOf returns the tables about other SDKs in a page.
 func groupsOf(page string) (groups []group, err error) {
 	open := false
 	for line := range strings.Lines(page) {
@@ -59,17 +59,17 @@ func groupsOf(page string) (groups []group, err error) {
 	return groups, nil
 }
 
-// The measures of the chart, in pixels.
+// The sizes of the chart, in pixels.
 const (
 	chartWidth = 720
-	left       = 120 // of the bars, after their names
-	unit       = 220 // for a ratio of 1
+	left       = 120 // where the bars start; their names are to the left
+	unit       = 220 // the length of a bar for a ratio of 1
 	rowHeight  = 26
 	headHeight = 36
 )
 
-// chart draws the tables about other SDKs as SVG: a bar for each ratio, its interval as a
-// line across its end, and a line at 1.
+// chart draws the tables about other SDKs of a page as SVG. Each ratio is a bar with its
+// interval as a line at the end. A dashed line shows the ratio 1.
 func chart(page string) (string, error) {
 	groups, err := groupsOf(page)
 	if err != nil {
@@ -80,7 +80,7 @@ func chart(page string) (string, error) {
 	for _, g := range groups {
 		fmt.Fprintf(&b, `<text x="16" y="%d" class="head">%s</text>`+"\n", y+20, html.EscapeString(g.version))
 		y += headHeight
-		fmt.Fprintf(&b, `<line x1="%d" y1="%d" x2="%d" y2="%d" class="one"/>`+"\n", left+unit, y-6, left+unit, y+len(g.bars)*rowHeight)
+		top := y - 6
 		for _, one := range g.bars {
 			class := "peer"
 			if one.name == "sps" {
@@ -93,28 +93,32 @@ func chart(page string) (string, error) {
 			fmt.Fprintf(&b, `<text x="%.0f" y="%d">%.2f</text>`+"\n", left+max(one.ratio, one.high)*unit+8, middle+4, one.ratio)
 			y += rowHeight
 		}
-		y += 14
+		fmt.Fprintf(&b, `<line x1="%d" y1="%d" x2="%d" y2="%d" class="one"/>`+"\n", left+unit, top, left+unit, y)
+		fmt.Fprintf(&b, `<text x="%d" y="%d" class="note">1.00: the plain read</text>`+"\n", left+unit+6, y+9)
+		y += 24
 	}
 	head := fmt.Sprintf(`<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %d %d" role="img">
-<title>Time of a typed read of 250 bytes over that of a bare read, by SDK; less is better</title>
+<title>Time of a typed read of 250 bytes with each SDK, relative to a plain read; less is better</title>
 <style>
 text { font: 13px sans-serif; fill: #24292f }
 .title { font-size: 15px; font-weight: bold }
 .head { font-weight: bold }
 .name { text-anchor: end }
+.note { font-size: 11px }
 .own { fill: #1a7f37 }
 .peer { fill: #8c959f }
 .one { stroke: #24292f; stroke-dasharray: 3 3 }
 .interval { stroke: #24292f; stroke-width: 2 }
 </style>
 <rect width="%d" height="%d" fill="#ffffff"/>
-<text x="16" y="26" class="title">Time of a typed read of 250 bytes; a bare read is 1.00</text>
-<text x="16" y="46">Less is better. The line across the end of a bar is the interval of 95 %% confidence.</text>
+<text x="16" y="26" class="title">Time of a typed read of 250 bytes; a plain read with net/http is 1.00</text>
+<text x="16" y="46">Less is better. The line at the end of a bar is the interval of 95 %% confidence.</text>
 `, chartWidth, y, chartWidth, y, chartWidth, y)
 	return head + b.String() + "</svg>\n", nil
 }
 
-// writeChart draws the chart of a page beside it, with the extension svg.
+// writeChart draws the chart of a page into a file with the name of the page and the
+// extension svg.
 func writeChart(file string) error {
 	page, err := os.ReadFile(file)
 	if err != nil {

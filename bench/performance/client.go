@@ -20,7 +20,7 @@ const (
 	trailSize    = 2 << 30
 )
 
-// dial connects to a server of another process.
+// dial connects to a server in another process.
 func dial(ctx context.Context, a address) (*sps.Client, error) {
 	trust := sps.WithPinnedCertificates(a.Fingerprint)
 	if a.CA != "" {
@@ -33,16 +33,16 @@ func dial(ctx context.Context, a address) (*sps.Client, error) {
 	return sps.Connect(ctx, a.Host, sps.UsernamePassword("admin", sps.NewSecretString(password)), trust)
 }
 
-// moved is what a process that moves a file reports of itself.
+// moved is the report of a process that transfers a file.
 type moved struct {
 	Seconds   float64
-	CPU       float64 // seconds, by the move
-	Resident  int64   // at its beginning
-	Allocated uint64  // by the move
+	CPU       float64 // CPU seconds of the transfer
+	Resident  int64   // resident bytes before the transfer
+	Allocated uint64  // bytes that the transfer allocated
 }
 
-// move connects, moves a file, and reports. Its resident memory is watched by the
-// process that started it.
+// move connects, transfers a file, and returns the measurements. The parent process reads
+// the peak of the resident memory.
 func move(a address, do func(context.Context, *sps.Client) error) (*moved, error) {
 	ctx := context.Background()
 	c, err := dial(ctx, a)
@@ -86,21 +86,21 @@ func download(a address) (*moved, error) {
 	})
 }
 
-// fleetReport is what a process reports that checks many appliances.
+// fleetReport is the report of a process that checks many appliances.
 type fleetReport struct {
 	Seconds    float64
-	HeapEach   int64   // bytes, while all are connected
-	Goroutines float64 // each, while all are connected
-	Left       int     // goroutines after all were closed
+	HeapEach   int64   // bytes for each appliance, while all are connected
+	Goroutines float64 // goroutines for each appliance, while all are connected
+	Left       int     // goroutines that are left after all clients were closed
 }
 
-// checkFleet connects to all appliances, prechecks each, keeps all connected, and
-// closes them.
+// checkFleet connects to all appliances and runs a firmware test on each. It measures
+// while all are connected, and then closes them.
 func checkFleet(list []address, parallel int) (*fleetReport, error) {
 	ctx := context.Background()
 	heap := func() int64 {
 		runtime.GC()
-		runtime.GC() // what pools keep for one round
+		runtime.GC() // a sync.Pool keeps its values for one collection
 		var m runtime.MemStats
 		runtime.ReadMemStats(&m)
 		return int64(m.HeapInuse)
@@ -133,7 +133,7 @@ func checkFleet(list []address, parallel int) (*fleetReport, error) {
 	r.HeapEach = (heap() - memory) / int64(len(list))
 	r.Goroutines = float64(runtime.NumGoroutine()-goroutines) / float64(len(list))
 	each(func(i int) { errs[i] = clients[i].Close(ctx) })
-	for range 100 { // the connections' goroutines end by themselves
+	for range 100 { // the goroutines of the connections need some time to end
 		if r.Left = runtime.NumGoroutine() - goroutines; r.Left <= 0 {
 			break
 		}
@@ -142,7 +142,8 @@ func checkFleet(list []address, parallel int) (*fleetReport, error) {
 	return r, errors.Join(errs...)
 }
 
-// child is a part that runs as a process of its own, so that it is measured alone.
+// child runs the part with the given name. A part has its own process, so that the
+// measurement contains nothing else.
 func child(name string, argument []byte) (any, error) {
 	var given struct {
 		Addresses []address

@@ -6,7 +6,7 @@ import (
 	"sync/atomic"
 )
 
-// dialCounter counts the connections that a client makes.
+// dialCounter counts the TCP connections that a client makes.
 type dialCounter struct{ n atomic.Int64 }
 
 func (d *dialCounter) wrap(next http.RoundTripper) http.RoundTripper {

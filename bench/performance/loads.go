@@ -17,7 +17,7 @@ import (
 	"github.com/go-sps/sps/spstest"
 )
 
-// row is one line of the table of targets.
+// row is a row of the table of targets.
 type row struct {
 	what, target, measured string
 	met                    bool
@@ -25,8 +25,8 @@ type row struct {
 
 const mib = 1 << 20
 
-// files measures an upload and a download, each beside curl to the same server, in
-// turns.
+// files measures an upload and a download, and compares each with curl and the same
+// server. The SDK and curl run in turns.
 func files(rounds int) ([]row, error) {
 	var servers []address
 	server, err := run("serve-files", struct{}{}, &servers)
@@ -83,9 +83,9 @@ func files(rounds int) ([]row, error) {
 			}
 		}
 		rows = append(rows,
-			row{kind.name + ": resident memory", "grows by at most 16 MiB", fmt.Sprintf("%.1f MiB", float64(grown)/mib), grown <= 16*mib},
-			row{kind.name + ": allocated in all", "at most 4 MiB", fmt.Sprintf("%.2f MiB", float64(allocated)/mib), allocated <= 4*mib})
-		speed := row{kind.name + ": rate beside curl's", "at least 0.95", "curl is not installed", false}
+			row{kind.name + ": growth of the resident memory", "at most 16 MiB", fmt.Sprintf("%.1f MiB", float64(grown)/mib), grown <= 16*mib},
+			row{kind.name + ": allocated memory", "at most 4 MiB", fmt.Sprintf("%.2f MiB", float64(allocated)/mib), allocated <= 4*mib})
+		speed := row{kind.name + ": rate, relative to curl", "at least 0.95", "curl is not installed", false}
 		if len(ratios) > 0 {
 			speed.measured = fmt.Sprintf("%s (%.0f MiB/s)", summary(ratios), summary(rates).Center)
 			speed.met = summary(ratios).Center >= 0.95
@@ -95,7 +95,8 @@ func files(rounds int) ([]row, error) {
 	return rows, nil
 }
 
-// curl does the same transfer, and returns what it took for it by its own clock.
+// curl runs the same transfer with curl, and returns the time that curl reports. It
+// returns 0 if curl is not installed.
 func curl(arguments []string) (seconds float64, err error) {
 	program, err := exec.LookPath("curl")
 	if err != nil {
@@ -113,7 +114,7 @@ func curl(arguments []string) (seconds float64, err error) {
 	return strconv.ParseFloat(string(out), 64)
 }
 
-// fleet measures a process that prechecks many appliances.
+// fleet measures a process that runs a firmware precheck on many appliances.
 func fleet(n, parallel int, latency time.Duration) ([]row, error) {
 	var servers []address
 	server, err := run("serve-fleet", map[string]any{"N": n, "Latency": latency}, &servers)
@@ -133,19 +134,19 @@ func fleet(n, parallel int, latency time.Duration) ([]row, error) {
 	if err != nil {
 		return nil, err
 	}
-	each := sent/n - 1 // the log-out comes after the clock has stopped
+	each := sent/n - 1 // the log-out is sent after the measured time
 	bound := math.Ceil(float64(n)/float64(parallel)) * float64(each) * latency.Seconds()
-	name := fmt.Sprintf("%d appliances prechecked by one process, %d at a time, answers after %v", n, parallel, latency)
+	name := fmt.Sprintf("precheck of %d appliances by one process, %d at a time, each response after %v", n, parallel, latency)
 	return []row{
-		{name + ": heap while connected", "at most 64 KiB each", fmt.Sprintf("%d KiB", r.HeapEach>>10), r.HeapEach <= 64<<10},
-		{name + ": goroutines while connected", "at most 2 each", fmt.Sprintf("%.2f", r.Goroutines), r.Goroutines <= 2.01},
-		{name + ": goroutines after Close", "none", strconv.Itoa(max(r.Left, 0)), r.Left <= 0},
-		{name + ": wall time", "at most 1.2 of the bound by latency and limit", fmt.Sprintf("%.2f (%.1f s)", r.Seconds/bound, r.Seconds), r.Seconds/bound <= 1.2},
+		{name + ": heap while all are connected", "at most 64 KiB for each appliance", fmt.Sprintf("%d KiB", r.HeapEach>>10), r.HeapEach <= 64<<10},
+		{name + ": goroutines while all are connected", "at most 2 for each appliance", fmt.Sprintf("%.2f", r.Goroutines), r.Goroutines <= 2.01},
+		{name + ": goroutines that are left after Close", "none", strconv.Itoa(max(r.Left, 0)), r.Left <= 0},
+		{name + ": elapsed time, relative to the least possible with this delay and limit", "at most 1.2", fmt.Sprintf("%.2f (%.1f s)", r.Seconds/bound, r.Seconds), r.Seconds/bound <= 1.2},
 	}, nil
 }
 
-// simulator measures a simulated appliance: its start, and requests of several clients
-// of another process.
+// simulator measures the start of a simulated appliance, and the rate of concurrent
+// requests to a simulated appliance in another process.
 func simulator() ([]row, error) {
 	var starts []float64
 	for range 50 {
@@ -187,12 +188,12 @@ func simulator() ([]row, error) {
 	}
 	took := summary(starts).Center
 	return []row{
-		{"spstest.NewServer", "under 5 ms", fmt.Sprintf("%.2f ms", took), took < 5},
-		{"spstest: requests per second over TLS, client included", "at least 5,000", fmt.Sprintf("%.0f", rate), rate >= 5000},
+		{"start of a simulated appliance, spstest.NewServer", "under 5 ms", fmt.Sprintf("%.2f ms", took), took < 5},
+		{"simulated appliance: requests per second over TLS, with the client on the same machine", "at least 5,000", fmt.Sprintf("%.0f", rate), rate >= 5000},
 	}, nil
 }
 
-// sequence counts the connections of 1,000 calls, some of which fail or are cut.
+// sequence counts the connections of 1,000 calls, some of which fail or are cancelled.
 func sequence() ([]row, error) {
 	a := spstest.NewServer(nil)
 	defer a.Close()
@@ -212,7 +213,7 @@ func sequence() ([]row, error) {
 			short, cancel := context.WithTimeout(ctx, 20*time.Millisecond)
 			if _, err := c.Firmware.Slots.Get(short, "1"); !errors.Is(err, context.DeadlineExceeded) {
 				cancel()
-				return nil, fmt.Errorf("a call that was to be cut: %w", err)
+				return nil, fmt.Errorf("the call did not end with its deadline: %w", err)
 			}
 			cancel()
 			cut++
@@ -221,7 +222,7 @@ func sequence() ([]row, error) {
 			a.Inject(spstest.Fault{Path: "firmware/slots/1", Status: 500 + i%4})
 		case i%10 == 7:
 			if _, err := c.TrustStores.Get(ctx, "no-such-store"); !errors.Is(err, sps.ResourceNotFound) {
-				return nil, fmt.Errorf("a store that is not there: %w", err)
+				return nil, fmt.Errorf("reading a trust store that does not exist: %w", err)
 			}
 			failed++
 			continue
@@ -232,12 +233,13 @@ func sequence() ([]row, error) {
 	}
 	made := int(dials.n.Load())
 	return []row{{
-		fmt.Sprintf("1,000 calls in sequence, %d failed and %d cancelled in flight between them", failed, cut),
-		fmt.Sprintf("1 TCP connection and 1 for each cancelled, %d", 1+cut), strconv.Itoa(made), made <= 1+cut,
+		fmt.Sprintf("1,000 calls in sequence, of which %d fail and %d are cancelled in flight: TCP connections", failed, cut),
+		fmt.Sprintf("1, and 1 for each cancelled call: at most %d", 1+cut), strconv.Itoa(made), made <= 1+cut,
 	}}, nil
 }
 
-// binaries compares two programs that link the same libraries.
+// binaries compares the sizes of two programs that link the same libraries, with and
+// without the SDK.
 func binaries() ([]row, error) {
 	dir, err := os.MkdirTemp("", "sps-performance-")
 	if err != nil {
@@ -258,7 +260,7 @@ func binaries() ([]row, error) {
 	}
 	grown := float64(size["sdk"]-size["bare"]) / mib
 	return []row{{
-		"binary, stripped, over one of net/http that links the same two libraries",
-		"at most 0.3 MiB", fmt.Sprintf("%.2f MiB (%.2f after %.2f)", grown, float64(size["sdk"])/mib, float64(size["bare"])/mib), grown <= 0.3,
+		"stripped binary: growth over a program with net/http and the same two libraries",
+		"at most 0.3 MiB", fmt.Sprintf("%.2f MiB (%.2f instead of %.2f)", grown, float64(size["sdk"])/mib, float64(size["bare"])/mib), grown <= 0.3,
 	}}, nil
 }

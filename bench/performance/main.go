@@ -1,11 +1,11 @@
-// Command performance measures the SDK beside what its users would write by hand and
-// beside other SDKs, and writes docs/explanation/performance.md and the chart beside it.
-// Run it in the folder bench:
+// Command performance compares the SDK with code written by hand and with other SDKs. It
+// writes the tables of docs/explanation/performance.md and the chart performance.svg. Run
+// it in the folder bench:
 //
 //	go run ./performance
 //
-// It takes about half an hour. The statistics are those of golang.org/x/perf: medians,
-// with the interval in which the true one is with a confidence of 95 %.
+// It takes about half an hour. golang.org/x/perf calculates the medians and their
+// intervals of 95 % confidence.
 package main
 
 import (
@@ -19,13 +19,13 @@ import (
 )
 
 func main() {
-	part := flag.String("part", "", "run one part, for the use of this program itself")
-	rounds := flag.Int("rounds", 10, "rounds of the benchmarks, which alternate")
+	part := flag.String("part", "", "run one part of a measurement; this program starts itself with it")
+	rounds := flag.Int("rounds", 10, "number of rounds; each round runs each benchmark once")
 	benchTime := flag.Duration("benchtime", 200*time.Millisecond, "time of each benchmark in each round")
-	newest := flag.String("newest", "go1.27.4", "the newest Go, to report its ratios too; empty for none")
-	out := flag.String("out", "../docs/explanation/performance.md", "the file to write; - prints it only")
-	only := flag.String("only", "", "measure one of the loads, such as recordings, and print its rows")
-	redraw := flag.Bool("chart", false, "measure nothing, and draw the chart of the page anew")
+	newest := flag.String("newest", "go1.27.4", "a second version of Go to run the benchmarks with; empty for none")
+	out := flag.String("out", "../docs/explanation/performance.md", "the page to update; with -, the tables are only printed")
+	only := flag.String("only", "", "run one measurement, such as recordings, and print its rows")
+	redraw := flag.Bool("chart", false, "measure nothing; draw the chart of the page again")
 	flag.Parse()
 	if *part != "" {
 		result, err := child(*part, []byte(flag.Arg(0)))
@@ -53,7 +53,8 @@ func exit(err error) {
 	}
 }
 
-// report prints what a part measured, and stays until that was read.
+// report prints the result of a part, and waits until the parent process closes standard
+// input.
 func report(result any) error {
 	if err := json.NewEncoder(os.Stdout).Encode(result); err != nil {
 		return err
@@ -67,10 +68,10 @@ func report(result any) error {
 
 func measure(rounds int, benchTime time.Duration, newest, out string) error {
 	if rounds < 6 {
-		return errors.New("fewer than 6 rounds have no interval of confidence")
+		return errors.New("-rounds must be 6 or more: fewer rounds have no confidence interval")
 	}
 	if _, err := os.Stat("byhand_test.go"); err != nil {
-		return errors.New("run it in the folder bench")
+		return errors.New("run this command in the folder bench")
 	}
 	dir, err := os.MkdirTemp("", "sps-performance-")
 	if err != nil {
@@ -117,7 +118,7 @@ func note(format string, args ...any) {
 	fmt.Fprintf(os.Stderr, time.Now().Format("15:04:05 ")+format+"\n", args...)
 }
 
-// loads are what is measured beside the benchmarks.
+// loads are the measurements that are not Go benchmarks.
 var loads = []struct {
 	name string
 	run  func() ([]row, error)
@@ -146,5 +147,5 @@ func measureOnly(name string) error {
 		}
 		return err
 	}
-	return fmt.Errorf("there is no load %q", name)
+	return fmt.Errorf("there is no measurement %q", name)
 }

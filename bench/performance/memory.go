@@ -14,7 +14,7 @@ import (
 	"github.com/go-sps/sps"
 )
 
-// inMemory connects to an appliance whose every answer a function makes.
+// inMemory returns a client whose RoundTripper makes each response with a function.
 func inMemory(body func(*http.Request) string, options ...sps.Option) (*sps.Client, error) {
 	transport := sps.WithTransport(func(http.RoundTripper) http.RoundTripper {
 		return roundTripper(func(r *http.Request) (*http.Response, error) {
@@ -28,7 +28,7 @@ func inMemory(body func(*http.Request) string, options ...sps.Option) (*sps.Clie
 	return sps.Connect(context.Background(), "sps1.example.com", sps.ExistingSession(sps.NewSecretString(session)), append(options, transport)...)
 }
 
-// logging measures what logging costs where it is switched off.
+// logging measures the additional allocations of a logger whose level is off.
 func logging() ([]row, error) {
 	const slot = `{"body":{"version":"7.4.0","current":true},"key":"1","meta":{"href":"/api/firmware/slots/1"}}`
 	ctx := context.Background()
@@ -48,10 +48,10 @@ func logging() ([]row, error) {
 	}
 	without := allocations()
 	off := allocations(sps.WithLogger(slog.New(slog.NewTextHandler(io.Discard, &slog.HandlerOptions{Level: slog.LevelError}))))
-	return []row{{"logging that is switched off; tracing costs nothing without WithTransport", "0 allocations", fmt.Sprintf("%.0f", off-without), off <= without}}, failed
+	return []row{{"records below the level of the logger: additional allocations", "0 allocations", fmt.Sprintf("%.0f", off-without), off <= without}}, failed
 }
 
-// iteration measures the memory of a list of many pages.
+// iteration measures the heap during an iteration over many pages.
 func iteration() ([]row, error) {
 	const pages, each = 100, 100
 	ctx := context.Background()
@@ -73,7 +73,7 @@ func iteration() ([]row, error) {
 	defer c.Close(ctx)
 	heap := func() int64 {
 		runtime.GC()
-		runtime.GC() // what pools keep for one round
+		runtime.GC() // a sync.Pool keeps its values for one collection
 		var m runtime.MemStats
 		runtime.ReadMemStats(&m)
 		return int64(m.HeapAlloc)
@@ -96,5 +96,5 @@ func iteration() ([]row, error) {
 		return nil, fmt.Errorf("%d items, want %d", n, pages*each)
 	}
 	grown := late - early
-	return []row{{"iterating 10,000 items of 1 KB: heap from the 10th to the 99th page", "does not grow with the pages", fmt.Sprintf("%+d bytes", grown), grown <= 64<<10}}, nil
+	return []row{{"iterating 10,000 items of 1 KB: growth of the heap from the 10th to the 99th page", "no growth with the pages", fmt.Sprintf("%+d bytes", grown), grown <= 64<<10}}, nil
 }

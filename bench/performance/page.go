@@ -9,30 +9,30 @@ import (
 	"time"
 )
 
-// begin and end stand around what this program writes: what is said about it beside
-// that is written by hand, and stays.
+// begin and end mark the part of the page that this program replaces. The text outside
+// them is written by hand.
 const (
 	begin = "<!-- measured: begin -->\n"
 	end   = "<!-- measured: end -->\n"
 )
 
-// works are the benchmarks of the first table.
+// works are the benchmarks in the tables about code by hand.
 var works = []struct{ name, title string }{
 	{"TrafficAlerts", "typed read of `traffic_alerts`, 1.1 KB"},
 	{"Slots", "list of five firmware slots"},
 	{"TrustStores", "list of 1,000 trust stores with certificates, 1.7 MB"},
-	{"TestFailed", "error answer, decoded to `FirmwareTestFailed`"},
+	{"TestFailed", "error response, decoded to `FirmwareTestFailed`"},
 	{"Transaction", "whole transaction with one update"},
 }
 
-// render makes the tables.
+// render returns the tables of the page.
 func render(oldest, newest *results, targets []row, rounds int) (string, error) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s, %d cores, %s/%s, %s", processor(), runtime.NumCPU(), runtime.GOOS, runtime.GOARCH, oldest.version)
 	if newest != nil {
 		fmt.Fprintf(&b, " and %s", newest.version)
 	}
-	fmt.Fprintf(&b, ", %s. Ratios are medians of %d alternating rounds, with the interval\nof 95 %% confidence.\n", time.Now().Format("2 January 2006"), rounds)
+	fmt.Fprintf(&b, ", %s. A ratio is the median of %d alternating rounds. The\nparentheses have its interval of 95 %% confidence.\n", time.Now().Format("2 January 2006"), rounds)
 
 	b.WriteString("\n### Targets, " + oldest.version + "\n\n| What | Target | Measured | |\n| --- | --- | --- | --- |\n")
 	for _, t := range targets {
@@ -47,8 +47,8 @@ func render(oldest, newest *results, targets []row, rounds int) (string, error) 
 		if r == nil {
 			continue
 		}
-		fmt.Fprintf(&b, "\n### Beside what is written by hand, %s\n\n", r.version)
-		b.WriteString("| Work | Where | Time over encoding/json | Time over the new JSON | Allocations: SDK, encoding/json, new JSON | Bytes, likewise |\n| --- | --- | --- | --- | --- | --- |\n")
+		fmt.Fprintf(&b, "\n### Compared with code by hand, %s\n\n", r.version)
+		b.WriteString("| Work | Where | Time, relative to encoding/json | Time, relative to the new JSON | Allocations: SDK, encoding/json, new JSON | Bytes: SDK, encoding/json, new JSON |\n| --- | --- | --- | --- | --- | --- |\n")
 		for _, w := range works {
 			for _, where := range []string{"memory", "tls"} {
 				name := w.name + "/" + where + "/"
@@ -56,8 +56,8 @@ func render(oldest, newest *results, targets []row, rounds int) (string, error) 
 					r.ratio(name+"sps", name+"encoding-json"), r.ratio(name+"sps", name+"new-json"), r.three(name, "allocs/op"), r.three(name, "B/op"))
 			}
 		}
-		fmt.Fprintf(&b, "\n### Beside other SDKs, %s\n\nEach one's own typed read of 250 bytes in memory, over a bare read into the same type.\n\n", r.version)
-		b.WriteString("| SDK | Time over bare | Allocations: SDK, bare | Bytes, likewise |\n| --- | --- | --- | --- |\n")
+		fmt.Fprintf(&b, "\n### Compared with other SDKs, %s\n\nThe typed read of each SDK, of 250 bytes in memory, relative to a plain read into the same type.\n\n", r.version)
+		b.WriteString("| SDK | Time, relative to the plain read | Allocations: SDK, plain read | Bytes: SDK, plain read |\n| --- | --- | --- | --- |\n")
 		for _, name := range append([]string{"sps"}, rivals...) {
 			sdk, bare := peers+name+"/sdk", peers+name+"/bare"
 			fmt.Fprintf(&b, "| %s | %s | %.0f, %.0f | %.0f, %.0f |\n", name, r.ratio(sdk, bare),
@@ -67,12 +67,12 @@ func render(oldest, newest *results, targets []row, rounds int) (string, error) 
 	return b.String(), nil
 }
 
-// three prints a unit for the SDK and both that were written by hand.
+// three formats the medians of a unit for the SDK and for both versions by hand.
 func (r *results) three(name, unit string) string {
 	return fmt.Sprintf("%.0f, %.0f, %.0f", r.median(name+"sps", unit), r.median(name+"encoding-json", unit), r.median(name+"new-json", unit))
 }
 
-// processor names the machine.
+// processor returns the name of the processor.
 func processor() string {
 	data, _ := os.ReadFile("/proc/cpuinfo")
 	for line := range strings.Lines(string(data)) {
@@ -86,7 +86,7 @@ func processor() string {
 	return "an unknown processor"
 }
 
-// write puts the tables into the page.
+// write replaces the tables in the page.
 func write(file, tables string) error {
 	data, err := os.ReadFile(file)
 	if err != nil {
@@ -95,7 +95,7 @@ func write(file, tables string) error {
 	before, rest, found := strings.Cut(string(data), begin)
 	_, after, found2 := strings.Cut(rest, end)
 	if !found || !found2 {
-		return fmt.Errorf("%s lacks the marks %q and %q", file, strings.TrimSpace(begin), strings.TrimSpace(end))
+		return fmt.Errorf("%s must contain the lines %q and %q", file, strings.TrimSpace(begin), strings.TrimSpace(end))
 	}
 	return os.WriteFile(file, []byte(before+begin+tables+end+after), 0o644)
 }

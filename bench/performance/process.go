@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// process is a part of the measurement that runs by itself: this program again.
+// process is a running part of a measurement: this program with the flag -part.
 type process struct {
 	cmd    *exec.Cmd
 	in     io.Closer
@@ -19,7 +19,8 @@ type process struct {
 	errors strings.Builder
 }
 
-// run starts a part and decodes the first line that it prints. It goes on until finish.
+// run starts a part, and decodes the first line that the part prints into result. The part
+// runs until finish.
 func run(part string, argument, result any) (*process, error) {
 	data, err := json.Marshal(argument)
 	if err != nil {
@@ -53,19 +54,19 @@ func run(part string, argument, result any) (*process, error) {
 	return p, nil
 }
 
-// finish lets the part end.
+// finish closes the standard input of the part, and waits until the part ends.
 func (p *process) finish() error {
 	p.in.Close()
 	_, _ = io.Copy(io.Discard, p.out)
 	return p.cmd.Wait()
 }
 
-// status reads a value of /proc, in bytes: VmRSS is the resident memory, VmHWM the most
-// that it ever was.
+// status returns a value of /proc/PID/status in bytes: VmRSS is the resident memory, VmHWM
+// is its peak.
 func status(pid int, name string) (int64, error) {
 	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
-		return 0, fmt.Errorf("resident memory is measured on Linux only: %w", err)
+		return 0, fmt.Errorf("the resident memory can be measured only on Linux: %w", err)
 	}
 	for line := range strings.Lines(string(data)) {
 		if rest, ok := strings.CutPrefix(line, name+":"); ok {
@@ -73,5 +74,5 @@ func status(pid int, name string) (int64, error) {
 			return kib << 10, err
 		}
 	}
-	return 0, fmt.Errorf("no %s for process %d", name, pid)
+	return 0, fmt.Errorf("/proc has no %s for process %d", name, pid)
 }

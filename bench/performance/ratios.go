@@ -12,14 +12,15 @@ import (
 	"golang.org/x/perf/benchmath"
 )
 
-// results are what the benchmarks gave, by name and unit, a value for each round.
+// results are the results of the benchmarks for one version of Go. values has a value for
+// each round, by the name of the benchmark and the unit.
 type results struct {
 	version string
 	values  map[string]map[string][]float64
 }
 
-// benchmark builds the benchmarks, with another version of Go if one is given, and runs
-// them in rounds: so that what disturbs the machine disturbs all alike.
+// benchmark builds the benchmarks, with the given Go toolchain unless it is "", and runs
+// them in rounds, so that other load on the machine affects all benchmarks equally.
 func benchmark(program, toolchain string, rounds int, flags ...string) (*results, error) {
 	build := exec.Command("go", "test", "-c", "-o", program, ".")
 	version := exec.Command("go", "env", "GOVERSION")
@@ -63,14 +64,14 @@ func benchmark(program, toolchain string, rounds int, flags ...string) (*results
 	return r, nil
 }
 
-// measured is a median with its interval of confidence.
+// measured is a median with its confidence interval.
 type measured benchmath.Summary
 
 func summary(values []float64) measured {
 	return measured(benchmath.AssumeNothing.Summary(benchmath.NewSample(values, &benchmath.DefaultThresholds), 0.95))
 }
 
-// String prints a ratio with its spread. Fewer than six values have no interval.
+// String formats a ratio with its interval. Fewer than six values have no interval.
 func (m measured) String() string {
 	if m.Lo < 0 || m.Hi > 1e9 {
 		return fmt.Sprintf("%.2f", m.Center)
@@ -78,7 +79,7 @@ func (m measured) String() string {
 	return fmt.Sprintf("%.2f (%.2f–%.2f)", m.Center, m.Lo, m.Hi)
 }
 
-// ratio compares the time of two benchmarks round by round.
+// ratio divides the times of two benchmarks round by round, and summarizes the ratios.
 func (r *results) ratio(name, other string) measured { return r.ratioOf("sec/op", name, other) }
 
 func (r *results) ratioOf(unit, name, other string) measured {
@@ -92,16 +93,16 @@ func (r *results) ratioOf(unit, name, other string) measured {
 
 func (r *results) median(name, unit string) float64 { return summary(r.values[name][unit]).Center }
 
-// The names of benchmarks, as they are printed.
+// The names of benchmarks, as their output has them.
 const (
 	alerts = "TrafficAlerts/memory/"
 	peers  = "Peers/"
 )
 
-// rivals are the peers that are measured.
+// rivals are the other SDKs.
 var rivals = []string{"tailscale", "hcloud-go", "go-github"}
 
-// targets compares the benchmarks with what was aimed at.
+// targets compares the results of the benchmarks with their targets.
 func (r *results) targets() []row {
 	byHand, byNew := r.ratio(alerts+"sps", alerts+"encoding-json"), r.ratio(alerts+"sps", alerts+"new-json")
 	allocs := func(name string) float64 { return r.median(alerts+name, "allocs/op") }
@@ -115,13 +116,13 @@ func (r *results) targets() []row {
 	}
 	standard, newer := r.ratio("Update/sps", "Update/encoding-json"), r.ratio("Update/sps", "Update/new-json")
 	return []row{
-		{"typed read of traffic_alerts in memory, over by hand with encoding/json: time", "at most 1.00", byHand.String(), byHand.Center <= 1},
-		{"the same: allocations", fmt.Sprintf("fewer than %.0f", allocs("encoding-json")), fmt.Sprintf("%.0f", allocs("sps")), allocs("sps") < allocs("encoding-json")},
-		{"the same, over by hand with the new JSON: time", "at most 1.15", byNew.String(), byNew.Center <= 1.15},
-		{"the same: allocations", fmt.Sprintf("at most 12 more than %.0f", allocs("new-json")), fmt.Sprintf("%.0f", allocs("sps")), allocs("sps") <= allocs("new-json")+12},
-		{"typed read of 250 bytes over a bare one", "below every peer, " + lowest.String(), ours.String(), ours.Center < lowest.Center},
-		{"an error answer over one of success", "at most 1.5", failed.String(), failed.Center <= 1.5},
-		{"a lossless update of 1 MB with one change, over decoding and encoding it once with encoding/json", "at most 3", standard.String(), standard.Center <= 3},
-		{"the same, over the new JSON", "at most 3", newer.String(), newer.Center <= 3},
+		{"typed read of traffic_alerts in memory: time, relative to encoding/json by hand", "at most 1.00", byHand.String(), byHand.Center <= 1},
+		{"typed read of traffic_alerts in memory: allocations, compared with encoding/json by hand", fmt.Sprintf("fewer than %.0f", allocs("encoding-json")), fmt.Sprintf("%.0f", allocs("sps")), allocs("sps") < allocs("encoding-json")},
+		{"typed read of traffic_alerts in memory: time, relative to the new JSON by hand", "at most 1.15", byNew.String(), byNew.Center <= 1.15},
+		{"typed read of traffic_alerts in memory: allocations, compared with the new JSON by hand", fmt.Sprintf("at most 12 more than %.0f", allocs("new-json")), fmt.Sprintf("%.0f", allocs("sps")), allocs("sps") <= allocs("new-json")+12},
+		{"typed read of 250 bytes: time, relative to a plain read", "less than the fastest other SDK, " + lowest.String(), ours.String(), ours.Center < lowest.Center},
+		{"error response: time, relative to a successful response", "at most 1.5", failed.String(), failed.Center <= 1.5},
+		{"lossless update of 1 MB with one change: time, relative to decoding and encoding once with encoding/json", "at most 3", standard.String(), standard.Center <= 3},
+		{"lossless update of 1 MB with one change: time, relative to decoding and encoding once with the new JSON", "at most 3", newer.String(), newer.Center <= 3},
 	}
 }

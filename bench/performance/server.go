@@ -17,16 +17,16 @@ import (
 	"github.com/go-sps/sps/spstest"
 )
 
-// address is what a process needs to connect to a server of another one.
+// address is what a process needs to connect to a server in another process.
 type address struct {
 	Host        string
 	Fingerprint string
-	CA          string // of a simulated appliance
+	CA          string // the authority of a simulated appliance; "" for another server
 	Password    string
 }
 
-// tell prints where the servers are, and waits until the other process has read all
-// that it wants.
+// tell prints the addresses of the servers, and waits until the parent process closes
+// standard input.
 func tell(list []address) error {
 	if err := json.NewEncoder(os.Stdout).Encode(list); err != nil {
 		return err
@@ -35,8 +35,8 @@ func tell(list []address) error {
 	return err
 }
 
-// serveFiles is an appliance that takes uploads and gives files, and nothing else. It
-// does as little as it can, so that the client is what is measured.
+// serveFiles runs a server that accepts uploads and serves files. It does as little as
+// possible, so that the client dominates the measurement.
 func serveFiles() error {
 	mux := http.NewServeMux()
 	answer := func(w http.ResponseWriter, body string) {
@@ -93,11 +93,11 @@ func addressOf(server *httptest.Server) address {
 	return address{Host: server.Listener.Addr().String(), Fingerprint: hex.EncodeToString(sum[:])}
 }
 
-// requests counts what the fleet was asked.
+// requests is the number of requests that the servers of serveFleet have received.
 var requests atomic.Int64
 
-// serveFleet is many simulated appliances, whose every answer takes as long as that of
-// one far away.
+// serveFleet runs many simulated appliances. Each response is delayed by the latency, as
+// from an appliance far away.
 func serveFleet(n int, latency time.Duration) error {
 	var list []address
 	for range n {
@@ -121,16 +121,17 @@ func serveFleet(n int, latency time.Duration) error {
 	return nil
 }
 
-// serveAppliance is one simulated appliance.
+// serveAppliance runs one simulated appliance.
 func serveAppliance() error {
 	appliance := spstest.NewServer(nil)
 	defer appliance.Close()
 	return tell([]address{{Host: appliance.Addr(), CA: string(appliance.CA()), Password: appliance.Password()}})
 }
 
-// serveSessions is a simulated appliance with recorded sessions.
+// serveSessions runs a simulated appliance with n recorded sessions.
 func serveSessions(n int) error {
-	// Each program has a snapshot of its own, so that they take turns at once.
+	// With this variant, each program has its own snapshot, so that a program does not wait
+	// until the snapshot of the program before has ended.
 	appliance := spstest.NewServer(nil, spstest.WithAuditSessions(n), spstest.WithVariant("snapshot-quota", "owner"))
 	defer appliance.Close()
 	return tell([]address{{Host: appliance.Addr(), CA: string(appliance.CA()), Password: appliance.Password()}})

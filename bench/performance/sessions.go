@@ -21,10 +21,10 @@ import (
 	"github.com/go-sps/sps/spstest"
 )
 
-// exported is how many sessions are exported.
+// exported is the number of sessions in an export.
 const exported = 1_500_000
 
-// cpuTime is what this process has used, in seconds.
+// cpuTime returns the CPU time that this process has used, in seconds.
 func cpuTime() float64 {
 	var usage syscall.Rusage
 	if syscall.Getrusage(syscall.RUSAGE_SELF, &usage) != nil {
@@ -33,7 +33,8 @@ func cpuTime() float64 {
 	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano()).Seconds()
 }
 
-// export writes all sessions of an appliance as JSON Lines to nowhere.
+// export runs an export of all sessions of an appliance as JSON Lines into io.Discard, and
+// measures it.
 func export(a address, lines func(context.Context, address, io.Writer) (int, error)) (*moved, error) {
 	m := &moved{}
 	var err error
@@ -106,7 +107,8 @@ func exportByHand(ctx context.Context, a address, w io.Writer) (n int, err error
 	return n, err
 }
 
-// exports measures a process that exports sessions beside one by hand, in turns.
+// exports compares a process that exports sessions with the SDK and a process that does it
+// by hand. They run in turns.
 func exports(rounds int) ([]row, error) {
 	var servers []address
 	server, err := run("serve-sessions", map[string]any{"N": exported}, &servers)
@@ -140,9 +142,9 @@ func exports(rounds int) ([]row, error) {
 	}
 	ratio := summary(ratios)
 	return []row{
-		{"1.5 million sessions as JSON Lines from another process: CPU time over by hand with the new JSON", "at most 1.3",
-			fmt.Sprintf("%s (%.0f s in all)", ratio, summary(seconds).Center), ratio.Center <= 1.3},
-		{"the same: resident memory", "at most 64 MiB", fmt.Sprintf("%.1f MiB", float64(resident)/mib), resident <= 64*mib},
+		{"export of 1.5 million sessions as JSON Lines: CPU time, relative to the new JSON by hand", "at most 1.3",
+			fmt.Sprintf("%s (%.0f s elapsed)", ratio, summary(seconds).Center), ratio.Center <= 1.3},
+		{"export of 1.5 million sessions as JSON Lines: resident memory", "at most 64 MiB", fmt.Sprintf("%.1f MiB", float64(resident)/mib), resident <= 64*mib},
 	}, nil
 }
 
@@ -156,7 +158,8 @@ func trail(a address) (*moved, error) {
 	})
 }
 
-// trails measures the download of a recording beside curl, in turns.
+// trails compares the download of a recording with the SDK and with curl. They run in
+// turns.
 func trails(rounds int) ([]row, error) {
 	var servers []address
 	server, err := run("serve-files", struct{}{}, &servers)
@@ -192,8 +195,8 @@ func trails(rounds int) ([]row, error) {
 		}
 		ratios = append(ratios, m.CPU/(curl.ProcessState.UserTime()+curl.ProcessState.SystemTime()).Seconds())
 	}
-	rows := []row{{"2 GiB recording: resident memory", "grows by at most 16 MiB", fmt.Sprintf("%.1f MiB", float64(grown)/mib), grown <= 16*mib}}
-	beside := row{"2 GiB recording: CPU time beside curl's", "at most 1.2", "curl is not installed", false}
+	rows := []row{{"download of a 2 GiB recording: growth of the resident memory", "at most 16 MiB", fmt.Sprintf("%.1f MiB", float64(grown)/mib), grown <= 16*mib}}
+	beside := row{"download of a 2 GiB recording: CPU time, relative to curl", "at most 1.2", "curl is not installed", false}
 	if len(ratios) > 0 {
 		beside.measured = fmt.Sprintf("%s (%.2f s for each GiB)", summary(ratios), summary(each).Center)
 		beside.met = summary(ratios).Center <= 1.2
@@ -201,8 +204,8 @@ func trails(rounds int) ([]row, error) {
 	return append(rows, beside), nil
 }
 
-// sessionCost measures the benchmark of iterating over sessions, in rounds of its own: each
-// takes seconds. CPU time is compared, which a busy machine disturbs least.
+// sessionCost measures an iteration over sessions. It has its own rounds, because one round
+// takes seconds. It compares CPU time, because other load affects CPU time least.
 func sessionCost(rounds int) ([]row, error) {
 	dir, err := os.MkdirTemp("", "sps-performance-")
 	if err != nil {
@@ -217,13 +220,13 @@ func sessionCost(rounds int) ([]row, error) {
 	cpu, passed := r.ratioOf("cpu/op", ours, byHand), r.ratio(ours, byHand)
 	allocs := r.median(ours, "allocs/op") / r.median(byHand, "allocs/op")
 	return []row{
-		{"iterating 100,000 sessions in pages of 500, all fields, in memory, over by hand with the new JSON: CPU time", "at most 1.3",
+		{"iterating 100,000 sessions in pages of 500, all fields, in memory: CPU time, relative to the new JSON by hand", "at most 1.3",
 			fmt.Sprintf("%s (elapsed %s)", cpu, passed), cpu.Center <= 1.3},
-		{"the same: allocations", "at most 1.2", fmt.Sprintf("%.2f", allocs), allocs <= 1.2},
+		{"iterating 100,000 sessions in pages of 500, all fields, in memory: allocations, relative to the new JSON by hand", "at most 1.2", fmt.Sprintf("%.2f", allocs), allocs <= 1.2},
 	}, nil
 }
 
-// sessionMemory measures the memory of iterating over sessions.
+// sessionMemory measures the heap during an iteration over sessions.
 func sessionMemory() ([]row, error) {
 	const each, pages = 500, 200
 	a := spstest.NewServer(nil, spstest.WithoutListener(), spstest.WithAuditSessions(each*pages))
@@ -237,7 +240,7 @@ func sessionMemory() ([]row, error) {
 	defer c.Close(ctx)
 	heap := func() int64 {
 		runtime.GC()
-		runtime.GC() // what pools keep for one round
+		runtime.GC() // a sync.Pool keeps its values for one collection
 		var m runtime.MemStats
 		runtime.ReadMemStats(&m)
 		return int64(m.HeapAlloc)
@@ -258,7 +261,7 @@ func sessionMemory() ([]row, error) {
 		return nil, fmt.Errorf("%d sessions, want %d", n, pages*each)
 	}
 	return []row{
-		{"iterating 100,000 sessions in pages of 500: heap from the 10th to the 200th page", "does not grow with the pages", fmt.Sprintf("%+d KiB", (late-early)>>10), late-early <= 256<<10},
-		{"the same: heap within a page over that at the beginning, the appliance's search included", "at most 8 MiB", fmt.Sprintf("%.1f MiB", float64(max(early, late)-start)/mib), max(early, late)-start <= 8*mib},
+		{"iterating 100,000 sessions in pages of 500: growth of the heap from the 10th to the 200th page", "no growth with the pages", fmt.Sprintf("%+d KiB", (late-early)>>10), late-early <= 256<<10},
+		{"iterating 100,000 sessions in pages of 500: heap within a page, above the heap at the start; it includes the search of the simulated appliance", "at most 8 MiB", fmt.Sprintf("%.1f MiB", float64(max(early, late)-start)/mib), max(early, late)-start <= 8*mib},
 	}, nil
 }

@@ -1,8 +1,9 @@
-// Command fleet asks many SPS appliances at a time which firmware they run. One that cannot
-// be reached does not stop the others, and the answers come in order.
+// Command fleet reads the firmware versions of many SPS appliances at the same time. If an
+// appliance cannot be reached, it continues with the others. It prints the results in the
+// order of the list of appliances.
 //
-// It asks three simulated appliances in its own process, one of which is broken. "sps
-// --hosts FILE info" does the same for yours.
+// It uses three simulated appliances in its own process, one of which returns errors. For
+// real appliances, see "sps --hosts FILE info".
 package main
 
 import (
@@ -18,14 +19,14 @@ import (
 	"github.com/go-sps/sps/spstest"
 )
 
-// target is an appliance and how to log in to it.
+// target is an appliance, with the credential and the options to connect to it.
 type target struct {
 	host       string
 	credential sps.Credential
 	options    []sps.Option
 }
 
-// answer is what one appliance said.
+// answer is the result for one appliance: its firmware version, or an error.
 type answer struct {
 	host, version string
 	err           error
@@ -51,7 +52,7 @@ func main() {
 	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	for _, a := range ask(ctx, targets, 2) {
 		if a.err != nil {
-			fmt.Fprintf(table, "%s\tcould not be asked: %v\n", a.host, a.err)
+			fmt.Fprintf(table, "%s\tfailed: %v\n", a.host, a.err)
 		} else {
 			fmt.Fprintf(table, "%s\t%s\n", a.host, a.version)
 		}
@@ -61,7 +62,7 @@ func main() {
 	}
 }
 
-// ask asks so many appliances at a time.
+// ask reads the versions of the appliances, at most parallel of them at the same time.
 func ask(ctx context.Context, targets []target, parallel int) []answer {
 	answers := make([]answer, len(targets))
 	places := make(chan struct{}, parallel)
@@ -78,7 +79,7 @@ func ask(ctx context.Context, targets []target, parallel int) []answer {
 	return answers
 }
 
-// version asks one appliance, for at most twenty seconds. A client is for one appliance.
+// version reads the firmware version of one appliance. It takes at most twenty seconds.
 func version(ctx context.Context, t target) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()

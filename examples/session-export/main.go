@@ -1,10 +1,11 @@
-// Command session-export prints each recorded session of an SPS appliance once, as a line
-// of JSON, when it has ended. What is printed is at least once over crashes: a receiver
-// drops a line whose "key" it has. "sps sessions search --checkpoint" writes each session
-// exactly once into a file. How far it came is in sessions.checkpoint, in the working folder.
+// Command session-export prints the recorded sessions of an SPS appliance that have ended, as
+// one line of JSON each. It saves its position in the file sessions.checkpoint in the working
+// directory, and the next run continues there. After a crash, it may print some sessions
+// again: the receiver should drop a line whose "key" it already has. To write each session
+// exactly once into a file, use "sps sessions search --checkpoint".
 //
-// It asks the appliance that the environment names, as package sps's ConnectFromEnv reads
-// it, or else a simulated one in its own process, and ends when it has all sessions.
+// If the environment variable SPS_HOST is set, the command connects to that appliance with
+// sps.ConnectFromEnv. Otherwise it uses a simulated appliance in its own process.
 package main
 
 import (
@@ -55,11 +56,11 @@ func export(ctx context.Context, client *sps.Client, file string) (count int, er
 			return count, err
 		}
 		count++
-		fmt.Fprintf(out, "%s\n", session.Raw) // as the appliance sent it, in one line
+		fmt.Fprintf(out, "%s\n", session.Raw) // the JSON of the appliance, in one line
 		if !follow.EndOfPage() {
 			continue
 		}
-		// First what was done is safe, then the checkpoint says so.
+		// Write the sessions first, and then the checkpoint that counts them as written.
 		if err := out.Flush(); err != nil {
 			return count, err
 		}
@@ -70,7 +71,7 @@ func export(ctx context.Context, client *sps.Client, file string) (count int, er
 	return count, out.Flush()
 }
 
-// save replaces the file at once: a crash leaves the old checkpoint or the new one.
+// save replaces the file by a rename, so that a crash leaves the old or the new checkpoint.
 func save(file string, checkpoint func() ([]byte, error)) error {
 	data, err := checkpoint()
 	if err != nil {
@@ -82,7 +83,7 @@ func save(file string, checkpoint func() ([]byte, error)) error {
 	return os.Rename(file+".new", file)
 }
 
-// connect reaches the appliance of the environment, or a simulated one with 20 sessions.
+// connect connects to the appliance of SPS_HOST, or to a simulated one with 20 sessions.
 func connect(ctx context.Context) (client *sps.Client, folder string, end func(), err error) {
 	if os.Getenv("SPS_HOST") != "" {
 		client, err = sps.ConnectFromEnv(ctx)

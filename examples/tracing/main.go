@@ -1,6 +1,6 @@
-// Command tracing shows the calls to an SPS appliance as OpenTelemetry spans and as
-// log/slog records, joined by the id of their trace. It is a module of its own, so that
-// users of the SDK do not inherit OpenTelemetry.
+// Command tracing records the requests to an SPS appliance as OpenTelemetry spans and as
+// log/slog records. Both contain the trace id, so that you can match them. The command is a
+// separate module, so that the SDK does not depend on OpenTelemetry. Run it with:
 //
 //	go run .
 package main
@@ -32,13 +32,13 @@ func main() {
 }
 
 func run(ctx context.Context, stdout io.Writer) error {
-	spans := tracetest.NewInMemoryExporter() // yours sends them somewhere
+	spans := tracetest.NewInMemoryExporter() // use the exporter of your tracing backend instead
 	provider := sdk.NewTracerProvider(sdk.WithSyncer(spans))
 	defer provider.Shutdown(ctx)
 	logger := slog.New(withTraceID{slog.NewTextHandler(stdout, &slog.HandlerOptions{Level: slog.LevelDebug})})
 	appliance := spstest.NewServer(nil)
 	defer appliance.Close()
-	appliance.Inject(spstest.Fault{Path: "firmware/slots", Status: 503}) // so that a second attempt shows
+	appliance.Inject(spstest.Fault{Path: "firmware/slots", Status: 503}) // makes the client send a second attempt
 
 	ctx, span := provider.Tracer("example").Start(ctx, "list slots")
 	client, err := sps.Connect(ctx, appliance.Addr(),
@@ -56,9 +56,9 @@ func run(ctx context.Context, stdout io.Writer) error {
 	return err
 }
 
-// traced makes a span of each attempt of each request, below the span of the context that
-// the call was given. A span is named by the method and the first two parts of the path, in
-// which there is never a key: names are for grouping.
+// traced returns an option that records a span for each attempt of a request, as a child of
+// the span in the context of the call. A span is named after the method and the first two
+// segments of the path, which contain no keys, so that backends can group spans by name.
 func traced(provider trace.TracerProvider) sps.Option {
 	return sps.WithTransport(func(base http.RoundTripper) http.RoundTripper {
 		return otelhttp.NewTransport(withoutQuery{base}, otelhttp.WithTracerProvider(provider),
@@ -69,8 +69,8 @@ func traced(provider trace.TracerProvider) sps.Option {
 	})
 }
 
-// withoutQuery takes the query out of the URL that otelhttp has put into the span: it may
-// have what somebody searched for, or a license number.
+// withoutQuery removes the query from the URL in the span. The query may contain search
+// terms or a license number.
 type withoutQuery struct{ base http.RoundTripper }
 
 func (t withoutQuery) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -82,7 +82,7 @@ func (t withoutQuery) RoundTrip(r *http.Request) (*http.Response, error) {
 	return t.base.RoundTrip(r)
 }
 
-// withTraceID adds the id of the trace to each record that has one in its context.
+// withTraceID adds the trace id to each log record whose context contains a span.
 type withTraceID struct{ slog.Handler }
 
 func (h withTraceID) Handle(ctx context.Context, record slog.Record) error {

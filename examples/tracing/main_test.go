@@ -22,6 +22,7 @@ import (
 	"github.com/go-sps/sps/spstest"
 )
 
+// TestRun checks the spans of the command, and that each log record has their trace id.
 func TestRun(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
@@ -41,18 +42,19 @@ span trace_id=ID list slots Unset
 		t.Errorf("spans (-want +got):\n%s", d)
 	}
 	if n := strings.Count(records, " trace_id="+id+"\n"); n != 4 {
-		t.Errorf("%d records with the trace's id, want 4:\n%s", n, records)
+		t.Errorf("%d records have the trace id, want 4:\n%s", n, records)
 	}
 }
 
-// A secret of each kind, and the value of a query.
+// The secrets that must not be recorded: the password, and a value in a query.
 const (
 	password = "correct-horse-battery"
 	license  = "222-333-444"
 )
 
-// observed runs a function below a span, with a client that is traced and logged, and
-// returns the spans of its requests, the records of its log, and what arrived.
+// observed runs a function inside a span, with a client that records spans and log records.
+// It returns the spans of the requests, the log records, and the requests that the appliance
+// received. It fails the test if a span or a log record contains a secret.
 func observed(t *testing.T, do func(context.Context, *spstest.Appliance, *sps.Client)) (tracetest.SpanStubs, []map[string]any, []spstest.Request) {
 	t.Helper()
 	appliance := spstest.NewServer(t, spstest.WithoutListener(), spstest.WithCredentials("operator", password))
@@ -86,7 +88,7 @@ func observed(t *testing.T, do func(context.Context, *spstest.Appliance, *sps.Cl
 	slices.SortStableFunc(requests, func(a, b tracetest.SpanStub) int { return a.StartTime.Compare(b.StartTime) })
 	for _, s := range requests {
 		if s.Parent.SpanID() != span.SpanContext().SpanID() {
-			t.Errorf("%s is not below the caller's span", s.Name)
+			t.Errorf("%s is not a child of the caller's span", s.Name)
 		}
 	}
 	var records []map[string]any
@@ -96,12 +98,12 @@ func observed(t *testing.T, do func(context.Context, *spstest.Appliance, *sps.Cl
 			t.Fatal(err)
 		}
 		if record["trace_id"] != span.SpanContext().TraceID().String() {
-			t.Errorf("a record of another trace, or of none: %s", line)
+			t.Errorf("a record has another trace id, or none: %s", line)
 		}
 		records = append(records, record)
 	}
 
-	// Nothing that is recorded may hold a secret.
+	// No span and no log record may contain a secret.
 	secrets := []string{password, license}
 	for _, r := range appliance.Journal() {
 		if _, id, ok := strings.Cut(r.Header.Get("Cookie"), "session_id="); ok {
@@ -123,8 +125,8 @@ func observed(t *testing.T, do func(context.Context, *spstest.Appliance, *sps.Cl
 	return requests, records, appliance.Journal()
 }
 
-// outcome is a span in one line: its name, the status of the answer, and whether it
-// is one of failure.
+// outcome describes a span in one line: its name, the status code of the response, and "error"
+// if the span has failed.
 func outcome(s tracetest.SpanStub) string {
 	text := s.Name
 	for _, a := range s.Attributes {
@@ -138,6 +140,8 @@ func outcome(s tracetest.SpanStub) string {
 	return text
 }
 
+// TestOneSpanPerAttempt checks that each attempt of a request has one span and one log record,
+// also when the client retries, logs in again or runs a transaction.
 func TestOneSpanPerAttempt(t *testing.T) {
 	t.Parallel()
 	spans, records, journal := observed(t, func(ctx context.Context, a *spstest.Appliance, c *sps.Client) {
@@ -146,7 +150,7 @@ func TestOneSpanPerAttempt(t *testing.T) {
 		if _, err := c.Firmware.Slots.Get(ctx, "2"); err != nil {
 			t.Error(err)
 		}
-		a.ExpireSessions() // the call logs in again
+		a.ExpireSessions() // so that the next call logs in again
 		if _, err := c.Starling.JoinStatus(ctx, sps.WithProductTIMS(license)); err != nil {
 			t.Error(err)
 		}
@@ -160,13 +164,13 @@ func TestOneSpanPerAttempt(t *testing.T) {
 	want := []string{
 		"GET authentication 200",
 		"GET firmware/slots 503 error",
-		"GET firmware/slots error", // no answer, no status
+		"GET firmware/slots error", // there was no response, so there is no status
 		"GET firmware/slots 200",
 		"GET starling/join 401 error",
 		"GET authentication 200",
 		"GET starling/join 200",
 	}
-	for _, r := range journal[len(want):] { // the transaction and the log-outs, as they arrived
+	for _, r := range journal[len(want):] { // the transaction and the log-outs, as the appliance received them
 		path := strings.Split(strings.TrimPrefix(r.Path, "/api/"), "/")
 		want = append(want, fmt.Sprintf("%s %s %d", r.Method, strings.Join(path[:min(2, len(path))], "/"), r.Status))
 	}
@@ -185,11 +189,13 @@ func TestOneSpanPerAttempt(t *testing.T) {
 	}
 	for _, r := range journal {
 		if r.Header.Get("Traceparent") != "" {
-			t.Errorf("%s %s: the trace was told to the appliance", r.Method, r.Path)
+			t.Errorf("%s %s: the trace id was sent to the appliance", r.Method, r.Path)
 		}
 	}
 }
 
+// TestURLWithoutQuery checks that a span has the URL without the query, and that the appliance
+// still receives the query.
 func TestURLWithoutQuery(t *testing.T) {
 	t.Parallel()
 	spans, _, journal := observed(t, func(ctx context.Context, _ *spstest.Appliance, c *sps.Client) {
@@ -198,7 +204,7 @@ func TestURLWithoutQuery(t *testing.T) {
 		}
 	})
 	if query := journal[1].RawQuery; !strings.Contains(query, license) {
-		t.Errorf("the query did not arrive: %q", query)
+		t.Errorf("the appliance received the query %q", query)
 	}
 	for _, a := range spans[1].Attributes {
 		if a.Key == "url.full" && a.Value.AsString() != "https://appliance.test/api/starling/join" {

@@ -1,8 +1,8 @@
-// Command transaction changes which alerts an SPS appliance sends by e-mail: it shows what
-// would change, changes it in one transaction, and finds the second time nothing to do.
+// Command transaction changes which alerts an SPS appliance sends by e-mail. It previews the
+// change, commits it in a transaction, and runs it again, which changes nothing. At the end
+// it shows a rollback.
 //
-// It changes a simulated appliance in its own process, and no other one. "sps alerts" does
-// the same for yours.
+// It uses a simulated appliance in its own process. For a real appliance, see "sps alerts".
 package main
 
 import (
@@ -32,14 +32,14 @@ func run(ctx context.Context) error {
 	}
 	defer client.Close(ctx)
 
-	// The function reads and decides by itself each time that it is run.
+	// Update reads the current state each time the function runs.
 	change := func(ctx context.Context, tx *sps.Transaction) error {
 		return tx.Alerting.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error {
 			return a.Enable(sps.ChannelEmail, sps.AlertConnectionDenied, sps.AlertAuthFailure)
 		})
 	}
 
-	// A dry run: the appliance lists what would change, and it is rolled back.
+	// Preview is a dry run: it lists what would change, and rolls back.
 	changes, err := client.Preview(ctx, change)
 	if err != nil {
 		return err
@@ -48,26 +48,27 @@ func run(ctx context.Context) error {
 		fmt.Println("would change:", c)
 	}
 
-	// The same, committed. Some appliances demand a message.
+	// Transaction commits the same change. This appliance requires a commit message.
 	err = client.Transaction(ctx, change)
 	fmt.Println("without a message:", errors.Is(err, sps.ErrCommitMessageRequired))
 	var committed sps.CommittedChanges
 	err = client.Transaction(ctx, change, sps.WithMessage("CHG-1234"), sps.WithChanges(&committed))
 	switch {
 	case errors.Is(err, sps.ErrOutcomeUnknown):
-		return fmt.Errorf("look at the appliance before you run this again: %w", err)
-	case err != nil: // nothing was applied
+		return fmt.Errorf("check the configuration of the appliance before you run this again: %w", err)
+	case err != nil: // the appliance applied nothing
 		return err
 	}
 	fmt.Println("changed:", len(committed.Changes))
 
-	// Where there is nothing to change, nothing is written: no lock, no message, no commit.
+	// The alerts are on already, so the function writes nothing. The transaction then needs no
+	// lock, no message and no commit.
 	if err := client.Transaction(ctx, change, sps.WithChanges(&committed)); err != nil {
 		return err
 	}
 	fmt.Println("changed the second time:", len(committed.Changes))
 
-	// A function that fails is rolled back, whatever it has written.
+	// If the function returns an error, the client rolls back the changes that it has made.
 	err = client.Transaction(ctx, func(ctx context.Context, tx *sps.Transaction) error {
 		if err := tx.Alerting.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error {
 			return a.DisableAll(sps.ChannelEmail)

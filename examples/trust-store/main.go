@@ -1,8 +1,8 @@
-// Command trust-store finds the certificate authorities that expire in the trust stores of
-// an SPS appliance, and puts a new one in the place of an old one.
+// Command trust-store finds certificate authorities that expire soon in the trust stores of
+// an SPS appliance, and replaces an old authority by a new one.
 //
-// It works on a simulated appliance in its own process, with certificates that are made up.
-// "sps trust-stores" does the same for yours.
+// It uses a simulated appliance in its own process and certificates that it creates. For a
+// real appliance, see "sps trust-stores".
 package main
 
 import (
@@ -37,7 +37,7 @@ func run(ctx context.Context) error {
 	}
 	defer client.Close(ctx)
 
-	// A program of yours reads them from PEM files, with sps.ParseCertificates.
+	// Your program can read certificates from PEM files with sps.ParseCertificates.
 	old, young := makeCA("Root 1", time.Now().AddDate(0, 0, 20)), makeCA("Root 2", time.Now().AddDate(10, 0, 0))
 	err = client.Transaction(ctx, func(ctx context.Context, tx *sps.Transaction) error {
 		_, err := tx.TrustStores.Create(ctx, sps.NewTrustStore("Directory", old))
@@ -50,7 +50,8 @@ func run(ctx context.Context) error {
 		return err
 	}
 
-	// Both in one transaction: there is no moment in which neither is trusted.
+	// Remove the old authority and add the new one in one transaction, so that both changes
+	// take effect with the same commit.
 	err = client.Transaction(ctx, func(ctx context.Context, tx *sps.Transaction) error {
 		store, err := tx.TrustStores.GetByName(ctx, "Directory")
 		if err != nil {
@@ -63,7 +64,7 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	fmt.Println("Root 2 has taken the place of Root 1.")
+	fmt.Println("Root 1 was replaced by Root 2.")
 	return printExpiring(ctx, client)
 }
 
@@ -74,7 +75,7 @@ func printExpiring(ctx context.Context, client *sps.Client) error {
 			return err
 		}
 		expiring, err := store.Body.ExpiringBefore(time.Now().AddDate(0, 0, 30))
-		if err != nil { // one that cannot be read may have expired
+		if err != nil { // a certificate that cannot be parsed may have expired
 			return err
 		}
 		fmt.Printf("%s: %d of %d authorities expire soon\n", store.Body.Name, len(expiring), len(store.Body.Authorities))
@@ -82,6 +83,7 @@ func printExpiring(ctx context.Context, client *sps.Client) error {
 	return nil
 }
 
+// makeCA creates a self-signed CA certificate that expires at the given time.
 func makeCA(name string, expires time.Time) *x509.Certificate {
 	public, private, _ := ed25519.GenerateKey(rand.Reader)
 	template := &x509.Certificate{

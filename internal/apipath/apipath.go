@@ -1,5 +1,5 @@
-// Package apipath makes paths below /api/ that are checked and escaped once, so that no
-// key can lead to another endpoint. It does not know the endpoints.
+// Package apipath makes paths below /api/. It checks and escapes their segments, so that a
+// key cannot lead to another endpoint. It does not contain a list of endpoints.
 package apipath
 
 import (
@@ -14,19 +14,18 @@ import (
 
 // Path is a checked and escaped path below /api/. Its zero value is /api/ itself.
 type Path struct {
-	Text    string // for people: "configuration/trust_stores/-7001"; a slash within a key is %2F
-	Escaped string // as it is sent
+	Text    string // the form for messages, for example "configuration/trust_stores/-7001"; a slash within a key is %2F
+	Escaped string // the form for the URL of a request
 }
 
-// Error says why a text is not a valid path.
+// Error is the reason why a text is not a valid path.
 type Error string
 
 func (e Error) Error() string { return string(e) }
 
 func invalid(format string, args ...any) error { return Error(fmt.Sprintf(format, args...)) }
 
-// Plain returns the path without escapes, as net/http needs it in addition to the escaped
-// one.
+// Plain returns the path without percent escapes. net/http needs it in addition to Escaped.
 func (p Path) Plain() string {
 	if plain, err := url.PathUnescape(p.Escaped); err == nil {
 		return plain
@@ -34,18 +33,18 @@ func (p Path) Plain() string {
 	return p.Text
 }
 
-// Key returns the last segment without escapes.
+// Key returns the last segment without percent escapes.
 func (p Path) Key() string {
 	_, last, _ := CutLast(p.Escaped)
 	return Path{last, last}.Plain()
 }
 
-// maxPath limits the length of a path, because links in answers may have any length and
-// errors contain them.
+// maxPath limits the length of a path in bytes, because a link in a response may have any
+// length, and error messages contain paths.
 const maxPath = 2048
 
-// New makes a path from plain, unescaped segments separated by slashes, with or without
-// the leading /api/ of links. A slash within a segment is written %2F.
+// New returns the path for a text of unescaped segments, separated by slashes. The text may
+// start with /api/, as links do. A slash within a segment must be written as %2F.
 func New(text string) (Path, error) {
 	p := Path{}
 	relative := Relative(text)
@@ -63,7 +62,7 @@ func New(text string) (Path, error) {
 
 var escapedSlash = regexp.MustCompile("(?i)%2f")
 
-// Relative removes the leading /api/ of links and a slash at the end.
+// Relative returns a path without a leading /api/ and without a slash at the end.
 func Relative(text string) string {
 	return strings.TrimSuffix(strings.TrimPrefix(strings.TrimPrefix(text, "/"), "api/"), "/")
 }
@@ -71,15 +70,15 @@ func Relative(text string) string {
 func checkRelative(text string) error {
 	switch {
 	case text == "" || text == "api":
-		return invalid("give one below /api/, such as configuration/management/email")
+		return invalid("use a path below /api/, for example configuration/management/email")
 	case strings.Contains(text, "://"):
-		return invalid("give one below /api/, not a URL")
+		return invalid("use a path below /api/, not a URL")
 	}
 	return nil
 }
 
-// Parse makes a path and a query from a link of an answer or from a user's text:
-// "/api/firmware/slots/1", "firmware/slots", "audit/sessions?limit=5".
+// Parse returns the path and the query of a link in a response or of a user's text, for
+// example "/api/firmware/slots/1", "firmware/slots" or "audit/sessions?limit=5".
 func Parse(link string) (Path, url.Values, error) {
 	escaped, rawQuery, _ := strings.Cut(link, "?")
 	escaped = Relative(escaped)
@@ -87,7 +86,7 @@ func Parse(link string) (Path, url.Values, error) {
 		return Path{}, nil, err
 	}
 	if strings.Contains(link, "#") {
-		return Path{}, nil, invalid("a fragment names a part of an answer: ask for the whole")
+		return Path{}, nil, invalid("a fragment is not possible: remove the # and the text after it")
 	}
 	query, err := url.ParseQuery(rawQuery)
 	if err != nil {
@@ -97,7 +96,7 @@ func Parse(link string) (Path, url.Values, error) {
 	for segment := range strings.SplitSeq(escaped, "/") {
 		plain, err := url.PathUnescape(segment)
 		if err != nil {
-			return Path{}, nil, invalid("malformed escape")
+			return Path{}, nil, invalid("it has a malformed percent escape")
 		}
 		if p, err = p.Within(plain); err != nil {
 			return Path{}, nil, err
@@ -106,8 +105,8 @@ func Parse(link string) (Path, url.Values, error) {
 	return p, query, nil
 }
 
-// Join appends one plain segment, such as a user's key. It refuses a slash, which might
-// be meant to separate two segments.
+// Join returns the path with one more unescaped segment, such as a user's key. It returns an
+// error if the segment contains a slash, because the user may mean two segments.
 func (p Path) Join(segment string) (Path, error) {
 	if err := CheckSegment(segment); err != nil {
 		return Path{}, err
@@ -115,7 +114,8 @@ func (p Path) Join(segment string) (Path, error) {
 	return p.Within(segment)
 }
 
-// Within appends one plain segment. A slash in it is part of the segment.
+// Within returns the path with one more unescaped segment. It treats a slash as a part of
+// the segment.
 func (p Path) Within(segment string) (Path, error) {
 	if err := checkWithin(segment); err != nil {
 		return Path{}, err
@@ -130,20 +130,20 @@ func (p Path) Within(segment string) (Path, error) {
 	return Path{p.Text + "/" + text, p.Escaped + "/" + escaped}, nil
 }
 
-// CheckSegment refuses a segment that cannot be a key of the API, and one that a server
-// on the way might read as another path.
+// CheckSegment returns an error if a segment cannot be a key of the API, or if a proxy or
+// server might read it as another path.
 func CheckSegment(segment string) error {
 	if err := checkWithin(segment); err != nil {
 		return err
 	}
 	if strings.Contains(segment, "/") {
-		return invalid("a key or path segment contains a slash: if it is right, write it as %%2F in the path of NewSingleton or Client.Invoke")
+		return invalid("a key or path segment contains a slash: if the slash is a part of the key, write it as %%2F in the path of NewSingleton or Client.Invoke")
 	}
 	return nil
 }
 
-// checkWithin is CheckSegment but permits a slash, which is sent as %2F. If a server
-// unescapes it, the path must not lead elsewhere.
+// checkWithin is like CheckSegment, but accepts a slash, which is sent as %2F. It refuses a
+// segment with which the path would lead to another place if a server unescaped the slash.
 func checkWithin(segment string) error {
 	switch {
 	case segment == "":
@@ -151,23 +151,24 @@ func checkWithin(segment string) error {
 	case segment == "." || segment == "..":
 		return invalid("a key or path segment is %q", segment)
 	case len(segment) > 1024:
-		return invalid("a key or path segment has %d bytes", len(segment))
+		return invalid("a key or path segment has %d bytes, and the maximum is 1024", len(segment))
 	case strings.Contains(segment, `\`):
 		return invalid("a key or path segment contains a backslash")
 	case strings.Contains(segment, "/") && (path.Clean("/"+segment) != "/"+segment || strings.ContainsAny(segment, "%;?#")):
-		return invalid("a key with slashes has an empty part, a dot for one, or one of %%;?#")
+		return invalid("a key with slashes has an empty part, a part that is . or .., or one of the characters %%;?#")
 	case strings.ContainsFunc(segment, func(r rune) bool { return !unicode.IsPrint(r) || r == unicode.ReplacementChar }):
-		return invalid("a key or path segment contains what cannot be printed, or invalid UTF-8")
+		return invalid("a key or path segment contains an unprintable character or invalid UTF-8")
 	}
 	return nil
 }
 
-// Below reports whether the path is one of the roots or below one.
+// Below reports whether the path is one of the roots, or is below one of them.
 func (p Path) Below(roots ...string) bool {
 	return slices.ContainsFunc(roots, func(root string) bool { return p.Text == root || strings.HasPrefix(p.Text, root+"/") })
 }
 
-// CutLast splits a path before its last segment.
+// CutLast returns the part of a path before its last slash, and the last segment. found is
+// false if the path has no slash.
 func CutLast(path string) (before, last string, found bool) {
 	i := strings.LastIndexByte(path, '/')
 	if i < 0 {

@@ -1,4 +1,5 @@
-// Package areas tests the areas of the API, one file each, against simulated appliances.
+// Package areas tests the areas of the API against simulated appliances. Each area has its own
+// file.
 package areas
 
 import (
@@ -90,7 +91,8 @@ func TestAlerts(t *testing.T) {
 	})
 }
 
-// TestAlertsKeepTheUnknown has members that the SDK does not know, at each depth.
+// TestAlertsKeepTheUnknown checks that an update of the alerts keeps members that the SDK does
+// not know, at each level of the object, and that a malformed object results in ErrBadAnswer.
 func TestAlertsKeepTheUnknown(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
@@ -164,7 +166,7 @@ func TestUnknownAlert(t *testing.T) {
 		}
 		testkit.Settled(t, a, testkit.AdminBefore)
 	}
-	// A replacement is held against what is there, too.
+	// Replace rejects alerts that the appliance does not have, as Update does.
 	err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
 		return tx.Alerting.TrafficAlerts.Replace(ctx, sps.TrafficAlerts{"scbTypo": {}})
 	})
@@ -230,7 +232,8 @@ func TestWhereAlertsGo(t *testing.T) {
 	})
 }
 
-// TestSelectionsOfOtherKinds has tagged values whose form is not known.
+// TestSelectionsOfOtherKinds checks that tagged values (selection and value) of an unknown form
+// can be read, and that an update leaves them unchanged.
 func TestSelectionsOfOtherKinds(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)

@@ -75,7 +75,7 @@ func TestHealth(t *testing.T) {
 		Sessions:      map[string]int{"http": 1, "ica": 2, "mssql": 3, "rdp": 4, "ssh": 5, "telnet": 6, "vnc": 7},
 		SessionsTotal: new(28), PipelineQueues: map[string]float64{"session_events": 64.3, "indexer_events": 40},
 	}, got, cmpopts.IgnoreFields(sps.HealthStatus{}, "Raw"))
-	// One member of another kind hides no other.
+	// A member with an unexpected type does not prevent the other members from being read.
 	a.Inject(spstest.Fault{Method: "GET", Path: "health_status", Status: 200,
 		Body: `{"health_status":{"cpu":"high","disk":2.5,"raid":[],"firmware":{"tainted_files":7,"integrity":null},"sessions_total":1}}`})
 	if got, err = c.HealthStatus(t.Context()); err != nil {
@@ -90,7 +90,8 @@ func TestHealth(t *testing.T) {
 	}
 }
 
-// TestHealthIssues has healths that must not pass for a good one, and those that are.
+// TestHealthIssues checks which issues are reported for a health status. A status that is bad,
+// that is incomplete or that cannot be read must not pass as good.
 func TestHealthIssues(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
@@ -117,7 +118,7 @@ func TestHealthIssues(t *testing.T) {
 		}
 		testkit.Diff(t, body, want, got.Issues())
 	}
-	// The two totals are two members, whichever comes first.
+	// total_sessions and sessions_total are separate members, in either order.
 	for range 20 {
 		a.Inject(spstest.Fault{Method: "GET", Path: "health_status", Status: 200, Body: `{"health_status":{"total_sessions":"9","sessions_total":4}}`})
 		got, err := c.HealthStatus(t.Context())
@@ -191,7 +192,7 @@ func TestSupportBundle(t *testing.T) {
 			t.Fatal(err)
 		}
 		if bundle.Key != key || bundle.Status != sps.JobFinished || bundle.Progress != -1 || states < 2 {
-			t.Errorf("bundle %+v after %d looks", bundle, states)
+			t.Errorf("bundle %+v after %d polls", bundle, states)
 		}
 		list, err := c.Troubleshooting.SupportBundle.List(t.Context())
 		if err != nil {
@@ -251,7 +252,7 @@ func TestSupportBundleTrouble(t *testing.T) {
 		if bundle, err := c.Troubleshooting.SupportBundle.Get(t.Context(), key); !errors.Is(err, sps.ErrBadAnswer) {
 			t.Errorf("without a status: %+v, %v", bundle, err)
 		}
-		// Lists may be thin, and what they list may be gone.
+		// A list may contain keys without bodies, and a listed object may no longer exist.
 		a.Inject(spstest.Fault{Method: "GET", Path: "troubleshooting/support-bundle", Status: 200, Body: `{"items":[{"key":"` + key + `"},{"key":"gone"}]}`})
 		list, err := c.Troubleshooting.SupportBundle.List(t.Context())
 		if err != nil || len(list) != 1 || list[0].Key != key {
@@ -279,7 +280,8 @@ func TestSupportBundleTrouble(t *testing.T) {
 	})
 }
 
-// TestSessionRemaining reads how long the session lasts wherever it is said.
+// TestSessionRemaining checks that the remaining time of the session is read from the info
+// endpoint and from the metadata of an object.
 func TestSessionRemaining(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)

@@ -17,26 +17,28 @@ import (
 	"github.com/go-sps/sps/spstest"
 )
 
-// daemon is a program that is killed and started again: what it has written, and what it
-// has saved of that with its checkpoint.
+// daemon is an exporting program that is killed and started again. It holds the sessions that
+// the program has written, and the state that it saved with the last checkpoint.
 type daemon struct {
 	a          *spstest.Appliance
 	options    []sps.FollowOption
 	out        []string
 	saved      int
 	checkpoint []byte
-	largest    int // checkpoint
+	largest    int // the size of the largest checkpoint
 	starts     int
 }
 
 var errKilled = errors.New("killed")
 
-// run exports until the context ends or, after a session with that probability, it is killed.
+// run exports sessions until ctx ends. After each session it returns errKilled with the
+// probability kill. It starts from the last checkpoint, without the output that was written
+// after it.
 func (e *daemon) run(ctx context.Context, random *rand.Rand, kill float64, more ...sps.FollowOption) error {
 	e.starts++
 	e.out = e.out[:e.saved]
 	credential := sps.UsernamePassword(e.a.Username(), sps.NewSecretString(e.a.Password()))
-	if random.IntN(2) == 0 { // as from a vault
+	if random.IntN(2) == 0 { // as if it came from a vault
 		credential = sps.PasswordFunc(e.a.Username(), func(context.Context) (sps.Secret, error) { return sps.NewSecretString(e.a.Password()), nil })
 	}
 	c, err := sps.Connect(ctx, e.a.Addr(), credential, testkit.InProcess(e.a))
@@ -68,10 +70,10 @@ func (e *daemon) run(ctx context.Context, random *rand.Rand, kill float64, more 
 	return nil
 }
 
-// TestFollowExactlyOnce follows an appliance on which sessions begin and end, and arrive
-// late, which restarts, drops snapshots, and whose sessions expire. The password is rotated.
-// The program is killed and started again. Whatever happens, each session is in its output
-// once.
+// TestFollowExactlyOnce checks that a program that follows the sessions of an appliance writes
+// each session exactly once, even if the program is killed and started again. Meanwhile
+// sessions begin, end and arrive late, the appliance restarts and drops snapshots, the client's
+// logins expire, and the password changes.
 func TestFollowExactlyOnce(t *testing.T) {
 	t.Parallel()
 	for name, options := range map[string][]spstest.Option{
@@ -84,7 +86,7 @@ func TestFollowExactlyOnce(t *testing.T) {
 	} {
 		seeds := uint64(1)
 		switch {
-		case testkit.Race && name != "by end" && name != "no ranges": // the two ways to follow are enough for it
+		case testkit.Race && name != "by end" && name != "no ranges": // these two cover both ways to follow
 			continue
 		case options == nil && !testkit.Race:
 			seeds = 3
@@ -114,7 +116,7 @@ func followExactlyOnce(t *testing.T, random *rand.Rand, options []spstest.Option
 		err := e.run(ctx, random, 0.01)
 		switch {
 		case err == nil, errors.Is(err, errKilled), ctx.Err() != nil:
-		case meetsRestart(err), errors.Is(err, sps.AuthenticationFailure): // of the password before
+		case meetsRestart(err), errors.Is(err, sps.AuthenticationFailure): // the client used the old password
 			time.Sleep(10 * time.Second)
 		default:
 			t.Fatal(err)
@@ -141,14 +143,14 @@ func followExactlyOnce(t *testing.T, random *rand.Rand, options []spstest.Option
 	}
 }
 
-// meetsRestart tells an error of a login during a restart.
+// meetsRestart reports whether a login failed because the appliance was restarting.
 func meetsRestart(err error) bool {
 	var broken *sps.TransportError
 	refused, ok := errors.AsType[*sps.Error](err)
 	return errors.As(err, &broken) || ok && (refused.Status >= 500 || refused.Type == "")
 }
 
-// disturb lets things happen until the context ends.
+// disturb changes sessions and causes failures at random until ctx ends.
 func disturb(ctx context.Context, a *spstest.Appliance, random *rand.Rand) {
 	var active []string
 	for n := 0; ; n++ {
@@ -185,7 +187,7 @@ func disturb(ctx context.Context, a *spstest.Appliance, random *rand.Rand) {
 	}
 }
 
-// followed collects the keys of a loop that ends when there are no more.
+// followed returns the keys that Follow reports with WithOnce, and the checkpoint after them.
 func followed(t *testing.T, c *sps.Client, checkpoint []byte, options ...sps.FollowOption) (keys []string, next []byte, err error) {
 	t.Helper()
 	follow, err := c.Audit.Sessions.Follow(t.Context(), audit.Query{}, append(options, sps.WithCheckpoint(checkpoint), sps.WithOnce())...)
@@ -200,7 +202,8 @@ func followed(t *testing.T, c *sps.Client, checkpoint []byte, options ...sps.Fol
 	return keys, next, err
 }
 
-// TestCheckpoints goes on from checkpoints that are no good.
+// TestCheckpoints checks that Follow accepts valid and empty checkpoints, and that it rejects
+// damaged and foreign checkpoints, and invalid options, before it sends a request.
 func TestCheckpoints(t *testing.T) {
 	t.Parallel()
 	testkit.BubbleOf(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
@@ -278,14 +281,15 @@ func TestCheckpoints(t *testing.T) {
 	}, spstest.WithAuditSessions(30))
 }
 
-// TestFollowBursts has more sessions that end at once than a checkpoint holds.
+// TestFollowBursts checks Follow with more sessions that end at about the same time than a
+// checkpoint can hold.
 func TestFollowBursts(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		n       int
 		spacing time.Duration
-		want    error // of the checkpoint
-		failed  error // of the loop
+		want    error // the error of Checkpoint
+		failed  error // the error of the loop over the sessions
 	}{
 		"they fit":              {n: 5_000},
 		"within a minute":       {n: 20_000, spacing: 3 * time.Millisecond},
@@ -317,7 +321,7 @@ func TestFollowBursts(t *testing.T) {
 				if !errors.Is(err, test.want) || len(checkpoint) > 64<<10 {
 					t.Errorf("a checkpoint of %d bytes, %v", len(checkpoint), err)
 				}
-				time.Sleep(time.Hour) // it fits again when others end
+				time.Sleep(time.Hour) // a checkpoint is possible again after a later session
 				last := a.AddAuditSession(spstest.AuditSession{Start: time.Now(), End: time.Now()})
 				more, err := keysOf(follow.All())
 				if err != nil || !slices.Equal(more, []string{last}) {
@@ -334,8 +338,9 @@ func TestFollowBursts(t *testing.T) {
 	}
 }
 
-// TestFollowWindow has sessions that arrive late, within the window and after it, and one
-// whose end is in the future.
+// TestFollowWindow checks that Follow reports a session that arrives late if it ended within
+// the window, skips it if it ended earlier, and reports a session whose end is in the future
+// once.
 func TestFollowWindow(t *testing.T) {
 	t.Parallel()
 	for _, ranges := range []string{"accepted", "refused"} {
@@ -363,7 +368,7 @@ func TestFollowWindow(t *testing.T) {
 	}
 }
 
-// TestFollowSince leaves out what ended before.
+// TestFollowSince checks that WithSince skips the sessions that ended before the given time.
 func TestFollowSince(t *testing.T) {
 	t.Parallel()
 	for _, ranges := range []string{"accepted", "no-end-time", "refused"} {
@@ -386,13 +391,13 @@ func TestFollowSince(t *testing.T) {
 	}
 }
 
-// TestFollowSilentRanges has an appliance that finds nothing by ranges of end_time, without
-// an error.
+// TestFollowSilentRanges checks that Follow finds all sessions even if the appliance returns an
+// empty result, and no error, for a query with a range of end_time.
 func TestFollowSilentRanges(t *testing.T) {
 	t.Parallel()
 	testkit.BubbleOf(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		empty := func(body []byte) []byte { return []byte(`{"items":[],"meta":{"match_count":0,"next":null}}`) }
-		a.Inject(spstest.Fault{Path: "audit/sessions", Mutate: empty}) // by end_time
+		a.Inject(spstest.Fault{Path: "audit/sessions", Mutate: empty}) // the search by end_time
 		a.Inject(spstest.Fault{Path: "audit/sessions", Skip: 1, Mutate: empty})
 		keys, _, err := followed(t, c, nil)
 		if err != nil {
@@ -409,7 +414,8 @@ func TestFollowSilentRanges(t *testing.T) {
 	}, spstest.WithAuditSessions(30))
 }
 
-// TestFollowErrors ends with what does not go away, and goes on after the rest.
+// TestFollowErrors checks that Follow continues after temporary errors and stops at permanent
+// ones.
 func TestFollowErrors(t *testing.T) {
 	t.Parallel()
 	html := spstest.Fault{Path: "audit/sessions", Times: 7, Status: 403, Body: "<html>starting</html>", ContentType: "text/html"}
@@ -443,7 +449,7 @@ func TestFollowErrors(t *testing.T) {
 				keys, err := keysOf(follow.All())
 				if test.want == nil {
 					if !errors.Is(err, context.DeadlineExceeded) || len(keys) < 25 || told == 0 && !test.fault.ExpireSession {
-						t.Errorf("%d sessions, told of %d errors, %v", len(keys), told, err)
+						t.Errorf("%d sessions, %d errors reported, %v", len(keys), told, err)
 					}
 					return
 				}
@@ -455,7 +461,9 @@ func TestFollowErrors(t *testing.T) {
 	}
 }
 
-// TestFollowEnds leaves the loop in each way, and goes on with the same value.
+// TestFollowEnds leaves the loop by break, by a panic and by the end of the context. It checks
+// that the next loop over the same value continues without a repeated session, and that a
+// closed client returns ErrClosed.
 func TestFollowEnds(t *testing.T) {
 	t.Parallel()
 	testkit.BubbleOf(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
@@ -509,7 +517,8 @@ func TestFollowEnds(t *testing.T) {
 	}, spstest.WithAuditSessions(60))
 }
 
-// TestFollowInterval looks as often as it is asked to, each minute without an option.
+// TestFollowInterval checks that Follow polls at the interval that WithPollInterval sets, and
+// once a minute if the interval is 0.
 func TestFollowInterval(t *testing.T) {
 	t.Parallel()
 	for want, options := range map[time.Duration][]sps.FollowOption{

@@ -21,7 +21,7 @@ import (
 	"github.com/go-sps/sps/spstest"
 )
 
-// keysOf collects the keys of a search.
+// keysOf collects the keys of the sessions that an iterator returns, up to the first error.
 func keysOf(all iter.Seq2[*audit.Session, error]) (keys []string, err error) {
 	for session, err := range all {
 		if err != nil {
@@ -32,7 +32,7 @@ func keysOf(all iter.Seq2[*audit.Session, error]) (keys []string, err error) {
 	return keys, nil
 }
 
-// storedKeys are the keys of all sessions of an appliance, sorted.
+// storedKeys returns the sorted keys of all sessions of an appliance.
 func storedKeys(a *spstest.Appliance) (keys []string) {
 	for session := range a.AuditSessions() {
 		keys = append(keys, session.Key)
@@ -41,7 +41,8 @@ func storedKeys(a *spstest.Appliance) (keys []string) {
 	return keys
 }
 
-// once fails the test unless keys are the wanted ones, each once; want is sorted.
+// once fails the test unless got contains each key of want exactly once and no other. want must
+// be sorted.
 func once(t *testing.T, want, got []string) {
 	t.Helper()
 	got = slices.Sorted(slices.Values(got))
@@ -64,13 +65,14 @@ func firstDifference(want, got []string) string {
 	return "none"
 }
 
-// TestSearch reads all sessions whatever the documentation leaves open.
+// TestSearch checks that a search returns each session once, with each variant of the
+// appliance.
 func TestSearch(t *testing.T) {
 	t.Parallel()
 	testkit.UnderVariants(t, func(t *testing.T, options ...spstest.Option) {
 		a := spstest.NewServer(t, append(options, spstest.WithAuditSessions(603))...)
 		c := testkit.Connect(t, a)
-		for range 2 { // the second one may have to do without a snapshot
+		for range 2 { // the second search may not get a snapshot
 			keys, err := keysOf(c.Audit.Sessions.Search(t.Context(), audit.Query{PageSize: 200, KeysOnly: true}).All())
 			if err != nil {
 				t.Fatal(err)
@@ -80,7 +82,9 @@ func TestSearch(t *testing.T) {
 	}, "rights")
 }
 
-// TestSearchBeyondTheCeiling finds more sessions than the basic search shows.
+// TestSearchBeyondTheCeiling checks that the basic search, which shows at most 10,000 sessions
+// of a result, returns all of 23,456 sessions by ranges of time, or ErrSearchCeiling if these
+// do not work.
 func TestSearchBeyondTheCeiling(t *testing.T) {
 	t.Parallel()
 	const n = 23_456
@@ -88,7 +92,7 @@ func TestSearchBeyondTheCeiling(t *testing.T) {
 		options []spstest.Option
 		query   audit.Query
 		want    error
-		got     int // sessions before the error
+		got     int // the number of sessions before the error
 	}{
 		"ascending":     {query: audit.Query{}},
 		"descending":    {query: audit.Query{Sort: audit.Sort{Field: audit.FieldStartTime, Descending: true}, KeysOnly: true}},
@@ -108,7 +112,7 @@ func TestSearchBeyondTheCeiling(t *testing.T) {
 				t.Fatalf("%d sessions, %v", len(keys), err)
 			}
 			if search.Snapshot() {
-				t.Error("it says that it read a snapshot")
+				t.Error("Snapshot returns true without a snapshot")
 			}
 			if test.want == nil {
 				once(t, storedKeys(a), keys)
@@ -117,7 +121,9 @@ func TestSearchBeyondTheCeiling(t *testing.T) {
 	}
 }
 
-// TestSearchSnapshot reads in one snapshot what was there when the loop began.
+// TestSearchSnapshot checks that a search returns the sessions that existed when its loop
+// began, with one snapshot for all pages, even if sessions are added and the client must log in
+// again.
 func TestSearchSnapshot(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t, spstest.WithAuditSessions(1_700))
@@ -136,11 +142,11 @@ func TestSearchSnapshot(t *testing.T) {
 		keys = append(keys, session.Key)
 		if len(keys)%600 == 1 {
 			a.AddAuditSession(spstest.AuditSession{})
-			a.ExpireSessions() // a new login keeps the snapshot
+			a.ExpireSessions() // the client logs in again and keeps its snapshot
 		}
 	}
 	if !search.Snapshot() {
-		t.Error("it does not say that it read a snapshot")
+		t.Error("Snapshot returns false after a read of a snapshot")
 	}
 	once(t, want, keys)
 	agents, snapshots := map[string]bool{}, 0
@@ -161,8 +167,10 @@ func TestSearchSnapshot(t *testing.T) {
 	}
 }
 
-// TestSnapshotVanishes drops the snapshot while it is read. A session is given once, also
-// where several begin at the same time and come in another order in each snapshot.
+// TestSnapshotVanishes drops the snapshot repeatedly while it is read. It checks that the
+// search still returns each session once, even if sessions that started at the same time have
+// another order in each snapshot, or that it returns ErrSnapshotLost if the sort order makes
+// that impossible.
 func TestSnapshotVanishes(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -206,15 +214,15 @@ func TestSnapshotVanishes(t *testing.T) {
 				case failed == nil:
 					once(t, want, keys)
 				case !strings.Contains(failed.Error(), "sort by start_time"):
-					t.Errorf("%v does not say what helps", failed)
+					t.Errorf("%v does not name the remedy", failed)
 				}
 			}, append([]spstest.Option{spstest.WithAuditSessions(600), spstest.WithVariant("snapshot-limit", "honoured")}, test.options...)...)
 		})
 	}
 }
 
-// TestSnapshotTies drops the snapshot within sessions that begin at the same time, and
-// among sessions that have no start.
+// TestSnapshotTies drops the snapshot while the search reads sessions that started at the same
+// time or have no start time. It checks that each session is returned once.
 func TestSnapshotTies(t *testing.T) {
 	t.Parallel()
 	for _, descending := range []bool{false, true} {
@@ -239,8 +247,9 @@ func TestSnapshotTies(t *testing.T) {
 	}
 }
 
-// TestSnapshotTaken ends where the snapshot vanishes on each page, and where two programs
-// take it from each other.
+// TestSnapshotTaken checks that a search ends with ErrSnapshotTaken if its snapshot vanishes
+// after each page, and that no other error occurs if two programs replace each other's
+// snapshot.
 func TestSnapshotTaken(t *testing.T) {
 	t.Parallel()
 	testkit.BubbleOf(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
@@ -271,7 +280,7 @@ func TestSnapshotTaken(t *testing.T) {
 			}()
 		}
 		for range 2 {
-			// The first one that gives up leaves the snapshot to the other.
+			// When one program gives up, the other may finish with the snapshot.
 			if err := <-results; err != nil && !errors.Is(err, sps.ErrSnapshotTaken) {
 				t.Error(err)
 			}
@@ -279,7 +288,8 @@ func TestSnapshotTaken(t *testing.T) {
 	})
 }
 
-// TestSnapshotExpires has a loop that takes longer for each page than a snapshot lives.
+// TestSnapshotExpires checks that a search returns each session once even if the loop takes
+// longer for a page than the appliance keeps a snapshot.
 func TestSnapshotExpires(t *testing.T) {
 	t.Parallel()
 	testkit.BubbleOf(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
@@ -296,7 +306,9 @@ func TestSnapshotExpires(t *testing.T) {
 	}, spstest.WithAuditSessions(300), spstest.WithVariant("snapshot-limit", "honoured"))
 }
 
-// TestSnapshotQuota has another user who has the snapshot.
+// TestSnapshotQuota checks a search while another user holds the snapshot. It returns
+// ErrSnapshotQuota at once, waits if WithSnapshotWait permits it, and stops when its context
+// ends.
 func TestSnapshotQuota(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []string{"429:TooManyRequests", "429:QuotaExceeded", "429:SnapshotQuotaExceeded"} {
@@ -337,7 +349,8 @@ func TestSnapshotQuota(t *testing.T) {
 	}
 }
 
-// TestTooManyRequests has a 429 on a page, which is no quota of snapshots.
+// TestTooManyRequests checks that a status code 429 on a page is retried, and that it is not
+// reported as ErrSnapshotQuota.
 func TestTooManyRequests(t *testing.T) {
 	t.Parallel()
 	testkit.BubbleOf(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
@@ -355,7 +368,8 @@ func TestTooManyRequests(t *testing.T) {
 	}, spstest.WithAuditSessions(1_100))
 }
 
-// TestSnapshotIsNotRepeated loses the answer to the request that makes a snapshot.
+// TestSnapshotIsNotRepeated checks that the client does not repeat the request that creates a
+// snapshot if the response is lost.
 func TestSnapshotIsNotRepeated(t *testing.T) {
 	t.Parallel()
 	for name, fault := range map[string]spstest.Fault{
@@ -394,8 +408,9 @@ func TestSnapshotIsNotRepeated(t *testing.T) {
 	}
 }
 
-// TestSearchInUse begins a search while another one of the client is read, and leaves
-// loops in each way.
+// TestSearchInUse checks that a client refuses a second search with a snapshot while the loop
+// of the first one runs. It then leaves a loop in several ways and checks that the next search
+// succeeds.
 func TestSearchInUse(t *testing.T) {
 	t.Parallel()
 	testkit.BubbleOf(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
@@ -457,7 +472,8 @@ func TestSearchInUse(t *testing.T) {
 	}, spstest.WithAuditSessions(700))
 }
 
-// TestSearchAgain searches while the snapshot of the search before is there.
+// TestSearchAgain checks that a search finds all sessions while the snapshot of an earlier
+// search still exists.
 func TestSearchAgain(t *testing.T) {
 	t.Parallel()
 	for _, again := range []string{"replaced", "refused", "same"} {
@@ -475,7 +491,8 @@ func TestSearchAgain(t *testing.T) {
 	}
 }
 
-// TestSearchRights has a user who must not search.
+// TestSearchRights checks that each method returns Unauthorized for a user without the right to
+// search.
 func TestSearchRights(t *testing.T) {
 	t.Parallel()
 	for _, profile := range spstest.Profiles() {
@@ -504,7 +521,8 @@ func TestSearchRights(t *testing.T) {
 	}
 }
 
-// TestSearchOrder sorts by a field that does not exist.
+// TestSearchOrder checks that sorting by a field that does not exist returns SyntacticError
+// after at most 2 requests.
 func TestSearchOrder(t *testing.T) {
 	t.Parallel()
 	for _, profile := range []string{"6.9", "8.0"} {
@@ -518,8 +536,9 @@ func TestSearchOrder(t *testing.T) {
 	}
 }
 
-// TestSearchFilters finds users with names that mean something in the query language, and
-// nobody else.
+// TestSearchFilters checks that a filter by a user name finds that user only, even if the name
+// contains operators of the query language, and that invalid queries are rejected before they
+// are sent.
 func TestSearchFilters(t *testing.T) {
 	t.Parallel()
 	names := []string{
@@ -564,16 +583,17 @@ func TestSearchFilters(t *testing.T) {
 		}
 	}
 	if sent := testkit.Requests(a); len(sent) > 0 {
-		t.Errorf("what must not be sent was sent: %q", sent)
+		t.Errorf("requests were sent that must not be sent: %q", sent)
 	}
-	// Raw text that is not proper is the appliance's business.
+	// The client sends raw filter text unchecked, and the appliance rejects it.
 	if _, err := keysOf(c.Audit.Sessions.Search(t.Context(), audit.Query{Filter: audit.Raw("a:(")}).All()); !errors.Is(err, sps.SyntacticError) {
 		t.Errorf("an open parenthesis: %v", err)
 	}
 }
 
-// searchServer answers searches for sessions by a function of the request, and has
-// snapshots where it is asked for.
+// searchServer returns a client of a server that answers searches for sessions with the result
+// of page. The server supports snapshots if snapshots is true. sent returns the number of
+// searches.
 func searchServer(t *testing.T, snapshots bool, page func(n int, q url.Values) string) (c *sps.Client, sent func() int) {
 	t.Helper()
 	n := 0
@@ -598,7 +618,8 @@ func searchServer(t *testing.T, snapshots bool, page func(n int, q url.Values) s
 	return c, func() int { return n }
 }
 
-// TestSearchPages reads pages that no appliance should give.
+// TestSearchPages checks that malformed or endless pages end a search with ErrBadAnswer after
+// few requests, and that a session that occurs twice is returned once.
 func TestSearchPages(t *testing.T) {
 	t.Parallel()
 	session := func(key, more string) string {
@@ -612,8 +633,8 @@ func TestSearchPages(t *testing.T) {
 		basic bool
 		pages func(n int, q url.Values) string
 		want  error
-		got   string // keys
-		most  int    // requests
+		got   string // the keys of the returned sessions
+		most  int    // the maximum number of requests
 	}{
 		"next elsewhere": {pages: func(int, url.Values) string { return page(`"/api/configuration/x?a=1"`, session("a", "")) }, want: sps.ErrBadAnswer},
 		"next at another host": {pages: func(int, url.Values) string {
@@ -675,7 +696,8 @@ func TestSearchPages(t *testing.T) {
 	}
 }
 
-// TestSearchForms reads times, numbers and access requests in each form.
+// TestSearchForms checks that times, numbers and access requests are decoded from each known
+// JSON form.
 func TestSearchForms(t *testing.T) {
 	t.Parallel()
 	want := time.Date(2024, 3, 1, 11, 0, 0, 0, time.UTC)
@@ -701,7 +723,8 @@ func TestSearchForms(t *testing.T) {
 	}
 }
 
-// TestSearchDeleted deletes sessions that were read already, while the basic search goes on.
+// TestSearchDeleted deletes sessions that the basic search has already returned, while it
+// continues. It checks that no other session is missed.
 func TestSearchDeleted(t *testing.T) {
 	t.Parallel()
 	keys := make([]string, 100)
@@ -710,7 +733,7 @@ func TestSearchDeleted(t *testing.T) {
 	}
 	c, _ := searchServer(t, false, func(n int, q url.Values) string {
 		if n%3 == 2 {
-			keys = keys[3:] // they move to the front
+			keys = keys[3:] // the remaining sessions move to smaller offsets
 		}
 		var offset int
 		fmt.Sscan(q.Get("offset"), &offset)
@@ -734,9 +757,9 @@ func TestSearchDeleted(t *testing.T) {
 	}
 }
 
-// TestSearchExactlyOnce searches on an appliance that adds sessions, drops snapshots, expires
-// them and the sessions of the API, and restarts. What was there at the beginning is given
-// once, and nothing is given twice.
+// TestSearchExactlyOnce searches while the appliance adds sessions, drops or expires the
+// snapshot, ends the client's login, and restarts. It checks that each session that existed at
+// the beginning is returned, and that no session is returned twice.
 func TestSearchExactlyOnce(t *testing.T) {
 	t.Parallel()
 	for name, options := range map[string][]spstest.Option{
@@ -775,7 +798,7 @@ func searchExactlyOnce(t *testing.T, random *rand.Rand, a *spstest.Appliance, c 
 		switch random.IntN(6) {
 		case 0:
 			a.AddAuditSession(spstest.AuditSession{})
-		case 1: // which another node delivers
+		case 1: // delivered late by another node
 			a.AddAuditSession(spstest.AuditSession{Start: now.AddDate(0, 0, -random.IntN(60)), End: now})
 		case 2:
 			a.DropSnapshots()

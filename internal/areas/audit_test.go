@@ -20,7 +20,7 @@ import (
 	"github.com/go-sps/sps/spstest"
 )
 
-// countAll counts what an iterator gives, up to an error.
+// countAll returns the number of values before the first error of an iterator, and that error.
 func countAll[T any](all iter.Seq2[*T, error]) (n int, err error) {
 	for _, err := range all {
 		if err != nil {
@@ -31,8 +31,8 @@ func countAll[T any](all iter.Seq2[*T, error]) (n int, err error) {
 	return n, nil
 }
 
-// TestAuditSession reads everything that belongs to one session, whatever the
-// documentation leaves open.
+// TestAuditSession reads a session's details, events, content, alerts, channels, indexing and
+// downloads, and the statistics, with each variant of the appliance.
 func TestAuditSession(t *testing.T) {
 	t.Parallel()
 	testkit.UnderVariants(t, func(t *testing.T, options ...spstest.Option) {
@@ -111,7 +111,8 @@ func TestAuditSession(t *testing.T) {
 	}, "rights")
 }
 
-// TestAuditNoSession asks for sessions that do not exist, and by keys that cannot be.
+// TestAuditNoSession checks that a key without a session returns ResourceNotFound, and that
+// invalid keys and arguments are rejected before a request is sent.
 func TestAuditNoSession(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t, spstest.WithAuditSessions(3))
@@ -153,16 +154,16 @@ func TestAuditNoSession(t *testing.T) {
 		}
 	}
 	if sent := testkit.Requests(a); len(sent) > 0 {
-		t.Errorf("what must not be sent was sent: %q", sent)
+		t.Errorf("requests were sent that must not be sent: %q", sent)
 	}
 }
 
-// clock is some hours after a time of long ago.
+// clock returns a fixed time in the past, at the given hour of the day.
 func clock(hours int) time.Time { return time.Date(2024, 3, 1, hours, 0, 0, 0, time.UTC) }
 
 func second[T any](_ T, err error) error { return err }
 
-// TestAuditKeys has keys that must be escaped in a path.
+// TestAuditKeys checks that keys with special characters are escaped in paths.
 func TestAuditKeys(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
@@ -181,7 +182,8 @@ func TestAuditKeys(t *testing.T) {
 	testkit.Diff(t, "address", "https://"+a.Addr()+"/portal/#/audit/sessions/svc-a%20b%2Fc", address)
 }
 
-// TestCountCeiling counts more than an appliance without a count tells.
+// TestCountCeiling checks that Count returns 10,000 and ErrSearchCeiling if an appliance
+// without the count endpoint has more sessions.
 func TestCountCeiling(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t, spstest.WithProfile("6.9"), spstest.WithAuditSessions(10_001))
@@ -191,8 +193,8 @@ func TestCountCeiling(t *testing.T) {
 	}
 }
 
-// TestAuditRecordPages follows the links of lists of records: the guide has two paths for
-// one of them.
+// TestAuditRecordPages checks how the client follows the links between the pages of a list of
+// records. The guide documents two paths for the indexing results, and both are accepted.
 func TestAuditRecordPages(t *testing.T) {
 	t.Parallel()
 	page := func(href, next string, total int, items int) string {
@@ -203,7 +205,7 @@ func TestAuditRecordPages(t *testing.T) {
 		pages []string
 		want  int
 		err   error
-		path  string // of the last request
+		path  string // the path of the last request
 	}{
 		"one":                  {[]string{page(own, "null", 2, 2)}, 2, nil, own},
 		"two":                  {[]string{page(own, `"`+own+`?limit=2&offset=2"`, 3, 2), page(own, "null", 3, 1)}, 3, nil, own},
@@ -237,8 +239,9 @@ func TestAuditRecordPages(t *testing.T) {
 	}
 }
 
-// TestAuditGarbledText has odd characters in one session and one event: the others are
-// shown, and these with what can be read of them. Raw has the bytes.
+// TestAuditGarbledText checks that invalid characters in a session or an event do not prevent
+// the others from being read. The readable part of the damaged text is decoded, and Raw has its
+// bytes.
 func TestAuditGarbledText(t *testing.T) {
 	t.Parallel()
 	for name, odd := range map[string]string{"half of a pair": `\udfff`, "no UTF-8": "\xff"} {
@@ -279,8 +282,9 @@ func TestAuditGarbledText(t *testing.T) {
 	}
 }
 
-// TestAuditEndlessRecords has the same records for ever, each time under a new link, and
-// records that are equal, of which there are as many as the appliance counts.
+// TestAuditEndlessRecords checks that the client stops with ErrBadAnswer if the pages repeat
+// the same record without end, and that it accepts equal records if their number matches
+// match_count.
 func TestAuditEndlessRecords(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -314,7 +318,8 @@ func TestAuditEndlessRecords(t *testing.T) {
 	}
 }
 
-// TestDownloadTrail downloads recordings, and asks for one that there is not.
+// TestDownloadTrail checks the download of recordings in each format, of a session without a
+// recording, and of a session that is still active.
 func TestDownloadTrail(t *testing.T) {
 	t.Parallel()
 	testkit.UnderVariants(t, func(t *testing.T, options ...spstest.Option) {
@@ -347,10 +352,10 @@ func TestDownloadTrail(t *testing.T) {
 			t.Errorf("without a recording: %d bytes, %v", n, err)
 		}
 		if n, err := s.DownloadTrail(t.Context(), active, io.Discard, sps.WithTrailFormat(sps.TrailSRS)); err != nil || n != 100_000 {
-			t.Errorf("one that goes on: %d bytes, %v", n, err)
+			t.Errorf("an active session: %d bytes, %v", n, err)
 		}
 		if _, err := s.DownloadTrail(t.Context(), active, io.Discard); err != nil && (!errors.Is(err, sps.ErrNoRecording) || !strings.Contains(err.Error(), "TrailSRS")) {
-			t.Errorf("one that goes on, in the usual format: %v", err)
+			t.Errorf("an active session, in the default format: %v", err)
 		}
 		if n, err := countAll(s.Downloads(t.Context(), with)); err != nil || n < 3 {
 			t.Errorf("%d downloads, %v", n, err)
@@ -358,7 +363,8 @@ func TestDownloadTrail(t *testing.T) {
 	}, "rights")
 }
 
-// TestTrailBreaksOff has a recording that breaks off, and a disk that is full.
+// TestTrailBreaksOff checks that a download returns an error, and the number of bytes written,
+// if the response is cut off or the writer fails.
 func TestTrailBreaksOff(t *testing.T) {
 	t.Parallel()
 	for _, length := range []string{"known", "unknown"} {
@@ -377,7 +383,7 @@ func TestTrailBreaksOff(t *testing.T) {
 	}
 }
 
-// TestSearchCSV writes sessions as CSV.
+// TestSearchCSV checks the CSV text of sessions, and the errors of WriteCSV.
 func TestSearchCSV(t *testing.T) {
 	t.Parallel()
 	for _, form := range []string{"nested", "dotted"} {
@@ -413,7 +419,7 @@ func TestSearchCSV(t *testing.T) {
 	}
 }
 
-// TestSearchSpaces sends a space as the guide wants it.
+// TestSearchSpaces checks that a space in a query is sent as %20, as in the guide.
 func TestSearchSpaces(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)

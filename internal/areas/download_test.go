@@ -20,7 +20,7 @@ import (
 	"github.com/go-sps/sps/internal/testkit"
 )
 
-// fileServer answers every request with a file of zeros over TLS.
+// fileServer returns a client of a TLS server that answers every request with size zero bytes.
 func fileServer(t *testing.T, size int64) (*sps.Client, *httptest.Server) {
 	t.Helper()
 	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -44,7 +44,7 @@ func fileServer(t *testing.T, size int64) (*sps.Client, *httptest.Server) {
 	return c, server
 }
 
-// TestDownloadMemory reads a large file in constant memory.
+// TestDownloadMemory checks that the download of a large file allocates little memory.
 func TestDownloadMemory(t *testing.T) {
 	const size = 256 << 20
 	c, _ := fileServer(t, size)
@@ -59,7 +59,7 @@ func TestDownloadMemory(t *testing.T) {
 	}
 	limit := uint64(8 << 20)
 	if testkit.Race {
-		limit = 128 << 20 // sync.Pool drops buffers on purpose then
+		limit = 128 << 20 // with the race detector, sync.Pool drops buffers at random
 	}
 	if allocated := after.TotalAlloc - before.TotalAlloc; allocated > limit {
 		t.Errorf("%d MiB were allocated for a download of 256 MiB", allocated>>20)
@@ -88,7 +88,7 @@ func TestDownloadEnds(t *testing.T) {
 	}
 }
 
-// TestDownloadAnswers has answers that are a file, and others.
+// TestDownloadAnswers checks which responses Download accepts as a file, and which it retries.
 func TestDownloadAnswers(t *testing.T) {
 	t.Parallel()
 	octets := http.Header{"Content-Type": {"application/octet-stream"}}
@@ -149,7 +149,7 @@ func cutReply(header http.Header, body string) func(*http.Request) (*http.Respon
 	}
 }
 
-// TestDownloadStalls ends a download that does not move.
+// TestDownloadStalls checks that Download gives up if no byte arrives for 2 minutes.
 func TestDownloadStalls(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

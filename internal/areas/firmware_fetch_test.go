@@ -12,8 +12,8 @@ import (
 	"github.com/go-sps/sps/spstest"
 )
 
-// TestFetchFlow follows a fetch to each of its ends, whatever the answers look
-// like.
+// TestFetchFlow checks fetches that finish, are cancelled and fail, with each variant of the
+// appliance.
 func TestFetchFlow(t *testing.T) {
 	t.Parallel()
 	testkit.UnderVariants(t, func(t *testing.T, options ...spstest.Option) {
@@ -32,7 +32,7 @@ func TestFetchFlow(t *testing.T) {
 		looks := 0
 		done, err := f.Fetch.Wait(t.Context(), key, sps.WithPollInterval(time.Millisecond), sps.WithProgress(func(sps.Progress) { looks++ }))
 		if err != nil || done.Status != sps.JobFinished || looks == 0 {
-			t.Fatalf("fetch %+v after %d looks, %v", done, looks, err)
+			t.Fatalf("fetch %+v after %d polls, %v", done, looks, err)
 		}
 		slot, err := f.Slots.Get(t.Context(), "3")
 		if err != nil || slot.Body.Version != "8.1.0" || done.SlotKey != "" && done.SlotKey != "3" {
@@ -106,7 +106,7 @@ func TestFetchInput(t *testing.T) {
 	testkit.Diff(t, "requests", []string(nil), testkit.Requests(a))
 }
 
-// TestWaitForFetchEnds neither waits for ever nor beyond its context.
+// TestWaitForFetchEnds checks that Wait stops at its time limit and at the end of its context.
 func TestWaitForFetchEnds(t *testing.T) {
 	t.Parallel()
 	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
@@ -134,7 +134,8 @@ func TestWaitForFetchEnds(t *testing.T) {
 	})
 }
 
-// TestFetchesThin reads what a list shows by its keys only.
+// TestFetchesThin checks that List reads each fetch by its key if the list contains keys only,
+// and leaves out a fetch that no longer exists.
 func TestFetchesThin(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
@@ -153,7 +154,8 @@ func TestFetchesThin(t *testing.T) {
 	}
 }
 
-// TestFetchHidesCredentials keeps what stands in a URL out of errors.
+// TestFetchHidesCredentials checks that an error does not show the password of a URL, even if
+// the appliance repeats it.
 func TestFetchHidesCredentials(t *testing.T) {
 	t.Parallel()
 	const secretURL = "https://robot:hushhush@images.example/x"
@@ -165,8 +167,8 @@ func TestFetchHidesCredentials(t *testing.T) {
 	}
 }
 
-// TestJobStatus reads each known status as its constant, however it is written, and
-// leaves any other one as it is.
+// TestJobStatus checks that each spelling of a known status is decoded as its constant, and
+// that an unknown status is returned unchanged.
 func TestJobStatus(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)

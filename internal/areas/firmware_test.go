@@ -15,7 +15,8 @@ import (
 	"github.com/go-sps/sps/spstest"
 )
 
-// TestPrecheckFlow is the main job, whatever the documentation leaves open.
+// TestPrecheckFlow lists the slots, tests a good, a bad and an empty slot, and deletes one,
+// with each variant of the appliance.
 func TestPrecheckFlow(t *testing.T) {
 	t.Parallel()
 	testkit.UnderVariants(t, func(t *testing.T, options ...spstest.Option) {
@@ -64,7 +65,7 @@ func TestPrecheckFlow(t *testing.T) {
 	})
 }
 
-// TestPresets has one failing test for each problem area of the guide.
+// TestPresets checks the error of a failed test for each problem area that the guide names.
 func TestPresets(t *testing.T) {
 	t.Parallel()
 	for name, preset := range map[string]func() *spstest.TestFailure{
@@ -110,8 +111,8 @@ func TestSlots(t *testing.T) {
 	testkit.Diff(t, "slots", want, got, cmpopts.IgnoreTypes(sps.Meta{}))
 }
 
-// TestSlotKeys refuses keys that cannot be one before anything is sent, and
-// sends the others as the guide does.
+// TestSlotKeys checks that invalid slot keys are rejected before a request is sent, and that
+// the body of the test request has a number for a plain number and a string for other keys.
 func TestSlotKeys(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
@@ -155,7 +156,8 @@ func TestDeleteSlotInUse(t *testing.T) {
 	}
 }
 
-// TestNoFalsePass has answers that a careless client takes for a passed test.
+// TestNoFalsePass checks that a malformed or contradictory response is never taken for a passed
+// test.
 func TestNoFalsePass(t *testing.T) {
 	t.Parallel()
 	for name, body := range map[string]string{
@@ -201,8 +203,8 @@ func TestNoFalsePass(t *testing.T) {
 	}
 }
 
-// TestTestIsSentAgain repeats a test after a connection that broke, because it changes
-// nothing, and after no answer.
+// TestTestIsSentAgain checks that a test is repeated if the connection breaks, because a test
+// changes nothing, and that it is not repeated after a response with an error status.
 func TestTestIsSentAgain(t *testing.T) {
 	t.Parallel()
 	for name, fault := range map[string]spstest.Fault{
@@ -230,7 +232,7 @@ func TestTestIsSentAgain(t *testing.T) {
 	}
 }
 
-// TestTestTakesItsTime has a test that takes longer than a read may.
+// TestTestTakesItsTime checks that a test may take longer than the time limit of a read.
 func TestTestTakesItsTime(t *testing.T) {
 	t.Parallel()
 	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {

@@ -13,7 +13,8 @@ import (
 	"github.com/go-sps/sps/spstest"
 )
 
-// upgradeBubble runs a test against an appliance without sockets, with options.
+// upgradeBubble runs a test in a synctest bubble, with an appliance without sockets that it
+// closes before the bubble ends.
 func upgradeBubble(t *testing.T, test func(t *testing.T, a *spstest.Appliance, c *sps.Client), options ...spstest.Option) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -28,14 +29,14 @@ func upgradeBubble(t *testing.T, test func(t *testing.T, a *spstest.Appliance, c
 	})
 }
 
-// TestUpgradeFlow goes from an image to the running version, from each source,
-// whatever the documentation leaves open.
+// TestUpgradeFlow checks a complete upgrade from a slot, from an image and from a URL, with
+// each variant of the appliance.
 func TestUpgradeFlow(t *testing.T) {
 	t.Parallel()
 	testkit.BubblesUnderVariants(t, func(t *testing.T, options ...spstest.Option) {
 		for _, name := range []string{"slot", "image", "URL"} {
 			upgradeBubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
-				from, to := a.Slots()[0].Version, a.Slots()[1].Version // those of the profile
+				from, to := a.Slots()[0].Version, a.Slots()[1].Version // the versions of the profile
 				a.ServeImage(testkit.ImageURL, to, testkit.ImageSum)
 				source := map[string]sps.UpgradeSource{
 					"slot":  sps.FromSlot("2"),
@@ -73,7 +74,7 @@ func TestUpgradeFlow(t *testing.T) {
 	})
 }
 
-// TestUpgradeOverTLS has the restart on a real listener.
+// TestUpgradeOverTLS checks an upgrade whose restart closes a real listener.
 func TestUpgradeOverTLS(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
@@ -84,7 +85,8 @@ func TestUpgradeOverTLS(t *testing.T) {
 	}
 }
 
-// TestUpgradeStops at the first failure, names the step and what is left.
+// TestUpgradeStops checks that an upgrade stops at the first failure, and that its error names
+// the step and the state in which the appliance is left.
 func TestUpgradeStops(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -145,7 +147,8 @@ func TestStopAfterTest(t *testing.T) {
 	}, spstest.WithCommitMessageRequired())
 }
 
-// TestUpgradeAnswerLost finds out what became of an upgrade without an answer.
+// TestUpgradeAnswerLost checks that Upgrade finds out whether an upgrade was executed if the
+// response to its request is lost.
 func TestUpgradeAnswerLost(t *testing.T) {
 	t.Parallel()
 	upgradeBubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
@@ -168,8 +171,8 @@ func TestUpgradeAnswerLost(t *testing.T) {
 	})
 }
 
-// TestReinstall demands proof of a restart, because the version is the same before
-// and after.
+// TestReinstall upgrades to the version that already runs. It checks that the client waits
+// until it has proof of a restart, because the version does not change.
 func TestReinstall(t *testing.T) {
 	t.Parallel()
 	slots := spstest.WithSlots(
@@ -188,7 +191,7 @@ func TestReinstall(t *testing.T) {
 		}
 	}, slots, spstest.WithRestart(spstest.Restart{Up: 5, Refused: 2, Unavailable: 2, Starting: 2}))
 
-	// Without a restart there is no proof, however often the version is right.
+	// Without a restart, the right version alone does not end the wait.
 	upgradeBubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		before, err := c.Info(t.Context())
 		if err != nil {
@@ -204,8 +207,8 @@ func TestReinstall(t *testing.T) {
 	}, slots)
 }
 
-// TestRefusedWhileStarting waits out logins that are refused while services start,
-// but not for ever.
+// TestRefusedWhileStarting checks that the client waits while the starting appliance rejects
+// logins, and that it gives up after at most 6 rejected logins.
 func TestRefusedWhileStarting(t *testing.T) {
 	t.Parallel()
 	starting := spstest.WithVariant("starting-login", "401:AuthenticationFailure")
@@ -231,7 +234,8 @@ func TestRefusedWhileStarting(t *testing.T) {
 	}
 }
 
-// TestAnotherCertificate stops when the appliance comes back as somebody else.
+// TestAnotherCertificate checks that an upgrade stops if the appliance has another certificate
+// after the restart.
 func TestAnotherCertificate(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
@@ -248,7 +252,8 @@ func TestAnotherCertificate(t *testing.T) {
 	c.Close(t.Context())
 }
 
-// TestWaitCancelled ends with its context, and says what was seen last.
+// TestWaitCancelled checks that WaitForVersion stops when its context is cancelled, and that
+// its error contains the last failure.
 func TestWaitCancelled(t *testing.T) {
 	t.Parallel()
 	upgradeBubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
@@ -282,7 +287,8 @@ func TestCompareVersions(t *testing.T) {
 	}
 }
 
-// TestUpgradeVerifies does not believe in success when another slot runs.
+// TestUpgradeVerifies checks that an upgrade fails in the step verify if another slot is the
+// current one afterwards.
 func TestUpgradeVerifies(t *testing.T) {
 	t.Parallel()
 	upgradeBubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
@@ -297,15 +303,15 @@ func TestUpgradeVerifies(t *testing.T) {
 	})
 }
 
-// TestUpgradeFromURLFindsTheSlot knows where a fetch put its image, or says that it
-// does not.
+// TestUpgradeFromURLFindsTheSlot checks that Upgrade names both candidates if it cannot tell
+// which slot a fetch has filled, and that it starts no fetch if there is no empty slot.
 func TestUpgradeFromURLFindsTheSlot(t *testing.T) {
 	t.Parallel()
 	silent := spstest.WithVariant("fetch-slot", "none")
 	upgradeBubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		a.ServeImage(testkit.ImageURL, "8.1.0", testkit.ImageSum)
 		a.Inject(spstest.Fault{Method: "GET", Path: "firmware/fetch/*", Skip: 1, Mutate: func(b []byte) []byte {
-			a.SetSlot(spstest.Slot{Key: "5", Version: "8.1.0"}) // somebody else's upload
+			a.SetSlot(spstest.Slot{Key: "5", Version: "8.1.0"}) // an upload by somebody else
 			return b
 		}})
 		report, err := c.Firmware.Upgrade(t.Context(), sps.FromURL(testkit.ImageURL, testkit.ImageSum), sps.WithTestOnly())
@@ -327,8 +333,8 @@ func TestUpgradeFromURLFindsTheSlot(t *testing.T) {
 	}, spstest.WithSlots(spstest.Slot{Key: "1", Version: "7.4.0", Current: true, AfterReboot: true}))
 }
 
-// TestUpgradeAnsweredByGateway goes on when something before the API answered: the
-// upgrade may have begun.
+// TestUpgradeAnsweredByGateway checks that Upgrade waits for the new version if a gateway
+// answers the upgrade request with a 5xx status, because the upgrade may have begun.
 func TestUpgradeAnsweredByGateway(t *testing.T) {
 	t.Parallel()
 	for _, status := range []int{500, 502, 503, 504} {
@@ -342,7 +348,8 @@ func TestUpgradeAnsweredByGateway(t *testing.T) {
 	}
 }
 
-// TestExpectVersion stops before the test of an image that is another one.
+// TestExpectVersion checks that Upgrade stops before the test if the image has another version
+// than WithExpectedVersion demands.
 func TestExpectVersion(t *testing.T) {
 	t.Parallel()
 	upgradeBubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
@@ -361,7 +368,8 @@ func TestExpectVersion(t *testing.T) {
 	})
 }
 
-// TestUpgradeSurvivesHiccups of the looks before and after.
+// TestUpgradeSurvivesHiccups checks that an upgrade continues if reads before or after it fail
+// temporarily.
 func TestUpgradeSurvivesHiccups(t *testing.T) {
 	t.Parallel()
 	upgradeBubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
@@ -372,7 +380,7 @@ func TestUpgradeSurvivesHiccups(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	// What is known of the image is told, also when the look at it failed.
+	// The error and the report name the slot of the image even if reading that slot failed.
 	upgradeBubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		a.Inject(spstest.Fault{Method: "GET", Path: "firmware/slots/3", Times: -1, Status: 500})
 		report, err := c.Firmware.Upgrade(t.Context(), sps.FromImage(spstest.Image("8.1.0", imageSize), imageSize))
@@ -383,7 +391,8 @@ func TestUpgradeSurvivesHiccups(t *testing.T) {
 	})
 }
 
-// TestRestartBetweenLooks is noticed by the session that did not survive it.
+// TestRestartBetweenLooks checks that WaitForVersion detects a restart between two polls,
+// because the client's session ended.
 func TestRestartBetweenLooks(t *testing.T) {
 	t.Parallel()
 	upgradeBubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
@@ -402,7 +411,8 @@ func TestRestartBetweenLooks(t *testing.T) {
 	})
 }
 
-// TestLooksAreSpaced looks once in each interval, also where the appliance is busy.
+// TestLooksAreSpaced checks that WaitForVersion sends one request for each interval, even if
+// the appliance answers with 503.
 func TestLooksAreSpaced(t *testing.T) {
 	t.Parallel()
 	upgradeBubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
@@ -418,7 +428,8 @@ func TestLooksAreSpaced(t *testing.T) {
 	})
 }
 
-// TestRefusedLoginsAreSpaced does not lock the account by looking often.
+// TestRefusedLoginsAreSpaced checks that WaitForVersion waits longer than the poll interval
+// between rejected logins, which could otherwise lock the account.
 func TestRefusedLoginsAreSpaced(t *testing.T) {
 	t.Parallel()
 	upgradeBubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
@@ -427,12 +438,13 @@ func TestRefusedLoginsAreSpaced(t *testing.T) {
 		start := time.Now()
 		_, err := c.Firmware.WaitForVersion(t.Context(), "8.0.0", sps.WithPollInterval(time.Second))
 		if !errors.Is(err, sps.AuthenticationFailure) || time.Since(start) < time.Minute {
-			t.Errorf("error %v after %v, want a minute of patience", err, time.Since(start))
+			t.Errorf("error %v after %v, want at least a minute", err, time.Since(start))
 		}
 	})
 }
 
-// TestMessageRequired names the option that gives an upgrade its message.
+// TestMessageRequired checks that the error of an upgrade without the required message names
+// WithMessage.
 func TestMessageRequired(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t, spstest.WithCommitMessageRequired())

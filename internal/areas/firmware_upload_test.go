@@ -26,7 +26,7 @@ func TestUpload(t *testing.T) {
 	testkit.UnderVariants(t, func(t *testing.T, options ...spstest.Option) {
 		a := spstest.NewServer(t, options...)
 		c := testkit.Connect(t, a)
-		a.ExpireSessions() // noticed before the image is sent
+		a.ExpireSessions() // the client notices it before it sends the image
 		var sent, total int64
 		slot, err := c.Firmware.Upload(t.Context(), spstest.Image("8.1.0", imageSize), imageSize,
 			sps.WithProgress(func(p sps.Progress) {
@@ -54,7 +54,7 @@ func TestUpload(t *testing.T) {
 	})
 }
 
-// TestUploadMemory sends and tests a large image in constant memory.
+// TestUploadMemory checks that the upload of a large image allocates little memory.
 func TestUploadMemory(t *testing.T) {
 	const size = 256 << 20
 	a := spstest.NewServer(t)
@@ -68,7 +68,7 @@ func TestUploadMemory(t *testing.T) {
 	runtime.ReadMemStats(&after)
 	limit := uint64(8 << 20)
 	if testkit.Race {
-		limit = 128 << 20 // sync.Pool drops buffers on purpose then
+		limit = 128 << 20 // with the race detector, sync.Pool drops buffers at random
 	}
 	if allocated := after.TotalAlloc - before.TotalAlloc; allocated > limit {
 		t.Errorf("%d MiB were allocated for an upload of 256 MiB", allocated>>20)
@@ -99,7 +99,7 @@ func TestUploadFile(t *testing.T) {
 	uploads := len(a.Uploads())
 	for name, test := range map[string]struct {
 		file   func(t *testing.T) string
-		during func(name string) error // while it is sent
+		during func(name string) error // runs while the file is sent
 		want   error
 	}{
 		"no such file": {func(*testing.T) string { return "/no/such/file" }, nil, os.ErrNotExist},
@@ -136,10 +136,11 @@ func (b brokenImage) ReadAt(p []byte, off int64) (int, error) {
 	return copy(p, strings.Repeat("x", len(p))), nil
 }
 
-// TestUploadFails says clearly what went wrong, and what the appliance holds.
+// TestUploadFails checks that the error of a failed upload says what went wrong and whether the
+// appliance has stored the image.
 func TestUploadFails(t *testing.T) {
 	t.Parallel()
-	good, small := spstest.Image("8.1.0", imageSize), spstest.Image("8.1.0", 1000) // which is sent whole before a cut is noticed
+	good, small := spstest.Image("8.1.0", imageSize), spstest.Image("8.1.0", 1000) // the small image is sent completely before a cut is noticed
 	for name, test := range map[string]struct {
 		image  io.ReaderAt
 		size   int64
@@ -202,7 +203,8 @@ func TestUploadNoEmptySlot(t *testing.T) {
 	testkit.Diff(t, "requests", []string{"GET /api/firmware/slots"}, testkit.Requests(a))
 }
 
-// TestUploadCancelled stops at once, and leaves neither goroutine nor image.
+// TestUploadCancelled checks that a cancelled upload stops, and that the appliance stores no
+// image.
 func TestUploadCancelled(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
@@ -217,8 +219,8 @@ func TestUploadCancelled(t *testing.T) {
 	}
 }
 
-// TestUploadRetried sends an image again, from its beginning, where the connection
-// could not be made, and after a session that expired in the last moment.
+// TestUploadRetried checks that an image is sent again from its beginning if the connection was
+// refused, or if the session expired just before the upload.
 func TestUploadRetried(t *testing.T) {
 	t.Parallel()
 	for name, fault := range map[string]spstest.Fault{"refused": {Refuse: true}, "expired": {ExpireSession: true}} {
@@ -234,11 +236,12 @@ func TestUploadRetried(t *testing.T) {
 	}
 }
 
-// TestUploadStalls ends an upload that does not move, but not one that is slow.
+// TestUploadStalls checks that an upload ends if nothing is sent for too long, but not if it is
+// only slow.
 func TestUploadStalls(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
-		pause time.Duration // before each piece of a MiB
+		pause time.Duration // the wait before each MiB
 		ok    bool
 	}{"slow": {90 * time.Second, true}, "stuck": {3 * time.Minute, false}} {
 		t.Run(name, func(t *testing.T) {
@@ -265,19 +268,19 @@ func TestUploadStalls(t *testing.T) {
 					t.Error(err)
 				}
 				if !test.ok && !errors.Is(err, context.DeadlineExceeded) {
-					t.Errorf("error %v, want the limit for standing still", err)
+					t.Errorf("error %v, want the stall limit", err)
 				}
 			})
 		})
 	}
 }
 
-// slowBody waits before each MiB.
+// slowBody is a request body that waits before each MiB.
 type slowBody struct {
 	io.ReadCloser
 	ctx   context.Context
 	pause time.Duration
-	next  int // where to wait
+	next  int // the number of bytes after which the next wait begins
 	read  int
 }
 
@@ -295,7 +298,8 @@ func (s *slowBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// TestUploadSlotByLink finds the slot in an answer that names it by its link only.
+// TestUploadSlotByLink checks that the client finds the slot if the response contains a link to
+// it and no key.
 func TestUploadSlotByLink(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
@@ -304,14 +308,15 @@ func TestUploadSlotByLink(t *testing.T) {
 		return []byte(`{"body":{"version":"8.1.0","after_reboot":true},"meta":{"slot":"/api/firmware/slots/3"}}`)
 	}})
 	var sent int64
-	const size = imageSize + 5 // ends within a step of the progress
+	const size = imageSize + 5 // the last piece is smaller than a progress step
 	slot, err := c.Firmware.Upload(t.Context(), spstest.Image("8.1.0", size), size, sps.WithProgress(func(p sps.Progress) { sent = p.Done }))
 	if err != nil || slot.Key != "3" || sent != size {
 		t.Errorf("slot %+v, %v; %d bytes reported", slot, err, sent)
 	}
 }
 
-// TestUploadOutcomeUnknown says so where the appliance cannot be asked.
+// TestUploadOutcomeUnknown checks that the error says that the outcome is not known if the
+// slots cannot be read after a lost response.
 func TestUploadOutcomeUnknown(t *testing.T) {
 	t.Parallel()
 	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {

@@ -45,7 +45,7 @@ func TestStarlingConfiguration(t *testing.T) {
 			}
 			testkit.Diff(t, "switched", sps.StarlingConfiguration{JoinInfo: info, RemoteAccess: sps.RemoteAccess{Enabled: on}}, get())
 		}
-		// The appliance refuses what only a raw request can ask for.
+		// The typed API cannot change join_info. The appliance rejects a raw request that does.
 		err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
 			_, err := tx.Invoke(ctx, "PUT", "configuration/starling", map[string]any{"join_info": nil, "remote_access": sps.RemoteAccess{}})
 			return err
@@ -57,7 +57,8 @@ func TestStarlingConfiguration(t *testing.T) {
 	})
 }
 
-// TestJoinInfoIsReadOnly sends no join_info that is changed, however it is tried.
+// TestJoinInfoIsReadOnly checks that the client rejects each change of join_info before it
+// sends a PUT.
 func TestJoinInfoIsReadOnly(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t, spstest.WithStarling(spstest.Starling{Joined: true}))
@@ -97,7 +98,7 @@ func TestJoinInfoIsReadOnly(t *testing.T) {
 			t.Errorf("sent %s", r)
 		}
 	}
-	// As it is, it goes back with what the SDK does not know of it.
+	// An update sends an unchanged join_info back, with the members that the SDK does not know.
 	a.SetConfiguration("starling", json.RawMessage(`{"join_info":{"environment":"prod","product_instance":"i","product_tims":"t","region":"eu"},"remote_access":{"enabled":false,"relay":[]}}`))
 	if err := c.Transaction(t.Context(), testkit.SetRemoteAccess(true)); err != nil {
 		t.Fatal(err)
@@ -206,7 +207,7 @@ func TestStarlingJoin(t *testing.T) {
 		if err := json.Unmarshal(journal[len(journal)-1].Body, &sent); err != nil {
 			t.Fatal(err)
 		}
-		delete(sent, "joined") // a variant
+		delete(sent, "joined") // depends on the variant
 		testkit.Diff(t, "sent", map[string]any{
 			"product_instance": testkit.StarlingInstance, "product_name": "Safeguard", "product_tims": testkit.StarlingTIMS,
 			"environment": "prod", "token_endpoint": "https://sts.example/token", "credential_string": credential,
@@ -225,7 +226,7 @@ func TestStarlingJoinRefused(t *testing.T) {
 	c := testkit.Connect(t, a)
 	for name, test := range map[string]struct {
 		request sps.StarlingJoinRequest
-		status  string // what the appliance says about its join
+		status  string // the response to a read of the join status
 		want    error
 	}{
 		"no credential": {sps.StarlingJoinRequest{}, "", sps.MissingCredentialStringError},
@@ -243,7 +244,7 @@ func TestStarlingJoinRefused(t *testing.T) {
 			t.Error("it was sent")
 		}
 	}
-	// What the appliance refuses by itself.
+	// The appliance itself rejects these bodies, which are sent as raw requests.
 	for body, want := range map[string]error{
 		`{}`: sps.MissingCredentialStringError, `{"credential_string":"x"}`: sps.MissingProductInstanceError,
 	} {
@@ -256,8 +257,8 @@ func TestStarlingJoinRefused(t *testing.T) {
 		{Status: 403, Body: `{"error":{"type":"OpenTransactionError","message":"` + credential + ` was not taken"}}`},
 		{Status: 400, Body: `{"error":{"type":"MissingProductInstanceError","details":{"sent":"` + credential + `"}}}`},
 		{Status: 403, Body: `{"error":{"type":"ForbiddenActionError"}}`},
-		{CutAfter: true},  // and executed
-		{CutBefore: true}, // joined before: whether it was again, nobody can tell
+		{CutAfter: true},  // executed, and the response is lost
+		{CutBefore: true}, // not executed, but the appliance was already joined, so the outcome cannot be known
 	} {
 		fault.Method, fault.Path = "POST", "starling/join"
 		a.ResetJournal()
@@ -286,7 +287,8 @@ func TestStarlingJoinRefused(t *testing.T) {
 	}
 }
 
-// TestStarlingTurns joins and unjoins only where no transaction of the client is open.
+// TestStarlingTurns checks that Join and Unjoin wait while the client has an open transaction,
+// and that they return ErrNested inside its function.
 func TestStarlingTurns(t *testing.T) {
 	t.Parallel()
 	testkit.BubbleOf(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
@@ -303,7 +305,7 @@ func TestStarlingTurns(t *testing.T) {
 					}
 				}
 				close(opened)
-				time.Sleep(time.Minute) // in the bubble
+				time.Sleep(time.Minute) // simulated time
 				return testkit.SetAdmin(testkit.AdminAfter)(ctx, tx)
 			})
 		}()
@@ -361,7 +363,7 @@ func TestUnjoin(t *testing.T) {
 		}
 		journal := a.Journal()
 		testkit.Diff(t, "query", "force=true", journal[len(journal)-1].RawQuery)
-		// Where the answer is lost the appliance is asked.
+		// If the response is lost, the client reads the join status.
 		for fault, want := range map[*spstest.Fault]error{{CutAfter: true}: nil, {CutBefore: true}: sps.ErrOutcomeUnknown} {
 			a.SetStarling(spstest.Starling{Joined: true})
 			fault.Method, fault.Path = "DELETE", "starling/join"
@@ -403,8 +405,8 @@ func TestIntegratedProducts(t *testing.T) {
 	}
 }
 
-// TestProductWarnings has both warnings in every place that the simulated appliance
-// knows.
+// TestProductWarnings checks that both known warnings and an unknown one are found in each
+// place of the response where a variant of the appliance puts them.
 func TestProductWarnings(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]sps.ProductWarning{
@@ -462,7 +464,8 @@ func TestProductForms(t *testing.T) {
 	}
 }
 
-// TestUnjoinByTheConfiguration is refused by the appliance, and nothing is lost.
+// TestUnjoinByTheConfiguration checks that the appliance refuses to delete
+// configuration/starling, and that the transaction continues after the refusal.
 func TestUnjoinByTheConfiguration(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t, spstest.WithStarling(spstest.Starling{Joined: true}))

@@ -86,7 +86,7 @@ func TestWalkPart(t *testing.T) {
 		}
 		testkit.Diff(t, root, want, got)
 	}
-	for node, err := range c.Walk(t.Context(), "configuration") { // stops when it is told to
+	for node, err := range c.Walk(t.Context(), "configuration") { // the loop can stop early
 		if err != nil || node.Path != "configuration" {
 			t.Errorf("%+v, %v", node, err)
 		}
@@ -94,7 +94,8 @@ func TestWalkPart(t *testing.T) {
 	}
 }
 
-// TestWalkTrouble has what ends a walk, and what does not.
+// TestWalkTrouble checks which failures end a walk, and which are stored in a node while the
+// walk continues.
 func TestWalkTrouble(t *testing.T) {
 	t.Parallel()
 	item := func(href string) string { return `{"key":"x","meta":{"href":"` + href + `"}}` }
@@ -104,8 +105,8 @@ func TestWalkTrouble(t *testing.T) {
 	const root, inner = "configuration/alerting", "configuration/alerting/traffic_alerts"
 	for name, test := range map[string]struct {
 		fault  spstest.Fault
-		end    error // of the walk
-		inside error // of a node
+		end    error // the error that ends the walk
+		inside error // the error of a node
 	}{
 		"root refused":        {spstest.Fault{Path: root, Status: 403, Body: `{"error":{"type":"Unauthorized"}}`}, sps.Unauthorized, nil},
 		"root not there":      {spstest.Fault{Path: root, Status: 404, Body: `{"error":{"type":"ResourceNotFound"}}`}, sps.ResourceNotFound, nil},
@@ -158,7 +159,7 @@ func TestWalkTrouble(t *testing.T) {
 	}
 	a := spstest.NewServer(t)
 	c := testkit.Connect(t, a)
-	// A link decides nothing about an object that the list shows by itself.
+	// A link is ignored if the list contains the object itself.
 	a.Inject(spstest.Fault{Method: "GET", Path: root, Status: 200, Body: `{"items":[
 		{"key":"mine","meta":{"href":"/api/configuration/trust_stores/-7001"},"body":{"a":1}},{"key":"../x","body":{"b":2}}]}`})
 	var nodes []sps.WalkNode
@@ -199,7 +200,8 @@ func TestWalkTrouble(t *testing.T) {
 	}
 }
 
-// TestRawHandles reads and writes any endpoint as raw JSON and as a map.
+// TestRawHandles checks that handles with the body types json.RawMessage and map read and write
+// any endpoint.
 func TestRawHandles(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
@@ -237,7 +239,8 @@ func TestRawHandles(t *testing.T) {
 	}
 }
 
-// TestRulesOfUsers asks the rules of a user's own endpoint.
+// TestRulesOfUsers checks that a rule that a user of the SDK adds to an endpoint can reject a
+// write, and that rules without a function check nothing.
 func TestRulesOfUsers(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
@@ -265,7 +268,7 @@ func TestRulesOfUsers(t *testing.T) {
 
 var errTooMuch = errors.New("more than all")
 
-// diskLimits is a type of a user's, with a rule.
+// diskLimits is a body type that a user of the SDK could define, with a validation rule.
 type diskLimits struct {
 	Disk int `json:"maximum_disk_utilization_ratio"`
 }

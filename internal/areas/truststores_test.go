@@ -25,7 +25,7 @@ import (
 	"github.com/go-sps/sps/spstest"
 )
 
-// privateKey makes a private key in PEM form.
+// privateKey returns a new private key in PEM form.
 func privateKey(t *testing.T) string {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -140,7 +140,8 @@ func TestTrustStores(t *testing.T) {
 	}
 }
 
-// TestTrustStoreRules has what is refused before anything is sent, each in words.
+// TestTrustStoreRules checks that the client rejects an invalid trust store before it sends a
+// write, with an error text that explains why.
 func TestTrustStoreRules(t *testing.T) {
 	t.Parallel()
 	one, two := testkit.Authority(t, "One"), testkit.Authority(t, "Two")
@@ -241,8 +242,8 @@ func TestTrustStoreRules(t *testing.T) {
 	}
 }
 
-// TestTrustStoreAppliance has what the appliance refuses, as a typed error with its
-// paths, and nothing is left.
+// TestTrustStoreAppliance checks that a write that the appliance rejects returns a typed error
+// with the paths of the faults, and that nothing is applied.
 func TestTrustStoreAppliance(t *testing.T) {
 	t.Parallel()
 	one := testkit.Authority(t, "One")
@@ -284,13 +285,12 @@ func TestTrustStoreAppliance(t *testing.T) {
 			}
 			testkit.Settled(t, a, testkit.AdminBefore)
 		}
-		// Whether a refusal is one of the built-in store or of its use, a variant
-		// decides the type of.
+		// The error type depends on the variant for the built-in store and for a store in use.
 		for _, write := range []func(context.Context, *sps.Transaction) error{
 			raw("POST", "", store(func(s *sps.TrustStore) { s.Type = sps.TrustStoreBuiltIn })),
 			raw("PUT", "/-7001", sps.NewTrustStore("Ours", one)),
 			raw("DELETE", "/-7001", nil),
-			func(ctx context.Context, tx *sps.Transaction) error { // one in use
+			func(ctx context.Context, tx *sps.Transaction) error { // deletes a store in use
 				store, err := tx.TrustStores.GetByName(ctx, "LDAP_CAs")
 				if err != nil {
 					return err
@@ -307,7 +307,8 @@ func TestTrustStoreAppliance(t *testing.T) {
 	})
 }
 
-// TestTrustStoreNameTaken looks for the name before anything is written.
+// TestTrustStoreNameTaken checks that the client rejects a name that another store has, before
+// it writes the store.
 func TestTrustStoreNameTaken(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
@@ -335,7 +336,8 @@ func TestTrustStoreNameTaken(t *testing.T) {
 	testkit.Settled(t, a, testkit.AdminBefore)
 }
 
-// TestTrustStoreNameKept does not look for a name that stays.
+// TestTrustStoreNameKept checks that an update that keeps the name does not read the list of
+// stores.
 func TestTrustStoreNameKept(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
@@ -357,7 +359,8 @@ func TestTrustStoreNameKept(t *testing.T) {
 	}
 }
 
-// TestTrustStoreNamedMeanwhile has another step give a store the very name.
+// TestTrustStoreNamedMeanwhile checks that an update may set a name that a nested update of the
+// same store has just set.
 func TestTrustStoreNamedMeanwhile(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
@@ -376,7 +379,8 @@ func TestTrustStoreNamedMeanwhile(t *testing.T) {
 	}
 }
 
-// TestTrustStoreNoList creates nothing where the name cannot be looked for.
+// TestTrustStoreNoList checks that Create sends nothing if the list of stores, which it needs
+// to check the name, cannot be read.
 func TestTrustStoreNoList(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
@@ -396,8 +400,8 @@ func TestTrustStoreNoList(t *testing.T) {
 	}
 }
 
-// TestTrustStoreOfTheAppliance has a store that the SDK's rules would not take. What
-// somebody does not touch must not keep them from changing the rest.
+// TestTrustStoreOfTheAppliance checks that a stored trust store that violates the client's
+// rules can still be changed, if the change itself follows the rules.
 func TestTrustStoreOfTheAppliance(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
@@ -475,8 +479,8 @@ func TestTrustStoreAuthorities(t *testing.T) {
 	testkit.Diff(t, "left", []*x509.Certificate{later}, left, sameCertificate)
 }
 
-// TestTrustStoreSpelling takes a certificate for the same one however its PEM is spelled:
-// an update stages nothing for it.
+// TestTrustStoreSpelling checks that two PEM texts of the same certificate count as equal, so
+// that an update with another spelling sends nothing.
 func TestTrustStoreSpelling(t *testing.T) {
 	t.Parallel()
 	one, two, three := testkit.Authority(t, "One"), testkit.Authority(t, "Two"), testkit.Authority(t, "Three")
@@ -495,7 +499,7 @@ func TestTrustStoreSpelling(t *testing.T) {
 	}
 	for name, test := range map[string]struct {
 		change func(s *sps.TrustStore) error
-		want   []string // the subjects that are sent, nil for nothing
+		want   []string // the subjects of the certificates sent, nil if nothing is sent
 	}{
 		"set again": {func(s *sps.TrustStore) error { return s.SetAuthorities(two, one, two) }, nil},
 		"spelled in another way": {func(s *sps.TrustStore) error {
@@ -553,8 +557,8 @@ func TestTrustStoreSpelling(t *testing.T) {
 	}
 }
 
-// TestSelfSignedServer puts the certificate of a self-signed server into a store: the
-// guide does not forbid it, so it is a warning.
+// TestSelfSignedServer checks that adding the certificate of a self-signed server to a store
+// causes a warning and not an error, because the guide does not forbid it.
 func TestSelfSignedServer(t *testing.T) {
 	t.Parallel()
 	server := testkit.Authority(t, "www.example.com", func(c *x509.Certificate) { c.IsCA = false; c.KeyUsage = x509.KeyUsageDigitalSignature })
@@ -592,8 +596,9 @@ func TestSelfSignedServer(t *testing.T) {
 	}
 }
 
-// TestParseCertificates reads PEM texts, as [sps.ParseCertificates] and as a CA bundle: each
-// block by itself, and what cannot be read is named.
+// TestParseCertificates reads PEM texts with [sps.ParseCertificates] and as a CA bundle. It
+// checks that the error names each block that cannot be read, and that a bundle uses the other
+// blocks.
 func TestParseCertificates(t *testing.T) {
 	t.Parallel()
 	one, two := testkit.Authority(t, "One"), testkit.Authority(t, "Two")
@@ -617,7 +622,7 @@ func TestParseCertificates(t *testing.T) {
 	relabelled := func(label string) string { return strings.ReplaceAll(testkit.PEM(two), "CERTIFICATE", label) }
 	for name, test := range map[string]struct {
 		text, want string
-		good       bool // something is left for a bundle
+		good       bool // whether a bundle can use the other blocks
 	}{
 		"empty":              {"", "the text holds no certificate in PEM form", false},
 		"a mark alone":       {mark, "holds no certificate in PEM form", false},
@@ -634,7 +639,7 @@ func TestParseCertificates(t *testing.T) {
 		"indented after one": {testkit.PEM(one) + indented, "block 2 (line 11): its lines are indented", true},
 		"no base64":          {"-----BEGIN CERTIFICATE-----\n???\n-----END CERTIFICATE-----", "block 1 (line 1): it is malformed", false},
 		"other bytes":        {mark + "\n-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----", "block 1 (line 2): Go cannot read the certificate", false},
-		"negative serial":    {negative, "negative serial number (it does where the program runs with GODEBUG=x509negativeserial=1)", false},
+		"negative serial":    {negative, "negative serial number (set GODEBUG=x509negativeserial=1 to accept it)", false},
 		"negative and good":  {negative + testkit.PEM(one), "block 1 (line 1): Go cannot read the certificate: negative serial number", true},
 		"many":               {strings.Repeat(negative, 20), "; and 15 more", false},
 	} {
@@ -659,7 +664,8 @@ func TestParseCertificates(t *testing.T) {
 	}
 }
 
-// TestTrustStoreRights has a user who may read trust stores and not write them.
+// TestTrustStoreRights checks that a user who may only read trust stores cannot create one, and
+// that the client rolls back.
 func TestTrustStoreRights(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t, spstest.WithUser("reader", "secret", spstest.ReadOnlyAt("configuration/trust_stores")))
@@ -682,13 +688,14 @@ func TestTrustStoreRights(t *testing.T) {
 	if !errors.Is(err, sps.Unauthorized) || !errors.As(err, &path) || path.Path != "configuration/trust_stores" {
 		t.Errorf("writing: %v", err)
 	}
-	testkit.Settled(t, a, testkit.AdminBefore) // the mail settings were staged before the refusal
+	testkit.Settled(t, a, testkit.AdminBefore) // the mail settings were staged before the refusal, and rolled back
 	if journal := testkit.Requests(a); !slices.Contains(journal, "DELETE /api/transaction") {
 		t.Errorf("requests %v", journal)
 	}
 }
 
-// TestCreateListsOnce creates stores, and reads the names of the others once for all.
+// TestCreateListsOnce checks that a transaction that creates several stores reads their names
+// once and remembers the names that it sets itself.
 func TestCreateListsOnce(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
@@ -724,7 +731,7 @@ func TestCreateListsOnce(t *testing.T) {
 			lists++
 		}
 	}
-	if lists != 2 { // and is repeated when the first write is accepted
+	if lists != 2 { // the client repeats the read when the first write is accepted
 		t.Errorf("the list was read %d times, not twice", lists)
 	}
 }

@@ -1,5 +1,5 @@
-// Package attempt limits the time of one attempt of a request: in total, or the time in
-// which no byte of a stream moves.
+// Package attempt limits the time of one attempt to send a request. The limit is for the
+// whole attempt, or for the time in which no byte of a stream is transferred.
 package attempt
 
 import (
@@ -10,7 +10,8 @@ import (
 	"time"
 )
 
-// Timeout is the cause if an attempt's own time limit ended it.
+// Timeout is the cause of a context that the time limit of an attempt has cancelled. Its
+// value is the limit.
 type Timeout time.Duration
 
 func (e Timeout) Error() string {
@@ -19,16 +20,19 @@ func (e Timeout) Error() string {
 
 func (e Timeout) Is(target error) bool { return target == context.DeadlineExceeded }
 
-// Watchdog ends an attempt that stalls. While a body is sent or received, its limit is
-// the time between two pieces; afterwards it is the time for the answer.
+// Watchdog cancels an attempt that stalls. While a body is being sent or received, it limits
+// the time between two reads of the body. After a request body is sent, it limits the time
+// until the response arrives.
 type Watchdog struct {
 	timer         *time.Timer
 	stall, answer time.Duration
-	running       atomic.Int64 // the current limit
+	running       atomic.Int64 // the limit that applies now, a time.Duration
 }
 
-// Watch limits a context by the time in which nothing moves and, after the end of the
-// stream, by the time for the answer. Zero means no limit.
+// Watch returns a context that is cancelled if no byte of a stream is transferred for the
+// time stall or, after the end of the stream, if no response arrives within the time answer.
+// If stall is 0, there is no limit. If answer is 0, there is no limit after the end of the
+// stream. The caller must call the returned function, which stops the watchdog.
 func Watch(ctx context.Context, stall, answer time.Duration) (context.Context, *Watchdog, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	dog := &Watchdog{stall: stall, answer: answer}
@@ -44,6 +48,8 @@ func Watch(ctx context.Context, stall, answer time.Duration) (context.Context, *
 	}
 }
 
+// moved restarts the timer after a read of the stream. end reports whether the stream has
+// ended.
 func (d *Watchdog) moved(end bool) {
 	switch {
 	case d.timer == nil:
@@ -57,7 +63,7 @@ func (d *Watchdog) moved(end bool) {
 	}
 }
 
-// Watched reports each piece of a body to the watchdog.
+// Watched is a body that reports each Read to its watchdog.
 type Watched struct {
 	io.ReadCloser
 	Dog *Watchdog

@@ -17,10 +17,10 @@ import (
 	"github.com/go-sps/sps/spstest"
 )
 
-// conformance are the checks, in the order in which they run. Each takes the
-// appliance as it finds it: what is not there is skipped or logged, not missed.
+// conformance lists the checks in the order in which they run. A check adapts to the appliance:
+// it skips or logs what the appliance does not have.
 var conformance = []check{
-	// Session.
+	// Checks of logins and sessions.
 	{
 		name:     "session/login",
 		verifies: "GET authentication with Basic answers 200 with JSON and a cookie session_id (guide, Authenticate to the SPS REST API)",
@@ -47,7 +47,7 @@ var conformance = []check{
 	},
 	{
 		name:     "session/cookie",
-		verifies: "the session is the cookie session_id; whether later answers set it anew is open",
+		verifies: "the session is the cookie session_id; whether later responses set it again is open",
 		variants: []string{"cookie-renewal"},
 		run: func(v *visit) {
 			h := v.get("transaction")
@@ -102,7 +102,7 @@ var conformance = []check{
 	},
 	{
 		name:     "session/user-info",
-		verifies: "user_info, user/info and userinfo are the same; until 7.2 with endpoints, then with the login method (guide 7.2 and 7.4)",
+		verifies: "user_info, user/info and userinfo return the same; up to 7.2 the response has endpoints, later the login method (guide 7.2 and 7.4)",
 		variants: []string{"user-info-place"},
 		guesses:  []string{"User info and health"},
 		run: func(v *visit) {
@@ -125,7 +125,7 @@ var conformance = []check{
 	},
 	{
 		name:     "session/remaining-seconds",
-		verifies: "meta.remaining_seconds is the time until the session ends (safeguard-ps, transaction status); which answers have it is open",
+		verifies: "meta.remaining_seconds is the time until the session ends (safeguard-ps, transaction status); which responses have it is open",
 		variants: []string{"remaining-seconds"},
 		run: func(v *visit) {
 			has := map[string]bool{}
@@ -149,7 +149,7 @@ var conformance = []check{
 	},
 	{
 		name:     "session/log-out",
-		verifies: "DELETE authentication ends a session: assumed, no page and no client shows it",
+		verifies: "DELETE authentication ends a session (assumed: no page of the guide and no published client shows it)",
 		variants: []string{"logout"},
 		guesses:  []string{"Log-out"},
 		run: func(v *visit) {
@@ -165,17 +165,17 @@ var conformance = []check{
 			answered := fmt.Sprint(h.status)
 			v.observe("logout", answered)
 			after := v.ask(cookie, "GET", "transaction", "")
-			v.guess("Log-out", "it answers %s, and the session is then answered %s", h.refusal(), after.refusal())
+			v.guess("Log-out", "it returns %s, and a later request of the session returns %s", h.refusal(), after.refusal())
 			if h.success() {
 				v.want("the session after it", "401:Unauthenticated", after.refusal())
 			}
 		},
 	},
 
-	// Errors and frames.
+	// Checks of error responses and headers.
 	{
 		name:     "errors/not-found",
-		verifies: "what does not exist is 404, with mount_point and resource in the details (guide 7.4, Testing new SPS firmware before upgrade)",
+		verifies: "a path that does not exist returns 404, with mount_point and resource in the details (guide 7.4, Testing new SPS firmware before upgrade)",
 		variants: []string{"not-found-type"},
 		run: func(v *visit) {
 			h := v.get("no-such-endpoint")
@@ -198,7 +198,7 @@ var conformance = []check{
 	},
 	{
 		name:     "errors/headers",
-		verifies: "each answer has Allow, Content-Language and Content-Type (guide 6.0.1, 6.9.2 and 7.0.5.1, introduction)",
+		verifies: "each response has Allow, Content-Language and Content-Type (guide 6.0.1, 6.9.2 and 7.0.5.1, introduction)",
 		run: func(v *visit) {
 			h := v.get("transaction")
 			media, _, _ := strings.Cut(h.header.Get("Content-Type"), ";")
@@ -210,7 +210,7 @@ var conformance = []check{
 	},
 	{
 		name:     "errors/secret-list",
-		verifies: "passwords cannot be listed (guide 6.2, passwords); what one gets who tries is open",
+		verifies: "passwords cannot be listed (guide 6.2, passwords); the response to an attempt is open",
 		variants: []string{"secret-list"},
 		run: func(v *visit) {
 			h := v.ask(v.target.cookie, "GET", "configuration/passwords", "")
@@ -222,10 +222,10 @@ var conformance = []check{
 		},
 	},
 
-	// Transactions. Opened and rolled back, without a change in them.
+	// Transactions: these checks open transactions and roll them back without a change.
 	{
 		name:     "transaction/status",
-		verifies: "the status stands in body.status with body.commit_message (guide 8.0; safeguard-ps), in transaction.status before (guide 6.0)",
+		verifies: "the status is in body.status with body.commit_message (guide 8.0; safeguard-ps), in transaction.status before (guide 6.0)",
 		run: func(v *visit) {
 			h := v.get("transaction")
 			old, present := h.at("transaction.status"), h.at("body.status")
@@ -259,7 +259,7 @@ var conformance = []check{
 	},
 	{
 		name:     "transaction/open-twice",
-		verifies: "opening twice in one session: assumed",
+		verifies: "opening a transaction twice in one session (assumed)",
 		variants: []string{"open-twice"},
 		run: func(v *visit) {
 			v.open()
@@ -273,7 +273,7 @@ var conformance = []check{
 	},
 	{
 		name:     "transaction/roll-back-closed",
-		verifies: "a rollback with nothing open: assumed; the guide's table has 200 and no row for it (guide 7.0.5.1)",
+		verifies: "a rollback without an open transaction (assumed); the guide's table has 200 and no row for this case (guide 7.0.5.1)",
 		variants: []string{"rollback-closed"},
 		guesses:  []string{"Rollback"},
 		run: func(v *visit) {
@@ -284,7 +284,7 @@ var conformance = []check{
 	},
 	{
 		name:     "transaction/no-changes",
-		verifies: "transaction/changes has its list at the top (safeguard-ps); what it is when empty is open (guide 6.x, Review the changelog)",
+		verifies: "transaction/changes has its list at the top level (safeguard-ps); its form without changes is open (guide 6.x, Review the changelog)",
 		variants: []string{"empty-changes"},
 		run: func(v *visit) {
 			v.open()
@@ -299,7 +299,7 @@ var conformance = []check{
 	},
 	{
 		name:     "transaction/lock",
-		verifies: "one session changes the configuration at a time (guide 6.0, Open a transaction); when the lock is taken, and what refuses, is open",
+		verifies: "one session changes the configuration at a time (guide 6.0, Open a transaction); when the lock is taken, and how other sessions are refused, is open",
 		variants: []string{"lock-taken", "lock-error"},
 		guesses:  []string{"Lock"},
 		run: func(v *visit) {
@@ -317,7 +317,7 @@ var conformance = []check{
 		},
 	},
 
-	// Changes: staged, looked at, rolled back.
+	// Changes: these checks stage changes, read them and roll them back.
 	{
 		name:     "changes/replace",
 		verifies: "a change is listed with type, path, old and new value (guide 6.x, Review the changelog), and gone after the rollback",
@@ -362,7 +362,7 @@ var conformance = []check{
 	},
 	{
 		name:     "changes/lock",
-		verifies: "where two sessions can have a transaction open, the first change or the commit takes the lock: assumed, new guides leave the opening's out",
+		verifies: "if two sessions can have an open transaction, the first change or the commit takes the lock (assumed: new guides do not say that opening takes it)",
 		variants: []string{"lock-taken", "lock-error"},
 		writes:   true,
 		run: func(v *visit) {
@@ -387,7 +387,7 @@ var conformance = []check{
 	},
 	{
 		name:     "changes/others",
-		verifies: "staged changes are seen by the session that staged them, and by no other: assumed, the guide tells of the own view only",
+		verifies: "a staged change is visible in its own session only (assumed: the guide describes the view of that session only)",
 		writes:   true,
 		run: func(v *visit) {
 			const p = "configuration/alerting/traffic_alerts"
@@ -421,7 +421,7 @@ var conformance = []check{
 	},
 	{
 		name:     "changes/create-and-delete",
-		verifies: "POST makes an object, answers 201 with its key, and DELETE takes it away (guide 7.1.1, trust stores; guide 6.9, Delete an object)",
+		verifies: "POST creates an object and returns 201 with its key, and DELETE removes it (guide 7.1.1, trust stores; guide 6.9, Delete an object)",
 		variants: []string{"create-answer", "delete-answer"},
 		writes:   true,
 		run: func(v *visit) {
@@ -463,7 +463,7 @@ var conformance = []check{
 	},
 	{
 		name:     "changes/semantic",
-		verifies: "two trust stores of one name are SemanticError (guide 7.1.1, trust stores); whether at once or with the commit is open",
+		verifies: "two trust stores of one name are SemanticError (guide 7.1.1, trust stores); whether the write or the commit reports it is open",
 		variants: []string{"semantic-check", "semantic-details"},
 		guesses:  []string{"Semantic errors"},
 		writes:   true,
@@ -476,7 +476,7 @@ var conformance = []check{
 			h := v.ask(v.target.cookie, "POST", trustStoresURL, body)
 			if h.success() {
 				v.observe("semantic-check", "commit")
-				if v.target.picked != nil { // a commit would tell, which this suite never sends
+				if v.target.picked != nil { // only a commit would show the details, and this suite sends no commit
 					v.target.found["semantic-details"] = true
 				}
 				return
@@ -503,7 +503,7 @@ var conformance = []check{
 	},
 	{
 		name:     "changes/members",
-		verifies: "empty members have to be sent (guide 7.5, Change an object); what their lack gives is open",
+		verifies: "empty members have to be sent (guide 7.5, Change an object); the response without them is open",
 		variants: []string{"trust-store-members"},
 		writes:   true,
 		run: func(v *visit) {
@@ -518,7 +518,7 @@ var conformance = []check{
 	},
 	{
 		name:     "changes/authorities",
-		verifies: "an authority is written as an object with its PEM, and completed by the appliance: assumed, no request is printed",
+		verifies: "an authority is written as an object with its PEM, and the appliance adds the other members (assumed: the guide prints no request)",
 		variants: []string{"authority-text", "authority-derived"},
 		writes:   true,
 		run: func(v *visit) {
@@ -547,10 +547,10 @@ var conformance = []check{
 		},
 	},
 
-	// Configuration.
+	// Checks of the configuration endpoints.
 	{
 		name:     "configuration/root",
-		verifies: "configuration lists its parts with key and meta.href, and has itself as first and last and no parent (guide 7.4, /api/configuration)",
+		verifies: "configuration lists its parts with key and meta.href; its meta.first and meta.last are itself, and it has no parent (guide 7.4, /api/configuration)",
 		run: func(v *visit) {
 			h := v.get("configuration")
 			for _, member := range []string{"first", "href", "last"} {
@@ -612,11 +612,11 @@ var conformance = []check{
 	},
 	{
 		name:     "configuration/objects",
-		verifies: "the bodies of the objects have the members of the guide's samples, which are those of the simulated appliance",
+		verifies: "the bodies of the objects have the members of the guide's samples, as the simulated appliance has",
 		run:      compareObjects,
 	},
 
-	// Alerting.
+	// Checks of alerts.
 	{
 		name:     "alerts/traffic",
 		verifies: "traffic_alerts has 16 alerts with email and snmp (guide 7.1.1, Traffic alerts)",
@@ -640,7 +640,7 @@ var conformance = []check{
 	},
 	{
 		name:     "alerts/system",
-		verifies: "system_alerts has the traps of the platform's MIB with email and snmp: assumed, the guide's sample is not readable",
+		verifies: "system_alerts has the traps of the platform's MIB with email and snmp (assumed: the guide's sample is not readable)",
 		variants: []string{"system-alerts"},
 		run: func(v *visit) {
 			alerts, err := v.target.client.Alerting.SystemAlerts.Get(v.ctx)
@@ -686,7 +686,7 @@ var conformance = []check{
 		},
 	},
 
-	// Trust stores.
+	// Checks of trust stores.
 	{
 		name:     "trust-stores/list",
 		verifies: "the built-in store has the key -7001, its type, and neither authorities nor CRL URLs (guide 7.1.1, trust stores)",
@@ -715,7 +715,7 @@ var conformance = []check{
 	},
 	{
 		name:     "trust-stores/authorities",
-		verifies: "a fingerprint is the SHA-256 of the certificate in lower-case pairs, names are one line with C= first, PEM ends with a line break (guide 7.1.1, trust stores)",
+		verifies: "a fingerprint is the SHA-256 of the certificate in pairs of lower-case hex digits, names are one line with C= first, PEM ends with a line break (guide 7.1.1, trust stores)",
 		run: func(v *visit) {
 			stores, err := v.target.client.TrustStores.List(v.ctx)
 			if err != nil {
@@ -742,7 +742,7 @@ var conformance = []check{
 		},
 	},
 
-	// Starling.
+	// Checks of Starling and the integrated products.
 	{
 		name:     "starling/join-status",
 		verifies: "starling/join has joined, product_instance, product_name and product_tims in its body (guide 7.1.1, Retrieving Starling Join information)",
@@ -775,7 +775,7 @@ var conformance = []check{
 	},
 	{
 		name:     "starling/page",
-		verifies: "a browser can ask for starling/join (guide 7.1.1, Retrieving Starling Join information); whether it gets a page or is sent on is open",
+		verifies: "a browser can request starling/join (guide 7.1.1, Retrieving Starling Join information); whether it gets a page or a redirect is open",
 		variants: []string{"starling-join-html"},
 		run: func(v *visit) {
 			h := v.ask(v.target.cookie, "GET", "starling/join", "", "Accept", "text/html")
@@ -840,7 +840,7 @@ var conformance = []check{
 		},
 	},
 
-	// Firmware.
+	// Checks of the firmware endpoints.
 	{
 		name:     "firmware/listing",
 		verifies: "firmware lists fetch, slots, test and upgrade, also in its meta (guide 7.4, Firmware management)",
@@ -863,7 +863,7 @@ var conformance = []check{
 	},
 	{
 		name:     "firmware/slots",
-		verifies: "slots have keys, bodies with five members or {}, and links to the current slot and to that after the reboot (guide 7.0.5.1 and 7.4, firmware slots)",
+		verifies: "slots have keys, bodies with five members or {}, and links to the current slot and to the slot that runs after the reboot (guide 7.0.5.1 and 7.4, firmware slots)",
 		variants: []string{"slot-key", "slot-version", "slots-body"},
 		run: func(v *visit) {
 			h := v.get("firmware/slots")
@@ -916,7 +916,7 @@ var conformance = []check{
 	},
 	{
 		name:     "firmware/fetches",
-		verifies: "firmware/fetch lists downloads with their statuses (guide 7.0.5.1, firmware fetch); no answer is printed",
+		verifies: "firmware/fetch lists downloads with their statuses (guide 7.0.5.1, firmware fetch); the guide prints no response",
 		variants: []string{"fetch-key", "fetch-status-place"},
 		guesses:  []string{"Firmware fetch"},
 		run: func(v *visit) {
@@ -948,10 +948,10 @@ var conformance = []check{
 		},
 	},
 
-	// Info, health, cluster.
+	// Checks of info, health and cluster.
 	{
 		name:     "info/logged-in",
-		verifies: "info has firmware_version, version, build_date, config_hash and roles for who is logged in (guide 6.9.3 and 7.0.5.1, /api/info)",
+		verifies: "info has firmware_version, version, build_date, config_hash and roles for a logged-in user (guide 6.9.3 and 7.0.5.1, /api/info)",
 		run: func(v *visit) {
 			h := v.get("info")
 			info, err := v.target.client.Info(v.ctx)
@@ -968,7 +968,7 @@ var conformance = []check{
 	},
 	{
 		name:     "info/anonymous",
-		verifies: "info answers without a session, without firmware_version (guide 6.0 and 6.9.3, /api/info)",
+		verifies: "info can be read without a session, and then has no firmware_version (guide 6.0 and 6.9.3, /api/info)",
 		run: func(v *visit) {
 			h := v.ask("", "GET", "info", "")
 			v.want("status", 200, h.status)
@@ -978,7 +978,7 @@ var conformance = []check{
 	},
 	{
 		name:     "info/health",
-		verifies: "health_status has its values below health_status (guide 7.1 and 7.0.5.1, /api/health_status)",
+		verifies: "health_status returns its values below the member health_status (guide 7.1 and 7.0.5.1, /api/health_status)",
 		guesses:  []string{"User info and health"},
 		run: func(v *visit) {
 			h := v.get("health_status")
@@ -986,17 +986,17 @@ var conformance = []check{
 				v.skipf("there is none: %s", h.refusal())
 			}
 			v.want("at the top", true, h.has("health_status"))
-			v.guess("User info and health", "members that the simulated appliance lacks, or has alone: %s", orNone(differences("health_status", h.value(), reference(v, "health_status").value())))
+			v.guess("User info and health", "differences from the simulated appliance: %s", orNone(differences("health_status", h.value(), reference(v, "health_status").value())))
 			health, err := v.target.client.HealthStatus(v.ctx)
 			if err != nil {
 				v.fatalf("the SDK cannot read it: %v", err)
 			}
-			v.want("integrity of the firmware is told", true, len(health.Integrity) > 0)
+			v.want("integrity of the firmware is reported", true, len(health.Integrity) > 0)
 		},
 	},
 	{
 		name:     "info/cluster",
-		verifies: "cluster/status is an error on an appliance without a cluster (safeguard-ps, joining a cluster), and lists nodes on one with (guide 6.0.9, cluster status)",
+		verifies: "cluster/status returns an error on an appliance without a cluster (safeguard-ps, joining a cluster), and otherwise the nodes (guide 6.0.9, cluster status)",
 		variants: []string{"cluster-status"},
 		run: func(v *visit) {
 			h := v.get("cluster/status")
@@ -1013,10 +1013,10 @@ var conformance = []check{
 		},
 	},
 
-	// Support bundles, setup, root.
+	// Checks of support bundles, the setup status and the root of the API.
 	{
 		name:     "bundle/list",
-		verifies: "support bundles are listed with body.status (safeguard-ps, support bundle); of the statuses finished alone is known",
+		verifies: "support bundles are listed with body.status (safeguard-ps, support bundle); the only known status is finished",
 		variants: []string{"bundle-finished", "bundle-running"},
 		guesses:  []string{"Support bundles"},
 		run: func(v *visit) {
@@ -1029,7 +1029,7 @@ var conformance = []check{
 				v.fatalf("the SDK cannot read them: %v", err)
 			}
 			for _, b := range bundles {
-				var raw struct{ Status string } // as the appliance spells it
+				var raw struct{ Status string } // in the spelling of the appliance
 				if err := json.Unmarshal(b.Raw, &raw); err != nil {
 					v.fatalf("the body of a bundle: %v", err)
 				}
@@ -1048,7 +1048,7 @@ var conformance = []check{
 	},
 	{
 		name:     "setup/status",
-		verifies: "setup answers without a session, with status and meta.eula (guide 7.4, Completing the Welcome Wizard)",
+		verifies: "setup can be read without a session, and has status and meta.eula (guide 7.4, Completing the Welcome Wizard)",
 		run: func(v *visit) {
 			h := v.ask("", "GET", "setup", "")
 			v.want("status", "completed", h.at("status"))
@@ -1061,7 +1061,7 @@ var conformance = []check{
 	},
 	{
 		name:     "root/list",
-		verifies: "GET /api lists what is below it with key and meta (safeguard-ps); which parts is open",
+		verifies: "GET /api lists the endpoints below it with key and meta (safeguard-ps); which endpoints it lists is open",
 		run: func(v *visit) {
 			h := v.get("")
 			items, _ := h.at("items").([]any)
@@ -1076,7 +1076,7 @@ var conformance = []check{
 
 const trustStoresURL = "configuration/trust_stores"
 
-// storeBody is the body of a trust store.
+// storeBody returns the JSON body of a trust store.
 func storeBody(name, authorities, crls, check string) string {
 	return fmt.Sprintf(`{"name":%s,"authorities":%s,"crl_urls":%s,"revocation_check":%s,"trust_store_type":"custom"}`,
 		quote(name), authorities, crls, quote(check))
@@ -1092,7 +1092,8 @@ func encoded(v any) []byte {
 	return data
 }
 
-// toggled is the body of alerts with the first one's SNMP switched.
+// toggled returns the body of alerts with the SNMP setting of the first alert inverted, and the
+// name of that alert.
 func toggled(h heard) (body, id string) {
 	alerts, _ := h.at("body").(map[string]any)
 	for _, id := range slices.Sorted(maps.Keys(alerts)) {
@@ -1106,10 +1107,10 @@ func toggled(h heard) (body, id string) {
 	return string(encoded(alerts)), ""
 }
 
-// shown writes a part of an answer for a comparison.
+// shown encodes a part of a response, so that it can be compared.
 func shown(v any, names ...string) string { return string(encoded(at(v, names...))) }
 
-// previewed ends the check where a preview failed.
+// previewed skips or fails the check if a preview returned an error.
 func (v *visit) previewed(err error) {
 	v.Helper()
 	switch {
@@ -1138,7 +1139,7 @@ func rawShape(raw json.RawMessage) string {
 	return shapeOf("", v)
 }
 
-// word is a text that is a word, as those of the API are.
+// word returns text if it has the form of a word of the API, and "<no word>" otherwise.
 func word(text string) string {
 	if wordLike.MatchString(text) {
 		return text
@@ -1153,7 +1154,7 @@ func orNone(lines []string) string {
 	return strings.Join(lines, "; ")
 }
 
-// reference is what the simulated appliance answers to a read.
+// reference returns the response of a simulated appliance to a read.
 func reference(v *visit, p string) heard {
 	v.Helper()
 	if v.target.reference == nil {
@@ -1193,10 +1194,11 @@ func sampleAlerts(v *visit, p string) []string {
 	return slices.Sorted(maps.Keys(alerts))
 }
 
-// differences lists the members that one of two values has alone.
+// differences lists the members that only one of two values has, and those with different
+// types.
 func differences(place string, here, there any) (lines []string) {
 	if here == nil || there == nil {
-		return nil // what is not set has no members
+		return nil // null has no members to compare
 	}
 	switch h := here.(type) {
 	case map[string]any:
@@ -1206,17 +1208,17 @@ func differences(place string, here, there any) (lines []string) {
 		}
 		for _, name := range slices.Sorted(maps.Keys(h)) {
 			if idLike.MatchString(name) || !memberLike.MatchString(name) {
-				continue // the keys of a map
+				continue // a key of a map, not a member
 			}
 			if _, ok := t[name]; !ok {
-				lines = append(lines, place+"."+name+" (here alone)")
+				lines = append(lines, place+"."+name+" (only on the appliance)")
 				continue
 			}
 			lines = append(lines, differences(place+"."+name, h[name], t[name])...)
 		}
 		for _, name := range slices.Sorted(maps.Keys(t)) {
 			if _, ok := h[name]; !ok && !idLike.MatchString(name) && memberLike.MatchString(name) {
-				lines = append(lines, place+"."+name+" (in the simulated one alone)")
+				lines = append(lines, place+"."+name+" (only on the simulated appliance)")
 			}
 		}
 		return lines
@@ -1230,13 +1232,13 @@ func differences(place string, here, there any) (lines []string) {
 		}
 	}
 	if here, there := kindOf(here), kindOf(there); here != there {
-		lines = append(lines, fmt.Sprintf("%s is %s, in the simulated one %s", place, word(here), word(there)))
+		lines = append(lines, fmt.Sprintf("%s is %s, on the simulated appliance %s", place, word(here), word(there)))
 	}
 	return lines
 }
 
-// compareObjects compares the members of every configuration object that the
-// simulated appliance has.
+// compareObjects compares the members of each configuration object that the simulated appliance
+// has.
 func compareObjects(v *visit) {
 	for _, route := range spstest.Implemented() {
 		p, ok := strings.CutPrefix(route, "GET /api/")
@@ -1264,8 +1266,8 @@ func compareObjects(v *visit) {
 	}
 }
 
-// itemDifferences compares the first items with a body of two lists, or the keys of
-// two listings.
+// itemDifferences compares the bodies of the first items that have one in two lists. If there
+// is no body, it compares the keys of the items.
 func itemDifferences(here, there any) []string {
 	items := func(v any) []any { list, _ := at(v, "items").([]any); return list }
 	body := func(v any) any {

@@ -20,30 +20,30 @@ import (
 	"github.com/go-sps/sps/spstest"
 )
 
-// errGuard marks a request that the guard did not let through.
-var errGuard = errors.New("the guard of the conformance suite refuses it")
+// errGuard marks a request that the guard refused to send.
+var errGuard = errors.New("the guard of the conformance suite refuses the request")
 
-// guard stands between the conformance suite and an appliance. It lets through
-// reads, logins with a credential that was never refused, log-outs, the opening and
-// the rollback of transactions and, with writes, changes of the configuration in a
-// transaction of this run. Everything else is not sent: no commit, no firmware, no
-// upload, no bundle, no join, whatever a check or the SDK asks for. It also keeps the
-// answers, for the checks to look at.
+// guard is a RoundTripper between the conformance suite and an appliance. It sends reads,
+// logins with a credential that was not rejected before, log-outs, and the opening and the
+// rollback of transactions. With writes it also sends changes of the configuration in a
+// transaction that this run has opened. It refuses every other request, whether a check or the
+// SDK makes it: commits, firmware actions, uploads, support bundles and joins. It also stores
+// the responses, so that the checks can read them.
 type guard struct {
 	writes bool
 
 	mu      sync.Mutex
 	base    http.RoundTripper
 	host    string
-	refused bool                       // a login was: there is no second attempt
+	refused bool                       // a login was rejected, so no other login is sent
 	logins  []string                   // the Cookie headers of the sessions, in order
-	live    map[string]bool            // sessions that no log-out has ended
-	open    map[string]bool            // sessions with a transaction that was opened and not rolled back
-	created map[string]map[string]bool // the objects that the transaction of a session made
+	live    map[string]bool            // sessions that are not logged out
+	open    map[string]bool            // sessions with an open transaction of this run
+	created map[string]map[string]bool // the objects that the transaction of each session has created
 	heard   []heard
 }
 
-// heard is an answer.
+// heard is a response with the request that it belongs to.
 type heard struct {
 	method, path string // the path below /api/
 	status       int
@@ -51,8 +51,8 @@ type heard struct {
 	body         []byte
 }
 
-// wrap is the option that puts the guard into a client. All clients share the
-// connections, and the trust, of the first one.
+// wrap returns an option that puts the guard into a client. All clients use the connections and
+// the trust settings of the first one.
 func (g *guard) wrap() sps.Option {
 	return sps.WithTransport(func(base http.RoundTripper) http.RoundTripper {
 		g.mu.Lock()
@@ -64,7 +64,7 @@ func (g *guard) wrap() sps.Option {
 	})
 }
 
-// allow tells why a request is not sent, nil where it is.
+// allow returns nil if a request may be sent, and an error that says why not otherwise.
 func (g *guard) allow(r *http.Request) error {
 	refuse := func(why string) error { return fmt.Errorf("%s %s: %w: %s", r.Method, r.URL.Path, errGuard, why) }
 	p, below := strings.CutPrefix(r.URL.Path, "/api/")
@@ -141,7 +141,7 @@ func (g *guard) RoundTrip(r *http.Request) (*http.Response, error) {
 	return response, nil
 }
 
-// note keeps what a request came to.
+// note records the effects of a request and its response.
 func (g *guard) note(r *http.Request, response *http.Response, body []byte, err error) {
 	p := strings.TrimPrefix(strings.TrimPrefix(r.URL.Path, "/api"), "/")
 	cookie := r.Header.Get("Cookie")
@@ -182,7 +182,8 @@ func (g *guard) note(r *http.Request, response *http.Response, body []byte, err 
 			delete(g.open, cookie)
 		}
 	case "POST transaction":
-		// One whose answer was lost may be open, and is rolled back all the same.
+		// A transaction whose response was lost is not recorded. It may be open, and the SDK
+		// rolls it back.
 		if success {
 			g.open[cookie], g.created[cookie] = true, map[string]bool{}
 		}
@@ -200,7 +201,7 @@ func (g *guard) note(r *http.Request, response *http.Response, body []byte, err 
 	}
 }
 
-// left says what the run has left on the appliance, "" for nothing.
+// left describes what the run has left on the appliance. It returns "" if nothing is left.
 func (g *guard) left() string {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -220,7 +221,7 @@ func (g *guard) left() string {
 	return strings.Join(left, " and ")
 }
 
-// session is the Cookie header of the latest login.
+// session returns the Cookie header of the latest login.
 func (g *guard) session() string {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -230,7 +231,7 @@ func (g *guard) session() string {
 	return g.logins[len(g.logins)-1]
 }
 
-// last is the latest answer to a request, and whether there is one.
+// last returns the latest response to a request, and whether there is one.
 func (g *guard) last(method, p string) (heard, bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -246,9 +247,8 @@ func newGuard(writes bool) *guard {
 	return &guard{writes: writes, live: map[string]bool{}, open: map[string]bool{}, created: map[string]map[string]bool{}}
 }
 
-// TestConformanceGuard holds the guard against every request that the simulated
-// appliance implements, and against disguises: what is not on the list never
-// reaches the appliance.
+// TestConformanceGuard checks which requests the guard sends: each request that the simulated
+// appliance implements, and disguised requests that must not reach an appliance.
 func TestConformanceGuard(t *testing.T) {
 	t.Parallel()
 	const cookie = "session_id=1"
@@ -256,7 +256,7 @@ func TestConformanceGuard(t *testing.T) {
 		method, url string
 		header      http.Header
 		body        string
-		allowed     string // "": never; "reads", "writes" or "transaction" (a write, in one)
+		allowed     string // "" for never, or the first mode that permits it: "reads", "writes" or "transaction" (a write in a transaction)
 	}
 	attempts := []attempt{
 		{method: "GET", url: "/api/authentication", header: http.Header{"Authorization": {"Basic eDp5"}}, allowed: "reads"},
@@ -342,7 +342,7 @@ func TestConformanceGuard(t *testing.T) {
 	}
 }
 
-// TestConformanceGuardLogin has a refused credential sent once.
+// TestConformanceGuardLogin checks that the guard sends a rejected credential only once.
 func TestConformanceGuardLogin(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
@@ -357,7 +357,8 @@ func TestConformanceGuardLogin(t *testing.T) {
 	testkit.Diff(t, "requests", []string{"GET /api/authentication"}, testkit.Requests(a))
 }
 
-// TestConformanceGuardOfTheSDK lets the SDK do its worst behind the guard.
+// TestConformanceGuardOfTheSDK calls each changing method of the SDK behind the guard. It
+// checks that the appliance receives none of the changes.
 func TestConformanceGuardOfTheSDK(t *testing.T) {
 	t.Parallel()
 	g := newGuard(true)
@@ -395,7 +396,8 @@ func TestConformanceGuardOfTheSDK(t *testing.T) {
 			},
 			"unjoin": func() error { return c.Starling.ForceUnjoin(ctx) },
 		} {
-			// The SDK hides the refusal of a join that it finds made.
+			// Join reports success if it finds the appliance joined, so the guard's error is
+			// hidden.
 			if err := do(); !errors.Is(err, errGuard) && name != "join" {
 				t.Errorf("%s: %v", name, err)
 			}

@@ -1,4 +1,5 @@
-// Package conformance holds an appliance, simulated or live, to what docs/explanation/fidelity.md says.
+// Package conformance checks that an appliance, simulated or real, behaves as
+// docs/explanation/fidelity.md says.
 package conformance
 
 import (
@@ -24,53 +25,54 @@ import (
 	"github.com/go-sps/sps/spstest"
 )
 
-// This file runs the conformance suite: checks that hold the SDK's and the simulated
-// appliance's picture of the API against an appliance. Every go test runs them against
-// the simulated one. Against a real one they run only when they are asked for:
+// This file runs the conformance suite. Its checks compare an appliance with what the SDK and
+// the simulated appliance assume about the API. Every go test runs them against a simulated
+// appliance. They run against a real appliance only with SPS_LIVE=1:
 //
 //	SPS_LIVE=1 SPS_HOST=… SPS_USERNAME=… SPS_PASSWORD=… go test ./internal/conformance -run TestConformanceLive -count=1 -v
 //
-// The variables are those of sps.ConnectFromEnv. The checks read, and open
-// transactions that they roll back; with SPS_LIVE_WRITES=1 they also stage changes in
-// them. The guard in conformance_guard_test.go lets nothing else out. The checks
-// themselves are in conformance_checks_test.go; docs/explanation/fidelity.md says which one looks
-// at what.
+// The variables are those of sps.ConnectFromEnv. The checks read, and open transactions that
+// they roll back. With SPS_LIVE_WRITES=1 they also stage changes in these transactions. The
+// guard in conformance_guard_test.go refuses every other request. The checks are in
+// conformance_checks_test.go, and docs/explanation/fidelity.md says what each check verifies.
 
-// check is one look at an appliance.
+// check verifies one fact about an appliance.
 type check struct {
 	name string
-	// verifies is the fact, with its source.
+	// verifies describes the fact and names its source.
 	verifies string
-	// variants are those of the simulated appliance that the check finds out.
+	// variants lists the variants of the simulated appliance between which the check can
+	// decide.
 	variants []string
-	// guesses are the entries of assumptions.go that it shows the answer to.
+	// guesses lists the entries of assumptions.go that the check can confirm or refute.
 	guesses []string
-	// writes stages changes.
+	// writes is true if the check stages changes.
 	writes bool
 	run    func(*visit)
 }
 
-// target is an appliance that is looked at.
+// target is an appliance that the suite checks.
 type target struct {
 	writes  bool
 	connect func(ctx context.Context, options ...sps.Option) (*sps.Client, error)
-	// picked are the variants of a simulated appliance, nil for a real one.
+	// picked contains the variants of a simulated appliance. It is nil for a real one.
 	picked map[string]string
-	// private is what no log may show.
+	// private lists texts that the log must not show.
 	private []string
-	// said gets every line that is logged, where somebody listens.
+	// said receives each logged line, if it is not nil.
 	said func(string)
-	// faults gets what is wrong instead of the test, where that is expected.
+	// faults receives the failures of the checks instead of the test, if it is not nil. It is
+	// for tests that expect failures.
 	faults func(string)
 
 	guard         *guard
 	client, other *sps.Client
-	cookie, their string // the Cookie headers of the two
+	cookie, their string // the Cookie headers of client and other
 	found         map[string]bool
-	reference     func(p string) (heard, error) // a simulated appliance to compare with
+	reference     func(p string) (heard, error) // reads from a simulated appliance, for comparison
 }
 
-// visit is one check at one target.
+// visit is a run of one check against one target.
 type visit struct {
 	*testing.T
 	ctx    context.Context
@@ -78,7 +80,7 @@ type visit struct {
 	check  *check
 }
 
-// begin logs in.
+// begin logs in to the target.
 func (target *target) begin(ctx context.Context, t *testing.T) {
 	t.Helper()
 	target.guard, target.found = newGuard(target.writes), map[string]bool{}
@@ -88,10 +90,11 @@ func (target *target) begin(ctx context.Context, t *testing.T) {
 	target.private = append(target.private, target.guard.host, host)
 }
 
-// login makes a client that is closed at the end of the test, whatever happens.
+// login returns a new client of the target, which is closed at the end of the test, and the
+// Cookie header of its session.
 func (target *target) login(ctx context.Context, t *testing.T) (*sps.Client, string) {
 	t.Helper()
-	// In one session, because the checks send requests of their own in it.
+	// The client uses one session, because the checks send their own requests in that session.
 	c, err := target.connect(ctx, target.guard.wrap(), sps.WithUserAgent("sps-conformance"), sps.WithOneSession())
 	if err != nil {
 		t.Fatal(target.clean("the login failed: %v", err))
@@ -111,7 +114,7 @@ func (target *target) login(ctx context.Context, t *testing.T) (*sps.Client, str
 	return c, cookie
 }
 
-// run makes the checks one after the other, in their order.
+// run runs the checks one after another.
 func (target *target) run(ctx context.Context, t *testing.T, checks []check) {
 	t.Helper()
 	for i := range checks {
@@ -130,7 +133,7 @@ func (target *target) run(ctx context.Context, t *testing.T, checks []check) {
 	}
 }
 
-// rollBack leaves no transaction open, whatever became of the check.
+// rollBack rolls back the transactions that the check has left open.
 func (v *visit) rollBack() {
 	for _, cookie := range []string{v.target.cookie, v.target.their} {
 		v.target.guard.mu.Lock()
@@ -146,11 +149,11 @@ func (v *visit) rollBack() {
 	}
 }
 
-// clean takes what is private out of a line.
+// clean formats a line and removes private texts and addresses from it.
 func (target *target) clean(format string, args ...any) string {
 	line := fmt.Sprintf(format, args...)
 	for _, private := range target.private {
-		if len(private) >= 4 { // a shorter one is part of too many words
+		if len(private) >= 4 { // a shorter text is a part of too many words
 			line = regexp.MustCompile(`\b`+regexp.QuoteMeta(private)+`\b`).ReplaceAllLiteralString(line, "<private>")
 		}
 	}
@@ -177,7 +180,7 @@ func (v *visit) fatalf(format string, args ...any) {
 	v.FailNow()
 }
 
-// fault fails the check, or is what was expected of it.
+// fault reports a failure of the check.
 func (v *visit) fault(line string) {
 	v.Helper()
 	if v.target.faults != nil {
@@ -191,7 +194,7 @@ func (v *visit) skipf(format string, args ...any) {
 	v.Skip(v.target.clean(format, args...))
 }
 
-// want holds a fact.
+// want fails the check if got and want differ.
 func (v *visit) want(what string, want, got any) {
 	v.Helper()
 	if fmt.Sprint(want) != fmt.Sprint(got) {
@@ -199,12 +202,12 @@ func (v *visit) want(what string, want, got any) {
 	}
 }
 
-// observe says which alternative of a variant the appliance has. A simulated one must
-// have the one that was picked; what a real one does is for the reader of the log.
+// observe reports which alternative of a variant the appliance has. For a simulated appliance,
+// it must be the picked one. For a real appliance, the result is logged for the reader.
 func (v *visit) observe(variant, got string) {
 	v.Helper()
 	if !slices.Contains(v.check.variants, variant) {
-		v.errorf("the check does not say that it finds out %s", variant)
+		v.errorf("the check does not list the variant %s", variant)
 	}
 	v.target.found[variant] = true
 	for _, known := range spstest.Variants() {
@@ -221,24 +224,24 @@ func (v *visit) observe(variant, got string) {
 		case got == known.Default:
 			v.logf("assumption %s: CONFIRMED, the appliance has %q", variant, got)
 		case slices.Contains(known.Alternatives, got):
-			v.logf("assumption %s: ANOTHER, the appliance has %q and not %q; the simulated one can be told so", variant, got, known.Default)
+			v.logf("assumption %s: ANOTHER, the appliance has %q and not %q; it is an alternative of the simulated appliance", variant, got, known.Default)
 		default:
 			v.logf("assumption %s: NEW, the appliance has %q, which is neither %q nor an alternative of it", variant, got, known.Default)
 		}
 	}
 }
 
-// guess shows the answer to a guess of the SDK.
+// guess logs what the appliance does about an entry of assumptions.go.
 func (v *visit) guess(name, format string, args ...any) {
 	v.Helper()
 	if !slices.Contains(v.check.guesses, name) {
-		v.errorf("the check does not say that it looks at %s", name)
+		v.errorf("the check does not list the guess %s", name)
 	}
 	v.logf("assumptions.go, %s: %s", name, fmt.Sprintf(format, args...))
 }
 
-// send sends a request of its own through the guard, in the session that a Cookie
-// header names, "" for none.
+// send sends a request through the guard, with the given Cookie header. cookie is "" for a
+// request without a session.
 func (v *visit) send(ctx context.Context, cookie, method, p, body string, header ...string) (heard, error) {
 	url := "https://" + v.target.guard.host + strings.TrimSuffix("/api/"+p, "/")
 	var reader io.Reader = http.NoBody
@@ -272,7 +275,8 @@ func (v *visit) send(ctx context.Context, cookie, method, p, body string, header
 	return heard{method, p, response.StatusCode, response.Header, content}, err
 }
 
-// ask is send that must be answered; what comes is logged by its shape.
+// ask is like send. It fails the check if there is no response, and logs the shape of the
+// response.
 func (v *visit) ask(cookie, method, p, body string, header ...string) heard {
 	v.Helper()
 	h, err := v.send(v.ctx, cookie, method, p, body, header...)
@@ -283,8 +287,7 @@ func (v *visit) ask(cookie, method, p, body string, header ...string) heard {
 	return h
 }
 
-// get reads in the session of the target, and skips the check where the user has no
-// right to.
+// get reads in the target's session. It skips the check if the user has no right to read p.
 func (v *visit) get(p string) heard {
 	v.Helper()
 	h := v.ask(v.target.cookie, "GET", p, "")
@@ -294,7 +297,7 @@ func (v *visit) get(p string) heard {
 	return h
 }
 
-// second makes a second session of the same user, once.
+// second returns the Cookie header of the second session of the same user.
 func (v *visit) second() string {
 	v.Helper()
 	if v.target.their == "" {
@@ -303,8 +306,8 @@ func (v *visit) second() string {
 	return v.target.their
 }
 
-// open opens a transaction in the session of the target, or skips the check where
-// somebody else holds the configuration.
+// open opens a transaction in the target's session. It skips the check if the appliance
+// refuses, for example because somebody else holds the lock.
 func (v *visit) open() heard {
 	v.Helper()
 	h := v.ask(v.target.cookie, "POST", "transaction", "")
@@ -314,7 +317,7 @@ func (v *visit) open() heard {
 	return h
 }
 
-// value is the answer as JSON, nil for none.
+// value returns the decoded JSON body of the response, or nil.
 func (h heard) value() any {
 	var v any
 	if json.Unmarshal(h.body, &v) != nil {
@@ -323,7 +326,7 @@ func (h heard) value() any {
 	return v
 }
 
-// at finds a member, "body.status"; nil for none.
+// at returns the member at a place such as "body.status", or nil.
 func (h heard) at(place string) any { return at(h.value(), strings.Split(place, ".")...) }
 
 func at(v any, names ...string) any {
@@ -334,7 +337,7 @@ func at(v any, names ...string) any {
 	return v
 }
 
-// has reports whether there is a member, null included.
+// has reports whether the response has a member at a place. The member may be null.
 func (h heard) has(place string) bool {
 	names := strings.Split(place, ".")
 	o, _ := at(h.value(), names[:len(names)-1]...).(map[string]any)
@@ -342,17 +345,18 @@ func (h heard) has(place string) bool {
 	return ok
 }
 
-// kind is the error type, "" for none.
+// kind returns the error type of the response, or "".
 func (h heard) kind() string {
 	kind, _ := h.at("error.type").(string)
 	return kind
 }
 
-// success reports whether it is one, by the rule that an error member wins.
+// success reports whether the response is a success: its status is below 300, and it has no
+// error member.
 func (h heard) success() bool { return h.status < 300 && !h.has("error") }
 
-// refusal is the answer as variants write one, "403:SomeType", or the bare status of
-// a success. NotFound and ResourceNotFound are the same.
+// refusal returns the response in the notation of the variants, such as "403:SomeType", or only
+// the status of a success. It writes NotFound as ResourceNotFound.
 func (h heard) refusal() string {
 	if h.success() {
 		return strconv.Itoa(h.status)
@@ -364,7 +368,7 @@ func (h heard) refusal() string {
 	return fmt.Sprintf("%d:%s", h.status, kind)
 }
 
-// transactionKind is the answer as the variants of a transaction write one.
+// transactionKind returns the response in the notation of the transaction variants.
 func (h heard) transactionKind() string {
 	switch {
 	case !h.success():
@@ -377,7 +381,8 @@ func (h heard) transactionKind() string {
 	return fmt.Sprintf("%d-meta", h.status)
 }
 
-// String is status, type and shape, without any value that may be private.
+// String returns the status, the error type and the shape of the response, without values that
+// may be private.
 func (h heard) String() string {
 	text := fmt.Sprintf("%s %s: %d", h.method, anonymous(h.path), h.status)
 	if kind := h.kind(); kind != "" {
@@ -404,7 +409,7 @@ var (
 	wordLike   = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,23}$`)
 )
 
-// anonymous takes the keys of objects out of a path.
+// anonymous replaces the keys of objects in a path by "<key>".
 func anonymous(p string) string {
 	segments := strings.Split(p, "/")
 	for i, segment := range segments {
@@ -418,14 +423,14 @@ func anonymous(p string) string {
 	return strings.Join(segments, "/")
 }
 
-// words are the members whose values are words of the API.
+// words contains the members whose values are words of the API and may be logged.
 var words = map[string]bool{
 	"status": true, "selection": true, "commit_message": true, "revocation_check": true, "trust_store_type": true,
 	"sync_status": true, "authentication": true, "credential": true,
 }
 
-// shapeOf writes a value as the names of its members and the kinds of their values.
-// Values stand there only of members that have words of the API.
+// shapeOf describes a value by the names of its members and the types of their values. It shows
+// values only for the members in words.
 func shapeOf(name string, v any) string {
 	switch v := v.(type) {
 	case nil:
@@ -463,7 +468,7 @@ func shapeOf(name string, v any) string {
 	return "?"
 }
 
-// kindOf names the kind of a JSON value.
+// kindOf returns the type of a JSON value.
 func kindOf(v any) string {
 	switch v.(type) {
 	case map[string]any:
@@ -479,7 +484,7 @@ func TestConformanceLive(t *testing.T) {
 	if os.Getenv("SPS_LIVE") != "1" {
 		t.Skip("set SPS_LIVE=1 and what sps.ConnectFromEnv reads to run this against an appliance; see docs/explanation/fidelity.md")
 	}
-	// Neither an interrupt nor the time limit of go test may leave a session.
+	// An interrupt and the time limit of go test must not leave a session on the appliance.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	if deadline, ok := t.Deadline(); ok {
@@ -496,7 +501,7 @@ func TestConformanceLive(t *testing.T) {
 	visitTarget(ctx, t, live, conformance)
 }
 
-// visitTarget runs checks against a target, logs out and sees that nothing is left.
+// visitTarget runs checks against a target, logs out, and fails the test if something is left.
 func visitTarget(ctx context.Context, t *testing.T, target *target, checks []check) {
 	t.Helper()
 	t.Cleanup(func() {
@@ -514,7 +519,7 @@ func visitTarget(ctx context.Context, t *testing.T, target *target, checks []che
 	target.run(ctx, t, checks)
 }
 
-// simulated makes a target of a simulated appliance that has something to show.
+// simulated returns a target with a simulated appliance that has data for the checks.
 func simulated(t *testing.T, writes bool, picked map[string]string, options ...spstest.Option) (*target, *spstest.Appliance) {
 	t.Helper()
 	for name, alternative := range picked {
@@ -537,8 +542,8 @@ func simulated(t *testing.T, writes bool, picked map[string]string, options ...s
 	}, a
 }
 
-// prepareConformance gives a simulated appliance what the checks can look at:
-// downloads, bundles, a version that could be a number, a warning.
+// prepareConformance creates data for the checks on a simulated appliance: a fetch, support
+// bundles, a firmware version that could be a number, and a warning.
 func prepareConformance(t *testing.T, a *spstest.Appliance) {
 	t.Helper()
 	ctx := t.Context()
@@ -566,10 +571,10 @@ func prepareConformance(t *testing.T, a *spstest.Appliance) {
 	}
 }
 
-// untouched fails the test where a run changed the appliance.
+// untouched fails the test if the run changes the appliance.
 func untouched(t *testing.T, a *spstest.Appliance, before []byte) {
 	t.Helper()
-	t.Cleanup(func() { // after the log-out
+	t.Cleanup(func() { // runs after the log-out
 		var was, is map[string]json.RawMessage
 		if err := errors.Join(json.Unmarshal(before, &was), json.Unmarshal(a.State(), &is)); err != nil {
 			t.Fatal(err)
@@ -581,15 +586,14 @@ func untouched(t *testing.T, a *spstest.Appliance, before []byte) {
 		testkit.Diff(t, "commits", 0, len(a.Commits()))
 		testkit.Diff(t, "uploads", 0, len(a.Uploads()))
 		testkit.Diff(t, "restarts", 0, a.Restarts())
-		if !strings.Contains(t.Name(), "logout=40") { // the appliance knows no log-out
+		if !strings.Contains(t.Name(), "logout=40") { // this appliance has no log-out
 			testkit.Diff(t, "sessions", 0, a.Sessions())
 		}
 	})
 }
 
-// TestConformance runs the suite against simulated appliances: of every profile,
-// with changes and without, over TLS, and with each alternative that a check can
-// find out.
+// TestConformance runs the suite against simulated appliances: of every profile, with changes
+// and without, over TLS, and with each alternative that a check can detect.
 func TestConformance(t *testing.T) {
 	t.Parallel()
 	for _, profile := range spstest.Profiles() {
@@ -638,14 +642,14 @@ func TestConformance(t *testing.T) {
 				untouched(t, a, a.State())
 				visitTarget(t.Context(), t, target, checks)
 				if !target.found[variant.Name] && !t.Failed() {
-					t.Errorf("%d checks say that they find %s out, and none did", len(checks), variant.Name)
+					t.Errorf("%d checks list the variant %s, and none of them observed it", len(checks), variant.Name)
 				}
 			})
 		}
 	}
 }
 
-// TestConformanceEnvironment wants one clear line where the environment lacks the
+// TestConformanceEnvironment checks the error text if the environment does not name the
 // appliance.
 func TestConformanceEnvironment(t *testing.T) {
 	t.Setenv("SPS_HOST", "")
@@ -657,8 +661,8 @@ func TestConformanceEnvironment(t *testing.T) {
 	}
 }
 
-// TestConformanceLog plants values in an appliance and looks for them in all that a
-// run logs.
+// TestConformanceLog stores marked values on an appliance. It checks that no line of the log
+// contains one of them.
 func TestConformanceLog(t *testing.T) {
 	t.Parallel()
 	const planted = "zq7planted"
@@ -691,17 +695,17 @@ func TestConformanceLog(t *testing.T) {
 	}
 }
 
-// TestConformanceFails spoils the answers of an appliance, and wants the check that is
-// there to see it.
+// TestConformanceFails modifies the responses of an appliance. It checks that the check that
+// should detect the modification fails.
 func TestConformanceFails(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		check    string
 		request  string
 		old, new string
-		status   int // instead of the appliance's
+		status   int // replaces the appliance's status
 		picked   map[string]string
-		want     string // in one of the faults
+		want     string // a part of one of the failures
 	}{
 		{check: "session/none", request: "GET transaction", old: "Unauthenticated", new: "Unauthorized", want: "answer: 401:Unauthorized"},
 		{check: "session/login-methods", request: "GET authentication/login_methods", old: `"login_methods"`, new: `"methods"`, want: "no list login_methods"},
@@ -719,7 +723,7 @@ func TestConformanceFails(t *testing.T) {
 		{check: "changes/create-and-delete", request: "POST configuration/trust_stores", status: 200, want: "status: 200"},
 		{check: "changes/syntactic", request: "POST configuration/trust_stores", old: "SyntacticError", new: "SemanticError", want: "answer: 400:SemanticError"},
 		{check: "configuration/links", request: "GET configuration/alerting/system_alerts", old: `"next":"`, new: `"next":"x`, want: "meta.next"},
-		{check: "configuration/objects", request: "GET configuration/management/email", old: `"admin_address"`, new: `"admin_mail"`, want: "body.admin_mail (here alone)"},
+		{check: "configuration/objects", request: "GET configuration/management/email", old: `"admin_address"`, new: `"admin_mail"`, want: "body.admin_mail (only on the appliance)"},
 		{check: "alerts/traffic", request: "GET configuration/alerting/traffic_alerts", old: "scbAuthFailure", new: "scbAuthFailed", want: "no alert scbAuthFailure"},
 		{check: "trust-stores/authorities", request: "GET configuration/trust_stores", old: `"digest":"01:25`, new: `"digest":"0A:25`, want: "form of a fingerprint"},
 		{check: "starling/configuration", request: "GET starling/join", old: `"joined":false`, new: `"joined":true`, want: "joined: false"},
@@ -736,7 +740,7 @@ func TestConformanceFails(t *testing.T) {
 				target, a := simulated(t, true, nil)
 				target.faults = func(line string) { faults = append(faults, line) }
 				if test.picked != nil {
-					target.picked = test.picked // which it is not
+					target.picked = test.picked // differs from the appliance's variant
 				}
 				target.connect = func(ctx context.Context, options ...sps.Option) (*sps.Client, error) {
 					spoil := sps.WithTransport(func(http.RoundTripper) http.RoundTripper {
@@ -769,7 +773,7 @@ func TestConformanceFails(t *testing.T) {
 				target.run(t.Context(), t, slices.DeleteFunc(slices.Clone(conformance), func(c check) bool { return c.name != test.check }))
 			})
 			if !hit {
-				t.Errorf("no answer to %s was spoilt", test.request)
+				t.Errorf("no response to %s was modified", test.request)
 			}
 			if !slices.ContainsFunc(faults, func(fault string) bool { return strings.Contains(fault, test.want) }) {
 				t.Errorf("%q is in none of the faults %q", test.want, faults)

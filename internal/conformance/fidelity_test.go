@@ -16,14 +16,14 @@ import (
 	"github.com/go-sps/sps/spstest"
 )
 
-// This file holds docs/explanation/fidelity.md against the code: the page must have what the
-// code has, and name nothing that the code does not have.
+// This file compares docs/explanation/fidelity.md with the code. The page must describe
+// everything that the code has, and name nothing that the code does not have.
 
-// fidelityFacts is what the page is held against.
+// fidelityFacts contains the facts of the code with which the page is compared.
 type fidelityFacts struct {
 	variants []spstest.Variant
 	guesses  []string // the entries of assumptions.go
-	routes   []string // of the simulated appliance
+	routes   []string // the requests that the simulated appliance implements
 	checks   []check
 }
 
@@ -41,10 +41,10 @@ var (
 	guessName    = regexp.MustCompile(`^([A-Z][a-z-]*(?: [a-z]+){0,3})\. `)
 )
 
-// sources are what a fact may rest on.
+// sources lists the sources that a row may name.
 var sources = []string{"REST API guide", "safeguard-ps", "SafeguardDotNet", "SafeguardJava", "Power BI connector", "the curl lines of REST API guide"}
 
-// spans are the code spans of a cell.
+// spans returns the code spans of a cell.
 func spans(cell string) (all []string) {
 	for _, match := range codeSpan.FindAllStringSubmatch(cell, -1) {
 		all = append(all, match[1])
@@ -67,15 +67,15 @@ func fidelityRows(page string) (rows []fidelityRow, faults []string) {
 	return rows, faults
 }
 
-// fidelityFaults says what is wrong with the page.
+// fidelityFaults returns the differences between the page and the code.
 func fidelityFaults(page string, facts fidelityFacts) []string {
 	rows, faults := fidelityRows(page)
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Sprintf(format, args...)) }
-	assumed := map[string][]fidelityRow{} // the rows of each variant, and of each guess as "SDK: name"
+	assumed := map[string][]fidelityRow{} // the rows by the variant that they name, and by "SDK: " and the name of the guess
 	covered := map[string]bool{}
 	checks := map[string][]fidelityRow{}
 	for _, row := range rows {
-		// What it rests on.
+		// Check the source column.
 		if match := assumedNames.FindStringSubmatch(row.source); match != nil {
 			variants, guesses, _ := strings.Cut(match[1], "SDK: ")
 			for _, name := range spans(variants) {
@@ -89,7 +89,7 @@ func fidelityFaults(page string, facts fidelityFacts) []string {
 		} else if !slices.ContainsFunc(sources, func(s string) bool { return strings.HasPrefix(row.source, s) }) {
 			fault("line %d rests neither on a known source nor on an assumption: %q", row.line, row.source)
 		}
-		// The requests it is about.
+		// Check the requests that the behaviour column names.
 		for _, span := range spans(row.behaviour) {
 			match := routeSpan.FindStringSubmatch(span)
 			if match == nil {
@@ -103,7 +103,7 @@ func fidelityFaults(page string, facts fidelityFacts) []string {
 				}
 			}
 		}
-		// How it is checked.
+		// Check the column that says how to test the behaviour.
 		if len(spans(row.test)) == 0 {
 			fault("line %d does not say how to check it", row.line)
 		}
@@ -157,7 +157,8 @@ func fidelityFaults(page string, facts fidelityFacts) []string {
 			fault("%s has no row", route)
 		}
 	}
-	// Each check has its rows, and those of what it finds out.
+	// Each check needs a row, and each variant and guess of the check needs a row that names
+	// the check.
 	for _, c := range facts.checks {
 		if len(checks[c.name]) == 0 {
 			fault("the check %s has no row", c.name)
@@ -180,8 +181,8 @@ func fidelityFaults(page string, facts fidelityFacts) []string {
 	return faults
 }
 
-// guesses reads the names of the entries of assumptions.go, here and in package audit: the
-// first words of its comments, up to a full stop.
+// guesses returns the names of the entries of assumptions.go in the root package and in package
+// audit. A name is the first words of a comment, up to a full stop.
 func guesses(t *testing.T) (names []string) {
 	t.Helper()
 	for _, name := range []string{"assumptions.go", "audit/assumptions.go"} {
@@ -224,8 +225,7 @@ func TestFidelity(t *testing.T) {
 	}
 }
 
-// TestFidelityFails spoils the page, and the code, in each way that TestFidelity is
-// there to find.
+// TestFidelityFails modifies the page and the code in each way that TestFidelity must detect.
 func TestFidelityFails(t *testing.T) {
 	t.Parallel()
 	facts, page := codeFacts(t), fidelityPage(t)
@@ -241,7 +241,7 @@ func TestFidelityFails(t *testing.T) {
 	for name, test := range map[string]struct {
 		page string
 		code func(*fidelityFacts)
-		want string // in one of the faults
+		want string // a part of one of the faults
 	}{
 		"a variant without a row":     {page: without("`lock-error`"), want: "variant lock-error has no row"},
 		"a variant not assumed":       {page: swap("assumed (`logout`; SDK: Log-out):", "safeguard-ps:"), want: "variant logout has no row"},
@@ -285,7 +285,7 @@ func TestFidelityFails(t *testing.T) {
 	}
 }
 
-// TestVersioning holds docs/reference/versioning.md against the profiles and go.mod.
+// TestVersioning compares docs/reference/versioning.md with the profiles and go.mod.
 func TestVersioning(t *testing.T) {
 	t.Parallel()
 	page, module := testkit.File(t, "docs/reference/versioning.md"), testkit.File(t, "go.mod")
@@ -295,7 +295,7 @@ func TestVersioning(t *testing.T) {
 	}
 	for _, text := range []string{
 		"| | `" + strings.Join(spstest.Profiles(), "` | `") + "` | what the SDK does |",
-		"names the oldest one that works: " + line[1] + ".",
+		"names the oldest Go release that works: " + line[1] + ".",
 	} {
 		if !strings.Contains(page, text) {
 			t.Errorf("docs/reference/versioning.md lacks %q", text)

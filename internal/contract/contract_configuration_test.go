@@ -15,20 +15,20 @@ import (
 	"github.com/go-sps/sps/internal/testkit"
 )
 
-// The contract tests of the guide's page about alerts, trust stores and Starling.
-// Like those in contract_test.go they run one after another.
+// These contract tests cover the guide's pages about alerts, trust stores and Starling. Like
+// the tests in contract_test.go, they do not run in parallel.
 
-// contractTransaction are the requests of a transaction of a client with one session for
-// all: the reads of its function, the opening, the reads again, the writes, and the
-// commit after a look at the list of changes, or the rollback.
+// contractTransaction returns the exchanges of a transaction of a client with a single session:
+// the reads of its function, the opening, the repeated reads, the writes, and the read of the
+// list of changes with the commit, or the rollback.
 func contractTransaction(t *testing.T, commit bool, reads []contractExchange, writes ...contractExchange) []contractExchange {
 	return slices.Concat(reads, contractOpening(t), reads, writes, contractEnd(t, commit))
 }
 
 const contractTransactionPath = "/api/transaction"
 
-// contractOpening opens a transaction in a session that was handed in: somebody else's
-// may be open in it.
+// contractOpening returns the exchanges that open a transaction in a session that the caller
+// provided. The client first checks that no other transaction is open in it.
 func contractOpening(t *testing.T) []contractExchange {
 	return []contractExchange{
 		{method: "GET", path: contractTransactionPath, answer: testkit.Sample(t, "transaction.closed")},
@@ -49,13 +49,13 @@ func contractEnd(t *testing.T, commit bool) []contractExchange {
 	}
 }
 
-// contractCommit runs a transaction with the message of contractTransaction.
+// contractCommit runs a transaction with the message that contractTransaction expects.
 func contractCommit(t *testing.T, c *sps.Client, fn func(context.Context, *sps.Transaction) error) error {
 	t.Helper()
 	return c.Transaction(t.Context(), fn, sps.WithMessage("CHG-1"))
 }
 
-// contractBody returns the body in a sample.
+// contractBody returns the body of a sample, with a change.
 func contractBody(t *testing.T, name string, change func(map[string]any)) string {
 	t.Helper()
 	var sample struct {
@@ -147,8 +147,8 @@ func TestContractTrafficAlerts(t *testing.T) {
 	})
 }
 
-// TestContractTwoSessions has a client read in one session and write in another, and
-// holds which requests a transaction sends, in which session.
+// TestContractTwoSessions checks which requests a transaction sends, and in which session, if
+// the client reads in one session and writes in another.
 func TestContractTwoSessions(t *testing.T) {
 	const path = "/api/configuration/alerting/traffic_alerts"
 	const writing = "session_id=0d1c5a7be3f94c2f8a6b"
@@ -182,7 +182,7 @@ func TestContractTwoSessions(t *testing.T) {
 		name      string
 		change    func(*sps.TrafficAlerts) error
 		options   []sps.TransactionOption
-		exchanges []contractExchange // after the first login
+		exchanges []contractExchange // the exchanges after the first login
 		sessions  int
 	}{
 		{"an update", enable, []sps.TransactionOption{message}, slices.Concat(
@@ -221,7 +221,7 @@ func TestContractTwoSessions(t *testing.T) {
 
 func TestContractTrustStores(t *testing.T) {
 	const path = "/api/configuration/trust_stores"
-	const key = "3c6f2a10-9b8d-4e7c-a5f4-1d2e3b4c5a69" // of the sample of one
+	const key = "3c6f2a10-9b8d-4e7c-a5f4-1d2e3b4c5a69" // the key in the sample of a single store
 	list := contractExchange{method: "GET", path: path, answer: testkit.Sample(t, "configuration_trust_stores.list")}
 	builtIn := &sps.Object[sps.TrustStore]{Key: "-7001", Body: sps.TrustStore{Name: "Built-in", RevocationCheck: sps.RevocationNone, Type: sps.TrustStoreBuiltIn}}
 	ignoreMeta := cmpopts.IgnoreFields(sps.Object[sps.TrustStore]{}, "Meta")
@@ -267,8 +267,8 @@ func TestContractTrustStores(t *testing.T) {
 			method: "POST", path: path, status: 201, answer: `{"key":"new","meta":{"href":"` + path + `/new"}}`,
 			body: `{"name":"Ours","authorities":[{"pem":` + string(pem) + `}],"crl_urls":[],"revocation_check":"none","trust_store_type":"custom"}`,
 		}
-		// The name is looked up in the transaction, and again before the first write: the
-		// lock may come with that only.
+		// The name is checked in the transaction and again before the first write, because the
+		// appliance may take the lock only with that write.
 		c := contractClient(t, slices.Concat(contractOpening(t), []contractExchange{list, list, post}, contractEnd(t, true))...)
 		err := contractCommit(t, c, func(ctx context.Context, tx *sps.Transaction) error {
 			key, err := tx.TrustStores.Create(ctx, sps.NewTrustStore("Ours", one))

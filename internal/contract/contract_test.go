@@ -1,5 +1,5 @@
-// Package contract holds the SDK to the words of the API: its requests, the samples of the
-// guide, and what errors say and are.
+// Package contract tests the exact contents of requests, the decoding of the guide's samples,
+// and the texts and types of errors.
 package contract
 
 import (
@@ -26,8 +26,9 @@ import (
 	"github.com/go-sps/sps/internal/testkit"
 )
 
-// The contract tests hold the client against the samples of the guide, which lie
-// in testdata. The mocks are global, so nothing in this file runs in parallel.
+// The contract tests compare the requests of the client with the guide, and answer them with
+// the guide's samples in testdata. The mocks are global, so no test in this file runs in
+// parallel.
 
 const (
 	contractHost    = "sps1.example.com"
@@ -35,29 +36,29 @@ const (
 	contractCookie  = "session_id=" + contractSession
 )
 
-// contractExchange is one request that must come, in full, and its answer.
+// contractExchange is a request that the client must send, in full, and the response to it.
 type contractExchange struct {
 	method, path string
 	query        string
-	body         string // JSON; "" for a request without a body
-	anonymous    bool   // no session
-	cookie       string // of the session; "" is that of the guide
+	body         string // JSON; "" for no body
+	anonymous    bool   // sent without a session
+	cookie       string // the session's cookie; "" for contractCookie
 	ends         *contractSessions
-	accept       string // "" is JSON
-	basic        string // of the Authorization header
-	status       int    // 0 is 200
+	accept       string // the Accept header; "" for JSON
+	basic        string // the credentials in the Authorization header
+	status       int    // 0 for 200
 	answer       string
-	kind         string // content type of the answer; "" is JSON
+	kind         string // the content type of the response; "" for JSON
 	setCookie    string
 }
 
-// contractSessions are the cookies of sessions that are logged out in any order.
+// contractSessions contains the cookies of sessions that are logged out in any order.
 type contractSessions struct {
 	mu   sync.Mutex
 	left []string
 }
 
-// take returns the cookies that a log-out may have: its own, once.
+// take returns the cookies that a log-out must have. It accepts each remaining cookie once.
 func (s *contractSessions) take(cookies []string) []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -68,7 +69,7 @@ func (s *contractSessions) take(cookies []string) []string {
 	return cookies
 }
 
-// contractRequest is everything about a request that the contract settles.
+// contractRequest contains the parts of a request that the tests compare.
 type contractRequest struct {
 	Method, Scheme, Host, Path, Query  string
 	Cookie, Authorization, ContentType []string
@@ -76,9 +77,8 @@ type contractRequest struct {
 	Body                               any
 }
 
-// contractMock expects the exchanges in their order and nothing else. gock's own
-// matching lets other paths, queries and bodies through, so every request is
-// also compared in full.
+// contractMock expects the exchanges in their order and no others. The matching of gock ignores
+// some differences in paths, queries and bodies, so each request is also compared in full.
 func contractMock(t *testing.T, exchanges ...contractExchange) {
 	t.Helper()
 	gock.OffAll()
@@ -120,8 +120,8 @@ func contractMock(t *testing.T, exchanges ...contractExchange) {
 	}
 }
 
-// match makes the strict matcher of an exchange. It reports every difference,
-// because the exchanges come in their order.
+// match returns a strict matcher for an exchange. It reports every difference, because the
+// requests come in a fixed order.
 func (x contractExchange) match(t *testing.T) gock.MatchFunc {
 	want := contractRequest{
 		Method: x.method, Scheme: "https", Host: contractHost, Path: x.path, Query: x.query,
@@ -172,7 +172,7 @@ func (x contractExchange) match(t *testing.T) gock.MatchFunc {
 	}
 }
 
-// contractJSON parses JSON; a number keeps its spelling, and is not a string.
+// contractJSON decodes JSON. A number keeps its digits and differs from a string.
 func contractJSON(t *testing.T, data []byte) any {
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	decoder.UseNumber()
@@ -186,7 +186,7 @@ func contractJSON(t *testing.T, data []byte) any {
 	return value
 }
 
-// noNetwork is what a request meets that gock does not intercept.
+// noNetwork fails the test if a request is not intercepted by gock.
 type noNetwork struct{ t *testing.T }
 
 func (n noNetwork) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -194,7 +194,7 @@ func (n noNetwork) RoundTrip(r *http.Request) (*http.Response, error) {
 	return nil, errors.New("no network in a contract test")
 }
 
-// contractOptions send the requests to the mocks, once each.
+// contractOptions returns options that send each request to the mocks, without retries.
 func contractOptions(t *testing.T) []sps.Option {
 	transport := gock.NewTransport()
 	transport.Transport = noNetwork{t}
@@ -204,8 +204,8 @@ func contractOptions(t *testing.T) []sps.Option {
 	}
 }
 
-// contractClient expects the exchanges and returns a client with the guide's
-// session, which sends nothing by itself.
+// contractClient expects the exchanges. It returns a client with the session of the guide,
+// which sends no request by itself.
 func contractClient(t *testing.T, exchanges ...contractExchange) *sps.Client {
 	t.Helper()
 	contractMock(t, exchanges...)
@@ -221,13 +221,13 @@ func contractClient(t *testing.T, exchanges ...contractExchange) *sps.Client {
 	return c
 }
 
-// firmwareTestExchange is a firmware test of a slot with its answer.
+// firmwareTestExchange returns the exchange of a firmware test of a slot.
 func firmwareTestExchange(slot string, status int, answer string) contractExchange {
 	return contractExchange{method: "POST", path: "/api/firmware/test", body: `{"slot_id": ` + slot + `}`, status: status, answer: answer}
 }
 
-// wantRefusal checks that err is the appliance's refusal with that type, and no
-// other.
+// wantRefusal checks that err is a refusal by the appliance with the given status and type, and
+// matches no other type.
 func wantRefusal(t *testing.T, err error, status int, errorType sps.ErrorType) *sps.Error {
 	t.Helper()
 	var refused *sps.Error
@@ -256,7 +256,7 @@ func wantRefusal(t *testing.T, err error, status int, errorType sps.ErrorType) *
 	return refused
 }
 
-// wantBadAnswer checks that err says that the answer cannot be relied on.
+// wantBadAnswer checks that err reports an unusable response.
 func wantBadAnswer(t *testing.T, err error) {
 	t.Helper()
 	if !errors.Is(err, sps.ErrBadAnswer) {
@@ -276,8 +276,8 @@ func wantOneLine(t *testing.T, err error) {
 	}
 }
 
-// declaredErrorTypes reads the constants from the source, so that a new one
-// cannot be forgotten here.
+// declaredErrorTypes reads the error types from the source code, so that the tests notice a new
+// one.
 func declaredErrorTypes(t *testing.T) []sps.ErrorType {
 	t.Helper()
 	var types []sps.ErrorType
@@ -346,7 +346,7 @@ func TestContractFirmwareListing(t *testing.T) {
 	}
 }
 
-// TestContractRawCall reads an answer as it was sent.
+// TestContractRawCall checks that Invoke returns the bytes of the response unchanged.
 func TestContractRawCall(t *testing.T) {
 	sample := testkit.Sample(t, "firmware.listing")
 	c := contractClient(t, contractExchange{method: "GET", path: "/api/firmware", answer: sample})
@@ -366,7 +366,7 @@ func TestContractRawCall(t *testing.T) {
 	}
 }
 
-// The images of the guide's samples.
+// These are the images of the guide's samples.
 var (
 	runningImage = sps.FirmwareImage{Version: "6.5.0", Current: true, UpgradeNotes: "some notes"}
 	nextImage    = sps.FirmwareImage{Version: "6.6.0", AfterReboot: true, UpgradeNotes: "some notes"}
@@ -412,7 +412,7 @@ func TestContractSlot(t *testing.T) {
 func TestContractSlotDelete(t *testing.T) {
 	const free = `{"body":{"after_reboot":false,"current":false,"upgrade_news":null,"upgrade_notes":"some notes","version":"6.7.0"},
 		"key":"4","meta":{"href":"/api/firmware/slots/4","parent":"/api/firmware/slots"}}`
-	// The guide does not show the answer.
+	// The guide does not show the response.
 	answers := []struct {
 		name   string
 		status int
@@ -476,7 +476,7 @@ func TestContractFirmwareTestPassed(t *testing.T) {
 	}
 }
 
-// firmwareRefusals are the refusals of a firmware test with their details.
+// firmwareRefusals lists the refusals of a firmware test with their details.
 var firmwareRefusals = []struct {
 	sample    string
 	errorType sps.ErrorType
@@ -501,7 +501,7 @@ var firmwareRefusals = []struct {
 	},
 }
 
-// detailOf returns the typed detail of an error, nil for none.
+// detailOf returns the typed details of an error, or nil.
 func detailOf(err error) error {
 	var failure *sps.FirmwareTestFailedDetails
 	var paths *sps.IncompleteRequestBodyErrorDetails
@@ -532,7 +532,8 @@ func detailOf(err error) error {
 	return nil
 }
 
-// The guide prints no status for these three, so each is known at every one.
+// TestContractFirmwareTestRefused checks the refusals of a firmware test. The guide prints no
+// status for them, so they must be recognized with every status.
 func TestContractFirmwareTestRefused(t *testing.T) {
 	for _, status := range []int{200, 400, 404, 409, 422, 500} {
 		for _, test := range firmwareRefusals {
@@ -540,7 +541,7 @@ func TestContractFirmwareTestRefused(t *testing.T) {
 				c := contractClient(t, firmwareTestExchange("3", status, testkit.Sample(t, test.sample)))
 				report, err := c.Firmware.Test(t.Context(), "3")
 				if report != nil {
-					t.Errorf("a report beside the error: %+v", report)
+					t.Errorf("a report was returned with the error: %+v", report)
 				}
 				refused := wantRefusal(t, err, status, test.errorType)
 				testkit.Diff(t, "message", test.message, refused.Message)
@@ -552,7 +553,7 @@ func TestContractFirmwareTestRefused(t *testing.T) {
 				c := contractClient(t, firmwareTestExchange("3", status, testkit.Sample(t, test.sample+"_short")))
 				report, err := c.Firmware.Test(t.Context(), "3")
 				if report != nil {
-					t.Errorf("a report beside the error: %+v", report)
+					t.Errorf("a report was returned with the error: %+v", report)
 				}
 				refused := wantRefusal(t, err, status, test.errorType)
 				testkit.Diff(t, "message", "", refused.Message)
@@ -574,8 +575,8 @@ func TestContractFirmwareTestWithoutSlot(t *testing.T) {
 	}
 }
 
-// Details have the form of the guide's table as well as that of its samples, and
-// others that nobody promised.
+// TestContractFirmwareErrorDetails checks error details in the forms of the guide's table and
+// of its samples, and in undocumented forms.
 func TestContractFirmwareErrorDetails(t *testing.T) {
 	tests := []struct {
 		name, answer string
@@ -653,7 +654,7 @@ func TestContractFirmwareErrorDetails(t *testing.T) {
 	}
 }
 
-// Every other error type comes at the status that the guide prints for it.
+// TestContractErrorTypes checks each error type with the status that the guide prints for it.
 func TestContractErrorTypes(t *testing.T) {
 	read := func(path string) contractExchange { return contractExchange{method: "GET", path: "/api/" + path} }
 	join := contractExchange{method: "POST", path: "/api/starling/join", body: `{"credential_string":"x"}`}
@@ -757,7 +758,8 @@ func TestContractUnknownErrorType(t *testing.T) {
 	}
 }
 
-// An error member of any form is a refusal, whatever stands beside it.
+// TestContractErrorForms checks that an error member of any form is a refusal, whatever other
+// members the response has.
 func TestContractErrorForms(t *testing.T) {
 	tests := []struct{ name, answer, message string }{
 		{"text", `{"error":"out of order"}`, "out of order"},
@@ -787,7 +789,7 @@ func TestContractFirmwareTestForms(t *testing.T) {
 	tests := []struct {
 		name, answer string
 		want         string // the summary
-		bad          bool   // ErrBadAnswer
+		bad          bool   // the result is ErrBadAnswer
 	}{
 		{name: "key as a string", answer: `{"body":{"test_summary":"ok"},"key":"1"}`, want: "ok"},
 		{name: "key as a number", answer: `{"body":{"test_summary":"ok"},"key":1}`, want: "ok"},
@@ -835,7 +837,7 @@ func TestContractFirmwareTestForms(t *testing.T) {
 			got, err := c.Firmware.Test(t.Context(), "1")
 			if test.bad {
 				if got != nil {
-					t.Errorf("it passed for a success: %+v", got)
+					t.Errorf("it was reported as a success: %+v", got)
 				}
 				wantBadAnswer(t, err)
 				return
@@ -898,7 +900,8 @@ func TestContractSlotForms(t *testing.T) {
 	}
 }
 
-// A slot must not be deleted on the word of an answer about another one.
+// TestContractSlotDeleteAnswerForOtherSlot checks that a slot is not deleted if the response to
+// the read before it describes another slot.
 func TestContractSlotDeleteAnswerForOtherSlot(t *testing.T) {
 	c := contractClient(t, contractExchange{method: "GET", path: "/api/firmware/slots/1", answer: `{"body":{"version":"6.7.0","current":false,"after_reboot":false},"key":"4"}`})
 	wantBadAnswer(t, c.Firmware.Slots.Delete(t.Context(), "1"))
@@ -965,8 +968,8 @@ func TestContractSlotListForms(t *testing.T) {
 	})
 }
 
-// What is no answer of the API is unusable with success, and a refusal without a type
-// otherwise.
+// TestContractForeignAnswers checks responses that do not come from the API. With a success
+// status they result in ErrBadAnswer, otherwise in a refusal without a type.
 func TestContractForeignAnswers(t *testing.T) {
 	const html = "<html><body>Service Unavailable</body></html>"
 	answers := []struct {
@@ -1017,9 +1020,10 @@ func TestContractLogin(t *testing.T) {
 	const (
 		user     = "jürgen"
 		password = "pä:ss wörd €"
-		// The base64 of both in UTF-8.
+		// the base64 encoding of both in UTF-8
 		basic = "asO8cmdlbjpww6Q6c3Mgd8O2cmQg4oKs"
-		// The cookie has expired by the client's clock: clocks differ.
+		// The cookie has already expired by the client's clock. The client must accept it,
+		// because clocks differ.
 		cookie = contractCookie + "; expires=Thu, 01 Jan 1970 00:20:00 GMT; Path=/; Secure"
 	)
 	login := contractExchange{
@@ -1030,8 +1034,8 @@ func TestContractLogin(t *testing.T) {
 	logOut := contractExchange{method: "DELETE", path: "/api/authentication"}
 	credential := sps.UsernamePassword(user, sps.NewSecretString(password))
 
-	// The guide shows no log-out: an appliance that does not know it has nothing
-	// to log out.
+	// The guide does not show a log-out. If the appliance does not implement it, Close returns
+	// nil.
 	logOuts := []struct {
 		status int
 		answer string
@@ -1085,7 +1089,7 @@ func TestContractLogin(t *testing.T) {
 		status    int
 		answer    string
 		setCookie string
-		errorType sps.ErrorType // of a refusal
+		errorType sps.ErrorType // "" for ErrBadAnswer
 	}{
 		{"wrong password", 401, `{"error":{"type":"AuthenticationFailure","message":"No."}}`, "", sps.AuthenticationFailure},
 		{"wrong password with a cookie", 401, `{"error":{"type":"AuthenticationFailure"}}`, cookie, sps.AuthenticationFailure},
@@ -1102,7 +1106,7 @@ func TestContractLogin(t *testing.T) {
 			contractMock(t, x)
 			c, err := sps.Connect(t.Context(), contractHost, credential, contractOptions(t)...)
 			if c != nil {
-				t.Error("a client beside the error")
+				t.Error("a client was returned with the error")
 			}
 			if err == nil {
 				t.Fatal("the login succeeded")

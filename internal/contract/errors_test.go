@@ -2,19 +2,25 @@ package contract
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"iter"
 	"log/slog"
+	"net"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/audit"
 	"github.com/go-sps/sps/internal/testkit"
 	"github.com/go-sps/sps/spstest"
 )
 
-// refusal returns the error of an answer with this error member.
+// refusal returns the error for a response with the given error member.
 func refusal(t *testing.T, member string) *sps.Error {
 	t.Helper()
 	a := spstest.NewServer(t)
@@ -28,7 +34,8 @@ func refusal(t *testing.T, member string) *sps.Error {
 	return e
 }
 
-// TestErrorTypeIsOneLine checks a type that an appliance made up.
+// TestErrorTypeIsOneLine checks that the text of an unknown error type with odd characters is
+// one short line.
 func TestErrorTypeIsOneLine(t *testing.T) {
 	t.Parallel()
 	text := sps.ErrorType("Odd\n\x1b[31m" + strings.Repeat("x", 1000)).Error()
@@ -83,7 +90,8 @@ func TestNotFoundHasTwoNames(t *testing.T) {
 	}
 }
 
-// TestErrorsWithoutCause prints errors that somebody else has built, in a test say.
+// TestErrorsWithoutCause checks the texts of error values that another package has built, for
+// example in a test.
 func TestErrorsWithoutCause(t *testing.T) {
 	t.Parallel()
 	for want, err := range map[string]error{
@@ -117,4 +125,102 @@ func TestErrorsWithoutCause(t *testing.T) {
 	if got := sps.CertificateFingerprint(nil); got != "" {
 		t.Errorf("fingerprint %q of no certificate", got)
 	}
+}
+
+// TestErrorTextsEndWithRemedy checks that the text of a refusal names the appliance, the
+// operation, the cause and a remedy, in this order, for each error type of the guide.
+func TestErrorTextsEndWithRemedy(t *testing.T) {
+	t.Parallel()
+	for _, errorType := range declaredErrorTypes(t) {
+		text := (&sps.Error{Host: "sps1", Method: "GET", Path: "info", Status: 400, Type: errorType, Message: "No."}).Error()
+		remedy, ok := strings.CutPrefix(text, "sps: sps1: GET info: "+string(errorType)+" (400): No.; ")
+		if !ok || len(remedy) < 10 {
+			t.Errorf("%s: the text is %q", errorType, text)
+		}
+	}
+}
+
+// TestErrorTexts checks the remedy in the texts of other errors about one request.
+func TestErrorTexts(t *testing.T) {
+	t.Parallel()
+	refused := &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("connection refused")}
+	for name, test := range map[string]struct {
+		err  error
+		want string
+	}{
+		"an overloaded appliance": {&sps.Error{Host: "sps1", Method: "GET", Path: "info", Status: 503}, "sps: sps1: GET info: 503 Service Unavailable; try again later"},
+		"a page of a web server": {&sps.Error{Host: "sps1", Method: "GET", Path: "info", Status: 404},
+			"sps: sps1: GET info: 404 Not Found; check that this is the address of an SPS appliance"},
+		"an unknown type": {&sps.Error{Host: "sps1", Method: "GET", Path: "info", Status: 400, Type: "Odd"}, "sps: sps1: GET info: Odd (400)"},
+		"an unknown outcome": {&sps.Error{Host: "sps1", Method: "POST", Path: "info", Status: 503, OutcomeUnknown: true},
+			"sps: sps1: POST info: 503 Service Unavailable; the outcome is unknown"},
+		"no connection": {&sps.TransportError{Host: "sps1", Method: "GET", Path: "info", Err: refused},
+			"sps: sps1: GET info: dial tcp: connection refused; check the host, the port and the network"},
+		"no such host": {&sps.TransportError{Host: "sps1", Method: "GET", Path: "info", Err: &net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "no such host", Name: "sps1"}}},
+			"sps: sps1: GET info: dial tcp: lookup sps1: no such host; check the name of the host"},
+		"a connection that broke": {&sps.TransportError{Host: "sps1", Method: "GET", Path: "info", Err: io.EOF}, "sps: sps1: GET info: EOF"},
+		"a cancelled call":        {&sps.TransportError{Host: "sps1", Method: "GET", Path: "info", Err: context.Canceled}, "sps: sps1: GET info: context canceled"},
+	} {
+		testkit.Diff(t, name, test.want, test.err.Error())
+	}
+}
+
+// TestLocalErrorsNameAppliance checks that an error which the client returns without a
+// request still names the appliance.
+func TestLocalErrorsNameAppliance(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(t)
+	c := testkit.Connect(t, a)
+	ctx := t.Context()
+	sessions := c.Audit.Sessions
+	ignore := sps.WithTrailFormat("mp4")
+	for name, call := range map[string]func() error{
+		"an empty key":              func() error { _, err := c.TrustStores.Get(ctx, ""); return err },
+		"an empty name":             func() error { _, err := c.TrustStores.GetByName(ctx, ""); return err },
+		"a slot's empty key":        func() error { _, err := c.Firmware.Slots.Get(ctx, ""); return err },
+		"a job's empty key":         func() error { _, err := c.Firmware.Fetch.Get(ctx, ""); return err },
+		"a bundle's empty key":      func() error { _, err := c.Troubleshooting.SupportBundle.Download(ctx, "", io.Discard); return err },
+		"a deleted bundle's key":    func() error { return c.Troubleshooting.SupportBundle.Delete(ctx, "") },
+		"a header of a list":        func() error { _, err := c.TrustStores.List(ctx, sps.WithHeader("Accept", "text/plain")); return err },
+		"a path":                    func() error { _, err := sps.NewSingleton[sps.Object[any]](c, "a/../b").Get(ctx); return err },
+		"a method":                  func() error { _, err := c.Invoke(ctx, "PATCH", "info", nil); return err },
+		"an invoked path":           func() error { _, err := c.Invoke(ctx, "GET", "a/../b", nil); return err },
+		"a downloaded path":         func() error { _, err := c.Download(ctx, "a/../b", io.Discard); return err },
+		"a format":                  func() error { _, err := c.Download(ctx, "x", io.Discard, ignore); return err },
+		"the name of an endpoint":   func() error { _, err := sessions.Get(ctx, "stats"); return err },
+		"a session's empty key":     func() error { _, err := sessions.DownloadTrail(ctx, "", io.Discard); return err },
+		"an empty search text":      func() error { return last(sessions.Content(ctx, "k", "")) },
+		"a query":                   func() error { return last(sessions.Search(ctx, audit.Query{PageSize: -1}).All()) },
+		"a counted query":           func() error { _, err := sessions.Count(ctx, audit.Query{Filter: audit.Term("", "x")}); return err },
+		"a query of statistics":     func() error { _, err := sessions.Stats(ctx, audit.StatsQuery{}); return err },
+		"a followed query":          func() error { _, err := sessions.Follow(ctx, audit.Query{End: time.Now()}); return err },
+		"a CSV without columns":     func() error { _, err := sessions.Search(ctx, audit.Query{}).WriteCSV(io.Discard); return err },
+		"a wait":                    func() error { return c.WaitReady(ctx, sps.WithWaitLimit(-1)) },
+		"a wait for a version":      func() error { _, err := c.Firmware.WaitForVersion(ctx, "8.0.0", sps.WithWaitLimit(-1)); return err },
+		"an upgrade without source": func() error { _, err := c.Firmware.Upgrade(ctx, nil); return err },
+		"an invocation in a transaction": func() error {
+			return c.Transaction(ctx, func(ctx context.Context, tx *sps.Transaction) error {
+				_, err := tx.Invoke(ctx, "PUT", "a/../b", nil)
+				return err
+			})
+		},
+	} {
+		err := call()
+		if err == nil || !strings.HasPrefix(err.Error(), "sps: "+a.Addr()+": ") || strings.Count(err.Error(), a.Addr()) != 1 {
+			t.Errorf("%s: %v", name, err)
+		}
+		if !errors.Is(err, sps.ErrInvalidInput) {
+			t.Errorf("%s: %v is not ErrInvalidInput", name, err)
+		}
+	}
+	if got := len(a.Journal()); got != 1 {
+		t.Errorf("%d requests, want the login alone", got)
+	}
+}
+
+// last returns the error that ends an iteration.
+func last[T any](all iter.Seq2[T, error]) (err error) {
+	for _, err = range all {
+	}
+	return err
 }

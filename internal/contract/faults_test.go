@@ -12,8 +12,9 @@ import (
 	"github.com/go-sps/sps/spstest"
 )
 
-// TestLocalRefusals breaks each rule that the SDK knows: the error is what the appliance
-// would say, with its detail and the faults, and never an Error.
+// TestLocalRefusals breaks each rule that the SDK checks before it sends a request. It checks
+// that the error matches the appliance's error type, with details and faults, and that it is
+// not an *Error.
 func TestLocalRefusals(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
@@ -41,7 +42,7 @@ func TestLocalRefusals(t *testing.T) {
 		own    error
 		is     sps.ErrorType
 		detail error
-		faults []sps.Fault // without their messages
+		faults []sps.Fault // compared without their messages
 	}{
 		"URLs without a check": {
 			write(store(func(s *sps.TrustStore) { s.CRLURLs = []string{"http://crl.example/a"} })),
@@ -143,8 +144,8 @@ func TestLocalRefusals(t *testing.T) {
 	}
 }
 
-// TestFaultsOfAppliance has the same form for what the appliance refuses, however it
-// writes the place.
+// TestFaultsOfAppliance checks that the faults of a refusal have the same form, however the
+// appliance writes the paths in its details.
 func TestFaultsOfAppliance(t *testing.T) {
 	t.Parallel()
 	const object = "configuration/trust_stores/7"
@@ -177,7 +178,7 @@ func TestFaultsOfAppliance(t *testing.T) {
 	}
 }
 
-// refusedBy returns the error of a write in a transaction that is answered so.
+// refusedBy returns the error of a write in a transaction that the appliance rejects with body.
 func refusedBy(t *testing.T, method, path, body string) error {
 	t.Helper()
 	a := spstest.NewServer(t)
@@ -193,8 +194,8 @@ func refusedBy(t *testing.T, method, path, body string) error {
 	return err
 }
 
-// TestFaultsUnderVariants commits a store whose name is taken: the place is found in each
-// form of the details.
+// TestFaultsUnderVariants creates a store whose name is taken. It checks that the faults name
+// the store, in each form of the details.
 func TestFaultsUnderVariants(t *testing.T) {
 	t.Parallel()
 	for _, variants := range [][]string{{"semantic-details", "strings"}, {"semantic-details", "objects"}, {"semantic-check", "write"}} {

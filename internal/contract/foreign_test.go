@@ -11,8 +11,8 @@ import (
 	"github.com/go-sps/sps/internal/testkit"
 )
 
-// TestForeignWords shows what a server says that does not speak the language of the API,
-// in one line, shortened, and without a secret.
+// TestForeignWords checks that the error for a response that does not come from the API shows
+// its text in one line, shortened and without secrets.
 func TestForeignWords(t *testing.T) {
 	t.Parallel()
 	const session = "0123456789abcdef-session"

@@ -22,13 +22,13 @@ import (
 	"github.com/go-sps/sps/spstest"
 )
 
-// kindsByName are the constants of the kinds.
+// kindsByName maps the names of the constants to the error kinds.
 var kindsByName = map[string]sps.ErrorKind{
 	"KindInvalid": sps.KindInvalid, "KindDenied": sps.KindDenied, "KindLocked": sps.KindLocked, "KindConflict": sps.KindConflict,
 	"KindNotFound": sps.KindNotFound, "KindRefused": sps.KindRefused, "KindUnavailable": sps.KindUnavailable, "KindOutcomeUnknown": sps.KindOutcomeUnknown,
 }
 
-// ownErrors are the values Err… of the package.
+// ownErrors maps the names of the package's Err… variables to their values.
 var ownErrors = map[string]error{
 	"ErrInvalidInput": sps.ErrInvalidInput, "ErrClosed": sps.ErrClosed, "ErrBadAnswer": sps.ErrBadAnswer, "ErrOutcomeUnknown": sps.ErrOutcomeUnknown,
 	"ErrTransactionOnly": sps.ErrTransactionOnly, "ErrLocked": sps.ErrLocked, "ErrNested": sps.ErrNested, "ErrTransactionOver": sps.ErrTransactionOver,
@@ -41,7 +41,8 @@ var ownErrors = map[string]error{
 	"ErrCheckpoint": sps.ErrCheckpoint, "ErrCheckpointFull": sps.ErrCheckpointFull, "ErrWrongVersion": sps.ErrWrongVersion, "ErrUnexpectedImage": sps.ErrUnexpectedImage,
 }
 
-// kindRow is a row of a table of docs/reference/errors.md: the first cell and the last two.
+// kindRow is a row of a table in docs/reference/errors.md: its first cell and its last two
+// cells.
 type kindRow struct {
 	name, kind, retry string
 }
@@ -58,8 +59,8 @@ func kindRows(t *testing.T) (rows []kindRow) {
 	return rows
 }
 
-// checkKind holds an error to its kind: for KindOf, and for errors.Is, which must find no
-// other one.
+// checkKind checks the kind of an error with KindOf and errors.Is. The error must not match
+// another kind.
 func checkKind(t *testing.T, name string, err error, want sps.ErrorKind) {
 	t.Helper()
 	if got := sps.KindOf(err); got != want {
@@ -143,7 +144,7 @@ func TestErrorPage(t *testing.T) {
 	}
 }
 
-// TestKindWhereItWasMet has refusals that mean something else where they were met.
+// TestKindWhereItWasMet checks refusals whose kind depends on the request that was refused.
 func TestKindWhereItWasMet(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -240,7 +241,7 @@ func TestErrorTellsAttemptsAndRetryAfter(t *testing.T) {
 	})
 }
 
-// TestErrorOfTestDouble builds what a double of the appliance would return.
+// TestErrorOfTestDouble checks an Error that a test of another package builds by itself.
 func TestErrorOfTestDouble(t *testing.T) {
 	t.Parallel()
 	var err error = &sps.Error{Status: 400, Type: sps.SyntacticError, Method: "PUT", Path: "configuration/x", Detail: &sps.SyntacticErrorDetails{Path: "configuration/x#a/0"}}
@@ -251,7 +252,8 @@ func TestErrorOfTestDouble(t *testing.T) {
 	testkit.Diff(t, "faults", []sps.Fault{{Message: "not accepted", Object: "configuration/x", Member: "a/0"}}, sps.Faults(err))
 }
 
-// TestWrappedErrorsInLogs logs errors around an Error, whose message the log must not show.
+// TestWrappedErrorsInLogs logs errors that wrap an Error. It checks that the log does not show
+// the appliance's message.
 func TestWrappedErrorsInLogs(t *testing.T) {
 	t.Parallel()
 	const quoted = "you sent hush"
@@ -299,7 +301,8 @@ func TestWrappedErrorsInLogs(t *testing.T) {
 	}
 }
 
-// TestRefusedLoginInLogs is TestWrappedErrorsInLogs of a refusal that is kept.
+// TestRefusedLoginInLogs is like TestWrappedErrorsInLogs, for a rejected login that the client
+// remembers.
 func TestRefusedLoginInLogs(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
@@ -316,7 +319,8 @@ func TestRefusedLoginInLogs(t *testing.T) {
 	}
 }
 
-// TestDeadExistingSession wants one form for every call in a session that has ended.
+// TestDeadExistingSession checks that each call in an expired existing session returns an error
+// of the same form.
 func TestDeadExistingSession(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
@@ -365,7 +369,7 @@ func TestPanicInPasswordFunc(t *testing.T) {
 	}
 }
 
-// brokenWriter takes some bytes and then none.
+// brokenWriter accepts a number of bytes and then none.
 type brokenWriter struct {
 	left int
 	err  error

@@ -20,11 +20,10 @@ import (
 	"github.com/go-sps/sps/spstest"
 )
 
-// This file holds every sample of the documentation against the SDK: what is an
-// answer is decoded into its type, and what is the body of an object goes through
-// updates in which nothing else may change.
+// This file tests the SDK with every sample of the documentation. It decodes each response into
+// its type, and runs updates on each body of an object. An update must change nothing else.
 
-// allSamples returns the samples by their names.
+// allSamples returns the contents of the samples by their names.
 func allSamples(t *testing.T) map[string][]byte {
 	t.Helper()
 	names, err := filepath.Glob(filepath.Join(testkit.Root(t), "testdata", "*.json"))
@@ -42,11 +41,11 @@ func allSamples(t *testing.T) map[string][]byte {
 	return samples
 }
 
-// sampleRead reads a sample as the answer to a call.
+// sampleRead is a call for which a sample is the response.
 type sampleRead struct {
-	path string // of the request
+	path string // the path of the request
 	call func(context.Context, *sps.Client) (any, error)
-	want error // nil: it succeeds
+	want error // nil for success
 }
 
 func read[T any](path string, call func(*sps.Client, context.Context) (T, error)) sampleRead {
@@ -62,8 +61,7 @@ func (r sampleRead) fails(err error) sampleRead {
 	return r
 }
 
-// sampleReads are the samples whose answers have a type of the SDK. The contract
-// tests have those of the firmware.
+// sampleReads lists the samples that are decoded into a type of the SDK, or that are errors.
 var sampleReads = map[string]sampleRead{
 	"cluster_status.get":                        read("cluster/status", func(c *sps.Client, ctx context.Context) (*sps.ClusterStatus, error) { return c.Cluster.Status(ctx) }),
 	"configuration_alerting_system_alerts.get":  object("configuration/alerting/system_alerts", func(c *sps.Client) sps.Singleton[sps.SystemAlerts] { return c.Alerting.SystemAlerts }),
@@ -114,7 +112,7 @@ var sampleReads = map[string]sampleRead{
 	"firmware_upgrade.missing_slot_id_short":  raw("x").fails(sps.IncompleteRequestBodyError),
 }
 
-// raw reads an answer as JSON of any kind.
+// raw returns a call that decodes its response as any JSON.
 func raw(path string) sampleRead {
 	return sampleRead{path: path, call: func(ctx context.Context, c *sps.Client) (any, error) {
 		response, err := c.Invoke(ctx, "GET", path, nil)
@@ -126,7 +124,7 @@ func raw(path string) sampleRead {
 	}}
 }
 
-// listing reads an answer as an endpoint that lists others.
+// listing returns a call that decodes its response as a list of endpoints.
 func listing(path string) sampleRead {
 	return sampleRead{path: path, call: func(ctx context.Context, c *sps.Client) (any, error) {
 		list, err := c.Listing(ctx, path)
@@ -145,7 +143,8 @@ func changesSample(ctx context.Context, c *sps.Client) (changes any, err error) 
 	return changes, err
 }
 
-// statusSample asks from within a transaction: a client without one knows the answer.
+// statusSample reads the status inside a transaction, because outside of one the client does
+// not ask the appliance.
 func statusSample(ctx context.Context, c *sps.Client) (status any, err error) {
 	err = c.Transaction(ctx, func(ctx context.Context, _ *sps.Transaction) (err error) {
 		status, err = c.TransactionStatus(ctx)
@@ -195,8 +194,8 @@ func TestSamplesDecode(t *testing.T) {
 	}
 }
 
-// bodiesOf returns the bodies in a sample: that of one object, those of a list, or
-// the whole of a request.
+// bodiesOf returns the bodies in a sample: the body of an object, the bodies of a list, or a
+// whole request.
 func bodiesOf(t *testing.T, name string, sample []byte) []any {
 	t.Helper()
 	var envelope struct {
@@ -212,7 +211,7 @@ func bodiesOf(t *testing.T, name string, sample []byte) []any {
 		t.Fatal(err)
 	}
 	if err := json.Unmarshal(sample, &envelope); err != nil {
-		return []any{whole} // a list or a text by itself
+		return []any{whole} // a list or a text
 	}
 	switch {
 	case envelope.Body != nil:
@@ -226,13 +225,13 @@ func bodiesOf(t *testing.T, name string, sample []byte) []any {
 		}
 		return bodies
 	case envelope.Error != nil, envelope.Meta != nil:
-		return nil // an answer without one
+		return nil // a response without a body
 	}
 	return []any{whole}
 }
 
-// store is a server that shows one body, and keeps what is written in its place. It
-// looks at nothing.
+// store is a server that returns one body and records what is written to it. It validates
+// nothing.
 type store struct {
 	path string
 	body []byte
@@ -259,7 +258,7 @@ func (s *store) RoundTrip(r *http.Request) (*http.Response, error) {
 	return ok(`{"items":[],"meta":{}}`)
 }
 
-// bareReferences is what requests must have instead of references, over parsed JSON.
+// bareReferences replaces each reference in decoded JSON by its key, as requests must do.
 func bareReferences(v any) any {
 	switch v := v.(type) {
 	case []any:
@@ -279,8 +278,8 @@ func bareReferences(v any) any {
 	return v
 }
 
-// plant adds to every object what the SDK does not know: a null, an empty list, an
-// object with a list and a number in an odd spelling, a reference.
+// plant adds members that the SDK does not know to each object: a null, an empty list, an
+// object with a list and a number such as 1.50, and a reference.
 func plant(v any) any {
 	switch v := v.(type) {
 	case []any:
@@ -314,14 +313,14 @@ func copied(v any) any {
 	return c
 }
 
-// bodyEdit is one change of a body as its type has it, and the same on parsed JSON.
+// bodyEdit is a change of a body, once on its type and once on decoded JSON.
 type bodyEdit[T any] struct {
 	what   string
 	change func(*T) error
 	same   func(any) any
 }
 
-// updates sends a body through its edits, and through none.
+// updates runs each edit as an update of a body, and an update that changes nothing.
 func updates[T any](t *testing.T, path string, body any, edits func(body any) []bodyEdit[T]) {
 	t.Helper()
 	data, err := json.Marshal(body)
@@ -359,8 +358,8 @@ func updates[T any](t *testing.T, path string, body any, edits func(body any) []
 	}
 }
 
-// anyEdits changes the first leaf of a body, and removes the first element of its
-// first list.
+// anyEdits returns edits that change the first simple value of a body, and remove the first
+// element of its first list.
 func anyEdits(body any) []bodyEdit[any] {
 	var edits []bodyEdit[any]
 	for what, do := range map[string]func(any) (any, bool){"one member": changeLeaf, "one element less": dropElement} {
@@ -416,7 +415,7 @@ func dropElement(v any) (any, bool) {
 	return v, false
 }
 
-// set makes an edit of parsed JSON: the value at a place.
+// set returns a function that sets the value at a place in decoded JSON.
 func set(value any, place ...any) func(any) any {
 	return func(v any) any {
 		at := v
@@ -438,8 +437,7 @@ func set(value any, place ...any) func(any) any {
 	}
 }
 
-// typedUpdates sends a body through edits of the type that the SDK has for it, if it
-// has one.
+// typedUpdates runs edits on a body with the SDK's type for it, if there is one.
 func typedUpdates(t *testing.T, name string, body any) {
 	t.Helper()
 	switch endpoint, _, _ := strings.Cut(name, "."); endpoint {
@@ -487,7 +485,7 @@ func typedUpdates(t *testing.T, name string, body any) {
 		updates(t, "configuration/trust_stores", body, func(body any) []bodyEdit[sps.TrustStore] {
 			members := body.(map[string]any)
 			if members["trust_store_type"] == "built-in" {
-				return nil // its updates are refused
+				return nil // the SDK rejects updates of it
 			}
 			edits := []bodyEdit[sps.TrustStore]{
 				{"one member", func(s *sps.TrustStore) error { s.Name = "x"; return nil }, set("x", "name")},

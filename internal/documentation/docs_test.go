@@ -25,27 +25,26 @@ import (
 	"github.com/go-sps/sps/spstest"
 )
 
-// These tests hold the pages in Markdown to the code: README.md and those below docs are the
-// guides, and what stands about Go, about the programs and about links in them must be
-// true.
+// These tests check that README.md and the pages in docs agree with the code: their Go blocks,
+// the names, commands and flags that they mention, and their links.
 
-// page is a page in Markdown.
+// page is a Markdown page.
 type page struct {
 	name   string // its path in the module, with slashes
 	prose  []string
 	blocks []block
 }
 
-// block is a fenced block of a page.
+// block is a fenced code block of a page.
 type block struct {
 	page, language, text string
-	line                 int // of its first line in the page
+	line                 int // the line of its first line in the page
 }
 
 func (b block) String() string { return fmt.Sprintf("%s:%d", b.page, b.line) }
 
-// readPage reads a page. The prose has as many lines as the page; those of blocks are
-// empty.
+// readPage reads a page. Its prose has as many lines as the page, with empty lines in place of
+// code blocks.
 func readPage(t *testing.T, name string) page {
 	t.Helper()
 	text, err := os.ReadFile(filepath.FromSlash(name))
@@ -75,7 +74,7 @@ func readPage(t *testing.T, name string) page {
 	return p
 }
 
-// guides are the pages for users.
+// guides returns README.md and the pages in docs.
 func guides(t *testing.T) []page {
 	t.Helper()
 	pages := []page{readPage(t, "README.md")}
@@ -91,21 +90,19 @@ func guides(t *testing.T) []page {
 	return pages
 }
 
-// TestGuideBlocks compiles the Go blocks of the guides and runs most of them, with the
-// go command, as files of the package in testdata/guides, which exist in an overlay
-// only. A block is one of
+// TestGuideBlocks compiles the Go blocks of the guides and runs most of them. It passes them to
+// the go command in an overlay, as files of the package in testdata/guides. A block is one of
 //
-//   - a whole file, which begins with a package clause: it is compiled;
-//   - declarations, with imports or without: they are compiled, and functions named
-//     Test… are run. Other blocks can use what they declare, so the names of all pages
-//     must differ;
-//   - statements, which have what the parameters in testdata/guides say, err, and may
-//     return an error. They are run against a simulated appliance, without sockets and
-//     without waiting, and must not leave an error; those with one of the words in
-//     notRun are compiled only.
+//   - a whole file, which begins with a package clause. It is compiled.
+//   - declarations, with or without imports. They are compiled, and functions named Test… are run.
+//     Other blocks can use the declarations, so their names must be unique in all pages.
+//   - statements. They can use the parameters of the function in block.source, and err, and may
+//     return an error. They are run against a simulated appliance without sockets and without
+//     waiting, and must not return an error. Statements with one of the texts in notRun are only
+//     compiled.
 //
-// Packages that are not imported are found by their names in blockImports. A variable
-// of statements need not be used. All blocks must be as gofmt writes them.
+// Packages that a block does not import are found by their names in blockImports. Statements
+// may declare variables that they do not use. All blocks must be formatted by gofmt.
 func TestGuideBlocks(t *testing.T) {
 	t.Parallel()
 	folder, err := filepath.Abs("testdata/guides")
@@ -150,11 +147,12 @@ func TestGuideBlocks(t *testing.T) {
 	}
 }
 
-// notRun are words of statements that are compiled only: they make a client or an
-// appliance by themselves, or need what the simulated appliance does not have.
+// notRun lists texts that mark statements as compiled only: they create a client or an
+// appliance, or need something that the simulated appliance does not have.
 var notRun = []string{"sps.Connect(", "sps.ConnectFromEnv(", "sps.LoginMethods(", "sps.NewClient(", "sps.SetupStatus(", "spstest.New", "audit/sessions", "DownloadTrail("}
 
-// blockImports are the packages that blocks use without importing them, by name.
+// blockImports maps the names of packages that blocks use without importing them to their
+// paths.
 var blockImports = func() map[string]string {
 	paths := []string{
 		"context", "crypto/tls", "crypto/x509", "encoding/json", "errors", "fmt", "io", "log", "log/slog", "maps", "net/http",
@@ -168,12 +166,12 @@ var blockImports = func() map[string]string {
 	return byName
 }()
 
-// id is a part of a Go name that no other block has.
+// id returns a part of a Go name that is unique to the block.
 func (b block) id() string {
 	return regexp.MustCompile(`\W`).ReplaceAllString(strings.TrimSuffix(b.page, ".md"), "_") + "_" + strconv.Itoa(b.line)
 }
 
-// source makes the block a Go file. Errors of the compiler name the page.
+// source returns the block as a Go file. Compiler errors refer to the page.
 func (b block) source() (string, error) {
 	files := token.NewFileSet()
 	const clause = "package guides\n"
@@ -208,7 +206,7 @@ func (b block) source() (string, error) {
 		b.at(b.text) + used.String() + "return err\n}\n}(s.ctx, s.client, s.appliance, s.pem, s.key, s.file, s.fn)\n" + end + "\n", nil
 }
 
-// at makes the compiler take a text for that of the block.
+// at adds a line directive to a text, so that compiler errors refer to the block.
 func (b block) at(text string) string {
 	name, err := filepath.Abs(b.page)
 	if err != nil {
@@ -217,7 +215,8 @@ func (b block) at(text string) string {
 	return fmt.Sprintf("//line %s:%d\n%s", name, b.line, text)
 }
 
-// importsOf imports what a file uses of blockImports, except what is imported already.
+// importsOf returns imports of the packages in blockImports that a file uses, apart from those
+// in except.
 func importsOf(file *ast.File, except ...string) string {
 	found := map[string]bool{}
 	ast.Inspect(file, func(n ast.Node) bool {
@@ -235,7 +234,7 @@ func importsOf(file *ast.File, except ...string) string {
 	return text.String()
 }
 
-// declared are the variables that statements declare.
+// declared returns the names of the variables that statements declare.
 func declared(statements []ast.Stmt) []string {
 	var names []string
 	add := func(idents ...ast.Expr) {
@@ -264,10 +263,11 @@ func declared(statements []ast.Stmt) []string {
 	return names
 }
 
-// link is a link of Markdown, in one line.
+// link matches a Markdown link within a line.
 var link = regexp.MustCompile(`\]\(([^()\s]+)\)`)
 
-// TestGuideLinks follows the links in all pages of the module to files and headings.
+// TestGuideLinks checks that the relative links in all pages of the module lead to existing
+// files and headings.
 func TestGuideLinks(t *testing.T) {
 	t.Parallel()
 	checked := 0
@@ -284,7 +284,7 @@ func TestGuideLinks(t *testing.T) {
 			for _, match := range link.FindAllStringSubmatch(line, -1) {
 				target, err := url.Parse(match[1])
 				if err == nil && (target.Scheme != "" || target.Host != "") {
-					continue // another site's
+					continue // a link to another site
 				}
 				checked++
 				if err == nil {
@@ -305,7 +305,7 @@ func TestGuideLinks(t *testing.T) {
 	}
 }
 
-// TestGuideIndex looks whether docs/README.md links each page below its folder.
+// TestGuideIndex checks that docs/README.md has a link to each page in docs.
 func TestGuideIndex(t *testing.T) {
 	t.Parallel()
 	linked := map[string]bool{"docs/README.md": true}
@@ -322,7 +322,7 @@ func TestGuideIndex(t *testing.T) {
 	}
 }
 
-// follow looks whether there is what a relative link of a page leads to.
+// follow returns an error if the target of a relative link does not exist.
 func follow(t *testing.T, from string, target *url.URL) error {
 	to := from
 	if target.Path != "" {
@@ -342,20 +342,20 @@ func follow(t *testing.T, from string, target *url.URL) error {
 	return fmt.Errorf("%s has no heading %q", to, target.Fragment)
 }
 
-// anchor is what GitHub makes of a heading.
+// anchor returns the anchor that GitHub derives from a heading.
 func anchor(heading string) string {
 	text := regexp.MustCompile(`[^\p{L}\p{N}\-_ ]`).ReplaceAllString(strings.ToLower(strings.TrimSpace(heading)), "")
 	return strings.ReplaceAll(text, " ", "-")
 }
 
-// code is what stands between backquotes in prose; name is a name of the API in it.
+// code matches a code span in prose, and apiName matches a name of the API within a code span.
 var (
 	code    = regexp.MustCompile("`[^`]+`")
 	apiName = regexp.MustCompile(`\b(sps|client|tx|appliance)((?:\.[A-Z]\w*)+)`)
 )
 
-// TestGuideNames looks whether there is what the prose of the guides names:
-// sps.Something, and what hangs on a client, a transaction and an appliance.
+// TestGuideNames checks that the names in the prose of the guides exist: sps.Something, and the
+// methods and fields of client, tx and appliance.
 func TestGuideNames(t *testing.T) {
 	t.Parallel()
 	roots := map[string]reflect.Type{
@@ -389,7 +389,7 @@ func TestGuideNames(t *testing.T) {
 	}
 }
 
-// memberType is the type of a method or a field, nil for none.
+// memberType returns the type of a method or a field, or nil if there is none.
 func memberType(of reflect.Type, name string) reflect.Type {
 	if method, ok := of.MethodByName(name); ok {
 		return method.Type
@@ -405,7 +405,8 @@ func memberType(of reflect.Type, name string) reflect.Type {
 	return nil
 }
 
-// declarations are the exported names of the package.
+// declarations returns the package-level names of the root package, and whether each is
+// exported.
 func declarations(t *testing.T) map[string]bool {
 	names := map[string]bool{}
 	for _, file := range testkit.SourceFiles(t, "") {
@@ -432,9 +433,9 @@ func declarations(t *testing.T) map[string]bool {
 	return names
 }
 
-// TestErrorsAreListed looks whether docs/reference/errors.md has a row in a table for every
-// error that the package exports: the variables Err…, the constants of the types that are
-// errors, and these types.
+// TestErrorsAreListed checks that docs/reference/errors.md has a table row for each exported
+// error of the root package: the Err… variables, the types that are errors, and the constants
+// of these types.
 func TestErrorsAreListed(t *testing.T) {
 	t.Parallel()
 	row := regexp.MustCompile("^\\| `(\\w+)` \\|")
@@ -490,8 +491,7 @@ func TestErrorsAreListed(t *testing.T) {
 	}
 }
 
-// TestGuideCommands looks whether the programs and flags in the shell blocks of the
-// guides are there.
+// TestGuideCommands checks that the programs and flags in the shell blocks of the guides exist.
 func TestGuideCommands(t *testing.T) {
 	t.Parallel()
 	program := regexp.MustCompile(`\b(examples|cmd)/([a-z-]+)`)
@@ -533,7 +533,7 @@ func TestGuideCommands(t *testing.T) {
 	}
 }
 
-// programFlags are the flags of each program.
+// programFlags returns the flags of each program.
 func programFlags(t *testing.T) map[string]map[string]bool {
 	t.Helper()
 	definition := regexp.MustCompile(`\bflags\.\w+\((?:&[\w.]+, )?"([a-z0-9-]+)"`)

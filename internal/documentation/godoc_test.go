@@ -29,8 +29,8 @@ import (
 
 const modulePath = "github.com/go-sps/sps"
 
-// documentedPackages returns the folders of the packages that users can import, and
-// of the programs.
+// documentedPackages returns the folders of the programs and of the packages that users can
+// import.
 func documentedPackages(t *testing.T) (folders []string) {
 	t.Helper()
 	err := filepath.WalkDir(".", func(name string, entry fs.DirEntry, err error) error {
@@ -54,11 +54,10 @@ func documentedPackages(t *testing.T) (folders []string) {
 	return folders
 }
 
-// TestDocumentation demands a comment on whatever a user can see: the packages, and of
-// those that can be imported each constant, variable, function, type, method, field
-// and method of an interface. The comment of a group holds for what is in the group,
-// and one at the end of the line will do; that of a field holds for those right below
-// it. What a comment puts into brackets must exist.
+// TestDocumentation checks that everything that a user can see has a comment: each package, and
+// each constant, variable, function, type, method and field of an importable package. A comment
+// on a group or at the end of a line is enough, and the comment of a field also covers the
+// fields directly below it. Each name in brackets must exist.
 func TestDocumentation(t *testing.T) {
 	t.Parallel()
 	count := 0
@@ -81,7 +80,7 @@ type documentation struct {
 	p   *doc.Package
 }
 
-// documentationOf reads a package.
+// documentationOf parses the documentation of a package.
 func documentationOf(t *testing.T, folder string) documentation {
 	t.Helper()
 	set := token.NewFileSet()
@@ -94,19 +93,19 @@ func documentationOf(t *testing.T, folder string) documentation {
 	return documentation{t, set, testkit.Must(doc.NewFromFiles(set, files, path.Join(modulePath, filepath.ToSlash(folder))))}
 }
 
-// check fails the test if a name has none of the texts, or one with a dead link.
+// check fails the test if a name has no documentation, or if its documentation has a dead link.
 func (d documentation) check(pos token.Pos, name string, texts ...string) {
 	if strings.TrimSpace(strings.Join(texts, "")) == "" {
 		d.t.Errorf("%s: %s.%s has no documentation", d.set.Position(pos), d.p.Name, name)
 	}
 	for _, text := range texts {
 		for _, link := range deadLinks(d.p.Parser().Parse(text).Content) {
-			d.t.Errorf("%s: the documentation of %s.%s mentions %s, which is not there", d.set.Position(pos), d.p.Name, name, link)
+			d.t.Errorf("%s: the documentation of %s.%s mentions %s, which does not exist", d.set.Position(pos), d.p.Name, name, link)
 		}
 	}
 }
 
-// named is check, and wants the text to begin with the name, as godoc does.
+// named is like check. It also fails the test if the text does not begin with the name.
 func (d documentation) named(pos token.Pos, name, text string) {
 	d.check(pos, name, text)
 	if short := name[strings.LastIndexByte(name, '.')+1:]; text != "" && !strings.HasPrefix(text, short+" ") && !strings.HasPrefix(text, short+":") {
@@ -114,7 +113,7 @@ func (d documentation) named(pos token.Pos, name, text string) {
 	}
 }
 
-// all checks what a package exports, and returns how much that is.
+// all checks everything that a package exports, and returns the number of names.
 func (d documentation) all() (count int) {
 	values := func(list []*doc.Value) {
 		for _, group := range list {
@@ -159,7 +158,7 @@ func (d documentation) all() (count int) {
 			default:
 				continue
 			}
-			group, end := "", 0 // the comment of the fields above, and the last line of them
+			group, end := "", 0 // the comment of the fields above, and the last line of these fields
 			for _, member := range members.List {
 				if member.Doc != nil || d.set.Position(member.Pos()).Line != end+1 {
 					group = member.Doc.Text()
@@ -179,7 +178,7 @@ func (d documentation) all() (count int) {
 
 var bracketed = regexp.MustCompile(`\[\*?[A-Za-z][\w./]*\]`)
 
-// deadLinks returns what looks like a link to something of Go and is none.
+// deadLinks returns the texts that look like a link to a Go name and are not one.
 func deadLinks(blocks []comment.Block) (dead []string) {
 	var texts func([]comment.Text)
 	texts = func(list []comment.Text) {
@@ -210,8 +209,8 @@ func deadLinks(blocks []comment.Block) (dead []string) {
 // codeOfUsers matches code that uses the module.
 var codeOfUsers = regexp.MustCompile(`\b(sps|spstest|audit)\.[A-Z]`)
 
-// TestCodeInComments demands that the code in the comments of the packages compiles,
-// given what it takes for granted.
+// TestCodeInComments checks that the code in the comments of the packages compiles, with the
+// variables that frame declares.
 func TestCodeInComments(t *testing.T) {
 	t.Parallel()
 	const head = `package p
@@ -231,7 +230,7 @@ func _(ctx context.Context, t *testing.T, client *sps.Client, tx *sps.Transactio
 	compiles := func(d documentation, text string) (count int) {
 		for _, block := range d.p.Parser().Parse(text).Content {
 			code, ok := block.(*comment.Code)
-			// The module examples/tracing has what otelhttp needs.
+			// otelhttp is a dependency of the module examples/tracing only.
 			if !ok || !codeOfUsers.MatchString(code.Text) || strings.Contains(code.Text, "otelhttp") {
 				continue
 			}
@@ -242,7 +241,7 @@ func _(ctx context.Context, t *testing.T, client *sps.Client, tx *sps.Transactio
 			}
 			file, err := parser.ParseFile(set, "comment.go", source, 0)
 			if err != nil {
-				t.Errorf("a comment of %s has code that is none: %v\n%s", d.p.Name, err, code.Text)
+				t.Errorf("a comment of %s has code that cannot be parsed: %v\n%s", d.p.Name, err, code.Text)
 				continue
 			}
 			config.Error = func(err error) {
@@ -250,7 +249,7 @@ func _(ctx context.Context, t *testing.T, client *sps.Client, tx *sps.Transactio
 					t.Errorf("a comment of %s has code that does not compile: %v\n%s", d.p.Name, err, code.Text)
 				}
 			}
-			config.Check("p", set, []*ast.File{file}, nil) // config.Error reports
+			config.Check("p", set, []*ast.File{file}, nil) // errors are reported by config.Error
 		}
 		return count
 	}
@@ -272,23 +271,23 @@ func _(ctx context.Context, t *testing.T, client *sps.Client, tx *sps.Transactio
 	}
 }
 
-// shownElsewhere are the methods that an example calls by way of fmt, errors, log/slog
-// or a decoder, by what they look like.
+// shownElsewhere lists the signatures of methods that examples call indirectly, by fmt, errors,
+// log/slog or a decoder.
 var shownElsewhere = []string{
-	"Error() string", "Unwrap() error", "Unwrap() []error", "Is(target error) bool", // errors
-	"String() string", "GoString() string", "Format(f fmt.State, _ rune)", // fmt
+	"Error() string", "Unwrap() error", "Unwrap() []error", "Is(target error) bool", // called by package errors
+	"String() string", "GoString() string", "Format(f fmt.State, _ rune)", // called by package fmt
 	"LogValue() log/slog.Value",
 	"MarshalJSON() ([]byte, error)", "UnmarshalJSON(data []byte) error", "MarshalText() ([]byte, error)",
 }
 
-// notShown are the functions and methods without an example, with the reason.
+// notShown lists the functions and methods without an example, with the reason.
 var notShown = map[string]string{
 	"sps.WithInsecureTLS":          "an example would be copied",
 	"sps.WithProxyFromEnvironment": "it needs a proxy",
 }
 
-// TestExamples demands that every exported function and method is used by an example
-// that is run and whose output is compared.
+// TestExamples checks that each exported function and method is used by an example that is run
+// and whose output is compared.
 func TestExamples(t *testing.T) {
 	t.Parallel()
 	set := token.NewFileSet()
@@ -298,7 +297,7 @@ func TestExamples(t *testing.T) {
 			file := testkit.Must(parser.ParseFile(set, name, nil, parser.ParseComments))
 			for _, example := range doc.Examples(file) {
 				if example.Output == "" && !example.EmptyOutput {
-					t.Errorf("Example%s of %s is not run: it says nothing of its output", example.Name, name)
+					t.Errorf("Example%s of %s is not run: it has no output comment", example.Name, name)
 				}
 			}
 			files[folder] = append(files[folder], file)
@@ -310,7 +309,7 @@ func TestExamples(t *testing.T) {
 		info := &types.Info{Uses: map[*ast.Ident]types.Object{}}
 		config := types.Config{Importer: imports}
 		if _, err := config.Check(path.Join(modulePath, folder)+"_test", set, files, info); err != nil {
-			t.Fatal(err) // the examples need nothing but their own files
+			t.Fatal(err) // the examples compile without other files
 		}
 		for _, file := range files {
 			for _, declared := range file.Decls {
@@ -347,7 +346,7 @@ func TestExamples(t *testing.T) {
 			case notShown[name] != "":
 				excused[name] = true
 				if used[f] {
-					t.Errorf("%s is used by an example: take it out of notShown", name)
+					t.Errorf("%s is used by an example: remove it from notShown", name)
 				}
 			case !used[f]:
 				t.Errorf("%s is used by no example", name)
@@ -356,7 +355,7 @@ func TestExamples(t *testing.T) {
 	}
 	for name := range notShown {
 		if !excused[name] {
-			t.Errorf("notShown has %s, which is not there", name)
+			t.Errorf("notShown has %s, which does not exist", name)
 		}
 	}
 	if count < 200 {
@@ -364,8 +363,8 @@ func TestExamples(t *testing.T) {
 	}
 }
 
-// exportedFunctions returns the exported functions of a package, and the exported
-// methods of its exported types.
+// exportedFunctions returns the exported functions of a package, and the exported methods of
+// its exported types.
 func exportedFunctions(p *types.Package) (list []*types.Func) {
 	for _, name := range p.Scope().Names() {
 		switch object := p.Scope().Lookup(name).(type) {
@@ -388,8 +387,8 @@ func exportedFunctions(p *types.Package) (list []*types.Func) {
 	return list
 }
 
-// TestWriteOutsideDoesNotCompile has a program that writes in a transaction, and one that
-// writes without.
+// TestWriteOutsideDoesNotCompile checks that a program that writes in a transaction compiles,
+// and that a program that writes outside of one does not.
 func TestWriteOutsideDoesNotCompile(t *testing.T) {
 	t.Parallel()
 	set := token.NewFileSet()
@@ -403,7 +402,8 @@ func TestWriteOutsideDoesNotCompile(t *testing.T) {
 	}
 }
 
-// importsFor imports what the compiler has made of the packages that the tests here need.
+// importsFor returns an importer for the packages that these tests need, from compiled
+// packages.
 func importsFor(t *testing.T, set *token.FileSet) types.Importer {
 	t.Helper()
 	exports, err := compiled()
@@ -413,8 +413,9 @@ func importsFor(t *testing.T, set *token.FileSet) types.Importer {
 	return importer.ForCompiler(set, "gc", func(path string) (io.ReadCloser, error) { return os.Open(exports[path]) })
 }
 
-// compiled asks the go command once where these packages are: what comments take for
-// granted, what the examples and the programs in testdata import, and what they need.
+// compiled maps the import paths of these packages to their compiled files, which it gets from
+// the go command once. It includes what the code in comments, the examples and the programs in
+// testdata import, and all dependencies.
 var compiled = sync.OnceValues(func() (map[string]string, error) {
 	needed := map[string]bool{modulePath: true, modulePath + "/audit": true, modulePath + "/spstest": true}
 	for _, name := range []string{"context", "encoding/json", "errors", "fmt", "net/http", "testing", "time"} {

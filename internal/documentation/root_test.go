@@ -1,4 +1,5 @@
-// Package documentation_test holds the pages and the comments of the module to its code.
+// Package documentation_test checks that the pages and the comments of the module agree with
+// its code.
 package documentation_test
 
 import (
@@ -6,7 +7,8 @@ import (
 	"testing"
 )
 
-// TestMain lets the tests name the files of the module by their path in it.
+// TestMain changes to the root folder of the module, so that the tests can use paths relative
+// to it.
 func TestMain(m *testing.M) {
 	if err := os.Chdir("../.."); err != nil {
 		panic(err)

@@ -1,5 +1,5 @@
-// Package foreign finds the message in an answer that is not from the API: a page of a
-// web server or of a device in between, or JSON of another form.
+// Package foreign finds the message in a response that does not come from the API, but for
+// example from a web server or a proxy: an HTML page, or JSON of another form.
 package foreign
 
 import (
@@ -10,11 +10,11 @@ import (
 	"github.com/go-sps/sps/internal/wire"
 )
 
-// maxPage limits how much of a page is searched for its title.
+// maxPage is the number of bytes of a page that are searched for its title.
 const maxPage = 64 << 10
 
-// Words returns the title of a page, or the message at the top level of a JSON object
-// with its code, in the spelling of the server. It returns "" if there is none.
+// Words returns the title of an HTML page, or the message of a JSON object with its code. It
+// returns "" if there is none. Words does not make the text safe for a terminal.
 func Words(body []byte) string {
 	body = bytes.TrimLeft(bytes.TrimPrefix(body, []byte("\ufeff")), " \t\r\n")
 	switch {
@@ -28,8 +28,9 @@ func Words(body []byte) string {
 	return ""
 }
 
-// message reads {"Code":70002,"Message":"…"} and similar objects. The names are those
-// that web services use, the best first.
+// message returns the message and the code of objects such as
+// {"Code":70002,"Message":"…"}. It tries the names that web services use, starting with the
+// most specific one.
 func message(body []byte) string {
 	members, err := wire.Members(body)
 	if err != nil {
@@ -52,10 +53,10 @@ func message(body []byte) string {
 	return text
 }
 
-// title returns the text between the title tags.
+// title returns the text of the first title element of a page.
 func title(page []byte) string {
 	lower := bytes.ToLower(page)
-	if len(lower) != len(page) { // some letters have another length in lower case
+	if len(lower) != len(page) { // some letters have a different length in lower case
 		lower = page
 	}
 	for at := 0; ; {
@@ -65,7 +66,7 @@ func title(page []byte) string {
 		}
 		at += i + len("<title")
 		inner, ok := bytes.CutPrefix(lower[at:], []byte(">"))
-		if !ok { // attributes, or another tag
+		if !ok { // the tag has attributes, or is another tag such as <titles>
 			end := bytes.IndexByte(lower[at:], '>')
 			if end < 0 || lower[at] != ' ' && lower[at] != '\n' && lower[at] != '\t' && lower[at] != '\r' {
 				continue

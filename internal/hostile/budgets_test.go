@@ -19,10 +19,11 @@ import (
 	"github.com/go-sps/sps/spstest"
 )
 
-// The budgets are what does not depend on the speed of a machine. docs/explanation/performance.md
-// has what does. Those of an upload and a download stand beside their tests.
+// These tests check limits that do not depend on the speed of the machine. The measurements
+// that do are in docs/explanation/performance.md. The limits of uploads and downloads are next
+// to their tests in internal/areas.
 
-// canned connects to an appliance that gives one answer to every read.
+// canned returns a client of an appliance that answers every request with the same body.
 func canned(t *testing.T, body string, options ...sps.Option) *sps.Client {
 	t.Helper()
 	header := http.Header{"Content-Type": {"application/json"}}
@@ -37,8 +38,8 @@ func canned(t *testing.T, body string, options ...sps.Option) *sps.Client {
 	return c
 }
 
-// TestAllocationsOfRead limits what a typed read allocates, http.Client included, and
-// that logging costs nothing where it is switched off.
+// TestAllocationsOfRead limits the number of allocations of a typed read, including those of
+// http.Client. It checks that logging adds none if it is switched off.
 func TestAllocationsOfRead(t *testing.T) {
 	if testkit.Race {
 		t.Skip("the race detector allocates")
@@ -63,8 +64,8 @@ func TestAllocationsOfRead(t *testing.T) {
 	}
 }
 
-// TestThousandCalls uses one connection for a thousand calls, some of which fail, and
-// one more for each that was given up in flight.
+// TestThousandCalls checks that a thousand calls, some of which fail, use one connection, plus
+// one for each call that was cancelled while it was running.
 func TestThousandCalls(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
@@ -97,7 +98,8 @@ func TestThousandCalls(t *testing.T) {
 	}
 }
 
-// TestIterationMemory iterates over many pages in the memory of one.
+// TestIterationMemory checks that iterating over many pages uses no more memory than a few
+// pages.
 func TestIterationMemory(t *testing.T) {
 	const pages, each = 100, 100
 	c, err := sps.Connect(t.Context(), "appliance.test", sps.ExistingSession(sps.NewSecretString("id")),
@@ -120,7 +122,7 @@ func TestIterationMemory(t *testing.T) {
 	heap := func() int64 {
 		var m runtime.MemStats
 		runtime.GC()
-		runtime.GC() // what pools keep for one round
+		runtime.GC() // the first collection leaves the contents of pools
 		runtime.ReadMemStats(&m)
 		return int64(m.HeapAlloc)
 	}
@@ -147,8 +149,7 @@ func TestIterationMemory(t *testing.T) {
 	}
 }
 
-// TestNothingLeft opens and closes clients, and wants their goroutines and sessions
-// gone.
+// TestNothingLeft checks that closed clients leave no goroutines and no sessions.
 func TestNothingLeft(t *testing.T) {
 	a := spstest.NewServer(t)
 	before := runtime.NumGoroutine()
@@ -166,7 +167,7 @@ func TestNothingLeft(t *testing.T) {
 	}
 	testkit.Diff(t, "sessions", 0, a.Sessions())
 	deadline := time.Now().Add(10 * time.Second)
-	for runtime.NumGoroutine() > before { // those of connections end by themselves
+	for runtime.NumGoroutine() > before { // the goroutines of connections end by themselves
 		if time.Now().After(deadline) {
 			t.Fatalf("%d goroutines, %d before", runtime.NumGoroutine(), before)
 		}

@@ -1,5 +1,5 @@
-// Package hostile tests what must not happen under answers meant to harm and under load:
-// hanging, leaking secrets, and growth of memory, allocations and goroutines.
+// Package hostile tests the client with responses that are meant to harm it, and under load. A
+// call must not hang or leak a secret, and memory, allocations and goroutines must not grow.
 package hostile
 
 import (
@@ -40,15 +40,16 @@ import (
 
 func TestMain(m *testing.M) { testkit.RunTests(m) }
 
-// hostileScript answers one request on a connection. The body was not read yet.
+// hostileScript answers one request on a connection. The body of the request was not read yet
+// if it is 1 MiB or longer.
 type hostileScript func(w *hostileConn, r *http.Request)
 
-// hostileAppliance speaks TLS over pipes in memory, inside a bubble of time or
-// outside, and whatever a script says inside of that. It notes every address that
-// the client dials: there is but one that answers.
+// hostileAppliance is a TLS server on in-memory pipes, which answers with a script. It works
+// inside and outside of a synctest bubble. It records each address that the client dials, and
+// serves only one of them.
 type hostileAppliance struct {
 	script  hostileScript
-	rawConn func(net.Conn) // instead of TLS
+	rawConn func(net.Conn) // handles the connection instead of TLS
 
 	mu       sync.Mutex
 	dialled  []string
@@ -58,8 +59,8 @@ type hostileAppliance struct {
 
 const hostileHost, hostileID = "appliance.test", "hostile-session"
 
-// hostileConn is the appliance's end of a connection. Whoever writes to a client
-// that is gone leaves the goroutine, so that scripts may be endless.
+// hostileConn is the appliance's end of a connection. A write to a client that has gone ends
+// the goroutine, so that scripts may be endless.
 type hostileConn struct {
 	*tls.Conn
 	pipe net.Conn
@@ -79,13 +80,14 @@ func (c *hostileConn) send(texts ...string) {
 	}
 }
 
-// cut closes the connection without the alert that TLS ends with.
+// cut closes the connection without the TLS alert close_notify, and ends the goroutine.
 func (c *hostileConn) cut() {
 	c.pipe.Close()
 	runtime.Goexit()
 }
 
-// hostileCertificate is one that is valid in every bubble too.
+// hostileCertificate returns a certificate that is also valid at the simulated times of a
+// synctest bubble.
 var hostileCertificate = sync.OnceValue(func() tls.Certificate {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -143,8 +145,8 @@ func (h *hostileAppliance) serve(pipe net.Conn) {
 	}
 }
 
-// hostileBuffer takes what the client sends also while nobody reads it, as a network
-// does: TLS waits for its last word when a connection is closed.
+// hostileBuffer buffers what the client sends while the appliance does not read, as a network
+// does. Without it, closing a connection would block, because TLS sends an alert first.
 type hostileBuffer struct {
 	net.Conn
 	pieces chan []byte
@@ -180,7 +182,7 @@ func (b *hostileBuffer) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// requests returns what came so far, and forgets it.
+// requests returns the requests since its last call.
 func (h *hostileAppliance) requests() []*http.Request {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -189,8 +191,8 @@ func (h *hostileAppliance) requests() []*http.Request {
 	return received
 }
 
-// client makes a client of the appliance, in a session that it need not log in for,
-// and one attempt for each call unless the options say otherwise.
+// client returns a client with an existing session. Unless an option changes it, the client
+// makes one attempt for each call.
 func (h *hostileAppliance) client(t *testing.T, options ...sps.Option) *sps.Client {
 	t.Helper()
 	c, err := sps.Connect(t.Context(), hostileHost, sps.ExistingSession(sps.NewSecretString(hostileID)), append(h.options(), options...)...)
@@ -210,8 +212,8 @@ func (h *hostileAppliance) options() []sps.Option {
 	}
 }
 
-// done ends the client, and checks that it spoke to nobody else and that an error is
-// one clear line.
+// done closes the client. It checks that the client dialled no other address, that its requests
+// have the expected form, and that err is one clear line.
 func (h *hostileAppliance) done(t *testing.T, c *sps.Client, err error) {
 	t.Helper()
 	c.Close(context.Background())
@@ -229,7 +231,8 @@ func (h *hostileAppliance) done(t *testing.T, c *sps.Client, err error) {
 	clearLine(t, err)
 }
 
-// clearLine checks the form of an error.
+// clearLine checks that the text of an error is a single line of limited length with the usual
+// prefix.
 func clearLine(t *testing.T, err error) {
 	t.Helper()
 	if err == nil {
@@ -241,8 +244,8 @@ func clearLine(t *testing.T, err error) {
 	}
 }
 
-// hostileRequest checks that a request has the form that the client gives it,
-// whatever was put into it.
+// hostileRequest checks that a request has only the headers and the path that the client itself
+// would use, whatever input it was built from.
 func hostileRequest(t *testing.T, r *http.Request) {
 	t.Helper()
 	known := []string{"Accept", "Accept-Encoding", "User-Agent", "Cookie", "Content-Type", "Content-Length", "Authorization", "X-Given"}
@@ -265,15 +268,17 @@ func hostileRequest(t *testing.T, r *http.Request) {
 	}
 }
 
-// says answers every request with this, and a right length.
+// says returns a script that answers every request with the same response, with the right
+// Content-Length.
 func says(status int, header, body string) hostileScript {
 	text := fmt.Sprintf("HTTP/1.1 %d Whatever\r\nContent-Length: %d\r\n%s\r\n%s", status, len(body), header, body)
 	return func(w *hostileConn, _ *http.Request) { w.send(text) }
 }
 
-// transacts lets a transaction go on, whose object and list of changes are these.
+// transacts returns a script that lets a transaction succeed. object is the response to each
+// read of an object, and changes is the list of changes.
 func transacts(object, changes string) hostileScript {
-	object = strings.Replace(object, `{"body":{`, `{"body":{"new":0,`, 1) // for hostileUpdate
+	object = strings.Replace(object, `{"body":{`, `{"body":{"new":0,`, 1) // hostileUpdate sets this member
 	return func(w *hostileConn, r *http.Request) {
 		body := "{}"
 		switch {
@@ -288,7 +293,7 @@ func transacts(object, changes string) hostileScript {
 	}
 }
 
-// listed writes a list of n elements.
+// listed returns a list of n elements as JSON, between before and after.
 func listed(before string, n int, element func(int) string, after string) string {
 	var b strings.Builder
 	b.WriteString(before)
@@ -304,7 +309,7 @@ func listed(before string, n int, element func(int) string, after string) string
 
 func always(text string) func(int) string { return func(int) string { return text } }
 
-// endlessly sends a text for ever, in pieces of 32 KiB.
+// endlessly returns a script that sends head, and then text without end in pieces of 32 KiB.
 func endlessly(head, text string) hostileScript {
 	piece := strings.Repeat(text, max(1, 32<<10/len(text)))
 	return func(w *hostileConn, _ *http.Request) {
@@ -317,7 +322,7 @@ func endlessly(head, text string) hostileScript {
 
 type hostileCall func(context.Context, *sps.Client) error
 
-// The calls of this file.
+// The following functions are the calls that the tests of this file make.
 func hostileSlots(ctx context.Context, c *sps.Client) error {
 	_, err := c.Firmware.Slots.List(ctx)
 	return err
@@ -365,7 +370,7 @@ func hostileWalk(ctx context.Context, c *sps.Client) error {
 	return nil
 }
 
-// hostileForest walks on where a part cannot be read.
+// hostileForest walks over the configuration and continues at nodes that cannot be read.
 func hostileForest(ctx context.Context, c *sps.Client) error {
 	for _, err := range c.Walk(ctx, "configuration") {
 		if err != nil {
@@ -396,13 +401,13 @@ func hostileStore(ctx context.Context, c *sps.Client) error {
 	})
 }
 
-// errNone stands for success.
+// errNone means that a call must succeed.
 var errNone = errors.New("no error")
 
-// TestHostileMemory ends each answer within bounds of time and memory. What the
-// appliance itself allocates counts too; it is little. An answer is read up to 32
-// MiB, which costs some five times as much where its length is not known, and JSON
-// costs more the smaller its values are.
+// TestHostileMemory checks that each call ends within limits of time and memory. The limits
+// include what the appliance allocates itself, which is little. The client reads at most 32 MiB
+// of a response. It allocates about five times as much for a response without a length, and
+// more for JSON with many small values.
 func TestHostileMemory(t *testing.T) {
 	if testkit.Race {
 		t.Skip("the race detector multiplies memory and time")
@@ -420,9 +425,9 @@ func TestHostileMemory(t *testing.T) {
 	}
 	deep := nest("[", "1", "]", 100_000)
 	deepObject := nest(`{"a":`, "1", "}", 100_000)
-	just := nest(`{"meta":`, "1", "}", 9_000) // the JSON library lets 10,000 pass
+	just := nest(`{"meta":`, "1", "}", 9_000) // the JSON library accepts a depth of 10,000
 	text := strings.Repeat("a", 4<<20)
-	const n = 100_000 // in the names
+	const n = 100_000 // the number in the names of the subtests
 	number := func(i int) string { return fmt.Sprint(i) }
 	store := func(urls func(int) string) string {
 		return listed(`{"key":"7","body":{"name":"n","authorities":[],"revocation_check":"leaf","trust_store_type":"custom","crl_urls":[`, n, urls, `]}}`)
@@ -524,7 +529,7 @@ func TestHostileMemory(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			h := &hostileAppliance{script: test.script}
 			c := h.client(t)
-			limit := 5 * time.Second // for a machine that is busy; most take milliseconds
+			limit := 5 * time.Second // enough for a busy machine; most calls take milliseconds
 			if test.want == context.DeadlineExceeded {
 				limit = 500 * time.Millisecond
 			}
@@ -552,7 +557,7 @@ func TestHostileMemory(t *testing.T) {
 				t.Errorf("error %v, want %v", err, test.want)
 			}
 			if ctx.Err() != nil && test.want != context.DeadlineExceeded {
-				t.Errorf("it ran into the deadline: %v", err)
+				t.Errorf("it ended only at the deadline: %v", err)
 			}
 			if over := took - limit; over > 3*time.Second {
 				t.Errorf("it went on for %v beyond the deadline", over)
@@ -565,7 +570,7 @@ func TestHostileMemory(t *testing.T) {
 	}
 }
 
-// hostileKey finds the appliance of a call that logs in.
+// hostileKey is the context key of the appliance for a call that logs in.
 type hostileKey struct{}
 
 func hostileLogin(ctx context.Context, _ *sps.Client) error {
@@ -577,11 +582,11 @@ func hostileLogin(ctx context.Context, _ *sps.Client) error {
 	return err
 }
 
-// TestHostileTime ends each call with the caller's deadline, to the second of the
-// bubble's clock, and those that have limits of their own with these.
+// TestHostileTime checks that each call ends at the caller's deadline or at its own time limit,
+// to the second of the simulated time.
 func TestHostileTime(t *testing.T) {
 	t.Parallel()
-	// drip sends a text byte by byte, and then goes on with its last byte.
+	// drip sends a text byte by byte, and then repeats its last byte without end.
 	drip := func(text string) hostileScript {
 		return func(w *hostileConn, _ *http.Request) {
 			for i := 0; ; i++ {
@@ -625,8 +630,8 @@ func TestHostileTime(t *testing.T) {
 		raw    func(net.Conn)
 		call   hostileCall
 		limits *sps.Timeouts
-		took   time.Duration // 0: the deadline
-		want   error         // nil: the deadline
+		took   time.Duration // 0 for the deadline
+		want   error         // nil for the error of the deadline
 	}{
 		"no handshake":           {nil, func(c net.Conn) { io.Copy(io.Discard, c) }, hostileSlots, nil, 15 * time.Second, new(sps.TransportError)},
 		"no answer":              {silent, nil, hostileSlots, &limits, 0, nil},
@@ -652,7 +657,7 @@ func TestHostileTime(t *testing.T) {
 		"an endless tree":           {tree, nil, hostileForest, nil, 0, nil},
 		"a circle of 100 pages":     {circle, nil, hostileList, nil, 3 * time.Second, sps.ErrBadAnswer},
 		"always busy": {says(503, "Retry-After: 29\r\n", ""), nil, func(ctx context.Context, c *sps.Client) error {
-			return c.Close(ctx) // nothing to log out
+			return c.Close(ctx) // there is nothing to log out
 		}, nil, 0, errNone},
 		"always locked": {func(w *hostileConn, r *http.Request) {
 			if r.Method == "GET" {
@@ -691,7 +696,8 @@ func TestHostileTime(t *testing.T) {
 				if most == 0 {
 					most = deadline
 				}
-				// A commit whose answer is lost is asked about, as long as Close allows.
+				// After a lost response to a commit, the client may also poll for its outcome
+				// within Timeouts.Close.
 				if took > most+own.Close || test.want == nil && took < most-time.Second {
 					t.Errorf("it took %v, want %v", took, most)
 				}
@@ -714,9 +720,9 @@ func TestHostileTime(t *testing.T) {
 	}
 }
 
-// TestHostilePages goes on from page to page, and over an endless tree, in constant
-// memory: what is alive after 200 pages is alive after 2,000, but for the paths of
-// the tree that it was at already.
+// TestHostilePages checks that reading an endless list or tree uses constant memory. After
+// 2,000 pages the heap may be larger than after 200 pages only by the paths that a walk has
+// visited.
 func TestHostilePages(t *testing.T) {
 	filler := strings.Repeat("x", 1_000)
 	asked := 0
@@ -775,8 +781,8 @@ func TestHostilePages(t *testing.T) {
 	}
 }
 
-// TestHostileCut closes the connection at every byte of an answer, with the alert of
-// TLS and without: no answer that is not whole passes for one.
+// TestHostileCut closes the connection after each byte of a response, with and without the TLS
+// alert. It checks that an incomplete response results in an error.
 func TestHostileCut(t *testing.T) {
 	t.Parallel()
 	const body = `{"body":{"a":[1,"x"]},"meta":{}}`
@@ -801,9 +807,9 @@ func TestHostileCut(t *testing.T) {
 						}}
 						c := h.client(t)
 						err := call(t.Context(), c)
-						// The end of an answer without a length is that of the
-						// connection, and only JSON shows whether it came too early.
-						// None is not JSON at all.
+						// A response without a length ends with its connection, so only its
+						// JSON shows whether it is complete. An empty body is valid for a raw
+						// call.
 						whole := i == len(answer) || form == "HTTP/1.0" && i == len(answer)-len(body)
 						var refused *sps.Error
 						var broken *sps.TransportError
@@ -828,7 +834,7 @@ func TestHostileCut(t *testing.T) {
 	}
 }
 
-// TestHostileFraming has answers whose length is not what they say.
+// TestHostileFraming checks responses whose actual length or framing contradicts their headers.
 func TestHostileFraming(t *testing.T) {
 	t.Parallel()
 	const body = `{"body":{}}`
@@ -837,7 +843,7 @@ func TestHostileFraming(t *testing.T) {
 	for name, test := range map[string]struct {
 		answer string
 		call   hostileCall
-		want   error // nil: any; errNone: success
+		want   error // nil for any error, errNone for success
 	}{
 		"too long":              {"HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\n" + body, hostileGet, io.ErrUnexpectedEOF},
 		"too long, a file":      {"HTTP/1.1 200 OK\r\n" + file + "Content-Length: 12\r\n\r\n" + body, hostileDownload, io.ErrUnexpectedEOF},
@@ -892,10 +898,11 @@ func TestHostileFraming(t *testing.T) {
 			case test.want == errNone && err != nil, test.want != errNone && err == nil, test.want != nil && test.want != errNone && !errors.Is(err, test.want):
 				t.Errorf("error %v, want %v", err, test.want)
 			case ctx.Err() != nil:
-				t.Errorf("it ran into the deadline: %v", err)
+				t.Errorf("it ended only at the deadline: %v", err)
 			}
-			// What comes after an answer is none to the next request, which net/http may
-			// fail if it takes the connection before it sees the rest.
+			// Bytes after a response must not be taken for the response to the next request.
+			// net/http may fail that request if it reuses the connection before it reads those
+			// bytes.
 			resp, next := c.Invoke(ctx, "GET", "configuration/x", nil)
 			if next != nil {
 				resp, next = c.Invoke(ctx, "GET", "configuration/x", nil)
@@ -908,7 +915,7 @@ func TestHostileFraming(t *testing.T) {
 	}
 }
 
-// TestHostileRedirects follows none, whatever the method and the body.
+// TestHostileRedirects checks that the client follows no redirect, for each method and status.
 func TestHostileRedirects(t *testing.T) {
 	t.Parallel()
 	calls := map[string]hostileCall{
@@ -921,7 +928,7 @@ func TestHostileRedirects(t *testing.T) {
 		"join page": func(ctx context.Context, c *sps.Client) error {
 			page, err := c.Starling.JoinPage(ctx)
 			if err == nil {
-				err = fmt.Errorf("sps: %w", sps.Status(page.StatusCode)) // the place is the caller's to judge
+				err = fmt.Errorf("sps: %w", sps.Status(page.StatusCode)) // the caller decides whether to follow it
 			}
 			return err
 		},
@@ -949,8 +956,8 @@ func TestHostileRedirects(t *testing.T) {
 	}
 }
 
-// TestHostileCookies takes an id over only where it is meant for the API of this
-// host, and sends no other cookie.
+// TestHostileCookies checks that the client accepts a new session ID only from a cookie that is
+// valid for the API of this host, and that it sends no other cookie.
 func TestHostileCookies(t *testing.T) {
 	t.Parallel()
 	for line, want := range map[string]string{
@@ -1003,7 +1010,7 @@ func TestHostileCookies(t *testing.T) {
 	}
 }
 
-// hostileTexts are what nobody should put into a request.
+// hostileTexts lists texts that could change the meaning of a request.
 var hostileTexts = []string{
 	"", " ", ".", "..", "../x", "a/../../b", "..\\x", "%2e%2e", "..%2f..%2fx", "%252e%252e", "a//b", "/etc/passwd", "//evil.example/x", "https://evil.example/x", "\\\\evil.example\\x",
 	"@evil.example", "user@evil.example:80", "a?b=c", "?force=true", "a#b", "a;b", "..;/x", ";/../x", "a&b=c", "a=b", ":", "a:b",
@@ -1011,12 +1018,12 @@ var hostileTexts = []string{
 	`"`, `'`, `\`, "`", "{}", "[sps.Secret]", "api/../x", "configuration/../transaction", "CONFIGURATION/x", "x/%2e%2e/y", "transaction", "*", "~", "\t", strings.Repeat("a", 5_000), strings.Repeat("a/", 2_000),
 }
 
-// TestHostileInput puts each of these texts wherever a user may put one: nothing but
-// the one request that was meant is sent, or else nothing at all.
+// TestHostileInput passes each hostile text to each parameter that takes a text. It checks that
+// the client sends only the intended request, or nothing.
 func TestHostileInput(t *testing.T) {
 	t.Parallel()
 	type input struct {
-		// below is where each request belongs, "" for anywhere below /api/.
+		// below is the path below which each request must be, or "" for any path below /api/.
 		below string
 		call  func(ctx context.Context, c *sps.Client, h *hostileAppliance, text string) error
 	}
@@ -1072,7 +1079,7 @@ func TestHostileInput(t *testing.T) {
 		"header name": at("x", func(ctx context.Context, c *sps.Client, text string) error {
 			var errs []error
 			for _, name := range []string{"X-Given" + text, text + "X-Given", "Proxy-" + text, "X-Http-Method" + text, "Cookie" + text} {
-				if name == "X-Given" { // the name alone
+				if name == "X-Given" { // the text is empty, so the name is valid
 					continue
 				}
 				if _, err := c.Invoke(ctx, "GET", "x", nil, sps.WithHeader(name, "1")); err != nil && !errors.Is(err, sps.ErrInvalidInput) {
@@ -1196,7 +1203,7 @@ func TestHostileInput(t *testing.T) {
 				clearLine(t, err)
 				received := h.requests()
 				for _, r := range received {
-					if name == "header name" { // any name is as good as another, once
+					if name == "header name" { // a valid name is sent as it is
 						if len(r.Header) > 5 || len(r.Header["Cookie"]) != 1 || r.Header["X-Injected"] != nil {
 							t.Errorf("%q: the headers are %v", text, r.Header)
 						}
@@ -1224,8 +1231,9 @@ func TestHostileInput(t *testing.T) {
 	}
 }
 
-// TestHostileLinks has the appliance give each of these texts as a key, as a link
-// and as what follows: no request leaves what was asked for.
+// TestHostileLinks has an appliance that returns each hostile text as a key, as a link and as
+// the link to the next page. It checks that the client sends no request outside the requested
+// path.
 func TestHostileLinks(t *testing.T) {
 	t.Parallel()
 	quote := func(text string) string { return string(testkit.Must(json.Marshal(text))) }
@@ -1233,12 +1241,12 @@ func TestHostileLinks(t *testing.T) {
 	links = append(links, "/api/transaction", "/api/firmware/slots/1", "/api/configurations/x", "/api/configuration/../transaction", "/api/configuration/x/%2e%2e/%2e%2e/y", "/api/configuration?x=y", "/api/x?page=2#a", "//evil.example/api/x?page=2", "https://evil.example/api/x?page=2", "/api/configuration/x?"+strings.Repeat("a=b&", 1000))
 	keep := func(err error) error {
 		if errors.Is(err, sps.ErrInvalidInput) {
-			return fmt.Errorf("the appliance's fault is taken for the caller's: %w", err)
+			return fmt.Errorf("an invalid response is reported as invalid input: %w", err)
 		}
 		return nil
 	}
 	for name, test := range map[string]struct {
-		answer func(text string) string // to everything but what is below
+		answer func(text string) string // the response to each request that the script below does not reject
 		root   string
 		call   hostileCall
 	}{
@@ -1272,7 +1280,7 @@ func TestHostileLinks(t *testing.T) {
 			return `{"key":` + quote(text) + `,"items":[],"body":{"firmware_version":"1","status":"finished","slot_id":` + quote(text) + `},"meta":{"slot":` + quote(text) + `,"href":` + quote(text) + `}}`
 		}, "", func(ctx context.Context, c *sps.Client) error {
 			_, err := c.Firmware.Upgrade(ctx, sps.FromURL("https://images.example/x", strings.Repeat("a", 64)), sps.WithTestOnly())
-			if errors.Is(err, sps.ErrInvalidInput) { // the key of a slot is checked again
+			if errors.Is(err, sps.ErrInvalidInput) { // Upgrade validates the key of the slot again
 				err = nil
 			}
 			return err
@@ -1304,7 +1312,7 @@ func TestHostileLinks(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 				err := test.call(ctx, c)
 				if ctx.Err() != nil {
-					t.Errorf("%q: it ran into the deadline: %v", text, err)
+					t.Errorf("%q: it ended only at the deadline: %v", text, err)
 				}
 				cancel()
 				if err := keep(err); err != nil && name != "created" && name != "Walk, keys" {
@@ -1322,15 +1330,15 @@ func TestHostileLinks(t *testing.T) {
 	}
 }
 
-// TestHostileEarlyAnswer answers an upload before it is read, over a real
-// connection, whose buffers fill.
+// TestHostileEarlyAnswer answers an upload before the body is read, over a real connection
+// whose buffers fill up.
 func TestHostileEarlyAnswer(t *testing.T) {
 	t.Parallel()
 	const size = 64 << 20
 	for name, test := range map[string]struct {
 		answer string
 		then   func(*tls.Conn)
-		want   error // nil: any
+		want   error // nil for any error
 	}{
 		"refused, and read":   {"HTTP/1.1 413 No\r\nContent-Length: 0\r\n\r\n", func(c *tls.Conn) { io.Copy(io.Discard, c) }, sps.Status(413)},
 		"refused, and closed": {"HTTP/1.1 413 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", func(c *tls.Conn) {}, nil},

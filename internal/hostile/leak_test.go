@@ -38,22 +38,22 @@ import (
 	"github.com/go-sps/sps/spstest"
 )
 
-// What must not be seen. Each has what careless encoders treat in their own ways.
+// These secrets must not be shown. Each contains characters that encoders treat differently.
 const (
 	leakPassword  = `Pä"ss\wörd %41 <&> 日本`
 	leakStarling  = `c3Rh"cm\xpbmc=&credential`
 	leakCommunity = `cömm"un\ity <&>`
 )
 
-// leakFinder finds secrets in a text, in whatever form they stand there.
+// leakFinder finds secrets in a text in many encodings.
 type leakFinder struct {
 	mu    sync.Mutex
-	forms map[string][2]string // by what is looked for: the secret's name, the form
-	start [1 << 16]bool        // how something of that may begin
+	forms map[string][2]string // the name and the encoding of a secret, by its encoded text
+	start [1 << 16]bool        // the possible first two bytes of an encoded text
 	begin map[uint16][]string
 }
 
-// add looks for a secret from now on.
+// add adds a secret to those that find looks for.
 func (f *leakFinder) add(name string, secret []byte) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -76,7 +76,7 @@ func (f *leakFinder) add(name string, secret []byte) {
 	}
 }
 
-// leakForms are the forms of a secret.
+// leakForms returns the encodings of a secret by their names.
 func leakForms(secret []byte) map[string]string {
 	text := string(secret)
 	quoted, _ := json.Marshal(text)
@@ -90,7 +90,7 @@ func leakForms(secret []byte) map[string]string {
 		"in a query": url.QueryEscape(text), "in a path": url.PathEscape(text), "in lower case": strings.ToLower(text),
 		"in a query, lower": lowerHex(url.QueryEscape(text)), "in a path, lower": lowerHex(url.PathEscape(text)), "in HTML": html.EscapeString(text),
 	}
-	// The bytes may be those of the JSON that it stands in.
+	// The encoded bytes may also be those of the JSON text of the secret.
 	for of, secret := range map[string][]byte{"": secret, " of JSON": []byte(plain.Replace(within(string(quoted))))} {
 		list := func(format, between string) string {
 			numbers := make([]string, len(secret))
@@ -112,7 +112,8 @@ func leakForms(secret []byte) map[string]string {
 	return forms
 }
 
-// find returns what is seen in a text, each as "name form".
+// find returns the secrets that a text contains, each as its name and its encoding. It ignores
+// the secrets whose names are in but.
 func (f *leakFinder) find(text string, but ...string) []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -132,7 +133,8 @@ func (f *leakFinder) find(text string, but ...string) []string {
 	return found
 }
 
-// leakShow prints a value in all ways, and what it points and unwraps to.
+// leakShow prints a value with many formats, and the values that it points to and the errors
+// that it wraps.
 func leakShow(v any) string {
 	var b strings.Builder
 	show(&b, v, 0)
@@ -173,7 +175,7 @@ func show(b *strings.Builder, v any, depth int) {
 	}
 }
 
-// leakWorld is what an operation may use.
+// leakWorld contains what an operation may use.
 type leakWorld struct {
 	t      *testing.T
 	c      *sps.Client
@@ -184,22 +186,23 @@ type leakWorld struct {
 	file   string
 }
 
-// check searches what an operation gave. raw are answers as they were sent, which
-// may show what the configuration has: that is the caller's wish.
+// check fails the test if a value shows a secret, apart from the secrets whose names are in
+// but.
 func (w *leakWorld) check(v any, but ...string) {
 	if found := w.finder.find(leakShow(v), but...); found != nil {
 		w.t.Errorf("%s: a %T shows %q: %.300s", w.what, v, found, fmt.Sprint(v))
 	}
 }
 
-// leakTx runs a step of a transaction and looks at the transaction itself.
+// leakTx returns an operation that runs a step in a transaction and also checks the transaction
+// itself.
 func leakTx(step func(context.Context, *leakWorld, *sps.Transaction) []any) func(context.Context, *leakWorld) []any {
 	return func(ctx context.Context, w *leakWorld) []any {
 		var values []any
 		err := w.c.Transaction(ctx, func(ctx context.Context, tx *sps.Transaction) error {
 			values = step(ctx, w, tx)
-			synctest.Wait() // nothing else touches what is printed
-			w.check(tx)     // and its handles
+			synctest.Wait() // no other goroutine changes what is printed
+			w.check(tx)     // including its handles
 			w.check(ctx)
 			for _, v := range values {
 				if err, ok := v.(error); ok {
@@ -218,7 +221,8 @@ func leakCommunityOf(s *sps.SNMPTrap) error {
 	return nil
 }
 
-// leakRaw marks an answer as it was sent, which is not the client's to judge.
+// leakRaw marks a value that contains the appliance's response, which the client does not
+// filter.
 type leakRaw struct{ v any }
 
 func pair[T any](v T, err error) []any { return []any{v, err} }
@@ -234,7 +238,7 @@ func each[T any](all func(func(T, error) bool)) []any {
 	return values
 }
 
-// leakOperations is every operation of a client, by type and method.
+// leakOperations contains every operation of a client, by type and method.
 var leakOperations = map[string]func(context.Context, *leakWorld) []any{
 	"*sps.Client.Host": func(_ context.Context, w *leakWorld) []any { return []any{w.c.Host()} },
 	"*sps.Client.Err":  func(_ context.Context, w *leakWorld) []any { return []any{w.c.Err()} },
@@ -254,7 +258,7 @@ var leakOperations = map[string]func(context.Context, *leakWorld) []any{
 		changes, err := w.c.Preview(ctx, func(ctx context.Context, tx *sps.Transaction) error {
 			return tx.Management.SNMP.Trap.Update(ctx, leakCommunityOf)
 		})
-		for _, change := range changes { // the values are documented to be shown
+		for _, change := range changes { // the values of a change are documented to be shown, but not its text
 			if text := fmt.Sprintf("%v %+v %s", change, change, change); len(w.finder.find(text)) > 0 {
 				w.t.Errorf("%s: a change shows a secret: %s", w.what, text)
 			}
@@ -468,7 +472,7 @@ var leakOperations = map[string]func(context.Context, *leakWorld) []any{
 		return []any{tx.TrustStores.Delete(ctx, leakStore(ctx, tx))}
 	}),
 
-	// The functions that need no client.
+	// These functions need no client.
 	"sps.Connect": func(ctx context.Context, w *leakWorld) []any {
 		credential := sps.UsernamePassword("admin", sps.NewSecretString(leakPassword+"!"), sps.WithLoginMethod("local"))
 		c, err := sps.Connect(ctx, w.a.Addr(), credential, w.options()...)
@@ -477,7 +481,7 @@ var leakOperations = map[string]func(context.Context, *leakWorld) []any{
 		}
 		return []any{credential, err}
 	},
-	"sps.ConnectFromEnv": func(ctx context.Context, w *leakWorld) []any { // SPS_PASSWORD is set by the test
+	"sps.ConnectFromEnv": func(ctx context.Context, w *leakWorld) []any { // the test sets SPS_PASSWORD
 		c, err := sps.ConnectFromEnv(ctx, w.options()...)
 		if err == nil {
 			synctest.Wait()
@@ -494,7 +498,7 @@ var leakOperations = map[string]func(context.Context, *leakWorld) []any{
 	},
 }
 
-// list is a list of objects of the user's own, which hold secrets.
+// list returns a handle with a body type of the user's own, which can hold secrets.
 func (w *leakWorld) list(tx *sps.Transaction) sps.CollectionTx[map[string]any] {
 	return sps.NewCollection[map[string]any](w.c, "configuration/trust_stores").In(tx)
 }
@@ -514,7 +518,7 @@ func leakStore(ctx context.Context, tx *sps.Transaction) string {
 // leakSession is the key of a recorded session.
 const leakSession = "svc-leak"
 
-// sessions has three recorded sessions.
+// sessions creates three recorded sessions and returns the handle for them.
 func (w *leakWorld) sessions() *sps.AuditSessions {
 	for _, key := range []string{"1", "2", leakSession} {
 		start := time.Now().Add(-time.Hour)
@@ -541,8 +545,8 @@ func (w *leakWorld) bundle(ctx context.Context) string {
 	return key
 }
 
-// options log everything, and trace what goes over the wire: the ids of sessions are
-// found there.
+// options returns options that log everything, and that record the session IDs in responses as
+// secrets.
 func (w *leakWorld) options() []sps.Option {
 	return []sps.Option{
 		sps.WithLogger(slog.New(slog.NewJSONHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug - 100, AddSource: true}))),
@@ -562,19 +566,19 @@ func (w *leakWorld) options() []sps.Option {
 	}
 }
 
-// leakEcho is what an appliance makes of a request, with all of the request in a
-// text, and in JSON.
+// leakEcho returns the response to a request. text contains the whole request, and quoted is
+// that text as JSON.
 type leakEcho func(r *http.Request, text, quoted string) (*http.Response, error)
 
 type leakModeKey struct{}
 
-// leakAppliance is how an appliance answers.
+// leakAppliance describes how an appliance responds.
 type leakAppliance struct {
 	fault  *spstest.Fault
 	echo   leakEcho
-	login  bool // the login too
-	writes bool // writes only, and of them the body alone
-	raw    bool // what it says is data of success
+	login  bool // echoes logins, too
+	writes bool // echoes only writes, and only their bodies
+	raw    bool // echoes the request as data of a successful response
 }
 
 func leakMode(ctx context.Context) *leakAppliance {
@@ -612,7 +616,7 @@ func (m *leakAppliance) answer(a *spstest.Appliance, r *http.Request) (*http.Res
 	return m.echo(r, text.String(), string(testkit.Must(json.Marshal(text.String()))))
 }
 
-// leakModes are the appliances.
+// leakModes returns the appliances of TestLeaks by their names.
 func leakModes() map[string]*leakAppliance {
 	jsonHeader := http.Header{"Content-Type": {"application/json"}}
 	says := func(status int, format string) leakEcho {
@@ -684,7 +688,7 @@ func leakModes() map[string]*leakAppliance {
 			return resp, nil
 		}},
 	}
-	// The types with details of their own take turns.
+	// Each response has another of the error types with details.
 	details := []string{
 		`"IncompleteRequestBodyError","details":{"missing_paths":[ECHO,ECHO]}`, `"ResourceNotFound","details":{"mount_point":ECHO,"resource":ECHO}`, `"Unauthorized","details":{"path":ECHO}`,
 		`"Unauthenticated","details":ECHO`, `"SyntacticError","details":[ECHO]`, `"SemanticError","details":{"errors":[{"message":ECHO,"paths":[ECHO]}]}`, `"FirmwareTestFailed","details":{"exit_code":1,"test_summary":ECHO}`,
@@ -695,28 +699,28 @@ func leakModes() map[string]*leakAppliance {
 		return says(400, `{"error":{"type":`+details[turn%len(details)]+`}}`)(r, text, quoted)
 	}}
 	for _, name := range []string{"message", "at 200", "type", "details", "JSON in JSON", "a query", "a path in lower", "twice the same", "malformed"} {
-		mode := *modes[name] // an update gets as far as its write
+		mode := *modes[name] // an update must succeed up to its write
 		mode.login, mode.writes = false, true
 		modes[name+", of a write"] = &mode
 	}
 	return modes
 }
 
-// lowerHex makes the digits of a percent-encoding lower case.
+// lowerHex changes the digits of percent-encodings to lower case.
 func lowerHex(text string) string {
 	return regexp.MustCompile("%[0-9A-F]{2}").ReplaceAllStringFunc(text, strings.ToLower)
 }
 
-// leakReader fails as net/http does with a trailer that it cannot parse.
+// leakReader fails with the error that net/http returns for a malformed trailer.
 type leakReader struct{ text string }
 
 func (r leakReader) Read([]byte) (int, error) {
 	return 0, fmt.Errorf("malformed MIME header: %q", r.text)
 }
 
-// TestLeaks runs every operation against every appliance, and finds neither the client's
-// secrets nor those that the user hands in for the appliance to store in what it gives,
-// in errors, and in the log.
+// TestLeaks runs every operation with every appliance. It checks that results, errors and the
+// log show neither the client's secrets nor the secrets that the caller passes for the
+// appliance to store.
 func TestLeaks(t *testing.T) {
 	for name, value := range map[string]string{"SPS_HOST": "appliance.test", "SPS_USERNAME": "admin", "SPS_PASSWORD": leakPassword, "SPS_CA_BUNDLE": "", "SPS_FINGERPRINT": "", "SPS_LOGIN_METHOD": ""} {
 		t.Setenv(name, value)
@@ -728,7 +732,7 @@ func TestLeaks(t *testing.T) {
 	}
 	for name, mode := range leakModes() {
 		if testkit.Race && !slices.Contains([]string{"well", "cut after", "message", "renewed"}, name) {
-			continue // the same again
+			continue // the race detector needs no more appliances
 		}
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -755,18 +759,18 @@ func leakRun(t *testing.T, operation, name string, mode *leakAppliance, file str
 	if w.c, err = sps.Connect(t.Context(), a.Addr(), credential, options...); err != nil {
 		t.Fatal(err)
 	}
-	defer time.Sleep(10 * time.Minute) // the bubble's: for what a failed Connect cleans up
+	defer time.Sleep(10 * time.Minute) // simulated time, in which a failed Connect cleans up
 	defer w.c.Close(context.Background())
 	if mode.fault != nil {
 		fault := *mode.fault
-		fault.Times, fault.MayMiss = -1, true // an operation may be over before
-		fault.Skip = len(operation) % 3       // at the first, the second or the third request
+		fault.Times, fault.MayMiss = -1, true // an operation may send fewer requests
+		fault.Skip = len(operation) % 3       // applies to the first, second or third request
 		a.Inject(fault)
 	}
 	ctx, cancel := context.WithTimeout(context.WithValue(t.Context(), leakModeKey{}, mode), 10*time.Minute)
 	defer cancel()
 	values := leakOperations[operation](ctx, w)
-	synctest.Wait() // nothing else touches what is printed
+	synctest.Wait() // no other goroutine changes what is printed
 	for _, v := range values {
 		_, failed := v.(error)
 		if raw, ok := v.(leakRaw); ok {
@@ -775,13 +779,13 @@ func leakRun(t *testing.T, operation, name string, mode *leakAppliance, file str
 			}
 			continue
 		}
-		if mode.raw && !failed { // data that the appliance made of the request
+		if mode.raw && !failed { // data that the appliance built from the request
 			continue
 		}
 		w.check(v)
 	}
-	if _, failed, _ := strings.Cut(operation, "sps.Client."); failed != "" { // the others change nothing in these
-		w.check(w.c) // and its handles
+	if _, failed, _ := strings.Cut(operation, "sps.Client."); failed != "" { // other operations do not change these values
+		w.check(w.c) // including its handles
 		w.check(credential)
 		w.check(options)
 	}
@@ -793,8 +797,7 @@ func leakRun(t *testing.T, operation, name string, mode *leakAppliance, file str
 	}
 }
 
-// TestLeaksCoverEverything fails where there is an operation that TestLeaks does not
-// run.
+// TestLeaksCoverEverything checks that leakOperations contains every operation of the package.
 func TestLeaksCoverEverything(t *testing.T) {
 	t.Parallel()
 	wanted := map[string]bool{}
@@ -850,8 +853,8 @@ func TestLeaksCoverEverything(t *testing.T) {
 	}
 }
 
-// TestLeaksOfCertificate looks for the private key of a client that logs in with a
-// certificate.
+// TestLeaksOfCertificate checks that the private key of a client that logs in with a
+// certificate is not shown.
 func TestLeaksOfCertificate(t *testing.T) {
 	t.Parallel()
 	ca, certificate := testkit.ClientCertificate(t, "admin")
@@ -897,7 +900,8 @@ func TestLeaksOfCertificate(t *testing.T) {
 	}
 }
 
-// TestLeaksAreFound plants each secret in each form in each place, and finds it.
+// TestLeaksAreFound checks that leakFinder finds each secret, in each encoding and in each
+// place.
 func TestLeaksAreFound(t *testing.T) {
 	t.Parallel()
 	finder := &leakFinder{}
@@ -944,18 +948,18 @@ func TestLeaksAreFound(t *testing.T) {
 			}(),
 		} {
 			if name == "key" && slices.Contains([]string{"an error", "a detail", "a detail within a detail", "a hidden body", "a field", "what an error wraps", "several errors", "a log"}, place) {
-				continue // no text
+				continue // the key is no text
 			}
 			if found := finder.find(text); !slices.ContainsFunc(found, func(f string) bool { return strings.HasPrefix(f, name) }) {
 				t.Errorf("the %s in %s is not found: %.300q", name, place, text)
 			}
 			if found := finder.find(text, name); slices.ContainsFunc(found, func(f string) bool { return strings.HasPrefix(f, name) }) {
-				t.Errorf("the %s in %s is found although it is let pass", name, place)
+				t.Errorf("the %s in %s is found although it is excluded", name, place)
 			}
 		}
 	}
 
-	// Through the real machinery: a log and a transaction of somebody careless.
+	// check itself must fail for a value that shows a secret.
 	w := &leakWorld{t: &testing.T{}, finder: finder, what: "planted"}
 	w.check(&sps.Error{Message: leakPassword})
 	if !w.t.Failed() {

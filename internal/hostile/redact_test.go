@@ -23,8 +23,8 @@ import (
 	"github.com/go-sps/sps/internal/testkit"
 )
 
-// wordsAsPasswords are passwords that an error has for other reasons: words of the API's
-// types, of HTTP, of net/http and of the SDK's own texts.
+// wordsAsPasswords lists passwords that error texts also contain for other reasons: words of
+// the API's types, of HTTP, of net/http and of the SDK's own texts.
 var wordsAsPasswords = []string{
 	"Failed", "FirmwareTestFailed", "auth", "Unauthenticated", "Unauthorized", "AuthenticationFailure", "text", "html", "error", "type", "message",
 	"details", "Transaction", "OpenTransactionError", "Resource", "NotFound", "Locked", "locked", "Conflict", "Busy", "Lock", "json", "application",
@@ -35,8 +35,8 @@ var wordsAsPasswords = []string{
 	"Starling", "within", "proper", "object", "jsontext", "duplicate",
 }
 
-// refusals are the ways in which an appliance, or what is before it, says no. Each is an
-// answer, or an error of the connection.
+// refusals returns the ways in which an appliance, or a device in front of it, can refuse a
+// request. Each is a response or an error of the connection.
 func refusals() map[string]func(*http.Request) (*http.Response, error) {
 	all := map[string]func(*http.Request) (*http.Response, error){}
 	says := func(name string, status int, header http.Header, body string) {
@@ -88,10 +88,10 @@ var errSentinel = errors.New("sentinel")
 
 var ignoreText = cmpopts.IgnoreUnexported(refused{})
 
-// refused is what a program sees of a refusal.
+// refused contains everything about a refusal that a program can observe.
 type refused struct {
-	Is       []string // what errors.Is finds
-	As       []string // what errors.As finds
+	Is       []string // the targets that errors.Is finds
+	As       []string // the types that errors.As finds
 	Requests []string
 	Status   int
 	Type     sps.ErrorType
@@ -99,12 +99,13 @@ type refused struct {
 	Path     string
 	Attempts int
 	Unknown  bool
-	Code     int // exit code
+	Code     int // the exit code of a firmware test
 
 	text string
 }
 
-// seen runs one operation with a password against a refusal.
+// seen runs one operation with a password against a refusal, and returns what a program
+// observes.
 func seen(t *testing.T, password string, refuse func(*http.Request) (*http.Response, error)) refused {
 	t.Helper()
 	var r refused
@@ -119,7 +120,7 @@ func seen(t *testing.T, password string, refuse func(*http.Request) (*http.Respo
 		t.Fatal(err)
 	}
 	if _, err = c.Invoke(t.Context(), "POST", "firmware/slots", nil); err == nil {
-		_, err = c.Firmware.Test(t.Context(), "2") // which wants more of an answer
+		_, err = c.Firmware.Test(t.Context(), "2") // Test validates the response further
 	}
 	if err == nil {
 		t.Fatal("no error")
@@ -164,8 +165,8 @@ func seen(t *testing.T, password string, refuse func(*http.Request) (*http.Respo
 	return r
 }
 
-// TestWordsAsPasswords has each refusal be the same whatever the password is: the same
-// to a program, and in the text nothing but whole texts of the other side are replaced.
+// TestWordsAsPasswords checks that a refusal looks the same to a program with every password,
+// and that its text differs only where the text of the other side is hidden as a whole.
 func TestWordsAsPasswords(t *testing.T) {
 	t.Parallel()
 	const neutral = "correct horse battery staple"
@@ -193,8 +194,8 @@ func TestWordsAsPasswords(t *testing.T) {
 	}
 }
 
-// replaced reports whether a text is another one with parts of it replaced by one of the
-// sentences that stand for a text that is not shown.
+// replaced reports whether text is whole with some parts replaced by the sentences that stand
+// for hidden texts.
 func replaced(whole, text string) bool {
 	for _, sentence := range []string{
 		"the appliance's text is not shown: it contains a secret of this request", "type not shown: it contains a secret of this request",
@@ -219,8 +220,8 @@ func replaced(whole, text string) bool {
 	return true
 }
 
-// TestQuotedPasswords has no error show a password that an answer quotes, and tells
-// nothing of where in the text it stood.
+// TestQuotedPasswords checks that an error does not show a password that a response repeats,
+// and does not reveal where in the response the password was.
 func TestQuotedPasswords(t *testing.T) {
 	t.Parallel()
 	for _, password := range []string{"Failed", "hunter2!", `tr0ub"4dor\&3`} {
@@ -244,14 +245,14 @@ func TestQuotedPasswords(t *testing.T) {
 					texts[got.text] = true
 				}
 			}
-			if len(texts) != 4 { // by the types alone
+			if len(texts) != 4 { // the texts may differ by the error type only
 				t.Errorf("the texts differ by what they quoted: %q", slices.Collect(maps.Keys(texts)))
 			}
 		})
 	}
 }
 
-// TestUnshownType finds a type that is not shown by errors.Is.
+// TestUnshownType checks that errors.Is matches an error type whose text is hidden.
 func TestUnshownType(t *testing.T) {
 	t.Parallel()
 	c, err := sps.Connect(t.Context(), "appliance.test", sps.UsernamePassword("admin", sps.NewSecretString("Gremlin")), testkit.RoundTrip(func(r *http.Request) (*http.Response, error) {
@@ -278,7 +279,8 @@ func TestUnshownType(t *testing.T) {
 	}
 }
 
-// TestDecisionsOnRawAnswers decides on what the appliance said, not on what is shown.
+// TestDecisionsOnRawAnswers checks that the client recognizes a locked configuration by the
+// original response, even if the displayed text is hidden.
 func TestDecisionsOnRawAnswers(t *testing.T) {
 	t.Parallel()
 	locked := `{"error":{"type":"ConfigurationLocked","message":"the configuration is locked"}}`
@@ -311,12 +313,12 @@ func TestDecisionsOnRawAnswers(t *testing.T) {
 			if !errors.Is(err, sps.ErrLocked) || !errors.Is(err, sps.ErrorType("ConfigurationLocked")) {
 				t.Errorf("password %q: %v, want ErrLocked", password, err)
 			}
-			time.Sleep(time.Minute) // the bubble's
+			time.Sleep(time.Minute) // simulated time
 		})
 	}
 }
 
-// TestSecretsOfURLs keeps what a URL gives access with out of errors.
+// TestSecretsOfURLs checks that errors do not show the credentials in a URL.
 func TestSecretsOfURLs(t *testing.T) {
 	t.Parallel()
 	for address, secret := range map[string]string{
@@ -336,8 +338,8 @@ func TestSecretsOfURLs(t *testing.T) {
 	}
 }
 
-// TestSecretsOfBodies keeps each Secret of a body out of what comes of the answer, in
-// each spelling and from each operation that sends one.
+// TestSecretsOfBodies checks that an error does not show a Secret of the request body that the
+// response repeats, in each encoding and for each operation that sends a body.
 func TestSecretsOfBodies(t *testing.T) {
 	t.Parallel()
 	const secret = `tr0ub"4dor\&3/ä`
@@ -378,7 +380,7 @@ func TestSecretsOfBodies(t *testing.T) {
 			t.Parallel()
 			for form, spelling := range leakForms([]byte(secret)) {
 				if strings.Contains(form, "hex") || strings.Contains(form, "HEX") || strings.Contains(form, "bytes") || form == "in lower case" {
-					continue // no spelling of a text
+					continue // not an encoding that a response would contain
 				}
 				quoted := string(testkit.Must(json.Marshal("the value " + spelling + " is refused")))
 				body := strings.ReplaceAll(`{"error":{"type":"SemanticError","message":ECHO,"details":{"errors":[{"message":ECHO,"paths":[ECHO]}]}}}`, "ECHO", quoted)

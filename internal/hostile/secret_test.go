@@ -66,7 +66,7 @@ func TestSecret(t *testing.T) {
 		t.Error("Equal or IsZero is wrong")
 	}
 	if reflect.TypeFor[sps.Secret]().Comparable() || unsafe.Sizeof(secret) != unsafe.Sizeof(&secret) {
-		t.Error("secrets compare with ==, or take room for it that they do not")
+		t.Error("secrets can be compared with ==, or preventing that takes memory")
 	}
 	var decoded sps.Secret
 	if err := json.Unmarshal([]byte(`"x\"y"`), &decoded); err != nil || decoded.ExposeString() != `x"y` {

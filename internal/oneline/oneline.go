@@ -1,5 +1,5 @@
-// Package oneline prints external texts in one line: shortened, and without characters
-// that move the cursor of a terminal.
+// Package oneline shortens texts from outside of the program, and puts them in one line
+// without characters that move the cursor of a terminal.
 package oneline
 
 import (
@@ -8,8 +8,8 @@ import (
 	"unicode"
 )
 
-// Text returns a text in one line of at most limit bytes. Invalid UTF-8 becomes U+FFFD,
-// and unprintable characters become spaces.
+// Text returns the first limit bytes of a text in one line, with "…" if it was cut. Invalid
+// UTF-8 becomes U+FFFD. White space and unprintable characters become single spaces.
 func Text(text string, limit int) string {
 	cut := false
 	if len(text) > limit {
@@ -25,7 +25,7 @@ func Text(text string, limit int) string {
 	return text
 }
 
-// Quoted returns an input escaped and shortened.
+// Quoted returns the first 100 bytes of a text as a quoted Go string, with "…" if it was cut.
 func Quoted(text string) string {
 	if len(text) > 100 {
 		return strconv.Quote(text[:100]) + "…"

@@ -1,5 +1,5 @@
-// Package pemtext reads the certificates in a PEM text. It reads each block on its own,
-// so that a broken block is named and does not hide the others.
+// Package pemtext reads the certificates in a PEM text. It reads each block separately, so
+// that it can name a broken block and still read the others.
 package pemtext
 
 import (
@@ -13,18 +13,19 @@ import (
 	"github.com/go-sps/sps/internal/oneline"
 )
 
-// Text is the content of a PEM text.
+// Text holds the result of reading a PEM text.
 type Text struct {
 	Certificates []*x509.Certificate
-	Unread       []string // the blocks that cannot be read, with the reason
+	Unread       []string // a description of each block that cannot be read, with the reason
 	blocks       int
 }
 
-// Begin is the start of the first line of a block.
+// Begin is the start of the first line of a block, and pemEnd the start of its last line.
 const Begin, pemEnd = "-----BEGIN ", "-----END "
 
-// Read reads the certificates in a text. It refuses a private key, and a text in another
-// encoding such as UTF-16.
+// Read reads the certificates in a PEM text. It returns an error if the text contains a
+// private key, has another encoding such as UTF-16, or has no block. A block that it cannot
+// read is not an error, but is listed in Unread.
 func Read(text []byte) (*Text, error) {
 	switch {
 	case bytes.Contains(text, []byte("PRIVATE KEY-----")):
@@ -32,7 +33,7 @@ func Read(text []byte) (*Text, error) {
 	case bytes.HasPrefix(text, []byte("\xff\xfe")), bytes.HasPrefix(text, []byte("\xfe\xff")):
 		return nil, errors.New("holds no certificate in PEM form: it is UTF-16, as some programs write it; save it as ASCII or UTF-8")
 	}
-	text = bytes.ReplaceAll(text, []byte("\ufeff"), nil) // the byte order mark that some programs write
+	text = bytes.ReplaceAll(text, []byte("\ufeff"), nil) // remove the byte order mark that some programs write
 	p := &Text{}
 	line := 1
 	for {
@@ -58,7 +59,7 @@ func Read(text []byte) (*Text, error) {
 	return p, nil
 }
 
-// add reads a block, which may be followed by other text.
+// add reads a block that starts in a line. Other text may follow the block.
 func (p *Text) add(text []byte, line int) {
 	p.blocks++
 	certificate, err := readBlock(text)
@@ -69,6 +70,7 @@ func (p *Text) add(text []byte, line int) {
 	p.Certificates = append(p.Certificates, certificate)
 }
 
+// readBlock returns the certificate in a block.
 func readBlock(text []byte) (*x509.Certificate, error) {
 	block, _ := pem.Decode(text)
 	if block == nil {
@@ -86,7 +88,7 @@ func readBlock(text []byte) (*x509.Certificate, error) {
 	return certificate, nil
 }
 
-// malformedBlock says why a text is not a valid block.
+// malformedBlock returns an error with the reason why a text is not a valid block.
 func malformedBlock(text []byte) error {
 	_, inner, _ := bytes.Cut(text, []byte("\n"))
 	switch {
@@ -95,19 +97,20 @@ func malformedBlock(text []byte) error {
 	case !bytes.Contains(text, []byte("\n"+pemEnd)):
 		return errors.New("its end line is missing")
 	}
-	return errors.New("it is malformed: no base64, or the end line of another block")
+	return errors.New("it is malformed: it is not base64, or its end line is that of another block")
 }
 
-// unreadable says why a certificate cannot be read, and names a remedy.
+// unreadable returns an error with the reason why a certificate cannot be read and, where
+// there is one, a remedy.
 func unreadable(err error) error {
 	text := "Go cannot read the certificate: " + strings.TrimPrefix(oneline.Text(err.Error(), 200), "x509: ")
 	if strings.Contains(text, "negative serial number") {
-		text += " (it does where the program runs with GODEBUG=x509negativeserial=1)"
+		text += " (set GODEBUG=x509negativeserial=1 to accept it)"
 	}
 	return errors.New(text)
 }
 
-// maxUnread limits how many blocks an error names.
+// maxUnread limits the number of blocks that an error names.
 const maxUnread = 5
 
 // Named describes the blocks that cannot be read, or returns "" if there are none.
@@ -120,7 +123,8 @@ func Named(unread []string) string {
 	return text
 }
 
-// UnreadBlocks says how many blocks cannot be read, and which.
+// UnreadBlocks returns a text with the number of blocks that cannot be read, and their
+// descriptions.
 func (p *Text) UnreadBlocks() string {
 	count := fmt.Sprintf("%d of the %d blocks", len(p.Unread), p.blocks)
 	if p.blocks == 1 {

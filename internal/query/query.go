@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// Encode writes parameters in the order of their names, with %20 for a space as in the
-// guide, where [url.Values.Encode] writes a plus sign.
+// Encode returns the parameters in the order of their names. It writes a space as %20, as in
+// the guide of the API, where [url.Values.Encode] writes a plus sign.
 func Encode(values url.Values) string {
 	return strings.ReplaceAll(values.Encode(), "+", "%20") // a plus sign itself is %2B
 }

@@ -1,5 +1,5 @@
-// Package redact finds secrets in external texts, in whatever spelling they are quoted.
-// It knows nothing about the API.
+// Package redact finds secrets in texts from outside of the program, in plain and in escaped
+// form. It contains nothing about the API.
 package redact
 
 import (
@@ -9,16 +9,17 @@ import (
 	"unicode/utf8"
 )
 
-// Shortest is the length in bytes of the shortest secret that is searched for. A shorter
-// one occurs by chance in most texts, and hiding those texts would reveal it.
+// Shortest is the minimum length in bytes of a secret that [Holds] searches for. A shorter
+// secret occurs by chance in most texts. If these texts were hidden, an observer could find
+// out the secret.
 const Shortest = 4
 
-// maxDepth is how often a text is decoded, one way after another: for example JSON inside
-// a JSON string inside a query.
+// maxDepth is the maximum number of decoders that are applied to a text one after another,
+// for example for JSON inside a JSON string inside a query.
 const maxDepth = 3
 
-// maxWork limits the bytes that are examined for one text. A text that expands to more
-// counts as one that contains a secret.
+// maxWork limits the number of bytes that are examined for one text. If a text and its
+// decoded forms have more, [Holds] returns true.
 const maxWork = 16 << 20
 
 // Holds reports whether a text contains one of the secrets: plain, escaped as in JSON or
@@ -65,10 +66,11 @@ func Holds(text string, secrets []string) bool {
 	return false
 }
 
-// decoders each undo one kind of escaping. An invalid escape stays unchanged.
+// decoders contains a function for each kind of escaping. A function leaves an invalid
+// escape sequence unchanged.
 var decoders = []func(string) string{unescape, unpercent, unform, unentity}
 
-// unescape undoes the escapes of JSON and of other languages.
+// unescape decodes the escape sequences of JSON and of programming languages.
 func unescape(text string) string {
 	return replace(text, '\\', func(rest string) (string, int) {
 		if len(rest) < 2 {
@@ -96,7 +98,7 @@ func unescape(text string) string {
 	})
 }
 
-// unpercent undoes the encoding of paths.
+// unpercent decodes the percent encoding of paths.
 func unpercent(text string) string {
 	return replace(text, '%', func(rest string) (string, int) {
 		code, ok := number(rest[1:], 2)
@@ -107,7 +109,7 @@ func unpercent(text string) string {
 	})
 }
 
-// unform undoes the encoding of forms and queries, where a space is a plus.
+// unform decodes the encoding of forms and queries, which writes a space as a plus sign.
 func unform(text string) string {
 	if strings.IndexByte(text, '+') < 0 {
 		return text
@@ -117,7 +119,7 @@ func unform(text string) string {
 
 var entities = map[string]string{"lt": "<", "gt": ">", "amp": "&", "quot": `"`, "apos": "'", "nbsp": "\u00a0"}
 
-// unentity undoes the entities of HTML that encoders write.
+// unentity decodes the HTML entities that encoders write.
 func unentity(text string) string {
 	return replace(text, '&', func(rest string) (string, int) {
 		end := strings.IndexByte(rest[:min(len(rest), 12)], ';')
@@ -144,8 +146,8 @@ func unentity(text string) string {
 	})
 }
 
-// replace replaces each place that starts with mark by the result of decode. decode
-// returns how many bytes it consumed, or 0.
+// replace replaces the sequences that start with mark by the results of decode. decode
+// returns the number of bytes of the sequence, or 0 if the sequence is invalid.
 func replace(text string, mark byte, decode func(rest string) (plain string, length int)) string {
 	at := strings.IndexByte(text, mark)
 	if at < 0 {
@@ -165,7 +167,7 @@ func replace(text string, mark byte, decode func(rest string) (plain string, len
 	return b.String()
 }
 
-// number reads the given number of hexadecimal digits.
+// number parses the first digits bytes of text as a hexadecimal number.
 func number(text string, digits int) (uint64, bool) {
 	if digits == 0 || len(text) < digits {
 		return 0, false

@@ -10,10 +10,10 @@ import (
 	"testing"
 )
 
-// secrets are what careless encoders treat in their own ways.
+// secrets contains characters that encoders write in different ways.
 var secrets = []string{`tr0ub"4dor\&3`, "p4ss w\u00f6rd/+%41", "\u65e5\u672c\U0001f511<&>'", "line\nfeed\ttab", `c:\new\table`, "%20%2B", `\u0041bc`, "plain"}
 
-// spellings are the ways in which a text may be quoted.
+// spellings contains the forms in which a message may quote a text.
 var spellings = map[string]func(string) string{
 	"as it is":           func(s string) string { return s },
 	"JSON":               func(s string) string { return marshal(s) },
@@ -73,7 +73,7 @@ func ascii(s, format string) string {
 	return b.String()
 }
 
-// lower makes the digits of a percent-encoding lower case.
+// lower returns s with the digits of its percent escapes in lower case.
 func lower(s string) string {
 	b := []byte(s)
 	for i := 0; i+2 < len(b); i++ {
@@ -84,7 +84,8 @@ func lower(s string) string {
 	return string(b)
 }
 
-// TestHolds looks for each secret in each spelling, in each spelling again.
+// TestHolds checks that Holds finds each secret in each spelling, and in each combination of
+// two spellings.
 func TestHolds(t *testing.T) {
 	t.Parallel()
 	for _, secret := range secrets {
@@ -109,7 +110,7 @@ func TestHolds(t *testing.T) {
 	}
 }
 
-// TestShortest looks for no secret that is shorter.
+// TestShortest checks that Holds ignores secrets that are shorter than Shortest.
 func TestShortest(t *testing.T) {
 	t.Parallel()
 	for secret, want := range map[string]bool{"": false, "a": false, "abc": false, "abcd": true, "\u00e4\u00e4": true} {
@@ -119,7 +120,7 @@ func TestShortest(t *testing.T) {
 	}
 }
 
-// TestBroken takes what is not a proper escape as it is.
+// TestBroken checks that Holds leaves invalid escape sequences unchanged.
 func TestBroken(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{`\`, `\u`, `\u12`, `\ud83d`, `\ud83d\u`, `\ud83d\u00`, `\ud83dx`, `\U1234`, `\xg0`, `\q`, "%", "%4", "%zz", "&", "&;", "&#;", "&#x;", "&#x110000;", "&#99999999;", "&nothing;", "&veryverylong", "+", "\xff\\u"} {
@@ -134,14 +135,15 @@ func TestBroken(t *testing.T) {
 	}
 }
 
-// TestWork gives up on what unfolds without end, and says that it holds a secret.
+// TestWork checks that Holds returns true for a text whose decoded forms are longer than
+// maxWork.
 func TestWork(t *testing.T) {
 	t.Parallel()
 	if Holds(strings.Repeat("x", maxWork), []string{"secret"}) {
-		t.Error("found in a text that does not unfold")
+		t.Error("found in a long text without escapes")
 	}
 	if !Holds(strings.Repeat(`\\%25&amp;+`, maxWork/20), []string{"secret"}) {
-		t.Error("a text that unfolds to more than is looked at is shown")
+		t.Error("not found in a text whose decoded forms exceed maxWork")
 	}
 }
 

@@ -15,9 +15,10 @@ import (
 	"github.com/go-sps/sps/spstest"
 )
 
-// What is checked of a program.
+// This file contains the checks that run after a program.
 
-// closeAll closes every client, looks for what is left, and waits until all has ended.
+// closeAll closes every client, checks what is left on the appliance, and waits until
+// everything has ended.
 func (r *reliabilityRun) closeAll() {
 	for _, p := range slices.Backward(r.parties) {
 		p.close(r)
@@ -27,7 +28,7 @@ func (r *reliabilityRun) closeAll() {
 	for _, p := range r.parties {
 		clean = clean && p.closeErr == nil
 	}
-	_ = r.a.WaitIdle(ctx) // a commit that nobody waited for holds its lock to the end
+	_ = r.a.WaitIdle(ctx) // a commit that no client waits for holds the lock until it ends
 	if clean && (r.a.TransactionOpen() || r.a.Sessions() > r.lostLogins()) {
 		r.wrong("each Close returned nil, and a transaction is open: %t; sessions are left: %d, of which %d were never known", r.a.TransactionOpen(), r.a.Sessions(), r.lostLogins())
 	}
@@ -40,7 +41,7 @@ func (r *reliabilityRun) closeAll() {
 	_ = r.a.WaitIdle(ctx)
 }
 
-// lostLogins counts the sessions that no client was told of.
+// lostLogins returns the number of sessions whose IDs no client received.
 func (r *reliabilityRun) lostLogins() (lost int) {
 	for _, request := range r.a.Journal() {
 		if request.Method == http.MethodGet && request.Path == "/api/authentication" && request.Executed && request.Session != "" {
@@ -57,7 +58,7 @@ func (r *reliabilityRun) lostLogins() (lost int) {
 	return lost
 }
 
-// judge holds what everybody was told against what became of it.
+// judge compares the results of all calls with what the appliance has done.
 func (r *reliabilityRun) judge() {
 	r.figures.Programs, r.figures.Faults, r.figures.Transactions = 1, len(r.p.faults), len(r.attempts)
 	r.commits()
@@ -81,15 +82,15 @@ func (r *reliabilityRun) judge() {
 	}
 }
 
-// history is what was committed, one version after the other.
+// history contains the committed versions of the configuration, in their order.
 type history struct {
-	at       map[string]int // the version that each transaction made
+	at       map[string]int // the version that each transaction has committed
 	versions []state
-	// exact is set where each version comes of the one before. It does not where
-	// transactions hold no lock before they commit, nor where the appliance drops a
-	// transaction, keeps its session and opens another one with the next change.
+	// exact is true if each version can be computed from the one before. It is false if
+	// transactions hold no lock before they commit. It is also false if the appliance drops a
+	// transaction, keeps its session and opens another transaction with the next change.
 	exact bool
-	// remote is set where remote access is changed by transactions alone.
+	// remote is true if only transactions change remote access.
 	remote bool
 }
 
@@ -97,8 +98,8 @@ func (r *reliabilityRun) history() *history {
 	h := &history{at: map[string]int{}, versions: []state{r.first}}
 	alone := !slices.ContainsFunc(r.p.users, func(u user) bool { return u.kind != exporter })
 	h.exact = (alone || !slices.Contains(r.p.options, "lock-taken=commit")) && (r.a.Restarts() == 0 || !slices.Contains(r.p.options, "session-after-upgrade=alive"))
-	// An unjoin that the appliance allows while a transaction is open takes remote access
-	// out of what that transaction has staged, too.
+	// If the appliance allows an unjoin while a transaction is open, the unjoin also removes
+	// remote access from what that transaction has staged.
 	among := slices.Contains(r.p.options, "starling-unjoin-open=200") || slices.Contains(r.p.options, "join-open=own")
 	h.remote = !slices.ContainsFunc(r.p.steps, func(s step) bool {
 		return strings.HasPrefix(s.what, "unjoin, forced: true") || among && strings.HasPrefix(s.what, "unjoin")
@@ -122,7 +123,7 @@ func (r *reliabilityRun) history() *history {
 	return h
 }
 
-// applied is a state with what the transaction wrote.
+// applied returns a state after the writes of the transaction.
 func (t *attempt) applied(s state) state {
 	s = s.clone()
 	for _, write := range t.wrote {
@@ -132,13 +133,13 @@ func (t *attempt) applied(s state) state {
 	return s
 }
 
-// same compares what transactions write.
+// same reports whether two states agree in what transactions write.
 func (h *history) same(a, b state) bool {
 	return a.Address == b.Address && a.Counter == b.Counter && maps.Equal(a.Alerts, b.Alerts) && slices.Equal(a.Stores, b.Stores) &&
 		(!h.remote || a.RemoteAccess == b.RemoteAccess)
 }
 
-// judgeAttempt checks what a transaction returned.
+// judgeAttempt checks the result of a transaction.
 func (r *reliabilityRun) judgeAttempt(t *attempt, h *history) {
 	version, committed := h.at[t.label]
 	unknown := errors.Is(t.err, sps.ErrOutcomeUnknown)
@@ -155,7 +156,7 @@ func (r *reliabilityRun) judgeAttempt(t *attempt, h *history) {
 		f.Unchanged++
 		there := slices.ContainsFunc(h.versions[t.from:min(t.to+1, len(h.versions))], func(s state) bool { return h.same(s, t.applied(s)) })
 		if !there && h.exact {
-			r.wrong("%s (%s): no error, and it was not committed, nor was it as wanted", t.what, t.label)
+			r.wrong("%s (%s): no error, but it was not committed and the configuration did not have the wanted values", t.what, t.label)
 		}
 	case unknown:
 		f.Unknown++
@@ -172,11 +173,11 @@ func (r *reliabilityRun) judgeAttempt(t *attempt, h *history) {
 	}
 }
 
-// longLook is longer than the longest pause between two looks at what became of a commit.
+// longLook is longer than the longest pause between two polls for the outcome of a commit.
 const longLook = 16 * time.Second
 
-// judgeUnknown checks whether a transaction had to know better. version is what it
-// committed, 0 for nothing.
+// judgeUnknown checks that a transaction returned ErrOutcomeUnknown only if the client could
+// not observe the outcome. version is the version that the transaction committed, 0 for none.
 func (r *reliabilityRun) judgeUnknown(t *attempt, h *history, version int) {
 	var lost *trip
 	requests := t.p.trips.within(t.began, t.ended)
@@ -187,7 +188,7 @@ func (r *reliabilityRun) judgeUnknown(t *attempt, h *history, version int) {
 	}
 	var details *sps.OutcomeUnknownDetails
 	switch detailed := errors.As(t.err, &details); {
-	case !detailed && t.p.one: // it could not make sure that nothing is left staged
+	case !detailed && t.p.one: // with one session, the client could not verify that nothing stays staged
 		return
 	case !detailed:
 		r.wrong("%s (%s): %v; and it has no details", t.what, t.label, t.err)
@@ -200,10 +201,10 @@ func (r *reliabilityRun) judgeUnknown(t *attempt, h *history, version int) {
 	shut := !t.p.shut.IsZero() && !t.p.shut.After(t.ended)
 	t.p.mu.Unlock()
 	if waited := t.ended.Sub(lost.ended); waited < t.p.limits.Outcome && !t.expired && !shut {
-		r.wrong("%s (%s): %v; and it asked for %s only, not for %s", t.what, t.label, t.err, waited, t.p.limits.Outcome)
+		r.wrong("%s (%s): %v; but it polled only for %s and not for %s", t.what, t.label, t.err, waited, t.p.limits.Outcome)
 	}
 	if version == 0 || r.noted[version-1].After(t.ended) || t.to > version || h.same(h.versions[version], h.versions[version-1]) {
-		return // it was not there yet, or not to be seen
+		return // it was committed later, or could not be observed
 	}
 	seen, looked := r.noted[version-1], false
 	for _, trip := range requests {
@@ -211,17 +212,17 @@ func (r *reliabilityRun) judgeUnknown(t *attempt, h *history, version int) {
 		case trip.began.Before(seen) || !strings.HasPrefix(trip.path, "transaction") && trip.path != "authentication" && !strings.HasPrefix(trip.path, "configuration/"):
 		case trip.method != http.MethodGet:
 		case !trip.whole() || trip.status != http.StatusOK && trip.status != http.StatusUnauthorized, trip.ended.Sub(trip.began) > time.Second:
-			return // the appliance did not answer as it should
+			return // the appliance did not respond normally
 		case trip.path == "transaction":
 			looked = true
 		}
 	}
 	if looked || t.ended.Sub(seen) > longLook {
-		r.wrong("%s (%s): %v; and it was committed %s before, and to be seen", t.what, t.label, t.err, t.ended.Sub(seen))
+		r.wrong("%s (%s): %v; but it was committed %s before and could be observed", t.what, t.label, t.err, t.ended.Sub(seen))
 	}
 }
 
-// judgeSight checks that what a reader saw was committed at that moment.
+// judgeSight checks that a read returned values that were committed at that moment.
 func (r *reliabilityRun) judgeSight(s sight, h *history) {
 	versions := h.versions[s.from : s.to+1]
 	if !h.exact {
@@ -243,8 +244,8 @@ func (r *reliabilityRun) judgeSight(s sight, h *history) {
 	}
 }
 
-// twice looks for what was executed more often than it was asked for, but for firmware
-// tests, which change nothing and are sent again.
+// twice checks that no create and no join was executed more often than it was called. It
+// ignores firmware tests, which change nothing and may be repeated.
 func (r *reliabilityRun) twice(journal []spstest.Request) {
 	creates := map[string]int{}
 	var joins int

@@ -16,14 +16,14 @@ import (
 	"github.com/go-sps/sps/spstest"
 )
 
-// How programs are drawn.
+// This file draws random programs.
 
 // drawing is a program that is being drawn.
 type drawing struct {
 	*rand.Rand
 	p      *program
-	limits []time.Duration // what durations are drawn around
-	limit  time.Duration   // when its steps are given up
+	limits []time.Duration // random durations are close to these limits
+	limit  time.Duration   // the deadline of most steps that have one
 	focus  struct{ method, path string }
 }
 
@@ -63,13 +63,14 @@ func (d *drawing) appliance() {
 	p.message = d.IntN(8) == 0
 }
 
-// slowVariants are drawn more often than others: they tell what becomes of requests that
-// meet.
+// slowVariants lists the variants that are drawn more often than others, because they decide
+// what happens to requests that overlap.
 var slowVariants = map[string]bool{"busy-session": true, "rollback-during-commit": true, "lock-taken": true, "join-open": true}
 
 func pick[T any](d *drawing, of ...T) T { return of[d.IntN(len(of))] }
 
-// limitsOf draws the limits of the client, and what its durations are drawn around.
+// limitsOf draws the timeouts of the client, and the limits near which other durations are
+// drawn.
 func (d *drawing) limitsOf() {
 	p := d.p
 	p.one = d.IntN(4) == 0
@@ -88,7 +89,7 @@ func (d *drawing) limitsOf() {
 	d.limits = []time.Duration{l.Read, l.Write, l.Commit, l.Action, l.Close, l.Close / 2, l.Outcome, d.limit, d.limit}
 }
 
-// limitsWith are the limits that a client has.
+// limitsWith returns the timeouts that a client with the given option has.
 func limitsWith(t sps.Timeouts) sps.Timeouts {
 	l := sps.DefaultTimeouts()
 	for _, set := range []struct{ limit, to *time.Duration }{
@@ -101,8 +102,7 @@ func limitsWith(t sps.Timeouts) sps.Timeouts {
 	return l
 }
 
-// around draws a time that is below, at or above a limit, or one that has nothing to do
-// with any.
+// around draws a duration below, at or above a limit, or a random one.
 func (d *drawing) around() time.Duration {
 	limit := d.limits[d.IntN(len(d.limits))]
 	switch d.IntN(8) {
@@ -176,7 +176,7 @@ func (d *drawing) fault() spstest.Fault {
 		f.Status, f.Body, f.Execute = 500, `{"error":{"type":"InternalError"}}`, d.IntN(2) == 0
 	case 9:
 		f.Delay = pick(d, time.Second, 47*time.Second, 67*time.Minute, d.around())
-	case 10: // a gateway gives up, and the appliance does not
+	case 10: // a gateway gives up while the appliance continues
 		f.Status, f.Detached, f.Takes, f.AnswerDelay = pick(d, 502, 504), true, d.around(), pick(d, 0, d.around())
 	case 11, 12:
 		f.CutAfter, f.Detached, f.Takes, f.AnswerDelay = true, true, d.around(), pick(d, 0, 0, d.around())
@@ -193,11 +193,12 @@ func (d *drawing) fault() spstest.Fault {
 // step is one call of a program.
 type step struct {
 	what string
-	// transaction is what is run, nil for another call.
+	// transaction is the transaction to run, nil for another call.
 	transaction *transaction
-	// call makes another call, and returns what the appliance should be then.
+	// call makes another call. It returns the state that the appliance must have after a
+	// success.
 	call func(ctx context.Context, r *reliabilityRun, before state) (wanted state, err error)
-	// limit is when the caller gives up, 0 for never.
+	// limit is the time after which the caller gives up, 0 for none.
 	limit time.Duration
 }
 
@@ -261,23 +262,24 @@ func (d *drawing) step(n int) step {
 	return s
 }
 
-// transaction is what one transaction does.
+// transaction describes a transaction of a program.
 type transaction struct {
 	what      string
 	changes   []changing
 	limit     time.Duration
-	wait      time.Duration // for the lock; 0 does not wait
+	wait      time.Duration // how long it waits for the lock; 0 for no wait
 	lockFirst bool
 	silent    bool // it has no message
 	preview   bool
-	swallows  bool  // it goes on after errors
-	fails     error // what its function returns in the end
+	swallows  bool  // its function continues after errors
+	fails     error // the error that its function returns in the end
 }
 
 // changing is a part of the function of a transaction.
 type changing struct {
 	what string
-	// do makes it, and returns what it has made of the configuration, nil for nothing.
+	// do makes the change. It returns a function that makes the same change on a state, or nil
+	// if nothing is changed.
 	do func(ctx context.Context, r *reliabilityRun, t *attempt, tx *sps.Transaction) (func(*state), error)
 }
 
@@ -320,7 +322,7 @@ func (d *drawing) change(name string) changing {
 	return setRemoteAccess(d.IntN(2) == 0)
 }
 
-// setAddress writes an address that nobody else writes.
+// setAddress sets the administrator's address to a value that no other change sets.
 func setAddress(name string) changing {
 	address := name + "@example.com"
 	return changing{"address " + address, func(ctx context.Context, _ *reliabilityRun, _ *attempt, tx *sps.Transaction) (func(*state), error) {
@@ -329,7 +331,7 @@ func setAddress(name string) changing {
 	}}
 }
 
-// count adds one to a number, which shows whether an update was lost or made twice.
+// count increments a number, which shows whether an update was lost or made twice.
 func count() changing {
 	return changing{"count", func(ctx context.Context, _ *reliabilityRun, _ *attempt, tx *sps.Transaction) (func(*state), error) {
 		err := tx.Management.Email.Update(ctx, func(e *sps.EmailSettings) error {
@@ -346,8 +348,8 @@ func countOf(address string) int {
 	return n
 }
 
-// storeOfCount reads the number, and creates a store with it in its name: what was read
-// must still hold where that is committed.
+// storeOfCount reads the number and creates a store with the number in its name. The number
+// must still be the same when the store is committed.
 func storeOfCount(name string, after time.Duration) changing {
 	return changing{fmt.Sprintf("store %s of the count, after %s", name, after), func(ctx context.Context, r *reliabilityRun, t *attempt, tx *sps.Transaction) (func(*state), error) {
 		email, err := tx.Management.Email.Get(ctx)
@@ -368,8 +370,8 @@ func storeOfCount(name string, after time.Duration) changing {
 	}}
 }
 
-// promised reports whether what a transaction read is promised to hold when it commits,
-// also where it did not write it.
+// promised reports whether the appliance and the client guarantee that what a transaction has
+// read is still true when it commits, even if the transaction does not write it.
 func (r *reliabilityRun) promised(t *attempt) bool {
 	switch {
 	case slices.Contains(r.p.options, "lock-taken=commit"):
@@ -399,7 +401,7 @@ func switchAlert(id sps.TrafficAlert, on bool) func(*sps.TrafficAlerts) error {
 	}
 }
 
-// reconcile reads an alert, and writes it where it is not as wanted.
+// reconcile reads an alert, and writes it if it does not have the wanted setting.
 func reconcile(id sps.TrafficAlert, on bool) changing {
 	return changing{fmt.Sprintf("%s by mail is to be %t", id, on), func(ctx context.Context, _ *reliabilityRun, _ *attempt, tx *sps.Transaction) (func(*state), error) {
 		alerts, err := tx.Alerting.TrafficAlerts.Get(ctx)
@@ -423,14 +425,14 @@ func setRemoteAccess(on bool) changing {
 	}}
 }
 
-// sleeps does nothing for a while, and looks whether its lock lives longer than the
-// session.
+// sleeps does nothing for a while. It checks that the appliance does not hold the lock longer
+// than the lifetime of the session.
 func sleeps(d time.Duration, deaf bool) changing {
 	return changing{fmt.Sprintf("sleep %s, whatever the context says: %t", d, deaf), func(ctx context.Context, r *reliabilityRun, t *attempt, _ *sps.Transaction) (func(*state), error) {
 		if deaf {
 			ctx = context.WithoutCancel(ctx)
 		}
-		began, quiet := time.Now(), r.a.Busy() == 0 // an opening that goes on may take the lock yet
+		began, quiet := time.Now(), r.a.Busy() == 0 // a running opening may still take the lock
 		err := idle(ctx, d)
 		t.deaf += time.Since(began)
 		if err == nil && d > sessionLifetime+time.Second && !t.p.one && r.a.LockedBy() == t.p.name && quiet && r.a.Busy() == 0 {

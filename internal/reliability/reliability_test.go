@@ -1,5 +1,5 @@
-// Package reliability runs random programs under random faults, and holds what the calls
-// returned against what became of the appliance.
+// Package reliability runs random programs under random faults, and compares the results of
+// their calls with what the appliance has done.
 package reliability
 
 import (
@@ -30,25 +30,26 @@ var (
 	reliabilitySeed     = flag.Uint64("reliability-seed", 0, "seed of the one program to run again; 0 runs all")
 )
 
-// fixedPrograms is how many programs TestReliability runs by itself. Their seeds are 1, 2
-// and so on, so that a run that turns red means a fault and not a draw.
+// fixedPrograms is the number of programs that TestReliability runs by default. Their seeds are
+// 1, 2 and so on, so that a failure points to a defect and not to new random values.
 const fixedPrograms = 150
 
-// TestReliability runs random programs against the simulated appliance, over TLS on a
-// network in memory, under random faults, and holds what the calls returned against
-// what became of the appliance, an hour after the last of them:
+// TestReliability runs random programs against the simulated appliance, over TLS on an
+// in-memory network, under random faults. An hour after the last call, it compares the results
+// of the calls with what the appliance has done:
 //
-//   - nil means that all was applied, exactly once; an error means that nothing was and
-//     nothing will be, unless it is ErrOutcomeUnknown.
-//   - ErrOutcomeUnknown comes only where an answer was lost, and after as much patience
-//     as was asked for; not where the commit was executed and could be seen to be.
+//   - nil means that everything was applied, exactly once. An error other than ErrOutcomeUnknown means
+//     that nothing was applied and nothing will be.
+//   - ErrOutcomeUnknown is returned only if a response was lost, and only after the client has
+//     polled for Timeouts.Outcome, unless its context ended or it was closed before. It is not
+//     returned if the commit was executed and the client could observe that.
 //   - No create and no action is executed twice.
-//   - What a reader saw was committed at that moment.
-//   - A lock lasts no longer than the session of its client.
-//   - Deadlines and Timeouts.Close are kept.
-//   - After Close no transaction is open and no session is left that the client knew of,
-//     or Close returned an error.
-//   - No goroutine is left, which the bubble sees to.
+//   - A read returns values that were committed at that moment.
+//   - A lock does not last longer than the session of its client.
+//   - Calls keep their deadlines, and Close keeps Timeouts.Close.
+//   - After Close, no transaction is open and no session is left whose ID the client received, or Close
+//     has returned an error.
+//   - No goroutine is left. The synctest bubble checks this.
 func TestReliability(t *testing.T) {
 	t.Parallel()
 	if *reliabilitySeed != 0 {
@@ -72,11 +73,11 @@ func TestReliability(t *testing.T) {
 	t.Logf("%+v", total)
 }
 
-// counts are the figures of some programs.
+// counts contains the figures of one or more programs.
 type counts struct {
 	Programs, Steps, Clients, Transactions, Reads, Requests, Faults int
 	Committed, Unchanged, Refused, Unknown, Lost                    int
-	Late                                                            int // unknown ones that were committed
+	Late                                                            int // unknown outcomes of transactions that were committed
 }
 
 func (c *counts) add(other counts) {
@@ -95,12 +96,12 @@ func (c *counts) add(other counts) {
 	c.Late += other.Late
 }
 
-// reliable runs the program of a seed, and tells what is wrong with as little of it as
-// shows it.
+// reliable runs the program of a seed. If a check fails, it removes parts of the program as
+// long as the failure remains, and reports the smallest program.
 func reliable(t *testing.T, seed uint64) counts {
 	t.Helper()
 	p := newProgram(seed)
-	ended := tellUnlessEnded(seed) // a bubble that is stuck panics
+	ended := tellUnlessEnded(seed) // a bubble in a deadlock panics
 	defer ended(false)
 	faulty, figures := p.run(t)
 	for changed := len(faulty) > 0; changed; {
@@ -113,13 +114,14 @@ func reliable(t *testing.T, seed uint64) counts {
 		}
 	}
 	if len(faulty) > 0 {
-		t.Errorf("replay with -reliability-seed=%d; as small as it gets:\n%s\n%s", seed, p, strings.Join(faulty, "\n"))
+		t.Errorf("replay with -reliability-seed=%d; the smallest program that fails:\n%s\n%s", seed, p, strings.Join(faulty, "\n"))
 	}
 	ended(true)
 	return figures
 }
 
-// tellUnlessEnded returns what tells the seed of a program that did not come to its end.
+// tellUnlessEnded returns a function that prints the seed of a program that did not run to its
+// end.
 func tellUnlessEnded(seed uint64) (ended func(well bool)) {
 	var once sync.Once
 	return func(well bool) {
@@ -131,8 +133,8 @@ func tellUnlessEnded(seed uint64) (ended func(well bool)) {
 	}
 }
 
-// wrong runs the program up to three times: what it meets at one moment may come in
-// another order.
+// wrong runs the program up to three times until a check fails, because events at the same
+// simulated time may occur in another order in each run.
 func (p *program) wrong(t *testing.T) (faulty []string) {
 	t.Helper()
 	for range 3 {
@@ -143,21 +145,21 @@ func (p *program) wrong(t *testing.T) (faulty []string) {
 	return faulty
 }
 
-// program is what some clients do, and what goes wrong meanwhile.
+// program describes what some clients do, and which faults occur meanwhile.
 type program struct {
 	seed     uint64
-	options  []string // profile and variants
-	message  bool     // the appliance wants a message with each commit
+	options  []string // the profile, then the variants
+	message  bool     // the appliance requires a message for each commit
 	takes    []takes
 	faults   []spstest.Fault
 	timeouts sps.Timeouts
-	one      bool // the client of the steps has one session
+	one      bool // the main client, which runs the steps, has one session
 	steps    []step
 	users    []user
-	closes   time.Duration // when somebody closes the client of the steps, 0 for the end
+	closes   time.Duration // when the main client is closed, 0 for the end
 }
 
-// takes is how long some requests take.
+// takes says how long requests with a method and a path take.
 type takes struct {
 	method, path string
 	d            time.Duration
@@ -182,7 +184,7 @@ func (p *program) String() string {
 	return b.String()
 }
 
-// smaller are the programs that lack one thing.
+// smaller returns the programs that result from removing one part.
 func (p *program) smaller() []*program {
 	var all []*program
 	without := func(change func(q *program)) {
@@ -219,15 +221,15 @@ func (p *program) smaller() []*program {
 
 func lacking[T any](list []T, i int) []T { return slices.Delete(slices.Clone(list), i, i+1) }
 
-// sessionLifetime of the appliance of a program.
+// sessionLifetime is the session lifetime of the appliance in each program.
 const sessionLifetime = 20 * time.Minute
 
-// reliabilityRun is a program under way.
+// reliabilityRun is a running program.
 type reliabilityRun struct {
 	p       *program
 	a       *spstest.Appliance
 	network *testkit.MemNet
-	first   state // what was committed at the start
+	first   state // the committed state at the start
 	main    *party
 	parties []*party
 	loops   sync.WaitGroup
@@ -238,7 +240,7 @@ type reliabilityRun struct {
 	mu       sync.Mutex
 	attempts []*attempt
 	sights   []sight
-	noted    []time.Time // when each commit was seen first
+	noted    []time.Time // when each commit was first observed
 	faulty   []string
 	figures  counts
 }
@@ -249,7 +251,7 @@ func (r *reliabilityRun) wrong(format string, args ...any) {
 	r.faulty = append(r.faulty, fmt.Sprintf(format, args...))
 }
 
-// run runs the program, and returns what was wrong.
+// run runs the program. It returns the failures of its checks, and its figures.
 func (p *program) run(t *testing.T) (faulty []string, figures counts) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -274,7 +276,7 @@ func (p *program) run(t *testing.T) (faulty []string, figures counts) {
 			r.shared(looping)
 			r.runSteps(t.Context())
 		} else {
-			time.Sleep(time.Minute) // a login that was given up ends by its limit
+			time.Sleep(time.Minute) // the abandoned login ends by its time limit
 		}
 		stop()
 		r.loops.Wait()
@@ -311,7 +313,7 @@ func (r *reliabilityRun) options(t *testing.T) []spstest.Option {
 
 func userName(i int) string { return fmt.Sprintf("user%d", i) }
 
-// commits returns how many commits there were, and notes when each was seen first.
+// commits returns the number of commits so far, and records when each was first observed.
 func (r *reliabilityRun) commits() int {
 	n := len(r.a.Commits())
 	r.mu.Lock()
@@ -322,7 +324,7 @@ func (r *reliabilityRun) commits() int {
 	return n
 }
 
-// runSteps makes the calls of the program, one after the other.
+// runSteps runs the steps of the program one after another.
 func (r *reliabilityRun) runSteps(ctx context.Context) {
 	if r.p.closes > 0 {
 		r.loops.Go(func() {
@@ -341,7 +343,8 @@ func (r *reliabilityRun) runSteps(ctx context.Context) {
 	}
 }
 
-// act makes a call that is not a transaction, and waits for what it left behind.
+// act makes a call that is not a transaction. It checks the result at once, and again after
+// everything that the call started has ended.
 func (r *reliabilityRun) act(ctx context.Context, s step) {
 	before := r.state()
 	began, cancel := time.Now(), context.CancelFunc(func() {})
@@ -370,7 +373,7 @@ func (r *reliabilityRun) act(ctx context.Context, s step) {
 	}
 }
 
-// inTime checks that a call ended with its context, cleaning up apart.
+// inTime checks that a call ended at its deadline, apart from the time for cleaning up.
 func (r *reliabilityRun) inTime(what string, p *party, began time.Time, limit time.Duration, err error) {
 	took := time.Since(began)
 	if most := limit + p.limits.Close + time.Second; limit > 0 && took > most {
@@ -380,15 +383,15 @@ func (r *reliabilityRun) inTime(what string, p *party, began time.Time, limit ti
 
 func (r *reliabilityRun) state() state { return stateOf(r.a) }
 
-// sameActs compares what is changed outside of transactions.
+// sameActs compares the parts of two states that are changed outside of transactions.
 func sameActs(a, b state) bool { return a.Joined == b.Joined && a.Slot4 == b.Slot4 }
 
-// state is what the programs change, as the appliance has committed it.
+// state contains the committed values that the programs change.
 type state struct {
 	Address      string
 	Counter      int
-	Alerts       map[string]bool // by mail
-	Stores       []string        // names
+	Alerts       map[string]bool // whether each alert is sent by mail
+	Stores       []string        // the names of the trust stores
 	RemoteAccess bool
 	Joined       bool
 	Slot4        bool

@@ -16,26 +16,26 @@ import (
 	"github.com/go-sps/sps/spstest"
 )
 
-// Who uses the SDK in a program, and what was seen of that.
+// This file contains the clients of a program and what is recorded about them.
 
-// The users beside the steps of a program.
+// userKind is the kind of a user that works beside the steps of a program.
 type userKind int
 
 const (
-	exporter   userKind = iota // reads everything, again and again
-	reconciler                 // reads, compares, and writes until it is as wanted
-	writer                     // wants the lock
+	exporter   userKind = iota // reads everything repeatedly
+	reconciler                 // reads a value, and writes it if it is not the wanted one
+	writer                     // competes for the lock
 )
 
 func (k userKind) String() string { return [...]string{"an exporter", "a reconciler", "a writer"}[k] }
 
 type user struct {
 	kind   userKind
-	shared bool          // uses the client of the steps
-	one    bool          // else: has one session
-	pace   time.Duration // the first pause
-	cut    bool          // its last call is cut short at the end
-	wait   time.Duration // for the lock
+	shared bool          // uses the main client
+	one    bool          // its own client has one session
+	pace   time.Duration // the first pause between two rounds
+	cut    bool          // its last call is cancelled at the end of the program
+	wait   time.Duration // how long it waits for the lock
 	alert  sps.TrafficAlert
 }
 
@@ -60,8 +60,8 @@ type party struct {
 	trips  *trips
 
 	mu       sync.Mutex
-	active   int // transactions under way
-	begun    int // and so far
+	active   int // the number of running transactions
+	begun    int // the number of started transactions
 	closing  sync.Once
 	closeErr error
 	closed   time.Time
@@ -98,7 +98,7 @@ func (p *party) close(r *reliabilityRun) {
 	})
 }
 
-// begin starts a user with a client of its own.
+// begin starts a user with its own client.
 func (r *reliabilityRun) begin(ctx context.Context, u user, i int) {
 	if u.shared {
 		return
@@ -111,7 +111,7 @@ func (r *reliabilityRun) begin(ctx context.Context, u user, i int) {
 	r.loops.Go(func() { r.loop(ctx, u, i, p) })
 }
 
-// shared starts the users of the client of the steps.
+// shared starts the users of the main client.
 func (r *reliabilityRun) shared(ctx context.Context) {
 	for i, u := range r.p.users {
 		if u.shared {
@@ -123,7 +123,8 @@ func (r *reliabilityRun) shared(ctx context.Context) {
 // mostPace is the longest pause of a user.
 const mostPace = 10 * time.Minute
 
-// loop has a user work until the program is over, with pauses that grow during a step.
+// loop runs a user until the program ends. Its pauses grow while the program runs the same
+// step.
 func (r *reliabilityRun) loop(ctx context.Context, u user, i int, p *party) {
 	working := ctx
 	if !u.cut {
@@ -153,16 +154,16 @@ func (r *reliabilityRun) loop(ctx context.Context, u user, i int, p *party) {
 	}
 }
 
-// sight is what a reader saw.
+// sight contains the values that a read returned.
 type sight struct {
 	who      string
-	from, to int // how many commits there were before and after
+	from, to int // the number of commits before and after the read
 	email    *sps.EmailSettings
 	alerts   sps.TrafficAlerts
 	stores   []string
 }
 
-// export reads what there is.
+// export reads the mail settings, the alerts and the trust stores.
 func (r *reliabilityRun) export(ctx context.Context, p *party) {
 	r.read(p, func(s *sight) error {
 		email, err := p.c.Management.Email.Get(ctx)
@@ -187,8 +188,8 @@ func (r *reliabilityRun) export(ctx context.Context, p *party) {
 	})
 }
 
-// read makes one read, and keeps what it showed. With one session for both, reads beside
-// a transaction may show what is staged.
+// read runs one read and records the returned values. It does not record them if the client has
+// one session and ran a transaction meanwhile, because the read may then return staged values.
 func (r *reliabilityRun) read(p *party, read func(*sight) error) {
 	s := sight{who: p.name, from: r.commits()}
 	p.mu.Lock()
@@ -207,20 +208,20 @@ func (r *reliabilityRun) read(p *party, read func(*sight) error) {
 	}
 }
 
-// attempt is one transaction, and what came of it.
+// attempt is a transaction with its result.
 type attempt struct {
 	transaction
 	p            *party
 	label        string
 	began, ended time.Time
-	from, to     int // how many commits there were before and after
+	from, to     int // the number of commits before and after the transaction
 	wrote        []func(*state)
 	deaf         time.Duration // how long its function slept
 	err          error
-	expired      bool // its context was over
+	expired      bool // its context had ended
 }
 
-// transact runs a transaction, and keeps what came of it.
+// transact runs a transaction and records its result.
 func (r *reliabilityRun) transact(ctx context.Context, p *party, x transaction) {
 	r.mu.Lock()
 	t := &attempt{transaction: x, p: p, label: fmt.Sprintf("t%d", len(r.attempts))}
@@ -270,7 +271,7 @@ func (r *reliabilityRun) transact(ctx context.Context, p *party, x transaction) 
 	r.inTime(t.what, p, t.began.Add(t.deaf), x.limit, t.err)
 }
 
-// trips are the requests of a client as the client saw them.
+// trips records the requests of a client as the client observed them.
 type trips struct {
 	mu   sync.Mutex
 	list []*trip
@@ -278,22 +279,22 @@ type trips struct {
 
 type trip struct {
 	method, path string
-	began, ended time.Time // ended is zero while it goes on
-	status       int       // 0 for no answer
-	length, got  int64     // of the answer
+	began, ended time.Time // ended is zero while the request is running
+	status       int       // 0 for no response
+	length, got  int64     // the announced and the received length of the response
 	json, login  bool
 }
 
-// whole reports whether the answer came to its end.
+// whole reports whether the response was received completely.
 func (t *trip) whole() bool { return t.status != 0 && t.got == t.length }
 
-// lost reports whether it is not known what became of the request: neither did it
-// succeed, nor did the API refuse it.
+// lost reports whether the client cannot know the outcome of the request: the request did not
+// succeed, and the API did not refuse it.
 func (t *trip) lost() bool {
 	return !t.whole() || t.status >= 300 && t.status < 400 || t.status >= 500 || t.status >= 400 && !t.json
 }
 
-// record is what an [sps.WithTransport] takes.
+// record is a function for [sps.WithTransport] that records each request.
 func (l *trips) record(next http.RoundTripper) http.RoundTripper {
 	return testkit.RoundTripper(func(req *http.Request) (*http.Response, error) {
 		t := &trip{method: req.Method, path: strings.TrimPrefix(req.URL.Path, "/api/"), began: time.Now()}
@@ -329,7 +330,7 @@ func (b *tripBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// within returns the requests that began in a period.
+// within returns the requests that started between from and to.
 func (l *trips) within(from, to time.Time) (list []trip) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -341,7 +342,7 @@ func (l *trips) within(from, to time.Time) (list []trip) {
 	return list
 }
 
-// stateOf is what is committed.
+// stateOf returns the committed state of an appliance.
 func stateOf(a *spstest.Appliance) (s state) {
 	read := func(path string, into any) {
 		if raw, ok := a.Configuration(path); ok {

@@ -23,13 +23,14 @@ import (
 	"github.com/go-sps/sps/internal/testkit"
 )
 
-// issued is a certificate with its key.
+// issued is a certificate with its private key.
 type issued struct {
 	*x509.Certificate
 	key crypto.Signer
 }
 
-// issue makes a certificate, signed by another one or, without one, by itself.
+// issue creates a server certificate that is signed by the certificate by, or self-signed if by
+// is nil. Each change function modifies the template before the certificate is created.
 func issue(t *testing.T, by *issued, name string, change ...func(*x509.Certificate)) *issued {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -62,12 +63,13 @@ func issue(t *testing.T, by *issued, name string, change ...func(*x509.Certifica
 	return &issued{certificate, key}
 }
 
-// asCA makes a template an authority's.
+// asCA changes a template to that of a certificate authority.
 func asCA(c *x509.Certificate) {
 	c.IsCA, c.BasicConstraintsValid, c.KeyUsage, c.ExtKeyUsage, c.IPAddresses = true, true, x509.KeyUsageCertSign, nil, nil
 }
 
-// serveTLS serves an endpoint that answers every request with the status 404.
+// serveTLS starts a TLS server that answers every request with the status 404. It returns its
+// address.
 func serveTLS(t *testing.T, config *tls.Config) string {
 	t.Helper()
 	listener, err := tls.Listen("tcp", "127.0.0.1:0", config)
@@ -88,7 +90,8 @@ func chainOf(leaf *issued, others ...*issued) *tls.Config {
 	return &tls.Config{Certificates: []tls.Certificate{c}}
 }
 
-// TestCertificateHints has a hint for each reason why a certificate is not trusted.
+// TestCertificateHints checks the remedy in the error text for each reason why a certificate is
+// not trusted.
 func TestCertificateHints(t *testing.T) {
 	t.Parallel()
 	ca := issue(t, nil, "CA", asCA)
@@ -161,8 +164,9 @@ func TestCertificateHints(t *testing.T) {
 	}
 }
 
-// TestUnreadBlocks has a bundle in which the authority that is needed cannot be read: the
-// log names it, and so does the error. Only a bundle without anything readable is refused.
+// TestUnreadBlocks connects with a bundle in which Go cannot read the certificate of the
+// required authority. It checks that the log and the error name the unreadable block, and that
+// a bundle is rejected only if it has no readable certificate.
 func TestUnreadBlocks(t *testing.T) {
 	t.Parallel()
 	ca, other := issue(t, nil, "CA", asCA), issue(t, nil, "Other", asCA)
@@ -186,8 +190,8 @@ func TestUnreadBlocks(t *testing.T) {
 	}
 }
 
-// TestNegativeSerial connects to an appliance whose certificate Go does not read, and does
-// what the error says.
+// TestNegativeSerial connects to an appliance whose certificate Go cannot read by default. It
+// checks that the remedy in the error text works.
 func TestNegativeSerial(t *testing.T) {
 	leaf := issue(t, nil, "x", func(c *x509.Certificate) { c.SerialNumber = big.NewInt(1 << 40) })
 	leaf.Certificate = testkit.NegativeSerial(t, leaf.Certificate)

@@ -17,8 +17,9 @@ import (
 	"github.com/go-sps/sps/spstest"
 )
 
-// TestCloseWithin bounds Close by a context that is alive, and names what is left; one that
-// is done already leaves it the time limit for cleaning up.
+// TestCloseWithin checks how long Close takes and which leftovers its error names. Close ends
+// with its context or after Timeouts.Close. If the context is already done, Close may still
+// take that long.
 func TestCloseWithin(t *testing.T) {
 	t.Parallel()
 	const soon = 200 * time.Millisecond
@@ -44,9 +45,9 @@ func TestCloseWithin(t *testing.T) {
 	for name, test := range map[string]struct {
 		ctx    func() (context.Context, context.CancelFunc)
 		faults []spstest.Fault
-		during string // what the client does meanwhile
+		during string // what the client does when Close is called
 		took   time.Duration
-		says   string // "" where all is cleaned up
+		says   string // a part of the error text, "" for no error
 	}{
 		"nothing hangs":                     {within(soon), nil, "", 0, ""},
 		"a log-out, alive":                  {within(soon), logOut, "", soon, "a session is not logged out"},
@@ -69,7 +70,7 @@ func TestCloseWithin(t *testing.T) {
 				c, err := sps.Connect(t.Context(), a.Addr(), sps.UsernamePassword(a.Username(), sps.NewSecretString(a.Password())),
 					testkit.RoundTrip(func(r *http.Request) (*http.Response, error) {
 						if deaf.Load() && r.Method == "GET" && strings.HasSuffix(r.URL.Path, "/authentication") {
-							time.Sleep(time.Hour) // the bubble's
+							time.Sleep(time.Hour) // simulated time
 							r = r.WithContext(context.WithoutCancel(r.Context()))
 						}
 						return a.RoundTrip(r)
@@ -109,13 +110,13 @@ func TestCloseWithin(t *testing.T) {
 					t.Errorf("error %v, want one with %q", err, test.says)
 				}
 				a.ClearFaults()
-				time.Sleep(2 * time.Hour) // the bubble's: what is late ends
+				time.Sleep(2 * time.Hour) // simulated time, in which delayed requests end
 			})
 		})
 	}
 }
 
-// TestNoRoundTripper refuses a function of WithTransport that returns none.
+// TestNoRoundTripper checks that a function of WithTransport that returns nil is rejected.
 func TestNoRoundTripper(t *testing.T) {
 	t.Parallel()
 	none := sps.WithTransport(func(http.RoundTripper) http.RoundTripper { return nil })
@@ -132,8 +133,8 @@ func TestNoRoundTripper(t *testing.T) {
 	}
 }
 
-// TestSingleAttempt sends nothing a second time on a connection that breaks, which
-// net/http does by itself with a GET on one that was used before.
+// TestSingleAttempt checks how often a read is sent if its connection breaks. With a single
+// attempt it is sent once, although net/http itself repeats a GET on a reused connection.
 func TestSingleAttempt(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -151,7 +152,7 @@ func TestSingleAttempt(t *testing.T) {
 			for _, fault := range []spstest.Fault{{CutBefore: true}, {CutAfter: true}} {
 				fault.Path, fault.Times = "firmware/slots", -1
 				a.Inject(fault)
-				if _, err := c.Info(t.Context()); err != nil { // a connection to be used again
+				if _, err := c.Info(t.Context()); err != nil { // leaves a connection that the next call reuses
 					t.Fatal(err)
 				}
 				a.ResetJournal()
@@ -173,8 +174,8 @@ func TestSingleAttempt(t *testing.T) {
 	}
 }
 
-// TestUnmade calls every method of a client and of a transaction that the package did not
-// make. What can return an error does; nothing panics.
+// TestUnmade calls every method of nil and zero values of Client and Transaction. It checks
+// that no method panics, and that each method that can return an error returns ErrInvalidInput.
 func TestUnmade(t *testing.T) {
 	t.Parallel()
 	for name, value := range map[string]any{
@@ -200,8 +201,8 @@ func TestUnmade(t *testing.T) {
 	}
 }
 
-// callUnmade calls a method with arguments that are zero, but for a context, and returns
-// its errors.
+// callUnmade calls a method with zero values as arguments, apart from a context, and returns
+// the errors that it returns.
 func callUnmade(t *testing.T, what string, method reflect.Value) (errs []error) {
 	t.Helper()
 	defer func() {

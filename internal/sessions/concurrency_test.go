@@ -13,10 +13,10 @@ import (
 	"github.com/go-sps/sps/spstest"
 )
 
-// crowd is how many goroutines share a client in these tests.
+// crowd is the number of goroutines that share a client in these tests.
 const crowd = 64
 
-// together runs a function in that many goroutines and returns their errors.
+// together runs f in crowd goroutines and returns their errors.
 func together(f func(i int) error) []error {
 	errs := make([]error, crowd)
 	var all sync.WaitGroup
@@ -27,7 +27,7 @@ func together(f func(i int) error) []error {
 	return errs
 }
 
-// logins counts the logins that the appliance received.
+// logins returns the number of logins that the appliance has received.
 func logins(a *spstest.Appliance) int {
 	n := 0
 	for _, r := range a.Journal() {
@@ -38,9 +38,9 @@ func logins(a *spstest.Appliance) int {
 	return n
 }
 
-// TestCrowd has many goroutines use one client through expiries, a rotated password
-// and transactions, over TLS. Half of the readers give up at once; nobody else may
-// notice.
+// TestCrowd checks that many goroutines can use one client over TLS while sessions expire, the
+// password changes and transactions run. Half of the readers cancel their calls at once, which
+// must not affect the others.
 func TestCrowd(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
@@ -55,7 +55,7 @@ func TestCrowd(t *testing.T) {
 		t.Fatal(err)
 	}
 	for round := range 6 {
-		if round == 3 { // the vault rotates it, and everybody hears of it with the next login
+		if round == 3 { // the password changes, and the client gets the new one at its next login
 			mu.Lock()
 			password = "rotated"
 			mu.Unlock()
@@ -81,7 +81,7 @@ func TestCrowd(t *testing.T) {
 			t.Errorf("round %d: %d logins after one expiry", round, n)
 		}
 	}
-	// Transactions take turns, whoever reads meanwhile, and lose nothing.
+	// Transactions wait for each other while other goroutines read, and no change is lost.
 	errs := together(func(i int) error {
 		if i%4 != 0 {
 			_, err := c.Management.Email.Get(t.Context())
@@ -108,8 +108,8 @@ func TestCrowd(t *testing.T) {
 	}
 }
 
-// TestCrowdLockedOut has a password that was changed behind the client's back: one
-// attempt for all, because more may lock the account.
+// TestCrowdLockedOut checks that many goroutines cause a single login attempt after the
+// password has changed on the appliance, because more attempts may lock the account.
 func TestCrowdLockedOut(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
@@ -135,8 +135,8 @@ func TestCrowdLockedOut(t *testing.T) {
 	}
 }
 
-// TestCrowdClosed closes a client while all of them wait for answers: each call ends
-// clearly, and at once.
+// TestCrowdClosed closes a client while many goroutines wait for responses. It checks that each
+// call returns ErrClosed at once.
 func TestCrowdClosed(t *testing.T) {
 	t.Parallel()
 	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
@@ -162,7 +162,7 @@ func TestCrowdClosed(t *testing.T) {
 		if took := time.Since(start); took > 11*time.Second {
 			t.Errorf("it took %s", took)
 		}
-		time.Sleep(time.Minute) // the bubble's: Close ends
+		time.Sleep(time.Minute) // simulated time, in which Close ends
 		if a.Sessions() != 0 || a.TransactionOpen() {
 			t.Errorf("left: %d sessions, transaction open: %t", a.Sessions(), a.TransactionOpen())
 		}

@@ -29,14 +29,14 @@ import (
 	"github.com/go-sps/sps/spstest"
 )
 
-// TestConnectionNeverMade has connections that break before anything was sent: the
-// outcome of a write is never unknown then.
+// TestConnectionNeverMade breaks connections before a request was sent. It checks that a write
+// then never returns ErrOutcomeUnknown, and how often it is attempted.
 func TestConnectionNeverMade(t *testing.T) {
 	t.Parallel()
 	reset := func(conn net.Conn) { _ = conn.(*net.TCPConn).SetLinger(0) }
 	hello := func(conn net.Conn) { _, _ = conn.Read(make([]byte, 1)) }
 	for name, test := range map[string]struct {
-		accept   func(conn net.Conn) // of the appliance, or of the proxy
+		accept   func(conn net.Conn) // handles a connection to the appliance or to the proxy
 		proxy    bool
 		attempts int
 		text     string
@@ -115,8 +115,9 @@ func TestConnectionNeverMade(t *testing.T) {
 	}
 }
 
-// TestDisagreement has servers that a client cannot agree with about TLS. They answer in
-// the same way however often they are asked, and carry nothing out.
+// TestDisagreement connects to servers whose TLS settings do not fit the client's. It checks
+// that the request is attempted once, because another attempt would fail in the same way, and
+// that a write does not return ErrOutcomeUnknown.
 func TestDisagreement(t *testing.T) {
 	t.Parallel()
 	leaf := issue(t, nil, "x")
@@ -154,8 +155,8 @@ func TestDisagreement(t *testing.T) {
 	}
 }
 
-// refuseTLS lets handshakes fail, and leaves the connections to the client to close, so that
-// no alert gets lost.
+// refuseTLS starts a server on which every handshake must fail. The client closes the
+// connections, so that the TLS alert is not lost.
 func refuseTLS(t *testing.T, config *tls.Config) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -182,7 +183,7 @@ func refuseTLS(t *testing.T, config *tls.Config) string {
 	return listener.Addr().String()
 }
 
-// rsaExchange has a server take nothing but RSA key exchange, as old ones do.
+// rsaExchange returns a function that limits a server to RSA key exchange, as in old servers.
 func rsaExchange(t *testing.T) func(*tls.Config) {
 	t.Helper()
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
@@ -200,10 +201,11 @@ func rsaExchange(t *testing.T) func(*tls.Config) {
 	}
 }
 
-// TestSettingsOfGo does what docs/how-to/troubleshooting.md says about servers that a client
-// cannot agree with. Every setting that the page or a text names must be one of Go.
+// TestSettingsOfGo checks the GODEBUG settings that docs/how-to/troubleshooting.md and the
+// error texts recommend for TLS problems. Each setting must exist in Go, and two of them are
+// tried.
 func TestSettingsOfGo(t *testing.T) {
-	known := map[string]bool{"tlsmlkem": true} // it is not counted, but has its effect below
+	known := map[string]bool{"tlsmlkem": true} // not in the list of metrics, but tried below
 	for _, metric := range metrics.All() {
 		if name, ok := strings.CutPrefix(metric.Name, "/godebug/non-default-behavior/"); ok {
 			known[strings.TrimSuffix(name, ":events")] = true
@@ -239,7 +241,7 @@ func TestSettingsOfGo(t *testing.T) {
 		t.Errorf("with tlsrsakex=1: %v, want the answer of the server", err)
 	}
 
-	// A device in between that resets a connection with a large first message.
+	// This server acts as a network device that resets a connection with a large first message.
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -291,12 +293,12 @@ func TestSettingsOfGo(t *testing.T) {
 	}
 }
 
-// TestIdleConnection sends what cannot be repeated around the moment at which the
-// appliance closes its idle connections.
+// TestIdleConnection sends requests that cannot be repeated at about the time at which the
+// appliance closes its idle connection. It checks that none of them fails.
 func TestIdleConnection(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		a := spstest.NewServer(t, spstest.WithoutListener()) // for its certificate
+		a := spstest.NewServer(t, spstest.WithoutListener()) // provides the certificate
 		defer a.Close()
 		network := &slowNet{testkit.NewMemNet(), 20 * time.Millisecond}
 		posts := 0
@@ -316,18 +318,18 @@ func TestIdleConnection(t *testing.T) {
 			if _, err := c.Troubleshooting.SupportBundle.Start(t.Context()); err != nil {
 				t.Errorf("after %s: %v", idle, err)
 			}
-			time.Sleep(idle) // the bubble's
+			time.Sleep(idle) // simulated time
 		}
 	})
 }
 
-// slowNet is a network in memory on which everything takes its time.
+// slowNet is an in-memory network with latency.
 type slowNet struct {
 	*testkit.MemNet
 	latency time.Duration
 }
 
-// plain lets a client connect to it, without TLS.
+// plain returns an option that makes a client connect over the network without TLS.
 func (n *slowNet) plain() sps.Option {
 	return sps.WithTransport(func(base http.RoundTripper) http.RoundTripper {
 		transport := base.(*http.Transport)
@@ -345,7 +347,7 @@ func (n *slowNet) plain() sps.Option {
 	})
 }
 
-// slowConn delivers what is written, and its end, later.
+// slowConn delays what is written, and the end of the connection, by its latency.
 type slowConn struct {
 	net.Conn
 	latency time.Duration

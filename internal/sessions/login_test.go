@@ -18,7 +18,7 @@ import (
 	"github.com/go-sps/sps/spstest"
 )
 
-// vault is a password function whose password changes.
+// vault provides a password function whose password can change.
 type vault struct {
 	password atomic.Pointer[string]
 	asked    atomic.Int32
@@ -37,7 +37,8 @@ func (v *vault) get(context.Context) (sps.Secret, error) {
 	return sps.NewSecretString(*v.password.Load()), nil
 }
 
-// withVault runs a test in a bubble with a client that takes its password from a vault.
+// withVault runs a test in a synctest bubble with a client that takes its password from a
+// vault.
 func withVault(t *testing.T, test func(t *testing.T, a *spstest.Appliance, c *sps.Client, v *vault), options ...sps.Option) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -55,7 +56,7 @@ func withVault(t *testing.T, test func(t *testing.T, a *spstest.Appliance, c *sp
 	})
 }
 
-// refusedSlots makes a call that fails because the login was refused.
+// refusedSlots checks that a call fails with AuthenticationFailure and the text says.
 func refusedSlots(t *testing.T, c *sps.Client, says string) {
 	t.Helper()
 	if _, err := c.Firmware.Slots.List(t.Context()); !errors.Is(err, sps.AuthenticationFailure) || !strings.Contains(fmt.Sprint(err), says) {
@@ -63,8 +64,9 @@ func refusedSlots(t *testing.T, c *sps.Client, says string) {
 	}
 }
 
-// TestVaultIsLate rotates the password on the appliance before the vault has it: the
-// client goes on once it has, and never sends a refused password again.
+// TestVaultIsLate changes the password on the appliance before it changes in the vault. It
+// checks that the client does not send a rejected password again, and that it works again as
+// soon as the vault returns the new password.
 func TestVaultIsLate(t *testing.T) {
 	t.Parallel()
 	withVault(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client, v *vault) {
@@ -76,9 +78,9 @@ func TestVaultIsLate(t *testing.T) {
 			}
 		}
 		testkit.Diff(t, "logins of a crowd", 1, logins(a))
-		for range 100 { // an hour of scrapes
+		for range 100 { // one hour of calls, for example of a metrics exporter
 			refusedSlots(t, c, "accepted before")
-			time.Sleep(36 * time.Second) // the bubble's
+			time.Sleep(36 * time.Second) // simulated time
 		}
 		refusedSlots(t, c, "WithLoginRetry")
 		testkit.Diff(t, "logins with the refused password", 1, logins(a))
@@ -102,8 +104,9 @@ func TestVaultIsLate(t *testing.T) {
 	})
 }
 
-// TestThreeRefusals has a function whose passwords are all wrong: three attempts in a row
-// over both sessions, none of them soon after another one.
+// TestThreeRefusals has a password function that returns only wrong passwords. It checks that
+// the client makes three login attempts in total for both of its sessions, at least 5 seconds
+// apart.
 func TestThreeRefusals(t *testing.T) {
 	t.Parallel()
 	for name, write := range map[string]bool{"reading": false, "reading and writing": true} {
@@ -146,7 +149,7 @@ func TestThreeRefusals(t *testing.T) {
 	}
 }
 
-// TestRefusalsAreForgotten counts refusals in a row only.
+// TestRefusalsAreForgotten checks that a successful login resets the count of rejected logins.
 func TestRefusalsAreForgotten(t *testing.T) {
 	t.Parallel()
 	withVault(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client, v *vault) {
@@ -164,8 +167,8 @@ func TestRefusalsAreForgotten(t *testing.T) {
 	})
 }
 
-// TestUsedCode has a function of one-time codes that gives the one that was used until the
-// next one is valid.
+// TestUsedCode has a function that returns a used one-time code until the next code is valid.
+// It checks that the used code is sent once.
 func TestUsedCode(t *testing.T) {
 	t.Parallel()
 	withVault(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client, v *vault) {
@@ -183,8 +186,8 @@ func TestUsedCode(t *testing.T) {
 	})
 }
 
-// TestExporterMeetsRestart has an exporter meet an appliance that refuses the right
-// password for ten minutes while it starts.
+// TestExporterMeetsRestart calls an appliance that rejects the right password for ten minutes
+// while it starts. It checks that the client recovers with WithLoginRetry and not without it.
 func TestExporterMeetsRestart(t *testing.T) {
 	t.Parallel()
 	const every = 2 * time.Minute
@@ -230,8 +233,8 @@ func TestExporterMeetsRestart(t *testing.T) {
 	}
 }
 
-// TestRefusedFromTheStart says nothing of an earlier success where there was none, and
-// Connect nothing of what a client would do that goes on.
+// TestRefusedFromTheStart checks that the error of the first login does not mention an earlier
+// success, and that the error of Connect does not announce another attempt.
 func TestRefusedFromTheStart(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -256,7 +259,8 @@ func TestRefusedFromTheStart(t *testing.T) {
 	})
 }
 
-// TestCertificateRefused treats a certificate like a password that does not change.
+// TestCertificateRefused checks that a rejected client certificate is treated like a rejected
+// fixed password.
 func TestCertificateRefused(t *testing.T) {
 	t.Parallel()
 	_, certificate := testkit.ClientCertificate(t, "operator")
@@ -282,7 +286,7 @@ func certificateRefused(t *testing.T, certificate tls.Certificate, want int, opt
 	}
 	for range 40 {
 		refusedSlots(t, c, "")
-		time.Sleep(15 * time.Second) // the bubble's
+		time.Sleep(15 * time.Second) // simulated time
 	}
 	testkit.Diff(t, "logins", want, sent)
 	if dead := c.Err(); (dead != nil) != (want == 1) {
@@ -290,7 +294,8 @@ func certificateRefused(t *testing.T, certificate tls.Certificate, want int, opt
 	}
 }
 
-// TestErr says why a client is dead, and only then.
+// TestErr checks that Client.Err returns the reason why a client can no longer be used, and nil
+// before that.
 func TestErr(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
@@ -327,7 +332,8 @@ func TestErr(t *testing.T) {
 	}
 }
 
-// TestLoginRetryRefused has times that could lock an account.
+// TestLoginRetryRefused checks that WithLoginRetry rejects intervals that could lock an
+// account.
 func TestLoginRetryRefused(t *testing.T) {
 	t.Parallel()
 	for _, every := range []time.Duration{-time.Hour, 0, time.Second, time.Minute - 1} {
@@ -337,17 +343,17 @@ func TestLoginRetryRefused(t *testing.T) {
 	}
 }
 
-// TestNoOneTimeCode has an appliance refuse the second login of a client while it starts,
-// which looks like a one-time code that was used: once the same password is accepted
-// again, transactions have a session of their own.
+// TestNoOneTimeCode has an appliance that rejects the client's second login while it starts, as
+// if the password were a one-time code that was already used. It checks that transactions get
+// their own session when the appliance accepts the same password again.
 func TestNoOneTimeCode(t *testing.T) {
 	t.Parallel()
 	refusal := spstest.Fault{Method: "GET", Path: "authentication", Status: 401, Body: `{"error":{"type":"AuthenticationFailure"}}`}
 	for name, test := range map[string]struct {
-		written bool // before the appliance refused anything
+		written bool // whether the client wrote before the first rejection
 		want    error
 	}{
-		"first written then":  {false, nil}, // in the session that reads
+		"first written then":  {false, nil}, // the transaction runs in the session for reads
 		"written before that": {true, sps.AuthenticationFailure},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -367,7 +373,7 @@ func TestNoOneTimeCode(t *testing.T) {
 					t.Errorf("while it starts: %v, want %v", err, test.want)
 				}
 				a.ExpireSessions()
-				time.Sleep(2 * time.Minute) // the bubble's
+				time.Sleep(2 * time.Minute) // simulated time
 				if _, err := c.Firmware.Slots.List(t.Context()); err != nil {
 					t.Errorf("once it has started: %v", err)
 				}
@@ -381,8 +387,9 @@ func TestNoOneTimeCode(t *testing.T) {
 	}
 }
 
-// TestCrowdWaitsForRestart has many callers beside a wait for a restart, during which a
-// refused login may be tried again: they do not lock the account.
+// TestCrowdWaitsForRestart makes many calls during WaitForVersion, which may repeat a rejected
+// login. It checks that the calls do not cause more login attempts, which could lock the
+// account.
 func TestCrowdWaitsForRestart(t *testing.T) {
 	t.Parallel()
 	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
@@ -398,7 +405,7 @@ func TestCrowdWaitsForRestart(t *testing.T) {
 		for range 20 {
 			crowd.Go(func() {
 				for ctx.Err() == nil {
-					time.Sleep(time.Second) // the bubble's; the wait begins first
+					time.Sleep(time.Second) // simulated time; the wait for the restart begins first
 					c.Firmware.Slots.List(ctx)
 				}
 			})

@@ -49,8 +49,8 @@ func TestOptionsRefused(t *testing.T) {
 	testkit.Diff(t, "requests", []string(nil), testkit.Requests(a))
 }
 
-// TestRetryPolicy keeps the default of every field that is zero, and takes what is
-// negative for none.
+// TestRetryPolicy checks that a zero field of a RetryPolicy means its default, and that a
+// negative wait means no wait.
 func TestRetryPolicy(t *testing.T) {
 	t.Parallel()
 	again := spstest.Fault{Path: "firmware/slots", Status: 503, Times: -1}
@@ -90,8 +90,8 @@ func TestRetryPolicy(t *testing.T) {
 	}
 }
 
-// TestTimeoutDefaults keeps the default of every limit that is zero, and has no
-// bound where one is negative.
+// TestTimeoutDefaults checks that a zero field of Timeouts means its default, and that a
+// negative one means no limit.
 func TestTimeoutDefaults(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -125,7 +125,8 @@ func TestUserAgent(t *testing.T) {
 	testkit.Diff(t, "User-Agent", "precheck/1.2 go-sps/"+sps.Version, a.Journal()[0].Header.Get("User-Agent"))
 }
 
-// TestTransportOrder wraps in the order of the options, the last outermost.
+// TestTransportOrder checks that the functions of WithTransport wrap in the order of the
+// options, with the last one outermost.
 func TestTransportOrder(t *testing.T) {
 	t.Parallel()
 	var order []string
@@ -146,8 +147,8 @@ func TestTransportOrder(t *testing.T) {
 	testkit.Diff(t, "order", []string{"outer", "inner", "outer", "inner"}, order)
 }
 
-// TestProxy goes directly to the appliance whatever the environment says, unless
-// it is asked to honour it.
+// TestProxy checks that the client uses the proxy of the environment only with
+// WithProxyFromEnvironment.
 func TestProxy(t *testing.T) {
 	var proxied []bool
 	look := sps.WithTransport(func(base http.RoundTripper) http.RoundTripper {
@@ -166,7 +167,7 @@ func TestProxy(t *testing.T) {
 	testkit.Diff(t, "proxied", []bool{false, true}, proxied)
 }
 
-// TestNilProgress takes no function for none.
+// TestNilProgress checks that WithProgress(nil) has no effect.
 func TestNilProgress(t *testing.T) {
 	t.Parallel()
 	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
@@ -194,7 +195,8 @@ func TestNilProgress(t *testing.T) {
 	})
 }
 
-// TestOptionsFit holds which options fit where: elsewhere they do not compile.
+// TestOptionsFit checks to which calls each option can be passed. Other combinations do not
+// compile.
 func TestOptionsFit(t *testing.T) {
 	t.Parallel()
 	fits := func(option any) (list []string) {
@@ -259,7 +261,8 @@ func TestOptionsFit(t *testing.T) {
 	}
 }
 
-// TestZeroHandles uses handles that nobody made.
+// TestZeroHandles checks that zero values of handles, clients and transactions return
+// ErrInvalidInput.
 func TestZeroHandles(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()

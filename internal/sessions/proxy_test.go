@@ -20,8 +20,8 @@ import (
 	"github.com/go-sps/sps/spstest"
 )
 
-// tunnel serves a proxy with TLS that leads to one address, whatever it is asked for. It
-// counts the tunnels, and the connections that showed a client certificate.
+// tunnel starts a TLS proxy that connects every tunnel to the address to. It counts the
+// tunnels, and the requests on connections with a client certificate.
 func tunnel(t *testing.T, certificate *tls.Config, to string) (address string, tunnels, shown *atomic.Int32) {
 	t.Helper()
 	tunnels, shown = new(atomic.Int32), new(atomic.Int32)
@@ -58,8 +58,8 @@ func tunnel(t *testing.T, certificate *tls.Config, to string) (address string, t
 	return listener.Addr().String(), tunnels, shown
 }
 
-// TestUntrustedProxy has a proxy whose certificate is not trusted, whatever is said about
-// that of the appliance.
+// TestUntrustedProxy checks that a proxy with an untrusted certificate is rejected, even if an
+// option trusts that certificate, because the trust options apply to the appliance only.
 func TestUntrustedProxy(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
@@ -88,11 +88,12 @@ func TestUntrustedProxy(t *testing.T) {
 	testkit.Diff(t, "tunnels", int32(0), tunnels.Load())
 }
 
-// TestTrustBehindProxy connects by way of a proxy with TLS, which the system trusts: what
-// the options say is about the appliance behind it. The authorities of the system are
-// read once in a process, and so is the environment's proxy: it runs the test again.
+// TestTrustBehindProxy connects through a TLS proxy that the system trusts. It checks that the
+// trust options and the client certificate apply to the appliance behind the proxy. The test
+// runs in a second process, because Go reads the system's authorities and the proxy settings
+// once in a process.
 func TestTrustBehindProxy(t *testing.T) {
-	const set = "SPS_TEST_BEHIND_PROXY" // what the second process is given
+	const set = "SPS_TEST_BEHIND_PROXY" // passes the appliance's data to the second process
 	if os.Getenv(set) != "" {
 		trustBehindProxy(t, strings.Split(os.Getenv(set), " "))
 		return

@@ -25,16 +25,17 @@ import (
 	"github.com/go-sps/sps/internal/testkit"
 )
 
-// TestRenegotiation logs in at a server that asks for the client's certificate when it has
-// read the request, as web servers with TLS 1.2 do that want one for some paths only.
-// crypto/tls has no such server.
+// TestRenegotiation logs in at a server that requests the client's certificate after it has
+// read the HTTP request, as some web servers with TLS 1.2 do. Go's crypto/tls cannot act as
+// such a server, so this file contains one. The test checks that the client renegotiates once,
+// and only if it has a certificate.
 func TestRenegotiation(t *testing.T) {
 	t.Parallel()
 	user := issue(t, nil, "user")
 	password := sps.UsernamePassword("admin", sps.NewSecretString("secret"))
 	for name, test := range map[string]struct {
 		credential sps.Credential
-		often      int // how often the server asks on a connection
+		often      int // the number of certificate requests on a connection
 		text       string
 		asked      int
 	}{
@@ -73,16 +74,16 @@ func TestRenegotiation(t *testing.T) {
 	}
 }
 
-// asking is a server that speaks as much TLS 1.2 as a test needs: one key exchange, one
-// cipher, and renegotiation.
+// asking is a minimal TLS 1.2 server with one key exchange, one cipher suite, and
+// renegotiation.
 type asking struct {
 	address, pin string
-	often        int // on each connection
+	often        int // the number of certificate requests on each connection
 	certificate  *issued
 	stop         func()
 
 	asked  int
-	shown  [][]byte // the certificates of clients
+	shown  [][]byte // the certificates that clients sent
 	failed []error
 }
 
@@ -96,7 +97,7 @@ func newAsking(t *testing.T, certificate *issued, often int) *asking {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		for { // one connection at a time, so that nothing is shared
+		for { // one connection at a time, so that no state is shared
 			conn, err := listener.Accept()
 			if err != nil {
 				return
@@ -112,7 +113,7 @@ func newAsking(t *testing.T, certificate *issued, often int) *asking {
 	return s
 }
 
-// serve answers the requests of one connection.
+// serve answers the requests on one connection.
 func (s *asking) serve(conn net.Conn) error {
 	c := &askingConn{Conn: conn, s: s}
 	if err := c.handshake(false); err != nil {
@@ -148,11 +149,11 @@ const recordCipher, recordAlert, recordHandshake, recordData = 20, 21, 22, 23
 type askingConn struct {
 	net.Conn
 	s            *asking
-	in, out      *askingCipher // nil for none
-	data         []byte        // of the application, not read yet
-	messages     []byte        // of the handshake, not read yet
+	in, out      *askingCipher // nil before encryption begins
+	data         []byte        // application data that is not read yet
+	messages     []byte        // handshake messages that are not read yet
 	transcript   []byte
-	mine, theirs []byte // the ends of the last handshake
+	mine, theirs []byte // the verify data of the last handshake
 }
 
 type askingCipher struct {
@@ -169,7 +170,7 @@ func (c *askingCipher) more(kind byte, size int) []byte {
 	return append(additional, kind, 3, 3, byte(size>>8), byte(size))
 }
 
-// record reads one record.
+// record reads one TLS record and decrypts it.
 func (c *askingConn) record() (kind byte, body []byte, err error) {
 	head := make([]byte, 5)
 	if _, err := io.ReadFull(c.Conn, head); err != nil {
@@ -196,7 +197,7 @@ func (c *askingConn) record() (kind byte, body []byte, err error) {
 	return head[0], body, nil
 }
 
-// write writes one record.
+// write encrypts and writes one TLS record.
 func (c *askingConn) write(kind byte, body []byte) error {
 	if c.out != nil {
 		explicit := binary.BigEndian.AppendUint64(nil, c.out.seq)
@@ -206,7 +207,7 @@ func (c *askingConn) write(kind byte, body []byte) error {
 	return err
 }
 
-// Read reads what the application sends.
+// Read reads application data.
 func (c *askingConn) Read(p []byte) (int, error) {
 	for len(c.data) == 0 {
 		kind, body, err := c.record()
@@ -223,7 +224,7 @@ func (c *askingConn) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// message reads one message of a handshake.
+// message reads one handshake message of the given type.
 func (c *askingConn) message(kind byte) ([]byte, error) {
 	for {
 		if m := c.messages; len(m) >= 4 {
@@ -247,7 +248,7 @@ func (c *askingConn) message(kind byte) ([]byte, error) {
 	}
 }
 
-// say writes one message of a handshake.
+// say writes one handshake message.
 func (c *askingConn) say(kind byte, body []byte) error {
 	m := append([]byte{kind, byte(len(body) >> 16), byte(len(body) >> 8), byte(len(body))}, body...)
 	c.transcript = append(c.transcript, m...)
@@ -259,7 +260,7 @@ func prefixed(size int, body []byte) []byte {
 	return append(length[8-size:], body...)
 }
 
-// prf is the function of TLS 1.2 that makes keys.
+// prf is the pseudorandom function of TLS 1.2, from which keys are derived.
 func prf(secret []byte, label string, seed []byte, size int) (out []byte) {
 	mac := func(parts ...[]byte) []byte {
 		h := hmac.New(sha256.New, secret)
@@ -275,7 +276,8 @@ func prf(secret []byte, label string, seed []byte, size int) (out []byte) {
 	return out[:size]
 }
 
-// handshake makes the first handshake, or one that asks for the client's certificate.
+// handshake performs a handshake. If again is true, it is a renegotiation that requests the
+// client's certificate.
 func (c *askingConn) handshake(again bool) error {
 	c.transcript = nil
 	hello, err := c.message(1)
@@ -284,13 +286,13 @@ func (c *askingConn) handshake(again bool) error {
 	}
 	clientRandom, serverRandom := hello[2:34], make([]byte, 32)
 	_, _ = rand.Read(serverRandom)
-	var before []byte // the ends of the handshake before
+	var before []byte // the verify data of the previous handshake
 	if again {
 		before = append(bytes.Clone(c.theirs), c.mine...)
 	}
 	extension := append([]byte{0xff, 0x01}, prefixed(2, prefixed(1, before))...)
 	answer := append([]byte{3, 3}, serverRandom...)
-	answer = append(answer, 0, 0xc0, 0x2b, 0) // no session; ECDHE, ECDSA, AES-128-GCM; no compression
+	answer = append(answer, 0, 0xc0, 0x2b, 0) // no session ID; ECDHE-ECDSA with AES-128-GCM; no compression
 	own, err := ecdh.X25519().GenerateKey(rand.Reader)
 	if err != nil {
 		return err
@@ -307,7 +309,7 @@ func (c *askingConn) handshake(again bool) error {
 		c.say(11, prefixed(3, prefixed(3, c.s.certificate.Raw))),
 		c.say(12, exchange))
 	if again {
-		err = errors.Join(err, c.say(13, []byte{1, 64, 0, 2, 4, 3, 0, 0})) // ECDSA, P-256 with SHA-256, any authority
+		err = errors.Join(err, c.say(13, []byte{1, 64, 0, 2, 4, 3, 0, 0})) // requests an ECDSA certificate with P-256 and SHA-256, of any authority
 	}
 	if err = errors.Join(err, c.say(14, nil)); err != nil {
 		return err

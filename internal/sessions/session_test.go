@@ -1,5 +1,5 @@
-// Package sessions tests how a client connects: trust, proxies, logins and sessions, the
-// requests on them, and waiting.
+// Package sessions tests how a client connects to an appliance: trust, proxies, logins,
+// sessions, retries, timeouts, and waiting.
 package sessions
 
 import (
@@ -24,7 +24,7 @@ import (
 	"github.com/go-sps/sps/spstest"
 )
 
-// awkward is a password with what breaks careless encoders.
+// awkward is a password with characters that a careless encoder gets wrong.
 const awkward = "Jelszó:日本 ☃ \"\\%41"
 
 func TestLogin(t *testing.T) {
@@ -98,7 +98,8 @@ func TestLoginRefused(t *testing.T) {
 	testkit.Diff(t, "requests", []string{"GET /api/authentication"}, testkit.Requests(a))
 }
 
-// TestSecretsQuoted has an appliance that quotes what it was sent.
+// TestSecretsQuoted checks that errors and results do not contain the session ID or the
+// password if the appliance repeats them in a response.
 func TestSecretsQuoted(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t, spstest.WithCredentials("admin", awkward))
@@ -119,7 +120,7 @@ func TestSecretsQuoted(t *testing.T) {
 		t.Errorf("report %+v, %v", report, err)
 	}
 
-	// The password, with every character escaped.
+	// This response contains the password with every character escaped.
 	var escaped strings.Builder
 	for _, r := range awkward {
 		fmt.Fprintf(&escaped, `\u%04x`, r)
@@ -163,7 +164,8 @@ func TestRenewal(t *testing.T) {
 	})
 }
 
-// TestOneLogin has many callers whose session expires at once.
+// TestOneLogin checks that many concurrent calls cause one new login when their session
+// expires.
 func TestOneLogin(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -202,7 +204,7 @@ func TestOneLogin(t *testing.T) {
 			}
 			testkit.Diff(t, "logins", test.want, logins)
 			if test.rotate {
-				// The refusal stays: no call makes another attempt.
+				// The rejection is final: a later call makes no login attempt.
 				a.SetPassword(a.Username(), "a")
 				if _, err := c.Info(t.Context()); !errors.Is(err, sps.AuthenticationFailure) {
 					t.Errorf("a later call: %v, want AuthenticationFailure", err)
@@ -212,8 +214,8 @@ func TestOneLogin(t *testing.T) {
 	}
 }
 
-// TestRenewalOutlivesItsCaller cancels the caller that began a login which
-// another one waits for.
+// TestRenewalOutlivesItsCaller cancels the call that started a login. It checks that another
+// call that waits for the same login still succeeds.
 func TestRenewalOutlivesItsCaller(t *testing.T) {
 	t.Parallel()
 	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
@@ -237,7 +239,8 @@ func TestRenewalOutlivesItsCaller(t *testing.T) {
 	})
 }
 
-// TestTransientLoginFailure does not latch: the network is not the password.
+// TestTransientLoginFailure checks that the client logs in again after a login failed for
+// another reason than the password.
 func TestTransientLoginFailure(t *testing.T) {
 	t.Parallel()
 	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
@@ -252,8 +255,8 @@ func TestTransientLoginFailure(t *testing.T) {
 	})
 }
 
-// TestRefusedLogins latches where the appliance does not take the credential, and
-// nowhere else.
+// TestRefusedLogins checks after which responses to a login the client makes no further login
+// attempt: those with which the appliance rejects the credential.
 func TestRefusedLogins(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -265,7 +268,7 @@ func TestRefusedLogins(t *testing.T) {
 		"not accepted":     {401, `{"error":{"type":"Unauthenticated"}}`, 1},
 		"no rights":        {400, `{"error":{"type":"Unauthorized"}}`, 1},
 		"401 of a gateway": {401, "", 1},
-		"403 of a gateway": {403, "", 2}, // a page of something in between says nothing of the credential
+		"403 of a gateway": {403, "", 2}, // an HTML page of a device in between does not concern the credential
 		"another refusal":  {400, `{"error":{"type":"SemanticError"}}`, 2},
 		"no such endpoint": {404, "", 2},
 		"broken":           {500, "", 2},
@@ -287,8 +290,8 @@ func TestRefusedLogins(t *testing.T) {
 	}
 }
 
-// TestPatienceEnds latches again after a wait for a restart, within which a refused
-// login may be tried again.
+// TestPatienceEnds checks that a rejected login is final again after WaitForVersion, which may
+// repeat rejected logins, has ended.
 func TestPatienceEnds(t *testing.T) {
 	t.Parallel()
 	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
@@ -311,8 +314,9 @@ func TestPatienceEnds(t *testing.T) {
 	})
 }
 
-// TestLoginAttempts tries a password again after what may pass, and a one-time code
-// only where the appliance did not look at it.
+// TestLoginAttempts checks that a login with a password is repeated after temporary failures. A
+// login with a password function, which may return one-time codes, is repeated only if the
+// appliance cannot have checked the code.
 func TestLoginAttempts(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -352,7 +356,8 @@ func TestLoginAttempts(t *testing.T) {
 	}
 }
 
-// TestLoginLimit ends a password function that takes too long.
+// TestLoginLimit checks that Timeouts.Login ends a login whose password function takes too
+// long.
 func TestLoginLimit(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -361,7 +366,7 @@ func TestLoginLimit(t *testing.T) {
 			select {
 			case <-ctx.Done():
 				return sps.Secret{}, ctx.Err()
-			case <-time.After(time.Hour): // so that the test ends without a limit, too
+			case <-time.After(time.Hour): // ends the test if the client has no limit
 				return sps.Secret{}, errors.New("no limit")
 			}
 		}))
@@ -372,14 +377,15 @@ func TestLoginLimit(t *testing.T) {
 	})
 }
 
-// TestCloseTakesItsTime and no more, whatever hangs.
+// TestCloseTakesItsTime checks that Close returns within its time limit if a log-out or a login
+// hangs.
 func TestCloseTakesItsTime(t *testing.T) {
 	t.Parallel()
 	limit := sps.DefaultTimeouts().Close
 	for name, test := range map[string]struct {
 		fault spstest.Fault
-		deaf  time.Duration // of a login that its context does not end
-		login bool          // while the client logs in
+		deaf  time.Duration // the duration of a login that ignores its context
+		login bool          // whether Close is called during a login
 		took  time.Duration
 		ok    bool
 	}{
@@ -398,7 +404,7 @@ func TestCloseTakesItsTime(t *testing.T) {
 				c, err := sps.Connect(t.Context(), a.Addr(), sps.UsernamePassword(a.Username(), sps.NewSecretString(a.Password())),
 					testkit.RoundTrip(func(r *http.Request) (*http.Response, error) {
 						if deaf > 0 && r.Method == "GET" && strings.HasSuffix(r.URL.Path, "/authentication") {
-							time.Sleep(deaf) // the bubble's
+							time.Sleep(deaf) // simulated time
 							r = r.WithContext(context.WithoutCancel(r.Context()))
 						}
 						return a.RoundTrip(r)
@@ -422,7 +428,7 @@ func TestCloseTakesItsTime(t *testing.T) {
 					t.Errorf("Close: %v", err)
 				}
 				testkit.Diff(t, "time", test.took, time.Since(start))
-				time.Sleep(time.Hour) // the bubble's: what is late ends
+				time.Sleep(time.Hour) // simulated time, in which delayed requests end
 				if test.login {
 					testkit.Diff(t, "sessions", 0, a.Sessions())
 				}
@@ -431,13 +437,13 @@ func TestCloseTakesItsTime(t *testing.T) {
 	}
 }
 
-// TestLogOutTriedAgain logs out with Close what could not be logged out before.
+// TestLogOutTriedAgain checks that Close repeats a log-out that failed earlier.
 func TestLogOutTriedAgain(t *testing.T) {
 	t.Parallel()
 	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		a.Inject(spstest.Fault{Path: "info", Mutate: func([]byte) []byte { return []byte(`{"body":{}}`) }, Times: 2})
 		a.Inject(spstest.Fault{Method: "DELETE", Path: "authentication", Status: 500})
-		c.Info(t.Context()) // takes the first session for expired, and cannot end it
+		c.Info(t.Context()) // treats the first session as expired, and fails to log it out
 		testkit.Diff(t, "sessions", 2, a.Sessions())
 		if err := c.Close(t.Context()); err != nil {
 			t.Errorf("Close: %v", err)
@@ -446,7 +452,8 @@ func TestLogOutTriedAgain(t *testing.T) {
 	})
 }
 
-// TestInfoAlwaysAnonymous has an appliance that never shows firmware_version.
+// TestInfoAlwaysAnonymous checks that Info returns Unauthenticated after one new login if the
+// appliance never returns firmware_version.
 func TestInfoAlwaysAnonymous(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
@@ -554,7 +561,7 @@ func TestLoginMethods(t *testing.T) {
 	}
 }
 
-// TestCookies has appliances whose cookie is odd.
+// TestCookies checks which session cookies the client accepts.
 func TestCookies(t *testing.T) {
 	t.Parallel()
 	id := strings.Repeat("ab", 20)
@@ -637,8 +644,9 @@ func TestCredentialsRefused(t *testing.T) {
 	}
 }
 
-// TestInvisibleCredentials refuses what a file or a clipboard adds to a credential: each
-// login with it would be a step towards a locked account.
+// TestInvisibleCredentials checks that the client rejects credentials with invisible
+// characters, which a file or a clipboard may add. Each login with such a credential could lead
+// to a locked account.
 func TestInvisibleCredentials(t *testing.T) {
 	t.Parallel()
 	byFunction := func(name, password string) sps.Credential {
@@ -754,8 +762,8 @@ func TestConnectFromEnv(t *testing.T) {
 	}
 }
 
-// TestPasswordFuncMisbehaves survives a function that panics or ends its
-// goroutine, without hanging and without latching.
+// TestPasswordFuncMisbehaves checks that a password function that panics, ends its goroutine or
+// returns an error makes its call fail, and that a later call can log in.
 func TestPasswordFuncMisbehaves(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
@@ -787,7 +795,8 @@ func TestPasswordFuncMisbehaves(t *testing.T) {
 	}
 }
 
-// TestOneTimeCodes logs in on a new connection, where net/http repeats nothing.
+// TestOneTimeCodes checks that a login with a password function uses a new connection, because
+// net/http may repeat a request on a reused one, which would use a one-time code twice.
 func TestOneTimeCodes(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -816,7 +825,8 @@ func TestOneTimeCodes(t *testing.T) {
 	}
 }
 
-// TestCookieRenewed takes over a new id, from refusals too, but not from a 401.
+// TestCookieRenewed checks that the client uses a new session ID from a response, even from an
+// error response, but not from a 401.
 func TestCookieRenewed(t *testing.T) {
 	t.Parallel()
 	var seen []string
@@ -847,7 +857,7 @@ func TestCookieRenewed(t *testing.T) {
 	testkit.Diff(t, "cookies", []string{"session_id=first", "session_id=second", "session_id=third", "session_id=third"}, seen)
 }
 
-// TestBare401 is an expired session, where the appliance does not say what it is.
+// TestBare401 checks that a 401 without an error type is treated as an expired session.
 func TestBare401(t *testing.T) {
 	t.Parallel()
 	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
@@ -859,7 +869,8 @@ func TestBare401(t *testing.T) {
 	})
 }
 
-// TestAuthenticationFailureElsewhere is not an expired session.
+// TestAuthenticationFailureElsewhere checks that AuthenticationFailure in response to another
+// request than a login is not treated as an expired session.
 func TestAuthenticationFailureElsewhere(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)

@@ -17,8 +17,9 @@ import (
 	"github.com/go-sps/sps/spstest"
 )
 
-// TestOutage has the appliance out of reach for a minute after the first write. As soon
-// as it answers again a transaction succeeds, and nobody ever sees the staged values.
+// TestOutage makes the appliance unreachable for a minute after the first write of a
+// transaction. It checks that the next calls succeed when the appliance responds again, and
+// that no reader sees the staged values.
 func TestOutage(t *testing.T) {
 	t.Parallel()
 	for name, next := range map[string]func(t *testing.T, c *sps.Client) error{
@@ -61,9 +62,9 @@ func TestOutage(t *testing.T) {
 				if err == nil || errors.Is(err, sps.ErrOutcomeUnknown) {
 					t.Errorf("error %v", err)
 				}
-				time.Sleep(time.Minute) // the bubble's
+				time.Sleep(time.Minute) // simulated time
 				if !a.TransactionOpen() {
-					t.Fatal("nothing was left; the test tests nothing")
+					t.Fatal("nothing was left, so the test checks nothing")
 				}
 				out.Store(false)
 				if err := next(t, c); err != nil {
@@ -81,8 +82,8 @@ func TestOutage(t *testing.T) {
 	}
 }
 
-// TestOwnLockIsNamed says that the lock is this client's own while it cannot be given
-// back.
+// TestOwnLockIsNamed checks that ErrLocked says that an earlier session of this client holds
+// the lock, if the client could not release it.
 func TestOwnLockIsNamed(t *testing.T) {
 	t.Parallel()
 	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
@@ -118,13 +119,13 @@ func TestOwnLockIsNamed(t *testing.T) {
 	})
 }
 
-// TestOneSession has one session for both: after something uncertain no call shows what
-// is staged.
+// TestOneSession uses WithOneSession, where reads and transactions share a session. It checks
+// that no call returns staged values after a rollback that failed.
 func TestOneSession(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		faults []spstest.Fault
-		err    error // of the next call, nil for none
+		err    error // the error of the next call
 		seen   string
 	}{
 		"a rollback that failed":         {[]spstest.Fault{{Method: "DELETE", Path: "transaction", Status: 500, Times: 1}}, nil, testkit.AdminBefore},
@@ -172,8 +173,8 @@ func diffSessions(t *testing.T, a *spstest.Appliance, want int) {
 	testkit.Diff(t, "sessions", want, a.Sessions())
 }
 
-// TestCodeForOneLogin has codes that serve one login: transactions run in the session
-// that reads.
+// TestCodeForOneLogin checks that transactions use the session for reads if the password
+// function returns codes that are valid for one login.
 func TestCodeForOneLogin(t *testing.T) {
 	t.Parallel()
 	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, _ *sps.Client) {
@@ -201,7 +202,8 @@ func TestCodeForOneLogin(t *testing.T) {
 	})
 }
 
-// TestRefusedOnce has a password that changed: both sessions together ask once.
+// TestRefusedOnce checks that both sessions of a client together make one login attempt after
+// the password has changed.
 func TestRefusedOnce(t *testing.T) {
 	t.Parallel()
 	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
@@ -221,20 +223,22 @@ func TestRefusedOnce(t *testing.T) {
 	})
 }
 
-// TestWriteSessionEnds ends the session of a transaction before each of its requests.
+// TestWriteSessionEnds ends the session of a transaction before each of its requests in turn.
+// It checks that the transaction succeeds or returns ErrTransactionLost, and that nothing is
+// left.
 func TestWriteSessionEnds(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		method, path string
 		skip         int
-		want         error // nil: it succeeds
+		want         error // nil if the transaction succeeds
 	}{
 		"a read before":     {"GET", "configuration/**", 0, nil},
 		"the opening":       {"POST", "transaction", 0, nil},
 		"the first write":   {"PUT", "configuration/**", 0, sps.ErrTransactionLost},
 		"the second write":  {"PUT", "configuration/**", 1, sps.ErrTransactionLost},
 		"a read after":      {"GET", "configuration/management/snmp/trap", 0, sps.ErrTransactionLost},
-		"the repeated read": {"GET", "configuration/management/email", 1, nil}, // in the other session
+		"the repeated read": {"GET", "configuration/management/email", 1, nil}, // uses the other session
 		"the changes":       {"GET", "transaction/changes", 0, sps.ErrTransactionLost},
 		"the commit":        {"PUT", "transaction", 0, sps.ErrTransactionLost},
 	} {
@@ -268,7 +272,8 @@ func TestWriteSessionEnds(t *testing.T) {
 	}
 }
 
-// TestJoinTakesTurns has the raw join wait for the client's own transaction.
+// TestJoinTakesTurns checks that a raw request to join or unjoin Starling waits for a
+// transaction of the client, and returns ErrNested inside of it.
 func TestJoinTakesTurns(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
@@ -284,7 +289,7 @@ func TestJoinTakesTurns(t *testing.T) {
 		done, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 		defer cancel()
 		if _, err := c.Invoke(done, "DELETE", "starling/join", nil); !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("beside: %v, want that it waits", err)
+			t.Errorf("outside of the transaction: %v, want that it waits", err)
 		}
 		return nil
 	})
@@ -296,9 +301,9 @@ func TestJoinTakesTurns(t *testing.T) {
 	}
 }
 
-// TestEndsAtEachRequest ends the context, or closes the client, at each request of a
-// transaction: before it is sent, and once it was executed. What the error says still
-// holds an hour later, and nothing is left.
+// TestEndsAtEachRequest ends the context or closes the client at each request of a transaction
+// in turn, before the request is sent or after it was executed. It checks that the returned
+// error agrees with the appliance an hour later, and that no transaction or session is left.
 func TestEndsAtEachRequest(t *testing.T) {
 	t.Parallel()
 	for _, how := range []string{"ctx", "Close"} {
@@ -363,7 +368,7 @@ func endsAt(t *testing.T, how string, n int, executed, one bool) {
 	})
 	counting.Store(false)
 	closing.Wait()
-	time.Sleep(time.Hour) // the bubble's
+	time.Sleep(time.Hour) // simulated time
 	now := testkit.Admin(t, a)
 	switch {
 	case err == nil && now != testkit.AdminAfter:
@@ -375,7 +380,7 @@ func endsAt(t *testing.T, how string, n int, executed, one bool) {
 		t.Error("a transaction is left")
 	}
 	closed := c.Close(context.Background())
-	left := 0 // a login whose answer is lost leaves a session that nobody knows
+	left := 0 // if the response to a login is lost, the client cannot log out its session
 	for _, r := range a.Journal() {
 		if r.Method == "GET" && r.Path == "/api/authentication" && r.Executed {
 			left++
@@ -389,8 +394,8 @@ func endsAt(t *testing.T, how string, n int, executed, one bool) {
 	}
 }
 
-// TestNotAnAppliance has something else answer the login: it is not the credential that is
-// wrong, and it is tried again.
+// TestNotAnAppliance has another HTTP server answer the login. It checks that the client does
+// not treat the credential as rejected, and that the next call logs in again.
 func TestNotAnAppliance(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -421,8 +426,8 @@ func TestNotAnAppliance(t *testing.T) {
 	}
 }
 
-// TestLoginBrokeOffThenRefused has logins whose answers break off after the cookie, and
-// then one that is refused: what the first ones opened is logged out.
+// TestLoginBrokeOffThenRefused has logins whose responses break off after the cookie, and then
+// one that is rejected. It checks that the client logs out the sessions of the first logins.
 func TestLoginBrokeOffThenRefused(t *testing.T) {
 	t.Parallel()
 	for status, body := range map[int]string{503: "", 403: `{"error":{"type":"ForbiddenActionError"}}`} {

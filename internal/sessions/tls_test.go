@@ -75,7 +75,8 @@ func TestTrust(t *testing.T) {
 	}
 }
 
-// TestFingerprintsRefused refuses what is not a SHA-256, and says how to get one.
+// TestFingerprintsRefused checks that a fingerprint that is not a SHA-256 is rejected, with an
+// error that says how to get one.
 func TestFingerprintsRefused(t *testing.T) {
 	t.Parallel()
 	digits := strings.Repeat("5a", 32)
@@ -90,8 +91,8 @@ func TestFingerprintsRefused(t *testing.T) {
 	}
 }
 
-// resume gives the client a cache of TLS sessions with one of the appliance's in it, so
-// that its first connection is resumed.
+// resume returns an option that gives the client a TLS session of the appliance, so that its
+// first connection resumes that session.
 func resume(t *testing.T, a *spstest.Appliance) sps.Option {
 	t.Helper()
 	cache := tls.NewLRUClientSessionCache(1)
@@ -123,7 +124,7 @@ func TestInsecureIsLoud(t *testing.T) {
 	}
 }
 
-// TestOldTLS refuses TLS 1.1, and a server without TLS.
+// TestOldTLS checks that a server with TLS 1.1 and a server without TLS are rejected.
 func TestOldTLS(t *testing.T) {
 	t.Parallel()
 	old := httptest.NewUnstartedServer(http.NotFoundHandler())
@@ -192,15 +193,15 @@ func TestHosts(t *testing.T) {
 	}
 }
 
-// TestIPv6 connects to an appliance that listens on IPv6.
+// TestIPv6 checks that a client can connect to an IPv6 address.
 func TestIPv6(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t, spstest.WithListenAddress("[::1]:0"))
 	testkit.Connect(t, a)
 }
 
-// TestIPv6Zone connects to an address with a zone. That is of this machine alone, and
-// stands in no certificate.
+// TestIPv6Zone checks that a client can connect to an IPv6 address with a zone. Certificates do
+// not contain the zone, because it has a meaning on the local machine only.
 func TestIPv6Zone(t *testing.T) {
 	t.Parallel()
 	interfaces, err := net.Interfaces()
@@ -235,7 +236,7 @@ func TestIPv6Zone(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	// An authority is still asked for.
+	// The certificate's authority is still verified.
 	other := spstest.NewServer(t)
 	_, err = sps.Connect(t.Context(), host, credential, sps.WithCABundle(other.CA()))
 	var untrusted *sps.CertificateError

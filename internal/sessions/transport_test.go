@@ -24,8 +24,8 @@ import (
 	"github.com/go-sps/sps/spstest"
 )
 
-// TestRetries has, for each kind of operation and of failure, how often it is
-// sent. Anything but the connection that was never made counts for writes.
+// TestRetries checks, for each kind of operation and each failure, how often the request is
+// sent, and whether a write returns ErrOutcomeUnknown.
 func TestRetries(t *testing.T) {
 	t.Parallel()
 	operations := map[string]func(context.Context, *sps.Client) error{
@@ -55,8 +55,8 @@ func TestRetries(t *testing.T) {
 		header http.Header
 		err    error
 		body   func() io.Reader
-		want   map[string]int // 1 where missing
-		// a write may have been executed
+		want   map[string]int // the number of attempts of each operation, 1 if it is not listed
+		// whether a write may have been executed
 		unknown bool
 	}{
 		"connection refused": {err: refused, want: always},
@@ -152,7 +152,8 @@ func TestRetrySucceeds(t *testing.T) {
 	})
 }
 
-// TestRetriesUsedUp tells what the last answer says.
+// TestRetriesUsedUp checks that the error after the last attempt contains the appliance's
+// error.
 func TestRetriesUsedUp(t *testing.T) {
 	t.Parallel()
 	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
@@ -163,8 +164,8 @@ func TestRetriesUsedUp(t *testing.T) {
 	})
 }
 
-// TestRetryEndsWithContext neither waits beyond the context nor forgets why it
-// was waiting.
+// TestRetryEndsWithContext checks that a wait for a retry ends with the context, and that the
+// error contains the failure that caused the retry.
 func TestRetryEndsWithContext(t *testing.T) {
 	t.Parallel()
 	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
@@ -195,7 +196,7 @@ func TestRetryEndsWithContext(t *testing.T) {
 		}
 		testkit.Diff(t, "requests with a context that is done", []string(nil), testkit.Requests(a))
 
-		// What ends within an attempt has nothing to wait for.
+		// If the context ends during an attempt, the error mentions no wait.
 		a.ClearFaults()
 		a.Inject(spstest.Fault{Path: "firmware/slots", Delay: 10 * time.Second, Times: -1})
 		ctx, cancel = context.WithCancel(t.Context())
@@ -206,7 +207,8 @@ func TestRetryEndsWithContext(t *testing.T) {
 	})
 }
 
-// TestBackOff draws each wait below a bound that doubles up to its limit.
+// TestBackOff checks that the random wait before each retry stays below a bound, which doubles
+// up to MaxWait.
 func TestBackOff(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -255,8 +257,7 @@ func TestTimeouts(t *testing.T) {
 	}, sps.WithTimeouts(sps.Timeouts{Read: 10 * time.Second}), sps.WithRetry(sps.RetryPolicy{Attempts: 2, MinWait: -1}))
 }
 
-// TestConnections has many calls use one connection, failed ones between them
-// included.
+// TestConnections checks that many successful and failed calls use one connection.
 func TestConnections(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
@@ -288,7 +289,8 @@ func TestUnreachable(t *testing.T) {
 	testkit.Diff(t, "attempts", 4, unreachable.Attempts)
 }
 
-// TestHostileAnswers ends each within bounds of time and memory, with an error.
+// TestHostileAnswers checks that each malformed or endless response results in an error, within
+// limits of time and memory.
 func TestHostileAnswers(t *testing.T) {
 	t.Parallel()
 	huge := `{"items":["` + strings.Repeat("a", 33<<20) + `"]}`
@@ -334,8 +336,8 @@ func TestHostileAnswers(t *testing.T) {
 			if ctx.Err() != nil {
 				t.Errorf("ran into the deadline: %v", err)
 			}
-			// An attempt may double its buffer up to the bound of 32 MiB; the
-			// simulator's own copies count too.
+			// An attempt may double its buffer up to the limit of 32 MiB. The copies that the
+			// simulator makes are included.
 			if grown := after.Sys - before.Sys; after.Sys > before.Sys && grown > 1<<30 {
 				t.Errorf("memory grew by %d MiB", grown>>20)
 			}
@@ -343,7 +345,7 @@ func TestHostileAnswers(t *testing.T) {
 	}
 }
 
-// TestCutWithinAnswer retries a read whose answer breaks off.
+// TestCutWithinAnswer checks that a read is repeated if its response breaks off.
 func TestCutWithinAnswer(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
@@ -356,7 +358,8 @@ func TestCutWithinAnswer(t *testing.T) {
 	testkit.Diff(t, "requests", []string{"GET /api/firmware/slots", "GET /api/firmware/slots"}, testkit.Requests(a))
 }
 
-// TestUnknownMembers reads answers of a newer appliance.
+// TestUnknownMembers checks that responses with unknown members, and with other types of
+// optional members, are decoded.
 func TestUnknownMembers(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
@@ -415,7 +418,7 @@ func TestLogging(t *testing.T) {
 	}
 }
 
-// TestCloseEndsCalls ends what is running with a clear error.
+// TestCloseEndsCalls checks that Close ends running calls with ErrClosed.
 func TestCloseEndsCalls(t *testing.T) {
 	t.Parallel()
 	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
@@ -437,7 +440,7 @@ func TestCloseEndsCalls(t *testing.T) {
 	})
 }
 
-// TestCloseDuringRenewal logs out the session that a late login opens.
+// TestCloseDuringRenewal checks that Close logs out a session whose login is still running.
 func TestCloseDuringRenewal(t *testing.T) {
 	t.Parallel()
 	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
@@ -456,7 +459,8 @@ func TestCloseDuringRenewal(t *testing.T) {
 	})
 }
 
-// TestConnectCancelled leaves no session behind, however late the login ends.
+// TestConnectCancelled checks that Connect leaves no session if its context ends during the
+// login.
 func TestConnectCancelled(t *testing.T) {
 	t.Parallel()
 	for _, delay := range []time.Duration{2 * time.Second, 10 * time.Second, 50 * time.Second} {
@@ -474,13 +478,14 @@ func TestConnectCancelled(t *testing.T) {
 			if took := time.Since(start); took > 4*time.Second {
 				t.Errorf("returned after %v", took)
 			}
-			time.Sleep(time.Minute) // the bubble's: lets the login end
+			time.Sleep(time.Minute) // simulated time, in which the login ends
 			testkit.Diff(t, "sessions", 0, a.Sessions())
 		})
 	}
 }
 
-// TestPeculiarAnswers reads what is odd and still plain.
+// TestPeculiarAnswers checks that a response with an unusual content type or a byte order mark
+// is decoded.
 func TestPeculiarAnswers(t *testing.T) {
 	t.Parallel()
 	const slots = `{"items":[{"key":"1","body":{"version":"7.4.0","current":true}},{"key":"3"}]}`
@@ -501,7 +506,8 @@ func TestPeculiarAnswers(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			// A slot that is listed, and not found, is an empty one.
+			// If the list has no body for a slot and reading the slot returns 404, the slot is
+			// empty.
 			if len(list.Slots) != 2 || list.EmptySlots != 1 || list.CurrentSlot != "1" {
 				t.Errorf("slots %+v", list)
 			}
@@ -509,7 +515,8 @@ func TestPeculiarAnswers(t *testing.T) {
 	}
 }
 
-// TestLoginAnswerBroken logs out a session whose login cannot be relied on.
+// TestLoginAnswerBroken checks that the client logs out a session if the response to its login
+// cannot be used.
 func TestLoginAnswerBroken(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
@@ -519,7 +526,7 @@ func TestLoginAnswerBroken(t *testing.T) {
 	}
 	testkit.Diff(t, "sessions", 0, a.Sessions())
 
-	// One that breaks off is tried again, and the session that it opened ends.
+	// A login whose response breaks off is repeated, and its session is logged out.
 	a.Inject(spstest.Fault{Method: "GET", Path: "authentication", Truncate: 3})
 	c, err := testkit.Dial(t.Context(), a)
 	if err != nil {
@@ -530,8 +537,8 @@ func TestLoginAnswerBroken(t *testing.T) {
 	testkit.Diff(t, "Accept-Encoding", "identity", a.Journal()[0].Header.Get("Accept-Encoding"))
 }
 
-// TestLoginTriedAgain uses the session of the answer that arrived, and ends the one of
-// the answer that broke off.
+// TestLoginTriedAgain checks that the client uses the session of the complete login response
+// and logs out the session of the response that broke off.
 func TestLoginTriedAgain(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -563,8 +570,9 @@ func TestLoginTriedAgain(t *testing.T) {
 	})
 }
 
-// TestLoginNotAnswered ends at once the session of a login that failed, also where its
-// time is over, and none where the appliance refused the login.
+// TestLoginNotAnswered checks that the client logs out the session of a login whose response
+// does not end before the time limit, and that it sends no log-out for a login that was
+// rejected.
 func TestLoginNotAnswered(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -579,7 +587,7 @@ func TestLoginNotAnswered(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				password := func(context.Context) (sps.Secret, error) {
-					time.Sleep(time.Second) // the bubble's: the whole login ends before the limit of its attempt
+					time.Sleep(time.Second) // simulated time, so that the limit of the whole login comes before that of one attempt
 					return sps.NewSecretString("p"), nil
 				}
 				logins := 0
@@ -616,7 +624,7 @@ func TestLoginNotAnswered(t *testing.T) {
 	}
 }
 
-// endless is a body that does not end before its request.
+// endless is a response body that blocks until the context of its request ends.
 type endless struct{ ctx context.Context }
 
 func (e endless) Read([]byte) (int, error) {
@@ -624,7 +632,7 @@ func (e endless) Read([]byte) (int, error) {
 	return 0, e.ctx.Err()
 }
 
-// TestErrorsShowNoQuery keeps the values of a query out of every error.
+// TestErrorsShowNoQuery checks that errors do not contain the values of a query.
 func TestErrorsShowNoQuery(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
@@ -643,7 +651,7 @@ func TestErrorsShowNoQuery(t *testing.T) {
 	}
 }
 
-// TestCauses keeps both what ended a context and the caller's own reason.
+// TestCauses checks that an error contains both the context's error and its cause.
 func TestCauses(t *testing.T) {
 	t.Parallel()
 	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
@@ -657,7 +665,8 @@ func TestCauses(t *testing.T) {
 	})
 }
 
-// TestCarelessRoundTrippers survives answers that no server gives.
+// TestCarelessRoundTrippers checks that the client handles responses that only a faulty
+// RoundTripper returns.
 func TestCarelessRoundTrippers(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -700,7 +709,8 @@ func TestCarelessRoundTrippers(t *testing.T) {
 	}
 }
 
-// TestQuerySpelling writes a space as the guide asks, wherever a query comes from.
+// TestQuerySpelling checks that a space in a query is sent as %20, as the guide requires, from
+// each way to pass a query.
 func TestQuerySpelling(t *testing.T) {
 	t.Parallel()
 	seen := ""

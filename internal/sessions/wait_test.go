@@ -16,7 +16,7 @@ import (
 	"github.com/go-sps/sps/spstest"
 )
 
-// lazily returns a client in a bubble that has sent nothing yet.
+// lazily returns a client that has sent no request yet.
 func lazily(t *testing.T, a *spstest.Appliance, options ...sps.Option) *sps.Client {
 	t.Helper()
 	c, err := sps.NewClient(a.Addr(), sps.UsernamePassword(a.Username(), sps.NewSecretString(a.Password())), append([]sps.Option{testkit.InProcess(a)}, options...)...)
@@ -28,8 +28,8 @@ func lazily(t *testing.T, a *spstest.Appliance, options ...sps.Option) *sps.Clie
 
 const forbiddenPage = "<html><title>403 Forbidden</title>"
 
-// TestWaitReady waits for an appliance that is not there yet, and shows it the password
-// once.
+// TestWaitReady checks that WaitReady waits for an appliance that does not respond as ready
+// yet, and that the client logs in once.
 func TestWaitReady(t *testing.T) {
 	t.Parallel()
 	page := func(status int, times int) func(*spstest.Appliance) {
@@ -39,7 +39,7 @@ func TestWaitReady(t *testing.T) {
 	}
 	for name, test := range map[string]struct {
 		prepare func(*spstest.Appliance)
-		took    time.Duration // at least
+		took    time.Duration // the minimum
 	}{
 		"at once":                     {func(*spstest.Appliance) {}, 0},
 		"403 in HTML for two minutes": {page(403, 12), 2 * time.Minute},
@@ -79,7 +79,7 @@ func TestWaitReady(t *testing.T) {
 				}
 				took := time.Since(start)
 				if took < test.took || took > test.took+time.Minute || states == 0 {
-					t.Errorf("it took %s, with %d looks", took, states)
+					t.Errorf("it took %s, after %d polls", took, states)
 				}
 				testkit.Diff(t, "logins", 1, logins(a))
 				if err := c.WaitReady(t.Context()); err != nil {
@@ -95,7 +95,9 @@ func TestWaitReady(t *testing.T) {
 	}
 }
 
-// TestWaitReadyWhileLoginsFail has an appliance that shows a setup before it takes logins.
+// TestWaitReadyWhileLoginsFail has an appliance that reports its setup status before it accepts
+// logins. It checks that WaitReady waits, with WithLoginRetry if the appliance rejects the
+// password.
 func TestWaitReadyWhileLoginsFail(t *testing.T) {
 	t.Parallel()
 	for login, option := range map[string]bool{"503": false, "500": false, "401:AuthenticationFailure": true} {
@@ -130,7 +132,8 @@ func TestWaitReadyWhileLoginsFail(t *testing.T) {
 	}
 }
 
-// TestWaitReadyEnds does not wait for what will not come.
+// TestWaitReadyEnds checks that WaitReady stops at a rejected password, at its time limit and
+// at the end of its context.
 func TestWaitReadyEnds(t *testing.T) {
 	t.Parallel()
 	wrong := func(a *spstest.Appliance) { a.SetPassword(a.Username(), "another") }
@@ -173,7 +176,8 @@ func TestWaitReadyEnds(t *testing.T) {
 	}
 }
 
-// TestWaitReadyCertificate ends where a stranger answers.
+// TestWaitReadyCertificate checks that WaitReady stops if the certificate of the appliance is
+// not trusted.
 func TestWaitReadyCertificate(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
@@ -188,7 +192,7 @@ func TestWaitReadyCertificate(t *testing.T) {
 	}
 }
 
-// TestWaitReadyClosed ends with its client.
+// TestWaitReadyClosed checks that WaitReady returns ErrClosed when its client is closed.
 func TestWaitReadyClosed(t *testing.T) {
 	t.Parallel()
 	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
@@ -202,7 +206,8 @@ func TestWaitReadyClosed(t *testing.T) {
 	})
 }
 
-// TestVersionWaitForbidden waits out 403 in HTML, which is no refusal of the API.
+// TestVersionWaitForbidden checks that WaitForVersion continues after a 403 with an HTML page,
+// which does not come from the API.
 func TestVersionWaitForbidden(t *testing.T) {
 	t.Parallel()
 	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
@@ -218,8 +223,8 @@ func TestVersionWaitForbidden(t *testing.T) {
 	})
 }
 
-// TestWaitTimes has zero mean the default, and refuses what is negative before anything is
-// sent.
+// TestWaitTimes checks that a poll interval or a wait limit of zero means the default, and that
+// a negative one is rejected before a request is sent.
 func TestWaitTimes(t *testing.T) {
 	t.Parallel()
 	type options struct {
@@ -278,13 +283,14 @@ func TestWaitTimes(t *testing.T) {
 					t.Errorf("error %v, want DeadlineExceeded", err)
 				}
 				testkit.Diff(t, "time", 30*time.Minute, time.Since(start))
-				testkit.Diff(t, "looks", true, len(testkit.Requests(a)) > 170 && len(testkit.Requests(a)) < 190)
+				testkit.Diff(t, "polls", true, len(testkit.Requests(a)) > 170 && len(testkit.Requests(a)) < 190)
 			})
 		})
 	}
 }
 
-// TestNothingForTheGone sends nothing for a caller whose context is done.
+// TestNothingForTheGone checks that no request is sent and no password is read for a call whose
+// context is already done.
 func TestNothingForTheGone(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

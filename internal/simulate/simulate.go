@@ -1,5 +1,5 @@
-// Package simulate serves a simulated appliance as a program: cmd/spssim and "sps
-// simulate" are that.
+// Package simulate serves a simulated appliance as a program. It implements cmd/spssim and
+// "sps simulate".
 package simulate
 
 import (
@@ -27,10 +27,10 @@ const (
 	exitError = 2
 )
 
-// cookieFile is where the printed curl calls keep their cookies.
+// cookieFile is the cookie file of the printed curl commands.
 const cookieFile = "cookies"
 
-// What there is to download. It is small: nobody downloads it.
+// The firmware image that a download of imageURL returns.
 const (
 	imageURL     = "https://example.com/sps.iso"
 	imageVersion = "8.1.0"
@@ -44,11 +44,11 @@ type config struct {
 	envOut     string
 	slots      []spstest.Slot
 	summaries  []summary
-	products   []spstest.Product // nil: those that it has by itself
-	warning    string            // that comes with the products
+	products   []spstest.Product // nil means the default products of the appliance
+	warning    string            // the warning that is sent with the products
 	username   string
 	password   string
-	users      []string        // of -user
+	users      []string        // the names of the users of -user
 	given      map[string]bool // the flags on the command line
 	sessions   int
 	state      string
@@ -56,8 +56,8 @@ type config struct {
 	list       bool
 }
 
-// Run serves an appliance until ctx is done, and returns the exit status. Program is what
-// the errors begin with.
+// Run serves an appliance until ctx is done, and returns the exit code of the program.
+// program is the prefix of error messages.
 func Run(ctx context.Context, program string, args []string, stdout, stderr io.Writer) int {
 	c, err := parse(program, args, stdout)
 	switch {
@@ -75,14 +75,14 @@ func Run(ctx context.Context, program string, args []string, stdout, stderr io.W
 	return exitOK
 }
 
-// Flags are the flags, to be listed.
+// Flags returns the flags of the program, to list them.
 func Flags() *flag.FlagSet {
 	flags := flag.NewFlagSet("", flag.ContinueOnError)
 	(&config{}).define(flags)
 	return flags
 }
 
-// after is what of the flags can only be looked at when all are read.
+// after holds the values of flags that finish evaluates after all flags have been parsed.
 type after struct {
 	listen, profile string
 	trailSize       int64
@@ -92,7 +92,7 @@ type after struct {
 func parse(program string, args []string, help io.Writer) (config, error) {
 	var c config
 	flags := flag.NewFlagSet(program, flag.ContinueOnError)
-	flags.SetOutput(io.Discard) // one line per error, printed by Run
+	flags.SetOutput(io.Discard) // Run prints each error in one line
 	rest := c.define(flags)
 	err := flags.Parse(args)
 	if errors.Is(err, flag.ErrHelp) {
@@ -108,60 +108,60 @@ func parse(program string, args []string, help io.Writer) (config, error) {
 
 func (c *config) define(flags *flag.FlagSet) *after {
 	rest := &after{}
-	flags.StringVar(&rest.listen, "listen", "127.0.0.1:0", "`address` to listen on; port 0 takes a free one")
-	flags.StringVar(&c.username, "username", "admin", "`name` of the administrator")
-	flags.StringVar(&c.password, "password", "a", "`password` of the administrator; without it that of --state counts, if there is one")
-	flags.Func("user", "`rule` for a further user, as \"viewer:b read-only\" or \"robot:b read-only:configuration none:firmware\"; without rights it may do everything; may be repeated", func(s string) error {
+	flags.StringVar(&rest.listen, "listen", "127.0.0.1:0", "`address` to listen on, for example 127.0.0.1:8443; port 0 selects a free port")
+	flags.StringVar(&c.username, "username", "admin", "`name` of the administrator, for example robot")
+	flags.StringVar(&c.password, "password", "a", "`password` of the administrator, for example secret; without this flag, the password in the file of --state is used if there is one")
+	flags.Func("user", "`rule` that adds a user with name:password and rights, for example \"viewer:b read-only\" or \"robot:b read-only:configuration none:firmware\"; without rights, the user has the rights in the file of --state or, if there are none, full access; may be repeated", func(s string) error {
 		name, option, err := parseUser(s)
 		c.users = append(c.users, name)
 		c.options = append(c.options, option)
 		return err
 	})
-	flags.Func("client-ca", "`file` with the PEM of a CA whose client certificates may log in, as the user of their common name", func(name string) error {
+	flags.Func("client-ca", "`file` with the PEM of a CA, for example clients.pem; a client with a certificate of this CA can log in as the user that the common name of the certificate names", func(name string) error {
 		ca, err := os.ReadFile(name)
 		c.options = append(c.options, spstest.WithClientCA(ca))
 		return err
 	})
-	flags.StringVar(&rest.profile, "profile", "7.4", "release to behave like, and to run: "+strings.Join(spstest.Profiles(), ", "))
-	flags.StringVar(&c.caOut, "ca-out", "", "`file` for the PEM of the CA that signed the certificate")
-	flags.StringVar(&c.addressOut, "address-out", "", "`file` for host:port, written once connections are accepted")
-	flags.StringVar(&c.envOut, "env-out", "", "`file` for shell lines that export what the SDK reads")
-	flags.Func("slot", "`key=version[:failure]` of a firmware slot, with version, storage, configuration or tainted for what its test finds; empty without a version; may be repeated", func(s string) error {
+	flags.StringVar(&rest.profile, "profile", "7.4", "`release` of SPS to simulate, one of "+strings.Join(spstest.Profiles(), ", "))
+	flags.StringVar(&c.caOut, "ca-out", "", "`file` to write the CA of the server certificate to as PEM, for example ca.pem")
+	flags.StringVar(&c.addressOut, "address-out", "", "`file` to write host:port to, for example address.txt; it is written when the appliance accepts connections")
+	flags.StringVar(&c.envOut, "env-out", "", "`file` to write shell lines to that export SPS_HOST, SPS_USERNAME, SPS_PASSWORD and the CA or fingerprint for the SDK, for example env; load it with: . ./env")
+	flags.Func("slot", "`key=version[:failure]` of a firmware slot, for example 4=9.0.0:tainted; with the failure version, storage, configuration or tainted, the firmware test of the slot fails; without a version, as in 4=, the slot is empty; may be repeated", func(s string) error {
 		slot, err := parseSlot(s)
 		c.slots = append(c.slots, slot)
 		return err
 	})
-	flags.Func("test-summary", "`key=text`: the test of the slot fails and says so, with \\n for a new line; may be repeated", func(s string) error {
+	flags.Func("test-summary", "`key=text` makes the firmware test of a slot fail with the text, for example \"2=HA check started\\nHA check failed\", where \\n starts a new line; may be repeated", func(s string) error {
 		summary, err := parseSummary(s)
 		c.summaries = append(c.summaries, summary)
 		return err
 	})
-	flags.Func("products", "`list` of the integrated products: "+names(productLists)+"; without it those of a join, if there is one", func(s string) (err error) {
+	flags.Func("products", "`list` of integrated products, for example passwords: one of "+names(productLists)+"; without this flag, the list depends on whether the appliance is joined", func(s string) (err error) {
 		c.products, err = pick(productLists, s)
 		return err
 	})
-	flags.Func("product-warning", "`warning` that comes with the integrated products: "+names(productWarnings), func(s string) (err error) {
+	flags.Func("product-warning", "`warning` to send with the list of integrated products, for example starling-unavailable: one of "+names(productWarnings), func(s string) (err error) {
 		c.warning, err = pick(productWarnings, s)
 		return err
 	})
-	flags.IntVar(&c.sessions, "sessions", 0, "`number` of recorded sessions, which may be millions")
-	flags.Int64Var(&rest.trailSize, "trail-size", 0, "size of each recording in `bytes`; 0 gives each its own of some KiB")
-	flags.BoolVar(&rest.joined, "starling", false, "be joined to Starling from the start")
-	flags.BoolVar(&rest.access, "remote-access", false, "with --starling: have its remote access on, so that an unjoin is refused")
-	flags.StringVar(&c.state, "state", "", "`file` to take the appliance up from, if it exists, and to leave it in at a clean stop")
-	flags.BoolVar(&c.trace, "trace", false, "print each request to standard error")
-	flags.BoolVar(&c.list, "list", false, "list endpoints and variants, and stop")
-	flags.Func("variant", "`name=alternative` of something that is undocumented; may be repeated, see --list", func(s string) error {
+	flags.IntVar(&c.sessions, "sessions", 0, "`number` of recorded sessions to create, for example 30000; millions are possible")
+	flags.Int64Var(&rest.trailSize, "trail-size", 0, "size of each recording in `bytes`, for example 1048576; with 0, recordings have different sizes from 4 to 260 KiB")
+	flags.BoolVar(&rest.joined, "starling", false, "join the appliance to Starling at the start")
+	flags.BoolVar(&rest.access, "remote-access", false, "enable remote access of Starling at the start, so that an unjoin without force=true is refused; needs --starling")
+	flags.StringVar(&c.state, "state", "", "`file` that keeps the state of the appliance, for example state.json; it is read at the start if it exists, and written when the program is stopped by a signal")
+	flags.BoolVar(&c.trace, "trace", false, "print the method, path and status code of each request to standard error")
+	flags.BoolVar(&c.list, "list", false, "list the implemented endpoints and the variants, and exit")
+	flags.Func("variant", "`name=alternative` of a detail that the documentation of the API leaves open, for example put-answer=204; --list prints the names and the alternatives; may be repeated", func(s string) error {
 		option, err := spstest.ParseVariant(s)
 		c.options = append(c.options, option)
 		return err
 	})
-	flags.Func("fault", "`rule` for what goes wrong, as \"POST firmware/test cut-after\" or \"GET ** status=503 times=2 skip=1\"; may be repeated", func(s string) error {
+	flags.Func("fault", "`rule` that disturbs requests, for example \"POST firmware/test cut-after\" or \"GET ** status=503 times=2 skip=1\"; may be repeated", func(s string) error {
 		fault, err := spstest.ParseFault(s)
 		c.options = append(c.options, spstest.WithFaults(fault))
 		return err
 	})
-	flags.Func("takes", "`rule` for what takes time, as \"PUT transaction=12s\" or \"firmware/*=1m\": it goes on although its client leaves; may be repeated", func(s string) error {
+	flags.Func("takes", "`rule` that sets how long the execution of requests lasts, for example \"PUT transaction=12s\" or \"firmware/*=1m\"; a request continues if its client disconnects; may be repeated", func(s string) error {
 		option, err := parseTakes(s)
 		c.options = append(c.options, option)
 		return err
@@ -169,7 +169,8 @@ func (c *config) define(flags *flag.FlagSet) *after {
 	return rest
 }
 
-// finish makes the options of all flags.
+// finish converts the values of the flags to options, and checks flags that depend on
+// each other. err is the error from parsing the flags, if any.
 func (c *config) finish(flags *flag.FlagSet, rest *after, err error) error {
 	c.options = append(c.options,
 		spstest.WithListenAddress(rest.listen),
@@ -185,14 +186,14 @@ func (c *config) finish(flags *flag.FlagSet, rest *after, err error) error {
 		err = errors.New("-remote-access needs -starling")
 	}
 	if err == nil && slices.Contains(c.users, c.username) {
-		err = fmt.Errorf("-user %s: that is the administrator, see -username and -password", c.username)
+		err = fmt.Errorf("-user %s: the administrator already has this name: set its password with -password, or its name with -username", c.username)
 	}
 	c.given = make(map[string]bool)
 	flags.Visit(func(f *flag.Flag) { c.given[f.Name] = true })
 	return err
 }
 
-// parseUser reads "name:password right right…".
+// parseUser parses "name:password right right…".
 func parseUser(s string) (name string, _ spstest.Option, _ error) {
 	words := strings.Fields(s)
 	if len(words) == 0 {
@@ -209,9 +210,9 @@ func parseUser(s string) (name string, _ spstest.Option, _ error) {
 	return name, spstest.WithUser(name, password, rights...), nil
 }
 
-var errNoUser = errors.New("want name:password, and rights such as read-only, read-only:path or none:path behind it")
+var errNoUser = errors.New("want name:password, followed by rights such as read-only, read-only:path or none:path")
 
-// productLists are what -products takes.
+// productLists are the values of -products.
 var productLists = map[string][]spstest.Product{
 	"none":                {},
 	"starling":            spstest.ProductsStarling(),
@@ -219,18 +220,18 @@ var productLists = map[string][]spstest.Product{
 	"passwords":           spstest.ProductsPasswords(),
 }
 
-// productWarnings are what -product-warning takes.
+// productWarnings are the values of -product-warning.
 var productWarnings = map[string]string{
 	"starling-unavailable":         spstest.StarlingUnavailable,
 	"starling-credentials-invalid": spstest.StarlingCredentialsInvalid,
 }
 
-// names lists what a flag takes.
+// names returns the possible values of a flag, for its help text.
 func names[T any](choices map[string]T) string {
 	return strings.Join(slices.Sorted(maps.Keys(choices)), ", ")
 }
 
-// pick is what a flag chooses.
+// pick returns the choice that the value of a flag selects.
 func pick[T any](choices map[string]T, name string) (chosen T, _ error) {
 	chosen, ok := choices[name]
 	if !ok {
@@ -239,8 +240,8 @@ func pick[T any](choices map[string]T, name string) (chosen T, _ error) {
 	return chosen, nil
 }
 
-// failures are what the test of a slot can find, one for each area that the guide
-// names.
+// failures are the failures that -slot accepts, one for each area of the firmware test
+// that the guide names.
 var failures = map[string]func() *spstest.TestFailure{
 	"version": spstest.VersionIncompatible, "storage": spstest.NotEnoughStorage,
 	"configuration": spstest.ConfigurationIncompatible, "tainted": spstest.TaintedFirmware,
@@ -259,7 +260,7 @@ func parseSlot(s string) (spstest.Slot, error) {
 	return slot, nil
 }
 
-// summary is what the test of a slot says when it fails.
+// summary is the text of a failing firmware test of a slot.
 type summary struct{ slot, text string }
 
 func parseSummary(s string) (summary, error) {
@@ -270,14 +271,14 @@ func parseSummary(s string) (summary, error) {
 	return summary{key, strings.ReplaceAll(text, `\n`, "\n")}, nil
 }
 
-// failTests lets the tests of slots fail with what -test-summary says, and the exit code
-// that the slot has already, or 1.
+// failTests makes the firmware tests of slots fail with the texts of -test-summary. The
+// exit code is that of the failure from -slot, or 1.
 func failTests(appliance *spstest.Appliance, summaries []summary) error {
 	for _, s := range summaries {
 		slots := appliance.Slots()
 		i := slices.IndexFunc(slots, func(slot spstest.Slot) bool { return slot.Key == s.slot && slot.Version != "" })
 		if i < 0 {
-			return fmt.Errorf("-test-summary: there is no firmware in slot %q to test", s.slot)
+			return fmt.Errorf("-test-summary: slot %q has no firmware to test: add it with -slot", s.slot)
 		}
 		slot := slots[i]
 		if slot.TestFailure == nil {
@@ -289,8 +290,8 @@ func failTests(appliance *spstest.Appliance, summaries []summary) error {
 	return nil
 }
 
-// setProducts shows other products than those of a join. A warning without any is about
-// those of Starling.
+// setProducts sets the products of -products and the warning of -product-warning. A
+// warning without products is sent with the products of Starling.
 func (c *config) setProducts(appliance *spstest.Appliance) {
 	products := c.products
 	if products == nil && c.warning != "" {
@@ -301,7 +302,7 @@ func (c *config) setProducts(appliance *spstest.Appliance) {
 	}
 }
 
-// parseTakes reads "[METHOD ]path=duration".
+// parseTakes parses "[METHOD ]path=duration".
 func parseTakes(s string) (spstest.Option, error) {
 	request, value, ok := strings.Cut(s, "=")
 	method, glob := "", strings.TrimSpace(request)
@@ -310,7 +311,7 @@ func parseTakes(s string) (spstest.Option, error) {
 	}
 	d, err := time.ParseDuration(strings.TrimSpace(value))
 	if !ok || glob == "" || err != nil || d <= 0 {
-		return nil, fmt.Errorf("%q is not of the form \"PUT transaction=12s\", with or without the method", s)
+		return nil, fmt.Errorf("%q: want a rule such as \"PUT transaction=12s\" or \"transaction=12s\"", s)
 	}
 	return spstest.WithTakes(method, glob, d), nil
 }
@@ -341,7 +342,8 @@ func serve(ctx context.Context, program string, c config, stdout, stderr io.Writ
 	if err != nil {
 		return err
 	}
-	// The address comes last: who waits for its file finds the others there.
+	// The file of the address is written last: a script that waits for it then finds the
+	// other files, too.
 	if err := publish(c.caOut, appliance.CA(), 0o644); err != nil {
 		return err
 	}
@@ -362,22 +364,24 @@ func serve(ctx context.Context, program string, c config, stdout, stderr io.Writ
 	return publish(c.state, appliance.State(), 0o600)
 }
 
-// refusal is what an appliance gets in place of a test: it keeps why there is none.
+// refusal is the [spstest.TB] of the appliance. It stores the error because of which the
+// appliance cannot start.
 type refusal struct{ err error }
 
 func (*refusal) Helper()                             {}
-func (*refusal) Cleanup(func())                      {} // serve closes the appliance
-func (*refusal) Errorf(string, ...any)               {} // serve reports the faults that were missed
+func (*refusal) Cleanup(func())                      {} // does nothing: serve closes the appliance
+func (*refusal) Errorf(string, ...any)               {} // does nothing: serve reports the missed faults
 func (r *refusal) Fatalf(format string, args ...any) { r.err = fmt.Errorf(format, args...) }
 
-// newAppliance starts one.
+// newAppliance starts an appliance.
 func newAppliance(options []spstest.Option) (*spstest.Appliance, error) {
 	var r refusal
 	appliance := spstest.NewServer(&r, options...)
 	return appliance, r.err
 }
 
-// takeUp reads the state that an earlier run left.
+// takeUp adds an option that restores the state from the file of -state, if the file
+// exists.
 func (c *config) takeUp() error {
 	if c.state == "" {
 		return nil
@@ -389,7 +393,7 @@ func (c *config) takeUp() error {
 	case err != nil:
 		return err
 	}
-	// First, so that the other flags go before it.
+	// This option comes first, so that the options of other flags override it.
 	restore := func(a *spstest.Appliance) error {
 		if err := spstest.WithState(content)(a); err != nil {
 			return fmt.Errorf("%s: %s", c.state, strings.TrimPrefix(err.Error(), "spstest: "))
@@ -403,7 +407,8 @@ func (c *config) takeUp() error {
 	return nil
 }
 
-// passwordOf finds the password of a user in a state.
+// passwordOf returns the password of a user in a state. ok is false if the state has
+// none.
 func passwordOf(state []byte, name string) (password string, ok bool) {
 	var s struct {
 		Users []struct {
@@ -411,7 +416,7 @@ func passwordOf(state []byte, name string) (password string, ok bool) {
 			Password *string `json:"password"`
 		} `json:"users"`
 	}
-	_ = json.Unmarshal(state, &s) // WithState says what is wrong with it
+	_ = json.Unmarshal(state, &s) // WithState returns the error of an invalid state
 	for _, user := range s.Users {
 		if user.Name == name && user.Password != nil {
 			return *user.Password, true
@@ -420,7 +425,8 @@ func passwordOf(state []byte, name string) (password string, ok bool) {
 	return "", false
 }
 
-// environment is a shell script that sets what ConnectFromEnv of the SDK reads.
+// environment returns a shell script that sets the variables that ConnectFromEnv of the
+// SDK reads.
 func environment(appliance *spstest.Appliance, caOut string) (string, error) {
 	var b strings.Builder
 	export := func(name, value string) { fmt.Fprintf(&b, "export %s=%s\n", name, quote(value)) }
@@ -439,17 +445,18 @@ func environment(appliance *spstest.Appliance, caOut string) (string, error) {
 	return b.String(), nil
 }
 
-// usage tells people where the appliance is and what to try.
+// usage returns the text that the program prints at its start: the address, the
+// environment and the curl commands.
 func usage(appliance *spstest.Appliance, environment, caOut string, sessions int) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# address: %s\n# fingerprint: %s\n%s", appliance.Addr(), appliance.Fingerprint(), environment)
 	caFile := caOut
 	if caFile == "" {
 		caFile = "ca.pem"
-		fmt.Fprintf(&b, "# the calls need the CA: start with -ca-out %s\n", caFile)
+		fmt.Fprintf(&b, "# these commands need the file of the CA: start the program with -ca-out %s\n", caFile)
 	}
 	if sessions > 0 {
-		fmt.Fprintf(&b, "# %d recorded sessions, after the login: curl --cacert %s --cookie %s %s\n", sessions, quote(caFile), cookieFile,
+		fmt.Fprintf(&b, "# there are %d recorded sessions; list two of them after the login: curl --cacert %s --cookie %s %s\n", sessions, quote(caFile), cookieFile,
 			quote("https://"+appliance.Addr()+"/api/audit/sessions?fields=*&limit=2"))
 	}
 	for _, line := range spstest.CurlLines(appliance, cookieFile, caFile) {
@@ -458,11 +465,11 @@ func usage(appliance *spstest.Appliance, environment, caOut string, sessions int
 	return b.String()
 }
 
-// quote makes a shell take s as one word.
+// quote quotes s as one word for a shell.
 func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
 
-// tracer prints method, path and status of each request; nothing of its
-// headers, query or body.
+// tracer returns an option that prints the method, path and status code of each request.
+// It does not print headers, queries or bodies, because these can contain secrets.
 func tracer(w io.Writer) spstest.Option {
 	var mu sync.Mutex
 	return spstest.WithTrace(func(r spstest.Request) {
@@ -478,7 +485,7 @@ func list(w io.Writer) error {
 	for _, endpoint := range spstest.Implemented() {
 		fmt.Fprintf(&b, "  %s\n", endpoint)
 	}
-	b.WriteString("variants (default first):\n")
+	b.WriteString("variants (the default is the first value):\n")
 	for _, v := range spstest.Variants() {
 		fmt.Fprintf(&b, "  %s=%s\n      %s\n", v.Name, strings.Join(append([]string{v.Default}, v.Alternatives...), "|"), v.Reason)
 	}
@@ -486,8 +493,8 @@ func list(w io.Writer) error {
 	return err
 }
 
-// publish writes a file that is complete as soon as it exists; no name, no
-// file.
+// publish writes a file atomically: a reader sees either no file, the old file or the
+// complete new file. It does nothing if the name is "".
 func publish(name string, content []byte, mode fs.FileMode) (err error) {
 	if name == "" {
 		return nil

@@ -33,7 +33,7 @@ type program struct {
 	code     chan int
 }
 
-// syncBuffer is a buffer that may be read while it is written.
+// syncBuffer is a buffer that can be read while it is written.
 type syncBuffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -55,7 +55,7 @@ func (s *syncBuffer) String() string {
 	return s.b.String()
 }
 
-// start runs spssim until it has printed how to use it.
+// start runs spssim and waits until it has printed its usage.
 func start(t *testing.T, args ...string) *program {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -80,8 +80,8 @@ func read(t *testing.T, name string) string {
 	return string(b)
 }
 
-// The printed calls, in their order; the join is printed for an appliance that
-// is not joined.
+// The results of the printed curl commands, in order. The command that joins the appliance is
+// printed only if it is not joined yet.
 const (
 	callsBeforeJoin = `GET /api/authentication 200
 GET /api/integrated_products 200
@@ -177,7 +177,7 @@ func checkPrintedCalls(t *testing.T, want string, args ...string) {
 	if code := <-p.code; code != exitOK {
 		t.Errorf("exit code %d: %s", code, p.err.String())
 	}
-	traced := strings.NewReplacer("?product_tims=222-333-444", "", "?force=true", "").Replace(want) // a query may be secret
+	traced := strings.NewReplacer("?product_tims=222-333-444", "", "?force=true", "").Replace(want) // the trace shows no query, because a query can be secret
 	if diff := cmp.Diff(traced, p.err.String()); diff != "" {
 		t.Errorf("trace (-want +got):\n%s", diff)
 	}
@@ -187,8 +187,8 @@ func checkPrintedCalls(t *testing.T, want string, args ...string) {
 	}
 }
 
-// exported reads the exports in the output; everything in it is one, a comment
-// or a curl call.
+// exported returns the variables that the lines of output export. It checks that the
+// other lines are comments or curl commands.
 func exported(t *testing.T, output string) map[string]string {
 	t.Helper()
 	set := make(map[string]string)
@@ -226,13 +226,13 @@ func TestEnvironment(t *testing.T) {
 	}
 }
 
-// who logs in to a program.
+// who is a user of a program: a name with a password, or a certificate.
 type who struct {
 	name, password string
-	certificate    []tls.Certificate // in place of a password
+	certificate    []tls.Certificate // used instead of a password
 }
 
-// ask sends a request as the administrator.
+// ask logs in as the administrator, sends a request and returns its status code.
 func ask(t *testing.T, p *program, method, path, body string) (int, error) {
 	t.Helper()
 	env := exported(t, p.out.String())
@@ -240,8 +240,8 @@ func ask(t *testing.T, p *program, method, path, body string) (int, error) {
 	return status, err
 }
 
-// ask logs somebody in and sends a request; the login is all without a method, and where
-// it is refused.
+// ask logs in, sends a request and returns its status code and body. If the method is ""
+// or the login is refused, it returns those of the login.
 func (w who) ask(t *testing.T, p *program, method, path, body string) (status int, answer string, _ error) {
 	t.Helper()
 	env := exported(t, p.out.String())
@@ -282,7 +282,7 @@ func (w who) ask(t *testing.T, p *program, method, path, body string) (status in
 	return status, answer, nil
 }
 
-// get is ask for a connection that does not break.
+// get is like ask but fails the test if the connection breaks.
 func (w who) get(t *testing.T, p *program, method, path, body string) (status int, answer string) {
 	t.Helper()
 	status, answer, err := w.ask(t, p, method, path, body)
@@ -292,7 +292,8 @@ func (w who) get(t *testing.T, p *program, method, path, body string) (status in
 	return status, answer
 }
 
-// TestUsers logs in as the users of -user and by certificates of -client-ca.
+// TestUsers checks that the users of -user and the certificates of -client-ca can log in,
+// and their rights.
 func TestUsers(t *testing.T) {
 	t.Parallel()
 	clientCA := filepath.Join(t.TempDir(), "clients.pem")
@@ -325,7 +326,8 @@ func TestUsers(t *testing.T) {
 	}
 }
 
-// clientCertificates writes a CA and gives what it issues.
+// clientCertificates writes the PEM of a CA to a file, and returns a function that issues
+// client certificates of the CA.
 func clientCertificates(t *testing.T, caFile string) func(name string) []tls.Certificate {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -360,7 +362,7 @@ func TestProducts(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		args []string
-		want []string // in the answer
+		want []string // texts that the response contains
 		not  string
 	}{
 		"none":                  {nil, []string{`"items":[]`}, "issues"},
@@ -400,8 +402,8 @@ func TestTestSummary(t *testing.T) {
 	}
 }
 
-// TestStateOfUsers goes from one run to the next: users keep their passwords and rights,
-// and the administrator does unless -password says otherwise.
+// TestStateOfUsers checks that -state keeps the passwords and rights of users from one
+// run to the next, and that -password overrides the administrator's password.
 func TestStateOfUsers(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -412,11 +414,11 @@ func TestStateOfUsers(t *testing.T) {
 	for _, step := range []struct {
 		name      string
 		args      []string
-		edit      [2]string // of the state, before
+		edit      [2]string // a text to replace in the state before the run, and its replacement
 		who       who
 		login     int
 		write     int
-		notBefore who // cannot log in
+		notBefore who // a user who cannot log in
 	}{
 		{"first", args("-password", "first", "-user", "viewer:v read-only"), [2]string{}, who{name: "viewer", password: "v"}, 200, 403, who{name: "admin", password: "a"}},
 		{"again", args(), [2]string{}, who{name: "viewer", password: "v"}, 200, 403, who{name: "admin", password: "a"}},
@@ -458,7 +460,7 @@ func TestState(t *testing.T) {
 	state := filepath.Join(dir, "state.json")
 	args := []string{"-ca-out", filepath.Join(dir, "ca.pem"), "-state", state}
 	for _, step := range []struct{ method, path, body string }{
-		{"POST", "upload/firmware", "SPS-FIRMWARE 9.0\n"}, // into slot 3
+		{"POST", "upload/firmware", "SPS-FIRMWARE 9.0\n"}, // the image is stored in slot 3
 		{"DELETE", "firmware/slots/2", ""},
 		{"POST", "firmware/test", `{"slot_id":3}`},
 	} {
@@ -522,7 +524,7 @@ func TestSessions(t *testing.T) {
 	}
 }
 
-// call does what curl does with these words.
+// call sends the request of a curl command and returns its method, path and status code.
 func call(t *testing.T, client *http.Client, base string, words []string) string {
 	t.Helper()
 	method, target, user, data := "", "", "", ""
@@ -579,8 +581,8 @@ func call(t *testing.T, client *http.Client, base string, words []string) string
 	return method + " " + path + " " + strings.Fields(resp.Status)[0]
 }
 
-// shellWords splits a line as a shell does, as far as quotes and backslashes
-// go.
+// shellWords splits a line into words like a shell, with quotes and backslashes but
+// without variables.
 func shellWords(line string) []string {
 	var words []string
 	var word strings.Builder
@@ -614,8 +616,8 @@ func TestRunEnds(t *testing.T) {
 		name   string
 		args   []string
 		code   int
-		stdout string // begins with
-		stderr string // begins with
+		stdout string // the start of the output
+		stderr string // the start of the error output
 	}{
 		{"remote access alone", []string{"-remote-access"}, exitError, "", "spssim: -remote-access needs -starling"},
 		{"help", []string{"-h"}, exitOK, "usage: spssim", ""},
@@ -623,24 +625,24 @@ func TestRunEnds(t *testing.T) {
 		{"flag", []string{"-nothing"}, exitError, "", "spssim: flag provided but not defined: -nothing"},
 		{"argument", []string{"now"}, exitError, "", `spssim: unexpected argument "now"`},
 		{"profile", []string{"-profile", "5"}, exitError, "", `spssim: unknown profile "5": want one of 6.0`},
-		{"user", []string{"-user", "viewer"}, exitError, "", `spssim: invalid value "viewer" for flag -user: want name:password, and rights such as read-only`},
+		{"user", []string{"-user", "viewer"}, exitError, "", `spssim: invalid value "viewer" for flag -user: want name:password, followed by rights such as read-only`},
 		{"user without a name", []string{"-user", ":b"}, exitError, "", `spssim: invalid value ":b" for flag -user: want name:password`},
 		{"no user", []string{"-user", " "}, exitError, "", `spssim: invalid value " " for flag -user: want name:password`},
 		{"user, right", []string{"-user", "viewer:b write"}, exitError, "", `spssim: unknown right "write"`},
-		{"user who is the administrator", []string{"-user", "admin:b read-only"}, exitError, "", "spssim: -user admin: that is the administrator, see -username"},
+		{"user who is the administrator", []string{"-user", "admin:b read-only"}, exitError, "", "spssim: -user admin: the administrator already has this name"},
 		{"client CA", []string{"-client-ca", "nowhere.pem"}, exitError, "", `spssim: invalid value "nowhere.pem" for flag -client-ca: open nowhere.pem`},
 		{"client CA without a certificate", []string{"-client-ca", "simulate.go"}, exitError, "", "spssim: WithClientCA found no certificate in its PEM"},
 		{"products", []string{"-products", "all"}, exitError, "", `spssim: invalid value "all" for flag -products: want one of none, passwords, starling, starling-integrated`},
 		{"product warning", []string{"-product-warning", "x"}, exitError, "", `spssim: invalid value "x" for flag -product-warning: want one of starling-credentials-invalid, starling-unavailable`},
 		{"test summary", []string{"-test-summary", "2"}, exitError, "", `spssim: invalid value "2" for flag -test-summary: want key=text`},
-		{"test summary of an empty slot", []string{"-test-summary", "5=text"}, exitError, "", `spssim: -test-summary: there is no firmware in slot "5" to test`},
-		{"test summary of no slot", []string{"-test-summary", "9=text"}, exitError, "", `spssim: -test-summary: there is no firmware in slot "9" to test`},
+		{"test summary of an empty slot", []string{"-test-summary", "5=text"}, exitError, "", `spssim: -test-summary: slot "5" has no firmware to test`},
+		{"test summary of no slot", []string{"-test-summary", "9=text"}, exitError, "", `spssim: -test-summary: slot "9" has no firmware to test`},
 		{"sessions", []string{"-sessions", "-1"}, exitError, "", "spssim: number of sessions -1: want 0 to 2147483647"},
 		{"trail size", []string{"-trail-size", "-1"}, exitError, "", "spssim: size of recordings -1 is not positive"},
 		{"variant", []string{"-variant", "x=y"}, exitError, "", `spssim: invalid value "x=y" for flag -variant: spstest: unknown variant "x"`},
-		{"fault", []string{"-fault", "GET firmware"}, exitError, "", `spssim: invalid value "GET firmware" for flag -fault: spstest: fault "GET firmware": the rule says nothing to happen`},
+		{"fault", []string{"-fault", "GET firmware"}, exitError, "", `spssim: invalid value "GET firmware" for flag -fault: spstest: fault "GET firmware": the rule has no effect`},
 		{"fault, path", []string{"-fault", "GET firmwares status=503"}, exitError, "", `spssim: fault "GET firmwares status=503": no endpoint of the appliance has the path "firmwares"`},
-		{"takes", []string{"-takes", "PUT transaction"}, exitError, "", `spssim: invalid value "PUT transaction" for flag -takes: "PUT transaction" is not of the form "PUT transaction=12s"`},
+		{"takes", []string{"-takes", "PUT transaction"}, exitError, "", `spssim: invalid value "PUT transaction" for flag -takes: "PUT transaction": want a rule such as "PUT transaction=12s"`},
 		{"takes, method", []string{"-takes", "put transaction=12s"}, exitError, "", `spssim: WithTakes: unknown method "put"`},
 		{"takes, path", []string{"-takes", "PUT transactions=12s"}, exitError, "", `spssim: WithTakes: no endpoint of the appliance has the path "transactions"`},
 		{"state", []string{"-state", "simulate.go"}, exitError, "", "spssim: simulate.go: state: invalid character"},

@@ -14,7 +14,8 @@ import (
 	"time"
 )
 
-// Authority makes the certificate of a certificate authority.
+// Authority returns a new self-signed certificate of a certificate authority with the common
+// name name. Each change function modifies the template before the certificate is created.
 func Authority(t *testing.T, name string, change ...func(*x509.Certificate)) *x509.Certificate {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -40,7 +41,7 @@ func Authority(t *testing.T, name string, change ...func(*x509.Certificate)) *x5
 	return certificate
 }
 
-// PEM returns certificates as a bundle.
+// PEM encodes certificates as one PEM text.
 func PEM(certificates ...*x509.Certificate) string {
 	var all []byte
 	for _, c := range certificates {
@@ -49,8 +50,8 @@ func PEM(certificates ...*x509.Certificate) string {
 	return string(all)
 }
 
-// NegativeSerial returns a certificate with a negative serial number, as some old
-// appliances created them. Its signature is invalid.
+// NegativeSerial returns a copy of c whose serial number is negative, as in certificates that
+// some old appliances created. The signature of the copy is invalid.
 func NegativeSerial(t *testing.T, c *x509.Certificate) *x509.Certificate {
 	t.Helper()
 	serial := c.SerialNumber.Bytes()
@@ -63,7 +64,8 @@ func NegativeSerial(t *testing.T, c *x509.Certificate) *x509.Certificate {
 	return &x509.Certificate{Raw: raw}
 }
 
-// ClientCertificate makes a CA, in PEM form, and a client certificate that it signed.
+// ClientCertificate creates a certificate authority and a client certificate that it has
+// signed. It returns the authority's certificate in PEM form.
 func ClientCertificate(t *testing.T, name string) (ca []byte, certificate tls.Certificate) {
 	t.Helper()
 	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

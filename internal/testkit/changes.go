@@ -12,8 +12,8 @@ import (
 	"github.com/go-sps/sps/spstest"
 )
 
-// SetAdmin returns a transaction function that changes one member, the administrator's
-// address.
+// SetAdmin returns a transaction function that sets the administrator's mail address and
+// changes nothing else.
 func SetAdmin(address string) func(context.Context, *sps.Transaction) error {
 	return func(ctx context.Context, tx *sps.Transaction) error {
 		return tx.Management.Email.Update(ctx, func(e *sps.EmailSettings) error {
@@ -23,7 +23,7 @@ func SetAdmin(address string) func(context.Context, *sps.Transaction) error {
 	}
 }
 
-// Admin returns the committed administrator's address.
+// Admin returns the administrator's mail address from the committed configuration.
 func Admin(t *testing.T, a *spstest.Appliance) string {
 	t.Helper()
 	raw, _ := a.Configuration("management/email")
@@ -36,11 +36,12 @@ func Admin(t *testing.T, a *spstest.Appliance) string {
 	return e.Address
 }
 
-// The committed address of a new appliance, and the address that most transactions in the
-// tests set.
+// AdminBefore is the administrator's mail address of a new appliance. AdminAfter is the address
+// that most transactions in the tests set.
 const AdminBefore, AdminAfter = "admin@example.com", "after@example.com"
 
-// Settled checks that nothing is left open on the appliance, and that want was committed.
+// Settled checks that the committed address of the administrator is want, that no transaction
+// is open, and that nobody holds the configuration lock.
 func Settled(t *testing.T, a *spstest.Appliance, want string) {
 	t.Helper()
 	Diff(t, "applied", want, Admin(t, a))
@@ -49,7 +50,7 @@ func Settled(t *testing.T, a *spstest.Appliance, want string) {
 	}
 }
 
-// AllTrafficAlerts are the traffic alerts of the guide.
+// AllTrafficAlerts lists the traffic alerts of the vendor's REST API guide.
 var AllTrafficAlerts = []sps.TrafficAlert{
 	sps.AlertAuthFailure, sps.AlertAuthSuccess, sps.AlertChannelDenied, sps.AlertConnectionDenied, sps.AlertConnectionFailed,
 	sps.AlertConnectionTimedout, sps.AlertCredStoreClosed, sps.AlertCredStoreDecryptError, sps.AlertCredStoreUnlockFailure,
@@ -57,7 +58,7 @@ var AllTrafficAlerts = []sps.TrafficAlert{
 	sps.AlertSSHHostKeyLearned, sps.AlertSSHHostKeyMismatch, sps.AlertUserMappingFailure,
 }
 
-// Committed returns the committed value at a path, parsed.
+// Committed returns the committed JSON object at a configuration path, decoded.
 func Committed(t *testing.T, a *spstest.Appliance, path string) map[string]any {
 	t.Helper()
 	raw, ok := a.Configuration(path)
@@ -71,7 +72,8 @@ func Committed(t *testing.T, a *spstest.Appliance, path string) map[string]any {
 	return v
 }
 
-// The join data of the simulated appliance.
+// StarlingInstance and StarlingTIMS are the product instance and the TIMS license number that
+// the simulated appliance uses when it joins Starling.
 const (
 	StarlingInstance = "starling-joiner-11111111-1111-1111-1111-111111111111"
 	StarlingTIMS     = "123-456-789"
@@ -87,7 +89,7 @@ func SetRemoteAccess(on bool) func(context.Context, *sps.Transaction) error {
 	}
 }
 
-// AsJSON compares JSON by its value.
+// AsJSON is a cmp option that compares raw JSON by its decoded value, not by its text.
 var AsJSON = cmp.Transformer("JSON", func(raw json.RawMessage) any {
 	var v any
 	if raw != nil && json.Unmarshal(raw, &v) != nil {
@@ -96,11 +98,11 @@ var AsJSON = cmp.Transformer("JSON", func(raw json.RawMessage) any {
 	return v
 })
 
-// SampleStore is the name of the guide's custom trust store.
+// SampleStore is the name of the custom trust store in the samples of the guide.
 const SampleStore = "My_Custom_Trust_Store"
 
-// ImageURL is the URL from which an appliance fetches an image.
+// ImageURL is the URL from which an appliance downloads a firmware image in the tests.
 const ImageURL = "https://images.example/sps-8.1.0.iso"
 
-// ImageSum is the checksum of the image.
+// ImageSum is the checksum of the image at ImageURL.
 var ImageSum = strings.Repeat("ab", 32)

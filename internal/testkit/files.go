@@ -11,7 +11,8 @@ import (
 	"testing"
 )
 
-// Root returns the folder of the module. Tests run in the folder of their package.
+// Root returns the root folder of the module. It is needed because go test runs each test in
+// the folder of its package.
 func Root(t testing.TB) string {
 	t.Helper()
 	folder, err := os.Getwd()
@@ -30,7 +31,8 @@ func Root(t testing.TB) string {
 	}
 }
 
-// File returns the text of a file of the module, by its path with slashes.
+// File returns the content of a file of the module. name is relative to the root and uses
+// slashes.
 func File(t testing.TB, name string) string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(Root(t), filepath.FromSlash(name)))
@@ -40,14 +42,14 @@ func File(t testing.TB, name string) string {
 	return string(text)
 }
 
-// Sample returns a sample of the guide, by its name without .json.
+// Sample returns a sample of the guide from testdata. name is the file name without .json.
 func Sample(t testing.TB, name string) string {
 	t.Helper()
 	return File(t, "testdata/"+name+".json")
 }
 
-// SourceFiles returns the files of a package of the module without its tests, parsed;
-// folder is "" for the root.
+// SourceFiles parses the source files of a package of the module, without its tests. folder is
+// relative to the root of the module, and "" is the root package.
 func SourceFiles(t testing.TB, folder string) []*ast.File {
 	t.Helper()
 	names, err := filepath.Glob(filepath.Join(Root(t), filepath.FromSlash(folder), "*.go"))

@@ -14,8 +14,8 @@ import (
 	"github.com/go-sps/sps"
 )
 
-// MemNet is a network in memory. Its connections have buffers, like those of a kernel,
-// and work in a testing/synctest bubble. It is the listener of one host.
+// MemNet is an in-memory network with one host, and the listener of that host. Its connections
+// have buffers, like those of a kernel, and work in a testing/synctest bubble.
 type MemNet struct {
 	Connections chan net.Conn
 	closed      chan struct{}
@@ -26,7 +26,7 @@ func NewMemNet() *MemNet {
 	return &MemNet{Connections: make(chan net.Conn), closed: make(chan struct{})}
 }
 
-// Dial returns an option that makes a client connect through the network.
+// Dial returns an option that makes a client connect over this network.
 func (n *MemNet) Dial() sps.Option {
 	return sps.WithTransport(func(base http.RoundTripper) http.RoundTripper {
 		base.(*http.Transport).DialContext = func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -66,7 +66,7 @@ func (memAddr) Network() string { return "mem" }
 
 func (memAddr) String() string { return "appliance.test" }
 
-// MemPipe makes the two ends of a connection.
+// MemPipe returns the two ends of a new in-memory connection.
 func MemPipe() (client, server net.Conn) {
 	there, back := newMemBuffer(), newMemBuffer()
 	return &memConn{back, there}, &memConn{there, back}
@@ -92,12 +92,12 @@ func (c *memConn) SetDeadline(t time.Time) error {
 func (c *memConn) SetReadDeadline(t time.Time) error  { c.in.deadline(&c.in.reading, t); return nil }
 func (c *memConn) SetWriteDeadline(t time.Time) error { c.out.deadline(&c.out.writing, t); return nil }
 
-// memBuffer is one direction of a connection.
+// memBuffer holds the bytes that travel in one direction of a connection.
 type memBuffer struct {
 	mu               sync.Mutex
 	changed          *sync.Cond
 	data             []byte
-	ended            error // the error after the data
+	ended            error // read returns it after all data has been read
 	reading, writing memDeadline
 }
 
@@ -106,7 +106,7 @@ type memDeadline struct {
 	over  bool
 }
 
-// memBuffered is the capacity of one direction.
+// memBuffered is the number of bytes that one direction of a connection can buffer.
 const memBuffered = 64 << 10
 
 func newMemBuffer() *memBuffer {

@@ -2,5 +2,6 @@
 
 package testkit
 
-// Race reports whether the race detector is on, which makes everything slower.
+// Race reports whether the race detector is enabled. Tests do less work under it, because it
+// slows them down.
 const Race = false

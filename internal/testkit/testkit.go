@@ -1,6 +1,6 @@
-// Package testkit is shared by the tests of several packages. It has clients of simulated
-// appliances, networks in memory, certificates, files of the module, and runs under the
-// variants of the simulator. Only tests import it.
+// Package testkit contains helpers that tests of several packages share: clients of simulated
+// appliances, in-memory networks, certificates, access to files of the module, and test runs
+// under the variants of the simulator. Only tests import it.
 package testkit
 
 import (
@@ -21,19 +21,20 @@ import (
 	"github.com/go-sps/sps/spstest"
 )
 
-// RunTests runs the tests of a package that makes many small appliances and clients: a
-// quarter of the time would go into collecting them.
+// RunTests runs the tests of a package that creates many small appliances and clients. It lets
+// the heap grow further before a garbage collection, which would otherwise use a quarter of the
+// time.
 func RunTests(m *testing.M) {
 	debug.SetGCPercent(400)
 	debug.SetMemoryLimit(512 << 20)
 	m.Run()
 }
 
-// Quick makes retries cheap where a test waits for them over a real network.
+// Quick is a retry policy with waits of a few milliseconds, for tests that wait in real time.
 var Quick = sps.WithRetry(sps.RetryPolicy{Attempts: 4, MinWait: time.Millisecond, MaxWait: 2 * time.Millisecond, MaxRetryAfter: time.Second})
 
-// Connect returns a client of a simulated appliance, closed at the end of the test. It is
-// over TLS where the appliance listens.
+// Connect returns a client of a simulated appliance. The client is closed at the end of the
+// test. It connects over TLS if the appliance listens, and in process otherwise.
 func Connect(t *testing.T, a *spstest.Appliance, options ...sps.Option) *sps.Client {
 	t.Helper()
 	c, err := Dial(t.Context(), a, options...)
@@ -48,10 +49,10 @@ func Connect(t *testing.T, a *spstest.Appliance, options ...sps.Option) *sps.Cli
 	return c
 }
 
-// withoutListener is the address of an appliance that does not listen.
+// withoutListener is the address of an appliance that does not listen on a socket.
 const withoutListener = "appliance.test"
 
-// Dial connects as the administrator and leaves closing to the caller.
+// Dial returns a client that has logged in as the administrator. The caller must close it.
 func Dial(ctx context.Context, a *spstest.Appliance, options ...sps.Option) (*sps.Client, error) {
 	credential := sps.UsernamePassword(a.Username(), sps.NewSecretString(a.Password()))
 	way := sps.WithCABundle(a.CA())
@@ -61,7 +62,7 @@ func Dial(ctx context.Context, a *spstest.Appliance, options ...sps.Option) (*sp
 	return sps.Connect(ctx, a.Addr(), credential, append([]sps.Option{way, Quick, sps.WithTimeouts(sps.Timeouts{Outcome: 300 * time.Millisecond})}, options...)...)
 }
 
-// Diff fails the test if want and got differ.
+// Diff fails the test if want and got differ. what names the compared value in the message.
 func Diff(t *testing.T, what string, want, got any, options ...cmp.Option) {
 	t.Helper()
 	if d := cmp.Diff(want, got, options...); d != "" {
@@ -69,7 +70,7 @@ func Diff(t *testing.T, what string, want, got any, options ...cmp.Option) {
 	}
 }
 
-// Requests returns the requests that the appliance received, as "METHOD path".
+// Requests returns the requests that the appliance has received, each as "METHOD path".
 func Requests(a *spstest.Appliance) []string {
 	var list []string
 	for _, r := range a.Journal() {
@@ -78,14 +79,14 @@ func Requests(a *spstest.Appliance) []string {
 	return list
 }
 
-// Bubble runs a test in a testing/synctest bubble with an appliance without sockets.
-// Waits cost no real time and last exactly as long as they say.
+// Bubble runs a test in a testing/synctest bubble. Its appliance has no sockets, and time is
+// simulated: a wait takes exactly its length and no real time.
 func Bubble(t *testing.T, test func(t *testing.T, a *spstest.Appliance, c *sps.Client), options ...sps.Option) {
 	t.Helper()
 	BubbleWith(t, nil, test, options...)
 }
 
-// BubbleOf is Bubble with the given appliance options.
+// BubbleOf is like Bubble, with options for the appliance instead of the client.
 func BubbleOf(t *testing.T, test func(t *testing.T, a *spstest.Appliance, c *sps.Client), appliance ...spstest.Option) {
 	t.Helper()
 	BubbleWith(t, appliance, test)
@@ -106,12 +107,14 @@ func BubbleWith(t *testing.T, appliance []spstest.Option, test func(t *testing.T
 	})
 }
 
-// InProcess connects a client to an appliance without sockets.
+// InProcess returns an option that passes the requests of a client to an appliance without
+// sockets.
 func InProcess(a *spstest.Appliance) sps.Option {
 	return sps.WithTransport(func(http.RoundTripper) http.RoundTripper { return a })
 }
 
-// RoundTrip answers every request with a function.
+// RoundTrip returns an option that passes every request of a client to f, which returns the
+// response.
 func RoundTrip(f func(*http.Request) (*http.Response, error)) sps.Option {
 	return sps.WithTransport(func(http.RoundTripper) http.RoundTripper { return RoundTripper(f) })
 }
@@ -120,7 +123,7 @@ type RoundTripper func(*http.Request) (*http.Response, error)
 
 func (f RoundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// Answer makes an answer to a request.
+// Answer returns a response to r.
 func Answer(r *http.Request, status int, header http.Header, body string) *http.Response {
 	return &http.Response{
 		StatusCode: status, Header: header, Body: io.NopCloser(strings.NewReader(body)), ContentLength: int64(len(body)),
@@ -128,13 +131,15 @@ func Answer(r *http.Request, status int, header http.Header, body string) *http.
 	}
 }
 
-// SessionID returns the id of the session in which the latest request came.
+// SessionID returns the session ID that the most recent request in the journal had in its
+// cookie.
 func SessionID(a *spstest.Appliance) string {
 	journal := a.Journal()
 	return strings.TrimPrefix(journal[len(journal)-1].Header.Get("Cookie"), "session_id=")
 }
 
-// CountDials counts the connections that a client makes.
+// CountDials returns an option that adds to dials the number of connections that a client
+// opens.
 func CountDials(dials *atomic.Int32) sps.Option {
 	return sps.WithTransport(func(base http.RoundTripper) http.RoundTripper {
 		transport := base.(*http.Transport)

@@ -16,8 +16,9 @@ import (
 
 var variantSeed = flag.Uint64("variant-seed", 1, "seed of the random combinations of variants; 0 draws one and prints it")
 
-// concerned are the areas of the variants under which the flows of a file run alone,
-// beside those of sessions and answers. The random combinations have all variants.
+// concerned maps a test file to areas of variants. The flows of the file run with each variant
+// of these areas, and with each variant of the areas session and answer, one variant at a time.
+// The random combinations choose from the variants of all areas.
 var concerned = map[string][]string{
 	"alerting_test.go":            {"transaction", "configuration", "alerting"},
 	"appliance_test.go":           {"appliance", "starling", "firmware"},
@@ -37,11 +38,13 @@ var concerned = map[string][]string{
 	"truststores_test.go":         {"transaction", "configuration", "trust_stores"},
 }
 
-// UnderVariants runs a flow against appliances of every profile, with every variant of
-// its areas alone, and with random combinations: what the documentation leaves open must
-// make no difference. Fixed variants are those that the flow is about. Those of a profile
-// alone are over TLS, the others in bubbles of their own time. The race detector gets the
-// profiles and some combinations.
+// UnderVariants runs a flow, which must pass with each appliance: one of each profile, one with
+// each alternative of each variant of the areas in concerned, and ones with random combinations
+// of variants. A variant is a detail that the documentation of the API leaves open.
+// UnderVariants does not change the variants that fixed names.
+//
+// The flow runs over TLS for the profiles and in a testing/synctest bubble otherwise. With the
+// race detector it runs for the profiles and for fewer random combinations.
 func UnderVariants(t *testing.T, flow func(t *testing.T, options ...spstest.Option), fixed ...string) {
 	t.Helper()
 	_, file, _, _ := runtime.Caller(1)
@@ -50,7 +53,7 @@ func UnderVariants(t *testing.T, flow func(t *testing.T, options ...spstest.Opti
 	}, fixed)
 }
 
-// BubblesUnderVariants is UnderVariants for a flow that makes its bubbles itself.
+// BubblesUnderVariants is like UnderVariants, for a flow that starts its own synctest bubbles.
 func BubblesUnderVariants(t *testing.T, flow func(t *testing.T, options ...spstest.Option), fixed ...string) {
 	t.Helper()
 	_, file, _, _ := runtime.Caller(1)
@@ -67,7 +70,7 @@ func underVariants(t *testing.T, file string, ofProfile, flow func(t *testing.T,
 	}
 	areas, known := concerned[file]
 	if !known {
-		t.Fatalf("say in concerned which areas the flows of %s are about", file)
+		t.Fatalf("add the areas of the flows of %s to concerned", file)
 	}
 	areas = append([]string{"session", "answer"}, areas...)
 	for _, area := range areas {
@@ -82,7 +85,7 @@ func underVariants(t *testing.T, file string, ofProfile, flow func(t *testing.T,
 		}
 	}
 	for _, v := range variants {
-		if Race || !slices.Contains(areas, v.Area) { // a race needs none of them alone
+		if Race || !slices.Contains(areas, v.Area) { // one variant at a time finds no further races
 			continue
 		}
 		for _, alternative := range v.Alternatives {

@@ -15,7 +15,8 @@ import (
 	"github.com/go-sps/sps/spstest"
 )
 
-// TestChangeInWords makes changes of each kind, in both forms of the appliance's list.
+// TestChangeInWords checks the names and the differences in the text of each kind of change, in
+// both forms of the appliance's list of changes.
 func TestChangeInWords(t *testing.T) {
 	t.Parallel()
 	one, two, three := testkit.Authority(t, "One"), testkit.Authority(t, "Two"), testkit.Authority(t, "Three")
@@ -145,7 +146,7 @@ func TestChangeInWords(t *testing.T) {
 	}
 }
 
-// inAnyOrder compares lists of texts whatever their order.
+// inAnyOrder compares lists of strings without regard to their order.
 var inAnyOrder = cmp.Transformer("Unordered", func(list []string) map[string]int {
 	counted := map[string]int{}
 	for _, s := range list {
@@ -154,8 +155,8 @@ var inAnyOrder = cmp.Transformer("Unordered", func(list []string) map[string]int
 	return counted
 })
 
-// TestChangeInWordsWithoutValues has a list without values: what was read and written is
-// told.
+// TestChangeInWordsWithoutValues checks that the differences come from the values that the
+// transaction has read and written if the appliance's list of changes has no values.
 func TestChangeInWordsWithoutValues(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
@@ -168,7 +169,8 @@ func TestChangeInWordsWithoutValues(t *testing.T) {
 	testkit.Diff(t, "differences", []sps.Difference{{Path: "admin_address", Old: `"` + testkit.AdminBefore + `"`, New: `"` + testkit.AdminAfter + `"`}}, committed.Changes[0].Differences)
 }
 
-// TestChangeOfLongList tells a list of many elements at a cost that is linear.
+// TestChangeOfLongList checks that comparing two long lists takes a time that is linear in
+// their length, and that the text of the change is abbreviated.
 func TestChangeOfLongList(t *testing.T) {
 	t.Parallel()
 	n := 30_000
@@ -190,7 +192,7 @@ func TestChangeOfLongList(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if took := time.Since(start); took > time.Minute { // the square of the length would take many
+	if took := time.Since(start); took > time.Minute { // quadratic time would be many minutes
 		t.Errorf("it took %s", took)
 	}
 	if got := len(changes[0].Differences); got != n {
@@ -213,7 +215,7 @@ func TestEqual(t *testing.T) {
 	one, two := sps.NewTrustStore("One"), sps.NewTrustStore("One")
 	two.Authorities, two.CRLURLs = []sps.TrustStoreAuthority{}, nil
 	if !sps.Equal(one, two) || !sps.Equal(&one, &two) {
-		t.Error("a list that is nil is not the same as an empty one")
+		t.Error("a nil list differs from an empty list")
 	}
 	if two.Name = "Two"; sps.Equal(one, two) {
 		t.Error("names are not compared")

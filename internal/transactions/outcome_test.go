@@ -19,22 +19,22 @@ import (
 	"github.com/go-sps/sps/spstest"
 )
 
-// lateAppliance loses the answers to some requests, and executes these requests only
-// later: what their errors say has to hold then.
+// lateAppliance loses the responses to some requests and executes these requests later. The
+// errors of the client must still be true after that.
 type lateAppliance struct {
 	a       *spstest.Appliance
 	method  string
-	path    string        // of the requests, below /api/; "*" at its end is any key
-	cut     time.Duration // when the answer is lost
-	runs    time.Duration // when the request is executed, from its sending on; negative for never
-	once    bool          // only the first request
-	gateway bool          // one answers with 504 instead of a cut
+	path    string        // the requests to lose, below /api/; "*" at the end stands for any key
+	cut     time.Duration // the time until the response is lost
+	runs    time.Duration // the time from sending to execution; negative for never
+	once    bool          // loses only the first request
+	gateway bool          // answers with 504, as a gateway, instead of breaking the connection
 	lost    int
-	late    sync.WaitGroup // requests that were lost and are executed yet
+	late    sync.WaitGroup // lost requests that are not executed yet
 }
 
-// newLateAppliance returns an appliance, which loses nothing yet, and a client of it. It
-// is for a bubble.
+// newLateAppliance returns an appliance, which loses nothing yet, and a client of it. Call it
+// in a synctest bubble.
 func newLateAppliance(t *testing.T, options ...spstest.Option) (*lateAppliance, *sps.Client) {
 	t.Helper()
 	a := spstest.NewServer(t, append([]spstest.Option{spstest.WithoutListener()}, options...)...)
@@ -98,21 +98,21 @@ func (l *lateAppliance) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 }
 
-// lateOperation is one row of the table of operations.
+// lateOperation is an operation whose response is lost.
 type lateOperation struct {
 	method, path string
 	options      []spstest.Option
-	// prepare makes what the operation is about, and returns its key.
+	// prepare creates the object that the operation needs, and returns its key.
 	prepare func(t *testing.T, a *spstest.Appliance, c *sps.Client) string
 	call    func(ctx context.Context, c *sps.Client, key string) error
-	// done reports whether the appliance has executed it.
+	// done reports whether the appliance has executed the operation.
 	done func(a *spstest.Appliance, key string) bool
-	// means is what a lost answer means.
+	// means is one of the constants below.
 	means string
 	once  bool
 }
 
-// What a lost answer means.
+// These constants say what a lost response means for the result of an operation.
 const (
 	meansNothing = "nothing changes"
 	meansStaged  = "the transaction decides"
@@ -124,7 +124,8 @@ func slotHolds(a *spstest.Appliance, key string) bool {
 	return slices.ContainsFunc(a.Slots(), func(s spstest.Slot) bool { return s.Key == key && s.Version != "" })
 }
 
-// lateJob asks for the status of a job by a client of its own, "" for none.
+// lateJob returns the status of a job, which it reads with another client, or "" if there is no
+// such job.
 func lateJob(a *spstest.Appliance, list string, key string) (status string) {
 	c, err := sps.Connect(context.Background(), a.Addr(), sps.UsernamePassword(a.Username(), sps.NewSecretString(a.Password())), testkit.InProcess(a))
 	if err != nil {
@@ -170,8 +171,8 @@ func posts(a *spstest.Appliance, path string) int {
 	return n
 }
 
-// lateOperations has a row for each operation that may be going on when its client stops
-// waiting. The commit has a test of its own, TestLostSlowCommit.
+// lateOperations lists the operations that may still be running when the client stops waiting.
+// The commit has its own test, TestLostSlowCommit.
 var lateOperations = map[string]lateOperation{
 	"join": {
 		method: "POST", path: "starling/join", means: meansSettled,
@@ -326,15 +327,15 @@ var lateOperations = map[string]lateOperation{
 
 var errMind = errors.New("it changes its mind")
 
-// TestLateExecution loses the answer to each operation, and executes it afterwards. What
-// the call returned has to hold once everything has ended.
+// TestLateExecution loses the response to each operation in turn and executes the operation
+// later. It checks that the result of the call is still true when everything has ended.
 func TestLateExecution(t *testing.T) {
 	t.Parallel()
 	const close = 20 * time.Second // Timeouts.Close
 	for when, late := range map[string]struct {
 		cut, runs time.Duration
-		deadline  time.Duration // of the caller, 0 for none
-		seen      bool          // while the client asks
+		deadline  time.Duration // the caller's deadline, 0 for none
+		seen      bool          // whether the operation is executed while the client polls
 		gateway   bool
 	}{
 		"5 s":                                    {0, 5 * time.Second, 0, true, false},
@@ -375,7 +376,7 @@ func TestLateExecution(t *testing.T) {
 						t.Fatal("no answer was lost")
 					}
 					l.late.Wait()
-					if l.lost > 1 && op.method != "DELETE" && name != "firmware test" { // a test changes nothing
+					if l.lost > 1 && op.method != "DELETE" && name != "firmware test" { // a firmware test changes nothing and may be repeated
 						t.Errorf("it was sent %d times", l.lost)
 					}
 					op.judge(t, a, key, late.seen, late.runs < 0, err)
@@ -385,7 +386,7 @@ func TestLateExecution(t *testing.T) {
 	}
 }
 
-// judge holds what a call returned against what became of the appliance.
+// judge compares the result of a call with the state of the appliance.
 func (op lateOperation) judge(t *testing.T, a *spstest.Appliance, key string, seen, never bool, err error) {
 	t.Helper()
 	unknown := errors.Is(err, sps.ErrOutcomeUnknown)
@@ -415,7 +416,7 @@ func (op lateOperation) judge(t *testing.T, a *spstest.Appliance, key string, se
 		}
 		testkit.Settled(t, a, testkit.AdminBefore)
 		if strings.Contains(string(a.State()), `"late"`) {
-			t.Error("what the transaction created is there")
+			t.Error("the object that the transaction created exists")
 		}
 		if by := a.LockedBy(); by != "" && !strings.Contains(err.Error(), "lock") {
 			t.Errorf("%s holds the lock, and the error does not say so: %v", by, err)
@@ -426,7 +427,8 @@ func (op lateOperation) judge(t *testing.T, a *spstest.Appliance, key string, se
 	}
 }
 
-// TestLateLogOut loses the answers to the log-outs of Close.
+// TestLateLogOut loses the responses to the log-outs of Close. It checks that Close returns
+// within its time limit, and returns nil only if no session is left.
 func TestLateLogOut(t *testing.T) {
 	t.Parallel()
 	for name, runs := range map[string]time.Duration{"5 s": 5 * time.Second, "60 s": time.Minute, "never": -1} {
@@ -450,12 +452,13 @@ func TestLateLogOut(t *testing.T) {
 	}
 }
 
-// TestLateUpload says what was seen in the slots, never that there is nothing.
+// TestLateUpload loses the response to an upload. It checks that the error describes what the
+// client has seen in the slots, and does not claim that no image was stored.
 func TestLateUpload(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		runs  time.Duration
-		asked bool // the slots can be listed
+		asked bool // whether the slots can be listed
 		says  string
 	}{
 		"60 s":                 {time.Minute, true, "the image is in slot 3 (8.1.0), unless somebody else filled that slot"},
@@ -484,7 +487,8 @@ func TestLateUpload(t *testing.T) {
 	}
 }
 
-// TestLateUpgrade loses the answer to the beginning of an upgrade.
+// TestLateUpgrade loses the response to one request of an upgrade. It checks whether the
+// upgrade continues, and which step and which state its error names otherwise.
 func TestLateUpgrade(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -540,8 +544,8 @@ func TestLateUpgrade(t *testing.T) {
 	}
 }
 
-// TestUpgradeNotSeen has an upgrade that was begun for certain, and that nobody waits for
-// to its end.
+// TestUpgradeNotSeen checks the error of an upgrade that was started and whose end was not
+// observed or left the old version running.
 func TestUpgradeNotSeen(t *testing.T) {
 	t.Parallel()
 	testkit.BubbleOf(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
@@ -563,12 +567,13 @@ func TestUpgradeNotSeen(t *testing.T) {
 		a.Inject(spstest.Fault{Method: "POST", Path: "firmware/upgrade", CutAfter: true})
 		_, err := c.Firmware.Upgrade(t.Context(), sps.FromSlot("2"))
 		if !errors.Is(err, sps.ErrOutcomeUnknown) || !errors.Is(err, sps.ErrWrongVersion) || strings.Contains(err.Error(), "; the upgrade was started:") {
-			t.Errorf("back as it was, whether because of the upgrade or not: %v", err)
+			t.Errorf("back with the old version after a lost response: %v", err)
 		}
 	})
 }
 
-// TestCloseWhileAsking ends the asking at once.
+// TestCloseWhileAsking checks that Close ends a call that polls for the outcome of a lost
+// request.
 func TestCloseWhileAsking(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -584,7 +589,8 @@ func TestCloseWhileAsking(t *testing.T) {
 	})
 }
 
-// TestNobodyToAsk gives up asking where no look can succeed any more.
+// TestNobodyToAsk checks that a call stops polling for the outcome of a lost request if the
+// client can no longer log in.
 func TestNobodyToAsk(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -603,7 +609,8 @@ func TestNobodyToAsk(t *testing.T) {
 	})
 }
 
-// TestFetchesThatCannotBeToldApart are no answer to a fetch whose own was lost.
+// TestFetchesThatCannotBeToldApart checks that Start finds the fetch whose response was lost,
+// or returns ErrOutcomeUnknown if other fetches could be the one it started.
 func TestFetchesThatCannotBeToldApart(t *testing.T) {
 	t.Parallel()
 	strip := func(body []byte) []byte { return []byte(strings.ReplaceAll(string(body), `"url"`, `"hidden"`)) }
@@ -648,8 +655,9 @@ func TestFetchesThatCannotBeToldApart(t *testing.T) {
 	}
 }
 
-// TestCancelledTooLate cannot tell whether a fetch that finished meanwhile will be
-// cancelled, or its record be removed.
+// TestCancelledTooLate loses the response to a cancellation, and the fetch finishes meanwhile.
+// It checks that Cancel returns ErrOutcomeUnknown without polling any longer, because the
+// appliance may still remove the record of the fetch.
 func TestCancelledTooLate(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -663,13 +671,14 @@ func TestCancelledTooLate(t *testing.T) {
 			t.Errorf("error %v", err)
 		}
 		if took := time.Since(start); took > time.Minute {
-			t.Errorf("asked for %v, which cannot tell any more", took)
+			t.Errorf("polled for %v although the outcome can no longer be observed", took)
 		}
 		l.late.Wait()
 	})
 }
 
-// TestRedirectedWrite is lost as well: something before the API answered.
+// TestRedirectedWrite checks that a redirect in response to a write counts as a lost response,
+// because it does not come from the API.
 func TestRedirectedWrite(t *testing.T) {
 	t.Parallel()
 	for _, executed := range []bool{false, true} {

@@ -20,7 +20,7 @@ import (
 	"github.com/go-sps/sps/spstest"
 )
 
-// parsed decodes JSON into plain values, to compare what it means.
+// parsed decodes JSON into plain values, so that two texts can be compared by their meaning.
 func parsed(t *testing.T, data []byte) any {
 	t.Helper()
 	var v any
@@ -30,8 +30,8 @@ func parsed(t *testing.T, data []byte) any {
 	return v
 }
 
-// TestUpdateLosesNothing has an appliance with members that the SDK does not
-// know, at every depth.
+// TestUpdateLosesNothing checks that an update keeps members that the SDK does not know, at
+// each level of the object.
 func TestUpdateLosesNothing(t *testing.T) {
 	t.Parallel()
 	const stored = `{
@@ -74,8 +74,8 @@ func TestUpdateLosesNothing(t *testing.T) {
 	}
 }
 
-// TestNumbers reads and writes numbers of any size as they are spelled: by each way to
-// write, and in what was decoded with UseNumber.
+// TestNumbers checks that each way to write keeps the digits of a number of any size, including
+// numbers that the caller decoded with UseNumber.
 func TestNumbers(t *testing.T) {
 	t.Parallel()
 	const big, precise = "12345678901234567890123", "0.1000000000000000055511151231257827"
@@ -156,7 +156,7 @@ func TestNumbers(t *testing.T) {
 	}
 }
 
-// TestOwnTypes types endpoints that the SDK does not, in one line each.
+// TestOwnTypes checks endpoints for which the caller defines the body type.
 func TestOwnTypes(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
@@ -225,7 +225,7 @@ func TestWrongPaths(t *testing.T) {
 	}
 	testkit.Diff(t, "requests", []string(nil), testkit.Requests(a))
 
-	// What cannot be a segment as it is, is sent escaped.
+	// A key with special characters is sent escaped.
 	sps.NewCollection[string](c, "configuration/policies/audit_policies").Get(t.Context(), "a b%2e?#ü")
 	testkit.Diff(t, "requests", []string{"GET /api/configuration/policies/audit_policies/a%20b%252e%3F%23%C3%BC"}, testkit.Requests(a))
 }
@@ -234,7 +234,8 @@ type policy struct {
 	Name string `json:"name"`
 }
 
-// TestCollection goes through the life of an object, with thin and fat lists.
+// TestCollection creates, reads, updates, lists and deletes an object, with each variant of the
+// appliance: some lists contain the bodies of the objects, and others only their keys.
 func TestCollection(t *testing.T) {
 	t.Parallel()
 	testkit.UnderVariants(t, func(t *testing.T, options ...spstest.Option) {
@@ -302,8 +303,8 @@ func TestListForms(t *testing.T) {
 	const path = "configuration/policies/audit_policies"
 	for name, test := range map[string]struct {
 		list string
-		item map[string]string // answers for single objects
-		want []string          // names
+		item map[string]string // responses to reads of single objects, by key
+		want []string          // the names of the returned objects
 		err  error
 	}{
 		"fat":                      {`{"items":[{"key":"1","body":{"name":"a"}},{"key":2,"body":{"name":"b"}}]}`, nil, []string{"a", "b"}, nil},
@@ -348,7 +349,8 @@ func TestListForms(t *testing.T) {
 	}
 }
 
-// TestPages follows the pages of a list, and stops when the caller does.
+// TestPages checks that List reads all pages of a list, and that All reads no further page
+// after the caller leaves the loop.
 func TestPages(t *testing.T) {
 	t.Parallel()
 	const path = "configuration/policies/audit_policies"
@@ -377,8 +379,8 @@ func TestPages(t *testing.T) {
 	testkit.Diff(t, "requests", 1, len(testkit.Requests(a)))
 }
 
-// TestEndlessPages has pages that do not end, each under a link that was not there
-// before.
+// TestEndlessPages checks that the client stops reading pages that do not end, although each
+// page links to a new URL.
 func TestEndlessPages(t *testing.T) {
 	t.Parallel()
 	page := func(n int, keys ...any) string {
@@ -390,8 +392,8 @@ func TestEndlessPages(t *testing.T) {
 	}
 	for name, test := range map[string]struct {
 		page func(n int) string
-		most int // requests
-		want int // objects
+		most int // the maximum number of requests
+		want int // the number of returned objects
 		err  error
 	}{
 		"the same two keys":      {func(n int) string { return page(n, "a", "b") }, 4, 8, sps.ErrBadAnswer},
@@ -440,8 +442,9 @@ func TestEndlessPages(t *testing.T) {
 	}
 }
 
-// TestNextPage follows the link to the next page where that leads to the list, or to what
-// the answer calls itself, and ends nothing silently.
+// TestNextPage checks that the client follows the link to the next page if it leads to the
+// list, by the path of the list or by the href of the response. Otherwise the list ends, with
+// ErrBadAnswer if a link leads elsewhere and the count says that items are missing.
 func TestNextPage(t *testing.T) {
 	t.Parallel()
 	const list, alias = "audit/sessions/1/indexing", "audit/sessions/1/indexer"
@@ -493,8 +496,8 @@ func TestNextPage(t *testing.T) {
 	}
 }
 
-// TestRecords reads lists whose items are the values themselves, which those of the
-// configuration never are.
+// TestRecords checks lists whose items are the values themselves, without a key and a body.
+// Lists of the configuration must have keys.
 func TestRecords(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t, spstest.WithAuditSessions(100))
@@ -510,7 +513,7 @@ func TestRecords(t *testing.T) {
 				t.Errorf("%+v, want a record without a key", event)
 			}
 		}
-		list := sps.NewCollection[audit.Indexing](c, "audit/sessions/"+session.Key+"/indexing") // its pages are at …/indexer
+		list := sps.NewCollection[audit.Indexing](c, "audit/sessions/"+session.Key+"/indexing") // the links to its pages use …/indexer
 		whole, err := list.List(t.Context())
 		if err != nil {
 			t.Fatal(err)
@@ -551,8 +554,9 @@ func TestRecords(t *testing.T) {
 	testkit.Diff(t, "bodies of a walk", []string{"", `{"name":"x"}`, `{"name":"y"}`}, bodies)
 }
 
-// TestGarbledText has one odd character in one name of a list: the others are shown, and
-// nothing is written back that is not what was there.
+// TestGarbledText has an invalid character in the name of one item of a list. It checks that
+// the other items are returned, and that an update of the damaged object is rejected and not
+// written.
 func TestGarbledText(t *testing.T) {
 	t.Parallel()
 	const path = "configuration/policies/audit_policies"
@@ -623,8 +627,8 @@ func TestGarbledText(t *testing.T) {
 	}
 }
 
-// TestListOptions sends the query with the first page and the header with all, and
-// goes on by the appliance's links.
+// TestListOptions checks that the query options are sent with the first page and the header
+// options with every page, and that the client follows the appliance's links to further pages.
 func TestListOptions(t *testing.T) {
 	t.Parallel()
 	const path = "audit/sessions"
@@ -632,8 +636,8 @@ func TestListOptions(t *testing.T) {
 		User string `json:"user"`
 	}
 	for name, test := range map[string]struct {
-		next []string // of the pages
-		want []string // queries that are sent
+		next []string // the next links of the pages
+		want []string // the queries that the client sends
 		err  error
 	}{
 		"one page":            {[]string{""}, []string{"fields=user&q=user%3Ax"}, nil},
@@ -688,7 +692,8 @@ func TestListOptions(t *testing.T) {
 	}
 }
 
-// TestListOptionsRefused refuses what does not fit a list, and sends nothing.
+// TestListOptionsRefused checks that options that do not fit a list are rejected before a
+// request is sent.
 func TestListOptionsRefused(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
@@ -703,7 +708,7 @@ func TestListOptionsRefused(t *testing.T) {
 		}
 	}
 	testkit.Diff(t, "requests", []string(nil), testkit.Requests(a))
-	// The same iteration twice sends the same twice.
+	// A second loop over the same iterator sends the same requests.
 	all := c.TrustStores.All(t.Context(), sps.WithQuery("a", "b"))
 	for range 2 {
 		a.ResetJournal()
@@ -716,7 +721,8 @@ func TestListOptionsRefused(t *testing.T) {
 	}
 }
 
-// TestSecretsInBodies writes secrets truly, and refuses one that was printed.
+// TestSecretsInBodies checks that the value of a secret is written, and that a body with the
+// placeholder of a printed secret is rejected.
 func TestSecretsInBodies(t *testing.T) {
 	t.Parallel()
 	const hidden = "s3cret \"☃\""
@@ -756,7 +762,7 @@ func TestSecretsInBodies(t *testing.T) {
 			return sps.NewSingleton[any](c, "configuration/passwords_test").In(tx).Replace(ctx, body)
 		})
 		if !errors.Is(err, sps.ErrInvalidInput) {
-			// Bytes are no JSON to a typed handle: they are encoded as one more text.
+			// A typed handle encodes bytes as a string, not as JSON.
 			if _, isBytes := body.([]byte); !isBytes {
 				t.Errorf("%s in a transaction: %v, want ErrInvalidInput", name, err)
 			}
@@ -769,7 +775,7 @@ func TestSecretsInBodies(t *testing.T) {
 	}
 }
 
-// TestPagesInACircle notices pages that never end, however long the circle is.
+// TestPagesInACircle checks that the client stops at pages that link to each other in a circle.
 func TestPagesInACircle(t *testing.T) {
 	t.Parallel()
 	for _, length := range []int{1, 2, 3, 7} {
@@ -791,7 +797,8 @@ func TestPagesInACircle(t *testing.T) {
 	}
 }
 
-// TestMisspeltMember refuses what the appliance would ignore without an error.
+// TestMisspeltMember checks that an update with an unknown member is rejected, because the
+// appliance would ignore that member without an error.
 func TestMisspeltMember(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
@@ -810,8 +817,8 @@ func TestMisspeltMember(t *testing.T) {
 	}
 }
 
-// TestMisspeltBelow refuses a misspelt name at every depth, and lets through what new
-// elements of lists and new arms of unions bring with them.
+// TestMisspeltBelow checks that an update with an unknown member is rejected at each level of
+// the object. New elements of lists and new selections of tagged values may have any members.
 func TestMisspeltBelow(t *testing.T) {
 	t.Parallel()
 	type server struct {
@@ -841,7 +848,7 @@ func TestMisspeltBelow(t *testing.T) {
 	a.Inject(spstest.Fault{Method: "PUT", Path: path, Status: 200, Times: -1, Body: `{}`})
 	for name, test := range map[string]struct {
 		change func(r *relay)
-		want   string // the member that is refused
+		want   string // the path of the rejected member, "" if the update is sent
 	}{
 		"in an object":                  {func(r *relay) { r.Server.Valeu = "10.0.0.2" }, "smtp_server/valeu"},
 		"in an element":                 {func(r *relay) { r.Hops[1].Wieght = 2 }, "hops/1/wieght"},
@@ -869,8 +876,8 @@ func TestMisspeltBelow(t *testing.T) {
 	}
 }
 
-// TestMisspeltNew sends what a new object is given: there is nothing to compare with. The
-// appliance ignores the misspelt member, and the simulated one tells.
+// TestMisspeltNew checks that Create sends a misspelt member, because there is no object to
+// compare it with. The appliance ignores the member, and the simulator's journal lists it.
 func TestMisspeltNew(t *testing.T) {
 	t.Parallel()
 	type policy struct {
@@ -894,8 +901,8 @@ func TestMisspeltNew(t *testing.T) {
 	testkit.Diff(t, "ignored", []string{"tiemout"}, ignored)
 }
 
-// TestMemberOfTheSDK writes a member that the SDK knows where the appliance does not
-// show it.
+// TestMemberOfTheSDK checks that a member that the SDK's type has can be written even if the
+// stored object lacks it.
 func TestMemberOfTheSDK(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
@@ -907,7 +914,7 @@ func TestMemberOfTheSDK(t *testing.T) {
 	testkit.Settled(t, a, testkit.AdminAfter)
 }
 
-// TestNameTwice gives none of two objects with the same name.
+// TestNameTwice checks that GetByName returns ErrBadAnswer if two objects have the name.
 func TestNameTwice(t *testing.T) {
 	t.Parallel()
 	const path = "configuration/policies/audit_policies"
@@ -921,8 +928,8 @@ func TestNameTwice(t *testing.T) {
 	}
 }
 
-// TestEmptyPages ends at the first of those that lead on without showing anything: there
-// may be no end to them, and the caller could not tell.
+// TestEmptyPages checks that an empty page with a link to a next page ends the list with
+// ErrBadAnswer, because such pages may never end.
 func TestEmptyPages(t *testing.T) {
 	t.Parallel()
 	asked := 0
@@ -942,7 +949,7 @@ func TestEmptyPages(t *testing.T) {
 	testkit.Diff(t, "pages", 1, asked)
 }
 
-// TestSlashInKey names a key with a slash in one way: with %2F, in a path.
+// TestSlashInKey checks that an object whose key has a slash is addressed with %2F in a path.
 func TestSlashInKey(t *testing.T) {
 	t.Parallel()
 	const list, sent = "configuration/x", "/api/configuration/x/a%2Fb"
@@ -1021,7 +1028,8 @@ func TestSlashInKey(t *testing.T) {
 	testkit.Diff(t, "requests", []string(nil), asked)
 }
 
-// TestCreatedKey finds the key of what was created wherever an answer names it.
+// TestCreatedKey checks from which parts of the response Create takes the key of the new
+// object.
 func TestCreatedKey(t *testing.T) {
 	t.Parallel()
 	const path = "configuration/policies/audit_policies"
@@ -1060,7 +1068,8 @@ func TestCreatedKey(t *testing.T) {
 
 var errRollback = errors.New("enough seen")
 
-// orSpace keeps an empty answer from being replaced by a page.
+// orSpace returns an empty JSON object for an empty body, which the simulator would replace by
+// a page.
 func orSpace(body string) string {
 	if body == "" {
 		return "{}"

@@ -82,14 +82,14 @@ func TestTransactionStatusShapes(t *testing.T) {
 	}
 }
 
-// auditPolicy is one as far as these tests know it.
+// auditPolicy contains the members of an audit policy that these tests use.
 type auditPolicy struct {
 	Name string `json:"name"`
 }
 
 const auditPolicies = "configuration/policies/audit_policies"
 
-// change has one change of each kind that the simulated appliance can show.
+// change returns a transaction function that creates, deletes and replaces an object.
 func change(c *sps.Client) func(context.Context, *sps.Transaction) error {
 	return func(ctx context.Context, tx *sps.Transaction) error {
 		policies := sps.NewCollection[auditPolicy](c, auditPolicies).In(tx)
@@ -111,7 +111,7 @@ func TestChanges(t *testing.T) {
 		kinds := func(changes []sps.Change) []string {
 			var all []string
 			for _, change := range changes {
-				path, _, _ := strings.Cut(change.Path, "#") // a variant
+				path, _, _ := strings.Cut(change.Path, "#") // the part after # depends on the variant
 				if rest, ok := strings.CutPrefix(path, auditPolicies+"/"); ok && change.Type == sps.ChangeCreate {
 					path = strings.TrimSuffix(path, rest) + "new"
 				}
@@ -165,7 +165,7 @@ func TestPreview(t *testing.T) {
 	a := spstest.NewServer(t, spstest.WithCommitMessageRequired())
 	c := testkit.Connect(t, a)
 	a.ResetJournal()
-	changes, err := c.Preview(t.Context(), testkit.SetAdmin(testkit.AdminAfter)) // without a message
+	changes, err := c.Preview(t.Context(), testkit.SetAdmin(testkit.AdminAfter)) // a preview needs no message
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -183,7 +183,7 @@ func TestPreview(t *testing.T) {
 		t.Errorf("a preview of nothing: %v, %v", none, err)
 	}
 
-	// What was written without being read is listed like the rest.
+	// An object that was replaced without being read is listed, too.
 	replaced, err := c.Preview(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
 		return tx.Management.Email.Replace(ctx, sps.EmailSettings{AdminAddress: testkit.AdminAfter})
 	})
@@ -224,7 +224,8 @@ func TestPreview(t *testing.T) {
 	}
 }
 
-// TestPreviewCancelled ends with the context, also while the list of changes is compared.
+// TestPreviewCancelled checks that a preview ends with its context, even while the client
+// compares the list of changes.
 func TestPreviewCancelled(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -233,7 +234,7 @@ func TestPreviewCancelled(t *testing.T) {
 	c := testkit.Connect(t, a, testkit.RoundTrip(func(r *http.Request) (*http.Response, error) {
 		resp, err := a.RoundTrip(r)
 		if err == nil && strings.HasSuffix(r.URL.Path, "/transaction/changes") {
-			resp.Body = closing{resp.Body, cancel} // once it was read
+			resp.Body = closing{resp.Body, cancel} // cancels after the body was read
 		}
 		return resp, err
 	}))
@@ -243,7 +244,7 @@ func TestPreviewCancelled(t *testing.T) {
 	testkit.Settled(t, a, testkit.AdminBefore)
 }
 
-// closing is a body that does something when it is closed.
+// closing is a response body that calls do when it is closed.
 type closing struct {
 	io.Reader
 	do func()
@@ -251,7 +252,8 @@ type closing struct {
 
 func (c closing) Close() error { c.do(); return nil }
 
-// TestChangeForms has lists of changes in the forms that are not known from a sample.
+// TestChangeForms checks that lists of changes in forms without a sample in the guide are
+// decoded.
 func TestChangeForms(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
@@ -284,8 +286,9 @@ func TestChangeForms(t *testing.T) {
 	}
 }
 
-// TestConflict has somebody else change an object after it was read and before it
-// was written.
+// TestConflict changes an object as another user after the transaction has read it and before
+// it writes it. It checks that the transaction returns ErrConflict, and that it succeeds when
+// it is run again.
 func TestConflict(t *testing.T) {
 	t.Parallel()
 	const theirs = "theirs@example.com"
@@ -298,7 +301,7 @@ func TestConflict(t *testing.T) {
 			if _, err := tx.Management.Email.Get(ctx); err != nil {
 				return err
 			}
-			theirChange(a) // what was decided on the first read may not hold any more
+			theirChange(a) // the function may have decided something by its first read
 			return testkit.SetAdmin(testkit.AdminAfter)(ctx, tx)
 		},
 		"read, then replaced": func(ctx context.Context, a *spstest.Appliance, tx *sps.Transaction) error {
@@ -321,7 +324,7 @@ func TestConflict(t *testing.T) {
 					t.Errorf("error %v, want ErrConflict", err)
 				}
 				testkit.Settled(t, a, theirs)
-				// Run again on what is there now, it goes through.
+				// The second run starts from the current values and succeeds.
 				if err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter)); err != nil {
 					t.Error(err)
 				}
@@ -331,8 +334,8 @@ func TestConflict(t *testing.T) {
 	}
 }
 
-// TestUpdateMadeAnew has somebody change an object between the read of an update and its
-// write: the update is made on what is there by then.
+// TestUpdateMadeAnew changes an object as another user between the read and the write of an
+// update. It checks that the client runs the update function again on the new object.
 func TestUpdateMadeAnew(t *testing.T) {
 	t.Parallel()
 	const theirs = "theirs@example.com"
@@ -366,7 +369,7 @@ func TestUpdateMadeAnew(t *testing.T) {
 						t.Fatal(err)
 					}
 					testkit.Diff(t, "calls", 2, calls)
-					testkit.Settled(t, a, theirs) // a body that was read before would undo it
+					testkit.Settled(t, a, theirs) // writing the body that was read first would undo their change
 					email, err := c.Management.Email.Get(t.Context())
 					if err != nil || email.Body.AlertingAddress != testkit.AdminAfter {
 						t.Errorf("email %+v, %v", email, err)
@@ -377,7 +380,8 @@ func TestUpdateMadeAnew(t *testing.T) {
 	}
 }
 
-// TestNoConflict has lists of changes that must not be taken for one.
+// TestNoConflict checks lists of changes that must not be reported as a conflict, and that a
+// transaction commits if the list cannot be read.
 func TestNoConflict(t *testing.T) {
 	t.Parallel()
 	const path = "/api/configuration/management/email"
@@ -419,7 +423,7 @@ func TestNoConflict(t *testing.T) {
 			t.Errorf("a member by a slash that was %s: %v", old, err)
 		}
 	}
-	// The list shows a reference as an object, as a read does.
+	// The list contains a reference as an object, as a read does.
 	const backup = "configuration/management/system_backup"
 	a.Inject(spstest.Fault{Method: "GET", Path: "transaction/changes", Status: 200, Body: `{"changes":[{"type":"replace","path":"/api/` + backup + `#backup_policy","old_value":` + reference + `,"new_value":null}]}`})
 	if err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
@@ -431,7 +435,7 @@ func TestNoConflict(t *testing.T) {
 	}); err != nil {
 		t.Errorf("a reference: %v", err)
 	}
-	// An appliance in trouble cannot say: the commit goes on without the comparison.
+	// If the appliance fails to return the list, the client commits without the comparison.
 	for _, fault := range []spstest.Fault{{Status: 500, Times: -1}, {CutAfter: true, Times: 10}} {
 		fault.Method, fault.Path = "GET", "transaction/changes"
 		a.ClearFaults()
@@ -447,7 +451,8 @@ func TestNoConflict(t *testing.T) {
 	}
 }
 
-// TestWaitAtFirstChange waits for the lock where the first write takes it.
+// TestWaitAtFirstChange checks WithLockWait with an appliance that takes the lock at the first
+// write.
 func TestWaitAtFirstChange(t *testing.T) {
 	t.Parallel()
 	testkit.BubbleOf(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
@@ -473,20 +478,21 @@ func TestWaitAtFirstChange(t *testing.T) {
 			t.Errorf("released in time: %v", err)
 		}
 		testkit.Settled(t, a, testkit.AdminAfter)
-		// What the other one changed meanwhile is not overwritten.
+		// A change that the other user makes meanwhile is not overwritten.
 		release = a.LockConfiguration("somebody at the web interface")
 		time.AfterFunc(5*time.Second, func() {
 			a.SetConfiguration("management/email", json.RawMessage(`{"admin_address":"theirs@example.com"}`))
 			release()
 		})
 		if err := c.Transaction(t.Context(), testkit.SetAdmin("ours@example.com"), sps.WithLockWait(time.Minute)); err != nil {
-			t.Errorf("changed meanwhile: %v; the update is made anew", err)
+			t.Errorf("changed meanwhile: %v; the update must run again", err)
 		}
 		testkit.Settled(t, a, "ours@example.com")
 		raw, _ := a.Configuration("management/email")
 		testkit.Diff(t, "the rest of their change", `{"admin_address":"ours@example.com"}`, string(raw))
-		// Once something is staged the lock is ours: a write that is refused because of
-		// it says that it was lost, and waiting would stage the rest beside it.
+		// After the first write, the client holds the lock. If a later write is refused because
+		// of the lock, the client does not wait: the lock was lost, and so was what had been
+		// staged.
 		a.Inject(spstest.Fault{Method: "PUT", Path: "configuration/datetime/timezone", Status: 403, Body: `{"error":{"type":"ConfigurationLocked"}}`})
 		start = time.Now()
 		err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
@@ -503,7 +509,7 @@ func TestWaitAtFirstChange(t *testing.T) {
 	}, spstest.WithVariant("lock-taken", "first-change"))
 }
 
-// settledButFor is settled where somebody else holds the lock.
+// settledButFor is like testkit.Settled, for an appliance whose lock holder has.
 func settledButFor(t *testing.T, a *spstest.Appliance, want, holder string) {
 	t.Helper()
 	testkit.Diff(t, "applied", want, testkit.Admin(t, a))
@@ -513,7 +519,7 @@ func settledButFor(t *testing.T, a *spstest.Appliance, want, holder string) {
 	}
 }
 
-// TestCancelledCommit has the caller's context end while the commit is running.
+// TestCancelledCommit ends the caller's context while the commit is running.
 func TestCancelledCommit(t *testing.T) {
 	t.Parallel()
 	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
@@ -531,14 +537,15 @@ func TestCancelledCommit(t *testing.T) {
 		testkit.Settled(t, a, testkit.AdminBefore)
 		ctx, cancel = context.WithCancel(t.Context())
 		a.Inject(spstest.Fault{Method: "PUT", Path: "transaction", Mutate: func(body []byte) []byte { cancel(); return body }, CutAfter: true})
-		if err := c.Transaction(ctx, testkit.SetAdmin(testkit.AdminAfter)); err != nil { // the appliance was asked
+		if err := c.Transaction(ctx, testkit.SetAdmin(testkit.AdminAfter)); err != nil { // the client reads the outcome
 			t.Errorf("executed: %v", err)
 		}
 		testkit.Settled(t, a, testkit.AdminAfter)
 	})
 }
 
-// TestTwoClients has a second client hold the lock with a transaction of its own.
+// TestTwoClients checks that a client cannot write while a transaction of another client holds
+// the lock, and that it does not read the values staged there.
 func TestTwoClients(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
@@ -574,7 +581,8 @@ func TestTwoClients(t *testing.T) {
 	testkit.Settled(t, a, testkit.AdminAfter)
 }
 
-// TestTexts checks that an error says who speaks once, at its beginning.
+// TestTexts checks that each error text is one line that begins with "sps: " and does not
+// repeat that prefix.
 func TestTexts(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
@@ -613,8 +621,8 @@ func TestTexts(t *testing.T) {
 	}
 }
 
-// TestGuardedRoots checks that whatever the guide wants in a transaction is refused
-// outside one, and possible inside.
+// TestGuardedRoots checks that writes for which the guide requires a transaction are rejected
+// outside of one and sent inside of one.
 func TestGuardedRoots(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)

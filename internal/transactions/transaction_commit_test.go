@@ -16,7 +16,8 @@ import (
 	"github.com/go-sps/sps/spstest"
 )
 
-// commitVariants are the ways in which an appliance may go on while it executes a commit.
+// commitVariants returns the combinations of variants of what an appliance does while it
+// executes a commit.
 func commitVariants() [][]spstest.Option {
 	var all [][]spstest.Option
 	for _, busy := range []string{"answer", "wait", "409:Busy"} {
@@ -31,8 +32,8 @@ func commitVariants() [][]spstest.Option {
 	return all
 }
 
-// TestWhatBecameOfCommits has each way in which the answer to a commit can be lost, under
-// each variant. What the client says still holds an hour later.
+// TestWhatBecameOfCommits loses the response to a commit in many ways, with each combination of
+// variants. It checks that the result of the transaction is still true an hour later.
 func TestWhatBecameOfCommits(t *testing.T) {
 	t.Parallel()
 	const second = time.Second
@@ -47,7 +48,7 @@ func TestWhatBecameOfCommits(t *testing.T) {
 		deadline  time.Duration
 		meanwhile func(a *spstest.Appliance)
 		want      error // nil for success
-		either    bool  // success or unknown, as far as it is there in time
+		either    bool  // the case also permits ErrOutcomeUnknown, or success
 	}{
 		"answered in time":              {fault: spstest.Fault{Takes: 12 * second}},
 		"a limit of 2 s":                {fault: spstest.Fault{Takes: 12 * second}, limits: sps.Timeouts{Commit: 2 * second}},
@@ -64,7 +65,7 @@ func TestWhatBecameOfCommits(t *testing.T) {
 		"open, it says":                 {fault: spstest.Fault{Status: 200, Body: `{"body":{"status":"open"}}`, Detached: true, Takes: 5 * second}},
 		"an answer that cannot be read": {fault: spstest.Fault{Status: 200, Body: `<html>`, ContentType: "text/html", Detached: true, Takes: 5 * second}},
 		"it never arrived":              {fault: spstest.Fault{CutBefore: true}, want: sps.ErrOutcomeUnknown},
-		"no connection":                 {fault: spstest.Fault{Refuse: true, Times: -1}, want: sps.ErrLocked}, // see below: not executed
+		"no connection":                 {fault: spstest.Fault{Refuse: true, Times: -1}, want: sps.ErrLocked}, // want is not used: the check below requires an error that says "not executed"
 		"refused":                       {fault: spstest.Fault{Status: 400, Body: `{"error":{"type":"SemanticError"}}`}, want: sps.SemanticError},
 		"longer than patience":          {fault: spstest.Fault{CutAfter: true, Detached: true, Takes: 400 * second}, want: sps.ErrOutcomeUnknown},
 		"longer, DELETE is nothing":     {fault: spstest.Fault{CutAfter: true, Detached: true, Takes: 400 * second}, more: []spstest.Fault{{Method: "DELETE", Path: "transaction", Delay: time.Hour, Times: -1}}, want: sps.ErrOutcomeUnknown},
@@ -115,13 +116,13 @@ func TestWhatBecameOfCommits(t *testing.T) {
 							return nil
 						})
 						said := testkit.Admin(t, a)
-						time.Sleep(time.Hour) // the bubble's
+						time.Sleep(time.Hour) // simulated time
 						if err := a.WaitIdle(t.Context()); err != nil {
 							t.Fatal(err)
 						}
 						now := testkit.Admin(t, a)
 						switch unknown := errors.Is(err, sps.ErrOutcomeUnknown); {
-						case err == nil && said == testkit.AdminAfter && test.meanwhile != nil: // it was, at that moment
+						case err == nil && said == testkit.AdminAfter && test.meanwhile != nil: // the commit was executed before the disturbance
 						case err == nil && now != testkit.AdminAfter:
 							t.Errorf("no error, and the address is %s", now)
 						case err != nil && !unknown && now != testkit.AdminBefore:
@@ -155,8 +156,9 @@ func TestWhatBecameOfCommits(t *testing.T) {
 	}
 }
 
-// TestLateRead has a read that was answered before somebody else's change and arrives
-// after the first write: it is repeated before the commit.
+// TestLateRead has a read that the appliance answers before another user's change, and whose
+// response arrives after the first write. It checks that the client repeats the read before the
+// commit and returns ErrConflict.
 func TestLateRead(t *testing.T) {
 	t.Parallel()
 	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, _ *sps.Client) {

@@ -11,8 +11,8 @@ import (
 	"github.com/go-sps/sps/spstest"
 )
 
-// TestCommitEndsDuringRollback has a commit that ends while the rollback after the last
-// look waits for it, and then has nothing to roll back.
+// TestCommitEndsDuringRollback has a commit that ends while the client's final rollback waits
+// for it. It checks that the client then finds the commit executed.
 func TestCommitEndsDuringRollback(t *testing.T) {
 	t.Parallel()
 	for _, refusal := range []string{"200", "404:ResourceNotFound", "405:MethodNotAllowed"} {
@@ -34,8 +34,8 @@ func TestCommitEndsDuringRollback(t *testing.T) {
 	}
 }
 
-// TestRollbackComesLate has a rollback whose answer is lost, and that the appliance
-// executes in the middle of the next transaction.
+// TestRollbackComesLate loses the response to a rollback, which the appliance executes during
+// the next transaction. It checks that the next transaction loses none of its changes.
 func TestRollbackComesLate(t *testing.T) {
 	t.Parallel()
 	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {

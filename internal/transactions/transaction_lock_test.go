@@ -16,7 +16,7 @@ import (
 	"github.com/go-sps/sps/spstest"
 )
 
-// clientsOf returns more clients of an appliance, to be closed by the caller.
+// clientsOf returns n clients of an appliance. The caller closes them.
 func clientsOf(t *testing.T, a *spstest.Appliance, n int) []*sps.Client {
 	t.Helper()
 	list := make([]*sps.Client, n)
@@ -30,7 +30,8 @@ func clientsOf(t *testing.T, a *spstest.Appliance, n int) []*sps.Client {
 	return list
 }
 
-// TestFairLock has clients take the lock again and again: none starves.
+// TestFairLock has clients that take the lock again and again. It checks that each client gets
+// a fair share of the commits.
 func TestFairLock(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -58,7 +59,7 @@ func TestFairLock(t *testing.T) {
 								if err := tx.Management.Email.Replace(ctx, sps.EmailSettings{AdminAddress: fmt.Sprint(i)}); err != nil {
 									return err
 								}
-								time.Sleep(test.hold(counts[i])) // the bubble's
+								time.Sleep(test.hold(counts[i])) // simulated time
 								return nil
 							}, sps.WithLockWait(20*time.Second))
 							switch {
@@ -88,14 +89,15 @@ func TestFairLock(t *testing.T) {
 	}
 }
 
-// TestYieldAlone measures what a client alone loses by giving way.
+// TestYieldAlone checks that a client without competitors loses little time by the pauses in
+// which it lets other clients take the lock.
 func TestYieldAlone(t *testing.T) {
 	t.Parallel()
 	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		start := time.Now()
 		for range 20 {
 			if err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
-				time.Sleep(time.Second) // the bubble's
+				time.Sleep(time.Second) // simulated time
 				return tx.Management.Email.Replace(ctx, sps.EmailSettings{})
 			}, sps.WithLockFirst()); err != nil {
 				t.Fatal(err)
@@ -107,7 +109,8 @@ func TestYieldAlone(t *testing.T) {
 	})
 }
 
-// TestWaitForTurn limits the wait for another transaction of the same client too.
+// TestWaitForTurn checks that WithLockWait also limits the wait for another transaction of the
+// same client.
 func TestWaitForTurn(t *testing.T) {
 	t.Parallel()
 	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
@@ -127,7 +130,8 @@ func TestWaitForTurn(t *testing.T) {
 	})
 }
 
-// TestLockOfOwnUser tells that the lock may be an earlier run's.
+// TestLockOfOwnUser checks that ErrLocked mentions an earlier run of the program if the
+// appliance names the client's own user as the holder of the lock.
 func TestLockOfOwnUser(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
@@ -146,9 +150,8 @@ func TestLockOfOwnUser(t *testing.T) {
 	}
 }
 
-// TestHungAppliance has an appliance that hangs on every DELETE: from the end of the
-// context to the end of Close no more time passes than cleaning up may take, and a
-// second.
+// TestHungAppliance has an appliance that does not respond to any DELETE. It checks that at
+// most Timeouts.Close and one second pass from the end of the context to the end of Close.
 func TestHungAppliance(t *testing.T) {
 	t.Parallel()
 	for name, one := range map[string][]sps.Option{"two sessions": nil, "one session": {sps.WithOneSession()}} {
@@ -185,8 +188,9 @@ func TestHungAppliance(t *testing.T) {
 	}
 }
 
-// TestConnectDeadline keeps the deadline of Connect against a host that accepts
-// connections and says nothing, and tells what it waited for.
+// TestConnectDeadline connects to a host that accepts connections and sends nothing. It checks
+// that Connect returns at the deadline of its context, and that the error says what it was
+// waiting for.
 func TestConnectDeadline(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -220,6 +224,6 @@ func TestConnectDeadline(t *testing.T) {
 		})); !errors.Is(err, context.Canceled) {
 			t.Errorf("a context that is done: %v", err)
 		}
-		time.Sleep(time.Minute) // the bubble's: what goes on in the background ends
+		time.Sleep(time.Minute) // simulated time, in which background work ends
 	})
 }

@@ -17,7 +17,7 @@ import (
 
 const emailPath = "/api/configuration/management/email"
 
-// TestRequestsOfTransactions counts what a transaction costs.
+// TestRequestsOfTransactions checks which requests a transaction sends.
 func TestRequestsOfTransactions(t *testing.T) {
 	t.Parallel()
 	const login = "GET /api/authentication"
@@ -76,7 +76,8 @@ func TestRequestsOfTransactions(t *testing.T) {
 	}
 }
 
-// TestNoLockNeeded runs functions that change nothing beside somebody who holds the lock.
+// TestNoLockNeeded checks that a transaction that changes nothing succeeds while another user
+// holds the lock, and sends only reads.
 func TestNoLockNeeded(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t, spstest.WithCommitMessageRequired())
@@ -102,7 +103,8 @@ func TestNoLockNeeded(t *testing.T) {
 	}
 }
 
-// TestReadersSeeCommitted has readers of the client beside an open transaction.
+// TestReadersSeeCommitted checks that reads of a client outside its open transaction return the
+// committed values, and reads inside return the staged ones.
 func TestReadersSeeCommitted(t *testing.T) {
 	t.Parallel()
 	testkit.UnderVariants(t, func(t *testing.T, options ...spstest.Option) {
@@ -116,12 +118,12 @@ func TestReadersSeeCommitted(t *testing.T) {
 			if err != nil || outside.Body.AdminAddress != testkit.AdminBefore {
 				t.Errorf("a reader sees %+v, %v", outside, err)
 			}
-			inside, err := c.Management.Email.Get(ctx) // with the function's context it is a read of the transaction
+			inside, err := c.Management.Email.Get(ctx) // a read with the function's context belongs to the transaction
 			if err != nil || inside.Body.AdminAddress != testkit.AdminAfter {
 				t.Errorf("the function sees %+v, %v", inside, err)
 			}
 			inside.Body.ReportingAddress = testkit.AdminAfter
-			return tx.Management.Email.Replace(ctx, inside.Body) // which does not undo what it wrote
+			return tx.Management.Email.Replace(ctx, inside.Body) // keeps the address that was written before
 		}, sps.WithMessage("CHG-1"))
 		if err != nil {
 			t.Fatal(err)
@@ -130,8 +132,8 @@ func TestReadersSeeCommitted(t *testing.T) {
 	})
 }
 
-// TestReadConflicts has somebody else change what the function has read, before it holds
-// the lock.
+// TestReadConflicts changes what the function has read, as another user and before the client
+// holds the lock. It checks that the transaction returns ErrConflict.
 func TestReadConflicts(t *testing.T) {
 	t.Parallel()
 	const policy = "policies/audit_policies/" + policyKey
@@ -165,7 +167,7 @@ func TestReadConflicts(t *testing.T) {
 		}, set(policy, `{"name":"theirs"}`), sps.ErrConflict},
 		"what was not there": {func(ctx context.Context, c *sps.Client, tx *sps.Transaction) error {
 			if _, err := tx.Invoke(ctx, "GET", auditPolicies+"/abc", nil); !errors.Is(err, sps.ResourceNotFound) {
-				return fmt.Errorf("it is there: %w", err)
+				return fmt.Errorf("the object exists: %w", err)
 			}
 			return nil
 		}, set("policies/audit_policies/abc", `{"name":"theirs"}`), sps.ErrConflict},
@@ -207,7 +209,7 @@ func TestReadConflicts(t *testing.T) {
 								return err
 							}
 						}
-						_ = testkit.SetAdmin(testkit.AdminAfter)(ctx, tx) // that it is swallowed makes no difference
+						_ = testkit.SetAdmin(testkit.AdminAfter)(ctx, tx) // the transaction fails even if its function ignores this error
 						return nil
 					})
 					if !errors.Is(err, test.want) {
@@ -224,7 +226,8 @@ func TestReadConflicts(t *testing.T) {
 	}
 }
 
-// TestRefusedFirstWrite has a first write refused: what was read counts nevertheless.
+// TestRefusedFirstWrite checks that a conflict with an earlier read is detected even if the
+// appliance rejects the first write.
 func TestRefusedFirstWrite(t *testing.T) {
 	t.Parallel()
 	for _, changed := range []bool{false, true} {
@@ -256,7 +259,8 @@ func TestRefusedFirstWrite(t *testing.T) {
 	}
 }
 
-// TestUniqueNames checks names under the lock.
+// TestUniqueNames checks that the client checks the uniqueness of names while it holds the
+// lock.
 func TestUniqueNames(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
@@ -276,15 +280,15 @@ func TestUniqueNames(t *testing.T) {
 	}
 	list := testkit.Requests(a)
 	if slices.Index(list, "POST /api/transaction") > slices.Index(list, "GET /api/configuration/trust_stores") {
-		t.Errorf("the names were looked at before the opening: %q", list)
+		t.Errorf("the names were read before the opening: %q", list)
 	}
 }
 
-// TestTooManyReads refuses to write after more reads than can be repeated, but not to
-// read them.
+// TestTooManyReads checks that a transaction may make any number of reads, but cannot write after
+// more reads than the client can repeat, except with WithLockFirst.
 func TestTooManyReads(t *testing.T) {
 	if testkit.Race {
-		t.Skip("so many reads, one after another, tell it nothing")
+		t.Skip("sequential reads cannot reveal a data race")
 	}
 	t.Parallel()
 	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
@@ -313,7 +317,8 @@ func TestTooManyReads(t *testing.T) {
 	})
 }
 
-// TestWritersAtOnce has several goroutines make the first write of one transaction.
+// TestWritersAtOnce checks that several goroutines can make the first write of a transaction at
+// the same time.
 func TestWritersAtOnce(t *testing.T) {
 	t.Parallel()
 	testkit.UnderVariants(t, func(t *testing.T, options ...spstest.Option) {
@@ -352,7 +357,8 @@ func TestWritersAtOnce(t *testing.T) {
 	})
 }
 
-// TestReadOnlyRights has a user who may read and not write.
+// TestReadOnlyRights checks that a user who may only read can run a transaction that changes
+// nothing, and gets Unauthorized for a write.
 func TestReadOnlyRights(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t, spstest.WithUser("reader", "r", spstest.ReadOnly))
@@ -370,8 +376,8 @@ func TestReadOnlyRights(t *testing.T) {
 	testkit.Settled(t, a, testkit.AdminBefore)
 }
 
-// TestSwallowedOpening returns what refused the opening although the function swallowed
-// it, and gives it to each further step.
+// TestSwallowedOpening checks that the transaction and each further step return the error with
+// which the appliance refused to open the transaction, even if the function ignores it.
 func TestSwallowedOpening(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
@@ -395,7 +401,8 @@ func TestSwallowedOpening(t *testing.T) {
 	testkit.Diff(t, "requests", []string{"GET /api/authentication", "POST /api/transaction"}, testkit.Requests(a))
 }
 
-// TestWithChanges hands out what was committed.
+// TestWithChanges checks that WithChanges stores the committed changes, or the error of reading
+// them, and stores nothing if the transaction fails.
 func TestWithChanges(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)

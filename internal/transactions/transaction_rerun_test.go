@@ -96,8 +96,8 @@ func TestRerun(t *testing.T) {
 	}
 }
 
-// TestRerunAfterConflict has somebody else write between the read and the write of the
-// first run.
+// TestRerunAfterConflict checks that WithRerun runs the function again after another user has
+// changed an object that the first run had read.
 func TestRerunAfterConflict(t *testing.T) {
 	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		other, err := sps.Connect(t.Context(), a.Addr(), sps.UsernamePassword(a.Username(), sps.NewSecretString(a.Password())), testkit.InProcess(a))

@@ -18,7 +18,8 @@ import (
 	"github.com/go-sps/sps/spstest"
 )
 
-// TestConcurrentUpdates has several goroutines update one object in one transaction.
+// TestConcurrentUpdates checks that no update is lost if several goroutines update one object
+// in a transaction.
 func TestConcurrentUpdates(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
@@ -49,7 +50,8 @@ func TestConcurrentUpdates(t *testing.T) {
 	}
 }
 
-// TestNestedUpdate has an update within another one's function.
+// TestNestedUpdate checks that an update inside the function of another update of the same
+// object is not lost.
 func TestNestedUpdate(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
@@ -67,7 +69,7 @@ func TestNestedUpdate(t *testing.T) {
 	if err != nil || alerts.Body[sps.AlertAuthFailure] != (sps.AlertSetting{Email: true, SNMP: true}) {
 		t.Errorf("alerts %+v, %v", alerts, err)
 	}
-	// One that changes it each time ends with an error.
+	// An update whose function changes its own object each time ends with an error.
 	n := 0
 	err = c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
 		return tx.Management.Email.Update(ctx, func(e *sps.EmailSettings) error {
@@ -82,8 +84,8 @@ func TestNestedUpdate(t *testing.T) {
 	testkit.Settled(t, a, testkit.AdminBefore)
 }
 
-// TestReadDuringWrite reads an object while it is written: another reader does not wait,
-// and sees what is committed.
+// TestReadDuringWrite checks that a read outside the transaction does not wait for a write of
+// the same object, and returns the committed value.
 func TestReadDuringWrite(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
@@ -93,7 +95,7 @@ func TestReadDuringWrite(t *testing.T) {
 			resp, err := base.RoundTrip(r)
 			if r.Method == "PUT" && strings.HasSuffix(r.URL.Path, "/email") {
 				close(written)
-				<-read // the answer comes later than that to the read
+				<-read // delays the response until the read has its response
 			}
 			return resp, err
 		})
@@ -114,8 +116,8 @@ func TestReadDuringWrite(t *testing.T) {
 	testkit.Settled(t, a, testkit.AdminAfter)
 }
 
-// TestRevertedMeanwhile has somebody revert one of two objects after a commit whose
-// answer was lost: nobody can tell any more.
+// TestRevertedMeanwhile loses the response to a commit, after which another user reverts one of
+// the two written objects. It checks that the outcome is unknown.
 func TestRevertedMeanwhile(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
@@ -140,7 +142,8 @@ func TestRevertedMeanwhile(t *testing.T) {
 	}
 }
 
-// TestHandlesStayInside has handles of endpoints that are not the configuration.
+// TestHandlesStayInside checks that a transaction rejects writes by handles of endpoints
+// outside the configuration.
 func TestHandlesStayInside(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
@@ -179,8 +182,8 @@ func TestHandlesStayInside(t *testing.T) {
 	}
 }
 
-// dropped makes a client whose commits are answered in some way, while the appliance
-// drops the transaction.
+// dropped returns a client with an appliance that drops the transaction at its commit. answered
+// is the status code of the response, or 0 for a broken connection.
 func dropped(t *testing.T, a *spstest.Appliance, answered int) *sps.Client {
 	return testkit.Connect(t, a, sps.WithTransport(func(base http.RoundTripper) http.RoundTripper {
 		return testkit.RoundTripper(func(r *http.Request) (*http.Response, error) {
@@ -200,11 +203,13 @@ func dropped(t *testing.T, a *spstest.Appliance, answered int) *sps.Client {
 	}))
 }
 
-// listed is the list in which TestDroppedTransaction creates an object without a key.
+// listed is the path of the list in which TestDroppedTransaction creates an object without a
+// key.
 const listed = "configuration/policies/time_policies"
 
-// TestDroppedTransaction never returns nil where nothing was applied, nor an error that
-// says so: that objects are as before does not prove that no commit comes.
+// TestDroppedTransaction checks that a transaction returns ErrOutcomeUnknown if the appliance
+// dropped it at the commit and the response was lost. Unchanged objects do not prove that the
+// commit will not be executed later.
 func TestDroppedTransaction(t *testing.T) {
 	t.Parallel()
 	raw := func(method, path string, body any) func(context.Context, *sps.Transaction) error {
@@ -254,7 +259,7 @@ func TestDroppedTransaction(t *testing.T) {
 	asBefore, unknown := []string{"one"}, []string(nil)
 	for name, test := range map[string]struct {
 		write func(context.Context, *sps.Transaction) error
-		want  []string // nil: nothing can be compared
+		want  []string // nil if no object can be compared
 	}{
 		"update":                       {testkit.SetAdmin(testkit.AdminAfter), asBefore},
 		"replace":                      {replace, asBefore},
@@ -281,7 +286,8 @@ func TestDroppedTransaction(t *testing.T) {
 func droppedTransaction(t *testing.T, name string, write func(context.Context, *sps.Transaction) error, want []string, answered int) {
 	a := spstest.NewServer(t, spstest.WithoutListener())
 	c := dropped(t, a, answered)
-	// The list shows a body of its own beside its items; that is no object that was created.
+	// The list has a body besides its items. The client must not take it for the created
+	// object.
 	keyed := name != "created without a key"
 	a.Inject(spstest.Fault{Method: "POST", Path: listed, Status: 201, Body: `{}`, MayMiss: keyed})
 	a.Inject(spstest.Fault{Method: "GET", Path: listed, Status: 200, Body: `{"body":{},"items":[]}`, MayMiss: keyed})
@@ -296,7 +302,8 @@ func droppedTransaction(t *testing.T, name string, write func(context.Context, *
 	testkit.Settled(t, a, testkit.AdminBefore)
 }
 
-// TestGoneAfterCommit looks again where an object seems to be deleted.
+// TestGoneAfterCommit checks that the outcome of a lost commit is unknown if an updated object
+// cannot be found afterwards.
 func TestGoneAfterCommit(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
@@ -313,7 +320,8 @@ func TestGoneAfterCommit(t *testing.T) {
 	testkit.Diff(t, "neither", []string{auditPolicies + "/" + policyKey}, details.Neither)
 }
 
-// TestLooksAtAll looks at every object that a lost commit was to write.
+// TestLooksAtAll checks that the client reads each object that a lost commit should have
+// written.
 func TestLooksAtAll(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
@@ -339,12 +347,13 @@ func TestLooksAtAll(t *testing.T) {
 			looks = append(looks, r)
 		}
 	}
-	slices.Sort(made) // they are looked at side by side
+	slices.Sort(made) // they are read concurrently
 	slices.Sort(looks)
-	testkit.Diff(t, "looks", made, looks)
+	testkit.Diff(t, "reads", made, looks)
 }
 
-// TestLateCommitOfAnother has a commit that the appliance executes only after it was given up.
+// TestLateCommitOfAnother has a commit that the appliance executes after its client gave up. It
+// checks that this does not commit the client's next transaction.
 func TestLateCommitOfAnother(t *testing.T) {
 	t.Parallel()
 	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
@@ -363,7 +372,7 @@ func TestLateCommitOfAnother(t *testing.T) {
 					}
 					held.Body = body
 					go func() {
-						time.Sleep(time.Minute) // in the bubble
+						time.Sleep(time.Minute) // simulated time
 						if resp, err := a.RoundTrip(held); err == nil {
 							resp.Body.Close()
 						}
@@ -397,8 +406,9 @@ func TestLateCommitOfAnother(t *testing.T) {
 	})
 }
 
-// TestLateCommitAfterDrop has a commit that arrives after the appliance dropped its
-// transaction, and the next one is open.
+// TestLateCommitAfterDrop has a commit that the appliance receives after it dropped the
+// transaction, while the client's next transaction is open. It checks that the next transaction
+// is not committed.
 func TestLateCommitAfterDrop(t *testing.T) {
 	t.Parallel()
 	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, _ *sps.Client) {
@@ -445,7 +455,8 @@ func TestLateCommitAfterDrop(t *testing.T) {
 	})
 }
 
-// TestLockAtCommit has an appliance that refuses the commit because of the lock.
+// TestLockAtCommit checks that a commit that the appliance refuses because of the lock returns
+// ErrLocked and is rolled back.
 func TestLockAtCommit(t *testing.T) {
 	t.Parallel()
 	locked := spstest.Fault{Method: "PUT", Path: "transaction", Status: 403, Body: `{"error":{"type":"ConfigurationLocked","message":"The configuration is locked by bob"}}`}
@@ -459,7 +470,8 @@ func TestLockAtCommit(t *testing.T) {
 			}
 			testkit.Settled(t, a, testkit.AdminBefore)
 		}
-		// Waiting is not safe: what the other one changes meanwhile would not be seen.
+		// WithLockWait does not wait here: the client would miss what the other user changes
+		// meanwhile.
 		a.Inject(locked)
 		start := time.Now()
 		if err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter), sps.WithLockWait(time.Minute)); !errors.Is(err, sps.ErrLocked) || time.Since(start) > 0 {
@@ -474,7 +486,8 @@ func TestLockAtCommit(t *testing.T) {
 	})
 }
 
-// TestShortClose resolves a lost commit also where cleaning up has little time.
+// TestShortClose checks that the client finds out the outcome of a lost commit even if
+// Timeouts.Close is short.
 func TestShortClose(t *testing.T) {
 	t.Parallel()
 	timeouts := sps.DefaultTimeouts()
@@ -488,8 +501,8 @@ func TestShortClose(t *testing.T) {
 	}, sps.WithTimeouts(timeouts))
 }
 
-// TestReadsOfTheClient takes what the function reads through the client for read in
-// the transaction.
+// TestReadsOfTheClient checks that a read of the client with the function's context counts as a
+// read of the transaction, so that a later change by another user is a conflict.
 func TestReadsOfTheClient(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
@@ -509,7 +522,8 @@ func TestReadsOfTheClient(t *testing.T) {
 	testkit.Settled(t, a, "theirs@example.com")
 }
 
-// TestDeletedMeanwhile has an object that somebody deletes between read and write.
+// TestDeletedMeanwhile checks that an update returns ErrConflict if another user deletes the
+// object between its read and its write.
 func TestDeletedMeanwhile(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
@@ -528,7 +542,8 @@ func TestDeletedMeanwhile(t *testing.T) {
 	testkit.Settled(t, a, testkit.AdminBefore)
 }
 
-// TestCreatedAndDeletedTwice takes what the transaction itself deleted for no conflict.
+// TestCreatedAndDeletedTwice checks that deleting an object twice in a transaction returns
+// ResourceNotFound and not ErrConflict, because the transaction itself deleted the object.
 func TestCreatedAndDeletedTwice(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
@@ -553,7 +568,8 @@ func TestCreatedAndDeletedTwice(t *testing.T) {
 	testkit.Settled(t, a, testkit.AdminBefore)
 }
 
-// TestAmbiguousList refuses the change of a list that could lose something.
+// TestAmbiguousList checks that an update that both removes and renames elements of a list is
+// rejected, because the unknown members of the elements could be lost.
 func TestAmbiguousList(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
@@ -605,7 +621,7 @@ func TestAlertsMissing(t *testing.T) {
 	testkit.Diff(t, "alerts", 16, len(testkit.Committed(t, a, "alerting/traffic_alerts")))
 }
 
-// TestMisuse has what cannot work, as one clear error.
+// TestMisuse checks that each invalid call returns a single clear error.
 func TestMisuse(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
@@ -640,7 +656,8 @@ func TestMisuse(t *testing.T) {
 	}
 }
 
-// TestRefusalsOfTransactions has refusals that are easily taken for something else.
+// TestRefusalsOfTransactions checks refusals that could be mistaken for another error, such as
+// a lock or a conflict.
 func TestRefusalsOfTransactions(t *testing.T) {
 	t.Parallel()
 	typed := func(method, path string, status int, kind string) spstest.Fault {
@@ -663,7 +680,7 @@ func TestRefusalsOfTransactions(t *testing.T) {
 	for name, test := range map[string]struct {
 		fault spstest.Fault
 		run   func(context.Context, *sps.Transaction) error
-		want  error // nil for success
+		want  error // nil if the transaction succeeds
 		not   error
 	}{
 		"opening, 404":               {typed("POST", "transaction", 404, "ResourceNotFound"), testkit.SetAdmin(testkit.AdminAfter), sps.ResourceNotFound, sps.ErrLocked},

@@ -1,5 +1,5 @@
-// Package transactions tests transactions: locks, reads and writes, commits, conflicts, and
-// what became of calls whose answers were lost.
+// Package transactions tests transactions: locks, reads, writes, commits, conflicts, and the
+// outcome of requests whose responses are lost.
 package transactions
 
 import (
@@ -63,7 +63,7 @@ func TestTransactionFlow(t *testing.T) {
 		}
 		testkit.Settled(t, a, testkit.AdminAfter)
 
-		// A refused value leaves nothing behind.
+		// If the appliance rejects a value, nothing is applied.
 		err = c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
 			_, err := tx.Invoke(ctx, "PUT", "configuration/management/email", map[string]any{"admin_address": 5})
 			return err
@@ -94,14 +94,15 @@ func TestCommitMessageRequired(t *testing.T) {
 	testkit.Settled(t, a, testkit.AdminBefore)
 }
 
-// TestTransactionEnds has every way in which a function can end badly.
+// TestTransactionEnds checks that the client rolls back if the function panics, calls
+// runtime.Goexit or returns after its context has ended.
 func TestTransactionEnds(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]func(ctx context.Context, cancel func(), c *sps.Client) error{
 		"panic": func(ctx context.Context, _ func(), c *sps.Client) (err error) {
 			defer func() {
 				if recover() != "boom" {
-					err = errors.New("the panic did not go on")
+					err = errors.New("the panic was not passed on")
 				}
 			}()
 			c.Transaction(ctx, func(ctx context.Context, tx *sps.Transaction) error {
@@ -177,8 +178,8 @@ func want(err, target error) error {
 	return nil
 }
 
-// TestTransactionFaults has faults at each step, and checks that the error tells
-// the truth about what was applied.
+// TestTransactionFaults injects a fault at each step of a transaction. It checks that the
+// result of the transaction agrees with what the appliance has applied.
 func TestTransactionFaults(t *testing.T) {
 	t.Parallel()
 	cutBefore, cutAfter, truncate, bad := spstest.Fault{CutBefore: true}, spstest.Fault{CutAfter: true}, spstest.Fault{Truncate: 3}, spstest.Fault{Status: 502}
@@ -191,7 +192,7 @@ func TestTransactionFaults(t *testing.T) {
 		method, path string
 		fault        spstest.Fault
 		more         []spstest.Fault
-		err          error // nil: it succeeds
+		err          error // nil if the transaction succeeds
 		applied      string
 	}{
 		"open, cut before":                {"POST", "transaction", cutBefore, nil, new(sps.TransportError), testkit.AdminBefore},
@@ -274,7 +275,7 @@ func TestTransactionFaults(t *testing.T) {
 					t.Errorf("error %v, though nothing was left to roll back", err)
 				}
 				testkit.Settled(t, a, test.applied)
-				// No write is sent again once it may have arrived.
+				// A write that may have been received is not sent again.
 				received := map[string]int{}
 				for _, r := range a.Journal() {
 					received[r.Method+" "+r.Path]++
@@ -294,8 +295,8 @@ func TestTransactionFaults(t *testing.T) {
 	}
 }
 
-// TestFailedRollback tells about it, and cleans up before the next transaction
-// or by the log-out.
+// TestFailedRollback checks that the error of a failed rollback is added to that of the
+// function, and that the client cleans up before its next transaction or by a log-out.
 func TestFailedRollback(t *testing.T) {
 	t.Parallel()
 	boom := errors.New("boom")
@@ -310,7 +311,7 @@ func TestFailedRollback(t *testing.T) {
 			t.Errorf("error %v, want the function's first and the rollback's too", err)
 		}
 		if !a.TransactionOpen() {
-			t.Fatal("the rollback got through; the test tests nothing")
+			t.Fatal("the rollback succeeded, so the test checks nothing")
 		}
 		if err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
 			_, err := tx.Invoke(ctx, "PUT", "configuration/datetime/timezone", "Europe/Budapest")
@@ -322,8 +323,8 @@ func TestFailedRollback(t *testing.T) {
 	})
 }
 
-// TestLeftInExistingSession rolls back what was left in a session that stays, before
-// anything else is opened in it.
+// TestLeftInExistingSession checks that the client rolls back what an earlier transaction left
+// in a session that the caller provided, before it opens another transaction there.
 func TestLeftInExistingSession(t *testing.T) {
 	t.Parallel()
 	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, owner *sps.Client) {
@@ -351,7 +352,7 @@ func TestLeftInExistingSession(t *testing.T) {
 			t.Errorf("once it can: %v", err)
 		}
 		testkit.Settled(t, a, testkit.AdminBefore)
-		// From now on, what is open in the session is somebody else's.
+		// From now on, a transaction that is open in the session belongs to its owner.
 		if err := owner.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
 			if err := testkit.SetAdmin(testkit.AdminAfter)(ctx, tx); err != nil {
 				return err
@@ -367,7 +368,8 @@ func TestLeftInExistingSession(t *testing.T) {
 	})
 }
 
-// TestLeftInExpiredSession has what a transaction left end with its session.
+// TestLeftInExpiredSession checks that the client sends no rollback for a transaction that
+// ended with its session.
 func TestLeftInExpiredSession(t *testing.T) {
 	t.Parallel()
 	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
@@ -389,8 +391,8 @@ func TestLeftInExpiredSession(t *testing.T) {
 	})
 }
 
-// TestTransactionIsReleased keeps nothing of a transaction that is over, with what it
-// read, for as long as the client lives.
+// TestTransactionIsReleased checks that the client keeps no reference to a transaction that has
+// ended, so that its memory is freed.
 func TestTransactionIsReleased(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
@@ -410,8 +412,8 @@ func TestTransactionIsReleased(t *testing.T) {
 	t.Error("it is still referred to")
 }
 
-// TestLostRequestEndsSession never opens a transaction in a session in which a request
-// whose answer was lost may still be executed, even where the log-out fails.
+// TestLostRequestEndsSession checks that the client opens no transaction in a session in which
+// a lost request may still be executed, even if it cannot log that session out.
 func TestLostRequestEndsSession(t *testing.T) {
 	t.Parallel()
 	deaf := spstest.Fault{Method: "GET", Path: "transaction", Status: 500, Times: -1, Skip: 1}
@@ -435,7 +437,7 @@ func TestLostRequestEndsSession(t *testing.T) {
 					err := c.Transaction(ctx, func(ctx context.Context, tx *sps.Transaction) error {
 						err := testkit.SetAdmin("lost@example.com")(ctx, tx)
 						if err != nil {
-							cancel() // the log-out is sent anyway
+							cancel() // the log-out is sent even after this
 						}
 						return err
 					})
@@ -454,7 +456,7 @@ func TestLostRequestEndsSession(t *testing.T) {
 					}
 					testkit.Settled(t, a, testkit.AdminAfter)
 					if !fails {
-						testkit.Diff(t, "sessions", 2, a.Sessions()) // one that reads, one that writes
+						testkit.Diff(t, "sessions", 2, a.Sessions()) // one for reads, one for writes
 					}
 				})
 			})
@@ -462,7 +464,7 @@ func TestLostRequestEndsSession(t *testing.T) {
 	}
 }
 
-// sessionOf returns the id of the session of the first request with that method.
+// sessionOf returns the session cookie of the first request with the given method.
 func sessionOf(a *spstest.Appliance, method string) string {
 	for _, r := range a.Journal() {
 		if r.Method == method {
@@ -472,7 +474,8 @@ func sessionOf(a *spstest.Appliance, method string) string {
 	return ""
 }
 
-// TestStepUnderWay ends a transaction while a step of it is being executed.
+// TestStepUnderWay ends the function of a transaction while a step that it started is still
+// running.
 func TestStepUnderWay(t *testing.T) {
 	t.Parallel()
 	boom := errors.New("boom")
@@ -513,7 +516,8 @@ func TestStepUnderWay(t *testing.T) {
 	}
 }
 
-// TestStepNeverSent does not stop a transaction whose function goes on without it.
+// TestStepNeverSent checks that a transaction can continue after a step whose connection was
+// refused.
 func TestStepNeverSent(t *testing.T) {
 	t.Parallel()
 	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
@@ -532,7 +536,8 @@ func TestStepNeverSent(t *testing.T) {
 	})
 }
 
-// TestSwallowedError rolls back although the function returns nil.
+// TestSwallowedError checks that the client rolls back after a lost response even if the
+// function ignores the error and returns nil.
 func TestSwallowedError(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
@@ -548,7 +553,8 @@ func TestSwallowedError(t *testing.T) {
 	}
 	testkit.Settled(t, a, testkit.AdminBefore)
 
-	// A refusal is no such case: to ignore one may be meant.
+	// A refusal by the appliance does not have this effect, because the function may ignore it
+	// on purpose.
 	err = c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
 		if _, err := tx.Invoke(ctx, "DELETE", "configuration/policies/audit_policies/nowhere", nil); !errors.Is(err, sps.ResourceNotFound) || errors.Is(err, sps.ErrConflict) {
 			t.Errorf("error %v, want ResourceNotFound alone: nobody deleted it", err)
@@ -578,7 +584,7 @@ func TestNothingWritten(t *testing.T) {
 	testkit.Diff(t, "requests", []string{"GET /api/configuration/management/email", "GET /api/configuration/management/email"}, testkit.Requests(a))
 	testkit.Settled(t, a, testkit.AdminBefore)
 
-	// The lock that stays is worth an error.
+	// The result is an error if the client cannot release the lock.
 	a.Inject(spstest.Fault{Method: "DELETE", Path: "transaction", Status: 500})
 	a.Inject(spstest.Fault{Method: "DELETE", Path: "authentication", Status: 500})
 	err = c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
@@ -632,7 +638,7 @@ func TestWaitForLock(t *testing.T) {
 		}
 		a.ResetJournal()
 		c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminBefore), sps.WithLockWait(10*time.Minute))
-		if n := len(testkit.Requests(a)); n < 800 || n > 1800 { // about two looks in a second
+		if n := len(testkit.Requests(a)); n < 800 || n > 1800 { // about two polls in a second
 			t.Errorf("%d requests in ten minutes", n)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
@@ -643,7 +649,7 @@ func TestWaitForLock(t *testing.T) {
 	})
 }
 
-// TestForbidden has a user who may not write.
+// TestForbidden checks that a write of a user who may only read returns Unauthorized.
 func TestForbidden(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t, spstest.WithUser("reader", "secret", spstest.ReadOnly))
@@ -693,7 +699,8 @@ func TestNestedAndOver(t *testing.T) {
 	testkit.Settled(t, a, testkit.AdminBefore)
 }
 
-// TestOneTransactionAtATime lets a second one of the same client wait.
+// TestOneTransactionAtATime checks that a second transaction of the same client waits for the
+// first.
 func TestOneTransactionAtATime(t *testing.T) {
 	t.Parallel()
 	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
@@ -724,7 +731,8 @@ func TestOneTransactionAtATime(t *testing.T) {
 	})
 }
 
-// TestCloseInTransaction rolls back what runs, wherever Close comes from.
+// TestCloseInTransaction checks that Close rolls back a running transaction, whether its own
+// function or another goroutine calls Close.
 func TestCloseInTransaction(t *testing.T) {
 	t.Parallel()
 	for name, wrap := range map[string]func(func()){"inside": func(f func()) { f() }, "beside": func(f func()) {
@@ -749,7 +757,7 @@ func TestCloseInTransaction(t *testing.T) {
 					}
 				})
 				if ctx.Err() == nil {
-					t.Error("the function's context goes on")
+					t.Error("the function's context has not ended")
 				}
 				if err := testkit.SetAdmin("more@example.com")(context.WithoutCancel(ctx), tx); !errors.Is(err, sps.ErrClosed) {
 					t.Errorf("a step after Close: %v, want ErrClosed", err)
@@ -765,7 +773,8 @@ func TestCloseInTransaction(t *testing.T) {
 	}
 }
 
-// TestCloseThenReturn commits nothing after Close, in a session that goes on either.
+// TestCloseThenReturn checks that nothing is committed after Close, not even in a session that
+// the caller provided and that stays open.
 func TestCloseThenReturn(t *testing.T) {
 	t.Parallel()
 	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, owner *sps.Client) {
@@ -790,7 +799,7 @@ func TestCloseThenReturn(t *testing.T) {
 	})
 }
 
-// TestStepsDuringCommit refuses the steps that wait while the commit goes on: the
+// TestStepsDuringCommit checks that steps are rejected while the commit is running, because the
 // appliance might open another transaction for them.
 func TestStepsDuringCommit(t *testing.T) {
 	t.Parallel()
@@ -820,8 +829,9 @@ func TestStepsDuringCommit(t *testing.T) {
 	})
 }
 
-// TestLostTransactionWritesNoMore is the worst case of auto-opened transactions:
-// a reader of the same client logs in again while a transaction goes on.
+// TestLostTransactionWritesNoMore expires the sessions during a transaction, and a read logs in
+// again. It checks that further steps return ErrTransactionLost and send nothing: a write in
+// the new session could open another transaction.
 func TestLostTransactionWritesNoMore(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
@@ -831,7 +841,7 @@ func TestLostTransactionWritesNoMore(t *testing.T) {
 			return err
 		}
 		a.ExpireSessions()
-		if _, err := c.Firmware.Slots.List(ctx); err != nil { // logs in again
+		if _, err := c.Firmware.Slots.List(ctx); err != nil { // the client logs in again
 			return err
 		}
 		if err := testkit.SetAdmin("half@example.com")(ctx, tx); !errors.Is(err, sps.ErrTransactionLost) {
@@ -848,14 +858,14 @@ func TestLostTransactionWritesNoMore(t *testing.T) {
 		t.Errorf("error %v, want ErrTransactionLost", err)
 	}
 	testkit.Settled(t, a, testkit.AdminBefore)
-	// The session that the reader opened is still the client's.
+	// The session that the read opened can still be used.
 	if _, err := c.Firmware.Slots.List(t.Context()); err != nil {
 		t.Error(err)
 	}
 	testkit.Diff(t, "sessions", 1, a.Sessions())
 }
 
-// TestGuardedWrites never sends a configuration write outside a transaction,
+// TestGuardedWrites checks that the client rejects a configuration write outside a transaction,
 // however its path is written.
 func TestGuardedWrites(t *testing.T) {
 	t.Parallel()
@@ -904,18 +914,17 @@ func TestGuardedWrites(t *testing.T) {
 	testkit.Diff(t, "requests", []string(nil), testkit.Requests(a))
 }
 
-// TestNoWriteOnClient walks over everything that can be reached from a client
-// and finds no way to write the configuration: every handle there has methods
-// to read, and no others.
+// TestNoWriteOnClient visits everything that can be reached from a client by reflection. It
+// checks that no handle has a method that can write the configuration outside a transaction.
 func TestNoWriteOnClient(t *testing.T) {
 	t.Parallel()
-	// What may change the appliance without a transaction, by type and method.
+	// These methods may change the appliance without a transaction.
 	allowed := map[string]bool{
 		"sps.FirmwareSlots.Delete": true, "sps.Firmware.Test": true,
 		"sps.Firmware.Upload": true, "sps.Firmware.UploadFile": true, "sps.FirmwareFetches.Start": true, "sps.FirmwareFetches.Cancel": true,
 		"sps.FirmwareFetches.Delete": true, "sps.Firmware.StartUpgrade": true, "sps.Firmware.Upgrade": true,
 		"*sps.Client.Transaction": true, "*sps.Client.Invoke": true, "*sps.Client.Close": true,
-		"*sps.Client.Preview": true, // rolls back
+		"*sps.Client.Preview": true, // it rolls back
 		"sps.Starling.Join":   true,
 		"sps.Starling.Unjoin": true, "sps.Starling.ForceUnjoin": true,
 		"sps.SupportBundles.Start": true, "sps.SupportBundles.Delete": true,
@@ -961,7 +970,7 @@ func TestNoWriteOnClient(t *testing.T) {
 	}
 }
 
-// TestDialFailureInTransaction repeats a step that never left.
+// TestDialFailureInTransaction checks that a step is repeated if its connection was refused.
 func TestDialFailureInTransaction(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
@@ -981,8 +990,8 @@ func TestDialFailureInTransaction(t *testing.T) {
 	testkit.Settled(t, a, testkit.AdminAfter)
 }
 
-// TestLateCommit has an appliance that executes a commit after its connection
-// broke.
+// TestLateCommit checks that a transaction returns nil if the appliance executes the commit
+// after the connection broke.
 func TestLateCommit(t *testing.T) {
 	t.Parallel()
 	var a *spstest.Appliance
@@ -1011,8 +1020,8 @@ func TestLateCommit(t *testing.T) {
 	})
 }
 
-// TestDeafAfterCommit asks what became of a lost commit for as long as it may, and no
-// longer.
+// TestDeafAfterCommit checks that the client polls for the outcome of a lost commit until
+// Timeouts.Outcome has passed, and no longer.
 func TestDeafAfterCommit(t *testing.T) {
 	t.Parallel()
 	limits := sps.DefaultTimeouts()
@@ -1031,13 +1040,13 @@ func TestDeafAfterCommit(t *testing.T) {
 	}, sps.WithTimeouts(limits))
 }
 
-// TestLostSlowCommit has a commit whose answer is lost at once, and that the appliance
-// executes only later. What the error says still holds when it has ended.
+// TestLostSlowCommit loses the response to a commit that the appliance executes later. It
+// checks that the result of the transaction is still true after that.
 func TestLostSlowCommit(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
-		runs     time.Duration // of the commit
-		deadline time.Duration // of the caller, 0 for none
+		runs     time.Duration // how long the appliance takes for the commit
+		deadline time.Duration // the caller's deadline, 0 for none
 		unknown  bool
 	}{
 		"5 s":                       {5 * time.Second, 0, false},
@@ -1091,7 +1100,8 @@ func TestLostSlowCommit(t *testing.T) {
 	}
 }
 
-// TestNothingToRollBack has rollbacks that are refused because nothing is open.
+// TestNothingToRollBack checks that a refused rollback is not reported as an error if no
+// transaction is open.
 func TestNothingToRollBack(t *testing.T) {
 	t.Parallel()
 	for _, refusal := range []string{"200", "404:ResourceNotFound", "405:MethodNotAllowed"} {
@@ -1108,7 +1118,8 @@ func TestNothingToRollBack(t *testing.T) {
 	}
 }
 
-// TestFalseExpiry answers a step with 401 although the session lives.
+// TestFalseExpiry checks that a transaction returns ErrTransactionLost, and is rolled back, if
+// the appliance answers a step with 401 although the session still exists.
 func TestFalseExpiry(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
@@ -1120,7 +1131,8 @@ func TestFalseExpiry(t *testing.T) {
 	testkit.Settled(t, a, testkit.AdminBefore)
 }
 
-// TestLockAtFirstChange has appliances that take the lock with the first write.
+// TestLockAtFirstChange checks that ErrLocked is returned by appliances that take the lock at
+// the first write.
 func TestLockAtFirstChange(t *testing.T) {
 	t.Parallel()
 	for _, refusal := range []string{"403:OpenTransactionError", "409:ConfigurationLocked", "423:ConfigurationLocked"} {
@@ -1135,8 +1147,8 @@ func TestLockAtFirstChange(t *testing.T) {
 	}
 }
 
-// TestCommitInTrouble has an appliance that answers the commit with a failure of
-// its own, and drops the transaction.
+// TestCommitInTrouble checks that a transaction returns ErrOutcomeUnknown if the appliance
+// answers the commit with a 5xx status and drops the transaction.
 func TestCommitInTrouble(t *testing.T) {
 	t.Parallel()
 	replace := func(ctx context.Context, tx *sps.Transaction) error {
@@ -1183,11 +1195,12 @@ func TestCommitInTrouble(t *testing.T) {
 	}
 }
 
-// policyKey is an audit policy of the simulated appliance that nothing uses.
+// policyKey is the key of an audit policy of the simulated appliance that no other object
+// refers to.
 const policyKey = "4110330695c094b5776670"
 
-// TestGatewayTimeout answers a step with 504 although it was executed, and the
-// function does not mind.
+// TestGatewayTimeout checks that a transaction is rolled back after a step was answered with
+// 504, even if the step was executed and the function ignores the error.
 func TestGatewayTimeout(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
@@ -1203,7 +1216,8 @@ func TestGatewayTimeout(t *testing.T) {
 	testkit.Settled(t, a, testkit.AdminBefore)
 }
 
-// TestCreatedWithoutKey does not commit an object whose key nobody knows.
+// TestCreatedWithoutKey checks that a created object is not committed if the response to its
+// creation contains no key.
 func TestCreatedWithoutKey(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
@@ -1226,7 +1240,8 @@ func TestCreatedWithoutKey(t *testing.T) {
 	testkit.Settled(t, a, testkit.AdminBefore)
 }
 
-// TestRollbackInHTML does not take a page of somebody else for a rollback.
+// TestRollbackInHTML checks that an HTML page in response to a rollback does not count as a
+// rollback.
 func TestRollbackInHTML(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
@@ -1247,7 +1262,8 @@ func TestRollbackInHTML(t *testing.T) {
 	testkit.Settled(t, a, "next@example.com")
 }
 
-// TestCloseAndTransactions ends transactions in each state by Close.
+// TestCloseAndTransactions calls Close while a transaction opens, writes or commits. It checks
+// that nothing is left.
 func TestCloseAndTransactions(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -1289,7 +1305,7 @@ func TestCloseAndTransactions(t *testing.T) {
 					t.Errorf("Close took %v", took)
 				}
 				if strings.HasPrefix(name, "writing") {
-					// It ends the step, and does not leave the rollback to the function.
+					// Close ends the running step and rolls back by itself.
 					testkit.Diff(t, "time", time.Duration(0), took)
 					testkit.Settled(t, a, testkit.AdminBefore)
 				}
@@ -1304,7 +1320,8 @@ func TestCloseAndTransactions(t *testing.T) {
 	}
 }
 
-// TestCloseRollsBackWhatWasLeft cleans up in a session that it does not log out.
+// TestCloseRollsBackWhatWasLeft checks that Close repeats a failed rollback in a session that
+// it does not log out.
 func TestCloseRollsBackWhatWasLeft(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
@@ -1321,7 +1338,7 @@ func TestCloseRollsBackWhatWasLeft(t *testing.T) {
 		return errors.New("boom")
 	})
 	if !a.TransactionOpen() {
-		t.Fatal("nothing is left; the test tests nothing")
+		t.Fatal("nothing is left, so the test checks nothing")
 	}
 	if err := c.Close(t.Context()); err != nil {
 		t.Errorf("Close: %v", err)
@@ -1329,8 +1346,9 @@ func TestCloseRollsBackWhatWasLeft(t *testing.T) {
 	testkit.Settled(t, a, testkit.AdminBefore)
 }
 
-// TestNestedInAnother refuses a transaction inside one of the same client, also
-// through that of another, and allows that other.
+// TestNestedInAnother checks that a transaction inside one of the same client is rejected, even
+// if a transaction of another client is in between, and that the transaction of the other
+// client succeeds.
 func TestNestedInAnother(t *testing.T) {
 	t.Parallel()
 	a, b := spstest.NewServer(t), spstest.NewServer(t)
@@ -1350,7 +1368,7 @@ func TestNestedInAnother(t *testing.T) {
 	testkit.Settled(t, b, testkit.AdminAfter)
 }
 
-// TestSlowCommit gives a commit more time than other requests.
+// TestSlowCommit checks that a commit may take longer than other requests.
 func TestSlowCommit(t *testing.T) {
 	t.Parallel()
 	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
@@ -1362,7 +1380,8 @@ func TestSlowCommit(t *testing.T) {
 	})
 }
 
-// TestPanicOfTransport releases the lock when a RoundTripper panics at the commit.
+// TestPanicOfTransport checks that the client releases the lock if a RoundTripper panics during
+// the commit.
 func TestPanicOfTransport(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
@@ -1379,7 +1398,7 @@ func TestPanicOfTransport(t *testing.T) {
 	func() {
 		defer func() {
 			if recover() == nil {
-				t.Error("the panic did not go on")
+				t.Error("the panic was not passed on")
 			}
 		}()
 		c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter))
@@ -1390,7 +1409,8 @@ func TestPanicOfTransport(t *testing.T) {
 	}
 }
 
-// TestRawReferences makes references bare in raw writes too.
+// TestRawReferences checks that a raw write sends a reference as its key, in the form that the
+// appliance accepts, if the caller passes the object form of a read.
 func TestRawReferences(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
@@ -1414,8 +1434,8 @@ func TestRawReferences(t *testing.T) {
 	}
 }
 
-// TestForeignTransaction neither commits nor drops what somebody else staged in
-// the session that was handed in.
+// TestForeignTransaction checks that a client neither commits nor rolls back what another
+// client has staged in a session that they share.
 func TestForeignTransaction(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
@@ -1444,7 +1464,8 @@ func TestForeignTransaction(t *testing.T) {
 	testkit.Settled(t, a, testkit.AdminAfter)
 }
 
-// TestCloseAfterFailedRollback is content when the log-out cleaned up.
+// TestCloseAfterFailedRollback checks that Close returns nil if the rollback fails and the
+// log-out ends the transaction.
 func TestCloseAfterFailedRollback(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)

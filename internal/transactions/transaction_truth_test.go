@@ -24,8 +24,9 @@ func disableTrap(ctx context.Context, tx *sps.Transaction) error {
 	})
 }
 
-// TestLateStepInOneSession has a step that the appliance executes late, in the middle of
-// the next transaction of the only session. That must not commit it.
+// TestLateStepInOneSession has a write that the appliance executes late, during the next
+// transaction in the same session. It checks that this transaction does not commit the late
+// write.
 func TestLateStepInOneSession(t *testing.T) {
 	t.Parallel()
 	for name, write := range map[string]func(context.Context, *sps.Transaction) error{
@@ -73,8 +74,8 @@ func lateStepInOneSession(t *testing.T, write func(context.Context, *sps.Transac
 	}
 }
 
-// TestSecretOfAnotherStep has the appliance quote a secret of one step when it refuses
-// another request of the same session.
+// TestSecretOfAnotherStep checks that an error does not show a secret that an earlier step of
+// the transaction has written and that the appliance repeats when it rejects a later request.
 func TestSecretOfAnotherStep(t *testing.T) {
 	t.Parallel()
 	for _, path := range []string{"PUT transaction", "PUT configuration/management/email"} {
@@ -97,8 +98,8 @@ func TestSecretOfAnotherStep(t *testing.T) {
 	}
 }
 
-// TestLostCommitWithSecret loses the answer to a commit that wrote a secret, which the
-// appliance then shows in another form.
+// TestLostCommitWithSecret loses the response to a commit that wrote a secret. It checks that
+// the client finds out the outcome even if the appliance returns the secret in another form.
 func TestLostCommitWithSecret(t *testing.T) {
 	t.Parallel()
 	for _, shown := range []string{`"********"`, `null`, `{"key":"p1","meta":{"href":"/api/configuration/passwords/p1"}}`} {
@@ -118,12 +119,13 @@ func TestLostCommitWithSecret(t *testing.T) {
 	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		a.Inject(spstest.Fault{Method: "PUT", Path: "transaction", CutBefore: true})
 		if err := c.Transaction(t.Context(), disableTrap); err == nil {
-			t.Error("a commit that never came is a success")
+			t.Error("a commit that was never executed is reported as a success")
 		}
 	})
 }
 
-// TestPasswordConflict has a password that is the type of a refusal.
+// TestPasswordConflict checks that the client recognizes the error type Conflict even if the
+// password, which is removed from error texts, is the same or a similar word.
 func TestPasswordConflict(t *testing.T) {
 	t.Parallel()
 	for _, password := range []string{"Conflict", "Failed", "auth"} {
@@ -140,7 +142,8 @@ func TestPasswordConflict(t *testing.T) {
 	}
 }
 
-// TestMissingReference has an update refused because of an object that it refers to.
+// TestMissingReference checks that a 404 in response to an update is ErrConflict if the updated
+// object is missing, but not if an object that it refers to is missing.
 func TestMissingReference(t *testing.T) {
 	t.Parallel()
 	for details, want := range map[string]error{
@@ -158,7 +161,7 @@ func TestMissingReference(t *testing.T) {
 	}
 }
 
-// TestWaitedText says how long was waited as it was asked for.
+// TestWaitedText checks that ErrLocked names the time that WithLockWait was given.
 func TestWaitedText(t *testing.T) {
 	t.Parallel()
 	for limit, want := range map[time.Duration]string{700 * time.Millisecond: "waited 700ms", 0: "waited 0s"} {

@@ -7,28 +7,29 @@ import (
 	"strings"
 )
 
-// switches are the members of an object that decide which others it has.
+// switches contains the names of members that determine which other members an object has.
 var switches = []string{"enabled", "selection", "type"}
 
-// maxAdded limits how many members are kept that may have to be named.
+// maxAdded limits the number of added members that an effort stores.
 const maxAdded = 100
 
-// step leads from a value to one within it: a member or, without a name, an element.
+// step is one step of a path into a value: the name of a member or, if name is empty, the
+// index of an element.
 type step struct {
 	name  string
 	index int
 }
 
-// switched reports whether a change switched what decides about the members of an object.
+// switched reports whether a change set another value for a member in switches.
 func switched(olds []Member, was, is map[string][]byte) bool {
 	return slices.ContainsFunc(olds, func(old Member) bool {
 		return slices.Contains(switches, old.Name) && is[old.Name] != nil && !bytes.Equal(was[old.Name], is[old.Name])
 	})
 }
 
-// add notes a member that the change set in an object that does not have it, unless what
-// decides about its members was switched there or above. Of an object that is empty nobody
-// knows what it could have.
+// add stores the path of a member that the change added to an object. It stores nothing if
+// the change switched the members of the object, or of an object around it. It also stores
+// nothing if the object was empty, because the possible members are then not known.
 func (e *effort) add(olds []Member, name string) {
 	if e.switched > 0 || len(olds) == 0 && len(e.path) > 0 || len(e.added) == maxAdded {
 		return
@@ -36,8 +37,9 @@ func (e *effort) add(olds []Member, name string) {
 	e.added = append(e.added, append(slices.Clone(e.path), step{name: name}))
 }
 
-// misspelt names the first member that was added and that no object of its kind has in the
-// original: other elements of a list show what one of them may have.
+// misspelt returns the path of the first added member that no object at the same place in
+// original has. If the path leads into a list, any element with the member counts, because
+// the elements show which members are possible.
 func (e *effort) misspelt(original []byte) string {
 	for _, path := range e.added {
 		if !shows(original, path) {
@@ -47,7 +49,7 @@ func (e *effort) misspelt(original []byte) string {
 	return ""
 }
 
-// shows reports whether a path leads to something, through whichever element of a list.
+// shows reports whether a path leads to a value, through any element of a list.
 func shows(value []byte, path []step) bool {
 	if len(path) == 0 {
 		return true
@@ -61,7 +63,7 @@ func shows(value []byte, path []step) bool {
 	return slices.ContainsFunc(elements, func(element []byte) bool { return shows(element, path[1:]) })
 }
 
-// written writes a path for people: "rules/2/name".
+// written returns a path as text, for example "rules/2/name".
 func written(path []step) string {
 	parts := make([]string, len(path))
 	for i, s := range path {

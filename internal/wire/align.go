@@ -7,25 +7,28 @@ import (
 	"slices"
 )
 
-// ErrAmbiguous means that a change of a list would lose members that the user's type does
-// not have, because the elements of the list cannot be told apart.
+// ErrAmbiguous means that [Update] cannot match the elements of a changed list with those
+// before the change, and that a wrong match would lose members that the user's type does
+// not have.
 var ErrAmbiguous = errors.New("the elements of a list cannot be told apart")
 
-// align finds for each element of after the element of before that it was, -1 for a
-// new one. olds are the elements of before as they were read.
+// align matches the elements of a list after a change with those before it. For each
+// element of after, it returns the index of the matching element of before, or -1 if the
+// element is new. olds are the elements of before as they were read from the appliance.
 //
-// It takes four steps. Each looks only at the elements that those before it have not
-// paired, in time that is linear in their size:
+// It takes four steps. Each step examines only the elements that the earlier steps have
+// not matched, in time that is linear in their size:
 //
-//  1. Elements that are equal belong together: one was kept, or moved.
-//  2. So do elements with the same identity, or the same name.
-//  3. So do elements that share a value that no third one has, unless other values
-//     tell otherwise.
-//  4. Where the lists are equally long, so do elements in the same position between
-//     others that kept theirs: one was changed in place.
+//  1. It matches equal elements: the change kept or moved them.
+//  2. It matches elements with the same identity, or the same name.
+//  3. It matches two elements that share a value that no third element has, unless other
+//     values contradict the match.
+//  4. If the lists have the same length, it matches elements in the same position between
+//     elements that kept their positions: the change modified them in place.
 //
-// What is left was removed, or is new. Where it may as well be a change, and that would
-// lose something, the answer is ErrAmbiguous.
+// The remaining elements were removed, or are new. If a remaining element may also have
+// been changed, and treating it as removed would lose unknown members, align returns
+// ErrAmbiguous.
 func align(e *effort, olds, before, after [][]byte) ([]int, error) {
 	m := &matching{effort: e, olds: olds, texts: [2][][]byte{before, after}}
 	for s := range m.texts {
@@ -63,7 +66,7 @@ type matching struct {
 	olds     [][]byte
 	texts    [2][][]byte
 	mate     [2][]int  // index of the matching element of the other list, or -1
-	loose    [2][]bool // it was matched, but could equally match another equal element
+	loose    [2][]bool // whether the element could also match another equal element
 	left     [2]int    // number of elements without a match
 	elements [2][]element
 	traits   map[fact]*trait
@@ -73,6 +76,7 @@ type matching struct {
 // undecided reports whether there are elements left to match.
 func (m *matching) undecided() bool { return m.err == nil && m.left[was] > 0 && m.left[is] > 0 }
 
+// sameLength reports whether the change kept the length of the list.
 func (m *matching) sameLength() bool { return len(m.texts[was]) == len(m.texts[is]) }
 
 // unmatched iterates over the elements without a match.
@@ -86,6 +90,7 @@ func (m *matching) unmatched(s int) iter.Seq[int] {
 	}
 }
 
+// pair matches element i of before with element j of after.
 func (m *matching) pair(i, j int) {
 	if m.mate[was][i] >= 0 || m.mate[is][j] >= 0 {
 		return // malformed JSON can name a member twice
@@ -144,7 +149,7 @@ func (m *matching) equal() {
 	}
 }
 
-// alike reports whether some of the texts are equal.
+// alike reports whether the texts with the indexes in some are all equal.
 func alike(texts [][]byte, some []int) bool {
 	return !slices.ContainsFunc(some, func(k int) bool { return !bytes.Equal(texts[k], texts[some[0]]) })
 }
@@ -177,8 +182,8 @@ func (m *matching) by(name string) {
 const tellings = 32
 
 // tell matches elements that share a value that no third element has, unless as many
-// values contradict the match. Matched elements no longer count, which may make further
-// matches possible. tell reports whether it finished.
+// values contradict the match. Each match leaves fewer unmatched elements, which may make
+// further matches possible. tell reports whether it finished before the limit tellings.
 func (m *matching) tell() bool {
 	gaps, _ := m.gaps()
 	for range tellings {
@@ -226,9 +231,9 @@ func (m *matching) sole(s, k int) int {
 	return sole
 }
 
-// told reports whether more values of an element support a match than contradict it.
-// Values of other elements contradict it. For a moved element, so do all values that its
-// match does not have.
+// told reports whether more values of element k support its match with mate than
+// contradict it. A value contradicts the match if mate does not have it and another element
+// does. If the element was moved, any value that mate does not have contradicts the match.
 func (m *matching) told(s, k, mate int, moved bool) bool {
 	m.mark(&m.elements[1-s][mate])
 	told, otherwise := 0, 0
@@ -258,10 +263,10 @@ func (m *matching) inPlace() {
 	}
 }
 
-// loses reports whether a remaining element that may have been changed has members that
-// the user's type does not have. It may correspond to a new element between the same
-// neighbours, or to one that shares a value with it. A moved element without a shared
-// value is a new one.
+// loses reports whether a remaining element of before has members that the user's type does
+// not have, and may have been changed instead of removed. An element may have been changed
+// into a remaining element of after that is between the same neighbours, or that shares a
+// value with it. An element of after that was moved and shares no value is new.
 func (m *matching) loses() bool {
 	gaps, n := m.gaps()
 	nows := make([]crowd, n)
@@ -280,9 +285,9 @@ func (m *matching) loses() bool {
 // fixed reports whether an element has the only possible match.
 func (m *matching) fixed(s, k int) bool { return m.mate[s][k] >= 0 && !m.loose[s][k] }
 
-// gaps numbers the places between elements that were not moved: elements of both lists
-// with the same number have the same neighbours. The unmoved elements are the longest
-// sequence of fixed elements that has the same order in both lists.
+// gaps numbers the places between elements that were not moved. Elements of both lists with
+// the same number are between the same unmoved neighbours. The unmoved elements are the
+// longest sequence of fixed elements that has the same order in both lists.
 func (m *matching) gaps() (gaps [2][]int, n int) {
 	for s := range gaps {
 		gaps[s] = make([]int, len(m.mate[s]))
@@ -317,8 +322,8 @@ func (m *matching) gaps() (gaps [2][]int, n int) {
 	return gaps, n + 1
 }
 
-// level tells which positions of two lists of the same length are between fixed elements
-// that are in the same positions in both lists.
+// level returns, for each position of two lists of the same length, whether it is between
+// fixed elements that have the same positions in both lists.
 func (m *matching) level() []bool {
 	n := len(m.mate[was])
 	level := make([]bool, n)
@@ -342,7 +347,8 @@ func (m *matching) level() []bool {
 // have.
 func (m *matching) unknown(i int) bool { return m.effort.unknown(m.olds[i], m.texts[was][i], 0) }
 
-// unknown reports whether a value has members that the user's form of it lacks.
+// unknown reports whether original has members that before, the user's value, does not
+// have.
 func (e *effort) unknown(original, before []byte, depth int) bool {
 	switch {
 	case depth > maxDepth || Kind(original) != Kind(before) || !e.spend(len(original)+len(before)):

@@ -1,11 +1,12 @@
 package wire
 
-// Covers reports whether have contains everything in want: every member of its objects,
-// and equal lists, strings and numbers. have may contain more.
+// Covers reports whether the value have contains the value want. Each member of an object in
+// want must be in the same object of have. Lists, strings and numbers must be equal. The
+// objects of have may contain further members.
 func Covers(have, want []byte) bool { return covers(have, want, nil, 0) }
 
-// CoversBut is [Covers] and leaves out the strings of want for which skip returns true: have
-// may show anything in their place, or nothing.
+// CoversBut is like [Covers], but ignores a string of want if skip returns true for it. The
+// value have may then contain any other value in its place, or no value.
 func CoversBut(have, want []byte, skip func(text string) bool) bool {
 	return covers(have, want, skip, 0)
 }

@@ -2,9 +2,9 @@ package wire
 
 import "bytes"
 
-// Differs reports whether two forms of one value contradict each other in a string, a
-// number or the elements of a list. A member that only one form has is not a
-// contradiction, because one form may show more than the other.
+// Differs reports whether two JSON forms of a value differ in a string, a number, a boolean
+// or the elements of a list. It ignores members that only one form has, because one form
+// may show more than the other.
 func Differs(a, b []byte) bool { return differs(a, b, 0) }
 
 func differs(a, b []byte, depth int) bool {
@@ -45,7 +45,8 @@ func differs(a, b []byte, depth int) bool {
 	return !sameScalar(a, b, kind)
 }
 
-// sameScalar compares strings and numbers by value, whatever their spelling.
+// sameScalar reports whether two strings or numbers have the same value, even if their
+// spelling differs.
 func sameScalar(a, b []byte, kind byte) bool {
 	switch kind {
 	case String:
@@ -83,7 +84,7 @@ func At(value []byte, steps []string) []byte {
 	return value
 }
 
-// position reads a position in a list of that length.
+// position parses step as an index into a list with length elements.
 func position(step string, length int) (int, bool) {
 	i := 0
 	for _, digit := range []byte(step) {

@@ -50,7 +50,7 @@ func TestDiffers(t *testing.T) {
 		}
 	}
 	deep := strings.Repeat("[", 5000) + strings.Repeat("]", 5000)
-	wire.Differs([]byte(deep), []byte(deep)) // ends
+	wire.Differs([]byte(deep), []byte(deep)) // must return
 }
 
 func TestAt(t *testing.T) {

@@ -9,19 +9,18 @@ import (
 	"strconv"
 )
 
-// Digest writes to a hash what identifies a JSON value: two values give the same where
-// they differ in nothing but the order of members, white space, and the spelling of
-// texts and numbers.
+// Digest writes a normal form of a JSON value to a hash. The normal form does not depend on
+// the order of members, on white space, or on the spelling of strings and numbers.
 func Digest(hash io.Writer, value []byte) {
 	d := digester{hash: hash, buffer: make([]byte, 0, min(2*len(value)+16, flushAt))}
 	d.value(value, 0)
 	d.flush()
 }
 
-// flushAt is how many bytes are written at a time.
+// flushAt is the size of the buffer, in bytes.
 const flushAt = 4 << 10
 
-// digester gathers the parts of a value, so that the hash gets them in few pieces.
+// digester buffers the parts of a value, to call Write of the hash less often.
 type digester struct {
 	hash   io.Writer
 	buffer []byte

@@ -35,7 +35,8 @@ func TestDigest(t *testing.T) {
 	}
 }
 
-// TestDigestOfLongText writes texts of all lengths around a piece, and notices one byte.
+// TestDigestOfLongText checks strings whose lengths are close to the size of the buffer: the
+// digest does not depend on the spelling, and differs if one byte differs.
 func TestDigestOfLongText(t *testing.T) {
 	t.Parallel()
 	sum := func(value string) [sha256.Size]byte {

@@ -5,28 +5,30 @@ import (
 	"errors"
 )
 
-// ErrEffort means that an update would take too long.
-var ErrEffort = errors.New("it takes too long to tell what was changed")
+// ErrEffort means that [Update] or [Lay] would take too long.
+var ErrEffort = errors.New("it takes too long to find out what was changed")
 
-// effort is the remaining work that an update may do: the bytes and elements that it may
-// still examine, until its context ends.
+// effort is the state of an update. It limits the work: left is the number of bytes and
+// elements that the update may still examine, and the update also ends with its context.
 type effort struct {
 	ctx  context.Context
 	left int
-	err  error // why it ended
+	err  error // the reason why the update ended early
 
-	path     []step   // path to the current value
-	switched int      // how many of the objects on the path were switched
-	added    [][]step // the members that the change added to objects that were there
+	path     []step   // the path to the current value
+	switched int      // the number of objects on the path that the change switched, see the function switched
+	added    [][]step // the paths of members that the change added to existing objects
 }
 
-// newEffort allows enough work that only a value made for the purpose exceeds it: one
-// that is deeply nested and changed at every depth.
+// newEffort returns an effort for bodies with size bytes in total. Ordinary bodies need far
+// less work than it allows. A body that is deeply nested and changed at each depth exceeds
+// it.
 func newEffort(ctx context.Context, size int) *effort {
 	return &effort{ctx: ctx, left: 256*size + 1<<26}
 }
 
-// spend reports whether n more bytes or elements may be examined.
+// spend subtracts n bytes or elements from the allowed work, and reports whether the update
+// may continue.
 func (e *effort) spend(n int) bool {
 	e.left -= n
 	switch {
@@ -39,7 +41,7 @@ func (e *effort) spend(n int) bool {
 	return e.err == nil
 }
 
-// fail ends it with an error, unless it has ended.
+// fail ends the update with an error, unless it has already ended.
 func (e *effort) fail(err error) {
 	if e.err == nil {
 		e.err = err

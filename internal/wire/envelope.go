@@ -6,9 +6,9 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// Envelope is the common form of the API's answers: an object has key, meta and body, a
-// list has items and meta, a failure has error. Each member is the unchanged JSON, or nil
-// if it is absent.
+// Envelope is the common form of the API's responses. An object has key, meta and body, a
+// list has items and meta, and a failure has error. Each field is the unchanged JSON of its
+// member, or nil if the member is absent.
 type Envelope struct {
 	Key   []byte
 	Meta  []byte
@@ -17,16 +17,17 @@ type Envelope struct {
 	Error []byte
 	// Elements are the elements of Items. It is nil if Items is absent or not a list.
 	Elements [][]byte
-	// All has every top-level member, including the five above, because some endpoints
-	// have their value beside meta.
+	// All contains all top-level members, including those of the fields above. Some
+	// endpoints return their value beside meta.
 	All []Member
-	// Garbled is true if some text contains invalid UTF-8 or half of a surrogate pair,
-	// and everything else is valid JSON. Only [ParseGarbled] accepts that.
+	// Garbled is true if a string contains invalid UTF-8 or half of a surrogate pair,
+	// and everything else is valid JSON. [ParseGarbled] accepts such JSON, and
+	// [ParseEnvelope] does not.
 	Garbled bool
 }
 
-// ParseEnvelope splits an answer, which must be one JSON object. A null error counts as
-// absent.
+// ParseEnvelope splits a response, which must be one JSON object. It treats a null error
+// as absent.
 func ParseEnvelope(data []byte) (Envelope, error) {
 	if err := Valid(data); err != nil {
 		return Envelope{}, err
@@ -34,8 +35,8 @@ func ParseEnvelope(data []byte) (Envelope, error) {
 	return split(data)
 }
 
-// ParseGarbled is like [ParseEnvelope] but accepts garbled text, so that one broken name
-// does not hide all others. In Error, garbled text is replaced.
+// ParseGarbled is like [ParseEnvelope] but accepts garbled strings, so that one broken name
+// does not make a whole list unreadable. In Error, it replaces the invalid bytes.
 func ParseGarbled(data []byte) (Envelope, error) {
 	err := Valid(data)
 	switch {
@@ -45,7 +46,7 @@ func ParseGarbled(data []byte) (Envelope, error) {
 		return Envelope{}, err
 	}
 	e, err := split(data)
-	if e.Garbled = err == nil; e.Error != nil { // a refusal counts even if its text is garbled
+	if e.Garbled = err == nil; e.Error != nil { // an error is reported even if its text is garbled
 		e.Error, _ = jsontext.AppendFormat(nil, e.Error, lenient)
 	}
 	return e, err
@@ -53,12 +54,13 @@ func ParseGarbled(data []byte) (Envelope, error) {
 
 var lenient = jsontext.AllowInvalidUTF8(true)
 
-// isGarbled reports whether invalid text is the only problem of data.
+// isGarbled reports whether garbled strings are the only fault in data.
 func isGarbled(data []byte, reason error) bool {
 	about := reason.Error()
 	return (strings.Contains(about, "UTF-8") || strings.Contains(about, "surrogate")) && jsontext.Value(data).IsValid(lenient)
 }
 
+// split returns the envelope of a JSON object.
 func split(data []byte) (Envelope, error) {
 	var e Envelope
 	c := cursor{data, 0}
@@ -82,6 +84,7 @@ func split(data []byte) (Envelope, error) {
 	}
 }
 
+// unless returns e, or an empty envelope if err is not nil.
 func (e Envelope) unless(err error) (Envelope, error) {
 	if err != nil {
 		return Envelope{}, err
@@ -89,8 +92,8 @@ func (e Envelope) unless(err error) (Envelope, error) {
 	return e, nil
 }
 
-// value goes beyond the value of a member. A list of items, which may be megabytes, is
-// split on the way.
+// value moves past the value of a member and returns it. It splits a list of items at the
+// same time, because the list may have megabytes.
 func (e *Envelope) value(c *cursor, name string) (value []byte, err error) {
 	c.skipSpace()
 	start := c.at
@@ -101,6 +104,7 @@ func (e *Envelope) value(c *cursor, name string) (value []byte, err error) {
 	return c.data[start:c.at:c.at], err
 }
 
+// set stores the value of a member in its field.
 func (e *Envelope) set(name string, value []byte) {
 	switch name {
 	case "key":

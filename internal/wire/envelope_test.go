@@ -55,7 +55,8 @@ func TestParseEnvelope(t *testing.T) {
 	}
 }
 
-// TestParseGarbled lets text through that is garbled, and nothing else that is not proper.
+// TestParseGarbled checks that ParseGarbled accepts garbled strings and refuses other invalid
+// JSON.
 func TestParseGarbled(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {

@@ -11,7 +11,7 @@ import (
 	"github.com/go-sps/sps/internal/wire"
 )
 
-// nested is how deep a parsed value is.
+// nested returns the depth of a parsed value.
 func nested(value any) int {
 	deepest := 0
 	switch v := value.(type) {
@@ -29,8 +29,8 @@ func nested(value any) int {
 	return deepest + 1
 }
 
-// FuzzValue fuzzes what takes JSON apart and puts it together again, against the
-// standard library.
+// FuzzValue compares the functions that split, compare and join JSON with the standard
+// library.
 func FuzzValue(f *testing.F) {
 	all := samples(f)
 	for i, sample := range all {
@@ -133,7 +133,7 @@ func FuzzValue(f *testing.F) {
 	})
 }
 
-// withoutReferences replaces every reference in a parsed value by its key.
+// withoutReferences replaces the references in a parsed value by their keys.
 func withoutReferences(value any, top bool) any {
 	switch v := value.(type) {
 	case map[string]any:

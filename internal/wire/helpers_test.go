@@ -13,9 +13,11 @@ import (
 	"github.com/go-sps/sps/internal/wire"
 )
 
-var randomTimes = flag.Int("random-times", 1, "how many times as many random documents and lists the tests draw")
+var randomTimes = flag.Int("random-times", 1, "factor for the number of random documents and lists that the tests generate")
 
-// random is how many random inputs a test draws, from seeds that are the same each time.
+// random returns the number of random inputs that a test generates, instead of n: it is
+// smaller with the race detector, and multiplied by the flag. The seeds are the same in each
+// run.
 func random(n int) int {
 	if raceEnabled {
 		n /= 4
@@ -23,7 +25,7 @@ func random(n int) int {
 	return n * *randomTimes
 }
 
-// secret is a type whose other encoders would hide its value.
+// secret is a type whose own encoders hide its value.
 type secret struct{ text string }
 
 func (secret) String() string               { return "hidden" }
@@ -40,7 +42,7 @@ func marshal(t testing.TB, v any) []byte {
 	return data
 }
 
-// parse parses JSON; numbers keep their spelling.
+// parse decodes JSON and keeps the spelling of numbers.
 func parse(t testing.TB, data []byte) any {
 	t.Helper()
 	decoder := json.NewDecoder(bytes.NewReader(data))
@@ -52,7 +54,7 @@ func parse(t testing.TB, data []byte) any {
 	return value
 }
 
-// diff fails the test where want and got differ.
+// diff fails the test if want and got differ.
 func diff(t testing.TB, what string, want, got any) {
 	t.Helper()
 	if d := cmp.Diff(want, got); d != "" {
@@ -60,7 +62,7 @@ func diff(t testing.TB, what string, want, got any) {
 	}
 }
 
-// samples are the bodies of the guide.
+// samples returns the sample bodies of the guide.
 func samples(t testing.TB) [][]byte {
 	t.Helper()
 	names, err := filepath.Glob("../../testdata/*.json")

@@ -13,13 +13,14 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// A [stdjson.Number] is how a program keeps a number of any size as it is spelled. The JSON
-// library takes it for the text that it is in Go.
+// A [stdjson.Number] holds the spelling of a number, so that a program keeps a number of any
+// size unchanged. Without the functions in this file, the JSON library would read and write
+// it as a string, which is its type in Go.
 
 var errNumber = errors.New("no number")
 
-// marshalNumber writes a Number as the number that it spells, "" as 0 like encoding/json.
-// The name of a member is a text.
+// marshalNumber writes a Number as the number that it spells, and "" as 0, like
+// encoding/json. It writes a Number that is the name of a member as a string.
 func marshalNumber(e *jsontext.Encoder, n stdjson.Number) error {
 	text := string(n)
 	if text == "" {
@@ -37,7 +38,7 @@ func marshalNumber(e *jsontext.Encoder, n stdjson.Number) error {
 	return e.WriteValue(jsontext.Value(text))
 }
 
-// unmarshalNumber reads a number, or a text that spells one, into a Number.
+// unmarshalNumber reads a number, or a string that spells a number, into a Number.
 func unmarshalNumber(d *jsontext.Decoder, n *stdjson.Number) error {
 	kind := d.PeekKind()
 	named := atName(d.StackIndex(d.StackDepth()))
@@ -59,6 +60,7 @@ func unmarshalNumber(d *jsontext.Decoder, n *stdjson.Number) error {
 // atName reports whether the next token is the name of a member.
 func atName(kind jsontext.Kind, length int64) bool { return kind == '{' && length%2 == 0 }
 
+// isNumber reports whether text is a JSON number without white space.
 func isNumber(text string) bool {
 	value := jsontext.Value(text)
 	return value.Kind() == Number && value.IsValid() && len(bytes.TrimSpace(value)) == len(text)
@@ -66,8 +68,7 @@ func isNumber(text string) bool {
 
 var numbers = json.WithUnmarshalers(json.UnmarshalFromFunc(unmarshalNumber))
 
-// numbered remembers by type whether it holds a Number: looking for one in every value
-// costs time.
+// numbered caches the results of holdsNumber, because the search in a type takes time.
 var numbered sync.Map
 
 // holdsNumber reports whether a value of a type may hold a Number.
@@ -85,6 +86,7 @@ func holdsNumber(t reflect.Type) bool {
 
 var numberType = reflect.TypeFor[stdjson.Number]()
 
+// findNumber is holdsNumber without the cache. seen contains the types that it has visited.
 func findNumber(t reflect.Type, seen map[reflect.Type]bool) bool {
 	if t == numberType {
 		return true
@@ -108,7 +110,8 @@ func findNumber(t reflect.Type, seen map[reflect.Type]bool) bool {
 	return false
 }
 
-// plainNumber spells a number so that equal ones are spelled alike, of whatever size.
+// plainNumber returns a number in a normal form, which is the same for equal numbers of any
+// size.
 func plainNumber(value []byte) string {
 	text := bytes.TrimSpace(value)
 	mantissa, exponent := text, int64(0)

@@ -13,7 +13,8 @@ var numberSpellings = []string{
 	"1" + strings.Repeat("0", 1000),
 }
 
-// TestNumbersOut writes numbers as numbers, as they are spelled.
+// TestNumbersOut checks that Marshal writes each json.Number as a number and keeps its
+// spelling, and that it refuses one that is not a number.
 func TestNumbersOut(t *testing.T) {
 	t.Parallel()
 	type inner struct {
@@ -47,7 +48,8 @@ func TestNumbersOut(t *testing.T) {
 	}
 }
 
-// TestNumbersIn reads numbers as they are spelled, and texts that spell one.
+// TestNumbersIn checks that Unmarshal reads numbers, and strings that spell a number, into a
+// json.Number and keeps their spelling.
 func TestNumbersIn(t *testing.T) {
 	t.Parallel()
 	type inner struct {
@@ -80,7 +82,8 @@ func TestNumbersIn(t *testing.T) {
 	}
 }
 
-// TestNumbersAround decodes what others decode with UseNumber, and writes it back.
+// TestNumbersAround checks that values that encoding/json decoded with UseNumber are encoded
+// to equal JSON.
 func TestNumbersAround(t *testing.T) {
 	t.Parallel()
 	for _, sample := range samples(t) {

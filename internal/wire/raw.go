@@ -10,8 +10,8 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// Kinds of JSON values, as [Kind] gives them: the first byte of the value,
-// with '0' for every number.
+// Kinds of JSON values, as [Kind] returns them. A kind is the first byte of the value, or
+// '0' for a number.
 const (
 	Null   = 'n'
 	String = '"'
@@ -20,19 +20,19 @@ const (
 	Array  = '['
 )
 
-// Member is one member of an object, its value as it was written.
+// Member is one member of an object. Value is the JSON of its value, unchanged.
 type Member struct {
 	Name  string
 	Value []byte
 }
 
-// Kind returns the kind of a JSON value, 0 for none.
+// Kind returns the kind of a JSON value, or 0 if there is no value.
 func Kind(value []byte) byte {
 	return byte(jsontext.Value(value).Kind())
 }
 
-// Text returns the text of a string or a number: the API writes versions, keys
-// and ids as either.
+// Text returns the text of a string or a number. The API writes versions, keys and ids as
+// strings or as numbers.
 func Text(value []byte) (string, bool) {
 	switch Kind(value) {
 	case String:
@@ -43,14 +43,15 @@ func Text(value []byte) (string, bool) {
 	return "", false
 }
 
-// unquote returns the text of a string. Most texts fit into the stack.
+// unquote returns the text of a JSON string. Its buffer is on the stack, because most texts
+// are short.
 func unquote(quoted []byte) (string, bool) {
 	var space [128]byte
 	text, err := jsontext.AppendUnquote(space[:0], quoted)
 	return string(text), err == nil
 }
 
-// Bool returns the value of true and false.
+// Bool returns the value of a JSON boolean. ok is false if value is not a boolean.
 func Bool(value []byte) (is, ok bool) {
 	value = bytes.TrimSpace(value)
 	return string(value) == "true", string(value) == "true" || string(value) == "false"
@@ -66,7 +67,7 @@ func Find(members []Member, name string) []byte {
 	return nil
 }
 
-// Members splits an object. The values alias data.
+// Members returns the members of an object. Their values alias data.
 func Members(data []byte) ([]Member, error) {
 	var members []Member
 	err := Each(data, func(name string, value []byte) error {
@@ -82,7 +83,7 @@ func Members(data []byte) ([]Member, error) {
 	return members, nil
 }
 
-// Each calls a function for each member of an object, until it returns an error. The
+// Each calls member for each member of an object, until the function returns an error. The
 // values alias data.
 func Each(data []byte, member func(name string, value []byte) error) error {
 	c := cursor{data, 0}
@@ -104,7 +105,7 @@ func Each(data []byte, member func(name string, value []byte) error) error {
 	}
 }
 
-// Elements splits an array. The values alias data.
+// Elements returns the elements of an array. They alias data.
 func Elements(data []byte) ([][]byte, error) {
 	c := cursor{data, 0}
 	elements, err := c.elements()
@@ -114,9 +115,9 @@ func Elements(data []byte) ([][]byte, error) {
 	return elements, c.end()
 }
 
-// cursor splits JSON that [Valid] has accepted. An answer is checked once when it
-// arrives, and then split many times. For other JSON, it returns an error or parts of the
-// same bytes.
+// cursor splits JSON that [Valid] has accepted. A response is checked once when it
+// arrives, and then split many times. If the JSON is not valid, cursor returns an error or
+// wrong parts of data, but does not read outside of data.
 type cursor struct {
 	data []byte
 	at   int
@@ -124,7 +125,7 @@ type cursor struct {
 
 var errMalformed = errors.New("malformed JSON")
 
-// skipSpace goes on to the next byte that is not white.
+// skipSpace moves to the next byte that is not white space.
 func (c *cursor) skipSpace() {
 	for c.at < len(c.data) {
 		switch c.data[c.at] {
@@ -136,7 +137,7 @@ func (c *cursor) skipSpace() {
 	}
 }
 
-// take goes beyond a byte if it is the next one.
+// take moves past the next byte if it is b, and reports whether it was.
 func (c *cursor) take(b byte) bool {
 	c.skipSpace()
 	if c.at == len(c.data) || c.data[c.at] != b {
@@ -146,7 +147,8 @@ func (c *cursor) take(b byte) bool {
 	return true
 }
 
-// next goes to the next part of an object or a list, and reports whether there is one.
+// next moves to the next member of an object or the next element of a list, and reports
+// whether there is one.
 func (c *cursor) next(begin, end byte, first bool) (bool, error) {
 	if first && !c.take(begin) {
 		switch kind := jsontext.Value(c.data).Kind(); kind {
@@ -165,7 +167,7 @@ func (c *cursor) next(begin, end byte, first bool) (bool, error) {
 	return true, nil
 }
 
-// end is an error where anything follows.
+// end returns an error if anything but white space follows.
 func (c *cursor) end() error {
 	if c.skipSpace(); c.at < len(c.data) {
 		return errors.New("more than one JSON value")
@@ -173,7 +175,8 @@ func (c *cursor) end() error {
 	return nil
 }
 
-// member goes to the value of the next member of an object, if there is one.
+// member returns the name of the next member of an object, if there is one, and moves to
+// its value.
 func (c *cursor) member(first bool) (name string, more bool, err error) {
 	if more, err := c.next('{', '}', first); err != nil || !more {
 		return "", false, err
@@ -188,7 +191,7 @@ func (c *cursor) member(first bool) (name string, more bool, err error) {
 	return nameOf(quoted), true, nil
 }
 
-// elements goes beyond an array and splits it.
+// elements moves past an array and returns its elements.
 func (c *cursor) elements() ([][]byte, error) {
 	var elements [][]byte
 	for first := true; ; first = false {
@@ -207,7 +210,7 @@ func (c *cursor) elements() ([][]byte, error) {
 	}
 }
 
-// value goes beyond one value and returns it.
+// value moves past one value and returns it.
 func (c *cursor) value() ([]byte, error) {
 	c.skipSpace()
 	start := c.at
@@ -234,7 +237,7 @@ func (c *cursor) value() ([]byte, error) {
 	return c.data[start:c.at:c.at], nil
 }
 
-// compound goes beyond an object or a list.
+// compound moves past an object or a list, and reports whether it has an end.
 func (c *cursor) compound() bool {
 	data, depth := c.data, 0
 	for i := c.at; i < len(data); i++ {
@@ -270,10 +273,10 @@ func (c *cursor) compound() bool {
 	return false
 }
 
-// marks has the bytes that decide where a value ends.
+// marks contains the bytes that decide where an object or a list ends.
 var marks = [256]bool{'{': true, '[': true, '}': true, ']': true, '"': true}
 
-// text goes beyond a string.
+// text moves past a string, and reports whether it has an end.
 func (c *cursor) text() bool {
 	i := c.at + 1
 	for short := min(len(c.data), i+32); i < short; i++ {
@@ -288,7 +291,8 @@ func (c *cursor) text() bool {
 	return c.textFrom(i)
 }
 
-// textFrom skips the rest of a string, in large steps, because it may be a certificate.
+// textFrom moves past the rest of a string, which starts at i. It searches with
+// bytes.IndexByte, because the string may be as long as a certificate.
 func (c *cursor) textFrom(i int) bool {
 	for i < len(c.data) {
 		end := bytes.IndexByte(c.data[i:], '"')
@@ -296,7 +300,7 @@ func (c *cursor) textFrom(i int) bool {
 			return false
 		}
 		end += i
-		for i <= end { // until that is the end, or was escaped
+		for i <= end { // until the quote is the end of the string, or turns out to be escaped
 			escape := bytes.IndexByte(c.data[i:end], '\\')
 			if escape < 0 {
 				c.at = end + 1
@@ -308,10 +312,10 @@ func (c *cursor) textFrom(i int) bool {
 	return false
 }
 
-// delimits has the bytes that end a number or a word.
+// delimits contains the bytes that end a number or a word.
 var delimits = [256]bool{' ': true, '\t': true, '\r': true, '\n': true, ',': true, ':': true, '}': true, ']': true, '{': true, '[': true, '"': true}
 
-// nameOf returns the name of a member. The API has few names, so most are in the cache.
+// nameOf returns the name of a member. It caches names, because the API has few of them.
 func nameOf(quoted []byte) string {
 	text := quoted[1 : len(quoted)-1]
 	if len(text) > maxName || bytes.IndexByte(text, '\\') >= 0 {
@@ -331,15 +335,15 @@ func nameOf(quoted []byte) string {
 	return name
 }
 
-// names is the cache of names, one for each hash, so that an appliance with invented
-// names cannot fill the memory.
+// names is the cache of names. It has one place for each hash, so that an appliance that
+// sends many different names cannot fill the memory.
 var names [4096]atomic.Pointer[string]
 
-// maxName is the length up to which a name is worth keeping.
+// maxName is the maximum length in bytes of a name in the cache.
 const maxName = 64
 
 // Plain returns a value with its strings written in the shortest way, as [Codec] writes
-// them; one that is not JSON is returned as it is.
+// them. It returns a value that is not JSON unchanged.
 func Plain(value []byte) []byte {
 	plain, err := jsontext.AppendFormat(nil, value)
 	if err != nil {
@@ -348,10 +352,11 @@ func Plain(value []byte) []byte {
 	return plain
 }
 
+// quote returns text as a JSON string.
 func quote(text string) []byte {
 	quoted, err := jsontext.AppendQuote(nil, text)
 	if err != nil {
-		// Only invalid UTF-8 is refused, and it is replaced anyway.
+		// The library returns an error only for invalid UTF-8, which it replaces.
 		return quoted
 	}
 	return quoted

@@ -6,7 +6,7 @@ import (
 	"github.com/go-sps/sps/internal/wire"
 )
 
-// noObjects are refused by whatever expects one object.
+// noObjects contains texts that are not one valid JSON object.
 var noObjects = map[string]string{
 	"empty":                   ``,
 	"blank":                   " \n",
@@ -64,8 +64,8 @@ func TestMembers(t *testing.T) {
 	}
 }
 
-// TestMembersStayApart checks that appending to one value does not run over the
-// next one.
+// TestMembersStayApart checks that appending to the value of a member does not overwrite the
+// next member.
 func TestMembersStayApart(t *testing.T) {
 	t.Parallel()
 	members, err := wire.Members([]byte(`{"a":1,"b":2}`))

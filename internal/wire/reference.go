@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// BareReferences replaces every reference in a body by its key: answers show
-// {"key":"-100","meta":{"href":"/api/…"}}, and requests must send "-100". The body
-// itself is never treated as a reference.
+// BareReferences replaces the references in a body by their keys. A response has
+// {"key":"-100","meta":{"href":"/api/…"}} for a reference, and a request must send "-100".
+// The body itself is not treated as a reference.
 func BareReferences(body []byte) ([]byte, error) {
 	if !bytes.Contains(body, []byte(`"meta"`)) {
 		return body, nil
@@ -16,8 +16,8 @@ func BareReferences(body []byte) ([]byte, error) {
 	return bareReferences(body, 0)
 }
 
-// maxDepth limits the nesting of what is rewritten, because each level is read once for
-// every level above it.
+// maxDepth limits the nesting of values that functions of this package process, because
+// they read a value once for each level above it.
 const maxDepth = 100
 
 var errDepth = errors.New("nested more than 100 levels deep")
@@ -70,9 +70,9 @@ func bareReferences(value []byte, depth int) ([]byte, error) {
 	return value, nil
 }
 
-// referenceKey returns the key of an object that is a reference, or nil: key
-// and meta are its only members, and meta names a path of the API. An unset
-// reference is written {"key":null,"meta":{}}.
+// referenceKey returns the key of an object that is a reference, or nil. A reference has
+// key and meta as its only members, and meta.href is a path of the API. An unset reference
+// is {"key":null,"meta":{}}.
 func referenceKey(members []Member) []byte {
 	if len(members) != 2 {
 		return nil
@@ -98,12 +98,12 @@ func referenceKey(members []Member) []byte {
 	return nil
 }
 
-// same reports whether two values are the same bytes in memory.
+// same reports whether two values are the same memory.
 func same(a, b []byte) bool {
 	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
 }
 
-// Join makes an object of its members.
+// Join returns the JSON object with the members.
 func Join(members []Member) []byte {
 	size := 2
 	for _, m := range members {
@@ -121,6 +121,7 @@ func Join(members []Member) []byte {
 	return append(out, '}')
 }
 
+// joinArray returns the JSON list with the elements.
 func joinArray(elements [][]byte) []byte {
 	size := 2
 	for _, e := range elements {

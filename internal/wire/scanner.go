@@ -1,18 +1,18 @@
 package wire
 
-// Scanner goes through checked JSON once, from left to right, for types that are read
-// by the hundred thousand: what it enters is not looked at twice. Where the next value
-// is not of the kind that is asked for, it stays before it.
+// Scanner reads checked JSON once, from left to right. It is for types of which a program
+// reads hundreds of thousands: it does not scan an object or a list a second time. If the
+// next value is not of the requested kind, the scanner does not move.
 type Scanner struct {
 	c     cursor
-	first bool // nothing of what was entered last is read yet
-	bad   bool // the JSON was not checked
+	first bool // no part of the object or list that was entered last has been read
+	bad   bool // the JSON is malformed
 }
 
-// Reset lets the scanner begin with a value.
+// Reset makes the scanner start at the beginning of data.
 func (s *Scanner) Reset(data []byte) { *s = Scanner{c: cursor{data: data}} }
 
-// Kind returns the kind of the next value, 0 for none.
+// Kind returns the kind of the next value, or 0 if there is none.
 func (s *Scanner) Kind() byte {
 	s.c.skipSpace()
 	if s.c.at == len(s.c.data) {
@@ -26,14 +26,15 @@ func (s *Scanner) Kind() byte {
 	}
 }
 
-// Enter goes into the next value if it is of the kind, [Object] or [Array].
+// Enter moves into the next value if it is of the kind, which is [Object] or [Array], and
+// reports whether it did.
 func (s *Scanner) Enter(kind byte) bool {
 	s.first = s.c.take(kind)
 	return s.first
 }
 
-// Member goes to the next member of the object that was entered last and is not over,
-// and returns its name, which may alias the data. The next value is then the member's.
+// Member moves to the value of the next member of the innermost object, and returns the
+// name of the member, which may alias the data. ok is false at the end of the object.
 func (s *Scanner) Member() (name []byte, ok bool) {
 	if !s.more(Object) {
 		return nil, false
@@ -50,11 +51,12 @@ func (s *Scanner) Member() (name []byte, ok bool) {
 	return name, true
 }
 
-// Element goes to the next element of the list that was entered last and is not over.
+// Element moves to the next element of the innermost list. It returns false at the end of
+// the list.
 func (s *Scanner) Element() bool { return s.more(Array) }
 
-// Text goes beyond the next value if it is a string, and returns it with its quotes, and
-// whether anything in it is escaped.
+// Text moves past the next value if it is a string. It returns the string with its quotes,
+// and whether it contains an escape sequence.
 func (s *Scanner) Text() (quoted []byte, escaped, ok bool) {
 	s.c.skipSpace()
 	data := s.c.data[s.c.at:]
@@ -74,8 +76,8 @@ func (s *Scanner) Text() (quoted []byte, escaped, ok bool) {
 	return nil, false, s.fail()
 }
 
-// Value goes beyond the next value and returns it. It aliases the data, and is nil
-// where there is none.
+// Value moves past the next value and returns it. The value aliases the data. It is nil if
+// there is no next value.
 func (s *Scanner) Value() []byte {
 	value, err := s.c.value()
 	if err != nil {
@@ -85,7 +87,7 @@ func (s *Scanner) Value() []byte {
 	return value
 }
 
-// Close reports whether all of the value was read, and that it could be.
+// Close returns an error if the JSON was malformed or was not read to its end.
 func (s *Scanner) Close() error {
 	if s.bad || s.Kind() != 0 {
 		return errMalformed
@@ -93,12 +95,13 @@ func (s *Scanner) Close() error {
 	return nil
 }
 
-// more goes to the next part of an object or a list, or beyond its end.
+// more moves to the next member of an object or the next element of a list and returns
+// true, or moves past the end of the object or list and returns false.
 func (s *Scanner) more(kind byte) bool {
 	first := s.first
 	s.first = false
 	switch {
-	case s.bad || s.c.take(kind+2): // in ASCII, } stands two after {, and ] two after [
+	case s.bad || s.c.take(kind+2): // in ASCII, } is { + 2, and ] is [ + 2
 		return false
 	case !first && !s.c.take(','):
 		return s.fail()
@@ -106,6 +109,7 @@ func (s *Scanner) more(kind byte) bool {
 	return true
 }
 
+// fail marks the JSON as malformed, moves to its end and returns false.
 func (s *Scanner) fail() bool {
 	s.bad, s.c.at = true, len(s.c.data)
 	return false

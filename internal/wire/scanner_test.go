@@ -6,7 +6,7 @@ import (
 	"github.com/go-sps/sps/internal/wire"
 )
 
-// scan reads a value with a Scanner into what encoding/json makes of it.
+// scan decodes a value with a Scanner to the same Go values as encoding/json.
 func scan(s *wire.Scanner) any {
 	switch s.Kind() {
 	case wire.Object:
@@ -61,7 +61,8 @@ func TestScanner(t *testing.T) {
 	}
 }
 
-// TestScannerMalformed ends, and says so, with what is not JSON.
+// TestScannerMalformed checks that a Scanner stops at malformed JSON and that Close returns an
+// error.
 func TestScannerMalformed(t *testing.T) {
 	t.Parallel()
 	for _, data := range []string{
@@ -72,12 +73,13 @@ func TestScannerMalformed(t *testing.T) {
 		s.Reset([]byte(data))
 		scan(&s)
 		if s.Close() == nil {
-			t.Errorf("%q is taken for JSON", data)
+			t.Errorf("%q is accepted as JSON", data)
 		}
 	}
 }
 
-// TestScannerStays stays before what is not asked for.
+// TestScannerStays checks that a Scanner does not move if the next value is not of the
+// requested kind.
 func TestScannerStays(t *testing.T) {
 	t.Parallel()
 	var s wire.Scanner

@@ -2,10 +2,11 @@ package wire
 
 import "slices"
 
-// identity are the members that make another element of one in which they differ.
+// identity contains the names of members that identify an element: two elements with
+// different values of one of them are different elements.
 var identity = [...]string{"key", "id", "uuid", "href", "pem"}
 
-// element is what tells an element of a list from others.
+// element holds the values by which an element of a list is recognised.
 type element struct {
 	traits   []*trait
 	identity [len(identity)]*trait
@@ -15,21 +16,22 @@ type element struct {
 type trait struct {
 	fact
 	in    [2]crowd
-	stamp int // of the last one that was marked with it
+	stamp int // the value of matching.stamp when mark last marked the trait
 }
 
+// fact is the name and the value of a member.
 type fact struct{ name, value string }
 
-// rare reports whether one element of each list has a value.
+// rare reports whether exactly one unmatched element of each list has the value.
 func (t *trait) rare() bool { return t.in[was].n == 1 && t.in[is].n == 1 }
 
 // crowd counts elements of one list that have something in common.
 type crowd struct {
-	n, sum     int                  // how many they are; the sum of their positions, so that one alone is known
-	identified [len(identity)]int32 // how many of them have each identity
+	n, sum     int                  // the number of elements, and the sum of their positions: if n is 1, sum is the position
+	identified [len(identity)]int32 // the number of elements that have each member of identity
 }
 
-// add adds an element to a crowd, or takes it away.
+// add adds element e at position k to a crowd if by is 1, or removes it if by is -1.
 func (c *crowd) add(e *element, k, by int) {
 	c.n += by
 	c.sum += by * k
@@ -40,7 +42,8 @@ func (c *crowd) add(e *element, k, by int) {
 	}
 }
 
-// another reports whether two elements differ in what makes them the same.
+// another reports whether two elements have different values of a member in identity. Such
+// elements cannot match.
 func another(old, now *element) bool {
 	for n, t := range old.identity {
 		if t != nil && now.identity[n] != nil && now.identity[n] != t {
@@ -50,8 +53,9 @@ func another(old, now *element) bool {
 	return false
 }
 
-// among reports whether an element may be one of a crowd in the list s. It is none of
-// them if all have an identity of a kind that it has, and nobody has its own.
+// among reports whether the element may match an element of a crowd in the list s. It cannot
+// match if all elements of the crowd have the same member of identity as the element, and no
+// unmatched element of the list has its value.
 func (e *element) among(c *crowd, s int) bool {
 	for n, t := range e.identity {
 		if t != nil && t.in[s].n == 0 && int(c.identified[n]) == c.n {
@@ -61,13 +65,13 @@ func (e *element) among(c *crowd, s int) bool {
 	return c.n > 0
 }
 
-// rival reports whether an unmatched element of the list s that may be an element has a
-// value in common with it.
+// rival reports whether an unmatched element of the list s may match e and shares a value
+// with it.
 func rival(e *element, s int) bool {
 	return slices.ContainsFunc(e.traits, func(t *trait) bool { return e.among(&t.in[s], s) })
 }
 
-// learn finds what tells the unmatched elements apart.
+// learn collects the traits of the unmatched elements.
 func (m *matching) learn() {
 	m.traits = make(map[fact]*trait)
 	for s := range m.elements {
@@ -92,17 +96,17 @@ func (m *matching) learn() {
 	}
 }
 
-// count adds an element to the crowds of its values, or takes it away.
+// count adds an element to the crowds of its traits if by is 1, or removes it if by is -1.
 func (m *matching) count(s, k, by int) {
 	if m.elements[s] == nil {
-		return // nothing was learned yet
+		return // learn was not called yet
 	}
 	for _, t := range m.elements[s][k].traits {
 		t.in[s].add(&m.elements[s][k], k, by)
 	}
 }
 
-// mark marks the values of an element until the next one is marked.
+// mark marks the traits of an element. The marks are valid until the next call.
 func (m *matching) mark(e *element) {
 	m.stamp++
 	for _, t := range e.traits {
@@ -110,14 +114,14 @@ func (m *matching) mark(e *element) {
 	}
 }
 
-// common reports whether two elements agree in a value.
+// common reports whether two elements share a value.
 func (m *matching) common(old, now *element) bool {
 	m.mark(old)
 	return slices.ContainsFunc(now.traits, func(t *trait) bool { return t.stamp == m.stamp })
 }
 
-// telling returns the members of an element by which it is recognised. Booleans, null
-// and what is empty tell nothing: unrelated objects agree in them.
+// telling returns the members by which an element is recognised. It leaves out booleans,
+// null and empty values, because unrelated elements often share them.
 func (m *matching) telling(s, k int) []Member {
 	value := m.texts[s][k]
 	if Kind(value) != Object || !m.spend(len(value)) {

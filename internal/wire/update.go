@@ -5,21 +5,22 @@ import (
 	"context"
 )
 
-// Update applies a change to a body without losing members that the change does not know.
-// original is the body as it was read. before and after are the user's value, encoded by
-// [Codec.Marshal] before and after the change. What is equal in before and after stays as
-// it is in original: unknown members at every depth, null, absent and empty values, and
-// the spelling of numbers. Update returns ErrAmbiguous, ErrEffort, or the error of a
-// context that has ended.
+// Update applies a change to a body and keeps the members that the user's type does not
+// have. original is the body as it was read. before and after are the user's value, encoded
+// by [Codec.Marshal] before and after the change. Parts that are equal in before and after
+// stay as they are in original, including unknown members at any depth, null, absent and
+// empty values, and the spelling of numbers. Update returns ErrAmbiguous, ErrEffort, or the
+// error of a context that has ended.
 func Update(ctx context.Context, original, before, after []byte) ([]byte, error) {
 	data, _, err := Lay(ctx, original, before, after)
 	return data, err
 }
 
-// Lay is like [Update]. It also returns the name of a member that the change set in an
-// existing object that does not have it, or "", because the appliance ignores unknown
-// names. A new list element may have members of its own. So may an object if the change
-// also switched the member that determines its members, in the object or above.
+// Lay is like [Update]. It also detects a member that the change added to an existing
+// object, because the appliance ignores members that it does not have. unknown is the path
+// of the first such member, or "". Lay accepts any members in a new list element. It also
+// accepts them in an object if the change set another value for a member that determines
+// the other members (see switches), in the object or in an object around it.
 func Lay(ctx context.Context, original, before, after []byte) (data []byte, unknown string, err error) {
 	e := newEffort(ctx, len(original)+len(before)+len(after))
 	if data, err = e.update(original, before, after, 0); err != nil {
@@ -70,11 +71,11 @@ func (e *effort) updateObject(original, before, after []byte, depth int) ([]byte
 		kept[old.Name] = true
 		switch {
 		case a == nil && b != nil:
-			continue // the change removed it
+			continue // the change removed the member
 		case a == nil:
 			// unknown to the user's type
 		case b == nil && Kind(a) == Object && Kind(old.Value) == Object:
-			// The type leaves out an empty member, and now it is set.
+			// The user's type omits the member when it is empty, and the change has set it.
 			b = []byte("{}")
 			fallthrough
 		default:
@@ -87,7 +88,7 @@ func (e *effort) updateObject(original, before, after []byte, depth int) ([]byte
 	}
 	e.path = e.path[:at]
 	for _, a := range afters {
-		// A member that the type has and the appliance does not have is added only if the
+		// Add a member that the user's type has and original does not have only if the
 		// change set it.
 		if !kept[a.Name] && !bytes.Equal(was[a.Name], a.Value) {
 			e.add(olds, a.Name)
@@ -97,6 +98,7 @@ func (e *effort) updateObject(original, before, after []byte, depth int) ([]byte
 	return Join(merged), nil
 }
 
+// index returns the values of members by name.
 func index(members []Member) map[string][]byte {
 	m := make(map[string][]byte, len(members))
 	for _, member := range members {
@@ -119,8 +121,8 @@ func (e *effort) updateArray(original, before, after []byte, depth int) ([]byte,
 		return nil, err
 	}
 	if len(olds) != len(befores) {
-		// The user's type does not hold the elements one by one, for example because it
-		// is a set, so there is nothing to align.
+		// The user's type does not have one value for each element, for example because
+		// it is a set, so the elements cannot be aligned.
 		for _, old := range olds {
 			if Kind(old) == Object || Kind(old) == Array {
 				return nil, ErrAmbiguous

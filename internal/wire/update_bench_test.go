@@ -8,14 +8,14 @@ import (
 	"github.com/go-sps/sps/internal/wire"
 )
 
-// listChange is one change of a long list, as the three bodies of an update.
+// listChange is a change of a long list, with the three arguments of Update.
 type listChange struct {
 	name                    string
 	original, before, after []byte
-	merged                  []byte // what the update has to give
+	merged                  []byte // the expected result, or nil if it is ErrAmbiguous
 }
 
-// listOf returns a list of so many elements.
+// listOf returns a list of n elements.
 func listOf(n int, element func(int) string) []byte {
 	elements := make([]string, n)
 	for i := range elements {
@@ -24,8 +24,8 @@ func listOf(n int, element func(int) string) []byte {
 	return []byte("[" + strings.Join(elements, ",") + "]")
 }
 
-// listChanges are the changes whose cost once grew with the square or the cube of the
-// length. u is what the user's type does not know.
+// listChanges returns changes of a list of n elements that are slow if Update compares each
+// element with each other one. The user's type does not have the member u.
 func listChanges(n int) []listChange {
 	list := func(element func(int) string) []byte { return listOf(n, element) }
 	text := func(i int) string { return fmt.Sprintf(`"host-%d.example.com"`, i) }

@@ -14,9 +14,9 @@ import (
 	"github.com/go-sps/sps/internal/wire"
 )
 
-// TestUpdateListTime limits the time that long lists take. Comparing each element with
-// each other one took half a minute for the least of them, and hours for others; 100,000
-// elements take less than half a second. It does not run in parallel with others.
+// TestUpdateListTime checks that Update handles lists of 100,000 elements within seconds. If
+// Update compared each element with each other one, it would take from half a minute to
+// hours. The test measures time, so it does not run in parallel with others.
 func TestUpdateListTime(t *testing.T) {
 	const n = 100_000
 	limit := 5 * time.Second
@@ -36,15 +36,16 @@ func TestUpdateListTime(t *testing.T) {
 		case change.merged != nil && err != nil:
 			t.Errorf("%s: %v", change.name, err)
 		case string(got) != string(change.merged):
-			t.Errorf("%s: not what it has to be", change.name)
+			t.Errorf("%s: wrong result", change.name)
 		}
 	}
 }
 
-// oddListChanges are changes that give each step of the alignment all to do.
+// oddListChanges returns changes of lists of n elements that each leave all elements to one
+// step of the alignment.
 func oddListChanges(n int) []listChange {
-	// Each shares one value with the element before it and one with the one after it, so
-	// that all are told one after another.
+	// Each element shares one value with the element before it and one value with the element
+	// after it, so that each match makes the next one possible.
 	link := func(more string) func(int) string {
 		return func(i int) string { return fmt.Sprintf(`{%s"from":%d,"to":%d}`, more, (i+1)/2, i/2) }
 	}
@@ -80,7 +81,7 @@ func oddListChanges(n int) []listChange {
 	}
 }
 
-// ending is a context that ends when it was looked at so many times.
+// ending is a context that ends after looks calls of Err.
 type ending struct {
 	context.Context
 	looks *int
@@ -93,7 +94,8 @@ func (e ending) Err() error {
 	return nil
 }
 
-// TestUpdateListContext ends the context anywhere in an update.
+// TestUpdateListContext checks that Update returns the error of the context wherever in the
+// update the context ends.
 func TestUpdateListContext(t *testing.T) {
 	t.Parallel()
 	const n, many = 500, 1 << 30
@@ -102,7 +104,7 @@ func TestUpdateListContext(t *testing.T) {
 		_, want := wire.Update(ending{t.Context(), &looks}, change.original, change.before, change.after)
 		total := many - looks
 		if want == nil && change.name[:4] != "many" && total < n/2 {
-			t.Errorf("%s: the context was looked at %d times", change.name, total)
+			t.Errorf("%s: the context was checked only %d times", change.name, total)
 		}
 		for cut := 0; cut < total; cut += 1 + total/50 {
 			looks := cut
@@ -114,8 +116,9 @@ func TestUpdateListContext(t *testing.T) {
 	}
 }
 
-// TestUpdateEffort refuses what would take much longer than its size tells: copies at
-// every depth, so that what is far down is looked at again for all above it.
+// TestUpdateEffort checks that Update returns ErrEffort for a body that takes much longer than
+// its size suggests. The body has a copied element at each depth, so that its innermost value
+// would be examined again for each level above it.
 func TestUpdateEffort(t *testing.T) {
 	t.Parallel()
 	for size, want := range map[int]error{10: nil, 200_000: wire.ErrEffort} {
@@ -131,10 +134,10 @@ func TestUpdateEffort(t *testing.T) {
 	}
 }
 
-// TestUpdateListTwins keeps, moves and removes elements of which many look the same to
-// the user's type, and goes through every way in which those that are left can be those
-// that were there. Where all ways keep the same, that is kept; where they do not, it is
-// ambiguous.
+// TestUpdateListTwins keeps, moves and removes elements, many of which are equal in the user's
+// type. It tries each possible match of the remaining elements with the original ones. If all
+// matches keep the same unknown members, Update must keep these. Otherwise it must return
+// ErrAmbiguous.
 func TestUpdateListTwins(t *testing.T) {
 	t.Parallel()
 	outcomes := map[bool]int{}
@@ -158,7 +161,7 @@ func TestUpdateListTwins(t *testing.T) {
 		for _, i := range kept {
 			after = append(after, before[i])
 		}
-		ways := map[string]bool{} // what is kept, in any order
+		ways := map[string]bool{} // for each possible match, the sorted elements of the result
 		var try func(j int, taken []int)
 		try = func(j int, taken []int) {
 			if j == len(after) {
@@ -209,9 +212,9 @@ func TestUpdateListTwins(t *testing.T) {
 	}
 }
 
-// row is an element of a list; u is what the user's type does not know of it.
+// row is an element of a list. The user's type has the members in values, but not u.
 type row struct {
-	u      int // 0 for a new one
+	u      int // 0 for a new element
 	values map[string]int
 }
 
@@ -228,15 +231,15 @@ func rowList(rows []row, unknown bool) []byte {
 	})
 }
 
-// TestUpdateListRandom makes random changes of lists, and knows which element each one
-// was. What the user's type does not know has to stay with its element. Without keys a
-// change may be ambiguous, but never otherwise than it was.
+// TestUpdateListRandom makes random changes of lists and records which original element each
+// element was. It checks that unknown members stay with their element. For elements without
+// keys, Update may return ErrAmbiguous, but not a wrong result.
 func TestUpdateListRandom(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
-		members   []string // a to d have few values, the others one for each element
-		edits     string   // insert, remove, move, change
-		ambiguous bool     // whether it may be
+		members   []string // a to d have few possible values; the others have a different value in each element
+		edits     string   // the kinds of edits: i(nsert), r(emove), m(ove), c(hange)
+		ambiguous bool     // whether Update may return ErrAmbiguous
 	}{
 		"by key":                      {[]string{"key", "a", "b"}, "irmccc", false},
 		"by id":                       {[]string{"id", "name", "a"}, "irmccc", false},
@@ -295,7 +298,7 @@ func TestUpdateListRandom(t *testing.T) {
 						moved := rows[k]
 						rows = slices.Insert(slices.Delete(rows, k, k+1), r.IntN(len(rows)), moved)
 					case edit == 'c' && !changed[rows[k].u]:
-						changed[rows[k].u] = true // once, so that most of it stays
+						changed[rows[k].u] = true // change each element once, so that most of its values stay
 						values := maps.Clone(rows[k].values)
 						values[[]string{"a", "b", "c"}[r.IntN(len(test.members)-1)]] = 1 + r.IntN(6)
 						if name == "by id" {

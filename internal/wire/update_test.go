@@ -17,7 +17,7 @@ import (
 func TestUpdate(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ name, original, before, after, want string }{
-		// Whatever the change does not touch.
+		// Parts that the change does not modify.
 		{"nothing changed", ` { "b" : 1.0 , "a" : null } `, `{"b":1}`, `{"b":1}`, ` { "b" : 1.0 , "a" : null } `},
 		{"unknown member", `{"u":{"v":[1.0]},"a":1}`, `{"a":1}`, `{"a":2}`, `{"u":{"v":[1.0]},"a":2}`},
 		{
@@ -40,7 +40,7 @@ func TestUpdate(t *testing.T) {
 		{"names in another case", `{"A":1,"a":1}`, `{"a":1}`, `{"a":2}`, `{"A":1,"a":2}`},
 		{"reference stays", `{"p":{"key":"1","meta":{"href":"/api/x"}},"a":1}`, `{"a":1,"p":"1"}`, `{"a":2,"p":"1"}`, `{"p":{"key":"1","meta":{"href":"/api/x"}},"a":2}`},
 
-		// Members.
+		// Changes of members.
 		{"changed", `{"a":1.0}`, `{"a":1}`, `{"a":2}`, `{"a":2}`},
 		{"added", `{"a":1.0}`, `{"a":1}`, `{"a":1,"b":2}`, `{"a":1.0,"b":2}`},
 		{"removed", `{"u":0,"a":1.0,"b":2}`, `{"a":1,"b":2}`, `{"b":2}`, `{"u":0,"b":2}`},
@@ -50,7 +50,7 @@ func TestUpdate(t *testing.T) {
 		{"absent and removed", `{"a":1}`, `{"a":1,"n":""}`, `{"a":1}`, `{"a":1}`},
 		{"reference replaced", `{"p":{"key":"1","meta":{"href":"/api/x"}}}`, `{"p":"1"}`, `{"p":"2"}`, `{"p":"2"}`},
 
-		// A type that leaves empty members out.
+		// A type that omits empty members.
 		{"left out and set", `{"n":"","u":1}`, `{}`, `{"n":"x"}`, `{"n":"x","u":1}`},
 		{"left out and set, object", `{"n":{"u":1,"x":""}}`, `{}`, `{"n":{"x":"y"}}`, `{"n":{"u":1,"x":"y"}}`},
 		{"left out and set, deep", `{"n":{"u":1,"m":{"u":2,"x":0}}}`, `{}`, `{"n":{"m":{"x":1}}}`, `{"n":{"u":1,"m":{"u":2,"x":1}}}`},
@@ -58,7 +58,7 @@ func TestUpdate(t *testing.T) {
 		{"left out and set, null", `{"n":null}`, `{}`, `{"n":{"x":1}}`, `{"n":{"x":1}}`},
 		{"set to empty", `{"n":"x","u":1}`, `{"n":"x"}`, `{}`, `{"u":1}`},
 
-		// Other kinds.
+		// Changes of the kind of a value.
 		{"null to an object", `{"a":null}`, `{"a":null}`, `{"a":{"b":1}}`, `{"a":{"b":1}}`},
 		{"object to null", `{"a":{"b":1,"u":2}}`, `{"a":{"b":1}}`, `{"a":null}`, `{"a":null}`},
 		{"null shown as an object", `{"a":null}`, `{"a":{"b":0}}`, `{"a":{"b":1}}`, `{"a":{"b":1}}`},
@@ -87,7 +87,8 @@ func TestUpdate(t *testing.T) {
 	}
 }
 
-// update runs wire.Update and checks what holds for all of its results.
+// update calls wire.Update. It checks that the result is valid JSON and that the arguments
+// were not modified.
 func update(t testing.TB, original, before, after string) string {
 	t.Helper()
 	inputs := [3][]byte{[]byte(original), []byte(before), []byte(after)}
@@ -106,15 +107,15 @@ func update(t testing.TB, original, before, after string) string {
 	return string(got)
 }
 
-// rule is a type that knows only some of what the elements of a list have.
+// rule is a type that has only some of the members of the elements of a list.
 type rule struct {
 	Name string   `json:"name"`
 	Port float64  `json:"port"`
 	Tags []string `json:"tags"`
 }
 
-// TestUpdateArrayOfObjects edits a list of three by position; u tells which
-// original element a result comes from.
+// TestUpdateArrayOfObjects edits a list of three elements by position. The unknown member u
+// shows which original element an element of the result comes from.
 func TestUpdateArrayOfObjects(t *testing.T) {
 	t.Parallel()
 	const (
@@ -181,9 +182,9 @@ func TestUpdateArrayOfObjects(t *testing.T) {
 	}
 }
 
-// TestUpdateArrayPairing has the lists in which it is not plain which element
-// was which. An element that the change left alone where it stood must keep its
-// unknown members, and none may get those of another.
+// TestUpdateArrayPairing checks lists in which the match of the elements is not obvious. An
+// element that the change did not modify must keep its unknown members, and no element may get
+// the unknown members of another one.
 func TestUpdateArrayPairing(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ name, original, before, after, want string }{
@@ -329,7 +330,8 @@ func TestUpdateArrayPairing(t *testing.T) {
 	}
 }
 
-// TestUpdateAmbiguous has the changes of which nobody can tell what they keep.
+// TestUpdateAmbiguous checks that Update returns ErrAmbiguous for changes with more than one
+// possible match of the elements.
 func TestUpdateAmbiguous(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct{ original, before, after string }{
@@ -389,8 +391,8 @@ func TestUpdateAmbiguous(t *testing.T) {
 	}
 }
 
-// TestUpdateTypes goes through Go types, whose JSON has other members than the
-// original.
+// TestUpdateTypes checks changes of a Go struct whose JSON does not have the same members as
+// the original.
 func TestUpdateTypes(t *testing.T) {
 	t.Parallel()
 	type address struct {
@@ -411,7 +413,7 @@ func TestUpdateTypes(t *testing.T) {
 	tests := []struct {
 		name     string
 		change   func(*body)
-		old, new string // what is different in the result
+		old, new string // the part of original that changes, and the same part of the result
 	}{
 		{"nothing", func(*body) {}, ``, ``},
 		{"text", func(b *body) { b.Name = "b" }, `"name":"a"`, `"name":"b"`},
@@ -460,8 +462,8 @@ func TestUpdateErrors(t *testing.T) {
 	}
 }
 
-// TestUpdateDepth nests objects: each level is read once for all that are above it, so
-// there is an end to it.
+// TestUpdateDepth checks that Update accepts 100 nested levels and refuses more, because it
+// reads a value once for each level above it.
 func TestUpdateDepth(t *testing.T) {
 	t.Parallel()
 	for depth, want := range map[int]bool{100: true, 101: false} {
@@ -475,8 +477,8 @@ func TestUpdateDepth(t *testing.T) {
 	}
 }
 
-// documents draws random JSON. Every value of a number has one spelling, so
-// that results can be compared exactly.
+// documents generates random JSON. Equal numbers have the same spelling, so that results can
+// be compared exactly.
 type documents struct {
 	*rand.Rand
 	serial int
@@ -493,7 +495,7 @@ var (
 
 func (d *documents) pick(list []string) string { return list[d.IntN(len(list))] }
 
-// quoted returns a text as JSON, sometimes with needless escapes.
+// quoted returns a text as a JSON string, sometimes with unnecessary escapes.
 func (d *documents) quoted(text string) string {
 	data, _ := json.Marshal(text)
 	if d.IntN(3) == 0 {
@@ -502,7 +504,7 @@ func (d *documents) quoted(text string) string {
 	return string(data)
 }
 
-// unique returns a text that comes once.
+// unique returns a text that it has not returned before.
 func (d *documents) unique() string {
 	d.serial++
 	return fmt.Sprintf("%s#%d", d.pick(strange), d.serial)
@@ -536,8 +538,8 @@ func (d *documents) list(n int, value func() string) string {
 	return "[" + strings.Join(elements, ",") + "]"
 }
 
-// object draws an object with the given members, each there or not, among
-// unknown ones, in any order.
+// object generates an object that has some of the known members, and unknown members, in
+// random order.
 func (d *documents) object(depth int, known map[string]func() string) string {
 	members := map[string]string{}
 	for range d.IntN(4) {
@@ -556,7 +558,7 @@ func (d *documents) object(depth int, known map[string]func() string) string {
 	return "{" + strings.Join(list, ",") + d.space() + "}"
 }
 
-// partial knows some members of the documents that known draws.
+// partial has some of the members of the documents that documents.known generates.
 type partial struct {
 	Name    string             `json:"name"`
 	Count   float64            `json:"count"`
@@ -581,7 +583,7 @@ func (d *documents) known(depth int) string {
 		"name":  null(func() string { return d.quoted(d.unique()) }),
 		"count": null(func() string { return d.pick(spellings) }),
 		"flag":  null(func() string { return d.pick([]string{"true", "false"}) }),
-		// The map takes texts only, so nothing unknown is drawn into it.
+		// The map accepts only strings, so the object has no unknown members.
 		"labels": null(func() string {
 			return `{` + d.space() + `"x":` + d.quoted(d.pick(strange)) + `,"y":"a"}`
 		}),
@@ -604,7 +606,7 @@ func TestUpdateRandomUnchanged(t *testing.T) {
 		for _, document := range []string{d.value(4), d.known(3)} {
 			for _, v := range []any{new(any), new(map[string]any), new(partial)} {
 				if err := wire.Unmarshal([]byte(document), v); err != nil {
-					continue // of another kind than the type
+					continue // the document does not fit into the type
 				}
 				data := string(marshal(t, v))
 				if got := update(t, document, data, data); got != document {
@@ -615,7 +617,8 @@ func TestUpdateRandomUnchanged(t *testing.T) {
 	}
 }
 
-// leaves calls f for every leaf with its place and a way to set it.
+// leaves calls f for each leaf of a value, with the place of the leaf and a function that
+// sets it.
 func leaves(value any, place []any, set func(any), f func(place []any, set func(any))) {
 	at := func(step any) []any { return append(place[:len(place):len(place)], step) }
 	switch v := value.(type) {
@@ -632,8 +635,8 @@ func leaves(value any, place []any, set func(any), f func(place []any, set func(
 	}
 }
 
-// TestUpdateRandomLeafOfMap changes one leaf of a document that was decoded into
-// a map.
+// TestUpdateRandomLeafOfMap changes one leaf of a document that was decoded into a map, and
+// checks that the rest of the document stays the same.
 func TestUpdateRandomLeafOfMap(t *testing.T) {
 	t.Parallel()
 	changed := 0
@@ -645,7 +648,7 @@ func TestUpdateRandomLeafOfMap(t *testing.T) {
 		if len(places) == 0 {
 			continue
 		}
-		slices.Sort(places) // they came in the order of a map
+		slices.Sort(places) // because the order of a map is random
 		place := places[d.IntN(len(places))]
 		change := func(value any) any {
 			leaves(value, nil, nil, func(p []any, set func(any)) {
@@ -674,14 +677,14 @@ func TestUpdateRandomLeafOfMap(t *testing.T) {
 	}
 }
 
-// edit is one change of a partial and of the parsed document beside it.
+// edit is a change of a partial (do), and the same change of the parsed document (same).
 type edit struct {
 	what string
 	do   func()
 	same func()
 }
 
-// edits lists the changes of one leaf that the type knows and the document has.
+// edits returns a change for each leaf that the type and the document both have.
 func (p *partial) edits(place string, document map[string]any) []edit {
 	var list []edit
 	if _, ok := document["name"]; ok {
@@ -706,7 +709,8 @@ func (p *partial) edits(place string, document map[string]any) []edit {
 	if elements, ok := document["list"].([]any); ok {
 		for i, element := range elements {
 			list = append(list, p.List[i].edits(fmt.Sprintf("%s.list[%d]", place, i), element.(map[string]any))...)
-			// An element without a name may be equal to another one.
+			// An element without a name may be equal to another one, so that its removal
+			// would be ambiguous.
 			if element.(map[string]any)["name"] != nil {
 				list = append(list, edit{
 					fmt.Sprintf("%s.list[%d] removed", place, i),
@@ -719,8 +723,8 @@ func (p *partial) edits(place string, document map[string]any) []edit {
 	return list
 }
 
-// TestUpdateRandomLeafOfStruct changes one leaf of a document that was decoded
-// into a struct with some of its members.
+// TestUpdateRandomLeafOfStruct changes one leaf of a document that was decoded into a struct
+// with some of its members, and checks that the rest of the document stays the same.
 func TestUpdateRandomLeafOfStruct(t *testing.T) {
 	t.Parallel()
 	changed := map[string]bool{}
@@ -781,7 +785,7 @@ func FuzzUpdate(f *testing.F) {
 		if err := wire.Valid(got); err != nil {
 			t.Errorf("result %q: %v", got, err)
 		}
-		// What the type holds in full comes out as it was set.
+		// If the type has all members of the original, the result has the value that was set.
 		full, err := wire.Update(t.Context(), y, y, z)
 		if err != nil {
 			t.Fatal(err)

@@ -1,11 +1,11 @@
 // Package wire converts Go values to the JSON of the SPS REST API and back.
 //
-// It is the only package that imports the JSON library, so a move to the standard
-// library's encoding/json/v2 affects no other package. It knows JSON and the common form
-// of answers, but no endpoint.
+// No other package imports the JSON library, so that a move to encoding/json/v2 of the
+// standard library changes this package only. It handles JSON and the common form of
+// responses, and contains nothing about single endpoints.
 //
-// [ParseEnvelope], [Unmarshal] and [Valid] check their input. All other functions take
-// JSON that one of them has accepted, and do not check it again.
+// [ParseEnvelope], [Unmarshal] and [Valid] check that their input is valid JSON. The other
+// functions do not check it again. Pass them JSON that one of these three has accepted.
 package wire
 
 import (
@@ -19,15 +19,15 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// Codec encodes request bodies and decodes answers.
+// Codec encodes request bodies.
 type Codec struct {
 	marshal json.Options
-	// telling returns the options that also pass each revealed value to a function.
+	// telling returns options like marshal that also pass each revealed value to a function.
 	telling func(func(string)) json.Options
 }
 
-// NewCodec returns a codec that writes the true value of every S, although other encoders
-// print a placeholder, and every json.Number as a number.
+// NewCodec returns a codec that writes the true value of each S, where other encoders write
+// a placeholder. It writes each json.Number as a JSON number.
 func NewCodec[S any](reveal func(S) string) Codec {
 	telling := func(tell func(string)) json.Options {
 		return json.JoinOptions(
@@ -42,8 +42,8 @@ func NewCodec[S any](reveal func(S) string) Codec {
 	return Codec{telling(func(string) {}), telling}
 }
 
-// Marshal encodes v. Maps are written in the order of their keys, and nil slices and maps
-// as [] and {}, because the appliance requires empty members.
+// Marshal encodes v. It writes maps in the order of their keys. It writes nil slices and
+// nil maps as [] and {}, because the appliance requires empty members.
 func (c Codec) Marshal(v any) ([]byte, error) {
 	data, err := json.Marshal(v, c.marshal)
 	if err != nil {
@@ -68,8 +68,8 @@ func (c Codec) Reveal(v any) (data []byte, revealed []string, err error) {
 	return data, revealed, nil
 }
 
-// Unmarshal decodes data into v. Unknown members are ignored; duplicate names
-// and invalid UTF-8 are errors.
+// Unmarshal decodes data into v. It ignores unknown members. Duplicate names and invalid
+// UTF-8 are errors.
 func Unmarshal(data []byte, v any) error {
 	if holdsNumber(reflect.TypeOf(v)) {
 		return trim(json.Unmarshal(data, v, numbers))
@@ -77,13 +77,14 @@ func Unmarshal(data []byte, v any) error {
 	return trim(json.Unmarshal(data, v))
 }
 
-// Decode is [Unmarshal] for data that was already checked.
+// Decode is like [Unmarshal], for data that was already checked. If v has its own
+// UnmarshalJSON, Decode calls it without a second check.
 func Decode(data []byte, v any) error {
 	own, ok := v.(json.Unmarshaler)
 	if !ok {
 		return Unmarshal(data, v)
 	}
-	// The library would check it again before it does the same.
+	// The library would check the data again before it calls UnmarshalJSON.
 	err := own.UnmarshalJSON(bytes.TrimSpace(data))
 	if err == nil {
 		return nil
@@ -95,7 +96,7 @@ func Decode(data []byte, v any) error {
 	return fmt.Errorf("at the top level: a JSON %s does not fit into %T", jsontext.Value(data).Kind(), v)
 }
 
-// Valid reports why data is not one JSON value, or nil.
+// Valid returns an error if data is not exactly one valid JSON value.
 func Valid(data []byte) error {
 	if jsontext.Value(data).IsValid() {
 		return nil
@@ -108,20 +109,20 @@ func Valid(data []byte) error {
 	case err == nil:
 		return errors.New("more than one JSON value")
 	case errors.Is(err, io.EOF):
-		return errMalformed // cannot be: it is not valid
+		return errMalformed // unreachable: data is not valid
 	default:
 		return err
 	}
 }
 
-// Unfit is the error of a type's own UnmarshalJSON. It must not quote the value, because
-// its text is shown.
+// Unfit is an error that a type's own UnmarshalJSON returns. Its text is shown to users, so
+// it must not quote the value, which may be a secret.
 type Unfit string
 
 func (u Unfit) Error() string { return string(u) }
 
-// trim removes the values from an error of the JSON library, which quotes JSON that may
-// be a secret.
+// trim returns an error of the JSON library without the JSON that it quotes, because the
+// JSON may contain a secret.
 func trim(err error) error {
 	if err == nil {
 		return nil

@@ -56,7 +56,7 @@ func TestMarshal(t *testing.T) {
 	}
 }
 
-// TestReveal returns each secret that is in the data, once.
+// TestReveal checks that Reveal returns each secret in the data once.
 func TestReveal(t *testing.T) {
 	t.Parallel()
 	type list []secret
@@ -123,8 +123,8 @@ func TestUnmarshal(t *testing.T) {
 	diff(t, "map", map[string]string{"k": "v"}, got.Map)
 }
 
-// TestUnmarshalErrors checks that an error says where, and quotes nothing of the
-// JSON: it may be a secret.
+// TestUnmarshalErrors checks that an error names the place in the JSON, and does not quote the
+// JSON, which may contain a secret.
 func TestUnmarshalErrors(t *testing.T) {
 	t.Parallel()
 	type body struct {

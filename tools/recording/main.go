@@ -1,5 +1,5 @@
-// Command recording runs commands of sps on a simulated appliance and prints what a terminal
-// shows as an animated SVG. In a checkout:
+// Command recording runs commands of sps on a simulated appliance, and prints an animated SVG
+// that shows these commands and their output in a terminal. Run it in a checkout:
 //
 //	go run ./tools/recording > docs/precheck.svg
 package main
@@ -15,13 +15,15 @@ import (
 	"time"
 )
 
+// commands are the commands that the recording shows.
 var commands = [][]string{
 	{"sps", "--demo", "firmware", "precheck"},
 	{"sps", "--demo", "alerts", "enable", "scbConnectionDenied", "--channel", "email", "--dry-run"},
 	{"sps", "--demo", "info"},
 }
 
-// port is what differs from run to run.
+// port matches the address of the simulated appliance. Its port differs in each run, so the
+// recording shows a fixed one.
 var port = regexp.MustCompile(`127\.0\.0\.1:\d+`)
 
 func main() {
@@ -31,6 +33,7 @@ func main() {
 	}
 }
 
+// record runs the commands and writes the SVG to standard output.
 func record() error {
 	var p picture
 	for _, command := range commands {
@@ -39,7 +42,7 @@ func record() error {
 		began := time.Now()
 		out, err := run.CombinedOutput()
 		if exit, ok := err.(*exec.ExitError); ok && exit.ExitCode() == 1 {
-			err = nil // the answer is no
+			err = nil // the command succeeded and reports a negative result
 		}
 		if err != nil {
 			return fmt.Errorf("%s: %w\n%s", strings.Join(command, " "), err, out)
@@ -57,7 +60,7 @@ func record() error {
 	return err
 }
 
-// picture is a terminal whose lines appear one after the other.
+// picture is the SVG of a terminal whose lines appear one after the other.
 type picture struct {
 	body  bytes.Buffer
 	lines int
@@ -66,10 +69,11 @@ type picture struct {
 }
 
 const (
-	letter = 8.4 // width of a letter at 14 px
-	height = 20
+	letter = 8.4 // width of a character at a font size of 14 px
+	height = 20  // height of a line
 )
 
+// line adds a line, and a pause after it.
 func (p *picture) line(text string, pause time.Duration) {
 	p.lines++
 	p.width = max(p.width, len([]rune(text)))
@@ -82,6 +86,7 @@ func (p *picture) line(text string, pause time.Duration) {
 	p.at += pause
 }
 
+// svg returns the SVG with the lines so far.
 func (p *picture) svg() string {
 	width, tall := int(float64(p.width)*letter)+28, (p.lines+1)*height+10
 	return fmt.Sprintf(`<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %[1]d %[2]d" role="img" aria-label="sps in a terminal">

@@ -1,5 +1,5 @@
-// Command bare reads an endpoint with net/http and the two libraries that the SDK
-// links: what a program weighs without it.
+// Command bare reads an endpoint with net/http and the two libraries that the SDK links.
+// Its size is compared with the size of the command sdk.
 package main
 
 import (

@@ -1,4 +1,4 @@
-// Command sdk reads the same as bare, with the SDK.
+// Command sdk reads the same endpoint as the command bare, with the SDK.
 package main
 
 import (
