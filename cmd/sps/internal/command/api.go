@@ -58,7 +58,7 @@ the data of the result.`,
 			}
 			for _, q := range query {
 				if name, _, ok := strings.Cut(q, "="); !ok || name == "" {
-					return fmt.Errorf("--query %q has not the form name=value", q)
+					return fmt.Errorf("--query %q does not have the form name=value", q)
 				}
 			}
 			body, err = a.readData(file)

@@ -102,7 +102,7 @@ func (j *job) bundle(ctx context.Context, wait time.Duration, keep bool) (out.Re
 func download(name string, write func(io.Writer) (int64, error)) (size int64, err error) {
 	partial, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".partial-*")
 	if err != nil {
-		return 0, err
+		return 0, fmt.Errorf("download to %s: %w: name a file in a folder that you can write to", name, err)
 	}
 	defer func() {
 		if err != nil {

@@ -50,12 +50,13 @@ func (a *app) exportCommand() *cobra.Command {
 		use: "export FOLDER", short: "Export the configuration into a folder",
 		long: `Export the configuration into a folder of JSON files, one file for each object. "sps config
 diff" compares exports. FOLDER must not exist. With --replace FOLDER may also be an earlier
-export, which is replaced. The folder gets its name when the export is complete. If several
-appliances are named, each has its own folder below FOLDER, with the name of the appliance.
+export, which is replaced. Until the export is complete, the folder has a temporary name. If
+several appliances are named, each has its own folder below FOLDER, with the name of the
+appliance.
 
 The API does not return passwords and private keys, so the export does not contain them. The
-export may contain other secrets. Therefore other users of this machine cannot read the
-files. If another part cannot be read, the folder contains the rest, and the status is 2.`,
+export may contain other secrets, so its files have the mode 0600. If another part cannot be
+read, the folder contains the rest, and the status is 2.`,
 		examples: []string{
 			"sps --host sps1.example.com config export monday",
 			"sps --host sps1.example.com config export monday --root configuration/management",
@@ -94,11 +95,11 @@ func folderName(name string) string {
 // export writes the configuration below root into a folder.
 func (j *job) export(ctx context.Context, target, root string, replace bool) (out.Report, error) {
 	if err := os.MkdirAll(filepath.Dir(target), 0o700); err != nil {
-		return out.Report{}, err
+		return out.Report{}, fmt.Errorf("config export: %w: name a folder that you can write to", err)
 	}
 	folder, err := export.Create(target, replace)
 	if err != nil {
-		return out.Report{}, err
+		return out.Report{}, fmt.Errorf("config export: %w", err)
 	}
 	e, err := j.read(ctx, root)
 	if err == nil {
@@ -200,7 +201,9 @@ func (d *differ) check(args []string) (err error) {
 		}
 	}
 	if len(args) > 0 {
-		d.left, err = export.Load(args[0])
+		if d.left, err = export.Load(args[0]); err != nil {
+			err = fmt.Errorf("config diff: %w", err)
+		}
 	}
 	return err
 }
@@ -242,7 +245,9 @@ func (d *differ) run(ctx context.Context, j *job) (out.Report, error) {
 	var err error
 	switch {
 	case len(j.args) == 2:
-		right, err = export.Load(j.args[1])
+		if right, err = export.Load(j.args[1]); err != nil {
+			err = fmt.Errorf("config diff: %w", err)
+		}
 	case d.first != nil:
 		left, err = d.first()
 		if err != nil || j.target == d.target {
@@ -412,7 +417,7 @@ type member struct {
 func parseMember(arg string) (member, error) {
 	path, value, ok := strings.Cut(arg, "=")
 	if !ok || path == "" {
-		return member{}, fmt.Errorf("%q has not the form MEMBER=VALUE", arg)
+		return member{}, fmt.Errorf("%q does not have the form MEMBER=VALUE", arg)
 	}
 	m := member{steps: strings.Split(path, "/"), value: value}
 	if decoded, err := decodeJSON([]byte(value)); err == nil {

@@ -219,7 +219,7 @@ func TestConfigGetSet(t *testing.T) {
 	c.want(t, out.OK, []string{"nothing to change"}, "config", "set", "management/email", "alerting_address=soc@example.com")
 	for _, test := range []struct{ args, want string }{
 		{"management/email", "give either MEMBER=VALUE or --data"},
-		{"management/email x", "has not the form MEMBER=VALUE"},
+		{"management/email x", "does not have the form MEMBER=VALUE"},
 		{"management/email nothing=1", `there is no member "nothing": use one of `},
 		{"management/email alerting_address/x=1", "because the value above it is not an object"},
 		{"management/email smtp_server/value=1 --data x", "give either MEMBER=VALUE or --data"},

@@ -190,9 +190,9 @@ Except for ` + "`sps simulate`" + `, the commands also accept the flags that the
 | ` + "`command`" + ` | the command, for example ` + "`sps firmware precheck`" + ` |
 | ` + "`results`" + ` | one object for each appliance: first the appliances of ` + "`--host`" + `, then those of ` + "`--hosts`" + `, then those of ` + "`--appliance`" + ` |
 | ` + "`results[].appliance`" + ` | the appliance: the host as you wrote it, or its name in the configuration file. It is ` + "`demo`" + ` with ` + "`--demo`" + `, and ` + "`local`" + ` if two folders are compared |
-| ` + "`results[].status`" + ` | the status of this appliance, 0 to 3, with the meaning of the [exit status](#sps) |
+| ` + "`results[].status`" + ` | the status of this appliance, 0 to 3; [sps](#sps) lists the meanings |
 | ` + "`results[].result`" + ` | the same status as a word: ` + "`done`" + ` (0), ` + "`no`" + ` (1), ` + "`error`" + ` (2) or ` + "`unknown`" + ` (3) |
-| ` + "`results[].error`" + ` | null, or an object. ` + "`message`" + ` says what went wrong, and ` + "`advice`" + ` what to do. ` + "`kind`" + ` is the [kind of the error](errors.md), and ` + "`type`" + ` is the error type that the appliance sent. A text that is not known is ` + "`\"\"`" + ` |
+| ` + "`results[].error`" + ` | null, or an object. ` + "`message`" + ` says what went wrong, and ` + "`advice`" + ` what to do. ` + "`kind`" + ` is the [kind of the error](errors.md), and ` + "`type`" + ` is the error type that the appliance sent. A member without a value is ` + "`\"\"`" + ` |
 | ` + "`results[].data`" + ` | the result of the command, or null if there is none. The members are listed below for each command. If a command lists no members, the data is the JSON that the appliance sent |
 | ` + "`status`" + ` | the exit status: the highest status of the results |
 
@@ -210,8 +210,9 @@ is that JSON. These commands do not support ` + "`-o yaml`" + ` and ` + "`-o jun
 ` + "`-o junit`" + ` prints JUnit XML with a test suite for each appliance. It prints at the end of the run.
 
 In data that the tool builds itself, names of members are in lower case with underscores. Members are
-present even if they have no value; only ` + "`below`" + ` is left out if a value has no values of a second field.
-An empty list is ` + "`[]`" + `, not null. Times are in UTC, in the format of RFC 3339.
+present even if they have no value. The exception is ` + "`below`" + ` in the data of ` + "`sessions stats`" + ` and
+` + "`sessions histogram`" + `: it is left out if it is empty. An empty list is ` + "`[]`" + `, not null. Times are in UTC,
+in the format of RFC 3339.
 
 ## Files
 
@@ -260,7 +261,7 @@ func reference(root *cobra.Command) string {
 		if p.name == "sps" {
 			fmt.Fprintf(&b, "\n```text\n%s\n```\n", strings.TrimSpace(p.long))
 		} else if p.long != "" && p.long != p.short+"." {
-			fmt.Fprintf(&b, "\n%s\n", p.long)
+			fmt.Fprintf(&b, "\n%s\n", strings.TrimSpace(p.long))
 		}
 		if len(p.flags) > 0 {
 			b.WriteString("\n| Flag | Meaning |\n| --- | --- |\n")

@@ -40,7 +40,7 @@ type slotData struct {
 func (a *app) slotsCommand() *cobra.Command {
 	columns := []string{"SLOT", "VERSION", "USE"}
 	return a.command(spec{
-		use: "slots", short: "List the firmware slots", long: "List the firmware slots, with the version and the use of the firmware in each slot.",
+		use: "slots", short: "List the firmware slots", long: "Show the version and the use of the firmware in each slot.",
 		examples: []string{"sps --host sps1.example.com firmware slots", "sps --hosts hosts.txt -o jsonl firmware slots"},
 		columns:  columns, data: slotsData{},
 		run: func(ctx context.Context, j *job) (out.Report, error) {
@@ -109,7 +109,7 @@ func (v *verdict) test(ctx context.Context, client *sps.Client) error {
 		}
 		return nil
 	case errors.Is(err, sps.ResourceNotFound):
-		err = fmt.Errorf("slot %s is empty or does not exist", v.Slot)
+		err = fmt.Errorf("slot %s is empty or does not exist; see \"sps firmware slots\"", v.Slot)
 		v.kind = string(sps.ResourceNotFound)
 	default:
 		v.kind = problemOf(err).Type
@@ -320,10 +320,13 @@ func (a *app) uploadCommand() *cobra.Command {
 		args:     cobra.ExactArgs(1), single: true, change: true, valid: files, data: slotOnly{},
 		check: func(args []string) error {
 			info, err := os.Stat(args[0])
-			if err == nil && !info.Mode().IsRegular() {
-				err = fmt.Errorf("%s is not a regular file: name the file with the image", args[0])
+			if err != nil {
+				return fmt.Errorf("firmware upload: %w: name the file with the image", err)
 			}
-			return err
+			if !info.Mode().IsRegular() {
+				return fmt.Errorf("firmware upload: %s is not a regular file: name the file with the image", args[0])
+			}
+			return nil
 		},
 		run: func(ctx context.Context, j *job) (out.Report, error) {
 			if j.dryRun {
@@ -434,8 +437,8 @@ var demoSHA256 = strings.Repeat("0f", 32)
 
 func (a *app) deleteSlotCommand() *cobra.Command {
 	return a.command(spec{
-		use: "delete SLOT", short: "Empty a firmware slot",
-		long:     "Delete the firmware in a slot. The running firmware and the firmware of the next boot cannot be deleted.",
+		use: "delete SLOT", short: "Delete the firmware in a slot",
+		long:     "After the deletion the slot is empty. The running firmware and the firmware of the next boot cannot be deleted.",
 		examples: []string{"sps --host sps1.example.com firmware delete 3 --yes", "sps --host sps1.example.com firmware delete 3 --dry-run"},
 		args:     cobra.ExactArgs(1), valid: a.completeSlots, single: true, change: true, confirm: true, data: slotOnly{},
 		ask: func(args []string) string { return fmt.Sprintf("delete the firmware in slot %s?", args[0]) },

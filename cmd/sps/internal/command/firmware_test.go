@@ -7,9 +7,18 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/go-sps/sps"
 	"github.com/go-sps/sps/cmd/sps/internal/out"
 	"github.com/go-sps/sps/spstest"
 )
+
+// TestNewerOfNothing checks that the list of verdicts is not null in JSON if all slots are empty.
+func TestNewerOfNothing(t *testing.T) {
+	t.Parallel()
+	if verdicts, some := newer(&sps.FirmwareSlotList{}); verdicts == nil || some {
+		t.Errorf("newer gives %v, %v", verdicts, some)
+	}
+}
 
 // withSlots returns the option for the firmware slots of these tests.
 func withSlots() spstest.Option {
@@ -51,7 +60,7 @@ func TestPrecheckJUnit(t *testing.T) {
 	c := reach(t, startAppliance(t, withSlots()))
 	got := c.want(t, out.Failed, []string{
 		`<failure message="slot 2: HA check failed" type="FirmwareTestFailed">`,
-		`<error message="slot 9 is empty or does not exist" type="ResourceNotFound">`,
+		`<error message="slot 9 is empty or does not exist; see &#34;sps firmware slots&#34;" type="ResourceNotFound">`,
 		`tests="3" failures="1" errors="1"`, `name="slot 4 (8.1.0)"`,
 	}, "-o", "junit", "firmware", "test", "2", "9", "4")
 	if strings.Contains(got.stdout, "exit code") {

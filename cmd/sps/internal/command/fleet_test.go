@@ -201,7 +201,7 @@ func TestUsageErrors(t *testing.T) {
 		{"firmware test", "requires at least 1 arg"},
 		{"api FETCH info", `"FETCH" is not a method: use one of GET, POST, PUT, DELETE`},
 		{"api GET info --dry-run", "--dry-run is for writes"},
-		{"api GET info -q x", "has not the form name=value"},
+		{"api GET info -q x", "does not have the form name=value"},
 		{"api PUT info --data nowhere", "open nowhere"},
 		{"--hosts= info", "--hosts is empty"},
 		{"--username= info", "--username is empty"},
@@ -312,6 +312,17 @@ func TestNoFunctionNames(t *testing.T) {
 	for _, err := range []error{sps.ErrLocked, sps.ErrSnapshotQuota, sps.ErrCommitMessageRequired, sps.ErrSearchInUse} {
 		if words := problemOf(fmt.Errorf("x: %w; pass WithLockWait to wait for it", err)).Text(); strings.Contains(words, "With") {
 			t.Errorf("%s", words)
+		}
+	}
+	for text, want := range map[string]string{
+		"the client logs in again after 5m, see WithLoginRetry":                        "the client logs in again after 5m",
+		"connect again with the correct credential, or pass WithLoginRetry to send it": "connect again with the correct credential",
+		"too many reads: pass WithLockFirst: x":                                        "too many reads: x",
+		"it was refused; WithLoginRetry sends the same one again":                      "it was refused",
+		"the wait has ended (see WithWaitLimit)":                                       "the wait has ended (give more time with --wait)",
+	} {
+		if got := message(errors.New(text)); got != want {
+			t.Errorf("%q becomes %q, want %q", text, got, want)
 		}
 	}
 }

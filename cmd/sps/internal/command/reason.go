@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 
@@ -114,7 +115,6 @@ var inFlags = strings.NewReplacer(
 	"; pass WithLockWait to wait for it", "",
 	"see WithWaitLimit", "give more time with --wait",
 	" (see Timeouts)", "",
-	", see WithLoginRetry", "",
 	"WithTrailFormat(TrailSRS)", "--format srs",
 	"use ChannelEmail or ChannelSNMP", "use email or snmp",
 	"WithoutSnapshot", "--no-snapshot",
@@ -145,8 +145,12 @@ func message(err error) string {
 	case err == context.Canceled:
 		return "interrupted"
 	}
-	return text.Line(inFlags.Replace(strings.ReplaceAll(strings.TrimPrefix(err.Error(), "sps: "), ": sps: ", ": ")))
+	words := strings.ReplaceAll(strings.TrimPrefix(err.Error(), "sps: "), ": sps: ", ": ")
+	return text.Line(inFlags.Replace(noFlag.ReplaceAllString(words, "")))
 }
+
+// noFlag matches advice in an error text of the SDK for which the tool has no flag.
+var noFlag = regexp.MustCompile(`(, or|;|:|,)( pass| see)? (WithLoginRetry|WithLockFirst)\b[^;:]*`)
 
 // cause returns the text of the innermost error.
 func cause(err error) string {

@@ -18,7 +18,7 @@ command without an appliance, use --demo: it runs the command on a simulated app
 Each appliance has a status. The exit status of the command is the highest of them:
   0  success
   1  the command ran, and its result is negative: for example, a precheck failed, a
-     difference was found, or a certificate expires
+     difference was found, or a certificate expires soon
   2  the command could not be carried out, and nothing was applied
   3  a change was applied in part, or its outcome is unknown: check the appliance
      before you run the command again

@@ -50,7 +50,7 @@ func (q *queryFlags) define(f *pflag.FlagSet) {
 func (q *queryFlags) defineTimes(f *pflag.FlagSet) {
 	f.StringVar(&q.since, "since", "", "sessions that started after this `time`: a date such as 2027-01-31, or a duration before now such as 24h or 7d")
 	f.StringVar(&q.until, "until", "", "sessions that ended before this `time`, in the form of --since")
-	f.StringVar(&q.content, "content", "", "sessions whose recorded content matches this `filter`; they must be indexed")
+	f.StringVar(&q.content, "content", "", "indexed sessions whose recorded content matches this `filter`")
 }
 
 func (q *queryFlags) check() (err error) {
@@ -136,10 +136,10 @@ arrives, as the appliance sent it. If several appliances are named, each line is
 with the members "appliance" and "item", and "item" is the session. -o json keeps the
 sessions in memory until the end, so use -o jsonl for many sessions.
 
-With --checkpoint, each run prints the sessions that have ended since the previous run. With
---output-file, each session is written to the file exactly once, even if a run crashes and
-is repeated. Without --output-file, a session may be printed again after a crash. A
-checkpoint belongs to one appliance and one query.`,
+With --checkpoint, each run prints the sessions that have ended since the previous run. If
+--output-file is given as well, each session is written to the file exactly once, even if a
+run crashes and is repeated. Without --output-file, a session may be printed again after a
+crash. A checkpoint belongs to one appliance and one query.`,
 		examples: []string{
 			"sps --host sps1.example.com sessions search --since 24h --protocol SSH",
 			"sps --host sps1.example.com -o jsonl sessions search --checkpoint sessions.checkpoint --output-file sessions.jsonl",
@@ -152,7 +152,7 @@ checkpoint belongs to one appliance and one query.`,
 			f.IntVar(&limit, "limit", 0, "maximum `number` of sessions (default all)")
 			f.StringVar(&sort, "sort", "", "`field` to sort by; a - at its start sorts in descending order")
 			f.StringSliceVar(&fields, "field", nil, "`name` of a field to return; separate several names with commas (default all fields)")
-			f.BoolVar(&noSnapshot, "no-snapshot", false, "search without a snapshot, because the appliance has only one, which other searches may need")
+			f.BoolVar(&noSnapshot, "no-snapshot", false, "search without a snapshot, and leave the one snapshot of the appliance to other searches")
 			f.DurationVar(&wait, "snapshot-wait", 0, "longest `duration` to wait while another search uses the snapshot (default no wait)")
 		},
 		check: func([]string) error {
@@ -228,11 +228,11 @@ func (a *app) followCommand() *cobra.Command {
 	var window, every time.Duration
 	return a.command(spec{
 		use: "follow", short: "Print sessions as they end",
-		long: `Print each session once, after it has ended. The command runs until it is interrupted, and
-then its status is 0. It continues after a restart of the appliance. With --checkpoint, the
-next run continues where this run stops. With --output-file, each session is written to the
-file exactly once, even if a run crashes and is repeated. Without --output-file, a session
-may be printed again after a crash.`,
+		long: `Print each session after it has ended. The command runs until it is interrupted, and then
+its status is 0. It continues after a restart of the appliance. With --checkpoint, the next
+run continues where this run stops. If --output-file is given as well, each session is
+written to the file exactly once, even if a run crashes and is repeated. Without
+--output-file, a session may be printed again after a crash.`,
 		examples: []string{
 			"sps --host sps1.example.com -o jsonl sessions follow --checkpoint sessions.checkpoint --output-file sessions.jsonl",
 			"sps --host sps1.example.com sessions follow --since 1h --protocol RDP",
@@ -474,7 +474,7 @@ func (a *app) histogramCommand() *cobra.Command {
 		flags: func(f *pflag.FlagSet) {
 			q.define(f)
 			f.StringVar(&h.Field, "field", audit.FieldStartTime, "`name` of the field with the time to count by")
-			f.StringVar(&h.BinSize, "bin", audit.BinHour, "`length` of an interval, as the API names it")
+			f.StringVar(&h.BinSize, "bin", audit.BinHour, "`length` of an interval, in the words of the API")
 		},
 		check: func([]string) error {
 			err := q.check()

@@ -34,9 +34,10 @@ type spec struct {
 	plan     func(ctx context.Context, targets []*conn.Target) error
 	single   bool // the command refuses more than one appliance
 	singleIf func(args []string) bool
-	change   bool // the command has --dry-run
-	commit   bool // the command has --message and --wait-for-lock
-	confirm  bool // the command has --yes
+	change   bool   // the command has --dry-run
+	dryUsage string // the usage of --dry-run, if it is not the usual one
+	commit   bool   // the command has --message and --wait-for-lock
+	confirm  bool   // the command has --yes
 	// check validates the arguments and flags before anything is sent.
 	check func(args []string) error
 	// ask returns the question to confirm before the command runs, or "" if there is none.
@@ -77,7 +78,11 @@ func (a *app) command(s spec) *cobra.Command {
 	}
 	a.completeLocal(c)
 	if s.change {
-		flags.BoolVar(&a.dryRun, "dry-run", false, "show what would change, and change nothing")
+		usage := s.dryUsage
+		if usage == "" {
+			usage = "show what would change, and change nothing"
+		}
+		flags.BoolVar(&a.dryRun, "dry-run", false, usage)
 	}
 	if s.commit {
 		flags.StringVarP(&a.message, "message", "m", "", "`text` for the appliance's change log")

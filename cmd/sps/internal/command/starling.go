@@ -107,7 +107,7 @@ func (a *app) remoteAccessCommand() *cobra.Command {
 	return a.command(spec{
 		use: "remote-access on|off", short: "Switch remote access on or off",
 		long: `Switch Safeguard Remote Access on or off. The appliance must be joined to Starling. While
-remote access is on, the appliance refuses an unjoin.`,
+remote access is on, "sps starling unjoin" needs --disable-remote-access or --force.`,
 		examples: []string{
 			"sps --host sps1.example.com starling remote-access on --message CHG-1234",
 			"sps --host sps1.example.com starling remote-access off --dry-run",

@@ -49,8 +49,8 @@ status is 1 if this system does not trust the certificate.
 
 --save adds the appliance to the configuration file, with its host and the fingerprint of its
 certificate. You must confirm the fingerprint on the terminal, or give it with --accept.
-First compare it with the fingerprint that the administrator of the appliance gives you,
-because another machine may answer at HOST.`,
+First ask the administrator of the appliance for its fingerprint, and compare the two:
+another machine may answer at HOST.`,
 		Example:     "  sps trust sps1.example.com\n  sps trust sps1.example.com --save sps1 --accept " + exampleFingerprint,
 		Annotations: map[string]string{dataAnnotation: skeleton(trustData{})},
 		Args:        cobra.ExactArgs(1), ValidArgsFunction: cobra.NoFileCompletions,
@@ -100,7 +100,7 @@ func (a *app) trust(ctx context.Context, command, host, save, accept string) err
 	}
 	path, err := a.flags.SaveAppliance(a.Getenv, save, conn.Entry{Host: host, Username: a.flags.Username, LoginMethod: a.flags.LoginMethod, Fingerprint: []string{d.Fingerprint}})
 	if err != nil {
-		return err
+		return fmt.Errorf("trust --save: %w: nothing was saved", err)
 	}
 	d.SavedAs = save
 	a.status = out.OK // the tool trusts the certificate now

@@ -104,7 +104,7 @@ func (d authorityData) row() out.Row {
 func (a *app) storesListCommand() *cobra.Command {
 	return a.command(spec{
 		use: "list", short: "List the trust stores",
-		long:     "List the trust stores, with the number of authorities in each store and the date on which the first of them expires.",
+		long:     "Show the number of authorities in each trust store, and the date on which the first of them expires.",
 		examples: []string{"sps --host sps1.example.com trust-stores list", "sps --hosts hosts.txt -o jsonl trust-stores list"},
 		columns:  storeColumns, data: storesData{},
 		run: func(ctx context.Context, j *job) (out.Report, error) {
@@ -126,7 +126,7 @@ func (a *app) storesListCommand() *cobra.Command {
 func (a *app) storesShowCommand() *cobra.Command {
 	return a.command(spec{
 		use: "show NAME", short: "Show a trust store with its authorities",
-		long:     "Show the authorities of a trust store, with their dates of expiry and their fingerprints.",
+		long:     "Show the subject, the date of expiry and the fingerprint of each authority in a trust store.",
 		examples: []string{"sps --host sps1.example.com trust-stores show Directory", "sps --hosts hosts.txt -o yaml trust-stores show Directory"},
 		args:     cobra.ExactArgs(1), valid: a.completeStores, columns: authorityColumns, data: storeData{},
 		run: func(ctx context.Context, j *job) (out.Report, error) {
@@ -162,7 +162,7 @@ func (a *app) storesExpiringCommand() *cobra.Command {
 	var until string
 	var before time.Time
 	return a.command(spec{
-		use: "expiring [NAME...]", short: "Find the authorities that expire",
+		use: "expiring [NAME...]", short: "Find authorities that expire soon",
 		long: `Find the authorities that expire within a duration or before a date, in all trust stores or
 in the stores that are named. The status is 1 if there is such an authority. The status is 2
 if the certificate of an authority cannot be parsed, because it may have expired.`,

@@ -89,6 +89,7 @@ after the start of the upgrade, the upgrade continues.`,
 			"sps --host sps1.example.com firmware upgrade --image sps-8.1.0.iso --dry-run",
 		},
 		single: true, change: true, confirm: true, data: upgradeData{},
+		dryUsage: "stop after the firmware test; an image that was uploaded or downloaded stays on the appliance",
 		flags: func(f *pflag.FlagSet) {
 			f.StringVar(&u.slot, "slot", "", "`key` of the slot that has the image")
 			f.StringVar(&u.image, "image", "", "`file` with the image to upload")

@@ -50,7 +50,7 @@ func (f *Flags) Define(flags *pflag.FlagSet) {
 	flags.BoolVar(&f.Insecure, "insecure", false, "do not verify the appliance's certificate; for experiments only")
 	flags.BoolVar(&f.Demo, "demo", false, "run the command on a simulated appliance inside this process")
 	flags.IntVar(&f.Parallel, "parallel", 8, "`number` of appliances to work on at the same time")
-	flags.DurationVar(&f.ConnectTimeout, "connect-timeout", 5*time.Second, "longest `duration` of connecting to an appliance, with the TLS handshake")
+	flags.DurationVar(&f.ConnectTimeout, "connect-timeout", 5*time.Second, "longest `duration` of the connection setup, including the TLS handshake")
 }
 
 // InsecureWarning is the warning that --insecure prints.
@@ -193,7 +193,7 @@ func environment(getenv func(string) string) settings {
 // name. It validates their settings and sends nothing.
 func (f *Flags) Targets(src Sources) ([]*Target, error) {
 	if f.Parallel < 1 {
-		return nil, errors.New("--parallel must be at least 1")
+		return nil, errors.New("--parallel must be at least 1: give the number of appliances to work on at the same time")
 	}
 	if f.ConnectTimeout <= 0 {
 		return nil, errors.New("--connect-timeout must be greater than 0: give a duration such as 5s")

@@ -62,7 +62,7 @@ func TestHostsFile(t *testing.T) {
 		"latin-1":         {"a\nb\xe9\n", "hosts:2: the line is not in UTF-8: save the file as UTF-8"},
 		"none":            {"# nothing\n", "hosts names no appliance: write one host[:port] per line"},
 		"empty":           {"", "hosts names no appliance: write one host[:port] per line"},
-		"word":            {"a username\n", "hosts:1: \"username\" has not the form name=value, with one of the names username, fingerprint, ca-bundle or login-method"},
+		"word":            {"a username\n", "hosts:1: \"username\" does not have the form name=value, where name is username, fingerprint, ca-bundle or login-method"},
 		"unknown":         {"a\nb color=red\n", "hosts:2: there is no setting \"color\": use username, fingerprint, ca-bundle or login-method"},
 		"password":        {"a password=x\n", "hosts:1: a line cannot set a password: give --password-file or --password-command for all appliances, or use the configuration file"},
 	} {

@@ -82,7 +82,7 @@ func parseHost(words []string) (settings, error) {
 	for _, word := range words[1:] {
 		name, value, ok := strings.Cut(word, "=")
 		if !ok || value == "" {
-			return s, fmt.Errorf("%q has not the form name=value, with one of the names %s", text.Line(word), hostNames)
+			return s, fmt.Errorf("%q does not have the form name=value, where name is %s", text.Line(word), hostNames)
 		}
 		switch name {
 		case "username":

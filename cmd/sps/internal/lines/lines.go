@@ -43,7 +43,7 @@ func Open(name, checkpoint string, w io.Writer) (*Output, error) {
 	}
 	var err error
 	if o.file, err = os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("output file: %w: give a writable file with --output-file", err)
 	}
 	if err := o.cut(); err != nil {
 		o.file.Close()
@@ -62,7 +62,7 @@ func (o *Output) load() error {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
 	case err != nil:
-		return err
+		return fmt.Errorf("checkpoint: %w: give a readable file with --checkpoint", err)
 	case json.Unmarshal(data, &o.state) != nil || o.state.Length < 0 || len(o.state.Checkpoint) == 0:
 		return fmt.Errorf("%s is not a checkpoint of this tool: give another file with --checkpoint", o.checkpoint)
 	}
