@@ -26,7 +26,7 @@ func (a *app) apiCommand() *cobra.Command {
 	var query []string
 	var body []byte
 	return a.command(spec{
-		use: "api METHOD PATH", short: "Send a request to any endpoint",
+		use: "api METHOD PATH", short: "Send a request to an endpoint of the API",
 		long: `Send a request to an endpoint of the API. PATH is the path below /api/, or a link from a
 response. A write to the configuration is made in a transaction, which is committed if the
 appliance accepts the write. With --dry-run the transaction is rolled back, and the output

@@ -40,7 +40,7 @@ type slotData struct {
 func (a *app) slotsCommand() *cobra.Command {
 	columns := []string{"SLOT", "VERSION", "USE"}
 	return a.command(spec{
-		use: "slots", short: "List the firmware slots", long: "Show the version and the use of the firmware in each slot.",
+		use: "slots", short: "List the firmware slots", long: "List the firmware slots, with the version and the use of the firmware in each slot.",
 		examples: []string{"sps --host sps1.example.com firmware slots", "sps --hosts hosts.txt -o jsonl firmware slots"},
 		columns:  columns, data: slotsData{},
 		run: func(ctx context.Context, j *job) (out.Report, error) {
@@ -438,7 +438,7 @@ var demoSHA256 = strings.Repeat("0f", 32)
 func (a *app) deleteSlotCommand() *cobra.Command {
 	return a.command(spec{
 		use: "delete SLOT", short: "Delete the firmware in a slot",
-		long:     "After the deletion the slot is empty. The running firmware and the firmware of the next boot cannot be deleted.",
+		long:     "Delete the firmware in a slot. The running firmware and the firmware of the next boot cannot be deleted.",
 		examples: []string{"sps --host sps1.example.com firmware delete 3 --yes", "sps --host sps1.example.com firmware delete 3 --dry-run"},
 		args:     cobra.ExactArgs(1), valid: a.completeSlots, single: true, change: true, confirm: true, data: slotOnly{},
 		ask: func(args []string) string { return fmt.Sprintf("delete the firmware in slot %s?", args[0]) },

@@ -61,9 +61,6 @@ var advice = []struct {
 	{sps.ErrSnapshotQuota, "wait for it with --snapshot-wait, or search without it with --no-snapshot"},
 	{sps.ErrConflict, "nothing was applied: run the command again"},
 	{sps.ErrTransactionLost, "nothing was applied: run the command again"},
-	{sps.ResourceNotFound, "check the key or the path on the command line"},
-	{sps.SyntacticError, "correct the value, and run the command again"},
-	{sps.SemanticError, "correct the value, and run the command again"},
 }
 
 // unjoinAdvice is the remedy if remote access prevents an unjoin.

@@ -104,7 +104,7 @@ func (d authorityData) row() out.Row {
 func (a *app) storesListCommand() *cobra.Command {
 	return a.command(spec{
 		use: "list", short: "List the trust stores",
-		long:     "Show the number of authorities in each trust store, and the date on which the first of them expires.",
+		long:     "List the trust stores, with the number of their authorities and the date on which the first authority expires.",
 		examples: []string{"sps --host sps1.example.com trust-stores list", "sps --hosts hosts.txt -o jsonl trust-stores list"},
 		columns:  storeColumns, data: storesData{},
 		run: func(ctx context.Context, j *job) (out.Report, error) {

@@ -11,9 +11,9 @@ import (
 )
 
 // SaveAppliance adds an appliance to the configuration file, and returns the name of the file.
-// If the file has an appliance of this name with the same host, only its fingerprint is
-// replaced. If that appliance has another host, SaveAppliance returns an error and does not
-// change the file.
+// If the file has an appliance of this name with the same host, its fingerprint is replaced, its
+// CA bundle is removed, and its other settings stay. If that appliance has another host,
+// SaveAppliance returns an error and does not change the file.
 func (f *Flags) SaveAppliance(getenv func(string) string, name string, e Entry) (path string, err error) {
 	path, _, err = f.ConfigPath(getenv)
 	if err != nil {

@@ -77,7 +77,7 @@ func (o *Output) cut() error {
 	case !info.Mode().IsRegular():
 		return fmt.Errorf("%s is not a regular file: give another file with --output-file", o.name)
 	case len(o.state.Checkpoint) == 0 && info.Size() > 0 && o.checkpoint == "":
-		return fmt.Errorf("%s already exists: give another file with --output-file, or append to it with --checkpoint", o.name)
+		return fmt.Errorf("%s already exists: give a new file with --output-file", o.name)
 	case len(o.state.Checkpoint) == 0 && info.Size() > 0:
 		return fmt.Errorf("%s already exists, but its checkpoint %s does not: give another file with --output-file", o.name, o.checkpoint)
 	case info.Size() < o.state.Length:
