@@ -39,10 +39,10 @@ func newAlertingTx(tx *Transaction) AlertingTx {
 	return AlertingTx{trafficAlerts.singletonTx(tx), systemAlerts.singletonTx(tx)}
 }
 
-// AlertChannel is a channel through which alerts are sent.
+// AlertChannel is a way to send an alert: by e-mail or by SNMP.
 type AlertChannel string
 
-// The channels of an alert.
+// The channels by which the appliance can send an alert.
 const (
 	ChannelEmail AlertChannel = "email" // to the alerting address of [EmailSettings]
 	ChannelSNMP  AlertChannel = "snmp"  // to the server of [SNMPTrap]
@@ -72,9 +72,9 @@ const (
 	AlertUserMappingFailure     TrafficAlert = "scbUserMappingFailure"     // mapping a user failed on the gateway
 )
 
-// SystemAlert is the id of an alert about the appliance itself. The set is open. The
-// guide's complete list is not known: the constants are the traps of the platform, and an
-// older appliance may lack some of them.
+// SystemAlert is the id of an alert about the appliance itself. The set is open: the
+// constants are the SNMP traps of the platform, because the guide's own list is not
+// available to this package. An older appliance may lack some of them.
 type SystemAlert string
 
 // The system alerts that are known.
@@ -104,16 +104,18 @@ const (
 	SystemAlertTimeSyncLost         SystemAlert = "xcbTimeSyncLost"         // the time is no longer synchronised
 )
 
-// AlertSetting says through which channels an alert is sent. The zero value means none.
+// AlertSetting says by which channels an alert is sent. The zero value means that the
+// alert is not sent.
 type AlertSetting struct {
 	Email bool `json:"email"` // to [EmailSettings].AlertingAddress
 	SNMP  bool `json:"snmp"`  // to the server of [SNMPTrap]
 }
 
-// Alerts has the setting of each alert of an appliance. Range over it for all alerts.
-// Change it with [Alerts.Enable] and [Alerts.Disable], which refuse a misspelt id. The
-// appliance would silently ignore an unknown alert and lose a missing one, so a write
-// that adds or lacks an alert is refused with [ErrInvalidInput].
+// Alerts has the setting of each alert of an appliance. Range over the map to read the
+// settings. Change them with [Alerts.Enable] and [Alerts.Disable], which refuse a
+// misspelt id. If a write adds or omits an alert, the client refuses it with
+// [ErrInvalidInput], because the appliance would silently ignore an added alert and lose
+// an omitted one.
 type Alerts[ID ~string] map[ID]AlertSetting
 
 // TrafficAlerts is the body of configuration/alerting/traffic_alerts (guide: Basic
@@ -152,7 +154,7 @@ func (d AlertDifference[ID]) String() string {
 }
 
 // UnmarshalJSON decodes the members that are alerts: objects with at least one of the two
-// channels. It leaves out other members, and an update does not change those.
+// channels. It ignores other members, and an update keeps their values.
 func (a *Alerts[ID]) UnmarshalJSON(data []byte) error {
 	if wire.Kind(data) != wire.Object {
 		return wire.Unfit("the alerts are not an object")
@@ -200,7 +202,8 @@ func (a Alerts[ID]) Enable(channel AlertChannel, alerts ...ID) error {
 	return a.set(true, channel, alerts)
 }
 
-// Disable switches a channel off for the given alerts, like [Alerts.Enable].
+// Disable switches a channel off for the given alerts. Otherwise it works like
+// [Alerts.Enable].
 func (a Alerts[ID]) Disable(channel AlertChannel, alerts ...ID) error {
 	return a.set(false, channel, alerts)
 }
@@ -271,7 +274,8 @@ func changedAlerts[ID ~string](was, now *Alerts[ID]) error {
 }
 
 // Diff lists the alerts whose settings differ, in the order of their ids. To see what an
-// update does, keep a copy of the old value in its function: maps.Clone(*a).
+// update changes, make a copy with maps.Clone(*a) at the start of the update function and
+// call Diff on it at the end.
 func (a Alerts[ID]) Diff(other Alerts[ID]) []AlertDifference[ID] {
 	all := maps.Clone(a)
 	if all == nil {

@@ -22,16 +22,16 @@ var (
 	clusterStatusPath = mustPath("cluster/status")
 )
 
-// ApplianceInfo is the information of an appliance about itself (GET /api/info). A member
-// that the appliance's version does not have is the zero value.
+// ApplianceInfo has the version, the names and the roles of an appliance (GET /api/info).
+// A field is the zero value if the appliance does not report the member.
 type ApplianceInfo struct {
-	// FirmwareVersion is the running version in dotted form, "7.4.0". Use this one for
-	// comparisons.
+	// FirmwareVersion is the running version in dotted form, "7.4.0". Use it to compare
+	// versions.
 	FirmwareVersion string
-	// Version is the running version in the form for people, "5 F7".
+	// Version is the running version in the vendor's short form, "5 F7".
 	Version string
-	// BuildDate is the build date of the firmware. It is the zero time if the answer has no
-	// time that can be read.
+	// BuildDate is the build date of the firmware. It is the zero time if the response
+	// has no valid time.
 	BuildDate time.Time
 	// ConfigHash is a hash of the configuration: 32 hex digits.
 	ConfigHash string
@@ -50,9 +50,9 @@ type ApplianceInfo struct {
 	SessionRemaining time.Duration
 }
 
-// Info reads the appliance's information about itself. Without a session, the endpoint
-// answers with fewer members. The client treats such an answer as an expired session and
-// logs in again.
+// Info reads the version, the names and the roles of the appliance (GET /api/info). If
+// the session has expired, the endpoint returns fewer members instead of an error. The
+// client detects this and logs in again.
 func (c *Client) Info(ctx context.Context) (*ApplianceInfo, error) {
 	a, err := c.read(ctx, infoPath, nil)
 	if err != nil {
@@ -69,8 +69,8 @@ func newInfo(a *answer) (*ApplianceInfo, error) {
 	if err != nil {
 		return nil, a.unusable("the answer lacks the body")
 	}
-	// Each member is read on its own, so that one of an unexpected type does not hide the
-	// others.
+	// Each member is read separately, so that a member of an unexpected type does not
+	// prevent the reading of the others.
 	text := func(name string) string {
 		value, _ := wire.Text(wire.Find(body, name))
 		return value
@@ -91,8 +91,8 @@ func newInfo(a *answer) (*ApplianceInfo, error) {
 	}, nil
 }
 
-// timeOf reads a time of an answer, RFC 3339 with or without a zone; without one it is UTC.
-// What is none is the zero time.
+// timeOf parses a time in the form of RFC 3339, with or without a zone. A time without a
+// zone is read as UTC. timeOf returns the zero time for any other text.
 func timeOf(text string) time.Time {
 	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05"} {
 		if t, err := time.Parse(layout, text); err == nil {
@@ -119,7 +119,8 @@ type UserInfo struct {
 	Endpoints []AllowedEndpoint
 }
 
-// AllowedEndpoint is an endpoint and what a user may do there and below.
+// AllowedEndpoint is an endpoint and the HTTP methods that a user may use for it and for
+// the endpoints below it.
 type AllowedEndpoint struct {
 	// URL is the path of the endpoint, "/api/configuration".
 	URL string
@@ -127,7 +128,8 @@ type AllowedEndpoint struct {
 	Methods []string
 }
 
-// UserInfo reads who is logged in.
+// UserInfo reads the name and the login method of the user who is logged in (GET
+// /api/user_info).
 func (c *Client) UserInfo(ctx context.Context) (*UserInfo, error) {
 	a, err := c.read(ctx, userInfoPath, nil)
 	if err != nil {
@@ -156,9 +158,9 @@ func (c *Client) UserInfo(ctx context.Context) (*UserInfo, error) {
 }
 
 // HealthStatus is the health of an appliance (GET /api/health_status, from 7.0 on). A
-// value that the appliance does not report is nil, never zero. So is a value that cannot
-// be read; Unreadable names it. Raw has everything. The appliance may write numbers as
-// strings.
+// pointer or a map is nil if the appliance does not report the value or if the value
+// cannot be read. Unreadable lists the values that cannot be read. Raw is the whole
+// status. The appliance may write numbers as strings.
 type HealthStatus struct {
 	// CPU, Memory, Disk and Swap are the used shares in percent. Each is nil if it is not
 	// reported.
@@ -182,27 +184,28 @@ type HealthStatus struct {
 	// Sessions is the number of running sessions by protocol. A number that cannot be
 	// read is -1.
 	Sessions map[string]int
-	// SessionsTotal is the number of running sessions that health_status reports
-	// (sessions_total), or nil.
+	// SessionsTotal is the member sessions_total of health_status: the number of running
+	// sessions. It is nil if it is not reported.
 	SessionsTotal *int
-	// TotalSessions is the number of running sessions on a node that the status of a
-	// cluster reports (total_sessions), or nil.
+	// TotalSessions is the member total_sessions of a node in the status of a cluster:
+	// the number of running sessions on the node. It is nil if it is not reported.
 	TotalSessions *int
 	// PipelineQueues is the fill level of each queue by name. A level that cannot be read
 	// is -1.
 	PipelineQueues map[string]float64
-	// Unreadable are the places of the values that exist but cannot be read, such as
-	// "firmware/tainted_files/core", in the order of the answer.
+	// Unreadable lists the places of the values that are reported but cannot be read,
+	// such as "firmware/tainted_files/core", in alphabetical order.
 	Unreadable []string
 	// Raw is the whole status, unchanged.
 	Raw json.RawMessage
 }
 
-// Issues describes what is wrong with the firmware, the RAID and the disk, or what is not
-// known about them: modified files; an integrity, a RAID or a RAID disk that is not "OK";
-// and values that are missing or cannot be read. An appliance without a RAID has no RAID
-// issue. Judge the used disk space yourself. Issues is for the health of an appliance;
-// the status of a cluster has too few values about its nodes.
+// Issues lists the problems of the firmware, the RAID and the disk, with one text for
+// each. Problems are modified files; an integrity, a RAID or a RAID disk that is not
+// "OK"; and values that are missing or cannot be read. An appliance without a RAID has no
+// RAID issue. Issues does not judge the used disk space; compare Disk with a limit of
+// your own. Use Issues for the result of [Client.HealthStatus]. The status of a cluster
+// has too few values for it.
 func (h *HealthStatus) Issues() []string {
 	var issues []string
 	add := func(format string, args ...any) { issues = append(issues, fmt.Sprintf(format, args...)) }
@@ -245,8 +248,9 @@ func (h *HealthStatus) Issues() []string {
 }
 
 // HealthStatus reads the health of the appliance. The guide's checklist for an upgrade
-// requires no tainted files, "OK" for every integrity and for the RAID, and free disk
-// space. [HealthStatus.Issues] checks these; [Firmware.Test] checks some of them.
+// requires that there are no tainted files, that the integrity and the RAID are "OK", and
+// that there is free disk space. [HealthStatus.Issues] checks these; [Firmware.Test]
+// checks some of them.
 func (c *Client) HealthStatus(ctx context.Context) (*HealthStatus, error) {
 	a, err := c.read(ctx, healthPath, nil)
 	if err != nil {
@@ -259,8 +263,8 @@ func (c *Client) HealthStatus(ctx context.Context) (*HealthStatus, error) {
 	return newHealth(status), nil
 }
 
-// newHealth reads each member on its own, so that one of an unexpected type neither hides
-// the others nor looks healthy.
+// newHealth reads each member separately. A member of an unexpected type does not prevent
+// the reading of the others, and it is not reported as healthy.
 func newHealth(status []byte) *HealthStatus {
 	h := &HealthStatus{Raw: json.RawMessage(status)}
 	r := &healthReader{status: status}
@@ -282,7 +286,8 @@ type healthReader struct {
 	unreadable []string
 }
 
-// at returns the value at a place, or nil. Everything above it must be an object.
+// at returns the value at a place, or nil. Each value on the path to it must be an
+// object; otherwise at records that value as unreadable.
 func (r *healthReader) at(place string) []byte {
 	steps := strings.Split(place, "/")
 	value := r.status
@@ -325,7 +330,8 @@ func (r *healthReader) text(place string) string {
 	return ""
 }
 
-// each reads the members of an object. A member that cannot be read becomes bad.
+// each reads the members of an object. For a member that cannot be read, the map has the
+// value bad.
 func each[T any](r *healthReader, place string, bad T, read func([]byte) (T, bool)) map[string]T {
 	value := r.at(place)
 	if value == nil {
@@ -368,11 +374,11 @@ func stringOf(value []byte) (string, bool) {
 }
 
 // ClusterStatus is the state of a cluster of appliances, as its Central Management node
-// sees it (GET /api/cluster/status).
+// reports it (GET /api/cluster/status).
 type ClusterStatus struct {
 	// Nodes are all nodes of the cluster.
 	Nodes []ClusterNodeStatus
-	// Self is the key of the node that answered, or "" if it is not reported.
+	// Self is the key of the node that sent the response, or "" if it is not reported.
 	Self string
 }
 
@@ -382,13 +388,15 @@ type ClusterNodeStatus struct {
 	Key string
 	// FQDN is the full name of the node.
 	FQDN string
-	// LastSeen is when the node last reported. It is the zero time for the node that answered.
+	// LastSeen is when the node last reported. It is the zero time for the node that sent
+	// the response.
 	LastSeen time.Time
-	// SyncStatus says whether the node has the current configuration: "n/a" on the
-	// Central Management node, "pending" and others elsewhere.
+	// SyncStatus says whether the node has the current configuration. It is "n/a" for the
+	// Central Management node, and "pending" or another status for the other nodes.
 	SyncStatus string
-	// Health is the health of the node, or nil if the node is down or reports nothing. It
-	// has only memory, disk, swap, the loads and the sessions, with TotalSessions.
+	// Health is the health of the node, or nil if the node is down or reports nothing. In
+	// the guide's samples, a node reports Memory, Disk, Swap, the loads, Sessions and
+	// TotalSessions; the other fields are nil.
 	Health *HealthStatus
 	// Warnings are the problems of the node's configuration.
 	Warnings []ClusterWarning
@@ -409,8 +417,8 @@ type ClusterWarning struct {
 type Cluster struct{ client *Client }
 
 // Status reads the state of the cluster (GET /api/cluster/status). It returns
-// [ErrNoCluster] if the appliance is not the Central Management node of a cluster. The
-// guide does not say which error the appliance sends in that case.
+// [ErrNoCluster] if the appliance refuses because it is not the Central Management node
+// of a cluster. The guide does not document that refusal.
 func (c Cluster) Status(ctx context.Context) (*ClusterStatus, error) {
 	a, err := c.client.read(ctx, clusterStatusPath, nil)
 	if err != nil {
@@ -459,8 +467,8 @@ type Setup struct {
 	EULA string
 }
 
-// SetupStatus reads the state of the setup without logging in (GET /api/setup). The
-// endpoint answers even before there are any users.
+// SetupStatus reads the state of the setup without logging in (GET /api/setup). It works
+// even before the appliance has any users.
 func SetupStatus(ctx context.Context, host string, options ...Option) (*Setup, error) {
 	a, err := anonymously(ctx, host, setupPath, options)
 	if err != nil {

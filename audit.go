@@ -26,7 +26,8 @@ var (
 	auditHistogramPath = mustPath("audit/sessions/histogram")
 )
 
-// TrailZAT and TrailSRS are the formats of a recording. See [WithTrailFormat].
+// TrailZAT and TrailSRS are the file formats in which the appliance can return a
+// recording. See [WithTrailFormat].
 const (
 	// TrailZAT is the default format of a download.
 	TrailZAT = "zat"
@@ -34,7 +35,7 @@ const (
 	TrailSRS = "srs"
 )
 
-// Audit reads the recordings of the appliance (audit).
+// Audit reads the recorded sessions of the appliance (audit).
 type Audit struct {
 	// Sessions searches and reads recorded sessions (audit/sessions).
 	Sessions *AuditSessions
@@ -43,16 +44,16 @@ type Audit struct {
 func newAudit(c *Client) Audit { return Audit{&AuditSessions{client: c}} }
 
 // AuditSessions finds and reads recorded sessions (guide: Search, download and index
-// sessions; audit/sessions). Package audit has the types of sessions and of queries.
-// Every method needs the right to search; without it, the error is [Unauthorized].
+// sessions; audit/sessions). Package audit has the types of sessions and of queries. The
+// user needs the right to search; otherwise the error is [Unauthorized].
 //
 // The API cannot change sessions, so no method needs a transaction.
 type AuditSessions struct {
 	client *Client
 
-	reading atomic.Bool // a search is reading a snapshot
+	reading atomic.Bool // true while a search is reading a snapshot
 	mu      sync.Mutex
-	last    snapshot // the one before
+	last    snapshot // the latest snapshot
 }
 
 // Get reads one session by its key (GET /api/audit/sessions/KEY). It returns
@@ -82,7 +83,7 @@ func (s *AuditSessions) Get(ctx context.Context, key string) (*audit.Session, er
 	return session, nil
 }
 
-// sessionPath returns the path of a session or of something below it.
+// sessionPath returns the path of a session, or of an endpoint below a session.
 func sessionPath(key string, below ...string) (apiPath, error) {
 	if slices.Contains(notSessions, key) {
 		return apiPath{}, fmt.Errorf("sps: %s: %w", auditSessionsPath.Text, invalid("%s is the name of an endpoint, not the key of a session", quoted(key)))
@@ -96,7 +97,7 @@ func sessionPath(key string, below ...string) (apiPath, error) {
 	return path, err
 }
 
-// notSessions are the endpoints that are siblings of the sessions.
+// notSessions are the endpoints below audit/sessions that are not sessions.
 var notSessions = []string{"_snapshot", "_count", "stats", "histogram"}
 
 // decodeSession decodes a session.
@@ -109,9 +110,9 @@ func decodeSession(a *answer, data []byte) (*audit.Session, error) {
 }
 
 // Count returns how many sessions a query finds (GET /api/audit/sessions/_count).
-// Appliances before 7.3 do not have that endpoint; there, Count runs a search. If such an
-// appliance finds 10,000 sessions or more without telling the number, Count returns
-// 10,000 and [ErrSearchCeiling].
+// Appliances before 7.3 do not have that endpoint; for them, Count runs a search. If such
+// an appliance finds 10,000 sessions or more, it does not report the exact number. Count
+// then returns 10,000 and [ErrSearchCeiling].
 func (s *AuditSessions) Count(ctx context.Context, query audit.Query) (int, error) {
 	query.Sort, query.PageSize, query.Fields, query.KeysOnly = audit.Sort{}, 0, nil, true
 	values, err := s.searchValues(query)
@@ -150,8 +151,8 @@ func lacksEndpoint(err error) bool {
 	return errors.Is(err, ResourceNotFound) || errors.Is(err, Status(http.StatusNotFound)) || errors.Is(err, Status(http.StatusMethodNotAllowed))
 }
 
-// matchCount returns how many sessions a search has found. searchCeiling means that many
-// or more.
+// matchCount returns how many sessions a search has found. The value searchCeiling means
+// "at least searchCeiling sessions".
 func matchCount(a *answer) (count int, ok bool) {
 	text, _ := wire.Text(member(a.Meta, "match_count"))
 	count, err := strconv.Atoi(text)
@@ -179,14 +180,14 @@ func (s *AuditSessions) failed(err error) error {
 }
 
 // Stats counts the sessions for each value of a field (GET /api/audit/sessions/stats).
-// The form of the answer is not documented: see [audit.Tallies].
+// The form of the response is not documented: see [audit.Tallies].
 func (s *AuditSessions) Stats(ctx context.Context, query audit.StatsQuery) (*audit.Tallies, error) {
 	values, err := query.Values()
 	return s.tallies(ctx, auditStatsPath, values, err)
 }
 
 // Histogram counts the sessions in each time interval (GET
-// /api/audit/sessions/histogram). The form of the answer is not documented: see
+// /api/audit/sessions/histogram). The form of the response is not documented: see
 // [audit.Tallies].
 func (s *AuditSessions) Histogram(ctx context.Context, query audit.HistogramQuery) (*audit.Tallies, error) {
 	values, err := query.Values()
@@ -209,9 +210,9 @@ func (s *AuditSessions) tallies(ctx context.Context, path apiPath, values url.Va
 }
 
 // Content searches in one recording and iterates over the events that match (GET
-// /api/audit/sessions/KEY/content). The search text is in the query language, like
-// [audit.Query.Content]. An empty text is [ErrInvalidInput]. Only indexed sessions have
-// events. An error ends the iteration.
+// /api/audit/sessions/KEY/content). Write the search text in the query language, like
+// [audit.Query.Content]. An empty text is [ErrInvalidInput]. A session that is not
+// indexed has no events. An error ends the iteration.
 func (s *AuditSessions) Content(ctx context.Context, key, content string) iter.Seq2[*audit.Event, error] {
 	path, err := sessionPath(key, "content")
 	if err == nil {
@@ -224,8 +225,8 @@ func (s *AuditSessions) Content(ctx context.Context, key, content string) iter.S
 }
 
 // Events iterates over the recorded events of a session (GET
-// /api/audit/sessions/KEY/events). Only indexed sessions have events. An error ends the
-// iteration.
+// /api/audit/sessions/KEY/events). A session that is not indexed has no events. An error
+// ends the iteration.
 func (s *AuditSessions) Events(ctx context.Context, key string) iter.Seq2[*audit.Event, error] {
 	return recordsOf[audit.Event](ctx, s.client, key, "events")
 }
@@ -259,8 +260,8 @@ func recordsOf[T any](ctx context.Context, r reader, key, name string) iter.Seq2
 	return sessionRecords[T](ctx, r, path, nil, err)
 }
 
-// sessionRecords iterates over a list below a session. Its items are bare: they have no
-// keys, and most have no body.
+// sessionRecords iterates over a list below a session. The items of the list have no
+// keys, and most of them have no member body.
 func sessionRecords[T any](ctx context.Context, r reader, path apiPath, query url.Values, err error) iter.Seq2[*T, error] {
 	return func(yield func(*T, error) bool) {
 		if err != nil {
@@ -290,7 +291,7 @@ func sessionRecords[T any](ctx context.Context, r reader, path apiPath, query ur
 	}
 }
 
-// recordPages reads the pages of a list of bare records.
+// recordPages reads the pages of a list below a session.
 type recordPages struct {
 	path  apiPath
 	query url.Values
@@ -298,8 +299,8 @@ type recordPages struct {
 	done  bool
 }
 
-// read reads the next page. Its link may use another name of the list: the guide has both
-// .../indexing and .../indexer.
+// read reads the next page. The link to the next page may use another name of the list,
+// because the guide has both .../indexing and .../indexer.
 func (p *recordPages) read(ctx context.Context, r reader) (*answer, [][]byte, error) {
 	a, err := r.read(ctx, p.path, p.query)
 	if err != nil {
@@ -332,14 +333,15 @@ func (p *recordPages) read(ctx context.Context, r reader) (*answer, [][]byte, er
 }
 
 // DownloadTrail writes the recording of a session to w, in constant memory (GET
-// /api/audit/sessions/KEY/audit_trail). See [Client.Download] for the result, and
-// [WithProgress]. The format is [TrailZAT] unless [WithTrailFormat] sets another. The
-// appliance also serves archived recordings, as long as it can reach the archive.
+// /api/audit/sessions/KEY/audit_trail). See [Client.Download] for the result.
+// [WithProgress] reports the progress. The format is [TrailZAT] unless [WithTrailFormat]
+// sets another. The appliance also returns archived recordings, as long as it can reach
+// the archive.
 //
-// It returns [ErrNoRecording] if the session has no recording, or if the session is still
-// running and the appliance serves only [TrailSRS]. It returns [ResourceNotFound] without
-// ErrNoRecording if the session does not exist. A download that breaks off must start
-// again.
+// DownloadTrail returns [ErrNoRecording] if the session has no recording, or if the
+// session is still running and is available only as [TrailSRS]. It returns
+// [ResourceNotFound] without ErrNoRecording if the session does not exist. A download
+// that breaks off cannot be resumed; start it again.
 func (s *AuditSessions) DownloadTrail(ctx context.Context, key string, w io.Writer, options ...DownloadOption) (int64, error) {
 	path, err := sessionPath(key, "audit_trail")
 	if err != nil {
@@ -370,12 +372,12 @@ func (o trailFormat) applyDownload(k *call) error {
 	return nil
 }
 
-// withoutRecording distinguishes a session without a recording from other refusals of a
-// download.
+// withoutRecording returns ErrNoRecording if a download was refused because the session
+// has no recording. Otherwise it returns the refusal.
 func (s *AuditSessions) withoutRecording(ctx context.Context, key string, refusal error) error {
 	session, err := s.Get(ctx, key)
 	switch {
-	case err != nil: // the session does not exist, or that is not known
+	case err != nil: // the session does not exist, or could not be read
 		return refusal
 	case session.Active:
 		return because(fmt.Errorf("%w yet: it is still running; download it with WithTrailFormat(TrailSRS)", ErrNoRecording), refusal)

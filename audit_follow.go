@@ -22,8 +22,8 @@ import (
 	"github.com/go-sps/sps/internal/wire"
 )
 
-// AuditFollow returns each recorded session once, after it has ended; see
-// [AuditSessions.Follow]. It is for one goroutine.
+// AuditFollow returns each recorded session once, after the session has ended; see
+// [AuditSessions.Follow]. Use it in one goroutine only.
 type AuditFollow struct {
 	sessions *AuditSessions
 	ctx      context.Context
@@ -36,11 +36,11 @@ type AuditFollow struct {
 	checkpoint []byte // where to continue
 
 	by        followBy
-	since     time.Time            // sessions that ended earlier are not wanted; zero means all
-	floor     time.Time            // start of the window; zero means everything
-	top       time.Time            // the latest time seen
-	handed    map[uint64]handed    // what was returned since floor
-	running   map[string]time.Time // running sessions with their start, if they are followed by it
+	since     time.Time            // sessions that ended earlier are left out; zero means no limit
+	floor     time.Time            // start of the window; zero means no limit
+	top       time.Time            // the latest time of a session so far
+	handed    map[uint64]handed    // sessions that were returned since floor
+	running   map[string]time.Time // running sessions with their start, if the sessions are requested by start
 	endOfPage bool
 	space     []byte // for the next page
 }
@@ -51,13 +51,13 @@ type followBy string
 const (
 	byEnd     followBy = audit.FieldEndTime
 	byStart   followBy = audit.FieldStartTime
-	byUnknown followBy = "" // the first request finds out
+	byUnknown followBy = "" // decided by the first requests
 )
 
 // handed is a session that was returned.
 type handed struct {
 	at   time.Time
-	seen bool // at is known; a checkpoint does not have it
+	seen bool // at is known; it is not known after loading a checkpoint
 }
 
 // FollowOption is an option of [AuditSessions.Follow]: [WithCheckpoint], [WithSince],
@@ -79,9 +79,10 @@ func (o IntervalOption) applyFollow(f *AuditFollow) error {
 // followInterval is the time between two polls without [WithPollInterval].
 const followInterval = time.Minute
 
-// WithCheckpoint continues from a checkpoint, see [AuditFollow.Checkpoint]. An empty
-// checkpoint has no effect. A checkpoint that is incomplete, of a newer version, of
-// another appliance or query, or from the future is [ErrCheckpoint].
+// WithCheckpoint makes [AuditSessions.Follow] continue from a checkpoint, see
+// [AuditFollow.Checkpoint]. An empty checkpoint has no effect. Follow returns
+// [ErrCheckpoint] for a checkpoint that is incomplete, has a newer version, belongs to
+// another appliance or query, or is from the future.
 func WithCheckpoint(checkpoint []byte) FollowOption {
 	return followOption(func(f *AuditFollow) error {
 		f.checkpoint = checkpoint
@@ -89,8 +90,9 @@ func WithCheckpoint(checkpoint []byte) FollowOption {
 	})
 }
 
-// WithSince leaves out the sessions that ended before a time. Without it and without a
-// checkpoint, all sessions on the appliance come first. A checkpoint overrides it.
+// WithSince leaves out the sessions that ended before a time. Without this option and
+// without a checkpoint, [AuditFollow.All] first returns all ended sessions on the
+// appliance. A checkpoint overrides this option.
 func WithSince(t time.Time) FollowOption {
 	return followOption(func(f *AuditFollow) error {
 		f.since = t
@@ -98,9 +100,10 @@ func WithSince(t time.Time) FollowOption {
 	})
 }
 
-// WithWindow sets how late a session may arrive, compared with the session that ended
-// last, without being lost: 15 minutes by default. Cluster nodes may deliver sessions
-// late, and their clocks may differ. A longer window makes the answers larger.
+// WithWindow sets how late a session may appear in the search: its end may be this much
+// earlier than the latest end so far, 15 minutes by default. A session that appears later
+// is lost. Cluster nodes may deliver sessions late, and their clocks may differ. A longer
+// window makes the responses larger.
 func WithWindow(window time.Duration) FollowOption {
 	return followOption(func(f *AuditFollow) error {
 		if window <= 0 {
@@ -111,8 +114,8 @@ func WithWindow(window time.Duration) FollowOption {
 	})
 }
 
-// WithOnce ends the loop when all sessions that have ended were returned. Use it for
-// programs that run periodically instead of as a daemon.
+// WithOnce ends the loop when it has returned all sessions that have ended. Use it for a
+// program that runs periodically instead of as a daemon.
 func WithOnce() FollowOption {
 	return followOption(func(f *AuditFollow) error {
 		f.once = true
@@ -120,8 +123,9 @@ func WithOnce() FollowOption {
 	})
 }
 
-// WithErrorFunc calls notify with each error after which [AuditFollow.All] tries again,
-// from the goroutine of the loop. A nil function does nothing.
+// WithErrorFunc sets a function that [AuditFollow.All] calls with each error after which
+// it tries again. The call is made in the goroutine of the loop. A nil function does
+// nothing.
 func WithErrorFunc(notify func(error)) FollowOption {
 	return followOption(func(f *AuditFollow) error {
 		if notify != nil {
@@ -131,20 +135,21 @@ func WithErrorFunc(notify func(error)) FollowOption {
 	})
 }
 
-// Follow returns each session that a query finds once, after it has ended. Use it to
-// forward sessions as they end. Nothing is sent before [AuditFollow.All].
+// Follow returns an [AuditFollow], which returns each session that a query finds once,
+// after the session has ended. Use it to forward sessions as they end. Follow sends no
+// request; [AuditFollow.All] does.
 //
-// The query must not have a Sort or an End; they are [ErrInvalidInput]. Its Filter should
-// use only fields that do not change during a session. The client requests sessions by
-// their end (GET /api/audit/sessions, with a range of end_time in the filter), in
-// overlapping windows and without a snapshot. If the appliance does not accept such
-// ranges, the client requests them by their start, remembers the running ones, and reads
-// those one by one until they have ended.
+// The query must not have a Sort or an End; otherwise Follow returns [ErrInvalidInput].
+// The Filter should use only fields that do not change during a session. The client
+// requests sessions by their end (GET /api/audit/sessions, with a range of end_time in
+// the filter), in overlapping windows and without a snapshot. If the appliance does not
+// accept such ranges, the client requests sessions by their start, and reads each running
+// session separately until it has ended.
 //
 // No session is lost if the appliance restarts, if the API session expires, or if a
-// session ends long after its start. A session that arrives later than [WithWindow]
-// allows is lost. A session without an end is never returned. Changes after the end of a
-// session, such as late indexing, are not seen.
+// session ends long after its start. A session that appears later than [WithWindow]
+// allows is lost. A session without an end is not returned. Changes after the end of a
+// session, such as late indexing, are not reported.
 func (s *AuditSessions) Follow(ctx context.Context, query audit.Query, options ...FollowOption) (*AuditFollow, error) {
 	f := &AuditFollow{
 		sessions: s, ctx: ctx, query: query, every: followInterval, window: 15 * time.Minute, notify: func(error) {},
@@ -161,7 +166,7 @@ func (s *AuditSessions) Follow(ctx context.Context, query audit.Query, options .
 			return nil, s.failed(err)
 		}
 	}
-	if len(f.checkpoint) > 0 { // it overrides the other options
+	if len(f.checkpoint) > 0 { // the checkpoint overrides the other options
 		if err := f.load(f.checkpoint); err != nil {
 			return nil, s.failed(err)
 		}
@@ -169,20 +174,21 @@ func (s *AuditSessions) Follow(ctx context.Context, query audit.Query, options .
 	return f, nil
 }
 
-// EndOfPage reports whether the last returned session is the last one of an answer. This
-// is a good time to save the results and the checkpoint, because the next session may
-// take a while.
+// EndOfPage reports whether the session that was returned last is the last one of a
+// response. This is a good time to save your results and the checkpoint, because the next
+// session may take a while.
 func (f *AuditFollow) EndOfPage() bool { return f.endOfPage }
 
 // All iterates over the sessions as they end, approximately in the order of their ends.
-// It runs until the context ends, which is its last error; with [WithOnce], it runs until
-// there are no more sessions. Another call of All continues.
+// The loop runs until the context ends; its last error is then the error of the context.
+// With [WithOnce], the loop runs until there are no more sessions. Another loop over All
+// continues after the last returned session.
 //
-// While the appliance is unreachable, restarting or too busy, All tries again, without
-// limit or, with [WithOnce], five times; see [WithErrorFunc]. Other errors end the
-// iteration: a refused password or query, a missing right, unusable answers five times in
-// a row, or [ErrSearchCeiling] if more than 10,000 sessions end at the same time.
-// Continue from the checkpoint after such an error.
+// While the appliance is unreachable, restarting or too busy, All tries again: without
+// limit by default, or up to five times with [WithOnce]. [WithErrorFunc] reports these
+// errors. Other errors end the iteration: a refused password or query, a missing right,
+// unusable responses five times in a row, or [ErrSearchCeiling] if more than 10,000
+// sessions end at the same time. Continue from the checkpoint after such an error.
 func (f *AuditFollow) All() iter.Seq2[*audit.Session, error] {
 	return func(yield func(*audit.Session, error) bool) {
 		hand := func(session *audit.Session) bool { return yield(session, nil) }
@@ -213,7 +219,7 @@ func (f *AuditFollow) All() iter.Seq2[*audit.Session, error] {
 	}
 }
 
-// followPause returns the wait after a number of failures in a row.
+// followPause returns the time to wait after a number of failures in a row.
 func followPause(failures int) time.Duration {
 	bound := min(time.Second<<min(failures, 10), time.Minute)
 	return bound/2 + rand.N(bound/2)
@@ -245,7 +251,7 @@ func (f *AuditFollow) poll(hand func(*audit.Session) bool) error {
 		if err != nil || works {
 			return err
 		}
-		err = f.pollByEnd(hand) // that session may have ended meanwhile
+		err = f.pollByEnd(hand) // the session that rangesWork found may have ended after the first poll
 		if err != nil || f.by == byEnd {
 			return err
 		}
@@ -261,7 +267,7 @@ func (f *AuditFollow) poll(hand func(*audit.Session) bool) error {
 	return err
 }
 
-// epoch is before every session.
+// epoch is a time before the start of any session.
 var epoch = time.Unix(0, 0).UTC()
 
 // pollByEnd requests the sessions that have ended since floor.
@@ -286,9 +292,10 @@ func later(times ...time.Time) (latest time.Time) {
 	return latest
 }
 
-// rangesWork distinguishes an appliance on which nothing has ended from one that does not
-// find sessions by ranges of end_time. On the latter, a range does not find even the
-// session that ended last.
+// rangesWork reports whether the appliance finds sessions by ranges of end_time. It is
+// called after a range found no ended session. The reason is either that no session has
+// ended, or that ranges do not work. rangesWork reads the session with the latest
+// end_time. If its end is in the range, ranges do not work.
 func (f *AuditFollow) rangesWork() (bool, error) {
 	q := f.query
 	q.KeysOnly, q.Fields, q.PageSize = false, []string{audit.FieldEndTime}, 1
@@ -308,15 +315,15 @@ func (f *AuditFollow) rangesWork() (bool, error) {
 	return last.EndTime.IsZero() || last.EndTime.Before(later(f.floor, f.since, epoch)), nil
 }
 
-// pollByStart reads the running sessions, and requests those that have started since
-// floor.
+// pollByStart reads the running sessions, and requests the sessions that have started
+// since floor.
 func (f *AuditFollow) pollByStart(hand func(*audit.Session) bool) error {
 	if err := f.pollRunning(hand); err != nil {
 		return err
 	}
 	w := followWalk{f: f, hand: hand, field: audit.FieldStartTime, cursor: f.floor}
 	return w.run(func(q *audit.Query, cursor time.Time) {
-		// The parameter finds sessions that started later.
+		// The parameter start finds sessions that started after the given time.
 		if after := cursor.Add(-time.Millisecond); !cursor.IsZero() && after.After(q.Start) {
 			q.Start = after
 		}
@@ -343,11 +350,11 @@ func hasEnded(s *audit.Session) bool {
 	return !s.EndTime.IsZero() || string(s.Values(audit.FieldActive)[0]) == "false"
 }
 
-// pollRunning returns those of the running sessions that have ended.
+// pollRunning reads the running sessions, and returns the sessions that have ended.
 func (f *AuditFollow) pollRunning(hand func(*audit.Session) bool) error {
 	for _, key := range slices.Sorted(maps.Keys(f.running)) {
 		session, err := f.sessions.Get(f.ctx, key)
-		if errors.Is(err, ResourceNotFound) { // it was deleted
+		if errors.Is(err, ResourceNotFound) { // the session was deleted
 			delete(f.running, key)
 			continue
 		}
@@ -381,7 +388,7 @@ type followWalk struct {
 	cursor time.Time
 }
 
-// at returns the time of a session by which it is ordered.
+// at returns the time by which the walk sorts a session.
 func (w *followWalk) at(s *audit.Session) time.Time {
 	if w.field == audit.FieldEndTime {
 		return s.EndTime
@@ -411,14 +418,14 @@ func (w *followWalk) run(narrow func(*audit.Query, time.Time), look func(*audit.
 			f.forget()
 			return nil
 		case n == 0:
-			return page.unusable("the appliance has %d sessions, and shows %d of them", page.count, offset)
+			return page.unusable("the appliance reports %d sessions but returned only %d", page.count, offset)
 		case last.After(w.cursor):
 			w.cursor, offset = last, 0
 		default:
 			offset += n
 		}
 	}
-	return f.sessions.failed(fmt.Errorf("%w: as many have the same %s, %s", ErrSearchCeiling, w.field, w.cursor.Format(time.RFC3339Nano)))
+	return f.sessions.failed(fmt.Errorf("%w: too many sessions have the same %s, %s", ErrSearchCeiling, w.field, w.cursor.Format(time.RFC3339Nano)))
 }
 
 func (w *followWalk) values(narrow func(*audit.Query, time.Time), offset int) (url.Values, error) {
@@ -459,7 +466,7 @@ func (w *followWalk) page(page *searchPage, look func(*audit.Session) bool) (las
 		}
 		last = later(last, at)
 		if !at.IsZero() && at.Before(f.floor) {
-			continue // before the window
+			continue // the session is before the window
 		}
 		ended := look(session)
 		mark := markOf(session.Key)
@@ -481,17 +488,19 @@ func (w *followWalk) page(page *searchPage, look func(*audit.Session) bool) (las
 			return last, errStopped
 		}
 	}
-	f.top = later(f.top, last) // not earlier: the window must not start after a session that was not returned
+	f.top = later(f.top, last) // set after the loop: the window must not start after a session that was not returned
 	return last, nil
 }
 
-// forget drops what was returned before the checkpoint and no longer exists.
+// forget drops the returned sessions of a loaded checkpoint that the appliance no longer
+// has.
 func (f *AuditFollow) forget() {
 	maps.DeleteFunc(f.handed, func(_ uint64, h handed) bool { return !h.seen })
 }
 
-// prune moves the window forward and drops what is before it. The window ends at the
-// latest time seen, or now if that time is in the future.
+// prune moves the window forward and drops the returned sessions before its start. The
+// window ends at the latest time of a session so far, or now if that time is in the
+// future.
 func (f *AuditFollow) prune() {
 	if !f.top.IsZero() {
 		end := f.top
@@ -531,7 +540,8 @@ func (f *AuditFollow) drop() {
 const (
 	// maxCheckpoint is the maximum size of a checkpoint, in bytes.
 	maxCheckpoint = 64 << 10
-	// checkpointVersion is the version that is written, and the latest that can be read.
+	// checkpointVersion is the version of new checkpoints, and the latest version that
+	// can be read.
 	checkpointVersion = 1
 	// checkpointRest is the size of a checkpoint without the returned and the running
 	// sessions.
@@ -545,10 +555,10 @@ type checkpoint struct {
 	Version   int      `json:"version"`
 	Appliance string   `json:"appliance"`
 	Query     string   `json:"query"`             // a hash of the parts of the query that select sessions
-	By        string   `json:"by"`                // the time by which sessions are requested; "" if not yet known
+	By        string   `json:"by"`                // the field by which sessions are requested; "" if not yet decided
 	Since     string   `json:"since,omitzero"`    // WithSince
 	From      string   `json:"from,omitzero"`     // start of the window
-	Top       string   `json:"top,omitzero"`      // the latest time seen
+	Top       string   `json:"top,omitzero"`      // the latest time of a session so far: top of AuditFollow
 	Handed    string   `json:"handed,omitzero"`   // marks of the sessions returned in the window
 	Running   []string `json:"running,omitempty"` // keys of running sessions, each followed by its start
 }
@@ -586,7 +596,7 @@ func (f *AuditFollow) room() int {
 // About 6,000 sessions of the window fit into it. If more end at once, the window starts
 // later, and the client logs a warning. Checkpoint returns [ErrCheckpointFull] if all of
 // them ended at the same time, or if thousands of sessions are running on an appliance
-// that is followed by start times. A later checkpoint may fit again.
+// that is followed by start times. A later call of Checkpoint may succeed.
 func (f *AuditFollow) Checkpoint() ([]byte, error) {
 	f.prune()
 	query, err := queryMark(f.query)
@@ -648,7 +658,7 @@ func (f *AuditFollow) load(data []byte) error {
 	case c.Appliance != host:
 		return refuse("it belongs to the appliance %s", quoted(c.Appliance))
 	case c.Query != query:
-		return refuse("it belongs to another query: start without it, or use the old filter, content and start")
+		return refuse("it belongs to another query: start without the checkpoint, or use the Filter, Content and Start of the query that made it")
 	}
 	var broken bool
 	read := func(text string) (t time.Time) {
@@ -665,7 +675,7 @@ func (f *AuditFollow) load(data []byte) error {
 		return refuse("its members are inconsistent: it was modified")
 	}
 	if now := time.Now(); f.floor.After(now) {
-		return refuse("it is from the future, %s: the clock of this machine or of the one that wrote it is wrong", c.From)
+		return refuse("its time %s is in the future: the clock of this machine, or of the machine that wrote the checkpoint, is wrong", c.From)
 	}
 	for ; len(marks) > 0; marks = marks[markSize:] {
 		f.handed[binary.BigEndian.Uint64(marks)] = handed{}

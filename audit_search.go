@@ -22,8 +22,8 @@ import (
 	"github.com/go-sps/sps/internal/wire"
 )
 
-// searchCeiling is the limit of the basic search: it ignores a larger offset, and a count
-// of this number means that many or more.
+// searchCeiling is the limit of a search without a snapshot. The appliance ignores a
+// larger offset. A count of this number means "this number or more".
 const searchCeiling = 10_000
 
 // AuditSearch is a search for recorded sessions. [AuditSessions.Search] makes it.
@@ -31,7 +31,7 @@ type AuditSearch struct {
 	sessions *AuditSessions
 	ctx      context.Context
 	query    audit.Query
-	err      error // the reason why nothing is sent
+	err      error // the reason why the search cannot run
 	wait     time.Duration
 	basic    bool
 	snapshot atomic.Bool
@@ -45,9 +45,10 @@ type searchOption func(*AuditSearch) error
 
 func (o searchOption) applySearch(s *AuditSearch) error { return o(s) }
 
-// WithSnapshotWait waits for the appliance's snapshot for at most the given time if
-// another search has it. Without it, [ErrSnapshotQuota] is returned at once. A snapshot
-// becomes free five minutes after its last page was read.
+// WithSnapshotWait makes a search wait, for at most the given time, while another search
+// has the appliance's snapshot. Without this option, the search returns
+// [ErrSnapshotQuota] at once. The appliance deletes a snapshot five minutes after its
+// last page was read.
 func WithSnapshotWait(limit time.Duration) SearchOption {
 	return searchOption(func(s *AuditSearch) error {
 		if limit < 0 {
@@ -58,9 +59,9 @@ func WithSnapshotWait(limit time.Duration) SearchOption {
 	})
 }
 
-// WithoutSnapshot searches without a snapshot, even on appliances that have them, so that
-// the one snapshot of the appliance stays free for others. [AuditSearch.All] describes
-// the consequences.
+// WithoutSnapshot makes a search run without a snapshot, even if the appliance supports
+// snapshots. The one snapshot of the appliance then stays free for other programs.
+// [AuditSearch.All] describes the differences.
 func WithoutSnapshot() SearchOption {
 	return searchOption(func(s *AuditSearch) error {
 		s.basic = true
@@ -68,13 +69,13 @@ func WithoutSnapshot() SearchOption {
 	})
 }
 
-// Search returns a search for recorded sessions (GET /api/audit/sessions). Nothing is
-// sent before the result is used; its requests use ctx. An invalid query then fails with
-// [audit.ErrInvalidQuery], which is [ErrInvalidInput] as well.
+// Search returns a search for recorded sessions (GET /api/audit/sessions). It sends no
+// request; the methods of the result do, with ctx. If the query is invalid, these methods
+// return an error that matches both [audit.ErrInvalidQuery] and [ErrInvalidInput].
 //
-// Without a Sort, the sessions come in the order of [audit.FieldStartTime]. A search in
-// that order can continue after an interruption. The client requests the field of the
-// order in addition to the fields of the query.
+// Without a Sort, the sessions are sorted by [audit.FieldStartTime]. A search in that
+// order can continue after an interruption. The client requests the field by which it
+// sorts in addition to the fields of the query.
 func (s *AuditSessions) Search(ctx context.Context, query audit.Query, options ...SearchOption) *AuditSearch {
 	search := &AuditSearch{sessions: s, ctx: ctx, query: query}
 	search.err = s.client.at(badQuery(query.Validate()))
@@ -89,8 +90,8 @@ func (s *AuditSessions) Search(ctx context.Context, query audit.Query, options .
 	return search
 }
 
-// Snapshot reports whether [AuditSearch.All] reads a snapshot of the appliance. It does
-// so if the appliance has snapshots. The result is known after the loop has started.
+// Snapshot reports whether [AuditSearch.All] reads from a snapshot of the appliance. It
+// returns false until the loop over All has read the first page.
 func (s *AuditSearch) Snapshot() bool { return s.snapshot.Load() }
 
 // Count returns how many sessions the search finds now, see [AuditSessions.Count].
@@ -101,26 +102,28 @@ func (s *AuditSearch) Count() (int, error) {
 	return s.sessions.Count(s.ctx, s.query)
 }
 
-// All iterates over the sessions, page by page, in constant memory. Each call of All
-// starts a new search. An error ends the iteration.
+// All iterates over the sessions that the search finds, page by page, in constant memory.
+// Each loop over All starts a new search. An error ends the iteration.
 //
-// With a snapshot (appliances from 7.3 on), sessions that are added, changed or deleted
-// meanwhile have no effect. The appliance has one snapshot at a time. If another program
-// has it, the error is [ErrSnapshotQuota], see [WithSnapshotWait]. If another loop of
-// this client reads it, the error is [ErrSearchInUse]. A snapshot ends five minutes after
-// its last page was read, and with a restart of the appliance. In the order of start_time
-// or creation_time, the search then continues in a new snapshot after the last returned
-// session. No session is returned twice, but new sessions before that place are left out.
-// In any other order, the error is [ErrSnapshotLost]. If snapshots keep disappearing, the
-// error is [ErrSnapshotTaken].
+// Appliances from 7.3 on make a snapshot for the search. Sessions that are added, changed
+// or deleted during the loop do not affect the result. The appliance has one snapshot at
+// a time. If another program has it, the error is [ErrSnapshotQuota], see
+// [WithSnapshotWait]. If another loop of this client reads it, the error is
+// [ErrSearchInUse]. A snapshot ends five minutes after its last page was read, and when
+// the appliance restarts. If the sessions are sorted by start_time or creation_time, the
+// search then continues in a new snapshot after the last returned session. It returns no
+// session twice, but it omits new sessions that would come before that place. With any
+// other order, the error is [ErrSnapshotLost]. If snapshots keep disappearing, the error
+// is [ErrSnapshotTaken].
 //
-// Without a snapshot, each page shows the current state. This applies to older
-// appliances, and if the appliance does not replace a snapshot that this client used in
-// the last five minutes. A session whose place changes meanwhile may be missing; no
-// session is returned twice. The appliance shows 10,000 sessions to such a search. In the
-// order of start_time or creation_time, the client requests the rest in parts, by ranges
-// of that field in the filter. In any other order, if the appliance refuses such ranges,
-// and if more than 10,000 sessions have the same time, the error is [ErrSearchCeiling].
+// Without a snapshot, each page shows the current state. This is the case on older
+// appliances, with [WithoutSnapshot], and if the appliance does not replace a snapshot
+// that this client used in the last five minutes. A session whose position changes during
+// the loop may be missing; no session is returned twice. The appliance returns at most
+// 10,000 sessions for a query without a snapshot. If the sessions are sorted by
+// start_time or creation_time, the client requests the rest in parts, with ranges of that
+// field in the filter. The error is [ErrSearchCeiling] with any other order, if the
+// appliance refuses such ranges, or if more than 10,000 sessions have the same time.
 func (s *AuditSearch) All() iter.Seq2[*audit.Session, error] {
 	return func(yield func(*audit.Session, error) bool) {
 		if s.err != nil {
@@ -135,10 +138,10 @@ func (s *AuditSearch) All() iter.Seq2[*audit.Session, error] {
 	}
 }
 
-// errStopped ends a run after the caller has left the loop.
+// errStopped ends a searchRun after the caller has left the loop.
 var errStopped = errors.New("the loop was left")
 
-// searchRun is one loop over a search.
+// searchRun is the state of one loop over the results of a search.
 type searchRun struct {
 	search *AuditSearch
 	client *Client
@@ -147,25 +150,26 @@ type searchRun struct {
 
 	place place
 	keys  keyMemory
-	space []byte    // for the next page
-	used  time.Time // when the snapshot was used
+	space []byte    // memory for the next page
+	used  time.Time // when the snapshot was last used
 	part  part
-	skip  bool // sessions before the place are skipped one by one
-	given bool // a session was returned
+	skip  bool // pages may contain sessions that were already returned; skip these one by one
+	given bool // at least one session was returned
 
 	seed  maphash.Seed
-	marks uint64 // of an earlier page, to detect a circle
-	pages int    // since the start of this snapshot or part
-	since int    // pages with new sessions since the last loss of a snapshot
+	marks uint64 // a checksum of an earlier page, to detect pages that repeat
+	pages int    // number of pages since the start of this snapshot or part
+	since int    // number of pages with new sessions since the last snapshot was lost
 }
 
-// keyMemory holds the keys of this page and the previous one, or of all pages.
+// keyMemory holds the keys of the current and the previous page, or of all pages if all
+// is set.
 type keyMemory struct {
 	now, before map[string]struct{}
 	all         bool
 }
 
-// turn starts a page.
+// turn starts a new page.
 func (m *keyMemory) turn() {
 	if m.now == nil {
 		m.now, m.before = map[string]struct{}{}, map[string]struct{}{}
@@ -189,13 +193,13 @@ func (m *keyMemory) clear() {
 	clear(m.before)
 }
 
-// part is the part of the sessions that is requested.
+// part says which part of the sessions a query requests.
 type part uint8
 
 const (
 	partAll     part = iota
-	partFrom         // those from the place on
-	partUntimed      // those without the field by which they are sorted
+	partFrom         // sessions from the place on
+	partUntimed      // sessions without the field by which the search sorts
 )
 
 func (r *searchRun) run() error {
@@ -231,22 +235,22 @@ func (r *searchRun) run() error {
 type place struct {
 	field      string
 	descending bool
-	last       time.Time // of the last session with a time; zero if there is none
-	ties       []string  // the keys of those with that time
-	untimed    []string  // the keys of those without a time
-	unordered  bool      // they did not come in the requested order
+	last       time.Time // time of the last returned session that has one; zero if there is none
+	ties       []string  // keys of the returned sessions with the time last
+	untimed    []string  // keys of the returned sessions without a time
+	unordered  bool      // the sessions did not come in the requested order
 	crowded    bool      // there are too many keys to keep
 }
 
 // maxTies limits the keys that a place keeps.
 const maxTies = searchCeiling
 
-// fixed reports whether the order is by a time that does not change.
+// fixed reports whether the search sorts by a time that does not change during a session.
 func (p *place) fixed() bool {
 	return p.field == audit.FieldStartTime || p.field == audit.FieldCreationTime
 }
 
-// timeOf returns the time by which a session is sorted, or zero.
+// timeOf returns the time by which the search sorts a session, or the zero time.
 func (p *place) timeOf(session *audit.Session) time.Time {
 	switch p.field {
 	case audit.FieldStartTime:
@@ -265,7 +269,7 @@ func (p *place) before(a, b time.Time) bool {
 	return a.Before(b)
 }
 
-// pass records that a session was returned.
+// pass records that the loop returned a session.
 func (p *place) pass(session *audit.Session) {
 	if !p.fixed() {
 		return
@@ -288,7 +292,7 @@ func (p *place) pass(session *audit.Session) {
 	*into = append(*into, session.Key)
 }
 
-// passed reports whether a session was returned, or is before the place.
+// passed reports whether a session was already returned, or comes before the place.
 func (p *place) passed(session *audit.Session) bool {
 	at := p.timeOf(session)
 	switch {
@@ -311,11 +315,12 @@ func contains(keys []string, key string) bool {
 	return false
 }
 
-// whyNot returns the reason why a search cannot continue from the place, or "".
+// whyNot returns the reason why a search cannot continue from the place. It returns "" if
+// it can.
 func (p *place) whyNot() string {
 	switch {
 	case !p.fixed():
-		return "its order is by " + p.field + ": sort by start_time"
+		return "the search sorts by " + p.field + ": sort by start_time instead"
 	case p.unordered:
 		return "the sessions did not come in the requested order"
 	case p.crowded:
@@ -375,8 +380,8 @@ func (r *searchRun) handOn(a *answer, entries [][]byte) error {
 	if len(entries) > 0 && r.pages > 0 && marks == r.marks {
 		return a.unusable("its pages do not end")
 	}
-	// The remembered page changes at powers of two, so every circle is detected without
-	// keeping all pages.
+	// The checksum of a page is kept if the number of the page is a power of two. This
+	// detects pages that repeat in a circle without keeping all pages.
 	if r.pages++; r.pages&(r.pages-1) == 0 {
 		r.marks = marks
 	}
@@ -386,7 +391,7 @@ func (r *searchRun) handOn(a *answer, entries [][]byte) error {
 	return nil
 }
 
-// again starts a new snapshot or part.
+// again prepares for a new snapshot or for the next part.
 func (r *searchRun) again(next part) {
 	r.part, r.pages = next, 0
 	r.keys.clear()
@@ -396,12 +401,12 @@ func (r *searchRun) again(next part) {
 type searchPage struct {
 	*answer
 	entries [][]byte
-	count   int // number of sessions; searchCeiling means that many or more, -1 unknown
+	count   int // number of sessions; searchCeiling means "at least searchCeiling", -1 means unknown
 	next    url.Values
 }
 
-// readSearchPage reads a page and checks its link. The page is valid until the next one
-// is read into the same space.
+// readSearchPage reads a page and checks its link to the next page. The page is valid
+// until another page is read into the same space.
 func readSearchPage(ctx context.Context, c *Client, query url.Values, space *[]byte) (*searchPage, error) {
 	k := newRead(auditSessionsPath, query)
 	k.space, *space = *space, nil
@@ -432,7 +437,7 @@ func readSearchPage(ctx context.Context, c *Client, query url.Values, space *[]b
 	return p, nil
 }
 
-// readBasic reads without a snapshot.
+// readBasic reads the sessions without a snapshot.
 func (r *searchRun) readBasic() error {
 	r.keys.all = true
 	for {
@@ -440,11 +445,11 @@ func (r *searchRun) readBasic() error {
 		why := r.place.whyNot()
 		switch {
 		case err != nil && r.part == partFrom && r.pages == 0 && refusesQuery(err):
-			return because(fmt.Errorf("%w: it does not accept ranges of %s in a filter", ErrSearchCeiling, r.place.field), err)
+			return because(fmt.Errorf("%w: the appliance does not accept ranges of %s in a filter", ErrSearchCeiling, r.place.field), err)
 		case err != nil:
 			return err
 		case full && why == "" && (r.place.last.IsZero() || r.part == partUntimed):
-			why = "they have no " + r.place.field
+			why = "too many sessions have no " + r.place.field
 		case full && why == "":
 			r.again(partFrom)
 			continue
@@ -468,8 +473,8 @@ func refusesQuery(err error) bool {
 // maxRereads limits how often a page is read again because sessions were deleted.
 const maxRereads = 100
 
-// readPiece reads what the basic search shows of a part: up to searchCeiling sessions.
-// full means that there may be more.
+// readPiece reads up to searchCeiling sessions of the current part. It returns full if
+// the part may have more.
 func (r *searchRun) readPiece() (full bool, err error) {
 	values, err := r.search.sessions.searchValues(r.query())
 	if err != nil {
@@ -486,7 +491,7 @@ func (r *searchRun) readPiece() (full bool, err error) {
 			return false, err
 		}
 		if gone := known - page.count; known >= 0 && page.count >= 0 && gone > 0 && offset > 0 && rereads < maxRereads {
-			// Sessions were deleted, and the sessions after them have moved.
+			// Sessions were deleted, so the sessions after them have a lower offset now.
 			offset, known, rereads = max(0, offset-gone), page.count, rereads+1
 			r.pages = 0
 			continue
@@ -497,17 +502,18 @@ func (r *searchRun) readPiece() (full bool, err error) {
 		case known >= 0 && offset >= known && known < searchCeiling, known < 0 && page.next == nil:
 			return false, nil
 		case len(page.entries) == 0:
-			return false, page.unusable("the appliance has %d sessions, and shows %d of them", known, offset)
+			return false, page.unusable("the appliance reports %d sessions but returned only %d", known, offset)
 		}
 	}
 	if piece && r.place.last.Equal(from) {
-		return false, r.search.sessions.failed(fmt.Errorf("%w: as many have the same %s, %s", ErrSearchCeiling, r.place.field, from.Format(time.RFC3339Nano)))
+		return false, r.search.sessions.failed(fmt.Errorf("%w: too many sessions have the same %s, %s", ErrSearchCeiling, r.place.field, from.Format(time.RFC3339Nano)))
 	}
 	return true, nil
 }
 
-// snapshot is what a search reads so that all its pages are of the same time. It belongs
-// to the user, the address and the User-Agent, so a new login keeps it.
+// snapshot identifies a snapshot of the appliance, which gives all pages of a search the
+// same state. It belongs to the user, the address and the User-Agent of the client, so it
+// survives a new login.
 type snapshot struct {
 	id   string
 	run  *searchRun
@@ -517,21 +523,21 @@ type snapshot struct {
 const (
 	// snapshotLife is how long a snapshot lives without a query.
 	snapshotLife = 5 * time.Minute
-	// quotaPause is the time between two attempts to get one.
+	// quotaPause is the time between two attempts to get a snapshot.
 	quotaPause = 30 * time.Second
-	// maxLosses is how many snapshots in a row may disappear within a few pages.
+	// maxLosses is how many snapshots in a row may disappear within fewPages pages.
 	maxLosses = 10
-	// fewPages is the number of pages up to which another program may have taken the
-	// snapshot.
+	// fewPages is a number of pages. If a snapshot disappears within this number of
+	// pages, another program may have replaced it.
 	fewPages = 2
 )
 
-// errNoSnapshot means that the appliance has no snapshots, or returns only the old one of
-// this client.
+// errNoSnapshot means that the appliance does not support snapshots, or returns only an
+// earlier snapshot of this client.
 var errNoSnapshot = errors.New("the appliance gives no new snapshot")
 
-// open makes a snapshot. The request is never repeated, because a repetition would make a
-// second snapshot and there is only one at a time.
+// open makes a snapshot. It does not repeat the request, because a repetition would make
+// a second snapshot and the appliance has only one at a time.
 func (r *searchRun) open() (id string, err error) {
 	deadline := time.Now().Add(r.search.wait)
 	for {
@@ -564,8 +570,8 @@ func (r *searchRun) open() (id string, err error) {
 	}
 }
 
-// take records the snapshot of a loop. It returns false for the snapshot of an earlier
-// loop, which would show the old state.
+// take records that a loop reads a snapshot. It returns false if the snapshot belongs to
+// an earlier loop, because that snapshot has an older state.
 func (s *AuditSessions) take(id string, r *searchRun) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -592,8 +598,8 @@ func (s *AuditSessions) hasOld(r *searchRun) bool {
 	return s.last.id != "" && s.last.run != r && time.Since(s.last.used) < snapshotLife
 }
 
-// readSnapshots reads a snapshot to its end. If the snapshot disappears, it continues in
-// a new one.
+// readSnapshots reads a snapshot to its end. If the snapshot disappears, readSnapshots
+// continues in a new snapshot.
 func (r *searchRun) readSnapshots(id string) error {
 	losses := 0
 	for {
@@ -605,14 +611,15 @@ func (r *searchRun) readSnapshots(id string) error {
 		case err == nil:
 			return nil
 		case r.part == partFrom && r.pages == 0 && refusesQuery(err):
-			// Without ranges, sessions that were already returned are skipped.
+			// The appliance does not accept ranges, so the loop skips the sessions that
+			// were already returned.
 			r.skip = true
 			r.again(partAll)
 			continue
 		case !vanished(err), !r.given && losses > 0 && errors.Is(err, Unauthorized): // the right is missing
 			return err
 		}
-		if losses++; r.since > fewPages || time.Since(r.used) >= snapshotLife { // nobody else took it
+		if losses++; r.since > fewPages || time.Since(r.used) >= snapshotLife { // it was not replaced by another program
 			losses = 1
 		}
 		r.since = 0
@@ -644,8 +651,8 @@ func (r *searchRun) readSnapshots(id string) error {
 	}
 }
 
-// lossPause returns the wait before the next snapshot. There is none after the first
-// loss, which may be due to a restart.
+// lossPause returns the wait before the next snapshot. The wait is 0 after the first
+// loss, which may be due to a restart of the appliance.
 func lossPause(losses int) time.Duration {
 	if losses == 1 {
 		return 0
@@ -653,14 +660,14 @@ func lossPause(losses int) time.Duration {
 	return rand.N(250 * time.Millisecond << min(losses, 5))
 }
 
-// vanished reports whether the appliance no longer has the snapshot, or it now belongs to
-// somebody else.
+// vanished reports whether the appliance no longer has the snapshot, or whether the
+// snapshot now belongs to another user.
 func vanished(err error) bool {
 	var refused *Error
 	return errors.As(err, &refused) && (errors.Is(err, ResourceNotFound) || refused.Status == http.StatusNotFound || refused.Status == http.StatusForbidden)
 }
 
-// readSnapshot reads the current part in a snapshot.
+// readSnapshot reads the current part of the sessions from a snapshot.
 func (r *searchRun) readSnapshot(id string) error {
 	values, err := r.search.sessions.searchValues(r.query())
 	if err != nil {
@@ -687,14 +694,15 @@ func (r *searchRun) readSnapshot(id string) error {
 
 // WriteCSV writes the sessions as CSV (RFC 4180), in constant memory, and returns the
 // number of rows. The first line has the names of the columns: key, and the fields of the
-// query, which must name them. It reads like [AuditSearch.All] and returns the same
-// errors. It has no limit of 10,000 sessions, and its columns do not depend on the
-// appliance; the CSV export of the API itself guarantees neither.
+// query, which must name them. WriteCSV reads the sessions with [AuditSearch.All] and
+// returns the same errors. The columns are the same on each appliance. The API has a CSV
+// export of its own, whose columns depend on the appliance and which may be limited to
+// 10,000 sessions.
 //
 // A text, a number or a boolean is written as the appliance sent it. An absent value or
-// null is an empty cell. A list of texts is joined with semicolons. Anything else is
-// JSON. A spreadsheet treats a text that starts with an equals sign as a formula, and
-// users can choose such names.
+// null is an empty cell. A list of texts is joined with semicolons. Any other value is
+// written as JSON. Be careful with spreadsheets: they treat a text that starts with an
+// equals sign as a formula, and a user name may be such a text.
 func (s *AuditSearch) WriteCSV(w io.Writer) (rows int, err error) {
 	fields := s.query.Fields
 	switch {
@@ -728,7 +736,7 @@ func (s *AuditSearch) WriteCSV(w io.Writer) (rows int, err error) {
 	return rows, nil
 }
 
-// cell formats a value for people and spreadsheets.
+// cell formats a value for a cell of a CSV file.
 func cell(value json.RawMessage) string {
 	if text, ok := wire.Text(value); ok {
 		return text

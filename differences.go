@@ -20,11 +20,12 @@ import (
 // texts are for people and show no secret.
 type Difference struct {
 	// Path is the place in the body of the object: "crl_urls/1" is the second of its
-	// crl_urls. It is empty for the body as a whole. For a removed element it is the old
-	// place, for any other element the new one.
+	// crl_urls. It is empty for the body as a whole. For an element that was removed from
+	// a list, the index is the old one; for any other element, it is the new one.
 	Path string `json:"path"`
 	// Old and New are shortened texts of the values: JSON, or the subject and expiry of a
-	// certificate, or "a secret" for a secret. Each is empty if there is no value.
+	// certificate, or "a secret" for a secret. Old is empty if the value was added, and
+	// New is empty if it was removed.
 	Old string `json:"old,omitempty"`
 	New string `json:"new,omitempty"`
 }
@@ -49,7 +50,7 @@ func (d Difference) String() string {
 	return text + d.Old + " -> " + d.New
 }
 
-// maxTold limits how many differences the text of a change has.
+// maxTold limits how many differences the text of a change lists.
 const maxTold = 20
 
 // String describes the change in one line: its type, the path and the name of the object,
@@ -76,8 +77,8 @@ func (c Change) String() string {
 	return text
 }
 
-// tell fills in the differences of changes, from what the transaction has read and
-// written.
+// tell sets the Differences of changes. It compares the bodies that the transaction read
+// with those that it wrote.
 func (s *staged) tell(changes []Change) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -120,7 +121,7 @@ func (s *staged) tellOne(c *Change) {
 	c.Differences = t.found
 }
 
-// bareOrNil is bare for a value that may be absent.
+// bareOrNil returns bare(value), or nil if there is no value.
 func bareOrNil(value []byte) []byte {
 	if value == nil {
 		return nil
@@ -185,9 +186,10 @@ func (t *teller) members(place []string, was, is []byte, depth int) {
 	}
 }
 
-// elements compares two lists. An element in both lists counts as unchanged wherever it
-// is. Of the rest, elements with the same key or name, or otherwise the same position,
-// count as changed.
+// elements compares two lists. An element that is in both lists is unchanged, even at
+// another position. Among the other elements, an old and a new element with the same key
+// or name are one changed element. Elements without a key or name are one changed element
+// if they have the same position.
 func (t *teller) elements(place []string, was, is []byte, depth int) {
 	old, _ := wire.Elements(was)
 	now, _ := wire.Elements(is)
@@ -260,8 +262,8 @@ func (t *teller) elements(place []string, was, is []byte, depth int) {
 	}
 }
 
-// identity is equal for values with the same meaning, such as two spellings of one
-// certificate.
+// identity returns a hash that is equal for values with the same meaning, such as two PEM
+// texts of one certificate.
 func identity(value []byte) string {
 	if certificates := certificateIn(value); certificates != nil {
 		h := sha256.New()
@@ -275,7 +277,8 @@ func identity(value []byte) string {
 	return string(h.Sum(nil))
 }
 
-// labelOf returns what identifies an element among the others of its list, or "".
+// labelOf returns the key, the id or the name of an element, which identifies it in its
+// list. It returns "" if the element has none of them.
 func labelOf(element []byte) string {
 	for _, name := range []string{"key", "id", "name"} {
 		if text, ok := wire.Text(member(element, name)); ok && text != "" {
@@ -285,7 +288,7 @@ func labelOf(element []byte) string {
 	return ""
 }
 
-// inWords returns a value as text for people.
+// inWords returns a text for people that describes a value.
 func inWords(value []byte) string {
 	if value == nil {
 		return ""
@@ -300,7 +303,7 @@ func inWords(value []byte) string {
 	return oneLine(string(wire.Plain(value)), 200)
 }
 
-// veiled returns a secret as text for people.
+// veiled returns the text that people see for a secret. A null or empty secret is shown.
 func veiled(value []byte) string {
 	switch text, _ := wire.Text(value); {
 	case value == nil:
@@ -311,8 +314,9 @@ func veiled(value []byte) string {
 	return aSecret
 }
 
-// secret reports whether a value is a secret: because the transaction wrote it as one,
-// or, for untyped bodies, because of its place.
+// secret reports whether a value is a secret. This is the case if the transaction wrote
+// it as a [Secret], if it contains a private key, or if a member name in its place
+// suggests a secret, such as "password".
 func (t *teller) secret(place []string, value []byte) bool {
 	if slices.ContainsFunc(place, secretName) {
 		return true
@@ -324,11 +328,11 @@ func (t *teller) secret(place []string, value []byte) bool {
 	return strings.Contains(text, "PRIVATE KEY") || slices.Contains(t.secrets, text) || redact.Holds(text, t.secrets)
 }
 
-// Equal reports whether two values would be sent as the same JSON. Use it to compare a
-// desired state with the actual one. The values may be bodies of objects or parts of
-// them. Secrets are compared by their content. A nil list equals an empty one. Fields
-// that are not sent are not compared. An appliance may show a secret in another form or
-// not at all; such a value differs.
+// Equal reports whether two values are encoded as the same JSON. Use it to compare a
+// desired configuration with the actual one. The values may be bodies of objects or parts
+// of them. Secrets are compared by their content. A nil list equals an empty one. Fields
+// that are not encoded are not compared. If the appliance returns a secret in another
+// form, or does not return it, the values differ.
 func Equal[T any](a, b T) bool {
 	x, err := codec.Marshal(a)
 	if err != nil {
@@ -348,7 +352,8 @@ func digestValue(value []byte) digest {
 }
 
 // Copy returns a deep copy: changes of its lists, maps and pointers do not affect the
-// original. Secrets are kept. Unexported fields are copied unchanged.
+// original. Secrets keep their content. Unexported fields are copied by assignment, not
+// deeply.
 func Copy[T any](value T) T {
 	c := &copier{map[uintptr]reflect.Value{}}
 	from := reflect.ValueOf(&value).Elem()

@@ -3,8 +3,8 @@
 //
 // # Areas
 //
-// Read an area through the field of a [Client]. Write its configuration through the field
-// of a [Transaction] with the same name.
+// To read an area, use the field of [Client] in this table. To change its configuration,
+// use the field of [Transaction] with the same name.
 //
 //	endpoint below /api/              client field                            file
 //	configuration/alerting            client.Alerting                         alerting.go
@@ -19,7 +19,9 @@
 //	user_info                         client.UserInfo                         appliance.go
 //	health_status                     client.HealthStatus                     appliance.go
 //	transaction                       client.Transaction                      transaction.go
-//	any other                         NewSingleton, NewCollection, client.Invoke
+//	integrated_products               client.IntegratedProducts               starling.go
+//	setup                             SetupStatus                             appliance.go
+//	any other endpoint                NewSingleton, NewCollection, client.Invoke
 //
 // # Tasks
 //
@@ -41,9 +43,9 @@
 //
 // # Connect
 //
-// [Connect] logs in and returns a [Client]. A client is safe for concurrent use.
-// [Client.Close] rolls back an open transaction and logs out, even if its context is
-// done.
+// [Connect] logs in and returns a [Client]. Several goroutines may use a client at the
+// same time. [Client.Close] rolls back an open transaction and logs out, even if its
+// context is done.
 //
 //	client, err := sps.Connect(ctx, "sps1.example.com",
 //		sps.UsernamePassword("admin", sps.NewSecretString(password)),
@@ -53,21 +55,22 @@
 //	}
 //	defer client.Close(ctx)
 //
-// The protocol is always https. There are three other ways to log in: [PasswordFunc] for
-// vaults and one-time codes, [ClientCertificate], and [ExistingSession]. [ConnectFromEnv]
-// reads everything from the environment. [NewClient] logs in at the first call.
-// [Client.WaitReady] waits for an appliance that is starting. A [Secret] prints as a
-// placeholder.
+// The client uses HTTPS. There are three other ways to log in: [PasswordFunc] for vaults
+// and one-time codes, [ClientCertificate], and [ExistingSession]. [ConnectFromEnv] reads
+// the host, the user, the password and the certificates from environment variables.
+// [NewClient] returns a client that logs in at its first call. [Client.WaitReady] waits
+// for an appliance that is starting. A [Secret] holds a password or another secret; if
+// you print it, a placeholder appears.
 //
 // # Trust the certificate
 //
-// By default, the client verifies the appliance's certificate against the certificate
-// authorities of the system. This fails for most appliances, because an appliance issues
-// its certificate from its own authority. Pass that authority to [WithCABundle], or pass
-// the SHA-256 fingerprint of the certificate to [WithPinnedCertificates]. If Connect
-// fails because of the certificate, the error has the fingerprint that the appliance
-// presented. Compare it with the fingerprint shown on the appliance itself before you pin
-// it.
+// By default, the client verifies the appliance's certificate with the certificate
+// authorities of the operating system. This fails for most appliances, because an
+// appliance issues its certificate from its own authority. Pass the certificate of that
+// authority to [WithCABundle], or pass the SHA-256 fingerprint of the appliance's
+// certificate to [WithPinnedCertificates]. If Connect fails because of the certificate,
+// the error has the fingerprint of the certificate that the appliance presented. Compare
+// it with the fingerprint shown on the appliance itself before you pin it.
 //
 //	var untrusted *sps.CertificateError
 //	if errors.As(err, &untrusted) {
@@ -76,9 +79,9 @@
 //
 // # Read
 //
-// Read through the client. Its fields follow the paths of the API:
-// configuration/management/snmp/trap is client.Management.SNMP.Trap. An [Object] has a
-// key, metadata and a body.
+// To read an endpoint, use the fields of the client. They follow the paths of the API:
+// for configuration/management/snmp/trap, use client.Management.SNMP.Trap. An [Object]
+// has a key, metadata and a body.
 //
 //	for store, err := range client.TrustStores.All(ctx) {
 //		if err != nil {
@@ -87,17 +90,18 @@
 //		fmt.Println(store.Key, store.Body.Name)
 //	}
 //
-// [NewSingleton] and [NewCollection] give any other endpoint a type in one line: a struct
-// of yours, or json.RawMessage. [Client.Walk] reads the whole configuration.
-// [Client.Invoke] sends any other request. [Client.Download] reads files.
+// For an endpoint that has no field, [NewSingleton] and [NewCollection] make a handle in
+// one line. The type of its body is a struct of your own or json.RawMessage.
+// [Client.Walk] reads the whole configuration. [Client.Invoke] sends any other request.
+// [Client.Download] downloads files.
 //
 // # Change
 //
-// Write the configuration inside a transaction, through the fields of the [Transaction].
-// [Client.Transaction] runs a function and commits what the function wrote. It rolls back
-// if the function fails or panics, or if its context is done. The first write takes the
-// configuration lock, so a function that changes nothing needs neither the lock nor a
-// commit message.
+// Change the configuration inside a transaction, with the fields of the [Transaction].
+// [Client.Transaction] runs your function and commits the changes that the function
+// wrote. It rolls back if the function returns an error or panics, or if its context is
+// done. The first write takes the configuration lock, so a function that changes nothing
+// needs neither the lock nor a commit message.
 //
 //	err = client.Transaction(ctx, func(ctx context.Context, tx *sps.Transaction) error {
 //		return tx.Alerting.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error {
@@ -105,23 +109,26 @@
 //		})
 //	}, sps.WithMessage("CHG-1234"))
 //
-// An update reads the object and changes only the members that your function changed.
-// Members that the SDK does not know keep their values. To write through a handle of your
-// own, use [Singleton.In] or [Collection.In]. [Client.Preview] runs the same function as
-// a dry run and returns the changes that it would make.
+// An update reads the object, calls your function, and writes the members that your
+// function changed. All other members keep their values, including members that the SDK
+// does not know. To use a handle from [NewSingleton] or [NewCollection] in a transaction,
+// call [Singleton.In] or [Collection.In]. [Client.Preview] runs the same function as a
+// dry run and returns the changes that it would make.
 //
-// A transaction runs in its own session, so the other reads of the client return
-// committed values only. A client runs one transaction at a time; another call of
-// Transaction waits for its turn. If somebody else holds the configuration lock, the
-// transaction fails with [ErrLocked]; [WithLockWait] waits instead. If somebody else
-// changed what the function had read, the transaction fails with [ErrConflict]. If the
-// answer to a commit is lost, the client asks the appliance whether it executed the
-// commit. The transaction then succeeds, or fails with [ErrOutcomeUnknown].
+// A transaction runs in its own session. Reads outside the transaction return committed
+// values. A client runs one transaction at a time; a second call of Transaction waits
+// until the first has ended. If somebody else holds the configuration lock, the
+// transaction fails with [ErrLocked]; with [WithLockWait], it waits for the lock. If
+// somebody else changed an object after the function had read it and before the function
+// wrote it, the transaction fails with [ErrConflict]. If the response to a commit is
+// lost, the client checks whether the appliance executed the commit. The transaction then
+// succeeds, or fails with [ErrOutcomeUnknown].
 //
 // # Handle errors
 //
-// The appliance gives each refusal an error type. Each type is an error value, and the
-// details of a type are an error type of Go:
+// If the appliance refuses a request, its response has an error type, such as
+// ResourceNotFound. In this package, each documented error type is an error value for
+// errors.Is. If the type has details, errors.As finds them as a Go type:
 //
 //	report, err := client.Firmware.Test(ctx, "2")
 //	var failed *sps.FirmwareTestFailedDetails
@@ -133,23 +140,26 @@
 //	}
 //
 // These errors matter most:
-//   - [Error] is a refusal by the appliance, with the whole answer.
-//   - [TransportError] is a request without a usable answer.
-//   - [ErrOutcomeUnknown] means that a write may have been executed. Look at the
-//     appliance before you repeat the write. Where the client can look itself, it
-//     does so first, for up to [Timeouts].Outcome.
-//   - [ErrInvalidInput] means that an argument is invalid or breaks a rule of the
-//     guide. Nothing was sent.
+//   - [Error] means that the appliance refused the request. It has the status, the error
+//     type, the message and the details of the response.
+//   - [TransportError] means that the request got no usable response.
+//   - [ErrOutcomeUnknown] means that a write may have been executed. Check the state of
+//     the appliance before you repeat the write. For some writes, the client checks the
+//     outcome itself, for up to [Timeouts].Outcome, before it returns this error.
+//   - [ErrInvalidInput] means that an argument is invalid or breaks a rule of the guide.
+//     Nothing was changed on the appliance.
 //
-// Other refusals by the SDK are error values too, such as [ErrTransactionOnly] and
-// [ErrClosed]. The text of an error is one line and contains no secret.
+// The SDK also reports its own errors as error values, such as [ErrTransactionOnly] and
+// [ErrClosed]. The text of an error is one line. If the appliance quotes a secret of the
+// request in its response, a placeholder replaces the quoted text.
 //
 // # Firmware
 //
-// A slot is named by its key, not by its position in the list. [Firmware.Test] tests
-// whether the appliance can be upgraded to the image in a slot. It returns a report only
-// if the test passed. [Firmware.Upgrade] does a whole upgrade: it uploads the image,
-// tests it, starts the upgrade, waits for the restart and verifies the version.
+// The appliance stores firmware images in slots. Identify a slot by its key, not by its
+// position in the list. [Firmware.Test] tests whether the appliance can be upgraded to
+// the image in a slot. It returns a report only if the test passed. [Firmware.Upgrade]
+// does a whole upgrade: it uploads the image, tests it, starts the upgrade, waits for the
+// restart and verifies the version.
 //
 //	report, err := client.Firmware.Upgrade(ctx, sps.FromFile("sps-8.0.0.iso"))
 //
@@ -164,30 +174,31 @@
 // The client tries a read up to four times. It retries after connection errors and the
 // statuses 429, 502, 503 and 504, and waits for a random, growing time in between. It
 // retries a write only if the write was certainly not executed: if no connection could be
-// made, or, for a PUT or DELETE outside a transaction, after status 429. It never repeats
-// a POST, a commit or a step of a transaction that the appliance may have received. The
-// one exception is a firmware test, which changes nothing. The client waits for a
-// Retry-After of up to 30 seconds; a longer one ends the attempts. [WithRetry] changes
-// these numbers, see [RetryPolicy].
+// made, or, for a PUT or DELETE outside a transaction, after status 429. It does not
+// repeat a POST, a commit or a step of a transaction that the appliance may have
+// received. The one exception is a firmware test, which changes nothing. If a response
+// has a Retry-After header of up to 30 seconds, the client waits that long; a longer time
+// ends the attempts. [WithRetry] changes these numbers, see [RetryPolicy].
 //
 // Each attempt has a time limit that depends on the kind of request: a minute for a read,
-// half an hour for a firmware test. An upload has no total limit; it fails if no data
-// moves for a while. [WithTimeouts] changes the limits, see [Timeouts]. The context of a
-// call bounds all its attempts together.
+// half an hour for a firmware test. An upload has no total limit; it fails if no data is
+// transferred for the time [Timeouts].Stall. [WithTimeouts] changes the limits. The
+// deadline of the context that you pass to a call applies to all its attempts together.
 //
-// If a session has expired, the client logs in once for all goroutines and repeats the
-// call once. If the appliance refuses a password, the client does not send that password
-// again, so that the account is not locked. [WithLoginRetry] changes this, and a
-// [PasswordFunc] may return a new password. [Client.Err] returns the reason if no further
-// call can succeed.
+// If the API session has expired, the client logs in again, once for all goroutines, and
+// repeats each affected call once. If the appliance refuses a password, the client does
+// not send that password again, so that the account is not locked. [WithLoginRetry]
+// changes this, and a [PasswordFunc] may return a new password. [Client.Err] returns the
+// reason if no further call can succeed.
 //
 // # Log and trace
 //
-// [WithLogger] writes one record for each attempt of a request. A record contains only
-// listed attributes: no header, no body and no query value. The record has the context of
-// the call, so a slog.Handler can add a trace id. [WithTransport] wraps the
-// http.RoundTripper, which sees each attempt with the same context. Use it for
-// OpenTelemetry's otelhttp. The program in examples/tracing shows both.
+// With [WithLogger], the client writes one log record for each attempt of a request. The
+// record has the attributes that WithLogger lists. It contains no header, no body and no
+// query value. The client passes the context of the call to the slog.Handler, which can
+// add a trace id. [WithTransport] wraps the http.RoundTripper, which receives each
+// attempt with the same context. Use it for OpenTelemetry's otelhttp. The program in
+// examples/tracing shows both.
 //
 //	sps.WithTransport(func(base http.RoundTripper) http.RoundTripper {
 //		return otelhttp.NewTransport(base)

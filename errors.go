@@ -17,13 +17,13 @@ import (
 	"github.com/go-sps/sps/internal/wire"
 )
 
-// ErrorType is the error.type of an answer, in the spelling of the API. Each constant is
-// an error value: test for it with
+// ErrorType is the type of an error response: its member error.type, spelled as in the
+// API. Each constant is an error value: test for it with
 //
 //	errors.Is(err, sps.ResourceNotFound)
 //
-// The set is open: an appliance may answer with a type that has no constant here. Test
-// for such a type with ErrorType("ThatType").
+// The set is open: an appliance may return a type that has no constant here. Test for
+// such a type with ErrorType("ThatType").
 type ErrorType string
 
 // The error types of the guide, with the HTTP status that the guide gives for each. The
@@ -40,13 +40,13 @@ const (
 	AuthenticationFailure                  ErrorType = "AuthenticationFailure"                  // 401: wrong credentials
 	Unauthorized                           ErrorType = "Unauthorized"                           // 403: the user lacks the right; detail [UnauthorizedDetails]
 	OpenTransactionError                   ErrorType = "OpenTransactionError"                   // 403: not allowed while a transaction is open; detail [OpenTransactionErrorDetails]
-	ForbiddenActionError                   ErrorType = "ForbiddenActionError"                   // 403: forbidden action
+	ForbiddenActionError                   ErrorType = "ForbiddenActionError"                   // 403: the action is forbidden
 	StarlingJoinIsInUseByRemoteAccessError ErrorType = "StarlingJoinIsInUseByRemoteAccessError" // 403: unjoin while remote access is enabled
 	RemoteAccessDependsOnStarlingJoinError ErrorType = "RemoteAccessDependsOnStarlingJoinError" // 403: remote access is enabled without a join
 	StarlingJoinInfoIsReadOnlyError        ErrorType = "StarlingJoinInfoIsReadOnlyError"        // 403: the configuration request changed join_info
-	NotFound                               ErrorType = "NotFound"                               // 404: the name in the guide's tables; also matches ResourceNotFound
-	ResourceNotFound                       ErrorType = "ResourceNotFound"                       // the name in the guide's sample bodies; also matches NotFound; detail [ResourceNotFoundDetails]
-	MethodNotAllowed                       ErrorType = "MethodNotAllowed"                       // 405: method not supported here
+	NotFound                               ErrorType = "NotFound"                               // 404: another name of ResourceNotFound, used in the guide's tables; errors.Is matches both
+	ResourceNotFound                       ErrorType = "ResourceNotFound"                       // the object does not exist; errors.Is matches NotFound too; detail [ResourceNotFoundDetails]
+	MethodNotAllowed                       ErrorType = "MethodNotAllowed"                       // 405: the endpoint does not support the HTTP method
 	FirmwareTestFailed                     ErrorType = "FirmwareTestFailed"                     // the firmware test found a problem; detail [FirmwareTestFailedDetails]
 )
 
@@ -66,9 +66,9 @@ func (t ErrorType) documented() bool {
 // Error returns the name of the type, in one line.
 func (t ErrorType) Error() string { return oneLine(string(t), 200) }
 
-// Is makes NotFound and ResourceNotFound match each other: the guide uses one name in its
-// tables and the other in its sample bodies. A type of the guide also matches its
-// [ErrorKind].
+// Is makes NotFound and ResourceNotFound match each other, because the guide uses
+// NotFound in its tables and ResourceNotFound in its sample bodies. A type of the guide
+// also matches its [ErrorKind].
 func (t ErrorType) Is(target error) bool {
 	if kind, ok := target.(ErrorKind); ok {
 		return kind != "" && kind == t.meaning()
@@ -77,7 +77,7 @@ func (t ErrorType) Is(target error) bool {
 	return ok && (t == NotFound || t == ResourceNotFound) && (other == NotFound || other == ResourceNotFound)
 }
 
-// Status is the HTTP status of an answer as an error value: test for it with
+// Status is the HTTP status of an error response as an error value: test for it with
 //
 //	errors.Is(err, sps.Status(404))
 type Status int
@@ -92,30 +92,31 @@ func (s Status) Error() string {
 
 // The errors of the SDK itself. Test for each with errors.Is.
 var (
-	// ErrInvalidInput means that an argument was refused before anything was sent. The
-	// text names the argument and says what is expected.
+	// ErrInvalidInput means that the SDK refused an argument. Nothing was changed on the
+	// appliance. The text names the argument and says what is expected.
 	ErrInvalidInput = newSentinel("invalid input", KindInvalid)
 	// ErrClosed means that the client was closed, before the call or during it.
 	ErrClosed = newSentinel("the client is closed", "")
-	// ErrBadAnswer means that the appliance reported success but its answer cannot be
+	// ErrBadAnswer means that the appliance reported success but its response cannot be
 	// used: it is not JSON, is truncated or too large, or lacks members.
 	ErrBadAnswer = newSentinel("unusable answer", KindUnavailable)
-	// ErrOutcomeUnknown means that the request may have been executed, or may still be:
-	// its answer was lost, or came from a server in front of the API. Look at the
-	// appliance before you repeat the request. If the client has asked the appliance for
-	// the outcome, the error has an [OutcomeUnknownDetails].
+	// ErrOutcomeUnknown means that the appliance may have executed the request, or may
+	// still execute it. The response was lost, or it came from a server in front of the
+	// API, such as a proxy. Check the state of the appliance before you repeat the
+	// request. If the client checked the outcome itself, the error has an
+	// [OutcomeUnknownDetails].
 	ErrOutcomeUnknown = newSentinel("the outcome is unknown", KindOutcomeUnknown)
-	// ErrTransactionOnly means that a write that needs a transaction was called outside
-	// one. It was not sent.
+	// ErrTransactionOnly means that a write that needs a transaction was called outside a
+	// transaction. The write was not sent.
 	ErrTransactionOnly = newSentinel("only possible in a transaction", KindInvalid)
 	// ErrLocked means that the transaction could not be opened, because somebody else or
 	// another transaction of this session holds the configuration lock.
 	ErrLocked = newSentinel("the configuration is locked", KindLocked)
-	// ErrNested means that a transaction, or a call that is not possible inside one, was
-	// started inside a transaction of the same client.
+	// ErrNested means that the function of a transaction started another transaction of
+	// the same client, or made a call that is not possible inside a transaction.
 	ErrNested = newSentinel("a transaction of this client is running in this context", KindInvalid)
-	// ErrTransactionOver means that a transaction, or a handle of one, was used after the
-	// end of the transaction.
+	// ErrTransactionOver means that a [Transaction], or one of its fields, was used after
+	// the end of the transaction.
 	ErrTransactionOver = newSentinel("the transaction is over", KindInvalid)
 	// ErrTransactionLost means that the session ended inside the transaction, and the
 	// appliance dropped its changes. Nothing was applied.
@@ -124,13 +125,14 @@ var (
 	// read it and before the transaction wrote it. The transaction was rolled back and
 	// may be run again.
 	ErrConflict = newSentinel("somebody else changed what the transaction had read", KindConflict)
-	// ErrNoSuchName means that no object of a list has that name. The error is then also
-	// [ResourceNotFound]. ResourceNotFound without ErrNoSuchName means that the list does
-	// not exist.
+	// ErrNoSuchName means that no object of a list has the requested name. The error is
+	// then also [ResourceNotFound]. ResourceNotFound without ErrNoSuchName means that the
+	// list does not exist.
 	ErrNoSuchName = newSentinel("no object has that name", KindNotFound)
-	// ErrNoSuchAuthority means that a trust store has no authority with that fingerprint.
+	// ErrNoSuchAuthority means that a trust store has no authority with the given
+	// fingerprint.
 	ErrNoSuchAuthority = newSentinel("no authority has that fingerprint", KindNotFound)
-	// ErrAuthorityExists means that a trust store already has that authority.
+	// ErrAuthorityExists means that a trust store already has the authority to be added.
 	ErrAuthorityExists = newSentinel("the trust store already has the authority", KindRefused)
 	// ErrNoCluster means that the appliance is not the Central Management node of a
 	// cluster.
@@ -142,10 +144,10 @@ var (
 	ErrOtherClient = newSentinel("the handle belongs to another client", KindInvalid)
 	// ErrCommitMessageRequired means that the appliance requires a commit message: pass
 	// [WithMessage]. The client checks this before it writes anything. Appliances before
-	// 7.0 do not announce the requirement; they refuse the commit.
+	// 7.0 do not report this requirement in advance; they refuse the commit instead.
 	ErrCommitMessageRequired = newSentinel("the appliance requires a commit message", KindInvalid)
-	// ErrNoEmptySlot means that no firmware slot is empty for an upload or a fetch.
-	// Delete one with [FirmwareSlots.Delete].
+	// ErrNoEmptySlot means that no firmware slot is empty for an upload or a fetch. Empty
+	// a slot with [FirmwareSlots.Delete].
 	ErrNoEmptySlot = newSentinel("the appliance has no empty firmware slot", KindRefused)
 	// ErrFetchDone means that a firmware fetch has ended and cannot be cancelled.
 	ErrFetchDone = newSentinel("the fetch has ended", KindRefused)
@@ -162,9 +164,9 @@ var (
 	ErrSlotInUse = newSentinel("the firmware slot is in use", KindRefused)
 	// ErrNoRecording means that the session has no recording to download.
 	ErrNoRecording = newSentinel("the session has no recording", KindNotFound)
-	// ErrSnapshotQuota means that the appliance keeps no further snapshot for a search,
-	// because another program or user has one. That snapshot ends five minutes after its
-	// last use; see [WithSnapshotWait].
+	// ErrSnapshotQuota means that the appliance refused a snapshot for a search, because
+	// another program or user has the one snapshot. The appliance deletes that snapshot
+	// five minutes after its last use; see [WithSnapshotWait].
 	ErrSnapshotQuota = newSentinel("another search has the appliance's snapshot", KindUnavailable)
 	// ErrSearchInUse means that a search of this client is reading a snapshot, which a
 	// second search would replace. End the loop over the first search, or pass
@@ -182,38 +184,41 @@ var (
 	// happens when two programs with the same user and address replace each other's
 	// snapshot.
 	ErrSnapshotTaken = newSentinel("the snapshot of the search disappears again and again", KindUnavailable)
-	// ErrCheckpoint means that the checkpoint for [AuditSessions.Follow] is not a
-	// checkpoint of this appliance and this query. Nothing was sent.
+	// ErrCheckpoint means that the data passed to [WithCheckpoint] is not a checkpoint of
+	// this appliance and this query. No request was sent.
 	ErrCheckpoint = newSentinel("the checkpoint cannot be used", KindInvalid)
 	// ErrCheckpointFull means that the sessions that ended at the same time, or are still
 	// running, do not fit into a checkpoint of 64 KiB.
 	ErrCheckpointFull = newSentinel("the checkpoint would be larger than 64 KiB", KindRefused)
 )
 
-// Error is an answer with which the appliance refused a request. Get it with errors.As.
-// It unwraps to its [ErrorType], its [Status] and its typed detail, so errors.Is and
-// errors.As find each of them. It also matches its [ErrorKind].
+// Error is the refusal of a request by the appliance. Get it with errors.As. It unwraps
+// to its [ErrorType], its [Status] and its typed detail, so errors.Is and errors.As find
+// each of them. It also matches its [ErrorKind].
 //
-// Every answer with an error member is an Error, even with status 200. Every answer with
-// status 300 or above is an Error too; its Type is empty if the body has none.
+// A response with an error member is an Error, even with status 200. A response with
+// status 300 or above is an Error too, and its Type is empty if the body has no error
+// type. [Starling.JoinPage] is different: it returns a redirect as a result.
 type Error struct {
 	// Status is the HTTP status.
 	Status int
-	// Type is error.type, or empty if the answer has none. A type that the guide does not
-	// have and that contains a secret of the request is hidden here; errors.Is still
-	// finds it.
+	// Type is error.type, or empty if the response has none. If an undocumented type
+	// contains a secret of the request, a placeholder replaces it; errors.Is still finds
+	// the original type.
 	Type ErrorType
 	// Message is error.message in one line, shortened and without control characters. If
-	// it contains a secret of the request or of the login, in any spelling, a fixed
-	// sentence replaces it. The same applies to each text of the typed details.
+	// it contains a secret of the request or of the login, plain or in an encoded form, a
+	// fixed sentence replaces it. The same applies to each text of Detail. Secrets of
+	// fewer than four bytes are not searched for.
 	Message string
 	// Details is the unchanged error.details, or nil if it is absent or larger than 64
-	// KiB. If it contains such a secret, it is the fixed sentence as a JSON string.
+	// KiB. If it contains a secret, Details is the same fixed sentence as in Message, as
+	// a JSON string.
 	Details json.RawMessage
-	// Detail is the content of Details as a Go type. The detail of the type X is
-	// *XDetails, such as [FirmwareTestFailedDetails] for [FirmwareTestFailed]. It is nil
-	// if the type has no details or the answer lacks them. A test that builds an Error
-	// sets Detail itself.
+	// Detail is the content of Details as a Go type. For example, Type
+	// [FirmwareTestFailed] has a *[FirmwareTestFailedDetails]. Detail is nil if the type
+	// has no details or the response lacks them. If your own test builds an Error, set
+	// Detail there.
 	Detail error
 	// Host is the appliance, as [Client.Host] returns it.
 	Host string
@@ -223,21 +228,21 @@ type Error struct {
 	// Attempts is how often the request was tried. It is 0 if the request was not sent
 	// because its session had already ended.
 	Attempts int
-	// RetryAfter is how long the appliance asks the client to wait before the next
-	// attempt (header Retry-After). It is 0 if the answer has no such header.
+	// RetryAfter is the time that the client should wait before the next attempt, from
+	// the header Retry-After. It is 0 if the response does not have this header.
 	RetryAfter time.Duration
-	// OutcomeUnknown is true if a write was answered with status 500 or above, or with a
-	// redirect, and without an error type of the guide. Such an answer may come from a
-	// web server in front of the API or from an internal error. The write may have been
+	// OutcomeUnknown is true if the response to a write has status 500 or above, or is a
+	// redirect, and has no error type of the guide. Such a response may come from a web
+	// server in front of the API or from an internal error. The write may have been
 	// executed.
 	OutcomeUnknown bool
 
-	raw   *rawAnswer // the hidden part of the answer; nil if nothing is hidden
-	meant ErrorKind  // the kind in this context; "" means that the type gives the kind
-	over  bool       // it is about an existing session that has ended
+	raw   *rawAnswer // the response with the texts that the exported fields hide; nil if nothing is hidden
+	meant ErrorKind  // overrides the kind that follows from the type and the status; "" if unused
+	over  bool       // the session from ExistingSession has ended
 }
 
-// mayBeExecuted reports whether the request may have been executed despite the answer.
+// mayBeExecuted reports whether the request may have been executed despite the response.
 func (e *Error) mayBeExecuted() bool {
 	redirected := e.Type == "" && e.Status >= 300 && e.Status < 400
 	return redirected || e.Status >= 500 && e.Status != http.StatusNotImplemented && !e.kind().documented()
@@ -259,8 +264,8 @@ func (e *Error) Error() string {
 	return text
 }
 
-// words returns the first part of the error text, and what the appliance said: the
-// message and the detail.
+// words returns the first part of the error text, and the texts that the appliance sent:
+// the message and the detail.
 func (e *Error) words() (text string, said []string) {
 	text = operation(e.Host, e.Method, e.Path)
 	if e.Type != "" {
@@ -269,7 +274,7 @@ func (e *Error) words() (text string, said []string) {
 		text += Status(e.Status).Error()
 	}
 	detail := ""
-	if _, told := e.Detail.(ProductWarning); e.Detail != nil && !told { // the warning is the message
+	if _, told := e.Detail.(ProductWarning); e.Detail != nil && !told { // a ProductWarning repeats the message
 		detail = e.Detail.Error()
 	}
 	if e.Message != "" && !strings.HasPrefix(detail, e.Message) {
@@ -336,8 +341,8 @@ func (o onlyType) As(target any) bool {
 }
 
 // LogValue returns host, method, path, status, type and attempts. It leaves out the
-// message and the details, because they may quote what was sent. The errors of this
-// package that wrap an Error leave them out too.
+// message and the details, because they may quote values of the request. The errors of
+// this package that wrap an Error leave them out too.
 func (e *Error) LogValue() slog.Value {
 	return slog.GroupValue(
 		slog.String("host", e.Host),
@@ -349,11 +354,11 @@ func (e *Error) LogValue() slog.Value {
 	)
 }
 
-// TransportError means that a request got no usable answer: the appliance could not be
-// reached, the connection broke, the time limit passed, or the answer was unusable, which
-// is [ErrBadAnswer] too. It unwraps to its cause, so that errors.Is(err,
-// context.DeadlineExceeded) works. It unwraps to [ErrOutcomeUnknown] if a write may have
-// been executed.
+// TransportError means that a request got no usable response: the appliance could not be
+// reached, the connection broke, the time limit passed, or the response was unusable
+// ([ErrBadAnswer]). It unwraps to its cause, so that errors.Is(err,
+// context.DeadlineExceeded) works. It also unwraps to [ErrOutcomeUnknown] if a write may
+// have been executed.
 type TransportError struct {
 	// Host is the appliance, as [Client.Host] returns it.
 	Host string
@@ -368,7 +373,7 @@ type TransportError struct {
 	OutcomeUnknown bool
 
 	sent  bool      // an attempt may have reached the appliance
-	meant ErrorKind // the kind in this context; "" means that the error itself gives the kind
+	meant ErrorKind // overrides the kind of the error; "" if unused
 }
 
 // Is reports whether the target is the [ErrorKind] of the error.
@@ -405,8 +410,7 @@ func (e *TransportError) Unwrap() []error {
 	return errs
 }
 
-// cause returns the cause in one line. The text of a certificate error ends with its
-// remedy.
+// cause returns the cause in one line.
 func (e *TransportError) cause() string {
 	limit := 600
 	var untrusted *CertificateError
@@ -416,10 +420,11 @@ func (e *TransportError) cause() string {
 	return oneLine(causeOf(e.Err).Error(), limit)
 }
 
-// errNoCause replaces the cause of an error that has none.
+// errNoCause is used as the cause of an error that has no cause.
 var errNoCause = errors.New("the cause is not known")
 
-// causeOf returns the cause of an error. An error that other code has built may lack one.
+// causeOf returns err, or errNoCause for nil. An error value that other code has built
+// may have no cause.
 func causeOf(err error) error {
 	if err == nil {
 		return errNoCause
@@ -441,14 +446,14 @@ func (e *TransportError) LogValue() slog.Value {
 
 // CertificateError means that the client does not trust the appliance's certificate. It
 // has the fingerprint of that certificate. Compare it with the fingerprint shown on the
-// appliance before you pass it to [WithPinnedCertificates]. The text names a remedy for
-// the reason.
+// appliance before you pass it to [WithPinnedCertificates]. The text of the error says
+// how to fix the problem.
 type CertificateError struct {
 	// Fingerprint is the SHA-256 fingerprint of the certificate that the appliance
 	// presented: pairs of hex digits, separated by colons. It is empty if Go could not
 	// read the certificate.
 	Fingerprint string
-	// Err is the reason.
+	// Err is the reason why the certificate is not trusted.
 	Err error
 
 	shown  []*x509.Certificate // the appliance's own certificate first
@@ -468,12 +473,12 @@ func (e *CertificateError) Error() string {
 	return text + ")"
 }
 
-// Unwrap returns the reason.
+// Unwrap returns Err.
 func (e *CertificateError) Unwrap() error { return e.Err }
 
 // PanicError means that the function of [PasswordFunc], or the http.RoundTripper of
-// [WithTransport], panicked during a login. Several callers may share one login, so the
-// panic becomes an error for all of them.
+// [WithTransport], panicked during a login. Several callers may share one login, so each
+// of them gets the panic as an error.
 type PanicError struct {
 	// Value is the value of the panic. It may contain a secret, so the text of the error
 	// shows only its type.
@@ -498,27 +503,27 @@ func (e *PanicError) LogValue() slog.Value {
 	return slog.GroupValue(slog.String("panic", fmt.Sprintf("%T", e.Value)), slog.String("stack", string(e.Stack)))
 }
 
-// Format prints the text of the error for every verb, because the value may contain a
-// secret.
+// Format prints the text of the error, even for verbs such as %+v and %#v, because the
+// value may contain a secret.
 func (e *PanicError) Format(f fmt.State, _ rune) { io.WriteString(f, e.Error()) }
 
-// ExitCodeUnknown is the exit code of a [FirmwareTestFailedDetails] if the answer has no
-// exit code, or 0, which is not the exit code of a failed test.
+// ExitCodeUnknown is the ExitCode of a [FirmwareTestFailedDetails] if the response has no
+// exit code, or the exit code 0, which would mean that the test passed.
 const ExitCodeUnknown = 0
 
 // FirmwareTestFailedDetails is the detail of [FirmwareTestFailed]: the appliance tested
-// the firmware and found a problem. Every FirmwareTestFailed has this detail, even if the
-// answer has none. Only the summary says which part of the test failed.
+// the firmware and found a problem. The client adds this detail even if the response has
+// none. Read TestSummary to find out which part of the test failed.
 type FirmwareTestFailedDetails struct {
-	// ExitCode is 1 for a failed test, or [ExitCodeUnknown] if the answer has none.
+	// ExitCode is the exit code of the failed test, such as 1, or [ExitCodeUnknown].
 	ExitCode int
-	// TestSummary is the summary of the test: free text of several lines, empty if the
-	// answer has none.
+	// TestSummary is the summary of the test: free text of several lines. It is empty if
+	// the response has no summary.
 	TestSummary string
 }
 
 // Error returns the exit code and the last line of the summary. Read TestSummary for the
-// rest.
+// whole summary.
 func (f *FirmwareTestFailedDetails) Error() string {
 	text := "exit code unknown"
 	if f.ExitCode != ExitCodeUnknown {
@@ -536,21 +541,23 @@ func (f *FirmwareTestFailedDetails) lastLine() string {
 	return oneLine(lines[len(lines)-1], 200)
 }
 
-// IncompleteRequestBodyErrorDetails is the detail of [IncompleteRequestBodyError].
+// IncompleteRequestBodyErrorDetails is the detail of [IncompleteRequestBodyError]: the
+// request lacks members.
 type IncompleteRequestBodyErrorDetails struct {
 	// Paths are the members that are missing in the request.
 	Paths []string
 }
 
-// Error returns the paths.
+// Error returns the paths of the missing members in one line.
 func (m *IncompleteRequestBodyErrorDetails) Error() string {
 	return "missing: " + oneLine(strings.Join(m.Paths, ", "), 200)
 }
 
-// ResourceNotFoundDetails is the detail of [ResourceNotFound].
+// ResourceNotFoundDetails is the detail of [ResourceNotFound]: it names the missing
+// resource.
 type ResourceNotFoundDetails struct {
-	// MountPoint is the path, relative to /api/, below which the appliance looked for the
-	// resource.
+	// MountPoint is the path, relative to /api/, below which the appliance did not find
+	// the resource.
 	MountPoint string
 	// Resource is the key of the resource.
 	Resource string
@@ -564,58 +571,61 @@ func (m *ResourceNotFoundDetails) Error() string {
 	return fmt.Sprintf("no %q below %q", oneLine(m.Resource, 100), oneLine(m.MountPoint, 100))
 }
 
-// UnauthenticatedDetails is the detail of [Unauthenticated].
+// UnauthenticatedDetails is the detail of [Unauthenticated]: it names the requested path.
 type UnauthenticatedDetails struct {
 	// Path is the path that was requested without a session, relative to /api/.
 	Path string
 }
 
-// Error returns the path.
+// Error returns the requested path.
 func (d *UnauthenticatedDetails) Error() string { return atPath(d.Path) }
 
-// UnauthorizedDetails is the detail of [Unauthorized].
+// UnauthorizedDetails is the detail of [Unauthorized]: it names the requested path.
 type UnauthorizedDetails struct {
-	// Path is the path that was requested without the right, relative to /api/.
+	// Path is the path that the user has no right to request, relative to /api/.
 	Path string
 }
 
-// Error returns the path.
+// Error returns the requested path.
 func (d *UnauthorizedDetails) Error() string { return atPath(d.Path) }
 
-// SyntacticErrorDetails is the detail of [SyntacticError].
+// SyntacticErrorDetails is the detail of [SyntacticError]: it names the place of the
+// refused value.
 type SyntacticErrorDetails struct {
-	// Path is the place of the refused value, as the appliance writes it but relative to
-	// /api/: "configuration/trust_stores/1#crl_urls/0". [Faults] splits it into its
-	// parts.
+	// Path is the place of the refused value in the notation of the appliance, relative
+	// to /api/: "configuration/trust_stores/1#crl_urls/0". [Faults] splits it into the
+	// object and the member.
 	Path string
 }
 
-// Error returns the path.
+// Error returns the place of the refused value.
 func (d *SyntacticErrorDetails) Error() string { return atPath(d.Path) }
 
-// OpenTransactionErrorDetails is the detail of [OpenTransactionError].
+// OpenTransactionErrorDetails is the detail of [OpenTransactionError]: it names the
+// requested path.
 type OpenTransactionErrorDetails struct {
 	// Path is the path that was requested while a transaction was open, relative to
 	// /api/.
 	Path string
 }
 
-// Error returns the path.
+// Error returns the requested path.
 func (d *OpenTransactionErrorDetails) Error() string { return atPath(d.Path) }
 
 func atPath(path string) string { return "at " + oneLine(path, 200) }
 
-// SemanticErrorDetails is the detail of [SemanticError].
+// SemanticErrorDetails is the detail of [SemanticError]: it lists the faults of the
+// configuration.
 type SemanticErrorDetails struct {
 	// Errors are the faults, one for each place that a fault concerns. [Faults] returns
-	// them together with those of other errors.
+	// them too.
 	Errors []Fault
 }
 
-// Error returns the first fault and the number of the others.
+// Error returns the first fault and the number of further faults.
 func (s *SemanticErrorDetails) Error() string {
 	if len(s.Errors) == 0 {
-		return "no fault named"
+		return "the response names no fault"
 	}
 	text := oneLine(s.Errors[0].Message, 200)
 	if more := len(s.Errors) - 1; more > 0 {
@@ -624,8 +634,8 @@ func (s *SemanticErrorDetails) Error() string {
 	return text
 }
 
-// because joins an error and its reason in one line, and unwraps to both. If what has a
-// kind, it replaces the kind of the reason.
+// because returns an error that unwraps to both arguments: what happened, and why. Its
+// text is one line. If the first argument has a kind, the second one gets the same kind.
 func because(what, why error) error {
 	if kind := KindOf(what); kind != "" {
 		mean(why, kind)
@@ -633,7 +643,7 @@ func because(what, why error) error {
 	return &reasoned{what, why}
 }
 
-// mean sets the kind of the refusal or of the lost answer in an error.
+// mean sets the kind of the [Error] or [TransportError] in the tree of err.
 func mean(err error, kind ErrorKind) {
 	var refused *Error
 	var broken *TransportError
@@ -660,8 +670,8 @@ func (r *reasoned) Unwrap() []error { return []error{r.what, r.why} }
 
 func (r *reasoned) LogValue() slog.Value { return logged(r) }
 
-// errorf is fmt.Errorf for an error that may wrap an [Error]. Its log record leaves out
-// the message of that Error.
+// errorf is like fmt.Errorf, for an error that may wrap an [Error]. The log record of the
+// result leaves out the message of the wrapped Error.
 func errorf(format string, args ...any) error { return &worded{fmt.Errorf(format, args...)} }
 
 type worded struct{ error }
@@ -669,7 +679,7 @@ type worded struct{ error }
 // LogValue leaves out the text that the appliance wrote.
 func (w *worded) LogValue() slog.Value { return logged(w) }
 
-// Unwrap returns the errors that the text was made of.
+// Unwrap returns the errors that the format string wrapped with %w.
 func (w *worded) Unwrap() []error {
 	switch inner := w.error.(type) {
 	case interface{ Unwrap() error }:
@@ -680,7 +690,8 @@ func (w *worded) Unwrap() []error {
 	return nil
 }
 
-// beside joins a second error, which happened later, to an error.
+// beside adds a second error to the text and to the tree of err. The argument what
+// describes the second error in the text.
 func beside(err error, what string, other error) error {
 	return &added{err, what, other}
 }
@@ -719,7 +730,8 @@ func logged(err error) slog.Value {
 	return slog.GroupValue(attrs...)
 }
 
-// withheld returns the text of an error without what the appliance wrote into it.
+// withheld returns the text of an error without the messages and details of the
+// appliance.
 func withheld(err error) string {
 	text := err.Error()
 	walkErrors(err, func(e error) (deeper bool) {
@@ -739,8 +751,8 @@ func withheld(err error) string {
 // plain returns the text of an error for use within another error's text.
 func plain(err error) string { return strings.TrimPrefix(err.Error(), "sps: ") }
 
-// apart splits the text of an error into the appliance that it names, or "", and the
-// rest.
+// apart splits the text of an error into the name of the appliance and the remaining
+// text. It returns "" as the host if the text names no appliance.
 func apart(err error) (host, text string) {
 	text = plain(err)
 	var refused *Error
@@ -760,7 +772,8 @@ func apart(err error) (host, text string) {
 	return "", text
 }
 
-// plainBeside is plain for use after the name of an appliance, which it does not repeat.
+// plainBeside returns the text of an error for use after the name of an appliance. It
+// does not repeat that name.
 func plainBeside(host string, err error) string {
 	if own, text := apart(err); own == host {
 		return text
@@ -775,8 +788,8 @@ const (
 	maxDetail  = 1 << 20
 )
 
-// newError makes the error of an answer. member is its error member, or nil; in that case
-// fallback is the message.
+// newError makes an [Error] from a response. member is the error member of the response.
+// If it is nil, fallback is the message of the Error.
 func newError(k *call, status int, member []byte, fallback string, secrets ...string) *Error {
 	e := &Error{Status: status, Method: k.method, Path: k.path.Text, Message: fallback}
 	if member == nil {
@@ -816,7 +829,7 @@ func newError(k *call, status int, member []byte, fallback string, secrets ...st
 }
 
 // newDetail decodes error.details if it has the form that is known for the type. It
-// passes every text through clean.
+// applies clean to each text of the details.
 func newDetail(t ErrorType, details []byte, clean func(string) string) error {
 	text := func(name string) string {
 		value, _ := wire.Text(member(details, name))
@@ -857,7 +870,7 @@ func newDetail(t ErrorType, details []byte, clean func(string) string) error {
 	return nil
 }
 
-// pathDetail makes the detail of a type whose detail is a path.
+// pathDetail makes the detail of an error type whose detail is a path.
 func pathDetail(t ErrorType, path string) error {
 	if path != notShown {
 		path = relative(path)
@@ -920,9 +933,10 @@ func texts(value []byte) []string {
 	return found
 }
 
-// oneLine makes a text from the appliance printable: one line, no control characters, at
-// most limit bytes.
+// oneLine makes a text from the appliance printable. The result is one line, has no
+// control characters, and has at most limit bytes.
 func oneLine(text string, limit int) string { return oneline.Text(text, limit) }
 
-// errExpiredExisting marks the end of an existing session.
+// errExpiredExisting is the error of a client whose session came from [ExistingSession]
+// and has expired.
 var errExpiredExisting = fmt.Errorf("sps: the existing session has expired and cannot be renewed: %w", Unauthenticated)

@@ -88,7 +88,7 @@ func ExampleFirmwareSlots_Delete() {
 	_, client, end := example()
 	defer end()
 	fmt.Println(client.Firmware.Slots.Delete(context.Background(), "4"))
-	err := client.Firmware.Slots.Delete(context.Background(), "1") // it holds the running firmware
+	err := client.Firmware.Slots.Delete(context.Background(), "1") // slot 1 holds the running firmware
 	fmt.Println(errors.Is(err, sps.ErrSlotInUse))
 	// Output:
 	// <nil>
@@ -99,7 +99,7 @@ func ExampleFirmware_Upload() {
 	_, client, end := example()
 	defer end()
 	const size = 4 << 20
-	image := spstest.Image("8.1.0", size) // or a file, by UploadFile
+	image := spstest.Image("8.1.0", size) // to upload a file, use UploadFile
 	slot, err := client.Firmware.Upload(context.Background(), image, size)
 	if err != nil {
 		log.Fatal(err)
@@ -112,7 +112,7 @@ func ExampleFirmware_UploadFile() {
 	_, client, end := example()
 	defer end()
 	const size = 3 << 20
-	name := imageFile("8.1.0", size) // a file of yours
+	name := imageFile("8.1.0", size) // use a file of your own here
 	defer os.Remove(name)
 
 	slot, err := client.Firmware.UploadFile(context.Background(), name, sps.WithProgress(func(p sps.Progress) {
@@ -179,7 +179,8 @@ func ExampleFirmwareFetches_Cancel() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	// Compare with the constants: appliances spell their statuses in more than one way.
+	// Compare the status with the constants, because appliances spell statuses in
+	// different ways.
 	fmt.Println(fetch.Status.Done(), fetch.Status == sps.JobCancelled)
 	fmt.Println(errors.Is(client.Firmware.Fetch.Cancel(ctx, key), sps.ErrFetchDone))
 	// Output:
@@ -194,7 +195,7 @@ func ExampleFirmwareFetches_List() {
 	if _, err := client.Firmware.Fetch.Start(ctx, "https://images.example/sps.iso", strings.Repeat("0", 64)); err != nil {
 		log.Fatal(err)
 	}
-	fetches, err := client.Firmware.Fetch.List(ctx) // includes those of other users
+	fetches, err := client.Firmware.Fetch.List(ctx) // the list includes those of other users
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -222,15 +223,15 @@ func ExampleFirmware_StartUpgrade() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(info.FirmwareVersion, "after some looks:", looks > 1)
-	// Output: 8.0.0 after some looks: true
+	fmt.Println(info.FirmwareVersion, "after several polls:", looks > 1)
+	// Output: 8.0.0 after several polls: true
 }
 
 func ExampleWithRestartOf() {
 	appliance, client, end := example()
 	defer end()
 	ctx := context.Background()
-	appliance.SetSlot(spstest.Slot{Key: "3", Version: "7.4.0"}) // the running version, to install it again
+	appliance.SetSlot(spstest.Slot{Key: "3", Version: "7.4.0"}) // an image with the running version, to install it again
 	before, err := client.Info(ctx)
 	if err != nil {
 		log.Fatal(err)
@@ -316,7 +317,7 @@ func ExampleWithExpectedVersion() {
 func ExampleFromFile() {
 	_, client, end := example()
 	defer end()
-	name := imageFile("8.1.0", 1<<20) // a file of yours
+	name := imageFile("8.1.0", 1<<20) // use a file of your own here
 	defer os.Remove(name)
 	report, err := client.Firmware.Upgrade(context.Background(), sps.FromFile(name),
 		sps.WithPollInterval(time.Millisecond))
@@ -421,7 +422,7 @@ func ExampleClient_IntegratedProducts() {
 	defer end()
 	appliance.SetProducts(spstest.ProductsStarlingIntegrated(), spstest.StarlingUnavailable)
 	products, err := client.IntegratedProducts(context.Background())
-	if err != nil { // errors.Is(err, sps.StarlingUnavailable) if the appliance refuses
+	if err != nil { // test it with errors.Is(err, sps.StarlingUnavailable)
 		log.Fatal(err)
 	}
 	for _, product := range products.Products {
@@ -446,7 +447,7 @@ func ExampleSupportBundles_Start() {
 	if _, err := client.Troubleshooting.SupportBundle.Wait(ctx, key, sps.WithPollInterval(time.Millisecond)); err != nil {
 		log.Fatal(err)
 	}
-	var file bytes.Buffer // or an *os.File
+	var file bytes.Buffer // any io.Writer, such as an *os.File
 	if _, err := client.Troubleshooting.SupportBundle.Download(ctx, key, &file); err != nil {
 		log.Fatal(err)
 	}
@@ -461,12 +462,12 @@ func ExampleSupportBundles_List() {
 	if _, err := client.Troubleshooting.SupportBundle.Start(ctx); err != nil {
 		log.Fatal(err)
 	}
-	bundles, err := client.Troubleshooting.SupportBundle.List(ctx) // includes those of other users
+	bundles, err := client.Troubleshooting.SupportBundle.List(ctx) // the list includes those of other users
 	if err != nil {
 		log.Fatal(err)
 	}
 	for _, bundle := range bundles {
-		for !bundle.Status.Done() { // or SupportBundles.Wait, which waits between its polls
+		for !bundle.Status.Done() { // SupportBundles.Wait does the same, with a pause between the polls
 			now, err := client.Troubleshooting.SupportBundle.Get(ctx, bundle.Key)
 			if err != nil {
 				log.Fatal(err)
@@ -510,15 +511,15 @@ func ExampleAuditSessions_Search() {
 	// svc-3 luke 30m0s
 }
 
-// An appliance has one snapshot, so an export may have to wait until another program is
-// done with it, or search without a snapshot.
+// This example exports sessions. An appliance has one snapshot, so the search waits while
+// another program uses it. To avoid this, search without a snapshot.
 func ExampleAuditSearch_All() {
 	_, client, end := recorded()
 	defer end()
 	search := client.Audit.Sessions.Search(context.Background(), audit.Query{KeysOnly: true}, sps.WithSnapshotWait(10*time.Minute))
 	for session, err := range search.All() {
 		if errors.Is(err, sps.ErrSnapshotQuota) {
-			log.Fatal("another program exports: ", err)
+			log.Fatal("another program uses the snapshot: ", err)
 		}
 		if err != nil {
 			log.Fatal(err)
@@ -626,7 +627,7 @@ func ExampleAuditSessions_Histogram() {
 	// 2024-03-01T12:00:00.000Z 1
 }
 
-// This example reads everything that belongs to one session.
+// This example reads the events, alerts, channels and other records of one session.
 func ExampleAuditSessions_Events() {
 	appliance, client, end := example()
 	defer end()
@@ -716,7 +717,7 @@ func ExampleAuditSessions_DownloadTrail() {
 func ExampleWithTrailFormat() {
 	appliance, client, end := example()
 	defer end()
-	key := appliance.AddAuditSession(spstest.AuditSession{TrailSize: 64 << 10}) // running
+	key := appliance.AddAuditSession(spstest.AuditSession{TrailSize: 64 << 10}) // a running session
 	size, err := client.Audit.Sessions.DownloadTrail(context.Background(), key, io.Discard, sps.WithTrailFormat(sps.TrailSRS))
 	if err != nil {
 		log.Fatal(err)
@@ -735,13 +736,13 @@ func ExampleAuditSessions_WebAddress() {
 	// Output: https://sps1.example.com/portal/#/audit/sessions/svc-1
 }
 
-// This example passes sessions on as they end, as a daemon does, and saves its checkpoint
-// after each answer. It ends when there are no more sessions.
+// This example forwards sessions after they have ended, and saves a checkpoint after each
+// response. With WithOnce, it ends when there are no more sessions.
 func ExampleAuditSessions_Follow() {
 	appliance, client, end := recorded()
 	defer end()
 	ctx := context.Background()
-	var saved []byte // in a real program, a file
+	var saved []byte // a real program stores this in a file
 	run := func() {
 		follow, err := client.Audit.Sessions.Follow(ctx, audit.Query{},
 			sps.WithCheckpoint(saved), sps.WithSince(time.Date(2024, 3, 1, 11, 0, 0, 0, time.UTC)), sps.WithWindow(time.Hour),

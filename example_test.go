@@ -42,7 +42,7 @@ func example() (*spstest.Appliance, *sps.Client, func()) {
 
 func ExampleConnect() {
 	ctx := context.Background()
-	appliance := spstest.NewServer(nil) // instead of an appliance of yours
+	appliance := spstest.NewServer(nil) // a simulated appliance; use the address of your own
 	defer appliance.Close()
 
 	client, err := sps.Connect(ctx, appliance.Addr(),
@@ -78,12 +78,12 @@ func ExampleNewClient() {
 		sps.UsernamePassword("admin", sps.NewSecretString("a")),
 		sps.WithCABundle(appliance.CA()))
 	if err != nil {
-		log.Fatal(err) // an invalid argument
+		log.Fatal(err) // NewClient fails only for an invalid argument
 	}
 	ctx := context.Background()
 	defer client.Close(ctx)
 
-	info, err := client.Info(ctx) // logs in
+	info, err := client.Info(ctx) // the first call logs in
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -108,7 +108,7 @@ func ExampleClient_WaitReady() {
 	err = client.WaitReady(ctx, sps.WithPollInterval(time.Millisecond), sps.WithProgress(func(p sps.Progress) {
 		if !started {
 			fmt.Println(p.State)
-			appliance.SetSetupStatus("completed") // instead of waiting
+			appliance.SetSetupStatus("completed") // simulates the end of the setup
 			started = true
 		}
 	}))
@@ -130,11 +130,11 @@ func ExampleWithLoginRetry() {
 	}
 	defer client.Close(ctx)
 
-	appliance.ExpireSessions() // it restarts, and refuses the password meanwhile
+	appliance.ExpireSessions() // the appliance restarts and refuses the password during the restart
 	appliance.Inject(spstest.Fault{Path: "authentication", Status: 401, Body: `{"error":{"type":"AuthenticationFailure"}}`})
 	_, err = client.Info(ctx)
 	fmt.Println(errors.Is(err, sps.AuthenticationFailure))
-	fmt.Println(client.Err()) // a call after five minutes logs in again
+	fmt.Println(client.Err()) // nil: a call after five minutes logs in again
 	// Output:
 	// true
 	// <nil>
@@ -145,7 +145,7 @@ func ExampleClient_Err() {
 	defer end()
 	appliance.SetPassword("admin", "changed behind our back")
 	appliance.ExpireSessions()
-	for range 3 { // a program that continues after errors
+	for range 3 { // the program continues after errors
 		if _, err := client.Info(context.Background()); err == nil {
 			continue
 		}
@@ -166,7 +166,7 @@ func ExampleConnectFromEnv() {
 		"SPS_PASSWORD":    appliance.Password(),
 		"SPS_FINGERPRINT": appliance.Fingerprint(),
 	} {
-		os.Setenv(name, value) // instead of your shell or your pipeline
+		os.Setenv(name, value) // your shell or your pipeline sets these variables
 		defer os.Unsetenv(name)
 	}
 
@@ -206,7 +206,7 @@ func ExamplePasswordFunc() {
 	defer end()
 	vault := "a"
 	credential := sps.PasswordFunc("admin", func(context.Context) (sps.Secret, error) {
-		fmt.Println("the vault is asked")
+		fmt.Println("reading the password from the vault")
 		return sps.NewSecretString(vault), nil
 	})
 
@@ -216,7 +216,7 @@ func ExamplePasswordFunc() {
 		log.Fatal(err)
 	}
 	defer client.Close(ctx)
-	vault = "b" // the password changes, and the session expires
+	vault = "b" // simulates a change of the password and the end of the session
 	appliance.SetPassword("admin", "b")
 	appliance.ExpireSessions()
 	info, err := client.Info(ctx)
@@ -225,8 +225,8 @@ func ExamplePasswordFunc() {
 	}
 	fmt.Println(info.FirmwareVersion)
 	// Output:
-	// the vault is asked
-	// the vault is asked
+	// reading the password from the vault
+	// reading the password from the vault
 	// 7.4.0
 }
 
@@ -275,14 +275,15 @@ func ExampleExistingSession() {
 	if _, err := other.Info(ctx); err != nil {
 		log.Fatal(err)
 	}
-	// The cookie of that request is a session of somebody else.
+	// Take the id of a session that already exists, from the cookie of a recorded
+	// request.
 	_, id, _ := strings.Cut(appliance.Journal()[1].Header.Get("Cookie"), "session_id=")
 
 	client, err := sps.Connect(ctx, appliance.Addr(), sps.ExistingSession(sps.NewSecretString(id)), sps.WithCABundle(appliance.CA()))
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer client.Close(ctx) // does not log out
+	defer client.Close(ctx) // Close does not log out from an existing session
 	user, err := client.UserInfo(ctx)
 	if err != nil {
 		log.Fatal(err)
@@ -294,7 +295,7 @@ func ExampleExistingSession() {
 func ExampleWithRootCAs() {
 	appliance := spstest.NewServer(nil)
 	defer appliance.Close()
-	pool := x509.NewCertPool() // or x509.SystemCertPool, to add to what the machine trusts
+	pool := x509.NewCertPool() // or x509.SystemCertPool, to add to the authorities of the operating system
 	pool.AppendCertsFromPEM(appliance.CA())
 	ctx := context.Background()
 	client, err := sps.Connect(ctx, appliance.Addr(), sps.UsernamePassword("admin", sps.NewSecretString("a")), sps.WithRootCAs(pool))
@@ -401,7 +402,7 @@ func ExampleWithTransport() {
 	defer end()
 	traced := sps.WithTransport(func(base http.RoundTripper) http.RoundTripper {
 		return tripper(func(r *http.Request) (*http.Response, error) {
-			resp, err := base.RoundTrip(r) // or otelhttp.NewTransport(base)
+			resp, err := base.RoundTrip(r) // for OpenTelemetry, use otelhttp.NewTransport(base)
 			if err == nil {
 				fmt.Println(r.Method, r.URL.Path, resp.StatusCode)
 			}
@@ -489,14 +490,14 @@ func ExampleTransportError() {
 	appliance, client, end := example()
 	defer end()
 	ctx := context.Background()
-	// The appliance executes the request, and the connection breaks before the answer.
+	// The appliance executes the request, and the connection breaks before the response.
 	appliance.Inject(spstest.Fault{Method: "POST", Path: "troubleshooting/support-bundle", CutAfter: true})
 	_, err := client.Troubleshooting.SupportBundle.Start(ctx)
 	var broken *sps.TransportError
 	if errors.As(err, &broken) {
 		fmt.Println(broken.Method, broken.Path, "was tried", broken.Attempts, "time")
 	}
-	if errors.Is(err, sps.ErrOutcomeUnknown) { // look at the appliance before you repeat it
+	if errors.Is(err, sps.ErrOutcomeUnknown) { // check the state of the appliance before you repeat the request
 		bundles, err := client.Troubleshooting.SupportBundle.List(ctx)
 		if err != nil {
 			log.Fatal(err)
@@ -678,7 +679,7 @@ func ExampleClient_Download() {
 	if _, err := client.Troubleshooting.SupportBundle.Wait(ctx, key, sps.WithPollInterval(time.Millisecond)); err != nil {
 		log.Fatal(err)
 	}
-	var file bytes.Buffer // or an *os.File
+	var file bytes.Buffer // any io.Writer, such as an *os.File
 	n, err := client.Download(ctx, "troubleshooting/support-bundle/"+key+"/download", &file,
 		sps.WithProgress(func(p sps.Progress) { fmt.Println("all of it:", p.Done == p.Total) }))
 	if err != nil {
@@ -696,13 +697,13 @@ func ExampleKindOf() {
 	_, err := client.TrustStores.Get(context.Background(), "12345")
 	switch sps.KindOf(err) {
 	case sps.KindNotFound:
-		fmt.Println("it is gone")
+		fmt.Println("the object does not exist")
 	case sps.KindUnavailable, sps.KindLocked, sps.KindConflict:
-		fmt.Println("another time, perhaps")
+		fmt.Println("try again later")
 	}
 	fmt.Println(errors.Is(err, sps.KindNotFound))
 	// Output:
-	// it is gone
+	// the object does not exist
 	// true
 }
 
@@ -770,7 +771,7 @@ func ExampleClient_Transaction() {
 	defer end()
 	err := client.Transaction(context.Background(), func(ctx context.Context, tx *sps.Transaction) error {
 		return tx.Management.Email.Update(ctx, func(e *sps.EmailSettings) error {
-			e.AlertingAddress = "soc@example.com" // everything else stays
+			e.AlertingAddress = "soc@example.com" // the other members keep their values
 			return nil
 		})
 	}, sps.WithMessage("CHG-1234"))
@@ -827,8 +828,8 @@ func ExampleWithLockFirst() {
 	release := appliance.LockConfiguration("somebody else")
 	defer release()
 
-	// A long function that takes the lock first fails early if the lock is held, and
-	// nobody changes what it reads.
+	// A long function should take the lock first. It then fails early if somebody else
+	// holds the lock, and nobody can change the objects that it reads.
 	err := client.Transaction(context.Background(), func(ctx context.Context, tx *sps.Transaction) error {
 		fmt.Println("not reached")
 		return nil
@@ -970,7 +971,7 @@ func ExampleSingleton_In() {
 	_, client, end := example()
 	defer end()
 	type Limits struct {
-		Disk int `json:"maximum_disk_utilization_ratio"` // the other members are kept
+		Disk int `json:"maximum_disk_utilization_ratio"` // the other members keep their values
 	}
 	limits := sps.NewSingleton[Limits](client, "configuration/management/health_monitoring")
 	err := client.Transaction(context.Background(), func(ctx context.Context, tx *sps.Transaction) error {
@@ -981,7 +982,7 @@ func ExampleSingleton_In() {
 		if err != nil {
 			return err
 		}
-		staged, err := limits.In(tx).Get(ctx) // includes the staged changes, which nobody else sees yet
+		staged, err := limits.In(tx).Get(ctx) // includes the uncommitted changes of this transaction
 		if err != nil {
 			return err
 		}
@@ -1019,7 +1020,7 @@ func ExampleCollection_In() {
 			return err
 		}
 		group.Body.Name = "reviewers"
-		if err := list.Replace(ctx, key, group.Body); err != nil { // replaces everything; usually, use Update
+		if err := list.Replace(ctx, key, group.Body); err != nil { // replaces the whole object; usually, use Update
 			return err
 		}
 		if err := list.Delete(ctx, key); err != nil {
@@ -1041,7 +1042,7 @@ func ExampleCollection_In() {
 func ExampleCollectionTx_Update() {
 	appliance, client, end := example()
 	defer end()
-	authorities, err := sps.ParseCertificates(appliance.CA()) // or a file of yours
+	authorities, err := sps.ParseCertificates(appliance.CA()) // or the content of a PEM file
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -1136,7 +1137,7 @@ func ExampleAlerts_Enable() {
 	ctx := context.Background()
 	err := client.Transaction(ctx, func(ctx context.Context, tx *sps.Transaction) error {
 		return tx.Alerting.TrafficAlerts.Update(ctx, func(a *sps.TrafficAlerts) error {
-			return a.Enable(sps.ChannelEmail, sps.AlertConnectionDenied) // SNMP and all other alerts stay
+			return a.Enable(sps.ChannelEmail, sps.AlertConnectionDenied) // SNMP and the other alerts keep their settings
 		})
 	}, sps.WithMessage("CHG-1234"))
 	if err != nil {
@@ -1181,7 +1182,7 @@ func ExampleNewTrustStore() {
 	appliance, client, end := example()
 	defer end()
 	ctx := context.Background()
-	authorities, err := sps.ParseCertificates(appliance.CA()) // or a file of yours
+	authorities, err := sps.ParseCertificates(appliance.CA()) // or the content of a PEM file
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -1208,7 +1209,7 @@ func ExampleNewTrustStore() {
 func ExampleTrustStore_AddAuthority() {
 	appliance, _, end := example()
 	defer end()
-	certificates, err := sps.ParseCertificates(appliance.CA()) // or a file of yours
+	certificates, err := sps.ParseCertificates(appliance.CA()) // or the content of a PEM file
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -1226,7 +1227,7 @@ func ExampleTrustStore_AddAuthority() {
 		log.Fatal(err)
 	}
 	fmt.Println(certificate.Equal(certificates[0]), certificate.IsCA)
-	fmt.Println(len(store.Warnings())) // about certificates that are not those of authorities
+	fmt.Println(len(store.Warnings())) // the warnings are about certificates that are not CA certificates
 	all, err := store.Certificates()
 	fmt.Println(len(all), err)
 	fmt.Println(store.RemoveAuthority(fingerprint), len(store.Authorities))
@@ -1242,7 +1243,7 @@ func ExampleTrustStore_AddAuthority() {
 func ExampleTrustStore_SetAuthorities() {
 	appliance, client, end := example()
 	defer end()
-	wanted, err := sps.ParseCertificates(appliance.CA()) // or a file of yours
+	wanted, err := sps.ParseCertificates(appliance.CA()) // or the content of a PEM file
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -9,12 +9,13 @@ import (
 	"strings"
 )
 
-// Fault is one problem of an object.
+// Fault is one problem of an object that the appliance or the SDK refused to store.
 type Fault struct {
 	// Message describes the problem in one line.
 	Message string
 	// Object is the path of the object, relative to /api/. For a new object it is the
-	// path of the list, "configuration/trust_stores". It is empty if it is not known.
+	// path of the list, "configuration/trust_stores". It is empty if the object is not
+	// known.
 	Object string
 	// Member is the place in the body of the object: "crl_urls/1" is the second of its
 	// crl_urls. It is empty if the fault concerns the object as a whole.
@@ -33,12 +34,13 @@ func (f Fault) String() string {
 	return oneLine(place, 200) + ": " + f.Message
 }
 
-// Faults returns what is wrong with which member of which object. It covers refusals by
-// the appliance ([SyntacticError], [SemanticError], [IncompleteRequestBodyError] and the
-// errors of a join) and refusals by the SDK, which checks rules of the guide. If the
-// appliance names no place, the fault has the object of the request. The commit of a
-// transaction may concern any object, so its faults have no object in that case. Faults
-// returns nil for an error that is not about an object.
+// Faults returns the problems that an error reports, each with the object and the member
+// that it concerns. It covers refusals by the appliance ([SyntacticError],
+// [SemanticError], [IncompleteRequestBodyError] and the errors of a join) and refusals by
+// the SDK, which checks rules of the guide. If the appliance names no place, Object is
+// the path of the request. It is empty if the request was the commit of a transaction,
+// because a commit may concern any object. Faults returns nil for an error that is not
+// about an object.
 func Faults(err error) []Fault {
 	var all []Fault
 	walkErrors(err, func(e error) (deeper bool) {
@@ -119,7 +121,7 @@ func faultsOf(detail error, e *Error) []Fault {
 	return nil
 }
 
-// path returns the place of a fault as the appliance writes it, but relative to /api/.
+// path returns the place of a fault in the notation of the appliance, relative to /api/.
 func (f Fault) path() string {
 	if f.Member == "" {
 		return f.Object
@@ -127,18 +129,18 @@ func (f Fault) path() string {
 	return f.Object + "#" + f.Member
 }
 
-// unmet means that a request breaks a rule, before anything is sent. It also unwraps to
-// the types and details that the appliance documents for this refusal, but never to an
-// [Error].
+// unmet is the error for a request that breaks a rule and was not sent. It also unwraps
+// to the error types and details that the appliance documents for such a request, but not
+// to an [Error].
 type unmet struct {
 	own    error // ErrInvalidInput or ErrNested
 	text   string
 	types  []ErrorType
-	detail []error // of types whose detail does not come from the faults
+	detail []error // details of those types that faults does not cover
 	faults []ruleFault
 }
 
-// ruleFault is a fault with the appliance's type for it, or "".
+// ruleFault is a fault and the error type that the appliance uses for it, or "".
 type ruleFault struct {
 	Fault
 	as ErrorType
@@ -192,7 +194,7 @@ func (u *unmet) shown() []Fault {
 	return all
 }
 
-// about sets the object of the broken rules in an error.
+// about sets the object of those faults in an error that have none.
 func about(object apiPath, err error) {
 	var u *unmet
 	if !errors.As(err, &u) {

@@ -18,10 +18,10 @@ var (
 )
 
 // Firmware tests, uploads and upgrades the firmware of an appliance (guide: Managing SPS,
-// Firmware management). The appliance keeps images in slots. A slot is named by its key,
+// Firmware management). The appliance keeps images in slots. Identify a slot by its key,
 // "1" to "5", not by its position in the list.
 type Firmware struct {
-	// Slots lists and empties the slots (firmware/slots).
+	// Slots lists the slots and empties them (firmware/slots).
 	Slots FirmwareSlots
 	// Fetch lets the appliance download an image (firmware/fetch).
 	Fetch FirmwareFetches
@@ -31,10 +31,10 @@ type Firmware struct {
 
 func newFirmware(c *Client) Firmware { return Firmware{FirmwareSlots{c}, FirmwareFetches{c}, c} }
 
-// FirmwareSlots lists and empties the slots for firmware images (firmware/slots).
+// FirmwareSlots lists the slots for firmware images and empties them (firmware/slots).
 type FirmwareSlots struct{ client *Client }
 
-// FirmwareSlotList is the list of slots.
+// FirmwareSlotList is the list of firmware slots, as [FirmwareSlots.List] returns it.
 type FirmwareSlotList struct {
 	// Slots are all slots, including empty ones, in the order of the appliance.
 	Slots []FirmwareSlot
@@ -56,10 +56,11 @@ func (s *FirmwareSlotList) Slot(key string) (FirmwareSlot, bool) {
 	return FirmwareSlot{}, false
 }
 
-// FirmwareSlot is one slot: Key is its name, Body is the image in it.
+// FirmwareSlot is one firmware slot: Key identifies it, and Body is the image in it.
 type FirmwareSlot = Object[FirmwareImage]
 
-// FirmwareImage is the firmware in a slot. The zero value means that the slot is empty.
+// FirmwareImage is the firmware image in a slot. The zero value means that the slot is
+// empty.
 type FirmwareImage struct {
 	// Version is the dotted version, "7.4.0".
 	Version string
@@ -67,7 +68,7 @@ type FirmwareImage struct {
 	Current bool
 	// AfterReboot is true for the firmware that the next boot starts.
 	AfterReboot bool
-	// UpgradeNews is the news about this image, or "".
+	// UpgradeNews is the appliance's news about this image, or "".
 	UpgradeNews string
 	// UpgradeNotes is the text of the upgrade notes.
 	UpgradeNotes string
@@ -76,8 +77,8 @@ type FirmwareImage struct {
 // Empty reports whether the slot holds no firmware.
 func (i FirmwareImage) Empty() bool { return i == FirmwareImage{} }
 
-// UnmarshalJSON decodes the body of a slot. The version may be a number, as in the
-// guide's table, or a string, as in its samples.
+// UnmarshalJSON decodes the body of a slot. The version may be a JSON number, as in the
+// guide's table, or a string, as in the guide's samples.
 func (i *FirmwareImage) UnmarshalJSON(data []byte) error {
 	*i = FirmwareImage{}
 	if wire.Kind(data) == wire.Null {
@@ -111,7 +112,7 @@ type FirmwareTestReport struct {
 	// SlotKey is the key of the slot that was tested.
 	SlotKey string
 	// TestSummary is the summary of the test: free text of several lines, for people to
-	// read. It may contain notes beside the result. It is never empty.
+	// read. It may contain notes in addition to the result. It is not empty.
 	TestSummary string
 }
 
@@ -148,7 +149,7 @@ func (s FirmwareSlots) List(ctx context.Context) (*FirmwareSlotList, error) {
 		}
 		list.Slots = append(list.Slots, *slot)
 	}
-	// The appliance's own statement takes precedence.
+	// The metadata of the list, if there are any, take precedence over the slots.
 	meta := newMeta(a.Meta)
 	if key := slotOfLink(meta.Link("current_slot")); key != "" {
 		list.CurrentSlot = key
@@ -162,8 +163,8 @@ func (s FirmwareSlots) List(ctx context.Context) (*FirmwareSlotList, error) {
 	return list, nil
 }
 
-// listed reads a slot of the list. A slot without a body that is not found on its own is
-// empty.
+// listed reads a slot of the list. If the list has no body for a slot, listed reads the
+// slot separately; if that returns 404, the slot is empty.
 func (s FirmwareSlots) listed(ctx context.Context, a *answer, entry []byte) (*FirmwareSlot, error) {
 	listed, err := newItem(a, entry)
 	if err == nil && listed.Body == nil {
@@ -198,14 +199,14 @@ func (s FirmwareSlots) read(ctx context.Context, path apiPath) (*FirmwareSlot, e
 
 // Delete empties a slot (DELETE /api/firmware/slots/<key>). It returns [ResourceNotFound]
 // if the slot does not exist. The slot with the running firmware and the slot for the
-// next boot cannot be deleted. The client therefore reads the slot first and returns
-// [ErrSlotInUse] without sending the deletion, because the guide does not document the
-// appliance's own refusal.
+// next boot cannot be emptied. The client therefore reads the slot first. For such a
+// slot, it returns [ErrSlotInUse] and sends no deletion, because the guide does not
+// document how the appliance refuses it.
 //
-// If the answer is lost, the client reads the slot for up to [Timeouts].Outcome, or for
-// half of [Timeouts].Close after the end of ctx. Delete returns nil once the slot is
-// empty. Otherwise it returns [ErrOutcomeUnknown] with [OutcomeUnknownDetails], because
-// the appliance may still empty the slot.
+// If the response is lost, the client polls the slot for up to [Timeouts].Outcome, or for
+// half of [Timeouts].Close if ctx has ended. Delete returns nil once the slot is empty.
+// Otherwise it returns [ErrOutcomeUnknown] with [OutcomeUnknownDetails], because the
+// appliance may still empty the slot.
 func (s FirmwareSlots) Delete(ctx context.Context, key string) error {
 	path, err := s.path(key)
 	if err != nil {
@@ -240,16 +241,16 @@ func (s FirmwareSlots) Delete(ctx context.Context, key string) error {
 // space, the compatibility of its configuration, and tainted files. This may take
 // minutes, see [Timeouts].Action.
 //
-// Test returns a report only if the test passed; show its summary to people. The errors
+// Test returns a report only if the test passed. Show TestSummary to a person. The errors
 // are:
 //   - [FirmwareTestFailed] with [FirmwareTestFailedDetails]: the test found a problem.
 //   - [ResourceNotFound]: the slot is empty or does not exist.
-//   - [ErrBadAnswer]: the answer reports success but lacks a test summary, or is about
+//   - [ErrBadAnswer]: the response reports success but lacks a test summary, or is about
 //     another slot.
 //
-// A test changes nothing, so the client sends it again after a broken connection,
-// although the appliance may still be running the first test. It does not send it again
-// after the time limit or after an answer.
+// A test changes nothing. If the connection breaks, the client therefore sends the
+// request again, although the appliance may still be running the first test. It does not
+// send the request again after the time limit or after a response.
 func (f Firmware) Test(ctx context.Context, key string) (*FirmwareTestReport, error) {
 	id, err := slotID(firmwareTestPath, key)
 	if err != nil {
@@ -262,9 +263,9 @@ func (f Firmware) Test(ctx context.Context, key string) (*FirmwareTestReport, er
 	return newTestReport(a, key)
 }
 
-// newTestReport reads an answer that reports success. The answer must show that the test
-// ran, and on the requested slot. A precheck that passes by mistake is worse than one
-// that fails.
+// newTestReport reads a response that reports success. The response must show that the
+// test ran on the requested slot. Otherwise newTestReport returns an error, because a
+// wrong success would be worse than a wrong failure.
 func newTestReport(a *answer, key string) (*FirmwareTestReport, error) {
 	report := &FirmwareTestReport{SlotKey: key}
 	clean := a.exchange.veil().shown
@@ -306,8 +307,8 @@ func (s FirmwareSlots) path(key string) (apiPath, error) {
 	return path, s.client.at(err)
 }
 
-// slotID makes the slot_id of a request. It is a number if the key is a plain decimal, as
-// in the guide's samples.
+// slotID makes the slot_id of a request. It is a JSON number if the key is a decimal
+// number, as in the guide's samples, and a string otherwise.
 func slotID(request apiPath, key string) (string, error) {
 	if err := checkSlotKey(request, key); err != nil {
 		return "", err
@@ -348,8 +349,8 @@ func slotOfLink(link string) string {
 	return p.Key()
 }
 
-// noSlot makes the error for a key that no slot has. The request is below the mount
-// point.
+// noSlot makes the error for a key that no slot can have. mount is the endpoint of the
+// request.
 func noSlot(mount apiPath, key, why string) error {
 	u := breach(ResourceNotFound, "", "slot key %s %s: use the Key of a slot that Firmware.Slots.List lists, such as \"2\"", quoted(key), why)
 	u.detail = []error{&ResourceNotFoundDetails{mount.Text, key}}

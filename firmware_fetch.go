@@ -17,25 +17,26 @@ import (
 var fetchPath = mustPath("firmware/fetch")
 
 // FirmwareFetches lets the appliance download firmware images (guide: Firmware
-// management, fetch; firmware/fetch). Its methods match those of [SupportBundles].
+// management, fetch; firmware/fetch).
 type FirmwareFetches struct{ client *Client }
 
 // FirmwareFetch is a download of a firmware image by the appliance (guide: Firmware
-// management, fetch). The guide shows no sample answer, so every member except the key
-// may be missing.
+// management, fetch). The guide shows no sample of a response, so the response may lack
+// any member except the key.
 type FirmwareFetch struct {
-	// Key is the name of the fetch.
+	// Key identifies the fetch.
 	Key string
 	// Status is the status of the fetch.
 	Status JobStatus
-	// Progress is the completed share, 0 to 100, or -1 if the appliance does not report
+	// Progress is the completed share in percent, or -1 if the appliance does not report
 	// it.
 	Progress float64
-	// SlotKey is the slot for the image, or "" if the appliance does not report it.
+	// SlotKey is the key of the slot for the image, or "" if the appliance does not
+	// report it.
 	SlotKey string
 	// Message is the appliance's message about a failure, or "".
 	Message string
-	// Raw is the unchanged body, with the members that this type lacks.
+	// Raw is the unchanged body. It includes members that this type lacks.
 	Raw json.RawMessage
 }
 
@@ -45,7 +46,7 @@ type FirmwareFetchError struct {
 	Fetch FirmwareFetch
 }
 
-// Error returns the key, the status and the message.
+// Error returns the key, the status and the message of the fetch.
 func (e *FirmwareFetchError) Error() string {
 	text := fmt.Sprintf("sps: firmware fetch %s: %s", oneLine(e.Fetch.Key, 40), oneLine(string(e.Fetch.Status), 60))
 	if e.Fetch.Message != "" {
@@ -71,15 +72,15 @@ func (f FirmwareFetches) jobs() jobs[FirmwareFetch] {
 }
 
 // Start makes the appliance download an image from a URL (POST /api/firmware/fetch) and
-// returns the key of the fetch. The URL must be http or https. sha256 is the SHA-256 of
-// the image in 64 hex digits. Anything else is [ErrInvalidInput]. Wait for the end of the
-// fetch with [FirmwareFetches.Wait].
+// returns the key of the fetch. The URL must be http or https. sha256 is the SHA-256
+// checksum of the image in 64 hex digits. Other arguments are [ErrInvalidInput]. Wait for
+// the end of the fetch with [FirmwareFetches.Wait].
 //
-// Start lists the fetches first. If the answer is lost, it lists them again, for up to
-// [Timeouts].Outcome, or for half of [Timeouts].Close after the end of ctx. If exactly
-// one new record names the URL, Start returns its key. Otherwise it returns
-// [ErrOutcomeUnknown] with [OutcomeUnknownDetails]: the appliance may still start the
-// fetch, or its records may not name the URL.
+// Start lists the fetches before it sends the request. If the response is lost, Start
+// lists them again, for up to [Timeouts].Outcome, or for half of [Timeouts].Close if ctx
+// has ended. If exactly one new record has the URL, Start returns its key. Otherwise it
+// returns [ErrOutcomeUnknown] with [OutcomeUnknownDetails], because the appliance may
+// still start the fetch, or its records may lack the URL.
 func (f FirmwareFetches) Start(ctx context.Context, imageURL, sha256 string) (key string, err error) {
 	body, err := fetchBody(imageURL, sha256)
 	if err != nil {
@@ -90,7 +91,7 @@ func (f FirmwareFetches) Start(ctx context.Context, imageURL, sha256 string) (ke
 		return "", err
 	}
 	w, seen := witness{method: "Firmware.Fetch.List"}, ""
-	if err == nil { // the list is optional: without it, the fetch starts all the same
+	if err == nil { // if the list could not be read, the fetch is started anyway
 		w.look = f.lookFor(before, imageURL, &seen)
 	}
 	if key, err = f.client.create(ctx, fetchPath, body, w, urlSecrets(imageURL)...); err != nil {
@@ -99,7 +100,7 @@ func (f FirmwareFetches) Start(ctx context.Context, imageURL, sha256 string) (ke
 	return cmp.Or(key, seen), nil
 }
 
-// keys returns the keys of the fetches.
+// keys returns the keys of all fetches.
 func (f FirmwareFetches) keys(ctx context.Context) (map[string]bool, error) {
 	keys := make(map[string]bool)
 	for listed, err := range allEntries(ctx, f.client, newRead(fetchPath, nil)) {
@@ -111,8 +112,9 @@ func (f FirmwareFetches) keys(ctx context.Context) (map[string]bool, error) {
 	return keys, nil
 }
 
-// lookFor looks for the one new fetch of a URL and puts its key into found. A record
-// without a URL proves nothing, and neither do two records with this URL.
+// lookFor returns a probe that searches the list for a new fetch of a URL and stores its
+// key in found. The probe ignores records without a URL. It fails if two new records have
+// the URL.
 func (f FirmwareFetches) lookFor(before map[string]bool, imageURL string, found *string) probe {
 	return func(ctx context.Context) (seen bool, state string, err error) {
 		now, err := f.keys(ctx)
@@ -146,7 +148,8 @@ func (f FirmwareFetches) lookFor(before map[string]bool, imageURL string, found 
 	}
 }
 
-// urlSecrets returns the parts of a URL that may grant access: its user and its query.
+// urlSecrets returns the parts of a URL that may grant access: its user information and
+// its query.
 func urlSecrets(text string) []Secret {
 	u, err := url.Parse(text)
 	if err != nil || u.User == nil && u.RawQuery == "" {
@@ -154,12 +157,12 @@ func urlSecrets(text string) []Secret {
 	}
 	given, ok := u.User.Password()
 	if !ok {
-		given = u.User.Username() // a token
+		given = u.User.Username() // the user name is a token
 	}
 	return []Secret{NewSecretString(text), NewSecretString(u.RawQuery), NewSecretString(given)}
 }
 
-// fetchBody makes the body that starts a fetch.
+// fetchBody makes the body of the request that starts a fetch.
 func fetchBody(imageURL, sha256 string) ([]byte, error) {
 	u, err := url.Parse(imageURL)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
@@ -174,12 +177,13 @@ func fetchBody(imageURL, sha256 string) ([]byte, error) {
 }
 
 // Cancel cancels a fetch that is queued or running (DELETE /api/firmware/fetch/<key>).
-// Its record remains; [FirmwareFetches.Delete] deletes it. A fetch cannot be cancelled
-// after the image was verified. If the fetch has ended, Cancel returns [ErrFetchDone] and
-// sends no deletion, because the same request would delete the record.
+// The record of the fetch remains; [FirmwareFetches.Delete] deletes it. A fetch cannot be
+// cancelled after the appliance has verified the image. If the fetch has ended, Cancel
+// returns [ErrFetchDone] and sends no request, because the same request would delete the
+// record.
 //
-// If the answer is lost, the client reads the fetch for up to [Timeouts].Outcome, or for
-// half of [Timeouts].Close after the end of ctx. Cancel returns nil once the fetch is
+// If the response is lost, the client polls the fetch for up to [Timeouts].Outcome, or
+// for half of [Timeouts].Close if ctx has ended. Cancel returns nil once the fetch is
 // cancelled. Otherwise it returns [ErrOutcomeUnknown] with [OutcomeUnknownDetails].
 func (f FirmwareFetches) Cancel(ctx context.Context, key string) error {
 	allowed := func(s JobStatus) error {
@@ -191,7 +195,7 @@ func (f FirmwareFetches) Cancel(ctx context.Context, key string) error {
 	return f.remove(ctx, key, allowed, func(ctx context.Context) (bool, string, error) {
 		now, err := f.Get(ctx, key)
 		switch {
-		case errors.Is(err, ResourceNotFound): // it is not known whether it was cancelled or had finished before
+		case errors.Is(err, ResourceNotFound): // it is not known whether the fetch was cancelled or had finished before
 			return false, "not listed", errTooLate
 		case err != nil:
 			return false, "", err
@@ -205,11 +209,11 @@ func (f FirmwareFetches) Cancel(ctx context.Context, key string) error {
 }
 
 // Delete deletes the record of a fetch that has ended (DELETE /api/firmware/fetch/<key>).
-// If the fetch is still running, Delete returns [ErrFetchRunning] and sends no deletion,
-// because the same request would cancel it.
+// If the fetch is still running, Delete returns [ErrFetchRunning] and sends no request,
+// because the same request would cancel the fetch.
 //
-// If the answer is lost, the client reads the fetch as [FirmwareFetches.Cancel] does.
-// Delete returns nil once the record is gone.
+// If the response is lost, the client polls the fetch as [FirmwareFetches.Cancel] does.
+// Delete returns nil once the record does not exist.
 func (f FirmwareFetches) Delete(ctx context.Context, key string) error {
 	allowed := func(s JobStatus) error {
 		if !s.Done() {
@@ -229,7 +233,8 @@ func (f FirmwareFetches) Delete(ctx context.Context, key string) error {
 	})
 }
 
-// remove reads the fetch before it sends the request, which has two meanings.
+// remove reads the fetch before it sends the request, because the same request cancels a
+// running fetch and deletes an ended one.
 func (f FirmwareFetches) remove(ctx context.Context, key string, allowed func(JobStatus) error, look probe) error {
 	fetch, err := f.Get(ctx, key)
 	if err != nil {
@@ -246,8 +251,9 @@ func (f FirmwareFetches) remove(ctx context.Context, key string, allowed func(Jo
 }
 
 // Wait waits until a fetch has ended and returns it if it finished. It returns a
-// [FirmwareFetchError] if the fetch failed or was cancelled. When the time is over, the
-// error wraps context.DeadlineExceeded, and the fetch continues on the appliance.
+// [FirmwareFetchError] if the fetch failed or was cancelled. When the time limit of the
+// wait or the deadline of ctx has passed, the error wraps context.DeadlineExceeded, and
+// the fetch continues on the appliance.
 func (f FirmwareFetches) Wait(ctx context.Context, key string, options ...WaitOption) (*FirmwareFetch, error) {
 	o, err := newWait(5*time.Second, 2*time.Hour, options)
 	if err != nil {
@@ -274,5 +280,6 @@ func newFetch(e wire.Envelope, key string) FirmwareFetch {
 	return f
 }
 
-// severalSteps tells [SafeToRetry] that some changes may have been applied.
+// severalSteps marks an error after which some changes may have been applied.
+// [SafeToRetry] then returns false.
 func (e *FirmwareFetchError) severalSteps() {}

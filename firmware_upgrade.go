@@ -23,11 +23,11 @@ type FirmwareUpgradeStep string
 const (
 	StepPrepare FirmwareUpgradeStep = "prepare" // read the state of the appliance
 	StepUpload  FirmwareUpgradeStep = "upload"  // send the image
-	StepFetch   FirmwareUpgradeStep = "fetch"   // let the appliance download the image
+	StepFetch   FirmwareUpgradeStep = "fetch"   // make the appliance download the image
 	StepTest    FirmwareUpgradeStep = "test"    // test the image without upgrading
 	StepUpgrade FirmwareUpgradeStep = "upgrade" // start the upgrade
-	StepWait    FirmwareUpgradeStep = "wait"    // wait for the appliance to return
-	StepVerify  FirmwareUpgradeStep = "verify"  // check that the appliance runs the image
+	StepWait    FirmwareUpgradeStep = "wait"    // wait until the appliance has restarted
+	StepVerify  FirmwareUpgradeStep = "verify"  // check that the appliance runs the firmware from the slot
 )
 
 // UpgradeSource is the source of the image for an upgrade: [FromSlot], [FromFile],
@@ -43,7 +43,8 @@ type source struct {
 
 func (s source) source() source { return s }
 
-// FromSlot uses an image that is already in a slot of the appliance.
+// FromSlot makes [Firmware.Upgrade] use an image that is already in a slot of the
+// appliance.
 func FromSlot(key string) UpgradeSource {
 	return source{
 		check: func() error { return checkSlotKey(upgradePath, key) },
@@ -51,7 +52,8 @@ func FromSlot(key string) UpgradeSource {
 	}
 }
 
-// FromFile uploads a file, see [Firmware.UploadFile].
+// FromFile makes [Firmware.Upgrade] upload an image from a file, see
+// [Firmware.UploadFile].
 func FromFile(name string) UpgradeSource {
 	return source{place: func(ctx context.Context, f Firmware, u *upgrade) (string, error) {
 		u.enter(StepUpload)
@@ -59,7 +61,8 @@ func FromFile(name string) UpgradeSource {
 	}}
 }
 
-// FromImage uploads an image from a reader, see [Firmware.Upload].
+// FromImage makes [Firmware.Upgrade] upload an image from a reader, see
+// [Firmware.Upload].
 func FromImage(image io.ReaderAt, size int64) UpgradeSource {
 	return source{place: func(ctx context.Context, f Firmware, u *upgrade) (string, error) {
 		u.enter(StepUpload)
@@ -67,7 +70,8 @@ func FromImage(image io.ReaderAt, size int64) UpgradeSource {
 	}}
 }
 
-// FromURL lets the appliance download the image, see [FirmwareFetches.Start].
+// FromURL makes [Firmware.Upgrade] let the appliance download the image, see
+// [FirmwareFetches.Start].
 func FromURL(imageURL, sha256 string) UpgradeSource {
 	return source{
 		check: func() error {
@@ -105,14 +109,14 @@ type upgradeOption func(*upgrade)
 func (o upgradeOption) applyUpgrade(u *upgrade) { o(u) }
 
 // WithExpectedVersion stops the upgrade with [ErrUnexpectedImage] before the test, unless
-// the image has this version. Use it with [FromURL]: if the record of the fetch does not
-// name its slot, the upgrade uses the slot that was filled meanwhile.
+// the image has this version. Use it with [FromURL]: if the appliance does not report the
+// slot of the download, the upgrade uses the slot that was filled during the download.
 func WithExpectedVersion(version string) UpgradeOption {
 	return upgradeOption(func(u *upgrade) { u.expected = version })
 }
 
-// WithTestOnly ends the upgrade after the test: a dry run that leaves the image in its
-// slot.
+// WithTestOnly makes [Firmware.Upgrade] stop after the test. This is a dry run; the image
+// stays in its slot.
 func WithTestOnly() UpgradeOption {
 	return upgradeOption(func(u *upgrade) { u.testOnly = true })
 }
@@ -122,31 +126,31 @@ type StartUpgradeOption interface{ applyStartUpgrade(message *string) }
 
 func (o MessageOption) applyStartUpgrade(message *string) { *message = string(o) }
 
-// FirmwareUpgradeReport says what an upgrade did.
+// FirmwareUpgradeReport describes what [Firmware.Upgrade] did.
 type FirmwareUpgradeReport struct {
 	// SlotKey is the slot of the image, or "" if the image reached no slot.
 	SlotKey string
-	// FetchKey is the key of the fetch of [FromURL], whose record stays on the appliance.
-	// It is "" for other sources.
+	// FetchKey is the key of the fetch that [FromURL] started. Its record stays on the
+	// appliance. It is "" for other sources.
 	FetchKey string
-	// From is the version that ran before. To is the version of the image.
+	// From is the version that ran before the upgrade. To is the version of the image.
 	From, To string
-	// TestSummary is the summary of the test.
+	// TestSummary is the summary of the firmware test.
 	TestSummary string
 	// Info is the appliance's information after the upgrade. It is nil after
 	// [WithTestOnly], and if the upgrade did not get that far.
 	Info *ApplianceInfo
 }
 
-// FirmwareUpgradeError means that an upgrade stopped, and at which step. It unwraps to
-// the cause.
+// FirmwareUpgradeError means that an upgrade stopped. It names the step and the state of
+// the appliance, and unwraps to the cause.
 type FirmwareUpgradeError struct {
 	// Step is the step that failed. No later step was started.
 	Step FirmwareUpgradeStep
 	// Left describes the state of the appliance, for people to read: what is certain,
-	// what the client saw, and what may still happen.
+	// what the client observed, and what may still happen.
 	Left string
-	// Err is the cause.
+	// Err is the error that stopped the upgrade.
 	Err error
 }
 
@@ -166,18 +170,20 @@ func (e *FirmwareUpgradeError) Error() string {
 // Unwrap returns the cause.
 func (e *FirmwareUpgradeError) Unwrap() error { return e.Err }
 
-// LogValue leaves out what the appliance wrote into the cause.
+// LogValue returns the text of the error without the message and the details that the
+// appliance sent.
 func (e *FirmwareUpgradeError) LogValue() slog.Value { return logged(e) }
 
 // StartUpgrade starts the upgrade to the firmware in a slot (POST /api/firmware/upgrade).
-// The appliance first tests the firmware, with the errors of [Firmware.Test], and then
-// restarts by itself. Wait for it with [Firmware.WaitForVersion]. An empty message is
-// sent as null. If the appliance requires a message, StartUpgrade returns
-// [ErrCommitMessageRequired] before it sends the request.
+// The appliance first tests the firmware; if the test fails, the errors are those of
+// [Firmware.Test]. It then upgrades and restarts by itself. Wait for the new version with
+// [Firmware.WaitForVersion]. An empty message is sent as null. If the appliance requires
+// a message, StartUpgrade returns [ErrCommitMessageRequired] before it sends the request.
 //
-// A lost answer is [ErrOutcomeUnknown]: the appliance may have restarted before it
-// answered, or it may still be working. WaitForVersion finds out. If the appliance still
-// runs the old version, that does not prove that it will not upgrade.
+// If the response is lost, StartUpgrade returns [ErrOutcomeUnknown]: the appliance may
+// have restarted before it sent the response, or it may still be working. Call
+// WaitForVersion to find out. An appliance that still runs the old version may upgrade
+// later.
 func (f Firmware) StartUpgrade(ctx context.Context, key string, options ...StartUpgradeOption) (*FirmwareTestReport, error) {
 	message := ""
 	for option := range given(options) {
@@ -205,8 +211,7 @@ func (f Firmware) StartUpgrade(ctx context.Context, key string, options ...Start
 	return report, f.client.act(ctx, upgradePath, body, accept, witness{method: "Firmware.WaitForVersion"})
 }
 
-// checkMessage refuses an empty message if the appliance requires one. The setting is the
-// same as for commits.
+// checkMessage refuses an empty message if the appliance requires a message for commits.
 func (f Firmware) checkMessage(ctx context.Context, message string) error {
 	if strings.TrimSpace(message) != "" {
 		return nil
@@ -222,8 +227,8 @@ func (f Firmware) checkMessage(ctx context.Context, message string) error {
 }
 
 // CompareVersions compares two dotted versions number by number: "7.10" is higher than
-// "7.9", and "8.0" equals "8.0.0". It returns -1, 0 or 1. It returns false if one of them
-// is not a dotted version.
+// "7.9", and "8.0" equals "8.0.0". It returns -1, 0 or 1. It returns false if one of the
+// texts is not a dotted version.
 func CompareVersions(a, b string) (order int, ok bool) {
 	left, leftOK := parseVersion(a)
 	right, rightOK := parseVersion(b)
@@ -262,9 +267,9 @@ func sameVersion(a, b string) bool {
 	return ok && order == 0 || a == b
 }
 
-// WithRestartOf makes [Firmware.WaitForVersion] require proof of a restart, for an
+// WithRestartOf makes [Firmware.WaitForVersion] require proof of a restart. Use it for an
 // upgrade to the version that is already running. The proof is an observed restart, or a
-// build that differs from before.
+// BuildDate that differs from before.BuildDate.
 func WithRestartOf(before *ApplianceInfo) VersionWaitOption { return restartOption{before} }
 
 // VersionWaitOption is an option of [Firmware.WaitForVersion]: [WithRestartOf] or a
@@ -278,22 +283,23 @@ func (o ProgressOption) applyVersionWait(w *waitOptions) { o.applyWait(w) }
 func (o IntervalOption) applyVersionWait(w *waitOptions) { o.applyWait(w) }
 func (o PollOption) applyVersionWait(w *waitOptions)     { o.applyWait(w) }
 
-// settleTime is how long another version may run after a restart before the wait fails,
-// because an appliance may restart twice.
+// settleTime is how long another version than the expected one may run after a restart
+// before the wait fails. The wait does not fail at once, because an appliance may restart
+// twice.
 const settleTime = 2 * time.Minute
 
-// WaitForVersion waits, through the restart, until the appliance runs a version. It
-// tolerates what an appliance shows while it restarts: refused and broken connections,
+// WaitForVersion waits until the appliance has restarted and runs the given version. It
+// tolerates the errors that occur during a restart: refused and broken connections,
 // failed handshakes, statuses 502 and 503, HTML pages, an ended session, and refused
 // logins while services start. The client logs in again if necessary. The context and
-// [WithWaitLimit] bound the wait.
+// [WithWaitLimit] limit the wait.
 //
 // WaitForVersion ends early in three cases. It returns [ErrWrongVersion] if the appliance
 // has run another version for two minutes after the restart. It returns a
 // [CertificateError] if the appliance keeps presenting an untrusted certificate. It
-// returns the refusal if the appliance keeps refusing the login, so that the account is
-// not locked. When the time is over, the error wraps context.DeadlineExceeded and says
-// what was seen last.
+// returns the refusal if the appliance keeps refusing the login, so that further attempts
+// do not lock the account. When the time limit of the wait or the deadline of ctx has
+// passed, the error wraps context.DeadlineExceeded and describes the last poll.
 func (f Firmware) WaitForVersion(ctx context.Context, version string, options ...VersionWaitOption) (*ApplianceInfo, error) {
 	o := &waitOptions{progress: func(Progress) {}}
 	for option := range given(options) {
@@ -319,9 +325,9 @@ func (f Firmware) waitForVersion(ctx context.Context, version string, o *waitOpt
 	for {
 		info, renewed, err := f.glance(ctx)
 		if session != nil && renewed != nil && renewed != session {
-			w.restarted = true // the session ended with the restart
+			w.restarted = true // a restart ends the session
 		}
-		if ctx.Err() == nil { // a poll that was cut short saw nothing
+		if ctx.Err() == nil { // ignore a poll that was interrupted
 			done, state, stop := w.judge(info, err)
 			last = state
 			o.progress(Progress{State: state, Percent: -1, Elapsed: time.Since(start)})
@@ -342,8 +348,8 @@ func (f Firmware) waitForVersion(ctx context.Context, version string, o *waitOpt
 	}
 }
 
-// glance asks for the appliance's version once. It uses the existing session, or a new
-// one if that has ended.
+// glance reads the appliance's version once. It uses the existing session, or logs in
+// again if that session has ended.
 func (f Firmware) glance(ctx context.Context) (*ApplianceInfo, *session, error) {
 	a, err := f.client.readOnce(ctx, infoPath)
 	if err != nil {
@@ -353,12 +359,12 @@ func (f Firmware) glance(ctx context.Context) (*ApplianceInfo, *session, error) 
 	return info, a.session, err
 }
 
-// versionWait holds what the wait has seen so far.
+// versionWait holds the observations of a wait.
 type versionWait struct {
 	version   string
 	before    *ApplianceInfo
 	restarted bool
-	wrong     time.Time // when another version was first seen after the restart
+	wrong     time.Time // the time when a poll first found another version after the restart
 	down      int       // polls in a row without a connection
 	refused   int       // refused logins in a row
 	untrusted int       // untrusted certificates in a row
@@ -368,8 +374,8 @@ type versionWait struct {
 // and not as a network problem.
 const maxDown = 2
 
-// judge evaluates one poll: whether the wait is done, what was seen, and why waiting
-// further is pointless.
+// judge evaluates one poll. It returns whether the wait is done, a text that describes
+// the state, and an error if a longer wait is pointless.
 func (w *versionWait) judge(info *ApplianceInfo, err error) (done bool, state string, stop error) {
 	if err != nil {
 		return false, oneLine(err.Error(), 200), w.failed(err)
@@ -390,7 +396,7 @@ func (w *versionWait) judge(info *ApplianceInfo, err error) (done bool, state st
 	return false, "restarted, and runs " + oneLine(info.FirmwareVersion, 40), stop
 }
 
-// failed counts a failed poll.
+// failed counts a failed poll. It returns an error if the wait must stop.
 func (w *versionWait) failed(err error) (stop error) {
 	w.wrong = time.Time{}
 	var broken *TransportError
@@ -411,8 +417,8 @@ func (w *versionWait) failed(err error) (stop error) {
 		}
 		return nil
 	case errors.As(err, &broken):
-		// A slow or unusable answer does not prove a restart. A connection that cannot be
-		// made does, even if the reason is a time limit.
+		// A slow or unusable response does not prove a restart. A connection that cannot
+		// be made counts as a restart, even if the reason is a time limit.
 		nobody = neverSent(err) || !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, ErrBadAnswer)
 	case errors.Is(err, Status(502)), errors.Is(err, Status(503)):
 		nobody = true
@@ -426,13 +432,14 @@ func (w *versionWait) failed(err error) (stop error) {
 	return nil
 }
 
-// How often and how long to check the version that runs in the end.
+// verifyTries is how often the slots are read after the upgrade, and verifyPause is the
+// time between two attempts.
 const (
 	verifyTries = 6
 	verifyPause = 10 * time.Second
 )
 
-// upgrade is one running upgrade.
+// upgrade is the state of one call of [Firmware.Upgrade].
 type upgrade struct {
 	message  string
 	waiting  []WaitOption
@@ -441,7 +448,7 @@ type upgrade struct {
 	expected string // version
 
 	step   FirmwareUpgradeStep
-	unsure bool // the answer to the request that starts the upgrade was lost
+	unsure bool // the response to the request that starts the upgrade was lost
 	start  time.Time
 	report *FirmwareUpgradeReport
 	slots  *FirmwareSlotList // before the image was placed
@@ -457,7 +464,7 @@ func (u *upgrade) uploaded(p Progress) {
 	u.progress(p)
 }
 
-// looked reports the progress of a wait.
+// looked returns the options of a wait, with a progress function that adds the step.
 func (u *upgrade) looked(step FirmwareUpgradeStep) []WaitOption {
 	return append(slices.Clone(u.waiting), WithProgress(func(p Progress) {
 		p.Step = step
@@ -469,12 +476,13 @@ func (u *upgrade) looked(step FirmwareUpgradeStep) []WaitOption {
 // It uploads or fetches the image unless it is already in a slot, tests it, starts the
 // upgrade, waits for the restart and verifies the running version. It stops at the first
 // failure. The error is then a [FirmwareUpgradeError] with the failed step and the state
-// of the appliance; the report says how far the upgrade got.
+// of the appliance. The report has the results of the steps before.
 //
-// A lost answer to the request that starts the upgrade is not a failure, because the wait
-// finds out. If the wait ends before the version was seen, the error is also
-// [ErrOutcomeUnknown]. There is one exception: if the upgrade was certainly started and
-// the appliance came back with another version, the error is [ErrWrongVersion].
+// If the response to the request that starts the upgrade is lost, Upgrade continues and
+// waits for the new version. If the wait ends before the appliance runs the new version,
+// the error is also [ErrOutcomeUnknown]. There is one exception: if the upgrade was
+// certainly started and the appliance restarted with another version, the error is
+// [ErrWrongVersion].
 func (f Firmware) Upgrade(ctx context.Context, from UpgradeSource, options ...UpgradeOption) (*FirmwareUpgradeReport, error) {
 	u := &upgrade{progress: func(Progress) {}, report: &FirmwareUpgradeReport{}}
 	for option := range given(options) {
@@ -593,8 +601,8 @@ func (f Firmware) fetched(ctx context.Context, u *upgrade, imageURL, sha256 stri
 	if done.SlotKey != "" {
 		return done.SlotKey, nil
 	}
-	// The record may not name the slot of the image: it is the slot that was filled
-	// meanwhile.
+	// The record of the fetch may lack the slot. In that case, use the slot that was
+	// filled during the fetch.
 	after, err := f.Slots.List(ctx)
 	if err != nil {
 		return "", err
@@ -603,19 +611,20 @@ func (f Firmware) fetched(ctx context.Context, u *upgrade, imageURL, sha256 stri
 	for _, slot := range after.Slots {
 		if old, known := u.slots.Slot(slot.Key); !slot.Body.Empty() && (!known || old.Body.Empty()) {
 			if found != "" {
-				return "", f.client.fail("firmware fetch "+key, fmt.Errorf("finished, and two slots were filled meanwhile (%s and %s): continue with the right one", found, oneLine(slot.Key, 40)))
+				return "", f.client.fail("firmware fetch "+key, fmt.Errorf("the fetch finished, but two slots were filled meanwhile (%s and %s): check which slot holds the image, and continue with FromSlot", found, oneLine(slot.Key, 40)))
 			}
 			found = slot.Key
 		}
 	}
 	if found == "" {
-		return "", f.client.fail("firmware fetch "+key, errors.New("finished, and no slot was filled"))
+		return "", f.client.fail("firmware fetch "+key, errors.New("the fetch finished, but no slot was filled"))
 	}
 	return found, nil
 }
 
-// notSeen makes the error of an upgrade whose version was not seen. lost is the reason
-// why the answer to its start was lost, or nil.
+// notSeen makes the error of an upgrade if the appliance was not found to run the new
+// version. lost is the error of the request that started the upgrade if its response was
+// lost, otherwise nil.
 func (u *upgrade) notSeen(err, lost error) error {
 	switch {
 	case lost != nil:
@@ -626,7 +635,7 @@ func (u *upgrade) notSeen(err, lost error) error {
 	return because(ErrOutcomeUnknown, err)
 }
 
-// left describes the state of the appliance after an upgrade that stopped.
+// left describes the state of the appliance after an upgrade stopped.
 func (u *upgrade) left(err error) string {
 	const begunOrNot = "it is not known whether the upgrade was started: look at the appliance before you repeat it"
 	unbegun := "no upgrade was started"
@@ -659,7 +668,7 @@ func (u *upgrade) left(err error) string {
 	return unbegun
 }
 
-// left says where the image may be.
+// left describes where the image may be after an upload whose response was lost.
 func (e *FirmwareUploadError) left() string {
 	switch {
 	case e.Stored != nil:
@@ -670,5 +679,6 @@ func (e *FirmwareUploadError) left() string {
 	return "it is not known whether the appliance has the image"
 }
 
-// severalSteps tells [SafeToRetry] that some changes may have been applied.
+// severalSteps marks an error after which some changes may have been applied.
+// [SafeToRetry] then returns false.
 func (e *FirmwareUpgradeError) severalSteps() {}

@@ -27,20 +27,20 @@ type uploadOptions struct{ progress func(Progress) }
 
 func (o ProgressOption) applyUpload(u *uploadOptions) { u.progress = o.report }
 
-// FirmwareUploadError means that the answer to an upload was lost. It says what the
-// client then saw in the slots. It unwraps to the cause and to [ErrOutcomeUnknown],
-// because the appliance may still put the image into a slot.
+// FirmwareUploadError means that the response to an upload was lost. It reports the state
+// of the slots after that. It unwraps to the cause and to [ErrOutcomeUnknown], because
+// the appliance may still put the image into a slot.
 type FirmwareUploadError struct {
-	// Known is true if the appliance could be asked afterwards.
+	// Known is true if the client could read the slots after the response was lost.
 	Known bool
 	// Stored is the slot that was filled since the upload started, or nil. It holds the
-	// image, unless somebody else filled it.
+	// image, unless somebody else filled the slot.
 	Stored *FirmwareSlot
-	// Err is the cause.
+	// Err is the error that made the client lose the response.
 	Err error
 }
 
-// Error returns the cause and what was seen.
+// Error returns the cause and the state of the slots.
 func (e *FirmwareUploadError) Error() string {
 	text := causeOf(e.Err).Error()
 	switch {
@@ -49,32 +49,34 @@ func (e *FirmwareUploadError) Error() string {
 	case !e.Known:
 		return text + "; the slots of the appliance could not be read: list them before the next attempt"
 	}
-	return text + "; no slot was filled when the client asked, but the appliance may still fill one: list the slots before the next attempt"
+	return text + "; no slot was filled when the client checked, but the appliance may still fill one: list the slots before the next attempt"
 }
 
 // Unwrap returns the cause.
 func (e *FirmwareUploadError) Unwrap() error { return e.Err }
 
-// LogValue leaves out what the appliance wrote into the cause.
+// LogValue returns the text of the error without the message and the details that the
+// appliance sent.
 func (e *FirmwareUploadError) LogValue() slog.Value { return logged(e) }
 
 // Upload sends a firmware image to the appliance (POST /api/upload/firmware) and returns
-// the slot that received it. It needs constant memory. It reads the image once, and again
-// from the start only if an attempt certainly had no effect. It does not close the
-// reader.
+// the slot that received it. Upload needs constant memory. It reads the image once. If an
+// attempt certainly had no effect, Upload may try again, and it then reads the image
+// again from the start. It does not close the reader.
 //
-// Upload reads the slots first, so that it notices an expired session or [ErrNoEmptySlot]
-// before it sends gigabytes. There is no total time limit; [Timeouts].Stall limits the
-// time in which no data moves, and [Timeouts].Action limits the wait for the answer.
+// Upload lists the slots first. An expired session or [ErrNoEmptySlot] is therefore found
+// before gigabytes are sent. There is no total time limit. [Timeouts].Stall limits the
+// time in which no data is transferred, and [Timeouts].Action limits the wait for the
+// response.
 //
 // If the appliance refuses the image, the error is an [Error]. An image that is empty or
-// shorter than size is [ErrInvalidInput]. If the image cannot be read to its end or ctx
-// ends, the appliance discards the incomplete upload.
+// shorter than size is [ErrInvalidInput]. If the image cannot be read to its end, or if
+// ctx ends during the upload, the appliance discards the incomplete upload.
 //
-// If the whole image was sent and the answer is lost, the client lists the slots until
-// one is filled, for up to [Timeouts].Outcome, or for half of [Timeouts].Close after the
-// end of ctx. The error is then a [FirmwareUploadError] and [ErrOutcomeUnknown], even if
-// a slot was filled, because somebody else may have filled it.
+// If the whole image was sent and the response is lost, the client polls the slots until
+// one is filled, for up to [Timeouts].Outcome, or for half of [Timeouts].Close if ctx has
+// ended. In both cases, the error is a [FirmwareUploadError] and [ErrOutcomeUnknown],
+// because somebody else may have filled the slot.
 func (f Firmware) Upload(ctx context.Context, image io.ReaderAt, size int64, options ...UploadOption) (*FirmwareSlot, error) {
 	if image == nil || size <= 0 {
 		return nil, f.client.fail("POST "+uploadPath.Text, invalid("the image is empty"))
@@ -82,8 +84,9 @@ func (f Firmware) Upload(ctx context.Context, image io.ReaderAt, size int64, opt
 	return f.upload(ctx, &upload{image: image, size: size, check: func() error { return nil }}, options)
 }
 
-// UploadFile uploads a file like [Firmware.Upload]. A directory, an empty file, and a
-// file that changes during the upload are [ErrInvalidInput].
+// UploadFile uploads a firmware image from a file. It works like [Firmware.Upload]. A
+// directory, an empty file, and a file that changes during the upload are
+// [ErrInvalidInput].
 func (f Firmware) UploadFile(ctx context.Context, name string, options ...UploadOption) (*FirmwareSlot, error) {
 	fail := func(err error) (*FirmwareSlot, error) {
 		return nil, f.client.fail("POST "+uploadPath.Text, fmt.Errorf("%w: %w", ErrInvalidInput, err))
@@ -113,18 +116,18 @@ func (f Firmware) UploadFile(ctx context.Context, name string, options ...Upload
 	return f.upload(ctx, &upload{image: file, size: before.Size(), check: unchanged}, options)
 }
 
-// upload is one running upload.
+// upload is the state of one running upload.
 type upload struct {
 	image io.ReaderAt
 	size  int64
-	// check is called before the end of the image is sent. Without that end, the
-	// appliance discards the upload.
+	// check is called before the last part of the image is sent. If check fails, that
+	// part is not sent, and the appliance discards the upload.
 	check  func() error
 	report func(sent, total int64)
-	failed atomic.Pointer[error] // the error of reading the image
+	failed atomic.Pointer[error] // the error that occurred while reading the image
 
 	mu      sync.Mutex
-	current *imageReader // the only reader that may continue; nil after the end
+	current *imageReader // the reader of the current attempt; nil after the upload has ended
 	whole   bool         // the image was read to its end
 }
 
@@ -173,7 +176,7 @@ func (f Firmware) upload(ctx context.Context, u *upload, options []UploadOption)
 	return nil, f.uploadLost(ctx, before, err)
 }
 
-// uploadedSlot reads the slot from the answer to an upload.
+// uploadedSlot reads the slot from the response to an upload.
 func uploadedSlot(a *answer) (*FirmwareSlot, error) {
 	link := slotOfLink(newMeta(a.Meta).Link("slot"))
 	key, ok := wire.Text(a.Key)
@@ -190,7 +193,8 @@ func uploadedSlot(a *answer) (*FirmwareSlot, error) {
 	return slot.or((&item{a.Envelope, key, a}).into(slot.parts(), nil))
 }
 
-// uploadLost asks for the outcome of an upload whose answer was lost.
+// uploadLost polls the slots after the response to an upload was lost, and makes the
+// error.
 func (f Firmware) uploadLost(ctx context.Context, before *FirmwareSlotList, cause error) error {
 	end := f.client.patience(ctx)
 	defer end.release()
@@ -202,7 +206,8 @@ func (f Firmware) uploadLost(ctx context.Context, before *FirmwareSlotList, caus
 	return failed
 }
 
-// look looks for a filled slot that was empty before.
+// look lists the slots and searches for a slot that was empty before the upload and is
+// filled now.
 func (e *FirmwareUploadError) look(ctx context.Context, f Firmware, before *FirmwareSlotList) (seen bool, state string, err error) {
 	after, err := f.Slots.List(ctx)
 	if err != nil {
@@ -218,7 +223,7 @@ func (e *FirmwareUploadError) look(ctx context.Context, f Firmware, before *Firm
 	return false, "no slot was filled", nil
 }
 
-// multipart wraps the image in a form with the field firmware.
+// multipart wraps the image in a multipart form with the field firmware.
 func (u *upload) multipart() (*stream, error) {
 	var frame bytes.Buffer
 	form := multipart.NewWriter(&frame)
@@ -244,8 +249,8 @@ func (u *upload) multipart() (*stream, error) {
 	}, nil
 }
 
-// imageReader reads an image once, reports the progress, and notices when the image has
-// changed.
+// imageReader reads an image once for one attempt. It reports the progress and fails if
+// the image is shorter than expected or has changed.
 type imageReader struct {
 	*upload
 	sent, reported int64
@@ -281,11 +286,11 @@ func (r *imageReader) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// errAttemptOver ends an attempt that nobody waits for any longer.
+// errAttemptOver ends an attempt whose result is no longer needed.
 var errAttemptOver = errors.New("the attempt is over")
 
-// end permits sending the end of the image, unless this attempt is over. An attempt that
-// was not sent completely by then never will be.
+// end reports whether the last part of the image may be sent. It returns false if this
+// attempt is over, so that an abandoned attempt is not completed later.
 func (r *imageReader) end() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -296,8 +301,8 @@ func (r *imageReader) end() bool {
 	return true
 }
 
-// progress reports, unless this attempt is over: net/http may still read for an attempt
-// whose answer came early.
+// progress reports the progress, unless this attempt is over: net/http may continue to
+// read the image after an early response.
 func (r *imageReader) progress() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -306,5 +311,6 @@ func (r *imageReader) progress() {
 	}
 }
 
-// severalSteps tells [SafeToRetry] that some changes may have been applied.
+// severalSteps marks an error after which some changes may have been applied.
+// [SafeToRetry] then returns false.
 func (e *FirmwareUploadError) severalSteps() {}

@@ -31,17 +31,17 @@ import (
 	"github.com/go-sps/sps/internal/wire"
 )
 
-// This file fuzzes whatever reads what comes from the wire. Its seeds are part of
-// every test run; fuzz one target with
+// This file has fuzz targets for the code that reads data from an appliance. Each test
+// run includes their seeds. Fuzz one target with
 //
 //	go test -run '^$' -fuzz '^FuzzErrorAnswer$' -fuzztime 10m -fuzzminimizetime 20x .
 
-// fuzzHost is a client whose appliance is a function.
+// fuzzHost is a client whose appliance is the function play.
 type fuzzHost struct {
 	*Client
 	play     func(*http.Request) (status int, header http.Header, body []byte)
 	requests int
-	cookie   string // of the latest request
+	cookie   string // Cookie header of the latest request
 }
 
 const fuzzSession = "5ec2e7f00d"
@@ -72,7 +72,8 @@ type fuzzTrip func(*http.Request) (*http.Response, error)
 
 func (f fuzzTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// fuzzOptions are those of a client that tries once and needs no timers.
+// fuzzOptions returns the options of a client that tries each request once and has no
+// timeouts.
 func fuzzOptions(trip http.RoundTripper) []Option {
 	return []Option{
 		WithTransport(func(http.RoundTripper) http.RoundTripper { return trip }),
@@ -80,7 +81,8 @@ func fuzzOptions(trip http.RoundTripper) []Option {
 	}
 }
 
-// answers lets every request have one answer, in a session as good as new.
+// answers makes the appliance return the given response to each request. It also resets
+// the session and the number of requests.
 func (h *fuzzHost) answers(status int, header http.Header, body []byte) {
 	h.renew()
 	h.play = func(*http.Request) (int, http.Header, []byte) { return status, header, body }
@@ -93,7 +95,7 @@ func (h *fuzzHost) renew() {
 	h.reading.current = newSession(fuzzSession, nil)
 }
 
-// opened returns a transaction that is open.
+// opened returns a transaction that is already open on the appliance.
 func (h *fuzzHost) opened(ctx context.Context) *Transaction {
 	tx := h.newTransaction(ctx, &transactionOptions{})
 	tx.session, tx.confirmed = h.reading.current, true
@@ -101,7 +103,7 @@ func (h *fuzzHost) opened(ctx context.Context) *Transaction {
 	return tx
 }
 
-// fuzzSamples are the bodies of the guide.
+// fuzzSamples returns the sample bodies of the guide, by the name of their file.
 func fuzzSamples(tb testing.TB) map[string][]byte {
 	tb.Helper()
 	names, err := filepath.Glob("testdata/*.json")
@@ -117,7 +119,7 @@ func fuzzSamples(tb testing.TB) map[string][]byte {
 	return samples
 }
 
-// nasty are answers that no appliance should give.
+// nasty returns malformed and unusual bodies of responses.
 func nasty() [][]byte {
 	deep := func(open, end string, n int) string { return strings.Repeat(open, n) + strings.Repeat(end, n) }
 	var all [][]byte
@@ -145,8 +147,8 @@ func nasty() [][]byte {
 	return all
 }
 
-// checkLine fails the test where a text is not fit to print: one line, valid,
-// without control characters, no longer than a person would read.
+// checkLine checks that a text can be printed: it is one line, is valid UTF-8, has no
+// control characters, and is not too long to read.
 func checkLine(t *testing.T, what, text string) {
 	t.Helper()
 	checkLineOf(t, what, text, 4<<10)
@@ -164,8 +166,8 @@ func checkLineOf(t *testing.T, what, text string, limit int) {
 	}
 }
 
-// checkError looks at the texts of an error, nil included, and at what it unwraps
-// to. A refusal's details must be JSON still.
+// checkError checks the texts of an error and the errors that it unwraps to. The details
+// of an Error must be valid JSON. err may be nil.
 func checkError(t *testing.T, err error) {
 	t.Helper()
 	if err == nil {
@@ -202,7 +204,7 @@ func checkRefusal(t *testing.T, e *Error) {
 	}
 }
 
-// checkValue encodes what was decoded.
+// checkValue checks that a decoded value can be encoded.
 func checkValue(t *testing.T, value any) {
 	t.Helper()
 	if _, err := json.Marshal(value); err != nil {
@@ -210,8 +212,8 @@ func checkValue(t *testing.T, value any) {
 	}
 }
 
-// checkBodyOf encodes a body, and decodes and encodes that again: nothing may
-// change on the way.
+// checkBodyOf encodes a body, decodes the result, and encodes it again. It checks that
+// both encodings are the same.
 func checkBodyOf[T any](t *testing.T, body T) {
 	t.Helper()
 	first, err := codec.Marshal(body)
@@ -229,8 +231,8 @@ func checkBodyOf[T any](t *testing.T, body T) {
 	checkValue(t, body)
 }
 
-// FuzzErrorAnswer fuzzes the answers that refuse: any status, header and body, and
-// any details under every type that has some, with a secret that may be quoted.
+// FuzzErrorAnswer fuzzes error responses: the status, the headers, the body, and the
+// details of each error type. It checks that no text of an error shows a secret.
 func FuzzErrorAnswer(f *testing.F) {
 	kinds := []ErrorType{
 		"", FirmwareTestFailed, IncompleteRequestBodyError, NotFound, ResourceNotFound, Unauthenticated, Unauthorized, SyntacticError, SemanticError, "Another",
@@ -267,7 +269,8 @@ func FuzzErrorAnswer(f *testing.F) {
 		}
 		checkError(t, err)
 
-		// The same as details, and the content type as a secret.
+		// Use the data as the message and the details of an error, and the content type
+		// as a secret.
 		if wire.Valid(data) != nil {
 			return
 		}
@@ -286,7 +289,7 @@ func FuzzErrorAnswer(f *testing.F) {
 			shown += "\n" + strings.TrimPrefix(e.Detail.Error(), "exit code unknown")
 		}
 		if strings.Contains(strings.TrimPrefix(shown, "an error member without a type and a message"), content) {
-			for _, own := range []string{"exit code", "missing: ", "no fault named", "more", "below"} {
+			for _, own := range []string{"exit code", "missing: ", "the response names no fault", "more", "below"} {
 				if strings.Contains(own, content) {
 					return
 				}
@@ -304,9 +307,9 @@ func quotedJSON(text string) []byte {
 	return quoted
 }
 
-// FuzzHeader fuzzes what is read of a header: the session's cookie, Retry-After,
-// and where a created object is; and hosts, which a cookie's domain is held
-// against.
+// FuzzHeader fuzzes the headers that the client reads: the cookie of the session,
+// Retry-After, and Location. It also fuzzes host names, which the client compares with
+// the domain of a cookie.
 func FuzzHeader(f *testing.F) {
 	for _, cookie := range []string{
 		"session_id=abc", "session_id=abc; Path=/; HttpOnly; Secure", "session_id=abc; Path=/api", "session_id=abc; Path=/ap", "session_id=abc; Domain=sps.test",
@@ -358,7 +361,7 @@ func FuzzHeader(f *testing.F) {
 			}
 		}
 
-		// A renewed session is the one that the next request carries.
+		// If a response sets a new session cookie, the next request must send it.
 		h.answers(200, header, []byte("{}"))
 		for range 2 {
 			_, err := h.Invoke(t.Context(), "GET", "x", nil)
@@ -382,7 +385,7 @@ func FuzzHeader(f *testing.F) {
 	})
 }
 
-// plainCookie reports whether a server reads the value of a cookie as it is.
+// plainCookie reports whether a server reads the value of a cookie unchanged.
 func plainCookie(id string) bool {
 	for _, b := range []byte(id) {
 		if b <= ' ' || b >= 0x7f || b == '"' || b == ',' || b == ';' || b == '\\' {
@@ -394,9 +397,9 @@ func plainCookie(id string) bool {
 	return len(cookies) == 1 && cookies[0].Value == id
 }
 
-// FuzzPath fuzzes what becomes a path: links of answers, what users type, keys. No
-// write may get past the guard to a path that a server could take for one of the
-// configuration.
+// FuzzPath fuzzes texts that the client makes a path from: links in responses, paths from
+// users, and keys. It checks that Client.Invoke sends no write to a path that a server
+// could interpret as a path of the configuration.
 func FuzzPath(f *testing.F) {
 	for _, link := range []string{
 		"", "/", "//", "api", "/api/", "/api/api/configuration", "info", "/api/firmware/slots/1", "audit/sessions?limit=5&limit=6", "configuration", "/api/configuration/management/email",
@@ -480,7 +483,8 @@ func FuzzPath(f *testing.F) {
 	})
 }
 
-// unfolded lists what servers may make of a path.
+// unfolded lists the paths that a server may read from an escaped path, for example after
+// it decoded the path twice.
 func unfolded(escaped string) []apiPath {
 	var forms []apiPath
 	seen := map[string]bool{}
@@ -505,8 +509,8 @@ func unfolded(escaped string) []apiPath {
 	return forms
 }
 
-// FuzzConfiguration fuzzes the bodies of the configuration that have a type, and
-// what hangs on those types.
+// FuzzConfiguration fuzzes the bodies of the configuration endpoints that have a Go type,
+// and the methods of these types.
 func FuzzConfiguration(f *testing.F) {
 	kinds := 8
 	samples := fuzzSamples(f)
@@ -605,7 +609,7 @@ func FuzzConfiguration(f *testing.F) {
 	})
 }
 
-// gotten is what a read gave.
+// gotten is the result of a read.
 type gotten[T any] struct {
 	o   *Object[T]
 	err error
@@ -613,7 +617,7 @@ type gotten[T any] struct {
 
 func got[T any](o *Object[T], err error) gotten[T] { return gotten[T]{o, err} }
 
-// in checks it, and returns the object, nil for an error.
+// in checks the result and returns the object, or nil if the read failed.
 func (g gotten[T]) in(t *testing.T) *Object[T] {
 	t.Helper()
 	checkError(t, g.err)
@@ -643,7 +647,7 @@ func checkAlerts[ID ~string](t *testing.T, alerts Alerts[ID]) {
 func checkTrustStore(t *testing.T, s TrustStore) {
 	t.Helper()
 	checkBodyOf(t, s)
-	checkFaults := func(err error) { // one for each authority and URL
+	checkFaults := func(err error) { // Faults may return one fault for each authority and URL
 		t.Helper()
 		if err != nil {
 			checkLineOf(t, "the error", err.Error(), 1000+500*(len(s.Authorities)+2*len(s.CRLURLs)))
@@ -683,7 +687,7 @@ func checkTrustStore(t *testing.T, s TrustStore) {
 	checkError(t, changedTrustStore(&was, &s))
 }
 
-// FuzzStatus fuzzes what an appliance says about itself and its users.
+// FuzzStatus fuzzes the responses about the state of an appliance and its users.
 func FuzzStatus(f *testing.F) {
 	kinds := 9
 	for name, sample := range fuzzSamples(f) {
@@ -760,7 +764,7 @@ func FuzzStatus(f *testing.F) {
 	})
 }
 
-// readWell checks the value and the error of a read.
+// readWell returns a function that checks the value and the error of a read.
 func readWell(t *testing.T) func(value any, err error) {
 	return func(value any, err error) {
 		t.Helper()
@@ -771,8 +775,8 @@ func readWell(t *testing.T) func(value any, err error) {
 	}
 }
 
-// FuzzJob fuzzes the answers about firmware and about jobs. A test that passed
-// must have passed.
+// FuzzJob fuzzes the responses about firmware and about jobs. It checks that
+// Firmware.Test does not report success for a test that did not pass.
 func FuzzJob(f *testing.F) {
 	kinds := 11
 	for name, sample := range fuzzSamples(f) {
@@ -806,7 +810,7 @@ func FuzzJob(f *testing.F) {
 		h.answers(200, jsonHeader, answer)
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
-		once := func() { // lets a wait end with its first look
+		once := func() { // cancels the context in the first poll of a wait
 			h.play = func(*http.Request) (int, http.Header, []byte) {
 				cancel()
 				return 200, jsonHeader, answer
@@ -882,13 +886,13 @@ func FuzzJob(f *testing.F) {
 	})
 }
 
-// answerOf makes an answer of success.
+// answerOf makes a successful response.
 func (h *fuzzHost) answerOf(e wire.Envelope) *answer {
 	return &answer{Envelope: e, status: 200, exchange: &exchange{call: &call{method: "GET", path: infoPath}, t: h.transport}}
 }
 
-// checkPassed reads the answer to a firmware test with the standard library: one
-// that passed says so, and is about slot 1.
+// checkPassed is called if Firmware.Test reported success. It decodes the response with
+// encoding/json and checks that the test passed and that it tested slot 1.
 func checkPassed(t *testing.T, data []byte) {
 	t.Helper()
 	var e struct {
@@ -933,8 +937,9 @@ func checkPassed(t *testing.T, data []byte) {
 	}
 }
 
-// FuzzList fuzzes lists, their pages and the walk. The answers stand one after another,
-// separated by zero bytes, and start again after the last.
+// FuzzList fuzzes lists, their pages and Client.Walk. The fuzz input contains the bodies
+// of several responses, separated by zero bytes. After the last one, the first one is
+// returned again.
 func FuzzList(f *testing.F) {
 	kinds := 5
 	samples := fuzzSamples(f)
@@ -1001,7 +1006,7 @@ func FuzzList(f *testing.F) {
 					t.Errorf("%q comes twice", node.Path)
 				}
 				seen[node.Path] = seen[node.Path] || node.Err == nil
-				if node.Path == "" && node.Err != nil { // a key that no path can have
+				if node.Path == "" && node.Err != nil { // a key that cannot be part of a path
 					node.Path = node.Parent
 				}
 				if node.Path != "configuration/x" && !strings.HasPrefix(node.Path, "configuration/x/") {
@@ -1034,8 +1039,9 @@ func FuzzList(f *testing.F) {
 	})
 }
 
-// FuzzChanges fuzzes the list of changes, and the comparison of a change with what
-// the transaction had read and sent.
+// FuzzChanges fuzzes the list of changes of a transaction. It also fuzzes the detection
+// of conflicts, which compares a change with the bodies that the transaction read and
+// sent.
 func FuzzChanges(f *testing.F) {
 	samples := fuzzSamples(f)
 	email := member(samples["configuration_management_email.get.json"], "body")
@@ -1081,13 +1087,15 @@ func FuzzChanges(f *testing.F) {
 			change.Path = object.Text + place
 			contradicts(change)
 		}
-		// A change from what was read is not a conflict, at any place.
+		// A change whose old value is the value that was read is not a conflict, at any
+		// place.
 		steps := changePlace(place)
 		change := Change{Type: ChangeReplace, Path: "/api/" + object.Text + place, OldValue: wire.At(bare(read), steps), NewValue: wire.At(bare(sent), steps)}
 		if contradicts(change) {
 			t.Errorf("a change of %s from what was read contradicts it: %s, %s", change.Path, read, sent)
 		}
-		// A change from something else is one, where the list shows what was sent.
+		// A change with another old value is a conflict, if its new value is the value
+		// that was sent.
 		within := func(value []byte) []byte { return bare(wire.Join([]wire.Member{{Name: "a", Value: value}})) }
 		contradicts = stage(within(read), within(sent))
 		change = Change{Type: ChangeReplace, Path: object.Text + "/a", OldValue: sent, NewValue: wire.At(within(sent), []string{"a"})}
@@ -1097,7 +1105,8 @@ func FuzzChanges(f *testing.F) {
 	})
 }
 
-// fuzzCertificates are two authorities and a certificate that is none, in DER form.
+// fuzzCertificates returns the certificates of two authorities, and a certificate that is
+// not an authority's, in DER form.
 func fuzzCertificates(tb testing.TB) [][]byte {
 	tb.Helper()
 	key := ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize))
@@ -1116,7 +1125,7 @@ func fuzzCertificates(tb testing.TB) [][]byte {
 	return all
 }
 
-// FuzzCertificate fuzzes certificates, as PEM and as DER, fingerprints and
+// FuzzCertificate fuzzes certificates in PEM and DER form, fingerprints, and firmware
 // versions.
 func FuzzCertificate(f *testing.F) {
 	block := func(der []byte) []byte { return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}) }
@@ -1184,7 +1193,7 @@ func FuzzCertificate(f *testing.F) {
 	})
 }
 
-// valid makes the texts of a store those that JSON can have.
+// valid replaces invalid UTF-8 in the texts of a store, because JSON cannot contain it.
 func (s TrustStore) valid() TrustStore {
 	for i, a := range s.Authorities {
 		clean := func(text string) string { return strings.ToValidUTF8(text, "\uFFFD") }
@@ -1193,7 +1202,7 @@ func (s TrustStore) valid() TrustStore {
 	return s
 }
 
-// dotted reports whether a text is decimal numbers with dots between them.
+// dotted reports whether a text consists of decimal numbers with dots between them.
 func dotted(text string) bool {
 	for field := range strings.SplitSeq(text, ".") {
 		n, ok := new(big.Int).SetString(field, 10)
@@ -1204,7 +1213,7 @@ func dotted(text string) bool {
 	return true
 }
 
-// fuzzPartial is a type that knows some members of a body.
+// fuzzPartial is a type with fields for some members of a body.
 type fuzzPartial struct {
 	Name   string            `json:"name"`
 	Count  float64           `json:"count"`
@@ -1216,10 +1225,11 @@ type fuzzPartial struct {
 	List   []fuzzPartial     `json:"list"`
 }
 
-// fuzzEdit is one change, of a value of the type and of the parsed body beside it.
+// fuzzEdit is one change in two forms: typed changes a value of the type, and parsed
+// makes the same change in the parsed body.
 type fuzzEdit struct{ typed, parsed func() }
 
-// edits lists the changes that a value may have, each of one place.
+// edits lists possible changes of a value. Each changes one place.
 func (p *fuzzPartial) edits(document map[string]any) []fuzzEdit {
 	list := []fuzzEdit{
 		{func() { p.Name = "changed" }, func() { document["name"] = "changed" }},
@@ -1260,8 +1270,8 @@ func (p *fuzzPartial) edits(document map[string]any) []fuzzEdit {
 	return list
 }
 
-// rewrite changes a parsed body as a program says: a place in it, and what to do
-// there.
+// rewrite changes a parsed body. The bytes of program select the place and the kind of
+// the change.
 func rewrite(value any, program []byte) any {
 	if len(program) == 0 {
 		return value
@@ -1273,7 +1283,7 @@ func rewrite(value any, program []byte) any {
 	case map[string]any:
 		names := slices.Sorted(maps.Keys(v))
 		switch {
-		case op%8 < 4 && len(names) > 0 && len(program) > 0: // go on within a member
+		case op%8 < 4 && len(names) > 0 && len(program) > 0: // continue inside a member
 			name := names[int(program[0])%len(names)]
 			v[name] = rewrite(v[name], program[1:])
 		case op%8 == 4 && len(names) > 0 && len(program) > 0:
@@ -1318,7 +1328,7 @@ func parsed(t *testing.T, data []byte) any {
 	return value
 }
 
-// bareParsed replaces every reference in a parsed body by its key.
+// bareParsed replaces the references in a parsed body with their keys.
 func bareParsed(value any, top bool) any {
 	switch v := value.(type) {
 	case map[string]any:
@@ -1347,7 +1357,7 @@ func bareParsed(value any, top bool) any {
 	return value
 }
 
-// sameParsed compares parsed values, numbers by what they say.
+// sameParsed compares parsed values. Numbers are equal if their values are equal.
 func sameParsed(a, b any) bool {
 	switch a := a.(type) {
 	case map[string]any:
@@ -1365,9 +1375,9 @@ func sameParsed(a, b any) bool {
 	return reflect.DeepEqual(a, b)
 }
 
-// FuzzUpdateObject fuzzes the update of any body by any change, through the handle
-// of a transaction. What the change did not touch must arrive as it was read, its
-// references as keys.
+// FuzzUpdateObject fuzzes updates of arbitrary bodies in a transaction. It checks that
+// the members that the update function did not change are sent as they were read, with
+// references replaced by their keys.
 func FuzzUpdateObject(f *testing.F) {
 	kinds := 8
 	for name, sample := range fuzzSamples(f) {
@@ -1447,7 +1457,7 @@ func FuzzUpdateObject(f *testing.F) {
 		tx := h.opened(ctx)
 		defer tx.forget()
 		defer tx.cancel(nil)
-		changed := false // the function was called
+		changed := false // set if the update function was called
 		var err error
 		switch int(kind) % kinds {
 		case 0:
@@ -1599,8 +1609,8 @@ func FuzzUpdateObject(f *testing.F) {
 	})
 }
 
-// TestMemoryOfAnswers holds what reading an answer takes to a multiple of its size,
-// with answers that are made to take more.
+// TestMemoryOfAnswers checks that the memory for reading a response is limited to a
+// multiple of its size, with responses that need much memory.
 func TestMemoryOfAnswers(t *testing.T) {
 	h := newFuzzHost(t)
 	ctx := t.Context()
@@ -1710,7 +1720,7 @@ func TestMemoryOfAnswers(t *testing.T) {
 	}
 }
 
-// members are members of an object, about n bytes of them.
+// members returns about n bytes of members of an object.
 func members(n int, format string) string {
 	var b strings.Builder
 	for i := 0; b.Len() < n; i++ {

@@ -14,7 +14,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// handles returns the endpoints of a tree of handles, by the path of their fields.
+// handles collects the endpoints of the Singleton and Collection fields below v. The key
+// in found is the path of the field, such as "Management.Email".
 func handles(v reflect.Value, at string, found map[string]*endpoint) {
 	typ := v.Type()
 	if name := typ.Name(); strings.HasPrefix(name, "Singleton") || strings.HasPrefix(name, "Collection") {
@@ -28,16 +29,16 @@ func handles(v reflect.Value, at string, found map[string]*endpoint) {
 	}
 }
 
-// plainPath is the path that the fields of a handle stand for, without case and marks:
-// each segment is one field, configuration has none, and a group with more than
-// configuration has that in its field Configuration.
+// plainPath returns the API path that belongs to a path of fields, in lower case and
+// without underscores and hyphens. Each field is one segment of the path. A last field
+// Configuration, as in Starling.Configuration, belongs to no segment.
 func plainPath(fields string) string {
 	path := strings.TrimSuffix(fields, ".Configuration")
 	return strings.ToLower(strings.ReplaceAll(path, ".", "/"))
 }
 
-// TestTrees compares the fields of Client and Transaction with each other, and with the
-// paths of the API.
+// TestTrees checks that Client and Transaction have the same fields for the
+// configuration, and that the names of the fields match the paths of the API.
 func TestTrees(t *testing.T) {
 	t.Parallel()
 	c := must(newClient("sps1.example.com", must(newConfig(nil)), UsernamePassword("admin", NewSecretString("password")).credential()))
@@ -78,8 +79,8 @@ func must[T any](v T, err error) T {
 	return v
 }
 
-// TestHandleSize holds the handles of a transaction to one allocation, which has room for
-// 200 of them.
+// TestHandleSize checks that a Transaction with 200 endpoints would still fit into one
+// allocation of 4096 bytes.
 func TestHandleSize(t *testing.T) {
 	t.Parallel()
 	const room, many = 4096, 200
@@ -95,8 +96,8 @@ func TestHandleSize(t *testing.T) {
 	}
 }
 
-// TestPolicies holds the table of requests together: each class has a time limit, and
-// what is tried again after a break leaves nothing unknown.
+// TestPolicies checks the table of request policies: each class has a time limit, and a
+// class that is retried after a broken connection has no unknown outcome.
 func TestPolicies(t *testing.T) {
 	t.Parallel()
 	if len(policies) != int(classInvoke)+1 {
@@ -115,7 +116,8 @@ func TestPolicies(t *testing.T) {
 	}
 }
 
-// TestVersionWait goes through what waiting sees, look by look, ten seconds apart.
+// TestVersionWait checks how versionWait judges sequences of polls that are ten seconds
+// apart.
 func TestVersionWait(t *testing.T) {
 	t.Parallel()
 	old, wanted := &ApplianceInfo{FirmwareVersion: "7.4.0", BuildDate: time.Unix(1, 0)}, &ApplianceInfo{FirmwareVersion: "8.0.0", BuildDate: time.Unix(2, 0)}
@@ -142,7 +144,7 @@ func TestVersionWait(t *testing.T) {
 		return looks
 	}
 	for name, test := range map[string]struct {
-		before *ApplianceInfo // for a reinstallation
+		before *ApplianceInfo // set if the same version is installed again
 		looks  []any
 		done   bool
 		stop   error
@@ -197,7 +199,7 @@ func TestVersionWait(t *testing.T) {
 					if state == "" || strings.Contains(state, "\n") {
 						t.Errorf("look %d: state %q", i, state)
 					}
-					time.Sleep(10 * time.Second) // the bubble's
+					time.Sleep(10 * time.Second) // the clock of synctest
 				}
 			})
 		})

@@ -16,19 +16,19 @@ import (
 //
 //	errors.Is(err, sps.KindNotFound)
 //
-// or switch over [KindOf]. The page docs/reference/errors.md lists the kind of each error. An error
-// that reports several failures, such as a write and the rollback after it, matches the
-// kind of each with errors.Is; KindOf returns the first one.
+// or switch over [KindOf]. The page docs/reference/errors.md lists each error and its
+// kind. An error that reports several failures, such as a write and the rollback after
+// it, matches the kind of each with errors.Is; KindOf returns the first one.
 //
-// The end of the caller's own context, [ErrClosed] and errors of other packages have no
-// kind.
+// There is no kind if the caller's own context ended, for [ErrClosed], and for errors of
+// other packages.
 type ErrorKind string
 
 // The kinds of errors.
 const (
 	// KindInvalid means that the request breaks a rule of the SDK or of the appliance.
-	// [Faults] lists the members and what is wrong with them. Nothing was applied. The
-	// same call fails again.
+	// [Faults] lists the members and the problems. Nothing was applied. If you repeat the
+	// call unchanged, it fails again.
 	KindInvalid ErrorKind = "invalid input"
 	// KindDenied means that the appliance does not accept the credential or the session,
 	// or that the user lacks the right.
@@ -36,17 +36,18 @@ const (
 	// KindLocked means that somebody else is changing the configuration or has a
 	// transaction open.
 	KindLocked ErrorKind = "locked"
-	// KindConflict means that somebody else changed what the call had read.
+	// KindConflict means that somebody else changed an object after the call had read it.
 	KindConflict ErrorKind = "conflict"
-	// KindNotFound means that the object or endpoint does not exist. Only an answer of
-	// the API counts: a web server's page with status 404 is KindUnavailable.
+	// KindNotFound means that the object or endpoint does not exist. An error page with
+	// status 404 that does not come from the API has the kind KindUnavailable.
 	KindNotFound ErrorKind = "not found"
-	// KindRefused means that the state of the appliance does not allow the request, such
-	// as after a failed firmware test or without a cluster, or that the appliance has
-	// another reason to refuse.
+	// KindRefused means that the appliance refused the request because of its state, for
+	// example after a failed firmware test or without a cluster, or for a reason that no
+	// other kind covers.
 	KindRefused ErrorKind = "refused"
 	// KindUnavailable means that the appliance could not be reached, is overloaded, or
-	// gave no usable answer. [SafeToRetry] reports whether another attempt may help.
+	// returned no usable response. [SafeToRetry] reports whether another attempt may
+	// help.
 	KindUnavailable ErrorKind = "unavailable"
 	// KindOutcomeUnknown means that a write may or may not have been executed. It
 	// corresponds to [ErrOutcomeUnknown].
@@ -91,8 +92,8 @@ func (t ErrorType) meaning() ErrorKind {
 	return ""
 }
 
-// meaning returns the kind of a refusal, by its type or otherwise by its status. An
-// answer without a type may come from a server in front of the API.
+// meaning returns the kind of a refusal, by its type or otherwise by its status. A
+// response without a type may come from a proxy or a web server in front of the API.
 func (e *Error) meaning() ErrorKind {
 	switch kind := e.kind().meaning(); {
 	case e.OutcomeUnknown:
@@ -193,7 +194,8 @@ func (e *TransportError) remedy() string {
 	return ""
 }
 
-// meaning returns the kind of a request without an answer, or "" if its caller ended it.
+// meaning returns the kind of a request that got no response, or "" if the caller ended
+// the request.
 func (e *TransportError) meaning() ErrorKind {
 	switch {
 	case e.OutcomeUnknown:
@@ -236,8 +238,8 @@ func KindOf(err error) ErrorKind {
 	return found
 }
 
-// walkErrors visits an error and everything that it wraps, outer errors first. It skips
-// what an error wraps if visit returns false for that error.
+// walkErrors visits an error and all errors that it wraps, outer errors first. If visit
+// returns false for an error, walkErrors skips the errors that this error wraps.
 func walkErrors(err error, visit func(error) (deeper bool)) {
 	if err == nil || !visit(err) {
 		return
@@ -252,19 +254,20 @@ func walkErrors(err error, visit func(error) (deeper bool)) {
 	}
 }
 
-// SafeToRetry reports whether the same call may be made again: nothing was applied for
-// certain, and the next call may succeed. This is true for [ErrLocked], [ErrConflict] and
-// [ErrTransactionLost], for a search that did not get its snapshot or lost it, and for an
-// appliance that could not be reached in time or is overloaded. It is false for nil, if
-// err wraps [ErrOutcomeUnknown] anywhere in its tree, or if err wraps any error that a
-// repetition cannot fix.
+// SafeToRetry reports whether you can safely repeat the call: the failed call certainly
+// changed nothing, and the next one may succeed. This is true for [ErrLocked],
+// [ErrConflict] and [ErrTransactionLost], for a search that did not get a snapshot or
+// lost it, and for an appliance that could not be reached in time or is overloaded. It is
+// false for nil, if err wraps [ErrOutcomeUnknown] anywhere in its tree, or if err also
+// wraps an error that a repetition cannot fix.
 //
-// after is how long to wait first: the longest Retry-After of the appliance, or the time
-// until a lock ends at the latest. It is 0 if neither is known; choose a wait of your own
-// then. [WithRerun] does all of this for a transaction.
+// after is the time to wait before the repetition: the longest Retry-After of the
+// appliance, or the time until the configuration lock ends at the latest. It is 0 if
+// neither is known; in that case, choose a wait yourself. [WithRerun] repeats a
+// transaction according to these rules.
 //
-// SafeToRetry considers only what this package did. It cannot know what your function did
-// elsewhere, for example on another appliance.
+// SafeToRetry does not consider the other effects of your function, for example on
+// another appliance.
 func SafeToRetry(err error) (after time.Duration, ok bool) {
 	if errors.Is(err, ErrOutcomeUnknown) || errors.Is(err, context.Canceled) {
 		return 0, false
@@ -303,7 +306,7 @@ func SafeToRetry(err error) (after time.Duration, ok bool) {
 // attempt may succeed.
 var passingErrors = []error{ErrLocked, ErrConflict, ErrTransactionLost, ErrSnapshotQuota, ErrSnapshotLost, ErrSnapshotTaken}
 
-// mayPass reports whether another attempt may get a different answer than this refusal.
+// mayPass reports whether another attempt may succeed.
 func (e *Error) mayPass() bool {
 	switch e.meaning() {
 	case KindLocked, KindConflict:
@@ -314,7 +317,7 @@ func (e *Error) mayPass() bool {
 	return false
 }
 
-// mayPass reports whether another attempt may get an answer.
+// mayPass reports whether another attempt may get a response.
 func (e *TransportError) mayPass() bool {
 	return !e.ended() && !permanent(e.Err) && !errors.Is(e.Err, ErrInvalidInput)
 }

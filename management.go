@@ -63,7 +63,7 @@ type DiskFillUpPrevention struct {
 }
 
 // EmailSettings are the settings for mail (guide: Basic settings, E-mail;
-// configuration/management/email). E-mail alerts go to AlertingAddress.
+// configuration/management/email).
 type EmailSettings struct {
 	// AdminAddress is the administrator's address.
 	AdminAddress string `json:"admin_address"`
@@ -71,9 +71,10 @@ type EmailSettings struct {
 	AlertingAddress string `json:"alerting_address"`
 	// ReportingAddress receives the reports.
 	ReportingAddress string `json:"reporting_address"`
-	// SenderAddress is the sender of all mails, or nil for the appliance's default.
+	// SenderAddress is the sender address of the appliance's mails, or nil for the
+	// appliance's default.
 	SenderAddress *string `json:"sender_address"`
-	// SMTPServer is the mail server, with the selection "ip" and its address.
+	// SMTPServer is the mail server. Its Selection is "ip", and its Value is the address.
 	SMTPServer Selection `json:"smtp_server"`
 	// SMTPEncryption is the encryption of the connection to the mail server.
 	SMTPEncryption SMTPEncryption `json:"smtp_encryption"`
@@ -81,9 +82,9 @@ type EmailSettings struct {
 	SMTPAuth SMTPAuth `json:"smtp_auth"`
 }
 
-// SMTPEncryption is the encryption of the connection to a mail server. The other members
-// beside the selection are not known, and an update keeps them. To set them, give the
-// endpoint a type of your own with [NewSingleton].
+// SMTPEncryption is the encryption of the connection to a mail server. The guide does not
+// document the other members, and an update keeps them. To set them, call [NewSingleton]
+// with a type of your own.
 type SMTPEncryption struct {
 	// Selection is the kind of encryption; the guide shows "disabled".
 	Selection string `json:"selection"`
@@ -97,8 +98,8 @@ func (e *SMTPEncryption) UnmarshalJSON(data []byte) error {
 	return err
 }
 
-// SMTPAuth is the login of the appliance to a mail server. The members for an enabled
-// login are not known, and an update keeps them.
+// SMTPAuth is the login of the appliance to a mail server. The guide does not document
+// the members for an enabled login, and an update keeps them.
 type SMTPAuth struct {
 	// Enabled is true if the appliance logs in.
 	Enabled bool `json:"enabled"`
@@ -109,30 +110,31 @@ type SMTPAuth struct {
 type SNMPTrap struct {
 	// Enabled is true if SNMP alerts are sent.
 	Enabled bool `json:"enabled"`
-	// Version is the SNMP version with its settings.
+	// Version is the SNMP version, with the settings for this version.
 	Version SNMPVersion `json:"version"`
 }
 
-// SNMPVersion is the SNMP version for traps, with its settings.
+// SNMPVersion is the SNMP version for traps, with the settings for this version.
 type SNMPVersion struct {
-	// Selection is the version. Only the settings of "2c" are known.
+	// Selection is the version. The guide documents only the settings of "2c".
 	Selection string `json:"selection"`
 	// Value has the settings of version 2c.
 	Value SNMPTarget `json:"value"`
 }
 
-// SNMPTarget has the settings for traps with SNMP 2c. For another version, it has the
-// members with the same names.
+// SNMPTarget has the settings for traps with SNMP 2c. For another version, it decodes the
+// members that have the same names.
 type SNMPTarget struct {
 	// Community is the community string, which works like a password.
 	Community Secret `json:"community"`
-	// Server is the server, with the selection "ip" and its address.
+	// Server is the server that receives the traps. Its Selection is "ip", and its Value
+	// is the address.
 	Server Selection `json:"server"`
 }
 
-// Selection is a tagged value of the API. The meaning of Value depends on Selection: "ip"
-// is a network address. Value is empty if the tag has no value or the value is not a
-// string; an update keeps such a value.
+// Selection is a tagged value of the API. The meaning of Value depends on Selection: for
+// "ip", it is a network address. Value is empty if the tag has no value or if the value
+// is not a string. An update keeps a value that is not a string.
 type Selection struct {
 	Selection string `json:"selection"`       // the tag
 	Value     string `json:"value,omitempty"` // the value of the tag, "10.20.30.40"

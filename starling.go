@@ -21,13 +21,13 @@ var (
 // StarlingProduction is the only Starling environment that the guide names.
 const StarlingProduction = "prod"
 
-// ProductWarning is the appliance's message, in one line, when it could not create the
-// list of integrated products. It is an error value: errors.Is finds the warnings of the
-// guide in [IntegratedProducts].Warnings and in the error if the appliance refuses. The
-// set is open.
+// ProductWarning is the appliance's message, in one line, if it could not create the list
+// of integrated products. It is an error value: test the elements of
+// [IntegratedProducts].Warnings, or the error of [Client.IntegratedProducts], with
+// errors.Is. The set is open.
 type ProductWarning string
 
-// The warnings of the guide. Each constant is the start of the text.
+// The warnings of the guide. Each constant is the start of the warning's text.
 const (
 	// StarlingUnavailable means that the appliance is joined to Starling but cannot reach
 	// it. Check that the service is available and that the appliance is connected to the
@@ -49,11 +49,12 @@ func (w ProductWarning) Is(target error) bool {
 }
 
 // Starling joins an appliance to One Identity Starling and unjoins it (guide: Managing
-// Starling Join; starling/join). Its Configuration has the join information and the
+// Starling Join; starling/join). The field Configuration has the join information and the
 // setting of remote access.
 //
 // The guide also mentions an "endpoint for the status of the services related to Starling
-// Join/Unjoin" but not its path. [Client.IntegratedProducts] is the closest available.
+// Join/Unjoin" but not its path. [Client.IntegratedProducts] is the closest endpoint that
+// has a known path.
 type Starling struct {
 	// Configuration reads configuration/starling.
 	Configuration Singleton[StarlingConfiguration]
@@ -79,14 +80,14 @@ type StarlingTx struct {
 //	})
 //
 // Without a join, the appliance refuses remote access with
-// [RemoteAccessDependsOnStarlingJoinError]. The guide's page has the title "Enabling …
-// Remote Access without Starling Join" although a join is required, and its curl command
-// lacks the method PUT and the body.
+// [RemoteAccessDependsOnStarlingJoinError]. The title of the guide's page, "Enabling …
+// Remote Access without Starling Join", is misleading: a join is required. The curl
+// command on that page lacks the method PUT and the body.
 type StarlingConfiguration struct {
 	// JoinInfo describes the join, or is nil if the appliance is not joined. It is
-	// read-only: an update that changes it is [ErrInvalidInput] and
-	// [StarlingJoinInfoIsReadOnlyError], and nothing is sent. Use [Starling.Join] and
-	// [Starling.Unjoin].
+	// read-only: an update that changes it returns an error that matches
+	// [ErrInvalidInput] and [StarlingJoinInfoIsReadOnlyError], and sends no write. Use
+	// [Starling.Join] and [Starling.Unjoin].
 	JoinInfo *StarlingJoinInfo `json:"join_info"`
 	// RemoteAccess is the setting of Safeguard Remote Access.
 	RemoteAccess RemoteAccess `json:"remote_access"`
@@ -109,7 +110,7 @@ type StarlingJoinInfo struct {
 	ProductTIMS string `json:"product_tims"`
 }
 
-// StarlingJoin is the state of an appliance's join.
+// StarlingJoin says whether an appliance is joined to Starling, and under which name.
 type StarlingJoin struct {
 	// Joined is true if the appliance is joined.
 	Joined bool
@@ -122,7 +123,8 @@ type StarlingJoin struct {
 	ProductTIMS string
 }
 
-// StarlingJoinPage is the answer that a browser gets instead of a [StarlingJoin].
+// StarlingJoinPage is the response of the appliance to a browser that requests the state
+// of the join. Programs get a [StarlingJoin] instead.
 type StarlingJoinPage struct {
 	// StatusCode is the HTTP status, 200 to 399.
 	StatusCode int
@@ -134,8 +136,8 @@ type StarlingJoinPage struct {
 	Body []byte
 }
 
-// StarlingJoinRequest is a request to join an appliance. Empty members are taken from the
-// appliance's own answer about its join.
+// StarlingJoinRequest is a request to join an appliance to Starling. If a field is empty,
+// Join uses the value that the appliance reports about its join.
 type StarlingJoinRequest struct {
 	// CredentialString is the credential string that Starling issues for the join. It is
 	// required.
@@ -143,9 +145,10 @@ type StarlingJoinRequest struct {
 	// TokenEndpoint is the URL for Starling tokens. Starling issues it with the
 	// credential string.
 	TokenEndpoint string
-	// Environment is the Starling environment; "" means [StarlingProduction].
+	// Environment is the Starling environment. "" means [StarlingProduction].
 	Environment string
-	// ProductInstance, ProductName and ProductTIMS are those of a [StarlingJoin].
+	// ProductInstance, ProductName and ProductTIMS have the meaning of the same fields of
+	// a [StarlingJoin].
 	ProductInstance, ProductName, ProductTIMS string
 }
 
@@ -157,19 +160,20 @@ type StarlingUnjoinCheck struct {
 	RemoteAccess bool
 	// Reasons are the reasons for a refusal; test for them with errors.Is.
 	// [StarlingJoinIsInUseByRemoteAccessError] means that remote access is enabled;
-	// [Starling.ForceUnjoin] ignores it. [ErrStarlingNotJoined] means that there is no
-	// join to remove; the appliance's answer to that is not documented.
+	// [Starling.ForceUnjoin] works in that case. [ErrStarlingNotJoined] means that the
+	// appliance is not joined; the guide does not document how the appliance responds to
+	// an unjoin in that case.
 	Reasons []error
 }
 
-// Refused reports whether there is a reason.
+// Refused reports whether the appliance would refuse [Starling.Unjoin].
 func (c *StarlingUnjoinCheck) Refused() bool { return len(c.Reasons) > 0 }
 
 // IntegratedProducts are the products that are integrated with the appliance (guide:
 // Listing integrated products).
 type IntegratedProducts struct {
-	// Products are the products of Starling, or Safeguard for Privileged Passwords. The
-	// list is empty if there are none.
+	// Products are the listed products: products of Starling, or Safeguard for Privileged
+	// Passwords. The list is empty if the appliance lists no product.
 	Products []IntegratedProduct
 	// Warnings say why the list is incomplete. It is nil if the list is complete.
 	Warnings []ProductWarning
@@ -197,8 +201,8 @@ type JoinStatusOption func(*joinStatusOptions)
 
 type joinStatusOptions struct{ query url.Values }
 
-// WithProductTIMS uses another license number than that of the appliance, such as
-// "222-333-444".
+// WithProductTIMS sets a license number, such as "222-333-444". Without it, the appliance
+// uses its own license number.
 func WithProductTIMS(number string) JoinStatusOption {
 	return func(o *joinStatusOptions) { o.query.Set("product_tims", number) }
 }
@@ -211,7 +215,7 @@ func joinQuery(options []JoinStatusOption) url.Values {
 	return o.query
 }
 
-// JoinStatus reads whether the appliance is joined, and its join data (GET
+// JoinStatus reads whether the appliance is joined to Starling, and under which name (GET
 // /api/starling/join).
 func (s Starling) JoinStatus(ctx context.Context, options ...JoinStatusOption) (*StarlingJoin, error) {
 	a, err := s.client.read(ctx, starlingJoinPath, joinQuery(options))
@@ -239,9 +243,9 @@ func newStarlingJoin(a *answer) (*StarlingJoin, error) {
 	return join, nil
 }
 
-// JoinPage requests the join with "Accept: text/html", as a browser does (GET
-// /api/starling/join). The guide does not say whether the answer is a page or a redirect
-// to Starling.
+// JoinPage requests the state of the join with the header "Accept: text/html", as a
+// browser does (GET /api/starling/join). The guide does not say whether the response is a
+// page or a redirect to Starling.
 func (s Starling) JoinPage(ctx context.Context, options ...JoinStatusOption) (*StarlingJoinPage, error) {
 	a, err := s.client.page(ctx, starlingJoinPath, joinQuery(options))
 	if err != nil {
@@ -252,21 +256,23 @@ func (s Starling) JoinPage(ctx context.Context, options ...JoinStatusOption) (*S
 
 // Join joins the appliance to Starling (POST /api/starling/join). The guide recommends
 // the web interface for this: Basic Settings > Starling Integration > Start join. Join
-// first reads the appliance's own answer about its join and replaces the members that
-// request sets. The answer to the POST is not documented; [Starling.JoinStatus] shows the
-// result.
+// first reads the current state of the join, replaces the members that request sets, and
+// sends the result. The guide does not document the response to the POST; call
+// [Starling.JoinStatus] to see the result.
 //
-// Join is not possible in a transaction. It waits for an open transaction of this client;
-// inside one, it returns [ErrNested] and [OpenTransactionError]. If somebody else has a
-// transaction open, the appliance may return OpenTransactionError. Without a credential
-// string or a product instance, Join returns [ErrInvalidInput] and the type that the
-// appliance uses, [MissingCredentialStringError] or [MissingProductInstanceError].
+// Join is not possible in a transaction. It waits until an open transaction of this
+// client has ended. Inside the function of a transaction, it returns [ErrNested] and
+// [OpenTransactionError]. If somebody else has a transaction open, the appliance may
+// return OpenTransactionError. Without a credential string or a product instance, Join
+// returns [ErrInvalidInput] and the type that the appliance uses,
+// [MissingCredentialStringError] or [MissingProductInstanceError].
 //
-// The request is never sent twice. If the answer is lost, the client asks whether the
-// appliance is joined, for up to [Timeouts].Outcome, or for half of [Timeouts].Close
-// after the end of ctx. Join returns nil once the appliance is joined. Otherwise it
-// returns [ErrOutcomeUnknown] with [OutcomeUnknownDetails], because the appliance may
-// still join. It returns that at once if the appliance was joined before or did not say.
+// The client does not repeat a request that the appliance may have received. If the
+// response is lost, the client polls the state of the join for up to [Timeouts].Outcome,
+// or for half of [Timeouts].Close if ctx has ended. Join returns nil once the appliance
+// is joined. Otherwise it returns [ErrOutcomeUnknown] with [OutcomeUnknownDetails],
+// because the appliance may still join. If the appliance was already joined, or did not
+// report its state, Join does not poll and returns ErrOutcomeUnknown at once.
 func (s Starling) Join(ctx context.Context, request StarlingJoinRequest) error {
 	fail := func(err error) error { return s.client.refusal("POST", starlingJoinPath, err) }
 	if request.CredentialString.IsZero() {
@@ -292,7 +298,8 @@ func (s Starling) Join(ctx context.Context, request StarlingJoinRequest) error {
 	return s.client.act(ctx, starlingJoinPath, body, nil, w, request.CredentialString)
 }
 
-// lookFor checks whether the appliance is joined, or not joined.
+// lookFor returns a probe that checks whether the appliance is in the given state: joined
+// or not joined.
 func (s Starling) lookFor(joined bool) probe {
 	return func(ctx context.Context) (seen bool, state string, err error) {
 		now, err := s.JoinStatus(ctx)
@@ -306,7 +313,8 @@ func (s Starling) lookFor(joined bool) probe {
 	}
 }
 
-// over replaces members of the appliance's own answer by those of the request.
+// over replaces members of the join state that the appliance reported with the members of
+// the request.
 func (r StarlingJoinRequest) over(body []byte) ([]byte, error) {
 	members := []wire.Member{}
 	if wire.Kind(body) == wire.Object {
@@ -349,13 +357,14 @@ func (r StarlingJoinRequest) over(body []byte) ([]byte, error) {
 // Unjoin removes the appliance from Starling (DELETE /api/starling/join). While remote
 // access is enabled, the appliance refuses this with
 // [StarlingJoinIsInUseByRemoteAccessError]: disable remote access in a transaction first,
-// or use [Starling.ForceUnjoin]. [Starling.CheckUnjoin] checks this without trying.
-// Unjoin waits for transactions and handles a lost answer like [Starling.Join]: it
-// returns nil once the appliance is not joined, and [ErrOutcomeUnknown] otherwise.
+// or use [Starling.ForceUnjoin]. [Starling.CheckUnjoin] checks this without sending the
+// request. Unjoin waits for transactions and handles a lost response like
+// [Starling.Join]. After a lost response, it returns nil once the appliance is not
+// joined, and [ErrOutcomeUnknown] otherwise.
 func (s Starling) Unjoin(ctx context.Context) error { return s.unjoin(ctx, nil) }
 
-// ForceUnjoin is like [Starling.Unjoin] but also works while remote access is enabled
-// (DELETE /api/starling/join?force=true).
+// ForceUnjoin removes the appliance from Starling even while remote access is enabled
+// (DELETE /api/starling/join?force=true). Otherwise it works like [Starling.Unjoin].
 func (s Starling) ForceUnjoin(ctx context.Context) error {
 	return s.unjoin(ctx, url.Values{"force": {"true"}})
 }
@@ -370,7 +379,7 @@ func (s Starling) unjoin(ctx context.Context, query url.Values) error {
 }
 
 // CheckUnjoin checks whether the appliance would refuse [Starling.Unjoin], and why. It
-// only reads the state of the join and of remote access.
+// reads the state of the join and of remote access.
 func (s Starling) CheckUnjoin(ctx context.Context) (*StarlingUnjoinCheck, error) {
 	join, err := s.JoinStatus(ctx)
 	if err != nil {
@@ -390,7 +399,8 @@ func (s Starling) CheckUnjoin(ctx context.Context) (*StarlingUnjoinCheck, error)
 	return check, nil
 }
 
-// changedStarling refuses a change of join_info, which is read-only on the appliance too.
+// changedStarling refuses a change of join_info, because the appliance does not accept
+// it.
 func changedStarling(was, s *StarlingConfiguration) error {
 	if was == nil || (s.JoinInfo == nil) == (was.JoinInfo == nil) && (s.JoinInfo == nil || *s.JoinInfo == *was.JoinInfo) {
 		return nil
@@ -434,7 +444,7 @@ func (c *Client) IntegratedProducts(ctx context.Context) (*IntegratedProducts, e
 	return list, nil
 }
 
-// productWarnings returns the warnings of an answer.
+// productWarnings returns the warnings of a response.
 func productWarnings(a *answer) []ProductWarning {
 	var warnings []ProductWarning
 	seen := map[ProductWarning]bool{}

@@ -15,7 +15,7 @@ var supportBundlePath = mustPath("troubleshooting/support-bundle")
 
 // SupportBundles creates support bundles: files with logs and settings of an appliance
 // for the vendor's support (guide: Health and maintenance;
-// troubleshooting/support-bundle). The appliance deletes them after 24 hours.
+// troubleshooting/support-bundle). The appliance deletes a bundle after 24 hours.
 type SupportBundles struct{ client *Client }
 
 // Troubleshooting creates files for the vendor's support (guide: Troubleshooting).
@@ -26,16 +26,16 @@ type Troubleshooting struct {
 
 // SupportBundle is a job that creates a support bundle.
 type SupportBundle struct {
-	// Key is the name of the bundle.
+	// Key identifies the bundle.
 	Key string
 	// Status is the status of the job. The guide names only [JobFinished].
 	Status JobStatus
-	// Progress is the completed share, 0 to 100, or -1 if the appliance does not report
+	// Progress is the completed share in percent, or -1 if the appliance does not report
 	// it.
 	Progress float64
 	// Message is the appliance's message about a failure, or "".
 	Message string
-	// Raw is the unchanged body, with the members that this type lacks.
+	// Raw is the unchanged body. It includes members that this type lacks.
 	Raw json.RawMessage
 }
 
@@ -45,7 +45,7 @@ type SupportBundleError struct {
 	Bundle SupportBundle
 }
 
-// Error returns the key, the status and the message.
+// Error returns the key, the status and the message of the bundle.
 func (e *SupportBundleError) Error() string {
 	text := fmt.Sprintf("sps: support bundle %s: %s", oneLine(e.Bundle.Key, 40), oneLine(string(e.Bundle.Status), 60))
 	if e.Bundle.Message != "" {
@@ -71,17 +71,18 @@ func (s SupportBundles) jobs() jobs[SupportBundle] {
 }
 
 // Start starts the creation of a bundle (POST /api/troubleshooting/support-bundle) and
-// returns its key. Wait for the end with [SupportBundles.Wait]. The appliance's answer
-// while it is creating another bundle is not documented. If the answer is lost, Start
-// returns [ErrOutcomeUnknown], because a new bundle in [SupportBundles.List] may belong
-// to somebody else.
+// returns its key. Wait for the end with [SupportBundles.Wait]. The guide does not
+// document how the appliance responds while it is creating another bundle. If the
+// response is lost, Start returns [ErrOutcomeUnknown]. It does not search for the bundle,
+// because a new bundle in [SupportBundles.List] may belong to somebody else.
 func (s SupportBundles) Start(ctx context.Context) (key string, err error) {
 	return s.client.create(ctx, supportBundlePath, nil, witness{method: "Troubleshooting.SupportBundle.List"})
 }
 
-// Wait waits until a bundle has ended and returns it if it finished; otherwise it returns
-// a [SupportBundleError]. When the time is over, the error wraps
-// context.DeadlineExceeded, and the job continues on the appliance.
+// Wait waits until the creation of a bundle has ended and returns the bundle. It returns
+// a [SupportBundleError] if the creation failed or was cancelled. When the time limit of
+// the wait or the deadline of ctx has passed, the error wraps context.DeadlineExceeded,
+// and the job continues on the appliance.
 func (s SupportBundles) Wait(ctx context.Context, key string, options ...WaitOption) (*SupportBundle, error) {
 	o, err := newWait(10*time.Second, 30*time.Minute, options)
 	if err != nil {
@@ -106,9 +107,9 @@ func (s SupportBundles) Download(ctx context.Context, key string, w io.Writer, o
 
 // Delete deletes a bundle, or cancels its creation (DELETE
 // /api/troubleshooting/support-bundle/<key>). It returns [ResourceNotFound] if the bundle
-// does not exist. If the answer is lost, the client reads the bundle for up to
-// [Timeouts].Outcome, or for half of [Timeouts].Close after the end of ctx. Delete
-// returns nil once the bundle is gone, and [ErrOutcomeUnknown] with
+// does not exist. If the response is lost, the client polls the bundle for up to
+// [Timeouts].Outcome, or for half of [Timeouts].Close if ctx has ended. Delete returns
+// nil once the bundle does not exist, and [ErrOutcomeUnknown] with
 // [OutcomeUnknownDetails] otherwise.
 func (s SupportBundles) Delete(ctx context.Context, key string) error {
 	path, err := itemPath(supportBundlePath, key)
@@ -133,5 +134,6 @@ func newBundle(e wire.Envelope, key string) SupportBundle {
 	return SupportBundle{Key: key, Status: newJobStatus(job.status), Progress: job.progress, Message: job.message, Raw: json.RawMessage(e.Body)}
 }
 
-// severalSteps tells [SafeToRetry] that some changes may have been applied.
+// severalSteps marks an error after which some changes may have been applied.
+// [SafeToRetry] then returns false.
 func (e *SupportBundleError) severalSteps() {}

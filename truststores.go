@@ -21,9 +21,9 @@ var trustStores = spec[TrustStore]{describe("configuration/trust_stores")}.check
 	UniqueName(func(s *TrustStore) string { return s.Name }),
 )
 
-// BuiltInTrustStoreKey is the key of the built-in trust store. The appliance does not
-// list the authorities of that store, which are well-known ones, and does not allow
-// changes to it.
+// BuiltInTrustStoreKey is the key of the built-in trust store. The store contains
+// well-known public authorities. The appliance does not list them, and does not allow
+// changes to the store.
 const BuiltInTrustStoreKey = "-7001"
 
 // TrustStoreType is the origin of a [TrustStore].
@@ -35,43 +35,44 @@ const (
 	TrustStoreCustom  TrustStoreType = "custom"   // created by a user
 )
 
-// RevocationCheck says which certificates of a chain are checked against the revocation
-// lists.
+// RevocationCheck says which certificates of a chain the appliance checks against the
+// certificate revocation lists (CRLs).
 type RevocationCheck string
 
 // The revocation checks.
 const (
 	RevocationNone RevocationCheck = "none" // no check; CRLURLs must be empty
-	RevocationLeaf RevocationCheck = "leaf" // CRLURLs need at least the CRL of the authority that signed the certificate
-	RevocationFull RevocationCheck = "full" // CRLURLs need the CRLs of all authorities of the chain
+	RevocationLeaf RevocationCheck = "leaf" // check the leaf certificate; CRLURLs need at least the CRL of the authority that signed it
+	RevocationFull RevocationCheck = "full" // check the whole chain; CRLURLs need the CRLs of all authorities of the chain
 )
 
 // TrustStore is a set of certificate authorities that the appliance trusts when it
 // connects to other servers (guide: Basic settings, Trust stores;
 // configuration/trust_stores). Make a new one with [NewTrustStore].
 //
-// The appliance uses only the revocation lists in CRLURLs and ignores those in the
-// certificates. A user without a right on trust stores can still read them with the right
-// to read an object that refers to one, such as the Starling join, the login settings or
-// an LDAP server policy. Such a user cannot write them. A right on the management
-// settings includes trust stores.
+// The appliance uses the revocation lists in CRLURLs and ignores the URLs of revocation
+// lists in the certificates. A user without a right on trust stores can still read them
+// with the right to read an object that refers to one, such as the Starling join, the
+// login settings or an LDAP server policy. Such a user cannot write them. A right on the
+// management settings includes trust stores.
 type TrustStore struct {
 	// Name is the name of the store. It must be unique.
 	Name string `json:"name"`
-	// Authorities are the certificate authorities, without duplicates. The built-in store
-	// does not list its own.
+	// Authorities are the certificate authorities, without duplicates. The list is empty
+	// for the built-in store.
 	Authorities []TrustStoreAuthority `json:"authorities"`
 	// CRLURLs are the http or https URLs of revocation lists, without duplicates.
 	CRLURLs []string `json:"crl_urls"`
 	// RevocationCheck says which certificates are checked against the lists.
 	RevocationCheck RevocationCheck `json:"revocation_check"`
-	// Type is [TrustStoreCustom] for every store that can be changed.
+	// Type is [TrustStoreCustom] for a store that can be changed.
 	Type TrustStoreType `json:"trust_store_type"`
 }
 
-// TrustStoreAuthority is a certificate authority in a [TrustStore]. For a new one, set
-// only PEM; the appliance fills in the rest. Two PEM texts of the same certificate are
-// the same authority: an update sends nothing if only the spelling of the PEM differs.
+// TrustStoreAuthority is a certificate authority in a [TrustStore]. For a new authority,
+// set only PEM; the appliance fills in the other fields. Two PEM texts of the same
+// certificate are the same authority: an update sends nothing if only the spelling of the
+// PEM differs.
 type TrustStoreAuthority struct {
 	// PEM is the certificate in PEM form.
 	PEM string `json:"pem"`
@@ -83,7 +84,8 @@ type TrustStoreAuthority struct {
 	Fingerprint TrustStoreFingerprint `json:"fingerprint,omitzero"`
 }
 
-// TrustStoreFingerprint is the fingerprint of a certificate in the appliance's form.
+// TrustStoreFingerprint is the fingerprint of a certificate, in the form that the
+// appliance reports.
 type TrustStoreFingerprint struct {
 	// Digest is the hash in hex digits, in pairs separated by colons.
 	Digest string `json:"digest"`
@@ -109,9 +111,9 @@ func newAuthority(certificate *x509.Certificate) TrustStoreAuthority {
 }
 
 // ParseCertificates reads the certificates in a PEM text, such as a CA file. It ignores
-// text around the blocks and a byte order mark. A private key, a block that is not a
-// certificate or cannot be read, and a text without a certificate are [ErrInvalidInput];
-// the error names the blocks.
+// text around the blocks and a byte order mark. It returns [ErrInvalidInput] if the text
+// contains a private key, a block that is not a certificate, or a block that cannot be
+// read, and if it contains no certificate. The error names the wrong blocks.
 func ParseCertificates(text []byte) ([]*x509.Certificate, error) {
 	certificates, err := parseCertificates(text)
 	if err != nil {
@@ -144,8 +146,8 @@ func CertificateFingerprint(certificate *x509.Certificate) string {
 	return formatFingerprint(fingerprint(certificate))
 }
 
-// Certificate parses the PEM. It returns [ErrInvalidInput] if the PEM does not contain
-// exactly one certificate.
+// Certificate parses the PEM of the authority. It returns [ErrInvalidInput] if the PEM
+// does not contain exactly one certificate.
 func (a TrustStoreAuthority) Certificate() (*x509.Certificate, error) {
 	certificate, err := a.parse()
 	if err != nil {
@@ -165,7 +167,7 @@ func (a TrustStoreAuthority) parse() (*x509.Certificate, error) {
 	return certificates[0], nil
 }
 
-// label returns the name of an authority for people.
+// label returns a name of the authority for error texts.
 func (a TrustStoreAuthority) label() string {
 	switch {
 	case a.Subject != "":
@@ -176,8 +178,8 @@ func (a TrustStoreAuthority) label() string {
 	return "without a subject"
 }
 
-// fingerprint returns the fingerprint of an authority in plain form, or "" if it is not
-// known.
+// fingerprint returns the fingerprint of an authority as hex digits without colons, or ""
+// if it is not known.
 func (a TrustStoreAuthority) fingerprint() string {
 	if certificate, err := a.parse(); err == nil {
 		return fingerprint(certificate)
@@ -186,8 +188,8 @@ func (a TrustStoreAuthority) fingerprint() string {
 	return own
 }
 
-// Certificates returns the certificates of the authorities. If some cannot be parsed, it
-// returns the others and an error that names the broken ones.
+// Certificates returns the certificates of the authorities. If some certificates cannot
+// be parsed, it returns the other certificates and an error that names the broken ones.
 func (s TrustStore) Certificates() ([]*x509.Certificate, error) {
 	var certificates []*x509.Certificate
 	var errs []error
@@ -205,17 +207,18 @@ func (s TrustStore) Certificates() ([]*x509.Certificate, error) {
 	return certificates, nil
 }
 
-// ExpiringBefore returns the certificates of the authorities that will have expired at
-// time t. It handles certificates that cannot be parsed like [TrustStore.Certificates].
-// It returns none for the built-in store, which does not list its authorities.
+// ExpiringBefore returns the certificates of the authorities that expire before t. It
+// handles certificates that cannot be parsed like [TrustStore.Certificates]. For the
+// built-in store, it returns no certificate, because the appliance does not list the
+// authorities of that store.
 func (s TrustStore) ExpiringBefore(t time.Time) ([]*x509.Certificate, error) {
 	certificates, err := s.Certificates()
 	return slices.DeleteFunc(certificates, func(c *x509.Certificate) bool { return !c.NotAfter.Before(t) }), err
 }
 
-// Authority returns the authority with the given SHA-256 fingerprint, in the forms of
-// [WithPinnedCertificates]. It returns [ErrNoSuchAuthority] if there is none, and
-// [ErrInvalidInput] for an invalid fingerprint.
+// Authority returns the authority with the given SHA-256 fingerprint. Write the
+// fingerprint as for [WithPinnedCertificates]. Authority returns [ErrNoSuchAuthority] if
+// the store has no such authority, and [ErrInvalidInput] for an invalid fingerprint.
 func (s TrustStore) Authority(fingerprint string) (TrustStoreAuthority, error) {
 	i, err := s.find(fingerprint)
 	if err != nil {
@@ -241,8 +244,8 @@ func (s TrustStore) index(plain string) int {
 }
 
 // AddAuthority adds a certificate authority. It returns [ErrAuthorityExists] if the store
-// already has it, and [ErrInvalidInput] for nil. It also adds a certificate that is not
-// an authority's, see [TrustStore.Warnings]. If the store checks revocation, add a
+// already has it, and [ErrInvalidInput] for nil. It does not check that the certificate
+// is a CA certificate, see [TrustStore.Warnings]. If the store checks revocation, add a
 // revocation list of the new authority to CRLURLs.
 func (s *TrustStore) AddAuthority(certificate *x509.Certificate) error {
 	fail := func(err error) error { return fmt.Errorf("sps: trust store %s: %w", quoted(s.Name), err) }
@@ -257,17 +260,17 @@ func (s *TrustStore) AddAuthority(certificate *x509.Certificate) error {
 	return nil
 }
 
-// HasAuthority reports whether a certificate is one of the authorities, whatever the
-// spelling of its PEM.
+// HasAuthority reports whether a certificate is one of the authorities. It compares the
+// certificates, not their PEM texts.
 func (s TrustStore) HasAuthority(certificate *x509.Certificate) bool {
 	return certificate != nil && s.index(fingerprint(certificate)) >= 0
 }
 
-// SetAuthorities makes these certificates the authorities, without duplicates.
-// Authorities that the store already has stay in place and unchanged, others are removed,
-// and new ones are added at the end. If the certificates are the same as before, an
-// update changes nothing. A nil certificate is [ErrInvalidInput]. Without certificates,
-// the store becomes empty.
+// SetAuthorities replaces the authorities with the given certificates, without
+// duplicates. It keeps authorities that the store already has, in their order; it removes
+// other authorities, and adds new ones at the end. If the certificates are the same as
+// before, an update changes nothing. A nil certificate is [ErrInvalidInput]. If you pass
+// no certificates, the store becomes empty.
 func (s *TrustStore) SetAuthorities(certificates ...*x509.Certificate) error {
 	wanted := make(map[string]bool, len(certificates)) // by fingerprint, until it is found
 	for _, certificate := range certificates {
@@ -303,12 +306,12 @@ func (s *TrustStore) RemoveAuthority(fingerprint string) error {
 	return nil
 }
 
-// Validate checks a new trust store against the rules of the guide and reports every
-// broken rule. The error is [ErrInvalidInput] and, with its detail, the type that the
-// appliance uses: [SyntacticError] or [SemanticError]. [Faults] lists the broken rules.
-// Create, Update and Replace call Validate before they send anything; an update checks
-// only what it changed. They also check that no other store has the name. The appliance
-// may still refuse a store that passes, with SyntacticError or SemanticError.
+// Validate checks a new trust store against the rules of the guide and reports the broken
+// rules. The error matches [ErrInvalidInput] and the error type that the appliance uses:
+// [SyntacticError] or [SemanticError]. [Faults] lists the broken rules. Create, Update
+// and Replace make the same checks before they write; Update and Replace ignore broken
+// rules that the stored object already breaks. They also check that no other store has
+// the same name. The appliance may still refuse a store that passes these checks.
 func (s TrustStore) Validate() error {
 	if err := s.invalid(s.faults()); err != nil {
 		return fmt.Errorf("sps: %w", err)
@@ -316,11 +319,11 @@ func (s TrustStore) Validate() error {
 	return nil
 }
 
-// Warnings lists what is unusual about a store and may not work as intended: an authority
-// whose certificate is not a CA certificate, such as that of a self-signed server. The
-// appliance may accept it, because the guide only speaks of CA certificates. Create,
-// Update and Replace log the warnings about new authorities (see [WithLogger]) and
-// continue. [TrustStore.Validate] reports authorities that cannot be read.
+// Warnings lists problems of a store that are not errors. There is one kind: an authority
+// whose certificate is not a CA certificate, such as a self-signed certificate of a
+// server. The guide does not say whether the appliance accepts such a certificate.
+// Create, Update and Replace log the warnings about new authorities (see [WithLogger])
+// and continue. [TrustStore.Validate] reports certificates that cannot be parsed.
 func (s TrustStore) Warnings() []string {
 	var warnings []string
 	for _, authority := range s.Authorities {
@@ -334,10 +337,11 @@ func (s TrustStore) Warnings() []string {
 // storeFault is a rule that a trust store breaks.
 type storeFault struct {
 	ruleFault
-	about string // the value that breaks it; "" for the store as a whole
+	about string // the value that breaks the rule; "" for the store as a whole
 }
 
-// same is equal for two versions of a store that break a rule in the same way.
+// same returns a value that is equal for two faults that break the same rule with the
+// same value.
 func (f storeFault) same() [2]string { return [2]string{f.about, f.Message} }
 
 func (s TrustStore) invalid(faults []storeFault) error {
@@ -419,7 +423,7 @@ func (s TrustStore) faults() []storeFault {
 	return faults
 }
 
-// shownURL returns a URL without its password.
+// shownURL returns a URL for an error text, without its password.
 func shownURL(link string) string {
 	u, err := url.Parse(link)
 	if err != nil {
@@ -429,13 +433,14 @@ func shownURL(link string) string {
 }
 
 // authoritative reports whether a certificate may sign others. A certificate of version 1
-// cannot say so.
+// or 2 cannot contain this information and counts as an authority.
 func authoritative(certificate *x509.Certificate) bool {
 	return certificate.Version < 3 || certificate.BasicConstraintsValid && certificate.IsCA
 }
 
-// changedTrustStore checks a new store against all rules, and a changed store only in
-// what changed: an old fault that the appliance accepts must not block other changes.
+// changedTrustStore checks a new store against all rules. For a changed store, it ignores
+// rules that the old store also broke, because a fault that the appliance has accepted
+// must not block other changes.
 func changedTrustStore(was, s *TrustStore) error {
 	if was == nil {
 		return s.invalid(s.faults())
@@ -450,8 +455,8 @@ func changedTrustStore(was, s *TrustStore) error {
 	return s.invalid(slices.DeleteFunc(s.faults(), func(fault storeFault) bool { return old[fault.same()] }))
 }
 
-// respellTrustStore restores the appliance's spelling of each certificate, because
-// another spelling is not a change.
+// respellTrustStore restores the PEM text of the appliance for each certificate that is
+// in both stores, because another PEM text of the same certificate is not a change.
 func respellTrustStore(was, s *TrustStore) {
 	known := make(map[string]TrustStoreAuthority, len(was.Authorities))
 	for _, authority := range was.Authorities {

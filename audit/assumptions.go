@@ -9,23 +9,25 @@ import (
 	"github.com/go-sps/sps/internal/wire"
 )
 
-// This file holds the assumptions of this package, where the guide is incomplete or
-// contradicts itself. Each entry says what is known and why a wrong assumption does no
-// harm. If a real appliance differs, correct it here.
+// This file holds the assumptions of this package about points where the guide is
+// incomplete or contradicts itself. Each entry says what is known and why a wrong
+// assumption does no harm. If a real appliance differs, correct the assumption here.
 
-// Time zone. Events and alerts have times without a zone, and the guide does not name it.
-// All other times of a session are in UTC, so these are read as UTC. Raw has the
-// unchanged text.
+// Time zone. The times of events and alerts have no time zone, and the guide does not say
+// which zone they are in. All other times of a session are in UTC, so the times of events
+// and alerts are read as UTC too. Raw has the unchanged text.
 const assumedZone = "Z"
 
 // Epochs. Channels have seconds since 1970, and the statistics of the indexer have
-// milliseconds. Only the size tells them apart: a number that would be after the year
-// 5138 in seconds is milliseconds, which start in 1973.
+// milliseconds. The size of the number decides: a number from 1e11 on, which would be
+// after the year 5138 in seconds, is read as milliseconds. As milliseconds, 1e11 is in
+// the year 1973.
 const leastMilliseconds = 1e11
 
-// Field selection. The names of selected fields are dotted (user.name), and no answer to
-// such a request is documented. Both forms are read: nested, as in the answer to
-// fields=*, and with dotted member names, which nest converts to the nested form.
+// Field selection. A request selects fields by dotted names (user.name), and the guide
+// does not document the response to such a request. This package reads two forms: nested
+// objects, as in the response to fields=*, and dotted member names, which nest converts
+// to nested objects.
 func nest(body []byte) []byte {
 	members, err := wire.Members(body)
 	if err != nil || !slices.ContainsFunc(members, func(m wire.Member) bool { return isDotted(m.Name) }) {
@@ -42,13 +44,15 @@ func isDotted(name string) bool {
 
 func isGroup(name string) bool { return slices.Contains(groupNames, name) }
 
-// groupNames are the groups of a session.
+// groupNames are the names of those members of a session that are objects with members of
+// their own.
 var groupNames = []string{"alerts", "analytics", "channels", "client", "events", "indexing", "log", "recording", "server", "user", "vault"}
 
-// maxDots is more than any field has.
+// maxDots limits the number of dots in a name. It is higher than the number of dots in
+// any field name.
 const maxDots = 8
 
-// splitName splits a dotted name behind the first part.
+// splitName splits a dotted name after its first part.
 func splitName(name string, group func(string) bool) (head, rest string, dotted bool) {
 	head, rest, _ = strings.Cut(name, ".")
 	return head, rest, head != "" && rest != "" && strings.Count(rest, ".") < maxDots && group(head)
@@ -71,14 +75,14 @@ func nested(members []wire.Member, group func(string) bool) (whole []wire.Member
 			i, whole = len(whole), append(whole, wire.Member{Name: head, Value: []byte("{}")})
 		}
 		others, err := wire.Members(whole[i].Value)
-		if err != nil { // it is not an object: both stay as they are
+		if err != nil { // the existing member is not an object: keep it, and keep the dotted members
 			for _, m := range inner {
 				whole = append(whole, wire.Member{Name: head + "." + m.Name, Value: m.Value})
 			}
 			continue
 		}
 		for _, m := range inner {
-			if wire.Find(others, m.Name) == nil { // or it exists already
+			if wire.Find(others, m.Name) == nil { // keep an existing member
 				others = append(others, m)
 			}
 		}
@@ -99,11 +103,12 @@ const (
 )
 
 // Domains of users. The names of these members are known, but not their forms. The domain
-// on the server is read as a list, like the names on the server. The others are read as
-// strings. A value of another form is in [Session.Unknown].
+// on the server is read as a list, like the names on the server. The other members are
+// read as strings. A value of another form is in [Session.Unknown].
 
-// Names of fields. The known names have lower-case letters, underscores and dots. More
-// characters are allowed, but none with a meaning in the query language.
+// Names of fields. The known names have lower-case letters, underscores and dots. This
+// package also allows capital letters and digits, but no character that is special in the
+// query language.
 func isNameCharacter(r rune) bool {
 	return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '_'
 }
@@ -117,10 +122,10 @@ func isWord(text string) bool {
 	return false
 }
 
-// Quoted values. The guide calls the query language Lucene syntax and shows only bare
-// values. In Lucene, only a quote and a backslash have a meaning inside quotes. A value
-// with characters beyond those of quoteTerm is therefore quoted. An appliance that reads
-// quotes as a phrase finds the same value.
+// Quoted values. The guide calls the query language Lucene syntax and shows only values
+// without quotes. In Lucene, only a quote and a backslash are special characters inside
+// quotes. quoteTerm therefore quotes a value unless the value consists of characters that
+// need no quotes. An appliance that reads quotes as a phrase finds the same value.
 func quoteTerm(text string) string {
 	bare := func(r rune) bool { return isNameCharacter(r) || r == '.' || r == '-' }
 	if isWord(text) || strings.HasPrefix(text, "-") || strings.ContainsFunc(text, func(r rune) bool { return !bare(r) }) {
@@ -133,34 +138,37 @@ func quotePhrase(text string) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(text) + `"`
 }
 
-// Ranges. The samples of the query language have none. They are written as in Lucene: in
-// brackets, which include the ends, and with * for an open end. An appliance without
-// ranges refuses the query. The text of [Raw] is sent unchanged.
+// Ranges. The samples of the query language have no ranges. This package writes them as
+// in Lucene: in square brackets, which include the ends, and with * for an open end. An
+// appliance that does not support ranges refuses the query. The text of [Raw] is sent
+// unchanged.
 func rangeText(from, to string) string { return "[" + from + " TO " + to + "]" }
 
-// Existence. The filter for the existence of a field is a range with two open ends,
-// because field:* would have a term that starts with *, which the guide forbids.
+// Existence. The filter [Exists] is a range with two open ends. It is not field:*,
+// because the guide forbids a term that starts with *.
 
-// Negation. In Lucene, NOT removes sessions from those that another term has found, so a
-// query of negations only finds nothing. Most products based on Lucene change that. If an
-// appliance does not, combine the negation by And with a term that matches all wanted
+// Negation. In Lucene, NOT removes results that another term has found, so a query with
+// nothing but negations finds nothing. Most products based on Lucene change this. If an
+// appliance does not, combine the negation with [And] and a term that matches all wanted
 // sessions.
 const negation = "NOT "
 
-// Time in a query. The parameters start and end are sent in the form of the Power BI
-// connector, with seven digits and an offset. No sample has a time in q; it is written in
-// the form of answers, with more digits if necessary.
+// Time in a query. The parameters start and end are sent in the form that the vendor's
+// Power BI connector uses, with seven fractional digits and an offset. No sample has a
+// time in q. This package writes it in the form that the appliance returns, with more
+// digits if necessary.
 const (
 	parameterTime   = "2006-01-02T15:04:05.0000000-07:00"
 	filterTime      = "2006-01-02T15:04:05.000Z"
 	exactFilterTime = "2006-01-02T15:04:05.999999999Z"
 )
 
-// Statistics. The requests for statistics and histograms are documented, but their
-// answers are incomplete in every copy of the guide. Entries are read from items, buckets
-// or body, as in other lists of the API and of search engines. In an entry, the count is
-// read from count or doc_count, and the value from value, name or key. The values of a
-// second field are read from the same kinds of list. Raw has everything else.
+// Statistics. The guide documents the requests for statistics and histograms, but its
+// samples of the responses are incomplete. This package reads entries from the members
+// items, buckets or body, as in other lists of the API and of search engines. In an
+// entry, it reads the count from count or doc_count, and the value from value, name or
+// key. It reads the values of a second field from the same kinds of lists. Raw has the
+// other members.
 var (
 	tallyLists  = []string{"items", "buckets", bodyName}
 	tallyCounts = []string{"count", "doc_count"}

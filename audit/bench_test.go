@@ -15,7 +15,8 @@ import (
 	"github.com/go-sps/sps/internal/wire"
 )
 
-// byHand is what somebody writes who has no SDK: a struct with the members of a session.
+// byHand is a plain struct with the members of a session, as a program without the SDK
+// would use it.
 type byHand struct {
 	Key  string `json:"key"`
 	Body struct {
@@ -87,7 +88,8 @@ type byHand struct {
 	} `json:"body"`
 }
 
-// fixture is the session of the samples with the number, without its access request.
+// fixture returns the sample session with values that depend on i. Four of five sessions
+// have no access request.
 func fixture(i int) string {
 	s := strings.NewReplacer(
 		"qbDgP4YB6q61cSrUGJic", fmt.Sprintf("qbDgP4YB6q61c%07d", i),
@@ -106,7 +108,7 @@ func fixture(i int) string {
 	return s
 }
 
-// pagesOf500 are pages whose sessions all differ.
+// pagesOf500 returns n pages of 500 sessions, all different.
 func pagesOf500(n int) [][]byte {
 	var pages [][]byte
 	for p := range n {
@@ -119,8 +121,8 @@ func pagesOf500(n int) [][]byte {
 	return pages
 }
 
-// decodePage decodes a page as the client does: the check that every answer goes through,
-// its parts, and each session.
+// decodePage decodes a page in the same way as the client: it validates the JSON, splits
+// the page, and decodes each session.
 func decodePage(data []byte) ([]*audit.Session, error) {
 	e, err := wire.ParseEnvelope(data)
 	if err != nil {
@@ -136,7 +138,7 @@ func decodePage(data []byte) ([]*audit.Session, error) {
 	return sessions, nil
 }
 
-// decodeByHand decodes a page into structs.
+// decodeByHand decodes a page into byHand structs.
 func decodeByHand(data []byte) ([]byHand, error) {
 	var page struct {
 		Items []byHand `json:"items"`
@@ -145,7 +147,8 @@ func decodeByHand(data []byte) ([]byHand, error) {
 	return page.Items, err
 }
 
-// BenchmarkDecode decodes pages of 500 sessions, beside the same by hand.
+// BenchmarkDecode measures the decoding of pages of 500 sessions, into the types of this
+// package and into byHand structs.
 func BenchmarkDecode(b *testing.B) {
 	pages := pagesOf500(20)
 	b.Run("audit", func(b *testing.B) { benchmarkPages(b, pages, decodePage) })
@@ -162,7 +165,8 @@ func benchmarkPages[T any](b *testing.B, pages [][]byte, decode func([]byte) ([]
 	}
 }
 
-// BenchmarkEncode encodes 500 sessions that were decoded, beside the same by hand.
+// BenchmarkEncode measures the encoding of 500 decoded sessions, of the types of this
+// package and of byHand structs.
 func BenchmarkEncode(b *testing.B) {
 	data := pagesOf500(1)[0]
 	sessions, err := decodePage(data)

@@ -14,26 +14,26 @@ import (
 	"github.com/go-sps/sps/internal/wire"
 )
 
-// decoder reads JSON once, into the types of this package. Each of its methods reads the
-// next value, whatever its type.
+// decoder decodes JSON into the types of this package in one pass. Each method for a
+// value also consumes a value of an unexpected type.
 type decoder struct {
 	wire.Scanner
 	dotted bool // a member of a session has a dot in its name
 
-	// If requested: the members without a field, the name of the current member, and the
-	// names of the members around it.
+	// These fields are used only by Unknown: the members without a field, the name of the
+	// current member, and the names of the members that contain it.
 	unknown map[string]json.RawMessage
 	name    string
 	path    []string
 
-	// few is memory for the lists of strings of one session. Most strings occur in many
-	// sessions and are shared between them. The others share one piece of memory per
-	// session, which is filled at the end.
+	// few is memory for the lists of strings of one session. kept holds strings that
+	// occur in many sessions, which share them. The other strings of a session share one
+	// allocation, which settle makes at the end.
 	few   []string
 	kept  [512]string
 	later []laterText
 
-	// A session that is not kept, and whether it is the current one.
+	// A temporary session for encode, and whether it is in use.
 	spare struct {
 		session Session
 		groups  groups
@@ -41,7 +41,7 @@ type decoder struct {
 	}
 }
 
-// laterText is a string that is not decoded yet.
+// laterText is a string that settle will store.
 type laterText struct {
 	text       []byte
 	into, kept *string // kept is nil for a string that is not shared
@@ -52,7 +52,8 @@ var (
 	seed     = maphash.MakeSeed()
 )
 
-// newDecoder returns a decoder for a JSON text. The caller must return it.
+// newDecoder takes a decoder for a JSON text from the pool. The caller must call
+// giveBack.
 func newDecoder(data []byte) *decoder {
 	d := decoders.Get().(*decoder)
 	d.Reset(data)
@@ -79,7 +80,7 @@ type record[T any] interface {
 	raw() *json.RawMessage
 	// equal reports whether all fields except Raw are equal.
 	equal(*T) bool
-	// scratch returns a zero value that is valid as long as the decoder.
+	// scratch returns a zero value that may be used until giveBack.
 	scratch(d *decoder) *T
 }
 
@@ -119,7 +120,8 @@ func unknown[T any, R record[T]](r R) map[string]json.RawMessage {
 	return found
 }
 
-// enter enters an object, if the value is one.
+// enter starts to read an object. It returns false and skips the value if the value is
+// not an object.
 func (d *decoder) enter() bool {
 	if !d.Enter(wire.Object) {
 		d.other()
@@ -153,7 +155,7 @@ func (d *decoder) pop() {
 	}
 }
 
-// other skips a value that fits into no field.
+// other skips a value that has no field or does not fit into its field.
 func (d *decoder) other() { d.unfit(d.Value()) }
 
 func (d *decoder) unfit(value []byte) {
@@ -161,13 +163,13 @@ func (d *decoder) unfit(value []byte) {
 		return
 	}
 	name := d.name
-	if len(d.path) > 1 { // the first is the body
+	if len(d.path) > 1 { // the first name is "body"
 		name = strings.Join(d.path[1:], ".") + "." + name
 	}
 	d.unknown[name] = bytes.Clone(value)
 }
 
-// asText reads a string, or a number as it is written.
+// asText reads a string or a number as a text. It keeps the digits of a number.
 func (d *decoder) asText() (text string, ok bool) {
 	quoted, escaped, ok := d.Text()
 	switch {
@@ -193,7 +195,8 @@ func (d *decoder) keep(text []byte) string {
 	return *place
 }
 
-// placeOf returns where a shared string is kept, or nil for a string that is not shared.
+// placeOf returns the place in kept for a string, or nil if strings of this length are
+// not shared.
 func (d *decoder) placeOf(text []byte) *string {
 	if len(text) < 2 || len(text) > 64 {
 		return nil
@@ -203,7 +206,7 @@ func (d *decoder) placeOf(text []byte) *string {
 
 func (d *decoder) text(into *string) { d.readText(into, true) }
 
-// ownText is text for strings that differ from session to session.
+// ownText is like text, for strings that differ from session to session.
 func (d *decoder) ownText(into *string) { d.readText(into, false) }
 
 func (d *decoder) readText(into *string, keep bool) {
@@ -212,7 +215,8 @@ func (d *decoder) readText(into *string, keep bool) {
 	}
 }
 
-// textInto reads like asText, at the latest with the next settle.
+// textInto reads like asText and stores the string in into. It may store the string only
+// when settle is called.
 func (d *decoder) textInto(into *string, keep bool) bool {
 	quoted, escaped, ok := d.Text()
 	switch {
@@ -239,11 +243,11 @@ func (d *decoder) textInto(into *string, keep bool) bool {
 	return true
 }
 
-// longText is the length from which a string has its own memory, so that it keeps nothing
-// else alive.
+// longText is the length above which a string has an allocation of its own, so that it
+// does not keep the other strings of the session in memory.
 const longText = 256
 
-// settle decodes all strings that are not decoded yet.
+// settle stores the strings that textInto has postponed, in one allocation.
 func (d *decoder) settle() {
 	size := 0
 	for i := range d.later {
@@ -325,14 +329,14 @@ func (d *decoder) bool(into *bool) {
 	*into = is
 }
 
-// raw reads a value of unknown form.
+// raw copies a value of unknown form.
 func (d *decoder) raw(into *json.RawMessage) {
 	if value := d.Value(); wire.Kind(value) != wire.Null {
 		*into = bytes.Clone(value)
 	}
 }
 
-// raws reads a list of elements of unknown form.
+// raws copies the elements of a list, whose form is unknown.
 func (d *decoder) raws(into *[]json.RawMessage) {
 	if d.Kind() != wire.Array {
 		d.other()
@@ -352,7 +356,7 @@ func unquoted(value []byte) []byte {
 	return value
 }
 
-// digits returns the characters of a number that is given as a number or a string.
+// digits returns the characters of a number, which may be a JSON number or a string.
 func digits(value []byte) []byte {
 	value = unquoted(value)
 	for _, b := range value {
@@ -409,7 +413,7 @@ func (d *decoder) float(into *float64) {
 	*into = f
 }
 
-// seconds reads a duration.
+// seconds reads a duration, which is a number of seconds.
 func (d *decoder) seconds(into *time.Duration) {
 	value := d.Value()
 	const longest = int64(math.MaxInt64 / time.Second)
@@ -439,7 +443,7 @@ func (d *decoder) time(into *time.Time) {
 	*into = t
 }
 
-// asTime reads a time in any form of the API.
+// asTime parses a time in one of the forms that the API uses.
 func asTime(text []byte) (t time.Time, ok bool) {
 	const day, minute = len("2006-01-02"), len("2006-01-02T15:04")
 	if len(text) <= 4 || text[4] != '-' {
@@ -473,7 +477,7 @@ func hasZone(text []byte) bool {
 	return len(text) > len("2006-01-02T15:04:05") && (text[len(text)-offset] == '+' || text[len(text)-offset] == '-')
 }
 
-// asEpoch reads seconds or milliseconds since 1970.
+// asEpoch parses seconds or milliseconds since 1970.
 func asEpoch(text []byte) (time.Time, bool) {
 	f, ok := asFloat(text)
 	if !ok || math.Abs(f) > 1e15 {
@@ -492,7 +496,8 @@ func asEpoch(text []byte) (time.Time, bool) {
 	return encodable(time.UnixMicro(int64(math.Round(f * 1e6))))
 }
 
-// encodable returns the time in UTC, if it can be written as JSON.
+// encodable returns the time in UTC. It returns false if the time cannot be encoded as
+// JSON.
 func encodable(t time.Time) (time.Time, bool) {
 	t = t.UTC()
 	return t, t.Year() >= 0 && t.Year() <= 9999

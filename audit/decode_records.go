@@ -7,8 +7,8 @@ import (
 	"github.com/go-sps/sps/internal/wire"
 )
 
-// UnmarshalJSON decodes an element of the list of events. It copies what it keeps of
-// data.
+// UnmarshalJSON decodes an element of the list of events. The result does not refer to
+// the memory of data.
 func (e *Event) UnmarshalJSON(data []byte) error { return decode(e, data) }
 
 // Unknown returns the members without a field, like [Session.Unknown].
@@ -22,8 +22,8 @@ func (e *Event) scratch(*decoder) *Event { return new(Event) }
 
 func (e *Event) read(d *decoder, _ []byte) error { return d.bare(func() { d.event(e) }) }
 
-// UnmarshalJSON decodes an element of the list of alerts. It copies what it keeps of
-// data.
+// UnmarshalJSON decodes an element of the list of alerts. The result does not refer to
+// the memory of data.
 func (a *Alert) UnmarshalJSON(data []byte) error { return decode(a, data) }
 
 // Unknown returns the members without a field, like [Session.Unknown].
@@ -37,8 +37,8 @@ func (a *Alert) scratch(*decoder) *Alert { return new(Alert) }
 
 func (a *Alert) read(d *decoder, _ []byte) error { return d.bare(func() { d.alert(a) }) }
 
-// UnmarshalJSON decodes an object with key, meta and body, or only the body. It copies
-// what it keeps of data.
+// UnmarshalJSON decodes an object with key, meta and body, or only the body. The result
+// does not refer to the memory of data.
 func (c *Channel) UnmarshalJSON(data []byte) error { return decode(c, data) }
 
 // Unknown returns the members without a field, like [Session.Unknown].
@@ -52,8 +52,8 @@ func (c *Channel) scratch(*decoder) *Channel { return new(Channel) }
 
 func (c *Channel) read(d *decoder, _ []byte) error { return d.bare(func() { d.channel(c) }) }
 
-// UnmarshalJSON decodes an element of the list of a session's indexing jobs. It copies
-// what it keeps of data.
+// UnmarshalJSON decodes an element of the list of a session's indexing jobs. The result
+// does not refer to the memory of data.
 func (i *Indexing) UnmarshalJSON(data []byte) error { return decode(i, data) }
 
 // Unknown returns the members without a field, like [Session.Unknown].
@@ -67,8 +67,8 @@ func (i *Indexing) scratch(*decoder) *Indexing { return new(Indexing) }
 
 func (i *Indexing) read(d *decoder, _ []byte) error { return d.bare(func() { d.indexing(i) }) }
 
-// UnmarshalJSON decodes an element of the list of downloads. It copies what it keeps of
-// data.
+// UnmarshalJSON decodes an element of the list of downloads. The result does not refer to
+// the memory of data.
 func (l *Download) UnmarshalJSON(data []byte) error { return decode(l, data) }
 
 // Unknown returns the members without a field, like [Session.Unknown].
@@ -82,10 +82,10 @@ func (l *Download) scratch(*decoder) *Download { return new(Download) }
 
 func (l *Download) read(d *decoder, _ []byte) error { return d.bare(func() { d.download(l) }) }
 
-// bare reads an object.
+// bare reads an object that is not wrapped in an object with key and body.
 func (d *decoder) bare(read func()) error {
 	if d.Kind() != wire.Object {
-		return wire.Unfit("what a session has is a JSON object each")
+		return wire.Unfit("a record of a session is not a JSON object")
 	}
 	read()
 	d.settle()

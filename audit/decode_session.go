@@ -7,16 +7,17 @@ import (
 	"github.com/go-sps/sps/internal/wire"
 )
 
-// UnmarshalJSON decodes an object with key, meta and body, as the answers to a search and
-// to a read of one session have it. The body may be missing if no field was requested.
-// UnmarshalJSON copies what it keeps of data.
+// UnmarshalJSON decodes an object with key, meta and body. The response to a search has a
+// list of such objects, and the response to a read of one session is such an object. The
+// body may be missing if no field was requested. The result does not refer to the memory
+// of data.
 func (s *Session) UnmarshalJSON(data []byte) error { return decode(s, data) }
 
-// Unknown returns the members without a field: members of the body that this package does
-// not know, and members whose form does not fit. The names are dotted,
-// "recording.new_member"; elements of lists have their index, "vault.0.new_member". The
-// map is empty if there are none, and for a session that was not decoded. Unknown decodes
-// Raw again.
+// Unknown returns the members that have no field: members of the body that this package
+// does not know, and members of an unexpected type. The names in the map are dotted, such
+// as "recording.new_member". For an element of a list, the name has its index, such as
+// "vault.0.new_member". The map is empty if there are no such members, or if the session
+// was not decoded. Unknown decodes Raw again.
 func (s *Session) Unknown() map[string]json.RawMessage { return unknown(s) }
 
 func (s *Session) raw() *json.RawMessage { return &s.Raw }
@@ -33,17 +34,17 @@ const (
 
 func (s *Session) read(d *decoder, data []byte) error {
 	if !d.Enter(wire.Object) {
-		return wire.Unfit("a session is no JSON object")
+		return wire.Unfit("a session is not a JSON object")
 	}
 	for name, ok := d.Member(); ok; name, ok = d.Member() {
 		switch string(name) {
 		case keyName:
 			if !d.key(&s.Key) {
-				return wire.Unfit("the key of a session is no text")
+				return wire.Unfit("the key of a session is not a string")
 			}
 		case bodyName:
 			if kind := d.Kind(); kind != wire.Object && kind != wire.Null {
-				return wire.Unfit("the body of a session is no JSON object")
+				return wire.Unfit("the body of a session is not a JSON object")
 			}
 			d.body(s)
 		default:
@@ -60,7 +61,7 @@ func (s *Session) read(d *decoder, data []byte) error {
 	return nil
 }
 
-// readFlat decodes a session with dotted member names again.
+// readFlat decodes a session again after a dotted member name was found.
 func (s *Session) readFlat(d *decoder, data []byte) error {
 	members, err := wire.Members(data)
 	if err != nil {
@@ -75,7 +76,7 @@ func (s *Session) readFlat(d *decoder, data []byte) error {
 	return d.Close()
 }
 
-// key reads a key: a string, or a number as it is written.
+// key reads a key, which may be a string or a number.
 func (d *decoder) key(into *string) bool {
 	if d.Kind() == wire.Null {
 		*into = ""
@@ -85,7 +86,7 @@ func (d *decoder) key(into *string) bool {
 	return d.textInto(into, false)
 }
 
-// groups is one piece of memory for the parts that most sessions have.
+// groups holds the parts that most sessions have, so that they need one allocation.
 type groups struct {
 	client, serverLocal, target Address
 	server                      Server
@@ -98,7 +99,7 @@ type groups struct {
 	texts                       [6]string
 }
 
-// made returns the groups, and makes them at the first call.
+// made returns g, or makes the groups of a session if g is nil.
 func (d *decoder) made(g *groups) *groups {
 	if g != nil {
 		return g
@@ -470,7 +471,7 @@ func (d *decoder) log() *Log {
 	return l
 }
 
-// vaults reads access requests: a list, or a single one.
+// vaults reads a list of access requests, or a single access request.
 func (d *decoder) vaults(into *[]Vault) {
 	switch d.Kind() {
 	case wire.Array:
@@ -479,7 +480,7 @@ func (d *decoder) vaults(into *[]Vault) {
 			if d.enter() {
 				list = append(list, Vault{})
 				d.vault(&list[len(list)-1])
-				d.settle() // the list may move
+				d.settle() // appending to the list may move its elements, so postponed strings must be stored first
 			}
 		})
 		*into = list

@@ -11,12 +11,12 @@ import (
 	"github.com/go-sps/sps/internal/wire"
 )
 
-// codec has no special types.
+// codec encodes and decodes JSON without special treatment of any type.
 var codec = wire.NewCodec(func(struct{}) string { return "" })
 
 // encode returns Raw if no field was changed since the value was decoded; otherwise it
-// returns what overlay makes. The JSON encoder checks the result, so Raw is checked only
-// if it is taken apart.
+// returns the result of the function overlay. encoding/json checks the result, so encode
+// checks Raw only before it calls overlay.
 func encode[T any, R record[T]](now R, overlay func(was R) ([]byte, error)) ([]byte, error) {
 	raw := *now.raw()
 	if len(raw) == 0 {
@@ -38,7 +38,8 @@ func encode[T any, R record[T]](now R, overlay func(was R) ([]byte, error)) ([]b
 	return overlay(was)
 }
 
-// overlay writes the differences between two values over a body, which may be nil.
+// overlay returns the body with the differences between the values was and now applied to
+// it. If body is nil, overlay returns the encoded value now.
 func overlay(body []byte, was, now any) ([]byte, error) {
 	after, err := codec.Marshal(now)
 	if err != nil || body == nil {
@@ -51,7 +52,8 @@ func overlay(body []byte, was, now any) ([]byte, error) {
 	return wire.Update(context.Background(), body, before, after)
 }
 
-// overlayItem is overlay for an object that has its body beside its key.
+// overlayItem applies overlay to the member body of an object that has the members key
+// and body.
 func overlayItem(raw, body []byte, was, now any) ([]byte, error) {
 	body, err := overlay(body, was, now)
 	if err != nil {
@@ -69,7 +71,8 @@ func member(object []byte, name string) []byte {
 	return wire.Find(members, name)
 }
 
-// bodyOf returns the body of an object that has one beside its key, or nil.
+// bodyOf returns the value of the member "body" of an object, or nil if the object has no
+// such member.
 func bodyOf(raw []byte) []byte {
 	if body := member(raw, bodyName); wire.Kind(body) == wire.Object {
 		return body
@@ -77,7 +80,7 @@ func bodyOf(raw []byte) []byte {
 	return nil
 }
 
-// with sets a member of an object, which may be nil.
+// with returns an object with one member set. The object may be nil.
 func with(object []byte, name string, value []byte) ([]byte, error) {
 	var members []wire.Member
 	if object != nil {
@@ -95,7 +98,7 @@ func with(object []byte, name string, value []byte) ([]byte, error) {
 	return wire.Join(members), nil
 }
 
-// withKey sets the key of an object if it changed.
+// withKey sets the member key of an object if the key changed.
 func withKey(object []byte, was, now string) ([]byte, error) {
 	if was == now {
 		return object, nil
@@ -107,7 +110,8 @@ func withKey(object []byte, was, now string) ([]byte, error) {
 	return with(object, keyName, text)
 }
 
-// inSeconds writes a duration in the form of the API, or returns nil for zero.
+// inSeconds returns a duration in the form of the API, a number of seconds. It returns
+// nil for zero.
 func inSeconds(d time.Duration) json.RawMessage {
 	if d == 0 {
 		return nil
@@ -121,9 +125,9 @@ func inSeconds(d time.Duration) json.RawMessage {
 }
 
 // MarshalJSON returns Raw if no field was changed since the session was decoded.
-// Otherwise it writes the changed fields over Raw, so that no other member is lost. A
-// session that was not decoded is encoded in the same form, with the members that are not
-// zero. A Raw that is not a session is an error.
+// Otherwise it returns Raw with the changed fields replaced; all other members are kept.
+// A session that was not decoded is encoded in the same form, with the members that are
+// not zero. MarshalJSON returns an error if Raw is not a session.
 func (s Session) MarshalJSON() ([]byte, error) {
 	return encode(&s, func(was *Session) ([]byte, error) {
 		body := nest(bodyOf(s.Raw))
@@ -136,8 +140,8 @@ func (s Session) MarshalJSON() ([]byte, error) {
 	})
 }
 
-// plain returns the value to encode as the body. list says that vault is a list even if
-// it has one element.
+// plain returns the value to encode as the body. If list is true, vault is encoded as a
+// list even if it has one element.
 func (s *Session) plain(list bool) any {
 	type plain Session
 	var vault any
@@ -162,7 +166,8 @@ func (e Event) MarshalJSON() ([]byte, error) {
 	})
 }
 
-// plain returns the value to encode. other says which name the channel has.
+// plain returns the value to encode. If other is true, the member for the channel is
+// named channel_id instead of channels_id.
 func (e *Event) plain(other bool) any {
 	type plain Event
 	if other {
@@ -183,8 +188,8 @@ func (a Alert) MarshalJSON() ([]byte, error) {
 	return encode(&a, func(was *Alert) ([]byte, error) { return overlay(a.Raw, plain(*was), plain(a)) })
 }
 
-// MarshalJSON encodes like [Session.MarshalJSON]. A channel that was not decoded has a
-// body.
+// MarshalJSON encodes like [Session.MarshalJSON]. A channel that was not decoded is
+// encoded with a member body.
 func (c Channel) MarshalJSON() ([]byte, error) {
 	return encode(&c, func(was *Channel) ([]byte, error) {
 		item, err := withKey(c.Raw, was.Key, c.Key)

@@ -6,8 +6,9 @@ import (
 	"slices"
 )
 
-// This file detects whether a field was changed since a value was decoded. Reflection
-// would take longer than the decoding.
+// The functions in this file compare values field by field, to detect whether a field was
+// changed after decoding. They do not use reflection, which would take longer than the
+// decoding.
 
 func same[T comparable](a, b *T) bool { return a == b || a != nil && b != nil && *a == *b }
 
@@ -15,7 +16,8 @@ func sameBy[T any](a, b *T, equal func(a, b *T) bool) bool {
 	return a == b || a != nil && b != nil && equal(a, b)
 }
 
-// sameList compares lists, and distinguishes a missing list from an empty one.
+// sameList reports whether two lists are equal. A missing list differs from an empty
+// list.
 func sameList[T comparable](a, b []T) bool { return (a == nil) == (b == nil) && slices.Equal(a, b) }
 
 func sameRaw(a, b json.RawMessage) bool { return (a == nil) == (b == nil) && bytes.Equal(a, b) }

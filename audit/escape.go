@@ -10,7 +10,7 @@ import (
 	"unicode/utf8"
 )
 
-// shown quotes and shortens an input.
+// shown quotes and shortens an input for an error text.
 func shown(text string) string {
 	if len(text) > 100 {
 		return strconv.Quote(text[:100]) + "…"
@@ -25,7 +25,7 @@ func checkField(field string) error {
 	}
 	for part := range strings.SplitSeq(field, ".") {
 		if part == "" || isWord(part) || strings.ContainsFunc(part, func(r rune) bool { return !isNameCharacter(r) }) {
-			return invalid("%s is no name of a field, which has letters, digits, underscores, and dots between them", shown(field))
+			return invalid("%s is not the name of a field: use letters, digits and underscores, with dots between the parts", shown(field))
 		}
 	}
 	return nil
@@ -49,7 +49,7 @@ func checkCharacters(what, text string) error {
 	return nil
 }
 
-// checkQuery refuses an invalid text in the query language.
+// checkQuery refuses an invalid text of the query language.
 func checkQuery(what, text string) error {
 	if err := checkCharacters(what, text); err != nil {
 		return err
@@ -58,9 +58,9 @@ func checkQuery(what, text string) error {
 	case text == "":
 		return nil
 	case text[0] == '*' || text[0] == '?':
-		return invalid("%s begins with %c, which an appliance does not take: %s", what, text[0], shown(text))
+		return invalid("%s begins with %c, which the appliance does not accept: %s", what, text[0], shown(text))
 	case (len(text)-len(strings.TrimRight(text, `\`)))%2 != 0:
-		return invalid("%s ends with a backslash that nothing follows: %s", what, shown(text))
+		return invalid("%s ends with a backslash that escapes nothing: %s", what, shown(text))
 	}
 	return nil
 }
@@ -86,8 +86,9 @@ func paired(text string) bool {
 	return depth == 0 && !quoted
 }
 
-// escapePattern writes a pattern as one term. Wildcards have a meaning only outside of
-// quotes, so all other special characters are escaped.
+// escapePattern returns a pattern as one term of the query language. Wildcards work only
+// outside of quotes, so escapePattern does not quote the pattern but escapes its other
+// special characters.
 func escapePattern(pattern string) string {
 	var escaped, plain strings.Builder
 	wild, literal := false, false
@@ -111,7 +112,7 @@ func escapePattern(pattern string) string {
 	return escaped.String()
 }
 
-// textOf writes a value in the form of the API.
+// textOf returns a value as a text in the form of the API.
 func textOf[V Value](value V) (string, error) {
 	v := reflect.ValueOf(value)
 	switch {
@@ -121,7 +122,7 @@ func textOf[V Value](value V) (string, error) {
 		return strconv.FormatUint(v.Uint(), 10), nil
 	case v.CanFloat():
 		if f := v.Float(); math.IsNaN(f) || math.IsInf(f, 0) {
-			return "", invalid("%v is no number to search for", f)
+			return "", invalid("%v is not a number that can be searched for", f)
 		}
 		return strconv.FormatFloat(v.Float(), 'f', -1, v.Type().Bits()), nil
 	case v.Kind() == reflect.Bool:
@@ -130,7 +131,7 @@ func textOf[V Value](value V) (string, error) {
 	return v.String(), nil
 }
 
-// timeText writes the end of a range.
+// timeText returns a time as one end of a range, or "*" for the zero time.
 func timeText(t time.Time) (string, error) {
 	if t.IsZero() {
 		return "*", nil

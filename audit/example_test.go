@@ -12,8 +12,8 @@ import (
 	"github.com/go-sps/sps/audit"
 )
 
-// sessionJSON is a session as a search shows it. An appliance may have members that this
-// package does not know.
+// sessionJSON is a session as a search returns it. It has a member that this package does
+// not know.
 const sessionJSON = `{"key":"qbDgP4YB6q61cSrUGJic","meta":{"href":"/api/audit/sessions/qbDgP4YB6q61cSrUGJic"},
 	"body":{"protocol":"SSH","verdict":"ACCEPT","start_time":"2026-11-26T08:00:00.000Z","duration":90,
 	"client":{"ip":"10.10.0.39","port":2370},"user":{"name":"yoda"},"new_member":true}}`
@@ -51,7 +51,7 @@ func ExampleSession() {
 	fmt.Println(session.Key, session.Protocol, session.Duration, session.User.Name)
 	fmt.Println("has a server:", session.Server != nil)
 
-	session.Client = nil // is not to be exported
+	session.Client = nil // leave the client out of the export
 	line, err := json.Marshal(session)
 	if err != nil {
 		log.Fatal(err)
@@ -162,7 +162,7 @@ func ExamplePhrase() {
 
 func ExampleWildcard() {
 	fmt.Println(audit.Wildcard(audit.FieldServerName, "db-??.example.*"))
-	fmt.Println(audit.Wildcard(audit.FieldServerName, `10 \* *`)) // the first star is one
+	fmt.Println(audit.Wildcard(audit.FieldServerName, `10 \* *`)) // the first star is escaped and matches only a star
 
 	// Output:
 	// server.name:db\-??.example.*
@@ -170,7 +170,7 @@ func ExampleWildcard() {
 }
 
 func ExampleExists() {
-	fmt.Println(audit.Not(audit.Exists(audit.FieldEndTime))) // those that go on
+	fmt.Println(audit.Not(audit.Exists(audit.FieldEndTime))) // running sessions
 
 	// Output: NOT end_time:[* TO *]
 }
@@ -204,7 +204,7 @@ func ExampleTimeRange() {
 }
 
 func ExampleAnd() {
-	var filter audit.Filter // every session
+	var filter audit.Filter // the zero filter matches every session
 	for field, value := range map[string]string{audit.FieldUserName: "yoda", audit.FieldClientIP: ""} {
 		if value != "" {
 			filter = audit.And(filter, audit.Term(field, value))
@@ -224,7 +224,7 @@ func ExampleOr() {
 		users = append(users, audit.Term(audit.FieldUserName, name))
 	}
 	fmt.Println(audit.Or(users...))
-	fmt.Println(audit.Or().Validate()) // without a user, it is not every session
+	fmt.Println(audit.Or().Validate()) // Or without operands is an error and does not match every session
 
 	// Output:
 	// user.name:yoda OR user.name:luke
@@ -250,7 +250,7 @@ func ExampleFilter_Validate() {
 
 	// Output:
 	// true
-	// invalid query: the pattern "*da" of user.name begins with *, which an appliance does not take; use Exists for any value
+	// invalid query: the pattern "*da" of user.name begins with *, which the appliance does not accept; use Exists for any value
 }
 
 func ExampleFilter_IsZero() {

@@ -1,11 +1,11 @@
 package audit
 
-// Fields of a session by their dotted names, for filters, for [Query.Fields] and for
-// [Sort]. They are the members of a session, except those of the vault, for which no
-// source has names. The vendor's own programs filter by [FieldProtocol] and
-// [FieldUserName] and sort by [FieldStartTime]. [FieldActive] and the analytics fields
-// are in the list of search fields. Whether an appliance can filter or sort by another
-// field is not documented: it may answer with an error or find nothing.
+// Dotted names of the fields of a session, for filters, for [Query.Fields] and for
+// [Sort]. There are no constants for the members of the vault, because no source
+// documents their dotted names. The vendor's own programs filter by [FieldProtocol] and
+// [FieldUserName] and sort by [FieldStartTime]. The vendor's list of search fields has
+// [FieldActive] and the analytics fields. It is not documented whether an appliance can
+// filter or sort by the other fields: it may return an error or find no session.
 const (
 	FieldActive            = "active"
 	FieldCreationTime      = "creation_time"

@@ -17,28 +17,30 @@ func invalid(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", ErrInvalidQuery, fmt.Sprintf(format, args...))
 }
 
-// Number is a type for the ends of a range.
+// Number is the constraint for the limits of [Range], [AtLeast] and [AtMost].
 type Number interface {
 	~int | ~int8 | ~int16 | ~int32 | ~int64 | ~uint | ~uint8 | ~uint16 | ~uint32 | ~uint64 | ~float32 | ~float64
 }
 
-// Value is a type for the values of fields.
+// Value is the constraint for the value of [Term].
 type Value interface{ ~string | ~bool | Number }
 
 // Filter says which sessions to find, in the query language of the appliance (the
-// parameter q of a search). Build it with functions such as [Term] and [And]. They escape
-// all characters with a meaning in that language, so a value stays a value. The zero
-// value matches every session. A filter is immutable and may be used in several others.
+// parameter q of a search). Build it with functions such as [Term] and [And]. These
+// functions escape the special characters of the query language, so a value cannot change
+// the structure of the filter. The zero value matches every session. A filter is
+// immutable and may be used in several other filters.
 //
-// [Filter.Validate] refuses an invalid filter. So does a query that contains one.
+// [Filter.Validate] refuses an invalid filter. [Query.Validate] refuses a query with an
+// invalid filter.
 type Filter struct{ node *node }
 
 // node is an immutable part of a filter.
 type node struct {
 	op       op
-	text     string // of a term, or raw
+	text     string // text of a term or of a raw filter
 	operands []Filter
-	err      error // the reason why it is invalid
+	err      error // the reason why the node is invalid
 }
 
 type op byte
@@ -70,14 +72,14 @@ func Phrase(field, text string) Filter {
 	return leaf(field, quotePhrase(text), checkText(field, text))
 }
 
-// Wildcard matches sessions whose field fits a pattern: * stands for any number of
-// characters and ? for one. A backslash before *, ? or another backslash makes that
-// character a plain one. A pattern must not start with * or ?, which the guide forbids.
-// Use [Exists] instead of the pattern *.
+// Wildcard matches sessions whose field matches a pattern: * stands for any number of
+// characters and ? for one character. To match one of the characters *, ? and \ itself,
+// put a backslash before it. A pattern must not start with * or ?, because the guide
+// forbids this. Use [Exists] instead of the pattern *.
 func Wildcard(field, pattern string) Filter {
 	err := checkText(field, pattern)
 	if err == nil && (pattern[0] == '*' || pattern[0] == '?') {
-		err = invalid("the pattern %s of %s begins with %c, which an appliance does not take; use Exists for any value", shown(pattern), field, pattern[0])
+		err = invalid("the pattern %s of %s begins with %c, which the appliance does not accept; use Exists for any value", shown(pattern), field, pattern[0])
 	}
 	return leaf(field, escapePattern(pattern), err)
 }
@@ -108,7 +110,7 @@ func AtMost[N Number](field string, to N) Filter {
 }
 
 // TimeRange matches sessions with a time in a field that is not before from and not after
-// to. A zero time leaves that end open.
+// to. If from or to is the zero time, the range is open at that end.
 func TimeRange(field string, from, to time.Time) Filter {
 	switch {
 	case from.IsZero() && to.IsZero():
@@ -134,8 +136,8 @@ func And(operands ...Filter) Filter {
 	return compound(and, operands)
 }
 
-// Or matches sessions that match at least one operand. It needs at least one operand.
-// None may be the zero value, which would match every session.
+// Or matches sessions that match at least one operand. It needs at least one operand. An
+// operand must not be the zero value, which matches every session.
 func Or(operands ...Filter) Filter {
 	switch {
 	case len(operands) == 0:
@@ -160,10 +162,10 @@ func Not(operand Filter) Filter {
 	return compound(not, []Filter{operand})
 }
 
-// Raw is a filter in the query language itself, sent unchanged. Inside [And], [Or] and
-// [Not] it is put in parentheses, so its own parentheses and quotes must be balanced. An
-// empty text is the zero value. Do not put external input into it, because Raw escapes
-// nothing.
+// Raw returns a filter from a text in the query language of the appliance. The text is
+// sent unchanged. Inside [And], [Or] and [Not], Raw puts it in parentheses, so its own
+// parentheses and quotes must be balanced. Raw returns the zero value for an empty text.
+// Do not put external input into the text, because Raw escapes nothing.
 func Raw(text string) Filter {
 	text = strings.TrimSpace(text)
 	if text == "" {
@@ -172,7 +174,7 @@ func Raw(text string) Filter {
 	return Filter{&node{op: raw, text: text, err: checkQuery("the filter", text)}}
 }
 
-// leaf is a filter on one field.
+// leaf returns a filter on one field.
 func leaf(field, text string, err error) Filter {
 	return Filter{&node{text: field + ":" + text, err: cmp.Or(checkField(field), err)}}
 }
@@ -183,7 +185,7 @@ func compound(kind op, operands []Filter) Filter {
 			return f
 		}
 		if f.node.op == raw && !paired(f.node.text) {
-			return refused("%s has quotes or parentheses that are not paired, and cannot be a part of a filter", shown(f.node.text))
+			return refused("%s has unbalanced quotes or parentheses and cannot be part of a filter", shown(f.node.text))
 		}
 	}
 	return Filter{&node{op: kind, operands: operands}}
@@ -201,8 +203,8 @@ func (f Filter) Validate() error {
 }
 
 // String returns the filter in the query language, or "" for the zero value. For an
-// invalid filter, it returns the error of [Filter.Validate] in parentheses after a
-// percent sign, which no appliance accepts as a filter.
+// invalid filter, it returns a percent sign and the error of [Filter.Validate] in
+// parentheses. This text is not a valid filter, so it finds no session by mistake.
 func (f Filter) String() string {
 	if f.node == nil {
 		return ""
@@ -213,10 +215,10 @@ func (f Filter) String() string {
 	var b strings.Builder
 	type part struct {
 		Filter
-		text  string // instead of a filter
-		above op     // the operator around the filter; term if there is none
+		text  string // a text to write, if there is no filter
+		above op     // the operator that contains the filter; term if there is none
 	}
-	stack := []part{{Filter: f}} // filters may be nested deeper than the call stack allows
+	stack := []part{{Filter: f}} // a stack instead of recursion, because filters may be nested very deeply
 	for len(stack) > 0 {
 		p := stack[len(stack)-1]
 		stack = stack[:len(stack)-1]

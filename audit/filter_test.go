@@ -101,28 +101,28 @@ func TestFilter(t *testing.T) {
 	}
 }
 
-// TestFilterRefuses refuses what must not be sent, wherever it stands in a filter, with
-// one error that says what to do.
+// TestFilterRefuses checks that an invalid part makes the whole filter invalid, at any
+// depth, and that the error says how to correct it.
 func TestFilterRefuses(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		filter audit.Filter
-		want   string // in the error
+		want   string // text that the error must contain
 	}{
 		"no field":              {audit.Term("", "x"), "empty"},
-		"a field of two":        {audit.Term("a b", "x"), `"a b" is no name of a field`},
-		"a field with a value":  {audit.Term("a:b OR c", "x"), "no name"},
-		"a field with a star":   {audit.Exists("*"), "no name"},
-		"a field that escapes":  {audit.Phrase(`a\`, "x"), "no name"},
-		"a field in quotes":     {audit.Wildcard(`"a"`, "x*"), "no name"},
-		"a negated field":       {audit.AtLeast("-a", 1), "no name"},
-		"a field with dots":     {audit.AtMost("a..b", 1), "no name"},
-		"a field with a dot":    {audit.TimeRange(".a", noon, noon), "no name"},
-		"a field with a line":   {audit.Term("a\nb", "x"), "no name"},
-		"a field of an umlaut":  {audit.Term("ä", "x"), "no name"},
-		"an operator":           {audit.Term("NOT", "x"), "no name"},
-		"an operator within":    {audit.Term("a.or", "x"), "no name"},
-		"a long field":          {audit.Term(strings.Repeat("a b", 1000), "x"), "no name"},
+		"a field of two":        {audit.Term("a b", "x"), `"a b" is not the name of a field`},
+		"a field with a value":  {audit.Term("a:b OR c", "x"), "not the name"},
+		"a field with a star":   {audit.Exists("*"), "not the name"},
+		"a field that escapes":  {audit.Phrase(`a\`, "x"), "not the name"},
+		"a field in quotes":     {audit.Wildcard(`"a"`, "x*"), "not the name"},
+		"a negated field":       {audit.AtLeast("-a", 1), "not the name"},
+		"a field with dots":     {audit.AtMost("a..b", 1), "not the name"},
+		"a field with a dot":    {audit.TimeRange(".a", noon, noon), "not the name"},
+		"a field with a line":   {audit.Term("a\nb", "x"), "not the name"},
+		"a field of an umlaut":  {audit.Term("ä", "x"), "not the name"},
+		"an operator":           {audit.Term("NOT", "x"), "not the name"},
+		"an operator within":    {audit.Term("a.or", "x"), "not the name"},
+		"a long field":          {audit.Term(strings.Repeat("a b", 1000), "x"), "not the name"},
 		"no value":              {audit.Term("a", ""), "use Not and Exists"},
 		"no phrase":             {audit.Phrase("a", ""), "use Not and Exists"},
 		"no pattern":            {audit.Wildcard("a", ""), "use Not and Exists"},
@@ -137,9 +137,9 @@ func TestFilterRefuses(t *testing.T) {
 		"bytes":                 {audit.Term("a", "\xff"), "UTF-8"},
 		"half a character":      {audit.Phrase("a", "\xc3"), "UTF-8"},
 		"a surrogate":           {audit.Wildcard("a", "x\xed\xa0\x80*"), "UTF-8"},
-		"not a number":          {audit.Term("a", math.NaN()), "no number"},
-		"an infinite number":    {audit.AtLeast("a", math.Inf(1)), "no number"},
-		"a range to nowhere":    {audit.Range("a", 1, math.NaN()), "no number"},
+		"not a number":          {audit.Term("a", math.NaN()), "not a number"},
+		"an infinite number":    {audit.AtLeast("a", math.Inf(1)), "not a number"},
+		"a range to nowhere":    {audit.Range("a", 1, math.NaN()), "not a number"},
 		"a range backwards":     {audit.Range("a", 2, 1), "before it begins"},
 		"a time backwards":      {audit.TimeRange("a", noon, noon.Add(-1)), "before it begins"},
 		"no time":               {audit.TimeRange("a", time.Time{}, time.Time{}), "use Exists"},
@@ -154,10 +154,10 @@ func TestFilterRefuses(t *testing.T) {
 		"raw bytes":             {audit.Raw("a\xff"), "UTF-8"},
 		"raw with a backslash":  {audit.Raw(`a\`), "backslash"},
 		"raw with backslashes":  {audit.Raw(`a\\\`), "backslash"},
-		"raw that closes":       {audit.And(audit.Raw("a) OR (b"), live), "not paired"},
-		"raw that opens":        {audit.Or(live, audit.Raw("(a")), "not paired"},
-		"raw that quotes":       {audit.Not(audit.Raw(`a"`)), "not paired"},
-		"raw that hides":        {audit.And(live, audit.Raw(`(a\) OR b`)), "not paired"},
+		"raw that closes":       {audit.And(audit.Raw("a) OR (b"), live), "unbalanced"},
+		"raw that opens":        {audit.Or(live, audit.Raw("(a")), "unbalanced"},
+		"raw that quotes":       {audit.Not(audit.Raw(`a"`)), "unbalanced"},
+		"raw that hides":        {audit.And(live, audit.Raw(`(a\) OR b`)), "unbalanced"},
 		"within and":            {audit.And(ssh, audit.Term("", "x")), "empty"},
 		"deep within":           {audit.Not(audit.Or(ssh, audit.And(yoda, audit.Term("a", "")))), "use Not and Exists"},
 	} {
@@ -181,7 +181,8 @@ func TestFilterRefuses(t *testing.T) {
 	}
 }
 
-// TestFilterLarge builds large filters in a time that grows with their length.
+// TestFilterLarge checks that very long values, very long lists and very deeply nested
+// filters work.
 func TestFilterLarge(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat(`a"\:(`, 2000)
@@ -212,7 +213,8 @@ func TestFilterLarge(t *testing.T) {
 	}
 }
 
-// recipe makes a filter and what it must be read back as from the bytes of a fuzzer.
+// recipe makes a filter from the bytes of a fuzzer, and the result that parseQuery must
+// return for it.
 type recipe struct {
 	program []byte
 	texts   []string
@@ -230,7 +232,7 @@ func (r *recipe) next() byte {
 
 func (r *recipe) text() string { return r.texts[int(r.next())%len(r.texts)] }
 
-// field returns a name, and notes if it is none.
+// field returns a field name, and sets invalid if it is not a valid name.
 func (r *recipe) field() string {
 	b := r.next()
 	if b%4 != 0 {
@@ -245,7 +247,7 @@ func (r *recipe) field() string {
 	return text
 }
 
-// value returns a text, and notes if it cannot be a value.
+// value returns a text, and sets invalid if the text is not a valid value.
 func (r *recipe) value() string {
 	text := r.text()
 	r.invalid = r.invalid || text == "" || !utf8.ValidString(text) || strings.ContainsFunc(text, unicode.IsControl)
@@ -310,8 +312,8 @@ func (r *recipe) filter(depth int) (audit.Filter, parsed) {
 	return join(operands...), parsed{Kind: name, Operands: says}
 }
 
-// FuzzFilter builds filters and reads them back: each is what it was meant to be, whatever
-// texts it has, and is refused where it must be and only there.
+// FuzzFilter builds filters from arbitrary texts. It checks that parseQuery reads a valid
+// filter back with the same meaning, and that exactly the invalid filters are refused.
 func FuzzFilter(f *testing.F) {
 	hostile := []string{"", "*", "?", `"`, `\`, `\"`, `" OR "`, `a:b`, "(", ")", ") OR (x:y", "[a TO b]", "AND", "not", "-a", "+", "a\nb", "\xff", "\u3000", ">10", `\u0041`, "a b", "é", "~2", "^3", "/a/", "&&", "||", "!", "svc/a b", strings.Repeat(`"\*`, 50)}
 	for i, text := range hostile {

@@ -15,7 +15,7 @@ import (
 	"github.com/go-sps/sps/internal/wire"
 )
 
-// hostileSessions are sessions that no appliance should have.
+// hostileSessions are malformed and unusual sessions.
 var hostileSessions = []string{
 	`{}`, `{"body":null,"key":2}`, `{"key":{"a":1}}`, `[]`, `null`, `{"body":{"vault":[[],{},null,1,{"created":{"user":{"user_id":"8","new":[1]}}}]}}`,
 	`{"body":{"user.name":"a","user":{"id":1,"name":"b"},"client.ip":{},"client":"x","log.new.a":1,"user.":2,"vault.created.user.user_id":3,"vault.created":{"user":[]}},"key":"1"}`,
@@ -24,8 +24,9 @@ var hostileSessions = []string{
 	`{"action":1,"channels_id":"a","channel_id":"b","time":1,"type":null,"config":{"keyboard":{"buffer_interval":"3"},"ocr_languages":["a"]},"statistics":{"start_time":1542116524143},"duration":0.000000001,"body":{"type":"x","key":1},"from_api":true}`,
 }
 
-// FuzzRecords decodes what no appliance should give. Nothing panics; what decodes is
-// encoded as it was, and after a change nothing but that is changed.
+// FuzzRecords decodes arbitrary data as sessions and records. It checks that nothing
+// panics, that an unchanged value is encoded as it was decoded, and that a change of a
+// field changes nothing else.
 func FuzzRecords(f *testing.F) {
 	names, err := filepath.Glob("../testdata/audit*.json")
 	if err != nil || len(names) == 0 {
@@ -54,7 +55,7 @@ func FuzzRecords(f *testing.F) {
 	})
 }
 
-// sameValues compares raw values by what they say.
+// sameValues compares raw JSON values without their white space.
 var sameValues = cmp.Transformer("value", func(raw json.RawMessage) string {
 	if raw == nil {
 		return ""
@@ -62,7 +63,8 @@ var sameValues = cmp.Transformer("value", func(raw json.RawMessage) string {
 	return compact(raw)
 })
 
-// round decodes, encodes and changes a value of one type.
+// round decodes data as a value of one type, encodes the value, changes it, and encodes
+// it again.
 func round[T any, P interface {
 	*T
 	json.Unmarshaler
@@ -72,7 +74,7 @@ func round[T any, P interface {
 	v := P(new(T))
 	err := v.UnmarshalJSON(data)
 	if wire.Valid(data) != nil {
-		return // and it did not panic
+		return // invalid JSON: it is enough that nothing panicked
 	}
 	if err != nil {
 		var unfit wire.Unfit
@@ -94,7 +96,7 @@ func round[T any, P interface {
 	change(v)
 	after, err := encode(v)
 	if err != nil {
-		t.Skip(err) // what the change meant is open: a list that was no list, say
+		t.Skip(err) // the change cannot be applied to the raw JSON, for example because a list is not a list there
 	}
 	if err := wire.Valid([]byte(after)); err != nil {
 		t.Fatalf("changed: %v: %s", err, after)

@@ -15,7 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// readSample reads a sample of the documentation.
+// readSample reads a sample from the guide of the API.
 func readSample(name string) []byte {
 	data, err := os.ReadFile(filepath.Join("..", "testdata", name+".json"))
 	if err != nil {
@@ -56,7 +56,8 @@ func canonical(text string) string {
 
 var nan = math.NaN()
 
-// fieldConstants are the constants of fields.go, by their values.
+// fieldConstants returns the constants of fields.go. The keys of the map are the values
+// of the constants.
 func fieldConstants(t testing.TB) map[string]string {
 	t.Helper()
 	file, err := parser.ParseFile(token.NewFileSet(), "fields.go", nil, 0)

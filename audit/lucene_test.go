@@ -6,15 +6,16 @@ import (
 	"unicode/utf8"
 )
 
-// This file has a small parser of the query language, made from the syntax of Lucene and
-// not from what the package writes: what a filter is read back as.
+// This file has a small parser of the query language. It follows the syntax of Lucene and
+// does not use the code of the package. The tests use it to check the meaning of the
+// filters that the package writes.
 
-// parsed is what a query says. An and, an or and a not have operands; an everything has
-// nothing.
+// parsed is the syntax tree of a query. Operands is set for the kinds and, or and not.
+// For the kind everything, only Kind is set.
 type parsed struct {
 	Kind     string // everything, and, or, not, text, pattern, range
 	Field    string
-	Text     string // wildcards of a pattern are many and one
+	Text     string // the constants many and one stand for the wildcards of a pattern
 	From, To string // "*" for an open end
 	Operands []parsed
 }
@@ -24,8 +25,8 @@ const (
 	one  = '\uE001'
 )
 
-// special are the characters with a meaning. - and + have one at the beginning of a term
-// only, < > and = in the same way.
+// special are the special characters of the query language. The characters - + < > and =
+// are special only at the beginning of a term.
 const special = "+-&|!(){}[]^\"~*?:\\/<>="
 
 type luceneParser struct {
@@ -33,8 +34,8 @@ type luceneParser struct {
 	err  error
 }
 
-// parseQuery reads a query. It is stricter than Lucene: AND and OR beside each other need
-// parentheses, and so does NOT beside OR.
+// parseQuery reads a query. It is stricter than Lucene: a mixture of AND and OR needs
+// parentheses, and so does a mixture of NOT and OR.
 func parseQuery(text string) (parsed, error) {
 	p := &luceneParser{rest: text}
 	if p.space(); p.rest == "" {
@@ -64,7 +65,7 @@ func (p *luceneParser) take(prefix string) bool {
 	return ok
 }
 
-// operands reads operands with one operator between them.
+// operands reads operands that are joined by the same operator.
 func (p *luceneParser) operands() parsed {
 	q := parsed{Operands: []parsed{p.operand()}}
 	for p.err == nil {
@@ -119,7 +120,7 @@ func (p *luceneParser) operand() parsed {
 	return p.term(q)
 }
 
-// between reads a range.
+// between reads a range: [from TO to].
 func (p *luceneParser) between(q parsed) parsed {
 	inside, rest, ok := strings.Cut(p.rest, "]")
 	from, to, both := strings.Cut(inside, " TO ")
@@ -201,7 +202,8 @@ func (p *luceneParser) term(q parsed) parsed {
 	return q
 }
 
-// end demands that a value has ended: ~ and ^ could follow.
+// end fails if a value is followed by another character than a space or a closing
+// parenthesis, such as ~ or ^.
 func (p *luceneParser) end() {
 	if p.rest != "" && p.rest[0] != ' ' && p.rest[0] != ')' {
 		p.fail("a value goes on at %q", p.rest)

@@ -8,8 +8,8 @@ import (
 )
 
 const (
-	// MaxPageSize is the maximum number of sessions in one answer, and the number without
-	// a [Query.PageSize].
+	// MaxPageSize is the maximum number of sessions in one response. It is also the
+	// default of [Query.PageSize].
 	MaxPageSize = 500
 	// AllFields, alone in [Query.Fields], selects all fields.
 	AllFields = "*"
@@ -20,22 +20,25 @@ const (
 type Query struct {
 	// Filter selects sessions by their fields (q).
 	Filter Filter
-	// Content selects indexed sessions by what was recorded: commands, window titles, and
-	// texts on the screen (content). It is in the query language, like [Raw].
+	// Content selects indexed sessions by their recorded content: commands, window
+	// titles, and texts on the screen (content). Write it in the query language, as for
+	// [Raw].
 	Content string
-	// Start selects sessions that started after it, and End sessions that ended before it
-	// (start, end). A running session has not ended. Zero means no limit. The appliance
-	// receives a precision of 100 ns.
+	// Start selects sessions that started after this time, and End selects sessions that
+	// ended before this time (start, end). End excludes running sessions. The zero time
+	// means no limit. The times are sent with a precision of 100 ns.
 	Start, End time.Time
 	// Fields are the fields to return, by their dotted names (fields). An empty list
 	// means all fields.
 	Fields []string
-	// KeysOnly returns only the keys of the sessions. It cannot be combined with Fields.
+	// KeysOnly selects no fields: the sessions that a search returns have a Key and no
+	// other values. It cannot be combined with Fields.
 	KeysOnly bool
-	// Sort is the order (sort). Package sps sorts by start_time if it is the zero value.
+	// Sort is the order of the sessions (sort). If it is the zero value, package sps
+	// sorts by start_time.
 	Sort Sort
-	// PageSize is the number of sessions in one answer (limit), at most [MaxPageSize]. 0
-	// means MaxPageSize.
+	// PageSize is the number of sessions in one response (limit), at most [MaxPageSize].
+	// 0 means MaxPageSize.
 	PageSize int
 }
 
@@ -57,7 +60,7 @@ func (s Sort) String() string {
 }
 
 // Validate returns an [ErrInvalidQuery] if the query is invalid, otherwise nil. It checks
-// the rules that hold for every appliance. It does not check that a field exists.
+// the rules of the query language. It does not check that a field exists.
 func (q Query) Validate() error {
 	if err := q.Filter.Validate(); err != nil {
 		return err
@@ -96,11 +99,11 @@ func (s Sort) validate() error {
 
 func (q Query) validateFields() error {
 	if q.KeysOnly && len(q.Fields) > 0 {
-		return invalid("KeysOnly goes without Fields")
+		return invalid("KeysOnly cannot be combined with Fields")
 	}
 	for _, field := range q.Fields {
 		if field == AllFields && len(q.Fields) > 1 {
-			return invalid("%s stands for all fields, and goes without others", AllFields)
+			return invalid("%s stands for all fields and cannot be combined with other fields", AllFields)
 		}
 		if field == AllFields {
 			continue
@@ -112,8 +115,9 @@ func (q Query) validateFields() error {
 	return nil
 }
 
-// Values returns the parameters of the search. It leaves out limit if PageSize is 0,
-// because the appliance has the same default. It returns the errors of [Query.Validate].
+// Values returns the query as the parameters of a request. It leaves out limit if
+// PageSize is 0, because the appliance has the same default. It returns the errors of
+// [Query.Validate].
 func (q Query) Values() (url.Values, error) {
 	if err := q.Validate(); err != nil {
 		return nil, err

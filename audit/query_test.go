@@ -13,7 +13,8 @@ import (
 	"github.com/go-sps/sps/internal/query"
 )
 
-// TestQuery sends what the vendor's connector sends, and the guide's parameters.
+// TestQuery checks that Values returns the parameters of the guide, in the form that the
+// vendor's connector uses.
 func TestQuery(t *testing.T) {
 	t.Parallel()
 	east := time.FixedZone("", 2*3600)
@@ -55,14 +56,14 @@ func TestQueryRefuses(t *testing.T) {
 		"an order of nothing":       {audit.Query{Sort: audit.Sort{Descending: true}}, "has no field"},
 		"an order with a minus":     {audit.Query{Sort: audit.Sort{Field: "-start_time"}}, "use Descending"},
 		"an order with a plus":      {audit.Query{Sort: audit.Sort{Field: "+start_time"}}, "use Descending"},
-		"an order with a word":      {audit.Query{Sort: audit.Sort{Field: "start_time desc"}}, "no name of a field"},
-		"an order of two":           {audit.Query{Sort: audit.Sort{Field: "start_time,end_time"}}, "no name of a field"},
-		"an order of spaces":        {audit.Query{Sort: audit.Sort{Field: " "}}, "no name of a field"},
-		"a field of two":            {audit.Query{Fields: []string{"user.name,end_time"}}, "no name of a field"},
+		"an order with a word":      {audit.Query{Sort: audit.Sort{Field: "start_time desc"}}, "not the name of a field"},
+		"an order of two":           {audit.Query{Sort: audit.Sort{Field: "start_time,end_time"}}, "not the name of a field"},
+		"an order of spaces":        {audit.Query{Sort: audit.Sort{Field: " "}}, "not the name of a field"},
+		"a field of two":            {audit.Query{Fields: []string{"user.name,end_time"}}, "not the name of a field"},
 		"an empty field":            {audit.Query{Fields: []string{"user.name", ""}}, "empty"},
-		"a field with a star":       {audit.Query{Fields: []string{"user.*"}}, "no name of a field"},
+		"a field with a star":       {audit.Query{Fields: []string{"user.*"}}, "not the name of a field"},
 		"all fields and another":    {audit.Query{Fields: []string{"user.name", "*"}}, "stands for all"},
-		"keys only and fields":      {audit.Query{Fields: []string{"user.name"}, KeysOnly: true}, "goes without Fields"},
+		"keys only and fields":      {audit.Query{Fields: []string{"user.name"}, KeysOnly: true}, "cannot be combined with Fields"},
 		"a content with a star":     {audit.Query{Content: " *x"}, "the content begins with *"},
 		"a content with ?":          {audit.Query{Content: "?x"}, "the content begins with ?"},
 		"a content of lines":        {audit.Query{Content: "a\nb"}, "control character"},
@@ -80,7 +81,7 @@ func TestQueryRefuses(t *testing.T) {
 			t.Errorf("%s: %v, %v", name, values, again)
 		}
 	}
-	// Which fields there are, the appliance knows.
+	// Validate does not check whether a field exists.
 	for _, q := range []audit.Query{{Sort: audit.Sort{Field: "new_field"}}, {Fields: []string{"new.field_2"}}, {Content: "  "}, {Start: noon, End: noon}} {
 		if err := q.Validate(); err != nil {
 			t.Errorf("%+v: %v", q, err)
@@ -88,7 +89,8 @@ func TestQueryRefuses(t *testing.T) {
 	}
 }
 
-// TestFields lets every constant through as a field, to search, to sort and to select.
+// TestFields checks that each Field constant is accepted in a filter, as a sort field and
+// in Fields.
 func TestFields(t *testing.T) {
 	t.Parallel()
 	fields := slices.Sorted(maps.Keys(fieldConstants(t)))

@@ -10,7 +10,7 @@ import (
 type Event struct {
 	// Action is the command or the title.
 	Action string `json:"action,omitzero"`
-	// ChannelID is the id of the channel; the API calls it channels_id.
+	// ChannelID is the id of the channel. The API names the member channels_id.
 	ChannelID string `json:"-"`
 	// Content is the command with its prompt, or the title.
 	Content string `json:"content,omitzero"`
@@ -58,9 +58,9 @@ const (
 )
 
 // Channel is a channel of a session (GET /api/audit/sessions/KEY/channels). It decodes
-// from an object with key and body, and from a bare body. See [Session] for missing
-// members, times and encoding. [Channel.Unknown] returns the additional members of some
-// kinds of channels, such as the ends of a forwarding.
+// from an object with key and body, and from an object that is the body itself. See
+// [Session] for missing members, times and encoding. [Channel.Unknown] returns the
+// additional members of some kinds of channels, such as the ends of a forwarding.
 type Channel struct {
 	// Key is the key of the channel within the session, or "" if it has none.
 	Key string `json:"-"`
@@ -73,7 +73,8 @@ type Channel struct {
 	// EndTime is the time when the channel was closed. It is zero while the channel is
 	// open.
 	EndTime time.Time `json:"end_time,omitzero"`
-	// Duration is the duration of the channel. The API has it in seconds.
+	// Duration is the duration of the channel. In the JSON of the API, it is a number of
+	// seconds.
 	Duration time.Duration `json:"-"`
 	// Command is the executed command of a [ChannelSessionExec].
 	Command string `json:"command,omitzero"`
@@ -85,7 +86,7 @@ type Channel struct {
 	Raw json.RawMessage `json:"-"`
 }
 
-// IndexingCompleted is the only value of [Indexing.Status] in the samples.
+// IndexingCompleted is a value of [Indexing.Status], the only one in the known samples.
 const IndexingCompleted = "COMPLETED"
 
 // Indexing is an indexing job of a session (GET /api/audit/sessions/KEY/indexing). See
@@ -121,13 +122,14 @@ type IndexingConfig struct {
 	OCRLanguages []string `json:"ocr_languages,omitzero"`
 }
 
-// IndexingSource is the setting for one kind of content.
+// IndexingSource is the setting of an indexing job for one kind of content.
 type IndexingSource struct {
 	// Enabled is true if it is indexed.
 	Enabled bool `json:"enabled"`
 }
 
-// IndexingBufferSource is the setting for content that is indexed in intervals.
+// IndexingBufferSource is the setting of an indexing job for keyboard or mouse input,
+// which is indexed in intervals.
 type IndexingBufferSource struct {
 	// Enabled is true if it is indexed.
 	Enabled bool `json:"enabled"`
@@ -135,7 +137,7 @@ type IndexingBufferSource struct {
 	BufferInterval float64 `json:"buffer_interval,omitzero"`
 }
 
-// IndexingScreen is the setting for texts on the screen.
+// IndexingScreen is the setting of an indexing job for texts on the screen.
 type IndexingScreen struct {
 	// Enabled is true if it is indexed.
 	Enabled bool `json:"enabled"`
@@ -145,9 +147,9 @@ type IndexingScreen struct {
 
 // IndexingStatistics are the statistics of an indexing job.
 type IndexingStatistics struct {
-	// CPUTime is the CPU time. The guide does not give its unit.
+	// CPUTime is the CPU time of the job. The guide does not give its unit.
 	CPUTime float64 `json:"cpu_time,omitzero"`
-	// Duration is the duration. The guide does not give its unit.
+	// Duration is the duration of the job. The guide does not give its unit.
 	Duration float64 `json:"duration,omitzero"`
 	// StartTime is the time when the job started.
 	StartTime time.Time `json:"start_time,omitzero"`
@@ -155,9 +157,9 @@ type IndexingStatistics struct {
 
 // IndexingVersion has the versions of the indexer.
 type IndexingVersion struct {
-	// ADP is the version of the component that the API calls adp.
+	// ADP is the member adp: the version of an indexer component of that name.
 	ADP string `json:"adp,omitzero"`
-	// Worker is the version of the worker.
+	// Worker is the version of the worker process.
 	Worker string `json:"worker,omitzero"`
 }
 

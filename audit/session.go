@@ -24,25 +24,29 @@ const (
 // Session is a recorded session (GET /api/audit/sessions and /api/audit/sessions/KEY). It
 // decodes from an object with key, meta and body.
 //
-// A field is the zero value if the appliance does not have the member, if the member was
-// not requested, is null, or does not fit; a group of members is then nil.
-// [Session.Unknown] returns members that do not fit and members that this package does
-// not know. Raw has everything. Times are in UTC. A time without a zone is read as UTC; a
-// time may also be seconds or milliseconds since 1970. A number may be a string.
+// A field is the zero value if the response lacks the member, or if the member is null or
+// has an unexpected type. A pointer to a group of members, such as Client, is then nil.
+// [Session.Unknown] returns members of an unexpected type and members that this package
+// does not know. Raw is the whole session. Times are in UTC. A time without a zone is
+// read as UTC; a time may also be seconds or milliseconds since 1970. A number may be a
+// string.
 //
-// Encoding returns Raw with the changed fields written over it. You can hide a value by
-// changing its field, and no other member is lost.
+// Encoding a session returns Raw, with the fields that you changed replaced. To hide a
+// value, change its field before you encode the session; all other members are kept.
 type Session struct {
 	// Key is the key of the session. It is opaque and may contain characters that must be
 	// escaped in a path.
 	Key string `json:"-"`
 	// Active is true while the session is running.
 	Active bool `json:"active,omitzero"`
-	// Hidden is a member of 6.x that the guide does not explain.
+	// Hidden is the member hidden of appliances with version 6.x. The guide does not
+	// explain it.
 	Hidden bool `json:"hidden,omitzero"`
-	// Phantom is a member of 6.x that the guide does not explain.
+	// Phantom is the member phantom of appliances with version 6.x. The guide does not
+	// explain it.
 	Phantom bool `json:"phantom,omitzero"`
-	// Origin is the source of the session's data: [OriginRecording], or a log.
+	// Origin is the source of the session's data, such as [OriginRecording], or the name
+	// of a log source.
 	Origin string `json:"origin,omitzero"`
 	// Protocol is the protocol in capital letters, such as [ProtocolSSH].
 	Protocol string `json:"protocol,omitzero"`
@@ -57,7 +61,8 @@ type Session struct {
 	// EndTime is the time when the session ended. It is zero while the session is
 	// running.
 	EndTime time.Time `json:"end_time,omitzero"`
-	// Duration is the duration of the session. The API has it in seconds.
+	// Duration is the duration of the session. In the JSON of the API, it is a number of
+	// seconds.
 	Duration time.Duration `json:"-"`
 	// TrailDownloadLink is the path of the recording (from 7.3 on), or "" without a
 	// recording.
@@ -75,8 +80,8 @@ type Session struct {
 	// Log has the data of a session that was logged instead of recorded.
 	Log *Log `json:"log,omitzero"`
 	// Vault has the access requests of Safeguard for Privileged Passwords for the
-	// session. The appliance shows a single request as an object or a list; a changed one
-	// is encoded in the form that was read.
+	// session. The appliance returns a single request as an object or as a list of one
+	// object. Encoding keeps the form that was decoded.
 	Vault []Vault `json:"-"`
 	// Alerts is the link to the alerts of the session (6.x).
 	Alerts *Link `json:"alerts,omitzero"`
@@ -86,8 +91,8 @@ type Session struct {
 	Events *Link `json:"events,omitzero"`
 	// Indexing is the link to the results of indexing (6.x).
 	Indexing *Link `json:"indexing,omitzero"`
-	// Raw is the whole session: key, meta and body, unchanged except that line breaks are
-	// removed, so that it is one line of JSON Lines. It is nil if the session was not
+	// Raw is the whole session with key, meta and body, as the appliance sent it. Line
+	// breaks are removed, so that Raw is one line. It is nil if the session was not
 	// decoded.
 	Raw json.RawMessage `json:"-"`
 }
@@ -110,7 +115,8 @@ type Server struct {
 	IP string `json:"ip,omitzero"`
 	// Name is the host name, or the IP address.
 	Name string `json:"name,omitzero"`
-	// Address is another form of the address, which the guide does not explain.
+	// Address is the member address. The guide does not explain how it differs from IP
+	// and Name.
 	Address string `json:"address,omitzero"`
 	// Port is the port.
 	Port int `json:"port,omitzero"`
@@ -187,7 +193,7 @@ type Archive struct {
 
 // AuditTrail is the recording of a session in the form of 6.x.
 type AuditTrail struct {
-	// Archive is null in the only known sample.
+	// Archive is the member archive, which is null in the only known sample.
 	Archive json.RawMessage `json:"archive,omitzero"`
 	// Download is the link to the recording.
 	Download *Link `json:"download,omitzero"`
@@ -207,11 +213,13 @@ type Analytics struct {
 	Score *Score `json:"score,omitzero"`
 	// Scripted is true if a program seems to have typed the input.
 	Scripted bool `json:"scripted,omitzero"`
-	// ScriptedResults is {} in the only known sample.
+	// ScriptedResults is the member scripted_results, which is {} in the only known
+	// sample.
 	ScriptedResults json.RawMessage `json:"scripted_results,omitzero"`
-	// SimilarSessions is empty in all known samples.
+	// SimilarSessions is the member similar_sessions, which is empty in the known
+	// samples.
 	SimilarSessions []json.RawMessage `json:"similar_sessions,omitzero"`
-	// Tags is empty in all known samples.
+	// Tags is the member tags, which is empty in the known samples.
 	Tags []json.RawMessage `json:"tags,omitzero"`
 	// BucketedDuration is the class of the duration.
 	BucketedDuration string `json:"bucketed_duration,omitzero"`
@@ -304,7 +312,7 @@ type Vault struct {
 type VaultEvent struct {
 	// Timestamp is the time of the step.
 	Timestamp time.Time `json:"timestamp,omitzero"`
-	// User is the user who did it.
+	// User is the user who performed the step.
 	User *VaultUser `json:"user,omitzero"`
 }
 

@@ -40,7 +40,7 @@ func encoded(t testing.TB, v any) string {
 	return text
 }
 
-// encode encodes a value with its characters as they are.
+// encode encodes a value without escaping HTML characters.
 func encode(v any) (string, error) {
 	var b strings.Builder
 	e := json.NewEncoder(&b)
@@ -49,7 +49,7 @@ func encode(v any) (string, error) {
 	return strings.TrimSuffix(b.String(), "\n"), err
 }
 
-// session decodes a session with the key 1 and some members in its body.
+// session decodes a session with the key "1" and the given members in its body.
 func session(t testing.TB, body string) *audit.Session {
 	t.Helper()
 	return decoded[audit.Session](t, `{"key":"1","meta":{"href":"/api/audit/sessions/1"},"body":{`+body+`}}`)
@@ -63,7 +63,8 @@ func at(text string) time.Time {
 	return t
 }
 
-// typedSession is the session of the Power BI connector's fixture.
+// typedSession is the decoded form of the sample session of the vendor's Power BI
+// connector.
 var typedSession = audit.Session{
 	Key: "qbDgP4YB6q61cSrUGJic", Origin: audit.OriginRecording, Protocol: audit.ProtocolSSH, Verdict: audit.VerdictAuthFail,
 	NodeID:       "e5c31a9b-54c7-448d-a203-2bef339f8591",
@@ -134,12 +135,12 @@ var typedSamples = map[string]any{
 		Status:     audit.IndexingCompleted, Version: &audit.IndexingVersion{ADP: "6.0.20", Worker: "4.0.26"},
 	}},
 	"audit_sessions_trail_downloads.list": []audit.Download{{IPAddress: "10.20.30.40", Time: at("2018-11-20T11:10:19Z"), Username: "admin"}},
-	"audit_sessions__count.get":           nil, // the client's
+	"audit_sessions__count.get":           nil, // decoded by package sps
 	"audit_sessions__snapshot.get":        nil,
 }
 
-// TestSamples decodes every sample of the documentation. All that they have is typed, and
-// nothing is lost when they are encoded.
+// TestSamples decodes each sample of the guide. It checks that each member has a field,
+// and that encoding returns the sample unchanged.
 func TestSamples(t *testing.T) {
 	t.Parallel()
 	names, err := filepath.Glob(filepath.Join("..", "testdata", "audit*.json"))
@@ -183,13 +184,14 @@ func TestSamples(t *testing.T) {
 	}
 }
 
-// withoutRaw leaves the fields called Raw out of a comparison.
+// withoutRaw excludes the fields named Raw from a comparison.
 var withoutRaw = cmp.FilterPath(func(p cmp.Path) bool { return p.Last().String() == ".Raw" }, cmp.Ignore())
 
-// TestTimes reads times in each form.
+// TestTimes checks the decoding of times in each supported form, and that other texts are
+// unknown members.
 func TestTimes(t *testing.T) {
 	t.Parallel()
-	for text, want := range map[string]string{ // "" for none
+	for text, want := range map[string]string{ // "" means the zero time
 		`"2019-11-25T23:59:28.000Z"`:          "2019-11-25T23:59:28Z",
 		`"2018-09-15T14:22:00+05:00"`:         "2018-09-15T09:22:00Z",
 		`"2018-09-15T14:22:00.5-05:30"`:       "2018-09-15T19:52:00.5Z",
@@ -246,7 +248,7 @@ func TestTimes(t *testing.T) {
 	}
 }
 
-// TestForms reads the forms of members beside those of the samples.
+// TestForms checks the decoding of members in forms that the samples do not have.
 func TestForms(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
@@ -322,21 +324,22 @@ func TestForms(t *testing.T) {
 	}
 }
 
-// again encodes and decodes a session, and demands the same.
+// again encodes and decodes a session, and checks that the result is the same session.
 func again(t testing.TB, s *audit.Session) {
 	t.Helper()
 	diff(t, "encoded and decoded", s, decoded[audit.Session](t, encoded(t, s)), compactRaw)
-	bare := *s // as if it were made by hand
+	bare := *s // a session without Raw, as a program would make it
 	bare.Raw = nil
 	if d := cmp.Diff(bare, *decoded[audit.Session](t, encoded(t, bare)), withoutRaw); d != "" {
 		t.Errorf("made by hand, mismatch (-want +got):\n%s", d)
 	}
 }
 
-// compactRaw compares the fields called Raw without the spaces between their tokens.
+// compactRaw compares the fields named Raw without the spaces between their tokens.
 var compactRaw = cmp.FilterPath(func(p cmp.Path) bool { return p.Last().String() == ".Raw" }, cmp.Transformer("compact", func(raw json.RawMessage) string { return compact(raw) }))
 
-// TestSelections decodes what a selection of fields may answer with.
+// TestSelections checks the decoding of the sessions that a search with selected fields
+// may return.
 func TestSelections(t *testing.T) {
 	t.Parallel()
 	name := audit.Session{Key: "1", User: &audit.User{Name: "yoda"}, Analytics: &audit.Analytics{Score: &audit.Score{Aggregated: 26}}}
@@ -363,15 +366,16 @@ func TestSelections(t *testing.T) {
 	}
 	s := session(t, `"user":{"id":"8"},"user.name":"yoda","server.":1,"client.new":{"a":1},"new.client.ip":3,"log":"x","log.auth_method":"y"`)
 	diff(t, "unknown", map[string]json.RawMessage{"server.": json.RawMessage(`1`), "client.new": json.RawMessage(`{"a":1}`), "new.client.ip": json.RawMessage(`3`), "log": json.RawMessage(`"x"`), "log.auth_method": json.RawMessage(`"y"`)}, s.Unknown())
-	// What is hidden must not stay under its dotted name.
+	// A changed value must not remain under its dotted name.
 	s.User.Name = "hidden"
 	diff(t, "changed", `{"key":"1","meta":{"href":"/api/audit/sessions/1"},"body":{"user":{"id":"8","name":"hidden"},"server.":1,"new.client.ip":3,"log":"x","client":{"new":{"a":1}},"log.auth_method":"y"}}`, encoded(t, s))
-	// Many dots cost no time.
+	// A name with many dots must not take long to decode.
 	s = session(t, `"user`+strings.Repeat(".a", 100_000)+`":1,"user.name":"yoda"`)
 	diff(t, "name", "yoda", s.User.Name)
 }
 
-// TestNoSessions refuses what is none, whoever calls.
+// TestNoSessions checks that values that are not sessions or records are refused, with
+// json.Unmarshal and with a direct call of UnmarshalJSON.
 func TestNoSessions(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{`null`, `1`, `"x"`, `[]`, `[{}]`, `{"body":1}`, `{"body":[]}`, `{"body":"x"}`, `{"key":{}}`, `{"key":true,"body":{}}`, `{"key":["1"]}`} {
@@ -386,7 +390,8 @@ func TestNoSessions(t *testing.T) {
 		}
 		diff(t, text, audit.Session{}, s)
 	}
-	// It is called with checked JSON, and must survive anything.
+	// json.Unmarshal calls UnmarshalJSON with valid JSON only, but a direct call with
+	// invalid JSON must not panic.
 	for _, text := range []string{``, ` `, `{`, `{"body"`, `{"body":{`, `{"body":{"client":{"ip":`, `{"body":{"vault":[{`, `{"body":{"vault":[}]}}`, `{"body":{}}{}`, `{"key":"a`, `{"body":{"start_time":"}}`, `{"body":{"user":{"server_username":["a" "b"]}}}`} {
 		var s audit.Session
 		if err := s.UnmarshalJSON([]byte(text)); err == nil {
@@ -402,7 +407,8 @@ func TestNoSessions(t *testing.T) {
 	}
 }
 
-// TestCopies keeps nothing of what was decoded, and shares nothing between sessions.
+// TestCopies checks that a decoded session does not refer to the memory of its input or
+// of another session.
 func TestCopies(t *testing.T) {
 	t.Parallel()
 	data := []byte(" " + compact(readSample("audit_sessions.one")) + "\n")
@@ -425,13 +431,14 @@ func TestCopies(t *testing.T) {
 	diff(t, "the other list", []string{"yoda", "new"}, one.User.ServerUsername)
 }
 
-// TestChanges lays what was changed over what was decoded.
+// TestChanges checks that encoding a changed session replaces the changed members of Raw
+// and keeps the others.
 func TestChanges(t *testing.T) {
 	t.Parallel()
 	body := `"new":1,"protocol":"SSH","duration":"57","start_time":1451902141,"client":{"ip":"10.0.0.1","port":"22","new":[1]},"server":null,"user":{"name":"yoda","server_username":"yoda"},"vault":[{"account_id":"13","new":2}]`
 	for name, test := range map[string]struct {
 		change func(*audit.Session)
-		want   [2]string // what is replaced in the JSON, by what
+		want   [2]string // text of the JSON that is replaced, and its replacement
 	}{
 		"nothing":       {func(*audit.Session) {}, [2]string{}},
 		"the same":      {func(s *audit.Session) { s.Protocol = "SSH"; s.Client = &audit.Address{IP: "10.0.0.1", Port: 22} }, [2]string{}},
@@ -493,7 +500,8 @@ func TestChanges(t *testing.T) {
 	}
 }
 
-// TestRecords decodes, encodes and changes what a session has.
+// TestRecords checks the decoding, the encoding and the change of events, alerts,
+// channels, indexing jobs and downloads.
 func TestRecords(t *testing.T) {
 	t.Parallel()
 	event := decoded[audit.Event](t, `{"action":"ls","channel_id":3,"time":"2017-04-11T09:21:10.832","record_id":"46","new":1,"type":[]}`)
@@ -552,8 +560,7 @@ func TestRecords(t *testing.T) {
 	}
 }
 
-// TestMembers demands a field for every member that the fact sheets name, and its name in
-// the JSON of a session that was made by hand.
+// TestMembers checks that each constant of fields.go is a member of Session.
 func TestMembers(t *testing.T) {
 	t.Parallel()
 	var paths func(typ reflect.Type, prefix string) []string
@@ -586,13 +593,14 @@ func TestMembers(t *testing.T) {
 	}
 }
 
-// fullBody has every member that the samples do not have.
+// fullBody has the members of a session that the sample lacks.
 const fullBody = `"hidden":true,"phantom":true,"active":true,"trail_download_link":"/api/audit/sessions/1/audit_trail","log":{"adapter_name":"a","auth_method":"b","syslog_time":1451902141},
 			"server":{"address":"c"},"user":{"gateway_username":"d","gateway_username_domain":"e","name_domain":"f"},
 			"recording":{"archived":true,"archive":{"date":"2017-01-25","path":"g","policy":"h","server":"i"},"deny_reason":"j","network_id":"k","server_local":{"ip":"l","name":"m","port":1},"target":{"ip":"n"},"window_title_extracted":true,"audit_trail":{"archive":{"x":1}}},
 			"analytics":{"scripted":true,"similar_sessions":[{"a":1}],"tags":["t"],"bucketed_duration":"o","bucketed_starting_hour":"p","score":{"time":1542116524143,"details":{"command":{"score":1},"fis":{"score":2},"hostlogin":{"score":3},"logintime":{"score":4},"keystroke":{"score":5},"mouse":{"score":6},"windowtitle":{"score":7.5}}}}`
 
-// TestEveryField changes each field by itself: it is encoded, and nothing else changes.
+// TestEveryField changes each field separately. It checks that the change is encoded and
+// that no other field changes.
 func TestEveryField(t *testing.T) {
 	t.Parallel()
 	links := `"alerts":{"href":"a"},"channels":{"href":"b"},"events":{"href":"c"},"indexing":{"href":"d"}`
@@ -638,7 +646,7 @@ func everyField[T any](t *testing.T, text string, least int) {
 	}
 }
 
-// eachLeaf visits each field that is set or has a group that is.
+// eachLeaf visits each field, and the fields of each group that is not nil.
 func eachLeaf(v reflect.Value, path string, visit func(string, reflect.Value)) {
 	switch {
 	case v.Kind() == reflect.Pointer && v.IsNil():
@@ -692,7 +700,7 @@ func changeLeaf(t *testing.T, path string, v reflect.Value) {
 	}
 }
 
-// TestRawIsOneLine takes the line breaks out of Raw, and nothing else.
+// TestRawIsOneLine checks that Raw has no line breaks and is otherwise unchanged.
 func TestRawIsOneLine(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{

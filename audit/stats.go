@@ -16,8 +16,8 @@ type StatsQuery struct {
 	// SubField is a second field whose values are counted within each value of the first
 	// (sub_fields). It is optional.
 	SubField string
-	// Size is the maximum number of values, the most frequent first (size). 0 means the
-	// default of the appliance.
+	// Size is the maximum number of values to return, beginning with the most frequent
+	// (size). 0 means the default of the appliance.
 	Size int
 	// Filter selects the sessions to count (q).
 	Filter Filter
@@ -34,7 +34,7 @@ func (q StatsQuery) Validate() error {
 		}
 	}
 	if q.Size < 0 {
-		return invalid("the size is %d; use 1 or more, or 0 for what the appliance has", q.Size)
+		return invalid("the size is %d; use 1 or more, or 0 for the default of the appliance", q.Size)
 	}
 	return q.Filter.Validate()
 }
@@ -67,7 +67,8 @@ type HistogramQuery struct {
 	Filter Filter
 }
 
-// BinHour is the [HistogramQuery.BinSize] that the guide shows. There are others.
+// BinHour is a value of [HistogramQuery.BinSize], the only one that the guide shows. The
+// appliance may accept others.
 const BinHour = "hour"
 
 // Validate returns an [ErrInvalidQuery] if the query is invalid, otherwise nil.
@@ -99,13 +100,14 @@ func setUnlessEmpty(v url.Values, name, value string) {
 	}
 }
 
-// Tallies is the answer to a [StatsQuery] or a [HistogramQuery]. Its form is not
-// documented, so All is an interpretation; Raw has everything.
+// Tallies is the response to a [StatsQuery] or a [HistogramQuery]. The guide does not
+// document its form, so the decoded field All may be incomplete. Raw is the whole
+// response.
 type Tallies struct {
 	// All has an entry for each value or interval, in the order of the appliance. It is
-	// empty if the answer has no entries or an unknown form.
+	// empty if the response has no entries or has an unknown form.
 	All []Tally
-	// Raw is the whole answer, unchanged.
+	// Raw is the whole response, unchanged.
 	Raw json.RawMessage
 }
 
@@ -115,21 +117,21 @@ type Tally struct {
 	Value string
 	// Count is the number of sessions.
 	Count int64
-	// Below has the values of the second field. It is nil if there is none.
+	// Below has the values of the second field. It is nil if there is no second field.
 	Below []Tally
 	// Raw is the whole entry, unchanged.
 	Raw json.RawMessage
 }
 
-// UnmarshalJSON decodes an answer. An answer of an unknown form has no entries.
-// UnmarshalJSON copies what it keeps of data.
+// UnmarshalJSON decodes the response to a statistics or histogram request. For a response
+// of an unknown form, All is empty. The result does not refer to the memory of data.
 func (t *Tallies) UnmarshalJSON(data []byte) error {
 	raw := bytes.Clone(bytes.TrimSpace(data))
 	*t = Tallies{All: talliesOf(raw, 0), Raw: raw}
 	return nil
 }
 
-// MarshalJSON returns the decoded answer, or null if nothing was decoded.
+// MarshalJSON returns the decoded response, or null if nothing was decoded.
 func (t Tallies) MarshalJSON() ([]byte, error) {
 	if len(t.Raw) == 0 {
 		return []byte("null"), nil

@@ -7,7 +7,8 @@ import (
 	"github.com/go-sps/sps/audit"
 )
 
-// TestTallies reads answers in the forms that are looked for, and in others.
+// TestTallies checks the decoding of statistics in the supported forms and in unknown
+// forms.
 func TestTallies(t *testing.T) {
 	t.Parallel()
 	two := []audit.Tally{{Value: "SSH", Count: 3}, {Value: "RDP", Count: 1}}
@@ -51,7 +52,8 @@ func dropRaw(all []audit.Tally) {
 	}
 }
 
-// TestValues looks fields up in each form.
+// TestValues checks that Values finds a field in each form of a session, and returns nil
+// for a missing field.
 func TestValues(t *testing.T) {
 	t.Parallel()
 	for data, want := range map[string]string{

@@ -7,10 +7,10 @@ import (
 	"github.com/go-sps/sps/internal/wire"
 )
 
-// Values returns the values that the appliance sent for some fields. The fields have
-// dotted names, such as [FieldUserName]. The result has one value for each field, nil if
-// the appliance sent none or the session was not decoded. The key is not a field. If the
-// vault is a list, its first element is used.
+// Values returns the JSON values of the given fields. Pass dotted names, such as
+// [FieldUserName]. The result has one value for each name. The value is nil if the
+// appliance sent none, or if the session was not decoded. The key is not a field. If the
+// session has several vault entries, Values uses the first one.
 func (s *Session) Values(fields ...string) []json.RawMessage {
 	values := make([]json.RawMessage, len(fields))
 	if wire.Valid(s.Raw) != nil {

@@ -154,14 +154,14 @@ func TestUploadFails(t *testing.T) {
 		"shorter than said":   {bytes.NewReader([]byte("SPS-FIRMWARE 8.1.0\n")), 100, spstest.Fault{}, sps.ErrInvalidInput, "ends after 19 of 100", false},
 		"a reader that fails": {brokenImage{1 << 20}, imageSize, spstest.Fault{}, errDisk, "the image was not sent completely", false},
 		"a broken image":      {strings.NewReader(strings.Repeat("no image", 100)), 800, spstest.Fault{}, sps.ErrorType("InvalidFirmwareImage"), "", false},
-		"cut before":          {small, 1000, spstest.Fault{CutBefore: true}, sps.ErrOutcomeUnknown, "no slot was filled when the client asked, but the appliance may", false},
+		"cut before":          {small, 1000, spstest.Fault{CutBefore: true}, sps.ErrOutcomeUnknown, "no slot was filled when the client checked, but the appliance may", false},
 		"cut after":           {good, imageSize, spstest.Fault{CutAfter: true}, sps.ErrOutcomeUnknown, "in slot 3 (8.1.0)", true},
 		"answer truncated":    {good, imageSize, spstest.Fault{Truncate: 5}, sps.ErrOutcomeUnknown, "in slot 3 (8.1.0)", true},
 		"answer without key":  {good, imageSize, spstest.Fault{Mutate: func([]byte) []byte { return []byte(`{"body":{}}`) }}, sps.ErrOutcomeUnknown, "in slot 3 (8.1.0)", true},
 		"504, stored":         {good, imageSize, spstest.Fault{Status: 504, Execute: true}, sps.Status(504), "in slot 3 (8.1.0)", true},
 		"two slots named":     {good, imageSize, spstest.Fault{Mutate: func([]byte) []byte { return []byte(`{"body":{},"key":"4","meta":{"slot":"/api/firmware/slots/3"}}`) }}, sps.ErrBadAnswer, "in slot 3 (8.1.0)", true},
-		"503":                 {small, 1000, spstest.Fault{Status: 503}, sps.Status(503), "no slot was filled when the client asked, but the appliance may", false},
-		"502":                 {small, 1000, spstest.Fault{Status: 502}, sps.Status(502), "no slot was filled when the client asked, but the appliance may", false},
+		"503":                 {small, 1000, spstest.Fault{Status: 503}, sps.Status(503), "no slot was filled when the client checked, but the appliance may", false},
+		"502":                 {small, 1000, spstest.Fault{Status: 502}, sps.Status(502), "no slot was filled when the client checked, but the appliance may", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

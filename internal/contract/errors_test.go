@@ -95,13 +95,13 @@ func TestNotFoundHasTwoNames(t *testing.T) {
 func TestErrorsWithoutCause(t *testing.T) {
 	t.Parallel()
 	for want, err := range map[string]error{
-		"sps: GET x: the cause is not known":                                                                                                             &sps.TransportError{Method: "GET", Path: "x"},
-		"sps: PUT x: the cause is not known; the outcome is unknown":                                                                                     &sps.TransportError{Method: "PUT", Path: "x", OutcomeUnknown: true},
-		"the cause is not known; the slots of the appliance could not be read: list them before the next attempt":                                        &sps.FirmwareUploadError{},
-		"the cause is not known; no slot was filled when the client asked, but the appliance may still fill one: list the slots before the next attempt": &sps.FirmwareUploadError{Known: true},
-		"the cause is not known; the image is in slot 3 (), unless somebody else filled that slot":                                                       &sps.FirmwareUploadError{Known: true, Stored: &sps.FirmwareSlot{Key: "3"}},
-		"sps: upgrade stopped at test: the cause is not known":                                                                                           &sps.FirmwareUpgradeError{Step: sps.StepTest},
-		"sps: upgrade stopped at test: the cause is not known; all is as before":                                                                         &sps.FirmwareUpgradeError{Step: sps.StepTest, Left: "all is as before"},
+		"sps: GET x: the cause is not known":                                                                                                               &sps.TransportError{Method: "GET", Path: "x"},
+		"sps: PUT x: the cause is not known; the outcome is unknown":                                                                                       &sps.TransportError{Method: "PUT", Path: "x", OutcomeUnknown: true},
+		"the cause is not known; the slots of the appliance could not be read: list them before the next attempt":                                          &sps.FirmwareUploadError{},
+		"the cause is not known; no slot was filled when the client checked, but the appliance may still fill one: list the slots before the next attempt": &sps.FirmwareUploadError{Known: true},
+		"the cause is not known; the image is in slot 3 (), unless somebody else filled that slot":                                                         &sps.FirmwareUploadError{Known: true, Stored: &sps.FirmwareSlot{Key: "3"}},
+		"sps: upgrade stopped at test: the cause is not known":                                                                                             &sps.FirmwareUpgradeError{Step: sps.StepTest},
+		"sps: upgrade stopped at test: the cause is not known; all is as before":                                                                           &sps.FirmwareUpgradeError{Step: sps.StepTest, Left: "all is as before"},
 		"exit code unknown": &sps.FirmwareTestFailedDetails{},
 		"exit code 1":       &sps.FirmwareTestFailedDetails{ExitCode: 1},
 	} {

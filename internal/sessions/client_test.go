@@ -50,10 +50,10 @@ func TestCloseWithin(t *testing.T) {
 		says   string // a part of the error text, "" for no error
 	}{
 		"nothing hangs":                     {within(soon), nil, "", 0, ""},
-		"a log-out, alive":                  {within(soon), logOut, "", soon, "a session is not logged out"},
-		"a log-out, alive for longer":       {within(time.Hour), logOut, "", limit, "a session is not logged out"},
-		"a log-out, done":                   {done, logOut, "", limit, "a session is not logged out"},
-		"a log-out, cancelled":              {cancelled, logOut, "", 3 * time.Second, "a session is not logged out"},
+		"a log-out, alive":                  {within(soon), logOut, "", soon, "the session is not logged out"},
+		"a log-out, alive for longer":       {within(time.Hour), logOut, "", limit, "the session is not logged out"},
+		"a log-out, done":                   {done, logOut, "", limit, "the session is not logged out"},
+		"a log-out, cancelled":              {cancelled, logOut, "", 3 * time.Second, "the session is not logged out"},
 		"nothing hangs, done":               {done, nil, "transaction", 0, ""},
 		"a transaction, alive":              {within(soon), rollback, "transaction", soon, "may be open and hold the lock"},
 		"a transaction, cancelled":          {cancelled, rollback, "transaction", 3 * time.Second, "may be open and hold the lock"},

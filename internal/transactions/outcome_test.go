@@ -462,7 +462,7 @@ func TestLateUpload(t *testing.T) {
 		says  string
 	}{
 		"60 s":                 {time.Minute, true, "the image is in slot 3 (8.1.0), unless somebody else filled that slot"},
-		"longer than patience": {6 * time.Minute, true, "no slot was filled when the client asked, but the appliance may still fill one"},
+		"longer than patience": {6 * time.Minute, true, "no slot was filled when the client checked, but the appliance may still fill one"},
 		"nobody to ask":        {time.Minute, false, "slots of the appliance could not be read"},
 	} {
 		t.Run(name, func(t *testing.T) {
