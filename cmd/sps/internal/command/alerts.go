@@ -131,9 +131,9 @@ type alertSwitch struct {
 
 func (a *app) alertsSwitchCommand(on bool) *cobra.Command {
 	s := alertSwitch{on: on}
-	verb, other := "enable", "Enable alerts"
+	verb, other := s.verb(), "Enable alerts"
 	if !on {
-		verb, other = "disable", "Disable alerts"
+		other = "Disable alerts"
 	}
 	return a.command(spec{
 		use: verb + " ALERT...", short: other,
@@ -160,6 +160,15 @@ nothing.`,
 	})
 }
 
+// verb returns the name of the command.
+func (s *alertSwitch) verb() string {
+	if s.on {
+		return "enable"
+	}
+	return "disable"
+}
+
+// check validates the channels and the names of the alerts.
 func (s *alertSwitch) check(args []string) error {
 	switch {
 	case len(s.channels) == 0:
@@ -187,7 +196,7 @@ func switchAlerts[ID ~string](ctx context.Context, j *job, alerts sps.Singleton[
 		})
 	})
 	if err != nil {
-		return out.Report{}, err
+		return out.Report{}, fmt.Errorf("alerts %s: %w", s.verb(), err)
 	}
 	changes := alertDifferences(before, after)
 	lines := make([]string, len(changes))

@@ -319,6 +319,8 @@ func TestNoFunctionNames(t *testing.T) {
 		"connect again with the correct credential, or pass WithLoginRetry to send it": "connect again with the correct credential",
 		"too many reads: pass WithLockFirst: x":                                        "too many reads: x",
 		"it was refused; WithLoginRetry sends the same one again":                      "it was refused",
+		"SemanticError (400): no; correct what Faults lists":                           "SemanticError (400): no; correct these values",
+		"AuthenticationFailure (401); check the user name and the password":            "AuthenticationFailure (401)",
 		"the wait has ended (see WithWaitLimit)":                                       "the wait has ended (give more time with --wait)",
 	} {
 		if got := message(errors.New(text)); got != want {

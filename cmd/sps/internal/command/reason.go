@@ -106,12 +106,27 @@ func lockAdvice(err error) string {
 	return words + "; wait for the lock with --wait-for-lock"
 }
 
-// inFlags replaces the names of SDK functions in an error text by the flags of the tool.
+// inFlags replaces SDK functions in an error text by flags and commands of the tool. It removes
+// the remedies of the SDK for which advice has one with flags.
 var inFlags = strings.NewReplacer(
 	": pass WithMessage", "",
 	"; pass WithLockWait to wait for it", "",
 	"see WithWaitLimit", "give more time with --wait",
 	" (see Timeouts)", "",
+	"; check the user name and the password", "",
+	"; give the user this right on the appliance, or use another user", "",
+	"; disable remote access first", "",
+	"; join Starling first", "",
+	"correct what Faults lists", "correct these values",
+	"pass the credential string", "give it with --credential-file",
+	"pass the product instance", "give it with --product-instance",
+	"use Client.Starling to join and unjoin", "use \"sps starling join\" and \"sps starling unjoin\"",
+	"Firmware.WaitForVersion", "\"sps info\"",
+	"Firmware.Slots.Get", "\"sps firmware slots\"",
+	"Firmware.Slots.List", "\"sps firmware slots\"",
+	"Firmware.Fetch.Get", "\"sps api GET firmware/fetch\"",
+	"Firmware.Fetch.List", "\"sps api GET firmware/fetch\"",
+	"Starling.JoinStatus", "\"sps starling status\"",
 	"WithTrailFormat(TrailSRS)", "--format srs",
 	"use ChannelEmail or ChannelSNMP", "use email or snmp",
 	"WithoutSnapshot", "--no-snapshot",

@@ -123,7 +123,7 @@ func (j *job) upgrade(ctx context.Context, u *upgradeFlags) (out.Report, error) 
 	d := upgradeData{From: report.From, To: report.To, Slot: report.SlotKey, Summary: report.TestSummary}
 	var stopped *sps.FirmwareUpgradeError
 	if errors.As(err, &stopped) {
-		d.Step, d.Left, err = string(stopped.Step), stopped.Left, stopped.Err
+		d.Step, d.Left, err = string(stopped.Step), inFlags.Replace(stopped.Left), stopped.Err
 	}
 	var upload *sps.FirmwareUploadError
 	if errors.As(err, &upload) && upload.Stored != nil { // the image was stored despite the error
