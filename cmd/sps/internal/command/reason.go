@@ -22,23 +22,14 @@ type maybeAppliedError struct{ err error }
 func (e *maybeAppliedError) Error() string { return e.err.Error() }
 func (e *maybeAppliedError) Unwrap() error { return e.err }
 
-// noError marks an error that is a negative result, with the status 1.
-type noError struct{ err error }
-
-func (e *noError) Error() string { return e.err.Error() }
-func (e *noError) Unwrap() error { return e.err }
-
 // statusOf returns the exit status for an error.
 func statusOf(err error) int {
 	var maybe *maybeAppliedError
-	var no *noError
 	switch {
 	case err == nil:
 		return out.OK
 	case errors.As(err, &maybe), errors.Is(err, sps.ErrOutcomeUnknown):
 		return out.Unknown
-	case errors.As(err, &no):
-		return out.No
 	}
 	return out.Failed
 }
