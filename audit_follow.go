@@ -644,11 +644,11 @@ func (f *AuditFollow) load(data []byte) error {
 	var c checkpoint
 	switch err := wire.Unmarshal(data, &first); {
 	case err != nil || first.Version < 1 || len(data) > maxCheckpoint && first.Version == checkpointVersion:
-		return refuse("it is not a checkpoint, or is incomplete")
+		return refuse("it is not a checkpoint, or is incomplete: use the last complete checkpoint, or start without one")
 	case first.Version > checkpointVersion:
 		return refuse("it has version %d, and this program reads up to %d: a newer program wrote it", first.Version, checkpointVersion)
 	case wire.Unmarshal(data, &c) != nil:
-		return refuse("its members are inconsistent: it was modified")
+		return refuse("it was modified: use the last checkpoint that was saved, or start without one")
 	}
 	query, err := queryMark(f.query)
 	if err != nil {
@@ -656,7 +656,7 @@ func (f *AuditFollow) load(data []byte) error {
 	}
 	switch host := f.sessions.client.Host(); {
 	case c.Appliance != host:
-		return refuse("it belongs to the appliance %s", quoted(c.Appliance))
+		return refuse("it belongs to the appliance %s: use the checkpoint of this appliance, or start without one", quoted(c.Appliance))
 	case c.Query != query:
 		return refuse("it belongs to another query: start without the checkpoint, or use the Filter, Content and Start of the query that made it")
 	}
@@ -672,7 +672,7 @@ func (f *AuditFollow) load(data []byte) error {
 	marks, err := base64.StdEncoding.DecodeString(c.Handed)
 	broken = broken || err != nil || len(marks)%markSize != 0 || len(c.Running)%2 != 0
 	if f.by != byEnd && f.by != byStart && f.by != byUnknown || broken {
-		return refuse("its members are inconsistent: it was modified")
+		return refuse("it was modified: use the last checkpoint that was saved, or start without one")
 	}
 	if now := time.Now(); f.floor.After(now) {
 		return refuse("its time %s is in the future: the clock of this machine, or of the machine that wrote the checkpoint, is wrong", c.From)
@@ -682,7 +682,7 @@ func (f *AuditFollow) load(data []byte) error {
 	}
 	for pair := range slices.Chunk(c.Running, 2) {
 		if f.running[pair[0]] = read(pair[1]); broken || apipath.CheckSegment(pair[0]) != nil {
-			return refuse("its members are inconsistent: it was modified")
+			return refuse("it was modified: use the last checkpoint that was saved, or start without one")
 		}
 	}
 	return nil

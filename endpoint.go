@@ -146,6 +146,7 @@ func (e *endpoint) getByName(ctx context.Context, r reader, name string, into pa
 		return r.at(fmt.Errorf("sps: GET %s: %w", e.path.Text, invalid("the name is empty")))
 	}
 	var found *item
+	missing := &noSuchName{path: e.path, name: name}
 	for item, err := range allItems(ctx, r, newRead(e.path, nil)) {
 		if isGarbled(err) { // skip an item whose key is not valid UTF-8
 			continue
@@ -153,7 +154,14 @@ func (e *endpoint) getByName(ctx context.Context, r reader, name string, into pa
 		if err != nil {
 			return err
 		}
-		if text, ok := item.name(); !ok || text != name {
+		text, ok := item.name()
+		if ok && text != name {
+			missing.others++
+			if len(missing.first) < shownNames {
+				missing.first = append(missing.first, quoted(text))
+			}
+		}
+		if !ok || text != name {
 			continue
 		}
 		if found != nil {
@@ -162,19 +170,32 @@ func (e *endpoint) getByName(ctx context.Context, r reader, name string, into pa
 		found = item
 	}
 	if found == nil {
-		return &noSuchName{e.path, name}
+		return r.at(missing)
 	}
 	return found.into(into, nil)
 }
 
 // noSuchName is an error that is both ErrNoSuchName and ResourceNotFound.
 type noSuchName struct {
-	path apiPath
-	name string
+	path   apiPath
+	name   string
+	first  []string // the first names in the list, quoted
+	others int      // the number of names in the list
 }
 
+// shownNames is the maximum number of names that an error lists.
+const shownNames = 5
+
 func (n *noSuchName) Error() string {
-	return "sps: GET " + n.path.Text + ": " + ErrNoSuchName.Error() + ": " + quoted(n.name)
+	text := "sps: GET " + n.path.Text + ": " + ErrNoSuchName.Error() + ": " + quoted(n.name)
+	if n.others == 0 {
+		return text + "; the list has no names"
+	}
+	text += "; the list has " + strings.Join(n.first, ", ")
+	if more := n.others - len(n.first); more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text
 }
 
 func (n *noSuchName) Unwrap() []error { return []error{ErrNoSuchName, ResourceNotFound} }

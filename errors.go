@@ -937,6 +937,13 @@ func texts(value []byte) []string {
 // control characters, and has at most limit bytes.
 func oneLine(text string, limit int) string { return oneline.Text(text, limit) }
 
+// inOneLine is an error of the caller's code, whose text may have several lines.
+type inOneLine struct{ err error }
+
+func (i inOneLine) Error() string { return oneLine(i.err.Error(), 300) }
+
+func (i inOneLine) Unwrap() error { return i.err }
+
 // errExpiredExisting is the error of a client whose session came from [ExistingSession]
 // and has expired.
 var errExpiredExisting = fmt.Errorf("sps: the existing session has expired and cannot be renewed: %w", Unauthenticated)

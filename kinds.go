@@ -168,6 +168,8 @@ func (e *Error) remedy() string {
 	switch remedy := remedies[e.kind()]; {
 	case e.meant != "" || e.over:
 		return ""
+	case e.Is(KindNotFound) && (e.Path == firmwareTestPath.Text || e.Path == upgradePath.Text):
+		return "check the key: the slot does not exist or is empty"
 	case remedy != "":
 		return remedy
 	case e.busy():

@@ -288,7 +288,7 @@ func (d *OutcomeUnknownDetails) Error() string {
 		text += ", it was " + oneLine(d.Status, 60)
 	}
 	if d.RolledBack {
-		text += ", a later rollback was accepted"
+		text += ", a rollback was accepted afterwards, but the commit may have been executed before it"
 	}
 	for _, objects := range []struct {
 		paths []string

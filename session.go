@@ -217,7 +217,7 @@ func (c *credential) request(ctx context.Context) (*call, error) {
 		err = checkPassword(password)
 	}
 	if err != nil {
-		return nil, errorf("sps: no password for the login: %w", err)
+		return nil, errorf("sps: no password for the login: %w", inOneLine{err})
 	}
 	basic := base64.StdEncoding.EncodeToString([]byte(c.username + ":" + password.ExposeString()))
 	k.header = http.Header{"Authorization": {"Basic " + basic}}
@@ -730,7 +730,7 @@ func (s *sessions) oneOnly() bool {
 func (s *sessions) open(ctx context.Context) (opened *session, shown Secret, refused bool, err error) {
 	k, err := s.credential.request(ctx)
 	if err != nil {
-		return nil, shown, false, err
+		return nil, shown, false, &located{s.transport.host, err}
 	}
 	if len(k.secret) > 0 {
 		shown = k.secret[0]
