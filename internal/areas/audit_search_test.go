@@ -766,7 +766,7 @@ func TestSearchExactlyOnce(t *testing.T) {
 	t.Parallel()
 	for name, options := range map[string][]spstest.Option{
 		"snapshots":            nil,
-		"a smaller limit":      {spstest.WithVariant("snapshot-limit", "honoured")},
+		"page limit honoured":  {spstest.WithVariant("snapshot-limit", "honoured")},
 		"random order of ties": {spstest.WithVariant("snapshot-limit", "honoured"), spstest.WithVariant("search-ties", "shuffled")},
 		"no time ranges":       {spstest.WithVariant("snapshot-limit", "honoured"), spstest.WithVariant("search-time-ranges", "refused")},
 		"6.9":                  {spstest.WithProfile("6.9")},

@@ -22,12 +22,13 @@ import (
 // Codec encodes request bodies.
 type Codec struct {
 	marshal json.Options
-	// telling returns options like marshal that also pass each revealed value to a function.
+	// telling returns the same options as marshal, which also pass each revealed value to
+	// the given function.
 	telling func(func(string)) json.Options
 }
 
-// NewCodec returns a codec that writes the true value of each S, where other encoders write
-// a placeholder. It writes each json.Number as a JSON number.
+// NewCodec returns a codec that writes the value that reveal returns for each S. Other
+// encoders write a placeholder for an S. It writes each json.Number as a JSON number.
 func NewCodec[S any](reveal func(S) string) Codec {
 	telling := func(tell func(string)) json.Options {
 		return json.JoinOptions(
