@@ -32,8 +32,8 @@ type daemon struct {
 var errKilled = errors.New("killed")
 
 // run exports sessions until ctx ends. After each session it returns errKilled with the
-// probability kill. It starts from the last checkpoint, without the output that was written
-// after it.
+// probability kill. It drops the output that was written after the last checkpoint, and
+// continues from that checkpoint.
 func (e *daemon) run(ctx context.Context, random *rand.Rand, kill float64, more ...sps.FollowOption) error {
 	e.starts++
 	e.out = e.out[:e.saved]
@@ -398,7 +398,7 @@ func TestFollowSilentRanges(t *testing.T) {
 	t.Parallel()
 	testkit.BubbleOf(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		empty := func(body []byte) []byte { return []byte(`{"items":[],"meta":{"match_count":0,"next":null}}`) }
-		a.Inject(spstest.Fault{Path: "audit/sessions", Mutate: empty}) // the search by end_time
+		a.Inject(spstest.Fault{Path: "audit/sessions", Mutate: empty}) // modifies the response to the search by end_time
 		a.Inject(spstest.Fault{Path: "audit/sessions", Skip: 1, Mutate: empty})
 		keys, _, err := followed(t, c, nil)
 		if err != nil {

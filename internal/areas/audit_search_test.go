@@ -351,8 +351,8 @@ func TestSnapshotQuota(t *testing.T) {
 	}
 }
 
-// TestTooManyRequests checks that a request for a page is retried after a 429, and that it is
-// not reported as ErrSnapshotQuota.
+// TestTooManyRequests checks that the client sends a request for a page again after a 429, and
+// that a search does not return ErrSnapshotQuota for this 429.
 func TestTooManyRequests(t *testing.T) {
 	t.Parallel()
 	testkit.BubbleOf(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {

@@ -211,7 +211,7 @@ func TestNoFalsePass(t *testing.T) {
 func TestTestIsSentAgain(t *testing.T) {
 	t.Parallel()
 	for name, fault := range map[string]spstest.Fault{
-		"cut before": {CutBefore: true}, "cut after": {CutAfter: true}, "truncated": {Truncate: 10},
+		"connection breaks before execution": {CutBefore: true}, "connection breaks after execution": {CutAfter: true}, "response truncated": {Truncate: 10},
 		"503": {Status: 503}, "502": {Status: 502}, "504": {Status: 504}, "429": {Status: 429, Header: http.Header{"Retry-After": {"0"}}},
 	} {
 		t.Run(name, func(t *testing.T) {

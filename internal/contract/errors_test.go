@@ -140,7 +140,8 @@ func TestErrorTextsEndWithRemedy(t *testing.T) {
 	}
 }
 
-// TestErrorTexts checks the remedy in the texts of other errors about one request.
+// TestErrorTexts checks the remedies in the texts of errors that are not in the guide, such
+// as a 503 or a refused connection.
 func TestErrorTexts(t *testing.T) {
 	t.Parallel()
 	refused := &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("connection refused")}

@@ -800,8 +800,8 @@ func TestPagesInACircle(t *testing.T) {
 	}
 }
 
-// TestMisspeltMember checks that an update that adds a member that the object does not have is
-// rejected, because the appliance would ignore the member without an error.
+// TestMisspeltMember checks that the client rejects an update that adds a member that the
+// object does not have. The appliance would ignore the member without an error.
 func TestMisspeltMember(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)

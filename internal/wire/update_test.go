@@ -114,8 +114,8 @@ type rule struct {
 	Tags []string `json:"tags"`
 }
 
-// TestUpdateArrayOfObjects edits a list of three elements by position. The unknown member u
-// shows which original element an element of the result comes from.
+// TestUpdateArrayOfObjects checks changes of a list of three objects. The unknown member u
+// shows from which original element an element of the result comes.
 func TestUpdateArrayOfObjects(t *testing.T) {
 	t.Parallel()
 	const (
