@@ -16,7 +16,7 @@ import (
 	"github.com/go-sps/sps/internal/wire"
 )
 
-// apiPath is a path below /api/ that was checked and escaped once.
+// apiPath is a path below /api/ that was already checked and escaped.
 type apiPath = apipath.Path
 
 // mustPath makes a path from a constant of this package.
@@ -28,7 +28,7 @@ func mustPath(text string) apiPath {
 	return p
 }
 
-// newPath makes a path from a user's text for an endpoint.
+// newPath makes a path from a text of the caller.
 func newPath(text string) (apiPath, error) {
 	p, err := apipath.New(text)
 	if err != nil {
@@ -37,7 +37,8 @@ func newPath(text string) (apiPath, error) {
 	return p, nil
 }
 
-// parseLink makes a path and a query from a link of an answer or of a user.
+// parseLink makes a path and a query from a link in an answer or from a text of the
+// caller.
 func parseLink(link string) (apiPath, url.Values, error) {
 	p, query, err := apipath.Parse(link)
 	if err != nil {
@@ -56,38 +57,41 @@ func itemPath(list apiPath, key string) (apiPath, error) {
 	return p, nil
 }
 
-// relative removes the leading /api/ from the path of an answer.
+// relative removes the leading /api/ from a path in an answer.
 func relative(path string) string {
 	return strings.TrimPrefix(strings.TrimPrefix(path, "/"), "api/")
 }
 
-// What the engine itself asks for, beside the areas.
+// These endpoints are not part of an area of the API such as audit or firmware.
 var (
 	infoPath  = mustPath("info")
 	setupPath = mustPath("setup")
 )
 
-// transactional are the roots below which the guide requires a transaction for writes.
+// transactional are the paths below which the REST API guide requires a transaction for
+// writes.
 var transactional = []string{
 	"configuration", "acl", "cluster/configuration_sync_plugin", "cluster/join_request", "cluster/nodes", "cluster/promote",
 }
 
-// alone are the endpoints whose writes the guide does not allow while a transaction is
-// open.
+// alone are the endpoints to which the REST API guide does not permit writes while a
+// transaction is open.
 var alone = []string{"starling/join"}
 
-// making are the endpoints whose GET creates something.
+// making are the endpoints whose GET creates something on the appliance.
 var making = []string{"audit/sessions/_snapshot"}
 
-// guarded reports whether writes to a path need a transaction. To be safe, it ignores
-// case and counts escaped paths, in case a server on the way unescapes them.
+// guarded reports whether writes to a path need a transaction. It ignores case. It also
+// returns true for a path with an escaped character or with "..", because a server
+// between the client and the appliance might convert it to a path that needs a
+// transaction.
 func guarded(p apiPath) bool {
 	text := strings.ToLower(p.Text)
 	return strings.Contains(text, "%") || strings.Contains(text, "..") ||
 		apiPath{Text: text}.Below(append(transactional, "transaction")...)
 }
 
-// quoted returns an input escaped and shortened.
+// quoted returns a text in quotation marks, escaped and shortened.
 func quoted(text string) string { return oneline.Quoted(text) }
 
 // invalid makes an ErrInvalidInput with its reason.
@@ -104,34 +108,35 @@ type call struct {
 	path   apiPath
 	query  url.Values
 	header http.Header // in addition to the client's own
-	body   []byte      // JSON; nil sends none
-	stream *stream     // sent instead of body
-	secret []Secret    // what an answer might quote, in addition to the session id
+	body   []byte      // JSON, or nil for no body
+	stream *stream     // the body of an upload, which is sent instead of body
+	secret []Secret    // the secrets that an answer might repeat, in addition to the session id
 	intake
 	bounds
 	basis
 }
 
-// intake says how the answer to a call is handled. The zero value means JSON in memory.
+// intake says how the answer to a call is handled. The zero value means that the answer
+// must be JSON and is read into memory.
 type intake struct {
-	sink     *sink             // receives what is too large for memory
-	space    []byte            // memory for the answer, used if it is large enough
-	raw      bool              // it need not be JSON
-	redirect bool              // a redirect is an answer and is not followed
-	seen     func(http.Header) // receives the header, even if the answer is unusable
+	sink     *sink             // receives an answer that is too large for memory
+	space    []byte            // a buffer for the answer, used if it is large enough
+	raw      bool              // the answer need not be JSON
+	redirect bool              // a redirect is a successful answer, not an error
+	seen     func(http.Header) // receives the headers of the answer, even if the answer is unusable
 }
 
-// bounds say when a call ends, in addition to the caller's context. The zero value means
-// never.
+// bounds limit a call in addition to the caller's context. The zero value adds no limit.
 type bounds struct {
-	life  context.Context // ends it at any time
-	begin context.Context // prevents further attempts from starting
-	once  bool            // after the first attempt
+	life  context.Context // if it ends, the call ends
+	begin context.Context // if it ends, no further attempt starts
+	once  bool            // there is only one attempt
 }
 
-// This file defines which requests may be repeated, and what a lost answer means. An
-// appliance may work on a request long after its client has stopped waiting, so an
-// observation that the request was not executed yet does not prove that it will not be.
+// The following types define which requests the client repeats, and what a lost response
+// means. An appliance may execute a request long after the client has stopped waiting.
+// Even if the client has read that a request was not executed yet, the appliance may
+// execute it later.
 
 // class is a kind of request.
 type class uint8
@@ -142,41 +147,42 @@ const (
 	classSnapshot              // GET that creates something: audit/sessions/_snapshot
 	classLogin                 // GET authentication with a reusable credential
 	classCode                  // GET authentication with a possible one-time code
-	classLogOut                // DELETE authentication: harmless twice, and important
+	classLogOut                // DELETE authentication: safe to repeat
 	classTry                   // POST that changes nothing and takes minutes: firmware/test
 	classOpen                  // POST transaction
 	classStep                  // a write inside a transaction
-	classRollback              // DELETE transaction: harmless twice, and important
+	classRollback              // DELETE transaction: safe to repeat
 	classCommit                // PUT transaction
 	classCreate                // POST that creates something: a fetch, a support bundle
 	classAct                   // POST that does something and takes minutes: a join, an upgrade
 	classRemove                // DELETE: an unjoin, a slot, a fetch, a support bundle
-	classUpload                // POST of an image: no total time limit, only the stall limit
+	classUpload                // POST of a firmware image: no total time limit, only the stall limit
 	classWrite                 // PUT and DELETE of Client.Invoke: idempotent
 	classInvoke                // POST of Client.Invoke: the effect is unknown
 )
 
-// lost is the consequence of a lost answer.
+// lost is the consequence of a lost response.
 type lost uint8
 
 const (
 	// lostNothing means that the request changes nothing that the caller could see.
 	lostNothing lost = iota
-	// lostStaged means that the transaction decides. It is rolled back and its session
-	// ended, so that a late execution changes nothing.
+	// lostStaged means that the request only changes what a transaction has staged. The
+	// client rolls back the transaction and ends its session, so that a delayed execution
+	// changes nothing.
 	lostStaged
-	// lostUnknown means that the outcome is unknown until a [witness] sees that the
+	// lostUnknown means that the outcome is unknown until a [witness] finds that the
 	// request was executed.
 	lostUnknown
 )
 
-// harmless reports whether a lost answer leaves no unknown outcome.
+// harmless reports whether a lost response does not lead to [ErrOutcomeUnknown].
 func (l lost) harmless() bool { return l < lostUnknown }
 
 // policy has the rules for a class.
 type policy struct {
-	broken  bool  // retried after a connection broke during the request or the answer
-	refusal []int // retried after these statuses
+	broken  bool  // the client retries the request after a connection broke during the request or the answer
+	refusal []int // the client retries the request after these status codes
 	limit   func(*Timeouts) time.Duration
 	lost    lost
 }
@@ -186,20 +192,20 @@ var (
 	busy    = []int{429, 502, 503, 504}
 )
 
-// policies has the policy of each class. Every class is retried if no connection could be
-// made, because nothing was sent.
+// policies has the policy of each class. The client also retries each class if it could
+// not connect, because it has sent nothing.
 var policies = [...]policy{
 	classRead:     {true, busy, (*Timeouts).read, lostNothing},
 	classDownload: {true, busy, (*Timeouts).stall, lostNothing},
-	classSnapshot: {false, nil, (*Timeouts).read, lostNothing},  // a snapshot may be left over, which ends after five minutes
-	classLogin:    {true, busy, (*Timeouts).login, lostNothing}, // a session may be left over, which ends when it times out
+	classSnapshot: {false, nil, (*Timeouts).read, lostNothing},  // a snapshot may remain; it expires after five minutes
+	classLogin:    {true, busy, (*Timeouts).login, lostNothing}, // a session may remain until it times out
 	classCode:     {false, []int{429, 503}, (*Timeouts).login, lostNothing},
-	classLogOut:   {true, busy, (*Timeouts).close, lostNothing}, // the next call ends the session, or it times out
-	classTry:      {true, nil, (*Timeouts).action, lostNothing}, // not after its time limit, which is half an hour
+	classLogOut:   {true, busy, (*Timeouts).close, lostNothing}, // a later call ends the session, or the session times out
+	classTry:      {true, nil, (*Timeouts).action, lostNothing}, // not retried after its time limit, which is long: half an hour by default
 
 	classOpen:     {false, nil, (*Timeouts).write, lostStaged},
 	classStep:     {false, nil, (*Timeouts).write, lostStaged},
-	classRollback: {true, busy, (*Timeouts).close, lostStaged}, // without proof, its session is ended
+	classRollback: {true, busy, (*Timeouts).close, lostStaged}, // if the rollback is not confirmed, the session is ended
 
 	classCommit: {false, nil, (*Timeouts).commit, lostUnknown},
 	classCreate: {false, nil, (*Timeouts).write, lostUnknown},
@@ -224,14 +230,15 @@ func (t *Timeouts) write() time.Duration { return t.Write }
 
 func (t *Timeouts) commit() time.Duration { return t.Commit }
 
-// stream is a body that is too large for memory. Each attempt reads it again.
+// stream is a request body that is too large for memory. Each attempt reads it from the
+// start.
 type stream struct {
 	contentType string
 	length      int64
 	open        func() (io.Reader, error)
 }
 
-// sink receives a stream.
+// sink receives the body of a download.
 type sink struct {
 	w     io.Writer
 	moved func(done, total int64)
@@ -285,8 +292,8 @@ func (s *sink) deliver(resp *http.Response) error {
 // codec encodes bodies with their secrets in clear text.
 var codec = wire.NewCodec(Secret.ExposeString)
 
-// encode makes the body of a request. A []byte or a json.RawMessage is sent unchanged;
-// every other value is encoded as JSON. encode also returns the secrets that the body
+// encode makes the body of a request. It returns a []byte or a json.RawMessage unchanged,
+// and encodes any other value as JSON. encode also returns the secrets that the body
 // contains.
 func encode(v any) ([]byte, []Secret, error) {
 	var body []byte

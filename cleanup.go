@@ -9,25 +9,25 @@ import (
 	"time"
 )
 
-// remnant is a session that the client gave up but could not end yet.
+// remnant is a session that the client no longer uses but could not end yet.
 type remnant struct {
 	session *session
 	open    bool // a transaction may be open in it
-	late    bool // a request of it may still be executed
-	hung    bool // the last attempt to end it used all of its time
+	late    bool // the appliance may still execute a request of the session
+	hung    bool // the last attempt to end the session used all of its time
 	tries   int
 	tried   time.Time // when the last attempt ended
 	err     error     // the error of the last attempt
 }
 
-// cleanup is what a client still has to clean up.
+// cleanup holds the sessions that a client must still clean up.
 type cleanup struct {
 	mu       sync.Mutex
 	remnants []*remnant
-	dirty    *session      // with one session for reads and writes: the session if it may have staged changes left
+	dirty    *session      // with one session for reads and writes: the session, if changes may remain staged in it
 	sweeping chan struct{} // held while the remnants are ended
-	began    time.Time     // start of the last end of a transaction that had something to clean up
-	ended    time.Time
+	began    time.Time     // when the last cleanup at the end of a transaction began
+	ended    time.Time     // when it ended
 }
 
 // maxSweepPause is the longest pause between two attempts to end a session.
@@ -39,22 +39,25 @@ func (r *remnant) due(now time.Time) bool {
 	return now.Sub(r.tried) >= pause || r.tries <= 1
 }
 
-// budget returns a context for cleaning up. It outlives the caller's context.
+// budget returns a context for cleaning up. It does not end with the caller's context,
+// but after [Timeouts].Close.
 func (c *Client) budget(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(ctx), c.transport.timeouts.Close)
 }
 
-// cleaned records for Close when the end of a transaction cleaned up.
+// cleaned records when the cleanup of a transaction began and ended. Close deducts this
+// time from its own.
 func (c *Client) cleaned(began time.Time) {
 	c.clean.mu.Lock()
 	defer c.clean.mu.Unlock()
 	c.clean.began, c.clean.ended = began, time.Now()
 }
 
-// endSession ends a session that the client gives up. left is the error of its rollback,
-// or nil. late means that one of its requests may still be executed. The client remembers
-// a session that cannot be ended, and the next call tries again. If the client has only
-// one session, it keeps the session, and the next call cleans it up.
+// endSession ends a session that the client will no longer use. left is the error of its
+// rollback, or nil. late means that the appliance may still execute one of its requests.
+// If the session cannot be ended, endSession stores it, and a later call tries again. If
+// the client has only one session, the client continues to use the session, and the next
+// call rolls back what remains staged in it.
 func (c *Client) endSession(ctx context.Context, s *session, left error, late bool) error {
 	if !c.logins.separate() {
 		c.setDirty(s)
@@ -82,7 +85,8 @@ func (c *Client) endSession(ctx context.Context, s *session, left error, late bo
 	return r.unended()
 }
 
-// endUnused ends a session without an open transaction, and remembers it if that failed.
+// endUnused ends a session that has no open transaction. If the session cannot be ended,
+// endUnused stores it, and a later call tries again.
 func (c *Client) endUnused(ctx context.Context, s *session) {
 	bound, cancel := c.budget(ctx)
 	defer cancel()
@@ -119,7 +123,7 @@ func (c *Client) tryEnd(ctx context.Context, r *remnant) error {
 	return r.err
 }
 
-// halfOf returns a context with half of the remaining time of ctx.
+// halfOf returns a context that ends after half of the remaining time of ctx.
 func halfOf(ctx context.Context) (context.Context, context.CancelFunc) {
 	deadline, ok := ctx.Deadline()
 	if !ok {
@@ -131,8 +135,9 @@ func halfOf(ctx context.Context) (context.Context, context.CancelFunc) {
 // sweepGrace is how long a call waits for the cleanup that it started.
 const sweepGrace = time.Second
 
-// sweep tries to end the remaining sessions concurrently and returns when that is done.
-// Without force, it tries only those whose pause is over.
+// sweep tries to end the remaining sessions concurrently. It returns when all attempts
+// have ended. Without force, it tries only sessions whose pause since the last attempt is
+// over.
 func (c *Client) sweep(ctx context.Context, force bool) error {
 	c.clean.mu.Lock()
 	none := len(c.clean.remnants) == 0
@@ -184,8 +189,8 @@ func (c *cleanup) forget(gone *remnant) {
 	}
 }
 
-// sweepBeside tries to end the remaining sessions while a call runs. The returned
-// function waits for that for a limited time.
+// sweepBeside starts to end the remaining sessions in the background while a call runs.
+// wait waits until this is done, but at most for sweepGrace.
 func (c *Client) sweepBeside(ctx context.Context) (wait func()) {
 	c.clean.mu.Lock()
 	defer c.clean.mu.Unlock()
@@ -234,9 +239,9 @@ func (c *Client) setDirty(s *session) {
 	c.clean.dirty = s
 }
 
-// scour is for a client with one session. It makes sure that no call returns changes that
-// an earlier transaction has left staged: it asks whether a transaction is open, rolls it
-// back once, and asks again.
+// scour is for a client with one session. It makes sure that no changes of an earlier
+// transaction remain staged. It reads whether a transaction is open, rolls it back once,
+// and reads the status again.
 func (c *Client) scour(ctx context.Context) error {
 	c.clean.mu.Lock()
 	dirty := c.clean.dirty
@@ -264,7 +269,7 @@ func (c *Client) scour(ctx context.Context) error {
 	return errorf("sps: %s: %w: an earlier transaction may still be open in the client's only session: %w", c.transport.host, ErrOutcomeUnknown, err)
 }
 
-var errStillOpen = errors.New("the appliance reports that it is open after its rollback")
+var errStillOpen = errors.New("the appliance reports that the transaction is still open after its rollback")
 
 func (c *Client) scourSession(ctx context.Context, s *session) error {
 	ctx, cancel := context.WithTimeout(ctx, c.transport.timeouts.Close)

@@ -15,15 +15,17 @@ import (
 	"github.com/go-sps/sps/internal/wire"
 )
 
-// Client is a client for one appliance. It is safe for concurrent use. Make one with
-// [Connect] or [NewClient] and end it with [Client.Close].
+// Client sends requests to one appliance. It is safe for concurrent use. Create a Client
+// with [Connect] or [NewClient], and call [Client.Close] when you no longer need it.
 //
-// Read through the fields and methods of the client. Write the configuration inside a
-// [Client.Transaction]. A client reads in one session of the appliance and writes in a
-// second session, which its first transaction opens. Its reads therefore never return
-// changes that are not committed. [WithOneSession] uses one session for both.
+// Use the fields and methods of the client to read. Use [Client.Transaction] to write the
+// configuration. By default, a client reads in one session of the appliance, and its
+// first transaction opens a second session for writes. Reads outside of a transaction
+// therefore do not return uncommitted changes. [WithOneSession] makes the client use one
+// session for both.
 type Client struct {
-	// Alerting reads which alerts the appliance sends and how (configuration/alerting).
+	// Alerting reads which alerts the appliance sends, and how it sends them
+	// (configuration/alerting).
 	Alerting Alerting
 	// Audit reads the recorded sessions (audit).
 	Audit Audit
@@ -34,8 +36,8 @@ type Client struct {
 	// Management reads the settings for the disk, mail and SNMP
 	// (configuration/management).
 	Management Management
-	// Starling joins the appliance to Starling and unjoins it (starling). It also reads
-	// configuration/starling.
+	// Starling joins the appliance to One Identity Starling and unjoins it (starling). It
+	// also reads configuration/starling.
 	Starling Starling
 	// Troubleshooting creates support bundles (troubleshooting).
 	Troubleshooting Troubleshooting
@@ -45,30 +47,31 @@ type Client struct {
 
 	transport *transport
 	logins    *logins
-	reading   *sessions // for everything except transactions
-	writing   *sessions // for transactions; equals reading if the client has one session
+	reading   *sessions // the session for calls outside of transactions
+	writing   *sessions // the session for transactions; not used if the client has only one session
 
-	// life ends with Close. Its end cancels every running call.
+	// life is the context of the client. Close cancels it, which cancels all running
+	// calls.
 	life context.Context
 	end  context.CancelCauseFunc
 
-	turn chan struct{} // held while a transaction runs, or while none may run
+	turn chan struct{} // a lock: held while a transaction runs, or while a call runs during which none may run
 	mu   sync.Mutex
-	open *Transaction  // the running transaction, for Close
-	held time.Duration // how long the last transaction held the lock
-	free time.Time     // when the client released the lock
+	open *Transaction  // the running transaction, which Close rolls back
+	held time.Duration // how long the last transaction held the configuration lock
+	free time.Time     // when the last transaction released it
 
 	clean      cleanup
-	background sync.WaitGroup // work that runs beside the calls
+	background sync.WaitGroup // the goroutines that clean up in the background
 
 	closing  sync.Once
-	closed   chan struct{} // closed when Close begins
+	closed   chan struct{} // closed at the start of Close
 	closeErr error
 }
 
 // Connect logs in to an appliance and returns a client. The host is a name or an IP
-// address, with a port unless it is 443: "sps1.example.com", "10.0.0.5:8443",
-// "[2001:db8::5]:443". The protocol is always https.
+// address. Add the port if it is not 443. Examples are "sps1.example.com",
+// "10.0.0.5:8443" and "[2001:db8::5]:443". Do not add a scheme: the client uses HTTPS.
 //
 // The errors are:
 //   - [AuthenticationFailure]: the user name or the password is wrong.
@@ -80,11 +83,12 @@ type Client struct {
 // Connect returns at once; if the login still succeeds, the client logs out in the
 // background.
 //
-// If the session expires later, the client logs in once for all goroutines. If the
-// appliance refuses that login, the client does not send the same password again, because
-// that may lock the account. Every call that needs a login then fails with the refusal.
-// See [PasswordFunc] for changing passwords, [WithLoginRetry] for repeating the same one,
-// and [Client.Err].
+// If the session expires later, the client logs in again, once for all goroutines. If the
+// appliance refuses this login, the client does not send the same password again, because
+// that might lock the account. From then on, calls that need a login return the error of
+// the refused login. [Client.Err] returns it without a request. Use [PasswordFunc] if the
+// password may change. Use [WithLoginRetry] to send the same password again after some
+// time.
 func Connect(ctx context.Context, host string, credential Credential, options ...Option) (*Client, error) {
 	c, err := prepare(ctx, host, credential, options)
 	if err != nil {
@@ -96,7 +100,7 @@ func Connect(ctx context.Context, host string, credential Credential, options ..
 	if _, err := c.reading.get(ctx, nil); err != nil {
 		var refused *refusedLogin
 		if errors.As(err, &refused) {
-			err = refused.err // the wrapper is for clients that continue
+			err = refused.err // without the text about the next login: this client does not log in again
 		}
 		if ctx.Err() == nil {
 			c.Close(ctx)
@@ -111,17 +115,17 @@ func Connect(ctx context.Context, host string, credential Credential, options ..
 	return c, nil
 }
 
-// NewClient returns a client without sending anything; the first call logs in. Use it for
-// programs that start before their appliance, see [Client.WaitReady]. It takes the
-// arguments of [Connect] and checks them at once. A wrong password, an untrusted
-// certificate or an unreachable appliance makes the first call fail. After a failed call
-// the client remains usable and the next call tries again, unless the appliance refused
-// the login: see [Client.Err].
+// NewClient returns a client without sending a request; the first call logs in. Use
+// NewClient, together with [Client.WaitReady], in programs that may start before the
+// appliance. It takes the same arguments as [Connect] and returns [ErrInvalidInput] if
+// one of them is invalid. If the password is wrong, the certificate is not trusted or the
+// appliance cannot be reached, the first call fails. The next call tries to log in again,
+// unless the appliance refused the login: see [Client.Err].
 func NewClient(host string, credential Credential, options ...Option) (*Client, error) {
 	return prepare(context.Background(), host, credential, options)
 }
 
-// prepare makes a client without sending anything.
+// prepare makes a client without sending a request.
 func prepare(ctx context.Context, host string, credential Credential, options []Option) (*Client, error) {
 	address, err := parseHost(host)
 	if err != nil {
@@ -176,14 +180,14 @@ func newClient(address string, o *config, cred *credential) (*Client, error) {
 	return c, nil
 }
 
-// connectGrace is how long a failed Connect continues in the background, so that it can
-// log out the session that its login may have opened.
+// connectGrace is how long the login may continue in the background if the context of
+// Connect ends. If the login succeeds within this time, the client logs out.
 const connectGrace = 3 * time.Second
 
-// ConnectFromEnv is [Connect] with settings from the environment. SPS_HOST, SPS_USERNAME
-// and SPS_PASSWORD are required. SPS_LOGIN_METHOD, SPS_CA_BUNDLE (the name of a PEM file)
-// and SPS_FINGERPRINT (SHA-256 fingerprints, separated by commas) are optional. The
-// options are applied after those from the environment.
+// ConnectFromEnv calls [Connect] with settings from environment variables. SPS_HOST,
+// SPS_USERNAME and SPS_PASSWORD are required. SPS_LOGIN_METHOD, SPS_CA_BUNDLE (the name
+// of a PEM file) and SPS_FINGERPRINT (SHA-256 fingerprints, separated by commas) are
+// optional. ConnectFromEnv applies these settings first, then options.
 func ConnectFromEnv(ctx context.Context, options ...Option) (*Client, error) {
 	var missing []string
 	for _, name := range []string{"SPS_HOST", "SPS_USERNAME", "SPS_PASSWORD"} {
@@ -213,7 +217,7 @@ func ConnectFromEnv(ctx context.Context, options ...Option) (*Client, error) {
 	return Connect(ctx, os.Getenv("SPS_HOST"), credential, append(fromEnv, options...)...)
 }
 
-// made returns an error for a client that this package did not make.
+// made returns an error if the client is nil or a zero value.
 func (c *Client) made() error {
 	if c == nil || c.transport == nil {
 		return fmt.Errorf("sps: %w", invalid("this client is nil or a zero value: make one with Connect or NewClient"))
@@ -221,7 +225,7 @@ func (c *Client) made() error {
 	return nil
 }
 
-// Host returns the host that the client connects to, with its port unless it is 443. It
+// Host returns the host that the client connects to, with the port if it is not 443. It
 // returns "" for a nil client and for the zero value.
 func (c *Client) Host() string {
 	if c.made() != nil {
@@ -230,14 +234,18 @@ func (c *Client) Host() string {
 	return c.transport.host
 }
 
-// String returns the host of the client. It reveals nothing about the session.
+// String returns a text with the host of the client. The text contains nothing about the
+// session.
 func (c *Client) String() string { return "sps.Client(" + c.Host() + ")" }
 
-// Err returns the reason why no further call can succeed, or nil. It returns [ErrClosed]
-// after [Client.Close]. It returns the appliance's refusal if a login was refused and the
-// client does not try again by itself, see [PasswordFunc] and [WithLoginRetry]. It
-// returns [Unauthenticated] for an [ExistingSession] that has expired. Err sends nothing,
-// so it does not notice that a session has ended until a call fails for that reason.
+// Err returns the reason why no further call can succeed, or nil. The reasons are:
+//   - [ErrClosed]: [Client.Close] was called.
+//   - The error of a refused login, if the client does not log in again by itself. See
+//     [PasswordFunc] and [WithLoginRetry].
+//   - [Unauthenticated]: an [ExistingSession] has expired.
+//
+// Err sends no request. If a session has ended, Err returns nil until a call has failed
+// for that reason.
 func (c *Client) Err() error {
 	if err := c.made(); err != nil {
 		return err
@@ -251,14 +259,14 @@ func (c *Client) Err() error {
 }
 
 // Close rolls back an open transaction, ends running calls with [ErrClosed], and logs
-// out. It does not log out of an [ExistingSession]. Close takes at most [Timeouts].Close
-// in total; a commit that was already sent may use half of that time to finish. If ctx
-// ends while Close runs, Close stops. If ctx was done before the call, as it is after a
-// signal, Close ignores it and has the whole of Timeouts.Close.
+// out. It does not log out of an [ExistingSession]. Close takes at most [Timeouts].Close,
+// plus one second for the log-out if a rollback has used all of that time. A commit that
+// was already sent may use half of the time to finish. If ctx ends while Close runs,
+// Close stops. If ctx is already done, for example after a signal, Close ignores ctx.
 //
-// The error says what Close could not clean up. A session that could not be logged out
-// ends when it times out on the appliance. If its transaction is open, the configuration
-// stays locked until then. Further calls of Close return the same error.
+// The error says what Close could not clean up. If the log-out fails, the session remains
+// on the appliance until it times out. If a transaction is open in that session, the
+// configuration remains locked until then. Further calls of Close return the same error.
 func (c *Client) Close(ctx context.Context) error {
 	if err := c.made(); err != nil {
 		return err
@@ -270,12 +278,12 @@ func (c *Client) Close(ctx context.Context) error {
 	return c.closeErr
 }
 
-// closeGrace is how much longer Close may take to log out if the end of a transaction has
-// used the whole time limit.
+// closeGrace is the additional time that Close has for the log-out if the end of a
+// transaction has used all of Timeouts.Close.
 const closeGrace = 900 * time.Millisecond
 
 // closeDeadline returns the time by which Close must be done. It deducts the time that
-// the end of a transaction has just used.
+// the cleanup of a transaction has just used.
 func (c *Client) closeDeadline() time.Time {
 	limit := c.transport.timeouts.Close
 	now := time.Now()
@@ -291,8 +299,9 @@ func (c *Client) closeDeadline() time.Time {
 	return deadline
 }
 
-// whileAlive returns a context that ends with ctx, unless ctx is done already or ends
-// only through Close, as the context of a transaction's function does.
+// whileAlive returns the context for Close. If ctx is already done, the returned context
+// ignores ctx. Otherwise it ends when ctx ends, with one exception: it ignores that Close
+// itself ends ctx, which happens if ctx is the context of a transaction's function.
 func whileAlive(ctx context.Context) (context.Context, context.CancelFunc) {
 	own, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	if ctx.Err() != nil {
@@ -339,9 +348,9 @@ func (c *Client) close(ctx context.Context) error {
 		}
 	}
 	c.clean.mu.Lock()
-	c.end(ErrClosed) // from here on, nothing starts in the background
+	c.end(ErrClosed) // from here on, no background work starts
 	c.clean.mu.Unlock()
-	half, halved := halfOf(bound) // the log-outs have the rest
+	half, halved := halfOf(bound) // the other half is for the log-outs
 	left, late := c.logins.close(half, bound, c.reading, c.writing)
 	halved()
 	if late != nil {
@@ -355,7 +364,7 @@ func (c *Client) close(ctx context.Context) error {
 	return nil
 }
 
-// settled waits for the work that runs beside the calls.
+// settled waits until the background work has ended or ctx is done.
 func (c *Client) settled(ctx context.Context) {
 	done := make(chan struct{})
 	go func() {
@@ -368,7 +377,7 @@ func (c *Client) settled(ctx context.Context) {
 	}
 }
 
-// endAll ends the remaining sessions concurrently.
+// endAll ends the remaining sessions concurrently and returns the errors.
 func (c *Client) endAll(ctx context.Context, left []*session) (errs []error) {
 	c.clean.mu.Lock()
 	remnants := slices.Clone(c.clean.remnants)
@@ -377,11 +386,11 @@ func (c *Client) endAll(ctx context.Context, left []*session) (errs []error) {
 	for _, s := range left {
 		remnants = append(remnants, &remnant{session: s, open: s == dirty})
 	}
-	results := make([]error, len(remnants)+1) // the last one for a session that was handed in
+	results := make([]error, len(remnants)+1) // the last element is for an ExistingSession
 	var all sync.WaitGroup
 	for i, r := range remnants {
 		switch {
-		case r.hung: // it was tried a moment ago, for as long as there was time
+		case r.hung: // the last attempt has used all of its time, so another one would too
 			results[i] = r.unended()
 		default:
 			all.Go(func() {
@@ -398,21 +407,22 @@ func (c *Client) endAll(ctx context.Context, left []*session) (errs []error) {
 	return slices.DeleteFunc(results, func(err error) bool { return err == nil })
 }
 
-// unended tells what it means that a session could not be ended.
+// unended makes the error about a session that could not be ended. It says when the
+// session will end by itself.
 func (r *remnant) unended() error {
 	if r.open {
 		return errorf("%w (its transaction may be open and hold the lock%s)", r.err, r.session.endsIn())
 	}
-	ends := "by its time-out"
+	ends := "when it times out"
 	if left := r.session.remaining(); left > 0 {
 		ends = fmt.Sprintf("in %s if nobody uses it", left.Round(time.Second))
 	}
-	return errorf("%w (a session is not logged out: it ends %s)", r.err, ends)
+	return errorf("%w (the session is not logged out; it ends %s)", r.err, ends)
 }
 
 // call sends a call outside of a transaction, in the reading session. If that session has
-// expired, it renews the session once for all callers and repeats the call. The
-// repetition is safe: a 401 means that the call was not executed.
+// expired, call renews it once for all callers and repeats the request. The repetition is
+// safe, because status 401 means that the appliance has not executed the request.
 func (c *Client) call(ctx context.Context, k *call) (*answer, error) {
 	if err := c.made(); err != nil {
 		return nil, err
@@ -446,7 +456,7 @@ func (c *Client) renewing(ctx context.Context, k *call, life context.Context) (*
 	}
 	a, err = c.transport.do(ctx, k, s)
 	if expired(k, a, err) {
-		if a != nil { // the appliance also called the old session expired, so it may be alive
+		if a != nil { // GET info returned its anonymous form in both sessions: the old one may still exist
 			c.endUnused(ctx, old)
 		}
 		return nil, c.stillExpired(k, err, errors.New("the appliance treats a new session as expired"))
@@ -454,8 +464,8 @@ func (c *Client) renewing(ctx context.Context, k *call, life context.Context) (*
 	return a, err
 }
 
-// writeSession returns a session for transactions that is not the stale one. If the
-// credential allows one login only, it returns the reading session.
+// writeSession returns the session for transactions. If stale is the current session, it
+// logs in again. If the client has only one session, it returns the reading session.
 func (c *Client) writeSession(ctx context.Context, stale *session) (*session, error) {
 	if c.logins.separate() {
 		s, err := c.writing.get(ctx, stale)
@@ -474,9 +484,10 @@ func (c *Client) present() *session {
 	return c.reading.now()
 }
 
-// stillExpired makes the error of a call whose session has expired for good. The error
-// has the same form whether the appliance refused the call, answered it without a session
-// (GET info), or was not asked again. err is the refusal, or nil.
+// stillExpired makes the [Unauthenticated] error of a call whose session has expired and
+// cannot be renewed. err is the refusal of the appliance. It is nil if the appliance has
+// sent the anonymous form of GET info, or if the client has sent nothing. why is the
+// reason why the session cannot be renewed.
 func (c *Client) stillExpired(k *call, err, why error) error {
 	e := &Error{
 		Status: http.StatusUnauthorized, Type: Unauthenticated, Message: strings.TrimSuffix(plain(why), ": "+Unauthenticated.Error()), Attempts: 1, over: why == errExpiredExisting,
@@ -492,8 +503,8 @@ func (c *Client) stillExpired(k *call, err, why error) error {
 	return e
 }
 
-// sessionOver turns the error of an existing session that has expired into the form of
-// stillExpired.
+// sessionOver converts errExpiredExisting to the error of stillExpired. It returns other
+// errors unchanged.
 func (c *Client) sessionOver(k *call, err error) error {
 	if !errors.Is(err, errExpiredExisting) {
 		return err
@@ -503,7 +514,7 @@ func (c *Client) sessionOver(k *call, err error) error {
 	return e
 }
 
-// merge returns a context that ends with either of the two contexts.
+// merge returns a context that ends when one of the two contexts ends.
 func merge(ctx, other context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	stop := context.AfterFunc(other, func() { cancel(context.Cause(other)) })
@@ -513,21 +524,22 @@ func merge(ctx, other context.Context) (context.Context, context.CancelFunc) {
 	}
 }
 
-// Response is the answer to a [Client.Invoke].
+// Response is the response to [Client.Invoke] or [Transaction.Invoke].
 type Response struct {
-	// StatusCode is the HTTP status, 200 to 299.
+	// StatusCode is the HTTP status code, 200 to 299.
 	StatusCode int
-	// Header is the header of the answer, without cookies.
+	// Header has the headers of the response, except Set-Cookie.
 	Header http.Header
-	// Body is the unchanged body, at most 32 MiB. It is valid JSON, but its strings may
+	// Body is the response body without a byte order mark, at most 32 MiB. Unless
+	// [WithHeader] has set Accept, the body is empty or valid JSON. The strings in it may
 	// contain invalid UTF-8 or half of a surrogate pair.
 	Body []byte
 }
 
-// Decode decodes the whole body, including its envelope, into v. Names must match
-// exactly, so give the fields of a struct json tags. Decode returns [ErrBadAnswer] for
-// duplicate names, invalid UTF-8 and values that do not fit into v. It ignores unknown
-// members.
+// Decode decodes the whole body, including its envelope, into v. Member names are
+// case-sensitive, so give the fields of a struct json tags. Decode returns [ErrBadAnswer]
+// for duplicate names, invalid UTF-8 and values that do not fit into v. It ignores
+// unknown members.
 func (r *Response) Decode(v any) error {
 	if err := wire.Unmarshal(r.Body, v); err != nil {
 		return fmt.Errorf("sps: %w", unusable("%s", oneLine(err.Error(), 200)))
@@ -557,8 +569,7 @@ func (o ProgressOption) applyDownload(k *call) error {
 	return nil
 }
 
-// WithQuery adds a parameter to the query. Pass the value unescaped; the client escapes
-// it.
+// WithQuery adds a query parameter. Do not escape the value; the client escapes it.
 func WithQuery(name, value string) RequestOption {
 	return func(k *call) error {
 		k.query.Add(name, value)
@@ -566,10 +577,10 @@ func WithQuery(name, value string) RequestOption {
 	}
 }
 
-// WithHeader sets a header of the request. It refuses the headers that the SDK sets
-// itself: those that carry the session or the credential, frame the message or override
-// the method. If Accept is not application/json, the answer may be something else than
-// JSON.
+// WithHeader sets a request header. The option is invalid for headers that the SDK
+// controls, such as Authorization, Cookie, Content-Length, User-Agent and
+// X-Method-Override. If you set Accept to a type other than application/json, the call
+// also accepts a response that is not JSON.
 func WithHeader(name, value string) RequestOption {
 	return func(k *call) error {
 		name = http.CanonicalHeaderKey(name)
@@ -591,26 +602,27 @@ func WithHeader(name, value string) RequestOption {
 var reservedHeaders = []string{
 	"Authorization", "Connection", "Content-Length", "Content-Type", "Cookie", "Expect", "Host", "Te", "Trailer",
 	"Transfer-Encoding", "Upgrade", "User-Agent", "X-Method-Override", "X-Token",
-	// net/http repeats a POST that carries one of these.
+	// net/http may repeat a POST that has one of these headers.
 	"Idempotency-Key", "X-Idempotency-Key",
 }
 
-// Invoke sends a request to an endpoint that has no field of its own. It uses the same
-// session, retries and errors as every other call. The path is relative to /api/, or a
-// link from an answer ("/api/firmware/slots/2"). Escape it as in a URL: a slash within a
-// key is %2F. A nil body sends no body. A []byte or a json.RawMessage is sent unchanged.
-// Every other value is encoded as JSON; a json.Number is encoded as a number.
+// Invoke sends a request to an endpoint for which the SDK has no field or method.
+// Sessions, retries and errors work as in the other methods. The path is relative to
+// /api/, or a link from a response ("/api/firmware/slots/2"). Escape it as in a URL:
+// write a slash within a key as %2F. If body is nil, the request has no body. A []byte or
+// a json.RawMessage is sent unchanged. Any other value is encoded as JSON; a json.Number
+// is encoded as a number.
 //
-// Invoke refuses writes that need a transaction with [ErrTransactionOnly] and sends
-// nothing: writes to configuration/, to acl/, to some parts of cluster/, and to the
-// transaction itself. Use [Transaction.Invoke] for them. The appliance refuses some other
-// writes while a transaction is open, such as POST starling/join. Such a write waits
-// until the client's own transaction ends; inside the function of a transaction it
-// returns [ErrNested].
+// Invoke returns [ErrTransactionOnly] and sends nothing for writes to configuration/, to
+// acl/, to some parts of cluster/, and to transaction/. Use [Client.Transaction] to open
+// and commit a transaction, and [Transaction.Invoke] for the other writes. The appliance
+// refuses a POST to starling/join while a transaction is open. Invoke therefore waits
+// until the client's own transaction has ended before it sends this request. Inside the
+// function of a transaction, it returns [ErrNested] instead.
 //
-// A POST is never repeated after it may have been executed, because its effect is
-// unknown. If the answer to a write is lost, Invoke returns [ErrOutcomeUnknown], because
-// it does not know where to look for the result.
+// Invoke does not repeat a POST that the appliance may have executed. If the response to
+// a write is lost, Invoke returns [ErrOutcomeUnknown]. It does not look for the outcome,
+// because it does not know what the request does.
 func (c *Client) Invoke(ctx context.Context, method, path string, body any, options ...RequestOption) (*Response, error) {
 	if err := c.made(); err != nil {
 		return nil, err
@@ -641,13 +653,15 @@ func (c *Client) Invoke(ctx context.Context, method, path string, body any, opti
 	return newResponse(a), nil
 }
 
-// Download reads an endpoint that answers with a file, such as a support bundle or an
-// audit trail. It writes the file to w in constant memory and returns the number of bytes
-// written. See [Client.Invoke] for the path and the options, and [WithProgress]. There is
-// no total time limit; [Timeouts].Stall limits the time in which no data arrives.
+// Download reads an endpoint that returns a file, such as a support bundle or an audit
+// trail. It writes the file to w while it arrives, so it needs little memory, and returns
+// the number of bytes written. The path and the request options are those of
+// [Client.Invoke]. Use [WithProgress] to receive progress reports. Download has no total
+// time limit. It fails if no data arrives for [Timeouts].Stall.
 //
-// Download tries again only if nothing was written yet. If the answer is JSON instead of
-// a file, Download returns the [Error] that it contains, or [ErrBadAnswer].
+// Download retries a failed request only if it has not written anything to w yet. If the
+// response is JSON instead of a file, Download returns the [Error] in it, or
+// [ErrBadAnswer].
 func (c *Client) Download(ctx context.Context, path string, w io.Writer, options ...DownloadOption) (int64, error) {
 	if err := c.made(); err != nil {
 		return 0, err

@@ -16,19 +16,19 @@ import (
 	"github.com/go-sps/sps/internal/attempt"
 )
 
-// This file records whether the connection of an attempt was made, and so whether
-// anything can have reached the appliance.
+// This file records whether an attempt had a connection. If not, the request cannot have
+// reached the appliance.
 
-// approach is how far an attempt has come on its way to the appliance.
+// approach records how far an attempt got with its connection.
 type approach struct {
-	asked   atomic.Bool // a connection was requested, so there is a trace
-	got     atomic.Bool // there was a connection, and something may have been sent
+	asked   atomic.Bool // net/http has requested a connection, so it supports httptrace
+	got     atomic.Bool // there was a connection, so the request may have been sent
 	shaking atomic.Bool // the TLS handshake has begun
 }
 
-// traced records the approach of an attempt. net/http may try a request a second time on
-// a new connection. If it does not repeat a request that may have been sent, only the
-// last connection counts.
+// traced returns a context that records the connection of an attempt in w. net/http may
+// send a request again on a new connection. If repeatable is false, it does this only if
+// it has not sent the request before, so only the last connection matters.
 func (w *approach) traced(ctx context.Context, repeatable bool) context.Context {
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
 		GetConn: func(string) {
@@ -44,11 +44,12 @@ func (w *approach) traced(ctx context.Context, repeatable bool) context.Context 
 	})
 }
 
-// unsent reports whether the attempt certainly sent nothing. It returns false without a
-// trace, as with a RoundTripper that is not from net/http.
+// unsent reports whether the attempt certainly sent nothing. It returns false if nothing
+// was recorded, for example because the RoundTripper is not from net/http.
 func (w *approach) unsent() bool { return w != nil && w.asked.Load() && !w.got.Load() }
 
-// explained adds to the error of an attempt that sent nothing where it failed.
+// explained adds to an error in which step the connection failed. The attempt has sent
+// nothing.
 func (w *approach) explained(err error, proxy *url.URL) error {
 	where := ""
 	var op *net.OpError
@@ -67,7 +68,7 @@ func (w *approach) explained(err error, proxy *url.URL) error {
 	return &neverMade{where, err}
 }
 
-// neverMade is the error of a connection that was not made. Nothing was sent.
+// neverMade is the error of an attempt that could not connect. It has sent nothing.
 type neverMade struct {
 	where string
 	err   error
@@ -114,11 +115,12 @@ func (t *transport) proxy(req *http.Request) *url.URL {
 	return proxy
 }
 
-// dialTLS makes the first TLS connection if a proxy is possible. The trust options apply
-// to the appliance only. A TLS proxy is verified with the system's authorities, and the
-// client sends it no certificate.
+// dialTLS makes a TLS connection to the appliance or to an HTTPS proxy. The client uses
+// it if [WithProxyFromEnvironment] is set. The trust options apply to the appliance only.
+// The certificate of a proxy is verified with the system's authorities, and a proxy does
+// not receive the client's certificate.
 func (t *transport) dialTLS(ctx context.Context, network, address string) (net.Conn, error) {
-	dial := t.base.DialContext // WithTransport may have changed it
+	dial := t.base.DialContext // the function of WithTransport may have changed this field
 	if dial == nil {
 		dial = (&net.Dialer{}).DialContext
 	}
@@ -135,7 +137,7 @@ func (t *transport) dialTLS(ctx context.Context, network, address string) (net.C
 		config.ServerName = withoutZone(name)
 	}
 	if trace := httptrace.ContextClientTrace(ctx); trace != nil && trace.TLSHandshakeStart != nil {
-		trace.TLSHandshakeStart() // net/http records its end
+		trace.TLSHandshakeStart() // net/http calls TLSHandshakeDone
 	}
 	if limit := t.base.TLSHandshakeTimeout; limit > 0 {
 		var cancel context.CancelFunc
@@ -157,7 +159,8 @@ func (t *transport) dialTLS(ctx context.Context, network, address string) (net.C
 	return secured, nil
 }
 
-// address returns the appliance's address as net/http dials it.
+// address returns the address of the appliance in the form that net/http passes to a dial
+// function.
 func (t *transport) address() string {
 	u := url.URL{Host: t.host}
 	port := u.Port()
@@ -168,7 +171,8 @@ func (t *transport) address() string {
 }
 
 // untrustedProxy means that the certificate of a proxy is not trusted. It does not unwrap
-// to the cause, which would look like the appliance's certificate.
+// to its cause, because the cause would look like an error about the certificate of the
+// appliance.
 type untrustedProxy struct{ proxy, why string }
 
 func (u *untrustedProxy) Error() string {
@@ -196,8 +200,8 @@ func permanent(err error) bool {
 		errors.As(err, &proxy) && proxy.status == http.StatusProxyAuthRequired
 }
 
-// disagreed reports whether the TLS of the two ends does not fit: one end sent an alert,
-// or the data was not TLS or not usable.
+// disagreed reports whether a TLS connection failed for a reason that will not change:
+// one end sent an alert, or the data was not valid TLS.
 func disagreed(err error) bool {
 	var alert *net.OpError
 	var record tls.RecordHeaderError
@@ -239,9 +243,9 @@ func aboutCertificate(err error) bool {
 	return false
 }
 
-// freshFor is how long a connection may have been idle when it carries a request that
-// cannot be repeated. The appliance closes idle connections by itself; a request that is
-// on its way at that moment has an unknown outcome.
+// freshFor is how long a connection may have been idle if the client uses it for a
+// request that cannot be repeated. The appliance closes idle connections by itself. If
+// the client sends a request at that moment, the outcome is unknown.
 const freshFor = 200 * time.Millisecond
 
 // freshen closes the idle connections unless one was used very recently.

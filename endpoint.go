@@ -14,48 +14,48 @@ import (
 	"github.com/go-sps/sps/internal/wire"
 )
 
-// This file reads and writes endpoints of the configuration for bodies of any type. It is
-// not generic, so that all endpoints share the code.
+// This file reads and writes endpoints of the configuration with bodies of any type. The
+// code has no type parameters, so that all endpoints share one copy of it.
 
 // endpoint describes one endpoint.
 type endpoint struct {
 	path  apiPath
-	own   bool     // the bodies have a type of the user
+	own   bool     // the type of the bodies is the caller's, not one of this package
 	rules []ruling // the client's checks of the bodies
-	err   error    // the reason why it cannot be used
+	err   error    // the reason why the endpoint cannot be used, or nil
 }
 
-// ruling is a [Rule] for bodies of any type, each given as a pointer. Exactly one of the
-// functions is set.
+// ruling is a [Rule] for bodies of any type. The functions receive pointers to bodies. At
+// most one of the functions is set.
 type ruling struct {
 	change   func(was, body any) error // was is nil for a new object
 	name     func(body any) string
 	key      func(key string) error
 	warnings func(body any) []string
 	respell  func(was, body any)
-	compares bool // it needs the object before the change
+	compares bool // the rule needs the object before the change
 }
 
-// edit is a change of a body. The body is given as a pointer.
+// edit is a change of a body. Its function receives a pointer to the body.
 type edit struct {
 	like  any // a nil pointer of the body's type
 	apply func(body any) error
 }
 
-// newEndpoint describes an endpoint for a user's handle.
+// newEndpoint returns the endpoint for a handle of NewSingleton or NewCollection.
 func newEndpoint(path string) *endpoint {
 	e := &endpoint{own: true}
 	e.path, e.err = newPath(path)
 	return e
 }
 
-// describe describes an endpoint of this package.
+// describe returns an endpoint for which this package has a field.
 func describe(path string) *endpoint { return &endpoint{path: mustPath(path)} }
 
 // usable returns the reason why a handle cannot be used, or nil.
 func (e *endpoint) usable(r reader) error {
 	if e == nil {
-		return fmt.Errorf("sps: %w", invalid("a handle without an endpoint: use a field of a Client or a Transaction, NewSingleton or NewCollection"))
+		return fmt.Errorf("sps: %w", invalid("this handle is a zero value: use a field of a Client or a Transaction, NewSingleton or NewCollection"))
 	}
 	if e.err != nil {
 		return r.at(e.err)
@@ -102,8 +102,8 @@ func (e *endpoint) getItem(ctx context.Context, r reader, key string, into parts
 	return err
 }
 
-// visit passes the items of a list to see until see returns false. An error is the last
-// one.
+// visit calls see with the items of a list until see returns false. If reading the list
+// fails, the last call of see has the error.
 func (e *endpoint) visit(ctx context.Context, r reader, options []RequestOption, see func(*item, error) bool) {
 	err := e.usable(r)
 	var first *call
@@ -117,8 +117,8 @@ func (e *endpoint) visit(ctx context.Context, r reader, options []RequestOption,
 	allItems(ctx, r, first)(see)
 }
 
-// list passes the items of a list to keep until there is an error that is not about
-// garbled text.
+// list calls keep with the items of a list. It continues after an error about garbled
+// text and stops at any other error.
 func (e *endpoint) list(ctx context.Context, r reader, options []RequestOption, keep func(*item, error) error) error {
 	var garbled []error
 	var broken error
@@ -147,7 +147,7 @@ func (e *endpoint) getByName(ctx context.Context, r reader, name string, into pa
 	}
 	var found *item
 	for item, err := range allItems(ctx, r, newRead(e.path, nil)) {
-		if isGarbled(err) { // it has another name
+		if isGarbled(err) { // skip an item whose key is not valid UTF-8
 			continue
 		}
 		if err != nil {
@@ -167,7 +167,7 @@ func (e *endpoint) getByName(ctx context.Context, r reader, name string, into pa
 	return found.into(into, nil)
 }
 
-// noSuchName is ErrNoSuchName and ResourceNotFound.
+// noSuchName is an error that is both ErrNoSuchName and ResourceNotFound.
 type noSuchName struct {
 	path apiPath
 	name string
@@ -246,7 +246,8 @@ func (e *endpoint) delete(ctx context.Context, tx *Transaction, key string) erro
 	return err
 }
 
-// writable returns the path of an object that may be written.
+// writable returns the path of an object, or an error if a rule about keys forbids
+// writing the object.
 func (e *endpoint) writable(tx *Transaction, method, key string) (apiPath, error) {
 	path, err := e.item(tx, key)
 	if err != nil {
@@ -273,7 +274,7 @@ func (e *endpoint) compares() bool {
 	return false
 }
 
-// check applies the rules to a body that is to be sent. was is the body on the appliance,
+// check applies the rules to a body before it is sent. was is the body on the appliance,
 // or nil for a new object. key is "" for a new object and for a singleton.
 func (e *endpoint) check(ctx context.Context, tx *Transaction, key string, was, body any) error {
 	for _, r := range e.rules {
@@ -295,7 +296,8 @@ func (e *endpoint) check(ctx context.Context, tx *Transaction, key string, was, 
 	return nil
 }
 
-// warn logs what is unusual about a body before it is sent, unless it was unusual before.
+// warn logs the warnings about a body before it is sent, except warnings that also apply
+// to the body on the appliance.
 func (e *endpoint) warn(ctx context.Context, tx *Transaction, warnings func(any) []string, was, body any) {
 	logger := tx.client.transport.logger
 	if logger == nil {
@@ -312,8 +314,9 @@ func (e *endpoint) warn(ctx context.Context, tx *Transaction, warnings func(any)
 	}
 }
 
-// checkName refuses a name that another object of the list has. A transaction reads the
-// names once, with the lock held.
+// checkName returns an error if another object of the list has this name. It opens the
+// transaction, so that nobody else can add a name, and reads the names once per
+// transaction.
 func (e *endpoint) checkName(ctx context.Context, tx *Transaction, key, name string) error {
 	if err := tx.ensureOpen(ctx); err != nil {
 		return err
@@ -363,8 +366,8 @@ func (e *endpoint) updateObject(ctx context.Context, tx *Transaction, path apiPa
 	}
 }
 
-// reading is a transaction as the source of an update: the following write depends on
-// what is read.
+// reading is the reader of an update. It stores the version of the object in the field
+// into, because the following write depends on this version.
 type reading struct {
 	*Transaction
 	into *version
@@ -376,7 +379,8 @@ func (r reading) read(ctx context.Context, path apiPath, query url.Values) (*ans
 	return r.get(ctx, k)
 }
 
-// foundAgain is a transaction that returns the last known version of an object.
+// foundAgain is the reader of a repeated update. It returns the current object, which the
+// client has already read.
 type foundAgain struct {
 	*Transaction
 	now *answer
@@ -398,7 +402,7 @@ func (e *endpoint) updateOnce(ctx context.Context, tx *Transaction, path apiPath
 	}
 	wrote := false
 	defer func() {
-		if !wrote && read.early { // because of what it read, nothing is written
+		if !wrote && read.early { // the decision to write nothing depends on this read, so it is repeated later
 			tx.looks.note(newRead(path, nil), read.sum)
 		}
 	}()
@@ -423,9 +427,9 @@ func (e *endpoint) updateOnce(ctx context.Context, tx *Transaction, path apiPath
 	}
 	var was any
 	if e.compares() {
-		was = likeBody(change.like) // not a copy of the value passed to change, which may share lists and maps
+		was = likeBody(change.like) // decoded again, because the value that change has modified may share lists and maps with a copy
 		if err := wire.Unmarshal(a.Body, was); err != nil {
-			return a.unusable("its body does not fit into %s", bodyType(was))
+			return a.unusable("the body does not fit into %s", bodyType(was))
 		}
 	}
 	if err := e.check(ctx, tx, key, was, o.body); err != nil {
@@ -495,8 +499,8 @@ func (c *Client) refusal(method string, path apiPath, err error) error {
 	return c.fail(method+" "+path.Text, err)
 }
 
-// readObject reads one object. An object of a list is keyed: the answer must be about the
-// requested key.
+// readObject reads one object. If keyed is true, the object is in a list, and the answer
+// must contain the requested key.
 func readObject(ctx context.Context, r reader, path apiPath, keyed bool, into parts) (*answer, error) {
 	a, key, err := readEnvelope(ctx, r, path, keyed)
 	if err != nil {

@@ -17,10 +17,11 @@ import (
 	"github.com/go-sps/sps/internal/wire"
 )
 
-// This file reads lists: their pages, their items, and the key of what was created in
-// one.
+// This file reads lists: their pages and items, and the key of an object that was created
+// in a list.
 
-// firstPage makes the call that asks for a list, with the options that are valid for one.
+// firstPage makes the call that reads the first page of a list. It returns an error for
+// options that are not valid for a list.
 func firstPage(path apiPath, options []RequestOption) (*call, error) {
 	k := newRead(path, url.Values{})
 	k.header = http.Header{}
@@ -43,7 +44,7 @@ type item struct {
 // name returns the name of an object, from its body.
 func (i *item) name() (string, bool) { return wire.Text(member(i.Body, "name")) }
 
-// into fills in an object, unless there is an error instead of an item.
+// into copies the item to an object. If err is not nil, it returns err.
 func (i *item) into(o parts, err error) error {
 	if err != nil {
 		return err
@@ -58,9 +59,8 @@ func (i *item) into(o parts, err error) error {
 	return nil
 }
 
-// allItems iterates over the objects of a list, page by page. In the configuration, next
-// is the link to a sibling of the list; a page is recognised by the list's own path. An
-// item that the list shows without its body is read on its own.
+// allItems iterates over the objects of a list, page by page. If the list contains an
+// item without its body, allItems reads the item with a request of its own.
 func allItems(ctx context.Context, r reader, first *call) iter.Seq2[*item, error] {
 	return func(yield func(*item, error) bool) {
 		for listed, err := range allEntries(ctx, r, first) {
@@ -90,10 +90,10 @@ func allEntries(ctx context.Context, r reader, first *call) iter.Seq2[*item, err
 	}
 }
 
-// entriesFrom is allEntries starting at the first page.
+// entriesFrom is allEntries for a list whose first page was already read.
 func entriesFrom(ctx context.Context, r reader, first *call, a *answer) iter.Seq2[*item, error] {
 	return func(yield func(*item, error) bool) {
-		a, query := a, first.query // of the current page
+		a, query := a, first.query // the answer and the query of the current page
 		var seen pages
 		for {
 			entries, err := a.list()
@@ -119,7 +119,7 @@ func entriesFrom(ctx context.Context, r reader, first *call, a *answer) iter.Seq
 				return
 			}
 			if len(entries) == 0 || seen.endless(query, following) {
-				yield(nil, a.unusable("its pages do not end"))
+				yield(nil, a.unusable("the pages of the list do not end"))
 				return
 			}
 			query = following
@@ -145,7 +145,7 @@ func (a *answer) list() ([][]byte, error) {
 	}
 	items, err := wire.Elements(a.Items)
 	if err != nil {
-		return nil, a.unusable("its items are not a list")
+		return nil, a.unusable("the member items is not a list")
 	}
 	return items, nil
 }
@@ -170,7 +170,7 @@ func (a *answer) createdKey(list apiPath) (string, error) {
 	return "", a.unusable("the answer lacks the key of the created object")
 }
 
-// newItem splits an entry of a list. An empty object is a body.
+// newItem parses an entry of a list.
 func newItem(a *answer, entry []byte) (*item, error) {
 	e, err := wire.ParseGarbled(entry)
 	if err != nil {
@@ -188,7 +188,7 @@ func newItem(a *answer, entry []byte) (*item, error) {
 	return &item{e, key, a}, nil
 }
 
-// readItem reads an object of which the list shows only the key.
+// readItem reads an item that has a key but no body in the list.
 func readItem(ctx context.Context, r reader, path apiPath, listed *item) (*item, error) {
 	own, err := path.Within(listed.key)
 	if err != nil {
@@ -204,7 +204,7 @@ func readItem(ctx context.Context, r reader, path apiPath, listed *item) (*item,
 	return &item{a.Envelope, key, a}, nil
 }
 
-// goneItem is an item that the list shows but that no longer exists.
+// goneItem is the error for an item that the list contains but that no longer exists.
 type goneItem struct {
 	key string
 	err error
@@ -216,9 +216,9 @@ func (g *goneItem) Unwrap() error { return g.err }
 
 func (g *goneItem) LogValue() slog.Value { return logged(g) }
 
-// isRecord reports whether an entry is the value itself, without key, meta and body, as
-// in half of the lists below audit/. The configuration has no such lists, because a
-// change needs the key of the object.
+// isRecord reports whether an entry is a plain value without the members key, meta and
+// body, as in half of the lists below audit/. The configuration has no such lists,
+// because a change needs the key of the object.
 func isRecord(a *answer, e wire.Envelope) bool {
 	return e.Meta == nil && e.Body == nil && len(e.All) > 0 && !a.exchange.path.Below(transactional...)
 }
@@ -231,8 +231,8 @@ func (g *garbledText) Error() string { return g.err.Error() }
 
 func (g *garbledText) Unwrap() error { return g.err }
 
-// readable refuses an object whose decoded text would differ from the appliance's,
-// because the caller may write it back.
+// readable returns an error for an object with text that is not valid UTF-8. Decoding
+// would change the text, and the caller might write the changed text back.
 func readable(a *answer, e wire.Envelope, key string) error {
 	if !e.Garbled {
 		return nil
@@ -241,7 +241,7 @@ func readable(a *answer, e wire.Envelope, key string) error {
 	if err == nil {
 		return nil
 	}
-	return &garbledText{a.unusable("the body of %s has text that is not valid UTF-8: %s; Client.Invoke shows the bytes of %s",
+	return &garbledText{a.unusable("the body of %s has text that is not valid UTF-8: %s; read the bytes of %s with Client.Invoke",
 		oneLine(key, 60), oneLine(err.Error(), 200), words("/api/"+a.exchange.path.Text))}
 }
 
@@ -262,24 +262,25 @@ func garbledOf(errs []error) error {
 }
 
 const (
-	// maxPages limits a list. An appliance shows 500 items on a page, and none beyond the
-	// ten thousandth without a snapshot.
+	// maxPages is the maximum number of pages of a list. An appliance returns up to 500
+	// items on a page. Without a snapshot, it returns at most 10,000 items of a list.
 	maxPages = 25_000
-	// maxRepeats is how often the items of an earlier page may appear again. A page may
-	// repeat another one if items were added meanwhile.
+	// maxRepeats is how many pages can repeat the items of an earlier page before the
+	// client stops reading the list. A page can repeat the items of an earlier page if
+	// items were added meanwhile.
 	maxRepeats = 3
 )
 
-// pages detects pages that do not end: those with the link or with the items of an
-// earlier page. It remembers one earlier page only, and replaces it at powers of two, so
-// it detects a circle of any length.
+// pages detects a list whose pages do not end, because a page has the link or the items
+// of an earlier page. It stores only one earlier page. It replaces the stored page after
+// 1, 2, 4, 8, … pages, so it detects a cycle of any length.
 type pages struct {
 	count   int
-	came    int    // items so far, with those before the first page
-	query   string // of the earlier page
-	items   uint64 // a hash of the items of the earlier page
+	came    int    // the number of items so far, plus the offset of the first page
+	query   string // the query of the stored page
+	items   uint64 // a hash of the items of the stored page
 	present uint64 // a hash of the items of the current page, in any order
-	all     int    // how many items the appliance counts; 0 if it does not say
+	all     int    // the number of all items as the appliance reports it; 0 if unknown
 	keyed   bool   // the items have keys
 	repeats int
 	seed    maphash.Seed
@@ -296,9 +297,10 @@ func (p *pages) note(key string, entry []byte) {
 	p.present += maphash.Bytes(p.seed, entry)
 }
 
-// following returns the next page. The page is the target of a link to the list, or to
-// the name that the answer gives the list, such as …/indexer for …/indexing. In the
-// configuration, next is the link to a sibling of the list.
+// following returns the path and the query of the next page, or no query if there is
+// none. It follows the link next if its path is that of the list, or that of the link
+// href in the answer: the list …/indexing has the href …/indexer. It ignores other links,
+// because next is a sibling of the list in the configuration.
 func (p *pages) following(list apiPath, a *answer, entries int) (apiPath, url.Values, error) {
 	meta := newMeta(a.Meta)
 	if p.count == 0 {
@@ -319,7 +321,7 @@ func (p *pages) following(list apiPath, a *answer, entries int) (apiPath, url.Va
 		}
 	}
 	if p.all > p.came {
-		return apiPath{}, nil, a.unusable("it shows %d of %d items, and its link to the next page leads elsewhere: %s", p.came, p.all, oneLine(meta.Next, 200))
+		return apiPath{}, nil, a.unusable("the list has returned %d of %d items, but its link to the next page leads to another endpoint: %s", p.came, p.all, oneLine(meta.Next, 200))
 	}
 	return apiPath{}, nil, nil
 }
@@ -330,9 +332,9 @@ func (m Meta) number(name string) int {
 	return n
 }
 
-// endless reports whether the pages do not end, by the link from the current page to the
-// following one. Records without a key may be equal as long as the appliance counts more
-// of them.
+// endless reports whether the pages do not end. present and following are the queries of
+// the current page and of the next page. Pages of records without keys may be equal until
+// the client has read as many items as the appliance has reported.
 func (p *pages) endless(present, following url.Values) bool {
 	if p.count++; p.count > 1 && p.present == p.items && (p.keyed || p.came >= p.all) {
 		p.repeats++
@@ -344,14 +346,14 @@ func (p *pages) endless(present, following url.Values) bool {
 	return p.repeats == maxRepeats || p.count == maxPages || query.Encode(following) == p.query
 }
 
-// parts are the places of an object's parts. body is a pointer.
+// parts are pointers to the parts of an [Object], which a read fills in.
 type parts struct {
 	key  *string
 	meta *Meta
 	body any
 }
 
-// reader is what clients and transactions have in common.
+// reader is the interface of clients and transactions for reads.
 type reader interface {
 	made() error
 	at(err error) error
@@ -378,7 +380,7 @@ func readEnvelope(ctx context.Context, r reader, path apiPath, keyed bool) (a *a
 	case a.Body == nil:
 		return nil, "", a.unusable("the answer lacks the body of %s", oneLine(asked, 60))
 	case keyed && key != asked:
-		return nil, "", a.unusable("the answer is about %q, not %q", oneLine(key, 60), oneLine(asked, 60))
+		return nil, "", a.unusable("the answer has the key %q, not %q", oneLine(key, 60), oneLine(asked, 60))
 	}
 	return a, key, nil
 }

@@ -10,9 +10,9 @@ import (
 
 // Object is one object of the API: its key, its metadata and its body.
 type Object[T any] struct {
-	// Key is the name of the object within its collection. For an endpoint with one
-	// object, it is the last segment of the path. It is empty for the record of a list
-	// without keys, such as an event of a session.
+	// Key identifies the object within its collection. For an endpoint with one object,
+	// it is the last segment of the path. It is empty for a record of a list without
+	// keys, such as an event of a session.
 	Key string
 	// Meta is the metadata of the object.
 	Meta Meta
@@ -20,32 +20,32 @@ type Object[T any] struct {
 	Body T
 }
 
-// Meta is the meta member of an answer. A member that is absent, null or of an unexpected
-// type is the zero value.
+// Meta is the member meta of a response. A member that is absent, null or of an
+// unexpected type has the zero value.
 type Meta struct {
-	// Href is the path of the resource; Parent is the path of the resource above.
+	// Href is the path of the resource. Parent is the path of its parent.
 	Href, Parent string
-	// First, Last, Next and Previous are the paths of siblings in the configuration, and
-	// of pages in a paged list.
+	// First, Last, Next and Previous are the paths of other pages in a list with pages.
+	// In the configuration, they are the paths of siblings of the resource.
 	First, Last, Next, Previous string
-	// Transaction is the path of the transaction. Only answers of the configuration have
-	// it.
+	// Transaction is the path of the transaction. It is empty outside of the
+	// configuration.
 	Transaction string
-	// SessionRemaining is the time until the session ends, and its open transaction with
-	// it. It is 0 if the appliance does not report it.
+	// SessionRemaining is the time until the session ends. An open transaction ends with
+	// the session. SessionRemaining is 0 if the appliance does not report it.
 	SessionRemaining time.Duration
 
 	raw string
 }
 
-// Link returns any member of the metadata that is a string or a number. It returns "" if
-// there is none with this name.
+// Link returns the member of the metadata with this name as text, if it is a string or a
+// number. Otherwise it returns "".
 func (m Meta) Link(name string) string {
 	text, _ := wire.Text(member([]byte(m.raw), name))
 	return text
 }
 
-// UnmarshalJSON decodes a meta member. A value that does not fit stays zero.
+// UnmarshalJSON decodes the member meta. A value of an unexpected type is ignored.
 func (m *Meta) UnmarshalJSON(data []byte) error {
 	*m = newMeta(data)
 	return nil
@@ -90,7 +90,7 @@ func newMeta(data []byte) Meta {
 			*field, _ = wire.Text(value)
 			return nil
 		}
-		// The value is part of raw, after the previous one, so no copy is needed.
+		// The value is a part of raw, after the previous value, so no copy is needed.
 		at += bytes.Index(data[at:], value)
 		*field = m.raw[at+1 : at+len(value)-1]
 		return nil
@@ -101,17 +101,17 @@ func newMeta(data []byte) Meta {
 	return m
 }
 
-// Ref is a reference to another object. Answers show a reference as an object with key
-// and meta; requests must send the bare key. A Ref decodes from both and encodes as the
-// key. The zero value refers to nothing and encodes as null.
+// Ref is a reference to another object. In responses, a reference is an object with key
+// and meta; in requests, it must be the key as a string. A Ref decodes both forms and
+// encodes the key. The zero value refers to no object and encodes as null.
 type Ref struct {
 	// Key is the key of the object.
 	Key string
-	// Href is the path of the object, if the answer has one.
+	// Href is the path of the object. It is empty if the response does not have it.
 	Href string
 }
 
-// UnmarshalJSON decodes an object with key and meta, a bare key, or null.
+// UnmarshalJSON decodes an object with key and meta, a key as a string, or null.
 func (r *Ref) UnmarshalJSON(data []byte) error {
 	*r = Ref{}
 	if key, ok := wire.Text(data); ok {

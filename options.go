@@ -18,17 +18,17 @@ import (
 	"github.com/go-sps/sps/internal/pemtext"
 )
 
-// Version is the version of this module, as sent in the User-Agent header.
+// Version is the version of this module. The client sends it in the User-Agent header.
 const Version = "0.1.0"
 
-// Option is an option of [Connect], [NewClient] and [ConnectFromEnv]. An invalid option
-// makes them fail with [ErrInvalidInput]. A nil option does nothing.
+// Option is an option of [Connect], [NewClient] and [ConnectFromEnv]. These functions
+// return [ErrInvalidInput] if an option is invalid. A nil option does nothing.
 type Option func(*config) error
 
 // config is the result of the options and the credential.
 type config struct {
 	roots             *x509.CertPool
-	pool              *x509.CertPool // instead of roots
+	pool              *x509.CertPool // the pool of WithRootCAs, which replaces roots
 	unread            []string       // the blocks of the bundles that could not be read
 	pins              []string
 	insecure          bool
@@ -99,12 +99,12 @@ func (o *config) warn(ctx context.Context, address string) {
 	}
 }
 
-// joined makes one line from several errors.
+// joined makes one error from several errors. Its text is one line.
 func joined(context string, errs []error) error {
 	return &joinedError{context, errs}
 }
 
-// maxJoined is how many errors the text includes.
+// maxJoined is the maximum number of errors in the text of a joinedError.
 const maxJoined = 20
 
 type joinedError struct {
@@ -131,11 +131,12 @@ func (j *joinedError) LogValue() slog.Value { return logged(j) }
 
 func (j *joinedError) Unwrap() []error { return j.errs }
 
-// WithCABundle makes the client trust the certificates in a PEM text instead of those of
-// the system. Usually this is the appliance's own certificate authority. A private key in
-// the text is refused. A block that cannot be read is skipped: a warning in the log names
-// it, and so does a [CertificateError] about an unknown authority. If no block can be
-// read, the option is [ErrInvalidInput].
+// WithCABundle makes the client trust the certificate authorities in a PEM text instead
+// of those of the system. Pass, for example, the certificate of the authority that signed
+// the appliance's certificate. The option is invalid ([ErrInvalidInput]) if the text
+// contains a private key or no certificate that can be read. The client skips other
+// blocks that it cannot read. A warning in the log names these blocks, and so does a
+// [CertificateError] about an unknown authority.
 func WithCABundle(pem []byte) Option {
 	return func(o *config) error {
 		p, err := pemtext.Read(pem)
@@ -156,9 +157,10 @@ func WithCABundle(pem []byte) Option {
 	}
 }
 
-// WithRootCAs is like [WithCABundle] but takes a pool, for example the pool of
-// x509.SystemCertPool with your company's authority added. The pool is copied. A nil
-// pool, and both options together, are [ErrInvalidInput].
+// WithRootCAs is like [WithCABundle] but takes a pool of certificates. For example, you
+// can add the authority of your company to the pool that x509.SystemCertPool returns. The
+// client copies the pool. The option is invalid ([ErrInvalidInput]) if the pool is nil,
+// or together with WithCABundle.
 func WithRootCAs(pool *x509.CertPool) Option {
 	return func(o *config) error {
 		if pool == nil {
@@ -171,10 +173,10 @@ func WithRootCAs(pool *x509.CertPool) Option {
 
 // WithPinnedCertificates makes the client trust only a certificate with one of these
 // SHA-256 fingerprints. A fingerprint has 64 hex digits in either case, with or without
-// colons, or the form that openssl prints, "sha256 Fingerprint=52:2C:…". On its own,
-// the option replaces the verification of the certificate authority and the host name,
-// which suits a self-signed appliance. Together with [WithCABundle], both checks must
-// pass.
+// colons, or the form that openssl prints, "sha256 Fingerprint=52:2C:…". The fingerprint
+// replaces the verification of the certificate authority and the host name, so the option
+// works for an appliance with a self-signed certificate. If you also pass [WithCABundle]
+// or [WithRootCAs], the client makes both checks.
 func WithPinnedCertificates(fingerprints ...string) Option {
 	return func(o *config) error {
 		if len(fingerprints) == 0 {
@@ -191,9 +193,10 @@ func WithPinnedCertificates(fingerprints ...string) Option {
 	}
 }
 
-// WithInsecureTLS accepts every certificate, so it may send the credential to an
-// impostor. Use it for experiments only: [WithPinnedCertificates] is as easy, and safe.
-// The client logs a warning.
+// WithInsecureTLS makes the client accept any certificate. An attacker between the client
+// and the appliance can then read the credential. Use this option only for experiments.
+// [WithPinnedCertificates] also works without a certificate authority, and is safe. The
+// client logs a warning if it has a logger.
 func WithInsecureTLS() Option {
 	return func(o *config) error {
 		o.insecure = true
@@ -201,13 +204,15 @@ func WithInsecureTLS() Option {
 	}
 }
 
-// WithLogger logs one record, "sps request", for each attempt of a request, with the
-// caller's context. The record has host, method, path, attempt, duration, the names of
-// the query parameters, and the status or the error. It never has a header, a body or the
-// value of a parameter. The level is Debug; it is Warn if there was no answer or its
-// status was 500 or above. Warnings have their own records: for [WithInsecureTLS], for a
-// CA bundle that cannot be read completely, and for [TrustStore.Warnings]. Without this
-// option, the client logs nothing.
+// WithLogger sets the logger of the client. The client logs one record, "sps request",
+// for each attempt of a request, with the caller's context. The record contains the host,
+// method, path, attempt, duration, the names of the query parameters, and the status code
+// or the error. It contains no header, no body and no value of a query parameter. The
+// level is Debug, or Warn if there was no response or if its status code was 500 or
+// above. The client also logs other records, for example a warning about
+// [WithInsecureTLS], about a CA bundle that cannot be read completely, about
+// [TrustStore.Warnings], or about a lost response. Without this option, the client logs
+// nothing.
 func WithLogger(logger *slog.Logger) Option {
 	return func(o *config) error {
 		o.logger = logger
@@ -217,10 +222,10 @@ func WithLogger(logger *slog.Logger) Option {
 
 // WithTransport wraps the http.RoundTripper of the client, for tracing, recording or
 // fault injection. wrap is called once and may also return a different RoundTripper. A
-// nil function is [ErrInvalidInput]. If the option is given several times, the last one
-// is the outermost. The RoundTripper sees every attempt, with the values of the caller's
-// context. It also sees the session cookie and the credentials: do not record them. It
-// must be safe for concurrent use.
+// nil function is [ErrInvalidInput]. If you pass the option several times, the last one
+// is the outermost. The RoundTripper receives each attempt of a request, with the values
+// of the caller's context. Requests and responses contain the credentials and the session
+// cookie: do not record these. The RoundTripper must be safe for concurrent use.
 func WithTransport(wrap func(base http.RoundTripper) http.RoundTripper) Option {
 	return func(o *config) error {
 		if wrap == nil {
@@ -232,13 +237,13 @@ func WithTransport(wrap func(base http.RoundTripper) http.RoundTripper) Option {
 }
 
 // WithUserAgent puts the name of your program, such as "precheck/1.2", before the name of
-// the SDK in the User-Agent header. The appliance requires an additional token from
-// browsers, so a text that contains "Mozilla" is refused.
+// the SDK in the User-Agent header. A text that contains "Mozilla" is invalid, because
+// the appliance would treat the client as a browser and require an additional token.
 func WithUserAgent(product string) Option {
 	return func(o *config) error {
 		switch {
 		case strings.Contains(strings.ToLower(product), "mozilla"):
-			return invalid("the User-Agent must not look like a browser's")
+			return invalid("the User-Agent must not contain Mozilla: the appliance would treat the client as a browser")
 		case strings.TrimSpace(product) == "" || strings.ContainsFunc(product, func(r rune) bool { return r > unicode.MaxASCII || unicode.IsControl(r) }):
 			return invalid("the User-Agent must be printable ASCII")
 		}
@@ -247,10 +252,11 @@ func WithUserAgent(product string) Option {
 	}
 }
 
-// WithProxyFromEnvironment uses the proxy of the environment variables HTTPS_PROXY and
-// NO_PROXY. Without this option, the client connects directly. The system's certificate
-// authorities must verify the certificate of an https proxy: the trust options and a
-// [ClientCertificate] apply to the appliance behind the proxy.
+// WithProxyFromEnvironment makes the client use the proxy that the environment variables
+// HTTPS_PROXY and NO_PROXY define. Without this option, the client connects directly. The
+// client verifies the certificate of an HTTPS proxy with the certificate authorities of
+// the system. The trust options, such as [WithCABundle], and a [ClientCertificate] apply
+// to the appliance and not to the proxy.
 func WithProxyFromEnvironment() Option {
 	return func(o *config) error {
 		o.proxyFromEnv = true
@@ -259,17 +265,18 @@ func WithProxyFromEnvironment() Option {
 }
 
 // WithOneSession makes the client read and write in one session of the appliance, instead
-// of one for each. Use it for one-time codes, for push notifications that allow one
-// login, and for appliances with a strict limit of sessions per user. Reads outside of a
-// transaction then return the staged changes of a running transaction. After a failed
-// rollback, and after [ErrOutcomeUnknown], the next call first makes sure that nothing
-// remains staged, or fails with ErrOutcomeUnknown. A transaction gives [ErrConflict] if a
-// late request of an earlier transaction changed what it has staged.
+// of two. Use it with one-time codes, with push notifications that permit one login, and
+// with appliances that limit the number of sessions per user. Reads outside of a
+// transaction then also return the staged changes of a running transaction. After a
+// failed rollback, and after [ErrOutcomeUnknown], changes may remain staged in the
+// session. The next call then first rolls them back; if that fails, the call returns
+// ErrOutcomeUnknown. A transaction returns [ErrConflict] if a delayed request of an
+// earlier transaction has changed its staged changes.
 //
-// A client with an [ExistingSession] has one session too. So does a client with a
-// [PasswordFunc] whose second login is refused while its first session is alive. It uses
-// two sessions again after the same password was accepted twice, because that password is
-// not a one-time code.
+// A client with an [ExistingSession] also has one session. A client with a [PasswordFunc]
+// uses one session if its second login is refused while its first session is alive. It
+// uses two sessions again after the appliance has accepted the same password twice,
+// because that password is not a one-time code.
 func WithOneSession() Option {
 	return func(o *config) error {
 		o.oneSession = true
@@ -278,15 +285,18 @@ func WithOneSession() Option {
 }
 
 // WithLoginRetry makes the client send a password or a certificate again after the
-// appliance has refused it. The client tries again when a call needs a session, but not
-// sooner than the given time after the last refusal. The time is at least one minute. Use
-// the option for programs that run for a long time, because an appliance that is starting
-// may refuse a correct password. Each attempt counts towards the lock of the account, so
-// choose a time after which the appliance forgets earlier attempts. Calls in between fail
-// with the refusal at once.
+// appliance has refused it. After a refusal, the client waits for the time every. After
+// that, it logs in again when a call needs a session. During the wait, calls that need a
+// session return the error of the refused login at once. The parameter every must be at
+// least one minute. Use the option for programs that run for a long time, because an
+// appliance that is starting may refuse a correct password. Each refused login may bring
+// the account closer to being locked, so choose a time after which the appliance no
+// longer counts earlier attempts.
 //
-// Without this option, the client never sends a refused password again. The option delays
-// a different password from a [PasswordFunc] only after three refusals in a row.
+// Without this option, the client does not send a refused password again, except while
+// [Firmware.WaitForVersion] or [Firmware.Upgrade] waits for the appliance to restart. If
+// a [PasswordFunc] returns a different password, the client sends it without this delay,
+// unless three logins in a row were refused.
 func WithLoginRetry(every time.Duration) Option {
 	return func(o *config) error {
 		if every < time.Minute {
@@ -297,38 +307,42 @@ func WithLoginRetry(every time.Duration) Option {
 	}
 }
 
-// RetryPolicy sets how often the client retries a request and how long it waits. It does
-// not set which requests are retried: reads after connection errors and the statuses 429,
-// 502, 503 and 504, and writes only if they were certainly not executed.
+// RetryPolicy sets how often the client retries a request and how long it waits before a
+// retry. It does not change which requests are retried. The client retries reads after
+// connection errors and after the status codes 429, 502, 503 and 504. It retries a write
+// only if the appliance certainly has not executed it. Exceptions are the rollback, the
+// log-out and the test of a firmware image, which are safe to repeat.
 //
-// A zero field keeps its default. RetryPolicy{Attempts: 1} turns retries off, including
-// the repetition of a read on a broken connection that net/http does by itself. Two cases
-// are not part of the policy. A request that was refused because its session has expired
-// is sent once in the new session. After a commit whose answer was lost, the client asks
-// for the outcome, see [Client.Transaction].
+// A zero field keeps its default. RetryPolicy{Attempts: 1} turns retries off. It also
+// prevents net/http from repeating a read by itself after a connection broke. The policy
+// does not apply in two cases. If the appliance refuses a request because its session has
+// expired, the client logs in and sends the request once more. If the response to a
+// commit is lost, the client polls the appliance for the outcome, see
+// [Client.Transaction].
 type RetryPolicy struct {
 	// Attempts is the maximum number of attempts, including the first: 4 by default. 1
 	// means no retry.
 	Attempts int
-	// MinWait and MaxWait bound the waits between attempts: 500 ms and 10 s by default.
-	// The bound of the first wait is MinWait. It doubles with each attempt, up to
-	// MaxWait. Each wait is a random time between zero and its bound. A negative value
-	// means no wait. If one of them is set beyond the default of the other, that default
-	// moves with it.
+	// MinWait and MaxWait limit the waits between attempts: 500 ms and 10 s by default.
+	// Each wait is a random time between zero and a limit. The limit is MinWait for the
+	// first wait. It doubles for each further wait, up to MaxWait. A negative value means
+	// no wait. If you set only one of the two fields, the default of the other is
+	// adjusted so that MinWait is not greater than MaxWait.
 	MinWait, MaxWait time.Duration
-	// MaxRetryAfter is the longest Retry-After that the client waits for: 30 s by
-	// default. A longer one ends the attempts. A negative value means that the client
-	// waits for none.
+	// MaxRetryAfter is the longest time in a Retry-After header that the client waits: 30
+	// s by default. If the appliance requires a longer wait, the client does not retry
+	// the request. With a negative value, the client does not retry if the appliance
+	// requires any wait.
 	MaxRetryAfter time.Duration
 }
 
-// DefaultRetryPolicy returns the policy without [WithRetry]: 4 attempts, waits of at most
-// 500 ms, 1 s and 2 s, and a Retry-After of up to 30 s.
+// DefaultRetryPolicy returns the policy that applies without [WithRetry]: 4 attempts,
+// waits of at most 500 ms, 1 s and 2 s, and a Retry-After of up to 30 s.
 func DefaultRetryPolicy() RetryPolicy {
 	return RetryPolicy{Attempts: 4, MinWait: 500 * time.Millisecond, MaxWait: 10 * time.Second, MaxRetryAfter: 30 * time.Second}
 }
 
-// WithRetry sets the retry policy. Its zero fields keep the values of
+// WithRetry sets the retry policy. Zero fields of policy keep the values of
 // [DefaultRetryPolicy].
 func WithRetry(policy RetryPolicy) Option {
 	return func(o *config) error {
@@ -360,8 +374,8 @@ func (p RetryPolicy) effective() RetryPolicy {
 	return p
 }
 
-// orDefault replaces zero by the default, and a negative value by zero, which means none
-// from then on.
+// orDefault replaces zero by the default and a negative value by zero. After that, zero
+// means no wait or no limit.
 func orDefault(set *time.Duration, standard time.Duration) {
 	switch {
 	case *set == 0:
@@ -371,23 +385,24 @@ func orDefault(set *time.Duration, standard time.Duration) {
 	}
 }
 
-// Timeouts limit one attempt of a request, by the kind of the request, from the dial to
-// the last byte of the answer. The context of a call limits all its attempts together.
+// Timeouts are the time limits for one attempt of a request. Each kind of request has its
+// own limit. It covers the time from the dial to the last byte of the response. The
+// context of a call limits all its attempts together.
 //
 // A zero field keeps its default, so Timeouts{Action: time.Hour} changes one limit. A
 // negative field means no limit. Login, Outcome and Close cannot be negative, because
 // nothing else limits those requests: a negative value is [ErrInvalidInput].
 type Timeouts struct {
-	// Connect limits the TCP connection, and separately the TLS handshake: 15 seconds by
-	// default.
+	// Connect limits the time to make the TCP connection and, separately, the time of the
+	// TLS handshake: 15 seconds each by default.
 	Connect time.Duration
-	// Login limits a login including its retries: 1 minute by default. A login after the
-	// session has expired has this limit instead of its caller's context, because several
-	// callers wait for it.
+	// Login limits a login including its retries: 1 minute by default. Several calls may
+	// wait for the same login. If the context of one of them ends, this call returns, but
+	// the login continues until this limit.
 	Login time.Duration
 	// Read limits a GET: 1 minute by default.
 	Read time.Duration
-	// Write limits a write outside or inside of a transaction: 2 minutes by default.
+	// Write limits a write inside or outside of a transaction: 2 minutes by default.
 	Write time.Duration
 	// Commit limits the commit of a transaction, which may restart services: 10 minutes
 	// by default.
@@ -395,22 +410,23 @@ type Timeouts struct {
 	// Action limits firmware tests and other actions, which may take minutes: 30 minutes
 	// by default.
 	Action time.Duration
-	// Stall limits the time in which no byte of an upload or a download moves: 2 minutes
-	// by default. The context of the call is the only limit of its total time.
+	// Stall limits how long an upload or a download may make no progress: 2 minutes by
+	// default. The total time is limited by the context of the call alone. After the last
+	// byte of an upload, Action limits the wait for the response.
 	Stall time.Duration
-	// Outcome limits how long the client asks for the outcome of a commit, a join or
-	// another request whose answer was lost: 5 minutes by default. The appliance may
-	// still work on the request for that long.
+	// Outcome limits how long the client polls for the outcome of a commit, a join or
+	// another request whose response was lost: 5 minutes by default. The appliance may
+	// still be executing the request during this time.
 	Outcome time.Duration
-	// Close limits all cleanup together, at the end of a transaction and in
+	// Close limits the total time of the cleanup at the end of a transaction and in
 	// [Client.Close]: 20 seconds by default. The cleanup includes the rollback and the
 	// log-outs, which are sent even if the caller's context is done. It also includes the
-	// wait for a commit that was already sent, which may use half of the limit. A context
-	// that ends while Client.Close runs ends the cleanup too.
+	// wait for a commit that was already sent, which may use half of the limit. If the
+	// context of Client.Close ends while Client.Close runs, the cleanup stops.
 	Close time.Duration
 }
 
-// DefaultTimeouts returns the limits without [WithTimeouts].
+// DefaultTimeouts returns the limits that apply without [WithTimeouts].
 func DefaultTimeouts() Timeouts {
 	return Timeouts{
 		Connect: 15 * time.Second,
@@ -425,7 +441,7 @@ func DefaultTimeouts() Timeouts {
 	}
 }
 
-// WithTimeouts sets the time limits. Its zero fields keep the values of
+// WithTimeouts sets the time limits. Zero fields of timeouts keep the values of
 // [DefaultTimeouts].
 func WithTimeouts(timeouts Timeouts) Option {
 	return func(o *config) error {

@@ -19,25 +19,25 @@ import (
 	"github.com/go-sps/sps/internal/wire"
 )
 
-// This file decides which texts of the appliance may be shown. Decisions use the answer
-// as it was received; only printed texts are hidden. A text that contains a secret is
-// replaced as a whole, because a placeholder inside it would reveal where the secret is.
-// The SDK's own words, the guide's error types and the path of the request are always
-// shown.
+// This file decides which texts of the appliance an error may show. It replaces a text
+// that contains a secret as a whole, because a placeholder inside the text would reveal
+// where the secret is. It does not replace texts of the SDK, error types that are in the
+// REST API guide, or the path of the request. The client itself uses the original texts
+// for its decisions.
 
 const (
 	// notShown replaces a text of the appliance.
 	notShown = "the appliance's text is not shown: it contains a secret of this request"
-	// kindNotShown replaces a media type or a host.
+	// kindNotShown is the end of a text that replaces a media type or a host.
 	kindNotShown = "that is not shown: it contains a secret of this request"
-	// typeNotShown replaces an error type that the guide does not have.
+	// typeNotShown replaces an error type that is not in the REST API guide.
 	typeNotShown ErrorType = "type not shown: it contains a secret of this request"
 )
 
 // veil hides the secrets of one call. The zero value hides nothing.
 type veil struct {
 	secrets []string
-	path    string // of the request, which is always shown
+	path    string // the path of the request, which is not hidden
 }
 
 // veil returns the veil for the secrets of the call and its session.
@@ -46,7 +46,7 @@ func (x *exchange) veil() veil { return veil{x.secrets(), x.path.Text} }
 // holds reports whether a text contains a secret.
 func (v veil) holds(text string) bool { return redact.Holds(text, v.secrets) }
 
-// shown returns a text of the appliance, or a fixed sentence instead.
+// shown returns a text of the appliance, or notShown if the text contains a secret.
 func (v veil) shown(text string) string {
 	if v.holds(text) {
 		return notShown
@@ -54,7 +54,7 @@ func (v veil) shown(text string) string {
 	return text
 }
 
-// detail is shown for a text that may repeat the path of the request.
+// detail is like shown, but it also returns a text that is a part of the request's path.
 func (v veil) detail(text string) string {
 	if strings.Contains("/api/"+v.path, text) {
 		return text
@@ -62,7 +62,8 @@ func (v veil) detail(text string) string {
 	return v.shown(text)
 }
 
-// details returns error.details, or a fixed sentence instead.
+// details returns error.details, or notShown as a JSON string if the details contain a
+// secret.
 func (v veil) details(value []byte) json.RawMessage {
 	plain := wire.Plain(value)
 	if text, ok := wire.Text(value); ok && strings.Contains("/api/"+v.path, text) || !v.holds(string(plain)) {
@@ -71,17 +72,18 @@ func (v veil) details(value []byte) json.RawMessage {
 	return json.RawMessage(`"` + notShown + `"`)
 }
 
-// words marks the SDK's own words among the arguments of [answer.unusable].
+// words is the type of an argument of [answer.unusable] that is a text of the SDK and not
+// of the appliance.
 type words string
 
-// Media types that are always shown.
+// mediaTypes are the media types that an error shows even if they contain a secret.
 var mediaTypes = map[string]bool{
 	"application/json": true, "application/octet-stream": true, "application/pdf": true, "application/problem+json": true,
 	"application/x-www-form-urlencoded": true, "application/xhtml+xml": true, "application/xml": true, "application/zip": true,
 	"text/css": true, "text/csv": true, "text/html": true, "text/javascript": true, "text/plain": true, "text/xml": true,
 }
 
-// mediaType returns the media type of an answer.
+// mediaType returns the media type of an answer as a text for an error.
 func (v veil) mediaType(header http.Header) string {
 	kind := contentType(header)
 	if !mediaTypes[kind] && v.holds(header.Get("Content-Type")) {
@@ -90,8 +92,8 @@ func (v veil) mediaType(header http.Header) string {
 	return oneLine(kind, 60)
 }
 
-// secretName reports whether the name of a member marks its value as secret. It serves
-// for members without a type.
+// secretName reports whether the value of a member is secret, according to the name of
+// the member. It is for members whose Go type is not known.
 func secretName(name string) bool {
 	name = strings.ToLower(name)
 	return slices.ContainsFunc([]string{"passw", "passphrase", "secret", "community", "private", "credential", "token", "psk"}, func(word string) bool {
@@ -99,8 +101,9 @@ func secretName(name string) bool {
 	})
 }
 
-// rawAnswer holds the hidden parts of an [Error], on which decisions are based. Like a
-// [Secret], it is behind two pointers, because fmt follows one.
+// rawAnswer holds the original texts of an [Error] whose fields hide a secret. The client
+// uses them for its decisions. Like the value of a [Secret], they are behind two
+// pointers, because fmt follows one pointer.
 type rawAnswer struct{ *rawTexts }
 
 type rawTexts struct {
@@ -110,7 +113,7 @@ type rawTexts struct {
 	detail  error
 }
 
-// kind returns the type as it was sent.
+// kind returns the original error type.
 func (e *Error) kind() ErrorType {
 	if e.raw != nil {
 		return e.raw.kind
@@ -118,7 +121,7 @@ func (e *Error) kind() ErrorType {
 	return e.Type
 }
 
-// said returns the message as it was sent, in one line and shortened.
+// said returns the original message, in one line and shortened.
 func (e *Error) said() string {
 	if e.raw != nil {
 		return e.raw.message
@@ -126,7 +129,7 @@ func (e *Error) said() string {
 	return e.Message
 }
 
-// details returns the details as they were sent.
+// details returns the original details.
 func (e *Error) details() []byte {
 	if e.raw != nil {
 		return e.raw.details
@@ -134,7 +137,7 @@ func (e *Error) details() []byte {
 	return e.Details
 }
 
-// told returns the typed detail as it was sent.
+// told returns the original typed detail.
 func (e *Error) told() error {
 	if e.raw != nil {
 		return e.raw.detail
@@ -142,7 +145,7 @@ func (e *Error) told() error {
 	return e.Detail
 }
 
-// unshown is a hidden error type. errors.Is still finds it.
+// unshown is an error type that is not shown. errors.Is still matches the original type.
 type unshown struct{ raw *rawAnswer }
 
 func (u unshown) Error() string { return typeNotShown.Error() }
@@ -160,9 +163,10 @@ func (u unshown) As(target any) bool {
 	return ok
 }
 
-// hidden is a connection error whose text contains a secret, because net/http quotes what
-// it cannot parse. errors.Is treats it like the original. errors.As finds only wrapped
-// errors whose text does not come from the other side.
+// hidden replaces a connection error whose text contains a secret, which happens because
+// net/http quotes a response that it cannot parse. errors.Is matches the same errors as
+// for the original. errors.As finds only wrapped errors whose text does not come from the
+// server.
 type hidden struct {
 	raw  *error // behind a pointer, so that fmt does not print it
 	safe error
@@ -174,8 +178,8 @@ func (h *hidden) Unwrap() error { return h.safe }
 
 func (h *hidden) Is(target error) bool { return errors.Is(*h.raw, target) }
 
-// hide removes secrets from an error of the connection, unless it is the caller's own
-// error.
+// hide replaces an error of the connection if its text contains a secret. It does not
+// replace the caller's own error.
 func (x *exchange) hide(caller context.Context, err error) error {
 	if err == context.Cause(caller) {
 		return err
@@ -216,9 +220,10 @@ func ownError(err error) error {
 	return nil
 }
 
-// foreignPart returns a text without the leading words of net/http and crypto/tls.
+// foreignPart returns the part of a text that may come from the server: it removes the
+// leading words of net/http and crypto/tls.
 func foreignPart(text string) string {
-	for _, own := range []string{"tls: ", "x509: "} { // these quote nothing
+	for _, own := range []string{"tls: ", "x509: "} { // texts of these packages do not quote the server
 		if strings.HasPrefix(text, own) {
 			return ""
 		}

@@ -13,10 +13,10 @@ import (
 	"time"
 )
 
-// The verbs that the areas use, one for each kind of request, and what the client does to
-// find out the outcome of a request whose answer was lost.
+// This file has one method of Client for each kind of request. It also has the code that
+// finds out the outcome of a request whose response was lost.
 
-// newRead makes a call that reads.
+// newRead makes a call with GET.
 func newRead(path apiPath, query url.Values) *call {
 	class := classRead
 	if path.Below(making...) {
@@ -25,27 +25,28 @@ func newRead(path apiPath, query url.Values) *call {
 	return &call{class: class, method: http.MethodGet, path: path, query: query}
 }
 
-// read reads.
+// read sends a GET.
 func (c *Client) read(ctx context.Context, path apiPath, query url.Values) (*answer, error) {
 	return c.get(ctx, newRead(path, query))
 }
 
-// readOnce reads, without a second attempt.
+// readOnce sends a GET without retries.
 func (c *Client) readOnce(ctx context.Context, path apiPath) (*answer, error) {
 	k := newRead(path, nil)
 	k.once = true
 	return c.call(ctx, k)
 }
 
-// page reads what a browser would get: any content, including a redirect.
+// page sends a GET like a browser. It accepts any content type, and a redirect is not an
+// error.
 func (c *Client) page(ctx context.Context, path apiPath, query url.Values) (*answer, error) {
 	k := newRead(path, query)
 	k.header, k.raw, k.redirect = http.Header{"Accept": {"text/html"}}, true, true
 	return c.call(ctx, k)
 }
 
-// get sends a read. Inside a transaction's function, a read of the configuration is a
-// read of the transaction.
+// get sends a read. If ctx is the context of a transaction's function, the transaction
+// sends the reads of the configuration.
 func (c *Client) get(ctx context.Context, k *call) (*answer, error) {
 	if tx, ok := ctx.Value(transactionKey{c}).(*Transaction); ok && k.counts() {
 		return tx.get(ctx, k)
@@ -58,8 +59,8 @@ func (c *Client) try(ctx context.Context, path apiPath, body []byte) (*answer, e
 	return c.call(ctx, &call{class: classTry, method: http.MethodPost, path: path, body: body})
 }
 
-// create creates something (POST) and returns its key. The key is "" if only w has seen
-// the result.
+// create creates something (POST) and returns its key. If the response is lost and w
+// finds that the request was executed, the key is "" and the error nil.
 func (c *Client) create(ctx context.Context, path apiPath, body []byte, w witness, secrets ...Secret) (key string, err error) {
 	k := &call{class: classCreate, method: http.MethodPost, path: path, body: body, secret: secrets}
 	a, err := c.call(ctx, k)
@@ -69,8 +70,8 @@ func (c *Client) create(ctx context.Context, path apiPath, body []byte, w witnes
 	return key, c.settle(ctx, k, err, w)
 }
 
-// act makes the appliance do something that may take minutes (POST). If the answer
-// reports success, accept says whether it is usable; nil accepts every answer.
+// act makes the appliance do something that may take minutes (POST). accept checks an
+// answer that reports success. If accept is nil, there is no such check.
 func (c *Client) act(ctx context.Context, path apiPath, body []byte, accept func(*answer) error, w witness, secrets ...Secret) error {
 	k := &call{class: classAct, method: http.MethodPost, path: path, body: body, secret: secrets}
 	a, err := c.call(ctx, k)
@@ -87,42 +88,43 @@ func (c *Client) remove(ctx context.Context, path apiPath, query url.Values, w w
 	return c.settle(ctx, k, err, w)
 }
 
-// upload sends what is too large for memory (POST). The caller handles a lost answer.
+// upload sends a body that is too large for memory (POST). The caller handles a lost
+// response.
 func (c *Client) upload(ctx context.Context, path apiPath, body *stream) (*answer, error) {
 	return c.call(ctx, &call{class: classUpload, method: http.MethodPost, path: path, stream: body})
 }
 
-// witness can find out the outcome of a request whose answer was lost.
+// witness can find out the outcome of a request whose response was lost.
 type witness struct {
-	// method is the method that shows the outcome to the caller, or "".
+	// method is the method that the caller can call to find out the outcome, or "".
 	method string
-	// look finds out the outcome. It is nil if the result could not be distinguished from
-	// other users' actions.
+	// look finds out the outcome. It is nil if the result cannot be distinguished from
+	// the actions of other users.
 	look probe
 }
 
-// probe looks once at the appliance for the outcome of a request. seen reports whether
-// the request was executed. state describes what was seen, or is "". An error means that
-// the look failed.
+// probe polls the appliance once for the outcome of a request. seen reports whether the
+// request was executed. state is the state that the appliance reported, or "". err is the
+// error of the poll.
 type probe func(context.Context) (seen bool, state string, err error)
 
-// errTooLate means that later looks cannot find out whether the request was executed.
-var errTooLate = errors.New("the appliance no longer shows it")
+// errTooLate means that later polls cannot find out whether the request was executed.
+var errTooLate = errors.New("the appliance no longer shows whether the request was executed")
 
-// inquiry is the result of asking for an outcome.
+// inquiry is the result of polling for an outcome.
 type inquiry struct {
 	seen   bool
-	state  string // the last state seen
-	asked  bool   // a look succeeded
+	state  string // the last state that the appliance reported
+	asked  bool   // a poll succeeded
 	waited time.Duration
 }
 
-// ask looks at the appliance, with growing pauses, until the appliance shows that the
-// request was executed, patience ends, or [Timeouts].Outcome has passed. Nothing that
-// could disturb the request is sent meanwhile.
+// ask polls the appliance, with growing pauses, until the request was executed, until end
+// is over, or until [Timeouts].Outcome has passed. Meanwhile, it sends nothing that could
+// disturb the request.
 func (c *Client) ask(ctx context.Context, end *patience, what string, cause error, look probe) inquiry {
 	start := time.Now()
-	c.logWaiting(ctx, slog.LevelWarn, "sps: an answer was lost; asking for the outcome of the request",
+	c.logWaiting(ctx, slog.LevelWarn, "sps: a response was lost; polling for the outcome of the request",
 		slog.String("request", what), slog.String("cause", oneLine(withheld(cause), 300)))
 	asking, cancel := context.WithTimeout(end.over, c.transport.timeouts.Outcome)
 	defer cancel()
@@ -134,7 +136,7 @@ func (c *Client) ask(ctx context.Context, end *patience, what string, cause erro
 			found.state = state
 		}
 		found.seen, found.asked = seen, found.asked || err == nil
-		c.logWaiting(ctx, slog.LevelInfo, "sps: asked for the outcome of a request",
+		c.logWaiting(ctx, slog.LevelInfo, "sps: polled for the outcome of a request",
 			slog.String("request", what), slog.String("seen", state), slog.Duration("waited", time.Since(start)))
 		if seen || inVain(err) || !p.wait(asking) {
 			break
@@ -144,30 +146,31 @@ func (c *Client) ask(ctx context.Context, end *patience, what string, cause erro
 	return found
 }
 
-// inVain reports whether further looks would fail in the same way.
+// inVain reports whether further polls would fail in the same way.
 func inVain(err error) bool {
 	return errors.Is(err, errTooLate) || errors.Is(err, ErrClosed) || errors.Is(err, errExpiredExisting) ||
 		errors.Is(err, Unauthorized) || refusesCredential(err) || untrusted(err)
 }
 
-// pauses are the waits between looks for an outcome. They grow. When the caller gives up,
-// they start again with short ones, because little time is left.
+// pauses are the waits between the polls for an outcome. The waits grow. When the
+// caller's context ends, they start again with a short wait, because little time is left.
 type pauses struct {
-	begin    context.Context // ends when the caller gives up
-	deadline time.Time       // approximate end of the asking
-	short    time.Duration   // the remaining time after the caller has given up
+	begin    context.Context // ends when the caller's context ends
+	deadline time.Time       // approximate end of the polling
+	short    time.Duration   // the remaining time after begin has ended
 	looks    int
 	hurried  bool
 }
 
-// The pauses between looks, and the time of the last look before the end.
+// The pause after the first poll, the longest pause, and the time between the last poll
+// and the deadline.
 const (
 	firstPause = 500 * time.Millisecond
 	mostPause  = 15 * time.Second
 	lastLook   = time.Second
 )
 
-// wait waits before the next look. It returns false if there is none.
+// wait waits before the next poll. It returns false if there is no next poll.
 func (p *pauses) wait(asking context.Context) bool {
 	var hurry <-chan struct{}
 	if !p.hurried {
@@ -194,10 +197,11 @@ func (p *pauses) wait(asking context.Context) bool {
 	}
 }
 
-// settle finds out the outcome of a request that returned an error. It returns nil if err
-// is nil or if the witness saw that the request was executed; otherwise it returns the
-// error with what was seen. It looks for up to [Timeouts].Outcome, or for half of
-// [Timeouts].Close after the end of the caller's context.
+// settle finds out the outcome of a request. err is the result of the request. If err
+// does not mean that the response was lost, settle returns it. Otherwise, settle polls
+// for up to [Timeouts].Outcome, or for half of [Timeouts].Close after the end of the
+// caller's context. It returns nil if the witness finds that the request was executed,
+// and otherwise err with the last state that was found.
 func (c *Client) settle(ctx context.Context, k *call, err error, w witness) error {
 	if !answerLost(err) {
 		return err
@@ -221,11 +225,12 @@ func answerLost(err error) bool {
 	return errors.As(err, &broken) && broken.OutcomeUnknown || errors.As(err, &refused) && refused.OutcomeUnknown
 }
 
-// undecided is an error of a request whose outcome is unknown, with what was seen of it.
+// undecided is the error of a request whose outcome is unknown, with the last state that
+// was found.
 type undecided struct {
 	err     error
-	details *OutcomeUnknownDetails // nil if nothing was looked at
-	shown   string                 // the method that shows the outcome, or ""
+	details *OutcomeUnknownDetails // nil if the client has not polled
+	shown   string                 // the method that the caller can call to find out the outcome, or ""
 }
 
 func (u *undecided) Error() string {
@@ -234,9 +239,9 @@ func (u *undecided) Error() string {
 		text += u.details.Error() + "; "
 	}
 	if u.shown == "" {
-		return text + "look at the appliance before you repeat it)"
+		return text + "check on the appliance whether it was executed before you repeat it)"
 	}
-	return text + "ask " + u.shown + " before you repeat it)"
+	return text + "check with " + u.shown + " whether it was executed before you repeat it)"
 }
 
 func (u *undecided) LogValue() slog.Value { return logged(u) }
@@ -248,31 +253,33 @@ func (u *undecided) Unwrap() []error {
 	return []error{u.err, u.details}
 }
 
-// OutcomeUnknownDetails is the detail of an [ErrOutcomeUnknown]: what the client saw
-// before it stopped asking. Commits have it, and so does each operation outside of
-// transactions whose outcome the client looks for. Only a commit sets RolledBack and the
-// lists of objects.
+// OutcomeUnknownDetails is the detail of an [ErrOutcomeUnknown] error. It says what the
+// client read from the appliance before it stopped polling for the outcome. It is present
+// if the client polls for the outcome of the operation, as it does for commits.
+// RolledBack and the lists of objects are set for commits only.
 type OutcomeUnknownDetails struct {
-	// Waited is how long the client asked, counted from the lost answer.
+	// Waited is how long the client polled after the response was lost.
 	Waited time.Duration
-	// Status is the last status that the client saw, or "" if the appliance gave none.
-	// For a commit, it is the status of the transaction: "open", "closed", or "gone" if
-	// its session had ended. For a join and an unjoin it is "joined" or "not joined". For
-	// the deletion of a slot it is "not empty". For a fetch or a support bundle it is the
-	// [JobStatus], or "not listed" if none was found.
+	// Status is the last status that the client read, or "" if it read none. For a
+	// commit, it is the status of the transaction: "open", "closed", or "gone" if its
+	// session had ended. For a join and an unjoin it is "joined" or "not joined". For the
+	// deletion of a slot it is "not empty". For a fetch or a support bundle it is the
+	// [JobStatus], or "not listed" if the appliance did not list the job.
 	Status string
-	// RolledBack is true if the appliance answered the rollback that followed. A commit
-	// that was running may have succeeded nevertheless.
+	// RolledBack is true if the appliance accepted a rollback that the client sent after
+	// the polling. The commit may have succeeded nevertheless.
 	RolledBack bool
 	// AsBefore, AsWritten and Neither are the paths of the written objects, relative to
-	// /api/, grouped by how the client last saw them. Objects that could not be read or
+	// /api/, grouped by the last value that the client read. AsBefore lists objects with
+	// the value before the transaction, AsWritten lists objects with the written value,
+	// and Neither lists objects with a different value. Objects that could not be read or
 	// compared are in none of the lists.
 	AsBefore, AsWritten, Neither []string
 }
 
-// Error returns what the client saw, in one line.
+// Error returns the details as a text in one line.
 func (d *OutcomeUnknownDetails) Error() string {
-	text := fmt.Sprintf("asked for %s", d.Waited.Round(time.Second))
+	text := fmt.Sprintf("polled for %s", d.Waited.Round(time.Second))
 	switch d.Status {
 	case "":
 	case statusOpen, statusClosed, statusGone:
@@ -286,7 +293,7 @@ func (d *OutcomeUnknownDetails) Error() string {
 	for _, objects := range []struct {
 		paths []string
 		state string
-	}{{d.AsBefore, "as before"}, {d.AsWritten, "as written"}, {d.Neither, "neither as before nor as written"}} {
+	}{{d.AsBefore, "objects with the value before the transaction"}, {d.AsWritten, "objects with the written value"}, {d.Neither, "objects with another value"}} {
 		if n := len(objects.paths); n > 0 {
 			text += ", " + objects.state + ": " + oneLine(strings.Join(objects.paths[:min(n, 3)], " "), 300)
 			if n > 3 {
@@ -297,22 +304,23 @@ func (d *OutcomeUnknownDetails) Error() string {
 	return text
 }
 
-// patience limits how long the client waits for a request and asks about its outcome.
+// patience has the contexts that limit how long the client waits for a response and polls
+// for the outcome.
 type patience struct {
 	// traced is the context of a commit. After the request was sent, it outlives the
 	// caller's context.
 	traced context.Context
-	// begin ends with the caller's context and with Close. After that, the request is not
-	// sent.
+	// begin ends if the caller's context ends or if the client is closed. After that, the
+	// request is not sent.
 	begin context.Context
-	// over ends some time after begin. After that, nobody waits any longer.
+	// over ends some time after begin. After that, the client does not wait any longer.
 	over    context.Context
 	release func()
 }
 
-// patience makes the contexts of a request whose outcome the client can look for. When
-// ctx ends or the client is closed, a request that was not sent ends at once. A request
-// that was sent may use half of the time for cleaning up.
+// patience makes the contexts of a request for whose outcome the client can poll. When
+// ctx ends or the client is closed, a request that was not sent ends at once. If the
+// request was sent, the client waits for half of [Timeouts].Close longer.
 func (c *Client) patience(ctx context.Context) *patience {
 	begin, stop := context.WithCancelCause(ctx)
 	over, end := context.WithCancelCause(context.WithoutCancel(ctx))
@@ -351,7 +359,7 @@ func (c *Client) patience(ctx context.Context) *patience {
 	}
 }
 
-// logWaiting logs that the client waits.
+// logWaiting logs a record about the state of a request for which the client waits.
 func (c *Client) logWaiting(ctx context.Context, level slog.Level, text string, attrs ...slog.Attr) {
 	if c.transport.logger != nil {
 		c.transport.logger.LogAttrs(ctx, level, text, append([]slog.Attr{slog.String("host", c.transport.host)}, attrs...)...)

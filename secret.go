@@ -9,30 +9,32 @@ import (
 	"github.com/go-sps/sps/internal/wire"
 )
 
-// redacted replaces a [Secret] in texts. It is distinctive, so that the client can
-// recognise a body that contains it by mistake.
+// redacted is the placeholder that is printed instead of a [Secret]. The text is unusual,
+// so that the client can detect a request body that contains it by mistake.
 const redacted = "[sps.Secret]"
 
 // Secret is a password, a key or a token. fmt, encoding/json, log/slog and text encoders
 // print a placeholder instead of its value, even if the Secret is in an unexported field.
-// Only requests to the appliance carry the true value. A request that contains the
-// placeholder is refused before it is sent.
+// Requests to the appliance contain the true value. If a request body contains the
+// placeholder, the client returns [ErrInvalidInput] and does not send it.
 //
-// The answer of an appliance may quote what the client sent. An error therefore hides
-// every text of the appliance that contains the password, the session id or a Secret of
-// the request's body, in any of these spellings: plain, JSON, percent-encoding, HTML
-// entities, or a combination. A fixed sentence replaces the whole text. Error types of
-// the guide and the path of the request are always shown. Secrets of less than 4 bytes
-// are not hidden: they occur by chance in most texts, and hiding them would reveal them.
+// A response of the appliance may repeat parts of the request. An error therefore does
+// not show a text of the appliance that contains the password, the session id or a Secret
+// of the request body. It shows a fixed sentence instead. This applies to secrets in
+// plain text, as JSON, percent-encoded, with HTML entities, or in a combination of these.
+// Error types that are in the REST API guide, and the path of the request, are shown even
+// if they contain a secret. Secrets of less than 4 bytes are not hidden: they occur by
+// chance in most texts, and hiding them would reveal them.
 //
 // A Secret is a value: copy it freely and compare it with [Secret.Equal]. Comparing with
 // == does not compile. The zero value is the empty secret.
 type Secret struct {
-	// This field forbids ==, which would compare the pointers and call equal secrets
-	// different. As the first field it takes no space.
+	// This field makes == a compile-time error, because == would compare the pointers and
+	// report that equal secrets are different. As the first field it takes no space.
 	_ [0]func()
-	// Two pointers hide the value. fmt cannot call Format on an unexported field. For a
-	// verb that does not fit, fmt follows one pointer but prints the address of a second.
+	// value is a pointer to a pointer, so that fmt does not print the text. If a Secret
+	// is in an unexported field, fmt cannot call Format. It may then follow the first
+	// pointer, but it prints the second pointer as an address.
 	value *secretValue
 }
 
@@ -79,8 +81,8 @@ func (s Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
 // MarshalText returns a placeholder.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
 
-// MarshalJSON returns a placeholder. The SDK encodes request bodies in another way, with
-// the true value.
+// MarshalJSON returns a placeholder. For request bodies, the SDK has its own encoder,
+// which writes the true value.
 func (s Secret) MarshalJSON() ([]byte, error) { return []byte(`"` + redacted + `"`), nil }
 
 // UnmarshalJSON reads the secret from a JSON string.

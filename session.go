@@ -23,28 +23,30 @@ import (
 	"github.com/go-sps/sps/internal/wire"
 )
 
-// Credential is what [Connect] logs in with. Make one with [UsernamePassword],
-// [PasswordFunc], [ClientCertificate] or [ExistingSession].
+// Credential is the credential with which a client logs in. Create one with
+// [UsernamePassword], [PasswordFunc], [ClientCertificate] or [ExistingSession].
 type Credential interface{ credential() *credential }
 
 // CredentialOption is an option of a credential: [WithLoginMethod]. A nil option does
 // nothing.
 type CredentialOption func(*credential)
 
-// credential holds any kind of credential. It is sent to /api/authentication only.
+// credential holds any kind of credential. The client sends it to /api/authentication
+// only.
 type credential struct {
 	username    string
 	password    func(context.Context) (Secret, error)
 	certificate *tls.Certificate
 	existing    Secret
 	method      string
-	class       class // of the login
+	class       class // the class of the login request
 	invalid     error
 }
 
 func (c *credential) credential() *credential { return c }
 
-// String returns the kind of the credential and the user, never a secret.
+// String returns the kind of the credential and the user name. The text contains no
+// secret.
 func (c *credential) String() string {
 	switch {
 	case c.certificate != nil:
@@ -55,14 +57,14 @@ func (c *credential) String() string {
 	return "existing session"
 }
 
-// GoString is String.
+// GoString returns the same text as String.
 func (c *credential) GoString() string { return c.String() }
 
-// UsernamePassword returns a credential for HTTP Basic, encoded as UTF-8 (GET
-// /api/authentication). The name must not be empty or contain a colon, which HTTP Basic
-// cannot carry. The password must not be empty. Neither may contain invisible characters,
-// such as the line feed at the end of a file. Otherwise [Connect] returns
-// [ErrInvalidInput].
+// UsernamePassword returns a credential for HTTP Basic authentication, encoded as UTF-8
+// (GET /api/authentication). The user name must not be empty, and must not contain a
+// colon, because HTTP Basic does not permit one. The password must not be empty. Both
+// must not contain invisible characters, such as a line feed from the end of a file. If
+// the credential is invalid, [Connect] returns [ErrInvalidInput].
 func UsernamePassword(username string, password Secret, options ...CredentialOption) Credential {
 	c := newPassword(username, func(context.Context) (Secret, error) { return password, nil }, options)
 	if c.invalid == nil {
@@ -72,21 +74,23 @@ func UsernamePassword(username string, password Secret, options ...CredentialOpt
 }
 
 // PasswordFunc returns a credential like [UsernamePassword] whose password comes from a
-// function. The client calls the function for every login: the first one and each one
-// after the session has expired. Use it with a vault that rotates the password, or with
-// one-time codes. The context of the function ends with the time limit of the login.
+// function. The client calls the function before each login, for example after a session
+// has expired. Use PasswordFunc with a vault that rotates the password, or with one-time
+// codes. The context of the function ends after [Timeouts].Login.
 //
 // After a refused login, the client calls the function again when a call needs a session,
-// at most every 5 seconds. It sends a password that differs from the refused ones, until
-// three logins in a row were refused. It sends a refused password again only with
-// [WithLoginRetry].
+// but at most once in 5 seconds. It logs in with the new password if the appliance has
+// not refused this password before. After three refused logins in a row, it does not log
+// in again. See [WithLoginRetry] to send a refused password again.
 //
 // A client logs in a second time for its first transaction, and again when a session has
-// expired. For one-time codes, return the code that is currently valid: the client does
-// not send a used code again after its refusal, and sends the next one. If the second
-// login is refused while the first session is alive, the client works in one session
-// until the same password was accepted twice. [WithOneSession] avoids that second login.
-// After a lost answer, the client does not send the same code again.
+// expired. For one-time codes, the function must return the code that is currently valid.
+// If the appliance refuses a code because it was already used, the client waits for the
+// next code. If the second login is refused while the first session is alive, the client
+// reads and writes in the first session, until the appliance has accepted the same
+// password twice. [WithOneSession] avoids the second login. If the response to a login is
+// lost, the client does not repeat the request, because it might use a one-time code
+// twice.
 func PasswordFunc(username string, password func(context.Context) (Secret, error), options ...CredentialOption) Credential {
 	c := newPassword(username, password, options)
 	c.class = classCode
@@ -109,9 +113,10 @@ func newPassword(username string, password func(context.Context) (Secret, error)
 	return c.apply(options)
 }
 
-// checkVisible refuses invisible characters in a part of a credential, such as the line
-// feed at the end of a file or a byte order mark. They are there by mistake: the
-// appliance would refuse the login and might lock the account.
+// checkVisible returns an error if a part of a credential contains an invisible
+// character, such as the line feed at the end of a file or a byte order mark. Such a
+// character is there by mistake: the appliance would refuse the login and might lock the
+// account.
 func checkVisible(what, text string) error {
 	if !utf8.ValidString(text) {
 		return invalid("the %s is not valid UTF-8", what)
@@ -135,8 +140,9 @@ func checkVisible(what, text string) error {
 	return invalid("the %s %s (%s), probably by mistake: remove it", what, where, name)
 }
 
-// invisible reports whether a character shows nothing, except a plain space. Joiners of
-// scripts and emoji do not count, because they change the characters beside them.
+// invisible reports whether a character is invisible. A space is permitted. So are the
+// joiners U+200C and U+200D of scripts and emoji, because they change the characters next
+// to them.
 func invisible(r rune) bool {
 	return unicode.IsControl(r) || unicode.In(r, unicode.Zl, unicode.Zp) ||
 		unicode.Is(unicode.Cf, r) && r != '\u200c' && r != '\u200d'
@@ -149,10 +155,11 @@ func checkPassword(password Secret) error {
 	return checkVisible("password", password.ExposeString())
 }
 
-// ClientCertificate returns a credential for X.509 (GET /api/authentication?type=x509).
-// The private key may be any crypto.Signer, for example one in a hardware module or a
-// vault. If a server with TLS 1.2 asks for the certificate after the request, the client
-// permits one renegotiation per connection.
+// ClientCertificate returns a credential for authentication with an X.509 certificate
+// (GET /api/authentication?type=x509). The private key may be any crypto.Signer, for
+// example one in a hardware module or a vault. With TLS 1.2, the server may request the
+// certificate after it has received the HTTP request. The client therefore permits one
+// TLS renegotiation per connection.
 func ClientCertificate(certificate tls.Certificate, options ...CredentialOption) Credential {
 	c := &credential{certificate: &certificate, class: classLogin}
 	if len(certificate.Certificate) == 0 || certificate.PrivateKey == nil {
@@ -162,9 +169,9 @@ func ClientCertificate(certificate tls.Certificate, options ...CredentialOption)
 }
 
 // ExistingSession returns a credential for a session that already exists. id is the value
-// of its session_id cookie. [Connect] sends nothing, so a wrong id makes the first call
-// fail. The client cannot renew the session when it expires, and [Client.Close] does not
-// log out of it.
+// of its session_id cookie. [Connect] sends no request, so the first call fails if the id
+// is wrong. The client cannot renew the session when it expires, and [Client.Close] does
+// not log out of it.
 func ExistingSession(id Secret) Credential {
 	c := &credential{existing: id}
 	if !validSessionID(id.ExposeString()) {
@@ -173,8 +180,8 @@ func ExistingSession(id Secret) Credential {
 	return c
 }
 
-// WithLoginMethod selects a login method of the appliance by name, such as "local"; see
-// [LoginMethods]. Without it, the appliance tries all methods that apply.
+// WithLoginMethod selects a login method of the appliance by its name, such as "local";
+// see [LoginMethods]. Without this option, the appliance tries all methods that apply.
 func WithLoginMethod(name string) CredentialOption {
 	return func(c *credential) {
 		c.method = name
@@ -227,22 +234,23 @@ const sessionCookie = "session_id"
 type session struct {
 	id     atomic.Pointer[string] // the Cookie header
 	hidden []Secret               // the secrets of the login, which errors must not show
-	// suspect is set if a late request of an earlier transaction may change what is staged in
-	// the session.
-	suspect atomic.Int64             // until then, in Unix nanoseconds
-	said    atomic.Pointer[[]Secret] // the secrets of bodies that were sent in it, which errors must not show either
-	ends    atomic.Int64             // when the session ends, as the appliance last said, in Unix nanoseconds; 0 if unknown
+	// suspect is the time until which the appliance may still execute a delayed request
+	// of an earlier transaction in this session, in Unix nanoseconds; 0 if there is no
+	// such request. The request could change what the current transaction has staged.
+	suspect atomic.Int64
+	said    atomic.Pointer[[]Secret] // the secrets of bodies that were sent in the session, which errors must not show either
+	ends    atomic.Int64             // when the session ends, as the appliance last reported, in Unix nanoseconds; 0 if unknown
 }
 
-// suspicious reports whether a late request of an earlier transaction may change what is
-// staged in the session.
+// suspicious reports whether a delayed request of an earlier transaction may change what
+// is staged in the session.
 func (s *session) suspicious() bool { return time.Now().UnixNano() < s.suspect.Load() }
 
-// maxSaid is how many secrets a session remembers.
+// maxSaid is the maximum number of secrets that a session stores.
 const maxSaid = 1000
 
-// remember keeps secrets of a body: the appliance may quote them when it refuses another
-// request.
+// remember stores the secrets of a request body, because the appliance may repeat them
+// when it refuses a later request.
 func (s *session) remember(secrets []Secret) {
 	for {
 		old := s.said.Load()
@@ -266,14 +274,15 @@ func (s *session) remember(secrets []Secret) {
 	}
 }
 
-// note keeps the time until which the session lives without another request.
+// note stores how long the session remains valid if it is not used.
 func (s *session) note(remaining time.Duration) {
 	if remaining > 0 {
 		s.ends.Store(time.Now().Add(remaining).UnixNano())
 	}
 }
 
-// remaining returns how long the session lives without another request, or 0 if unknown.
+// remaining returns how long the session remains valid if it is not used, or 0 if
+// unknown.
 func (s *session) remaining() time.Duration {
 	if ends := s.ends.Load(); ends != 0 {
 		return max(0, time.Until(time.Unix(0, ends)))
@@ -281,7 +290,7 @@ func (s *session) remaining() time.Duration {
 	return 0
 }
 
-// endsIn returns a text that says when the session ends at the latest, or "" if unknown.
+// endsIn returns a text that says when an unused session ends.
 func (s *session) endsIn() string {
 	if left := s.remaining(); left > 0 {
 		return fmt.Sprintf(" until that session ends, in %s if nobody uses it", left.Round(time.Second))
@@ -303,13 +312,13 @@ func (s *session) set(id string) {
 // cookie returns the Cookie header of a request in this session.
 func (s *session) cookie() string { return *s.id.Load() }
 
-// String reveals nothing about the session.
+// String returns a fixed text, so that printing a session does not show its id.
 func (s *session) String() string { return "session" }
 
-// GoString reveals nothing about the session.
+// GoString returns a fixed text, so that printing a session does not show its id.
 func (s *session) GoString() string { return "session" }
 
-// refresh takes a renewed session id from an answer.
+// refresh stores a new session id if the answer sets one.
 func (s *session) refresh(header http.Header, host string) {
 	if len(header["Set-Cookie"]) == 0 {
 		return
@@ -320,8 +329,8 @@ func (s *session) refresh(header http.Header, host string) {
 }
 
 // sessionID returns the session id from the cookies that an answer sets, or "". It
-// ignores the expiry of the cookie: if the two clocks differ, the expiry may already be
-// past. The appliance ends its sessions itself.
+// ignores the expiry of the cookie, because the expiry may be in the past if the clocks
+// of the client and the appliance differ. The appliance ends its sessions itself.
 func sessionID(header http.Header, host string) string {
 	id := ""
 	for _, line := range header["Set-Cookie"] {
@@ -333,7 +342,7 @@ func sessionID(header http.Header, host string) string {
 			continue
 		}
 		if cookie.MaxAge < 0 || cookie.Path != "" && !strings.HasPrefix("/api/", strings.TrimSuffix(cookie.Path, "/")+"/") {
-			continue // a deleted cookie, or one of another application
+			continue // the appliance deletes the cookie, or it belongs to another application
 		}
 		id = cookie.Value
 	}
@@ -352,13 +361,13 @@ func validSessionID(id string) bool {
 	})
 }
 
-// logins is what the two sessions of a client share: the credential, and what the
-// appliance said about it. Only one login runs at a time, so that a wrong password is
-// refused once and not twice.
+// logins is the part of a client that its two sessions share: the credential, and the
+// results of the logins. Only one login runs at a time, so that the client sends a wrong
+// password once and not twice.
 type logins struct {
 	transport  *transport
 	credential *credential
-	life       context.Context                 // of the client
+	life       context.Context                 // the context of the client, which Close cancels
 	one        chan struct{}                   // held by the login that is running
 	unused     func(context.Context, *session) // ends an unused session
 
@@ -370,28 +379,29 @@ type logins struct {
 	reusable bool    // the same secret was accepted twice, so it is not a one-time code
 	closed   bool
 	single   bool // transactions use the reading session
-	presumed bool // single, because a second login was refused
+	presumed bool // single was set because a second login was refused
 	waiting  int  // number of callers that wait for a restart, during which a refusal may be temporary
-	late     bool // nobody waits any longer to log out the session that a login opens
+	late     bool // Close has returned, so a login that still succeeds must log out by itself
 }
 
 // refusals are the refused logins since the last successful one.
 type refusals struct {
-	count int       // without those during a wait for a restart
+	count int       // the number of refusals, without those during a wait for a restart
 	last  error     // the latest refusal, or nil
 	at    time.Time // time of the latest refusal
-	asked time.Time // when the credential was last asked for its secret
+	asked time.Time // time of the latest login, successful or not
 	shown []Secret  // the latest refused secrets
 }
 
 // Limits for a credential that is refused. Each attempt may lock the account.
 const (
 	maxRefusals = 3
-	// refusalPause is the minimum time before a credential is asked for another secret.
+	// refusalPause is the minimum time before the password function is called again after
+	// a refusal.
 	refusalPause = 5 * time.Second
 )
 
-// refusedLogin is a refusal and its consequence.
+// refusedLogin is the error of a refused login, with a text about the next login.
 type refusedLogin struct {
 	err  error
 	next string
@@ -403,11 +413,11 @@ func (r *refusedLogin) Unwrap() error { return r.err }
 
 func (r *refusedLogin) LogValue() slog.Value { return logged(r) }
 
-// sessions keeps one of the client's two sessions, for reading or for writing. All
-// goroutines that need it share one login.
+// sessions manages one of the client's two sessions: the session for reading or the
+// session for writing. All goroutines that need the session share one login.
 type sessions struct {
 	*logins
-	reading *sessions // in the sessions for writing: those for reading
+	reading *sessions // for the session for writing: the session for reading; otherwise nil
 	current *session
 	flight  *flight
 }
@@ -416,17 +426,18 @@ type sessions struct {
 type flight struct {
 	done   chan struct{}
 	cancel context.CancelFunc
-	phase  atomic.Pointer[string] // what it is doing, as a text
+	phase  atomic.Pointer[string] // the current step of the login, as a text for an error
 	err    error
 }
 
-// get returns a session that is not the stale one, and logs in if necessary. The login
-// continues when ctx ends, because other goroutines may wait for it.
+// get returns the current session. It logs in if there is none or if the current session
+// is stale. The login continues when ctx ends, because other goroutines may wait for it.
 func (s *sessions) get(ctx context.Context, stale *session) (*session, error) {
 	return s.until(ctx, s.life, stale)
 }
 
-// until is get with another life than the client's.
+// until is like get, but the wait ends when life ends, instead of when the client is
+// closed.
 func (s *sessions) until(ctx, life context.Context, stale *session) (*session, error) {
 	for {
 		s.mu.Lock()
@@ -439,7 +450,7 @@ func (s *sessions) until(ctx, life context.Context, stale *session) (*session, e
 			return current, err
 		}
 		f := s.flight
-		if f == nil && ctx.Err() != nil { // nothing is sent for a caller that has left
+		if f == nil && ctx.Err() != nil { // do not start a login for a call that has already ended
 			s.mu.Unlock()
 			return nil, &TransportError{Host: s.transport.host, Method: http.MethodGet, Path: authenticationPath.Text, Err: ended(ctx)}
 		}
@@ -465,7 +476,7 @@ func (s *sessions) until(ctx, life context.Context, stale *session) (*session, e
 	}
 }
 
-// traced records the progress of a login.
+// traced returns a context that records the progress of a login in f.
 func (f *flight) traced(ctx context.Context) context.Context {
 	f.note("for another login of this client")
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
@@ -478,7 +489,7 @@ func (f *flight) traced(ctx context.Context) context.Context {
 
 func (f *flight) note(phase string) { f.phase.Store(&phase) }
 
-// waited makes the error of a caller that did not wait until a login ended.
+// waited makes the error of a caller that stopped waiting before the login ended.
 func (s *sessions) waited(f *flight, why error) error {
 	if errors.Is(why, ErrClosed) {
 		return fmt.Errorf("sps: %s: %w", s.transport.host, why)
@@ -518,11 +529,11 @@ func (l *logins) held() bool {
 	return time.Since(r.asked) < refusalPause
 }
 
-// due reports whether a refused secret may be sent again. The caller holds mu.
+// due reports whether [WithLoginRetry] permits another login with a refused secret by
+// now. The caller holds mu.
 func (l *logins) due() bool { return l.every > 0 && time.Since(l.refused.at) >= l.every }
 
-// spent reports whether the client has nothing left to try by itself. The caller holds
-// mu.
+// spent reports whether the client does not log in again by itself. The caller holds mu.
 func (l *logins) spent() bool {
 	return l.refused.count >= maxRefusals || l.refused.count > 0 && l.credential.class != classCode
 }
@@ -547,8 +558,8 @@ func (l *logins) taken(shown Secret) {
 	l.accepted, l.refused = &shown, refusals{}
 }
 
-// refuse records a refused login and returns the refusal with its consequence. The caller
-// holds mu.
+// refuse records a refused login. It returns the error, with a text about the next login.
+// The caller holds mu.
 func (l *logins) refuse(shown Secret, err error) error {
 	r := &l.refused
 	r.at, r.asked, r.last = time.Now(), time.Now(), err
@@ -561,7 +572,8 @@ func (l *logins) refuse(shown Secret, err error) error {
 	return r.last
 }
 
-// outlook describes the consequence of a refusal in words. The caller holds mu.
+// outlook returns a text that says whether and when the client logs in again after a
+// refusal. The caller holds mu.
 func (l *logins) outlook(shown Secret) string {
 	what, before := "password", ""
 	if l.credential.certificate != nil {
@@ -569,23 +581,23 @@ func (l *logins) outlook(shown Secret) string {
 	}
 	known := l.accepted != nil && l.accepted.Equal(shown)
 	if known {
-		before = "the same " + what + " was accepted before: it has changed since, or the appliance is starting; "
+		before = "the same " + what + " was accepted before: it was changed meanwhile, or the appliance is starting; "
 	}
 	switch {
 	case l.every > 0:
-		return before + "it is sent again after " + l.every.String() + ", see WithLoginRetry"
+		return before + "the client logs in again after " + l.every.String() + ", see WithLoginRetry"
 	case !l.spent():
 		next := before + "the client logs in again when the password function returns another password"
 		if known {
-			next += "; WithLoginRetry sends the same one again"
+			next += "; pass WithLoginRetry to send the same password again"
 		}
 		return next
 	case l.refused.count >= maxRefusals:
-		return fmt.Sprintf("%s%d logins in a row were refused and no further login is tried: connect again with the right credential", before, l.refused.count)
+		return fmt.Sprintf("%s%d logins in a row were refused, so the client does not log in again: connect again with the correct credential", before, l.refused.count)
 	case known:
-		return before + "no further login is tried: connect again with the right credential, or pass WithLoginRetry to send the same one again"
+		return before + "the client does not log in again: connect again with the correct credential, or pass WithLoginRetry to send the same " + what + " again"
 	}
-	return "no further login is tried: connect again with the right credential"
+	return "the client does not log in again: connect again with the correct credential"
 }
 
 // dead returns the reason why no further call can succeed, or nil.
@@ -615,8 +627,8 @@ func (l *logins) separate() bool {
 	return !l.single
 }
 
-// patient permits another login after a refusal until the returned function is called,
-// because an appliance that is starting may refuse a correct password.
+// patient permits further logins after a refusal, until end is called. A wait for a
+// restart uses it, because an appliance that is starting may refuse a correct password.
 func (l *logins) patient() (end func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -646,7 +658,7 @@ func (s *sessions) giveUp() {
 	}
 }
 
-// drop forgets an expired session.
+// drop removes an expired session, so that the next call logs in.
 func (s *sessions) drop(expired *session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -656,7 +668,7 @@ func (s *sessions) drop(expired *session) {
 }
 
 // login opens a session within its own time limit. It ends the flight even if the
-// password function or a RoundTripper panics or never returns normally.
+// password function or a RoundTripper panics or calls runtime.Goexit.
 func (s *sessions) login(ctx context.Context, f *flight) {
 	defer f.cancel()
 	var next *session
@@ -707,13 +719,13 @@ func (s *sessions) login(ctx context.Context, f *flight) {
 	next, shown, refused, err = s.open(ctx)
 }
 
-// oneOnly reports whether a refused login for the writing session means that the
-// credential allows one login only, as a used code does. The caller holds mu.
+// oneOnly reports whether a refused login for the writing session may mean that the
+// credential permits only one login, as a one-time code does. The caller holds mu.
 func (s *sessions) oneOnly() bool {
 	return s.credential.class == classCode && !s.reusable && !s.single && s.reading != nil && s.reading.current != nil
 }
 
-// open logs in and returns the secret that it used, or none for a certificate. refused
+// open logs in. shown is the secret that it sent, or zero for a certificate. refused
 // reports whether the appliance refused the credential.
 func (s *sessions) open(ctx context.Context) (opened *session, shown Secret, refused bool, err error) {
 	k, err := s.credential.request(ctx)
@@ -732,7 +744,7 @@ func (s *sessions) open(ctx context.Context) (opened *session, shown Secret, ref
 		s.transport.base.CloseIdleConnections()
 	}
 	var ids []string // one for each attempt that received a session
-	named := false   // the last attempt received one
+	named := false   // whether the last attempt received a session
 	k.seen = func(header http.Header) {
 		id := sessionID(header, s.transport.host)
 		if named = id != ""; named {
@@ -751,13 +763,14 @@ func (s *sessions) open(ctx context.Context) (opened *session, shown Secret, ref
 	if errors.As(err, &answered) && named {
 		ids = ids[:len(ids)-1] // a refusal opens no session
 	}
-	for _, id := range ids { // opened by an answer that broke off
+	for _, id := range ids { // sessions of attempts whose answer could not be read completely
 		s.unused(context.WithoutCancel(ctx), newSession(id, nil))
 	}
 	return opened, shown, refusesCredential(err), err
 }
 
-// noSession makes the error of a login that succeeded without a session.
+// noSession makes the error of a login that succeeded but did not return a session
+// cookie.
 func noSession(a *answer) error {
 	if kind := contentType(a.header); kind != "" && kind != "application/json" {
 		return a.unusable("the login was answered with %s and no %s cookie: is this the address of an SPS appliance?", oneLine(kind, 60), sessionCookie)
@@ -765,9 +778,9 @@ func noSession(a *answer) error {
 	return a.unusable("the login succeeded without a usable %s cookie", sessionCookie)
 }
 
-// refusesCredential reports whether a credential is wrong, as opposed to a login that may
-// succeed later. Only the API judges a credential; a page of a server in front of it does
-// not.
+// refusesCredential reports whether an error means that the credential is wrong. It
+// returns false if the login may succeed later, for example if a server in front of the
+// API has refused the request with an HTML page.
 func refusesCredential(err error) bool {
 	var refused *Error
 	if !errors.As(err, &refused) {
@@ -784,8 +797,8 @@ func refusesCredential(err error) bool {
 var errLateLogin = errors.New("a login was still running: the session that it may have opened ends when it times out")
 
 // close prevents further logins, waits for running ones, and returns the sessions that
-// must be logged out. An existing session is not among them. A login that takes longer
-// than ctx is cancelled and waited for within bound.
+// must be logged out. An [ExistingSession] is not among them. close cancels a login that
+// takes longer than ctx, and waits until the login has ended or bound is done.
 func (l *logins) close(ctx, bound context.Context, all ...*sessions) (left []*session, err error) {
 	l.mu.Lock()
 	l.closed = true
@@ -827,8 +840,8 @@ func (l *logins) close(ctx, bound context.Context, all ...*sessions) (left []*se
 // lateLoginGrace is how long Close waits for a login that it has cancelled.
 const lateLoginGrace = 500 * time.Millisecond
 
-// logOut ends a session on the appliance. ended is false if the appliance has no log-out
-// or no such session.
+// logOut ends a session on the appliance. ended is false if the appliance does not have
+// the endpoint for the log-out.
 func (t *transport) logOut(ctx context.Context, s *session) (ended bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, t.timeouts.Close)
 	defer cancel()
@@ -840,8 +853,9 @@ func (t *transport) logOut(ctx context.Context, s *session) (ended bool, err err
 	return err == nil, err
 }
 
-// expired reports whether an answer says that the session has ended: a 401 that is not
-// about a wrong password, or the anonymous form of /api/info.
+// expired reports whether the result of a call means that the session has ended: the
+// error is a 401 that is not about a wrong password, or the answer is the anonymous form
+// of /api/info.
 func expired(k *call, a *answer, err error) bool {
 	if err != nil {
 		var refused *Error
@@ -856,13 +870,13 @@ func expired(k *call, a *answer, err error) bool {
 
 // LoginMethod is a login method of an appliance.
 type LoginMethod struct {
-	// Name is the name to pass to [WithLoginMethod].
+	// Name is the name of the method. Pass it to [WithLoginMethod].
 	Name string
-	// Authentication is where the appliance looks users up: "local", "ldap", "x509",
-	// "radius" or "saml2". It is empty if the appliance does not report it.
+	// Authentication is the place where the appliance looks up users: "local", "ldap",
+	// "x509", "radius" or "saml2". It is empty if the appliance does not report it.
 	Authentication string
-	// Credential is what users log in with, such as "password" or "x509". It is empty if
-	// the appliance does not report it.
+	// Credential is the kind of credential with which users log in, such as "password" or
+	// "x509". It is empty if the appliance does not report it.
 	Credential string
 }
 
@@ -906,11 +920,13 @@ func LoginMethods(ctx context.Context, host string, options ...Option) ([]LoginM
 
 var loginMethodsPath = mustPath("authentication/login_methods")
 
-// Limits for symptoms that a starting appliance and a broken one share.
+// Limits for errors that can come from an appliance that is starting, but also from a
+// wrong configuration.
 const (
 	maxRefusedLogins = 5
 	maxUntrusted     = 3
-	// loginPause is the minimum time between two refused logins: a minute in total.
+	// loginPause is the minimum time between two refused logins, so that maxRefusedLogins
+	// of them take at least a minute.
 	loginPause = 15 * time.Second
 )
 

@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// tlsConfig makes the TLS configuration for the appliance: TLS 1.2 or later, verified
-// with the system's authorities unless the options say otherwise.
+// tlsConfig makes the TLS configuration for the appliance: TLS 1.2 or later. The system's
+// authorities must verify the certificate, unless the options specify another check.
 func (o *config) tlsConfig(host string) *tls.Config {
 	t := &tls.Config{
 		MinVersion: tls.VersionTLS12,
@@ -25,7 +25,8 @@ func (o *config) tlsConfig(host string) *tls.Config {
 		t.ServerName = withoutZone(name)
 	}
 	if o.clientCertificate != nil {
-		// Web servers with TLS 1.2 may ask for the certificate after the request.
+		// With TLS 1.2, a server may request the certificate after it has received the
+		// HTTP request.
 		t.Renegotiation = tls.RenegotiateOnceAsClient
 		t.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
 			return o.clientCertificate, nil
@@ -35,8 +36,9 @@ func (o *config) tlsConfig(host string) *tls.Config {
 	case o.insecure:
 		t.InsecureSkipVerify = true
 	case len(o.pins) > 0:
-		// Pins without a CA bundle replace the verification of the chain, because most
-		// appliances are self-signed. With a CA bundle, both checks must pass.
+		// Without a CA bundle, the pins replace the verification of the certificate
+		// chain, because most appliances have a self-signed certificate. With a CA
+		// bundle, both checks must pass.
 		t.InsecureSkipVerify = o.roots == nil
 		// Unlike VerifyPeerCertificate, this function is also called for resumed
 		// connections.
@@ -47,8 +49,8 @@ func (o *config) tlsConfig(host string) *tls.Config {
 	return t
 }
 
-// withoutZone removes the zone from an address. A zone names an interface of this machine
-// and is not in a certificate.
+// withoutZone removes the zone from an IPv6 address. A zone is the name of a network
+// interface of this machine, so a certificate does not contain it.
 func withoutZone(name string) string {
 	name, _, _ = strings.Cut(name, "%")
 	return name
@@ -69,7 +71,8 @@ func checkPins(shown []*x509.Certificate, pins []string) error {
 
 var errNotPinned = errors.New("the certificate is not one of the pinned certificates")
 
-// certificateError recognises an untrusted certificate and adds its fingerprint.
+// certificateError converts an error about an untrusted certificate to a
+// *CertificateError with the fingerprint. It returns other errors unchanged.
 func certificateError(err error) error {
 	var known *CertificateError
 	var verification *tls.CertificateVerificationError
@@ -99,8 +102,9 @@ func isUnread(text string) bool {
 		strings.HasPrefix(text, "tls: server's certificate contains an unsupported type of public key")
 }
 
-// certificateError adds what this client knows: the missing authority may be in a block
-// of the CA bundle that could not be read.
+// certificateError is like the function of this name. If the authority of the certificate
+// is unknown, it adds the blocks of the CA bundle that could not be read, because the
+// authority may be in one of them.
 func (t *transport) certificateError(err error) error {
 	err = certificateError(err)
 	var unknown x509.UnknownAuthorityError
@@ -118,7 +122,7 @@ const (
 	pinItAlone = pinIt + " alone"
 )
 
-// hint returns the remedy for the reason.
+// hint returns the remedy for the error.
 func (e *CertificateError) hint() string {
 	var name x509.HostnameError
 	var invalid x509.CertificateInvalidError
@@ -126,7 +130,7 @@ func (e *CertificateError) hint() string {
 	text := causeOf(e.Err).Error()
 	switch {
 	case e.Err == errNotPinned:
-		return "it may have been renewed: compare it with the appliance's own before you pin it"
+		return "it may have been renewed: compare the fingerprint with the one that the appliance shows before you pin it"
 	case strings.Contains(text, "negative serial number"):
 		return "Go accepts a negative serial number if the program runs with GODEBUG=x509negativeserial=1; or create a new certificate on the appliance"
 	case strings.Contains(text, "RSA key larger than"):
@@ -145,7 +149,7 @@ func (e *CertificateError) hint() string {
 	case errors.As(e.Err, &invalid) && invalid.Reason == x509.IncompatibleUsage:
 		return "it is not a server certificate: renew it on the appliance with the extended key usage serverAuth or, " + pinItAlone
 	case errors.As(e.Err, &invalid) && invalid.Reason == x509.NotAuthorizedToSign:
-		return "the certificate that signed it is not that of an authority: pass the authority's certificate to WithCABundle or, " + pinItAlone
+		return "the certificate that signed it is not a CA certificate: pass the certificate of the CA to WithCABundle or, " + pinItAlone
 	case errors.As(e.Err, &unknown):
 		return e.unknown(text)
 	}
@@ -164,15 +168,16 @@ func (e *CertificateError) validity(c *x509.Certificate) string {
 	return its + " has expired: renew it " + where + ", or check the clock of this machine or, " + pinItAlone
 }
 
-// unknown returns the remedy if no known authority has signed the certificate. If an
-// authority has the right name, the text of crypto/x509 says why it was not accepted.
+// unknown returns the remedy if no trusted authority has signed the certificate. If a
+// trusted authority has the name of the issuer, the text of crypto/x509 says why it was
+// not accepted.
 func (e *CertificateError) unknown(text string) string {
 	switch why, _, candidate := strings.Cut(text, "while trying to verify candidate authority certificate"); {
 	case !candidate:
 	case strings.Contains(why, "insecure algorithm"):
 		return "it is signed with an algorithm that is no longer safe, such as SHA-1: renew it on the appliance or, " + pinItAlone
 	case strings.Contains(why, "cannot sign this kind of certificate"):
-		return "the certificate that signed it is not that of an authority: pass the authority's certificate to WithCABundle or, " + pinItAlone
+		return "the certificate that signed it is not a CA certificate: pass the certificate of the CA to WithCABundle or, " + pinItAlone
 	default:
 		return "a trusted authority has the same name but did not sign it: pass this appliance's CA to WithCABundle or, " + pinItAlone
 	}
@@ -183,8 +188,8 @@ func (e *CertificateError) unknown(text string) string {
 	return "pass its CA to WithCABundle: it needs the certificate of " + quoted(oneLine(issuer, 100)) + ", even if that is an intermediate one; or, " + pinIt
 }
 
-// issuer returns the name of the missing certificate above those that the appliance
-// presented, or "" if the chain ends with a self-signed certificate.
+// issuer returns the name of the issuer whose certificate is missing from the chain that
+// the appliance presented, or "" if the chain ends with a self-signed certificate.
 func (e *CertificateError) issuer() string {
 	if len(e.shown) == 0 {
 		return ""

@@ -15,11 +15,13 @@ import (
 	"github.com/go-sps/sps/internal/wire"
 )
 
-// Transaction is an open configuration transaction, the only way to write the
-// configuration. [Client.Transaction] passes it to your function. It ends when the
-// function returns. It is safe for concurrent use; its steps run one at a time.
+// Transaction reads and writes the configuration in one transaction of the appliance.
+// [Client.Transaction] passes it to your function. The transaction ends when the function
+// returns. A Transaction is safe for concurrent use. From the first write on, it sends
+// one request at a time.
 type Transaction struct {
-	// Alerting writes which alerts the appliance sends and how (configuration/alerting).
+	// Alerting writes which alerts the appliance sends, and how it sends them
+	// (configuration/alerting).
 	Alerting AlertingTx
 	// Management writes the settings for the disk, mail and SNMP
 	// (configuration/management).
@@ -32,22 +34,22 @@ type Transaction struct {
 	client *Client
 	ctx    context.Context
 	cancel context.CancelCauseFunc
-	forget func() bool // stops waiting for the end of the client's life
+	forget func() bool // unregisters the function that cancels ctx when the client is closed
 	o      *transactionOptions
-	looks  *looks  // what was read before the transaction held the lock
-	staged *staged // what was written, and the values before that
+	looks  *looks  // the reads that were made before the transaction held the lock
+	staged *staged // the written values, and the values before the writes
 	phase  atomic.Int32
 
 	turn      chan struct{} // held during a step, and by the goroutine that ends the transaction
-	session   *session      // the session in which it is open; nil before the first write. No other session may write
-	since     time.Time     // when it was opened
+	session   *session      // the session in which the transaction is open, which sends all writes; nil before the first write
+	since     time.Time     // when the transaction was opened
 	deadline  time.Time     // when to stop waiting for the lock; set when the wait begins
 	confirmed bool          // the earlier reads were repeated with the lock held
-	accepted  bool          // a write was accepted
-	late      bool          // a request whose answer was lost may still be executed
-	fatal     error         // the reason why it must not be committed
-	over      error         // the reason why it accepts no further step
-	final     bool          // the transaction returns over, whatever its function returns
+	accepted  bool          // the appliance has accepted a write
+	late      bool          // the appliance may still execute a request whose response was lost
+	fatal     error         // the reason why the transaction must not be committed
+	over      error         // the reason why the transaction accepts no further step
+	final     bool          // Client.Transaction returns over, whatever its function returns
 }
 
 // The phases of a transaction.
@@ -59,16 +61,17 @@ const (
 )
 
 // TransactionOption is an option of [Client.Transaction] and [Client.Preview]:
-// [WithMessage], [WithLockWait], [WithLockFirst], [WithRerun] or [WithChanges].
+// [WithMessage], [WithLockWait], [WithLockFirst], [WithRerun] or [WithChanges]. A nil
+// option does nothing.
 type TransactionOption interface{ applyTransaction(*transactionOptions) }
 
 type transactionOptions struct {
 	message   string
 	patient   bool
 	wait      time.Duration
-	limit     time.Duration // wait, as it was given
+	limit     time.Duration // the limit of WithLockWait; wait is the rest of it
 	lockFirst bool
-	rerun     time.Duration // how long the function may be run again
+	rerun     time.Duration // the limit of WithRerun
 	changes   *CommittedChanges
 	preview   *[]Change // receives the changes of a dry run
 }
@@ -91,26 +94,28 @@ type changesOption struct{ changes *CommittedChanges }
 
 func (o changesOption) applyTransaction(t *transactionOptions) { t.changes = o.changes }
 
-// WithLockWait makes a transaction wait for the configuration lock and for other
-// transactions of the same client. The limit covers both waits together; the context of
-// the call also ends them. The client asks for the lock again at random intervals of at
-// least 50 ms. Without this option, [ErrLocked] is returned at once. The option does not
-// help if the appliance refuses the commit because of the lock: that is ErrLocked in any
-// case.
+// WithLockWait makes a transaction wait if somebody else holds the configuration lock.
+// The limit applies to the wait for the lock and the wait for another transaction of the
+// same client together. If the context of the call ends, both waits end. The client
+// requests the lock again at random intervals of 50 ms to 1 s. Without this option, a
+// transaction returns [ErrLocked] at once if somebody else holds the lock. If the
+// appliance refuses the commit because of the lock, the transaction returns ErrLocked
+// even with this option.
 func WithLockWait(limit time.Duration) TransactionOption {
 	return lockOption(func(o *transactionOptions) { o.patient, o.wait, o.limit = true, limit, limit })
 }
 
-// WithLockFirst opens the transaction before the function runs and reads inside the
-// transaction, so no read is repeated. It takes the lock even if the function then
-// changes nothing, and needs a message if the appliance requires one. Some appliances may
-// take the lock only with the first change or with the commit. On those, [ErrConflict] is
-// guaranteed only for the objects that were written.
+// WithLockFirst opens the transaction before the function runs. All reads of the function
+// are then made inside the transaction, and the client does not repeat them. The
+// transaction takes the lock even if the function changes nothing. If the appliance
+// requires a message, the transaction needs one even then. An appliance may take the lock
+// only at the first change or at the commit. On such an appliance, [ErrConflict] is
+// guaranteed only for the objects that the transaction wrote.
 func WithLockFirst() TransactionOption {
 	return lockOption(func(o *transactionOptions) { o.lockFirst = true })
 }
 
-// WithChanges stores what the transaction committed in changes. It stores nothing if the
+// WithChanges stores the committed changes in changes. It stores nothing if the
 // transaction fails.
 func WithChanges(changes *CommittedChanges) TransactionOption {
 	return changesOption{changes}
@@ -119,44 +124,47 @@ func WithChanges(changes *CommittedChanges) TransactionOption {
 // transactionKey is the context key of a client's running transaction.
 type transactionKey struct{ client *Client }
 
-// Transaction calls fn and commits what it wrote when fn returns nil.
+// Transaction calls fn. If fn returns nil, Transaction commits the changes that fn has
+// made. Otherwise it rolls them back.
 //
 // Opening: the first write opens the transaction (POST /api/transaction) and takes the
-// configuration lock. It uses a second session, unless the client has one session for
-// both. Reads before the first write do not hold the lock, so the client repeats them
-// after the appliance has accepted the first write. If a value has changed, the
-// transaction rolls back with [ErrConflict]; [WithRerun] then runs fn again. If only the
-// object of an Update has changed, the client repeats that update instead. This covers
-// reads of the configuration through the transaction or with fn's context. A function
-// that writes nothing needs no lock, no message and no commit.
+// configuration lock. By default, the transaction has a session of its own. Reads before
+// the first write are made without the lock. The client therefore repeats them after the
+// appliance has accepted the first write. If a value has changed, the transaction rolls
+// back and returns [ErrConflict]; with [WithRerun], it runs fn again. If the first write
+// is an Update and only its object has changed, the client repeats the update instead.
+// The client repeats reads of the configuration that used the Transaction or the context
+// of fn. If fn writes nothing, the transaction needs no lock, no message and no commit.
 //
 // Rollback: the transaction rolls back when fn returns an error, panics or calls
 // runtime.Goexit, when ctx is done, and when every write was refused. The rollback takes
 // at most [Timeouts].Close.
 //
-// Result: Transaction returns nil when every change was applied or there was none. If
-// nothing was applied, it returns the error of fn, of the step or of the commit. An error
-// of the rollback is joined to that error. If the answer to the commit is lost, the
-// client asks the appliance for up to [Timeouts].Outcome, or for half of [Timeouts].Close
-// after the end of ctx. It reports success if the transaction is closed and the objects
-// are as they were written. Otherwise it returns [ErrOutcomeUnknown] with
-// [OutcomeUnknownDetails].
+// Result: Transaction returns nil if the changes were applied or if there were none. If
+// nothing was applied, it returns the error of fn, of a request or of the commit. If the
+// rollback fails, the error also contains the error of the rollback. If the response to
+// the commit is lost, the client polls the appliance for up to [Timeouts].Outcome. If ctx
+// ends, it continues for half of [Timeouts].Close. Transaction returns nil if the
+// transaction is closed and the objects have the written values. Otherwise it returns
+// [ErrOutcomeUnknown] with [OutcomeUnknownDetails].
 //
 // Errors that end the transaction, whatever fn returns:
 //   - [ErrLocked]: somebody else holds the configuration lock. See [WithLockWait].
-//   - [ErrCommitMessageRequired]: the appliance requires a message. Appliances
-//     before 7.0 do not say so at the opening; they refuse the commit.
-//   - [ErrTransactionLost]: the session ended after the first write, and the transaction
-//     with it.
-//   - The error of a step whose answer was lost. The step is not repeated.
+//   - [ErrCommitMessageRequired]: the appliance requires a message, see [WithMessage].
+//     Appliances before 7.0 report this only when they refuse the commit.
+//   - [ErrTransactionLost]: the session has ended after the first write, and with it the
+//     transaction.
+//   - The error of a write whose response was lost. The client does not repeat the write.
 //
-// The documentation of the appliance does not say when it takes the lock. If an appliance
-// takes it only at the commit, or if the client has one session for both, ErrConflict is
-// guaranteed only for the objects that were written.
+// The REST API guide does not say when the appliance takes the lock. If the appliance
+// takes the lock only at the commit, or if the client reads and writes in one session,
+// ErrConflict is guaranteed only for the objects that the transaction wrote.
 //
-// A client runs one transaction at a time. Another call waits within its context. A call
-// inside fn with fn's context returns [ErrNested]. With another context it would wait for
-// itself, so use the context that fn receives.
+// A client runs one transaction at a time. A second call of Transaction waits for the
+// first one until its own context ends. Do not call Transaction inside fn. With the
+// context of fn, the nested call returns [ErrNested]. With another context, it waits for
+// the outer transaction, which waits for fn. Inside fn, use only the context that fn
+// receives.
 func (c *Client) Transaction(ctx context.Context, fn func(context.Context, *Transaction) error, options ...TransactionOption) error {
 	o := &transactionOptions{}
 	for option := range given(options) {
@@ -165,9 +173,10 @@ func (c *Client) Transaction(ctx context.Context, fn func(context.Context, *Tran
 	return c.transactAgain(ctx, fn, o)
 }
 
-// Preview runs a function like [Client.Transaction], returns the changes that it would
-// make, as the appliance lists them, and rolls back. It needs no commit message. If the
-// function writes nothing, the list is empty and only the reads are sent. Preview takes
+// Preview runs fn like [Client.Transaction], but rolls back the changes instead of
+// committing them. It returns the list of staged changes that it has read from the
+// appliance before the rollback. Preview needs no commit message. If fn writes nothing,
+// the list is empty and Preview sends no requests besides the reads of fn. Preview takes
 // the same options as Transaction, but [WithMessage] and [WithChanges] have no effect. It
 // cannot find problems that the appliance reports only at the commit.
 func (c *Client) Preview(ctx context.Context, fn func(context.Context, *Transaction) error, options ...TransactionOption) ([]Change, error) {
@@ -214,7 +223,7 @@ func (c *Client) transact(ctx context.Context, fn func(context.Context, *Transac
 	return err
 }
 
-// made returns an error for a transaction that this package did not make.
+// made returns an error if the transaction is nil or a zero value.
 func (tx *Transaction) made() error {
 	if tx == nil || tx.client == nil {
 		return fmt.Errorf("sps: %w", invalid("this transaction is nil or a zero value: use the one that Client.Transaction passes to its function"))
@@ -257,9 +266,10 @@ func (c *Client) fail(what string, err error) error {
 	return errorf("sps: %s: %s: %w", c.transport.host, what, err)
 }
 
-// Invoke sends a request to an endpoint that has no field of its own, as a step of the
-// transaction. It works like [Client.Invoke] and also accepts the writes that
-// Client.Invoke refuses.
+// Invoke sends a request to an endpoint for which the SDK has no field or method, as part
+// of the transaction. The arguments are those of [Client.Invoke]. Invoke accepts the
+// writes for which Client.Invoke returns [ErrTransactionOnly], except those to
+// transaction/. It returns [ErrInvalidInput] for all other writes.
 func (tx *Transaction) Invoke(ctx context.Context, method, path string, body any, options ...RequestOption) (*Response, error) {
 	if err := tx.made(); err != nil {
 		return nil, err
@@ -292,17 +302,19 @@ func (tx *Transaction) read(ctx context.Context, path apiPath, query url.Values)
 
 func (tx *Transaction) get(ctx context.Context, k *call) (*answer, error) { return tx.step(ctx, k) }
 
-// write sends a body, with each reference reduced to its key. A nil body sends none.
-// secrets are the secrets in the body.
+// write sends a write request. It replaces each reference in the body by its key. If body
+// is nil, the request has no body. secrets are the secrets in the body.
 func (tx *Transaction) write(ctx context.Context, method string, path apiPath, body []byte, secrets ...Secret) (*answer, error) {
 	return tx.writeFresh(ctx, method, path, body, nil, secrets...)
 }
 
-// errStale says that an object was written after it was read.
-var errStale = invalid("other steps of the transaction wrote the object again and again meanwhile: does the update write its own object?")
+// errStale means that another step of the transaction has written an object after an
+// update had read it.
+var errStale = invalid("other writes of the transaction changed the object each time before the update could write it: check that the function of the update does not write the same object")
 
-// writeFresh writes a body that was made from a read value. It returns errStale if
-// another step of the transaction has written the object since that read.
+// writeFresh sends a write whose body was made from a value that was read before. It
+// returns errStale if another step of the transaction has written the object since that
+// read. If read is nil, it does not check this.
 func (tx *Transaction) writeFresh(ctx context.Context, method string, path apiPath, body []byte, read *version, secrets ...Secret) (*answer, error) {
 	fail := func(err error) (*answer, error) {
 		return nil, tx.client.fail(method+" "+path.Text, err)
@@ -323,7 +335,7 @@ func (tx *Transaction) writeFresh(ctx context.Context, method string, path apiPa
 }
 
 func notTransactional() error {
-	return invalid("not a write for a transaction: its path must be below %s", strings.Join(transactional, ", "))
+	return invalid("this write cannot be part of a transaction: its path must be below %s", strings.Join(transactional, ", "))
 }
 
 // admit returns the reason why a client's handle cannot be used with the transaction, or
@@ -338,10 +350,10 @@ func (tx *Transaction) admit(c *Client, path apiPath) error {
 	return nil
 }
 
-// giveUp ends the transaction at once. [Client.Transaction] then returns err, whatever
-// its function does. The caller holds the turn.
+// giveUp rolls back the transaction at once. [Client.Transaction] then returns err,
+// whatever its function returns. The caller holds the turn.
 func (tx *Transaction) giveUp(ctx context.Context, err error) error {
-	if tx.over != nil { // the reason has already produced an error
+	if tx.over != nil { // the transaction has already ended for another reason
 		return err
 	}
 	tx.phase.Store(phaseOver)
@@ -352,8 +364,8 @@ func (tx *Transaction) giveUp(ctx context.Context, err error) error {
 	return err
 }
 
-// lose ends a transaction that, as the appliance says, no longer exists, usually because
-// its session ended.
+// lose ends a transaction that no longer exists on the appliance, usually because its
+// session has ended. err is the refusal of the appliance, or nil.
 func (tx *Transaction) lose(err error) error {
 	gone := expired(&call{}, nil, err) || err == nil
 	if err == nil {
@@ -365,7 +377,7 @@ func (tx *Transaction) lose(err error) error {
 		tx.client.writing.drop(tx.session)
 		tx.client.reading.drop(tx.session)
 	}
-	tx.late = true // if the session is alive after all, end it
+	tx.late = true // end the session, in case it still exists
 	tx.over = ErrTransactionLost
 	return err
 }
@@ -377,7 +389,8 @@ func (tx *Transaction) spoil(err error) {
 	tx.fatal = err
 }
 
-// begin takes the client's turn.
+// begin waits until no other transaction of the client runs, and returns a new one.
+// release must be called when the transaction has ended.
 func (c *Client) begin(ctx context.Context, o *transactionOptions) (tx *Transaction, release func(), err error) {
 	start := time.Now()
 	turn, err := c.takeTurn(ctx, transactionPath.Text, o)
@@ -399,18 +412,20 @@ func (c *Client) begin(ctx context.Context, o *transactionOptions) (tx *Transact
 	}, nil
 }
 
-// alone reserves the client for an action that the appliance refuses while a transaction
-// is open. It also ends what earlier calls of this client left open.
+// alone waits until no transaction of the client runs and prevents new ones until release
+// is called. The caller uses it for an action that the appliance refuses while a
+// transaction is open. alone also tries to end sessions of this client that may still
+// have an open transaction.
 func (c *Client) alone(ctx context.Context, what string) (release func(), err error) {
 	release, err = c.takeTurn(ctx, what, &transactionOptions{})
 	if err == nil {
-		_ = c.sweep(ctx, true) // if something remains open, the appliance refuses and says so
+		_ = c.sweep(ctx, true) // if a transaction remains open, the appliance refuses the action
 	}
 	return release, err
 }
 
-// takeTurn waits until no other transaction or lone action of the client runs, and takes
-// the turn.
+// takeTurn waits until no other transaction of the client runs, and no action that used
+// alone. It then takes the turn.
 func (c *Client) takeTurn(ctx context.Context, what string, o *transactionOptions) (release func(), err error) {
 	fail := func(err error) (func(), error) { return nil, c.fail(what, err) }
 	switch {
@@ -459,12 +474,13 @@ func (c *Client) newTransaction(ctx context.Context, o *transactionOptions) *Tra
 	return tx
 }
 
-// finish ends the transaction once. It commits unless there is a reason to roll back.
+// finish commits or rolls back the transaction. err is the error of its function. finish
+// rolls back if err is not nil or if there is another reason.
 func (tx *Transaction) finish(ctx context.Context, err error) error {
 	if err != nil {
 		tx.cancel(ErrTransactionOver)
 	}
-	tx.turn <- struct{}{} // a running step ends with its context or its time limit
+	tx.turn <- struct{}{} // wait for a running step, which its context and its time limit can end
 	defer func() { <-tx.turn }()
 	defer tx.phase.Store(phaseOver)
 	if tx.over != nil {
@@ -497,13 +513,13 @@ func (tx *Transaction) finish(ctx context.Context, err error) error {
 	return beside(err, "the rollback failed too", rollback)
 }
 
-// finished makes the error of a transaction that was over before its function returned.
+// finished makes the error of a transaction that had ended before its function returned.
 func (tx *Transaction) finished(ctx context.Context, err error) error {
 	if tx.session != nil {
 		tx.freed()
 	}
 	if errors.Is(tx.over, ErrTransactionLost) {
-		// If the session is alive after all, its lock must not remain.
+		// Roll back in case the session still exists, so that it does not keep the lock.
 		_ = tx.rollBack(ctx)
 	}
 	switch {
@@ -540,8 +556,8 @@ func (tx *Transaction) complete(ctx context.Context) (done bool, err error) {
 	return tx.commit(ctx)
 }
 
-// rollBack rolls back. It gives up the session if that failed or if a request may still
-// be executed.
+// rollBack rolls back the transaction. It also ends the session if the rollback failed or
+// if the appliance may still execute a request of the transaction.
 func (tx *Transaction) rollBack(ctx context.Context) error {
 	if tx.session == nil {
 		return nil
@@ -553,8 +569,8 @@ func (tx *Transaction) rollBack(ctx context.Context) error {
 	return tx.client.discard(bound, tx.session, tx.late)
 }
 
-// discard rolls back the open transaction of a session. It also ends the session if that
-// failed or if a request may still be executed in it.
+// discard rolls back the open transaction of a session. It also ends the session if the
+// rollback failed or if the appliance may still execute a request in the session.
 func (c *Client) discard(ctx context.Context, s *session, late bool) error {
 	half, cancel := halfOf(ctx)
 	again, err := c.transport.rollback(half, s)
@@ -597,10 +613,11 @@ func (tx *Transaction) abort(ctx context.Context) error {
 	return tx.client.discard(ctx, tx.session, tx.late)
 }
 
-// rollback rolls back the open transaction of a session. An expired session no longer has
-// one. Without a usable answer, rollback asks the appliance whether a transaction is
-// still open. late means that the answer was lost: the rollback may still be executed,
-// and would drop any transaction that is opened in the session until then.
+// rollback rolls back the open transaction of a session. An expired session has no
+// transaction, so this is a success. If the request fails, rollback reads from the
+// appliance whether a transaction is still open. late means that the response to a
+// rollback request was lost. The appliance may then execute the request later and roll
+// back a new transaction in the same session.
 func (t *transport) rollback(ctx context.Context, s *session) (late bool, err error) {
 	a, err := t.do(ctx, &call{class: classRollback, method: http.MethodDelete, path: transactionPath}, s)
 	switch {
@@ -629,7 +646,8 @@ func (t *transport) transactionStatus(ctx context.Context, s *session) (string, 
 	return "", a.unusable("the answer lacks the status of the transaction")
 }
 
-// withoutUnknown removes ErrOutcomeUnknown from an error once the outcome is known.
+// withoutUnknown returns an error without ErrOutcomeUnknown, for an outcome that is known
+// by now.
 func withoutUnknown(err error) error {
 	var broken *TransportError
 	var refused *Error
@@ -649,22 +667,25 @@ func withoutUnknown(err error) error {
 // WithRerun runs the function again, in a new transaction, if [SafeToRetry] allows it for
 // the error: after [ErrConflict], [ErrLocked] or [ErrTransactionLost], and while the
 // appliance cannot be reached or is overloaded. The limit counts from the start of the
-// first run. No run starts after the limit, but a run that has started may end later. The
-// context of the transaction ends the runs too. Between two runs, the client waits as
-// long as the appliance asks for or until a lock ends; otherwise it waits for a random
-// time that grows from 200 ms to 10 s. The error is that of the last run.
+// first run. No run starts after the limit, but a run that has started may end later. If
+// the context of the transaction ends, no further run starts. Between two runs, the
+// client waits for the time in a Retry-After header, or until the session that holds the
+// lock ends, if the client can find out when. Otherwise it waits for a random time, which
+// is at most 200 ms after the first run and grows to at most 10 s. If no run succeeds,
+// Transaction returns the error of the last run.
 //
-// A run with [ErrOutcomeUnknown] is never repeated. With [WithLockWait], only that option
-// waits for the lock: an ErrLocked after its limit is not repeated. The function must
-// work when it is called several times. It must not keep values that an earlier run has
-// read or made.
+// WithRerun does not repeat a run that failed with [ErrOutcomeUnknown]. If [WithLockWait]
+// is also set, it does not repeat a run that failed with ErrLocked. Write the function so
+// that it can be called several times. It must not use values that an earlier run has
+// read or computed.
 //
 // A limit of 0 turns the option off. A negative limit is [ErrInvalidInput].
 func WithRerun(limit time.Duration) TransactionOption {
 	return lockOption(func(o *transactionOptions) { o.rerun = limit })
 }
 
-// The waits between two runs.
+// firstRerunPause is the maximum wait after the first run. It doubles with each run, up
+// to mostRerunPause.
 const (
 	firstRerunPause = 200 * time.Millisecond
 	mostRerunPause  = 10 * time.Second
@@ -677,7 +698,7 @@ func (c *Client) transactAgain(ctx context.Context, fn func(context.Context, *Tr
 	}
 	end := time.Now().Add(o.rerun)
 	for runs := 0; ; runs++ {
-		run := *o // a run uses up the time for the lock
+		run := *o // a copy, because a run decreases o.wait
 		err := c.transact(ctx, fn, &run)
 		if err == nil || o.rerun == 0 || ctx.Err() != nil {
 			return err

@@ -13,7 +13,7 @@ import (
 
 var changesPath = mustPath("transaction/changes")
 
-// The values of a transaction's status.
+// The values of [TransactionStatus].Status.
 const (
 	statusOpen   = "open"
 	statusClosed = "closed"
@@ -35,22 +35,22 @@ const (
 type TransactionStatus struct {
 	// Status is "open" or "closed".
 	Status string
-	// CommitMessageRequired is true if a commit needs a [WithMessage]. Appliances before
-	// 7.0 do not report it.
+	// CommitMessageRequired is true if a commit needs a message, see [WithMessage].
+	// Appliances before 7.0 do not report it.
 	CommitMessageRequired bool
 	// HasChanges is true if the transaction has staged changes. Appliances before 7.0 do
 	// not report it.
 	HasChanges bool
-	// SessionRemaining is the time until the session ends, and its open transaction with
-	// it. It is 0 if the appliance does not report it.
+	// SessionRemaining is the time until the session ends. An open transaction ends with
+	// the session. SessionRemaining is 0 if the appliance does not report it.
 	SessionRemaining time.Duration
 }
 
 // Open reports whether the transaction is open.
 func (s *TransactionStatus) Open() bool { return s.Status == statusOpen }
 
-// newTransactionStatus reads both shapes: older appliances have the member transaction,
-// newer ones have body.
+// newTransactionStatus reads the status from both forms of the answer: older appliances
+// use the member transaction, newer appliances use body.
 func newTransactionStatus(a *answer) *TransactionStatus {
 	meta := newMeta(a.Meta)
 	s := &TransactionStatus{SessionRemaining: meta.SessionRemaining, HasChanges: meta.Link("changes") != ""}
@@ -65,10 +65,10 @@ func newTransactionStatus(a *answer) *TransactionStatus {
 	return s
 }
 
-// Change is one change that a transaction has staged (guide: Reviewing the changelog of a
-// transaction). OldValue and NewValue may contain secrets of the configuration.
-// Differences and [Change.String] hide values that were written as a [Secret] and values
-// whose member name marks them as secret.
+// Change is one change that a transaction has staged (REST API guide: Reviewing the
+// changelog of a transaction). OldValue and NewValue may contain secrets of the
+// configuration. Differences and [Change.String] hide values that were written as a
+// [Secret], and values of members with a name such as password or token.
 type Change struct {
 	// Type is the kind of the change.
 	Type ChangeType `json:"type"`
@@ -84,14 +84,15 @@ type Change struct {
 	NewOrder []string `json:"new_order,omitempty"`
 	// Name is the name of the object, or "" if it has none.
 	Name string `json:"name,omitempty"`
-	// Differences are the members that differ: first those of the new value, in its
-	// order, then the removed ones. For a new object they are all of its members; for a
-	// deleted object there are none. What the appliance does not list is taken from what
-	// the transaction has read and written.
+	// Differences are the members that differ. The members of the new value come first,
+	// in their order, then the removed members. For a new object, Differences has all of
+	// its members; for a deleted object, it is empty. If the appliance does not list a
+	// value, the client uses the value that the transaction has read or written.
 	Differences []Difference `json:"differences,omitempty"`
 }
 
-// CommittedChanges is what a transaction committed. See [WithChanges].
+// CommittedChanges is the list of the changes that a transaction has committed. See
+// [WithChanges].
 type CommittedChanges struct {
 	// Changes are the changes that the appliance listed before the commit, in its order.
 	// The list is empty if nothing changed.
@@ -102,9 +103,10 @@ type CommittedChanges struct {
 }
 
 // TransactionStatus reads the status of the transaction in the session in which the
-// client writes. If there is no such session, nothing can be open: the status is then
-// "closed", its other members are zero, and nothing is sent. The status does not show
-// whether somebody else holds the configuration lock.
+// client writes. If the client has no such session, it has no open transaction:
+// TransactionStatus then sends nothing and returns the status "closed", with the other
+// fields zero. The status does not show whether somebody else holds the configuration
+// lock.
 func (c *Client) TransactionStatus(ctx context.Context) (*TransactionStatus, error) {
 	if err := c.made(); err != nil {
 		return nil, err
@@ -131,7 +133,7 @@ func (c *Client) TransactionStatus(ctx context.Context) (*TransactionStatus, err
 }
 
 // messageRule reports whether a commit needs a message. told is false if the answer does
-// not say.
+// not contain this information.
 func messageRule(a *answer) (required, told bool) {
 	for _, value := range [][]byte{a.Body, wire.Find(a.All, "transaction")} {
 		if text, ok := wire.Text(member(value, "commit_message")); ok {
@@ -141,9 +143,9 @@ func messageRule(a *answer) (required, told bool) {
 	return false, false
 }
 
-// Changes lists what the transaction has staged so far (GET /api/transaction/changes), in
-// the order of the appliance. Before the first write, the list is empty and nothing is
-// sent.
+// Changes lists the changes that the transaction has staged so far (GET
+// /api/transaction/changes), in the order of the appliance. Before the first write, the
+// list is empty and Changes sends nothing.
 func (tx *Transaction) Changes(ctx context.Context) ([]Change, error) {
 	if err := tx.made(); err != nil {
 		return nil, err
@@ -168,7 +170,7 @@ func newChanges(a *answer) ([]Change, error) {
 	}
 	entries, err := wire.Elements(list)
 	if err != nil {
-		return nil, a.unusable("its changes are not a list")
+		return nil, a.unusable("the member changes is not a list")
 	}
 	changes := make([]Change, 0, len(entries))
 	for _, entry := range entries {
@@ -207,8 +209,10 @@ func keys(list []byte) []string {
 	return all
 }
 
-// judge checks the list of changes before the commit, or reads it for a dry run. unlisted
-// says why the list could not be read. The caller holds the turn.
+// judge reads the list of staged changes before a commit, or for [Client.Preview]. It
+// returns ErrConflict if an old value in the list differs from the value that the
+// transaction has read. unlisted is the reason why the list could not be read before a
+// commit, which continues without it. The caller holds the turn.
 func (tx *Transaction) judge(ctx context.Context) (changes []Change, unlisted, err error) {
 	ctx, cancel := merge(ctx, tx.ctx)
 	defer cancel()
@@ -229,12 +233,12 @@ func (tx *Transaction) judge(ctx context.Context) (changes []Change, unlisted, e
 		if tx.session.suspicious() {
 			return nil, nil, because(ErrConflict, err)
 		}
-		tx.client.logWaiting(ctx, slog.LevelWarn, "sps: the list of changes could not be read and is not compared", slog.Any("error", err))
+		tx.client.logWaiting(ctx, slog.LevelWarn, "sps: the list of staged changes could not be read; the commit continues without comparing it", slog.Any("error", err))
 		return nil, err, nil
 	}
 	if tx.session.suspicious() {
 		if path, disturbed := tx.staged.disturbed(changes); disturbed {
-			return nil, nil, tx.client.fail("transaction", fmt.Errorf("%w: a late request of an earlier transaction in the client's only session changed %s; nothing was applied: run it again", ErrConflict, oneLine(path, 200)))
+			return nil, nil, tx.client.fail("transaction", fmt.Errorf("%w: a delayed request of an earlier transaction in the client's only session changed %s; nothing was applied: run the transaction again", ErrConflict, oneLine(path, 200)))
 		}
 	}
 	if tx.o.preview != nil || tx.o.changes != nil {

@@ -8,13 +8,14 @@ import (
 	"time"
 )
 
-// A commit may take minutes, and it continues after its answer was lost. A lost answer
-// therefore has two results: success, if the transaction is closed and the objects are as
-// they were written, or ErrOutcomeUnknown. None of the following proves that the commit
-// will not happen: a transaction that is still open, a rollback that was answered,
-// unchanged objects. The commit may still be executed.
+// A commit may take minutes, and the appliance may continue it after the response was
+// lost. If the response is lost, the result is either success or ErrOutcomeUnknown. It is
+// success if the transaction is closed and the objects have the written values. The
+// client cannot find out that the commit failed. If the transaction is still open, if a
+// rollback was accepted, or if the objects are unchanged, the appliance may still execute
+// the commit later.
 
-// commit commits. done means that there is nothing to roll back.
+// commit sends the commit. done means that there is nothing to roll back.
 func (tx *Transaction) commit(ctx context.Context) (done bool, err error) {
 	body, _, err := encode(commitBody(tx.o.message))
 	if err != nil {
@@ -47,21 +48,21 @@ func (tx *Transaction) commit(ctx context.Context) (done bool, err error) {
 	case strings.TrimSpace(tx.o.message) == "" && refusedWithoutMessage(refused):
 		err = because(ErrCommitMessageRequired, err)
 	case stepRefusedByLock(refused):
-		err = because(ErrLocked, err) // not waited for: the transaction would not see the changes of the other user
+		err = because(ErrLocked, err) // do not wait: the reads of the transaction would miss the changes of the other user
 	}
 	return false, err
 }
 
-// closedAsWritten checks once whether the transaction is closed and its objects are as
-// they were written.
+// closedAsWritten checks once whether the transaction is closed and its objects have the
+// written values.
 func (tx *Transaction) closedAsWritten(ctx context.Context) bool {
 	ctx, cancel := tx.client.budget(ctx)
 	defer cancel()
 	return tx.statusOnce(ctx) != statusOpen && tx.find(ctx).asWritten()
 }
 
-// resolve asks the appliance for the outcome of a commit without an answer, until the
-// outcome is known or patience ends.
+// resolve polls the appliance for the outcome of a commit whose response was lost, until
+// it finds that the commit was executed, or until end is over.
 func (tx *Transaction) resolve(ctx context.Context, end *patience, cause error) (done bool, err error) {
 	found := tx.client.ask(ctx, end, "PUT "+transactionPath.Text, cause, func(ctx context.Context) (bool, string, error) {
 		status := tx.statusOnce(ctx)
@@ -80,8 +81,8 @@ func (tx *Transaction) resolve(ctx context.Context, end *patience, cause error) 
 // statusGone is the status in [OutcomeUnknownDetails] if the session has ended.
 const statusGone = "gone"
 
-// statusOnce asks once for the status of the transaction. It returns "" without an
-// answer.
+// statusOnce reads the status of the transaction without retries. It returns "" if the
+// read fails.
 func (tx *Transaction) statusOnce(ctx context.Context) string {
 	k := &call{class: classRead, method: http.MethodGet, path: transactionPath, bounds: bounds{once: true}}
 	a, err := tx.client.transport.do(ctx, k, tx.session)
@@ -101,8 +102,9 @@ func (tx *Transaction) statusOnce(ctx context.Context) string {
 	return ""
 }
 
-// stillStaged reports whether the session of the transaction has staged changes, whatever
-// the status says. With one session for both, staged values would look committed.
+// stillStaged reports whether the session of the transaction still has staged changes,
+// even if the status is closed. This matters with one session for reads and writes: its
+// reads return staged values, which would then look committed.
 func (tx *Transaction) stillStaged(ctx context.Context) bool {
 	k := &call{class: classRead, method: http.MethodGet, path: changesPath, bounds: bounds{once: true}}
 	a, err := tx.client.transport.do(ctx, k, tx.session)
@@ -114,7 +116,8 @@ func (tx *Transaction) stillStaged(ctx context.Context) bool {
 	return err != nil || len(changes) > 0
 }
 
-// unresolved cleans up after a commit with an unknown outcome, and looks one last time.
+// unresolved cleans up after a commit with an unknown outcome, and reads the written
+// objects one last time.
 func (tx *Transaction) unresolved(ctx context.Context, details *OutcomeUnknownDetails, cause error) (done bool, err error) {
 	c := tx.client
 	began := time.Now()
@@ -135,7 +138,8 @@ func (tx *Transaction) unresolved(ctx context.Context, details *OutcomeUnknownDe
 	}
 	found := &findings{}
 	if over || c.logins.separate() {
-		// With one session for both, staged values show until the transaction is closed.
+		// With one session for reads and writes, reads return staged values until the
+		// transaction is closed.
 		found = tx.find(bound)
 	}
 	left := c.endSession(bound, tx.session, rollback, true)

@@ -17,24 +17,25 @@ import (
 	"github.com/go-sps/sps/internal/wire"
 )
 
-// staged holds what a transaction has read and written. It serves to notice changes by
-// others, and to find out whether a commit without an answer was executed.
+// staged records the objects that a transaction has read and written. The client uses it
+// to detect changes by others, and to find out whether a commit was executed if the
+// response was lost.
 //
-// Its content may include secrets. Like a [Secret], it is behind two pointers, so that
-// printing a Transaction does not show it.
+// The objects may contain secrets. Like the value of a [Secret], they are behind two
+// pointers, so that fmt does not print them as a part of a Transaction.
 type staged struct{ *memory }
 
 type memory struct {
 	mu     sync.Mutex
 	before map[string][]byte            // the body of each object that was read before it was written
-	writes []*write                     // the last write of each object, in order
+	writes []*write                     // the last write of each object, in the order of the writes
 	count  map[string]int               // how often each object was written
 	begun  int                          // how many writes were sent
-	names  map[string]map[string]string // for each list whose names were read: the key by name
+	names  map[string]map[string]string // the key of an object, by the path of its list and its name
 
-	secrets []string // values written as a Secret, and the values before them
+	secrets []string // the values that were written as a Secret, and the values that they replaced
 
-	committed CommittedChanges // for WithChanges
+	committed CommittedChanges // the result for WithChanges
 }
 
 // write is the last write to one object.
@@ -42,24 +43,24 @@ type write struct {
 	method  string
 	path    apiPath  // the path of the object, including one that a POST created
 	sent    []byte   // its body; nil if it was deleted
-	secrets []Secret // what of the body is secret
+	secrets []Secret // the secrets in the body
 }
 
-// version is what an update has read of an object.
+// version identifies the value of an object that an update has read.
 type version struct {
-	writes int    // how often the transaction had written it by then
-	early  bool   // it was read without the lock
-	sum    digest // what was read then
+	writes int    // how often the transaction had written the object before the read
+	early  bool   // the transaction did not hold the lock during the read
+	sum    digest // the digest of the value
 }
 
-// basis connects a step with earlier reads.
+// basis links a write with the earlier read from which its body was made.
 type basis struct {
-	read *version // what a write was made from; nil if that does not matter
-	own  *version // receives what an update reads, instead of the transaction's memory
+	read *version // for a write: the version from which its body was made; nil if that does not matter
+	own  *version // for the read of an update: receives the version, which is then not recorded in looks
 }
 
-// fresh reports whether the value that a write was made from is still current, as far as
-// this transaction's own writes are concerned.
+// fresh reports whether this write was made from the current value of the object. It
+// returns false if the transaction has written the object since that value was read.
 func (k *call) fresh(s *staged) bool {
 	return k.read == nil || k.read.writes == s.version(k.path).writes
 }
@@ -70,7 +71,8 @@ func (s *staged) version(path apiPath) *version {
 	return &version{writes: s.count[path.Text]}
 }
 
-// reread replaces what an update had read by what was found now.
+// reread replaces the recorded value of an object by its current value, for an update
+// that is repeated.
 func (s *staged) reread(path apiPath, body []byte) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -80,7 +82,8 @@ func (s *staged) reread(path apiPath, body []byte) {
 	s.before[path.Text] = body
 }
 
-// list keeps the earlier value from the list of changes, for an object that was not read.
+// list records the old value of a change, if the transaction has written the object
+// without reading it.
 func (s *staged) list(change Change) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -95,7 +98,7 @@ func (s *staged) list(change Change) {
 	}
 }
 
-// read keeps an object as it was before the transaction wrote it.
+// read records the value of an object before the transaction writes it.
 func (s *staged) read(k *call, a *answer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -109,14 +112,15 @@ func (s *staged) read(k *call, a *answer) {
 	s.before[k.path.Text] = a.Body
 }
 
-// had reports whether the object was read.
+// had reports whether the value of an object before the write is known.
 func (s *staged) had(path apiPath) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.before[path.Text] != nil
 }
 
-// touched reports whether the transaction wrote something at or below a path, or above it.
+// touched reports whether the transaction wrote an object at this path, below it or above
+// it.
 func (s *staged) touched(path apiPath) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -132,13 +136,15 @@ func (s *staged) touches(path apiPath) bool {
 	return false
 }
 
-// disturbed reports whether the changes are not those that the transaction made: one is
-// missing, belongs to another object, or has another value than was sent.
+// disturbed reports whether the list of changes does not match the writes of the
+// transaction: the list is empty, or a change belongs to an object that the transaction
+// did not write or has a value that it did not send. path is a text for an error about
+// what does not match.
 func (s *staged) disturbed(changes []Change) (path string, disturbed bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(changes) == 0 {
-		return "what this one had changed", len(s.writes) > 0
+		return "the staged changes of this transaction", len(s.writes) > 0
 	}
 	for _, change := range changes {
 		object, _, _ := strings.Cut(change.Path, "#")
@@ -159,8 +165,8 @@ func (s *staged) disturbed(changes []Change) (path string, disturbed bool) {
 	return "", false
 }
 
-// begin counts a write before it is sent, because any later read may show it. It reports
-// whether this is the first write of the object.
+// begin counts a write before it is sent, because any later read may return the written
+// value. first reports whether this is the first write of the object.
 func (s *staged) begin(path apiPath) (first bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -179,8 +185,8 @@ func (s *staged) steps() int {
 	return s.begun
 }
 
-// keepNames keeps the names of a list, unless something was written since the list was
-// read.
+// keepNames stores the names in a list, unless the transaction has sent a write since the
+// list was read.
 func (s *staged) keepNames(list apiPath, names map[string]string, since int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -193,8 +199,8 @@ func (s *staged) keepNames(list apiPath, names map[string]string, since int) {
 	s.names[list.Text] = names
 }
 
-// nameOf returns the key of the object with a name, or "" if the list has none. known
-// reports whether the names of the list were read.
+// nameOf returns the key of the object with a name, or "" if no object has the name.
+// known reports whether the names in the list are stored.
 func (s *staged) nameOf(list apiPath, name string) (key string, known bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -202,7 +208,7 @@ func (s *staged) nameOf(list apiPath, name string) (key string, known bool) {
 	return names[name], known
 }
 
-// rename updates the kept names after an object of the list was written.
+// rename updates the stored names after an object of the list was written.
 func (s *staged) rename(w *write) {
 	list, key, _ := apipath.CutLast(w.path.Text)
 	names := s.names[list]
@@ -215,7 +221,7 @@ func (s *staged) rename(w *write) {
 	}
 }
 
-// write keeps a write that the appliance accepted.
+// write records a write that the appliance has accepted.
 func (s *staged) write(k *call, a *answer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -247,8 +253,8 @@ func (s *staged) write(k *call, a *answer) {
 	s.writes = append(s.writes, w)
 }
 
-// contradicts reports whether a change started from another value than this transaction
-// had read. It judges only values that it can compare.
+// contradicts reports whether the old value of a change differs from the value that this
+// transaction has read. It returns false if it cannot compare the two values.
 func (s *staged) contradicts(change Change) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -267,7 +273,7 @@ func (s *staged) contradicts(change Change) bool {
 			continue
 		}
 		if is != nil && change.NewValue != nil && wire.Differs(is, bare(change.NewValue)) {
-			continue // the list shows values in another form than requests have
+			continue // the list of changes shows this value in another form than the request
 		}
 		return wire.Differs(was, bare(change.OldValue))
 	}
@@ -283,18 +289,19 @@ func bare(value []byte) []byte {
 	return list[1 : len(list)-1]
 }
 
-// findings are the paths of the written objects, grouped by how they were found.
+// findings are the paths of the written objects, grouped by their current value: the
+// value before the transaction, the written value, or neither of them.
 type findings struct{ before, written, neither []string }
 
-// asWritten reports whether at least one object changed to what was written, and no
-// object differs from what was written.
+// asWritten reports whether at least one object has changed to the written value, and no
+// object differs from the written value.
 func (f *findings) asWritten() bool {
 	return len(f.written) > 0 && len(f.before) == 0 && len(f.neither) == 0
 }
 
 // find reads the objects that the transaction wrote, in a session that shows committed
-// values. An object proves nothing if the write did not change it, if it cannot be read,
-// or if its earlier value is unknown.
+// values. It leaves out an object if the write did not change it, if it cannot be read,
+// or if the comparison proves nothing because its earlier value is unknown.
 func (tx *Transaction) find(ctx context.Context) *findings {
 	tx.staged.mu.Lock()
 	writes, read := slices.Clone(tx.staged.writes), maps.Clone(tx.staged.before)
@@ -332,18 +339,20 @@ func (tx *Transaction) find(ctx context.Context) *findings {
 	return f
 }
 
-// found says how one object was found.
+// found is the result of comparing the current value of an object with its earlier value
+// and its written value.
 type found int
 
 const (
-	foundNothing found = iota // it proves nothing
+	foundNothing found = iota // the comparison proves nothing
 	foundWritten
 	foundBefore
 	foundNeither
 )
 
-// shownBy reports whether a value shows everything that was sent, apart from secrets: the
-// appliance shows them in another form, or not at all.
+// shownBy reports whether a value from the appliance contains everything that was sent.
+// It does not compare secrets, because the appliance shows them in another form or not at
+// all.
 func (w *write) shownBy(value []byte) bool { return w.shows(value, w.sent) }
 
 func (w *write) shows(value, sent []byte) bool {
@@ -352,7 +361,8 @@ func (w *write) shows(value, sent []byte) bool {
 	})
 }
 
-// compare says how an object is now. before is its earlier value, empty if it was not
+// compare compares the current value of an object with the write. gone means that the
+// object does not exist. before is its earlier value, or empty if the object was not
 // read.
 func (w *write) compare(a *answer, gone bool, before []byte) found {
 	switch {
@@ -381,14 +391,15 @@ func (w *write) compare(a *answer, gone bool, before []byte) found {
 	return foundNeither
 }
 
-// A transaction reads before it takes the lock. It repeats those reads once it holds the
-// lock. It keeps digests of the values instead of the values.
+// A transaction may read before it holds the lock, and repeats these reads when it holds
+// the lock. It stores digests of the values, not the values.
 
-// maxLooks is how many different reads a transaction can repeat.
+// maxLooks is the maximum number of different reads that a transaction can repeat.
 const maxLooks = 4096
 
-// looks holds what a transaction has read of the configuration without the lock. Like
-// [staged], it is behind two pointers, so that printing a Transaction does not show it.
+// looks records the reads of the configuration that a transaction has made without the
+// lock. Like the objects of [staged], the reads are behind two pointers, so that fmt does
+// not print them as a part of a Transaction.
 type looks struct{ *glances }
 
 type glances struct {
@@ -398,21 +409,22 @@ type glances struct {
 	full   bool   // there were more reads than can be repeated
 }
 
-// look is one read.
+// look is one recorded read.
 type look struct {
 	path   apiPath
 	query  url.Values
 	header http.Header
 	sum    digest
-	held   bool // it was repeated while the lock was held
+	held   bool // the read was repeated while the transaction held the lock
 }
 
-// digest identifies the result of a read: the keys and bodies of an object or a list, or
-// that there was nothing.
+// digest is a hash of the result of a read: of the key and body of an object, or of the
+// keys and bodies in a list. It is zero if the appliance answered that the object does
+// not exist.
 type digest [sha256.Size]byte
 
-// digestOf makes the digest of an answer. ok is false for an answer that does not count
-// as a read.
+// digestOf makes the digest of an answer. ok is false if the read failed for another
+// reason than a missing object, or if the answer is not a JSON object with members.
 func digestOf(a *answer, err error) (sum digest, ok bool) {
 	switch {
 	case err == nil && a.All != nil:
@@ -435,12 +447,12 @@ func digestOf(a *answer, err error) (sum digest, ok bool) {
 	return digest{}, false
 }
 
-// counts reports whether a call reads configuration.
+// counts reports whether a call reads the configuration.
 func (k *call) counts() bool {
 	return k.method == http.MethodGet && k.path.Below(transactional...)
 }
 
-// note keeps the result of a read.
+// note records the result of a read.
 func (l *looks) note(k *call, sum digest) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -455,7 +467,7 @@ func (l *looks) note(k *call, sum digest) {
 		}
 		l.all[name] = &look{path: k.path, query: k.query, header: k.header, sum: sum}
 	case known.sum == sum:
-	case known.held: // it is older than the repetition and is repeated again
+	case known.held: // the read may have been sent before its repetition, so it is repeated again
 		known.sum, known.held = sum, false
 	default:
 		l.differ = k.path.Text
@@ -483,15 +495,18 @@ func (l *looks) hold(list []*look) {
 	}
 }
 
-// unfit returns the reason why a transaction cannot start to write after its reads.
+// unfit returns the reasons why a transaction cannot start to write after its reads.
+// conflict is a path for which two reads returned different values. full means that there
+// were too many reads to repeat them.
 func (l *looks) unfit() (conflict string, full bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.differ, l.full
 }
 
-// noteRead keeps the result of a read of the transaction. A read before the lock is kept
-// for the repetition. The first read of an object is kept as its value before a write.
+// noteRead records the result of a read of the transaction. early means that the
+// transaction did not hold the lock; such a read is recorded for the repetition. The
+// first read of an object is also recorded as its value before a write.
 func (tx *Transaction) noteRead(k *call, a *answer, err error, early bool) {
 	if !k.counts() {
 		return
@@ -499,9 +514,12 @@ func (tx *Transaction) noteRead(k *call, a *answer, err error, early bool) {
 	if err == nil {
 		tx.staged.read(k, a)
 	}
+	if !early {
+		return
+	}
 	sum, ok := digestOf(a, err)
 	switch {
-	case !ok || !early:
+	case !ok:
 	case k.own != nil:
 		k.own.early, k.own.sum = true, sum
 	default:
@@ -509,17 +527,17 @@ func (tx *Transaction) noteRead(k *call, a *answer, err error, early bool) {
 	}
 }
 
-// repeating is how many reads are repeated at a time.
+// repeating is the maximum number of reads that are repeated concurrently.
 const repeating = 8
 
 // confirm repeats the reads that were made without the lock. It uses the reading session,
-// which shows committed values. It returns ErrConflict if one differs. If the only
-// difference is in what the update of this first write has read, confirm returns the
-// current value as fresh.
+// which shows committed values. It returns ErrConflict if a read returns another value
+// than before. If the first write is an update, own is the version that it has read. If
+// only this version has changed, confirm returns the current object as fresh.
 func (tx *Transaction) confirm(ctx context.Context, path apiPath, own *version) (fresh *answer, err error) {
 	list := tx.looks.open()
 	if !tx.client.logins.separate() {
-		// In the only session, an object that was written shows its staged value.
+		// With one session for reads and writes, a written object has its staged value.
 		list = slices.DeleteFunc(list, func(l *look) bool { return tx.staged.touched(l.path) })
 	}
 	var mine *look
@@ -551,7 +569,7 @@ func (tx *Transaction) confirm(ctx context.Context, path apiPath, own *version) 
 			if answers[i], sums[i] = a, sum; !ok {
 				errs[i] = err
 				if err == nil {
-					errs[i] = a.unusable("the answer is not configuration")
+					errs[i] = a.unusable("the answer to a repeated read is not a JSON object")
 				}
 				cancel()
 			}
@@ -576,8 +594,8 @@ func (tx *Transaction) confirm(ctx context.Context, path apiPath, own *version) 
 	return fresh, nil
 }
 
-// firstCause returns an error that is not the end of a context; if there is none, it
-// returns one that is.
+// firstCause returns one of the errors, or nil if all are nil. It prefers an error that
+// does not come from a cancelled context.
 func firstCause(errs []error) (found error) {
 	for _, err := range errs {
 		switch {
@@ -589,7 +607,7 @@ func firstCause(errs []error) (found error) {
 	return found
 }
 
-// repeat makes one read again, in a session that shows committed values.
+// repeat sends one read again, in a session that shows committed values.
 func (tx *Transaction) repeat(ctx context.Context, l *look) (*answer, error) {
 	k := &call{class: classRead, method: http.MethodGet, path: l.path, query: l.query, header: l.header}
 	if tx.client.logins.separate() {

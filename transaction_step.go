@@ -12,7 +12,7 @@ import (
 	"unicode"
 )
 
-// This part opens a transaction and waits for the configuration lock.
+// The first part of this file opens a transaction and waits for the configuration lock.
 
 // lockFirst opens the transaction before its function runs.
 func (tx *Transaction) lockFirst() error {
@@ -20,7 +20,7 @@ func (tx *Transaction) lockFirst() error {
 	return tx.ensureOpen(tx.ctx)
 }
 
-// ensureOpen opens the transaction unless it is open.
+// ensureOpen opens the transaction if it is not open yet.
 func (tx *Transaction) ensureOpen(ctx context.Context) error {
 	ctx, cancel := merge(ctx, tx.ctx)
 	defer cancel()
@@ -45,7 +45,7 @@ func (tx *Transaction) open(ctx context.Context) error {
 		return tx.giveUp(ctx, tx.conflict(apiPath{Text: conflict}))
 	}
 	tx.phase.Store(phaseOpening)
-	_ = c.sweep(ctx, true) // a session that cannot be ended holds the lock, and the refusal says so
+	_ = c.sweep(ctx, true) // if a session that cannot be ended holds the lock, the appliance refuses the opening
 	if err := c.scour(ctx); err != nil {
 		return tx.giveUp(ctx, err)
 	}
@@ -71,8 +71,8 @@ func (tx *Transaction) open(ctx context.Context) error {
 	}
 }
 
-// yield waits for a moment after the client has held the lock, so that others can take
-// it.
+// yield waits for a short time if the client has just released the lock, so that other
+// clients can take it.
 func (c *Client) yield(ctx context.Context) error {
 	c.mu.Lock()
 	pause := min(c.held/yieldShare, mostYield) - time.Since(c.free)
@@ -83,8 +83,8 @@ func (c *Client) yield(ctx context.Context) error {
 	return sleep(ctx, pause)
 }
 
-// Before it takes the lock again, a client waits for this part of the time that it held
-// the lock.
+// yieldShare and mostYield limit the wait of yield: to a tenth of the time that the
+// client has held the lock, and to a second.
 const (
 	yieldShare = 10
 	mostYield  = time.Second
@@ -98,14 +98,15 @@ func (tx *Transaction) freed() {
 	tx.client.held = tx.client.free.Sub(tx.since)
 }
 
-// lockRefused is a refusal to open a transaction because of the lock.
+// lockRefused is the error if the appliance refuses to open a transaction because
+// somebody else holds the lock.
 type lockRefused struct{ err error }
 
 func (l lockRefused) Error() string        { return l.err.Error() }
 func (l lockRefused) Is(target error) bool { return target == ErrLocked || target == KindLocked }
 func (l lockRefused) Unwrap() error        { return l.err }
 func (l lockRefused) LogValue() slog.Value { return logged(l) }
-func (l lockRefused) passing()             {} // SafeToRetry
+func (l lockRefused) passing()             {} // SafeToRetry permits a retry
 
 // openTransaction sends the request that opens a transaction. It renews an expired
 // session once.
@@ -137,8 +138,8 @@ func (c *Client) openIn(ctx context.Context, s *session, k *call) (*answer, erro
 	return c.transport.do(ctx, k, s)
 }
 
-// ownTransaction makes sure that an existing session has no open transaction of somebody
-// else.
+// ownTransaction returns an error if an ExistingSession already has an open transaction,
+// which somebody else must have opened.
 func (c *Client) ownTransaction(ctx context.Context, s *session) error {
 	if c.logins.renewable() {
 		return nil
@@ -150,7 +151,9 @@ func (c *Client) ownTransaction(ctx context.Context, s *session) error {
 	return err
 }
 
-// openingFailed judges the answer to an opening. nil means that the transaction is open.
+// openingFailed converts the error of a request that opens a transaction. It returns nil
+// if the transaction is open. If the appliance may have opened the transaction
+// nevertheless, openingFailed rolls it back and ends the session.
 func (c *Client) openingFailed(ctx context.Context, s *session, err error) error {
 	var refused *Error
 	var broken *TransportError
@@ -203,8 +206,8 @@ func (tx *Transaction) checkMessage(ctx context.Context, a *answer) error {
 	return nil
 }
 
-// waitForLock waits before the client asks for the lock again. It returns false when the
-// time is up.
+// waitForLock waits before the client requests the lock again. It returns false if the
+// transaction does not wait for the lock or has waited long enough.
 func (tx *Transaction) waitForLock(ctx context.Context) bool {
 	if !tx.o.patient {
 		return false
@@ -217,28 +220,29 @@ func (tx *Transaction) waitForLock(ctx context.Context) bool {
 	return left > 0 && sleep(ctx, min(lockPause(tx.o.wait-left), left)) == nil
 }
 
-// The pauses between two requests for the lock.
+// The limits of the pause between two requests for the lock. See lockPause.
 const (
 	leastLockPause = 50 * time.Millisecond
 	firstLockPause = 150 * time.Millisecond
 	mostLockPause  = time.Second
 )
 
-// lockPause returns how long to wait before the client asks for the lock again. The time
-// is random, so that a client that takes the lock repeatedly does not always win. It
-// grows with the time already waited.
+// lockPause returns how long to wait before the client requests the lock again. The time
+// is random, so that each waiting client has a chance to get the lock. It grows with the
+// time that the client has already waited.
 func lockPause(waited time.Duration) time.Duration {
 	bound := min(max(waited/8, firstLockPause), mostLockPause)
 	return leastLockPause + rand.N(bound-leastLockPause)
 }
 
-// locked makes the error of a refusal because of the lock.
+// locked makes the [ErrLocked] error of a transaction. Its text says who may hold the
+// lock and what to do.
 func (tx *Transaction) locked(ctx context.Context, err error) error {
 	err = because(ErrLocked, err)
 	if own := tx.client.holdsOwnLock(); own != nil {
-		err = own.endOf(errorf("%w; an earlier session of this client, which could not be ended yet, may hold it%s", err, own.endsIn()))
+		err = own.endOf(errorf("%w; an earlier session of this client, which could not be ended yet, may hold the lock%s", err, own.endsIn()))
 	} else if tx.client.namesOwnUser(err) {
-		err = tx.client.timed().endOf(errorf("%w; the appliance names this client's own user: an earlier run of yours may hold the lock, which ends with its session%s", err, tx.client.lifetime()))
+		err = tx.client.timed().endOf(errorf("%w; the appliance names the user of this client: an earlier run of this program may hold the lock, which ends with its session%s", err, tx.client.lifetime()))
 	}
 	switch {
 	case tx.accepted: // the transaction had the lock and lost it
@@ -251,8 +255,8 @@ func (tx *Transaction) locked(ctx context.Context, err error) error {
 	return errorf("%w; waited %s", err, tx.o.limit)
 }
 
-// endOf adds to an error about a lock when the lock ends with a session, if that is
-// known.
+// endOf adds to an error the time when the lock ends because session s ends, if that time
+// is known.
 func (s *session) endOf(err error) error {
 	if s == nil {
 		return err
@@ -280,8 +284,8 @@ func containsWord(text, word string) bool {
 	return false
 }
 
-// lifetime returns a text that says how long an unused session lives, or "" if the
-// appliance has not said it.
+// lifetime returns a text that says how long an unused session remains valid, or "" if
+// this is not known.
 func (c *Client) lifetime() string {
 	if s := c.timed(); s != nil {
 		return fmt.Sprintf(", at the latest %s after its last request", s.remaining().Round(time.Second))
@@ -289,8 +293,8 @@ func (c *Client) lifetime() string {
 	return ""
 }
 
-// timed returns a session of this client of which it is known how long it lives, nil for
-// none. All sessions of a user live equally long.
+// timed returns a session of this client whose remaining time is known, or nil. All
+// sessions of a user have the same timeout.
 func (c *Client) timed() *session {
 	for _, s := range []*session{c.present(), c.reading.now()} {
 		if s != nil && s.remaining() > 0 {
@@ -300,12 +304,13 @@ func (c *Client) timed() *session {
 	return nil
 }
 
-// This part makes the steps of a transaction: its reads, and the writes that open it.
+// The second part of this file makes the steps of a transaction: its reads and its
+// writes. The first write opens the transaction.
 
 // step makes one step of the transaction. Before the first write, reads use the reading
-// session. From then on, every step uses the session of the transaction. It must be the
-// same session: after a new login the appliance might open a new transaction by itself,
-// and only half of the changes would be applied.
+// session. From then on, every step uses the session of the transaction. step does not
+// renew this session: in a new session, the appliance might open a new transaction by
+// itself, and a commit would apply only a part of the changes.
 func (tx *Transaction) step(ctx context.Context, k *call) (*answer, error) {
 	ctx, cancel := merge(ctx, tx.ctx)
 	defer cancel()
@@ -331,7 +336,8 @@ func (tx *Transaction) step(ctx context.Context, k *call) (*answer, error) {
 	return tx.writeOpen(ctx, k)
 }
 
-// takeTurn lets one step run at a time, and none after the end.
+// takeTurn waits until no other step runs. It returns an error if the transaction has
+// ended.
 func (tx *Transaction) takeTurn(ctx context.Context, what string) (release func(), err error) {
 	select {
 	case tx.turn <- struct{}{}:
@@ -353,7 +359,7 @@ func (tx *Transaction) takeTurn(ctx context.Context, what string) (release func(
 	return nil, err
 }
 
-// look reads before the first write.
+// look sends a read before the first write.
 func (tx *Transaction) look(ctx context.Context, k *call) (*answer, error) {
 	a, err := tx.client.call(ctx, k)
 	if err == nil {
@@ -363,7 +369,7 @@ func (tx *Transaction) look(ctx context.Context, k *call) (*answer, error) {
 	return a, err
 }
 
-// readOpen reads in the session of the transaction. The caller holds the turn.
+// readOpen sends a read in the session of the transaction. The caller holds the turn.
 func (tx *Transaction) readOpen(ctx context.Context, k *call) (*answer, error) {
 	a, err := tx.client.transport.do(ctx, k, tx.session)
 	if expired(k, a, err) {
@@ -379,7 +385,7 @@ func (tx *Transaction) writeOpen(ctx context.Context, k *call) (*answer, error) 
 		return nil, tx.client.fail(k.method+" "+k.path.Text, errStale)
 	}
 	if !tx.confirmed && !tx.client.logins.separate() {
-		// After this write, the reads would show what it stages.
+		// Repeat the reads now: after this write, they would return the staged value.
 		if fresh, err := tx.confirm(ctx, k.path, k.read); err != nil {
 			return nil, tx.giveUp(ctx, err)
 		} else if fresh != nil {
@@ -391,7 +397,7 @@ func (tx *Transaction) writeOpen(ctx context.Context, k *call) (*answer, error) 
 	a, err := tx.client.transport.do(ctx, k, tx.session)
 	for !tx.accepted && lockedStep(err) && tx.waitForLock(ctx) {
 		a, err = tx.client.transport.do(ctx, k, tx.session)
-		tx.since = time.Now() // the transaction did not have the lock before
+		tx.since = time.Now() // the transaction did not hold the lock before
 	}
 	var broken *TransportError
 	var refused *Error
@@ -400,7 +406,7 @@ func (tx *Transaction) writeOpen(ctx context.Context, k *call) (*answer, error) 
 	case expired(k, a, err):
 		return nil, tx.lose(err)
 	case errors.As(err, &broken) && broken.sent, refused != nil && refused.Status >= 500:
-		tx.fatal, tx.late = err, true // it may have been executed, or may still be
+		tx.fatal, tx.late = err, true // the appliance may have executed the write, or may still execute it
 		return nil, err
 	case broken != nil:
 		return nil, err
@@ -422,13 +428,13 @@ func (tx *Transaction) writeOpen(ctx context.Context, k *call) (*answer, error) 
 		}
 	}
 	if untouched && errors.Is(err, ResourceNotFound) && tx.staged.had(k.path) && tx.isGone(ctx, k.path, err) {
-		err = because(ErrConflict, err) // the object was there when it was read
+		err = because(ErrConflict, err) // the object existed when it was read, so somebody else has deleted it
 	}
 	return a, err
 }
 
-// isGone reports whether a 404 is about the object that was written, and not about another
-// one that it refers to. The caller holds the turn.
+// isGone reports whether a 404 means that the written object does not exist. A 404 can
+// also be about an object to which the written object refers. The caller holds the turn.
 func (tx *Transaction) isGone(ctx context.Context, path apiPath, refusal error) bool {
 	var told *ResourceNotFoundDetails
 	if errors.As(refusal, &told) && told.Resource != "" {
@@ -444,9 +450,9 @@ func (tx *Transaction) isGone(ctx context.Context, path apiPath, refusal error) 
 	return errors.Is(err, ResourceNotFound)
 }
 
-// confirmAfter repeats the reads after the first write was answered. If the write was
-// refused, the transaction may not hold the lock, and the next write repeats the reads
-// again.
+// confirmAfter repeats the earlier reads after the appliance has answered the first
+// write. If the appliance has refused the write, the transaction may not hold the lock,
+// and the next write repeats the reads again.
 func (tx *Transaction) confirmAfter(ctx context.Context, k *call, accepted bool) (fresh *answer, err error) {
 	if tx.client.logins.separate() {
 		fresh, err = tx.confirm(ctx, k.path, k.read)
@@ -455,11 +461,11 @@ func (tx *Transaction) confirmAfter(ctx context.Context, k *call, accepted bool)
 	return fresh, err
 }
 
-// outdated says that an update was made from a body that is no longer current. It holds
-// the current one.
+// outdated is the error of an update that was made from a body that is no longer current.
+// It holds the current body.
 type outdated struct {
 	now    *answer
-	staged bool // the change to the old body is staged
+	staged bool // the appliance has staged the update of the old body
 }
 
 func (o *outdated) Error() string { return errStale.Error() }

@@ -26,7 +26,7 @@ import (
 	"github.com/go-sps/sps/internal/wire"
 )
 
-// answer is a successful answer, as far as its status and body show.
+// answer is a response whose status and body report success.
 type answer struct {
 	wire.Envelope
 	status   int
@@ -36,19 +36,19 @@ type answer struct {
 	exchange *exchange // the exchange that received it
 }
 
-// maxAnswer limits an answer that is held in memory.
+// maxAnswer is the maximum size of an answer that is read into memory.
 const maxAnswer = 32 << 20
 
 // transport sends calls to one appliance.
 type transport struct {
-	host      string // as in a URL, with the port unless it is 443
+	host      string // the host as in a URL, with the port if it is not 443
 	userAgent []string
 	retry     RetryPolicy
 	timeouts  Timeouts
 	logger    *slog.Logger
 	client    *retryablehttp.Client
 	base      *http.Transport
-	unread    []string     // the blocks of the CA bundle that could not be read
+	unread    []string     // the blocks of the CA bundle that could not be decoded
 	used      atomic.Int64 // when a connection was last used, in Unix nanoseconds; 0 if never
 }
 
@@ -64,9 +64,9 @@ func newTransport(host string, o *config) (*transport, error) {
 			DialContext:         (&net.Dialer{Timeout: o.timeouts.Connect}).DialContext,
 			TLSClientConfig:     o.tlsConfig(host),
 			TLSHandshakeTimeout: o.timeouts.Connect,
-			// An appliance closes idle connections by itself. A write on a closed
-			// connection has an unknown outcome, so the client closes its idle
-			// connections earlier.
+			// An appliance closes idle connections by itself. If the client sends a write
+			// on a connection that is being closed, the outcome of the write is unknown.
+			// The client therefore closes its idle connections earlier.
 			IdleConnTimeout:        30 * time.Second,
 			MaxIdleConnsPerHost:    16,
 			DisableCompression:     true,
@@ -89,7 +89,8 @@ func newTransport(host string, o *config) (*transport, error) {
 	t.client = &retryablehttp.Client{
 		HTTPClient: &http.Client{
 			Transport: attempts{t, trip},
-			// Following a redirect would send the session to another server.
+			// Do not follow redirects: this would send the session cookie to another
+			// server.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
 		RetryMax:     o.retry.Attempts - 1,
@@ -101,22 +102,22 @@ func newTransport(host string, o *config) (*transport, error) {
 	return t, nil
 }
 
-// exchange is one call with all its attempts. It contains what the call needs once, to
-// avoid allocations.
+// exchange is one call with all its attempts. It also contains the request and the
+// answer, so that they need no allocations of their own.
 type exchange struct {
 	*call
 	t        *transport
 	sess     *session // nil if there is none
-	id       string   // of the session as it was sent; an answer may renew it
+	id       string   // the session id in the request; an answer may set a new one
 	attempts int
-	wait     time.Duration // before the next attempt
+	wait     time.Duration // the wait before the next attempt
 	sent     bool          // an attempt may have reached the appliance
 	body     []byte
-	location string // of a redirect
-	last     error  // why the last attempt failed
+	location string // the target of a redirect
+	last     error  // the error of the last attempt
 
 	url     url.URL
-	fields  http.Header // of the request
+	fields  http.Header // the headers of the request
 	request retryablehttp.Request
 	answer  answer
 }
@@ -125,14 +126,14 @@ type exchangeKey struct{}
 
 func exchangeOf(ctx context.Context) *exchange { return ctx.Value(exchangeKey{}).(*exchange) }
 
-// do sends a call in a session. It returns a successful answer, an *Error if the
-// appliance refused, or a *TransportError if there was no usable answer.
+// do sends a call in a session, or without a session if sess is nil. It returns an *Error
+// if the appliance refused the call, and a *TransportError if there was no usable answer.
 func (t *transport) do(ctx context.Context, k *call, sess *session) (*answer, error) {
 	x := &exchange{call: k, t: t, sess: sess}
 	x.url = url.URL{Scheme: "https", Host: t.host, Path: "/api/" + k.path.Plain(), RawPath: "/api/" + k.path.Escaped, RawQuery: query.Encode(k.query)}
 	req := blank.WithContext(context.WithValue(ctx, exchangeKey{}, x))
 	req.Method, req.URL, req.Host = k.method, &x.url, t.host
-	req.Header = http.Header{} // http.Client copies the value
+	req.Header = http.Header{} // http.Client copies the headers; RoundTrip sets x.fields instead
 	x.fields = make(http.Header, 5+len(k.header))
 	x.fields["Accept"] = acceptJSON
 	x.fields["Accept-Encoding"] = plainly
@@ -161,8 +162,9 @@ func (t *transport) do(ctx context.Context, k *call, sess *session) (*answer, er
 		if err := rreq.SetBody(retryablehttp.ReaderFunc(k.stream.open)); err != nil {
 			return nil, x.fail(ctx, err)
 		}
-		// The library does not know the length of a function's body. Without it, the
-		// request would be chunked, which the appliance refuses.
+		// The retry library does not know the length of a body that a function returns.
+		// Without a length, net/http would send the body in chunks, which the appliance
+		// refuses.
 		rreq.ContentLength = k.stream.length
 	}
 	rreq.SetResponseHandler(x.receive)
@@ -173,7 +175,7 @@ func (t *transport) do(ctx context.Context, k *call, sess *session) (*answer, er
 	return x.judge(resp, sess)
 }
 
-// blank is the template of requests; it avoids parsing a URL.
+// blank is a template for requests. Copying it avoids parsing a URL.
 var blank = &http.Request{Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1}
 
 var (
@@ -182,26 +184,27 @@ var (
 	plainly     = []string{"identity"} // a compressed answer could expand to any size
 )
 
-// receive reads an answer within its limit.
+// receive reads the body of an answer, or passes it to the sink. It returns an error if
+// the body is too large.
 func (x *exchange) receive(resp *http.Response) error {
 	defer resp.Body.Close()
 	if x.seen != nil {
 		x.seen(resp.Header)
 	}
 	if resp.StatusCode < 200 {
-		return nil // after a change of protocol there is no answer
+		return nil // after status 101, the body is not an HTTP body
 	}
 	if encoding := resp.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
 		if resp.StatusCode >= 300 {
-			return nil // refused, whatever the body is
+			return nil // the status code is enough for an error
 		}
-		return unusable("the answer is compressed, which the client did not ask for")
+		return unusable("the answer is compressed, although the client did not accept compression")
 	}
 	if x.sink != nil && resp.StatusCode == http.StatusOK && contentType(resp.Header) != "application/json" {
 		return x.sink.deliver(resp)
 	}
 	if resp.ContentLength > maxAnswer {
-		return unusable("the answer announces %d bytes, more than %d", resp.ContentLength, maxAnswer)
+		return unusable("the answer has a body of %d bytes, more than the limit of %d", resp.ContentLength, maxAnswer)
 	}
 	body, err := readAll(resp.Body, resp.ContentLength, x.space)
 	x.body = bytes.TrimPrefix(body, []byte("\xef\xbb\xbf")) // some servers send a byte order mark
@@ -209,7 +212,7 @@ func (x *exchange) receive(resp *http.Response) error {
 		return fmt.Errorf("the connection broke within the answer: %w", err)
 	}
 	if len(body) > maxAnswer {
-		return unusable("the answer is larger than %d bytes", maxAnswer)
+		return unusable("the answer has a body of more than the limit of %d bytes", maxAnswer)
 	}
 	return nil
 }
@@ -235,8 +238,9 @@ func unusable(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", ErrBadAnswer, fmt.Sprintf(format, args...))
 }
 
-// unusable means that the answer cannot be used although it reports success. A string
-// among the arguments is treated as text from the answer.
+// unusable makes the error for an answer that reports success but cannot be used. It
+// treats each string among the arguments as a text from the answer, which may contain a
+// secret.
 func (a *answer) unusable(format string, args ...any) error {
 	if v := a.exchange.veil(); v.holds(string(a.body)) {
 		for i, arg := range args {
@@ -248,8 +252,8 @@ func (a *answer) unusable(format string, args ...any) error {
 	return a.exchange.failed(unusable(format, args...))
 }
 
-// checkRetry decides after each attempt, and again after its answer was read, whether
-// there is another attempt.
+// checkRetry decides whether there is another attempt. The retry library calls it after
+// each attempt, and again after the answer was read.
 func checkRetry(ctx context.Context, resp *http.Response, err error) (bool, error) {
 	x := exchangeOf(ctx)
 	policy := &policies[x.class]
@@ -257,7 +261,7 @@ func checkRetry(ctx context.Context, resp *http.Response, err error) (bool, erro
 		x.last = withoutURL(err)
 		notSent := neverSent(err)
 		x.sent = x.sent || !notSent
-		started := x.sink != nil && x.sink.done > 0 // what was delivered cannot be taken back
+		started := x.sink != nil && x.sink.done > 0 // a part of the download was already written
 		var limit attempt.Timeout
 		tooLong := x.class == classTry && errors.As(err, &limit)
 		if x.ended(ctx) != nil || started || tooLong || permanent(err) || !notSent && !policy.broken {
@@ -275,9 +279,10 @@ func checkRetry(ctx context.Context, resp *http.Response, err error) (bool, erro
 	return false, nil
 }
 
-// again draws the wait before the next attempt. It returns false if no attempt is left,
-// if the Retry-After is too long, or if the caller's context would end first; the last
-// answer is then more useful.
+// again sets a random wait before the next attempt. wish is the wait of a Retry-After
+// header, or 0. again returns false if no attempt is left, if wish is too long, or if the
+// caller's context would end during the wait. In the last case, the caller gets the last
+// answer, which is more useful than the end of the context.
 func (x *exchange) again(ctx context.Context, wish time.Duration) bool {
 	retry := &x.t.retry
 	if x.once || x.attempts >= retry.Attempts || wish > retry.MaxRetryAfter {
@@ -294,8 +299,8 @@ func (x *exchange) again(ctx context.Context, wish time.Duration) bool {
 	return true
 }
 
-// pause waits before the next attempt. It replaces the library's back-off, which forgets
-// the last attempt when the context ends.
+// pause waits before the next attempt. It replaces the wait of the retry library, whose
+// error does not contain the error of the last attempt if the context ends.
 func pause(req *http.Request) error {
 	ctx := req.Context()
 	x := exchangeOf(ctx)
@@ -315,7 +320,7 @@ func pause(req *http.Request) error {
 	return fmt.Errorf("%w while waiting to try again after: %w", x.ended(ctx), x.last)
 }
 
-// sleep waits. If the context ends first, it returns the reason.
+// sleep waits for the time d. If the context ends first, it returns the reason.
 func sleep(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -327,7 +332,8 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// retryAfter returns the wait that an answer asks for in seconds or as a date, or 0.
+// retryAfter returns the wait in the Retry-After header, which is a number of seconds or
+// a date. It returns 0 without a valid header.
 func retryAfter(header http.Header) time.Duration {
 	text := header.Get("Retry-After")
 	if seconds, err := strconv.ParseUint(text, 10, 31); err == nil {
@@ -365,7 +371,7 @@ func (x *exchange) failed(err error) error {
 	}
 }
 
-// beginning is closed when no attempt may start any more.
+// beginning returns a channel that is closed when no further attempt may start, or nil.
 func (x *exchange) beginning() <-chan struct{} {
 	if x.begin == nil {
 		return nil
@@ -399,7 +405,7 @@ func ended(ctx context.Context) error {
 	return fmt.Errorf("%w: %w", err, cause)
 }
 
-// withoutURL removes the wrapper of net/http that prints the query.
+// withoutURL unwraps a *url.Error, whose text contains the query of the request.
 func withoutURL(err error) error {
 	var wrapped *url.Error
 	if errors.As(err, &wrapped) {
@@ -408,8 +414,9 @@ func withoutURL(err error) error {
 	return err
 }
 
-// judge distinguishes success from refusal. An error member decides, whatever the status,
-// because the statuses of some errors are not documented.
+// judge returns the answer if it reports success, and otherwise an *Error. An answer with
+// the member error is an error even if its status code is 200, because the status codes
+// of some errors are not documented.
 func (x *exchange) judge(resp *http.Response, sess *session) (*answer, error) {
 	a := &x.answer
 	*a = answer{status: resp.StatusCode, header: resp.Header, body: x.body, session: sess, exchange: x}
@@ -438,7 +445,8 @@ func (x *exchange) judge(resp *http.Response, sess *session) (*answer, error) {
 	return a, nil
 }
 
-// secrets returns what an answer might quote and an error must not show.
+// secrets returns the secrets that an answer might repeat and that an error must not
+// show.
 func (x *exchange) secrets() []string {
 	secrets := make([]string, 0, 8)
 	for _, secret := range x.secret {
@@ -458,7 +466,7 @@ func (x *exchange) secrets() []string {
 	return secrets
 }
 
-// describe describes an answer without an error member.
+// describe returns a text for an error about an answer without the member error.
 func (x *exchange) describe(resp *http.Response) string {
 	if wait := retryAfter(resp.Header); wait > 0 {
 		return fmt.Sprintf("the appliance asks to wait for %s", wait.Round(time.Second))
@@ -476,7 +484,7 @@ func (x *exchange) describe(resp *http.Response) string {
 	return "without an error member" + x.foreignWords()
 }
 
-// place names the host of a redirect.
+// place returns the host of a redirect as a text for an error.
 func (x *exchange) place() string {
 	u, err := url.Parse(x.location)
 	switch {
@@ -496,9 +504,9 @@ func contentType(header http.Header) string {
 	return kind
 }
 
-// attempts is the innermost RoundTripper of the SDK. It sees each attempt, limits its
-// time and logs it. It has no CloseIdleConnections, because the retry library would call
-// that after every failure.
+// attempts is the innermost RoundTripper of the SDK. It limits the time of each attempt
+// and logs it. It does not have the method CloseIdleConnections, because the retry
+// library would call it after each failed call.
 type attempts struct {
 	t    *transport
 	next http.RoundTripper
@@ -556,8 +564,8 @@ func (a attempts) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	a.log(ctx, x, resp.StatusCode, time.Since(start), nil)
-	// A redirect is an answer like any other. http.Client would parse its target, and
-	// quote an invalid one.
+	// Remove the header Location of a redirect. http.Client would parse it and, if it is
+	// invalid, quote it in an error.
 	if x.location = resp.Header.Get("Location"); resp.StatusCode >= 300 && resp.StatusCode < 400 {
 		resp.Header = resp.Header.Clone()
 		resp.Header.Del("Location")
@@ -572,16 +580,18 @@ func (a attempts) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// unrepeatable is an empty body. If a reused connection breaks, net/http repeats a GET by
-// itself, but not one with a body that it cannot read again. net/http sees that the body
-// is empty before it writes the header.
+// unrepeatable is an empty request body that prevents net/http from repeating a GET by
+// itself. Without a body, net/http repeats a GET if a reused connection breaks. With a
+// body, it does not, because it cannot read the body again. The request still has no
+// body: net/http finds that the body is empty before it writes the headers.
 type unrepeatable struct{}
 
 func (unrepeatable) Read([]byte) (int, error) { return 0, io.EOF }
 
 func (unrepeatable) Close() error { return nil }
 
-// cause names the time limit or the end of the client if that ended an attempt.
+// cause returns the reason why an attempt failed: the time limit or the end of the client
+// if one of them ended the attempt, and otherwise err.
 func (x *exchange) cause(caller, bound context.Context, err error) error {
 	switch {
 	case caller.Err() != nil || bound.Err() == nil:
@@ -592,7 +602,8 @@ func (x *exchange) cause(caller, bound context.Context, err error) error {
 	return context.Cause(bound)
 }
 
-// limitedBody keeps the time limit of the attempt running until the answer is read.
+// limitedBody is the body of an answer. Its Close ends the time limit of the attempt,
+// which also applies while the body is read.
 type limitedBody struct {
 	io.ReadCloser
 	x             *exchange
@@ -615,7 +626,8 @@ func (b *limitedBody) Close() error {
 	return err
 }
 
-// log writes the record of one attempt. It contains only listed attributes.
+// log writes the log record of one attempt. The record contains only the attributes in
+// list.
 func (a attempts) log(ctx context.Context, x *exchange, status int, took time.Duration, err error) {
 	if a.t.logger == nil {
 		return
@@ -649,8 +661,9 @@ func (a attempts) log(ctx context.Context, x *exchange, status int, took time.Du
 	a.t.logger.LogAttrs(ctx, level, "sps request", list...)
 }
 
-// foreignWords quotes an answer that is not from the API: the title of a page, or a
-// message at the top. It has no influence on decisions.
+// foreignWords returns a quotation from an answer that is not from the API, for the text
+// of an error: the title of an HTML page, or a message at the beginning. The client does
+// not use it for decisions.
 func (x *exchange) foreignWords() string {
 	text := foreign.Words(x.body)
 	switch {

@@ -12,7 +12,7 @@ import (
 	"github.com/go-sps/sps/internal/wire"
 )
 
-// Listing is the content of an endpoint that has entries instead of a body, such as
+// Listing is the content of an endpoint that lists other endpoints or objects, such as
 // configuration/alerting or firmware.
 type Listing struct {
 	// Meta is the metadata of the endpoint.
@@ -25,30 +25,32 @@ type Listing struct {
 type ListingEntry struct {
 	// Key is the last segment of the entry's path.
 	Key string
-	// Href is the path of the entry, "/api/configuration/alerting/traffic_alerts".
+	// Href is the path of the entry, for example
+	// "/api/configuration/alerting/traffic_alerts".
 	Href string
 }
 
 // WalkNode is one endpoint or object below the root of a [Client.Walk].
 type WalkNode struct {
-	// Path is the path below /api/, "configuration/management/email", with %2F for a
-	// slash in a key. It is "" for a record without a key, and for an object whose key
-	// cannot be part of a path.
+	// Path is the path below /api/, for example "configuration/management/email", with
+	// %2F for a slash in a key. It is "" for a record without a key, and for an object
+	// whose key cannot be part of a path.
 	Path string
 	// Parent is the path of the endpoint that lists the node, or "" for the root.
 	Parent string
-	// Key is the last segment of the path, as the appliance writes it.
+	// Key is the last segment of the path, without escaping.
 	Key string
 	// Meta is the metadata of the node.
 	Meta Meta
-	// Body is the unchanged value. It is nil for an endpoint that lists others, and for
-	// one that the appliance refused to show.
+	// Body is the body as the appliance sent it. It is nil for an endpoint that lists
+	// other endpoints or objects, and for a node that could not be read.
 	Body json.RawMessage
 	// Err says why the node could not be read. It is nil if the node was read.
 	Err error
 }
 
-// Listing reads the entries of an endpoint. The path is as in [Client.Invoke].
+// Listing reads the entries of an endpoint that lists other endpoints or objects. Write
+// the path as in [Client.Invoke].
 func (c *Client) Listing(ctx context.Context, path string) (*Listing, error) {
 	if err := c.made(); err != nil {
 		return nil, err
@@ -69,7 +71,7 @@ func (c *Client) Listing(ctx context.Context, path string) (*Listing, error) {
 	for _, entry := range entries {
 		listed, err := newItem(a, entry)
 		if err == nil && listed.Key == nil {
-			err = a.unusable("its items have no keys: use NewCollection, which shows the bodies")
+			err = a.unusable("the items of the list have no keys: use NewCollection to read the bodies")
 		}
 		if err != nil {
 			return nil, err
@@ -82,8 +84,9 @@ func (c *Client) Listing(ctx context.Context, path string) (*Listing, error) {
 // WalkOption is an option of [Client.Walk]: [WithSkippedPaths].
 type WalkOption func(*walk)
 
-// WithSkippedPaths leaves out endpoints and objects, and everything below them, by their
-// paths as in [WalkNode].Path. The walk does not read them.
+// WithSkippedPaths makes a walk leave out the endpoints and objects with these paths, and
+// everything below them. Write the paths as in [WalkNode].Path. The walk does not send
+// requests for these paths.
 func WithSkippedPaths(paths ...string) WalkOption {
 	return func(w *walk) {
 		for _, path := range paths {
@@ -92,15 +95,16 @@ func WithSkippedPaths(paths ...string) WalkOption {
 	}
 }
 
-// Walk iterates over everything below a path, usually "configuration". It follows the
-// links of the appliance to endpoints that list others, endpoints with a body, and
-// objects of lists. Each node comes before the nodes below it. The path is as in
-// [Client.Invoke].
+// Walk iterates over the endpoint root, usually "configuration", and everything below it.
+// It follows the links in the responses. The nodes are endpoints that list other
+// endpoints or objects, endpoints with a body, and objects of lists. A node comes before
+// the nodes below it. Write root as in [Client.Invoke].
 //
-// If a node cannot be read, its Err is set and the walk continues. Lists of passwords and
-// private keys are examples. A list that cannot be read to its end comes a second time,
-// with Err. The iterator's error ends the walk: the root cannot be read, the appliance
-// cannot be reached or is overloaded (429, 502, 503, 504), or the session or ctx ends.
+// If a node cannot be read, for example a list of passwords or private keys, its Err is
+// set and the walk continues. If a list cannot be read to its end, its node comes a
+// second time, with Err set. In the following cases, the iterator returns an error and
+// the walk ends: the root cannot be read, the appliance cannot be reached or is
+// overloaded (status codes 429, 502, 503, 504), or the session or ctx ends.
 func (c *Client) Walk(ctx context.Context, root string, options ...WalkOption) iter.Seq2[*WalkNode, error] {
 	return func(yield func(*WalkNode, error) bool) {
 		p, _, err := parseLink(root)
@@ -127,10 +131,10 @@ type walk struct {
 	yield func(*WalkNode, error) bool
 }
 
-// maxWalk limits the depth of a walk. No path of the API is half as deep.
+// maxWalk limits the depth of a walk. The paths of the API are less than half as deep.
 const maxWalk = 32
 
-// visit reads a node and everything below it. It returns false when the walk is over.
+// visit reads a node and everything below it. It returns false if the walk is over.
 func (w *walk) visit(node *WalkNode, p apiPath, depth int) bool {
 	w.seen[p.Text] = true
 	a, err := w.r.read(w.ctx, p, nil)
@@ -177,7 +181,8 @@ func (w *walk) visit(node *WalkNode, p apiPath, depth int) bool {
 	return true
 }
 
-// fail continues after an error that concerns one node only.
+// fail passes on an error. It returns true if the walk continues, because the error
+// concerns only this node.
 func (w *walk) fail(node *WalkNode, err error) bool {
 	if !local(err) {
 		w.yield(nil, err)
@@ -187,8 +192,9 @@ func (w *walk) fail(node *WalkNode, err error) bool {
 	return w.yield(node, nil)
 }
 
-// entry continues with an entry of a list. It uses the body of the entry if there is one,
-// and otherwise the link, if the link leads below the list.
+// entry visits an entry of a list. If the list contains the body of the entry, entry
+// sends no request. Otherwise it reads the path of the link if that is below the list, or
+// else the path that ends with the key.
 func (w *walk) entry(listed *item, parent apiPath, depth int) bool {
 	node := &WalkNode{Parent: parent.Text, Key: listed.key, Meta: newMeta(listed.Meta), Body: json.RawMessage(listed.Body)}
 	if listed.Key == nil { // a record, which has no path

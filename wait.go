@@ -13,11 +13,12 @@ import (
 )
 
 // JobStatus is the status of a job of the appliance, such as a [FirmwareFetch] or a
-// [SupportBundle]. A known status always equals its constant, however the appliance
-// spells it. Any other status stays as the appliance wrote it.
+// [SupportBundle]. The client converts the spellings of a known status to its constant.
+// It does not change any other status.
 type JobStatus string
 
-// The job statuses that the guide names. A job may have other statuses before its end.
+// The job statuses that the REST API guide names. Before a job ends, it may have other
+// statuses.
 const (
 	JobQueued     JobStatus = "queued"
 	JobInProgress JobStatus = "in-progress"
@@ -26,8 +27,9 @@ const (
 	JobCancelled  JobStatus = "cancelled"
 )
 
-// newJobStatus recognises a status in any case, with "_", "-" or a space, and with one or
-// two l in cancelled, because the guide shows no sample. It reads "error" as failed.
+// newJobStatus converts the text of a status. It ignores case and the separators "_", "-"
+// and space, and accepts one or two l in cancelled, because the REST API guide shows no
+// sample of a status. It converts "error" to failed.
 func newJobStatus(text string) JobStatus {
 	switch strings.ToLower(strings.NewReplacer("_", "", "-", "", " ", "").Replace(text)) {
 	case "queued":
@@ -53,10 +55,11 @@ func (s JobStatus) Done() bool {
 type Progress struct {
 	// Step is the step of an upgrade, otherwise "".
 	Step FirmwareUpgradeStep
-	// State describes what a wait last saw, for people to read. It is "" for a transfer.
+	// State describes the last state that a wait has read, as a text for people. It is ""
+	// for a transfer.
 	State string
-	// Done and Total are the bytes of a transfer. Total is -1 if it is not known. Both
-	// are 0 for anything else.
+	// Done and Total are the bytes of a transfer. Total is -1 if it is not known. For
+	// waits and upgrades, both are 0.
 	Done, Total int64
 	// Percent is the completed share, 0 to 100, or -1 if it is not known.
 	Percent float64
@@ -79,9 +82,10 @@ type ProgressOption struct{ report func(Progress) }
 
 // WithProgress makes an upload, a download, a wait or an upgrade report its progress. It
 // calls report about once per MiB of a transfer and once at its end, after each poll of a
-// wait, and at the start of each step of an upgrade. Calls never overlap. During an
-// upload, they come from another goroutine. A slow function slows the transfer down. If a
-// transfer is tried again, Done starts at 0 again. A nil function means no reports.
+// wait, and at the start of each step of an upgrade. The calls do not overlap. During an
+// upload, another goroutine calls report. A slow function slows the transfer down. If the
+// client repeats a transfer, Done starts at 0 again. If report is nil, there are no
+// reports.
 func WithProgress(report func(Progress)) ProgressOption {
 	if report == nil {
 		report = func(Progress) {}
@@ -108,9 +112,9 @@ type IntervalOption time.Duration
 
 func (o IntervalOption) applyWait(w *waitOptions) { w.every = time.Duration(o) }
 
-// WithPollInterval sets the time between two polls, at least a millisecond. Zero is the
-// default: 5 seconds for a fetch; 10 seconds for a restart, an appliance that starts and
-// a support bundle; 1 minute for [AuditSessions.Follow]. A negative time is
+// WithPollInterval sets the time between two polls, at least a millisecond. Zero means
+// the default: 5 seconds for a fetch; 10 seconds for a restart, for [Client.WaitReady]
+// and for a support bundle; 1 minute for [AuditSessions.Follow]. A negative time is
 // [ErrInvalidInput].
 func WithPollInterval(interval time.Duration) IntervalOption { return IntervalOption(interval) }
 
@@ -120,9 +124,9 @@ type PollOption func(*waitOptions)
 
 func (o PollOption) applyWait(w *waitOptions) { o(w) }
 
-// WithWaitLimit sets how long to wait; the context may end the wait earlier. Zero is the
-// default: 2 hours for a fetch; 30 minutes for a restart, an appliance that starts and a
-// support bundle. A negative time is [ErrInvalidInput].
+// WithWaitLimit sets how long to wait. The context may end the wait earlier. Zero means
+// the default: 2 hours for a fetch; 30 minutes for a restart, for [Client.WaitReady] and
+// for a support bundle. A negative time is [ErrInvalidInput].
 func WithWaitLimit(limit time.Duration) PollOption {
 	return func(o *waitOptions) { o.budget = limit }
 }
@@ -150,36 +154,37 @@ func (o *waitOptions) complete(every, budget time.Duration) error {
 	return nil
 }
 
-// errWaitBudget is the cause if a wait's own limit ended it.
+// errWaitBudget is the cause of a context that has ended because of the limit of a wait.
 type errWaitBudget time.Duration
 
 func (e errWaitBudget) Error() string {
-	return fmt.Sprintf("not seen within %s (see WithWaitLimit)", time.Duration(e))
+	return fmt.Sprintf("the wait has ended after %s (see WithWaitLimit)", time.Duration(e))
 }
 
 func (e errWaitBudget) Is(target error) bool { return target == context.DeadlineExceeded }
 
-// bound limits a wait by its budget.
+// bound returns a context that ends after the limit of the wait.
 func (o *waitOptions) bound(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeoutCause(ctx, o.budget, errWaitBudget(o.budget))
 }
 
-// WaitReady waits until the appliance answers and the client is logged in. Use it in
-// programs that start before their appliance, see [NewClient], and after a restart. It
-// tolerates whatever an appliance shows while it starts, such as refused and broken
-// connections, failed handshakes and HTML pages. The context and [WithWaitLimit] bound
-// the wait.
+// WaitReady waits until the appliance responds and the client is logged in. Use it after
+// a restart, and in programs that may start before the appliance, see [NewClient].
+// WaitReady continues after errors that an appliance causes while it starts, such as
+// refused and broken connections, failed TLS handshakes and HTML pages. The context and
+// [WithWaitLimit] limit the wait.
 //
-// WaitReady first asks without the credential (GET /api/setup) until the appliance
-// answers and is neither booting nor uninitialized. It then reads /api/info, which logs
-// in if there is no live session. The appliance is therefore unlikely to refuse a correct
-// password because it is still starting.
+// WaitReady first polls GET /api/setup without the credential, until the appliance
+// responds and reports that it is neither booting nor uninitialized. It then reads
+// /api/info, which logs in if there is no session. Because of this order, an appliance
+// that is still starting is unlikely to refuse a correct password.
 //
-// WaitReady ends early in three cases. If the login is refused, it returns the refusal,
-// unless [WithLoginRetry] permits another login. If no call can succeed any more, it
-// returns what [Client.Err] returns. If the appliance keeps presenting an untrusted
-// certificate, it returns a [CertificateError]. When the time is over, the error wraps
-// context.DeadlineExceeded and says what was seen last.
+// WaitReady ends early in three cases. If the appliance refuses the login, it returns
+// this error, unless [WithLoginRetry] permits another login. If no call can succeed any
+// more, it returns the error of [Client.Err]. If the appliance presents an untrusted
+// certificate in three polls in a row, it returns a [CertificateError]. If the limit of
+// the wait has passed, the error wraps context.DeadlineExceeded and contains the last
+// state that WaitReady has read.
 func (c *Client) WaitReady(ctx context.Context, options ...WaitOption) error {
 	if err := c.made(); err != nil {
 		return err
@@ -198,7 +203,7 @@ func (c *Client) WaitReady(ctx context.Context, options ...WaitOption) error {
 			return err
 		}
 		state, err := c.greet(ctx)
-		if ctx.Err() == nil { // a poll that was cut short saw nothing
+		if ctx.Err() == nil { // a poll that the context ended has no result
 			if last = state; err != nil {
 				last = oneLine(err.Error(), 200)
 			}
@@ -228,8 +233,8 @@ const (
 	stateReady   = "ready"
 )
 
-// greet polls once: first without the credential, then in a session. It returns what it
-// saw as a text.
+// greet polls once: first without the credential, then in a session. It returns the state
+// as a text.
 func (c *Client) greet(ctx context.Context) (state string, err error) {
 	k := &call{class: classRead, method: http.MethodGet, path: setupPath, bounds: bounds{once: true, life: c.life}}
 	a, err := c.transport.do(ctx, k, nil)
@@ -244,7 +249,7 @@ func (c *Client) greet(ctx context.Context) (state string, err error) {
 	_, err = c.readOnce(ctx, infoPath)
 	var refused *Error
 	if errors.As(err, &refused) && refused.Path == infoPath.Text && answeredByAPI(err) && refused.Type != Unauthenticated {
-		err = nil // a user without the right to read it is logged in all the same
+		err = nil // a user who may not read info is logged in nevertheless
 	}
 	return stateReady, err
 }
@@ -266,8 +271,8 @@ func passing(err error) bool {
 	return errors.As(err, &broken) && !untrusted(err) || errors.As(err, &refused) && refused.Status >= 500
 }
 
-// job polls a job until it has ended. Some polls may fail meanwhile. If the time is over,
-// the error has the last status.
+// job polls a job until it has ended. It continues after up to maxFailures-1 failed polls
+// in a row. If the time is over, the error contains the last status.
 func (o *waitOptions) job(ctx context.Context, c *Client, what string, look func(context.Context) (JobStatus, float64, error)) error {
 	ctx, cancel := o.bound(ctx)
 	defer cancel()
@@ -281,7 +286,7 @@ func (o *waitOptions) job(ctx context.Context, c *Client, what string, look func
 		if err != nil && (ctx.Err() == nil || last == "") {
 			return err
 		}
-		if err != nil { // a poll that was cut short saw nothing
+		if err != nil { // a poll that the context ended has no result
 			return c.fail(what, errorf("%w; it was %s", ended(ctx), oneLine(string(last), 60)))
 		}
 		failures, last = 0, status
@@ -295,7 +300,7 @@ func (o *waitOptions) job(ctx context.Context, c *Client, what string, look func
 	}
 }
 
-// jobs is the list of one kind of job on the appliance.
+// jobs is a list of jobs on the appliance, all of one kind.
 type jobs[T any] struct {
 	client *Client
 	path   apiPath
@@ -304,8 +309,8 @@ type jobs[T any] struct {
 	state  func(*T) (JobStatus, float64)
 }
 
-// list lists the jobs. If the list shows keys only, each job is read on its own; a job
-// that was removed meanwhile is left out.
+// list lists the jobs. If the list contains only the key of a job, list reads the job
+// with a request of its own. It leaves out a job that was removed meanwhile.
 func (j jobs[T]) list(ctx context.Context) ([]T, error) {
 	list := []T{}
 	for listed, err := range allEntries(ctx, j.client, newRead(j.path, nil)) {
@@ -348,8 +353,8 @@ func (j jobs[T]) get(ctx context.Context, key string) (*T, error) {
 	return &one, nil
 }
 
-// wait waits until a job has ended and returns it. finished is false if the job ended in
-// another way.
+// wait waits until a job has ended and returns it. finished reports whether its last
+// status is [JobFinished].
 func (j jobs[T]) wait(ctx context.Context, key string, o *waitOptions) (last *T, finished bool, err error) {
 	err = o.job(ctx, j.client, j.what+" "+oneLine(key, 40), func(ctx context.Context) (JobStatus, float64, error) {
 		seen, err := j.get(ctx, key)

@@ -134,7 +134,7 @@ func TestCertificateHints(t *testing.T) {
 		"no CA passed":                          {chainOf(self), sps.WithRetry(sps.RetryPolicy{}), "pass its CA to WithCABundle or, after you have compared the fingerprint, pin it", ""},
 		"a CA of the same name":                 {chainOf(issue(t, ca, "x")), bundle(sameName), "a trusted authority has the same name but did not sign it", ""},
 		"an expired CA":                         {chainOf(issue(t, expiredCA, "x")), bundle(expiredCA), `the certificate of its authority "CN=Old CA" has expired: renew it and pass the new one to WithCABundle`, "pass its CA"},
-		"signed by a certificate that is no CA": {chainOf(issue(t, noCA, "x")), bundle(noCA), "is not that of an authority: pass the authority's certificate to WithCABundle", ""},
+		"signed by a certificate that is no CA": {chainOf(issue(t, noCA, "x")), bundle(noCA), "is not a CA certificate: pass the certificate of the CA to WithCABundle", ""},
 		"150 CAs with the same name":            {chainOf(issue(t, many[len(many)-1], "x")), bundle(many...), "too many authorities in the CA bundle have the same name: pass fewer of them to WithCABundle", "pass its CA"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -51,10 +51,10 @@ func TestCloseWithin(t *testing.T) {
 		says   string // a part of the error text, or "" for no error
 	}{
 		"no delay, context with a deadline":                  {within(soon), nil, "", 0, ""},
-		"log-out does not end, deadline of 200 ms":           {within(soon), logOut, "", soon, "a session is not logged out"},
-		"log-out does not end, deadline of 1 h":              {within(time.Hour), logOut, "", limit, "a session is not logged out"},
-		"log-out does not end, context already done":         {done, logOut, "", limit, "a session is not logged out"},
-		"log-out does not end, context cancelled after 3 s":  {cancelled, logOut, "", 3 * time.Second, "a session is not logged out"},
+		"log-out does not end, deadline of 200 ms":           {within(soon), logOut, "", soon, "the session is not logged out"},
+		"log-out does not end, deadline of 1 h":              {within(time.Hour), logOut, "", limit, "the session is not logged out"},
+		"log-out does not end, context already done":         {done, logOut, "", limit, "the session is not logged out"},
+		"log-out does not end, context cancelled after 3 s":  {cancelled, logOut, "", 3 * time.Second, "the session is not logged out"},
 		"open transaction, context already done":             {done, nil, "transaction", 0, ""},
 		"rollback does not end, deadline of 200 ms":          {within(soon), rollback, "transaction", soon, "may be open and hold the lock"},
 		"rollback does not end, context cancelled after 3 s": {cancelled, rollback, "transaction", 3 * time.Second, "may be open and hold the lock"},

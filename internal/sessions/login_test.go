@@ -198,8 +198,8 @@ func TestExporterMeetsRestart(t *testing.T) {
 		logins   int
 		says     string
 	}{
-		"without WithLoginRetry": {nil, false, 1, "no further login is tried: connect again with the right credential, or pass WithLoginRetry"},
-		"with WithLoginRetry":    {[]sps.Option{sps.WithLoginRetry(every)}, true, 6, "it is sent again after 2m0s, see WithLoginRetry"},
+		"without WithLoginRetry": {nil, false, 1, "the client does not log in again: connect again with the correct credential, or pass WithLoginRetry"},
+		"with WithLoginRetry":    {[]sps.Option{sps.WithLoginRetry(every)}, true, 6, "the client logs in again after 2m0s, see WithLoginRetry"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -413,7 +413,7 @@ func TestNotAnAppliance(t *testing.T) {
 			a := spstest.NewServer(t)
 			test.fault.Method, test.fault.Path = "GET", "authentication"
 			a.Inject(test.fault)
-			if _, err := testkit.Dial(t.Context(), a); err == nil || !strings.Contains(err.Error(), test.says) || strings.Contains(err.Error(), "no further login") {
+			if _, err := testkit.Dial(t.Context(), a); err == nil || !strings.Contains(err.Error(), test.says) || strings.Contains(err.Error(), "does not log in again") {
 				t.Errorf("error %v", err)
 			}
 			c := testkit.Connect(t, a)

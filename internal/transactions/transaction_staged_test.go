@@ -79,7 +79,7 @@ func TestNestedUpdate(t *testing.T) {
 			return testkit.SetAdmin(fmt.Sprint(n))(ctx, tx)
 		})
 	})
-	if err == nil || !strings.Contains(err.Error(), "does the update write its own object?") {
+	if err == nil || !strings.Contains(err.Error(), "does not write the same object") {
 		t.Errorf("an endless one: %v", err)
 	}
 	testkit.Settled(t, a, testkit.AdminBefore)

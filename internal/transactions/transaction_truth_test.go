@@ -64,8 +64,8 @@ func lateStepInOneSession(t *testing.T, write func(context.Context, *sps.Transac
 			return nil
 		})
 	}
-	if err := second(); !errors.Is(err, sps.ErrConflict) || !strings.Contains(err.Error(), "late request") {
-		t.Errorf("error %v, want ErrConflict that tells of the late request", err)
+	if err := second(); !errors.Is(err, sps.ErrConflict) || !strings.Contains(err.Error(), "delayed request") {
+		t.Errorf("error %v, want ErrConflict that names the delayed request", err)
 	}
 	testkit.Settled(t, a, testkit.AdminBefore)
 	if err := second(); err != nil {
