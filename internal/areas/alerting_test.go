@@ -92,7 +92,8 @@ func TestAlerts(t *testing.T) {
 }
 
 // TestAlertsKeepTheUnknown checks that an update of the alerts keeps members that the SDK does
-// not know, at each level of the object, and that a malformed object results in ErrBadAnswer.
+// not know, at each level of the object, and that reading a malformed object returns
+// ErrBadAnswer.
 func TestAlertsKeepTheUnknown(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
@@ -127,8 +128,8 @@ func TestAlertsKeepTheUnknown(t *testing.T) {
 	want["scbHalf"].(map[string]any)["email"] = false
 	testkit.Diff(t, "after the update", want, testkit.Committed(t, a, path))
 	for name, body := range map[string]string{
-		"a channel that is a text": `{"scbAuthFailure":{"email":"yes"}}`,
-		"no object":                `[1]`,
+		"channel value is a string": `{"scbAuthFailure":{"email":"yes"}}`,
+		"body is a list":            `[1]`,
 	} {
 		a.Inject(spstest.Fault{Method: "GET", Path: "configuration/" + path, Status: 200, Body: `{"body":` + body + `}`})
 		if got, err := c.Alerting.TrafficAlerts.Get(t.Context()); !errors.Is(err, sps.ErrBadAnswer) {
@@ -148,9 +149,9 @@ func TestUnknownAlert(t *testing.T) {
 		"misspelt": {func(a sps.TrafficAlerts) error {
 			return a.Enable(sps.ChannelEmail, sps.AlertAuthFailure, "scbAuthFailur")
 		}, `there is no alert "scbAuthFailur": the appliance has [scbAuthFailure `},
-		"another case":       {func(a sps.TrafficAlerts) error { return a.Disable(sps.ChannelSNMP, "scbauthfailure") }, `did you mean "scbAuthFailure"?`},
-		"the error ignored":  {func(a sps.TrafficAlerts) error { a["scbTypo"] = sps.AlertSetting{Email: true}; return nil }, `there is no alert "scbTypo"`},
-		"an unknown channel": {func(a sps.TrafficAlerts) error { return a.EnableAll("fax") }, `alert channel "fax": use ChannelEmail or ChannelSNMP`},
+		"name in lower case":                 {func(a sps.TrafficAlerts) error { return a.Disable(sps.ChannelSNMP, "scbauthfailure") }, `did you mean "scbAuthFailure"?`},
+		"unknown name set in the map itself": {func(a sps.TrafficAlerts) error { a["scbTypo"] = sps.AlertSetting{Email: true}; return nil }, `there is no alert "scbTypo"`},
+		"an unknown channel":                 {func(a sps.TrafficAlerts) error { return a.EnableAll("fax") }, `alert channel "fax": use ChannelEmail or ChannelSNMP`},
 	} {
 		a.ResetJournal()
 		err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
@@ -232,8 +233,8 @@ func TestWhereAlertsGo(t *testing.T) {
 	})
 }
 
-// TestSelectionsOfOtherKinds checks that tagged values (selection and value) of an unknown form
-// can be read, and that an update leaves them unchanged.
+// TestSelectionsOfOtherKinds checks that tagged values (objects with the members selection and
+// value) of an unknown form can be read, and that an update leaves them unchanged.
 func TestSelectionsOfOtherKinds(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)

@@ -32,13 +32,13 @@ type daemon struct {
 var errKilled = errors.New("killed")
 
 // run exports sessions until ctx ends. After each session it returns errKilled with the
-// probability kill. It starts from the last checkpoint, without the output that was written
-// after it.
+// probability kill. It drops the output that was written after the last checkpoint, and
+// continues from that checkpoint.
 func (e *daemon) run(ctx context.Context, random *rand.Rand, kill float64, more ...sps.FollowOption) error {
 	e.starts++
 	e.out = e.out[:e.saved]
 	credential := sps.UsernamePassword(e.a.Username(), sps.NewSecretString(e.a.Password()))
-	if random.IntN(2) == 0 { // as if it came from a vault
+	if random.IntN(2) == 0 { // half of the runs read the password through a function
 		credential = sps.PasswordFunc(e.a.Username(), func(context.Context) (sps.Secret, error) { return sps.NewSecretString(e.a.Password()), nil })
 	}
 	c, err := sps.Connect(ctx, e.a.Addr(), credential, testkit.InProcess(e.a))
@@ -71,9 +71,9 @@ func (e *daemon) run(ctx context.Context, random *rand.Rand, kill float64, more 
 }
 
 // TestFollowExactlyOnce checks that a program that follows the sessions of an appliance writes
-// each session exactly once, even if the program is killed and started again. Meanwhile
+// each session exactly once, even if the program is killed and started again. Meanwhile,
 // sessions begin, end and arrive late, the appliance restarts and drops snapshots, the client's
-// logins expire, and the password changes.
+// sessions expire, and the password changes.
 func TestFollowExactlyOnce(t *testing.T) {
 	t.Parallel()
 	for name, options := range map[string][]spstest.Option{
@@ -86,7 +86,7 @@ func TestFollowExactlyOnce(t *testing.T) {
 	} {
 		seeds := uint64(1)
 		switch {
-		case testkit.Race && name != "by end" && name != "no ranges": // these two cover both ways to follow
+		case testkit.Race && name != "by end" && name != "no ranges": // these two subtests cover both ways in which Follow searches
 			continue
 		case options == nil && !testkit.Race:
 			seeds = 3
@@ -150,7 +150,8 @@ func meetsRestart(err error) bool {
 	return errors.As(err, &broken) || ok && (refused.Status >= 500 || refused.Type == "")
 }
 
-// disturb changes sessions and causes failures at random until ctx ends.
+// disturb adds and ends recorded sessions, and causes failures of the appliance, at random
+// times until ctx ends.
 func disturb(ctx context.Context, a *spstest.Appliance, random *rand.Rand) {
 	var active []string
 	for n := 0; ; n++ {
@@ -232,22 +233,22 @@ func TestCheckpoints(t *testing.T) {
 		}
 		a.ResetJournal()
 		for what, test := range map[string]struct{ checkpoint, want string }{
-			"torn":                {string(good[:len(good)/2]), "is incomplete"},
-			"nothing":             {"{}", "it is not a checkpoint"},
-			"no JSON":             {"hello", "it is not a checkpoint"},
-			"null":                {"null", "it is not a checkpoint"},
-			"too large":           {swap(`"by":`, `"x":"`+strings.Repeat("x", 64<<10)+`","by":`), "it is not a checkpoint"},
-			"another host":        {swap(a.Addr(), "other.test"), "appliance"},
-			"another query":       {swap(member("query"), `"query":"00"`), "another query"},
-			"a newer version":     {swap(`"version":1`, `"version":2,"handed":["a new form"],"x"`+`:1,"y"`), "newer"},
-			"from the future":     {swap(member("from"), `"from":"2999-01-01T00:00:00Z"`), "clock"},
-			"no time":             {swap(member("from"), `"from":"noon"`), "modified"},
-			"marks":               {swap(member("handed"), `"handed":"AAAA"`), "modified"},
-			"no base64":           {swap(member("handed"), `"handed":"***"`), "modified"},
-			"another time":        {swap(member("by"), `"by":"moon"`), "modified"},
-			"a running one alone": {swap(`"by":`, `"running":["a"],"by":`), "modified"},
-			"a running path":      {swap(`"by":`, `"running":["../x",""],"by":`), "modified"},
-			"a number":            {swap(member("handed"), `"handed":7`), "modified"},
+			"truncated":                   {string(good[:len(good)/2]), "is incomplete"},
+			"empty object":                {"{}", "it is not a checkpoint"},
+			"not JSON":                    {"hello", "it is not a checkpoint"},
+			"null":                        {"null", "it is not a checkpoint"},
+			"too large":                   {swap(`"by":`, `"x":"`+strings.Repeat("x", 64<<10)+`","by":`), "it is not a checkpoint"},
+			"another host":                {swap(a.Addr(), "other.test"), "appliance"},
+			"another query":               {swap(member("query"), `"query":"00"`), "another query"},
+			"a newer version":             {swap(`"version":1`, `"version":2,"handed":["a new form"],"x"`+`:1,"y"`), "newer"},
+			"from the future":             {swap(member("from"), `"from":"2999-01-01T00:00:00Z"`), "clock"},
+			"from is not a time":          {swap(member("from"), `"from":"noon"`), "modified"},
+			"handed is truncated":         {swap(member("handed"), `"handed":"AAAA"`), "modified"},
+			"handed is not base64":        {swap(member("handed"), `"handed":"***"`), "modified"},
+			"by is unknown":               {swap(member("by"), `"by":"moon"`), "modified"},
+			"running without paths":       {swap(`"by":`, `"running":["a"],"by":`), "modified"},
+			"running with an invalid key": {swap(`"by":`, `"running":["../x",""],"by":`), "modified"},
+			"handed is a number":          {swap(member("handed"), `"handed":7`), "modified"},
 		} {
 			if what == "a newer version" {
 				test.checkpoint = swap(`"version":1`, `"version":2`)
@@ -291,11 +292,11 @@ func TestFollowBursts(t *testing.T) {
 		want    error // the error of Checkpoint
 		failed  error // the error of the loop over the sessions
 	}{
-		"they fit":              {n: 5_000},
-		"within a minute":       {n: 20_000, spacing: 3 * time.Millisecond},
-		"at the same time":      {n: 7_000, want: sps.ErrCheckpointFull},
-		"more than can be read": {n: 10_100, failed: sps.ErrSearchCeiling},
-		"two at a time, 30000":  {n: 30_000, spacing: time.Millisecond / 2},
+		"fewer than a checkpoint holds": {n: 5_000},
+		"20000 within a minute":         {n: 20_000, spacing: 3 * time.Millisecond},
+		"7000 at the same time":         {n: 7_000, want: sps.ErrCheckpointFull},
+		"10100 at the same time":        {n: 10_100, failed: sps.ErrSearchCeiling},
+		"30000, two per millisecond":    {n: 30_000, spacing: time.Millisecond / 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -397,7 +398,7 @@ func TestFollowSilentRanges(t *testing.T) {
 	t.Parallel()
 	testkit.BubbleOf(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		empty := func(body []byte) []byte { return []byte(`{"items":[],"meta":{"match_count":0,"next":null}}`) }
-		a.Inject(spstest.Fault{Path: "audit/sessions", Mutate: empty}) // the search by end_time
+		a.Inject(spstest.Fault{Path: "audit/sessions", Mutate: empty}) // modifies the response to the search by end_time
 		a.Inject(spstest.Fault{Path: "audit/sessions", Skip: 1, Mutate: empty})
 		keys, _, err := followed(t, c, nil)
 		if err != nil {
@@ -414,8 +415,8 @@ func TestFollowSilentRanges(t *testing.T) {
 	}, spstest.WithAuditSessions(30))
 }
 
-// TestFollowErrors checks that Follow continues after temporary errors and stops at permanent
-// ones.
+// TestFollowErrors checks that Follow continues after temporary errors and returns permanent
+// errors.
 func TestFollowErrors(t *testing.T) {
 	t.Parallel()
 	html := spstest.Fault{Path: "audit/sessions", Times: 7, Status: 403, Body: "<html>starting</html>", ContentType: "text/html"}
@@ -424,15 +425,15 @@ func TestFollowErrors(t *testing.T) {
 		options []sps.FollowOption
 		want    error
 	}{
-		"refused connections": {fault: spstest.Fault{Path: "audit/**", Times: 30, Refuse: true}},
-		"503":                 {fault: spstest.Fault{Path: "audit/**", Times: 30, Status: 503}},
-		"429":                 {fault: spstest.Fault{Path: "audit/**", Times: 30, Status: 429}},
-		"a front end":         {fault: html},
-		"expired sessions":    {fault: spstest.Fault{Path: "audit/**", ExpireSession: true}},
-		"once":                {fault: spstest.Fault{Path: "audit/**", Times: -1, Status: 503}, options: []sps.FollowOption{sps.WithOnce()}, want: sps.Status(503)},
-		"no JSON":             {fault: spstest.Fault{Path: "audit/**", Times: -1, Status: 200, Body: "hello", ContentType: "application/json"}, want: sps.ErrBadAnswer},
-		"a refusal":           {fault: spstest.Fault{Path: "audit/**", Times: -1, Status: 403, Body: `{"error":{"type":"Unauthorized"}}`}, want: sps.Unauthorized},
-		"a refused query":     {fault: spstest.Fault{Path: "audit/**", Times: -1, Status: 400, Body: `{"error":{"type":"SyntacticError"}}`}, want: sps.SyntacticError},
+		"refused connections":   {fault: spstest.Fault{Path: "audit/**", Times: 30, Refuse: true}},
+		"503":                   {fault: spstest.Fault{Path: "audit/**", Times: 30, Status: 503}},
+		"429":                   {fault: spstest.Fault{Path: "audit/**", Times: 30, Status: 429}},
+		"HTML page with 403":    {fault: html},
+		"expired login session": {fault: spstest.Fault{Path: "audit/**", ExpireSession: true}},
+		"503 with WithOnce":     {fault: spstest.Fault{Path: "audit/**", Times: -1, Status: 503}, options: []sps.FollowOption{sps.WithOnce()}, want: sps.Status(503)},
+		"not JSON":              {fault: spstest.Fault{Path: "audit/**", Times: -1, Status: 200, Body: "hello", ContentType: "application/json"}, want: sps.ErrBadAnswer},
+		"Unauthorized":          {fault: spstest.Fault{Path: "audit/**", Times: -1, Status: 403, Body: `{"error":{"type":"Unauthorized"}}`}, want: sps.Unauthorized},
+		"SyntacticError":        {fault: spstest.Fault{Path: "audit/**", Times: -1, Status: 400, Body: `{"error":{"type":"SyntacticError"}}`}, want: sps.SyntacticError},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -82,9 +82,10 @@ func TestSearch(t *testing.T) {
 	}, "rights")
 }
 
-// TestSearchBeyondTheCeiling checks that the basic search, which shows at most 10,000 sessions
-// of a result, returns all of 23,456 sessions by ranges of time, or ErrSearchCeiling if these
-// do not work.
+// TestSearchBeyondTheCeiling checks that a search without a snapshot returns all of 23,456
+// sessions, although the appliance shows at most 10,000 sessions of one result: the client
+// divides the search into ranges of the start time or the creation time. If the appliance or
+// the sort order does not permit that, the search returns 10,000 sessions and ErrSearchCeiling.
 func TestSearchBeyondTheCeiling(t *testing.T) {
 	t.Parallel()
 	const n = 23_456
@@ -94,13 +95,13 @@ func TestSearchBeyondTheCeiling(t *testing.T) {
 		want    error
 		got     int // the number of sessions before the error
 	}{
-		"ascending":     {query: audit.Query{}},
-		"descending":    {query: audit.Query{Sort: audit.Sort{Field: audit.FieldStartTime, Descending: true}, KeysOnly: true}},
-		"creation time": {query: audit.Query{Sort: audit.Sort{Field: audit.FieldCreationTime}, Fields: []string{audit.FieldUserName}, PageSize: 300}},
-		"repeats":       {options: []spstest.Option{spstest.WithVariant("search-ceiling", "repeats")}},
-		"no ranges":     {options: []spstest.Option{spstest.WithVariant("search-time-ranges", "no-start-time")}, want: sps.ErrSearchCeiling, got: 10_000},
-		"by protocol":   {query: audit.Query{Sort: audit.Sort{Field: audit.FieldProtocol}}, want: sps.ErrSearchCeiling, got: 10_000},
-		"newer":         {options: []spstest.Option{spstest.WithProfile("8.0")}},
+		"ascending":               {query: audit.Query{}},
+		"descending":              {query: audit.Query{Sort: audit.Sort{Field: audit.FieldStartTime, Descending: true}, KeysOnly: true}},
+		"creation time":           {query: audit.Query{Sort: audit.Sort{Field: audit.FieldCreationTime}, Fields: []string{audit.FieldUserName}, PageSize: 300}},
+		"repeats":                 {options: []spstest.Option{spstest.WithVariant("search-ceiling", "repeats")}},
+		"no ranges of start_time": {options: []spstest.Option{spstest.WithVariant("search-time-ranges", "no-start-time")}, want: sps.ErrSearchCeiling, got: 10_000},
+		"by protocol":             {query: audit.Query{Sort: audit.Sort{Field: audit.FieldProtocol}}, want: sps.ErrSearchCeiling, got: 10_000},
+		"profile 8.0":             {options: []spstest.Option{spstest.WithProfile("8.0")}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -142,7 +143,7 @@ func TestSearchSnapshot(t *testing.T) {
 		keys = append(keys, session.Key)
 		if len(keys)%600 == 1 {
 			a.AddAuditSession(spstest.AuditSession{})
-			a.ExpireSessions() // the client logs in again and keeps its snapshot
+			a.ExpireSessions() // the client must log in again, and continue with the same snapshot
 		}
 	}
 	if !search.Snapshot() {
@@ -167,10 +168,11 @@ func TestSearchSnapshot(t *testing.T) {
 	}
 }
 
-// TestSnapshotVanishes drops the snapshot repeatedly while it is read. It checks that the
-// search still returns each session once, even if sessions that started at the same time have
-// another order in each snapshot, or that it returns ErrSnapshotLost if the sort order makes
-// that impossible.
+// TestSnapshotVanishes drops the snapshot several times while a search reads it, so that the
+// client must continue with a new one. Sessions that started at the same time may have a
+// different order in each snapshot. The test checks that the search still returns each session
+// once. With a sort order by which the client cannot continue, the search must return
+// ErrSnapshotLost.
 func TestSnapshotVanishes(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -178,18 +180,18 @@ func TestSnapshotVanishes(t *testing.T) {
 		query   audit.Query
 		want    error
 	}{
-		"ascending":     {},
-		"descending":    {query: audit.Query{Sort: audit.Sort{Field: audit.FieldStartTime, Descending: true}}},
-		"creation time": {query: audit.Query{Sort: audit.Sort{Field: audit.FieldCreationTime}, KeysOnly: true}},
-		"a filter":      {query: audit.Query{Filter: audit.Not(audit.Term(audit.FieldProtocol, "SMTP")), Fields: []string{audit.FieldVerdict}}},
-		"no ranges":     {options: []spstest.Option{spstest.WithVariant("search-time-ranges", "refused")}},
-		"no ranges, descending": {options: []spstest.Option{spstest.WithVariant("search-time-ranges", "refused")},
+		"ascending":      {},
+		"descending":     {query: audit.Query{Sort: audit.Sort{Field: audit.FieldStartTime, Descending: true}}},
+		"creation time":  {query: audit.Query{Sort: audit.Sort{Field: audit.FieldCreationTime}, KeysOnly: true}},
+		"a filter":       {query: audit.Query{Filter: audit.Not(audit.Term(audit.FieldProtocol, "SMTP")), Fields: []string{audit.FieldVerdict}}},
+		"no time ranges": {options: []spstest.Option{spstest.WithVariant("search-time-ranges", "refused")}},
+		"no time ranges, descending": {options: []spstest.Option{spstest.WithVariant("search-time-ranges", "refused")},
 			query: audit.Query{Sort: audit.Sort{Field: audit.FieldStartTime, Descending: true}}},
-		"shuffled":    {options: []spstest.Option{spstest.WithVariant("search-ties", "shuffled")}},
-		"403":         {options: []spstest.Option{spstest.WithVariant("snapshot-foreign", "403:Unauthorized")}},
-		"by protocol": {query: audit.Query{Sort: audit.Sort{Field: audit.FieldProtocol}}, want: sps.ErrSnapshotLost},
-		"by duration": {query: audit.Query{Sort: audit.Sort{Field: audit.FieldDuration}}, want: sps.ErrSnapshotLost},
-		"by the end":  {query: audit.Query{Sort: audit.Sort{Field: audit.FieldEndTime}}, want: sps.ErrSnapshotLost},
+		"random order of ties":    {options: []spstest.Option{spstest.WithVariant("search-ties", "shuffled")}},
+		"403 for a lost snapshot": {options: []spstest.Option{spstest.WithVariant("snapshot-foreign", "403:Unauthorized")}},
+		"by protocol":             {query: audit.Query{Sort: audit.Sort{Field: audit.FieldProtocol}}, want: sps.ErrSnapshotLost},
+		"by duration":             {query: audit.Query{Sort: audit.Sort{Field: audit.FieldDuration}}, want: sps.ErrSnapshotLost},
+		"by end time":             {query: audit.Query{Sort: audit.Sort{Field: audit.FieldEndTime}}, want: sps.ErrSnapshotLost},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -306,7 +308,7 @@ func TestSnapshotExpires(t *testing.T) {
 	}, spstest.WithAuditSessions(300), spstest.WithVariant("snapshot-limit", "honoured"))
 }
 
-// TestSnapshotQuota checks a search while another user holds the snapshot. It returns
+// TestSnapshotQuota checks a search while another user holds the snapshot. The search returns
 // ErrSnapshotQuota at once, waits if WithSnapshotWait permits it, and stops when its context
 // ends.
 func TestSnapshotQuota(t *testing.T) {
@@ -349,8 +351,8 @@ func TestSnapshotQuota(t *testing.T) {
 	}
 }
 
-// TestTooManyRequests checks that a status code 429 on a page is retried, and that it is not
-// reported as ErrSnapshotQuota.
+// TestTooManyRequests checks that the client sends a request for a page again after a 429, and
+// that a search does not return ErrSnapshotQuota for this 429.
 func TestTooManyRequests(t *testing.T) {
 	t.Parallel()
 	testkit.BubbleOf(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
@@ -536,9 +538,9 @@ func TestSearchOrder(t *testing.T) {
 	}
 }
 
-// TestSearchFilters checks that a filter by a user name finds that user only, even if the name
-// contains operators of the query language, and that invalid queries are rejected before they
-// are sent.
+// TestSearchFilters checks that a filter by a user name finds only that user, even if the name
+// contains operators of the query language, and that invalid queries are rejected before a
+// request is sent.
 func TestSearchFilters(t *testing.T) {
 	t.Parallel()
 	names := []string{
@@ -559,13 +561,13 @@ func TestSearchFilters(t *testing.T) {
 	}
 	a.ResetJournal()
 	for what, q := range map[string]audit.Query{
-		"a leading *":        {Filter: audit.Wildcard(audit.FieldUserName, "*x")},
-		"a raw leading *":    {Filter: audit.Raw("*:*")},
-		"content with a *":   {Content: "*"},
-		"invalid UTF-8":      {Filter: audit.Term(audit.FieldUserName, "\xff")},
-		"end before start":   {Start: time.Now(), End: time.Now().Add(-time.Hour)},
-		"an order of spaces": {Sort: audit.Sort{Field: "a b"}},
-		"a page of 501":      {PageSize: 501},
+		"a leading *":                {Filter: audit.Wildcard(audit.FieldUserName, "*x")},
+		"a raw leading *":            {Filter: audit.Raw("*:*")},
+		"content that starts with *": {Content: "*"},
+		"invalid UTF-8":              {Filter: audit.Term(audit.FieldUserName, "\xff")},
+		"end before start":           {Start: time.Now(), End: time.Now().Add(-time.Hour)},
+		"sort field with a space":    {Sort: audit.Sort{Field: "a b"}},
+		"page size 501":              {PageSize: 501},
 	} {
 		_, searched := keysOf(c.Audit.Sessions.Search(t.Context(), q).All())
 		_, counted := c.Audit.Sessions.Search(t.Context(), q).Count()
@@ -591,9 +593,9 @@ func TestSearchFilters(t *testing.T) {
 	}
 }
 
-// searchServer returns a client of a server that answers searches for sessions with the result
-// of page. The server supports snapshots if snapshots is true. sent returns the number of
-// searches.
+// searchServer returns a client of a server that returns page(n, query) in response to the n-th
+// search. The server supports snapshots if snapshots is true. sent returns the number of
+// searches that the server received.
 func searchServer(t *testing.T, snapshots bool, page func(n int, q url.Values) string) (c *sps.Client, sent func() int) {
 	t.Helper()
 	n := 0
@@ -636,48 +638,48 @@ func TestSearchPages(t *testing.T) {
 		got   string // the keys of the returned sessions
 		most  int    // the maximum number of requests
 	}{
-		"next elsewhere": {pages: func(int, url.Values) string { return page(`"/api/configuration/x?a=1"`, session("a", "")) }, want: sps.ErrBadAnswer},
-		"next at another host": {pages: func(int, url.Values) string {
+		"next leads to another path": {pages: func(int, url.Values) string { return page(`"/api/configuration/x?a=1"`, session("a", "")) }, want: sps.ErrBadAnswer},
+		"next leads to another host": {pages: func(int, url.Values) string {
 			return page(`"https://evil.example/api/audit/sessions?a=1"`, session("a", ""))
 		}, want: sps.ErrBadAnswer},
-		"next without a query":     {pages: func(int, url.Values) string { return page(`"/api/audit/sessions"`, session("a", "")) }, want: sps.ErrBadAnswer},
-		"next of another snapshot": {pages: func(int, url.Values) string { return page(`"/api/audit/sessions?snapshot=s2"`, session("a", "")) }, want: sps.ErrBadAnswer},
-		"next to itself":           {pages: func(int, url.Values) string { return page(fmt.Sprintf(more, 1), session("a", "")) }, want: sps.ErrBadAnswer, got: "a", most: 3},
-		"the same two, for ever": {pages: func(n int, _ url.Values) string {
+		"next without a query":        {pages: func(int, url.Values) string { return page(`"/api/audit/sessions"`, session("a", "")) }, want: sps.ErrBadAnswer},
+		"next has another snapshot":   {pages: func(int, url.Values) string { return page(`"/api/audit/sessions?snapshot=s2"`, session("a", "")) }, want: sps.ErrBadAnswer},
+		"next leads to the same page": {pages: func(int, url.Values) string { return page(fmt.Sprintf(more, 1), session("a", "")) }, want: sps.ErrBadAnswer, got: "a", most: 3},
+		"same two sessions without end": {pages: func(n int, _ url.Values) string {
 			return page(fmt.Sprintf(more, n), session("a", ""), session("b", ""))
 		}, want: sps.ErrBadAnswer, got: "a b", most: 3},
 		"three pages in a circle": {pages: func(n int, _ url.Values) string {
 			return page(fmt.Sprintf(more, n), session(string(rune('a'+n%3)), ""))
 		}, want: sps.ErrBadAnswer, most: 10},
-		"an empty page with a next": {pages: func(n int, _ url.Values) string { return page(fmt.Sprintf(more, n)) }, want: sps.ErrBadAnswer, most: 1},
-		"no items":                  {pages: func(int, url.Values) string { return `{"meta":{"next":null}}` }, want: sps.ErrBadAnswer},
-		"items are none":            {pages: func(int, url.Values) string { return `{"items":{},"meta":{"next":null}}` }, want: sps.ErrBadAnswer},
-		"no key":                    {pages: func(int, url.Values) string { return page("null", session("a", ""), `{"body":{}}`) }, want: sps.ErrBadAnswer, got: "a"},
-		"a key of null":             {pages: func(int, url.Values) string { return page("null", `{"key":null,"body":{}}`) }, want: sps.ErrBadAnswer},
-		"no object":                 {pages: func(int, url.Values) string { return page("null", `7`) }, want: sps.ErrBadAnswer},
-		"twice in a page": {pages: func(int, url.Values) string {
+		"empty page with a next link": {pages: func(n int, _ url.Values) string { return page(fmt.Sprintf(more, n)) }, want: sps.ErrBadAnswer, most: 1},
+		"no items":                    {pages: func(int, url.Values) string { return `{"meta":{"next":null}}` }, want: sps.ErrBadAnswer},
+		"items is an object":          {pages: func(int, url.Values) string { return `{"items":{},"meta":{"next":null}}` }, want: sps.ErrBadAnswer},
+		"no key":                      {pages: func(int, url.Values) string { return page("null", session("a", ""), `{"body":{}}`) }, want: sps.ErrBadAnswer, got: "a"},
+		"key is null":                 {pages: func(int, url.Values) string { return page("null", `{"key":null,"body":{}}`) }, want: sps.ErrBadAnswer},
+		"item is a number":            {pages: func(int, url.Values) string { return page("null", `7`) }, want: sps.ErrBadAnswer},
+		"session twice on a page": {pages: func(int, url.Values) string {
 			return page("null", session("a", ""), session("b", ""), session("a", ""))
 		}, got: "a b"},
-		"twice in two pages": {pages: func(n int, _ url.Values) string {
+		"session on two pages": {pages: func(n int, _ url.Values) string {
 			if n == 1 {
 				return page(fmt.Sprintf(more, 1), session("a", ""), session("b", ""))
 			}
 			return page("null", session("b", ""), session("c", ""))
 		}, got: "a b c"},
-		"a strange key": {pages: func(int, url.Values) string { return page("null", session("svc/a b?c#d%2F", "")) }, got: "svc/a b?c#d%2F"},
-		"a basic page for ever": {basic: true, pages: func(n int, _ url.Values) string {
+		"key with special characters": {pages: func(int, url.Values) string { return page("null", session("svc/a b?c#d%2F", "")) }, got: "svc/a b?c#d%2F"},
+		"no snapshots, same page without end": {basic: true, pages: func(n int, _ url.Values) string {
 			return `{"items":[` + session("a", "") + `],"meta":{"match_count":9000,"next":"/api/audit/sessions?offset=` + fmt.Sprint(n) + `"}}`
 		}, want: sps.ErrBadAnswer, got: "a", most: 3},
-		"a basic next elsewhere": {basic: true, pages: func(int, url.Values) string {
+		"no snapshots, next leads to another path": {basic: true, pages: func(int, url.Values) string {
 			return `{"items":[` + session("a", "") + `],"meta":{"match_count":9000,"next":"/api/audit/other?offset=1"}}`
 		}, want: sps.ErrBadAnswer},
-		"a basic count that lies": {basic: true, pages: func(n int, q url.Values) string {
+		"no snapshots, match_count too high": {basic: true, pages: func(n int, q url.Values) string {
 			if n > 1 {
 				return `{"items":[],"meta":{"match_count":9000,"next":null}}`
 			}
 			return `{"items":[` + session("a", "") + `],"meta":{"match_count":9000,"next":null}}`
 		}, want: sps.ErrBadAnswer, got: "a", most: 2},
-		"a basic one without a count": {basic: true, pages: func(int, url.Values) string { return page("null", session("a", "")) }, got: "a"},
+		"no snapshots, no match_count": {basic: true, pages: func(int, url.Values) string { return page("null", session("a", "")) }, got: "a"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -723,8 +725,8 @@ func TestSearchForms(t *testing.T) {
 	}
 }
 
-// TestSearchDeleted deletes sessions that the basic search has already returned, while it
-// continues. It checks that no other session is missed.
+// TestSearchDeleted checks that the basic search misses no session if sessions that it has
+// already returned are deleted while it continues.
 func TestSearchDeleted(t *testing.T) {
 	t.Parallel()
 	keys := make([]string, 100)
@@ -757,17 +759,17 @@ func TestSearchDeleted(t *testing.T) {
 	}
 }
 
-// TestSearchExactlyOnce searches while the appliance adds sessions, drops or expires the
-// snapshot, ends the client's login, and restarts. It checks that each session that existed at
-// the beginning is returned, and that no session is returned twice.
+// TestSearchExactlyOnce runs a search while the appliance adds sessions, drops or expires the
+// snapshot, ends the client's login session, and restarts. It checks that the search returns
+// each session that existed when it began, and returns no session twice.
 func TestSearchExactlyOnce(t *testing.T) {
 	t.Parallel()
 	for name, options := range map[string][]spstest.Option{
-		"snapshots":       nil,
-		"a smaller limit": {spstest.WithVariant("snapshot-limit", "honoured")},
-		"shuffled":        {spstest.WithVariant("snapshot-limit", "honoured"), spstest.WithVariant("search-ties", "shuffled")},
-		"no ranges":       {spstest.WithVariant("snapshot-limit", "honoured"), spstest.WithVariant("search-time-ranges", "refused")},
-		"6.9":             {spstest.WithProfile("6.9")},
+		"snapshots":            nil,
+		"page limit honoured":  {spstest.WithVariant("snapshot-limit", "honoured")},
+		"random order of ties": {spstest.WithVariant("snapshot-limit", "honoured"), spstest.WithVariant("search-ties", "shuffled")},
+		"no time ranges":       {spstest.WithVariant("snapshot-limit", "honoured"), spstest.WithVariant("search-time-ranges", "refused")},
+		"6.9":                  {spstest.WithProfile("6.9")},
 	} {
 		for seed := range uint64(4) {
 			t.Run(fmt.Sprintf("%s %d", name, seed), func(t *testing.T) {
@@ -798,7 +800,7 @@ func searchExactlyOnce(t *testing.T, random *rand.Rand, a *spstest.Appliance, c 
 		switch random.IntN(6) {
 		case 0:
 			a.AddAuditSession(spstest.AuditSession{})
-		case 1: // delivered late by another node
+		case 1: // a session that another node delivers late
 			a.AddAuditSession(spstest.AuditSession{Start: now.AddDate(0, 0, -random.IntN(60)), End: now})
 		case 2:
 			a.DropSnapshots()

@@ -193,8 +193,9 @@ func TestCountCeiling(t *testing.T) {
 	}
 }
 
-// TestAuditRecordPages checks how the client follows the links between the pages of a list of
-// records. The guide documents two paths for the indexing results, and both are accepted.
+// TestAuditRecordPages checks that the client follows a link to the next page of records only
+// if the link leads to the same list, and that it returns ErrBadAnswer if records are missing.
+// The guide documents two paths for the indexing results, and the client accepts both.
 func TestAuditRecordPages(t *testing.T) {
 	t.Parallel()
 	page := func(href, next string, total int, items int) string {
@@ -207,17 +208,17 @@ func TestAuditRecordPages(t *testing.T) {
 		err   error
 		path  string // the path of the last request
 	}{
-		"one":                  {[]string{page(own, "null", 2, 2)}, 2, nil, own},
-		"two":                  {[]string{page(own, `"`+own+`?limit=2&offset=2"`, 3, 2), page(own, "null", 3, 1)}, 3, nil, own},
-		"the other path":       {[]string{page(other, `"`+other+`?limit=2&offset=2"`, 3, 2), page(other, "null", 3, 1)}, 3, nil, other},
-		"an other path":        {[]string{page(own, `"/api/audit/sessions/2/indexing?limit=2&offset=2"`, 3, 2)}, 0, sps.ErrBadAnswer, own},
-		"the end of it":        {[]string{page(own, `"/api/audit/sessions/2/indexing?limit=2&offset=2"`, 2, 2)}, 2, nil, own},
-		"out of the sessions":  {[]string{page("/api/passwords", `"/api/passwords?a=1"`, 3, 2)}, 0, sps.ErrBadAnswer, own},
-		"no link and more":     {[]string{page(own, "null", 3, 2)}, 0, sps.ErrBadAnswer, own},
-		"to itself":            {[]string{page(own, `"`+own+`?limit=2&offset=2"`, 9, 2), page(own, `"`+own+`?limit=2&offset=2"`, 9, 2)}, 2, sps.ErrBadAnswer, own},
-		"an empty one, a next": {[]string{page(own, `"`+own+`?limit=2&offset=2"`, 9, 0)}, 0, sps.ErrBadAnswer, own},
-		"no match_count":       {[]string{`{"items":[{}],"meta":{}}`}, 1, nil, own},
-		"no object":            {[]string{`{"items":[7],"meta":{}}`}, 0, sps.ErrBadAnswer, own},
+		"one page":                      {[]string{page(own, "null", 2, 2)}, 2, nil, own},
+		"two pages":                     {[]string{page(own, `"`+own+`?limit=2&offset=2"`, 3, 2), page(own, "null", 3, 1)}, 3, nil, own},
+		"two pages at indexer":          {[]string{page(other, `"`+other+`?limit=2&offset=2"`, 3, 2), page(other, "null", 3, 1)}, 3, nil, other},
+		"next leads to another session": {[]string{page(own, `"/api/audit/sessions/2/indexing?limit=2&offset=2"`, 3, 2)}, 0, sps.ErrBadAnswer, own},
+		"all records, next leads to another session": {[]string{page(own, `"/api/audit/sessions/2/indexing?limit=2&offset=2"`, 2, 2)}, 2, nil, own},
+		"next leads outside of the sessions":         {[]string{page("/api/passwords", `"/api/passwords?a=1"`, 3, 2)}, 0, sps.ErrBadAnswer, own},
+		"records missing, no next link":              {[]string{page(own, "null", 3, 2)}, 0, sps.ErrBadAnswer, own},
+		"next leads to the same page":                {[]string{page(own, `"`+own+`?limit=2&offset=2"`, 9, 2), page(own, `"`+own+`?limit=2&offset=2"`, 9, 2)}, 2, sps.ErrBadAnswer, own},
+		"empty page with a next link":                {[]string{page(own, `"`+own+`?limit=2&offset=2"`, 9, 0)}, 0, sps.ErrBadAnswer, own},
+		"no match_count":                             {[]string{`{"items":[{}],"meta":{}}`}, 1, nil, own},
+		"item is a number":                           {[]string{`{"items":[7],"meta":{}}`}, 0, sps.ErrBadAnswer, own},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -240,11 +241,11 @@ func TestAuditRecordPages(t *testing.T) {
 }
 
 // TestAuditGarbledText checks that invalid characters in a session or an event do not prevent
-// the others from being read. The readable part of the damaged text is decoded, and Raw has its
-// bytes.
+// the client from reading the other sessions or events. The client decodes the valid part of
+// the damaged text, and Raw has the original bytes.
 func TestAuditGarbledText(t *testing.T) {
 	t.Parallel()
-	for name, odd := range map[string]string{"half of a pair": `\udfff`, "no UTF-8": "\xff"} {
+	for name, odd := range map[string]string{"lone surrogate": `\udfff`, "invalid UTF-8": "\xff"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c, err := sps.Connect(t.Context(), "appliance.test", sps.ExistingSession(sps.NewSecretString("id")), testkit.Quick, testkit.RoundTrip(func(r *http.Request) (*http.Response, error) {
@@ -291,9 +292,9 @@ func TestAuditEndlessRecords(t *testing.T) {
 		counted, pages int
 		want           error
 	}{
-		"without a count":         {-1, 1_000, sps.ErrBadAnswer},
-		"more than were counted":  {2, 1_000, sps.ErrBadAnswer},
-		"as many as were counted": {20, 20, nil},
+		"no match_count":                 {-1, 1_000, sps.ErrBadAnswer},
+		"more records than match_count":  {2, 1_000, sps.ErrBadAnswer},
+		"as many records as match_count": {20, 20, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -363,8 +364,8 @@ func TestDownloadTrail(t *testing.T) {
 	}, "rights")
 }
 
-// TestTrailBreaksOff checks that a download returns an error, and the number of bytes written,
-// if the response is cut off or the writer fails.
+// TestTrailBreaksOff checks that a download returns an error and the number of written bytes if
+// the connection breaks during the response or the writer fails.
 func TestTrailBreaksOff(t *testing.T) {
 	t.Parallel()
 	for _, length := range []string{"known", "unknown"} {

@@ -106,7 +106,8 @@ func TestFetchInput(t *testing.T) {
 	testkit.Diff(t, "requests", []string(nil), testkit.Requests(a))
 }
 
-// TestWaitForFetchEnds checks that Wait stops at its time limit and at the end of its context.
+// TestWaitForFetchEnds checks that Fetch.Wait ends with an error at its time limit and at the
+// deadline of its context.
 func TestWaitForFetchEnds(t *testing.T) {
 	t.Parallel()
 	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {

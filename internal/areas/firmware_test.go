@@ -65,7 +65,8 @@ func TestPrecheckFlow(t *testing.T) {
 	})
 }
 
-// TestPresets checks the error of a failed test for each problem area that the guide names.
+// TestPresets checks that Test returns the exit code and the summary of a failed firmware test,
+// for each failure that the guide names.
 func TestPresets(t *testing.T) {
 	t.Parallel()
 	for name, preset := range map[string]func() *spstest.TestFailure{
@@ -112,7 +113,8 @@ func TestSlots(t *testing.T) {
 }
 
 // TestSlotKeys checks that invalid slot keys are rejected before a request is sent, and that
-// the body of the test request has a number for a plain number and a string for other keys.
+// Test sends a key that is a small decimal number as a JSON number, and any other key as a
+// string.
 func TestSlotKeys(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
@@ -161,28 +163,28 @@ func TestDeleteSlotInUse(t *testing.T) {
 func TestNoFalsePass(t *testing.T) {
 	t.Parallel()
 	for name, body := range map[string]string{
-		"empty object":        `{}`,
-		"no body":             `{"key":"2","meta":{}}`,
-		"body null":           `{"key":"2","body":null}`,
-		"body empty":          `{"key":"2","body":{}}`,
-		"body is a list":      `{"key":"2","body":[]}`,
-		"summary no text":     `{"key":"2","body":{"test_summary":{}}}`,
-		"another slot":        `{"key":"1","body":{"test_summary":"fine"}}`,
-		"another slot number": `{"key":1,"body":{"test_summary":"fine"}}`,
-		"empty":               ``,
-		"not JSON":            `fine`,
-		"truncated":           `{"key":"2","body":{"test_summary":"HA`,
-		"duplicate names":     `{"key":"2","body":{"test_summary":"x"},"body":{"test_summary":"x"}}`,
-		"a list":              `[{"body":"fine"}]`,
-		"two values":          `{"key":"2","body":"fine"}{"error":{"type":"FirmwareTestFailed"}}`,
-		"invalid UTF-8":       "{\"key\":\"2\",\"body\":\"\xff\"}",
-		"exit code true":      `{"key":"2","body":{"test_summary":"x","exit_code":true}}`,
-		"exit code a list":    `{"key":"2","body":{"test_summary":"x","exit_code":[1]}}`,
-		"link to another":     `{"body":{"test_summary":"x"},"meta":{"slot":"/api/firmware/slots/1"}}`,
-		"failed exit code":    `{"key":"2","body":{"test_summary":"HA check failed","exit_code":1}}`,
-		"error beside body":   `{"key":"2","body":{"test_summary":"fine"},"error":{"type":"FirmwareTestFailed"}}`,
-		"error is a text":     `{"key":"2","body":{"test_summary":"fine"},"error":"no"}`,
-		"error is empty":      `{"key":"2","body":{"test_summary":"fine"},"error":{}}`,
+		"empty object":           `{}`,
+		"no body":                `{"key":"2","meta":{}}`,
+		"body null":              `{"key":"2","body":null}`,
+		"body empty":             `{"key":"2","body":{}}`,
+		"body is a list":         `{"key":"2","body":[]}`,
+		"summary is an object":   `{"key":"2","body":{"test_summary":{}}}`,
+		"key of another slot":    `{"key":"1","body":{"test_summary":"fine"}}`,
+		"number of another slot": `{"key":1,"body":{"test_summary":"fine"}}`,
+		"empty":                  ``,
+		"not JSON":               `fine`,
+		"truncated":              `{"key":"2","body":{"test_summary":"HA`,
+		"duplicate names":        `{"key":"2","body":{"test_summary":"x"},"body":{"test_summary":"x"}}`,
+		"a list":                 `[{"body":"fine"}]`,
+		"two values":             `{"key":"2","body":"fine"}{"error":{"type":"FirmwareTestFailed"}}`,
+		"invalid UTF-8":          "{\"key\":\"2\",\"body\":\"\xff\"}",
+		"exit code true":         `{"key":"2","body":{"test_summary":"x","exit_code":true}}`,
+		"exit code a list":       `{"key":"2","body":{"test_summary":"x","exit_code":[1]}}`,
+		"link to another slot":   `{"body":{"test_summary":"x"},"meta":{"slot":"/api/firmware/slots/1"}}`,
+		"exit code 1":            `{"key":"2","body":{"test_summary":"HA check failed","exit_code":1}}`,
+		"error beside body":      `{"key":"2","body":{"test_summary":"fine"},"error":{"type":"FirmwareTestFailed"}}`,
+		"error is a text":        `{"key":"2","body":{"test_summary":"fine"},"error":"no"}`,
+		"error is empty":         `{"key":"2","body":{"test_summary":"fine"},"error":{}}`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -203,12 +205,13 @@ func TestNoFalsePass(t *testing.T) {
 	}
 }
 
-// TestTestIsSentAgain checks that a test is repeated if the connection breaks, because a test
-// changes nothing, and that it is not repeated after a response with an error status.
+// TestTestIsSentAgain checks that the request for a firmware test is sent again if the
+// connection breaks, because a test changes nothing, and that it is sent once if the response
+// has an error status.
 func TestTestIsSentAgain(t *testing.T) {
 	t.Parallel()
 	for name, fault := range map[string]spstest.Fault{
-		"cut before": {CutBefore: true}, "cut after": {CutAfter: true}, "truncated": {Truncate: 10},
+		"connection breaks before execution": {CutBefore: true}, "connection breaks after execution": {CutAfter: true}, "response truncated": {Truncate: 10},
 		"503": {Status: 503}, "502": {Status: 502}, "504": {Status: 504}, "429": {Status: 429, Header: http.Header{"Retry-After": {"0"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -232,7 +235,8 @@ func TestTestIsSentAgain(t *testing.T) {
 	}
 }
 
-// TestTestTakesItsTime checks that a test may take longer than the time limit of a read.
+// TestTestTakesItsTime checks that a firmware test may take longer than the time limit of a
+// read.
 func TestTestTakesItsTime(t *testing.T) {
 	t.Parallel()
 	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {

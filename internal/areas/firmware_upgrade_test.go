@@ -97,22 +97,22 @@ func TestUpgradeStops(t *testing.T) {
 		want    error
 		left    string
 	}{
-		"no source":       {nil, nil, nil, sps.StepPrepare, sps.ErrInvalidInput, "no upgrade was started"},
-		"a wrong key":     {sps.FromSlot("../info"), nil, nil, sps.StepPrepare, sps.ErrInvalidInput, "no upgrade was started"},
-		"an unknown slot": {sps.FromSlot("77"), nil, nil, sps.StepPrepare, sps.ResourceNotFound, "no upgrade was started; the appliance ran 7.4.0"},
-		"an empty slot":   {sps.FromSlot("3"), nil, nil, sps.StepTest, sps.ResourceNotFound, "no upgrade was started; the appliance ran 7.4.0"},
-		"no message":      {sps.FromSlot("2"), []spstest.Option{spstest.WithCommitMessageRequired()}, nil, sps.StepPrepare, sps.ErrCommitMessageRequired, "no upgrade was started; the appliance ran 7.4.0"},
-		"no such file":    {sps.FromFile("/no/such/file"), nil, nil, sps.StepUpload, sps.ErrInvalidInput, "the image was not uploaded"},
-		"a broken image":  {sps.FromImage(strings.NewReader("x"), 1), nil, nil, sps.StepUpload, sps.ErrorType("InvalidFirmwareImage"), "the image was not uploaded"},
-		"an unknown URL":  {sps.FromURL("https://nowhere.example/x", testkit.ImageSum), nil, nil, sps.StepFetch, nil, "its record remains"},
+		"no source":                {nil, nil, nil, sps.StepPrepare, sps.ErrInvalidInput, "no upgrade was started"},
+		"invalid key":              {sps.FromSlot("../info"), nil, nil, sps.StepPrepare, sps.ErrInvalidInput, "no upgrade was started"},
+		"an unknown slot":          {sps.FromSlot("77"), nil, nil, sps.StepPrepare, sps.ResourceNotFound, "no upgrade was started; the appliance ran 7.4.0"},
+		"an empty slot":            {sps.FromSlot("3"), nil, nil, sps.StepTest, sps.ResourceNotFound, "no upgrade was started; the appliance ran 7.4.0"},
+		"required message missing": {sps.FromSlot("2"), []spstest.Option{spstest.WithCommitMessageRequired()}, nil, sps.StepPrepare, sps.ErrCommitMessageRequired, "no upgrade was started; the appliance ran 7.4.0"},
+		"no such file":             {sps.FromFile("/no/such/file"), nil, nil, sps.StepUpload, sps.ErrInvalidInput, "the image was not uploaded"},
+		"a broken image":           {sps.FromImage(strings.NewReader("x"), 1), nil, nil, sps.StepUpload, sps.ErrorType("InvalidFirmwareImage"), "the image was not uploaded"},
+		"an unknown URL":           {sps.FromURL("https://nowhere.example/x", testkit.ImageSum), nil, nil, sps.StepFetch, nil, "its record remains"},
 		"the test fails": {sps.FromSlot("2"), nil, func(a *spstest.Appliance) {
 			a.SetSlot(spstest.Slot{Key: "2", Version: "8.0.0", TestFailure: spstest.TaintedFirmware()})
 		}, sps.StepTest, sps.FirmwareTestFailed, "the image stays in slot 2"},
 		"refused": {sps.FromSlot("2"), nil, func(a *spstest.Appliance) {
 			a.Inject(spstest.Fault{Path: "firmware/upgrade", Status: 403, Body: `{"error":{"type":"Unauthorized"}}`})
 		}, sps.StepUpgrade, sps.Unauthorized, "the image stays in slot 2"},
-		"never comes back":     {sps.FromSlot("2"), nil, func(a *spstest.Appliance) { a.AfterRestart(spstest.OutcomeNeverBack) }, sps.StepWait, context.DeadlineExceeded, "look at the appliance"},
-		"comes back as it was": {sps.FromSlot("2"), nil, func(a *spstest.Appliance) { a.AfterRestart(spstest.OutcomeOldVersion) }, sps.StepWait, sps.ErrWrongVersion, "look at the appliance"},
+		"appliance never responds again": {sps.FromSlot("2"), nil, func(a *spstest.Appliance) { a.AfterRestart(spstest.OutcomeNeverBack) }, sps.StepWait, context.DeadlineExceeded, "look at the appliance"},
+		"restart with the old version":   {sps.FromSlot("2"), nil, func(a *spstest.Appliance) { a.AfterRestart(spstest.OutcomeOldVersion) }, sps.StepWait, sps.ErrWrongVersion, "look at the appliance"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -147,8 +147,8 @@ func TestStopAfterTest(t *testing.T) {
 	}, spstest.WithCommitMessageRequired())
 }
 
-// TestUpgradeAnswerLost checks that Upgrade finds out whether an upgrade was executed if the
-// response to its request is lost.
+// TestUpgradeAnswerLost checks that Upgrade finds out whether the appliance executed the
+// upgrade request if its response is lost.
 func TestUpgradeAnswerLost(t *testing.T) {
 	t.Parallel()
 	upgradeBubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
@@ -172,7 +172,7 @@ func TestUpgradeAnswerLost(t *testing.T) {
 }
 
 // TestReinstall upgrades to the version that already runs. It checks that the client waits
-// until it has proof of a restart, because the version does not change.
+// until it detects a restart, because the version does not change.
 func TestReinstall(t *testing.T) {
 	t.Parallel()
 	slots := spstest.WithSlots(
@@ -191,7 +191,8 @@ func TestReinstall(t *testing.T) {
 		}
 	}, slots, spstest.WithRestart(spstest.Restart{Up: 5, Refused: 2, Unavailable: 2, Starting: 2}))
 
-	// Without a restart, the right version alone does not end the wait.
+	// With WithRestartOf, the expected version alone does not end the wait: the appliance must
+	// also have restarted.
 	upgradeBubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		before, err := c.Info(t.Context())
 		if err != nil {
@@ -207,8 +208,9 @@ func TestReinstall(t *testing.T) {
 	}, slots)
 }
 
-// TestRefusedWhileStarting checks that the client waits while the starting appliance rejects
-// logins, and that it gives up after at most 6 rejected logins.
+// TestRefusedWhileStarting checks an upgrade after which the starting appliance rejects
+// logins. Upgrade must succeed if the rejections end soon. If they do not end, it must return
+// AuthenticationFailure. In both cases, it may send at most 6 logins that are rejected.
 func TestRefusedWhileStarting(t *testing.T) {
 	t.Parallel()
 	starting := spstest.WithVariant("starting-login", "401:AuthenticationFailure")
@@ -287,8 +289,8 @@ func TestCompareVersions(t *testing.T) {
 	}
 }
 
-// TestUpgradeVerifies checks that an upgrade fails in the step verify if another slot is the
-// current one afterwards.
+// TestUpgradeVerifies checks that an upgrade fails in the step verify if the current slot
+// after the restart is not the upgraded slot.
 func TestUpgradeVerifies(t *testing.T) {
 	t.Parallel()
 	upgradeBubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
@@ -392,7 +394,7 @@ func TestUpgradeSurvivesHiccups(t *testing.T) {
 }
 
 // TestRestartBetweenLooks checks that WaitForVersion detects a restart between two polls,
-// because the client's session ended.
+// because the restart ended the client's session.
 func TestRestartBetweenLooks(t *testing.T) {
 	t.Parallel()
 	upgradeBubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {

@@ -26,7 +26,7 @@ func TestUpload(t *testing.T) {
 	testkit.UnderVariants(t, func(t *testing.T, options ...spstest.Option) {
 		a := spstest.NewServer(t, options...)
 		c := testkit.Connect(t, a)
-		a.ExpireSessions() // the client notices it before it sends the image
+		a.ExpireSessions() // the client detects this before it sends the image
 		var sent, total int64
 		slot, err := c.Firmware.Upload(t.Context(), spstest.Image("8.1.0", imageSize), imageSize,
 			sps.WithProgress(func(p sps.Progress) {
@@ -102,11 +102,11 @@ func TestUploadFile(t *testing.T) {
 		during func(name string) error // runs while the file is sent
 		want   error
 	}{
-		"no such file": {func(*testing.T) string { return "/no/such/file" }, nil, os.ErrNotExist},
-		"a directory":  {func(t *testing.T) string { return t.TempDir() }, nil, sps.ErrInvalidInput},
-		"empty":        {func(t *testing.T) string { return write(t, 0) }, nil, sps.ErrInvalidInput},
-		"it shrinks":   {func(t *testing.T) string { return write(t, imageSize) }, func(name string) error { return os.Truncate(name, 2<<20) }, sps.ErrInvalidInput},
-		"it grows":     {func(t *testing.T) string { return write(t, imageSize) }, func(name string) error { return os.Truncate(name, 4<<20) }, sps.ErrInvalidInput},
+		"no such file":                   {func(*testing.T) string { return "/no/such/file" }, nil, os.ErrNotExist},
+		"a directory":                    {func(t *testing.T) string { return t.TempDir() }, nil, sps.ErrInvalidInput},
+		"empty":                          {func(t *testing.T) string { return write(t, 0) }, nil, sps.ErrInvalidInput},
+		"file shrinks during the upload": {func(t *testing.T) string { return write(t, imageSize) }, func(name string) error { return os.Truncate(name, 2<<20) }, sps.ErrInvalidInput},
+		"file grows during the upload":   {func(t *testing.T) string { return write(t, imageSize) }, func(name string) error { return os.Truncate(name, 4<<20) }, sps.ErrInvalidInput},
 	} {
 		t.Run(name, func(t *testing.T) {
 			file := test.file(t)
@@ -140,7 +140,7 @@ func (b brokenImage) ReadAt(p []byte, off int64) (int, error) {
 // appliance has stored the image.
 func TestUploadFails(t *testing.T) {
 	t.Parallel()
-	good, small := spstest.Image("8.1.0", imageSize), spstest.Image("8.1.0", 1000) // the small image is sent completely before a cut is noticed
+	good, small := spstest.Image("8.1.0", imageSize), spstest.Image("8.1.0", 1000) // small is sent completely before the client detects that the connection broke
 	for name, test := range map[string]struct {
 		image  io.ReaderAt
 		size   int64
@@ -149,19 +149,19 @@ func TestUploadFails(t *testing.T) {
 		says   string
 		stored bool
 	}{
-		"no image":            {nil, 1, spstest.Fault{}, sps.ErrInvalidInput, "empty", false},
-		"no size":             {good, 0, spstest.Fault{}, sps.ErrInvalidInput, "empty", false},
-		"shorter than said":   {bytes.NewReader([]byte("SPS-FIRMWARE 8.1.0\n")), 100, spstest.Fault{}, sps.ErrInvalidInput, "ends after 19 of 100", false},
-		"a reader that fails": {brokenImage{1 << 20}, imageSize, spstest.Fault{}, errDisk, "the image was not sent completely", false},
-		"a broken image":      {strings.NewReader(strings.Repeat("no image", 100)), 800, spstest.Fault{}, sps.ErrorType("InvalidFirmwareImage"), "", false},
-		"cut before":          {small, 1000, spstest.Fault{CutBefore: true}, sps.ErrOutcomeUnknown, "no slot was filled when the client checked, but the appliance may", false},
-		"cut after":           {good, imageSize, spstest.Fault{CutAfter: true}, sps.ErrOutcomeUnknown, "in slot 3 (8.1.0)", true},
-		"answer truncated":    {good, imageSize, spstest.Fault{Truncate: 5}, sps.ErrOutcomeUnknown, "in slot 3 (8.1.0)", true},
-		"answer without key":  {good, imageSize, spstest.Fault{Mutate: func([]byte) []byte { return []byte(`{"body":{}}`) }}, sps.ErrOutcomeUnknown, "in slot 3 (8.1.0)", true},
-		"504, stored":         {good, imageSize, spstest.Fault{Status: 504, Execute: true}, sps.Status(504), "in slot 3 (8.1.0)", true},
-		"two slots named":     {good, imageSize, spstest.Fault{Mutate: func([]byte) []byte { return []byte(`{"body":{},"key":"4","meta":{"slot":"/api/firmware/slots/3"}}`) }}, sps.ErrBadAnswer, "in slot 3 (8.1.0)", true},
-		"503":                 {small, 1000, spstest.Fault{Status: 503}, sps.Status(503), "no slot was filled when the client checked, but the appliance may", false},
-		"502":                 {small, 1000, spstest.Fault{Status: 502}, sps.Status(502), "no slot was filled when the client checked, but the appliance may", false},
+		"no image":                           {nil, 1, spstest.Fault{}, sps.ErrInvalidInput, "empty", false},
+		"size 0":                             {good, 0, spstest.Fault{}, sps.ErrInvalidInput, "empty", false},
+		"image shorter than its size":        {bytes.NewReader([]byte("SPS-FIRMWARE 8.1.0\n")), 100, spstest.Fault{}, sps.ErrInvalidInput, "ends after 19 of 100", false},
+		"reader fails":                       {brokenImage{1 << 20}, imageSize, spstest.Fault{}, errDisk, "the image was not sent completely", false},
+		"a broken image":                     {strings.NewReader(strings.Repeat("no image", 100)), 800, spstest.Fault{}, sps.ErrorType("InvalidFirmwareImage"), "", false},
+		"connection breaks before execution": {small, 1000, spstest.Fault{CutBefore: true}, sps.ErrOutcomeUnknown, "no slot was filled when the client checked, but the appliance may", false},
+		"connection breaks after execution":  {good, imageSize, spstest.Fault{CutAfter: true}, sps.ErrOutcomeUnknown, "in slot 3 (8.1.0)", true},
+		"response truncated":                 {good, imageSize, spstest.Fault{Truncate: 5}, sps.ErrOutcomeUnknown, "in slot 3 (8.1.0)", true},
+		"response without a key":             {good, imageSize, spstest.Fault{Mutate: func([]byte) []byte { return []byte(`{"body":{}}`) }}, sps.ErrOutcomeUnknown, "in slot 3 (8.1.0)", true},
+		"504 after execution":                {good, imageSize, spstest.Fault{Status: 504, Execute: true}, sps.Status(504), "in slot 3 (8.1.0)", true},
+		"response names two slots":           {good, imageSize, spstest.Fault{Mutate: func([]byte) []byte { return []byte(`{"body":{},"key":"4","meta":{"slot":"/api/firmware/slots/3"}}`) }}, sps.ErrBadAnswer, "in slot 3 (8.1.0)", true},
+		"503":                                {small, 1000, spstest.Fault{Status: 503}, sps.Status(503), "no slot was filled when the client checked, but the appliance may", false},
+		"502":                                {small, 1000, spstest.Fault{Status: 502}, sps.Status(502), "no slot was filled when the client checked, but the appliance may", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -298,8 +298,8 @@ func (s *slowBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// TestUploadSlotByLink checks that the client finds the slot if the response contains a link to
-// it and no key.
+// TestUploadSlotByLink checks that Upload returns the slot of the image if the response
+// contains a link to the slot instead of a key.
 func TestUploadSlotByLink(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)

@@ -173,10 +173,10 @@ func TestStarlingJoinForms(t *testing.T) {
 	}{
 		"redirect": {spstest.Fault{Status: 302, Header: http.Header{"Location": {"https://account.cloud.oneidentity.com/join"}}},
 			&sps.StarlingJoinPage{StatusCode: 302, Location: "https://account.cloud.oneidentity.com/join"}, nil},
-		"page":            {spstest.Fault{Status: 200, Body: "<html>", ContentType: "text/html; charset=utf-8"}, &sps.StarlingJoinPage{StatusCode: 200, ContentType: "text/html", Body: []byte("<html>")}, nil},
-		"refused":         {spstest.Fault{Status: 403, Body: `{"error":{"type":"Unauthorized"}}`}, nil, sps.Unauthorized},
-		"an error at 303": {spstest.Fault{Status: 303, Body: `{"error":{"type":"ForbiddenActionError"}}`}, nil, sps.ForbiddenActionError},
-		"endless":         {spstest.Fault{Endless: true, ContentType: ""}, nil, sps.ErrBadAnswer},
+		"page":                     {spstest.Fault{Status: 200, Body: "<html>", ContentType: "text/html; charset=utf-8"}, &sps.StarlingJoinPage{StatusCode: 200, ContentType: "text/html", Body: []byte("<html>")}, nil},
+		"refused":                  {spstest.Fault{Status: 403, Body: `{"error":{"type":"Unauthorized"}}`}, nil, sps.Unauthorized},
+		"303 with an error member": {spstest.Fault{Status: 303, Body: `{"error":{"type":"ForbiddenActionError"}}`}, nil, sps.ForbiddenActionError},
+		"endless":                  {spstest.Fault{Endless: true, ContentType: ""}, nil, sps.ErrBadAnswer},
 	} {
 		test.fault.Method, test.fault.Path = "GET", "starling/join"
 		a.ClearFaults()
@@ -258,7 +258,7 @@ func TestStarlingJoinRefused(t *testing.T) {
 		{Status: 400, Body: `{"error":{"type":"MissingProductInstanceError","details":{"sent":"` + credential + `"}}}`},
 		{Status: 403, Body: `{"error":{"type":"ForbiddenActionError"}}`},
 		{CutAfter: true},  // executed, and the response is lost
-		{CutBefore: true}, // not executed, but the appliance was already joined, so the outcome cannot be known
+		{CutBefore: true}, // not executed; the appliance was already joined, so its join status does not show the outcome
 	} {
 		fault.Method, fault.Path = "POST", "starling/join"
 		a.ResetJournal()
@@ -288,7 +288,7 @@ func TestStarlingJoinRefused(t *testing.T) {
 }
 
 // TestStarlingTurns checks that Join and Unjoin wait while the client has an open transaction,
-// and that they return ErrNested inside its function.
+// and that they return ErrNested if the function of that transaction calls them.
 func TestStarlingTurns(t *testing.T) {
 	t.Parallel()
 	testkit.BubbleOf(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {

@@ -106,20 +106,20 @@ func TestWalkTrouble(t *testing.T) {
 	for name, test := range map[string]struct {
 		fault  spstest.Fault
 		end    error // the error that ends the walk
-		inside error // the error of a node
+		inside error // the error in the Err field of a node
 	}{
-		"root refused":        {spstest.Fault{Path: root, Status: 403, Body: `{"error":{"type":"Unauthorized"}}`}, sps.Unauthorized, nil},
-		"root not there":      {spstest.Fault{Path: root, Status: 404, Body: `{"error":{"type":"ResourceNotFound"}}`}, sps.ResourceNotFound, nil},
-		"node refused":        {spstest.Fault{Path: inner, Status: 403, Body: `{"error":{"type":"Unauthorized"}}`}, nil, sps.Unauthorized},
-		"node in trouble":     {spstest.Fault{Path: inner, Status: 500, Times: -1}, nil, sps.Status(500)},
-		"node unavailable":    {spstest.Fault{Path: inner, Status: 503, Times: -1}, sps.Status(503), nil},
-		"node no JSON":        {spstest.Fault{Path: inner, Status: 200, Body: `{"body":`}, nil, sps.ErrBadAnswer},
-		"node without a body": {spstest.Fault{Path: inner, Status: 200, Body: `{"meta":{}}`}, nil, sps.ErrBadAnswer},
-		"connection broken":   {spstest.Fault{Path: inner, CutAfter: true, Times: -1}, new(sps.TransportError), nil},
-		"broken list":         {spstest.Fault{Path: root, Status: 200, Body: `{"items":[1]}`}, nil, sps.ErrBadAnswer},
-		"key that is no key":  {spstest.Fault{Path: root, Status: 200, Body: `{"items":[{"key":"../x","body":{}}]}`}, nil, sps.ErrInvalidInput},
-		"circle":              {spstest.Fault{Path: root, Status: 200, Body: list(item("/api/"+root), item("/api/configuration"), item("/api/"+inner), item("/api/"+inner))}, nil, sps.ResourceNotFound},
-		"links elsewhere":     {spstest.Fault{Path: root, Status: 200, Body: list(item("https://evil.example/api/"+root+"/y"), item("/api/"+root+"/../../firmware"), item("/api/"+root+"%2f..%2fx"))}, nil, sps.ResourceNotFound},
+		"root refused":              {spstest.Fault{Path: root, Status: 403, Body: `{"error":{"type":"Unauthorized"}}`}, sps.Unauthorized, nil},
+		"root not found":            {spstest.Fault{Path: root, Status: 404, Body: `{"error":{"type":"ResourceNotFound"}}`}, sps.ResourceNotFound, nil},
+		"node refused":              {spstest.Fault{Path: inner, Status: 403, Body: `{"error":{"type":"Unauthorized"}}`}, nil, sps.Unauthorized},
+		"node with status 500":      {spstest.Fault{Path: inner, Status: 500, Times: -1}, nil, sps.Status(500)},
+		"node with status 503":      {spstest.Fault{Path: inner, Status: 503, Times: -1}, sps.Status(503), nil},
+		"node is not JSON":          {spstest.Fault{Path: inner, Status: 200, Body: `{"body":`}, nil, sps.ErrBadAnswer},
+		"node without a body":       {spstest.Fault{Path: inner, Status: 200, Body: `{"meta":{}}`}, nil, sps.ErrBadAnswer},
+		"connection broken":         {spstest.Fault{Path: inner, CutAfter: true, Times: -1}, new(sps.TransportError), nil},
+		"list item is a number":     {spstest.Fault{Path: root, Status: 200, Body: `{"items":[1]}`}, nil, sps.ErrBadAnswer},
+		"invalid key":               {spstest.Fault{Path: root, Status: 200, Body: `{"items":[{"key":"../x","body":{}}]}`}, nil, sps.ErrInvalidInput},
+		"links in a circle":         {spstest.Fault{Path: root, Status: 200, Body: list(item("/api/"+root), item("/api/configuration"), item("/api/"+inner), item("/api/"+inner))}, nil, sps.ResourceNotFound},
+		"links outside of the root": {spstest.Fault{Path: root, Status: 200, Body: list(item("https://evil.example/api/"+root+"/y"), item("/api/"+root+"/../../firmware"), item("/api/"+root+"%2f..%2fx"))}, nil, sps.ResourceNotFound},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -29,10 +29,10 @@ type Watchdog struct {
 	running       atomic.Int64 // the limit that applies now, a time.Duration
 }
 
-// Watch returns a context that is cancelled if no byte of a stream is transferred for the
-// time stall or, after the end of the stream, if no response arrives within the time answer.
-// If stall is 0, there is no limit. If answer is 0, there is no limit after the end of the
-// stream. The caller must call the returned function, which stops the watchdog.
+// Watch returns a context that is cancelled if no byte of the request or response body is
+// transferred for the time stall, or if no response arrives within the time answer after the
+// end of the request body. A stall of 0 disables both limits, and an answer of 0 disables
+// the second one. The caller must call the returned function, which stops the watchdog.
 func Watch(ctx context.Context, stall, answer time.Duration) (context.Context, *Watchdog, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	dog := &Watchdog{stall: stall, answer: answer}

@@ -17,8 +17,8 @@ import (
 	"github.com/go-sps/sps/spstest"
 )
 
-// conformance lists the checks in the order in which they run. A check adapts to the appliance:
-// it skips or logs what the appliance does not have.
+// conformance lists the checks in the order in which they run. If the appliance lacks an
+// endpoint or an object that a check needs, the check is skipped or logs that.
 var conformance = []check{
 	// Checks of logins and sessions.
 	{
@@ -476,7 +476,9 @@ var conformance = []check{
 			h := v.ask(v.target.cookie, "POST", trustStoresURL, body)
 			if h.success() {
 				v.observe("semantic-check", "commit")
-				if v.target.picked != nil { // only a commit would show the details, and this suite sends no commit
+				// The details are in the response to the commit, and this suite sends no commit.
+				// For a simulated appliance, count the variant as observed.
+				if v.target.picked != nil {
 					v.target.found["semantic-details"] = true
 				}
 				return
@@ -1029,7 +1031,7 @@ var conformance = []check{
 				v.fatalf("the SDK cannot read them: %v", err)
 			}
 			for _, b := range bundles {
-				var raw struct{ Status string } // in the spelling of the appliance
+				var raw struct{ Status string } // the status as the appliance spells it
 				if err := json.Unmarshal(b.Raw, &raw); err != nil {
 					v.fatalf("the body of a bundle: %v", err)
 				}
@@ -1092,8 +1094,8 @@ func encoded(v any) []byte {
 	return data
 }
 
-// toggled returns the body of alerts with the SNMP setting of the first alert inverted, and the
-// name of that alert.
+// toggled inverts the SNMP setting of one alert in the response h. It returns the JSON body
+// with all alerts, and the name of the changed alert, or "" if no alert has that setting.
 func toggled(h heard) (body, id string) {
 	alerts, _ := h.at("body").(map[string]any)
 	for _, id := range slices.Sorted(maps.Keys(alerts)) {
@@ -1107,10 +1109,11 @@ func toggled(h heard) (body, id string) {
 	return string(encoded(alerts)), ""
 }
 
-// shown encodes a part of a response, so that it can be compared.
+// shown returns the JSON of the member at a path of names, so that it can be compared.
 func shown(v any, names ...string) string { return string(encoded(at(v, names...))) }
 
-// previewed skips or fails the check if a preview returned an error.
+// previewed skips the check if a preview failed because of the lock or missing rights, and
+// fails the check for any other error.
 func (v *visit) previewed(err error) {
 	v.Helper()
 	switch {
@@ -1139,7 +1142,8 @@ func rawShape(raw json.RawMessage) string {
 	return shapeOf("", v)
 }
 
-// word returns text if it has the form of a word of the API, and "<no word>" otherwise.
+// word returns text if it looks like a word of the API, such as "string" or "custom", and "<no
+// word>" otherwise.
 func word(text string) string {
 	if wordLike.MatchString(text) {
 		return text
@@ -1154,7 +1158,7 @@ func orNone(lines []string) string {
 	return strings.Join(lines, "; ")
 }
 
-// reference returns the response of a simulated appliance to a read.
+// reference returns the response of a simulated appliance to a GET of p.
 func reference(v *visit, p string) heard {
 	v.Helper()
 	if v.target.reference == nil {
@@ -1194,8 +1198,8 @@ func sampleAlerts(v *visit, p string) []string {
 	return slices.Sorted(maps.Keys(alerts))
 }
 
-// differences lists the members that only one of two values has, and those with different
-// types.
+// differences lists the members that only one of two JSON values has, and the members whose
+// types differ.
 func differences(place string, here, there any) (lines []string) {
 	if here == nil || there == nil {
 		return nil // null has no members to compare
@@ -1237,8 +1241,8 @@ func differences(place string, here, there any) (lines []string) {
 	return lines
 }
 
-// compareObjects compares the members of each configuration object that the simulated appliance
-// has.
+// compareObjects compares each configuration object that the simulated appliance implements
+// with the same object of the target, by the names and types of its members.
 func compareObjects(v *visit) {
 	for _, route := range spstest.Implemented() {
 		p, ok := strings.CutPrefix(route, "GET /api/")
@@ -1266,8 +1270,8 @@ func compareObjects(v *visit) {
 	}
 }
 
-// itemDifferences compares the bodies of the first items that have one in two lists. If there
-// is no body, it compares the keys of the items.
+// itemDifferences compares two lists. It compares the body of the first item that has a body in
+// each list. If one of the lists has no such item, it compares the keys of the items.
 func itemDifferences(here, there any) []string {
 	items := func(v any) []any { list, _ := at(v, "items").([]any); return list }
 	body := func(v any) any {

@@ -24,35 +24,35 @@ import (
 var errGuard = errors.New("the guard of the conformance suite refuses the request")
 
 // guard is a RoundTripper between the conformance suite and an appliance. It sends reads,
-// logins with a credential that was not rejected before, log-outs, and the opening and the
-// rollback of transactions. With writes it also sends changes of the configuration in a
-// transaction that this run has opened. It refuses every other request, whether a check or the
-// SDK makes it: commits, firmware actions, uploads, support bundles and joins. It also stores
-// the responses, so that the checks can read them.
+// logins with a credential that was not rejected before, log-outs, and the requests that open
+// and roll back transactions. If writes is true, it also sends changes of the configuration in
+// a transaction that this run has opened. It refuses every other request of a check or of the
+// SDK: commits, firmware actions, uploads, support bundles and joins. It also stores the
+// responses, so that the checks can read them.
 type guard struct {
 	writes bool
 
 	mu      sync.Mutex
 	base    http.RoundTripper
 	host    string
-	refused bool                       // a login was rejected, so no other login is sent
+	refused bool                       // a login was rejected, so the guard sends no further login
 	logins  []string                   // the Cookie headers of the sessions, in order
-	live    map[string]bool            // sessions that are not logged out
-	open    map[string]bool            // sessions with an open transaction of this run
-	created map[string]map[string]bool // the objects that the transaction of each session has created
+	live    map[string]bool            // the Cookie headers of sessions that are not logged out
+	open    map[string]bool            // the Cookie headers of sessions in which this run has opened a transaction
+	created map[string]map[string]bool // by Cookie header, the paths of the objects that the transaction has created
 	heard   []heard
 }
 
-// heard is a response with the request that it belongs to.
+// heard is a response, with the method and the path of its request.
 type heard struct {
-	method, path string // the path below /api/
+	method, path string // path is relative to /api/
 	status       int
 	header       http.Header
 	body         []byte
 }
 
-// wrap returns an option that puts the guard into a client. All clients use the connections and
-// the trust settings of the first one.
+// wrap returns an option that puts the guard into a client. All clients with this option use
+// the connections and the trust settings of the first client.
 func (g *guard) wrap() sps.Option {
 	return sps.WithTransport(func(base http.RoundTripper) http.RoundTripper {
 		g.mu.Lock()
@@ -64,7 +64,7 @@ func (g *guard) wrap() sps.Option {
 	})
 }
 
-// allow returns nil if a request may be sent, and an error that says why not otherwise.
+// allow returns nil if the guard may send a request, and otherwise an error that says why not.
 func (g *guard) allow(r *http.Request) error {
 	refuse := func(why string) error { return fmt.Errorf("%s %s: %w: %s", r.Method, r.URL.Path, errGuard, why) }
 	p, below := strings.CutPrefix(r.URL.Path, "/api/")
@@ -141,7 +141,8 @@ func (g *guard) RoundTrip(r *http.Request) (*http.Response, error) {
 	return response, nil
 }
 
-// note records the effects of a request and its response.
+// note records what a request and its response change: sessions, transactions, created objects
+// and rejected logins.
 func (g *guard) note(r *http.Request, response *http.Response, body []byte, err error) {
 	p := strings.TrimPrefix(strings.TrimPrefix(r.URL.Path, "/api"), "/")
 	cookie := r.Header.Get("Cookie")
@@ -182,8 +183,8 @@ func (g *guard) note(r *http.Request, response *http.Response, body []byte, err 
 			delete(g.open, cookie)
 		}
 	case "POST transaction":
-		// A transaction whose response was lost is not recorded. It may be open, and the SDK
-		// rolls it back.
+		// If the response to the opening was lost, the guard does not know whether the
+		// transaction is open. The guard then does not record it, and the SDK rolls it back.
 		if success {
 			g.open[cookie], g.created[cookie] = true, map[string]bool{}
 		}
@@ -201,7 +202,8 @@ func (g *guard) note(r *http.Request, response *http.Response, body []byte, err 
 	}
 }
 
-// left describes what the run has left on the appliance. It returns "" if nothing is left.
+// left describes the sessions and transactions that the run has left on the appliance, or
+// returns "" if there are none.
 func (g *guard) left() string {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -231,7 +233,8 @@ func (g *guard) session() string {
 	return g.logins[len(g.logins)-1]
 }
 
-// last returns the latest response to a request, and whether there is one.
+// last returns the latest response to a request with this method and path. It returns false if
+// there is none.
 func (g *guard) last(method, p string) (heard, bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -357,8 +360,10 @@ func TestConformanceGuardLogin(t *testing.T) {
 	testkit.Diff(t, "requests", []string{"GET /api/authentication"}, testkit.Requests(a))
 }
 
-// TestConformanceGuardOfTheSDK calls each changing method of the SDK behind the guard. It
-// checks that the appliance receives none of the changes.
+// TestConformanceGuardOfTheSDK calls methods of the SDK that change an appliance, with a client
+// whose requests go through a guard that permits writes. It checks that the guard refuses each
+// change, and that the appliance receives only reads, logins, log-outs, and a transaction that
+// is rolled back.
 func TestConformanceGuardOfTheSDK(t *testing.T) {
 	t.Parallel()
 	g := newGuard(true)
@@ -396,8 +401,8 @@ func TestConformanceGuardOfTheSDK(t *testing.T) {
 			},
 			"unjoin": func() error { return c.Starling.ForceUnjoin(ctx) },
 		} {
-			// Join reports success if it finds the appliance joined, so the guard's error is
-			// hidden.
+			// Join returns nil if it finds the appliance joined. It then does not return the
+			// error of the guard.
 			if err := do(); !errors.Is(err, errGuard) && name != "join" {
 				t.Errorf("%s: %v", name, err)
 			}

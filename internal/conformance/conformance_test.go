@@ -41,8 +41,8 @@ type check struct {
 	name string
 	// verifies describes the fact and names its source.
 	verifies string
-	// variants lists the variants of the simulated appliance between which the check can
-	// decide.
+	// variants lists the variants of the simulated appliance whose alternatives the check can
+	// tell apart.
 	variants []string
 	// guesses lists the entries of assumptions.go that the check can confirm or refute.
 	guesses []string
@@ -55,14 +55,15 @@ type check struct {
 type target struct {
 	writes  bool
 	connect func(ctx context.Context, options ...sps.Option) (*sps.Client, error)
-	// picked contains the variants of a simulated appliance. It is nil for a real one.
+	// picked contains the variants with which a simulated appliance was started. It is nil for
+	// a real appliance.
 	picked map[string]string
 	// private lists texts that the log must not show.
 	private []string
 	// said receives each logged line, if it is not nil.
 	said func(string)
-	// faults receives the failures of the checks instead of the test, if it is not nil. It is
-	// for tests that expect failures.
+	// faults receives the failures of the checks instead of the test, if it is not nil. Tests
+	// that expect failures use it.
 	faults func(string)
 
 	guard         *guard
@@ -72,7 +73,7 @@ type target struct {
 	reference     func(p string) (heard, error) // reads from a simulated appliance, for comparison
 }
 
-// visit is a run of one check against one target.
+// visit is one run of a check against a target.
 type visit struct {
 	*testing.T
 	ctx    context.Context
@@ -153,7 +154,7 @@ func (v *visit) rollBack() {
 func (target *target) clean(format string, args ...any) string {
 	line := fmt.Sprintf(format, args...)
 	for _, private := range target.private {
-		if len(private) >= 4 { // a shorter text is a part of too many words
+		if len(private) >= 4 { // shorter texts also occur in ordinary words
 			line = regexp.MustCompile(`\b`+regexp.QuoteMeta(private)+`\b`).ReplaceAllLiteralString(line, "<private>")
 		}
 	}
@@ -203,7 +204,8 @@ func (v *visit) want(what string, want, got any) {
 }
 
 // observe reports which alternative of a variant the appliance has. For a simulated appliance,
-// it must be the picked one. For a real appliance, the result is logged for the reader.
+// it must be the alternative in picked or the default. For a real appliance, observe logs the
+// result.
 func (v *visit) observe(variant, got string) {
 	v.Helper()
 	if !slices.Contains(v.check.variants, variant) {
@@ -231,7 +233,8 @@ func (v *visit) observe(variant, got string) {
 	}
 }
 
-// guess logs what the appliance does about an entry of assumptions.go.
+// guess logs how the appliance behaves in a case for which assumptions.go has an entry with
+// this name.
 func (v *visit) guess(name, format string, args ...any) {
 	v.Helper()
 	if !slices.Contains(v.check.guesses, name) {
@@ -287,7 +290,8 @@ func (v *visit) ask(cookie, method, p, body string, header ...string) heard {
 	return h
 }
 
-// get reads in the target's session. It skips the check if the user has no right to read p.
+// get sends a GET of p in the session of the target. It skips the check if the user has no
+// right to read p.
 func (v *visit) get(p string) heard {
 	v.Helper()
 	h := v.ask(v.target.cookie, "GET", p, "")
@@ -297,7 +301,7 @@ func (v *visit) get(p string) heard {
 	return h
 }
 
-// second returns the Cookie header of the second session of the same user.
+// second returns the Cookie header of a second session of the same user.
 func (v *visit) second() string {
 	v.Helper()
 	if v.target.their == "" {
@@ -306,7 +310,7 @@ func (v *visit) second() string {
 	return v.target.their
 }
 
-// open opens a transaction in the target's session. It skips the check if the appliance
+// open opens a transaction in the session of the target. It skips the check if the appliance
 // refuses, for example because somebody else holds the lock.
 func (v *visit) open() heard {
 	v.Helper()
@@ -326,7 +330,8 @@ func (h heard) value() any {
 	return v
 }
 
-// at returns the member at a place such as "body.status", or nil.
+// at returns the member of the response at a place such as "body.status", or nil if there is
+// none.
 func (h heard) at(place string) any { return at(h.value(), strings.Split(place, ".")...) }
 
 func at(v any, names ...string) any {
@@ -355,8 +360,9 @@ func (h heard) kind() string {
 // error member.
 func (h heard) success() bool { return h.status < 300 && !h.has("error") }
 
-// refusal returns the response in the notation of the variants, such as "403:SomeType", or only
-// the status of a success. It writes NotFound as ResourceNotFound.
+// refusal returns the response as variants of the simulated appliance are written, for example
+// "403:SomeType". For a success, it returns only the status. It writes the error type NotFound
+// as ResourceNotFound.
 func (h heard) refusal() string {
 	if h.success() {
 		return strconv.Itoa(h.status)
@@ -368,7 +374,9 @@ func (h heard) refusal() string {
 	return fmt.Sprintf("%d:%s", h.status, kind)
 }
 
-// transactionKind returns the response in the notation of the transaction variants.
+// transactionKind returns the response as the variants for transactions are written: for
+// example "403:SomeType" for a refusal, "204" for an empty body, "200-transaction" for a body
+// with the status of the transaction, and "200-meta" for any other body.
 func (h heard) transactionKind() string {
 	switch {
 	case !h.success():
@@ -409,7 +417,7 @@ var (
 	wordLike   = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,23}$`)
 )
 
-// anonymous replaces the keys of objects in a path by "<key>".
+// anonymous returns a path in which the keys of objects are replaced by "<key>".
 func anonymous(p string) string {
 	segments := strings.Split(p, "/")
 	for i, segment := range segments {
@@ -423,7 +431,7 @@ func anonymous(p string) string {
 	return strings.Join(segments, "/")
 }
 
-// words contains the members whose values are words of the API and may be logged.
+// words contains the names of members whose values are words of the API and may be logged.
 var words = map[string]bool{
 	"status": true, "selection": true, "commit_message": true, "revocation_check": true, "trust_store_type": true,
 	"sync_status": true, "authentication": true, "credential": true,
@@ -501,7 +509,8 @@ func TestConformanceLive(t *testing.T) {
 	visitTarget(ctx, t, live, conformance)
 }
 
-// visitTarget runs checks against a target, logs out, and fails the test if something is left.
+// visitTarget runs checks against a target, logs out, and fails the test if sessions or
+// transactions are left on the appliance.
 func visitTarget(ctx context.Context, t *testing.T, target *target, checks []check) {
 	t.Helper()
 	t.Cleanup(func() {
@@ -543,7 +552,7 @@ func simulated(t *testing.T, writes bool, picked map[string]string, options ...s
 }
 
 // prepareConformance creates data for the checks on a simulated appliance: a fetch, support
-// bundles, a firmware version that could be a number, and a warning.
+// bundles, a slot whose firmware version looks like a number, and a warning.
 func prepareConformance(t *testing.T, a *spstest.Appliance) {
 	t.Helper()
 	ctx := t.Context()
@@ -571,7 +580,8 @@ func prepareConformance(t *testing.T, a *spstest.Appliance) {
 	}
 }
 
-// untouched fails the test if the run changes the appliance.
+// untouched fails the test if the state of the appliance at the end of the test differs from
+// before.
 func untouched(t *testing.T, a *spstest.Appliance, before []byte) {
 	t.Helper()
 	t.Cleanup(func() { // runs after the log-out
@@ -592,8 +602,9 @@ func untouched(t *testing.T, a *spstest.Appliance, before []byte) {
 	})
 }
 
-// TestConformance runs the suite against simulated appliances: of every profile, with changes
-// and without, over TLS, and with each alternative that a check can detect.
+// TestConformance runs the suite against simulated appliances of every profile, with and
+// without staged changes, over TLS, and with each alternative of each variant that a check
+// observes.
 func TestConformance(t *testing.T) {
 	t.Parallel()
 	for _, profile := range spstest.Profiles() {
@@ -649,7 +660,7 @@ func TestConformance(t *testing.T) {
 	}
 }
 
-// TestConformanceEnvironment checks the error text if the environment does not name the
+// TestConformanceEnvironment checks the error text if the environment variables do not name the
 // appliance.
 func TestConformanceEnvironment(t *testing.T) {
 	t.Setenv("SPS_HOST", "")
@@ -661,7 +672,7 @@ func TestConformanceEnvironment(t *testing.T) {
 	}
 }
 
-// TestConformanceLog stores marked values on an appliance. It checks that no line of the log
+// TestConformanceLog stores private values on an appliance and checks that no line of the log
 // contains one of them.
 func TestConformanceLog(t *testing.T) {
 	t.Parallel()
@@ -695,8 +706,8 @@ func TestConformanceLog(t *testing.T) {
 	}
 }
 
-// TestConformanceFails modifies the responses of an appliance. It checks that the check that
-// should detect the modification fails.
+// TestConformanceFails modifies responses of a simulated appliance. It checks that the check
+// that verifies the modified behaviour fails.
 func TestConformanceFails(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {

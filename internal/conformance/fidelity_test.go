@@ -16,8 +16,8 @@ import (
 	"github.com/go-sps/sps/spstest"
 )
 
-// This file compares docs/explanation/fidelity.md with the code. The page must describe
-// everything that the code has, and name nothing that the code does not have.
+// This file compares docs/explanation/fidelity.md with the code. The page must name all
+// variants, assumptions, requests and checks that the code has, and no others.
 
 // fidelityFacts contains the facts of the code with which the page is compared.
 type fidelityFacts struct {
@@ -71,7 +71,7 @@ func fidelityRows(page string) (rows []fidelityRow, faults []string) {
 func fidelityFaults(page string, facts fidelityFacts) []string {
 	rows, faults := fidelityRows(page)
 	fault := func(format string, args ...any) { faults = append(faults, fmt.Sprintf(format, args...)) }
-	assumed := map[string][]fidelityRow{} // the rows by the variant that they name, and by "SDK: " and the name of the guess
+	assumed := map[string][]fidelityRow{} // the rows by the name of their variant, or by "SDK: " and the name of their entry of assumptions.go
 	covered := map[string]bool{}
 	checks := map[string][]fidelityRow{}
 	for _, row := range rows {
@@ -103,7 +103,7 @@ func fidelityFaults(page string, facts fidelityFacts) []string {
 				}
 			}
 		}
-		// Check the column that says how to test the behaviour.
+		// Check the column with the check or the command that tests the behaviour.
 		if len(spans(row.test)) == 0 {
 			fault("line %d does not say how to check it", row.line)
 		}
@@ -225,7 +225,8 @@ func TestFidelity(t *testing.T) {
 	}
 }
 
-// TestFidelityFails modifies the page and the code in each way that TestFidelity must detect.
+// TestFidelityFails makes modifications to the page and to the facts of the code. It checks
+// that fidelityFaults reports each of them.
 func TestFidelityFails(t *testing.T) {
 	t.Parallel()
 	facts, page := codeFacts(t), fidelityPage(t)
@@ -243,29 +244,29 @@ func TestFidelityFails(t *testing.T) {
 		code func(*fidelityFacts)
 		want string // a part of one of the faults
 	}{
-		"a variant without a row":     {page: without("`lock-error`"), want: "variant lock-error has no row"},
-		"a variant not assumed":       {page: swap("assumed (`logout`; SDK: Log-out):", "safeguard-ps:"), want: "variant logout has no row"},
-		"a variant that is gone":      {page: swap("assumed (`put-answer`)", "assumed (`put-reply`)"), want: `assumption "put-reply", which is not in the code`},
-		"an alternative that is gone": {page: swap("`423:ConfigurationLocked`", "`424:ConfigurationLocked`"), want: `lacks "423:ConfigurationLocked" of the variant lock-error`},
-		"a new variant": {code: func(f *fidelityFacts) {
+		"a variant without a row":                {page: without("`lock-error`"), want: "variant lock-error has no row"},
+		"a variant with another source":          {page: swap("assumed (`logout`; SDK: Log-out):", "safeguard-ps:"), want: "variant logout has no row"},
+		"a row of a variant that does not exist": {page: swap("assumed (`put-answer`)", "assumed (`put-reply`)"), want: `assumption "put-reply", which is not in the code`},
+		"an alternative that does not exist":     {page: swap("`423:ConfigurationLocked`", "`424:ConfigurationLocked`"), want: `lacks "423:ConfigurationLocked" of the variant lock-error`},
+		"a new variant without a row": {code: func(f *fidelityFacts) {
 			f.variants = append(f.variants, spstest.Variant{Name: "moon", Default: "full"})
 		}, want: "variant moon has no row"},
-		"a guess without a row": {page: without("SDK: No transaction"), want: `"No transaction" of assumptions.go has no row`},
-		"a guess that is gone":  {page: swap("SDK: No transaction", "SDK: Sequence"), want: `"SDK: Sequence", which is not in the code`},
-		"a new guess":           {code: func(f *fidelityFacts) { f.guesses = append(f.guesses, "Moon") }, want: `"Moon" of assumptions.go has no row`},
-		"a route without a row": {page: without("`GET /api/setup`"), want: "GET /api/setup has no row"},
-		"a route that is gone":  {page: swap("`GET /api/setup`", "`GET, DELETE /api/setup`"), want: "names DELETE /api/setup, which"},
-		"a new route":           {code: func(f *fidelityFacts) { f.routes = append(f.routes, "GET /api/moon") }, want: "GET /api/moon has no row"},
-		"a source that is none": {page: swap("| safeguard-ps, transaction commands |", "| somebody said so |"), want: "rests neither on a known source"},
-		"a check without a row": {page: without("`setup/status`"), want: "check setup/status has no row"},
-		"a check that is gone":  {page: swap("`alerts/traffic`", "`alerts/moon`"), want: "check alerts/moon, which does not exist"},
-		"a check elsewhere": {code: func(f *fidelityFacts) {
+		"a guess without a row":                {page: without("SDK: No transaction"), want: `"No transaction" of assumptions.go has no row`},
+		"a row of a guess that does not exist": {page: swap("SDK: No transaction", "SDK: Sequence"), want: `"SDK: Sequence", which is not in the code`},
+		"a new guess without a row":            {code: func(f *fidelityFacts) { f.guesses = append(f.guesses, "Moon") }, want: `"Moon" of assumptions.go has no row`},
+		"a route without a row":                {page: without("`GET /api/setup`"), want: "GET /api/setup has no row"},
+		"a row of a route that does not exist": {page: swap("`GET /api/setup`", "`GET, DELETE /api/setup`"), want: "names DELETE /api/setup, which"},
+		"a new route without a row":            {code: func(f *fidelityFacts) { f.routes = append(f.routes, "GET /api/moon") }, want: "GET /api/moon has no row"},
+		"an unknown source":                    {page: swap("| safeguard-ps, transaction commands |", "| somebody said so |"), want: "rests neither on a known source"},
+		"a check without a row":                {page: without("`setup/status`"), want: "check setup/status has no row"},
+		"a check that does not exist":          {page: swap("`alerts/traffic`", "`alerts/moon`"), want: "check alerts/moon, which does not exist"},
+		"a check that the row of its variant does not name": {code: func(f *fidelityFacts) {
 			f.checks = slices.Clone(f.checks)
 			f.checks[0].variants = []string{"lock-error"}
 		}, want: `session/login looks at "lock-error", and no row of it says so`},
-		"no way to check it":     {page: swap("| `root/list` |", "| none |"), want: "does not say how to check it"},
-		"a curl line to nowhere": {page: swap("$A/firmware/slots/KEY", "$A/firmware/moon/KEY"), want: "curl line for /api/firmware/moon/x"},
-		"a row without a cell":   {page: swap(" | `root/list` |", " |"), want: "has 2 cells"},
+		"a row without a check":               {page: swap("| `root/list` |", "| none |"), want: "does not say how to check it"},
+		"a curl command with an unknown path": {page: swap("$A/firmware/slots/KEY", "$A/firmware/moon/KEY"), want: "curl line for /api/firmware/moon/x"},
+		"a row without a cell":                {page: swap(" | `root/list` |", " |"), want: "has 2 cells"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -15,12 +15,13 @@ import (
 	"github.com/go-sps/sps/internal/testkit"
 )
 
-// These contract tests cover the guide's pages about alerts, trust stores and Starling. Like
-// the tests in contract_test.go, they do not run in parallel.
+// The tests in this file compare the requests of the client with the pages of the guide about
+// alerts, trust stores and Starling. They use the global mocks of contract_test.go, so they do
+// not run in parallel.
 
-// contractTransaction returns the exchanges of a transaction of a client with a single session:
-// the reads of its function, the opening, the repeated reads, the writes, and the read of the
-// list of changes with the commit, or the rollback.
+// contractTransaction returns the exchanges of a transaction in a client with a single session:
+// the reads of the function, the opening, the same reads again, the writes, and then either the
+// read of the list of changes and the commit, or the rollback.
 func contractTransaction(t *testing.T, commit bool, reads []contractExchange, writes ...contractExchange) []contractExchange {
 	return slices.Concat(reads, contractOpening(t), reads, writes, contractEnd(t, commit))
 }
@@ -28,7 +29,7 @@ func contractTransaction(t *testing.T, commit bool, reads []contractExchange, wr
 const contractTransactionPath = "/api/transaction"
 
 // contractOpening returns the exchanges that open a transaction in a session that the caller
-// provided. The client first checks that no other transaction is open in it.
+// provided. The client first checks that no transaction is open in that session.
 func contractOpening(t *testing.T) []contractExchange {
 	return []contractExchange{
 		{method: "GET", path: contractTransactionPath, answer: testkit.Sample(t, "transaction.closed")},
@@ -55,7 +56,7 @@ func contractCommit(t *testing.T, c *sps.Client, fn func(context.Context, *sps.T
 	return c.Transaction(t.Context(), fn, sps.WithMessage("CHG-1"))
 }
 
-// contractBody returns the body of a sample, with a change.
+// contractBody returns the JSON of the body of a sample after change has modified it.
 func contractBody(t *testing.T, name string, change func(map[string]any)) string {
 	t.Helper()
 	var sample struct {
@@ -148,7 +149,7 @@ func TestContractTrafficAlerts(t *testing.T) {
 }
 
 // TestContractTwoSessions checks which requests a transaction sends, and in which session, if
-// the client reads in one session and writes in another.
+// the client has one session for reads and one for writes.
 func TestContractTwoSessions(t *testing.T) {
 	const path = "/api/configuration/alerting/traffic_alerts"
 	const writing = "session_id=0d1c5a7be3f94c2f8a6b"
@@ -267,8 +268,9 @@ func TestContractTrustStores(t *testing.T) {
 			method: "POST", path: path, status: 201, answer: `{"key":"new","meta":{"href":"` + path + `/new"}}`,
 			body: `{"name":"Ours","authorities":[{"pem":` + string(pem) + `}],"crl_urls":[],"revocation_check":"none","trust_store_type":"custom"}`,
 		}
-		// The name is checked in the transaction and again before the first write, because the
-		// appliance may take the lock only with that write.
+		// The client reads the list of names when the function creates the store, and again
+		// before the first write: an appliance that takes the lock only with the first write
+		// may have changed in between.
 		c := contractClient(t, slices.Concat(contractOpening(t), []contractExchange{list, list, post}, contractEnd(t, true))...)
 		err := contractCommit(t, c, func(ctx context.Context, tx *sps.Transaction) error {
 			key, err := tx.TrustStores.Create(ctx, sps.NewTrustStore("Ours", one))

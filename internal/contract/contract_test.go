@@ -26,9 +26,9 @@ import (
 	"github.com/go-sps/sps/internal/testkit"
 )
 
-// The contract tests compare the requests of the client with the guide, and answer them with
-// the guide's samples in testdata. The mocks are global, so no test in this file runs in
-// parallel.
+// The contract tests compare the requests of the client with the guide. Mocks return the
+// guide's samples from testdata as responses. The mocks are global, so no test in this file
+// runs in parallel.
 
 const (
 	contractHost    = "sps1.example.com"
@@ -36,7 +36,7 @@ const (
 	contractCookie  = "session_id=" + contractSession
 )
 
-// contractExchange is a request that the client must send, in full, and the response to it.
+// contractExchange is a request that the client must send exactly, and the response to it.
 type contractExchange struct {
 	method, path string
 	query        string
@@ -52,13 +52,15 @@ type contractExchange struct {
 	setCookie    string
 }
 
-// contractSessions contains the cookies of sessions that are logged out in any order.
+// contractSessions contains the cookies of sessions that the client may log out in any order.
 type contractSessions struct {
 	mu   sync.Mutex
 	left []string
 }
 
-// take returns the cookies that a log-out must have. It accepts each remaining cookie once.
+// take returns the cookies that a log-out with these cookies should have. If they are one
+// remaining cookie, it removes that cookie and returns it. Otherwise it returns all remaining
+// cookies.
 func (s *contractSessions) take(cookies []string) []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -77,8 +79,9 @@ type contractRequest struct {
 	Body                               any
 }
 
-// contractMock expects the exchanges in their order and no others. The matching of gock ignores
-// some differences in paths, queries and bodies, so each request is also compared in full.
+// contractMock prepares the mocks. The test fails if the client does not send exactly these
+// requests in this order. gock ignores some differences in paths, queries and bodies, so
+// contractMock also compares each request in full.
 func contractMock(t *testing.T, exchanges ...contractExchange) {
 	t.Helper()
 	gock.OffAll()
@@ -186,7 +189,8 @@ func contractJSON(t *testing.T, data []byte) any {
 	return value
 }
 
-// noNetwork fails the test if a request is not intercepted by gock.
+// noNetwork is a RoundTripper that fails the test, because gock should have intercepted the
+// request.
 type noNetwork struct{ t *testing.T }
 
 func (n noNetwork) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -204,8 +208,8 @@ func contractOptions(t *testing.T) []sps.Option {
 	}
 }
 
-// contractClient expects the exchanges. It returns a client with the session of the guide,
-// which sends no request by itself.
+// contractClient prepares the mocks for the exchanges. It returns a client with the session of
+// the guide, which sends no request when it is created.
 func contractClient(t *testing.T, exchanges ...contractExchange) *sps.Client {
 	t.Helper()
 	contractMock(t, exchanges...)
@@ -226,8 +230,8 @@ func firmwareTestExchange(slot string, status int, answer string) contractExchan
 	return contractExchange{method: "POST", path: "/api/firmware/test", body: `{"slot_id": ` + slot + `}`, status: status, answer: answer}
 }
 
-// wantRefusal checks that err is a refusal by the appliance with the given status and type, and
-// matches no other type.
+// wantRefusal checks that err reports that the appliance refused the request with the given
+// status and error type, and that it matches no other error type.
 func wantRefusal(t *testing.T, err error, status int, errorType sps.ErrorType) *sps.Error {
 	t.Helper()
 	var refused *sps.Error
@@ -256,7 +260,7 @@ func wantRefusal(t *testing.T, err error, status int, errorType sps.ErrorType) *
 	return refused
 }
 
-// wantBadAnswer checks that err reports an unusable response.
+// wantBadAnswer checks that err is ErrBadAnswer, which reports a response that cannot be used.
 func wantBadAnswer(t *testing.T, err error) {
 	t.Helper()
 	if !errors.Is(err, sps.ErrBadAnswer) {
@@ -366,7 +370,7 @@ func TestContractRawCall(t *testing.T) {
 	}
 }
 
-// These are the images of the guide's samples.
+// These are the firmware images in the guide's samples.
 var (
 	runningImage = sps.FirmwareImage{Version: "6.5.0", Current: true, UpgradeNotes: "some notes"}
 	nextImage    = sps.FirmwareImage{Version: "6.6.0", AfterReboot: true, UpgradeNotes: "some notes"}
@@ -412,7 +416,7 @@ func TestContractSlot(t *testing.T) {
 func TestContractSlotDelete(t *testing.T) {
 	const free = `{"body":{"after_reboot":false,"current":false,"upgrade_news":null,"upgrade_notes":"some notes","version":"6.7.0"},
 		"key":"4","meta":{"href":"/api/firmware/slots/4","parent":"/api/firmware/slots"}}`
-	// The guide does not show the response.
+	// The guide does not show the response to this request.
 	answers := []struct {
 		name   string
 		status int
@@ -476,7 +480,7 @@ func TestContractFirmwareTestPassed(t *testing.T) {
 	}
 }
 
-// firmwareRefusals lists the refusals of a firmware test with their details.
+// firmwareRefusals lists the error responses to a firmware test, with their details.
 var firmwareRefusals = []struct {
 	sample    string
 	errorType sps.ErrorType
@@ -532,8 +536,8 @@ func detailOf(err error) error {
 	return nil
 }
 
-// TestContractFirmwareTestRefused checks the refusals of a firmware test. The guide prints no
-// status for them, so they must be recognized with every status.
+// TestContractFirmwareTestRefused checks the error responses to a firmware test. The guide
+// prints no status for them, so the client must recognize them with every status.
 func TestContractFirmwareTestRefused(t *testing.T) {
 	for _, status := range []int{200, 400, 404, 409, 422, 500} {
 		for _, test := range firmwareRefusals {
@@ -758,8 +762,8 @@ func TestContractUnknownErrorType(t *testing.T) {
 	}
 }
 
-// TestContractErrorForms checks that an error member of any form is a refusal, whatever other
-// members the response has.
+// TestContractErrorForms checks that a response with an error member of any form counts as
+// refused, whatever other members the response has.
 func TestContractErrorForms(t *testing.T) {
 	tests := []struct{ name, answer, message string }{
 		{"text", `{"error":"out of order"}`, "out of order"},
@@ -1020,10 +1024,10 @@ func TestContractLogin(t *testing.T) {
 	const (
 		user     = "jürgen"
 		password = "pä:ss wörd €"
-		// the base64 encoding of both in UTF-8
+		// basic is the base64 encoding of user:password in UTF-8.
 		basic = "asO8cmdlbjpww6Q6c3Mgd8O2cmQg4oKs"
-		// The cookie has already expired by the client's clock. The client must accept it,
-		// because clocks differ.
+		// cookie has expired by the clock of the client. The client must accept it, because the
+		// clocks of the client and the appliance may differ.
 		cookie = contractCookie + "; expires=Thu, 01 Jan 1970 00:20:00 GMT; Path=/; Secure"
 	)
 	login := contractExchange{

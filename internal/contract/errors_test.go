@@ -34,8 +34,8 @@ func refusal(t *testing.T, member string) *sps.Error {
 	return e
 }
 
-// TestErrorTypeIsOneLine checks that the text of an unknown error type with odd characters is
-// one short line.
+// TestErrorTypeIsOneLine checks that the text of an unknown error type is one short line,
+// even if the type contains line breaks or other unprintable characters.
 func TestErrorTypeIsOneLine(t *testing.T) {
 	t.Parallel()
 	text := sps.ErrorType("Odd\n\x1b[31m" + strings.Repeat("x", 1000)).Error()
@@ -90,8 +90,8 @@ func TestNotFoundHasTwoNames(t *testing.T) {
 	}
 }
 
-// TestErrorsWithoutCause checks the texts of error values that another package has built, for
-// example in a test.
+// TestErrorsWithoutCause checks the texts of error values that have no cause, for example
+// because a test of another package has built them.
 func TestErrorsWithoutCause(t *testing.T) {
 	t.Parallel()
 	for want, err := range map[string]error{
@@ -127,8 +127,8 @@ func TestErrorsWithoutCause(t *testing.T) {
 	}
 }
 
-// TestErrorTextsEndWithRemedy checks that the text of a refusal names the appliance, the
-// operation, the cause and a remedy, in this order, for each error type of the guide.
+// TestErrorTextsEndWithRemedy checks, for each error type of the guide, that the error text
+// names the appliance, the operation, the cause and a remedy, in this order.
 func TestErrorTextsEndWithRemedy(t *testing.T) {
 	t.Parallel()
 	for _, errorType := range declaredErrorTypes(t) {
@@ -140,7 +140,8 @@ func TestErrorTextsEndWithRemedy(t *testing.T) {
 	}
 }
 
-// TestErrorTexts checks the remedy in the texts of other errors about one request.
+// TestErrorTexts checks the remedies in the texts of errors that are not in the guide, such
+// as a 503 or a refused connection.
 func TestErrorTexts(t *testing.T) {
 	t.Parallel()
 	refused := &net.OpError{Op: "dial", Net: "tcp", Err: errors.New("connection refused")}
@@ -165,8 +166,8 @@ func TestErrorTexts(t *testing.T) {
 	}
 }
 
-// TestLocalErrorsNameAppliance checks that an error which the client returns without a
-// request still names the appliance.
+// TestLocalErrorsNameAppliance checks that an error that the client returns before it sends a
+// request names the appliance.
 func TestLocalErrorsNameAppliance(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)

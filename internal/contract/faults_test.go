@@ -13,8 +13,8 @@ import (
 )
 
 // TestLocalRefusals breaks each rule that the SDK checks before it sends a request. It checks
-// that the error matches the appliance's error type, with details and faults, and that it is
-// not an *Error.
+// that the error matches the error type that the appliance would return, that it has details
+// and faults, and that it is not an *Error.
 func TestLocalRefusals(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
@@ -62,7 +62,7 @@ func TestLocalRefusals(t *testing.T) {
 			}),
 			sps.ErrInvalidInput, sps.SyntacticError, &sps.SyntacticErrorDetails{Path: list + "/-7001"}, []sps.Fault{{Object: list + "/-7001"}},
 		},
-		"a name that is taken": {
+		"name of another store": {
 			write(store(func(s *sps.TrustStore) { s.Name = testkit.SampleStore })),
 			sps.ErrInvalidInput, sps.SemanticError, nil, []sps.Fault{{Object: list, Member: "name"}},
 		},
@@ -144,8 +144,8 @@ func TestLocalRefusals(t *testing.T) {
 	}
 }
 
-// TestFaultsOfAppliance checks that the faults of a refusal have the same form, however the
-// appliance writes the paths in its details.
+// TestFaultsOfAppliance checks that Faults returns the object and the member of each fault in
+// the same form, whichever form the appliance uses for the paths in the error details.
 func TestFaultsOfAppliance(t *testing.T) {
 	t.Parallel()
 	const object = "configuration/trust_stores/7"
@@ -178,7 +178,8 @@ func TestFaultsOfAppliance(t *testing.T) {
 	}
 }
 
-// refusedBy returns the error of a write in a transaction that the appliance rejects with body.
+// refusedBy returns the error of a write in a transaction. The appliance rejects the write with
+// the status 400 and the given body.
 func refusedBy(t *testing.T, method, path, body string) error {
 	t.Helper()
 	a := spstest.NewServer(t)
@@ -194,8 +195,9 @@ func refusedBy(t *testing.T, method, path, body string) error {
 	return err
 }
 
-// TestFaultsUnderVariants creates a store whose name is taken. It checks that the faults name
-// the store, in each form of the details.
+// TestFaultsUnderVariants creates a trust store with a name that another store already has. It
+// checks that one of the faults names the store and says that the name is not unique, in each
+// form in which the appliance may return the error details.
 func TestFaultsUnderVariants(t *testing.T) {
 	t.Parallel()
 	for _, variants := range [][]string{{"semantic-details", "strings"}, {"semantic-details", "objects"}, {"semantic-check", "write"}} {

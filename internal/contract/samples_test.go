@@ -20,8 +20,9 @@ import (
 	"github.com/go-sps/sps/spstest"
 )
 
-// This file tests the SDK with every sample of the documentation. It decodes each response into
-// its type, and runs updates on each body of an object. An update must change nothing else.
+// This file tests the SDK with every sample of the guide. It decodes each response into the
+// type that the SDK has for it. It also updates each object in the samples, and checks that the
+// request differs from the sample only by the update.
 
 // allSamples returns the contents of the samples by their names.
 func allSamples(t *testing.T) map[string][]byte {
@@ -41,7 +42,7 @@ func allSamples(t *testing.T) map[string][]byte {
 	return samples
 }
 
-// sampleRead is a call for which a sample is the response.
+// sampleRead is a call of the SDK that receives a sample as its response.
 type sampleRead struct {
 	path string // the path of the request
 	call func(context.Context, *sps.Client) (any, error)
@@ -143,8 +144,8 @@ func changesSample(ctx context.Context, c *sps.Client) (changes any, err error) 
 	return changes, err
 }
 
-// statusSample reads the status inside a transaction, because outside of one the client does
-// not ask the appliance.
+// statusSample reads the status inside a transaction. Outside of a transaction, the client
+// would return it without a request.
 func statusSample(ctx context.Context, c *sps.Client) (status any, err error) {
 	err = c.Transaction(ctx, func(ctx context.Context, _ *sps.Transaction) (err error) {
 		status, err = c.TransactionStatus(ctx)
@@ -194,8 +195,8 @@ func TestSamplesDecode(t *testing.T) {
 	}
 }
 
-// bodiesOf returns the bodies in a sample: the body of an object, the bodies of a list, or a
-// whole request.
+// bodiesOf returns the bodies in a sample. These are the body of an object, the bodies of the
+// items of a list, or the whole sample if it is a request.
 func bodiesOf(t *testing.T, name string, sample []byte) []any {
 	t.Helper()
 	var envelope struct {
@@ -230,8 +231,8 @@ func bodiesOf(t *testing.T, name string, sample []byte) []any {
 	return []any{whole}
 }
 
-// store is a server that returns one body and records what is written to it. It validates
-// nothing.
+// store is a RoundTripper that returns one body and records what the client writes to it. It
+// does not validate the body.
 type store struct {
 	path string
 	body []byte
@@ -313,14 +314,16 @@ func copied(v any) any {
 	return c
 }
 
-// bodyEdit is a change of a body, once on its type and once on decoded JSON.
+// bodyEdit is one change of a body, made in two ways: change modifies a Go value of type T, and
+// same makes the same modification to the decoded JSON.
 type bodyEdit[T any] struct {
 	what   string
 	change func(*T) error
 	same   func(any) any
 }
 
-// updates runs each edit as an update of a body, and an update that changes nothing.
+// updates runs each edit as an update of body, and compares the sent body with the edited JSON.
+// It also checks that an update that changes nothing sends nothing.
 func updates[T any](t *testing.T, path string, body any, edits func(body any) []bodyEdit[T]) {
 	t.Helper()
 	data, err := json.Marshal(body)
@@ -358,8 +361,8 @@ func updates[T any](t *testing.T, path string, body any, edits func(body any) []
 	}
 }
 
-// anyEdits returns edits that change the first simple value of a body, and remove the first
-// element of its first list.
+// anyEdits returns edits for a body of any form: one that changes its first simple value, and
+// one that removes the first element of its first list.
 func anyEdits(body any) []bodyEdit[any] {
 	var edits []bodyEdit[any]
 	for what, do := range map[string]func(any) (any, bool){"one member": changeLeaf, "one element less": dropElement} {
@@ -415,7 +418,8 @@ func dropElement(v any) (any, bool) {
 	return v, false
 }
 
-// set returns a function that sets the value at a place in decoded JSON.
+// set returns a function that sets the value at a place in decoded JSON. A place is a sequence
+// of member names and list indexes.
 func set(value any, place ...any) func(any) any {
 	return func(v any) any {
 		at := v
@@ -437,7 +441,8 @@ func set(value any, place ...any) func(any) any {
 	}
 }
 
-// typedUpdates runs edits on a body with the SDK's type for it, if there is one.
+// typedUpdates runs edits on a body with the SDK's type for it. It does nothing if the SDK has
+// no type for the body.
 func typedUpdates(t *testing.T, name string, body any) {
 	t.Helper()
 	switch endpoint, _, _ := strings.Cut(name, "."); endpoint {

@@ -43,8 +43,8 @@ type block struct {
 
 func (b block) String() string { return fmt.Sprintf("%s:%d", b.page, b.line) }
 
-// readPage reads a page. Its prose has as many lines as the page, with empty lines in place of
-// code blocks.
+// readPage reads a page. The prose of the page keeps its line numbers, because code blocks are
+// replaced by empty lines.
 func readPage(t *testing.T, name string) page {
 	t.Helper()
 	text, err := os.ReadFile(filepath.FromSlash(name))
@@ -147,8 +147,8 @@ func TestGuideBlocks(t *testing.T) {
 	}
 }
 
-// notRun lists texts that mark statements as compiled only: they create a client or an
-// appliance, or need something that the simulated appliance does not have.
+// notRun lists texts. Statements that contain one of them are compiled and not run, because they
+// create a client or an appliance, or need something that the simulated appliance does not have.
 var notRun = []string{"sps.Connect(", "sps.ConnectFromEnv(", "sps.LoginMethods(", "sps.NewClient(", "sps.SetupStatus(", "spstest.New", "audit/sessions", "DownloadTrail("}
 
 // blockImports maps the names of packages that blocks use without importing them to their
@@ -171,7 +171,8 @@ func (b block) id() string {
 	return regexp.MustCompile(`\W`).ReplaceAllString(strings.TrimSuffix(b.page, ".md"), "_") + "_" + strconv.Itoa(b.line)
 }
 
-// source returns the block as a Go file. Compiler errors refer to the page.
+// source returns the block as the text of a Go file. The text has a line directive, so that
+// compiler errors name the page and the line of the block.
 func (b block) source() (string, error) {
 	files := token.NewFileSet()
 	const clause = "package guides\n"
@@ -206,7 +207,8 @@ func (b block) source() (string, error) {
 		b.at(b.text) + used.String() + "return err\n}\n}(s.ctx, s.client, s.appliance, s.pem, s.key, s.file, s.fn)\n" + end + "\n", nil
 }
 
-// at adds a line directive to a text, so that compiler errors refer to the block.
+// at adds a line directive to a text, so that compiler errors name the page and the line of the
+// block.
 func (b block) at(text string) string {
 	name, err := filepath.Abs(b.page)
 	if err != nil {

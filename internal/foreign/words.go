@@ -10,7 +10,7 @@ import (
 	"github.com/go-sps/sps/internal/wire"
 )
 
-// maxPage is the number of bytes of a page that are searched for its title.
+// maxPage is the number of bytes at the start of a page in which title searches.
 const maxPage = 64 << 10
 
 // Words returns the title of an HTML page, or the message of a JSON object with its code. It

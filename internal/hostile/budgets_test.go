@@ -19,9 +19,10 @@ import (
 	"github.com/go-sps/sps/spstest"
 )
 
-// These tests check limits that do not depend on the speed of the machine. The measurements
-// that do are in docs/explanation/performance.md. The limits of uploads and downloads are next
-// to their tests in internal/areas.
+// The tests in this file check limits of allocations, connections, memory and goroutines,
+// which do not depend on the speed of the machine. docs/explanation/performance.md has the
+// measurements that do. The limits of uploads and downloads are next to their tests in
+// internal/areas.
 
 // canned returns a client of an appliance that answers every request with the same body.
 func canned(t *testing.T, body string, options ...sps.Option) *sps.Client {
@@ -64,8 +65,9 @@ func TestAllocationsOfRead(t *testing.T) {
 	}
 }
 
-// TestThousandCalls checks that a thousand calls, some of which fail, use one connection, plus
-// one for each call that was cancelled while it was running.
+// TestThousandCalls makes a thousand calls, some of which fail. It checks that the client
+// opens one connection, and at most one more for each call that was cancelled while its
+// request was running.
 func TestThousandCalls(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
@@ -122,7 +124,7 @@ func TestIterationMemory(t *testing.T) {
 	heap := func() int64 {
 		var m runtime.MemStats
 		runtime.GC()
-		runtime.GC() // the first collection leaves the contents of pools
+		runtime.GC() // the first collection does not free the contents of sync.Pool
 		runtime.ReadMemStats(&m)
 		return int64(m.HeapAlloc)
 	}
@@ -167,7 +169,7 @@ func TestNothingLeft(t *testing.T) {
 	}
 	testkit.Diff(t, "sessions", 0, a.Sessions())
 	deadline := time.Now().Add(10 * time.Second)
-	for runtime.NumGoroutine() > before { // the goroutines of connections end by themselves
+	for runtime.NumGoroutine() > before { // the goroutines of a closed connection may end a little later
 		if time.Now().After(deadline) {
 			t.Fatalf("%d goroutines, %d before", runtime.NumGoroutine(), before)
 		}

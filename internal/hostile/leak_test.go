@@ -45,7 +45,7 @@ const (
 	leakCommunity = `cömm"un\ity <&>`
 )
 
-// leakFinder finds secrets in a text in many encodings.
+// leakFinder finds secrets in a text, in many encodings.
 type leakFinder struct {
 	mu    sync.Mutex
 	forms map[string][2]string // the name and the encoding of a secret, by its encoded text
@@ -53,7 +53,7 @@ type leakFinder struct {
 	begin map[uint16][]string
 }
 
-// add adds a secret to those that find looks for.
+// add adds a secret to the secrets that find searches for.
 func (f *leakFinder) add(name string, secret []byte) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -76,7 +76,7 @@ func (f *leakFinder) add(name string, secret []byte) {
 	}
 }
 
-// leakForms returns the encodings of a secret by their names.
+// leakForms returns the encoded forms of a secret, by the names of the encodings.
 func leakForms(secret []byte) map[string]string {
 	text := string(secret)
 	quoted, _ := json.Marshal(text)
@@ -90,7 +90,7 @@ func leakForms(secret []byte) map[string]string {
 		"in a query": url.QueryEscape(text), "in a path": url.PathEscape(text), "in lower case": strings.ToLower(text),
 		"in a query, lower": lowerHex(url.QueryEscape(text)), "in a path, lower": lowerHex(url.PathEscape(text)), "in HTML": html.EscapeString(text),
 	}
-	// The encoded bytes may also be those of the JSON text of the secret.
+	// An encoder of bytes may also receive the JSON text of the secret.
 	for of, secret := range map[string][]byte{"": secret, " of JSON": []byte(plain.Replace(within(string(quoted))))} {
 		list := func(format, between string) string {
 			numbers := make([]string, len(secret))
@@ -112,8 +112,8 @@ func leakForms(secret []byte) map[string]string {
 	return forms
 }
 
-// find returns the secrets that a text contains, each as its name and its encoding. It ignores
-// the secrets whose names are in but.
+// find returns the secrets that a text contains. Each result is the secret's name and the name
+// of its encoding. It ignores the secrets whose names are in but.
 func (f *leakFinder) find(text string, but ...string) []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -133,8 +133,8 @@ func (f *leakFinder) find(text string, but ...string) []string {
 	return found
 }
 
-// leakShow prints a value with many formats, and the values that it points to and the errors
-// that it wraps.
+// leakShow prints a value, the values that it points to and the errors that it wraps, with many
+// formats.
 func leakShow(v any) string {
 	var b strings.Builder
 	show(&b, v, 0)
@@ -175,7 +175,7 @@ func show(b *strings.Builder, v any, depth int) {
 	}
 }
 
-// leakWorld contains what an operation may use.
+// leakWorld contains the client, the appliance and the files that an operation may use.
 type leakWorld struct {
 	t      *testing.T
 	c      *sps.Client
@@ -201,8 +201,8 @@ func leakTx(step func(context.Context, *leakWorld, *sps.Transaction) []any) func
 		var values []any
 		err := w.c.Transaction(ctx, func(ctx context.Context, tx *sps.Transaction) error {
 			values = step(ctx, w, tx)
-			synctest.Wait() // no other goroutine changes what is printed
-			w.check(tx)     // including its handles
+			synctest.Wait() // so that no other goroutine changes the values while check prints them
+			w.check(tx)     // prints the handles in its fields, too
 			w.check(ctx)
 			for _, v := range values {
 				if err, ok := v.(error); ok {
@@ -258,7 +258,7 @@ var leakOperations = map[string]func(context.Context, *leakWorld) []any{
 		changes, err := w.c.Preview(ctx, func(ctx context.Context, tx *sps.Transaction) error {
 			return tx.Management.SNMP.Trap.Update(ctx, leakCommunityOf)
 		})
-		for _, change := range changes { // the values of a change are documented to be shown, but not its text
+		for _, change := range changes { // by its documentation, a change has the values in its fields, but not in its text
 			if text := fmt.Sprintf("%v %+v %s", change, change, change); len(w.finder.find(text)) > 0 {
 				w.t.Errorf("%s: a change shows a secret: %s", w.what, text)
 			}
@@ -472,7 +472,7 @@ var leakOperations = map[string]func(context.Context, *leakWorld) []any{
 		return []any{tx.TrustStores.Delete(ctx, leakStore(ctx, tx))}
 	}),
 
-	// These functions need no client.
+	// The following functions are called without a client.
 	"sps.Connect": func(ctx context.Context, w *leakWorld) []any {
 		credential := sps.UsernamePassword("admin", sps.NewSecretString(leakPassword+"!"), sps.WithLoginMethod("local"))
 		c, err := sps.Connect(ctx, w.a.Addr(), credential, w.options()...)
@@ -481,7 +481,7 @@ var leakOperations = map[string]func(context.Context, *leakWorld) []any{
 		}
 		return []any{credential, err}
 	},
-	"sps.ConnectFromEnv": func(ctx context.Context, w *leakWorld) []any { // the test sets SPS_PASSWORD
+	"sps.ConnectFromEnv": func(ctx context.Context, w *leakWorld) []any { // TestLeaks sets SPS_PASSWORD
 		c, err := sps.ConnectFromEnv(ctx, w.options()...)
 		if err == nil {
 			synctest.Wait()
@@ -498,7 +498,7 @@ var leakOperations = map[string]func(context.Context, *leakWorld) []any{
 	},
 }
 
-// list returns a handle with a body type of the user's own, which can hold secrets.
+// list returns a handle whose bodies are maps, so that a body can hold a Secret in any member.
 func (w *leakWorld) list(tx *sps.Transaction) sps.CollectionTx[map[string]any] {
 	return sps.NewCollection[map[string]any](w.c, "configuration/trust_stores").In(tx)
 }
@@ -566,19 +566,19 @@ func (w *leakWorld) options() []sps.Option {
 	}
 }
 
-// leakEcho returns the response to a request. text contains the whole request, and quoted is
-// that text as JSON.
+// leakEcho returns a response that repeats the request. text contains the whole request, and
+// quoted is text as a JSON string.
 type leakEcho func(r *http.Request, text, quoted string) (*http.Response, error)
 
 type leakModeKey struct{}
 
-// leakAppliance describes how an appliance responds.
+// leakAppliance is a mode of the appliance: it describes how the appliance responds.
 type leakAppliance struct {
 	fault  *spstest.Fault
 	echo   leakEcho
-	login  bool // echoes logins, too
-	writes bool // echoes only writes, and only their bodies
-	raw    bool // echoes the request as data of a successful response
+	login  bool // the responses to logins repeat the request, too
+	writes bool // only the responses to writes repeat the request, and only its body
+	raw    bool // successful responses repeat the request in their data
 }
 
 func leakMode(ctx context.Context) *leakAppliance {
@@ -616,7 +616,7 @@ func (m *leakAppliance) answer(a *spstest.Appliance, r *http.Request) (*http.Res
 	return m.echo(r, text.String(), string(testkit.Must(json.Marshal(text.String()))))
 }
 
-// leakModes returns the appliances of TestLeaks by their names.
+// leakModes returns the modes of the appliance in TestLeaks, by their names.
 func leakModes() map[string]*leakAppliance {
 	jsonHeader := http.Header{"Content-Type": {"application/json"}}
 	says := func(status int, format string) leakEcho {
@@ -633,35 +633,35 @@ func leakModes() map[string]*leakAppliance {
 	}
 	id := func(r *http.Request) string { return strings.TrimPrefix(r.Header.Get("Cookie"), "session_id=") }
 	modes := map[string]*leakAppliance{
-		"well":         {},
-		"cut before":   {fault: &spstest.Fault{CutBefore: true}},
-		"cut after":    {fault: &spstest.Fault{CutAfter: true}},
-		"refused":      {fault: &spstest.Fault{Refuse: true}},
-		"truncated":    {fault: &spstest.Fault{Truncate: 7}},
-		"503":          {fault: &spstest.Fault{Status: 503}},
-		"500":          {fault: &spstest.Fault{Status: 500, Body: `{"error":{"type":"X","message":"y"}}`}},
-		"no JSON":      {fault: &spstest.Fault{Status: 200, Body: "<html>", ContentType: "text/html"}},
-		"expired":      {fault: &spstest.Fault{ExpireSession: true}},
-		"message":      {echo: says(400, `{"error":{"type":"SomeError","message":ECHO}}`)},
-		"only a text":  {echo: says(400, `{"error":ECHO}`)},
-		"at 200":       {echo: says(200, `{"error":{"type":"SomeError","message":ECHO,"details":ECHO}}`)},
-		"at 500":       {echo: says(500, `{"error":{"type":"SomeError","message":ECHO,"details":{"request":ECHO}}}`)},
-		"type":         {echo: says(400, `{"error":{"type":ECHO,"message":"x"}}`)},
-		"details":      {echo: says(400, `{"error":{"type":"SomeError","details":{"a":[ECHO,{"b":ECHO}]}}}`)},
-		"a login":      {echo: says(401, `{"error":{"type":"AuthenticationFailure","message":ECHO,"details":ECHO}}`), login: true},
-		"a login, 503": {echo: says(503, `{"error":{"type":"Busy","message":ECHO,"details":ECHO}}`), login: true},
+		"no fault":                           {},
+		"connection breaks before execution": {fault: &spstest.Fault{CutBefore: true}},
+		"connection breaks after execution":  {fault: &spstest.Fault{CutAfter: true}},
+		"connection refused":                 {fault: &spstest.Fault{Refuse: true}},
+		"response truncated":                 {fault: &spstest.Fault{Truncate: 7}},
+		"503":                                {fault: &spstest.Fault{Status: 503}},
+		"500":                                {fault: &spstest.Fault{Status: 500, Body: `{"error":{"type":"X","message":"y"}}`}},
+		"not JSON":                           {fault: &spstest.Fault{Status: 200, Body: "<html>", ContentType: "text/html"}},
+		"session expired":                    {fault: &spstest.Fault{ExpireSession: true}},
+		"message":                            {echo: says(400, `{"error":{"type":"SomeError","message":ECHO}}`)},
+		"error is a string":                  {echo: says(400, `{"error":ECHO}`)},
+		"error with status 200":              {echo: says(200, `{"error":{"type":"SomeError","message":ECHO,"details":ECHO}}`)},
+		"error with status 500":              {echo: says(500, `{"error":{"type":"SomeError","message":ECHO,"details":{"request":ECHO}}}`)},
+		"type":                               {echo: says(400, `{"error":{"type":ECHO,"message":"x"}}`)},
+		"details":                            {echo: says(400, `{"error":{"type":"SomeError","details":{"a":[ECHO,{"b":ECHO}]}}}`)},
+		"login, 401":                         {echo: says(401, `{"error":{"type":"AuthenticationFailure","message":ECHO,"details":ECHO}}`), login: true},
+		"login, 503":                         {echo: says(503, `{"error":{"type":"Busy","message":ECHO,"details":ECHO}}`), login: true},
 		"JSON in JSON": {echo: func(r *http.Request, _, quoted string) (*http.Response, error) {
 			twice := testkit.Must(json.Marshal(`{"request":` + quoted + `}`))
 			return testkit.Answer(r, 400, jsonHeader.Clone(), `{"error":{"type":"SomeError","message":`+string(twice)+`,"details":`+string(twice)+`}}`), nil
 		}},
-		"a query":          {echo: spelled(url.QueryEscape)},
-		"a query in lower": {echo: spelled(func(text string) string { return lowerHex(url.QueryEscape(text)) })},
-		"a path":           {echo: spelled(url.PathEscape)},
-		"a path in lower":  {echo: spelled(func(text string) string { return lowerHex(url.PathEscape(text)) })},
-		"a query in JSON":  {echo: spelled(func(text string) string { return url.QueryEscape(string(testkit.Must(json.Marshal(text)))) })},
-		"HTML":             {echo: spelled(html.EscapeString)},
-		"source":           {echo: spelled(strconv.QuoteToASCII)},
-		"renewed": {echo: func(r *http.Request, _, quoted string) (*http.Response, error) {
+		"query encoding":               {echo: spelled(url.QueryEscape)},
+		"query encoding in lower case": {echo: spelled(func(text string) string { return lowerHex(url.QueryEscape(text)) })},
+		"path encoding":                {echo: spelled(url.PathEscape)},
+		"path encoding in lower case":  {echo: spelled(func(text string) string { return lowerHex(url.PathEscape(text)) })},
+		"query encoding of JSON":       {echo: spelled(func(text string) string { return url.QueryEscape(string(testkit.Must(json.Marshal(text)))) })},
+		"HTML":                         {echo: spelled(html.EscapeString)},
+		"Go source":                    {echo: spelled(strconv.QuoteToASCII)},
+		"renewed session": {echo: func(r *http.Request, _, quoted string) (*http.Response, error) {
 			header := jsonHeader.Clone()
 			header.Set("Set-Cookie", "session_id=renewed-"+id(r)[:min(8, len(id(r)))])
 			return testkit.Answer(r, 400, header, `{"error":{"type":"SomeError","message":`+quoted+`,"details":`+quoted+`}}`), nil
@@ -675,11 +675,11 @@ func leakModes() map[string]*leakAppliance {
 		"content type of an error": {echo: func(r *http.Request, _, _ string) (*http.Response, error) {
 			return testkit.Answer(r, 500, http.Header{"Content-Type": {"text/" + id(r)}}, "page"), nil
 		}},
-		"broken JSON":    {echo: says(200, `{ECHO: bad`)},
-		"twice the same": {echo: says(200, `{ECHO:1,ECHO:2}`)},
-		"another key":    {echo: says(200, `{"key":ECHO,"body":{"name":"x"},"items":[{"key":ECHO}],"meta":{"slot":ECHO}}`), raw: true},
-		"wrong body":     {echo: says(200, `{"key":"2","body":ECHO,"items":ECHO}`), raw: true},
-		"malformed": {echo: func(_ *http.Request, text, _ string) (*http.Response, error) {
+		"broken JSON":            {echo: says(200, `{ECHO: bad`)},
+		"duplicate member":       {echo: says(200, `{ECHO:1,ECHO:2}`)},
+		"another key":            {echo: says(200, `{"key":ECHO,"body":{"name":"x"},"items":[{"key":ECHO}],"meta":{"slot":ECHO}}`), raw: true},
+		"body of the wrong type": {echo: says(200, `{"key":"2","body":ECHO,"items":ECHO}`), raw: true},
+		"malformed header": {echo: func(_ *http.Request, text, _ string) (*http.Response, error) {
 			return nil, fmt.Errorf("net/http: HTTP/1.x transport connection broken: malformed MIME header line: %q", text)
 		}, login: true},
 		"malformed trailer": {echo: func(r *http.Request, text, _ string) (*http.Response, error) {
@@ -688,7 +688,7 @@ func leakModes() map[string]*leakAppliance {
 			return resp, nil
 		}},
 	}
-	// Each response has another of the error types with details.
+	// Each response has the next of the error types that have details.
 	details := []string{
 		`"IncompleteRequestBodyError","details":{"missing_paths":[ECHO,ECHO]}`, `"ResourceNotFound","details":{"mount_point":ECHO,"resource":ECHO}`, `"Unauthorized","details":{"path":ECHO}`,
 		`"Unauthenticated","details":ECHO`, `"SyntacticError","details":[ECHO]`, `"SemanticError","details":{"errors":[{"message":ECHO,"paths":[ECHO]}]}`, `"FirmwareTestFailed","details":{"exit_code":1,"test_summary":ECHO}`,
@@ -698,10 +698,10 @@ func leakModes() map[string]*leakAppliance {
 		turn++
 		return says(400, `{"error":{"type":`+details[turn%len(details)]+`}}`)(r, text, quoted)
 	}}
-	for _, name := range []string{"message", "at 200", "type", "details", "JSON in JSON", "a query", "a path in lower", "twice the same", "malformed"} {
-		mode := *modes[name] // an update must succeed up to its write
+	for _, name := range []string{"message", "error with status 200", "type", "details", "JSON in JSON", "query encoding", "path encoding in lower case", "duplicate member", "malformed header"} {
+		mode := *modes[name] // the reads before the write of an update must succeed
 		mode.login, mode.writes = false, true
-		modes[name+", of a write"] = &mode
+		modes[name+", writes only"] = &mode
 	}
 	return modes
 }
@@ -718,9 +718,9 @@ func (r leakReader) Read([]byte) (int, error) {
 	return 0, fmt.Errorf("malformed MIME header: %q", r.text)
 }
 
-// TestLeaks runs every operation with every appliance. It checks that results, errors and the
-// log show neither the client's secrets nor the secrets that the caller passes for the
-// appliance to store.
+// TestLeaks runs every operation with every mode of the appliance. It checks that results,
+// errors and the log show neither the credentials of the client nor the secrets that the caller
+// passes to be stored on the appliance.
 func TestLeaks(t *testing.T) {
 	for name, value := range map[string]string{"SPS_HOST": "appliance.test", "SPS_USERNAME": "admin", "SPS_PASSWORD": leakPassword, "SPS_CA_BUNDLE": "", "SPS_FINGERPRINT": "", "SPS_LOGIN_METHOD": ""} {
 		t.Setenv(name, value)
@@ -731,8 +731,8 @@ func TestLeaks(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, mode := range leakModes() {
-		if testkit.Race && !slices.Contains([]string{"well", "cut after", "message", "renewed"}, name) {
-			continue // the race detector needs no more appliances
+		if testkit.Race && !slices.Contains([]string{"no fault", "connection breaks after execution", "message", "renewed session"}, name) {
+			continue // these four modes suffice to find data races, and the race detector is slow
 		}
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -759,18 +759,18 @@ func leakRun(t *testing.T, operation, name string, mode *leakAppliance, file str
 	if w.c, err = sps.Connect(t.Context(), a.Addr(), credential, options...); err != nil {
 		t.Fatal(err)
 	}
-	defer time.Sleep(10 * time.Minute) // simulated time, in which a failed Connect cleans up
+	defer time.Sleep(10 * time.Minute) // simulated time, in which the goroutines of a failed Connect end
 	defer w.c.Close(context.Background())
 	if mode.fault != nil {
 		fault := *mode.fault
 		fault.Times, fault.MayMiss = -1, true // an operation may send fewer requests
-		fault.Skip = len(operation) % 3       // applies to the first, second or third request
+		fault.Skip = len(operation) % 3       // the fault applies to the first, second or third request
 		a.Inject(fault)
 	}
 	ctx, cancel := context.WithTimeout(context.WithValue(t.Context(), leakModeKey{}, mode), 10*time.Minute)
 	defer cancel()
 	values := leakOperations[operation](ctx, w)
-	synctest.Wait() // no other goroutine changes what is printed
+	synctest.Wait() // so that no other goroutine changes the values while check prints them
 	for _, v := range values {
 		_, failed := v.(error)
 		if raw, ok := v.(leakRaw); ok {
@@ -779,13 +779,13 @@ func leakRun(t *testing.T, operation, name string, mode *leakAppliance, file str
 			}
 			continue
 		}
-		if mode.raw && !failed { // data that the appliance built from the request
+		if mode.raw && !failed { // the value holds data that the appliance copied from the request
 			continue
 		}
 		w.check(v)
 	}
 	if _, failed, _ := strings.Cut(operation, "sps.Client."); failed != "" { // other operations do not change these values
-		w.check(w.c) // including its handles
+		w.check(w.c) // prints the handles in its fields, too
 		w.check(credential)
 		w.check(options)
 	}
@@ -948,7 +948,7 @@ func TestLeaksAreFound(t *testing.T) {
 			}(),
 		} {
 			if name == "key" && slices.Contains([]string{"an error", "a detail", "a detail within a detail", "a hidden body", "a field", "what an error wraps", "several errors", "a log"}, place) {
-				continue // the key is no text
+				continue // the key is binary, and these places hold text
 			}
 			if found := finder.find(text); !slices.ContainsFunc(found, func(f string) bool { return strings.HasPrefix(f, name) }) {
 				t.Errorf("the %s in %s is not found: %.300q", name, place, text)
@@ -959,7 +959,7 @@ func TestLeaksAreFound(t *testing.T) {
 		}
 	}
 
-	// check itself must fail for a value that shows a secret.
+	// check must fail the test for a value that shows a secret.
 	w := &leakWorld{t: &testing.T{}, finder: finder, what: "planted"}
 	w.check(&sps.Error{Message: leakPassword})
 	if !w.t.Failed() {

@@ -59,7 +59,8 @@ func Read(text []byte) (*Text, error) {
 	return p, nil
 }
 
-// add reads a block that starts in a line. Other text may follow the block.
+// add reads the block that starts on the given line of the PEM text. Other text may follow
+// the block.
 func (p *Text) add(text []byte, line int) {
 	p.blocks++
 	certificate, err := readBlock(text)
@@ -110,10 +111,11 @@ func unreadable(err error) error {
 	return errors.New(text)
 }
 
-// maxUnread limits the number of blocks that an error names.
+// maxUnread is the maximum number of unreadable blocks whose descriptions Named returns.
 const maxUnread = 5
 
-// Named describes the blocks that cannot be read, or returns "" if there are none.
+// Named joins the descriptions of unreadable blocks to one text. It includes at most
+// maxUnread descriptions, and the number of the others. It returns "" for an empty list.
 func Named(unread []string) string {
 	shown := unread[:min(len(unread), maxUnread)]
 	text := strings.Join(shown, "; ")
@@ -123,8 +125,8 @@ func Named(unread []string) string {
 	return text
 }
 
-// UnreadBlocks returns a text with the number of blocks that cannot be read, and their
-// descriptions.
+// UnreadBlocks returns a text with the number of blocks that cannot be read and the
+// descriptions of these blocks.
 func (p *Text) UnreadBlocks() string {
 	count := fmt.Sprintf("%d of the %d blocks", len(p.Unread), p.blocks)
 	if p.blocks == 1 {

@@ -10,8 +10,8 @@ import (
 )
 
 // Shortest is the minimum length in bytes of a secret that [Holds] searches for. A shorter
-// secret occurs by chance in most texts. If these texts were hidden, an observer could find
-// out the secret.
+// secret is likely to occur in a text by chance. If such texts were hidden, an observer
+// could guess the secret from the texts that are hidden.
 const Shortest = 4
 
 // maxDepth is the maximum number of decoders that are applied to a text one after another,

@@ -15,10 +15,10 @@ import (
 	"github.com/go-sps/sps/spstest"
 )
 
-// This file contains the checks that run after a program.
+// This file contains the checks of a program after its last call.
 
-// closeAll closes every client, checks what is left on the appliance, and waits until
-// everything has ended.
+// closeAll closes every client, and waits until every request and session has ended. It
+// checks that no transaction, lock or session is left on the appliance.
 func (r *reliabilityRun) closeAll() {
 	for _, p := range slices.Backward(r.parties) {
 		p.close(r)
@@ -28,7 +28,7 @@ func (r *reliabilityRun) closeAll() {
 	for _, p := range r.parties {
 		clean = clean && p.closeErr == nil
 	}
-	_ = r.a.WaitIdle(ctx) // a commit that no client waits for holds the lock until it ends
+	_ = r.a.WaitIdle(ctx) // a commit whose client stopped waiting holds the lock until it ends
 	if clean && (r.a.TransactionOpen() || r.a.Sessions() > r.lostLogins()) {
 		r.wrong("each Close returned nil, and a transaction is open: %t; sessions are left: %d, of which %d were never known", r.a.TransactionOpen(), r.a.Sessions(), r.lostLogins())
 	}
@@ -41,7 +41,8 @@ func (r *reliabilityRun) closeAll() {
 	_ = r.a.WaitIdle(ctx)
 }
 
-// lostLogins returns the number of sessions whose IDs no client received.
+// lostLogins returns the number of sessions whose IDs no client received, because the
+// responses to their logins were lost.
 func (r *reliabilityRun) lostLogins() (lost int) {
 	for _, request := range r.a.Journal() {
 		if request.Method == http.MethodGet && request.Path == "/api/authentication" && request.Executed && request.Session != "" {
@@ -58,7 +59,8 @@ func (r *reliabilityRun) lostLogins() (lost int) {
 	return lost
 }
 
-// judge compares the results of all calls with what the appliance has done.
+// judge compares the result of each transaction and each read with what the appliance has
+// committed.
 func (r *reliabilityRun) judge() {
 	r.figures.Programs, r.figures.Faults, r.figures.Transactions = 1, len(r.p.faults), len(r.attempts)
 	r.commits()
@@ -82,15 +84,16 @@ func (r *reliabilityRun) judge() {
 	}
 }
 
-// history contains the committed versions of the configuration, in their order.
+// history contains the committed versions of the configuration, oldest first.
 type history struct {
-	at       map[string]int // the version that each transaction has committed
+	at       map[string]int // by the label of a transaction, the version that it committed
 	versions []state
-	// exact is true if each version can be computed from the one before. It is false if
-	// transactions hold no lock before they commit. It is also false if the appliance drops a
-	// transaction, keeps its session and opens another transaction with the next change.
+	// exact is true if each version can be computed from the version before it. It is false
+	// if several clients write and transactions hold no lock before they commit. It is also
+	// false if a restart of the appliance drops a transaction and keeps its session, so that
+	// the next change opens another transaction.
 	exact bool
-	// remote is true if only transactions change remote access.
+	// remote is true if only transactions change the remote access setting.
 	remote bool
 }
 
@@ -98,8 +101,8 @@ func (r *reliabilityRun) history() *history {
 	h := &history{at: map[string]int{}, versions: []state{r.first}}
 	alone := !slices.ContainsFunc(r.p.users, func(u user) bool { return u.kind != exporter })
 	h.exact = (alone || !slices.Contains(r.p.options, "lock-taken=commit")) && (r.a.Restarts() == 0 || !slices.Contains(r.p.options, "session-after-upgrade=alive"))
-	// If the appliance allows an unjoin while a transaction is open, the unjoin also removes
-	// remote access from what that transaction has staged.
+	// If the appliance allows an unjoin while a transaction is open, the unjoin also switches
+	// off remote access in the staged configuration of that transaction.
 	among := slices.Contains(r.p.options, "starling-unjoin-open=200") || slices.Contains(r.p.options, "join-open=own")
 	h.remote = !slices.ContainsFunc(r.p.steps, func(s step) bool {
 		return strings.HasPrefix(s.what, "unjoin, forced: true") || among && strings.HasPrefix(s.what, "unjoin")
@@ -123,7 +126,7 @@ func (r *reliabilityRun) history() *history {
 	return h
 }
 
-// applied returns a state after the writes of the transaction.
+// applied returns a copy of s after the writes of the transaction.
 func (t *attempt) applied(s state) state {
 	s = s.clone()
 	for _, write := range t.wrote {
@@ -133,13 +136,14 @@ func (t *attempt) applied(s state) state {
 	return s
 }
 
-// same reports whether two states agree in what transactions write.
+// same reports whether two states are equal in the values that transactions write.
 func (h *history) same(a, b state) bool {
 	return a.Address == b.Address && a.Counter == b.Counter && maps.Equal(a.Alerts, b.Alerts) && slices.Equal(a.Stores, b.Stores) &&
 		(!h.remote || a.RemoteAccess == b.RemoteAccess)
 }
 
-// judgeAttempt checks the result of a transaction.
+// judgeAttempt checks the returned error of a transaction against the commits of the
+// appliance.
 func (r *reliabilityRun) judgeAttempt(t *attempt, h *history) {
 	version, committed := h.at[t.label]
 	unknown := errors.Is(t.err, sps.ErrOutcomeUnknown)
@@ -173,11 +177,12 @@ func (r *reliabilityRun) judgeAttempt(t *attempt, h *history) {
 	}
 }
 
-// longLook is longer than the longest pause between two polls for the outcome of a commit.
+// longLook is longer than the longest interval between two polls for the outcome of a commit.
 const longLook = 16 * time.Second
 
 // judgeUnknown checks that a transaction returned ErrOutcomeUnknown only if the client could
-// not observe the outcome. version is the version that the transaction committed, 0 for none.
+// not find out whether the commit was executed. version is the version that the transaction
+// committed, or 0 if it was not committed.
 func (r *reliabilityRun) judgeUnknown(t *attempt, h *history, version int) {
 	var lost *trip
 	requests := t.p.trips.within(t.began, t.ended)
@@ -188,7 +193,7 @@ func (r *reliabilityRun) judgeUnknown(t *attempt, h *history, version int) {
 	}
 	var details *sps.OutcomeUnknownDetails
 	switch detailed := errors.As(t.err, &details); {
-	case !detailed && t.p.one: // with one session, the client could not verify that nothing stays staged
+	case !detailed && t.p.one: // the client has one session, and could not verify that no change stays staged in it
 		return
 	case !detailed:
 		r.wrong("%s (%s): %v; and it has no details", t.what, t.label, t.err)
@@ -204,7 +209,7 @@ func (r *reliabilityRun) judgeUnknown(t *attempt, h *history, version int) {
 		r.wrong("%s (%s): %v; but it polled only for %s and not for %s", t.what, t.label, t.err, waited, t.p.limits.Outcome)
 	}
 	if version == 0 || r.noted[version-1].After(t.ended) || t.to > version || h.same(h.versions[version], h.versions[version-1]) {
-		return // it was committed later, or could not be observed
+		return // the client could not observe the commit: it was not executed by then, changed no value, or another one followed
 	}
 	seen, looked := r.noted[version-1], false
 	for _, trip := range requests {
@@ -212,7 +217,7 @@ func (r *reliabilityRun) judgeUnknown(t *attempt, h *history, version int) {
 		case trip.began.Before(seen) || !strings.HasPrefix(trip.path, "transaction") && trip.path != "authentication" && !strings.HasPrefix(trip.path, "configuration/"):
 		case trip.method != http.MethodGet:
 		case !trip.whole() || trip.status != http.StatusOK && trip.status != http.StatusUnauthorized, trip.ended.Sub(trip.began) > time.Second:
-			return // the appliance did not respond normally
+			return // the client received no usable response at that time
 		case trip.path == "transaction":
 			looked = true
 		}
@@ -222,7 +227,8 @@ func (r *reliabilityRun) judgeUnknown(t *attempt, h *history, version int) {
 	}
 }
 
-// judgeSight checks that a read returned values that were committed at that moment.
+// judgeSight checks that the values that a read returned were committed at some time between
+// its start and its end.
 func (r *reliabilityRun) judgeSight(s sight, h *history) {
 	versions := h.versions[s.from : s.to+1]
 	if !h.exact {
@@ -244,8 +250,8 @@ func (r *reliabilityRun) judgeSight(s sight, h *history) {
 	}
 }
 
-// twice checks that no create and no join was executed more often than it was called. It
-// ignores firmware tests, which change nothing and may be repeated.
+// twice checks that no trust store was created twice, and that the appliance executed no more
+// joins than there were calls of Join.
 func (r *reliabilityRun) twice(journal []spstest.Request) {
 	creates := map[string]int{}
 	var joins int

@@ -16,14 +16,15 @@ import (
 	"github.com/go-sps/sps/spstest"
 )
 
-// This file draws random programs.
+// This file generates random programs. A program describes the calls of several clients and
+// the faults of the appliance during these calls.
 
-// drawing is a program that is being drawn.
+// drawing is the state of the generation of one program.
 type drawing struct {
 	*rand.Rand
 	p      *program
 	limits []time.Duration // random durations are close to these limits
-	limit  time.Duration   // the deadline of most steps that have one
+	limit  time.Duration   // the deadline of most steps that have a deadline
 	focus  struct{ method, path string }
 }
 
@@ -63,14 +64,14 @@ func (d *drawing) appliance() {
 	p.message = d.IntN(8) == 0
 }
 
-// slowVariants lists the variants that are drawn more often than others, because they decide
-// what happens to requests that overlap.
+// slowVariants lists the variants that are chosen more often than others, because they
+// determine what happens to requests that overlap.
 var slowVariants = map[string]bool{"busy-session": true, "rollback-during-commit": true, "lock-taken": true, "join-open": true}
 
 func pick[T any](d *drawing, of ...T) T { return of[d.IntN(len(of))] }
 
-// limitsOf draws the timeouts of the client, and the limits near which other durations are
-// drawn.
+// limitsOf chooses the timeouts of the client at random. It also stores the limits near which
+// other random durations are chosen.
 func (d *drawing) limitsOf() {
 	p := d.p
 	p.one = d.IntN(4) == 0
@@ -89,7 +90,8 @@ func (d *drawing) limitsOf() {
 	d.limits = []time.Duration{l.Read, l.Write, l.Commit, l.Action, l.Close, l.Close / 2, l.Outcome, d.limit, d.limit}
 }
 
-// limitsWith returns the timeouts that a client with the given option has.
+// limitsWith returns the timeouts of a client that is created with WithTimeouts(t): zero
+// fields of t have their defaults.
 func limitsWith(t sps.Timeouts) sps.Timeouts {
 	l := sps.DefaultTimeouts()
 	for _, set := range []struct{ limit, to *time.Duration }{
@@ -102,7 +104,7 @@ func limitsWith(t sps.Timeouts) sps.Timeouts {
 	return l
 }
 
-// around draws a duration below, at or above a limit, or a random one.
+// around returns a random duration. Most results are below, at or above one of the limits.
 func (d *drawing) around() time.Duration {
 	limit := d.limits[d.IntN(len(d.limits))]
 	switch d.IntN(8) {
@@ -176,7 +178,7 @@ func (d *drawing) fault() spstest.Fault {
 		f.Status, f.Body, f.Execute = 500, `{"error":{"type":"InternalError"}}`, d.IntN(2) == 0
 	case 9:
 		f.Delay = pick(d, time.Second, 47*time.Second, 67*time.Minute, d.around())
-	case 10: // a gateway gives up while the appliance continues
+	case 10: // a gateway responds with an error while the appliance continues
 		f.Status, f.Detached, f.Takes, f.AnswerDelay = pick(d, 502, 504), true, d.around(), pick(d, 0, d.around())
 	case 11, 12:
 		f.CutAfter, f.Detached, f.Takes, f.AnswerDelay = true, true, d.around(), pick(d, 0, 0, d.around())
@@ -190,15 +192,16 @@ func (d *drawing) fault() spstest.Fault {
 	return f
 }
 
-// step is one call of a program.
+// step is one call in a program.
 type step struct {
 	what string
-	// transaction is the transaction to run, nil for another call.
+	// transaction is the transaction that the step runs. It is nil if the step makes another
+	// call.
 	transaction *transaction
-	// call makes another call. It returns the state that the appliance must have after a
-	// success.
+	// call makes the call if the step runs no transaction. It returns the state that the
+	// appliance must have if the call succeeds.
 	call func(ctx context.Context, r *reliabilityRun, before state) (wanted state, err error)
-	// limit is the time after which the caller gives up, 0 for none.
+	// limit is the time limit of the context of the call, or 0 for no limit.
 	limit time.Duration
 }
 
@@ -267,19 +270,19 @@ type transaction struct {
 	what      string
 	changes   []changing
 	limit     time.Duration
-	wait      time.Duration // how long it waits for the lock; 0 for no wait
+	wait      time.Duration // the argument of WithLockWait; 0 to omit the option
 	lockFirst bool
-	silent    bool // it has no message
+	silent    bool // whether it has no commit message
 	preview   bool
-	swallows  bool  // its function continues after errors
-	fails     error // the error that its function returns in the end
+	swallows  bool  // whether its function ignores the errors of its changes
+	fails     error // the error that its function returns after its changes
 }
 
-// changing is a part of the function of a transaction.
+// changing is one change in the function of a transaction.
 type changing struct {
 	what string
-	// do makes the change. It returns a function that makes the same change on a state, or nil
-	// if nothing is changed.
+	// do makes the change in tx. It returns a function that makes the same change in a state,
+	// or nil if the change writes nothing.
 	do func(ctx context.Context, r *reliabilityRun, t *attempt, tx *sps.Transaction) (func(*state), error)
 }
 
@@ -331,7 +334,8 @@ func setAddress(name string) changing {
 	}}
 }
 
-// count increments a number, which shows whether an update was lost or made twice.
+// count increments a number in the configuration. The final number shows whether an update was
+// lost or executed twice.
 func count() changing {
 	return changing{"count", func(ctx context.Context, _ *reliabilityRun, _ *attempt, tx *sps.Transaction) (func(*state), error) {
 		err := tx.Management.Email.Update(ctx, func(e *sps.EmailSettings) error {
@@ -348,8 +352,8 @@ func countOf(address string) int {
 	return n
 }
 
-// storeOfCount reads the number and creates a store with the number in its name. The number
-// must still be the same when the store is committed.
+// storeOfCount reads the number that count increments, and creates a trust store with this
+// number in its name. The number must be unchanged when the transaction commits.
 func storeOfCount(name string, after time.Duration) changing {
 	return changing{fmt.Sprintf("store %s of the count, after %s", name, after), func(ctx context.Context, r *reliabilityRun, t *attempt, tx *sps.Transaction) (func(*state), error) {
 		email, err := tx.Management.Email.Get(ctx)
@@ -370,8 +374,8 @@ func storeOfCount(name string, after time.Duration) changing {
 	}}
 }
 
-// promised reports whether the appliance and the client guarantee that what a transaction has
-// read is still true when it commits, even if the transaction does not write it.
+// promised reports whether the values that a transaction has read must be unchanged when it
+// commits, even if the transaction does not write them.
 func (r *reliabilityRun) promised(t *attempt) bool {
 	switch {
 	case slices.Contains(r.p.options, "lock-taken=commit"):
@@ -401,7 +405,7 @@ func switchAlert(id sps.TrafficAlert, on bool) func(*sps.TrafficAlerts) error {
 	}
 }
 
-// reconcile reads an alert, and writes it if it does not have the wanted setting.
+// reconcile reads an alert, and writes it only if its mail setting differs from on.
 func reconcile(id sps.TrafficAlert, on bool) changing {
 	return changing{fmt.Sprintf("%s by mail is to be %t", id, on), func(ctx context.Context, _ *reliabilityRun, _ *attempt, tx *sps.Transaction) (func(*state), error) {
 		alerts, err := tx.Alerting.TrafficAlerts.Get(ctx)
@@ -425,14 +429,15 @@ func setRemoteAccess(on bool) changing {
 	}}
 }
 
-// sleeps does nothing for a while. It checks that the appliance does not hold the lock longer
-// than the lifetime of the session.
+// sleeps pauses the function of a transaction for the time d, or until its context ends if
+// deaf is false. It checks that the client does not hold the lock longer than the lifetime of
+// its session.
 func sleeps(d time.Duration, deaf bool) changing {
-	return changing{fmt.Sprintf("sleep %s, whatever the context says: %t", d, deaf), func(ctx context.Context, r *reliabilityRun, t *attempt, _ *sps.Transaction) (func(*state), error) {
+	return changing{fmt.Sprintf("sleep %s, ignoring the context: %t", d, deaf), func(ctx context.Context, r *reliabilityRun, t *attempt, _ *sps.Transaction) (func(*state), error) {
 		if deaf {
 			ctx = context.WithoutCancel(ctx)
 		}
-		began, quiet := time.Now(), r.a.Busy() == 0 // a running opening may still take the lock
+		began, quiet := time.Now(), r.a.Busy() == 0 // a request that is still being executed may take the lock later
 		err := idle(ctx, d)
 		t.deaf += time.Since(began)
 		if err == nil && d > sessionLifetime+time.Second && !t.p.one && r.a.LockedBy() == t.p.name && quiet && r.a.Busy() == 0 {

@@ -31,24 +31,25 @@ var (
 )
 
 // fixedPrograms is the number of programs that TestReliability runs by default. Their seeds are
-// 1, 2 and so on, so that a failure points to a defect and not to new random values.
+// 1, 2 and so on: the programs are the same in each run, so that a new failure is caused by a
+// change of the code.
 const fixedPrograms = 150
 
 // TestReliability runs random programs against the simulated appliance, over TLS on an
 // in-memory network, under random faults. An hour after the last call, it compares the results
 // of the calls with what the appliance has done:
 //
-//   - nil means that everything was applied, exactly once. An error other than ErrOutcomeUnknown means
-//     that nothing was applied and nothing will be.
+//   - If a call returns nil, its changes were applied exactly once. If it returns an error other
+//     than ErrOutcomeUnknown, none of them was applied, and none will be.
 //   - ErrOutcomeUnknown is returned only if a response was lost, and only after the client has
 //     polled for Timeouts.Outcome, unless its context ended or it was closed before. It is not
 //     returned if the commit was executed and the client could observe that.
-//   - No create and no action is executed twice.
+//   - No trust store is created twice, and Starling is not joined more often than Join was called.
 //   - A read returns values that were committed at that moment.
 //   - A lock does not last longer than the session of its client.
-//   - Calls keep their deadlines, and Close keeps Timeouts.Close.
-//   - After Close, no transaction is open and no session is left whose ID the client received, or Close
-//     has returned an error.
+//   - Calls end at their deadlines, and Close ends within Timeouts.Close.
+//   - After Close, no transaction is open, and no session is left whose ID the client received,
+//     unless Close has returned an error.
 //   - No goroutine is left. The synctest bubble checks this.
 func TestReliability(t *testing.T) {
 	t.Parallel()
@@ -73,11 +74,11 @@ func TestReliability(t *testing.T) {
 	t.Logf("%+v", total)
 }
 
-// counts contains the figures of one or more programs.
+// counts contains statistics of one or more programs, for the log of the test.
 type counts struct {
 	Programs, Steps, Clients, Transactions, Reads, Requests, Faults int
 	Committed, Unchanged, Refused, Unknown, Lost                    int
-	Late                                                            int // unknown outcomes of transactions that were committed
+	Late                                                            int // how many of the transactions with an unknown outcome were committed
 }
 
 func (c *counts) add(other counts) {
@@ -96,12 +97,12 @@ func (c *counts) add(other counts) {
 	c.Late += other.Late
 }
 
-// reliable runs the program of a seed. If a check fails, it removes parts of the program as
-// long as the failure remains, and reports the smallest program.
+// reliable runs the program with the given seed. If a check fails, it removes parts of the
+// program as long as a check still fails, and reports the smallest program that fails.
 func reliable(t *testing.T, seed uint64) counts {
 	t.Helper()
 	p := newProgram(seed)
-	ended := tellUnlessEnded(seed) // a bubble in a deadlock panics
+	ended := tellUnlessEnded(seed) // a deadlock in a bubble causes a panic
 	defer ended(false)
 	faulty, figures := p.run(t)
 	for changed := len(faulty) > 0; changed; {
@@ -120,8 +121,8 @@ func reliable(t *testing.T, seed uint64) counts {
 	return figures
 }
 
-// tellUnlessEnded returns a function that prints the seed of a program that did not run to its
-// end.
+// tellUnlessEnded returns a function that a program must call with true at its end. If the
+// function is first called with false, it prints the seed of the program.
 func tellUnlessEnded(seed uint64) (ended func(well bool)) {
 	var once sync.Once
 	return func(well bool) {
@@ -133,8 +134,8 @@ func tellUnlessEnded(seed uint64) (ended func(well bool)) {
 	}
 }
 
-// wrong runs the program up to three times until a check fails, because events at the same
-// simulated time may occur in another order in each run.
+// wrong runs the program up to three times, until a check fails, because the order of events at
+// the same simulated time may differ between runs. It returns the failures.
 func (p *program) wrong(t *testing.T) (faulty []string) {
 	t.Helper()
 	for range 3 {
@@ -145,21 +146,22 @@ func (p *program) wrong(t *testing.T) (faulty []string) {
 	return faulty
 }
 
-// program describes what some clients do, and which faults occur meanwhile.
+// program describes the calls of several clients, and the faults that the appliance has during
+// these calls.
 type program struct {
 	seed     uint64
-	options  []string // the profile, then the variants
-	message  bool     // the appliance requires a message for each commit
+	options  []string // the profile of the appliance, then its variants
+	message  bool     // whether the appliance requires a message for each commit
 	takes    []takes
 	faults   []spstest.Fault
 	timeouts sps.Timeouts
-	one      bool // the main client, which runs the steps, has one session
+	one      bool // whether the main client, which runs the steps, uses one session
 	steps    []step
 	users    []user
-	closes   time.Duration // when the main client is closed, 0 for the end
+	closes   time.Duration // the time after which the main client is closed; 0 to close it after the steps
 }
 
-// takes says how long requests with a method and a path take.
+// takes is the time that the appliance takes for requests with a method and a path.
 type takes struct {
 	method, path string
 	d            time.Duration
@@ -184,7 +186,7 @@ func (p *program) String() string {
 	return b.String()
 }
 
-// smaller returns the programs that result from removing one part.
+// smaller returns all programs that have one part less than p: one user, step, fault or option.
 func (p *program) smaller() []*program {
 	var all []*program
 	without := func(change func(q *program)) {
@@ -221,15 +223,15 @@ func (p *program) smaller() []*program {
 
 func lacking[T any](list []T, i int) []T { return slices.Delete(slices.Clone(list), i, i+1) }
 
-// sessionLifetime is the session lifetime of the appliance in each program.
+// sessionLifetime is the lifetime of the sessions of the simulated appliance.
 const sessionLifetime = 20 * time.Minute
 
-// reliabilityRun is a running program.
+// reliabilityRun is the state of a program while it runs.
 type reliabilityRun struct {
 	p       *program
 	a       *spstest.Appliance
 	network *testkit.MemNet
-	first   state // the committed state at the start
+	first   state // the committed state before the first call
 	main    *party
 	parties []*party
 	loops   sync.WaitGroup
@@ -240,7 +242,7 @@ type reliabilityRun struct {
 	mu       sync.Mutex
 	attempts []*attempt
 	sights   []sight
-	noted    []time.Time // when each commit was first observed
+	noted    []time.Time // for each commit, the time at which commits first counted it
 	faulty   []string
 	figures  counts
 }
@@ -251,7 +253,7 @@ func (r *reliabilityRun) wrong(format string, args ...any) {
 	r.faulty = append(r.faulty, fmt.Sprintf(format, args...))
 }
 
-// run runs the program. It returns the failures of its checks, and its figures.
+// run runs the program. It returns the failures of its checks, and its statistics.
 func (p *program) run(t *testing.T) (faulty []string, figures counts) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -276,7 +278,7 @@ func (p *program) run(t *testing.T) (faulty []string, figures counts) {
 			r.shared(looping)
 			r.runSteps(t.Context())
 		} else {
-			time.Sleep(time.Minute) // the abandoned login ends by its time limit
+			time.Sleep(time.Minute) // simulated time, in which the login of the failed Connect ends
 		}
 		stop()
 		r.loops.Wait()
@@ -313,7 +315,8 @@ func (r *reliabilityRun) options(t *testing.T) []spstest.Option {
 
 func userName(i int) string { return fmt.Sprintf("user%d", i) }
 
-// commits returns the number of commits so far, and records when each was first observed.
+// commits returns the number of commits so far, and records the time for each commit that it
+// counts for the first time.
 func (r *reliabilityRun) commits() int {
 	n := len(r.a.Commits())
 	r.mu.Lock()
@@ -343,8 +346,8 @@ func (r *reliabilityRun) runSteps(ctx context.Context) {
 	}
 }
 
-// act makes a call that is not a transaction. It checks the result at once, and again after
-// everything that the call started has ended.
+// act makes the call of a step that is not a transaction. It checks the state of the appliance
+// at once, and again after all requests of the call have ended.
 func (r *reliabilityRun) act(ctx context.Context, s step) {
 	before := r.state()
 	began, cancel := time.Now(), context.CancelFunc(func() {})
@@ -373,7 +376,8 @@ func (r *reliabilityRun) act(ctx context.Context, s step) {
 	}
 }
 
-// inTime checks that a call ended at its deadline, apart from the time for cleaning up.
+// inTime checks that a call ended no later than its deadline plus the time that the client may
+// take to clean up.
 func (r *reliabilityRun) inTime(what string, p *party, began time.Time, limit time.Duration, err error) {
 	took := time.Since(began)
 	if most := limit + p.limits.Close + time.Second; limit > 0 && took > most {
@@ -383,7 +387,8 @@ func (r *reliabilityRun) inTime(what string, p *party, began time.Time, limit ti
 
 func (r *reliabilityRun) state() state { return stateOf(r.a) }
 
-// sameActs compares the parts of two states that are changed outside of transactions.
+// sameActs reports whether two states are equal in the values that calls outside of
+// transactions change.
 func sameActs(a, b state) bool { return a.Joined == b.Joined && a.Slot4 == b.Slot4 }
 
 // state contains the committed values that the programs change.

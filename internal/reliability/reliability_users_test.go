@@ -16,26 +16,27 @@ import (
 	"github.com/go-sps/sps/spstest"
 )
 
-// This file contains the clients of a program and what is recorded about them.
+// This file contains the clients of a program, and the records of their calls and requests.
 
-// userKind is the kind of a user that works beside the steps of a program.
+// userKind is the kind of a user. Users repeat their calls while the main client runs the steps
+// of a program.
 type userKind int
 
 const (
-	exporter   userKind = iota // reads everything repeatedly
-	reconciler                 // reads a value, and writes it if it is not the wanted one
-	writer                     // competes for the lock
+	exporter   userKind = iota // reads the mail settings, the alerts and the trust stores
+	reconciler                 // reads an alert, and writes it if it is not as wanted
+	writer                     // changes the mail settings in a transaction
 )
 
 func (k userKind) String() string { return [...]string{"an exporter", "a reconciler", "a writer"}[k] }
 
 type user struct {
 	kind   userKind
-	shared bool          // uses the main client
-	one    bool          // its own client has one session
+	shared bool          // whether the user uses the main client
+	one    bool          // whether its own client uses one session
 	pace   time.Duration // the first pause between two rounds
-	cut    bool          // its last call is cancelled at the end of the program
-	wait   time.Duration // how long it waits for the lock
+	cut    bool          // whether its last call is cancelled at the end of the program
+	wait   time.Duration // how long its transactions wait for the lock
 	alert  sps.TrafficAlert
 }
 
@@ -51,7 +52,7 @@ func (d *drawing) user() user {
 	}
 }
 
-// party is a client in a program.
+// party is a client in a program, with the records of its requests.
 type party struct {
 	name   string
 	c      *sps.Client
@@ -64,7 +65,7 @@ type party struct {
 	begun    int // the number of started transactions
 	closing  sync.Once
 	closeErr error
-	closed   time.Time
+	closed   time.Time // when Close returned
 	shut     time.Time // when Close was called
 }
 
@@ -98,7 +99,7 @@ func (p *party) close(r *reliabilityRun) {
 	})
 }
 
-// begin starts a user with its own client.
+// begin starts a user that has its own client.
 func (r *reliabilityRun) begin(ctx context.Context, u user, i int) {
 	if u.shared {
 		return
@@ -111,7 +112,7 @@ func (r *reliabilityRun) begin(ctx context.Context, u user, i int) {
 	r.loops.Go(func() { r.loop(ctx, u, i, p) })
 }
 
-// shared starts the users of the main client.
+// shared starts the users that use the main client.
 func (r *reliabilityRun) shared(ctx context.Context) {
 	for i, u := range r.p.users {
 		if u.shared {
@@ -120,11 +121,11 @@ func (r *reliabilityRun) shared(ctx context.Context) {
 	}
 }
 
-// mostPace is the longest pause of a user.
+// mostPace is the longest pause between two rounds of a user.
 const mostPace = 10 * time.Minute
 
-// loop runs a user until the program ends. Its pauses grow while the program runs the same
-// step.
+// loop repeats the calls of a user until the program ends. The pauses between the rounds grow
+// until the program begins its next step.
 func (r *reliabilityRun) loop(ctx context.Context, u user, i int, p *party) {
 	working := ctx
 	if !u.cut {
@@ -154,7 +155,7 @@ func (r *reliabilityRun) loop(ctx context.Context, u user, i int, p *party) {
 	}
 }
 
-// sight contains the values that a read returned.
+// sight contains the values that a read of an exporter returned.
 type sight struct {
 	who      string
 	from, to int // the number of commits before and after the read
@@ -163,7 +164,8 @@ type sight struct {
 	stores   []string
 }
 
-// export reads the mail settings, the alerts and the trust stores.
+// export makes one round of an exporter: it reads the mail settings, the alerts and the trust
+// stores.
 func (r *reliabilityRun) export(ctx context.Context, p *party) {
 	r.read(p, func(s *sight) error {
 		email, err := p.c.Management.Email.Get(ctx)
@@ -189,7 +191,8 @@ func (r *reliabilityRun) export(ctx context.Context, p *party) {
 }
 
 // read runs one read and records the returned values. It does not record them if the client has
-// one session and ran a transaction meanwhile, because the read may then return staged values.
+// one session and ran a transaction meanwhile, because the read may then have returned staged
+// values.
 func (r *reliabilityRun) read(p *party, read func(*sight) error) {
 	s := sight{who: p.name, from: r.commits()}
 	p.mu.Lock()
@@ -208,7 +211,7 @@ func (r *reliabilityRun) read(p *party, read func(*sight) error) {
 	}
 }
 
-// attempt is a transaction with its result.
+// attempt is one call of Transaction or Preview, with its result.
 type attempt struct {
 	transaction
 	p            *party
@@ -216,12 +219,12 @@ type attempt struct {
 	began, ended time.Time
 	from, to     int // the number of commits before and after the transaction
 	wrote        []func(*state)
-	deaf         time.Duration // how long its function slept
+	deaf         time.Duration // how long its function paused
 	err          error
-	expired      bool // its context had ended
+	expired      bool // whether its context had ended when it returned
 }
 
-// transact runs a transaction and records its result.
+// transact runs a transaction or a preview and records the result.
 func (r *reliabilityRun) transact(ctx context.Context, p *party, x transaction) {
 	r.mu.Lock()
 	t := &attempt{transaction: x, p: p, label: fmt.Sprintf("t%d", len(r.attempts))}
@@ -271,7 +274,8 @@ func (r *reliabilityRun) transact(ctx context.Context, p *party, x transaction) 
 	r.inTime(t.what, p, t.began.Add(t.deaf), x.limit, t.err)
 }
 
-// trips records the requests of a client as the client observed them.
+// trips contains the requests of a client, with the times and responses that the client
+// observed.
 type trips struct {
 	mu   sync.Mutex
 	list []*trip
@@ -281,20 +285,20 @@ type trip struct {
 	method, path string
 	began, ended time.Time // ended is zero while the request is running
 	status       int       // 0 for no response
-	length, got  int64     // the announced and the received length of the response
+	length, got  int64     // the announced and the received number of bytes of the response
 	json, login  bool
 }
 
-// whole reports whether the response was received completely.
+// whole reports whether the client received the complete response.
 func (t *trip) whole() bool { return t.status != 0 && t.got == t.length }
 
-// lost reports whether the client cannot know the outcome of the request: the request did not
-// succeed, and the API did not refuse it.
+// lost reports whether the client cannot know the outcome of the request, because it received
+// no complete response, or a response that is neither a success nor an error of the API.
 func (t *trip) lost() bool {
 	return !t.whole() || t.status >= 300 && t.status < 400 || t.status >= 500 || t.status >= 400 && !t.json
 }
 
-// record is a function for [sps.WithTransport] that records each request.
+// record is a function for [sps.WithTransport]. It adds each request to the list.
 func (l *trips) record(next http.RoundTripper) http.RoundTripper {
 	return testkit.RoundTripper(func(req *http.Request) (*http.Response, error) {
 		t := &trip{method: req.Method, path: strings.TrimPrefix(req.URL.Path, "/api/"), began: time.Now()}

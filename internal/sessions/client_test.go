@@ -17,9 +17,10 @@ import (
 	"github.com/go-sps/sps/spstest"
 )
 
-// TestCloseWithin checks how long Close takes and which leftovers its error names. Close ends
-// with its context or after Timeouts.Close. If the context is already done, Close may still
-// take that long.
+// TestCloseWithin checks how long Close takes if a log-out, a rollback or a login does not end,
+// and what its error says about it. Close ends when the deadline of its context passes or the
+// context is cancelled, and after Timeouts.Close at the latest. If the context is already done
+// when Close is called, Close may still take up to Timeouts.Close.
 func TestCloseWithin(t *testing.T) {
 	t.Parallel()
 	const soon = 200 * time.Millisecond
@@ -47,29 +48,29 @@ func TestCloseWithin(t *testing.T) {
 		faults []spstest.Fault
 		during string // what the client does when Close is called
 		took   time.Duration
-		says   string // a part of the error text, "" for no error
+		says   string // a part of the error text, or "" for no error
 	}{
-		"nothing hangs":                     {within(soon), nil, "", 0, ""},
-		"a log-out, alive":                  {within(soon), logOut, "", soon, "the session is not logged out"},
-		"a log-out, alive for longer":       {within(time.Hour), logOut, "", limit, "the session is not logged out"},
-		"a log-out, done":                   {done, logOut, "", limit, "the session is not logged out"},
-		"a log-out, cancelled":              {cancelled, logOut, "", 3 * time.Second, "the session is not logged out"},
-		"nothing hangs, done":               {done, nil, "transaction", 0, ""},
-		"a transaction, alive":              {within(soon), rollback, "transaction", soon, "may be open and hold the lock"},
-		"a transaction, cancelled":          {cancelled, rollback, "transaction", 3 * time.Second, "may be open and hold the lock"},
-		"a login, alive":                    {within(soon), login, "login", soon / 2, "a login was still running"},
-		"a login that is deaf, alive":       {within(soon), nil, "deaf login", soon, "a login was still running"},
-		"a login that is deaf, done before": {done, nil, "deaf login", limit/2 + 500*time.Millisecond, "a login was still running"},
+		"no delay, context with a deadline":                  {within(soon), nil, "", 0, ""},
+		"log-out does not end, deadline of 200 ms":           {within(soon), logOut, "", soon, "the session is not logged out"},
+		"log-out does not end, deadline of 1 h":              {within(time.Hour), logOut, "", limit, "the session is not logged out"},
+		"log-out does not end, context already done":         {done, logOut, "", limit, "the session is not logged out"},
+		"log-out does not end, context cancelled after 3 s":  {cancelled, logOut, "", 3 * time.Second, "the session is not logged out"},
+		"open transaction, context already done":             {done, nil, "transaction", 0, ""},
+		"rollback does not end, deadline of 200 ms":          {within(soon), rollback, "transaction", soon, "may be open and hold the lock"},
+		"rollback does not end, context cancelled after 3 s": {cancelled, rollback, "transaction", 3 * time.Second, "may be open and hold the lock"},
+		"login does not end, deadline of 200 ms":             {within(soon), login, "login", soon / 2, "a login was still running"},
+		"login ignores its context, deadline of 200 ms":      {within(soon), nil, "uncancellable login", soon, "a login was still running"},
+		"login ignores its context, context already done":    {done, nil, "uncancellable login", limit/2 + 500*time.Millisecond, "a login was still running"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				a := spstest.NewServer(t, spstest.WithoutListener())
 				defer a.Close()
-				var deaf atomic.Bool
+				var uncancellable atomic.Bool
 				c, err := sps.Connect(t.Context(), a.Addr(), sps.UsernamePassword(a.Username(), sps.NewSecretString(a.Password())),
 					testkit.RoundTrip(func(r *http.Request) (*http.Response, error) {
-						if deaf.Load() && r.Method == "GET" && strings.HasSuffix(r.URL.Path, "/authentication") {
+						if uncancellable.Load() && r.Method == "GET" && strings.HasSuffix(r.URL.Path, "/authentication") {
 							time.Sleep(time.Hour) // simulated time
 							r = r.WithContext(context.WithoutCancel(r.Context()))
 						}
@@ -87,8 +88,8 @@ func TestCloseWithin(t *testing.T) {
 						<-ctx.Done()
 						return ctx.Err()
 					})
-				case "login", "deaf login":
-					deaf.Store(test.during == "deaf login")
+				case "login", "uncancellable login":
+					uncancellable.Store(test.during == "uncancellable login")
 					a.ExpireSessions()
 					for _, f := range test.faults {
 						a.Inject(f)
@@ -152,7 +153,7 @@ func TestSingleAttempt(t *testing.T) {
 			for _, fault := range []spstest.Fault{{CutBefore: true}, {CutAfter: true}} {
 				fault.Path, fault.Times = "firmware/slots", -1
 				a.Inject(fault)
-				if _, err := c.Info(t.Context()); err != nil { // leaves a connection that the next call reuses
+				if _, err := c.Info(t.Context()); err != nil { // opens a connection that the next call reuses
 					t.Fatal(err)
 				}
 				a.ResetJournal()
@@ -174,8 +175,8 @@ func TestSingleAttempt(t *testing.T) {
 	}
 }
 
-// TestUnmade calls every method of nil and zero values of Client and Transaction. It checks
-// that no method panics, and that each method that can return an error returns ErrInvalidInput.
+// TestUnmade calls the methods of nil and zero values of Client and Transaction. It checks that
+// no method panics, and that each method that returns an error returns ErrInvalidInput.
 func TestUnmade(t *testing.T) {
 	t.Parallel()
 	for name, value := range map[string]any{

@@ -29,8 +29,9 @@ import (
 	"github.com/go-sps/sps/spstest"
 )
 
-// TestConnectionNeverMade breaks connections before a request was sent. It checks that a write
-// then never returns ErrOutcomeUnknown, and how often it is attempted.
+// TestConnectionNeverMade checks writes whose connection breaks before the request is sent.
+// Each must return an error that does not match ErrOutcomeUnknown. The test also checks the
+// number of attempts.
 func TestConnectionNeverMade(t *testing.T) {
 	t.Parallel()
 	reset := func(conn net.Conn) { _ = conn.(*net.TCPConn).SetLinger(0) }
@@ -41,10 +42,10 @@ func TestConnectionNeverMade(t *testing.T) {
 		attempts int
 		text     string
 	}{
-		"closed in the handshake": {func(conn net.Conn) { hello(conn) }, false, 3, "in the TLS handshake"},
-		"reset in the handshake":  {func(conn net.Conn) { hello(conn); reset(conn) }, false, 3, "in the TLS handshake"},
-		"silent in the handshake": {func(conn net.Conn) { _, _ = io.Copy(io.Discard, conn) }, false, 3, "TLS handshake"},
-		"a TLS alert": {func(conn net.Conn) {
+		"closed in the handshake":      {func(conn net.Conn) { hello(conn) }, false, 3, "in the TLS handshake"},
+		"reset in the handshake":       {func(conn net.Conn) { hello(conn); reset(conn) }, false, 3, "in the TLS handshake"},
+		"no response in the handshake": {func(conn net.Conn) { _, _ = io.Copy(io.Discard, conn) }, false, 3, "TLS handshake"},
+		"TLS alert in the handshake": {func(conn net.Conn) {
 			hello(conn)
 			_, _ = conn.Write([]byte{21, 3, 3, 0, 2, 2, 40})
 			_, _ = io.Copy(io.Discard, conn)
@@ -115,9 +116,9 @@ func TestConnectionNeverMade(t *testing.T) {
 	}
 }
 
-// TestDisagreement connects to servers whose TLS settings do not fit the client's. It checks
-// that the request is attempted once, because another attempt would fail in the same way, and
-// that a write does not return ErrOutcomeUnknown.
+// TestDisagreement connects to servers whose TLS settings are not compatible with those of the
+// client. It checks that the client makes one attempt, because another one would fail in the
+// same way, and that a write does not return ErrOutcomeUnknown.
 func TestDisagreement(t *testing.T) {
 	t.Parallel()
 	leaf := issue(t, nil, "x")
@@ -129,13 +130,13 @@ func TestDisagreement(t *testing.T) {
 	plain := httptest.NewServer(http.NotFoundHandler())
 	t.Cleanup(plain.Close)
 	for name, test := range map[string]struct{ address, text string }{
-		"RSA key exchange alone": {config(rsaExchange(t)), "remote error: tls: handshake failure"},
-		"a client certificate, TLS 1.2": {config(func(c *tls.Config) {
+		"only RSA key exchange": {config(rsaExchange(t)), "remote error: tls: handshake failure"},
+		"client certificate required, TLS 1.2": {config(func(c *tls.Config) {
 			c.ClientAuth, c.MaxVersion = tls.RequireAnyClientCert, tls.VersionTLS12
 		}), "remote error: tls: handshake failure"},
-		"a client certificate, TLS 1.3": {config(func(c *tls.Config) { c.ClientAuth = tls.RequireAnyClientCert }), "remote error: tls: certificate required"},
-		"TLS 1.1":                       {config(func(c *tls.Config) { c.MinVersion, c.MaxVersion = tls.VersionTLS10, tls.VersionTLS11 }), "remote error: tls: protocol version not supported"},
-		"no TLS":                        {plain.Listener.Addr().String(), ""},
+		"client certificate required, TLS 1.3": {config(func(c *tls.Config) { c.ClientAuth = tls.RequireAnyClientCert }), "remote error: tls: certificate required"},
+		"TLS 1.1":                              {config(func(c *tls.Config) { c.MinVersion, c.MaxVersion = tls.VersionTLS10, tls.VersionTLS11 }), "remote error: tls: protocol version not supported"},
+		"no TLS":                               {plain.Listener.Addr().String(), ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -155,8 +156,8 @@ func TestDisagreement(t *testing.T) {
 	}
 }
 
-// refuseTLS starts a server on which every handshake must fail. The client closes the
-// connections, so that the TLS alert is not lost.
+// refuseTLS starts a server on which every handshake must fail. The server keeps each
+// connection open until the client closes it, so that the client receives the TLS alert.
 func refuseTLS(t *testing.T, config *tls.Config) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -202,10 +203,10 @@ func rsaExchange(t *testing.T) func(*tls.Config) {
 }
 
 // TestSettingsOfGo checks the GODEBUG settings that docs/how-to/troubleshooting.md and the
-// error texts recommend for TLS problems. Each setting must exist in Go, and two of them are
-// tried.
+// error texts recommend for TLS problems. Each setting must exist in Go. For tlsrsakex and
+// tlsmlkem, the test also checks that the setting has the described effect.
 func TestSettingsOfGo(t *testing.T) {
-	known := map[string]bool{"tlsmlkem": true} // not in the list of metrics, but tried below
+	known := map[string]bool{"tlsmlkem": true} // not in the list of metrics, but tested below
 	for _, metric := range metrics.All() {
 		if name, ok := strings.CutPrefix(metric.Name, "/godebug/non-default-behavior/"); ok {
 			known[strings.TrimSuffix(name, ":events")] = true
@@ -293,8 +294,8 @@ func TestSettingsOfGo(t *testing.T) {
 	}
 }
 
-// TestIdleConnection sends requests that cannot be repeated at about the time at which the
-// appliance closes its idle connection. It checks that none of them fails.
+// TestIdleConnection sends requests that must not be repeated, at about the time at which the
+// appliance closes its idle connection. It checks that every request succeeds.
 func TestIdleConnection(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

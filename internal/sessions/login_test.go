@@ -56,7 +56,8 @@ func withVault(t *testing.T, test func(t *testing.T, a *spstest.Appliance, c *sp
 	})
 }
 
-// refusedSlots checks that a call fails with AuthenticationFailure and the text says.
+// refusedSlots lists the slots. It checks that the call returns AuthenticationFailure with an
+// error text that contains says.
 func refusedSlots(t *testing.T, c *sps.Client, says string) {
 	t.Helper()
 	if _, err := c.Firmware.Slots.List(t.Context()); !errors.Is(err, sps.AuthenticationFailure) || !strings.Contains(fmt.Sprint(err), says) {
@@ -64,9 +65,9 @@ func refusedSlots(t *testing.T, c *sps.Client, says string) {
 	}
 }
 
-// TestVaultIsLate changes the password on the appliance before it changes in the vault. It
-// checks that the client does not send a rejected password again, and that it works again as
-// soon as the vault returns the new password.
+// TestVaultIsLate changes the password on the appliance before the vault returns the new
+// password. It checks that the client does not send the rejected password again, and that it
+// logs in as soon as the vault returns the new password.
 func TestVaultIsLate(t *testing.T) {
 	t.Parallel()
 	withVault(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client, v *vault) {
@@ -78,7 +79,7 @@ func TestVaultIsLate(t *testing.T) {
 			}
 		}
 		testkit.Diff(t, "logins of a crowd", 1, logins(a))
-		for range 100 { // one hour of calls, for example of a metrics exporter
+		for range 100 { // one hour of calls, as a metrics exporter could make them
 			refusedSlots(t, c, "accepted before")
 			time.Sleep(36 * time.Second) // simulated time
 		}
@@ -104,9 +105,8 @@ func TestVaultIsLate(t *testing.T) {
 	})
 }
 
-// TestThreeRefusals has a password function that returns only wrong passwords. It checks that
-// the client makes three login attempts in total for both of its sessions, at least 5 seconds
-// apart.
+// TestThreeRefusals checks a password function that returns only wrong passwords. The client
+// must make three login attempts in total for both of its sessions, at least 5 seconds apart.
 func TestThreeRefusals(t *testing.T) {
 	t.Parallel()
 	for name, write := range map[string]bool{"reading": false, "reading and writing": true} {
@@ -167,8 +167,8 @@ func TestRefusalsAreForgotten(t *testing.T) {
 	})
 }
 
-// TestUsedCode has a function that returns a used one-time code until the next code is valid.
-// It checks that the used code is sent once.
+// TestUsedCode checks a password function that returns the same one-time code until the next
+// code is valid. The client must send a used code only once.
 func TestUsedCode(t *testing.T) {
 	t.Parallel()
 	withVault(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client, v *vault) {
@@ -187,7 +187,8 @@ func TestUsedCode(t *testing.T) {
 }
 
 // TestExporterMeetsRestart calls an appliance that rejects the right password for ten minutes
-// while it starts. It checks that the client recovers with WithLoginRetry and not without it.
+// while it starts. It checks that the client then works again with WithLoginRetry, and stays
+// unusable without it.
 func TestExporterMeetsRestart(t *testing.T) {
 	t.Parallel()
 	const every = 2 * time.Minute
@@ -197,8 +198,8 @@ func TestExporterMeetsRestart(t *testing.T) {
 		logins   int
 		says     string
 	}{
-		"without the option": {nil, false, 1, "the client does not log in again: connect again with the correct credential, or pass WithLoginRetry"},
-		"with it":            {[]sps.Option{sps.WithLoginRetry(every)}, true, 6, "the client logs in again after 2m0s, see WithLoginRetry"},
+		"without WithLoginRetry": {nil, false, 1, "the client does not log in again: connect again with the correct credential, or pass WithLoginRetry"},
+		"with WithLoginRetry":    {[]sps.Option{sps.WithLoginRetry(every)}, true, 6, "the client logs in again after 2m0s, see WithLoginRetry"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -233,8 +234,9 @@ func TestExporterMeetsRestart(t *testing.T) {
 	}
 }
 
-// TestRefusedFromTheStart checks that the error of the first login does not mention an earlier
-// success, and that the error of Connect does not announce another attempt.
+// TestRefusedFromTheStart checks the error if the first login is rejected. The error must not
+// say that the password was accepted before. The error of Connect must not announce another
+// attempt.
 func TestRefusedFromTheStart(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -267,7 +269,7 @@ func TestCertificateRefused(t *testing.T) {
 	for name, test := range map[string]struct {
 		options []sps.Option
 		logins  int
-	}{"without the option": {nil, 1}, "with it": {[]sps.Option{sps.WithLoginRetry(time.Minute)}, 10}} {
+	}{"without WithLoginRetry": {nil, 1}, "with it": {[]sps.Option{sps.WithLoginRetry(time.Minute)}, 10}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) { certificateRefused(t, certificate, test.logins, test.options...) })
@@ -294,8 +296,8 @@ func certificateRefused(t *testing.T, certificate tls.Certificate, want int, opt
 	}
 }
 
-// TestErr checks that Client.Err returns the reason why a client can no longer be used, and nil
-// before that.
+// TestErr checks that Client.Err returns the error that makes a client unusable, and nil before
+// that.
 func TestErr(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
@@ -343,9 +345,11 @@ func TestLoginRetryRefused(t *testing.T) {
 	}
 }
 
-// TestNoOneTimeCode has an appliance that rejects the client's second login while it starts, as
-// if the password were a one-time code that was already used. It checks that transactions get
-// their own session when the appliance accepts the same password again.
+// TestNoOneTimeCode checks a client whose second login is rejected because the appliance is
+// starting. A password function may also return one-time codes, which are rejected at the
+// second use, so the client must not conclude from one rejection that its password is such a
+// code. Transactions must run in a session of their own as soon as the appliance accepts the
+// same password again.
 func TestNoOneTimeCode(t *testing.T) {
 	t.Parallel()
 	refusal := spstest.Fault{Method: "GET", Path: "authentication", Status: 401, Body: `{"error":{"type":"AuthenticationFailure"}}`}
@@ -353,8 +357,8 @@ func TestNoOneTimeCode(t *testing.T) {
 		written bool // whether the client wrote before the first rejection
 		want    error
 	}{
-		"first written then":  {false, nil}, // the transaction runs in the session for reads
-		"written before that": {true, sps.AuthenticationFailure},
+		"first write during the rejection": {false, nil}, // the transaction uses the session for reads
+		"write before the rejection":       {true, sps.AuthenticationFailure},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -387,9 +391,9 @@ func TestNoOneTimeCode(t *testing.T) {
 	}
 }
 
-// TestCrowdWaitsForRestart makes many calls during WaitForVersion, which may repeat a rejected
-// login. It checks that the calls do not cause more login attempts, which could lock the
-// account.
+// TestCrowdWaitsForRestart makes many calls during WaitForVersion, in which the client may send
+// a rejected password again. It checks that the calls cause no additional login attempts, which
+// could lock the account.
 func TestCrowdWaitsForRestart(t *testing.T) {
 	t.Parallel()
 	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
@@ -405,7 +409,7 @@ func TestCrowdWaitsForRestart(t *testing.T) {
 		for range 20 {
 			crowd.Go(func() {
 				for ctx.Err() == nil {
-					time.Sleep(time.Second) // simulated time; the wait for the restart begins first
+					time.Sleep(time.Second) // simulated time, in which WaitForVersion begins
 					c.Firmware.Slots.List(ctx)
 				}
 			})

@@ -19,27 +19,27 @@ func TestOptionsRefused(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
 	for name, options := range map[string][]sps.Option{
-		"no PEM":               {sps.WithCABundle([]byte("x"))},
-		"a private key":        {sps.WithCABundle(append(a.CA(), "-----BEGIN PRIVATE KEY-----\n-----END PRIVATE KEY-----\n"...))},
-		"no fingerprint":       {sps.WithPinnedCertificates()},
-		"a SHA-1":              {sps.WithPinnedCertificates(strings.Repeat("0", 40))},
-		"no hex":               {sps.WithPinnedCertificates(strings.Repeat("g", 64))},
-		"insecure and pinned":  {sps.WithInsecureTLS(), sps.WithPinnedCertificates(a.Fingerprint())},
-		"insecure and CA":      {sps.WithCABundle(a.CA()), sps.WithInsecureTLS()},
-		"no pool":              {sps.WithRootCAs(nil)},
-		"pool and bundle":      {sps.WithRootCAs(x509.NewCertPool()), sps.WithCABundle(a.CA())},
-		"insecure and a pool":  {sps.WithRootCAs(x509.NewCertPool()), sps.WithInsecureTLS()},
-		"a browser":            {sps.WithUserAgent("Mozilla/5.0")},
-		"hidden browser":       {sps.WithUserAgent("x (moZilla)")},
-		"agent with newline":   {sps.WithUserAgent("a\r\nCookie: b")},
-		"agent not ASCII":      {sps.WithUserAgent("ügynök")},
-		"empty agent":          {sps.WithUserAgent(" ")},
-		"no attempts":          {sps.WithRetry(sps.RetryPolicy{Attempts: -1})},
-		"waits reversed":       {sps.WithRetry(sps.RetryPolicy{MinWait: time.Second, MaxWait: time.Millisecond})},
-		"a wait without bound": {sps.WithRetry(sps.RetryPolicy{MinWait: time.Second, MaxWait: -1})},
-		"no bound for Close":   {sps.WithTimeouts(sps.Timeouts{Close: -1})},
-		"no bound for Login":   {sps.WithTimeouts(sps.Timeouts{Login: -1})},
-		"no transport wrapper": {sps.WithTransport(nil)},
+		"no PEM":                   {sps.WithCABundle([]byte("x"))},
+		"a private key":            {sps.WithCABundle(append(a.CA(), "-----BEGIN PRIVATE KEY-----\n-----END PRIVATE KEY-----\n"...))},
+		"no fingerprint":           {sps.WithPinnedCertificates()},
+		"a SHA-1":                  {sps.WithPinnedCertificates(strings.Repeat("0", 40))},
+		"no hex":                   {sps.WithPinnedCertificates(strings.Repeat("g", 64))},
+		"insecure and pinned":      {sps.WithInsecureTLS(), sps.WithPinnedCertificates(a.Fingerprint())},
+		"insecure and CA":          {sps.WithCABundle(a.CA()), sps.WithInsecureTLS()},
+		"nil pool":                 {sps.WithRootCAs(nil)},
+		"pool and bundle":          {sps.WithRootCAs(x509.NewCertPool()), sps.WithCABundle(a.CA())},
+		"insecure and a pool":      {sps.WithRootCAs(x509.NewCertPool()), sps.WithInsecureTLS()},
+		"a browser":                {sps.WithUserAgent("Mozilla/5.0")},
+		"browser in a comment":     {sps.WithUserAgent("x (moZilla)")},
+		"agent with newline":       {sps.WithUserAgent("a\r\nCookie: b")},
+		"agent not ASCII":          {sps.WithUserAgent("ügynök")},
+		"empty agent":              {sps.WithUserAgent(" ")},
+		"negative attempts":        {sps.WithRetry(sps.RetryPolicy{Attempts: -1})},
+		"waits reversed":           {sps.WithRetry(sps.RetryPolicy{MinWait: time.Second, MaxWait: time.Millisecond})},
+		"negative MaxWait":         {sps.WithRetry(sps.RetryPolicy{MinWait: time.Second, MaxWait: -1})},
+		"negative limit for Close": {sps.WithTimeouts(sps.Timeouts{Close: -1})},
+		"negative limit for Login": {sps.WithTimeouts(sps.Timeouts{Login: -1})},
+		"no transport wrapper":     {sps.WithTransport(nil)},
 	} {
 		_, err := sps.Connect(t.Context(), a.Addr(), sps.UsernamePassword("admin", sps.NewSecretString("a")), options...)
 		if !errors.Is(err, sps.ErrInvalidInput) {
@@ -49,8 +49,9 @@ func TestOptionsRefused(t *testing.T) {
 	testkit.Diff(t, "requests", []string(nil), testkit.Requests(a))
 }
 
-// TestRetryPolicy checks that a zero field of a RetryPolicy means its default, and that a
-// negative wait means no wait.
+// TestRetryPolicy checks that a zero field of a RetryPolicy means its default, that a
+// negative MinWait or MaxWait means no wait, and how long the client follows a Retry-After
+// header.
 func TestRetryPolicy(t *testing.T) {
 	t.Parallel()
 	again := spstest.Fault{Path: "firmware/slots", Status: 503, Times: -1}
@@ -62,15 +63,15 @@ func TestRetryPolicy(t *testing.T) {
 		attempts int
 		min, max time.Duration
 	}{
-		"nothing set":          {sps.RetryPolicy{}, again, 4, time.Nanosecond, 3500 * time.Millisecond},
-		"a single attempt":     {sps.RetryPolicy{Attempts: 1}, again, 1, 0, 0},
-		"no wait":              {sps.RetryPolicy{MinWait: -1}, again, 4, 0, 0},
-		"no wait at most":      {sps.RetryPolicy{MaxWait: -1}, again, 4, 0, 0},
-		"a short bound":        {sps.RetryPolicy{MaxWait: time.Millisecond}, again, 4, time.Nanosecond, 3 * time.Millisecond},
-		"a long first wait":    {sps.RetryPolicy{Attempts: 40, MinWait: 20 * time.Second}, again, 40, 40 * time.Second, 39 * 20 * time.Second},
-		"a Retry-After":        {sps.RetryPolicy{Attempts: 2}, patience, 2, 25 * time.Second, 25 * time.Second},
-		"no Retry-After":       {sps.RetryPolicy{MaxRetryAfter: -1}, patience, 1, 0, 0},
-		"a Retry-After beyond": {sps.RetryPolicy{MaxRetryAfter: 24 * time.Second}, patience, 1, 0, 0},
+		"all fields 0":                     {sps.RetryPolicy{}, again, 4, time.Nanosecond, 3500 * time.Millisecond},
+		"1 attempt":                        {sps.RetryPolicy{Attempts: 1}, again, 1, 0, 0},
+		"negative MinWait":                 {sps.RetryPolicy{MinWait: -1}, again, 4, 0, 0},
+		"negative MaxWait":                 {sps.RetryPolicy{MaxWait: -1}, again, 4, 0, 0},
+		"MaxWait of 1 ms":                  {sps.RetryPolicy{MaxWait: time.Millisecond}, again, 4, time.Nanosecond, 3 * time.Millisecond},
+		"MinWait of 20 s":                  {sps.RetryPolicy{Attempts: 40, MinWait: 20 * time.Second}, again, 40, 40 * time.Second, 39 * 20 * time.Second},
+		"Retry-After within MaxRetryAfter": {sps.RetryPolicy{Attempts: 2}, patience, 2, 25 * time.Second, 25 * time.Second},
+		"negative MaxRetryAfter":           {sps.RetryPolicy{MaxRetryAfter: -1}, patience, 1, 0, 0},
+		"Retry-After above MaxRetryAfter":  {sps.RetryPolicy{MaxRetryAfter: 24 * time.Second}, patience, 1, 0, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -90,18 +91,18 @@ func TestRetryPolicy(t *testing.T) {
 	}
 }
 
-// TestTimeoutDefaults checks that a zero field of Timeouts means its default, and that a
-// negative one means no limit.
+// TestTimeoutDefaults checks that a zero field of Timeouts means the default of that field,
+// and that a negative field means no limit.
 func TestTimeoutDefaults(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		limits sps.Timeouts
 		took   time.Duration
 	}{
-		"nothing set":  {sps.Timeouts{}, sps.DefaultTimeouts().Read},
-		"another one":  {sps.Timeouts{Write: time.Second}, sps.DefaultTimeouts().Read},
-		"this one":     {sps.Timeouts{Read: 10 * time.Second}, 10 * time.Second},
-		"switched off": {sps.Timeouts{Read: -1}, 5 * time.Minute},
+		"all fields 0":   {sps.Timeouts{}, sps.DefaultTimeouts().Read},
+		"only Write set": {sps.Timeouts{Write: time.Second}, sps.DefaultTimeouts().Read},
+		"Read set":       {sps.Timeouts{Read: 10 * time.Second}, 10 * time.Second},
+		"Read negative":  {sps.Timeouts{Read: -1}, 5 * time.Minute},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -126,7 +127,7 @@ func TestUserAgent(t *testing.T) {
 }
 
 // TestTransportOrder checks that the functions of WithTransport wrap in the order of the
-// options, with the last one outermost.
+// options, with the function of the last option outermost.
 func TestTransportOrder(t *testing.T) {
 	t.Parallel()
 	var order []string

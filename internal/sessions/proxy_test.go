@@ -20,8 +20,8 @@ import (
 	"github.com/go-sps/sps/spstest"
 )
 
-// tunnel starts a TLS proxy that connects every tunnel to the address to. It counts the
-// tunnels, and the requests on connections with a client certificate.
+// tunnel starts a TLS proxy that connects every tunnel to the address to. tunnels counts the
+// tunnels, and shown counts the requests on connections with a client certificate.
 func tunnel(t *testing.T, certificate *tls.Config, to string) (address string, tunnels, shown *atomic.Int32) {
 	t.Helper()
 	tunnels, shown = new(atomic.Int32), new(atomic.Int32)
@@ -67,12 +67,12 @@ func TestUntrustedProxy(t *testing.T) {
 	leaf := issue(t, own, "proxy")
 	proxy, tunnels, _ := tunnel(t, chainOf(leaf), a.Addr())
 	for name, trust := range map[string]sps.Option{
-		"a pin of the appliance":      sps.WithPinnedCertificates(a.Fingerprint()),
-		"a pin of the proxy":          sps.WithPinnedCertificates(sps.CertificateFingerprint(leaf.Certificate)),
-		"the appliance's authority":   sps.WithCABundle(a.CA()),
-		"the proxy's authority":       sps.WithCABundle([]byte(testkit.PEM(own.Certificate))),
-		"every certificate":           sps.WithInsecureTLS(),
-		"the authorities of a system": nil,
+		"a pin of the appliance":    sps.WithPinnedCertificates(a.Fingerprint()),
+		"a pin of the proxy":        sps.WithPinnedCertificates(sps.CertificateFingerprint(leaf.Certificate)),
+		"the appliance's authority": sps.WithCABundle(a.CA()),
+		"the proxy's authority":     sps.WithCABundle([]byte(testkit.PEM(own.Certificate))),
+		"insecure TLS":              sps.WithInsecureTLS(),
+		"no trust option":           nil,
 	} {
 		_, err := sps.Connect(t.Context(), "sps1.example.invalid", sps.UsernamePassword(a.Username(), sps.NewSecretString(a.Password())), testkit.Quick, trust,
 			sps.WithTransport(func(base http.RoundTripper) http.RoundTripper {
@@ -88,10 +88,10 @@ func TestUntrustedProxy(t *testing.T) {
 	testkit.Diff(t, "tunnels", int32(0), tunnels.Load())
 }
 
-// TestTrustBehindProxy connects through a TLS proxy that the system trusts. It checks that the
-// trust options and the client certificate apply to the appliance behind the proxy. The test
-// runs in a second process, because Go reads the system's authorities and the proxy settings
-// once in a process.
+// TestTrustBehindProxy connects through a TLS proxy whose certificate the system trusts. It
+// checks that the trust options and the client certificate apply to the appliance behind the
+// proxy. The test runs in a second process, because Go reads the trusted authorities of the
+// system and the proxy settings only once per process.
 func TestTrustBehindProxy(t *testing.T) {
 	const set = "SPS_TEST_BEHIND_PROXY" // passes the appliance's data to the second process
 	if os.Getenv(set) != "" {

@@ -39,10 +39,10 @@ func TestRenegotiation(t *testing.T) {
 		text       string
 		asked      int
 	}{
-		"a certificate":              {sps.ClientCertificate(chainOf(user).Certificates[0]), 1, "", 1},
-		"a certificate, asked twice": {sps.ClientCertificate(chainOf(user).Certificates[0]), 2, "no renegotiation", 2},
-		"a password":                 {password, 1, "no renegotiation", 1},
-		"a password, never asked":    {password, 0, "", 0},
+		"a certificate":                      {sps.ClientCertificate(chainOf(user).Certificates[0]), 1, "", 1},
+		"a certificate, requested twice":     {sps.ClientCertificate(chainOf(user).Certificates[0]), 2, "no renegotiation", 2},
+		"a password":                         {password, 1, "no renegotiation", 1},
+		"a password, no certificate request": {password, 0, "", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -75,7 +75,7 @@ func TestRenegotiation(t *testing.T) {
 }
 
 // asking is a minimal TLS 1.2 server with one key exchange, one cipher suite, and
-// renegotiation.
+// renegotiation. It requests the certificate of the client after it has read a request.
 type asking struct {
 	address, pin string
 	often        int // the number of certificate requests on each connection
@@ -97,7 +97,7 @@ func newAsking(t *testing.T, certificate *issued, often int) *asking {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		for { // one connection at a time, so that no state is shared
+		for { // serves one connection at a time, so that connections share no state
 			conn, err := listener.Accept()
 			if err != nil {
 				return
@@ -292,7 +292,7 @@ func (c *askingConn) handshake(again bool) error {
 	}
 	extension := append([]byte{0xff, 0x01}, prefixed(2, prefixed(1, before))...)
 	answer := append([]byte{3, 3}, serverRandom...)
-	answer = append(answer, 0, 0xc0, 0x2b, 0) // no session ID; ECDHE-ECDSA with AES-128-GCM; no compression
+	answer = append(answer, 0, 0xc0, 0x2b, 0) // no session ID, ECDHE-ECDSA with AES-128-GCM, no compression
 	own, err := ecdh.X25519().GenerateKey(rand.Reader)
 	if err != nil {
 		return err
@@ -309,7 +309,7 @@ func (c *askingConn) handshake(again bool) error {
 		c.say(11, prefixed(3, prefixed(3, c.s.certificate.Raw))),
 		c.say(12, exchange))
 	if again {
-		err = errors.Join(err, c.say(13, []byte{1, 64, 0, 2, 4, 3, 0, 0})) // requests an ECDSA certificate with P-256 and SHA-256, of any authority
+		err = errors.Join(err, c.say(13, []byte{1, 64, 0, 2, 4, 3, 0, 0})) // CertificateRequest for an ECDSA certificate with P-256 and SHA-256 from any authority
 	}
 	if err = errors.Join(err, c.say(14, nil)); err != nil {
 		return err

@@ -24,7 +24,7 @@ import (
 	"github.com/go-sps/sps/spstest"
 )
 
-// awkward is a password with characters that a careless encoder gets wrong.
+// awkward is a password with characters that an encoder could get wrong.
 const awkward = "Jelszó:日本 ☃ \"\\%41"
 
 func TestLogin(t *testing.T) {
@@ -99,7 +99,7 @@ func TestLoginRefused(t *testing.T) {
 }
 
 // TestSecretsQuoted checks that errors and results do not contain the session ID or the
-// password if the appliance repeats them in a response.
+// password, even if the appliance repeats them in a response.
 func TestSecretsQuoted(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t, spstest.WithCredentials("admin", awkward))
@@ -204,7 +204,8 @@ func TestOneLogin(t *testing.T) {
 			}
 			testkit.Diff(t, "logins", test.want, logins)
 			if test.rotate {
-				// The rejection is final: a later call makes no login attempt.
+				// The client does not log in again after the rejection, even if the password
+				// would now be accepted.
 				a.SetPassword(a.Username(), "a")
 				if _, err := c.Info(t.Context()); !errors.Is(err, sps.AuthenticationFailure) {
 					t.Errorf("a later call: %v, want AuthenticationFailure", err)
@@ -239,8 +240,8 @@ func TestRenewalOutlivesItsCaller(t *testing.T) {
 	})
 }
 
-// TestTransientLoginFailure checks that the client logs in again after a login failed for
-// another reason than the password.
+// TestTransientLoginFailure checks that the client logs in again at the next call if a login
+// failed for a reason other than the credential.
 func TestTransientLoginFailure(t *testing.T) {
 	t.Parallel()
 	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
@@ -256,7 +257,7 @@ func TestTransientLoginFailure(t *testing.T) {
 }
 
 // TestRefusedLogins checks after which responses to a login the client makes no further login
-// attempt: those with which the appliance rejects the credential.
+// attempt. These are the responses that reject the credential.
 func TestRefusedLogins(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -264,14 +265,14 @@ func TestRefusedLogins(t *testing.T) {
 		body   string
 		logins int
 	}{
-		"wrong password":   {401, `{"error":{"type":"AuthenticationFailure"}}`, 1},
-		"not accepted":     {401, `{"error":{"type":"Unauthenticated"}}`, 1},
-		"no rights":        {400, `{"error":{"type":"Unauthorized"}}`, 1},
-		"401 of a gateway": {401, "", 1},
-		"403 of a gateway": {403, "", 2}, // an HTML page of a device in between does not concern the credential
-		"another refusal":  {400, `{"error":{"type":"SemanticError"}}`, 2},
-		"no such endpoint": {404, "", 2},
-		"broken":           {500, "", 2},
+		"wrong password":     {401, `{"error":{"type":"AuthenticationFailure"}}`, 1},
+		"Unauthenticated":    {401, `{"error":{"type":"Unauthenticated"}}`, 1},
+		"no rights":          {400, `{"error":{"type":"Unauthorized"}}`, 1},
+		"401 of a gateway":   {401, "", 1},
+		"403 of a gateway":   {403, "", 2}, // an HTML page of a gateway does not reject the credential
+		"another error type": {400, `{"error":{"type":"SemanticError"}}`, 2},
+		"no such endpoint":   {404, "", 2},
+		"500":                {500, "", 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -290,8 +291,8 @@ func TestRefusedLogins(t *testing.T) {
 	}
 }
 
-// TestPatienceEnds checks that a rejected login is final again after WaitForVersion, which may
-// repeat rejected logins, has ended.
+// TestPatienceEnds checks that a rejected login is final after WaitForVersion has returned.
+// WaitForVersion itself may repeat rejected logins.
 func TestPatienceEnds(t *testing.T) {
 	t.Parallel()
 	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
@@ -314,20 +315,20 @@ func TestPatienceEnds(t *testing.T) {
 	})
 }
 
-// TestLoginAttempts checks that a login with a password is repeated after temporary failures. A
-// login with a password function, which may return one-time codes, is repeated only if the
-// appliance cannot have checked the code.
+// TestLoginAttempts checks that the client repeats a login with a fixed password after
+// temporary failures. A password function may return one-time codes, so the client repeats such
+// a login only if the appliance cannot have checked the code.
 func TestLoginAttempts(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		fault             spstest.Fault
 		password, oneTime int
 	}{
-		"429": {spstest.Fault{Status: 429}, 2, 2},
-		"502": {spstest.Fault{Status: 502}, 2, 1},
-		"503": {spstest.Fault{Status: 503}, 2, 2},
-		"504": {spstest.Fault{Status: 504}, 2, 1},
-		"cut": {spstest.Fault{CutBefore: true}, 2, 1},
+		"429":               {spstest.Fault{Status: 429}, 2, 2},
+		"502":               {spstest.Fault{Status: 502}, 2, 1},
+		"503":               {spstest.Fault{Status: 503}, 2, 2},
+		"504":               {spstest.Fault{Status: 504}, 2, 1},
+		"connection breaks": {spstest.Fault{CutBefore: true}, 2, 1},
 	} {
 		for kind, want := range map[string]int{"a password": test.password, "a code": test.oneTime} {
 			t.Run(name+", "+kind, func(t *testing.T) {
@@ -366,7 +367,7 @@ func TestLoginLimit(t *testing.T) {
 			select {
 			case <-ctx.Done():
 				return sps.Secret{}, ctx.Err()
-			case <-time.After(time.Hour): // ends the test if the client has no limit
+			case <-time.After(time.Hour): // ends the test if the client does not cancel the context
 				return sps.Secret{}, errors.New("no limit")
 			}
 		}))
@@ -378,22 +379,22 @@ func TestLoginLimit(t *testing.T) {
 }
 
 // TestCloseTakesItsTime checks that Close returns within its time limit if a log-out or a login
-// hangs.
+// does not end.
 func TestCloseTakesItsTime(t *testing.T) {
 	t.Parallel()
 	limit := sps.DefaultTimeouts().Close
 	for name, test := range map[string]struct {
 		fault spstest.Fault
-		deaf  time.Duration // the duration of a login that ignores its context
+		deaf  time.Duration // if not 0, the duration of a login that ignores its context
 		login bool          // whether Close is called during a login
 		took  time.Duration
 		ok    bool
 	}{
-		"log-out":                       {spstest.Fault{Method: "DELETE", Delay: time.Hour}, 0, false, limit, false},
-		"login":                         {spstest.Fault{Method: "GET", Delay: time.Hour}, 0, true, limit / 2, false},
-		"login that ends in time":       {spstest.Fault{Method: "GET", Delay: time.Second}, 0, true, time.Second, true},
-		"login that nothing can cancel": {spstest.Fault{}, 3 * limit, true, limit/2 + 500*time.Millisecond, false},
-		"login that ends all the same":  {spstest.Fault{}, limit + time.Second, true, limit/2 + 500*time.Millisecond, false},
+		"log-out does not end": {spstest.Fault{Method: "DELETE", Delay: time.Hour}, 0, false, limit, false},
+		"login does not end":   {spstest.Fault{Method: "GET", Delay: time.Hour}, 0, true, limit / 2, false},
+		"login ends in time":   {spstest.Fault{Method: "GET", Delay: time.Second}, 0, true, time.Second, true},
+		"login ignores its context and does not end in time": {spstest.Fault{}, 3 * limit, true, limit/2 + 500*time.Millisecond, false},
+		"login ignores its context and ends after Close":     {spstest.Fault{}, limit + time.Second, true, limit/2 + 500*time.Millisecond, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -443,7 +444,7 @@ func TestLogOutTriedAgain(t *testing.T) {
 	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		a.Inject(spstest.Fault{Path: "info", Mutate: func([]byte) []byte { return []byte(`{"body":{}}`) }, Times: 2})
 		a.Inject(spstest.Fault{Method: "DELETE", Path: "authentication", Status: 500})
-		c.Info(t.Context()) // treats the first session as expired, and fails to log it out
+		c.Info(t.Context()) // the client treats its first session as expired, and the log-out of that session fails
 		testkit.Diff(t, "sessions", 2, a.Sessions())
 		if err := c.Close(t.Context()); err != nil {
 			t.Errorf("Close: %v", err)
@@ -570,21 +571,21 @@ func TestCookies(t *testing.T) {
 		cookies []string
 		want    string
 	}{
-		"expired by the clock":  {[]string{"session_id=" + id + "; expires=" + past + "; Path=/; Secure"}, id},
-		"one is deleted":        {[]string{"session_id=" + id, "session_id=deleted; Max-Age=0; Path=/ui"}, id},
-		"one is deleted later":  {[]string{"session_id=" + id, "session_id=deleted; Max-Age=0; Path=/"}, id},
-		"one of the web pages":  {[]string{"session_id=" + id + "; Path=/api", "session_id=web; Path=/ui"}, id},
-		"several cookies":       {[]string{"ticket=x; Path=/", "session_id=" + id + "; Path=/", "session_idx=y"}, id},
-		"the last one wins":     {[]string{"session_id=old", "session_id=" + id}, id},
-		"own domain":            {[]string{"session_id=" + id + "; Domain=appliance.test"}, id},
-		"another domain":        {[]string{"session_id=" + id + "; Domain=evil.example"}, ""},
-		"empty":                 {[]string{"session_id="}, ""},
-		"huge":                  {[]string{"session_id=" + strings.Repeat("a", 5000)}, ""},
-		"none":                  {nil, ""},
-		"another name":          {[]string{"SESSION_ID=" + id}, ""},
-		"characters not to be":  {[]string{"session_id=a b\x7f"}, ""},
-		"quoted and a comma":    {[]string{`session_id="a,b"`}, ""},
-		"no cookie at all, yet": {[]string{";;;=;"}, ""},
+		"expired cookie":            {[]string{"session_id=" + id + "; expires=" + past + "; Path=/; Secure"}, id},
+		"cookie for /ui deleted":    {[]string{"session_id=" + id, "session_id=deleted; Max-Age=0; Path=/ui"}, id},
+		"cookie for / deleted":      {[]string{"session_id=" + id, "session_id=deleted; Max-Age=0; Path=/"}, id},
+		"cookie of the web pages":   {[]string{"session_id=" + id + "; Path=/api", "session_id=web; Path=/ui"}, id},
+		"several cookies":           {[]string{"ticket=x; Path=/", "session_id=" + id + "; Path=/", "session_idx=y"}, id},
+		"two session cookies":       {[]string{"session_id=old", "session_id=" + id}, id},
+		"own domain":                {[]string{"session_id=" + id + "; Domain=appliance.test"}, id},
+		"another domain":            {[]string{"session_id=" + id + "; Domain=evil.example"}, ""},
+		"empty":                     {[]string{"session_id="}, ""},
+		"huge":                      {[]string{"session_id=" + strings.Repeat("a", 5000)}, ""},
+		"none":                      {nil, ""},
+		"another name":              {[]string{"SESSION_ID=" + id}, ""},
+		"invalid characters":        {[]string{"session_id=a b\x7f"}, ""},
+		"quoted value with a comma": {[]string{`session_id="a,b"`}, ""},
+		"malformed cookie":          {[]string{";;;=;"}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -620,18 +621,18 @@ func TestCredentialsRefused(t *testing.T) {
 	t.Parallel()
 	secret := sps.NewSecretString("p")
 	for name, credential := range map[string]sps.Credential{
-		"nil":               nil,
-		"no password":       sps.UsernamePassword("admin", sps.Secret{}),
-		"no user":           sps.UsernamePassword("", secret),
-		"a colon":           sps.UsernamePassword("a:b", secret),
-		"invalid UTF-8":     sps.UsernamePassword("admin", sps.NewSecretString("\xff")),
-		"no function":       sps.PasswordFunc("admin", nil),
-		"no certificate":    sps.ClientCertificate(tls.Certificate{}),
-		"no session":        sps.ExistingSession(sps.Secret{}),
-		"header injection":  sps.ExistingSession(sps.NewSecretString("a\r\nX: y")),
-		"two cookies":       sps.ExistingSession(sps.NewSecretString("a; b=c")),
-		"empty method":      sps.UsernamePassword("admin", secret, sps.WithLoginMethod(" ")),
-		"function no pass.": sps.PasswordFunc("admin", func(context.Context) (sps.Secret, error) { return sps.Secret{}, nil }),
+		"nil":                          nil,
+		"no password":                  sps.UsernamePassword("admin", sps.Secret{}),
+		"no user":                      sps.UsernamePassword("", secret),
+		"a colon":                      sps.UsernamePassword("a:b", secret),
+		"invalid UTF-8":                sps.UsernamePassword("admin", sps.NewSecretString("\xff")),
+		"no function":                  sps.PasswordFunc("admin", nil),
+		"no certificate":               sps.ClientCertificate(tls.Certificate{}),
+		"no session":                   sps.ExistingSession(sps.Secret{}),
+		"header injection":             sps.ExistingSession(sps.NewSecretString("a\r\nX: y")),
+		"two cookies":                  sps.ExistingSession(sps.NewSecretString("a; b=c")),
+		"empty method":                 sps.UsernamePassword("admin", secret, sps.WithLoginMethod(" ")),
+		"function returns no password": sps.PasswordFunc("admin", func(context.Context) (sps.Secret, error) { return sps.Secret{}, nil }),
 	} {
 		sent := false
 		transport := testkit.RoundTrip(func(r *http.Request) (*http.Response, error) {
@@ -645,8 +646,8 @@ func TestCredentialsRefused(t *testing.T) {
 }
 
 // TestInvisibleCredentials checks that the client rejects credentials with invisible
-// characters, which a file or a clipboard may add. Each login with such a credential could lead
-// to a locked account.
+// characters, which a file or a clipboard may add. A login with such a credential would be
+// rejected, and could lock the account.
 func TestInvisibleCredentials(t *testing.T) {
 	t.Parallel()
 	byFunction := func(name, password string) sps.Credential {
@@ -857,7 +858,7 @@ func TestCookieRenewed(t *testing.T) {
 	testkit.Diff(t, "cookies", []string{"session_id=first", "session_id=second", "session_id=third", "session_id=third"}, seen)
 }
 
-// TestBare401 checks that a 401 without an error type is treated as an expired session.
+// TestBare401 checks that the client treats a 401 without an error type as an expired session.
 func TestBare401(t *testing.T) {
 	t.Parallel()
 	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {

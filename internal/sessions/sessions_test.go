@@ -19,7 +19,7 @@ import (
 
 // TestOutage makes the appliance unreachable for a minute after the first write of a
 // transaction. It checks that the next calls succeed when the appliance responds again, and
-// that no reader sees the staged values.
+// that no read returns the staged values.
 func TestOutage(t *testing.T) {
 	t.Parallel()
 	for name, next := range map[string]func(t *testing.T, c *sps.Client) error{
@@ -119,8 +119,8 @@ func TestOwnLockIsNamed(t *testing.T) {
 	})
 }
 
-// TestOneSession uses WithOneSession, where reads and transactions share a session. It checks
-// that no call returns staged values after a rollback that failed.
+// TestOneSession checks a client with WithOneSession, which uses one session for reads and
+// transactions. After a rollback that failed, no call may return the staged values.
 func TestOneSession(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -128,9 +128,9 @@ func TestOneSession(t *testing.T) {
 		err    error // the error of the next call
 		seen   string
 	}{
-		"a rollback that failed":         {[]spstest.Fault{{Method: "DELETE", Path: "transaction", Status: 500, Times: 1}}, nil, testkit.AdminBefore},
-		"one that cannot be rolled back": {[]spstest.Fault{{Method: "DELETE", Path: "transaction", Status: 500, Times: -1}}, sps.ErrOutcomeUnknown, ""},
-		"nobody to ask":                  {[]spstest.Fault{{Method: "DELETE", Path: "transaction", Status: 500, Times: 1}, {Method: "GET", Path: "transaction", Status: 500, Times: -1}}, sps.ErrOutcomeUnknown, ""},
+		"rollback fails once":                        {[]spstest.Fault{{Method: "DELETE", Path: "transaction", Status: 500, Times: 1}}, nil, testkit.AdminBefore},
+		"every rollback fails":                       {[]spstest.Fault{{Method: "DELETE", Path: "transaction", Status: 500, Times: -1}}, sps.ErrOutcomeUnknown, ""},
+		"rollback fails once, status cannot be read": {[]spstest.Fault{{Method: "DELETE", Path: "transaction", Status: 500, Times: 1}, {Method: "GET", Path: "transaction", Status: 500, Times: -1}}, sps.ErrOutcomeUnknown, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -223,9 +223,10 @@ func TestRefusedOnce(t *testing.T) {
 	})
 }
 
-// TestWriteSessionEnds ends the session of a transaction before each of its requests in turn.
-// It checks that the transaction succeeds or returns ErrTransactionLost, and that nothing is
-// left.
+// TestWriteSessionEnds ends the session of one request of a transaction, for each of its
+// requests in turn. It checks that the transaction succeeds or returns ErrTransactionLost,
+// that none of its changes is applied in the second case, and that no transaction and no lock
+// is left.
 func TestWriteSessionEnds(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -233,14 +234,14 @@ func TestWriteSessionEnds(t *testing.T) {
 		skip         int
 		want         error // nil if the transaction succeeds
 	}{
-		"a read before":     {"GET", "configuration/**", 0, nil},
-		"the opening":       {"POST", "transaction", 0, nil},
-		"the first write":   {"PUT", "configuration/**", 0, sps.ErrTransactionLost},
-		"the second write":  {"PUT", "configuration/**", 1, sps.ErrTransactionLost},
-		"a read after":      {"GET", "configuration/management/snmp/trap", 0, sps.ErrTransactionLost},
-		"the repeated read": {"GET", "configuration/management/email", 1, nil}, // uses the other session
-		"the changes":       {"GET", "transaction/changes", 0, sps.ErrTransactionLost},
-		"the commit":        {"PUT", "transaction", 0, sps.ErrTransactionLost},
+		"a read before the first write": {"GET", "configuration/**", 0, nil},
+		"the opening":                   {"POST", "transaction", 0, nil},
+		"the first write":               {"PUT", "configuration/**", 0, sps.ErrTransactionLost},
+		"the second write":              {"PUT", "configuration/**", 1, sps.ErrTransactionLost},
+		"a read after the first write":  {"GET", "configuration/management/snmp/trap", 0, sps.ErrTransactionLost},
+		"the repeated read":             {"GET", "configuration/management/email", 1, nil}, // sent in the session for reads
+		"the read of the changes":       {"GET", "transaction/changes", 0, sps.ErrTransactionLost},
+		"the commit":                    {"PUT", "transaction", 0, sps.ErrTransactionLost},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -301,9 +302,11 @@ func TestJoinTakesTurns(t *testing.T) {
 	}
 }
 
-// TestEndsAtEachRequest ends the context or closes the client at each request of a transaction
-// in turn, before the request is sent or after it was executed. It checks that the returned
-// error agrees with the appliance an hour later, and that no transaction or session is left.
+// TestEndsAtEachRequest cancels the context or closes the client at each request of a
+// transaction in turn, before the request is sent or after it was executed. It checks that the
+// returned error agrees with the configuration of the appliance an hour later, and that no
+// transaction is left. No session may be left either, unless the response to its login was
+// lost.
 func TestEndsAtEachRequest(t *testing.T) {
 	t.Parallel()
 	for _, how := range []string{"ctx", "Close"} {
@@ -380,7 +383,7 @@ func endsAt(t *testing.T, how string, n int, executed, one bool) {
 		t.Error("a transaction is left")
 	}
 	closed := c.Close(context.Background())
-	left := 0 // if the response to a login is lost, the client cannot log out its session
+	left := 0 // the number of sessions that the client has not logged out
 	for _, r := range a.Journal() {
 		if r.Method == "GET" && r.Path == "/api/authentication" && r.Executed {
 			left++
@@ -394,16 +397,16 @@ func endsAt(t *testing.T, how string, n int, executed, one bool) {
 	}
 }
 
-// TestNotAnAppliance has another HTTP server answer the login. It checks that the client does
-// not treat the credential as rejected, and that the next call logs in again.
+// TestNotAnAppliance checks a login whose response comes from another HTTP server. The client
+// must not treat the credential as rejected, and must log in again at the next call.
 func TestNotAnAppliance(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		fault spstest.Fault
 		says  string
 	}{
-		"a page":            {spstest.Fault{Status: 200, Body: "<html>Welcome", ContentType: "text/html"}, "is this the address of an SPS appliance?"},
-		"a firewall's page": {spstest.Fault{Status: 403, Body: "<html>Blocked", ContentType: "text/html"}, "text/html"},
+		"HTML page with 200": {spstest.Fault{Status: 200, Body: "<html>Welcome", ContentType: "text/html"}, "is this the address of an SPS appliance?"},
+		"HTML page with 403": {spstest.Fault{Status: 403, Body: "<html>Blocked", ContentType: "text/html"}, "text/html"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -426,8 +429,9 @@ func TestNotAnAppliance(t *testing.T) {
 	}
 }
 
-// TestLoginBrokeOffThenRefused has logins whose responses break off after the cookie, and then
-// one that is rejected. It checks that the client logs out the sessions of the first logins.
+// TestLoginBrokeOffThenRefused checks a client for which the connection breaks after the
+// cookie of the first login responses, and whose next login is rejected. The client must log
+// out the sessions of the first logins.
 func TestLoginBrokeOffThenRefused(t *testing.T) {
 	t.Parallel()
 	for status, body := range map[int]string{503: "", 403: `{"error":{"type":"ForbiddenActionError"}}`} {

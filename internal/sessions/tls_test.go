@@ -35,26 +35,26 @@ func TestTrust(t *testing.T) {
 		options []sps.Option
 		ok      bool
 	}{
-		"CA":                     {[]sps.Option{sps.WithCABundle(a.CA())}, true},
-		"two CAs":                {[]sps.Option{sps.WithCABundle(append(other.CA(), a.CA()...))}, true},
-		"another CA":             {[]sps.Option{sps.WithCABundle(other.CA())}, false},
-		"pool":                   {[]sps.Option{sps.WithRootCAs(pool)}, true},
-		"empty pool":             {[]sps.Option{sps.WithRootCAs(x509.NewCertPool())}, false},
-		"fingerprint and pool":   {[]sps.Option{sps.WithPinnedCertificates(pin), sps.WithRootCAs(pool)}, true},
-		"fingerprint, empty one": {[]sps.Option{sps.WithPinnedCertificates(pin), sps.WithRootCAs(x509.NewCertPool())}, false},
-		"the system's":           {nil, false},
-		"fingerprint":            {[]sps.Option{sps.WithPinnedCertificates(pin)}, true},
-		"with colons":            {[]sps.Option{sps.WithPinnedCertificates(strings.Join(colons, ":"))}, true},
-		"as openssl 3 prints it": {[]sps.Option{sps.WithPinnedCertificates("sha256 Fingerprint=" + strings.Join(colons, ":") + "\n")}, true},
-		"as openssl 1 prints it": {[]sps.Option{sps.WithPinnedCertificates("SHA256 Fingerprint=" + strings.Join(colons, ":"))}, true},
-		"with the hash":          {[]sps.Option{sps.WithPinnedCertificates("SHA-256:" + pin)}, true},
-		"one of several":         {[]sps.Option{sps.WithPinnedCertificates(wrong, pin)}, true},
-		"wrong fingerprint":      {[]sps.Option{sps.WithPinnedCertificates(wrong)}, false},
-		"fingerprint and CA":     {[]sps.Option{sps.WithPinnedCertificates(pin), sps.WithCABundle(a.CA())}, true},
-		"fingerprint, wrong CA":  {[]sps.Option{sps.WithPinnedCertificates(pin), sps.WithCABundle(other.CA())}, false},
-		"wrong fingerprint, CA":  {[]sps.Option{sps.WithPinnedCertificates(wrong), sps.WithCABundle(a.CA())}, false},
-		"insecure":               {[]sps.Option{sps.WithInsecureTLS()}, true},
-		"resumption of sessions": {[]sps.Option{sps.WithPinnedCertificates(wrong), resume(t, a)}, false},
+		"CA":                                     {[]sps.Option{sps.WithCABundle(a.CA())}, true},
+		"two CAs":                                {[]sps.Option{sps.WithCABundle(append(other.CA(), a.CA()...))}, true},
+		"another CA":                             {[]sps.Option{sps.WithCABundle(other.CA())}, false},
+		"pool":                                   {[]sps.Option{sps.WithRootCAs(pool)}, true},
+		"empty pool":                             {[]sps.Option{sps.WithRootCAs(x509.NewCertPool())}, false},
+		"fingerprint and pool":                   {[]sps.Option{sps.WithPinnedCertificates(pin), sps.WithRootCAs(pool)}, true},
+		"fingerprint and empty pool":             {[]sps.Option{sps.WithPinnedCertificates(pin), sps.WithRootCAs(x509.NewCertPool())}, false},
+		"no trust option":                        {nil, false},
+		"fingerprint":                            {[]sps.Option{sps.WithPinnedCertificates(pin)}, true},
+		"fingerprint with colons":                {[]sps.Option{sps.WithPinnedCertificates(strings.Join(colons, ":"))}, true},
+		"fingerprint as openssl 3 prints it":     {[]sps.Option{sps.WithPinnedCertificates("sha256 Fingerprint=" + strings.Join(colons, ":") + "\n")}, true},
+		"fingerprint as openssl 1 prints it":     {[]sps.Option{sps.WithPinnedCertificates("SHA256 Fingerprint=" + strings.Join(colons, ":"))}, true},
+		"fingerprint with the name of the hash":  {[]sps.Option{sps.WithPinnedCertificates("SHA-256:" + pin)}, true},
+		"one of two fingerprints matches":        {[]sps.Option{sps.WithPinnedCertificates(wrong, pin)}, true},
+		"wrong fingerprint":                      {[]sps.Option{sps.WithPinnedCertificates(wrong)}, false},
+		"fingerprint and CA":                     {[]sps.Option{sps.WithPinnedCertificates(pin), sps.WithCABundle(a.CA())}, true},
+		"fingerprint and wrong CA":               {[]sps.Option{sps.WithPinnedCertificates(pin), sps.WithCABundle(other.CA())}, false},
+		"wrong fingerprint and CA":               {[]sps.Option{sps.WithPinnedCertificates(wrong), sps.WithCABundle(a.CA())}, false},
+		"insecure":                               {[]sps.Option{sps.WithInsecureTLS()}, true},
+		"wrong fingerprint, TLS session resumed": {[]sps.Option{sps.WithPinnedCertificates(wrong), resume(t, a)}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -124,7 +124,7 @@ func TestInsecureIsLoud(t *testing.T) {
 	}
 }
 
-// TestOldTLS checks that a server with TLS 1.1 and a server without TLS are rejected.
+// TestOldTLS checks that the client rejects a server with TLS 1.1 and a server without TLS.
 func TestOldTLS(t *testing.T) {
 	t.Parallel()
 	old := httptest.NewUnstartedServer(http.NotFoundHandler())
@@ -221,7 +221,7 @@ func TestIPv6Zone(t *testing.T) {
 	credential := sps.UsernamePassword(a.Username(), sps.NewSecretString(a.Password()))
 	for name, option := range map[string]sps.Option{
 		"directly": nil,
-		"where there may be a proxy": sps.WithTransport(func(base http.RoundTripper) http.RoundTripper {
+		"with a proxy function": sps.WithTransport(func(base http.RoundTripper) http.RoundTripper {
 			base.(*http.Transport).Proxy = func(*http.Request) (*url.URL, error) { return nil, nil }
 			return base
 		}),
@@ -236,7 +236,7 @@ func TestIPv6Zone(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	// The certificate's authority is still verified.
+	// The client still verifies that a trusted authority has signed the certificate.
 	other := spstest.NewServer(t)
 	_, err = sps.Connect(t.Context(), host, credential, sps.WithCABundle(other.CA()))
 	var untrusted *sps.CertificateError

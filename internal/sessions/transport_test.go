@@ -24,8 +24,8 @@ import (
 	"github.com/go-sps/sps/spstest"
 )
 
-// TestRetries checks, for each kind of operation and each failure, how often the request is
-// sent, and whether a write returns ErrOutcomeUnknown.
+// TestRetries checks, for each kind of operation and each failure, how many attempts the client
+// makes, and whether a write returns ErrOutcomeUnknown.
 func TestRetries(t *testing.T) {
 	t.Parallel()
 	operations := map[string]func(context.Context, *sps.Client) error{
@@ -51,41 +51,40 @@ func TestRetries(t *testing.T) {
 	idempotent := map[string]int{"read": 4, "raw read": 4, "PUT": 4, "DELETE": 4}
 	refused := &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
 	for failure, test := range map[string]struct {
-		status int
-		header http.Header
-		err    error
-		body   func() io.Reader
-		want   map[string]int // the number of attempts of each operation, 1 if it is not listed
-		// whether a write may have been executed
-		unknown bool
+		status  int
+		header  http.Header
+		err     error
+		body    func() io.Reader
+		want    map[string]int // the number of attempts of each operation; an operation that is missing is attempted once
+		unknown bool           // whether a write returns ErrOutcomeUnknown
 	}{
-		"connection refused": {err: refused, want: always},
-		"proxy refuses":      {err: &net.OpError{Op: "proxyconnect", Err: syscall.ECONNREFUSED}, want: always},
-		"no such host":       {err: &net.DNSError{Err: "no such host", Name: "x"}, want: always},
-		"reset":              {err: &net.OpError{Op: "read", Err: syscall.ECONNRESET}, want: reads, unknown: true},
-		"cut":                {err: io.ErrUnexpectedEOF, want: reads, unknown: true},
-		"cut within":         {status: 200, body: func() io.Reader { return io.MultiReader(strings.NewReader(`{"items":[`), broken{}) }, want: reads, unknown: true},
-		"500":                {status: 500, unknown: true},
-		"500, documented":    {status: 500, body: func() io.Reader { return strings.NewReader(`{"error":{"type":"SemanticError"}}`) }},
-		"501":                {status: 501},
-		"502":                {status: 502, want: reads, unknown: true},
-		"503":                {status: 503, want: reads, unknown: true},
-		"504":                {status: 504, want: reads, unknown: true},
-		"429":                {status: 429, want: idempotent},
-		"429, patience":      {status: 429, header: http.Header{"Retry-After": {"30"}}, want: idempotent},
-		"429, much patience": {status: 429, header: http.Header{"Retry-After": {"31"}}},
-		"503, a day":         {status: 503, header: http.Header{"Retry-After": {"86400"}}, unknown: true},
-		"503, for ever":      {status: 503, header: http.Header{"Retry-After": {"99999999999999999999"}}, unknown: true},
-		"503, nonsense":      {status: 503, header: http.Header{"Retry-After": {"-5, soon"}}, want: reads, unknown: true},
-		"503, a date":        {status: 503, header: http.Header{"Retry-After": {"Sat, 01 Jan 2000 00:00:20 GMT"}}, want: reads, unknown: true},
-		"503, a far date":    {status: 503, header: http.Header{"Retry-After": {"Sat, 01 Jan 2050 00:00:20 GMT"}}, unknown: true},
-		"400":                {status: 400},
-		"404":                {status: 404},
-		"redirect":           {status: 302, header: http.Header{"Location": {"https://evil.example/"}}, unknown: true},
-		"malformed answer":   {status: 200, body: func() io.Reader { return strings.NewReader(`{"items"`) }, unknown: true},
-		"compressed":         {status: 200, header: http.Header{"Content-Encoding": {"gzip"}}, unknown: true},
-		"untrusted":          {err: &tls.CertificateVerificationError{Err: errors.New("self-signed")}},
-		"not TLS":            {err: tls.RecordHeaderError{Msg: "not TLS"}, unknown: true},
+		"connection refused":                    {err: refused, want: always},
+		"proxy refuses":                         {err: &net.OpError{Op: "proxyconnect", Err: syscall.ECONNREFUSED}, want: always},
+		"no such host":                          {err: &net.DNSError{Err: "no such host", Name: "x"}, want: always},
+		"connection reset":                      {err: &net.OpError{Op: "read", Err: syscall.ECONNRESET}, want: reads, unknown: true},
+		"connection breaks":                     {err: io.ErrUnexpectedEOF, want: reads, unknown: true},
+		"connection breaks within the response": {status: 200, body: func() io.Reader { return io.MultiReader(strings.NewReader(`{"items":[`), broken{}) }, want: reads, unknown: true},
+		"500":                                   {status: 500, unknown: true},
+		"500 with an error type":                {status: 500, body: func() io.Reader { return strings.NewReader(`{"error":{"type":"SemanticError"}}`) }},
+		"501":                                   {status: 501},
+		"502":                                   {status: 502, want: reads, unknown: true},
+		"503":                                   {status: 503, want: reads, unknown: true},
+		"504":                                   {status: 504, want: reads, unknown: true},
+		"429":                                   {status: 429, want: idempotent},
+		"429, Retry-After of 30 s":              {status: 429, header: http.Header{"Retry-After": {"30"}}, want: idempotent},
+		"429, Retry-After of 31 s":              {status: 429, header: http.Header{"Retry-After": {"31"}}},
+		"503, Retry-After of a day":             {status: 503, header: http.Header{"Retry-After": {"86400"}}, unknown: true},
+		"503, Retry-After too large":            {status: 503, header: http.Header{"Retry-After": {"99999999999999999999"}}, unknown: true},
+		"503, invalid Retry-After":              {status: 503, header: http.Header{"Retry-After": {"-5, soon"}}, want: reads, unknown: true},
+		"503, Retry-After with a date":          {status: 503, header: http.Header{"Retry-After": {"Sat, 01 Jan 2000 00:00:20 GMT"}}, want: reads, unknown: true},
+		"503, Retry-After with a date in 2050":  {status: 503, header: http.Header{"Retry-After": {"Sat, 01 Jan 2050 00:00:20 GMT"}}, unknown: true},
+		"400":                                   {status: 400},
+		"404":                                   {status: 404},
+		"redirect":                              {status: 302, header: http.Header{"Location": {"https://evil.example/"}}, unknown: true},
+		"malformed response":                    {status: 200, body: func() io.Reader { return strings.NewReader(`{"items"`) }, unknown: true},
+		"compressed response":                   {status: 200, header: http.Header{"Content-Encoding": {"gzip"}}, unknown: true},
+		"untrusted certificate":                 {err: &tls.CertificateVerificationError{Err: errors.New("self-signed")}},
+		"not TLS":                               {err: tls.RecordHeaderError{Msg: "not TLS"}, unknown: true},
 	} {
 		for name, operation := range operations {
 			t.Run(failure+", "+name, func(t *testing.T) {
@@ -164,8 +163,8 @@ func TestRetriesUsedUp(t *testing.T) {
 	})
 }
 
-// TestRetryEndsWithContext checks that a wait for a retry ends with the context, and that the
-// error contains the failure that caused the retry.
+// TestRetryEndsWithContext checks that the wait before a retry ends with the context, and that
+// the error contains the failure that caused the retry.
 func TestRetryEndsWithContext(t *testing.T) {
 	t.Parallel()
 	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
@@ -257,7 +256,7 @@ func TestTimeouts(t *testing.T) {
 	}, sps.WithTimeouts(sps.Timeouts{Read: 10 * time.Second}), sps.WithRetry(sps.RetryPolicy{Attempts: 2, MinWait: -1}))
 }
 
-// TestConnections checks that many successful and failed calls use one connection.
+// TestConnections checks that 300 calls, many of which fail, use one connection.
 func TestConnections(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
@@ -295,26 +294,26 @@ func TestHostileAnswers(t *testing.T) {
 	t.Parallel()
 	huge := `{"items":["` + strings.Repeat("a", 33<<20) + `"]}`
 	for name, fault := range map[string]spstest.Fault{
-		"endless":         {Endless: true},
-		"100 MB":          {Mutate: func([]byte) []byte { return []byte(huge + huge + huge) }},
-		"truncated":       {Truncate: 5},
-		"half JSON":       {Mutate: func(b []byte) []byte { return b[:len(b)/2] }},
-		"deep":            {Mutate: func([]byte) []byte { return bytes.Repeat([]byte("["), 1<<20) }},
-		"duplicate names": {Mutate: func([]byte) []byte { return []byte(`{"items":[],"items":[]}`) }},
-		"invalid UTF-8":   {Mutate: func([]byte) []byte { return []byte("{\"items\":[\"\xff\"]}") }},
-		"items missing":   {Mutate: func([]byte) []byte { return []byte(`{"meta":{}}`) }},
-		"items an object": {Mutate: func([]byte) []byte { return []byte(`{"items":{}}`) }},
-		"item a number":   {Mutate: func([]byte) []byte { return []byte(`{"items":[1]}`) }},
-		"item's key":      {Mutate: func([]byte) []byte { return []byte(`{"items":[{"key":"../../x"}]}`) }},
-		"item's body":     {Mutate: func([]byte) []byte { return []byte(`{"items":[{"key":"1","body":7}]}`) }},
-		"body":            {Mutate: func([]byte) []byte { return []byte(`{}`) }},
-		"HTML":            {Status: 200, Body: "<html>Welcome</html>", ContentType: "text/html"},
-		"503 in HTML":     {Status: 503},
-		"redirect":        {Status: 302, Header: http.Header{"Location": {"https://evil.example/api/firmware/slots"}}, Body: "moved", ContentType: "text/plain"},
-		"redirect http":   {Status: 301, Header: http.Header{"Location": {"http://127.0.0.1/"}}, Body: "moved", ContentType: "text/plain"},
-		"empty":           {Mutate: func([]byte) []byte { return nil }},
-		"unknown error":   {Mutate: func([]byte) []byte { return []byte(`{"error":{"type":"Gremlins","details":"all over"}}`) }},
-		"headers":         {Header: http.Header{"X-Flood": {strings.Repeat("a", 1<<20)}}},
+		"endless":            {Endless: true},
+		"100 MB":             {Mutate: func([]byte) []byte { return []byte(huge + huge + huge) }},
+		"truncated":          {Truncate: 5},
+		"half of the JSON":   {Mutate: func(b []byte) []byte { return b[:len(b)/2] }},
+		"deeply nested":      {Mutate: func([]byte) []byte { return bytes.Repeat([]byte("["), 1<<20) }},
+		"duplicate names":    {Mutate: func([]byte) []byte { return []byte(`{"items":[],"items":[]}`) }},
+		"invalid UTF-8":      {Mutate: func([]byte) []byte { return []byte("{\"items\":[\"\xff\"]}") }},
+		"no items":           {Mutate: func([]byte) []byte { return []byte(`{"meta":{}}`) }},
+		"items is an object": {Mutate: func([]byte) []byte { return []byte(`{"items":{}}`) }},
+		"item is a number":   {Mutate: func([]byte) []byte { return []byte(`{"items":[1]}`) }},
+		"invalid key":        {Mutate: func([]byte) []byte { return []byte(`{"items":[{"key":"../../x"}]}`) }},
+		"body is a number":   {Mutate: func([]byte) []byte { return []byte(`{"items":[{"key":"1","body":7}]}`) }},
+		"empty object":       {Mutate: func([]byte) []byte { return []byte(`{}`) }},
+		"HTML":               {Status: 200, Body: "<html>Welcome</html>", ContentType: "text/html"},
+		"503 in HTML":        {Status: 503},
+		"redirect":           {Status: 302, Header: http.Header{"Location": {"https://evil.example/api/firmware/slots"}}, Body: "moved", ContentType: "text/plain"},
+		"redirect to http":   {Status: 301, Header: http.Header{"Location": {"http://127.0.0.1/"}}, Body: "moved", ContentType: "text/plain"},
+		"empty":              {Mutate: func([]byte) []byte { return nil }},
+		"unknown error type": {Mutate: func([]byte) []byte { return []byte(`{"error":{"type":"Gremlins","details":"all over"}}`) }},
+		"1 MiB of headers":   {Header: http.Header{"X-Flood": {strings.Repeat("a", 1<<20)}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := spstest.NewServer(t)
@@ -336,8 +335,8 @@ func TestHostileAnswers(t *testing.T) {
 			if ctx.Err() != nil {
 				t.Errorf("ran into the deadline: %v", err)
 			}
-			// An attempt may double its buffer up to the limit of 32 MiB. The copies that the
-			// simulator makes are included.
+			// An attempt may double its buffer up to the limit of 32 MiB. The limit here is
+			// higher, because it includes the copies that the simulator makes.
 			if grown := after.Sys - before.Sys; after.Sys > before.Sys && grown > 1<<30 {
 				t.Errorf("memory grew by %d MiB", grown>>20)
 			}
@@ -345,7 +344,8 @@ func TestHostileAnswers(t *testing.T) {
 	}
 }
 
-// TestCutWithinAnswer checks that a read is repeated if its response breaks off.
+// TestCutWithinAnswer checks that a read is repeated if the connection breaks within its
+// response.
 func TestCutWithinAnswer(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
@@ -358,8 +358,8 @@ func TestCutWithinAnswer(t *testing.T) {
 	testkit.Diff(t, "requests", []string{"GET /api/firmware/slots", "GET /api/firmware/slots"}, testkit.Requests(a))
 }
 
-// TestUnknownMembers checks that responses with unknown members, and with other types of
-// optional members, are decoded.
+// TestUnknownMembers checks that the client decodes a response that has unknown members, and
+// optional members of an unexpected type.
 func TestUnknownMembers(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
@@ -440,7 +440,8 @@ func TestCloseEndsCalls(t *testing.T) {
 	})
 }
 
-// TestCloseDuringRenewal checks that Close logs out a session whose login is still running.
+// TestCloseDuringRenewal checks that Close logs out the session of a login that is still
+// running when Close is called.
 func TestCloseDuringRenewal(t *testing.T) {
 	t.Parallel()
 	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
@@ -526,7 +527,8 @@ func TestLoginAnswerBroken(t *testing.T) {
 	}
 	testkit.Diff(t, "sessions", 0, a.Sessions())
 
-	// A login whose response breaks off is repeated, and its session is logged out.
+	// If the response to a login breaks off, the client logs in again and logs out the session
+	// of the first login.
 	a.Inject(spstest.Fault{Method: "GET", Path: "authentication", Truncate: 3})
 	c, err := testkit.Dial(t.Context(), a)
 	if err != nil {
@@ -537,8 +539,8 @@ func TestLoginAnswerBroken(t *testing.T) {
 	testkit.Diff(t, "Accept-Encoding", "identity", a.Journal()[0].Header.Get("Accept-Encoding"))
 }
 
-// TestLoginTriedAgain checks that the client uses the session of the complete login response
-// and logs out the session of the response that broke off.
+// TestLoginTriedAgain checks a login whose first response breaks off. The client must log in
+// again, use the session of the second response, and log out the session of the first one.
 func TestLoginTriedAgain(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -571,8 +573,7 @@ func TestLoginTriedAgain(t *testing.T) {
 }
 
 // TestLoginNotAnswered checks that the client logs out the session of a login whose response
-// does not end before the time limit, and that it sends no log-out for a login that was
-// rejected.
+// has not ended at the time limit, and that it sends no log-out if the login was rejected.
 func TestLoginNotAnswered(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -580,14 +581,14 @@ func TestLoginNotAnswered(t *testing.T) {
 		stands bool
 		want   []string
 	}{
-		"refused":                  {401, false, nil},
-		"an answer without an end": {200, true, []string{"DELETE session_id=s2"}},
+		"refused":               {401, false, nil},
+		"response does not end": {200, true, []string{"DELETE session_id=s2"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				password := func(context.Context) (sps.Secret, error) {
-					time.Sleep(time.Second) // simulated time, so that the limit of the whole login comes before that of one attempt
+					time.Sleep(time.Second) // simulated time, so that the time limit of the login ends before the time limit of its request
 					return sps.NewSecretString("p"), nil
 				}
 				logins := 0
@@ -665,8 +666,8 @@ func TestCauses(t *testing.T) {
 	})
 }
 
-// TestCarelessRoundTrippers checks that the client handles responses that only a faulty
-// RoundTripper returns.
+// TestCarelessRoundTrippers checks that the client handles responses that net/http does not
+// return, but a faulty RoundTripper of the caller may return.
 func TestCarelessRoundTrippers(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -709,8 +710,8 @@ func TestCarelessRoundTrippers(t *testing.T) {
 	}
 }
 
-// TestQuerySpelling checks that a space in a query is sent as %20, as the guide requires, from
-// each way to pass a query.
+// TestQuerySpelling checks that a space in a query is sent as %20, as the guide requires, for
+// each way in which a caller can pass a query.
 func TestQuerySpelling(t *testing.T) {
 	t.Parallel()
 	seen := ""

@@ -16,7 +16,7 @@ import (
 	"github.com/go-sps/sps/spstest"
 )
 
-// lazily returns a client that has sent no request yet.
+// lazily returns a client that was created with NewClient, and has sent no request yet.
 func lazily(t *testing.T, a *spstest.Appliance, options ...sps.Option) *sps.Client {
 	t.Helper()
 	c, err := sps.NewClient(a.Addr(), sps.UsernamePassword(a.Username(), sps.NewSecretString(a.Password())), append([]sps.Option{testkit.InProcess(a)}, options...)...)
@@ -28,8 +28,8 @@ func lazily(t *testing.T, a *spstest.Appliance, options ...sps.Option) *sps.Clie
 
 const forbiddenPage = "<html><title>403 Forbidden</title>"
 
-// TestWaitReady checks that WaitReady waits for an appliance that does not respond as ready
-// yet, and that the client logs in once.
+// TestWaitReady checks that WaitReady waits until the appliance responds that it is ready, and
+// that the client logs in once.
 func TestWaitReady(t *testing.T) {
 	t.Parallel()
 	page := func(status int, times int) func(*spstest.Appliance) {
@@ -39,29 +39,29 @@ func TestWaitReady(t *testing.T) {
 	}
 	for name, test := range map[string]struct {
 		prepare func(*spstest.Appliance)
-		took    time.Duration // the minimum
+		took    time.Duration // the minimum duration of the wait
 	}{
-		"at once":                     {func(*spstest.Appliance) {}, 0},
+		"already ready":               {func(*spstest.Appliance) {}, 0},
 		"403 in HTML for two minutes": {page(403, 12), 2 * time.Minute},
 		"404 in HTML":                 {page(404, 3), 30 * time.Second},
-		"a page of success":           {page(200, 3), 30 * time.Second},
+		"HTML page with 200":          {page(200, 3), 30 * time.Second},
 		"502 for ten minutes":         {page(502, 60), 10 * time.Minute},
-		"cut": {func(a *spstest.Appliance) {
+		"connections break": {func(a *spstest.Appliance) {
 			a.Inject(spstest.Fault{Path: "**", CutBefore: true, Times: 3})
 		}, 30 * time.Second},
 		"booting": {func(a *spstest.Appliance) {
 			a.SetSetupStatus("booting")
 			time.AfterFunc(5*time.Minute, func() { a.SetSetupStatus("completed") })
 		}, 5 * time.Minute},
-		"no wizard yet": {func(a *spstest.Appliance) {
+		"setup not started": {func(a *spstest.Appliance) {
 			a.SetSetupStatus("uninitialized")
 			time.AfterFunc(5*time.Minute, func() { a.SetSetupStatus("completed") })
 		}, 5 * time.Minute},
-		"a status that is not known": {func(a *spstest.Appliance) { a.SetSetupStatus("finished") }, 0},
-		"no such endpoint": {func(a *spstest.Appliance) {
+		"unknown setup status": {func(a *spstest.Appliance) { a.SetSetupStatus("finished") }, 0},
+		"no setup endpoint": {func(a *spstest.Appliance) {
 			a.Inject(spstest.Fault{Path: "setup", Status: 404, Body: `{"error":{"type":"ResourceNotFound"}}`, Times: -1})
 		}, 0},
-		"a user who may not read info": {func(a *spstest.Appliance) {
+		"no right to read info": {func(a *spstest.Appliance) {
 			a.Inject(spstest.Fault{Path: "info", Status: 403, Body: `{"error":{"type":"Unauthorized"}}`, Times: -1})
 		}, 0},
 		"a restart": {func(a *spstest.Appliance) { a.Restart() }, 30 * time.Second},
@@ -95,9 +95,9 @@ func TestWaitReady(t *testing.T) {
 	}
 }
 
-// TestWaitReadyWhileLoginsFail has an appliance that reports its setup status before it accepts
-// logins. It checks that WaitReady waits, with WithLoginRetry if the appliance rejects the
-// password.
+// TestWaitReadyWhileLoginsFail checks an appliance that reports its setup status before it
+// accepts logins. WaitReady must wait until logins succeed. If the appliance rejects the
+// password until then, this requires WithLoginRetry.
 func TestWaitReadyWhileLoginsFail(t *testing.T) {
 	t.Parallel()
 	for login, option := range map[string]bool{"503": false, "500": false, "401:AuthenticationFailure": true} {
@@ -132,8 +132,8 @@ func TestWaitReadyWhileLoginsFail(t *testing.T) {
 	}
 }
 
-// TestWaitReadyEnds checks that WaitReady stops at a rejected password, at its time limit and
-// at the end of its context.
+// TestWaitReadyEnds checks that WaitReady returns an error if the password is rejected, at its
+// time limit, and at the deadline of its context.
 func TestWaitReadyEnds(t *testing.T) {
 	t.Parallel()
 	wrong := func(a *spstest.Appliance) { a.SetPassword(a.Username(), "another") }
@@ -146,10 +146,10 @@ func TestWaitReadyEnds(t *testing.T) {
 		says    string
 		took    time.Duration
 	}{
-		"a wrong password": {wrong, 0, nil, sps.AuthenticationFailure, "waiting for the appliance", 0},
-		"the limit":        {booting, 0, []sps.WaitOption{sps.WithWaitLimit(time.Minute)}, context.DeadlineExceeded, "last seen: the setup is booting", time.Minute},
-		"the default":      {booting, 0, []sps.WaitOption{sps.WithWaitLimit(0)}, context.DeadlineExceeded, "last seen: the setup is booting", 30 * time.Minute},
-		"ctx":              {booting, 95 * time.Second, nil, context.DeadlineExceeded, "last seen: the setup is booting", 95 * time.Second},
+		"a wrong password":        {wrong, 0, nil, sps.AuthenticationFailure, "waiting for the appliance", 0},
+		"wait limit":              {booting, 0, []sps.WaitOption{sps.WithWaitLimit(time.Minute)}, context.DeadlineExceeded, "last seen: the setup is booting", time.Minute},
+		"default wait limit":      {booting, 0, []sps.WaitOption{sps.WithWaitLimit(0)}, context.DeadlineExceeded, "last seen: the setup is booting", 30 * time.Minute},
+		"deadline of the context": {booting, 95 * time.Second, nil, context.DeadlineExceeded, "last seen: the setup is booting", 95 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -289,8 +289,8 @@ func TestWaitTimes(t *testing.T) {
 	}
 }
 
-// TestNothingForTheGone checks that no request is sent and no password is read for a call whose
-// context is already done.
+// TestNothingForTheGone checks that a call whose context is already done sends no request and
+// does not call the password function.
 func TestNothingForTheGone(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -117,7 +117,7 @@ func (c *config) define(flags *flag.FlagSet) *after {
 		c.options = append(c.options, option)
 		return err
 	})
-	flags.Func("client-ca", "`file` with the PEM of a CA, for example clients.pem; a client with a certificate of this CA can log in as the user that the common name of the certificate names", func(name string) error {
+	flags.Func("client-ca", "`file` with the PEM of a CA, for example clients.pem; a client whose certificate this CA has signed can log in; its user name is the common name of the certificate", func(name string) error {
 		ca, err := os.ReadFile(name)
 		c.options = append(c.options, spstest.WithClientCA(ca))
 		return err
@@ -156,7 +156,7 @@ func (c *config) define(flags *flag.FlagSet) *after {
 		c.options = append(c.options, option)
 		return err
 	})
-	flags.Func("fault", "`rule` that disturbs requests, for example \"POST firmware/test cut-after\" or \"GET ** status=503 times=2 skip=1\"; may be repeated", func(s string) error {
+	flags.Func("fault", "`rule` that injects a fault into matching requests, for example \"POST firmware/test cut-after\" or \"GET ** status=503 times=2 skip=1\"; may be repeated", func(s string) error {
 		fault, err := spstest.ParseFault(s)
 		c.options = append(c.options, spstest.WithFaults(fault))
 		return err
@@ -212,7 +212,7 @@ func parseUser(s string) (name string, _ spstest.Option, _ error) {
 
 var errNoUser = errors.New("want name:password, followed by rights such as read-only, read-only:path or none:path")
 
-// productLists are the values of -products.
+// productLists contains the lists of products that the flag -products can select.
 var productLists = map[string][]spstest.Product{
 	"none":                {},
 	"starling":            spstest.ProductsStarling(),
@@ -220,13 +220,13 @@ var productLists = map[string][]spstest.Product{
 	"passwords":           spstest.ProductsPasswords(),
 }
 
-// productWarnings are the values of -product-warning.
+// productWarnings contains the warnings that the flag -product-warning can select.
 var productWarnings = map[string]string{
 	"starling-unavailable":         spstest.StarlingUnavailable,
 	"starling-credentials-invalid": spstest.StarlingCredentialsInvalid,
 }
 
-// names returns the possible values of a flag, for its help text.
+// names returns the values that a flag accepts, for its help text.
 func names[T any](choices map[string]T) string {
 	return strings.Join(slices.Sorted(maps.Keys(choices)), ", ")
 }
@@ -271,8 +271,9 @@ func parseSummary(s string) (summary, error) {
 	return summary{key, strings.ReplaceAll(text, `\n`, "\n")}, nil
 }
 
-// failTests makes the firmware tests of slots fail with the texts of -test-summary. The
-// exit code is that of the failure from -slot, or 1.
+// failTests makes the firmware tests of the slots in summaries fail with the texts that
+// -test-summary sets. The exit code of a test is that of the failure that -slot sets, or
+// 1.
 func failTests(appliance *spstest.Appliance, summaries []summary) error {
 	for _, s := range summaries {
 		slots := appliance.Slots()
@@ -342,8 +343,8 @@ func serve(ctx context.Context, program string, c config, stdout, stderr io.Writ
 	if err != nil {
 		return err
 	}
-	// The file of the address is written last: a script that waits for it then finds the
-	// other files, too.
+	// The address file is written last, so that the other files exist when a script finds
+	// it.
 	if err := publish(c.caOut, appliance.CA(), 0o644); err != nil {
 		return err
 	}
@@ -364,13 +365,13 @@ func serve(ctx context.Context, program string, c config, stdout, stderr io.Writ
 	return publish(c.state, appliance.State(), 0o600)
 }
 
-// refusal is the [spstest.TB] of the appliance. It stores the error because of which the
-// appliance cannot start.
+// refusal is the [spstest.TB] that newAppliance passes to NewServer. It stores the error
+// with which NewServer fails.
 type refusal struct{ err error }
 
 func (*refusal) Helper()                             {}
-func (*refusal) Cleanup(func())                      {} // does nothing: serve closes the appliance
-func (*refusal) Errorf(string, ...any)               {} // does nothing: serve reports the missed faults
+func (*refusal) Cleanup(func())                      {} // does nothing, because serve closes the appliance
+func (*refusal) Errorf(string, ...any)               {} // does nothing, because serve reports the faults that no request met
 func (r *refusal) Fatalf(format string, args ...any) { r.err = fmt.Errorf(format, args...) }
 
 // newAppliance starts an appliance.
@@ -380,8 +381,8 @@ func newAppliance(options []spstest.Option) (*spstest.Appliance, error) {
 	return appliance, r.err
 }
 
-// takeUp adds an option that restores the state from the file of -state, if the file
-// exists.
+// takeUp adds an option that restores the state from the file that -state names, if that
+// file exists.
 func (c *config) takeUp() error {
 	if c.state == "" {
 		return nil
@@ -393,7 +394,7 @@ func (c *config) takeUp() error {
 	case err != nil:
 		return err
 	}
-	// This option comes first, so that the options of other flags override it.
+	// This option is the first one, so that the options of other flags override it.
 	restore := func(a *spstest.Appliance) error {
 		if err := spstest.WithState(content)(a); err != nil {
 			return fmt.Errorf("%s: %s", c.state, strings.TrimPrefix(err.Error(), "spstest: "))
@@ -407,8 +408,8 @@ func (c *config) takeUp() error {
 	return nil
 }
 
-// passwordOf returns the password of a user in a state. ok is false if the state has
-// none.
+// passwordOf returns the password of a user in a saved state. ok is false if the state
+// contains no password of that user.
 func passwordOf(state []byte, name string) (password string, ok bool) {
 	var s struct {
 		Users []struct {
@@ -416,7 +417,7 @@ func passwordOf(state []byte, name string) (password string, ok bool) {
 			Password *string `json:"password"`
 		} `json:"users"`
 	}
-	_ = json.Unmarshal(state, &s) // WithState returns the error of an invalid state
+	_ = json.Unmarshal(state, &s) // an error can be ignored, because WithState returns an error for an invalid state
 	for _, user := range s.Users {
 		if user.Name == name && user.Password != nil {
 			return *user.Password, true

@@ -80,8 +80,8 @@ func read(t *testing.T, name string) string {
 	return string(b)
 }
 
-// The results of the printed curl commands, in order. The command that joins the appliance is
-// printed only if it is not joined yet.
+// These constants contain the results of the printed curl commands, in order. The command
+// that joins the appliance is printed only if the appliance is not joined yet.
 const (
 	callsBeforeJoin = `GET /api/authentication 200
 GET /api/integrated_products 200
@@ -226,7 +226,7 @@ func TestEnvironment(t *testing.T) {
 	}
 }
 
-// who is a user of a program: a name with a password, or a certificate.
+// who is a user of the simulated appliance: a name with a password, or a certificate.
 type who struct {
 	name, password string
 	certificate    []tls.Certificate // used instead of a password
@@ -240,8 +240,8 @@ func ask(t *testing.T, p *program, method, path, body string) (int, error) {
 	return status, err
 }
 
-// ask logs in, sends a request and returns its status code and body. If the method is ""
-// or the login is refused, it returns those of the login.
+// ask logs in, sends a request and returns its status code and body. If the method is "" or
+// the login is refused, it returns the status code and body of the login.
 func (w who) ask(t *testing.T, p *program, method, path, body string) (status int, answer string, _ error) {
 	t.Helper()
 	env := exported(t, p.out.String())
@@ -302,14 +302,14 @@ func TestUsers(t *testing.T) {
 		who                 who
 		login, reads, write int
 	}{
-		"the administrator":          {who{name: "root", password: "r"}, 200, 200, 200},
-		"a user with all rights":     {who{name: "admin", password: "all"}, 200, 200, 200},
-		"a user who may read":        {who{name: "viewer", password: "v:w"}, 200, 200, 403},
-		"a wrong password":           {who{name: "viewer", password: "v"}, 401, 401, 401},
-		"a user without a right":     {who{name: "limited", password: "l"}, 200, 403, 403},
-		"a certificate of a user":    {who{certificate: certificate("robot")}, 200, 200, 403},
-		"a certificate of a viewer":  {who{certificate: certificate("viewer")}, 200, 200, 403},
-		"a certificate of a new one": {who{certificate: certificate("somebody")}, 200, 200, 200},
+		"the administrator":                {who{name: "root", password: "r"}, 200, 200, 200},
+		"a user with all rights":           {who{name: "admin", password: "all"}, 200, 200, 200},
+		"a user who may read":              {who{name: "viewer", password: "v:w"}, 200, 200, 403},
+		"a wrong password":                 {who{name: "viewer", password: "v"}, 401, 401, 401},
+		"a user without a right":           {who{name: "limited", password: "l"}, 200, 403, 403},
+		"a certificate of a user":          {who{certificate: certificate("robot")}, 200, 200, 403},
+		"a certificate of a viewer":        {who{certificate: certificate("viewer")}, 200, 200, 403},
+		"a certificate of an unknown user": {who{certificate: certificate("somebody")}, 200, 200, 200},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -362,17 +362,17 @@ func TestProducts(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		args []string
-		want []string // texts that the response contains
+		want []string // texts that the response must contain
 		not  string
 	}{
-		"none":                  {nil, []string{`"items":[]`}, "issues"},
-		"Starling":              {[]string{"-products", "starling"}, []string{`"Defender"`, `"RemoteAccess"`}, "issues"},
-		"integrated":            {[]string{"-products", "starling-integrated"}, []string{"https://2fa.cloud.oneidentity.com"}, "issues"},
-		"passwords":             {[]string{"-products", "passwords"}, []string{"Safeguard for Privileged Passwords"}, "Defender"},
-		"a join":                {[]string{"-starling"}, []string{`"Defender"`}, "issues"},
-		"none in spite of one":  {[]string{"-starling", "-products", "none"}, []string{`"items":[]`}, "Defender"},
-		"a warning":             {[]string{"-product-warning", "starling-unavailable"}, []string{"cannot be retrieved", `"Defender"`}, "Re-join"},
-		"a warning beside none": {[]string{"-product-warning", "starling-credentials-invalid", "-products", "none"}, []string{"Re-join", `"items":[]`}, "Defender"},
+		"none":                         {nil, []string{`"items":[]`}, "issues"},
+		"Starling":                     {[]string{"-products", "starling"}, []string{`"Defender"`, `"RemoteAccess"`}, "issues"},
+		"integrated":                   {[]string{"-products", "starling-integrated"}, []string{"https://2fa.cloud.oneidentity.com"}, "issues"},
+		"passwords":                    {[]string{"-products", "passwords"}, []string{"Safeguard for Privileged Passwords"}, "Defender"},
+		"joined to Starling":           {[]string{"-starling"}, []string{`"Defender"`}, "issues"},
+		"joined, but without products": {[]string{"-starling", "-products", "none"}, []string{`"items":[]`}, "Defender"},
+		"warning without -products":    {[]string{"-product-warning", "starling-unavailable"}, []string{"cannot be retrieved", `"Defender"`}, "Re-join"},
+		"warning with -products none":  {[]string{"-product-warning", "starling-credentials-invalid", "-products", "none"}, []string{"Re-join", `"items":[]`}, "Defender"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -414,7 +414,7 @@ func TestStateOfUsers(t *testing.T) {
 	for _, step := range []struct {
 		name      string
 		args      []string
-		edit      [2]string // a text to replace in the state before the run, and its replacement
+		edit      [2]string // a text to replace in the state file before the run, and its replacement
 		who       who
 		login     int
 		write     int
@@ -428,7 +428,7 @@ func TestStateOfUsers(t *testing.T) {
 		{"read-only", args(), [2]string{`"password": "a",
 			"read_only": false`, `"password": "a",
 			"read_only": true`}, who{name: "admin", password: "a"}, 200, 403, who{name: "admin", password: "first"}},
-		{"rights given anew", args("-user", "viewer:new full"), [2]string{}, who{name: "viewer", password: "new"}, 200, 200, who{name: "viewer", password: "v"}},
+		{"rights set again", args("-user", "viewer:new full"), [2]string{}, who{name: "viewer", password: "new"}, 200, 200, who{name: "viewer", password: "v"}},
 	} {
 		if step.edit[0] != "" {
 			content := read(t, state)

@@ -46,7 +46,7 @@ func Settled(t *testing.T, a *spstest.Appliance, want string) {
 	t.Helper()
 	Diff(t, "applied", want, Admin(t, a))
 	if a.TransactionOpen() || a.LockedBy() != "" {
-		t.Errorf("left: transaction open: %t, locked by %q", a.TransactionOpen(), a.LockedBy())
+		t.Errorf("a transaction is open: %t, the lock is held by %q; want no transaction and no holder", a.TransactionOpen(), a.LockedBy())
 	}
 }
 

@@ -14,8 +14,8 @@ import (
 	"github.com/go-sps/sps"
 )
 
-// MemNet is an in-memory network with one host, and the listener of that host. Its connections
-// have buffers, like those of a kernel, and work in a testing/synctest bubble.
+// MemNet is an in-memory network with one host, and also the net.Listener of that host. Its
+// connections have buffers, like those of a kernel, and work in a testing/synctest bubble.
 type MemNet struct {
 	Connections chan net.Conn
 	closed      chan struct{}

@@ -20,21 +20,22 @@ import (
 )
 
 // lateAppliance loses the responses to some requests and executes these requests later. The
-// errors of the client must still be true after that.
+// tests check that the errors of the client are still true after the execution.
 type lateAppliance struct {
 	a       *spstest.Appliance
 	method  string
-	path    string        // the requests to lose, below /api/; "*" at the end stands for any key
-	cut     time.Duration // the time until the response is lost
-	runs    time.Duration // the time from sending to execution; negative for never
-	once    bool          // loses only the first request
-	gateway bool          // answers with 504, as a gateway, instead of breaking the connection
-	lost    int
-	late    sync.WaitGroup // lost requests that are not executed yet
+	path    string         // the path below /api/ of the requests whose responses are lost; "*" at the end matches any key
+	cut     time.Duration  // the time until the response is lost
+	runs    time.Duration  // the time from sending to execution; negative for never
+	once    bool           // whether only the first matching response is lost
+	gateway bool           // whether the client receives a 504, as from a gateway, instead of a broken connection
+	lost    int            // the number of lost responses
+	late    sync.WaitGroup // the requests whose responses were lost and that are not executed yet
 }
 
-// newLateAppliance returns an appliance, which loses nothing yet, and a client of it. Call it
-// in a synctest bubble.
+// newLateAppliance returns an appliance and a client that is logged in to it. The appliance
+// loses no response until the test sets method and path. Call newLateAppliance in a synctest
+// bubble.
 func newLateAppliance(t *testing.T, options ...spstest.Option) (*lateAppliance, *sps.Client) {
 	t.Helper()
 	a := spstest.NewServer(t, append([]spstest.Option{spstest.WithoutListener()}, options...)...)
@@ -107,25 +108,25 @@ type lateOperation struct {
 	call    func(ctx context.Context, c *sps.Client, key string) error
 	// done reports whether the appliance has executed the operation.
 	done func(a *spstest.Appliance, key string) bool
-	// means is one of the constants below.
+	// means is the result that the call must have, as one of the following constants.
 	means string
-	once  bool
+	once  bool // whether only the first matching response is lost
 }
 
-// These constants say what a lost response means for the result of an operation.
+// These constants are the results that a call can have if the response to its request is lost.
 const (
-	meansNothing = "nothing changes"
-	meansStaged  = "the transaction decides"
-	meansSettled = "the client finds out"
-	meansUnknown = "unknown"
+	meansNothing = "nothing changes"         // an error without ErrOutcomeUnknown, because the request changes nothing
+	meansStaged  = "the transaction decides" // an error without ErrOutcomeUnknown, because the transaction is rolled back
+	meansSettled = "the client finds out"    // success if the client can observe the execution, and ErrOutcomeUnknown otherwise
+	meansUnknown = "unknown"                 // ErrOutcomeUnknown
 )
 
 func slotHolds(a *spstest.Appliance, key string) bool {
 	return slices.ContainsFunc(a.Slots(), func(s spstest.Slot) bool { return s.Key == key && s.Version != "" })
 }
 
-// lateJob returns the status of a job, which it reads with another client, or "" if there is no
-// such job.
+// lateJob returns the status of a job, or "" if there is no such job. It reads the job with
+// another client.
 func lateJob(a *spstest.Appliance, list string, key string) (status string) {
 	c, err := sps.Connect(context.Background(), a.Addr(), sps.UsernamePassword(a.Username(), sps.NewSecretString(a.Password())), testkit.InProcess(a))
 	if err != nil {
@@ -181,7 +182,7 @@ var lateOperations = map[string]lateOperation{
 		},
 		done: func(a *spstest.Appliance, _ string) bool { return a.Starling().Joined },
 	},
-	"join of one that is joined": {
+	"join of a joined appliance": {
 		method: "POST", path: "starling/join", means: meansUnknown, options: []spstest.Option{spstest.WithStarling(spstest.Starling{Joined: true})},
 		call: func(ctx context.Context, c *sps.Client, _ string) error {
 			return c.Starling.Join(ctx, sps.StarlingJoinRequest{CredentialString: sps.NewSecretString("credential")})
@@ -228,7 +229,7 @@ var lateOperations = map[string]lateOperation{
 		},
 		done: func(a *spstest.Appliance, _ string) bool { return posts(a, "firmware/fetch") == 1 },
 	},
-	"fetch beside another one": {
+	"fetch of the same URL as an earlier fetch": {
 		method: "POST", path: "firmware/fetch", means: meansSettled, prepare: startFetch, once: true,
 		call: func(ctx context.Context, c *sps.Client, before string) error {
 			key, err := c.Firmware.Fetch.Start(ctx, testkit.ImageURL, testkit.ImageSum)
@@ -239,7 +240,7 @@ var lateOperations = map[string]lateOperation{
 		},
 		done: func(a *spstest.Appliance, _ string) bool { return posts(a, "firmware/fetch") == 2 },
 	},
-	"cancelling of a fetch": {
+	"cancellation of a fetch": {
 		method: "DELETE", path: "firmware/fetch/*", means: meansSettled, options: []spstest.Option{spstest.WithFetchPolls(1000)}, prepare: startFetch,
 		call: func(ctx context.Context, c *sps.Client, key string) error { return c.Firmware.Fetch.Cancel(ctx, key) },
 		done: func(a *spstest.Appliance, key string) bool { return lateJob(a, "fetch", key) == "cancelled" },
@@ -327,28 +328,28 @@ var lateOperations = map[string]lateOperation{
 
 var errMind = errors.New("it changes its mind")
 
-// TestLateExecution loses the response to each operation in turn and executes the operation
-// later. It checks that the result of the call is still true when everything has ended.
+// TestLateExecution loses the response to each operation in turn, and executes the operation
+// later or never. It checks that the result of the call is still true after that.
 func TestLateExecution(t *testing.T) {
 	t.Parallel()
 	const close = 20 * time.Second // Timeouts.Close
 	for when, late := range map[string]struct {
 		cut, runs time.Duration
 		deadline  time.Duration // the caller's deadline, 0 for none
-		seen      bool          // whether the operation is executed while the client polls
+		seen      bool          // whether the appliance executes the operation while the client polls
 		gateway   bool
 	}{
-		"5 s":                                    {0, 5 * time.Second, 0, true, false},
-		"12 s, lost after 5 s":                   {5 * time.Second, 12 * time.Second, 0, true, false},
-		"12 s, a gateway answers after 5 s":      {5 * time.Second, 12 * time.Second, 0, true, true},
-		"60 s":                                   {0, time.Minute, 0, true, false},
-		"just within patience":                   {0, 5*time.Minute - 2*time.Second, 0, true, false},
-		"longer than patience":                   {0, 6 * time.Minute, 0, false, false},
-		"never":                                  {0, -1, 0, false, false},
-		"9 s, given up after 2 s":                {0, 9 * time.Second, 2 * time.Second, true, false},
-		"9 s, given up before the answer":        {5 * time.Second, 9 * time.Second, 2 * time.Second, true, false},
-		"one minute, given up after 2 s":         {0, time.Minute, 2 * time.Second, false, false},
-		"one minute, given up before the answer": {time.Hour, time.Minute, 2 * time.Second, false, false},
+		"executed after 5 s": {0, 5 * time.Second, 0, true, false},
+		"executed after 12 s, connection breaks after 5 s":                 {5 * time.Second, 12 * time.Second, 0, true, false},
+		"executed after 12 s, 504 after 5 s":                               {5 * time.Second, 12 * time.Second, 0, true, true},
+		"executed after 60 s":                                              {0, time.Minute, 0, true, false},
+		"executed just before Timeouts.Outcome":                            {0, 5*time.Minute - 2*time.Second, 0, true, false},
+		"executed after Timeouts.Outcome":                                  {0, 6 * time.Minute, 0, false, false},
+		"never executed":                                                   {0, -1, 0, false, false},
+		"executed after 9 s, deadline of 2 s":                              {0, 9 * time.Second, 2 * time.Second, true, false},
+		"executed after 9 s, deadline of 2 s before the connection breaks": {5 * time.Second, 9 * time.Second, 2 * time.Second, true, false},
+		"executed after 60 s, deadline of 2 s":                             {0, time.Minute, 2 * time.Second, false, false},
+		"executed after 60 s, deadline of 2 s, no response":                {time.Hour, time.Minute, 2 * time.Second, false, false},
 	} {
 		for name, op := range lateOperations {
 			t.Run(name+"/"+when, func(t *testing.T) {
@@ -386,7 +387,9 @@ func TestLateExecution(t *testing.T) {
 	}
 }
 
-// judge compares the result of a call with the state of the appliance.
+// judge compares the result of the call with the state of the appliance. seen is whether the
+// appliance executed the operation while the client polled, and never is whether it never
+// executed it.
 func (op lateOperation) judge(t *testing.T, a *spstest.Appliance, key string, seen, never bool, err error) {
 	t.Helper()
 	unknown := errors.Is(err, sps.ErrOutcomeUnknown)
@@ -452,18 +455,18 @@ func TestLateLogOut(t *testing.T) {
 	}
 }
 
-// TestLateUpload loses the response to an upload. It checks that the error describes what the
-// client has seen in the slots, and does not claim that no image was stored.
+// TestLateUpload loses the response to an upload. It checks that the error says what the client
+// has read in the slots, and does not say that no image was stored.
 func TestLateUpload(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		runs  time.Duration
-		asked bool // whether the slots can be listed
+		asked bool // whether the client can list the slots
 		says  string
 	}{
-		"60 s":                 {time.Minute, true, "the image is in slot 3 (8.1.0), unless somebody else filled that slot"},
-		"longer than patience": {6 * time.Minute, true, "no slot was filled when the client checked, but the appliance may still fill one"},
-		"nobody to ask":        {time.Minute, false, "slots of the appliance could not be read"},
+		"stored after 60 s":             {time.Minute, true, "the image is in slot 3 (8.1.0), unless somebody else filled that slot"},
+		"stored after Timeouts.Outcome": {6 * time.Minute, true, "no slot was filled when the client checked, but the appliance may still fill one"},
+		"slots cannot be read":          {time.Minute, false, "slots of the appliance could not be read"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -487,8 +490,8 @@ func TestLateUpload(t *testing.T) {
 	}
 }
 
-// TestLateUpgrade loses the response to one request of an upgrade. It checks whether the
-// upgrade continues, and which step and which state its error names otherwise.
+// TestLateUpgrade loses the response to one request of an upgrade. It checks whether Upgrade
+// continues. If Upgrade fails, the error must name the step and the state of the appliance.
 func TestLateUpgrade(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -498,15 +501,15 @@ func TestLateUpgrade(t *testing.T) {
 		step     sps.FirmwareUpgradeStep // "" for success
 		left     string
 	}{
-		"60 s":                      {"firmware/upgrade", time.Minute, 0, "", ""},
-		"longer than patience":      {"firmware/upgrade", time.Hour, 0, sps.StepWait, "it is not known whether the upgrade was started"},
-		"never":                     {"firmware/upgrade", -1, 0, sps.StepWait, "it is not known whether the upgrade was started"},
-		"given up after 2 s":        {"firmware/upgrade", time.Minute, 2 * time.Second, sps.StepWait, "it is not known whether the upgrade was started"},
-		"an upload, 60 s":           {"upload/firmware", time.Minute, 0, sps.StepUpload, "no upgrade was started; the appliance ran 7.4.0; the image is in slot 3, unless"},
-		"an upload, no patience":    {"upload/firmware", time.Hour, 0, sps.StepUpload, "no upgrade was started; the appliance ran 7.4.0; the appliance may still put the image into a slot"},
-		"a fetch, no patience":      {"firmware/fetch", time.Hour, 0, sps.StepFetch, "it is not known whether the fetch was started"},
-		"a fetch, 60 s":             {"firmware/fetch", time.Minute, 0, "", ""},
-		"a test, whatever it takes": {"firmware/test", time.Minute, 0, sps.StepTest, "no upgrade was started; the appliance ran 7.4.0; the image stays in slot 2"},
+		"upgrade after 60 s":                  {"firmware/upgrade", time.Minute, 0, "", ""},
+		"upgrade after an hour":               {"firmware/upgrade", time.Hour, 0, sps.StepWait, "it is not known whether the upgrade was started"},
+		"upgrade never executed":              {"firmware/upgrade", -1, 0, sps.StepWait, "it is not known whether the upgrade was started"},
+		"upgrade after 60 s, deadline of 2 s": {"firmware/upgrade", time.Minute, 2 * time.Second, sps.StepWait, "it is not known whether the upgrade was started"},
+		"upload after 60 s":                   {"upload/firmware", time.Minute, 0, sps.StepUpload, "no upgrade was started; the appliance ran 7.4.0; the image is in slot 3, unless"},
+		"upload after an hour":                {"upload/firmware", time.Hour, 0, sps.StepUpload, "no upgrade was started; the appliance ran 7.4.0; the appliance may still put the image into a slot"},
+		"fetch after an hour":                 {"firmware/fetch", time.Hour, 0, sps.StepFetch, "it is not known whether the fetch was started"},
+		"fetch after 60 s":                    {"firmware/fetch", time.Minute, 0, "", ""},
+		"test after 60 s":                     {"firmware/test", time.Minute, 0, sps.StepTest, "no upgrade was started; the appliance ran 7.4.0; the image stays in slot 2"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -544,8 +547,8 @@ func TestLateUpgrade(t *testing.T) {
 	}
 }
 
-// TestUpgradeNotSeen checks the error of an upgrade that was started and whose end was not
-// observed or left the old version running.
+// TestUpgradeNotSeen checks the errors of an upgrade after which the appliance does not respond
+// again or runs the old version.
 func TestUpgradeNotSeen(t *testing.T) {
 	t.Parallel()
 	testkit.BubbleOf(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
@@ -609,8 +612,9 @@ func TestNobodyToAsk(t *testing.T) {
 	})
 }
 
-// TestFetchesThatCannotBeToldApart checks that Start finds the fetch whose response was lost,
-// or returns ErrOutcomeUnknown if other fetches could be the one it started.
+// TestFetchesThatCannotBeToldApart loses the response to the start of a fetch. It checks that
+// Start finds the started fetch among the fetches of the appliance, or returns
+// ErrOutcomeUnknown if another client may have started the fetch that it finds.
 func TestFetchesThatCannotBeToldApart(t *testing.T) {
 	t.Parallel()
 	strip := func(body []byte) []byte { return []byte(strings.ReplaceAll(string(body), `"url"`, `"hidden"`)) }
@@ -618,18 +622,18 @@ func TestFetchesThatCannotBeToldApart(t *testing.T) {
 		prepare func(l *lateAppliance, other *sps.Client)
 		unknown bool
 	}{
-		"another URL": {func(l *lateAppliance, other *sps.Client) {
+		"fetch of another URL by another client": {func(l *lateAppliance, other *sps.Client) {
 			time.AfterFunc(3*time.Second, func() {
 				_, _ = other.Firmware.Fetch.Start(context.Background(), "https://images.example/other.iso", testkit.ImageSum)
 			})
 		}, false},
-		"the same URL at once": {func(l *lateAppliance, other *sps.Client) {
+		"fetch of the same URL by another client": {func(l *lateAppliance, other *sps.Client) {
 			time.AfterFunc(l.runs, func() { _, _ = other.Firmware.Fetch.Start(context.Background(), testkit.ImageURL, testkit.ImageSum) })
 		}, true},
-		"no URL in the records": {func(l *lateAppliance, _ *sps.Client) {
+		"fetches without their URL": {func(l *lateAppliance, _ *sps.Client) {
 			l.a.Inject(spstest.Fault{Method: "GET", Path: "firmware/fetch/*", Times: -1, Mutate: strip})
 		}, true},
-		"no list before": {func(l *lateAppliance, _ *sps.Client) {
+		"fetches not listed before": {func(l *lateAppliance, _ *sps.Client) {
 			l.a.Inject(spstest.Fault{Method: "GET", Path: "firmware/fetch", Status: 403, Body: `{"error":{"type":"Unauthorized"}}`})
 		}, true},
 	} {
@@ -655,9 +659,10 @@ func TestFetchesThatCannotBeToldApart(t *testing.T) {
 	}
 }
 
-// TestCancelledTooLate loses the response to a cancellation, and the fetch finishes meanwhile.
-// It checks that Cancel returns ErrOutcomeUnknown without polling any longer, because the
-// appliance may still remove the record of the fetch.
+// TestCancelledTooLate loses the response to the cancellation of a fetch, and the fetch
+// finishes before the appliance executes the cancellation. Cancel must return ErrOutcomeUnknown
+// and stop polling when the fetch has finished, because the appliance may still remove the
+// record of the fetch.
 func TestCancelledTooLate(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -677,8 +682,8 @@ func TestCancelledTooLate(t *testing.T) {
 	})
 }
 
-// TestRedirectedWrite checks that a redirect in response to a write counts as a lost response,
-// because it does not come from the API.
+// TestRedirectedWrite checks that the client treats a redirect in response to a write as a lost
+// response, because a redirect does not come from the API.
 func TestRedirectedWrite(t *testing.T) {
 	t.Parallel()
 	for _, executed := range []bool{false, true} {

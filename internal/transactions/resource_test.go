@@ -20,7 +20,8 @@ import (
 	"github.com/go-sps/sps/spstest"
 )
 
-// parsed decodes JSON into plain values, so that two texts can be compared by their meaning.
+// parsed decodes JSON to Go values, so that two texts can be compared without regard to
+// spelling and order.
 func parsed(t *testing.T, data []byte) any {
 	t.Helper()
 	var v any
@@ -74,7 +75,7 @@ func TestUpdateLosesNothing(t *testing.T) {
 	}
 }
 
-// TestNumbers checks that each way to write keeps the digits of a number of any size, including
+// TestNumbers checks that each kind of write keeps the digits of numbers of any size, also of
 // numbers that the caller decoded with UseNumber.
 func TestNumbers(t *testing.T) {
 	t.Parallel()
@@ -307,22 +308,22 @@ func TestListForms(t *testing.T) {
 		want []string          // the names of the returned objects
 		err  error
 	}{
-		"fat":                      {`{"items":[{"key":"1","body":{"name":"a"}},{"key":2,"body":{"name":"b"}}]}`, nil, []string{"a", "b"}, nil},
-		"thin":                     {`{"items":[{"key":"1"}]}`, map[string]string{"1": `{"key":"1","body":{"name":"a"}}`}, []string{"a"}, nil},
-		"{} is a body":             {`{"items":[{"key":"1","body":{}}]}`, nil, []string{""}, nil},
-		"empty":                    {`{"items":[]}`, nil, nil, nil},
-		"deleted meanwhile":        {`{"items":[{"key":"0"},{"key":"1","body":{"name":"a"}}]}`, map[string]string{"0": `{"error":{"type":"ResourceNotFound"}}`}, []string{"a"}, nil},
-		"another object":           {`{"items":[{"key":"1"}]}`, map[string]string{"1": `{"key":"2","body":{"name":"b"}}`}, nil, sps.ErrBadAnswer},
-		"refused":                  {`{"items":[{"key":"1"}]}`, map[string]string{"1": `{"error":{"type":"Unauthorized"}}`}, nil, sps.Unauthorized},
-		"a sibling as next":        {`{"items":[{"key":"1","body":{"name":"a"}}],"meta":{"next":"/api/configuration/policies/backup_policies"}}`, nil, []string{"a"}, nil},
-		"one with a query as next": {`{"items":[{"key":"1","body":{"name":"a"}}],"meta":{"next":"/api/configuration/policies/backup_policies?page=2"}}`, nil, []string{"a"}, nil},
-		"the list itself as next":  {`{"items":[{"key":"1","body":{"name":"a"}}],"meta":{"next":"/api/` + path + `"}}`, nil, []string{"a"}, nil},
-		"next is itself":           {`{"items":[{"key":"1","body":{"name":"a"}}],"meta":{"next":"/api/` + path + `?page=2"}}`, nil, []string{"a", "a"}, sps.ErrBadAnswer},
-		"an empty page, and more":  {`{"items":[],"meta":{"next":"/api/` + path + `?page=2"}}`, nil, nil, sps.ErrBadAnswer},
-		"no items":                 {`{"body":{}}`, nil, nil, sps.ErrBadAnswer},
-		"an item without key":      {`{"items":[{"body":{}}]}`, nil, nil, sps.ErrBadAnswer},
-		"an item with a path":      {`{"items":[{"key":"../x"}]}`, nil, nil, sps.ErrBadAnswer},
-		"a body that does not fit": {`{"items":[{"key":"1","body":{"name":{}}}]}`, nil, nil, sps.ErrBadAnswer},
+		"list with bodies":                         {`{"items":[{"key":"1","body":{"name":"a"}},{"key":2,"body":{"name":"b"}}]}`, nil, []string{"a", "b"}, nil},
+		"list without bodies":                      {`{"items":[{"key":"1"}]}`, map[string]string{"1": `{"key":"1","body":{"name":"a"}}`}, []string{"a"}, nil},
+		"body {}":                                  {`{"items":[{"key":"1","body":{}}]}`, nil, []string{""}, nil},
+		"empty":                                    {`{"items":[]}`, nil, nil, nil},
+		"object deleted after the list was read":   {`{"items":[{"key":"0"},{"key":"1","body":{"name":"a"}}]}`, map[string]string{"0": `{"error":{"type":"ResourceNotFound"}}`}, []string{"a"}, nil},
+		"response with another object":             {`{"items":[{"key":"1"}]}`, map[string]string{"1": `{"key":"2","body":{"name":"b"}}`}, nil, sps.ErrBadAnswer},
+		"object refused":                           {`{"items":[{"key":"1"}]}`, map[string]string{"1": `{"error":{"type":"Unauthorized"}}`}, nil, sps.Unauthorized},
+		"next leads to another list":               {`{"items":[{"key":"1","body":{"name":"a"}}],"meta":{"next":"/api/configuration/policies/backup_policies"}}`, nil, []string{"a"}, nil},
+		"next leads to another list, with a query": {`{"items":[{"key":"1","body":{"name":"a"}}],"meta":{"next":"/api/configuration/policies/backup_policies?page=2"}}`, nil, []string{"a"}, nil},
+		"next leads to the list without a query":   {`{"items":[{"key":"1","body":{"name":"a"}}],"meta":{"next":"/api/` + path + `"}}`, nil, []string{"a"}, nil},
+		"next leads to the same page":              {`{"items":[{"key":"1","body":{"name":"a"}}],"meta":{"next":"/api/` + path + `?page=2"}}`, nil, []string{"a", "a"}, sps.ErrBadAnswer},
+		"empty page with a next link":              {`{"items":[],"meta":{"next":"/api/` + path + `?page=2"}}`, nil, nil, sps.ErrBadAnswer},
+		"no items":                                 {`{"body":{}}`, nil, nil, sps.ErrBadAnswer},
+		"an item without key":                      {`{"items":[{"body":{}}]}`, nil, nil, sps.ErrBadAnswer},
+		"an item with an invalid key":              {`{"items":[{"key":"../x"}]}`, nil, nil, sps.ErrBadAnswer},
+		"a body that does not fit":                 {`{"items":[{"key":"1","body":{"name":{}}}]}`, nil, nil, sps.ErrBadAnswer},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -396,13 +397,13 @@ func TestEndlessPages(t *testing.T) {
 		want int // the number of returned objects
 		err  error
 	}{
-		"the same two keys":      {func(n int) string { return page(n, "a", "b") }, 4, 8, sps.ErrBadAnswer},
-		"in any order":           {func(n int) string { return page(n, n%2, 1-n%2) }, 4, 8, sps.ErrBadAnswer},
-		"the keys of three":      {func(n int) string { return page(n, n%3) }, 14, 14, sps.ErrBadAnswer},
-		"keys of 1,000 pages":    {func(n int) string { return page(n, n%1000) }, 4048, 4048, sps.ErrBadAnswer},
-		"keys of 100,000, again": {func(n int) string { return page(n, n%100_000) }, 25_000, 25_000, sps.ErrBadAnswer},
-		"new keys for ever":      {func(n int) string { return page(n, n) }, 25_000, 25_000, sps.ErrBadAnswer},
-		"one page twice, as where items are added meanwhile": {func(n int) string {
+		"same two keys on each page":         {func(n int) string { return page(n, "a", "b") }, 4, 8, sps.ErrBadAnswer},
+		"same two keys in alternating order": {func(n int) string { return page(n, n%2, 1-n%2) }, 4, 8, sps.ErrBadAnswer},
+		"same three pages":                   {func(n int) string { return page(n, n%3) }, 14, 14, sps.ErrBadAnswer},
+		"same 1,000 pages":                   {func(n int) string { return page(n, n%1000) }, 4048, 4048, sps.ErrBadAnswer},
+		"same 100,000 pages":                 {func(n int) string { return page(n, n%100_000) }, 25_000, 25_000, sps.ErrBadAnswer},
+		"new keys without end":               {func(n int) string { return page(n, n) }, 25_000, 25_000, sps.ErrBadAnswer},
+		"items repeated once, as if others were added meanwhile": {func(n int) string {
 			if n == 9 {
 				return `{"items":[{"key":"last","body":{}}]}`
 			}
@@ -443,8 +444,9 @@ func TestEndlessPages(t *testing.T) {
 }
 
 // TestNextPage checks that the client follows the link to the next page if it leads to the
-// list, by the path of the list or by the href of the response. Otherwise the list ends, with
-// ErrBadAnswer if a link leads elsewhere and the count says that items are missing.
+// list, which is the path of the request or the path in the href of the response. A link to
+// another path ends the list. It causes ErrBadAnswer if match_count says that items are
+// missing.
 func TestNextPage(t *testing.T) {
 	t.Parallel()
 	const list, alias = "audit/sessions/1/indexing", "audit/sessions/1/indexer"
@@ -455,16 +457,16 @@ func TestNextPage(t *testing.T) {
 		asked []string
 		err   error
 	}{
-		"to the list":                       {page("a", `{"href":"/api/`+list+`","next":"/api/`+list+`?offset=1","match_count":2}`), []string{list, list + "?offset=1"}, nil},
-		"to the list, under another name":   {page("a", `{"href":"/api/`+alias+`?limit=1","next":"/api/`+alias+`?offset=1","match_count":2}`), []string{list, alias + "?offset=1"}, nil},
-		"to the list, without a name":       {page("a", `{"next":"/api/`+list+`?offset=1"}`), []string{list, list + "?offset=1"}, nil},
-		"to a sibling":                      {page("a", `{"href":"/api/`+list+`","next":"/api/audit/sessions/1/log"}`), []string{list}, nil},
-		"to a sibling, and all has come":    {page("a", `{"href":"/api/`+list+`","next":"/api/audit/sessions/1/log","match_count":1}`), []string{list}, nil},
-		"to a sibling, and more is counted": {page("a", `{"href":"/api/`+list+`","next":"/api/audit/sessions/1/log?offset=1","match_count":2}`), []string{list}, sps.ErrBadAnswer},
-		"to the same page":                  {page("a", `{"href":"/api/`+list+`","next":"/api/`+list+`","match_count":2}`), []string{list}, sps.ErrBadAnswer},
-		"to nowhere":                        {page("a", `{"href":"/api/`+list+`","next":"https://x/?offset=1","match_count":2}`), []string{list}, sps.ErrBadAnswer},
-		"none, though more is counted":      {page("a", `{"href":"/api/`+list+`","next":null,"match_count":2}`), []string{list}, nil},
-		"from the middle on":                {page("a", `{"href":"/api/`+list+`","next":"/api/x","match_count":2,"offset":1}`), []string{list}, nil},
+		"list":                                  {page("a", `{"href":"/api/`+list+`","next":"/api/`+list+`?offset=1","match_count":2}`), []string{list, list + "?offset=1"}, nil},
+		"path of the href":                      {page("a", `{"href":"/api/`+alias+`?limit=1","next":"/api/`+alias+`?offset=1","match_count":2}`), []string{list, alias + "?offset=1"}, nil},
+		"list, response without href":           {page("a", `{"next":"/api/`+list+`?offset=1"}`), []string{list, list + "?offset=1"}, nil},
+		"another list":                          {page("a", `{"href":"/api/`+list+`","next":"/api/audit/sessions/1/log"}`), []string{list}, nil},
+		"another list, all items returned":      {page("a", `{"href":"/api/`+list+`","next":"/api/audit/sessions/1/log","match_count":1}`), []string{list}, nil},
+		"another list, items missing":           {page("a", `{"href":"/api/`+list+`","next":"/api/audit/sessions/1/log?offset=1","match_count":2}`), []string{list}, sps.ErrBadAnswer},
+		"same page":                             {page("a", `{"href":"/api/`+list+`","next":"/api/`+list+`","match_count":2}`), []string{list}, sps.ErrBadAnswer},
+		"another host":                          {page("a", `{"href":"/api/`+list+`","next":"https://x/?offset=1","match_count":2}`), []string{list}, sps.ErrBadAnswer},
+		"no link, items missing":                {page("a", `{"href":"/api/`+list+`","next":null,"match_count":2}`), []string{list}, nil},
+		"invalid link on a page from an offset": {page("a", `{"href":"/api/`+list+`","next":"/api/x","match_count":2,"offset":1}`), []string{list}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -496,8 +498,8 @@ func TestNextPage(t *testing.T) {
 	}
 }
 
-// TestRecords checks lists whose items are the values themselves, without a key and a body.
-// Lists of the configuration must have keys.
+// TestRecords checks lists whose items are the values themselves and have no key and body. The
+// client accepts such lists outside of the configuration only.
 func TestRecords(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t, spstest.WithAuditSessions(100))
@@ -513,7 +515,7 @@ func TestRecords(t *testing.T) {
 				t.Errorf("%+v, want a record without a key", event)
 			}
 		}
-		list := sps.NewCollection[audit.Indexing](c, "audit/sessions/"+session.Key+"/indexing") // the links to its pages use …/indexer
+		list := sps.NewCollection[audit.Indexing](c, "audit/sessions/"+session.Key+"/indexing") // in this list, the links to the next page have the path …/indexer
 		whole, err := list.List(t.Context())
 		if err != nil {
 			t.Fatal(err)
@@ -554,9 +556,9 @@ func TestRecords(t *testing.T) {
 	testkit.Diff(t, "bodies of a walk", []string{"", `{"name":"x"}`, `{"name":"y"}`}, bodies)
 }
 
-// TestGarbledText has an invalid character in the name of one item of a list. It checks that
-// the other items are returned, and that an update of the damaged object is rejected and not
-// written.
+// TestGarbledText checks a list in which the name of one item contains an invalid character.
+// List must return the other items. An update of the damaged object must fail before the client
+// sends a PUT.
 func TestGarbledText(t *testing.T) {
 	t.Parallel()
 	const path = "configuration/policies/audit_policies"
@@ -595,7 +597,7 @@ func TestGarbledText(t *testing.T) {
 		"typed": func(ctx context.Context, tx *sps.Transaction) error {
 			return policies.In(tx).Update(ctx, "2", func(p *policy) error { p.Name = "b"; return nil })
 		},
-		"of another member": func(ctx context.Context, tx *sps.Transaction) error {
+		"other member": func(ctx context.Context, tx *sps.Transaction) error {
 			type other struct {
 				Other string `json:"other"`
 			}
@@ -627,8 +629,9 @@ func TestGarbledText(t *testing.T) {
 	}
 }
 
-// TestListOptions checks that the query options are sent with the first page and the header
-// options with every page, and that the client follows the appliance's links to further pages.
+// TestListOptions checks that the client sends query options with the first page only and
+// header options with every page, and that it uses the link of the appliance for each further
+// page.
 func TestListOptions(t *testing.T) {
 	t.Parallel()
 	const path = "audit/sessions"
@@ -640,11 +643,11 @@ func TestListOptions(t *testing.T) {
 		want []string // the queries that the client sends
 		err  error
 	}{
-		"one page":            {[]string{""}, []string{"fields=user&q=user%3Ax"}, nil},
-		"pages with it":       {[]string{"?q=user%3Ax&fields=user&offset=1", "?q=user%3Ax&fields=user&offset=2", ""}, []string{"fields=user&q=user%3Ax", "fields=user&offset=1&q=user%3Ax", "fields=user&offset=2&q=user%3Ax"}, nil},
-		"pages without":       {[]string{"?cursor=a", ""}, []string{"fields=user&q=user%3Ax", "cursor=a"}, nil},
-		"the first once more": {[]string{"?q=user%3Ax&fields=user"}, []string{"fields=user&q=user%3Ax"}, sps.ErrBadAnswer},
-		"a circle":            {[]string{"?cursor=a", "?q=user%3Ax&fields=user", "?cursor=a", "?q=user%3Ax&fields=user"}, nil, sps.ErrBadAnswer},
+		"one page":                     {[]string{""}, []string{"fields=user&q=user%3Ax"}, nil},
+		"next links with the query":    {[]string{"?q=user%3Ax&fields=user&offset=1", "?q=user%3Ax&fields=user&offset=2", ""}, []string{"fields=user&q=user%3Ax", "fields=user&offset=1&q=user%3Ax", "fields=user&offset=2&q=user%3Ax"}, nil},
+		"next link without the query":  {[]string{"?cursor=a", ""}, []string{"fields=user&q=user%3Ax", "cursor=a"}, nil},
+		"next leads to the first page": {[]string{"?q=user%3Ax&fields=user"}, []string{"fields=user&q=user%3Ax"}, sps.ErrBadAnswer},
+		"next links in a circle":       {[]string{"?cursor=a", "?q=user%3Ax&fields=user", "?cursor=a", "?q=user%3Ax&fields=user"}, nil, sps.ErrBadAnswer},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -692,8 +695,8 @@ func TestListOptions(t *testing.T) {
 	}
 }
 
-// TestListOptionsRefused checks that options that do not fit a list are rejected before a
-// request is sent.
+// TestListOptionsRefused checks that the client rejects options that are not permitted for a
+// list before it sends a request.
 func TestListOptionsRefused(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
@@ -721,8 +724,8 @@ func TestListOptionsRefused(t *testing.T) {
 	}
 }
 
-// TestSecretsInBodies checks that the value of a secret is written, and that a body with the
-// placeholder of a printed secret is rejected.
+// TestSecretsInBodies checks that a write sends the value of a Secret, and that the client
+// rejects a body that contains the placeholder of a printed Secret.
 func TestSecretsInBodies(t *testing.T) {
 	t.Parallel()
 	const hidden = "s3cret \"☃\""
@@ -797,8 +800,8 @@ func TestPagesInACircle(t *testing.T) {
 	}
 }
 
-// TestMisspeltMember checks that an update with an unknown member is rejected, because the
-// appliance would ignore that member without an error.
+// TestMisspeltMember checks that the client rejects an update that adds a member that the
+// object does not have. The appliance would ignore the member without an error.
 func TestMisspeltMember(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
@@ -817,8 +820,9 @@ func TestMisspeltMember(t *testing.T) {
 	}
 }
 
-// TestMisspeltBelow checks that an update with an unknown member is rejected at each level of
-// the object. New elements of lists and new selections of tagged values may have any members.
+// TestMisspeltBelow checks that an update is rejected if it adds an unknown member at any level
+// of the object. A new element of a list may have any members. An object in which the update
+// changes selection or enabled may have any members, too.
 func TestMisspeltBelow(t *testing.T) {
 	t.Parallel()
 	type server struct {
@@ -850,14 +854,14 @@ func TestMisspeltBelow(t *testing.T) {
 		change func(r *relay)
 		want   string // the path of the rejected member, "" if the update is sent
 	}{
-		"in an object":                  {func(r *relay) { r.Server.Valeu = "10.0.0.2" }, "smtp_server/valeu"},
-		"in an element":                 {func(r *relay) { r.Hops[1].Wieght = 2 }, "hops/1/wieght"},
-		"as another element has it":     {func(r *relay) { r.Hops[0].Weight = 2 }, ""},
-		"in a new element":              {func(r *relay) { r.Hops = append(r.Hops, hop{Address: "c", Wieght: 2}) }, ""},
-		"in a new arm":                  {func(r *relay) { r.Server = server{Selection: "fqdn", Valeu: "x"} }, ""},
-		"with what was switched on":     {func(r *relay) { r.Auth = auth{true, "u"} }, ""},
-		"beside what was switched on":   {func(r *relay) { r.Auth = auth{true, "u"}; r.Server.Valeu = "x" }, "smtp_server/valeu"},
-		"with what was not switched on": {func(r *relay) { r.Auth.Username = "u" }, "smtp_auth/username"},
+		"in an object":                           {func(r *relay) { r.Server.Valeu = "10.0.0.2" }, "smtp_server/valeu"},
+		"in an element":                          {func(r *relay) { r.Hops[1].Wieght = 2 }, "hops/1/wieght"},
+		"member that another element has":        {func(r *relay) { r.Hops[0].Weight = 2 }, ""},
+		"in a new element":                       {func(r *relay) { r.Hops = append(r.Hops, hop{Address: "c", Wieght: 2}) }, ""},
+		"with a new selection":                   {func(r *relay) { r.Server = server{Selection: "fqdn", Valeu: "x"} }, ""},
+		"in an object that was enabled":          {func(r *relay) { r.Auth = auth{true, "u"} }, ""},
+		"in another object than the enabled one": {func(r *relay) { r.Auth = auth{true, "u"}; r.Server.Valeu = "x" }, "smtp_server/valeu"},
+		"in an object that stays disabled":       {func(r *relay) { r.Auth.Username = "u" }, "smtp_auth/username"},
 	} {
 		a.ResetJournal()
 		_, err := c.Preview(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
@@ -876,8 +880,9 @@ func TestMisspeltBelow(t *testing.T) {
 	}
 }
 
-// TestMisspeltNew checks that Create sends a misspelt member, because there is no object to
-// compare it with. The appliance ignores the member, and the simulator's journal lists it.
+// TestMisspeltNew checks that Create sends a misspelt member, because the client has no object
+// to compare it with. The appliance ignores the member, and the simulator lists it in its
+// journal.
 func TestMisspeltNew(t *testing.T) {
 	t.Parallel()
 	type policy struct {
@@ -1028,8 +1033,7 @@ func TestSlashInKey(t *testing.T) {
 	testkit.Diff(t, "requests", []string(nil), asked)
 }
 
-// TestCreatedKey checks from which parts of the response Create takes the key of the new
-// object.
+// TestCreatedKey checks where in the response Create finds the key of the new object.
 func TestCreatedKey(t *testing.T) {
 	t.Parallel()
 	const path = "configuration/policies/audit_policies"
@@ -1038,15 +1042,15 @@ func TestCreatedKey(t *testing.T) {
 		body   string
 		want   string
 	}{
-		"key":               {nil, `{"key":"k1"}`, "k1"},
-		"number":            {nil, `{"key":7}`, "7"},
-		"href":              {nil, `{"meta":{"href":"/api/` + path + `/a%20b"}}`, "a b"},
-		"Location":          {http.Header{"Location": {"/api/" + path + "/k2"}}, ``, "k2"},
-		"absolute Location": {http.Header{"Location": {"https://sps1.example.com/api/" + path + "/k3/"}}, ``, "k3"},
-		"an empty key":      {nil, `{"key":"","meta":{"href":"/api/` + path + `/k5"}}`, "k5"},
-		"an empty segment":  {nil, `{"meta":{"href":"/api/` + path + `//"}}`, ""},
-		"of another list":   {http.Header{"Location": {"/api/configuration/policies/time_policies/k4"}}, ``, ""},
-		"nothing":           {nil, `{}`, ""},
+		"key":                      {nil, `{"key":"k1"}`, "k1"},
+		"number":                   {nil, `{"key":7}`, "7"},
+		"href":                     {nil, `{"meta":{"href":"/api/` + path + `/a%20b"}}`, "a b"},
+		"Location":                 {http.Header{"Location": {"/api/" + path + "/k2"}}, ``, "k2"},
+		"absolute Location":        {http.Header{"Location": {"https://sps1.example.com/api/" + path + "/k3/"}}, ``, "k3"},
+		"an empty key":             {nil, `{"key":"","meta":{"href":"/api/` + path + `/k5"}}`, "k5"},
+		"an empty segment":         {nil, `{"meta":{"href":"/api/` + path + `//"}}`, ""},
+		"Location in another list": {http.Header{"Location": {"/api/configuration/policies/time_policies/k4"}}, ``, ""},
+		"no key":                   {nil, `{}`, ""},
 	} {
 		a := spstest.NewServer(t)
 		c := testkit.Connect(t, a)
@@ -1068,8 +1072,8 @@ func TestCreatedKey(t *testing.T) {
 
 var errRollback = errors.New("enough seen")
 
-// orSpace returns an empty JSON object for an empty body, which the simulator would replace by
-// a page.
+// orSpace returns "{}" for an empty body, because the simulator would replace an empty body by
+// an HTML page.
 func orSpace(body string) string {
 	if body == "" {
 		return "{}"

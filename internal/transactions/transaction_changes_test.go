@@ -286,9 +286,9 @@ func TestChangeForms(t *testing.T) {
 	}
 }
 
-// TestConflict changes an object as another user after the transaction has read it and before
-// it writes it. It checks that the transaction returns ErrConflict, and that it succeeds when
-// it is run again.
+// TestConflict changes an object as another user between the read and the write of a
+// transaction. It checks that the transaction returns ErrConflict, and succeeds if it is run
+// again.
 func TestConflict(t *testing.T) {
 	t.Parallel()
 	const theirs = "theirs@example.com"
@@ -301,7 +301,7 @@ func TestConflict(t *testing.T) {
 			if _, err := tx.Management.Email.Get(ctx); err != nil {
 				return err
 			}
-			theirChange(a) // the function may have decided something by its first read
+			theirChange(a) // the function may have made a decision that depends on its first read
 			return testkit.SetAdmin(testkit.AdminAfter)(ctx, tx)
 		},
 		"read, then replaced": func(ctx context.Context, a *spstest.Appliance, tx *sps.Transaction) error {
@@ -324,7 +324,7 @@ func TestConflict(t *testing.T) {
 					t.Errorf("error %v, want ErrConflict", err)
 				}
 				testkit.Settled(t, a, theirs)
-				// The second run starts from the current values and succeeds.
+				// A second transaction starts from the current values and succeeds.
 				if err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter)); err != nil {
 					t.Error(err)
 				}
@@ -335,7 +335,7 @@ func TestConflict(t *testing.T) {
 }
 
 // TestUpdateMadeAnew changes an object as another user between the read and the write of an
-// update. It checks that the client runs the update function again on the new object.
+// update. It checks that the client calls the update function again with the new object.
 func TestUpdateMadeAnew(t *testing.T) {
 	t.Parallel()
 	const theirs = "theirs@example.com"
@@ -369,7 +369,7 @@ func TestUpdateMadeAnew(t *testing.T) {
 						t.Fatal(err)
 					}
 					testkit.Diff(t, "calls", 2, calls)
-					testkit.Settled(t, a, theirs) // writing the body that was read first would undo their change
+					testkit.Settled(t, a, theirs) // an update of the body that was read first would undo the change of the other user
 					email, err := c.Management.Email.Get(t.Context())
 					if err != nil || email.Body.AlertingAddress != testkit.AdminAfter {
 						t.Errorf("email %+v, %v", email, err)
@@ -380,27 +380,27 @@ func TestUpdateMadeAnew(t *testing.T) {
 	}
 }
 
-// TestNoConflict checks lists of changes that must not be reported as a conflict, and that a
-// transaction commits if the list cannot be read.
+// TestNoConflict checks lists of changes that the client must not report as a conflict. It also
+// checks that a transaction commits if the list cannot be read.
 func TestNoConflict(t *testing.T) {
 	t.Parallel()
 	const path = "/api/configuration/management/email"
 	const reference = `{"key":"b1","meta":{"href":"/api/configuration/policies/backup_policies/b1"}}`
 	for name, fault := range map[string]spstest.Fault{
-		"no list":              {Status: 404},
-		"no right":             {Status: 403, Body: `{"error":{"type":"Unauthorized"}}`},
-		"no proper list":       {Status: 200, Body: `{"changes":{"a":1}}`},
-		"an empty list":        {Status: 200, Body: `{"changes":[]}`},
-		"another spelling":     {Status: 200, Body: `{"changes":[{"type":"replace","path":"` + path + `","old_value":{"admin_address":"admin\u0040example.com"},"new_value":{"admin_address":"after@example.com"}}]}`},
-		"masked values":        {Status: 200, Body: `{"changes":[{"type":"replace","path":"` + path + `","old_value":{"admin_address":"***"},"new_value":{"admin_address":"***"}}]}`},
-		"texts for all":        {Status: 200, Body: `{"changes":[{"type":"replace","path":"` + path + `","old_value":"{}","new_value":"{}"}]}`},
-		"an unknown member":    {Status: 200, Body: `{"changes":[{"type":"replace","path":"` + path + `#future/x","old_value":1,"new_value":2}]}`},
-		"another object":       {Status: 200, Body: `{"changes":[{"type":"replace","path":"` + path + `_templates","old_value":{"admin_address":"x"},"new_value":{}}]}`},
-		"a member of another":  {Status: 200, Body: `{"changes":[{"type":"replace","path":"` + path + `_templates/admin_address","old_value":"x","new_value":"after@example.com"}]}`},
-		"a name that goes on":  {Status: 200, Body: `{"changes":[{"type":"replace","path":"` + path + `admin_address","old_value":"x","new_value":"after@example.com"}]}`},
-		"a text for the old":   {Status: 200, Body: `{"changes":[{"type":"replace","path":"` + path + `","old_value":"{}"}]}`},
-		"a member by a slash":  {Status: 200, Body: `{"changes":[{"type":"replace","path":"` + path + `/admin_address","old_value":"admin@example.com","new_value":"after@example.com"}]}`},
-		"without an old value": {Status: 200, Body: `{"changes":[{"type":"replace","path":"` + path + `","new_value":{"admin_address":"after@example.com"}}]}`},
+		"404":                                   {Status: 404},
+		"Unauthorized":                          {Status: 403, Body: `{"error":{"type":"Unauthorized"}}`},
+		"list is an object":                     {Status: 200, Body: `{"changes":{"a":1}}`},
+		"an empty list":                         {Status: 200, Body: `{"changes":[]}`},
+		"escaped character":                     {Status: 200, Body: `{"changes":[{"type":"replace","path":"` + path + `","old_value":{"admin_address":"admin\u0040example.com"},"new_value":{"admin_address":"after@example.com"}}]}`},
+		"masked values":                         {Status: 200, Body: `{"changes":[{"type":"replace","path":"` + path + `","old_value":{"admin_address":"***"},"new_value":{"admin_address":"***"}}]}`},
+		"values as strings":                     {Status: 200, Body: `{"changes":[{"type":"replace","path":"` + path + `","old_value":"{}","new_value":"{}"}]}`},
+		"an unknown member":                     {Status: 200, Body: `{"changes":[{"type":"replace","path":"` + path + `#future/x","old_value":1,"new_value":2}]}`},
+		"another object":                        {Status: 200, Body: `{"changes":[{"type":"replace","path":"` + path + `_templates","old_value":{"admin_address":"x"},"new_value":{}}]}`},
+		"member of another object":              {Status: 200, Body: `{"changes":[{"type":"replace","path":"` + path + `_templates/admin_address","old_value":"x","new_value":"after@example.com"}]}`},
+		"path that only starts like the object": {Status: 200, Body: `{"changes":[{"type":"replace","path":"` + path + `admin_address","old_value":"x","new_value":"after@example.com"}]}`},
+		"old value as a string":                 {Status: 200, Body: `{"changes":[{"type":"replace","path":"` + path + `","old_value":"{}"}]}`},
+		"member after a slash":                  {Status: 200, Body: `{"changes":[{"type":"replace","path":"` + path + `/admin_address","old_value":"admin@example.com","new_value":"after@example.com"}]}`},
+		"no old value":                          {Status: 200, Body: `{"changes":[{"type":"replace","path":"` + path + `","new_value":{"admin_address":"after@example.com"}}]}`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -490,9 +490,9 @@ func TestWaitAtFirstChange(t *testing.T) {
 		testkit.Settled(t, a, "ours@example.com")
 		raw, _ := a.Configuration("management/email")
 		testkit.Diff(t, "the rest of their change", `{"admin_address":"ours@example.com"}`, string(raw))
-		// After the first write, the client holds the lock. If a later write is refused because
-		// of the lock, the client does not wait: the lock was lost, and so was what had been
-		// staged.
+		// After the first write, the client holds the lock. If the appliance refuses a later
+		// write because of the lock, the client must not wait: the lock and the staged changes
+		// are lost.
 		a.Inject(spstest.Fault{Method: "PUT", Path: "configuration/datetime/timezone", Status: 403, Body: `{"error":{"type":"ConfigurationLocked"}}`})
 		start = time.Now()
 		err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
@@ -509,7 +509,7 @@ func TestWaitAtFirstChange(t *testing.T) {
 	}, spstest.WithVariant("lock-taken", "first-change"))
 }
 
-// settledButFor is like testkit.Settled, for an appliance whose lock holder has.
+// settledButFor is like testkit.Settled, but expects that holder holds the lock.
 func settledButFor(t *testing.T, a *spstest.Appliance, want, holder string) {
 	t.Helper()
 	testkit.Diff(t, "applied", want, testkit.Admin(t, a))
@@ -519,7 +519,9 @@ func settledButFor(t *testing.T, a *spstest.Appliance, want, holder string) {
 	}
 }
 
-// TestCancelledCommit ends the caller's context while the commit is running.
+// TestCancelledCommit checks a commit during which the context of the caller ends. Transaction
+// must return nil if the client finds that the commit was executed, and ErrOutcomeUnknown if
+// the appliance does not execute it in time.
 func TestCancelledCommit(t *testing.T) {
 	t.Parallel()
 	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
@@ -537,15 +539,15 @@ func TestCancelledCommit(t *testing.T) {
 		testkit.Settled(t, a, testkit.AdminBefore)
 		ctx, cancel = context.WithCancel(t.Context())
 		a.Inject(spstest.Fault{Method: "PUT", Path: "transaction", Mutate: func(body []byte) []byte { cancel(); return body }, CutAfter: true})
-		if err := c.Transaction(ctx, testkit.SetAdmin(testkit.AdminAfter)); err != nil { // the client reads the outcome
+		if err := c.Transaction(ctx, testkit.SetAdmin(testkit.AdminAfter)); err != nil { // the client must find that the commit was executed
 			t.Errorf("executed: %v", err)
 		}
 		testkit.Settled(t, a, testkit.AdminAfter)
 	})
 }
 
-// TestTwoClients checks that a client cannot write while a transaction of another client holds
-// the lock, and that it does not read the values staged there.
+// TestTwoClients checks that a client cannot write while the transaction of another client
+// holds the lock, and that its reads do not return the values that are staged there.
 func TestTwoClients(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
@@ -604,12 +606,12 @@ func TestTexts(t *testing.T) {
 	done, cancel := context.WithCancel(t.Context())
 	cancel()
 	for what, test := range map[string]struct{ err, want error }{
-		"locked":       {locked, sps.ErrLocked},
-		"lost":         {lost, sps.ErrTransactionLost},
-		"unknown":      {unknown, sps.ErrOutcomeUnknown},
-		"left open":    {left, sps.Status(502)},
-		"context done": {c.Transaction(done, testkit.SetAdmin(testkit.AdminAfter)), context.Canceled},
-		"unjoin, done": {c.Starling.Unjoin(done), context.Canceled},
+		"locked":                {locked, sps.ErrLocked},
+		"lost":                  {lost, sps.ErrTransactionLost},
+		"unknown":               {unknown, sps.ErrOutcomeUnknown},
+		"transaction left open": {left, sps.Status(502)},
+		"context done":          {c.Transaction(done, testkit.SetAdmin(testkit.AdminAfter)), context.Canceled},
+		"unjoin, done":          {c.Starling.Unjoin(done), context.Canceled},
 	} {
 		text := fmt.Sprint(test.err)
 		if !errors.Is(test.err, test.want) || strings.Count(text, "sps: ") != 1 || !strings.HasPrefix(text, "sps: ") || strings.Contains(text, "\n") {

@@ -16,8 +16,8 @@ import (
 	"github.com/go-sps/sps/spstest"
 )
 
-// commitVariants returns the combinations of variants of what an appliance does while it
-// executes a commit.
+// commitVariants returns all combinations of the variants that determine how an appliance
+// responds while it executes a commit.
 func commitVariants() [][]spstest.Option {
 	var all [][]spstest.Option
 	for _, busy := range []string{"answer", "wait", "409:Busy"} {
@@ -32,8 +32,9 @@ func commitVariants() [][]spstest.Option {
 	return all
 }
 
-// TestWhatBecameOfCommits loses the response to a commit in many ways, with each combination of
-// variants. It checks that the result of the transaction is still true an hour later.
+// TestWhatBecameOfCommits checks the result of a transaction whose commit has no usable
+// response, with each combination of commitVariants. The result must still be true an hour
+// later.
 func TestWhatBecameOfCommits(t *testing.T) {
 	t.Parallel()
 	const second = time.Second
@@ -48,38 +49,38 @@ func TestWhatBecameOfCommits(t *testing.T) {
 		deadline  time.Duration
 		meanwhile func(a *spstest.Appliance)
 		want      error // nil for success
-		either    bool  // the case also permits ErrOutcomeUnknown, or success
+		either    bool  // whether both success and ErrOutcomeUnknown are correct
 	}{
-		"answered in time":              {fault: spstest.Fault{Takes: 12 * second}},
-		"a limit of 2 s":                {fault: spstest.Fault{Takes: 12 * second}, limits: sps.Timeouts{Commit: 2 * second}},
-		"a deadline of 2 s, 9 s":        {fault: spstest.Fault{Takes: 9 * second}, deadline: 2 * second},
-		"a deadline of 2 s, 30 s":       {fault: spstest.Fault{Takes: 30 * second}, deadline: 2 * second, want: sps.ErrOutcomeUnknown},
-		"cut at once, 5 s":              {fault: spstest.Fault{CutAfter: true, Detached: true, Takes: 5 * second}},
-		"cut at once, 60 s":             {fault: spstest.Fault{CutAfter: true, Detached: true, Takes: 60 * second}},
-		"cut at once, 240 s":            {fault: spstest.Fault{CutAfter: true, Detached: true, Takes: 240 * second}},
-		"504 of a gateway, 12 s":        {fault: spstest.Fault{Status: 504, Detached: true, Takes: 12 * second}},
-		"502 of a gateway, 60 s":        {fault: spstest.Fault{Status: 502, Detached: true, Takes: 60 * second}},
-		"504 after a minute, 90 s":      {fault: spstest.Fault{Status: 504, Detached: true, Takes: 90 * second, AnswerDelay: 60 * second}},
-		"cut after the execution":       {fault: spstest.Fault{CutAfter: true}},
-		"a redirect":                    {fault: spstest.Fault{Status: 302, Header: http.Header{"Location": {"/"}}, Detached: true, Takes: 5 * second}},
-		"open, it says":                 {fault: spstest.Fault{Status: 200, Body: `{"body":{"status":"open"}}`, Detached: true, Takes: 5 * second}},
-		"an answer that cannot be read": {fault: spstest.Fault{Status: 200, Body: `<html>`, ContentType: "text/html", Detached: true, Takes: 5 * second}},
-		"it never arrived":              {fault: spstest.Fault{CutBefore: true}, want: sps.ErrOutcomeUnknown},
-		"no connection":                 {fault: spstest.Fault{Refuse: true, Times: -1}, want: sps.ErrLocked}, // want is not used: the check below requires an error that says "not executed"
-		"refused":                       {fault: spstest.Fault{Status: 400, Body: `{"error":{"type":"SemanticError"}}`}, want: sps.SemanticError},
-		"longer than patience":          {fault: spstest.Fault{CutAfter: true, Detached: true, Takes: 400 * second}, want: sps.ErrOutcomeUnknown},
-		"longer, DELETE is nothing":     {fault: spstest.Fault{CutAfter: true, Detached: true, Takes: 400 * second}, more: []spstest.Fault{{Method: "DELETE", Path: "transaction", Delay: time.Hour, Times: -1}}, want: sps.ErrOutcomeUnknown},
-		"longer, DELETE is 404":         {fault: spstest.Fault{CutAfter: true, Detached: true, Takes: 400 * second}, more: []spstest.Fault{{Method: "DELETE", Path: "transaction", Status: 404, Times: -1}}, want: sps.ErrOutcomeUnknown},
-		"longer, DELETE is 405":         {fault: spstest.Fault{CutAfter: true, Detached: true, Takes: 400 * second}, more: []spstest.Fault{{Method: "DELETE", Path: "transaction", Status: 405, Times: -1}}, want: sps.ErrOutcomeUnknown},
-		"longer, DELETE is 503":         {fault: spstest.Fault{CutAfter: true, Detached: true, Takes: 400 * second}, more: []spstest.Fault{{Method: "DELETE", Path: "transaction", Status: 503, Times: -1}}, want: sps.ErrOutcomeUnknown},
-		"longer, GET says closed":       {fault: spstest.Fault{CutAfter: true, Detached: true, Takes: 400 * second}, more: []spstest.Fault{{Method: "GET", Path: "transaction", Status: 200, Body: `{"body":{"status":"closed"}}`, Times: -1}}, want: sps.ErrOutcomeUnknown},
-		"nobody to ask, 12 s":           {fault: spstest.Fault{CutAfter: true, Detached: true, Takes: 12 * second}, more: []spstest.Fault{{Method: "GET", Path: "transaction", Status: 503, Times: -1}}, either: true},
-		"somebody else changes it after": {fault: spstest.Fault{CutAfter: true, Detached: true, Takes: 12 * second}, meanwhile: func(a *spstest.Appliance) {
+		"response after 12 s":                                             {fault: spstest.Fault{Takes: 12 * second}},
+		"executed after 12 s, Timeouts.Commit of 2 s":                     {fault: spstest.Fault{Takes: 12 * second}, limits: sps.Timeouts{Commit: 2 * second}},
+		"executed after 9 s, context cancelled after 2 s":                 {fault: spstest.Fault{Takes: 9 * second}, deadline: 2 * second},
+		"executed after 30 s, context cancelled after 2 s":                {fault: spstest.Fault{Takes: 30 * second}, deadline: 2 * second, want: sps.ErrOutcomeUnknown},
+		"connection breaks at once, executed after 5 s":                   {fault: spstest.Fault{CutAfter: true, Detached: true, Takes: 5 * second}},
+		"connection breaks at once, executed after 60 s":                  {fault: spstest.Fault{CutAfter: true, Detached: true, Takes: 60 * second}},
+		"connection breaks at once, executed after 240 s":                 {fault: spstest.Fault{CutAfter: true, Detached: true, Takes: 240 * second}},
+		"504 at once, executed after 12 s":                                {fault: spstest.Fault{Status: 504, Detached: true, Takes: 12 * second}},
+		"502 at once, executed after 60 s":                                {fault: spstest.Fault{Status: 502, Detached: true, Takes: 60 * second}},
+		"504 after 60 s, executed after 90 s":                             {fault: spstest.Fault{Status: 504, Detached: true, Takes: 90 * second, AnswerDelay: 60 * second}},
+		"connection breaks after the execution":                           {fault: spstest.Fault{CutAfter: true}},
+		"redirect at once, executed after 5 s":                            {fault: spstest.Fault{Status: 302, Header: http.Header{"Location": {"/"}}, Detached: true, Takes: 5 * second}},
+		"response with the status open, executed after 5 s":               {fault: spstest.Fault{Status: 200, Body: `{"body":{"status":"open"}}`, Detached: true, Takes: 5 * second}},
+		"response in HTML, executed after 5 s":                            {fault: spstest.Fault{Status: 200, Body: `<html>`, ContentType: "text/html", Detached: true, Takes: 5 * second}},
+		"connection breaks before the request":                            {fault: spstest.Fault{CutBefore: true}, want: sps.ErrOutcomeUnknown},
+		"connection refused":                                              {fault: spstest.Fault{Refuse: true, Times: -1}, want: sps.ErrLocked}, // want is ignored: a check below requires that the error text says "not executed"
+		"commit refused":                                                  {fault: spstest.Fault{Status: 400, Body: `{"error":{"type":"SemanticError"}}`}, want: sps.SemanticError},
+		"executed after Timeouts.Outcome":                                 {fault: spstest.Fault{CutAfter: true, Detached: true, Takes: 400 * second}, want: sps.ErrOutcomeUnknown},
+		"executed after Timeouts.Outcome, rollback without a response":    {fault: spstest.Fault{CutAfter: true, Detached: true, Takes: 400 * second}, more: []spstest.Fault{{Method: "DELETE", Path: "transaction", Delay: time.Hour, Times: -1}}, want: sps.ErrOutcomeUnknown},
+		"executed after Timeouts.Outcome, 404 for the rollback":           {fault: spstest.Fault{CutAfter: true, Detached: true, Takes: 400 * second}, more: []spstest.Fault{{Method: "DELETE", Path: "transaction", Status: 404, Times: -1}}, want: sps.ErrOutcomeUnknown},
+		"executed after Timeouts.Outcome, 405 for the rollback":           {fault: spstest.Fault{CutAfter: true, Detached: true, Takes: 400 * second}, more: []spstest.Fault{{Method: "DELETE", Path: "transaction", Status: 405, Times: -1}}, want: sps.ErrOutcomeUnknown},
+		"executed after Timeouts.Outcome, 503 for the rollback":           {fault: spstest.Fault{CutAfter: true, Detached: true, Takes: 400 * second}, more: []spstest.Fault{{Method: "DELETE", Path: "transaction", Status: 503, Times: -1}}, want: sps.ErrOutcomeUnknown},
+		"executed after Timeouts.Outcome, polls return the status closed": {fault: spstest.Fault{CutAfter: true, Detached: true, Takes: 400 * second}, more: []spstest.Fault{{Method: "GET", Path: "transaction", Status: 200, Body: `{"body":{"status":"closed"}}`, Times: -1}}, want: sps.ErrOutcomeUnknown},
+		"executed after 12 s, 503 for each poll":                          {fault: spstest.Fault{CutAfter: true, Detached: true, Takes: 12 * second}, more: []spstest.Fault{{Method: "GET", Path: "transaction", Status: 503, Times: -1}}, either: true},
+		"another user changes the object afterwards": {fault: spstest.Fault{CutAfter: true, Detached: true, Takes: 12 * second}, meanwhile: func(a *spstest.Appliance) {
 			time.AfterFunc(12*second+time.Millisecond, func() {
 				a.SetConfiguration("management/email", json.RawMessage(`{"admin_address":"theirs@example.com"}`))
 			})
 		}, want: sps.ErrOutcomeUnknown},
-		"a restart in the middle": {fault: spstest.Fault{CutAfter: true, Detached: true, Takes: 12 * second}, meanwhile: func(a *spstest.Appliance) { time.AfterFunc(6*second, a.Restart) }, either: true},
+		"restart before the execution": {fault: spstest.Fault{CutAfter: true, Detached: true, Takes: 12 * second}, meanwhile: func(a *spstest.Appliance) { time.AfterFunc(6*second, a.Restart) }, either: true},
 	} {
 		for i, variants := range commitVariants() {
 			for _, one := range []bool{false, true} {
@@ -122,13 +123,13 @@ func TestWhatBecameOfCommits(t *testing.T) {
 						}
 						now := testkit.Admin(t, a)
 						switch unknown := errors.Is(err, sps.ErrOutcomeUnknown); {
-						case err == nil && said == testkit.AdminAfter && test.meanwhile != nil: // the commit was executed before the disturbance
+						case err == nil && said == testkit.AdminAfter && test.meanwhile != nil: // the client read the committed value before test.meanwhile took effect
 						case err == nil && now != testkit.AdminAfter:
 							t.Errorf("no error, and the address is %s", now)
 						case err != nil && !unknown && now != testkit.AdminBefore:
 							t.Errorf("error %v, and the address is %s", err, now)
 						case test.either && (err == nil || unknown):
-						case name == "no connection":
+						case name == "connection refused":
 							if unknown || err == nil || !strings.Contains(err.Error(), "not executed") {
 								t.Errorf("error %v, want that it was not executed", err)
 							}
@@ -140,11 +141,11 @@ func TestWhatBecameOfCommits(t *testing.T) {
 						case has != errors.Is(err, sps.ErrOutcomeUnknown):
 							t.Errorf("error %v, with details: %t", err, has)
 						case details == nil:
-						case name == "it never arrived":
+						case name == "connection breaks before the request":
 							if !details.RolledBack || len(details.AsBefore) != 1 || details.Waited < 299*second {
 								t.Errorf("details %+v", details)
 							}
-						case name == "somebody else changes it after":
+						case name == "another user changes the object afterwards":
 							if len(details.Neither) != 1 {
 								t.Errorf("details %+v", details)
 							}
@@ -156,9 +157,9 @@ func TestWhatBecameOfCommits(t *testing.T) {
 	}
 }
 
-// TestLateRead has a read that the appliance answers before another user's change, and whose
-// response arrives after the first write. It checks that the client repeats the read before the
-// commit and returns ErrConflict.
+// TestLateRead delays the response to a read of a transaction: the appliance answers the read
+// before another user's change, and the client receives the response after its first write. The
+// client must repeat the read before the commit and return ErrConflict.
 func TestLateRead(t *testing.T) {
 	t.Parallel()
 	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, _ *sps.Client) {

@@ -11,8 +11,9 @@ import (
 	"github.com/go-sps/sps/spstest"
 )
 
-// TestCommitEndsDuringRollback has a commit that ends while the client's final rollback waits
-// for it. It checks that the client then finds the commit executed.
+// TestCommitEndsDuringRollback checks a commit during which the context of the caller
+// ends. The commit ends while the final rollback of the client waits for it. The client
+// must find that the commit was executed.
 func TestCommitEndsDuringRollback(t *testing.T) {
 	t.Parallel()
 	for _, refusal := range []string{"200", "404:ResourceNotFound", "405:MethodNotAllowed"} {
@@ -34,8 +35,9 @@ func TestCommitEndsDuringRollback(t *testing.T) {
 	}
 }
 
-// TestRollbackComesLate loses the response to a rollback, which the appliance executes during
-// the next transaction. It checks that the next transaction loses none of its changes.
+// TestRollbackComesLate loses the response to a rollback, and the appliance executes the
+// rollback during the next transaction. It checks that the appliance still applies all
+// changes of the next transaction.
 func TestRollbackComesLate(t *testing.T) {
 	t.Parallel()
 	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {

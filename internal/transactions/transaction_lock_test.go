@@ -16,7 +16,7 @@ import (
 	"github.com/go-sps/sps/spstest"
 )
 
-// clientsOf returns n clients of an appliance. The caller closes them.
+// clientsOf returns n clients of an appliance. The caller must close them.
 func clientsOf(t *testing.T, a *spstest.Appliance, n int) []*sps.Client {
 	t.Helper()
 	list := make([]*sps.Client, n)
@@ -30,8 +30,8 @@ func clientsOf(t *testing.T, a *spstest.Appliance, n int) []*sps.Client {
 	return list
 }
 
-// TestFairLock has clients that take the lock again and again. It checks that each client gets
-// a fair share of the commits.
+// TestFairLock runs several clients that repeatedly take and release the lock. It checks that
+// each client gets a fair share of the commits.
 func TestFairLock(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -40,8 +40,8 @@ func TestFairLock(t *testing.T) {
 		gap     time.Duration
 		span    time.Duration
 	}{
-		"three, 0.2 to 0.5 s":  {3, func(n int) time.Duration { return time.Duration(200+n%4*100) * time.Millisecond }, 0, time.Minute},
-		"two, 2 s, 20 ms gaps": {2, func(int) time.Duration { return 2 * time.Second }, 20 * time.Millisecond, 5 * time.Minute},
+		"3 clients, lock held for 0.2 to 0.5 s":         {3, func(n int) time.Duration { return time.Duration(200+n%4*100) * time.Millisecond }, 0, time.Minute},
+		"2 clients, lock held for 2 s, pauses of 20 ms": {2, func(int) time.Duration { return 2 * time.Second }, 20 * time.Millisecond, 5 * time.Minute},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -89,8 +89,8 @@ func TestFairLock(t *testing.T) {
 	}
 }
 
-// TestYieldAlone checks that a client without competitors loses little time by the pauses in
-// which it lets other clients take the lock.
+// TestYieldAlone checks a client that uses the lock alone. The pauses in which it would let
+// other clients take the lock must cost little time.
 func TestYieldAlone(t *testing.T) {
 	t.Parallel()
 	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
@@ -109,8 +109,8 @@ func TestYieldAlone(t *testing.T) {
 	})
 }
 
-// TestWaitForTurn checks that WithLockWait also limits the wait for another transaction of the
-// same client.
+// TestWaitForTurn checks that the limit of WithLockWait also applies to the wait for another
+// transaction of the same client.
 func TestWaitForTurn(t *testing.T) {
 	t.Parallel()
 	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
@@ -150,8 +150,8 @@ func TestLockOfOwnUser(t *testing.T) {
 	}
 }
 
-// TestHungAppliance has an appliance that does not respond to any DELETE. It checks that at
-// most Timeouts.Close and one second pass from the end of the context to the end of Close.
+// TestHungAppliance checks an appliance that does not respond to any DELETE. From the end of
+// the context to the return of Close, at most Timeouts.Close and one second may pass.
 func TestHungAppliance(t *testing.T) {
 	t.Parallel()
 	for name, one := range map[string][]sps.Option{"two sessions": nil, "one session": {sps.WithOneSession()}} {
@@ -189,8 +189,8 @@ func TestHungAppliance(t *testing.T) {
 }
 
 // TestConnectDeadline connects to a host that accepts connections and sends nothing. It checks
-// that Connect returns at the deadline of its context, and that the error says what it was
-// waiting for.
+// that Connect returns at the deadline of its context, and that the error says what the client
+// was waiting for.
 func TestConnectDeadline(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -17,7 +17,8 @@ import (
 
 const emailPath = "/api/configuration/management/email"
 
-// TestRequestsOfTransactions checks which requests a transaction sends.
+// TestRequestsOfTransactions checks which requests a transaction sends, and that the next
+// transaction does not log in again.
 func TestRequestsOfTransactions(t *testing.T) {
 	t.Parallel()
 	const login = "GET /api/authentication"
@@ -31,16 +32,16 @@ func TestRequestsOfTransactions(t *testing.T) {
 		"one update": {"", testkit.SetAdmin(testkit.AdminAfter), []sps.TransactionOption{sps.WithMessage("CHG-1")}, []string{
 			"GET " + emailPath, login, "POST /api/transaction", "PUT " + emailPath, "GET " + emailPath, "GET /api/transaction/changes", "PUT /api/transaction",
 		}},
-		"without a message, told": {"", testkit.SetAdmin(testkit.AdminAfter), nil, []string{
+		"no message, response says whether one is required": {"", testkit.SetAdmin(testkit.AdminAfter), nil, []string{
 			"GET " + emailPath, login, "POST /api/transaction", "PUT " + emailPath, "GET " + emailPath, "GET /api/transaction/changes", "PUT /api/transaction",
 		}},
-		"without a message, not told": {"204", testkit.SetAdmin(testkit.AdminAfter), nil, []string{
+		"no message, response without a body": {"204", testkit.SetAdmin(testkit.AdminAfter), nil, []string{
 			"GET " + emailPath, login, "POST /api/transaction", "GET /api/transaction", "PUT " + emailPath, "GET " + emailPath, "GET /api/transaction/changes", "PUT /api/transaction",
 		}},
-		"the lock first": {"", testkit.SetAdmin(testkit.AdminAfter), []sps.TransactionOption{sps.WithLockFirst()}, []string{
+		"WithLockFirst": {"", testkit.SetAdmin(testkit.AdminAfter), []sps.TransactionOption{sps.WithLockFirst()}, []string{
 			login, "POST /api/transaction", "GET " + emailPath, "PUT " + emailPath, "GET /api/transaction/changes", "PUT /api/transaction",
 		}},
-		"each read once": {"", func(ctx context.Context, tx *sps.Transaction) error {
+		"same object read three times": {"", func(ctx context.Context, tx *sps.Transaction) error {
 			for range 3 {
 				if _, err := tx.Management.Email.Get(ctx); err != nil {
 					return err
@@ -76,8 +77,8 @@ func TestRequestsOfTransactions(t *testing.T) {
 	}
 }
 
-// TestNoLockNeeded checks that a transaction that changes nothing succeeds while another user
-// holds the lock, and sends only reads.
+// TestNoLockNeeded checks that a transaction that changes nothing sends only reads, and succeeds
+// while another user holds the lock.
 func TestNoLockNeeded(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t, spstest.WithCommitMessageRequired())
@@ -103,8 +104,8 @@ func TestNoLockNeeded(t *testing.T) {
 	}
 }
 
-// TestReadersSeeCommitted checks that reads of a client outside its open transaction return the
-// committed values, and reads inside return the staged ones.
+// TestReadersSeeCommitted checks that a read of a client outside of its open transaction returns
+// the committed values, and that a read inside returns the staged values.
 func TestReadersSeeCommitted(t *testing.T) {
 	t.Parallel()
 	testkit.UnderVariants(t, func(t *testing.T, options ...spstest.Option) {
@@ -123,7 +124,7 @@ func TestReadersSeeCommitted(t *testing.T) {
 				t.Errorf("the function sees %+v, %v", inside, err)
 			}
 			inside.Body.ReportingAddress = testkit.AdminAfter
-			return tx.Management.Email.Replace(ctx, inside.Body) // keeps the address that was written before
+			return tx.Management.Email.Replace(ctx, inside.Body) // writes the staged address again
 		}, sps.WithMessage("CHG-1"))
 		if err != nil {
 			t.Fatal(err)
@@ -132,8 +133,9 @@ func TestReadersSeeCommitted(t *testing.T) {
 	})
 }
 
-// TestReadConflicts changes what the function has read, as another user and before the client
-// holds the lock. It checks that the transaction returns ErrConflict.
+// TestReadConflicts changes an object or a list that the function of a transaction has read, as
+// another user, before the client takes the lock. It checks that the transaction returns
+// ErrConflict, except where the change does not affect the configuration that was read.
 func TestReadConflicts(t *testing.T) {
 	t.Parallel()
 	const policy = "policies/audit_policies/" + policyKey
@@ -152,12 +154,12 @@ func TestReadConflicts(t *testing.T) {
 		change func(*spstest.Appliance)
 		want   error
 	}{
-		"an object": {read("configuration/" + policy), set(policy, `{"name":"theirs"}`), sps.ErrConflict},
-		"a list": {func(ctx context.Context, c *sps.Client, tx *sps.Transaction) error {
+		"object": {read("configuration/" + policy), set(policy, `{"name":"theirs"}`), sps.ErrConflict},
+		"list with a new object": {func(ctx context.Context, c *sps.Client, tx *sps.Transaction) error {
 			_, err := sps.NewCollection[auditPolicy](c, auditPolicies).In(tx).List(ctx)
 			return err
 		}, set("policies/audit_policies/abc", `{"name":"theirs"}`), sps.ErrConflict},
-		"a walk": {func(ctx context.Context, c *sps.Client, _ *sps.Transaction) error {
+		"object of a walk": {func(ctx context.Context, c *sps.Client, _ *sps.Transaction) error {
 			for _, err := range c.Walk(ctx, auditPolicies) {
 				if err != nil {
 					return err
@@ -165,31 +167,31 @@ func TestReadConflicts(t *testing.T) {
 			}
 			return nil
 		}, set(policy, `{"name":"theirs"}`), sps.ErrConflict},
-		"what was not there": {func(ctx context.Context, c *sps.Client, tx *sps.Transaction) error {
+		"object that did not exist": {func(ctx context.Context, c *sps.Client, tx *sps.Transaction) error {
 			if _, err := tx.Invoke(ctx, "GET", auditPolicies+"/abc", nil); !errors.Is(err, sps.ResourceNotFound) {
 				return fmt.Errorf("the object exists: %w", err)
 			}
 			return nil
 		}, set("policies/audit_policies/abc", `{"name":"theirs"}`), sps.ErrConflict},
-		"through the client": {func(ctx context.Context, c *sps.Client, _ *sps.Transaction) error {
+		"read of the client": {func(ctx context.Context, c *sps.Client, _ *sps.Transaction) error {
 			_, err := c.Invoke(ctx, "GET", "configuration/"+policy, nil)
 			return err
 		}, set(policy, `{"name":"theirs"}`), sps.ErrConflict},
-		"an update that changed nothing": {func(ctx context.Context, c *sps.Client, tx *sps.Transaction) error {
+		"object of an update without a change": {func(ctx context.Context, c *sps.Client, tx *sps.Transaction) error {
 			return sps.NewCollection[auditPolicy](c, auditPolicies).In(tx).Update(ctx, policyKey, func(*auditPolicy) error { return nil })
 		}, set(policy, `{"name":"theirs"}`), sps.ErrConflict},
-		"no configuration": {func(ctx context.Context, c *sps.Client, tx *sps.Transaction) error {
+		"firmware slots": {func(ctx context.Context, c *sps.Client, tx *sps.Transaction) error {
 			_, err := tx.Invoke(ctx, "GET", "firmware/slots", nil)
 			return err
 		}, func(a *spstest.Appliance) { a.SetSlot(spstest.Slot{Key: "2"}) }, nil},
-		"the same in other words": {read("configuration/datetime/timezone"), func(a *spstest.Appliance) {
+		"same value with other white space": {read("configuration/datetime/timezone"), func(a *spstest.Appliance) {
 			body, _ := a.Configuration("datetime/timezone")
 			a.SetConfiguration("datetime/timezone", json.RawMessage(" "+string(body)+" "))
 		}, nil},
-		"refused by now": {read("configuration/" + policy), func(a *spstest.Appliance) {
+		"second read refused": {read("configuration/" + policy), func(a *spstest.Appliance) {
 			a.Inject(spstest.Fault{Method: "GET", Path: "configuration/" + policy, Status: 403, Body: `{"error":{"type":"Unauthorized"}}`})
 		}, sps.Unauthorized},
-		"read twice": {func(ctx context.Context, c *sps.Client, tx *sps.Transaction) error {
+		"object read before and after the change": {func(ctx context.Context, c *sps.Client, tx *sps.Transaction) error {
 			return read("configuration/"+policy)(ctx, c, tx)
 		}, set(policy, `{"name":"theirs"}`), sps.ErrConflict},
 	} {
@@ -204,12 +206,12 @@ func TestReadConflicts(t *testing.T) {
 							return err
 						}
 						test.change(a)
-						if name == "read twice" {
+						if name == "object read before and after the change" {
 							if err := test.reads(ctx, c, tx); err != nil {
 								return err
 							}
 						}
-						_ = testkit.SetAdmin(testkit.AdminAfter)(ctx, tx) // the transaction fails even if its function ignores this error
+						_ = testkit.SetAdmin(testkit.AdminAfter)(ctx, tx) // the transaction must fail although its function ignores this error
 						return nil
 					})
 					if !errors.Is(err, test.want) {
@@ -284,8 +286,8 @@ func TestUniqueNames(t *testing.T) {
 	}
 }
 
-// TestTooManyReads checks that a transaction may make any number of reads, but cannot write after
-// more reads than the client can repeat, except with WithLockFirst.
+// TestTooManyReads checks that a transaction may make any number of reads. After more reads than
+// the client can repeat, a write must fail, except with WithLockFirst.
 func TestTooManyReads(t *testing.T) {
 	if testkit.Race {
 		t.Skip("sequential reads cannot reveal a data race")
@@ -357,8 +359,8 @@ func TestWritersAtOnce(t *testing.T) {
 	})
 }
 
-// TestReadOnlyRights checks that a user who may only read can run a transaction that changes
-// nothing, and gets Unauthorized for a write.
+// TestReadOnlyRights checks a user who has only the right to read. A transaction of the user that
+// changes nothing must succeed, and a write must return Unauthorized.
 func TestReadOnlyRights(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t, spstest.WithUser("reader", "r", spstest.ReadOnly))
@@ -376,8 +378,9 @@ func TestReadOnlyRights(t *testing.T) {
 	testkit.Settled(t, a, testkit.AdminBefore)
 }
 
-// TestSwallowedOpening checks that the transaction and each further step return the error with
-// which the appliance refused to open the transaction, even if the function ignores it.
+// TestSwallowedOpening checks a function that ignores the error of its first write, for which the
+// appliance refuses to open the transaction. Each further step and the transaction itself must
+// return the same error, and the client must send no further request.
 func TestSwallowedOpening(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
@@ -401,8 +404,8 @@ func TestSwallowedOpening(t *testing.T) {
 	testkit.Diff(t, "requests", []string{"GET /api/authentication", "POST /api/transaction"}, testkit.Requests(a))
 }
 
-// TestWithChanges checks that WithChanges stores the committed changes, or the error of reading
-// them, and stores nothing if the transaction fails.
+// TestWithChanges checks that WithChanges stores the committed changes, or the error if they
+// cannot be read. It must store nothing if the transaction fails.
 func TestWithChanges(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)

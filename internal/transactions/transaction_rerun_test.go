@@ -21,25 +21,25 @@ func TestRerun(t *testing.T) {
 		is      error // nil for success
 		took    [2]time.Duration
 	}{
-		"busy": {
+		"503 twice": {
 			func(a *spstest.Appliance) {
 				a.Inject(spstest.Fault{Method: "PUT", Path: "configuration/**", Status: 503, Times: 2, Header: http.Header{"Retry-After": {"7"}}})
 			},
 			[]sps.TransactionOption{sps.WithRerun(time.Minute)}, time.Hour, 3, nil, [2]time.Duration{14 * time.Second, 15 * time.Second},
 		},
-		"no longer than the limit": {
+		"503 until the limit of WithRerun": {
 			func(a *spstest.Appliance) {
 				a.Inject(spstest.Fault{Method: "PUT", Path: "configuration/**", Status: 503, Times: -1, Header: http.Header{"Retry-After": {"25"}}})
 			},
 			[]sps.TransactionOption{sps.WithRerun(time.Minute)}, time.Hour, 3, sps.Status(503), [2]time.Duration{50 * time.Second, 51 * time.Second},
 		},
-		"no longer than the context": {
+		"503 until the deadline of the context": {
 			func(a *spstest.Appliance) {
 				a.Inject(spstest.Fault{Method: "PUT", Path: "configuration/**", Status: 503, Times: -1, Header: http.Header{"Retry-After": {"25"}}})
 			},
 			[]sps.TransactionOption{sps.WithRerun(time.Hour)}, 40 * time.Second, 2, sps.Status(503), [2]time.Duration{40 * time.Second, 41 * time.Second},
 		},
-		"without the option": {
+		"503 without WithRerun": {
 			func(a *spstest.Appliance) {
 				a.Inject(spstest.Fault{Method: "PUT", Path: "configuration/**", Status: 503})
 			},
@@ -49,23 +49,23 @@ func TestRerun(t *testing.T) {
 			func(a *spstest.Appliance) { a.LockConfiguration("somebody else") },
 			[]sps.TransactionOption{sps.WithRerun(20 * time.Second)}, time.Hour, -5, sps.ErrLocked, [2]time.Duration{10 * time.Second, 21 * time.Second},
 		},
-		"locked, with the option for that": {
+		"locked, with WithLockWait": {
 			func(a *spstest.Appliance) { a.LockConfiguration("somebody else") },
 			[]sps.TransactionOption{sps.WithRerun(time.Hour), sps.WithLockWait(5 * time.Second)}, time.Hour, 1, sps.ErrLocked, [2]time.Duration{5 * time.Second, 6 * time.Second},
 		},
-		"unknown": {
+		"outcome unknown": {
 			func(a *spstest.Appliance) {
 				a.Inject(spstest.Fault{Method: "PUT", Path: "transaction", CutBefore: true})
 			},
 			[]sps.TransactionOption{sps.WithRerun(time.Hour)}, time.Hour, 1, sps.ErrOutcomeUnknown, [2]time.Duration{0, time.Hour},
 		},
-		"refused": {
+		"write refused": {
 			func(a *spstest.Appliance) {
 				a.Inject(spstest.Fault{Method: "PUT", Path: "configuration/**", Status: 400, Body: `{"error":{"type":"SyntacticError"}}`})
 			},
 			[]sps.TransactionOption{sps.WithRerun(time.Hour)}, time.Hour, 1, sps.SyntacticError, [2]time.Duration{0, time.Second},
 		},
-		"negative": {
+		"negative limit": {
 			func(*spstest.Appliance) {}, []sps.TransactionOption{sps.WithRerun(-1)}, time.Hour, 0, sps.ErrInvalidInput, [2]time.Duration{0, time.Second},
 		},
 	} {
@@ -96,8 +96,8 @@ func TestRerun(t *testing.T) {
 	}
 }
 
-// TestRerunAfterConflict checks that WithRerun runs the function again after another user has
-// changed an object that the first run had read.
+// TestRerunAfterConflict checks that WithRerun runs the function again if another user has
+// changed an object that the function has read.
 func TestRerunAfterConflict(t *testing.T) {
 	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		other, err := sps.Connect(t.Context(), a.Addr(), sps.UsernamePassword(a.Username(), sps.NewSecretString(a.Password())), testkit.InProcess(a))

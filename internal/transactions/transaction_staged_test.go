@@ -69,7 +69,8 @@ func TestNestedUpdate(t *testing.T) {
 	if err != nil || alerts.Body[sps.AlertAuthFailure] != (sps.AlertSetting{Email: true, SNMP: true}) {
 		t.Errorf("alerts %+v, %v", alerts, err)
 	}
-	// An update whose function changes its own object each time ends with an error.
+	// If the function of an update changes the same object itself at each call, the update
+	// returns an error.
 	n := 0
 	err = c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
 		return tx.Management.Email.Update(ctx, func(e *sps.EmailSettings) error {
@@ -95,7 +96,7 @@ func TestReadDuringWrite(t *testing.T) {
 			resp, err := base.RoundTrip(r)
 			if r.Method == "PUT" && strings.HasSuffix(r.URL.Path, "/email") {
 				close(written)
-				<-read // delays the response until the read has its response
+				<-read // delays the response to the PUT until the response to the read has arrived
 			}
 			return resp, err
 		})
@@ -116,8 +117,8 @@ func TestReadDuringWrite(t *testing.T) {
 	testkit.Settled(t, a, testkit.AdminAfter)
 }
 
-// TestRevertedMeanwhile loses the response to a commit, after which another user reverts one of
-// the two written objects. It checks that the outcome is unknown.
+// TestRevertedMeanwhile loses the response to a commit that wrote two objects. Another user
+// then reverts one of them. The outcome of the commit must be unknown.
 func TestRevertedMeanwhile(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
@@ -142,8 +143,8 @@ func TestRevertedMeanwhile(t *testing.T) {
 	}
 }
 
-// TestHandlesStayInside checks that a transaction rejects writes by handles of endpoints
-// outside the configuration.
+// TestHandlesStayInside checks that a transaction rejects writes with handles of endpoints that
+// do not belong to the configuration.
 func TestHandlesStayInside(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
@@ -182,8 +183,9 @@ func TestHandlesStayInside(t *testing.T) {
 	}
 }
 
-// dropped returns a client with an appliance that drops the transaction at its commit. answered
-// is the status code of the response, or 0 for a broken connection.
+// dropped returns a client of an appliance that drops the transaction when it receives the
+// commit. answered is the status code of the response to the commit, or 0 if the connection
+// breaks.
 func dropped(t *testing.T, a *spstest.Appliance, answered int) *sps.Client {
 	return testkit.Connect(t, a, sps.WithTransport(func(base http.RoundTripper) http.RoundTripper {
 		return testkit.RoundTripper(func(r *http.Request) (*http.Response, error) {
@@ -203,13 +205,13 @@ func dropped(t *testing.T, a *spstest.Appliance, answered int) *sps.Client {
 	}))
 }
 
-// listed is the path of the list in which TestDroppedTransaction creates an object without a
-// key.
+// listed is the path of the list in which TestDroppedTransaction creates an object. The
+// response to that request contains no key.
 const listed = "configuration/policies/time_policies"
 
 // TestDroppedTransaction checks that a transaction returns ErrOutcomeUnknown if the appliance
-// dropped it at the commit and the response was lost. Unchanged objects do not prove that the
-// commit will not be executed later.
+// drops the transaction at the commit and the response is lost. Unchanged objects do not prove
+// that the commit will not be executed later.
 func TestDroppedTransaction(t *testing.T) {
 	t.Parallel()
 	raw := func(method, path string, body any) func(context.Context, *sps.Transaction) error {
@@ -259,20 +261,20 @@ func TestDroppedTransaction(t *testing.T) {
 	asBefore, unknown := []string{"one"}, []string(nil)
 	for name, test := range map[string]struct {
 		write func(context.Context, *sps.Transaction) error
-		want  []string // nil if no object can be compared
+		want  []string // nil if the client cannot compare any object
 	}{
-		"update":                       {testkit.SetAdmin(testkit.AdminAfter), asBefore},
-		"replace":                      {replace, asBefore},
-		"a raw PUT":                    {raw("PUT", "configuration/datetime/timezone", json.RawMessage(`"UTC"`)), asBefore},
-		"a raw POST":                   {raw("POST", auditPolicies, auditPolicy{"new"}), asBefore},
-		"a raw DELETE":                 {raw("DELETE", auditPolicies+"/"+policyKey, nil), asBefore},
-		"update, then forth and back":  {then(testkit.SetAdmin(testkit.AdminAfter), forthAndBack), asBefore},
-		"forth and back":               {forthAndBack, unknown},
-		"created and deleted":          {createAndDelete, unknown},
-		"created and updated":          {createAndUpdate, asBefore},
-		"created without a key":        {createKeyless, unknown},
-		"with a reference":             {reference, asBefore},
-		"created and deleted, and one": {then(testkit.SetAdmin(testkit.AdminAfter), createAndDelete), asBefore},
+		"update":                               {testkit.SetAdmin(testkit.AdminAfter), asBefore},
+		"replace":                              {replace, asBefore},
+		"a raw PUT":                            {raw("PUT", "configuration/datetime/timezone", json.RawMessage(`"UTC"`)), asBefore},
+		"a raw POST":                           {raw("POST", auditPolicies, auditPolicy{"new"}), asBefore},
+		"a raw DELETE":                         {raw("DELETE", auditPolicies+"/"+policyKey, nil), asBefore},
+		"update, then a change that is undone": {then(testkit.SetAdmin(testkit.AdminAfter), forthAndBack), asBefore},
+		"a change that is undone":              {forthAndBack, unknown},
+		"created and deleted":                  {createAndDelete, unknown},
+		"created and updated":                  {createAndUpdate, asBefore},
+		"created without a key":                {createKeyless, unknown},
+		"reference replaced":                   {reference, asBefore},
+		"created and deleted, and an update":   {then(testkit.SetAdmin(testkit.AdminAfter), createAndDelete), asBefore},
 	} {
 		for _, answered := range []int{0, 502} {
 			t.Run(fmt.Sprintf("%s, answered %d", name, answered), func(t *testing.T) {
@@ -286,8 +288,8 @@ func TestDroppedTransaction(t *testing.T) {
 func droppedTransaction(t *testing.T, name string, write func(context.Context, *sps.Transaction) error, want []string, answered int) {
 	a := spstest.NewServer(t, spstest.WithoutListener())
 	c := dropped(t, a, answered)
-	// The list has a body besides its items. The client must not take it for the created
-	// object.
+	// The response to a read of the list has a body besides its items. The client must not take
+	// this body for the created object.
 	keyed := name != "created without a key"
 	a.Inject(spstest.Fault{Method: "POST", Path: listed, Status: 201, Body: `{}`, MayMiss: keyed})
 	a.Inject(spstest.Fault{Method: "GET", Path: listed, Status: 200, Body: `{"body":{},"items":[]}`, MayMiss: keyed})
@@ -320,8 +322,8 @@ func TestGoneAfterCommit(t *testing.T) {
 	testkit.Diff(t, "neither", []string{auditPolicies + "/" + policyKey}, details.Neither)
 }
 
-// TestLooksAtAll checks that the client reads each object that a lost commit should have
-// written.
+// TestLooksAtAll checks that the client reads each object that a commit with a lost response
+// should have written.
 func TestLooksAtAll(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
@@ -347,13 +349,13 @@ func TestLooksAtAll(t *testing.T) {
 			looks = append(looks, r)
 		}
 	}
-	slices.Sort(made) // they are read concurrently
+	slices.Sort(made) // the client reads the objects concurrently, in any order
 	slices.Sort(looks)
 	testkit.Diff(t, "reads", made, looks)
 }
 
-// TestLateCommitOfAnother has a commit that the appliance executes after its client gave up. It
-// checks that this does not commit the client's next transaction.
+// TestLateCommitOfAnother checks a commit that the appliance executes after the client has
+// stopped waiting for it. This must not commit the next transaction of the client.
 func TestLateCommitOfAnother(t *testing.T) {
 	t.Parallel()
 	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
@@ -406,9 +408,9 @@ func TestLateCommitOfAnother(t *testing.T) {
 	})
 }
 
-// TestLateCommitAfterDrop has a commit that the appliance receives after it dropped the
-// transaction, while the client's next transaction is open. It checks that the next transaction
-// is not committed.
+// TestLateCommitAfterDrop checks a commit that reaches the appliance after the appliance
+// dropped the transaction, while the next transaction of the client is open. This must not
+// commit the next transaction.
 func TestLateCommitAfterDrop(t *testing.T) {
 	t.Parallel()
 	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, _ *sps.Client) {
@@ -455,8 +457,8 @@ func TestLateCommitAfterDrop(t *testing.T) {
 	})
 }
 
-// TestLockAtCommit checks that a commit that the appliance refuses because of the lock returns
-// ErrLocked and is rolled back.
+// TestLockAtCommit checks a commit that the appliance refuses because another user holds the
+// lock. Transaction must return ErrLocked and roll back.
 func TestLockAtCommit(t *testing.T) {
 	t.Parallel()
 	locked := spstest.Fault{Method: "PUT", Path: "transaction", Status: 403, Body: `{"error":{"type":"ConfigurationLocked","message":"The configuration is locked by bob"}}`}
@@ -470,8 +472,8 @@ func TestLockAtCommit(t *testing.T) {
 			}
 			testkit.Settled(t, a, testkit.AdminBefore)
 		}
-		// WithLockWait does not wait here: the client would miss what the other user changes
-		// meanwhile.
+		// WithLockWait does not apply to the commit: after a wait, the client could overwrite
+		// changes that the other user made meanwhile.
 		a.Inject(locked)
 		start := time.Now()
 		if err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter), sps.WithLockWait(time.Minute)); !errors.Is(err, sps.ErrLocked) || time.Since(start) > 0 {
@@ -621,7 +623,7 @@ func TestAlertsMissing(t *testing.T) {
 	testkit.Diff(t, "alerts", 16, len(testkit.Committed(t, a, "alerting/traffic_alerts")))
 }
 
-// TestMisuse checks that each invalid call returns a single clear error.
+// TestMisuse checks that each invalid call returns one error with a clear text.
 func TestMisuse(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
@@ -632,15 +634,15 @@ func TestMisuse(t *testing.T) {
 	_, noPath := c.Invoke(t.Context(), "GET", "https://10.0.0.5/api/info", nil)
 	_, emptyPath := c.Listing(t.Context(), "/api/")
 	for name, err := range map[string]error{
-		"a user in the host":     userInHost,
-		"a URL as the host":      urlAsHost,
-		"no client":              noClient,
-		"a URL as the path":      noPath,
-		"an empty path":          emptyPath,
-		"no function":            c.Transaction(t.Context(), nil),
-		"no function of updates": c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error { return tx.Management.Email.Update(ctx, nil) }),
-		"no transaction":         c.Management.Email.In(nil).Replace(t.Context(), sps.EmailSettings{}),
-		"no proper JSON": c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+		"a user in the host":  userInHost,
+		"a URL as the host":   urlAsHost,
+		"nil client":          noClient,
+		"a URL as the path":   noPath,
+		"an empty path":       emptyPath,
+		"nil function":        c.Transaction(t.Context(), nil),
+		"nil update function": c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error { return tx.Management.Email.Update(ctx, nil) }),
+		"nil transaction":     c.Management.Email.In(nil).Replace(t.Context(), sps.EmailSettings{}),
+		"invalid JSON": c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
 			return sps.NewSingleton[json.RawMessage](c, "configuration/x").In(tx).Replace(ctx, json.RawMessage(`{"a":`))
 		}),
 	} {
@@ -656,8 +658,8 @@ func TestMisuse(t *testing.T) {
 	}
 }
 
-// TestRefusalsOfTransactions checks refusals that could be mistaken for another error, such as
-// a lock or a conflict.
+// TestRefusalsOfTransactions checks error responses that the client could confuse with another
+// error, such as a lock or a conflict.
 func TestRefusalsOfTransactions(t *testing.T) {
 	t.Parallel()
 	typed := func(method, path string, status int, kind string) spstest.Fault {
@@ -683,13 +685,13 @@ func TestRefusalsOfTransactions(t *testing.T) {
 		want  error // nil if the transaction succeeds
 		not   error
 	}{
-		"opening, 404":               {typed("POST", "transaction", 404, "ResourceNotFound"), testkit.SetAdmin(testkit.AdminAfter), sps.ResourceNotFound, sps.ErrLocked},
-		"opening, 405":               {typed("POST", "transaction", 405, "MethodNotAllowed"), testkit.SetAdmin(testkit.AdminAfter), sps.MethodNotAllowed, sps.ErrLocked},
-		"opening, its form":          {typed("POST", "transaction", 400, "InvalidRequestBody"), testkit.SetAdmin(testkit.AdminAfter), sps.InvalidRequestBody, sps.ErrLocked},
-		"a step without transaction": {typed("PUT", "configuration/**", 409, "Conflict"), testkit.SetAdmin(testkit.AdminAfter), sps.ErrTransactionLost, sps.ErrConflict},
-		"its own deletion":           {spstest.Fault{}, deleteTwice, sps.ResourceNotFound, sps.ErrConflict},
-		"no list of changes":         {spstest.Fault{Method: "GET", Path: "transaction/changes", Status: 500, Times: -1}, testkit.SetAdmin(testkit.AdminAfter), nil, nil},
-		"everything refused":         {spstest.Fault{Method: "PUT", Path: "transaction", Status: 500, Times: -1, MayMiss: true}, swallowed, nil, nil},
+		"opening, 404":                      {typed("POST", "transaction", 404, "ResourceNotFound"), testkit.SetAdmin(testkit.AdminAfter), sps.ResourceNotFound, sps.ErrLocked},
+		"opening, 405":                      {typed("POST", "transaction", 405, "MethodNotAllowed"), testkit.SetAdmin(testkit.AdminAfter), sps.MethodNotAllowed, sps.ErrLocked},
+		"opening, InvalidRequestBody":       {typed("POST", "transaction", 400, "InvalidRequestBody"), testkit.SetAdmin(testkit.AdminAfter), sps.InvalidRequestBody, sps.ErrLocked},
+		"step, 409 Conflict":                {typed("PUT", "configuration/**", 409, "Conflict"), testkit.SetAdmin(testkit.AdminAfter), sps.ErrTransactionLost, sps.ErrConflict},
+		"object deleted twice":              {spstest.Fault{}, deleteTwice, sps.ResourceNotFound, sps.ErrConflict},
+		"list of changes, 500":              {spstest.Fault{Method: "GET", Path: "transaction/changes", Status: 500, Times: -1}, testkit.SetAdmin(testkit.AdminAfter), nil, nil},
+		"only write refused, error ignored": {spstest.Fault{Method: "PUT", Path: "transaction", Status: 500, Times: -1, MayMiss: true}, swallowed, nil, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

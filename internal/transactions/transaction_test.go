@@ -63,7 +63,7 @@ func TestTransactionFlow(t *testing.T) {
 		}
 		testkit.Settled(t, a, testkit.AdminAfter)
 
-		// If the appliance rejects a value, nothing is applied.
+		// If the appliance rejects a value, none of the changes is applied.
 		err = c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
 			_, err := tx.Invoke(ctx, "PUT", "configuration/management/email", map[string]any{"admin_address": 5})
 			return err
@@ -178,13 +178,14 @@ func want(err, target error) error {
 	return nil
 }
 
-// TestTransactionFaults injects a fault at each step of a transaction. It checks that the
-// result of the transaction agrees with what the appliance has applied.
+// TestTransactionFaults injects a fault at each kind of request of a transaction. It checks
+// that the result of the transaction agrees with what the appliance has applied, and that the
+// next transaction succeeds.
 func TestTransactionFaults(t *testing.T) {
 	t.Parallel()
 	cutBefore, cutAfter, truncate, bad := spstest.Fault{CutBefore: true}, spstest.Fault{CutAfter: true}, spstest.Fault{Truncate: 3}, spstest.Fault{Status: 502}
 	badAfter := spstest.Fault{Status: 502, Execute: true}
-	dead := spstest.Fault{ExpireSession: true}
+	expired := spstest.Fault{ExpireSession: true}
 	refuse := spstest.Fault{Refuse: true}
 	slow := spstest.Fault{Delay: time.Hour}
 	busy, tooMany := spstest.Fault{Status: 503}, spstest.Fault{Status: 429}
@@ -195,56 +196,56 @@ func TestTransactionFaults(t *testing.T) {
 		err          error // nil if the transaction succeeds
 		applied      string
 	}{
-		"open, cut before":                {"POST", "transaction", cutBefore, nil, new(sps.TransportError), testkit.AdminBefore},
-		"open, cut after":                 {"POST", "transaction", cutAfter, nil, new(sps.TransportError), testkit.AdminBefore},
-		"open, 502":                       {"POST", "transaction", bad, nil, sps.Status(502), testkit.AdminBefore},
-		"open, 502 after":                 {"POST", "transaction", badAfter, nil, sps.Status(502), testkit.AdminBefore},
-		"open, refused once":              {"POST", "transaction", refuse, nil, nil, testkit.AdminAfter},
-		"open, session dead":              {"POST", "transaction", dead, nil, nil, testkit.AdminAfter},
-		"open, slow":                      {"POST", "transaction", slow, nil, context.DeadlineExceeded, testkit.AdminBefore},
-		"read, cut":                       {"GET", "configuration/**", cutBefore, nil, nil, testkit.AdminAfter},
-		"read, session dead":              {"GET", "configuration/**", dead, nil, nil, testkit.AdminAfter},
-		"write, cut before":               {"PUT", "configuration/**", cutBefore, nil, new(sps.TransportError), testkit.AdminBefore},
-		"write, cut after":                {"PUT", "configuration/**", cutAfter, nil, new(sps.TransportError), testkit.AdminBefore},
-		"write, truncated":                {"PUT", "configuration/**", truncate, nil, new(sps.TransportError), testkit.AdminBefore},
-		"write, 502":                      {"PUT", "configuration/**", bad, nil, sps.Status(502), testkit.AdminBefore},
-		"write, session dead":             {"PUT", "configuration/**", dead, nil, sps.ErrTransactionLost, testkit.AdminBefore},
-		"write, refused once":             {"PUT", "configuration/**", refuse, nil, nil, testkit.AdminAfter},
-		"commit, cut before":              {"PUT", "transaction", cutBefore, nil, sps.ErrOutcomeUnknown, testkit.AdminBefore},
-		"commit, cut after":               {"PUT", "transaction", cutAfter, nil, nil, testkit.AdminAfter},
-		"commit, truncated":               {"PUT", "transaction", truncate, nil, nil, testkit.AdminAfter},
-		"commit, 502":                     {"PUT", "transaction", bad, nil, sps.ErrOutcomeUnknown, testkit.AdminBefore},
-		"commit, 502 after":               {"PUT", "transaction", badAfter, nil, nil, testkit.AdminAfter},
-		"commit, session dead":            {"PUT", "transaction", dead, nil, sps.ErrTransactionLost, testkit.AdminBefore},
-		"commit, refused once":            {"PUT", "transaction", refuse, nil, nil, testkit.AdminAfter},
-		"open, 503":                       {"POST", "transaction", busy, nil, sps.Status(503), testkit.AdminBefore},
-		"open, 429":                       {"POST", "transaction", tooMany, nil, sps.Status(429), testkit.AdminBefore},
-		"write, 503":                      {"PUT", "configuration/**", busy, nil, sps.Status(503), testkit.AdminBefore},
-		"write, 429":                      {"PUT", "configuration/**", tooMany, nil, sps.Status(429), testkit.AdminBefore},
-		"commit, 503":                     {"PUT", "transaction", busy, nil, sps.ErrOutcomeUnknown, testkit.AdminBefore},
-		"commit, 429":                     {"PUT", "transaction", tooMany, nil, sps.ErrOutcomeUnknown, testkit.AdminBefore},
-		"commit, 500, typed":              {"PUT", "transaction", spstest.Fault{Status: 500, Body: `{"error":{"type":"InternalError"}}`}, nil, sps.ErrOutcomeUnknown, testkit.AdminBefore},
-		"commit, still open":              {"PUT", "transaction", spstest.Fault{Status: 200, Body: `{"body":{"status":"open"}}`}, nil, sps.ErrOutcomeUnknown, testkit.AdminBefore},
-		"commit, slow":                    {"PUT", "transaction", slow, nil, sps.ErrOutcomeUnknown, testkit.AdminBefore},
-		"commit, a semantic one":          {"PUT", "transaction", spstest.Fault{Status: 400, Body: `{"error":{"type":"SemanticError","details":["a","b"]}}`}, nil, sps.SemanticError, testkit.AdminBefore},
-		"commit, 404 of a gateway, after": {"PUT", "transaction", spstest.Fault{Status: 404, Execute: true}, nil, nil, testkit.AdminAfter},
-		"commit, false expiry":            {"PUT", "transaction", spstest.Fault{Status: 401, Body: `{"error":{"type":"Unauthenticated"}}`}, nil, sps.ErrTransactionLost, testkit.AdminBefore},
-		"commit, 501 after and deaf": {"PUT", "transaction", spstest.Fault{Status: 501, Execute: true}, []spstest.Fault{{Method: "GET", Path: "transaction", Status: 500, Times: -1}},
+		"open, connection breaks before execution": {"POST", "transaction", cutBefore, nil, new(sps.TransportError), testkit.AdminBefore},
+		"open, connection breaks after execution":  {"POST", "transaction", cutAfter, nil, new(sps.TransportError), testkit.AdminBefore},
+		"open, 502":                                  {"POST", "transaction", bad, nil, sps.Status(502), testkit.AdminBefore},
+		"open, 502 after execution":                  {"POST", "transaction", badAfter, nil, sps.Status(502), testkit.AdminBefore},
+		"open, connection refused once":              {"POST", "transaction", refuse, nil, nil, testkit.AdminAfter},
+		"open, session expired":                      {"POST", "transaction", expired, nil, nil, testkit.AdminAfter},
+		"open, no response":                          {"POST", "transaction", slow, nil, context.DeadlineExceeded, testkit.AdminBefore},
+		"read, connection breaks":                    {"GET", "configuration/**", cutBefore, nil, nil, testkit.AdminAfter},
+		"read, session expired":                      {"GET", "configuration/**", expired, nil, nil, testkit.AdminAfter},
+		"write, connection breaks before execution":  {"PUT", "configuration/**", cutBefore, nil, new(sps.TransportError), testkit.AdminBefore},
+		"write, connection breaks after execution":   {"PUT", "configuration/**", cutAfter, nil, new(sps.TransportError), testkit.AdminBefore},
+		"write, response truncated":                  {"PUT", "configuration/**", truncate, nil, new(sps.TransportError), testkit.AdminBefore},
+		"write, 502":                                 {"PUT", "configuration/**", bad, nil, sps.Status(502), testkit.AdminBefore},
+		"write, session expired":                     {"PUT", "configuration/**", expired, nil, sps.ErrTransactionLost, testkit.AdminBefore},
+		"write, connection refused once":             {"PUT", "configuration/**", refuse, nil, nil, testkit.AdminAfter},
+		"commit, connection breaks before execution": {"PUT", "transaction", cutBefore, nil, sps.ErrOutcomeUnknown, testkit.AdminBefore},
+		"commit, connection breaks after execution":  {"PUT", "transaction", cutAfter, nil, nil, testkit.AdminAfter},
+		"commit, response truncated":                 {"PUT", "transaction", truncate, nil, nil, testkit.AdminAfter},
+		"commit, 502":                                {"PUT", "transaction", bad, nil, sps.ErrOutcomeUnknown, testkit.AdminBefore},
+		"commit, 502 after execution":                {"PUT", "transaction", badAfter, nil, nil, testkit.AdminAfter},
+		"commit, session expired":                    {"PUT", "transaction", expired, nil, sps.ErrTransactionLost, testkit.AdminBefore},
+		"commit, connection refused once":            {"PUT", "transaction", refuse, nil, nil, testkit.AdminAfter},
+		"open, 503":                                  {"POST", "transaction", busy, nil, sps.Status(503), testkit.AdminBefore},
+		"open, 429":                                  {"POST", "transaction", tooMany, nil, sps.Status(429), testkit.AdminBefore},
+		"write, 503":                                 {"PUT", "configuration/**", busy, nil, sps.Status(503), testkit.AdminBefore},
+		"write, 429":                                 {"PUT", "configuration/**", tooMany, nil, sps.Status(429), testkit.AdminBefore},
+		"commit, 503":                                {"PUT", "transaction", busy, nil, sps.ErrOutcomeUnknown, testkit.AdminBefore},
+		"commit, 429":                                {"PUT", "transaction", tooMany, nil, sps.ErrOutcomeUnknown, testkit.AdminBefore},
+		"commit, 500 with an error type":             {"PUT", "transaction", spstest.Fault{Status: 500, Body: `{"error":{"type":"InternalError"}}`}, nil, sps.ErrOutcomeUnknown, testkit.AdminBefore},
+		"commit, response with the status open":      {"PUT", "transaction", spstest.Fault{Status: 200, Body: `{"body":{"status":"open"}}`}, nil, sps.ErrOutcomeUnknown, testkit.AdminBefore},
+		"commit, no response":                        {"PUT", "transaction", slow, nil, sps.ErrOutcomeUnknown, testkit.AdminBefore},
+		"commit, SemanticError":                      {"PUT", "transaction", spstest.Fault{Status: 400, Body: `{"error":{"type":"SemanticError","details":["a","b"]}}`}, nil, sps.SemanticError, testkit.AdminBefore},
+		"commit, 404 of a gateway after execution":   {"PUT", "transaction", spstest.Fault{Status: 404, Execute: true}, nil, nil, testkit.AdminAfter},
+		"commit, 401 in a valid session":             {"PUT", "transaction", spstest.Fault{Status: 401, Body: `{"error":{"type":"Unauthenticated"}}`}, nil, sps.ErrTransactionLost, testkit.AdminBefore},
+		"commit, 501 after execution, 500 for each poll": {"PUT", "transaction", spstest.Fault{Status: 501, Execute: true}, []spstest.Fault{{Method: "GET", Path: "transaction", Status: 500, Times: -1}},
 			nil, testkit.AdminAfter},
-		"commit, cut after, two looks lost": {"PUT", "transaction", cutAfter, []spstest.Fault{{Method: "GET", Path: "transaction", Status: 500, Times: 2}},
+		"commit, connection breaks after execution, 500 for two polls": {"PUT", "transaction", cutAfter, []spstest.Fault{{Method: "GET", Path: "transaction", Status: 500, Times: 2}},
 			nil, testkit.AdminAfter},
-		"commit, cut before, a look lost": {"PUT", "transaction", cutBefore, []spstest.Fault{{Method: "GET", Path: "transaction", Status: 500}},
+		"commit, connection breaks before execution, 500 for one poll": {"PUT", "transaction", cutBefore, []spstest.Fault{{Method: "GET", Path: "transaction", Status: 500}},
 			sps.ErrOutcomeUnknown, testkit.AdminBefore},
-		"commit, cut after, nothing readable": {"PUT", "transaction", cutAfter, []spstest.Fault{{Method: "GET", Path: "configuration/**", Status: 500, Times: -1, Skip: 2}},
+		"commit, connection breaks after execution, 500 for each read of the configuration": {"PUT", "transaction", cutAfter, []spstest.Fault{{Method: "GET", Path: "configuration/**", Status: 500, Times: -1, Skip: 2}},
 			sps.ErrOutcomeUnknown, testkit.AdminAfter},
-		"rollback, 500 and the session dead": {"DELETE", "transaction", spstest.Fault{Status: 500}, []spstest.Fault{{Method: "PUT", Path: "configuration/**", Status: 400, Body: `{"error":{"type":"SemanticError"}}`}, {Method: "GET", Path: "transaction", ExpireSession: true}},
+		"rollback, 500, then the session expires": {"DELETE", "transaction", spstest.Fault{Status: 500}, []spstest.Fault{{Method: "PUT", Path: "configuration/**", Status: 400, Body: `{"error":{"type":"SemanticError"}}`}, {Method: "GET", Path: "transaction", ExpireSession: true}},
 			sps.SemanticError, testkit.AdminBefore},
-		"commit, cut after and deaf": {"PUT", "transaction", cutAfter, []spstest.Fault{{Method: "GET", Path: "transaction", Status: 500, Times: -1}},
+		"commit, connection breaks after execution, 500 for each poll": {"PUT", "transaction", cutAfter, []spstest.Fault{{Method: "GET", Path: "transaction", Status: 500, Times: -1}},
 			nil, testkit.AdminAfter},
-		"commit, cut after, session dead": {"PUT", "transaction", cutAfter, []spstest.Fault{{Method: "GET", Path: "transaction", ExpireSession: true}},
+		"commit, connection breaks after execution, session expires": {"PUT", "transaction", cutAfter, []spstest.Fault{{Method: "GET", Path: "transaction", ExpireSession: true}},
 			nil, testkit.AdminAfter},
-		"rollback, 429 once": {"DELETE", "transaction", tooMany, []spstest.Fault{{Method: "PUT", Path: "configuration/**", CutBefore: true}, {Method: "GET", Path: "transaction", Status: 500, Times: -1, MayMiss: true}}, new(sps.TransportError), testkit.AdminBefore},
-		"rollback, cut once": {"DELETE", "transaction", cutBefore, []spstest.Fault{{Method: "PUT", Path: "configuration/**", CutBefore: true}}, new(sps.TransportError), testkit.AdminBefore},
+		"rollback, 429 once":               {"DELETE", "transaction", tooMany, []spstest.Fault{{Method: "PUT", Path: "configuration/**", CutBefore: true}, {Method: "GET", Path: "transaction", Status: 500, Times: -1, MayMiss: true}}, new(sps.TransportError), testkit.AdminBefore},
+		"rollback, connection breaks once": {"DELETE", "transaction", cutBefore, []spstest.Fault{{Method: "PUT", Path: "configuration/**", CutBefore: true}}, new(sps.TransportError), testkit.AdminBefore},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -275,7 +276,7 @@ func TestTransactionFaults(t *testing.T) {
 					t.Errorf("error %v, though nothing was left to roll back", err)
 				}
 				testkit.Settled(t, a, test.applied)
-				// A write that may have been received is not sent again.
+				// The client must not send a write again that the appliance may have received.
 				received := map[string]int{}
 				for _, r := range a.Journal() {
 					received[r.Method+" "+r.Path]++
@@ -295,8 +296,9 @@ func TestTransactionFaults(t *testing.T) {
 	}
 }
 
-// TestFailedRollback checks that the error of a failed rollback is added to that of the
-// function, and that the client cleans up before its next transaction or by a log-out.
+// TestFailedRollback checks that the returned error contains both the error of the function and
+// the error of the failed rollback, and that the client cleans up before its next transaction
+// or by a log-out.
 func TestFailedRollback(t *testing.T) {
 	t.Parallel()
 	boom := errors.New("boom")
@@ -323,8 +325,8 @@ func TestFailedRollback(t *testing.T) {
 	})
 }
 
-// TestLeftInExistingSession checks that the client rolls back what an earlier transaction left
-// in a session that the caller provided, before it opens another transaction there.
+// TestLeftInExistingSession checks a session that the caller provided. If a transaction of the
+// client is left open in it, the client must roll it back before it opens another one there.
 func TestLeftInExistingSession(t *testing.T) {
 	t.Parallel()
 	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, owner *sps.Client) {
@@ -352,7 +354,8 @@ func TestLeftInExistingSession(t *testing.T) {
 			t.Errorf("once it can: %v", err)
 		}
 		testkit.Settled(t, a, testkit.AdminBefore)
-		// From now on, a transaction that is open in the session belongs to its owner.
+		// From here on, a transaction that is open in the session belongs to the owner of the
+		// session.
 		if err := owner.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
 			if err := testkit.SetAdmin(testkit.AdminAfter)(ctx, tx); err != nil {
 				return err
@@ -413,15 +416,16 @@ func TestTransactionIsReleased(t *testing.T) {
 }
 
 // TestLostRequestEndsSession checks that the client opens no transaction in a session in which
-// a lost request may still be executed, even if it cannot log that session out.
+// a request with a lost response may still be executed, even if the log-out of that session
+// fails.
 func TestLostRequestEndsSession(t *testing.T) {
 	t.Parallel()
-	deaf := spstest.Fault{Method: "GET", Path: "transaction", Status: 500, Times: -1, Skip: 1}
+	noStatus := spstest.Fault{Method: "GET", Path: "transaction", Status: 500, Times: -1, Skip: 1}
 	for name, faults := range map[string][]spstest.Fault{
-		"open":            {{Method: "POST", Path: "transaction", CutBefore: true}},
-		"write":           {{Method: "PUT", Path: "configuration/**", CutBefore: true}},
-		"commit":          {{Method: "PUT", Path: "transaction", CutBefore: true}},
-		"commit and deaf": {{Method: "PUT", Path: "transaction", CutBefore: true}, deaf},
+		"open":                      {{Method: "POST", Path: "transaction", CutBefore: true}},
+		"write":                     {{Method: "PUT", Path: "configuration/**", CutBefore: true}},
+		"commit":                    {{Method: "PUT", Path: "transaction", CutBefore: true}},
+		"commit, 500 for each poll": {{Method: "PUT", Path: "transaction", CutBefore: true}, noStatus},
 	} {
 		for _, fails := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s, log-out fails: %t", name, fails), func(t *testing.T) {
@@ -437,7 +441,7 @@ func TestLostRequestEndsSession(t *testing.T) {
 					err := c.Transaction(ctx, func(ctx context.Context, tx *sps.Transaction) error {
 						err := testkit.SetAdmin("lost@example.com")(ctx, tx)
 						if err != nil {
-							cancel() // the log-out is sent even after this
+							cancel() // the client must log out even after the context was cancelled
 						}
 						return err
 					})
@@ -456,7 +460,7 @@ func TestLostRequestEndsSession(t *testing.T) {
 					}
 					testkit.Settled(t, a, testkit.AdminAfter)
 					if !fails {
-						testkit.Diff(t, "sessions", 2, a.Sessions()) // one for reads, one for writes
+						testkit.Diff(t, "sessions", 2, a.Sessions()) // one session for reads and one for writes
 					}
 				})
 			})
@@ -474,8 +478,9 @@ func sessionOf(a *spstest.Appliance, method string) string {
 	return ""
 }
 
-// TestStepUnderWay ends the function of a transaction while a step that it started is still
-// running.
+// TestStepUnderWay checks a transaction whose function ends while a step that it started is
+// still running. If the function returns nil, the transaction must wait for the step and
+// commit. If the function fails, the transaction must cancel the step and roll back.
 func TestStepUnderWay(t *testing.T) {
 	t.Parallel()
 	boom := errors.New("boom")
@@ -485,9 +490,9 @@ func TestStepUnderWay(t *testing.T) {
 		applied string
 		took    time.Duration
 	}{
-		"waited for": {func() error { return nil }, nil, testkit.AdminAfter, 5 * time.Second},
-		"by error":   {func() error { return boom }, boom, testkit.AdminBefore, 0},
-		"by panic":   {func() error { panic(boom) }, boom, testkit.AdminBefore, 0},
+		"function returns nil":      {func() error { return nil }, nil, testkit.AdminAfter, 5 * time.Second},
+		"function returns an error": {func() error { return boom }, boom, testkit.AdminBefore, 0},
+		"function panics":           {func() error { panic(boom) }, boom, testkit.AdminBefore, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -516,8 +521,8 @@ func TestStepUnderWay(t *testing.T) {
 	}
 }
 
-// TestStepNeverSent checks that a transaction can continue after a step whose connection was
-// refused.
+// TestStepNeverSent checks that a transaction can continue after a step for which the client
+// could not open a connection.
 func TestStepNeverSent(t *testing.T) {
 	t.Parallel()
 	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
@@ -536,7 +541,7 @@ func TestStepNeverSent(t *testing.T) {
 	})
 }
 
-// TestSwallowedError checks that the client rolls back after a lost response even if the
+// TestSwallowedError checks that a transaction with a lost response is rolled back even if its
 // function ignores the error and returns nil.
 func TestSwallowedError(t *testing.T) {
 	t.Parallel()
@@ -553,8 +558,8 @@ func TestSwallowedError(t *testing.T) {
 	}
 	testkit.Settled(t, a, testkit.AdminBefore)
 
-	// A refusal by the appliance does not have this effect, because the function may ignore it
-	// on purpose.
+	// If the appliance refuses a step, the transaction is not rolled back, because the function
+	// may ignore the error on purpose.
 	err = c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
 		if _, err := tx.Invoke(ctx, "DELETE", "configuration/policies/audit_policies/nowhere", nil); !errors.Is(err, sps.ResourceNotFound) || errors.Is(err, sps.ErrConflict) {
 			t.Errorf("error %v, want ResourceNotFound alone: nobody deleted it", err)
@@ -584,7 +589,7 @@ func TestNothingWritten(t *testing.T) {
 	testkit.Diff(t, "requests", []string{"GET /api/configuration/management/email", "GET /api/configuration/management/email"}, testkit.Requests(a))
 	testkit.Settled(t, a, testkit.AdminBefore)
 
-	// The result is an error if the client cannot release the lock.
+	// Transaction returns an error if the client cannot release the lock.
 	a.Inject(spstest.Fault{Method: "DELETE", Path: "transaction", Status: 500})
 	a.Inject(spstest.Fault{Method: "DELETE", Path: "authentication", Status: 500})
 	err = c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
@@ -649,7 +654,8 @@ func TestWaitForLock(t *testing.T) {
 	})
 }
 
-// TestForbidden checks that a write of a user who may only read returns Unauthorized.
+// TestForbidden checks that a write returns Unauthorized if the user has only the right to
+// read.
 func TestForbidden(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t, spstest.WithUser("reader", "secret", spstest.ReadOnly))
@@ -731,11 +737,11 @@ func TestOneTransactionAtATime(t *testing.T) {
 	})
 }
 
-// TestCloseInTransaction checks that Close rolls back a running transaction, whether its own
-// function or another goroutine calls Close.
+// TestCloseInTransaction checks that Close rolls back a running transaction. Close is called by
+// the function of the transaction or by another goroutine.
 func TestCloseInTransaction(t *testing.T) {
 	t.Parallel()
-	for name, wrap := range map[string]func(func()){"inside": func(f func()) { f() }, "beside": func(f func()) {
+	for name, wrap := range map[string]func(func()){"in the function": func(f func()) { f() }, "in another goroutine": func(f func()) {
 		done := make(chan struct{})
 		go func() { defer close(done); f() }()
 		<-done
@@ -773,8 +779,8 @@ func TestCloseInTransaction(t *testing.T) {
 	}
 }
 
-// TestCloseThenReturn checks that nothing is committed after Close, not even in a session that
-// the caller provided and that stays open.
+// TestCloseThenReturn checks that no transaction is committed after Close, not even in a
+// session that the caller provided and that stays open.
 func TestCloseThenReturn(t *testing.T) {
 	t.Parallel()
 	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, owner *sps.Client) {
@@ -799,8 +805,8 @@ func TestCloseThenReturn(t *testing.T) {
 	})
 }
 
-// TestStepsDuringCommit checks that steps are rejected while the commit is running, because the
-// appliance might open another transaction for them.
+// TestStepsDuringCommit checks that the client rejects steps while the commit is running,
+// because the appliance could open another transaction for them.
 func TestStepsDuringCommit(t *testing.T) {
 	t.Parallel()
 	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
@@ -829,9 +835,9 @@ func TestStepsDuringCommit(t *testing.T) {
 	})
 }
 
-// TestLostTransactionWritesNoMore expires the sessions during a transaction, and a read logs in
-// again. It checks that further steps return ErrTransactionLost and send nothing: a write in
-// the new session could open another transaction.
+// TestLostTransactionWritesNoMore expires the sessions during a transaction, after which a read
+// logs in again. Further steps must return ErrTransactionLost without a request, because a
+// write in the new session could open another transaction.
 func TestLostTransactionWritesNoMore(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
@@ -841,7 +847,7 @@ func TestLostTransactionWritesNoMore(t *testing.T) {
 			return err
 		}
 		a.ExpireSessions()
-		if _, err := c.Firmware.Slots.List(ctx); err != nil { // the client logs in again
+		if _, err := c.Firmware.Slots.List(ctx); err != nil { // makes the client log in again
 			return err
 		}
 		if err := testkit.SetAdmin("half@example.com")(ctx, tx); !errors.Is(err, sps.ErrTransactionLost) {
@@ -865,8 +871,8 @@ func TestLostTransactionWritesNoMore(t *testing.T) {
 	testkit.Diff(t, "sessions", 1, a.Sessions())
 }
 
-// TestGuardedWrites checks that the client rejects a configuration write outside a transaction,
-// however its path is written.
+// TestGuardedWrites checks that the client rejects a write of the configuration outside of a
+// transaction, for each spelling of the path.
 func TestGuardedWrites(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
@@ -914,8 +920,9 @@ func TestGuardedWrites(t *testing.T) {
 	testkit.Diff(t, "requests", []string(nil), testkit.Requests(a))
 }
 
-// TestNoWriteOnClient visits everything that can be reached from a client by reflection. It
-// checks that no handle has a method that can write the configuration outside a transaction.
+// TestNoWriteOnClient uses reflection to visit all handles that can be reached from a client.
+// It checks that none of them has a method that could write the configuration outside of a
+// transaction.
 func TestNoWriteOnClient(t *testing.T) {
 	t.Parallel()
 	// These methods may change the appliance without a transaction.
@@ -924,7 +931,7 @@ func TestNoWriteOnClient(t *testing.T) {
 		"sps.Firmware.Upload": true, "sps.Firmware.UploadFile": true, "sps.FirmwareFetches.Start": true, "sps.FirmwareFetches.Cancel": true,
 		"sps.FirmwareFetches.Delete": true, "sps.Firmware.StartUpgrade": true, "sps.Firmware.Upgrade": true,
 		"*sps.Client.Transaction": true, "*sps.Client.Invoke": true, "*sps.Client.Close": true,
-		"*sps.Client.Preview": true, // it rolls back
+		"*sps.Client.Preview": true, // rolls back its changes
 		"sps.Starling.Join":   true,
 		"sps.Starling.Unjoin": true, "sps.Starling.ForceUnjoin": true,
 		"sps.SupportBundles.Start": true, "sps.SupportBundles.Delete": true,
@@ -970,7 +977,8 @@ func TestNoWriteOnClient(t *testing.T) {
 	}
 }
 
-// TestDialFailureInTransaction checks that a step is repeated if its connection was refused.
+// TestDialFailureInTransaction checks that the client repeats a step if its connection was
+// refused.
 func TestDialFailureInTransaction(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
@@ -1020,8 +1028,9 @@ func TestLateCommit(t *testing.T) {
 	})
 }
 
-// TestDeafAfterCommit checks that the client polls for the outcome of a lost commit until
-// Timeouts.Outcome has passed, and no longer.
+// TestDeafAfterCommit checks a commit with a lost response, after which the appliance does not
+// respond to reads. The client must poll for the outcome until Timeouts.Outcome has passed, and
+// then return ErrOutcomeUnknown.
 func TestDeafAfterCommit(t *testing.T) {
 	t.Parallel()
 	limits := sps.DefaultTimeouts()
@@ -1040,21 +1049,21 @@ func TestDeafAfterCommit(t *testing.T) {
 	}, sps.WithTimeouts(limits))
 }
 
-// TestLostSlowCommit loses the response to a commit that the appliance executes later. It
-// checks that the result of the transaction is still true after that.
+// TestLostSlowCommit loses the response to a commit, and the appliance executes the commit
+// later. It checks that the result of the transaction is still true after that.
 func TestLostSlowCommit(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
-		runs     time.Duration // how long the appliance takes for the commit
+		runs     time.Duration // the time after which the appliance executes the commit
 		deadline time.Duration // the caller's deadline, 0 for none
 		unknown  bool
 	}{
-		"5 s":                       {5 * time.Second, 0, false},
-		"60 s":                      {time.Minute, 0, false},
-		"240 s":                     {4 * time.Minute, 0, false},
-		"longer than patience":      {6 * time.Minute, 0, true},
-		"9 s, given up after 2 s":   {9 * time.Second, 2 * time.Second, false},
-		"one minute, given up soon": {time.Minute, 2 * time.Second, true},
+		"executed after 5 s":                   {5 * time.Second, 0, false},
+		"executed after 60 s":                  {time.Minute, 0, false},
+		"executed after 240 s":                 {4 * time.Minute, 0, false},
+		"executed after Timeouts.Outcome":      {6 * time.Minute, 0, true},
+		"executed after 9 s, deadline of 2 s":  {9 * time.Second, 2 * time.Second, false},
+		"executed after 60 s, deadline of 2 s": {time.Minute, 2 * time.Second, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -1100,8 +1109,8 @@ func TestLostSlowCommit(t *testing.T) {
 	}
 }
 
-// TestNothingToRollBack checks that a refused rollback is not reported as an error if no
-// transaction is open.
+// TestNothingToRollBack checks that Transaction returns no rollback error if the appliance
+// refuses the rollback because no transaction is open.
 func TestNothingToRollBack(t *testing.T) {
 	t.Parallel()
 	for _, refusal := range []string{"200", "404:ResourceNotFound", "405:MethodNotAllowed"} {
@@ -1118,8 +1127,9 @@ func TestNothingToRollBack(t *testing.T) {
 	}
 }
 
-// TestFalseExpiry checks that a transaction returns ErrTransactionLost, and is rolled back, if
-// the appliance answers a step with 401 although the session still exists.
+// TestFalseExpiry checks a step to which the appliance responds with 401 although the session
+// still exists. The transaction must return ErrTransactionLost, and the client must roll it
+// back.
 func TestFalseExpiry(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
@@ -1131,8 +1141,8 @@ func TestFalseExpiry(t *testing.T) {
 	testkit.Settled(t, a, testkit.AdminBefore)
 }
 
-// TestLockAtFirstChange checks that ErrLocked is returned by appliances that take the lock at
-// the first write.
+// TestLockAtFirstChange checks that Transaction returns ErrLocked if an appliance takes the
+// lock at the first write and another user holds it.
 func TestLockAtFirstChange(t *testing.T) {
 	t.Parallel()
 	for _, refusal := range []string{"403:OpenTransactionError", "409:ConfigurationLocked", "423:ConfigurationLocked"} {
@@ -1148,7 +1158,7 @@ func TestLockAtFirstChange(t *testing.T) {
 }
 
 // TestCommitInTrouble checks that a transaction returns ErrOutcomeUnknown if the appliance
-// answers the commit with a 5xx status and drops the transaction.
+// drops the transaction and responds to the commit with a 5xx status.
 func TestCommitInTrouble(t *testing.T) {
 	t.Parallel()
 	replace := func(ctx context.Context, tx *sps.Transaction) error {
@@ -1164,11 +1174,11 @@ func TestCommitInTrouble(t *testing.T) {
 		body   string
 		want   error
 	}{
-		"500, known before":   {testkit.SetAdmin(testkit.AdminAfter), 500, `{"error":{"type":"InternalError"}}`, sps.ErrOutcomeUnknown},
-		"503, known before":   {testkit.SetAdmin(testkit.AdminAfter), 503, "<html>", sps.ErrOutcomeUnknown},
-		"500, a deletion":     {remove, 500, `{"error":{"type":"InternalError"}}`, sps.ErrOutcomeUnknown},
-		"500, unknown before": {replace, 500, `{"error":{"type":"InternalError"}}`, sps.ErrOutcomeUnknown},
-		"503, unknown before": {replace, 503, "<html>", sps.ErrOutcomeUnknown},
+		"500, update":                     {testkit.SetAdmin(testkit.AdminAfter), 500, `{"error":{"type":"InternalError"}}`, sps.ErrOutcomeUnknown},
+		"503, update":                     {testkit.SetAdmin(testkit.AdminAfter), 503, "<html>", sps.ErrOutcomeUnknown},
+		"500, deletion":                   {remove, 500, `{"error":{"type":"InternalError"}}`, sps.ErrOutcomeUnknown},
+		"500, replacement without a read": {replace, 500, `{"error":{"type":"InternalError"}}`, sps.ErrOutcomeUnknown},
+		"503, replacement without a read": {replace, 503, "<html>", sps.ErrOutcomeUnknown},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -1195,12 +1205,12 @@ func TestCommitInTrouble(t *testing.T) {
 	}
 }
 
-// policyKey is the key of an audit policy of the simulated appliance that no other object
-// refers to.
+// policyKey is the key of an audit policy of the simulated appliance. No other object refers to
+// that policy, so that it can be deleted.
 const policyKey = "4110330695c094b5776670"
 
-// TestGatewayTimeout checks that a transaction is rolled back after a step was answered with
-// 504, even if the step was executed and the function ignores the error.
+// TestGatewayTimeout checks that a transaction is rolled back if the response to a step is a
+// 504, even if the appliance has executed the step and the function ignores the error.
 func TestGatewayTimeout(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
@@ -1240,8 +1250,8 @@ func TestCreatedWithoutKey(t *testing.T) {
 	testkit.Settled(t, a, testkit.AdminBefore)
 }
 
-// TestRollbackInHTML checks that an HTML page in response to a rollback does not count as a
-// rollback.
+// TestRollbackInHTML checks that the client does not treat an HTML page in response to a
+// rollback as a successful rollback.
 func TestRollbackInHTML(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
@@ -1263,7 +1273,8 @@ func TestRollbackInHTML(t *testing.T) {
 }
 
 // TestCloseAndTransactions calls Close while a transaction opens, writes or commits. It checks
-// that nothing is left.
+// that the transaction fails, that none of its changes is applied, and that no transaction,
+// lock or session of the client is left. A session that the caller provided stays open.
 func TestCloseAndTransactions(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -1271,12 +1282,12 @@ func TestCloseAndTransactions(t *testing.T) {
 		existing bool
 		sessions int
 	}{
-		"opening":                      {spstest.Fault{Method: "POST", Path: "transaction", Delay: time.Hour}, false, 0},
-		"opened, the answer under way": {spstest.Fault{Method: "POST", Path: "transaction", CutAfter: true}, false, 0},
-		"opening, existing session":    {spstest.Fault{Method: "POST", Path: "transaction", Execute: true, Status: 502, Delay: time.Hour}, true, 1},
-		"committing":                   {spstest.Fault{Method: "PUT", Path: "transaction", Delay: time.Hour}, false, 0},
-		"writing":                      {spstest.Fault{Method: "PUT", Path: "configuration/**", Delay: time.Hour}, false, 0},
-		"writing, existing session":    {spstest.Fault{Method: "PUT", Path: "configuration/**", Delay: time.Hour}, true, 1},
+		"open":                         {spstest.Fault{Method: "POST", Path: "transaction", Delay: time.Hour}, false, 0},
+		"open, response lost":          {spstest.Fault{Method: "POST", Path: "transaction", CutAfter: true}, false, 0},
+		"open in an existing session":  {spstest.Fault{Method: "POST", Path: "transaction", Execute: true, Status: 502, Delay: time.Hour}, true, 1},
+		"commit":                       {spstest.Fault{Method: "PUT", Path: "transaction", Delay: time.Hour}, false, 0},
+		"write":                        {spstest.Fault{Method: "PUT", Path: "configuration/**", Delay: time.Hour}, false, 0},
+		"write in an existing session": {spstest.Fault{Method: "PUT", Path: "configuration/**", Delay: time.Hour}, true, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -1304,8 +1315,8 @@ func TestCloseAndTransactions(t *testing.T) {
 				if took > time.Minute {
 					t.Errorf("Close took %v", took)
 				}
-				if strings.HasPrefix(name, "writing") {
-					// Close ends the running step and rolls back by itself.
+				if strings.HasPrefix(name, "write") {
+					// Close cancels the running step and rolls back without a wait.
 					testkit.Diff(t, "time", time.Duration(0), took)
 					testkit.Settled(t, a, testkit.AdminBefore)
 				}
@@ -1321,7 +1332,7 @@ func TestCloseAndTransactions(t *testing.T) {
 }
 
 // TestCloseRollsBackWhatWasLeft checks that Close repeats a failed rollback in a session that
-// it does not log out.
+// the client does not log out, because the caller provided it.
 func TestCloseRollsBackWhatWasLeft(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
@@ -1346,9 +1357,9 @@ func TestCloseRollsBackWhatWasLeft(t *testing.T) {
 	testkit.Settled(t, a, testkit.AdminBefore)
 }
 
-// TestNestedInAnother checks that a transaction inside one of the same client is rejected, even
-// if a transaction of another client is in between, and that the transaction of the other
-// client succeeds.
+// TestNestedInAnother checks that a client rejects a transaction inside one of its own
+// transactions, even if a transaction of another client is in between. The transaction of the
+// other client must succeed.
 func TestNestedInAnother(t *testing.T) {
 	t.Parallel()
 	a, b := spstest.NewServer(t), spstest.NewServer(t)
@@ -1409,8 +1420,8 @@ func TestPanicOfTransport(t *testing.T) {
 	}
 }
 
-// TestRawReferences checks that a raw write sends a reference as its key, in the form that the
-// appliance accepts, if the caller passes the object form of a read.
+// TestRawReferences checks that a write with Invoke replaces references in the body by their
+// keys. A read returns a reference as an object, and a write must contain its key.
 func TestRawReferences(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
@@ -1434,8 +1445,8 @@ func TestRawReferences(t *testing.T) {
 	}
 }
 
-// TestForeignTransaction checks that a client neither commits nor rolls back what another
-// client has staged in a session that they share.
+// TestForeignTransaction checks two clients that share a session. A client must neither commit
+// nor roll back changes that the other client has staged.
 func TestForeignTransaction(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)

@@ -24,9 +24,8 @@ func disableTrap(ctx context.Context, tx *sps.Transaction) error {
 	})
 }
 
-// TestLateStepInOneSession has a write that the appliance executes late, during the next
-// transaction in the same session. It checks that this transaction does not commit the late
-// write.
+// TestLateStepInOneSession checks a write that the appliance executes late, during the next
+// transaction in the same session. The next transaction must not commit the late write.
 func TestLateStepInOneSession(t *testing.T) {
 	t.Parallel()
 	for name, write := range map[string]func(context.Context, *sps.Transaction) error{
@@ -74,8 +73,9 @@ func lateStepInOneSession(t *testing.T, write func(context.Context, *sps.Transac
 	}
 }
 
-// TestSecretOfAnotherStep checks that an error does not show a secret that an earlier step of
-// the transaction has written and that the appliance repeats when it rejects a later request.
+// TestSecretOfAnotherStep writes a secret in one step of a transaction, and the appliance
+// repeats the secret in its response to a later request. The returned error must not contain
+// the secret.
 func TestSecretOfAnotherStep(t *testing.T) {
 	t.Parallel()
 	for _, path := range []string{"PUT transaction", "PUT configuration/management/email"} {
@@ -125,7 +125,7 @@ func TestLostCommitWithSecret(t *testing.T) {
 }
 
 // TestPasswordConflict checks that the client recognizes the error type Conflict even if the
-// password, which is removed from error texts, is the same or a similar word.
+// password of the client, which is hidden in error texts, is the same word or a similar one.
 func TestPasswordConflict(t *testing.T) {
 	t.Parallel()
 	for _, password := range []string{"Conflict", "Failed", "auth"} {
@@ -142,8 +142,9 @@ func TestPasswordConflict(t *testing.T) {
 	}
 }
 
-// TestMissingReference checks that a 404 in response to an update is ErrConflict if the updated
-// object is missing, but not if an object that it refers to is missing.
+// TestMissingReference checks a 404 in response to an update. The error must be ErrConflict if
+// the updated object does not exist, and must not be ErrConflict if an object that it refers to
+// does not exist.
 func TestMissingReference(t *testing.T) {
 	t.Parallel()
 	for details, want := range map[string]error{
@@ -161,7 +162,8 @@ func TestMissingReference(t *testing.T) {
 	}
 }
 
-// TestWaitedText checks that ErrLocked names the time that WithLockWait was given.
+// TestWaitedText checks that the text of ErrLocked contains the time that the caller passed to
+// WithLockWait.
 func TestWaitedText(t *testing.T) {
 	t.Parallel()
 	for limit, want := range map[time.Duration]string{700 * time.Millisecond: "waited 700ms", 0: "waited 0s"} {

@@ -16,15 +16,16 @@ var ErrAmbiguous = errors.New("the elements of a list cannot be told apart")
 // element of after, it returns the index of the matching element of before, or -1 if the
 // element is new. olds are the elements of before as they were read from the appliance.
 //
-// It takes four steps. Each step examines only the elements that the earlier steps have
-// not matched, in time that is linear in their size:
+// It takes four steps. Each step examines only the elements that the earlier steps have not
+// matched, in time that is linear in their size:
 //
 //  1. It matches equal elements: the change kept or moved them.
 //  2. It matches elements with the same identity, or the same name.
 //  3. It matches two elements that share a value that no third element has, unless other
 //     values contradict the match.
-//  4. If the lists have the same length, it matches elements in the same position between
-//     elements that kept their positions: the change modified them in place.
+//  4. If the lists have the same length, it matches elements at the same index, unless
+//     values contradict the match: the change modified them in place. It does so only between
+//     elements that are already matched and kept their index.
 //
 // The remaining elements were removed, or are new. If a remaining element may also have
 // been changed, and treating it as removed would lose unknown members, align returns
@@ -53,14 +54,14 @@ func align(e *effort, olds, before, after [][]byte) ([]int, error) {
 	return m.mate[is], m.err
 }
 
-// The two lists of a matching.
+// These constants are the indexes of the two lists in the arrays of a matching.
 const (
-	was = iota // before
-	is         // after
+	was = iota // the list before the change
+	is         // the list after the change
 )
 
 // matching is an alignment in progress. Its arrays have one entry for each of the two
-// lists.
+// lists, with the index was or is.
 type matching struct {
 	*effort
 	olds     [][]byte
@@ -73,13 +74,14 @@ type matching struct {
 	stamp    int
 }
 
-// undecided reports whether there are elements left to match.
+// undecided reports whether both lists still have elements without a match.
 func (m *matching) undecided() bool { return m.err == nil && m.left[was] > 0 && m.left[is] > 0 }
 
 // sameLength reports whether the change kept the length of the list.
 func (m *matching) sameLength() bool { return len(m.texts[was]) == len(m.texts[is]) }
 
-// unmatched iterates over the elements without a match.
+// unmatched iterates over the indexes of the elements of list s that have no match yet. It
+// stops if the update has used up its effort.
 func (m *matching) unmatched(s int) iter.Seq[int] {
 	return func(yield func(int) bool) {
 		for k, mate := range m.mate[s] {
@@ -102,10 +104,11 @@ func (m *matching) pair(i, j int) {
 	}
 }
 
-// equal matches elements that the change left unchanged: first those that occur once,
-// then those that kept their position, then the others in order. If fewer equal elements
-// are left than before, and they differ in members that the user's type does not have, it
-// is unknown which were removed.
+// equal matches elements that the change left unchanged: first those that occur once in
+// each list, then those that kept their index, then the others in order. If after has some
+// but not all of the equal elements of before, and these differ in members that the user's
+// type does not have, it is unknown which of them were removed. equal then fails with
+// ErrAmbiguous.
 func (m *matching) equal() {
 	groups := make(map[string]*[2][]int, len(m.olds))
 	for s, texts := range m.texts {
@@ -154,9 +157,10 @@ func alike(texts [][]byte, some []int) bool {
 	return !slices.ContainsFunc(some, func(k int) bool { return !bytes.Equal(texts[k], texts[some[0]]) })
 }
 
-// by matches elements with the same value of a member, if the value occurs once in each
-// list, or in several elements of after that are equal. If these differ, the element was
-// copied, and it is unknown which copy keeps the unknown members.
+// by matches elements that have the same value in the member with that name. The value must
+// occur once in before, and once in after or in several equal elements of after. If these
+// elements of after differ, the element was copied and it is unknown which copy keeps the
+// unknown members, so by fails with ErrAmbiguous if there are any.
 func (m *matching) by(name string) {
 	found := make(map[*trait][]int)
 	for j := range m.unmatched(is) {
@@ -178,12 +182,13 @@ func (m *matching) by(name string) {
 	}
 }
 
-// tellings limits how often tell examines all remaining elements.
+// tellings is the maximum number of passes that tell makes over the unmatched elements.
 const tellings = 32
 
-// tell matches elements that share a value that no third element has, unless as many
-// values contradict the match. Each match leaves fewer unmatched elements, which may make
-// further matches possible. tell reports whether it finished before the limit tellings.
+// tell matches two elements that share a value that no third element has, unless as many
+// values contradict the match. Each match leaves fewer unmatched elements, so that more
+// values become unique and further matches possible. tell returns false if it has made the
+// maximum number of passes and could go on.
 func (m *matching) tell() bool {
 	gaps, _ := m.gaps()
 	for range tellings {
@@ -231,9 +236,11 @@ func (m *matching) sole(s, k int) int {
 	return sole
 }
 
-// told reports whether more values of element k support its match with mate than
-// contradict it. A value contradicts the match if mate does not have it and another element
-// does. If the element was moved, any value that mate does not have contradicts the match.
+// told reports whether more values of element k support its match with the element mate
+// than contradict it. A value supports the match if only these two elements have it. A
+// value contradicts the match if mate does not have it and another element of the list
+// does. If the element was moved, every value that mate does not have contradicts the
+// match.
 func (m *matching) told(s, k, mate int, moved bool) bool {
 	m.mark(&m.elements[1-s][mate])
 	told, otherwise := 0, 0
@@ -248,8 +255,8 @@ func (m *matching) told(s, k, mate int, moved bool) bool {
 	return told > otherwise
 }
 
-// inPlace matches elements in the same position between matched elements that kept their
-// positions.
+// inPlace matches elements at the same index of both lists that are between fixed elements
+// with unchanged indexes, unless their values contradict the match.
 func (m *matching) inPlace() {
 	level := m.level()
 	for k := range m.unmatched(is) {
@@ -263,10 +270,11 @@ func (m *matching) inPlace() {
 	}
 }
 
-// loses reports whether a remaining element of before has members that the user's type does
-// not have, and may have been changed instead of removed. An element may have been changed
-// into a remaining element of after that is between the same neighbours, or that shares a
-// value with it. An element of after that was moved and shares no value is new.
+// loses reports whether an unmatched element of before has members that the user's type
+// does not have, and may have been changed instead of removed. Such an element may have
+// become an unmatched element of after that is between the same neighbours, or one that
+// shares a value with it. An unmatched element of after at another place that shares no
+// value with it is new.
 func (m *matching) loses() bool {
 	gaps, n := m.gaps()
 	nows := make([]crowd, n)
@@ -282,7 +290,7 @@ func (m *matching) loses() bool {
 	return false
 }
 
-// fixed reports whether an element has the only possible match.
+// fixed reports whether an element has a match, and no other match would be possible.
 func (m *matching) fixed(s, k int) bool { return m.mate[s][k] >= 0 && !m.loose[s][k] }
 
 // gaps numbers the places between elements that were not moved. Elements of both lists with
@@ -292,8 +300,8 @@ func (m *matching) gaps() (gaps [2][]int, n int) {
 	for s := range gaps {
 		gaps[s] = make([]int, len(m.mate[s]))
 	}
-	var ends []int                           // the last element of the best sequence of each length
-	previous := make([]int, len(m.mate[is])) // the element before it in that sequence
+	var ends []int                           // for each length, the last element of the best sequence of that length
+	previous := make([]int, len(m.mate[is])) // for each element, the element before it in the sequence that ends with it
 	for j, i := range m.mate[is] {
 		if !m.fixed(is, j) || !m.spend(1) {
 			continue
@@ -322,8 +330,8 @@ func (m *matching) gaps() (gaps [2][]int, n int) {
 	return gaps, n + 1
 }
 
-// level returns, for each position of two lists of the same length, whether it is between
-// fixed elements that have the same positions in both lists.
+// level reports, for each index of two lists of the same length, whether the elements at
+// that index are between fixed elements that have the same index in both lists.
 func (m *matching) level() []bool {
 	n := len(m.mate[was])
 	level := make([]bool, n)

@@ -8,21 +8,21 @@ import (
 // ErrEffort means that [Update] or [Lay] would take too long.
 var ErrEffort = errors.New("it takes too long to find out what was changed")
 
-// effort is the state of an update. It limits the work: left is the number of bytes and
-// elements that the update may still examine, and the update also ends with its context.
+// effort is the state of an update. It limits the time of the update: the update ends with
+// an error when left is used up or when ctx ends.
 type effort struct {
 	ctx  context.Context
-	left int
+	left int   // the number of bytes and elements that the update may still examine
 	err  error // the reason why the update ended early
 
 	path     []step   // the path to the current value
-	switched int      // the number of objects on the path that the change switched, see the function switched
+	switched int      // the number of objects on the path for which the function switched returned true
 	added    [][]step // the paths of members that the change added to existing objects
 }
 
-// newEffort returns an effort for bodies with size bytes in total. Ordinary bodies need far
-// less work than it allows. A body that is deeply nested and changed at each depth exceeds
-// it.
+// newEffort returns an effort for an update of bodies with size bytes in total. The effort
+// is far greater than ordinary bodies need. An update fails with ErrEffort, for example, if
+// its body is deeply nested and changed at each depth.
 func newEffort(ctx context.Context, size int) *effort {
 	return &effort{ctx: ctx, left: 256*size + 1<<26}
 }

@@ -15,9 +15,9 @@ import (
 
 var randomTimes = flag.Int("random-times", 1, "factor for the number of random documents and lists that the tests generate")
 
-// random returns the number of random inputs that a test generates, instead of n: it is
-// smaller with the race detector, and multiplied by the flag. The seeds are the same in each
-// run.
+// random returns the number of random inputs that a test generates. Without the race
+// detector, it is n times the value of the flag -random-times. With the race detector, it is
+// a quarter of that. The inputs have the same seeds in each run.
 func random(n int) int {
 	if raceEnabled {
 		n /= 4

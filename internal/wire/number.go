@@ -12,14 +12,16 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// A [stdjson.Number] holds the spelling of a number, so that a program keeps a number of any
-// size unchanged. Without the functions in this file, the JSON library would read and write
-// it as a string, which is its type in Go.
+// The functions in this file read and write a [stdjson.Number] as a JSON number. Without
+// them, the JSON library would treat a Number as a JSON string, because its Go type is
+// string. A Number holds the digits as they are spelled, so that a number of any size is not
+// changed by decoding and encoding.
 
 var errNumber = errors.New("no number")
 
-// marshalNumber writes a Number as the number that it spells, and "" as 0, like
-// encoding/json. It writes a Number that is the name of a member as a string.
+// marshalNumber writes a Number as the JSON number that it spells, and an empty Number as 0,
+// like encoding/json. If the Number is the key of a map, marshalNumber writes it as a
+// string, because it is the name of a member.
 func marshalNumber(e *jsontext.Encoder, n stdjson.Number) error {
 	text := string(n)
 	if text == "" {
@@ -56,7 +58,8 @@ func unmarshalNumber(d *jsontext.Decoder, n *stdjson.Number) error {
 	return nil
 }
 
-// atName reports whether the next token is the name of a member.
+// atName reports whether the next token is the name of a member. kind and length describe
+// the innermost object or array, as StackIndex of an encoder or decoder returns them.
 func atName(kind jsontext.Kind, length int64) bool { return kind == '{' && length%2 == 0 }
 
 // isNumber reports whether text is a JSON number without white space.

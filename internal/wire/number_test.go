@@ -13,8 +13,8 @@ var numberSpellings = []string{
 	"1" + strings.Repeat("0", 1000),
 }
 
-// TestNumbersOut checks that Marshal writes each json.Number as a number and keeps its
-// spelling, and that it refuses one that is not a number.
+// TestNumbersOut checks that Marshal writes each json.Number as a number with the same
+// digits, and returns an error for a json.Number that does not spell a number.
 func TestNumbersOut(t *testing.T) {
 	t.Parallel()
 	type inner struct {
@@ -82,8 +82,8 @@ func TestNumbersIn(t *testing.T) {
 	}
 }
 
-// TestNumbersAround checks that values that encoding/json decoded with UseNumber are encoded
-// to equal JSON.
+// TestNumbersAround checks that samples that encoding/json decodes with UseNumber do not
+// change if Marshal encodes them again.
 func TestNumbersAround(t *testing.T) {
 	t.Parallel()
 	for _, sample := range samples(t) {

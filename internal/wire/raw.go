@@ -67,7 +67,7 @@ func Find(members []Member, name string) []byte {
 	return nil
 }
 
-// Members returns the members of an object. Their values alias data.
+// Members returns the members of an object. The values are slices of data.
 func Members(data []byte) ([]Member, error) {
 	var members []Member
 	err := Each(data, func(name string, value []byte) error {
@@ -84,7 +84,7 @@ func Members(data []byte) ([]Member, error) {
 }
 
 // Each calls member for each member of an object, until the function returns an error. The
-// values alias data.
+// values are slices of data.
 func Each(data []byte, member func(name string, value []byte) error) error {
 	c := cursor{data, 0}
 	for first := true; ; first = false {
@@ -105,7 +105,7 @@ func Each(data []byte, member func(name string, value []byte) error) error {
 	}
 }
 
-// Elements returns the elements of an array. They alias data.
+// Elements returns the elements of an array. The elements are slices of data.
 func Elements(data []byte) ([][]byte, error) {
 	c := cursor{data, 0}
 	elements, err := c.elements()
@@ -273,7 +273,8 @@ func (c *cursor) compound() bool {
 	return false
 }
 
-// marks contains the bytes that decide where an object or a list ends.
+// marks contains the bytes that compound must examine to find the end of an object or a
+// list.
 var marks = [256]bool{'{': true, '[': true, '}': true, ']': true, '"': true}
 
 // text moves past a string, and reports whether it has an end.
@@ -300,7 +301,7 @@ func (c *cursor) textFrom(i int) bool {
 			return false
 		}
 		end += i
-		for i <= end { // until the quote is the end of the string, or turns out to be escaped
+		for i <= end { // until a quote that is not escaped
 			escape := bytes.IndexByte(c.data[i:end], '\\')
 			if escape < 0 {
 				c.at = end + 1
@@ -312,7 +313,7 @@ func (c *cursor) textFrom(i int) bool {
 	return false
 }
 
-// delimits contains the bytes that end a number or a word.
+// delimits contains the bytes that end a number, true, false or null.
 var delimits = [256]bool{' ': true, '\t': true, '\r': true, '\n': true, ',': true, ':': true, '}': true, ']': true, '{': true, '[': true, '"': true}
 
 // nameOf returns the name of a member. It caches names, because the API has few of them.
@@ -335,7 +336,7 @@ func nameOf(quoted []byte) string {
 	return name
 }
 
-// names is the cache of names. It has one place for each hash, so that an appliance that
+// names is the cache of nameOf. It holds one name for each hash, so that an appliance that
 // sends many different names cannot fill the memory.
 var names [4096]atomic.Pointer[string]
 
@@ -356,7 +357,8 @@ func Plain(value []byte) []byte {
 func quote(text string) []byte {
 	quoted, err := jsontext.AppendQuote(nil, text)
 	if err != nil {
-		// The library returns an error only for invalid UTF-8, which it replaces.
+		// The only possible error reports invalid UTF-8. AppendQuote has then replaced the
+		// invalid bytes, so quoted can be used.
 		return quoted
 	}
 	return quoted

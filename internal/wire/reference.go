@@ -98,7 +98,7 @@ func referenceKey(members []Member) []byte {
 	return nil
 }
 
-// same reports whether two values are the same memory.
+// same reports whether a and b are the same slice of memory, not only equal in content.
 func same(a, b []byte) bool {
 	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
 }

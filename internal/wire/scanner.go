@@ -1,11 +1,11 @@
 package wire
 
-// Scanner reads checked JSON once, from left to right. It is for types of which a program
-// reads hundreds of thousands: it does not scan an object or a list a second time. If the
-// next value is not of the requested kind, the scanner does not move.
+// Scanner reads checked JSON once, from left to right. Use it for types that a program
+// decodes hundreds of thousands of times, because it does not scan an object or a list a
+// second time. If the next value is not of the requested kind, the scanner does not move.
 type Scanner struct {
 	c     cursor
-	first bool // no part of the object or list that was entered last has been read
+	first bool // whether the innermost object or list was entered and nothing in it has been read
 	bad   bool // the JSON is malformed
 }
 
@@ -26,8 +26,8 @@ func (s *Scanner) Kind() byte {
 	}
 }
 
-// Enter moves into the next value if it is of the kind, which is [Object] or [Array], and
-// reports whether it did.
+// Enter moves into the next value and returns true if the value has the given kind,
+// [Object] or [Array]. Otherwise it returns false.
 func (s *Scanner) Enter(kind byte) bool {
 	s.first = s.c.take(kind)
 	return s.first
@@ -109,7 +109,7 @@ func (s *Scanner) more(kind byte) bool {
 	return true
 }
 
-// fail marks the JSON as malformed, moves to its end and returns false.
+// fail marks the JSON as malformed, moves to the end of the data and returns false.
 func (s *Scanner) fail() bool {
 	s.bad, s.c.at = true, len(s.c.data)
 	return false

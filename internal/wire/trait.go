@@ -42,7 +42,7 @@ func (c *crowd) add(e *element, k, by int) {
 	}
 }
 
-// another reports whether two elements have different values of a member in identity. Such
+// another reports whether two elements have different values in a member of identity. Such
 // elements cannot match.
 func another(old, now *element) bool {
 	for n, t := range old.identity {
@@ -53,9 +53,9 @@ func another(old, now *element) bool {
 	return false
 }
 
-// among reports whether the element may match an element of a crowd in the list s. It cannot
-// match if all elements of the crowd have the same member of identity as the element, and no
-// unmatched element of the list has its value.
+// among reports whether the element may match an element of crowd c in list s. It cannot
+// match if all elements of the crowd have a member of identity that e also has, and no
+// unmatched element of list s has the value of e in that member.
 func (e *element) among(c *crowd, s int) bool {
 	for n, t := range e.identity {
 		if t != nil && t.in[s].n == 0 && int(c.identified[n]) == c.n {
@@ -65,8 +65,8 @@ func (e *element) among(c *crowd, s int) bool {
 	return c.n > 0
 }
 
-// rival reports whether an unmatched element of the list s may match e and shares a value
-// with it.
+// rival reports whether an unmatched element of list s shares a value with e and may match
+// it.
 func rival(e *element, s int) bool {
 	return slices.ContainsFunc(e.traits, func(t *trait) bool { return e.among(&t.in[s], s) })
 }
@@ -96,17 +96,19 @@ func (m *matching) learn() {
 	}
 }
 
-// count adds an element to the crowds of its traits if by is 1, or removes it if by is -1.
+// count updates the crowds of the traits of an element: it adds the element if by is 1, and
+// removes it if by is -1.
 func (m *matching) count(s, k, by int) {
 	if m.elements[s] == nil {
-		return // learn was not called yet
+		return // learn has not been called yet
 	}
 	for _, t := range m.elements[s][k].traits {
 		t.in[s].add(&m.elements[s][k], k, by)
 	}
 }
 
-// mark marks the traits of an element. The marks are valid until the next call.
+// mark marks the traits of an element. A call of mark removes the marks of the call before
+// it.
 func (m *matching) mark(e *element) {
 	m.stamp++
 	for _, t := range e.traits {

@@ -16,11 +16,11 @@ func Update(ctx context.Context, original, before, after []byte) ([]byte, error)
 	return data, err
 }
 
-// Lay is like [Update]. It also detects a member that the change added to an existing
-// object, because the appliance ignores members that it does not have. unknown is the path
-// of the first such member, or "". Lay accepts any members in a new list element. It also
-// accepts them in an object if the change set another value for a member that determines
-// the other members (see switches), in the object or in an object around it.
+// Lay is like [Update]. It also detects members that the change added to an existing object
+// although the appliance does not have them, because the appliance would ignore them.
+// unknown is the path of the first such member, or "". Lay accepts any member in a new list
+// element. It also accepts any member in an object if the change set another value for a
+// member in switches, in the object itself or in an object that contains it.
 func Lay(ctx context.Context, original, before, after []byte) (data []byte, unknown string, err error) {
 	e := newEffort(ctx, len(original)+len(before)+len(after))
 	if data, err = e.update(original, before, after, 0); err != nil {

@@ -24,8 +24,9 @@ func listOf(n int, element func(int) string) []byte {
 	return []byte("[" + strings.Join(elements, ",") + "]")
 }
 
-// listChanges returns changes of a list of n elements that are slow if Update compares each
-// element with each other one. The user's type does not have the member u.
+// listChanges returns changes of a list of n elements for which Update would be slow if it
+// compared each element with every other element. The user's type does not have the member
+// u.
 func listChanges(n int) []listChange {
 	list := func(element func(int) string) []byte { return listOf(n, element) }
 	text := func(i int) string { return fmt.Sprintf(`"host-%d.example.com"`, i) }

@@ -15,7 +15,7 @@ import (
 )
 
 // TestUpdateListTime checks that Update handles lists of 100,000 elements within seconds. If
-// Update compared each element with each other one, it would take from half a minute to
+// Update compared each element with every other element, it would take from half a minute to
 // hours. The test measures time, so it does not run in parallel with others.
 func TestUpdateListTime(t *testing.T) {
 	const n = 100_000
@@ -41,8 +41,8 @@ func TestUpdateListTime(t *testing.T) {
 	}
 }
 
-// oddListChanges returns changes of lists of n elements that each leave all elements to one
-// step of the alignment.
+// oddListChanges returns changes of lists of n elements. In each change, one step of the
+// alignment must handle all elements.
 func oddListChanges(n int) []listChange {
 	// Each element shares one value with the element before it and one value with the element
 	// after it, so that each match makes the next one possible.
@@ -70,18 +70,19 @@ func oddListChanges(n int) []listChange {
 	}
 	return []listChange{
 		{"a chain", listOf(n, unknown), listOf(n, link("")), listOf(n-1, link(`"on":true,`)), listOf(n-1, tail(unknown))},
-		{"a chain turned round", listOf(n, unknown), listOf(n, link("")), listOf(n, back(flagged(link("")))), listOf(n, back(tail(unknown)))},
-		{"twins that differ", listOf(n, func(i int) string { return fmt.Sprintf(`{"u":%d,"a":1}`, i) }), listOf(n, twin), listOf(n-1, twin), nil},
+		{"a chain in reverse order", listOf(n, unknown), listOf(n, link("")), listOf(n, back(flagged(link("")))), listOf(n, back(tail(unknown)))},
+		{"twins with different unknown members", listOf(n, func(i int) string { return fmt.Sprintf(`{"u":%d,"a":1}`, i) }), listOf(n, twin), listOf(n-1, twin), nil},
 		{"twins removed", listOf(n, twin), listOf(n, twin), listOf(n/2, twin), listOf(n/2, twin)},
-		{"one copied", []byte(`[{"u":1,"key":1,"a":1}]`), []byte(`[{"key":1,"a":1}]`), listOf(n, func(i int) string { return fmt.Sprintf(`{"key":1,"a":%d}`, i+2) }), nil},
-		{"turned round", listOf(n, func(i int) string { return fmt.Sprintf(`{"u":%d,"key":%d}`, i, i) }), listOf(n, key), listOf(n, back(key)), listOf(n, back(func(i int) string { return fmt.Sprintf(`{"u":%d,"key":%d}`, i, i) }))},
+		{"one element copied n times", []byte(`[{"u":1,"key":1,"a":1}]`), []byte(`[{"key":1,"a":1}]`), listOf(n, func(i int) string { return fmt.Sprintf(`{"key":1,"a":%d}`, i+2) }), nil},
+		{"reverse order", listOf(n, func(i int) string { return fmt.Sprintf(`{"u":%d,"key":%d}`, i, i) }), listOf(n, key), listOf(n, back(key)), listOf(n, back(func(i int) string { return fmt.Sprintf(`{"u":%d,"key":%d}`, i, i) }))},
 		{"all removed but one, which was changed", listOf(n, unknown), listOf(n, link("")), []byte(`[{"a":1}]`), nil},
 		{"many members", []byte(`[{"u":1,` + members(0) + `}]`), []byte(`[{` + members(0) + `}]`), []byte(`[{"x":1,` + members(0) + `}]`), []byte(`[{"u":1,` + members(0) + `,"x":1}]`)},
 		{"many members changed", []byte(`[{"u":1,` + members(0) + `}]`), []byte(`[{` + members(0) + `}]`), []byte(`[{` + members(1) + `}]`), []byte(`[{"u":1,` + members(1) + `}]`)},
 	}
 }
 
-// ending is a context that ends after looks calls of Err.
+// ending is a context whose Err method returns nil for the first looks calls and an error
+// after that.
 type ending struct {
 	context.Context
 	looks *int
@@ -94,8 +95,8 @@ func (e ending) Err() error {
 	return nil
 }
 
-// TestUpdateListContext checks that Update returns the error of the context wherever in the
-// update the context ends.
+// TestUpdateListContext checks that Update returns the error of its context if the context
+// ends during the update, at whichever point it ends.
 func TestUpdateListContext(t *testing.T) {
 	t.Parallel()
 	const n, many = 500, 1 << 30
@@ -117,8 +118,8 @@ func TestUpdateListContext(t *testing.T) {
 }
 
 // TestUpdateEffort checks that Update returns ErrEffort for a body that takes much longer than
-// its size suggests. The body has a copied element at each depth, so that its innermost value
-// would be examined again for each level above it.
+// its size suggests. The body has a copied element at each depth, so that Update would examine
+// the innermost value again for each level above it.
 func TestUpdateEffort(t *testing.T) {
 	t.Parallel()
 	for size, want := range map[int]error{10: nil, 200_000: wire.ErrEffort} {
@@ -134,10 +135,10 @@ func TestUpdateEffort(t *testing.T) {
 	}
 }
 
-// TestUpdateListTwins keeps, moves and removes elements, many of which are equal in the user's
-// type. It tries each possible match of the remaining elements with the original ones. If all
-// matches keep the same unknown members, Update must keep these. Otherwise it must return
-// ErrAmbiguous.
+// TestUpdateListTwins keeps, moves and removes elements of lists in which many elements are
+// equal in the user's type. It tries each possible match of the remaining elements with the
+// original elements. If all matches keep the same unknown members, Update must keep them, too.
+// Otherwise Update must return ErrAmbiguous.
 func TestUpdateListTwins(t *testing.T) {
 	t.Parallel()
 	outcomes := map[bool]int{}
@@ -212,9 +213,10 @@ func TestUpdateListTwins(t *testing.T) {
 	}
 }
 
-// row is an element of a list. The user's type has the members in values, but not u.
+// row is an element of a list. The user's type has the members in values, but not the member
+// u.
 type row struct {
-	u      int // 0 for a new element
+	u      int // the value of the unknown member u; 0 for a new element, which has no u
 	values map[string]int
 }
 
@@ -231,27 +233,28 @@ func rowList(rows []row, unknown bool) []byte {
 	})
 }
 
-// TestUpdateListRandom makes random changes of lists and records which original element each
-// element was. It checks that unknown members stay with their element. For elements without
-// keys, Update may return ErrAmbiguous, but not a wrong result.
+// TestUpdateListRandom makes random changes to lists. Each original element has a different
+// value of the member u, which the user's type does not have. The test checks that each
+// element keeps its u. For elements without keys, Update may return ErrAmbiguous, but not a
+// wrong result.
 func TestUpdateListRandom(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
-		members   []string // a to d have few possible values; the others have a different value in each element
+		members   []string // a to d have few possible values; the other members have a different value in each element
 		edits     string   // the kinds of edits: i(nsert), r(emove), m(ove), c(hange)
 		ambiguous bool     // whether Update may return ErrAmbiguous
 	}{
-		"by key":                      {[]string{"key", "a", "b"}, "irmccc", false},
-		"by id":                       {[]string{"id", "name", "a"}, "irmccc", false},
-		"by name, nothing added":      {[]string{"name", "a", "b"}, "rmccc", false},
-		"by name, nothing removed":    {[]string{"name", "a", "b"}, "imccc", true},
-		"in place":                    {[]string{"x", "a", "b", "c"}, "c", false},
-		"by value, removed":           {[]string{"x"}, "rm", false},
-		"by value, added":             {[]string{"x"}, "im", false},
-		"changed, and others removed": {[]string{"x", "a", "b", "c"}, "rc", true},
-		"changed, and others added":   {[]string{"x", "a", "b", "c"}, "ic", true},
-		"few values, removed":         {[]string{"a", "b", "c", "d"}, "rc", true},
-		"few values, added":           {[]string{"a", "b", "c", "d"}, "ic", true},
+		"by key":                             {[]string{"key", "a", "b"}, "irmccc", false},
+		"by id":                              {[]string{"id", "name", "a"}, "irmccc", false},
+		"by name, without insertions":        {[]string{"name", "a", "b"}, "rmccc", false},
+		"by name, without removals":          {[]string{"name", "a", "b"}, "imccc", true},
+		"in place":                           {[]string{"x", "a", "b", "c"}, "c", false},
+		"by value, with removals":            {[]string{"x"}, "rm", false},
+		"by value, with insertions":          {[]string{"x"}, "im", false},
+		"changes and removals":               {[]string{"x", "a", "b", "c"}, "rc", true},
+		"changes and insertions":             {[]string{"x", "a", "b", "c"}, "ic", true},
+		"few values, changes and removals":   {[]string{"a", "b", "c", "d"}, "rc", true},
+		"few values, changes and insertions": {[]string{"a", "b", "c", "d"}, "ic", true},
 	}
 	rounds := random(1000)
 	for name, test := range tests {

@@ -17,7 +17,7 @@ import (
 func TestUpdate(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ name, original, before, after, want string }{
-		// Parts that the change does not modify.
+		// These changes leave parts of the body unmodified.
 		{"nothing changed", ` { "b" : 1.0 , "a" : null } `, `{"b":1}`, `{"b":1}`, ` { "b" : 1.0 , "a" : null } `},
 		{"unknown member", `{"u":{"v":[1.0]},"a":1}`, `{"a":1}`, `{"a":2}`, `{"u":{"v":[1.0]},"a":2}`},
 		{
@@ -40,35 +40,35 @@ func TestUpdate(t *testing.T) {
 		{"names in another case", `{"A":1,"a":1}`, `{"a":1}`, `{"a":2}`, `{"A":1,"a":2}`},
 		{"reference stays", `{"p":{"key":"1","meta":{"href":"/api/x"}},"a":1}`, `{"a":1,"p":"1"}`, `{"a":2,"p":"1"}`, `{"p":{"key":"1","meta":{"href":"/api/x"}},"a":2}`},
 
-		// Changes of members.
+		// These changes set, add and remove members.
 		{"changed", `{"a":1.0}`, `{"a":1}`, `{"a":2}`, `{"a":2}`},
 		{"added", `{"a":1.0}`, `{"a":1}`, `{"a":1,"b":2}`, `{"a":1.0,"b":2}`},
 		{"removed", `{"u":0,"a":1.0,"b":2}`, `{"a":1,"b":2}`, `{"b":2}`, `{"u":0,"b":2}`},
-		{"last one removed", `{"a":1}`, `{"a":1}`, `{}`, `{}`},
+		{"last member removed", `{"a":1}`, `{"a":1}`, `{}`, `{}`},
 		{"removed and added", `{"u":0,"a":1.0}`, `{"a":1}`, `{"b":2}`, `{"u":0,"b":2}`},
 		{"absent and set", `{"a":1}`, `{"a":1,"n":""}`, `{"a":1,"n":"x"}`, `{"a":1,"n":"x"}`},
 		{"absent and removed", `{"a":1}`, `{"a":1,"n":""}`, `{"a":1}`, `{"a":1}`},
 		{"reference replaced", `{"p":{"key":"1","meta":{"href":"/api/x"}}}`, `{"p":"1"}`, `{"p":"2"}`, `{"p":"2"}`},
 
-		// A type that omits empty members.
-		{"left out and set", `{"n":"","u":1}`, `{}`, `{"n":"x"}`, `{"n":"x","u":1}`},
-		{"left out and set, object", `{"n":{"u":1,"x":""}}`, `{}`, `{"n":{"x":"y"}}`, `{"n":{"u":1,"x":"y"}}`},
-		{"left out and set, deep", `{"n":{"u":1,"m":{"u":2,"x":0}}}`, `{}`, `{"n":{"m":{"x":1}}}`, `{"n":{"u":1,"m":{"u":2,"x":1}}}`},
-		{"left out and set, list", `{"n":[]}`, `{}`, `{"n":["x"]}`, `{"n":["x"]}`},
-		{"left out and set, null", `{"n":null}`, `{}`, `{"n":{"x":1}}`, `{"n":{"x":1}}`},
-		{"set to empty", `{"n":"x","u":1}`, `{"n":"x"}`, `{}`, `{"u":1}`},
+		// The user's type omits empty members.
+		{"omitted member set", `{"n":"","u":1}`, `{}`, `{"n":"x"}`, `{"n":"x","u":1}`},
+		{"omitted object set", `{"n":{"u":1,"x":""}}`, `{}`, `{"n":{"x":"y"}}`, `{"n":{"u":1,"x":"y"}}`},
+		{"omitted nested object set", `{"n":{"u":1,"m":{"u":2,"x":0}}}`, `{}`, `{"n":{"m":{"x":1}}}`, `{"n":{"u":1,"m":{"u":2,"x":1}}}`},
+		{"omitted list set", `{"n":[]}`, `{}`, `{"n":["x"]}`, `{"n":["x"]}`},
+		{"omitted null set", `{"n":null}`, `{}`, `{"n":{"x":1}}`, `{"n":{"x":1}}`},
+		{"member set to empty and omitted", `{"n":"x","u":1}`, `{"n":"x"}`, `{}`, `{"u":1}`},
 
-		// Changes of the kind of a value.
+		// These changes replace a value by one of another kind.
 		{"null to an object", `{"a":null}`, `{"a":null}`, `{"a":{"b":1}}`, `{"a":{"b":1}}`},
 		{"object to null", `{"a":{"b":1,"u":2}}`, `{"a":{"b":1}}`, `{"a":null}`, `{"a":null}`},
-		{"null shown as an object", `{"a":null}`, `{"a":{"b":0}}`, `{"a":{"b":1}}`, `{"a":{"b":1}}`},
+		{"null that the type holds as an object", `{"a":null}`, `{"a":{"b":0}}`, `{"a":{"b":1}}`, `{"a":{"b":1}}`},
 		{"list to an object", `{"a":[1]}`, `{"a":[1]}`, `{"a":{"b":1}}`, `{"a":{"b":1}}`},
 		{"texts", `"a"`, `"a"`, `"b"`, `"b"`},
 		{"numbers", `1.0`, `1`, `2`, `2`},
 		{"number of the same value", `1.0`, `1`, `1`, `1.0`},
-		{"null by itself", `null`, `null`, `{}`, `{}`},
+		{"body null", `null`, `null`, `{}`, `{}`},
 
-		// Lists of plain values.
+		// These changes modify lists of numbers and strings.
 		{"remove the first number", `[1.0,2.0,1e2]`, `[1,2,100]`, `[2,100]`, `[2.0,1e2]`},
 		{"remove the middle number", `[1.0,2.0,1e2]`, `[1,2,100]`, `[1,100]`, `[1.0,1e2]`},
 		{"remove the last number", `[1.0,2.0,1e2]`, `[1,2,100]`, `[1,2]`, `[1.0,2.0]`},
@@ -107,15 +107,15 @@ func update(t testing.TB, original, before, after string) string {
 	return string(got)
 }
 
-// rule is a type that has only some of the members of the elements of a list.
+// rule is a type for the elements of a list. It has only some of their members.
 type rule struct {
 	Name string   `json:"name"`
 	Port float64  `json:"port"`
 	Tags []string `json:"tags"`
 }
 
-// TestUpdateArrayOfObjects edits a list of three elements by position. The unknown member u
-// shows which original element an element of the result comes from.
+// TestUpdateArrayOfObjects checks changes of a list of three objects. The unknown member u
+// shows from which original element an element of the result comes.
 func TestUpdateArrayOfObjects(t *testing.T) {
 	t.Parallel()
 	const (
@@ -136,8 +136,8 @@ func TestUpdateArrayOfObjects(t *testing.T) {
 		{"insert", func(r []rule) []rule { return []rule{r[0], {Name: "n"}, r[1], r[2]} }, `[` + a + `,{"name":"n","port":0,"tags":[]},` + b + `,` + c + `]`},
 		{"prepend", func(r []rule) []rule { return append([]rule{{Name: "n"}}, r...) }, `[{"name":"n","port":0,"tags":[]},` + a + `,` + b + `,` + c + `]`},
 		{"append", func(r []rule) []rule { return append(r, rule{Name: "n", Port: 4}) }, `[` + a + `,` + b + `,` + c + `,{"name":"n","port":4,"tags":[]}]`},
-		{"append a twin", func(r []rule) []rule { return append(r, r[0]) }, `[` + a + `,` + b + `,` + c + `,{"name":"a","port":1,"tags":["x"]}]`},
-		{"turn round", func(r []rule) []rule { return []rule{r[2], r[1], r[0]} }, `[` + c + `,` + b + `,` + a + `]`},
+		{"append an equal element", func(r []rule) []rule { return append(r, r[0]) }, `[` + a + `,` + b + `,` + c + `,{"name":"a","port":1,"tags":["x"]}]`},
+		{"reverse", func(r []rule) []rule { return []rule{r[2], r[1], r[0]} }, `[` + c + `,` + b + `,` + a + `]`},
 		{"rotate", func(r []rule) []rule { return []rule{r[1], r[2], r[0]} }, `[` + b + `,` + c + `,` + a + `]`},
 		{"change the first", func(r []rule) []rule { r[0].Port = 9; return r }, `[{"u":1,"name":"a","port":9,"tags":["x"]},` + b + `,` + c + `]`},
 		{"rename the middle one", func(r []rule) []rule { r[1].Name = "B"; return r }, `[` + a + `,{"u":2,"name":"B","port":2.0,"tags":[]},` + c + `]`},
@@ -182,142 +182,142 @@ func TestUpdateArrayOfObjects(t *testing.T) {
 	}
 }
 
-// TestUpdateArrayPairing checks lists in which the match of the elements is not obvious. An
+// TestUpdateArrayPairing checks lists in which it is not obvious which elements match. An
 // element that the change did not modify must keep its unknown members, and no element may get
-// the unknown members of another one.
+// the unknown members of another element.
 func TestUpdateArrayPairing(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ name, original, before, after, want string }{
 		{
-			"remove one of twins", `[{"k":"a","u":1},{"k":"a","u":1},{"k":"b","u":2}]`,
+			"one of two equal elements removed", `[{"k":"a","u":1},{"k":"a","u":1},{"k":"b","u":2}]`,
 			`[{"k":"a"},{"k":"a"},{"k":"b"}]`, `[{"k":"a"},{"k":"b"}]`, `[{"k":"a","u":1},{"k":"b","u":2}]`,
 		},
 		{
-			"twins stay in order", `[{"k":"a","u":1},{"k":"b","u":2},{"k":"a","u":3}]`,
+			"equal elements keep their order", `[{"k":"a","u":1},{"k":"b","u":2},{"k":"a","u":3}]`,
 			`[{"k":"a"},{"k":"b"},{"k":"a"}]`, `[{"k":"a"},{"k":"a"}]`, `[{"k":"a","u":1},{"k":"a","u":3}]`,
 		},
 		{
-			"flag in place", `[{"on":true,"u":1},{"on":true,"u":2}]`,
+			"flag changed in place", `[{"on":true,"u":1},{"on":true,"u":2}]`,
 			`[{"on":true},{"on":true}]`, `[{"on":true},{"on":false}]`, `[{"on":true,"u":1},{"on":false,"u":2}]`,
 		},
 		{
-			"flag in place makes a twin of the next", `[{"on":true,"u":1},{"on":false,"u":2},{"on":false,"u":3}]`,
+			"flag changed in place, now equal to the next element", `[{"on":true,"u":1},{"on":false,"u":2},{"on":false,"u":3}]`,
 			`[{"on":true},{"on":false},{"on":false}]`, `[{"on":false},{"on":false},{"on":false}]`,
 			`[{"on":false,"u":1},{"on":false,"u":2},{"on":false,"u":3}]`,
 		},
 		{
-			"flag in place makes a twin of the one before", `[{"on":false,"u":1},{"on":true,"u":2}]`,
+			"flag changed in place, now equal to the previous element", `[{"on":false,"u":1},{"on":true,"u":2}]`,
 			`[{"on":false},{"on":true}]`, `[{"on":false},{"on":false}]`, `[{"on":false,"u":1},{"on":false,"u":2}]`,
 		},
 		{
-			"text in place makes a twin", `[{"k":"a","u":1},{"k":"b","u":2}]`,
+			"text changed in place, now equal to the next element", `[{"k":"a","u":1},{"k":"b","u":2}]`,
 			`[{"k":"a"},{"k":"b"}]`, `[{"k":"b"},{"k":"b"}]`, `[{"k":"b","u":1},{"k":"b","u":2}]`,
 		},
 		{
-			"one of twins changed in place", `[{"k":"a","n":1,"u":1},{"k":"a","n":1,"u":2}]`,
+			"one of two equal elements changed in place", `[{"k":"a","n":1,"u":1},{"k":"a","n":1,"u":2}]`,
 			`[{"k":"a","n":1},{"k":"a","n":1}]`, `[{"k":"a","n":2},{"k":"a","n":1}]`, `[{"k":"a","n":2,"u":1},{"k":"a","n":1,"u":2}]`,
 		},
 		{
-			"known by a number, one removed, one changed", `[{"id":1,"k":"x","u":1},{"id":2,"k":"x","u":2}]`,
+			"numeric id, one removed, one changed", `[{"id":1,"k":"x","u":1},{"id":2,"k":"x","u":2}]`,
 			`[{"id":1,"k":"x"},{"id":2,"k":"x"}]`, `[{"id":2,"k":"x","n":5}]`, `[{"id":2,"k":"x","u":2,"n":5}]`,
 		},
 		{
-			"known by an inner object", `[{"k":{"key":"1"},"u":1},{"k":{"key":"2"},"u":2}]`,
+			"reference as the only unchanged value", `[{"k":{"key":"1"},"u":1},{"k":{"key":"2"},"u":2}]`,
 			`[{"k":"1","n":1},{"k":"2","n":1}]`, `[{"k":"2","n":2}]`, `[{"k":{"key":"2"},"u":2,"n":2}]`,
 		},
 		{
-			"list in a list changed in place", `[[{"k":"a","u":1}],[{"k":"b","u":2}]]`,
+			"inner list changed in place", `[[{"k":"a","u":1}],[{"k":"b","u":2}]]`,
 			`[[{"k":"a"}],[{"k":"b"}]]`, `[[{"k":"a"}],[{"k":"b","n":1}]]`, `[[{"k":"a","u":1}],[{"k":"b","u":2,"n":1}]]`,
 		},
 		{
-			"list in a list removed", `[[{"k":"a","u":1}],[{"k":"b","u":2}]]`,
+			"inner list removed", `[[{"k":"a","u":1}],[{"k":"b","u":2}]]`,
 			`[[{"k":"a"}],[{"k":"b"}]]`, `[[{"k":"b"}]]`, `[[{"k":"b","u":2}]]`,
 		},
 		{
-			"lists in an element", `[{"k":"a","l":[{"m":"x","u":1},{"m":"y","u":2}]}]`,
+			"list inside an element", `[{"k":"a","l":[{"m":"x","u":1},{"m":"y","u":2}]}]`,
 			`[{"k":"a","l":[{"m":"x"},{"m":"y"}]}]`, `[{"k":"a","l":[{"m":"y"}]}]`, `[{"k":"a","l":[{"m":"y","u":2}]}]`,
 		},
 		{
-			"one that is another", `[{"key":"a","v":"x","u":1},{"key":"b","v":"x","u":2}]`,
+			"key replaced, so another element", `[{"key":"a","v":"x","u":1},{"key":"b","v":"x","u":2}]`,
 			`[{"key":"a","v":"x"},{"key":"b","v":"x"}]`, `[{"key":"a","v":"x"},{"key":"c","v":"x"}]`, `[{"key":"a","v":"x","u":1},{"key":"c","v":"x"}]`,
 		},
 		{
-			"unlike twins removed", `[{"k":"a","u":1},{"k":"a","u":2},{"k":"b","u":3}]`,
+			"equal elements with different unknown members removed", `[{"k":"a","u":1},{"k":"a","u":2},{"k":"b","u":3}]`,
 			`[{"k":"a"},{"k":"a"},{"k":"b"}]`, `[{"k":"b"}]`, `[{"k":"b","u":3}]`,
 		},
 		{
-			"removed, and another one appended", `[{"k":"a","u":1},{"k":"b","u":2}]`,
+			"one removed, one appended", `[{"k":"a","u":1},{"k":"b","u":2}]`,
 			`[{"k":"a"},{"k":"b"}]`, `[{"k":"b"},{"k":"c"}]`, `[{"k":"b","u":2},{"k":"c"}]`,
 		},
 		{
-			"a name tells more than a value and the position", `[{"name":"a","v":"x","u":1},{"name":"b","v":"y","u":2}]`,
+			"name outweighs a value and the index", `[{"name":"a","v":"x","u":1},{"name":"b","v":"y","u":2}]`,
 			`[{"name":"a","v":"x"},{"name":"b","v":"y"}]`, `[{"name":"b","v":"x"},{"name":"a","v":"y"}]`,
 			`[{"name":"b","v":"x","u":2},{"name":"a","v":"y","u":1}]`,
 		},
 		{
-			"a key that two have tells nothing", `[{"key":"k","name":"a","u":1},{"key":"k","name":"b","u":2}]`,
+			"key that two elements have is ignored", `[{"key":"k","name":"a","u":1},{"key":"k","name":"b","u":2}]`,
 			`[{"key":"k","name":"a"},{"key":"k","name":"b"}]`, `[{"key":"k","name":"b","n":1},{"key":"k","name":"a","n":1}]`,
 			`[{"key":"k","name":"b","u":2,"n":1},{"key":"k","name":"a","u":1,"n":1}]`,
 		},
-		{"an empty key tells nothing", `[{"key":"","u":1}]`, `[{"key":""}]`, `[{"key":"a"}]`, `[{"key":"a","u":1}]`},
-		{"same name, another key", `[{"key":"a","name":"x","u":1}]`, `[{"key":"a","name":"x"}]`, `[{"key":"b","name":"x"}]`, `[{"key":"b","name":"x"}]`},
+		{"empty key is ignored", `[{"key":"","u":1}]`, `[{"key":""}]`, `[{"key":"a"}]`, `[{"key":"a","u":1}]`},
+		{"same name, other key", `[{"key":"a","name":"x","u":1}]`, `[{"key":"a","name":"x"}]`, `[{"key":"b","name":"x"}]`, `[{"key":"b","name":"x"}]`},
 		{
-			"a copy of one that stays", `[{"key":"a","u":1},{"key":"b","u":2}]`,
+			"copy of an unchanged element", `[{"key":"a","u":1},{"key":"b","u":2}]`,
 			`[{"key":"a"},{"key":"b"}]`, `[{"key":"a"},{"key":"a","n":1}]`, `[{"key":"a","u":1},{"key":"a","n":1}]`,
 		},
 		{
-			"one of two with the same key replaced", `[{"key":"a","n":1,"u":1},{"key":"a","n":2,"u":2}]`,
+			"one of two elements with the same key replaced", `[{"key":"a","n":1,"u":1},{"key":"a","n":2,"u":2}]`,
 			`[{"key":"a","n":1},{"key":"a","n":2}]`, `[{"key":"b"},{"key":"a","n":2}]`, `[{"key":"b"},{"key":"a","n":2,"u":2}]`,
 		},
 		{
-			"copied and changed, nothing to lose", `[{"key":"a","v":"x"}]`,
+			"copied and changed, no unknown members", `[{"key":"a","v":"x"}]`,
 			`[{"key":"a","v":"x"}]`, `[{"key":"a","v":"y"},{"key":"a","v":"z"}]`, `[{"key":"a","v":"y"},{"key":"a","v":"z"}]`,
 		},
 		{
-			"what is left is told once the rest is", `[{"v":"x","n":2,"u":1},{"n":2,"u":2}]`,
+			"second match possible after the first", `[{"v":"x","n":2,"u":1},{"n":2,"u":2}]`,
 			`[{"v":"x","n":2},{"n":2}]`, `[{"n":2,"on":true},{"v":"x","n":2,"on":true}]`,
 			`[{"n":2,"on":true,"u":2},{"v":"x","n":2,"on":true,"u":1}]`,
 		},
 		{
-			"the one with a value of its own", `[{"n":2,"m":5,"u":1}]`,
+			"match by a unique value", `[{"n":2,"m":5,"u":1}]`,
 			`[{"n":2,"m":5}]`, `[{"n":2,"m":5,"on":true},{"n":3,"m":5}]`, `[{"n":2,"m":5,"on":true,"u":1},{"n":3,"m":5}]`,
 		},
 		{
-			"numbers that move up", `[{"n":1,"m":5,"u":1},{"n":2,"u":2}]`,
+			"value moves to the previous element", `[{"n":1,"m":5,"u":1},{"n":2,"u":2}]`,
 			`[{"n":1,"m":5},{"n":2}]`, `[{"n":2,"m":5},{"n":3,"m":5}]`, `[{"n":2,"m":5,"u":1},{"n":3,"m":5,"u":2}]`,
 		},
 		{
-			"alike, changed in place", `[{"n":3,"m":1,"u":1},{"n":3,"u":2}]`,
+			"similar elements changed in place", `[{"n":3,"m":1,"u":1},{"n":3,"u":2}]`,
 			`[{"n":3,"m":1},{"n":3}]`, `[{"n":3,"m":2},{"n":3,"on":true}]`, `[{"n":3,"m":2,"u":1},{"n":3,"on":true,"u":2}]`,
 		},
 		{
-			"key given in place", `[{"v":"x","u":1},{"key":"c","v":"y","u":2}]`,
+			"key added in place", `[{"v":"x","u":1},{"key":"c","v":"y","u":2}]`,
 			`[{"v":"x"},{"key":"c","v":"y"}]`, `[{"key":"b","v":"y"},{"key":"a","v":"y"}]`, `[{"key":"b","v":"y","u":1},{"key":"a","v":"y"}]`,
 		},
 		{
-			"key taken in place", `[{"key":"a","v":"x","u":1},{"key":"b","v":"y","u":2}]`,
+			"key removed in place", `[{"key":"a","v":"x","u":1},{"key":"b","v":"y","u":2}]`,
 			`[{"key":"a","v":"x"},{"key":"b","v":"y"}]`, `[{"v":"z"},{"key":"c","v":"x"}]`, `[{"v":"z","u":1},{"key":"c","v":"x"}]`,
 		},
 		{
-			"changed between two that changed places", `[{"k":"a","u":1},{"k":"b","u":2},{"k":"c","u":3}]`,
+			"changed between two swapped elements", `[{"k":"a","u":1},{"k":"b","u":2},{"k":"c","u":3}]`,
 			`[{"k":"a"},{"k":"b"},{"k":"c"}]`, `[{"k":"c"},{"k":"x"},{"k":"a"}]`, `[{"k":"c","u":3},{"k":"x","u":2},{"k":"a","u":1}]`,
 		},
 		{
-			"changed, and another one moved past it", `[{"k":"a","n":1,"u":1},{"k":"b","n":1,"u":2},{"k":"c","n":1,"u":3},{"k":"d","n":1,"u":4}]`,
+			"changed, and another element moved past it", `[{"k":"a","n":1,"u":1},{"k":"b","n":1,"u":2},{"k":"c","n":1,"u":3},{"k":"d","n":1,"u":4}]`,
 			`[{"k":"a","n":1},{"k":"b","n":1},{"k":"c","n":1},{"k":"d","n":1}]`, `[{"k":"b","n":2},{"k":"c","n":1},{"k":"d","n":1},{"k":"a","n":1}]`,
 			`[{"k":"b","n":2,"u":2},{"k":"c","n":1,"u":3},{"k":"d","n":1,"u":4},{"k":"a","n":1,"u":1}]`,
 		},
 		{
-			"twins that others moved past", `[{"k":"a","u":1},{"k":"a","u":2},{"k":"b","u":3}]`,
+			"equal elements that another element moved past", `[{"k":"a","u":1},{"k":"a","u":2},{"k":"b","u":3}]`,
 			`[{"k":"a"},{"k":"a"},{"k":"b"}]`, `[{"k":"b"},{"k":"a"},{"k":"a"}]`, `[{"k":"b","u":3},{"k":"a","u":1},{"k":"a","u":2}]`,
 		},
 		{
-			"copied, and another one changed", `[{"k":"a","u":1},{"k":"b","u":2},{"k":"c","n":1,"u":3}]`,
+			"one copied, another one changed", `[{"k":"a","u":1},{"k":"b","u":2},{"k":"c","n":1,"u":3}]`,
 			`[{"k":"a"},{"k":"b"},{"k":"c","n":1}]`, `[{"k":"a"},{"k":"a"},{"k":"b"},{"k":"c","n":2}]`,
 			`[{"k":"a","u":1},{"k":"a"},{"k":"b","u":2},{"k":"c","n":2,"u":3}]`,
 		},
 		{
-			"removed and renamed, nothing to lose", `[{"k":"a"},{"k":"b"}]`,
+			"removed and renamed, no unknown members", `[{"k":"a"},{"k":"b"}]`,
 			`[{"k":"a"},{"k":"b"}]`, `[{"k":"c"}]`, `[{"k":"c"}]`,
 		},
 	}
@@ -335,10 +335,10 @@ func TestUpdateArrayPairing(t *testing.T) {
 func TestUpdateAmbiguous(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct{ original, before, after string }{
-		"removed and renamed":      {`[{"k":"a","u":1},{"k":"b","u":2}]`, `[{"k":"a"},{"k":"b"}]`, `[{"k":"c"}]`},
-		"removed and half changed": {`[{"k":"a","v":"x","u":1},{"k":"b","v":"x","u":2}]`, `[{"k":"a","v":"x"},{"k":"b","v":"x"}]`, `[{"k":"c","v":"x"}]`},
-		"one of twins removed":     {`[{"k":"a","u":1},{"k":"a","u":2}]`, `[{"k":"a"},{"k":"a"}]`, `[{"k":"a"}]`},
-		"changed, and one like it before it": {
+		"removed and renamed":                                              {`[{"k":"a","u":1},{"k":"b","u":2}]`, `[{"k":"a"},{"k":"b"}]`, `[{"k":"c"}]`},
+		"one removed, one value of the other changed":                      {`[{"k":"a","v":"x","u":1},{"k":"b","v":"x","u":2}]`, `[{"k":"a","v":"x"},{"k":"b","v":"x"}]`, `[{"k":"c","v":"x"}]`},
+		"one of two equal elements with different unknown members removed": {`[{"k":"a","u":1},{"k":"a","u":2}]`, `[{"k":"a"},{"k":"a"}]`, `[{"k":"a"}]`},
+		"changed, with a similar new element before it": {
 			`[{"who":"admins","may":"all","u":{"g":1}}]`, `[{"who":"admins","may":"all"}]`, `[{"who":"interns","may":"all"},{"who":"admins","may":"some"}]`,
 		},
 		"copied and changed": {
@@ -346,43 +346,43 @@ func TestUpdateAmbiguous(t *testing.T) {
 		},
 		"a set of objects": {`[{"k":"a","u":1},{"k":"b","u":2}]`, `["a"]`, `["b"]`},
 		"a set of lists":   {`[["a"],["a"]]`, `[["a"]]`, `[["b"]]`},
-		"copied, and a value left": {
+		"copied, each copy changed, one value kept": {
 			`[{"key":"a","v":"x","n":1,"u":1}]`, `[{"key":"a","v":"x","n":1}]`, `[{"key":"a","v":"y","n":2},{"key":"a","v":"z","n":1}]`,
 		},
-		"two made one": {`[{"k":"a","n":3,"u":1},{"m":7,"u":2}]`, `[{"k":"a","n":3},{"m":7}]`, `[{"k":"a","n":3,"m":7}]`},
-		"one made two": {`[{"k":"a","n":3,"m":7,"u":1}]`, `[{"k":"a","n":3,"m":7}]`, `[{"k":"a"},{"n":3,"m":7}]`},
-		"as much in common with others": {
+		"two elements merged into one": {`[{"k":"a","n":3,"u":1},{"m":7,"u":2}]`, `[{"k":"a","n":3},{"m":7}]`, `[{"k":"a","n":3,"m":7}]`},
+		"one element split into two":   {`[{"k":"a","n":3,"m":7,"u":1}]`, `[{"k":"a","n":3,"m":7}]`, `[{"k":"a"},{"n":3,"m":7}]`},
+		"as many values in common with each new element": {
 			`[{"n":2,"k":"a","u":1}]`, `[{"n":2,"k":"a"}]`, `[{"n":2,"k":"b"},{"n":2,"k":"c"},{"n":3,"k":"a"}]`,
 		},
-		"a value taken over by the next": {`[{"n":3,"u":1},{"m":5,"u":2}]`, `[{"n":3},{"m":5}]`, `[{"on":true},{"n":3,"m":5}]`},
-		"a value taken from the next":    {`[{"m":1,"u":1},{"m":2,"u":2}]`, `[{"m":1},{"m":2}]`, `[{"m":2,"on":true},{"m":2,"on":true}]`},
+		"value moves to the next element":  {`[{"n":3,"u":1},{"m":5,"u":2}]`, `[{"n":3},{"m":5}]`, `[{"on":true},{"n":3,"m":5}]`},
+		"value of the next element copied": {`[{"m":1,"u":1},{"m":2,"u":2}]`, `[{"m":1},{"m":2}]`, `[{"m":2,"on":true},{"m":2,"on":true}]`},
 		"moved, copied and changed": {
 			`[{"k":"a","u":1},{"k":"b","u":2}]`, `[{"k":"a"},{"k":"b"}]`, `[{"k":"b"},{"k":"a","n":1},{"k":"a","n":2}]`,
 		},
-		"changed, and another one after it": {`[{"key":"a","v":"x","u":1}]`, `[{"key":"a","v":"x"}]`, `[{"v":"y"},{"key":"c","v":"z"}]`},
-		"one of twins removed, and another one added": {
+		"changed, with a new element after it": {`[{"key":"a","v":"x","u":1}]`, `[{"key":"a","v":"x"}]`, `[{"v":"y"},{"key":"c","v":"z"}]`},
+		"one of two equal elements removed, one added": {
 			`[{"k":"a","u":1},{"k":"a","u":2},{"k":"b","u":3}]`, `[{"k":"a"},{"k":"a"},{"k":"b"}]`, `[{"k":"a"},{"k":"b"},{"k":"c"}]`,
 		},
-		"made like another one, or removed": {
+		"element changed to equal another one, or removed": {
 			`[{"on":true,"u":1},{"on":false,"u":2},{"k":"a","u":3}]`, `[{"on":true},{"on":false},{"k":"a"}]`, `[{"on":true},{"on":true}]`,
 		},
-		"made like the next one, or removed": {
+		"element changed to equal the next one, or removed": {
 			`[{"on":false,"u":1},{"on":true,"u":2},{"k":"a","u":3}]`, `[{"on":false},{"on":true},{"k":"a"}]`, `[{"on":true},{"on":true}]`,
 		},
-		"removed, and one with a value in common added": {
+		"one removed, one with a common value added": {
 			`[{"k":"a","n":1,"u":1},{"k":"b","n":1,"u":2}]`, `[{"k":"a","n":1},{"k":"b","n":1}]`, `[{"k":"b","n":1},{"k":"c","n":1}]`,
 		},
-		"one removed and one added around two that were changed": {
+		"one removed and one added around two changed elements": {
 			`[{"k":"a","u":1},{"k":"b","u":2},{"k":"c","u":3},{"k":"d","u":4}]`, `[{"k":"a"},{"k":"b"},{"k":"c"},{"k":"d"}]`, `[{"k":"B"},{"k":"C"},{"k":"d"},{"k":"n"}]`,
 		},
-		"as many values tell otherwise": {
+		"as many values support each match": {
 			`[{"k":"a","n":1,"u":1},{"k":"b","n":2,"u":2}]`, `[{"k":"a","n":1},{"k":"b","n":2}]`, `[{"k":"a","n":2}]`,
 		},
-		"only a flag in common": {`[{"on":false,"u":1}]`, `[{"on":false}]`, `[{"n":2,"on":true},{"n":1,"on":false}]`},
-		"to lose in an object":  {`[{"o":{"k":"a","u":1}}]`, `[{"o":{"k":"a"}}]`, `[{"o":{"k":"b"}},{"o":{"k":"c"}}]`},
-		"to lose in a list":     {`[{"l":[{"k":"a","u":1}]}]`, `[{"l":[{"k":"a"}]}]`, `[{"l":[{"k":"b"}]},{"l":[{"k":"c"}]}]`},
-		"to lose in a set":      {`[{"l":["a","a"]}]`, `[{"l":["a"]}]`, `[{"l":["b"]},{"l":["c"]}]`},
-		"at depth":              {`{"l":[{"l":[{"k":"a","u":{"v":[{}]}},{"k":"b"}]}]}`, `{"l":[{"l":[{"k":"a"},{"k":"b"}]}]}`, `{"l":[{"l":[{"k":"c"}]}]}`},
+		"only a flag in common":                   {`[{"on":false,"u":1}]`, `[{"on":false}]`, `[{"n":2,"on":true},{"n":1,"on":false}]`},
+		"unknown member in an inner object":       {`[{"o":{"k":"a","u":1}}]`, `[{"o":{"k":"a"}}]`, `[{"o":{"k":"b"}},{"o":{"k":"c"}}]`},
+		"unknown member in an inner list":         {`[{"l":[{"k":"a","u":1}]}]`, `[{"l":[{"k":"a"}]}]`, `[{"l":[{"k":"b"}]},{"l":[{"k":"c"}]}]`},
+		"inner list that the type holds as a set": {`[{"l":["a","a"]}]`, `[{"l":["a"]}]`, `[{"l":["b"]},{"l":["c"]}]`},
+		"deeply nested list":                      {`{"l":[{"l":[{"k":"a","u":{"v":[{}]}},{"k":"b"}]}]}`, `{"l":[{"l":[{"k":"a"},{"k":"b"}]}]}`, `{"l":[{"l":[{"k":"c"}]}]}`},
 	} {
 		got, err := wire.Update(t.Context(), []byte(test.original), []byte(test.before), []byte(test.after))
 		if !errors.Is(err, wire.ErrAmbiguous) {
@@ -419,13 +419,13 @@ func TestUpdateTypes(t *testing.T) {
 		{"text", func(b *body) { b.Name = "b" }, `"name":"a"`, `"name":"b"`},
 		{"number", func(b *body) { b.Timeout = 11 }, `"timeout":10.0`, `"timeout":11`},
 		{"inner member", func(b *body) { b.Server.Value = "10.0.0.2" }, `"10.0.0.1"`, `"10.0.0.2"`},
-		{"inner member left out", func(b *body) { b.Server = address{Selection: "none"} }, `"selection":"ip","value":"10.0.0.1"`, `"selection":"none"`},
-		{"null filled", func(b *body) { b.Backup = &address{"ip", "10.0.0.3"} }, `"backup":null`, `"backup":{"selection":"ip","value":"10.0.0.3"}`},
-		{"key of a map added", func(b *body) { b.Labels["x"] = "3" }, `"y":"2"`, `"y":"2","x":"3"`},
-		{"key of a map removed", func(b *body) { delete(b.Labels, "z") }, `"z":"1",`, ``},
+		{"inner member removed", func(b *body) { b.Server = address{Selection: "none"} }, `"selection":"ip","value":"10.0.0.1"`, `"selection":"none"`},
+		{"null replaced by an object", func(b *body) { b.Backup = &address{"ip", "10.0.0.3"} }, `"backup":null`, `"backup":{"selection":"ip","value":"10.0.0.3"}`},
+		{"map key added", func(b *body) { b.Labels["x"] = "3" }, `"y":"2"`, `"y":"2","x":"3"`},
+		{"map key removed", func(b *body) { delete(b.Labels, "z") }, `"z":"1",`, ``},
 		{"map emptied", func(b *body) { b.Labels = nil }, `{"z":"1","y":"2"}`, `{}`},
 		{"secret", func(b *body) { b.Password = secret{"s3cret"} }, `"password":null`, `"password":"s3cret"`},
-		{"empty list left out and filled", func(b *body) { b.Extra = []string{"x"} }, `"extra":[]`, `"extra":["x"]`},
+		{"omitted empty list set", func(b *body) { b.Extra = []string{"x"} }, `"extra":[]`, `"extra":["x"]`},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -504,7 +504,7 @@ func (d *documents) quoted(text string) string {
 	return string(data)
 }
 
-// unique returns a text that it has not returned before.
+// unique returns a text that this generator has not returned before.
 func (d *documents) unique() string {
 	d.serial++
 	return fmt.Sprintf("%s#%d", d.pick(strange), d.serial)
@@ -583,7 +583,7 @@ func (d *documents) known(depth int) string {
 		"name":  null(func() string { return d.quoted(d.unique()) }),
 		"count": null(func() string { return d.pick(spellings) }),
 		"flag":  null(func() string { return d.pick([]string{"true", "false"}) }),
-		// The map accepts only strings, so the object has no unknown members.
+		// The type of labels accepts only strings, so this object has no unknown members.
 		"labels": null(func() string {
 			return `{` + d.space() + `"x":` + d.quoted(d.pick(strange)) + `,"y":"a"}`
 		}),
@@ -677,7 +677,8 @@ func TestUpdateRandomLeafOfMap(t *testing.T) {
 	}
 }
 
-// edit is a change of a partial (do), and the same change of the parsed document (same).
+// edit is one change, made in two ways: do changes a value of type partial, and same makes the
+// same change to the parsed document.
 type edit struct {
 	what string
 	do   func()
@@ -785,7 +786,8 @@ func FuzzUpdate(f *testing.F) {
 		if err := wire.Valid(got); err != nil {
 			t.Errorf("result %q: %v", got, err)
 		}
-		// If the type has all members of the original, the result has the value that was set.
+		// With before equal to the original, the original has no unknown members. The result
+		// must then equal after.
 		full, err := wire.Update(t.Context(), y, y, z)
 		if err != nil {
 			t.Fatal(err)

@@ -23,12 +23,13 @@ import (
 type Codec struct {
 	marshal json.Options
 	holds   func(reflect.Type) bool // reports whether a value of a type may hold an S
-	// telling returns options like marshal that also pass each revealed value to a function.
+	// telling returns the same options as marshal, which also pass each revealed value to
+	// the given function.
 	telling func(func(string)) json.Options
 }
 
-// NewCodec returns a codec that writes the true value of each S, where other encoders write
-// a placeholder. It writes each json.Number as a JSON number.
+// NewCodec returns a codec that writes the value that reveal returns for each S. Other
+// encoders write a placeholder for an S. It writes each json.Number as a JSON number.
 func NewCodec[S any](reveal func(S) string) Codec {
 	telling := func(tell func(string)) json.Options {
 		return json.JoinOptions(
