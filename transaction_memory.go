@@ -514,9 +514,12 @@ func (tx *Transaction) noteRead(k *call, a *answer, err error, early bool) {
 	if err == nil {
 		tx.staged.read(k, a)
 	}
+	if !early {
+		return
+	}
 	sum, ok := digestOf(a, err)
 	switch {
-	case !ok || !early:
+	case !ok:
 	case k.own != nil:
 		k.own.early, k.own.sum = true, sum
 	default:

@@ -1,11 +1,11 @@
-// Command sps works on SPS appliances from the shell: it reads and changes them, tests
+// Command sps manages SPS appliances from the shell. It reads and changes their settings, tests
 // and upgrades their firmware, compares their configurations and exports their recorded
-// sessions, one appliance or hundreds at a time.
+// sessions. It works on one appliance or on hundreds at the same time.
 //
 //	sps --demo firmware precheck
 //	sps --hosts hosts.txt --username admin -o junit firmware precheck
 //
-// "sps --help" lists the commands; docs/reference/commands.md has all of them.
+// "sps --help" lists the commands, and docs/reference/commands.md describes them.
 package main
 
 import (
@@ -18,12 +18,12 @@ import (
 )
 
 func main() {
-	// The first signal ends the context, so that the tool rolls back, logs out and tells
-	// how far it got; a second one kills it.
+	// The first signal cancels the context, so that the tool rolls back, logs out and reports
+	// what was done. A second signal kills the tool.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
-	// Without this, a reader of standard output that goes away would kill the tool, and
-	// leave a session and perhaps a lock behind.
+	// If SIGPIPE were not ignored, it would kill the tool when the reader of standard output
+	// exits. A session, and perhaps a lock, would then stay on the appliance.
 	signal.Ignore(syscall.SIGPIPE)
 	os.Exit(command.Run(ctx, command.Env{
 		Args: os.Args[1:], Getenv: os.Getenv, Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr,

@@ -17,7 +17,7 @@ import (
 	"github.com/go-sps/sps/spstest"
 )
 
-// TestMain is the tool where a test has started it as a process.
+// TestMain runs the tool instead of the tests if a test has started this binary as a process.
 func TestMain(m *testing.M) {
 	if os.Getenv("SPS_TEST_MAIN") != "" {
 		main()
@@ -25,7 +25,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// process is the tool as a process that asks an appliance.
+// process returns the command that runs the tool as a process on an appliance, and the buffer for
+// its standard error.
 func process(t *testing.T, a *spstest.Appliance, args ...string) (*exec.Cmd, *bytes.Buffer) {
 	t.Helper()
 	ca := filepath.Join(t.TempDir(), "ca.pem")
@@ -39,6 +40,7 @@ func process(t *testing.T, a *spstest.Appliance, args ...string) (*exec.Cmd, *by
 	return c, stderr
 }
 
+// status returns the exit status of a process.
 func status(t *testing.T, err error) int {
 	t.Helper()
 	var exit *exec.ExitError
@@ -52,7 +54,8 @@ func status(t *testing.T, err error) int {
 	return -1
 }
 
-// held is an appliance that holds the answer to the write of an alert until it is released.
+// held returns an appliance that delays its response to a write of the configuration until
+// release is called. It closes arrived when the request has arrived.
 func held(t *testing.T) (a *spstest.Appliance, arrived chan struct{}, release func()) {
 	t.Helper()
 	a = spstest.NewServer(t)
@@ -65,7 +68,7 @@ func held(t *testing.T) (a *spstest.Appliance, arrived chan struct{}, release fu
 	return a, arrived, func() { close(wait) }
 }
 
-// TestSignal interrupts a change: it is rolled back, and the session is closed.
+// TestSignal checks that an interrupted change is rolled back, and that the tool logs out.
 func TestSignal(t *testing.T) {
 	t.Parallel()
 	a, arrived, release := held(t)
@@ -86,16 +89,16 @@ func TestSignal(t *testing.T) {
 	}
 }
 
-// TestKilled kills a change, by two signals and at once. An interrupt may be ignored where
-// the tests run, so it is the other signal. The next run says whose the
-// lock may be.
+// TestKilled kills the tool during a change, with SIGKILL and with a second SIGTERM, and checks
+// that the next run explains the lock that stayed. It does not use SIGINT, because that signal
+// may be ignored where the tests run.
 func TestKilled(t *testing.T) {
 	t.Parallel()
 	for name, kill := range map[string]func(*os.Process) error{
 		"at once": (*os.Process).Kill,
 		"twice": func(p *os.Process) error {
 			err := p.Signal(syscall.SIGTERM)
-			for range 100 { // until the second one meets a tool that does not catch it any more
+			for range 100 { // until a signal arrives when the tool no longer catches it
 				time.Sleep(10 * time.Millisecond)
 				if p.Signal(syscall.SIGTERM) != nil {
 					break
@@ -108,7 +111,7 @@ func TestKilled(t *testing.T) {
 			t.Parallel()
 			a, arrived, release := held(t)
 			defer release()
-			a.Inject(spstest.Fault{Method: "DELETE", Path: "transaction", Delay: time.Minute, CutBefore: true, MayMiss: true}) // cleaning up takes its time
+			a.Inject(spstest.Fault{Method: "DELETE", Path: "transaction", Delay: time.Minute, CutBefore: true, MayMiss: true}) // so that the rollback takes long
 			c, _ := process(t, a, "alerts", "enable", "--all", "--channel", "email")
 			if err := c.Start(); err != nil {
 				t.Fatal(err)
@@ -129,7 +132,7 @@ func TestKilled(t *testing.T) {
 	}
 }
 
-// TestClosedPipe has a reader that goes away: the tool logs out.
+// TestClosedPipe checks that the tool logs out if the reader of standard output exits.
 func TestClosedPipe(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t, spstest.WithAuditSessions(3_000))
@@ -153,7 +156,7 @@ func TestClosedPipe(t *testing.T) {
 	}
 }
 
-// TestProcess is the tool as it is started from a shell.
+// TestProcess checks the exit status and the output of the tool as a process.
 func TestProcess(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
@@ -165,7 +168,7 @@ func TestProcess(t *testing.T) {
 		{"firmware slots", 0, "running"},
 		{"--version", 0, "sps version"},
 		{"nothing", 2, ""},
-		{"firmware delete 2", 2, ""}, // nobody can be asked
+		{"firmware delete 2", 2, ""}, // standard input is no terminal
 	} {
 		c, stderr := process(t, a, strings.Fields(test.args)...)
 		output, err := c.Output()

@@ -22,8 +22,9 @@ const flushAt = 4 << 10
 
 // digester buffers the parts of a value, to call Write of the hash less often.
 type digester struct {
-	hash   io.Writer
-	buffer []byte
+	hash    io.Writer
+	buffer  []byte
+	members []Member // the members of the objects around the current value
 }
 
 func (d *digester) flush() {
@@ -51,8 +52,14 @@ func (d *digester) value(value []byte, depth int) {
 	kind := Kind(value)
 	switch kind {
 	case Object:
-		members, err := Members(value)
+		start := len(d.members)
+		err := Each(value, func(name string, value []byte) error {
+			d.members = append(d.members, Member{name, value})
+			return nil
+		})
+		members := d.members[start:]
 		if err != nil || depth > maxDepth {
+			d.members = d.members[:start]
 			break
 		}
 		slices.SortFunc(members, func(a, b Member) int { return cmp.Compare(a.Name, b.Name) })
@@ -61,6 +68,7 @@ func (d *digester) value(value []byte, depth int) {
 			put(d, kind, m.Name)
 			d.value(m.Value, depth+1)
 		}
+		d.members = d.members[:start]
 		return
 	case Array:
 		elements, err := Elements(value)

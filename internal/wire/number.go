@@ -7,7 +7,6 @@ import (
 	"math"
 	"reflect"
 	"strconv"
-	"sync"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -68,47 +67,8 @@ func isNumber(text string) bool {
 
 var numbers = json.WithUnmarshalers(json.UnmarshalFromFunc(unmarshalNumber))
 
-// numbered caches the results of holdsNumber, because the search in a type takes time.
-var numbered sync.Map
-
 // holdsNumber reports whether a value of a type may hold a Number.
-func holdsNumber(t reflect.Type) bool {
-	if t == nil {
-		return false
-	}
-	if known, ok := numbered.Load(t); ok {
-		return known.(bool)
-	}
-	holds := findNumber(t, map[reflect.Type]bool{})
-	numbered.Store(t, holds)
-	return holds
-}
-
-var numberType = reflect.TypeFor[stdjson.Number]()
-
-// findNumber is holdsNumber without the cache. seen contains the types that it has visited.
-func findNumber(t reflect.Type, seen map[reflect.Type]bool) bool {
-	if t == numberType {
-		return true
-	}
-	if seen[t] {
-		return false
-	}
-	seen[t] = true
-	switch t.Kind() {
-	case reflect.Pointer, reflect.Slice, reflect.Array:
-		return findNumber(t.Elem(), seen)
-	case reflect.Map:
-		return findNumber(t.Key(), seen) || findNumber(t.Elem(), seen)
-	case reflect.Struct:
-		for i := range t.NumField() {
-			if findNumber(t.Field(i).Type, seen) {
-				return true
-			}
-		}
-	}
-	return false
-}
+var holdsNumber = holder(func(t reflect.Type) bool { return t == reflect.TypeFor[stdjson.Number]() })
 
 // plainNumber returns a number in a normal form, which is the same for equal numbers of any
 // size.

@@ -22,6 +22,7 @@ import (
 // Codec encodes request bodies.
 type Codec struct {
 	marshal json.Options
+	holds   func(reflect.Type) bool // reports whether a value of a type may hold an S
 	// telling returns options like marshal that also pass each revealed value to a function.
 	telling func(func(string)) json.Options
 }
@@ -39,8 +40,14 @@ func NewCodec[S any](reveal func(S) string) Codec {
 			}), json.MarshalToFunc(marshalNumber))),
 		)
 	}
-	return Codec{telling(func(string) {}), telling}
+	return Codec{telling(func(string) {}), holder(func(t reflect.Type) bool {
+		return t == reflect.TypeFor[S]() || t.Kind() == reflect.Interface || reflect.PointerTo(t).Implements(marshalerTo)
+	}), telling}
 }
+
+// marshalerTo is implemented by types that may encode any value with the options of the
+// encoder.
+var marshalerTo = reflect.TypeFor[json.MarshalerTo]()
 
 // Marshal encodes v. It writes maps in the order of their keys. It writes nil slices and
 // nil maps as [] and {}, because the appliance requires empty members.
@@ -55,6 +62,10 @@ func (c Codec) Marshal(v any) ([]byte, error) {
 // Reveal is like [Codec.Marshal] and also returns the revealed values, each once, in
 // their order in the data.
 func (c Codec) Reveal(v any) (data []byte, revealed []string, err error) {
+	if !c.holds(reflect.TypeOf(v)) { // new options for each value would cost more than the encoding
+		data, err = c.Marshal(v)
+		return data, nil, err
+	}
 	seen := map[string]bool{}
 	data, err = json.Marshal(v, c.telling(func(text string) {
 		if !seen[text] {

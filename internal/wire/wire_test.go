@@ -4,6 +4,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
 	"github.com/go-sps/sps/internal/wire"
 )
 
@@ -75,6 +78,42 @@ func TestReveal(t *testing.T) {
 		t.Errorf("%s, revealed %q, %v, want an error alone", data, revealed, err)
 	}
 }
+
+// through encodes its secret with the options of the encoder.
+type through struct{ s secret }
+
+func (t through) MarshalJSONTo(e *jsontext.Encoder) error { return json.MarshalEncode(e, t.s) }
+
+// TestRevealByType checks that Reveal finds a secret wherever the type of a value has one.
+func TestRevealByType(t *testing.T) {
+	t.Parallel()
+	type node struct {
+		Next  *node
+		Value *secret
+	}
+	one := secret{"one"}
+	for name, value := range map[string]any{
+		"a secret":             one,
+		"a pointer":            &one,
+		"a slice":              []secret{one},
+		"an array":             [1]secret{one},
+		"a value of a map":     map[string]secret{"a": one},
+		"a nested struct":      struct{ A struct{ B secret } }{struct{ B secret }{one}},
+		"a recursive type":     node{Next: &node{Value: &one}},
+		"an interface":         struct{ A any }{one},
+		"an encoding method":   []through{{one}},
+		"a pointer to any":     ptr[any](map[string]any{"a": []any{one}}),
+		"a method of the type": struct{ A *through }{&through{one}},
+	} {
+		_, revealed, err := codec.Reveal(value)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		diff(t, name, []string{"one"}, revealed)
+	}
+}
+
+func ptr[T any](v T) *T { return &v }
 
 func TestMarshalIsDeterministic(t *testing.T) {
 	t.Parallel()

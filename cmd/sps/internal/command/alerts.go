@@ -17,7 +17,7 @@ import (
 )
 
 func (a *app) alertsCommands() *cobra.Command {
-	return group("alerts", "Show and switch alerts by e-mail and SNMP",
+	return group("alerts", "Show, enable and disable alerts by e-mail and SNMP",
 		a.alertsListCommand(), a.alertsSwitchCommand(true), a.alertsSwitchCommand(false))
 }
 
@@ -50,10 +50,13 @@ func (a *app) alertsListCommand() *cobra.Command {
 	columns := []string{"ALERT", "EMAIL", "SNMP"}
 	return a.command(spec{
 		use: "list", short: "List the alerts and where they are sent",
-		long:     "List the alerts about the traffic, or with --system those about the appliance itself.",
+		long: `List the alerts about the traffic, or with --system the alerts about the appliance itself.
+The output shows for each alert whether it is sent by e-mail and by SNMP, and the recipients.`,
 		examples: []string{"sps --host sps1.example.com alerts list", "sps --hosts hosts.txt -o jsonl alerts list --system"},
 		columns:  columns, data: alertsData{},
-		flags: func(f *pflag.FlagSet) { f.BoolVar(&system, "system", false, "the alerts about the appliance itself") },
+		flags: func(f *pflag.FlagSet) {
+			f.BoolVar(&system, "system", false, "list the alerts about the appliance itself")
+		},
 		run: func(ctx context.Context, j *job) (out.Report, error) {
 			alerts, err := readAlerts(ctx, j.client, system)
 			if err != nil {
@@ -64,12 +67,13 @@ func (a *app) alertsListCommand() *cobra.Command {
 			for _, alert := range alerts {
 				r.Rows = append(r.Rows, out.Row{Cells: []string{alert.Alert, onOff(alert.Email), onOff(alert.SNMP)}})
 			}
-			r.Text = fmt.Sprintf("E-mail alerts go to %s, SNMP alerts to %s.\n", orUnknown(emailTo), orUnknown(snmpTo))
+			r.Text = fmt.Sprintf("E-mail alerts are sent to %s, SNMP alerts to %s.\n", orUnknown(emailTo), orUnknown(snmpTo))
 			return r, nil
 		},
 	})
 }
 
+// readAlerts reads the alerts about the traffic or about the appliance itself.
 func readAlerts(ctx context.Context, client *sps.Client, system bool) ([]alertData, error) {
 	if system {
 		object, err := client.Alerting.SystemAlerts.Get(ctx)
@@ -93,8 +97,8 @@ func alertList[ID ~string](alerts sps.Alerts[ID]) []alertData {
 	return list
 }
 
-// alertTargets are where alerts go, "" where that cannot be read: the alerts are shown
-// nonetheless.
+// alertTargets returns the recipients of alerts. A recipient is "" if it is not set or cannot be
+// read; the command lists the alerts in this case, too.
 func alertTargets(ctx context.Context, client *sps.Client) (email, snmp string) {
 	if settings, err := client.Management.Email.Get(ctx); err == nil {
 		email = settings.Body.AlertingAddress
@@ -114,12 +118,12 @@ func onOff(on bool) string {
 
 func orUnknown(where string) string {
 	if where == "" {
-		return "(not set, or not readable)"
+		return "(no recipient is set, or it cannot be read)"
 	}
 	return text.Line(where)
 }
 
-// alertSwitch says what to switch.
+// alertSwitch has the alerts and channels to enable or disable.
 type alertSwitch struct {
 	on, system, all bool
 	channels        []string
@@ -127,24 +131,24 @@ type alertSwitch struct {
 
 func (a *app) alertsSwitchCommand(on bool) *cobra.Command {
 	s := alertSwitch{on: on}
-	verb, other := "enable", "Switch alerts on"
+	verb, other := s.verb(), "Enable alerts"
 	if !on {
-		verb, other = "disable", "Switch alerts off"
+		other = "Disable alerts"
 	}
 	return a.command(spec{
 		use: verb + " ALERT...", short: other,
-		long: other + `, for e-mail, SNMP or both. The other channel and the other alerts stay as
-they are. An alert that the appliance does not have is an error, and then none is
-switched.`,
+		long: other + ` for e-mail, SNMP or both. Channels and alerts that are not named stay unchanged.
+If the appliance does not have one of the named alerts, the command fails and changes
+nothing.`,
 		examples: []string{
 			"sps --host sps1.example.com alerts " + verb + " scbAuthFailure --channel email --message CHG-1234",
 			"sps --host sps1.example.com alerts " + verb + " --all --channel snmp --dry-run",
 		},
 		args: cobra.ArbitraryArgs, valid: a.completeAlerts, single: true, change: true, commit: true, data: alertChanges{},
 		flags: func(f *pflag.FlagSet) {
-			f.StringArrayVar(&s.channels, "channel", nil, "`channel` to switch: email or snmp; may be repeated")
-			f.BoolVar(&s.all, "all", false, "switch all alerts")
-			f.BoolVar(&s.system, "system", false, "the alerts about the appliance itself")
+			f.StringArrayVar(&s.channels, "channel", nil, "`channel` to "+verb+": email or snmp; may be repeated")
+			f.BoolVar(&s.all, "all", false, verb+" all alerts")
+			f.BoolVar(&s.system, "system", false, verb+" alerts about the appliance itself, not alerts about the traffic")
 		},
 		check: s.check,
 		run: func(ctx context.Context, j *job) (out.Report, error) {
@@ -156,23 +160,33 @@ switched.`,
 	})
 }
 
+// verb returns the name of the command.
+func (s *alertSwitch) verb() string {
+	if s.on {
+		return "enable"
+	}
+	return "disable"
+}
+
+// check validates the channels and the names of the alerts.
 func (s *alertSwitch) check(args []string) error {
 	switch {
 	case len(s.channels) == 0:
 		return errors.New("--channel is missing: give --channel email, --channel snmp, or both")
 	case s.all && len(args) > 0:
-		return errors.New("--all excludes names of alerts")
+		return errors.New("--all excludes names of alerts: give --all or the names, not both")
 	case !s.all && len(args) == 0:
-		return errors.New("name the alerts, or give --all")
+		return errors.New("no alert is named: name the alerts, or give --all")
 	}
 	for _, channel := range s.channels {
 		if channel != string(sps.ChannelEmail) && channel != string(sps.ChannelSNMP) {
-			return fmt.Errorf("--channel %q is neither email nor snmp", channel)
+			return fmt.Errorf("--channel %q is neither email nor snmp: give one of these", channel)
 		}
 	}
 	return nil
 }
 
+// switchAlerts enables or disables alerts in a transaction, and reports the changes.
 func switchAlerts[ID ~string](ctx context.Context, j *job, alerts sps.Singleton[sps.Alerts[ID]], s alertSwitch) (out.Report, error) {
 	var before, after sps.Alerts[ID]
 	err := j.transaction(ctx, func(ctx context.Context, tx *sps.Transaction) error {
@@ -182,7 +196,7 @@ func switchAlerts[ID ~string](ctx context.Context, j *job, alerts sps.Singleton[
 		})
 	})
 	if err != nil {
-		return out.Report{}, err
+		return out.Report{}, fmt.Errorf("alerts %s: %w", s.verb(), err)
 	}
 	changes := alertDifferences(before, after)
 	lines := make([]string, len(changes))
@@ -192,6 +206,7 @@ func switchAlerts[ID ~string](ctx context.Context, j *job, alerts sps.Singleton[
 	return j.changed(lines, alertChanges{changes, j.dryRun}), nil
 }
 
+// apply calls one for each channel.
 func (s alertSwitch) apply(one func(sps.AlertChannel) error) error {
 	for _, channel := range s.channels {
 		if err := one(sps.AlertChannel(channel)); err != nil {
@@ -217,6 +232,7 @@ func switchChannel[ID ~string](alerts sps.Alerts[ID], channel sps.AlertChannel, 
 	return alerts.Disable(channel, ids...)
 }
 
+// alertDifferences lists the alerts and channels that differ between before and after.
 func alertDifferences[ID ~string](before, after sps.Alerts[ID]) []alertChange {
 	all := []alertChange{}
 	for _, d := range before.Diff(after) {
@@ -230,14 +246,14 @@ func alertDifferences[ID ~string](before, after sps.Alerts[ID]) []alertChange {
 	return all
 }
 
-// changed makes the report of a change of the configuration.
+// changed returns the report of a change of the configuration, with a line for each change.
 func (j *job) changed(lines []string, data any) out.Report {
 	head := "changed:"
 	switch {
 	case len(lines) == 0:
-		head = "nothing to change: it is like that already"
+		head = "nothing to change: the appliance already has these settings"
 	case j.dryRun:
-		head = "this would change, and did not:"
+		head = "this would change (dry run, nothing was changed):"
 	}
 	return out.Report{Data: data, Text: head + "\n" + text.Indent(strings.Join(lines, "\n"))}
 }

@@ -9,15 +9,16 @@ import (
 	"github.com/go-sps/sps/spstest"
 )
 
+// TestAlerts checks the list of alerts, the errors of the flags, the dry run and the change.
 func TestAlerts(t *testing.T) {
 	t.Parallel()
 	a := startAppliance(t)
 	c := reach(t, a)
-	c.want(t, out.OK, []string{"ALERT", "scbAuthFailure", "E-mail alerts go to"}, "alerts", "list")
+	c.want(t, out.OK, []string{"ALERT", "scbAuthFailure", "E-mail alerts are sent to"}, "alerts", "list")
 	c.want(t, out.OK, []string{"EMAIL"}, "alerts", "list", "--system")
 	for _, test := range []struct{ args, want string }{
 		{"scbAuthFailure", "--channel is missing"},
-		{"--channel email", "name the alerts"},
+		{"--channel email", "name the alerts, or give --all"},
 		{"--channel pigeon --all", "neither email nor snmp"},
 		{"--channel email --all scbAuthFailure", "--all excludes"},
 		{"--channel email scbNothing", "scbNothing"},
@@ -25,7 +26,7 @@ func TestAlerts(t *testing.T) {
 	} {
 		c.want(t, out.Failed, []string{test.want}, append([]string{"alerts", "enable"}, strings.Fields(test.args)...)...)
 	}
-	c.want(t, out.OK, []string{"this would change, and did not:\n    scbAuthFailure: email off -> on\n"}, "alerts", "enable", "scbAuthFailure", "--channel", "email", "--dry-run")
+	c.want(t, out.OK, []string{"this would change (dry run, nothing was changed):\n    scbAuthFailure: email off -> on\n"}, "alerts", "enable", "scbAuthFailure", "--channel", "email", "--dry-run")
 	if len(a.Commits()) != 0 {
 		t.Fatal("a dry run was committed")
 	}
@@ -37,7 +38,7 @@ func TestAlerts(t *testing.T) {
 	}
 }
 
-// TestWaitForLock waits for somebody else.
+// TestWaitForLock checks that --wait-for-lock waits until another user releases the lock.
 func TestWaitForLock(t *testing.T) {
 	t.Parallel()
 	a := startAppliance(t)
@@ -46,8 +47,8 @@ func TestWaitForLock(t *testing.T) {
 	reach(t, a).want(t, out.OK, []string{"changed:"}, "alerts", "enable", "--all", "--channel", "email", "--wait-for-lock", "1m")
 }
 
-// TestStatusOfWrites has the commits that are lost: the status is 3 exactly where the
-// outcome is unknown.
+// TestStatusOfWrites checks the exit status of failed writes: it is 3 if the outcome is unknown,
+// and 2 otherwise.
 func TestStatusOfWrites(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -66,7 +67,7 @@ func TestStatusOfWrites(t *testing.T) {
 		"commit cut, and nobody tells": {options: []spstest.Option{spstest.WithFaults(
 			spstest.Fault{Method: "PUT", Path: "transaction", CutBefore: true},
 			spstest.Fault{Method: "GET", Path: "transaction", Status: 503, Times: -1, Skip: 1, MayMiss: true},
-		)}, status: out.Unknown, want: "look at the appliance"},
+		)}, status: out.Unknown, want: "check the appliance before"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -26,18 +26,18 @@ func (a *app) apiCommand() *cobra.Command {
 	var query []string
 	var body []byte
 	return a.command(spec{
-		use: "api METHOD PATH", short: "Send a request to any endpoint",
-		long: `Send a request to any endpoint of the API. The path is relative to /api/, or a link of
-an answer. A write to the configuration is made in a transaction. The transaction is
-committed if the appliance accepts the write. With --dry-run it is rolled back, and the
-output lists what would change.
+		use: "api METHOD PATH", short: "Send a request to an endpoint of the API",
+		long: `Send a request to an endpoint of the API. PATH is the path below /api/, or a link from a
+response. A write to the configuration is made in a transaction, which is committed if the
+appliance accepts the write. With --dry-run the transaction is rolled back, and the output
+lists what would change.
 
-A PUT replaces the whole object: the appliance removes every member that --data does not
-have, and ignores members that it does not know. "sps config set" changes one member and
-keeps the others.
+A PUT replaces the whole object: the appliance removes the members that --data does not
+have, and ignores members that it does not know. "sps config set" changes single members
+and keeps the others.
 
-With -o table the output is the body of the answer, as the appliance sent it; with the
-other formats the answer is the data of the result.`,
+With -o table the output is the body of the response. With the other formats the body is
+the data of the result.`,
 		examples: []string{
 			"sps --host sps1.example.com api GET configuration/datetime/timezone",
 			"sps --host sps1.example.com api PUT configuration/datetime/timezone --data timezone.json --message CHG-1234",
@@ -45,20 +45,20 @@ other formats the answer is the data of the result.`,
 		args: cobra.ExactArgs(2), valid: completeMethods, change: true, commit: true,
 		singleIf: func(args []string) bool { return args[0] != http.MethodGet },
 		flags: func(f *pflag.FlagSet) {
-			f.StringVarP(&file, "data", "d", "", "`file` with the JSON to send, or - for standard input")
-			f.StringArrayVarP(&query, "query", "q", nil, "`name=value` of a parameter; may be repeated")
+			f.StringVarP(&file, "data", "d", "", "`file` with the JSON to send; - reads standard input")
+			f.StringArrayVarP(&query, "query", "q", nil, "`name=value` of a query parameter; may be repeated")
 		},
 		check: func(args []string) (err error) {
 			args[0] = strings.ToUpper(args[0])
 			if !slices.Contains(apiMethods, args[0]) {
-				return fmt.Errorf("%q is none of %s", args[0], strings.Join(apiMethods, ", "))
+				return fmt.Errorf("%q is not a method: use one of %s", args[0], strings.Join(apiMethods, ", "))
 			}
 			if args[0] == http.MethodGet && a.dryRun {
-				return errors.New("--dry-run is for writes")
+				return errors.New("--dry-run is for writes: leave it out for GET")
 			}
 			for _, q := range query {
 				if name, _, ok := strings.Cut(q, "="); !ok || name == "" {
-					return fmt.Errorf("--query %q is not of the form name=value", q)
+					return fmt.Errorf("--query %q does not have the form name=value", q)
 				}
 			}
 			body, err = a.readData(file)
@@ -68,7 +68,7 @@ other formats the answer is the data of the result.`,
 	})
 }
 
-// readData reads the JSON to send, nil without a file.
+// readData reads the JSON of --data. It returns nil if the flag is not set.
 func (a *app) readData(file string) ([]byte, error) {
 	if file == "" {
 		return nil, nil
@@ -77,18 +77,22 @@ func (a *app) readData(file string) ([]byte, error) {
 	var err error
 	if file == "-" {
 		if a.flags.HostsFile == "-" {
-			return nil, errors.New("--data - and --hosts - exclude each other")
+			return nil, errors.New("--data - and --hosts - exclude each other: only one of them can read standard input")
 		}
 		content, err = io.ReadAll(a.Stdin)
 	} else {
 		content, err = os.ReadFile(file)
 	}
-	if err == nil && !json.Valid(content) {
-		err = fmt.Errorf("--data: %s is no JSON", file)
+	if err != nil {
+		return nil, fmt.Errorf("--data: %w: give a readable file", err)
 	}
-	return content, err
+	if !json.Valid(content) {
+		return nil, fmt.Errorf("--data: %s is not valid JSON: correct it", file)
+	}
+	return content, nil
 }
 
+// api sends the request, and reports the response.
 func (j *job) api(ctx context.Context, body []byte, query []string) (out.Report, error) {
 	method, path := j.args[0], j.args[1]
 	var options []sps.RequestOption
@@ -112,17 +116,17 @@ func (j *job) api(ctx context.Context, body []byte, query []string) (out.Report,
 		r.Data = json.RawMessage(response.Body)
 		text, err := out.Encode(r.Data, "", "  ")
 		if err != nil {
-			return r, fmt.Errorf("the answer is no JSON: %w", err)
+			return r, fmt.Errorf("%s %s: the response is not JSON: %w", method, path, err)
 		}
 		r.Text = string(text)
 	}
 	return r, nil
 }
 
-// apiDryRun lists what a write would change.
+// apiDryRun makes a write in a transaction, lists its changes, and rolls it back.
 func (j *job) apiDryRun(ctx context.Context, method, path string, body any, options []sps.RequestOption) (out.Report, error) {
 	if !j.needsTransaction(method, path, body, options) {
-		return out.Report{}, usagef("--dry-run is for the configuration: nobody can take back a %s of %s", method, path)
+		return out.Report{}, usagef("--dry-run works only for the configuration: %s %s cannot be rolled back; leave out --dry-run to send it", method, path)
 	}
 	changes, err := j.client.Preview(ctx, func(ctx context.Context, tx *sps.Transaction) error {
 		_, err := tx.Invoke(ctx, method, path, body, options...)
@@ -146,8 +150,9 @@ func (j *job) apiDryRun(ctx context.Context, method, path string, body any, opti
 	return r, nil
 }
 
-// needsTransaction asks the SDK, which refuses such a write before it looks at the
-// context. Nothing is sent, because that is done.
+// needsTransaction reports whether the SDK sends a request only in a transaction. It calls the
+// SDK with a cancelled context, so nothing is sent: the SDK returns ErrTransactionOnly before it
+// checks the context.
 func (j *job) needsTransaction(method, path string, body any, options []sps.RequestOption) bool {
 	done, cancel := context.WithCancel(context.Background())
 	cancel()
@@ -155,7 +160,7 @@ func (j *job) needsTransaction(method, path string, body any, options []sps.Requ
 	return errors.Is(err, sps.ErrTransactionOnly)
 }
 
-// send sends the request, in a transaction where it needs one.
+// send sends the request, in a transaction if it needs one.
 func (j *job) send(ctx context.Context, method, path string, body any, options []sps.RequestOption) (response *sps.Response, err error) {
 	if !j.needsTransaction(method, path, body, options) {
 		return j.client.Invoke(ctx, method, path, body, options...)

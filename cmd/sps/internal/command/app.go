@@ -1,4 +1,4 @@
-// Package command has the commands of the tool.
+// Package command implements the commands of sps.
 package command
 
 import (
@@ -22,16 +22,17 @@ import (
 	"github.com/go-sps/sps/spstest"
 )
 
-// Env is what a run of the tool has around it.
+// Env is the environment of a run of the tool.
 type Env struct {
 	Args           []string
 	Getenv         func(string) string
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer
-	// Options are for every connection, and Poll is the time between two looks at what is
-	// waited for, 0 for the usual ones. Tests have them.
+	// Options are added to the options of each connection. Tests set them.
 	Options []sps.Option
-	Poll    time.Duration
+	// Poll is the time between two polls while a command waits for the appliance; 0 means the
+	// default of the SDK. Tests set it.
+	Poll time.Duration
 }
 
 // app is one run of the tool.
@@ -45,17 +46,17 @@ type app struct {
 	lockWait                  time.Duration
 	demo                      *spstest.Appliance
 	status                    int
-	headed                    bool // a table that is printed as it goes has its header
+	headed                    bool // the header of a streamed table has been printed
 }
 
-// usageError is a wrong use of the tool: nothing was sent.
+// usageError is an error in the command line. The message is followed by a hint at --help.
 type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
 
 func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
-// Run runs the tool, and returns its exit status.
+// Run runs the tool and returns its exit status.
 func Run(ctx context.Context, env Env) int {
 	a := &app{Env: env}
 	root := a.root()
@@ -72,14 +73,14 @@ func Run(ctx context.Context, env Env) int {
 		a.warnf("%s", problem.Text())
 		var usage usageError
 		if errors.As(err, &usage) || isCobra(err) {
-			fmt.Fprintf(env.Stderr, "sps: \"%s --help\" shows the usage\n", usedCommand(root, env.Args))
+			fmt.Fprintf(env.Stderr, "sps: run \"%s --help\" for the usage\n", usedCommand(root, env.Args))
 		}
 		return max(a.status, statusOf(err))
 	}
 	return a.status
 }
 
-// isCobra tells the errors of the command line that the library finds.
+// isCobra reports whether cobra found the error in the command line.
 func isCobra(err error) bool {
 	for _, start := range []string{"unknown command", "unknown flag", "unknown shorthand", "flag needs", "invalid argument", "accepts ", "requires ", "required flag", "if any flags"} {
 		if strings.HasPrefix(err.Error(), start) {
@@ -89,6 +90,7 @@ func isCobra(err error) bool {
 	return false
 }
 
+// usedCommand returns the command that the arguments name.
 func usedCommand(root *cobra.Command, args []string) string {
 	if used, _, err := root.Find(args); err == nil {
 		return used.CommandPath()
@@ -96,17 +98,18 @@ func usedCommand(root *cobra.Command, args []string) string {
 	return root.Name()
 }
 
+// warnf prints a line to standard error.
 func (a *app) warnf(format string, args ...any) {
 	fmt.Fprintf(a.Stderr, "sps: %s\n", text.Line(fmt.Sprintf(format, args...)))
 }
 
-// terminal gives the file of a terminal, false for anything else.
+// terminal returns the file of a stream, and reports whether it is a terminal.
 func terminal(stream any) (*os.File, bool) {
 	file, ok := stream.(*os.File)
 	return file, ok && term.IsTerminal(int(file.Fd()))
 }
 
-// width is the number of columns of standard output, 0 where that is no terminal.
+// width returns the number of columns of standard output, or 0 if it is no terminal.
 func (a *app) width() int {
 	file, ok := terminal(a.Stdout)
 	if !ok {
@@ -119,13 +122,14 @@ func (a *app) width() int {
 	return width
 }
 
-// color tells whether standard output is a terminal that shows colours.
+// color reports whether standard output is a terminal that shows colours.
 func (a *app) color() bool {
 	_, ok := terminal(a.Stdout)
 	return ok && a.Getenv("NO_COLOR") == "" && a.Getenv("TERM") != "dumb"
 }
 
-// prompter asks for a password on the terminal; nil where nobody can answer.
+// prompter returns a function that prompts for a password on the terminal. It returns nil if
+// standard input is no terminal.
 func (a *app) prompter() func(string) (string, error) {
 	file, ok := terminal(a.Stdin)
 	if !ok {
@@ -142,13 +146,14 @@ func (a *app) prompter() func(string) (string, error) {
 	}
 }
 
-// confirm asks before something that restarts, deletes or unjoins.
+// confirm asks for a confirmation on the terminal before a command restarts an appliance, deletes
+// something, or joins or unjoins Starling.
 func (a *app) confirm(question string) error {
 	if a.yes || a.dryRun {
 		return nil
 	}
 	if _, ok := terminal(a.Stdin); !ok {
-		return usagef("%s: give --yes, because nobody can be asked here", question)
+		return usagef("%s not confirmed, because standard input is no terminal: give --yes to confirm", question)
 	}
 	fmt.Fprintf(a.Stderr, "%s [y/N] ", text.Line(question))
 	answer, err := bufio.NewReader(a.Stdin).ReadString('\n')
@@ -159,10 +164,10 @@ func (a *app) confirm(question string) error {
 	case "y", "yes":
 		return nil
 	}
-	return errors.New("not confirmed: nothing was done")
+	return fmt.Errorf("%s not confirmed, so nothing was done: answer y, or give --yes", question)
 }
 
-// targets finds the appliances of a command.
+// targets returns the appliances of a run. It returns nil for --demo.
 func (a *app) targets() ([]*conn.Target, error) {
 	if a.flags.Demo {
 		return nil, a.checkDemo()
@@ -177,11 +182,11 @@ func (a *app) targets() ([]*conn.Target, error) {
 	return targets, nil
 }
 
-// checkDemo refuses what would not be used: the demonstration must not pass for a look at
-// an appliance.
+// checkDemo returns an error if --demo is combined with flags that name appliances, so that
+// nobody takes the results of the simulated appliance for those of a real one.
 func (a *app) checkDemo() error {
 	if len(a.flags.Hosts) > 0 || len(a.flags.Appliances) > 0 || a.flags.HostsFile != "" {
-		return usagef("--demo excludes --host, --hosts and --appliance")
+		return usagef("--demo excludes --host, --hosts and --appliance: leave out --demo to work on these appliances")
 	}
 	return nil
 }
@@ -191,13 +196,15 @@ func (a *app) startDemo() *spstest.Appliance {
 	if a.demo == nil {
 		a.demo = demoAppliance()
 		if a.Poll == 0 {
-			a.Poll = 200 * time.Millisecond // nobody wants to wait for a demonstration
+			a.Poll = 200 * time.Millisecond // a demonstration should be quick
 		}
 		a.warnf("--demo: this is a simulated appliance in this process, at %s", a.demo.Addr())
 	}
 	return a.demo
 }
 
+// demoAppliance returns a new simulated appliance with firmware, sessions, a join to Starling and
+// a cluster.
 func demoAppliance() *spstest.Appliance {
 	return spstest.NewServer(nil,
 		spstest.WithSlots(
@@ -227,10 +234,11 @@ func (a *app) connect(ctx context.Context, t *conn.Target) (*sps.Client, error) 
 	return sps.Connect(ctx, t.Host, credential, append(t.Options[:len(t.Options):len(t.Options)], a.Options...)...)
 }
 
-// checkAlive finds out whether an appliance is worth a login.
+// checkAlive checks quickly whether an appliance can be reached, before the login. It does not
+// check appliances behind a proxy.
 func (a *app) checkAlive(ctx context.Context, t *conn.Target) error {
 	if t == nil || !t.Direct || ctx.Err() != nil {
-		return nil // behind a proxy only the login tells; and who was interrupted says so
+		return nil // the login reports the error, or the cancelled context
 	}
 	if err := conn.CheckAlive(ctx, t.Host, a.flags.ConnectTimeout); err != nil && ctx.Err() == nil {
 		return &unreachableError{t.Host, err}
@@ -238,7 +246,7 @@ func (a *app) checkAlive(ctx context.Context, t *conn.Target) error {
 	return nil
 }
 
-// unreachableError says that an appliance did not pass the short check.
+// unreachableError is the error for an appliance that fails the check of checkAlive.
 type unreachableError struct {
 	host string
 	err  error
@@ -250,7 +258,7 @@ func (e *unreachableError) Error() string {
 
 func (e *unreachableError) Unwrap() []error { return []error{e.err, sps.KindUnavailable} }
 
-// newPrinter makes the printer of -o.
+// newPrinter returns the printer for the format of -o.
 func (a *app) newPrinter(command string, names, columns []string) out.Printer {
 	return out.New(a.output, a.Stdout, out.Options{Command: command, Appliances: names, Columns: columns, Width: a.width(), Color: a.color()})
 }

@@ -20,25 +20,25 @@ func (a *app) bundleCommands() *cobra.Command {
 	var wait time.Duration
 	var keep bool
 	create := a.command(spec{
-		use: "create FILE", short: "Make and download a support bundle",
-		long: `Let an appliance make a support bundle, for the vendor's support, and download it into a
-new file (.tar.gz). The bundle is deleted from the appliance then, unless --keep is
-given; the appliance itself deletes it after 24 hours.`,
+		use: "create FILE", short: "Create and download a support bundle",
+		long: `Let an appliance create a support bundle for the vendor's support, and download the bundle
+into a new file (.tar.gz). After the download the bundle is deleted from the appliance,
+unless --keep is given. The appliance deletes a bundle after 24 hours.`,
 		examples: []string{
 			"sps --host sps1.example.com bundle create bundle.tar.gz",
 			"sps --host sps1.example.com bundle create bundle.tar.gz --keep --wait 1h",
 		},
 		args: cobra.ExactArgs(1), valid: files, single: true, change: true, data: bundleData{},
 		flags: func(f *pflag.FlagSet) {
-			f.DurationVar(&wait, "wait", 0, "`time` to wait for the bundle; without it, 30m")
-			f.BoolVar(&keep, "keep", false, "leave the bundle on the appliance")
+			f.DurationVar(&wait, "wait", 0, "longest `duration` to wait for the bundle (default 30m)")
+			f.BoolVar(&keep, "keep", false, "do not delete the bundle from the appliance")
 		},
 		check: func(args []string) error { return freeName(args[0]) },
 		run: func(ctx context.Context, j *job) (out.Report, error) {
 			return j.bundle(ctx, wait, keep)
 		},
 	})
-	return group("bundle", "Make support bundles", create)
+	return group("bundle", "Create support bundles", create)
 }
 
 type bundleData struct {
@@ -48,14 +48,15 @@ type bundleData struct {
 	DryRun bool   `json:"dry_run"`
 }
 
-// freeName refuses the name of a file that exists.
+// freeName returns an error if a file exists.
 func freeName(name string) error {
 	if _, err := os.Lstat(name); err == nil {
-		return fmt.Errorf("%s exists already", name)
+		return fmt.Errorf("%s already exists: name a new file", name)
 	}
 	return nil
 }
 
+// bundle creates and downloads a support bundle.
 func (j *job) bundle(ctx context.Context, wait time.Duration, keep bool) (out.Report, error) {
 	bundles := j.client.Troubleshooting.SupportBundle
 	if j.dryRun {
@@ -63,7 +64,7 @@ func (j *job) bundle(ctx context.Context, wait time.Duration, keep bool) (out.Re
 		if err != nil {
 			return out.Report{}, err
 		}
-		r := said("the appliance would make a bundle beside the %d that it has; nothing was done", len(list))
+		r := said("dry run: the appliance would create a bundle; it has %d bundles now", len(list))
 		r.Data = bundleData{File: j.args[0], DryRun: true}
 		return r, nil
 	}
@@ -73,7 +74,7 @@ func (j *job) bundle(ctx context.Context, wait time.Duration, keep bool) (out.Re
 	}
 	b := j.newBar()
 	defer b.end()
-	if _, err = bundles.Wait(ctx, key, sps.WithWaitLimit(wait), sps.WithPollInterval(j.Poll), sps.WithProgress(b.report("the appliance makes the bundle"))); err != nil {
+	if _, err = bundles.Wait(ctx, key, sps.WithWaitLimit(wait), sps.WithPollInterval(j.Poll), sps.WithProgress(b.report("the appliance creates the bundle"))); err != nil {
 		var failed *sps.SupportBundleError
 		if !errors.As(err, &failed) {
 			err = &maybeAppliedError{fmt.Errorf("the bundle %s stays on the appliance for 24 hours: %w", key, err)}
@@ -86,22 +87,22 @@ func (j *job) bundle(ctx context.Context, wait time.Duration, keep bool) (out.Re
 	if err != nil {
 		return out.Report{}, &maybeAppliedError{fmt.Errorf("the bundle %s stays on the appliance for 24 hours: %w", key, err)}
 	}
-	r := said("%s has the support bundle, of %d bytes", j.args[0], size)
+	r := said("%s contains the support bundle (%d bytes)", j.args[0], size)
 	r.Data = bundleData{j.args[0], size, key, false}
 	if !keep {
 		err = bundles.Delete(ctx, key)
 	}
 	if err != nil {
-		err = &maybeAppliedError{fmt.Errorf("%s is written, and the bundle %s is still on the appliance: %w", j.args[0], key, err)}
+		err = &maybeAppliedError{fmt.Errorf("%s is written, but the bundle %s could not be deleted from the appliance: %w", j.args[0], key, err)}
 	}
 	return r, err
 }
 
-// download writes a file that exists only when it is complete.
+// download writes a file. The file has a temporary name until it is complete.
 func download(name string, write func(io.Writer) (int64, error)) (size int64, err error) {
 	partial, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".partial-*")
 	if err != nil {
-		return 0, err
+		return 0, fmt.Errorf("download to %s: %w: name a file in a folder that you can write to", name, err)
 	}
 	defer func() {
 		if err != nil {

@@ -14,31 +14,31 @@ import (
 	"github.com/go-sps/sps/spstest"
 )
 
-// The user that the appliances of these tests know.
+// The user name and the password of the appliances in these tests.
 const (
 	testUser     = "operator"
 	testPassword = "correct-horse-battery"
 )
 
-// outcome is what a run of the tool comes to.
+// outcome is the result of a run of the tool.
 type outcome struct {
 	status         int
 	stdout, stderr string
 }
 
-// tool is the tool with an environment.
+// tool is the tool with environment variables and standard input.
 type tool struct {
 	env   map[string]string
 	stdin string
 }
 
-// startAppliance starts an appliance that knows the user of these tests.
+// startAppliance starts an appliance with the user of these tests.
 func startAppliance(t *testing.T, options ...spstest.Option) *spstest.Appliance {
 	t.Helper()
 	return spstest.NewServer(t, append([]spstest.Option{spstest.WithCredentials(testUser, testPassword)}, options...)...)
 }
 
-// reach is the tool with an environment that leads to an appliance.
+// reach returns a tool whose environment variables name an appliance and the user of these tests.
 func reach(t *testing.T, a *spstest.Appliance) *tool {
 	t.Helper()
 	return &tool{env: map[string]string{
@@ -63,7 +63,7 @@ func (c *tool) run(t *testing.T, ctx context.Context, args ...string) outcome {
 	return got
 }
 
-// want runs the tool and compares the status and parts of its output.
+// want runs the tool, and checks its status and that its output contains the parts.
 func (c *tool) want(t *testing.T, status int, parts []string, args ...string) outcome {
 	t.Helper()
 	got := c.run(t, t.Context(), args...)
@@ -78,7 +78,7 @@ func (c *tool) want(t *testing.T, status int, parts []string, args ...string) ou
 	return got
 }
 
-// document is the JSON of a run.
+// document is the JSON output of a run.
 type document struct {
 	Format  int    `json:"format"`
 	Command string `json:"command"`
@@ -92,7 +92,7 @@ type document struct {
 	} `json:"results"`
 }
 
-// json runs the tool with -o json.
+// json runs the tool with -o json, and checks the status.
 func (c *tool) json(t *testing.T, status int, args ...string) document {
 	t.Helper()
 	got := c.want(t, status, nil, append([]string{"-o", "json"}, args...)...)
@@ -106,7 +106,7 @@ func (c *tool) json(t *testing.T, status int, args ...string) document {
 	return d
 }
 
-// writeFile writes a file of its own folder, and gives its name.
+// writeFile writes a file into a new folder, and returns the name of the file.
 func writeFile(t *testing.T, name, content string) string {
 	t.Helper()
 	name = filepath.Join(t.TempDir(), name)

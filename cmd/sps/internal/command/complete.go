@@ -13,11 +13,11 @@ import (
 	"github.com/go-sps/sps/cmd/sps/internal/text"
 )
 
-// completionLimit is how long a completion may ask the appliance.
+// completionLimit is the timeout of the requests for a completion.
 const completionLimit = 3 * time.Second
 
-// complete asks the first appliance that is named for words. A completion never asks a
-// person for a password, and gives nothing where something is wrong.
+// complete logs in to the first appliance that is named, and returns the words of list. It does
+// not prompt for a password. If there is an error, it returns no words.
 func (a *app) complete(c *cobra.Command, list func(ctx context.Context, client *sps.Client) ([]cobra.Completion, error)) ([]cobra.Completion, cobra.ShellCompDirective) {
 	ctx, cancel := context.WithTimeout(c.Context(), completionLimit)
 	defer cancel()
@@ -38,7 +38,7 @@ func (a *app) complete(c *cobra.Command, list func(ctx context.Context, client *
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	for i, word := range words { // a tab is before a description
+	for i, word := range words { // a tab separates a word from its description
 		name, description, _ := strings.Cut(word, "\t")
 		words[i] = cobra.CompletionWithDesc(text.Line(name), text.Line(description))
 	}
@@ -78,7 +78,7 @@ func completeMethods(_ *cobra.Command, args []string, _ string) ([]cobra.Complet
 	return nil, cobra.ShellCompDirectiveNoFileComp
 }
 
-// completeFlags completes the values of the flags of all commands.
+// completeFlags registers the completions for the values of the persistent flags.
 func (a *app) completeFlags(root *cobra.Command) {
 	values := func(words ...string) cobra.CompletionFunc {
 		return cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp)
@@ -89,7 +89,7 @@ func (a *app) completeFlags(root *cobra.Command) {
 		"host": none, "username": none, "fingerprint": none, "parallel": none, "connect-timeout": none, "timeout": none, "appliance-timeout": none,
 	} {
 		if err := root.RegisterFlagCompletionFunc(name, complete); err != nil {
-			panic(err) // a flag that does not exist
+			panic(err) // the flag does not exist
 		}
 	}
 }
@@ -103,7 +103,7 @@ func (a *app) completeAppliances(*cobra.Command, []string, string) ([]cobra.Comp
 	return file.Names(), cobra.ShellCompDirectiveNoFileComp
 }
 
-// completeLocal completes the values of flags that only some commands have.
+// completeLocal registers the completions for the values of flags of one command.
 func (a *app) completeLocal(c *cobra.Command) {
 	for name, complete := range map[string]cobra.CompletionFunc{
 		"slot":    a.completeSlots,
@@ -114,19 +114,19 @@ func (a *app) completeLocal(c *cobra.Command) {
 			continue
 		}
 		if err := c.RegisterFlagCompletionFunc(name, complete); err != nil {
-			panic(err) // it is registered twice
+			panic(err) // the flag has a completion already
 		}
 	}
 }
 
-// completionCommand prints the completion for a shell.
+// completionCommand makes the command that prints a completion script.
 func (a *app) completionCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "completion bash|zsh|fish|powershell", Short: "Print the completion for a shell",
-		Long: `Print a script that completes the commands and flags of this tool, and from the appliance
-its slots, alerts and trust stores. Names of appliances come from the configuration file.
-The appliance is asked with what the command line and the environment say, for at most
-three seconds; nobody is asked for a password.`,
+		Use: "completion bash|zsh|fish|powershell", Short: "Print a completion script for a shell",
+		Long: `Print a script that completes commands, flags, and the names of appliances in the
+configuration file. The script also completes the firmware slots, the alerts and the trust
+stores of an appliance. To do so, it logs in to the appliance of the command line or the
+environment with a timeout of three seconds. It does not prompt for a password.`,
 		Example:   "  sps completion bash > ~/.local/share/bash-completion/completions/sps\n  sps completion fish > ~/.config/fish/completions/sps.fish",
 		Args:      cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs),
 		ValidArgs: []cobra.Completion{"bash", "zsh", "fish", "powershell"},

@@ -7,7 +7,8 @@ import (
 	"github.com/go-sps/sps/cmd/sps/internal/out"
 )
 
-// TestCompletion asks the appliance and the configuration file for words.
+// TestCompletion checks the words that are completed from the appliance and from the
+// configuration file.
 func TestCompletion(t *testing.T) {
 	t.Parallel()
 	a := startAppliance(t, withSlots())

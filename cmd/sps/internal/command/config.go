@@ -48,14 +48,15 @@ func (a *app) exportCommand() *cobra.Command {
 	root, replace := export.Configuration, false
 	return a.command(spec{
 		use: "export FOLDER", short: "Export the configuration into a folder",
-		long: `Export the configuration into a folder of JSON files, one for each object, to keep and to
-compare. The folder is new or, with --replace, an export that it takes the place of. It
-is there when it is complete. Of several appliances each has a folder of its name below
-FOLDER.
+		long: `Export the configuration into a folder of JSON files, one file for each object. "sps config
+diff" compares exports. FOLDER must not exist. With --replace FOLDER may also be an earlier
+export, which is replaced. Until the export is complete, the folder has a temporary name. If
+several appliances are named, each has its own folder below FOLDER, with the name of the
+appliance.
 
-An appliance shows no passwords and private keys; other secrets it may show, so only you
-can read the files. The status is 2 if something else refused to be read: the folder has
-the rest then.`,
+The API does not return passwords and private keys, so the export does not contain them. The
+export may contain other secrets, so its files have the mode 0600. If another part cannot be
+read, the folder contains the rest, and the status is 2.`,
 		examples: []string{
 			"sps --host sps1.example.com config export monday",
 			"sps --host sps1.example.com config export monday --root configuration/management",
@@ -63,10 +64,12 @@ the rest then.`,
 		args: cobra.ExactArgs(1), valid: files, data: exportData{},
 		flags: func(f *pflag.FlagSet) {
 			f.StringVar(&root, "root", export.Configuration, "`path` of the part to export")
-			f.BoolVar(&replace, "replace", false, "replace an export that is there")
+			f.BoolVar(&replace, "replace", false, "replace an earlier export in FOLDER")
 		},
 		check: func([]string) (err error) {
-			root, err = export.CheckRoot(root)
+			if root, err = export.CheckRoot(root); err != nil {
+				err = fmt.Errorf("--root: %w", err)
+			}
 			return err
 		},
 		run: func(ctx context.Context, j *job) (out.Report, error) {
@@ -79,7 +82,7 @@ the rest then.`,
 	})
 }
 
-// folderName makes a name for a folder of the name of an appliance.
+// folderName returns a name for a folder from the name of an appliance.
 func folderName(name string) string {
 	return strings.Map(func(r rune) rune {
 		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '.' || r == '-' {
@@ -89,13 +92,14 @@ func folderName(name string) string {
 	}, name)
 }
 
+// export writes the configuration below root into a folder.
 func (j *job) export(ctx context.Context, target, root string, replace bool) (out.Report, error) {
 	if err := os.MkdirAll(filepath.Dir(target), 0o700); err != nil {
-		return out.Report{}, err
+		return out.Report{}, fmt.Errorf("config export: %w: name a folder that you can write to", err)
 	}
 	folder, err := export.Create(target, replace)
 	if err != nil {
-		return out.Report{}, err
+		return out.Report{}, fmt.Errorf("config export: %w", err)
 	}
 	e, err := j.read(ctx, root)
 	if err == nil {
@@ -115,18 +119,18 @@ func (j *job) export(ctx context.Context, target, root string, replace bool) (ou
 			missing++
 		}
 	}
-	r := said("%s has %d objects of %s", target, len(e.Objects), e.Host)
+	r := said("%s has %d objects of %s", target, len(e.Objects), e.Label())
 	if e.Changed {
-		r.Text += "note: the configuration was changed while it was read: its parts may not fit together\n"
+		r.Text += "note: the configuration was changed while it was read, so its parts may be inconsistent: export again\n"
 	}
 	r.Data = exportData{target, len(e.Objects), e.Changed, refused}
 	if missing > 0 {
 		for _, one := range refused {
 			if !one.Documented {
-				r.Text += text.Line("refused: "+one.Path+" "+one.Key+": "+one.Error) + "\n"
+				r.Text += text.Line("not read: "+strings.TrimSpace(one.Path+" "+one.Key)+": "+one.Error) + "\n"
 			}
 		}
-		return r, fmt.Errorf("%d parts refused to be read, and are missing in %s", missing, target)
+		return r, fmt.Errorf("config export: %d parts could not be read, and are missing in %s: check the rights of the user, or export a part with --root", missing, target)
 	}
 	return r, nil
 }
@@ -135,7 +139,11 @@ func (j *job) export(ctx context.Context, target, root string, replace bool) (ou
 func (j *job) read(ctx context.Context, root string) (*export.Export, error) {
 	b := j.newBar()
 	defer b.end()
-	return export.Read(ctx, j.client, root, func(path string) { b.say(false, j.name+": reading "+path) })
+	e, err := export.Read(ctx, j.client, root, func(path string) { b.say(false, j.name+": reading "+path) })
+	if err == nil {
+		e.Name = j.name
+	}
+	return e, err
 }
 
 func (a *app) diffCommand() *cobra.Command {
@@ -143,14 +151,16 @@ func (a *app) diffCommand() *cobra.Command {
 	d := &differ{app: a, options: &o}
 	return a.command(spec{
 		use: "diff [FOLDER [FOLDER]]", short: "Compare configurations",
-		long: `Compare two exports; or with one folder, this export with each appliance; or without a
-folder, the first appliance with each other one. The status is 1 if there is a
-difference, and 2 if a part could not be compared.
+		long: `With two folders, compare these two exports. With one folder, compare the export with each
+appliance that is named. Without a folder, compare the first appliance with each of the
+other appliances. The status is 1 if there is a difference, and 2 if a part could not be
+compared.
 
-An object is compared with the one of the same path. Keys of objects are the appliance's
-own, so between two appliances --by-name is what is wanted: objects of a list are the same
-if they have the same name. A reference is compared by its key, or with --by-name by the
-object that it refers to. Values that may be secret are not shown, only that they differ.`,
+Two objects are compared if they have the same path. The path of an object in a list ends
+with its key, and each appliance chooses its own keys. To compare two appliances, use
+--by-name: it compares two objects of a list if they have the same name. References to other
+objects are compared by key, or with --by-name by the object to which they refer. If a value
+may be secret, the output shows that it differs, but not the value.`,
 		examples: []string{
 			"sps config diff monday friday",
 			"sps --host sps1.example.com -o jsonl config diff monday --exclude configuration/datetime",
@@ -158,10 +168,10 @@ object that it refers to. Values that may be secret are not shown, only that the
 		args: cobra.MaximumNArgs(2), valid: files, data: diffData{},
 		flags: func(f *pflag.FlagSet) {
 			f.StringVar(&o.Root, "root", "", "`path` of the part to compare")
-			f.StringArrayVar(&o.Exclude, "exclude", nil, "`path` to leave out, with everything below it; may be repeated")
-			f.BoolVar(&o.ByName, "by-name", false, "match the objects of a list by their names, not by their keys")
-			f.BoolVar(&o.IgnoreOrder, "ignore-order", false, "do not compare the order of lists")
-			f.BoolVar(&o.ShowSecrets, "show-secrets", false, "show values that may be secret, too")
+			f.StringArrayVar(&o.Exclude, "exclude", nil, "`path` to leave out, with the objects below it; may be repeated")
+			f.BoolVar(&o.ByName, "by-name", false, "match the objects of a list by name instead of by key")
+			f.BoolVar(&o.IgnoreOrder, "ignore-order", false, "ignore the order of lists")
+			f.BoolVar(&o.ShowSecrets, "show-secrets", false, "show values that may be secret")
 		},
 		offline: func(args []string) bool { return len(args) == 2 },
 		check:   d.check,
@@ -170,13 +180,13 @@ object that it refers to. Values that may be secret are not shown, only that the
 	})
 }
 
-// differ compares.
+// differ runs "sps config diff".
 type differ struct {
 	*app
 	options *diff.Options
-	left    *export.Export                 // of a folder
-	first   func() (*export.Export, error) // the first appliance, where that is the left side
-	target  *conn.Target                   // it
+	left    *export.Export                 // the export of the first folder, if there is one
+	first   func() (*export.Export, error) // reads the first appliance, if it is the left side
+	target  *conn.Target                   // the first appliance, if it is the left side
 }
 
 func (d *differ) check(args []string) (err error) {
@@ -191,18 +201,20 @@ func (d *differ) check(args []string) (err error) {
 		}
 	}
 	if len(args) > 0 {
-		d.left, err = export.Load(args[0])
+		if d.left, err = export.Load(args[0]); err != nil {
+			err = fmt.Errorf("config diff: %w", err)
+		}
 	}
 	return err
 }
 
-// plan looks at the appliances: without a folder it takes two.
+// plan prepares the comparison with the first appliance, if there is no folder.
 func (d *differ) plan(ctx context.Context, targets []*conn.Target) error {
 	if d.left != nil {
 		return nil
 	}
 	if len(targets) < 2 {
-		return usagef("name two folders, a folder and an appliance, or two appliances")
+		return usagef("config diff has nothing to compare: name two folders, a folder and an appliance, or two appliances")
 	}
 	d.target = targets[0]
 	d.first = sync.OnceValues(func() (*export.Export, error) {
@@ -216,6 +228,7 @@ func (d *differ) plan(ctx context.Context, targets []*conn.Target) error {
 	return nil
 }
 
+// root returns the path to read and compare.
 func (d *differ) root() string {
 	switch {
 	case d.options.Root != "":
@@ -232,11 +245,13 @@ func (d *differ) run(ctx context.Context, j *job) (out.Report, error) {
 	var err error
 	switch {
 	case len(j.args) == 2:
-		right, err = export.Load(j.args[1])
+		if right, err = export.Load(j.args[1]); err != nil {
+			err = fmt.Errorf("config diff: %w", err)
+		}
 	case d.first != nil:
 		left, err = d.first()
 		if err != nil || j.target == d.target {
-			r := said("the others are compared with %s", j.name)
+			r := said("the other appliances are compared with %s", j.name)
 			r.Data = diffData{Differences: []diff.Difference{}, Unread: []string{}, Problems: []string{}}
 			return r, err
 		}
@@ -265,7 +280,7 @@ type diffData struct {
 
 func diffReport(left, right *export.Export, result *diff.Result) (out.Report, error) {
 	r := out.Report{No: len(result.Differences) > 0, Data: diffData{
-		left.Host, right.Host, append([]diff.Difference{}, result.Differences...), append([]string{}, result.Unread...),
+		left.Label(), right.Label(), append([]diff.Difference{}, result.Differences...), append([]string{}, result.Unread...),
 		result.Unresolved, append([]string{}, result.Problems...),
 	}}
 	var b strings.Builder
@@ -282,20 +297,20 @@ func diffReport(left, right *export.Export, result *diff.Result) (out.Report, er
 		fmt.Fprintf(&b, "%d differences.\n", n)
 	}
 	if r.No {
-		c.Status, c.Type, c.Message = out.Failure, "Different", fmt.Sprintf("%d differences between %s and %s", len(result.Differences), text.Line(left.Host), text.Line(right.Host))
+		c.Status, c.Type, c.Message = out.Failure, "Different", fmt.Sprintf("%d differences between %s and %s", len(result.Differences), text.Line(left.Label()), text.Line(right.Label()))
 	}
 	if len(result.Unread) > 0 {
-		fmt.Fprintf(&b, "Not compared, because no appliance shows it: %s.\n", text.Line(strings.Join(result.Unread, ", ")))
+		fmt.Fprintf(&b, "Not compared, because the API does not return it: %s.\n", text.Line(strings.Join(result.Unread, ", ")))
 	}
 	if result.Unresolved > 0 {
-		fmt.Fprintf(&b, "References not compared, because what they refer to is in neither configuration: %d.\n", result.Unresolved)
+		fmt.Fprintf(&b, "Not compared: %d references to objects that are in neither configuration.\n", result.Unresolved)
 	}
 	for _, problem := range result.Problems {
 		b.WriteString("note: " + text.Line(problem) + "\n")
 	}
 	r.Text, r.Cases = b.String(), []out.Case{c}
 	if result.Incomplete {
-		return r, errors.New("not everything could be compared: " + text.Line(strings.Join(result.Problems, "; ")))
+		return r, errors.New("config diff: some parts could not be compared: " + text.Line(strings.Join(result.Problems, "; ")) + ": check the rights of the user, or leave the parts out with --exclude")
 	}
 	return r, nil
 }
@@ -303,8 +318,9 @@ func diffReport(left, right *export.Export, result *diff.Result) (out.Report, er
 func (a *app) configGetCommand() *cobra.Command {
 	return a.command(spec{
 		use: "get PATH", short: "Read a part of the configuration",
-		long: `Read an object of the configuration, or what an endpoint lists. The path is that of the
-API, with or without "configuration/" before it.`,
+		long: `Read an object of the configuration, or the entries of a list. PATH is the path in the API,
+with or without "configuration/" at its start. The output is the "body" or the "items" of the
+response.`,
 		examples: []string{
 			"sps --host sps1.example.com config get management/email",
 			"sps --hosts hosts.txt -o jsonl config get datetime/timezone",
@@ -324,7 +340,7 @@ API, with or without "configuration/" before it.`,
 				Items json.RawMessage `json:"items"`
 			}
 			if err := json.Unmarshal(response.Body, &answer); err != nil {
-				return out.Report{}, fmt.Errorf("%w: %w", sps.ErrBadAnswer, err)
+				return out.Report{}, fmt.Errorf("config get %s: %w: %w", j.args[0], sps.ErrBadAnswer, err)
 			}
 			value := answer.Body
 			if value == nil {
@@ -339,7 +355,7 @@ API, with or without "configuration/" before it.`,
 	})
 }
 
-// configPath is the path of an object below configuration.
+// configPath returns the path of an object, with "configuration/" at its start.
 func configPath(path string) (string, error) {
 	path = strings.TrimPrefix(strings.TrimPrefix(path, "/"), "api/")
 	if !export.Within(path, export.Configuration) {
@@ -354,24 +370,25 @@ func (a *app) configSetCommand() *cobra.Command {
 	var members []member
 	return a.command(spec{
 		use: "set PATH [MEMBER=VALUE...]", short: "Change a part of the configuration",
-		long: `Change members of an object of the configuration in a transaction; what is not named stays
-as it is. A member is named by its place, with slashes: smtp_server/value. A value that
-is JSON is taken as such, and anything else as a text. With --data the whole value is
-replaced instead. Secrets belong into a file of --data, not into a command line.`,
+		long: `Change members of an object of the configuration, in a transaction. Members that are not
+named keep their values. A MEMBER inside another member is named with slashes:
+smtp_server/value. If VALUE is valid JSON, it is sent as JSON; otherwise it is sent as a
+string. With --data the whole object is replaced instead. Put secrets into a file for
+--data, because other users of this machine can see command lines.`,
 		examples: []string{
 			"sps --host sps1.example.com config set management/email alerting_address=soc@example.com --message CHG-1234",
 			"sps --host sps1.example.com config set datetime/timezone --data timezone.json --dry-run",
 		},
 		args: cobra.MinimumNArgs(1), single: true, change: true, commit: true, data: changesData{},
 		flags: func(f *pflag.FlagSet) {
-			f.StringVarP(&file, "data", "d", "", "`file` with the JSON of the whole value, or - for standard input")
+			f.StringVarP(&file, "data", "d", "", "`file` with the JSON of the whole object; - reads standard input")
 		},
 		check: func(args []string) (err error) {
 			if args[0], err = configPath(args[0]); err != nil {
 				return err
 			}
 			if (file == "") == (len(args) == 1) {
-				return errors.New("say what to set, by MEMBER=VALUE or by --data")
+				return errors.New("config set needs the new values: give either MEMBER=VALUE or --data")
 			}
 			for _, arg := range args[1:] {
 				m, err := parseMember(arg)
@@ -400,7 +417,7 @@ type member struct {
 func parseMember(arg string) (member, error) {
 	path, value, ok := strings.Cut(arg, "=")
 	if !ok || path == "" {
-		return member{}, fmt.Errorf("%q is not of the form MEMBER=VALUE", arg)
+		return member{}, fmt.Errorf("%q does not have the form MEMBER=VALUE", arg)
 	}
 	m := member{steps: strings.Split(path, "/"), value: value}
 	if decoded, err := decodeJSON([]byte(value)); err == nil {
@@ -416,11 +433,12 @@ func decodeJSON(data []byte) (value any, err error) {
 		return nil, err
 	}
 	if _, err := decoder.Token(); err != io.EOF {
-		return nil, errors.New("something follows the JSON value")
+		return nil, errors.New("there is more text after the JSON value")
 	}
 	return value, nil
 }
 
+// configSet changes an object, and reports the changes that the appliance lists.
 func (j *job) configSet(ctx context.Context, body []byte, members []member) (out.Report, error) {
 	object := sps.NewSingleton[json.RawMessage](j.client, j.args[0])
 	change := func(ctx context.Context, tx *sps.Transaction) error {
@@ -435,7 +453,7 @@ func (j *job) configSet(ctx context.Context, body []byte, members []member) (out
 			}
 			for _, m := range members {
 				if decoded, err = setMember(decoded, m.steps, m.value); err != nil {
-					return usagef("%s: %w", strings.Join(m.steps, "/"), err)
+					return usagef("config set %s: %s: %w", j.args[0], strings.Join(m.steps, "/"), err)
 				}
 			}
 			*value, err = json.Marshal(decoded)
@@ -451,7 +469,7 @@ func (j *job) configSet(ctx context.Context, body []byte, members []member) (out
 		var committed sps.CommittedChanges
 		err = j.client.Transaction(ctx, change, append(j.options(), sps.WithChanges(&committed))...)
 		if changes = committed.Changes; committed.Err != nil {
-			note = "note: it was changed, and the appliance did not list what: " + message(committed.Err) + "\n"
+			note = "note: the change was committed, but the list of changes could not be read: " + message(committed.Err) + "\n"
 		}
 	}
 	if err != nil {
@@ -468,7 +486,7 @@ func (j *job) configSet(ctx context.Context, body []byte, members []member) (out
 	return r, nil
 }
 
-// setMember sets a member of a value. What is above it must be there.
+// setMember sets a member of a value, and returns the value. The member must exist.
 func setMember(value any, steps []string, to any) (any, error) {
 	if len(steps) == 0 {
 		return to, nil
@@ -476,19 +494,25 @@ func setMember(value any, steps []string, to any) (any, error) {
 	switch value := value.(type) {
 	case map[string]any:
 		below, ok := value[steps[0]]
-		if !ok {
-			return nil, fmt.Errorf("there is no member %q; there are %s", steps[0], strings.Join(slices.Sorted(maps.Keys(value)), ", "))
+		switch {
+		case !ok && len(value) == 0:
+			return nil, fmt.Errorf("there is no member %q, because the object has no members: replace the whole object with --data", steps[0])
+		case !ok:
+			return nil, fmt.Errorf("there is no member %q: use one of %s", steps[0], strings.Join(slices.Sorted(maps.Keys(value)), ", "))
 		}
 		set, err := setMember(below, steps[1:], to)
 		value[steps[0]] = set
 		return value, err
 	case []any:
 		i, err := strconv.Atoi(steps[0])
-		if err != nil || i < 0 || i >= len(value) {
-			return nil, fmt.Errorf("%q is no position in a list of %d", steps[0], len(value))
+		switch {
+		case len(value) == 0:
+			return nil, fmt.Errorf("there is no element %q, because the list is empty: replace the whole object with --data", steps[0])
+		case err != nil || i < 0 || i >= len(value):
+			return nil, fmt.Errorf("there is no element %q in the list: use a position from 0 to %d", steps[0], len(value)-1)
 		}
 		value[i], err = setMember(value[i], steps[1:], to)
 		return value, err
 	}
-	return nil, fmt.Errorf("there is nothing below %q", steps[0])
+	return nil, fmt.Errorf("there is no member %q, because the value above it is not an object: replace the whole object with --data", steps[0])
 }

@@ -17,11 +17,11 @@ import (
 	"github.com/go-sps/sps/cmd/sps/internal/out"
 )
 
-// docsCommand writes the reference and the man pages, for the repository and for packages.
+// docsCommand makes the hidden command that writes the reference page and the man pages.
 func (a *app) docsCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "docs", Hidden: true, Short: "Write the reference of the commands",
-		Long:    "Write the reference of the commands in Markdown, or man pages into a folder.",
+		Long:    "Write the reference of the commands to standard output in Markdown, or write man pages into a folder.",
 		Example: "  sps docs markdown\n  sps docs man man1",
 		Args:    cobra.RangeArgs(1, 2),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -32,26 +32,27 @@ func (a *app) docsCommand() *cobra.Command {
 			case args[0] == "man" && len(args) == 2:
 				return writeManPages(c.Root(), args[1])
 			}
-			return usageError{errors.New("use docs markdown, or docs man FOLDER")}
+			return usageError{errors.New("docs: the arguments are wrong: use docs markdown, or docs man FOLDER")}
 		},
 	}
 	return c
 }
 
-// page is what the reference and the man page of a command are made of.
+// page holds the texts of one command for the reference and for its man page.
 type page struct {
 	name, short, long, usage string
 	examples                 []string
 	flags                    []flagLine
 	below                    []*cobra.Command
-	data                     string // the members of the data, as JSON
+	data                     string // JSON that shows the members of the data
 }
 
-// dataAnnotation is where a command keeps the form of its data.
+// dataAnnotation is the key of the annotation that holds the JSON of skeleton for a command.
 const dataAnnotation = "data"
 
-// skeleton shows the members of data: empty texts, zeros, and lists of one. It is "" for
-// what the appliance sends.
+// skeleton returns JSON that shows the members of the type of data: empty strings, zeros, and
+// lists with one element. It returns "" if data is nil, which means that the command prints the
+// JSON that the appliance sends.
 func skeleton(data any) string {
 	if data == nil {
 		return ""
@@ -63,7 +64,8 @@ func skeleton(data any) string {
 	return strings.TrimSuffix(string(text), "\n")
 }
 
-// filled is a value of a type with something in each list and behind each pointer.
+// filled returns a value of a type with one element in each list and a value behind each
+// pointer.
 func filled(t reflect.Type, depth int) any {
 	if t == reflect.TypeFor[json.RawMessage]() {
 		return map[string]any{}
@@ -72,7 +74,7 @@ func filled(t reflect.Type, depth int) any {
 	case reflect.Pointer:
 		return filled(t.Elem(), depth)
 	case reflect.Slice:
-		if depth > 8 { // a type that has itself in it
+		if depth > 8 { // the type contains itself
 			return []any{}
 		}
 		return []any{filled(t.Elem(), depth+4)}
@@ -91,7 +93,7 @@ func filled(t reflect.Type, depth int) any {
 	return reflect.Zero(t).Interface()
 }
 
-// members are those of an object, in their order.
+// members holds the members of a JSON object in their order.
 type members []memberOf
 
 type memberOf struct {
@@ -99,7 +101,7 @@ type memberOf struct {
 	value any
 }
 
-// MarshalJSON keeps the order.
+// MarshalJSON encodes the members as an object and keeps their order.
 func (m members) MarshalJSON() ([]byte, error) {
 	var b bytes.Buffer
 	b.WriteByte('{')
@@ -119,7 +121,8 @@ func (m members) MarshalJSON() ([]byte, error) {
 
 type flagLine struct{ names, usage string }
 
-// pages are those of all commands, each before those below it.
+// pages returns the page of a command, followed by the pages of its subcommands. Hidden
+// commands are left out.
 func pages(c *cobra.Command) (all []page) {
 	p := page{data: c.Annotations[dataAnnotation], name: c.CommandPath(), short: c.Short, long: c.Long, usage: c.UseLine()}
 	for line := range strings.Lines(c.Example) {
@@ -160,9 +163,9 @@ func flagLines(flags *pflag.FlagSet) (lines []flagLine) {
 			names += " " + value
 		}
 		switch f.DefValue {
-		case "", "false", "0", "0s", "[]":
+		case "", "false", "0", "0s", "[]": // the usage says what happens without the flag
 		default:
-			usage += " (" + f.DefValue + " without it)"
+			usage += " (default " + f.DefValue + ")"
 		}
 		lines = append(lines, flagLine{names, usage})
 	})
@@ -171,41 +174,55 @@ func flagLines(flags *pflag.FlagSet) (lines []flagLine) {
 
 const referenceHead = `# The commands of sps
 
-This page is made from the program: ` + "`go run ./cmd/sps docs markdown > docs/reference/commands.md`" + `.
-` + "`sps docs man FOLDER`" + ` writes the same as man pages. The flags of the first command go with all
-others.
+This page is generated from the program: ` + "`go run ./cmd/sps docs markdown > docs/reference/commands.md`" + `.
+` + "`sps docs man FOLDER`" + ` writes the same commands as man pages.
+
+Except for ` + "`sps simulate`" + `, the commands also accept the flags that the section [sps](#sps) lists. A
+` + "`duration`" + ` is a number with a unit, such as ` + "`90s`" + `, ` + "`30m`" + ` or ` + "`2h`" + `.
 
 ## The output
 
-` + "`-o json`" + ` is one object, and stays compatible as long as its ` + "`format`" + ` is 1: members may be added.
+` + "`-o json`" + ` prints one object. It stays compatible while ` + "`format`" + ` is 1; new members may be added.
 
-| member | what it is |
+| Member | Meaning |
 | --- | --- |
-| ` + "`format`" + ` | the version of this form, 1 |
-| ` + "`command`" + ` | the command, ` + "`sps firmware precheck`" + ` |
-| ` + "`results`" + ` | one object for each appliance, in order |
-| ` + "`results[].appliance`" + ` | the appliance, as it was named |
-| ` + "`results[].status`, `results[].result`" + ` | 0 to 3 as the exit status, and the same as ` + "`done`, `no`, `error`, `unknown`" + ` |
-| ` + "`results[].error`" + ` | null, or ` + "`kind`, `type`, `message`, `advice`" + ` |
-| ` + "`results[].data`" + ` | what the command found, see each command; null where there is nothing. Without a word about it, it is what the appliance sent |
-| ` + "`status`" + ` | the exit status: the highest of the results |
+| ` + "`format`" + ` | the version of this format: 1 |
+| ` + "`command`" + ` | the command, for example ` + "`sps firmware precheck`" + ` |
+| ` + "`results`" + ` | one object for each appliance: first the appliances of ` + "`--host`" + `, then those of ` + "`--hosts`" + `, then those of ` + "`--appliance`" + ` |
+| ` + "`results[].appliance`" + ` | the appliance: the host as you wrote it, or its name in the configuration file. It is ` + "`demo`" + ` with ` + "`--demo`" + `, and ` + "`local`" + ` if two folders are compared |
+| ` + "`results[].status`" + ` | the status of this appliance, 0 to 3; [sps](#sps) lists the meanings |
+| ` + "`results[].result`" + ` | the same status as a word: ` + "`done`" + ` (0), ` + "`no`" + ` (1), ` + "`error`" + ` (2) or ` + "`unknown`" + ` (3) |
+| ` + "`results[].error`" + ` | null, or an object. ` + "`message`" + ` says what went wrong, and ` + "`advice`" + ` what to do. ` + "`kind`" + ` is the [kind of the error](errors.md), and ` + "`type`" + ` is the error type that the appliance sent. A member without a value is ` + "`\"\"`" + ` |
+| ` + "`results[].data`" + ` | the result of the command, or null if there is none. The members are listed below for each command. If a command lists no members, the data is the JSON that the appliance sent |
+| ` + "`status`" + ` | the exit status: the highest status of the results |
 
-` + "`-o yaml`" + ` is the same in YAML. ` + "`-o jsonl`" + ` has a line for each result, with ` + "`format` and `command`" + ` in
-it, as soon as it and those before it are there. ` + "`sessions search`, `follow` and `events`" + ` print each
-item as the appliance sent it, in a line of its own; of several appliances as
-` + "`{\"appliance\": …, \"item\": …}`" + `. ` + "`-o junit`" + ` is a test suite for each appliance, printed at the end.
-Members of the data are in lower case with underscores, and are always there. A list is
-never null, times are RFC 3339 in UTC.
+` + "`-o yaml`" + ` prints the same object as YAML.
+
+` + "`-o jsonl`" + ` prints a line for each appliance: its object in ` + "`results`" + `, with ` + "`format`" + ` and ` + "`command`" + ` added.
+The lines have the order of ` + "`results`" + `. A line is printed as soon as its result and all results before it
+are known.
+
+` + "`sessions search`" + `, ` + "`sessions follow`" + ` and ` + "`sessions events`" + ` do not print one line for each appliance. With
+` + "`-o jsonl`" + ` they print one line for each session or event: the JSON that the appliance sent. If several
+appliances are named, each line is an object with two members, ` + "`{\"appliance\": …, \"item\": …}`" + `, and ` + "`item`" + `
+is that JSON. These commands do not support ` + "`-o yaml`" + ` and ` + "`-o junit`" + `.
+
+` + "`-o junit`" + ` prints JUnit XML with a test suite for each appliance. It prints at the end of the run.
+
+In data that the tool builds itself, names of members are in lower case with underscores. Members are
+present even if they have no value. The exception is ` + "`below`" + ` in the data of ` + "`sessions stats`" + ` and
+` + "`sessions histogram`" + `: it is left out if it is empty. An empty list is ` + "`[]`" + `, not null. Times are in UTC,
+in the format of RFC 3339.
 
 ## Files
 
-The configuration file is ` + "`sps/config.yaml`" + ` in the folder for configuration of the user:
-` + "`~/.config` on Linux, `~/Library/Application Support` on macOS, `%AppData%`" + ` on Windows.
-` + "`--config` or `SPS_CONFIG`" + ` name another one. One that holds a password is refused where others may
-read it; on Windows its permissions are yours to check.
+The configuration file is ` + "`sps/config.yaml`" + ` in the configuration folder of the user: ` + "`~/.config`" + ` on
+Linux, ` + "`~/Library/Application Support`" + ` on macOS, ` + "`%AppData%`" + ` on Windows. ` + "`--config`" + ` or ` + "`SPS_CONFIG`" + ` names
+another file. If the file contains a password and other users may read it, the tool refuses to use the
+file. On Windows the tool does not check the permissions.
 
-` + "```yaml" + `
-default: lab # the appliance of commands that name none
+` + "```" + `yaml
+default: lab # the appliance of commands that name no appliance
 appliances:
   lab:
     host: sps1.example.com
@@ -214,25 +231,28 @@ appliances:
     password-command: vault kv get -field=password secret/sps # or password-file, or password
   prod:
     host: sps2.example.com:8443
-    client-cert: me.pem # in place of a user and a password
+    client-cert: me.pem # instead of a user name and a password
     client-key: me.key
     login-method: x509
     proxy: true
 ` + "```" + `
 
-The file of ` + "`--hosts`" + ` has one appliance in each line. Empty lines and what follows a # do not
-count; line ends of Windows and a byte order mark are accepted, UTF-16 is not. What is behind
-the host is about this appliance alone. File names in it count from the working folder, those
-in the configuration file from the folder of that file.
+The file of ` + "`--hosts`" + ` has one appliance on each line: the host, and after it the settings that apply to
+this appliance alone. The settings are ` + "`username`" + `, ` + "`fingerprint`" + `, ` + "`ca-bundle`" + ` and ` + "`login-method`" + `; they
+override the flags. Empty lines are ignored, and so is the text after a #. Windows line ends and a byte
+order mark are accepted. UTF-16 is refused.
 
-` + "```text" + `
+Relative file names in this file start at the working directory. Relative file names in the
+configuration file start at the folder of the configuration file.
+
+` + "```" + `text
 sps1.example.com
 sps2.example.com:8443  username=operator  fingerprint=52:2C:8B:F5:…   # its own user and trust
 [2001:db8::5]          ca-bundle=other-ca.pem  login-method=local
 ` + "```" + `
 `
 
-// reference is the page of all commands in Markdown.
+// reference returns the Markdown page of all commands.
 func reference(root *cobra.Command) string {
 	var b strings.Builder
 	b.WriteString(referenceHead)
@@ -241,25 +261,25 @@ func reference(root *cobra.Command) string {
 		if p.name == "sps" {
 			fmt.Fprintf(&b, "\n```text\n%s\n```\n", strings.TrimSpace(p.long))
 		} else if p.long != "" && p.long != p.short+"." {
-			fmt.Fprintf(&b, "\n%s\n", p.long)
+			fmt.Fprintf(&b, "\n%s\n", strings.TrimSpace(p.long))
 		}
 		if len(p.flags) > 0 {
-			b.WriteString("\n| flag | |\n| --- | --- |\n")
+			b.WriteString("\n| Flag | Meaning |\n| --- | --- |\n")
 			for _, f := range p.flags {
 				fmt.Fprintf(&b, "| `%s` | %s |\n", f.names, strings.ReplaceAll(strings.TrimSpace(f.usage), "|", `\|`))
 			}
 		}
 		if p.data != "" {
-			fmt.Fprintf(&b, "\nThe data of a result:\n\n```json\n%s\n```\n", p.data)
+			fmt.Fprintf(&b, "\nWith `-o json`, the `data` of each result has these members:\n\n```json\n%s\n```\n", p.data)
 		}
 		if len(p.examples) > 0 {
-			fmt.Fprintf(&b, "\n```sh\n%s\n```\n", strings.Join(p.examples, "\n"))
+			fmt.Fprintf(&b, "\nExamples:\n\n```sh\n%s\n```\n", strings.Join(p.examples, "\n"))
 		}
 	}
 	return b.String()
 }
 
-// manPage is a command as a man page.
+// manPage returns the man page of a command.
 func manPage(p page) string {
 	escape := strings.NewReplacer(`\`, `\e`, "-", `\-`)
 	var b strings.Builder

@@ -14,7 +14,7 @@ import (
 
 const docs = "../../../../docs"
 
-// TestReference compares the page with the code.
+// TestReference checks that docs/reference/commands.md equals the output of docs markdown.
 func TestReference(t *testing.T) {
 	t.Parallel()
 	c := &tool{env: map[string]string{}}
@@ -24,10 +24,11 @@ func TestReference(t *testing.T) {
 		t.Fatal(err)
 	}
 	if d := cmp.Diff(string(page), got.stdout); d != "" {
-		t.Errorf("make it anew: go run ./cmd/sps docs markdown > docs/reference/commands.md (-page +code):\n%s", d)
+		t.Errorf("generate the page again: go run ./cmd/sps docs markdown > docs/reference/commands.md (-page +code):\n%s", d)
 	}
 }
 
+// TestManPages checks that docs man writes the man pages.
 func TestManPages(t *testing.T) {
 	t.Parallel()
 	c := &tool{env: map[string]string{}}
@@ -44,7 +45,8 @@ func TestManPages(t *testing.T) {
 	c.want(t, out.Failed, []string{"use docs markdown"}, "docs", "pdf")
 }
 
-// TestGuides looks whether the commands in the pages exist, with their flags.
+// TestGuides checks that the commands in the documentation exist and have the flags that the
+// documentation uses.
 func TestGuides(t *testing.T) {
 	t.Parallel()
 	names, err := filepath.Glob(docs + "/*/*.md")
@@ -58,10 +60,10 @@ func TestGuides(t *testing.T) {
 			t.Fatal(err)
 		}
 		text := strings.ReplaceAll(string(content), "\\\n", " ")
-		fence := "" // the language of the block
+		fence := "" // the language of the code block
 		for line := range strings.Lines(text) {
 			if language, ok := strings.CutPrefix(strings.TrimSpace(line), "```"); ok {
-				fence = language // "" where it ends
+				fence = language // "" at the end of the block
 				continue
 			}
 			if fence == "text" {
@@ -78,7 +80,7 @@ func TestGuides(t *testing.T) {
 	}
 }
 
-// commandLines are the command lines of sps in a line of a page.
+// commandLines returns the command lines of sps in a line of a page.
 func commandLines(line string) (all []string) {
 	for _, start := range []string{"sps ", "go run ./cmd/sps "} {
 		trimmed := strings.TrimLeft(line, "-# $")
@@ -95,6 +97,7 @@ func commandLines(line string) (all []string) {
 	return all
 }
 
+// checkCommand checks that a command and its flags exist.
 func checkCommand(t *testing.T, page, line string) {
 	t.Helper()
 	line, _, _ = strings.Cut(line, " #")
@@ -123,7 +126,23 @@ func checkCommand(t *testing.T, page, line string) {
 	}
 }
 
-// TestShorthands are the same in all commands.
+// TestGlobalFlags checks that the commands accept the flags of the root command.
+func TestGlobalFlags(t *testing.T) {
+	t.Parallel()
+	root := newRoot()
+	for _, c := range leaves(root) {
+		if c.Name() == "simulate" {
+			continue
+		}
+		root.PersistentFlags().VisitAll(func(f *pflag.Flag) {
+			if c.InheritedFlags().Lookup(f.Name) == nil {
+				t.Errorf("%s has no --%s", c.CommandPath(), f.Name)
+			}
+		})
+	}
+}
+
+// TestShorthands checks that a shorthand means the same flag in all commands.
 func TestShorthands(t *testing.T) {
 	t.Parallel()
 	meaning := map[string]string{}

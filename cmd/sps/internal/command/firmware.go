@@ -40,7 +40,7 @@ type slotData struct {
 func (a *app) slotsCommand() *cobra.Command {
 	columns := []string{"SLOT", "VERSION", "USE"}
 	return a.command(spec{
-		use: "slots", short: "List the firmware slots", long: "List the firmware slots and what is in them.",
+		use: "slots", short: "List the firmware slots", long: "List the firmware slots, with the version and the use of the firmware in each slot.",
 		examples: []string{"sps --host sps1.example.com firmware slots", "sps --hosts hosts.txt -o jsonl firmware slots"},
 		columns:  columns, data: slotsData{},
 		run: func(ctx context.Context, j *job) (out.Report, error) {
@@ -58,6 +58,7 @@ func (a *app) slotsCommand() *cobra.Command {
 	})
 }
 
+// slotUse says in the table how a slot is used.
 func slotUse(i sps.FirmwareImage) string {
 	switch {
 	case i.Empty():
@@ -65,19 +66,19 @@ func slotUse(i sps.FirmwareImage) string {
 	case i.Current && i.AfterReboot:
 		return "running"
 	case i.Current:
-		return "running, not after the next boot"
+		return "running until the next boot"
 	case i.AfterReboot:
-		return "after the next boot"
+		return "running after the next boot"
 	}
 	return "-"
 }
 
-// verdictsData are the tests of an appliance.
+// verdictsData has the verdicts on the slots of an appliance.
 type verdictsData struct {
 	Slots []*verdict `json:"slots"`
 }
 
-// verdict is what became of the test of one slot.
+// verdict is the result of the firmware test of one slot.
 type verdict struct {
 	Slot     string `json:"slot"`
 	Version  string `json:"version"`
@@ -90,7 +91,8 @@ type verdict struct {
 	elapsed time.Duration
 }
 
-// test runs the precheck of one slot. A test that found a problem is no error here.
+// test runs the firmware test of one slot. If the test finds a problem, the verdict is failed and
+// test returns nil.
 func (v *verdict) test(ctx context.Context, client *sps.Client) error {
 	start := time.Now()
 	report, err := client.Firmware.Test(ctx, v.Slot)
@@ -107,7 +109,7 @@ func (v *verdict) test(ctx context.Context, client *sps.Client) error {
 		}
 		return nil
 	case errors.Is(err, sps.ResourceNotFound):
-		err = fmt.Errorf("slot %s is empty or does not exist", v.Slot)
+		err = fmt.Errorf("slot %s is empty or does not exist; see \"sps firmware slots\"", v.Slot)
 		v.kind = string(sps.ResourceNotFound)
 	default:
 		v.kind = problemOf(err).Type
@@ -116,7 +118,7 @@ func (v *verdict) test(ctx context.Context, client *sps.Client) error {
 	return err
 }
 
-// why is the reason in words, in one line.
+// why returns the reason of the verdict in one line.
 func (v *verdict) why() string {
 	switch v.Status {
 	case out.Errored:
@@ -127,8 +129,8 @@ func (v *verdict) why() string {
 	return text.Line(strings.Join(strings.FieldsFunc(v.Summary, func(c rune) bool { return c == '\n' }), "; "))
 }
 
-// failureReason picks the line of a summary that says what failed: the last one that
-// speaks of a failure, or else the last one.
+// failureReason returns the line of the summary that says what failed: the last line with a word
+// such as "fail", or else the last line.
 func failureReason(v *verdict) string {
 	reason := ""
 	for line := range strings.Lines(v.Summary) {
@@ -138,11 +140,12 @@ func failureReason(v *verdict) string {
 		}
 	}
 	if reason == "" {
-		reason = "the appliance gives no reason"
+		reason = "the appliance gave no reason"
 	}
 	return reason
 }
 
+// speaksOfFailure reports whether a line has a word for a failure.
 func speaksOfFailure(line string) bool {
 	line = strings.ToLower(line)
 	return slices.ContainsFunc([]string{"fail", "error", "not enough", "incompatible", "tainted"}, func(word string) bool {
@@ -150,7 +153,8 @@ func speaksOfFailure(line string) bool {
 	})
 }
 
-// row is the row of a verdict in a table, with the summary below it where that says more.
+// row returns the row of a verdict in the table. The summary is printed below the row if the test
+// failed, or if the summary of a passed test is too long for its cell.
 func (v *verdict) row() out.Row {
 	r := out.Row{Cells: []string{v.Slot, text.OrDash(v.Version), v.Status, text.OrDash(v.why())}}
 	if v.Status == out.Failure || v.Status == out.Passed && len(v.why()) > text.MaxCell {
@@ -159,6 +163,7 @@ func (v *verdict) row() out.Row {
 	return r
 }
 
+// junit returns the verdict as a test case of JUnit XML.
 func (v *verdict) junit() out.Case {
 	c := out.Case{Name: "slot " + v.Slot, Status: v.Status, Type: v.kind, Text: v.Summary, Elapsed: v.elapsed}
 	if v.Version != "" {
@@ -177,7 +182,7 @@ func (v *verdict) junit() out.Case {
 
 var verdictColumns = []string{"SLOT", "VERSION", "STATUS", "DETAIL"}
 
-// verdictsReport makes the report of verdicts, and the first error among them.
+// verdictsReport returns the report of verdicts.
 func verdictsReport(verdicts []*verdict) out.Report {
 	r := out.Report{Columns: verdictColumns, Data: verdictsData{verdicts}}
 	for _, v := range verdicts {
@@ -191,8 +196,8 @@ func verdictsReport(verdicts []*verdict) out.Report {
 func (a *app) testCommand() *cobra.Command {
 	return a.command(spec{
 		use: "test SLOT...", short: "Test whether an upgrade to a slot is possible",
-		long: `Test whether an appliance could be upgraded to the firmware in these slots. A test
-changes nothing. The status is 1 if a test failed.`,
+		long: `Test whether an appliance can be upgraded to the firmware in the named slots. A test changes
+nothing on the appliance. The status is 1 if a test failed.`,
 		examples: []string{"sps --host sps1.example.com firmware test 2", "sps --hosts hosts.txt -o junit firmware test 2"},
 		args:     cobra.MinimumNArgs(1), valid: a.completeSlots, columns: verdictColumns, data: verdictsData{},
 		run: func(ctx context.Context, j *job) (out.Report, error) {
@@ -205,7 +210,7 @@ changes nothing. The status is 1 if a test failed.`,
 	})
 }
 
-// testAll tests the slots that are not to be skipped.
+// testAll runs the firmware test of each slot whose verdict is not skipped.
 func (j *job) testAll(ctx context.Context, verdicts []*verdict) (out.Report, error) {
 	b := j.newBar()
 	defer b.end()
@@ -229,14 +234,14 @@ func (j *job) testAll(ctx context.Context, verdicts []*verdict) (out.Report, err
 	return verdictsReport(verdicts), first
 }
 
-// shownError is an error that the report of the command has already.
+// shownError marks an error that the report of the command already contains.
 type shownError struct{ err error }
 
 func (e *shownError) Error() string { return e.err.Error() }
 func (e *shownError) Unwrap() error { return e.err }
 
-// named gives the slots with these keys, each once, whatever is in them: the appliance
-// itself says what is wrong with one that is empty or unknown.
+// named returns a verdict for each key, without duplicates. It accepts keys of slots that are
+// empty or do not exist: the test on the appliance reports these.
 func named(list *sps.FirmwareSlotList, keys []string) []*verdict {
 	var verdicts []*verdict
 	for _, key := range keys {
@@ -248,9 +253,11 @@ func named(list *sps.FirmwareSlotList, keys []string) []*verdict {
 	return verdicts
 }
 
-// newer gives every slot that holds a firmware, and skips those to which an upgrade makes
-// no sense. Where versions cannot be compared, a test too many is better than one too few.
+// newer returns a verdict for each slot that holds a firmware. The verdict is skipped if the slot
+// is the running one, or if its version is not higher than the running version. A slot whose
+// version cannot be compared is not skipped. Some is true if there is a slot to test.
 func newer(list *sps.FirmwareSlotList) (verdicts []*verdict, some bool) {
+	verdicts = []*verdict{} // [] in JSON, not null
 	running, _ := list.Slot(list.CurrentSlot)
 	for _, slot := range list.Slots {
 		if slot.Body.Empty() {
@@ -278,11 +285,11 @@ func newer(list *sps.FirmwareSlotList) (verdicts []*verdict, some bool) {
 func (a *app) precheckCommand() *cobra.Command {
 	var keys []string
 	return a.command(spec{
-		use: "precheck", short: "Test every slot that holds a higher version",
-		long: `Test whether an appliance could be upgraded to the firmware in its slots: to each
-version that is higher than the running one, or cannot be compared with it. The others
-are skipped. It changes nothing. The status is 1 if a test failed, and 2 if there is
-nothing to test.`,
+		use: "precheck", short: "Test the slots that hold a higher version",
+		long: `Test whether an appliance can be upgraded to the firmware in its slots. The command tests a
+slot if its version is higher than the running version or cannot be compared with it, and
+skips the other slots. A test changes nothing on the appliance. The status is 1 if a test
+failed, and 2 if there is no slot to test.`,
 		examples: []string{"sps --demo firmware precheck", "sps --hosts hosts.txt --parallel 20 -o junit firmware precheck"},
 		columns:  verdictColumns, data: verdictsData{},
 		flags: func(f *pflag.FlagSet) {
@@ -298,7 +305,7 @@ nothing to test.`,
 			}
 			verdicts, some := newer(list)
 			if !some {
-				return verdictsReport(verdicts), errors.New("no slot to test: none holds a version higher than the running one")
+				return verdictsReport(verdicts), errors.New("firmware precheck: no slot to test: no slot holds a version higher than the running one: upload an image with \"sps firmware upload\", or name a slot with --slot")
 			}
 			return j.testAll(ctx, verdicts)
 		},
@@ -313,72 +320,11 @@ func (a *app) uploadCommand() *cobra.Command {
 		args:     cobra.ExactArgs(1), single: true, change: true, valid: files, data: slotOnly{},
 		check: func(args []string) error {
 			info, err := os.Stat(args[0])
-			if err == nil && !info.Mode().IsRegular() {
-				err = fmt.Errorf("%s is no file", args[0])
-			}
-			return err
-		},
-		run: func(ctx context.Context, j *job) (out.Report, error) {
-			if j.dryRun {
-				list, err := j.client.Firmware.Slots.List(ctx)
-				if err == nil && list.EmptySlots == 0 {
-					err = sps.ErrNoEmptySlot
-				}
-				if err != nil {
-					return out.Report{}, err
-				}
-				r := said("the appliance has an empty slot for %s; nothing was uploaded", j.args[0])
-				r.Data = slotOnly{DryRun: true}
-				return r, nil
-			}
-			b := j.newBar()
-			slot, err := j.client.Firmware.UploadFile(ctx, j.args[0], sps.WithProgress(b.report("uploading")))
-			b.end()
 			if err != nil {
-				return out.Report{}, err
+				return fmt.Errorf("firmware upload: %w: name the file with the image", err)
 			}
-			r := said("%s is in slot %s", slot.Body.Version, slot.Key)
-			r.Data = slotOnly{slot.Key, slot.Body.Version, false}
-			return r, nil
-		},
-	})
-}
-
-type slotOnly struct {
-	Slot    string `json:"slot"`
-	Version string `json:"version"`
-	DryRun  bool   `json:"dry_run"`
-}
-
-// said is a report of one line.
-func said(format string, args ...any) out.Report {
-	return out.Report{Text: text.Line(fmt.Sprintf(format, args...)) + "\n"}
-}
-
-// files completes the names of files.
-func files(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
-	return nil, cobra.ShellCompDirectiveDefault
-}
-
-func (a *app) fetchCommand() *cobra.Command {
-	var sum string
-	var wait time.Duration
-	return a.command(spec{
-		use: "fetch URL", short: "Let the appliance download a firmware image",
-		long: `Let an appliance download a firmware image into an empty slot, and wait until it is
-there. The download goes on if this command is interrupted.`,
-		examples: []string{
-			"sps --host sps1.example.com firmware fetch https://example.com/sps.iso --sha256 " + demoSHA256,
-			"sps --host sps1.example.com firmware fetch https://example.com/sps.iso --sha256 " + demoSHA256 + " --dry-run",
-		},
-		args: cobra.ExactArgs(1), single: true, change: true, data: fetchData{},
-		flags: func(f *pflag.FlagSet) {
-			f.StringVar(&sum, "sha256", "", "SHA-256 of the image in `hex`")
-			f.DurationVar(&wait, "wait", 0, "`time` to wait for the download; without it, 2h")
-		},
-		check: func([]string) error {
-			if sum == "" {
-				return errors.New("--sha256 is missing")
+			if !info.Mode().IsRegular() {
+				return fmt.Errorf("firmware upload: %s is not a regular file: name the file with the image", args[0])
 			}
 			return nil
 		},
@@ -391,7 +337,71 @@ there. The download goes on if this command is interrupted.`,
 				if err != nil {
 					return out.Report{}, err
 				}
-				r := said("the appliance has an empty slot; nothing was downloaded")
+				r := said("dry run, nothing was uploaded: the appliance has an empty slot for %s", j.args[0])
+				r.Data = slotOnly{DryRun: true}
+				return r, nil
+			}
+			b := j.newBar()
+			slot, err := j.client.Firmware.UploadFile(ctx, j.args[0], sps.WithProgress(b.report("uploading")))
+			b.end()
+			if err != nil {
+				return out.Report{}, err
+			}
+			r := said("version %s is in slot %s", slot.Body.Version, slot.Key)
+			r.Data = slotOnly{slot.Key, slot.Body.Version, false}
+			return r, nil
+		},
+	})
+}
+
+type slotOnly struct {
+	Slot    string `json:"slot"`
+	Version string `json:"version"`
+	DryRun  bool   `json:"dry_run"`
+}
+
+// said returns a report with one line of text.
+func said(format string, args ...any) out.Report {
+	return out.Report{Text: text.Line(fmt.Sprintf(format, args...)) + "\n"}
+}
+
+// files completes names of files.
+func files(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	return nil, cobra.ShellCompDirectiveDefault
+}
+
+func (a *app) fetchCommand() *cobra.Command {
+	var sum string
+	var wait time.Duration
+	return a.command(spec{
+		use: "fetch URL", short: "Let the appliance download a firmware image",
+		long: `Let an appliance download a firmware image into an empty slot, and wait for the end of the
+download. If the command is interrupted, the download continues.`,
+		examples: []string{
+			"sps --host sps1.example.com firmware fetch https://example.com/sps.iso --sha256 " + demoSHA256,
+			"sps --host sps1.example.com firmware fetch https://example.com/sps.iso --sha256 " + demoSHA256 + " --dry-run",
+		},
+		args: cobra.ExactArgs(1), single: true, change: true, data: fetchData{},
+		flags: func(f *pflag.FlagSet) {
+			f.StringVar(&sum, "sha256", "", "SHA-256 checksum of the image in `hex`; required")
+			f.DurationVar(&wait, "wait", 0, "longest `duration` to wait for the download (default 2h)")
+		},
+		check: func([]string) error {
+			if sum == "" {
+				return errors.New("--sha256 is missing: give the SHA-256 checksum of the image")
+			}
+			return nil
+		},
+		run: func(ctx context.Context, j *job) (out.Report, error) {
+			if j.dryRun {
+				list, err := j.client.Firmware.Slots.List(ctx)
+				if err == nil && list.EmptySlots == 0 {
+					err = sps.ErrNoEmptySlot
+				}
+				if err != nil {
+					return out.Report{}, err
+				}
+				r := said("dry run, nothing was downloaded: the appliance has an empty slot")
 				r.Data = fetchData{DryRun: true}
 				return r, nil
 			}
@@ -404,12 +414,12 @@ there. The download goes on if this command is interrupted.`,
 			b.end()
 			if err != nil {
 				var failed *sps.FirmwareFetchError
-				if !errors.As(err, &failed) { // it goes on by itself
-					err = &maybeAppliedError{fmt.Errorf("the download %s goes on: %w", key, err)}
+				if !errors.As(err, &failed) { // the download continues without this command
+					err = &maybeAppliedError{fmt.Errorf("firmware fetch: the download %s continues on the appliance: %w: \"sps firmware slots\" shows when the image has arrived", key, err)}
 				}
 				return out.Report{}, err
 			}
-			r := said("the download %s is finished", key)
+			r := said("the download %s has finished", key)
 			r.Data = fetchData{fetch.Key, string(fetch.Status), false}
 			return r, nil
 		},
@@ -422,13 +432,13 @@ type fetchData struct {
 	DryRun bool   `json:"dry_run"`
 }
 
-// demoSHA256 is a sum for examples.
+// demoSHA256 is the checksum in the examples of the help.
 var demoSHA256 = strings.Repeat("0f", 32)
 
 func (a *app) deleteSlotCommand() *cobra.Command {
 	return a.command(spec{
-		use: "delete SLOT", short: "Empty a firmware slot",
-		long:     "Empty a firmware slot. The running firmware, and the one of the next boot, cannot be deleted.",
+		use: "delete SLOT", short: "Delete the firmware in a slot",
+		long:     "Delete the firmware in a slot. The running firmware and the firmware of the next boot cannot be deleted.",
 		examples: []string{"sps --host sps1.example.com firmware delete 3 --yes", "sps --host sps1.example.com firmware delete 3 --dry-run"},
 		args:     cobra.ExactArgs(1), valid: a.completeSlots, single: true, change: true, confirm: true, data: slotOnly{},
 		ask: func(args []string) string { return fmt.Sprintf("delete the firmware in slot %s?", args[0]) },
@@ -437,16 +447,16 @@ func (a *app) deleteSlotCommand() *cobra.Command {
 			slot, err := j.client.Firmware.Slots.Get(ctx, key)
 			switch {
 			case errors.Is(err, sps.ResourceNotFound):
-				return out.Report{}, fmt.Errorf("there is no slot %s: %w", key, err)
+				return out.Report{}, fmt.Errorf("firmware delete: there is no slot %s: %w", key, err)
 			case err != nil:
 				return out.Report{}, err
 			}
 			data := slotOnly{key, slot.Body.Version, j.dryRun}
 			if j.dryRun {
 				if slot.Body.Current || slot.Body.AfterReboot {
-					return out.Report{}, sps.ErrSlotInUse
+					return out.Report{}, fmt.Errorf("firmware delete %s: %w", key, sps.ErrSlotInUse)
 				}
-				r := said("slot %s would be emptied; it holds %s", key, text.OrDash(slot.Body.Version))
+				r := said("dry run: slot %s would be emptied; it holds %s", key, text.OrDash(slot.Body.Version))
 				r.Data = data
 				return r, nil
 			}

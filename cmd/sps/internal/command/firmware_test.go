@@ -7,10 +7,20 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/go-sps/sps"
 	"github.com/go-sps/sps/cmd/sps/internal/out"
 	"github.com/go-sps/sps/spstest"
 )
 
+// TestNewerOfNothing checks that the list of verdicts is not null in JSON if all slots are empty.
+func TestNewerOfNothing(t *testing.T) {
+	t.Parallel()
+	if verdicts, some := newer(&sps.FirmwareSlotList{}); verdicts == nil || some {
+		t.Errorf("newer gives %v, %v", verdicts, some)
+	}
+}
+
+// withSlots returns the option for the firmware slots of these tests.
 func withSlots() spstest.Option {
 	return spstest.WithSlots(
 		spstest.Slot{Key: "1", Version: "7.4.0", Current: true, AfterReboot: true},
@@ -21,6 +31,7 @@ func withSlots() spstest.Option {
 	)
 }
 
+// TestPrecheck checks which slots the precheck tests, and its table and JSON.
 func TestPrecheck(t *testing.T) {
 	t.Parallel()
 	c := reach(t, startAppliance(t, withSlots()))
@@ -43,12 +54,13 @@ func TestPrecheck(t *testing.T) {
 	}
 }
 
+// TestPrecheckJUnit checks the JUnit XML of a failed test, a missing slot and a passed test.
 func TestPrecheckJUnit(t *testing.T) {
 	t.Parallel()
 	c := reach(t, startAppliance(t, withSlots()))
 	got := c.want(t, out.Failed, []string{
 		`<failure message="slot 2: HA check failed" type="FirmwareTestFailed">`,
-		`<error message="slot 9 is empty or does not exist" type="ResourceNotFound">`,
+		`<error message="slot 9 is empty or does not exist; see &#34;sps firmware slots&#34;" type="ResourceNotFound">`,
 		`tests="3" failures="1" errors="1"`, `name="slot 4 (8.1.0)"`,
 	}, "-o", "junit", "firmware", "test", "2", "9", "4")
 	if strings.Contains(got.stdout, "exit code") {
@@ -56,6 +68,7 @@ func TestPrecheckJUnit(t *testing.T) {
 	}
 }
 
+// TestNothingToTest checks that a precheck without a slot to test has the status 2.
 func TestNothingToTest(t *testing.T) {
 	t.Parallel()
 	c := reach(t, startAppliance(t, spstest.WithSlots(spstest.Slot{Key: "1", Version: "7.4.0", Current: true, AfterReboot: true})))
@@ -63,13 +76,14 @@ func TestNothingToTest(t *testing.T) {
 	c.want(t, out.Failed, []string{"no slot to test", `errors="1"`, `skipped="1"`}, "-o", "junit", "firmware", "precheck")
 }
 
+// TestSlots checks the list of slots and the deletion of a firmware.
 func TestSlots(t *testing.T) {
 	t.Parallel()
 	a := startAppliance(t, withSlots())
 	c := reach(t, a)
 	c.want(t, out.OK, []string{"1     7.4.0    running\n", "3     -        empty\n"}, "firmware", "slots")
 	c.want(t, out.Failed, []string{"give --yes"}, "firmware", "delete", "5")
-	c.want(t, out.OK, []string{"would be emptied"}, "firmware", "delete", "5", "--dry-run")
+	c.want(t, out.OK, []string{"dry run: slot 5 would be emptied"}, "firmware", "delete", "5", "--dry-run")
 	c.want(t, out.Failed, []string{"in use"}, "firmware", "delete", "1", "--dry-run")
 	c.want(t, out.Failed, []string{"in use"}, "firmware", "delete", "1", "--yes")
 	c.want(t, out.Failed, []string{"there is no slot 9"}, "firmware", "delete", "9", "--yes")
@@ -82,6 +96,7 @@ func TestSlots(t *testing.T) {
 	}
 }
 
+// TestUpload checks the upload of an image, and its errors.
 func TestUpload(t *testing.T) {
 	t.Parallel()
 	a := startAppliance(t, withSlots())
@@ -91,9 +106,10 @@ func TestUpload(t *testing.T) {
 	c.want(t, out.OK, []string{"8.2.0 is in slot 3"}, "firmware", "upload", image)
 	c.want(t, out.Failed, []string{"no empty firmware slot", "sps firmware delete"}, "firmware", "upload", image)
 	c.want(t, out.Failed, []string{"no such file"}, "firmware", "upload", image+"x")
-	c.want(t, out.Failed, []string{"is no file"}, "firmware", "upload", t.TempDir())
+	c.want(t, out.Failed, []string{"is not a regular file"}, "firmware", "upload", t.TempDir())
 }
 
+// TestFetch checks the download of an image by the appliance.
 func TestFetch(t *testing.T) {
 	t.Parallel()
 	const url = "https://example.com/sps.iso"
@@ -103,21 +119,23 @@ func TestFetch(t *testing.T) {
 	c := reach(t, a)
 	c.want(t, out.Failed, []string{"--sha256 is missing"}, "firmware", "fetch", url)
 	c.want(t, out.OK, []string{"nothing was downloaded"}, "firmware", "fetch", url, "--sha256", sum, "--dry-run")
-	c.want(t, out.OK, []string{"is finished"}, "firmware", "fetch", url, "--sha256", sum)
+	c.want(t, out.OK, []string{"has finished"}, "firmware", "fetch", url, "--sha256", sum)
 	if a.Slots()[2].Version != "8.3.0" {
 		t.Errorf("slots %v", a.Slots())
 	}
 }
 
+// TestUpgrade checks that an upgrade stops after a failed test and after a dry run, and that it
+// restarts the appliance otherwise.
 func TestUpgrade(t *testing.T) {
 	t.Parallel()
 	a := startAppliance(t, withSlots())
 	c := reach(t, a)
 	c.want(t, out.Failed, []string{"one of --slot, --image and --url"}, "firmware", "upgrade", "--yes")
 	c.want(t, out.Failed, []string{"give --yes"}, "firmware", "upgrade", "--slot", "4")
-	c.want(t, out.No, []string{"failed the firmware test: HA check failed", "left: "}, "firmware", "upgrade", "--slot", "2", "--yes")
+	c.want(t, out.No, []string{"failed the firmware test: HA check failed", "state of the appliance: "}, "firmware", "upgrade", "--slot", "2", "--yes")
 	c.want(t, out.OK, []string{"8.1.0 in slot 4 passed", "no upgrade was started"}, "firmware", "upgrade", "--slot", "4", "--dry-run")
-	c.want(t, out.Failed, []string{"stopped at"}, "firmware", "upgrade", "--slot", "4", "--expect-version", "9.0", "--yes")
+	c.want(t, out.Failed, []string{"firmware upgrade stopped in the step"}, "firmware", "upgrade", "--slot", "4", "--expect-version", "9.0", "--yes")
 	if a.Restarts() != 0 {
 		t.Fatal("it restarted")
 	}
@@ -127,9 +145,10 @@ func TestUpgrade(t *testing.T) {
 	}
 }
 
-// TestUpgradeUnknown has an appliance that does not come back in time.
+// TestUpgradeUnknown checks that the status is 3 if the result of the upgrade is not known in
+// time.
 func TestUpgradeUnknown(t *testing.T) {
 	t.Parallel()
 	c := reach(t, startAppliance(t, withSlots(), spstest.WithFaults(spstest.Fault{Method: "POST", Path: "firmware/upgrade", Status: 504, MayMiss: true})))
-	c.want(t, out.Unknown, []string{"look at the appliance before"}, "firmware", "upgrade", "--slot", "4", "--yes", "--wait", "50ms")
+	c.want(t, out.Unknown, []string{"check the appliance before"}, "firmware", "upgrade", "--slot", "4", "--yes", "--wait", "50ms")
 }

@@ -3,6 +3,7 @@ package command
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"maps"
 	"os"
@@ -12,7 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
@@ -20,7 +20,7 @@ import (
 	"github.com/go-sps/sps/spstest"
 )
 
-// leaves are the commands that do something.
+// leaves returns the commands without subcommands.
 func leaves(c *cobra.Command) (all []*cobra.Command) {
 	for _, child := range c.Commands() {
 		all = append(all, leaves(child)...)
@@ -31,13 +31,14 @@ func leaves(c *cobra.Command) (all []*cobra.Command) {
 	return all
 }
 
+// newRoot returns the root command without an environment.
 func newRoot() *cobra.Command {
 	a := &app{Env: Env{Getenv: func(string) string { return "" }, Stdout: io.Discard, Stderr: io.Discard}}
 	return a.root()
 }
 
-// TestHelp demands a description and two examples of each command, and a description of
-// each flag.
+// TestHelp checks that each command has a description and two examples, and that each flag has a
+// description.
 func TestHelp(t *testing.T) {
 	t.Parallel()
 	for _, c := range leaves(newRoot()) {
@@ -52,7 +53,8 @@ func TestHelp(t *testing.T) {
 	}
 }
 
-// TestExamples runs the examples of the help.
+// TestExamples runs the examples of the help, and checks that their data has the members that the
+// reference lists.
 func TestExamples(t *testing.T) {
 	for _, c := range leaves(newRoot()) {
 		for line := range strings.Lines(c.Example) {
@@ -69,6 +71,7 @@ func TestExamples(t *testing.T) {
 	}
 }
 
+// runExample runs an example of the help on a simulated appliance.
 func runExample(t *testing.T, line string) outcome {
 	a := exampleAppliance(t)
 	writeExampleFiles(t, a)
@@ -76,7 +79,7 @@ func runExample(t *testing.T, line string) outcome {
 		reach(t, a).want(t, out.OK, nil, "trust-stores", "rotate", "Directory", "--in", "old.pem", "--create")
 	}
 	line = strings.NewReplacer("sps1.example.com", a.Addr(), "central.example.com", a.Addr(), exampleFingerprint, a.Fingerprint(), exampleSession, recorded(a, strings.Contains(line, "srs")), "127.0.0.1:8443", "127.0.0.1:0").Replace(line)
-	line, _, _ = strings.Cut(line, " >") // a file of the shell
+	line, _, _ = strings.Cut(line, " >") // without the redirection of the shell
 	words := strings.Fields(line)
 	if words[0] != "sps" {
 		t.Fatalf("%s: not the tool", line)
@@ -84,7 +87,7 @@ func runExample(t *testing.T, line string) outcome {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	if words[1] == "simulate" {
-		cancel() // it would serve for ever
+		cancel() // otherwise the command does not end
 	}
 	if strings.Contains(line, "sessions follow") {
 		time.AfterFunc(200*time.Millisecond, cancel)
@@ -96,32 +99,67 @@ func runExample(t *testing.T, line string) outcome {
 	return got
 }
 
-// compareData looks whether the data of a run has the members that the reference shows.
+// compareData checks that the data of a run has the members that the reference shows, and that
+// lists are not null.
 func compareData(t *testing.T, shown string, got outcome) {
 	t.Helper()
-	var want map[string]any
+	var want any
 	if err := json.Unmarshal([]byte(shown), &want); err != nil {
 		t.Fatal(err)
 	}
 	var d document
 	if err := json.Unmarshal([]byte(got.stdout), &d); err != nil {
 		if strings.Contains(got.stdout, "{\"body\"") || got.stdout == "" {
-			return // -o jsonl, or a file
+			return // the example prints JSON Lines, or writes a file
 		}
 		t.Fatalf("%v in %s", err, got.stdout)
 	}
 	for _, r := range d.Results {
-		var data map[string]any
+		var data any
 		if err := json.Unmarshal(r.Data, &data); err != nil {
 			t.Fatalf("%v in %s", err, r.Data)
 		}
-		if diff := cmp.Diff(slices.Sorted(maps.Keys(want)), slices.Sorted(maps.Keys(data))); diff != "" {
-			t.Errorf("members (-shown +printed):\n%s", diff)
+		compareShape(t, "data", want, data)
+	}
+}
+
+// compareShape checks that a value has the members and the lists of the value in the reference.
+func compareShape(t *testing.T, place string, shown, got any) {
+	t.Helper()
+	switch shown := shown.(type) {
+	case []any:
+		list, ok := got.([]any)
+		if !ok {
+			t.Errorf("%s is %v, want a list", place, got)
+		}
+		for i, element := range list {
+			if len(shown) > 0 {
+				compareShape(t, fmt.Sprintf("%s[%d]", place, i), shown[0], element)
+			}
+		}
+	case map[string]any:
+		members, ok := got.(map[string]any)
+		if _, open := shown["…"]; open || !ok || len(shown) == 0 {
+			return // the appliance chooses the members
+		}
+		for _, name := range slices.Sorted(maps.Keys(shown)) {
+			member, ok := members[name]
+			switch {
+			case ok:
+				compareShape(t, place+"."+name, shown[name], member)
+			case name != "below":
+				t.Errorf("%s has no member %q", place, name)
+			}
+		}
+		for name := range members {
+			if _, ok := shown[name]; !ok {
+				t.Errorf("%s has the member %q, which the reference lacks", place, name)
+			}
 		}
 	}
 }
 
-// recorded is the key of a session with a recording.
+// recorded returns the key of a session with a recording.
 func recorded(a *spstest.Appliance, srs bool) string {
 	format := "zat"
 	if srs {
@@ -135,6 +173,7 @@ func recorded(a *spstest.Appliance, srs bool) string {
 	return "none"
 }
 
+// exampleAppliance starts an appliance on which the examples of the help work.
 func exampleAppliance(t *testing.T) *spstest.Appliance {
 	a := startAppliance(t, spstest.WithSlots(
 		spstest.Slot{Key: "1", Version: "7.4.0", Current: true, AfterReboot: true},
@@ -147,6 +186,7 @@ func exampleAppliance(t *testing.T) *spstest.Appliance {
 	return a
 }
 
+// writeExampleFiles writes the files that the examples of the help read.
 func writeExampleFiles(t *testing.T, a *spstest.Appliance) {
 	if strings.Contains(t.Name(), "_diff_") {
 		for _, folder := range []string{"monday", "friday"} {

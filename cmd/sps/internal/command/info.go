@@ -32,7 +32,7 @@ type infoData struct {
 func (a *app) infoCommand() *cobra.Command {
 	return a.command(spec{
 		use: "info", short: "Show names, version and roles",
-		long: "Show what an appliance says about itself: its names, its firmware and its roles in a cluster.",
+		long: "Show the names of an appliance, the version of its firmware, and its roles in a cluster.",
 		examples: []string{
 			"sps --host sps1.example.com info",
 			"sps --hosts hosts.txt -o jsonl info",
@@ -55,7 +55,7 @@ func (a *app) infoCommand() *cobra.Command {
 					{"roles", text.OrDash(strings.Join(roles, ", "))}, {"configuration", text.OrDash(i.ConfigHash)},
 				},
 			}
-			if j.several { // a row for each must fit into a terminal
+			if j.several { // the row of an appliance must fit into a terminal
 				r.Fields = [][2]string{r.Fields[0], r.Fields[3], r.Fields[6]}
 			}
 			return r, nil
@@ -83,9 +83,9 @@ type healthData struct {
 func (a *app) healthCommand() *cobra.Command {
 	return a.command(spec{
 		use: "health", short: "Show load, disk, RAID and integrity",
-		long: `Show how an appliance feels: its load, its disk, its RAID and the integrity of its
-firmware. The status is 1 if it has an issue. How full the disk may be is for you to
-judge: it is no issue.`,
+		long: `Show the health of an appliance: its load, its disk, its RAID and the integrity of its
+firmware. cpu, memory, disk and swap are in percent. The status is 1 if the appliance has
+an issue. A full disk is not an issue for this command: check the value of disk yourself.`,
 		examples: []string{
 			"sps --host sps1.example.com health",
 			"sps --hosts hosts.txt -o junit health",
@@ -161,8 +161,9 @@ type nodeData struct {
 func (a *app) clusterCommand() *cobra.Command {
 	return a.command(spec{
 		use: "cluster", short: "Show the nodes of a cluster",
-		long: `Show the nodes of a cluster, as its Central Management node sees them. The status is 1
-if a node has a warning. Any other appliance is an error.`,
+		long: `Show the nodes of a cluster as its Central Management node reports them. The status is 1
+if a node has a warning. If the appliance is not the Central Management node of a cluster,
+the command fails.`,
 		examples: []string{
 			"sps --host central.example.com cluster",
 			"sps --host central.example.com -o json cluster",
@@ -200,8 +201,9 @@ if a node has a warning. Any other appliance is an error.`,
 
 func (a *app) whoamiCommand() *cobra.Command {
 	return a.command(spec{
-		use: "whoami", short: "Show who is logged in",
-		long: "Show the user as the appliance knows him. It logs in, so it is a check of the connection, too.",
+		use: "whoami", short: "Show the logged-in user",
+		long: `Show the logged-in user as the appliance reports it. The command logs in, so it also tests
+the connection and the credential.`,
 		examples: []string{
 			"sps --host sps1.example.com whoami",
 			"sps --host sps1.example.com --login-method local -o yaml whoami",
@@ -230,10 +232,10 @@ func whoami(j *job, u *sps.UserInfo) out.Report {
 	}
 }
 
-// stamp shows a time, "" for none.
+// stamp returns a time in UTC in the format of RFC 3339, or "" for the zero time.
 func stamp(t time.Time) string {
 	if t.IsZero() {
 		return ""
 	}
-	return t.Format(time.RFC3339)
+	return t.UTC().Format(time.RFC3339)
 }

@@ -13,21 +13,21 @@ import (
 	"github.com/go-sps/sps/cmd/sps/internal/text"
 )
 
-// bar shows on a terminal how far long work is, in one line that is drawn anew.
+// bar shows the progress of a long command in one line of a terminal, which it overwrites.
 type bar struct {
-	w     io.Writer // nil: nowhere
+	w     io.Writer // nil if nothing is shown
 	now   func() time.Time
 	mu    sync.Mutex
 	last  time.Time
-	width int // of what is drawn
+	width int // the width of the current line
 
-	columns int // of the terminal, 0 where they are not known
+	columns int // the width of the terminal, or 0 if it is not known
 }
 
-// barInterval is the time between two drawings.
+// barInterval is the minimum time between two lines, except for lines that must be shown.
 const barInterval = 100 * time.Millisecond
 
-// newBar makes a bar on standard error, which shows nothing unless that is a terminal.
+// newBar makes a bar on standard error. It shows nothing if standard error is no terminal.
 func (a *app) newBar() *bar {
 	b := &bar{now: time.Now}
 	if file, ok := terminal(a.Stderr); ok {
@@ -39,7 +39,8 @@ func (a *app) newBar() *bar {
 	return b
 }
 
-// newBar makes the bar of one appliance. Among several there is one for all.
+// newBar makes the bar for one appliance. It shows nothing if the run has several appliances,
+// because runAll shows one bar for all of them.
 func (j *job) newBar() *bar {
 	if j.several {
 		return &bar{now: time.Now}
@@ -47,8 +48,8 @@ func (j *job) newBar() *bar {
 	return j.app.newBar()
 }
 
-// say draws a line. One that comes soon after another one is left out, unless it must be
-// seen.
+// say shows a line. Unless must is true, it skips a line that follows the last line within
+// barInterval.
 func (b *bar) say(must bool, line string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -58,7 +59,7 @@ func (b *bar) say(must bool, line string) {
 	b.last = b.now()
 	line = text.Cell(line)
 	if runes := []rune(line); b.columns > 1 && len(runes) >= b.columns {
-		line = string(runes[:b.columns-1]) // a second line could not be drawn anew
+		line = string(runes[:b.columns-1]) // a second line could not be overwritten
 	}
 	length := len([]rune(line))
 	fmt.Fprintf(b.w, "\r%s%s", line, strings.Repeat(" ", max(0, b.width-length)))
@@ -75,7 +76,7 @@ func (b *bar) end() {
 	}
 }
 
-// report is for the option sps.WithProgress.
+// report returns a function for the option sps.WithProgress.
 func (b *bar) report(what string) func(sps.Progress) {
 	return func(p sps.Progress) {
 		if step := stepWords[p.Step]; step != "" {
@@ -85,16 +86,18 @@ func (b *bar) report(what string) func(sps.Progress) {
 	}
 }
 
+// stepWords has the text that the bar shows for each step of an upgrade.
 var stepWords = map[sps.FirmwareUpgradeStep]string{
-	sps.StepPrepare: "looking at the appliance",
+	sps.StepPrepare: "reading the version and the slots",
 	sps.StepUpload:  "uploading the image",
 	sps.StepFetch:   "the appliance downloads the image",
 	sps.StepTest:    "testing the image",
-	sps.StepUpgrade: "beginning the upgrade",
+	sps.StepUpgrade: "starting the upgrade",
 	sps.StepWait:    "waiting for the restart",
-	sps.StepVerify:  "verifying what runs",
+	sps.StepVerify:  "verifying the running version",
 }
 
+// progressLine returns the line that the bar shows for a progress report.
 func progressLine(what string, p sps.Progress) string {
 	const cells = 20
 	line := what

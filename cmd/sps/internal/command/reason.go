@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"time"
 
@@ -12,54 +13,51 @@ import (
 	"github.com/go-sps/sps/cmd/sps/internal/text"
 )
 
-var errOutputLost = errors.New("nobody reads the results any more")
+var errOutputLost = errors.New("the results can no longer be written")
 
-// maybeAppliedError marks an error after which something was applied, or may be.
+// maybeAppliedError marks an error after which a change was applied in part, or may have been
+// applied.
 type maybeAppliedError struct{ err error }
 
 func (e *maybeAppliedError) Error() string { return e.err.Error() }
 func (e *maybeAppliedError) Unwrap() error { return e.err }
 
-// noError is a refusal that is an answer: no.
-type noError struct{ err error }
-
-func (e *noError) Error() string { return e.err.Error() }
-func (e *noError) Unwrap() error { return e.err }
-
-// statusOf is the exit status of an error.
+// statusOf returns the exit status for an error.
 func statusOf(err error) int {
 	var maybe *maybeAppliedError
-	var no *noError
 	switch {
 	case err == nil:
 		return out.OK
 	case errors.As(err, &maybe), errors.Is(err, sps.ErrOutcomeUnknown):
 		return out.Unknown
-	case errors.As(err, &no):
-		return out.No
 	}
 	return out.Failed
 }
 
-// advice says what to do about an error, in terms of the flags. The first one that fits
-// counts.
+// advice has the remedy for an error, in terms of the flags. The first entry that matches
+// applies.
 var advice = []struct {
 	err  error
 	text string
 }{
-	{sps.ErrOutcomeUnknown, "look at the appliance before you run this again"},
+	{sps.ErrOutcomeUnknown, "check the appliance before you run the command again"},
 	{sps.ErrCommitMessageRequired, "give one with --message"},
-	{sps.AuthenticationFailure, "check --username and the password; --login-method picks a way to log in"},
-	{sps.Unauthorized, "the user lacks the right to do this"},
+	{sps.AuthenticationFailure, "check --username and the password; --login-method selects the login method"},
+	{sps.Unauthorized, "the user lacks the right to do this; use another user with --username, or add the right to the user"},
 	{sps.RemoteAccessDependsOnStarlingJoinError, "remote access needs a join: see \"sps starling join --help\""},
-	{sps.StarlingJoinIsInUseByRemoteAccessError, "--disable-remote-access switches it off before the unjoin, --force unjoins nonetheless"},
-	{sps.ErrNoEmptySlot, "empty one with \"sps firmware delete\""},
-	{sps.ErrSnapshotQuota, "--snapshot-wait says how long to wait for it"},
-	{sps.ErrConflict, "nothing was applied: run it again"},
-	{sps.ErrTransactionLost, "nothing was applied: run it again"},
+	{sps.StarlingJoinIsInUseByRemoteAccessError, unjoinAdvice},
+	{sps.ErrNoEmptySlot, "empty a slot with \"sps firmware delete\""},
+	{sps.ErrSlotInUse, "choose another slot; \"sps firmware slots\" lists them"},
+	{sps.ErrNoSuchName, "check the name; \"sps trust-stores list\" lists the names"},
+	{sps.ErrSnapshotQuota, "wait for it with --snapshot-wait, or search without it with --no-snapshot"},
+	{sps.ErrConflict, "nothing was applied: run the command again"},
+	{sps.ErrTransactionLost, "nothing was applied: run the command again"},
 }
 
-// problemOf describes an error for people and programs.
+// unjoinAdvice is the remedy if remote access prevents an unjoin.
+const unjoinAdvice = "--disable-remote-access disables it before the unjoin, and --force unjoins while it is enabled"
+
+// problemOf describes an error for the output.
 func problemOf(err error) *out.Problem {
 	p := &out.Problem{Kind: string(sps.KindOf(err)), Message: message(err)}
 	var refused *sps.Error
@@ -69,11 +67,16 @@ func problemOf(err error) *out.Problem {
 	var untrusted *sps.CertificateError
 	if errors.As(err, &untrusted) {
 		p.Kind, p.Type = string(sps.KindUnavailable), "CertificateError"
-		p.Advice = "\"sps trust HOST\" shows the certificate; --ca-bundle or --fingerprint trusts it"
+		p.Advice = "\"sps trust HOST\" shows the certificate; trust it with --ca-bundle or --fingerprint"
 		return p
 	}
 	if errors.Is(err, sps.ErrLocked) {
 		p.Advice = lockAdvice(err)
+		return p
+	}
+	var expired *timeoutError
+	if errors.As(err, &expired) && statusOf(err) != out.Unknown {
+		p.Advice = "give more time with " + expired.flag
 		return p
 	}
 	for _, a := range advice {
@@ -85,22 +88,36 @@ func problemOf(err error) *out.Problem {
 	return p
 }
 
-// lockAdvice tells whose lock it may be, and how long it may last.
+// lockAdvice says who may hold the configuration lock, how long it may last, and how to wait.
 func lockAdvice(err error) string {
-	words := "somebody else is changing the configuration, or a run that was killed left its lock, which ends with its session"
+	words := "another user is changing the configuration, or a run that was killed left its lock; such a lock ends with its session"
 	if after, ok := sps.SafeToRetry(err); ok && after > 0 {
-		words += fmt.Sprintf(", within %s at the latest", after.Round(time.Second))
+		words += fmt.Sprintf(", within %s", after.Round(time.Second))
 	}
-	return words + "; --wait-for-lock says how long to wait"
+	return words + "; wait for the lock with --wait-for-lock"
 }
 
-// inFlags puts the flags of the tool in the place of the functions of the SDK.
+// inFlags replaces SDK functions in an error text by flags and commands of the tool. It removes
+// the remedies of the SDK for which advice has one with flags.
 var inFlags = strings.NewReplacer(
 	": pass WithMessage", "",
 	"; pass WithLockWait to wait for it", "",
-	" (see WithWaitLimit)", "",
+	"see WithWaitLimit", "give more time with --wait",
 	" (see Timeouts)", "",
-	", see WithLoginRetry", "",
+	"; check the user name and the password", "",
+	"; give the user this right on the appliance, or use another user", "",
+	"; disable remote access first", "",
+	"; join Starling first", "",
+	"correct what Faults lists", "correct these values",
+	"pass the credential string", "give it with --credential-file",
+	"pass the product instance", "give it with --product-instance",
+	"use Client.Starling to join and unjoin", "use \"sps starling join\" and \"sps starling unjoin\"",
+	"Firmware.WaitForVersion", "\"sps info\"",
+	"Firmware.Slots.Get", "\"sps firmware slots\"",
+	"Firmware.Slots.List", "\"sps firmware slots\"",
+	"Firmware.Fetch.Get", "\"sps api GET firmware/fetch\"",
+	"Firmware.Fetch.List", "\"sps api GET firmware/fetch\"",
+	"Starling.JoinStatus", "\"sps starling status\"",
 	"WithTrailFormat(TrailSRS)", "--format srs",
 	"use ChannelEmail or ChannelSNMP", "use email or snmp",
 	"WithoutSnapshot", "--no-snapshot",
@@ -118,7 +135,7 @@ var inFlags = strings.NewReplacer(
 	"UsernamePassword", "the password login",
 )
 
-// message is the text of an error in one line that names no function of the SDK.
+// message returns the text of an error in one line, with flags instead of SDK functions.
 func message(err error) string {
 	var untrusted *sps.CertificateError
 	switch {
@@ -131,10 +148,14 @@ func message(err error) string {
 	case err == context.Canceled:
 		return "interrupted"
 	}
-	return text.Line(inFlags.Replace(strings.TrimPrefix(err.Error(), "sps: ")))
+	words := strings.ReplaceAll(strings.TrimPrefix(err.Error(), "sps: "), ": sps: ", ": ")
+	return text.Line(inFlags.Replace(noFlag.ReplaceAllString(words, "")))
 }
 
-// cause is the innermost error.
+// noFlag matches advice in an error text of the SDK for which the tool has no flag.
+var noFlag = regexp.MustCompile(`(, or|;|:|,)( pass| see)? (WithLoginRetry|WithLockFirst)\b[^;:]*`)
+
+// cause returns the text of the innermost error.
 func cause(err error) string {
 	for {
 		inner := errors.Unwrap(err)

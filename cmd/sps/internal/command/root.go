@@ -2,49 +2,55 @@ package command
 
 import (
 	"errors"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/go-sps/sps"
 )
 
-const rootLong = `sps works on appliances of One Identity Safeguard for Privileged Sessions (SPS), by
+const rootLong = `sps manages appliances of One Identity Safeguard for Privileged Sessions (SPS) through
 their REST API.
 
-Name the appliances with --host, --hosts or --appliance, or set SPS_HOST; --demo runs
-any command on a simulated appliance instead.
+Name the appliances with --host, --hosts or --appliance, or set SPS_HOST. To try a
+command without an appliance, use --demo: it runs the command on a simulated appliance.
 
-Exit status, of a run and of each appliance in it; the highest wins:
-  0  done, and well
-  1  the answer is no: a precheck failed, a difference was found, something expires
-  2  it could not be carried out, and nothing was applied
-  3  the outcome is unknown: look at the appliance before you repeat the command
+Each appliance has a status. The exit status of the command is the highest of them:
+  0  success
+  1  the command ran, and its result is negative: for example, a precheck failed, a
+     difference was found, or a certificate expires soon
+  2  the command could not be carried out, and nothing was applied
+  3  a change was applied in part, or its outcome is unknown: check the appliance
+     before you run the command again
 
-Environment:
-  SPS_HOST          the appliance, host[:port]
-  SPS_USERNAME      the name to log in with
+Environment variables:
+  SPS_HOST          the appliance, as host or host:port
+  SPS_USERNAME      the user name
   SPS_PASSWORD      the password
   SPS_LOGIN_METHOD  the login method, such as local
-  SPS_CA_BUNDLE     PEM file of the CAs to trust instead of the system's
-  SPS_FINGERPRINT   SHA-256 of the appliance's certificate; several with commas
+  SPS_CA_BUNDLE     PEM file with the CAs to trust instead of the system's CAs
+  SPS_FINGERPRINT   SHA-256 fingerprint of the appliance's certificate; separate
+                    several fingerprints with commas
   SPS_CONFIG        the configuration file
-  HTTPS_PROXY       the proxy of --proxy
-  NO_COLOR          no colour
-A flag counts more than the configuration file, and that more than the environment.`
+  HTTPS_PROXY       the proxy that --proxy uses
+  NO_COLOR          disables colours if it is not empty
 
-// root makes the whole tree of commands.
+Flags override the configuration file. The configuration file overrides the environment
+variables. The settings on a line of the --hosts file override the flags.`
+
+// root makes the root command with all commands below it.
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
-		Use: "sps", Short: "Work on SPS appliances by their REST API", Long: rootLong, Version: sps.Version,
+		Use: "sps", Short: "Manage SPS appliances through their REST API", Long: rootLong, Version: sps.Version,
 		Example:       "  sps --demo firmware precheck\n  sps --host sps1.example.com --username admin info",
 		SilenceErrors: true, SilenceUsage: true,
 	}
 	flags := root.PersistentFlags()
 	flags.SortFlags = false
 	a.flags.Define(flags)
-	flags.StringVarP(&a.output, "output", "o", "table", "`format` of the output: table, json, jsonl, yaml or junit")
-	flags.DurationVar(&a.timeout, "timeout", 0, "`time` that the whole run may take; without it there is no limit")
-	flags.DurationVar(&a.applianceTimeout, "appliance-timeout", 0, "`time` that one appliance may take; without it there is no limit")
+	flags.StringVarP(&a.output, "output", "o", "table", "output `format`: table, json, jsonl, yaml or junit")
+	flags.DurationVar(&a.timeout, "timeout", 0, "longest `duration` of the whole run (default no limit)")
+	flags.DurationVar(&a.applianceTimeout, "appliance-timeout", 0, "longest `duration` of the work on one appliance (default no limit)")
 	a.completeFlags(root)
 	root.AddCommand(
 		a.infoCommand(), a.healthCommand(), a.clusterCommand(), a.whoamiCommand(),
@@ -54,15 +60,19 @@ func (a *app) root() *cobra.Command {
 	return root
 }
 
-// group makes a command that only has others below it.
+// group makes a command that has subcommands and does nothing itself.
 func group(use, short string, commands ...*cobra.Command) *cobra.Command {
+	names := make([]string, len(commands))
+	for i, command := range commands {
+		names[i] = command.Name()
+	}
 	c := &cobra.Command{
 		Use: use, Short: short,
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return usagef("unknown command %q for %q", args[0], c.CommandPath())
 			}
-			return usageError{errors.New(c.CommandPath() + " needs a command")}
+			return usageError{errors.New(c.CommandPath() + " needs one of its commands: " + strings.Join(names, ", "))}
 		},
 	}
 	c.AddCommand(commands...)

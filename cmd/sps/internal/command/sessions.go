@@ -26,7 +26,7 @@ func (a *app) sessionsCommands() *cobra.Command {
 		a.eventsCommand(), a.downloadCommand(), a.followCommand())
 }
 
-// queryFlags are the flags that say which sessions.
+// queryFlags are the flags that select sessions.
 type queryFlags struct {
 	query, content                          string
 	protocol, user, server, client, verdict string
@@ -35,20 +35,22 @@ type queryFlags struct {
 	start, end                              time.Time
 }
 
-// define adds the flags; times are those of searches only.
+// define adds the flags that all commands with a query have.
 func (q *queryFlags) define(f *pflag.FlagSet) {
 	f.StringVarP(&q.query, "query", "q", "", "`filter` in the query language of the appliance")
-	f.StringVar(&q.protocol, "protocol", "", "`name` of the protocol, such as SSH")
-	f.StringVar(&q.user, "user", "", "`name` of the user")
-	f.StringVar(&q.server, "server", "", "`address` of the server")
-	f.StringVar(&q.client, "client", "", "`address` of the client")
-	f.StringVar(&q.verdict, "verdict", "", "`verdict`, such as ACCEPT")
+	f.StringVar(&q.protocol, "protocol", "", "sessions with the protocol of this `name`, such as SSH")
+	f.StringVar(&q.user, "user", "", "sessions of the user with this `name`")
+	f.StringVar(&q.server, "server", "", "sessions to the server with this IP `address`")
+	f.StringVar(&q.client, "client", "", "sessions from the client with this IP `address`")
+	f.StringVar(&q.verdict, "verdict", "", "sessions with this `verdict`, such as ACCEPT")
 }
 
+// defineTimes adds the flags for times and for the content.
+
 func (q *queryFlags) defineTimes(f *pflag.FlagSet) {
-	f.StringVar(&q.since, "since", "", "sessions that started after a `time`: 24h before now, or 2027-01-31")
-	f.StringVar(&q.until, "until", "", "sessions that ended before a `time`")
-	f.StringVar(&q.content, "content", "", "`filter` for what was recorded, of sessions that are indexed")
+	f.StringVar(&q.since, "since", "", "sessions that started after this `time`: a date such as 2027-01-31, or a duration before now such as 24h or 7d")
+	f.StringVar(&q.until, "until", "", "sessions that ended before this `time`, in the form of --since")
+	f.StringVar(&q.content, "content", "", "indexed sessions whose recorded content matches this `filter`")
 }
 
 func (q *queryFlags) check() (err error) {
@@ -101,20 +103,20 @@ func timeText(t time.Time) string {
 	return t.UTC().Format(time.DateTime)
 }
 
-// exportFlags are those of an exporter.
+// exportFlags are the flags of a command that exports sessions.
 type exportFlags struct{ checkpoint, file string }
 
 func (e *exportFlags) define(f *pflag.FlagSet) {
-	f.StringVar(&e.checkpoint, "checkpoint", "", "`file` that keeps how far it came: each session is given once over runs, when it has ended")
-	f.StringVar(&e.file, "output-file", "", "`file` for the JSON Lines, to which they are appended")
+	f.StringVar(&e.checkpoint, "checkpoint", "", "`file` that stores the progress, so that the next run continues where this run stops")
+	f.StringVar(&e.file, "output-file", "", "`file` for the sessions as JSON Lines; with --checkpoint, the next run appends to it")
 }
 
 func (e *exportFlags) check(output string) error {
 	if (e.checkpoint != "" || e.file != "") && output != "jsonl" {
-		return errors.New("--checkpoint and --output-file need -o jsonl")
+		return errors.New("--checkpoint and --output-file need -o jsonl: add it")
 	}
 	if e.checkpoint != "" && e.checkpoint == e.file {
-		return errors.New("--checkpoint and --output-file need two files")
+		return errors.New("--checkpoint and --output-file need two files: give two different names")
 	}
 	return nil
 }
@@ -129,13 +131,15 @@ func (a *app) searchCommand() *cobra.Command {
 	var wait time.Duration
 	return a.command(spec{
 		use: "search", short: "Search for recorded sessions",
-		long: `Search for recorded sessions. With -o jsonl each session is a line, as the appliance sent
-it, in constant memory; of several appliances each line is an object with the appliance
-and the item. -o json keeps all in memory.
+		long: `Search for recorded sessions. -o jsonl prints each session on its own line as soon as it
+arrives, as the appliance sent it. If several appliances are named, each line is an object
+with the members "appliance" and "item", and "item" is the session. -o json keeps the
+sessions in memory until the end, so use -o jsonl for many sessions.
 
-With --checkpoint this is an exporter: each run gives the sessions that have ended since
-the run before. Into --output-file each is written exactly once, also over crashes;
-to standard output at least once. A checkpoint belongs to one appliance and one query.`,
+With --checkpoint, each run prints the sessions that have ended since the previous run. If
+--output-file is given as well, each session is written to the file exactly once, even if a
+run crashes and is repeated. Without --output-file, a session may be printed again after a
+crash. A checkpoint belongs to one appliance and one query.`,
 		examples: []string{
 			"sps --host sps1.example.com sessions search --since 24h --protocol SSH",
 			"sps --host sps1.example.com -o jsonl sessions search --checkpoint sessions.checkpoint --output-file sessions.jsonl",
@@ -145,18 +149,18 @@ to standard output at least once. A checkpoint belongs to one appliance and one 
 			q.define(f)
 			q.defineTimes(f)
 			e.define(f)
-			f.IntVar(&limit, "limit", 0, "`number` of sessions to give at most; without it, all")
-			f.StringVar(&sort, "sort", "", "`field` of the order, with a - before it for the largest first")
-			f.StringSliceVar(&fields, "field", nil, "`name` of a field that the sessions come with; several with commas; without it, all")
-			f.BoolVar(&noSnapshot, "no-snapshot", false, "leave the appliance's one snapshot to others")
-			f.DurationVar(&wait, "snapshot-wait", 0, "`time` to wait for the snapshot while another search has it")
+			f.IntVar(&limit, "limit", 0, "maximum `number` of sessions (default all)")
+			f.StringVar(&sort, "sort", "", "`field` to sort by; a - at its start sorts in descending order")
+			f.StringSliceVar(&fields, "field", nil, "`name` of a field to return; separate several names with commas (default all fields)")
+			f.BoolVar(&noSnapshot, "no-snapshot", false, "search without a snapshot, and leave the one snapshot of the appliance to other searches")
+			f.DurationVar(&wait, "snapshot-wait", 0, "longest `duration` to wait while another search uses the snapshot (default no wait)")
 		},
 		check: func([]string) error {
 			if limit < 0 {
-				return errors.New("--limit must not be negative")
+				return errors.New("--limit must not be negative: leave it out for all sessions")
 			}
 			if e.checkpoint != "" && (q.until != "" || sort != "" || limit > 0 || len(fields) > 0) {
-				return errors.New("--checkpoint excludes --until, --sort, --limit and --field")
+				return errors.New("--checkpoint excludes --until, --sort, --limit and --field: leave these out")
 			}
 			return errors.Join(q.check(), e.check(a.output))
 		},
@@ -182,6 +186,7 @@ to standard output at least once. A checkpoint belongs to one appliance and one 
 	})
 }
 
+// search prints the sessions that a query finds, or writes them to a file.
 func (j *job) search(ctx context.Context, query audit.Query, limit int, file string, options []sps.SearchOption) (out.Report, error) {
 	list := j.newItems(sessionColumns, sessionWidths)
 	var o *lines.Output
@@ -222,10 +227,12 @@ func (a *app) followCommand() *cobra.Command {
 	var e exportFlags
 	var window, every time.Duration
 	return a.command(spec{
-		use: "follow", short: "Give sessions as they end",
-		long: `Give each session once, when it has ended, until this command is interrupted, which is its
-good end. It survives restarts of the appliance; with --checkpoint also its own. Into
---output-file each session is written exactly once, to standard output at least once.`,
+		use: "follow", short: "Print sessions as they end",
+		long: `Print each session after it has ended. The command runs until it is interrupted, and then
+its status is 0. It continues after a restart of the appliance. With --checkpoint, the next
+run continues where this run stops. If --output-file is given as well, each session is
+written to the file exactly once, even if a run crashes and is repeated. Without
+--output-file, a session may be printed again after a crash.`,
 		examples: []string{
 			"sps --host sps1.example.com -o jsonl sessions follow --checkpoint sessions.checkpoint --output-file sessions.jsonl",
 			"sps --host sps1.example.com sessions follow --since 1h --protocol RDP",
@@ -234,21 +241,21 @@ good end. It survives restarts of the appliance; with --checkpoint also its own.
 		flags: func(f *pflag.FlagSet) {
 			q.define(f)
 			e.define(f)
-			f.StringVar(&q.since, "since", "", "leave out the sessions that ended before a `time`: 24h before now, or 2027-01-31")
-			f.DurationVar(&window, "window", 0, "`time` by which a session may arrive late; without it, 15m")
-			f.DurationVar(&every, "every", 0, "`time` between two looks; without it, 1m")
+			f.StringVar(&q.since, "since", "", "leave out sessions that ended before this `time`: a date such as 2027-01-31, or a duration before now such as 24h or 7d")
+			f.DurationVar(&window, "window", 0, "how late a session may arrive without being lost, as a `duration` before the newest end time (default 15m)")
+			f.DurationVar(&every, "every", 0, "`duration` between two polls (default 1m)")
 		},
 		check: func([]string) error {
 			if window < 0 || every < 0 {
-				return errors.New("--window and --every must not be negative")
+				return errors.New("--window and --every must not be negative: give durations such as 15m and 1m")
 			}
 			if a.output == "json" {
-				return errors.New("sessions follow has the formats table and jsonl")
+				return errors.New("sessions follow does not support -o json: use table or jsonl")
 			}
 			return errors.Join(q.check(), e.check(a.output))
 		},
 		run: func(ctx context.Context, j *job) (out.Report, error) {
-			options := []sps.FollowOption{sps.WithErrorFunc(func(err error) { j.warnf("%s: %s; trying again", j.name, message(err)) })}
+			options := []sps.FollowOption{sps.WithErrorFunc(func(err error) { j.warnf("%s: %s; the next poll tries again", j.name, message(err)) })}
 			if window > 0 {
 				options = append(options, sps.WithWindow(window))
 			}
@@ -260,21 +267,21 @@ good end. It survives restarts of the appliance; with --checkpoint also its own.
 			}
 			r, err := j.follow(ctx, &q, &e, options...)
 			if err != nil && errors.Is(context.Cause(ctx), context.Canceled) && errors.Is(err, context.Canceled) {
-				err = nil // the good end
+				err = nil // an interrupt ends the command with the status 0
 			}
 			return r, err
 		},
 	})
 }
 
-// follow gives sessions as they end, and saves its checkpoint at the end of each answer.
+// follow prints sessions as they end, and saves its checkpoint after each page.
 func (j *job) follow(ctx context.Context, q *queryFlags, e *exportFlags, options ...sps.FollowOption) (r out.Report, err error) {
 	if !q.start.IsZero() {
 		options = append(options, sps.WithSince(q.start))
 	}
 	name := e.checkpoint
 	if j.several && name != "" {
-		return r, usagef("--checkpoint belongs to one appliance")
+		return r, usagef("--checkpoint belongs to one appliance, and several are named: name one")
 	}
 	o, err := lines.Open(e.file, name, j.Stdout)
 	if err != nil {
@@ -285,7 +292,7 @@ func (j *job) follow(ctx context.Context, q *queryFlags, e *exportFlags, options
 	if err != nil {
 		return r, err
 	}
-	if e.file != "" { // so that a crash before the first answer leaves a file with its checkpoint
+	if e.file != "" { // so that the file has a checkpoint even if the tool crashes before the first page
 		if err = o.Save(follow.Checkpoint()); err != nil {
 			return r, err
 		}
@@ -309,7 +316,7 @@ func (j *job) follow(ctx context.Context, q *queryFlags, e *exportFlags, options
 			return r, err
 		}
 	}
-	if err == nil && name != "" { // the good end of a run
+	if err == nil && name != "" { // the run has ended without an error
 		err = o.Save(follow.Checkpoint())
 	}
 	if e.file != "" {
@@ -321,7 +328,7 @@ func (j *job) follow(ctx context.Context, q *queryFlags, e *exportFlags, options
 func (a *app) sessionCommand() *cobra.Command {
 	return a.command(spec{
 		use: "show KEY", short: "Show one session",
-		long:     "Show all that the appliance says about one session.",
+		long:     "Show the JSON that the appliance returns for one session, and the address of the session in the web interface.",
 		examples: []string{"sps --host sps1.example.com sessions show " + exampleSession, "sps --host sps1.example.com -o yaml sessions show " + exampleSession},
 		args:     cobra.ExactArgs(1),
 		run: func(ctx context.Context, j *job) (out.Report, error) {
@@ -335,14 +342,14 @@ func (a *app) sessionCommand() *cobra.Command {
 	})
 }
 
-// exampleSession stands for the key of a session in examples.
+// exampleSession is the key of a session in the examples of the help.
 const exampleSession = "4OfOYts3hmQIkm39eNcS6d"
 
 func (a *app) countCommand() *cobra.Command {
 	var q queryFlags
 	return a.command(spec{
 		use: "count", short: "Count sessions",
-		long:     "Count the sessions that a search would find.",
+		long:     "Count the sessions that \"sps sessions search\" finds with the same flags.",
 		examples: []string{"sps --hosts hosts.txt sessions count --since 24h", "sps --host sps1.example.com sessions count --verdict ACCEPT"},
 		flags: func(f *pflag.FlagSet) {
 			q.define(f)
@@ -404,7 +411,7 @@ func tallies(list []audit.Tally) []tallyData {
 // barLength is the length of the longest bar.
 const barLength = 40
 
-// talliesReport is a table with a bar in each row.
+// talliesReport returns a table with a bar in each row.
 func talliesReport(label string, list []audit.Tally) out.Report {
 	r := out.Report{Columns: []string{label, "SESSIONS", ""}, Data: talliesData{tallies(list)}}
 	most := int64(1)
@@ -428,19 +435,19 @@ func (a *app) statsCommand() *cobra.Command {
 	var q queryFlags
 	var s audit.StatsQuery
 	return a.command(spec{
-		use: "stats", short: "Count the values of a field",
-		long:     "Count how many sessions have which value in a field.",
+		use: "stats", short: "Count sessions by the value of a field",
+		long:     "Count the sessions for each value of a field.",
 		examples: []string{"sps --host sps1.example.com sessions stats --field protocol", "sps --host sps1.example.com sessions stats --field verdict --sub-field protocol"},
 		data:     talliesData{},
 		flags: func(f *pflag.FlagSet) {
 			q.define(f)
-			f.StringVar(&s.Field, "field", "", "`name` of the field")
-			f.StringVar(&s.SubField, "sub-field", "", "`name` of a second field, counted within each value of the first")
-			f.IntVar(&s.Size, "size", 0, "`number` of the most frequent values; without it, as many as the appliance likes")
+			f.StringVar(&s.Field, "field", "", "`name` of the field; required")
+			f.StringVar(&s.SubField, "sub-field", "", "`name` of a second field, whose values are counted for each value of the first field")
+			f.IntVar(&s.Size, "size", 0, "maximum `number` of values, the most frequent first (default: the appliance chooses)")
 		},
 		check: func([]string) error {
 			if s.Field == "" {
-				return errors.New("--field is missing")
+				return errors.New("--field is missing: give the name of a field, such as protocol")
 			}
 			err := q.check()
 			s.Filter = q.filter
@@ -460,14 +467,14 @@ func (a *app) histogramCommand() *cobra.Command {
 	var q queryFlags
 	h := audit.HistogramQuery{}
 	return a.command(spec{
-		use: "histogram", short: "Draw how many sessions there are over the time",
-		long:     "Count the sessions of each interval of time, and draw bars.",
+		use: "histogram", short: "Count sessions over time",
+		long:     "Count the sessions in each interval of time, and draw a bar for each interval.",
 		examples: []string{"sps --host sps1.example.com sessions histogram", "sps --host sps1.example.com -o json sessions histogram --bin hour --protocol SSH"},
 		data:     talliesData{},
 		flags: func(f *pflag.FlagSet) {
 			q.define(f)
-			f.StringVar(&h.Field, "field", audit.FieldStartTime, "`name` of the field with the time")
-			f.StringVar(&h.BinSize, "bin", audit.BinHour, "`length` of an interval, such as hour")
+			f.StringVar(&h.Field, "field", audit.FieldStartTime, "`name` of the field with the time to count by")
+			f.StringVar(&h.BinSize, "bin", audit.BinHour, "`length` of an interval, in the words of the API")
 		},
 		check: func([]string) error {
 			err := q.check()
@@ -489,16 +496,16 @@ func (a *app) eventsCommand() *cobra.Command {
 	var alerts bool
 	return a.command(spec{
 		use: "events KEY", short: "Show what a user did in a session",
-		long:     "Show the commands and the window titles of a session, as far as it is indexed.",
+		long:     "Show the commands and the window titles of a session. The appliance returns those that it has indexed.",
 		examples: []string{"sps --host sps1.example.com sessions events " + exampleSession, "sps --host sps1.example.com -o jsonl sessions events " + exampleSession},
 		args:     cobra.ExactArgs(1), stream: true, data: eventsData{},
 		flags: func(f *pflag.FlagSet) {
-			f.StringVar(&content, "content", "", "`filter` for the events, in the query language of the appliance")
-			f.BoolVar(&alerts, "alerts", false, "only the events that a content policy matched")
+			f.StringVar(&content, "content", "", "show the events that match this `filter` in the query language of the appliance")
+			f.BoolVar(&alerts, "alerts", false, "show the events that a content policy matched")
 		},
 		check: func([]string) error {
 			if alerts && content != "" {
-				return errors.New("--alerts excludes --content")
+				return errors.New("--alerts excludes --content: give one of them")
 			}
 			return nil
 		},
@@ -521,6 +528,7 @@ func eventCells(e *audit.Event) (json.RawMessage, []string) {
 	return e.Raw, []string{timeText(e.Time), text.OrDash(e.Type), e.Content}
 }
 
+// printEvents prints the events of a session as they arrive.
 func printEvents[E any](j *job, events iter.Seq2[*E, error], cells func(*E) (json.RawMessage, []string)) (out.Report, error) {
 	list := j.newItems([]string{"TIME", "TYPE", "CONTENT"}, []int{19, 12, 0})
 	for event, err := range events {
@@ -539,15 +547,15 @@ func (a *app) downloadCommand() *cobra.Command {
 	format := sps.TrailZAT
 	return a.command(spec{
 		use: "download KEY FILE", short: "Download the recording of a session",
-		long:     "Download the recording of a session into a new file, which exists when it is complete.",
+		long:     "Download the recording of a session into a new file. The file gets its name when the download is complete.",
 		examples: []string{"sps --host sps1.example.com sessions download " + exampleSession + " session.zat", "sps --host sps1.example.com sessions download " + exampleSession + " session.srs --format srs"},
 		args:     cobra.ExactArgs(2), valid: files, single: true, data: downloadData{},
 		flags: func(f *pflag.FlagSet) {
-			f.StringVar(&format, "format", sps.TrailZAT, "`format` of the recording: zat, or srs for a session that goes on")
+			f.StringVar(&format, "format", sps.TrailZAT, "`format` of the recording: zat, or srs for a session that has not ended")
 		},
 		check: func(args []string) error {
 			if format != sps.TrailZAT && format != sps.TrailSRS {
-				return fmt.Errorf("--format %q is neither zat nor srs", format)
+				return fmt.Errorf("--format %q is neither zat nor srs: give one of these", format)
 			}
 			return freeName(args[1])
 		},
@@ -560,7 +568,7 @@ func (a *app) downloadCommand() *cobra.Command {
 			if err != nil {
 				return out.Report{}, err
 			}
-			r := said("%s has the recording, of %d bytes", j.args[1], size)
+			r := said("%s contains the recording (%d bytes)", j.args[1], size)
 			r.Data = downloadData{j.args[1], size}
 			return r, nil
 		},

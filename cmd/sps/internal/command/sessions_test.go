@@ -17,7 +17,7 @@ import (
 	"github.com/go-sps/sps/spstest"
 )
 
-// keys are those of sessions as JSON Lines, in order.
+// keys returns the sorted keys of sessions in JSON Lines.
 func keys(t *testing.T, text string) (keys []string) {
 	t.Helper()
 	scanner := bufio.NewScanner(strings.NewReader(text))
@@ -35,6 +35,7 @@ func keys(t *testing.T, text string) (keys []string) {
 	return keys
 }
 
+// written returns the sorted keys of the sessions in a file.
 func written(t *testing.T, name string) []string {
 	t.Helper()
 	data, err := os.ReadFile(name)
@@ -44,7 +45,7 @@ func written(t *testing.T, name string) []string {
 	return keys(t, string(data))
 }
 
-// ended are the keys of the sessions that have ended.
+// ended returns the sorted keys of the sessions that have ended.
 func ended(a *spstest.Appliance) (keys []string) {
 	for session := range a.AuditSessions() {
 		if !session.End.IsZero() {
@@ -55,6 +56,7 @@ func ended(a *spstest.Appliance) (keys []string) {
 	return keys
 }
 
+// TestSessions checks the commands about sessions, and the errors of their flags.
 func TestSessions(t *testing.T) {
 	t.Parallel()
 	a := startAppliance(t, spstest.WithAuditSessions(700))
@@ -80,22 +82,22 @@ func TestSessions(t *testing.T) {
 	c.want(t, out.OK, nil, "sessions", "events", key)
 	c.want(t, out.OK, nil, "-o", "jsonl", "sessions", "events", key, "--alerts")
 	file := filepath.Join(t.TempDir(), "x.zat")
-	c.want(t, out.OK, []string{"has the recording"}, "sessions", "download", key, file)
-	c.want(t, out.Failed, []string{"exists already"}, "sessions", "download", key, file)
+	c.want(t, out.OK, []string{"contains the recording"}, "sessions", "download", key, file)
+	c.want(t, out.Failed, []string{"already exists: name a new file"}, "sessions", "download", key, file)
 	c.want(t, out.Failed, []string{"ResourceNotFound"}, "sessions", "download", "nothing", file+"2")
 	if left, _ := filepath.Glob(filepath.Join(filepath.Dir(file), ".*")); len(left) > 0 {
 		t.Errorf("left: %q", left)
 	}
 	for _, test := range []struct{ args, want string }{
-		{"search --since soon", `--since "soon" is neither`},
+		{"search --since soon", `--since "soon" is not a time: give a duration before now`},
 		{"search --checkpoint x", "need -o jsonl"},
 		{"search -o jsonl --checkpoint x --limit 3", "--checkpoint excludes"},
 		{"search -o jsonl --checkpoint x --output-file x", "need two files"},
 		{"search --limit -1", "--limit must not be negative"},
-		{"search -o yaml", "has the formats table, json and jsonl"},
+		{"search -o yaml", "does not support -o yaml: use table, json or jsonl"},
 		{"search -q protocol:(", "sps"},
 		{"stats", "--field is missing"},
-		{"follow -o json", "has the formats table and jsonl"},
+		{"follow -o json", "does not support -o json: use table or jsonl"},
 		{"follow --window -1s", "must not be negative"},
 		{"download x y --format mp4", "neither zat nor srs"},
 		{"events x --alerts --content y", "--alerts excludes"},
@@ -104,11 +106,12 @@ func TestSessions(t *testing.T) {
 	}
 }
 
-// TestSessionsOfAFleet has the lines name their appliance.
+// TestSessionsOfAFleet checks that the lines of several appliances have the name of the
+// appliance.
 func TestSessionsOfAFleet(t *testing.T) {
 	t.Parallel()
 	c, hosts := fleet(t, startAppliance(t, spstest.WithAuditSessions(3)), nil, startAppliance(t, spstest.WithAuditSessions(2)))
-	got := c.want(t, out.Failed, []string{"says nothing in TLS"}, "--hosts", c.env["HOSTS"], "--connect-timeout", "50ms", "-o", "jsonl", "sessions", "search")
+	got := c.want(t, out.Failed, []string{"the TLS handshake did not end within 50ms"}, "--hosts", c.env["HOSTS"], "--connect-timeout", "50ms", "-o", "jsonl", "sessions", "search")
 	lines := strings.Split(strings.TrimSpace(got.stdout), "\n")
 	if len(lines) != 5 || !strings.HasPrefix(lines[4], `{"appliance":"`+hosts[2]+`","item":{`) {
 		t.Errorf("%s", got.stdout)
@@ -116,7 +119,8 @@ func TestSessionsOfAFleet(t *testing.T) {
 	c.want(t, out.Failed, []string{"APPLIANCE", hosts[2]}, "--hosts", c.env["HOSTS"], "--connect-timeout", "50ms", "sessions", "search")
 }
 
-// TestCrashes kills the exporter wherever it is, and starts it again.
+// TestCrashes interrupts an export at different requests and repeats it, and checks that the file
+// has each session once.
 func TestCrashes(t *testing.T) {
 	t.Parallel()
 	a := startAppliance(t, spstest.WithAuditSessions(1_700))
@@ -126,7 +130,7 @@ func TestCrashes(t *testing.T) {
 	for crash := 1; ; crash++ {
 		ctx, cancel := context.WithCancel(t.Context())
 		a.Inject(spstest.Fault{Path: "audit/sessions", Skip: crash % 4, MayMiss: true, Mutate: func(body []byte) []byte {
-			cancel() // while a page is on its way
+			cancel() // while the response with a page is sent
 			return body
 		}})
 		got := c.run(t, ctx, args...)
@@ -138,7 +142,7 @@ func TestCrashes(t *testing.T) {
 		if !strings.Contains(got.stderr, "interrupted") || crash > 20 {
 			t.Fatalf("%+v", got)
 		}
-		// What a crash leaves behind: lines that were not saved, and half of one.
+		// A crash may leave an incomplete line that was not saved.
 		left, err := os.OpenFile(file, os.O_APPEND|os.O_WRONLY, 0)
 		if err != nil {
 			t.Fatal(err)
@@ -157,7 +161,7 @@ func TestCrashes(t *testing.T) {
 	c.want(t, out.Failed, []string{"belongs to an output file"}, "-o", "jsonl", "sessions", "search", "--checkpoint", file+".checkpoint")
 }
 
-// TestCheckpointOfStandardOutput gives each session once over runs that end well.
+// TestCheckpointOfStandardOutput checks that two runs without an error print each session once.
 func TestCheckpointOfStandardOutput(t *testing.T) {
 	t.Parallel()
 	a := startAppliance(t, spstest.WithAuditSessions(600))
@@ -174,7 +178,8 @@ func TestCheckpointOfStandardOutput(t *testing.T) {
 	c.want(t, out.Failed, []string{"checkpoint"}, append(args, "--protocol", "SSH")...)
 }
 
-// TestFollow ends well when it is interrupted.
+// TestFollow checks that sessions follow prints a new session, and has the status 0 after an
+// interrupt.
 func TestFollow(t *testing.T) {
 	t.Parallel()
 	a := startAppliance(t, spstest.WithAuditSessions(5))
@@ -209,15 +214,16 @@ func TestFollow(t *testing.T) {
 	}
 }
 
-// TestForeignFiles has files that are not those of a run before.
+// TestForeignFiles checks that files that no earlier run has written are refused and stay
+// unchanged.
 func TestForeignFiles(t *testing.T) {
 	t.Parallel()
 	c := reach(t, startAppliance(t, spstest.WithAuditSessions(3)))
 	for name, test := range map[string]struct{ file, checkpoint, want string }{
-		"no checkpoint":   {"x", "", "without"},
-		"torn":            {"", `{"length":0,"check`, "no checkpoint of this program"},
-		"shorter":         {"x", `{"length":7,"checkpoint":{}}`, "shorter"},
-		"negative":        {"x", `{"length":-7,"checkpoint":{}}`, "no checkpoint"},
+		"no checkpoint":   {"x", "", "but its checkpoint"},
+		"torn":            {"", `{"length":0,"check`, "is not a checkpoint of this tool"},
+		"shorter":         {"x", `{"length":7,"checkpoint":{}}`, "is shorter than its checkpoint"},
+		"negative":        {"x", `{"length":-7,"checkpoint":{}}`, "is not a checkpoint"},
 		"without its own": {"x", `{"length":1,"checkpoint":{}}`, "cannot be used"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -9,14 +9,15 @@ import (
 	"github.com/go-sps/sps/internal/simulate"
 )
 
-// simulateCommand hands its flags on as they are: they are those of cmd/spssim.
+// simulateCommand makes the command that serves a simulated appliance. It has the flags of
+// cmd/spssim, and passes its arguments to package simulate unchanged.
 func (a *app) simulateCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "simulate [flags]", Short: "Serve a simulated appliance",
-		Long: `Serve a simulated appliance on this machine, for tests and experiments in any
-language, until it is interrupted. It prints its address, the fingerprint of its
-certificate, the lines that lead this tool to it, and the curl calls to begin with.
-Nothing in it is secret.
+		Long: `Serve a simulated appliance on this machine until the command is interrupted. Use it for
+tests and experiments in any language. The command prints the address of the appliance, the
+fingerprint of its certificate, shell lines that set the environment variables of this tool,
+and the first curl calls. The simulated appliance contains no real secrets.
 `,
 		Example:            "  sps simulate --listen 127.0.0.1:8443 --ca-out ca.pem --env-out env\n  sps simulate --profile 8.0 --slot 4=9.0.0:tainted --sessions 1000",
 		DisableFlagParsing: true,
@@ -43,7 +44,7 @@ Nothing in it is secret.
 	}
 }
 
-// simulateFlags are the flags of simulate, for its help and the reference.
+// simulateFlags returns the flags of simulate, for its help and the reference.
 func simulateFlags() (lines []flagLine) {
 	simulate.Flags().VisitAll(func(f *flag.Flag) {
 		value, usage := flag.UnquoteUsage(f)

@@ -18,43 +18,45 @@ import (
 	"github.com/go-sps/sps/cmd/sps/internal/text"
 )
 
-// spec is a command that works on appliances.
+// spec describes a command that works on appliances.
 type spec struct {
 	use, short, long string
-	examples         []string // command lines, without and with output formats
+	examples         []string // command lines for the help
 	args             cobra.PositionalArgs
 	valid            cobra.CompletionFunc
 	flags            func(flags *pflag.FlagSet)
-	columns          []string // of the table
-	data             any      // a zero value of the data for JSON; nil for what the appliance sends
-	stream           bool     // it prints as it goes
-	// offline says that the arguments need no appliance, and plan sees the appliances before
-	// they are worked on.
-	offline  func(args []string) bool
+	columns          []string // the columns of the table
+	data             any      // a zero value of the data for JSON; nil if the data is the JSON that the appliance sends
+	stream           bool     // the command prints items as they arrive
+	// offline reports whether the command needs no appliance with these arguments.
+	offline func(args []string) bool
+	// plan is called with the appliances before the command runs on any of them.
 	plan     func(ctx context.Context, targets []*conn.Target) error
-	single   bool // it works on one appliance at a time
+	single   bool // the command refuses more than one appliance
 	singleIf func(args []string) bool
-	change   bool // it has --dry-run
-	commit   bool // it has --message and --wait-for-lock, too
-	confirm  bool // it has --yes
-	// check finds what is wrong with the arguments before anything is sent.
+	change   bool   // the command has --dry-run
+	dryUsage string // the usage of --dry-run, if it is not the usual one
+	commit   bool   // the command has --message and --wait-for-lock
+	confirm  bool   // the command has --yes
+	// check validates the arguments and flags before anything is sent.
 	check func(args []string) error
-	// ask is the question before the command does something, "" for none.
+	// ask returns the question to confirm before the command runs, or "" if there is none.
 	ask func(args []string) string
+	// run runs the command on one appliance.
 	run func(ctx context.Context, j *job) (out.Report, error)
 }
 
 // job is a run of a command on one appliance.
 type job struct {
 	*app
-	client  *sps.Client // nil where the command needs no appliance
+	client  *sps.Client // nil if the command needs no appliance
 	target  *conn.Target
-	name    string // of the appliance, fit to print
+	name    string // the name of the appliance, safe to print
 	args    []string
-	several bool // there are other appliances, too
+	several bool // the run has more than one appliance
 }
 
-// command makes the command.
+// command makes the cobra command of a spec.
 func (a *app) command(s spec) *cobra.Command {
 	if s.args == nil {
 		s.args = cobra.NoArgs
@@ -76,28 +78,33 @@ func (a *app) command(s spec) *cobra.Command {
 	}
 	a.completeLocal(c)
 	if s.change {
-		flags.BoolVar(&a.dryRun, "dry-run", false, "tell what would change, and change nothing")
+		usage := s.dryUsage
+		if usage == "" {
+			usage = "show what would change, and change nothing"
+		}
+		flags.BoolVar(&a.dryRun, "dry-run", false, usage)
 	}
 	if s.commit {
 		flags.StringVarP(&a.message, "message", "m", "", "`text` for the appliance's change log")
-		flags.DurationVar(&a.lockWait, "wait-for-lock", 0, "`time` to wait while somebody else changes the configuration")
+		flags.DurationVar(&a.lockWait, "wait-for-lock", 0, "longest `duration` to wait while another session changes the configuration (default no wait)")
 	}
 	if s.confirm {
-		flags.BoolVarP(&a.yes, "yes", "y", false, "do not ask for a confirmation")
+		flags.BoolVarP(&a.yes, "yes", "y", false, "do not ask for confirmation")
 	}
 	return c
 }
 
+// runSpec checks the flags and arguments, finds the appliances, and runs the command on them.
 func (a *app) runSpec(c *cobra.Command, s spec, args []string) error {
 	if !slices.Contains(out.Formats, a.output) {
-		return usagef("--output %q is none of %s", a.output, strings.Join(out.Formats, ", "))
+		return usagef("--output %q is not a format: use one of %s", a.output, strings.Join(out.Formats, ", "))
 	}
 	if err := emptyFlag(c); err != nil {
 		return err
 	}
 	for name, value := range map[string]time.Duration{"timeout": a.timeout, "appliance-timeout": a.applianceTimeout, "wait-for-lock": a.lockWait} {
 		if value < 0 {
-			return usagef("--%s must not be negative", name)
+			return usagef("--%s must not be negative: give a duration such as 30s", name)
 		}
 	}
 	if s.check != nil {
@@ -116,7 +123,7 @@ func (a *app) runSpec(c *cobra.Command, s spec, args []string) error {
 		targets = []*conn.Target{nil} // the demonstration
 	}
 	if len(targets) > 1 && (s.single || s.singleIf != nil && s.singleIf(args)) {
-		return usagef("%s works on one appliance at a time, and %d are named", c.CommandPath(), len(targets))
+		return usagef("%s works on one appliance at a time, and %d are named: name one with --host or --appliance", c.CommandPath(), len(targets))
 	}
 	if s.ask != nil {
 		question := s.ask(args)
@@ -131,7 +138,7 @@ func (a *app) runSpec(c *cobra.Command, s spec, args []string) error {
 	}
 	ctx := c.Context()
 	if a.timeout > 0 {
-		limited, cancel := context.WithTimeoutCause(ctx, a.timeout, fmt.Errorf("the time that --timeout allows, %s, is over", a.timeout))
+		limited, cancel := context.WithTimeoutCause(ctx, a.timeout, &timeoutError{"--timeout", a.timeout})
 		defer cancel()
 		ctx = limited
 	}
@@ -146,12 +153,13 @@ func (a *app) runSpec(c *cobra.Command, s spec, args []string) error {
 	return a.runAll(ctx, c.CommandPath(), s, targets, args)
 }
 
-// emptyFlag refuses a flag with an empty text: a variable of the calling script that is not
-// set, mostly. Without this, "--hosts $FILE" would mean the appliance of the environment.
+// emptyFlag returns an error if a string flag is set to an empty string. In most cases that is
+// an unset variable of the calling script: without this check, "--hosts=$FILE" would work on the
+// appliance of the environment.
 func emptyFlag(c *cobra.Command) (err error) {
 	c.Flags().Visit(func(f *pflag.Flag) {
 		if f.Value.Type() == "string" && f.Value.String() == "" && err == nil {
-			err = usagef("--%s is empty", f.Name)
+			err = usagef("--%s is empty: give a value, or leave the flag out", f.Name)
 		}
 	})
 	return err
@@ -160,7 +168,7 @@ func emptyFlag(c *cobra.Command) (err error) {
 // runOffline runs a command that needs no appliance.
 func (a *app) runOffline(ctx context.Context, name string, s spec, args []string) error {
 	if a.flags.Demo || len(a.flags.Hosts)+len(a.flags.Appliances) > 0 || a.flags.HostsFile != "" {
-		return usagef("with these arguments %s needs no appliance, and some are named", name)
+		return usagef("with these arguments %s needs no appliance, and some are named: leave out --demo, --host, --hosts and --appliance", name)
 	}
 	start := time.Now()
 	report, err := s.run(ctx, &job{app: a, name: "local", args: args})
@@ -171,8 +179,9 @@ func (a *app) runOffline(ctx context.Context, name string, s spec, args []string
 	return a.printOne(a.newPrinter(name, []string{"local"}, s.columns), o)
 }
 
-// runAll runs a command on all appliances, so many at a time, and prints the outcomes in
-// their order, each when it and those before it are there.
+// runAll runs a command on the appliances, on at most --parallel of them at the same time. It
+// prints the outcomes in the order of the appliances, each as soon as it and all outcomes before
+// it are known.
 func (a *app) runAll(ctx context.Context, name string, s spec, targets []*conn.Target, args []string) error {
 	names := make([]string, len(targets))
 	for i, t := range targets {
@@ -188,7 +197,7 @@ func (a *app) runAll(ctx context.Context, name string, s spec, targets []*conn.T
 	if err := printer.Begin(); err != nil {
 		return a.writeError(err)
 	}
-	// Who cannot print need not go on, but for what was begun.
+	// If an outcome cannot be printed, no work on further appliances is started.
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	outcomes := make([]chan out.Outcome, len(targets))
@@ -241,12 +250,13 @@ func (a *app) runAll(ctx context.Context, name string, s spec, targets []*conn.T
 	return nil
 }
 
-// maxChecks is how many appliances are checked at a time, whatever --parallel says.
+// maxChecks is the maximum number of concurrent checks of checkAlive. It does not depend on
+// --parallel.
 const maxChecks = 256
 
-// alive gives the indexes of the appliances that accept connections and speak TLS, as that
-// is found out. The others go to dead. So a dead appliance costs no place among those that
-// are worked on.
+// alive returns a channel of the indexes of the appliances that pass checkAlive, and calls dead
+// for the other appliances. So an appliance that cannot be reached does not use one of the
+// --parallel workers.
 func (a *app) alive(ctx context.Context, targets []*conn.Target, dead func(i int, err error)) <-chan int {
 	all, next := make(chan int, len(targets)), make(chan int, len(targets))
 	for i := range targets {
@@ -272,7 +282,7 @@ func (a *app) alive(ctx context.Context, targets []*conn.Target, dead func(i int
 	return next
 }
 
-// summary tells of a fleet how many there were of each result.
+// summary prints how many appliances have each result.
 func (a *app) summary(counts [len(out.Results)]int) {
 	var parts []string
 	for status, count := range counts {
@@ -283,21 +293,21 @@ func (a *app) summary(counts [len(out.Results)]int) {
 	a.warnf("appliances: %s", strings.Join(parts, ", "))
 }
 
-// writeError says that the output was lost. What was done is done, and so it keeps an
-// outcome that is unknown.
+// writeError returns the error for output that could not be written. The exit status becomes at
+// least 2; a status of 3 stays.
 func (a *app) writeError(err error) error {
 	a.status = max(a.status, out.Failed)
-	return fmt.Errorf("the results could not be written: %w", err)
+	return fmt.Errorf("the results could not be written: %w: the command itself may have been carried out", err)
 }
 
-// one runs a command on one appliance.
+// one runs a command on one appliance, and returns its outcome.
 func (a *app) one(ctx context.Context, s spec, t *conn.Target, name string, args []string, several bool) out.Outcome {
 	start := time.Now()
 	report, err := a.try(ctx, s, t, name, args, several)
 	return a.outcome(t, name, time.Since(start), report, err)
 }
 
-// hostOf is how the SDK names an appliance in its errors.
+// hostOf returns the name of an appliance in the errors of the SDK.
 func (a *app) hostOf(t *conn.Target) string {
 	switch {
 	case t != nil:
@@ -308,12 +318,15 @@ func (a *app) hostOf(t *conn.Target) string {
 	return ""
 }
 
+// outcome makes the outcome of an appliance from the report and the error of the command.
 func (a *app) outcome(t *conn.Target, name string, elapsed time.Duration, report out.Report, err error) out.Outcome {
 	o := out.Outcome{Appliance: name, Report: report, Data: report.Data, Elapsed: elapsed}
 	switch {
 	case err != nil:
 		o.Status, o.Error = statusOf(err), problemOf(err)
-		o.Error.Message = strings.TrimPrefix(o.Error.Message, a.hostOf(t)+": ") // the outcome names it
+		// The outcome has the name of the appliance, so the message need not repeat its host.
+		host := a.hostOf(t) + ": "
+		o.Error.Message = strings.ReplaceAll(strings.TrimPrefix(o.Error.Message, host), ": "+host, ": ")
 		var shown *shownError
 		o.Shown = errors.As(err, &shown)
 	case report.No:
@@ -323,12 +336,13 @@ func (a *app) outcome(t *conn.Target, name string, elapsed time.Duration, report
 	return o
 }
 
+// try logs in to an appliance, runs the command, and logs out.
 func (a *app) try(ctx context.Context, s spec, t *conn.Target, name string, args []string, several bool) (out.Report, error) {
 	if ctx.Err() != nil {
-		return out.Report{}, fmt.Errorf("not begun: %w", context.Cause(ctx))
+		return out.Report{}, fmt.Errorf("not started: %w", context.Cause(ctx))
 	}
 	if a.applianceTimeout > 0 {
-		limited, cancel := context.WithTimeoutCause(ctx, a.applianceTimeout, fmt.Errorf("the time that --appliance-timeout allows, %s, is over", a.applianceTimeout))
+		limited, cancel := context.WithTimeoutCause(ctx, a.applianceTimeout, &timeoutError{"--appliance-timeout", a.applianceTimeout})
 		defer cancel()
 		ctx = limited
 	}
@@ -337,14 +351,14 @@ func (a *app) try(ctx context.Context, s spec, t *conn.Target, name string, args
 		return out.Report{}, withCause(ctx, err)
 	}
 	report, err := s.run(ctx, &job{app: a, client: client, target: t, name: name, args: args, several: several})
-	// Close goes out although ctx may be done: no session stays behind.
+	// Close sends the logout even if ctx is done, so that no session stays on the appliance.
 	if closed := client.Close(ctx); closed != nil {
-		a.warnf("%s: the session was not closed: %s", name, problemOf(closed).Text())
+		a.warnf("%s: the logout failed: %s; the session ends after its timeout on the appliance", name, problemOf(closed).Text())
 	}
 	return report, withCause(ctx, err)
 }
 
-// withCause names what ended the context, where that ended the work.
+// withCause adds the cause of the context's end to an error, if the context has ended.
 func withCause(ctx context.Context, err error) error {
 	if err == nil || ctx.Err() == nil {
 		return err
@@ -352,18 +366,28 @@ func withCause(ctx context.Context, err error) error {
 	return &endedError{context.Cause(ctx), err}
 }
 
+// timeoutError is the cause of a context that --timeout or --appliance-timeout ended.
+type timeoutError struct {
+	flag  string
+	limit time.Duration
+}
+
+func (e *timeoutError) Error() string { return fmt.Sprintf("stopped by %s after %s", e.flag, e.limit) }
+
+// endedError is an error of a command whose context has ended.
 type endedError struct{ cause, err error }
 
 func (e *endedError) Error() string {
 	if errors.Is(e.cause, context.Canceled) {
 		return "interrupted: " + e.err.Error()
 	}
-	return e.cause.Error() + ": " + e.err.Error()
+	cause := e.cause.Error()
+	return cause + ": " + strings.TrimSuffix(e.err.Error(), ": "+cause)
 }
 
-func (e *endedError) Unwrap() error { return e.err }
+func (e *endedError) Unwrap() []error { return []error{e.err, e.cause} }
 
-// options are those of a transaction.
+// options returns the options of a transaction.
 func (a *app) options() []sps.TransactionOption {
 	var options []sps.TransactionOption
 	if a.message != "" {
@@ -375,7 +399,7 @@ func (a *app) options() []sps.TransactionOption {
 	return options
 }
 
-// transaction runs a change, or with --dry-run a preview of it.
+// transaction runs a change in a transaction. With --dry-run it rolls the transaction back.
 func (j *job) transaction(ctx context.Context, change func(context.Context, *sps.Transaction) error) error {
 	if j.dryRun {
 		_, err := j.client.Preview(ctx, change, j.options()...)

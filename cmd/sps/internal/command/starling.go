@@ -17,7 +17,7 @@ import (
 )
 
 func (a *app) starlingCommands() *cobra.Command {
-	return group("starling", "Show, join and leave One Identity Starling",
+	return group("starling", "Show, join and unjoin One Identity Starling",
 		a.starlingStatusCommand(), a.remoteAccessCommand(), a.unjoinCommand(), a.joinCommand())
 }
 
@@ -36,7 +36,7 @@ type productData struct {
 	Activated bool   `json:"activated"`
 }
 
-// starlingState reads the join and remote access.
+// starlingState reads the state of the join and of remote access.
 func (j *job) starlingState(ctx context.Context) (starlingData, error) {
 	d := starlingData{Products: []productData{}, Warnings: []string{}}
 	join, err := j.client.Starling.JoinStatus(ctx)
@@ -55,7 +55,7 @@ func (j *job) starlingState(ctx context.Context) (starlingData, error) {
 func (a *app) starlingStatusCommand() *cobra.Command {
 	return a.command(spec{
 		use: "status", short: "Show the join and the integrated products",
-		long:     "Show whether an appliance is joined to Starling, whether remote access is on, and the integrated products.",
+		long:     "Show whether an appliance is joined to Starling, whether remote access is on, and which products are integrated.",
 		examples: []string{"sps --host sps1.example.com starling status", "sps --hosts hosts.txt -o jsonl starling status"},
 		data:     starlingData{},
 		run: func(ctx context.Context, j *job) (out.Report, error) {
@@ -63,7 +63,7 @@ func (a *app) starlingStatusCommand() *cobra.Command {
 			if err != nil {
 				return out.Report{}, err
 			}
-			// That the products cannot be listed is a warning: the rest is shown.
+			// If the products cannot be listed, the command shows a warning and the other values.
 			list, err := j.client.IntegratedProducts(ctx)
 			if err != nil {
 				d.Warnings = append(d.Warnings, message(err))
@@ -106,8 +106,8 @@ func yesNo(yes bool) string {
 func (a *app) remoteAccessCommand() *cobra.Command {
 	return a.command(spec{
 		use: "remote-access on|off", short: "Switch remote access on or off",
-		long: `Switch Safeguard Remote Access on or off, which needs a join to Starling. While it is on,
-an appliance cannot be unjoined.`,
+		long: `Switch Safeguard Remote Access on or off. The appliance must be joined to Starling. While
+remote access is on, "sps starling unjoin" needs --disable-remote-access or --force.`,
 		examples: []string{
 			"sps --host sps1.example.com starling remote-access on --message CHG-1234",
 			"sps --host sps1.example.com starling remote-access off --dry-run",
@@ -116,7 +116,7 @@ an appliance cannot be unjoined.`,
 		valid: cobra.FixedCompletions([]cobra.Completion{"on", "off"}, cobra.ShellCompDirectiveNoFileComp),
 		check: func(args []string) error {
 			if args[0] != "on" && args[0] != "off" {
-				return fmt.Errorf("%q is neither on nor off", args[0])
+				return fmt.Errorf("%q is neither on nor off: give one of these", args[0])
 			}
 			return nil
 		},
@@ -135,6 +135,7 @@ an appliance cannot be unjoined.`,
 	})
 }
 
+// setRemoteAccess switches remote access on or off, and reports whether that is a change.
 func (j *job) setRemoteAccess(ctx context.Context, on bool) (differs bool, err error) {
 	err = j.transaction(ctx, func(ctx context.Context, tx *sps.Transaction) error {
 		return tx.Starling.Configuration.Update(ctx, func(s *sps.StarlingConfiguration) error {
@@ -162,33 +163,34 @@ type unjoinData struct {
 func (a *app) unjoinCommand() *cobra.Command {
 	var disable, force bool
 	return a.command(spec{
-		use: "unjoin", short: "Take an appliance out of Starling",
-		long: `Take an appliance out of Starling. The status is 1, and nothing is tried, if the
-appliance would refuse it, because remote access is on or it is not joined. --dry-run
-asks only that.`,
+		use: "unjoin", short: "Unjoin an appliance from Starling",
+		long: `Unjoin an appliance from Starling. The command first checks whether the appliance would
+refuse the unjoin, because remote access is on or the appliance is not joined. If so, the
+command does not try the unjoin, and the status is 1. --dry-run stops after this check.`,
 		examples: []string{
 			"sps --host sps1.example.com starling unjoin --dry-run",
 			"sps --host sps1.example.com starling unjoin --disable-remote-access --yes",
 		},
 		single: true, change: true, commit: true, confirm: true, data: unjoinData{},
 		flags: func(f *pflag.FlagSet) {
-			f.BoolVar(&disable, "disable-remote-access", false, "switch remote access off before")
-			f.BoolVar(&force, "force", false, "unjoin also while remote access is on")
+			f.BoolVar(&disable, "disable-remote-access", false, "switch remote access off before the unjoin")
+			f.BoolVar(&force, "force", false, "unjoin even if remote access is on")
 		},
 		check: func([]string) error {
 			switch {
 			case disable && force:
-				return errors.New("--force excludes --disable-remote-access")
+				return errors.New("--force excludes --disable-remote-access: give one of them")
 			case !disable && (a.message != "" || a.lockWait != 0):
-				return errors.New("--message and --wait-for-lock are about a transaction, which only --disable-remote-access has")
+				return errors.New("--message and --wait-for-lock need --disable-remote-access: an unjoin alone has no transaction")
 			}
 			return nil
 		},
-		ask: func([]string) string { return "take the appliance out of Starling?" },
+		ask: func([]string) string { return "unjoin the appliance from Starling?" },
 		run: func(ctx context.Context, j *job) (out.Report, error) { return j.unjoin(ctx, disable, force) },
 	})
 }
 
+// unjoin checks whether an unjoin is possible, and unjoins the appliance.
 func (j *job) unjoin(ctx context.Context, disable, force bool) (out.Report, error) {
 	check, err := j.client.Starling.CheckUnjoin(ctx)
 	if err != nil {
@@ -202,13 +204,13 @@ func (j *job) unjoin(ctx context.Context, disable, force bool) (out.Report, erro
 		d.Reasons = append(d.Reasons, unjoinReason(reason))
 	}
 	if len(d.Reasons) > 0 {
-		words := "an unjoin would be refused, and was not tried: " + strings.Join(d.Reasons, "; ")
+		words := "the appliance would refuse the unjoin, so it was not tried: " + strings.Join(d.Reasons, "; ")
 		return out.Report{No: true, Data: d, Text: words + "\n", Cases: []out.Case{{
 			Name: "unjoin", Status: out.Failure, Type: "Refused", Message: words,
 		}}}, nil
 	}
 	if j.dryRun {
-		return out.Report{Data: d, Text: "the appliance would be unjoined; nothing was done\n"}, nil
+		return out.Report{Data: d, Text: "dry run, nothing was done: the appliance would be unjoined\n"}, nil
 	}
 	switched := false
 	if disable {
@@ -223,21 +225,22 @@ func (j *job) unjoin(ctx context.Context, disable, force bool) (out.Report, erro
 		err = j.client.Starling.Unjoin(ctx)
 	}
 	if err != nil && switched {
-		return out.Report{Data: d}, &maybeAppliedError{fmt.Errorf("%w; remote access is off already", err)}
+		return out.Report{Data: d}, &maybeAppliedError{fmt.Errorf("starling unjoin: %w; remote access was switched off before: switch it on again with \"sps starling remote-access on\", or repeat the unjoin", err)}
 	}
 	if err != nil {
 		return out.Report{Data: d}, err
 	}
 	d.Joined = false
-	return out.Report{Data: d, Text: "the appliance is not joined to Starling any more\n"}, nil
+	return out.Report{Data: d, Text: "the appliance is no longer joined to Starling\n"}, nil
 }
 
+// unjoinReason returns the text for a reason of a refusal.
 func unjoinReason(reason error) string {
 	switch {
 	case errors.Is(reason, sps.ErrStarlingNotJoined):
 		return "the appliance is not joined to Starling"
 	case errors.Is(reason, sps.StarlingJoinIsInUseByRemoteAccessError):
-		return "remote access is on: --disable-remote-access switches it off before the unjoin, --force unjoins nonetheless"
+		return "remote access is on: " + unjoinAdvice
 	}
 	return message(reason)
 }
@@ -247,20 +250,20 @@ func (a *app) joinCommand() *cobra.Command {
 	var request sps.StarlingJoinRequest
 	return a.command(spec{
 		use: "join", short: "Join an appliance to Starling",
-		long: `Join an appliance to Starling, with the credential string that Starling gives for it. The
-guide advises to use the web interface instead: Basic Settings > Starling Integration >
-Start join. What the appliance knows about itself need not be given.`,
+		long: `Join an appliance to Starling with the credential string that Starling issues. The vendor's
+API guide recommends the web interface instead: Basic Settings > Starling Integration >
+Start join. Values that you do not give with flags are taken from the appliance.`,
 		examples: []string{
 			"sps --host sps1.example.com starling join --credential-file credential.txt --yes",
 			"sps --host sps1.example.com starling join --credential-file credential.txt --dry-run",
 		},
 		single: true, change: true, confirm: true, data: starlingData{},
 		flags: func(f *pflag.FlagSet) {
-			f.StringVar(&file, "credential-file", "", "`file` with the credential string, or - for standard input")
-			f.StringVar(&request.TokenEndpoint, "token-endpoint", "", "`URL` of Starling's tokens")
-			f.StringVar(&request.Environment, "environment", "", "`name` of the environment of Starling; without it, "+sps.StarlingProduction)
-			f.StringVar(&request.ProductInstance, "product-instance", "", "`name` of the appliance at Starling")
-			f.StringVar(&request.ProductTIMS, "product-tims", "", "`number` of the license")
+			f.StringVar(&file, "credential-file", "", "`file` with the credential string; - reads standard input; required")
+			f.StringVar(&request.TokenEndpoint, "token-endpoint", "", "`URL` for Starling tokens, which Starling issues with the credential string")
+			f.StringVar(&request.Environment, "environment", "", "`name` of the Starling environment (default "+sps.StarlingProduction+")")
+			f.StringVar(&request.ProductInstance, "product-instance", "", "`name` of the appliance in Starling")
+			f.StringVar(&request.ProductTIMS, "product-tims", "", "license `number` of the appliance")
 		},
 		check: func([]string) (err error) {
 			request.CredentialString, err = a.readCredential(file)
@@ -273,38 +276,40 @@ Start join. What the appliance knows about itself need not be given.`,
 				return out.Report{}, err
 			}
 			if d.Joined {
-				return out.Report{Data: d, Text: "the appliance is joined already\n"}, nil
+				return out.Report{Data: d, Text: "the appliance is already joined\n"}, nil
 			}
 			if j.dryRun {
-				return out.Report{Data: d, Text: "the appliance would be joined; nothing was done\n"}, nil
+				return out.Report{Data: d, Text: "dry run, nothing was done: the appliance would be joined\n"}, nil
 			}
 			if err := j.client.Starling.Join(ctx, request); err != nil {
 				return out.Report{}, err
 			}
 			d, err = j.starlingState(ctx)
-			if err != nil { // it is joined, and only the look at it failed
-				return out.Report{Text: "the appliance is joined\n"}, &maybeAppliedError{err}
+			if err != nil { // the join succeeded, and reading its state failed
+				return out.Report{Text: "the appliance is joined\n"}, &maybeAppliedError{fmt.Errorf("starling join: the appliance is joined, but its state could not be read: %w", err)}
 			}
 			return d.report(), nil
 		},
 	})
 }
 
-// readCredential reads a secret of one line. Only its end is cut off.
+// readCredential reads the credential string from a file. It removes line ends at the end.
 func (a *app) readCredential(file string) (sps.Secret, error) {
 	var content []byte
 	var err error
 	switch file {
 	case "":
-		return sps.Secret{}, errors.New("--credential-file is missing")
+		return sps.Secret{}, errors.New("--credential-file is missing: give a file with the credential string")
 	case "-":
 		content, err = io.ReadAll(io.LimitReader(a.Stdin, 1<<20))
 	default:
 		content, err = os.ReadFile(file)
 	}
 	line := strings.TrimRight(string(content), "\r\n")
-	if err == nil && line == "" {
-		err = fmt.Errorf("%s holds no credential string", file)
+	if err != nil {
+		err = fmt.Errorf("--credential-file: %w: give a readable file", err)
+	} else if line == "" {
+		err = fmt.Errorf("--credential-file: %s is empty: it must contain the credential string", file)
 	}
 	return sps.NewSecretString(line), err
 }

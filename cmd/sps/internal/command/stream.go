@@ -12,13 +12,14 @@ import (
 	"github.com/go-sps/sps/cmd/sps/internal/text"
 )
 
-// runStream runs a command that prints as it goes, on one appliance after the other.
+// runStream runs a command that prints items as they arrive. It works on one appliance after the
+// other.
 func (a *app) runStream(ctx context.Context, name string, s spec, targets []*conn.Target, args []string) error {
 	if a.flags.Demo {
 		a.startDemo()
 	}
 	if a.output == "junit" || a.output == "yaml" {
-		return usagef("%s has the formats table, json and jsonl", name)
+		return usagef("%s does not support -o %s: use table, json or jsonl", name, a.output)
 	}
 	names := make([]string, len(targets))
 	for i, t := range targets {
@@ -53,6 +54,7 @@ func (a *app) runStream(ctx context.Context, name string, s spec, targets []*con
 	return nil
 }
 
+// streamOne runs a streaming command on one appliance.
 func (a *app) streamOne(ctx context.Context, s spec, t *conn.Target, name string, args []string, several bool) out.Outcome {
 	if err := a.checkAlive(ctx, t); err != nil {
 		return a.outcome(t, name, 0, out.Report{}, err)
@@ -60,8 +62,8 @@ func (a *app) streamOne(ctx context.Context, s spec, t *conn.Target, name string
 	return a.one(ctx, s, t, name, args, several)
 }
 
-// items prints the items of a list as they come: as rows of a table, as JSON Lines, or
-// collected for JSON.
+// items prints items as they arrive, as rows of a table or as JSON Lines. For JSON it collects
+// them.
 type items struct {
 	j       *job
 	widths  []int
@@ -77,7 +79,7 @@ func (j *job) newItems(columns []string, widths []int) *items {
 	return &items{j: j, columns: columns, widths: widths, all: []json.RawMessage{}}
 }
 
-// add prints an item, or keeps it for a document.
+// add prints an item, or keeps it for the JSON document.
 func (s *items) add(raw json.RawMessage, cells ...string) error {
 	s.count++
 	switch s.j.output {
@@ -109,7 +111,8 @@ func (s *items) write(text string) error {
 	return nil
 }
 
-// row is a row with columns of a fixed width: those of later rows are not known.
+// row returns a row of the table. The columns have a fixed width, because the later rows are not
+// known yet.
 func (s *items) row(cells []string) string {
 	var b strings.Builder
 	for i, cell := range cells {
@@ -122,7 +125,8 @@ func (s *items) row(cells []string) string {
 	return strings.TrimRight(b.String(), " ") + "\n"
 }
 
-// line is an item as a line of JSON; of several appliances it names that.
+// line returns an item as a line of JSON. If the run has several appliances, the line is an
+// object with the name of the appliance and the item.
 func (j *job) line(raw json.RawMessage) ([]byte, error) {
 	if !j.several {
 		return []byte(out.Escape(string(raw))), nil
@@ -134,7 +138,8 @@ func (j *job) line(raw json.RawMessage) ([]byte, error) {
 	return []byte(strings.TrimSuffix(string(line), "\n")), err
 }
 
-// report is what a document has.
+// report returns the report after the last item. In a table it prints "None." if there was no
+// item.
 func (s *items) report(data func() any, err error) (out.Report, error) {
 	if err == nil && s.j.output == "table" && s.count == 0 {
 		err = s.write("None.\n")
@@ -142,7 +147,8 @@ func (s *items) report(data func() any, err error) (out.Report, error) {
 	return out.Report{Data: data()}, err
 }
 
-// moment reads a time before now, such as 24h, or a date or time. Nothing is the zero time.
+// moment parses the value of a flag: a date, a time in the format of RFC 3339, or a duration
+// before now, such as 24h or 7d. It returns the zero time for "".
 func moment(flag, value string, now time.Time) (time.Time, error) {
 	if value == "" {
 		return time.Time{}, nil
@@ -152,9 +158,9 @@ func moment(flag, value string, now time.Time) (time.Time, error) {
 			return at, nil
 		}
 	}
-	ago, err := time.ParseDuration(value)
+	ago, err := parseDays(value)
 	if err != nil || ago < 0 {
-		return time.Time{}, fmt.Errorf("--%s %q is neither a time before now such as 24h nor one such as 2027-01-31 or 2027-01-31T10:00:00Z", flag, value)
+		return time.Time{}, fmt.Errorf("--%s %q is not a time: give a duration before now such as 24h or 7d, a date such as 2027-01-31, or a time such as 2027-01-31T10:00:00Z", flag, value)
 	}
 	return now.Add(-ago), nil
 }

@@ -38,17 +38,19 @@ type certificateInfo struct {
 	Fingerprint string   `json:"fingerprint"`
 }
 
-// trustCommand works without a login, and so is no spec.
+// trustCommand makes the command that shows and saves a certificate. It is not a spec, because it
+// works without a login.
 func (a *app) trustCommand() *cobra.Command {
 	var save, accept string
 	c := &cobra.Command{
 		Use: "trust HOST", Short: "Show the certificate of an appliance, and trust it",
-		Long: `Show the certificate that an appliance presents, its fingerprint, its chain, and what is
-wrong with it. The status is 1 if this system does not trust it.
+		Long: `Show the certificate that HOST presents: its fingerprint, its chain, and its problems. The
+status is 1 if this system does not trust the certificate.
 
-With --save the fingerprint goes into the configuration file, under that name, once it is
-confirmed on the terminal or named by --accept. Compare it with the appliance's own
-before: whoever answers now could be somebody else.`,
+--save adds the appliance to the configuration file, with its host and the fingerprint of its
+certificate. You must confirm the fingerprint on the terminal, or give it with --accept.
+First ask the administrator of the appliance for its fingerprint, and compare the two:
+another machine may answer at HOST.`,
 		Example:     "  sps trust sps1.example.com\n  sps trust sps1.example.com --save sps1 --accept " + exampleFingerprint,
 		Annotations: map[string]string{dataAnnotation: skeleton(trustData{})},
 		Args:        cobra.ExactArgs(1), ValidArgsFunction: cobra.NoFileCompletions,
@@ -57,26 +59,27 @@ before: whoever answers now could be somebody else.`,
 				return err
 			}
 			if a.flags.Demo {
-				return usagef("--demo has nothing to trust")
+				return usagef("trust does not work with --demo: leave it out")
 			}
 			if accept != "" && save == "" {
-				return usagef("--accept needs --save")
+				return usagef("--accept needs --save: give the name to save with --save")
 			}
 			return a.trust(c.Context(), c.CommandPath(), args[0], save, accept)
 		},
 	}
-	c.Flags().StringVar(&save, "save", "", "`name` under which the configuration file gets the appliance")
-	c.Flags().StringVar(&accept, "accept", "", "`SHA-256` of the certificate, in place of a confirmation")
+	c.Flags().StringVar(&save, "save", "", "add the appliance to the configuration file under this `name`")
+	c.Flags().StringVar(&accept, "accept", "", "`SHA-256` fingerprint to accept instead of asking for confirmation")
 	return c
 }
 
-// exampleFingerprint stands for one in examples.
+// exampleFingerprint is the fingerprint in the examples of the help.
 const exampleFingerprint = "52:2C:8B:F5:0F:3C:6F:1B:AA:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00:11:22:33:44:55:66:77"
 
+// trust shows the certificate of a host, and saves its fingerprint if save is not empty.
 func (a *app) trust(ctx context.Context, command, host, save, accept string) error {
 	printer := a.newPrinter(command, []string{text.Line(host)}, nil)
 	if printer == nil {
-		return usagef("--output %q is none of %s", a.output, strings.Join(out.Formats, ", "))
+		return usagef("--output %q is not a format: use one of %s", a.output, strings.Join(out.Formats, ", "))
 	}
 	d, err := a.look(ctx, host)
 	if err != nil {
@@ -87,7 +90,7 @@ func (a *app) trust(ctx context.Context, command, host, save, accept string) err
 	if save == "" {
 		return a.printOne(printer, o)
 	}
-	if a.output == "table" { // what is to be confirmed is seen before
+	if a.output == "table" { // so that the user sees the certificate before the question
 		if err := a.printOne(printer, o); err != nil {
 			return err
 		}
@@ -97,11 +100,11 @@ func (a *app) trust(ctx context.Context, command, host, save, accept string) err
 	}
 	path, err := a.flags.SaveAppliance(a.Getenv, save, conn.Entry{Host: host, Username: a.flags.Username, LoginMethod: a.flags.LoginMethod, Fingerprint: []string{d.Fingerprint}})
 	if err != nil {
-		return err
+		return fmt.Errorf("trust --save: %w: nothing was saved", err)
 	}
 	d.SavedAs = save
-	a.status = out.OK // it is trusted now
-	a.warnf("%s has %s now: use --appliance %s", path, save, save)
+	a.status = out.OK // the tool trusts the certificate now
+	a.warnf("%s was saved in %s: use --appliance %s", save, path, save)
 	if a.output == "table" {
 		return nil
 	}
@@ -109,6 +112,7 @@ func (a *app) trust(ctx context.Context, command, host, save, accept string) err
 	return a.printOne(printer, o)
 }
 
+// printOne prints a single outcome, and sets the exit status.
 func (a *app) printOne(printer out.Printer, o out.Outcome) error {
 	a.status = max(a.status, o.Status)
 	if err := errors.Join(printer.Begin(), printer.Print(o), printer.End(a.status)); err != nil {
@@ -117,21 +121,22 @@ func (a *app) printOne(printer out.Printer, o out.Outcome) error {
 	return nil
 }
 
-// confirmFingerprint accepts a certificate only where somebody names it or says so.
+// confirmFingerprint returns an error unless --accept has the fingerprint, or the user confirms
+// it on the terminal.
 func (a *app) confirmFingerprint(fingerprint, accept string) error {
 	if accept != "" {
 		if !sameFingerprint(accept, fingerprint) {
-			return fmt.Errorf("the certificate is another one than --accept names: its SHA-256 is %s; nothing was saved", fingerprint)
+			return fmt.Errorf("trust: the certificate has the SHA-256 fingerprint %s, not the fingerprint of --accept, so nothing was saved: check whether HOST is the right appliance", fingerprint)
 		}
 		return nil
 	}
 	if _, ok := terminal(a.Stdin); !ok {
-		return usagef("nobody can be asked here: give the fingerprint with --accept")
+		return usagef("trust --save: standard input is no terminal, so nobody can confirm: give the fingerprint with --accept")
 	}
 	fmt.Fprintf(a.Stderr, "Trust the certificate with the fingerprint %s? [y/N] ", fingerprint)
 	answer, _ := bufio.NewReader(a.Stdin).ReadString('\n')
 	if answer = strings.ToLower(strings.TrimSpace(answer)); answer != "y" && answer != "yes" {
-		return errors.New("not confirmed: nothing was saved")
+		return errors.New("trust --save: not confirmed, so nothing was saved: answer y, or give --accept")
 	}
 	return nil
 }
@@ -141,10 +146,10 @@ func sameFingerprint(a, b string) bool {
 	return digits(a) == digits(b)
 }
 
-// look connects and reads the certificates, whatever they are. Nothing is sent but the
-// handshake.
+// look connects to a host and returns the certificates of the TLS handshake, without verifying
+// them. It sends no request.
 func (a *app) look(ctx context.Context, host string) (*trustData, error) {
-	// The SDK's check of the host, which sends nothing.
+	// NewClient validates the host, and sends nothing.
 	client, err := sps.NewClient(host, sps.ExistingSession(sps.NewSecretString("check")))
 	if err != nil {
 		return nil, usageError{err}
@@ -157,10 +162,10 @@ func (a *app) look(ctx context.Context, host string) (*trustData, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, a.flags.ConnectTimeout)
 	defer cancel()
-	dialer := tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true, ServerName: name}} // looking is what this is for
+	dialer := tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true, ServerName: name}} // this command shows certificates that are not trusted
 	connection, err := dialer.DialContext(ctx, "tcp", address)
 	if err != nil {
-		return nil, &unreachableError{host, err}
+		return nil, &unreachableError{host, fmt.Errorf("%w: check the host and the port, or give more time with --connect-timeout", err)}
 	}
 	defer connection.Close()
 	shown := connection.(*tls.Conn).ConnectionState().PeerCertificates
@@ -173,6 +178,7 @@ func (a *app) look(ctx context.Context, host string) (*trustData, error) {
 	return d, nil
 }
 
+// describe returns the data of a certificate.
 func describe(c *x509.Certificate) certificateInfo {
 	names := append([]string{}, c.DNSNames...)
 	for _, ip := range c.IPAddresses {
@@ -184,7 +190,7 @@ func describe(c *x509.Certificate) certificateInfo {
 	}
 }
 
-// problems tells in words why this system does not trust a certificate.
+// problems returns the reasons why this system does not trust a certificate.
 func problems(shown []*x509.Certificate, name string, now time.Time) (words []string) {
 	leaf := shown[0]
 	switch {
@@ -194,7 +200,7 @@ func problems(shown []*x509.Certificate, name string, now time.Time) (words []st
 		words = append(words, "it expired on "+leaf.NotAfter.UTC().Format(time.DateOnly))
 	}
 	if err := leaf.VerifyHostname(name); err != nil {
-		words = append(words, "it is not made for the name "+text.Line(name))
+		words = append(words, "it is not valid for the host "+text.Line(name))
 	}
 	intermediates := x509.NewCertPool()
 	for _, c := range shown[1:] {
@@ -204,9 +210,9 @@ func problems(shown []*x509.Certificate, name string, now time.Time) (words []st
 	switch {
 	case err == nil:
 	case leaf.CheckSignatureFrom(leaf) == nil || leaf.Subject.String() == leaf.Issuer.String():
-		words = append(words, "it is signed by itself")
+		words = append(words, "it is self-signed")
 	default:
-		words = append(words, "this system does not know its authority, "+text.Line(leaf.Issuer.String()))
+		words = append(words, "this system does not trust its authority, "+text.Line(leaf.Issuer.String()))
 	}
 	return words
 }
@@ -215,7 +221,7 @@ func (d *trustData) report() out.Report {
 	r := out.Report{Data: d, No: !d.Trusted, Fields: [][2]string{{"SHA-256", d.Fingerprint}}}
 	for i, c := range d.Chain {
 		label := fmt.Sprintf("chain %d", i+1)
-		r.Fields = append(r.Fields, [2]string{label, fmt.Sprintf("%s, by %s, until %s", c.Subject, c.Issuer, day(c.NotAfter))})
+		r.Fields = append(r.Fields, [2]string{label, fmt.Sprintf("%s, issued by %s, valid until %s", c.Subject, c.Issuer, day(c.NotAfter))})
 	}
 	r.Fields = append(r.Fields, [2]string{"names", text.OrDash(strings.Join(d.Chain[0].Names, ", "))},
 		[2]string{"problems", text.OrDash(strings.Join(d.Problems, "; "))})

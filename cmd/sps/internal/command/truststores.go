@@ -56,7 +56,7 @@ func storeOf(o *sps.Object[sps.TrustStore]) storeData {
 	for _, authority := range o.Body.Authorities {
 		one := authorityOf(o.Body.Name, authority)
 		s.Authorities = append(s.Authorities, one)
-		// All of them are written alike, so the earliest is the smallest.
+		// The times have the same format and are in UTC, so the smallest string is the earliest.
 		if one.Expires != "" && (s.EarliestExpiry == "" || one.Expires < s.EarliestExpiry) {
 			s.EarliestExpiry = one.Expires
 		}
@@ -64,7 +64,8 @@ func storeOf(o *sps.Object[sps.TrustStore]) storeData {
 	return s
 }
 
-// authorityOf describes an authority, which may be a certificate that cannot be read.
+// authorityOf returns the data of an authority. If its certificate cannot be parsed, it returns
+// the subject and the fingerprint that the appliance sent.
 func authorityOf(store string, a sps.TrustStoreAuthority) authorityData {
 	certificate, err := a.Certificate()
 	if err != nil {
@@ -77,7 +78,7 @@ func certificateData(store string, c *x509.Certificate) authorityData {
 	return authorityData{store, c.Subject.String(), sps.CertificateFingerprint(c), c.NotAfter.UTC().Format(time.RFC3339)}
 }
 
-// day shortens a time to the day.
+// day returns the date of a time in the format of RFC 3339, or "-".
 func day(moment string) string {
 	date, _, _ := strings.Cut(moment, "T")
 	return text.OrDash(date)
@@ -91,7 +92,7 @@ var (
 func (s storeData) row() out.Row {
 	number := strconv.Itoa(len(s.Authorities))
 	if s.Type == string(sps.TrustStoreBuiltIn) {
-		number = "not told"
+		number = "not listed"
 	}
 	return out.Row{Cells: []string{s.Name, s.Key, s.Type, s.RevocationCheck, number, day(s.EarliestExpiry)}}
 }
@@ -103,7 +104,7 @@ func (d authorityData) row() out.Row {
 func (a *app) storesListCommand() *cobra.Command {
 	return a.command(spec{
 		use: "list", short: "List the trust stores",
-		long:     "List the trust stores, with the number of their authorities and the day on which the first one expires.",
+		long:     "List the trust stores, with the number of their authorities and the date on which the first authority expires.",
 		examples: []string{"sps --host sps1.example.com trust-stores list", "sps --hosts hosts.txt -o jsonl trust-stores list"},
 		columns:  storeColumns, data: storesData{},
 		run: func(ctx context.Context, j *job) (out.Report, error) {
@@ -125,7 +126,7 @@ func (a *app) storesListCommand() *cobra.Command {
 func (a *app) storesShowCommand() *cobra.Command {
 	return a.command(spec{
 		use: "show NAME", short: "Show a trust store with its authorities",
-		long:     "Show the authorities of a trust store.",
+		long:     "Show the subject, the date of expiry and the fingerprint of each authority in a trust store.",
 		examples: []string{"sps --host sps1.example.com trust-stores show Directory", "sps --hosts hosts.txt -o yaml trust-stores show Directory"},
 		args:     cobra.ExactArgs(1), valid: a.completeStores, columns: authorityColumns, data: storeData{},
 		run: func(ctx context.Context, j *job) (out.Report, error) {
@@ -157,30 +158,30 @@ func (a *app) completeStores(c *cobra.Command, _ []string, _ string) ([]cobra.Co
 }
 
 func (a *app) storesExpiringCommand() *cobra.Command {
-	var within time.Duration
+	within := daysValue(30 * day24)
 	var until string
 	var before time.Time
 	return a.command(spec{
-		use: "expiring [NAME...]", short: "Find the authorities that expire",
-		long: `Find the authorities that expire within a time or before a date, of all trust stores
-or of those that are named. The status is 1 if there is one, and 2 if an authority
-cannot be read: it may have expired.`,
+		use: "expiring [NAME...]", short: "Find authorities that expire soon",
+		long: `Find the authorities that expire within a duration or before a date, in all trust stores or
+in the stores that are named. The status is 1 if there is such an authority. The status is 2
+if the certificate of an authority cannot be parsed, because it may have expired.`,
 		examples: []string{"sps --hosts hosts.txt trust-stores expiring", "sps --host sps1.example.com trust-stores expiring --before 2040-01-01"},
 		args:     cobra.ArbitraryArgs, valid: a.completeStores, columns: authorityColumns, data: expiringData{},
 		flags: func(f *pflag.FlagSet) {
-			f.DurationVar(&within, "within", 720*time.Hour, "`time` from now on, such as 8760h for a year")
-			f.StringVar(&until, "before", "", "`date` such as 2027-01-31, which begins in UTC, instead of --within")
+			f.Var(&within, "within", "find authorities that expire within this `duration` from now, such as 365d or 12h")
+			f.StringVar(&until, "before", "", "find authorities that expire before this `date` in UTC, such as 2027-01-31, instead of --within")
 		},
 		check: func([]string) (err error) {
-			before = time.Now().Add(within)
+			before = time.Now().Add(time.Duration(within))
 			if within < 0 {
-				return errors.New("--within must not be negative")
+				return errors.New("--within must not be negative: give a duration such as 365d")
 			}
 			if until != "" {
 				before, err = time.Parse(time.DateOnly, until)
 			}
 			if err != nil {
-				return fmt.Errorf("--before %q is no date such as 2027-01-31", until)
+				return fmt.Errorf("--before %q is not a date: give a date such as 2027-01-31", until)
 			}
 			return nil
 		},
@@ -188,6 +189,7 @@ cannot be read: it may have expired.`,
 	})
 }
 
+// expiring finds the authorities that expire before a time.
 func (j *job) expiring(ctx context.Context, before time.Time) (out.Report, error) {
 	stores, err := j.client.TrustStores.List(ctx)
 	if err != nil {
@@ -221,14 +223,14 @@ func (j *job) expiring(ctx context.Context, before time.Time) (out.Report, error
 	}
 	for _, name := range j.args {
 		if !seen[name] {
-			unread = append(unread, fmt.Errorf("%w: %s", sps.ErrNoSuchName, text.Line(name)))
+			unread = append(unread, fmt.Errorf("trust-stores expiring: %w: %s", sps.ErrNoSuchName, text.Line(name)))
 		}
 	}
 	r.No = len(found) > 0
 	r.Data = expiringData{before.UTC().Format(time.RFC3339), found}
 	r.Text = fmt.Sprintf("No authority expires before %s UTC.\n", before.UTC().Format(time.DateTime))
 	if r.No {
-		r.Text = fmt.Sprintf("%d expire before %s UTC.\n", len(found), before.UTC().Format(time.DateTime))
+		r.Text = fmt.Sprintf("Authorities that expire before %s UTC: %d.\n", before.UTC().Format(time.DateTime), len(found))
 	}
 	return r, errors.Join(unread...)
 }
@@ -242,7 +244,7 @@ func contains(words []string, word string) bool {
 	return false
 }
 
-// rotation is what to change in a trust store.
+// rotation has the changes to make in a trust store.
 type rotation struct {
 	inFile, outFile string
 	remove          []string
@@ -250,7 +252,7 @@ type rotation struct {
 	in, out         []*x509.Certificate
 }
 
-// rotationData is what it came to.
+// rotationData has the changes that were made in a trust store.
 type rotationData struct {
 	Store   string          `json:"store"`
 	Created bool            `json:"created"`
@@ -264,21 +266,22 @@ func (a *app) storesRotateCommand() *cobra.Command {
 	r := &rotation{}
 	return a.command(spec{
 		use: "rotate NAME", short: "Add and remove authorities of a trust store",
-		long: `Add the certificates of one PEM file to a trust store, and remove those of another one,
-in one transaction: nothing is removed unless everything is added. What is there already
-is not added again, and what --out names and is not there need not be removed, so that
-the command may be run again. A fingerprint of --remove that is not there is an error: it
-may be misspelt. A file with a private key is refused before anything is sent.`,
+		long: `Add the certificates of one PEM file to a trust store and remove the certificates of another
+PEM file, in one transaction: either all these changes are made or none. A certificate of
+--in that the store already has is not added again, and a certificate of --out that the store
+does not have is ignored, so the command can be repeated. A fingerprint of --remove that the
+store does not have is an error, because it may be misspelt. A file with a private key is
+refused before anything is sent.`,
 		examples: []string{
 			"sps --host sps1.example.com trust-stores rotate Directory --in new.pem --out old.pem --message CHG-1234",
 			"sps --hosts hosts.txt trust-stores rotate Directory --in new.pem --create --dry-run",
 		},
 		args: cobra.ExactArgs(1), valid: a.completeStores, change: true, commit: true, data: rotationData{},
 		flags: func(f *pflag.FlagSet) {
-			f.StringVar(&r.inFile, "in", "", "PEM `file` of certificates to add")
-			f.StringVar(&r.outFile, "out", "", "PEM `file` of certificates to remove")
-			f.StringArrayVar(&r.remove, "remove", nil, "`SHA-256` of a certificate to remove, instead of --out; may be repeated")
-			f.BoolVar(&r.create, "create", false, "make the store if it does not exist, without a revocation check")
+			f.StringVar(&r.inFile, "in", "", "PEM `file` with the certificates to add")
+			f.StringVar(&r.outFile, "out", "", "PEM `file` with the certificates to remove")
+			f.StringArrayVar(&r.remove, "remove", nil, "`SHA-256` fingerprint of a certificate to remove, instead of --out; may be repeated")
+			f.BoolVar(&r.create, "create", false, "create the store without a revocation check if it does not exist")
 		},
 		check: r.check,
 		run:   func(ctx context.Context, j *job) (out.Report, error) { return j.rotate(ctx, r) },
@@ -288,11 +291,11 @@ may be misspelt. A file with a private key is refused before anything is sent.`,
 func (r *rotation) check([]string) (err error) {
 	switch {
 	case r.inFile == "" && r.outFile == "" && len(r.remove) == 0:
-		return errors.New("say what to change, by --in, --out or --remove")
+		return errors.New("trust-stores rotate has nothing to change: give --in, --out or --remove")
 	case r.outFile != "" && len(r.remove) > 0:
-		return errors.New("--out excludes --remove")
+		return errors.New("--out excludes --remove: give one of them")
 	case r.create && r.inFile == "":
-		return errors.New("--create needs --in")
+		return errors.New("--create needs --in: give the certificates of the new store with --in")
 	}
 	if r.in, err = readCertificates(r.inFile); err != nil {
 		return fmt.Errorf("--in: %w", err)
@@ -303,18 +306,18 @@ func (r *rotation) check([]string) (err error) {
 	added := sps.NewTrustStore("", r.in...)
 	for _, certificate := range r.out {
 		if _, err := added.Authority(sps.CertificateFingerprint(certificate)); err == nil {
-			return fmt.Errorf("--in and --out both have the certificate %s", text.Line(certificate.Subject.String()))
+			return fmt.Errorf("--in and --out both have the certificate %s: remove it from one of the files", text.Line(certificate.Subject.String()))
 		}
 	}
 	for _, fingerprint := range r.remove {
 		if _, err := added.Authority(fingerprint); err == nil {
-			return fmt.Errorf("--in has the certificate that --remove names, %s", fingerprint)
+			return fmt.Errorf("--in and --remove have the same certificate, %s: leave it out of one of them", fingerprint)
 		}
 	}
 	return nil
 }
 
-// readCertificates reads the certificates of a file, none without a name.
+// readCertificates reads the certificates of a PEM file. It returns none if name is "".
 func readCertificates(name string) ([]*x509.Certificate, error) {
 	if name == "" {
 		return nil, nil
@@ -330,6 +333,7 @@ func readCertificates(name string) ([]*x509.Certificate, error) {
 	return found, nil
 }
 
+// rotate adds and removes the authorities of a trust store in a transaction.
 func (j *job) rotate(ctx context.Context, r *rotation) (out.Report, error) {
 	var d *rotationData
 	err := j.transaction(ctx, func(ctx context.Context, tx *sps.Transaction) error {
@@ -341,7 +345,7 @@ func (j *job) rotate(ctx context.Context, r *rotation) (out.Report, error) {
 		case !errors.Is(err, sps.ErrNoSuchName):
 			return err
 		case !r.create:
-			return fmt.Errorf("%w; --create makes it", err)
+			return fmt.Errorf("%w; --create creates the store", err)
 		}
 		d.Created = true
 		body := sps.NewTrustStore(d.Store)
@@ -356,7 +360,7 @@ func (j *job) rotate(ctx context.Context, r *rotation) (out.Report, error) {
 	}
 	var lines []string
 	if d.Created {
-		lines = append(lines, "the trust store "+text.Line(d.Store)+" is new")
+		lines = append(lines, "created: the trust store "+text.Line(d.Store))
 	}
 	for _, a := range d.Added {
 		lines = append(lines, fmt.Sprintf("added: %s, expires %s, %s", text.Line(a.Subject), day(a.Expires), a.Fingerprint))
@@ -371,7 +375,7 @@ func (j *job) rotate(ctx context.Context, r *rotation) (out.Report, error) {
 	return report, nil
 }
 
-// apply adds and removes authorities of a store.
+// apply adds and removes the authorities of a store.
 func (d *rotationData) apply(s *sps.TrustStore, r *rotation) error {
 	d.Added, d.Removed, d.Notes = []authorityData{}, []authorityData{}, []string{}
 	for _, certificate := range r.in {
@@ -387,7 +391,7 @@ func (d *rotationData) apply(s *sps.TrustStore, r *rotation) error {
 			d.note(text.Line(warning))
 		}
 		if s.RevocationCheck != sps.RevocationNone {
-			d.note(fmt.Sprintf("the store checks revocation (%s): its CRL URLs must have those of the new authorities too", text.Line(string(s.RevocationCheck))))
+			d.note(fmt.Sprintf("the store checks revocation (%s): add the CRL URLs of the new authorities to it", text.Line(string(s.RevocationCheck))))
 		}
 	}
 	for _, fingerprint := range r.remove {
@@ -402,11 +406,12 @@ func (d *rotationData) apply(s *sps.TrustStore, r *rotation) error {
 		}
 	}
 	if len(d.Removed) > 0 && len(s.Authorities) == 0 {
-		d.note("the store has no authority left: whatever uses it trusts nobody")
+		d.note("the store has no authority left, so its users trust no certificate")
 	}
 	return nil
 }
 
+// remove removes the authority with a fingerprint from a store.
 func (d *rotationData) remove(s *sps.TrustStore, fingerprint string) error {
 	gone, err := s.Authority(fingerprint)
 	if err != nil {
@@ -416,7 +421,7 @@ func (d *rotationData) remove(s *sps.TrustStore, fingerprint string) error {
 	return s.RemoveAuthority(fingerprint)
 }
 
-// note adds what to look at, once.
+// note adds a note, unless the notes contain it already.
 func (d *rotationData) note(words string) {
 	if !contains(d.Notes, words) {
 		d.Notes = append(d.Notes, words)

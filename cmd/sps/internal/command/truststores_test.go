@@ -16,7 +16,7 @@ import (
 	"github.com/go-sps/sps/spstest"
 )
 
-// makeCA makes the PEM of an authority.
+// makeCA returns the certificate of a new authority in PEM.
 func makeCA(t *testing.T, name string, expires time.Time) []byte {
 	t.Helper()
 	public, private, err := ed25519.GenerateKey(rand.Reader)
@@ -35,6 +35,7 @@ func makeCA(t *testing.T, name string, expires time.Time) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
 }
 
+// TestTrustStores checks the commands that read and change trust stores, and their dry run.
 func TestTrustStores(t *testing.T) {
 	t.Parallel()
 	a := startAppliance(t)
@@ -43,16 +44,20 @@ func TestTrustStores(t *testing.T) {
 	newFile := writeFile(t, "new.pem", string(makeCA(t, "New", time.Now().AddDate(10, 0, 0))))
 	rotate := func(more ...string) []string { return append([]string{"trust-stores", "rotate", "Mine"}, more...) }
 
-	c.want(t, out.OK, []string{"NAME", "EARLIEST EXPIRY", "not told"}, "trust-stores", "list")
-	c.want(t, out.Failed, []string{"no object has that name", "--create makes it"}, rotate("--in", oldFile)...)
-	c.want(t, out.OK, []string{"this would change, and did not", "the trust store Mine is new"}, rotate("--in", oldFile, "--create", "--dry-run")...)
+	c.want(t, out.OK, []string{"NAME", "EARLIEST EXPIRY", "not listed"}, "trust-stores", "list")
+	c.want(t, out.Failed, []string{"no object has that name", "--create creates the store"}, rotate("--in", oldFile)...)
+	c.want(t, out.OK, []string{"this would change (dry run, nothing was changed)", "created: the trust store Mine"}, rotate("--in", oldFile, "--create", "--dry-run")...)
 	if len(a.Commits()) != 0 {
 		t.Fatal("the dry run was committed")
 	}
 	c.want(t, out.OK, []string{"changed:", "added: CN=Old"}, rotate("--in", oldFile, "--create")...)
-	c.want(t, out.No, []string{"CN=Old", "1 expire before"}, "trust-stores", "expiring")
+	c.want(t, out.No, []string{"CN=Old", "Authorities that expire before ", " UTC: 1.\n"}, "trust-stores", "expiring")
 	c.want(t, out.No, []string{`<failure message="CN=Old expires `, `type="Expiring"`}, "-o", "junit", "trust-stores", "expiring", "Mine")
 	c.want(t, out.OK, []string{"No authority expires before"}, "trust-stores", "expiring", "Mine", "--within", "1h")
+	c.want(t, out.No, []string{"CN=Old"}, "trust-stores", "expiring", "Mine", "--within", "8d")
+	c.want(t, out.OK, nil, "trust-stores", "expiring", "Mine", "--within", "6d12h")
+	c.want(t, out.Failed, []string{"want a duration such as 365d"}, "trust-stores", "expiring", "--within", "soon")
+	c.want(t, out.Failed, []string{"--within must not be negative"}, "trust-stores", "expiring", "--within", "-1d")
 	c.want(t, out.No, nil, "trust-stores", "expiring", "--before", "2300-01-01")
 	c.want(t, out.Failed, []string{"no object has that name: Nobody"}, "trust-stores", "expiring", "Nobody")
 	c.want(t, out.OK, []string{"CN=Old"}, "trust-stores", "show", "Mine")
@@ -67,6 +72,7 @@ func TestTrustStores(t *testing.T) {
 	}
 }
 
+// TestRotateUsage checks that wrong flags and files are refused before a request is sent.
 func TestRotateUsage(t *testing.T) {
 	t.Parallel()
 	a := startAppliance(t)
@@ -75,7 +81,7 @@ func TestRotateUsage(t *testing.T) {
 	key := writeFile(t, "key.pem", "-----BEGIN PRIVATE KEY-----\nMAA=\n-----END PRIVATE KEY-----\n")
 	empty := writeFile(t, "none.pem", "nothing\n")
 	for _, test := range []struct{ args, want string }{
-		{"", "say what to change"},
+		{"", "give --in, --out or --remove"},
 		{"--create --out " + pemFile, "--create needs --in"},
 		{"--out " + pemFile + " --remove x", "--out excludes --remove"},
 		{"--in " + pemFile + " --out " + pemFile, "both have the certificate CN=A"},
@@ -85,13 +91,14 @@ func TestRotateUsage(t *testing.T) {
 	} {
 		c.want(t, out.Failed, []string{test.want}, append([]string{"trust-stores", "rotate", "Mine"}, strings.Fields(test.args)...)...)
 	}
-	c.want(t, out.Failed, []string{"is no date such as"}, "trust-stores", "expiring", "--before", "soon")
+	c.want(t, out.Failed, []string{"is not a date: give a date such as"}, "trust-stores", "expiring", "--before", "soon")
 	if n := len(a.Journal()); n != 0 {
 		t.Errorf("%d requests were sent", n)
 	}
 }
 
-// TestRotateFleet changes several appliances; one that is locked does not stop the others.
+// TestRotateFleet checks that a locked appliance does not stop the changes of the other
+// appliances.
 func TestRotateFleet(t *testing.T) {
 	t.Parallel()
 	locked, good := startAppliance(t), startAppliance(t)
@@ -104,6 +111,7 @@ func TestRotateFleet(t *testing.T) {
 	}
 }
 
+// TestStarling checks the join, the unjoin and the remote access of an appliance.
 func TestStarling(t *testing.T) {
 	t.Parallel()
 	a := startAppliance(t)
@@ -119,32 +127,33 @@ func TestStarling(t *testing.T) {
 	if strings.Contains(got.stdout+got.stderr, "s3cret") {
 		t.Error("the credential string was printed")
 	}
-	c.want(t, out.OK, []string{"joined already"}, "starling", "join", "--credential-file", credential, "--yes")
+	c.want(t, out.OK, []string{"already joined"}, "starling", "join", "--credential-file", credential, "--yes")
 	c.want(t, out.OK, []string{"remote access: off -> on"}, "starling", "remote-access", "on")
 	c.want(t, out.OK, []string{"nothing to change"}, "starling", "remote-access", "on")
 	c.want(t, out.Failed, []string{"neither on nor off"}, "starling", "remote-access", "maybe")
-	c.want(t, out.No, []string{"--disable-remote-access switches it off"}, "starling", "unjoin", "--yes")
+	c.want(t, out.No, []string{"--disable-remote-access disables it"}, "starling", "unjoin", "--yes")
 	c.want(t, out.Failed, []string{"excludes"}, "starling", "unjoin", "--force", "--disable-remote-access", "--yes")
-	c.want(t, out.Failed, []string{"about a transaction"}, "starling", "unjoin", "--message", "x", "--yes")
+	c.want(t, out.Failed, []string{"an unjoin alone has no transaction"}, "starling", "unjoin", "--message", "x", "--yes")
 	if !a.Starling().Joined || !a.Starling().RemoteAccess {
 		t.Fatalf("%+v", a.Starling())
 	}
 	a.Inject(spstest.Fault{Method: "DELETE", Path: "starling/join", Status: 400, Body: `{"error":{"type":"ForbiddenActionError","message":"no","details":{}}}`})
-	c.want(t, out.Unknown, []string{"remote access is off already"}, "starling", "unjoin", "--disable-remote-access", "--yes")
-	c.want(t, out.OK, []string{"not joined to Starling any more"}, "starling", "unjoin", "--disable-remote-access", "--yes")
+	c.want(t, out.Unknown, []string{"remote access was switched off before"}, "starling", "unjoin", "--disable-remote-access", "--yes")
+	c.want(t, out.OK, []string{"no longer joined to Starling"}, "starling", "unjoin", "--disable-remote-access", "--yes")
 	if a.Starling().Joined {
 		t.Error("it is joined")
 	}
 }
 
+// TestBundle checks the download of a support bundle, and its errors.
 func TestBundle(t *testing.T) {
 	t.Parallel()
 	a := startAppliance(t)
 	c := reach(t, a)
 	name := t.TempDir() + "/bundle.tar.gz"
-	c.want(t, out.OK, []string{"nothing was done"}, "bundle", "create", name, "--dry-run")
-	c.want(t, out.OK, []string{"has the support bundle"}, "bundle", "create", name)
-	c.want(t, out.Failed, []string{"exists already"}, "bundle", "create", name)
+	c.want(t, out.OK, []string{"the appliance would create a bundle"}, "bundle", "create", name, "--dry-run")
+	c.want(t, out.OK, []string{"contains the support bundle"}, "bundle", "create", name)
+	c.want(t, out.Failed, []string{"already exists: name a new file"}, "bundle", "create", name)
 	a.FailBundles(true)
 	c.want(t, out.Failed, nil, "bundle", "create", name+"2")
 	c.want(t, out.Failed, nil, "bundle", "create", "/nowhere/x")

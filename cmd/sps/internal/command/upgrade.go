@@ -14,7 +14,7 @@ import (
 	"github.com/go-sps/sps/cmd/sps/internal/text"
 )
 
-// upgradeData is what an upgrade came to.
+// upgradeData is the result of an upgrade.
 type upgradeData struct {
 	From    string `json:"from"`
 	To      string `json:"to"`
@@ -25,7 +25,7 @@ type upgradeData struct {
 	Left    string `json:"left"`
 }
 
-// upgradeFlags are those of the upgrade.
+// upgradeFlags are the flags of the upgrade.
 type upgradeFlags struct {
 	slot, image, url, sha256, expect string
 	wait                             time.Duration
@@ -40,15 +40,16 @@ func (u *upgradeFlags) check([]string) error {
 	}
 	switch {
 	case sources != 1:
-		return errors.New("say where the image comes from, by one of --slot, --image and --url")
+		return errors.New("firmware upgrade needs an image: give one of --slot, --image and --url")
 	case (u.url == "") != (u.sha256 == ""):
-		return errors.New("--url and --sha256 need each other")
+		return errors.New("--url and --sha256 belong together: give both")
 	case u.wait < 0:
-		return errors.New("--wait must not be negative")
+		return errors.New("--wait must not be negative: give a duration such as 30m")
 	}
 	return nil
 }
 
+// source returns the source of the image for the SDK.
 func (u *upgradeFlags) source() sps.UpgradeSource {
 	switch {
 	case u.slot != "":
@@ -59,6 +60,7 @@ func (u *upgradeFlags) source() sps.UpgradeSource {
 	return sps.FromURL(u.url, u.sha256)
 }
 
+// name returns a name of the image for the question to confirm.
 func (u *upgradeFlags) name() string {
 	switch {
 	case u.slot != "":
@@ -73,32 +75,37 @@ func (a *app) upgradeCommand() *cobra.Command {
 	var u upgradeFlags
 	return a.command(spec{
 		use: "upgrade", short: "Upgrade an appliance and wait until it is back",
-		long: `Upgrade an appliance: bring an image to it unless it is there, test it, begin the
-upgrade, wait for the restart, and verify what runs then. With --dry-run it stops after
-the test; the image stays on the appliance.
+		long: `Upgrade an appliance, and wait until it runs the new firmware. The image comes from a slot
+(--slot), from a file to upload (--image), or from a URL (--url). The command runs the
+firmware test on the image, starts the upgrade, waits for the restart, and verifies the
+running version. With --dry-run the command stops after the test, and the image stays on the
+appliance.
 
-The status is 1 if the test failed, and 3 if the upgrade may have begun and was not seen
-to end well. An upgrade that has begun goes on without this command.`,
+The status is 1 if the firmware test failed. The status is 3 if the upgrade may have been
+started and the command could not verify that it succeeded. If the command is interrupted
+after the start of the upgrade, the upgrade continues.`,
 		examples: []string{
 			"sps --host sps1.example.com firmware upgrade --slot 2 --yes",
 			"sps --host sps1.example.com firmware upgrade --image sps-8.1.0.iso --dry-run",
 		},
 		single: true, change: true, confirm: true, data: upgradeData{},
+		dryUsage: "stop after the firmware test; an image that was uploaded or downloaded stays on the appliance",
 		flags: func(f *pflag.FlagSet) {
-			f.StringVar(&u.slot, "slot", "", "`key` of the slot with the image")
-			f.StringVar(&u.image, "image", "", "`file` with the image, to upload")
-			f.StringVar(&u.url, "url", "", "`URL` of the image, for the appliance to download; needs --sha256")
-			f.StringVar(&u.sha256, "sha256", "", "SHA-256 of the image at --url, in `hex`")
-			f.StringVar(&u.expect, "expect-version", "", "stop unless the image has this `version`")
+			f.StringVar(&u.slot, "slot", "", "`key` of the slot that has the image")
+			f.StringVar(&u.image, "image", "", "`file` with the image to upload")
+			f.StringVar(&u.url, "url", "", "`URL` of the image that the appliance downloads; needs --sha256")
+			f.StringVar(&u.sha256, "sha256", "", "SHA-256 checksum of the image at --url in `hex`")
+			f.StringVar(&u.expect, "expect-version", "", "stop before the upgrade unless the image has this `version`")
 			f.StringVarP(&a.message, "message", "m", "", "`text` for the appliance's change log")
-			f.DurationVar(&u.wait, "wait", 0, "`time` to wait for the restart, and with --url for the download; without it, 30m and 2h")
+			f.DurationVar(&u.wait, "wait", 0, "longest `duration` to wait for the restart (default 30m), and for the download of --url (default 2h)")
 		},
 		check: u.check,
-		ask:   func([]string) string { return fmt.Sprintf("upgrade to %s, and restart?", u.name()) },
+		ask:   func([]string) string { return fmt.Sprintf("upgrade to %s, and restart the appliance?", u.name()) },
 		run:   func(ctx context.Context, j *job) (out.Report, error) { return j.upgrade(ctx, &u) },
 	})
 }
 
+// upgrade upgrades an appliance, and reports the result.
 func (j *job) upgrade(ctx context.Context, u *upgradeFlags) (out.Report, error) {
 	b := j.newBar()
 	options := []sps.UpgradeOption{sps.WithMessage(j.message), sps.WithProgress(b.report("upgrading")), sps.WithPollInterval(j.Poll)}
@@ -116,10 +123,10 @@ func (j *job) upgrade(ctx context.Context, u *upgradeFlags) (out.Report, error) 
 	d := upgradeData{From: report.From, To: report.To, Slot: report.SlotKey, Summary: report.TestSummary}
 	var stopped *sps.FirmwareUpgradeError
 	if errors.As(err, &stopped) {
-		d.Step, d.Left, err = string(stopped.Step), stopped.Left, stopped.Err
+		d.Step, d.Left, err = string(stopped.Step), inFlags.Replace(stopped.Left), stopped.Err
 	}
 	var upload *sps.FirmwareUploadError
-	if errors.As(err, &upload) && upload.Stored != nil { // the image got there nonetheless
+	if errors.As(err, &upload) && upload.Stored != nil { // the image was stored despite the error
 		d.Slot, d.To = upload.Stored.Key, upload.Stored.Body.Version
 	}
 	var failure *sps.FirmwareTestFailedDetails
@@ -135,26 +142,26 @@ func (j *job) upgrade(ctx context.Context, u *upgradeFlags) (out.Report, error) 
 		err = upgradeError(stopped, err)
 	case j.dryRun:
 		d.State, d.Step = "tested", string(sps.StepTest)
-		d.Left = "no upgrade was started; the appliance runs " + d.From + "; the image stays in slot " + d.Slot
+		d.Left = "no upgrade was started, the appliance runs " + d.From + ", and the image stays in slot " + d.Slot
 		r.Text = text.Line(fmt.Sprintf("%s in slot %s passed the firmware test", d.To, d.Slot)) + "\n"
 	default:
 		d.State, d.Step = "upgraded", string(sps.StepVerify)
-		r.Text = text.Line(fmt.Sprintf("upgraded from %s to %s, which is in slot %s", d.From, d.To, d.Slot)) + "\n"
+		r.Text = text.Line(fmt.Sprintf("upgraded from %s to %s, the image in slot %s", d.From, d.To, d.Slot)) + "\n"
 	}
 	if d.Left != "" {
-		r.Text += "left: " + text.Line(d.Left) + "\n"
+		r.Text += "state of the appliance: " + text.Line(d.Left) + "\n"
 	}
 	r.Data = d
 	return r, err
 }
 
-// upgradeError marks an error by which nobody can say that nothing was applied: from the
-// beginning of the upgrade on, and after a transfer of the image that may go on.
+// upgradeError adds the step to an error of an upgrade. In the steps after the start of the
+// upgrade, it marks the error as one after which a change may have been applied.
 func upgradeError(stopped *sps.FirmwareUpgradeError, err error) error {
 	if stopped == nil {
 		return err
 	}
-	wrapped := fmt.Errorf("stopped at %s: %w", stopped.Step, err)
+	wrapped := fmt.Errorf("firmware upgrade stopped in the step %q: %w", string(stopped.Step), err)
 	switch stopped.Step {
 	case sps.StepWait, sps.StepVerify:
 		return &maybeAppliedError{wrapped}

@@ -9,8 +9,8 @@ import (
 	"github.com/go-sps/sps/spstest"
 )
 
-// TestVariants runs the main commands under each profile and each variant: what the guide
-// leaves open must make no difference to a user.
+// TestVariants checks that the main commands work in the same way with each profile and with each
+// variant of behaviour that the API guide does not document.
 func TestVariants(t *testing.T) {
 	t.Parallel()
 	options := map[string]spstest.Option{}
@@ -19,7 +19,7 @@ func TestVariants(t *testing.T) {
 	}
 	for _, v := range spstest.Variants() {
 		if v.Area == "audit" || v.Area == "appliance" {
-			continue // these commands ask for none of it
+			continue // the commands below do not depend on these variants
 		}
 		for _, alternative := range v.Alternatives {
 			options[v.Name+"="+alternative] = spstest.WithVariant(v.Name, alternative)

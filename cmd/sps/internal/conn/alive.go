@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// CheckAlive finds out within a short time whether something accepts connections at a
-// host and speaks TLS. It sends no credential and trusts nothing.
+// CheckAlive checks within limit whether the host accepts a connection and answers a TLS
+// handshake. It sends no credential and does not verify the certificate.
 func CheckAlive(ctx context.Context, host string, limit time.Duration) error {
 	if _, _, err := net.SplitHostPort(host); err != nil {
 		host = net.JoinHostPort(trimBrackets(host), "443")
@@ -21,22 +21,22 @@ func CheckAlive(ctx context.Context, host string, limit time.Duration) error {
 	connection, err := (&net.Dialer{}).DialContext(limited, "tcp", host)
 	if err != nil {
 		if limited.Err() != nil && ctx.Err() == nil {
-			return fmt.Errorf("it accepts no connection within %s", limit)
+			return fmt.Errorf("no connection within %s: check the address, or give more time with --connect-timeout", limit)
 		}
-		return err
+		return fmt.Errorf("%w: check the host and the port", err)
 	}
 	defer connection.Close()
-	// What is verified here is only that there is TLS; the login verifies the certificate.
+	// This handshake only checks that the host speaks TLS. The login verifies the certificate.
 	err = tls.Client(connection, &tls.Config{InsecureSkipVerify: true}).HandshakeContext(limited) //nolint:gosec // see above
 	switch {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	case limited.Err() != nil:
-		return fmt.Errorf("it accepts connections and says nothing in TLS within %s", limit)
+		return fmt.Errorf("the connection was accepted, but the TLS handshake did not end within %s: check the port, or give more time with --connect-timeout", limit)
 	case errors.Is(err, io.EOF):
-		return errors.New("it accepts connections and closes them before it says anything in TLS")
+		return errors.New("the connection was accepted and then closed during the TLS handshake: check the port")
 	}
-	return nil // whatever else is wrong, the login tells
+	return nil // the login reports other errors
 }
 
 func trimBrackets(host string) string {

@@ -16,9 +16,9 @@ import (
 	"github.com/go-sps/sps/cmd/sps/internal/text"
 )
 
-// File is the configuration file: appliances by name.
+// File is the content of the configuration file.
 type File struct {
-	// Default is the appliance of commands that name none.
+	// Default is the name of the appliance for commands that name no appliance.
 	Default    string           `yaml:"default,omitempty"`
 	Appliances map[string]Entry `yaml:"appliances"`
 
@@ -40,10 +40,10 @@ type Entry struct {
 	Proxy           bool   `yaml:"proxy,omitempty"`
 }
 
-// words are a list of texts, or one text.
+// words is a list of strings. In YAML it may also be one string.
 type words []string
 
-// UnmarshalYAML takes both.
+// UnmarshalYAML decodes a list of strings or one string.
 func (w *words) UnmarshalYAML(data []byte) error {
 	var list []string
 	if err := yaml.Unmarshal(data, &list); err == nil {
@@ -52,14 +52,15 @@ func (w *words) UnmarshalYAML(data []byte) error {
 	}
 	var one string
 	if err := yaml.Unmarshal(data, &one); err != nil {
-		return errors.New("want a text or a list of texts")
+		return errors.New("the value must be a string or a list of strings")
 	}
 	*w = words{one}
 	return nil
 }
 
-// ConfigPath is where the configuration file is: what --config says, or SPS_CONFIG, or
-// sps/config.yaml in the folder for configuration of the user.
+// ConfigPath returns the name of the configuration file: that of --config, or else that of
+// SPS_CONFIG, or else sps/config.yaml in the configuration folder of the user. Given is true if
+// --config or SPS_CONFIG names the file.
 func (f *Flags) ConfigPath(getenv func(string) string) (path string, given bool, err error) {
 	if f.Config != "" {
 		return f.Config, true, nil
@@ -71,18 +72,19 @@ func (f *Flags) ConfigPath(getenv func(string) string) (path string, given bool,
 	return filepath.Join(folder, "sps", "config.yaml"), false, err
 }
 
-// LoadConfig reads the configuration file. One that nobody named need not exist.
+// LoadConfig reads the configuration file. If neither --config nor SPS_CONFIG names the file
+// and it does not exist, LoadConfig returns a File without appliances.
 func (f *Flags) LoadConfig(getenv func(string) string) (*File, error) {
 	name, given, err := f.ConfigPath(getenv)
 	if err != nil && !given {
-		return &File{}, nil // no home folder, so no file in it
+		return &File{}, nil // the user has no home folder
 	}
 	content, err := os.ReadFile(name)
 	if errors.Is(err, fs.ErrNotExist) && !given {
 		return &File{name: name}, nil
 	}
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("configuration file: %w: check --config and SPS_CONFIG", err)
 	}
 	file := &File{name: name}
 	if err := yaml.UnmarshalWithOptions(content, file, yaml.Strict()); err != nil {
@@ -91,8 +93,8 @@ func (f *Flags) LoadConfig(getenv func(string) string) (*File, error) {
 	return file, file.checkSecrets()
 }
 
-// complaint is the position and the reason of an error. The lines of the file that the
-// package would show beside it may hold a password.
+// complaint returns the line and the reason of a YAML error. It leaves out the lines of the file
+// that the YAML package shows in its error, because they may contain a password.
 func complaint(err error) string {
 	var detailed yaml.Error
 	if errors.As(err, &detailed) && detailed.GetToken() != nil {
@@ -102,35 +104,35 @@ func complaint(err error) string {
 	return text.Line(first)
 }
 
-// checkSecrets refuses a file that others may read and that holds a password.
+// checkSecrets returns an error if the file contains a password and other users may read it.
 func (f *File) checkSecrets() error {
 	secret := false
 	for _, e := range f.Appliances {
 		secret = secret || e.Password != ""
 	}
 	if !secret || runtime.GOOS == "windows" {
-		return nil // the permissions of Windows are no mode
+		return nil // the mode of a file says nothing about its permissions on Windows
 	}
 	info, err := os.Stat(f.name)
 	if err != nil {
 		return err
 	}
 	if mode := info.Mode().Perm(); mode&0o077 != 0 {
-		return fmt.Errorf("%s holds a password, and others may read it (mode %#o): run \"chmod 600 %s\"", f.name, mode, f.name)
+		return fmt.Errorf("%s contains a password, and other users may read it (mode %#o): run \"chmod 600 %s\"", f.name, mode, f.name)
 	}
 	return nil
 }
 
-// Names are the names of the appliances, in order.
+// Names returns the names of the appliances in alphabetical order.
 func (f *File) Names() []string { return slices.Sorted(maps.Keys(f.Appliances)) }
 
 func (f *File) settings(name string) (settings, error) {
 	e, ok := f.Appliances[name]
 	where := fmt.Sprintf("appliance %q in %s", name, f.name)
 	if !ok {
-		known := "it names none"
+		known := "the file has no appliances; \"sps trust HOST --save NAME\" adds one"
 		if names := f.Names(); len(names) > 0 {
-			known = "it has " + strings.Join(names, ", ")
+			known = "give --appliance with one of " + strings.Join(names, ", ")
 		}
 		return settings{}, fmt.Errorf("no %s: %s", where, known)
 	}
@@ -150,16 +152,17 @@ func (f *File) settings(name string) (settings, error) {
 	s.count()
 	switch {
 	case e.Host == "":
-		return s, fmt.Errorf("%s has no host", where)
+		return s, fmt.Errorf("%s has no host: add host: host[:port]", where)
 	case s.passwordSources > 1:
-		return s, fmt.Errorf("%s has two of password, password-file and password-command", where)
+		return s, fmt.Errorf("%s has more than one of password, password-file and password-command: keep one", where)
 	case (s.clientCert == "") != (s.clientKey == ""):
-		return s, fmt.Errorf("%s: client-cert and client-key need each other", where)
+		return s, fmt.Errorf("%s: client-cert and client-key belong together: set both or neither", where)
 	}
 	return s, nil
 }
 
-// relative makes a file name relative to the folder of the configuration file.
+// relative returns the path of a file that is named in the configuration file. A relative name
+// starts at the folder of the configuration file.
 func (f *File) relative(name string) string {
 	if name == "" || filepath.IsAbs(name) {
 		return name

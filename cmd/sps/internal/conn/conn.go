@@ -1,5 +1,5 @@
-// Package conn makes appliances to connect to out of what the flags, the environment
-// and the configuration file say about them.
+// Package conn finds the appliances of a run, and how to log in to them. It reads the flags,
+// the file of --hosts, the configuration file and the environment.
 package conn
 
 import (
@@ -17,7 +17,7 @@ import (
 	"github.com/go-sps/sps/cmd/sps/internal/text"
 )
 
-// Flags are what the command line says about the appliances.
+// Flags are the flags that name the appliances and say how to connect to them.
 type Flags struct {
 	Hosts, Appliances             []string
 	HostsFile, Config             string
@@ -31,45 +31,45 @@ type Flags struct {
 	ConnectTimeout                time.Duration
 }
 
-// Define adds the flags. There is none for a password, because every user of the
-// machine sees command lines.
+// Define adds the flags to a set. There is no flag for the password, because other users of
+// the machine can see command lines.
 func (f *Flags) Define(flags *pflag.FlagSet) {
 	flags.StringArrayVar(&f.Hosts, "host", nil, "`host[:port]` of an appliance; may be repeated")
 	flags.StringArrayVarP(&f.Appliances, "appliance", "a", nil, "`name` of an appliance in the configuration file; may be repeated")
-	flags.StringVar(&f.HostsFile, "hosts", "", "`file` with one appliance per line, or - for standard input")
-	flags.StringVar(&f.Config, "config", "", "configuration `file`, instead of the usual one")
-	flags.StringVarP(&f.Username, "username", "u", "", "`name` to log in with")
+	flags.StringVar(&f.HostsFile, "hosts", "", "`file` with one appliance per line; - reads standard input")
+	flags.StringVar(&f.Config, "config", "", "configuration `file` to use instead of the default file")
+	flags.StringVarP(&f.Username, "username", "u", "", "user `name` to log in with")
 	flags.StringVar(&f.LoginMethod, "login-method", "", "`name` of the appliance's login method, such as local")
-	flags.StringVar(&f.PasswordFile, "password-file", "", "`file` with the password")
-	flags.StringVar(&f.PasswordCommand, "password-command", "", "`command` that prints the password; it is run without a shell, and {host} and {username} in it are replaced")
-	flags.StringVar(&f.CABundle, "ca-bundle", "", "PEM `file` of the CAs to trust instead of the system's")
-	flags.StringArrayVar(&f.Fingerprints, "fingerprint", nil, "`SHA-256` of the appliance's certificate, to trust it by; may be repeated")
-	flags.StringVar(&f.ClientCert, "client-cert", "", "PEM `file` of a certificate to log in with")
-	flags.StringVar(&f.ClientKey, "client-key", "", "PEM `file` of its private key")
-	flags.BoolVar(&f.Proxy, "proxy", false, "connect through the proxy that HTTPS_PROXY names")
-	flags.BoolVar(&f.Insecure, "insecure", false, "trust any certificate; for experiments only")
-	flags.BoolVar(&f.Demo, "demo", false, "run the command on a simulated appliance in this process")
-	flags.IntVar(&f.Parallel, "parallel", 8, "`number` of appliances at a time")
-	flags.DurationVar(&f.ConnectTimeout, "connect-timeout", 5*time.Second, "`time` in which an appliance must accept a connection and begin TLS")
+	flags.StringVar(&f.PasswordFile, "password-file", "", "`file` that contains the password on its only line")
+	flags.StringVar(&f.PasswordCommand, "password-command", "", "`command` that prints the password; it runs without a shell, and {host} and {username} in it are replaced")
+	flags.StringVar(&f.CABundle, "ca-bundle", "", "PEM `file` with the CAs to trust instead of the system's CAs")
+	flags.StringArrayVar(&f.Fingerprints, "fingerprint", nil, "`SHA-256` fingerprint of the appliance's certificate, to trust this certificate; may be repeated")
+	flags.StringVar(&f.ClientCert, "client-cert", "", "PEM `file` with a client certificate to log in with")
+	flags.StringVar(&f.ClientKey, "client-key", "", "PEM `file` with the private key of --client-cert")
+	flags.BoolVar(&f.Proxy, "proxy", false, "connect through the proxy in HTTPS_PROXY")
+	flags.BoolVar(&f.Insecure, "insecure", false, "do not verify the appliance's certificate; for experiments only")
+	flags.BoolVar(&f.Demo, "demo", false, "run the command on a simulated appliance inside this process")
+	flags.IntVar(&f.Parallel, "parallel", 8, "`number` of appliances to work on at the same time")
+	flags.DurationVar(&f.ConnectTimeout, "connect-timeout", 5*time.Second, "longest `duration` of the connection setup, including the TLS handshake")
 }
 
-// InsecureWarning is to be printed if the connection is insecure.
-const InsecureWarning = "--insecure: the appliance's certificate is not verified; the password goes to whoever answers"
+// InsecureWarning is the warning that --insecure prints.
+const InsecureWarning = "--insecure: the certificate of the appliance is not verified, so the password may reach another host; use --fingerprint or --ca-bundle instead"
 
-// Sources are where else settings come from.
+// Sources are the sources of settings other than the flags.
 type Sources struct {
 	Getenv func(string) string
 	Stdin  io.Reader
-	// Prompt asks for a password. It is nil where nobody can answer.
+	// Prompt asks a person for a password. It is nil if standard input is no terminal.
 	Prompt func(question string) (string, error)
 }
 
 // Target is an appliance and how to log in to it.
 type Target struct {
-	// Name is what the user calls it: the host, or the name in the configuration file.
+	// Name is the name that the user gave: the host, or the name in the configuration file.
 	Name, Host string
 	Options    []sps.Option
-	// Direct is set where no proxy is between.
+	// Direct is true if the connection uses no proxy.
 	Direct bool
 
 	username, method string
@@ -77,7 +77,8 @@ type Target struct {
 	password         *password
 }
 
-// Credential makes what to log in with. It may ask a person or run a command.
+// Credential returns the credential to log in with. To get the password it may prompt a person
+// or run the password command.
 func (t *Target) Credential() (sps.Credential, error) {
 	var options []sps.CredentialOption
 	if t.method != "" {
@@ -93,9 +94,9 @@ func (t *Target) Credential() (sps.Credential, error) {
 	return sps.UsernamePassword(t.username, secret, options...), nil
 }
 
-// settings are what one place says about an appliance.
+// settings are the settings of an appliance from one source.
 type settings struct {
-	where string // for complaints
+	where string // the source, for error texts
 	name  string
 	host  string
 
@@ -110,7 +111,7 @@ type settings struct {
 	passwordSources, trust int
 }
 
-// count finds out which kinds of settings there are.
+// count counts the sources of a password and the settings about trust.
 func (s *settings) count() {
 	for _, set := range []bool{s.passwordFile != "", len(s.passwordCommand) > 0, s.passwordText != ""} {
 		if set {
@@ -122,8 +123,8 @@ func (s *settings) count() {
 	}
 }
 
-// over lays settings over others: what is more specific counts. Whoever says one thing
-// about trust or about the password says all about it.
+// over returns the settings of below, overridden by those of s. If s has any setting about
+// trust, the trust settings of below are dropped. The same applies to the password settings.
 func (s settings) over(below settings) settings {
 	result := below
 	result.where, result.name, result.host = s.where, s.name, s.host
@@ -162,18 +163,18 @@ func (f *Flags) settings() (settings, error) {
 	s.count()
 	switch {
 	case s.passwordSources > 1:
-		return s, errors.New("--password-file and --password-command exclude each other")
+		return s, errors.New("--password-file and --password-command exclude each other: give one of them")
 	case f.Insecure && (f.CABundle != "" || len(f.Fingerprints) > 0):
-		return s, errors.New("--insecure excludes --ca-bundle and --fingerprint")
+		return s, errors.New("--insecure excludes --ca-bundle and --fingerprint: leave out --insecure to verify the certificate")
 	case (f.ClientCert == "") != (f.ClientKey == ""):
-		return s, errors.New("--client-cert and --client-key need each other")
+		return s, errors.New("--client-cert and --client-key belong together: give both or neither")
 	case f.ClientCert != "" && s.passwordSources > 0:
-		return s, errors.New("--client-cert excludes --password-file and --password-command")
+		return s, errors.New("--client-cert excludes --password-file and --password-command: give one kind of credential")
 	}
 	return s, nil
 }
 
-// environment are the settings of the environment.
+// environment returns the settings from environment variables.
 func environment(getenv func(string) string) settings {
 	s := settings{
 		where: "SPS_HOST", host: getenv("SPS_HOST"), username: getenv("SPS_USERNAME"), passwordText: getenv("SPS_PASSWORD"),
@@ -188,14 +189,14 @@ func environment(getenv func(string) string) settings {
 	return s
 }
 
-// Targets finds the appliances that the flags, the environment or the configuration
-// file name. All that is wrong with them is found before anything is sent.
+// Targets returns the appliances that the flags, the environment or the configuration file
+// name. It validates their settings and sends nothing.
 func (f *Flags) Targets(src Sources) ([]*Target, error) {
 	if f.Parallel < 1 {
-		return nil, errors.New("--parallel must be at least 1")
+		return nil, errors.New("--parallel must be at least 1: give the number of appliances to work on at the same time")
 	}
 	if f.ConnectTimeout <= 0 {
-		return nil, errors.New("--connect-timeout must be positive")
+		return nil, errors.New("--connect-timeout must be greater than 0: give a duration such as 5s")
 	}
 	flags, err := f.settings()
 	if err != nil {
@@ -208,17 +209,17 @@ func (f *Flags) Targets(src Sources) ([]*Target, error) {
 	env := environment(src.Getenv)
 	r := &resolver{prompt: src.Prompt, commands: map[string]*password{}, files: map[string][]byte{}, checked: map[string]bool{}}
 	if f.HostsFile == "-" {
-		r.prompt = nil // standard input has been used up
+		r.prompt = nil // standard input was read for --hosts
 	}
 	seen := map[string]string{}
 	var targets []*Target
 	for _, n := range named {
 		if first := seen[address(n.host)]; first != "" {
-			return nil, fmt.Errorf("%s: %s is already named by %s", n.where, text.Line(n.host), first)
+			return nil, fmt.Errorf("%s: %s is already named by %s: name each appliance once", n.where, text.Line(n.host), first)
 		}
 		seen[address(n.host)] = n.where
 		below := flags.over(env)
-		if n.name != "" { // of the configuration file: the flags count more
+		if n.name != "" { // from the configuration file, which the flags override
 			below = env
 			n.settings = n.over(env)
 			n.settings = withIdentity(flags, n.settings)
@@ -234,8 +235,8 @@ func (f *Flags) Targets(src Sources) ([]*Target, error) {
 	return targets, nil
 }
 
-// withIdentity lays the flags over an appliance of the configuration file, and keeps
-// which one it is.
+// withIdentity returns the settings of an appliance in the configuration file, overridden by
+// the flags. Its name, its host and its source stay.
 func withIdentity(flags, s settings) settings {
 	flags.where, flags.name, flags.host = s.where, s.name, s.host
 	return flags.over(s)
@@ -243,13 +244,14 @@ func withIdentity(flags, s settings) settings {
 
 type namedAppliance struct{ settings }
 
-// named lists the appliances that are meant.
+// named lists the appliances that the flags name. If they name none, it returns SPS_HOST or the
+// default appliance of the configuration file.
 func (f *Flags) named(src Sources) ([]namedAppliance, error) {
 	var all []namedAppliance
 	for _, host := range f.Hosts {
 		if host == "" {
-			// A variable of the calling script that is not set, mostly.
-			return nil, errors.New("--host is empty")
+			// In most cases an unset variable of the calling script.
+			return nil, errors.New("--host is empty: give host[:port], or leave the flag out")
 		}
 		all = append(all, namedAppliance{settings{where: "--host", host: host}})
 	}
@@ -267,7 +269,7 @@ func (f *Flags) named(src Sources) ([]namedAppliance, error) {
 		return []namedAppliance{{settings{where: "SPS_HOST", host: src.Getenv("SPS_HOST")}}}, nil
 	}
 	if fromFlags && len(f.Appliances) == 0 {
-		return all, nil // the configuration file has no say
+		return all, nil // no setting of the configuration file applies
 	}
 	file, err := f.LoadConfig(src.Getenv)
 	if err != nil {
@@ -290,7 +292,7 @@ func (f *Flags) named(src Sources) ([]namedAppliance, error) {
 	return all, nil
 }
 
-// resolver makes targets, and reads each file once.
+// resolver makes targets from settings. It reads each file once.
 type resolver struct {
 	prompt   func(string) (string, error)
 	commands map[string]*password
@@ -318,7 +320,7 @@ func (r *resolver) target(s settings) (*Target, error) {
 	if s.ca != "" {
 		pem, err := r.file(s.ca)
 		if err != nil {
-			return nil, fmt.Errorf("CA bundle: %w", err)
+			return nil, fmt.Errorf("CA bundle: %w: give a readable PEM file with --ca-bundle", err)
 		}
 		t.Options = append(t.Options, sps.WithCABundle(pem))
 	}
@@ -331,11 +333,11 @@ func (r *resolver) target(s settings) (*Target, error) {
 	if s.proxy {
 		t.Options = append(t.Options, sps.WithProxyFromEnvironment())
 	}
-	// The SDK checks the rest, and sends nothing here.
+	// NewClient validates the host and the options, and sends nothing.
 	client, err := sps.NewClient(s.host, sps.ExistingSession(sps.NewSecretString("check")), t.Options...)
 	if err != nil {
 		if s.ca != "" && strings.Contains(err.Error(), "CA bundle") {
-			return nil, fmt.Errorf("%s: %w", s.ca, err)
+			return nil, fmt.Errorf("%s: %w: give a PEM file with CA certificates with --ca-bundle", s.ca, err)
 		}
 		return nil, err
 	}
@@ -346,7 +348,7 @@ func (r *resolver) target(s settings) (*Target, error) {
 		return t, err
 	}
 	if s.username == "" {
-		return nil, errors.New("no user name: give --username or set SPS_USERNAME")
+		return nil, errors.New("no user name: give --username, or set SPS_USERNAME")
 	}
 	t.password, err = r.password(s)
 	return t, err
@@ -355,15 +357,15 @@ func (r *resolver) target(s settings) (*Target, error) {
 func (r *resolver) pair(certFile, keyFile string) (*tls.Certificate, error) {
 	cert, err := r.file(certFile)
 	if err != nil {
-		return nil, fmt.Errorf("client certificate: %w", err)
+		return nil, fmt.Errorf("client certificate: %w: give a readable PEM file with --client-cert", err)
 	}
 	key, err := r.file(keyFile)
 	if err != nil {
-		return nil, fmt.Errorf("client key: %w", err)
+		return nil, fmt.Errorf("client key: %w: give a readable PEM file with --client-key", err)
 	}
 	pair, err := tls.X509KeyPair(cert, key)
 	if err != nil {
-		return nil, fmt.Errorf("client certificate %s: %w", certFile, err)
+		return nil, fmt.Errorf("client certificate %s: %w: check --client-cert and --client-key", certFile, err)
 	}
 	return &pair, nil
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
+// file writes a file into a new folder, and returns its name.
 func file(t *testing.T, content string) string {
 	t.Helper()
 	name := filepath.Join(t.TempDir(), "file")
@@ -22,6 +23,7 @@ func file(t *testing.T, content string) string {
 	return name
 }
 
+// sources returns sources with the given environment variables and empty standard input.
 func sources(env ...string) Sources {
 	return Sources{Stdin: strings.NewReader(""), Getenv: func(name string) string {
 		for _, pair := range env {
@@ -33,12 +35,14 @@ func sources(env ...string) Sources {
 	}}
 }
 
+// base returns flags that are valid except that they name no appliance.
 func base() Flags {
 	return Flags{Parallel: 1, ConnectTimeout: time.Second, Config: "testdata/empty.yaml", Username: "u"}
 }
 
 const pin = "52:2C:8B:F5:0F:3C:6F:1B:AA:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00:11:22:33:44:55:66:77"
 
+// TestHostsFile checks which files of --hosts are accepted, and the errors for other files.
 func TestHostsFile(t *testing.T) {
 	t.Parallel()
 	many := &strings.Builder{}
@@ -51,16 +55,16 @@ func TestHostsFile(t *testing.T) {
 		"comments":        {"# all\n\n  a  # first\n\t\n", "a"},
 		"windows":         {"a\r\nb\r\n", "a b"},
 		"byte order mark": {"\ufeffa\n", "a"},
-		"duplicate":       {"a\nb\nA:443\n", "hosts:3: A:443 is already in line 1"},
-		"ip twice":        {"[2001:db8::1]\n[2001:0db8::1]:443\n", "hosts:2: [2001:0db8::1]:443 is already in line 1"},
+		"duplicate":       {"a\nb\nA:443\n", "hosts:3: A:443 is already in line 1: name each appliance once"},
+		"ip twice":        {"[2001:db8::1]\n[2001:0db8::1]:443\n", "hosts:2: [2001:0db8::1]:443 is already in line 1: name each appliance once"},
 		"utf-16":          {"\xff\xfea\x00\n\x00", "hosts is in UTF-16: save it as UTF-8"},
 		"utf-16 bare":     {"a\x00\n\x00", "hosts is in UTF-16: save it as UTF-8"},
-		"latin-1":         {"a\nb\xe9\n", "hosts:2: the line is not in UTF-8"},
-		"none":            {"# nothing\n", "hosts names no appliance"},
-		"empty":           {"", "hosts names no appliance"},
-		"word":            {"a username\n", "hosts:1: \"username\" is not of the form name=value; the names are username, fingerprint, ca-bundle and login-method"},
-		"unknown":         {"a\nb color=red\n", "hosts:2: \"color\" is none of username, fingerprint, ca-bundle and login-method"},
-		"password":        {"a password=x\n", "hosts:1: a line has no password: name one for all, or use the configuration file"},
+		"latin-1":         {"a\nb\xe9\n", "hosts:2: the line is not in UTF-8: save the file as UTF-8"},
+		"none":            {"# nothing\n", "hosts names no appliance: write one host[:port] per line"},
+		"empty":           {"", "hosts names no appliance: write one host[:port] per line"},
+		"word":            {"a username\n", "hosts:1: \"username\" does not have the form name=value, where name is username, fingerprint, ca-bundle or login-method"},
+		"unknown":         {"a\nb color=red\n", "hosts:2: there is no setting \"color\": use username, fingerprint, ca-bundle or login-method"},
+		"password":        {"a password=x\n", "hosts:1: a line cannot set a password: give --password-file or --password-command for all appliances, or use the configuration file"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -86,7 +90,7 @@ func TestHostsFile(t *testing.T) {
 	}
 }
 
-// TestUsage has what is wrong with flags, environment and files before anything is sent.
+// TestUsage checks the errors for wrong flags, environment variables and files.
 func TestUsage(t *testing.T) {
 	t.Parallel()
 	long := file(t, "one\ntwo\n")
@@ -108,10 +112,10 @@ func TestUsage(t *testing.T) {
 		"CA that is not there":   {func(f *Flags) { f.Hosts, f.CABundle = []string{"a"}, "testdata/none" }, []string{"SPS_PASSWORD=p"}, "CA bundle: open"},
 		"fingerprint":            {func(f *Flags) { f.Hosts, f.Fingerprints = []string{"a"}, []string{"12"} }, []string{"SPS_PASSWORD=p"}, "fingerprint"},
 		"insecure":               {func(f *Flags) { f.Hosts, f.Fingerprints, f.Insecure = []string{"a"}, []string{pin}, true }, nil, "--insecure excludes"},
-		"client key":             {func(f *Flags) { f.Hosts, f.ClientCert = []string{"a"}, "x" }, nil, "need each other"},
+		"client key":             {func(f *Flags) { f.Hosts, f.ClientCert = []string{"a"}, "x" }, nil, "belong together"},
 		"client certificate":     {func(f *Flags) { f.Hosts, f.ClientCert, f.ClientKey = []string{"a"}, long, long }, nil, "client certificate " + long},
 		"parallel":               {func(f *Flags) { f.Hosts, f.Parallel = []string{"a"}, 0 }, nil, "--parallel must be at least 1"},
-		"connect timeout":        {func(f *Flags) { f.Hosts, f.ConnectTimeout = []string{"a"}, 0 }, nil, "--connect-timeout must be positive"},
+		"connect timeout":        {func(f *Flags) { f.Hosts, f.ConnectTimeout = []string{"a"}, 0 }, nil, "--connect-timeout must be greater than 0"},
 		"host twice":             {func(f *Flags) { f.Hosts = []string{"a", "A:443"} }, []string{"SPS_PASSWORD=p"}, "--host: A:443 is already named by --host"},
 		"bad host":               {func(f *Flags) { f.Hosts = []string{"http://a"} }, []string{"SPS_PASSWORD=p"}, "--host: "},
 		"bad host in file":       {func(f *Flags) { f.HostsFile = file(t, "a\n\nhttp://b\n") }, []string{"SPS_PASSWORD=p"}, ":3: "},
@@ -131,6 +135,8 @@ func TestUsage(t *testing.T) {
 	}
 }
 
+// TestConfig checks which configuration files are accepted, and which settings the flags and the
+// environment override.
 func TestConfig(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -139,16 +145,16 @@ func TestConfig(t *testing.T) {
 		want    string // "" for none
 	}{
 		"good":                 {"default: lab\nappliances:\n  lab: {host: a, username: u, password: p}\n", 0o600, ""},
-		"unknown name":         {"appliances:\n  prod: {host: a}\n", 0o600, "it has prod"},
-		"no name":              {"appliances: {}\n", 0o600, "it names none"},
-		"readable":             {"appliances:\n  lab: {host: a, username: u, password: p}\n", 0o644, "others may read it"},
+		"unknown name":         {"appliances:\n  prod: {host: a}\n", 0o600, "give --appliance with one of prod"},
+		"no name":              {"appliances: {}\n", 0o600, "the file has no appliances"},
+		"readable":             {"appliances:\n  lab: {host: a, username: u, password: p}\n", 0o644, "other users may read it"},
 		"readable, no secret":  {"appliances:\n  lab: {host: a, username: u, password-file: p}\n", 0o644, "password file"},
-		"two password sources": {"appliances:\n  lab: {host: a, username: u, password: p, password-file: f}\n", 0o600, "has two of"},
+		"two password sources": {"appliances:\n  lab: {host: a, username: u, password: p, password-file: f}\n", 0o600, "has more than one of"},
 		"no host":              {"appliances:\n  lab: {username: u}\n", 0o600, "has no host"},
 		"misspelt":             {"appliances:\n  lab:\n    host: a\n    pasword: hunter2\n", 0o600, "line 4: unknown field"},
 		"no YAML":              {"appliances: [\n", 0o600, "line "},
 		"wrong type":           {"appliances: 7\n", 0o600, "line 1"},
-		"client key":           {"appliances:\n  lab: {host: a, client-cert: x}\n", 0o600, "need each other"},
+		"client key":           {"appliances:\n  lab: {host: a, client-cert: x}\n", 0o600, "belong together"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -184,7 +190,8 @@ func TestConfig(t *testing.T) {
 	}
 }
 
-// TestOrder has what counts more: a line of the file, then the flags, then the environment.
+// TestOrder checks that a line of the --hosts file overrides the flags, and that the flags
+// override the environment.
 func TestOrder(t *testing.T) {
 	t.Parallel()
 	f := base()
@@ -205,6 +212,7 @@ func TestOrder(t *testing.T) {
 	}
 }
 
+// TestPasswordCommand checks how a password command is run, and its errors.
 func TestPasswordCommand(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		return
@@ -219,7 +227,7 @@ func TestPasswordCommand(t *testing.T) {
 		"fails":          {`false`, "", "the password command false failed: exit status 1"},
 		"hangs":          {`sleep 60`, "", "did not end within 300ms"},
 		"two lines":      {`printf one\ntwo\n`, "", "has more than one line"},
-		"nothing":        {`true`, "", "holds no password"},
+		"nothing":        {`true`, "", "is empty: it must have one line, the password"},
 		"does not exist": {`no-such-command-here`, "", "could not be run"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -246,7 +254,7 @@ func TestPasswordCommand(t *testing.T) {
 	}
 }
 
-// TestPrompt asks once for each user.
+// TestPrompt checks that appliances with the same user share one prompt for the password.
 func TestPrompt(t *testing.T) {
 	t.Parallel()
 	f := base()
@@ -268,14 +276,15 @@ func TestPrompt(t *testing.T) {
 	}
 }
 
+// TestCheckAlive checks the errors for a host without TLS and for a closed port.
 func TestCheckAlive(t *testing.T) {
 	t.Parallel()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer listener.Close() // it accepts by itself and says nothing
-	if err := CheckAlive(t.Context(), listener.Addr().String(), 50*time.Millisecond); err == nil || !strings.Contains(err.Error(), "says nothing in TLS within 50ms") {
+	defer listener.Close() // it accepts connections and sends nothing
+	if err := CheckAlive(t.Context(), listener.Addr().String(), 50*time.Millisecond); err == nil || !strings.Contains(err.Error(), "the TLS handshake did not end within 50ms") {
 		t.Errorf("error %v", err)
 	}
 	closed, err := net.Listen("tcp", "127.0.0.1:0")
@@ -284,6 +293,6 @@ func TestCheckAlive(t *testing.T) {
 	}
 	closed.Close()
 	if err := CheckAlive(t.Context(), closed.Addr().String(), time.Second); err == nil {
-		t.Error("nobody listens, and it is alive")
+		t.Error("CheckAlive returns no error for a closed port")
 	}
 }

@@ -14,12 +14,12 @@ import (
 	"github.com/go-sps/sps/cmd/sps/internal/text"
 )
 
-// maxHosts bounds the file of appliances, in bytes.
+// maxHosts is the maximum size of the file of --hosts in bytes.
 const maxHosts = 16 << 20
 
-// readHosts reads a file with one appliance per line: host[:port], and behind it what is
-// different about it, as name=value. Empty lines and what follows a # do not count; line
-// ends of Windows and a byte order mark are accepted.
+// readHosts reads a file with one appliance per line: host[:port], followed by settings of this
+// appliance as name=value. Empty lines and text after a # are ignored. Windows line ends and a
+// byte order mark are accepted.
 func readHosts(name string, stdin io.Reader) ([]settings, error) {
 	shown, input := name, stdin
 	if name == "-" {
@@ -42,18 +42,18 @@ func readHosts(name string, stdin io.Reader) ([]settings, error) {
 func parseHosts(content []byte, shown string) ([]settings, error) {
 	switch {
 	case len(content) > maxHosts:
-		return nil, fmt.Errorf("%s is larger than %d MiB", shown, maxHosts>>20)
+		return nil, fmt.Errorf("%s is larger than %d MiB: split it, and run the command for each part", shown, maxHosts>>20)
 	case bytes.HasPrefix(content, []byte{0xff, 0xfe}), bytes.HasPrefix(content, []byte{0xfe, 0xff}), bytes.IndexByte(content, 0) >= 0:
 		return nil, fmt.Errorf("%s is in UTF-16: save it as UTF-8", shown)
 	}
 	var hosts []settings
-	seen := map[string]int{} // lines
+	seen := map[string]int{} // the line of each address
 	number := 0
 	for line := range bytes.Lines(bytes.TrimPrefix(content, []byte("\ufeff"))) {
 		number++
 		where := fmt.Sprintf("%s:%d", shown, number)
 		if !utf8.Valid(line) {
-			return nil, fmt.Errorf("%s: the line is not in UTF-8", where)
+			return nil, fmt.Errorf("%s: the line is not in UTF-8: save the file as UTF-8", where)
 		}
 		before, _, _ := strings.Cut(string(line), "#")
 		words := strings.Fields(before)
@@ -66,13 +66,13 @@ func parseHosts(content []byte, shown string) ([]settings, error) {
 		}
 		host.where = where
 		if first := seen[address(host.host)]; first != 0 {
-			return nil, fmt.Errorf("%s: %s is already in line %d", where, text.Line(host.host), first)
+			return nil, fmt.Errorf("%s: %s is already in line %d: name each appliance once", where, text.Line(host.host), first)
 		}
 		seen[address(host.host)] = number
 		hosts = append(hosts, host)
 	}
 	if hosts == nil {
-		return nil, fmt.Errorf("%s names no appliance", shown)
+		return nil, fmt.Errorf("%s names no appliance: write one host[:port] per line", shown)
 	}
 	return hosts, nil
 }
@@ -82,7 +82,7 @@ func parseHost(words []string) (settings, error) {
 	for _, word := range words[1:] {
 		name, value, ok := strings.Cut(word, "=")
 		if !ok || value == "" {
-			return s, fmt.Errorf("%q is not of the form name=value; the names are %s", text.Line(word), hostNames)
+			return s, fmt.Errorf("%q does not have the form name=value, where name is %s", text.Line(word), hostNames)
 		}
 		switch name {
 		case "username":
@@ -94,18 +94,18 @@ func parseHost(words []string) (settings, error) {
 		case "login-method":
 			s.method = value
 		case "password", "password-file", "password-command":
-			return s, errors.New("a line has no password: name one for all, or use the configuration file")
+			return s, errors.New("a line cannot set a password: give --password-file or --password-command for all appliances, or use the configuration file")
 		default:
-			return s, fmt.Errorf("%q is none of %s", text.Line(name), hostNames)
+			return s, fmt.Errorf("there is no setting %q: use %s", text.Line(name), hostNames)
 		}
 	}
 	s.count()
 	return s, nil
 }
 
-const hostNames = "username, fingerprint, ca-bundle and login-method"
+const hostNames = "username, fingerprint, ca-bundle or login-method"
 
-// address is the same for all ways to write one host and port.
+// address normalizes a host, so that different spellings of one host and port are equal.
 func address(host string) string {
 	name, port, err := net.SplitHostPort(host)
 	if err != nil {

@@ -14,10 +14,11 @@ import (
 	"github.com/go-sps/sps"
 )
 
-// commandLimit is how long a password command may take.
+// commandLimit is the longest time that a password command may take.
 var commandLimit = 30 * time.Second
 
-// password is where a password comes from. It is asked for once.
+// password is a source of a password. It is read once, unless the password command contains
+// {host} or {username}: then it is read once for each appliance.
 type password struct {
 	mu      sync.Mutex
 	done    bool
@@ -41,7 +42,8 @@ func (p *password) get(host, username string) (sps.Secret, error) {
 	return p.secret, p.err
 }
 
-// password finds the source of a password. Appliances with the same source share it.
+// password returns the source of the password in the settings. Appliances with the same file,
+// command or prompt share one source.
 func (r *resolver) password(s settings) (*password, error) {
 	share := func(id string, fetch func(host, username string) (string, error)) *password {
 		if r.commands[id] == nil {
@@ -53,7 +55,7 @@ func (r *resolver) password(s settings) (*password, error) {
 	case s.passwordFile != "":
 		content, err := r.file(s.passwordFile)
 		if err != nil {
-			return nil, fmt.Errorf("password file: %w", err)
+			return nil, fmt.Errorf("password file: %w: give a readable file with --password-file", err)
 		}
 		line, err := onlyLine(content, "password file "+s.passwordFile)
 		if err != nil {
@@ -78,19 +80,20 @@ func (r *resolver) password(s settings) (*password, error) {
 	return nil, errors.New("no password: set SPS_PASSWORD, or give --password-file or --password-command")
 }
 
-// onlyLine is a text of one line, without its end.
+// onlyLine returns the only line of content without its line end. What names the content in the
+// error.
 func onlyLine(content []byte, what string) (string, error) {
 	line := strings.TrimSuffix(strings.TrimSuffix(string(content), "\n"), "\r")
 	switch {
 	case line == "":
-		return "", fmt.Errorf("the %s holds no password", what)
+		return "", fmt.Errorf("the %s is empty: it must have one line, the password", what)
 	case strings.ContainsAny(line, "\r\n"):
-		return "", fmt.Errorf("the %s has more than one line, and the password must be the only one", what)
+		return "", fmt.Errorf("the %s has more than one line: it must have one line, the password", what)
 	}
 	return line, nil
 }
 
-// runCommand runs a command that prints a password.
+// runCommand runs a password command, and returns the line that it prints.
 func runCommand(words []string, host, username string) (string, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), commandLimit)
 	defer cancel()
@@ -107,17 +110,17 @@ func runCommand(words []string, host, username string) (string, error) {
 	var exit *exec.ExitError
 	switch {
 	case ctx.Err() != nil:
-		return "", fmt.Errorf("the %s did not end within %s", what, commandLimit)
+		return "", fmt.Errorf("the %s did not end within %s: run it by hand to see why, or use --password-file", what, commandLimit)
 	case errors.As(err, &exit):
-		return "", fmt.Errorf("the %s failed: %s", what, exit.ProcessState)
+		return "", fmt.Errorf("the %s failed: %s: run it by hand to see why, or use --password-file", what, exit.ProcessState)
 	case err != nil:
-		return "", fmt.Errorf("the password command could not be run: %w", err)
+		return "", fmt.Errorf("the password command could not be run: %w: check --password-command", err)
 	}
 	return onlyLine(output, "output of the "+what)
 }
 
-// splitWords splits a command at its spaces. Single and double quotes keep words
-// together; nothing else has a meaning.
+// splitWords splits a command into words at spaces and tabs. Text in single or double quotes
+// stays one word. Other characters, such as a backslash, have no special meaning.
 func splitWords(line string) ([]string, error) {
 	var words []string
 	var word bytes.Buffer
@@ -141,13 +144,13 @@ func splitWords(line string) ([]string, error) {
 		}
 	}
 	if quote != 0 {
-		return nil, errors.New("a quote is not closed")
+		return nil, errors.New("a quote is not closed: add the closing quote")
 	}
 	if begun {
 		words = append(words, word.String())
 	}
 	if len(words) == 0 || words[0] == "" {
-		return nil, errors.New("the command is empty")
+		return nil, errors.New("the command is empty: give a command that prints the password")
 	}
 	return words, nil
 }

@@ -10,9 +10,10 @@ import (
 	"github.com/goccy/go-yaml"
 )
 
-// SaveAppliance puts an appliance into the configuration file, and returns the name of the
-// file. What is there under that name for another host stays, and is an error; for the
-// same host it gets the new fingerprint.
+// SaveAppliance adds an appliance to the configuration file, and returns the name of the file.
+// If the file has an appliance of this name with the same host, its fingerprint is replaced, its
+// CA bundle is removed, and its other settings stay. If that appliance has another host,
+// SaveAppliance returns an error and does not change the file.
 func (f *Flags) SaveAppliance(getenv func(string) string, name string, e Entry) (path string, err error) {
 	path, _, err = f.ConfigPath(getenv)
 	if err != nil {
@@ -32,7 +33,7 @@ func (f *Flags) SaveAppliance(getenv func(string) string, name string, e Entry) 
 	}
 	if old, ok := file.Appliances[name]; ok {
 		if address(old.Host) != address(e.Host) {
-			return "", fmt.Errorf("%s has an appliance %q already, which is %s", path, name, old.Host)
+			return "", fmt.Errorf("%s already has an appliance %q, with the host %s: choose another name with --save", path, name, old.Host)
 		}
 		old.Fingerprint, old.CABundle = e.Fingerprint, ""
 		e = old
@@ -51,10 +52,10 @@ func (f *Flags) SaveAppliance(getenv func(string) string, name string, e Entry) 
 	return path, replaceFile(path, content)
 }
 
-// replaceFile writes a file at once: a crash leaves the old one or the new one. Only its
-// owner may read it.
+// replaceFile replaces a file atomically: after a crash, the file has its old content or the
+// new content. The file can be read only by its owner.
 func replaceFile(name string, content []byte) error {
-	temporary, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*") // with the mode 0600
+	temporary, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*") // its mode is 0600
 	if err != nil {
 		return err
 	}

@@ -19,12 +19,12 @@ import (
 // The kinds of differences.
 const (
 	changed   = "changed"
-	added     = "added"   // it is only on the right
-	removed   = "removed" // it is only on the left
+	added     = "added"   // only the right side has the value
+	removed   = "removed" // only the left side has the value
 	reordered = "order"   // a list has another order
 )
 
-// Difference is one line of the result.
+// Difference is one difference between the two sides.
 type Difference struct {
 	Change string          `json:"change"`
 	Left   string          `json:"left"`
@@ -38,7 +38,7 @@ type Difference struct {
 	member []string
 }
 
-// path is where the difference is shown: on the left, if it is there.
+// path returns the path of the object on the left side, or else on the right side.
 func (d Difference) path() string {
 	if d.Left != "" {
 		return d.Left
@@ -46,16 +46,16 @@ func (d Difference) path() string {
 	return d.Right
 }
 
-// Result is what the comparison comes to.
+// Result is the result of a comparison.
 type Result struct {
 	Differences []Difference
-	// Unread are the paths that no appliance shows.
+	// Unread are the paths that the API does not return.
 	Unread []string
-	// Unresolved counts references that cannot be compared.
+	// Unresolved is the number of references that cannot be compared.
 	Unresolved int
-	// Problems are lines about what may make the result wrong; Incomplete is set if
-	// something is missing in it that should not be.
-	Problems   []string
+	// Problems are lines that say why the result may be wrong or incomplete.
+	Problems []string
+	// Incomplete is true if an object could not be compared because it could not be read.
 	Incomplete bool
 }
 
@@ -66,23 +66,25 @@ type comparison struct {
 	Result
 }
 
-// Options say how to compare.
+// Options are the options of a comparison.
 type Options struct {
-	// Root is the path of what to compare, "" for that of both sides.
+	// Root is the path to compare; "" means the root of both sides.
 	Root string
-	// Exclude are paths to leave out, with everything below them.
+	// Exclude are paths to leave out, with the objects below them.
 	Exclude []string
-	// ByName matches the objects of a list by their names, IgnoreOrder leaves out the
-	// order of lists, and ShowSecrets shows values that may be secret.
+	// ByName matches the objects of a list by their names, IgnoreOrder ignores the order of
+	// lists, and ShowSecrets shows values that may be secret.
 	ByName, IgnoreOrder, ShowSecrets bool
 }
 
-// place is where in the two sides the comparison is.
+// place is the current position of the comparison: an object on each side, and the path of a
+// member in it.
 type place struct {
-	left, right *node // nil: the object is not there
+	left, right *node // nil if the side does not have the object
 	member      []string
 }
 
+// at returns the place one step further down.
 func (p place) at(step string) place {
 	p.member = append(slices.Clip(p.member), step)
 	return p
@@ -91,7 +93,7 @@ func (p place) at(step string) place {
 // Compare compares two exports.
 func Compare(sides [2]*export.Export, o Options) (*Result, error) {
 	if o.Root == "" && sides[0].Root != sides[1].Root {
-		return nil, fmt.Errorf("the left side has %s, and the right side %s: name what to compare with --root", sides[0].Root, sides[1].Root)
+		return nil, fmt.Errorf("the left side contains %s, and the right side contains %s: name the path to compare with --root", sides[0].Root, sides[1].Root)
 	}
 	if o.Root == "" {
 		o.Root = sides[0].Root
@@ -105,11 +107,11 @@ func Compare(sides [2]*export.Export, o Options) (*Result, error) {
 			return nil, err
 		}
 		if side.Changed {
-			c.Problems = append(c.Problems, fmt.Sprintf("%s was changed while it was read: its parts may not fit together", text.Line(side.Host)))
+			c.Problems = append(c.Problems, fmt.Sprintf("the configuration of %s was changed while it was read, so its parts may be inconsistent: export or compare again", text.Line(side.Label())))
 		}
 		for _, r := range side.Refused {
 			if r.Key != "" && export.Within(r.Path, o.Root) && !c.excluded(r.Path) {
-				c.refused(fmt.Sprintf("an object of %s with the key %q", text.Line(r.Path), r.Key), r)
+				c.refused(fmt.Sprintf("the object in %s with the key %q", text.Line(r.Path), r.Key), r)
 			}
 		}
 	}
@@ -122,13 +124,13 @@ func (c *comparison) excluded(path string) bool {
 	return slices.ContainsFunc(c.Exclude, func(root string) bool { return export.Within(path, root) })
 }
 
-// refused notes what cannot be compared because a side lacks it.
+// refused records that an object cannot be compared, because it could not be read on a side.
 func (c *comparison) refused(what string, r export.Refusal) {
 	c.Incomplete = true
 	c.Problems = append(c.Problems, fmt.Sprintf("%s could not be compared: %s", what, text.Line(r.Error)))
 }
 
-// nodes compares two nodes and what is below them.
+// nodes compares two nodes, and the nodes below them.
 func (c *comparison) nodes(left, right *node) {
 	if c.excluded(left.path) || c.excluded(right.path) {
 		return
@@ -174,8 +176,8 @@ func (c *comparison) nodes(left, right *node) {
 	}
 }
 
-// inOrder reports whether pairs in the order of the left side are in that of the right
-// one too. Of what only lists others, the order says nothing.
+// inOrder reports whether the right side has the pairs in the order of the left side. It ignores
+// pairs without a body, because the order of lists has no meaning.
 func inOrder(pairs [][2]*node, right []*node) bool {
 	order := make(map[*node]int, len(right))
 	for i, n := range right {
@@ -194,7 +196,7 @@ func inOrder(pairs [][2]*node, right []*node) bool {
 	return true
 }
 
-// values compares two values that both exist.
+// values compares two values that exist on both sides.
 func (c *comparison) values(p place, old, new any) {
 	if len(p.member) > 0 {
 		before, isBefore := asReference(old)
@@ -216,13 +218,13 @@ func (c *comparison) values(p place, old, new any) {
 			return
 		}
 	}
-	if !c.scalar(p, old) || !c.scalar(p, new) { // values of two kinds
+	if !c.scalar(p, old) || !c.scalar(p, new) { // the values have different types
 		c.only(p, removed, old)
 		c.only(p, added, new)
 		return
 	}
 	before, after := c.shown(0, p, old), c.shown(1, p, new)
-	if !bytes.Equal(encode(before), encode(after)) { // a reference may also be a bare key
+	if !bytes.Equal(encode(before), encode(after)) { // a key as a string equals a reference with that key
 		c.changed(p, before, after)
 	}
 }
@@ -232,7 +234,8 @@ func (c *comparison) isReference(p place, value any) bool {
 	return ok && len(p.member) > 0
 }
 
-// scalar tells a value that is shown in one line from one with members.
+// scalar reports whether a value is shown in one line: it is not an object or a list, or it is
+// empty, or it is a reference.
 func (c *comparison) scalar(p place, value any) bool {
 	switch value := value.(type) {
 	case map[string]any:
@@ -261,8 +264,8 @@ func (c *comparison) objects(p place, old, new map[string]any) {
 	}
 }
 
-// arrays compares two lists. Elements that are there on one side only have the
-// position on that side.
+// arrays compares two lists. If only one side has an element, the difference has the position of
+// the element on that side.
 func (c *comparison) arrays(p place, old, new []any) {
 	before, known := c.elements(0, old)
 	after, positions := c.elements(1, new)
@@ -277,7 +280,7 @@ func (c *comparison) arrays(p place, old, new []any) {
 		case ok:
 			inOrder, last = inOrder && j > last, j
 		case i < len(new) && !has(known, after[i]) && texts(old[i], new[i]):
-			j = i // one text in the place of another
+			j = i // the string at this position was replaced by another
 		default:
 			c.only(p.at(strconv.Itoa(i)), removed, old[i])
 			continue
@@ -306,8 +309,8 @@ func texts(a, b any) bool {
 	return isA && isB
 }
 
-// elements returns what each element of a list is the same by, and where it is; nil if
-// that is not known of all, or not unique.
+// elements returns an identifier for each element of a list, and the position of each
+// identifier. It returns nil if an element has no identifier or two elements have the same.
 func (c *comparison) elements(side int, list []any) ([]string, map[string]int) {
 	ids, positions := make([]string, len(list)), make(map[string]int, len(list))
 	for i, element := range list {
@@ -333,8 +336,8 @@ func (c *comparison) elements(side int, list []any) ([]string, map[string]int) {
 	return ids, positions
 }
 
-// byPosition compares lists element by element, without those that both begin and
-// end with.
+// byPosition compares two lists element by element. It skips the equal elements at the start and
+// at the end.
 func (c *comparison) byPosition(p place, old, new []any) {
 	start := 0
 	for start < min(len(old), len(new)) && reflect.DeepEqual(old[start], new[start]) {
@@ -375,9 +378,10 @@ func (c *comparison) references(p place, old, new reference) {
 	}
 }
 
-// link is a reference as it is shown.
+// link is the text that is shown for a reference.
 type link string
 
+// link returns the value that is shown for a reference of a side: nil if it refers to no object.
 func (c *comparison) link(side int, r reference) any {
 	if r.key == "" {
 		return nil
@@ -388,7 +392,7 @@ func (c *comparison) link(side int, r reference) any {
 	return link(r.key)
 }
 
-// shown is how a value is shown.
+// shown returns the value that is shown for a value of a side.
 func (c *comparison) shown(side int, p place, value any) any {
 	if r, ok := asReference(value); ok && len(p.member) > 0 {
 		return c.link(side, r)
@@ -396,7 +400,7 @@ func (c *comparison) shown(side int, p place, value any) any {
 	return value
 }
 
-// only notes a value that is there on one side, each of its members by itself.
+// only records a value that exists on one side. Each of its members is a difference.
 func (c *comparison) only(p place, change string, value any) {
 	side := 0
 	if change == added {
@@ -424,7 +428,7 @@ func (c *comparison) only(p place, change string, value any) {
 	}
 }
 
-// changed notes a value that is another one.
+// changed records a value that differs between the sides.
 func (c *comparison) changed(p place, old, new any) {
 	c.add(p, changed, old, new, !c.ShowSecrets && (secret(p, old) || secret(p, new)))
 }
@@ -432,9 +436,10 @@ func (c *comparison) changed(p place, old, new any) {
 // pointer escapes a step of a JSON Pointer.
 var pointer = strings.NewReplacer("~", "~0", "/", "~1")
 
+// add adds a difference to the result.
 func (c *comparison) add(p place, change string, old, new any, hidden bool) {
 	d := Difference{Change: change, Hidden: hidden, member: p.member}
-	for _, n := range []*node{p.right, p.left} { // the left name is shown
+	for _, n := range []*node{p.right, p.left} { // the name on the left side wins
 		if n != nil && n.name() != "" {
 			d.Name = n.name()
 		}
@@ -456,7 +461,7 @@ func (c *comparison) add(p place, change string, old, new any, hidden bool) {
 	c.Differences = append(c.Differences, d)
 }
 
-// encode writes a value in one line. It came from JSON, so there is no error.
+// encode encodes a value in one line. The value was decoded from JSON, so there is no error.
 func encode(value any) json.RawMessage {
 	text, _ := out.Encode(value, "", "")
 	return json.RawMessage(strings.TrimSuffix(string(text), "\n"))

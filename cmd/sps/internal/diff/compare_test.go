@@ -11,7 +11,7 @@ import (
 	"github.com/go-sps/sps/cmd/sps/internal/export"
 )
 
-// side makes an export of objects by their paths below configuration.
+// side returns an export. Its objects are given as pairs of a path below configuration and JSON.
 func side(t *testing.T, objects ...string) *export.Export {
 	t.Helper()
 	e := &export.Export{Root: "configuration", Listings: []string{"configuration"}}
@@ -48,6 +48,7 @@ const (
 	unset    = `{"key":null,"meta":{}}`
 )
 
+// TestValues checks the differences between the values of two objects.
 func TestValues(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
@@ -99,6 +100,7 @@ func TestValues(t *testing.T) {
 	}
 }
 
+// TestObjects checks how the objects of two lists are matched by key and by name.
 func TestObjects(t *testing.T) {
 	t.Parallel()
 	base := []string{"l/a", `{"name":"one"}`, "l/b", `{"name":"two"}`}
@@ -136,7 +138,7 @@ func TestObjects(t *testing.T) {
 	}
 }
 
-// With names, a reference is what it refers to.
+// TestReferencesByName checks that ByName compares references by the objects to which they refer.
 func TestReferencesByName(t *testing.T) {
 	t.Parallel()
 	ref := func(list, key string) string {
@@ -181,6 +183,7 @@ func TestReferencesByName(t *testing.T) {
 	}
 }
 
+// TestSecret checks which values are secret.
 func TestSecret(t *testing.T) {
 	t.Parallel()
 	at := func(path, member string) place {
@@ -219,7 +222,8 @@ func TestSecret(t *testing.T) {
 	}
 }
 
-// Long values are shortened, and those that begin the same do not look the same.
+// TestShort checks that long values are shortened, and that two long values with the same start
+// look different.
 func TestShort(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("é ", 200)

@@ -6,7 +6,7 @@ import (
 	"unicode/utf8"
 )
 
-// String is the line of a difference.
+// String returns the difference in one line.
 func (d Difference) String() string {
 	place, whole := d.path(), len(d.member) == 0
 	if !whole {
@@ -32,7 +32,8 @@ func (d Difference) String() string {
 	return place + ": " + short(d.Old) + " -> " + short(d.New)
 }
 
-// short shortens a long value, and tells it from others that begin like it.
+// short shortens a long value. It adds the length and a hash, so that two long values with the
+// same start look different.
 func short(value []byte) string {
 	const most = 160
 	if len(value) <= most {

@@ -11,7 +11,7 @@ import (
 	"github.com/go-sps/sps/cmd/sps/internal/text"
 )
 
-// node is a place in a configuration.
+// node is an object or a list in a configuration.
 type node struct {
 	path, key string
 	parent    *node
@@ -21,15 +21,15 @@ type node struct {
 	refused   *export.Refusal
 }
 
-// name is the name of an object, "" for none.
+// name returns the member "name" of an object, or "" if there is none.
 func (n *node) name() string {
 	members, _ := n.body.(map[string]any)
 	name, _ := members["name"].(string)
 	return name
 }
 
-// identity is a path with names in the place of keys. References are compared and
-// shown by it.
+// identity returns the path of a node, with the names of objects instead of their keys.
+// References are compared and shown by identity.
 func (n *node) identity() string {
 	own := n.name()
 	if own == "" {
@@ -41,7 +41,7 @@ func (n *node) identity() string {
 	return n.parent.identity() + "/" + own
 }
 
-// tree is one side.
+// tree has the nodes of one side of a comparison.
 type tree struct {
 	nodes  map[string]*node // by path
 	export *export.Export
@@ -64,7 +64,7 @@ func newTree(e *export.Export) *tree {
 	return t
 }
 
-// at makes the node of a path, and those above it, unless they are there.
+// at returns the node of a path. It makes the node and its parents if they do not exist.
 func (t *tree) at(path string) *node {
 	if n := t.nodes[path]; n != nil {
 		return n
@@ -78,22 +78,23 @@ func (t *tree) at(path string) *node {
 	return n
 }
 
-// part is the node of a root.
+// part returns the node at a root.
 func (t *tree) part(root string) (*node, error) {
 	if !export.Within(root, t.export.Root) {
-		return nil, fmt.Errorf("the export of %s has %s only, not %s", text.Line(t.export.Host), t.export.Root, root)
+		return nil, fmt.Errorf("the export of %s contains %s, but not %s: name a path below %[2]s with --root", text.Line(t.export.Label()), t.export.Root, root)
 	}
 	if n := t.nodes[root]; n != nil {
 		return n, nil
 	}
-	return nil, fmt.Errorf("%s has no %s", text.Line(t.export.Host), root)
+	return nil, fmt.Errorf("the configuration of %s has no %s: check --root", text.Line(t.export.Label()), root)
 }
 
-// reference is a value that refers to another object.
+// reference is the key and the link of a value that refers to another object. Both are "" if
+// the value refers to no object.
 type reference struct{ key, href string }
 
-// asReference reports whether a value is a reference: an object with a key and the meta
-// of what it refers to, and nothing else. A key that is null refers to nothing.
+// asReference returns the reference in a value, and reports whether the value is a reference: an
+// object with the two members "key" and "meta". If the key is null, it refers to no object.
 func asReference(value any) (reference, bool) {
 	members, ok := value.(map[string]any)
 	if !ok || len(members) != 2 {
@@ -118,7 +119,8 @@ func asReference(value any) (reference, bool) {
 	return reference{}, false
 }
 
-// path is that of the object, and what is named within it; "" if the link is broken.
+// path returns the path of the object, and the fragment of the link. Both are "" if the link
+// cannot be decoded.
 func (r reference) path() (path, within string) {
 	path, within, _ = strings.Cut(strings.TrimPrefix(r.href, "/api/"), "#")
 	segments := strings.Split(path, "/")
@@ -132,13 +134,14 @@ func (r reference) path() (path, within string) {
 	return strings.Join(segments, "/"), within
 }
 
-// list is the path of the list of the object.
+// list returns the path of the list that contains the object.
 func (r reference) list() string {
 	path, _ := r.path()
 	return path[:max(0, strings.LastIndexByte(path, '/'))]
 }
 
-// resolve returns the identity of what a reference refers to, and whether it is known.
+// resolve returns the identity of the object to which a reference refers, and whether the tree
+// has this object.
 func (t *tree) resolve(r reference) (string, bool) {
 	path, within := r.path()
 	n := t.nodes[path]
@@ -151,10 +154,10 @@ func (t *tree) resolve(r reference) (string, bool) {
 	return n.identity() + within, true
 }
 
-// match pairs nodes of two lists: with byName by their names, where these are unique,
-// and then by their keys.
+// match pairs the nodes of two lists. With byName it first pairs nodes by names that are unique
+// on both sides. Then it pairs the other nodes by their keys.
 func match(left, right []*node, byName bool) (pairs [][2]*node, onlyLeft, onlyRight []*node) {
-	partner := map[*node]*node{} // both ways
+	partner := map[*node]*node{} // for the nodes of both lists
 	pair := func(id func(*node) string) {
 		index := func(nodes []*node) map[string][]*node {
 			found := map[string][]*node{}

@@ -1,5 +1,5 @@
-// Package export reads the configuration of an appliance, and keeps it in a folder
-// of JSON files.
+// Package export reads the configuration of an appliance, and stores it in a folder of JSON
+// files.
 package export
 
 import (
@@ -16,66 +16,77 @@ import (
 	"github.com/go-sps/sps/cmd/sps/internal/text"
 )
 
-// Configuration is the root of everything that can be exported.
+// Configuration is the path at and below which objects can be exported.
 const Configuration = "configuration"
 
-// Export is a configuration, or a part of it, as it was read.
+// Export is the configuration of an appliance, or a part of it.
 type Export struct {
-	// Host is the appliance, and Version the firmware that it runs.
+	// Name is the name of the appliance: its host as it was written on the command line, or its
+	// name in the configuration file of the tool. It may be empty.
+	Name string
+	// Host is the address of the appliance, and Version the version of its firmware.
 	Host, Version string
-	// ConfigHash is the appliance's own mark of the configuration.
+	// ConfigHash is the hash of the configuration that the appliance reports.
 	ConfigHash string
-	// Changed is set if the configuration was changed while it was read, so that
-	// its parts may not fit together.
+	// Changed is true if the configuration was changed while it was read, so that its parts
+	// may be inconsistent.
 	Changed bool
-	// Root is the path of what was read.
+	// Root is the path at and below which the export was read.
 	Root string
-	// Listings are the paths that list others, and Objects those with a body, both
-	// in the order of the appliance.
+	// Listings are the paths of the lists, and Objects the objects with a body. Both have the
+	// order of the appliance.
 	Listings []string
 	Objects  []Object
-	// Refused is what could not be read.
+	// Refused are the objects that could not be read.
 	Refused []Refusal
 }
 
-// Object is something with a body: a value as package json decodes it, with
-// numbers as json.Number.
+// Label returns the name of the appliance, or its host if the export has no name.
+func (e *Export) Label() string {
+	if e.Name == "" {
+		return e.Host
+	}
+	return e.Name
+}
+
+// Object is an object with a body. The body is decoded by package json, with numbers as
+// json.Number.
 type Object struct {
 	Path string
 	Body any
 }
 
-// Refusal is something that could not be read.
+// Refusal is an object that could not be read.
 type Refusal struct {
-	// Path is its path. If Key is not empty, it is one object below Path, with
-	// a key that cannot be part of a path.
+	// Path is the path of the object. If Key is not empty, the object is in the list Path, and
+	// Key is its key, which cannot be part of a path.
 	Path string `json:"path"`
 	Key  string `json:"key,omitempty"`
-	// Error is why, in a line that is fit to print.
+	// Error is the reason, in one line that is safe to print.
 	Error string `json:"error"`
-	// Documented is set if no appliance lets anybody read it.
+	// Documented is true if the API does not return the object, because it holds secrets.
 	Documented bool `json:"documented"`
 }
 
-// writeOnly are the lists that no appliance shows. Their objects hold secrets, and
-// others refer to them by their keys.
+// writeOnly are the paths of the lists that the API does not return. Their objects hold secrets.
+// Other objects refer to them by their keys.
 var writeOnly = []string{"configuration/passwords", "configuration/private_keys"}
 
-// CheckRoot makes sure that a path is configuration or below it, and gives it
-// without the decoration that links have.
+// CheckRoot returns a path without "/api/" at its start and without a slash at its end. It
+// returns an error if the path is neither configuration nor below it.
 func CheckRoot(root string) (string, error) {
 	root = strings.TrimSuffix(strings.TrimPrefix(strings.TrimPrefix(root, "/"), "api/"), "/")
 	if !Within(root, Configuration) || strings.ContainsAny(root, "?#%") {
-		return "", fmt.Errorf("%q is neither %s nor a path below it", root, Configuration)
+		return "", fmt.Errorf("%q is neither %s nor a path below it: give a path such as configuration/management", root, Configuration)
 	}
 	return root, nil
 }
 
-// Within reports whether a path is the root or below it.
+// Within reports whether a path equals root or is below it.
 func Within(path, root string) bool { return path == root || strings.HasPrefix(path, root+"/") }
 
-// Read reads everything at and below the root. An appliance that goes away meanwhile
-// is an error: an export of the half must not take the place of a whole one.
+// Read reads the objects at and below the root. If the appliance becomes unavailable during the
+// read, Read returns an error, so that an incomplete export does not replace a complete one.
 func Read(ctx context.Context, client *sps.Client, root string, progress func(path string)) (*Export, error) {
 	before, err := client.Info(ctx)
 	if err != nil {
@@ -106,7 +117,7 @@ func (e *Export) add(node *sps.WalkNode) {
 	switch {
 	case refused != nil:
 		r := Refusal{Path: node.Path, Error: text.Line(refused.Error()), Documented: documented(node.Path, refused)}
-		if node.Path == "" { // a key that cannot be part of a path
+		if node.Path == "" { // its key cannot be part of a path
 			r.Path, r.Key = node.Parent, node.Key
 		}
 		e.Refused = append(e.Refused, r)
@@ -117,14 +128,14 @@ func (e *Export) add(node *sps.WalkNode) {
 	}
 }
 
-// documented tells a refusal that every appliance gives from one that is worth a
-// look: one of the appliance itself, and none of its troubles.
+// documented reports whether a refusal is expected: the path is in writeOnly, and the appliance
+// refused the request with a status code from 400 to 499.
 func documented(path string, err error) bool {
 	var refused *sps.Error
 	return slices.Contains(writeOnly, path) && errors.As(err, &refused) && refused.Status >= 400 && refused.Status < 500
 }
 
-// decode reads one value. Numbers keep their spelling.
+// decode decodes one JSON value. Numbers keep their spelling.
 func decode(data []byte) (value any, err error) {
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	decoder.UseNumber()
@@ -132,7 +143,7 @@ func decode(data []byte) (value any, err error) {
 		return nil, err
 	}
 	if _, err := decoder.Token(); err != io.EOF {
-		return nil, errors.New("something follows the JSON value")
+		return nil, errors.New("there is more text after the JSON value")
 	}
 	return value, nil
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/go-sps/sps/spstest"
 )
 
+// TestFileName checks the file names of paths, and that pathOf refuses other names.
 func TestFileName(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct{ path, want string }{
@@ -50,6 +51,8 @@ func TestFileName(t *testing.T) {
 	}
 }
 
+// FuzzFileName checks that pathOf returns the path of each file name, and that no file name
+// leaves the folder.
 func FuzzFileName(f *testing.F) {
 	f.Add("configuration/a/../b")
 	f.Fuzz(func(t *testing.T, p string) {
@@ -63,9 +66,10 @@ func FuzzFileName(f *testing.F) {
 	})
 }
 
+// TestCheckRoot checks which paths are accepted as a root.
 func TestCheckRoot(t *testing.T) {
 	t.Parallel()
-	for _, test := range []struct{ root, want string }{ // "": refused
+	for _, test := range []struct{ root, want string }{ // want is "" if the root is refused
 		{"configuration", "configuration"},
 		{"/api/configuration/management/", "configuration/management"},
 		{"api/configuration", "configuration"},
@@ -82,7 +86,8 @@ func TestCheckRoot(t *testing.T) {
 	}
 }
 
-// An appliance that restarts during the export has not refused the rest.
+// TestUnavailable checks that an appliance that becomes unavailable ends the export, and that a
+// refused object does not.
 func TestUnavailable(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
@@ -101,6 +106,7 @@ func TestUnavailable(t *testing.T) {
 	}
 }
 
+// TestDocumented checks which refusals are expected.
 func TestDocumented(t *testing.T) {
 	t.Parallel()
 	refused := &sps.Error{Status: 403, Type: sps.Unauthorized}
@@ -122,6 +128,7 @@ func TestDocumented(t *testing.T) {
 	}
 }
 
+// TestEncode checks that decoding and encoding keep numbers and escape control characters.
 func TestEncode(t *testing.T) {
 	t.Parallel()
 	value, err := decode([]byte(`{"b":1.50,"a":[],"c":"<&>\u009b\u202e\ud834\udd73é","d":12345678901234567890,"e":null}`))
@@ -146,10 +153,10 @@ func TestEncode(t *testing.T) {
 	}
 }
 
-// sample is an export with everything that one may have.
+// sample returns an export with a value in each field.
 func sample() *Export {
 	return &Export{
-		Host: "sps1", Version: "8.0.0", ConfigHash: "0123", Changed: true, Root: "configuration",
+		Name: "lab", Host: "sps1", Version: "8.0.0", ConfigHash: "0123", Changed: true, Root: "configuration",
 		Listings: []string{"configuration", "configuration/a"},
 		Objects: []Object{
 			{"configuration/a/2", map[string]any{"name": "two", "n": json.Number("1.0")}},
@@ -160,7 +167,7 @@ func sample() *Export {
 	}
 }
 
-// create writes an export into a folder of its own.
+// create writes an export into a folder.
 func create(t *testing.T, target string, replace bool, e *Export) {
 	t.Helper()
 	folder, err := Create(target, replace)
@@ -175,7 +182,7 @@ func create(t *testing.T, target string, replace bool, e *Export) {
 	}
 }
 
-// names lists what is in a folder.
+// names returns the names of the files in a folder.
 func names(t *testing.T, folder string) []string {
 	t.Helper()
 	entries, err := os.ReadDir(folder)
@@ -189,6 +196,8 @@ func names(t *testing.T, folder string) []string {
 	return found
 }
 
+// TestFolder checks that a folder is written, loaded and replaced, and that its owner alone can
+// read it.
 func TestFolder(t *testing.T) {
 	t.Parallel()
 	parent := t.TempDir()
@@ -229,9 +238,11 @@ func TestFolder(t *testing.T) {
 	if d := cmp.Diff([]string{"sps1"}, names(t, parent)); d != "" {
 		t.Errorf("beside it (-want +got):\n%s", d)
 	}
-	create(t, filepath.Join(parent, "new"), true, small) // -replace needs nothing to replace
+	create(t, filepath.Join(parent, "new"), true, small) // --replace accepts a new folder
 }
 
+// TestFolderIsLeftAlone checks that a folder is not replaced if it is not an export or has other
+// files.
 func TestFolderIsLeftAlone(t *testing.T) {
 	t.Parallel()
 	add := func(name, content string) func(string) error {
@@ -245,23 +256,23 @@ func TestFolderIsLeftAlone(t *testing.T) {
 		change func(folder string) error
 		want   string
 	}{
-		{"no index", func(folder string) error { return os.Remove(filepath.Join(folder, index)) }, "is no export"},
-		{"a repository", add(".git/HEAD", "ref"), `holds ".git", which is not of an export`},
-		{"notes", add("README.md", "x"), `holds "README.md"`},
-		{"notes inside", add("configuration/notes.txt", "x"), `holds "configuration/notes.txt"`},
-		{"another tree", add("firmware/slots.json", "{}"), `holds "firmware"`},
-		{"a link", func(folder string) error { return os.Symlink("/", filepath.Join(folder, "configuration/b.json")) }, "which is not of an export"},
-		{"a file", func(folder string) error { return errors.Join(os.RemoveAll(folder), os.WriteFile(folder, nil, 0o600)) }, "is no folder"},
+		{"no index", func(folder string) error { return os.Remove(filepath.Join(folder, index)) }, "is not an export"},
+		{"a repository", add(".git/HEAD", "ref"), `contains ".git", which does not belong to an export`},
+		{"notes", add("README.md", "x"), `contains "README.md"`},
+		{"notes inside", add("configuration/notes.txt", "x"), `contains "configuration/notes.txt"`},
+		{"another tree", add("firmware/slots.json", "{}"), `contains "firmware"`},
+		{"a link", func(folder string) error { return os.Symlink("/", filepath.Join(folder, "configuration/b.json")) }, "which does not belong to an export"},
+		{"a file", func(folder string) error { return errors.Join(os.RemoveAll(folder), os.WriteFile(folder, nil, 0o600)) }, "is not a folder"},
 		{"a link to an export", func(folder string) error {
 			return errors.Join(os.Rename(folder, folder+"-elsewhere"), os.Symlink(folder+"-elsewhere", folder))
-		}, "is no folder"},
+		}, "is not a folder"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			parent := t.TempDir()
 			target := filepath.Join(parent, "sps1")
 			create(t, target, false, sample())
-			late, err := Create(target, true) // what it replaces changes before the end
+			late, err := Create(target, true) // the target changes before Commit
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -289,6 +300,7 @@ func TestFolderIsLeftAlone(t *testing.T) {
 	}
 }
 
+// TestWriteInterrupted checks that an interrupted export leaves no files.
 func TestWriteInterrupted(t *testing.T) {
 	t.Parallel()
 	parent := t.TempDir()
@@ -310,16 +322,17 @@ func TestWriteInterrupted(t *testing.T) {
 	}
 }
 
+// TestLoadDamaged checks that Load refuses damaged folders.
 func TestLoadDamaged(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct{ name, file, content, want string }{
 		{"no JSON", index, "{", "unexpected end"},
 		{"another format", index, `{"format":2}`, "format 2"},
-		{"no root", index, `{"format":1}`, `"" is not of a configuration`},
-		{"a path outside", index, `{"format":1,"root":"configuration","objects":["../x"]}`, `"../x" is not of`},
+		{"no root", index, `{"format":1}`, `"" is not the path of a configuration object`},
+		{"a path outside", index, `{"format":1,"root":"configuration","objects":["../x"]}`, `"../x" is not the path of`},
 		{"a file too few", index, `{"format":1,"root":"configuration","objects":["configuration/b"]}`, "configuration/b.json"},
-		{"a file too many", "configuration/b.json", "{}", `"configuration/b.json", which its index lacks`},
-		{"a broken file", "configuration/a/1.json", "{} {}", "something follows"},
+		{"a file too many", "configuration/b.json", "{}", `"configuration/b.json", which is not in its index`},
+		{"a broken file", "configuration/a/1.json", "{} {}", "there is more text after the JSON value"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -338,6 +351,7 @@ func TestLoadDamaged(t *testing.T) {
 	}
 }
 
+// TestFolderFails checks the errors for folders and files that cannot be created.
 func TestFolderFails(t *testing.T) {
 	t.Parallel()
 	if _, err := Create(filepath.Join(t.TempDir(), "none", "sps1"), false); !errors.Is(err, fs.ErrNotExist) {

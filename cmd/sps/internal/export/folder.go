@@ -14,12 +14,13 @@ import (
 	"github.com/go-sps/sps/cmd/sps/internal/out"
 )
 
-// format is the version of the layout of a folder.
+// format is the version of the layout of an export folder.
 const format = 1
 
-// indexFile is the content of the index.
+// indexFile is the content of the index file.
 type indexFile struct {
 	Format     int       `json:"format"`
+	Appliance  string    `json:"appliance"`
 	Host       string    `json:"host"`
 	Version    string    `json:"firmware_version"`
 	ConfigHash string    `json:"config_hash"`
@@ -36,25 +37,25 @@ func decodeIndex(data []byte) (*indexFile, error) {
 	case err != nil:
 		return nil, err
 	case content.Format != format:
-		return nil, fmt.Errorf("it has the format %d, and this tool reads %d: get a newer one, or export again", content.Format, format)
+		return nil, fmt.Errorf("the export has format %d, and this tool reads format %d: use a newer sps, or export again", content.Format, format)
 	}
 	for _, p := range append([]string{content.Root}, append(content.Listings, content.Objects...)...) {
 		if !Within(p, Configuration) {
-			return nil, fmt.Errorf("%q is not of a configuration", p)
+			return nil, fmt.Errorf("%q is not the path of a configuration object: export again", p)
 		}
 	}
 	return content, nil
 }
 
-// Folder is a folder in the making. Until Commit it has another name beside that of
-// the target.
+// Folder is an export folder that is being written. Until Commit it has a temporary name in the
+// parent folder of the target.
 type Folder struct {
 	target, temporary string
 	replace           bool
 }
 
-// Create begins a folder. A target that exists is an error, unless it may be
-// replaced: then it must be an export and nothing else.
+// Create starts a folder with a temporary name. If the target exists, Create returns an error,
+// unless replace is true and the target is an export without foreign files.
 func Create(target string, replace bool) (*Folder, error) {
 	target, err := filepath.Abs(target)
 	if err != nil {
@@ -71,7 +72,8 @@ func Create(target string, replace bool) (*Folder, error) {
 	return f, nil
 }
 
-// old reports whether there is something to replace, and refuses what must stay.
+// old reports whether the target exists and may be replaced. It returns an error if the target
+// exists and must not be replaced.
 func (f *Folder) old() (bool, error) {
 	_, err := os.Lstat(f.target)
 	switch {
@@ -80,23 +82,23 @@ func (f *Folder) old() (bool, error) {
 	case err != nil:
 		return false, err
 	case !f.replace:
-		return false, fmt.Errorf("%s exists already: --replace replaces an export", f.target)
+		return false, fmt.Errorf("%s already exists: name another folder, or replace an export with --replace", f.target)
 	}
 	return true, checkExport(f.target)
 }
 
-// checkExport refuses a folder with anything that no export has, such as a
-// repository that it is the top of.
+// checkExport returns an error if a folder is not an export, or has files that do not belong to
+// an export, such as a Git repository.
 func checkExport(folder string) error {
 	info, err := os.Lstat(folder)
 	if err != nil {
 		return err
 	}
 	if !info.IsDir() {
-		return fmt.Errorf("%s is no folder", folder)
+		return fmt.Errorf("%s is not a folder: name the folder of an export", folder)
 	}
 	if info, err := os.Lstat(filepath.Join(folder, index)); err != nil || !info.Mode().IsRegular() {
-		return fmt.Errorf("%s is no export: it lacks %s", folder, index)
+		return fmt.Errorf("%s is not an export, because it has no %s: name a folder that \"sps config export\" made", folder, index)
 	}
 	return fs.WalkDir(os.DirFS(folder), ".", func(name string, entry fs.DirEntry, err error) error {
 		if err != nil || name == "." || name == index {
@@ -115,10 +117,10 @@ func checkExport(folder string) error {
 }
 
 func foreign(folder, name string) error {
-	return fmt.Errorf("%s holds %q, which is not of an export", folder, name)
+	return fmt.Errorf("%s contains %q, which does not belong to an export: move it away, or name another folder", folder, name)
 }
 
-// Write writes the files.
+// Write writes the files of an export into the folder.
 func (f *Folder) Write(ctx context.Context, e *Export) error {
 	root, err := os.OpenRoot(f.temporary)
 	if err != nil {
@@ -126,8 +128,8 @@ func (f *Folder) Write(ctx context.Context, e *Export) error {
 	}
 	defer root.Close()
 	content := indexFile{
-		format, e.Host, e.Version, e.ConfigHash, e.Changed, e.Root,
-		append([]string{}, e.Listings...), []string{}, append([]Refusal{}, e.Refused...), // none are [], not null
+		format, e.Name, e.Host, e.Version, e.ConfigHash, e.Changed, e.Root,
+		append([]string{}, e.Listings...), []string{}, append([]Refusal{}, e.Refused...), // an empty list is [], not null
 	}
 	for _, object := range e.Objects {
 		if ctx.Err() != nil {
@@ -157,9 +159,9 @@ func write(root *os.Root, name string, value any) error {
 	return errors.Join(err, file.Close())
 }
 
-// Commit gives the folder its name, and removes what it replaces.
+// Commit renames the folder to the target, and removes the export that it replaces.
 func (f *Folder) Commit() error {
-	exists, err := f.old() // it may be another one by now
+	exists, err := f.old() // the target may have changed since Create
 	if err != nil {
 		return err
 	}
@@ -174,15 +176,16 @@ func (f *Folder) Commit() error {
 		return errors.Join(err, os.Rename(old, f.target))
 	}
 	if err := os.RemoveAll(old); err != nil {
-		return fmt.Errorf("%s is written, but what it replaced stays: %w", f.target, err)
+		return fmt.Errorf("%s is written, but the export that it replaced is still in %s: %w: remove it by hand", f.target, old, err)
 	}
 	return nil
 }
 
-// Discard removes a folder that was not committed.
+// Discard removes a folder that Commit has not renamed.
 func (f *Folder) Discard() error { return os.RemoveAll(f.temporary) }
 
-// Load reads a folder. One that lacks files, or has more, is an error.
+// Load reads an export folder. It returns an error if a file of the index is missing, or if the
+// folder has files that the index does not list.
 func Load(folder string) (*Export, error) {
 	if err := checkExport(folder); err != nil {
 		return nil, err
@@ -193,7 +196,7 @@ func Load(folder string) (*Export, error) {
 	}
 	defer root.Close()
 	fault := func(name string, err error) (*Export, error) {
-		return nil, fmt.Errorf("%s: %w", filepath.Join(folder, filepath.FromSlash(name)), err)
+		return nil, fmt.Errorf("%s: %w: export again", filepath.Join(folder, filepath.FromSlash(name)), err)
 	}
 	data, err := root.ReadFile(index)
 	if err != nil {
@@ -204,7 +207,7 @@ func Load(folder string) (*Export, error) {
 		return fault(index, err)
 	}
 	e := &Export{
-		Host: content.Host, Version: content.Version, ConfigHash: content.ConfigHash, Changed: content.Changed,
+		Name: content.Appliance, Host: content.Host, Version: content.Version, ConfigHash: content.ConfigHash, Changed: content.Changed,
 		Root: content.Root, Listings: content.Listings, Refused: content.Refused,
 	}
 	known := map[string]bool{index: true}
@@ -213,7 +216,7 @@ func Load(folder string) (*Export, error) {
 		known[name] = true
 		data, err := root.ReadFile(name)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", folder, err)
+			return nil, fmt.Errorf("%s: %w: export again", folder, err)
 		}
 		body, err := decode(data)
 		if err != nil {
@@ -223,7 +226,7 @@ func Load(folder string) (*Export, error) {
 	}
 	err = fs.WalkDir(root.FS(), ".", func(name string, entry fs.DirEntry, err error) error {
 		if err == nil && !entry.IsDir() && !known[name] {
-			return fmt.Errorf("%s holds %q, which its index lacks", folder, name)
+			return fmt.Errorf("%s contains %q, which is not in its index %s: move it away, or export again", folder, name, index)
 		}
 		return err
 	})

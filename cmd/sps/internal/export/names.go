@@ -12,10 +12,10 @@ const (
 	extension = ".json"
 )
 
-// fileName returns the file of a path, with slashes. It has the segments of the path, and
-// in them %xx for every byte that is not safe in a file name everywhere: different paths
-// have different files also where cases do not count, no file can be mistaken for a
-// folder or be outside, and the path can be told from the file.
+// fileName returns the name of the file for a path, with slashes. The name has the segments of
+// the path. A byte that is not safe in file names on each system is written as %xx. So different
+// paths have different names, even on systems that ignore the case of letters. No name leaves
+// the folder, and no name of a file equals the name of a folder. pathOf returns the path.
 func fileName(p string) string {
 	segments := strings.Split(p, "/")
 	for i, segment := range segments {
@@ -37,7 +37,7 @@ func escape(segment string) string {
 	return b.String()
 }
 
-// device tells the names that are devices on Windows, whatever follows a dot.
+// device reports whether a name is the name of a device on Windows.
 func device(name string) bool {
 	switch name {
 	case "con", "prn", "aux", "nul":
@@ -46,7 +46,7 @@ func device(name string) bool {
 	return len(name) == 4 && (name[:3] == "com" || name[:3] == "lpt") && name[3] >= '0' && name[3] <= '9'
 }
 
-// pathOf is the reverse of fileName.
+// pathOf returns the path for which fileName returns file. It returns false if there is none.
 func pathOf(file string) (string, bool) {
 	p, err := url.PathUnescape(strings.TrimSuffix(file, extension))
 	return p, err == nil && path.Ext(file) == extension && fileName(p) == file

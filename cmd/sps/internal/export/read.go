@@ -13,31 +13,31 @@ import (
 	"github.com/go-sps/sps"
 )
 
-// Parallel is how many requests of one export are under way at a time.
+// Parallel is the maximum number of concurrent requests of one export.
 const Parallel = 8
 
-// walk reads everything below a path like Client.Walk, with several requests at a time.
-// What is not plain is left to Client.Walk.
+// walk reads the objects at and below a path, like Client.Walk, but with concurrent requests.
+// It uses Client.Walk for a response that it does not handle itself, such as a list with pages.
 type walk struct {
 	client   *sps.Client
 	ctx      context.Context
 	stop     context.CancelCauseFunc
-	places   chan struct{} // for requests
+	places   chan struct{} // limits the concurrent requests
 	progress func(path string)
 	workers  sync.WaitGroup
 
 	mu   sync.Mutex
 	seen map[string]bool
-	err  error // the first that ends the walk
+	err  error // the first error that ends the walk
 }
 
-// part is what was read at a path, with what is below it, in the order of the appliance.
+// part holds the nodes that were read at and below a path, in the order of the appliance.
 type part struct {
 	nodes []*sps.WalkNode
-	parts []*part // behind the nodes
+	parts []*part // the parts of the children, which follow the nodes
 }
 
-// answer is what the appliance says at a path.
+// answer is the response of the appliance to a read of a path.
 type answer struct {
 	Key   any             `json:"key"`
 	Body  json.RawMessage `json:"body"`
@@ -55,7 +55,7 @@ type entry struct {
 	} `json:"meta"`
 }
 
-// readAll reads everything at and below the root.
+// readAll reads the objects at and below the root.
 func readAll(ctx context.Context, client *sps.Client, root string, progress func(path string)) ([]*sps.WalkNode, error) {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
@@ -69,6 +69,7 @@ func readAll(ctx context.Context, client *sps.Client, root string, progress func
 	return top.flat(nil), nil
 }
 
+// flat appends the nodes of the part and of the parts below it to nodes.
 func (p *part) flat(nodes []*sps.WalkNode) []*sps.WalkNode {
 	nodes = append(nodes, p.nodes...)
 	for _, below := range p.parts {
@@ -77,7 +78,7 @@ func (p *part) flat(nodes []*sps.WalkNode) []*sps.WalkNode {
 	return nodes
 }
 
-// fail ends the walk.
+// fail ends the walk with an error.
 func (w *walk) fail(err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -87,10 +88,11 @@ func (w *walk) fail(err error) {
 	}
 }
 
-// maxDepth bounds how deep a walk goes. No path of the API is half as long.
+// maxDepth is the maximum number of path segments below the root that walk reads itself. The
+// paths of the API are less than half as long.
 const maxDepth = 32
 
-// visit reads a node and begins what is below it.
+// visit reads a node, and starts goroutines that visit its children.
 func (w *walk) visit(p *part, node *sps.WalkNode, depth int) {
 	select {
 	case w.places <- struct{}{}:
@@ -118,8 +120,9 @@ func (w *walk) visit(p *part, node *sps.WalkNode, depth int) {
 	}
 }
 
-// below takes what an answer shows, and begins what is below it. It says no, and does
-// nothing, where the answer is not plain.
+// below stores the nodes of a response, and starts goroutines that visit the listed objects
+// without a body. It returns false and stores nothing if the response has both a body and items,
+// has pages, or lists a key that cannot be part of a path.
 func (w *walk) below(p *part, node *sps.WalkNode, a *answer, depth int) bool {
 	if a.Items == nil {
 		if a.Body == nil {
@@ -130,7 +133,7 @@ func (w *walk) below(p *part, node *sps.WalkNode, a *answer, depth int) bool {
 		return true
 	}
 	if next, ok := a.Meta.Next.(string); a.Body != nil || ok && strings.Contains(next, "?") {
-		return false // it has both, or pages
+		return false // it has a body and items, or it has pages
 	}
 	paths := make([]string, len(a.Items))
 	for i, item := range a.Items {
@@ -157,7 +160,8 @@ func (w *walk) below(p *part, node *sps.WalkNode, a *answer, depth int) bool {
 	return true
 }
 
-// childPath is the path of what a list shows: that of its link, or else that of its key.
+// childPath returns the path of an entry of a list: the path of its link, or else the path of
+// the list and the key of the entry. It returns false if neither is a plain path.
 func childPath(parent string, item entry) (string, bool) {
 	key := ""
 	switch value := item.Key.(type) {
@@ -178,7 +182,7 @@ func childPath(parent string, item entry) (string, bool) {
 	return parent + "/" + key, true
 }
 
-// first tells whether a path was not met before.
+// first reports whether a path is new, and remembers it.
 func (w *walk) first(path string) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -189,7 +193,7 @@ func (w *walk) first(path string) bool {
 	return true
 }
 
-// plain reads a node and what is below it with Client.Walk, one request at a time.
+// plain reads a node and the nodes below it with Client.Walk, one request after the other.
 func (w *walk) plain(p *part, node *sps.WalkNode, depth int) {
 	p.nodes = nil
 	for found, err := range w.client.Walk(w.ctx, node.Path) {
@@ -197,7 +201,7 @@ func (w *walk) plain(p *part, node *sps.WalkNode, depth int) {
 			w.fail(err)
 			return
 		}
-		if err != nil { // the node itself, which is no root of the whole walk
+		if err != nil { // the node itself failed, and it is not the root of the export
 			node.Err = err
 			found = node
 		}
@@ -211,7 +215,8 @@ func (w *walk) plain(p *part, node *sps.WalkNode, depth int) {
 	}
 }
 
-// local reports whether an error is about one node only, as Client.Walk does.
+// local reports whether an error concerns one node, so that the walk can continue. Client.Walk
+// has the same rule.
 func local(err error) bool {
 	var refused *sps.Error
 	if !errors.As(err, &refused) {

@@ -14,6 +14,7 @@ import (
 	"github.com/go-sps/sps/spstest"
 )
 
+// connect returns a client that is closed at the end of the test.
 func connect(t *testing.T, a *spstest.Appliance, options ...sps.Option) *sps.Client {
 	t.Helper()
 	client, err := sps.Connect(t.Context(), a.Addr(), sps.UsernamePassword(a.Username(), sps.NewSecretString(a.Password())),
@@ -25,7 +26,7 @@ func connect(t *testing.T, a *spstest.Appliance, options ...sps.Option) *sps.Cli
 	return client
 }
 
-// TestReadAll reads the same as Client.Walk, in the same order.
+// TestReadAll checks that readAll returns the nodes of Client.Walk in the same order.
 func TestReadAll(t *testing.T) {
 	t.Parallel()
 	for _, profile := range spstest.Profiles() {
@@ -34,7 +35,7 @@ func TestReadAll(t *testing.T) {
 			a := spstest.NewServer(t, spstest.WithProfile(profile))
 			a.Inject(spstest.Fault{Method: "GET", Path: "configuration/management/email", Status: 500, Times: -1})
 			a.Inject(spstest.Fault{Method: "GET", Path: "configuration/datetime", Times: -1, MayMiss: true, Mutate: func(b []byte) []byte {
-				return []byte(strings.Replace(string(b), `"items"`, `"items_"`, 1)) // neither a body nor items
+				return []byte(strings.Replace(string(b), `"items"`, `"items_"`, 1)) // the response has neither a body nor items
 			}})
 			client := connect(t, a, sps.WithRetry(sps.RetryPolicy{Attempts: 1}))
 			describe := func(nodes []*sps.WalkNode) (all []string) {
@@ -65,11 +66,12 @@ func TestReadAll(t *testing.T) {
 	}
 }
 
-// TestReadAllTime has an appliance far away: eight requests are under way at a time.
+// TestReadAllTime checks that readAll sends up to Parallel requests at the same time to an
+// appliance with a high latency.
 func TestReadAllTime(t *testing.T) {
 	t.Parallel()
 	const latency, number = 10 * time.Millisecond, 400
-	a := spstest.NewServer(t, spstest.WithProfile("6.0")) // its lists carry no bodies
+	a := spstest.NewServer(t, spstest.WithProfile("6.0")) // its lists have no bodies
 	for i := range number {
 		a.SetConfiguration("configuration/policies/time_policies/"+strings.Repeat("0", 6)+string(rune('a'+i%26))+string(rune('a'+i/26)), []byte(`{"name":"x"}`))
 	}

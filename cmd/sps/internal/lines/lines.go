@@ -1,5 +1,5 @@
-// Package lines writes lines, each once, over crashes: a checkpoint beside them says up to
-// where they count.
+// Package lines writes lines to a file, each line once, even if the program crashes and is
+// started again. A checkpoint file stores how many bytes of the output file are valid.
 package lines
 
 import (
@@ -13,23 +13,23 @@ import (
 	"path/filepath"
 )
 
-// Output takes lines.
+// Output writes lines to a file or to an io.Writer.
 type Output struct {
-	name, checkpoint string // of files; "" for none
+	name, checkpoint string // names of the two files; "" if there is none
 	file             *os.File
 	lines            *bufio.Writer
 	state            state
 }
 
-// state is what the file of the checkpoint has.
+// state is the content of the checkpoint file.
 type state struct {
-	Length     int64           `json:"length"`     // of the lines in the file
-	Checkpoint json.RawMessage `json:"checkpoint"` // of what is in them
+	Length     int64           `json:"length"`     // the valid length of the output file in bytes
+	Checkpoint json.RawMessage `json:"checkpoint"` // the checkpoint of the caller after these lines
 }
 
-// Open opens an output as it was when its checkpoint was saved: what is behind that in the
-// file was written before a crash, and is cut off. Without a file the lines go to w, where
-// nothing can be cut off: then a crash may repeat some.
+// Open opens an output, and restores the state of its last Save: bytes that were written to the
+// file after that Save are cut off. If name is "", the lines are written to w. Nothing can be cut
+// off there, so lines may be repeated after a crash.
 func Open(name, checkpoint string, w io.Writer) (*Output, error) {
 	o := &Output{name: name, checkpoint: checkpoint, lines: bufio.NewWriter(w)}
 	if err := o.load(); err != nil {
@@ -37,13 +37,13 @@ func Open(name, checkpoint string, w io.Writer) (*Output, error) {
 	}
 	if name == "" {
 		if o.state.Length > 0 {
-			return nil, fmt.Errorf("%s belongs to an output file: name that, too", checkpoint)
+			return nil, fmt.Errorf("%s belongs to an output file: name this file with --output-file", checkpoint)
 		}
 		return o, nil
 	}
 	var err error
 	if o.file, err = os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("output file: %w: give a writable file with --output-file", err)
 	}
 	if err := o.cut(); err != nil {
 		o.file.Close()
@@ -62,9 +62,9 @@ func (o *Output) load() error {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil
 	case err != nil:
-		return err
+		return fmt.Errorf("checkpoint: %w: give a readable file with --checkpoint", err)
 	case json.Unmarshal(data, &o.state) != nil || o.state.Length < 0 || len(o.state.Checkpoint) == 0:
-		return fmt.Errorf("%s is no checkpoint of this program", o.checkpoint)
+		return fmt.Errorf("%s is not a checkpoint of this tool: give another file with --checkpoint", o.checkpoint)
 	}
 	return nil
 }
@@ -75,13 +75,13 @@ func (o *Output) cut() error {
 	case err != nil:
 		return err
 	case !info.Mode().IsRegular():
-		return fmt.Errorf("%s is no file", o.name)
+		return fmt.Errorf("%s is not a regular file: give another file with --output-file", o.name)
 	case len(o.state.Checkpoint) == 0 && info.Size() > 0 && o.checkpoint == "":
-		return fmt.Errorf("%s exists already", o.name)
+		return fmt.Errorf("%s already exists: give a new file with --output-file", o.name)
 	case len(o.state.Checkpoint) == 0 && info.Size() > 0:
-		return fmt.Errorf("%s exists already, without %s", o.name, o.checkpoint)
+		return fmt.Errorf("%s already exists, but its checkpoint %s does not: give another file with --output-file", o.name, o.checkpoint)
 	case info.Size() < o.state.Length:
-		return fmt.Errorf("%s is shorter than %s says: was it moved?", o.name, o.checkpoint)
+		return fmt.Errorf("%s is shorter than its checkpoint %s says: restore the file, or give new files with --output-file and --checkpoint", o.name, o.checkpoint)
 	}
 	if err := o.file.Truncate(o.state.Length); err != nil {
 		return err
@@ -90,10 +90,10 @@ func (o *Output) cut() error {
 	return err
 }
 
-// Checkpoint is what was saved last, nil for nothing.
+// Checkpoint returns the checkpoint of the last Save, or nil if nothing was saved.
 func (o *Output) Checkpoint() []byte { return o.state.Checkpoint }
 
-// Write adds a line.
+// Write writes a line.
 func (o *Output) Write(line []byte) error {
 	if o.file != nil {
 		o.state.Length += int64(len(line)) + 1
@@ -104,8 +104,9 @@ func (o *Output) Write(line []byte) error {
 	return o.lines.WriteByte('\n')
 }
 
-// Save saves the lines, and only then the checkpoint that says that they are there. It
-// takes what a function that makes one returns.
+// Save writes the buffered lines to the file, and after that the checkpoint. Its parameters are
+// the results of a function that makes a checkpoint. If err is not nil, Save returns it and
+// writes nothing.
 func (o *Output) Save(checkpoint []byte, err error) error {
 	if err != nil {
 		return err
@@ -121,7 +122,7 @@ func (o *Output) Save(checkpoint []byte, err error) error {
 	return replace(o.checkpoint, data)
 }
 
-// Flush writes the lines out.
+// Flush writes the buffered lines, and syncs the file.
 func (o *Output) Flush() error {
 	err := o.lines.Flush()
 	if err == nil && o.file != nil {
@@ -130,8 +131,8 @@ func (o *Output) Flush() error {
 	return err
 }
 
-// Close closes the file. What was not saved is written nevertheless, and cut off by the
-// next Open.
+// Close writes the buffered lines and closes the file. The next Open cuts off the lines that were
+// not saved.
 func (o *Output) Close() error {
 	if o.file == nil {
 		return o.lines.Flush()
@@ -139,7 +140,8 @@ func (o *Output) Close() error {
 	return errors.Join(o.lines.Flush(), o.file.Close())
 }
 
-// replace replaces a file at once: a crash leaves the old one or the new one.
+// replace replaces a file atomically: after a crash, the file has its old content or the new
+// content.
 func replace(name string, data []byte) error {
 	file, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".new-*")
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 	"github.com/go-sps/sps/cmd/sps/internal/text"
 )
 
-// The elements of JUnit XML, as far as they are used.
+// The elements of JUnit XML that the tool uses.
 type (
 	junitReport struct {
 		XMLName  xml.Name     `xml:"testsuites"`
@@ -47,13 +47,14 @@ type (
 	junitTime time.Duration
 )
 
-// MarshalText writes seconds.
+// MarshalText encodes the time in seconds.
 func (t junitTime) MarshalText() ([]byte, error) {
 	return fmt.Appendf(nil, "%.3f", time.Duration(t).Seconds()), nil
 }
 
-// junit prints a test suite per appliance, when all are there: the first line of the
-// document counts them. The times are those of the cases, summed up.
+// junit prints a test suite for each appliance. It prints in End, because the first element of
+// the document has the number of all cases. The time of a suite is the sum of the times of its
+// cases.
 type junit struct {
 	w       io.Writer
 	command string
@@ -75,7 +76,7 @@ func (j *junit) Print(o Outcome) error {
 	return nil
 }
 
-// junitCase makes a case of a whole outcome.
+// junitCase makes one case from an outcome.
 func (o Outcome) junitCase(command string) Case {
 	c := Case{Name: command, Status: Passed, Elapsed: o.Elapsed, Text: o.Report.Text}
 	switch {
@@ -132,7 +133,7 @@ func (j *junit) End(int) error {
 	return err
 }
 
-// xmlText drops the characters that XML 1.0 cannot carry, and those that could drive a
+// xmlText removes the characters that XML 1.0 does not allow, and those that could control a
 // terminal.
 func xmlText(content string) string {
 	return strings.Map(func(r rune) rune {

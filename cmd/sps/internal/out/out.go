@@ -1,5 +1,5 @@
-// Package out prints what became of appliances: as tables for people, and as JSON, JSON
-// Lines, YAML and JUnit XML for programs.
+// Package out prints the results of a run: as tables for people, and as JSON, JSON Lines, YAML
+// and JUnit XML for programs.
 package out
 
 import (
@@ -16,18 +16,18 @@ import (
 // Format is the version of the JSON and YAML. Members may be added within a version.
 const Format = 1
 
-// The exit statuses, of a run and of each appliance in it. The highest wins.
+// The statuses of an appliance. The exit status of a run is the highest of them.
 const (
-	OK      = 0 // done, and well
-	No      = 1 // the answer is no
-	Failed  = 2 // it could not be carried out, and nothing was applied
-	Unknown = 3 // the outcome is unknown
+	OK      = 0 // success
+	No      = 1 // the command ran, and its result is negative
+	Failed  = 2 // the command could not be carried out, and nothing was applied
+	Unknown = 3 // a change was applied in part, or its outcome is unknown
 )
 
-// Results are the statuses in words.
+// Results has the word for each status. The status is the index.
 var Results = [...]string{"done", "no", "error", "unknown"}
 
-// Outcome is what became of one appliance.
+// Outcome is the result of a command on one appliance.
 type Outcome struct {
 	Appliance string   `json:"appliance"`
 	Status    int      `json:"status"`
@@ -37,22 +37,23 @@ type Outcome struct {
 
 	Elapsed time.Duration `json:"-"`
 	Report  Report        `json:"-"`
-	// Shown is set if the report tells of the error already.
+	// Shown is true if the report already contains the error.
 	Shown bool `json:"-"`
 }
 
-// Problem says why something could not be carried out.
+// Problem describes an error.
 type Problem struct {
-	// Kind is the kind of the error in the SDK's words, "" for none.
+	// Kind is the SDK's kind of the error, or "".
 	Kind string `json:"kind"`
-	// Type is the appliance's error type, "" where it gave none.
+	// Type is the error type that the appliance sent, or "".
 	Type string `json:"type"`
-	// Message says what went wrong, in one line, and Advice what to do, "" for nothing.
+	// Message is one line that says what went wrong.
 	Message string `json:"message"`
-	Advice  string `json:"advice"`
+	// Advice says what to do about the error. It may be empty.
+	Advice string `json:"advice"`
 }
 
-// Text is the problem in one line.
+// Text returns the message and the advice in one line.
 func (p *Problem) Text() string {
 	if p.Advice == "" {
 		return p.Message
@@ -60,24 +61,25 @@ func (p *Problem) Text() string {
 	return p.Message + " (" + p.Advice + ")"
 }
 
-// Report is what a command found out about an appliance, for people and programs.
+// Report is the result of a command on one appliance, for all output formats.
 type Report struct {
 	// Data is the value for JSON and YAML.
 	Data any
-	// No is set if the answer is no.
+	// No is true if the result is negative, so that the status is 1.
 	No bool
-	// Columns and Rows are a table. Fields are another one with the columns as its rows,
-	// for one object; of several appliances each is a row.
+	// Columns and Rows are a table.
 	Columns []string
 	Rows    []Row
-	Fields  [][2]string
-	// Text is what a table ends with: lines, fit to print.
+	// Fields are pairs of a name and a value that describe one object. They are printed one
+	// below the other. If there are several appliances, the values become a row of a table.
+	Fields [][2]string
+	// Text has lines that are printed after the table. They must be safe to print.
 	Text string
-	// Cases are for JUnit. Without any, the outcome itself is the only case.
+	// Cases are the test cases for JUnit XML. If there are none, the outcome is the only case.
 	Cases []Case
 }
 
-// Row is a row of a table, with lines below it that are not part of its columns.
+// Row is a row of a table. Below has lines that are printed below the row, across all columns.
 type Row struct {
 	Cells []string
 	Below string
@@ -91,17 +93,17 @@ const (
 	Skipped = "skipped"
 )
 
-// Case is a test case of JUnit.
+// Case is a test case of JUnit XML.
 type Case struct {
 	Name    string
-	Status  string // one of the above
-	Type    string // the cause
-	Message string // why, in words
-	Text    string
+	Status  string // Passed, Failure, Errored or Skipped
+	Type    string // the type attribute of the failure or error
+	Message string // the message attribute of the failure or error
+	Text    string // the content of the failure, or the output of the case if it passed
 	Elapsed time.Duration
 }
 
-// Printer prints outcomes in the order in which it gets them.
+// Printer prints outcomes in the order of the calls of Print.
 type Printer interface {
 	Begin() error
 	Print(Outcome) error
@@ -111,16 +113,16 @@ type Printer interface {
 // Formats are the names of the formats.
 var Formats = []string{"table", "json", "jsonl", "yaml", "junit"}
 
-// Options say how to print.
+// Options are the options of a printer.
 type Options struct {
 	Command    string
-	Appliances []string // all that are to come
-	Columns    []string // of the table, where they are known before
-	Width      int      // of the terminal; 0 for none
+	Appliances []string // the names of the appliances whose outcomes will be printed
+	Columns    []string // the columns of the table, if they are known before the first outcome
+	Width      int      // the columns of the terminal; 0 if the output is not a terminal
 	Color      bool
 }
 
-// New makes the printer of a format, nil for an unknown one.
+// New returns a printer for a format, or nil if there is no such format.
 func New(format string, w io.Writer, o Options) Printer {
 	switch format {
 	case "table":
@@ -137,8 +139,8 @@ func New(format string, w io.Writer, o Options) Printer {
 	return nil
 }
 
-// Encode writes a value as JSON, in lines if it is indented. What could drive a terminal
-// is escaped.
+// Encode encodes a value as JSON. With a prefix or an indent, each member has its own line.
+// Characters that could control a terminal are escaped.
 func Encode(value any, prefix, indent string) ([]byte, error) {
 	var b bytes.Buffer
 	encoder := json.NewEncoder(&b)
@@ -152,7 +154,7 @@ func Encode(value any, prefix, indent string) ([]byte, error) {
 	return []byte(Escape(b.String())), nil
 }
 
-// Escape escapes what could drive a terminal in a JSON text.
+// Escape escapes the characters of a JSON text that could control a terminal.
 func Escape(encoded string) string {
 	if !strings.ContainsFunc(encoded, func(r rune) bool { return r != '\n' && !unicode.IsGraphic(r) }) {
 		return encoded

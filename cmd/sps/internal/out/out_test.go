@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// outcomes are of two appliances, with texts that are hard to print.
+// outcomes returns the outcomes of two appliances, with strings that are difficult to print.
 func outcomes() []Outcome {
 	return []Outcome{
 		{Appliance: "sps1", Status: No, Result: "no", Data: map[string]any{
@@ -21,6 +21,7 @@ func outcomes() []Outcome {
 	}
 }
 
+// printed returns the output of a format for the outcomes.
 func printed(t *testing.T, format string, o Options) string {
 	t.Helper()
 	var b bytes.Buffer
@@ -35,7 +36,7 @@ func printed(t *testing.T, format string, o Options) string {
 	return b.String()
 }
 
-// TestYAML reads what is printed with another package: it is the same as the JSON.
+// TestYAML decodes the YAML with another package, and checks that it equals the JSON.
 func TestYAML(t *testing.T) {
 	t.Parallel()
 	o := Options{Command: "sps test"}
@@ -60,6 +61,7 @@ func TestYAML(t *testing.T) {
 	}
 }
 
+// TestJSONLines checks that each outcome has one line.
 func TestJSONLines(t *testing.T) {
 	t.Parallel()
 	lines := strings.Split(strings.TrimSpace(printed(t, "jsonl", Options{Command: "sps test"})), "\n")
@@ -68,6 +70,7 @@ func TestJSONLines(t *testing.T) {
 	}
 }
 
+// TestTable checks tables for one and several appliances and for narrow terminals.
 func TestTable(t *testing.T) {
 	t.Parallel()
 	names := []string{"sps1", "sps2.example.com"}
@@ -89,6 +92,7 @@ func TestTable(t *testing.T) {
 	}
 }
 
+// TestJUnit checks the JUnit XML of the outcomes.
 func TestJUnit(t *testing.T) {
 	t.Parallel()
 	text := printed(t, "junit", Options{Command: "sps test"})

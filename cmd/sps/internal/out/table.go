@@ -8,8 +8,7 @@ import (
 	"github.com/go-sps/sps/cmd/sps/internal/text"
 )
 
-// table prints tables. Each outcome is printed at once, so a column may become wider on
-// the way.
+// table prints tables. It prints each outcome at once, so later rows may have wider columns.
 type table struct {
 	w      io.Writer
 	fleet  bool
@@ -47,7 +46,8 @@ func (t *table) Print(o Outcome) error {
 
 func (*table) End(int) error { return nil }
 
-// withAppliance makes the rows of one appliance among several.
+// withAppliance returns the rows of one of several appliances, with its name in the first
+// column.
 func (t *table) withAppliance(o Outcome) (columns []string, rows []Row) {
 	r := o.Report
 	switch {
@@ -110,7 +110,7 @@ func (t *table) printRows(b *strings.Builder, columns []string, rows []Row) {
 		for j, cell := range row.Cells {
 			rows[i].Cells[j] = text.Cell(cell)
 		}
-		if !t.fleet || len(row.Cells) == len(columns) { // an error may be as long as it likes
+		if !t.fleet || len(row.Cells) == len(columns) { // the row of an error does not widen a column
 			t.grow(rows[i].Cells)
 		}
 	}
@@ -137,8 +137,8 @@ func (t *table) grow(cells []string) {
 	}
 }
 
-// narrow tells whether the terminal has no room for the columns: the last one may break
-// its lines, if there is some room for it.
+// narrow reports whether the columns do not fit into the terminal. The last column fits if there
+// is room for 20 of its characters: the terminal breaks longer lines.
 func (t *table) narrow(columns int) bool {
 	if t.width <= 0 || columns < 2 {
 		return false
@@ -161,7 +161,7 @@ func (t *table) printRow(b *strings.Builder, cells []string) {
 	b.WriteString(strings.TrimRight(line.String(), " ") + "\n")
 }
 
-// colors are those of the words of a status.
+// colors has the colour of each word for a status, as an ANSI escape code.
 var colors = map[string]string{Passed: "32", Failure: "31", Errored: "31", Skipped: "33"}
 
 func (t *table) paint(cell string) string {
@@ -171,7 +171,8 @@ func (t *table) paint(cell string) string {
 	return cell
 }
 
-// printRecords prints each row as lines of a name and a value, for narrow terminals.
+// printRecords prints each row as lines with the name of a column and a value, for narrow
+// terminals.
 func printRecords(b *strings.Builder, columns []string, rows []Row) {
 	for _, row := range rows {
 		if len(row.Cells) != len(columns) {

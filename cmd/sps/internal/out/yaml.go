@@ -39,9 +39,9 @@ func (y *yamlDocument) End(status int) error {
 	return err
 }
 
-// toYAML writes a JSON text as YAML, with its members in order. Texts that are no plain
-// words are in double quotes, so that none can be taken for something else, and what could
-// drive a terminal is escaped.
+// toYAML converts JSON to YAML, and keeps the order of the members. Strings are in double
+// quotes unless they are plain words, so that YAML does not read them as a value of another type.
+// Characters that could control a terminal are escaped.
 func toYAML(b *bytes.Buffer, text []byte) error {
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.UseNumber()
@@ -70,7 +70,7 @@ func yamlValue(b *bytes.Buffer, decoder *json.Decoder, token json.Token, indent 
 	return nil
 }
 
-// yamlMap writes the members of a map; the first one stands where the writer is.
+// yamlMap writes the members of a map. The first member is written without indentation.
 func yamlMap(b *bytes.Buffer, decoder *json.Decoder, indent string) error {
 	count := 0
 	for decoder.More() {
@@ -98,7 +98,7 @@ func yamlMap(b *bytes.Buffer, decoder *json.Decoder, indent string) error {
 	return err
 }
 
-// yamlMember writes the value behind a name: on the same line, or on those below it.
+// yamlMember writes the value of a member: on the line of its name, or on the lines below.
 func yamlMember(b *bytes.Buffer, decoder *json.Decoder, value json.Token, indent string) error {
 	switch {
 	case value == json.Delim('{') && decoder.More():
@@ -137,7 +137,7 @@ func yamlList(b *bytes.Buffer, decoder *json.Decoder, indent string) error {
 
 var (
 	plainWords = regexp.MustCompile(`^[A-Za-z_/][A-Za-z0-9_./@-]*( [A-Za-z0-9_./@-]+)*$`)
-	// yamlWords have a meaning of their own in one version of YAML or another.
+	// yamlWords are words that a version of YAML reads as a boolean or as null.
 	yamlWords = []string{"true", "false", "null", "yes", "no", "on", "off", "y", "n"}
 )
 

@@ -1,4 +1,4 @@
-// Package text makes texts of an appliance fit to print.
+// Package text makes text from an appliance safe to print on a terminal.
 package text
 
 import (
@@ -6,8 +6,8 @@ import (
 	"unicode"
 )
 
-// Lines keeps line breaks and visible characters of a text, so that it cannot move
-// the cursor of a terminal or colour it.
+// Lines removes the characters of a text that are not visible, except for line breaks. A tab
+// becomes a space. The result cannot move the cursor of a terminal or change its colours.
 func Lines(text string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
@@ -20,13 +20,13 @@ func Lines(text string) string {
 	}, text)
 }
 
-// Line is Lines for a text that has to stay on one line.
+// Line is like Lines, and also replaces line breaks by spaces.
 func Line(text string) string { return strings.ReplaceAll(Lines(text), "\n", " ") }
 
-// MaxCell is how many characters of a text a table shows.
+// MaxCell is the maximum number of characters in a cell of a table.
 const MaxCell = 200
 
-// Cell is Line for a text in a table: a long one is cut.
+// Cell is like Line, and also shortens the text to MaxCell characters.
 func Cell(text string) string {
 	text = Line(text)
 	if len(text) <= MaxCell {
@@ -41,7 +41,7 @@ func Cell(text string) string {
 	return text
 }
 
-// Indent puts a text below another one, each of its lines indented.
+// Indent indents each line of a text, for printing it below a row of a table.
 func Indent(text string) string {
 	var indented strings.Builder
 	for row := range strings.Lines(Lines(text)) {
@@ -50,7 +50,7 @@ func Indent(text string) string {
 	return indented.String()
 }
 
-// OrDash is the text, or a dash for none.
+// OrDash returns the text, or "-" if it is empty.
 func OrDash(text string) string {
 	if text == "" {
 		return "-"
