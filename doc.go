@@ -38,7 +38,7 @@
 //   - Download an audit trail: [AuditSessions.DownloadTrail]
 //   - Read the health of an appliance: [Client.HealthStatus]
 //   - Read the whole configuration: [Client.Walk]
-//   - Call an endpoint that has no field: [NewSingleton], [NewCollection], [Client.Invoke]
+//   - Call an endpoint that has no field in [Client]: [NewSingleton], [NewCollection], [Client.Invoke]
 //   - Test your program without an appliance: package [github.com/go-sps/sps/spstest]
 //
 // # Connect
@@ -90,8 +90,8 @@
 //		fmt.Println(store.Key, store.Body.Name)
 //	}
 //
-// For an endpoint that has no field, [NewSingleton] and [NewCollection] make a handle in
-// one line. The type of its body is a struct of your own or json.RawMessage.
+// For an endpoint that has no field in [Client], [NewSingleton] and [NewCollection] make a
+// handle in one line. The type of its body is a struct of your own or json.RawMessage.
 // [Client.Walk] reads the whole configuration. [Client.Invoke] sends any other request.
 // [Client.Download] downloads files.
 //

@@ -48,7 +48,7 @@ func logging() ([]row, error) {
 	}
 	without := allocations()
 	off := allocations(sps.WithLogger(slog.New(slog.NewTextHandler(io.Discard, &slog.HandlerOptions{Level: slog.LevelError}))))
-	return []row{{"records below the level of the logger: additional allocations", "0 allocations", fmt.Sprintf("%.0f", off-without), off <= without}}, failed
+	return []row{{"log records below the level of the logger: additional allocations", "0 allocations", fmt.Sprintf("%.0f", off-without), off <= without}}, failed
 }
 
 // iteration measures the heap during an iteration over many pages.

@@ -32,7 +32,7 @@ func render(oldest, newest *results, targets []row, rounds int) (string, error) 
 	if newest != nil {
 		fmt.Fprintf(&b, " and %s", newest.version)
 	}
-	fmt.Fprintf(&b, ", %s. A ratio is the median of %d alternating rounds. The\nparentheses have its interval of 95 %% confidence.\n", time.Now().Format("2 January 2006"), rounds)
+	fmt.Fprintf(&b, ", %s. A ratio is the median of %d alternating rounds. The\nparentheses contain its 95 %% confidence interval.\n", time.Now().Format("2 January 2006"), rounds)
 
 	b.WriteString("\n### Targets, " + oldest.version + "\n\n| What | Target | Measured | |\n| --- | --- | --- | --- |\n")
 	for _, t := range targets {

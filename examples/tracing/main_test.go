@@ -22,7 +22,8 @@ import (
 	"github.com/go-sps/sps/spstest"
 )
 
-// TestRun checks the spans of the command, and that each log record has their trace id.
+// TestRun checks the spans of the command, and checks that each log record has the trace id
+// of the spans.
 func TestRun(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
@@ -175,7 +176,7 @@ func TestOneSpanPerAttempt(t *testing.T) {
 		want = append(want, fmt.Sprintf("%s %s %d", r.Method, strings.Join(path[:min(2, len(path))], "/"), r.Status))
 	}
 	if last := want[len(want)-3:]; !slices.Equal(last, []string{"PUT transaction 200", "DELETE authentication 200", "DELETE authentication 200"}) {
-		t.Errorf("the end is %q", last)
+		t.Errorf("the last spans are %q", last)
 	}
 	var got []string
 	for _, s := range spans {

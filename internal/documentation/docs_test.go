@@ -91,7 +91,8 @@ func guides(t *testing.T) []page {
 }
 
 // TestGuideBlocks compiles the Go blocks of the guides and runs most of them. It passes them to
-// the go command in an overlay, as files of the package in testdata/guides. A block is one of
+// the go command in an overlay, as files of the package in testdata/guides. Each block has one
+// of these forms:
 //
 //   - a whole file, which begins with a package clause. It is compiled.
 //   - declarations, with or without imports. They are compiled, and functions named Test… are run.
@@ -117,7 +118,7 @@ func TestGuideBlocks(t *testing.T) {
 				continue
 			}
 			if formatted, err := format.Source([]byte(b.text)); err == nil && string(formatted) != b.text {
-				t.Errorf("%s: the block is not as gofmt writes it:\n%s", b, formatted)
+				t.Errorf("%s: the block is not formatted by gofmt; the formatted block is:\n%s", b, formatted)
 			}
 			source, err := b.source()
 			if err != nil {
@@ -151,8 +152,8 @@ func TestGuideBlocks(t *testing.T) {
 // create a client or an appliance, or need something that the simulated appliance does not have.
 var notRun = []string{"sps.Connect(", "sps.ConnectFromEnv(", "sps.LoginMethods(", "sps.NewClient(", "sps.SetupStatus(", "spstest.New", "audit/sessions", "DownloadTrail("}
 
-// blockImports maps the names of packages that blocks use without importing them to their
-// paths.
+// blockImports maps the names of packages to their import paths. A block may use these
+// packages without importing them.
 var blockImports = func() map[string]string {
 	paths := []string{
 		"context", "crypto/tls", "crypto/x509", "encoding/json", "errors", "fmt", "io", "log", "log/slog", "maps", "net/http",
@@ -217,8 +218,8 @@ func (b block) at(text string) string {
 	return fmt.Sprintf("//line %s:%d\n%s", name, b.line, text)
 }
 
-// importsOf returns imports of the packages in blockImports that a file uses, apart from those
-// in except.
+// importsOf returns the import declarations that a file needs: those of the packages in
+// blockImports that the file uses, without the packages in except.
 func importsOf(file *ast.File, except ...string) string {
 	found := map[string]bool{}
 	ast.Inspect(file, func(n ast.Node) bool {
@@ -319,7 +320,7 @@ func TestGuideIndex(t *testing.T) {
 	}
 	for _, p := range guides(t)[1:] {
 		if !linked[p.name] {
-			t.Errorf("docs/README.md does not link %s", p.name)
+			t.Errorf("docs/README.md has no link to %s", p.name)
 		}
 	}
 }

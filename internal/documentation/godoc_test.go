@@ -178,7 +178,8 @@ func (d documentation) all() (count int) {
 
 var bracketed = regexp.MustCompile(`\[\*?[A-Za-z][\w./]*\]`)
 
-// deadLinks returns the texts that look like a link to a Go name and are not one.
+// deadLinks returns the texts in brackets that look like links to Go names, but name nothing
+// that exists.
 func deadLinks(blocks []comment.Block) (dead []string) {
 	var texts func([]comment.Text)
 	texts = func(list []comment.Text) {
@@ -388,7 +389,7 @@ func exportedFunctions(p *types.Package) (list []*types.Func) {
 }
 
 // TestWriteOutsideDoesNotCompile checks that a program that writes in a transaction compiles,
-// and that a program that writes outside of one does not.
+// and that a program that writes outside a transaction does not.
 func TestWriteOutsideDoesNotCompile(t *testing.T) {
 	t.Parallel()
 	set := token.NewFileSet()
@@ -402,8 +403,7 @@ func TestWriteOutsideDoesNotCompile(t *testing.T) {
 	}
 }
 
-// importsFor returns an importer for the packages that these tests need, from compiled
-// packages.
+// importsFor returns an importer that reads the compiled packages that these tests need.
 func importsFor(t *testing.T, set *token.FileSet) types.Importer {
 	t.Helper()
 	exports, err := compiled()
@@ -413,9 +413,9 @@ func importsFor(t *testing.T, set *token.FileSet) types.Importer {
 	return importer.ForCompiler(set, "gc", func(path string) (io.ReadCloser, error) { return os.Open(exports[path]) })
 }
 
-// compiled maps the import paths of these packages to their compiled files, which it gets from
-// the go command once. It includes what the code in comments, the examples and the programs in
-// testdata import, and all dependencies.
+// compiled returns the files with compiled packages, by import path. It runs the go command
+// once. The packages are those of the module, those that the code in comments, the examples and
+// the programs in testdata import, and all dependencies.
 var compiled = sync.OnceValues(func() (map[string]string, error) {
 	needed := map[string]bool{modulePath: true, modulePath + "/audit": true, modulePath + "/spstest": true}
 	for _, name := range []string{"context", "encoding/json", "errors", "fmt", "net/http", "testing", "time"} {

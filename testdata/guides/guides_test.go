@@ -13,19 +13,19 @@ import (
 	"github.com/go-sps/sps/spstest"
 )
 
-// scene is what statements can use without declaring it.
+// scene holds the values that statements can use without declaring them.
 type scene struct {
 	ctx       context.Context
-	appliance *spstest.Appliance                            // joined to Starling, with the trust store "Partners"
-	client    *sps.Client                                   // of the administrator
-	pem       []byte                                        // a certificate authority
-	key       string                                        // of a session
-	file      *os.File                                      // to write to
-	fn        func(context.Context, *sps.Transaction) error // a change
+	appliance *spstest.Appliance                            // it is joined to Starling and has the trust store "Partners"
+	client    *sps.Client                                   // logged in as the administrator
+	pem       []byte                                        // the certificate of a certificate authority
+	key       string                                        // the key of a recorded session
+	file      *os.File                                      // a new file, open for writing
+	fn        func(context.Context, *sps.Transaction) error // a function that enables e-mail for all traffic alerts
 }
 
-// run runs statements in a bubble of their own time, against an appliance without
-// sockets. The working directory has the files that guides name.
+// run runs statements in a bubble of testing/synctest, against an appliance without sockets.
+// The working directory contains the files that the guides name.
 func run(t *testing.T, block func(scene) error) {
 	t.Chdir(t.TempDir())
 	issuer := spstest.NewServer(t) // for its authority

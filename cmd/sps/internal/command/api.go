@@ -33,8 +33,8 @@ appliance accepts the write. With --dry-run the transaction is rolled back, and 
 lists what would change.
 
 A PUT replaces the whole object: the appliance removes the members that --data does not
-have, and ignores members that it does not know. "sps config set" changes single members
-and keeps the others.
+have, and ignores unknown members. "sps config set" changes single members and keeps the
+others.
 
 With -o table the output is the body of the response. With the other formats the body is
 the data of the result.`,

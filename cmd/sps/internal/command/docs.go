@@ -207,7 +207,7 @@ are known.
 appliances are named, each line is an object with two members, ` + "`{\"appliance\": …, \"item\": …}`" + `, and ` + "`item`" + `
 is that JSON. These commands do not support ` + "`-o yaml`" + ` and ` + "`-o junit`" + `.
 
-` + "`-o junit`" + ` prints JUnit XML with a test suite for each appliance. It prints at the end of the run.
+` + "`-o junit`" + ` prints JUnit XML with a test suite for each appliance. The output appears at the end of the run.
 
 In data that the tool builds itself, names of members are in lower case with underscores. Members are
 present even if they have no value. The exception is ` + "`below`" + ` in the data of ` + "`sessions stats`" + ` and

@@ -293,7 +293,7 @@ failed, and 2 if there is no slot to test.`,
 		examples: []string{"sps --demo firmware precheck", "sps --hosts hosts.txt --parallel 20 -o junit firmware precheck"},
 		columns:  verdictColumns, data: verdictsData{},
 		flags: func(f *pflag.FlagSet) {
-			f.StringArrayVar(&keys, "slot", nil, "`key` of a slot to test, instead of those with a higher version; may be repeated")
+			f.StringArrayVar(&keys, "slot", nil, "`key` of a slot to test, instead of the slots with a higher version; may be repeated")
 		},
 		run: func(ctx context.Context, j *job) (out.Report, error) {
 			list, err := j.client.Firmware.Slots.List(ctx)

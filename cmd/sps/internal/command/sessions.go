@@ -242,7 +242,7 @@ written to the file exactly once, even if a run crashes and is repeated. Without
 			q.define(f)
 			e.define(f)
 			f.StringVar(&q.since, "since", "", "leave out sessions that ended before this `time`: a date such as 2027-01-31, or a duration before now such as 24h or 7d")
-			f.DurationVar(&window, "window", 0, "how late a session may arrive without being lost, as a `duration` before the newest end time (default 15m)")
+			f.DurationVar(&window, "window", 0, "how late a session may arrive; a session that ended more than this `duration` before the newest session is not printed (default 15m)")
 			f.DurationVar(&every, "every", 0, "`duration` between two polls (default 1m)")
 		},
 		check: func([]string) error {
@@ -474,7 +474,7 @@ func (a *app) histogramCommand() *cobra.Command {
 		flags: func(f *pflag.FlagSet) {
 			q.define(f)
 			f.StringVar(&h.Field, "field", audit.FieldStartTime, "`name` of the field with the time to count by")
-			f.StringVar(&h.BinSize, "bin", audit.BinHour, "`length` of an interval, in the words of the API")
+			f.StringVar(&h.BinSize, "bin", audit.BinHour, "`length` of an interval, such as hour")
 		},
 		check: func([]string) error {
 			err := q.check()
@@ -496,7 +496,7 @@ func (a *app) eventsCommand() *cobra.Command {
 	var alerts bool
 	return a.command(spec{
 		use: "events KEY", short: "Show what a user did in a session",
-		long:     "Show the commands and the window titles of a session. The appliance returns those that it has indexed.",
+		long:     "Show the commands and the window titles of a session. The appliance returns the commands and titles that it has indexed.",
 		examples: []string{"sps --host sps1.example.com sessions events " + exampleSession, "sps --host sps1.example.com -o jsonl sessions events " + exampleSession},
 		args:     cobra.ExactArgs(1), stream: true, data: eventsData{},
 		flags: func(f *pflag.FlagSet) {
