@@ -72,9 +72,9 @@ const (
 	AlertUserMappingFailure     TrafficAlert = "scbUserMappingFailure"     // mapping a user failed on the gateway
 )
 
-// SystemAlert is the id of an alert about the appliance itself. The set is open: the
-// constants are the SNMP traps of the platform, because the guide's own list is not
-// available to this package. An older appliance may lack some of them.
+// SystemAlert is the id of an alert about the appliance itself. The constants are the SNMP
+// traps of the platform, because the guide's list of system alerts was not available. The
+// set is open: an appliance may have other ids, and an older one may lack some of these.
 type SystemAlert string
 
 // The system alerts that are known.
@@ -134,7 +134,7 @@ type AlertDifference[ID ~string] struct {
 	Old, New *AlertSetting
 }
 
-// String returns the difference as text: "scbAuthFailure: email off -> on".
+// String returns the difference as text, for example "scbAuthFailure: email off -> on".
 func (d AlertDifference[ID]) String() string {
 	text := oneLine(string(d.Alert), 100) + ":"
 	word := map[bool]string{true: "on", false: "off"}
@@ -237,7 +237,8 @@ func (a Alerts[ID]) set(on bool, channel AlertChannel, alerts []ID) error {
 	return nil
 }
 
-// has returns an error that names the alerts that the appliance does not have.
+// has returns an error for the first of the alerts that a does not contain. It returns nil if
+// a contains all of them.
 func (a Alerts[ID]) has(alerts []ID) error {
 	for _, id := range alerts {
 		if _, ok := a[id]; ok {
@@ -255,9 +256,9 @@ func (a Alerts[ID]) has(alerts []ID) error {
 
 func (a Alerts[ID]) ids() []ID { return slices.Sorted(maps.Keys(a)) }
 
-// changedAlerts refuses alerts that the appliance does not have, because it would ignore
-// them silently. It also refuses a set that lacks some of the appliance's alerts, because
-// they would be lost.
+// changedAlerts refuses alerts that the appliance does not have, because the appliance would
+// silently ignore them. It also refuses a set that lacks some of the appliance's alerts,
+// because the appliance would lose them.
 func changedAlerts[ID ~string](was, now *Alerts[ID]) error {
 	if was == nil {
 		return nil

@@ -147,7 +147,7 @@ func (c *Client) UserInfo(ctx context.Context) (*UserInfo, error) {
 	if list := find("endpoints"); wire.Kind(list) == wire.Array {
 		entries, err := wire.Elements(list)
 		if err != nil {
-			return nil, a.unusable("its endpoints are not a list")
+			return nil, a.unusable("the endpoints of the user are not a list")
 		}
 		for _, entry := range entries {
 			url, _ := wire.Text(member(entry, "url"))
@@ -200,12 +200,13 @@ type HealthStatus struct {
 	Raw json.RawMessage
 }
 
-// Issues lists the problems of the firmware, the RAID and the disk, with one text for
-// each. Problems are modified files; an integrity, a RAID or a RAID disk that is not
-// "OK"; and values that are missing or cannot be read. An appliance without a RAID has no
-// RAID issue. Issues does not judge the used disk space; compare Disk with a limit of
-// your own. Use Issues for the result of [Client.HealthStatus]. The status of a cluster
-// has too few values for it.
+// Issues returns one text for each problem of the firmware, the RAID and the disk. The
+// problems are modified files, parts of the firmware whose integrity is not "OK", a RAID or
+// RAID disk whose status is not "OK", and values that are missing or cannot be read. An
+// appliance without a RAID has no RAID issue. Issues does not report a full disk; compare
+// Disk with a limit of your own. Call Issues on the result of [Client.HealthStatus]. The
+// health of a node in a [ClusterStatus] lacks some of these values, so Issues would list
+// them as not reported.
 func (h *HealthStatus) Issues() []string {
 	var issues []string
 	add := func(format string, args ...any) { issues = append(issues, fmt.Sprintf(format, args...)) }
@@ -249,8 +250,9 @@ func (h *HealthStatus) Issues() []string {
 
 // HealthStatus reads the health of the appliance. The guide's checklist for an upgrade
 // requires that there are no tainted files, that the integrity and the RAID are "OK", and
-// that there is free disk space. [HealthStatus.Issues] checks these; [Firmware.Test]
-// checks some of them.
+// that there is free disk space. [HealthStatus.Issues] checks the files, the integrity and
+// the RAID; compare the field Disk with a limit of your own. [Firmware.Test] checks some of
+// the requirements, too.
 func (c *Client) HealthStatus(ctx context.Context) (*HealthStatus, error) {
 	a, err := c.read(ctx, healthPath, nil)
 	if err != nil {
@@ -330,8 +332,8 @@ func (r *healthReader) text(place string) string {
 	return ""
 }
 
-// each reads the members of an object. For a member that cannot be read, the map has the
-// value bad.
+// each reads the members of the object at a place and returns their values by name. The
+// value of a member that cannot be read is bad. each returns nil if there is no object.
 func each[T any](r *healthReader, place string, bad T, read func([]byte) (T, bool)) map[string]T {
 	value := r.at(place)
 	if value == nil {
@@ -361,7 +363,7 @@ func numberOf(value []byte) (float64, bool) {
 	return n, ok && err == nil && n >= 0 && !math.IsInf(n, 0)
 }
 
-// countOf reads a whole number like numberOf.
+// countOf reads a whole number in the forms that numberOf accepts.
 func countOf(value []byte) (int, bool) {
 	n, ok := numberOf(value)
 	return int(n), ok && n == math.Trunc(n) && n < 1e15

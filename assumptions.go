@@ -18,8 +18,8 @@ import (
 // does no harm. If a real appliance behaves differently, correct the entry here.
 
 // Log-out. The guide does not describe a log-out. The SDK sends a DELETE to the endpoint
-// that created the session, as elsewhere in the API. An appliance that has no
-// log-out refuses the request, and the session ends when it times out.
+// that created the session, because a DELETE also removes other objects of the API. If the
+// appliance has no log-out, it refuses the request, and the session ends when it times out.
 var logOutPath = mustPath("authentication")
 
 const logOutMethod = http.MethodDelete
@@ -36,9 +36,9 @@ func logOutDone(e *Error) bool {
 	return e.kind() == Unauthenticated
 }
 
-// Commit message. The status of a transaction calls the value commit_message, and a
-// firmware upgrade calls it message. The guide shows no commit with a message. The
-// appliance ignores unknown members, so the SDK sends both.
+// Commit message. The message is in the member commit_message of the status of a
+// transaction, and in the member message of a firmware upgrade. The guide shows no commit
+// with a message. The appliance ignores unknown members, so the SDK sends both members.
 func commitBody(message string) any {
 	if message == "" {
 		return map[string]string{"status": "commit"}
@@ -120,7 +120,7 @@ func mayLackTransaction(e *Error) bool {
 // Semantic errors. The guide says that the details contain the errors found, but not in
 // which form. The SDK accepts a list of strings or objects, or an object with such a list
 // in its member "errors". It reads the objects like the warnings of the cluster status:
-// {"message", "paths"}. If there are no paths, it searches the message for paths.
+// {"message", "paths"}. If an object has no paths, the SDK searches its message for paths.
 func detailFaults(details []byte) []Fault {
 	if inner := member(details, "errors"); inner != nil {
 		details = inner
@@ -197,9 +197,10 @@ func placeOf(path, object string, list bool) Fault {
 }
 
 // Changes. The guide says that the path of a change is that "of the changed endpoint or
-// object", and has no example. The SDK reads the part after the path of the object as the
-// place of a member in its body. This part can start with "#", as in links of the API, or
-// with "/". If the appliance uses another form, the SDK does not detect a conflict.
+// object", and has no example. If a path continues after the path of an object, the SDK
+// reads the rest as the place of a member in the body of that object. The rest can start
+// with "#", as in links of the API, or with "/". If the appliance uses another form, the SDK
+// does not detect a conflict.
 func changePlace(rest string) []string {
 	rest = strings.Trim(rest, "#/")
 	if rest == "" {
@@ -245,7 +246,7 @@ func readJob(e wire.Envelope) jobFacts {
 	return f
 }
 
-// jobFacts holds what a response says about a long-running job.
+// jobFacts holds the values that a response reports about a long-running job.
 type jobFacts struct {
 	status, message string
 	progress        float64  // -1 if it is not known
@@ -303,17 +304,17 @@ func warningTexts(a *answer) []string {
 	return found
 }
 
-// Setup. The guide shows the statuses "uninitialized" and "completed". A client also
-// accepts "booting", and treats it as completed. An uninitialized appliance has no users,
-// and a booting appliance is starting its services, so the SDK does not log in to them.
-// With any other status, or if the appliance does not have the endpoint, it tries to log
-// in.
+// Setup. The guide shows the statuses "uninitialized" and "completed". The vendor's client
+// safeguard-ps also accepts "booting", and treats it as completed. The SDK does not log in
+// to an appliance with the status "uninitialized", because it has no users, or "booting",
+// because its services are starting. With any other status, or if the appliance does not
+// have the endpoint, the SDK tries to log in.
 func takesLogins(status string) bool {
 	return status != "uninitialized" && status != "booting"
 }
 
 // User info and health. The tables of the newer guides name the members without the prefix
-// body, and the samples could not be read. Other endpoints of the same versions have a
+// body, and the samples were not available. Other endpoints of the same versions have a
 // body. The SDK reads a member from the top level, or else from the body.
 func anywhere(a *answer) func(name string) []byte {
 	return func(name string) []byte {
@@ -335,9 +336,9 @@ func refusedWithoutCluster(e *Error) bool {
 	return true
 }
 
-// Support bundles. Only the key of a new bundle and body.status are known. A client waits
-// for the status "finished". readJob reads the other members like those of a firmware
-// fetch, which is also a long-running job.
+// Support bundles. Only the key of a new bundle and body.status are known. The vendor's
+// client safeguard-ps waits for the status "finished". readJob reads the other members like
+// those of a firmware fetch, which is also a long-running job.
 
 // Login methods. The members of an entry are not documented. The SDK uses the names of the
 // members of user info. It also accepts an entry that is a string with the name.
@@ -352,8 +353,8 @@ func loginMethodOf(entry []byte) (name, authentication, credential string) {
 }
 
 // Missing recording. The refusal to download a missing recording is not documented. After
-// a refusal that may have this meaning, the client reads the session, which shows whether it has
-// a recording.
+// a refusal that may have this meaning, the SDK reads the session, which shows whether it
+// has a recording.
 func mayLackRecording(err error) bool {
 	var refused *Error
 	if !errors.As(err, &refused) || refused.Type == Unauthorized || refused.Type == Unauthenticated {
@@ -384,15 +385,15 @@ func bareRecord[T any](item []byte) []byte {
 // accepts sessions that are out of order by up to one second.
 const assumedPrecision = time.Second
 
-// Order of sessions. A client shows that a search can sort by start_time. The SDK assumes
-// that it can also sort by end_time and creation_time. If an appliance does not, the SDK
-// returns an error, so that no session is lost.
+// Order of sessions. The vendor's Power BI connector sorts a search by start_time. The SDK
+// assumes that a search can also sort by end_time and creation_time. If an appliance does
+// not sort by them, the SDK returns an error, so that no session is lost.
 
 // Times in a filter. The query language has ranges, but no sample shows a range of times.
 // Searches with more than 10000 sessions, and Follow, use ranges of times. If an appliance
 // refuses them, the search returns an error, and Follow uses the parameter start instead.
 
-// Snapshots. The guide's text about a second snapshot of the same owner could not be read.
+// Snapshots. The guide's text about a second snapshot of the same owner was not available.
 // If the appliance refuses the request, or returns the same snapshot again, the search
 // continues without a snapshot.
 

@@ -140,7 +140,7 @@ func (s *AuditSessions) Count(ctx context.Context, query audit.Query) (int, erro
 	case !ok:
 		return 0, a.unusable("the answer lacks match_count")
 	case count >= searchCeiling:
-		return searchCeiling, s.failed(fmt.Errorf("%w: this appliance does not count them; narrow the query", ErrSearchCeiling))
+		return searchCeiling, s.failed(fmt.Errorf("%w: this appliance does not return the exact number; narrow the query", ErrSearchCeiling))
 	}
 	return count, nil
 }
@@ -211,8 +211,8 @@ func (s *AuditSessions) tallies(ctx context.Context, path apiPath, values url.Va
 
 // Content searches in one recording and iterates over the events that match (GET
 // /api/audit/sessions/KEY/content). Write the search text in the query language, like
-// [audit.Query.Content]. An empty text is [ErrInvalidInput]. A session that is not
-// indexed has no events. An error ends the iteration.
+// [audit.Query.Content]. For an empty text, the error is [ErrInvalidInput]. A session that
+// is not indexed has no events. An error ends the iteration.
 func (s *AuditSessions) Content(ctx context.Context, key, content string) iter.Seq2[*audit.Event, error] {
 	path, err := sessionPath(key, "content")
 	if err == nil {
@@ -320,13 +320,13 @@ func (p *recordPages) read(ctx context.Context, r reader) (*answer, [][]byte, er
 		p.done = true
 		return a, items, nil
 	case !next.Below(auditSessionsPath.Text):
-		return nil, nil, a.unusable("its next page is at %s, which belongs to no session", quoted(oneLine(next.Text, 100)))
+		return nil, nil, a.unusable("the next page of the list is at %s, which belongs to no session", quoted(oneLine(next.Text, 100)))
 	}
 	for _, item := range items {
 		p.seen.note("", item)
 	}
 	if len(items) == 0 || p.seen.endless(p.query, query) {
-		return nil, nil, a.unusable("its pages do not end")
+		return nil, nil, a.unusable("the pages of the list do not end")
 	}
 	p.path, p.query = next, query
 	return a, items, nil
@@ -355,7 +355,7 @@ func (s *AuditSessions) DownloadTrail(ctx context.Context, key string, w io.Writ
 }
 
 // WithTrailFormat sets the format of a recording in [AuditSessions.DownloadTrail]:
-// [TrailZAT] or [TrailSRS]. Any other format is [ErrInvalidInput].
+// [TrailZAT] or [TrailSRS]. For any other format, the error is [ErrInvalidInput].
 func WithTrailFormat(format string) DownloadOption { return trailFormat(format) }
 
 type trailFormat string
@@ -367,7 +367,7 @@ func (o trailFormat) applyDownload(k *call) error {
 	case TrailSRS:
 		k.query.Set("format", string(o))
 	default:
-		return fmt.Errorf("sps: %w", invalid("format %s of a recording: use TrailZAT or TrailSRS", quoted(string(o))))
+		return fmt.Errorf("sps: %w", invalid("the format %s of a recording is not supported: use TrailZAT or TrailSRS", quoted(string(o))))
 	}
 	return nil
 }

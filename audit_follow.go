@@ -57,7 +57,7 @@ const (
 // handed is a session that was returned.
 type handed struct {
 	at   time.Time
-	seen bool // at is known; it is not known after loading a checkpoint
+	seen bool // true if at is known; false for a session from a loaded checkpoint
 }
 
 // FollowOption is an option of [AuditSessions.Follow]: [WithCheckpoint], [WithSince],
@@ -462,7 +462,7 @@ func (w *followWalk) page(page *searchPage, look func(*audit.Session) bool) (las
 		}
 		at := w.at(session)
 		if !at.IsZero() && at.Before(last.Add(-assumedPrecision)) {
-			return last, page.unusable("its sessions are not in the order of %s", w.field)
+			return last, page.unusable("the sessions are not sorted by %s", w.field)
 		}
 		last = later(last, at)
 		if !at.IsZero() && at.Before(f.floor) {
@@ -563,13 +563,13 @@ type checkpoint struct {
 	Running   []string `json:"running,omitempty"` // keys of running sessions, each followed by its start
 }
 
-// markOf returns the mark of a session's key for a checkpoint.
+// markOf returns the mark that stands for a session in a checkpoint: a hash of its key.
 func markOf(key string) uint64 {
 	sum := sha256.Sum256([]byte(key))
 	return binary.BigEndian.Uint64(sum[:])
 }
 
-// queryMark returns the mark of the parts of a query that select sessions.
+// queryMark returns a hash of the parts of a query that select sessions.
 func queryMark(q audit.Query) (string, error) {
 	values, err := audit.Query{Filter: q.Filter, Content: q.Content, Start: q.Start, KeysOnly: true}.Values()
 	if err != nil {
@@ -588,15 +588,16 @@ func (f *AuditFollow) room() int {
 	return max(rest/4*3/markSize, 0)
 }
 
-// Checkpoint returns the position of the loop for [WithCheckpoint]. It counts all
-// returned sessions, including the current one, as done. It is a JSON object of at most
-// 64 KiB with a version, the appliance, the query, and the sessions returned in the
-// window.
+// Checkpoint returns the position of the loop for [WithCheckpoint]. A loop that continues
+// from the checkpoint does not return the sessions that were already returned, including the
+// current one. The checkpoint is a JSON object of at most 64 KiB with a version, the
+// appliance, the query, and the sessions returned in the window.
 //
-// About 6,000 sessions of the window fit into it. If more end at once, the window starts
-// later, and the client logs a warning. Checkpoint returns [ErrCheckpointFull] if all of
-// them ended at the same time, or if thousands of sessions are running on an appliance
-// that is followed by start times. A later call of Checkpoint may succeed.
+// About 6,000 sessions fit into a checkpoint. If more sessions end within the window, the
+// window starts later, and the client logs a warning. Checkpoint returns
+// [ErrCheckpointFull] if more sessions than that ended at the same time, or if the client
+// requests sessions by their start and thousands of sessions are running. A later call of
+// Checkpoint may succeed.
 func (f *AuditFollow) Checkpoint() ([]byte, error) {
 	f.prune()
 	query, err := queryMark(f.query)
@@ -658,7 +659,7 @@ func (f *AuditFollow) load(data []byte) error {
 	case c.Appliance != host:
 		return refuse("it belongs to the appliance %s: use the checkpoint of this appliance, or start without one", quoted(c.Appliance))
 	case c.Query != query:
-		return refuse("it belongs to another query: start without the checkpoint, or use the Filter, Content and Start of the query that made it")
+		return refuse("it belongs to another query: start without the checkpoint, or use the Filter, Content and Start of the query that the checkpoint was made with")
 	}
 	var broken bool
 	read := func(text string) (t time.Time) {

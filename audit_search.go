@@ -198,7 +198,7 @@ type part uint8
 
 const (
 	partAll     part = iota
-	partFrom         // sessions from the place on
+	partFrom         // sessions at and after the current place
 	partUntimed      // sessions without the field by which the search sorts
 )
 
@@ -261,7 +261,7 @@ func (p *place) timeOf(session *audit.Session) time.Time {
 	return time.Time{}
 }
 
-// before reports whether one time comes before another in the order.
+// before reports whether a comes before b in the order of the search.
 func (p *place) before(a, b time.Time) bool {
 	if p.descending {
 		return a.After(b)
@@ -378,7 +378,7 @@ func (r *searchRun) handOn(a *answer, entries [][]byte) error {
 		}
 	}
 	if len(entries) > 0 && r.pages > 0 && marks == r.marks {
-		return a.unusable("its pages do not end")
+		return a.unusable("the pages of the list do not end")
 	}
 	// The checksum of a page is kept if the number of the page is a power of two. This
 	// detects pages that repeat in a circle without keeping all pages.
@@ -429,9 +429,9 @@ func readSearchPage(ctx context.Context, c *Client, query url.Values, space *[]b
 	next, following, err := parseLink(link)
 	switch {
 	case err != nil || next != auditSessionsPath || len(following) == 0:
-		return nil, a.unusable("its next page is %s, which is not a search for sessions", quoted(oneLine(link, 100)))
+		return nil, a.unusable("the next page of the list is at %s, which is not a search for sessions", quoted(oneLine(link, 100)))
 	case len(p.entries) == 0, following.Encode() == query.Encode():
-		return nil, a.unusable("its pages do not end")
+		return nil, a.unusable("the pages of the list do not end")
 	}
 	p.next = following
 	return p, nil
@@ -511,17 +511,17 @@ func (r *searchRun) readPiece() (full bool, err error) {
 	return true, nil
 }
 
-// snapshot identifies a snapshot of the appliance, which gives all pages of a search the
-// same state. It belongs to the user, the address and the User-Agent of the client, so it
-// survives a new login.
+// snapshot identifies a snapshot of the appliance. All pages of a search in a snapshot show
+// the same state. A snapshot belongs to the user, the address and the User-Agent of the
+// client, so the client can still read it after a new login.
 type snapshot struct {
 	id   string
 	run  *searchRun
-	used time.Time // approximately when it was last used, after its loop has ended
+	used time.Time // the end of the loop that read the snapshot; zero while the loop runs
 }
 
 const (
-	// snapshotLife is how long a snapshot lives without a query.
+	// snapshotLife is how long the appliance keeps a snapshot after its last query.
 	snapshotLife = 5 * time.Minute
 	// quotaPause is the time between two attempts to get a snapshot.
 	quotaPause = 30 * time.Second
@@ -534,7 +534,7 @@ const (
 
 // errNoSnapshot means that the appliance does not support snapshots, or returns only an
 // earlier snapshot of this client.
-var errNoSnapshot = errors.New("the appliance gives no new snapshot")
+var errNoSnapshot = errors.New("the appliance does not create a new snapshot")
 
 // open makes a snapshot. It does not repeat the request, because a repetition would make
 // a second snapshot and the appliance has only one at a time.
@@ -616,7 +616,7 @@ func (r *searchRun) readSnapshots(id string) error {
 			r.skip = true
 			r.again(partAll)
 			continue
-		case !vanished(err), !r.given && losses > 0 && errors.Is(err, Unauthorized): // the right is missing
+		case !vanished(err), !r.given && losses > 0 && errors.Is(err, Unauthorized): // the user lacks the right to search
 			return err
 		}
 		if losses++; r.since > fewPages || time.Since(r.used) >= snapshotLife { // it was not replaced by another program
@@ -682,7 +682,7 @@ func (r *searchRun) readSnapshot(id string) error {
 		}
 		r.used = time.Now()
 		if other := page.next["snapshot"]; len(other) > 0 && other[0] != id {
-			return page.unusable("its next page belongs to another snapshot")
+			return page.unusable("the next page of the list belongs to another snapshot")
 		}
 		if err := r.handOn(page.answer, page.entries); err != nil {
 			return err
@@ -693,11 +693,11 @@ func (r *searchRun) readSnapshot(id string) error {
 }
 
 // WriteCSV writes the sessions as CSV (RFC 4180), in constant memory, and returns the
-// number of rows. The first line has the names of the columns: key, and the fields of the
-// query, which must name them. WriteCSV reads the sessions with [AuditSearch.All] and
-// returns the same errors. The columns are the same on each appliance. The API has a CSV
-// export of its own, whose columns depend on the appliance and which may be limited to
-// 10,000 sessions.
+// number of rows. The first line has the names of the columns: key, and then the fields of
+// the query. If the query names no fields, the error is [ErrInvalidInput], unless it has
+// KeysOnly. WriteCSV reads the sessions with [AuditSearch.All] and returns the same errors.
+// The columns are the same on each appliance. The API also has a CSV export, but its columns
+// depend on the appliance, and it may be limited to 10,000 sessions.
 //
 // A text, a number or a boolean is written as the appliance sent it. An absent value or
 // null is an empty cell. A list of texts is joined with semicolons. Any other value is

@@ -36,13 +36,13 @@ const (
 	IncompleteRequestBodyError             ErrorType = "IncompleteRequestBodyError"             // members are missing; detail [IncompleteRequestBodyErrorDetails]
 	MissingCredentialStringError           ErrorType = "MissingCredentialStringError"           // 400: starling/join without credential_string
 	MissingProductInstanceError            ErrorType = "MissingProductInstanceError"            // 400: starling/join without product_instance
-	Unauthenticated                        ErrorType = "Unauthenticated"                        // 401: no session, or it has expired; detail [UnauthenticatedDetails]
+	Unauthenticated                        ErrorType = "Unauthenticated"                        // 401: there is no session, or the session has expired; detail [UnauthenticatedDetails]
 	AuthenticationFailure                  ErrorType = "AuthenticationFailure"                  // 401: wrong credentials
 	Unauthorized                           ErrorType = "Unauthorized"                           // 403: the user lacks the right; detail [UnauthorizedDetails]
-	OpenTransactionError                   ErrorType = "OpenTransactionError"                   // 403: not allowed while a transaction is open; detail [OpenTransactionErrorDetails]
-	ForbiddenActionError                   ErrorType = "ForbiddenActionError"                   // 403: the action is forbidden
-	StarlingJoinIsInUseByRemoteAccessError ErrorType = "StarlingJoinIsInUseByRemoteAccessError" // 403: unjoin while remote access is enabled
-	RemoteAccessDependsOnStarlingJoinError ErrorType = "RemoteAccessDependsOnStarlingJoinError" // 403: remote access is enabled without a join
+	OpenTransactionError                   ErrorType = "OpenTransactionError"                   // 403: the request is not allowed while a transaction is open; detail [OpenTransactionErrorDetails]
+	ForbiddenActionError                   ErrorType = "ForbiddenActionError"                   // 403: the appliance does not allow the action
+	StarlingJoinIsInUseByRemoteAccessError ErrorType = "StarlingJoinIsInUseByRemoteAccessError" // 403: the appliance cannot be unjoined while remote access is enabled
+	RemoteAccessDependsOnStarlingJoinError ErrorType = "RemoteAccessDependsOnStarlingJoinError" // 403: remote access cannot be enabled before the appliance is joined to Starling
 	StarlingJoinInfoIsReadOnlyError        ErrorType = "StarlingJoinInfoIsReadOnlyError"        // 403: the configuration request changed join_info
 	NotFound                               ErrorType = "NotFound"                               // 404: another name of ResourceNotFound, used in the guide's tables; errors.Is matches both
 	ResourceNotFound                       ErrorType = "ResourceNotFound"                       // the object does not exist; errors.Is matches NotFound too; detail [ResourceNotFoundDetails]
@@ -50,8 +50,8 @@ const (
 	FirmwareTestFailed                     ErrorType = "FirmwareTestFailed"                     // the firmware test found a problem; detail [FirmwareTestFailedDetails]
 )
 
-// documented reports whether the guide has the type. The appliance did not execute a
-// request that it refused with such a type.
+// documented reports whether the guide lists the type. If the appliance responds with a
+// documented type, it did not execute the request.
 func (t ErrorType) documented() bool {
 	switch t {
 	case SyntacticError, SemanticError, InvalidRequestBody, IncompleteRequestBodyError, MissingCredentialStringError,
@@ -187,8 +187,8 @@ var (
 	// ErrCheckpoint means that the data passed to [WithCheckpoint] is not a checkpoint of
 	// this appliance and this query. No request was sent.
 	ErrCheckpoint = newSentinel("the checkpoint cannot be used", KindInvalid)
-	// ErrCheckpointFull means that the sessions that ended at the same time, or are still
-	// running, do not fit into a checkpoint of 64 KiB.
+	// ErrCheckpointFull means that a checkpoint would be larger than 64 KiB, because too
+	// many sessions ended at the same time or are still running.
 	ErrCheckpointFull = newSentinel("the checkpoint would be larger than 64 KiB", KindRefused)
 )
 
@@ -781,15 +781,16 @@ func plainBeside(host string, err error) string {
 	return plain(err)
 }
 
-// maxDetails limits how much of error.details is kept and how much of error.message is
-// read. maxDetail limits how much of the details is decoded.
 const (
+	// maxDetails is the maximum size in bytes of error.details for the field Details, and
+	// the number of bytes of error.message that are read.
 	maxDetails = 64 << 10
-	maxDetail  = 1 << 20
+	// maxDetail is the maximum size in bytes of error.details for the field Detail.
+	maxDetail = 1 << 20
 )
 
-// newError makes an [Error] from a response. member is the error member of the response.
-// If it is nil, fallback is the message of the Error.
+// newError makes an [Error] from a response. member is the error member of the response. If
+// member is nil, fallback is the message of the Error.
 func newError(k *call, status int, member []byte, fallback string, secrets ...string) *Error {
 	e := &Error{Status: status, Method: k.method, Path: k.path.Text, Message: fallback}
 	if member == nil {
@@ -944,6 +945,6 @@ func (i inOneLine) Error() string { return oneLine(i.err.Error(), 300) }
 
 func (i inOneLine) Unwrap() error { return i.err }
 
-// errExpiredExisting is the error of a client whose session came from [ExistingSession]
-// and has expired.
+// errExpiredExisting is the error of a client with an [ExistingSession] after that session
+// has expired.
 var errExpiredExisting = fmt.Errorf("sps: the existing session has expired and cannot be renewed: %w", Unauthenticated)

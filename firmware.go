@@ -241,8 +241,8 @@ func (s FirmwareSlots) Delete(ctx context.Context, key string) error {
 // space, the compatibility of its configuration, and tainted files. This may take
 // minutes, see [Timeouts].Action.
 //
-// Test returns a report only if the test passed. Show TestSummary to a person. The errors
-// are:
+// Test returns a report only if the test passed. The TestSummary of the report is for people
+// to read. The errors are:
 //   - [FirmwareTestFailed] with [FirmwareTestFailedDetails]: the test found a problem.
 //   - [ResourceNotFound]: the slot is empty or does not exist.
 //   - [ErrBadAnswer]: the response reports success but lacks a test summary, or is about
@@ -281,7 +281,7 @@ func newTestReport(a *answer, key string) (*FirmwareTestReport, error) {
 	}
 	switch code, plain := wire.Text(member(a.Body, "exit_code")); {
 	case !plain && wire.Kind(member(a.Body, "exit_code")) != 0 && wire.Kind(member(a.Body, "exit_code")) != wire.Null:
-		return nil, a.unusable("its exit code is not a number")
+		return nil, a.unusable("the exit code of the test is not a number")
 	case plain && code != "0":
 		e := newError(a.exchange.call, a.status, nil, "the answer reports success but has a failed exit code")
 		e.Host, e.Attempts = a.exchange.t.host, a.exchange.attempts

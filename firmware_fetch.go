@@ -73,8 +73,8 @@ func (f FirmwareFetches) jobs() jobs[FirmwareFetch] {
 
 // Start makes the appliance download an image from a URL (POST /api/firmware/fetch) and
 // returns the key of the fetch. The URL must be http or https. sha256 is the SHA-256
-// checksum of the image in 64 hex digits. Other arguments are [ErrInvalidInput]. Wait for
-// the end of the fetch with [FirmwareFetches.Wait].
+// checksum of the image in 64 hex digits. For other arguments, Start returns
+// [ErrInvalidInput]. Wait for the end of the fetch with [FirmwareFetches.Wait].
 //
 // Start lists the fetches before it sends the request. If the response is lost, Start
 // lists them again, for up to [Timeouts].Outcome, or for half of [Timeouts].Close if ctx
@@ -157,7 +157,7 @@ func urlSecrets(text string) []Secret {
 	}
 	given, ok := u.User.Password()
 	if !ok {
-		given = u.User.Username() // the user name is a token
+		given = u.User.Username() // without a password, the user name may be a token
 	}
 	return []Secret{NewSecretString(text), NewSecretString(u.RawQuery), NewSecretString(given)}
 }

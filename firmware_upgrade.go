@@ -109,8 +109,9 @@ type upgradeOption func(*upgrade)
 func (o upgradeOption) applyUpgrade(u *upgrade) { o(u) }
 
 // WithExpectedVersion stops the upgrade with [ErrUnexpectedImage] before the test, unless
-// the image has this version. Use it with [FromURL]: if the appliance does not report the
-// slot of the download, the upgrade uses the slot that was filled during the download.
+// the image has this version. This is useful with [FromURL]: if the appliance does not
+// report the slot of the download, the upgrade uses the slot that was filled meanwhile, and
+// that slot may hold another image.
 func WithExpectedVersion(version string) UpgradeOption {
 	return upgradeOption(func(u *upgrade) { u.expected = version })
 }
@@ -130,15 +131,15 @@ func (o MessageOption) applyStartUpgrade(message *string) { *message = string(o)
 type FirmwareUpgradeReport struct {
 	// SlotKey is the slot of the image, or "" if the image reached no slot.
 	SlotKey string
-	// FetchKey is the key of the fetch that [FromURL] started. Its record stays on the
-	// appliance. It is "" for other sources.
+	// FetchKey is the key of the fetch that [FromURL] started, or "" for other sources. The
+	// record of the fetch stays on the appliance.
 	FetchKey string
 	// From is the version that ran before the upgrade. To is the version of the image.
 	From, To string
 	// TestSummary is the summary of the firmware test.
 	TestSummary string
-	// Info is the appliance's information after the upgrade. It is nil after
-	// [WithTestOnly], and if the upgrade did not get that far.
+	// Info is the information that the appliance reported after the upgrade. It is nil with
+	// [WithTestOnly], and if the upgrade stopped earlier.
 	Info *ApplianceInfo
 }
 
@@ -365,9 +366,9 @@ type versionWait struct {
 	before    *ApplianceInfo
 	restarted bool
 	wrong     time.Time // the time when a poll first found another version after the restart
-	down      int       // polls in a row without a connection
-	refused   int       // refused logins in a row
-	untrusted int       // untrusted certificates in a row
+	down      int       // the number of polls in a row that could not connect
+	refused   int       // the number of polls in a row whose login was refused
+	untrusted int       // the number of polls in a row with an untrusted certificate
 }
 
 // maxDown is how many polls in a row must fail to connect before that counts as a restart
@@ -663,7 +664,7 @@ func (u *upgrade) left(err error) string {
 	case u.report.FetchKey != "":
 		return unbegun + "; the fetch " + oneLine(u.report.FetchKey, 40) + " continues unless it has ended, and its record remains until it is deleted"
 	case errors.Is(err, ErrOutcomeUnknown):
-		return unbegun + "; it is not known whether the fetch was started: look at Firmware.Fetch.List"
+		return unbegun + "; it is not known whether the fetch was started: list the fetches with Firmware.Fetch.List"
 	}
 	return unbegun
 }

@@ -139,8 +139,8 @@ func (e *Error) busy() bool {
 	return e.Status >= 500
 }
 
-// remedies are the last words of the text of a refusal, by its type.
-// docs/reference/errors.md says more.
+// remedies are the remedies at the end of the texts of refusals, by type.
+// docs/reference/errors.md describes them in full.
 var remedies = map[ErrorType]string{
 	AuthenticationFailure:                  "check the user name and the password",
 	Unauthenticated:                        "log in again",
@@ -162,8 +162,8 @@ var remedies = map[ErrorType]string{
 	RemoteAccessDependsOnStarlingJoinError: "join Starling first",
 }
 
-// remedy returns what the reader of a refusal can do, or "" if the error around it says
-// that or nothing is known.
+// remedy returns a remedy for the text of a refusal. It returns "" if no remedy is known, or
+// if the text of a wrapping error already has one.
 func (e *Error) remedy() string {
 	switch remedy := remedies[e.kind()]; {
 	case e.meant != "" || e.over:
@@ -180,8 +180,9 @@ func (e *Error) remedy() string {
 	return ""
 }
 
-// remedy returns what the reader can do about a request without an answer, or "" if the
-// cause says that or nothing is known.
+// remedy returns a remedy for the text of an error about a request that got no response. It
+// returns "" if no remedy is known, if the caller ended the request, or if the text of a
+// wrapping error already has one.
 func (e *TransportError) remedy() string {
 	var name *net.DNSError
 	var dial *net.OpError
@@ -210,7 +211,8 @@ func (e *TransportError) meaning() ErrorKind {
 	return KindUnavailable
 }
 
-// ended reports whether the caller ended the request.
+// ended reports whether the caller ended the request: by cancelling its context, by closing
+// the client, or by ending the transaction.
 func (e *TransportError) ended() bool {
 	return errors.Is(e.Err, context.Canceled) || errors.Is(e.Err, ErrClosed) || errors.Is(e.Err, ErrTransactionOver)
 }

@@ -93,8 +93,8 @@ type StarlingConfiguration struct {
 	RemoteAccess RemoteAccess `json:"remote_access"`
 }
 
-// RemoteAccess is the setting of Safeguard Remote Access. An update keeps the members
-// that this type lacks.
+// RemoteAccess is the setting of Safeguard Remote Access. If the appliance has further
+// members, an update keeps them.
 type RemoteAccess struct {
 	// Enabled is true if remote access is switched on.
 	Enabled bool `json:"enabled"`
@@ -431,11 +431,11 @@ func (c *Client) IntegratedProducts(ctx context.Context) (*IntegratedProducts, e
 	for _, item := range items {
 		members, err := wire.Members(item)
 		if err != nil {
-			return nil, a.unusable("a product is not an object")
+			return nil, a.unusable("an entry of the list of products is not an object")
 		}
 		name, ok := wire.Text(wire.Find(members, "name"))
 		if !ok {
-			return nil, a.unusable("a product lacks its name")
+			return nil, a.unusable("an entry of the list of products lacks its name")
 		}
 		link, _ := wire.Text(wire.Find(members, "link"))
 		activated := string(bytes.TrimSpace(wire.Find(members, "activated"))) == "true"

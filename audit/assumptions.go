@@ -36,7 +36,8 @@ func nest(body []byte) []byte {
 	return wire.Join(nested(members, isGroup))
 }
 
-// isDotted reports whether a member of a body belongs to one of its groups.
+// isDotted reports whether a name starts with the name of a group and a dot, such as
+// user.name.
 func isDotted(name string) bool {
 	_, _, dotted := splitName(name, isGroup)
 	return dotted
@@ -91,12 +92,12 @@ func nested(members []wire.Member, group func(string) bool) (whole []wire.Member
 	return whole
 }
 
-// List of fields. The guide calls the parameter fields a list but only shows it empty.
-// The names are sent separated by commas.
+// List of fields. The guide calls the parameter fields a list, but shows only an empty list.
+// This package separates the names by commas.
 const fieldSeparator = ","
 
 // Channel of an event. The sample of events has channels_id; the sample of alerts and the
-// list of search fields have channel_id. Both names are read for events.
+// list of search fields have channel_id. This package reads both names in events.
 const (
 	eventChannel      = "channels_id"
 	otherEventChannel = "channel_id"
@@ -144,13 +145,13 @@ func quotePhrase(text string) string {
 // unchanged.
 func rangeText(from, to string) string { return "[" + from + " TO " + to + "]" }
 
-// Existence. The filter [Exists] is a range with two open ends. It is not field:*,
-// because the guide forbids a term that starts with *.
+// Existence. The filter [Exists] is a range with two open ends, field:[* TO *]. The form
+// field:* is not used, because the guide forbids a term that starts with *.
 
-// Negation. In Lucene, NOT removes results that another term has found, so a query with
-// nothing but negations finds nothing. Most products based on Lucene change this. If an
-// appliance does not, combine the negation with [And] and a term that matches all wanted
-// sessions.
+// Negation. In Lucene, NOT removes results that another term has found, so a query that
+// consists of negations finds nothing. In most products based on Lucene, such a query finds
+// everything that it does not exclude. If it finds nothing on an appliance, use [And] to
+// combine the negation with a term that matches all wanted sessions.
 const negation = "NOT "
 
 // Time in a query. The parameters start and end are sent in the form that the vendor's

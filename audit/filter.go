@@ -123,8 +123,9 @@ func TimeRange(field string, from, to time.Time) Filter {
 	return leaf(field, rangeText(begin, end), cmp.Or(err, endErr))
 }
 
-// And matches sessions that match all operands. Without operands, it matches every
-// session. It ignores operands that are the zero value.
+// And matches sessions that match all operands. Operands that are the zero value are
+// ignored. Without any other operand, And returns the zero value, which matches every
+// session.
 func And(operands ...Filter) Filter {
 	operands = slices.DeleteFunc(slices.Clone(operands), Filter.IsZero)
 	switch len(operands) {
@@ -203,8 +204,8 @@ func (f Filter) Validate() error {
 }
 
 // String returns the filter in the query language, or "" for the zero value. For an
-// invalid filter, it returns a percent sign and the error of [Filter.Validate] in
-// parentheses. This text is not a valid filter, so it finds no session by mistake.
+// invalid filter, it returns "%!" and the error of [Filter.Validate] in parentheses. This
+// text is not valid in the query language, so it cannot be used as a filter by mistake.
 func (f Filter) String() string {
 	if f.node == nil {
 		return ""

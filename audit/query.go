@@ -16,7 +16,7 @@ const (
 )
 
 // Query says which sessions to find (GET /api/audit/sessions). The zero value finds all
-// sessions with all of their fields, in the order of the appliance.
+// sessions with all of their fields.
 type Query struct {
 	// Filter selects sessions by their fields (q).
 	Filter Filter
@@ -42,7 +42,8 @@ type Query struct {
 	PageSize int
 }
 
-// Sort is the order of a search. The zero value means the order of the appliance.
+// Sort is the order of a search. With the zero value, [Query.Values] does not set the
+// parameter sort; package sps sorts by start_time instead.
 type Sort struct {
 	// Field is the dotted name of the field to sort by, such as [FieldStartTime].
 	Field string
@@ -90,7 +91,7 @@ func (s Sort) validate() error {
 	case s == Sort{}:
 		return nil
 	case s.Field == "":
-		return invalid("the order is descending and has no field")
+		return invalid("Sort has Descending but no Field: set Field to the field to sort by")
 	case strings.HasPrefix(s.Field, "-") || strings.HasPrefix(s.Field, "+"):
 		return invalid("the field to sort by begins with %c: %s; use Descending for the direction", s.Field[0], shown(s.Field))
 	}

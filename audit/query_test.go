@@ -53,7 +53,7 @@ func TestQueryRefuses(t *testing.T) {
 		"a year before":             {audit.Query{End: time.Date(-1, 1, 1, 0, 0, 0, 0, time.UTC)}, "-1"},
 		"a page of -1":              {audit.Query{PageSize: -1}, "use 1 to 500"},
 		"a page of 501":             {audit.Query{PageSize: 501}, "use 1 to 500"},
-		"an order of nothing":       {audit.Query{Sort: audit.Sort{Descending: true}}, "has no field"},
+		"an order of nothing":       {audit.Query{Sort: audit.Sort{Descending: true}}, "but no Field"},
 		"an order with a minus":     {audit.Query{Sort: audit.Sort{Field: "-start_time"}}, "use Descending"},
 		"an order with a plus":      {audit.Query{Sort: audit.Sort{Field: "+start_time"}}, "use Descending"},
 		"an order with a word":      {audit.Query{Sort: audit.Sort{Field: "start_time desc"}}, "not the name of a field"},

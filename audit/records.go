@@ -168,11 +168,11 @@ type IndexingVersion struct {
 type Download struct {
 	// FromAPI is true if the recording was downloaded through the REST API.
 	FromAPI bool `json:"from_api,omitzero"`
-	// IPAddress is the address of the client that downloaded it.
+	// IPAddress is the address of the client that downloaded the recording.
 	IPAddress string `json:"ip_address,omitzero"`
 	// Time is the time of the download.
 	Time time.Time `json:"time,omitzero"`
-	// Username is the name of the user who downloaded it.
+	// Username is the name of the user who downloaded the recording.
 	Username string `json:"username,omitzero"`
 	// Raw is the whole record, unchanged.
 	Raw json.RawMessage `json:"-"`

@@ -243,7 +243,7 @@ func TestTimes(t *testing.T) {
 		diff(t, text, start, s.StartTime)
 		diff(t, text+" unknown", unknown, s.Unknown())
 		if zone := s.StartTime.Location(); zone != time.UTC {
-			t.Errorf("%s is in %s", text, zone)
+			t.Errorf("the time %s was decoded in the zone %s, not in UTC", text, zone)
 		}
 	}
 }
@@ -335,7 +335,7 @@ func again(t testing.TB, s *audit.Session) {
 	}
 }
 
-// compactRaw compares the fields named Raw without the spaces between their tokens.
+// compactRaw makes cmp ignore white space between the JSON tokens of the fields named Raw.
 var compactRaw = cmp.FilterPath(func(p cmp.Path) bool { return p.Last().String() == ".Raw" }, cmp.Transformer("compact", func(raw json.RawMessage) string { return compact(raw) }))
 
 // TestSelections checks the decoding of the sessions that a search with selected fields
@@ -380,7 +380,7 @@ func TestNoSessions(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{`null`, `1`, `"x"`, `[]`, `[{}]`, `{"body":1}`, `{"body":[]}`, `{"body":"x"}`, `{"key":{}}`, `{"key":true,"body":{}}`, `{"key":["1"]}`} {
 		if err := json.Unmarshal([]byte(text), new(audit.Session)); err == nil && text != "null" {
-			t.Errorf("%s is a session", text)
+			t.Errorf("%s was decoded as a session", text)
 		}
 		s := audit.Session{Key: "old"}
 		err := s.UnmarshalJSON([]byte(text))
@@ -395,13 +395,13 @@ func TestNoSessions(t *testing.T) {
 	for _, text := range []string{``, ` `, `{`, `{"body"`, `{"body":{`, `{"body":{"client":{"ip":`, `{"body":{"vault":[{`, `{"body":{"vault":[}]}}`, `{"body":{}}{}`, `{"key":"a`, `{"body":{"start_time":"}}`, `{"body":{"user":{"server_username":["a" "b"]}}}`} {
 		var s audit.Session
 		if err := s.UnmarshalJSON([]byte(text)); err == nil {
-			t.Errorf("%q is a session", text)
+			t.Errorf("%q was decoded as a session", text)
 		}
 	}
 	for _, into := range []any{new(audit.Event), new(audit.Alert), new(audit.Channel), new(audit.Indexing), new(audit.Download)} {
 		for _, text := range []string{`1`, `[]`, `"x"`} {
 			if err := json.Unmarshal([]byte(text), into); err == nil {
-				t.Errorf("%s is a %T", text, into)
+				t.Errorf("%s was decoded as a %T", text, into)
 			}
 		}
 	}
@@ -488,11 +488,11 @@ func TestChanges(t *testing.T) {
 		diff(t, "without body", text, encoded(t, s))
 	}
 	for name, s := range map[string]audit.Session{
-		"raw is no JSON":        {Raw: json.RawMessage(`{`)},
-		"raw is no session":     {Raw: json.RawMessage(`[]`)},
-		"a score that is none":  {Analytics: &audit.Analytics{Score: &audit.Score{Aggregated: nan}}},
-		"a year that is none":   {StartTime: time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC)},
-		"a changed raw is none": {Key: "1", Raw: json.RawMessage(`{"key":"2"}}`)},
+		"Raw is not JSON":        {Raw: json.RawMessage(`{`)},
+		"Raw is not a session":   {Raw: json.RawMessage(`[]`)},
+		"a score that is NaN":    {Analytics: &audit.Analytics{Score: &audit.Score{Aggregated: nan}}},
+		"a year after 9999":      {StartTime: time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC)},
+		"a changed, invalid Raw": {Key: "1", Raw: json.RawMessage(`{"key":"2"}}`)},
 	} {
 		if data, err := json.Marshal(s); err == nil {
 			t.Errorf("%s: %s", name, data)
@@ -585,7 +585,7 @@ func TestMembers(t *testing.T) {
 	typed := paths(reflect.TypeFor[audit.Session](), "")
 	for _, field := range slices.Sorted(maps.Keys(fieldConstants(t))) {
 		if !slices.Contains(typed, field) {
-			t.Errorf("%s is no member of a session", field)
+			t.Errorf("%s is not a member of a session", field)
 		}
 	}
 	if len(typed) < 90 {

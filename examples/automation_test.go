@@ -77,6 +77,6 @@ func TestLostAnswer(t *testing.T) {
 	appliance.Inject(spstest.Fault{Method: "PUT", Path: "configuration/**", CutAfter: true})
 	err := enableAlert(t.Context(), connect(t, appliance), sps.AlertAuthFailure, "CHG-1")
 	if err == nil || len(appliance.Commits()) != 0 || appliance.LockedBy() != "" {
-		t.Errorf("error %v, %d commits, locked by %q: want it rolled back", err, len(appliance.Commits()), appliance.LockedBy())
+		t.Errorf("error %v, %d commits, locked by %q: want a rolled-back transaction", err, len(appliance.Commits()), appliance.LockedBy())
 	}
 }

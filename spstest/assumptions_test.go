@@ -17,13 +17,13 @@ func TestVariantsAreComplete(t *testing.T) {
 	names := make(map[string]bool)
 	for _, v := range spstest.Variants() {
 		if names[v.Name] || v.Area == "" || v.Name == "" || v.Default == "" || v.Reason == "" || v.Source == "" || len(v.Alternatives) == 0 || slices.Contains(v.Alternatives, v.Default) {
-			t.Errorf("variant %+v is incomplete or given twice", v)
+			t.Errorf("variant %+v is incomplete, or two variants have its name", v)
 		}
 		names[v.Name] = true
 	}
 	spstest.Variants()[0].Alternatives[0] = "changed"
 	if spstest.Variants()[0].Alternatives[0] == "changed" {
-		t.Error("Variants gives away its own memory")
+		t.Error("a change of the result of Variants changed the variants")
 	}
 }
 
@@ -176,7 +176,7 @@ func configurationFlow(t *testing.T, a *spstest.Appliance, c *client, success fu
 	failure("DELETE", join, "")
 	success("DELETE", join+"?force=true", "")
 	if a.Starling().Joined {
-		t.Error("the appliance is joined")
+		t.Error("the appliance is still joined to Starling")
 	}
 }
 
@@ -198,14 +198,14 @@ func auditFlow(t *testing.T, a *spstest.Appliance, c *client, success func(metho
 	success("GET", auditSessions+"/stats?field=protocol", "")
 	success("GET", auditSessions+"/histogram?field=start_time", "")
 	if r := success("GET", auditSessions+"/"+ended+"/audit_trail", ""); len(r.raw) != 3 {
-		t.Errorf("a recording of %d bytes", len(r.raw))
+		t.Errorf("the recording has %d bytes; want 3", len(r.raw))
 	}
 	failure("GET", auditSessions+"/"+running+"/audit_trail", "")
 	failure("GET", auditSessions+"/none", "")
 	if r := c.do("GET", auditSessions+"/_snapshot", ""); r.status == 200 {
 		id := r.body["body"].(map[string]any)["snapshot"].(string)
 		if n := len(keysOf(t, success("GET", search("snapshot", id), ""))); n != 2 {
-			t.Errorf("%d sessions in the snapshot", n)
+			t.Errorf("the snapshot has %d sessions; want 2", n)
 		}
 		a.DropSnapshots()
 		failure("GET", search("snapshot", id), "")

@@ -21,7 +21,7 @@ func firstFound(t testing.TB, c *client, q string) string {
 	t.Helper()
 	keys := keysOf(t, c.want(200, "GET", search("q", q, "limit", "1"), ""))
 	if len(keys) == 0 {
-		t.Fatalf("no session with %s", q)
+		t.Fatalf("no session matches %s", q)
 	}
 	return keys[0]
 }
@@ -117,7 +117,7 @@ func TestAuditDetailPages(t *testing.T) {
 		}
 	}
 	if len(paged) != 6 {
-		t.Errorf("only %v have pages", paged)
+		t.Errorf("only the lists %v have several pages; want 6 lists", paged)
 	}
 }
 
@@ -167,10 +167,10 @@ func TestAuditContent(t *testing.T) {
 	all := keysOf(t, c.want(200, "GET", search("q", withSudo), ""))
 	found := keysOf(t, c.want(200, "GET", search("q", "_exists_:analytics.scripted", "content", "sudo"), ""))
 	if diff := cmp.Diff(all, found); diff != "" || len(all) == 0 {
-		t.Errorf("sessions with sudo (-by the field +by the content):\n%s", diff)
+		t.Errorf("sessions with the command sudo (-found by the field +found by the content):\n%s", diff)
 	}
 	if n := len(keysOf(t, c.want(200, "GET", search("content", "moonshine"), ""))); n != 0 {
-		t.Errorf("%d sessions with moonshine", n)
+		t.Errorf("%d sessions have the word moonshine in their content; want none", n)
 	}
 }
 
@@ -186,7 +186,7 @@ func TestAuditChannel(t *testing.T) {
 	}
 	c.want(404, "GET", auditSessions+"/"+key+"/channels/9", "")
 	if n := len(c.want(200, "GET", auditSessions+"/"+firstFound(t, c, "verdict:AUTH_FAIL")+"/channels", "").body["items"].([]any)); n != 0 {
-		t.Errorf("%d channels of a session that came to nothing", n)
+		t.Errorf("a session whose login failed has %d channels; want none", n)
 	}
 }
 
@@ -265,22 +265,22 @@ func TestAuditTrails(t *testing.T) {
 				}
 				want, _ := io.ReadAll(content)
 				if !ok || n != int64(len(want)) || !bytes.Equal(want, got) {
-					t.Errorf("%s: %d bytes differ from %d", name, len(got), len(want))
+					t.Errorf("%s: the downloaded recording (%d bytes) differs from AuditTrail (%d bytes)", name, len(got), len(want))
 				}
 			}
 			downloads := inProcess(t, a).logIn("admin", "a").want(200, "GET", auditSessions+"/"+key+"/trail_downloads", "").body["items"].([]any)
 			mine := slices.DeleteFunc(downloads, func(d any) bool { return d.(map[string]any)["from_api"] == false })
 			if want := map[bool]int{true: 2}[test.status == 200]; len(mine) != want {
-				t.Errorf("%d downloads are noted; want %d", len(mine), want)
+				t.Errorf("the session lists %d downloads of this test; want %d", len(mine), want)
 			}
 		})
 	}
 	a := newInProcess(t)
 	if _, _, ok := a.AuditTrail("none", ""); ok {
-		t.Error("a session that is none has a recording")
+		t.Error("AuditTrail returned a recording for a key without a session")
 	}
 	if _, _, ok := a.AuditTrail(a.AddAuditSession(spstest.AuditSession{TrailSize: -1}), ""); ok {
-		t.Error("a session without a recording has one")
+		t.Error("AuditTrail returned a recording for a session without a recording")
 	}
 }
 
@@ -314,11 +314,11 @@ func TestAuditTrailIsMadeWhileRead(t *testing.T) {
 	}
 	a.Close()
 	if _, err := io.Copy(io.Discard, resp.Body); !errors.Is(err, io.ErrUnexpectedEOF) {
-		t.Errorf("when the appliance closes: %v", err)
+		t.Errorf("reading after the appliance was closed: error %v; want io.ErrUnexpectedEOF", err)
 	}
 	resp.Body.Close()
 	if _, err := resp.Body.Read(make([]byte, 1)); err == nil {
-		t.Error("a closed body can be read")
+		t.Error("reading a closed body returned no error")
 	}
 }
 
@@ -340,11 +340,11 @@ func TestAuditTrailBreaksOff(t *testing.T) {
 			got, err := io.ReadAll(resp.Body)
 			resp.Body.Close()
 			if len(got) != cut || !errors.Is(err, io.ErrUnexpectedEOF) || resp.ContentLength != size {
-				t.Errorf("%d bytes of %d, %v", len(got), resp.ContentLength, err)
+				t.Errorf("read %d bytes of %d, error %v", len(got), resp.ContentLength, err)
 			}
 			a.Inject(spstest.Fault{Path: "audit/sessions/*/audit_trail", Mutate: func([]byte) []byte { return []byte("{}") }})
 			if r := c.want(200, "GET", auditSessions+"/"+key+"/audit_trail", ""); r.raw != "{}" {
-				t.Errorf("%d bytes in place of those of the fault", len(r.raw))
+				t.Errorf("the body has %d bytes and is not the body of the fault", len(r.raw))
 			}
 		})
 	}
@@ -422,6 +422,6 @@ func TestAuditStats(t *testing.T) {
 	a.AddAuditSession(spstest.AuditSession{Start: at(9, 0), End: at(9, 1)})
 	c := inProcess(t, a).logIn("admin", "a")
 	if r := c.do("GET", histogram+"?field=start_time&bin-size=second", ""); r.status != 400 {
-		t.Errorf("a bin for each second of a day: status %d", r.status)
+		t.Errorf("histogram with a bin for each second of a day: status %d; want 400", r.status)
 	}
 }

@@ -47,7 +47,8 @@ func boolOf(b bool) auditValue {
 	return v
 }
 
-// unless returns v, or no value if nothing is true.
+// unless returns v. If nothing is true, it returns the zero value, which means that the
+// session does not have the field.
 func unless(nothing bool, v auditValue) auditValue {
 	if nothing {
 		return auditValue{}
@@ -277,7 +278,7 @@ func (v *auditView) running() auditValue {
 	return auditValue{}
 }
 
-// field returns the field with a name, or nil if there is none.
+// field returns the field with the given name, or nil if no field has that name.
 func (s *auditStore) field(name string) *auditField {
 	i, found := slices.BinarySearchFunc(s.forms.fields, strings.Split(name, "."), func(f auditField, path []string) int { return slices.Compare(f.path, path) })
 	if !found {

@@ -172,7 +172,7 @@ func (m *matching) compileTerm(term queryTerm) (matcher, error) {
 	return func(v *auditView) bool { return v.value(f).some(word.matches) }, nil
 }
 
-// some reports whether is returns true for one of the texts of a value.
+// some reports whether the function is returns true for one of the texts of a value.
 func (x auditValue) some(is func(string) bool) bool {
 	switch x.kind {
 	case textValue:
@@ -197,8 +197,8 @@ func (m *matching) anywhere(term queryTerm) matcher {
 	}
 }
 
-// finder returns a function that reports whether a text contains the word, or the words
-// of the phrase in a row. It ignores case.
+// finder returns a function that reports whether a text contains the word, or contains the
+// words of the phrase one after the other. The function ignores case.
 func (t queryTerm) finder() func(text string) bool {
 	if t.phrase || t.word.wild == nil {
 		return wordFinder(t.word.text)
@@ -214,8 +214,8 @@ func wordsOf(text string) []string {
 	return strings.FieldsFunc(strings.ToLower(text), func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) })
 }
 
-// mayHave is a quick check before a slow comparison without case. If it returns false,
-// text does not contain part. If it returns true, text may contain part.
+// mayHave is a quick check before a slow comparison that ignores case. If mayHave returns
+// false, text does not contain part. If it returns true, text may contain part.
 func mayHave(text, part string) bool {
 	for i := range len(part) {
 		if part[i] >= utf8.RuneSelf {
@@ -230,8 +230,8 @@ func mayHave(text, part string) bool {
 	return slices.ContainsFunc([]byte(text), func(b byte) bool { return b >= utf8.RuneSelf })
 }
 
-// wordFinder returns a function that reports whether a text contains the words of part in
-// a row.
+// wordFinder returns a function that reports whether a text contains the words of part one
+// after the other. The function ignores case.
 func wordFinder(part string) func(text string) bool {
 	wanted := wordsOf(part)
 	if len(wanted) == 0 {

@@ -121,11 +121,12 @@ func (p *queryParser) operator(word, sign string) bool {
 	return true
 }
 
-// clause is a part of a list, with its signs.
+// clause is one of the parts of a query or of a group in parentheses, which AND, OR or spaces
+// separate. A clause can start with +, - or NOT.
 type clause struct {
 	node       queryNode
-	required   bool // the clause has a +
-	prohibited bool // the clause has a NOT or -, and does not follow an OR
+	required   bool // the clause starts with +
+	prohibited bool // the clause starts with NOT or -, and does not follow an OR
 }
 
 // list parses the clauses up to the end of the query or a closing parenthesis.
@@ -148,14 +149,15 @@ func (p *queryParser) list(field string, depth int) (queryNode, error) {
 	}
 }
 
-// atEnd reports whether a list ends here.
+// atEnd reports whether the query or the group in parentheses ends here.
 func (p *queryParser) atEnd() bool {
 	p.space()
 	return p.rest == "" || p.next() == ")"
 }
 
-// combine joins the clauses of a list like Lucene. Required and prohibited clauses must
-// hold. Of the other clauses, one must hold, unless there is a required clause.
+// combine joins clauses like Lucene. A session must match all required clauses and none of
+// the prohibited clauses. Unless there is a required clause, the session must also match at
+// least one of the other clauses.
 func (p *queryParser) combine(clauses []clause) queryNode {
 	var all queryAll
 	var any queryAny
@@ -200,8 +202,8 @@ func (p *queryParser) conjunction(field string, depth int) (clause, error) {
 	}
 }
 
-// joins reports whether another clause is joined by AND: by the operator or, if p.all is
-// set, because it follows without an operator.
+// joins reports whether the next clause is joined by AND: because an AND operator precedes
+// it or, if p.all is set, because no operator precedes it.
 func (p *queryParser) joins() bool {
 	if p.operator(wordAnd, "&&") {
 		return true
@@ -215,7 +217,7 @@ func (p *queryParser) joins() bool {
 	return !either
 }
 
-// unary parses a clause with its signs.
+// unary parses a clause, which can start with +, - or NOT.
 func (p *queryParser) unary(field string, depth int) (clause, error) {
 	if p.operator(wordNot, "!") || p.take("-") {
 		c, err := p.unaryBelow(field, depth)
@@ -230,7 +232,7 @@ func (p *queryParser) unary(field string, depth int) (clause, error) {
 	return clause{node: node}, err
 }
 
-// unaryBelow parses the clause after a sign.
+// unaryBelow parses the clause after a +, - or NOT.
 func (p *queryParser) unaryBelow(field string, depth int) (clause, error) {
 	if depth > maxQueryDepth {
 		return clause{}, fmt.Errorf("the query is nested more than %d levels deep", maxQueryDepth)

@@ -128,7 +128,8 @@ func (a *Appliance) parameterRefused(x *exchange, err error) answer {
 	return a.refuse(x, "search-parameter", err.Error(), a.pathDetails(href(x.path)))
 }
 
-// parse parses a query as the variants select. It returns nil for an empty query.
+// parse parses a query, with the interpretation that the variants select. It returns nil for
+// an empty query.
 func (a *Appliance) parse(q string) (queryNode, error) {
 	return parseQuery(q, a.variant("search-operator") == "AND", a.variant("search-only-not") == "none")
 }

@@ -40,7 +40,7 @@ func ownerOf(x *exchange) snapshotOwner {
 	return snapshotOwner{x.session.user.name, address, x.header.Get("User-Agent")}
 }
 
-// keep saves the state of a session that is about to be changed.
+// keep saves the state of a session for the snapshot before the session is changed.
 func (s *auditSnapshot) keep(store *auditStore, index uint32) {
 	if int(index) >= s.n {
 		return

@@ -33,7 +33,8 @@ func tallies(counts map[string]int, size int) []tally {
 	return all[:min(size, len(all))]
 }
 
-// names returns the texts under which statistics count a value.
+// names returns the texts that statistics count for a value: each element of a list, or the
+// value itself.
 func (x auditValue) names() []string {
 	switch {
 	case !x.exists():
@@ -44,7 +45,8 @@ func (x auditValue) names() []string {
 	return []string{x.cell()}
 }
 
-// tallyAnswer answers with counts, in the form that the variant stats-form selects.
+// tallyAnswer returns a response with counts, in the form that the variant stats-form
+// selects.
 func (a *Appliance) tallyAnswer(x *exchange, all []tally) answer {
 	form := a.variant("stats-form")
 	list, name, count := "items", form, "count"

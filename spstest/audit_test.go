@@ -17,8 +17,8 @@ import (
 
 const auditSessions = "/api/audit/sessions"
 
-// search returns the path of a search with the parameters, which are pairs of name and
-// value.
+// search returns the path of a search. parameters are the names and values of its query
+// parameters, in turn.
 func search(parameters ...string) string {
 	path, separator := auditSessions, "?"
 	for i := 0; i < len(parameters); i += 2 {
@@ -433,7 +433,7 @@ func TestAuditSelection(t *testing.T) {
 				part, inPart := dig(bodyOf(t, parts, i), name)
 				plain, inFlat := bodyOf(t, flat, i)[name]
 				if inWhole != inPart || inWhole != inFlat || cmp.Diff(want, part) != "" || cmp.Diff(want, plain) != "" {
-					t.Errorf("%s of %s: %v in all, %v in groups, %v dotted", name, key, want, part, plain)
+					t.Errorf("field %s of session %s: %v with all fields, %v in groups, %v with dotted names", name, key, want, part, plain)
 				}
 			}
 		}
@@ -467,7 +467,7 @@ func TestAuditCSV(t *testing.T) {
 	bare := newInProcess(t, variants(t, "csv-header=absent")...)
 	fewSessions(bare)
 	if got := inProcess(t, bare).logIn("admin", "a").want(200, "GET", search("format", "csv"), "").raw; got != "a\nb\nc\nd e/f\n" {
-		t.Errorf("without a header: %q", got)
+		t.Errorf("CSV without a header line: %q", got)
 	}
 }
 
@@ -487,7 +487,7 @@ func TestAuditCeiling(t *testing.T) {
 			r := c.want(200, "GET", next, "")
 			for _, key := range keysOf(t, r) {
 				if seen[key] {
-					t.Fatalf("%s: %s came twice", next, key)
+					t.Fatalf("%s: session %s was returned twice", next, key)
 				}
 				seen[key] = true
 			}
@@ -497,14 +497,14 @@ func TestAuditCeiling(t *testing.T) {
 			next, _ = metaOf(r)["next"].(string)
 		}
 		if next != after {
-			t.Errorf("%s: after %d pages follows %q; want %q", variant, pages, next, after)
+			t.Errorf("%s: the next link after %d pages is %q; want %q", variant, pages, next, after)
 		}
 		if after == "" {
 			continue
 		}
 		r := c.want(200, "GET", next, "")
 		if first := keysOf(t, r)[0]; !seen[first] || metaOf(r)["offset"] != 0. {
-			t.Errorf("beyond the ceiling comes %s at %v", first, metaOf(r)["offset"])
+			t.Errorf("the first session beyond the ceiling is %s, at the offset %v; want a repeated session at the offset 0", first, metaOf(r)["offset"])
 		}
 	}
 }
@@ -545,7 +545,7 @@ func TestAuditSessionsAreBelievable(t *testing.T) {
 				path := search("fields", "*", "offset", fmt.Sprint(offset), "sort", "start_time")
 				r := c.want(200, "GET", path, "")
 				if other := c2.want(200, "GET", path, ""); other.raw != r.raw {
-					t.Fatal("another appliance has other sessions")
+					t.Fatal("two appliances generate different sessions")
 				}
 				for i, key := range keysOf(t, r) {
 					keys[key] = true
@@ -553,7 +553,7 @@ func TestAuditSessionsAreBelievable(t *testing.T) {
 				}
 			}
 			if len(keys) != n {
-				t.Errorf("%d different keys of %d", len(keys), n)
+				t.Errorf("%d sessions have only %d different keys", n, len(keys))
 			}
 			want := []string{"SSH", "RDP", "ICA", "VNC", "TELNET", "HTTP", "MSSQL", "ACCEPT", "TERMINATED", "AUTH_FAIL", "FAIL",
 				"no analytics", "analytics", "no recording", "recording", "log", "vault object", "vault list", "no vault", "mfa", "active", "ended",
@@ -565,7 +565,7 @@ func TestAuditSessionsAreBelievable(t *testing.T) {
 			}
 			for _, name := range want {
 				if seen[name] == 0 {
-					t.Errorf("no session with %s", name)
+					t.Errorf("no session has the property %s", name)
 				}
 			}
 		})
@@ -602,7 +602,7 @@ func noteSession(t *testing.T, seen map[string]int, last string, body map[string
 			seen["audit_trail"]++
 		}
 		if recording["verdict"] != body["verdict"] {
-			t.Errorf("two verdicts: %v", body)
+			t.Errorf("the verdicts of the session and of its recording differ: %v", body)
 		}
 	}
 	if link, ok := body["trail_download_link"]; ok {
@@ -617,7 +617,7 @@ func noteSession(t *testing.T, seen map[string]int, last string, body map[string
 		seen["same start"]++
 	}
 	if start < last {
-		t.Errorf("%s comes after %s", start, last)
+		t.Errorf("the session that started at %s follows the one that started at %s", start, last)
 	}
 	end, ended := body["end_time"].(string)
 	if ended == (body["active"] == true) {
@@ -673,7 +673,7 @@ func TestAuditChanges(t *testing.T) {
 		t.Errorf("session %q is not running", running)
 	}
 	if len(listed) != 22 {
-		t.Errorf("%d sessions are listed", len(listed))
+		t.Errorf("AuditSessions lists %d sessions; want 22", len(listed))
 	}
 	type span struct {
 		Key        string
@@ -695,13 +695,13 @@ func TestAuditChanges(t *testing.T) {
 		t.Errorf("running sessions in the snapshot: %v", keys)
 	}
 	if keys := keysOf(t, c.want(200, "GET", search("q", "active:true"), "")); slices.Contains(keys, running) {
-		t.Errorf("%v go on", keys)
+		t.Errorf("the sessions %v are running, although %s has ended", keys, running)
 	}
 	if n := len(keysOf(t, c.want(200, "GET", search("snapshot", id), ""))); n != 20 {
 		t.Errorf("the snapshot has %d sessions", n)
 	}
 	if keys := keysOf(t, c.want(200, "GET", search("q", "end_time:[2024-05-06T12:02:00.000Z TO *]"), "")); !slices.Equal(keys, []string{first}) {
-		t.Errorf("%v ended since", keys)
+		t.Errorf("the sessions %v ended after the snapshot; want only %s", keys, first)
 	}
 	one := c.want(200, "GET", auditSessions+"/"+first, "").body["body"].(map[string]any)
 	if one["duration"] != 180. || one["end_time"] != "2024-05-06T12:03:00.000Z" {
@@ -724,7 +724,7 @@ func TestAuditStrangeBodies(t *testing.T) {
 		func() {
 			defer func() {
 				if recover() == nil {
-					t.Errorf("%+v was added", bad)
+					t.Errorf("the invalid session %+v was added", bad)
 				}
 			}()
 			a.AddAuditSession(bad)
@@ -736,7 +736,7 @@ func TestAuditOptions(t *testing.T) {
 	t.Parallel()
 	for _, opt := range []spstest.Option{spstest.WithAuditSessions(-1), spstest.WithAuditSessions(1 << 40), spstest.WithAuditTrailSize(0), spstest.WithAuditTrailSize(-1)} {
 		if err := startError(opt); err == nil {
-			t.Error("a bad option was taken")
+			t.Error("NewServer accepted an invalid option")
 		}
 	}
 }
@@ -751,7 +751,7 @@ func TestAuditKeys(t *testing.T) {
 		var some string
 		for s := range a.AuditSessions() {
 			if some = s.Key; c.want(200, "GET", auditSessions+"/"+s.Key, "").body["key"] != s.Key {
-				t.Fatalf("another session than %s", s.Key)
+				t.Fatalf("the response is not the session %s", s.Key)
 			}
 		}
 		for _, key := range []string{"0", "-1", "01", "2001", "x", strings.Repeat("0", 22), strings.Repeat("z", 22), some + "0", "svc-" + some, "%2F", "%25", "_moon"} {
@@ -779,7 +779,7 @@ func TestAuditRight(t *testing.T) {
 	wantError(t, inProcess(t, a).logIn("admin", "a").do("POST", auditSessions, "{}"), 405, "MethodNotAllowed", nil)
 }
 
-// agent returns a client of the same session that sends a User-Agent.
+// agent returns a copy of a client that uses the same session and sends the given User-Agent.
 func agent(c *client, name string) *client {
 	other := *c
 	other.header = http.Header{"User-Agent": {name}}

@@ -97,8 +97,8 @@ func (a *Appliance) wrongCredentials(x *exchange) answer {
 	return a.refuse(x, "wrong-password", "The credentials are not valid", nil)
 }
 
-// challenge adds the header that requests Basic credentials, because some HTTP clients
-// send no credentials without it.
+// challenge adds the header that requests Basic credentials. Some HTTP clients send
+// credentials only after a response with this header.
 func (a *Appliance) challenge(ans answer) answer {
 	ans.header.Set("WWW-Authenticate", `Basic realm="SPS"`)
 	return ans

@@ -184,7 +184,7 @@ func TestIdleSessionsEnd(t *testing.T) {
 			time.Sleep(20 * time.Minute)
 			wantError(t, c.do("GET", "/api/firmware", ""), 401, "Unauthenticated", "/api/firmware")
 			if a.Sessions() != 0 || a.TransactionOpen() || a.LockedBy() != "" {
-				t.Errorf("%s: the dead session left something behind", test.variant)
+				t.Errorf("%s: a session, a transaction or the lock remained after the session ended", test.variant)
 			}
 		})
 	}
@@ -253,7 +253,8 @@ func TestCertificateLogin(t *testing.T) {
 	if diff := cmp.Diff(map[string]any{"name": "operator"}, user); diff != "" {
 		t.Errorf("user (-want +got):\n%s", diff)
 	}
-	// The client sends the certificate although the appliance requests another CA.
+	// This client sends its certificate even though the appliance requests certificates of
+	// another CA.
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(a.CA())
 	stranger := overTLS(t, a)

@@ -314,7 +314,7 @@ func (a *Appliance) deleteItem(x *exchange) answer {
 func builtIn(key string) bool { return strings.HasPrefix(key, "-") }
 
 func (a *Appliance) refuseBuiltIn(x *exchange, where ...string) answer {
-	return a.refuse(x, "built-in-refused", "Built-in objects cannot be made, changed or deleted", a.pathDetails(memberPath(x.path, where)))
+	return a.refuse(x, "built-in-refused", "Built-in objects cannot be created, changed or deleted", a.pathDetails(memberPath(x.path, where)))
 }
 
 // Configuration returns the committed body at a path below configuration, such as

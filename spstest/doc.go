@@ -37,12 +37,12 @@
 // The appliance checks the changes of the configuration. It has firmware slots with
 // configurable test results, uploads, downloads, and upgrades that restart the appliance.
 //
-// It is strict: it refuses unknown paths, wrong methods, and writes without the lock, with
-// the errors of the API. Like a real appliance, it silently ignores unknown members when an
-// object is created or changed. The field Ignored of a [Request] in the journal lists them,
-// so that a test can find misspelt members. Downloads, support bundles and restarts advance
-// with each request, not with time. The appliance does not sleep, unless a test configures
-// a delay. [WithClock] sets its clock.
+// The appliance is strict: it refuses unknown paths, wrong methods, and writes without the
+// lock, with the errors of the API. Like a real appliance, it silently ignores unknown
+// members when an object is created or changed. The field Ignored of a [Request] in the
+// journal lists them, so that a test can find misspelt members. Downloads, support bundles
+// and restarts advance with each request, not with time. The appliance does not sleep,
+// unless a test configures a delay. [WithClock] sets its clock.
 //
 // # Sample data
 //
@@ -113,9 +113,10 @@
 //
 // The appliance checks writes by the rules of the guide: types of values, references,
 // names, the revocation checks and certificates of trust stores, and remote access, which
-// needs a join to Starling. The trust store "My_Custom_Trust_Store" can be deleted.
-// "LDAP_CAs" cannot, because an LDAP policy refers to it. [Appliance.Configuration] reads
-// the committed values, and [Appliance.SetConfiguration] changes them, as another user would.
+// needs a join to Starling. The trust store "My_Custom_Trust_Store" can be deleted, but
+// "LDAP_CAs" cannot be deleted, because an LDAP policy refers to it.
+// [Appliance.Configuration] reads the committed values, and [Appliance.SetConfiguration]
+// changes them, as another user would.
 // [Appliance.SetStarling] joins the appliance to Starling.
 //
 // [WithUser] adds a user with rights for all paths, such as [ReadOnly], or for some paths,

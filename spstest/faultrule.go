@@ -48,12 +48,12 @@ var faultWords = map[string]func(f *Fault, value string) error{
 	},
 }
 
-// happens returns the setter of a word without a value.
+// happens returns a function that sets a field for a word without a value.
 func happens(set func(*Fault)) func(*Fault, string) error {
 	return func(f *Fault, _ string) error { set(f); return nil }
 }
 
-// counts returns the setter of a word with a number.
+// counts returns a function that sets a field for a word whose value is a number.
 func counts(least, most int, set func(*Fault, int)) func(*Fault, string) error {
 	return func(f *Fault, value string) error {
 		n, err := strconv.Atoi(value)
@@ -65,7 +65,7 @@ func counts(least, most int, set func(*Fault, int)) func(*Fault, string) error {
 	}
 }
 
-// lasts returns the setter of a word with a duration.
+// lasts returns a function that sets a field for a word whose value is a duration.
 func lasts(set func(*Fault, time.Duration)) func(*Fault, string) error {
 	return func(f *Fault, value string) error {
 		d, err := time.ParseDuration(value)
@@ -154,7 +154,7 @@ func (f *Fault) check() error {
 		return err
 	}
 	if !f.changes() {
-		return fmt.Errorf("the rule has no effect: want one of refuse, cut-before, cut-after, endless, truncate=, status=, delay=, takes=, answer-delay=, header=, expire-session")
+		return fmt.Errorf("the rule has no effect: add one of refuse, cut-before, cut-after, endless, truncate=, status=, delay=, takes=, answer-delay=, header=, expire-session")
 	}
 	return nil
 }
@@ -175,21 +175,21 @@ func (f *Fault) contradiction() error {
 	}
 	switch {
 	case ends > 1:
-		return fmt.Errorf("only one of refuse, cut-before, cut-after, endless and truncate= can happen")
+		return fmt.Errorf("refuse, cut-before, cut-after, endless and truncate= exclude each other: keep only one")
 	case (f.Refuse || f.CutBefore) && (f.Status != 0 || f.Header != nil || f.ExpireSession):
-		return fmt.Errorf("refuse and cut-before send no response: want no status=, header= or expire-session")
+		return fmt.Errorf("refuse and cut-before send no response: remove status=, header= and expire-session")
 	case (f.Refuse || f.CutBefore) && (f.Takes > 0 || f.AnswerDelay > 0):
-		return fmt.Errorf("nothing is executed after refuse or cut-before: want no takes= or answer-delay=")
+		return fmt.Errorf("with refuse or cut-before, the request is not executed: remove takes= and answer-delay=")
 	case f.Detached && !f.CutAfter && f.Status == 0:
 		return fmt.Errorf("detached needs cut-after or status=")
 	case f.Detached && (f.Refuse || f.CutBefore || f.Endless || f.Truncate > 0):
-		return fmt.Errorf("detached cannot be combined with refuse, cut-before, endless or truncate=: want cut-after")
+		return fmt.Errorf("detached cannot be combined with refuse, cut-before, endless or truncate=: use cut-after instead")
 	case f.Status != 0 && !f.Execute && !f.Detached && f.Takes > 0:
-		return fmt.Errorf("the request is not executed before the response of status=: takes= needs execute or detached")
+		return fmt.Errorf("with status=, the request is not executed, so takes= has no effect: add execute or detached")
 	case f.Status != 0 && !f.Execute && !f.Detached && f.AnswerDelay > 0:
-		return fmt.Errorf("the request is not executed before the response of status=: use delay= instead of answer-delay=, or add execute or detached")
+		return fmt.Errorf("with status=, the request is not executed, so answer-delay= has no effect: use delay=, or add execute or detached")
 	case f.Mutate != nil && (f.Refuse || f.CutBefore || f.Status != 0):
-		return fmt.Errorf("mutate needs the response of the executed request: want no refuse, cut-before or status=")
+		return fmt.Errorf("mutate changes the response of the executed request: remove refuse, cut-before and status=")
 	case f.Status == 0 && (f.Body != "" || f.ContentType != "" || f.Execute):
 		return fmt.Errorf("body=, content-type= and execute need status=")
 	}

@@ -16,8 +16,8 @@ import (
 // request of any kind and changes nothing.
 //
 // If several faults match a request, only one of them applies: the first injected one
-// whose Skip is used up and whose Times is not. The faults after it do not count the
-// request.
+// whose Skip is used up and whose Times is not. For the faults that were injected after that
+// fault, the request does not count.
 //
 // Note that net/http repeats a request by itself if a reused connection ends before the
 // response and the request is safe to repeat. Over TLS, the repeated request of such a
@@ -84,8 +84,8 @@ type Fault struct {
 	// end until the client disconnects.
 	Endless bool
 
-	// Status is the status code of a false response. The appliance sends it instead of
-	// executing the request, unless Execute is set. 0 means no false response.
+	// Status is the status code of a false response. The appliance sends the false response
+	// instead of executing the request, unless Execute is set. 0 means no false response.
 	Status int
 	// Body is the body of the false response. Without a Body, a response with an error
 	// status has the HTML page of a front-end web server.
@@ -105,8 +105,8 @@ type Fault struct {
 	// to send instead.
 	Mutate func(body []byte) []byte
 
-	// MayMiss permits that the fault applies to no request. Without MayMiss, the test then
-	// fails at its end.
+	// MayMiss permits that the fault applies to no request. Without MayMiss, the test fails
+	// at its end if the fault did not apply to any request.
 	MayMiss bool
 	// Unimplemented permits a Path that the appliance does not implement, so that Status
 	// and Body can simulate the endpoint.
@@ -391,7 +391,7 @@ func matchPath(glob, p string) bool {
 	return ok
 }
 
-// falseAnswer returns the false response of Status and Body.
+// falseAnswer returns the response that the fields Status, Body and ContentType describe.
 func (f *Fault) falseAnswer() answer {
 	var ans answer
 	switch {

@@ -259,7 +259,7 @@ func TestInjectRefuses(t *testing.T) {
 		{spstest.Fault{CutBefore: true, Status: 503}, "refuse and cut-before send no response"},
 		{spstest.Fault{Path: "moon/[", Status: 503, Unimplemented: true}, `the path "moon/[" is not a valid pattern`},
 		{spstest.Fault{Method: "put", Path: "moon", Status: 503, Unimplemented: true}, `unknown method "put"`},
-		{spstest.Fault{Status: 503, Mutate: func(b []byte) []byte { return b }}, "mutate needs the response of the executed request"},
+		{spstest.Fault{Status: 503, Mutate: func(b []byte) []byte { return b }}, "mutate changes the response of the executed request"},
 		{spstest.Fault{Body: "{}"}, "body=, content-type= and execute need status="},
 	} {
 		want := fmt.Sprintf("spstest: fault %q: %s", test.fault, test.want)

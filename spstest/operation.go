@@ -48,8 +48,8 @@ func WithTakes(method, glob string, d time.Duration) Option {
 // method and glob. [Fault].Takes overrides the rules; its documentation describes the
 // effects.
 //
-// SetTakes refuses an invalid method, an invalid glob and a negative d like
-// [Appliance.Inject]: it ends the test or, without a test, panics.
+// If the method or the glob is invalid or d is negative, SetTakes ends the test or, without a
+// test, panics.
 func (a *Appliance) SetTakes(method, glob string, d time.Duration) {
 	if a.tb != nil {
 		a.tb.Helper()
@@ -260,7 +260,7 @@ func (x *exchange) needsItsSession() bool {
 	return x.path == "transaction" || strings.HasPrefix(x.path, configurationPath+"/")
 }
 
-// turn is what happens to a request whose session may be busy.
+// turn says what happens to a request: it runs now, waits, or is refused.
 type turn int
 
 const (
@@ -269,11 +269,11 @@ const (
 	isRefused
 )
 
-// turn decides whether a request runs now, waits or is refused. A session is busy while
-// one of its writes is running. A read does not make it busy, and a login does not wait
-// for a session. During a commit, a request that would change the transaction waits,
-// unless the variants refuse it. The variant rollback-during-commit decides about a
-// rollback.
+// turn decides whether a request runs now, waits or is refused. A session is busy while one
+// of its writes is running; a read does not make the session busy. A login does not wait for
+// a session. During a commit, a request that would change the transaction waits, unless the
+// variant busy-session makes the appliance refuse the request. For a rollback, the variant
+// rollback-during-commit applies instead.
 func (a *Appliance) turn(x *exchange) (refusal answer, _ turn) {
 	if x.session == nil || x.method == http.MethodGet && x.path == "authentication" || !a.busy(x.session) {
 		return answer{}, goesOn
@@ -337,9 +337,9 @@ func (a *Appliance) await(ctx context.Context, op *operation) error {
 	}
 }
 
-// arm sets the timer for the end of the first operation. If the clock of the appliance
-// does not follow real time, the timer does nothing when it fires. The effect then
-// happens at the next request or method call.
+// arm sets the timer for the end of the first operation. If the clock of the appliance has
+// not moved when the timer fires, the timer does nothing, and the operation ends at the first
+// request or method call after its end by that clock.
 func (a *Appliance) arm() {
 	if len(a.operations) == 0 || a.isClosed() {
 		a.disarm()

@@ -175,7 +175,7 @@ func (a *Appliance) boot() {
 	if a.outcome == OutcomeNewCertificate {
 		certificate, err := issueCertificate()
 		if err != nil {
-			panic(fmt.Sprintf("spstest: server certificate: %v", err)) // does not happen: the certificate at the start could be made
+			panic(fmt.Sprintf("spstest: server certificate: %v", err)) // not expected, because making the first certificate succeeded
 		}
 		a.useCertificate(certificate)
 	}
@@ -276,7 +276,7 @@ func (a *Appliance) buildDate() string {
 // accepted is a connection to a listening appliance.
 type accepted struct {
 	net.Conn
-	boots int // the number of restarts when it was accepted
+	boots int // the number of restarts before the connection was accepted
 }
 
 // NetConn returns the underlying connection, for [reset].

@@ -90,7 +90,8 @@ func defaultConfiguration() (map[string]*node, *store) {
 	return t.nodes, t.store
 }
 
-// addServices adds further endpoints that have a sample in the guide.
+// addServices adds endpoints for access control lists, SSH, certificates, the web interface
+// and RDP. The guide has a sample of each of these endpoints.
 func addServices(t *tree) {
 	t.singleton("aaa/acls", listOf(recordOf(map[string]*shape{"group": textual(), "objects": listOf(textual()), "permission": textual()})), `[
 		{"group":"basic-view","objects":["/special/basic"],"permission":"read"},

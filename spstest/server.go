@@ -21,8 +21,8 @@ import (
 // inProcessAddr is the address of an appliance that does not listen.
 const inProcessAddr = "appliance.test"
 
-// TB is the part of testing.TB that [NewServer] needs. The package does not import
-// testing, so that programs can use it.
+// TB is the part of testing.TB that [NewServer] needs. Package spstest does not import
+// package testing, so that programs that are not tests can use spstest.
 type TB interface {
 	Helper()                           // marks the calling function as a test helper
 	Cleanup(func())                    // registers the function that closes the appliance at the end of the test
@@ -74,7 +74,7 @@ type Appliance struct {
 	fetches     []*fetch
 	images      map[string]served // images that can be downloaded, by URL
 	phase       phase             // the phase of a restart
-	left        int               // how many more requests or connections belong to this phase
+	left        int               // the number of requests or connections that this phase still handles
 	outcome     Outcome
 	upgrading   bool // the restart belongs to an upgrade
 	restarts    int

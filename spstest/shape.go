@@ -14,7 +14,7 @@ import (
 type kind int
 
 const (
-	unseen    kind = iota // unknown, because only a null or an empty list was seen
+	unseen    kind = iota // unknown, because the known bodies have only null or an empty list
 	mixed                 // any value
 	text                  // a string
 	number                // a number
@@ -24,8 +24,8 @@ const (
 	reference             // a reference: an object with key and meta in a response, and a string with the key in a request
 )
 
-// shape describes the values that a part of the configuration accepts. It checks a
-// written value and converts it to the form of responses.
+// shape describes the values that a part of the configuration accepts. Its method accept
+// checks a written value and converts the value to the form of responses.
 type shape struct {
 	kind     kind
 	null     bool

@@ -17,8 +17,9 @@ import (
 
 const trustStoresPath = "configuration/trust_stores"
 
-// The keys of the trust stores. builtInStore and customStore are in the guide's sample, which
-// lacks the key of customStore. An LDAP policy refers to ldapStore, which is made up.
+// The keys of the trust stores. The guide's sample has the stores builtInStore and
+// customStore, but not the key of customStore, which is made up. The store ldapStore, to which
+// an LDAP policy refers, is made up, too.
 const (
 	builtInStore = "-7001"
 	customStore  = "5f0b1d3e-8c52-4a7e-9d4b-6f1a2c3e4d50"

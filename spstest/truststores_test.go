@@ -36,7 +36,7 @@ func sampleStore(t testing.TB, p string) map[string]any {
 	return fromJSON(t, string(body)).(map[string]any)
 }
 
-// trustStore returns the body of a custom trust store, in the form of requests.
+// trustStore returns a body for a request that writes a custom trust store.
 func trustStore(t *testing.T, name, check, urls string, pems ...string) string {
 	t.Helper()
 	authorities := []map[string]string{}
@@ -84,7 +84,7 @@ func TestTrustStoreWrites(t *testing.T) {
 	r := c.want(201, "POST", trustStores, trustStore(t, "new", "full", `["https://crl.example.com/a"]`, pem))
 	key := r.body["key"].(string)
 	if !regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-a[0-9a-f]{3}-[0-9a-f]{12}$`).MatchString(key) {
-		t.Errorf("key %q is no UUID", key)
+		t.Errorf("the key %q is not a UUID", key)
 	}
 	want := sampleStore(t, customStore)
 	want["name"], want["crl_urls"] = "new", []any{"https://crl.example.com/a"}

@@ -61,8 +61,8 @@ func (b *incoming) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// overTheWire returns the body of a request that came through a server. The server checks
-// its length.
+// overTheWire returns the body of a request that came through an http.Server, which checks
+// the length of the body.
 func overTheWire(r *http.Request) *incoming {
 	return &incoming{from: r.Body, stop: func() error { return nil }}
 }
