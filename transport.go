@@ -535,7 +535,7 @@ func (a attempts) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	req = req.WithContext(bound)
 	req.Header = x.fields
-	if single && req.Body == nil {
+	if single && req.Body == nil && req.Method == http.MethodGet {
 		req.Body = unrepeatable{}
 	}
 	if x.stream != nil {
@@ -572,9 +572,11 @@ func (a attempts) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// unrepeatable is an empty body. If a reused connection breaks, net/http repeats a GET by
-// itself, but not one with a body that it cannot read again. net/http sees that the body
-// is empty before it writes the header.
+// unrepeatable is an empty body of a GET. If a reused connection breaks, net/http repeats a
+// GET by itself, but not one with a body that it cannot read again. net/http reads the body
+// of a GET before it writes the header, and sends an empty body as no body. It would send
+// the body of a POST or a PUT in chunks, which the appliance refuses. net/http does not
+// repeat a POST, a PUT or a DELETE that it has sent.
 type unrepeatable struct{}
 
 func (unrepeatable) Read([]byte) (int, error) { return 0, io.EOF }
