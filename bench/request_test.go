@@ -194,8 +194,7 @@ func BenchmarkError(b *testing.B) {
 }
 
 // BenchmarkUpdate measures an update in an open transaction that changes one member of a body
-// of 1 MB and keeps the unknown members. It compares this update with decoding and encoding
-// the same body once.
+// of 1 MB. It compares this update with decoding and encoding the same body once.
 func BenchmarkUpdate(b *testing.B) {
 	ctx := b.Context()
 	type host struct {
