@@ -268,7 +268,7 @@ func changedAlerts[ID ~string](was, now *Alerts[ID]) error {
 	}
 	for _, id := range was.ids() {
 		if _, ok := (*now)[id]; !ok {
-			return breach("", string(id), "the alert %s is missing, and would be lost: switch its channels off instead", quoted(string(id)))
+			return breach("", string(id), "the alert %s is missing in the new value, and would be lost: switch its channels off instead", quoted(string(id)))
 		}
 	}
 	return nil

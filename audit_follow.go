@@ -543,10 +543,11 @@ const (
 	// checkpointVersion is the version of new checkpoints, and the latest version that
 	// can be read.
 	checkpointVersion = 1
-	// checkpointRest is the size of a checkpoint without the returned and the running
-	// sessions.
+	// checkpointRest is the space in a checkpoint that is reserved for everything except
+	// the returned and the running sessions, in bytes.
 	checkpointRest = 2 << 10
-	// markSize is the size of the mark of a returned session before it is encoded.
+	// markSize is the size of the result of markOf, in bytes. A checkpoint stores one
+	// mark for each returned session.
 	markSize = 8
 )
 

@@ -938,7 +938,7 @@ func texts(value []byte) []string {
 // control characters, and has at most limit bytes.
 func oneLine(text string, limit int) string { return oneline.Text(text, limit) }
 
-// inOneLine is an error of the caller's code, whose text may have several lines.
+// inOneLine wraps an error of the caller's code and shows its text in one line.
 type inOneLine struct{ err error }
 
 func (i inOneLine) Error() string { return oneLine(i.err.Error(), 300) }
