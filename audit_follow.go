@@ -42,7 +42,7 @@ type AuditFollow struct {
 	handed    map[uint64]handed    // sessions that were returned since floor
 	running   map[string]time.Time // running sessions with their start, if the sessions are requested by start
 	endOfPage bool
-	space     []byte // for the next page
+	space     []byte // memory for the next page
 }
 
 // followBy is the time by which the sessions are requested.

@@ -36,7 +36,7 @@ import (
 //
 //	go test -run '^$' -fuzz '^FuzzErrorAnswer$' -fuzztime 10m -fuzzminimizetime 20x .
 
-// fuzzHost is a client whose appliance is the function play.
+// fuzzHost is a client of a simulated appliance. The function play returns the responses.
 type fuzzHost struct {
 	*Client
 	play     func(*http.Request) (status int, header http.Header, body []byte)
@@ -158,11 +158,11 @@ func checkLineOf(t *testing.T, what, text string, limit int) {
 	t.Helper()
 	switch {
 	case !utf8.ValidString(text):
-		t.Errorf("%s is no valid UTF-8: %q", what, text[:min(len(text), limit)])
+		t.Errorf("%s is not valid UTF-8: %q", what, text[:min(len(text), limit)])
 	case len(text) > limit:
 		t.Errorf("%s has %d bytes: %q…", what, len(text), text[:200])
 	case strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }):
-		t.Errorf("%s has what cannot be printed: %q", what, text)
+		t.Errorf("%s has characters that cannot be printed: %q", what, text)
 	}
 }
 
@@ -509,8 +509,9 @@ func unfolded(escaped string) []apiPath {
 	return forms
 }
 
-// FuzzConfiguration fuzzes the bodies of the configuration endpoints that have a Go type,
-// and the methods of these types.
+// FuzzConfiguration fuzzes the responses of the configuration endpoints whose bodies have
+// a Go type. It checks that a decoded body can be encoded and decoded again, and calls
+// the methods of its type.
 func FuzzConfiguration(f *testing.F) {
 	kinds := 8
 	samples := fuzzSamples(f)
@@ -687,7 +688,8 @@ func checkTrustStore(t *testing.T, s TrustStore) {
 	checkError(t, changedTrustStore(&was, &s))
 }
 
-// FuzzStatus fuzzes the responses about the state of an appliance and its users.
+// FuzzStatus fuzzes the responses about the state of an appliance and its users. It
+// checks the texts of the errors, and that decoded values can be encoded.
 func FuzzStatus(f *testing.F) {
 	kinds := 9
 	for name, sample := range fuzzSamples(f) {
@@ -1357,7 +1359,8 @@ func bareParsed(value any, top bool) any {
 	return value
 }
 
-// sameParsed compares parsed values. Numbers are equal if their values are equal.
+// sameParsed reports whether two parsed values are equal. It compares numbers by their
+// value, not by their spelling.
 func sameParsed(a, b any) bool {
 	switch a := a.(type) {
 	case map[string]any:

@@ -266,9 +266,9 @@ func walkErrors(err error, visit func(error) (deeper bool)) {
 // wraps an error that a repetition cannot fix.
 //
 // after is the time to wait before the repetition: the longest Retry-After of the
-// appliance, or the time until the session that holds the configuration lock expires. It
-// is 0 if neither is known; in that case, choose a wait yourself. [WithRerun] repeats a
-// transaction according to these rules.
+// appliance, or the time after which the session that holds the configuration lock has
+// expired. It is 0 if neither is known; in that case, choose a wait yourself. [WithRerun]
+// repeats a transaction according to these rules.
 //
 // SafeToRetry does not consider the other effects of your function, for example on
 // another appliance.
@@ -291,7 +291,7 @@ func SafeToRetry(err error) (after time.Duration, ok bool) {
 		case *sentinel:
 			again = slices.Contains(passingErrors, error(e))
 		case interface{ meaning() ErrorKind }, interface{ severalSteps() }:
-			// If several steps failed, some changes may have been applied.
+			// Another attempt would fail in the same way, or some changes may have been applied.
 		default:
 			told = false
 		}
