@@ -112,10 +112,10 @@ type IntervalOption time.Duration
 
 func (o IntervalOption) applyWait(w *waitOptions) { w.every = time.Duration(o) }
 
-// WithPollInterval sets the time between two polls, at least a millisecond. Zero means
-// the default: 5 seconds for a fetch; 10 seconds for a restart, for [Client.WaitReady]
-// and for a support bundle; 1 minute for [AuditSessions.Follow]. For a negative time, the
-// method returns [ErrInvalidInput].
+// WithPollInterval sets the time between two polls. A time of less than a millisecond is
+// raised to a millisecond. Zero means the default: 5 seconds for a fetch; 10 seconds for
+// a restart, for [Client.WaitReady] and for a support bundle; 1 minute for
+// [AuditSessions.Follow]. For a negative time, the method returns [ErrInvalidInput].
 func WithPollInterval(interval time.Duration) IntervalOption { return IntervalOption(interval) }
 
 // PollOption is the option that [WithWaitLimit] returns. It is valid for waits and

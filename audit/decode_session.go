@@ -99,7 +99,7 @@ type groups struct {
 	texts                       [6]string
 }
 
-// made returns g, or makes the groups of a session if g is nil.
+// made returns g. If g is nil, it allocates the groups of a session first.
 func (d *decoder) made(g *groups) *groups {
 	if g != nil {
 		return g

@@ -15,7 +15,7 @@ import (
 type parsed struct {
 	Kind     string // everything, and, or, not, text, pattern, range
 	Field    string
-	Text     string // the constants many and one stand for the wildcards of a pattern
+	Text     string // in a pattern, the constants many and one stand for the wildcards * and ?
 	From, To string // "*" for an open end
 	Operands []parsed
 }
@@ -202,8 +202,8 @@ func (p *luceneParser) term(q parsed) parsed {
 	return q
 }
 
-// end fails if a value is followed by another character than a space or a closing
-// parenthesis, such as ~ or ^.
+// end fails if a value is followed by a character such as ~ or ^. Only a space or a
+// closing parenthesis may follow.
 func (p *luceneParser) end() {
 	if p.rest != "" && p.rest[0] != ' ' && p.rest[0] != ')' {
 		p.fail("a value goes on at %q", p.rest)

@@ -187,8 +187,8 @@ func TestSamples(t *testing.T) {
 // withoutRaw excludes the fields named Raw from a comparison.
 var withoutRaw = cmp.FilterPath(func(p cmp.Path) bool { return p.Last().String() == ".Raw" }, cmp.Ignore())
 
-// TestTimes checks the decoding of times in each supported form, and that other texts are
-// unknown members.
+// TestTimes checks the decoding of times in each supported form, and that Unknown returns
+// members with other texts.
 func TestTimes(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{ // "" means the zero time
@@ -328,7 +328,7 @@ func TestForms(t *testing.T) {
 func again(t testing.TB, s *audit.Session) {
 	t.Helper()
 	diff(t, "encoded and decoded", s, decoded[audit.Session](t, encoded(t, s)), compactRaw)
-	bare := *s // a session without Raw, as a program would make it
+	bare := *s // without Raw, like a session that a program builds itself
 	bare.Raw = nil
 	if d := cmp.Diff(bare, *decoded[audit.Session](t, encoded(t, bare)), withoutRaw); d != "" {
 		t.Errorf("made by hand, mismatch (-want +got):\n%s", d)
