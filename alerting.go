@@ -77,7 +77,7 @@ const (
 // set is open: an appliance may have other ids, and an older one may lack some of these.
 type SystemAlert string
 
-// The system alerts that are known.
+// The known system alerts.
 const (
 	SystemAlertAlert                SystemAlert = "xcbAlert"                // a general alert of the system log
 	SystemAlertArchiveFailed        SystemAlert = "xcbArchiveFailed"        // archiving data failed
@@ -130,7 +130,8 @@ type SystemAlerts = Alerts[SystemAlert]
 type AlertDifference[ID ~string] struct {
 	// Alert is the id of the alert.
 	Alert ID
-	// Old and New are the two settings. Each is nil if the alert does not exist.
+	// Old and New are the two settings. Old or New is nil if the alert does not exist in
+	// that value.
 	Old, New *AlertSetting
 }
 

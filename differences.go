@@ -423,7 +423,7 @@ func (c *copier) pointer(from reflect.Value) reflect.Value {
 		return to
 	}
 	to := reflect.New(from.Type().Elem())
-	if to.Type() != from.Type() { // a named pointer type
+	if to.Type() != from.Type() { // from has a named pointer type
 		to = to.Convert(from.Type())
 	}
 	c.met[from.Pointer()] = to

@@ -194,7 +194,7 @@ func (u *unmet) shown() []Fault {
 	return all
 }
 
-// about sets the object of those faults in an error that have none.
+// about sets Object in those faults of an error whose Object is empty.
 func about(object apiPath, err error) {
 	var u *unmet
 	if !errors.As(err, &u) {

@@ -28,8 +28,8 @@ type uploadOptions struct{ progress func(Progress) }
 func (o ProgressOption) applyUpload(u *uploadOptions) { u.progress = o.report }
 
 // FirmwareUploadError means that the response to an upload was lost. It reports the state
-// of the slots after that. It unwraps to the cause and to [ErrOutcomeUnknown], because
-// the appliance may still put the image into a slot.
+// of the slots after the loss. It unwraps to the cause and to [ErrOutcomeUnknown],
+// because the appliance may still put the image into a slot.
 type FirmwareUploadError struct {
 	// Known is true if the client could read the slots after the response was lost.
 	Known bool
@@ -76,8 +76,8 @@ func (e *FirmwareUploadError) LogValue() slog.Value { return logged(e) }
 //
 // If the whole image was sent and the response is lost, the client polls the slots until
 // one is filled, for up to [Timeouts].Outcome, or for half of [Timeouts].Close if ctx has
-// ended. In both cases, the error is a [FirmwareUploadError] and [ErrOutcomeUnknown],
-// because somebody else may have filled the slot.
+// ended. Whether or not a slot was filled, the error is then a [FirmwareUploadError] and
+// [ErrOutcomeUnknown], because somebody else may have filled the slot.
 func (f Firmware) Upload(ctx context.Context, image io.ReaderAt, size int64, options ...UploadOption) (*FirmwareSlot, error) {
 	if image == nil || size <= 0 {
 		return nil, f.client.fail("POST "+uploadPath.Text, invalid("the image is empty"))

@@ -30,8 +30,8 @@ func handles(v reflect.Value, at string, found map[string]*endpoint) {
 }
 
 // plainPath returns the API path that belongs to a path of fields, in lower case and
-// without underscores and hyphens. Each field is one segment of the path. A last field
-// Configuration, as in Starling.Configuration, belongs to no segment.
+// without underscores and hyphens. Each field is one segment of the path. If the last
+// field is Configuration, as in Starling.Configuration, plainPath leaves it out.
 func plainPath(fields string) string {
 	path := strings.TrimSuffix(fields, ".Configuration")
 	return strings.ToLower(strings.ReplaceAll(path, ".", "/"))

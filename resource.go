@@ -296,7 +296,7 @@ func editing[T any](change func(*T) error) *edit {
 	return &edit{(*T)(nil), func(body any) error { return change(body.(*T)) }}
 }
 
-// parts are the places where the parts of an object are filled in.
+// parts returns pointers to the parts of an object, where a read stores its result.
 func (o *Object[T]) parts() parts { return parts{&o.Key, &o.Meta, &o.Body} }
 
 // or returns the object if err is nil. Otherwise it returns the error.
