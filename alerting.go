@@ -77,7 +77,7 @@ const (
 // set is open: an appliance may have other ids, and an older one may lack some of these.
 type SystemAlert string
 
-// The system alerts that are known.
+// The known system alerts.
 const (
 	SystemAlertAlert                SystemAlert = "xcbAlert"                // a general alert of the system log
 	SystemAlertArchiveFailed        SystemAlert = "xcbArchiveFailed"        // archiving data failed
@@ -130,7 +130,8 @@ type SystemAlerts = Alerts[SystemAlert]
 type AlertDifference[ID ~string] struct {
 	// Alert is the id of the alert.
 	Alert ID
-	// Old and New are the two settings. Each is nil if the alert does not exist.
+	// Old and New are the two settings. Old or New is nil if the alert does not exist in
+	// that value.
 	Old, New *AlertSetting
 }
 
@@ -268,7 +269,7 @@ func changedAlerts[ID ~string](was, now *Alerts[ID]) error {
 	}
 	for _, id := range was.ids() {
 		if _, ok := (*now)[id]; !ok {
-			return breach("", string(id), "the alert %s is missing, and would be lost: switch its channels off instead", quoted(string(id)))
+			return breach("", string(id), "the alert %s is missing in the new value, and would be lost: switch its channels off instead", quoted(string(id)))
 		}
 	}
 	return nil

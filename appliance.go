@@ -25,10 +25,10 @@ var (
 // ApplianceInfo has the version, the names and the roles of an appliance (GET /api/info).
 // A field is the zero value if the appliance does not report the member.
 type ApplianceInfo struct {
-	// FirmwareVersion is the running version in dotted form, "7.4.0". Use it to compare
-	// versions.
+	// FirmwareVersion is the running version in dotted form, such as "7.4.0". Use it to
+	// compare versions.
 	FirmwareVersion string
-	// Version is the running version in the vendor's short form, "5 F7".
+	// Version is the running version in the vendor's short form, such as "5 F7".
 	Version string
 	// BuildDate is the build date of the firmware. It is the zero time if the response
 	// has no valid time.
@@ -122,7 +122,7 @@ type UserInfo struct {
 // AllowedEndpoint is an endpoint and the HTTP methods that a user may use for it and for
 // the endpoints below it.
 type AllowedEndpoint struct {
-	// URL is the path of the endpoint, "/api/configuration".
+	// URL is the path of the endpoint, such as "/api/configuration".
 	URL string
 	// Methods are the allowed HTTP methods.
 	Methods []string
@@ -168,9 +168,9 @@ type HealthStatus struct {
 	// Load1, Load5 and Load15 are the load averages of 1, 5 and 15 minutes. Each is nil
 	// if it is not reported.
 	Load1, Load5, Load15 *float64
-	// TaintedFiles is the number of modified firmware files in each part of the firmware:
-	// "boot", "core", "ha_other". A count that cannot be read is -1. The map is nil if it
-	// is not reported.
+	// TaintedFiles is the number of modified firmware files in each part of the firmware,
+	// such as "boot", "core" or "ha_other". A count that cannot be read is -1. The map is
+	// nil if it is not reported.
 	TaintedFiles map[string]int
 	// Integrity is "OK" or "CORRUPTED" for each part of the firmware, or "" if it cannot
 	// be read. The map is nil if it is not reported.
@@ -201,12 +201,12 @@ type HealthStatus struct {
 }
 
 // Issues returns one text for each problem of the firmware, the RAID and the disk. The
-// problems are modified files, parts of the firmware whose integrity is not "OK", a RAID or
-// RAID disk whose status is not "OK", and values that are missing or cannot be read. An
-// appliance without a RAID has no RAID issue. Issues does not report a full disk; compare
-// Disk with a limit of your own. Call Issues on the result of [Client.HealthStatus]. The
-// health of a node in a [ClusterStatus] lacks some of these values, so Issues would list
-// them as not reported.
+// problems are modified files, parts of the firmware whose integrity is not "OK", a RAID
+// or RAID disk whose status is not "OK", and values that are missing or cannot be read.
+// Issues returns no text about the RAID of an appliance that has none. Issues does not
+// report a full disk; compare Disk with a limit of your own. Call Issues on the result of
+// [Client.HealthStatus]. The health of a node in a [ClusterStatus] lacks some of these
+// values, so Issues would list them as not reported.
 func (h *HealthStatus) Issues() []string {
 	var issues []string
 	add := func(format string, args ...any) { issues = append(issues, fmt.Sprintf(format, args...)) }

@@ -42,7 +42,7 @@ type AuditFollow struct {
 	handed    map[uint64]handed    // sessions that were returned since floor
 	running   map[string]time.Time // running sessions with their start, if the sessions are requested by start
 	endOfPage bool
-	space     []byte // for the next page
+	space     []byte // memory for the next page
 }
 
 // followBy is the time by which the sessions are requested.
@@ -543,10 +543,11 @@ const (
 	// checkpointVersion is the version of new checkpoints, and the latest version that
 	// can be read.
 	checkpointVersion = 1
-	// checkpointRest is the size of a checkpoint without the returned and the running
-	// sessions.
+	// checkpointRest is the space in a checkpoint that is reserved for everything except
+	// the returned and the running sessions, in bytes.
 	checkpointRest = 2 << 10
-	// markSize is the size of the mark of a returned session before it is encoded.
+	// markSize is the size of the result of markOf, in bytes. A checkpoint stores one
+	// mark for each returned session.
 	markSize = 8
 )
 

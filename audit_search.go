@@ -45,8 +45,8 @@ type searchOption func(*AuditSearch) error
 
 func (o searchOption) applySearch(s *AuditSearch) error { return o(s) }
 
-// WithSnapshotWait makes a search wait, for at most the given time, while another search
-// has the appliance's snapshot. Without this option, the search returns
+// WithSnapshotWait makes a search wait, for at most the given time, while another program
+// uses the snapshot of the appliance. Without this option, the search returns
 // [ErrSnapshotQuota] at once. The appliance deletes a snapshot five minutes after its
 // last page was read.
 func WithSnapshotWait(limit time.Duration) SearchOption {
@@ -159,7 +159,7 @@ type searchRun struct {
 	seed  maphash.Seed
 	marks uint64 // a checksum of an earlier page, to detect pages that repeat
 	pages int    // number of pages since the start of this snapshot or part
-	since int    // number of pages with new sessions since the last snapshot was lost
+	since int    // number of pages with new sessions since the last snapshot disappeared
 }
 
 // keyMemory holds the keys of the current and the previous page, or of all pages if all
@@ -193,7 +193,7 @@ func (m *keyMemory) clear() {
 	clear(m.before)
 }
 
-// part says which part of the sessions a query requests.
+// part says which of the found sessions a query requests.
 type part uint8
 
 const (
@@ -239,10 +239,10 @@ type place struct {
 	ties       []string  // keys of the returned sessions with the time last
 	untimed    []string  // keys of the returned sessions without a time
 	unordered  bool      // the sessions did not come in the requested order
-	crowded    bool      // there are too many keys to keep
+	crowded    bool      // there are more than maxTies keys
 }
 
-// maxTies limits the keys that a place keeps.
+// maxTies is the maximum number of keys that a place stores.
 const maxTies = searchCeiling
 
 // fixed reports whether the search sorts by a time that does not change during a session.
@@ -329,7 +329,7 @@ func (p *place) whyNot() string {
 	return ""
 }
 
-// query returns the query for the current part.
+// query returns the query for the sessions of r.part.
 func (r *searchRun) query() audit.Query {
 	q := r.search.query
 	switch p := &r.place; {
@@ -380,8 +380,9 @@ func (r *searchRun) handOn(a *answer, entries [][]byte) error {
 	if len(entries) > 0 && r.pages > 0 && marks == r.marks {
 		return a.unusable("the pages of the list do not end")
 	}
-	// The checksum of a page is kept if the number of the page is a power of two. This
-	// detects pages that repeat in a circle without keeping all pages.
+	// The checksum of a page is kept if the number of the page is a power of two. The
+	// search can thus detect a cycle of pages of any length, although it keeps only one
+	// checksum.
 	if r.pages++; r.pages&(r.pages-1) == 0 {
 		r.marks = marks
 	}
@@ -412,7 +413,7 @@ func readSearchPage(ctx context.Context, c *Client, query url.Values, space *[]b
 	k.space, *space = *space, nil
 	a, err := c.get(ctx, k)
 	if err != nil {
-		return nil, err // the error may refer to the space
+		return nil, err // the error may refer to the memory in space
 	}
 	*space = a.body
 	p := &searchPage{answer: a, count: -1}
@@ -473,8 +474,8 @@ func refusesQuery(err error) bool {
 // maxRereads limits how often a page is read again because sessions were deleted.
 const maxRereads = 100
 
-// readPiece reads up to searchCeiling sessions of the current part. It returns full if
-// the part may have more.
+// readPiece reads up to searchCeiling sessions of r.part. full means that the part may
+// have more sessions.
 func (r *searchRun) readPiece() (full bool, err error) {
 	values, err := r.search.sessions.searchValues(r.query())
 	if err != nil {
@@ -525,10 +526,11 @@ const (
 	snapshotLife = 5 * time.Minute
 	// quotaPause is the time between two attempts to get a snapshot.
 	quotaPause = 30 * time.Second
-	// maxLosses is how many snapshots in a row may disappear within fewPages pages.
+	// maxLosses is the maximum number of snapshots in a row that may disappear within
+	// fewPages pages. If another one disappears, the search fails.
 	maxLosses = 10
-	// fewPages is a number of pages. If a snapshot disappears within this number of
-	// pages, another program may have replaced it.
+	// fewPages limits when the disappearance of a snapshot counts as suspicious: within
+	// this number of pages, another program has probably replaced it.
 	fewPages = 2
 )
 
@@ -571,7 +573,7 @@ func (r *searchRun) open() (id string, err error) {
 }
 
 // take records that a loop reads a snapshot. It returns false if the snapshot belongs to
-// an earlier loop, because that snapshot has an older state.
+// an earlier loop. Such a snapshot cannot be used, because it shows an older state.
 func (s *AuditSessions) take(id string, r *searchRun) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -619,14 +621,14 @@ func (r *searchRun) readSnapshots(id string) error {
 		case !vanished(err), !r.given && losses > 0 && errors.Is(err, Unauthorized): // the user lacks the right to search
 			return err
 		}
-		if losses++; r.since > fewPages || time.Since(r.used) >= snapshotLife { // it was not replaced by another program
+		if losses++; r.since > fewPages || time.Since(r.used) >= snapshotLife { // another program has probably not replaced it
 			losses = 1
 		}
 		r.since = 0
 		why := r.place.whyNot()
 		switch {
 		case losses > maxLosses:
-			return because(fmt.Errorf("%w (%d times): does another program search as the same user, from the same address?", ErrSnapshotTaken, losses), err)
+			return because(fmt.Errorf("%w (%d times): another program may be searching as the same user from the same address", ErrSnapshotTaken, losses), err)
 		case r.given && why != "":
 			return because(fmt.Errorf("%w: %s", ErrSnapshotLost, why), err)
 		}
@@ -667,7 +669,7 @@ func vanished(err error) bool {
 	return errors.As(err, &refused) && (errors.Is(err, ResourceNotFound) || refused.Status == http.StatusNotFound || refused.Status == http.StatusForbidden)
 }
 
-// readSnapshot reads the current part of the sessions from a snapshot.
+// readSnapshot reads the sessions of r.part from a snapshot, page by page.
 func (r *searchRun) readSnapshot(id string) error {
 	values, err := r.search.sessions.searchValues(r.query())
 	if err != nil {

@@ -153,9 +153,9 @@ const (
 	classStep                  // a write inside a transaction
 	classRollback              // DELETE transaction: safe to repeat
 	classCommit                // PUT transaction
-	classCreate                // POST that creates something: a fetch, a support bundle
+	classCreate                // POST that creates a fetch or a support bundle
 	classAct                   // POST that does something and takes minutes: a join, an upgrade
-	classRemove                // DELETE: an unjoin, a slot, a fetch, a support bundle
+	classRemove                // DELETE of a firmware slot, a fetch, a support bundle or the join to Starling
 	classUpload                // POST of a firmware image: no total time limit, only the stall limit
 	classWrite                 // PUT and DELETE of Client.Invoke: idempotent
 	classInvoke                // POST of Client.Invoke: the effect is unknown
@@ -197,10 +197,10 @@ var (
 var policies = [...]policy{
 	classRead:     {true, busy, (*Timeouts).read, lostNothing},
 	classDownload: {true, busy, (*Timeouts).stall, lostNothing},
-	classSnapshot: {false, nil, (*Timeouts).read, lostNothing},  // a snapshot may remain; it expires after five minutes
-	classLogin:    {true, busy, (*Timeouts).login, lostNothing}, // a session may remain until it times out
+	classSnapshot: {false, nil, (*Timeouts).read, lostNothing},  // if the response is lost, a snapshot may remain; it expires after five minutes
+	classLogin:    {true, busy, (*Timeouts).login, lostNothing}, // if the response is lost, a session may remain until it times out
 	classCode:     {false, []int{429, 503}, (*Timeouts).login, lostNothing},
-	classLogOut:   {true, busy, (*Timeouts).close, lostNothing}, // a later call ends the session, or the session times out
+	classLogOut:   {true, busy, (*Timeouts).close, lostNothing}, // if the log-out fails, a later call ends the session, or the session times out
 	classTry:      {true, nil, (*Timeouts).action, lostNothing}, // not retried after its time limit, which is long: half an hour by default
 
 	classOpen:     {false, nil, (*Timeouts).write, lostStaged},

@@ -27,7 +27,7 @@ type cleanup struct {
 	dirty    *session      // with one session for reads and writes: the session, if changes may remain staged in it
 	sweeping chan struct{} // held while the remnants are ended
 	began    time.Time     // when the last cleanup at the end of a transaction began
-	ended    time.Time     // when it ended
+	ended    time.Time     // when that cleanup ended
 }
 
 // maxSweepPause is the longest pause between two attempts to end a session.
@@ -190,7 +190,8 @@ func (c *cleanup) forget(gone *remnant) {
 }
 
 // sweepBeside starts to end the remaining sessions in the background while a call runs.
-// wait waits until this is done, but at most for sweepGrace.
+// The returned function waits until these attempts have ended, but at most for
+// sweepGrace.
 func (c *Client) sweepBeside(ctx context.Context) (wait func()) {
 	c.clean.mu.Lock()
 	defer c.clean.mu.Unlock()
@@ -239,9 +240,9 @@ func (c *Client) setDirty(s *session) {
 	c.clean.dirty = s
 }
 
-// scour is for a client with one session. It makes sure that no changes of an earlier
-// transaction remain staged. It reads whether a transaction is open, rolls it back once,
-// and reads the status again.
+// scour makes sure that no changes of an earlier transaction remain staged in the session
+// of a client with one session. It reads whether a transaction is open, rolls it back
+// once, and reads the status again.
 func (c *Client) scour(ctx context.Context) error {
 	c.clean.mu.Lock()
 	dirty := c.clean.dirty

@@ -55,11 +55,11 @@ type Client struct {
 	life context.Context
 	end  context.CancelCauseFunc
 
-	turn chan struct{} // a lock: held while a transaction runs, or while a call runs during which none may run
+	turn chan struct{} // a lock: held by a running transaction, or by a call that excludes transactions
 	mu   sync.Mutex
 	open *Transaction  // the running transaction, which Close rolls back
 	held time.Duration // how long the last transaction held the configuration lock
-	free time.Time     // when the last transaction released it
+	free time.Time     // when the last transaction released the configuration lock
 
 	clean      cleanup
 	background sync.WaitGroup // the goroutines that clean up in the background
@@ -300,8 +300,8 @@ func (c *Client) closeDeadline() time.Time {
 }
 
 // whileAlive returns the context for Close. If ctx is already done, the returned context
-// ignores ctx. Otherwise it ends when ctx ends, with one exception: it ignores that Close
-// itself ends ctx, which happens if ctx is the context of a transaction's function.
+// ignores ctx. Otherwise it ends when ctx ends, unless Close itself has ended ctx. Close
+// ends ctx if ctx is the context of a transaction's function.
 func whileAlive(ctx context.Context) (context.Context, context.CancelFunc) {
 	own, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	if ctx.Err() != nil {
@@ -456,7 +456,7 @@ func (c *Client) renewing(ctx context.Context, k *call, life context.Context) (*
 	}
 	a, err = c.transport.do(ctx, k, s)
 	if expired(k, a, err) {
-		if a != nil { // GET info returned its anonymous form in both sessions: the old one may still exist
+		if a != nil { // in both sessions, GET info returned the response for callers without a session: the old session may still exist
 			c.endUnused(ctx, old)
 		}
 		return nil, c.stillExpired(k, err, errors.New("the appliance treats a new session as expired"))
@@ -485,9 +485,9 @@ func (c *Client) present() *session {
 }
 
 // stillExpired makes the [Unauthenticated] error of a call whose session has expired and
-// cannot be renewed. err is the refusal of the appliance. It is nil if the appliance has
-// sent the anonymous form of GET info, or if the client has sent nothing. why is the
-// reason why the session cannot be renewed.
+// cannot be renewed. err is the refusal of the appliance. It is nil if GET info returned
+// the response for callers without a session, or if the client has sent nothing. why is
+// the reason why the session cannot be renewed.
 func (c *Client) stillExpired(k *call, err, why error) error {
 	e := &Error{
 		Status: http.StatusUnauthorized, Type: Unauthenticated, Message: strings.TrimSuffix(plain(why), ": "+Unauthenticated.Error()), Attempts: 1, over: why == errExpiredExisting,

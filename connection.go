@@ -19,7 +19,7 @@ import (
 // This file records whether an attempt had a connection. If not, the request cannot have
 // reached the appliance.
 
-// approach records how far an attempt got with its connection.
+// approach records which steps of connecting an attempt has completed.
 type approach struct {
 	asked   atomic.Bool // net/http has requested a connection, so it supports httptrace
 	got     atomic.Bool // there was a connection, so the request may have been sent
@@ -48,8 +48,8 @@ func (w *approach) traced(ctx context.Context, repeatable bool) context.Context 
 // was recorded, for example because the RoundTripper is not from net/http.
 func (w *approach) unsent() bool { return w != nil && w.asked.Load() && !w.got.Load() }
 
-// explained adds to an error in which step the connection failed. The attempt has sent
-// nothing.
+// explained adds the step in which the connection failed to the error of an attempt that
+// has sent nothing.
 func (w *approach) explained(err error, proxy *url.URL) error {
 	where := ""
 	var op *net.OpError
@@ -68,7 +68,8 @@ func (w *approach) explained(err error, proxy *url.URL) error {
 	return &neverMade{where, err}
 }
 
-// neverMade is the error of an attempt that could not connect. It has sent nothing.
+// neverMade is the error of an attempt that could not connect and has therefore sent
+// nothing.
 type neverMade struct {
 	where string
 	err   error

@@ -21,7 +21,8 @@ import (
 type Difference struct {
 	// Path is the place in the body of the object: "crl_urls/1" is the second of its
 	// crl_urls. It is empty for the body as a whole. For an element that was removed from
-	// a list, the index is the old one; for any other element, it is the new one.
+	// a list, the index is the index in the old list. For any other element, it is the
+	// index in the new list.
 	Path string `json:"path"`
 	// Old and New are shortened texts of the values: JSON, or the subject and expiry of a
 	// certificate, or "a secret" for a secret. Old is empty if the value was added, and
@@ -188,8 +189,8 @@ func (t *teller) members(place []string, was, is []byte, depth int) {
 
 // elements compares two lists. An element that is in both lists is unchanged, even at
 // another position. Among the other elements, an old and a new element with the same key
-// or name are one changed element. Elements without a key or name are one changed element
-// if they have the same position.
+// or name are one changed element. An old and a new element without a key or name are one
+// changed element if they have the same position.
 func (t *teller) elements(place []string, was, is []byte, depth int) {
 	old, _ := wire.Elements(was)
 	now, _ := wire.Elements(is)
@@ -303,7 +304,8 @@ func inWords(value []byte) string {
 	return oneLine(string(wire.Plain(value)), 200)
 }
 
-// veiled returns the text that people see for a secret. A null or empty secret is shown.
+// veiled returns the text that people see instead of a secret. It returns null and the
+// empty string unchanged.
 func veiled(value []byte) string {
 	switch text, _ := wire.Text(value); {
 	case value == nil:
@@ -315,7 +317,7 @@ func veiled(value []byte) string {
 }
 
 // secret reports whether a value is a secret. This is the case if the transaction wrote
-// it as a [Secret], if it contains a private key, or if a member name in its place
+// it as a [Secret], if it contains a private key, or if a member name in its path
 // suggests a secret, such as "password".
 func (t *teller) secret(place []string, value []byte) bool {
 	if slices.ContainsFunc(place, secretName) {
@@ -330,9 +332,9 @@ func (t *teller) secret(place []string, value []byte) bool {
 
 // Equal reports whether two values are encoded as the same JSON. Use it to compare a
 // desired configuration with the actual one. The values may be bodies of objects or parts
-// of them. Secrets are compared by their content. A nil list equals an empty one. Fields
-// that are not encoded are not compared. If the appliance returns a secret in another
-// form, or does not return it, the values differ.
+// of them. Secrets are compared by their content. A nil list equals an empty list. Fields
+// that encoding/json leaves out, such as unexported fields, are not compared. If the
+// appliance returns a secret in another form, or does not return it, the values differ.
 func Equal[T any](a, b T) bool {
 	x, err := codec.Marshal(a)
 	if err != nil {
@@ -421,7 +423,7 @@ func (c *copier) pointer(from reflect.Value) reflect.Value {
 		return to
 	}
 	to := reflect.New(from.Type().Elem())
-	if to.Type() != from.Type() { // a named pointer type
+	if to.Type() != from.Type() { // from has a named pointer type
 		to = to.Convert(from.Type())
 	}
 	c.met[from.Pointer()] = to

@@ -20,7 +20,7 @@ import (
 // endpoint describes one endpoint.
 type endpoint struct {
 	path  apiPath
-	own   bool     // the type of the bodies is the caller's, not one of this package
+	own   bool     // the bodies have a type of the caller, not of this package
 	rules []ruling // the client's checks of the bodies
 	err   error    // the reason why the endpoint cannot be used, or nil
 }
@@ -117,8 +117,8 @@ func (e *endpoint) visit(ctx context.Context, r reader, options []RequestOption,
 	allItems(ctx, r, first)(see)
 }
 
-// list calls keep with the items of a list. It continues after an error about garbled
-// text and stops at any other error.
+// list calls keep with the items of a list. It continues after an error about invalid
+// UTF-8 and stops at any other error.
 func (e *endpoint) list(ctx context.Context, r reader, options []RequestOption, keep func(*item, error) error) error {
 	var garbled []error
 	var broken error
@@ -365,12 +365,12 @@ func (e *endpoint) checkName(ctx context.Context, tx *Transaction, key, name str
 	return breach(SemanticError, "name", "the name %s is already used by the object %s; it must be unique", quoted(name), oneLine(owner, 60))
 }
 
-// updateTries is how often an update is repeated when other steps write the object
-// between its read and its write.
+// updateTries is the maximum number of attempts of an update. An update is repeated if
+// other steps write the object between its read and its write.
 const updateTries = 100
 
-// updateObject reads an object, calls the change with a copy of its body, and writes the
-// read body with the differences applied.
+// updateObject reads an object, decodes its body, calls change with the decoded body, and
+// writes the original body with the differences applied.
 func (e *endpoint) updateObject(ctx context.Context, tx *Transaction, path apiPath, key string, change *edit) error {
 	if change == nil {
 		return tx.client.fail("PUT "+path.Text, invalid("the function is nil"))
@@ -423,7 +423,7 @@ func (e *endpoint) updateOnce(ctx context.Context, tx *Transaction, path apiPath
 	}
 	wrote := false
 	defer func() {
-		if !wrote && read.early { // the decision to write nothing depends on this read, so it is repeated later
+		if !wrote && read.early { // the decision to write nothing depends on this read, so record the read for the repetition
 			tx.looks.note(newRead(path, nil), read.sum)
 		}
 	}()
@@ -497,7 +497,7 @@ func (e *endpoint) replaceObject(ctx context.Context, tx *Transaction, path apiP
 // likeBody returns an empty body of the same type.
 func likeBody(body any) any { return reflect.New(reflect.TypeOf(body).Elem()).Interface() }
 
-// encodeBody encodes the body of an object. It also returns the secrets in it.
+// encodeBody encodes the body of an object. It also returns the secrets in the body.
 func encodeBody(tx *Transaction, path apiPath, body any) ([]byte, []Secret, error) {
 	if raw, ok := body.(*json.RawMessage); ok {
 		if err := wire.Valid(*raw); err != nil {

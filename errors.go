@@ -124,7 +124,7 @@ var (
 	// ErrConflict means that somebody else changed an object after the transaction had
 	// read it and before the transaction wrote it. The transaction was rolled back and
 	// may be run again.
-	ErrConflict = newSentinel("somebody else changed what the transaction had read", KindConflict)
+	ErrConflict = newSentinel("somebody else changed an object that the transaction had read", KindConflict)
 	// ErrNoSuchName means that no object of a list has the requested name. The error is
 	// then also [ResourceNotFound]. ResourceNotFound without ErrNoSuchName means that the
 	// list does not exist.
@@ -938,7 +938,7 @@ func texts(value []byte) []string {
 // control characters, and has at most limit bytes.
 func oneLine(text string, limit int) string { return oneline.Text(text, limit) }
 
-// inOneLine is an error of the caller's code, whose text may have several lines.
+// inOneLine wraps an error of the caller's code and shows its text in one line.
 type inOneLine struct{ err error }
 
 func (i inOneLine) Error() string { return oneLine(i.err.Error(), 300) }

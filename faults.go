@@ -129,14 +129,14 @@ func (f Fault) path() string {
 	return f.Object + "#" + f.Member
 }
 
-// unmet is the error for a request that breaks a rule and was not sent. It also unwraps
-// to the error types and details that the appliance documents for such a request, but not
-// to an [Error].
+// unmet is the error for a request that was not sent because it breaks a rule. It also
+// unwraps to the error types and details that the appliance documents for such a request,
+// but not to an [Error].
 type unmet struct {
 	own    error // ErrInvalidInput or ErrNested
 	text   string
 	types  []ErrorType
-	detail []error // details of those types that faults does not cover
+	detail []error // details of types whose details faults does not cover
 	faults []ruleFault
 }
 
@@ -194,7 +194,7 @@ func (u *unmet) shown() []Fault {
 	return all
 }
 
-// about sets the object of those faults in an error that have none.
+// about sets Object in those faults of an error whose Object is empty.
 func about(object apiPath, err error) {
 	var u *unmet
 	if !errors.As(err, &u) {
@@ -207,8 +207,9 @@ func about(object apiPath, err error) {
 	}
 }
 
-// whileOpen makes the error that the appliance returns for a request that is not allowed
-// while a transaction is open.
+// whileOpen makes the error for a request that the client does not send, because it is
+// not allowed inside a transaction. The error matches ErrNested, and
+// OpenTransactionError, which the appliance returns for such a request.
 func whileOpen(what string) error {
 	_, path, _ := strings.Cut(what, " ")
 	return &unmet{

@@ -62,7 +62,7 @@ type FirmwareSlot = Object[FirmwareImage]
 // FirmwareImage is the firmware image in a slot. The zero value means that the slot is
 // empty.
 type FirmwareImage struct {
-	// Version is the dotted version, "7.4.0".
+	// Version is the dotted version, such as "7.4.0".
 	Version string
 	// Current is true for the running firmware.
 	Current bool

@@ -280,6 +280,6 @@ func newFetch(e wire.Envelope, key string) FirmwareFetch {
 	return f
 }
 
-// severalSteps marks an error after which some changes may have been applied.
-// [SafeToRetry] then returns false.
+// severalSteps marks the error for [SafeToRetry], which returns false because some steps
+// of the failed call may have taken effect.
 func (e *FirmwareFetchError) severalSteps() {}

@@ -110,8 +110,8 @@ func (o upgradeOption) applyUpgrade(u *upgrade) { o(u) }
 
 // WithExpectedVersion stops the upgrade with [ErrUnexpectedImage] before the test, unless
 // the image has this version. This is useful with [FromURL]: if the appliance does not
-// report the slot of the download, the upgrade uses the slot that was filled meanwhile, and
-// that slot may hold another image.
+// report the slot of the download, the upgrade uses the slot that was filled during the
+// download, and that slot may hold another image.
 func WithExpectedVersion(version string) UpgradeOption {
 	return upgradeOption(func(u *upgrade) { u.expected = version })
 }
@@ -446,7 +446,7 @@ type upgrade struct {
 	waiting  []WaitOption
 	progress func(Progress)
 	testOnly bool
-	expected string // version
+	expected string // the version that WithExpectedVersion requires
 
 	step   FirmwareUpgradeStep
 	unsure bool // the response to the request that starts the upgrade was lost
@@ -481,9 +481,9 @@ func (u *upgrade) looked(step FirmwareUpgradeStep) []WaitOption {
 //
 // If the response to the request that starts the upgrade is lost, Upgrade continues and
 // waits for the new version. If the wait ends before the appliance runs the new version,
-// the error is also [ErrOutcomeUnknown]. There is one exception: if the upgrade was
-// certainly started and the appliance restarted with another version, the error is
-// [ErrWrongVersion].
+// the error is also [ErrOutcomeUnknown]. If, however, that response was received and the
+// appliance restarted with another version, the error is [ErrWrongVersion] but not
+// ErrOutcomeUnknown.
 func (f Firmware) Upgrade(ctx context.Context, from UpgradeSource, options ...UpgradeOption) (*FirmwareUpgradeReport, error) {
 	u := &upgrade{progress: func(Progress) {}, report: &FirmwareUpgradeReport{}}
 	for option := range given(options) {
@@ -680,6 +680,6 @@ func (e *FirmwareUploadError) left() string {
 	return "it is not known whether the appliance has the image"
 }
 
-// severalSteps marks an error after which some changes may have been applied.
-// [SafeToRetry] then returns false.
+// severalSteps marks the error for [SafeToRetry], which returns false because some steps
+// of the failed call may have taken effect.
 func (e *FirmwareUpgradeError) severalSteps() {}

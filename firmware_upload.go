@@ -28,8 +28,8 @@ type uploadOptions struct{ progress func(Progress) }
 func (o ProgressOption) applyUpload(u *uploadOptions) { u.progress = o.report }
 
 // FirmwareUploadError means that the response to an upload was lost. It reports the state
-// of the slots after that. It unwraps to the cause and to [ErrOutcomeUnknown], because
-// the appliance may still put the image into a slot.
+// of the slots after the loss. It unwraps to the cause and to [ErrOutcomeUnknown],
+// because the appliance may still put the image into a slot.
 type FirmwareUploadError struct {
 	// Known is true if the client could read the slots after the response was lost.
 	Known bool
@@ -69,14 +69,15 @@ func (e *FirmwareUploadError) LogValue() slog.Value { return logged(e) }
 // time in which no data is transferred, and [Timeouts].Action limits the wait for the
 // response.
 //
-// If the appliance refuses the image, the error is an [Error]. An image that is empty or
-// shorter than size is [ErrInvalidInput]. If the image cannot be read to its end, or if
-// ctx ends during the upload, the appliance discards the incomplete upload.
+// If the appliance refuses the image, the error is an [Error]. Upload returns
+// [ErrInvalidInput] if the image is empty or shorter than size. If the image cannot be
+// read to its end, or if ctx ends during the upload, the appliance discards the
+// incomplete upload.
 //
 // If the whole image was sent and the response is lost, the client polls the slots until
 // one is filled, for up to [Timeouts].Outcome, or for half of [Timeouts].Close if ctx has
-// ended. In both cases, the error is a [FirmwareUploadError] and [ErrOutcomeUnknown],
-// because somebody else may have filled the slot.
+// ended. Whether or not a slot was filled, the error is then a [FirmwareUploadError] and
+// [ErrOutcomeUnknown], because somebody else may have filled the slot.
 func (f Firmware) Upload(ctx context.Context, image io.ReaderAt, size int64, options ...UploadOption) (*FirmwareSlot, error) {
 	if image == nil || size <= 0 {
 		return nil, f.client.fail("POST "+uploadPath.Text, invalid("the image is empty"))
@@ -84,9 +85,9 @@ func (f Firmware) Upload(ctx context.Context, image io.ReaderAt, size int64, opt
 	return f.upload(ctx, &upload{image: image, size: size, check: func() error { return nil }}, options)
 }
 
-// UploadFile uploads a firmware image from a file. It works like [Firmware.Upload]. A
-// directory, an empty file, and a file that changes during the upload are
-// [ErrInvalidInput].
+// UploadFile uploads a firmware image from a file. It works like [Firmware.Upload]. It
+// returns [ErrInvalidInput] for a directory, an empty file, and a file that changes
+// during the upload.
 func (f Firmware) UploadFile(ctx context.Context, name string, options ...UploadOption) (*FirmwareSlot, error) {
 	fail := func(err error) (*FirmwareSlot, error) {
 		return nil, f.client.fail("POST "+uploadPath.Text, fmt.Errorf("%w: %w", ErrInvalidInput, err))
@@ -311,6 +312,6 @@ func (r *imageReader) progress() {
 	}
 }
 
-// severalSteps marks an error after which some changes may have been applied.
-// [SafeToRetry] then returns false.
+// severalSteps marks the error for [SafeToRetry], which returns false because some steps
+// of the failed call may have taken effect.
 func (e *FirmwareUploadError) severalSteps() {}

@@ -36,7 +36,7 @@ import (
 //
 //	go test -run '^$' -fuzz '^FuzzErrorAnswer$' -fuzztime 10m -fuzzminimizetime 20x .
 
-// fuzzHost is a client whose appliance is the function play.
+// fuzzHost is a client of a simulated appliance. The function play returns the responses.
 type fuzzHost struct {
 	*Client
 	play     func(*http.Request) (status int, header http.Header, body []byte)
@@ -158,11 +158,11 @@ func checkLineOf(t *testing.T, what, text string, limit int) {
 	t.Helper()
 	switch {
 	case !utf8.ValidString(text):
-		t.Errorf("%s is no valid UTF-8: %q", what, text[:min(len(text), limit)])
+		t.Errorf("%s is not valid UTF-8: %q", what, text[:min(len(text), limit)])
 	case len(text) > limit:
 		t.Errorf("%s has %d bytes: %q…", what, len(text), text[:200])
 	case strings.ContainsFunc(text, func(r rune) bool { return !unicode.IsPrint(r) }):
-		t.Errorf("%s has what cannot be printed: %q", what, text)
+		t.Errorf("%s has characters that cannot be printed: %q", what, text)
 	}
 }
 
@@ -194,13 +194,13 @@ func checkRefusal(t *testing.T, e *Error) {
 		checkLine(t, "the detail", e.Detail.Error())
 	}
 	if e.Details != nil && wire.Valid(e.Details) != nil {
-		t.Errorf("the details are no JSON: %q", e.Details)
+		t.Errorf("the details are not valid JSON: %q", e.Details)
 	}
 	if len(e.Details) > 9*maxDetails {
 		t.Errorf("the details have %d bytes", len(e.Details))
 	}
 	if e.Type != "" && !errors.Is(e, e.Type) || !errors.Is(e, Status(e.Status)) {
-		t.Errorf("it does not unwrap to its type %q and its status %d", e.Type, e.Status)
+		t.Errorf("the error does not unwrap to its type %q and its status %d", e.Type, e.Status)
 	}
 }
 
@@ -222,11 +222,11 @@ func checkBodyOf[T any](t *testing.T, body T) {
 	}
 	var again T
 	if err := wire.Unmarshal(first, &again); err != nil {
-		t.Fatalf("%T does not decode what it encoded: %v: %s", body, err, first)
+		t.Fatalf("%T cannot be decoded from its own encoding: %v: %s", body, err, first)
 	}
 	second, err := codec.Marshal(again)
 	if err != nil || !bytes.Equal(first, second) {
-		t.Errorf("%T changes on the way, %v:\n%s\n%s", body, err, first, second)
+		t.Errorf("%T differs after encoding and decoding, %v:\n%s\n%s", body, err, first, second)
 	}
 	checkValue(t, body)
 }
@@ -335,7 +335,7 @@ func FuzzHeader(f *testing.F) {
 		header := http.Header{"Set-Cookie": {first, second}, "Retry-After": {after}, "Location": {location}}
 		checkID := func(id string) {
 			if id != "" && !plainCookie(id) {
-				t.Errorf("the session id %q is taken", id)
+				t.Errorf("the invalid session id %q is accepted", id)
 			}
 		}
 		checkID(sessionID(header, h.Host()))
@@ -351,13 +351,13 @@ func FuzzHeader(f *testing.F) {
 		if err == nil {
 			u, err := url.Parse((&url.URL{Scheme: "https", Host: address, Path: "/api/x"}).String())
 			if strings.ContainsFunc(address, func(r rune) bool { return r <= ' ' || r >= 0x7f }) {
-				t.Errorf("the host %q is taken", address)
+				t.Errorf("the invalid host %q is accepted", address)
 			}
 			if err != nil || u.Host != address || u.User != nil || u.Path != "/api/x" {
-				t.Errorf("host %q becomes %q, which no URL has: %v", host, address, err)
+				t.Errorf("host %q becomes %q, which is not valid in a URL: %v", host, address, err)
 			}
 			if again, err := parseHost(address); err != nil || again != address {
-				t.Errorf("host %q becomes %q, and that %q, %v", host, address, again, err)
+				t.Errorf("host %q becomes %q, which parses again as %q, %v", host, address, again, err)
 			}
 		}
 
@@ -422,21 +422,21 @@ func FuzzPath(f *testing.F) {
 			}
 			server, err := url.ParseRequestURI(u.RequestURI())
 			if err != nil || server.Path != "/api/"+p.Plain() {
-				t.Errorf("%q arrives as %v, %v", p.Text, server, err)
+				t.Errorf("a server receives %q as %v, %v", p.Text, server, err)
 			}
 			if clean := path.Clean("/api/" + p.Plain()); clean != "/api/"+p.Plain() {
 				t.Errorf("%q is cleaned to %q", p.Text, clean)
 			}
 			again, err := newPath(p.Text)
 			if slashed := strings.Contains(strings.ToUpper(p.Text), "%2F"); !slashed && !strings.HasPrefix(p.Text, "api/") && p.Text != "api" && !strings.Contains(p.Text, "://") && (err != nil || again != p) {
-				t.Errorf("%+v made anew is %+v, %v", p, again, err)
+				t.Errorf("%+v parsed again is %+v, %v", p, again, err)
 			}
 			if again, _, err := parseLink("/api/" + p.Escaped); !strings.Contains(p.Text, "://") && (err != nil || again != p) {
-				t.Errorf("%+v as a link is %+v, %v", p, again, err)
+				t.Errorf("%+v parsed as a link is %+v, %v", p, again, err)
 			}
 			for _, form := range unfolded(p.Escaped) {
 				if form.Below(append(transactional, "transaction")...) && !guarded(p) {
-					t.Errorf("%q may be taken for %q, and is not guarded", p.Text, form.Text)
+					t.Errorf("a server may read %q as %q, but guarded returns false", p.Text, form.Text)
 				}
 			}
 		}
@@ -466,7 +466,7 @@ func FuzzPath(f *testing.F) {
 		} else {
 			check(p)
 			if !guarded(p) || !p.Below(trustStores.endpoint.path.Text) || strings.Count(p.Text, "/") != 2 {
-				t.Errorf("the key %q leads to %q", key, p.Text)
+				t.Errorf("the key %q makes the path %q", key, p.Text)
 			}
 		}
 		if slot := slotOfLink(link); slot != "" {
@@ -477,7 +477,7 @@ func FuzzPath(f *testing.F) {
 		if id, err := slotID(firmwareTestPath, key); err != nil {
 			checkError(t, err)
 		} else if wire.Valid([]byte(id)) != nil {
-			t.Errorf("the id of slot %q is %s", key, id)
+			t.Errorf("the slot_id of slot %q is not valid JSON: %s", key, id)
 		}
 		changePlace(link)
 	})
@@ -509,8 +509,9 @@ func unfolded(escaped string) []apiPath {
 	return forms
 }
 
-// FuzzConfiguration fuzzes the bodies of the configuration endpoints that have a Go type,
-// and the methods of these types.
+// FuzzConfiguration fuzzes the responses of the configuration endpoints whose bodies have
+// a Go type. It checks that a decoded body can be encoded and decoded again, and calls
+// the methods of its type.
 func FuzzConfiguration(f *testing.F) {
 	kinds := 8
 	samples := fuzzSamples(f)
@@ -657,7 +658,7 @@ func checkTrustStore(t *testing.T, s TrustStore) {
 	certificates, err := s.Certificates()
 	checkFaults(err)
 	if len(certificates) > len(s.Authorities) || (err == nil) != (len(certificates) == len(s.Authorities)) {
-		t.Errorf("%d certificates of %d authorities, %v", len(certificates), len(s.Authorities), err)
+		t.Errorf("%d certificates for %d authorities, error %v", len(certificates), len(s.Authorities), err)
 	}
 	_, err = s.ExpiringBefore(time.Unix(1e9, 0))
 	checkFaults(err)
@@ -687,7 +688,8 @@ func checkTrustStore(t *testing.T, s TrustStore) {
 	checkError(t, changedTrustStore(&was, &s))
 }
 
-// FuzzStatus fuzzes the responses about the state of an appliance and its users.
+// FuzzStatus fuzzes the responses about the state of an appliance and its users. It
+// checks the texts of the errors, and that decoded values can be encoded.
 func FuzzStatus(f *testing.F) {
 	kinds := 9
 	for name, sample := range fuzzSamples(f) {
@@ -743,7 +745,7 @@ func FuzzStatus(f *testing.F) {
 			body, err := StarlingJoinRequest{CredentialString: NewSecretString("x"), ProductInstance: "p"}.over(e.Body)
 			checkError(t, err)
 			if err != nil || wire.Valid(body) != nil {
-				t.Errorf("the request would be %s, %v", body, err)
+				t.Errorf("the request body would be %s, error %v", body, err)
 			}
 		case 5:
 			list, err := h.IntegratedProducts(ctx)
@@ -904,10 +906,10 @@ func checkPassed(t *testing.T, data []byte) {
 	decoder.UseNumber()
 	members := map[string]json.RawMessage{}
 	if err := decoder.Decode(&members); err != nil {
-		t.Fatalf("a test passed with no JSON: %v", err)
+		t.Fatalf("Firmware.Test accepted a response that is not JSON: %v", err)
 	}
 	if text := string(members["error"]); text != "" && text != "null" {
-		t.Errorf("a test passed with an error: %s", text)
+		t.Errorf("Firmware.Test accepted a response with an error: %s", text)
 	}
 	for name, into := range map[string]any{"key": &e.Key, "body": &e.Body} {
 		if members[name] != nil {
@@ -919,21 +921,21 @@ func checkPassed(t *testing.T, data []byte) {
 		}
 	}
 	if e.Key != nil && fmt.Sprint(e.Key) != "1" {
-		t.Errorf("a test of slot %v passed", e.Key)
+		t.Errorf("Firmware.Test accepted a response about slot %v", e.Key)
 	}
 	switch body := e.Body.(type) {
 	case map[string]any:
 		if code := body["exit_code"]; code != nil && fmt.Sprint(code) != "0" {
-			t.Errorf("a test with the exit code %v passed", code)
+			t.Errorf("Firmware.Test accepted the exit code %v", code)
 		}
 		switch body["test_summary"].(type) {
 		case string, json.Number:
 		default:
-			t.Errorf("a test with the summary %v passed", body["test_summary"])
+			t.Errorf("Firmware.Test accepted the summary %v", body["test_summary"])
 		}
 	case string, json.Number:
 	default:
-		t.Errorf("a test with the body %v passed", body)
+		t.Errorf("Firmware.Test accepted the body %v", body)
 	}
 }
 
@@ -1092,7 +1094,7 @@ func FuzzChanges(f *testing.F) {
 		steps := changePlace(place)
 		change := Change{Type: ChangeReplace, Path: "/api/" + object.Text + place, OldValue: wire.At(bare(read), steps), NewValue: wire.At(bare(sent), steps)}
 		if contradicts(change) {
-			t.Errorf("a change of %s from what was read contradicts it: %s, %s", change.Path, read, sent)
+			t.Errorf("a change of %s whose old value was read is a conflict: %s, %s", change.Path, read, sent)
 		}
 		// A change with another old value is a conflict, if its new value is the value
 		// that was sent.
@@ -1100,7 +1102,7 @@ func FuzzChanges(f *testing.F) {
 		contradicts = stage(within(read), within(sent))
 		change = Change{Type: ChangeReplace, Path: object.Text + "/a", OldValue: sent, NewValue: wire.At(within(sent), []string{"a"})}
 		if want := wire.Differs(wire.At(within(read), []string{"a"}), bare(sent)); contradicts(change) != want {
-			t.Errorf("a change from %s where %s was read is a conflict: %t", sent, read, !want)
+			t.Errorf("a change with the old value %s, after %s was read, is a conflict: %t", sent, read, !want)
 		}
 	})
 }
@@ -1157,7 +1159,7 @@ func FuzzCertificate(f *testing.F) {
 		for i, c := range certificates {
 			again, err := s.Authorities[i].Certificate()
 			if err != nil || !again.Equal(c) {
-				t.Errorf("certificate %d does not come back: %v", i, err)
+				t.Errorf("certificate %d differs after encoding and decoding: %v", i, err)
 			}
 			if digits, err := parseFingerprint(CertificateFingerprint(c)); err != nil || formatFingerprint(digits) != CertificateFingerprint(c) {
 				t.Errorf("the fingerprint %s becomes %q, %v", CertificateFingerprint(c), digits, err)
@@ -1171,7 +1173,7 @@ func FuzzCertificate(f *testing.F) {
 		checkError(t, err)
 		if digits, err := parseFingerprint(fingerprint); err == nil {
 			if again, err := parseFingerprint(formatFingerprint(digits)); err != nil || again != digits || len(digits) != 64 {
-				t.Errorf("the fingerprint %q becomes %q, and that %q", fingerprint, digits, again)
+				t.Errorf("the fingerprint %q becomes %q, which becomes %q", fingerprint, digits, again)
 			}
 		} else {
 			checkError(t, err)
@@ -1179,13 +1181,13 @@ func FuzzCertificate(f *testing.F) {
 
 		order, ok := CompareVersions(a, b)
 		if back, okBack := CompareVersions(b, a); back != -order || ok != okBack {
-			t.Errorf("%q and %q compare as %d, %t, and the other way round %d, %t", a, b, order, ok, back, okBack)
+			t.Errorf("%q and %q compare as %d, %t, and in the reverse order as %d, %t", a, b, order, ok, back, okBack)
 		}
 		if ok && order == 0 != sameVersion(a, b) || !ok && sameVersion(a, b) != (a == b) {
 			t.Errorf("%q and %q are the same version: %t", a, b, sameVersion(a, b))
 		}
 		if order, ok := CompareVersions(a, a+".0"); ok != dotted(a) || order != 0 {
-			t.Errorf("%q is dotted: %t, %d", a, ok, order)
+			t.Errorf("CompareVersions treats %q as a dotted version: %t, %d", a, ok, order)
 		}
 		if order, ok := CompareVersions(a, a+".1"); ok && order != -1 {
 			t.Errorf("%q is not below %[1]q.1: %d", a, order)
@@ -1357,7 +1359,8 @@ func bareParsed(value any, top bool) any {
 	return value
 }
 
-// sameParsed compares parsed values. Numbers are equal if their values are equal.
+// sameParsed reports whether two parsed values are equal. It compares numbers by their
+// value, not by their spelling.
 func sameParsed(a, b any) bool {
 	switch a := a.(type) {
 	case map[string]any:
@@ -1596,7 +1599,7 @@ func FuzzUpdateObject(f *testing.F) {
 		}
 		if put == nil {
 			if was := parsed(t, body); !sameParsed(want, was) {
-				t.Errorf("nothing was written, want %v, of %s", want, body)
+				t.Errorf("nothing was written, want %v; the body was %s", want, body)
 			}
 			return
 		}
@@ -1714,7 +1717,7 @@ func TestMemoryOfAnswers(t *testing.T) {
 				ratio[i] = float64(after.TotalAlloc-before.TotalAlloc) / float64(len(body))
 			}
 			if ratio[1] > 1000 || ratio[1] > 2*ratio[0]+10 {
-				t.Errorf("%s of %s takes %.0f times its size, and %.0f times when it is longer", reader, name, ratio[0], ratio[1])
+				t.Errorf("%s needs memory for %s of %.0f times its size, and of %.0f times for a longer response", reader, name, ratio[0], ratio[1])
 			}
 		}
 	}

@@ -30,8 +30,8 @@ func handles(v reflect.Value, at string, found map[string]*endpoint) {
 }
 
 // plainPath returns the API path that belongs to a path of fields, in lower case and
-// without underscores and hyphens. Each field is one segment of the path. A last field
-// Configuration, as in Starling.Configuration, belongs to no segment.
+// without underscores and hyphens. Each field is one segment of the path. If the last
+// field is Configuration, as in Starling.Configuration, plainPath leaves it out.
 func plainPath(fields string) string {
 	path := strings.TrimSuffix(fields, ".Configuration")
 	return strings.ToLower(strings.ReplaceAll(path, ".", "/"))
@@ -64,10 +64,10 @@ func TestTrees(t *testing.T) {
 	for fields, e := range reads {
 		path := strings.NewReplacer("_", "", "-", "").Replace(strings.TrimPrefix(e.path.Text, "configuration/"))
 		if path != plainPath(fields) {
-			t.Errorf("%s is client.%s", e.path.Text, fields)
+			t.Errorf("client.%s has the path %s, which does not match the field", fields, e.path.Text)
 		}
 		if e != writes[fields] && writes[fields] != nil {
-			t.Errorf("client.%s and tx.%s are described twice", fields, fields)
+			t.Errorf("client.%s and tx.%s do not share one description of the endpoint", fields, fields)
 		}
 	}
 }
@@ -101,17 +101,17 @@ func TestHandleSize(t *testing.T) {
 func TestPolicies(t *testing.T) {
 	t.Parallel()
 	if len(policies) != int(classInvoke)+1 {
-		t.Errorf("%d rows for %d classes", len(policies), classInvoke+1)
+		t.Errorf("the table has %d rows for %d classes", len(policies), classInvoke+1)
 	}
 	limits := DefaultTimeouts()
 	for class, p := range policies {
 		switch {
 		case p.limit == nil:
-			t.Errorf("class %d lacks a row", class)
+			t.Errorf("class %d has no row in the table", class)
 		case p.limit(&limits) <= 0:
 			t.Errorf("class %d has no time limit", class)
 		case p.broken && !p.lost.harmless():
-			t.Errorf("class %d is sent twice, though its outcome may be unknown", class)
+			t.Errorf("class %d is retried after a broken connection, although its outcome may be unknown", class)
 		}
 	}
 }
@@ -149,31 +149,31 @@ func TestVersionWait(t *testing.T) {
 		done   bool
 		stop   error
 	}{
-		"at once":                            {nil, []any{wanted}, true, nil},
-		"never":                              {nil, times(100, old), false, nil},
-		"through a restart":                  {nil, []any{old, reset, busy, refused, wanted}, true, nil},
-		"another version for a while":        {nil, join(times(2, reset), times(12, other), []any{wanted}), true, nil},
-		"another version for good":           {nil, join(times(2, reset), times(13, other)), false, ErrWrongVersion},
-		"the old one for good, after 503":    {nil, join(times(2, busy), times(13, old)), false, ErrWrongVersion},
-		"the old one for good, after 502":    {nil, join(times(2, page), times(13, old)), false, ErrWrongVersion},
-		"the old one for good, after 401":    {nil, join([]any{refused}, times(13, old)), false, ErrWrongVersion},
-		"a second restart begins anew":       {nil, join(times(2, reset), times(10, other), times(2, reset), times(10, other)), false, nil},
-		"slowness is no restart":             {nil, join([]any{slow}, times(30, old)), false, nil},
-		"a strange answer is no restart":     {nil, join([]any{strange}, times(30, old)), false, nil},
-		"four refused logins":                {nil, times(4, refused), false, nil},
-		"five refused logins":                {nil, times(5, refused), false, AuthenticationFailure},
-		"five, with another answer between":  {nil, join(times(4, refused), []any{busy}, times(4, refused)), false, nil},
-		"five, with a good look between":     {nil, join(times(4, refused), []any{old}, times(4, refused)), false, nil},
-		"two strange certificates":           {nil, times(2, untrusted), false, nil},
-		"three strange certificates":         {nil, times(3, untrusted), false, untrusted.Err},
-		"three, with another answer between": {nil, []any{untrusted, untrusted, busy, untrusted, untrusted}, false, nil},
-		"reinstalled, not restarted":         {old, times(50, old), false, nil},
-		"reinstalled, restarted":             {old, []any{old, reset, reset, old}, true, nil},
-		"reinstalled, a hiccup":              {old, join([]any{old, reset, old, busy}, times(10, old)), false, nil},
-		"reinstalled, nonsense":              {old, join(times(5, nonsense), times(10, old)), false, nil},
-		"reinstalled, another build":         {old, []any{old, rebuilt}, true, nil},
-		"reinstalled, slow":                  {old, []any{slow, old}, false, nil},
-		"the client is closed":               {nil, []any{ErrClosed}, false, ErrClosed},
+		"the new version in the first poll":                                {nil, []any{wanted}, true, nil},
+		"the old version in every poll":                                    {nil, times(100, old), false, nil},
+		"the new version after a restart":                                  {nil, []any{old, reset, busy, refused, wanted}, true, nil},
+		"another version for two minutes, then the new version":            {nil, join(times(2, reset), times(12, other), []any{wanted}), true, nil},
+		"another version for more than two minutes":                        {nil, join(times(2, reset), times(13, other)), false, ErrWrongVersion},
+		"status 503, then the old version for more than two minutes":       {nil, join(times(2, busy), times(13, old)), false, ErrWrongVersion},
+		"status 502, then the old version for more than two minutes":       {nil, join(times(2, page), times(13, old)), false, ErrWrongVersion},
+		"status 401, then the old version for more than two minutes":       {nil, join([]any{refused}, times(13, old)), false, ErrWrongVersion},
+		"a second restart resets the two minutes":                          {nil, join(times(2, reset), times(10, other), times(2, reset), times(10, other)), false, nil},
+		"a timeout does not count as a restart":                            {nil, join([]any{slow}, times(30, old)), false, nil},
+		"status 404 does not count as a restart":                           {nil, join([]any{strange}, times(30, old)), false, nil},
+		"four refused logins":                                              {nil, times(4, refused), false, nil},
+		"five refused logins":                                              {nil, times(5, refused), false, AuthenticationFailure},
+		"refused logins with a 503 in between":                             {nil, join(times(4, refused), []any{busy}, times(4, refused)), false, nil},
+		"refused logins with a success in between":                         {nil, join(times(4, refused), []any{old}, times(4, refused)), false, nil},
+		"two untrusted certificates":                                       {nil, times(2, untrusted), false, nil},
+		"three untrusted certificates":                                     {nil, times(3, untrusted), false, untrusted.Err},
+		"untrusted certificates with a 503 in between":                     {nil, []any{untrusted, untrusted, busy, untrusted, untrusted}, false, nil},
+		"same version, no restart":                                         {old, times(50, old), false, nil},
+		"same version, two broken connections in a row count as a restart": {old, []any{old, reset, reset, old}, true, nil},
+		"same version, one broken connection does not count as a restart":  {old, join([]any{old, reset, old, busy}, times(10, old)), false, nil},
+		"same version, unusable answers do not count as a restart":         {old, join(times(5, nonsense), times(10, old)), false, nil},
+		"same version, another build date":                                 {old, []any{old, rebuilt}, true, nil},
+		"same version, a timeout does not count as a restart":              {old, []any{slow, old}, false, nil},
+		"the client is closed":                                             {nil, []any{ErrClosed}, false, ErrClosed},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -194,10 +194,10 @@ func TestVersionWait(t *testing.T) {
 					done, state, stop := w.judge(info, err)
 					last := i == len(test.looks)-1
 					if done != (last && test.done) || (stop != nil) != (last && test.stop != nil) || stop != nil && !errors.Is(stop, test.stop) {
-						t.Fatalf("look %d: done %t, stop %v (%s)", i, done, stop, state)
+						t.Fatalf("poll %d: done %t, stop %v (%s)", i, done, stop, state)
 					}
 					if state == "" || strings.Contains(state, "\n") {
-						t.Errorf("look %d: state %q", i, state)
+						t.Errorf("poll %d: state %q", i, state)
 					}
 					time.Sleep(10 * time.Second) // the clock of synctest
 				}

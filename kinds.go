@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// ErrorKind is the class of an error for a program, whether the appliance or the SDK
-// returned it. Each constant is an error value: test for it with
+// ErrorKind is the class of an error. Errors of the appliance and errors of the SDK have
+// the same kinds. Each constant is an error value: test for it with
 //
 //	errors.Is(err, sps.KindNotFound)
 //
@@ -20,8 +20,8 @@ import (
 // kind. An error that reports several failures, such as a write and the rollback after
 // it, matches the kind of each with errors.Is; KindOf returns the first one.
 //
-// There is no kind if the caller's own context ended, for [ErrClosed], and for errors of
-// other packages.
+// Some errors have no kind: errors because the caller's own context ended, [ErrClosed],
+// and errors of other packages.
 type ErrorKind string
 
 // The kinds of errors.
@@ -266,9 +266,9 @@ func walkErrors(err error, visit func(error) (deeper bool)) {
 // wraps an error that a repetition cannot fix.
 //
 // after is the time to wait before the repetition: the longest Retry-After of the
-// appliance, or the time until the configuration lock ends at the latest. It is 0 if
-// neither is known; in that case, choose a wait yourself. [WithRerun] repeats a
-// transaction according to these rules.
+// appliance, or the time after which the session that holds the configuration lock has
+// expired. It is 0 if neither is known; in that case, choose a wait yourself. [WithRerun]
+// repeats a transaction according to these rules.
 //
 // SafeToRetry does not consider the other effects of your function, for example on
 // another appliance.
@@ -291,7 +291,7 @@ func SafeToRetry(err error) (after time.Duration, ok bool) {
 		case *sentinel:
 			again = slices.Contains(passingErrors, error(e))
 		case interface{ meaning() ErrorKind }, interface{ severalSteps() }:
-			// If several steps failed, some changes may have been applied.
+			// Another attempt would fail in the same way, or some changes may have been applied.
 		default:
 			told = false
 		}

@@ -300,7 +300,8 @@ func (p *pages) note(key string, entry []byte) {
 // following returns the path and the query of the next page, or no query if there is
 // none. It follows the link next if its path is that of the list, or that of the link
 // href in the answer: the list …/indexing has the href …/indexer. It ignores other links,
-// because next is a sibling of the list in the configuration.
+// because in the configuration, the link next leads to a sibling of the list and not to a
+// page.
 func (p *pages) following(list apiPath, a *answer, entries int) (apiPath, url.Values, error) {
 	meta := newMeta(a.Meta)
 	if p.count == 0 {
@@ -346,7 +347,7 @@ func (p *pages) endless(present, following url.Values) bool {
 	return p.repeats == maxRepeats || p.count == maxPages || query.Encode(following) == p.query
 }
 
-// parts are pointers to the parts of an [Object], which a read fills in.
+// parts has pointers to the parts of an [Object]. A read stores its result there.
 type parts struct {
 	key  *string
 	meta *Meta
@@ -364,7 +365,9 @@ type reader interface {
 // bodyType returns the name of a body's type.
 func bodyType(body any) string { return strings.TrimPrefix(fmt.Sprintf("%T", body), "*") }
 
-// readEnvelope reads an answer with a body.
+// readEnvelope reads an object. It returns the answer and the key of the object. It
+// returns an error if the answer has no body or, if keyed is true, another key than the
+// requested one.
 func readEnvelope(ctx context.Context, r reader, path apiPath, keyed bool) (a *answer, key string, err error) {
 	if a, err = r.read(ctx, path, nil); err != nil {
 		return nil, "", err

@@ -195,8 +195,8 @@ func WithPinnedCertificates(fingerprints ...string) Option {
 
 // WithInsecureTLS makes the client accept any certificate. An attacker between the client
 // and the appliance can then read the credential. Use this option only for experiments.
-// [WithPinnedCertificates] also works without a certificate authority, and is safe. The
-// client logs a warning if it has a logger.
+// [WithPinnedCertificates] is the safe alternative if you have no certificate of an
+// authority. The client logs a warning if it has a logger.
 func WithInsecureTLS() Option {
 	return func(o *config) error {
 		o.insecure = true
@@ -221,11 +221,12 @@ func WithLogger(logger *slog.Logger) Option {
 }
 
 // WithTransport wraps the http.RoundTripper of the client, for tracing, recording or
-// fault injection. wrap is called once and may also return a different RoundTripper. A
-// nil function is [ErrInvalidInput]. If you pass the option several times, the last one
-// is the outermost. The RoundTripper receives each attempt of a request, with the values
-// of the caller's context. Requests and responses contain the credentials and the session
-// cookie: do not record these. The RoundTripper must be safe for concurrent use.
+// fault injection. wrap is called once and may also return a different RoundTripper. The
+// option is invalid ([ErrInvalidInput]) if wrap is nil. If you pass the option several
+// times, the last one is the outermost. The RoundTripper receives each attempt of a
+// request, with the values of the caller's context. Requests and responses contain the
+// credentials and the session cookie: do not record these. The RoundTripper must be safe
+// for concurrent use.
 func WithTransport(wrap func(base http.RoundTripper) http.RoundTripper) Option {
 	return func(o *config) error {
 		if wrap == nil {
@@ -270,8 +271,8 @@ func WithProxyFromEnvironment() Option {
 // transaction then also return the staged changes of a running transaction. After a
 // failed rollback, and after [ErrOutcomeUnknown], changes may remain staged in the
 // session. The next call then first rolls them back; if that fails, the call returns
-// ErrOutcomeUnknown. A transaction returns [ErrConflict] if a delayed request of an
-// earlier transaction has changed its staged changes.
+// ErrOutcomeUnknown. If a delayed request of an earlier transaction modifies the staged
+// changes of the current transaction, the current transaction returns [ErrConflict].
 //
 // A client with an [ExistingSession] also has one session. A client with a [PasswordFunc]
 // uses one session if its second login is refused while its first session is alive. It
@@ -285,13 +286,13 @@ func WithOneSession() Option {
 }
 
 // WithLoginRetry makes the client send a password or a certificate again after the
-// appliance has refused it. After a refusal, the client waits for the time every. After
-// that, it logs in again when a call needs a session. During the wait, calls that need a
-// session return the error of the refused login at once. The parameter every must be at
-// least one minute. Use the option for programs that run for a long time, because an
-// appliance that is starting may refuse a correct password. Each refused login may bring
-// the account closer to being locked, so choose a time after which the appliance no
-// longer counts earlier attempts.
+// appliance has refused it. The parameter every is the wait after a refusal, at least one
+// minute. During the wait, calls that need a session return the error of the refused
+// login at once. After the wait, the client logs in again when a call needs a session.
+// Use the option for programs that run for a long time, because an appliance that is
+// starting may refuse a correct password. Each refused login may bring the account closer
+// to being locked, so choose a time after which the appliance no longer counts earlier
+// attempts.
 //
 // Without this option, the client does not send a refused password again, except while
 // [Firmware.WaitForVersion] or [Firmware.Upgrade] waits for the appliance to restart. If
@@ -391,7 +392,8 @@ func orDefault(set *time.Duration, standard time.Duration) {
 //
 // A zero field keeps its default, so Timeouts{Action: time.Hour} changes one limit. A
 // negative field means no limit. Login, Outcome and Close cannot be negative, because
-// nothing else limits those requests: a negative value is [ErrInvalidInput].
+// nothing else limits those requests: the client returns [ErrInvalidInput] for a negative
+// value.
 type Timeouts struct {
 	// Connect limits the time to make the TCP connection and, separately, the time of the
 	// TLS handshake: 15 seconds each by default.
@@ -411,8 +413,8 @@ type Timeouts struct {
 	// by default.
 	Action time.Duration
 	// Stall limits how long an upload or a download may make no progress: 2 minutes by
-	// default. The total time is limited by the context of the call alone. After the last
-	// byte of an upload, Action limits the wait for the response.
+	// default. Only the context of the call limits the total time. After the last byte of
+	// an upload, Action limits the wait for the response.
 	Stall time.Duration
 	// Outcome limits how long the client polls for the outcome of a commit, a join or
 	// another request whose response was lost: 5 minutes by default. The appliance may

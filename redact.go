@@ -19,8 +19,8 @@ import (
 	"github.com/go-sps/sps/internal/wire"
 )
 
-// This file decides which texts of the appliance an error may show. It replaces a text
-// that contains a secret as a whole, because a placeholder inside the text would reveal
+// This file decides which texts of the appliance an error may show. If a text contains a
+// secret, it replaces the whole text, because a placeholder inside the text would reveal
 // where the secret is. It does not replace texts of the SDK, error types that are in the
 // REST API guide, or the path of the request. The client itself uses the original texts
 // for its decisions.
@@ -165,8 +165,8 @@ func (u unshown) As(target any) bool {
 
 // hidden replaces a connection error whose text contains a secret, which happens because
 // net/http quotes a response that it cannot parse. errors.Is matches the same errors as
-// for the original. errors.As finds only wrapped errors whose text does not come from the
-// server.
+// with the original error. errors.As finds only wrapped errors whose text does not come
+// from the server.
 type hidden struct {
 	raw  *error // behind a pointer, so that fmt does not print it
 	safe error
@@ -223,7 +223,7 @@ func ownError(err error) error {
 // foreignPart returns the part of a text that may come from the server: it removes the
 // leading words of net/http and crypto/tls.
 func foreignPart(text string) string {
-	for _, own := range []string{"tls: ", "x509: "} { // texts of these packages do not quote the server
+	for _, own := range []string{"tls: ", "x509: "} { // error texts of crypto/tls and crypto/x509 do not quote the server
 		if strings.HasPrefix(text, own) {
 			return ""
 		}

@@ -119,9 +119,9 @@ type inquiry struct {
 	waited time.Duration
 }
 
-// ask polls the appliance, with growing pauses, until the request was executed, until end
-// is over, or until [Timeouts].Outcome has passed. Meanwhile, it sends nothing that could
-// disturb the request.
+// ask polls the appliance, with growing pauses, until the request was executed, until the
+// context end.over is done, or until [Timeouts].Outcome has passed. Meanwhile, it sends
+// nothing that could disturb the request.
 func (c *Client) ask(ctx context.Context, end *patience, what string, cause error, look probe) inquiry {
 	start := time.Now()
 	c.logWaiting(ctx, slog.LevelWarn, "sps: a response was lost; polling for the outcome of the request",
@@ -162,8 +162,8 @@ type pauses struct {
 	hurried  bool
 }
 
-// The pause after the first poll, the longest pause, and the time between the last poll
-// and the deadline.
+// Limits of the pauses: the pause after the first poll, the longest pause, and the
+// minimum time between the last poll and the deadline.
 const (
 	firstPause = 500 * time.Millisecond
 	mostPause  = 15 * time.Second
@@ -201,7 +201,7 @@ func (p *pauses) wait(asking context.Context) bool {
 // does not mean that the response was lost, settle returns it. Otherwise, settle polls
 // for up to [Timeouts].Outcome, or for half of [Timeouts].Close after the end of the
 // caller's context. It returns nil if the witness finds that the request was executed,
-// and otherwise err with the last state that was found.
+// and otherwise err with the last state that the client read.
 func (c *Client) settle(ctx context.Context, k *call, err error, w witness) error {
 	if !answerLost(err) {
 		return err
@@ -226,7 +226,7 @@ func answerLost(err error) bool {
 }
 
 // undecided is the error of a request whose outcome is unknown, with the last state that
-// was found.
+// the client read.
 type undecided struct {
 	err     error
 	details *OutcomeUnknownDetails // nil if the client has not polled

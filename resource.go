@@ -130,8 +130,8 @@ func NewCollection[T any](c *Client, path string, rules ...Rule[T]) Collection[T
 //
 // [WithQuery] sets query parameters, such as q or fields, in the request for the first
 // page; the links in the responses contain the parameters for the other pages.
-// [WithHeader] applies to all pages. An Accept header other than application/json is
-// [ErrInvalidInput].
+// [WithHeader] applies to all pages. All returns [ErrInvalidInput] for an Accept header
+// other than application/json.
 func (c Collection[T]) All(ctx context.Context, options ...RequestOption) iter.Seq2[*Object[T], error] {
 	return objects[T](ctx, c.endpoint, c.client, options)
 }
@@ -273,7 +273,7 @@ func keepSpelling[T any](respell func(was, body *T)) Rule[T] {
 // spec is an endpoint of this package, with the type of its bodies as T.
 type spec[T any] struct{ endpoint *endpoint }
 
-// checked adds rules.
+// checked returns the spec with additional rules.
 func (s spec[T]) checked(rules ...Rule[T]) spec[T] {
 	for _, r := range rules {
 		s.endpoint.rules = append(s.endpoint.rules, r.ruling)
@@ -296,10 +296,10 @@ func editing[T any](change func(*T) error) *edit {
 	return &edit{(*T)(nil), func(body any) error { return change(body.(*T)) }}
 }
 
-// parts are the places where the parts of an object are filled in.
+// parts returns pointers to the parts of an object, where a read stores its result.
 func (o *Object[T]) parts() parts { return parts{&o.Key, &o.Meta, &o.Body} }
 
-// or returns the object if err is nil, and otherwise the error.
+// or returns the object if err is nil. Otherwise it returns the error.
 func (o *Object[T]) or(err error) (*Object[T], error) {
 	if err != nil {
 		return nil, err

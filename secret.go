@@ -24,7 +24,7 @@ const redacted = "[sps.Secret]"
 // plain text, as JSON, percent-encoded, with HTML entities, or in a combination of these.
 // Error types that are in the REST API guide, and the path of the request, are shown even
 // if they contain a secret. Secrets of less than 4 bytes are not hidden: they occur by
-// chance in most texts, and hiding them would reveal them.
+// chance in most texts, and the choice of the hidden texts would reveal them.
 //
 // A Secret is a value: copy it freely and compare it with [Secret.Equal]. Comparing with
 // == does not compile. The zero value is the empty secret.

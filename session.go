@@ -140,8 +140,8 @@ func checkVisible(what, text string) error {
 	return invalid("the %s %s (%s), probably by mistake: remove it", what, where, name)
 }
 
-// invisible reports whether a character is invisible. A space is permitted. So are the
-// joiners U+200C and U+200D of scripts and emoji, because they change the characters next
+// invisible reports whether a character is invisible. It returns false for a space, and
+// for the joiners U+200C and U+200D, which have a visible effect on the characters next
 // to them.
 func invisible(r rune) bool {
 	return unicode.IsControl(r) || unicode.In(r, unicode.Zl, unicode.Zp) ||
@@ -529,8 +529,8 @@ func (l *logins) held() bool {
 	return time.Since(r.asked) < refusalPause
 }
 
-// due reports whether [WithLoginRetry] permits another login with a refused secret by
-// now. The caller holds mu.
+// due reports whether enough time has passed for another login with a refused secret, see
+// [WithLoginRetry]. The caller holds mu.
 func (l *logins) due() bool { return l.every > 0 && time.Since(l.refused.at) >= l.every }
 
 // spent reports whether the client does not log in again by itself. The caller holds mu.
@@ -538,7 +538,8 @@ func (l *logins) spent() bool {
 	return l.refused.count >= maxRefusals || l.refused.count > 0 && l.credential.class != classCode
 }
 
-// sendable returns nil if a secret may be sent, or the reason why it was refused.
+// sendable returns nil if a secret may be sent. If the appliance has refused the secret,
+// sendable returns the error of the latest refused login.
 func (l *logins) sendable(shown Secret) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -552,7 +553,7 @@ func (l *logins) sendable(shown Secret) error {
 // taken records a successful login. The caller holds mu.
 func (l *logins) taken(shown Secret) {
 	l.reusable = l.reusable || l.accepted != nil && l.accepted.Equal(shown)
-	if l.presumed && l.reusable { // the appliance refused a correct password
+	if l.presumed && l.reusable { // the password is not a one-time code, so two sessions work
 		l.single, l.presumed = false, false
 	}
 	l.accepted, l.refused = &shown, refusals{}
@@ -572,8 +573,8 @@ func (l *logins) refuse(shown Secret, err error) error {
 	return r.last
 }
 
-// outlook returns a text that says whether and when the client logs in again after a
-// refusal. The caller holds mu.
+// outlook returns a text for an error that says whether and when the client logs in again
+// after a refusal. The caller holds mu.
 func (l *logins) outlook(shown Secret) string {
 	what, before := "password", ""
 	if l.credential.certificate != nil {
@@ -725,8 +726,8 @@ func (s *sessions) oneOnly() bool {
 	return s.credential.class == classCode && !s.reusable && !s.single && s.reading != nil && s.reading.current != nil
 }
 
-// open logs in. shown is the secret that it sent, or zero for a certificate. refused
-// reports whether the appliance refused the credential.
+// open logs in. shown is the secret that open sent, or the zero value for a certificate.
+// refused reports whether the appliance refused the credential.
 func (s *sessions) open(ctx context.Context) (opened *session, shown Secret, refused bool, err error) {
 	k, err := s.credential.request(ctx)
 	if err != nil {
@@ -743,7 +744,7 @@ func (s *sessions) open(ctx context.Context) (opened *session, shown Secret, ref
 		// one-time code twice.
 		s.transport.base.CloseIdleConnections()
 	}
-	var ids []string // one for each attempt that received a session
+	var ids []string // the ids of the sessions, one for each attempt that received a session
 	named := false   // whether the last attempt received a session
 	k.seen = func(header http.Header) {
 		id := sessionID(header, s.transport.host)
@@ -831,7 +832,7 @@ func (l *logins) close(ctx, bound context.Context, all ...*sessions) (left []*se
 		}
 		s.current = nil
 	}
-	if len(flights) == len(left) { // all logins ended in time after all
+	if len(flights) == len(left) { // all logins have ended
 		err = nil
 	}
 	return left, err
@@ -854,8 +855,8 @@ func (t *transport) logOut(ctx context.Context, s *session) (ended bool, err err
 }
 
 // expired reports whether the result of a call means that the session has ended: the
-// error is a 401 that is not about a wrong password, or the answer is the anonymous form
-// of /api/info.
+// error is a 401 that is not about a wrong password, or the answer is the one that GET
+// /api/info returns without a session.
 func expired(k *call, a *answer, err error) bool {
 	if err != nil {
 		var refused *Error
@@ -864,7 +865,7 @@ func expired(k *call, a *answer, err error) bool {
 	if k.method != http.MethodGet || k.path != infoPath {
 		return false
 	}
-	// The endpoint also answers without a session, with fewer members.
+	// Without a session, the endpoint returns fewer members.
 	return wire.Kind(a.Body) == wire.Object && member(a.Body, "firmware_version") == nil
 }
 

@@ -27,7 +27,8 @@ const StarlingProduction = "prod"
 // errors.Is. The set is open.
 type ProductWarning string
 
-// The warnings of the guide. Each constant is the start of the warning's text.
+// The warnings of the guide. The value of each constant is the beginning of the text that
+// the appliance sends.
 const (
 	// StarlingUnavailable means that the appliance is joined to Starling but cannot reach
 	// it. Check that the service is available and that the appliance is connected to the
@@ -102,9 +103,10 @@ type RemoteAccess struct {
 
 // StarlingJoinInfo describes the join of an appliance to Starling.
 type StarlingJoinInfo struct {
-	// Environment is the Starling environment, [StarlingProduction].
+	// Environment is the Starling environment, such as [StarlingProduction].
 	Environment string `json:"environment"`
-	// ProductInstance is the name of the appliance in Starling, "starling-joiner-…".
+	// ProductInstance is the name of the appliance in Starling, such as
+	// "starling-joiner-…".
 	ProductInstance string `json:"product_instance"`
 	// ProductTIMS is the license number of the appliance.
 	ProductTIMS string `json:"product_tims"`
@@ -117,7 +119,7 @@ type StarlingJoin struct {
 	// ProductInstance is the name of the appliance in Starling. It is set even before the
 	// join.
 	ProductInstance string
-	// ProductName is the name of the product, "Safeguard".
+	// ProductName is the name of the product, such as "Safeguard".
 	ProductName string
 	// ProductTIMS is the license number of the appliance.
 	ProductTIMS string
@@ -187,7 +189,7 @@ func (p *IntegratedProducts) Warned(warning ProductWarning) bool {
 
 // IntegratedProduct is one of the [IntegratedProducts].
 type IntegratedProduct struct {
-	// Name is the name of the product, "Defender".
+	// Name is the name of the product, such as "Defender".
 	Name string
 	// Link is the URL of the product, or "" if it is not integrated.
 	Link string

@@ -102,9 +102,9 @@ func isUnread(text string) bool {
 		strings.HasPrefix(text, "tls: server's certificate contains an unsupported type of public key")
 }
 
-// certificateError is like the function of this name. If the authority of the certificate
-// is unknown, it adds the blocks of the CA bundle that could not be read, because the
-// authority may be in one of them.
+// certificateError converts an error like the function certificateError. If the authority
+// of the certificate is unknown, it adds the blocks of the CA bundle that could not be
+// read, because the authority may be in one of them.
 func (t *transport) certificateError(err error) error {
 	err = certificateError(err)
 	var unknown x509.UnknownAuthorityError
@@ -168,9 +168,9 @@ func (e *CertificateError) validity(c *x509.Certificate) string {
 	return its + " has expired: renew it " + where + ", or check the clock of this machine or, " + pinItAlone
 }
 
-// unknown returns the remedy if no trusted authority has signed the certificate. If a
-// trusted authority has the name of the issuer, the text of crypto/x509 says why it was
-// not accepted.
+// unknown returns the remedy if no trusted authority has signed the certificate. text is
+// the error text of crypto/x509. If a trusted authority has the name of the issuer, the
+// text says why that authority was not accepted.
 func (e *CertificateError) unknown(text string) string {
 	switch why, _, candidate := strings.Cut(text, "while trying to verify candidate authority certificate"); {
 	case !candidate:

@@ -49,7 +49,7 @@ type Transaction struct {
 	late      bool          // the appliance may still execute a request whose response was lost
 	fatal     error         // the reason why the transaction must not be committed
 	over      error         // the reason why the transaction accepts no further step
-	final     bool          // Client.Transaction returns over, whatever its function returns
+	final     bool          // Client.Transaction returns the error in over, whatever its function returns
 }
 
 // The phases of a transaction.
@@ -69,7 +69,7 @@ type transactionOptions struct {
 	message   string
 	patient   bool
 	wait      time.Duration
-	limit     time.Duration // the limit of WithLockWait; wait is the rest of it
+	limit     time.Duration // the limit of WithLockWait; wait is the part of it that remains
 	lockFirst bool
 	rerun     time.Duration // the limit of WithRerun
 	changes   *CommittedChanges
@@ -144,16 +144,16 @@ type transactionKey struct{ client *Client }
 // nothing was applied, it returns the error of fn, of a request or of the commit. If the
 // rollback fails, the error also contains the error of the rollback. If the response to
 // the commit is lost, the client polls the appliance for up to [Timeouts].Outcome. If ctx
-// ends, it continues for half of [Timeouts].Close. Transaction returns nil if the
-// transaction is closed and the objects have the written values. Otherwise it returns
-// [ErrOutcomeUnknown] with [OutcomeUnknownDetails].
+// ends meanwhile, the client polls for at most half of [Timeouts].Close longer.
+// Transaction returns nil if the transaction is closed and the objects have the written
+// values. Otherwise it returns [ErrOutcomeUnknown] with [OutcomeUnknownDetails].
 //
 // Errors that end the transaction, whatever fn returns:
 //   - [ErrLocked]: somebody else holds the configuration lock. See [WithLockWait].
 //   - [ErrCommitMessageRequired]: the appliance requires a message, see [WithMessage].
 //     Appliances before 7.0 report this only when they refuse the commit.
-//   - [ErrTransactionLost]: the session has ended after the first write, and with it the
-//     transaction.
+//   - [ErrTransactionLost]: the session ended after the first write, and the transaction
+//     ended with it.
 //   - The error of a write whose response was lost. The client does not repeat the write.
 //
 // The REST API guide does not say when the appliance takes the lock. If the appliance
@@ -351,7 +351,7 @@ func (tx *Transaction) admit(c *Client, path apiPath) error {
 }
 
 // giveUp rolls back the transaction at once. [Client.Transaction] then returns err,
-// whatever its function returns. The caller holds the turn.
+// whatever its function returns. The caller holds tx.turn.
 func (tx *Transaction) giveUp(ctx context.Context, err error) error {
 	if tx.over != nil { // the transaction has already ended for another reason
 		return err
@@ -424,8 +424,8 @@ func (c *Client) alone(ctx context.Context, what string) (release func(), err er
 	return release, err
 }
 
-// takeTurn waits until no other transaction of the client runs, and no action that used
-// alone. It then takes the turn.
+// takeTurn waits until the client runs no other transaction and no action that has called
+// alone. It then takes the lock c.turn.
 func (c *Client) takeTurn(ctx context.Context, what string, o *transactionOptions) (release func(), err error) {
 	fail := func(err error) (func(), error) { return nil, c.fail(what, err) }
 	switch {
@@ -679,7 +679,8 @@ func withoutUnknown(err error) error {
 // that it can be called several times. It must not use values that an earlier run has
 // read or computed.
 //
-// A limit of 0 turns the option off. A negative limit is [ErrInvalidInput].
+// A limit of 0 turns the option off. For a negative limit, Transaction returns
+// [ErrInvalidInput].
 func WithRerun(limit time.Duration) TransactionOption {
 	return lockOption(func(o *transactionOptions) { o.rerun = limit })
 }

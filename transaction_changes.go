@@ -212,7 +212,7 @@ func keys(list []byte) []string {
 // judge reads the list of staged changes before a commit, or for [Client.Preview]. It
 // returns ErrConflict if an old value in the list differs from the value that the
 // transaction has read. unlisted is the reason why the list could not be read before a
-// commit, which continues without it. The caller holds the turn.
+// commit; the commit continues without the list. The caller holds tx.turn.
 func (tx *Transaction) judge(ctx context.Context) (changes []Change, unlisted, err error) {
 	ctx, cancel := merge(ctx, tx.ctx)
 	defer cancel()
@@ -248,7 +248,7 @@ func (tx *Transaction) judge(ctx context.Context) (changes []Change, unlisted, e
 		*tx.o.preview = changes
 	}
 	for _, change := range changes {
-		if ctx.Err() != nil { // the comparison takes time
+		if ctx.Err() != nil { // ctx may have ended during the comparison
 			return nil, nil, tx.client.fail("transaction", ended(ctx))
 		}
 		if tx.staged.contradicts(change) {

@@ -62,7 +62,7 @@ func (tx *Transaction) closedAsWritten(ctx context.Context) bool {
 }
 
 // resolve polls the appliance for the outcome of a commit whose response was lost, until
-// it finds that the commit was executed, or until end is over.
+// it finds that the commit was executed, or until the context end.over is done.
 func (tx *Transaction) resolve(ctx context.Context, end *patience, cause error) (done bool, err error) {
 	found := tx.client.ask(ctx, end, "PUT "+transactionPath.Text, cause, func(ctx context.Context) (bool, string, error) {
 		status := tx.statusOnce(ctx)

@@ -41,8 +41,8 @@ type memory struct {
 // write is the last write to one object.
 type write struct {
 	method  string
-	path    apiPath  // the path of the object, including one that a POST created
-	sent    []byte   // its body; nil if it was deleted
+	path    apiPath  // the path of the object; after a POST, the path of the new object
+	sent    []byte   // the body that was sent; nil for a deletion
 	secrets []Secret // the secrets in the body
 }
 
@@ -56,7 +56,7 @@ type version struct {
 // basis links a write with the earlier read from which its body was made.
 type basis struct {
 	read *version // for a write: the version from which its body was made; nil if that does not matter
-	own  *version // for the read of an update: receives the version, which is then not recorded in looks
+	own  *version // for the read of an update: the read stores its version here instead of in looks
 }
 
 // fresh reports whether this write was made from the current value of the object. It
@@ -138,8 +138,8 @@ func (s *staged) touches(path apiPath) bool {
 
 // disturbed reports whether the list of changes does not match the writes of the
 // transaction: the list is empty, or a change belongs to an object that the transaction
-// did not write or has a value that it did not send. path is a text for an error about
-// what does not match.
+// did not write or has a value that it did not send. path names the mismatch in an error
+// text.
 func (s *staged) disturbed(changes []Change) (path string, disturbed bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -301,7 +301,7 @@ func (f *findings) asWritten() bool {
 
 // find reads the objects that the transaction wrote, in a session that shows committed
 // values. It leaves out an object if the write did not change it, if it cannot be read,
-// or if the comparison proves nothing because its earlier value is unknown.
+// or if its earlier value is unknown and the comparison therefore proves nothing.
 func (tx *Transaction) find(ctx context.Context) *findings {
 	tx.staged.mu.Lock()
 	writes, read := slices.Clone(tx.staged.writes), maps.Clone(tx.staged.before)

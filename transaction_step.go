@@ -35,7 +35,7 @@ func (tx *Transaction) ensureOpen(ctx context.Context) error {
 	return tx.open(ctx)
 }
 
-// open opens the transaction on the appliance. The caller holds the turn.
+// open opens the transaction on the appliance. The caller holds tx.turn.
 func (tx *Transaction) open(ctx context.Context) error {
 	c := tx.client
 	switch conflict, full := tx.looks.unfit(); {
@@ -255,8 +255,8 @@ func (tx *Transaction) locked(ctx context.Context, err error) error {
 	return errorf("%w; waited %s", err, tx.o.limit)
 }
 
-// endOf adds to an error the time when the lock ends because session s ends, if that time
-// is known.
+// endOf adds to an error about the lock the time when session s expires, because the lock
+// ends then at the latest. If that time is not known, endOf returns the error unchanged.
 func (s *session) endOf(err error) error {
 	if s == nil {
 		return err
@@ -369,7 +369,7 @@ func (tx *Transaction) look(ctx context.Context, k *call) (*answer, error) {
 	return a, err
 }
 
-// readOpen sends a read in the session of the transaction. The caller holds the turn.
+// readOpen sends a read in the session of the transaction. The caller holds tx.turn.
 func (tx *Transaction) readOpen(ctx context.Context, k *call) (*answer, error) {
 	a, err := tx.client.transport.do(ctx, k, tx.session)
 	if expired(k, a, err) {
@@ -379,7 +379,7 @@ func (tx *Transaction) readOpen(ctx context.Context, k *call) (*answer, error) {
 	return a, err
 }
 
-// writeOpen sends a write. The caller holds the turn.
+// writeOpen sends a write. The caller holds tx.turn.
 func (tx *Transaction) writeOpen(ctx context.Context, k *call) (*answer, error) {
 	if !k.fresh(tx.staged) {
 		return nil, tx.client.fail(k.method+" "+k.path.Text, errStale)
@@ -434,7 +434,7 @@ func (tx *Transaction) writeOpen(ctx context.Context, k *call) (*answer, error) 
 }
 
 // isGone reports whether a 404 means that the written object does not exist. A 404 can
-// also be about an object to which the written object refers. The caller holds the turn.
+// also be about an object to which the written object refers. The caller holds tx.turn.
 func (tx *Transaction) isGone(ctx context.Context, path apiPath, refusal error) bool {
 	var told *ResourceNotFoundDetails
 	if errors.As(refusal, &told) && told.Resource != "" {

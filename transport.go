@@ -31,9 +31,9 @@ type answer struct {
 	wire.Envelope
 	status   int
 	header   http.Header
-	body     []byte    // unchanged, at most maxAnswer bytes
+	body     []byte    // the unchanged body, at most maxAnswer bytes
 	session  *session  // the session in which the call was executed
-	exchange *exchange // the exchange that received it
+	exchange *exchange // the exchange that received the answer
 }
 
 // maxAnswer is the maximum size of an answer that is read into memory.
@@ -282,7 +282,7 @@ func checkRetry(ctx context.Context, resp *http.Response, err error) (bool, erro
 // again sets a random wait before the next attempt. wish is the wait of a Retry-After
 // header, or 0. again returns false if no attempt is left, if wish is too long, or if the
 // caller's context would end during the wait. In the last case, the caller gets the last
-// answer, which is more useful than the end of the context.
+// answer, which is more useful than the error of the context.
 func (x *exchange) again(ctx context.Context, wish time.Duration) bool {
 	retry := &x.t.retry
 	if x.once || x.attempts >= retry.Attempts || wish > retry.MaxRetryAfter {

@@ -134,6 +134,6 @@ func newBundle(e wire.Envelope, key string) SupportBundle {
 	return SupportBundle{Key: key, Status: newJobStatus(job.status), Progress: job.progress, Message: job.message, Raw: json.RawMessage(e.Body)}
 }
 
-// severalSteps marks an error after which some changes may have been applied.
-// [SafeToRetry] then returns false.
+// severalSteps marks the error for [SafeToRetry], which returns false because some steps
+// of the failed call may have taken effect.
 func (e *SupportBundleError) severalSteps() {}

@@ -269,10 +269,10 @@ func (s TrustStore) HasAuthority(certificate *x509.Certificate) bool {
 // SetAuthorities replaces the authorities with the given certificates, without
 // duplicates. It keeps authorities that the store already has, in their order; it removes
 // other authorities, and adds new ones at the end. If the certificates are the same as
-// before, an update changes nothing. A nil certificate is [ErrInvalidInput]. If you pass
-// no certificates, the store becomes empty.
+// before, an update changes nothing. SetAuthorities returns [ErrInvalidInput] if a
+// certificate is nil. If you pass no certificates, the store becomes empty.
 func (s *TrustStore) SetAuthorities(certificates ...*x509.Certificate) error {
-	wanted := make(map[string]bool, len(certificates)) // by fingerprint, until it is found
+	wanted := make(map[string]bool, len(certificates)) // the fingerprints of the certificates that are not in the new list yet
 	for _, certificate := range certificates {
 		if certificate == nil {
 			return fmt.Errorf("sps: trust store %s: %w", quoted(s.Name), invalid("a certificate is nil"))

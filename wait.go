@@ -101,7 +101,7 @@ type waitOptions struct {
 	every    time.Duration
 	budget   time.Duration
 	progress func(Progress)
-	before   *ApplianceInfo // the appliance must have restarted since
+	before   *ApplianceInfo // if set, the appliance must have restarted since this state was read
 }
 
 func (o ProgressOption) applyWait(w *waitOptions) { w.progress = o.report }
@@ -112,10 +112,10 @@ type IntervalOption time.Duration
 
 func (o IntervalOption) applyWait(w *waitOptions) { w.every = time.Duration(o) }
 
-// WithPollInterval sets the time between two polls, at least a millisecond. Zero means
-// the default: 5 seconds for a fetch; 10 seconds for a restart, for [Client.WaitReady]
-// and for a support bundle; 1 minute for [AuditSessions.Follow]. A negative time is
-// [ErrInvalidInput].
+// WithPollInterval sets the time between two polls. A time of less than a millisecond is
+// raised to a millisecond. Zero means the default: 5 seconds for a fetch; 10 seconds for
+// a restart, for [Client.WaitReady] and for a support bundle; 1 minute for
+// [AuditSessions.Follow]. For a negative time, the method returns [ErrInvalidInput].
 func WithPollInterval(interval time.Duration) IntervalOption { return IntervalOption(interval) }
 
 // PollOption is the option that [WithWaitLimit] returns. It is valid for waits and
@@ -126,7 +126,7 @@ func (o PollOption) applyWait(w *waitOptions) { o(w) }
 
 // WithWaitLimit sets how long to wait. The context may end the wait earlier. Zero means
 // the default: 2 hours for a fetch; 30 minutes for a restart, for [Client.WaitReady] and
-// for a support bundle. A negative time is [ErrInvalidInput].
+// for a support bundle. For a negative time, the method returns [ErrInvalidInput].
 func WithWaitLimit(limit time.Duration) PollOption {
 	return func(o *waitOptions) { o.budget = limit }
 }
@@ -272,7 +272,8 @@ func passing(err error) bool {
 }
 
 // job polls a job until it has ended. It continues after up to maxFailures-1 failed polls
-// in a row. If the time is over, the error contains the last status.
+// in a row. If the time limit of the wait passes, the error contains the last status of
+// the job.
 func (o *waitOptions) job(ctx context.Context, c *Client, what string, look func(context.Context) (JobStatus, float64, error)) error {
 	ctx, cancel := o.bound(ctx)
 	defer cancel()

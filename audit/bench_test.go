@@ -15,8 +15,8 @@ import (
 	"github.com/go-sps/sps/internal/wire"
 )
 
-// byHand is a plain struct with the members of a session, as a program without the SDK
-// would use it.
+// byHand is a plain struct with the members of a session, such as a program without the
+// SDK would declare.
 type byHand struct {
 	Key  string `json:"key"`
 	Body struct {
@@ -165,8 +165,8 @@ func benchmarkPages[T any](b *testing.B, pages [][]byte, decode func([]byte) ([]
 	}
 }
 
-// BenchmarkEncode measures the encoding of 500 decoded sessions, of the types of this
-// package and of byHand structs.
+// BenchmarkEncode measures the encoding of 500 decoded sessions, as values of this
+// package and as byHand structs.
 func BenchmarkEncode(b *testing.B) {
 	data := pagesOf500(1)[0]
 	sessions, err := decodePage(data)

@@ -14,8 +14,8 @@ import (
 	"github.com/go-sps/sps/internal/wire"
 )
 
-// decoder decodes JSON into the types of this package in one pass. Each method for a
-// value also consumes a value of an unexpected type.
+// decoder decodes JSON into the types of this package in one pass. A method that reads a
+// value skips the value if its type is unexpected.
 type decoder struct {
 	wire.Scanner
 	dotted bool // a member of a session has a dot in its name
@@ -247,7 +247,7 @@ func (d *decoder) textInto(into *string, keep bool) bool {
 // does not keep the other strings of the session in memory.
 const longText = 256
 
-// settle stores the strings that textInto has postponed, in one allocation.
+// settle stores the strings that textInto has not stored yet, in one allocation.
 func (d *decoder) settle() {
 	size := 0
 	for i := range d.later {

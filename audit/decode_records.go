@@ -144,7 +144,7 @@ func (d *decoder) alert(a *Alert) {
 	}
 }
 
-// channel reads an object with a body, or only the body.
+// channel reads a channel: an object with key and body, or the body alone.
 func (d *decoder) channel(c *Channel) {
 	start, keyed := d.Scanner, false
 	if !d.Enter(wire.Object) {

@@ -99,7 +99,7 @@ type groups struct {
 	texts                       [6]string
 }
 
-// made returns g, or makes the groups of a session if g is nil.
+// made returns g. If g is nil, it allocates the groups of a session first.
 func (d *decoder) made(g *groups) *groups {
 	if g != nil {
 		return g
@@ -480,7 +480,7 @@ func (d *decoder) vaults(into *[]Vault) {
 			if d.enter() {
 				list = append(list, Vault{})
 				d.vault(&list[len(list)-1])
-				d.settle() // appending to the list may move its elements, so postponed strings must be stored first
+				d.settle() // appending to the list may move its elements, so the strings that textInto has not stored yet must be stored first
 			}
 		})
 		*into = list

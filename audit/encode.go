@@ -38,8 +38,8 @@ func encode[T any, R record[T]](now R, overlay func(was R) ([]byte, error)) ([]b
 	return overlay(was)
 }
 
-// overlay returns the body with the differences between the values was and now applied to
-// it. If body is nil, overlay returns the encoded value now.
+// overlay applies the differences between the values was and now to body and returns the
+// result. If body is nil, overlay returns the encoded value now.
 func overlay(body []byte, was, now any) ([]byte, error) {
 	after, err := codec.Marshal(now)
 	if err != nil || body == nil {

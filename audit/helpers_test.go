@@ -33,7 +33,7 @@ func compact(data []byte) string {
 	return b.String()
 }
 
-// diff fails the test where want and got differ.
+// diff fails the test if want and got differ, and prints the differences.
 func diff(t testing.TB, what string, want, got any, options ...cmp.Option) {
 	t.Helper()
 	if d := cmp.Diff(want, got, options...); d != "" {

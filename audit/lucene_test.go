@@ -15,7 +15,7 @@ import (
 type parsed struct {
 	Kind     string // everything, and, or, not, text, pattern, range
 	Field    string
-	Text     string // the constants many and one stand for the wildcards of a pattern
+	Text     string // in a pattern, the constants many and one stand for the wildcards * and ?
 	From, To string // "*" for an open end
 	Operands []parsed
 }
@@ -99,7 +99,7 @@ func (p *luceneParser) operand() parsed {
 	case p.take("("):
 		q := p.operands()
 		if p.space(); !p.take(")") {
-			p.fail("a parenthesis is open at %q", p.rest)
+			p.fail("a parenthesis is not closed at %q", p.rest)
 		}
 		return q
 	}
@@ -168,7 +168,7 @@ func (p *luceneParser) term(q parsed) parsed {
 		case r == '\\':
 			next, size := utf8.DecodeRuneInString(p.rest[i:])
 			if size == 0 || next == 'u' {
-				p.fail("nothing is escaped at %q", p.rest)
+				p.fail("a backslash escapes nothing at %q", p.rest)
 			}
 			i += size
 			text.WriteRune(next)
@@ -179,13 +179,13 @@ func (p *luceneParser) term(q parsed) parsed {
 			wild = true
 			text.WriteRune(one)
 		case strings.ContainsRune(special, r) && (r != '-' && r != '+' || text.Len() == 0):
-			p.fail("%q has a meaning at %q", r, p.rest)
+			p.fail("the special character %q is not escaped at %q", r, p.rest)
 			return q
 		default:
 			text.WriteRune(r)
 		}
 		if wild && text.Len() == utf8.RuneLen(many) && i == size {
-			p.fail("a wildcard is the first at %q", p.rest)
+			p.fail("a value begins with a wildcard at %q", p.rest)
 		}
 	}
 	q.Kind, q.Text = "text", text.String()
@@ -196,16 +196,16 @@ func (p *luceneParser) term(q parsed) parsed {
 	case q.Text == "":
 		p.fail("no value at %q", p.rest)
 	case q.Kind == "text" && strings.Contains(" AND OR NOT TO ", " "+p.rest[:i]+" "):
-		p.fail("an operator as a value at %q", p.rest)
+		p.fail("an operator instead of a value at %q", p.rest)
 	}
 	p.rest = p.rest[i:]
 	return q
 }
 
-// end fails if a value is followed by another character than a space or a closing
-// parenthesis, such as ~ or ^.
+// end fails if a value is followed by a character such as ~ or ^. Only a space or a
+// closing parenthesis may follow.
 func (p *luceneParser) end() {
 	if p.rest != "" && p.rest[0] != ' ' && p.rest[0] != ')' {
-		p.fail("a value goes on at %q", p.rest)
+		p.fail("a value is followed by an unexpected character at %q", p.rest)
 	}
 }

@@ -52,7 +52,7 @@ type Sort struct {
 }
 
 // String returns the order as it is sent: the name of the field, with a minus sign before
-// it if Descending. It is empty for the zero value.
+// it if Descending is true. It is empty for the zero value.
 func (s Sort) String() string {
 	if s.Descending {
 		return "-" + s.Field

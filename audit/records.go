@@ -18,7 +18,7 @@ type Event struct {
 	RecordID int64 `json:"record_id,omitzero"`
 	// Time is the time of the event.
 	Time time.Time `json:"time,omitzero"`
-	// Type is the kind of the event, "command".
+	// Type is the kind of the event, such as "command".
 	Type string `json:"type,omitzero"`
 	// Raw is the whole event, unchanged.
 	Raw json.RawMessage `json:"-"`
@@ -27,7 +27,7 @@ type Event struct {
 // Alert is an event that a content policy matched (GET /api/audit/sessions/KEY/alerts).
 // See [Session] for missing members, times and encoding.
 type Alert struct {
-	// AlertType is the kind of the alert, "adp.event.command".
+	// AlertType is the kind of the alert, such as "adp.event.command".
 	AlertType string `json:"alert_type,omitzero"`
 	// ChannelID is the id of the channel.
 	ChannelID string `json:"channel_id,omitzero"`
@@ -124,14 +124,14 @@ type IndexingConfig struct {
 
 // IndexingSource is the setting of an indexing job for one kind of content.
 type IndexingSource struct {
-	// Enabled is true if it is indexed.
+	// Enabled is true if this kind of content is indexed.
 	Enabled bool `json:"enabled"`
 }
 
 // IndexingBufferSource is the setting of an indexing job for keyboard or mouse input,
 // which is indexed in intervals.
 type IndexingBufferSource struct {
-	// Enabled is true if it is indexed.
+	// Enabled is true if this input is indexed.
 	Enabled bool `json:"enabled"`
 	// BufferInterval is the length of an interval; the guide does not give its unit.
 	BufferInterval float64 `json:"buffer_interval,omitzero"`
@@ -139,9 +139,10 @@ type IndexingBufferSource struct {
 
 // IndexingScreen is the setting of an indexing job for texts on the screen.
 type IndexingScreen struct {
-	// Enabled is true if it is indexed.
+	// Enabled is true if the text on the screen is indexed.
 	Enabled bool `json:"enabled"`
-	// OmnipageTradeOff is the preference of the text recognition, "TO_ACCURATE".
+	// OmnipageTradeOff is a setting of the text recognition. The only value in the known
+	// samples is "TO_ACCURATE".
 	OmnipageTradeOff string `json:"omnipage_trade_off,omitzero"`
 }
 

@@ -61,8 +61,7 @@ type Session struct {
 	// EndTime is the time when the session ended. It is zero while the session is
 	// running.
 	EndTime time.Time `json:"end_time,omitzero"`
-	// Duration is the duration of the session. In the JSON of the API, it is a number of
-	// seconds.
+	// Duration is the duration of the session. The API encodes it as a number of seconds.
 	Duration time.Duration `json:"-"`
 	// TrailDownloadLink is the path of the recording (from 7.3 on), or "" without a
 	// recording.
@@ -142,7 +141,7 @@ type User struct {
 
 // Recording has the data of the recording of a session.
 type Recording struct {
-	// SessionID is the id in the logs of the appliance, "svc/…/name".
+	// SessionID is the id in the logs of the appliance, such as "svc/…/name".
 	SessionID string `json:"session_id,omitzero"`
 	// ConnectionPolicy is the name of the connection policy.
 	ConnectionPolicy string `json:"connection_policy,omitzero"`
@@ -150,7 +149,7 @@ type Recording struct {
 	ConnectionPolicyID string `json:"connection_policy_id,omitzero"`
 	// ChannelPolicy is the name of the channel policy.
 	ChannelPolicy string `json:"channel_policy,omitzero"`
-	// AuthMethod is the authentication method of the user, "password".
+	// AuthMethod is the authentication method of the user, such as "password".
 	AuthMethod string `json:"auth_method,omitzero"`
 	// Verdict is the appliance's decision on the connection, such as [VerdictAccept].
 	Verdict string `json:"verdict,omitzero"`
@@ -201,7 +200,7 @@ type AuditTrail struct {
 
 // Link is a link to another endpoint.
 type Link struct {
-	// Href is the path of the endpoint, "/api/…".
+	// Href is the path of the endpoint. It begins with "/api/".
 	Href string `json:"href,omitzero"`
 }
 
@@ -268,13 +267,13 @@ type Log struct {
 	AdapterName string `json:"adapter_name,omitzero"`
 	// AuthMethod is the authentication method of the user.
 	AuthMethod string `json:"auth_method,omitzero"`
-	// SyslogTime is the time in the log.
+	// SyslogTime is the time of the log message.
 	SyslogTime time.Time `json:"syslog_time,omitzero"`
 }
 
 // Vault is an access request of Safeguard for Privileged Passwords (SPP).
 type Vault struct {
-	// AccessRequestType is the type of the requested access, "REMOTEDESKTOP".
+	// AccessRequestType is the type of the requested access, such as "REMOTEDESKTOP".
 	AccessRequestType string `json:"access_request_type,omitzero"`
 	// AccountID is the id of the account.
 	AccountID int64 `json:"account_id,omitzero"`

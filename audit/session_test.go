@@ -187,8 +187,8 @@ func TestSamples(t *testing.T) {
 // withoutRaw excludes the fields named Raw from a comparison.
 var withoutRaw = cmp.FilterPath(func(p cmp.Path) bool { return p.Last().String() == ".Raw" }, cmp.Ignore())
 
-// TestTimes checks the decoding of times in each supported form, and that other texts are
-// unknown members.
+// TestTimes checks the decoding of times in each supported form, and that Unknown returns
+// members with other texts.
 func TestTimes(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{ // "" means the zero time
@@ -328,10 +328,10 @@ func TestForms(t *testing.T) {
 func again(t testing.TB, s *audit.Session) {
 	t.Helper()
 	diff(t, "encoded and decoded", s, decoded[audit.Session](t, encoded(t, s)), compactRaw)
-	bare := *s // a session without Raw, as a program would make it
+	bare := *s // without Raw, like a session that a program builds itself
 	bare.Raw = nil
 	if d := cmp.Diff(bare, *decoded[audit.Session](t, encoded(t, bare)), withoutRaw); d != "" {
-		t.Errorf("made by hand, mismatch (-want +got):\n%s", d)
+		t.Errorf("session without Raw, mismatch (-want +got):\n%s", d)
 	}
 }
 
@@ -537,22 +537,22 @@ func TestRecords(t *testing.T) {
 			t.Errorf("%s: the originator was lost: %s", text, changed.Raw)
 		}
 	}
-	diff(t, "channel by hand", `{"key":"1","body":{"duration":4}}`, encoded(t, audit.Channel{Key: "1", Duration: 4 * time.Second}))
+	diff(t, "a channel that was not decoded", `{"key":"1","body":{"duration":4}}`, encoded(t, audit.Channel{Key: "1", Duration: 4 * time.Second}))
 	diff(t, "channel without body", audit.Channel{Key: "1"}, *decoded[audit.Channel](t, `{"key":"1","body":null}`), withoutRaw)
-	diff(t, "channel with an odd key", audit.Channel{}, *decoded[audit.Channel](t, `{"key":{}}`), withoutRaw)
+	diff(t, "a channel with an invalid key", audit.Channel{}, *decoded[audit.Channel](t, `{"key":{}}`), withoutRaw)
 
 	indexing := decoded[audit.Indexing](t, `{"config":{"keyboard":{"buffer_interval":"3","enabled":true},"near_realtime":true,"ocr_languages":["en"],"new":1},"statistics":{"cpu_time":5,"duration":149,"start_time":1542116524143},"status":"COMPLETED","version":{"adp":"6.0.20","worker":"4.0.26"}}`)
 	diff(t, "indexing", audit.Indexing{
 		Config: &audit.IndexingConfig{Keyboard: &audit.IndexingBufferSource{BufferInterval: 3, Enabled: true}, NearRealtime: true, OCRLanguages: []string{"en"}}, Status: audit.IndexingCompleted,
 		Statistics: &audit.IndexingStatistics{CPUTime: 5, Duration: 149, StartTime: at("2018-11-13T13:42:04.143Z")}, Version: &audit.IndexingVersion{ADP: "6.0.20", Worker: "4.0.26"},
 	}, *indexing, withoutRaw)
-	diff(t, "indexing's unknown", map[string]json.RawMessage{"config.new": json.RawMessage(`1`)}, indexing.Unknown())
+	diff(t, "the unknown members of indexing", map[string]json.RawMessage{"config.new": json.RawMessage(`1`)}, indexing.Unknown())
 	indexing.Version = nil
 	diff(t, "indexing changed", `{"config":{"keyboard":{"buffer_interval":"3","enabled":true},"near_realtime":true,"ocr_languages":["en"],"new":1},"statistics":{"cpu_time":5,"duration":149,"start_time":1542116524143},"status":"COMPLETED"}`, encoded(t, indexing))
 
 	download := decoded[audit.Download](t, `{"from_api":true,"ip_address":"10.0.0.1","time":"2018-11-20T11:10:19.000Z","username":"a","new":1}`)
 	diff(t, "download", audit.Download{FromAPI: true, IPAddress: "10.0.0.1", Time: at("2018-11-20T11:10:19Z"), Username: "a"}, *download, withoutRaw)
-	diff(t, "download's unknown", map[string]json.RawMessage{"new": json.RawMessage(`1`)}, download.Unknown())
+	diff(t, "the unknown members of a download", map[string]json.RawMessage{"new": json.RawMessage(`1`)}, download.Unknown())
 	download.Username = "b"
 	diff(t, "download changed", `{"from_api":true,"ip_address":"10.0.0.1","time":"2018-11-20T11:10:19.000Z","username":"b","new":1}`, encoded(t, download))
 	if got := new(audit.Download).Unknown(); len(got) > 0 {
