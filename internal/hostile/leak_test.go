@@ -113,8 +113,8 @@ func leakForms(secret []byte) map[string]string {
 }
 
 // find returns the secrets that a text contains. Each result is the secret's name and the name
-// of its encoding. It ignores the secrets whose names are in but.
-func (f *leakFinder) find(text string, but ...string) []string {
+// of its encoding. It ignores the secrets whose names are in ignored.
+func (f *leakFinder) find(text string, ignored ...string) []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var found []string
@@ -125,7 +125,7 @@ func (f *leakFinder) find(text string, but ...string) []string {
 		}
 		for _, needle := range f.begin[begin] {
 			what := f.forms[needle]
-			if seen := what[0] + " " + what[1]; strings.HasPrefix(text[i:], needle) && !slices.Contains(but, what[0]) && !slices.Contains(found, seen) {
+			if seen := what[0] + " " + what[1]; strings.HasPrefix(text[i:], needle) && !slices.Contains(ignored, what[0]) && !slices.Contains(found, seen) {
 				found = append(found, seen)
 			}
 		}
@@ -186,10 +186,10 @@ type leakWorld struct {
 	file   string
 }
 
-// check fails the test if a value shows a secret, apart from the secrets whose names are in
-// but.
-func (w *leakWorld) check(v any, but ...string) {
-	if found := w.finder.find(leakShow(v), but...); found != nil {
+// check fails the test if a value shows a secret. It ignores the secrets whose names are in
+// ignored.
+func (w *leakWorld) check(v any, ignored ...string) {
+	if found := w.finder.find(leakShow(v), ignored...); found != nil {
 		w.t.Errorf("%s: a %T shows %q: %.300s", w.what, v, found, fmt.Sprint(v))
 	}
 }

@@ -165,8 +165,9 @@ func seen(t *testing.T, password string, refuse func(*http.Request) (*http.Respo
 	return r
 }
 
-// TestWordsAsPasswords checks that a refusal looks the same to a program with every password,
-// and that its text differs only where the text of the other side is hidden as a whole.
+// TestWordsAsPasswords checks that a program observes the same refusal with every password, and
+// that the error texts differ only where the client hides the appliance's text because it
+// contains the password.
 func TestWordsAsPasswords(t *testing.T) {
 	t.Parallel()
 	const neutral = "correct horse battery staple"

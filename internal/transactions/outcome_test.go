@@ -20,7 +20,8 @@ import (
 )
 
 // lateAppliance loses the responses to some requests and executes these requests later. The
-// tests check that the errors of the client are still true after the execution.
+// tests check that the errors of the client agree with the state of the appliance after the
+// execution.
 type lateAppliance struct {
 	a       *spstest.Appliance
 	method  string
@@ -329,7 +330,8 @@ var lateOperations = map[string]lateOperation{
 var errMind = errors.New("it changes its mind")
 
 // TestLateExecution loses the response to each operation in turn, and executes the operation
-// later or never. It checks that the result of the call is still true after that.
+// later or never. It checks that the result of the call then agrees with the state of the
+// appliance.
 func TestLateExecution(t *testing.T) {
 	t.Parallel()
 	const close = 20 * time.Second // Timeouts.Close

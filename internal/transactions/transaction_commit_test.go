@@ -33,8 +33,8 @@ func commitVariants() [][]spstest.Option {
 }
 
 // TestWhatBecameOfCommits checks the result of a transaction whose commit has no usable
-// response, with each combination of commitVariants. The result must still be true an hour
-// later.
+// response, with each combination of commitVariants. It compares the result with the committed
+// configuration an hour later.
 func TestWhatBecameOfCommits(t *testing.T) {
 	t.Parallel()
 	const second = time.Second

@@ -1050,7 +1050,8 @@ func TestDeafAfterCommit(t *testing.T) {
 }
 
 // TestLostSlowCommit loses the response to a commit, and the appliance executes the commit
-// later. It checks that the result of the transaction is still true after that.
+// later. It checks that the result of the transaction then agrees with the committed
+// configuration.
 func TestLostSlowCommit(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {

@@ -90,7 +90,7 @@ func Unmarshal(data []byte, v any) error {
 }
 
 // Decode is like [Unmarshal], for data that was already checked. If v has its own
-// UnmarshalJSON, Decode calls it without a second check.
+// UnmarshalJSON, Decode calls it without checking the data again.
 func Decode(data []byte, v any) error {
 	own, ok := v.(json.Unmarshaler)
 	if !ok {
