@@ -299,9 +299,9 @@ func open(t testing.TB, c *client, path string) *http.Response {
 	return resp
 }
 
-// TestAuditTrailIsMadeWhileRead checks that a client can read the start of a recording
+// TestAuditTrailIsGeneratedWhileRead checks that a client can read the start of a recording
 // that is too large for memory, because the content is generated while it is read.
-func TestAuditTrailIsMadeWhileRead(t *testing.T) {
+func TestAuditTrailIsGeneratedWhileRead(t *testing.T) {
 	t.Parallel()
 	a := newInProcess(t, spstest.WithAuditSessions(20), spstest.WithAuditTrailSize(1<<50))
 	c := inProcess(t, a).logIn("admin", "a")

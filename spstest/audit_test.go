@@ -526,10 +526,10 @@ func TestAuditBasicMeta(t *testing.T) {
 	}
 }
 
-// TestAuditSessionsAreBelievable checks that the generated sessions include all
+// TestGeneratedAuditSessions checks that the generated sessions include all
 // protocols, verdicts and kinds of members, that their keys are unique, and that another
 // appliance generates the same sessions.
-func TestAuditSessionsAreBelievable(t *testing.T) {
+func TestGeneratedAuditSessions(t *testing.T) {
 	t.Parallel()
 	const n = 5_000
 	for _, profile := range spstest.Profiles() {

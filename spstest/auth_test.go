@@ -81,7 +81,7 @@ func TestLogInRefused(t *testing.T) {
 	}
 }
 
-func TestBasicCountsAtTheLoginOnly(t *testing.T) {
+func TestBasicAuthOnlyAtLogin(t *testing.T) {
 	t.Parallel()
 	a := newInProcess(t)
 	c := inProcess(t, a)

@@ -7,7 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestChangesSeeWhatOthersDid(t *testing.T) {
+func TestChangesAfterCommitOfAnother(t *testing.T) {
 	t.Parallel()
 	a := newInProcess(t)
 	c := inProcess(t, a).logIn("admin", "a")

@@ -14,8 +14,8 @@ const emailBody = `{"admin_address":"admin@example.com","alerting_address":"aler
 	"sender_address":null,"smtp_auth":{"enabled":false},"smtp_encryption":{"selection":"disabled"},
 	"smtp_server":{"selection":"ip","value":"10.20.30.40"}}`
 
-// TestIgnored checks that the journal lists the unknown members that a POST or PUT wrote.
-func TestIgnored(t *testing.T) {
+// TestIgnoredMembers checks that the journal lists the unknown members that a POST or PUT wrote.
+func TestIgnoredMembers(t *testing.T) {
 	t.Parallel()
 	a := newInProcess(t)
 	c := inProcess(t, a).logIn("admin", "a")

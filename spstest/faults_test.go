@@ -64,7 +64,7 @@ func TestFaultAnswers(t *testing.T) {
 	}
 }
 
-func TestFaultPathsAndTurns(t *testing.T) {
+func TestFaultPathsAndOrder(t *testing.T) {
 	t.Parallel()
 	for glob, want := range map[string]string{
 		"":                           "1111",
@@ -299,7 +299,7 @@ func panicOf(f func()) (value any) {
 	return nil
 }
 
-func TestInjectTakes(t *testing.T) {
+func TestInjectAccepts(t *testing.T) {
 	t.Parallel()
 	a := newInProcess(t)
 	a.SetConfiguration("ssh/options", json.RawMessage(`{"timeout":1}`))

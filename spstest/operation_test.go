@@ -138,9 +138,9 @@ func TestRefusedCommitTakesNoTime(t *testing.T) {
 	})
 }
 
-// TestOutlivesItsClient checks that a request has its effect at its end although its
+// TestRequestOutlivesItsClient checks that a request has its effect at its end although its
 // client has disconnected.
-func TestOutlivesItsClient(t *testing.T) {
+func TestRequestOutlivesItsClient(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		name, method, path, body string
@@ -183,9 +183,9 @@ func TestOutlivesItsClient(t *testing.T) {
 	}
 }
 
-// TestSessionEndsMeanwhile checks the effect of a commit or a change whose session or
+// TestSessionEndsDuringRequest checks the effect of a commit or a change whose session or
 // transaction ends during its execution.
-func TestSessionEndsMeanwhile(t *testing.T) {
+func TestSessionEndsDuringRequest(t *testing.T) {
 	t.Parallel()
 	logOut := func(c *client) { c.want(200, "DELETE", "/api/authentication", "") }
 	for _, test := range []struct {
@@ -361,9 +361,9 @@ func TestTakesRules(t *testing.T) {
 	}
 }
 
-// TestCloseMeanwhile checks that Close cuts the connection of a running request, and that
+// TestCloseDuringRequest checks that Close cuts the connection of a running request, and that
 // the request still has its effect.
-func TestCloseMeanwhile(t *testing.T) {
+func TestCloseDuringRequest(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		a := newInProcess(t, spstest.WithTakes("PUT", "transaction", long))
@@ -536,9 +536,9 @@ func TestWaitingClientLeaves(t *testing.T) {
 	})
 }
 
-// TestWaitingOutlivesItsSession checks that a request whose session ends while it waits
+// TestSessionEndsWhileWaiting checks that a request whose session ends while it waits
 // has no effect.
-func TestWaitingOutlivesItsSession(t *testing.T) {
+func TestSessionEndsWhileWaiting(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		a := newInProcess(t, spstest.WithTakes("PUT", "transaction", long))

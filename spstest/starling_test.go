@@ -157,9 +157,9 @@ func TestJoinRefused(t *testing.T) {
 	}
 }
 
-// TestJoinOfAnother checks that a join and the open transaction of another session do not
+// TestJoinKeepsStagedChanges checks that a join and the open transaction of another session do not
 // discard each other's changes.
-func TestJoinOfAnother(t *testing.T) {
+func TestJoinKeepsStagedChanges(t *testing.T) {
 	t.Parallel()
 	a := newInProcess(t)
 	c := inProcess(t, a).logIn("admin", "a")
@@ -256,10 +256,10 @@ func TestUnjoinElsewhere(t *testing.T) {
 	}
 }
 
-// TestJoinBesideOthers checks that a join is refused while any session has an open
+// TestJoinRefusedDuringTransactions checks that a join is refused while any session has an open
 // transaction, even another session of the same user, and while the web interface holds
 // the lock.
-func TestJoinBesideOthers(t *testing.T) {
+func TestJoinRefusedDuringTransactions(t *testing.T) {
 	t.Parallel()
 	for _, method := range []string{"POST", "DELETE"} {
 		a := newInProcess(t, spstest.WithUser("other", "o"), spstest.WithStarling(spstest.Starling{Joined: true}))

@@ -290,7 +290,7 @@ func (c *cancelling) Read(p []byte) (int, error) {
 	return c.Reader.Read(p[:1000])
 }
 
-func TestUploadOfAClientThatGoesAway(t *testing.T) {
+func TestUploadClientDisconnects(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
 	c := overTLS(t, a).logIn("admin", "a")
@@ -444,9 +444,9 @@ func TestImage(t *testing.T) {
 	}
 }
 
-// TestUploadIsNotHeld checks that an upload of 256 MiB allocates little memory. It is not
+// TestUploadIsNotStored checks that an upload of 256 MiB allocates little memory. It is not
 // parallel, because it counts the allocations of the process.
-func TestUploadIsNotHeld(t *testing.T) {
+func TestUploadIsNotStored(t *testing.T) {
 	const size = 256 << 20
 	a := spstest.NewServer(t, spstest.WithSlots(
 		spstest.Slot{Key: "1"}, spstest.Slot{Key: "2"}, spstest.Slot{Key: "3"}, spstest.Slot{Key: "4"}))

@@ -91,10 +91,10 @@ func TestAlerts(t *testing.T) {
 	})
 }
 
-// TestAlertsKeepTheUnknown checks that an update of the alerts keeps members that the SDK does
+// TestAlertsKeepUnknownMembers checks that an update of the alerts keeps members that the SDK does
 // not know, at each level of the object, and that reading a malformed object returns
 // ErrBadAnswer.
-func TestAlertsKeepTheUnknown(t *testing.T) {
+func TestAlertsKeepUnknownMembers(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
 	c := testkit.Connect(t, a)
@@ -233,9 +233,9 @@ func TestWhereAlertsGo(t *testing.T) {
 	})
 }
 
-// TestSelectionsOfOtherKinds checks that tagged values (objects with the members selection and
+// TestUnknownSelections checks that tagged values (objects with the members selection and
 // value) of an unknown form can be read, and that an update leaves them unchanged.
-func TestSelectionsOfOtherKinds(t *testing.T) {
+func TestUnknownSelections(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
 	c := testkit.Connect(t, a)

@@ -227,7 +227,7 @@ func TestSupportBundle(t *testing.T) {
 	})
 }
 
-func TestSupportBundleTrouble(t *testing.T) {
+func TestSupportBundleFailures(t *testing.T) {
 	t.Parallel()
 	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		key, err := c.Troubleshooting.SupportBundle.Start(t.Context())

@@ -392,9 +392,9 @@ func TestFollowSince(t *testing.T) {
 	}
 }
 
-// TestFollowSilentRanges checks that Follow finds all sessions even if the appliance returns an
-// empty result, and no error, for a query with a range of end_time.
-func TestFollowSilentRanges(t *testing.T) {
+// TestFollowEmptyRangeResults checks that Follow finds all sessions even if the appliance
+// returns an empty result, and no error, for a query with a range of end_time.
+func TestFollowEmptyRangeResults(t *testing.T) {
 	t.Parallel()
 	testkit.BubbleOf(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		empty := func(body []byte) []byte { return []byte(`{"items":[],"meta":{"match_count":0,"next":null}}`) }

@@ -135,9 +135,9 @@ func TestWaitForFetchEnds(t *testing.T) {
 	})
 }
 
-// TestFetchesThin checks that List reads each fetch by its key if the list contains keys only,
-// and leaves out a fetch that no longer exists.
-func TestFetchesThin(t *testing.T) {
+// TestFetchListWithoutBodies checks that List reads each fetch by its key if the list contains
+// keys only, and leaves out a fetch that no longer exists.
+func TestFetchListWithoutBodies(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
 	a.ServeImage(testkit.ImageURL, "8.1.0", testkit.ImageSum)

@@ -205,10 +205,10 @@ func TestNoFalsePass(t *testing.T) {
 	}
 }
 
-// TestTestIsSentAgain checks that the request for a firmware test is sent again if the
+// TestFirmwareTestIsRetried checks that the request for a firmware test is sent again if the
 // connection breaks, because a test changes nothing, and that it is sent once if the response
 // has an error status.
-func TestTestIsSentAgain(t *testing.T) {
+func TestFirmwareTestIsRetried(t *testing.T) {
 	t.Parallel()
 	for name, fault := range map[string]spstest.Fault{
 		"connection breaks before execution": {CutBefore: true}, "connection breaks after execution": {CutAfter: true}, "response truncated": {Truncate: 10},
@@ -235,9 +235,9 @@ func TestTestIsSentAgain(t *testing.T) {
 	}
 }
 
-// TestTestTakesItsTime checks that a firmware test may take longer than the time limit of a
+// TestSlowFirmwareTest checks that a firmware test may take longer than the time limit of a
 // read.
-func TestTestTakesItsTime(t *testing.T) {
+func TestSlowFirmwareTest(t *testing.T) {
 	t.Parallel()
 	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		a.Inject(spstest.Fault{Path: "firmware/test", Delay: 20 * time.Minute})

@@ -208,10 +208,10 @@ func TestReinstall(t *testing.T) {
 	}, slots)
 }
 
-// TestRefusedWhileStarting checks an upgrade after which the starting appliance rejects
+// TestLoginRejectedWhileStarting checks an upgrade after which the starting appliance rejects
 // logins. Upgrade must succeed if the rejections end soon. If they do not end, it must return
 // AuthenticationFailure. In both cases, it may send at most 6 logins that are rejected.
-func TestRefusedWhileStarting(t *testing.T) {
+func TestLoginRejectedWhileStarting(t *testing.T) {
 	t.Parallel()
 	starting := spstest.WithVariant("starting-login", "401:AuthenticationFailure")
 	for _, test := range []struct {
@@ -370,9 +370,9 @@ func TestExpectVersion(t *testing.T) {
 	})
 }
 
-// TestUpgradeSurvivesHiccups checks that an upgrade continues if reads before or after it fail
+// TestUpgradeSurvivesFailedReads checks that an upgrade continues if reads before or after it fail
 // temporarily.
-func TestUpgradeSurvivesHiccups(t *testing.T) {
+func TestUpgradeSurvivesFailedReads(t *testing.T) {
 	t.Parallel()
 	upgradeBubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		a.ServeImage(testkit.ImageURL, "8.0.0", testkit.ImageSum)
@@ -393,9 +393,9 @@ func TestUpgradeSurvivesHiccups(t *testing.T) {
 	})
 }
 
-// TestRestartBetweenLooks checks that WaitForVersion detects a restart between two polls,
+// TestRestartBetweenPolls checks that WaitForVersion detects a restart between two polls,
 // because the restart ended the client's session.
-func TestRestartBetweenLooks(t *testing.T) {
+func TestRestartBetweenPolls(t *testing.T) {
 	t.Parallel()
 	upgradeBubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		before, err := c.Info(t.Context())
@@ -413,9 +413,9 @@ func TestRestartBetweenLooks(t *testing.T) {
 	})
 }
 
-// TestLooksAreSpaced checks that WaitForVersion sends one request for each interval, even if
+// TestPollsAreSpaced checks that WaitForVersion sends one request for each interval, even if
 // the appliance answers with 503.
-func TestLooksAreSpaced(t *testing.T) {
+func TestPollsAreSpaced(t *testing.T) {
 	t.Parallel()
 	upgradeBubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		a.Inject(spstest.Fault{Path: "info", Status: 503, Times: -1})

@@ -287,9 +287,9 @@ func TestStarlingJoinRefused(t *testing.T) {
 	}
 }
 
-// TestStarlingTurns checks that Join and Unjoin wait while the client has an open transaction,
-// and that they return ErrNested if the function of that transaction calls them.
-func TestStarlingTurns(t *testing.T) {
+// TestStarlingWaitsForTransaction checks that Join and Unjoin wait while the client has an open
+// transaction, and that they return ErrNested if the function of that transaction calls them.
+func TestStarlingWaitsForTransaction(t *testing.T) {
 	t.Parallel()
 	testkit.BubbleOf(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		request := sps.StarlingJoinRequest{CredentialString: sps.NewSecretString("credential")}
@@ -464,9 +464,9 @@ func TestProductForms(t *testing.T) {
 	}
 }
 
-// TestUnjoinByTheConfiguration checks that the appliance refuses to delete
+// TestUnjoinAtConfiguration checks that the appliance refuses to delete
 // configuration/starling, and that the transaction continues after the refusal.
-func TestUnjoinByTheConfiguration(t *testing.T) {
+func TestUnjoinAtConfiguration(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t, spstest.WithStarling(spstest.Starling{Joined: true}))
 	c := testkit.Connect(t, a)

@@ -94,9 +94,9 @@ func TestWalkPart(t *testing.T) {
 	}
 }
 
-// TestWalkTrouble checks which failures end a walk, and which are stored in a node while the
+// TestWalkFailures checks which failures end a walk, and which are stored in a node while the
 // walk continues.
-func TestWalkTrouble(t *testing.T) {
+func TestWalkFailures(t *testing.T) {
 	t.Parallel()
 	item := func(href string) string { return `{"key":"x","meta":{"href":"` + href + `"}}` }
 	list := func(items ...string) string {
@@ -239,9 +239,9 @@ func TestRawHandles(t *testing.T) {
 	}
 }
 
-// TestRulesOfUsers checks that a rule that a user of the SDK adds to an endpoint can reject a
-// write, and that rules without a function check nothing.
-func TestRulesOfUsers(t *testing.T) {
+// TestCallerDefinedRules checks that a rule that a user of the SDK adds to an endpoint can
+// reject a write, and that rules without a function check nothing.
+func TestCallerDefinedRules(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
 	c := testkit.Connect(t, a)

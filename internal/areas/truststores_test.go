@@ -242,9 +242,9 @@ func TestTrustStoreRules(t *testing.T) {
 	}
 }
 
-// TestTrustStoreAppliance checks that a write that the appliance rejects returns a typed error
-// with the paths of the faults, and that nothing is applied.
-func TestTrustStoreAppliance(t *testing.T) {
+// TestTrustStoreRejectedByAppliance checks that a write that the appliance rejects returns a
+// typed error with the paths of the faults, and that nothing is applied.
+func TestTrustStoreRejectedByAppliance(t *testing.T) {
 	t.Parallel()
 	one := testkit.Authority(t, "One")
 	testkit.UnderVariants(t, func(t *testing.T, options ...spstest.Option) {
@@ -359,9 +359,9 @@ func TestTrustStoreNameKept(t *testing.T) {
 	}
 }
 
-// TestTrustStoreNamedMeanwhile checks that an update may set a name that a nested update of the
-// same store has just set.
-func TestTrustStoreNamedMeanwhile(t *testing.T) {
+// TestTrustStoreNameSetByNestedUpdate checks that an update may set a name that a nested update
+// of the same store has just set.
+func TestTrustStoreNameSetByNestedUpdate(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
 	c := testkit.Connect(t, a)
@@ -400,9 +400,9 @@ func TestTrustStoreNoList(t *testing.T) {
 	}
 }
 
-// TestTrustStoreOfTheAppliance checks that a stored trust store that violates the client's
+// TestStoredTrustStoreViolatesRules checks that a stored trust store that violates the client's
 // rules can still be changed, if the change itself follows the rules.
-func TestTrustStoreOfTheAppliance(t *testing.T) {
+func TestStoredTrustStoreViolatesRules(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
 	c := testkit.Connect(t, a)

@@ -144,8 +144,8 @@ func TestErrorPage(t *testing.T) {
 	}
 }
 
-// TestKindWhereItWasMet checks refusals whose kind depends on the request that was refused.
-func TestKindWhereItWasMet(t *testing.T) {
+// TestKindDependsOnRequest checks refusals whose kind depends on the request that was refused.
+func TestKindDependsOnRequest(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		fault spstest.Fault
@@ -319,9 +319,9 @@ func TestRefusedLoginInLogs(t *testing.T) {
 	}
 }
 
-// TestDeadExistingSession checks that each call in an expired existing session returns an error
+// TestExpiredExistingSession checks that each call in an expired existing session returns an error
 // of the same form.
-func TestDeadExistingSession(t *testing.T) {
+func TestExpiredExistingSession(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
 	for name, call := range map[string]func(context.Context, *sps.Client) error{

@@ -151,8 +151,8 @@ func TestIterationMemory(t *testing.T) {
 	}
 }
 
-// TestNothingLeft checks that closed clients leave no goroutines and no sessions.
-func TestNothingLeft(t *testing.T) {
+// TestClosedClientsLeaveNothing checks that closed clients leave no goroutines and no sessions.
+func TestClosedClientsLeaveNothing(t *testing.T) {
 	a := spstest.NewServer(t)
 	before := runtime.NumGoroutine()
 	for range 10 {

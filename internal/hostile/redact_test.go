@@ -253,8 +253,8 @@ func TestQuotedPasswords(t *testing.T) {
 	}
 }
 
-// TestUnshownType checks that errors.Is matches an error type whose text is hidden.
-func TestUnshownType(t *testing.T) {
+// TestHiddenErrorType checks that errors.Is matches an error type whose text is hidden.
+func TestHiddenErrorType(t *testing.T) {
 	t.Parallel()
 	c, err := sps.Connect(t.Context(), "appliance.test", sps.UsernamePassword("admin", sps.NewSecretString("Gremlin")), testkit.RoundTrip(func(r *http.Request) (*http.Response, error) {
 		if strings.HasSuffix(r.URL.Path, "/authentication") {

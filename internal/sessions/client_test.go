@@ -175,9 +175,10 @@ func TestSingleAttempt(t *testing.T) {
 	}
 }
 
-// TestUnmade calls the methods of nil and zero values of Client and Transaction. It checks that
-// no method panics, and that each method that returns an error returns ErrInvalidInput.
-func TestUnmade(t *testing.T) {
+// TestNilAndZeroReceivers calls the methods of nil and zero values of Client and Transaction.
+// It checks that no method panics, and that each method that returns an error returns
+// ErrInvalidInput.
+func TestNilAndZeroReceivers(t *testing.T) {
 	t.Parallel()
 	for name, value := range map[string]any{
 		"a nil client":       (*sps.Client)(nil),

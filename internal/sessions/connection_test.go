@@ -116,10 +116,10 @@ func TestConnectionNeverMade(t *testing.T) {
 	}
 }
 
-// TestDisagreement connects to servers whose TLS settings are not compatible with those of the
+// TestIncompatibleTLS connects to servers whose TLS settings are not compatible with those of the
 // client. It checks that the client makes one attempt, because another one would fail in the
 // same way, and that a write does not return ErrOutcomeUnknown.
-func TestDisagreement(t *testing.T) {
+func TestIncompatibleTLS(t *testing.T) {
 	t.Parallel()
 	leaf := issue(t, nil, "x")
 	config := func(change func(*tls.Config)) string {
@@ -202,10 +202,10 @@ func rsaExchange(t *testing.T) func(*tls.Config) {
 	}
 }
 
-// TestSettingsOfGo checks the GODEBUG settings that docs/how-to/troubleshooting.md and the
+// TestGODEBUGSettings checks the GODEBUG settings that docs/how-to/troubleshooting.md and the
 // error texts recommend for TLS problems. Each setting must exist in Go. For tlsrsakex and
 // tlsmlkem, the test also checks that the setting has the described effect.
-func TestSettingsOfGo(t *testing.T) {
+func TestGODEBUGSettings(t *testing.T) {
 	known := map[string]bool{"tlsmlkem": true} // not in the list of metrics, but tested below
 	for _, metric := range metrics.All() {
 		if name, ok := strings.CutPrefix(metric.Name, "/godebug/non-default-behavior/"); ok {

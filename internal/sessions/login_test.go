@@ -65,10 +65,10 @@ func refusedSlots(t *testing.T, c *sps.Client, says string) {
 	}
 }
 
-// TestVaultIsLate changes the password on the appliance before the vault returns the new
-// password. It checks that the client does not send the rejected password again, and that it
-// logs in as soon as the vault returns the new password.
-func TestVaultIsLate(t *testing.T) {
+// TestPasswordFuncReturnsOldPassword changes the password on the appliance before the vault
+// returns the new password. It checks that the client does not send the rejected password
+// again, and that it logs in as soon as the vault returns the new password.
+func TestPasswordFuncReturnsOldPassword(t *testing.T) {
 	t.Parallel()
 	withVault(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client, v *vault) {
 		a.SetPassword(a.Username(), "rotated")
@@ -105,9 +105,9 @@ func TestVaultIsLate(t *testing.T) {
 	})
 }
 
-// TestThreeRefusals checks a password function that returns only wrong passwords. The client
+// TestThreeRejectedLogins checks a password function that returns only wrong passwords. The client
 // must make three login attempts in total for both of its sessions, at least 5 seconds apart.
-func TestThreeRefusals(t *testing.T) {
+func TestThreeRejectedLogins(t *testing.T) {
 	t.Parallel()
 	for name, write := range map[string]bool{"reading": false, "reading and writing": true} {
 		t.Run(name, func(t *testing.T) {
@@ -149,8 +149,8 @@ func TestThreeRefusals(t *testing.T) {
 	}
 }
 
-// TestRefusalsAreForgotten checks that a successful login resets the count of rejected logins.
-func TestRefusalsAreForgotten(t *testing.T) {
+// TestLoginResetsRejections checks that a successful login resets the count of rejected logins.
+func TestLoginResetsRejections(t *testing.T) {
 	t.Parallel()
 	withVault(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client, v *vault) {
 		for i := range 5 {
@@ -167,9 +167,9 @@ func TestRefusalsAreForgotten(t *testing.T) {
 	})
 }
 
-// TestUsedCode checks a password function that returns the same one-time code until the next
-// code is valid. The client must send a used code only once.
-func TestUsedCode(t *testing.T) {
+// TestUsedOneTimeCode checks a password function that returns the same one-time code until the
+// next code is valid. The client must send a used code only once.
+func TestUsedOneTimeCode(t *testing.T) {
 	t.Parallel()
 	withVault(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client, v *vault) {
 		a.SetPassword(a.Username(), "second code")
@@ -186,10 +186,10 @@ func TestUsedCode(t *testing.T) {
 	})
 }
 
-// TestExporterMeetsRestart calls an appliance that rejects the right password for ten minutes
+// TestLoginRetryDuringRestart calls an appliance that rejects the right password for ten minutes
 // while it starts. It checks that the client then works again with WithLoginRetry, and stays
 // unusable without it.
-func TestExporterMeetsRestart(t *testing.T) {
+func TestLoginRetryDuringRestart(t *testing.T) {
 	t.Parallel()
 	const every = 2 * time.Minute
 	for name, test := range map[string]struct {
@@ -234,10 +234,10 @@ func TestExporterMeetsRestart(t *testing.T) {
 	}
 }
 
-// TestRefusedFromTheStart checks the error if the first login is rejected. The error must not
+// TestFirstLoginRejected checks the error if the first login is rejected. The error must not
 // say that the password was accepted before. The error of Connect must not announce another
 // attempt.
-func TestRefusedFromTheStart(t *testing.T) {
+func TestFirstLoginRejected(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		a := spstest.NewServer(t, spstest.WithoutListener())
@@ -391,10 +391,10 @@ func TestNoOneTimeCode(t *testing.T) {
 	}
 }
 
-// TestCrowdWaitsForRestart makes many calls during WaitForVersion, in which the client may send
-// a rejected password again. It checks that the calls cause no additional login attempts, which
-// could lock the account.
-func TestCrowdWaitsForRestart(t *testing.T) {
+// TestManyCallsDuringVersionWait makes many calls during WaitForVersion, in which the client
+// may send a rejected password again. It checks that the calls cause no additional login
+// attempts, which could lock the account.
+func TestManyCallsDuringVersionWait(t *testing.T) {
 	t.Parallel()
 	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		info, err := c.Info(t.Context())

@@ -196,9 +196,9 @@ func TestNilProgress(t *testing.T) {
 	})
 }
 
-// TestOptionsFit checks to which calls each option can be passed. Other combinations do not
+// TestOptionTypes checks to which calls each option can be passed. Other combinations do not
 // compile.
-func TestOptionsFit(t *testing.T) {
+func TestOptionTypes(t *testing.T) {
 	t.Parallel()
 	fits := func(option any) (list []string) {
 		if _, ok := option.(sps.TransactionOption); ok {

@@ -291,9 +291,9 @@ func TestRefusedLogins(t *testing.T) {
 	}
 }
 
-// TestPatienceEnds checks that a rejected login is final after WaitForVersion has returned.
-// WaitForVersion itself may repeat rejected logins.
-func TestPatienceEnds(t *testing.T) {
+// TestRejectedLoginIsFinalAfterWait checks that a rejected login is final after WaitForVersion
+// has returned. WaitForVersion itself may repeat rejected logins.
+func TestRejectedLoginIsFinalAfterWait(t *testing.T) {
 	t.Parallel()
 	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		info, err := c.Info(t.Context())
@@ -378,9 +378,9 @@ func TestLoginLimit(t *testing.T) {
 	})
 }
 
-// TestCloseTakesItsTime checks that Close returns within its time limit if a log-out or a login
+// TestCloseTimeLimit checks that Close returns within its time limit if a log-out or a login
 // does not end.
-func TestCloseTakesItsTime(t *testing.T) {
+func TestCloseTimeLimit(t *testing.T) {
 	t.Parallel()
 	limit := sps.DefaultTimeouts().Close
 	for name, test := range map[string]struct {

@@ -173,9 +173,9 @@ func diffSessions(t *testing.T, a *spstest.Appliance, want int) {
 	testkit.Diff(t, "sessions", want, a.Sessions())
 }
 
-// TestCodeForOneLogin checks that transactions use the session for reads if the password
-// function returns codes that are valid for one login.
-func TestCodeForOneLogin(t *testing.T) {
+// TestOneTimeCodeForTransactions checks that transactions use the session for reads if the
+// password function returns codes that are valid for one login.
+func TestOneTimeCodeForTransactions(t *testing.T) {
 	t.Parallel()
 	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, _ *sps.Client) {
 		asked := 0
@@ -202,9 +202,9 @@ func TestCodeForOneLogin(t *testing.T) {
 	})
 }
 
-// TestRefusedOnce checks that both sessions of a client together make one login attempt after
-// the password has changed.
-func TestRefusedOnce(t *testing.T) {
+// TestOneLoginAfterPasswordChange checks that both sessions of a client together make one login
+// attempt after the password has changed.
+func TestOneLoginAfterPasswordChange(t *testing.T) {
 	t.Parallel()
 	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		a.SetPassword(a.Username(), "another")
@@ -273,9 +273,9 @@ func TestWriteSessionEnds(t *testing.T) {
 	}
 }
 
-// TestJoinTakesTurns checks that a raw request to join or unjoin Starling waits for a
+// TestRawJoinWaitsForTransaction checks that a raw request to join or unjoin Starling waits for a
 // transaction of the client, and returns ErrNested inside of it.
-func TestJoinTakesTurns(t *testing.T) {
+func TestRawJoinWaitsForTransaction(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
 	c := testkit.Connect(t, a)
@@ -302,12 +302,12 @@ func TestJoinTakesTurns(t *testing.T) {
 	}
 }
 
-// TestEndsAtEachRequest cancels the context or closes the client at each request of a
+// TestCancelOrCloseAtEachRequest cancels the context or closes the client at each request of a
 // transaction in turn, before the request is sent or after it was executed. It checks that the
 // returned error agrees with the configuration of the appliance an hour later, and that no
 // transaction is left. No session may be left either, unless the response to its login was
 // lost.
-func TestEndsAtEachRequest(t *testing.T) {
+func TestCancelOrCloseAtEachRequest(t *testing.T) {
 	t.Parallel()
 	for _, how := range []string{"ctx", "Close"} {
 		for _, executed := range []bool{false, true} {
@@ -429,10 +429,10 @@ func TestNotAnAppliance(t *testing.T) {
 	}
 }
 
-// TestLoginBrokeOffThenRefused checks a client for which the connection breaks after the
+// TestLoginBrokenThenRejected checks a client for which the connection breaks after the
 // cookie of the first login responses, and whose next login is rejected. The client must log
 // out the sessions of the first logins.
-func TestLoginBrokeOffThenRefused(t *testing.T) {
+func TestLoginBrokenThenRejected(t *testing.T) {
 	t.Parallel()
 	for status, body := range map[int]string{503: "", 403: `{"error":{"type":"ForbiddenActionError"}}`} {
 		synctest.Test(t, func(t *testing.T) {

@@ -109,7 +109,7 @@ func resume(t *testing.T, a *spstest.Appliance) sps.Option {
 	})
 }
 
-func TestInsecureIsLoud(t *testing.T) {
+func TestInsecureIsLogged(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
 	var out bytes.Buffer

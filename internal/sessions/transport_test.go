@@ -344,9 +344,9 @@ func TestHostileAnswers(t *testing.T) {
 	}
 }
 
-// TestCutWithinAnswer checks that a read is repeated if the connection breaks within its
+// TestCutWithinResponse checks that a read is repeated if the connection breaks within its
 // response.
-func TestCutWithinAnswer(t *testing.T) {
+func TestCutWithinResponse(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
 	c := testkit.Connect(t, a)
@@ -485,9 +485,9 @@ func TestConnectCancelled(t *testing.T) {
 	}
 }
 
-// TestPeculiarAnswers checks that a response with an unusual content type or a byte order mark
+// TestUnusualResponses checks that a response with an unusual content type or a byte order mark
 // is decoded.
-func TestPeculiarAnswers(t *testing.T) {
+func TestUnusualResponses(t *testing.T) {
 	t.Parallel()
 	const slots = `{"items":[{"key":"1","body":{"version":"7.4.0","current":true}},{"key":"3"}]}`
 	for name, fault := range map[string]spstest.Fault{

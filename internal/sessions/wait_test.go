@@ -289,9 +289,9 @@ func TestWaitTimes(t *testing.T) {
 	}
 }
 
-// TestNothingForTheGone checks that a call whose context is already done sends no request and
-// does not call the password function.
-func TestNothingForTheGone(t *testing.T) {
+// TestDoneContextSendsNothing checks that a call whose context is already done sends no request
+// and does not call the password function.
+func TestDoneContextSendsNothing(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		a := spstest.NewServer(t, spstest.WithoutListener())

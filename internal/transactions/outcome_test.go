@@ -549,9 +549,9 @@ func TestLateUpgrade(t *testing.T) {
 	}
 }
 
-// TestUpgradeNotSeen checks the errors of an upgrade after which the appliance does not respond
-// again or runs the old version.
-func TestUpgradeNotSeen(t *testing.T) {
+// TestUpgradeNotConfirmed checks the errors of an upgrade after which the appliance does not
+// respond again or runs the old version.
+func TestUpgradeNotConfirmed(t *testing.T) {
 	t.Parallel()
 	testkit.BubbleOf(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		a.AfterRestart(spstest.OutcomeNeverBack)
@@ -577,9 +577,9 @@ func TestUpgradeNotSeen(t *testing.T) {
 	})
 }
 
-// TestCloseWhileAsking checks that Close ends a call that polls for the outcome of a lost
+// TestCloseWhilePolling checks that Close ends a call that polls for the outcome of a lost
 // request.
-func TestCloseWhileAsking(t *testing.T) {
+func TestCloseWhilePolling(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		l, c := newLateAppliance(t)
@@ -594,9 +594,9 @@ func TestCloseWhileAsking(t *testing.T) {
 	})
 }
 
-// TestNobodyToAsk checks that a call stops polling for the outcome of a lost request if the
-// client can no longer log in.
-func TestNobodyToAsk(t *testing.T) {
+// TestPollingStopsWithoutLogin checks that a call stops polling for the outcome of a lost
+// request if the client can no longer log in.
+func TestPollingStopsWithoutLogin(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		l, c := newLateAppliance(t)
@@ -614,10 +614,10 @@ func TestNobodyToAsk(t *testing.T) {
 	})
 }
 
-// TestFetchesThatCannotBeToldApart loses the response to the start of a fetch. It checks that
+// TestFetchStartLost loses the response to the start of a fetch. It checks that
 // Start finds the started fetch among the fetches of the appliance, or returns
 // ErrOutcomeUnknown if another client may have started the fetch that it finds.
-func TestFetchesThatCannotBeToldApart(t *testing.T) {
+func TestFetchStartLost(t *testing.T) {
 	t.Parallel()
 	strip := func(body []byte) []byte { return []byte(strings.ReplaceAll(string(body), `"url"`, `"hidden"`)) }
 	for name, test := range map[string]struct {
@@ -661,11 +661,11 @@ func TestFetchesThatCannotBeToldApart(t *testing.T) {
 	}
 }
 
-// TestCancelledTooLate loses the response to the cancellation of a fetch, and the fetch
+// TestFetchCancelledTooLate loses the response to the cancellation of a fetch, and the fetch
 // finishes before the appliance executes the cancellation. Cancel must return ErrOutcomeUnknown
 // and stop polling when the fetch has finished, because the appliance may still remove the
 // record of the fetch.
-func TestCancelledTooLate(t *testing.T) {
+func TestFetchCancelledTooLate(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		l, c := newLateAppliance(t)

@@ -157,8 +157,8 @@ func TestNumbers(t *testing.T) {
 	}
 }
 
-// TestOwnTypes checks endpoints for which the caller defines the body type.
-func TestOwnTypes(t *testing.T) {
+// TestCallerDefinedTypes checks endpoints for which the caller defines the body type.
+func TestCallerDefinedTypes(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
 	c := testkit.Connect(t, a)
@@ -778,8 +778,8 @@ func TestSecretsInBodies(t *testing.T) {
 	}
 }
 
-// TestPagesInACircle checks that the client stops at pages that link to each other in a circle.
-func TestPagesInACircle(t *testing.T) {
+// TestCircularPages checks that the client stops at pages that link to each other in a circle.
+func TestCircularPages(t *testing.T) {
 	t.Parallel()
 	for _, length := range []int{1, 2, 3, 7} {
 		asked := 0
@@ -820,10 +820,10 @@ func TestMisspeltMember(t *testing.T) {
 	}
 }
 
-// TestMisspeltBelow checks that an update is rejected if it adds an unknown member at any level
-// of the object. A new element of a list may have any members. An object in which the update
-// changes selection or enabled may have any members, too.
-func TestMisspeltBelow(t *testing.T) {
+// TestMisspeltNestedMember checks that an update is rejected if it adds an unknown member at
+// any level of the object. A new element of a list may have any members. An object in which the
+// update changes selection or enabled may have any members, too.
+func TestMisspeltNestedMember(t *testing.T) {
 	t.Parallel()
 	type server struct {
 		Selection string `json:"selection"`
@@ -880,10 +880,10 @@ func TestMisspeltBelow(t *testing.T) {
 	}
 }
 
-// TestMisspeltNew checks that Create sends a misspelt member, because the client has no object
-// to compare it with. The appliance ignores the member, and the simulator lists it in its
-// journal.
-func TestMisspeltNew(t *testing.T) {
+// TestMisspeltMemberInCreate checks that Create sends a misspelt member, because the client has
+// no object to compare it with. The appliance ignores the member, and the simulator lists it in
+// its journal.
+func TestMisspeltMemberInCreate(t *testing.T) {
 	t.Parallel()
 	type policy struct {
 		Name    string `json:"name"`
@@ -906,9 +906,9 @@ func TestMisspeltNew(t *testing.T) {
 	testkit.Diff(t, "ignored", []string{"tiemout"}, ignored)
 }
 
-// TestMemberOfTheSDK checks that a member that the SDK's type has can be written even if the
+// TestKnownMemberNotStored checks that a member that the SDK's type has can be written even if the
 // stored object lacks it.
-func TestMemberOfTheSDK(t *testing.T) {
+func TestKnownMemberNotStored(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
 	c := testkit.Connect(t, a)
@@ -919,8 +919,8 @@ func TestMemberOfTheSDK(t *testing.T) {
 	testkit.Settled(t, a, testkit.AdminAfter)
 }
 
-// TestNameTwice checks that GetByName returns ErrBadAnswer if two objects have the name.
-func TestNameTwice(t *testing.T) {
+// TestDuplicateName checks that GetByName returns ErrBadAnswer if two objects have the name.
+func TestDuplicateName(t *testing.T) {
 	t.Parallel()
 	const path = "configuration/policies/audit_policies"
 	a := spstest.NewServer(t)

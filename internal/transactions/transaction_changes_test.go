@@ -334,9 +334,9 @@ func TestConflict(t *testing.T) {
 	}
 }
 
-// TestUpdateMadeAnew changes an object as another user between the read and the write of an
+// TestUpdateRunsAgain changes an object as another user between the read and the write of an
 // update. It checks that the client calls the update function again with the new object.
-func TestUpdateMadeAnew(t *testing.T) {
+func TestUpdateRunsAgain(t *testing.T) {
 	t.Parallel()
 	const theirs = "theirs@example.com"
 	for _, lock := range []string{"opening", "first-change"} {
@@ -583,9 +583,9 @@ func TestTwoClients(t *testing.T) {
 	testkit.Settled(t, a, testkit.AdminAfter)
 }
 
-// TestTexts checks that each error text is one line that begins with "sps: " and does not
-// repeat that prefix.
-func TestTexts(t *testing.T) {
+// TestTransactionErrorTexts checks that each error text is one line that begins with "sps: "
+// and does not repeat that prefix.
+func TestTransactionErrorTexts(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
 	c := testkit.Connect(t, a)

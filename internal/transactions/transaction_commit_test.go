@@ -32,10 +32,10 @@ func commitVariants() [][]spstest.Option {
 	return all
 }
 
-// TestWhatBecameOfCommits checks the result of a transaction whose commit has no usable
+// TestCommitOutcomes checks the result of a transaction whose commit has no usable
 // response, with each combination of commitVariants. It compares the result with the committed
 // configuration an hour later.
-func TestWhatBecameOfCommits(t *testing.T) {
+func TestCommitOutcomes(t *testing.T) {
 	t.Parallel()
 	const second = time.Second
 	commit := func(f spstest.Fault) spstest.Fault {

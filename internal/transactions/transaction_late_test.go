@@ -35,10 +35,10 @@ func TestCommitEndsDuringRollback(t *testing.T) {
 	}
 }
 
-// TestRollbackComesLate loses the response to a rollback, and the appliance executes the
+// TestLateRollback loses the response to a rollback, and the appliance executes the
 // rollback during the next transaction. It checks that the appliance still applies all
 // changes of the next transaction.
-func TestRollbackComesLate(t *testing.T) {
+func TestLateRollback(t *testing.T) {
 	t.Parallel()
 	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		a.Inject(spstest.Fault{Method: "DELETE", Path: "transaction", CutAfter: true, Detached: true, Takes: 10 * time.Second})

@@ -89,9 +89,9 @@ func TestFairLock(t *testing.T) {
 	}
 }
 
-// TestYieldAlone checks a client that uses the lock alone. The pauses in which it would let
-// other clients take the lock must cost little time.
-func TestYieldAlone(t *testing.T) {
+// TestYieldWithoutOtherClients checks a client that uses the lock alone. The pauses in which it
+// would let other clients take the lock must cost little time.
+func TestYieldWithoutOtherClients(t *testing.T) {
 	t.Parallel()
 	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		start := time.Now()
@@ -109,9 +109,9 @@ func TestYieldAlone(t *testing.T) {
 	})
 }
 
-// TestWaitForTurn checks that the limit of WithLockWait also applies to the wait for another
-// transaction of the same client.
-func TestWaitForTurn(t *testing.T) {
+// TestLockWaitForOwnTransaction checks that the limit of WithLockWait also applies to the wait
+// for another transaction of the same client.
+func TestLockWaitForOwnTransaction(t *testing.T) {
 	t.Parallel()
 	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		var first sync.WaitGroup

@@ -378,10 +378,10 @@ func TestReadOnlyRights(t *testing.T) {
 	testkit.Settled(t, a, testkit.AdminBefore)
 }
 
-// TestSwallowedOpening checks a function that ignores the error of its first write, for which the
-// appliance refuses to open the transaction. Each further step and the transaction itself must
-// return the same error, and the client must send no further request.
-func TestSwallowedOpening(t *testing.T) {
+// TestIgnoredOpeningError checks a function that ignores the error of its first write, for
+// which the appliance refuses to open the transaction. Each further step and the transaction
+// itself must return the same error, and the client must send no further request.
+func TestIgnoredOpeningError(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
 	c := testkit.Connect(t, a)

@@ -117,9 +117,9 @@ func TestReadDuringWrite(t *testing.T) {
 	testkit.Settled(t, a, testkit.AdminAfter)
 }
 
-// TestRevertedMeanwhile loses the response to a commit that wrote two objects. Another user
-// then reverts one of them. The outcome of the commit must be unknown.
-func TestRevertedMeanwhile(t *testing.T) {
+// TestCommitRevertedByAnotherUser loses the response to a commit that wrote two objects.
+// Another user then reverts one of them. The outcome of the commit must be unknown.
+func TestCommitRevertedByAnotherUser(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
 	original, _ := a.Configuration("management/email")
@@ -143,9 +143,9 @@ func TestRevertedMeanwhile(t *testing.T) {
 	}
 }
 
-// TestHandlesStayInside checks that a transaction rejects writes with handles of endpoints that
-// do not belong to the configuration.
-func TestHandlesStayInside(t *testing.T) {
+// TestHandlesOutsideConfiguration checks that a transaction rejects writes with handles of
+// endpoints that do not belong to the configuration.
+func TestHandlesOutsideConfiguration(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
 	c := testkit.Connect(t, a)
@@ -304,9 +304,9 @@ func droppedTransaction(t *testing.T, name string, write func(context.Context, *
 	testkit.Settled(t, a, testkit.AdminBefore)
 }
 
-// TestGoneAfterCommit checks that the outcome of a lost commit is unknown if an updated object
-// cannot be found afterwards.
-func TestGoneAfterCommit(t *testing.T) {
+// TestObjectGoneAfterCommit checks that the outcome of a lost commit is unknown if an updated
+// object cannot be found afterwards.
+func TestObjectGoneAfterCommit(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
 	c := testkit.Connect(t, a)
@@ -322,9 +322,9 @@ func TestGoneAfterCommit(t *testing.T) {
 	testkit.Diff(t, "neither", []string{auditPolicies + "/" + policyKey}, details.Neither)
 }
 
-// TestLooksAtAll checks that the client reads each object that a commit with a lost response
-// should have written.
-func TestLooksAtAll(t *testing.T) {
+// TestLostCommitReadsAllObjects checks that the client reads each object that a commit with a
+// lost response should have written.
+func TestLostCommitReadsAllObjects(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
 	c := testkit.Connect(t, a)
@@ -354,9 +354,9 @@ func TestLooksAtAll(t *testing.T) {
 	testkit.Diff(t, "reads", made, looks)
 }
 
-// TestLateCommitOfAnother checks a commit that the appliance executes after the client has
-// stopped waiting for it. This must not commit the next transaction of the client.
-func TestLateCommitOfAnother(t *testing.T) {
+// TestLateCommitDuringNextTransaction checks a commit that the appliance executes after the
+// client has stopped waiting for it. This must not commit the next transaction of the client.
+func TestLateCommitDuringNextTransaction(t *testing.T) {
 	t.Parallel()
 	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		late := make(chan struct{})
@@ -488,9 +488,9 @@ func TestLockAtCommit(t *testing.T) {
 	})
 }
 
-// TestShortClose checks that the client finds out the outcome of a lost commit even if
-// Timeouts.Close is short.
-func TestShortClose(t *testing.T) {
+// TestOutcomeWithShortCloseTimeout checks that the client finds out the outcome of a lost
+// commit even if Timeouts.Close is short.
+func TestOutcomeWithShortCloseTimeout(t *testing.T) {
 	t.Parallel()
 	timeouts := sps.DefaultTimeouts()
 	timeouts.Close = time.Second
@@ -503,9 +503,9 @@ func TestShortClose(t *testing.T) {
 	}, sps.WithTimeouts(timeouts))
 }
 
-// TestReadsOfTheClient checks that a read of the client with the function's context counts as a
-// read of the transaction, so that a later change by another user is a conflict.
-func TestReadsOfTheClient(t *testing.T) {
+// TestClientReadsInTransaction checks that a read of the client with the function's context
+// counts as a read of the transaction, so that a later change by another user is a conflict.
+func TestClientReadsInTransaction(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
 	c := testkit.Connect(t, a)
@@ -524,9 +524,9 @@ func TestReadsOfTheClient(t *testing.T) {
 	testkit.Settled(t, a, "theirs@example.com")
 }
 
-// TestDeletedMeanwhile checks that an update returns ErrConflict if another user deletes the
+// TestUpdateOfDeletedObject checks that an update returns ErrConflict if another user deletes the
 // object between its read and its write.
-func TestDeletedMeanwhile(t *testing.T) {
+func TestUpdateOfDeletedObject(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
 	c := testkit.Connect(t, a)
@@ -544,9 +544,9 @@ func TestDeletedMeanwhile(t *testing.T) {
 	testkit.Settled(t, a, testkit.AdminBefore)
 }
 
-// TestCreatedAndDeletedTwice checks that deleting an object twice in a transaction returns
+// TestObjectDeletedTwice checks that deleting an object twice in a transaction returns
 // ResourceNotFound and not ErrConflict, because the transaction itself deleted the object.
-func TestCreatedAndDeletedTwice(t *testing.T) {
+func TestObjectDeletedTwice(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
 	c := testkit.Connect(t, a)
@@ -623,8 +623,8 @@ func TestAlertsMissing(t *testing.T) {
 	testkit.Diff(t, "alerts", 16, len(testkit.Committed(t, a, "alerting/traffic_alerts")))
 }
 
-// TestMisuse checks that each invalid call returns one error with a clear text.
-func TestMisuse(t *testing.T) {
+// TestInvalidCalls checks that each invalid call returns one error with a clear text.
+func TestInvalidCalls(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
 	c := testkit.Connect(t, a)

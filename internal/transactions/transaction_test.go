@@ -325,9 +325,10 @@ func TestFailedRollback(t *testing.T) {
 	})
 }
 
-// TestLeftInExistingSession checks a session that the caller provided. If a transaction of the
-// client is left open in it, the client must roll it back before it opens another one there.
-func TestLeftInExistingSession(t *testing.T) {
+// TestTransactionLeftInExistingSession checks a session that the caller provided. If a
+// transaction of the client is left open in it, the client must roll it back before it opens
+// another one there.
+func TestTransactionLeftInExistingSession(t *testing.T) {
 	t.Parallel()
 	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, owner *sps.Client) {
 		owner.Info(t.Context())
@@ -371,9 +372,9 @@ func TestLeftInExistingSession(t *testing.T) {
 	})
 }
 
-// TestLeftInExpiredSession checks that the client sends no rollback for a transaction that
-// ended with its session.
-func TestLeftInExpiredSession(t *testing.T) {
+// TestTransactionLeftInExpiredSession checks that the client sends no rollback for a
+// transaction that ended with its session.
+func TestTransactionLeftInExpiredSession(t *testing.T) {
 	t.Parallel()
 	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		a.Inject(spstest.Fault{Method: "DELETE", Path: "transaction", Status: 500, Times: 1})
@@ -478,10 +479,10 @@ func sessionOf(a *spstest.Appliance, method string) string {
 	return ""
 }
 
-// TestStepUnderWay checks a transaction whose function ends while a step that it started is
+// TestStepRunningAtEnd checks a transaction whose function ends while a step that it started is
 // still running. If the function returns nil, the transaction must wait for the step and
 // commit. If the function fails, the transaction must cancel the step and roll back.
-func TestStepUnderWay(t *testing.T) {
+func TestStepRunningAtEnd(t *testing.T) {
 	t.Parallel()
 	boom := errors.New("boom")
 	for name, test := range map[string]struct {
@@ -541,9 +542,9 @@ func TestStepNeverSent(t *testing.T) {
 	})
 }
 
-// TestSwallowedError checks that a transaction with a lost response is rolled back even if its
+// TestIgnoredError checks that a transaction with a lost response is rolled back even if its
 // function ignores the error and returns nil.
-func TestSwallowedError(t *testing.T) {
+func TestIgnoredError(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
 	c := testkit.Connect(t, a)
@@ -671,7 +672,7 @@ func TestForbidden(t *testing.T) {
 	testkit.Settled(t, a, testkit.AdminBefore)
 }
 
-func TestNestedAndOver(t *testing.T) {
+func TestNestedOrFinishedTransaction(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
 	c, other := testkit.Connect(t, a), testkit.Connect(t, a)
@@ -779,9 +780,9 @@ func TestCloseInTransaction(t *testing.T) {
 	}
 }
 
-// TestCloseThenReturn checks that no transaction is committed after Close, not even in a
+// TestNoCommitAfterClose checks that no transaction is committed after Close, not even in a
 // session that the caller provided and that stays open.
-func TestCloseThenReturn(t *testing.T) {
+func TestNoCommitAfterClose(t *testing.T) {
 	t.Parallel()
 	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, owner *sps.Client) {
 		owner.Info(t.Context())
@@ -835,10 +836,10 @@ func TestStepsDuringCommit(t *testing.T) {
 	})
 }
 
-// TestLostTransactionWritesNoMore expires the sessions during a transaction, after which a read
+// TestNoWritesAfterLostTransaction expires the sessions during a transaction, after which a read
 // logs in again. Further steps must return ErrTransactionLost without a request, because a
 // write in the new session could open another transaction.
-func TestLostTransactionWritesNoMore(t *testing.T) {
+func TestNoWritesAfterLostTransaction(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
 	c := testkit.Connect(t, a)
@@ -1028,10 +1029,10 @@ func TestLateCommit(t *testing.T) {
 	})
 }
 
-// TestDeafAfterCommit checks a commit with a lost response, after which the appliance does not
-// respond to reads. The client must poll for the outcome until Timeouts.Outcome has passed, and
-// then return ErrOutcomeUnknown.
-func TestDeafAfterCommit(t *testing.T) {
+// TestLostCommitWithoutReads checks a commit with a lost response, after which the appliance
+// does not respond to reads. The client must poll for the outcome until Timeouts.Outcome has
+// passed, and then return ErrOutcomeUnknown.
+func TestLostCommitWithoutReads(t *testing.T) {
 	t.Parallel()
 	limits := sps.DefaultTimeouts()
 	limits.Outcome = 40 * time.Second
@@ -1158,9 +1159,9 @@ func TestLockAtFirstChange(t *testing.T) {
 	}
 }
 
-// TestCommitInTrouble checks that a transaction returns ErrOutcomeUnknown if the appliance
+// TestDroppedCommitWith5xx checks that a transaction returns ErrOutcomeUnknown if the appliance
 // drops the transaction and responds to the commit with a 5xx status.
-func TestCommitInTrouble(t *testing.T) {
+func TestDroppedCommitWith5xx(t *testing.T) {
 	t.Parallel()
 	replace := func(ctx context.Context, tx *sps.Transaction) error {
 		return tx.Management.Email.Replace(ctx, sps.EmailSettings{AdminAddress: testkit.AdminAfter})
@@ -1332,9 +1333,9 @@ func TestCloseAndTransactions(t *testing.T) {
 	}
 }
 
-// TestCloseRollsBackWhatWasLeft checks that Close repeats a failed rollback in a session that
+// TestCloseRepeatsRollback checks that Close repeats a failed rollback in a session that
 // the client does not log out, because the caller provided it.
-func TestCloseRollsBackWhatWasLeft(t *testing.T) {
+func TestCloseRepeatsRollback(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
 	owner := testkit.Connect(t, a)
@@ -1358,10 +1359,10 @@ func TestCloseRollsBackWhatWasLeft(t *testing.T) {
 	testkit.Settled(t, a, testkit.AdminBefore)
 }
 
-// TestNestedInAnother checks that a client rejects a transaction inside one of its own
+// TestNestedAcrossClients checks that a client rejects a transaction inside one of its own
 // transactions, even if a transaction of another client is in between. The transaction of the
 // other client must succeed.
-func TestNestedInAnother(t *testing.T) {
+func TestNestedAcrossClients(t *testing.T) {
 	t.Parallel()
 	a, b := spstest.NewServer(t), spstest.NewServer(t)
 	ca, cb := testkit.Connect(t, a), testkit.Connect(t, b)

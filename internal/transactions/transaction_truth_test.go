@@ -162,9 +162,9 @@ func TestMissingReference(t *testing.T) {
 	}
 }
 
-// TestWaitedText checks that the text of ErrLocked contains the time that the caller passed to
-// WithLockWait.
-func TestWaitedText(t *testing.T) {
+// TestLockWaitInErrorText checks that the text of ErrLocked contains the time that the caller
+// passed to WithLockWait.
+func TestLockWaitInErrorText(t *testing.T) {
 	t.Parallel()
 	for limit, want := range map[time.Duration]string{700 * time.Millisecond: "waited 700ms", 0: "waited 0s"} {
 		testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
