@@ -48,10 +48,10 @@ func TestBelow(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !p.Below("acl", "configuration") || !p.Below("configuration/trust_stores") || p.Below("config", "configuration/trust") {
-		t.Errorf("below is wrong for %+v", p)
+		t.Errorf("Below returns a wrong result for %+v", p)
 	}
 	if _, err := p.Join("a/b"); err == nil {
-		t.Error("a key with a slash was joined")
+		t.Error("Join accepted a segment with a slash")
 	}
 	if q, err := p.Within("a/b"); err != nil || q.Text != "configuration/trust_stores/a%2Fb" {
 		t.Errorf("%+v, %v", q, err)

@@ -193,12 +193,12 @@ func TestNilAndZeroReceivers(t *testing.T) {
 			for _, err := range callUnmade(t, what, method) {
 				tried++
 				if !errors.Is(err, sps.ErrInvalidInput) || !strings.Contains(err.Error(), "zero value") {
-					t.Errorf("%s: error %v, want ErrInvalidInput that says what to do", what, err)
+					t.Errorf("%s: error %v, want ErrInvalidInput with a remedy", what, err)
 				}
 			}
 		}
 		if least := map[bool]int{true: 14, false: 2}[strings.Contains(name, "client")]; tried < least {
-			t.Errorf("%s: only %d methods gave an error", name, tried)
+			t.Errorf("%s: only %d methods returned an error", name, tried)
 		}
 	}
 }

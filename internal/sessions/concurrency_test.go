@@ -104,7 +104,7 @@ func TestManyGoroutines(t *testing.T) {
 		t.Error(err)
 	}
 	if a.Sessions() != 0 || a.TransactionOpen() {
-		t.Errorf("left: %d sessions, transaction open: %t", a.Sessions(), a.TransactionOpen())
+		t.Errorf("after Close: %d sessions, transaction open: %t", a.Sessions(), a.TransactionOpen())
 	}
 }
 
@@ -160,11 +160,11 @@ func TestCloseWithManyGoroutines(t *testing.T) {
 			}
 		}
 		if took := time.Since(start); took > 11*time.Second {
-			t.Errorf("it took %s", took)
+			t.Errorf("the calls took %s to end", took)
 		}
 		time.Sleep(time.Minute) // simulated time, in which Close ends
 		if a.Sessions() != 0 || a.TransactionOpen() {
-			t.Errorf("left: %d sessions, transaction open: %t", a.Sessions(), a.TransactionOpen())
+			t.Errorf("after Close: %d sessions, transaction open: %t", a.Sessions(), a.TransactionOpen())
 		}
 		testkit.Settled(t, a, testkit.AdminBefore)
 	})

@@ -239,7 +239,7 @@ func TestGODEBUGSettings(t *testing.T) {
 	address := serveTLS(t, config)
 	t.Setenv("GODEBUG", "tlsrsakex=1")
 	if _, err := sps.Connect(t.Context(), address, sps.UsernamePassword("u", sps.NewSecretString("p")), sps.WithInsecureTLS()); !errors.Is(err, sps.Status(404)) {
-		t.Errorf("with tlsrsakex=1: %v, want the answer of the server", err)
+		t.Errorf("with tlsrsakex=1: %v, want the response of the server", err)
 	}
 
 	// This server acts as a network device that resets a connection with a large first message.
@@ -290,7 +290,7 @@ func TestGODEBUGSettings(t *testing.T) {
 	}
 	t.Setenv("GODEBUG", "tlsmlkem=0")
 	if err := reach(); !errors.Is(err, sps.Status(404)) {
-		t.Errorf("with tlsmlkem=0: %v, want the answer of the server", err)
+		t.Errorf("with tlsmlkem=0: %v, want the response of the server", err)
 	}
 }
 
@@ -317,7 +317,7 @@ func TestIdleConnection(t *testing.T) {
 		defer c.Close(context.Background())
 		for idle := 265 * time.Millisecond; idle < 335*time.Millisecond; idle += time.Millisecond {
 			if _, err := c.Troubleshooting.SupportBundle.Start(t.Context()); err != nil {
-				t.Errorf("after %s: %v", idle, err)
+				t.Errorf("a request after an idle time of %s: %v", idle, err)
 			}
 			time.Sleep(idle) // simulated time
 		}

@@ -86,7 +86,7 @@ func TestPasswordFuncReturnsOldPassword(t *testing.T) {
 		refusedSlots(t, c, "WithLoginRetry")
 		testkit.Diff(t, "logins with the refused password", 1, logins(a))
 		if err := c.Err(); err != nil {
-			t.Errorf("Err while another password may come: %v", err)
+			t.Errorf("Err is %v while the password function may still return another password", err)
 		}
 		v.asked.Store(0)
 		for range 4 {
@@ -96,10 +96,10 @@ func TestPasswordFuncReturnsOldPassword(t *testing.T) {
 		v.set("rotated")
 		time.Sleep(5 * time.Second)
 		if _, err := c.Firmware.Slots.List(t.Context()); err != nil {
-			t.Errorf("once the vault has the password: %v", err)
+			t.Errorf("a read after the vault has the new password: %v", err)
 		}
 		if err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter)); err != nil {
-			t.Errorf("a transaction: %v", err)
+			t.Errorf("a transaction after the vault has the new password: %v", err)
 		}
 		testkit.Diff(t, "logins", 3, logins(a))
 	})
@@ -160,7 +160,7 @@ func TestLoginResetsRejections(t *testing.T) {
 			time.Sleep(10 * time.Second)
 			v.set(fmt.Sprintf("rotated %d", i))
 			if _, err := c.Firmware.Slots.List(t.Context()); err != nil {
-				t.Fatalf("rotation %d: %v", i, err)
+				t.Fatalf("after password change %d: %v", i, err)
 			}
 		}
 		testkit.Diff(t, "logins", 10, logins(a))
@@ -180,7 +180,7 @@ func TestUsedOneTimeCode(t *testing.T) {
 		}
 		v.set("second code")
 		if _, err := c.Firmware.Slots.List(t.Context()); err != nil {
-			t.Errorf("with the next code: %v", err)
+			t.Errorf("a read with the next one-time code: %v", err)
 		}
 		testkit.Diff(t, "logins", 2, logins(a))
 	})
@@ -214,7 +214,7 @@ func TestLoginRetryDuringRestart(t *testing.T) {
 					refusedSlots(t, c, test.says)
 					if n := logins(a); n > last {
 						if n > 1 && time.Since(at) < every {
-							t.Errorf("login %d after %s", n, time.Since(at))
+							t.Errorf("login %d came only %s after the login before it", n, time.Since(at))
 						}
 						last, at = n, time.Now()
 					}
@@ -226,7 +226,7 @@ func TestLoginRetryDuringRestart(t *testing.T) {
 				a.ClearFaults()
 				time.Sleep(every)
 				if _, err := c.Firmware.Slots.List(t.Context()); (err == nil) != test.recovers {
-					t.Errorf("once it has started: %v", err)
+					t.Errorf("after the appliance has started: %v", err)
 				}
 				testkit.Diff(t, "logins", test.logins, logins(a))
 			}, test.options...)
@@ -306,23 +306,23 @@ func TestErr(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := c.Err(); err != nil {
-		t.Errorf("a new client: %v", err)
+		t.Errorf("Err of a new client: %v", err)
 	}
 	a.Inject(spstest.Fault{Path: "firmware/slots", Status: 500, Times: -1})
 	if _, err := c.Firmware.Slots.List(t.Context()); err == nil || c.Err() != nil {
-		t.Errorf("after a call that failed: %v, Err: %v", err, c.Err())
+		t.Errorf("after a failed call: %v, Err: %v", err, c.Err())
 	}
 	a.SetPassword(a.Username(), "another")
 	if err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter)); !errors.Is(err, sps.AuthenticationFailure) || c.Err() != nil {
-		t.Errorf("the session that reads lives: %v, Err: %v", err, c.Err())
+		t.Errorf("while the session for reads is alive: %v, Err: %v", err, c.Err())
 	}
 	a.ExpireSessions()
 	if _, err := c.Info(t.Context()); !errors.Is(err, sps.AuthenticationFailure) || !errors.Is(c.Err(), sps.AuthenticationFailure) {
-		t.Errorf("the password changed: %v, Err: %v", err, c.Err())
+		t.Errorf("after the password has changed: %v, Err: %v", err, c.Err())
 	}
 	c.Close(t.Context())
 	if err := c.Err(); !errors.Is(err, sps.ErrClosed) {
-		t.Errorf("after Close: %v", err)
+		t.Errorf("Err after Close: %v", err)
 	}
 
 	c, err = sps.Connect(t.Context(), a.Addr(), sps.ExistingSession(sps.NewSecretString("gone")), sps.WithCABundle(a.CA()))
@@ -330,7 +330,7 @@ func TestErr(t *testing.T) {
 		t.Fatalf("an existing session: %v, Err: %v", err, c.Err())
 	}
 	if _, err := c.Info(t.Context()); !errors.Is(err, sps.Unauthenticated) || !errors.Is(c.Err(), sps.Unauthenticated) {
-		t.Errorf("its end: %v, Err: %v", err, c.Err())
+		t.Errorf("after the existing session has ended: %v, Err: %v", err, c.Err())
 	}
 }
 
@@ -374,15 +374,15 @@ func TestNoOneTimeCode(t *testing.T) {
 				}
 				a.Inject(refusal)
 				if err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter)); !errors.Is(err, test.want) {
-					t.Errorf("while it starts: %v, want %v", err, test.want)
+					t.Errorf("while the appliance starts: %v, want %v", err, test.want)
 				}
 				a.ExpireSessions()
 				time.Sleep(2 * time.Minute) // simulated time
 				if _, err := c.Firmware.Slots.List(t.Context()); err != nil {
-					t.Errorf("once it has started: %v", err)
+					t.Errorf("after the appliance has started: %v", err)
 				}
 				if err := c.Transaction(t.Context(), testkit.SetAdmin("last@example.com")); err != nil {
-					t.Errorf("once it has started: %v", err)
+					t.Errorf("after the appliance has started: %v", err)
 				}
 				diffSessions(t, a, 2)
 				testkit.Settled(t, a, "last@example.com")

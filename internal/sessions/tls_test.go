@@ -241,6 +241,6 @@ func TestIPv6Zone(t *testing.T) {
 	_, err = sps.Connect(t.Context(), host, credential, sps.WithCABundle(other.CA()))
 	var untrusted *sps.CertificateError
 	if !errors.As(err, &untrusted) {
-		t.Errorf("another authority: %v", err)
+		t.Errorf("a certificate of another authority: %v, want a CertificateError", err)
 	}
 }

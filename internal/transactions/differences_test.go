@@ -193,7 +193,7 @@ func TestChangeOfLongList(t *testing.T) {
 		t.Fatal(err)
 	}
 	if took := time.Since(start); took > time.Minute { // quadratic time would be many minutes
-		t.Errorf("it took %s", took)
+		t.Errorf("the comparison took %s", took)
 	}
 	if got := len(changes[0].Differences); got != n {
 		t.Errorf("%d differences", got)
@@ -253,7 +253,7 @@ func TestCopy(t *testing.T) {
 		t.Errorf("copied %+v", copied)
 	}
 	if copied.Map["x"].Self != copied.Map["x"] || copied.Map["x"] == loop {
-		t.Error("a circle is not copied")
+		t.Error("a value that contains itself is not copied")
 	}
 	copied.Map["x"].List[0], copied.Any.([]string)[0], copied.Array[0][0], copied.Raw[0] = "z", "z", 9, '['
 	copied.Map["y"] = nil

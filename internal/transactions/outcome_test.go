@@ -235,7 +235,7 @@ var lateOperations = map[string]lateOperation{
 		call: func(ctx context.Context, c *sps.Client, before string) error {
 			key, err := c.Firmware.Fetch.Start(ctx, testkit.ImageURL, testkit.ImageSum)
 			if key == before {
-				return fmt.Errorf("the key %q is that of an older one", key)
+				return fmt.Errorf("the returned key %q belongs to an earlier fetch", key)
 			}
 			return err
 		},
@@ -373,14 +373,14 @@ func TestLateExecution(t *testing.T) {
 					err := op.call(ctx, c, key)
 					took := time.Since(start)
 					if late.deadline > 0 && took > late.deadline+close {
-						t.Errorf("it took %v after a deadline of %v", took, late.deadline)
+						t.Errorf("the call took %v with a deadline of %v", took, late.deadline)
 					}
 					if l.lost == 0 {
-						t.Fatal("no answer was lost")
+						t.Fatal("no response was lost")
 					}
 					l.late.Wait()
 					if l.lost > 1 && op.method != "DELETE" && name != "firmware test" { // a firmware test changes nothing and may be repeated
-						t.Errorf("it was sent %d times", l.lost)
+						t.Errorf("the request was sent %d times", l.lost)
 					}
 					op.judge(t, a, key, late.seen, late.runs < 0, err)
 				})
@@ -445,7 +445,7 @@ func TestLateLogOut(t *testing.T) {
 				start := time.Now()
 				err := c.Close(t.Context())
 				if took := time.Since(start); took > 20*time.Second {
-					t.Errorf("it took %v", took)
+					t.Errorf("Close took %v", took)
 				}
 				if left := l.a.Sessions(); (err == nil) != (left == 0) {
 					t.Errorf("error %v, sessions left: %d", err, left)
@@ -557,14 +557,14 @@ func TestUpgradeNotConfirmed(t *testing.T) {
 		a.AfterRestart(spstest.OutcomeNeverBack)
 		_, err := c.Firmware.Upgrade(t.Context(), sps.FromSlot("2"))
 		if !errors.Is(err, sps.ErrOutcomeUnknown) || !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "the upgrade was started") {
-			t.Errorf("never back: %v", err)
+			t.Errorf("the appliance does not respond again: %v, want ErrOutcomeUnknown and DeadlineExceeded", err)
 		}
 	})
 	testkit.BubbleOf(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		a.AfterRestart(spstest.OutcomeOldVersion)
 		_, err := c.Firmware.Upgrade(t.Context(), sps.FromSlot("2"))
 		if errors.Is(err, sps.ErrOutcomeUnknown) || !errors.Is(err, sps.ErrWrongVersion) {
-			t.Errorf("back as it was: %v", err)
+			t.Errorf("the appliance runs the old version: %v, want ErrWrongVersion", err)
 		}
 	})
 	testkit.BubbleOf(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
@@ -572,7 +572,7 @@ func TestUpgradeNotConfirmed(t *testing.T) {
 		a.Inject(spstest.Fault{Method: "POST", Path: "firmware/upgrade", CutAfter: true})
 		_, err := c.Firmware.Upgrade(t.Context(), sps.FromSlot("2"))
 		if !errors.Is(err, sps.ErrOutcomeUnknown) || !errors.Is(err, sps.ErrWrongVersion) || strings.Contains(err.Error(), "; the upgrade was started:") {
-			t.Errorf("back with the old version after a lost response: %v", err)
+			t.Errorf("the appliance runs the old version after a lost response: %v", err)
 		}
 	})
 }
@@ -693,7 +693,7 @@ func TestRedirectedWrite(t *testing.T) {
 			a.SetStarling(spstest.Starling{Joined: true})
 			a.Inject(spstest.Fault{Method: "DELETE", Path: "starling/join", Status: 302, Execute: executed})
 			if err := c.Starling.Unjoin(t.Context()); (err == nil) != executed || !executed && !errors.Is(err, sps.ErrOutcomeUnknown) {
-				t.Errorf("executed %t: %v", executed, err)
+				t.Errorf("unjoin executed: %t; error %v", executed, err)
 			}
 		})
 	}

@@ -131,7 +131,7 @@ func TestCommitOutcomes(t *testing.T) {
 						case test.either && (err == nil || unknown):
 						case name == "connection refused":
 							if unknown || err == nil || !strings.Contains(err.Error(), "not executed") {
-								t.Errorf("error %v, want that it was not executed", err)
+								t.Errorf("error %v, want one that says that the commit was not executed", err)
 							}
 						case !errors.Is(err, test.want):
 							t.Errorf("error %v, want %v (the address was %s)", err, test.want, said)

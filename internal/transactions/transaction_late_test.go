@@ -49,7 +49,7 @@ func TestLateRollback(t *testing.T) {
 			return errRollback
 		})
 		if !errors.Is(err, errRollback) {
-			t.Errorf("error %v, want that of the function", err)
+			t.Errorf("error %v, want the error of the function", err)
 		}
 		err = c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
 			if _, err := tx.TrustStores.Create(ctx, sps.NewTrustStore("first")); err != nil {
@@ -63,7 +63,7 @@ func TestLateRollback(t *testing.T) {
 		}
 		testkit.Settled(t, a, testkit.AdminAfter)
 		if _, err := c.TrustStores.GetByName(t.Context(), "first"); err != nil {
-			t.Errorf("no error of the transaction, and a part is missing: %v", err)
+			t.Errorf("the transaction succeeded, but a trust store that it created is missing: %v", err)
 		}
 	})
 }

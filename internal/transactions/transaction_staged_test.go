@@ -80,7 +80,7 @@ func TestNestedUpdate(t *testing.T) {
 		})
 	})
 	if err == nil || !strings.Contains(err.Error(), "does not write the same object") {
-		t.Errorf("an endless one: %v", err)
+		t.Errorf("an update whose function writes the same object: %v, want ErrInvalidInput", err)
 	}
 	testkit.Settled(t, a, testkit.AdminBefore)
 }
@@ -296,7 +296,7 @@ func droppedTransaction(t *testing.T, name string, write func(context.Context, *
 	err := c.Transaction(t.Context(), write)
 	var details *sps.OutcomeUnknownDetails
 	if !errors.Is(err, sps.ErrOutcomeUnknown) || !errors.As(err, &details) {
-		t.Fatalf("error %v, want ErrOutcomeUnknown with its details: the commit may come yet", err)
+		t.Fatalf("error %v, want ErrOutcomeUnknown with its details, because the appliance may still execute the commit", err)
 	}
 	if (len(details.AsBefore) > 0) != (want != nil) || details.AsWritten != nil || details.Status != "closed" || !details.RolledBack {
 		t.Errorf("details %+v", details)
@@ -391,7 +391,7 @@ func TestLateCommitDuringNextTransaction(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		if err := slow.Transaction(ctx, testkit.SetAdmin("first@example.com")); !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, sps.ErrOutcomeUnknown) {
-			t.Errorf("given up: %v", err)
+			t.Errorf("a commit that outlasts its context: %v, want DeadlineExceeded and ErrOutcomeUnknown", err)
 		}
 		boom := errors.New("boom")
 		err = slow.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
@@ -402,7 +402,7 @@ func TestLateCommitDuringNextTransaction(t *testing.T) {
 			return boom
 		})
 		if !errors.Is(err, boom) {
-			t.Errorf("the next one: %v", err)
+			t.Errorf("the next transaction: %v", err)
 		}
 		testkit.Settled(t, a, testkit.AdminBefore)
 	})
@@ -442,7 +442,7 @@ func TestLateCommitAfterDrop(t *testing.T) {
 		}
 		defer c.Close(context.Background())
 		if err := c.Transaction(t.Context(), testkit.SetAdmin("first@example.com")); !errors.Is(err, sps.ErrOutcomeUnknown) {
-			t.Errorf("dropped: %v", err)
+			t.Errorf("a dropped transaction: %v, want ErrOutcomeUnknown", err)
 		}
 		boom := errors.New("boom")
 		err = c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
@@ -451,7 +451,7 @@ func TestLateCommitAfterDrop(t *testing.T) {
 			return errors.Join(err, boom)
 		})
 		if !errors.Is(err, boom) {
-			t.Errorf("the next one: %v", err)
+			t.Errorf("the next transaction: %v", err)
 		}
 		testkit.Settled(t, a, testkit.AdminBefore)
 	})
@@ -477,12 +477,12 @@ func TestLockAtCommit(t *testing.T) {
 		a.Inject(locked)
 		start := time.Now()
 		if err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter), sps.WithLockWait(time.Minute)); !errors.Is(err, sps.ErrLocked) || time.Since(start) > 0 {
-			t.Errorf("with patience, after %s: %v", time.Since(start), err)
+			t.Errorf("with WithLockWait, after %s: %v, want ErrLocked at once", time.Since(start), err)
 		}
 		testkit.Settled(t, a, testkit.AdminBefore)
 		a.Inject(spstest.Fault{Method: "PUT", Path: "transaction", Status: 409, Body: `{"error":{"type":"Conflict"}}`})
 		if err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter)); !errors.Is(err, sps.ErrTransactionLost) || errors.Is(err, sps.ErrConflict) {
-			t.Errorf("without a transaction: %v", err)
+			t.Errorf("a commit that is refused with Conflict: %v, want ErrTransactionLost and not ErrConflict", err)
 		}
 		testkit.Settled(t, a, testkit.AdminBefore)
 	})
@@ -565,7 +565,7 @@ func TestObjectDeletedTwice(t *testing.T) {
 		return policies.Delete(ctx, key)
 	})
 	if !errors.Is(err, sps.ResourceNotFound) || errors.Is(err, sps.ErrConflict) {
-		t.Errorf("error %v, want ResourceNotFound alone", err)
+		t.Errorf("error %v, want only ResourceNotFound", err)
 	}
 	testkit.Settled(t, a, testkit.AdminBefore)
 }
@@ -588,7 +588,7 @@ func TestAmbiguousList(t *testing.T) {
 	}
 	err := update(func(b *body) { b.Rules = []auditPolicy{{"c"}} })
 	if !errors.Is(err, sps.ErrInvalidInput) || !strings.Contains(err.Error(), "in several updates") {
-		t.Errorf("removed and renamed: %v", err)
+		t.Errorf("an update that removes and renames list elements: %v, want ErrInvalidInput", err)
 	}
 	testkit.Settled(t, a, testkit.AdminBefore)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -596,11 +596,11 @@ func TestAmbiguousList(t *testing.T) {
 		return handle.In(tx).Update(ctx, func(b *body) error { b.Rules = []auditPolicy{{"c"}}; cancel(); return nil })
 	})
 	if !errors.Is(err, context.Canceled) || errors.Is(err, sps.ErrInvalidInput) {
-		t.Errorf("ended before it was known to be ambiguous: %v", err)
+		t.Errorf("an update whose context ends before the client detects the ambiguity: %v, want Canceled", err)
 	}
 	testkit.Settled(t, a, testkit.AdminBefore)
 	if err := update(func(b *body) { b.Rules = append(b.Rules[1:], auditPolicy{"c"}) }); err != nil {
-		t.Errorf("removed and added: %v", err)
+		t.Errorf("an update that removes and adds list elements: %v", err)
 	}
 }
 
@@ -654,7 +654,7 @@ func TestInvalidCalls(t *testing.T) {
 	_, list := sps.NewSingleton[any](c, "configuration/trust_stores").Get(t.Context())
 	_, object := sps.NewCollection[any](c, "configuration/management/email").List(t.Context())
 	if !strings.Contains(fmt.Sprint(list), "use NewCollection") || !strings.Contains(fmt.Sprint(object), "use NewSingleton") {
-		t.Errorf("a list as an object: %v; an object as a list: %v", list, object)
+		t.Errorf("reading a list as an object: %v; reading an object as a list: %v", list, object)
 	}
 }
 
@@ -706,7 +706,7 @@ func TestRefusalsOfTransactions(t *testing.T) {
 				t.Errorf("error %v, want %v and not %v", err, test.want, test.not)
 			}
 			if a.TransactionOpen() || a.LockedBy() != "" {
-				t.Error("a transaction is left")
+				t.Error("a transaction is still open")
 			}
 		})
 	}

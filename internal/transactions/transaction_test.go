@@ -39,7 +39,7 @@ func TestTransactionFlow(t *testing.T) {
 			}
 			staged, err := c.Management.Email.Get(ctx)
 			if err != nil || staged.Body.AdminAddress != testkit.AdminAfter {
-				t.Errorf("staged value as the client sees it: %+v, %v", staged, err)
+				t.Errorf("a read in the transaction returns %+v, %v, want the staged value", staged, err)
 			}
 			testkit.Diff(t, "committed meanwhile", testkit.AdminBefore, testkit.Admin(t, a))
 			return nil
@@ -59,7 +59,7 @@ func TestTransactionFlow(t *testing.T) {
 			return boom
 		}, sps.WithMessage("CHG-2"))
 		if err != boom {
-			t.Errorf("error %v, want the function's own", err)
+			t.Errorf("error %v, want the error of the function", err)
 		}
 		testkit.Settled(t, a, testkit.AdminAfter)
 
@@ -264,7 +264,7 @@ func TestTransactionFaults(t *testing.T) {
 				case test.err != nil && reflect.TypeOf(test.err) == reflect.TypeFor[*sps.TransportError]():
 					var broken *sps.TransportError
 					if !errors.As(err, &broken) || errors.Is(err, sps.ErrOutcomeUnknown) {
-						t.Errorf("error %v, want a TransportError of a known outcome: it was rolled back", err)
+						t.Errorf("error %v, want a TransportError without ErrOutcomeUnknown, because the transaction was rolled back", err)
 					}
 				case !errors.Is(err, test.err):
 					t.Errorf("error %v, want %v", err, test.err)
@@ -273,7 +273,7 @@ func TestTransactionFaults(t *testing.T) {
 					t.Errorf("error of several lines: %v", err)
 				}
 				if err != nil && strings.Contains(err.Error(), "the rollback failed") {
-					t.Errorf("error %v, though nothing was left to roll back", err)
+					t.Errorf("error %v, although no transaction was left to roll back", err)
 				}
 				testkit.Settled(t, a, test.applied)
 				// The client must not send a write again that the appliance may have received.
@@ -310,10 +310,10 @@ func TestFailedRollback(t *testing.T) {
 			return boom
 		})
 		if !errors.Is(err, boom) || !errors.Is(err, sps.Status(500)) || !strings.HasPrefix(err.Error(), "boom") {
-			t.Errorf("error %v, want the function's first and the rollback's too", err)
+			t.Errorf("error %v, want the error of the function, followed by the error of the rollback", err)
 		}
 		if !a.TransactionOpen() {
-			t.Fatal("the rollback succeeded, so the test checks nothing")
+			t.Fatal("the rollback succeeded, so the test does not test a failed rollback")
 		}
 		if err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
 			_, err := tx.Invoke(ctx, "PUT", "configuration/datetime/timezone", "Europe/Budapest")
@@ -342,17 +342,17 @@ func TestTransactionLeftInExistingSession(t *testing.T) {
 		if err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
 			return errors.Join(testkit.SetAdmin("lost@example.com")(ctx, tx), boom)
 		}); !errors.Is(err, boom) {
-			t.Errorf("error %v, want the function's", err)
+			t.Errorf("error %v, want the error of the function", err)
 		}
 		timezone := func(ctx context.Context, tx *sps.Transaction) error {
 			_, err := tx.Invoke(ctx, "PUT", "configuration/datetime/timezone", "Europe/Budapest")
 			return err
 		}
 		if err := c.Transaction(t.Context(), timezone); !errors.Is(err, sps.Status(500)) {
-			t.Errorf("while it cannot be rolled back: %v, want the status 500", err)
+			t.Errorf("a transaction while the rollback of the old transaction fails: %v, want the status 500", err)
 		}
 		if err := c.Transaction(t.Context(), timezone); err != nil {
-			t.Errorf("once it can: %v", err)
+			t.Errorf("a transaction after the rollback of the old transaction succeeds: %v", err)
 		}
 		testkit.Settled(t, a, testkit.AdminBefore)
 		// From here on, a transaction that is open in the session belongs to the owner of the
@@ -362,11 +362,11 @@ func TestTransactionLeftInExistingSession(t *testing.T) {
 				return err
 			}
 			if err := c.Transaction(t.Context(), timezone); !errors.Is(err, sps.ErrLocked) {
-				t.Errorf("while the owner's is open: %v, want ErrLocked", err)
+				t.Errorf("while the owner's transaction is open: %v, want ErrLocked", err)
 			}
 			return c.Close(t.Context())
 		}); err != nil {
-			t.Errorf("the owner's: %v", err)
+			t.Errorf("the owner's transaction: %v", err)
 		}
 		testkit.Settled(t, a, testkit.AdminAfter)
 	})
@@ -388,7 +388,7 @@ func TestTransactionLeftInExpiredSession(t *testing.T) {
 		}
 		for _, r := range testkit.Requests(a) {
 			if strings.HasPrefix(r, "DELETE ") {
-				t.Errorf("sent %s, though nothing was left", r)
+				t.Errorf("sent %s, although no transaction was left", r)
 			}
 		}
 		testkit.Settled(t, a, testkit.AdminAfter)
@@ -413,7 +413,7 @@ func TestTransactionIsReleased(t *testing.T) {
 			return
 		}
 	}
-	t.Error("it is still referred to")
+	t.Error("the client still refers to the ended transaction")
 }
 
 // TestLostRequestEndsSession checks that the client opens no transaction in a session in which
@@ -457,7 +457,7 @@ func TestLostRequestEndsSession(t *testing.T) {
 						t.Errorf("the next transaction: %v", err)
 					}
 					if sessionOf(a, "POST") == old {
-						t.Error("the next transaction is in the same session")
+						t.Error("the next transaction uses the same session")
 					}
 					testkit.Settled(t, a, testkit.AdminAfter)
 					if !fails {
@@ -555,7 +555,7 @@ func TestIgnoredError(t *testing.T) {
 	})
 	var broken *sps.TransportError
 	if !errors.As(err, &broken) {
-		t.Errorf("error %v, want that of the step", err)
+		t.Errorf("error %v, want the error of the step", err)
 	}
 	testkit.Settled(t, a, testkit.AdminBefore)
 
@@ -563,7 +563,7 @@ func TestIgnoredError(t *testing.T) {
 	// may ignore the error on purpose.
 	err = c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
 		if _, err := tx.Invoke(ctx, "DELETE", "configuration/policies/audit_policies/nowhere", nil); !errors.Is(err, sps.ResourceNotFound) || errors.Is(err, sps.ErrConflict) {
-			t.Errorf("error %v, want ResourceNotFound alone: nobody deleted it", err)
+			t.Errorf("error %v, want only ResourceNotFound, because nobody deleted the object", err)
 		}
 		return testkit.SetAdmin(testkit.AdminAfter)(ctx, tx)
 	})
@@ -601,7 +601,7 @@ func TestNothingWritten(t *testing.T) {
 		return nil
 	})
 	if !errors.Is(err, sps.Status(500)) || !strings.Contains(err.Error(), "hold the lock") {
-		t.Errorf("error %v, want that of the rollback, and what it means", err)
+		t.Errorf("error %v, want the error of the rollback, and its consequence", err)
 	}
 }
 
@@ -614,12 +614,12 @@ func TestLocked(t *testing.T) {
 		err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter))
 		var raw *sps.Error
 		if !errors.Is(err, sps.ErrLocked) || !errors.As(err, &raw) || !strings.Contains(err.Error(), "WithLockWait") {
-			t.Errorf("error %v, want ErrLocked around the appliance's", err)
+			t.Errorf("error %v, want ErrLocked that wraps the appliance's error", err)
 		}
 		release()
 		testkit.Settled(t, a, testkit.AdminBefore)
 		if err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter)); err != nil {
-			t.Errorf("once it is free: %v", err)
+			t.Errorf("after the lock is released: %v", err)
 		}
 	}, "lock-taken")
 }
@@ -630,17 +630,17 @@ func TestWaitForLock(t *testing.T) {
 		release := a.LockConfiguration("somebody")
 		time.AfterFunc(40*time.Second, release)
 		if err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter), sps.WithLockWait(time.Minute)); err != nil {
-			t.Errorf("released in time: %v", err)
+			t.Errorf("the lock is released within WithLockWait: %v", err)
 		}
 		testkit.Settled(t, a, testkit.AdminAfter)
 
 		a.LockConfiguration("somebody")
 		start := time.Now()
 		if err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminBefore), sps.WithLockWait(time.Minute)); !errors.Is(err, sps.ErrLocked) {
-			t.Errorf("never released: %v, want ErrLocked", err)
+			t.Errorf("the lock is never released: %v, want ErrLocked", err)
 		}
 		if took := time.Since(start); took != time.Minute {
-			t.Errorf("gave up after %v", took)
+			t.Errorf("the client stopped waiting for the lock after %v", took)
 		}
 		a.ResetJournal()
 		c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminBefore), sps.WithLockWait(10*time.Minute))
@@ -650,7 +650,7 @@ func TestWaitForLock(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()
 		if err := c.Transaction(ctx, testkit.SetAdmin(testkit.AdminBefore), sps.WithLockWait(time.Hour)); !errors.Is(err, sps.ErrLocked) || !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("context ends first: %v, want both", err)
+			t.Errorf("the context ends before WithLockWait: %v, want ErrLocked and DeadlineExceeded", err)
 		}
 	})
 }
@@ -723,7 +723,7 @@ func TestOneTransactionAtATime(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		if err := c.Transaction(ctx, testkit.SetAdmin(testkit.AdminAfter)); !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("waiting beyond its context: %v", err)
+			t.Errorf("waiting for another transaction until the context ends: %v, want DeadlineExceeded", err)
 		}
 		go func() { results <- c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter)) }()
 		synctest.Wait()
@@ -856,7 +856,7 @@ func TestNoWritesAfterLostTransaction(t *testing.T) {
 		}
 		a.ResetJournal()
 		if err := tx.Management.Email.Replace(ctx, sps.EmailSettings{}); !errors.Is(err, sps.ErrTransactionLost) {
-			t.Errorf("the step after: %v, want ErrTransactionLost", err)
+			t.Errorf("the step after the next: %v, want ErrTransactionLost", err)
 		}
 		testkit.Diff(t, "requests", []string(nil), testkit.Requests(a))
 		return nil
@@ -910,7 +910,7 @@ func TestGuardedWrites(t *testing.T) {
 		a.ResetJournal()
 		for _, path := range []string{"transaction", "firmware/test", "starling/join", "Configuration/x", "authentication", "cluster/spp"} {
 			if _, err := tx.Invoke(ctx, "PUT", path, nil); !errors.Is(err, sps.ErrInvalidInput) {
-				t.Errorf("in a transaction, PUT %s: %v", path, err)
+				t.Errorf("PUT %s in a transaction: %v, want ErrInvalidInput", path, err)
 			}
 		}
 		return nil
@@ -956,7 +956,7 @@ func TestNoWriteOnClient(t *testing.T) {
 				known = known || name == read
 			}
 			if !known {
-				t.Errorf("%s.%s can be reached from a client; is it a write?", typ, name)
+				t.Errorf("%s.%s can be reached from a client: add it to allowed if it does not write the configuration", typ, name)
 			}
 		}
 		if typ.Kind() == reflect.Pointer {
@@ -1023,7 +1023,7 @@ func TestLateCommit(t *testing.T) {
 		}
 		defer c.Close(t.Context())
 		if err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter)); err != nil {
-			t.Errorf("error %v, though the commit was executed in the end", err)
+			t.Errorf("error %v, although the appliance executed the commit later", err)
 		}
 		testkit.Settled(t, a, testkit.AdminAfter)
 	})
@@ -1044,7 +1044,7 @@ func TestLostCommitWithoutReads(t *testing.T) {
 			t.Errorf("error %v, want ErrOutcomeUnknown", err)
 		}
 		if took := time.Since(start); took < limits.Outcome || took > limits.Outcome+limits.Close {
-			t.Errorf("it took %s", took)
+			t.Errorf("the transaction took %s", took)
 		}
 		testkit.Settled(t, a, testkit.AdminAfter)
 	}, sps.WithTimeouts(limits))
@@ -1102,7 +1102,7 @@ func TestLostSlowCommit(t *testing.T) {
 				case test.unknown && !errors.Is(err, sps.ErrOutcomeUnknown):
 					t.Errorf("error %v, want ErrOutcomeUnknown", err)
 				case !test.unknown && err != nil:
-					t.Errorf("error %v, though the commit was executed", err)
+					t.Errorf("error %v, although the commit was executed", err)
 				case !test.unknown:
 					testkit.Settled(t, a, testkit.AdminAfter)
 				}
@@ -1120,7 +1120,7 @@ func TestNothingToRollBack(t *testing.T) {
 		c := testkit.Connect(t, a)
 		a.Inject(spstest.Fault{Method: "POST", Path: "transaction", CutBefore: true})
 		if err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter)); err == nil || strings.Contains(err.Error(), "the rollback failed") {
-			t.Errorf("%s: %v, want the cut alone", refusal, err)
+			t.Errorf("%s: %v, want only the broken connection and no rollback error", refusal, err)
 		}
 		if err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter)); err != nil {
 			t.Errorf("%s: the next transaction: %v", refusal, err)
@@ -1223,7 +1223,7 @@ func TestGatewayTimeout(t *testing.T) {
 		return nil
 	})
 	if !errors.Is(err, sps.Status(504)) {
-		t.Errorf("error %v, want the 504", err)
+		t.Errorf("error %v, want the status 504", err)
 	}
 	testkit.Settled(t, a, testkit.AdminBefore)
 }
@@ -1266,7 +1266,7 @@ func TestRollbackInHTML(t *testing.T) {
 		return boom
 	})
 	if !errors.Is(err, boom) || !errors.Is(err, sps.ErrBadAnswer) {
-		t.Errorf("error %v, want both", err)
+		t.Errorf("error %v, want the error of the function and ErrBadAnswer", err)
 	}
 	if err := c.Transaction(t.Context(), testkit.SetAdmin("next@example.com")); err != nil {
 		t.Errorf("the next transaction: %v", err)
@@ -1351,7 +1351,7 @@ func TestCloseRepeatsRollback(t *testing.T) {
 		return errors.New("boom")
 	})
 	if !a.TransactionOpen() {
-		t.Fatal("nothing is left, so the test checks nothing")
+		t.Fatal("no transaction is left open, so the test does not test the rollback by Close")
 	}
 	if err := c.Close(t.Context()); err != nil {
 		t.Errorf("Close: %v", err)
