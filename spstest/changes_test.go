@@ -20,7 +20,7 @@ func TestChangesAfterCommitOfAnother(t *testing.T) {
 	}
 	a.SetConfiguration("datetime/timezone", json.RawMessage(`"UTC"`))
 	if changes := c.want(200, "GET", "/api/transaction/changes", "").body["changes"]; changes != nil {
-		t.Errorf("changes %v to what is committed already", changes)
+		t.Errorf("changes %v, although the staged value equals the committed value", changes)
 	}
 }
 

@@ -92,7 +92,7 @@ func TestPutReplacesAndDrops(t *testing.T) {
 	c.want(200, "PUT", email, `{"limits":{"rate":2.50,"colour":"red","note":null,"tags":[]},"nonsense":1}`)
 	wantJSON(t, `{"limits":{"rate":2.50,"note":null,"tags":[]}}`, string(encodeJSON(t, c.want(200, "GET", email, "").body["body"])))
 	if got, _ := a.Configuration("management/email"); string(got) != `{"admin_address":"x@example.com","limits":{"rate":1.50,"note":null,"tags":[]}}` {
-		t.Errorf("committed body changed before the commit, or its spelling: %s", got)
+		t.Errorf("the committed body changed before the commit: %s", got)
 	}
 	c.want(200, "PUT", "/api/transaction", `{"status":"commit"}`)
 	if got, _ := a.Configuration("/api/configuration/management/email"); string(got) != `{"limits":{"note":null,"rate":2.50,"tags":[]}}` {

@@ -176,7 +176,7 @@ func TestExpireSessionFault(t *testing.T) {
 	a.Inject(spstest.Fault{ExpireSession: true, Path: "transaction"})
 	wantError(t, c.do("PUT", "/api/transaction", `{"status":"commit"}`), 401, "Unauthenticated", "/api/transaction")
 	if a.TransactionOpen() || a.Sessions() != 0 {
-		t.Error("the session or its transaction lives on")
+		t.Error("the session or its transaction has not ended")
 	}
 }
 
@@ -200,7 +200,7 @@ func TestDelay(t *testing.T) {
 			t.Fatal(err)
 		}
 		if _, err := a.RoundTrip(req); !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("error %v, want the deadline's", err)
+			t.Errorf("error %v, want DeadlineExceeded", err)
 		}
 
 		go func() {
@@ -208,7 +208,7 @@ func TestDelay(t *testing.T) {
 			a.Close()
 		}()
 		if _, err := c.try("GET", "/api/firmware", ""); err == nil {
-			t.Error("no error from an appliance that closed")
+			t.Error("no error although the appliance was closed")
 		}
 		if _, err := c.try("GET", "/api/firmware", ""); !errors.Is(err, syscall.ECONNREFUSED) {
 			t.Errorf("error %v from a closed appliance, want a refused connection", err)
@@ -278,7 +278,7 @@ func TestInjectRefuses(t *testing.T) {
 			}
 		}
 		if len(of.errors) > 0 {
-			t.Errorf("a fault that was refused is missed: %q", of.errors)
+			t.Errorf("a refused fault is reported as missed: %q", of.errors)
 		}
 	}
 }

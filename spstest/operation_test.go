@@ -105,7 +105,7 @@ func TestCommitTakesTime(t *testing.T) {
 		zoneIs(t, a, "America/New_York")
 		wantError(t, other.do("POST", transactionURL, ""), 403, "OpenTransactionError", nil)
 		if r := a.Journal(); r[3].Executed || !r[3].Running || r[3].Status != 0 {
-			t.Errorf("journal while it goes on: %+v", r[3])
+			t.Errorf("journal while the request is running: %+v", r[3])
 		}
 		commit.ended(t, 200, long)
 		if got := statusOf(t, c); got != "closed" || a.LockedBy() != "" || a.TransactionOpen() || a.Busy() != 0 || len(a.Commits()) != 1 {
@@ -168,7 +168,7 @@ func TestRequestOutlivesItsClient(t *testing.T) {
 				a.ResetJournal()
 				a.Inject(spstest.Fault{Takes: long})
 				if _, err := c.within(2*time.Second).try(test.method, test.path, test.body); !errors.Is(err, context.DeadlineExceeded) {
-					t.Fatalf("error %v, want the deadline's", err)
+					t.Fatalf("error %v, want DeadlineExceeded", err)
 				}
 				if r := a.Journal()[0]; test.began(a) || a.Busy() != 1 || !r.Running || r.Executed || r.Status != 0 || r.Duration != 2*time.Second {
 					t.Errorf("after 2s: effect %t, busy %d, journal %+v", test.began(a), a.Busy(), r)
@@ -376,7 +376,7 @@ func TestCloseDuringRequest(t *testing.T) {
 		a.Close()
 		<-m.done
 		if err := <-waited; m.err == nil || err == nil {
-			t.Errorf("errors %v and %v of an appliance that was closed", m.err, err)
+			t.Errorf("errors %v and %v after the appliance was closed", m.err, err)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), 0)
 		defer cancel()
@@ -392,7 +392,7 @@ func TestCloseDuringRequest(t *testing.T) {
 		defer cancel()
 		inProcess(t, a).begin("GET", "/api/info", "")
 		if err := a.WaitIdle(ctx); !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("error %v, want the deadline's", err)
+			t.Errorf("error %v, want DeadlineExceeded", err)
 		}
 		a.Close()
 	})
@@ -433,7 +433,7 @@ func TestTakesOverTLS(t *testing.T) {
 	zoneIs(t, a, "UTC")
 	a.Inject(spstest.Fault{Takes: time.Hour, CutAfter: true, Detached: true})
 	if _, err := c.try("POST", transactionURL, ""); err == nil {
-		t.Error("no error from a connection that was cut")
+		t.Error("no error although the connection was cut")
 	}
 	if a.Busy() != 1 || a.TransactionOpen() {
 		t.Errorf("busy %d, open %t", a.Busy(), a.TransactionOpen())
@@ -525,7 +525,7 @@ func TestWaitingClientLeaves(t *testing.T) {
 		c.want(200, "PUT", timezone, `"UTC"`)
 		commit := c.begin("PUT", transactionURL, commitBody)
 		if _, err := c.within(time.Second).try("DELETE", transactionURL, ""); !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("error %v, want the deadline's", err)
+			t.Errorf("error %v, want DeadlineExceeded", err)
 		}
 		idle(t, a)
 		commit.ended(t, 200, long)
@@ -583,7 +583,7 @@ func TestLockTakenByTheCommit(t *testing.T) {
 		a.Inject(spstest.Fault{Method: "PUT", Takes: long})
 		commit := c.begin("PUT", transactionURL, commitBody)
 		if got := a.LockedBy(); got != "admin" {
-			t.Errorf("locked by %q while a commit goes on", got)
+			t.Errorf("locked by %q while a commit is running", got)
 		}
 		refusedBy(other.do("PUT", transactionURL, commitBody), "admin")
 		other.want(200, "PUT", email, emailBody) // this session can still stage changes

@@ -153,7 +153,7 @@ func TestJoinRefused(t *testing.T) {
 	c.want(200, "POST", "/api/transaction", "")
 	wantError(t, c.do("POST", join, joinBody), 403, "OpenTransactionError", nil)
 	if a.Starling().Joined || !a.TransactionOpen() {
-		t.Error("the refused join joined, or closed the transaction")
+		t.Error("the refused join joined the appliance or closed the transaction")
 	}
 }
 
@@ -250,7 +250,7 @@ func TestUnjoinElsewhere(t *testing.T) {
 				t.Errorf("%s, in a transaction: %t (-want +got):\n%s", variant, open, diff)
 			}
 			if !a.Starling().Joined || a.TransactionOpen() != open {
-				t.Error("it did something")
+				t.Error("the refused request changed the join or the transaction")
 			}
 		}
 	}
@@ -267,7 +267,7 @@ func TestJoinRefusedDuringTransactions(t *testing.T) {
 		for who, c := range map[string]*client{"a session of the same user": writes, "a session of somebody else": other} {
 			c.want(200, "POST", transactionURL, "")
 			if r := reads.do(method, join, joinBody); r.status != 403 {
-				t.Errorf("%s beside a transaction of %s: status %d", method, who, r.status)
+				t.Errorf("%s during a transaction of %s: status %d", method, who, r.status)
 			} else {
 				wantError(t, r, 403, "OpenTransactionError", nil)
 			}

@@ -219,7 +219,7 @@ func TestTransactionVariants(t *testing.T) {
 				wantJSON(t, test.want, r.raw)
 			}
 			if test.status == 204 && r.raw != "" {
-				t.Errorf("204 with a body: %s", r.raw)
+				t.Errorf("a response with the status 204 has a body: %s", r.raw)
 			}
 		})
 	}

@@ -393,7 +393,7 @@ func TestExpect(t *testing.T) {
 				t.Errorf("status %d, connection %q, want 417 and %q:\n%s", r.StatusCode, got, test.connection, raw)
 			}
 			if journal := a.Journal(); len(journal) != 1 || journal[0].Size != 0 {
-				t.Errorf("%d requests in the journal, or a body that was not asked for", len(journal))
+				t.Errorf("%d requests in the journal, want one request without a body", len(journal))
 			}
 		})
 	}

@@ -172,11 +172,11 @@ func TestUnknownAlert(t *testing.T) {
 		return tx.Alerting.TrafficAlerts.Replace(ctx, sps.TrafficAlerts{"scbTypo": {}})
 	})
 	if !errors.Is(err, sps.ErrInvalidInput) {
-		t.Errorf("a replacement: %v", err)
+		t.Errorf("Replace with an unknown alert: %v, want ErrInvalidInput", err)
 	}
 	alerts := sps.TrafficAlerts{sps.AlertAuthFailure: {}}
 	if err := alerts.Enable(sps.ChannelEmail, sps.AlertAuthFailure, "scbTypo"); err == nil || alerts[sps.AlertAuthFailure].Email {
-		t.Errorf("error %v, and %v was switched nonetheless", err, alerts)
+		t.Errorf("Enable with an unknown alert: error %v, alerts %v; want an error and no change", err, alerts)
 	}
 }
 

@@ -379,7 +379,7 @@ func TestTrailBreaksOff(t *testing.T) {
 			t.Errorf("%s: %d bytes, %v", length, n, err)
 		}
 		if n, err := c.Audit.Sessions.DownloadTrail(t.Context(), key, &fullDisk{200_000}); !errors.Is(err, errDisk) || n > 200_000 {
-			t.Errorf("%s: a full disk: %d bytes, %v", length, n, err)
+			t.Errorf("%s: a write to a full disk: %d bytes, %v", length, n, err)
 		}
 	}
 }
@@ -415,7 +415,7 @@ func TestSearchCSV(t *testing.T) {
 			}
 		}
 		if _, err := c.Audit.Sessions.Search(t.Context(), audit.Query{KeysOnly: true}).WriteCSV(&fullDisk{3}); !errors.Is(err, errDisk) {
-			t.Errorf("a full disk: %v", err)
+			t.Errorf("a write to a full disk: %v", err)
 		}
 	}
 }

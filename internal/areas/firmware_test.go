@@ -192,7 +192,7 @@ func TestNoFalsePass(t *testing.T) {
 			a.Inject(spstest.Fault{Path: "firmware/test", Mutate: func([]byte) []byte { return []byte(body) }})
 			report, err := testkit.Connect(t, a).Firmware.Test(t.Context(), "2")
 			if report != nil || err == nil {
-				t.Fatalf("passed with %+v", report)
+				t.Fatalf("the test passed with %+v", report)
 			}
 			var refused *sps.Error
 			if !errors.Is(err, sps.ErrBadAnswer) && !errors.As(err, &refused) {
@@ -224,7 +224,7 @@ func TestFirmwareTestIsRetried(t *testing.T) {
 			if _, err := c.Firmware.Test(t.Context(), "2"); err == nil {
 				t.Error("no error")
 			} else if errors.Is(err, sps.ErrOutcomeUnknown) {
-				t.Errorf("error %v, though a test changes nothing", err)
+				t.Errorf("error %v, although a firmware test changes nothing", err)
 			}
 			want := 1
 			if fault.Status == 0 {

@@ -28,7 +28,7 @@ func TestWalk(t *testing.T) {
 				t.Fatal(err)
 			}
 			if nodes[node.Path] != nil {
-				t.Errorf("%s comes twice", node.Path)
+				t.Errorf("the walk returned %s twice", node.Path)
 			}
 			nodes[node.Path] = node
 			order = append(order, node.Path)
@@ -41,7 +41,7 @@ func TestWalk(t *testing.T) {
 			if nodes[path] == nil {
 				t.Errorf("the walk lacks %s", path)
 			} else if parent, _, ok := strings.Cut(path, "/"); ok && slices.Index(order, path) < slices.Index(order, parent) {
-				t.Errorf("%s comes before %s", path, parent)
+				t.Errorf("the walk returned %s before %s", path, parent)
 			}
 		}
 		for _, path := range []string{"configuration/passwords", "configuration/private_keys"} {
@@ -149,11 +149,11 @@ func TestWalkFailures(t *testing.T) {
 			}
 			for _, r := range a.Journal() {
 				if !strings.HasPrefix(r.Path, "/api/"+root) {
-					t.Errorf("asked for %s", r.Path)
+					t.Errorf("requested %s, which is outside of the root", r.Path)
 				}
 			}
 			if seen[inner] > 1 {
-				t.Errorf("seen %v", seen)
+				t.Errorf("a path was visited more than once: %v", seen)
 			}
 		})
 	}
@@ -190,13 +190,13 @@ func TestWalkFailures(t *testing.T) {
 		end = err
 	}
 	if !errors.Is(end, context.Canceled) {
-		t.Errorf("cancelled: %v", end)
+		t.Errorf("the walk with a cancelled context: %v", end)
 	}
 	for _, err := range c.Walk(t.Context(), "configuration#x") {
 		end = err
 	}
 	if !errors.Is(end, sps.ErrInvalidInput) {
-		t.Errorf("no path: %v", end)
+		t.Errorf("walking an invalid path: %v, want ErrInvalidInput", end)
 	}
 }
 

@@ -121,7 +121,7 @@ func TestErrorPage(t *testing.T) {
 			examples = append(examples, ownErrors[row.name])
 		}
 		if numeric != nil && !left[row.name] {
-			t.Errorf("%s is not there, or has two rows", row.name)
+			t.Errorf("docs/reference/errors.md has an unknown or a second row %s", row.name)
 		}
 		delete(left, row.name)
 		for _, err := range examples {
@@ -188,7 +188,7 @@ func TestKindDependsOnRequest(t *testing.T) {
 		a.Inject(test.fault)
 		err := test.call(t.Context(), c)
 		if !errors.Is(err, test.is) || !errors.As(err, new(*sps.Error)) {
-			t.Errorf("%s: %v, want %v around the answer", name, err, test.is)
+			t.Errorf("%s: %v, want %v that wraps the appliance's error", name, err, test.is)
 		}
 		checkKind(t, name, err, test.want)
 	}
@@ -398,7 +398,7 @@ func TestDownloadIntoBrokenWriter(t *testing.T) {
 		a.ResetJournal()
 		n, err := c.Download(t.Context(), "info", &test.w)
 		if !errors.Is(err, test.want) || errors.As(err, new(*sps.TransportError)) || errors.As(err, new(*sps.Error)) {
-			t.Errorf("%s: %v, want the writer's own", name, err)
+			t.Errorf("%s: %v, want the error of the writer", name, err)
 		}
 		if _, again := sps.SafeToRetry(err); again || n > 3 || len(testkit.Requests(a)) != 1 {
 			t.Errorf("%s: %d bytes, requests %v", name, n, testkit.Requests(a))

@@ -848,7 +848,7 @@ func TestLeaksCoverEverything(t *testing.T) {
 	}
 	for name := range leakOperations {
 		if !wanted[name] {
-			t.Errorf("%s is run, and does not exist", name)
+			t.Errorf("%s is in leakOperations but does not exist", name)
 		}
 	}
 }
@@ -910,7 +910,7 @@ func TestLeaksAreFound(t *testing.T) {
 		finder.add(name, secret)
 	}
 	if found := finder.find(leakShow(errors.New("nothing of the kind")) + leakShow(sps.UsernamePassword("admin", sps.NewSecretString(leakPassword)))); found != nil {
-		t.Errorf("found %q where there is nothing", found)
+		t.Errorf("found %q in a text without secrets", found)
 	}
 	type plain struct {
 		Text  string

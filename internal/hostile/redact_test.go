@@ -177,7 +177,7 @@ func TestWordsAsPasswords(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				want := seen(t, neutral, refuse)
 				if strings.Contains(want.text, "not shown") {
-					t.Errorf("without a secret: %s", want.text)
+					t.Errorf("the text is hidden although it contains no secret: %s", want.text)
 				}
 				for _, password := range wordsAsPasswords {
 					got := seen(t, password, refuse)
@@ -247,7 +247,7 @@ func TestQuotedPasswords(t *testing.T) {
 				}
 			}
 			if len(texts) != 4 { // the texts may differ by the error type only
-				t.Errorf("the texts differ by what they quoted: %q", slices.Collect(maps.Keys(texts)))
+				t.Errorf("the error texts depend on the place of the password: %q", slices.Collect(maps.Keys(texts)))
 			}
 		})
 	}
@@ -268,7 +268,7 @@ func TestHiddenErrorType(t *testing.T) {
 	defer c.Close(context.Background())
 	_, err = c.Info(t.Context())
 	if !errors.Is(err, sps.ErrorType("GremlinsError")) || errors.Is(err, sps.ErrorType("OtherError")) || errors.Is(err, sps.NotFound) {
-		t.Errorf("errors.Is does not find the type, or another one: %v", err)
+		t.Errorf("errors.Is does not match the type, or matches another type: %v", err)
 	}
 	var kind sps.ErrorType
 	var e *sps.Error

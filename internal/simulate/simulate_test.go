@@ -183,7 +183,7 @@ func checkPrintedCalls(t *testing.T, want string, args ...string) {
 	}
 	left, err := filepath.Glob(filepath.Join(dir, "*"))
 	if err != nil || len(left) != 2 {
-		t.Errorf("files %v, error %v: want the two that were asked for", left, err)
+		t.Errorf("files %v, error %v: want the two files that the flags name", left, err)
 	}
 }
 
@@ -482,7 +482,7 @@ func TestState(t *testing.T) {
 	}
 	left, err := filepath.Glob(filepath.Join(dir, "*"))
 	if err != nil || len(left) != 2 {
-		t.Errorf("files %v, error %v: want the two that were asked for", left, err)
+		t.Errorf("files %v, error %v: want the two files that the flags name", left, err)
 	}
 }
 

@@ -210,7 +210,7 @@ func TestUnmarshalErrors(t *testing.T) {
 				}
 			}
 			if !strings.Contains(text, test.where) {
-				t.Errorf("%q does not say where: %q", text, test.where)
+				t.Errorf("%q does not name the place %q", text, test.where)
 			}
 		})
 	}
