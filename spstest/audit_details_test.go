@@ -182,7 +182,7 @@ func TestAuditChannel(t *testing.T) {
 	list := c.want(200, "GET", auditSessions+"/"+key+"/channels", "").body["items"].([]any)
 	one := c.want(200, "GET", auditSessions+"/"+key+"/channels/1", "").body
 	if diff := cmp.Diff(list[0].(map[string]any)["body"], one["body"]); diff != "" || one["key"] != "1" {
-		t.Errorf("channel %v (-list +alone):\n%s", one["key"], diff)
+		t.Errorf("channel %v (-in the list +read by its key):\n%s", one["key"], diff)
 	}
 	c.want(404, "GET", auditSessions+"/"+key+"/channels/9", "")
 	if n := len(c.want(200, "GET", auditSessions+"/"+firstFound(t, c, "verdict:AUTH_FAIL")+"/channels", "").body["items"].([]any)); n != 0 {
@@ -413,7 +413,7 @@ func TestAuditStats(t *testing.T) {
 			}
 			delete(r.body, "meta")
 			if diff := cmp.Diff(fromJSON(t, test.want), any(r.body)); diff != "" {
-				t.Errorf("answer (-want +got):\n%s", diff)
+				t.Errorf("response (-want +got):\n%s", diff)
 			}
 		})
 	}

@@ -228,7 +228,7 @@ func TestWriteAnswers(t *testing.T) {
 			c := inProcess(t, newInProcess(t, variants(t, test.variant)...)).logIn("admin", "a")
 			r := c.want(test.status, test.method, test.path, test.body)
 			if _, has := r.body[test.member]; has != (test.member != "") {
-				t.Errorf("answer %s: want member %q", r.raw, test.member)
+				t.Errorf("response %s: want the member %q", r.raw, test.member)
 			}
 		})
 	}

@@ -54,7 +54,7 @@ func TestFaultAnswers(t *testing.T) {
 				got.Body = test.want.Body
 			}
 			if diff := cmp.Diff(test.want, got); diff != "" {
-				t.Errorf("answer (-want +got):\n%s", diff)
+				t.Errorf("response (-want +got):\n%s", diff)
 			}
 			if a.TransactionOpen() != test.want.Executed {
 				t.Errorf("executed: %t, want %t", a.TransactionOpen(), test.want.Executed)

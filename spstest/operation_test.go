@@ -222,7 +222,7 @@ func TestSessionEndsDuringRequest(t *testing.T) {
 	}
 }
 
-func TestSessionExpiresMeanwhile(t *testing.T) {
+func TestSessionExpiresDuringRequest(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		a := newInProcess(t, spstest.WithSessionLifetime(10*time.Second), spstest.WithTakes("PUT", "transaction", time.Minute))
@@ -398,7 +398,7 @@ func TestCloseDuringRequest(t *testing.T) {
 	})
 }
 
-func TestRestartMeanwhile(t *testing.T) {
+func TestRestartDuringRequest(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		a := newInProcess(t, spstest.WithTakes("PUT", "transaction", long), spstest.WithRestart(spstest.Restart{}))

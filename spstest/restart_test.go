@@ -165,7 +165,7 @@ func TestRestartCounts(t *testing.T) {
 	}
 }
 
-func TestStarting(t *testing.T) {
+func TestRequestsWhileStarting(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		variant string

@@ -124,7 +124,7 @@ func TestStrictPaths(t *testing.T) {
 	c.want(417, "POST", "/api/transaction", "{}")
 }
 
-func TestImplementedIsTrue(t *testing.T) {
+func TestImplementedEndpoints(t *testing.T) {
 	t.Parallel()
 	all := spstest.Implemented()
 	for _, want := range []string{"GET /api", "GET /api/firmware/slots", "DELETE /api/firmware/slots/*", "POST /api/firmware/test",
@@ -207,7 +207,7 @@ func TestJournal(t *testing.T) {
 	}
 }
 
-func TestOptionsThatAreWrong(t *testing.T) {
+func TestInvalidOptions(t *testing.T) {
 	t.Parallel()
 	for want, opt := range map[string]spstest.Option{
 		`unknown profile "5.0": want one of 6.0, 6.9, 7.4, 8.0`:                  spstest.WithProfile("5.0"),
@@ -467,7 +467,7 @@ func TestProductWarnings(t *testing.T) {
 			maps.Copy(expected, want.top)
 			maps.Copy(expected["meta"].(map[string]any), want.meta)
 			if diff := cmp.Diff(expected, got); diff != "" {
-				t.Errorf("answer (-want +got):\n%s", diff)
+				t.Errorf("response (-want +got):\n%s", diff)
 			}
 		})
 	}

@@ -141,7 +141,7 @@ func TestStateOfUsers(t *testing.T) {
 	}
 }
 
-func TestStateThatIsWrong(t *testing.T) {
+func TestInvalidState(t *testing.T) {
 	t.Parallel()
 	for state, want := range map[string]string{
 		``:                              "state: EOF",

@@ -307,7 +307,7 @@ func TestUploadClientDisconnects(t *testing.T) {
 		t.Fatal(err)
 	}
 	if answer, _ := io.ReadAll(conn); len(answer) > 0 { // reads until the appliance closes the connection
-		t.Errorf("answer %q", answer)
+		t.Errorf("unexpected response %q", answer)
 	}
 	journal := a.Journal()
 	if diff := cmp.Diff([]any{int64(19), false, 0}, []any{journal[0].Size, journal[0].Executed, journal[0].Status}); diff != "" {

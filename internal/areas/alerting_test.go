@@ -193,7 +193,7 @@ func TestAlertsDiff(t *testing.T) {
 	testkit.Diff(t, "of nothing", []sps.AlertDifference[sps.TrafficAlert]{{Alert: "x", New: off}}, sps.TrafficAlerts(nil).Diff(sps.TrafficAlerts{"x": *off}))
 }
 
-func TestWhereAlertsGo(t *testing.T) {
+func TestAlertDestinations(t *testing.T) {
 	t.Parallel()
 	testkit.UnderVariants(t, func(t *testing.T, options ...spstest.Option) {
 		a := spstest.NewServer(t, options...)

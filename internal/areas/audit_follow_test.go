@@ -502,7 +502,7 @@ func TestFollowEnds(t *testing.T) {
 			}
 		}
 		if !errors.Is(failed, context.Canceled) || ends < 3 || ends > 10 {
-			t.Errorf("the loop ended with %v after %d checkpoints", failed, ends)
+			t.Errorf("the loop ended with %v after %d ends of pages, want Canceled after 3 to 10", failed, ends)
 		}
 		if slices.Sort(keys); len(slices.Compact(keys)) != len(keys) {
 			t.Errorf("a session was returned twice: %q", keys)

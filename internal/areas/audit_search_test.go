@@ -344,7 +344,7 @@ func TestSnapshotQuota(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 				defer cancel()
 				if _, err = keysOf(other.Audit.Sessions.Search(ctx, audit.Query{}, sps.WithSnapshotWait(time.Hour)).All()); !errors.Is(err, context.DeadlineExceeded) {
-					t.Errorf("a context that ends: %v", err)
+					t.Errorf("a search whose context ends while it waits: %v, want DeadlineExceeded", err)
 				}
 			}, spstest.WithUser("other", "pw"), spstest.WithAuditSessions(40), spstest.WithVariant("snapshot-quota-error", kind), spstest.WithVariant("snapshot-retry-after", after))
 		}
@@ -464,7 +464,7 @@ func TestSearchInUse(t *testing.T) {
 			cancel()
 		}
 		if !errors.Is(failed, context.Canceled) || n != 501 {
-			t.Errorf("a context that ends: %d sessions, %v", n-1, failed)
+			t.Errorf("a search whose context ends: %d sessions, %v", n-1, failed)
 		}
 		all("a context")
 		next, stop := iter.Pull2(s.Search(t.Context(), audit.Query{}).All())

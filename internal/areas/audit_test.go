@@ -274,7 +274,7 @@ func TestAuditGarbledText(t *testing.T) {
 				t.Errorf("the bytes are %q", raw)
 			}
 			if s, err := c.Audit.Sessions.Get(t.Context(), "1"); err != nil || s.Protocol != "SSH" {
-				t.Errorf("one session: %+v, %v", s, err)
+				t.Errorf("the garbled session read by its key: %+v, %v", s, err)
 			}
 			if n, err := countAll(c.Audit.Sessions.Events(t.Context(), "1")); n != 2 || err != nil {
 				t.Errorf("%d events, %v", n, err)

@@ -31,7 +31,7 @@ func TestStarlingConfiguration(t *testing.T) {
 			}
 			return s.Body
 		}
-		testkit.Diff(t, "the appliance is not joined after Join", sps.StarlingConfiguration{}, get())
+		testkit.Diff(t, "not joined", sps.StarlingConfiguration{}, get())
 		if err := c.Transaction(t.Context(), testkit.SetRemoteAccess(true)); !errors.Is(err, sps.RemoteAccessDependsOnStarlingJoinError) {
 			t.Errorf("enabling remote access without a join: %v", err)
 		}

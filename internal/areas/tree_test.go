@@ -234,7 +234,7 @@ func TestRawHandles(t *testing.T) {
 			return raw.In(tx).Replace(ctx, json.RawMessage(bad))
 		})
 		if err == nil || errors.Is(err, sps.SyntacticError) {
-			t.Errorf("%q: %v, want it refused before it is sent", bad, err)
+			t.Errorf("%q: %v, want an error before a request is sent", bad, err)
 		}
 	}
 }

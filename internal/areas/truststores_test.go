@@ -592,7 +592,7 @@ func TestSelfSignedServer(t *testing.T) {
 		}
 	}
 	if n := strings.Count(out.String(), warning); n != 1 || !strings.Contains(out.String(), "level=WARN") {
-		t.Errorf("%d warnings, want one for the new certificate: %s", n, out.String())
+		t.Errorf("%d warnings, want one warning, for the new certificate: %s", n, out.String())
 	}
 }
 

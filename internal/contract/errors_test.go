@@ -123,7 +123,7 @@ func TestErrorsWithoutCause(t *testing.T) {
 		t.Errorf("text %q", text)
 	}
 	if got := sps.CertificateFingerprint(nil); got != "" {
-		t.Errorf("fingerprint %q of no certificate", got)
+		t.Errorf("Fingerprint without a certificate returns %q", got)
 	}
 }
 

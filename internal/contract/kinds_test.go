@@ -227,7 +227,7 @@ func TestSafeToRetry(t *testing.T) {
 	}
 }
 
-func TestErrorTellsAttemptsAndRetryAfter(t *testing.T) {
+func TestErrorContainsAttemptsAndRetryAfter(t *testing.T) {
 	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		a.Inject(spstest.Fault{Path: "firmware/slots", Status: 503, Header: http.Header{"Retry-After": {"9"}}, Times: 10})
 		_, err := c.Firmware.Slots.List(t.Context())

@@ -911,7 +911,7 @@ func TestHostileFraming(t *testing.T) {
 				resp, next = c.Invoke(ctx, "GET", "configuration/x", nil)
 			}
 			if next != nil || string(resp.Body) != body {
-				t.Errorf("the next answer is %+v, %v", resp, next)
+				t.Errorf("the response to the next request is %+v, %v", resp, next)
 			}
 			h.done(t, c, err)
 		})

@@ -296,9 +296,9 @@ func certificateRefused(t *testing.T, certificate tls.Certificate, want int, opt
 	}
 }
 
-// TestErr checks that Client.Err returns the error that makes a client unusable, and nil before
+// TestClientErr checks that Client.Err returns the error that makes a client unusable, and nil before
 // that.
-func TestErr(t *testing.T) {
+func TestClientErr(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
 	c, err := testkit.Dial(t.Context(), a)

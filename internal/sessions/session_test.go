@@ -438,8 +438,8 @@ func TestCloseTimeLimit(t *testing.T) {
 	}
 }
 
-// TestLogOutTriedAgain checks that Close repeats a log-out that failed earlier.
-func TestLogOutTriedAgain(t *testing.T) {
+// TestLogOutRepeated checks that Close repeats a log-out that failed earlier.
+func TestLogOutRepeated(t *testing.T) {
 	t.Parallel()
 	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		a.Inject(spstest.Fault{Path: "info", Mutate: func([]byte) []byte { return []byte(`{"body":{}}`) }, Times: 2})
@@ -858,8 +858,8 @@ func TestCookieRenewed(t *testing.T) {
 	testkit.Diff(t, "cookies", []string{"session_id=first", "session_id=second", "session_id=third", "session_id=third"}, seen)
 }
 
-// TestBare401 checks that the client treats a 401 without an error type as an expired session.
-func TestBare401(t *testing.T) {
+// Test401WithoutErrorType checks that the client treats a 401 without an error type as an expired session.
+func Test401WithoutErrorType(t *testing.T) {
 	t.Parallel()
 	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		a.Inject(spstest.Fault{Path: "firmware/slots", Status: 401})

@@ -539,9 +539,9 @@ func TestLoginAnswerBroken(t *testing.T) {
 	testkit.Diff(t, "Accept-Encoding", "identity", a.Journal()[0].Header.Get("Accept-Encoding"))
 }
 
-// TestLoginTriedAgain checks a login whose first response breaks off. The client must log in
+// TestLoginRepeated checks a login whose first response breaks off. The client must log in
 // again, use the session of the second response, and log out the session of the first one.
-func TestLoginTriedAgain(t *testing.T) {
+func TestLoginRepeated(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var sent []string
@@ -666,9 +666,9 @@ func TestCauses(t *testing.T) {
 	})
 }
 
-// TestCarelessRoundTrippers checks that the client handles responses that net/http does not
+// TestFaultyRoundTrippers checks that the client handles responses that net/http does not
 // return, but a faulty RoundTripper of the caller may return.
-func TestCarelessRoundTrippers(t *testing.T) {
+func TestFaultyRoundTrippers(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		make func(*http.Request) *http.Response

@@ -574,7 +574,7 @@ func TestGarbledText(t *testing.T) {
 	policies := sps.NewCollection[policy](c, path)
 	all, err := policies.List(t.Context())
 	if text := fmt.Sprint(err); !errors.Is(err, sps.ErrBadAnswer) || !strings.Contains(text, "the body of 2 has text that is not valid UTF-8") || !strings.Contains(text, "read the bytes of /api/"+path) {
-		t.Errorf("error %s, want one that names the item and the call", text)
+		t.Errorf("error %s, want an error that names the item and the call", text)
 	}
 	var names []string
 	for _, o := range all {

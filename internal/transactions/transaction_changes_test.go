@@ -196,7 +196,7 @@ func TestPreview(t *testing.T) {
 	if changes, err := c.Preview(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
 		return errors.Join(testkit.SetAdmin(testkit.AdminAfter)(ctx, tx), boom)
 	}); !errors.Is(err, boom) || changes != nil {
-		t.Errorf("a preview that fails: %v, %v", changes, err)
+		t.Errorf("Preview with a failing function: %v, %v, want the error of the function and no changes", changes, err)
 	}
 	testkit.Settled(t, a, testkit.AdminBefore)
 
@@ -534,7 +534,7 @@ func TestCancelledCommit(t *testing.T) {
 			t.Errorf("the commit is not executed in time: %v, want DeadlineExceeded and ErrOutcomeUnknown", err)
 		}
 		if took := time.Since(start); took > 30*time.Second {
-			t.Errorf("it took %s", took)
+			t.Errorf("the transaction took %s, want at most 30 s", took)
 		}
 		testkit.Settled(t, a, testkit.AdminBefore)
 		ctx, cancel = context.WithCancel(t.Context())

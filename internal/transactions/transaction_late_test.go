@@ -27,7 +27,7 @@ func TestCommitEndsDuringRollback(t *testing.T) {
 					ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 					defer cancel()
 					if err := c.Transaction(ctx, testkit.SetAdmin(testkit.AdminAfter)); err != nil {
-						t.Errorf("%s, one session %t: %v, though the commit was executed", refusal, one, err)
+						t.Errorf("%s, one session %t: %v, although the commit was executed", refusal, one, err)
 					}
 					testkit.Settled(t, a, testkit.AdminAfter)
 				}, options...)

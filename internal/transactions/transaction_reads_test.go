@@ -104,9 +104,9 @@ func TestNoLockNeeded(t *testing.T) {
 	}
 }
 
-// TestReadersSeeCommitted checks that a read of a client outside of its open transaction returns
+// TestReadsOutsideReturnCommitted checks that a read of a client outside of its open transaction returns
 // the committed values, and that a read inside returns the staged values.
-func TestReadersSeeCommitted(t *testing.T) {
+func TestReadsOutsideReturnCommitted(t *testing.T) {
 	t.Parallel()
 	testkit.UnderVariants(t, func(t *testing.T, options ...spstest.Option) {
 		a := spstest.NewServer(t, options...)

@@ -921,10 +921,10 @@ func TestGuardedWrites(t *testing.T) {
 	testkit.Diff(t, "requests", []string(nil), testkit.Requests(a))
 }
 
-// TestNoWriteOnClient uses reflection to visit all handles that can be reached from a client.
+// TestClientHasNoWrites uses reflection to visit all handles that can be reached from a client.
 // It checks that none of them has a method that could write the configuration outside of a
 // transaction.
-func TestNoWriteOnClient(t *testing.T) {
+func TestClientHasNoWrites(t *testing.T) {
 	t.Parallel()
 	// These methods may change the appliance without a transaction.
 	allowed := map[string]bool{
@@ -1129,10 +1129,10 @@ func TestNothingToRollBack(t *testing.T) {
 	}
 }
 
-// TestFalseExpiry checks a step to which the appliance responds with 401 although the session
+// TestFalse401InTransaction checks a step to which the appliance responds with 401 although the session
 // still exists. The transaction must return ErrTransactionLost, and the client must roll it
 // back.
-func TestFalseExpiry(t *testing.T) {
+func TestFalse401InTransaction(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
 	c := testkit.Connect(t, a)
