@@ -15,7 +15,7 @@ var secrets = []string{`tr0ub"4dor\&3`, "p4ss w\u00f6rd/+%41", "\u65e5\u672c\U00
 
 // spellings contains the forms in which a message may quote a text.
 var spellings = map[string]func(string) string{
-	"as it is":           func(s string) string { return s },
+	"plain":           func(s string) string { return s },
 	"JSON":               func(s string) string { return marshal(s) },
 	"JSON, slashes":      func(s string) string { return strings.ReplaceAll(marshal(s), "/", `\/`) },
 	"JSON, ASCII":        func(s string) string { return ascii(marshal(s), "%04x") },
@@ -101,7 +101,7 @@ func TestHolds(t *testing.T) {
 				}
 			}
 			if Holds(once, []string{"another secret", "", "abc"}) {
-				t.Errorf("a secret is found in %s, which contains none", once)
+				t.Errorf("a secret that is not in the text is found in %s", once)
 			}
 		}
 	}

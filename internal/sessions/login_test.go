@@ -296,8 +296,8 @@ func certificateRefused(t *testing.T, certificate tls.Certificate, want int, opt
 	}
 }
 
-// TestClientErr checks that Client.Err returns the error that makes a client unusable, and nil before
-// that.
+// TestClientErr checks that Client.Err returns nil while the client can be used, and otherwise the
+// error that made the client unusable.
 func TestClientErr(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)

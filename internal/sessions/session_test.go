@@ -858,7 +858,8 @@ func TestCookieRenewed(t *testing.T) {
 	testkit.Diff(t, "cookies", []string{"session_id=first", "session_id=second", "session_id=third", "session_id=third"}, seen)
 }
 
-// Test401WithoutErrorType checks that the client treats a 401 without an error type as an expired session.
+// Test401WithoutErrorType checks that the client treats a 401 without an error type as an expired
+// session.
 func Test401WithoutErrorType(t *testing.T) {
 	t.Parallel()
 	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {

@@ -71,7 +71,7 @@ func underVariants(t *testing.T, file string, ofProfile, flow func(t *testing.T,
 	}
 	areas, known := concerned[file]
 	if !known {
-		t.Fatalf("add the areas of the flows of %s to concerned", file)
+		t.Fatalf("%s is not in concerned: add the areas of its flows", file)
 	}
 	areas = append([]string{"session", "answer"}, areas...)
 	for _, area := range areas {

@@ -104,8 +104,8 @@ func TestNoLockNeeded(t *testing.T) {
 	}
 }
 
-// TestReadsOutsideReturnCommitted checks that a read of a client outside of its open transaction returns
-// the committed values, and that a read inside returns the staged values.
+// TestReadsOutsideReturnCommitted checks that a read of a client outside of its open transaction
+// returns the committed values, and that a read in the transaction returns the staged values.
 func TestReadsOutsideReturnCommitted(t *testing.T) {
 	t.Parallel()
 	testkit.UnderVariants(t, func(t *testing.T, options ...spstest.Option) {

@@ -1129,9 +1129,9 @@ func TestNothingToRollBack(t *testing.T) {
 	}
 }
 
-// TestFalse401InTransaction checks a step to which the appliance responds with 401 although the session
-// still exists. The transaction must return ErrTransactionLost, and the client must roll it
-// back.
+// TestFalse401InTransaction checks a step to which the appliance responds with 401 although the
+// session still exists. The transaction must return ErrTransactionLost, and the client must roll
+// it back.
 func TestFalse401InTransaction(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
