@@ -144,9 +144,9 @@ func TestAuditNoSession(t *testing.T) {
 	}
 	for what, err := range map[string]error{
 		"no content": second(countAll(s.Content(t.Context(), "x", " "))), "a leading *": second(countAll(s.Content(t.Context(), "x", "*"))),
-		"statistics of nothing": second(s.Stats(t.Context(), audit.StatsQuery{})), "a size of -1": second(s.Stats(t.Context(), audit.StatsQuery{Field: "a", Size: -1})),
-		"a second field":         second(s.Stats(t.Context(), audit.StatsQuery{Field: "a", SubField: "a b"})),
-		"a histogram of nothing": second(s.Histogram(t.Context(), audit.HistogramQuery{})), "bins": second(s.Histogram(t.Context(), audit.HistogramQuery{Field: "a", BinSize: "\n"})),
+		"statistics without a field": second(s.Stats(t.Context(), audit.StatsQuery{})), "a size of -1": second(s.Stats(t.Context(), audit.StatsQuery{Field: "a", Size: -1})),
+		"a second field":              second(s.Stats(t.Context(), audit.StatsQuery{Field: "a", SubField: "a b"})),
+		"a histogram without a field": second(s.Histogram(t.Context(), audit.HistogramQuery{})), "bins": second(s.Histogram(t.Context(), audit.HistogramQuery{Field: "a", BinSize: "\n"})),
 		"a format": second(s.DownloadTrail(t.Context(), "x", io.Discard, sps.WithTrailFormat("mp4"))),
 	} {
 		if !errors.Is(err, sps.ErrInvalidInput) {

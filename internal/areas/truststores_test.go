@@ -177,7 +177,7 @@ func TestTrustStoreRules(t *testing.T) {
 		"no certificate":    {sps.NewTrustStore("Ours", nil), "the text holds no certificate in PEM form"},
 		"private key": {body(func(s *sps.TrustStore) { s.Authorities[0].PEM += key }),
 			"the PEM text holds a private key; pass certificates only"},
-		"two in one": {body(func(s *sps.TrustStore) { s.Authorities[0].PEM += testkit.PEM(two) }),
+		"two certificates in one text": {body(func(s *sps.TrustStore) { s.Authorities[0].PEM += testkit.PEM(two) }),
 			"the PEM text has 2 certificates; add each as an authority of its own"},
 		"broken": {body(func(s *sps.TrustStore) {
 			s.Authorities[0].PEM = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
@@ -506,12 +506,12 @@ func TestTrustStoreSpelling(t *testing.T) {
 			s.Authorities = []sps.TrustStoreAuthority{respelled(one), respelled(two)}
 			return nil
 		}, nil},
-		"one more": {func(s *sps.TrustStore) error {
+		"an authority added": {func(s *sps.TrustStore) error {
 			s.Authorities = []sps.TrustStoreAuthority{respelled(one), respelled(two), {PEM: testkit.PEM(three)}}
 			return nil
 		}, []string{"One", "Two", "Three"}},
-		"another one": {func(s *sps.TrustStore) error { return s.SetAuthorities(three, two) }, []string{"Two", "Three"}},
-		"none":        {func(s *sps.TrustStore) error { return s.SetAuthorities() }, []string{}},
+		"an authority replaced": {func(s *sps.TrustStore) error { return s.SetAuthorities(three, two) }, []string{"Two", "Three"}},
+		"none":                  {func(s *sps.TrustStore) error { return s.SetAuthorities() }, []string{}},
 	} {
 		a.ResetJournal()
 		given := []sps.TrustStoreAuthority{}

@@ -203,22 +203,22 @@ func TestSafeToRetry(t *testing.T) {
 		after time.Duration
 		ok    bool
 	}{
-		"nil":                   {nil, 0, false},
-		"another's":             {io.EOF, 0, false},
-		"busy":                  {busy, 7 * time.Second, true},
-		"unreachable":           {&sps.TransportError{Err: io.EOF}, 0, true},
-		"too slow":              {&sps.TransportError{Err: context.DeadlineExceeded}, 0, true},
-		"cancelled":             {&sps.TransportError{Err: context.Canceled}, 0, false},
-		"closed":                {&sps.TransportError{Err: sps.ErrClosed}, 0, false},
-		"not trusted":           {&sps.TransportError{Err: &sps.CertificateError{Err: io.EOF}}, 0, false},
-		"unusable":              {&sps.TransportError{Err: sps.ErrBadAnswer}, 0, false},
-		"unknown":               {unknown, 0, false},
-		"unknown, answered":     {&sps.Error{Status: 503, OutcomeUnknown: true}, 0, false},
-		"unknown deep below":    {errors.Join(busy, fmt.Errorf("x: %w", errors.Join(sps.ErrLocked, fmt.Errorf("y: %w and %w", io.EOF, unknown)))), 0, false},
-		"the longest wait":      {errors.Join(busy, &sps.Error{Status: 429, RetryAfter: time.Minute}), time.Minute, true},
-		"one speaks against it": {errors.Join(sps.ErrLocked, &sps.Error{Status: 400, Type: sps.SyntacticError}), 0, false},
-		"with another's":        {fmt.Errorf("%w: %w", errors.New("mine"), sps.ErrConflict), 0, true},
-		"several steps":         {&sps.FirmwareUpgradeError{Step: sps.StepTest, Err: busy}, 0, false},
+		"nil":                    {nil, 0, false},
+		"another's":              {io.EOF, 0, false},
+		"busy":                   {busy, 7 * time.Second, true},
+		"unreachable":            {&sps.TransportError{Err: io.EOF}, 0, true},
+		"too slow":               {&sps.TransportError{Err: context.DeadlineExceeded}, 0, true},
+		"cancelled":              {&sps.TransportError{Err: context.Canceled}, 0, false},
+		"closed":                 {&sps.TransportError{Err: sps.ErrClosed}, 0, false},
+		"not trusted":            {&sps.TransportError{Err: &sps.CertificateError{Err: io.EOF}}, 0, false},
+		"unusable":               {&sps.TransportError{Err: sps.ErrBadAnswer}, 0, false},
+		"unknown":                {unknown, 0, false},
+		"unknown, answered":      {&sps.Error{Status: 503, OutcomeUnknown: true}, 0, false},
+		"unknown deep below":     {errors.Join(busy, fmt.Errorf("x: %w", errors.Join(sps.ErrLocked, fmt.Errorf("y: %w and %w", io.EOF, unknown)))), 0, false},
+		"the longest wait":       {errors.Join(busy, &sps.Error{Status: 429, RetryAfter: time.Minute}), time.Minute, true},
+		"one error is permanent": {errors.Join(sps.ErrLocked, &sps.Error{Status: 400, Type: sps.SyntacticError}), 0, false},
+		"with a foreign error":   {fmt.Errorf("%w: %w", errors.New("mine"), sps.ErrConflict), 0, true},
+		"several steps":          {&sps.FirmwareUpgradeError{Step: sps.StepTest, Err: busy}, 0, false},
 	} {
 		after, ok := sps.SafeToRetry(test.err)
 		if after != test.after || ok != test.ok {
@@ -274,7 +274,7 @@ func TestWrappedErrorsInLogs(t *testing.T) {
 			_, err := c.Invoke(ctx, "POST", "starling/join", map[string]string{"a": "b"})
 			return err
 		}},
-		"asked for": {spstest.Fault{Method: "PUT", Path: "transaction", Status: 500, Body: refusal("Odd")}, write},
+		"lost commit": {spstest.Fault{Method: "PUT", Path: "transaction", Status: 500, Body: refusal("Odd")}, write},
 		"no cluster": {spstest.Fault{Path: "cluster/status", Status: 400, Body: refusal("NotInCluster")}, func(ctx context.Context, c *sps.Client) error {
 			_, err := c.Cluster.Status(ctx)
 			return err
@@ -388,9 +388,9 @@ func TestDownloadIntoBrokenWriter(t *testing.T) {
 		w    brokenWriter
 		want error
 	}{
-		"at once":  {brokenWriter{0, full}, full},
-		"later":    {brokenWriter{3, full}, full},
-		"silently": {brokenWriter{3, nil}, io.ErrShortWrite},
+		"fails at the first byte": {brokenWriter{0, full}, full},
+		"later":                   {brokenWriter{3, full}, full},
+		"silently":                {brokenWriter{3, nil}, io.ErrShortWrite},
 	} {
 		a := spstest.NewServer(t)
 		c := testkit.Connect(t, a)

@@ -852,7 +852,7 @@ func TestHostileFraming(t *testing.T) {
 		"length too long, download":             {"HTTP/1.1 200 OK\r\n" + file + "Content-Length: 12\r\n\r\n" + body, hostileDownload, io.ErrUnexpectedEOF},
 		"length too short":                      {"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n" + body, hostileGet, sps.ErrBadAnswer},
 		"garbage after the response":            {"HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n" + body + "garbage", hostileGet, errNone},
-		"second response after the first":              {"HTTP/1.1 200 OK\r\nContent-Length: 11\r\nConnection: close\r\n\r\n" + body + then, hostileGet, errNone},
+		"second response after the first":       {"HTTP/1.1 200 OK\r\nContent-Length: 11\r\nConnection: close\r\n\r\n" + body + then, hostileGet, errNone},
 		"none":                                  {"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", hostileSlots, sps.ErrBadAnswer},
 		"negative":                              {"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n" + body, hostileGet, nil},
 		"length is a list":                      {"HTTP/1.1 200 OK\r\nContent-Length: 11, 11\r\n\r\n" + body, hostileGet, nil},

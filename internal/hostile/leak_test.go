@@ -927,7 +927,7 @@ func TestLeaksAreFound(t *testing.T) {
 			"a hidden field":           leakShow(&plain{raw: secret}),
 			"a hidden body":            leakShow(&plain{raw: testkit.Must(json.Marshal(map[string]string{"a": string(secret)}))}),
 			"a map":                    leakShow(map[string][]byte{"a": secret}),
-			"a wrapped error":      leakShow(&sps.TransportError{Err: &sps.FirmwareUpgradeError{Err: errors.New(string(secret))}}),
+			"a wrapped error":          leakShow(&sps.TransportError{Err: &sps.FirmwareUpgradeError{Err: errors.New(string(secret))}}),
 			"several errors":           leakShow(errors.Join(errors.New("a"), errors.New(string(secret)))),
 			"bytes":                    fmt.Sprint(secret),
 			"bytes in Go":              fmt.Sprintf("%#v", secret),

@@ -15,7 +15,7 @@ var secrets = []string{`tr0ub"4dor\&3`, "p4ss w\u00f6rd/+%41", "\u65e5\u672c\U00
 
 // spellings contains the forms in which a message may quote a text.
 var spellings = map[string]func(string) string{
-	"plain":           func(s string) string { return s },
+	"plain":              func(s string) string { return s },
 	"JSON":               func(s string) string { return marshal(s) },
 	"JSON, slashes":      func(s string) string { return strings.ReplaceAll(marshal(s), "/", `\/`) },
 	"JSON, ASCII":        func(s string) string { return ascii(marshal(s), "%04x") },
