@@ -324,7 +324,7 @@ var assumptions = []Variant{
 		"Clients send all three members in each request.",
 		"safeguard-ps and SafeguardDotNet, joining to SPP"},
 	{"appliance", "bundle-answer", "202", []string{"200", "201"},
-		"The response has a key. The part of the guide with its status was not available. A firmware fetch, which is also a long-running job, returns 202.",
+		"The response has a key. The part of the guide with the status code was not available. A firmware fetch, which is also a long-running job, returns 202.",
 		"guide 8.0, support bundle; safeguard-ps, support bundle"},
 	{"appliance", "bundle-running", "in-progress", []string{"in_progress", "queued", "running", "IN-PROGRESS"},
 		"The only known status is finished. The default is taken from the firmware downloads.",

@@ -189,8 +189,8 @@ func TestAlertsDiff(t *testing.T) {
 	testkit.Diff(t, "differences", []sps.AlertDifference[sps.TrafficAlert]{
 		{Alert: "b", Old: on, New: off}, {Alert: "gone", Old: off}, {Alert: "new", New: on},
 	}, old.Diff(changed))
-	testkit.Diff(t, "of the same", []sps.AlertDifference[sps.TrafficAlert](nil), old.Diff(old))
-	testkit.Diff(t, "of nothing", []sps.AlertDifference[sps.TrafficAlert]{{Alert: "x", New: off}}, sps.TrafficAlerts(nil).Diff(sps.TrafficAlerts{"x": *off}))
+	testkit.Diff(t, "differences between equal alerts", []sps.AlertDifference[sps.TrafficAlert](nil), old.Diff(old))
+	testkit.Diff(t, "differences from no alerts", []sps.AlertDifference[sps.TrafficAlert]{{Alert: "x", New: off}}, sps.TrafficAlerts(nil).Diff(sps.TrafficAlerts{"x": *off}))
 }
 
 func TestAlertDestinations(t *testing.T) {

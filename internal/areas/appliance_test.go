@@ -81,7 +81,7 @@ func TestHealth(t *testing.T) {
 	if got, err = c.HealthStatus(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	testkit.Diff(t, "odd health", &sps.HealthStatus{
+	testkit.Diff(t, "health with unexpected types", &sps.HealthStatus{
 		Disk: new(2.5), SessionsTotal: new(1), Unreadable: []string{"cpu", "firmware/tainted_files", "raid"},
 	}, got, cmpopts.IgnoreFields(sps.HealthStatus{}, "Raw"))
 	a.Inject(spstest.Fault{Method: "GET", Path: "health_status", Status: 200, Body: `{"meta":{}}`})

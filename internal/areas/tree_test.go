@@ -181,7 +181,7 @@ func TestWalkFailures(t *testing.T) {
 		}
 		kept = append(kept, node.Path)
 	}
-	testkit.Diff(t, "without what is skipped", []string{root, root + "/system_alerts"}, kept)
+	testkit.Diff(t, "paths without the skipped subtree", []string{root, root + "/system_alerts"}, kept)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	var end error

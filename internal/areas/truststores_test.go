@@ -476,7 +476,7 @@ func TestTrustStoreAuthorities(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	testkit.Diff(t, "left", []*x509.Certificate{later}, left, sameCertificate)
+	testkit.Diff(t, "certificates that are left", []*x509.Certificate{later}, left, sameCertificate)
 }
 
 // TestTrustStoreSpelling checks that two PEM texts of the same certificate count as equal, so

@@ -78,7 +78,7 @@ func TestPasswordFuncReturnsOldPassword(t *testing.T) {
 				t.Errorf("call %d: %v", i, err)
 			}
 		}
-		testkit.Diff(t, "logins of a crowd", 1, logins(a))
+		testkit.Diff(t, "logins of many goroutines", 1, logins(a))
 		for range 100 { // one hour of calls, as a metrics exporter could make them
 			refusedSlots(t, c, "accepted before")
 			time.Sleep(36 * time.Second) // simulated time

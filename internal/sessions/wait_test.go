@@ -85,7 +85,7 @@ func TestWaitReady(t *testing.T) {
 				if err := c.WaitReady(t.Context()); err != nil {
 					t.Errorf("a second WaitReady: %v", err)
 				}
-				testkit.Diff(t, "logins of both", 1, logins(a))
+				testkit.Diff(t, "logins of both calls", 1, logins(a))
 				if err := c.Close(t.Context()); err != nil {
 					t.Error(err)
 				}

@@ -451,7 +451,7 @@ func TestLateLogOut(t *testing.T) {
 					t.Errorf("error %v, sessions left: %d", err, left)
 				}
 				l.late.Wait()
-				testkit.Diff(t, "sessions in the end", runs < 0, l.a.Sessions() > 0)
+				testkit.Diff(t, "a session is left", runs < 0, l.a.Sessions() > 0)
 			})
 		})
 	}

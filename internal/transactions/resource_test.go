@@ -294,7 +294,7 @@ func TestCollection(t *testing.T) {
 		if now, err := policies.List(t.Context()); err != nil {
 			t.Error(err)
 		} else {
-			testkit.Diff(t, "objects in the end", old, now, cmpopts.IgnoreTypes(sps.Meta{}))
+			testkit.Diff(t, "objects after the deletion", old, now, cmpopts.IgnoreTypes(sps.Meta{}))
 		}
 	})
 }

@@ -489,7 +489,7 @@ func TestWaitAtFirstChange(t *testing.T) {
 		}
 		testkit.Settled(t, a, "ours@example.com")
 		raw, _ := a.Configuration("management/email")
-		testkit.Diff(t, "the rest of their change", `{"admin_address":"ours@example.com"}`, string(raw))
+		testkit.Diff(t, "configuration with the change of the other user", `{"admin_address":"ours@example.com"}`, string(raw))
 		// After the first write, the client holds the lock. If the appliance refuses a later
 		// write because of the lock, the client must not wait: the lock and the staged changes
 		// are lost.

@@ -41,7 +41,7 @@ func TestTransactionFlow(t *testing.T) {
 			if err != nil || staged.Body.AdminAddress != testkit.AdminAfter {
 				t.Errorf("a read in the transaction returns %+v, %v, want the staged value", staged, err)
 			}
-			testkit.Diff(t, "committed meanwhile", testkit.AdminBefore, testkit.Admin(t, a))
+			testkit.Diff(t, "committed address during the transaction", testkit.AdminBefore, testkit.Admin(t, a))
 			return nil
 		}, sps.WithMessage("CHG-1"))
 		if err != nil {
@@ -1468,7 +1468,7 @@ func TestForeignTransaction(t *testing.T) {
 		if err := guest.Close(ctx); err != nil {
 			t.Errorf("Close: %v", err)
 		}
-		testkit.Diff(t, "committed meanwhile", testkit.AdminBefore, testkit.Admin(t, a))
+		testkit.Diff(t, "committed address during the transaction", testkit.AdminBefore, testkit.Admin(t, a))
 		return nil
 	})
 	if err != nil {
