@@ -128,7 +128,7 @@
 //
 // If the appliance refuses a request, its response has an error type, such as
 // ResourceNotFound. In this package, each documented error type is an error value for
-// errors.Is. If the type has details, errors.As finds them as a Go type:
+// errors.Is. If an error type has details, errors.As returns them as a Go type:
 //
 //	report, err := client.Firmware.Test(ctx, "2")
 //	var failed *sps.FirmwareTestFailedDetails

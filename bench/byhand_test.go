@@ -13,10 +13,10 @@ import (
 )
 
 // byHand is a client without the SDK. It uses net/http and a struct for each response, checks
-// errors and closes bodies. It has a session that does not expire, and makes no retries.
+// errors and closes bodies. Its session does not expire, and it does not retry requests.
 type byHand struct {
 	client  *http.Client
-	url     string // up to /api/
+	url     string // base URL, which ends with /api/
 	session string
 	codec
 }

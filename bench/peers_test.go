@@ -22,7 +22,8 @@ var (
 	contactsAnswer = []byte(`{"account":{"email":"admin@example.com","fallbackEmail":"ops@example.com","needsVerification":false},"support":{"email":"support@example.com","needsVerification":false},"security":{"email":"security-team@example.com","needsVerification":false},"a":"b"}`)
 )
 
-// bare makes the same read with net/http and encoding/json, without an SDK.
+// bare reads a URL with net/http and encoding/json, without an SDK, and decodes the response
+// into a T.
 func bare[T any](ctx context.Context, client *http.Client, address string) (*T, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {

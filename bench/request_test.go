@@ -25,7 +25,7 @@ func compare(b *testing.B, rivals []rival) {
 	for _, r := range rivals {
 		b.Run(r.name, func(b *testing.B) {
 			b.ReportAllocs()
-			runtime.GC() // frees the memory of the rival before
+			runtime.GC() // frees the memory that the previous rival used
 			start := cpuTime()
 			for b.Loop() {
 				if err := r.run(); err != nil {
@@ -37,7 +37,8 @@ func compare(b *testing.B, rivals []rival) {
 	}
 }
 
-// setting has the clients for one place of the server: in memory, or on loopback.
+// setting holds the clients that are compared, with the same source of responses: memory, or a
+// TLS server on loopback.
 type setting struct {
 	name    string
 	sdk     *sps.Client
@@ -80,7 +81,7 @@ func connect(tb testing.TB, host string, options ...sps.Option) *sps.Client {
 	return c
 }
 
-// everywhere compares the SDK with the code by hand in each setting.
+// everywhere compares the SDK with code written by hand in each setting.
 func everywhere(b *testing.B, sdk func(context.Context, *sps.Client) error, hand func(context.Context, *byHand) error) {
 	ctx := b.Context()
 	for _, s := range settings(b) {
@@ -102,7 +103,7 @@ func must(err error, ok func() bool) error {
 	return err
 }
 
-// BenchmarkTrafficAlerts measures a typed read of 1.1 KB.
+// BenchmarkTrafficAlerts measures a typed read of the traffic alerts, a response of 1.1 KB.
 func BenchmarkTrafficAlerts(b *testing.B) {
 	everywhere(b,
 		func(ctx context.Context, c *sps.Client) error {
@@ -115,7 +116,7 @@ func BenchmarkTrafficAlerts(b *testing.B) {
 		})
 }
 
-// BenchmarkSlots measures a list of five firmware slots.
+// BenchmarkSlots measures reading a list of five firmware slots.
 func BenchmarkSlots(b *testing.B) {
 	everywhere(b,
 		func(ctx context.Context, c *sps.Client) error {
@@ -128,7 +129,7 @@ func BenchmarkSlots(b *testing.B) {
 		})
 }
 
-// BenchmarkTrustStores measures a list of 1,000 trust stores with a certificate each.
+// BenchmarkTrustStores measures reading a list of 1,000 trust stores, each with one certificate.
 func BenchmarkTrustStores(b *testing.B) {
 	everywhere(b,
 		func(ctx context.Context, c *sps.Client) error {
@@ -141,7 +142,7 @@ func BenchmarkTrustStores(b *testing.B) {
 		})
 }
 
-// BenchmarkTestFailed measures an error response, which is decoded with its details.
+// BenchmarkTestFailed measures decoding an error response with its details.
 func BenchmarkTestFailed(b *testing.B) {
 	everywhere(b,
 		func(ctx context.Context, c *sps.Client) error {
@@ -192,8 +193,8 @@ func BenchmarkError(b *testing.B) {
 	})
 }
 
-// BenchmarkUpdate compares a lossless update of 1 MB with one change, in an open
-// transaction, with decoding and encoding the same body once.
+// BenchmarkUpdate measures an update in an open transaction that changes one member of a body
+// of 1 MB. It compares this update with decoding and encoding the same body once.
 func BenchmarkUpdate(b *testing.B) {
 	ctx := b.Context()
 	type host struct {

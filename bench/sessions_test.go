@@ -25,7 +25,8 @@ const sessionCount = 100_000
 // a search.
 type sessionPages map[string][]byte
 
-// pageOf returns a key that differs for each request of a search.
+// pageOf returns the key of the response to a request in sessionPages. The requests of a
+// search have different keys.
 func pageOf(r *http.Request) string {
 	if strings.HasSuffix(r.URL.Path, "/sessions") {
 		return "page" + r.URL.Query().Get("search_after")

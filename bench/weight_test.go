@@ -10,9 +10,9 @@ import (
 	"testing"
 )
 
-// BenchmarkWeight measures by how many bytes an endpoint makes the stripped binary of a
-// program larger: an endpoint that the program lists and updates, and an endpoint of the
-// package that the program does not use. It builds four programs once.
+// BenchmarkWeight measures how many bytes one endpoint adds to the stripped binary of a program.
+// It does this for an endpoint that the program lists and updates, and for an endpoint of the
+// package that the program does not use. It builds four programs, each of them once.
 func BenchmarkWeight(b *testing.B) {
 	const few, many = 1, 61
 	for _, c := range []struct {
@@ -39,7 +39,7 @@ const body = `type T%d struct {
 }
 `
 
-// used writes a program that lists and updates n endpoints.
+// used writes the source of a program that lists and updates n endpoints.
 func used(dir string, n int) (map[string]string, error) {
 	var types, calls strings.Builder
 	for i := range n {
@@ -56,8 +56,8 @@ func used(dir string, n int) (map[string]string, error) {
 	return nil, program(dir, types.String(), calls.String())
 }
 
-// unused writes a program that does not use the n endpoints that it adds to package sps by an
-// overlay.
+// unused adds n endpoints to package sps with a build overlay, and writes the source of a
+// program that does not use these endpoints.
 func unused(dir string, n int) (map[string]string, error) {
 	var types, described, fields, made strings.Builder
 	for i := range n {

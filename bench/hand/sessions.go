@@ -21,7 +21,7 @@ type Sessions struct {
 	Session string // value of the session_id cookie
 }
 
-// Session is a recorded session with its known members.
+// Session is a recorded session. It has the documented members of a session.
 type Session struct {
 	Key  string `json:"key"`
 	Body struct {
@@ -95,7 +95,7 @@ type score struct {
 	Score int `json:"score"`
 }
 
-// Address is an end of a connection.
+// Address is one end of a connection.
 type Address struct {
 	IP   string `json:"ip"`
 	Name string `json:"name"`
@@ -122,7 +122,8 @@ func (s *Sessions) Each(ctx context.Context, do func(*Session) error) error {
 	})
 }
 
-// EachLine is like Each, and also passes the JSON of the session to do.
+// EachLine makes a snapshot, decodes each session in it, and calls do with the session and its
+// JSON.
 func (s *Sessions) EachLine(ctx context.Context, do func(*Session, []byte) error) error {
 	return pages(ctx, s, func(items []jsontext.Value) error {
 		for _, item := range items {

@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// bar is a ratio in the tables about other SDKs, with its interval.
+// bar is a ratio in the tables about other SDKs, with its confidence interval.
 type bar struct {
 	name             string
 	ratio, low, high float64
@@ -69,7 +69,7 @@ const (
 )
 
 // chart draws the tables about other SDKs of a page as SVG. Each ratio is a bar with its
-// interval as a line at the end. A dashed line shows the ratio 1.
+// confidence interval as a line at its end. A dashed line shows the ratio 1.
 func chart(page string) (string, error) {
 	groups, err := groupsOf(page)
 	if err != nil {

@@ -95,7 +95,7 @@ type fleetReport struct {
 }
 
 // checkFleet connects to all appliances and runs a firmware test on each. It measures
-// while all are connected, and then closes them.
+// the heap and the goroutines while all clients are connected, and then closes the clients.
 func checkFleet(list []address, parallel int) (*fleetReport, error) {
 	ctx := context.Background()
 	heap := func() int64 {

@@ -25,8 +25,8 @@ type row struct {
 
 const mib = 1 << 20
 
-// files measures an upload and a download, and compares each with curl and the same
-// server. The SDK and curl run in turns.
+// files measures an upload and a download with the SDK, and compares each with the same
+// transfer by curl. The SDK and curl run in turns.
 func files(rounds int) ([]row, error) {
 	var servers []address
 	server, err := run("serve-files", struct{}{}, &servers)

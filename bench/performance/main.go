@@ -5,7 +5,7 @@
 //	go run ./performance
 //
 // It takes about half an hour. golang.org/x/perf calculates the medians and their
-// intervals of 95 % confidence.
+// 95 % confidence intervals.
 package main
 
 import (
@@ -19,7 +19,7 @@ import (
 )
 
 func main() {
-	part := flag.String("part", "", "run one part of a measurement; this program starts itself with it")
+	part := flag.String("part", "", "run one part of a measurement; the program passes this flag when it starts itself as another process")
 	rounds := flag.Int("rounds", 10, "number of rounds; each round runs each benchmark once")
 	benchTime := flag.Duration("benchtime", 200*time.Millisecond, "time of each benchmark in each round")
 	newest := flag.String("newest", "go1.27.4", "a second version of Go to run the benchmarks with; empty for none")

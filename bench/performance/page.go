@@ -16,7 +16,7 @@ const (
 	end   = "<!-- measured: end -->\n"
 )
 
-// works are the benchmarks in the tables about code by hand.
+// works are the benchmarks in the tables that compare the SDK with code written by hand.
 var works = []struct{ name, title string }{
 	{"TrafficAlerts", "typed read of `traffic_alerts`, 1.1 KB"},
 	{"Slots", "list of five firmware slots"},
@@ -67,7 +67,8 @@ func render(oldest, newest *results, targets []row, rounds int) (string, error) 
 	return b.String(), nil
 }
 
-// three formats the medians of a unit for the SDK and for both versions by hand.
+// three formats the medians of a unit for the SDK and for both versions written by hand:
+// encoding/json and the new JSON package.
 func (r *results) three(name, unit string) string {
 	return fmt.Sprintf("%.0f, %.0f, %.0f", r.median(name+"sps", unit), r.median(name+"encoding-json", unit), r.median(name+"new-json", unit))
 }

@@ -12,8 +12,8 @@ import (
 	"golang.org/x/perf/benchmath"
 )
 
-// results are the results of the benchmarks for one version of Go. values has a value for
-// each round, by the name of the benchmark and the unit.
+// results are the results of the benchmarks for one version of Go. The field values is a map
+// from the name of a benchmark and a unit to one value for each round.
 type results struct {
 	version string
 	values  map[string]map[string][]float64
@@ -71,7 +71,8 @@ func summary(values []float64) measured {
 	return measured(benchmath.AssumeNothing.Summary(benchmath.NewSample(values, &benchmath.DefaultThresholds), 0.95))
 }
 
-// String formats a ratio with its interval. Fewer than six values have no interval.
+// String formats a ratio with its confidence interval. It leaves out the interval if there were
+// fewer than six values, because the interval is then infinite.
 func (m measured) String() string {
 	if m.Lo < 0 || m.Hi > 1e9 {
 		return fmt.Sprintf("%.2f", m.Center)
@@ -93,7 +94,7 @@ func (r *results) ratioOf(unit, name, other string) measured {
 
 func (r *results) median(name, unit string) float64 { return summary(r.values[name][unit]).Center }
 
-// The names of benchmarks, as their output has them.
+// The names of benchmarks in the output of go test.
 const (
 	alerts = "TrafficAlerts/memory/"
 	peers  = "Peers/"

@@ -17,7 +17,7 @@ import (
 	"github.com/go-sps/sps/spstest"
 )
 
-// address is what a process needs to connect to a server in another process.
+// address holds the data that a process needs to connect to a server in another process.
 type address struct {
 	Host        string
 	Fingerprint string
@@ -131,7 +131,7 @@ func serveAppliance() error {
 // serveSessions runs a simulated appliance with n recorded sessions.
 func serveSessions(n int) error {
 	// With this variant, each program has its own snapshot, so that a program does not wait
-	// until the snapshot of the program before has ended.
+	// for the snapshot of the previous program.
 	appliance := spstest.NewServer(nil, spstest.WithAuditSessions(n), spstest.WithVariant("snapshot-quota", "owner"))
 	defer appliance.Close()
 	return tell([]address{{Host: appliance.Addr(), CA: string(appliance.CA()), Password: appliance.Password()}})

@@ -107,8 +107,8 @@ func exportByHand(ctx context.Context, a address, w io.Writer) (n int, err error
 	return n, err
 }
 
-// exports compares a process that exports sessions with the SDK and a process that does it
-// by hand. They run in turns.
+// exports compares an export of sessions with the SDK and an export with code written by hand.
+// Each export runs in its own process, and the two run in turns.
 func exports(rounds int) ([]row, error) {
 	var servers []address
 	server, err := run("serve-sessions", map[string]any{"N": exported}, &servers)

@@ -90,7 +90,7 @@ func TestSignal(t *testing.T) {
 }
 
 // TestKilled kills the tool during a change, with SIGKILL and with a second SIGTERM, and checks
-// that the next run explains the lock that stayed. It does not use SIGINT, because that signal
+// that the error of the next run explains the lock that the killed run left. It does not use SIGINT, because that signal
 // may be ignored where the tests run.
 func TestKilled(t *testing.T) {
 	t.Parallel()

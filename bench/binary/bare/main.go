@@ -1,5 +1,6 @@
-// Command bare reads an endpoint with net/http and the two libraries that the SDK links.
-// Its size is compared with the size of the command sdk.
+// Command bare reads an endpoint without the SDK. It uses net/http and the two libraries that
+// the SDK also uses. Command performance compares the size of its binary with that of the
+// command sdk, to find the size of the SDK itself.
 package main
 
 import (

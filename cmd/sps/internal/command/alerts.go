@@ -98,7 +98,7 @@ func alertList[ID ~string](alerts sps.Alerts[ID]) []alertData {
 }
 
 // alertTargets returns the recipients of alerts. A recipient is "" if it is not set or cannot be
-// read; the command lists the alerts in this case, too.
+// read. The command then still lists the alerts.
 func alertTargets(ctx context.Context, client *sps.Client) (email, snmp string) {
 	if settings, err := client.Management.Email.Get(ctx); err == nil {
 		email = settings.Body.AlertingAddress
@@ -206,7 +206,7 @@ func switchAlerts[ID ~string](ctx context.Context, j *job, alerts sps.Singleton[
 	return j.changed(lines, alertChanges{changes, j.dryRun}), nil
 }
 
-// apply calls one for each channel.
+// apply calls the function one for each channel.
 func (s alertSwitch) apply(one func(sps.AlertChannel) error) error {
 	for _, channel := range s.channels {
 		if err := one(sps.AlertChannel(channel)); err != nil {

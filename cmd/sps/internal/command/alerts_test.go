@@ -58,7 +58,7 @@ func TestStatusOfWrites(t *testing.T) {
 		want    string
 	}{
 		"locked":           {lock: true, status: out.Failed, want: "a run that was killed left its lock"},
-		"message required": {options: []spstest.Option{spstest.WithCommitMessageRequired()}, status: out.Failed, want: "give one with --message"},
+		"message required": {options: []spstest.Option{spstest.WithCommitMessageRequired()}, status: out.Failed, want: "give a message with --message"},
 		"no right":         {options: []spstest.Option{spstest.WithUser(testUser, testPassword, spstest.ReadOnly)}, status: out.Failed, want: "lacks the right"},
 		"commit refused": {options: []spstest.Option{spstest.WithFaults(spstest.Fault{
 			Method: "PUT", Path: "transaction", Status: 400, Body: `{"error":{"type":"SemanticError","message":"no","details":{}}}`,

@@ -36,8 +36,8 @@ A PUT replaces the whole object: the appliance removes the members that --data d
 have, and ignores unknown members. "sps config set" changes single members and keeps the
 others.
 
-With -o table the output is the body of the response. With the other formats the body is
-the data of the result.`,
+With -o table, the output is the body of the response. With the other formats, the member
+"data" of the result has the body.`,
 		examples: []string{
 			"sps --host sps1.example.com api GET configuration/datetime/timezone",
 			"sps --host sps1.example.com api PUT configuration/datetime/timezone --data timezone.json --message CHG-1234",

@@ -22,8 +22,9 @@ func (a *app) bundleCommands() *cobra.Command {
 	create := a.command(spec{
 		use: "create FILE", short: "Create and download a support bundle",
 		long: `Let an appliance create a support bundle for the vendor's support, and download the bundle
-into a new file (.tar.gz). After the download the bundle is deleted from the appliance,
-unless --keep is given. The appliance deletes a bundle after 24 hours.`,
+into a new file (.tar.gz). After the download, the command deletes the bundle from the
+appliance. With --keep, the bundle stays on the appliance until the appliance deletes it
+after 24 hours.`,
 		examples: []string{
 			"sps --host sps1.example.com bundle create bundle.tar.gz",
 			"sps --host sps1.example.com bundle create bundle.tar.gz --keep --wait 1h",

@@ -125,8 +125,8 @@ func (a *app) completionCommand() *cobra.Command {
 		Use: "completion bash|zsh|fish|powershell", Short: "Print a completion script for a shell",
 		Long: `Print a script that completes commands, flags, and the names of appliances in the
 configuration file. The script also completes the firmware slots, the alerts and the trust
-stores of an appliance. To do so, it logs in to the appliance of the command line or the
-environment with a timeout of three seconds. It does not prompt for a password.`,
+stores of an appliance. To do so, it logs in, with a timeout of three seconds, to the appliance
+that the command line or the environment names. It does not prompt for a password.`,
 		Example:   "  sps completion bash > ~/.local/share/bash-completion/completions/sps\n  sps completion fish > ~/.config/fish/completions/sps.fish",
 		Args:      cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs),
 		ValidArgs: []cobra.Completion{"bash", "zsh", "fish", "powershell"},

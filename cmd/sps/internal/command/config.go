@@ -49,10 +49,10 @@ func (a *app) exportCommand() *cobra.Command {
 	return a.command(spec{
 		use: "export FOLDER", short: "Export the configuration into a folder",
 		long: `Export the configuration into a folder of JSON files, one file for each object. "sps config
-diff" compares exports. FOLDER must not exist. With --replace FOLDER may also be an earlier
-export, which is replaced. Until the export is complete, the folder has a temporary name. If
-several appliances are named, each has its own folder below FOLDER, with the name of the
-appliance.
+diff" compares exports. FOLDER must not exist. With --replace, FOLDER may also be an earlier
+export, which the command replaces. Until the export is complete, the folder has a temporary
+name. If several appliances are named, each has its own folder below FOLDER, with the name
+of the appliance.
 
 The API does not return passwords and private keys, so the export does not contain them. The
 export may contain other secrets, so its files have the mode 0600. If another part cannot be
@@ -373,7 +373,7 @@ func (a *app) configSetCommand() *cobra.Command {
 		long: `Change members of an object of the configuration, in a transaction. Members that are not
 named keep their values. A MEMBER inside another member is named with slashes:
 smtp_server/value. If VALUE is valid JSON, it is sent as JSON; otherwise it is sent as a
-string. With --data the whole object is replaced instead. Put secrets into a file for
+string. With --data, the command replaces the whole object instead. Put secrets into a file for
 --data, because other users of this machine can see command lines.`,
 		examples: []string{
 			"sps --host sps1.example.com config set management/email alerting_address=soc@example.com --message CHG-1234",

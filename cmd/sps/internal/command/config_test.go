@@ -139,8 +139,8 @@ func TestDiffAppliances(t *testing.T) {
 	}
 }
 
-// TestExportName checks that an export has the name of the appliance that the JSON output has,
-// in its message and in its index, and that a comparison shows this name.
+// TestExportName checks that the message of an export, its index and a comparison use the same
+// name for the appliance as the JSON output.
 func TestExportName(t *testing.T) {
 	t.Parallel()
 	demo := &tool{env: map[string]string{}}

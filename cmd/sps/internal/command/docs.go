@@ -198,7 +198,7 @@ Except for ` + "`sps simulate`" + `, the commands also accept the flags that the
 
 ` + "`-o yaml`" + ` prints the same object as YAML.
 
-` + "`-o jsonl`" + ` prints a line for each appliance: its object in ` + "`results`" + `, with ` + "`format`" + ` and ` + "`command`" + ` added.
+` + "`-o jsonl`" + ` prints a line for each appliance: the object of this appliance in ` + "`results`" + `, with ` + "`format`" + ` and ` + "`command`" + ` added.
 The lines have the order of ` + "`results`" + `. A line is printed as soon as its result and all results before it
 are known.
 
@@ -222,7 +222,7 @@ another file. If the file contains a password and other users may read it, the t
 file. On Windows the tool does not check the permissions.
 
 ` + "```" + `yaml
-default: lab # the appliance of commands that name no appliance
+default: lab # commands that name no appliance use this one
 appliances:
   lab:
     host: sps1.example.com
@@ -242,8 +242,8 @@ this appliance alone. The settings are ` + "`username`" + `, ` + "`fingerprint`"
 override the flags. Empty lines are ignored, and so is the text after a #. Windows line ends and a byte
 order mark are accepted. UTF-16 is refused.
 
-Relative file names in this file start at the working directory. Relative file names in the
-configuration file start at the folder of the configuration file.
+Relative file names in the file of ` + "`--hosts`" + ` are relative to the working directory. Relative file
+names in the configuration file are relative to the folder of that file.
 
 ` + "```" + `text
 sps1.example.com

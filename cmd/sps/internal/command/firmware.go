@@ -58,7 +58,7 @@ func (a *app) slotsCommand() *cobra.Command {
 	})
 }
 
-// slotUse says in the table how a slot is used.
+// slotUse returns the text of the table column for the use of a slot.
 func slotUse(i sps.FirmwareImage) string {
 	switch {
 	case i.Empty():

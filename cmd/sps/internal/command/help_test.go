@@ -100,7 +100,7 @@ func runExample(t *testing.T, line string) outcome {
 }
 
 // compareData checks that the data of a run has the members that the reference shows, and that
-// lists are not null.
+// its lists are not null.
 func compareData(t *testing.T, shown string, got outcome) {
 	t.Helper()
 	var want any
@@ -123,7 +123,8 @@ func compareData(t *testing.T, shown string, got outcome) {
 	}
 }
 
-// compareShape checks that a value has the members and the lists of the value in the reference.
+// compareShape checks that got has the same members as shown, the value in the reference, and
+// lists in the same places.
 func compareShape(t *testing.T, place string, shown, got any) {
 	t.Helper()
 	switch shown := shown.(type) {

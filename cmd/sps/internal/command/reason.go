@@ -41,7 +41,7 @@ var advice = []struct {
 	text string
 }{
 	{sps.ErrOutcomeUnknown, "check the appliance before you run the command again"},
-	{sps.ErrCommitMessageRequired, "give one with --message"},
+	{sps.ErrCommitMessageRequired, "give a message with --message"},
 	{sps.AuthenticationFailure, "check --username and the password; --login-method selects the login method"},
 	{sps.Unauthorized, "the user lacks the right to do this; use another user with --username, or add the right to the user"},
 	{sps.RemoteAccessDependsOnStarlingJoinError, "remote access needs a join: see \"sps starling join --help\""},
@@ -49,7 +49,7 @@ var advice = []struct {
 	{sps.ErrNoEmptySlot, "empty a slot with \"sps firmware delete\""},
 	{sps.ErrSlotInUse, "choose another slot; \"sps firmware slots\" lists them"},
 	{sps.ErrNoSuchName, "check the name; \"sps trust-stores list\" lists the names"},
-	{sps.ErrSnapshotQuota, "wait for it with --snapshot-wait, or search without it with --no-snapshot"},
+	{sps.ErrSnapshotQuota, "wait for the snapshot with --snapshot-wait, or search without a snapshot with --no-snapshot"},
 	{sps.ErrConflict, "nothing was applied: run the command again"},
 	{sps.ErrTransactionLost, "nothing was applied: run the command again"},
 }
@@ -97,8 +97,8 @@ func lockAdvice(err error) string {
 	return words + "; wait for the lock with --wait-for-lock"
 }
 
-// inFlags replaces SDK functions in an error text by flags and commands of the tool. It removes
-// the remedies of the SDK for which advice has one with flags.
+// inFlags replaces SDK functions in an error text by flags and commands of the tool. It removes a
+// remedy of the SDK if the variable advice has a remedy with flags.
 var inFlags = strings.NewReplacer(
 	": pass WithMessage", "",
 	"; pass WithLockWait to wait for it", "",

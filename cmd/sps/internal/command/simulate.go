@@ -17,7 +17,7 @@ func (a *app) simulateCommand() *cobra.Command {
 		Long: `Serve a simulated appliance on this machine until the command is interrupted. Use it for
 tests and experiments in any language. The command prints the address of the appliance, the
 fingerprint of its certificate, shell lines that set the environment variables of this tool,
-and the first curl calls. The simulated appliance contains no real secrets.
+and examples of curl commands. The simulated appliance contains no real secrets.
 `,
 		Example:            "  sps simulate --listen 127.0.0.1:8443 --ca-out ca.pem --env-out env\n  sps simulate --profile 8.0 --slot 4=9.0.0:tainted --sessions 1000",
 		DisableFlagParsing: true,

@@ -54,7 +54,7 @@ func (j *job) starlingState(ctx context.Context) (starlingData, error) {
 
 func (a *app) starlingStatusCommand() *cobra.Command {
 	return a.command(spec{
-		use: "status", short: "Show the join and the integrated products",
+		use: "status", short: "Show the state of the join and the integrated products",
 		long:     "Show whether an appliance is joined to Starling, whether remote access is on, and which products are integrated.",
 		examples: []string{"sps --host sps1.example.com starling status", "sps --hosts hosts.txt -o jsonl starling status"},
 		data:     starlingData{},
@@ -135,7 +135,8 @@ remote access is on, "sps starling unjoin" needs --disable-remote-access or --fo
 	})
 }
 
-// setRemoteAccess switches remote access on or off, and reports whether that is a change.
+// setRemoteAccess switches remote access on or off. It reports whether remote access was in the
+// other state before.
 func (j *job) setRemoteAccess(ctx context.Context, on bool) (differs bool, err error) {
 	err = j.transaction(ctx, func(ctx context.Context, tx *sps.Transaction) error {
 		return tx.Starling.Configuration.Update(ctx, func(s *sps.StarlingConfiguration) error {
@@ -164,9 +165,11 @@ func (a *app) unjoinCommand() *cobra.Command {
 	var disable, force bool
 	return a.command(spec{
 		use: "unjoin", short: "Unjoin an appliance from Starling",
-		long: `Unjoin an appliance from Starling. The command first checks whether the appliance would
-refuse the unjoin, because remote access is on or the appliance is not joined. If so, the
-command does not try the unjoin, and the status is 1. --dry-run stops after this check.`,
+		long: `Unjoin an appliance from Starling. An appliance refuses the unjoin if it is not joined or if
+remote access is on. The command checks this first. If the appliance would refuse the
+unjoin, the command does not send it, and the status is 1. With --force or
+--disable-remote-access, remote access does not prevent the unjoin. --dry-run stops after
+the check.`,
 		examples: []string{
 			"sps --host sps1.example.com starling unjoin --dry-run",
 			"sps --host sps1.example.com starling unjoin --disable-remote-access --yes",
@@ -225,7 +228,7 @@ func (j *job) unjoin(ctx context.Context, disable, force bool) (out.Report, erro
 		err = j.client.Starling.Unjoin(ctx)
 	}
 	if err != nil && switched {
-		return out.Report{Data: d}, &maybeAppliedError{fmt.Errorf("starling unjoin: %w; remote access was switched off before: switch it on again with \"sps starling remote-access on\", or repeat the unjoin", err)}
+		return out.Report{Data: d}, &maybeAppliedError{fmt.Errorf("starling unjoin: %w; remote access was already switched off: switch it on again with \"sps starling remote-access on\", or repeat the unjoin", err)}
 	}
 	if err != nil {
 		return out.Report{Data: d}, err

@@ -49,8 +49,8 @@ status is 1 if this system does not trust the certificate.
 
 --save adds the appliance to the configuration file, with its host and the fingerprint of its
 certificate. You must confirm the fingerprint on the terminal, or give it with --accept.
-First ask the administrator of the appliance for its fingerprint, and compare the two:
-another machine may answer at HOST.`,
+Before you confirm, compare it with the fingerprint that you get from the administrator of
+the appliance: another machine may answer at HOST.`,
 		Example:     "  sps trust sps1.example.com\n  sps trust sps1.example.com --save sps1 --accept " + exampleFingerprint,
 		Annotations: map[string]string{dataAnnotation: skeleton(trustData{})},
 		Args:        cobra.ExactArgs(1), ValidArgsFunction: cobra.NoFileCompletions,
@@ -162,7 +162,7 @@ func (a *app) look(ctx context.Context, host string) (*trustData, error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, a.flags.ConnectTimeout)
 	defer cancel()
-	dialer := tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true, ServerName: name}} // this command shows certificates that are not trusted
+	dialer := tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true, ServerName: name}} // the purpose of this command is to show a certificate before it is trusted
 	connection, err := dialer.DialContext(ctx, "tcp", address)
 	if err != nil {
 		return nil, &unreachableError{host, fmt.Errorf("%w: check the host and the port, or give more time with --connect-timeout", err)}

@@ -165,7 +165,8 @@ func (a *app) storesExpiringCommand() *cobra.Command {
 		use: "expiring [NAME...]", short: "Find authorities that expire soon",
 		long: `Find the authorities that expire within a duration or before a date, in all trust stores or
 in the stores that are named. The status is 1 if there is such an authority. The status is 2
-if the certificate of an authority cannot be parsed, because it may have expired.`,
+if the certificate of an authority cannot be parsed, because the command then cannot find out
+whether it has expired.`,
 		examples: []string{"sps --hosts hosts.txt trust-stores expiring", "sps --host sps1.example.com trust-stores expiring --before 2040-01-01"},
 		args:     cobra.ArbitraryArgs, valid: a.completeStores, columns: authorityColumns, data: expiringData{},
 		flags: func(f *pflag.FlagSet) {

@@ -138,7 +138,7 @@ func TestStarling(t *testing.T) {
 		t.Fatalf("%+v", a.Starling())
 	}
 	a.Inject(spstest.Fault{Method: "DELETE", Path: "starling/join", Status: 400, Body: `{"error":{"type":"ForbiddenActionError","message":"no","details":{}}}`})
-	c.want(t, out.Unknown, []string{"remote access was switched off before"}, "starling", "unjoin", "--disable-remote-access", "--yes")
+	c.want(t, out.Unknown, []string{"remote access was already switched off"}, "starling", "unjoin", "--disable-remote-access", "--yes")
 	c.want(t, out.OK, []string{"no longer joined to Starling"}, "starling", "unjoin", "--disable-remote-access", "--yes")
 	if a.Starling().Joined {
 		t.Error("it is joined")

@@ -74,7 +74,7 @@ func (u *upgradeFlags) name() string {
 func (a *app) upgradeCommand() *cobra.Command {
 	var u upgradeFlags
 	return a.command(spec{
-		use: "upgrade", short: "Upgrade an appliance and wait until it is back",
+		use: "upgrade", short: "Upgrade an appliance and wait for the restart",
 		long: `Upgrade an appliance, and wait until it runs the new firmware. The image comes from a slot
 (--slot), from a file to upload (--image), or from a URL (--url). The command runs the
 firmware test on the image, starts the upgrade, waits for the restart, and verifies the

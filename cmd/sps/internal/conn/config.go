@@ -58,9 +58,9 @@ func (w *words) UnmarshalYAML(data []byte) error {
 	return nil
 }
 
-// ConfigPath returns the name of the configuration file: that of --config, or else that of
-// SPS_CONFIG, or else sps/config.yaml in the configuration folder of the user. Given is true if
-// --config or SPS_CONFIG names the file.
+// ConfigPath returns the name of the configuration file. This is the value of --config, or the
+// value of SPS_CONFIG, or sps/config.yaml in the configuration folder of the user, in this order.
+// The result given is true if --config or SPS_CONFIG names the file.
 func (f *Flags) ConfigPath(getenv func(string) string) (path string, given bool, err error) {
 	if f.Config != "" {
 		return f.Config, true, nil
@@ -152,7 +152,7 @@ func (f *File) settings(name string) (settings, error) {
 	s.count()
 	switch {
 	case e.Host == "":
-		return s, fmt.Errorf("%s has no host: add host: host[:port]", where)
+		return s, fmt.Errorf("%s has no host: add the setting host with host[:port]", where)
 	case s.passwordSources > 1:
 		return s, fmt.Errorf("%s has more than one of password, password-file and password-command: keep one", where)
 	case (s.clientCert == "") != (s.clientKey == ""):

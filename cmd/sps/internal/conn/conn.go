@@ -250,7 +250,7 @@ func (f *Flags) named(src Sources) ([]namedAppliance, error) {
 	var all []namedAppliance
 	for _, host := range f.Hosts {
 		if host == "" {
-			// In most cases an unset variable of the calling script.
+			// In most cases, the calling script uses a variable that is not set.
 			return nil, errors.New("--host is empty: give host[:port], or leave the flag out")
 		}
 		all = append(all, namedAppliance{settings{where: "--host", host: host}})

@@ -80,8 +80,8 @@ func (r *resolver) password(s settings) (*password, error) {
 	return nil, errors.New("no password: set SPS_PASSWORD, or give --password-file or --password-command")
 }
 
-// onlyLine returns the only line of content without its line end. What names the content in the
-// error.
+// onlyLine returns the only line of content without its line end. Errors use the name in what for
+// the content.
 func onlyLine(content []byte, what string) (string, error) {
 	line := strings.TrimSuffix(strings.TrimSuffix(string(content), "\n"), "\r")
 	switch {

@@ -439,7 +439,7 @@ var pointer = strings.NewReplacer("~", "~0", "/", "~1")
 // add adds a difference to the result.
 func (c *comparison) add(p place, change string, old, new any, hidden bool) {
 	d := Difference{Change: change, Hidden: hidden, member: p.member}
-	for _, n := range []*node{p.right, p.left} { // the name on the left side wins
+	for _, n := range []*node{p.right, p.left} { // the name on the left side takes precedence
 		if n != nil && n.name() != "" {
 			d.Name = n.name()
 		}

@@ -183,7 +183,8 @@ func TestReferencesByName(t *testing.T) {
 	}
 }
 
-// TestSecret checks which values are secret.
+// TestSecret checks that values are hidden if the name of the member, the path or the value
+// itself looks like a secret, and that other values are shown.
 func TestSecret(t *testing.T) {
 	t.Parallel()
 	at := func(path, member string) place {

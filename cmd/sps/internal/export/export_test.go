@@ -106,7 +106,7 @@ func TestUnavailable(t *testing.T) {
 	}
 }
 
-// TestDocumented checks which refusals are expected.
+// TestDocumented checks which refusals the function documented accepts as expected.
 func TestDocumented(t *testing.T) {
 	t.Parallel()
 	refused := &sps.Error{Status: 403, Type: sps.Unauthorized}

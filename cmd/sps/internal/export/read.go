@@ -182,7 +182,7 @@ func childPath(parent string, item entry) (string, bool) {
 	return parent + "/" + key, true
 }
 
-// first reports whether a path is new, and remembers it.
+// first reports whether a path is new, and records it.
 func (w *walk) first(path string) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -24,12 +24,12 @@ type Output struct {
 // state is the content of the checkpoint file.
 type state struct {
 	Length     int64           `json:"length"`     // the valid length of the output file in bytes
-	Checkpoint json.RawMessage `json:"checkpoint"` // the checkpoint of the caller after these lines
+	Checkpoint json.RawMessage `json:"checkpoint"` // the caller's checkpoint; it covers the lines within Length
 }
 
 // Open opens an output, and restores the state of its last Save: bytes that were written to the
-// file after that Save are cut off. If name is "", the lines are written to w. Nothing can be cut
-// off there, so lines may be repeated after a crash.
+// file after that Save are cut off. If name is "", the lines are written to w. Lines in w
+// cannot be cut off, so lines may be repeated after a crash.
 func Open(name, checkpoint string, w io.Writer) (*Output, error) {
 	o := &Output{name: name, checkpoint: checkpoint, lines: bufio.NewWriter(w)}
 	if err := o.load(); err != nil {
@@ -81,7 +81,7 @@ func (o *Output) cut() error {
 	case len(o.state.Checkpoint) == 0 && info.Size() > 0:
 		return fmt.Errorf("%s already exists, but its checkpoint %s does not: give another file with --output-file", o.name, o.checkpoint)
 	case info.Size() < o.state.Length:
-		return fmt.Errorf("%s is shorter than its checkpoint %s says: restore the file, or give new files with --output-file and --checkpoint", o.name, o.checkpoint)
+		return fmt.Errorf("%s is shorter than its checkpoint %s records: restore the file, or give new files with --output-file and --checkpoint", o.name, o.checkpoint)
 	}
 	if err := o.file.Truncate(o.state.Length); err != nil {
 		return err
