@@ -111,7 +111,7 @@ var assumptions = []Variant{
 		"The sample of an empty list of changes shows meta only.",
 		"guide 6.x, Review the changelog"},
 	{"transaction", "change-path", "object", []string{"member"},
-		"The guide says that the path is that of an endpoint or an object. It does not say whether it can be the path of a member.",
+		"The guide says that a change has the path of an endpoint or an object, but not whether it can have the path of a member.",
 		"guide 6.x, Review the changelog"},
 	{"transaction", "reorder", "reorder", []string{"replace"},
 		"The guide has a change type for a new order. It is a guess that the appliance uses this type if only the list in a member @order has changed.",
@@ -119,13 +119,13 @@ var assumptions = []Variant{
 
 	// Configuration.
 	{"configuration", "put-answer", "200", []string{"201", "204"},
-		"The tables print 201 under PUT too. This is probably text copied from a template.",
+		"The guide's tables of response codes list 201 for PUT, too. The row is probably copied from a template.",
 		"guide 7.1.1, response code tables"},
 	{"configuration", "delete-answer", "200", []string{"204"},
 		"The guide prints a meta object as the body, but no status.",
 		"guide 6.9, Delete an object"},
 	{"configuration", "create-answer", "key", []string{"body"},
-		"It is certain that the response has key and meta, but not that it repeats the body.",
+		"The response has key and meta. It is not known whether it also repeats the body.",
 		"guide 6.9.3, passwords"},
 	{"configuration", "semantic-check", "commit", []string{"write"},
 		"The description of the error suggests a check of the whole configuration, as at a commit. But the guide lists the error under POST and PUT.",
@@ -148,7 +148,7 @@ var assumptions = []Variant{
 
 	// Alerting.
 	{"alerting", "system-alerts", "all", []string{"without-health"},
-		"The sample was not available. The MIB has three alerts in a separate group for health, which may not be system alerts.",
+		"The guide's sample of system alerts was not available. The MIB has three alerts in a separate group for health, which may not be system alerts.",
 		"SNMP MIB of the platform"},
 
 	// Trust stores.
@@ -167,7 +167,7 @@ var assumptions = []Variant{
 
 	// Starling.
 	{"starling", "starling-join-meta", "present", []string{"absent"},
-		"The sample has a body only, although the guide says that every response has a meta.",
+		"The sample has only a body, although the guide says that every response has a meta.",
 		"guide 7.1.1, Retrieving Starling Join information"},
 	{"starling", "starling-not-joined", "false", []string{"absent"},
 		"No sample shows an appliance that is not joined.",
@@ -188,7 +188,7 @@ var assumptions = []Variant{
 		"The guide describes ForbiddenActionError, with the advice to send the unjoin to starling/join instead. The most likely reading is that a DELETE of configuration/starling, or of starling, returns this error.",
 		"guide 7.1.1, Unjoining from Starling"},
 	{"starling", "join-open", "anybody", []string{"own"},
-		"No transaction may be open. It is not documented whether a transaction of another session counts.",
+		"A join or an unjoin is refused while a transaction is open. It is not documented whether this applies to a transaction of another session.",
 		"guide 7.1.1, Unjoining from Starling; safeguard-ps, Starling join"},
 	{"starling", "starling-unjoin-open", "403:OpenTransactionError", []string{"200"},
 		"The guide lists OpenTransactionError for an unjoin, but its description is about a join. The variant join-open selects whose transactions count.",
@@ -214,7 +214,7 @@ var assumptions = []Variant{
 		"The key is a string in every sample, an unquoted placeholder in the overview, and a number in a table.",
 		"guide 7.4, Testing new SPS firmware before upgrade"},
 	{"firmware", "slot-version", "string", []string{"number"},
-		"The guide's table says number. Every sample has a string such as 6.5.0.",
+		"According to the guide's table, the version is a number. Every sample has a string such as 6.5.0.",
 		"guide 7.4, firmware slots"},
 	{"firmware", "slots-body", "absent", []string{"present"},
 		"Every list in the guide has items and no body. A test of SafeguardJava expects a body at the top level. The content of that body is not known, so the simulated appliance returns an empty object.",
@@ -283,7 +283,7 @@ var assumptions = []Variant{
 
 	// Upgrade and restart.
 	{"firmware", "upgrade-message", "optional", []string{"present"},
-		"The message may be null. It is not documented whether the member can be missing. Clients send it in each request.",
+		"The member message may be null. It is not documented whether it can be missing. Clients send it in each request.",
 		"guide 7.1.1, firmware upgrade; safeguard-ps"},
 	{"firmware", "upgrade-message-missing", "400:IncompleteRequestBodyError", []string{"400:SemanticError", "403:ForbiddenActionError", "422:MissingCommitMessage"},
 		"An appliance can be configured to require a message. The response to an upgrade without one is not documented.",
@@ -307,7 +307,7 @@ var assumptions = []Variant{
 	// Products.
 	{"starling", "product-warnings", "issues", []string{"warnings", "warning", "message", "meta.warnings", "meta.warning", "meta.message",
 		"error:200", "error:400", "error:500", "error:503"},
-		"The guide has the texts of the warnings, but not their place or the status. The cluster status has its warnings in a member issues. The error type is invented.",
+		"The guide has the texts of the warnings, but neither their place in the response nor the status code. The cluster status has its warnings in a member issues. The error type is invented.",
 		"guide 7.4, Listing integrated products; guide 6.0.9, cluster status"},
 
 	// Cluster, SPP and support bundles.
@@ -324,7 +324,7 @@ var assumptions = []Variant{
 		"The vendor's clients send all three members in each request.",
 		"safeguard-ps and SafeguardDotNet, joining to SPP"},
 	{"appliance", "bundle-answer", "202", []string{"200", "201"},
-		"The response has a key. The part of the guide with its status was not available. A firmware fetch, which is also a long-running job, returns 202.",
+		"The response has a key. The part of the guide with the status code was not available. A firmware fetch, which is also a long-running job, returns 202.",
 		"guide 8.0, support bundle; safeguard-ps, support bundle"},
 	{"appliance", "bundle-running", "in-progress", []string{"in_progress", "queued", "running", "IN-PROGRESS"},
 		"The only known status is finished. The default is taken from the firmware downloads.",

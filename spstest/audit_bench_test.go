@@ -100,6 +100,6 @@ func TestAuditMemory(t *testing.T) {
 	runtime.KeepAlive(a)
 	t.Logf("bytes per session: %.1f stored, %.1f with a snapshot", float64(stored-before)/n, float64(searched-before)/n)
 	if got := (searched - before) / n; got > most {
-		t.Errorf("a session costs %d bytes; want %d at most", got, most)
+		t.Errorf("a session needs %d bytes of memory; want at most %d", got, most)
 	}
 }

@@ -182,7 +182,7 @@ func TestAuditChannel(t *testing.T) {
 	list := c.want(200, "GET", auditSessions+"/"+key+"/channels", "").body["items"].([]any)
 	one := c.want(200, "GET", auditSessions+"/"+key+"/channels/1", "").body
 	if diff := cmp.Diff(list[0].(map[string]any)["body"], one["body"]); diff != "" || one["key"] != "1" {
-		t.Errorf("channel %v (-list +alone):\n%s", one["key"], diff)
+		t.Errorf("channel %v (-in the list +read by its key):\n%s", one["key"], diff)
 	}
 	c.want(404, "GET", auditSessions+"/"+key+"/channels/9", "")
 	if n := len(c.want(200, "GET", auditSessions+"/"+firstFound(t, c, "verdict:AUTH_FAIL")+"/channels", "").body["items"].([]any)); n != 0 {
@@ -299,9 +299,9 @@ func open(t testing.TB, c *client, path string) *http.Response {
 	return resp
 }
 
-// TestAuditTrailIsMadeWhileRead checks that a client can read the start of a recording
+// TestAuditTrailIsGeneratedWhileRead checks that a client can read the start of a recording
 // that is too large for memory, because the content is generated while it is read.
-func TestAuditTrailIsMadeWhileRead(t *testing.T) {
+func TestAuditTrailIsGeneratedWhileRead(t *testing.T) {
 	t.Parallel()
 	a := newInProcess(t, spstest.WithAuditSessions(20), spstest.WithAuditTrailSize(1<<50))
 	c := inProcess(t, a).logIn("admin", "a")
@@ -413,7 +413,7 @@ func TestAuditStats(t *testing.T) {
 			}
 			delete(r.body, "meta")
 			if diff := cmp.Diff(fromJSON(t, test.want), any(r.body)); diff != "" {
-				t.Errorf("answer (-want +got):\n%s", diff)
+				t.Errorf("response (-want +got):\n%s", diff)
 			}
 		})
 	}

@@ -47,7 +47,7 @@ func boolOf(b bool) auditValue {
 	return v
 }
 
-// unless returns v. If nothing is true, it returns the zero value, which means that the
+// unless returns v or, if the argument nothing is true, the zero value, which means that the
 // session does not have the field.
 func unless(nothing bool, v auditValue) auditValue {
 	if nothing {

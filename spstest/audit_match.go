@@ -172,13 +172,13 @@ func (m *matching) compileTerm(term queryTerm) (matcher, error) {
 	return func(v *auditView) bool { return v.value(f).some(word.matches) }, nil
 }
 
-// some reports whether the function is returns true for one of the texts of a value.
-func (x auditValue) some(is func(string) bool) bool {
+// some reports whether one of the texts of a value satisfies the condition.
+func (x auditValue) some(condition func(string) bool) bool {
 	switch x.kind {
 	case textValue:
-		return is(x.text)
+		return condition(x.text)
 	case listValue:
-		return slices.ContainsFunc(x.list, is)
+		return slices.ContainsFunc(x.list, condition)
 	}
 	return false
 }

@@ -250,7 +250,7 @@ func powerBI(t *testing.T, profile string) {
 				body := bodyOf(t, r, i)
 				start := body["start_time"].(string)
 				if start > last || filter != "" && (body["protocol"] != "SSH" || body["user"].(map[string]any)["name"] != "yoda" || body["active"] != false) {
-					t.Fatalf("after %s comes %v", last, body)
+					t.Fatalf("after the start %s: unexpected session %v", last, body)
 				}
 				last = start
 				total++

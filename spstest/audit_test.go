@@ -426,7 +426,7 @@ func TestAuditSelection(t *testing.T) {
 		for i, key := range keys {
 			one := c.want(200, "GET", auditSessions+"/"+key, "")
 			if diff := cmp.Diff(one.body["body"], any(bodyOf(t, whole, i))); diff != "" {
-				t.Fatalf("session %s alone (-want +got):\n%s", key, diff)
+				t.Fatalf("session %s read by its key (-want +got):\n%s", key, diff)
 			}
 			for name := range strings.SplitSeq(some, ",") {
 				want, inWhole := dig(bodyOf(t, whole, i), name)
@@ -526,10 +526,10 @@ func TestAuditBasicMeta(t *testing.T) {
 	}
 }
 
-// TestAuditSessionsAreBelievable checks that the generated sessions include all
+// TestGeneratedAuditSessions checks that the generated sessions include all
 // protocols, verdicts and kinds of members, that their keys are unique, and that another
 // appliance generates the same sessions.
-func TestAuditSessionsAreBelievable(t *testing.T) {
+func TestGeneratedAuditSessions(t *testing.T) {
 	t.Parallel()
 	const n = 5_000
 	for _, profile := range spstest.Profiles() {
@@ -709,7 +709,7 @@ func TestAuditChanges(t *testing.T) {
 	}
 }
 
-func TestAuditStrangeBodies(t *testing.T) {
+func TestAuditUnusualBodies(t *testing.T) {
 	t.Parallel()
 	a := newInProcess(t)
 	c := inProcess(t, a).logIn("admin", "a")

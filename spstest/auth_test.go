@@ -72,7 +72,7 @@ func TestLogInRefused(t *testing.T) {
 			kind, _ := r.errorOf()
 			got := want{r.status, kind, regexp.MustCompile("^Basic").MatchString(r.header.Get("WWW-Authenticate"))}
 			if diff := cmp.Diff(test.want, got); diff != "" {
-				t.Errorf("answer (-want +got):\n%s", diff)
+				t.Errorf("response (-want +got):\n%s", diff)
 			}
 			if n := a.Sessions(); n != 0 {
 				t.Errorf("%d sessions after a refused login", n)
@@ -81,7 +81,7 @@ func TestLogInRefused(t *testing.T) {
 	}
 }
 
-func TestBasicCountsAtTheLoginOnly(t *testing.T) {
+func TestBasicAuthOnlyAtLogin(t *testing.T) {
 	t.Parallel()
 	a := newInProcess(t)
 	c := inProcess(t, a)

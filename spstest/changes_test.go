@@ -7,7 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestChangesSeeWhatOthersDid(t *testing.T) {
+func TestChangesAfterCommitOfAnother(t *testing.T) {
 	t.Parallel()
 	a := newInProcess(t)
 	c := inProcess(t, a).logIn("admin", "a")
@@ -20,7 +20,7 @@ func TestChangesSeeWhatOthersDid(t *testing.T) {
 	}
 	a.SetConfiguration("datetime/timezone", json.RawMessage(`"UTC"`))
 	if changes := c.want(200, "GET", "/api/transaction/changes", "").body["changes"]; changes != nil {
-		t.Errorf("changes %v to what is committed already", changes)
+		t.Errorf("changes %v, although the staged value equals the committed value", changes)
 	}
 }
 

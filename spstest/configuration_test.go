@@ -14,8 +14,8 @@ const emailBody = `{"admin_address":"admin@example.com","alerting_address":"aler
 	"sender_address":null,"smtp_auth":{"enabled":false},"smtp_encryption":{"selection":"disabled"},
 	"smtp_server":{"selection":"ip","value":"10.20.30.40"}}`
 
-// TestIgnored checks that the journal lists the unknown members that a POST or PUT wrote.
-func TestIgnored(t *testing.T) {
+// TestIgnoredMembers checks that the journal lists the unknown members that a POST or PUT wrote.
+func TestIgnoredMembers(t *testing.T) {
 	t.Parallel()
 	a := newInProcess(t)
 	c := inProcess(t, a).logIn("admin", "a")
@@ -92,7 +92,7 @@ func TestPutReplacesAndDrops(t *testing.T) {
 	c.want(200, "PUT", email, `{"limits":{"rate":2.50,"colour":"red","note":null,"tags":[]},"nonsense":1}`)
 	wantJSON(t, `{"limits":{"rate":2.50,"note":null,"tags":[]}}`, string(encodeJSON(t, c.want(200, "GET", email, "").body["body"])))
 	if got, _ := a.Configuration("management/email"); string(got) != `{"admin_address":"x@example.com","limits":{"rate":1.50,"note":null,"tags":[]}}` {
-		t.Errorf("committed body changed before the commit, or its spelling: %s", got)
+		t.Errorf("the committed body changed before the commit: %s", got)
 	}
 	c.want(200, "PUT", "/api/transaction", `{"status":"commit"}`)
 	if got, _ := a.Configuration("/api/configuration/management/email"); string(got) != `{"limits":{"note":null,"rate":2.50,"tags":[]}}` {
@@ -228,7 +228,7 @@ func TestWriteAnswers(t *testing.T) {
 			c := inProcess(t, newInProcess(t, variants(t, test.variant)...)).logIn("admin", "a")
 			r := c.want(test.status, test.method, test.path, test.body)
 			if _, has := r.body[test.member]; has != (test.member != "") {
-				t.Errorf("answer %s: want member %q", r.raw, test.member)
+				t.Errorf("response %s: want the member %q", r.raw, test.member)
 			}
 		})
 	}

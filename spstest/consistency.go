@@ -82,7 +82,7 @@ func (a *Appliance) inconsistencies(s *store) []inconsistency {
 				found = append(found, inconsistency{"A reference points to an object that does not exist", []string{href(p), link}})
 			}
 			if other, taken := used[link]; taken && n.secrets {
-				found = append(found, inconsistency{"A secret can be used once only", []string{link, href(other), href(p)}})
+				found = append(found, inconsistency{"Several references use the same secret", []string{link, href(other), href(p)}})
 			}
 			used[link] = p
 		}

@@ -57,8 +57,8 @@
 // switched off. [Implemented] lists the endpoints.
 //
 // There are three trust stores: the built-in store, which does not list its certificates,
-// "My_Custom_Trust_Store" with a CA certificate that expires in 2034, and "LDAP_CAs" with
-// one that expires in 2049. The server certificate is valid for ten years from the start
+// "My_Custom_Trust_Store" with a CA certificate that expires in 2034, and "LDAP_CAs" with a
+// CA certificate that expires in 2049. The server certificate is valid for ten years from the start
 // of the appliance. So none of the certificates expires within a year. The appliance has no
 // data about its license.
 //

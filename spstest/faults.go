@@ -16,8 +16,8 @@ import (
 // request of any kind and changes nothing.
 //
 // If several faults match a request, only one of them applies: the first injected one
-// whose Skip is used up and whose Times is not. For the faults that were injected after that
-// fault, the request does not count.
+// whose Skip is used up and whose Times is not. The request does not count towards Skip and
+// Times of the faults that were injected later.
 //
 // Note that net/http repeats a request by itself if a reused connection ends before the
 // response and the request is safe to repeat. Over TLS, the repeated request of such a
@@ -345,8 +345,8 @@ func reaches(glob, endpoint string) bool {
 }
 
 // fault returns the fault that applies to a request, or the zero Fault. If connection is
-// false, it ignores faults that cut or refuse a connection, and these faults do not count
-// the request.
+// false, it ignores the faults that need a connection, such as CutAfter, and does not count
+// the request for them.
 func (a *Appliance) fault(x *exchange, connection bool) Fault {
 	for _, f := range a.faults {
 		if !f.matches(x) || f.needsConnection() && !connection {

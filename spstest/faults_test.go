@@ -54,7 +54,7 @@ func TestFaultAnswers(t *testing.T) {
 				got.Body = test.want.Body
 			}
 			if diff := cmp.Diff(test.want, got); diff != "" {
-				t.Errorf("answer (-want +got):\n%s", diff)
+				t.Errorf("response (-want +got):\n%s", diff)
 			}
 			if a.TransactionOpen() != test.want.Executed {
 				t.Errorf("executed: %t, want %t", a.TransactionOpen(), test.want.Executed)
@@ -64,7 +64,7 @@ func TestFaultAnswers(t *testing.T) {
 	}
 }
 
-func TestFaultPathsAndTurns(t *testing.T) {
+func TestFaultPathsAndOrder(t *testing.T) {
 	t.Parallel()
 	for glob, want := range map[string]string{
 		"":                           "1111",
@@ -176,7 +176,7 @@ func TestExpireSessionFault(t *testing.T) {
 	a.Inject(spstest.Fault{ExpireSession: true, Path: "transaction"})
 	wantError(t, c.do("PUT", "/api/transaction", `{"status":"commit"}`), 401, "Unauthenticated", "/api/transaction")
 	if a.TransactionOpen() || a.Sessions() != 0 {
-		t.Error("the session or its transaction lives on")
+		t.Error("the session or its transaction has not ended")
 	}
 }
 
@@ -200,7 +200,7 @@ func TestDelay(t *testing.T) {
 			t.Fatal(err)
 		}
 		if _, err := a.RoundTrip(req); !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("error %v, want the deadline's", err)
+			t.Errorf("error %v, want DeadlineExceeded", err)
 		}
 
 		go func() {
@@ -208,7 +208,7 @@ func TestDelay(t *testing.T) {
 			a.Close()
 		}()
 		if _, err := c.try("GET", "/api/firmware", ""); err == nil {
-			t.Error("no error from an appliance that closed")
+			t.Error("no error although the appliance was closed")
 		}
 		if _, err := c.try("GET", "/api/firmware", ""); !errors.Is(err, syscall.ECONNREFUSED) {
 			t.Errorf("error %v from a closed appliance, want a refused connection", err)
@@ -278,7 +278,7 @@ func TestInjectRefuses(t *testing.T) {
 			}
 		}
 		if len(of.errors) > 0 {
-			t.Errorf("a fault that was refused is missed: %q", of.errors)
+			t.Errorf("a refused fault is reported as missed: %q", of.errors)
 		}
 	}
 }
@@ -299,7 +299,7 @@ func panicOf(f func()) (value any) {
 	return nil
 }
 
-func TestInjectTakes(t *testing.T) {
+func TestInjectAccepts(t *testing.T) {
 	t.Parallel()
 	a := newInProcess(t)
 	a.SetConfiguration("ssh/options", json.RawMessage(`{"timeout":1}`))

@@ -59,7 +59,7 @@ func WithFetchPolls(n int) Option {
 // ServeImage makes a download (firmware/fetch) of the URL return an image with the given
 // version and SHA-256. With an empty SHA-256, the checksum of the client is not checked.
 // With an empty version, the file is not a firmware image, and the download fails. The
-// appliance does not access the network: the download of another URL fails.
+// appliance does not access the network: the download of any other URL fails.
 func (a *Appliance) ServeImage(url, version, sha256 string) {
 	a.enter()
 	defer a.mu.Unlock()

@@ -74,7 +74,7 @@ func TestFetch(t *testing.T) {
 	wantError(t, c.do("GET", path, ""), 404, "ResourceNotFound", missing)
 	wantError(t, c.do("DELETE", path, ""), 404, "ResourceNotFound", missing)
 	if again := c.want(202, "POST", fetchesURL, fetchBody(imageURL, imageSum)).body["key"]; again == key {
-		t.Errorf("the key %s is used again", again)
+		t.Errorf("the key %s was used twice", again)
 	}
 }
 
@@ -138,7 +138,7 @@ func TestFetchCancelled(t *testing.T) {
 			wantJSON(t, `{"meta":{"href":"`+path+`","parent":"/api/firmware/fetch"}}`, r.raw)
 		}
 		if diff := cmp.Diff(want, statuses(c, path, 2)); diff != "" {
-			t.Errorf("cancelled after %d looks (-want +got):\n%s", looks, diff)
+			t.Errorf("cancelled after %d polls (-want +got):\n%s", looks, diff)
 		}
 		c.want(200, "DELETE", path, "")
 		c.want(404, "GET", path, "")

@@ -30,7 +30,7 @@ func TestHealth(t *testing.T) {
 	}
 	defer func() {
 		if recover() == nil {
-			t.Error("SetHealth took something that is no object")
+			t.Error("SetHealth accepted JSON that is not an object")
 		}
 	}()
 	a.SetHealth(json.RawMessage(`7`))

@@ -148,7 +148,7 @@ func sessionCookie(t testing.TB, r response) string {
 			return cookie.Value
 		}
 	}
-	t.Fatal("the answer has no session_id cookie")
+	t.Fatal("the response has no session_id cookie")
 	return ""
 }
 

@@ -105,7 +105,7 @@ func TestCommitTakesTime(t *testing.T) {
 		zoneIs(t, a, "America/New_York")
 		wantError(t, other.do("POST", transactionURL, ""), 403, "OpenTransactionError", nil)
 		if r := a.Journal(); r[3].Executed || !r[3].Running || r[3].Status != 0 {
-			t.Errorf("journal while it goes on: %+v", r[3])
+			t.Errorf("journal while the request is running: %+v", r[3])
 		}
 		commit.ended(t, 200, long)
 		if got := statusOf(t, c); got != "closed" || a.LockedBy() != "" || a.TransactionOpen() || a.Busy() != 0 || len(a.Commits()) != 1 {
@@ -138,9 +138,9 @@ func TestRefusedCommitTakesNoTime(t *testing.T) {
 	})
 }
 
-// TestOutlivesItsClient checks that a request has its effect at its end although its
+// TestRequestOutlivesItsClient checks that a request has its effect at its end although its
 // client has disconnected.
-func TestOutlivesItsClient(t *testing.T) {
+func TestRequestOutlivesItsClient(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		name, method, path, body string
@@ -168,7 +168,7 @@ func TestOutlivesItsClient(t *testing.T) {
 				a.ResetJournal()
 				a.Inject(spstest.Fault{Takes: long})
 				if _, err := c.within(2*time.Second).try(test.method, test.path, test.body); !errors.Is(err, context.DeadlineExceeded) {
-					t.Fatalf("error %v, want the deadline's", err)
+					t.Fatalf("error %v, want DeadlineExceeded", err)
 				}
 				if r := a.Journal()[0]; test.began(a) || a.Busy() != 1 || !r.Running || r.Executed || r.Status != 0 || r.Duration != 2*time.Second {
 					t.Errorf("after 2s: effect %t, busy %d, journal %+v", test.began(a), a.Busy(), r)
@@ -183,9 +183,9 @@ func TestOutlivesItsClient(t *testing.T) {
 	}
 }
 
-// TestSessionEndsMeanwhile checks the effect of a commit or a change whose session or
+// TestSessionEndsDuringRequest checks the effect of a commit or a change whose session or
 // transaction ends during its execution.
-func TestSessionEndsMeanwhile(t *testing.T) {
+func TestSessionEndsDuringRequest(t *testing.T) {
 	t.Parallel()
 	logOut := func(c *client) { c.want(200, "DELETE", "/api/authentication", "") }
 	for _, test := range []struct {
@@ -222,7 +222,7 @@ func TestSessionEndsMeanwhile(t *testing.T) {
 	}
 }
 
-func TestSessionExpiresMeanwhile(t *testing.T) {
+func TestSessionExpiresDuringRequest(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		a := newInProcess(t, spstest.WithSessionLifetime(10*time.Second), spstest.WithTakes("PUT", "transaction", time.Minute))
@@ -361,9 +361,9 @@ func TestTakesRules(t *testing.T) {
 	}
 }
 
-// TestCloseMeanwhile checks that Close cuts the connection of a running request, and that
+// TestCloseDuringRequest checks that Close cuts the connection of a running request, and that
 // the request still has its effect.
-func TestCloseMeanwhile(t *testing.T) {
+func TestCloseDuringRequest(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		a := newInProcess(t, spstest.WithTakes("PUT", "transaction", long))
@@ -376,7 +376,7 @@ func TestCloseMeanwhile(t *testing.T) {
 		a.Close()
 		<-m.done
 		if err := <-waited; m.err == nil || err == nil {
-			t.Errorf("errors %v and %v of an appliance that was closed", m.err, err)
+			t.Errorf("errors %v and %v after the appliance was closed", m.err, err)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), 0)
 		defer cancel()
@@ -392,13 +392,13 @@ func TestCloseMeanwhile(t *testing.T) {
 		defer cancel()
 		inProcess(t, a).begin("GET", "/api/info", "")
 		if err := a.WaitIdle(ctx); !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("error %v, want the deadline's", err)
+			t.Errorf("error %v, want DeadlineExceeded", err)
 		}
 		a.Close()
 	})
 }
 
-func TestRestartMeanwhile(t *testing.T) {
+func TestRestartDuringRequest(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		a := newInProcess(t, spstest.WithTakes("PUT", "transaction", long), spstest.WithRestart(spstest.Restart{}))
@@ -433,7 +433,7 @@ func TestTakesOverTLS(t *testing.T) {
 	zoneIs(t, a, "UTC")
 	a.Inject(spstest.Fault{Takes: time.Hour, CutAfter: true, Detached: true})
 	if _, err := c.try("POST", transactionURL, ""); err == nil {
-		t.Error("no error from a connection that was cut")
+		t.Error("no error although the connection was cut")
 	}
 	if a.Busy() != 1 || a.TransactionOpen() {
 		t.Errorf("busy %d, open %t", a.Busy(), a.TransactionOpen())
@@ -525,7 +525,7 @@ func TestWaitingClientLeaves(t *testing.T) {
 		c.want(200, "PUT", timezone, `"UTC"`)
 		commit := c.begin("PUT", transactionURL, commitBody)
 		if _, err := c.within(time.Second).try("DELETE", transactionURL, ""); !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("error %v, want the deadline's", err)
+			t.Errorf("error %v, want DeadlineExceeded", err)
 		}
 		idle(t, a)
 		commit.ended(t, 200, long)
@@ -536,9 +536,9 @@ func TestWaitingClientLeaves(t *testing.T) {
 	})
 }
 
-// TestWaitingOutlivesItsSession checks that a request whose session ends while it waits
+// TestSessionEndsWhileWaiting checks that a request whose session ends while it waits
 // has no effect.
-func TestWaitingOutlivesItsSession(t *testing.T) {
+func TestSessionEndsWhileWaiting(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		a := newInProcess(t, spstest.WithTakes("PUT", "transaction", long))
@@ -583,7 +583,7 @@ func TestLockTakenByTheCommit(t *testing.T) {
 		a.Inject(spstest.Fault{Method: "PUT", Takes: long})
 		commit := c.begin("PUT", transactionURL, commitBody)
 		if got := a.LockedBy(); got != "admin" {
-			t.Errorf("locked by %q while a commit goes on", got)
+			t.Errorf("locked by %q while a commit is running", got)
 		}
 		refusedBy(other.do("PUT", transactionURL, commitBody), "admin")
 		other.want(200, "PUT", email, emailBody) // this session can still stage changes

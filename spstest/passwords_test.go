@@ -45,7 +45,7 @@ func TestPasswordsJoin(t *testing.T) {
 			}
 		}
 		if a.TransactionOpen() || strings.Contains(string(a.State()), "a secret") {
-			t.Error("it opened a transaction, or the token is part of the state")
+			t.Error("the join opened a transaction, or the state contains the token")
 		}
 	}
 }
@@ -76,7 +76,7 @@ func TestPasswordsJoinAnswers(t *testing.T) {
 		r := c.want(want.status, "POST", passwordsJoin, passwordsBody(`[]`))
 		if want.raw == "" {
 			if r.raw != "" {
-				t.Errorf("204 with a body: %s", r.raw)
+				t.Errorf("a response with the status 204 has a body: %s", r.raw)
 			}
 			continue
 		}

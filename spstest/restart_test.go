@@ -65,7 +65,7 @@ func TestUpgrade(t *testing.T) {
 		}
 		want := []string{"7.4.0", "-", "-", "-", "503", "503", "public", "public", "public"}
 		if diff := cmp.Diff(want, meets(c, len(want), "GET", "/api/info")); diff != "" {
-			t.Errorf("%s: the way down and up (-want +got):\n%s", mode, diff)
+			t.Errorf("%s: responses during the restart (-want +got):\n%s", mode, diff)
 		}
 		wantError(t, c.do("GET", "/api/firmware", ""), 401, "Unauthenticated", "/api/firmware")
 		c.logIn("admin", "a")
@@ -165,7 +165,7 @@ func TestRestartCounts(t *testing.T) {
 	}
 }
 
-func TestStarting(t *testing.T) {
+func TestRequestsWhileStarting(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		variant string
@@ -202,10 +202,10 @@ func TestSessionAfterUpgrade(t *testing.T) {
 	c.want(200, "POST", "/api/transaction", "")
 	c.want(200, "POST", "/api/firmware/upgrade", `{"slot_id":2}`)
 	if diff := cmp.Diff([]string{"-", "public", "8.0.0"}, meets(c, 3, "GET", "/api/info")); diff != "" {
-		t.Errorf("what the old session meets (-want +got):\n%s", diff)
+		t.Errorf("responses to the session from before the restart (-want +got):\n%s", diff)
 	}
 	if a.TransactionOpen() || a.LockedBy() != "" {
-		t.Error("the transaction outlives the restart")
+		t.Error("the transaction is still open after the restart")
 	}
 }
 
@@ -255,7 +255,7 @@ func TestPlainRestart(t *testing.T) {
 	a.Restart()
 	meets(c, 2, "GET", "/api/info")
 	if diff := cmp.Diff("2 2", flags(a)); diff != "" {
-		t.Errorf("slots after the restart into another one (-want +got):\n%s", diff)
+		t.Errorf("slots after a restart with the firmware of another slot (-want +got):\n%s", diff)
 	}
 }
 
@@ -279,11 +279,11 @@ func TestOutcomes(t *testing.T) {
 	c.want(200, "POST", "/api/firmware/upgrade", `{"slot_id":2}`)
 	want = []string{"7.4.0", "-", "-", "-", "-", "-", "-"}
 	if diff := cmp.Diff(want, meets(c, len(want), "GET", "/api/info")); diff != "" {
-		t.Errorf("never back (-want +got):\n%s", diff)
+		t.Errorf("connections that are refused forever (-want +got):\n%s", diff)
 	}
 	a.AfterRestart(spstest.OutcomeNewVersion) // somebody switched the appliance on again
 	if diff := cmp.Diff([]string{"public", "2 2"}, append(meets(c, 1, "GET", "/api/info"), flags(a))); diff != "" {
-		t.Errorf("back after all (-want +got):\n%s", diff)
+		t.Errorf("after the outcome was changed to a new version (-want +got):\n%s", diff)
 	}
 
 	a.AfterRestart(spstest.OutcomeNewCertificate)
@@ -296,7 +296,7 @@ func TestOutcomes(t *testing.T) {
 		t.Errorf("error %v, want an unknown authority", err)
 	}
 	if a.Fingerprint() == fingerprint || string(a.CA()) == string(ca) {
-		t.Error("the certificate is the old one")
+		t.Error("the certificate or the CA has not changed")
 	}
 	if diff := cmp.Diff([]string{"7.4.0"}, meets(overTLS(t, a).logIn("admin", "a"), 1, "GET", "/api/info")); diff != "" {
 		t.Errorf("version (-want +got):\n%s", diff)
@@ -312,14 +312,14 @@ func TestConnectionFromBeforeTheRestart(t *testing.T) {
 	late := overTLS(t, a).logIn("admin", "a")
 	a.Restart()
 	if _, err := idle.try("PATCH", "/api/info", "{}"); err == nil { // net/http does not repeat a PATCH
-		t.Error("an answer on a connection from before")
+		t.Error("a request on a connection from before the restart got a response")
 	}
 	got := meets(overTLS(t, a), 3, "GET", "/api/info")
 	if diff := cmp.Diff([]string{"-", "503", "public"}, got); diff != "" {
 		t.Errorf("the reset connection counts as refused (-want +got):\n%s", diff)
 	}
 	if _, err := late.try("PATCH", "/api/info", "{}"); err == nil {
-		t.Error("an answer on a connection from before, long after")
+		t.Error("a request on a connection from before the restart got a response after the restart")
 	}
 	late.want(200, "GET", "/api/info", "")
 }

@@ -92,8 +92,8 @@ func (u *user) rightAt(path string) Right {
 	return longest.right
 }
 
-// rightByReferrers returns the right on trust stores of a user who has no right on their
-// own path.
+// rightByReferrers returns the right on trust stores of a user who has no right on
+// configuration/trust_stores.
 func (u *user) rightByReferrers() Right {
 	if right := u.rightAt("configuration/management"); right != noAccess {
 		return right

@@ -42,7 +42,7 @@ func TestSecretsAreUsedOnce(t *testing.T) {
 	}
 	c.want(200, "PUT", agent, user(key, key))
 	r := c.do("PUT", "/api/transaction", `{"status":"commit"}`)
-	wantError(t, r, 400, "SemanticError", []any{"A secret can be used once only: " + passwords + "/" + key + ", " + agent + ", " + agent})
+	wantError(t, r, 400, "SemanticError", []any{"Several references use the same secret: " + passwords + "/" + key + ", " + agent + ", " + agent})
 	c.want(200, "PUT", agent, user(key, c.want(201, "POST", passwords, `{"plain":"other"}`).body["key"].(string)))
 	c.want(200, "PUT", "/api/transaction", `{"status":"commit"}`)
 }

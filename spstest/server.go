@@ -160,8 +160,8 @@ func WithClock(now func() time.Time) Option {
 }
 
 // WithSessionLifetime sets how long a session lasts after its latest request; the default
-// is 12 hours. With the alternative "absolute" of the variant session-limit, it lasts
-// that long after the login.
+// is 12 hours. With the alternative "absolute" of the variant session-limit, d is the time
+// from the login to the end of the session.
 func WithSessionLifetime(d time.Duration) Option {
 	return func(a *Appliance) error {
 		if d <= 0 {

@@ -30,7 +30,7 @@ func TestCertificate(t *testing.T) {
 	a := spstest.NewServer(t)
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(a.CA()) {
-		t.Fatal("CA() is no PEM")
+		t.Fatal("CA() is not PEM")
 	}
 	for _, name := range []string{"127.0.0.1", "::1", "localhost", "appliance.test"} {
 		conn, err := tls.Dial("tcp", a.Addr(), &tls.Config{RootCAs: pool, ServerName: name})
@@ -72,7 +72,7 @@ func TestCertificatesInOneBundle(t *testing.T) {
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(bundle) {
-		t.Fatal("the bundle is no PEM")
+		t.Fatal("the bundle is not PEM")
 	}
 	subjects := map[string]bool{}
 	for _, a := range appliances {
@@ -99,7 +99,7 @@ func TestWithCertificate(t *testing.T) {
 	a := spstest.NewServer(t, spstest.WithCertificate(certificate))
 	b := spstest.NewServer(t, spstest.WithCertificate(certificate))
 	if a.Fingerprint() != b.Fingerprint() || a.Fingerprint() == spstest.NewServer(t).Fingerprint() {
-		t.Error("the fingerprint is not that of the certificate given")
+		t.Error("the fingerprint differs from that of WithCertificate")
 	}
 }
 
@@ -124,7 +124,7 @@ func TestStrictPaths(t *testing.T) {
 	c.want(417, "POST", "/api/transaction", "{}")
 }
 
-func TestImplementedIsTrue(t *testing.T) {
+func TestImplementedEndpoints(t *testing.T) {
 	t.Parallel()
 	all := spstest.Implemented()
 	for _, want := range []string{"GET /api", "GET /api/firmware/slots", "DELETE /api/firmware/slots/*", "POST /api/firmware/test",
@@ -191,7 +191,7 @@ func TestJournal(t *testing.T) {
 			t.Errorf("%s: journal (-want +got):\n%s", mode, diff)
 		}
 		if got := journal[0].Header.Get("Authorization"); got != basic("admin", "a") {
-			t.Errorf("%s: the journal lacks what was sent as Authorization", mode)
+			t.Errorf("%s: the journal lacks the Authorization header", mode)
 		}
 		if got := journal[1].Header.Get("Content-Length"); got != "14" {
 			t.Errorf("%s: Content-Length %q, want 14", mode, got)
@@ -207,7 +207,7 @@ func TestJournal(t *testing.T) {
 	}
 }
 
-func TestOptionsThatAreWrong(t *testing.T) {
+func TestInvalidOptions(t *testing.T) {
 	t.Parallel()
 	for want, opt := range map[string]spstest.Option{
 		`unknown profile "5.0": want one of 6.0, 6.9, 7.4, 8.0`:                  spstest.WithProfile("5.0"),
@@ -233,7 +233,7 @@ func TestOptionsThatAreWrong(t *testing.T) {
 	}
 	for _, s := range []string{"put-answer", "put-answer=", "=200"} {
 		if _, err := spstest.ParseVariant(s); err == nil {
-			t.Errorf("ParseVariant(%q) gave no error", s)
+			t.Errorf("ParseVariant(%q) returned no error", s)
 		}
 	}
 }
@@ -269,7 +269,7 @@ func TestNewServer(t *testing.T) {
 	overTLS(t, a).logIn("root", "secret")
 	f.end()
 	if _, err := overTLS(t, a).try("GET", "/api/info", ""); err == nil {
-		t.Error("the appliance answers after its cleanup")
+		t.Error("the appliance responds after its cleanup")
 	}
 	before := len(f.cleanups)
 	if b := spstest.NewServer(&f, spstest.WithProfile("x")); b != nil || !strings.Contains(f.message, "unknown profile") || len(f.errors) > 0 || len(f.cleanups) > before {
@@ -285,7 +285,7 @@ func TestNewServerWithoutATest(t *testing.T) {
 	overTLS(t, a).logIn("admin", "a")
 	a.Close()
 	if _, err := overTLS(t, a).try("GET", "/api/info", ""); err == nil {
-		t.Error("the appliance answers after Close")
+		t.Error("the appliance responds after Close")
 	}
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -302,7 +302,7 @@ func TestNewServerWithoutATest(t *testing.T) {
 			t.Errorf("panic %s, want %s", got, want)
 		}
 		if err := startError(options...); err == nil || err.Error() != got {
-			t.Errorf("in a test %v, want %s", err, got)
+			t.Errorf("the error in a test is %v, want %s", err, got)
 		}
 	}
 }
@@ -340,7 +340,7 @@ func TestCloseLeavesNothing(t *testing.T) {
 			other := overTLS(t, a)
 			other.cookie = c.cookie
 			if _, err := other.try("GET", path, ""); err == nil {
-				t.Errorf("%s: an answer from a closed appliance", path)
+				t.Errorf("%s: a closed appliance responded", path)
 			}
 		})
 	}
@@ -467,7 +467,7 @@ func TestProductWarnings(t *testing.T) {
 			maps.Copy(expected, want.top)
 			maps.Copy(expected["meta"].(map[string]any), want.meta)
 			if diff := cmp.Diff(expected, got); diff != "" {
-				t.Errorf("answer (-want +got):\n%s", diff)
+				t.Errorf("response (-want +got):\n%s", diff)
 			}
 		})
 	}

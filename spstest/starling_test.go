@@ -153,13 +153,13 @@ func TestJoinRefused(t *testing.T) {
 	c.want(200, "POST", "/api/transaction", "")
 	wantError(t, c.do("POST", join, joinBody), 403, "OpenTransactionError", nil)
 	if a.Starling().Joined || !a.TransactionOpen() {
-		t.Error("the refused join joined, or closed the transaction")
+		t.Error("the refused join joined the appliance or closed the transaction")
 	}
 }
 
-// TestJoinOfAnother checks that a join and the open transaction of another session do not
+// TestJoinKeepsStagedChanges checks that a join and the open transaction of another session do not
 // discard each other's changes.
-func TestJoinOfAnother(t *testing.T) {
+func TestJoinKeepsStagedChanges(t *testing.T) {
 	t.Parallel()
 	a := newInProcess(t)
 	c := inProcess(t, a).logIn("admin", "a")
@@ -250,16 +250,16 @@ func TestUnjoinElsewhere(t *testing.T) {
 				t.Errorf("%s, in a transaction: %t (-want +got):\n%s", variant, open, diff)
 			}
 			if !a.Starling().Joined || a.TransactionOpen() != open {
-				t.Error("it did something")
+				t.Error("the refused request changed the join or the transaction")
 			}
 		}
 	}
 }
 
-// TestJoinBesideOthers checks that a join is refused while any session has an open
+// TestJoinRefusedDuringTransactions checks that a join is refused while any session has an open
 // transaction, even another session of the same user, and while the web interface holds
 // the lock.
-func TestJoinBesideOthers(t *testing.T) {
+func TestJoinRefusedDuringTransactions(t *testing.T) {
 	t.Parallel()
 	for _, method := range []string{"POST", "DELETE"} {
 		a := newInProcess(t, spstest.WithUser("other", "o"), spstest.WithStarling(spstest.Starling{Joined: true}))
@@ -267,7 +267,7 @@ func TestJoinBesideOthers(t *testing.T) {
 		for who, c := range map[string]*client{"a session of the same user": writes, "a session of somebody else": other} {
 			c.want(200, "POST", transactionURL, "")
 			if r := reads.do(method, join, joinBody); r.status != 403 {
-				t.Errorf("%s beside a transaction of %s: status %d", method, who, r.status)
+				t.Errorf("%s during a transaction of %s: status %d", method, who, r.status)
 			} else {
 				wantError(t, r, 403, "OpenTransactionError", nil)
 			}

@@ -54,7 +54,7 @@ func TestState(t *testing.T) {
 	d.logIn("admin", "a")
 	d.logIn("root", "other")
 	if d.cookie == c.cookie {
-		t.Error("a session has the cookie of one before")
+		t.Error("a new session has the cookie of an earlier session")
 	}
 	if got := d.want(200, "GET", timezone, "").body["body"]; got != "UTC" {
 		t.Errorf("time zone %v", got)
@@ -72,7 +72,7 @@ func TestState(t *testing.T) {
 	d.want(404, "GET", audit+"/78101850949e47437dd91d", "")
 	d.want(200, "PUT", "/api/configuration/somewhere/new", `{"a":2}`)
 	if again := d.want(201, "POST", audit, `{"name":"new"}`).body["key"]; again == key {
-		t.Error("a key is used again")
+		t.Error("a new object has the key of another object")
 	}
 	b.ServeImage(imageURL, "8.1.0", imageSum)
 	if diff := cmp.Diff([]string{"finished"}, statuses(d, path, 1)); diff != "" {
@@ -141,7 +141,7 @@ func TestStateOfUsers(t *testing.T) {
 	}
 }
 
-func TestStateThatIsWrong(t *testing.T) {
+func TestInvalidState(t *testing.T) {
 	t.Parallel()
 	for state, want := range map[string]string{
 		``:                              "state: EOF",

@@ -36,7 +36,7 @@ func TestCommitAndRollback(t *testing.T) {
 
 	c.want(200, "PUT", timezone, `"Europe/Berlin"`) // this change opens the transaction
 	if diff := cmp.Diff([]any{"Europe/Berlin", "America/New_York"}, []any{zone(c), zone(reader)}); diff != "" {
-		t.Errorf("staged: owner, other (-want +got):\n%s", diff)
+		t.Errorf("values that the owner and another session read (-want +got):\n%s", diff)
 	}
 	wantJSON(t, `{"changes":[{"type":"replace","path":"/api/configuration/datetime/timezone","old_value":"America/New_York","new_value":"Europe/Berlin"}],
 		"meta":{"href":"/api/transaction/changes","parent":"/api/transaction","transaction":"/api/transaction"}}`,
@@ -73,7 +73,7 @@ func TestSessionEndDropsTheTransaction(t *testing.T) {
 		t.Errorf("after a new login (-want +got):\n%s", diff)
 	}
 	if a.TransactionOpen() || a.LockedBy() != "" {
-		t.Error("the transaction outlived its session")
+		t.Error("the transaction is still open after its session ended")
 	}
 }
 
@@ -219,7 +219,7 @@ func TestTransactionVariants(t *testing.T) {
 				wantJSON(t, test.want, r.raw)
 			}
 			if test.status == 204 && r.raw != "" {
-				t.Errorf("204 with a body: %s", r.raw)
+				t.Errorf("a response with the status 204 has a body: %s", r.raw)
 			}
 		})
 	}

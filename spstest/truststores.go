@@ -67,7 +67,7 @@ func addTrustStores(t *tree) {
 }
 
 // addLDAPServers adds a policy that refers to a trust store. The guide says that LDAP
-// policies do so, but not the name of the member.
+// policies refer to trust stores, but does not name the member with the reference.
 func addLDAPServers(t *tree) {
 	t.collection("policies/ldap_servers", opened(recordOf(map[string]*shape{
 		"name":        textual(),

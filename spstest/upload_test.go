@@ -290,7 +290,7 @@ func (c *cancelling) Read(p []byte) (int, error) {
 	return c.Reader.Read(p[:1000])
 }
 
-func TestUploadOfAClientThatGoesAway(t *testing.T) {
+func TestUploadClientDisconnects(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
 	c := overTLS(t, a).logIn("admin", "a")
@@ -307,7 +307,7 @@ func TestUploadOfAClientThatGoesAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	if answer, _ := io.ReadAll(conn); len(answer) > 0 { // reads until the appliance closes the connection
-		t.Errorf("answer %q", answer)
+		t.Errorf("unexpected response %q", answer)
 	}
 	journal := a.Journal()
 	if diff := cmp.Diff([]any{int64(19), false, 0}, []any{journal[0].Size, journal[0].Executed, journal[0].Status}); diff != "" {
@@ -393,7 +393,7 @@ func TestExpect(t *testing.T) {
 				t.Errorf("status %d, connection %q, want 417 and %q:\n%s", r.StatusCode, got, test.connection, raw)
 			}
 			if journal := a.Journal(); len(journal) != 1 || journal[0].Size != 0 {
-				t.Errorf("%d requests in the journal, or a body that was not asked for", len(journal))
+				t.Errorf("%d requests in the journal, want one request without a body", len(journal))
 			}
 		})
 	}
@@ -444,9 +444,9 @@ func TestImage(t *testing.T) {
 	}
 }
 
-// TestUploadIsNotHeld checks that an upload of 256 MiB allocates little memory. It is not
+// TestUploadIsNotStored checks that an upload of 256 MiB allocates little memory. It is not
 // parallel, because it counts the allocations of the process.
-func TestUploadIsNotHeld(t *testing.T) {
+func TestUploadIsNotStored(t *testing.T) {
 	const size = 256 << 20
 	a := spstest.NewServer(t, spstest.WithSlots(
 		spstest.Slot{Key: "1"}, spstest.Slot{Key: "2"}, spstest.Slot{Key: "3"}, spstest.Slot{Key: "4"}))

@@ -23,7 +23,7 @@ func TestNew(t *testing.T) {
 	for _, text := range []string{"", "api", "https://x/api/y", "a//b", "a/../b", "a/.", `a\b`, "a/\x00", "a/\xff", "a/b%2F..%2Fc"} {
 		var refused apipath.Error
 		if got, err := apipath.New(text); !errors.As(err, &refused) {
-			t.Errorf("%q: %+v, %v, want it refused", text, got, err)
+			t.Errorf("%q: %+v, %v, want an error", text, got, err)
 		}
 	}
 }
@@ -36,7 +36,7 @@ func TestParse(t *testing.T) {
 	}
 	for _, link := range []string{"a#b", "a?%zz", "a/%zz", "?limit=5"} {
 		if p, _, err := apipath.Parse(link); err == nil {
-			t.Errorf("%q: %+v, want it refused", link, p)
+			t.Errorf("%q: %+v, want an error", link, p)
 		}
 	}
 }
@@ -48,10 +48,10 @@ func TestBelow(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !p.Below("acl", "configuration") || !p.Below("configuration/trust_stores") || p.Below("config", "configuration/trust") {
-		t.Errorf("below is wrong for %+v", p)
+		t.Errorf("Below returns a wrong result for %+v", p)
 	}
 	if _, err := p.Join("a/b"); err == nil {
-		t.Error("a key with a slash was joined")
+		t.Error("Join accepted a segment with a slash")
 	}
 	if q, err := p.Within("a/b"); err != nil || q.Text != "configuration/trust_stores/a%2Fb" {
 		t.Errorf("%+v, %v", q, err)

@@ -91,10 +91,10 @@ func TestAlerts(t *testing.T) {
 	})
 }
 
-// TestAlertsKeepTheUnknown checks that an update of the alerts keeps members that the SDK does
+// TestAlertsKeepUnknownMembers checks that an update of the alerts keeps members that the SDK does
 // not know, at each level of the object, and that reading a malformed object returns
 // ErrBadAnswer.
-func TestAlertsKeepTheUnknown(t *testing.T) {
+func TestAlertsKeepUnknownMembers(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
 	c := testkit.Connect(t, a)
@@ -172,11 +172,11 @@ func TestUnknownAlert(t *testing.T) {
 		return tx.Alerting.TrafficAlerts.Replace(ctx, sps.TrafficAlerts{"scbTypo": {}})
 	})
 	if !errors.Is(err, sps.ErrInvalidInput) {
-		t.Errorf("a replacement: %v", err)
+		t.Errorf("Replace with an unknown alert: %v, want ErrInvalidInput", err)
 	}
 	alerts := sps.TrafficAlerts{sps.AlertAuthFailure: {}}
 	if err := alerts.Enable(sps.ChannelEmail, sps.AlertAuthFailure, "scbTypo"); err == nil || alerts[sps.AlertAuthFailure].Email {
-		t.Errorf("error %v, and %v was switched nonetheless", err, alerts)
+		t.Errorf("Enable with an unknown alert: error %v, alerts %v; want an error and no change", err, alerts)
 	}
 }
 
@@ -189,11 +189,11 @@ func TestAlertsDiff(t *testing.T) {
 	testkit.Diff(t, "differences", []sps.AlertDifference[sps.TrafficAlert]{
 		{Alert: "b", Old: on, New: off}, {Alert: "gone", Old: off}, {Alert: "new", New: on},
 	}, old.Diff(changed))
-	testkit.Diff(t, "of the same", []sps.AlertDifference[sps.TrafficAlert](nil), old.Diff(old))
-	testkit.Diff(t, "of nothing", []sps.AlertDifference[sps.TrafficAlert]{{Alert: "x", New: off}}, sps.TrafficAlerts(nil).Diff(sps.TrafficAlerts{"x": *off}))
+	testkit.Diff(t, "differences between equal alerts", []sps.AlertDifference[sps.TrafficAlert](nil), old.Diff(old))
+	testkit.Diff(t, "differences from no alerts", []sps.AlertDifference[sps.TrafficAlert]{{Alert: "x", New: off}}, sps.TrafficAlerts(nil).Diff(sps.TrafficAlerts{"x": *off}))
 }
 
-func TestWhereAlertsGo(t *testing.T) {
+func TestAlertDestinations(t *testing.T) {
 	t.Parallel()
 	testkit.UnderVariants(t, func(t *testing.T, options ...spstest.Option) {
 		a := spstest.NewServer(t, options...)
@@ -233,9 +233,9 @@ func TestWhereAlertsGo(t *testing.T) {
 	})
 }
 
-// TestSelectionsOfOtherKinds checks that tagged values (objects with the members selection and
+// TestUnknownSelections checks that tagged values (objects with the members selection and
 // value) of an unknown form can be read, and that an update leaves them unchanged.
-func TestSelectionsOfOtherKinds(t *testing.T) {
+func TestUnknownSelections(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
 	c := testkit.Connect(t, a)

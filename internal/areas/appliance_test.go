@@ -55,7 +55,7 @@ func TestHealth(t *testing.T) {
 		t.Fatal(err)
 	}
 	if healthy.RAIDStatus != "OK" || healthy.Integrity["core"] != "OK" || healthy.TaintedFiles["core"] != 0 || len(healthy.Raw) == 0 {
-		t.Errorf("healthy: %+v", healthy)
+		t.Errorf("the status of a healthy appliance: %+v", healthy)
 	}
 	sample := struct {
 		Health json.RawMessage `json:"health_status"`
@@ -81,12 +81,12 @@ func TestHealth(t *testing.T) {
 	if got, err = c.HealthStatus(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	testkit.Diff(t, "odd health", &sps.HealthStatus{
+	testkit.Diff(t, "health with unexpected types", &sps.HealthStatus{
 		Disk: new(2.5), SessionsTotal: new(1), Unreadable: []string{"cpu", "firmware/tainted_files", "raid"},
 	}, got, cmpopts.IgnoreFields(sps.HealthStatus{}, "Raw"))
 	a.Inject(spstest.Fault{Method: "GET", Path: "health_status", Status: 200, Body: `{"meta":{}}`})
 	if got, err := c.HealthStatus(t.Context()); !errors.Is(err, sps.ErrBadAnswer) {
-		t.Errorf("without a status: %+v, %v", got, err)
+		t.Errorf("a response without a status: %+v, %v", got, err)
 	}
 }
 
@@ -147,10 +147,10 @@ func TestClusterStatus(t *testing.T) {
 		}
 		ours, theirs := got.Nodes[0], got.Nodes[1]
 		if ours.SyncStatus != "n/a" || ours.Health != nil || ours.FQDN == "" || len(ours.Raw) == 0 {
-			t.Errorf("ours: %+v", ours)
+			t.Errorf("the node of this appliance: %+v", ours)
 		}
 		if theirs.Health == nil || theirs.Health.Memory == nil || *theirs.Health.Memory != 62.5 || theirs.Health.SessionsTotal != nil || theirs.Health.TotalSessions == nil || *theirs.Health.TotalSessions != 7 || theirs.LastSeen.IsZero() || len(theirs.Warnings) != 1 || len(theirs.Warnings[0].Paths) != 2 {
-			t.Errorf("theirs: %+v", theirs)
+			t.Errorf("the other node: %+v", theirs)
 		}
 	})
 }
@@ -169,11 +169,11 @@ func TestSetupStatus(t *testing.T) {
 		}
 	}
 	if a.Sessions() != 0 {
-		t.Error("it logged in")
+		t.Error("SetupStatus logged in")
 	}
 	a.Inject(spstest.Fault{Method: "GET", Path: "setup", Status: 200, Body: `{"meta":{}}`})
 	if got, err := sps.SetupStatus(t.Context(), a.Addr(), sps.WithCABundle(a.CA())); !errors.Is(err, sps.ErrBadAnswer) {
-		t.Errorf("without a status: %+v, %v", got, err)
+		t.Errorf("a response without a status: %+v, %v", got, err)
 	}
 }
 
@@ -205,9 +205,9 @@ func TestSupportBundle(t *testing.T) {
 			t.Fatalf("%d bytes, %v", n, err)
 		}
 		if unzipped, err := gzip.NewReader(&file); err != nil {
-			t.Errorf("the file: %v", err)
+			t.Errorf("reading the downloaded file: %v", err)
 		} else if _, err := io.Copy(io.Discard, unzipped); err != nil {
-			t.Errorf("the file: %v", err)
+			t.Errorf("reading the downloaded file: %v", err)
 		}
 		if err := c.Troubleshooting.SupportBundle.Delete(t.Context(), key); err != nil {
 			t.Fatal(err)
@@ -222,12 +222,12 @@ func TestSupportBundle(t *testing.T) {
 		}
 		var failed *sps.SupportBundleError
 		if _, err := c.Troubleshooting.SupportBundle.Wait(t.Context(), key, sps.WithPollInterval(time.Millisecond)); !errors.As(err, &failed) || failed.Bundle.Key != key {
-			t.Errorf("a bundle that fails: %v", err)
+			t.Errorf("a failed bundle: %v", err)
 		}
 	})
 }
 
-func TestSupportBundleTrouble(t *testing.T) {
+func TestSupportBundleFailures(t *testing.T) {
 	t.Parallel()
 	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		key, err := c.Troubleshooting.SupportBundle.Start(t.Context())
@@ -245,12 +245,12 @@ func TestSupportBundleTrouble(t *testing.T) {
 		start := time.Now()
 		_, err = c.Troubleshooting.SupportBundle.Wait(t.Context(), key, sps.WithWaitLimit(time.Minute))
 		if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(fmt.Sprint(err), "it was packing") || time.Since(start) != time.Minute {
-			t.Errorf("over after %s: %v", time.Since(start), err)
+			t.Errorf("Wait ended after %s: %v, want DeadlineExceeded after 1 m", time.Since(start), err)
 		}
 		a.ClearFaults()
 		a.Inject(spstest.Fault{Method: "GET", Path: "troubleshooting/support-bundle/*", Status: 200, Body: `{"body":{}}`})
 		if bundle, err := c.Troubleshooting.SupportBundle.Get(t.Context(), key); !errors.Is(err, sps.ErrBadAnswer) {
-			t.Errorf("without a status: %+v, %v", bundle, err)
+			t.Errorf("a response without a status: %+v, %v", bundle, err)
 		}
 		// A list may contain keys without bodies, and a listed object may no longer exist.
 		a.Inject(spstest.Fault{Method: "GET", Path: "troubleshooting/support-bundle", Status: 200, Body: `{"items":[{"key":"` + key + `"},{"key":"gone"}]}`})
@@ -260,11 +260,11 @@ func TestSupportBundleTrouble(t *testing.T) {
 		}
 		a.Inject(spstest.Fault{Method: "POST", Path: "troubleshooting/support-bundle", CutAfter: true})
 		if _, err := c.Troubleshooting.SupportBundle.Start(t.Context()); !errors.Is(err, sps.ErrOutcomeUnknown) {
-			t.Errorf("answer lost: %v", err)
+			t.Errorf("a lost response: %v", err)
 		}
 		a.Inject(spstest.Fault{Method: "POST", Path: "troubleshooting/support-bundle", Status: http.StatusAccepted, Body: `{"meta":{}}`})
 		if _, err := c.Troubleshooting.SupportBundle.Start(t.Context()); !errors.Is(err, sps.ErrBadAnswer) {
-			t.Errorf("without a key: %v", err)
+			t.Errorf("a response without a key: %v", err)
 		}
 		for _, key := range []string{"", "..", "a/b"} {
 			if _, err := c.Troubleshooting.SupportBundle.Get(t.Context(), key); !errors.Is(err, sps.ErrInvalidInput) {

@@ -214,11 +214,11 @@ func TestCheckpoints(t *testing.T) {
 		}
 		for _, empty := range [][]byte{nil, {}} {
 			if keys, _, err := followed(t, c, empty); err != nil || len(keys) < 20 {
-				t.Errorf("an empty one: %d sessions, %v", len(keys), err)
+				t.Errorf("an empty checkpoint: %d sessions, %v", len(keys), err)
 			}
 		}
 		if keys, _, err := followed(t, c, good); err != nil || len(keys) > 0 {
-			t.Errorf("a good one: %q, %v", keys, err)
+			t.Errorf("a valid checkpoint: %q, %v", keys, err)
 		}
 		swap := func(old, with string) string {
 			if !strings.Contains(string(good), old) {
@@ -260,10 +260,10 @@ func TestCheckpoints(t *testing.T) {
 		}
 		follow, err := c.Audit.Sessions.Follow(t.Context(), audit.Query{Filter: audit.Term(audit.FieldProtocol, "SSH")}, sps.WithCheckpoint(good))
 		if follow != nil || !errors.Is(err, sps.ErrCheckpoint) {
-			t.Errorf("another filter: %v", err)
+			t.Errorf("a checkpoint with another filter: %v", err)
 		}
 		if _, err := c.Audit.Sessions.Follow(t.Context(), audit.Query{KeysOnly: true, PageSize: 7}, sps.WithCheckpoint(good)); err != nil {
-			t.Errorf("other fields: %v", err)
+			t.Errorf("a checkpoint with other fields: %v", err)
 		}
 		for what, q := range map[string]audit.Query{"an order": {Sort: audit.Sort{Field: audit.FieldStartTime}}, "an end": {End: time.Now()}} {
 			if _, err := c.Audit.Sessions.Follow(t.Context(), q); !errors.Is(err, sps.ErrInvalidInput) {
@@ -271,13 +271,13 @@ func TestCheckpoints(t *testing.T) {
 			}
 		}
 		if _, err := c.Audit.Sessions.Follow(t.Context(), audit.Query{}, nil, sps.WithWindow(-1)); !errors.Is(err, sps.ErrInvalidInput) {
-			t.Errorf("a window: %v", err)
+			t.Errorf("a negative window: %v, want ErrInvalidInput", err)
 		}
 		if _, err := c.Audit.Sessions.Follow(t.Context(), audit.Query{}, sps.WithPollInterval(-1)); !errors.Is(err, sps.ErrInvalidInput) {
-			t.Errorf("an interval: %v", err)
+			t.Errorf("a negative poll interval: %v, want ErrInvalidInput", err)
 		}
 		if sent := testkit.Requests(a); len(sent) > 0 {
-			t.Errorf("something was sent: %q", sent)
+			t.Errorf("requests were sent before the input was rejected: %q", sent)
 		}
 	}, spstest.WithAuditSessions(30))
 }
@@ -326,13 +326,13 @@ func TestFollowBursts(t *testing.T) {
 				last := a.AddAuditSession(spstest.AuditSession{Start: time.Now(), End: time.Now()})
 				more, err := keysOf(follow.All())
 				if err != nil || !slices.Equal(more, []string{last}) {
-					t.Errorf("then: %q, %v", more, err)
+					t.Errorf("the sessions after the checkpoint: %q, %v", more, err)
 				}
 				if checkpoint, err = follow.Checkpoint(); err != nil {
 					t.Fatal(err)
 				}
 				if again, _, err := followed(t, c, checkpoint); err != nil || len(again) > 0 {
-					t.Errorf("after a restart: %d, %v", len(again), err)
+					t.Errorf("after a restart of the program: %d, %v", len(again), err)
 				}
 			})
 		})
@@ -392,9 +392,9 @@ func TestFollowSince(t *testing.T) {
 	}
 }
 
-// TestFollowSilentRanges checks that Follow finds all sessions even if the appliance returns an
-// empty result, and no error, for a query with a range of end_time.
-func TestFollowSilentRanges(t *testing.T) {
+// TestFollowEmptyRangeResults checks that Follow finds all sessions even if the appliance
+// returns an empty result, and no error, for a query with a range of end_time.
+func TestFollowEmptyRangeResults(t *testing.T) {
 	t.Parallel()
 	testkit.BubbleOf(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		empty := func(body []byte) []byte { return []byte(`{"items":[],"meta":{"match_count":0,"next":null}}`) }
@@ -502,10 +502,10 @@ func TestFollowEnds(t *testing.T) {
 			}
 		}
 		if !errors.Is(failed, context.Canceled) || ends < 3 || ends > 10 {
-			t.Errorf("%v, %d ends of pages", failed, ends)
+			t.Errorf("the loop ended with %v after %d ends of pages, want Canceled after 3 to 10", failed, ends)
 		}
 		if slices.Sort(keys); len(slices.Compact(keys)) != len(keys) {
-			t.Errorf("a session came twice: %q", keys)
+			t.Errorf("a session was returned twice: %q", keys)
 		}
 		c.Close(context.Background())
 		again, err := c.Audit.Sessions.Follow(t.Context(), audit.Query{})
@@ -513,7 +513,7 @@ func TestFollowEnds(t *testing.T) {
 			t.Fatal(err)
 		}
 		if _, err := keysOf(again.All()); !errors.Is(err, sps.ErrClosed) {
-			t.Errorf("a closed client: %v", err)
+			t.Errorf("Follow on a closed client: %v", err)
 		}
 	}, spstest.WithAuditSessions(60))
 }

@@ -344,7 +344,7 @@ func TestSnapshotQuota(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 				defer cancel()
 				if _, err = keysOf(other.Audit.Sessions.Search(ctx, audit.Query{}, sps.WithSnapshotWait(time.Hour)).All()); !errors.Is(err, context.DeadlineExceeded) {
-					t.Errorf("a context that ends: %v", err)
+					t.Errorf("a search whose context ends while it waits: %v, want DeadlineExceeded", err)
 				}
 			}, spstest.WithUser("other", "pw"), spstest.WithAuditSessions(40), spstest.WithVariant("snapshot-quota-error", kind), spstest.WithVariant("snapshot-retry-after", after))
 		}
@@ -430,7 +430,7 @@ func TestSearchInUse(t *testing.T) {
 				t.Errorf("a search within a loop: %d sessions, %v", len(keys), err)
 			}
 			if keys, err := keysOf(s.Search(t.Context(), audit.Query{}, sps.WithoutSnapshot()).All()); err != nil || len(keys) != 700 {
-				t.Errorf("one without a snapshot: %d sessions, %v", len(keys), err)
+				t.Errorf("a search without a snapshot within a loop: %d sessions, %v", len(keys), err)
 			}
 			if _, err := s.Count(t.Context(), audit.Query{}); err != nil {
 				t.Error(err)
@@ -446,7 +446,7 @@ func TestSearchInUse(t *testing.T) {
 		func() {
 			defer func() {
 				if recover() == nil {
-					t.Error("the panic is gone")
+					t.Error("the panic in the loop was not passed on")
 				}
 			}()
 			for range s.Search(t.Context(), audit.Query{}).All() {
@@ -464,7 +464,7 @@ func TestSearchInUse(t *testing.T) {
 			cancel()
 		}
 		if !errors.Is(failed, context.Canceled) || n != 501 {
-			t.Errorf("a context that ends: %d sessions, %v", n-1, failed)
+			t.Errorf("a search whose context ends: %d sessions, %v", n-1, failed)
 		}
 		all("a context")
 		next, stop := iter.Pull2(s.Search(t.Context(), audit.Query{}).All())
@@ -589,7 +589,7 @@ func TestSearchFilters(t *testing.T) {
 	}
 	// The client sends raw filter text unchecked, and the appliance rejects it.
 	if _, err := keysOf(c.Audit.Sessions.Search(t.Context(), audit.Query{Filter: audit.Raw("a:(")}).All()); !errors.Is(err, sps.SyntacticError) {
-		t.Errorf("an open parenthesis: %v", err)
+		t.Errorf("a raw filter with an open parenthesis: %v, want SyntacticError", err)
 	}
 }
 
@@ -751,7 +751,7 @@ func TestSearchDeleted(t *testing.T) {
 	}
 	for i := range 100 {
 		if key := fmt.Sprintf("k%03d", i); !slices.Contains(got, key) {
-			t.Errorf("%s is missing", key)
+			t.Errorf("session %s is missing", key)
 		}
 	}
 	if len(got) != 100 {
@@ -814,15 +814,15 @@ func searchExactlyOnce(t *testing.T, random *rand.Rand, a *spstest.Appliance, c 
 	}
 	for _, key := range want {
 		if got[key] == 0 {
-			t.Errorf("%s is missing", key)
+			t.Errorf("session %s is missing", key)
 		}
 	}
 	for key, n := range got {
 		if n > 1 {
-			t.Errorf("%s came %d times", key, n)
+			t.Errorf("session %s was returned %d times", key, n)
 		}
 	}
 	if disturbances < 10 || a.Restarts() == 0 {
-		t.Errorf("%d disturbances, %d restarts", disturbances, a.Restarts())
+		t.Errorf("%d disturbances and %d restarts, want at least 10 and 1", disturbances, a.Restarts())
 	}
 }

@@ -144,9 +144,9 @@ func TestAuditNoSession(t *testing.T) {
 	}
 	for what, err := range map[string]error{
 		"no content": second(countAll(s.Content(t.Context(), "x", " "))), "a leading *": second(countAll(s.Content(t.Context(), "x", "*"))),
-		"statistics of nothing": second(s.Stats(t.Context(), audit.StatsQuery{})), "a size of -1": second(s.Stats(t.Context(), audit.StatsQuery{Field: "a", Size: -1})),
-		"a second field":         second(s.Stats(t.Context(), audit.StatsQuery{Field: "a", SubField: "a b"})),
-		"a histogram of nothing": second(s.Histogram(t.Context(), audit.HistogramQuery{})), "bins": second(s.Histogram(t.Context(), audit.HistogramQuery{Field: "a", BinSize: "\n"})),
+		"statistics without a field": second(s.Stats(t.Context(), audit.StatsQuery{})), "a size of -1": second(s.Stats(t.Context(), audit.StatsQuery{Field: "a", Size: -1})),
+		"a second field":              second(s.Stats(t.Context(), audit.StatsQuery{Field: "a", SubField: "a b"})),
+		"a histogram without a field": second(s.Histogram(t.Context(), audit.HistogramQuery{})), "bins": second(s.Histogram(t.Context(), audit.HistogramQuery{Field: "a", BinSize: "\n"})),
 		"a format": second(s.DownloadTrail(t.Context(), "x", io.Discard, sps.WithTrailFormat("mp4"))),
 	} {
 		if !errors.Is(err, sps.ErrInvalidInput) {
@@ -274,7 +274,7 @@ func TestAuditGarbledText(t *testing.T) {
 				t.Errorf("the bytes are %q", raw)
 			}
 			if s, err := c.Audit.Sessions.Get(t.Context(), "1"); err != nil || s.Protocol != "SSH" {
-				t.Errorf("one session: %+v, %v", s, err)
+				t.Errorf("the garbled session read by its key: %+v, %v", s, err)
 			}
 			if n, err := countAll(c.Audit.Sessions.Events(t.Context(), "1")); n != 2 || err != nil {
 				t.Errorf("%d events, %v", n, err)
@@ -379,7 +379,7 @@ func TestTrailBreaksOff(t *testing.T) {
 			t.Errorf("%s: %d bytes, %v", length, n, err)
 		}
 		if n, err := c.Audit.Sessions.DownloadTrail(t.Context(), key, &fullDisk{200_000}); !errors.Is(err, errDisk) || n > 200_000 {
-			t.Errorf("%s: a full disk: %d bytes, %v", length, n, err)
+			t.Errorf("%s: a write to a full disk: %d bytes, %v", length, n, err)
 		}
 	}
 }
@@ -415,7 +415,7 @@ func TestSearchCSV(t *testing.T) {
 			}
 		}
 		if _, err := c.Audit.Sessions.Search(t.Context(), audit.Query{KeysOnly: true}).WriteCSV(&fullDisk{3}); !errors.Is(err, errDisk) {
-			t.Errorf("a full disk: %v", err)
+			t.Errorf("a write to a full disk: %v", err)
 		}
 	}
 }

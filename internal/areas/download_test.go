@@ -79,12 +79,12 @@ func TestDownloadEnds(t *testing.T) {
 	t.Parallel()
 	c, _ := fileServer(t, 1<<30)
 	if n, err := c.Download(t.Context(), "x", &fullDisk{1 << 20}); !errors.Is(err, errDisk) || n > 1<<20 {
-		t.Errorf("a full disk: %d bytes, %v", n, err)
+		t.Errorf("a write to a full disk: %d bytes, %v", n, err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	n, err := c.Download(ctx, "x", io.Discard, sps.WithProgress(func(sps.Progress) { cancel() }))
 	if !errors.Is(err, context.Canceled) || n == 1<<30 {
-		t.Errorf("cancelled: %d bytes, %v", n, err)
+		t.Errorf("a cancelled download: %d bytes, %v", n, err)
 	}
 }
 

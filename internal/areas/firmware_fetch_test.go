@@ -27,7 +27,7 @@ func TestFetchFlow(t *testing.T) {
 			t.Fatal(err)
 		}
 		if err := f.Fetch.Delete(t.Context(), key); !errors.Is(err, sps.ErrFetchRunning) {
-			t.Errorf("DeleteFetch of a running one: %v, want ErrFetchRunning", err)
+			t.Errorf("Delete of a running fetch: %v, want ErrFetchRunning", err)
 		}
 		looks := 0
 		done, err := f.Fetch.Wait(t.Context(), key, sps.WithPollInterval(time.Millisecond), sps.WithProgress(func(sps.Progress) { looks++ }))
@@ -39,7 +39,7 @@ func TestFetchFlow(t *testing.T) {
 			t.Errorf("slot %+v, %v; the fetch says %q", slot, err, done.SlotKey)
 		}
 		if err := f.Fetch.Cancel(t.Context(), key); !errors.Is(err, sps.ErrFetchDone) {
-			t.Errorf("CancelFetch of a finished one: %v, want ErrFetchDone", err)
+			t.Errorf("Cancel of a finished fetch: %v, want ErrFetchDone", err)
 		}
 
 		other, err := f.Fetch.Start(t.Context(), testkit.ImageURL, testkit.ImageSum)
@@ -47,11 +47,11 @@ func TestFetchFlow(t *testing.T) {
 			t.Fatal(err)
 		}
 		if err := f.Fetch.Cancel(t.Context(), other); err != nil {
-			t.Errorf("CancelFetch: %v", err)
+			t.Errorf("Cancel: %v", err)
 		}
 		var failed *sps.FirmwareFetchError
 		if _, err := f.Fetch.Wait(t.Context(), other); !errors.As(err, &failed) || failed.Fetch.Status != sps.JobCancelled {
-			t.Errorf("waiting for a cancelled one: %v", err)
+			t.Errorf("Wait for a cancelled fetch: %v", err)
 		}
 
 		wrong, err := f.Fetch.Start(t.Context(), testkit.ImageURL, strings.Repeat("0", 64))
@@ -68,11 +68,11 @@ func TestFetchFlow(t *testing.T) {
 		}
 		for _, fetch := range list {
 			if err := f.Fetch.Delete(t.Context(), fetch.Key); err != nil {
-				t.Errorf("DeleteFetch of %+v: %v", fetch, err)
+				t.Errorf("Delete of %+v: %v", fetch, err)
 			}
 		}
 		if list, err = f.Fetch.List(t.Context()); err != nil || len(list) != 0 {
-			t.Errorf("fetches in the end %+v, %v", list, err)
+			t.Errorf("fetches after all were deleted: %+v, %v", list, err)
 		}
 		for operation, err := range map[string]error{
 			"Fetch": func() error { _, err := f.Fetch.Get(t.Context(), key); return err }(), "CancelFetch": f.Fetch.Cancel(t.Context(), key),
@@ -122,7 +122,7 @@ func TestWaitForFetchEnds(t *testing.T) {
 		start := time.Now()
 		_, err = c.Firmware.Fetch.Wait(t.Context(), key, sps.WithWaitLimit(time.Minute))
 		if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "pondering") {
-			t.Errorf("error %v, want the limit and the last status", err)
+			t.Errorf("error %v, want the time limit and the last status", err)
 		}
 		if took := time.Since(start); took != time.Minute {
 			t.Errorf("waited %v", took)
@@ -130,14 +130,14 @@ func TestWaitForFetchEnds(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 7*time.Second)
 		defer cancel()
 		if _, err := c.Firmware.Fetch.Wait(ctx, key); !errors.Is(err, context.DeadlineExceeded) || ctx.Err() == nil {
-			t.Errorf("error %v, want the context's end", err)
+			t.Errorf("error %v, want the error of the context", err)
 		}
 	})
 }
 
-// TestFetchesThin checks that List reads each fetch by its key if the list contains keys only,
-// and leaves out a fetch that no longer exists.
-func TestFetchesThin(t *testing.T) {
+// TestFetchListWithoutBodies checks that List reads each fetch by its key if the list contains
+// keys only, and leaves out a fetch that no longer exists.
+func TestFetchListWithoutBodies(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
 	a.ServeImage(testkit.ImageURL, "8.1.0", testkit.ImageSum)

@@ -192,7 +192,7 @@ func TestNoFalsePass(t *testing.T) {
 			a.Inject(spstest.Fault{Path: "firmware/test", Mutate: func([]byte) []byte { return []byte(body) }})
 			report, err := testkit.Connect(t, a).Firmware.Test(t.Context(), "2")
 			if report != nil || err == nil {
-				t.Fatalf("passed with %+v", report)
+				t.Fatalf("the test passed with %+v", report)
 			}
 			var refused *sps.Error
 			if !errors.Is(err, sps.ErrBadAnswer) && !errors.As(err, &refused) {
@@ -205,10 +205,10 @@ func TestNoFalsePass(t *testing.T) {
 	}
 }
 
-// TestTestIsSentAgain checks that the request for a firmware test is sent again if the
+// TestFirmwareTestIsRetried checks that the request for a firmware test is sent again if the
 // connection breaks, because a test changes nothing, and that it is sent once if the response
 // has an error status.
-func TestTestIsSentAgain(t *testing.T) {
+func TestFirmwareTestIsRetried(t *testing.T) {
 	t.Parallel()
 	for name, fault := range map[string]spstest.Fault{
 		"connection breaks before execution": {CutBefore: true}, "connection breaks after execution": {CutAfter: true}, "response truncated": {Truncate: 10},
@@ -224,7 +224,7 @@ func TestTestIsSentAgain(t *testing.T) {
 			if _, err := c.Firmware.Test(t.Context(), "2"); err == nil {
 				t.Error("no error")
 			} else if errors.Is(err, sps.ErrOutcomeUnknown) {
-				t.Errorf("error %v, though a test changes nothing", err)
+				t.Errorf("error %v, although a firmware test changes nothing", err)
 			}
 			want := 1
 			if fault.Status == 0 {
@@ -235,9 +235,9 @@ func TestTestIsSentAgain(t *testing.T) {
 	}
 }
 
-// TestTestTakesItsTime checks that a firmware test may take longer than the time limit of a
+// TestSlowFirmwareTest checks that a firmware test may take longer than the time limit of a
 // read.
-func TestTestTakesItsTime(t *testing.T) {
+func TestSlowFirmwareTest(t *testing.T) {
 	t.Parallel()
 	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		a.Inject(spstest.Fault{Path: "firmware/test", Delay: 20 * time.Minute})

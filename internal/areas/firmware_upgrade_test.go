@@ -154,14 +154,14 @@ func TestUpgradeAnswerLost(t *testing.T) {
 	upgradeBubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		a.Inject(spstest.Fault{Path: "firmware/upgrade", CutAfter: true})
 		if report, err := c.Firmware.Upgrade(t.Context(), sps.FromSlot("2")); err != nil || report.Info.FirmwareVersion != "8.0.0" {
-			t.Errorf("executed: report %+v, %v", report, err)
+			t.Errorf("the upgrade was executed: report %+v, %v", report, err)
 		}
 	})
 	upgradeBubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		a.Inject(spstest.Fault{Path: "firmware/upgrade", CutBefore: true})
 		_, err := c.Firmware.Upgrade(t.Context(), sps.FromSlot("2"), sps.WithWaitLimit(5*time.Minute))
 		if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "still runs 7.4.0") {
-			t.Errorf("not executed: %v", err)
+			t.Errorf("the upgrade was not executed: %v", err)
 		}
 		a.ClearFaults()
 		a.Inject(spstest.Fault{Path: "firmware/upgrade", CutBefore: true})
@@ -200,18 +200,18 @@ func TestReinstall(t *testing.T) {
 		}
 		_, err = c.Firmware.WaitForVersion(t.Context(), "7.4.0", sps.WithRestartOf(before), sps.WithWaitLimit(10*time.Minute))
 		if !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("error %v, want the limit", err)
+			t.Errorf("error %v, want the time limit", err)
 		}
 		if _, err = c.Firmware.WaitForVersion(t.Context(), "7.4"); err != nil {
-			t.Errorf("without the demand: %v", err)
+			t.Errorf("WaitForVersion without WithRestartOf: %v", err)
 		}
 	}, slots)
 }
 
-// TestRefusedWhileStarting checks an upgrade after which the starting appliance rejects
+// TestLoginRejectedWhileStarting checks an upgrade after which the starting appliance rejects
 // logins. Upgrade must succeed if the rejections end soon. If they do not end, it must return
 // AuthenticationFailure. In both cases, it may send at most 6 logins that are rejected.
-func TestRefusedWhileStarting(t *testing.T) {
+func TestLoginRejectedWhileStarting(t *testing.T) {
 	t.Parallel()
 	starting := spstest.WithVariant("starting-login", "401:AuthenticationFailure")
 	for _, test := range []struct {
@@ -221,7 +221,7 @@ func TestRefusedWhileStarting(t *testing.T) {
 		upgradeBubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 			_, err := c.Firmware.Upgrade(t.Context(), sps.FromSlot("2"))
 			if test.ok != (err == nil) || !test.ok && !errors.Is(err, sps.AuthenticationFailure) {
-				t.Errorf("%d refusals: %v", test.looks, err)
+				t.Errorf("%d rejected logins: %v", test.looks, err)
 			}
 			refused := 0
 			for _, r := range a.Journal() {
@@ -300,7 +300,7 @@ func TestUpgradeVerifies(t *testing.T) {
 		_, err := c.Firmware.Upgrade(t.Context(), sps.FromSlot("2"))
 		var stopped *sps.FirmwareUpgradeError
 		if !errors.As(err, &stopped) || stopped.Step != sps.StepVerify {
-			t.Errorf("error %v, want one at verify", err)
+			t.Errorf("error %v, want a failure in the step verify", err)
 		}
 	})
 }
@@ -357,7 +357,7 @@ func TestExpectVersion(t *testing.T) {
 	upgradeBubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		_, err := c.Firmware.Upgrade(t.Context(), sps.FromSlot("4"), sps.WithExpectedVersion("8.0.0"))
 		if !errors.Is(err, sps.ErrUnexpectedImage) || !strings.Contains(err.Error(), "6.0.10") {
-			t.Errorf("error %v, want ErrUnexpectedImage with what is there", err)
+			t.Errorf("error %v, want ErrUnexpectedImage with the version of the image", err)
 		}
 		for _, request := range testkit.Requests(a) {
 			if strings.HasPrefix(request, "POST") {
@@ -370,9 +370,9 @@ func TestExpectVersion(t *testing.T) {
 	})
 }
 
-// TestUpgradeSurvivesHiccups checks that an upgrade continues if reads before or after it fail
+// TestUpgradeSurvivesFailedReads checks that an upgrade continues if reads before or after it fail
 // temporarily.
-func TestUpgradeSurvivesHiccups(t *testing.T) {
+func TestUpgradeSurvivesFailedReads(t *testing.T) {
 	t.Parallel()
 	upgradeBubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		a.ServeImage(testkit.ImageURL, "8.0.0", testkit.ImageSum)
@@ -393,9 +393,9 @@ func TestUpgradeSurvivesHiccups(t *testing.T) {
 	})
 }
 
-// TestRestartBetweenLooks checks that WaitForVersion detects a restart between two polls,
+// TestRestartBetweenPolls checks that WaitForVersion detects a restart between two polls,
 // because the restart ended the client's session.
-func TestRestartBetweenLooks(t *testing.T) {
+func TestRestartBetweenPolls(t *testing.T) {
 	t.Parallel()
 	upgradeBubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		before, err := c.Info(t.Context())
@@ -408,14 +408,14 @@ func TestRestartBetweenLooks(t *testing.T) {
 			t.Error(err)
 		}
 		if took := time.Since(start); took != 30*time.Second {
-			t.Errorf("noticed after %v", took)
+			t.Errorf("WaitForVersion returned after %v, want 30 s", took)
 		}
 	})
 }
 
-// TestLooksAreSpaced checks that WaitForVersion sends one request for each interval, even if
+// TestPollsAreSpaced checks that WaitForVersion sends one request for each interval, even if
 // the appliance answers with 503.
-func TestLooksAreSpaced(t *testing.T) {
+func TestPollsAreSpaced(t *testing.T) {
 	t.Parallel()
 	upgradeBubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		a.Inject(spstest.Fault{Path: "info", Status: 503, Times: -1})

@@ -49,7 +49,7 @@ func TestUpload(t *testing.T) {
 			}
 		}
 		if _, err := c.Firmware.Test(t.Context(), slot.Key); err != nil {
-			t.Errorf("Test of what was uploaded: %v", err)
+			t.Errorf("Test of the uploaded image: %v", err)
 		}
 	})
 }
@@ -212,7 +212,7 @@ func TestUploadCancelled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	_, err := c.Firmware.Upload(ctx, spstest.Image("8.1.0", 1<<30), 1<<30, sps.WithProgress(func(sps.Progress) { cancel() }))
 	if !errors.Is(err, context.Canceled) || errors.Is(err, sps.ErrOutcomeUnknown) || !strings.Contains(err.Error(), "not sent completely") {
-		t.Errorf("error %v, want the cancellation, and that the image was not sent whole", err)
+		t.Errorf("error %v, want Canceled and that the image was not sent completely", err)
 	}
 	if uploads := a.Uploads(); len(uploads) != 0 {
 		t.Errorf("uploads %+v", uploads)
@@ -268,7 +268,7 @@ func TestUploadStalls(t *testing.T) {
 					t.Error(err)
 				}
 				if !test.ok && !errors.Is(err, context.DeadlineExceeded) {
-					t.Errorf("error %v, want the stall limit", err)
+					t.Errorf("error %v, want the time limit for a stalled upload", err)
 				}
 			})
 		})

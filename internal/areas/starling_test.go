@@ -33,7 +33,7 @@ func TestStarlingConfiguration(t *testing.T) {
 		}
 		testkit.Diff(t, "not joined", sps.StarlingConfiguration{}, get())
 		if err := c.Transaction(t.Context(), testkit.SetRemoteAccess(true)); !errors.Is(err, sps.RemoteAccessDependsOnStarlingJoinError) {
-			t.Errorf("remote access without a join: %v", err)
+			t.Errorf("enabling remote access without a join: %v", err)
 		}
 		testkit.Settled(t, a, testkit.AdminBefore)
 		a.SetStarling(spstest.Starling{Joined: true})
@@ -51,7 +51,7 @@ func TestStarlingConfiguration(t *testing.T) {
 			return err
 		})
 		if !errors.Is(err, sps.StarlingJoinInfoIsReadOnlyError) {
-			t.Errorf("join_info changed: %v", err)
+			t.Errorf("a raw request that changes join_info: %v", err)
 		}
 		testkit.Settled(t, a, testkit.AdminBefore)
 	})
@@ -241,7 +241,7 @@ func TestStarlingJoinRefused(t *testing.T) {
 	}
 	for _, r := range testkit.Requests(a) {
 		if r == "POST /api/starling/join" {
-			t.Error("it was sent")
+			t.Error("a rejected join request was sent")
 		}
 	}
 	// The appliance itself rejects these bodies, which are sent as raw requests.
@@ -268,11 +268,11 @@ func TestStarlingJoinRefused(t *testing.T) {
 		switch {
 		case fault.CutAfter:
 			if err != nil || !a.Starling().Joined {
-				t.Errorf("answer lost: %v", err)
+				t.Errorf("a join that was executed and whose response was lost: %v", err)
 			}
 		case fault.CutBefore:
 			if !errors.Is(err, sps.ErrOutcomeUnknown) {
-				t.Errorf("answer lost while it was joined: %v", err)
+				t.Errorf("a join whose response was lost on a joined appliance: %v, want ErrOutcomeUnknown", err)
 			}
 		case !errors.As(err, &refused):
 			t.Errorf("%s: %v", fault.Body, err)
@@ -287,9 +287,9 @@ func TestStarlingJoinRefused(t *testing.T) {
 	}
 }
 
-// TestStarlingTurns checks that Join and Unjoin wait while the client has an open transaction,
-// and that they return ErrNested if the function of that transaction calls them.
-func TestStarlingTurns(t *testing.T) {
+// TestStarlingWaitsForTransaction checks that Join and Unjoin wait while the client has an open
+// transaction, and that they return ErrNested if the function of that transaction calls them.
+func TestStarlingWaitsForTransaction(t *testing.T) {
 	t.Parallel()
 	testkit.BubbleOf(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		request := sps.StarlingJoinRequest{CredentialString: sps.NewSecretString("credential")}
@@ -301,7 +301,7 @@ func TestStarlingTurns(t *testing.T) {
 					func(ctx context.Context) error { return c.Starling.Join(ctx, request) }, c.Starling.Unjoin, c.Starling.ForceUnjoin,
 				} {
 					if err := call(ctx); !errors.Is(err, sps.ErrNested) {
-						t.Errorf("in a transaction: %v", err)
+						t.Errorf("a join or an unjoin in a transaction: %v, want ErrNested", err)
 					}
 				}
 				close(opened)
@@ -313,17 +313,17 @@ func TestStarlingTurns(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		if err := c.Starling.Join(ctx, request); !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("while a transaction is open: %v", err)
+			t.Errorf("a join or an unjoin while a transaction is open: %v", err)
 		}
 		if err := c.Starling.Join(t.Context(), request); err != nil {
-			t.Errorf("after it: %v", err)
+			t.Errorf("a join or an unjoin after the transaction: %v", err)
 		}
 		if err := <-finished; err != nil {
 			t.Error(err)
 		}
 		testkit.Settled(t, a, testkit.AdminAfter)
 		if !a.Starling().Joined {
-			t.Error("not joined")
+			t.Error("the appliance is not joined after Join")
 		}
 	})
 }
@@ -341,25 +341,25 @@ func TestUnjoin(t *testing.T) {
 			}
 			testkit.Diff(t, "check", &want, got, cmpopts.EquateErrors())
 			if got.Refused() != (len(want.Reasons) > 0) {
-				t.Errorf("refused: %t", got.Refused())
+				t.Errorf("Refused returns %t", got.Refused())
 			}
 		}
 		check(sps.StarlingUnjoinCheck{Reasons: []error{sps.ErrStarlingNotJoined}})
 		a.SetStarling(spstest.Starling{Joined: true, RemoteAccess: true})
 		check(sps.StarlingUnjoinCheck{Joined: true, RemoteAccess: true, Reasons: []error{sps.StarlingJoinIsInUseByRemoteAccessError}})
 		if err := c.Starling.Unjoin(t.Context()); !errors.Is(err, sps.StarlingJoinIsInUseByRemoteAccessError) || !a.Starling().Joined {
-			t.Errorf("with remote access: %v, joined: %t", err, a.Starling().Joined)
+			t.Errorf("Unjoin with remote access: %v, joined: %t", err, a.Starling().Joined)
 		}
 		if err := c.Transaction(t.Context(), testkit.SetRemoteAccess(false)); err != nil {
 			t.Fatal(err)
 		}
 		check(sps.StarlingUnjoinCheck{Joined: true})
 		if err := c.Starling.Unjoin(t.Context()); err != nil || a.Starling().Joined {
-			t.Errorf("without remote access: %v, joined: %t", err, a.Starling().Joined)
+			t.Errorf("Unjoin without remote access: %v, joined: %t", err, a.Starling().Joined)
 		}
 		a.SetStarling(spstest.Starling{Joined: true, RemoteAccess: true})
 		if err := c.Starling.ForceUnjoin(t.Context()); err != nil || a.Starling().Joined {
-			t.Errorf("forced: %v, joined: %t", err, a.Starling().Joined)
+			t.Errorf("ForceUnjoin: %v, joined: %t", err, a.Starling().Joined)
 		}
 		journal := a.Journal()
 		testkit.Diff(t, "query", "force=true", journal[len(journal)-1].RawQuery)
@@ -426,7 +426,7 @@ func TestProductWarnings(t *testing.T) {
 						t.Errorf("error %v, want %v", err, want)
 					}
 					if strings.Contains(err.Error(), "\n") || strings.Count(err.Error(), string(want)) != 1 {
-						t.Errorf("the text is %q", err)
+						t.Errorf("the error text is not one line with the warning: %q", err)
 					}
 					return
 				}
@@ -464,16 +464,16 @@ func TestProductForms(t *testing.T) {
 	}
 }
 
-// TestUnjoinByTheConfiguration checks that the appliance refuses to delete
+// TestUnjoinAtConfiguration checks that the appliance refuses to delete
 // configuration/starling, and that the transaction continues after the refusal.
-func TestUnjoinByTheConfiguration(t *testing.T) {
+func TestUnjoinAtConfiguration(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t, spstest.WithStarling(spstest.Starling{Joined: true}))
 	c := testkit.Connect(t, a)
 	err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
 		_, err := tx.Invoke(ctx, "DELETE", "configuration/starling", nil)
 		if !errors.Is(err, sps.ForbiddenActionError) || errors.Is(err, sps.ErrTransactionLost) {
-			t.Errorf("error %v, want ForbiddenActionError and no more", err)
+			t.Errorf("error %v, want only ForbiddenActionError", err)
 		}
 		return tx.Starling.Configuration.Update(ctx, func(s *sps.StarlingConfiguration) error { s.RemoteAccess.Enabled = true; return nil })
 	})

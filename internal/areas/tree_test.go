@@ -28,7 +28,7 @@ func TestWalk(t *testing.T) {
 				t.Fatal(err)
 			}
 			if nodes[node.Path] != nil {
-				t.Errorf("%s comes twice", node.Path)
+				t.Errorf("the walk returned %s twice", node.Path)
 			}
 			nodes[node.Path] = node
 			order = append(order, node.Path)
@@ -41,7 +41,7 @@ func TestWalk(t *testing.T) {
 			if nodes[path] == nil {
 				t.Errorf("the walk lacks %s", path)
 			} else if parent, _, ok := strings.Cut(path, "/"); ok && slices.Index(order, path) < slices.Index(order, parent) {
-				t.Errorf("%s comes before %s", path, parent)
+				t.Errorf("the walk returned %s before %s", path, parent)
 			}
 		}
 		for _, path := range []string{"configuration/passwords", "configuration/private_keys"} {
@@ -94,9 +94,9 @@ func TestWalkPart(t *testing.T) {
 	}
 }
 
-// TestWalkTrouble checks which failures end a walk, and which are stored in a node while the
+// TestWalkFailures checks which failures end a walk, and which are stored in a node while the
 // walk continues.
-func TestWalkTrouble(t *testing.T) {
+func TestWalkFailures(t *testing.T) {
 	t.Parallel()
 	item := func(href string) string { return `{"key":"x","meta":{"href":"` + href + `"}}` }
 	list := func(items ...string) string {
@@ -149,11 +149,11 @@ func TestWalkTrouble(t *testing.T) {
 			}
 			for _, r := range a.Journal() {
 				if !strings.HasPrefix(r.Path, "/api/"+root) {
-					t.Errorf("asked for %s", r.Path)
+					t.Errorf("requested %s, which is outside of the root", r.Path)
 				}
 			}
 			if seen[inner] > 1 {
-				t.Errorf("seen %v", seen)
+				t.Errorf("a path was visited more than once: %v", seen)
 			}
 		})
 	}
@@ -181,7 +181,7 @@ func TestWalkTrouble(t *testing.T) {
 		}
 		kept = append(kept, node.Path)
 	}
-	testkit.Diff(t, "without what is skipped", []string{root, root + "/system_alerts"}, kept)
+	testkit.Diff(t, "paths without the skipped subtree", []string{root, root + "/system_alerts"}, kept)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	var end error
@@ -190,13 +190,13 @@ func TestWalkTrouble(t *testing.T) {
 		end = err
 	}
 	if !errors.Is(end, context.Canceled) {
-		t.Errorf("cancelled: %v", end)
+		t.Errorf("the walk with a cancelled context: %v", end)
 	}
 	for _, err := range c.Walk(t.Context(), "configuration#x") {
 		end = err
 	}
 	if !errors.Is(end, sps.ErrInvalidInput) {
-		t.Errorf("no path: %v", end)
+		t.Errorf("walking an invalid path: %v, want ErrInvalidInput", end)
 	}
 }
 
@@ -234,14 +234,14 @@ func TestRawHandles(t *testing.T) {
 			return raw.In(tx).Replace(ctx, json.RawMessage(bad))
 		})
 		if err == nil || errors.Is(err, sps.SyntacticError) {
-			t.Errorf("%q: %v, want it refused before it is sent", bad, err)
+			t.Errorf("%q: %v, want an error before a request is sent", bad, err)
 		}
 	}
 }
 
-// TestRulesOfUsers checks that a rule that a user of the SDK adds to an endpoint can reject a
-// write, and that rules without a function check nothing.
-func TestRulesOfUsers(t *testing.T) {
+// TestCallerDefinedRules checks that a rule that a user of the SDK adds to an endpoint can
+// reject a write, and that rules without a function check nothing.
+func TestCallerDefinedRules(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
 	c := testkit.Connect(t, a)

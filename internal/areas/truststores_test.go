@@ -130,13 +130,13 @@ func TestTrustStores(t *testing.T) {
 	})
 	c := testkit.Connect(t, spstest.NewServer(t))
 	if _, err := c.TrustStores.GetByName(t.Context(), "none"); !errors.Is(err, sps.ErrNoSuchName) || !errors.Is(err, sps.ResourceNotFound) {
-		t.Errorf("no such name: %v", err)
+		t.Errorf("GetByName of a name that does not exist: %v", err)
 	}
 	if _, err := c.TrustStores.GetByName(t.Context(), ""); !errors.Is(err, sps.ErrInvalidInput) {
-		t.Errorf("no name: %v", err)
+		t.Errorf("GetByName of an empty name: %v", err)
 	}
 	if _, err := sps.NewCollection[sps.TrustStore](c, "configuration/none").GetByName(t.Context(), "none"); errors.Is(err, sps.ErrNoSuchName) || !errors.Is(err, sps.ResourceNotFound) {
-		t.Errorf("no such list: %v", err)
+		t.Errorf("GetByName in a list that does not exist: %v", err)
 	}
 }
 
@@ -177,7 +177,7 @@ func TestTrustStoreRules(t *testing.T) {
 		"no certificate":    {sps.NewTrustStore("Ours", nil), "the text holds no certificate in PEM form"},
 		"private key": {body(func(s *sps.TrustStore) { s.Authorities[0].PEM += key }),
 			"the PEM text holds a private key; pass certificates only"},
-		"two in one": {body(func(s *sps.TrustStore) { s.Authorities[0].PEM += testkit.PEM(two) }),
+		"two certificates in one text": {body(func(s *sps.TrustStore) { s.Authorities[0].PEM += testkit.PEM(two) }),
 			"the PEM text has 2 certificates; add each as an authority of its own"},
 		"broken": {body(func(s *sps.TrustStore) {
 			s.Authorities[0].PEM = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
@@ -194,7 +194,7 @@ func TestTrustStoreRules(t *testing.T) {
 	a.ResetJournal()
 	for name, test := range tests {
 		if err := test.body.Validate(); !errors.Is(err, sps.ErrInvalidInput) || !strings.Contains(fmt.Sprint(err), test.text) {
-			t.Errorf("%s: Validate gives %v, want %q", name, err, test.text)
+			t.Errorf("%s: Validate returns %v, want %q", name, err, test.text)
 		}
 		for what, write := range map[string]func(context.Context, *sps.Transaction) error{
 			"create": func(ctx context.Context, tx *sps.Transaction) error {
@@ -231,7 +231,7 @@ func TestTrustStoreRules(t *testing.T) {
 			},
 		} {
 			if err := c.Transaction(t.Context(), write); !errors.Is(err, sps.ErrInvalidInput) || !strings.Contains(fmt.Sprint(err), "a built-in trust store") {
-				t.Errorf("built-in, %s: %v", what, err)
+				t.Errorf("the built-in store, %s: %v", what, err)
 			}
 		}
 	}
@@ -242,9 +242,9 @@ func TestTrustStoreRules(t *testing.T) {
 	}
 }
 
-// TestTrustStoreAppliance checks that a write that the appliance rejects returns a typed error
-// with the paths of the faults, and that nothing is applied.
-func TestTrustStoreAppliance(t *testing.T) {
+// TestTrustStoreRejectedByAppliance checks that a write that the appliance rejects returns a
+// typed error with the paths of the faults, and that nothing is applied.
+func TestTrustStoreRejectedByAppliance(t *testing.T) {
 	t.Parallel()
 	one := testkit.Authority(t, "One")
 	testkit.UnderVariants(t, func(t *testing.T, options ...spstest.Option) {
@@ -300,7 +300,7 @@ func TestTrustStoreAppliance(t *testing.T) {
 		} {
 			var refused *sps.Error
 			if err := c.Transaction(t.Context(), write); !errors.As(err, &refused) {
-				t.Errorf("built-in or in use: %v", err)
+				t.Errorf("a write of the built-in store or of a store in use: %v", err)
 			}
 			testkit.Settled(t, a, testkit.AdminBefore)
 		}
@@ -318,7 +318,7 @@ func TestTrustStoreNameTaken(t *testing.T) {
 		return err
 	})
 	if !errors.Is(err, sps.ErrInvalidInput) || !strings.Contains(fmt.Sprint(err), `the name "My_Custom_Trust_Store" is already used by the object `) {
-		t.Errorf("create: %v", err)
+		t.Errorf("creating a store whose name is taken: %v", err)
 	}
 	err = c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
 		key, err := tx.TrustStores.Create(ctx, sps.NewTrustStore("Ours", testkit.Authority(t, "One")))
@@ -331,7 +331,7 @@ func TestTrustStoreNameTaken(t *testing.T) {
 		return tx.TrustStores.Update(ctx, key, func(s *sps.TrustStore) error { s.Name = testkit.SampleStore; return nil })
 	})
 	if !errors.Is(err, sps.ErrInvalidInput) || !strings.Contains(fmt.Sprint(err), "is already used by") {
-		t.Errorf("rename: %v", err)
+		t.Errorf("renaming a store to a name that is taken: %v", err)
 	}
 	testkit.Settled(t, a, testkit.AdminBefore)
 }
@@ -359,9 +359,9 @@ func TestTrustStoreNameKept(t *testing.T) {
 	}
 }
 
-// TestTrustStoreNamedMeanwhile checks that an update may set a name that a nested update of the
-// same store has just set.
-func TestTrustStoreNamedMeanwhile(t *testing.T) {
+// TestTrustStoreNameSetByNestedUpdate checks that an update may set a name that a nested update
+// of the same store has just set.
+func TestTrustStoreNameSetByNestedUpdate(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
 	c := testkit.Connect(t, a)
@@ -391,7 +391,7 @@ func TestTrustStoreNoList(t *testing.T) {
 		return err
 	})
 	if !errors.Is(err, sps.ResourceNotFound) || errors.Is(err, sps.ErrNoSuchName) {
-		t.Errorf("error %v, want ResourceNotFound of the list", err)
+		t.Errorf("error %v, want ResourceNotFound from the read of the list", err)
 	}
 	for _, r := range testkit.Requests(a) {
 		if strings.HasPrefix(r, "POST /api/configuration") {
@@ -400,9 +400,9 @@ func TestTrustStoreNoList(t *testing.T) {
 	}
 }
 
-// TestTrustStoreOfTheAppliance checks that a stored trust store that violates the client's
+// TestStoredTrustStoreViolatesRules checks that a stored trust store that violates the client's
 // rules can still be changed, if the change itself follows the rules.
-func TestTrustStoreOfTheAppliance(t *testing.T) {
+func TestStoredTrustStoreViolatesRules(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
 	c := testkit.Connect(t, a)
@@ -417,13 +417,13 @@ func TestTrustStoreOfTheAppliance(t *testing.T) {
 		return err
 	}
 	if err := update(func(s *sps.TrustStore) { s.Name = "Renamed" }); err != nil {
-		t.Errorf("renamed: %v", err)
+		t.Errorf("renaming a store: %v", err)
 	}
 	if err := update(func(s *sps.TrustStore) { s.Authorities = s.Authorities[1:] }); err != nil {
-		t.Errorf("one less: %v", err)
+		t.Errorf("removing an authority: %v", err)
 	}
 	if err := update(func(s *sps.TrustStore) { s.CRLURLs = append(s.CRLURLs, "ftp://y") }); !errors.Is(err, sps.ErrInvalidInput) || strings.Contains(fmt.Sprint(err), "ldap") {
-		t.Errorf("one more that is wrong: %v", err)
+		t.Errorf("adding an invalid CRL URL: %v, want ErrInvalidInput", err)
 	}
 	store, err := c.TrustStores.Get(t.Context(), "odd")
 	if err != nil {
@@ -434,7 +434,7 @@ func TestTrustStoreOfTheAppliance(t *testing.T) {
 	}
 	store.Body.Authorities = slices.Repeat(store.Body.Authorities, 1000)
 	if _, err := store.Body.Certificates(); len(fmt.Sprint(err)) > 10_000 || !strings.HasSuffix(fmt.Sprint(err), "more") {
-		t.Errorf("the error for many has %d bytes", len(fmt.Sprint(err)))
+		t.Errorf("the error for many certificates has %d bytes", len(fmt.Sprint(err)))
 	}
 }
 
@@ -476,7 +476,7 @@ func TestTrustStoreAuthorities(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	testkit.Diff(t, "left", []*x509.Certificate{later}, left, sameCertificate)
+	testkit.Diff(t, "certificates that are left", []*x509.Certificate{later}, left, sameCertificate)
 }
 
 // TestTrustStoreSpelling checks that two PEM texts of the same certificate count as equal, so
@@ -506,12 +506,12 @@ func TestTrustStoreSpelling(t *testing.T) {
 			s.Authorities = []sps.TrustStoreAuthority{respelled(one), respelled(two)}
 			return nil
 		}, nil},
-		"one more": {func(s *sps.TrustStore) error {
+		"an authority added": {func(s *sps.TrustStore) error {
 			s.Authorities = []sps.TrustStoreAuthority{respelled(one), respelled(two), {PEM: testkit.PEM(three)}}
 			return nil
 		}, []string{"One", "Two", "Three"}},
-		"another one": {func(s *sps.TrustStore) error { return s.SetAuthorities(three, two) }, []string{"Two", "Three"}},
-		"none":        {func(s *sps.TrustStore) error { return s.SetAuthorities() }, []string{}},
+		"an authority replaced": {func(s *sps.TrustStore) error { return s.SetAuthorities(three, two) }, []string{"Two", "Three"}},
+		"none":                  {func(s *sps.TrustStore) error { return s.SetAuthorities() }, []string{}},
 	} {
 		a.ResetJournal()
 		given := []sps.TrustStoreAuthority{}
@@ -553,7 +553,7 @@ func TestTrustStoreSpelling(t *testing.T) {
 	s := sps.TrustStore{Authorities: []sps.TrustStoreAuthority{respelled(one), {PEM: "odd", Fingerprint: sps.TrustStoreFingerprint{Digest: sps.CertificateFingerprint(two)}}}}
 	testkit.Diff(t, "has", []bool{true, true, false, false}, []bool{s.HasAuthority(one), s.HasAuthority(two), s.HasAuthority(three), s.HasAuthority(nil)})
 	if err := s.SetAuthorities(one, nil); !errors.Is(err, sps.ErrInvalidInput) || len(s.Authorities) != 2 {
-		t.Errorf("nil: %v, want ErrInvalidInput and the store as it was", err)
+		t.Errorf("SetAuthorities with nil: %v, want ErrInvalidInput and an unchanged store", err)
 	}
 }
 
@@ -592,7 +592,7 @@ func TestSelfSignedServer(t *testing.T) {
 		}
 	}
 	if n := strings.Count(out.String(), warning); n != 1 || !strings.Contains(out.String(), "level=WARN") {
-		t.Errorf("%d warnings, want one for the new certificate: %s", n, out.String())
+		t.Errorf("%d warnings, want one warning, for the new certificate: %s", n, out.String())
 	}
 }
 
@@ -679,14 +679,14 @@ func TestTrustStoreRights(t *testing.T) {
 			return err
 		}
 		if _, err := tx.TrustStores.List(ctx); err != nil {
-			t.Errorf("reading: %v", err)
+			t.Errorf("reading the trust stores: %v", err)
 		}
 		_, err := tx.TrustStores.Create(ctx, sps.NewTrustStore("Ours", testkit.Authority(t, "One")))
 		return err
 	})
 	var path *sps.UnauthorizedDetails
 	if !errors.Is(err, sps.Unauthorized) || !errors.As(err, &path) || path.Path != "configuration/trust_stores" {
-		t.Errorf("writing: %v", err)
+		t.Errorf("creating a trust store: %v, want Unauthorized", err)
 	}
 	testkit.Settled(t, a, testkit.AdminBefore) // the mail settings were staged before the refusal, and rolled back
 	if journal := testkit.Requests(a); !slices.Contains(journal, "DELETE /api/transaction") {
@@ -723,7 +723,7 @@ func TestCreateListsOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !errors.Is(refused, sps.ErrInvalidInput) {
-		t.Errorf("a second store with the name: %v", refused)
+		t.Errorf("creating a second store with the same name: %v", refused)
 	}
 	lists := 0
 	for _, r := range a.Journal() {
@@ -732,6 +732,6 @@ func TestCreateListsOnce(t *testing.T) {
 		}
 	}
 	if lists != 2 { // the client repeats the read when the first write is accepted
-		t.Errorf("the list was read %d times, not twice", lists)
+		t.Errorf("the list was read %d times, want 2", lists)
 	}
 }

@@ -354,7 +354,7 @@ func TestConformanceGuardLogin(t *testing.T) {
 		_, err := sps.Connect(t.Context(), a.Addr(), sps.UsernamePassword(a.Username(), sps.NewSecretString("wrong")),
 			sps.WithCABundle(a.CA()), testkit.Quick, g.wrap())
 		if err == nil {
-			t.Fatal("a wrong password was taken")
+			t.Fatal("the appliance accepted a wrong password")
 		}
 	}
 	testkit.Diff(t, "requests", []string{"GET /api/authentication"}, testkit.Requests(a))

@@ -490,7 +490,7 @@ func kindOf(v any) string {
 // TestConformanceLive runs the suite against the appliance that the environment names.
 func TestConformanceLive(t *testing.T) {
 	if os.Getenv("SPS_LIVE") != "1" {
-		t.Skip("set SPS_LIVE=1 and what sps.ConnectFromEnv reads to run this against an appliance; see docs/explanation/fidelity.md")
+		t.Skip("set SPS_LIVE=1 and the variables of sps.ConnectFromEnv to run this against an appliance; see docs/explanation/fidelity.md")
 	}
 	// An interrupt and the time limit of go test must not leave a session on the appliance.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -518,7 +518,7 @@ func visitTarget(ctx context.Context, t *testing.T, target *target, checks []che
 			return
 		}
 		if left := target.guard.left(); left != "" {
-			t.Errorf("the run left %s on the appliance, which end by their time-out", left)
+			t.Errorf("the run left %s on the appliance, until they time out", left)
 		}
 	})
 	target.begin(ctx, t)

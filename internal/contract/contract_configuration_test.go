@@ -247,10 +247,10 @@ func TestContractTrustStores(t *testing.T) {
 		}}, custom.Authorities[0], cmpopts.IgnoreFields(sps.TrustStoreAuthority{}, "PEM"))
 		certificates, err := custom.Certificates()
 		if err != nil || sps.CertificateFingerprint(certificates[0]) != custom.Authorities[0].Fingerprint.Digest {
-			t.Errorf("the certificate: %v", err)
+			t.Errorf("the fingerprint of the certificate differs from the sample, or: %v", err)
 		}
 		if err := custom.Validate(); err != nil {
-			t.Errorf("the guide's own store breaks its rules: %v", err)
+			t.Errorf("the store of the guide's sample violates the client's rules: %v", err)
 		}
 	})
 	t.Run("get the built-in", func(t *testing.T) {

@@ -181,7 +181,7 @@ func contractJSON(t *testing.T, data []byte) any {
 	decoder.UseNumber()
 	var value any
 	if err := decoder.Decode(&value); err != nil {
-		t.Errorf("no JSON: %v: %s", err, data)
+		t.Errorf("invalid JSON: %v: %s", err, data)
 	}
 	if _, err := decoder.Token(); err != io.EOF {
 		t.Errorf("more than one JSON value: %s", data)
@@ -194,7 +194,7 @@ func contractJSON(t *testing.T, data []byte) any {
 type noNetwork struct{ t *testing.T }
 
 func (n noNetwork) RoundTrip(r *http.Request) (*http.Response, error) {
-	n.t.Errorf("%s %s went past the mocks", r.Method, r.URL)
+	n.t.Errorf("%s %s was not intercepted by the mocks", r.Method, r.URL)
 	return nil, errors.New("no network in a contract test")
 }
 
@@ -254,7 +254,7 @@ func wantRefusal(t *testing.T, err error, status int, errorType sps.ErrorType) *
 		}
 	}
 	if errors.Is(err, sps.ErrBadAnswer) || errors.Is(err, sps.ErrOutcomeUnknown) {
-		t.Errorf("%v: a refusal is neither an unusable answer nor an unknown outcome", err)
+		t.Errorf("%v: a refusal must not match ErrBadAnswer or ErrOutcomeUnknown", err)
 	}
 	wantOneLine(t, err)
 	return refused
@@ -841,7 +841,7 @@ func TestContractFirmwareTestForms(t *testing.T) {
 			got, err := c.Firmware.Test(t.Context(), "1")
 			if test.bad {
 				if got != nil {
-					t.Errorf("it was reported as a success: %+v", got)
+					t.Errorf("an unusable response was reported as a success: %+v", got)
 				}
 				wantBadAnswer(t, err)
 				return
@@ -1004,7 +1004,7 @@ func TestContractForeignAnswers(t *testing.T) {
 				_, err := contractClient(t, x).Firmware.Test(t.Context(), "1")
 				refused := wantRefusal(t, err, status, "")
 				if refused.Message == "" || strings.Contains(refused.Message, "Service Unavailable") {
-					t.Errorf("message %q, want one that says what it is and does not quote it", refused.Message)
+					t.Errorf("message %q, want one that describes the response and does not quote it", refused.Message)
 				}
 				testkit.Diff(t, "details", 0, len(refused.Details))
 			})

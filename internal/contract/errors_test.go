@@ -86,7 +86,7 @@ func TestNotFoundHasTwoNames(t *testing.T) {
 		}
 	}
 	if errors.Is(refusal(t, `{"type":"resourcenotfound"}`), sps.NotFound) {
-		t.Error("types match by spelling only")
+		t.Error("an error type matches a type with another spelling")
 	}
 }
 
@@ -107,7 +107,7 @@ func TestErrorsWithoutCause(t *testing.T) {
 	} {
 		testkit.Diff(t, "text", want, err.Error())
 		if errors.Is(err, sps.ErrClosed) || errors.As(err, new(*sps.Error)) {
-			t.Errorf("%v is something that it is not", err)
+			t.Errorf("%v matches ErrClosed or *Error", err)
 		}
 		var out bytes.Buffer
 		slog.New(slog.NewTextHandler(&out, nil)).Info("x", "error", err)
@@ -116,14 +116,14 @@ func TestErrorsWithoutCause(t *testing.T) {
 		}
 	}
 	if !errors.Is(&sps.TransportError{OutcomeUnknown: true}, sps.ErrOutcomeUnknown) {
-		t.Error("without a cause the outcome is not unknown any more")
+		t.Error("a TransportError with OutcomeUnknown and no cause does not match ErrOutcomeUnknown")
 	}
 	var certificate *sps.CertificateError
 	if text := (&sps.CertificateError{}).Error(); strings.Contains(text, "nil") || errors.As(&sps.TransportError{}, &certificate) {
 		t.Errorf("text %q", text)
 	}
 	if got := sps.CertificateFingerprint(nil); got != "" {
-		t.Errorf("fingerprint %q of no certificate", got)
+		t.Errorf("Fingerprint without a certificate returns %q", got)
 	}
 }
 
@@ -215,7 +215,7 @@ func TestLocalErrorsNameAppliance(t *testing.T) {
 		}
 	}
 	if got := len(a.Journal()); got != 1 {
-		t.Errorf("%d requests, want the login alone", got)
+		t.Errorf("%d requests, want only the login", got)
 	}
 }
 

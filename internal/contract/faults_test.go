@@ -171,7 +171,7 @@ func TestFaultsOfAppliance(t *testing.T) {
 		e := refusedBy(t, "PUT", object, `{"error":{"type":"SemanticError","message":"No.","details":`+details+`}}`)
 		testkit.Diff(t, details, want, sps.Faults(e))
 	}
-	testkit.Diff(t, "members that are missing", []sps.Fault{{Message: "it is missing", Object: object, Member: "name"}},
+	testkit.Diff(t, "faults of missing members", []sps.Fault{{Message: "it is missing", Object: object, Member: "name"}},
 		sps.Faults(refusedBy(t, "PUT", object, `{"error":{"type":"IncompleteRequestBodyError","details":{"missing_paths":["name"]}}}`)))
 	if faults := sps.Faults(errors.Join(sps.ErrLocked, refusedBy(t, "PUT", object, `{"error":{"type":"Unauthorized","details":"/api/x"}}`))); faults != nil {
 		t.Errorf("no faults of an object: %v", faults)

@@ -11,9 +11,9 @@ import (
 	"github.com/go-sps/sps/internal/testkit"
 )
 
-// TestForeignWords checks that the error for a response that does not come from the API shows
-// its text in one line, shortened and without secrets.
-func TestForeignWords(t *testing.T) {
+// TestForeignResponseText checks that the error for a response that does not come from the API
+// shows its text in one line, shortened and without secrets.
+func TestForeignResponseText(t *testing.T) {
 	t.Parallel()
 	const session = "0123456789abcdef-session"
 	for name, test := range map[string]struct {

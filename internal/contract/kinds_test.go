@@ -121,7 +121,7 @@ func TestErrorPage(t *testing.T) {
 			examples = append(examples, ownErrors[row.name])
 		}
 		if numeric != nil && !left[row.name] {
-			t.Errorf("%s is not there, or has two rows", row.name)
+			t.Errorf("docs/reference/errors.md has an unknown or a second row %s", row.name)
 		}
 		delete(left, row.name)
 		for _, err := range examples {
@@ -144,8 +144,8 @@ func TestErrorPage(t *testing.T) {
 	}
 }
 
-// TestKindWhereItWasMet checks refusals whose kind depends on the request that was refused.
-func TestKindWhereItWasMet(t *testing.T) {
+// TestKindDependsOnRequest checks refusals whose kind depends on the request that was refused.
+func TestKindDependsOnRequest(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		fault spstest.Fault
@@ -188,7 +188,7 @@ func TestKindWhereItWasMet(t *testing.T) {
 		a.Inject(test.fault)
 		err := test.call(t.Context(), c)
 		if !errors.Is(err, test.is) || !errors.As(err, new(*sps.Error)) {
-			t.Errorf("%s: %v, want %v around the answer", name, err, test.is)
+			t.Errorf("%s: %v, want %v that wraps the appliance's error", name, err, test.is)
 		}
 		checkKind(t, name, err, test.want)
 	}
@@ -203,22 +203,22 @@ func TestSafeToRetry(t *testing.T) {
 		after time.Duration
 		ok    bool
 	}{
-		"nil":                   {nil, 0, false},
-		"another's":             {io.EOF, 0, false},
-		"busy":                  {busy, 7 * time.Second, true},
-		"unreachable":           {&sps.TransportError{Err: io.EOF}, 0, true},
-		"too slow":              {&sps.TransportError{Err: context.DeadlineExceeded}, 0, true},
-		"cancelled":             {&sps.TransportError{Err: context.Canceled}, 0, false},
-		"closed":                {&sps.TransportError{Err: sps.ErrClosed}, 0, false},
-		"not trusted":           {&sps.TransportError{Err: &sps.CertificateError{Err: io.EOF}}, 0, false},
-		"unusable":              {&sps.TransportError{Err: sps.ErrBadAnswer}, 0, false},
-		"unknown":               {unknown, 0, false},
-		"unknown, answered":     {&sps.Error{Status: 503, OutcomeUnknown: true}, 0, false},
-		"unknown deep below":    {errors.Join(busy, fmt.Errorf("x: %w", errors.Join(sps.ErrLocked, fmt.Errorf("y: %w and %w", io.EOF, unknown)))), 0, false},
-		"the longest wait":      {errors.Join(busy, &sps.Error{Status: 429, RetryAfter: time.Minute}), time.Minute, true},
-		"one speaks against it": {errors.Join(sps.ErrLocked, &sps.Error{Status: 400, Type: sps.SyntacticError}), 0, false},
-		"with another's":        {fmt.Errorf("%w: %w", errors.New("mine"), sps.ErrConflict), 0, true},
-		"several steps":         {&sps.FirmwareUpgradeError{Step: sps.StepTest, Err: busy}, 0, false},
+		"nil":                    {nil, 0, false},
+		"another's":              {io.EOF, 0, false},
+		"busy":                   {busy, 7 * time.Second, true},
+		"unreachable":            {&sps.TransportError{Err: io.EOF}, 0, true},
+		"too slow":               {&sps.TransportError{Err: context.DeadlineExceeded}, 0, true},
+		"cancelled":              {&sps.TransportError{Err: context.Canceled}, 0, false},
+		"closed":                 {&sps.TransportError{Err: sps.ErrClosed}, 0, false},
+		"not trusted":            {&sps.TransportError{Err: &sps.CertificateError{Err: io.EOF}}, 0, false},
+		"unusable":               {&sps.TransportError{Err: sps.ErrBadAnswer}, 0, false},
+		"unknown":                {unknown, 0, false},
+		"unknown, answered":      {&sps.Error{Status: 503, OutcomeUnknown: true}, 0, false},
+		"unknown deep below":     {errors.Join(busy, fmt.Errorf("x: %w", errors.Join(sps.ErrLocked, fmt.Errorf("y: %w and %w", io.EOF, unknown)))), 0, false},
+		"the longest wait":       {errors.Join(busy, &sps.Error{Status: 429, RetryAfter: time.Minute}), time.Minute, true},
+		"one error is permanent": {errors.Join(sps.ErrLocked, &sps.Error{Status: 400, Type: sps.SyntacticError}), 0, false},
+		"with a foreign error":   {fmt.Errorf("%w: %w", errors.New("mine"), sps.ErrConflict), 0, true},
+		"several steps":          {&sps.FirmwareUpgradeError{Step: sps.StepTest, Err: busy}, 0, false},
 	} {
 		after, ok := sps.SafeToRetry(test.err)
 		if after != test.after || ok != test.ok {
@@ -227,7 +227,7 @@ func TestSafeToRetry(t *testing.T) {
 	}
 }
 
-func TestErrorTellsAttemptsAndRetryAfter(t *testing.T) {
+func TestErrorContainsAttemptsAndRetryAfter(t *testing.T) {
 	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		a.Inject(spstest.Fault{Path: "firmware/slots", Status: 503, Header: http.Header{"Retry-After": {"9"}}, Times: 10})
 		_, err := c.Firmware.Slots.List(t.Context())
@@ -274,7 +274,7 @@ func TestWrappedErrorsInLogs(t *testing.T) {
 			_, err := c.Invoke(ctx, "POST", "starling/join", map[string]string{"a": "b"})
 			return err
 		}},
-		"asked for": {spstest.Fault{Method: "PUT", Path: "transaction", Status: 500, Body: refusal("Odd")}, write},
+		"lost commit": {spstest.Fault{Method: "PUT", Path: "transaction", Status: 500, Body: refusal("Odd")}, write},
 		"no cluster": {spstest.Fault{Path: "cluster/status", Status: 400, Body: refusal("NotInCluster")}, func(ctx context.Context, c *sps.Client) error {
 			_, err := c.Cluster.Status(ctx)
 			return err
@@ -319,9 +319,9 @@ func TestRefusedLoginInLogs(t *testing.T) {
 	}
 }
 
-// TestDeadExistingSession checks that each call in an expired existing session returns an error
+// TestExpiredExistingSession checks that each call in an expired existing session returns an error
 // of the same form.
-func TestDeadExistingSession(t *testing.T) {
+func TestExpiredExistingSession(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
 	for name, call := range map[string]func(context.Context, *sps.Client) error{
@@ -388,9 +388,9 @@ func TestDownloadIntoBrokenWriter(t *testing.T) {
 		w    brokenWriter
 		want error
 	}{
-		"at once":  {brokenWriter{0, full}, full},
-		"later":    {brokenWriter{3, full}, full},
-		"silently": {brokenWriter{3, nil}, io.ErrShortWrite},
+		"fails at the first byte": {brokenWriter{0, full}, full},
+		"later":                   {brokenWriter{3, full}, full},
+		"silently":                {brokenWriter{3, nil}, io.ErrShortWrite},
 	} {
 		a := spstest.NewServer(t)
 		c := testkit.Connect(t, a)
@@ -398,7 +398,7 @@ func TestDownloadIntoBrokenWriter(t *testing.T) {
 		a.ResetJournal()
 		n, err := c.Download(t.Context(), "info", &test.w)
 		if !errors.Is(err, test.want) || errors.As(err, new(*sps.TransportError)) || errors.As(err, new(*sps.Error)) {
-			t.Errorf("%s: %v, want the writer's own", name, err)
+			t.Errorf("%s: %v, want the error of the writer", name, err)
 		}
 		if _, again := sps.SafeToRetry(err); again || n > 3 || len(testkit.Requests(a)) != 1 {
 			t.Errorf("%s: %d bytes, requests %v", name, n, testkit.Requests(a))

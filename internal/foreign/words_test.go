@@ -47,7 +47,7 @@ func FuzzWords(f *testing.F) {
 	f.Add([]byte(`{"message":"x"}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		if text := foreign.Words(body); len(text) > 8*len(body) {
-			t.Errorf("%d bytes of %d", len(text), len(body))
+			t.Errorf("Words returns %d bytes for a body of %d bytes", len(text), len(body))
 		}
 	})
 }

@@ -241,7 +241,7 @@ func clearLine(t *testing.T, err error) {
 	}
 	text := err.Error()
 	if len(text) > 5000 || !strings.HasPrefix(text, "sps: ") || strings.ContainsFunc(text, func(r rune) bool { return unicode.IsControl(r) }) {
-		t.Errorf("an error of %d bytes that is no clear line: %.300q", len(text), text)
+		t.Errorf("an error text of %d bytes that is too long or not one readable line: %.300q", len(text), text)
 	}
 }
 
@@ -547,7 +547,7 @@ func TestHostileMemory(t *testing.T) {
 			select {
 			case err = <-finished:
 			case <-time.After(limit + 5*time.Second):
-				t.Fatalf("it goes on for %v beyond the deadline", time.Since(start)-limit)
+				t.Fatalf("the call has not ended %v after the deadline", time.Since(start)-limit)
 			}
 			took := time.Since(start)
 			runtime.ReadMemStats(&after)
@@ -560,13 +560,13 @@ func TestHostileMemory(t *testing.T) {
 				t.Errorf("error %v, want %v", err, test.want)
 			}
 			if ctx.Err() != nil && test.want != context.DeadlineExceeded {
-				t.Errorf("it ended only at the deadline: %v", err)
+				t.Errorf("the call ended only at the deadline: %v", err)
 			}
 			if over := took - limit; over > 3*time.Second {
-				t.Errorf("it went on for %v beyond the deadline", over)
+				t.Errorf("the call ended %v after the deadline", over)
 			}
 			if spent > test.mib {
-				t.Errorf("it allocated %d MiB, want at most %d", spent, test.mib)
+				t.Errorf("the call allocated %d MiB, want at most %d", spent, test.mib)
 			}
 			h.done(t, c, err)
 		})
@@ -702,7 +702,7 @@ func TestHostileTime(t *testing.T) {
 				// If the response to a commit is lost, the client may also poll for the outcome
 				// for up to Timeouts.Close after the deadline.
 				if took > most+own.Close || test.want == nil && took < most-time.Second {
-					t.Errorf("it took %v, want %v", took, most)
+					t.Errorf("the call took %v, want %v", took, most)
 				}
 				var broken *sps.TransportError
 				switch {
@@ -712,7 +712,7 @@ func TestHostileTime(t *testing.T) {
 					}
 				case test.want == nil:
 					if !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, sps.ErrOutcomeUnknown) {
-						t.Errorf("error %v, want the deadline", err)
+						t.Errorf("error %v, want DeadlineExceeded or ErrOutcomeUnknown", err)
 					}
 				case !errors.Is(err, test.want) && !errors.As(err, &broken):
 					t.Errorf("error %v, want %v", err, test.want)
@@ -774,11 +774,11 @@ func TestHostilePages(t *testing.T) {
 			}
 			defer c.Close(context.Background())
 			if err := test.call(ctx, c); !errors.Is(err, context.Canceled) {
-				t.Errorf("error %v, want the end of the context", err)
+				t.Errorf("error %v, want Canceled", err)
 			}
-			t.Logf("alive %d KiB, then %d KiB", early>>10, late>>10)
+			t.Logf("heap after 200 pages: %d KiB, after 2,000: %d KiB", early>>10, late>>10)
 			if late > early+test.kib<<10 {
-				t.Errorf("alive after 200 pages: %d KiB, after 2,000: %d KiB", early>>10, late>>10)
+				t.Errorf("heap after 200 pages: %d KiB, after 2,000: %d KiB", early>>10, late>>10)
 			}
 		})
 	}
@@ -819,12 +819,12 @@ func TestHostileCut(t *testing.T) {
 						switch {
 						case form == "refusal" && whole:
 							if !errors.Is(err, sps.SyntacticError) {
-								t.Errorf("whole: %v", err)
+								t.Errorf("a complete response: %v, want SyntacticError", err)
 							}
 						case whole != (err == nil), errors.As(err, &refused):
 							t.Errorf("cut after %d of %d bytes: %v", i, len(answer), err)
 						case err != nil && (!errors.As(err, &broken) || errors.Is(err, sps.ErrOutcomeUnknown) != (what == "POST")):
-							t.Errorf("cut after %d of %d bytes: %v, want a TransportError that says what is known", i, len(answer), err)
+							t.Errorf("cut after %d of %d bytes: %v, want a TransportError with the known outcome", i, len(answer), err)
 						}
 						h.done(t, c, err)
 					}
@@ -852,7 +852,7 @@ func TestHostileFraming(t *testing.T) {
 		"length too long, download":             {"HTTP/1.1 200 OK\r\n" + file + "Content-Length: 12\r\n\r\n" + body, hostileDownload, io.ErrUnexpectedEOF},
 		"length too short":                      {"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n" + body, hostileGet, sps.ErrBadAnswer},
 		"garbage after the response":            {"HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n" + body + "garbage", hostileGet, errNone},
-		"second response after it":              {"HTTP/1.1 200 OK\r\nContent-Length: 11\r\nConnection: close\r\n\r\n" + body + then, hostileGet, errNone},
+		"second response after the first":       {"HTTP/1.1 200 OK\r\nContent-Length: 11\r\nConnection: close\r\n\r\n" + body + then, hostileGet, errNone},
 		"none":                                  {"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", hostileSlots, sps.ErrBadAnswer},
 		"negative":                              {"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n" + body, hostileGet, nil},
 		"length is a list":                      {"HTTP/1.1 200 OK\r\nContent-Length: 11, 11\r\n\r\n" + body, hostileGet, nil},
@@ -901,7 +901,7 @@ func TestHostileFraming(t *testing.T) {
 			case test.want == errNone && err != nil, test.want != errNone && err == nil, test.want != nil && test.want != errNone && !errors.Is(err, test.want):
 				t.Errorf("error %v, want %v", err, test.want)
 			case ctx.Err() != nil:
-				t.Errorf("it ended only at the deadline: %v", err)
+				t.Errorf("the call ended only at the deadline: %v", err)
 			}
 			// Bytes after a response must not be taken for the response to the next request.
 			// net/http may fail that request if it reuses the connection before it reads those
@@ -911,7 +911,7 @@ func TestHostileFraming(t *testing.T) {
 				resp, next = c.Invoke(ctx, "GET", "configuration/x", nil)
 			}
 			if next != nil || string(resp.Body) != body {
-				t.Errorf("the next answer is %+v, %v", resp, next)
+				t.Errorf("the response to the next request is %+v, %v", resp, next)
 			}
 			h.done(t, c, err)
 		})
@@ -1314,7 +1314,7 @@ func TestHostileLinks(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 				err := test.call(ctx, c)
 				if ctx.Err() != nil {
-					t.Errorf("%q: it ended only at the deadline: %v", text, err)
+					t.Errorf("%q: the call ended only at the deadline: %v", text, err)
 				}
 				cancel()
 				if err := keep(err); err != nil && name != "created" && name != "Walk, keys" {

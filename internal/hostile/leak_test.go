@@ -113,8 +113,8 @@ func leakForms(secret []byte) map[string]string {
 }
 
 // find returns the secrets that a text contains. Each result is the secret's name and the name
-// of its encoding. It ignores the secrets whose names are in but.
-func (f *leakFinder) find(text string, but ...string) []string {
+// of its encoding. It ignores the secrets whose names are in ignored.
+func (f *leakFinder) find(text string, ignored ...string) []string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var found []string
@@ -125,7 +125,7 @@ func (f *leakFinder) find(text string, but ...string) []string {
 		}
 		for _, needle := range f.begin[begin] {
 			what := f.forms[needle]
-			if seen := what[0] + " " + what[1]; strings.HasPrefix(text[i:], needle) && !slices.Contains(but, what[0]) && !slices.Contains(found, seen) {
+			if seen := what[0] + " " + what[1]; strings.HasPrefix(text[i:], needle) && !slices.Contains(ignored, what[0]) && !slices.Contains(found, seen) {
 				found = append(found, seen)
 			}
 		}
@@ -186,10 +186,10 @@ type leakWorld struct {
 	file   string
 }
 
-// check fails the test if a value shows a secret, apart from the secrets whose names are in
-// but.
-func (w *leakWorld) check(v any, but ...string) {
-	if found := w.finder.find(leakShow(v), but...); found != nil {
+// check fails the test if a value shows a secret. It ignores the secrets whose names are in
+// ignored.
+func (w *leakWorld) check(v any, ignored ...string) {
+	if found := w.finder.find(leakShow(v), ignored...); found != nil {
 		w.t.Errorf("%s: a %T shows %q: %.300s", w.what, v, found, fmt.Sprint(v))
 	}
 }
@@ -848,7 +848,7 @@ func TestLeaksCoverEverything(t *testing.T) {
 	}
 	for name := range leakOperations {
 		if !wanted[name] {
-			t.Errorf("%s is run, and does not exist", name)
+			t.Errorf("%s is in leakOperations but does not exist", name)
 		}
 	}
 }
@@ -910,7 +910,7 @@ func TestLeaksAreFound(t *testing.T) {
 		finder.add(name, secret)
 	}
 	if found := finder.find(leakShow(errors.New("nothing of the kind")) + leakShow(sps.UsernamePassword("admin", sps.NewSecretString(leakPassword)))); found != nil {
-		t.Errorf("found %q where there is nothing", found)
+		t.Errorf("found %q in a text without secrets", found)
 	}
 	type plain struct {
 		Text  string
@@ -927,7 +927,7 @@ func TestLeaksAreFound(t *testing.T) {
 			"a hidden field":           leakShow(&plain{raw: secret}),
 			"a hidden body":            leakShow(&plain{raw: testkit.Must(json.Marshal(map[string]string{"a": string(secret)}))}),
 			"a map":                    leakShow(map[string][]byte{"a": secret}),
-			"what an error wraps":      leakShow(&sps.TransportError{Err: &sps.FirmwareUpgradeError{Err: errors.New(string(secret))}}),
+			"a wrapped error":          leakShow(&sps.TransportError{Err: &sps.FirmwareUpgradeError{Err: errors.New(string(secret))}}),
 			"several errors":           leakShow(errors.Join(errors.New("a"), errors.New(string(secret)))),
 			"bytes":                    fmt.Sprint(secret),
 			"bytes in Go":              fmt.Sprintf("%#v", secret),

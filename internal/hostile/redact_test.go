@@ -165,8 +165,9 @@ func seen(t *testing.T, password string, refuse func(*http.Request) (*http.Respo
 	return r
 }
 
-// TestWordsAsPasswords checks that a refusal looks the same to a program with every password,
-// and that its text differs only where the text of the other side is hidden as a whole.
+// TestWordsAsPasswords checks that a program observes the same refusal with every password, and
+// that the error texts differ only where the client hides the appliance's text because it
+// contains the password.
 func TestWordsAsPasswords(t *testing.T) {
 	t.Parallel()
 	const neutral = "correct horse battery staple"
@@ -176,7 +177,7 @@ func TestWordsAsPasswords(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				want := seen(t, neutral, refuse)
 				if strings.Contains(want.text, "not shown") {
-					t.Errorf("without a secret: %s", want.text)
+					t.Errorf("the text is hidden although it contains no secret: %s", want.text)
 				}
 				for _, password := range wordsAsPasswords {
 					got := seen(t, password, refuse)
@@ -246,14 +247,14 @@ func TestQuotedPasswords(t *testing.T) {
 				}
 			}
 			if len(texts) != 4 { // the texts may differ by the error type only
-				t.Errorf("the texts differ by what they quoted: %q", slices.Collect(maps.Keys(texts)))
+				t.Errorf("the error texts depend on the place of the password: %q", slices.Collect(maps.Keys(texts)))
 			}
 		})
 	}
 }
 
-// TestUnshownType checks that errors.Is matches an error type whose text is hidden.
-func TestUnshownType(t *testing.T) {
+// TestHiddenErrorType checks that errors.Is matches an error type whose text is hidden.
+func TestHiddenErrorType(t *testing.T) {
 	t.Parallel()
 	c, err := sps.Connect(t.Context(), "appliance.test", sps.UsernamePassword("admin", sps.NewSecretString("Gremlin")), testkit.RoundTrip(func(r *http.Request) (*http.Response, error) {
 		if strings.HasSuffix(r.URL.Path, "/authentication") {
@@ -267,7 +268,7 @@ func TestUnshownType(t *testing.T) {
 	defer c.Close(context.Background())
 	_, err = c.Info(t.Context())
 	if !errors.Is(err, sps.ErrorType("GremlinsError")) || errors.Is(err, sps.ErrorType("OtherError")) || errors.Is(err, sps.NotFound) {
-		t.Errorf("errors.Is does not find the type, or another one: %v", err)
+		t.Errorf("errors.Is does not match the type, or matches another type: %v", err)
 	}
 	var kind sps.ErrorType
 	var e *sps.Error

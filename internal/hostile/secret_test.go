@@ -66,7 +66,7 @@ func TestSecret(t *testing.T) {
 		t.Error("Equal or IsZero is wrong")
 	}
 	if reflect.TypeFor[sps.Secret]().Comparable() || unsafe.Sizeof(secret) != unsafe.Sizeof(&secret) {
-		t.Error("secrets can be compared with ==, or preventing that takes memory")
+		t.Error("the type Secret is comparable with ==, or larger than a pointer")
 	}
 	var decoded sps.Secret
 	if err := json.Unmarshal([]byte(`"x\"y"`), &decoded); err != nil || decoded.ExposeString() != `x"y` {

@@ -15,7 +15,7 @@ var secrets = []string{`tr0ub"4dor\&3`, "p4ss w\u00f6rd/+%41", "\u65e5\u672c\U00
 
 // spellings contains the forms in which a message may quote a text.
 var spellings = map[string]func(string) string{
-	"as it is":           func(s string) string { return s },
+	"plain":              func(s string) string { return s },
 	"JSON":               func(s string) string { return marshal(s) },
 	"JSON, slashes":      func(s string) string { return strings.ReplaceAll(marshal(s), "/", `\/`) },
 	"JSON, ASCII":        func(s string) string { return ascii(marshal(s), "%04x") },
@@ -101,7 +101,7 @@ func TestHolds(t *testing.T) {
 				}
 			}
 			if Holds(once, []string{"another secret", "", "abc"}) {
-				t.Errorf("something is found in %s", once)
+				t.Errorf("a secret that is not in the text is found in %s", once)
 			}
 		}
 	}
@@ -120,8 +120,8 @@ func TestShortest(t *testing.T) {
 	}
 }
 
-// TestBroken checks that Holds leaves invalid escape sequences unchanged.
-func TestBroken(t *testing.T) {
+// TestInvalidEscapes checks that Holds leaves invalid escape sequences unchanged.
+func TestInvalidEscapes(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{`\`, `\u`, `\u12`, `\ud83d`, `\ud83d\u`, `\ud83d\u00`, `\ud83dx`, `\U1234`, `\xg0`, `\q`, "%", "%4", "%zz", "&", "&;", "&#;", "&#x;", "&#x110000;", "&#99999999;", "&nothing;", "&veryverylong", "+", "\xff\\u"} {
 		for _, around := range []string{"", "secret", text} {
@@ -135,9 +135,9 @@ func TestBroken(t *testing.T) {
 	}
 }
 
-// TestWork checks that Holds returns true for a text whose decoded forms are longer than
+// TestWorkLimit checks that Holds returns true for a text whose decoded forms are longer than
 // maxWork.
-func TestWork(t *testing.T) {
+func TestWorkLimit(t *testing.T) {
 	t.Parallel()
 	if Holds(strings.Repeat("x", maxWork), []string{"secret"}) {
 		t.Error("found in a long text without escapes")
@@ -157,7 +157,7 @@ func FuzzHolds(f *testing.F) {
 			return
 		}
 		if !Holds(before+secret+after, []string{secret}) {
-			t.Error("not found as it is")
+			t.Error("a plain secret is not found")
 		}
 		if quoted := marshal(secret); !Holds(before+" "+quoted+after, []string{secret}) {
 			t.Errorf("not found in JSON: %q", before+quoted+after)

@@ -209,7 +209,7 @@ func (r *reliabilityRun) judgeUnknown(t *attempt, h *history, version int) {
 		r.wrong("%s (%s): %v; but it polled only for %s and not for %s", t.what, t.label, t.err, waited, t.p.limits.Outcome)
 	}
 	if version == 0 || r.noted[version-1].After(t.ended) || t.to > version || h.same(h.versions[version], h.versions[version-1]) {
-		return // the client could not observe the commit: it was not executed by then, changed no value, or another one followed
+		return // the client could not observe the commit: the commit was not executed by then, changed no value, or was followed by another commit
 	}
 	seen, looked := r.noted[version-1], false
 	for _, trip := range requests {

@@ -272,10 +272,10 @@ type transaction struct {
 	limit     time.Duration
 	wait      time.Duration // the argument of WithLockWait; 0 to omit the option
 	lockFirst bool
-	silent    bool // whether it has no commit message
+	silent    bool // whether the transaction has no commit message
 	preview   bool
-	swallows  bool  // whether its function ignores the errors of its changes
-	fails     error // the error that its function returns after its changes
+	swallows  bool  // whether the function of the transaction ignores the errors of its changes
+	fails     error // the error that the function returns after its changes
 }
 
 // changing is one change in the function of a transaction.

@@ -219,7 +219,7 @@ type attempt struct {
 	began, ended time.Time
 	from, to     int // the number of commits before and after the transaction
 	wrote        []func(*state)
-	deaf         time.Duration // how long its function paused
+	deaf         time.Duration // how long the function of the transaction paused
 	err          error
 	expired      bool // whether its context had ended when it returned
 }

@@ -158,7 +158,7 @@ func TestCertificateHints(t *testing.T) {
 			}
 			defer c.Close(t.Context())
 			if _, err := c.Info(t.Context()); !errors.Is(err, sps.Status(404)) {
-				t.Errorf("with a pin: %v, want the answer of the server", err)
+				t.Errorf("with a pinned certificate: %v, want the response of the server", err)
 			}
 		})
 	}
@@ -179,7 +179,7 @@ func TestUnreadBlocks(t *testing.T) {
 		return err
 	}
 	if err := connect(testkit.PEM(testkit.NegativeSerial(t, ca.Certificate))); !errors.Is(err, sps.ErrInvalidInput) || !strings.Contains(err.Error(), "no certificate that can be read") || out.Len() > 0 {
-		t.Errorf("nothing readable: %v, log %s", err, &out)
+		t.Errorf("a bundle without a readable certificate: %v, log %s", err, &out)
 	}
 	err := connect(bundle)
 	if !strings.Contains(out.String(), "the CA bundle has blocks that cannot be read") || !strings.Contains(out.String(), "block 2 (line 11): ") {
@@ -211,7 +211,7 @@ func TestNegativeSerial(t *testing.T) {
 	t.Setenv(name, value)
 	_, err = sps.Connect(t.Context(), address, credential, testkit.Quick, sps.WithPinnedCertificates(sps.CertificateFingerprint(leaf.Certificate)))
 	if !errors.Is(err, sps.Status(404)) {
-		t.Errorf("with %s: %v, want the answer of the server", help, err)
+		t.Errorf("with %s: %v, want the response of the server", help, err)
 	}
 	if _, err := sps.ParseCertificates([]byte(testkit.PEM(leaf.Certificate))); err != nil {
 		t.Errorf("with %s: %v", help, err)

@@ -206,9 +206,10 @@ func TestSingleAttemptWrites(t *testing.T) {
 	}
 }
 
-// TestUnmade calls the methods of nil and zero values of Client and Transaction. It checks that
-// no method panics, and that each method that returns an error returns ErrInvalidInput.
-func TestUnmade(t *testing.T) {
+// TestNilAndZeroReceivers calls the methods of nil and zero values of Client and Transaction.
+// It checks that no method panics, and that each method that returns an error returns
+// ErrInvalidInput.
+func TestNilAndZeroReceivers(t *testing.T) {
 	t.Parallel()
 	for name, value := range map[string]any{
 		"a nil client":       (*sps.Client)(nil),
@@ -223,12 +224,12 @@ func TestUnmade(t *testing.T) {
 			for _, err := range callUnmade(t, what, method) {
 				tried++
 				if !errors.Is(err, sps.ErrInvalidInput) || !strings.Contains(err.Error(), "zero value") {
-					t.Errorf("%s: error %v, want ErrInvalidInput that says what to do", what, err)
+					t.Errorf("%s: error %v, want ErrInvalidInput with a remedy", what, err)
 				}
 			}
 		}
 		if least := map[bool]int{true: 14, false: 2}[strings.Contains(name, "client")]; tried < least {
-			t.Errorf("%s: only %d methods gave an error", name, tried)
+			t.Errorf("%s: only %d methods returned an error", name, tried)
 		}
 	}
 }

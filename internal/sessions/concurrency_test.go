@@ -38,10 +38,10 @@ func logins(a *spstest.Appliance) int {
 	return n
 }
 
-// TestCrowd checks that many goroutines can use one client over TLS while sessions expire, the
-// password changes and transactions run. Half of the readers cancel their calls at once, which
-// must not affect the others.
-func TestCrowd(t *testing.T) {
+// TestManyGoroutines checks that many goroutines can use one client over TLS while sessions
+// expire, the password changes and transactions run. Half of the readers cancel their calls at
+// once, which must not affect the others.
+func TestManyGoroutines(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
 	var mu sync.Mutex
@@ -104,13 +104,13 @@ func TestCrowd(t *testing.T) {
 		t.Error(err)
 	}
 	if a.Sessions() != 0 || a.TransactionOpen() {
-		t.Errorf("left: %d sessions, transaction open: %t", a.Sessions(), a.TransactionOpen())
+		t.Errorf("after Close: %d sessions, transaction open: %t", a.Sessions(), a.TransactionOpen())
 	}
 }
 
-// TestCrowdLockedOut checks that many goroutines cause a single login attempt after the
-// password has changed on the appliance, because more attempts may lock the account.
-func TestCrowdLockedOut(t *testing.T) {
+// TestManyGoroutinesWithOldPassword checks that many goroutines cause a single login attempt
+// after the password has changed on the appliance, because more attempts may lock the account.
+func TestManyGoroutinesWithOldPassword(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
 	c, err := testkit.Dial(t.Context(), a)
@@ -135,9 +135,9 @@ func TestCrowdLockedOut(t *testing.T) {
 	}
 }
 
-// TestCrowdClosed closes a client while many goroutines wait for responses. It checks that each
-// call returns ErrClosed at once.
-func TestCrowdClosed(t *testing.T) {
+// TestCloseWithManyGoroutines closes a client while many goroutines wait for responses. It
+// checks that each call returns ErrClosed at once.
+func TestCloseWithManyGoroutines(t *testing.T) {
 	t.Parallel()
 	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		a.Inject(spstest.Fault{Path: "configuration/**", Delay: time.Hour, Times: -1})
@@ -160,11 +160,11 @@ func TestCrowdClosed(t *testing.T) {
 			}
 		}
 		if took := time.Since(start); took > 11*time.Second {
-			t.Errorf("it took %s", took)
+			t.Errorf("the calls took %s to end", took)
 		}
 		time.Sleep(time.Minute) // simulated time, in which Close ends
 		if a.Sessions() != 0 || a.TransactionOpen() {
-			t.Errorf("left: %d sessions, transaction open: %t", a.Sessions(), a.TransactionOpen())
+			t.Errorf("after Close: %d sessions, transaction open: %t", a.Sessions(), a.TransactionOpen())
 		}
 		testkit.Settled(t, a, testkit.AdminBefore)
 	})

@@ -116,10 +116,10 @@ func TestConnectionNeverMade(t *testing.T) {
 	}
 }
 
-// TestDisagreement connects to servers whose TLS settings are not compatible with those of the
+// TestIncompatibleTLS connects to servers whose TLS settings are not compatible with those of the
 // client. It checks that the client makes one attempt, because another one would fail in the
 // same way, and that a write does not return ErrOutcomeUnknown.
-func TestDisagreement(t *testing.T) {
+func TestIncompatibleTLS(t *testing.T) {
 	t.Parallel()
 	leaf := issue(t, nil, "x")
 	config := func(change func(*tls.Config)) string {
@@ -202,10 +202,10 @@ func rsaExchange(t *testing.T) func(*tls.Config) {
 	}
 }
 
-// TestSettingsOfGo checks the GODEBUG settings that docs/how-to/troubleshooting.md and the
+// TestGODEBUGSettings checks the GODEBUG settings that docs/how-to/troubleshooting.md and the
 // error texts recommend for TLS problems. Each setting must exist in Go. For tlsrsakex and
 // tlsmlkem, the test also checks that the setting has the described effect.
-func TestSettingsOfGo(t *testing.T) {
+func TestGODEBUGSettings(t *testing.T) {
 	known := map[string]bool{"tlsmlkem": true} // not in the list of metrics, but tested below
 	for _, metric := range metrics.All() {
 		if name, ok := strings.CutPrefix(metric.Name, "/godebug/non-default-behavior/"); ok {
@@ -239,7 +239,7 @@ func TestSettingsOfGo(t *testing.T) {
 	address := serveTLS(t, config)
 	t.Setenv("GODEBUG", "tlsrsakex=1")
 	if _, err := sps.Connect(t.Context(), address, sps.UsernamePassword("u", sps.NewSecretString("p")), sps.WithInsecureTLS()); !errors.Is(err, sps.Status(404)) {
-		t.Errorf("with tlsrsakex=1: %v, want the answer of the server", err)
+		t.Errorf("with tlsrsakex=1: %v, want the response of the server", err)
 	}
 
 	// This server acts as a network device that resets a connection with a large first message.
@@ -290,7 +290,7 @@ func TestSettingsOfGo(t *testing.T) {
 	}
 	t.Setenv("GODEBUG", "tlsmlkem=0")
 	if err := reach(); !errors.Is(err, sps.Status(404)) {
-		t.Errorf("with tlsmlkem=0: %v, want the answer of the server", err)
+		t.Errorf("with tlsmlkem=0: %v, want the response of the server", err)
 	}
 }
 
@@ -317,7 +317,7 @@ func TestIdleConnection(t *testing.T) {
 		defer c.Close(context.Background())
 		for idle := 265 * time.Millisecond; idle < 335*time.Millisecond; idle += time.Millisecond {
 			if _, err := c.Troubleshooting.SupportBundle.Start(t.Context()); err != nil {
-				t.Errorf("after %s: %v", idle, err)
+				t.Errorf("a request after an idle time of %s: %v", idle, err)
 			}
 			time.Sleep(idle) // simulated time
 		}

@@ -65,10 +65,10 @@ func refusedSlots(t *testing.T, c *sps.Client, says string) {
 	}
 }
 
-// TestVaultIsLate changes the password on the appliance before the vault returns the new
-// password. It checks that the client does not send the rejected password again, and that it
-// logs in as soon as the vault returns the new password.
-func TestVaultIsLate(t *testing.T) {
+// TestPasswordFuncReturnsOldPassword changes the password on the appliance before the vault
+// returns the new password. It checks that the client does not send the rejected password
+// again, and that it logs in as soon as the vault returns the new password.
+func TestPasswordFuncReturnsOldPassword(t *testing.T) {
 	t.Parallel()
 	withVault(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client, v *vault) {
 		a.SetPassword(a.Username(), "rotated")
@@ -78,7 +78,7 @@ func TestVaultIsLate(t *testing.T) {
 				t.Errorf("call %d: %v", i, err)
 			}
 		}
-		testkit.Diff(t, "logins of a crowd", 1, logins(a))
+		testkit.Diff(t, "logins of many goroutines", 1, logins(a))
 		for range 100 { // one hour of calls, as a metrics exporter could make them
 			refusedSlots(t, c, "accepted before")
 			time.Sleep(36 * time.Second) // simulated time
@@ -86,7 +86,7 @@ func TestVaultIsLate(t *testing.T) {
 		refusedSlots(t, c, "WithLoginRetry")
 		testkit.Diff(t, "logins with the refused password", 1, logins(a))
 		if err := c.Err(); err != nil {
-			t.Errorf("Err while another password may come: %v", err)
+			t.Errorf("Err is %v while the password function may still return another password", err)
 		}
 		v.asked.Store(0)
 		for range 4 {
@@ -96,18 +96,18 @@ func TestVaultIsLate(t *testing.T) {
 		v.set("rotated")
 		time.Sleep(5 * time.Second)
 		if _, err := c.Firmware.Slots.List(t.Context()); err != nil {
-			t.Errorf("once the vault has the password: %v", err)
+			t.Errorf("a read after the vault has the new password: %v", err)
 		}
 		if err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter)); err != nil {
-			t.Errorf("a transaction: %v", err)
+			t.Errorf("a transaction after the vault has the new password: %v", err)
 		}
 		testkit.Diff(t, "logins", 3, logins(a))
 	})
 }
 
-// TestThreeRefusals checks a password function that returns only wrong passwords. The client
+// TestThreeRejectedLogins checks a password function that returns only wrong passwords. The client
 // must make three login attempts in total for both of its sessions, at least 5 seconds apart.
-func TestThreeRefusals(t *testing.T) {
+func TestThreeRejectedLogins(t *testing.T) {
 	t.Parallel()
 	for name, write := range map[string]bool{"reading": false, "reading and writing": true} {
 		t.Run(name, func(t *testing.T) {
@@ -149,8 +149,8 @@ func TestThreeRefusals(t *testing.T) {
 	}
 }
 
-// TestRefusalsAreForgotten checks that a successful login resets the count of rejected logins.
-func TestRefusalsAreForgotten(t *testing.T) {
+// TestLoginResetsRejections checks that a successful login resets the count of rejected logins.
+func TestLoginResetsRejections(t *testing.T) {
 	t.Parallel()
 	withVault(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client, v *vault) {
 		for i := range 5 {
@@ -160,16 +160,16 @@ func TestRefusalsAreForgotten(t *testing.T) {
 			time.Sleep(10 * time.Second)
 			v.set(fmt.Sprintf("rotated %d", i))
 			if _, err := c.Firmware.Slots.List(t.Context()); err != nil {
-				t.Fatalf("rotation %d: %v", i, err)
+				t.Fatalf("after password change %d: %v", i, err)
 			}
 		}
 		testkit.Diff(t, "logins", 10, logins(a))
 	})
 }
 
-// TestUsedCode checks a password function that returns the same one-time code until the next
-// code is valid. The client must send a used code only once.
-func TestUsedCode(t *testing.T) {
+// TestUsedOneTimeCode checks a password function that returns the same one-time code until the
+// next code is valid. The client must send a used code only once.
+func TestUsedOneTimeCode(t *testing.T) {
 	t.Parallel()
 	withVault(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client, v *vault) {
 		a.SetPassword(a.Username(), "second code")
@@ -180,16 +180,16 @@ func TestUsedCode(t *testing.T) {
 		}
 		v.set("second code")
 		if _, err := c.Firmware.Slots.List(t.Context()); err != nil {
-			t.Errorf("with the next code: %v", err)
+			t.Errorf("a read with the next one-time code: %v", err)
 		}
 		testkit.Diff(t, "logins", 2, logins(a))
 	})
 }
 
-// TestExporterMeetsRestart calls an appliance that rejects the right password for ten minutes
+// TestLoginRetryDuringRestart calls an appliance that rejects the right password for ten minutes
 // while it starts. It checks that the client then works again with WithLoginRetry, and stays
 // unusable without it.
-func TestExporterMeetsRestart(t *testing.T) {
+func TestLoginRetryDuringRestart(t *testing.T) {
 	t.Parallel()
 	const every = 2 * time.Minute
 	for name, test := range map[string]struct {
@@ -214,7 +214,7 @@ func TestExporterMeetsRestart(t *testing.T) {
 					refusedSlots(t, c, test.says)
 					if n := logins(a); n > last {
 						if n > 1 && time.Since(at) < every {
-							t.Errorf("login %d after %s", n, time.Since(at))
+							t.Errorf("login %d came only %s after the login before it", n, time.Since(at))
 						}
 						last, at = n, time.Now()
 					}
@@ -226,7 +226,7 @@ func TestExporterMeetsRestart(t *testing.T) {
 				a.ClearFaults()
 				time.Sleep(every)
 				if _, err := c.Firmware.Slots.List(t.Context()); (err == nil) != test.recovers {
-					t.Errorf("once it has started: %v", err)
+					t.Errorf("after the appliance has started: %v", err)
 				}
 				testkit.Diff(t, "logins", test.logins, logins(a))
 			}, test.options...)
@@ -234,10 +234,10 @@ func TestExporterMeetsRestart(t *testing.T) {
 	}
 }
 
-// TestRefusedFromTheStart checks the error if the first login is rejected. The error must not
+// TestFirstLoginRejected checks the error if the first login is rejected. The error must not
 // say that the password was accepted before. The error of Connect must not announce another
 // attempt.
-func TestRefusedFromTheStart(t *testing.T) {
+func TestFirstLoginRejected(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		a := spstest.NewServer(t, spstest.WithoutListener())
@@ -296,9 +296,9 @@ func certificateRefused(t *testing.T, certificate tls.Certificate, want int, opt
 	}
 }
 
-// TestErr checks that Client.Err returns the error that makes a client unusable, and nil before
-// that.
-func TestErr(t *testing.T) {
+// TestClientErr checks that Client.Err returns nil while the client can be used, and otherwise the
+// error that made the client unusable.
+func TestClientErr(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
 	c, err := testkit.Dial(t.Context(), a)
@@ -306,23 +306,23 @@ func TestErr(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := c.Err(); err != nil {
-		t.Errorf("a new client: %v", err)
+		t.Errorf("Err of a new client: %v", err)
 	}
 	a.Inject(spstest.Fault{Path: "firmware/slots", Status: 500, Times: -1})
 	if _, err := c.Firmware.Slots.List(t.Context()); err == nil || c.Err() != nil {
-		t.Errorf("after a call that failed: %v, Err: %v", err, c.Err())
+		t.Errorf("after a failed call: %v, Err: %v", err, c.Err())
 	}
 	a.SetPassword(a.Username(), "another")
 	if err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter)); !errors.Is(err, sps.AuthenticationFailure) || c.Err() != nil {
-		t.Errorf("the session that reads lives: %v, Err: %v", err, c.Err())
+		t.Errorf("while the session for reads is alive: %v, Err: %v", err, c.Err())
 	}
 	a.ExpireSessions()
 	if _, err := c.Info(t.Context()); !errors.Is(err, sps.AuthenticationFailure) || !errors.Is(c.Err(), sps.AuthenticationFailure) {
-		t.Errorf("the password changed: %v, Err: %v", err, c.Err())
+		t.Errorf("after the password has changed: %v, Err: %v", err, c.Err())
 	}
 	c.Close(t.Context())
 	if err := c.Err(); !errors.Is(err, sps.ErrClosed) {
-		t.Errorf("after Close: %v", err)
+		t.Errorf("Err after Close: %v", err)
 	}
 
 	c, err = sps.Connect(t.Context(), a.Addr(), sps.ExistingSession(sps.NewSecretString("gone")), sps.WithCABundle(a.CA()))
@@ -330,7 +330,7 @@ func TestErr(t *testing.T) {
 		t.Fatalf("an existing session: %v, Err: %v", err, c.Err())
 	}
 	if _, err := c.Info(t.Context()); !errors.Is(err, sps.Unauthenticated) || !errors.Is(c.Err(), sps.Unauthenticated) {
-		t.Errorf("its end: %v, Err: %v", err, c.Err())
+		t.Errorf("after the existing session has ended: %v, Err: %v", err, c.Err())
 	}
 }
 
@@ -374,15 +374,15 @@ func TestNoOneTimeCode(t *testing.T) {
 				}
 				a.Inject(refusal)
 				if err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter)); !errors.Is(err, test.want) {
-					t.Errorf("while it starts: %v, want %v", err, test.want)
+					t.Errorf("while the appliance starts: %v, want %v", err, test.want)
 				}
 				a.ExpireSessions()
 				time.Sleep(2 * time.Minute) // simulated time
 				if _, err := c.Firmware.Slots.List(t.Context()); err != nil {
-					t.Errorf("once it has started: %v", err)
+					t.Errorf("after the appliance has started: %v", err)
 				}
 				if err := c.Transaction(t.Context(), testkit.SetAdmin("last@example.com")); err != nil {
-					t.Errorf("once it has started: %v", err)
+					t.Errorf("after the appliance has started: %v", err)
 				}
 				diffSessions(t, a, 2)
 				testkit.Settled(t, a, "last@example.com")
@@ -391,10 +391,10 @@ func TestNoOneTimeCode(t *testing.T) {
 	}
 }
 
-// TestCrowdWaitsForRestart makes many calls during WaitForVersion, in which the client may send
-// a rejected password again. It checks that the calls cause no additional login attempts, which
-// could lock the account.
-func TestCrowdWaitsForRestart(t *testing.T) {
+// TestManyCallsDuringVersionWait makes many calls during WaitForVersion, in which the client
+// may send a rejected password again. It checks that the calls cause no additional login
+// attempts, which could lock the account.
+func TestManyCallsDuringVersionWait(t *testing.T) {
 	t.Parallel()
 	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		info, err := c.Info(t.Context())

@@ -80,7 +80,7 @@ func TestRetryPolicy(t *testing.T) {
 				a.Inject(test.fault)
 				start := time.Now()
 				if _, err := c.Firmware.Slots.List(t.Context()); !errors.Is(err, sps.Status(503)) {
-					t.Errorf("error %v, want the 503", err)
+					t.Errorf("error %v, want the status 503", err)
 				}
 				testkit.Diff(t, "attempts", test.attempts, len(a.Journal())-before)
 				if took := time.Since(start); took < test.min || took > test.max {
@@ -111,7 +111,7 @@ func TestTimeoutDefaults(t *testing.T) {
 				start := time.Now()
 				_, err := c.Firmware.Slots.List(t.Context())
 				if bound := test.took < 5*time.Minute; errors.Is(err, context.DeadlineExceeded) != bound {
-					t.Errorf("error %v, want one of a limit: %v", err, bound)
+					t.Errorf("error %v, want one of a time limit: %v", err, bound)
 				}
 				testkit.Diff(t, "time", test.took, time.Since(start))
 			}, sps.WithTimeouts(test.limits), sps.WithRetry(sps.RetryPolicy{Attempts: 1}))
@@ -196,9 +196,9 @@ func TestNilProgress(t *testing.T) {
 	})
 }
 
-// TestOptionsFit checks to which calls each option can be passed. Other combinations do not
+// TestOptionTypes checks to which calls each option can be passed. Other combinations do not
 // compile.
-func TestOptionsFit(t *testing.T) {
+func TestOptionTypes(t *testing.T) {
 	t.Parallel()
 	fits := func(option any) (list []string) {
 		if _, ok := option.(sps.TransactionOption); ok {

@@ -135,6 +135,6 @@ func trustBehindProxy(t *testing.T, appliance []string) {
 	}
 	client := chainOf(issue(t, nil, "user")).Certificates[0]
 	if err := connect(sps.ClientCertificate(client), sps.WithPinnedCertificates(pin)); !errors.Is(err, sps.AuthenticationFailure) {
-		t.Errorf("with a client certificate: %v, want the refusal of the appliance", err)
+		t.Errorf("with a client certificate: %v, want the appliance's error", err)
 	}
 }

@@ -215,7 +215,7 @@ func (c *askingConn) Read(p []byte) (int, error) {
 			return 0, err
 		}
 		if kind != recordData {
-			return 0, fmt.Errorf("a record of the kind %d among the data", kind)
+			return 0, fmt.Errorf("got a record of type %d, want application data", kind)
 		}
 		c.data = body
 	}
@@ -242,7 +242,7 @@ func (c *askingConn) message(kind byte) ([]byte, error) {
 			return nil, err
 		}
 		if record != recordHandshake {
-			return nil, fmt.Errorf("a record of the kind %d in the handshake", record)
+			return nil, fmt.Errorf("got a record of type %d, want a handshake record", record)
 		}
 		c.messages = append(bytes.Clone(c.messages), body...)
 	}
@@ -344,7 +344,7 @@ func (c *askingConn) handshake(again bool) error {
 	keys := prf(master, "key expansion", append(bytes.Clone(serverRandom), clientRandom...), 40)
 	in, out := newAskingCipher(keys[:16], keys[32:36]), newAskingCipher(keys[16:32], keys[36:])
 	if kind, _, err := c.record(); err != nil || kind != recordCipher {
-		return fmt.Errorf("a record of the kind %d in place of the change of the cipher, %w", kind, err)
+		return fmt.Errorf("got a record of type %d, want ChangeCipherSpec: %w", kind, err)
 	}
 	c.in = in
 	sum = sha256.Sum256(c.transcript)

@@ -88,7 +88,7 @@ func TestLoginRefused(t *testing.T) {
 		t.Fatalf("error %v, want AuthenticationFailure", err)
 	}
 	if errors.Is(err, sps.Unauthenticated) {
-		t.Error("a wrong password is taken for an expired session")
+		t.Error("a wrong password is treated as an expired session")
 	}
 	for _, secret := range []string{awkward, base64.StdEncoding.EncodeToString([]byte("admin:" + awkward))} {
 		if text := fmt.Sprintf("%v %+v %#v", err, err, err); strings.Contains(text, secret) {
@@ -291,9 +291,9 @@ func TestRefusedLogins(t *testing.T) {
 	}
 }
 
-// TestPatienceEnds checks that a rejected login is final after WaitForVersion has returned.
-// WaitForVersion itself may repeat rejected logins.
-func TestPatienceEnds(t *testing.T) {
+// TestRejectedLoginIsFinalAfterWait checks that a rejected login is final after WaitForVersion
+// has returned. WaitForVersion itself may repeat rejected logins.
+func TestRejectedLoginIsFinalAfterWait(t *testing.T) {
 	t.Parallel()
 	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		info, err := c.Info(t.Context())
@@ -372,15 +372,15 @@ func TestLoginLimit(t *testing.T) {
 			}
 		}))
 		if !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("error %v, want the limit", err)
+			t.Errorf("error %v, want the time limit", err)
 		}
 		testkit.Diff(t, "time", sps.DefaultTimeouts().Login, time.Since(start))
 	})
 }
 
-// TestCloseTakesItsTime checks that Close returns within its time limit if a log-out or a login
+// TestCloseTimeLimit checks that Close returns within its time limit if a log-out or a login
 // does not end.
-func TestCloseTakesItsTime(t *testing.T) {
+func TestCloseTimeLimit(t *testing.T) {
 	t.Parallel()
 	limit := sps.DefaultTimeouts().Close
 	for name, test := range map[string]struct {
@@ -438,8 +438,8 @@ func TestCloseTakesItsTime(t *testing.T) {
 	}
 }
 
-// TestLogOutTriedAgain checks that Close repeats a log-out that failed earlier.
-func TestLogOutTriedAgain(t *testing.T) {
+// TestLogOutRepeated checks that Close repeats a log-out that failed earlier.
+func TestLogOutRepeated(t *testing.T) {
 	t.Parallel()
 	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		a.Inject(spstest.Fault{Path: "info", Mutate: func([]byte) []byte { return []byte(`{"body":{}}`) }, Times: 2})
@@ -479,7 +479,7 @@ func TestExistingSession(t *testing.T) {
 		t.Fatal(err)
 	}
 	if text := fmt.Sprintf("%v %+v %#v", c, c, c); strings.Contains(text, id) {
-		t.Error("the client shows its session")
+		t.Error("the formatted client contains its session ID")
 	}
 	if _, err := c.Info(t.Context()); err != nil {
 		t.Error(err)
@@ -488,7 +488,7 @@ func TestExistingSession(t *testing.T) {
 		t.Error(err)
 	}
 	if n := a.Sessions(); n != 1 {
-		t.Errorf("%d sessions; Close must not log out a session that was handed in", n)
+		t.Errorf("%d sessions; Close must not log out a session that the caller provided", n)
 	}
 
 	c, _ = sps.Connect(t.Context(), a.Addr(), sps.ExistingSession(sps.NewSecretString(id)), sps.WithCABundle(a.CA()))
@@ -518,11 +518,11 @@ func TestPasswordFunc(t *testing.T) {
 	a.SetPassword(a.Username(), "rotated")
 	a.ExpireSessions()
 	if _, err := c.Info(t.Context()); err != nil {
-		t.Errorf("after a rotation: %v", err)
+		t.Errorf("after a change of the password: %v", err)
 	}
 	a.ExpireSessions()
 	if _, err := c.Info(t.Context()); err == nil || !strings.Contains(err.Error(), "the vault is sealed") {
-		t.Errorf("error %v, want the vault's", err)
+		t.Errorf("error %v, want the error of the vault", err)
 	}
 	if _, err := c.Info(t.Context()); err != nil {
 		t.Errorf("after the vault recovered: %v", err)
@@ -537,7 +537,7 @@ func TestLoginMethods(t *testing.T) {
 		t.Fatalf("methods %+v, %v", methods, err)
 	}
 	if r := a.Journal()[0]; r.Header.Get("Cookie") != "" || r.Header.Get("Authorization") != "" {
-		t.Error("a login was used")
+		t.Error("the request contains credentials")
 	}
 	secret := sps.NewSecretString(a.Password())
 	c, err := sps.Connect(t.Context(), a.Addr(), sps.UsernamePassword(a.Username(), secret, sps.WithLoginMethod("local")), sps.WithCABundle(a.CA()))
@@ -548,7 +548,7 @@ func TestLoginMethods(t *testing.T) {
 	testkit.Diff(t, "query", "login_method=local", a.Journal()[1].RawQuery)
 	_, err = sps.Connect(t.Context(), a.Addr(), sps.UsernamePassword(a.Username(), secret, sps.WithLoginMethod("nowhere")), sps.WithCABundle(a.CA()))
 	if !errors.Is(err, sps.AuthenticationFailure) {
-		t.Errorf("an unknown method: %v", err)
+		t.Errorf("an unknown login method: %v", err)
 	}
 	for _, body := range []string{`{}`, `{"login_methods":{}}`, `{"login_methods":null}`} {
 		a.Inject(spstest.Fault{Path: "authentication/login_methods", Mutate: func([]byte) []byte { return []byte(body) }})
@@ -558,7 +558,7 @@ func TestLoginMethods(t *testing.T) {
 	}
 	old := spstest.NewServer(t, spstest.WithProfile("6.0"))
 	if _, err := sps.LoginMethods(t.Context(), old.Addr(), sps.WithCABundle(old.CA())); !errors.Is(err, sps.ResourceNotFound) {
-		t.Errorf("before 7.0: %v, want ResourceNotFound", err)
+		t.Errorf("LoginMethods with 6.0: %v, want ResourceNotFound", err)
 	}
 }
 
@@ -677,7 +677,7 @@ func TestInvisibleCredentials(t *testing.T) {
 			}))
 			switch {
 			case test.want == "" && (!sent || !errors.Is(err, sps.Status(401))):
-				t.Errorf("%q, %q by %s: %v, want it to be sent", test.name, test.password, kind, err)
+				t.Errorf("%q, %q by %s: %v, want the credentials to be sent", test.name, test.password, kind, err)
 			case test.want != "" && (sent || !errors.Is(err, sps.ErrInvalidInput) || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "s3cret")):
 				t.Errorf("%q, %q by %s: %v, sent %t, want %q", test.name, test.password, kind, err, sent, test.want)
 			}
@@ -685,7 +685,7 @@ func TestInvisibleCredentials(t *testing.T) {
 	}
 	method := sps.UsernamePassword("admin", sps.NewSecretString("s3cret"), sps.WithLoginMethod("local\n"))
 	if _, err := sps.Connect(t.Context(), "appliance.test", method); !errors.Is(err, sps.ErrInvalidInput) || !strings.Contains(err.Error(), "the login method ends with") {
-		t.Errorf("a login method: %v", err)
+		t.Errorf("an invalid login method: %v", err)
 	}
 }
 
@@ -792,7 +792,7 @@ func TestPasswordFuncMisbehaves(t *testing.T) {
 		}
 	}
 	if _, err := c.Firmware.Slots.List(t.Context()); err != nil {
-		t.Errorf("once the function is well: %v", err)
+		t.Errorf("after the password function works again: %v", err)
 	}
 }
 
@@ -858,8 +858,9 @@ func TestCookieRenewed(t *testing.T) {
 	testkit.Diff(t, "cookies", []string{"session_id=first", "session_id=second", "session_id=third", "session_id=third"}, seen)
 }
 
-// TestBare401 checks that the client treats a 401 without an error type as an expired session.
-func TestBare401(t *testing.T) {
+// Test401WithoutErrorType checks that the client treats a 401 without an error type as an expired
+// session.
+func Test401WithoutErrorType(t *testing.T) {
 	t.Parallel()
 	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		a.Inject(spstest.Fault{Path: "firmware/slots", Status: 401})

@@ -27,7 +27,7 @@ func TestOutage(t *testing.T) {
 		"a read": func(t *testing.T, c *sps.Client) error {
 			email, err := c.Management.Email.Get(t.Context())
 			if err == nil && email.Body.AdminAddress != testkit.AdminBefore {
-				t.Errorf("a reader sees %+v", email.Body)
+				t.Errorf("a read returns the staged value %+v", email.Body)
 			}
 			return err
 		},
@@ -64,14 +64,14 @@ func TestOutage(t *testing.T) {
 				}
 				time.Sleep(time.Minute) // simulated time
 				if !a.TransactionOpen() {
-					t.Fatal("nothing was left, so the test checks nothing")
+					t.Fatal("no transaction was left open, so the test does not test the cleanup")
 				}
 				out.Store(false)
 				if err := next(t, c); err != nil {
 					t.Errorf("the next call: %v", err)
 				}
 				if name != "a transaction" && a.TransactionOpen() {
-					t.Error("the next call left the transaction open")
+					t.Error("the transaction is still open after the next call")
 				}
 				if err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter)); err != nil {
 					t.Errorf("the next transaction: %v", err)
@@ -107,14 +107,14 @@ func TestOwnLockIsNamed(t *testing.T) {
 			}
 		}
 		if n := len(a.Journal()) - before; n > 20 {
-			t.Errorf("ten reads in a row made %d requests: there is no pause between two tries", n)
+			t.Errorf("ten reads in a row made %d requests: the client does not pause between attempts", n)
 		}
 		a.ClearFaults()
 		if err := c.Close(t.Context()); err != nil {
 			t.Error(err)
 		}
 		if a.TransactionOpen() || a.Sessions() > 0 {
-			t.Error("Close left something")
+			t.Error("a transaction or a session is left after Close")
 		}
 	})
 }
@@ -156,7 +156,7 @@ func TestOneSession(t *testing.T) {
 				}
 				a.ClearFaults()
 				if email, err := c.Management.Email.Get(t.Context()); err != nil || email.Body.AdminAddress != testkit.AdminBefore {
-					t.Errorf("once the appliance is well: %+v, %v", email, err)
+					t.Errorf("a read after the faults: %+v, %v", email, err)
 				}
 				if err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter)); err != nil {
 					t.Error(err)
@@ -173,9 +173,9 @@ func diffSessions(t *testing.T, a *spstest.Appliance, want int) {
 	testkit.Diff(t, "sessions", want, a.Sessions())
 }
 
-// TestCodeForOneLogin checks that transactions use the session for reads if the password
-// function returns codes that are valid for one login.
-func TestCodeForOneLogin(t *testing.T) {
+// TestOneTimeCodeForTransactions checks that transactions use the session for reads if the
+// password function returns codes that are valid for one login.
+func TestOneTimeCodeForTransactions(t *testing.T) {
 	t.Parallel()
 	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, _ *sps.Client) {
 		asked := 0
@@ -195,29 +195,29 @@ func TestCodeForOneLogin(t *testing.T) {
 			}
 		}
 		if _, err := c.Firmware.Slots.List(t.Context()); err != nil {
-			t.Errorf("reading: %v", err)
+			t.Errorf("a read: %v", err)
 		}
 		testkit.Diff(t, "logins", 2, asked)
 		testkit.Settled(t, a, "a1@example.com")
 	})
 }
 
-// TestRefusedOnce checks that both sessions of a client together make one login attempt after
-// the password has changed.
-func TestRefusedOnce(t *testing.T) {
+// TestOneLoginAfterPasswordChange checks that both sessions of a client together make one login
+// attempt after the password has changed.
+func TestOneLoginAfterPasswordChange(t *testing.T) {
 	t.Parallel()
 	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		a.SetPassword(a.Username(), "another")
 		a.ResetJournal()
 		if err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter)); !errors.Is(err, sps.AuthenticationFailure) {
-			t.Errorf("a write: %v", err)
+			t.Errorf("a transaction: %v, want AuthenticationFailure", err)
 		}
 		if _, err := c.Firmware.Slots.List(t.Context()); err != nil {
-			t.Errorf("the session that reads lives: %v", err)
+			t.Errorf("a read in the session that is still alive: %v", err)
 		}
 		a.ExpireSessions()
 		if _, err := c.Firmware.Slots.List(t.Context()); !errors.Is(err, sps.AuthenticationFailure) {
-			t.Errorf("once it has ended: %v", err)
+			t.Errorf("a read after that session has ended: %v, want AuthenticationFailure", err)
 		}
 		testkit.Diff(t, "logins", 1, logins(a))
 	})
@@ -273,9 +273,9 @@ func TestWriteSessionEnds(t *testing.T) {
 	}
 }
 
-// TestJoinTakesTurns checks that a raw request to join or unjoin Starling waits for a
+// TestRawJoinWaitsForTransaction checks that a raw request to join or unjoin Starling waits for a
 // transaction of the client, and returns ErrNested inside of it.
-func TestJoinTakesTurns(t *testing.T) {
+func TestRawJoinWaitsForTransaction(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
 	c := testkit.Connect(t, a)
@@ -285,12 +285,12 @@ func TestJoinTakesTurns(t *testing.T) {
 			return err
 		}
 		if _, err := c.Invoke(ctx, "POST", "starling/join", join); !errors.Is(err, sps.ErrNested) {
-			t.Errorf("inside: %v, want ErrNested", err)
+			t.Errorf("a join inside the transaction: %v, want ErrNested", err)
 		}
 		done, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 		defer cancel()
 		if _, err := c.Invoke(done, "DELETE", "starling/join", nil); !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("outside of the transaction: %v, want that it waits", err)
+			t.Errorf("a join outside of the transaction: %v, want that the join waits", err)
 		}
 		return nil
 	})
@@ -298,16 +298,16 @@ func TestJoinTakesTurns(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, err := c.Invoke(t.Context(), "POST", "starling/join", join); err != nil {
-		t.Errorf("after it: %v", err)
+		t.Errorf("a join after the transaction: %v", err)
 	}
 }
 
-// TestEndsAtEachRequest cancels the context or closes the client at each request of a
+// TestCancelOrCloseAtEachRequest cancels the context or closes the client at each request of a
 // transaction in turn, before the request is sent or after it was executed. It checks that the
 // returned error agrees with the configuration of the appliance an hour later, and that no
 // transaction is left. No session may be left either, unless the response to its login was
 // lost.
-func TestEndsAtEachRequest(t *testing.T) {
+func TestCancelOrCloseAtEachRequest(t *testing.T) {
 	t.Parallel()
 	for _, how := range []string{"ctx", "Close"} {
 		for _, executed := range []bool{false, true} {
@@ -380,7 +380,7 @@ func endsAt(t *testing.T, how string, n int, executed, one bool) {
 		t.Errorf("error %v, and the address is %s", err, now)
 	}
 	if a.TransactionOpen() || a.LockedBy() != "" {
-		t.Error("a transaction is left")
+		t.Error("a transaction is still open")
 	}
 	closed := c.Close(context.Background())
 	left := 0 // the number of sessions that the client has not logged out
@@ -423,16 +423,16 @@ func TestNotAnAppliance(t *testing.T) {
 				t.Error("no error")
 			}
 			if _, err := c.Firmware.Slots.List(t.Context()); err != nil {
-				t.Errorf("once it is through: %v", err)
+				t.Errorf("a read after the fault: %v", err)
 			}
 		})
 	}
 }
 
-// TestLoginBrokeOffThenRefused checks a client for which the connection breaks after the
+// TestLoginBrokenThenRejected checks a client for which the connection breaks after the
 // cookie of the first login responses, and whose next login is rejected. The client must log
 // out the sessions of the first logins.
-func TestLoginBrokeOffThenRefused(t *testing.T) {
+func TestLoginBrokenThenRejected(t *testing.T) {
 	t.Parallel()
 	for status, body := range map[int]string{503: "", 403: `{"error":{"type":"ForbiddenActionError"}}`} {
 		synctest.Test(t, func(t *testing.T) {

@@ -109,7 +109,7 @@ func resume(t *testing.T, a *spstest.Appliance) sps.Option {
 	})
 }
 
-func TestInsecureIsLoud(t *testing.T) {
+func TestInsecureIsLogged(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
 	var out bytes.Buffer
@@ -241,6 +241,6 @@ func TestIPv6Zone(t *testing.T) {
 	_, err = sps.Connect(t.Context(), host, credential, sps.WithCABundle(other.CA()))
 	var untrusted *sps.CertificateError
 	if !errors.As(err, &untrusted) {
-		t.Errorf("another authority: %v", err)
+		t.Errorf("a certificate of another authority: %v, want a CertificateError", err)
 	}
 }

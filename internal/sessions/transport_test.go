@@ -117,7 +117,7 @@ func TestRetries(t *testing.T) {
 					}
 					testkit.Diff(t, "attempts", max(1, test.want[name]), sent)
 					if test.status != 0 && test.body == nil && test.header == nil && !errors.Is(err, sps.Status(test.status)) {
-						t.Errorf("error %v, want the last answer's status", err)
+						t.Errorf("error %v, want the status of the last response", err)
 					}
 					if took := time.Since(start); took > 100*time.Second {
 						t.Errorf("took %v", took)
@@ -158,7 +158,7 @@ func TestRetriesUsedUp(t *testing.T) {
 	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		a.Inject(spstest.Fault{Path: "firmware/slots", Status: 503, Body: `{"error":{"type":"Busy","message":"an upgrade is under way"}}`, Times: -1})
 		if _, err := c.Firmware.Slots.List(t.Context()); !errors.Is(err, sps.ErrorType("Busy")) {
-			t.Errorf("error %v, want what the appliance says", err)
+			t.Errorf("error %v, want the appliance's message", err)
 		}
 	})
 }
@@ -174,24 +174,24 @@ func TestRetryEndsWithContext(t *testing.T) {
 		start := time.Now()
 		_, err := c.Firmware.Slots.List(ctx)
 		if !errors.Is(err, sps.Status(503)) {
-			t.Errorf("error %v, want the 503", err)
+			t.Errorf("error %v, want the status 503", err)
 		}
 		if took := time.Since(start); took != 0 {
-			t.Errorf("waited %v for a moment that the context does not reach", took)
+			t.Errorf("waited %v for a retry that is later than the end of the context", took)
 		}
 
 		ctx, cancel = context.WithCancel(t.Context())
 		time.AfterFunc(3*time.Second, cancel)
 		_, err = c.Firmware.Slots.List(ctx)
 		if !errors.Is(err, context.Canceled) || !errors.Is(err, sps.Status(503)) {
-			t.Errorf("error %v, want both the cancellation and the 503", err)
+			t.Errorf("error %v, want Canceled and the status 503", err)
 		}
 
 		a.ResetJournal()
 		_, err = c.Invoke(ctx, "PUT", "firmware/slots", nil)
 		var broken *sps.TransportError
 		if !errors.As(err, &broken) || broken.Attempts != 0 || !errors.Is(err, context.Canceled) || errors.Is(err, sps.ErrOutcomeUnknown) {
-			t.Errorf("error %#v, want one of a call that was never sent", err)
+			t.Errorf("error %#v, want one that says that the request was not sent", err)
 		}
 		testkit.Diff(t, "requests with a context that is done", []string(nil), testkit.Requests(a))
 
@@ -201,7 +201,7 @@ func TestRetryEndsWithContext(t *testing.T) {
 		ctx, cancel = context.WithCancel(t.Context())
 		time.AfterFunc(3*time.Second, cancel)
 		if _, err = c.Firmware.Slots.List(ctx); !errors.Is(err, context.Canceled) || strings.Contains(err.Error(), "waiting") {
-			t.Errorf("error %v, want the cancellation alone", err)
+			t.Errorf("error %v, want only the cancellation", err)
 		}
 	})
 }
@@ -248,7 +248,7 @@ func TestTimeouts(t *testing.T) {
 		start := time.Now()
 		_, err := c.Firmware.Slots.List(t.Context())
 		if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "within 10s") {
-			t.Errorf("error %v, want the limit by name", err)
+			t.Errorf("error %v, want one that names the limit", err)
 		}
 		if took := time.Since(start); took != 20*time.Second {
 			t.Errorf("took %v, want two attempts", took)
@@ -330,10 +330,10 @@ func TestHostileAnswers(t *testing.T) {
 				t.Fatal("no error")
 			}
 			if text := err.Error(); len(text) > 1000 || strings.Contains(text, "\n") {
-				t.Errorf("unfit error text: %.2000q", text)
+				t.Errorf("an error text with more than one line or 1000 bytes: %.2000q", text)
 			}
 			if ctx.Err() != nil {
-				t.Errorf("ran into the deadline: %v", err)
+				t.Errorf("the call ended only at its deadline: %v", err)
 			}
 			// An attempt may double its buffer up to the limit of 32 MiB. The limit here is
 			// higher, because it includes the copies that the simulator makes.
@@ -344,9 +344,9 @@ func TestHostileAnswers(t *testing.T) {
 	}
 }
 
-// TestCutWithinAnswer checks that a read is repeated if the connection breaks within its
+// TestCutWithinResponse checks that a read is repeated if the connection breaks within its
 // response.
-func TestCutWithinAnswer(t *testing.T) {
+func TestCutWithinResponse(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
 	c := testkit.Connect(t, a)
@@ -434,7 +434,7 @@ func TestCloseEndsCalls(t *testing.T) {
 		}
 		start := time.Now()
 		if err := <-failed; !errors.Is(err, sps.ErrClosed) || time.Since(start) > 0 {
-			t.Errorf("the call under way: %v after %v, want ErrClosed at once", err, time.Since(start))
+			t.Errorf("the running call: %v after %v, want ErrClosed at once", err, time.Since(start))
 		}
 		testkit.Diff(t, "sessions", 0, a.Sessions())
 	})
@@ -474,7 +474,7 @@ func TestConnectCancelled(t *testing.T) {
 			start := time.Now()
 			_, err := sps.Connect(ctx, a.Addr(), sps.UsernamePassword(a.Username(), sps.NewSecretString(a.Password())), testkit.InProcess(a))
 			if !errors.Is(err, context.DeadlineExceeded) {
-				t.Errorf("error %v, want the deadline", err)
+				t.Errorf("error %v, want DeadlineExceeded", err)
 			}
 			if took := time.Since(start); took > 4*time.Second {
 				t.Errorf("returned after %v", took)
@@ -485,9 +485,9 @@ func TestConnectCancelled(t *testing.T) {
 	}
 }
 
-// TestPeculiarAnswers checks that a response with an unusual content type or a byte order mark
+// TestUnusualResponses checks that a response with an unusual content type or a byte order mark
 // is decoded.
-func TestPeculiarAnswers(t *testing.T) {
+func TestUnusualResponses(t *testing.T) {
 	t.Parallel()
 	const slots = `{"items":[{"key":"1","body":{"version":"7.4.0","current":true}},{"key":"3"}]}`
 	for name, fault := range map[string]spstest.Fault{
@@ -539,9 +539,9 @@ func TestLoginAnswerBroken(t *testing.T) {
 	testkit.Diff(t, "Accept-Encoding", "identity", a.Journal()[0].Header.Get("Accept-Encoding"))
 }
 
-// TestLoginTriedAgain checks a login whose first response breaks off. The client must log in
+// TestLoginRepeated checks a login whose first response breaks off. The client must log in
 // again, use the session of the second response, and log out the session of the first one.
-func TestLoginTriedAgain(t *testing.T) {
+func TestLoginRepeated(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var sent []string
@@ -642,7 +642,7 @@ func TestErrorsShowNoQuery(t *testing.T) {
 		fault.Method, fault.Path, fault.Unimplemented = "POST", "firmware/x", true
 		a.Inject(fault)
 		if _, err := c.Invoke(t.Context(), "POST", "firmware/x?token=hush", nil); err == nil || strings.Contains(err.Error(), "hush") {
-			t.Errorf("error %v shows the query or the place", err)
+			t.Errorf("error %v shows the query or the Location header", err)
 		}
 	}
 	for _, link := range []string{"firmware/../x?token=hush", "firmware/x?token=hush;%zz"} {
@@ -661,14 +661,14 @@ func TestCauses(t *testing.T) {
 		defer cancel()
 		a.Inject(spstest.Fault{Path: "firmware/test", Delay: time.Minute})
 		if _, err := c.Firmware.Test(ctx, "2"); !errors.Is(err, why) || !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("error %v, want both", err)
+			t.Errorf("error %v, want the context's error and its cause", err)
 		}
 	})
 }
 
-// TestCarelessRoundTrippers checks that the client handles responses that net/http does not
+// TestFaultyRoundTrippers checks that the client handles responses that net/http does not
 // return, but a faulty RoundTripper of the caller may return.
-func TestCarelessRoundTrippers(t *testing.T) {
+func TestFaultyRoundTrippers(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		make func(*http.Request) *http.Response

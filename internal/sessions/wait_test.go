@@ -79,13 +79,13 @@ func TestWaitReady(t *testing.T) {
 				}
 				took := time.Since(start)
 				if took < test.took || took > test.took+time.Minute || states == 0 {
-					t.Errorf("it took %s, after %d polls", took, states)
+					t.Errorf("WaitReady took %s and %d polls", took, states)
 				}
 				testkit.Diff(t, "logins", 1, logins(a))
 				if err := c.WaitReady(t.Context()); err != nil {
-					t.Errorf("again: %v", err)
+					t.Errorf("a second WaitReady: %v", err)
 				}
-				testkit.Diff(t, "logins of both", 1, logins(a))
+				testkit.Diff(t, "logins of both calls", 1, logins(a))
 				if err := c.Close(t.Context()); err != nil {
 					t.Error(err)
 				}
@@ -113,10 +113,10 @@ func TestWaitReadyWhileLoginsFail(t *testing.T) {
 					if option && setup == "completed" {
 						c := lazily(t, a)
 						if err := c.WaitReady(t.Context()); !errors.Is(err, sps.AuthenticationFailure) {
-							t.Errorf("without WithLoginRetry: %v", err)
+							t.Errorf("without WithLoginRetry: %v, want AuthenticationFailure", err)
 						}
 						if err := c.WaitReady(t.Context()); !errors.Is(err, sps.AuthenticationFailure) {
-							t.Errorf("a dead client: %v", err)
+							t.Errorf("WaitReady on a client that no longer logs in: %v, want AuthenticationFailure", err)
 						}
 						testkit.Diff(t, "logins without WithLoginRetry", 1, logins(a))
 						options = append(options, sps.WithLoginRetry(time.Minute))
@@ -218,7 +218,7 @@ func TestVersionWaitForbidden(t *testing.T) {
 			t.Error(err)
 		}
 		if took := time.Since(start); took < 3*time.Minute {
-			t.Errorf("it took %s", took)
+			t.Errorf("the wait took %s", took)
 		}
 	})
 }
@@ -289,9 +289,9 @@ func TestWaitTimes(t *testing.T) {
 	}
 }
 
-// TestNothingForTheGone checks that a call whose context is already done sends no request and
-// does not call the password function.
-func TestNothingForTheGone(t *testing.T) {
+// TestDoneContextSendsNothing checks that a call whose context is already done sends no request
+// and does not call the password function.
+func TestDoneContextSendsNothing(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		a := spstest.NewServer(t, spstest.WithoutListener())
@@ -329,7 +329,7 @@ func TestNothingForTheGone(t *testing.T) {
 		}
 		synctest.Wait()
 		if asked || len(sent) > 0 {
-			t.Errorf("asked for the password: %t, sent %v", asked, slices.Compact(sent))
+			t.Errorf("the password function was called: %t; sent %v", asked, slices.Compact(sent))
 		}
 		if err := c.Close(t.Context()); err != nil {
 			t.Error(err)

@@ -183,7 +183,7 @@ func checkPrintedCalls(t *testing.T, want string, args ...string) {
 	}
 	left, err := filepath.Glob(filepath.Join(dir, "*"))
 	if err != nil || len(left) != 2 {
-		t.Errorf("files %v, error %v: want the two that were asked for", left, err)
+		t.Errorf("files %v, error %v: want the two files that the flags name", left, err)
 	}
 }
 
@@ -482,7 +482,7 @@ func TestState(t *testing.T) {
 	}
 	left, err := filepath.Glob(filepath.Join(dir, "*"))
 	if err != nil || len(left) != 2 {
-		t.Errorf("files %v, error %v: want the two that were asked for", left, err)
+		t.Errorf("files %v, error %v: want the two files that the flags name", left, err)
 	}
 }
 
@@ -495,7 +495,7 @@ func TestFaults(t *testing.T) {
 		}
 	}
 	if status, err := ask(t, p, "POST", "firmware/test", `{"slot_id":2}`); err == nil {
-		t.Errorf("status %d of a connection that is cut", status)
+		t.Errorf("status %d, although the connection was cut", status)
 	}
 }
 
@@ -520,7 +520,7 @@ func TestSessions(t *testing.T) {
 		}
 	}
 	if out := p.out.String(); !strings.Contains(out, "/api/audit/sessions?fields=*&limit=2'\n") {
-		t.Errorf("no call for the sessions in %s", out)
+		t.Errorf("the output has no curl command that lists the sessions: %s", out)
 	}
 }
 
@@ -560,7 +560,7 @@ func call(t *testing.T, client *http.Client, base string, words []string) string
 	}
 	path, ok := strings.CutPrefix(target, base)
 	if !ok {
-		t.Fatalf("call of %q, want something at %s", target, base)
+		t.Fatalf("the curl command requests %q, want a URL that starts with %s", target, base)
 	}
 	req, err := http.NewRequestWithContext(t.Context(), method, target, strings.NewReader(data))
 	if err != nil {

@@ -57,7 +57,7 @@ func NegativeSerial(t *testing.T, c *x509.Certificate) *x509.Certificate {
 	serial := c.SerialNumber.Bytes()
 	i := bytes.Index(c.Raw, append([]byte{2, byte(len(serial))}, serial...))
 	if i < 0 {
-		t.Fatal("the certificate has another form")
+		t.Fatal("the serial number is not found in the encoded certificate")
 	}
 	raw := bytes.Clone(c.Raw)
 	raw[i+2] |= 0x80

@@ -38,10 +38,11 @@ var concerned = map[string][]string{
 	"truststores_test.go":         {"transaction", "configuration", "trust_stores"},
 }
 
-// UnderVariants runs a flow, which must pass with each appliance: one of each profile, one with
-// each alternative of each variant of the areas in concerned, and ones with random combinations
-// of variants. A variant is a detail that the documentation of the API leaves open.
-// UnderVariants does not change the variants that fixed names.
+// UnderVariants runs a flow with many appliances: an appliance of each profile, an appliance with
+// each alternative of each variant of the areas in concerned, and appliances with random
+// combinations of variants. The flow must pass with each of them. A variant is a detail that the
+// documentation of the API leaves open. UnderVariants does not change the variants whose names are
+// in fixed.
 //
 // The flow runs over TLS for the profiles and in a testing/synctest bubble otherwise. With the
 // race detector it runs for the profiles and for fewer random combinations.
@@ -70,7 +71,7 @@ func underVariants(t *testing.T, file string, ofProfile, flow func(t *testing.T,
 	}
 	areas, known := concerned[file]
 	if !known {
-		t.Fatalf("add the areas of the flows of %s to concerned", file)
+		t.Fatalf("%s is not in concerned: add the areas of its flows", file)
 	}
 	areas = append([]string{"session", "answer"}, areas...)
 	for _, area := range areas {

@@ -15,9 +15,9 @@ import (
 	"github.com/go-sps/sps/spstest"
 )
 
-// TestChangeInWords checks the names and the differences in the text of each kind of change, in
+// TestChangeText checks the names and the differences in the text of each kind of change, in
 // both forms of the appliance's list of changes.
-func TestChangeInWords(t *testing.T) {
+func TestChangeText(t *testing.T) {
 	t.Parallel()
 	one, two, three := testkit.Authority(t, "One"), testkit.Authority(t, "Two"), testkit.Authority(t, "Three")
 	expires := func(name string) string {
@@ -155,9 +155,9 @@ var inAnyOrder = cmp.Transformer("Unordered", func(list []string) map[string]int
 	return counted
 })
 
-// TestChangeInWordsWithoutValues checks that the differences come from the values that the
+// TestChangeTextWithoutValues checks that the differences come from the values that the
 // transaction has read and written if the appliance's list of changes has no values.
-func TestChangeInWordsWithoutValues(t *testing.T) {
+func TestChangeTextWithoutValues(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
 	c := testkit.Connect(t, a)
@@ -193,7 +193,7 @@ func TestChangeOfLongList(t *testing.T) {
 		t.Fatal(err)
 	}
 	if took := time.Since(start); took > time.Minute { // quadratic time would be many minutes
-		t.Errorf("it took %s", took)
+		t.Errorf("the comparison took %s", took)
 	}
 	if got := len(changes[0].Differences); got != n {
 		t.Errorf("%d differences", got)
@@ -253,7 +253,7 @@ func TestCopy(t *testing.T) {
 		t.Errorf("copied %+v", copied)
 	}
 	if copied.Map["x"].Self != copied.Map["x"] || copied.Map["x"] == loop {
-		t.Error("a circle is not copied")
+		t.Error("a value that contains itself is not copied")
 	}
 	copied.Map["x"].List[0], copied.Any.([]string)[0], copied.Array[0][0], copied.Raw[0] = "z", "z", 9, '['
 	copied.Map["y"] = nil

@@ -20,7 +20,8 @@ import (
 )
 
 // lateAppliance loses the responses to some requests and executes these requests later. The
-// tests check that the errors of the client are still true after the execution.
+// tests check that the errors of the client agree with the state of the appliance after the
+// execution.
 type lateAppliance struct {
 	a       *spstest.Appliance
 	method  string
@@ -234,7 +235,7 @@ var lateOperations = map[string]lateOperation{
 		call: func(ctx context.Context, c *sps.Client, before string) error {
 			key, err := c.Firmware.Fetch.Start(ctx, testkit.ImageURL, testkit.ImageSum)
 			if key == before {
-				return fmt.Errorf("the key %q is that of an older one", key)
+				return fmt.Errorf("the returned key %q belongs to an earlier fetch", key)
 			}
 			return err
 		},
@@ -329,7 +330,8 @@ var lateOperations = map[string]lateOperation{
 var errMind = errors.New("it changes its mind")
 
 // TestLateExecution loses the response to each operation in turn, and executes the operation
-// later or never. It checks that the result of the call is still true after that.
+// later or never. It checks that the result of the call then agrees with the state of the
+// appliance.
 func TestLateExecution(t *testing.T) {
 	t.Parallel()
 	const close = 20 * time.Second // Timeouts.Close
@@ -371,14 +373,14 @@ func TestLateExecution(t *testing.T) {
 					err := op.call(ctx, c, key)
 					took := time.Since(start)
 					if late.deadline > 0 && took > late.deadline+close {
-						t.Errorf("it took %v after a deadline of %v", took, late.deadline)
+						t.Errorf("the call took %v with a deadline of %v", took, late.deadline)
 					}
 					if l.lost == 0 {
-						t.Fatal("no answer was lost")
+						t.Fatal("no response was lost")
 					}
 					l.late.Wait()
 					if l.lost > 1 && op.method != "DELETE" && name != "firmware test" { // a firmware test changes nothing and may be repeated
-						t.Errorf("it was sent %d times", l.lost)
+						t.Errorf("the request was sent %d times", l.lost)
 					}
 					op.judge(t, a, key, late.seen, late.runs < 0, err)
 				})
@@ -443,13 +445,13 @@ func TestLateLogOut(t *testing.T) {
 				start := time.Now()
 				err := c.Close(t.Context())
 				if took := time.Since(start); took > 20*time.Second {
-					t.Errorf("it took %v", took)
+					t.Errorf("Close took %v", took)
 				}
 				if left := l.a.Sessions(); (err == nil) != (left == 0) {
 					t.Errorf("error %v, sessions left: %d", err, left)
 				}
 				l.late.Wait()
-				testkit.Diff(t, "sessions in the end", runs < 0, l.a.Sessions() > 0)
+				testkit.Diff(t, "a session is left", runs < 0, l.a.Sessions() > 0)
 			})
 		})
 	}
@@ -547,22 +549,22 @@ func TestLateUpgrade(t *testing.T) {
 	}
 }
 
-// TestUpgradeNotSeen checks the errors of an upgrade after which the appliance does not respond
-// again or runs the old version.
-func TestUpgradeNotSeen(t *testing.T) {
+// TestUpgradeNotConfirmed checks the errors of an upgrade after which the appliance does not
+// respond again or runs the old version.
+func TestUpgradeNotConfirmed(t *testing.T) {
 	t.Parallel()
 	testkit.BubbleOf(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		a.AfterRestart(spstest.OutcomeNeverBack)
 		_, err := c.Firmware.Upgrade(t.Context(), sps.FromSlot("2"))
 		if !errors.Is(err, sps.ErrOutcomeUnknown) || !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "the upgrade was started") {
-			t.Errorf("never back: %v", err)
+			t.Errorf("the appliance does not respond again: %v, want ErrOutcomeUnknown and DeadlineExceeded", err)
 		}
 	})
 	testkit.BubbleOf(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		a.AfterRestart(spstest.OutcomeOldVersion)
 		_, err := c.Firmware.Upgrade(t.Context(), sps.FromSlot("2"))
 		if errors.Is(err, sps.ErrOutcomeUnknown) || !errors.Is(err, sps.ErrWrongVersion) {
-			t.Errorf("back as it was: %v", err)
+			t.Errorf("the appliance runs the old version: %v, want ErrWrongVersion", err)
 		}
 	})
 	testkit.BubbleOf(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
@@ -570,14 +572,14 @@ func TestUpgradeNotSeen(t *testing.T) {
 		a.Inject(spstest.Fault{Method: "POST", Path: "firmware/upgrade", CutAfter: true})
 		_, err := c.Firmware.Upgrade(t.Context(), sps.FromSlot("2"))
 		if !errors.Is(err, sps.ErrOutcomeUnknown) || !errors.Is(err, sps.ErrWrongVersion) || strings.Contains(err.Error(), "; the upgrade was started:") {
-			t.Errorf("back with the old version after a lost response: %v", err)
+			t.Errorf("the appliance runs the old version after a lost response: %v", err)
 		}
 	})
 }
 
-// TestCloseWhileAsking checks that Close ends a call that polls for the outcome of a lost
+// TestCloseWhilePolling checks that Close ends a call that polls for the outcome of a lost
 // request.
-func TestCloseWhileAsking(t *testing.T) {
+func TestCloseWhilePolling(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		l, c := newLateAppliance(t)
@@ -592,9 +594,9 @@ func TestCloseWhileAsking(t *testing.T) {
 	})
 }
 
-// TestNobodyToAsk checks that a call stops polling for the outcome of a lost request if the
-// client can no longer log in.
-func TestNobodyToAsk(t *testing.T) {
+// TestPollingStopsWithoutLogin checks that a call stops polling for the outcome of a lost
+// request if the client can no longer log in.
+func TestPollingStopsWithoutLogin(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		l, c := newLateAppliance(t)
@@ -612,10 +614,10 @@ func TestNobodyToAsk(t *testing.T) {
 	})
 }
 
-// TestFetchesThatCannotBeToldApart loses the response to the start of a fetch. It checks that
+// TestFetchStartLost loses the response to the start of a fetch. It checks that
 // Start finds the started fetch among the fetches of the appliance, or returns
 // ErrOutcomeUnknown if another client may have started the fetch that it finds.
-func TestFetchesThatCannotBeToldApart(t *testing.T) {
+func TestFetchStartLost(t *testing.T) {
 	t.Parallel()
 	strip := func(body []byte) []byte { return []byte(strings.ReplaceAll(string(body), `"url"`, `"hidden"`)) }
 	for name, test := range map[string]struct {
@@ -659,11 +661,11 @@ func TestFetchesThatCannotBeToldApart(t *testing.T) {
 	}
 }
 
-// TestCancelledTooLate loses the response to the cancellation of a fetch, and the fetch
+// TestFetchCancelledTooLate loses the response to the cancellation of a fetch, and the fetch
 // finishes before the appliance executes the cancellation. Cancel must return ErrOutcomeUnknown
 // and stop polling when the fetch has finished, because the appliance may still remove the
 // record of the fetch.
-func TestCancelledTooLate(t *testing.T) {
+func TestFetchCancelledTooLate(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		l, c := newLateAppliance(t)
@@ -691,7 +693,7 @@ func TestRedirectedWrite(t *testing.T) {
 			a.SetStarling(spstest.Starling{Joined: true})
 			a.Inject(spstest.Fault{Method: "DELETE", Path: "starling/join", Status: 302, Execute: executed})
 			if err := c.Starling.Unjoin(t.Context()); (err == nil) != executed || !executed && !errors.Is(err, sps.ErrOutcomeUnknown) {
-				t.Errorf("executed %t: %v", executed, err)
+				t.Errorf("unjoin executed: %t; error %v", executed, err)
 			}
 		})
 	}

@@ -153,12 +153,12 @@ func TestNumbers(t *testing.T) {
 		return open.In(tx).Replace(ctx, map[string]any{"n": json.Number("four")})
 	})
 	if !errors.Is(err, sps.ErrInvalidInput) {
-		t.Errorf("what is no number: %v", err)
+		t.Errorf("a json.Number that is not a number: %v, want ErrInvalidInput", err)
 	}
 }
 
-// TestOwnTypes checks endpoints for which the caller defines the body type.
-func TestOwnTypes(t *testing.T) {
+// TestCallerDefinedTypes checks endpoints for which the caller defines the body type.
+func TestCallerDefinedTypes(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
 	c := testkit.Connect(t, a)
@@ -197,7 +197,7 @@ func TestOwnTypes(t *testing.T) {
 	if err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
 		return systemBackup.In(tx).Replace(ctx, backup{})
 	}); err != nil {
-		t.Errorf("writing no reference: %v", err)
+		t.Errorf("writing an empty reference: %v", err)
 	}
 	written, _ := a.Configuration("management/system_backup")
 	testkit.Diff(t, "no reference", parsed(t, []byte(`{"backup_policy":null}`)), parsed(t, written))
@@ -271,7 +271,7 @@ func TestCollection(t *testing.T) {
 		}
 		made, err := policies.Get(t.Context(), key)
 		if err != nil || made.Key != key || made.Body.Name != "ours" {
-			t.Errorf("made: %+v, %v", made, err)
+			t.Errorf("the created object: %+v, %v", made, err)
 		}
 		all, err := policies.List(t.Context())
 		if err != nil || len(all) != len(old)+1 {
@@ -289,12 +289,12 @@ func TestCollection(t *testing.T) {
 			t.Error(err)
 		}
 		if _, err := policies.Get(t.Context(), key); !errors.Is(err, sps.ResourceNotFound) {
-			t.Errorf("after the deletion: %v, want ResourceNotFound", err)
+			t.Errorf("reading the deleted object: %v, want ResourceNotFound", err)
 		}
 		if now, err := policies.List(t.Context()); err != nil {
 			t.Error(err)
 		} else {
-			testkit.Diff(t, "objects in the end", old, now, cmpopts.IgnoreTypes(sps.Meta{}))
+			testkit.Diff(t, "objects after the deletion", old, now, cmpopts.IgnoreTypes(sps.Meta{}))
 		}
 	})
 }
@@ -543,7 +543,7 @@ func TestRecords(t *testing.T) {
 	}
 	a.Inject(spstest.Fault{Path: "firmware/slots", Status: 200, Body: `{"items":[{"name":"x"}]}`})
 	if _, err := c.Listing(t.Context(), "firmware/slots"); !errors.Is(err, sps.ErrBadAnswer) {
-		t.Errorf("as a listing: %v, want ErrBadAnswer", err)
+		t.Errorf("List: %v, want ErrBadAnswer", err)
 	}
 	a.Inject(spstest.Fault{Path: "firmware/slots", Status: 200, Body: `{"items":[{"name":"x"},{"name":"y"}]}`})
 	var bodies []string
@@ -574,7 +574,7 @@ func TestGarbledText(t *testing.T) {
 	policies := sps.NewCollection[policy](c, path)
 	all, err := policies.List(t.Context())
 	if text := fmt.Sprint(err); !errors.Is(err, sps.ErrBadAnswer) || !strings.Contains(text, "the body of 2 has text that is not valid UTF-8") || !strings.Contains(text, "read the bytes of /api/"+path) {
-		t.Errorf("error %s, want one that names the item and the call", text)
+		t.Errorf("error %s, want an error that names the item and the call", text)
 	}
 	var names []string
 	for _, o := range all {
@@ -582,7 +582,7 @@ func TestGarbledText(t *testing.T) {
 	}
 	testkit.Diff(t, "names", []string{"a", "c"}, names)
 	if o, err := policies.GetByName(t.Context(), "c"); err != nil || o.Key != "3" {
-		t.Errorf("by name: %v, %v", o, err)
+		t.Errorf("GetByName: %v, %v", o, err)
 	}
 	response, err := c.Invoke(t.Context(), "GET", path, nil)
 	if err != nil {
@@ -591,7 +591,7 @@ func TestGarbledText(t *testing.T) {
 	testkit.Diff(t, "bytes", list, string(response.Body))
 	var decoded any
 	if err := response.Decode(&decoded); !errors.Is(err, sps.ErrBadAnswer) {
-		t.Errorf("decoded: %v, want ErrBadAnswer", err)
+		t.Errorf("Decode: %v, want ErrBadAnswer", err)
 	}
 	for name, update := range map[string]func(context.Context, *sps.Transaction) error{
 		"typed": func(ctx context.Context, tx *sps.Transaction) error {
@@ -622,10 +622,10 @@ func TestGarbledText(t *testing.T) {
 	}
 	a.Inject(spstest.Fault{Method: "GET", Path: "configuration/trust_stores", Status: 200, Body: `{"items":[{"key":"\udfff","body":{}},{"key":"2","body":{}}]}`, Times: -1})
 	if all, err := sps.NewCollection[any](c, "configuration/trust_stores").List(t.Context()); !errors.Is(err, sps.ErrBadAnswer) || len(all) != 1 {
-		t.Errorf("a garbled key: %d objects, %v", len(all), err)
+		t.Errorf("a list with a garbled key: %d objects, %v, want one object and ErrBadAnswer", len(all), err)
 	}
 	if _, err := sps.NewCollection[any](c, "configuration/trust_stores").GetByName(t.Context(), "x"); !errors.Is(err, sps.ErrNoSuchName) {
-		t.Errorf("a garbled key, by name: %v", err)
+		t.Errorf("GetByName in a list with a garbled key: %v, want ErrNoSuchName", err)
 	}
 }
 
@@ -778,8 +778,8 @@ func TestSecretsInBodies(t *testing.T) {
 	}
 }
 
-// TestPagesInACircle checks that the client stops at pages that link to each other in a circle.
-func TestPagesInACircle(t *testing.T) {
+// TestCircularPages checks that the client stops at pages that link to each other in a circle.
+func TestCircularPages(t *testing.T) {
 	t.Parallel()
 	for _, length := range []int{1, 2, 3, 7} {
 		asked := 0
@@ -792,10 +792,10 @@ func TestPagesInACircle(t *testing.T) {
 			t.Fatal(err)
 		}
 		if _, err := sps.NewCollection[policy](c, "x").List(t.Context()); !errors.Is(err, sps.ErrBadAnswer) {
-			t.Errorf("a circle of %d: %v, want ErrBadAnswer", length, err)
+			t.Errorf("a circle of %d pages: %v, want ErrBadAnswer", length, err)
 		}
 		if asked > 40 {
-			t.Errorf("a circle of %d: noticed after %d pages", length, asked)
+			t.Errorf("a circle of %d pages: the client stopped after %d pages", length, asked)
 		}
 	}
 }
@@ -820,10 +820,10 @@ func TestMisspeltMember(t *testing.T) {
 	}
 }
 
-// TestMisspeltBelow checks that an update is rejected if it adds an unknown member at any level
-// of the object. A new element of a list may have any members. An object in which the update
-// changes selection or enabled may have any members, too.
-func TestMisspeltBelow(t *testing.T) {
+// TestMisspeltNestedMember checks that an update is rejected if it adds an unknown member at
+// any level of the object. A new element of a list may have any members. An object in which the
+// update changes selection or enabled may have any members, too.
+func TestMisspeltNestedMember(t *testing.T) {
 	t.Parallel()
 	type server struct {
 		Selection string `json:"selection"`
@@ -880,10 +880,10 @@ func TestMisspeltBelow(t *testing.T) {
 	}
 }
 
-// TestMisspeltNew checks that Create sends a misspelt member, because the client has no object
-// to compare it with. The appliance ignores the member, and the simulator lists it in its
-// journal.
-func TestMisspeltNew(t *testing.T) {
+// TestMisspeltMemberInCreate checks that Create sends a misspelt member, because the client has
+// no object to compare it with. The appliance ignores the member, and the simulator lists it in
+// its journal.
+func TestMisspeltMemberInCreate(t *testing.T) {
 	t.Parallel()
 	type policy struct {
 		Name    string `json:"name"`
@@ -906,9 +906,9 @@ func TestMisspeltNew(t *testing.T) {
 	testkit.Diff(t, "ignored", []string{"tiemout"}, ignored)
 }
 
-// TestMemberOfTheSDK checks that a member that the SDK's type has can be written even if the
+// TestKnownMemberNotStored checks that a member that the SDK's type has can be written even if the
 // stored object lacks it.
-func TestMemberOfTheSDK(t *testing.T) {
+func TestKnownMemberNotStored(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
 	c := testkit.Connect(t, a)
@@ -919,8 +919,8 @@ func TestMemberOfTheSDK(t *testing.T) {
 	testkit.Settled(t, a, testkit.AdminAfter)
 }
 
-// TestNameTwice checks that GetByName returns ErrBadAnswer if two objects have the name.
-func TestNameTwice(t *testing.T) {
+// TestDuplicateName checks that GetByName returns ErrBadAnswer if two objects have the name.
+func TestDuplicateName(t *testing.T) {
 	t.Parallel()
 	const path = "configuration/policies/audit_policies"
 	a := spstest.NewServer(t)
@@ -1018,7 +1018,7 @@ func TestSlashInKey(t *testing.T) {
 	_, err = sps.NewSingleton[policy](c, list+"/a/b").Get(t.Context())
 	want("in a plain path", "GET /api/configuration/x/a/b", err)
 	if _, err := objects.Get(t.Context(), "a/b"); !errors.Is(err, sps.ErrInvalidInput) || !strings.Contains(err.Error(), "write it as %2F in the path of NewSingleton or Client.Invoke") {
-		t.Errorf("as a key: %v, want ErrInvalidInput that tells the way", err)
+		t.Errorf("a path as a key: %v, want ErrInvalidInput with the correct call", err)
 	}
 	for _, key := range []string{"%2F", "%2Fa", "a%2f", "a%2F%2Fb", "a%2F..%2Fb", "..%2Fa", ".%2Fa", "a%2F.", "a%5cb%2Fc", "a%2Fb%3Fc", "a%2Fb%23c", "a%2F%252e%252e", "a%2Fb;c"} {
 		if _, err := c.Invoke(t.Context(), "GET", list+"/"+key, nil); !errors.Is(err, sps.ErrInvalidInput) {

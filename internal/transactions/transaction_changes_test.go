@@ -27,7 +27,7 @@ func TestTransactionStatus(t *testing.T) {
 			t.Fatal(err)
 		}
 		if closed.Open() || closed.HasChanges {
-			t.Errorf("before: %+v", closed)
+			t.Errorf("the status before the transaction: %+v", closed)
 		}
 		err = c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
 			if err := testkit.SetAdmin(testkit.AdminAfter)(ctx, tx); err != nil {
@@ -38,7 +38,7 @@ func TestTransactionStatus(t *testing.T) {
 				return err
 			}
 			if !open.Open() || !open.HasChanges {
-				t.Errorf("inside: %+v", open)
+				t.Errorf("the status in the transaction: %+v", open)
 			}
 			return nil
 		}, sps.WithMessage("CHG-1"))
@@ -78,7 +78,7 @@ func TestTransactionStatusShapes(t *testing.T) {
 	c := testkit.Connect(t, a, sps.WithOneSession())
 	a.Inject(spstest.Fault{Method: "GET", Path: "transaction", Status: 200, Body: `{"meta":{}}`})
 	if got, err := c.TransactionStatus(t.Context()); !errors.Is(err, sps.ErrBadAnswer) {
-		t.Errorf("without a status: %+v, %v", got, err)
+		t.Errorf("a response without a status: %+v, %v", got, err)
 	}
 }
 
@@ -128,7 +128,7 @@ func TestChanges(t *testing.T) {
 		var inside []sps.Change
 		err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
 			if none, err := tx.Changes(ctx); err != nil || len(none) > 0 {
-				t.Errorf("at the beginning: %v, %v", none, err)
+				t.Errorf("the changes at the start of a transaction: %v, %v", none, err)
 			}
 			if err := change(c)(ctx, tx); err != nil {
 				return err
@@ -180,7 +180,7 @@ func TestPreview(t *testing.T) {
 
 	none, err := c.Preview(t.Context(), testkit.SetAdmin(testkit.AdminBefore))
 	if err != nil || len(none) > 0 {
-		t.Errorf("a preview of nothing: %v, %v", none, err)
+		t.Errorf("a preview without changes: %v, %v", none, err)
 	}
 
 	// An object that was replaced without being read is listed, too.
@@ -196,7 +196,7 @@ func TestPreview(t *testing.T) {
 	if changes, err := c.Preview(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
 		return errors.Join(testkit.SetAdmin(testkit.AdminAfter)(ctx, tx), boom)
 	}); !errors.Is(err, boom) || changes != nil {
-		t.Errorf("a preview that fails: %v, %v", changes, err)
+		t.Errorf("Preview with a failing function: %v, %v, want the error of the function and no changes", changes, err)
 	}
 	testkit.Settled(t, a, testkit.AdminBefore)
 
@@ -334,9 +334,9 @@ func TestConflict(t *testing.T) {
 	}
 }
 
-// TestUpdateMadeAnew changes an object as another user between the read and the write of an
+// TestUpdateRunsAgain changes an object as another user between the read and the write of an
 // update. It checks that the client calls the update function again with the new object.
-func TestUpdateMadeAnew(t *testing.T) {
+func TestUpdateRunsAgain(t *testing.T) {
 	t.Parallel()
 	const theirs = "theirs@example.com"
 	for _, lock := range []string{"opening", "first-change"} {
@@ -420,7 +420,7 @@ func TestNoConflict(t *testing.T) {
 	for _, old := range []string{`"other@example.com"`, `null`} {
 		a.Inject(spstest.Fault{Method: "GET", Path: "transaction/changes", Status: 200, Body: `{"changes":[{"type":"replace","path":"` + path + `/admin_address","old_value":` + old + `,"new_value":"after@example.com"}]}`})
 		if err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter)); !errors.Is(err, sps.ErrConflict) {
-			t.Errorf("a member by a slash that was %s: %v", old, err)
+			t.Errorf("a member path with a slash and the old value %s: %v, want ErrConflict", old, err)
 		}
 	}
 	// The list contains a reference as an object, as a read does.
@@ -433,7 +433,7 @@ func TestNoConflict(t *testing.T) {
 		_, err := tx.Invoke(ctx, "PUT", backup, json.RawMessage(`{"backup_policy":null}`))
 		return err
 	}); err != nil {
-		t.Errorf("a reference: %v", err)
+		t.Errorf("a list of changes with a reference: %v", err)
 	}
 	// If the appliance fails to return the list, the client commits without the comparison.
 	for _, fault := range []spstest.Fault{{Status: 500, Times: -1}, {CutAfter: true, Times: 10}} {
@@ -458,11 +458,11 @@ func TestWaitAtFirstChange(t *testing.T) {
 	testkit.BubbleOf(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		release := a.LockConfiguration("somebody at the web interface")
 		if err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter)); !errors.Is(err, sps.ErrLocked) {
-			t.Errorf("without patience: %v", err)
+			t.Errorf("without WithLockWait: %v, want ErrLocked", err)
 		}
 		start := time.Now()
 		if err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter), sps.WithLockWait(10*time.Second)); !errors.Is(err, sps.ErrLocked) {
-			t.Errorf("not released: %v", err)
+			t.Errorf("the lock is not released within WithLockWait: %v, want ErrLocked", err)
 		}
 		if waited := time.Since(start); waited != 10*time.Second {
 			t.Errorf("waited %s", waited)
@@ -471,11 +471,11 @@ func TestWaitAtFirstChange(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 		defer cancel()
 		if err := c.Transaction(ctx, testkit.SetAdmin(testkit.AdminAfter), sps.WithLockWait(time.Hour)); !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, sps.ErrLocked) {
-			t.Errorf("context done: %v", err)
+			t.Errorf("the context ends during WithLockWait: %v", err)
 		}
 		time.AfterFunc(5*time.Second, release)
 		if err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter), sps.WithLockWait(time.Minute)); err != nil {
-			t.Errorf("released in time: %v", err)
+			t.Errorf("the lock is released within WithLockWait: %v", err)
 		}
 		testkit.Settled(t, a, testkit.AdminAfter)
 		// A change that the other user makes meanwhile is not overwritten.
@@ -485,11 +485,11 @@ func TestWaitAtFirstChange(t *testing.T) {
 			release()
 		})
 		if err := c.Transaction(t.Context(), testkit.SetAdmin("ours@example.com"), sps.WithLockWait(time.Minute)); err != nil {
-			t.Errorf("changed meanwhile: %v; the update must run again", err)
+			t.Errorf("another user changed the object during the wait: %v, want that the update runs again", err)
 		}
 		testkit.Settled(t, a, "ours@example.com")
 		raw, _ := a.Configuration("management/email")
-		testkit.Diff(t, "the rest of their change", `{"admin_address":"ours@example.com"}`, string(raw))
+		testkit.Diff(t, "configuration with the change of the other user", `{"admin_address":"ours@example.com"}`, string(raw))
 		// After the first write, the client holds the lock. If the appliance refuses a later
 		// write because of the lock, the client must not wait: the lock and the staged changes
 		// are lost.
@@ -503,7 +503,7 @@ func TestWaitAtFirstChange(t *testing.T) {
 			return err
 		}, sps.WithLockWait(time.Minute))
 		if !errors.Is(err, sps.ErrLocked) || time.Since(start) > 0 {
-			t.Errorf("at a later write: %v after %v, want ErrLocked at once", err, time.Since(start))
+			t.Errorf("the lock is refused at a later write: %v after %v, want ErrLocked at once", err, time.Since(start))
 		}
 		testkit.Settled(t, a, "ours@example.com")
 	}, spstest.WithVariant("lock-taken", "first-change"))
@@ -531,16 +531,16 @@ func TestCancelledCommit(t *testing.T) {
 		start := time.Now()
 		err := c.Transaction(ctx, testkit.SetAdmin(testkit.AdminAfter))
 		if !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, sps.ErrOutcomeUnknown) {
-			t.Errorf("not executed so far: %v", err)
+			t.Errorf("the commit is not executed in time: %v, want DeadlineExceeded and ErrOutcomeUnknown", err)
 		}
 		if took := time.Since(start); took > 30*time.Second {
-			t.Errorf("it took %s", took)
+			t.Errorf("the transaction took %s, want at most 30 s", took)
 		}
 		testkit.Settled(t, a, testkit.AdminBefore)
 		ctx, cancel = context.WithCancel(t.Context())
 		a.Inject(spstest.Fault{Method: "PUT", Path: "transaction", Mutate: func(body []byte) []byte { cancel(); return body }, CutAfter: true})
 		if err := c.Transaction(ctx, testkit.SetAdmin(testkit.AdminAfter)); err != nil { // the client must find that the commit was executed
-			t.Errorf("executed: %v", err)
+			t.Errorf("the commit was executed: %v", err)
 		}
 		testkit.Settled(t, a, testkit.AdminAfter)
 	})
@@ -563,11 +563,11 @@ func TestTwoClients(t *testing.T) {
 	}()
 	<-opened
 	if err := first.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter)); !errors.Is(err, sps.ErrLocked) {
-		t.Errorf("while the other holds the lock: %v", err)
+		t.Errorf("while the other client holds the lock: %v, want ErrLocked", err)
 	}
 	email, err := first.Management.Email.Get(t.Context())
 	if err != nil || email.Body.AdminAddress != testkit.AdminBefore {
-		t.Errorf("the other's staged value is seen: %+v, %v", email, err)
+		t.Errorf("a read returned the staged value of the other client: %+v, %v", email, err)
 	}
 	waited := make(chan error)
 	go func() {
@@ -575,17 +575,17 @@ func TestTwoClients(t *testing.T) {
 	}()
 	close(release)
 	if err := <-done; err != nil {
-		t.Errorf("the other: %v", err)
+		t.Errorf("the transaction of the other client: %v", err)
 	}
 	if err := <-waited; err != nil {
-		t.Errorf("released in time: %v", err)
+		t.Errorf("the lock is released within WithLockWait: %v", err)
 	}
 	testkit.Settled(t, a, testkit.AdminAfter)
 }
 
-// TestTexts checks that each error text is one line that begins with "sps: " and does not
-// repeat that prefix.
-func TestTexts(t *testing.T) {
+// TestTransactionErrorTexts checks that each error text is one line that begins with "sps: "
+// and does not repeat that prefix.
+func TestTransactionErrorTexts(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
 	c := testkit.Connect(t, a)
@@ -618,7 +618,7 @@ func TestTexts(t *testing.T) {
 			t.Errorf("%s: %q, want %v", what, text, test.want)
 		}
 		if what == "context done" && strings.Contains(text, "another transaction") {
-			t.Errorf("%s: there is no other transaction: %q", what, text)
+			t.Errorf("%s: the text mentions another transaction, but there is none: %q", what, text)
 		}
 	}
 }

@@ -32,10 +32,10 @@ func commitVariants() [][]spstest.Option {
 	return all
 }
 
-// TestWhatBecameOfCommits checks the result of a transaction whose commit has no usable
-// response, with each combination of commitVariants. The result must still be true an hour
-// later.
-func TestWhatBecameOfCommits(t *testing.T) {
+// TestCommitOutcomes checks the result of a transaction whose commit has no usable
+// response, with each combination of commitVariants. It compares the result with the committed
+// configuration an hour later.
+func TestCommitOutcomes(t *testing.T) {
 	t.Parallel()
 	const second = time.Second
 	commit := func(f spstest.Fault) spstest.Fault {
@@ -131,7 +131,7 @@ func TestWhatBecameOfCommits(t *testing.T) {
 						case test.either && (err == nil || unknown):
 						case name == "connection refused":
 							if unknown || err == nil || !strings.Contains(err.Error(), "not executed") {
-								t.Errorf("error %v, want that it was not executed", err)
+								t.Errorf("error %v, want one that says that the commit was not executed", err)
 							}
 						case !errors.Is(err, test.want):
 							t.Errorf("error %v, want %v (the address was %s)", err, test.want, said)

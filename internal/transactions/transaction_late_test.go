@@ -27,7 +27,7 @@ func TestCommitEndsDuringRollback(t *testing.T) {
 					ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 					defer cancel()
 					if err := c.Transaction(ctx, testkit.SetAdmin(testkit.AdminAfter)); err != nil {
-						t.Errorf("%s, one session %t: %v, though the commit was executed", refusal, one, err)
+						t.Errorf("%s, one session %t: %v, although the commit was executed", refusal, one, err)
 					}
 					testkit.Settled(t, a, testkit.AdminAfter)
 				}, options...)
@@ -35,10 +35,10 @@ func TestCommitEndsDuringRollback(t *testing.T) {
 	}
 }
 
-// TestRollbackComesLate loses the response to a rollback, and the appliance executes the
+// TestLateRollback loses the response to a rollback, and the appliance executes the
 // rollback during the next transaction. It checks that the appliance still applies all
 // changes of the next transaction.
-func TestRollbackComesLate(t *testing.T) {
+func TestLateRollback(t *testing.T) {
 	t.Parallel()
 	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		a.Inject(spstest.Fault{Method: "DELETE", Path: "transaction", CutAfter: true, Detached: true, Takes: 10 * time.Second})
@@ -49,7 +49,7 @@ func TestRollbackComesLate(t *testing.T) {
 			return errRollback
 		})
 		if !errors.Is(err, errRollback) {
-			t.Errorf("error %v, want that of the function", err)
+			t.Errorf("error %v, want the error of the function", err)
 		}
 		err = c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
 			if _, err := tx.TrustStores.Create(ctx, sps.NewTrustStore("first")); err != nil {
@@ -63,7 +63,7 @@ func TestRollbackComesLate(t *testing.T) {
 		}
 		testkit.Settled(t, a, testkit.AdminAfter)
 		if _, err := c.TrustStores.GetByName(t.Context(), "first"); err != nil {
-			t.Errorf("no error of the transaction, and a part is missing: %v", err)
+			t.Errorf("the transaction succeeded, but a trust store that it created is missing: %v", err)
 		}
 	})
 }

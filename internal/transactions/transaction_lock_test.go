@@ -80,7 +80,7 @@ func TestFairLock(t *testing.T) {
 				}
 				for i, n := range counts {
 					if n*test.clients*5 < total {
-						t.Errorf("client %d has %d of %d commits", i, n, total)
+						t.Errorf("client %d made only %d of %d commits", i, n, total)
 					}
 				}
 				t.Logf("commits %v", counts)
@@ -89,9 +89,9 @@ func TestFairLock(t *testing.T) {
 	}
 }
 
-// TestYieldAlone checks a client that uses the lock alone. The pauses in which it would let
-// other clients take the lock must cost little time.
-func TestYieldAlone(t *testing.T) {
+// TestYieldWithoutOtherClients checks a client that uses the lock alone. The pauses in which it
+// would let other clients take the lock must cost little time.
+func TestYieldWithoutOtherClients(t *testing.T) {
 	t.Parallel()
 	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		start := time.Now()
@@ -109,9 +109,9 @@ func TestYieldAlone(t *testing.T) {
 	})
 }
 
-// TestWaitForTurn checks that the limit of WithLockWait also applies to the wait for another
-// transaction of the same client.
-func TestWaitForTurn(t *testing.T) {
+// TestLockWaitForOwnTransaction checks that the limit of WithLockWait also applies to the wait
+// for another transaction of the same client.
+func TestLockWaitForOwnTransaction(t *testing.T) {
 	t.Parallel()
 	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		var first sync.WaitGroup
@@ -124,7 +124,7 @@ func TestWaitForTurn(t *testing.T) {
 		start := time.Now()
 		err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter), sps.WithLockWait(5*time.Second))
 		if !errors.Is(err, sps.ErrLocked) || time.Since(start) != 5*time.Second || !strings.Contains(err.Error(), "this client") {
-			t.Errorf("after %s: %v", time.Since(start), err)
+			t.Errorf("error after %s: %v, want ErrLocked after 5 s that names this client", time.Since(start), err)
 		}
 		first.Wait()
 	})
@@ -174,13 +174,13 @@ func TestHungAppliance(t *testing.T) {
 					t.Errorf("error %v", err)
 				}
 				if one == nil && !strings.Contains(err.Error(), "hold the lock until that session ends") {
-					t.Errorf("error %v, want what stays", err)
+					t.Errorf("error %v, want one that says that the session holds the lock", err)
 				}
 				if err := c.Close(t.Context()); err == nil {
 					t.Error("Close returned nil")
 				}
 				if took := time.Since(over); took > limit+time.Second {
-					t.Errorf("cleaning up took %s", took)
+					t.Errorf("the cleanup took %s", took)
 				}
 				a.ClearFaults()
 			}, one...)
@@ -210,7 +210,7 @@ func TestConnectDeadline(t *testing.T) {
 		start := time.Now()
 		_, err := sps.Connect(ctx, "silent.example.com:8443", sps.UsernamePassword("u", sps.NewSecretString("pass")), network.Dial())
 		if took := time.Since(start); took != time.Second {
-			t.Errorf("it took %s", took)
+			t.Errorf("Connect took %s", took)
 		}
 		var broken *sps.TransportError
 		if !errors.As(err, &broken) || broken.Host != "silent.example.com:8443" || !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "TLS handshake") {
@@ -219,10 +219,10 @@ func TestConnectDeadline(t *testing.T) {
 		done, cancel := context.WithCancel(t.Context())
 		cancel()
 		if _, err := sps.Connect(done, "appliance.test", sps.UsernamePassword("u", sps.NewSecretString("pass")), testkit.RoundTrip(func(*http.Request) (*http.Response, error) {
-			t.Error("something was sent")
+			t.Error("a request was sent")
 			return nil, errors.New("sent")
 		})); !errors.Is(err, context.Canceled) {
-			t.Errorf("a context that is done: %v", err)
+			t.Errorf("Connect with a cancelled context: %v, want Canceled", err)
 		}
 		time.Sleep(time.Minute) // simulated time, in which background work ends
 	})

@@ -104,9 +104,9 @@ func TestNoLockNeeded(t *testing.T) {
 	}
 }
 
-// TestReadersSeeCommitted checks that a read of a client outside of its open transaction returns
-// the committed values, and that a read inside returns the staged values.
-func TestReadersSeeCommitted(t *testing.T) {
+// TestReadsOutsideReturnCommitted checks that a read of a client outside of its open transaction
+// returns the committed values, and that a read in the transaction returns the staged values.
+func TestReadsOutsideReturnCommitted(t *testing.T) {
 	t.Parallel()
 	testkit.UnderVariants(t, func(t *testing.T, options ...spstest.Option) {
 		a := spstest.NewServer(t, options...)
@@ -117,11 +117,11 @@ func TestReadersSeeCommitted(t *testing.T) {
 			}
 			outside, err := c.Management.Email.Get(t.Context())
 			if err != nil || outside.Body.AdminAddress != testkit.AdminBefore {
-				t.Errorf("a reader sees %+v, %v", outside, err)
+				t.Errorf("a read outside the transaction returns %+v, %v, want the committed value", outside, err)
 			}
 			inside, err := c.Management.Email.Get(ctx) // a read with the function's context belongs to the transaction
 			if err != nil || inside.Body.AdminAddress != testkit.AdminAfter {
-				t.Errorf("the function sees %+v, %v", inside, err)
+				t.Errorf("a read in the transaction returns %+v, %v, want the staged value", inside, err)
 			}
 			inside.Body.ReportingAddress = testkit.AdminAfter
 			return tx.Management.Email.Replace(ctx, inside.Body) // writes the staged address again
@@ -245,7 +245,7 @@ func TestRefusedFirstWrite(t *testing.T) {
 					a.SetConfiguration("management/email", json.RawMessage(`{"admin_address":"theirs@example.com"}`))
 				}
 				if _, err := tx.Invoke(ctx, "DELETE", auditPolicies+"/none", nil); err == nil {
-					t.Error("the deletion of what is not there was accepted")
+					t.Error("the deletion of an object that does not exist succeeded")
 				}
 				return tx.Management.Email.Replace(ctx, sps.EmailSettings{AdminAddress: testkit.AdminAfter})
 			})
@@ -273,7 +273,7 @@ func TestUniqueNames(t *testing.T) {
 		}
 		_, err := tx.TrustStores.Create(ctx, sps.NewTrustStore("Ours"))
 		if !errors.Is(err, sps.ErrInvalidInput) {
-			t.Errorf("the same name twice: %v", err)
+			t.Errorf("creating two stores with the same name: %v, want ErrInvalidInput", err)
 		}
 		return nil
 	})
@@ -282,7 +282,7 @@ func TestUniqueNames(t *testing.T) {
 	}
 	list := testkit.Requests(a)
 	if slices.Index(list, "POST /api/transaction") > slices.Index(list, "GET /api/configuration/trust_stores") {
-		t.Errorf("the names were read before the opening: %q", list)
+		t.Errorf("the names were read before the transaction was opened: %q", list)
 	}
 }
 
@@ -303,17 +303,17 @@ func TestTooManyReads(t *testing.T) {
 			return nil
 		}
 		if err := c.Transaction(t.Context(), many); err != nil {
-			t.Errorf("reading only: %v", err)
+			t.Errorf("a transaction that only reads: %v", err)
 		}
 		then := func(ctx context.Context, tx *sps.Transaction) error {
 			return errors.Join(many(ctx, tx), tx.Management.Email.Replace(ctx, sps.EmailSettings{AdminAddress: testkit.AdminAfter}))
 		}
 		if err := c.Transaction(t.Context(), then); !errors.Is(err, sps.ErrInvalidInput) || !strings.Contains(err.Error(), "WithLockFirst") {
-			t.Errorf("then a write: %v", err)
+			t.Errorf("a write after too many reads: %v, want ErrInvalidInput that names WithLockFirst", err)
 		}
 		testkit.Settled(t, a, testkit.AdminBefore)
 		if err := c.Transaction(t.Context(), then, sps.WithLockFirst()); err != nil {
-			t.Errorf("with the lock first: %v", err)
+			t.Errorf("with WithLockFirst: %v", err)
 		}
 		testkit.Settled(t, a, testkit.AdminAfter)
 	})
@@ -370,7 +370,7 @@ func TestReadOnlyRights(t *testing.T) {
 	}
 	defer c.Close(t.Context())
 	if err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminBefore)); err != nil {
-		t.Errorf("a run that changes nothing: %v", err)
+		t.Errorf("a transaction that changes nothing: %v", err)
 	}
 	if err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter)); !errors.Is(err, sps.Unauthorized) || errors.Is(err, sps.ErrLocked) {
 		t.Errorf("a write: %v, want Unauthorized", err)
@@ -378,10 +378,10 @@ func TestReadOnlyRights(t *testing.T) {
 	testkit.Settled(t, a, testkit.AdminBefore)
 }
 
-// TestSwallowedOpening checks a function that ignores the error of its first write, for which the
-// appliance refuses to open the transaction. Each further step and the transaction itself must
-// return the same error, and the client must send no further request.
-func TestSwallowedOpening(t *testing.T) {
+// TestIgnoredOpeningError checks a function that ignores the error of its first write, for
+// which the appliance refuses to open the transaction. Each further step and the transaction
+// itself must return the same error, and the client must send no further request.
+func TestIgnoredOpeningError(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
 	c := testkit.Connect(t, a)
@@ -390,10 +390,10 @@ func TestSwallowedOpening(t *testing.T) {
 	err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
 		for range 2 {
 			if err := tx.Management.Email.Replace(ctx, sps.EmailSettings{AdminAddress: testkit.AdminAfter}); !errors.Is(err, sps.ErrLocked) {
-				t.Errorf("a step: %v", err)
+				t.Errorf("a write: %v, want ErrLocked", err)
 			}
 			if _, err := tx.Management.Email.Get(ctx); !errors.Is(err, sps.ErrLocked) {
-				t.Errorf("a read after it: %v", err)
+				t.Errorf("a read after the write: %v", err)
 			}
 		}
 		return nil
@@ -423,13 +423,13 @@ func TestWithChanges(t *testing.T) {
 	}
 	var refused *sps.Error
 	if done.Changes != nil || !errors.As(done.Err, &refused) || refused.Status != 500 {
-		t.Errorf("a list that cannot be read: %+v", done)
+		t.Errorf("the list of changes cannot be read: %+v", done)
 	}
 	failed := sps.CommittedChanges{Err: errors.New("untouched")}
 	_ = c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
 		return errors.Join(testkit.SetAdmin(testkit.AdminAfter)(ctx, tx), errors.New("boom"))
 	}, sps.WithChanges(&failed))
 	if failed.Err == nil {
-		t.Error("a transaction that failed wrote to it")
+		t.Error("a failed transaction stored changes")
 	}
 }

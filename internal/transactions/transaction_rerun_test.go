@@ -80,7 +80,7 @@ func TestRerun(t *testing.T) {
 					return testkit.SetAdmin(testkit.AdminAfter)(ctx, tx)
 				}, test.options...)
 				if took := time.Since(start); took < test.took[0] || took > test.took[1] {
-					t.Errorf("it took %s, want %s to %s", took, test.took[0], test.took[1])
+					t.Errorf("the transaction took %s, want %s to %s", took, test.took[0], test.took[1])
 				}
 				if runs != test.runs && !(test.runs < 0 && runs >= -test.runs) {
 					t.Errorf("%d runs, want %d", runs, test.runs)

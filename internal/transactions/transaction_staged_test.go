@@ -80,7 +80,7 @@ func TestNestedUpdate(t *testing.T) {
 		})
 	})
 	if err == nil || !strings.Contains(err.Error(), "does not write the same object") {
-		t.Errorf("an endless one: %v", err)
+		t.Errorf("an update whose function writes the same object: %v, want ErrInvalidInput", err)
 	}
 	testkit.Settled(t, a, testkit.AdminBefore)
 }
@@ -117,9 +117,9 @@ func TestReadDuringWrite(t *testing.T) {
 	testkit.Settled(t, a, testkit.AdminAfter)
 }
 
-// TestRevertedMeanwhile loses the response to a commit that wrote two objects. Another user
-// then reverts one of them. The outcome of the commit must be unknown.
-func TestRevertedMeanwhile(t *testing.T) {
+// TestCommitRevertedByAnotherUser loses the response to a commit that wrote two objects.
+// Another user then reverts one of them. The outcome of the commit must be unknown.
+func TestCommitRevertedByAnotherUser(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
 	original, _ := a.Configuration("management/email")
@@ -143,9 +143,9 @@ func TestRevertedMeanwhile(t *testing.T) {
 	}
 }
 
-// TestHandlesStayInside checks that a transaction rejects writes with handles of endpoints that
-// do not belong to the configuration.
-func TestHandlesStayInside(t *testing.T) {
+// TestHandlesOutsideConfiguration checks that a transaction rejects writes with handles of
+// endpoints that do not belong to the configuration.
+func TestHandlesOutsideConfiguration(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
 	c := testkit.Connect(t, a)
@@ -296,7 +296,7 @@ func droppedTransaction(t *testing.T, name string, write func(context.Context, *
 	err := c.Transaction(t.Context(), write)
 	var details *sps.OutcomeUnknownDetails
 	if !errors.Is(err, sps.ErrOutcomeUnknown) || !errors.As(err, &details) {
-		t.Fatalf("error %v, want ErrOutcomeUnknown with its details: the commit may come yet", err)
+		t.Fatalf("error %v, want ErrOutcomeUnknown with its details, because the appliance may still execute the commit", err)
 	}
 	if (len(details.AsBefore) > 0) != (want != nil) || details.AsWritten != nil || details.Status != "closed" || !details.RolledBack {
 		t.Errorf("details %+v", details)
@@ -304,9 +304,9 @@ func droppedTransaction(t *testing.T, name string, write func(context.Context, *
 	testkit.Settled(t, a, testkit.AdminBefore)
 }
 
-// TestGoneAfterCommit checks that the outcome of a lost commit is unknown if an updated object
-// cannot be found afterwards.
-func TestGoneAfterCommit(t *testing.T) {
+// TestObjectGoneAfterCommit checks that the outcome of a lost commit is unknown if an updated
+// object cannot be found afterwards.
+func TestObjectGoneAfterCommit(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
 	c := testkit.Connect(t, a)
@@ -322,9 +322,9 @@ func TestGoneAfterCommit(t *testing.T) {
 	testkit.Diff(t, "neither", []string{auditPolicies + "/" + policyKey}, details.Neither)
 }
 
-// TestLooksAtAll checks that the client reads each object that a commit with a lost response
-// should have written.
-func TestLooksAtAll(t *testing.T) {
+// TestLostCommitReadsAllObjects checks that the client reads each object that a commit with a
+// lost response should have written.
+func TestLostCommitReadsAllObjects(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
 	c := testkit.Connect(t, a)
@@ -354,9 +354,9 @@ func TestLooksAtAll(t *testing.T) {
 	testkit.Diff(t, "reads", made, looks)
 }
 
-// TestLateCommitOfAnother checks a commit that the appliance executes after the client has
-// stopped waiting for it. This must not commit the next transaction of the client.
-func TestLateCommitOfAnother(t *testing.T) {
+// TestLateCommitDuringNextTransaction checks a commit that the appliance executes after the
+// client has stopped waiting for it. This must not commit the next transaction of the client.
+func TestLateCommitDuringNextTransaction(t *testing.T) {
 	t.Parallel()
 	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		late := make(chan struct{})
@@ -391,7 +391,7 @@ func TestLateCommitOfAnother(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		if err := slow.Transaction(ctx, testkit.SetAdmin("first@example.com")); !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, sps.ErrOutcomeUnknown) {
-			t.Errorf("given up: %v", err)
+			t.Errorf("a commit that outlasts its context: %v, want DeadlineExceeded and ErrOutcomeUnknown", err)
 		}
 		boom := errors.New("boom")
 		err = slow.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
@@ -402,7 +402,7 @@ func TestLateCommitOfAnother(t *testing.T) {
 			return boom
 		})
 		if !errors.Is(err, boom) {
-			t.Errorf("the next one: %v", err)
+			t.Errorf("the next transaction: %v", err)
 		}
 		testkit.Settled(t, a, testkit.AdminBefore)
 	})
@@ -442,7 +442,7 @@ func TestLateCommitAfterDrop(t *testing.T) {
 		}
 		defer c.Close(context.Background())
 		if err := c.Transaction(t.Context(), testkit.SetAdmin("first@example.com")); !errors.Is(err, sps.ErrOutcomeUnknown) {
-			t.Errorf("dropped: %v", err)
+			t.Errorf("a dropped transaction: %v, want ErrOutcomeUnknown", err)
 		}
 		boom := errors.New("boom")
 		err = c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
@@ -451,7 +451,7 @@ func TestLateCommitAfterDrop(t *testing.T) {
 			return errors.Join(err, boom)
 		})
 		if !errors.Is(err, boom) {
-			t.Errorf("the next one: %v", err)
+			t.Errorf("the next transaction: %v", err)
 		}
 		testkit.Settled(t, a, testkit.AdminBefore)
 	})
@@ -477,20 +477,20 @@ func TestLockAtCommit(t *testing.T) {
 		a.Inject(locked)
 		start := time.Now()
 		if err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter), sps.WithLockWait(time.Minute)); !errors.Is(err, sps.ErrLocked) || time.Since(start) > 0 {
-			t.Errorf("with patience, after %s: %v", time.Since(start), err)
+			t.Errorf("with WithLockWait, after %s: %v, want ErrLocked at once", time.Since(start), err)
 		}
 		testkit.Settled(t, a, testkit.AdminBefore)
 		a.Inject(spstest.Fault{Method: "PUT", Path: "transaction", Status: 409, Body: `{"error":{"type":"Conflict"}}`})
 		if err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter)); !errors.Is(err, sps.ErrTransactionLost) || errors.Is(err, sps.ErrConflict) {
-			t.Errorf("without a transaction: %v", err)
+			t.Errorf("a commit that is refused with Conflict: %v, want ErrTransactionLost and not ErrConflict", err)
 		}
 		testkit.Settled(t, a, testkit.AdminBefore)
 	})
 }
 
-// TestShortClose checks that the client finds out the outcome of a lost commit even if
-// Timeouts.Close is short.
-func TestShortClose(t *testing.T) {
+// TestOutcomeWithShortCloseTimeout checks that the client finds out the outcome of a lost
+// commit even if Timeouts.Close is short.
+func TestOutcomeWithShortCloseTimeout(t *testing.T) {
 	t.Parallel()
 	timeouts := sps.DefaultTimeouts()
 	timeouts.Close = time.Second
@@ -503,9 +503,9 @@ func TestShortClose(t *testing.T) {
 	}, sps.WithTimeouts(timeouts))
 }
 
-// TestReadsOfTheClient checks that a read of the client with the function's context counts as a
-// read of the transaction, so that a later change by another user is a conflict.
-func TestReadsOfTheClient(t *testing.T) {
+// TestClientReadsInTransaction checks that a read of the client with the function's context
+// counts as a read of the transaction, so that a later change by another user is a conflict.
+func TestClientReadsInTransaction(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
 	c := testkit.Connect(t, a)
@@ -524,9 +524,9 @@ func TestReadsOfTheClient(t *testing.T) {
 	testkit.Settled(t, a, "theirs@example.com")
 }
 
-// TestDeletedMeanwhile checks that an update returns ErrConflict if another user deletes the
+// TestUpdateOfDeletedObject checks that an update returns ErrConflict if another user deletes the
 // object between its read and its write.
-func TestDeletedMeanwhile(t *testing.T) {
+func TestUpdateOfDeletedObject(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
 	c := testkit.Connect(t, a)
@@ -544,9 +544,9 @@ func TestDeletedMeanwhile(t *testing.T) {
 	testkit.Settled(t, a, testkit.AdminBefore)
 }
 
-// TestCreatedAndDeletedTwice checks that deleting an object twice in a transaction returns
+// TestObjectDeletedTwice checks that deleting an object twice in a transaction returns
 // ResourceNotFound and not ErrConflict, because the transaction itself deleted the object.
-func TestCreatedAndDeletedTwice(t *testing.T) {
+func TestObjectDeletedTwice(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
 	c := testkit.Connect(t, a)
@@ -565,7 +565,7 @@ func TestCreatedAndDeletedTwice(t *testing.T) {
 		return policies.Delete(ctx, key)
 	})
 	if !errors.Is(err, sps.ResourceNotFound) || errors.Is(err, sps.ErrConflict) {
-		t.Errorf("error %v, want ResourceNotFound alone", err)
+		t.Errorf("error %v, want only ResourceNotFound", err)
 	}
 	testkit.Settled(t, a, testkit.AdminBefore)
 }
@@ -588,7 +588,7 @@ func TestAmbiguousList(t *testing.T) {
 	}
 	err := update(func(b *body) { b.Rules = []auditPolicy{{"c"}} })
 	if !errors.Is(err, sps.ErrInvalidInput) || !strings.Contains(err.Error(), "in several updates") {
-		t.Errorf("removed and renamed: %v", err)
+		t.Errorf("an update that removes and renames list elements: %v, want ErrInvalidInput", err)
 	}
 	testkit.Settled(t, a, testkit.AdminBefore)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -596,11 +596,11 @@ func TestAmbiguousList(t *testing.T) {
 		return handle.In(tx).Update(ctx, func(b *body) error { b.Rules = []auditPolicy{{"c"}}; cancel(); return nil })
 	})
 	if !errors.Is(err, context.Canceled) || errors.Is(err, sps.ErrInvalidInput) {
-		t.Errorf("ended before it was known to be ambiguous: %v", err)
+		t.Errorf("an update whose context ends before the client detects the ambiguity: %v, want Canceled", err)
 	}
 	testkit.Settled(t, a, testkit.AdminBefore)
 	if err := update(func(b *body) { b.Rules = append(b.Rules[1:], auditPolicy{"c"}) }); err != nil {
-		t.Errorf("removed and added: %v", err)
+		t.Errorf("an update that removes and adds list elements: %v", err)
 	}
 }
 
@@ -623,8 +623,8 @@ func TestAlertsMissing(t *testing.T) {
 	testkit.Diff(t, "alerts", 16, len(testkit.Committed(t, a, "alerting/traffic_alerts")))
 }
 
-// TestMisuse checks that each invalid call returns one error with a clear text.
-func TestMisuse(t *testing.T) {
+// TestInvalidCalls checks that each invalid call returns one error with a clear text.
+func TestInvalidCalls(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
 	c := testkit.Connect(t, a)
@@ -654,7 +654,7 @@ func TestMisuse(t *testing.T) {
 	_, list := sps.NewSingleton[any](c, "configuration/trust_stores").Get(t.Context())
 	_, object := sps.NewCollection[any](c, "configuration/management/email").List(t.Context())
 	if !strings.Contains(fmt.Sprint(list), "use NewCollection") || !strings.Contains(fmt.Sprint(object), "use NewSingleton") {
-		t.Errorf("a list as an object: %v; an object as a list: %v", list, object)
+		t.Errorf("reading a list as an object: %v; reading an object as a list: %v", list, object)
 	}
 }
 
@@ -706,7 +706,7 @@ func TestRefusalsOfTransactions(t *testing.T) {
 				t.Errorf("error %v, want %v and not %v", err, test.want, test.not)
 			}
 			if a.TransactionOpen() || a.LockedBy() != "" {
-				t.Error("a transaction is left")
+				t.Error("a transaction is still open")
 			}
 		})
 	}

@@ -39,9 +39,9 @@ func TestTransactionFlow(t *testing.T) {
 			}
 			staged, err := c.Management.Email.Get(ctx)
 			if err != nil || staged.Body.AdminAddress != testkit.AdminAfter {
-				t.Errorf("staged value as the client sees it: %+v, %v", staged, err)
+				t.Errorf("a read in the transaction returns %+v, %v, want the staged value", staged, err)
 			}
-			testkit.Diff(t, "committed meanwhile", testkit.AdminBefore, testkit.Admin(t, a))
+			testkit.Diff(t, "committed address during the transaction", testkit.AdminBefore, testkit.Admin(t, a))
 			return nil
 		}, sps.WithMessage("CHG-1"))
 		if err != nil {
@@ -59,7 +59,7 @@ func TestTransactionFlow(t *testing.T) {
 			return boom
 		}, sps.WithMessage("CHG-2"))
 		if err != boom {
-			t.Errorf("error %v, want the function's own", err)
+			t.Errorf("error %v, want the error of the function", err)
 		}
 		testkit.Settled(t, a, testkit.AdminAfter)
 
@@ -264,7 +264,7 @@ func TestTransactionFaults(t *testing.T) {
 				case test.err != nil && reflect.TypeOf(test.err) == reflect.TypeFor[*sps.TransportError]():
 					var broken *sps.TransportError
 					if !errors.As(err, &broken) || errors.Is(err, sps.ErrOutcomeUnknown) {
-						t.Errorf("error %v, want a TransportError of a known outcome: it was rolled back", err)
+						t.Errorf("error %v, want a TransportError without ErrOutcomeUnknown, because the transaction was rolled back", err)
 					}
 				case !errors.Is(err, test.err):
 					t.Errorf("error %v, want %v", err, test.err)
@@ -273,7 +273,7 @@ func TestTransactionFaults(t *testing.T) {
 					t.Errorf("error of several lines: %v", err)
 				}
 				if err != nil && strings.Contains(err.Error(), "the rollback failed") {
-					t.Errorf("error %v, though nothing was left to roll back", err)
+					t.Errorf("error %v, although no transaction was left to roll back", err)
 				}
 				testkit.Settled(t, a, test.applied)
 				// The client must not send a write again that the appliance may have received.
@@ -310,10 +310,10 @@ func TestFailedRollback(t *testing.T) {
 			return boom
 		})
 		if !errors.Is(err, boom) || !errors.Is(err, sps.Status(500)) || !strings.HasPrefix(err.Error(), "boom") {
-			t.Errorf("error %v, want the function's first and the rollback's too", err)
+			t.Errorf("error %v, want the error of the function, followed by the error of the rollback", err)
 		}
 		if !a.TransactionOpen() {
-			t.Fatal("the rollback succeeded, so the test checks nothing")
+			t.Fatal("the rollback succeeded, so the test does not test a failed rollback")
 		}
 		if err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
 			_, err := tx.Invoke(ctx, "PUT", "configuration/datetime/timezone", "Europe/Budapest")
@@ -325,9 +325,10 @@ func TestFailedRollback(t *testing.T) {
 	})
 }
 
-// TestLeftInExistingSession checks a session that the caller provided. If a transaction of the
-// client is left open in it, the client must roll it back before it opens another one there.
-func TestLeftInExistingSession(t *testing.T) {
+// TestTransactionLeftInExistingSession checks a session that the caller provided. If a
+// transaction of the client is left open in it, the client must roll it back before it opens
+// another one there.
+func TestTransactionLeftInExistingSession(t *testing.T) {
 	t.Parallel()
 	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, owner *sps.Client) {
 		owner.Info(t.Context())
@@ -341,17 +342,17 @@ func TestLeftInExistingSession(t *testing.T) {
 		if err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
 			return errors.Join(testkit.SetAdmin("lost@example.com")(ctx, tx), boom)
 		}); !errors.Is(err, boom) {
-			t.Errorf("error %v, want the function's", err)
+			t.Errorf("error %v, want the error of the function", err)
 		}
 		timezone := func(ctx context.Context, tx *sps.Transaction) error {
 			_, err := tx.Invoke(ctx, "PUT", "configuration/datetime/timezone", "Europe/Budapest")
 			return err
 		}
 		if err := c.Transaction(t.Context(), timezone); !errors.Is(err, sps.Status(500)) {
-			t.Errorf("while it cannot be rolled back: %v, want the status 500", err)
+			t.Errorf("a transaction while the rollback of the old transaction fails: %v, want the status 500", err)
 		}
 		if err := c.Transaction(t.Context(), timezone); err != nil {
-			t.Errorf("once it can: %v", err)
+			t.Errorf("a transaction after the rollback of the old transaction succeeds: %v", err)
 		}
 		testkit.Settled(t, a, testkit.AdminBefore)
 		// From here on, a transaction that is open in the session belongs to the owner of the
@@ -361,19 +362,19 @@ func TestLeftInExistingSession(t *testing.T) {
 				return err
 			}
 			if err := c.Transaction(t.Context(), timezone); !errors.Is(err, sps.ErrLocked) {
-				t.Errorf("while the owner's is open: %v, want ErrLocked", err)
+				t.Errorf("while the owner's transaction is open: %v, want ErrLocked", err)
 			}
 			return c.Close(t.Context())
 		}); err != nil {
-			t.Errorf("the owner's: %v", err)
+			t.Errorf("the owner's transaction: %v", err)
 		}
 		testkit.Settled(t, a, testkit.AdminAfter)
 	})
 }
 
-// TestLeftInExpiredSession checks that the client sends no rollback for a transaction that
-// ended with its session.
-func TestLeftInExpiredSession(t *testing.T) {
+// TestTransactionLeftInExpiredSession checks that the client sends no rollback for a
+// transaction that ended with its session.
+func TestTransactionLeftInExpiredSession(t *testing.T) {
 	t.Parallel()
 	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 		a.Inject(spstest.Fault{Method: "DELETE", Path: "transaction", Status: 500, Times: 1})
@@ -387,7 +388,7 @@ func TestLeftInExpiredSession(t *testing.T) {
 		}
 		for _, r := range testkit.Requests(a) {
 			if strings.HasPrefix(r, "DELETE ") {
-				t.Errorf("sent %s, though nothing was left", r)
+				t.Errorf("sent %s, although no transaction was left", r)
 			}
 		}
 		testkit.Settled(t, a, testkit.AdminAfter)
@@ -412,7 +413,7 @@ func TestTransactionIsReleased(t *testing.T) {
 			return
 		}
 	}
-	t.Error("it is still referred to")
+	t.Error("the client still refers to the ended transaction")
 }
 
 // TestLostRequestEndsSession checks that the client opens no transaction in a session in which
@@ -456,7 +457,7 @@ func TestLostRequestEndsSession(t *testing.T) {
 						t.Errorf("the next transaction: %v", err)
 					}
 					if sessionOf(a, "POST") == old {
-						t.Error("the next transaction is in the same session")
+						t.Error("the next transaction uses the same session")
 					}
 					testkit.Settled(t, a, testkit.AdminAfter)
 					if !fails {
@@ -478,10 +479,10 @@ func sessionOf(a *spstest.Appliance, method string) string {
 	return ""
 }
 
-// TestStepUnderWay checks a transaction whose function ends while a step that it started is
+// TestStepRunningAtEnd checks a transaction whose function ends while a step that it started is
 // still running. If the function returns nil, the transaction must wait for the step and
 // commit. If the function fails, the transaction must cancel the step and roll back.
-func TestStepUnderWay(t *testing.T) {
+func TestStepRunningAtEnd(t *testing.T) {
 	t.Parallel()
 	boom := errors.New("boom")
 	for name, test := range map[string]struct {
@@ -541,9 +542,9 @@ func TestStepNeverSent(t *testing.T) {
 	})
 }
 
-// TestSwallowedError checks that a transaction with a lost response is rolled back even if its
+// TestIgnoredError checks that a transaction with a lost response is rolled back even if its
 // function ignores the error and returns nil.
-func TestSwallowedError(t *testing.T) {
+func TestIgnoredError(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
 	c := testkit.Connect(t, a)
@@ -554,7 +555,7 @@ func TestSwallowedError(t *testing.T) {
 	})
 	var broken *sps.TransportError
 	if !errors.As(err, &broken) {
-		t.Errorf("error %v, want that of the step", err)
+		t.Errorf("error %v, want the error of the step", err)
 	}
 	testkit.Settled(t, a, testkit.AdminBefore)
 
@@ -562,7 +563,7 @@ func TestSwallowedError(t *testing.T) {
 	// may ignore the error on purpose.
 	err = c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
 		if _, err := tx.Invoke(ctx, "DELETE", "configuration/policies/audit_policies/nowhere", nil); !errors.Is(err, sps.ResourceNotFound) || errors.Is(err, sps.ErrConflict) {
-			t.Errorf("error %v, want ResourceNotFound alone: nobody deleted it", err)
+			t.Errorf("error %v, want only ResourceNotFound, because nobody deleted the object", err)
 		}
 		return testkit.SetAdmin(testkit.AdminAfter)(ctx, tx)
 	})
@@ -600,7 +601,7 @@ func TestNothingWritten(t *testing.T) {
 		return nil
 	})
 	if !errors.Is(err, sps.Status(500)) || !strings.Contains(err.Error(), "hold the lock") {
-		t.Errorf("error %v, want that of the rollback, and what it means", err)
+		t.Errorf("error %v, want the error of the rollback, and its consequence", err)
 	}
 }
 
@@ -613,12 +614,12 @@ func TestLocked(t *testing.T) {
 		err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter))
 		var raw *sps.Error
 		if !errors.Is(err, sps.ErrLocked) || !errors.As(err, &raw) || !strings.Contains(err.Error(), "WithLockWait") {
-			t.Errorf("error %v, want ErrLocked around the appliance's", err)
+			t.Errorf("error %v, want ErrLocked that wraps the appliance's error", err)
 		}
 		release()
 		testkit.Settled(t, a, testkit.AdminBefore)
 		if err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter)); err != nil {
-			t.Errorf("once it is free: %v", err)
+			t.Errorf("after the lock is released: %v", err)
 		}
 	}, "lock-taken")
 }
@@ -629,17 +630,17 @@ func TestWaitForLock(t *testing.T) {
 		release := a.LockConfiguration("somebody")
 		time.AfterFunc(40*time.Second, release)
 		if err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter), sps.WithLockWait(time.Minute)); err != nil {
-			t.Errorf("released in time: %v", err)
+			t.Errorf("the lock is released within WithLockWait: %v", err)
 		}
 		testkit.Settled(t, a, testkit.AdminAfter)
 
 		a.LockConfiguration("somebody")
 		start := time.Now()
 		if err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminBefore), sps.WithLockWait(time.Minute)); !errors.Is(err, sps.ErrLocked) {
-			t.Errorf("never released: %v, want ErrLocked", err)
+			t.Errorf("the lock is never released: %v, want ErrLocked", err)
 		}
 		if took := time.Since(start); took != time.Minute {
-			t.Errorf("gave up after %v", took)
+			t.Errorf("the client stopped waiting for the lock after %v", took)
 		}
 		a.ResetJournal()
 		c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminBefore), sps.WithLockWait(10*time.Minute))
@@ -649,7 +650,7 @@ func TestWaitForLock(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()
 		if err := c.Transaction(ctx, testkit.SetAdmin(testkit.AdminBefore), sps.WithLockWait(time.Hour)); !errors.Is(err, sps.ErrLocked) || !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("context ends first: %v, want both", err)
+			t.Errorf("the context ends before WithLockWait: %v, want ErrLocked and DeadlineExceeded", err)
 		}
 	})
 }
@@ -671,7 +672,7 @@ func TestForbidden(t *testing.T) {
 	testkit.Settled(t, a, testkit.AdminBefore)
 }
 
-func TestNestedAndOver(t *testing.T) {
+func TestNestedOrFinishedTransaction(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
 	c, other := testkit.Connect(t, a), testkit.Connect(t, a)
@@ -722,7 +723,7 @@ func TestOneTransactionAtATime(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		if err := c.Transaction(ctx, testkit.SetAdmin(testkit.AdminAfter)); !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("waiting beyond its context: %v", err)
+			t.Errorf("waiting for another transaction until the context ends: %v, want DeadlineExceeded", err)
 		}
 		go func() { results <- c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter)) }()
 		synctest.Wait()
@@ -779,9 +780,9 @@ func TestCloseInTransaction(t *testing.T) {
 	}
 }
 
-// TestCloseThenReturn checks that no transaction is committed after Close, not even in a
+// TestNoCommitAfterClose checks that no transaction is committed after Close, not even in a
 // session that the caller provided and that stays open.
-func TestCloseThenReturn(t *testing.T) {
+func TestNoCommitAfterClose(t *testing.T) {
 	t.Parallel()
 	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, owner *sps.Client) {
 		owner.Info(t.Context())
@@ -835,10 +836,10 @@ func TestStepsDuringCommit(t *testing.T) {
 	})
 }
 
-// TestLostTransactionWritesNoMore expires the sessions during a transaction, after which a read
+// TestNoWritesAfterLostTransaction expires the sessions during a transaction, after which a read
 // logs in again. Further steps must return ErrTransactionLost without a request, because a
 // write in the new session could open another transaction.
-func TestLostTransactionWritesNoMore(t *testing.T) {
+func TestNoWritesAfterLostTransaction(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
 	c := testkit.Connect(t, a)
@@ -855,7 +856,7 @@ func TestLostTransactionWritesNoMore(t *testing.T) {
 		}
 		a.ResetJournal()
 		if err := tx.Management.Email.Replace(ctx, sps.EmailSettings{}); !errors.Is(err, sps.ErrTransactionLost) {
-			t.Errorf("the step after: %v, want ErrTransactionLost", err)
+			t.Errorf("the step after the next: %v, want ErrTransactionLost", err)
 		}
 		testkit.Diff(t, "requests", []string(nil), testkit.Requests(a))
 		return nil
@@ -909,7 +910,7 @@ func TestGuardedWrites(t *testing.T) {
 		a.ResetJournal()
 		for _, path := range []string{"transaction", "firmware/test", "starling/join", "Configuration/x", "authentication", "cluster/spp"} {
 			if _, err := tx.Invoke(ctx, "PUT", path, nil); !errors.Is(err, sps.ErrInvalidInput) {
-				t.Errorf("in a transaction, PUT %s: %v", path, err)
+				t.Errorf("PUT %s in a transaction: %v, want ErrInvalidInput", path, err)
 			}
 		}
 		return nil
@@ -920,10 +921,10 @@ func TestGuardedWrites(t *testing.T) {
 	testkit.Diff(t, "requests", []string(nil), testkit.Requests(a))
 }
 
-// TestNoWriteOnClient uses reflection to visit all handles that can be reached from a client.
+// TestClientHasNoWrites uses reflection to visit all handles that can be reached from a client.
 // It checks that none of them has a method that could write the configuration outside of a
 // transaction.
-func TestNoWriteOnClient(t *testing.T) {
+func TestClientHasNoWrites(t *testing.T) {
 	t.Parallel()
 	// These methods may change the appliance without a transaction.
 	allowed := map[string]bool{
@@ -955,7 +956,7 @@ func TestNoWriteOnClient(t *testing.T) {
 				known = known || name == read
 			}
 			if !known {
-				t.Errorf("%s.%s can be reached from a client; is it a write?", typ, name)
+				t.Errorf("%s.%s can be reached from a client: add it to allowed if it does not write the configuration", typ, name)
 			}
 		}
 		if typ.Kind() == reflect.Pointer {
@@ -1022,16 +1023,16 @@ func TestLateCommit(t *testing.T) {
 		}
 		defer c.Close(t.Context())
 		if err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter)); err != nil {
-			t.Errorf("error %v, though the commit was executed in the end", err)
+			t.Errorf("error %v, although the appliance executed the commit later", err)
 		}
 		testkit.Settled(t, a, testkit.AdminAfter)
 	})
 }
 
-// TestDeafAfterCommit checks a commit with a lost response, after which the appliance does not
-// respond to reads. The client must poll for the outcome until Timeouts.Outcome has passed, and
-// then return ErrOutcomeUnknown.
-func TestDeafAfterCommit(t *testing.T) {
+// TestLostCommitWithoutReads checks a commit with a lost response, after which the appliance
+// does not respond to reads. The client must poll for the outcome until Timeouts.Outcome has
+// passed, and then return ErrOutcomeUnknown.
+func TestLostCommitWithoutReads(t *testing.T) {
 	t.Parallel()
 	limits := sps.DefaultTimeouts()
 	limits.Outcome = 40 * time.Second
@@ -1043,14 +1044,15 @@ func TestDeafAfterCommit(t *testing.T) {
 			t.Errorf("error %v, want ErrOutcomeUnknown", err)
 		}
 		if took := time.Since(start); took < limits.Outcome || took > limits.Outcome+limits.Close {
-			t.Errorf("it took %s", took)
+			t.Errorf("the transaction took %s", took)
 		}
 		testkit.Settled(t, a, testkit.AdminAfter)
 	}, sps.WithTimeouts(limits))
 }
 
 // TestLostSlowCommit loses the response to a commit, and the appliance executes the commit
-// later. It checks that the result of the transaction is still true after that.
+// later. It checks that the result of the transaction then agrees with the committed
+// configuration.
 func TestLostSlowCommit(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -1100,7 +1102,7 @@ func TestLostSlowCommit(t *testing.T) {
 				case test.unknown && !errors.Is(err, sps.ErrOutcomeUnknown):
 					t.Errorf("error %v, want ErrOutcomeUnknown", err)
 				case !test.unknown && err != nil:
-					t.Errorf("error %v, though the commit was executed", err)
+					t.Errorf("error %v, although the commit was executed", err)
 				case !test.unknown:
 					testkit.Settled(t, a, testkit.AdminAfter)
 				}
@@ -1118,7 +1120,7 @@ func TestNothingToRollBack(t *testing.T) {
 		c := testkit.Connect(t, a)
 		a.Inject(spstest.Fault{Method: "POST", Path: "transaction", CutBefore: true})
 		if err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter)); err == nil || strings.Contains(err.Error(), "the rollback failed") {
-			t.Errorf("%s: %v, want the cut alone", refusal, err)
+			t.Errorf("%s: %v, want only the broken connection and no rollback error", refusal, err)
 		}
 		if err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter)); err != nil {
 			t.Errorf("%s: the next transaction: %v", refusal, err)
@@ -1127,10 +1129,10 @@ func TestNothingToRollBack(t *testing.T) {
 	}
 }
 
-// TestFalseExpiry checks a step to which the appliance responds with 401 although the session
-// still exists. The transaction must return ErrTransactionLost, and the client must roll it
-// back.
-func TestFalseExpiry(t *testing.T) {
+// TestFalse401InTransaction checks a step to which the appliance responds with 401 although the
+// session still exists. The transaction must return ErrTransactionLost, and the client must roll
+// it back.
+func TestFalse401InTransaction(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
 	c := testkit.Connect(t, a)
@@ -1157,9 +1159,9 @@ func TestLockAtFirstChange(t *testing.T) {
 	}
 }
 
-// TestCommitInTrouble checks that a transaction returns ErrOutcomeUnknown if the appliance
+// TestDroppedCommitWith5xx checks that a transaction returns ErrOutcomeUnknown if the appliance
 // drops the transaction and responds to the commit with a 5xx status.
-func TestCommitInTrouble(t *testing.T) {
+func TestDroppedCommitWith5xx(t *testing.T) {
 	t.Parallel()
 	replace := func(ctx context.Context, tx *sps.Transaction) error {
 		return tx.Management.Email.Replace(ctx, sps.EmailSettings{AdminAddress: testkit.AdminAfter})
@@ -1221,7 +1223,7 @@ func TestGatewayTimeout(t *testing.T) {
 		return nil
 	})
 	if !errors.Is(err, sps.Status(504)) {
-		t.Errorf("error %v, want the 504", err)
+		t.Errorf("error %v, want the status 504", err)
 	}
 	testkit.Settled(t, a, testkit.AdminBefore)
 }
@@ -1264,7 +1266,7 @@ func TestRollbackInHTML(t *testing.T) {
 		return boom
 	})
 	if !errors.Is(err, boom) || !errors.Is(err, sps.ErrBadAnswer) {
-		t.Errorf("error %v, want both", err)
+		t.Errorf("error %v, want the error of the function and ErrBadAnswer", err)
 	}
 	if err := c.Transaction(t.Context(), testkit.SetAdmin("next@example.com")); err != nil {
 		t.Errorf("the next transaction: %v", err)
@@ -1331,9 +1333,9 @@ func TestCloseAndTransactions(t *testing.T) {
 	}
 }
 
-// TestCloseRollsBackWhatWasLeft checks that Close repeats a failed rollback in a session that
+// TestCloseRepeatsRollback checks that Close repeats a failed rollback in a session that
 // the client does not log out, because the caller provided it.
-func TestCloseRollsBackWhatWasLeft(t *testing.T) {
+func TestCloseRepeatsRollback(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)
 	owner := testkit.Connect(t, a)
@@ -1349,7 +1351,7 @@ func TestCloseRollsBackWhatWasLeft(t *testing.T) {
 		return errors.New("boom")
 	})
 	if !a.TransactionOpen() {
-		t.Fatal("nothing is left, so the test checks nothing")
+		t.Fatal("no transaction is left open, so the test does not test the rollback by Close")
 	}
 	if err := c.Close(t.Context()); err != nil {
 		t.Errorf("Close: %v", err)
@@ -1357,10 +1359,10 @@ func TestCloseRollsBackWhatWasLeft(t *testing.T) {
 	testkit.Settled(t, a, testkit.AdminBefore)
 }
 
-// TestNestedInAnother checks that a client rejects a transaction inside one of its own
+// TestNestedAcrossClients checks that a client rejects a transaction inside one of its own
 // transactions, even if a transaction of another client is in between. The transaction of the
 // other client must succeed.
-func TestNestedInAnother(t *testing.T) {
+func TestNestedAcrossClients(t *testing.T) {
 	t.Parallel()
 	a, b := spstest.NewServer(t), spstest.NewServer(t)
 	ca, cb := testkit.Connect(t, a), testkit.Connect(t, b)
@@ -1466,7 +1468,7 @@ func TestForeignTransaction(t *testing.T) {
 		if err := guest.Close(ctx); err != nil {
 			t.Errorf("Close: %v", err)
 		}
-		testkit.Diff(t, "committed meanwhile", testkit.AdminBefore, testkit.Admin(t, a))
+		testkit.Diff(t, "committed address during the transaction", testkit.AdminBefore, testkit.Admin(t, a))
 		return nil
 	})
 	if err != nil {

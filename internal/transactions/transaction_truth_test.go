@@ -69,7 +69,7 @@ func lateStepInOneSession(t *testing.T, write func(context.Context, *sps.Transac
 	}
 	testkit.Settled(t, a, testkit.AdminBefore)
 	if err := second(); err != nil {
-		t.Errorf("run again: %v", err)
+		t.Errorf("the transaction when it is run again: %v", err)
 	}
 }
 
@@ -111,7 +111,7 @@ func TestLostCommitWithSecret(t *testing.T) {
 					return []byte(strings.ReplaceAll(string(body), `"tr0ub4dor"`, shown))
 				}})
 				if err := c.Transaction(t.Context(), disableTrap); err != nil {
-					t.Errorf("error %v, though the commit was executed", err)
+					t.Errorf("error %v, although the commit was executed", err)
 				}
 			})
 		})
@@ -134,7 +134,7 @@ func TestPasswordConflict(t *testing.T) {
 			testkit.BubbleOf(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
 				a.Inject(spstest.Fault{Method: "PUT", Path: "transaction", Execute: true, Status: 409, Body: `{"error":{"type":"Conflict","message":"no transaction"}}`})
 				if err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter)); err != nil {
-					t.Errorf("error %v, though the commit was executed", err)
+					t.Errorf("error %v, although the commit was executed", err)
 				}
 				testkit.Settled(t, a, testkit.AdminAfter)
 			}, spstest.WithCredentials("admin", password))
@@ -162,9 +162,9 @@ func TestMissingReference(t *testing.T) {
 	}
 }
 
-// TestWaitedText checks that the text of ErrLocked contains the time that the caller passed to
-// WithLockWait.
-func TestWaitedText(t *testing.T) {
+// TestLockWaitInErrorText checks that the text of ErrLocked contains the time that the caller
+// passed to WithLockWait.
+func TestLockWaitInErrorText(t *testing.T) {
 	t.Parallel()
 	for limit, want := range map[time.Duration]string{700 * time.Millisecond: "waited 700ms", 0: "waited 0s"} {
 		testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {

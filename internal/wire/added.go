@@ -38,8 +38,8 @@ func (e *effort) add(olds []Member, name string) {
 }
 
 // misspelt returns the path of the first added member that no object at the same place in
-// original has. If the path leads into a list, any element with the member counts, because
-// the elements show which members are possible.
+// original has. If the path leads into a list, misspelt accepts a member that any element of
+// the list has, because all elements can have the same members.
 func (e *effort) misspelt(original []byte) string {
 	for _, path := range e.added {
 		if !shows(original, path) {

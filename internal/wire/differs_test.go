@@ -76,6 +76,6 @@ func TestAt(t *testing.T) {
 	}
 	diff(t, "the member without a name", "1", string(wire.At([]byte(value), []string{""})))
 	if got := wire.At([]byte(`{`), []string{"a"}); got != nil {
-		t.Errorf("at a place of no JSON: %s", got)
+		t.Errorf("At in invalid JSON: %s", got)
 	}
 }

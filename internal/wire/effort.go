@@ -8,8 +8,8 @@ import (
 // ErrEffort means that [Update] or [Lay] would take too long.
 var ErrEffort = errors.New("it takes too long to find out what was changed")
 
-// effort is the state of an update. It limits the time of the update: the update ends with
-// an error when left is used up or when ctx ends.
+// effort holds the state of an update while it runs. It limits the time of the update: the
+// update ends with an error when left reaches zero or when ctx ends.
 type effort struct {
 	ctx  context.Context
 	left int   // the number of bytes and elements that the update may still examine

@@ -99,7 +99,7 @@ func FuzzParseEnvelope(f *testing.F) {
 		seen := map[string]bool{}
 		for _, m := range e.All {
 			if seen[m.Name] {
-				t.Errorf("%q comes twice", m.Name)
+				t.Errorf("the member %q occurs twice", m.Name)
 			}
 			seen[m.Name] = true
 			if err := wire.Valid(m.Value); err != nil {

@@ -62,7 +62,7 @@ func FuzzValue(f *testing.F) {
 		decodeErr := wire.Unmarshal(a, &decoded)
 		if wire.Valid(a) != nil {
 			if _, err := wire.ParseEnvelope(a); err == nil || decodeErr == nil {
-				t.Errorf("no JSON, and let through: %v, %v", err, decodeErr)
+				t.Errorf("invalid JSON was accepted: ParseEnvelope %v, Unmarshal %v", err, decodeErr)
 			}
 			return
 		}
@@ -81,7 +81,7 @@ func FuzzValue(f *testing.F) {
 				}
 			}
 			if joined := wire.Join(members); wire.Valid(joined) != nil || !reflect.DeepEqual(value, parse(t, joined)) {
-				t.Errorf("its members become %s", joined)
+				t.Errorf("Join of the members returns %s", joined)
 			} else if len(joined) > 6*len(a)+2 {
 				t.Errorf("%d bytes become %d", len(a), len(joined))
 			}
@@ -104,31 +104,31 @@ func FuzzValue(f *testing.F) {
 			}
 		}
 		if plain := wire.Plain(a); !reflect.DeepEqual(value, parse(t, plain)) || len(plain) > len(a) {
-			t.Errorf("written plainly it is %s", plain)
+			t.Errorf("Plain returns %s", plain)
 		}
 		depth := nested(value)
 		if bareErr != nil && depth <= 100 {
-			t.Errorf("references: %v", bareErr)
+			t.Errorf("BareReferences: %v", bareErr)
 		}
 		if bareErr == nil {
 			if wire.Valid(bare) != nil || len(bare) > 6*len(a)+2 {
-				t.Errorf("references made bare: %s", bare)
+				t.Errorf("BareReferences returns %s", bare)
 			}
 			if want := withoutReferences(parse(t, a), true); !reflect.DeepEqual(want, parse(t, bare)) {
-				t.Errorf("references made bare: %s, want %v", bare, want)
+				t.Errorf("BareReferences returns %s, want %v", bare, want)
 			}
 		}
 		if depth <= 100 && (wire.Differs(a, a) || !wire.Covers(a, a)) {
-			t.Errorf("it differs from itself, or does not cover itself")
+			t.Errorf("the value differs from itself, or does not cover itself")
 		}
 		if wire.Valid(b) != nil {
 			return
 		}
 		if wire.Differs(a, b) != wire.Differs(b, a) {
-			t.Errorf("it differs in one direction from %s", b)
+			t.Errorf("Differs depends on the order of the arguments, for %s", b)
 		}
 		if other := nested(parse(t, b)); depth <= 100 && other <= 100 && wire.Covers(a, b) && wire.Differs(a, b) {
-			t.Errorf("it covers %s and differs from it", b)
+			t.Errorf("the value covers %s and differs from it", b)
 		}
 	})
 }

@@ -49,7 +49,7 @@ func parse(t testing.TB, data []byte) any {
 	decoder.UseNumber()
 	var value any
 	if err := decoder.Decode(&value); err != nil {
-		t.Fatalf("no JSON: %v: %s", err, data)
+		t.Fatalf("invalid JSON: %v: %s", err, data)
 	}
 	return value
 }

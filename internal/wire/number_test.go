@@ -82,9 +82,9 @@ func TestNumbersIn(t *testing.T) {
 	}
 }
 
-// TestNumbersAround checks that samples that encoding/json decodes with UseNumber do not
+// TestNumbersRoundTrip checks that samples that encoding/json decodes with UseNumber do not
 // change if Marshal encodes them again.
-func TestNumbersAround(t *testing.T) {
+func TestNumbersRoundTrip(t *testing.T) {
 	t.Parallel()
 	for _, sample := range samples(t) {
 		again := marshal(t, parse(t, sample))

@@ -43,8 +43,8 @@ func Text(value []byte) (string, bool) {
 	return "", false
 }
 
-// unquote returns the text of a JSON string. Its buffer is on the stack, because most texts
-// are short.
+// unquote returns the text of a JSON string. It decodes into a buffer on the stack, because
+// most texts are short.
 func unquote(quoted []byte) (string, bool) {
 	var space [128]byte
 	text, err := jsontext.AppendUnquote(space[:0], quoted)
@@ -357,7 +357,7 @@ func Plain(value []byte) []byte {
 func quote(text string) []byte {
 	quoted, err := jsontext.AppendQuote(nil, text)
 	if err != nil {
-		// The only possible error reports invalid UTF-8. AppendQuote has then replaced the
+		// AppendQuote returns an error only for invalid UTF-8. It has then replaced the
 		// invalid bytes, so quoted can be used.
 		return quoted
 	}

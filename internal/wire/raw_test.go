@@ -64,9 +64,9 @@ func TestMembers(t *testing.T) {
 	}
 }
 
-// TestMembersStayApart checks that appending to the value of a member does not overwrite the
+// TestMembersDoNotOverlap checks that appending to the value of a member does not overwrite the
 // next member.
-func TestMembersStayApart(t *testing.T) {
+func TestMembersDoNotOverlap(t *testing.T) {
 	t.Parallel()
 	members, err := wire.Members([]byte(`{"a":1,"b":2}`))
 	if err != nil {

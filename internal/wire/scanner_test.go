@@ -78,14 +78,14 @@ func TestScannerMalformed(t *testing.T) {
 	}
 }
 
-// TestScannerStays checks that a Scanner does not move if the next value is not of the
+// TestScannerDoesNotMove checks that a Scanner does not move if the next value is not of the
 // requested kind.
-func TestScannerStays(t *testing.T) {
+func TestScannerDoesNotMove(t *testing.T) {
 	t.Parallel()
 	var s wire.Scanner
 	s.Reset([]byte(`{"a":{"b":[1]},"c":2}`))
 	if !s.Enter(wire.Object) {
-		t.Fatal("no object")
+		t.Fatal("Enter returned false for an object")
 	}
 	if name, ok := s.Member(); !ok || string(name) != "a" {
 		t.Fatalf("%q, %t", name, ok)
@@ -96,11 +96,11 @@ func TestScannerStays(t *testing.T) {
 	}
 	diff(t, "the kind of c", byte(wire.Number), s.Kind())
 	if s.Enter(wire.Object) || s.Enter(wire.Array) {
-		t.Error("entered a number")
+		t.Error("Enter returned true for a number")
 	}
 	diff(t, "the value of c", `2`, string(s.Value()))
 	if _, ok := s.Member(); ok {
-		t.Error("one member too many")
+		t.Error("Member returned a member after the last one")
 	}
 	if err := s.Close(); err != nil {
 		t.Error(err)

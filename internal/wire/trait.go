@@ -27,7 +27,7 @@ func (t *trait) rare() bool { return t.in[was].n == 1 && t.in[is].n == 1 }
 
 // crowd counts elements of one list that have something in common.
 type crowd struct {
-	n, sum     int                  // the number of elements, and the sum of their positions: if n is 1, sum is the position
+	n, sum     int                  // the number of elements, and the sum of their positions, which is the position of the only element if n is 1
 	identified [len(identity)]int32 // the number of elements that have each member of identity
 }
 

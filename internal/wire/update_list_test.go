@@ -135,11 +135,11 @@ func TestUpdateEffort(t *testing.T) {
 	}
 }
 
-// TestUpdateListTwins keeps, moves and removes elements of lists in which many elements are
+// TestUpdateListEqualElements keeps, moves and removes elements of lists in which many elements are
 // equal in the user's type. It tries each possible match of the remaining elements with the
 // original elements. If all matches keep the same unknown members, Update must keep them, too.
 // Otherwise Update must return ErrAmbiguous.
-func TestUpdateListTwins(t *testing.T) {
+func TestUpdateListEqualElements(t *testing.T) {
 	t.Parallel()
 	outcomes := map[bool]int{}
 	for seed := range uint64(5000) {

@@ -97,7 +97,7 @@ func update(t testing.TB, original, before, after string) string {
 		t.Fatal(err)
 	}
 	if err := wire.Valid(got); err != nil {
-		t.Errorf("%s is no proper JSON: %v", got, err)
+		t.Errorf("%s is not valid JSON: %v", got, err)
 	}
 	for i, text := range []string{original, before, after} {
 		if string(inputs[i]) != text {

@@ -90,7 +90,7 @@ func Unmarshal(data []byte, v any) error {
 }
 
 // Decode is like [Unmarshal], for data that was already checked. If v has its own
-// UnmarshalJSON, Decode calls it without a second check.
+// UnmarshalJSON, Decode calls it without checking the data again.
 func Decode(data []byte, v any) error {
 	own, ok := v.(json.Unmarshaler)
 	if !ok {
@@ -155,7 +155,7 @@ func trim(err error) error {
 	case semantic.GoType != nil && semantic.JSONKind != 0:
 		return fmt.Errorf("at %s: a JSON %s does not fit into %s", where, semantic.JSONKind, semantic.GoType)
 	case semantic.GoType != nil:
-		return fmt.Errorf("at %s: %s has no form in JSON", where, semantic.GoType)
+		return fmt.Errorf("at %s: a value of type %s cannot be written as JSON", where, semantic.GoType)
 	}
 	return fmt.Errorf("at %s: the JSON does not fit", where)
 }

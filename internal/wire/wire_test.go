@@ -75,7 +75,7 @@ func TestReveal(t *testing.T) {
 		t.Errorf("%s, revealed %q, %v", data, revealed, err)
 	}
 	if data, revealed, err = codec.Reveal([]any{secret{"one"}, func() {}}); err == nil || data != nil || revealed != nil {
-		t.Errorf("%s, revealed %q, %v, want an error alone", data, revealed, err)
+		t.Errorf("%s, revealed %q, %v, want only an error", data, revealed, err)
 	}
 }
 
@@ -210,7 +210,7 @@ func TestUnmarshalErrors(t *testing.T) {
 				}
 			}
 			if !strings.Contains(text, test.where) {
-				t.Errorf("%q does not say where: %q", text, test.where)
+				t.Errorf("%q does not name the place %q", text, test.where)
 			}
 		})
 	}
