@@ -543,7 +543,7 @@ func (a attempts) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	req = req.WithContext(bound)
 	req.Header = x.fields
-	if single && req.Body == nil {
+	if single && req.Body == nil && req.Method == http.MethodGet {
 		req.Body = unrepeatable{}
 	}
 	if x.stream != nil {
@@ -580,10 +580,11 @@ func (a attempts) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// unrepeatable is an empty request body that prevents net/http from repeating a GET by
-// itself. Without a body, net/http repeats a GET if a reused connection breaks. With a
-// body, it does not, because it cannot read the body again. The request still has no
-// body: net/http finds that the body is empty before it writes the headers.
+// unrepeatable is an empty body of a GET. If a reused connection breaks, net/http repeats a
+// GET by itself, but not one with a body that it cannot read again. net/http reads the body
+// of a GET before it writes the header, and sends an empty body as no body. It would send
+// the body of a POST or a PUT in chunks, which the appliance refuses. net/http does not
+// repeat a POST, a PUT or a DELETE that it has sent.
 type unrepeatable struct{}
 
 func (unrepeatable) Read([]byte) (int, error) { return 0, io.EOF }

@@ -296,7 +296,9 @@ func (s *TrustStore) SetAuthorities(certificates ...*x509.Certificate) error {
 	return nil
 }
 
-// RemoveAuthority removes the authority that [TrustStore.Authority] finds.
+// RemoveAuthority removes the authority with a SHA-256 fingerprint, in the forms that
+// [TrustStore.Authority] accepts. It returns [ErrNoSuchAuthority] if the store does not
+// have the authority, and [ErrInvalidInput] if the text is not a fingerprint.
 func (s *TrustStore) RemoveAuthority(fingerprint string) error {
 	i, err := s.find(fingerprint)
 	if err != nil {

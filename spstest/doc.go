@@ -64,7 +64,8 @@
 //
 // To test code that looks for expiring CA certificates, make a certificate with
 // x509.CreateCertificate and a NotAfter of tomorrow, for example. Then store it in a trust
-// store with TrustStores.Create of the SDK, or with a POST of configuration/trust_stores.
+// store with the method Create of the TrustStores of an sps.Transaction, or with a POST of
+// configuration/trust_stores.
 // To test a client with an expiring server certificate, use [WithCertificate].
 //
 // An [Option] changes the sample data from the start, and a method of [Appliance] changes

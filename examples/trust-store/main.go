@@ -58,7 +58,10 @@ func run(ctx context.Context) error {
 			return err
 		}
 		return tx.TrustStores.Update(ctx, store.Key, func(s *sps.TrustStore) error {
-			return s.SetAuthorities(young)
+			if err := s.RemoveAuthority(sps.CertificateFingerprint(old)); err != nil {
+				return err
+			}
+			return s.AddAuthority(young)
 		})
 	}, sps.WithMessage("CHG-1234"), sps.WithLockWait(time.Minute))
 	if err != nil {

@@ -157,7 +157,7 @@ var notRun = []string{"sps.Connect(", "sps.ConnectFromEnv(", "sps.LoginMethods("
 var blockImports = func() map[string]string {
 	paths := []string{
 		"context", "crypto/tls", "crypto/x509", "encoding/json", "errors", "fmt", "io", "log", "log/slog", "maps", "net/http",
-		"os", "slices", "strings", "testing", "testing/synctest", "time", "github.com/go-sps/sps", "github.com/go-sps/sps/audit",
+		"os", "os/exec", "slices", "strings", "testing", "testing/synctest", "time", "github.com/go-sps/sps", "github.com/go-sps/sps/audit",
 		"github.com/go-sps/sps/spstest",
 	}
 	byName := map[string]string{}

@@ -175,6 +175,37 @@ func TestSingleAttempt(t *testing.T) {
 	}
 }
 
+// TestSingleAttemptWrites checks that a client with a single attempt can send each kind of
+// write over TLS, and that a request without a body announces no chunks.
+func TestSingleAttemptWrites(t *testing.T) {
+	t.Parallel()
+	a := spstest.NewServer(t)
+	c := testkit.Connect(t, a, sps.WithRetry(sps.RetryPolicy{Attempts: 1}))
+	for name, call := range map[string]func() error{
+		"Transaction": func() error { return c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter)) },
+		"Preview": func() error {
+			_, err := c.Preview(t.Context(), testkit.SetAdmin("preview@example.com"))
+			return err
+		},
+		"Start":  func() error { _, err := c.Troubleshooting.SupportBundle.Start(t.Context()); return err },
+		"Test":   func() error { _, err := c.Firmware.Test(t.Context(), "2"); return err },
+		"Delete": func() error { return c.Firmware.Slots.Delete(t.Context(), "4") },
+		"Upload": func() error {
+			_, err := c.Firmware.Upload(t.Context(), spstest.Image("9.0.0", 1000), 1000)
+			return err
+		},
+	} {
+		if err := call(); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for _, r := range a.Journal() {
+		if r.Header.Get("Transfer-Encoding") != "" {
+			t.Errorf("%s %s was sent in chunks", r.Method, r.Path)
+		}
+	}
+}
+
 // TestUnmade calls the methods of nil and zero values of Client and Transaction. It checks that
 // no method panics, and that each method that returns an error returns ErrInvalidInput.
 func TestUnmade(t *testing.T) {

@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -41,9 +43,11 @@ type app struct {
 	flags                     conn.Flags
 	output                    string
 	timeout, applianceTimeout time.Duration
-	yes, dryRun               bool
+	verbose, yes, dryRun      bool
 	message                   string
 	lockWait                  time.Duration
+	logOnce                   sync.Once
+	logger                    *slog.Logger // for --verbose; it writes one record at a time
 	demo                      *spstest.Appliance
 	status                    int
 	headed                    bool // the header of a streamed table has been printed
@@ -224,14 +228,26 @@ func demoAppliance() *spstest.Appliance {
 func (a *app) connect(ctx context.Context, t *conn.Target) (*sps.Client, error) {
 	if t == nil {
 		appliance := a.startDemo()
-		options := append([]sps.Option{sps.WithCABundle(appliance.CA()), sps.WithUserAgent("sps/" + sps.Version)}, a.Options...)
+		options := a.connectOptions(sps.WithCABundle(appliance.CA()), sps.WithUserAgent("sps/"+sps.Version))
 		return sps.Connect(ctx, appliance.Addr(), sps.UsernamePassword(appliance.Username(), sps.NewSecretString(appliance.Password())), options...)
 	}
 	credential, err := t.Credential()
 	if err != nil {
 		return nil, err
 	}
-	return sps.Connect(ctx, t.Host, credential, append(t.Options[:len(t.Options):len(t.Options)], a.Options...)...)
+	return sps.Connect(ctx, t.Host, credential, a.connectOptions(t.Options...)...)
+}
+
+// connectOptions returns the options of a connection together with those of all connections.
+func (a *app) connectOptions(own ...sps.Option) []sps.Option {
+	all := slices.Concat(own, a.Options)
+	if a.verbose {
+		a.logOnce.Do(func() {
+			a.logger = slog.New(slog.NewTextHandler(a.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
+		})
+		all = append(all, sps.WithLogger(a.logger))
+	}
+	return all
 }
 
 // checkAlive checks quickly whether an appliance can be reached, before the login. It does not

@@ -328,3 +328,16 @@ func TestNoFunctionNames(t *testing.T) {
 		}
 	}
 }
+
+// TestVerbose checks that --verbose logs the requests to standard error and changes nothing in
+// standard output.
+func TestVerbose(t *testing.T) {
+	t.Parallel()
+	c := reach(t, startAppliance(t))
+	quiet := c.want(t, out.OK, nil, "info")
+	verbose := c.want(t, out.OK, []string{`msg="sps request"`, "path=info", "status=200"}, "-v", "info")
+	if quiet.stderr != "" || verbose.stdout != quiet.stdout {
+		t.Errorf("without --verbose: %q, %q; with it: %q", quiet.stdout, quiet.stderr, verbose.stdout)
+	}
+	c.want(t, out.OK, []string{`msg="sps request"`}, "--demo", "--verbose", "info")
+}

@@ -30,7 +30,7 @@ const barInterval = 100 * time.Millisecond
 // newBar makes a bar on standard error. It shows nothing if standard error is no terminal.
 func (a *app) newBar() *bar {
 	b := &bar{now: time.Now}
-	if file, ok := terminal(a.Stderr); ok {
+	if file, ok := terminal(a.Stderr); ok && !a.verbose { // the records would break the line
 		b.w = a.Stderr
 		if columns, _, err := term.GetSize(int(file.Fd())); err == nil {
 			b.columns = columns

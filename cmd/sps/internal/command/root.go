@@ -51,6 +51,7 @@ func (a *app) root() *cobra.Command {
 	flags.StringVarP(&a.output, "output", "o", "table", "output `format`: table, json, jsonl, yaml or junit")
 	flags.DurationVar(&a.timeout, "timeout", 0, "longest `duration` of the whole run (default no limit)")
 	flags.DurationVar(&a.applianceTimeout, "appliance-timeout", 0, "longest `duration` of the work on one appliance (default no limit)")
+	flags.BoolVarP(&a.verbose, "verbose", "v", false, "log each request to standard error, without headers, bodies and secrets")
 	a.completeFlags(root)
 	root.AddCommand(
 		a.infoCommand(), a.healthCommand(), a.clusterCommand(), a.whoamiCommand(),
