@@ -935,7 +935,7 @@ func texts(value []byte) []string {
 }
 
 // oneLine makes a text from the appliance printable. The result is one line, has no
-// control characters, and has at most limit bytes.
+// control characters, and has at most limit bytes, and "…" if it was cut.
 func oneLine(text string, limit int) string { return oneline.Text(text, limit) }
 
 // inOneLine is an error of the caller's code, whose text may have several lines.
