@@ -73,7 +73,7 @@ func (o IntervalOption) applyFollow(f *AuditFollow) error {
 	w := waitOptions{every: time.Duration(o)}
 	err := w.complete(followInterval, 0)
 	f.every = w.every
-	return err
+	return errors.Unwrap(err) // Follow adds the prefix itself
 }
 
 // followInterval is the time between two polls without [WithPollInterval].

@@ -264,6 +264,9 @@ func (c *Client) fail(what string, err error) error {
 	if unmade := c.made(); unmade != nil {
 		return unmade
 	}
+	if strings.HasPrefix(plain(err), c.transport.host+": ") { // name the appliance once
+		return c.at(because(errors.New(what), err))
+	}
 	return errorf("sps: %s: %s: %w", c.transport.host, what, err)
 }
 
