@@ -73,7 +73,7 @@ func (o IntervalOption) applyFollow(f *AuditFollow) error {
 	w := waitOptions{every: time.Duration(o)}
 	err := w.complete(followInterval, 0)
 	f.every = w.every
-	return err
+	return errors.Unwrap(err) // Follow adds the prefix itself
 }
 
 // followInterval is the time between two polls without [WithPollInterval].
@@ -184,9 +184,9 @@ func (f *AuditFollow) EndOfPage() bool { return f.endOfPage }
 // With [WithOnce], the loop runs until there are no more sessions. Another loop over All
 // continues after the last returned session.
 //
-// While the appliance is unreachable, restarting or too busy, All tries again: without
-// limit by default, or up to five times with [WithOnce]. [WithErrorFunc] reports these
-// errors. Other errors end the iteration: a refused password or query, a missing right,
+// While the appliance is unreachable, restarting or too busy, All tries again. By default,
+// it does so without limit. With [WithOnce], five failures in a row end the loop.
+// [WithErrorFunc] reports the errors after which All tries again. Other errors end the iteration: a refused password or query, a missing right,
 // unusable responses five times in a row, or [ErrSearchCeiling] if more than 10,000
 // sessions end at the same time. Continue from the checkpoint after such an error.
 func (f *AuditFollow) All() iter.Seq2[*audit.Session, error] {

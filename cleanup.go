@@ -267,7 +267,7 @@ func (c *Client) scour(ctx context.Context) error {
 		c.setDirty(nil)
 		return nil
 	}
-	return errorf("sps: %s: %w: an earlier transaction may still be open in the client's only session: %w", c.transport.host, ErrOutcomeUnknown, err)
+	return c.at(because(fmt.Errorf("%w: an earlier transaction may still be open in the client's only session", ErrOutcomeUnknown), err))
 }
 
 var errStillOpen = errors.New("the appliance reports that the transaction is still open after its rollback")

@@ -600,7 +600,7 @@ func WithHeader(name, value string) RequestOption {
 }
 
 var reservedHeaders = []string{
-	"Authorization", "Connection", "Content-Length", "Content-Type", "Cookie", "Expect", "Host", "Te", "Trailer",
+	"Accept-Encoding", "Authorization", "Connection", "Content-Length", "Content-Type", "Cookie", "Expect", "Host", "Te", "Trailer",
 	"Transfer-Encoding", "Upgrade", "User-Agent", "X-Method-Override", "X-Token",
 	// net/http may repeat a POST that has one of these headers.
 	"Idempotency-Key", "X-Idempotency-Key",

@@ -102,9 +102,10 @@ var (
 	ErrBadAnswer = newSentinel("unusable answer", KindUnavailable)
 	// ErrOutcomeUnknown means that the appliance may have executed the request, or may
 	// still execute it. The response was lost, or it came from a server in front of the
-	// API, such as a proxy. Check the state of the appliance before you repeat the
-	// request. If the client checked the outcome itself, the error has an
-	// [OutcomeUnknownDetails].
+	// API, such as a proxy. With [WithOneSession] and [ExistingSession], a call also
+	// returns it if the client cannot roll back an earlier transaction. Check the state of
+	// the appliance before you repeat the request. If the client checked the outcome
+	// itself, the error has an [OutcomeUnknownDetails].
 	ErrOutcomeUnknown = newSentinel("the outcome is unknown", KindOutcomeUnknown)
 	// ErrTransactionOnly means that a write that needs a transaction was called outside a
 	// transaction. The write was not sent.
@@ -935,7 +936,7 @@ func texts(value []byte) []string {
 }
 
 // oneLine makes a text from the appliance printable. The result is one line, has no
-// control characters, and has at most limit bytes.
+// control characters, and has at most limit bytes, and "…" if it was cut.
 func oneLine(text string, limit int) string { return oneline.Text(text, limit) }
 
 // inOneLine wraps an error of the caller's code and shows its text in one line.

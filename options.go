@@ -315,8 +315,9 @@ func WithLoginRetry(every time.Duration) Option {
 // log-out and the test of a firmware image, which are safe to repeat.
 //
 // A zero field keeps its default. RetryPolicy{Attempts: 1} turns retries off. It also
-// prevents net/http from repeating a read by itself after a connection broke. The policy
-// does not apply in two cases. If the appliance refuses a request because its session has
+// prevents net/http from repeating a read by itself after a connection broke. With more
+// attempts, net/http may do so, and the appliance may receive more requests than Attempts.
+// The policy does not apply in two cases. If the appliance refuses a request because its session has
 // expired, the client logs in and sends the request once more. If the response to a
 // commit is lost, the client polls the appliance for the outcome, see
 // [Client.Transaction].

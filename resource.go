@@ -249,7 +249,8 @@ func CheckChange[T any](check func(was, body *T) error) Rule[T] {
 func CheckKey[T any](check func(key string) error) Rule[T] { return Rule[T]{ruling{key: check}} }
 
 // UniqueName returns a rule that refuses an object if another object of the list has the
-// same name. name must return the value of the member "name" of a body.
+// same name. name must return the value of the member "name" of a body. The rule does not
+// compare the objects of concurrent calls with each other.
 func UniqueName[T any](name func(body *T) string) Rule[T] {
 	if name == nil {
 		return Rule[T]{}

@@ -85,12 +85,12 @@ func UsernamePassword(username string, password Secret, options ...CredentialOpt
 //
 // A client logs in a second time for its first transaction, and again when a session has
 // expired. For one-time codes, the function must return the code that is currently valid.
-// If the appliance refuses a code because it was already used, the client waits for the
-// next code. If the second login is refused while the first session is alive, the client
-// reads and writes in the first session, until the appliance has accepted the same
-// password twice. [WithOneSession] avoids the second login. If the response to a login is
-// lost, the client does not repeat the request, because it might use a one-time code
-// twice.
+// If the appliance refuses a code because it was already used, calls that need a login
+// return this refusal at once, until the function returns the next code. If the second
+// login is refused while the first session is alive, the client reads and writes in the
+// first session, until the appliance has accepted the same password twice.
+// [WithOneSession] avoids the second login. If the response to a login is lost, the client
+// does not repeat the request, because it might use a one-time code twice.
 func PasswordFunc(username string, password func(context.Context) (Secret, error), options ...CredentialOption) Credential {
 	c := newPassword(username, password, options)
 	c.class = classCode

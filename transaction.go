@@ -176,9 +176,10 @@ func (c *Client) Transaction(ctx context.Context, fn func(context.Context, *Tran
 // Preview runs fn like [Client.Transaction], but rolls back the changes instead of
 // committing them. It returns the list of staged changes that it has read from the
 // appliance before the rollback. Preview needs no commit message. If fn writes nothing,
-// the list is empty and Preview sends no requests besides the reads of fn. Preview takes
-// the same options as Transaction, but [WithMessage] and [WithChanges] have no effect. It
-// cannot find problems that the appliance reports only at the commit.
+// the list is empty and, without [WithLockFirst], Preview sends no requests besides the
+// reads of fn. Preview takes the same options as Transaction, but [WithMessage] and
+// [WithChanges] have no effect. It cannot find problems that the appliance reports only at
+// the commit.
 func (c *Client) Preview(ctx context.Context, fn func(context.Context, *Transaction) error, options ...TransactionOption) ([]Change, error) {
 	var changes []Change
 	o := &transactionOptions{preview: &changes}
@@ -217,7 +218,7 @@ func (c *Client) transact(ctx context.Context, fn func(context.Context, *Transac
 	}
 	err = tx.finish(ctx, err)
 	settled = true
-	if err == nil && o.changes != nil {
+	if err == nil && o.changes != nil && o.preview == nil {
 		*o.changes = tx.staged.committed
 	}
 	return err
@@ -262,6 +263,9 @@ func (l *located) LogValue() slog.Value { return logged(l) }
 func (c *Client) fail(what string, err error) error {
 	if unmade := c.made(); unmade != nil {
 		return unmade
+	}
+	if strings.HasPrefix(plain(err), c.transport.host+": ") { // name the appliance once
+		return c.at(because(errors.New(what), err))
 	}
 	return errorf("sps: %s: %s: %w", c.transport.host, what, err)
 }
@@ -700,6 +704,9 @@ func (c *Client) transactAgain(ctx context.Context, fn func(context.Context, *Tr
 	end := time.Now().Add(o.rerun)
 	for runs := 0; ; runs++ {
 		run := *o // a copy, because a run decreases o.wait
+		if o.preview != nil {
+			*o.preview = nil // an earlier run may have stored its changes before it failed
+		}
 		err := c.transact(ctx, fn, &run)
 		if err == nil || o.rerun == 0 || ctx.Err() != nil {
 			return err

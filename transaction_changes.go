@@ -111,6 +111,11 @@ func (c *Client) TransactionStatus(ctx context.Context) (*TransactionStatus, err
 	if err := c.made(); err != nil {
 		return nil, err
 	}
+	select {
+	case <-c.closed:
+		return nil, c.fail("GET "+transactionPath.Text, ErrClosed)
+	default:
+	}
 	session := c.present()
 	if session == nil {
 		return &TransactionStatus{Status: statusClosed}, nil

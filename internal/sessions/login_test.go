@@ -426,3 +426,17 @@ func TestManyCallsDuringVersionWait(t *testing.T) {
 		}
 	})
 }
+
+// TestRefusedWaitNamesHostOnce checks that the error of a wait whose login is refused names the
+// appliance once.
+func TestRefusedWaitNamesHostOnce(t *testing.T) {
+	t.Parallel()
+	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+		a.SetPassword(a.Username(), "changed")
+		a.ExpireSessions()
+		err := c.WaitReady(t.Context())
+		if !errors.Is(err, sps.AuthenticationFailure) || strings.Count(err.Error(), a.Addr()) != 1 || strings.Count(err.Error(), "sps:") != 1 {
+			t.Errorf("error %v", err)
+		}
+	})
+}

@@ -826,6 +826,37 @@ func TestOneTimeCodes(t *testing.T) {
 	}
 }
 
+// TestCodeSentAgain checks after which failures the client repeats a login whose password may be
+// a one-time code: only after a status that says that the appliance did not use the code.
+func TestCodeSentAgain(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		fault spstest.Fault
+		want  int // requests
+	}{
+		"429":        {spstest.Fault{Status: 429}, 2},
+		"503":        {spstest.Fault{Status: 503}, 2},
+		"502":        {spstest.Fault{Status: 502}, 1},
+		"504":        {spstest.Fault{Status: 504}, 1},
+		"cut before": {spstest.Fault{CutBefore: true}, 1},
+		"cut after":  {spstest.Fault{CutAfter: true}, 1},
+	} {
+		a := spstest.NewServer(t)
+		test.fault.Path = "authentication"
+		a.Inject(test.fault)
+		c, err := sps.Connect(t.Context(), a.Addr(),
+			sps.PasswordFunc(a.Username(), func(context.Context) (sps.Secret, error) { return sps.NewSecretString(a.Password()), nil }),
+			sps.WithCABundle(a.CA()), testkit.Quick)
+		if err == nil {
+			defer c.Close(t.Context())
+		}
+		if (err == nil) != (test.want > 1) {
+			t.Errorf("%s: error %v", name, err)
+		}
+		testkit.Diff(t, name+": logins", test.want, logins(a))
+	}
+}
+
 // TestCookieRenewed checks that the client uses a new session ID from a response, even from an
 // error response, but not from a 401.
 func TestCookieRenewed(t *testing.T) {

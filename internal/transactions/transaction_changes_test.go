@@ -48,6 +48,20 @@ func TestTransactionStatus(t *testing.T) {
 	})
 }
 
+// TestTransactionStatusClosed checks that a closed client returns ErrClosed, although it has no
+// session and needs no request.
+func TestTransactionStatusClosed(t *testing.T) {
+	t.Parallel()
+	testkit.Bubble(t, func(t *testing.T, _ *spstest.Appliance, c *sps.Client) {
+		if err := c.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if status, err := c.TransactionStatus(t.Context()); !errors.Is(err, sps.ErrClosed) || status != nil {
+			t.Errorf("%+v, %v, want ErrClosed", status, err)
+		}
+	})
+}
+
 func TestTransactionStatusShapes(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -222,6 +236,44 @@ func TestPreview(t *testing.T) {
 	}, sps.WithMessage("CHG-1")); !errors.Is(err, sps.ErrNested) {
 		t.Errorf("a preview in a transaction: %v", err)
 	}
+}
+
+// TestPreviewAgain checks that a preview that runs its function again returns only the changes
+// of the last run, not those of a run that failed after the changes were listed.
+func TestPreviewAgain(t *testing.T) {
+	t.Parallel()
+	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+		// The first run lists its changes. Its rollback and the log-out then fail.
+		a.Inject(spstest.Fault{Method: "DELETE", Path: "transaction", Status: 503, Times: 4})
+		a.Inject(spstest.Fault{Method: "DELETE", Path: "authentication", Status: 503, Times: 4})
+		runs := 0
+		changes, err := c.Preview(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+			if runs++; runs > 1 {
+				return nil
+			}
+			return testkit.SetAdmin(testkit.AdminAfter)(ctx, tx)
+		}, sps.WithRerun(time.Hour))
+		if err != nil || len(changes) > 0 || runs != 2 {
+			t.Errorf("%d runs: %v, %v, want 2 runs without changes", runs, changes, err)
+		}
+	})
+}
+
+// TestPreviewKeepsChanges checks that a preview does not touch the variable of WithChanges.
+func TestPreviewKeepsChanges(t *testing.T) {
+	t.Parallel()
+	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+		var committed sps.CommittedChanges
+		if err := c.Transaction(t.Context(), testkit.SetAdmin(testkit.AdminAfter), sps.WithChanges(&committed)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Preview(t.Context(), testkit.SetAdmin(testkit.AdminBefore), sps.WithChanges(&committed)); err != nil {
+			t.Fatal(err)
+		}
+		if len(committed.Changes) != 1 {
+			t.Errorf("after the preview: %+v, want the committed change", committed)
+		}
+	})
 }
 
 // TestPreviewCancelled checks that a preview ends with its context, even while the client

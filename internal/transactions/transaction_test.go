@@ -898,7 +898,7 @@ func TestGuardedWrites(t *testing.T) {
 			t.Errorf("method %q: %v", method, err)
 		}
 	}
-	for _, name := range []string{"Cookie", "authorization", "X-Token", "x-http-method-override", "Host", "Content-Length", "transfer-encoding", "User-Agent", "Expect", "X-Bad\r\nCookie", ""} {
+	for _, name := range []string{"Cookie", "authorization", "X-Token", "x-http-method-override", "Host", "Content-Length", "transfer-encoding", "User-Agent", "Expect", "Accept-Encoding", "X-Bad\r\nCookie", ""} {
 		if _, err := c.Invoke(t.Context(), "GET", "info", nil, sps.WithHeader(name, "x")); !errors.Is(err, sps.ErrInvalidInput) {
 			t.Errorf("header %q: %v", name, err)
 		}

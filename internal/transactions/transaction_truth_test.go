@@ -176,3 +176,24 @@ func TestLockWaitInErrorText(t *testing.T) {
 		})
 	}
 }
+
+// TestLeftTransactionIsNamedOnce lets the appliance refuse each rollback of a client with one
+// session. It checks that the next call returns ErrOutcomeUnknown with the refusal, and that the
+// text names the appliance once.
+func TestLeftTransactionIsNamedOnce(t *testing.T) {
+	t.Parallel()
+	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+		a.Inject(spstest.Fault{Method: "DELETE", Path: "transaction", Status: 403, Times: -1, Body: `{"error":{"type":"OpenTransactionError","message":"locked"}}`})
+		boom := errors.New("boom")
+		if err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+			return errors.Join(testkit.SetAdmin(testkit.AdminAfter)(ctx, tx), boom)
+		}); !errors.Is(err, boom) {
+			t.Errorf("the transaction: %v", err)
+		}
+		_, err := c.Info(t.Context())
+		if !errors.Is(err, sps.ErrOutcomeUnknown) || !errors.Is(err, sps.OpenTransactionError) || strings.Count(err.Error(), a.Addr()) != 1 || strings.Count(err.Error(), "sps:") != 1 {
+			t.Errorf("the next call: %v", err)
+		}
+		a.ClearFaults()
+	}, sps.WithOneSession())
+}
