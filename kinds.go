@@ -286,6 +286,12 @@ func SafeToRetry(err error) (after time.Duration, ok bool) {
 			again = !e.OutcomeUnknown && e.mayPass()
 		case interface{ passing() }:
 			again = true
+		case *added:
+			// A later failure, such as that of a rollback, must not make a lasting error pass.
+			if _, passing := SafeToRetry(e.err); !passing {
+				against = true
+			}
+			told = false
 		case *lockEnds:
 			after, told = max(after, time.Until(e.at)), false
 		case *sentinel:

@@ -100,7 +100,7 @@ func (o changesOption) applyTransaction(t *transactionOptions) { t.changes = o.c
 // requests the lock again at random intervals of 50 ms to 1 s. Without this option, a
 // transaction returns [ErrLocked] at once if somebody else holds the lock. If the
 // appliance refuses the commit because of the lock, the transaction returns ErrLocked
-// even with this option.
+// even with this option. For a negative limit, it returns [ErrInvalidInput].
 func WithLockWait(limit time.Duration) TransactionOption {
 	return lockOption(func(o *transactionOptions) { o.patient, o.wait, o.limit = true, limit, limit })
 }
@@ -698,8 +698,11 @@ const (
 
 // transactAgain calls transact as often as the options allow.
 func (c *Client) transactAgain(ctx context.Context, fn func(context.Context, *Transaction) error, o *transactionOptions) error {
-	if o.rerun < 0 {
+	switch {
+	case o.rerun < 0:
 		return c.fail("transaction", invalid("the limit of WithRerun is negative"))
+	case o.limit < 0:
+		return c.fail("transaction", invalid("the limit of WithLockWait is negative"))
 	}
 	end := time.Now().Add(o.rerun)
 	for runs := 0; ; runs++ {

@@ -57,7 +57,7 @@ func (c *Client) Listing(ctx context.Context, path string) (*Listing, error) {
 	}
 	p, query, err := parseLink(path)
 	if err != nil {
-		return nil, err
+		return nil, c.at(err)
 	}
 	a, err := c.read(ctx, p, query)
 	if err != nil {
@@ -112,7 +112,7 @@ func (c *Client) Walk(ctx context.Context, root string, options ...WalkOption) i
 			err = unmade
 		}
 		if err != nil {
-			yield(nil, err)
+			yield(nil, c.at(err))
 			return
 		}
 		w := &walk{ctx, c, map[string]bool{}, yield}

@@ -129,3 +129,19 @@ func TestRerunAfterConflict(t *testing.T) {
 		testkit.Settled(t, a, testkit.AdminAfter)
 	})
 }
+
+// TestNoRerunAfterOwnError checks that WithRerun does not run the function again after the
+// function's own error, even if the rollback then fails in a way that passes.
+func TestNoRerunAfterOwnError(t *testing.T) {
+	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {
+		a.Inject(spstest.Fault{Method: "DELETE", Path: "**", Status: 503, Times: -1})
+		own, runs := errors.New("own error"), 0
+		err := c.Transaction(t.Context(), func(ctx context.Context, tx *sps.Transaction) error {
+			runs++
+			return errors.Join(testkit.SetAdmin(testkit.AdminAfter)(ctx, tx), own)
+		}, sps.WithRerun(time.Hour))
+		if runs != 1 || !errors.Is(err, own) || !errors.Is(err, sps.Status(503)) {
+			t.Errorf("%d runs, %v, want one run with both errors", runs, err)
+		}
+	})
+}
