@@ -265,9 +265,10 @@ func (s Starling) JoinPage(ctx context.Context, options ...JoinStatusOption) (*S
 // Join is not possible in a transaction. It waits until an open transaction of this
 // client has ended. Inside the function of a transaction, it returns [ErrNested] and
 // [OpenTransactionError]. If somebody else has a transaction open, the appliance may
-// return OpenTransactionError. Without a credential string or a product instance, Join
-// returns [ErrInvalidInput] and the type that the appliance uses,
-// [MissingCredentialStringError] or [MissingProductInstanceError].
+// return OpenTransactionError. If the request has no credential string, or if neither the
+// request nor the current state of the join has a product instance, Join returns
+// [ErrInvalidInput] and the type that the appliance uses, [MissingCredentialStringError]
+// or [MissingProductInstanceError].
 //
 // The client does not repeat a request that the appliance may have received. If the
 // response is lost, the client polls the state of the join for up to [Timeouts].Outcome,

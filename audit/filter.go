@@ -164,9 +164,10 @@ func Not(operand Filter) Filter {
 }
 
 // Raw returns a filter from a text in the query language of the appliance. The text is
-// sent unchanged. Inside [And], [Or] and [Not], Raw puts it in parentheses, so its own
-// parentheses and quotes must be balanced. Raw returns the zero value for an empty text.
-// Do not put external input into the text, because Raw escapes nothing.
+// sent without the white space around it, and otherwise unchanged. Inside [And], [Or] and
+// [Not], Raw puts it in parentheses, so its own parentheses and quotes must be balanced.
+// Raw returns the zero value for a text that is empty or only white space. Do not put
+// external input into the text, because Raw escapes nothing.
 func Raw(text string) Filter {
 	text = strings.TrimSpace(text)
 	if text == "" {

@@ -49,8 +49,8 @@ func (a *app) root() *cobra.Command {
 	flags.SortFlags = false
 	a.flags.Define(flags)
 	flags.StringVarP(&a.output, "output", "o", "table", "output `format`: table, json, jsonl, yaml or junit")
-	flags.DurationVar(&a.timeout, "timeout", 0, "longest `duration` of the whole run (default no limit)")
-	flags.DurationVar(&a.applianceTimeout, "appliance-timeout", 0, "longest `duration` of the work on one appliance (default no limit)")
+	flags.DurationVar(&a.timeout, "timeout", 0, "`duration` after which the run is stopped; its cleanup, such as a rollback, comes on top (default no limit)")
+	flags.DurationVar(&a.applianceTimeout, "appliance-timeout", 0, "`duration` after which the work on an appliance is stopped; its cleanup comes on top (default no limit)")
 	flags.BoolVarP(&a.verbose, "verbose", "v", false, "log each request to standard error, without headers, bodies and secrets")
 	a.completeFlags(root)
 	root.AddCommand(
