@@ -98,7 +98,8 @@ var (
 	// ErrClosed means that the client was closed, before the call or during it.
 	ErrClosed = newSentinel("the client is closed", "")
 	// ErrBadAnswer means that the appliance reported success but its response cannot be
-	// used: it is not JSON, is truncated or too large, or lacks members.
+	// used: it is not JSON, is truncated, or lacks members. It also means that a response
+	// of any status is too large.
 	ErrBadAnswer = newSentinel("unusable answer", KindUnavailable)
 	// ErrOutcomeUnknown means that the appliance may have executed the request, or may
 	// still execute it. The response was lost, or it came from a server in front of the
