@@ -145,6 +145,29 @@ func TestUpgrade(t *testing.T) {
 	}
 }
 
+// TestUpgradeSlot checks that an upgrade to a slot with the running firmware or without a firmware
+// is refused before a request that changes something is sent.
+func TestUpgradeSlot(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct{ args, want string }{
+		{"--slot 1 --yes", "slot 1 holds the running firmware 7.4.0, so no upgrade was started: choose another slot"},
+		{"--slot 1 --dry-run", "slot 1 holds the running firmware 7.4.0"},
+		{"--slot 3 --yes", "slot 3 is empty or does not exist; see \"sps firmware slots\""},
+		{"--slot 9 --yes", "slot 9 is empty or does not exist"},
+	} {
+		t.Run(test.args, func(t *testing.T) {
+			t.Parallel()
+			a := startAppliance(t, withSlots())
+			reach(t, a).want(t, out.Failed, []string{test.want}, append([]string{"firmware", "upgrade"}, strings.Fields(test.args)...)...)
+			for _, request := range a.Journal() {
+				if request.Method == "POST" && strings.Contains(request.Path, "firmware") {
+					t.Errorf("%s %s was sent", request.Method, request.Path)
+				}
+			}
+		})
+	}
+}
+
 // TestUpgradeUnknown checks that the status is 3 if the result of the upgrade is not known in
 // time.
 func TestUpgradeUnknown(t *testing.T) {

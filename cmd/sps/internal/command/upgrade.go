@@ -79,7 +79,7 @@ func (a *app) upgradeCommand() *cobra.Command {
 (--slot), from a file to upload (--image), or from a URL (--url). The command runs the
 firmware test on the image, starts the upgrade, waits for the restart, and verifies the
 running version. With --dry-run the command stops after the test, and the image stays on the
-appliance.
+appliance. The command refuses a slot that is empty or holds the running firmware.
 
 The status is 1 if the firmware test failed. The status is 3 if the upgrade may have been
 started and the command could not verify that it succeeded. If the command is interrupted
@@ -107,6 +107,11 @@ after the start of the upgrade, the upgrade continues.`,
 
 // upgrade upgrades an appliance, and reports the result.
 func (j *job) upgrade(ctx context.Context, u *upgradeFlags) (out.Report, error) {
+	if u.slot != "" {
+		if err := j.checkSlot(ctx, u.slot); err != nil {
+			return out.Report{Data: upgradeData{Slot: u.slot, State: "error", Step: string(sps.StepPrepare)}}, err
+		}
+	}
 	b := j.newBar()
 	options := []sps.UpgradeOption{sps.WithMessage(j.message), sps.WithProgress(b.report("upgrading")), sps.WithPollInterval(j.Poll)}
 	if u.wait > 0 {
@@ -153,6 +158,23 @@ func (j *job) upgrade(ctx context.Context, u *upgradeFlags) (out.Report, error) 
 	}
 	r.Data = d
 	return r, err
+}
+
+// checkSlot returns an error if a slot is empty, does not exist, or holds the running firmware: an
+// upgrade to the running firmware would restart the appliance for nothing.
+func (j *job) checkSlot(ctx context.Context, key string) error {
+	list, err := j.client.Firmware.Slots.List(ctx)
+	if err != nil {
+		return err
+	}
+	slot, ok := list.Slot(key)
+	switch {
+	case !ok || slot.Body.Empty():
+		return fmt.Errorf("firmware upgrade: slot %s is empty or does not exist; see \"sps firmware slots\"", key)
+	case slot.Body.Current:
+		return fmt.Errorf("firmware upgrade: slot %s holds the running firmware %s, so no upgrade was started: choose another slot; \"sps firmware slots\" lists them", key, slot.Body.Version)
+	}
+	return nil
 }
 
 // upgradeError adds the step to an error of an upgrade. In the steps after the start of the
