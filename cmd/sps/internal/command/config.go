@@ -266,6 +266,9 @@ func (d *differ) run(ctx context.Context, j *job) (out.Report, error) {
 	if err != nil {
 		return out.Report{}, err
 	}
+	for _, path := range result.Unmatched {
+		j.warnf("%s: --exclude %s matches no object, so it has no effect: check the path", j.name, path)
+	}
 	return diffReport(left, right, result)
 }
 

@@ -48,6 +48,10 @@ func TestExportAndDiff(t *testing.T) {
 	}
 	c.want(t, out.No, []string{"not-so-public"}, "config", "diff", monday, "--show-secrets")
 	c.want(t, out.OK, []string{"No difference."}, "config", "diff", monday, friday, "--exclude", "configuration/management/email", "--exclude", "configuration/management/snmp")
+	c.want(t, out.No, []string{"--exclude configuration/management/emial matches no object"}, "config", "diff", monday, friday, "--exclude", "configuration/management/emial")
+	if got := c.want(t, out.No, nil, "config", "diff", monday, "--exclude", "configuration/management/email"); strings.Contains(got.stderr, "matches no object") {
+		t.Errorf("a warning for a path that exists: %s", got.stderr)
+	}
 	c.want(t, out.OK, []string{"No difference."}, "config", "diff", monday, friday, "--root", "configuration/datetime")
 	c.want(t, out.No, []string{`message="2 differences between`, `type="Different"`}, "-o", "junit", "config", "diff", monday, friday)
 	d := c.json(t, out.No, "config", "diff", monday)

@@ -229,11 +229,14 @@ func (j *job) expiring(ctx context.Context, before time.Time) (out.Report, error
 	}
 	r.No = len(found) > 0
 	r.Data = expiringData{before.UTC().Format(time.RFC3339), found}
-	r.Text = fmt.Sprintf("No authority expires before %s UTC.\n", before.UTC().Format(time.DateTime))
-	if r.No {
+	err = errors.Join(unread...)
+	switch {
+	case r.No:
 		r.Text = fmt.Sprintf("Authorities that expire before %s UTC: %d.\n", before.UTC().Format(time.DateTime), len(found))
+	case err == nil:
+		r.Text = fmt.Sprintf("No authority expires before %s UTC.\n", before.UTC().Format(time.DateTime))
 	}
-	return r, errors.Join(unread...)
+	return r, err
 }
 
 func contains(words []string, word string) bool {

@@ -59,7 +59,9 @@ func TestTrustStores(t *testing.T) {
 	c.want(t, out.Failed, []string{"want a duration such as 365d"}, "trust-stores", "expiring", "--within", "soon")
 	c.want(t, out.Failed, []string{"--within must not be negative"}, "trust-stores", "expiring", "--within", "-1d")
 	c.want(t, out.No, nil, "trust-stores", "expiring", "--before", "2300-01-01")
-	c.want(t, out.Failed, []string{"no object has that name: Nobody"}, "trust-stores", "expiring", "Nobody")
+	if got := c.want(t, out.Failed, []string{"no object has that name: Nobody"}, "trust-stores", "expiring", "Nobody"); got.stdout != "" {
+		t.Errorf("the output for an unknown store is %q", got.stdout)
+	}
 	c.want(t, out.OK, []string{"CN=Old"}, "trust-stores", "show", "Mine")
 	c.want(t, out.Failed, []string{"no object has that name"}, "trust-stores", "show", "Nobody")
 	c.want(t, out.OK, []string{"added: CN=New", "removed: CN=Old"}, rotate("--in", newFile, "--out", oldFile, "-m", "CHG")...)
