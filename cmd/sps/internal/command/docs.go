@@ -178,7 +178,8 @@ This page is generated from the program: ` + "`go run ./cmd/sps docs markdown > 
 ` + "`sps docs man FOLDER`" + ` writes the same commands as man pages.
 
 Except for ` + "`sps simulate`" + `, the commands also accept the flags that the section [sps](#sps) lists. A
-` + "`duration`" + ` is a number with a unit, such as ` + "`90s`" + `, ` + "`30m`" + ` or ` + "`2h`" + `.
+` + "`duration`" + ` is a number with a unit, such as ` + "`90s`" + `, ` + "`30m`" + `, ` + "`2h`" + ` or ` + "`7d`" + `. A day
+has 24 hours.
 
 ## The output
 

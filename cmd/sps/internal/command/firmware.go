@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/cmd/sps/internal/days"
 	"github.com/go-sps/sps/cmd/sps/internal/out"
 	"github.com/go-sps/sps/cmd/sps/internal/text"
 )
@@ -384,7 +385,7 @@ download. If the command is interrupted, the download continues.`,
 		args: cobra.ExactArgs(1), single: true, change: true, data: fetchData{},
 		flags: func(f *pflag.FlagSet) {
 			f.StringVar(&sum, "sha256", "", "SHA-256 checksum of the image in `hex`; required")
-			f.DurationVar(&wait, "wait", 0, "longest `duration` to wait for the download (default 2h)")
+			days.Var(f, &wait, "wait", 0, "longest `duration` to wait for the download (default 2h)")
 		},
 		check: func([]string) error {
 			if sum == "" {

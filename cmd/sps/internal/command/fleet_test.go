@@ -167,7 +167,7 @@ func TestTimeouts(t *testing.T) {
 	c, _ := fleet(t, startAppliance(t, spstest.WithTakes("GET", "firmware/slots", time.Hour)), startAppliance(t))
 	c.want(t, out.Failed, []string{"stopped by --appliance-timeout after 1s", "(give more time with --appliance-timeout)", "running"}, "--hosts", c.env["HOSTS"], "--appliance-timeout", "1s", "firmware", "slots")
 	c.want(t, out.Failed, []string{"stopped by --timeout after 100ms", "(give more time with --timeout)"}, "--hosts", c.env["HOSTS"], "--timeout", "100ms", "firmware", "slots")
-	c.want(t, out.Failed, []string{"--timeout must not be negative"}, "--hosts", c.env["HOSTS"], "--timeout", "-1s", "firmware", "slots")
+	c.want(t, out.Failed, []string{"\"--timeout\" flag: the duration must not be negative"}, "--hosts", c.env["HOSTS"], "--timeout", "-1s", "firmware", "slots")
 }
 
 // TestDemo checks that --demo uses a simulated appliance, and excludes the flags that name an
@@ -196,6 +196,9 @@ func TestUsageErrors(t *testing.T) {
 		{"firmware", "sps firmware needs one of its commands: slots, test, "},
 		{"firmware nothing", `unknown command "nothing" for "sps firmware"`},
 		{"info --moon", "unknown flag: --moon"},
+		{"--timeout 5 info", `invalid argument "5" for "--timeout" flag: give a number with a unit, such as 90s, 2h or 7d`},
+		{"--connect-timeout 5x info", `invalid argument "5x" for "--connect-timeout" flag: give a number with a unit`},
+		{"sessions follow --every 5", `invalid argument "5" for "--every" flag: give a number with a unit`},
 		{"info extra", `unknown command "extra" for "sps info"`},
 		{"info -o xml", `--output "xml" is not a format: use one of table, json, jsonl, yaml, junit`},
 		{"firmware test", "requires at least 1 arg"},

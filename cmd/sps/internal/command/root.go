@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/cmd/sps/internal/days"
 )
 
 const rootLong = `sps manages appliances of One Identity Safeguard for Privileged Sessions (SPS) through
@@ -49,8 +50,8 @@ func (a *app) root() *cobra.Command {
 	flags.SortFlags = false
 	a.flags.Define(flags)
 	flags.StringVarP(&a.output, "output", "o", "table", "output `format`: table, json, jsonl, yaml or junit")
-	flags.DurationVar(&a.timeout, "timeout", 0, "longest `duration` of the whole run (default no limit)")
-	flags.DurationVar(&a.applianceTimeout, "appliance-timeout", 0, "longest `duration` of the work on one appliance (default no limit)")
+	days.Var(flags, &a.timeout, "timeout", 0, "longest `duration` of the whole run (default no limit)")
+	days.Var(flags, &a.applianceTimeout, "appliance-timeout", 0, "longest `duration` of the work on one appliance (default no limit)")
 	flags.BoolVarP(&a.verbose, "verbose", "v", false, "log each request to standard error, without headers, bodies and secrets")
 	a.completeFlags(root)
 	root.AddCommand(

@@ -15,6 +15,7 @@ import (
 
 	"github.com/go-sps/sps"
 	"github.com/go-sps/sps/audit"
+	"github.com/go-sps/sps/cmd/sps/internal/days"
 	"github.com/go-sps/sps/cmd/sps/internal/lines"
 	"github.com/go-sps/sps/cmd/sps/internal/out"
 	"github.com/go-sps/sps/cmd/sps/internal/text"
@@ -153,7 +154,7 @@ crash. A checkpoint belongs to one appliance and one query.`,
 			f.StringVar(&sort, "sort", "", "`field` to sort by; a - at its start sorts in descending order")
 			f.StringSliceVar(&fields, "field", nil, "`name` of a field to return; separate several names with commas (default all fields)")
 			f.BoolVar(&noSnapshot, "no-snapshot", false, "search without a snapshot, and leave the one snapshot of the appliance to other searches")
-			f.DurationVar(&wait, "snapshot-wait", 0, "longest `duration` to wait while another search uses the snapshot (default no wait)")
+			days.Var(f, &wait, "snapshot-wait", 0, "longest `duration` to wait while another search uses the snapshot (default no wait)")
 		},
 		check: func([]string) error {
 			if limit < 0 {
@@ -242,13 +243,10 @@ written to the file exactly once, even if a run crashes and is repeated. Without
 			q.define(f)
 			e.define(f)
 			f.StringVar(&q.since, "since", "", "leave out sessions that ended before this `time`: a date such as 2027-01-31, or a duration before now such as 24h or 7d")
-			f.DurationVar(&window, "window", 0, "how late a session may arrive; a session that ended more than this `duration` before the newest session is not printed (default 15m)")
-			f.DurationVar(&every, "every", 0, "`duration` between two polls (default 1m)")
+			days.Var(f, &window, "window", 0, "how late a session may arrive; a session that ended more than this `duration` before the newest session is not printed (default 15m)")
+			days.Var(f, &every, "every", 0, "`duration` between two polls (default 1m)")
 		},
 		check: func([]string) error {
-			if window < 0 || every < 0 {
-				return errors.New("--window and --every must not be negative: give durations such as 15m and 1m")
-			}
 			if a.output == "json" {
 				return errors.New("sessions follow does not support -o json: use table or jsonl")
 			}

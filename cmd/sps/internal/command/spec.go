@@ -14,6 +14,7 @@ import (
 
 	"github.com/go-sps/sps"
 	"github.com/go-sps/sps/cmd/sps/internal/conn"
+	"github.com/go-sps/sps/cmd/sps/internal/days"
 	"github.com/go-sps/sps/cmd/sps/internal/out"
 	"github.com/go-sps/sps/cmd/sps/internal/text"
 )
@@ -86,7 +87,7 @@ func (a *app) command(s spec) *cobra.Command {
 	}
 	if s.commit {
 		flags.StringVarP(&a.message, "message", "m", "", "`text` for the appliance's change log")
-		flags.DurationVar(&a.lockWait, "wait-for-lock", 0, "longest `duration` to wait while another session changes the configuration (default no wait)")
+		days.Var(flags, &a.lockWait, "wait-for-lock", 0, "longest `duration` to wait while another session changes the configuration (default no wait)")
 	}
 	if s.confirm {
 		flags.BoolVarP(&a.yes, "yes", "y", false, "do not ask for confirmation")
@@ -101,11 +102,6 @@ func (a *app) runSpec(c *cobra.Command, s spec, args []string) error {
 	}
 	if err := emptyFlag(c); err != nil {
 		return err
-	}
-	for name, value := range map[string]time.Duration{"timeout": a.timeout, "appliance-timeout": a.applianceTimeout, "wait-for-lock": a.lockWait} {
-		if value < 0 {
-			return usagef("--%s must not be negative: give a duration such as 30s", name)
-		}
 	}
 	if s.check != nil {
 		if err := s.check(args); err != nil {

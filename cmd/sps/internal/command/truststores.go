@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/cmd/sps/internal/days"
 	"github.com/go-sps/sps/cmd/sps/internal/out"
 	"github.com/go-sps/sps/cmd/sps/internal/text"
 )
@@ -158,7 +159,7 @@ func (a *app) completeStores(c *cobra.Command, _ []string, _ string) ([]cobra.Co
 }
 
 func (a *app) storesExpiringCommand() *cobra.Command {
-	within := daysValue(30 * day24)
+	var within time.Duration
 	var until string
 	var before time.Time
 	return a.command(spec{
@@ -170,14 +171,11 @@ whether it has expired.`,
 		examples: []string{"sps --hosts hosts.txt trust-stores expiring", "sps --host sps1.example.com trust-stores expiring --before 2040-01-01"},
 		args:     cobra.ArbitraryArgs, valid: a.completeStores, columns: authorityColumns, data: expiringData{},
 		flags: func(f *pflag.FlagSet) {
-			f.Var(&within, "within", "find authorities that expire within this `duration` from now, such as 365d or 12h")
+			days.Var(f, &within, "within", 30*days.Day, "find authorities that expire within this `duration` from now, such as 365d or 12h")
 			f.StringVar(&until, "before", "", "find authorities that expire before this `date` in UTC, such as 2027-01-31, instead of --within")
 		},
 		check: func([]string) (err error) {
-			before = time.Now().Add(time.Duration(within))
-			if within < 0 {
-				return errors.New("--within must not be negative: give a duration such as 365d")
-			}
+			before = time.Now().Add(within)
 			if until != "" {
 				before, err = time.Parse(time.DateOnly, until)
 			}

@@ -56,8 +56,8 @@ func TestTrustStores(t *testing.T) {
 	c.want(t, out.OK, []string{"No authority expires before"}, "trust-stores", "expiring", "Mine", "--within", "1h")
 	c.want(t, out.No, []string{"CN=Old"}, "trust-stores", "expiring", "Mine", "--within", "8d")
 	c.want(t, out.OK, nil, "trust-stores", "expiring", "Mine", "--within", "6d12h")
-	c.want(t, out.Failed, []string{"want a duration such as 365d"}, "trust-stores", "expiring", "--within", "soon")
-	c.want(t, out.Failed, []string{"--within must not be negative"}, "trust-stores", "expiring", "--within", "-1d")
+	c.want(t, out.Failed, []string{"give a number with a unit, such as 90s, 2h or 7d"}, "trust-stores", "expiring", "--within", "soon")
+	c.want(t, out.Failed, []string{"\"--within\" flag: the duration must not be negative"}, "trust-stores", "expiring", "--within", "-1d")
 	c.want(t, out.No, nil, "trust-stores", "expiring", "--before", "2300-01-01")
 	if got := c.want(t, out.Failed, []string{"no object has that name: Nobody"}, "trust-stores", "expiring", "Nobody"); got.stdout != "" {
 		t.Errorf("the output for an unknown store is %q", got.stdout)

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/cmd/sps/internal/days"
 	"github.com/go-sps/sps/cmd/sps/internal/out"
 	"github.com/go-sps/sps/cmd/sps/internal/text"
 )
@@ -43,8 +44,6 @@ func (u *upgradeFlags) check([]string) error {
 		return errors.New("firmware upgrade needs an image: give one of --slot, --image and --url")
 	case (u.url == "") != (u.sha256 == ""):
 		return errors.New("--url and --sha256 belong together: give both")
-	case u.wait < 0:
-		return errors.New("--wait must not be negative: give a duration such as 30m")
 	}
 	return nil
 }
@@ -97,7 +96,7 @@ after the start of the upgrade, the upgrade continues.`,
 			f.StringVar(&u.sha256, "sha256", "", "SHA-256 checksum of the image at --url in `hex`")
 			f.StringVar(&u.expect, "expect-version", "", "stop before the upgrade unless the image has this `version`")
 			f.StringVarP(&a.message, "message", "m", "", "`text` for the appliance's change log")
-			f.DurationVar(&u.wait, "wait", 0, "longest `duration` to wait for the restart (default 30m), and for the download of --url (default 2h)")
+			days.Var(f, &u.wait, "wait", 0, "longest `duration` to wait for the restart (default 30m), and for the download of --url (default 2h)")
 		},
 		check: u.check,
 		ask:   func([]string) string { return fmt.Sprintf("upgrade to %s, and restart the appliance?", u.name()) },

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/cmd/sps/internal/days"
 	"github.com/go-sps/sps/cmd/sps/internal/text"
 )
 
@@ -50,7 +51,7 @@ func (f *Flags) Define(flags *pflag.FlagSet) {
 	flags.BoolVar(&f.Insecure, "insecure", false, "do not verify the appliance's certificate; for experiments only")
 	flags.BoolVar(&f.Demo, "demo", false, "run the command on a simulated appliance inside this process")
 	flags.IntVar(&f.Parallel, "parallel", 8, "`number` of appliances to work on at the same time")
-	flags.DurationVar(&f.ConnectTimeout, "connect-timeout", 5*time.Second, "longest `duration` of the connection setup, including the TLS handshake")
+	days.Var(flags, &f.ConnectTimeout, "connect-timeout", 5*time.Second, "longest `duration` of the connection setup, including the TLS handshake")
 }
 
 // InsecureWarning is the warning that --insecure prints.
