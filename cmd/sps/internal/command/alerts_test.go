@@ -1,6 +1,7 @@
 package command
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
@@ -44,7 +45,35 @@ func TestWaitForLock(t *testing.T) {
 	a := startAppliance(t)
 	release := a.LockConfiguration("somebody")
 	time.AfterFunc(200*time.Millisecond, release)
-	reach(t, a).want(t, out.OK, []string{"changed:"}, "alerts", "enable", "--all", "--channel", "email", "--wait-for-lock", "1m")
+	reach(t, a).want(t, out.OK, []string{"changed:", ": the configuration is locked: waiting up to 1m0s for the lock\n"}, "alerts", "enable", "--all", "--channel", "email", "--wait-for-lock", "1m")
+	if got := reach(t, a).want(t, out.OK, nil, "alerts", "disable", "--all", "--channel", "email", "--wait-for-lock", "1m"); got.stderr != "" {
+		t.Errorf("without a lock, the command prints %s", got.stderr)
+	}
+}
+
+// TestLocked checks the error of a command whose wait for the lock ends.
+func TestLocked(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct{ name, args, want string }{
+		{"wait", "--wait-for-lock 200ms", "by another user; waited 200ms (wait longer with --wait-for-lock; if a run that was killed left the lock, "},
+		{"timeout", "--wait-for-lock 1m --timeout 300ms", "by another user (give more time with --timeout)\n"},
+		{"interrupt", "--wait-for-lock 1m", "by another user (run the command again to wait for the lock; if a run that was killed left the lock, "},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			a := startAppliance(t)
+			defer a.LockConfiguration("somebody")()
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			if test.name == "interrupt" {
+				time.AfterFunc(300*time.Millisecond, cancel)
+			}
+			got := reach(t, a).run(t, ctx, append([]string{"alerts", "enable", "--all", "--channel", "email"}, strings.Fields(test.args)...)...)
+			if got.status != out.Failed || !strings.Contains(got.stderr, test.want) {
+				t.Errorf("status %d, no %q in %s", got.status, test.want, got.stderr)
+			}
+		})
+	}
 }
 
 // TestStatusOfWrites checks the exit status of failed writes: it is 3 if the outcome is unknown,
@@ -57,7 +86,7 @@ func TestStatusOfWrites(t *testing.T) {
 		status  int
 		want    string
 	}{
-		"locked":           {lock: true, status: out.Failed, want: "a run that was killed left its lock"},
+		"locked":           {lock: true, status: out.Failed, want: "(wait for the lock with --wait-for-lock; if a run that was killed left the lock, the appliance releases it when"},
 		"message required": {options: []spstest.Option{spstest.WithCommitMessageRequired()}, status: out.Failed, want: "give a message with --message"},
 		"no right":         {options: []spstest.Option{spstest.WithUser(testUser, testPassword, spstest.ReadOnly)}, status: out.Failed, want: "lacks the right"},
 		"commit refused": {options: []spstest.Option{spstest.WithFaults(spstest.Fault{

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"os"
 	"slices"
 	"strings"
@@ -228,19 +229,27 @@ func demoAppliance() *spstest.Appliance {
 func (a *app) connect(ctx context.Context, t *conn.Target) (*sps.Client, error) {
 	if t == nil {
 		appliance := a.startDemo()
-		options := a.connectOptions(sps.WithCABundle(appliance.CA()), sps.WithUserAgent("sps/"+sps.Version))
+		options := a.connectOptions("demo", sps.WithCABundle(appliance.CA()), sps.WithUserAgent("sps/"+sps.Version))
 		return sps.Connect(ctx, appliance.Addr(), sps.UsernamePassword(appliance.Username(), sps.NewSecretString(appliance.Password())), options...)
 	}
 	credential, err := t.Credential()
 	if err != nil {
 		return nil, err
 	}
-	return sps.Connect(ctx, t.Host, credential, a.connectOptions(t.Options...)...)
+	return sps.Connect(ctx, t.Host, credential, a.connectOptions(text.Line(t.Name), t.Options...)...)
 }
 
-// connectOptions returns the options of a connection together with those of all connections.
-func (a *app) connectOptions(own ...sps.Option) []sps.Option {
+// connectOptions returns the options of the connection to an appliance together with those of all
+// connections.
+func (a *app) connectOptions(name string, own ...sps.Option) []sps.Option {
 	all := slices.Concat(own, a.Options)
+	if a.lockWait > 0 {
+		all = append(all, sps.WithTransport(func(base http.RoundTripper) http.RoundTripper {
+			return &lockNotice{RoundTripper: base, notify: func() {
+				a.warnf("%s: the configuration is locked: waiting up to %s for the lock", name, a.lockWait)
+			}}
+		}))
+	}
 	if a.verbose {
 		a.logOnce.Do(func() {
 			a.logger = slog.New(slog.NewTextHandler(a.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
