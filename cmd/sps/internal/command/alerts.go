@@ -168,6 +168,22 @@ func (s *alertSwitch) verb() string {
 	return "disable"
 }
 
+// unknown returns the error for an alert that the appliance does not have.
+func (s alertSwitch) unknown(name string, alerts []alertData) error {
+	about, advice := "the traffic", "alerts about the appliance itself need --system"
+	if s.system {
+		about, advice = "the appliance itself", "alerts about the traffic need no --system"
+	}
+	names := make([]string, len(alerts))
+	for i, alert := range alerts {
+		names[i] = alert.Alert
+	}
+	return &advisedError{
+		text.Line(fmt.Sprintf("there is no alert %q about %s: the appliance has %s", name, about, strings.Join(names, ", "))),
+		advice, sps.ErrInvalidInput,
+	}
+}
+
 // check validates the channels and the names of the alerts.
 func (s *alertSwitch) check(args []string) error {
 	switch {
@@ -192,6 +208,11 @@ func switchAlerts[ID ~string](ctx context.Context, j *job, alerts sps.Singleton[
 	err := j.transaction(ctx, func(ctx context.Context, tx *sps.Transaction) error {
 		return alerts.In(tx).Update(ctx, func(a *sps.Alerts[ID]) error {
 			before, after = maps.Clone(*a), *a
+			for _, name := range j.args {
+				if _, ok := after[ID(name)]; !ok {
+					return s.unknown(name, alertList(after))
+				}
+			}
 			return s.apply(func(channel sps.AlertChannel) error { return switchChannel(after, channel, s, j.args) })
 		})
 	})

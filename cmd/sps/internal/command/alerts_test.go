@@ -22,7 +22,9 @@ func TestAlerts(t *testing.T) {
 		{"--channel email", "name the alerts, or give --all"},
 		{"--channel pigeon --all", "neither email nor snmp"},
 		{"--channel email --all scbAuthFailure", "--all excludes"},
-		{"--channel email scbNothing", "scbNothing"},
+		{"--channel email scbNothing", `there is no alert "scbNothing" about the traffic: the appliance has scbAuthFailure, scbAuthSuccess, `},
+		{"--channel email xcbRaidStatus", "(alerts about the appliance itself need --system)"},
+		{"--channel email --system scbAuthFailure", "(alerts about the traffic need no --system)"},
 		{"--channel email --all --wait-for-lock -1s", "must not be negative"},
 	} {
 		c.want(t, out.Failed, []string{test.want}, append([]string{"alerts", "enable"}, strings.Fields(test.args)...)...)
@@ -72,6 +74,34 @@ func TestLocked(t *testing.T) {
 			if got.status != out.Failed || !strings.Contains(got.stderr, test.want) {
 				t.Errorf("status %d, no %q in %s", got.status, test.want, got.stderr)
 			}
+		})
+	}
+}
+
+// TestOperationInErrors checks that the errors of writes name the operation after the appliance, and
+// then say what to do.
+func TestOperationInErrors(t *testing.T) {
+	t.Parallel()
+	file := writeFile(t, "timezone.json", `"UTC"`)
+	for _, test := range []struct {
+		args string
+		lock bool
+		want string
+	}{
+		{"config set management/email alerting_address=x@example.com", true, "config set configuration/management/email: the configuration is locked: "},
+		{"config set management/email nothing=1", false, "config set configuration/management/email: nothing: there is no member"},
+		{"api PUT configuration/datetime/timezone --data " + file, true, "PUT configuration/datetime/timezone: the configuration is locked: "},
+		{"api PUT configuration/datetime/timezone --dry-run --data " + file, true, "PUT configuration/datetime/timezone: the configuration is locked: "},
+		{"starling remote-access on", true, "starling remote-access: the configuration is locked: "},
+		{"trust-stores rotate My_Custom_Trust_Store --remove " + exampleFingerprint, false, `trust-stores rotate: trust store "My_Custom_Trust_Store": no authority has that fingerprint: ` + strings.ToLower(exampleFingerprint) + ` (check the fingerprint; "sps trust-stores show NAME" lists the fingerprints)`},
+	} {
+		t.Run(test.args, func(t *testing.T) {
+			t.Parallel()
+			a := startAppliance(t)
+			if test.lock {
+				defer a.LockConfiguration("somebody")()
+			}
+			reach(t, a).want(t, out.Failed, []string{"sps: " + a.Addr() + ": " + test.want}, strings.Fields(test.args)...)
 		})
 	}
 }

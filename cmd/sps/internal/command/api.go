@@ -108,6 +108,9 @@ func (j *job) api(ctx context.Context, body []byte, query []string) (out.Report,
 		return j.apiDryRun(ctx, method, path, sent, options)
 	}
 	response, err := j.send(ctx, method, path, sent, options)
+	if errors.Is(err, sps.ErrLocked) { // the text of this error names POST transaction only
+		err = fmt.Errorf("%s %s: %w", method, text.Line(path), err)
+	}
 	if err != nil {
 		return out.Report{}, err
 	}
@@ -132,6 +135,9 @@ func (j *job) apiDryRun(ctx context.Context, method, path string, body any, opti
 		_, err := tx.Invoke(ctx, method, path, body, options...)
 		return err
 	}, j.options()...)
+	if errors.Is(err, sps.ErrLocked) {
+		err = fmt.Errorf("%s %s: %w", method, text.Line(path), err)
+	}
 	if err != nil {
 		return out.Report{}, err
 	}

@@ -266,22 +266,20 @@ func (a *app) checkAlive(ctx context.Context, t *conn.Target) error {
 		return nil // the login reports the error, or the cancelled context
 	}
 	if err := conn.CheckAlive(ctx, t.Host, a.flags.ConnectTimeout); err != nil && ctx.Err() == nil {
-		return &unreachableError{t.Host, err}
+		advice := ""
+		var dead *conn.AliveError
+		if errors.As(err, &dead) {
+			advice = dead.Advice
+		}
+		return unreachable(t.Host, err, advice)
 	}
 	return nil
 }
 
-// unreachableError is the error for an appliance that fails the check of checkAlive.
-type unreachableError struct {
-	host string
-	err  error
+// unreachable returns the error for an appliance that cannot be reached.
+func unreachable(host string, err error, advice string) error {
+	return &advisedError{host + ": connect: the appliance cannot be reached: " + err.Error(), advice, errors.Join(err, sps.KindUnavailable)}
 }
-
-func (e *unreachableError) Error() string {
-	return e.host + ": cannot be reached: " + e.err.Error()
-}
-
-func (e *unreachableError) Unwrap() []error { return []error{e.err, sps.KindUnavailable} }
 
 // newPrinter returns the printer for the format of -o.
 func (a *app) newPrinter(command string, names, columns []string) out.Printer {

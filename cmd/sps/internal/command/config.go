@@ -456,7 +456,7 @@ func (j *job) configSet(ctx context.Context, body []byte, members []member) (out
 			}
 			for _, m := range members {
 				if decoded, err = setMember(decoded, m.steps, m.value); err != nil {
-					return usagef("config set %s: %s: %w", j.args[0], strings.Join(m.steps, "/"), err)
+					return usagef("%s: %w", strings.Join(m.steps, "/"), err)
 				}
 			}
 			*value, err = json.Marshal(decoded)
@@ -476,7 +476,7 @@ func (j *job) configSet(ctx context.Context, body []byte, members []member) (out
 		}
 	}
 	if err != nil {
-		return out.Report{}, err
+		return out.Report{}, fmt.Errorf("config set %s: %w", j.args[0], err)
 	}
 	lines := []string{}
 	for _, c := range changes {

@@ -73,6 +73,36 @@ func TestFleet(t *testing.T) {
 	c.want(t, out.Failed, []string{"timezone"}, append(args, "api", "GET", "configuration/datetime/timezone")...)
 }
 
+// TestUnreachable checks the message and the advice of the error for an appliance that cannot be
+// reached.
+func TestUnreachable(t *testing.T) {
+	t.Parallel()
+	c, _ := fleet(t, nil)
+	for _, test := range []struct{ name, host, message, advice string }{
+		{"refused", "127.0.0.1:1", "connection refused", "check the host and the port"},
+		{"silent", "", "the TLS handshake did not end within 100ms", "check the port, or give more time with --connect-timeout"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			named := []string{"--host", test.host}
+			if test.host == "" {
+				named = []string{"--hosts", c.env["HOSTS"]}
+			}
+			d := c.json(t, out.Failed, append(named, "--connect-timeout", "100ms", "info")...)
+			message, _ := (*d.Results[0].Error)["message"].(string)
+			if !strings.HasPrefix(message, "connect: the appliance cannot be reached: ") || !strings.HasSuffix(message, test.message) {
+				t.Errorf("message %s", message)
+			}
+			if advice := (*d.Results[0].Error)["advice"]; advice != test.advice {
+				t.Errorf("advice %s", advice)
+			}
+			if kind := (*d.Results[0].Error)["kind"]; kind != "unavailable" {
+				t.Errorf("kind %s", kind)
+			}
+		})
+	}
+}
+
 // TestFleetFromStandardInput reads the appliances from standard input, and checks that a line is
 // printed as soon as its result and all results before it are known.
 func TestFleetFromStandardInput(t *testing.T) {

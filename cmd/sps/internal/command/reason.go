@@ -22,6 +22,16 @@ type maybeAppliedError struct{ err error }
 func (e *maybeAppliedError) Error() string { return e.err.Error() }
 func (e *maybeAppliedError) Unwrap() error { return e.err }
 
+// advisedError is an error with its own text and its own advice. Its cause decides its kind and its
+// exit status.
+type advisedError struct {
+	text, advice string
+	err          error
+}
+
+func (e *advisedError) Error() string { return e.text }
+func (e *advisedError) Unwrap() error { return e.err }
+
 // statusOf returns the exit status for an error.
 func statusOf(err error) int {
 	var maybe *maybeAppliedError
@@ -49,6 +59,7 @@ var advice = []struct {
 	{sps.ErrNoEmptySlot, "empty a slot with \"sps firmware delete\""},
 	{sps.ErrSlotInUse, "choose another slot; \"sps firmware slots\" lists them"},
 	{sps.ErrNoSuchName, "check the name; \"sps trust-stores list\" lists the names"},
+	{sps.ErrNoSuchAuthority, "check the fingerprint; \"sps trust-stores show NAME\" lists the fingerprints"},
 	{sps.ErrSnapshotQuota, "wait for the snapshot with --snapshot-wait, or search without a snapshot with --no-snapshot"},
 	{sps.ErrConflict, "nothing was applied: run the command again"},
 	{sps.ErrTransactionLost, "nothing was applied: run the command again"},
@@ -68,6 +79,11 @@ func problemOf(err error) *out.Problem {
 	if errors.As(err, &untrusted) {
 		p.Kind, p.Type = string(sps.KindUnavailable), "CertificateError"
 		p.Advice = "\"sps trust HOST\" shows the certificate; trust it with --ca-bundle or --fingerprint"
+		return p
+	}
+	var advised *advisedError
+	if errors.As(err, &advised) {
+		p.Advice = advised.advice
 		return p
 	}
 	var expired *timeoutError
@@ -146,6 +162,7 @@ var inFlags = strings.NewReplacer(
 	"WithExpectedVersion", "--expect-version",
 	"WithProxyFromEnvironment", "--proxy",
 	"WithWaitLimit", "--wait",
+	"; the appliance ran ", "; the appliance runs ",
 	"WithLockWait", "--wait-for-lock",
 	"WithMessage", "--message",
 	"UsernamePassword", "the password login",

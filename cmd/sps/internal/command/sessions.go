@@ -563,6 +563,12 @@ func (a *app) downloadCommand() *cobra.Command {
 			size, err := download(j.args[1], func(w io.Writer) (int64, error) {
 				return j.client.Audit.Sessions.DownloadTrail(ctx, j.args[0], w, sps.WithTrailFormat(format), sps.WithProgress(b.report("downloading")))
 			})
+			if errors.Is(err, sps.ResourceNotFound) {
+				err = &advisedError{
+					fmt.Sprintf("sessions download: the session %s does not exist, or has no recording in the format %s", text.Line(j.args[0]), format),
+					"check the key: \"sps sessions search\" lists the keys, and \"sps sessions show KEY\" shows a session", err,
+				}
+			}
 			if err != nil {
 				return out.Report{}, err
 			}

@@ -165,7 +165,7 @@ func (a *app) look(ctx context.Context, host string) (*trustData, error) {
 	dialer := tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true, ServerName: name}} // the purpose of this command is to show a certificate before it is trusted
 	connection, err := dialer.DialContext(ctx, "tcp", address)
 	if err != nil {
-		return nil, &unreachableError{host, fmt.Errorf("%w: check the host and the port, or give more time with --connect-timeout", err)}
+		return nil, unreachable(host, err, "check the host and the port, or give more time with --connect-timeout")
 	}
 	defer connection.Close()
 	shown := connection.(*tls.Conn).ConnectionState().PeerCertificates

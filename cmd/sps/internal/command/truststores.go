@@ -358,7 +358,7 @@ func (j *job) rotate(ctx context.Context, r *rotation) (out.Report, error) {
 		return err
 	})
 	if err != nil {
-		return out.Report{}, err
+		return out.Report{}, fmt.Errorf("trust-stores rotate: %w", err)
 	}
 	var lines []string
 	if d.Created {

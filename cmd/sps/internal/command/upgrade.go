@@ -146,7 +146,7 @@ func (j *job) upgrade(ctx context.Context, u *upgradeFlags) (out.Report, error) 
 		err = upgradeError(stopped, err)
 	case j.dryRun:
 		d.State, d.Step = "tested", string(sps.StepTest)
-		d.Left = "no upgrade was started, the appliance runs " + d.From + ", and the image stays in slot " + d.Slot
+		d.Left = "no upgrade was started; the appliance runs " + d.From + "; the image stays in slot " + d.Slot
 		r.Text = text.Line(fmt.Sprintf("%s in slot %s passed the firmware test", d.To, d.Slot)) + "\n"
 	default:
 		d.State, d.Step = "upgraded", string(sps.StepVerify)
@@ -169,9 +169,12 @@ func (j *job) checkSlot(ctx context.Context, key string) error {
 	slot, ok := list.Slot(key)
 	switch {
 	case !ok || slot.Body.Empty():
-		return fmt.Errorf("firmware upgrade: slot %s is empty or does not exist; see \"sps firmware slots\"", key)
+		return &advisedError{fmt.Sprintf("firmware upgrade: slot %s is empty or does not exist", text.Line(key)), "see \"sps firmware slots\"", sps.KindNotFound}
 	case slot.Body.Current:
-		return fmt.Errorf("firmware upgrade: slot %s holds the running firmware %s, so no upgrade was started: choose another slot; \"sps firmware slots\" lists them", key, slot.Body.Version)
+		return &advisedError{
+			fmt.Sprintf("firmware upgrade: slot %s holds the running firmware %s, so no upgrade was started", text.Line(key), text.Line(slot.Body.Version)),
+			"choose another slot; \"sps firmware slots\" lists them", sps.ErrSlotInUse,
+		}
 	}
 	return nil
 }
