@@ -60,7 +60,7 @@ func TestExportAndDiff(t *testing.T) {
 		t.Errorf("%s, error %v", d.Results[0].Data, err)
 	}
 	c.want(t, out.Failed, []string{"is neither configuration nor a path below it"}, "config", "diff", monday, "--root", "firmware")
-	c.want(t, out.Failed, []string{"no such file"}, "config", "diff", monday, filepath.Join(dir, "nowhere"))
+	c.want(t, out.Failed, []string{"config diff: lstat ", `no such file or directory: name a folder that "sps config export" made`}, "config", "diff", monday, filepath.Join(dir, "nowhere"))
 	c.want(t, out.Failed, []string{"needs no appliance, and some are named"}, "--host", "x", "config", "diff", monday, friday)
 	c.want(t, out.Failed, []string{"name two folders"}, "config", "diff")
 }

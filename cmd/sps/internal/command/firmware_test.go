@@ -132,6 +132,12 @@ func TestUpgrade(t *testing.T) {
 	a := startAppliance(t, withSlots())
 	c := reach(t, a)
 	c.want(t, out.Failed, []string{"one of --slot, --image and --url"}, "firmware", "upgrade", "--yes")
+	c.want(t, out.Failed, []string{"give only one of --slot, --image and --url"}, "firmware", "upgrade", "--slot", "4", "--image", "x.iso", "--yes")
+	sent := len(a.Journal())
+	c.want(t, out.Failed, []string{"--image: stat nowhere.iso: no such file or directory: name the file with the image"}, "firmware", "upgrade", "--image", "nowhere.iso", "--yes")
+	if n := len(a.Journal()); n != sent {
+		t.Errorf("%d requests were sent for an image that does not exist", n-sent)
+	}
 	c.want(t, out.Failed, []string{"give --yes"}, "firmware", "upgrade", "--slot", "4")
 	c.want(t, out.No, []string{"failed the firmware test: HA check failed", "state of the appliance: no upgrade was started; the appliance runs 7.4.0; the image stays in slot 2\n"}, "firmware", "upgrade", "--slot", "2", "--yes")
 	c.want(t, out.OK, []string{"8.1.0 in slot 4 passed", "state of the appliance: no upgrade was started; the appliance runs 7.4.0; the image stays in slot 4\n"}, "firmware", "upgrade", "--slot", "4", "--dry-run")

@@ -326,7 +326,7 @@ func readCertificates(name string) ([]*x509.Certificate, error) {
 	}
 	content, err := os.ReadFile(name)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: give a readable PEM file", err)
 	}
 	found, err := sps.ParseCertificates(content)
 	if err != nil {

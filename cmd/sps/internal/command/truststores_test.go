@@ -87,7 +87,7 @@ func TestRotateUsage(t *testing.T) {
 		{"--create --out " + pemFile, "--create needs --in"},
 		{"--out " + pemFile + " --remove x", "--out excludes --remove"},
 		{"--in " + pemFile + " --out " + pemFile, "both have the certificate CN=A"},
-		{"--in nowhere", "--in: open nowhere"},
+		{"--in nowhere", "--in: open nowhere: no such file or directory: give a readable PEM file"},
 		{"--in " + key, "private key"},
 		{"--in " + empty, "--in: " + empty},
 	} {

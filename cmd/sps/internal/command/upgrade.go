@@ -40,10 +40,14 @@ func (u *upgradeFlags) check([]string) error {
 		}
 	}
 	switch {
-	case sources != 1:
+	case sources == 0:
 		return errors.New("firmware upgrade needs an image: give one of --slot, --image and --url")
+	case sources > 1:
+		return errors.New("firmware upgrade needs only one image: give only one of --slot, --image and --url")
 	case (u.url == "") != (u.sha256 == ""):
 		return errors.New("--url and --sha256 belong together: give both")
+	case u.image != "":
+		return checkImage("--image", u.image)
 	}
 	return nil
 }

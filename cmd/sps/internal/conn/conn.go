@@ -229,7 +229,7 @@ func (f *Flags) Targets(src Sources) ([]*Target, error) {
 		}
 		t, err := r.target(n.settings)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", n.where, err)
+			return nil, fmt.Errorf("%s: %w", n.place(), err)
 		}
 		targets = append(targets, t)
 	}
@@ -244,6 +244,15 @@ func withIdentity(flags, s settings) settings {
 }
 
 type namedAppliance struct{ settings }
+
+// place returns the source of the appliance and its host. The source of an appliance in the
+// configuration file already has its name.
+func (n namedAppliance) place() string {
+	if n.name != "" {
+		return n.where
+	}
+	return n.where + ": " + text.Line(n.host)
+}
 
 // named lists the appliances that the flags name. If they name none, it returns SPS_HOST or the
 // default appliance of the configuration file.
