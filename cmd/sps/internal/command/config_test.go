@@ -53,7 +53,8 @@ func TestExportAndDiff(t *testing.T) {
 		t.Errorf("a warning for a path that exists: %s", got.stderr)
 	}
 	c.want(t, out.OK, []string{"No difference."}, "config", "diff", monday, friday, "--root", "configuration/datetime")
-	c.want(t, out.No, []string{`message="2 differences between`, `type="Different"`}, "-o", "junit", "config", "diff", monday, friday)
+	c.want(t, out.No, []string{`message="2 differences between ` + monday + ` (` + a.Addr() + `) and ` + friday + ` (` + a.Addr() + `)"`, `type="Different"`}, "-o", "junit", "config", "diff", monday, friday)
+	c.want(t, out.No, []string{`message="1 difference between ` + monday + ` (` + a.Addr() + `) and ` + a.Addr() + `"`}, "-o", "junit", "config", "diff", monday, "--root", "configuration/management/email")
 	d := c.json(t, out.No, "config", "diff", monday)
 	var data diffData
 	if err := json.Unmarshal(d.Results[0].Data, &data); err != nil || len(data.Differences) != 2 || !data.Differences[1].Hidden {
