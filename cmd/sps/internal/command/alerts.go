@@ -137,16 +137,16 @@ func (a *app) alertsSwitchCommand(on bool) *cobra.Command {
 	}
 	return a.command(spec{
 		use: verb + " ALERT...", short: other,
-		long: other + ` for e-mail, SNMP or both. Channels and alerts that are not named stay unchanged.
-If the appliance does not have one of the named alerts, the command fails and changes
-nothing.`,
+		long: other + ` on the channels that --channel names: email, snmp or both. Channels and alerts that
+are not named stay unchanged. If an appliance does not have one of the named alerts, the
+command fails for this appliance and changes nothing on it.`,
 		examples: []string{
 			"sps --host sps1.example.com alerts " + verb + " scbAuthFailure --channel email --message CHG-1234",
 			"sps --host sps1.example.com alerts " + verb + " --all --channel snmp --dry-run",
 		},
-		args: cobra.ArbitraryArgs, valid: a.completeAlerts, single: true, change: true, commit: true, data: alertChanges{},
+		args: cobra.ArbitraryArgs, valid: a.completeAlerts, change: true, commit: true, data: alertChanges{},
 		flags: func(f *pflag.FlagSet) {
-			f.StringArrayVar(&s.channels, "channel", nil, "`channel` to "+verb+": email or snmp; may be repeated")
+			f.StringArrayVar(&s.channels, "channel", nil, "`channel` to "+verb+": email or snmp; required; may be repeated")
 			f.BoolVar(&s.all, "all", false, verb+" all alerts")
 			f.BoolVar(&s.system, "system", false, verb+" alerts about the appliance itself, not alerts about the traffic")
 		},

@@ -41,6 +41,21 @@ func TestAlerts(t *testing.T) {
 	}
 }
 
+// TestAlertsOfAFleet checks that one run changes the alerts of several appliances, and that a locked
+// appliance does not stop the changes of the other appliances.
+func TestAlertsOfAFleet(t *testing.T) {
+	t.Parallel()
+	one, locked, other := startAppliance(t), startAppliance(t), startAppliance(t)
+	defer locked.LockConfiguration("somebody")()
+	c, _ := fleet(t, one, locked, other)
+	c.want(t, out.Failed, []string{"scbAuthFailure: email off -> on", "appliances: 2 done, 1 error"}, "--hosts", c.env["HOSTS"], "alerts", "enable", "scbAuthFailure", "--channel", "email")
+	for i, a := range []*spstest.Appliance{one, locked, other} {
+		if n := len(a.Commits()); n != (i+1)%2 {
+			t.Errorf("appliance %d has %d commits", i, n)
+		}
+	}
+}
+
 // TestWaitForLock checks that --wait-for-lock waits until another user releases the lock.
 func TestWaitForLock(t *testing.T) {
 	t.Parallel()
