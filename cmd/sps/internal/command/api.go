@@ -30,7 +30,8 @@ func (a *app) apiCommand() *cobra.Command {
 		long: `Send a request to an endpoint of the API. PATH is the path below /api/, or a link from a
 response. A write to the configuration is made in a transaction, which is committed if the
 appliance accepts the write. With --dry-run the transaction is rolled back, and the output
-lists what would change.
+lists what would change. A GET can be sent to several appliances; the other methods work on one
+appliance at a time.
 
 A PUT replaces the whole object: the appliance removes the members that --data does not
 have, and ignores unknown members. "sps config set" changes single members and keeps the

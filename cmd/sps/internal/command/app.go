@@ -75,7 +75,7 @@ func Run(ctx context.Context, env Env) int {
 	}
 	if err != nil {
 		problem := problemOf(err)
-		a.warnf("%s", problem.Text())
+		a.warnf("%s", suggested(problem.Text(), err))
 		var usage usageError
 		if errors.As(err, &usage) || isCobra(err) {
 			fmt.Fprintf(env.Stderr, "sps: run \"%s --help\" for the usage\n", usedCommand(root, env.Args))
@@ -83,6 +83,16 @@ func Run(ctx context.Context, env Env) int {
 		return max(a.status, statusOf(err))
 	}
 	return a.status
+}
+
+// suggested returns the text of an error. The text of cobra has the suggestions for an unknown
+// command on lines of their own, which suggested replaces by one line.
+func suggested(words string, err error) string {
+	head, list, found := strings.Cut(err.Error(), "\n\nDid you mean this?\n")
+	if !found {
+		return words
+	}
+	return head + ": did you mean " + strings.Join(strings.Fields(list), " or ") + "?"
 }
 
 // isCobra reports whether cobra found the error in the command line.

@@ -119,6 +119,8 @@ func (a *app) completeLocal(c *cobra.Command) {
 	}
 }
 
+var shells = []cobra.Completion{"bash", "zsh", "fish", "powershell"}
+
 // completionCommand makes the command that prints a completion script.
 func (a *app) completionCommand() *cobra.Command {
 	return &cobra.Command{
@@ -128,8 +130,8 @@ configuration file. The script also completes the firmware slots, the alerts and
 stores of an appliance. To do so, it logs in, with a timeout of three seconds, to the appliance
 that the command line or the environment names. It does not prompt for a password.`,
 		Example:   "  sps completion bash > ~/.local/share/bash-completion/completions/sps\n  sps completion fish > ~/.config/fish/completions/sps.fish",
-		Args:      cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs),
-		ValidArgs: []cobra.Completion{"bash", "zsh", "fish", "powershell"},
+		Args:      namedArgs(cobra.ExactArgs(1)),
+		ValidArgs: shells,
 		RunE: func(c *cobra.Command, args []string) error {
 			switch root := c.Root(); args[0] {
 			case "bash":
@@ -138,9 +140,10 @@ that the command line or the environment names. It does not prompt for a passwor
 				return root.GenZshCompletion(a.Stdout)
 			case "fish":
 				return root.GenFishCompletion(a.Stdout, true)
-			default:
+			case "powershell":
 				return root.GenPowerShellCompletionWithDesc(a.Stdout)
 			}
+			return usagef("%q is not a shell: use one of %s", args[0], strings.Join(shells, ", "))
 		},
 	}
 }

@@ -62,8 +62,11 @@ func (a *app) command(s spec) *cobra.Command {
 	if s.args == nil {
 		s.args = cobra.NoArgs
 	}
+	if s.single {
+		s.long += "\n\nThe command works on one appliance at a time."
+	}
 	c := &cobra.Command{
-		Use: s.use, Short: s.short, Long: s.long, Args: s.args, ValidArgsFunction: s.valid,
+		Use: s.use, Short: s.short, Long: s.long, Args: namedArgs(s.args), ValidArgsFunction: s.valid,
 		Example: "  " + strings.Join(s.examples, "\n  "),
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.runSpec(c, s, args)
@@ -93,6 +96,31 @@ func (a *app) command(s spec) *cobra.Command {
 		flags.BoolVarP(&a.yes, "yes", "y", false, "do not ask for confirmation")
 	}
 	return c
+}
+
+// namedArgs returns a check of the arguments whose errors name the missing arguments of Use, or the
+// arguments that are too many.
+func namedArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		err := check(c, args)
+		if err == nil {
+			return nil
+		}
+		usage := strings.TrimSuffix(c.UseLine(), " [flags]")
+		words := strings.Fields(c.Use)[1:]
+		required := slices.DeleteFunc(slices.Clone(words), func(word string) bool { return strings.HasPrefix(word, "[") })
+		switch {
+		case len(args) < len(required):
+			missing, verb := required[len(args):], "is"
+			if len(missing) > 1 {
+				verb = "are"
+			}
+			return usagef("%s %s missing: the usage is %q", strings.TrimSuffix(strings.Join(missing, " and "), "..."), verb, usage)
+		case len(words) > 0 && len(args) > len(words):
+			return usagef("there are too many arguments: the usage is %q", usage)
+		}
+		return err
+	}
 }
 
 // runSpec checks the flags and arguments, finds the appliances, and runs the command on them.
