@@ -2,6 +2,7 @@ package command
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -85,7 +86,7 @@ func (a *app) completeFlags(root *cobra.Command) {
 	}
 	none := values()
 	for name, complete := range map[string]cobra.CompletionFunc{
-		"output": values(out.Formats...), "appliance": a.completeAppliances, "login-method": values("local"),
+		"output": values(append(slices.Clone(out.Formats), formatCSV)...), "appliance": a.completeAppliances, "login-method": values("local"),
 		"host": none, "username": none, "fingerprint": none, "parallel": none, "connect-timeout": none, "timeout": none, "appliance-timeout": none,
 	} {
 		if err := root.RegisterFlagCompletionFunc(name, complete); err != nil {

@@ -208,6 +208,10 @@ are known.
 appliances are named, each line is an object with two members, ` + "`{\"appliance\": …, \"item\": …}`" + `, and ` + "`item`" + `
 is that JSON. These commands do not support ` + "`-o yaml`" + ` and ` + "`-o junit`" + `.
 
+` + "`-o csv`" + ` prints CSV (RFC 4180) with a header line. Only ` + "`sessions search`" + ` supports it. A list of texts is
+joined with semicolons. If standard output is a terminal, the characters that could control it are left
+out.
+
 ` + "`-o junit`" + ` prints JUnit XML with a test suite for each appliance. The output appears at the end of the run.
 
 In data that the tool builds itself, names of members are in lower case with underscores. Members are

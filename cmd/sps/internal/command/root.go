@@ -49,7 +49,7 @@ func (a *app) root() *cobra.Command {
 	flags := root.PersistentFlags()
 	flags.SortFlags = false
 	a.flags.Define(flags)
-	flags.StringVarP(&a.output, "output", "o", "table", "output `format`: table, json, jsonl, yaml or junit")
+	flags.StringVarP(&a.output, "output", "o", "table", "output `format`: table, json, jsonl, yaml or junit; for sessions search also csv")
 	days.Var(flags, &a.timeout, "timeout", 0, "longest `duration` of the whole run (default no limit)")
 	days.Var(flags, &a.applianceTimeout, "appliance-timeout", 0, "longest `duration` of the work on one appliance (default no limit)")
 	flags.BoolVarP(&a.verbose, "verbose", "v", false, "log each request to standard error, without headers, bodies and secrets")

@@ -90,7 +90,8 @@ func TestSessions(t *testing.T) {
 	}
 	for _, test := range []struct{ args, want string }{
 		{"search --since soon", `--since "soon" is not a time: give a duration before now`},
-		{"search --checkpoint x", "need -o jsonl"},
+		{"search --checkpoint x", "--checkpoint needs -o jsonl"},
+		{"search --output-file x", "--output-file needs -o jsonl, or -o csv with sessions search"},
 		{"search -o jsonl --checkpoint x --limit 3", "--checkpoint excludes"},
 		{"search -o jsonl --checkpoint x --output-file x", "need two files"},
 		{"search --limit -1", "--limit must not be negative"},

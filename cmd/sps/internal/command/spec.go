@@ -29,6 +29,7 @@ type spec struct {
 	columns          []string // the columns of the table
 	data             any      // a zero value of the data for JSON; nil if the data is the JSON that the appliance sends
 	stream           bool     // the command prints items as they arrive
+	csv              bool     // the command supports -o csv; it then works on one appliance
 	// offline reports whether the command needs no appliance with these arguments.
 	offline func(args []string) bool
 	// plan is called with the appliances before the command runs on any of them.
@@ -125,7 +126,10 @@ func namedArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
 
 // runSpec checks the flags and arguments, finds the appliances, and runs the command on them.
 func (a *app) runSpec(c *cobra.Command, s spec, args []string) error {
-	if !slices.Contains(out.Formats, a.output) {
+	if a.output == formatCSV && !s.csv {
+		return usagef("%s does not support -o csv: only sps sessions search does", c.CommandPath())
+	}
+	if a.output != formatCSV && !slices.Contains(out.Formats, a.output) {
 		return usagef("--output %q is not a format: use one of %s", a.output, strings.Join(out.Formats, ", "))
 	}
 	if err := emptyFlag(c); err != nil {
@@ -148,6 +152,9 @@ func (a *app) runSpec(c *cobra.Command, s spec, args []string) error {
 	}
 	if len(targets) > 1 && (s.single || s.singleIf != nil && s.singleIf(args)) {
 		return usagef("%s works on one appliance at a time, and %d are named: name one with --host or --appliance", c.CommandPath(), len(targets))
+	}
+	if len(targets) > 1 && a.output == formatCSV {
+		return usagef("-o csv works on one appliance at a time, and %d are named: name one with --host or --appliance, or use -o jsonl", len(targets))
 	}
 	if s.ask != nil {
 		question := s.ask(args)
