@@ -125,7 +125,7 @@ func TestKilled(t *testing.T) {
 			}
 			a.ClearFaults()
 			next, stderr := process(t, a, "alerts", "enable", "--all", "--channel", "email")
-			if got := status(t, next.Run()); got != 2 || !strings.Contains(stderr.String(), "a run that was killed left its lock") {
+			if got := status(t, next.Run()); got != 2 || !strings.Contains(stderr.String(), "if a run that was killed left the lock") {
 				t.Errorf("status %d, %s", got, stderr)
 			}
 		})

@@ -137,16 +137,16 @@ func (a *app) alertsSwitchCommand(on bool) *cobra.Command {
 	}
 	return a.command(spec{
 		use: verb + " ALERT...", short: other,
-		long: other + ` for e-mail, SNMP or both. Channels and alerts that are not named stay unchanged.
-If the appliance does not have one of the named alerts, the command fails and changes
-nothing.`,
+		long: other + ` on the channels that --channel names: email, snmp or both. Channels and alerts that
+are not named stay unchanged. If an appliance does not have one of the named alerts, the
+command fails for this appliance and changes nothing on it.`,
 		examples: []string{
 			"sps --host sps1.example.com alerts " + verb + " scbAuthFailure --channel email --message CHG-1234",
 			"sps --host sps1.example.com alerts " + verb + " --all --channel snmp --dry-run",
 		},
-		args: cobra.ArbitraryArgs, valid: a.completeAlerts, single: true, change: true, commit: true, data: alertChanges{},
+		args: cobra.ArbitraryArgs, valid: a.completeAlerts, change: true, commit: true, data: alertChanges{},
 		flags: func(f *pflag.FlagSet) {
-			f.StringArrayVar(&s.channels, "channel", nil, "`channel` to "+verb+": email or snmp; may be repeated")
+			f.StringArrayVar(&s.channels, "channel", nil, "`channel` to "+verb+": email or snmp; required; may be repeated")
 			f.BoolVar(&s.all, "all", false, verb+" all alerts")
 			f.BoolVar(&s.system, "system", false, verb+" alerts about the appliance itself, not alerts about the traffic")
 		},
@@ -166,6 +166,22 @@ func (s *alertSwitch) verb() string {
 		return "enable"
 	}
 	return "disable"
+}
+
+// unknown returns the error for an alert that the appliance does not have.
+func (s alertSwitch) unknown(name string, alerts []alertData) error {
+	about, advice := "the traffic", "alerts about the appliance itself need --system"
+	if s.system {
+		about, advice = "the appliance itself", "alerts about the traffic need no --system"
+	}
+	names := make([]string, len(alerts))
+	for i, alert := range alerts {
+		names[i] = alert.Alert
+	}
+	return &advisedError{
+		text.Line(fmt.Sprintf("there is no alert %q about %s: the appliance has %s", name, about, strings.Join(names, ", "))),
+		advice, sps.ErrInvalidInput,
+	}
 }
 
 // check validates the channels and the names of the alerts.
@@ -192,6 +208,11 @@ func switchAlerts[ID ~string](ctx context.Context, j *job, alerts sps.Singleton[
 	err := j.transaction(ctx, func(ctx context.Context, tx *sps.Transaction) error {
 		return alerts.In(tx).Update(ctx, func(a *sps.Alerts[ID]) error {
 			before, after = maps.Clone(*a), *a
+			for _, name := range j.args {
+				if _, ok := after[ID(name)]; !ok {
+					return s.unknown(name, alertList(after))
+				}
+			}
 			return s.apply(func(channel sps.AlertChannel) error { return switchChannel(after, channel, s, j.args) })
 		})
 	})

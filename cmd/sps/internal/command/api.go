@@ -30,7 +30,8 @@ func (a *app) apiCommand() *cobra.Command {
 		long: `Send a request to an endpoint of the API. PATH is the path below /api/, or a link from a
 response. A write to the configuration is made in a transaction, which is committed if the
 appliance accepts the write. With --dry-run the transaction is rolled back, and the output
-lists what would change.
+lists what would change. A GET can be sent to several appliances; the other methods work on one
+appliance at a time.
 
 A PUT replaces the whole object: the appliance removes the members that --data does not
 have, and ignores unknown members. "sps config set" changes single members and keeps the
@@ -108,6 +109,9 @@ func (j *job) api(ctx context.Context, body []byte, query []string) (out.Report,
 		return j.apiDryRun(ctx, method, path, sent, options)
 	}
 	response, err := j.send(ctx, method, path, sent, options)
+	if errors.Is(err, sps.ErrLocked) { // the text of this error names POST transaction only
+		err = fmt.Errorf("%s %s: %w", method, text.Line(path), err)
+	}
 	if err != nil {
 		return out.Report{}, err
 	}
@@ -132,6 +136,9 @@ func (j *job) apiDryRun(ctx context.Context, method, path string, body any, opti
 		_, err := tx.Invoke(ctx, method, path, body, options...)
 		return err
 	}, j.options()...)
+	if errors.Is(err, sps.ErrLocked) {
+		err = fmt.Errorf("%s %s: %w", method, text.Line(path), err)
+	}
 	if err != nil {
 		return out.Report{}, err
 	}

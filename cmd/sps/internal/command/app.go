@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"os"
 	"slices"
 	"strings"
@@ -74,7 +75,7 @@ func Run(ctx context.Context, env Env) int {
 	}
 	if err != nil {
 		problem := problemOf(err)
-		a.warnf("%s", problem.Text())
+		a.warnf("%s", suggested(problem.Text(), err))
 		var usage usageError
 		if errors.As(err, &usage) || isCobra(err) {
 			fmt.Fprintf(env.Stderr, "sps: run \"%s --help\" for the usage\n", usedCommand(root, env.Args))
@@ -82,6 +83,16 @@ func Run(ctx context.Context, env Env) int {
 		return max(a.status, statusOf(err))
 	}
 	return a.status
+}
+
+// suggested returns the text of an error. The text of cobra has the suggestions for an unknown
+// command on lines of their own, which suggested replaces by one line.
+func suggested(words string, err error) string {
+	head, list, found := strings.Cut(err.Error(), "\n\nDid you mean this?\n")
+	if !found {
+		return words
+	}
+	return head + ": did you mean " + strings.Join(strings.Fields(list), " or ") + "?"
 }
 
 // isCobra reports whether cobra found the error in the command line.
@@ -228,19 +239,27 @@ func demoAppliance() *spstest.Appliance {
 func (a *app) connect(ctx context.Context, t *conn.Target) (*sps.Client, error) {
 	if t == nil {
 		appliance := a.startDemo()
-		options := a.connectOptions(sps.WithCABundle(appliance.CA()), sps.WithUserAgent("sps/"+sps.Version))
+		options := a.connectOptions("demo", sps.WithCABundle(appliance.CA()), sps.WithUserAgent("sps/"+sps.Version))
 		return sps.Connect(ctx, appliance.Addr(), sps.UsernamePassword(appliance.Username(), sps.NewSecretString(appliance.Password())), options...)
 	}
 	credential, err := t.Credential()
 	if err != nil {
 		return nil, err
 	}
-	return sps.Connect(ctx, t.Host, credential, a.connectOptions(t.Options...)...)
+	return sps.Connect(ctx, t.Host, credential, a.connectOptions(text.Line(t.Name), t.Options...)...)
 }
 
-// connectOptions returns the options of a connection together with those of all connections.
-func (a *app) connectOptions(own ...sps.Option) []sps.Option {
+// connectOptions returns the options of the connection to an appliance together with those of all
+// connections.
+func (a *app) connectOptions(name string, own ...sps.Option) []sps.Option {
 	all := slices.Concat(own, a.Options)
+	if a.lockWait > 0 {
+		all = append(all, sps.WithTransport(func(base http.RoundTripper) http.RoundTripper {
+			return &lockNotice{RoundTripper: base, notify: func() {
+				a.warnf("%s: the configuration is locked: waiting up to %s for the lock", name, a.lockWait)
+			}}
+		}))
+	}
 	if a.verbose {
 		a.logOnce.Do(func() {
 			a.logger = slog.New(slog.NewTextHandler(a.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
@@ -257,22 +276,20 @@ func (a *app) checkAlive(ctx context.Context, t *conn.Target) error {
 		return nil // the login reports the error, or the cancelled context
 	}
 	if err := conn.CheckAlive(ctx, t.Host, a.flags.ConnectTimeout); err != nil && ctx.Err() == nil {
-		return &unreachableError{t.Host, err}
+		advice := ""
+		var dead *conn.AliveError
+		if errors.As(err, &dead) {
+			advice = dead.Advice
+		}
+		return unreachable(t.Host, err, advice)
 	}
 	return nil
 }
 
-// unreachableError is the error for an appliance that fails the check of checkAlive.
-type unreachableError struct {
-	host string
-	err  error
+// unreachable returns the error for an appliance that cannot be reached.
+func unreachable(host string, err error, advice string) error {
+	return &advisedError{host + ": connect: the appliance cannot be reached: " + err.Error(), advice, errors.Join(err, sps.KindUnavailable)}
 }
-
-func (e *unreachableError) Error() string {
-	return e.host + ": cannot be reached: " + e.err.Error()
-}
-
-func (e *unreachableError) Unwrap() []error { return []error{e.err, sps.KindUnavailable} }
 
 // newPrinter returns the printer for the format of -o.
 func (a *app) newPrinter(command string, names, columns []string) out.Printer {

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/cmd/sps/internal/days"
 	"github.com/go-sps/sps/cmd/sps/internal/out"
 )
 
@@ -31,7 +32,7 @@ after 24 hours.`,
 		},
 		args: cobra.ExactArgs(1), valid: files, single: true, change: true, data: bundleData{},
 		flags: func(f *pflag.FlagSet) {
-			f.DurationVar(&wait, "wait", 0, "longest `duration` to wait for the bundle (default 30m)")
+			days.Var(f, &wait, "wait", 0, "longest `duration` to wait for the bundle (default 30m)")
 			f.BoolVar(&keep, "keep", false, "do not delete the bundle from the appliance")
 		},
 		check: func(args []string) error { return freeName(args[0]) },

@@ -2,6 +2,7 @@ package command
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -85,7 +86,7 @@ func (a *app) completeFlags(root *cobra.Command) {
 	}
 	none := values()
 	for name, complete := range map[string]cobra.CompletionFunc{
-		"output": values(out.Formats...), "appliance": a.completeAppliances, "login-method": values("local"),
+		"output": values(append(slices.Clone(out.Formats), formatCSV)...), "appliance": a.completeAppliances, "login-method": values("local"),
 		"host": none, "username": none, "fingerprint": none, "parallel": none, "connect-timeout": none, "timeout": none, "appliance-timeout": none,
 	} {
 		if err := root.RegisterFlagCompletionFunc(name, complete); err != nil {
@@ -119,6 +120,8 @@ func (a *app) completeLocal(c *cobra.Command) {
 	}
 }
 
+var shells = []cobra.Completion{"bash", "zsh", "fish", "powershell"}
+
 // completionCommand makes the command that prints a completion script.
 func (a *app) completionCommand() *cobra.Command {
 	return &cobra.Command{
@@ -128,8 +131,8 @@ configuration file. The script also completes the firmware slots, the alerts and
 stores of an appliance. To do so, it logs in, with a timeout of three seconds, to the appliance
 that the command line or the environment names. It does not prompt for a password.`,
 		Example:   "  sps completion bash > ~/.local/share/bash-completion/completions/sps\n  sps completion fish > ~/.config/fish/completions/sps.fish",
-		Args:      cobra.MatchAll(cobra.ExactArgs(1), cobra.OnlyValidArgs),
-		ValidArgs: []cobra.Completion{"bash", "zsh", "fish", "powershell"},
+		Args:      namedArgs(cobra.ExactArgs(1)),
+		ValidArgs: shells,
 		RunE: func(c *cobra.Command, args []string) error {
 			switch root := c.Root(); args[0] {
 			case "bash":
@@ -138,9 +141,10 @@ that the command line or the environment names. It does not prompt for a passwor
 				return root.GenZshCompletion(a.Stdout)
 			case "fish":
 				return root.GenFishCompletion(a.Stdout, true)
-			default:
+			case "powershell":
 				return root.GenPowerShellCompletionWithDesc(a.Stdout)
 			}
+			return usagef("%q is not a shell: use one of %s", args[0], strings.Join(shells, ", "))
 		},
 	}
 }

@@ -266,7 +266,10 @@ func (d *differ) run(ctx context.Context, j *job) (out.Report, error) {
 	if err != nil {
 		return out.Report{}, err
 	}
-	return diffReport(left, right, result)
+	for _, path := range result.Unmatched {
+		j.warnf("%s: --exclude %s matches no object, so it has no effect: check the path", j.name, path)
+	}
+	return diffReport(left, right, result, j.args)
 }
 
 type diffData struct {
@@ -278,7 +281,9 @@ type diffData struct {
 	Problems    []string          `json:"problems"`
 }
 
-func diffReport(left, right *export.Export, result *diff.Result) (out.Report, error) {
+// diffReport returns the report of a comparison. Folders are the folders with the exports, if there
+// are any.
+func diffReport(left, right *export.Export, result *diff.Result, folders []string) (out.Report, error) {
 	r := out.Report{No: len(result.Differences) > 0, Data: diffData{
 		left.Label(), right.Label(), append([]diff.Difference{}, result.Differences...), append([]string{}, result.Unread...),
 		result.Unresolved, append([]string{}, result.Problems...),
@@ -288,16 +293,20 @@ func diffReport(left, right *export.Export, result *diff.Result) (out.Report, er
 		b.WriteString(text.Line(d.String()) + "\n")
 	}
 	c := out.Case{Name: "configuration", Status: out.Passed, Text: b.String()}
-	switch n := len(result.Differences); n {
+	number := fmt.Sprintf("%d differences", len(result.Differences))
+	switch len(result.Differences) {
 	case 0:
-		b.WriteString("No difference.\n")
+		number = "No difference"
 	case 1:
-		b.WriteString("1 difference.\n")
-	default:
-		fmt.Fprintf(&b, "%d differences.\n", n)
+		number = "1 difference"
 	}
+	b.WriteString(number + ".\n")
 	if r.No {
-		c.Status, c.Type, c.Message = out.Failure, "Different", fmt.Sprintf("%d differences between %s and %s", len(result.Differences), text.Line(left.Label()), text.Line(right.Label()))
+		names := []string{left.Label(), right.Label()}
+		for i, folder := range folders {
+			names[i] = fmt.Sprintf("%s (%s)", folder, names[i])
+		}
+		c.Status, c.Type, c.Message = out.Failure, "Different", text.Line(fmt.Sprintf("%s between %s and %s", number, names[0], names[1]))
 	}
 	if len(result.Unread) > 0 {
 		fmt.Fprintf(&b, "Not compared, because the API does not return it: %s.\n", text.Line(strings.Join(result.Unread, ", ")))
@@ -453,7 +462,7 @@ func (j *job) configSet(ctx context.Context, body []byte, members []member) (out
 			}
 			for _, m := range members {
 				if decoded, err = setMember(decoded, m.steps, m.value); err != nil {
-					return usagef("config set %s: %s: %w", j.args[0], strings.Join(m.steps, "/"), err)
+					return usagef("%s: %w", strings.Join(m.steps, "/"), err)
 				}
 			}
 			*value, err = json.Marshal(decoded)
@@ -473,7 +482,7 @@ func (j *job) configSet(ctx context.Context, body []byte, members []member) (out
 		}
 	}
 	if err != nil {
-		return out.Report{}, err
+		return out.Report{}, fmt.Errorf("config set %s: %w", j.args[0], err)
 	}
 	lines := []string{}
 	for _, c := range changes {

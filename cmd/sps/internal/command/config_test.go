@@ -48,15 +48,20 @@ func TestExportAndDiff(t *testing.T) {
 	}
 	c.want(t, out.No, []string{"not-so-public"}, "config", "diff", monday, "--show-secrets")
 	c.want(t, out.OK, []string{"No difference."}, "config", "diff", monday, friday, "--exclude", "configuration/management/email", "--exclude", "configuration/management/snmp")
+	c.want(t, out.No, []string{"--exclude configuration/management/emial matches no object"}, "config", "diff", monday, friday, "--exclude", "configuration/management/emial")
+	if got := c.want(t, out.No, nil, "config", "diff", monday, "--exclude", "configuration/management/email"); strings.Contains(got.stderr, "matches no object") {
+		t.Errorf("a warning for a path that exists: %s", got.stderr)
+	}
 	c.want(t, out.OK, []string{"No difference."}, "config", "diff", monday, friday, "--root", "configuration/datetime")
-	c.want(t, out.No, []string{`message="2 differences between`, `type="Different"`}, "-o", "junit", "config", "diff", monday, friday)
+	c.want(t, out.No, []string{`message="2 differences between ` + monday + ` (` + a.Addr() + `) and ` + friday + ` (` + a.Addr() + `)"`, `type="Different"`}, "-o", "junit", "config", "diff", monday, friday)
+	c.want(t, out.No, []string{`message="1 difference between ` + monday + ` (` + a.Addr() + `) and ` + a.Addr() + `"`}, "-o", "junit", "config", "diff", monday, "--root", "configuration/management/email")
 	d := c.json(t, out.No, "config", "diff", monday)
 	var data diffData
 	if err := json.Unmarshal(d.Results[0].Data, &data); err != nil || len(data.Differences) != 2 || !data.Differences[1].Hidden {
 		t.Errorf("%s, error %v", d.Results[0].Data, err)
 	}
 	c.want(t, out.Failed, []string{"is neither configuration nor a path below it"}, "config", "diff", monday, "--root", "firmware")
-	c.want(t, out.Failed, []string{"no such file"}, "config", "diff", monday, filepath.Join(dir, "nowhere"))
+	c.want(t, out.Failed, []string{"config diff: lstat ", `no such file or directory: name a folder that "sps config export" made`}, "config", "diff", monday, filepath.Join(dir, "nowhere"))
 	c.want(t, out.Failed, []string{"needs no appliance, and some are named"}, "--host", "x", "config", "diff", monday, friday)
 	c.want(t, out.Failed, []string{"name two folders"}, "config", "diff")
 }

@@ -178,7 +178,8 @@ This page is generated from the program: ` + "`go run ./cmd/sps docs markdown > 
 ` + "`sps docs man FOLDER`" + ` writes the same commands as man pages.
 
 Except for ` + "`sps simulate`" + `, the commands also accept the flags that the section [sps](#sps) lists. A
-` + "`duration`" + ` is a number with a unit, such as ` + "`90s`" + `, ` + "`30m`" + ` or ` + "`2h`" + `.
+` + "`duration`" + ` is a number with a unit, such as ` + "`90s`" + `, ` + "`30m`" + `, ` + "`2h`" + ` or ` + "`7d`" + `. A day
+has 24 hours.
 
 ## The output
 
@@ -206,6 +207,10 @@ are known.
 ` + "`-o jsonl`" + ` they print one line for each session or event: the JSON that the appliance sent. If several
 appliances are named, each line is an object with two members, ` + "`{\"appliance\": …, \"item\": …}`" + `, and ` + "`item`" + `
 is that JSON. These commands do not support ` + "`-o yaml`" + ` and ` + "`-o junit`" + `.
+
+` + "`-o csv`" + ` prints CSV (RFC 4180) with a header line. Only ` + "`sessions search`" + ` supports it. A list of texts is
+joined with semicolons. If standard output is a terminal, the characters that could control it are left
+out.
 
 ` + "`-o junit`" + ` prints JUnit XML with a test suite for each appliance. The output appears at the end of the run.
 

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/cmd/sps/internal/days"
 	"github.com/go-sps/sps/cmd/sps/internal/out"
 	"github.com/go-sps/sps/cmd/sps/internal/text"
 )
@@ -318,16 +319,7 @@ func (a *app) uploadCommand() *cobra.Command {
 		long:     "Upload a firmware image into an empty slot.",
 		examples: []string{"sps --host sps1.example.com firmware upload sps-8.1.0.iso", "sps --host sps1.example.com firmware upload sps-8.1.0.iso --dry-run"},
 		args:     cobra.ExactArgs(1), single: true, change: true, valid: files, data: slotOnly{},
-		check: func(args []string) error {
-			info, err := os.Stat(args[0])
-			if err != nil {
-				return fmt.Errorf("firmware upload: %w: name the file with the image", err)
-			}
-			if !info.Mode().IsRegular() {
-				return fmt.Errorf("firmware upload: %s is not a regular file: name the file with the image", args[0])
-			}
-			return nil
-		},
+		check: func(args []string) error { return checkImage("firmware upload", args[0]) },
 		run: func(ctx context.Context, j *job) (out.Report, error) {
 			if j.dryRun {
 				list, err := j.client.Firmware.Slots.List(ctx)
@@ -352,6 +344,19 @@ func (a *app) uploadCommand() *cobra.Command {
 			return r, nil
 		},
 	})
+}
+
+// checkImage returns an error if a file with an image does not exist or is not a regular file. The
+// error starts with what.
+func checkImage(what, name string) error {
+	info, err := os.Stat(name)
+	if err != nil {
+		return fmt.Errorf("%s: %w: name the file with the image", what, err)
+	}
+	if !info.Mode().IsRegular() {
+		return fmt.Errorf("%s: %s is not a regular file: name the file with the image", what, name)
+	}
+	return nil
 }
 
 type slotOnly struct {
@@ -384,7 +389,7 @@ download. If the command is interrupted, the download continues.`,
 		args: cobra.ExactArgs(1), single: true, change: true, data: fetchData{},
 		flags: func(f *pflag.FlagSet) {
 			f.StringVar(&sum, "sha256", "", "SHA-256 checksum of the image in `hex`; required")
-			f.DurationVar(&wait, "wait", 0, "longest `duration` to wait for the download (default 2h)")
+			days.Var(f, &wait, "wait", 0, "longest `duration` to wait for the download (default 2h)")
 		},
 		check: func([]string) error {
 			if sum == "" {

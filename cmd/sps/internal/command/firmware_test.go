@@ -132,9 +132,15 @@ func TestUpgrade(t *testing.T) {
 	a := startAppliance(t, withSlots())
 	c := reach(t, a)
 	c.want(t, out.Failed, []string{"one of --slot, --image and --url"}, "firmware", "upgrade", "--yes")
+	c.want(t, out.Failed, []string{"give only one of --slot, --image and --url"}, "firmware", "upgrade", "--slot", "4", "--image", "x.iso", "--yes")
+	sent := len(a.Journal())
+	c.want(t, out.Failed, []string{"--image: stat nowhere.iso: no such file or directory: name the file with the image"}, "firmware", "upgrade", "--image", "nowhere.iso", "--yes")
+	if n := len(a.Journal()); n != sent {
+		t.Errorf("%d requests were sent for an image that does not exist", n-sent)
+	}
 	c.want(t, out.Failed, []string{"give --yes"}, "firmware", "upgrade", "--slot", "4")
-	c.want(t, out.No, []string{"failed the firmware test: HA check failed", "state of the appliance: "}, "firmware", "upgrade", "--slot", "2", "--yes")
-	c.want(t, out.OK, []string{"8.1.0 in slot 4 passed", "no upgrade was started"}, "firmware", "upgrade", "--slot", "4", "--dry-run")
+	c.want(t, out.No, []string{"failed the firmware test: HA check failed", "state of the appliance: no upgrade was started; the appliance runs 7.4.0; the image stays in slot 2\n"}, "firmware", "upgrade", "--slot", "2", "--yes")
+	c.want(t, out.OK, []string{"8.1.0 in slot 4 passed", "state of the appliance: no upgrade was started; the appliance runs 7.4.0; the image stays in slot 4\n"}, "firmware", "upgrade", "--slot", "4", "--dry-run")
 	c.want(t, out.Failed, []string{"firmware upgrade stopped in the step"}, "firmware", "upgrade", "--slot", "4", "--expect-version", "9.0", "--yes")
 	if a.Restarts() != 0 {
 		t.Fatal("it restarted")
@@ -142,6 +148,29 @@ func TestUpgrade(t *testing.T) {
 	c.want(t, out.OK, []string{"upgraded from 7.4.0 to 8.1.0"}, "firmware", "upgrade", "--slot", "4", "--yes")
 	if a.Restarts() != 1 {
 		t.Errorf("%d restarts", a.Restarts())
+	}
+}
+
+// TestUpgradeSlot checks that an upgrade to a slot with the running firmware or without a firmware
+// is refused before a request that changes something is sent.
+func TestUpgradeSlot(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct{ args, want string }{
+		{"--slot 1 --yes", "slot 1 holds the running firmware 7.4.0, so no upgrade was started (choose another slot; \"sps firmware slots\" lists them)"},
+		{"--slot 1 --dry-run", "slot 1 holds the running firmware 7.4.0"},
+		{"--slot 3 --yes", "slot 3 is empty or does not exist (see \"sps firmware slots\")"},
+		{"--slot 9 --yes", "slot 9 is empty or does not exist"},
+	} {
+		t.Run(test.args, func(t *testing.T) {
+			t.Parallel()
+			a := startAppliance(t, withSlots())
+			reach(t, a).want(t, out.Failed, []string{test.want}, append([]string{"firmware", "upgrade"}, strings.Fields(test.args)...)...)
+			for _, request := range a.Journal() {
+				if request.Method == "POST" && strings.Contains(request.Path, "firmware") {
+					t.Errorf("%s %s was sent", request.Method, request.Path)
+				}
+			}
+		})
 	}
 }
 

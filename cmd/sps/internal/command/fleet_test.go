@@ -73,6 +73,36 @@ func TestFleet(t *testing.T) {
 	c.want(t, out.Failed, []string{"timezone"}, append(args, "api", "GET", "configuration/datetime/timezone")...)
 }
 
+// TestUnreachable checks the message and the advice of the error for an appliance that cannot be
+// reached.
+func TestUnreachable(t *testing.T) {
+	t.Parallel()
+	c, _ := fleet(t, nil)
+	for _, test := range []struct{ name, host, message, advice string }{
+		{"refused", "127.0.0.1:1", "connection refused", "check the host and the port"},
+		{"silent", "", "the TLS handshake did not end within 100ms", "check the port, or give more time with --connect-timeout"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			named := []string{"--host", test.host}
+			if test.host == "" {
+				named = []string{"--hosts", c.env["HOSTS"]}
+			}
+			d := c.json(t, out.Failed, append(named, "--connect-timeout", "100ms", "info")...)
+			message, _ := (*d.Results[0].Error)["message"].(string)
+			if !strings.HasPrefix(message, "connect: the appliance cannot be reached: ") || !strings.HasSuffix(message, test.message) {
+				t.Errorf("message %s", message)
+			}
+			if advice := (*d.Results[0].Error)["advice"]; advice != test.advice {
+				t.Errorf("advice %s", advice)
+			}
+			if kind := (*d.Results[0].Error)["kind"]; kind != "unavailable" {
+				t.Errorf("kind %s", kind)
+			}
+		})
+	}
+}
+
 // TestFleetFromStandardInput reads the appliances from standard input, and checks that a line is
 // printed as soon as its result and all results before it are known.
 func TestFleetFromStandardInput(t *testing.T) {
@@ -167,7 +197,7 @@ func TestTimeouts(t *testing.T) {
 	c, _ := fleet(t, startAppliance(t, spstest.WithTakes("GET", "firmware/slots", time.Hour)), startAppliance(t))
 	c.want(t, out.Failed, []string{"stopped by --appliance-timeout after 1s", "(give more time with --appliance-timeout)", "running"}, "--hosts", c.env["HOSTS"], "--appliance-timeout", "1s", "firmware", "slots")
 	c.want(t, out.Failed, []string{"stopped by --timeout after 100ms", "(give more time with --timeout)"}, "--hosts", c.env["HOSTS"], "--timeout", "100ms", "firmware", "slots")
-	c.want(t, out.Failed, []string{"--timeout must not be negative"}, "--hosts", c.env["HOSTS"], "--timeout", "-1s", "firmware", "slots")
+	c.want(t, out.Failed, []string{"\"--timeout\" flag: the duration must not be negative"}, "--hosts", c.env["HOSTS"], "--timeout", "-1s", "firmware", "slots")
 }
 
 // TestDemo checks that --demo uses a simulated appliance, and excludes the flags that name an
@@ -196,9 +226,20 @@ func TestUsageErrors(t *testing.T) {
 		{"firmware", "sps firmware needs one of its commands: slots, test, "},
 		{"firmware nothing", `unknown command "nothing" for "sps firmware"`},
 		{"info --moon", "unknown flag: --moon"},
+		{"--timeout 5 info", `invalid argument "5" for "--timeout" flag: give a number with a unit, such as 90s, 2h or 7d`},
+		{"--connect-timeout 5x info", `invalid argument "5x" for "--connect-timeout" flag: give a number with a unit`},
+		{"sessions follow --every 5", `invalid argument "5" for "--every" flag: give a number with a unit`},
 		{"info extra", `unknown command "extra" for "sps info"`},
 		{"info -o xml", `--output "xml" is not a format: use one of table, json, jsonl, yaml, junit`},
-		{"firmware test", "requires at least 1 arg"},
+		{"firmware test", `SLOT is missing: the usage is "sps firmware test SLOT..."`},
+		{"config set", `PATH is missing: the usage is "sps config set PATH [MEMBER=VALUE...]"`},
+		{"config diff a b c", `there are too many arguments: the usage is "sps config diff [FOLDER [FOLDER]]"`},
+		{"sessions download", `KEY and FILE are missing`},
+		{"api GET", `PATH is missing: the usage is "sps api METHOD PATH"`},
+		{"completion", "bash|zsh|fish|powershell is missing"},
+		{"completion tcsh", `"tcsh" is not a shell: use one of bash, zsh, fish, powershell`},
+		{"trust", `HOST is missing: the usage is "sps trust HOST"`},
+		{"infos", "unknown command \"infos\" for \"sps\": did you mean info?\n"},
 		{"api FETCH info", `"FETCH" is not a method: use one of GET, POST, PUT, DELETE`},
 		{"api GET info --dry-run", "--dry-run is for writes"},
 		{"api GET info -q x", "does not have the form name=value"},

@@ -22,6 +22,16 @@ type maybeAppliedError struct{ err error }
 func (e *maybeAppliedError) Error() string { return e.err.Error() }
 func (e *maybeAppliedError) Unwrap() error { return e.err }
 
+// advisedError is an error with its own text and its own advice. Its cause decides its kind and its
+// exit status.
+type advisedError struct {
+	text, advice string
+	err          error
+}
+
+func (e *advisedError) Error() string { return e.text }
+func (e *advisedError) Unwrap() error { return e.err }
+
 // statusOf returns the exit status for an error.
 func statusOf(err error) int {
 	var maybe *maybeAppliedError
@@ -49,6 +59,7 @@ var advice = []struct {
 	{sps.ErrNoEmptySlot, "empty a slot with \"sps firmware delete\""},
 	{sps.ErrSlotInUse, "choose another slot; \"sps firmware slots\" lists them"},
 	{sps.ErrNoSuchName, "check the name; \"sps trust-stores list\" lists the names"},
+	{sps.ErrNoSuchAuthority, "check the fingerprint; \"sps trust-stores show NAME\" lists the fingerprints"},
 	{sps.ErrSnapshotQuota, "wait for the snapshot with --snapshot-wait, or search without a snapshot with --no-snapshot"},
 	{sps.ErrConflict, "nothing was applied: run the command again"},
 	{sps.ErrTransactionLost, "nothing was applied: run the command again"},
@@ -70,13 +81,18 @@ func problemOf(err error) *out.Problem {
 		p.Advice = "\"sps trust HOST\" shows the certificate; trust it with --ca-bundle or --fingerprint"
 		return p
 	}
-	if errors.Is(err, sps.ErrLocked) {
-		p.Advice = lockAdvice(err)
+	var advised *advisedError
+	if errors.As(err, &advised) {
+		p.Advice = advised.advice
 		return p
 	}
 	var expired *timeoutError
 	if errors.As(err, &expired) && statusOf(err) != out.Unknown {
 		p.Advice = "give more time with " + expired.flag
+		return p
+	}
+	if errors.Is(err, sps.ErrLocked) {
+		p.Advice = lockAdvice(err)
 		return p
 	}
 	for _, a := range advice {
@@ -88,14 +104,30 @@ func problemOf(err error) *out.Problem {
 	return p
 }
 
-// lockAdvice says who may hold the configuration lock, how long it may last, and how to wait.
+// lockAdvice says when a lock of a run that was killed ends, and how to wait for the lock.
 func lockAdvice(err error) string {
-	words := "another user is changing the configuration, or a run that was killed left its lock; such a lock ends with its session"
-	if after, ok := sps.SafeToRetry(err); ok && after > 0 {
-		words += fmt.Sprintf(", within %s", after.Round(time.Second))
+	remedy := "wait for the lock with --wait-for-lock"
+	switch {
+	case errors.Is(err, context.Canceled):
+		remedy = "run the command again to wait for the lock"
+	case strings.Contains(err.Error(), lockWaited):
+		remedy = "wait longer with --wait-for-lock"
 	}
-	return words + "; wait for the lock with --wait-for-lock"
+	if strings.Contains(err.Error(), "may hold the lock") {
+		return remedy // the SDK says whose lock it is and when it ends
+	}
+	limit := ""
+	if after, ok := sps.SafeToRetry(err); ok && after > 0 {
+		limit = fmt.Sprintf(" within %s", after.Round(time.Second))
+	}
+	return remedy + "; if a run that was killed left the lock, the appliance releases it" + limit + " when the session of that run expires"
 }
+
+// lockWaited is in the text of the SDK's error if the wait for the lock has ended.
+const lockWaited = "; waited "
+
+// lockInterrupted matches what the SDK adds to the error about the lock if the context ends.
+var lockInterrupted = regexp.MustCompile(` \([^()]* while waiting for the lock\)`)
 
 // inFlags replaces SDK functions in an error text by flags and commands of the tool. It removes a
 // remedy of the SDK if the variable advice has a remedy with flags.
@@ -130,6 +162,7 @@ var inFlags = strings.NewReplacer(
 	"WithExpectedVersion", "--expect-version",
 	"WithProxyFromEnvironment", "--proxy",
 	"WithWaitLimit", "--wait",
+	"; the appliance ran ", "; the appliance runs ",
 	"WithLockWait", "--wait-for-lock",
 	"WithMessage", "--message",
 	"UsernamePassword", "the password login",
@@ -149,7 +182,7 @@ func message(err error) string {
 		return "interrupted"
 	}
 	words := strings.ReplaceAll(strings.TrimPrefix(err.Error(), "sps: "), ": sps: ", ": ")
-	return text.Line(inFlags.Replace(noFlag.ReplaceAllString(words, "")))
+	return text.Line(inFlags.Replace(noFlag.ReplaceAllString(lockInterrupted.ReplaceAllString(words, ""), "")))
 }
 
 // noFlag matches advice in an error text of the SDK for which the tool has no flag.

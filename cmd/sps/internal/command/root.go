@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/cmd/sps/internal/days"
 )
 
 const rootLong = `sps manages appliances of One Identity Safeguard for Privileged Sessions (SPS) through
@@ -48,9 +49,9 @@ func (a *app) root() *cobra.Command {
 	flags := root.PersistentFlags()
 	flags.SortFlags = false
 	a.flags.Define(flags)
-	flags.StringVarP(&a.output, "output", "o", "table", "output `format`: table, json, jsonl, yaml or junit")
-	flags.DurationVar(&a.timeout, "timeout", 0, "`duration` after which the run is stopped; its cleanup, such as a rollback, comes on top (default no limit)")
-	flags.DurationVar(&a.applianceTimeout, "appliance-timeout", 0, "`duration` after which the work on an appliance is stopped; its cleanup comes on top (default no limit)")
+	flags.StringVarP(&a.output, "output", "o", "table", "output `format`: table, json, jsonl, yaml or junit; for sessions search also csv")
+	days.Var(flags, &a.timeout, "timeout", 0, "`duration` after which the run is stopped; its cleanup, such as a rollback, comes on top (default no limit)")
+	days.Var(flags, &a.applianceTimeout, "appliance-timeout", 0, "`duration` after which the work on an appliance is stopped; its cleanup comes on top (default no limit)")
 	flags.BoolVarP(&a.verbose, "verbose", "v", false, "log each request to standard error, without headers, bodies and secrets")
 	a.completeFlags(root)
 	root.AddCommand(

@@ -15,6 +15,7 @@ import (
 
 	"github.com/go-sps/sps"
 	"github.com/go-sps/sps/audit"
+	"github.com/go-sps/sps/cmd/sps/internal/days"
 	"github.com/go-sps/sps/cmd/sps/internal/lines"
 	"github.com/go-sps/sps/cmd/sps/internal/out"
 	"github.com/go-sps/sps/cmd/sps/internal/text"
@@ -108,12 +109,15 @@ type exportFlags struct{ checkpoint, file string }
 
 func (e *exportFlags) define(f *pflag.FlagSet) {
 	f.StringVar(&e.checkpoint, "checkpoint", "", "`file` that stores the progress, so that the next run continues where this run stops")
-	f.StringVar(&e.file, "output-file", "", "`file` for the sessions as JSON Lines; with --checkpoint, the next run appends to it")
+	f.StringVar(&e.file, "output-file", "", "`file` for the sessions in the format of -o; with --checkpoint, the next run appends to it")
 }
 
 func (e *exportFlags) check(output string) error {
-	if (e.checkpoint != "" || e.file != "") && output != "jsonl" {
-		return errors.New("--checkpoint and --output-file need -o jsonl: add it")
+	if e.file != "" && e.checkpoint == "" && output != "jsonl" && output != formatCSV {
+		return errors.New("--output-file needs -o jsonl, or -o csv with sessions search: add one of them")
+	}
+	if e.checkpoint != "" && output != "jsonl" {
+		return errors.New("--checkpoint needs -o jsonl: add it")
 	}
 	if e.checkpoint != "" && e.checkpoint == e.file {
 		return errors.New("--checkpoint and --output-file need two files: give two different names")
@@ -136,6 +140,11 @@ arrives, as the appliance sent it. If several appliances are named, each line is
 with the members "appliance" and "item", and "item" is the session. -o json keeps the
 sessions in memory until the end, so use -o jsonl for many sessions.
 
+-o csv prints CSV with a header line. The columns are the key and the fields of --field. It
+works on one appliance, and excludes --checkpoint and --limit. With --output-file, the file
+gets its name when the CSV is complete. Be careful with spreadsheets: they treat a text that
+starts with an equals sign as a formula, and a user name may be such a text.
+
 With --checkpoint, each run prints the sessions that have ended since the previous run. If
 --output-file is given as well, each session is written to the file exactly once, even if a
 run crashes and is repeated. Without --output-file, a session may be printed again after a
@@ -143,8 +152,9 @@ crash. A checkpoint belongs to one appliance and one query.`,
 		examples: []string{
 			"sps --host sps1.example.com sessions search --since 24h --protocol SSH",
 			"sps --host sps1.example.com -o jsonl sessions search --checkpoint sessions.checkpoint --output-file sessions.jsonl",
+			"sps --host sps1.example.com -o csv sessions search --since 30d --field start_time,user.name,verdict",
 		},
-		stream: true, data: sessionsData{},
+		stream: true, csv: true, data: sessionsData{},
 		flags: func(f *pflag.FlagSet) {
 			q.define(f)
 			q.defineTimes(f)
@@ -153,7 +163,7 @@ crash. A checkpoint belongs to one appliance and one query.`,
 			f.StringVar(&sort, "sort", "", "`field` to sort by; a - at its start sorts in descending order")
 			f.StringSliceVar(&fields, "field", nil, "`name` of a field to return; separate several names with commas (default all fields)")
 			f.BoolVar(&noSnapshot, "no-snapshot", false, "search without a snapshot, and leave the one snapshot of the appliance to other searches")
-			f.DurationVar(&wait, "snapshot-wait", 0, "longest `duration` to wait while another search uses the snapshot (default no wait)")
+			days.Var(f, &wait, "snapshot-wait", 0, "longest `duration` to wait while another search uses the snapshot (default no wait)")
 		},
 		check: func([]string) error {
 			if limit < 0 {
@@ -161,6 +171,11 @@ crash. A checkpoint belongs to one appliance and one query.`,
 			}
 			if e.checkpoint != "" && (q.until != "" || sort != "" || limit > 0 || len(fields) > 0) {
 				return errors.New("--checkpoint excludes --until, --sort, --limit and --field: leave these out")
+			}
+			if a.output == formatCSV {
+				if err := checkCSV(fields, limit, &e); err != nil {
+					return err
+				}
 			}
 			return errors.Join(q.check(), e.check(a.output))
 		},
@@ -180,6 +195,9 @@ crash. A checkpoint belongs to one appliance and one query.`,
 			}
 			if wait > 0 {
 				options = append(options, sps.WithSnapshotWait(wait))
+			}
+			if j.output == formatCSV {
+				return j.csv(ctx, query, e.file, options)
 			}
 			return j.search(ctx, query, limit, e.file, options)
 		},
@@ -242,13 +260,10 @@ written to the file exactly once, even if a run crashes and is repeated. Without
 			q.define(f)
 			e.define(f)
 			f.StringVar(&q.since, "since", "", "leave out sessions that ended before this `time`: a date such as 2027-01-31, or a duration before now such as 24h or 7d")
-			f.DurationVar(&window, "window", 0, "how late a session may arrive; a session that ended more than this `duration` before the newest session is not printed (default 15m)")
-			f.DurationVar(&every, "every", 0, "`duration` between two polls (default 1m)")
+			days.Var(f, &window, "window", 0, "how late a session may arrive; a session that ended more than this `duration` before the newest session is not printed (default 15m)")
+			days.Var(f, &every, "every", 0, "`duration` between two polls (default 1m)")
 		},
 		check: func([]string) error {
-			if window < 0 || every < 0 {
-				return errors.New("--window and --every must not be negative: give durations such as 15m and 1m")
-			}
 			if a.output == "json" {
 				return errors.New("sessions follow does not support -o json: use table or jsonl")
 			}
@@ -565,6 +580,12 @@ func (a *app) downloadCommand() *cobra.Command {
 			size, err := download(j.args[1], func(w io.Writer) (int64, error) {
 				return j.client.Audit.Sessions.DownloadTrail(ctx, j.args[0], w, sps.WithTrailFormat(format), sps.WithProgress(b.report("downloading")))
 			})
+			if errors.Is(err, sps.ResourceNotFound) {
+				err = &advisedError{
+					fmt.Sprintf("sessions download: the session %s does not exist, or has no recording in the format %s", text.Line(j.args[0]), format),
+					"check the key: \"sps sessions search\" lists the keys, and \"sps sessions show KEY\" shows a session", err,
+				}
+			}
 			if err != nil {
 				return out.Report{}, err
 			}

@@ -84,13 +84,14 @@ func TestSessions(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "x.zat")
 	c.want(t, out.OK, []string{"contains the recording"}, "sessions", "download", key, file)
 	c.want(t, out.Failed, []string{"already exists: name a new file"}, "sessions", "download", key, file)
-	c.want(t, out.Failed, []string{"ResourceNotFound"}, "sessions", "download", "nothing", file+"2")
+	c.want(t, out.Failed, []string{"sessions download: the session nothing does not exist, or has no recording in the format zat (check the key: \"sps sessions search\" lists the keys"}, "sessions", "download", "nothing", file+"2")
 	if left, _ := filepath.Glob(filepath.Join(filepath.Dir(file), ".*")); len(left) > 0 {
 		t.Errorf("left: %q", left)
 	}
 	for _, test := range []struct{ args, want string }{
 		{"search --since soon", `--since "soon" is not a time: give a duration before now`},
-		{"search --checkpoint x", "need -o jsonl"},
+		{"search --checkpoint x", "--checkpoint needs -o jsonl"},
+		{"search --output-file x", "--output-file needs -o jsonl, or -o csv with sessions search"},
 		{"search -o jsonl --checkpoint x --limit 3", "--checkpoint excludes"},
 		{"search -o jsonl --checkpoint x --output-file x", "need two files"},
 		{"search --limit -1", "--limit must not be negative"},

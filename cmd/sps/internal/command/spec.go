@@ -14,6 +14,7 @@ import (
 
 	"github.com/go-sps/sps"
 	"github.com/go-sps/sps/cmd/sps/internal/conn"
+	"github.com/go-sps/sps/cmd/sps/internal/days"
 	"github.com/go-sps/sps/cmd/sps/internal/out"
 	"github.com/go-sps/sps/cmd/sps/internal/text"
 )
@@ -28,6 +29,7 @@ type spec struct {
 	columns          []string // the columns of the table
 	data             any      // a zero value of the data for JSON; nil if the data is the JSON that the appliance sends
 	stream           bool     // the command prints items as they arrive
+	csv              bool     // the command supports -o csv; it then works on one appliance
 	// offline reports whether the command needs no appliance with these arguments.
 	offline func(args []string) bool
 	// plan is called with the appliances before the command runs on any of them.
@@ -61,8 +63,11 @@ func (a *app) command(s spec) *cobra.Command {
 	if s.args == nil {
 		s.args = cobra.NoArgs
 	}
+	if s.single {
+		s.long += "\n\nThe command works on one appliance at a time."
+	}
 	c := &cobra.Command{
-		Use: s.use, Short: s.short, Long: s.long, Args: s.args, ValidArgsFunction: s.valid,
+		Use: s.use, Short: s.short, Long: s.long, Args: namedArgs(s.args), ValidArgsFunction: s.valid,
 		Example: "  " + strings.Join(s.examples, "\n  "),
 		RunE: func(c *cobra.Command, args []string) error {
 			return a.runSpec(c, s, args)
@@ -86,7 +91,7 @@ func (a *app) command(s spec) *cobra.Command {
 	}
 	if s.commit {
 		flags.StringVarP(&a.message, "message", "m", "", "`text` for the appliance's change log")
-		flags.DurationVar(&a.lockWait, "wait-for-lock", 0, "longest `duration` to wait while another session changes the configuration (default no wait)")
+		days.Var(flags, &a.lockWait, "wait-for-lock", 0, "longest `duration` to wait while another session changes the configuration (default no wait)")
 	}
 	if s.confirm {
 		flags.BoolVarP(&a.yes, "yes", "y", false, "do not ask for confirmation")
@@ -94,18 +99,41 @@ func (a *app) command(s spec) *cobra.Command {
 	return c
 }
 
+// namedArgs returns a check of the arguments whose errors name the missing arguments of Use, or the
+// arguments that are too many.
+func namedArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		err := check(c, args)
+		if err == nil {
+			return nil
+		}
+		usage := strings.TrimSuffix(c.UseLine(), " [flags]")
+		words := strings.Fields(c.Use)[1:]
+		required := slices.DeleteFunc(slices.Clone(words), func(word string) bool { return strings.HasPrefix(word, "[") })
+		switch {
+		case len(args) < len(required):
+			missing, verb := required[len(args):], "is"
+			if len(missing) > 1 {
+				verb = "are"
+			}
+			return usagef("%s %s missing: the usage is %q", strings.TrimSuffix(strings.Join(missing, " and "), "..."), verb, usage)
+		case len(words) > 0 && len(args) > len(words):
+			return usagef("there are too many arguments: the usage is %q", usage)
+		}
+		return err
+	}
+}
+
 // runSpec checks the flags and arguments, finds the appliances, and runs the command on them.
 func (a *app) runSpec(c *cobra.Command, s spec, args []string) error {
-	if !slices.Contains(out.Formats, a.output) {
+	if a.output == formatCSV && !s.csv {
+		return usagef("%s does not support -o csv: only sps sessions search does", c.CommandPath())
+	}
+	if a.output != formatCSV && !slices.Contains(out.Formats, a.output) {
 		return usagef("--output %q is not a format: use one of %s", a.output, strings.Join(out.Formats, ", "))
 	}
 	if err := emptyFlag(c); err != nil {
 		return err
-	}
-	for name, value := range map[string]time.Duration{"timeout": a.timeout, "appliance-timeout": a.applianceTimeout, "wait-for-lock": a.lockWait} {
-		if value < 0 {
-			return usagef("--%s must not be negative: give a duration such as 30s", name)
-		}
 	}
 	if s.check != nil {
 		if err := s.check(args); err != nil {
@@ -124,6 +152,9 @@ func (a *app) runSpec(c *cobra.Command, s spec, args []string) error {
 	}
 	if len(targets) > 1 && (s.single || s.singleIf != nil && s.singleIf(args)) {
 		return usagef("%s works on one appliance at a time, and %d are named: name one with --host or --appliance", c.CommandPath(), len(targets))
+	}
+	if len(targets) > 1 && a.output == formatCSV {
+		return usagef("-o csv works on one appliance at a time, and %d are named: name one with --host or --appliance, or use -o jsonl", len(targets))
 	}
 	if s.ask != nil {
 		question := s.ask(args)

@@ -124,7 +124,7 @@ remote access is on, "sps starling unjoin" needs --disable-remote-access or --fo
 			on := j.args[0] == "on"
 			differs, err := j.setRemoteAccess(ctx, on)
 			if err != nil {
-				return out.Report{}, err
+				return out.Report{}, fmt.Errorf("starling remote-access: %w", err)
 			}
 			var lines []string
 			if differs {
@@ -218,7 +218,7 @@ func (j *job) unjoin(ctx context.Context, disable, force bool) (out.Report, erro
 	switched := false
 	if disable {
 		if switched, err = j.setRemoteAccess(ctx, false); err != nil {
-			return out.Report{Data: d}, err
+			return out.Report{Data: d}, fmt.Errorf("starling unjoin --disable-remote-access: %w", err)
 		}
 		d.RemoteAccess = false
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/go-sps/sps/cmd/sps/internal/conn"
+	"github.com/go-sps/sps/cmd/sps/internal/days"
 	"github.com/go-sps/sps/cmd/sps/internal/out"
 	"github.com/go-sps/sps/cmd/sps/internal/text"
 )
@@ -158,7 +159,7 @@ func moment(flag, value string, now time.Time) (time.Time, error) {
 			return at, nil
 		}
 	}
-	ago, err := parseDays(value)
+	ago, err := days.Parse(value)
 	if err != nil || ago < 0 {
 		return time.Time{}, fmt.Errorf("--%s %q is not a time: give a duration before now such as 24h or 7d, a date such as 2027-01-31, or a time such as 2027-01-31T10:00:00Z", flag, value)
 	}

@@ -45,7 +45,8 @@ func (a *app) trustCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "trust HOST", Short: "Show the certificate of an appliance, and trust it",
 		Long: `Show the certificate that HOST presents: its fingerprint, its chain, and its problems. The
-status is 1 if this system does not trust the certificate.
+status is 1 if this system does not trust the certificate. If --save succeeds, the status is 0,
+because the tool then trusts the certificate.
 
 --save adds the appliance to the configuration file, with its host and the fingerprint of its
 certificate. You must confirm the fingerprint on the terminal, or give it with --accept.
@@ -53,7 +54,7 @@ Before you confirm, compare it with the fingerprint that you get from the admini
 the appliance: another machine may answer at HOST.`,
 		Example:     "  sps trust sps1.example.com\n  sps trust sps1.example.com --save sps1 --accept " + exampleFingerprint,
 		Annotations: map[string]string{dataAnnotation: skeleton(trustData{})},
-		Args:        cobra.ExactArgs(1), ValidArgsFunction: cobra.NoFileCompletions,
+		Args:        namedArgs(cobra.ExactArgs(1)), ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := emptyFlag(c); err != nil {
 				return err
@@ -165,7 +166,7 @@ func (a *app) look(ctx context.Context, host string) (*trustData, error) {
 	dialer := tls.Dialer{Config: &tls.Config{InsecureSkipVerify: true, ServerName: name}} // the purpose of this command is to show a certificate before it is trusted
 	connection, err := dialer.DialContext(ctx, "tcp", address)
 	if err != nil {
-		return nil, &unreachableError{host, fmt.Errorf("%w: check the host and the port, or give more time with --connect-timeout", err)}
+		return nil, unreachable(host, err, "check the host and the port, or give more time with --connect-timeout")
 	}
 	defer connection.Close()
 	shown := connection.(*tls.Conn).ConnectionState().PeerCertificates

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/cmd/sps/internal/days"
 	"github.com/go-sps/sps/cmd/sps/internal/out"
 	"github.com/go-sps/sps/cmd/sps/internal/text"
 )
@@ -158,7 +159,7 @@ func (a *app) completeStores(c *cobra.Command, _ []string, _ string) ([]cobra.Co
 }
 
 func (a *app) storesExpiringCommand() *cobra.Command {
-	within := daysValue(30 * day24)
+	var within time.Duration
 	var until string
 	var before time.Time
 	return a.command(spec{
@@ -170,14 +171,11 @@ whether it has expired.`,
 		examples: []string{"sps --hosts hosts.txt trust-stores expiring", "sps --host sps1.example.com trust-stores expiring --before 2040-01-01"},
 		args:     cobra.ArbitraryArgs, valid: a.completeStores, columns: authorityColumns, data: expiringData{},
 		flags: func(f *pflag.FlagSet) {
-			f.Var(&within, "within", "find authorities that expire within this `duration` from now, such as 365d or 12h")
+			days.Var(f, &within, "within", 30*days.Day, "find authorities that expire within this `duration` from now, such as 365d or 12h")
 			f.StringVar(&until, "before", "", "find authorities that expire before this `date` in UTC, such as 2027-01-31, instead of --within")
 		},
 		check: func([]string) (err error) {
-			before = time.Now().Add(time.Duration(within))
-			if within < 0 {
-				return errors.New("--within must not be negative: give a duration such as 365d")
-			}
+			before = time.Now().Add(within)
 			if until != "" {
 				before, err = time.Parse(time.DateOnly, until)
 			}
@@ -229,11 +227,14 @@ func (j *job) expiring(ctx context.Context, before time.Time) (out.Report, error
 	}
 	r.No = len(found) > 0
 	r.Data = expiringData{before.UTC().Format(time.RFC3339), found}
-	r.Text = fmt.Sprintf("No authority expires before %s UTC.\n", before.UTC().Format(time.DateTime))
-	if r.No {
+	err = errors.Join(unread...)
+	switch {
+	case r.No:
 		r.Text = fmt.Sprintf("Authorities that expire before %s UTC: %d.\n", before.UTC().Format(time.DateTime), len(found))
+	case err == nil:
+		r.Text = fmt.Sprintf("No authority expires before %s UTC.\n", before.UTC().Format(time.DateTime))
 	}
-	return r, errors.Join(unread...)
+	return r, err
 }
 
 func contains(words []string, word string) bool {
@@ -325,7 +326,7 @@ func readCertificates(name string) ([]*x509.Certificate, error) {
 	}
 	content, err := os.ReadFile(name)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: give a readable PEM file", err)
 	}
 	found, err := sps.ParseCertificates(content)
 	if err != nil {
@@ -357,7 +358,7 @@ func (j *job) rotate(ctx context.Context, r *rotation) (out.Report, error) {
 		return err
 	})
 	if err != nil {
-		return out.Report{}, err
+		return out.Report{}, fmt.Errorf("trust-stores rotate: %w", err)
 	}
 	var lines []string
 	if d.Created {

@@ -56,10 +56,12 @@ func TestTrustStores(t *testing.T) {
 	c.want(t, out.OK, []string{"No authority expires before"}, "trust-stores", "expiring", "Mine", "--within", "1h")
 	c.want(t, out.No, []string{"CN=Old"}, "trust-stores", "expiring", "Mine", "--within", "8d")
 	c.want(t, out.OK, nil, "trust-stores", "expiring", "Mine", "--within", "6d12h")
-	c.want(t, out.Failed, []string{"want a duration such as 365d"}, "trust-stores", "expiring", "--within", "soon")
-	c.want(t, out.Failed, []string{"--within must not be negative"}, "trust-stores", "expiring", "--within", "-1d")
+	c.want(t, out.Failed, []string{"give a number with a unit, such as 90s, 2h or 7d"}, "trust-stores", "expiring", "--within", "soon")
+	c.want(t, out.Failed, []string{"\"--within\" flag: the duration must not be negative"}, "trust-stores", "expiring", "--within", "-1d")
 	c.want(t, out.No, nil, "trust-stores", "expiring", "--before", "2300-01-01")
-	c.want(t, out.Failed, []string{"no object has that name: Nobody"}, "trust-stores", "expiring", "Nobody")
+	if got := c.want(t, out.Failed, []string{"no object has that name: Nobody"}, "trust-stores", "expiring", "Nobody"); got.stdout != "" {
+		t.Errorf("the output for an unknown store is %q", got.stdout)
+	}
 	c.want(t, out.OK, []string{"CN=Old"}, "trust-stores", "show", "Mine")
 	c.want(t, out.Failed, []string{"no object has that name"}, "trust-stores", "show", "Nobody")
 	c.want(t, out.OK, []string{"added: CN=New", "removed: CN=Old"}, rotate("--in", newFile, "--out", oldFile, "-m", "CHG")...)
@@ -85,7 +87,7 @@ func TestRotateUsage(t *testing.T) {
 		{"--create --out " + pemFile, "--create needs --in"},
 		{"--out " + pemFile + " --remove x", "--out excludes --remove"},
 		{"--in " + pemFile + " --out " + pemFile, "both have the certificate CN=A"},
-		{"--in nowhere", "--in: open nowhere"},
+		{"--in nowhere", "--in: open nowhere: no such file or directory: give a readable PEM file"},
 		{"--in " + key, "private key"},
 		{"--in " + empty, "--in: " + empty},
 	} {

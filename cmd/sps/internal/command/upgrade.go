@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/cmd/sps/internal/days"
 	"github.com/go-sps/sps/cmd/sps/internal/out"
 	"github.com/go-sps/sps/cmd/sps/internal/text"
 )
@@ -39,12 +40,14 @@ func (u *upgradeFlags) check([]string) error {
 		}
 	}
 	switch {
-	case sources != 1:
+	case sources == 0:
 		return errors.New("firmware upgrade needs an image: give one of --slot, --image and --url")
+	case sources > 1:
+		return errors.New("firmware upgrade needs only one image: give only one of --slot, --image and --url")
 	case (u.url == "") != (u.sha256 == ""):
 		return errors.New("--url and --sha256 belong together: give both")
-	case u.wait < 0:
-		return errors.New("--wait must not be negative: give a duration such as 30m")
+	case u.image != "":
+		return checkImage("--image", u.image)
 	}
 	return nil
 }
@@ -79,7 +82,7 @@ func (a *app) upgradeCommand() *cobra.Command {
 (--slot), from a file to upload (--image), or from a URL (--url). The command runs the
 firmware test on the image, starts the upgrade, waits for the restart, and verifies the
 running version. With --dry-run the command stops after the test, and the image stays on the
-appliance.
+appliance. The command refuses a slot that is empty or holds the running firmware.
 
 The status is 1 if the firmware test failed. The status is 3 if the upgrade may have been
 started and the command could not verify that it succeeded. If the command is interrupted
@@ -97,7 +100,7 @@ after the start of the upgrade, the upgrade continues.`,
 			f.StringVar(&u.sha256, "sha256", "", "SHA-256 checksum of the image at --url in `hex`")
 			f.StringVar(&u.expect, "expect-version", "", "stop before the upgrade unless the image has this `version`")
 			f.StringVarP(&a.message, "message", "m", "", "`text` for the appliance's change log")
-			f.DurationVar(&u.wait, "wait", 0, "longest `duration` to wait for the restart (default 30m), and for the download of --url (default 2h)")
+			days.Var(f, &u.wait, "wait", 0, "longest `duration` to wait for the restart (default 30m), and for the download of --url (default 2h)")
 		},
 		check: u.check,
 		ask:   func([]string) string { return fmt.Sprintf("upgrade to %s, and restart the appliance?", u.name()) },
@@ -107,6 +110,11 @@ after the start of the upgrade, the upgrade continues.`,
 
 // upgrade upgrades an appliance, and reports the result.
 func (j *job) upgrade(ctx context.Context, u *upgradeFlags) (out.Report, error) {
+	if u.slot != "" {
+		if err := j.checkSlot(ctx, u.slot); err != nil {
+			return out.Report{Data: upgradeData{Slot: u.slot, State: "error", Step: string(sps.StepPrepare)}}, err
+		}
+	}
 	b := j.newBar()
 	options := []sps.UpgradeOption{sps.WithMessage(j.message), sps.WithProgress(b.report("upgrading")), sps.WithPollInterval(j.Poll)}
 	if u.wait > 0 {
@@ -142,7 +150,7 @@ func (j *job) upgrade(ctx context.Context, u *upgradeFlags) (out.Report, error) 
 		err = upgradeError(stopped, err)
 	case j.dryRun:
 		d.State, d.Step = "tested", string(sps.StepTest)
-		d.Left = "no upgrade was started, the appliance runs " + d.From + ", and the image stays in slot " + d.Slot
+		d.Left = "no upgrade was started; the appliance runs " + d.From + "; the image stays in slot " + d.Slot
 		r.Text = text.Line(fmt.Sprintf("%s in slot %s passed the firmware test", d.To, d.Slot)) + "\n"
 	default:
 		d.State, d.Step = "upgraded", string(sps.StepVerify)
@@ -153,6 +161,26 @@ func (j *job) upgrade(ctx context.Context, u *upgradeFlags) (out.Report, error) 
 	}
 	r.Data = d
 	return r, err
+}
+
+// checkSlot returns an error if a slot is empty, does not exist, or holds the running firmware: an
+// upgrade to the running firmware would restart the appliance for nothing.
+func (j *job) checkSlot(ctx context.Context, key string) error {
+	list, err := j.client.Firmware.Slots.List(ctx)
+	if err != nil {
+		return err
+	}
+	slot, ok := list.Slot(key)
+	switch {
+	case !ok || slot.Body.Empty():
+		return &advisedError{fmt.Sprintf("firmware upgrade: slot %s is empty or does not exist", text.Line(key)), "see \"sps firmware slots\"", sps.KindNotFound}
+	case slot.Body.Current:
+		return &advisedError{
+			fmt.Sprintf("firmware upgrade: slot %s holds the running firmware %s, so no upgrade was started", text.Line(key), text.Line(slot.Body.Version)),
+			"choose another slot; \"sps firmware slots\" lists them", sps.ErrSlotInUse,
+		}
+	}
+	return nil
 }
 
 // upgradeError adds the step to an error of an upgrade. In the steps after the start of the

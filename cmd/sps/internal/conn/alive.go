@@ -10,8 +10,21 @@ import (
 	"time"
 )
 
+// AliveError is the error of CheckAlive. Advice says what to do about it.
+type AliveError struct {
+	Err    error
+	Advice string
+}
+
+// Error returns the text of the error, without the advice.
+func (e *AliveError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the cause.
+func (e *AliveError) Unwrap() error { return e.Err }
+
 // CheckAlive checks within limit whether the host accepts a connection and answers a TLS
-// handshake. It sends no credential and does not verify the certificate.
+// handshake. It sends no credential and does not verify the certificate. If the host does not
+// answer, the error is an AliveError.
 func CheckAlive(ctx context.Context, host string, limit time.Duration) error {
 	if _, _, err := net.SplitHostPort(host); err != nil {
 		host = net.JoinHostPort(trimBrackets(host), "443")
@@ -21,9 +34,9 @@ func CheckAlive(ctx context.Context, host string, limit time.Duration) error {
 	connection, err := (&net.Dialer{}).DialContext(limited, "tcp", host)
 	if err != nil {
 		if limited.Err() != nil && ctx.Err() == nil {
-			return fmt.Errorf("no connection within %s: check the address, or give more time with --connect-timeout", limit)
+			return &AliveError{fmt.Errorf("no connection within %s", limit), "check the address, or give more time with --connect-timeout"}
 		}
-		return fmt.Errorf("%w: check the host and the port", err)
+		return &AliveError{err, "check the host and the port"}
 	}
 	defer connection.Close()
 	// This handshake only checks that the host speaks TLS. The login verifies the certificate.
@@ -32,9 +45,9 @@ func CheckAlive(ctx context.Context, host string, limit time.Duration) error {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	case limited.Err() != nil:
-		return fmt.Errorf("the connection was accepted, but the TLS handshake did not end within %s: check the port, or give more time with --connect-timeout", limit)
+		return &AliveError{fmt.Errorf("the connection was accepted, but the TLS handshake did not end within %s", limit), "check the port, or give more time with --connect-timeout"}
 	case errors.Is(err, io.EOF):
-		return errors.New("the connection was accepted and then closed during the TLS handshake: check the port")
+		return &AliveError{errors.New("the connection was accepted and then closed during the TLS handshake"), "check the port"}
 	}
 	return nil // the login reports other errors
 }

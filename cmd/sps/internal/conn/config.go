@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"reflect"
 	"runtime"
 	"slices"
 	"strings"
@@ -98,10 +99,26 @@ func (f *Flags) LoadConfig(getenv func(string) string) (*File, error) {
 func complaint(err error) string {
 	var detailed yaml.Error
 	if errors.As(err, &detailed) && detailed.GetToken() != nil {
-		return fmt.Sprintf("line %d: %s", detailed.GetToken().Position.Line, text.Line(detailed.GetMessage()))
+		words := fmt.Sprintf("line %d: %s", detailed.GetToken().Position.Line, text.Line(detailed.GetMessage()))
+		var unknown *yaml.UnknownFieldError
+		if errors.As(err, &unknown) {
+			words += fmt.Sprintf(": the file has the settings %s, and an appliance has the settings %s", fields[File](), fields[Entry]())
+		}
+		return words
 	}
 	first, _, _ := strings.Cut(err.Error(), "\n")
 	return text.Line(first)
+}
+
+// fields lists the names of the settings in a type, in their order.
+func fields[T any]() string {
+	var names []string
+	for _, field := range reflect.VisibleFields(reflect.TypeFor[T]()) {
+		if name, _, _ := strings.Cut(field.Tag.Get("yaml"), ","); name != "" {
+			names = append(names, name)
+		}
+	}
+	return strings.Join(names, ", ")
 }
 
 // checkSecrets returns an error if the file contains a password and other users may read it.

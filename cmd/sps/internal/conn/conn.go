@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/go-sps/sps"
+	"github.com/go-sps/sps/cmd/sps/internal/days"
 	"github.com/go-sps/sps/cmd/sps/internal/text"
 )
 
@@ -50,7 +51,7 @@ func (f *Flags) Define(flags *pflag.FlagSet) {
 	flags.BoolVar(&f.Insecure, "insecure", false, "do not verify the appliance's certificate; for experiments only")
 	flags.BoolVar(&f.Demo, "demo", false, "run the command on a simulated appliance inside this process")
 	flags.IntVar(&f.Parallel, "parallel", 8, "`number` of appliances to work on at the same time")
-	flags.DurationVar(&f.ConnectTimeout, "connect-timeout", 5*time.Second, "longest `duration` of the connection setup, including the TLS handshake")
+	days.Var(flags, &f.ConnectTimeout, "connect-timeout", 5*time.Second, "longest `duration` of the connection setup, including the TLS handshake")
 }
 
 // InsecureWarning is the warning that --insecure prints.
@@ -228,7 +229,7 @@ func (f *Flags) Targets(src Sources) ([]*Target, error) {
 		}
 		t, err := r.target(n.settings)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", n.where, err)
+			return nil, fmt.Errorf("%s: %w", n.place(), err)
 		}
 		targets = append(targets, t)
 	}
@@ -243,6 +244,15 @@ func withIdentity(flags, s settings) settings {
 }
 
 type namedAppliance struct{ settings }
+
+// place returns the source of the appliance and its host. The source of an appliance in the
+// configuration file already has its name.
+func (n namedAppliance) place() string {
+	if n.name != "" {
+		return n.where
+	}
+	return n.where + ": " + text.Line(n.host)
+}
 
 // named lists the appliances that the flags name. If they name none, it returns SPS_HOST or the
 // default appliance of the configuration file.

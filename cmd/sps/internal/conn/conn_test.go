@@ -101,9 +101,12 @@ func TestUsage(t *testing.T) {
 	}{
 		"nothing":                {func(*Flags) {}, nil, "no appliance: give --host"},
 		"empty host":             {func(f *Flags) { f.Hosts = []string{""} }, nil, "--host is empty"},
-		"no user":                {func(f *Flags) { f.Hosts, f.Username = []string{"a"}, "" }, nil, "no user name"},
-		"no password":            {func(f *Flags) { f.Hosts = []string{"a"} }, nil, "no password"},
+		"no user":                {func(f *Flags) { f.Hosts, f.Username = []string{"a"}, "" }, nil, "--host: a: no user name"},
+		"no password":            {func(f *Flags) { f.Hosts = []string{"a"} }, nil, "--host: a: no password"},
 		"two password sources":   {func(f *Flags) { f.Hosts, f.PasswordFile, f.PasswordCommand = []string{"a"}, "x", "y" }, nil, "exclude each other"},
+		"user of SPS_HOST":       {func(f *Flags) { f.Username = "" }, []string{"SPS_HOST=a:8443"}, "SPS_HOST: a:8443: no user name"},
+		"empty password file":    {func(f *Flags) { f.Hosts, f.PasswordFile = []string{"a", "b"}, file(t, "\n") }, nil, "--host: a: the password file "},
+		"no user in file":        {func(f *Flags) { f.HostsFile, f.Username = file(t, "a\n"), "" }, nil, ":1: a: no user name"},
 		"password file":          {func(f *Flags) { f.Hosts, f.PasswordFile = []string{"a"}, "testdata/none" }, nil, "password file: open"},
 		"password file of lines": {func(f *Flags) { f.Hosts, f.PasswordFile = []string{"a"}, long }, nil, "has more than one line"},
 		"quote":                  {func(f *Flags) { f.Hosts, f.PasswordCommand = []string{"a"}, "vault 'x" }, nil, "a quote is not closed"},
@@ -120,7 +123,7 @@ func TestUsage(t *testing.T) {
 		"bad host":               {func(f *Flags) { f.Hosts = []string{"http://a"} }, []string{"SPS_PASSWORD=p"}, "--host: "},
 		"bad host in file":       {func(f *Flags) { f.HostsFile = file(t, "a\n\nhttp://b\n") }, []string{"SPS_PASSWORD=p"}, ":3: "},
 		"bad pin in file":        {func(f *Flags) { f.HostsFile = file(t, "a fingerprint=12\n") }, []string{"SPS_PASSWORD=p"}, ":1: "},
-		"no file":                {func(f *Flags) { f.HostsFile = "testdata/none" }, nil, "--hosts: open"},
+		"no file":                {func(f *Flags) { f.HostsFile = "testdata/none" }, nil, "no such file or directory: give a readable file with one host[:port] per line"},
 		"no configuration file":  {func(f *Flags) { f.Appliances, f.Config = []string{"x"}, "testdata/none" }, nil, "open testdata/none"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -151,7 +154,7 @@ func TestConfig(t *testing.T) {
 		"readable, no secret":  {"appliances:\n  lab: {host: a, username: u, password-file: p}\n", 0o644, "password file"},
 		"two password sources": {"appliances:\n  lab: {host: a, username: u, password: p, password-file: f}\n", 0o600, "has more than one of"},
 		"no host":              {"appliances:\n  lab: {username: u}\n", 0o600, "has no host"},
-		"misspelt":             {"appliances:\n  lab:\n    host: a\n    pasword: hunter2\n", 0o600, "line 4: unknown field"},
+		"misspelt":             {"appliances:\n  lab:\n    host: a\n    pasword: hunter2\n", 0o600, "line 4: unknown field \"pasword\": the file has the settings default, appliances, and an appliance has the settings host, username, login-method, password, "},
 		"no YAML":              {"appliances: [\n", 0o600, "line "},
 		"wrong type":           {"appliances: 7\n", 0o600, "line 1"},
 		"client key":           {"appliances:\n  lab: {host: a, client-cert: x}\n", 0o600, "belong together"},

@@ -27,7 +27,7 @@ func readHosts(name string, stdin io.Reader) ([]settings, error) {
 	} else {
 		file, err := os.Open(name)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("%w: give a readable file with one host[:port] per line", err)
 		}
 		defer file.Close()
 		input = file

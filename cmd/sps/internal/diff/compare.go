@@ -55,6 +55,8 @@ type Result struct {
 	Unresolved int
 	// Problems are lines that say why the result may be wrong or incomplete.
 	Problems []string
+	// Unmatched are the paths of Options.Exclude that match no object on either side.
+	Unmatched []string
 	// Incomplete is true if an object could not be compared because it could not be read.
 	Incomplete bool
 }
@@ -115,9 +117,23 @@ func Compare(sides [2]*export.Export, o Options) (*Result, error) {
 			}
 		}
 	}
+	for _, path := range o.Exclude {
+		if !contains(sides[0], o.Root, path) && !contains(sides[1], o.Root, path) {
+			c.Unmatched = append(c.Unmatched, path)
+		}
+	}
 	c.nodes(roots[0], roots[1])
 	slices.SortStableFunc(c.Differences, func(a, b Difference) int { return strings.Compare(a.path(), b.path()) })
 	return &c.Result, nil
+}
+
+// contains reports whether an export has an object at or below a path, in the part at and below
+// root.
+func contains(e *export.Export, root, path string) bool {
+	match := func(p string) bool { return export.Within(p, root) && export.Within(p, path) }
+	return slices.ContainsFunc(e.Objects, func(o export.Object) bool { return match(o.Path) }) ||
+		slices.ContainsFunc(e.Listings, match) ||
+		slices.ContainsFunc(e.Refused, func(r export.Refusal) bool { return match(r.Path) })
 }
 
 func (c *comparison) excluded(path string) bool {

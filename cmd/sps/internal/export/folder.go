@@ -92,7 +92,7 @@ func (f *Folder) old() (bool, error) {
 func checkExport(folder string) error {
 	info, err := os.Lstat(folder)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: name a folder that \"sps config export\" made", err)
 	}
 	if !info.IsDir() {
 		return fmt.Errorf("%s is not a folder: name the folder of an export", folder)

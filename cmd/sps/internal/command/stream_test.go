@@ -5,46 +5,6 @@ import (
 	"time"
 )
 
-// TestParseDays checks which durations with days parseDays accepts, and how a flag shows them.
-func TestParseDays(t *testing.T) {
-	t.Parallel()
-	for _, test := range []struct {
-		value string
-		want  time.Duration // -1 if value is refused
-		shown string
-	}{
-		{"365d", 365 * day24, "365d"},
-		{"1.5d", 36 * time.Hour, "36h0m0s"},
-		{"7d12h", 180 * time.Hour, "180h0m0s"},
-		{"720h", 720 * time.Hour, "30d"},
-		{"30m", 30 * time.Minute, "30m0s"},
-		{"0", 0, "0s"},
-		{"0d", 0, "0s"},
-		{"", -1, ""},
-		{"d", -1, ""},
-		{"365", -1, ""},
-		{"1d1d", -1, ""},
-		{"1d-1h", -1, ""},
-		{"-1d1h", -1, ""},
-		{"NaNd", -1, ""},
-		{"999999999d", -1, ""},
-		{"106751d24h", -1, ""},
-		{"one year", -1, ""},
-	} {
-		got, err := parseDays(test.value)
-		if (err != nil) != (test.want < 0) || err == nil && got != test.want {
-			t.Errorf("parseDays(%q) = %s, error %v, want %s", test.value, got, err, test.want)
-		}
-		var flag daysValue
-		if err := flag.Set(test.value); err == nil && flag.String() != test.shown {
-			t.Errorf("a flag shows %q as %s, want %s", test.value, flag.String(), test.shown)
-		}
-	}
-	if got, err := parseDays("-2d"); err != nil || got != -2*day24 {
-		t.Errorf("parseDays(-2d) = %s, error %v: commands refuse negative durations themselves", got, err)
-	}
-}
-
 // TestMoment checks that moment accepts days as a duration before now.
 func TestMoment(t *testing.T) {
 	t.Parallel()
