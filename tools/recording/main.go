@@ -10,6 +10,7 @@ import (
 	"html"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"time"
@@ -35,9 +36,18 @@ func main() {
 
 // record runs the commands and writes the SVG to standard output.
 func record() error {
+	folder, err := os.MkdirTemp("", "recording")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(folder)
+	program := filepath.Join(folder, "sps")
+	if out, err := exec.Command("go", "build", "-o", program, "./cmd/sps").CombinedOutput(); err != nil {
+		return fmt.Errorf("building ./cmd/sps: %w\n%s", err, out)
+	}
 	var p picture
 	for _, command := range commands {
-		run := exec.Command("go", append([]string{"run", "./cmd/sps"}, command[1:]...)...)
+		run := exec.Command(program, command[1:]...)
 		run.Env = append(os.Environ(), "NO_COLOR=1")
 		began := time.Now()
 		out, err := run.CombinedOutput()
@@ -50,13 +60,11 @@ func record() error {
 		fmt.Fprintf(os.Stderr, "%s: %s\n", strings.Join(command, " "), time.Since(began).Round(time.Millisecond))
 		p.line("$ "+strings.Join(command, " "), 900*time.Millisecond)
 		for line := range strings.Lines(port.ReplaceAllString(string(out), "127.0.0.1:40443")) {
-			if text := strings.TrimRight(line, "\r\n"); !strings.HasPrefix(text, "exit status") {
-				p.line(text, 120*time.Millisecond)
-			}
+			p.line(strings.TrimRight(line, "\r\n"), 120*time.Millisecond)
 		}
 		p.line("", 900*time.Millisecond)
 	}
-	_, err := os.Stdout.WriteString(p.svg())
+	_, err = os.Stdout.WriteString(p.svg())
 	return err
 }
 
