@@ -79,7 +79,7 @@ func (a *app) readData(file string) ([]byte, error) {
 		if a.flags.HostsFile == "-" {
 			return nil, errors.New("--data - and --hosts - exclude each other: only one of them can read standard input")
 		}
-		content, err = io.ReadAll(a.Stdin)
+		content, err = io.ReadAll(a.input)
 	} else {
 		content, err = os.ReadFile(file)
 	}

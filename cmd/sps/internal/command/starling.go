@@ -304,7 +304,7 @@ func (a *app) readCredential(file string) (sps.Secret, error) {
 	case "":
 		return sps.Secret{}, errors.New("--credential-file is missing: give a file with the credential string")
 	case "-":
-		content, err = io.ReadAll(io.LimitReader(a.Stdin, 1<<20))
+		content, err = io.ReadAll(io.LimitReader(a.input, 1<<20))
 	default:
 		content, err = os.ReadFile(file)
 	}

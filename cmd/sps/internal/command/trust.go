@@ -1,7 +1,6 @@
 package command
 
 import (
-	"bufio"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -133,9 +132,11 @@ func (a *app) confirmFingerprint(fingerprint, accept string) error {
 	if _, ok := terminal(a.Stdin); !ok {
 		return usagef("trust --save: standard input is no terminal, so nobody can confirm: give the fingerprint with --accept")
 	}
-	fmt.Fprintf(a.Stderr, "Trust the certificate with the fingerprint %s? [y/N] ", fingerprint)
-	answer, _ := bufio.NewReader(a.Stdin).ReadString('\n')
-	if answer = strings.ToLower(strings.TrimSpace(answer)); answer != "y" && answer != "yes" {
+	yes, err := a.agreed("Trust the certificate with the fingerprint " + fingerprint + "?")
+	switch {
+	case err != nil:
+		return fmt.Errorf("trust --save: not confirmed, so nothing was saved: %w", err)
+	case !yes:
 		return errors.New("trust --save: not confirmed, so nothing was saved: answer y, or give --accept")
 	}
 	return nil
