@@ -72,6 +72,22 @@ func TestTrustStores(t *testing.T) {
 	}
 }
 
+// TestBuiltInStore checks that no output reports the built-in store, whose authorities the
+// appliance does not list, as checked or empty.
+func TestBuiltInStore(t *testing.T) {
+	t.Parallel()
+	c := reach(t, startAppliance(t))
+	for _, test := range []struct{ args, want string }{
+		{"-o json trust-stores list", `"authorities_listed": false`},
+		{"-o json trust-stores show Built-in", `"authorities_listed": false`},
+		{"-o jsonl trust-stores expiring", `"not_checked":["Built-in"]`},
+		{"-o junit trust-stores expiring", `<skipped message="not checked, because the appliance does not list the authorities of this store">`},
+		{"trust-stores expiring Built-in", "Not checked, because the appliance does not list the authorities: Built-in."},
+	} {
+		c.want(t, out.OK, []string{test.want}, strings.Fields(test.args)...)
+	}
+}
+
 // TestRotateUsage checks that wrong flags and files are refused before a request is sent.
 func TestRotateUsage(t *testing.T) {
 	t.Parallel()
@@ -92,6 +108,7 @@ func TestRotateUsage(t *testing.T) {
 		c.want(t, out.Failed, []string{test.want}, append([]string{"trust-stores", "rotate", "Mine"}, strings.Fields(test.args)...)...)
 	}
 	c.want(t, out.Failed, []string{"is not a date: give a date such as"}, "trust-stores", "expiring", "--before", "soon")
+	c.want(t, out.Failed, []string{"--before excludes --within: give one of them"}, "trust-stores", "expiring", "--before", "2300-01-01", "--within", "5d")
 	if n := len(a.Journal()); n != 0 {
 		t.Errorf("%d requests were sent", n)
 	}
