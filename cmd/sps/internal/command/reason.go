@@ -79,6 +79,11 @@ func problemOf(err error) *out.Problem {
 		p.Advice = "give more time with " + expired.flag
 		return p
 	}
+	var query *flagsError
+	if errors.As(err, &query) {
+		p.Message, p.Advice = strings.TrimSuffix(p.Message, "; correct the value"), "correct the value of "+strings.Join(query.flags, " or ")
+		return p
+	}
 	for _, a := range advice {
 		if errors.Is(err, a.err) {
 			p.Advice = a.text
