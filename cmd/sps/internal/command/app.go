@@ -249,8 +249,21 @@ func (a *app) connect(ctx context.Context, t *conn.Target) (*sps.Client, error) 
 	if err != nil {
 		return nil, err
 	}
-	return sps.Connect(ctx, t.Host, credential, a.connectOptions(t.Options...)...)
+	client, err := sps.Connect(ctx, t.Host, credential, a.connectOptions(t.Options...)...)
+	if errors.Is(err, sps.AuthenticationFailure) && t.PasswordFrom != "" {
+		err = &loginError{t.PasswordFrom, err}
+	}
+	return client, err
 }
+
+// loginError is the error of a login with a password from the source from.
+type loginError struct {
+	from string
+	err  error
+}
+
+func (e *loginError) Error() string { return e.err.Error() }
+func (e *loginError) Unwrap() error { return e.err }
 
 // connectOptions returns the options of a connection together with those of all connections.
 func (a *app) connectOptions(own ...sps.Option) []sps.Option {

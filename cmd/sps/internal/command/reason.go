@@ -46,6 +46,8 @@ var advice = []struct {
 	{sps.Unauthorized, "the user lacks the right to do this; use another user with --username, or add the right to the user"},
 	{sps.RemoteAccessDependsOnStarlingJoinError, "remote access needs a join: see \"sps starling join --help\""},
 	{sps.StarlingJoinIsInUseByRemoteAccessError, unjoinAdvice},
+	{sps.ErrorType("InvalidFirmwareImage"), "check that the file is an image of the SPS firmware, and that its download was complete"},
+	{sps.ErrUnexpectedImage, "correct --expect-version, or choose another image; \"sps firmware slots\" lists the versions in the slots"},
 	{sps.ErrNoEmptySlot, "empty a slot with \"sps firmware delete\""},
 	{sps.ErrSlotInUse, "choose another slot; \"sps firmware slots\" lists them"},
 	{sps.ErrNoSuchName, "check the name; \"sps trust-stores list\" lists the names"},
@@ -82,6 +84,11 @@ func problemOf(err error) *out.Problem {
 	var query *flagsError
 	if errors.As(err, &query) {
 		p.Message, p.Advice = strings.TrimSuffix(p.Message, "; correct the value"), "correct the value of "+strings.Join(query.flags, " or ")
+		return p
+	}
+	var login *loginError
+	if errors.As(err, &login) {
+		p.Advice = "check --username and the password from " + text.Line(login.from) + "; --login-method selects the login method"
 		return p
 	}
 	for _, a := range advice {

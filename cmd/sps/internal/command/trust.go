@@ -103,12 +103,22 @@ func (a *app) trust(ctx context.Context, command, host, save, accept string) err
 	}
 	d.SavedAs = save
 	a.status = out.OK // the tool trusts the certificate now
-	a.warnf("%s was saved in %s: use --appliance %s", save, path, save)
+	a.warnf("%s was saved in %s: use --appliance %s%s", save, path, save, a.userHint(save))
 	if a.output == "table" {
 		return nil
 	}
 	o.Data, o.Status, o.Result = d, out.OK, out.Results[out.OK]
 	return a.printOne(printer, o)
+}
+
+// userHint says how to give a user name for a saved appliance. It returns "" if the appliance needs
+// no hint.
+func (a *app) userHint(name string) string {
+	file, err := a.flags.LoadConfig(a.Getenv)
+	if err != nil || file.Appliances[name].Username != "" || file.Appliances[name].ClientCert != "" || a.Getenv("SPS_USERNAME") != "" {
+		return ""
+	}
+	return " with --username, or add the setting username to it in that file"
 }
 
 // printOne prints a single outcome, and sets the exit status.
