@@ -303,7 +303,7 @@ func manPage(p page) string {
 	if p.name == "sps" {
 		b.WriteString(".nf\n")
 	}
-	paragraph(p.long)
+	paragraph(strings.NewReplacer(exitStatus+"\n\n", "", "Environment variables:\n"+environment+"\n\n", "").Replace(p.long)) // these have sections
 	if p.name == "sps" {
 		b.WriteString(".fi\n")
 	}
@@ -314,6 +314,13 @@ func manPage(p page) string {
 			paragraph(f.names)
 			paragraph(f.usage)
 		}
+	}
+	if p.name == "sps" {
+		b.WriteString(".SH EXIT STATUS\n.nf\n")
+		paragraph(exitStatus)
+		b.WriteString(".fi\n.SH ENVIRONMENT\n.nf\n")
+		paragraph(environment)
+		b.WriteString(".fi\n")
 	}
 	if len(p.examples) > 0 {
 		b.WriteString(".SH EXAMPLES\n.nf\n")

@@ -38,6 +38,12 @@ func TestManPages(t *testing.T) {
 	if err != nil || !strings.Contains(string(content), ".TH \"SPS-FIRMWARE-PRECHECK\" 1") || !strings.Contains(string(content), `\-\-slot`) {
 		t.Errorf("%s, error %v", content, err)
 	}
+	root, err := os.ReadFile(filepath.Join(folder, "sps.1"))
+	for _, part := range []string{".SH EXIT STATUS\n", ".SH ENVIRONMENT\n", "SPS_LOGIN_METHOD", "its outcome is unknown"} {
+		if err != nil || strings.Count(string(root), part) != 1 {
+			t.Errorf("%q is not in\n%s, error %v", part, root, err)
+		}
+	}
 	files, err := os.ReadDir(folder)
 	if err != nil || len(files) < 40 {
 		t.Errorf("%d pages, error %v", len(files), err)
@@ -116,7 +122,8 @@ func checkCommand(t *testing.T, page, line string) {
 		if !isFlag || name == "" || name == "help" || name == "version" {
 			continue
 		}
-		known := found.Flags().Lookup(name) != nil || found.InheritedFlags().Lookup(name) != nil
+		local := found.Flags().Lookup(name)
+		known := local != nil && !local.Hidden || found.InheritedFlags().Lookup(name) != nil
 		for _, line := range simulateFlags() {
 			known = known || found.Name() == "simulate" && strings.HasPrefix(line.names+" ", "--"+name+" ")
 		}
