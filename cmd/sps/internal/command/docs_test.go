@@ -3,12 +3,14 @@ package command
 import (
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/pflag"
 
+	"github.com/go-sps/sps/cmd/sps/internal/conn"
 	"github.com/go-sps/sps/cmd/sps/internal/out"
 )
 
@@ -25,6 +27,19 @@ func TestReference(t *testing.T) {
 	}
 	if d := cmp.Diff(string(page), got.stdout); d != "" {
 		t.Errorf("generate the page again: go run ./cmd/sps docs markdown > docs/reference/commands.md (-page +code):\n%s", d)
+	}
+}
+
+// TestConfigurationKeys checks that the reference describes each key of an appliance in the
+// configuration file.
+func TestConfigurationKeys(t *testing.T) {
+	t.Parallel()
+	page := reference(newRoot())
+	for field := range reflect.TypeFor[conn.Entry]().Fields() {
+		key, _, _ := strings.Cut(field.Tag.Get("yaml"), ",")
+		if !strings.Contains(page, "\n| `"+key+"` | ") {
+			t.Errorf("the reference has no row for %q", key)
+		}
 	}
 }
 

@@ -432,7 +432,7 @@ func (d *rotationData) apply(s *sps.TrustStore, r *rotation) error {
 		}
 	}
 	if len(d.Removed) > 0 && len(s.Authorities) == 0 {
-		d.note("the store has no authority left, so its users trust no certificate")
+		d.note("the store has no authority left, so connections that use the store trust no certificate")
 	}
 	return nil
 }

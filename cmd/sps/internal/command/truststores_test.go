@@ -67,7 +67,7 @@ func TestTrustStores(t *testing.T) {
 	c.want(t, out.OK, nil, "trust-stores", "expiring")
 	d := c.json(t, out.OK, rotate("--out", newFile, "--dry-run")...)
 	var data rotationData
-	if err := json.Unmarshal(d.Results[0].Data, &data); err != nil || len(data.Removed) != 1 || !data.DryRun || len(data.Notes) != 1 {
+	if err := json.Unmarshal(d.Results[0].Data, &data); err != nil || len(data.Removed) != 1 || !data.DryRun || len(data.Notes) != 1 || !strings.Contains(data.Notes[0], "connections that use the store") {
 		t.Errorf("%+v, error %v", data, err)
 	}
 }
