@@ -17,7 +17,10 @@ var errOutputLost = errors.New("the results can no longer be written")
 
 // maybeAppliedError marks an error after which a change was applied in part, or may have been
 // applied.
-type maybeAppliedError struct{ err error }
+type maybeAppliedError struct {
+	err    error
+	advice string // how to check the appliance; "" if the text of the error says it
+}
 
 func (e *maybeAppliedError) Error() string { return e.err.Error() }
 func (e *maybeAppliedError) Unwrap() error { return e.err }
@@ -84,6 +87,11 @@ func problemOf(err error) *out.Problem {
 	var query *flagsError
 	if errors.As(err, &query) {
 		p.Message, p.Advice = strings.TrimSuffix(p.Message, "; correct the value"), "correct the value of "+strings.Join(query.flags, " or ")
+		return p
+	}
+	var maybe *maybeAppliedError
+	if errors.As(err, &maybe) && maybe.advice != "" {
+		p.Advice = maybe.advice
 		return p
 	}
 	var login *loginError

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/go-sps/sps/cmd/sps/internal/out"
+	"github.com/go-sps/sps/spstest"
 )
 
 // TestPasswordSource checks that the error of a refused login names the source of the password.
@@ -46,5 +47,15 @@ func TestRemedies(t *testing.T) {
 			t.Parallel()
 			c.want(t, out.Failed, []string{test.want}, strings.Fields(test.args)...)
 		})
+	}
+}
+
+// TestFailedLogout checks that the line about a failed logout names the appliance once.
+func TestFailedLogout(t *testing.T) {
+	t.Parallel()
+	a := startAppliance(t, spstest.WithFaults(spstest.Fault{Method: "DELETE", Path: "authentication", Status: 503, Times: 100}))
+	got := reach(t, a).want(t, out.OK, []string{"the logout failed: close: DELETE authentication: "}, "whoami")
+	if strings.Count(got.stderr, a.Addr()) != 1 || strings.Count(got.stderr, "the session") != 1 {
+		t.Errorf("%s", got.stderr)
 	}
 }

@@ -228,7 +228,7 @@ func (j *job) unjoin(ctx context.Context, disable, force bool) (out.Report, erro
 		err = j.client.Starling.Unjoin(ctx)
 	}
 	if err != nil && switched {
-		return out.Report{Data: d}, &maybeAppliedError{fmt.Errorf("starling unjoin: %w; remote access was already switched off: switch it on again with \"sps starling remote-access on\", or repeat the unjoin", err)}
+		return out.Report{Data: d}, &maybeAppliedError{err: fmt.Errorf("starling unjoin: %w; remote access was already switched off: switch it on again with \"sps starling remote-access on\", or repeat the unjoin", err)}
 	}
 	if err != nil {
 		return out.Report{Data: d}, err
@@ -289,7 +289,7 @@ Start join. Values that you do not give with flags are taken from the appliance.
 			}
 			d, err = j.starlingState(ctx)
 			if err != nil { // the join succeeded, and reading its state failed
-				return out.Report{Text: "the appliance is joined\n"}, &maybeAppliedError{fmt.Errorf("starling join: the appliance is joined, but its state could not be read: %w", err)}
+				return out.Report{Text: "the appliance is joined\n"}, &maybeAppliedError{err: fmt.Errorf("starling join: the appliance is joined, but its state could not be read: %w", err)}
 			}
 			return d.report(), nil
 		},
