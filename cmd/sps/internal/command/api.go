@@ -83,7 +83,10 @@ func (a *app) readData(file string) ([]byte, error) {
 	} else {
 		content, err = os.ReadFile(file)
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, errInterrupted):
+		return nil, fmt.Errorf("--data: %w", err)
+	case err != nil:
 		return nil, fmt.Errorf("--data: %w: give a readable file", err)
 	}
 	if !json.Valid(content) {

@@ -15,8 +15,8 @@ func TestInterruptedInput(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct{ args, want string }{
 		"hosts":      {"--hosts - info", "--hosts: standard input: interrupted"},
-		"data":       {"--demo config set datetime/timezone --data -", "--data: interrupted"},
-		"credential": {"--demo starling join --yes --credential-file -", "interrupted"},
+		"data":       {"--demo config set datetime/timezone --data -", "--data: interrupted\n"},
+		"credential": {"--demo starling join --yes --credential-file -", "--credential-file: interrupted\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -309,7 +309,9 @@ func (a *app) readCredential(file string) (sps.Secret, error) {
 		content, err = os.ReadFile(file)
 	}
 	line := strings.TrimRight(string(content), "\r\n")
-	if err != nil {
+	if errors.Is(err, errInterrupted) {
+		err = fmt.Errorf("--credential-file: %w", err)
+	} else if err != nil {
 		err = fmt.Errorf("--credential-file: %w: give a readable file", err)
 	} else if line == "" {
 		err = fmt.Errorf("--credential-file: %s is empty: it must contain the credential string", file)
