@@ -80,11 +80,14 @@ func (a *app) readData(file string) ([]byte, error) {
 		if a.flags.HostsFile == "-" {
 			return nil, errors.New("--data - and --hosts - exclude each other: only one of them can read standard input")
 		}
-		content, err = io.ReadAll(a.Stdin)
+		content, err = io.ReadAll(a.input)
 	} else {
 		content, err = os.ReadFile(file)
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, errInterrupted):
+		return nil, fmt.Errorf("--data: %w", err)
+	case err != nil:
 		return nil, fmt.Errorf("--data: %w: give a readable file", err)
 	}
 	if !json.Valid(content) {

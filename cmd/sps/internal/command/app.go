@@ -41,6 +41,7 @@ type Env struct {
 // app is one run of the tool.
 type app struct {
 	Env
+	input                     *input
 	flags                     conn.Flags
 	output                    string
 	timeout, applianceTimeout time.Duration
@@ -63,7 +64,7 @@ func usagef(format string, args ...any) error { return usageError{fmt.Errorf(for
 
 // Run runs the tool and returns its exit status.
 func Run(ctx context.Context, env Env) int {
-	a := &app{Env: env}
+	a := &app{Env: env, input: &input{ctx, env.Stdin}}
 	root := a.root()
 	root.SetArgs(env.Args)
 	root.SetIn(env.Stdin)
@@ -77,7 +78,7 @@ func Run(ctx context.Context, env Env) int {
 		problem := problemOf(err)
 		a.warnf("%s", suggested(problem.Text(), err))
 		var usage usageError
-		if errors.As(err, &usage) || isCobra(err) {
+		if !errors.Is(err, errInterrupted) && (errors.As(err, &usage) || isCobra(err)) {
 			fmt.Fprintf(env.Stderr, "sps: run \"%s --help\" for the usage\n", usedCommand(root, env.Args))
 		}
 		return max(a.status, statusOf(err))
@@ -155,9 +156,12 @@ func (a *app) prompter() func(string) (string, error) {
 		turn.Lock()
 		defer turn.Unlock()
 		fmt.Fprint(a.Stderr, text.Line(question))
-		answer, err := term.ReadPassword(int(file.Fd()))
+		answer, err := a.input.password(file)
 		fmt.Fprintln(a.Stderr)
-		return string(answer), err
+		if err != nil {
+			return "", fmt.Errorf("no password was entered: %w", err)
+		}
+		return answer, nil
 	}
 }
 
@@ -170,16 +174,26 @@ func (a *app) confirm(question string) error {
 	if _, ok := terminal(a.Stdin); !ok {
 		return usagef("%s not confirmed, because standard input is no terminal: give --yes to confirm", question)
 	}
+	yes, err := a.agreed(question)
+	switch {
+	case err != nil:
+		return fmt.Errorf("%s not confirmed, so nothing was done: %w", question, err)
+	case !yes:
+		return fmt.Errorf("%s not confirmed, so nothing was done: answer y, or give --yes", question)
+	}
+	return nil
+}
+
+// agreed prints a question to standard error, and reports whether the answer is yes.
+func (a *app) agreed(question string) (bool, error) {
 	fmt.Fprintf(a.Stderr, "%s [y/N] ", text.Line(question))
-	answer, err := bufio.NewReader(a.Stdin).ReadString('\n')
+	answer, err := bufio.NewReader(a.input).ReadString('\n')
 	if err != nil && !errors.Is(err, io.EOF) {
-		return err
+		fmt.Fprintln(a.Stderr)
+		return false, err
 	}
-	switch strings.ToLower(strings.TrimSpace(answer)) {
-	case "y", "yes":
-		return nil
-	}
-	return fmt.Errorf("%s not confirmed, so nothing was done: answer y, or give --yes", question)
+	answer = strings.ToLower(strings.TrimSpace(answer))
+	return answer == "y" || answer == "yes", nil
 }
 
 // targets returns the appliances of a run. It returns nil for --demo.
@@ -187,7 +201,7 @@ func (a *app) targets() ([]*conn.Target, error) {
 	if a.flags.Demo {
 		return nil, a.checkDemo()
 	}
-	targets, err := a.flags.Targets(conn.Sources{Getenv: a.Getenv, Stdin: a.Stdin, Prompt: a.prompter()})
+	targets, err := a.flags.Targets(conn.Sources{Getenv: a.Getenv, Stdin: a.input, Prompt: a.prompter()})
 	if err != nil {
 		return nil, usageError{err}
 	}
@@ -246,8 +260,21 @@ func (a *app) connect(ctx context.Context, t *conn.Target) (*sps.Client, error) 
 	if err != nil {
 		return nil, err
 	}
-	return sps.Connect(ctx, t.Host, credential, a.connectOptions(text.Line(t.Name), t.Options...)...)
+	client, err := sps.Connect(ctx, t.Host, credential, a.connectOptions(text.Line(t.Name), t.Options...)...)
+	if errors.Is(err, sps.AuthenticationFailure) && t.PasswordFrom != "" {
+		err = &loginError{t.PasswordFrom, err}
+	}
+	return client, err
 }
+
+// loginError is the error of a login with a password from the source from.
+type loginError struct {
+	from string
+	err  error
+}
+
+func (e *loginError) Error() string { return e.err.Error() }
+func (e *loginError) Unwrap() error { return e.err }
 
 // connectOptions returns the options of the connection to an appliance together with those of all
 // connections.

@@ -79,7 +79,7 @@ func (j *job) bundle(ctx context.Context, wait time.Duration, keep bool) (out.Re
 	if _, err = bundles.Wait(ctx, key, sps.WithWaitLimit(wait), sps.WithPollInterval(j.Poll), sps.WithProgress(b.report("the appliance creates the bundle"))); err != nil {
 		var failed *sps.SupportBundleError
 		if !errors.As(err, &failed) {
-			err = &maybeAppliedError{fmt.Errorf("the bundle %s stays on the appliance for 24 hours: %w", key, err)}
+			err = &maybeAppliedError{err: fmt.Errorf("the bundle %s stays on the appliance for 24 hours: %w", key, err)}
 		}
 		return out.Report{}, err
 	}
@@ -87,7 +87,7 @@ func (j *job) bundle(ctx context.Context, wait time.Duration, keep bool) (out.Re
 		return bundles.Download(ctx, key, w, sps.WithProgress(b.report("downloading")))
 	})
 	if err != nil {
-		return out.Report{}, &maybeAppliedError{fmt.Errorf("the bundle %s stays on the appliance for 24 hours: %w", key, err)}
+		return out.Report{}, &maybeAppliedError{err: fmt.Errorf("the bundle %s stays on the appliance for 24 hours: %w", key, err)}
 	}
 	r := said("%s contains the support bundle (%d bytes)", j.args[0], size)
 	r.Data = bundleData{j.args[0], size, key, false}
@@ -95,7 +95,7 @@ func (j *job) bundle(ctx context.Context, wait time.Duration, keep bool) (out.Re
 		err = bundles.Delete(ctx, key)
 	}
 	if err != nil {
-		err = &maybeAppliedError{fmt.Errorf("%s is written, but the bundle %s could not be deleted from the appliance: %w", j.args[0], key, err)}
+		err = &maybeAppliedError{err: fmt.Errorf("%s is written, but the bundle %s could not be deleted from the appliance: %w", j.args[0], key, err)}
 	}
 	return r, err
 }

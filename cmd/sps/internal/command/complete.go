@@ -107,9 +107,11 @@ func (a *app) completeAppliances(*cobra.Command, []string, string) ([]cobra.Comp
 // completeLocal registers the completions for the values of flags of one command.
 func (a *app) completeLocal(c *cobra.Command) {
 	for name, complete := range map[string]cobra.CompletionFunc{
-		"slot":    a.completeSlots,
-		"channel": cobra.FixedCompletions([]cobra.Completion{"email", "snmp"}, cobra.ShellCompDirectiveNoFileComp),
-		"format":  cobra.FixedCompletions([]cobra.Completion{sps.TrailZAT, sps.TrailSRS}, cobra.ShellCompDirectiveNoFileComp),
+		"slot":     a.completeSlots,
+		"channel":  cobra.FixedCompletions([]cobra.Completion{"email", "snmp"}, cobra.ShellCompDirectiveNoFileComp),
+		"protocol": cobra.FixedCompletions(knownProtocols, cobra.ShellCompDirectiveNoFileComp),
+		"verdict":  cobra.FixedCompletions(knownVerdicts, cobra.ShellCompDirectiveNoFileComp),
+		"format":   cobra.FixedCompletions([]cobra.Completion{sps.TrailZAT, sps.TrailSRS}, cobra.ShellCompDirectiveNoFileComp),
 	} {
 		if c.Flags().Lookup(name) == nil {
 			continue

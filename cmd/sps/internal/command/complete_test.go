@@ -26,6 +26,7 @@ func TestCompletion(t *testing.T) {
 		{[]string{"api", ""}, []string{"GET\n", "DELETE\n"}, ""},
 		{[]string{"-o", ""}, []string{"table\n", "junit\n"}, ""},
 		{[]string{"simulate", "--sl"}, []string{"--slot\n"}, ""},
+		{[]string{"simulate", "--"}, []string{"--slot\n"}, "--host\t"},
 		{[]string{"starling", "remote-access", ""}, []string{"on\n", "off\n"}, ""},
 	} {
 		got := c.want(t, out.OK, test.want, append([]string{"__complete"}, test.args...)...)

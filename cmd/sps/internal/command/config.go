@@ -52,7 +52,8 @@ func (a *app) exportCommand() *cobra.Command {
 diff" compares exports. FOLDER must not exist. With --replace, FOLDER may also be an earlier
 export, which the command replaces. Until the export is complete, the folder has a temporary
 name. If several appliances are named, each has its own folder below FOLDER, with the name
-of the appliance.
+of the appliance. In this name, each character other than A to Z, a to z, 0 to 9, "." and "-"
+becomes "_": the folder of sps1.example.com:8443 is sps1.example.com_8443.
 
 The API does not return passwords and private keys, so the export does not contain them. The
 export may contain other secrets, so its files have the mode 0600. If another part cannot be
@@ -309,7 +310,7 @@ func diffReport(left, right *export.Export, result *diff.Result, folders []strin
 		c.Status, c.Type, c.Message = out.Failure, "Different", text.Line(fmt.Sprintf("%s between %s and %s", number, names[0], names[1]))
 	}
 	if len(result.Unread) > 0 {
-		fmt.Fprintf(&b, "Not compared, because the API does not return it: %s.\n", text.Line(strings.Join(result.Unread, ", ")))
+		fmt.Fprintf(&b, "Not compared, because the API does not return these objects: %s.\n", text.Line(strings.Join(result.Unread, ", ")))
 	}
 	if result.Unresolved > 0 {
 		fmt.Fprintf(&b, "Not compared: %d references to objects that are in neither configuration.\n", result.Unresolved)

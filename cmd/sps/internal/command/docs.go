@@ -193,7 +193,7 @@ has 24 hours.
 | ` + "`results[].appliance`" + ` | the appliance: the host as you wrote it, or its name in the configuration file. It is ` + "`demo`" + ` with ` + "`--demo`" + `, and ` + "`local`" + ` if two folders are compared |
 | ` + "`results[].status`" + ` | the status of this appliance, 0 to 3; [sps](#sps) lists the meanings |
 | ` + "`results[].result`" + ` | the same status as a word: ` + "`done`" + ` (0), ` + "`no`" + ` (1), ` + "`error`" + ` (2) or ` + "`unknown`" + ` (3) |
-| ` + "`results[].error`" + ` | null, or an object. ` + "`message`" + ` says what went wrong, and ` + "`advice`" + ` what to do. ` + "`kind`" + ` is the [kind of the error](errors.md), and ` + "`type`" + ` is the error type that the appliance sent. A member without a value is ` + "`\"\"`" + ` |
+| ` + "`results[].error`" + ` | null, or an object. ` + "`message`" + ` says what went wrong, and ` + "`advice`" + ` what to do. ` + "`kind`" + ` is the [kind of the error](errors.md#kinds): KINDS. ` + "`type`" + ` is the error type that the appliance sent. A member without a value is ` + "`\"\"`" + ` |
 | ` + "`results[].data`" + ` | the result of the command, or null if there is none. The members are listed below for each command. If a command lists no members, the data is the JSON that the appliance sent |
 | ` + "`status`" + ` | the exit status: the highest status of the results |
 
@@ -242,6 +242,23 @@ appliances:
     proxy: true
 ` + "```" + `
 
+` + "`default`" + ` is the name of the appliance for commands that name no appliance. ` + "`appliances`" + ` has an entry for each
+appliance, with these keys:
+
+| Key | Value |
+| --- | --- |
+| ` + "`host`" + ` | the address of the appliance, as ` + "`host`" + ` or ` + "`host:port`" + `; required |
+| ` + "`username`" + ` | the user name |
+| ` + "`login-method`" + ` | the name of the appliance's login method, such as ` + "`local`" + ` |
+| ` + "`password`" + ` | the password |
+| ` + "`password-file`" + ` | the name of a file that contains the password on its only line |
+| ` + "`password-command`" + ` | a command that prints the password. A string is split into words at spaces. In a list with several strings, each string is one word. The command runs without a shell, and ` + "`{host}` and `{username}`" + ` in it are replaced |
+| ` + "`ca-bundle`" + ` | the name of a PEM file with the CAs to trust instead of the system's CAs |
+| ` + "`fingerprint`" + ` | the SHA-256 fingerprint of the certificate to trust, or a list of fingerprints. ` + "`sps trust --save`" + ` writes a list |
+| ` + "`client-cert`" + ` | the name of a PEM file with a client certificate to log in with |
+| ` + "`client-key`" + ` | the name of a PEM file with the private key of ` + "`client-cert`" + ` |
+| ` + "`proxy`" + ` | ` + "`true`" + `: connect through the proxy in ` + "`HTTPS_PROXY`" + ` |
+
 The file of ` + "`--hosts`" + ` has one appliance on each line: the host, and after it the settings that apply to
 this appliance alone. The settings are ` + "`username`" + `, ` + "`fingerprint`" + `, ` + "`ca-bundle`" + ` and ` + "`login-method`" + `; they
 override the flags. Empty lines are ignored, and so is the text after a #. Windows line ends and a byte
@@ -257,10 +274,23 @@ sps2.example.com:8443  username=operator  fingerprint=52:2C:8B:F5:…   # its ow
 ` + "```" + `
 `
 
+// kindWords returns the kinds of errors, as the member kind shows them.
+func kindWords() string {
+	kinds := []sps.ErrorKind{
+		sps.KindInvalid, sps.KindDenied, sps.KindLocked, sps.KindConflict, sps.KindNotFound,
+		sps.KindRefused, sps.KindUnavailable, sps.KindOutcomeUnknown,
+	}
+	words := make([]string, len(kinds))
+	for i, kind := range kinds {
+		words[i] = "`" + string(kind) + "`"
+	}
+	return strings.Join(words[:len(words)-1], ", ") + " or " + words[len(words)-1]
+}
+
 // reference returns the Markdown page of all commands.
 func reference(root *cobra.Command) string {
 	var b strings.Builder
-	b.WriteString(referenceHead)
+	b.WriteString(strings.Replace(referenceHead, "KINDS", kindWords(), 1))
 	for _, p := range pages(root) {
 		fmt.Fprintf(&b, "\n## %s\n\n%s.\n\n```text\n%s\n```\n", p.name, p.short, p.usage)
 		if p.name == "sps" {
@@ -308,7 +338,7 @@ func manPage(p page) string {
 	if p.name == "sps" {
 		b.WriteString(".nf\n")
 	}
-	paragraph(p.long)
+	paragraph(strings.NewReplacer(exitStatus+"\n\n", "", "Environment variables:\n"+environment+"\n\n", "").Replace(p.long)) // these have sections
 	if p.name == "sps" {
 		b.WriteString(".fi\n")
 	}
@@ -319,6 +349,13 @@ func manPage(p page) string {
 			paragraph(f.names)
 			paragraph(f.usage)
 		}
+	}
+	if p.name == "sps" {
+		b.WriteString(".SH EXIT STATUS\n.nf\n")
+		paragraph(exitStatus)
+		b.WriteString(".fi\n.SH ENVIRONMENT\n.nf\n")
+		paragraph(environment)
+		b.WriteString(".fi\n")
 	}
 	if len(p.examples) > 0 {
 		b.WriteString(".SH EXAMPLES\n.nf\n")

@@ -3,12 +3,14 @@ package command
 import (
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/pflag"
 
+	"github.com/go-sps/sps/cmd/sps/internal/conn"
 	"github.com/go-sps/sps/cmd/sps/internal/out"
 )
 
@@ -28,6 +30,19 @@ func TestReference(t *testing.T) {
 	}
 }
 
+// TestConfigurationKeys checks that the reference describes each key of an appliance in the
+// configuration file.
+func TestConfigurationKeys(t *testing.T) {
+	t.Parallel()
+	page := reference(newRoot())
+	for field := range reflect.TypeFor[conn.Entry]().Fields() {
+		key, _, _ := strings.Cut(field.Tag.Get("yaml"), ",")
+		if !strings.Contains(page, "\n| `"+key+"` | ") {
+			t.Errorf("the reference has no row for %q", key)
+		}
+	}
+}
+
 // TestManPages checks that docs man writes the man pages.
 func TestManPages(t *testing.T) {
 	t.Parallel()
@@ -37,6 +52,12 @@ func TestManPages(t *testing.T) {
 	content, err := os.ReadFile(filepath.Join(folder, "sps-firmware-precheck.1"))
 	if err != nil || !strings.Contains(string(content), ".TH \"SPS-FIRMWARE-PRECHECK\" 1") || !strings.Contains(string(content), `\-\-slot`) {
 		t.Errorf("%s, error %v", content, err)
+	}
+	root, err := os.ReadFile(filepath.Join(folder, "sps.1"))
+	for _, part := range []string{".SH EXIT STATUS\n", ".SH ENVIRONMENT\n", "SPS_LOGIN_METHOD", "its outcome is unknown"} {
+		if err != nil || strings.Count(string(root), part) != 1 {
+			t.Errorf("%q is not in\n%s, error %v", part, root, err)
+		}
 	}
 	files, err := os.ReadDir(folder)
 	if err != nil || len(files) < 40 {
@@ -116,7 +137,8 @@ func checkCommand(t *testing.T, page, line string) {
 		if !isFlag || name == "" || name == "help" || name == "version" {
 			continue
 		}
-		known := found.Flags().Lookup(name) != nil || found.InheritedFlags().Lookup(name) != nil
+		local := found.Flags().Lookup(name)
+		known := local != nil && !local.Hidden || found.InheritedFlags().Lookup(name) != nil
 		for _, line := range simulateFlags() {
 			known = known || found.Name() == "simulate" && strings.HasPrefix(line.names+" ", "--"+name+" ")
 		}

@@ -420,7 +420,7 @@ download. If the command is interrupted, the download continues.`,
 			if err != nil {
 				var failed *sps.FirmwareFetchError
 				if !errors.As(err, &failed) { // the download continues without this command
-					err = &maybeAppliedError{fmt.Errorf("firmware fetch: the download %s continues on the appliance: %w: \"sps firmware slots\" shows when the image has arrived", key, err)}
+					err = &maybeAppliedError{err: fmt.Errorf("firmware fetch: the download %s continues on the appliance: %w: \"sps firmware slots\" shows when the image has arrived", key, err)}
 				}
 				return out.Report{}, err
 			}

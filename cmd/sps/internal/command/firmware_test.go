@@ -179,5 +179,5 @@ func TestUpgradeSlot(t *testing.T) {
 func TestUpgradeUnknown(t *testing.T) {
 	t.Parallel()
 	c := reach(t, startAppliance(t, withSlots(), spstest.WithFaults(spstest.Fault{Method: "POST", Path: "firmware/upgrade", Status: 504, MayMiss: true})))
-	c.want(t, out.Unknown, []string{"check the appliance before"}, "firmware", "upgrade", "--slot", "4", "--yes", "--wait", "50ms")
+	c.want(t, out.Unknown, []string{`check the appliance with "sps info" and "sps firmware slots" before`}, "firmware", "upgrade", "--slot", "4", "--yes", "--wait", "50ms")
 }

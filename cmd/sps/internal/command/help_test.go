@@ -53,6 +53,16 @@ func TestHelp(t *testing.T) {
 	}
 }
 
+// TestSimulateHelp checks that the help of simulate lists its own flags, and no flag that it
+// refuses.
+func TestSimulateHelp(t *testing.T) {
+	t.Parallel()
+	got := (&tool{env: map[string]string{}}).want(t, out.OK, []string{"--slot", "--listen"}, "simulate", "--help")
+	if strings.Contains(got.stdout, "Global Flags") || strings.Contains(got.stdout, "--hosts") {
+		t.Errorf("%s", got.stdout)
+	}
+}
+
 // TestExamples runs the examples of the help, and checks that their data has the members that the
 // reference lists.
 func TestExamples(t *testing.T) {

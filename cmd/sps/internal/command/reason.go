@@ -17,7 +17,10 @@ var errOutputLost = errors.New("the results can no longer be written")
 
 // maybeAppliedError marks an error after which a change was applied in part, or may have been
 // applied.
-type maybeAppliedError struct{ err error }
+type maybeAppliedError struct {
+	err    error
+	advice string // how to check the appliance; "" if the text of the error says it
+}
 
 func (e *maybeAppliedError) Error() string { return e.err.Error() }
 func (e *maybeAppliedError) Unwrap() error { return e.err }
@@ -56,6 +59,8 @@ var advice = []struct {
 	{sps.Unauthorized, "the user lacks the right to do this; use another user with --username, or add the right to the user"},
 	{sps.RemoteAccessDependsOnStarlingJoinError, "remote access needs a join: see \"sps starling join --help\""},
 	{sps.StarlingJoinIsInUseByRemoteAccessError, unjoinAdvice},
+	{sps.ErrorType("InvalidFirmwareImage"), "check that the file is an image of the SPS firmware, and that its download was complete"},
+	{sps.ErrUnexpectedImage, "correct --expect-version, or choose another image; \"sps firmware slots\" lists the versions in the slots"},
 	{sps.ErrNoEmptySlot, "empty a slot with \"sps firmware delete\""},
 	{sps.ErrSlotInUse, "choose another slot; \"sps firmware slots\" lists them"},
 	{sps.ErrNoSuchName, "check the name; \"sps trust-stores list\" lists the names"},
@@ -93,6 +98,21 @@ func problemOf(err error) *out.Problem {
 	}
 	if errors.Is(err, sps.ErrLocked) {
 		p.Advice = lockAdvice(err)
+		return p
+	}
+	var query *flagsError
+	if errors.As(err, &query) {
+		p.Message, p.Advice = strings.TrimSuffix(p.Message, "; correct the value"), "correct the value of "+strings.Join(query.flags, " or ")
+		return p
+	}
+	var maybe *maybeAppliedError
+	if errors.As(err, &maybe) && maybe.advice != "" {
+		p.Advice = maybe.advice
+		return p
+	}
+	var login *loginError
+	if errors.As(err, &login) {
+		p.Advice = "check --username and the password from " + text.Line(login.from) + "; --login-method selects the login method"
 		return p
 	}
 	for _, a := range advice {

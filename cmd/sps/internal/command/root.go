@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/go-sps/sps"
 	"github.com/go-sps/sps/cmd/sps/internal/days"
@@ -16,16 +17,23 @@ their REST API.
 Name the appliances with --host, --hosts or --appliance, or set SPS_HOST. To try a
 command without an appliance, use --demo: it runs the command on a simulated appliance.
 
-Each appliance has a status. The exit status of the command is the highest of them:
+` + exitStatus + `
+
+Environment variables:
+` + environment + `
+
+Flags override the configuration file. The configuration file overrides the environment
+variables. The settings on a line of the --hosts file override the flags.`
+
+const exitStatus = `Each appliance has a status. The exit status of the command is the highest of them:
   0  success
   1  the command ran, and its result is negative: for example, a precheck failed, a
      difference was found, or a certificate expires soon
   2  the command could not be carried out, and nothing was applied
   3  a change was applied in part, or its outcome is unknown: check the appliance
-     before you run the command again
+     before you run the command again`
 
-Environment variables:
-  SPS_HOST          the appliance, as host or host:port
+const environment = `  SPS_HOST          the appliance, as host or host:port
   SPS_USERNAME      the user name
   SPS_PASSWORD      the password
   SPS_LOGIN_METHOD  the login method, such as local
@@ -34,10 +42,7 @@ Environment variables:
                     several fingerprints with commas
   SPS_CONFIG        the configuration file
   HTTPS_PROXY       the proxy that --proxy uses
-  NO_COLOR          disables colours if it is not empty
-
-Flags override the configuration file. The configuration file overrides the environment
-variables. The settings on a line of the --hosts file override the flags.`
+  NO_COLOR          disables colours if it is not empty`
 
 // root makes the root command with all commands below it.
 func (a *app) root() *cobra.Command {
@@ -54,10 +59,16 @@ func (a *app) root() *cobra.Command {
 	days.Var(flags, &a.applianceTimeout, "appliance-timeout", 0, "`duration` after which the work on an appliance is stopped; its cleanup comes on top (default no limit)")
 	flags.BoolVarP(&a.verbose, "verbose", "v", false, "log each request to standard error, without headers, bodies and secrets")
 	a.completeFlags(root)
+	simulate := a.simulateCommand()
+	flags.VisitAll(func(f *pflag.Flag) { // simulate has its own flags, so its help and its completion hide the flags of the root
+		hidden := *f
+		hidden.Hidden = true
+		simulate.Flags().AddFlag(&hidden)
+	})
 	root.AddCommand(
 		a.infoCommand(), a.healthCommand(), a.clusterCommand(), a.whoamiCommand(),
 		a.firmwareCommands(), a.alertsCommands(), a.trustStoresCommands(), a.starlingCommands(),
-		a.configCommands(), a.sessionsCommands(), a.bundleCommands(), a.trustCommand(), a.apiCommand(), a.simulateCommand(), a.completionCommand(), a.docsCommand(),
+		a.configCommands(), a.sessionsCommands(), a.bundleCommands(), a.trustCommand(), a.apiCommand(), simulate, a.completionCommand(), a.docsCommand(),
 	)
 	return root
 }

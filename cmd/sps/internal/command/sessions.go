@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"slices"
 	"strings"
 	"time"
 
@@ -34,33 +35,52 @@ type queryFlags struct {
 	since, until                            string
 	filter                                  audit.Filter
 	start, end                              time.Time
+	flags                                   *pflag.FlagSet
 }
+
+// The values of --protocol and --verdict that were seen on appliances. There may be others.
+var (
+	knownProtocols = []string{audit.ProtocolSSH, audit.ProtocolRDP, audit.ProtocolICA, audit.ProtocolVNC, "TELNET", "HTTP", "MSSQL"}
+	knownVerdicts  = []string{audit.VerdictAccept, audit.VerdictAuthFail, audit.VerdictFail, audit.VerdictTerminated}
+)
 
 // define adds the flags that all commands with a query have.
 func (q *queryFlags) define(f *pflag.FlagSet) {
+	q.flags = f
 	f.StringVarP(&q.query, "query", "q", "", "`filter` in the query language of the appliance")
-	f.StringVar(&q.protocol, "protocol", "", "sessions with the protocol of this `name`, such as SSH")
+	f.StringVar(&q.protocol, "protocol", "", "sessions with the protocol of this `name`: "+strings.Join(knownProtocols, ", ")+", or another name on the appliance; the case of these names does not matter")
 	f.StringVar(&q.user, "user", "", "sessions of the user with this `name`")
 	f.StringVar(&q.server, "server", "", "sessions to the server with this IP `address`")
 	f.StringVar(&q.client, "client", "", "sessions from the client with this IP `address`")
-	f.StringVar(&q.verdict, "verdict", "", "sessions with this `verdict`, such as ACCEPT")
+	f.StringVar(&q.verdict, "verdict", "", "sessions with this `verdict`: "+strings.Join(knownVerdicts, ", ")+", or another verdict on the appliance; the case of these verdicts does not matter")
 }
 
 // defineTimes adds the flags for times and for the content.
-
 func (q *queryFlags) defineTimes(f *pflag.FlagSet) {
 	f.StringVar(&q.since, "since", "", "sessions that started after this `time`: a date such as 2027-01-31, or a duration before now such as 24h or 7d")
 	f.StringVar(&q.until, "until", "", "sessions that ended before this `time`, in the form of --since")
 	f.StringVar(&q.content, "content", "", "indexed sessions whose recorded content matches this `filter`")
 }
 
-func (q *queryFlags) check() (err error) {
+// check checks the flags, and makes the filter. It prints a warning about a protocol or a verdict
+// that is probably misspelt.
+func (q *queryFlags) check(a *app) (err error) {
+	q.protocol = a.spelling("protocol", q.protocol, knownProtocols)
+	q.verdict = a.spelling("verdict", q.verdict, knownVerdicts)
 	filters := []audit.Filter{audit.Raw(q.query)}
-	for field, value := range map[string]string{
-		audit.FieldProtocol: q.protocol, audit.FieldUserName: q.user, audit.FieldServerIP: q.server, audit.FieldClientIP: q.client, audit.FieldVerdict: q.verdict,
+	if err := inFlag("query", filters[0].Validate()); err != nil {
+		return err
+	}
+	for _, term := range []struct{ flag, field, value string }{
+		{"protocol", audit.FieldProtocol, q.protocol}, {"user", audit.FieldUserName, q.user}, {"server", audit.FieldServerIP, q.server},
+		{"client", audit.FieldClientIP, q.client}, {"verdict", audit.FieldVerdict, q.verdict},
 	} {
-		if value != "" {
-			filters = append(filters, audit.Term(field, value))
+		if term.value == "" {
+			continue
+		}
+		filters = append(filters, audit.Term(term.field, term.value))
+		if err := inFlag(term.flag, filters[len(filters)-1].Validate()); err != nil {
+			return err
 		}
 	}
 	q.filter = audit.And(filters...)
@@ -71,7 +91,61 @@ func (q *queryFlags) check() (err error) {
 	if q.end, err = moment("until", q.until, now); err != nil {
 		return err
 	}
-	return q.filter.Validate()
+	return errors.Join(
+		inFlag("content", audit.Query{Content: q.content}.Validate()),
+		inFlag("until", audit.Query{Start: q.start, End: q.end}.Validate()),
+		inFlag("query", q.filter.Validate()), // a query with an unclosed parenthesis cannot be combined
+	)
+}
+
+// spelling returns the known value that equals a value of a flag apart from upper and lower case.
+// If there is none, it prints a warning and returns the value, because the appliance may have other
+// values.
+func (a *app) spelling(flag, value string, known []string) string {
+	if value == "" {
+		return ""
+	}
+	for _, name := range known {
+		if strings.EqualFold(name, value) {
+			return name
+		}
+	}
+	a.warnf("--%s %q is not one of the known values %s; if the appliance has no such value either, no session matches", flag, value, strings.Join(known, ", "))
+	return value
+}
+
+// inFlag adds the name of a flag to an error in its value.
+func inFlag(flag string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("--%s: %w", flag, err)
+}
+
+// flagsError is an error of the appliance in a query, with the flags that may have caused it.
+type flagsError struct {
+	flags []string
+	err   error
+}
+
+func (e *flagsError) Error() string { return e.err.Error() }
+func (e *flagsError) Unwrap() error { return e.err }
+
+// inFlags adds the names of the flags that may have caused a syntax error in a query.
+func (q *queryFlags) inFlags(err error) error {
+	if !errors.Is(err, sps.SyntacticError) {
+		return err
+	}
+	e := &flagsError{err: err}
+	for _, name := range []string{"query", "content", "sort", "field", "sub-field", "bin"} {
+		if f := q.flags.Lookup(name); f != nil && f.Changed {
+			e.flags = append(e.flags, "--"+name)
+		}
+	}
+	if len(e.flags) == 0 {
+		return err
+	}
+	return e
 }
 
 func (q *queryFlags) audit() audit.Query {
@@ -130,6 +204,7 @@ func (a *app) searchCommand() *cobra.Command {
 	var e exportFlags
 	var limit int
 	var sort string
+	var order audit.Sort
 	var fields []string
 	var noSnapshot bool
 	var wait time.Duration
@@ -159,7 +234,7 @@ crash. A checkpoint belongs to one appliance and one query.`,
 			q.define(f)
 			q.defineTimes(f)
 			e.define(f)
-			f.IntVar(&limit, "limit", 0, "maximum `number` of sessions (default all)")
+			f.IntVar(&limit, "limit", 0, "maximum `number` of sessions; 0 means all, which is the default")
 			f.StringVar(&sort, "sort", "", "`field` to sort by; a - at its start sorts in descending order")
 			f.StringSliceVar(&fields, "field", nil, "`name` of a field to return; separate several names with commas (default all fields)")
 			f.BoolVar(&noSnapshot, "no-snapshot", false, "search without a snapshot, and leave the one snapshot of the appliance to other searches")
@@ -172,23 +247,27 @@ crash. A checkpoint belongs to one appliance and one query.`,
 			if e.checkpoint != "" && (q.until != "" || sort != "" || limit > 0 || len(fields) > 0) {
 				return errors.New("--checkpoint excludes --until, --sort, --limit and --field: leave these out")
 			}
+			order.Field, order.Descending = strings.CutPrefix(sort, "-")
+			if sort != "" && strings.Trim(order.Field, "+-") != order.Field || sort == "-" {
+				return fmt.Errorf("--sort %q is not the name of a field with at most one - at its start: give a name such as start_time", sort)
+			}
 			if a.output == formatCSV {
 				if err := checkCSV(fields, limit, &e); err != nil {
 					return err
 				}
 			}
-			return errors.Join(q.check(), e.check(a.output))
+			return errors.Join(
+				q.check(a), e.check(a.output),
+				inFlag("sort", audit.Query{Sort: order}.Validate()), inFlag("field", audit.Query{Fields: fields}.Validate()),
+			)
 		},
 		run: func(ctx context.Context, j *job) (out.Report, error) {
 			if e.checkpoint != "" {
-				return j.follow(ctx, &q, &e, sps.WithOnce())
+				r, err := j.follow(ctx, &q, &e, sps.WithOnce())
+				return r, q.inFlags(err)
 			}
 			query := q.audit()
-			query.Fields = fields
-			query.Sort.Field, query.Sort.Descending = strings.CutPrefix(sort, "-")
-			if !query.Sort.Descending {
-				query.Sort.Field = sort
-			}
+			query.Fields, query.Sort = fields, order
 			var options []sps.SearchOption
 			if noSnapshot {
 				options = append(options, sps.WithoutSnapshot())
@@ -197,9 +276,11 @@ crash. A checkpoint belongs to one appliance and one query.`,
 				options = append(options, sps.WithSnapshotWait(wait))
 			}
 			if j.output == formatCSV {
-				return j.csv(ctx, query, e.file, options)
+				r, err := j.csv(ctx, query, e.file, options)
+				return r, q.inFlags(err)
 			}
-			return j.search(ctx, query, limit, e.file, options)
+			r, err := j.search(ctx, query, limit, e.file, options)
+			return r, q.inFlags(err)
 		},
 	})
 }
@@ -215,11 +296,13 @@ func (j *job) search(ctx context.Context, query audit.Query, limit int, file str
 		}
 		o = opened
 	}
+	missing := slices.Clone(query.Fields)
 	err := func() error {
 		for session, err := range j.client.Audit.Sessions.Search(ctx, query, options...).All() {
 			if err != nil {
 				return err
 			}
+			missing = withoutFields(session.Raw, missing)
 			if o != nil {
 				list.count++
 				err = o.Write(session.Raw)
@@ -232,12 +315,48 @@ func (j *job) search(ctx context.Context, query audit.Query, limit int, file str
 		}
 		return nil
 	}()
+	if len(missing) > 0 && list.count > 0 && err == nil {
+		j.warnf("%s: --field: no session in the result has %s: check the name", j.name, strings.Join(missing, ", "))
+	}
 	if o != nil {
 		err = errors.Join(err, o.Flush(), o.Close())
 		j.warnf("%s: %d sessions were written to %s", j.name, list.count, file)
 		return out.Report{}, err
 	}
 	return list.report(func() any { return sessionsData{list.all, list.count} }, err)
+}
+
+// withoutFields returns the fields, named with dots, that a session does not have.
+func withoutFields(session json.RawMessage, fields []string) []string {
+	if len(fields) == 0 {
+		return nil
+	}
+	var decoded struct {
+		Key  any            `json:"key"`
+		Body map[string]any `json:"body"`
+	}
+	if err := json.Unmarshal(session, &decoded); err != nil {
+		return nil
+	}
+	return slices.DeleteFunc(fields, func(field string) bool {
+		return field == audit.AllFields || field == "key" || hasField(decoded.Body, field)
+	})
+}
+
+// hasField reports whether a value has a field that is named with dots. In a list, one element
+// must have it.
+func hasField(value any, field string) bool {
+	switch value := value.(type) {
+	case []any:
+		return slices.ContainsFunc(value, func(element any) bool { return hasField(element, field) })
+	case map[string]any:
+		if _, ok := value[field]; ok {
+			return true
+		}
+		first, rest, _ := strings.Cut(field, ".")
+		return rest != "" && hasField(value[first], rest)
+	}
+	return false
 }
 
 func (a *app) followCommand() *cobra.Command {
@@ -267,7 +386,7 @@ written to the file exactly once, even if a run crashes and is repeated. Without
 			if a.output == "json" {
 				return errors.New("sessions follow does not support -o json: use table or jsonl")
 			}
-			return errors.Join(q.check(), e.check(a.output))
+			return errors.Join(q.check(a), e.check(a.output))
 		},
 		run: func(ctx context.Context, j *job) (out.Report, error) {
 			options := []sps.FollowOption{sps.WithErrorFunc(func(err error) { j.warnf("%s: %s; the next poll tries again", j.name, message(err)) })}
@@ -284,7 +403,7 @@ written to the file exactly once, even if a run crashes and is repeated. Without
 			if err != nil && errors.Is(context.Cause(ctx), context.Canceled) && errors.Is(err, context.Canceled) {
 				err = nil // an interrupt ends the command with the status 0
 			}
-			return r, err
+			return r, q.inFlags(err)
 		},
 	})
 }
@@ -370,12 +489,12 @@ func (a *app) countCommand() *cobra.Command {
 			q.define(f)
 			q.defineTimes(f)
 		},
-		check:   func([]string) error { return q.check() },
+		check:   func([]string) error { return q.check(a) },
 		columns: []string{"SESSIONS"}, data: countData{},
 		run: func(ctx context.Context, j *job) (out.Report, error) {
 			n, err := j.client.Audit.Sessions.Count(ctx, q.audit())
 			if err != nil {
-				return out.Report{}, err
+				return out.Report{}, q.inFlags(err)
 			}
 			return out.Report{Columns: []string{"SESSIONS"}, Rows: []out.Row{{Cells: []string{fmt.Sprint(n)}}}, Data: countData{n}}, nil
 		},
@@ -464,14 +583,18 @@ func (a *app) statsCommand() *cobra.Command {
 			if s.Field == "" {
 				return errors.New("--field is missing: give the name of a field, such as protocol")
 			}
-			err := q.check()
+			err := q.check(a)
 			s.Filter = q.filter
-			return errors.Join(err, s.Validate())
+			return errors.Join(
+				err, inFlag("field", audit.StatsQuery{Field: s.Field}.Validate()),
+				inFlag("sub-field", audit.StatsQuery{Field: audit.FieldProtocol, SubField: s.SubField}.Validate()),
+				inFlag("size", audit.StatsQuery{Field: audit.FieldProtocol, Size: s.Size}.Validate()),
+			)
 		},
 		run: func(ctx context.Context, j *job) (out.Report, error) {
 			t, err := j.client.Audit.Sessions.Stats(ctx, s)
 			if err != nil {
-				return out.Report{}, err
+				return out.Report{}, q.inFlags(err)
 			}
 			return talliesReport(strings.ToUpper(s.Field), t.All), nil
 		},
@@ -492,14 +615,17 @@ func (a *app) histogramCommand() *cobra.Command {
 			f.StringVar(&h.BinSize, "bin", audit.BinHour, "`length` of an interval, such as hour")
 		},
 		check: func([]string) error {
-			err := q.check()
+			err := q.check(a)
 			h.Filter = q.filter
-			return errors.Join(err, h.Validate())
+			return errors.Join(
+				err, inFlag("field", audit.HistogramQuery{Field: h.Field}.Validate()),
+				inFlag("bin", audit.HistogramQuery{Field: audit.FieldStartTime, BinSize: h.BinSize}.Validate()),
+			)
 		},
 		run: func(ctx context.Context, j *job) (out.Report, error) {
 			t, err := j.client.Audit.Sessions.Histogram(ctx, h)
 			if err != nil {
-				return out.Report{}, err
+				return out.Report{}, q.inFlags(err)
 			}
 			return talliesReport("FROM", t.All), nil
 		},

@@ -96,7 +96,22 @@ func TestSessions(t *testing.T) {
 		{"search -o jsonl --checkpoint x --output-file x", "need two files"},
 		{"search --limit -1", "--limit must not be negative"},
 		{"search -o yaml", "does not support -o yaml: use table, json or jsonl"},
-		{"search -q protocol:(", "sps"},
+		{"search -q ( --user x", `--query: invalid query: "(" has unbalanced`},
+		{"search --user \xff", "--user: invalid query: the value for"},
+		{"search --content )", "(correct the value of --content)"},
+		{"search --content \xff", "--content: invalid query"},
+		{"search --since 1h --until 2h", "--until: invalid query: the end"},
+		{"search --field a..b", `--field: invalid query: "a..b" is not the name of a field`},
+		{"search --sort -", `--sort "-" is not the name of a field`},
+		{"search --sort --x", `--sort "--x" is not the name of a field`},
+		{"search --sort a..b", `--sort: invalid query: "a..b"`},
+		{"stats --field protocol --size -1", "--size: invalid query: the size is -1"},
+		{"stats --field protocol --sub-field a..b", "--sub-field: invalid query"},
+		{"search -q protocol:", "at audit/sessions (correct the value of --query)"},
+		{"search --sort nonsense -q x", "(correct the value of --query or --sort)"},
+		{"count -q protocol:", "(correct the value of --query)"},
+		{"stats --field nonsense", "(correct the value of --field)"},
+		{"histogram --bin nonsense", "(correct the value of --bin)"},
 		{"stats", "--field is missing"},
 		{"follow -o json", "does not support -o json: use table or jsonl"},
 		{"follow --window -1s", "must not be negative"},
@@ -104,6 +119,37 @@ func TestSessions(t *testing.T) {
 		{"events x --alerts --content y", "--alerts excludes"},
 	} {
 		c.want(t, out.Failed, []string{test.want}, append([]string{"sessions"}, strings.Fields(test.args)...)...)
+	}
+}
+
+// TestMisspelt checks that a search accepts its known values in any case, and warns about a value
+// or a field that is probably misspelt.
+func TestMisspelt(t *testing.T) {
+	t.Parallel()
+	c := reach(t, startAppliance(t, spstest.WithAuditSessions(50)))
+	for name, test := range map[string]struct {
+		args, want string // the arguments, and a part of the warning; "" if there is no warning
+	}{
+		"protocol in lower case": {"search --protocol ssh --limit 1", ""},
+		"verdict in lower case":  {"count --verdict accept", ""},
+		"unknown protocol":       {"search --protocol SHS", `--protocol "SHS" is not one of the known values SSH, RDP`},
+		"unknown verdict":        {"search --verdict Foo", `--verdict "Foo" is not one of the known values ACCEPT, AUTH_FAIL`},
+		"unknown fields":         {"search --field protocol,nonsense,user.nonsense", "--field: no session in the result has nonsense, user.nonsense: check the name"},
+		"known fields":           {"search --field key,protocol,user.name", ""},
+		"all fields":             {"search --field *", ""},
+		"no sessions":            {"search --field nonsense --user nobody-at-all", ""},
+		"no limit":               {"search --limit 0", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			got := c.want(t, out.OK, nil, append([]string{"sessions"}, strings.Fields(test.args)...)...)
+			if strings.Count(got.stderr, "\n") > 1 || !strings.Contains(got.stderr, test.want) || test.want == "" && got.stderr != "" {
+				t.Errorf("%s, want %q", got.stderr, test.want)
+			}
+			if strings.Contains(name, "lower case") && (strings.Contains(got.stdout, "None") || strings.HasSuffix(got.stdout, "\n0\n")) {
+				t.Errorf("%s", got.stdout)
+			}
+		})
 	}
 }
 

@@ -354,10 +354,7 @@ func (a *app) outcome(t *conn.Target, name string, elapsed time.Duration, report
 	o := out.Outcome{Appliance: name, Report: report, Data: report.Data, Elapsed: elapsed}
 	switch {
 	case err != nil:
-		o.Status, o.Error = statusOf(err), problemOf(err)
-		// The outcome has the name of the appliance, so the message need not repeat its host.
-		host := a.hostOf(t) + ": "
-		o.Error.Message = strings.ReplaceAll(strings.TrimPrefix(o.Error.Message, host), ": "+host, ": ")
+		o.Status, o.Error = statusOf(err), a.problemAt(t, err)
 		var shown *shownError
 		o.Shown = errors.As(err, &shown)
 	case report.No:
@@ -365,6 +362,15 @@ func (a *app) outcome(t *conn.Target, name string, elapsed time.Duration, report
 	}
 	o.Result = out.Results[o.Status]
 	return o
+}
+
+// problemAt describes an error of an appliance. The output has the name of the appliance, so the
+// message does not repeat its host.
+func (a *app) problemAt(t *conn.Target, err error) *out.Problem {
+	p := problemOf(err)
+	host := a.hostOf(t) + ": "
+	p.Message = strings.ReplaceAll(strings.TrimPrefix(p.Message, host), ": "+host, ": ")
+	return p
 }
 
 // try logs in to an appliance, runs the command, and logs out.
@@ -384,7 +390,7 @@ func (a *app) try(ctx context.Context, s spec, t *conn.Target, name string, args
 	report, err := s.run(ctx, &job{app: a, client: client, target: t, name: name, args: args, several: several})
 	// Close sends the logout even if ctx is done, so that no session stays on the appliance.
 	if closed := client.Close(ctx); closed != nil {
-		a.warnf("%s: the logout failed: %s; the session ends after its timeout on the appliance", name, problemOf(closed).Text())
+		a.warnf("%s: the logout failed: %s", name, a.problemAt(t, closed).Text())
 	}
 	return report, withCause(ctx, err)
 }

@@ -228,7 +228,7 @@ func (j *job) unjoin(ctx context.Context, disable, force bool) (out.Report, erro
 		err = j.client.Starling.Unjoin(ctx)
 	}
 	if err != nil && switched {
-		return out.Report{Data: d}, &maybeAppliedError{fmt.Errorf("starling unjoin: %w; remote access was already switched off: switch it on again with \"sps starling remote-access on\", or repeat the unjoin", err)}
+		return out.Report{Data: d}, &maybeAppliedError{err: fmt.Errorf("starling unjoin: %w; remote access was already switched off: switch it on again with \"sps starling remote-access on\", or repeat the unjoin", err)}
 	}
 	if err != nil {
 		return out.Report{Data: d}, err
@@ -289,7 +289,7 @@ Start join. Values that you do not give with flags are taken from the appliance.
 			}
 			d, err = j.starlingState(ctx)
 			if err != nil { // the join succeeded, and reading its state failed
-				return out.Report{Text: "the appliance is joined\n"}, &maybeAppliedError{fmt.Errorf("starling join: the appliance is joined, but its state could not be read: %w", err)}
+				return out.Report{Text: "the appliance is joined\n"}, &maybeAppliedError{err: fmt.Errorf("starling join: the appliance is joined, but its state could not be read: %w", err)}
 			}
 			return d.report(), nil
 		},
@@ -304,12 +304,14 @@ func (a *app) readCredential(file string) (sps.Secret, error) {
 	case "":
 		return sps.Secret{}, errors.New("--credential-file is missing: give a file with the credential string")
 	case "-":
-		content, err = io.ReadAll(io.LimitReader(a.Stdin, 1<<20))
+		content, err = io.ReadAll(io.LimitReader(a.input, 1<<20))
 	default:
 		content, err = os.ReadFile(file)
 	}
 	line := strings.TrimRight(string(content), "\r\n")
-	if err != nil {
+	if errors.Is(err, errInterrupted) {
+		err = fmt.Errorf("--credential-file: %w", err)
+	} else if err != nil {
 		err = fmt.Errorf("--credential-file: %w: give a readable file", err)
 	} else if line == "" {
 		err = fmt.Errorf("--credential-file: %s is empty: it must contain the credential string", file)

@@ -1,7 +1,6 @@
 package command
 
 import (
-	"bufio"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -105,12 +104,22 @@ func (a *app) trust(ctx context.Context, command, host, save, accept string) err
 	}
 	d.SavedAs = save
 	a.status = out.OK // the tool trusts the certificate now
-	a.warnf("%s was saved in %s: use --appliance %s", save, path, save)
+	a.warnf("%s was saved in %s: use --appliance %s%s", save, path, save, a.userHint(save))
 	if a.output == "table" {
 		return nil
 	}
 	o.Data, o.Status, o.Result = d, out.OK, out.Results[out.OK]
 	return a.printOne(printer, o)
+}
+
+// userHint says how to give a user name for a saved appliance. It returns "" if the appliance needs
+// no hint.
+func (a *app) userHint(name string) string {
+	file, err := a.flags.LoadConfig(a.Getenv)
+	if err != nil || file.Appliances[name].Username != "" || file.Appliances[name].ClientCert != "" || a.Getenv("SPS_USERNAME") != "" {
+		return ""
+	}
+	return " with --username, or add the setting username to it in that file"
 }
 
 // printOne prints a single outcome, and sets the exit status.
@@ -134,9 +143,11 @@ func (a *app) confirmFingerprint(fingerprint, accept string) error {
 	if _, ok := terminal(a.Stdin); !ok {
 		return usagef("trust --save: standard input is no terminal, so nobody can confirm: give the fingerprint with --accept")
 	}
-	fmt.Fprintf(a.Stderr, "Trust the certificate with the fingerprint %s? [y/N] ", fingerprint)
-	answer, _ := bufio.NewReader(a.Stdin).ReadString('\n')
-	if answer = strings.ToLower(strings.TrimSpace(answer)); answer != "y" && answer != "yes" {
+	yes, err := a.agreed("Trust the certificate with the fingerprint " + fingerprint + "?")
+	switch {
+	case err != nil:
+		return fmt.Errorf("trust --save: not confirmed, so nothing was saved: %w", err)
+	case !yes:
 		return errors.New("trust --save: not confirmed, so nothing was saved: answer y, or give --accept")
 	}
 	return nil

@@ -43,7 +43,7 @@ func TestTrust(t *testing.T) {
 	}
 	other := startAppliance(t)
 	c.want(t, out.Failed, []string{`already has an appliance "lab"`}, "trust", other.Addr(), "--save", "lab", "--accept", other.Fingerprint())
-	c.want(t, out.OK, nil, "trust", other.Addr(), "--save", "other", "--accept", other.Fingerprint())
+	c.want(t, out.OK, []string{"use --appliance other with --username, or add the setting username to it"}, "trust", other.Addr(), "--save", "other", "--accept", other.Fingerprint())
 	content, err = os.ReadFile(config)
 	if err != nil || !strings.Contains(string(content), "# ours") || !strings.Contains(string(content), "lab:") || !strings.Contains(string(content), "other:") {
 		t.Errorf("%s, error %v", content, err)

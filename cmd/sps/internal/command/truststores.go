@@ -31,15 +31,20 @@ type storesData struct {
 type expiringData struct {
 	Before   string          `json:"before"`
 	Expiring []authorityData `json:"expiring"`
+	// NotChecked has the names of the stores whose authorities the appliance does not list.
+	NotChecked []string `json:"not_checked"`
 }
 
 type storeData struct {
-	Key             string          `json:"key"`
-	Name            string          `json:"name"`
-	Type            string          `json:"type"`
-	RevocationCheck string          `json:"revocation_check"`
-	Authorities     []authorityData `json:"authorities"`
-	EarliestExpiry  string          `json:"earliest_expiry"` // "" if it is unknown
+	Key             string `json:"key"`
+	Name            string `json:"name"`
+	Type            string `json:"type"`
+	RevocationCheck string `json:"revocation_check"`
+	// Listed is false if the appliance does not list the authorities of the store. Authorities is
+	// then empty.
+	Listed         bool            `json:"authorities_listed"`
+	Authorities    []authorityData `json:"authorities"`
+	EarliestExpiry string          `json:"earliest_expiry"` // "" if it is unknown
 }
 
 type authorityData struct {
@@ -52,7 +57,7 @@ type authorityData struct {
 func storeOf(o *sps.Object[sps.TrustStore]) storeData {
 	s := storeData{
 		Key: o.Key, Name: o.Body.Name, Type: string(o.Body.Type),
-		RevocationCheck: string(o.Body.RevocationCheck), Authorities: []authorityData{},
+		RevocationCheck: string(o.Body.RevocationCheck), Listed: o.Body.Type != sps.TrustStoreBuiltIn, Authorities: []authorityData{},
 	}
 	for _, authority := range o.Body.Authorities {
 		one := authorityOf(o.Body.Name, authority)
@@ -92,7 +97,7 @@ var (
 
 func (s storeData) row() out.Row {
 	number := strconv.Itoa(len(s.Authorities))
-	if s.Type == string(sps.TrustStoreBuiltIn) {
+	if !s.Listed {
 		number = "not listed"
 	}
 	return out.Row{Cells: []string{s.Name, s.Key, s.Type, s.RevocationCheck, number, day(s.EarliestExpiry)}}
@@ -105,7 +110,9 @@ func (d authorityData) row() out.Row {
 func (a *app) storesListCommand() *cobra.Command {
 	return a.command(spec{
 		use: "list", short: "List the trust stores",
-		long:     "List the trust stores, with the number of their authorities and the date on which the first authority expires.",
+		long: `List the trust stores, with the number of their authorities and the date on which the first
+authority expires. The appliance does not list the authorities of the built-in store. In JSON,
+"authorities_listed" of that store is false.`,
 		examples: []string{"sps --host sps1.example.com trust-stores list", "sps --hosts hosts.txt -o jsonl trust-stores list"},
 		columns:  storeColumns, data: storesData{},
 		run: func(ctx context.Context, j *job) (out.Report, error) {
@@ -127,7 +134,9 @@ func (a *app) storesListCommand() *cobra.Command {
 func (a *app) storesShowCommand() *cobra.Command {
 	return a.command(spec{
 		use: "show NAME", short: "Show a trust store with its authorities",
-		long:     "Show the subject, the date of expiry and the fingerprint of each authority in a trust store.",
+		long: `Show the subject, the date of expiry and the fingerprint of each authority in a trust store.
+The appliance does not list the authorities of the built-in store. In JSON,
+"authorities_listed" of that store is false.`,
 		examples: []string{"sps --host sps1.example.com trust-stores show Directory", "sps --hosts hosts.txt -o yaml trust-stores show Directory"},
 		args:     cobra.ExactArgs(1), valid: a.completeStores, columns: authorityColumns, data: storeData{},
 		run: func(ctx context.Context, j *job) (out.Report, error) {
@@ -162,19 +171,26 @@ func (a *app) storesExpiringCommand() *cobra.Command {
 	var within time.Duration
 	var until string
 	var before time.Time
+	var flags *pflag.FlagSet
 	return a.command(spec{
 		use: "expiring [NAME...]", short: "Find authorities that expire soon",
 		long: `Find the authorities that expire within a duration or before a date, in all trust stores or
 in the stores that are named. The status is 1 if there is such an authority. The status is 2
 if the certificate of an authority cannot be parsed, because the command then cannot find out
-whether it has expired.`,
+whether it has expired. The appliance does not list the authorities of the built-in store, so
+that store is not checked: in JSON, "not_checked" has its name, and in JUnit XML, it is
+skipped.`,
 		examples: []string{"sps --hosts hosts.txt trust-stores expiring", "sps --host sps1.example.com trust-stores expiring --before 2040-01-01"},
 		args:     cobra.ArbitraryArgs, valid: a.completeStores, columns: authorityColumns, data: expiringData{},
 		flags: func(f *pflag.FlagSet) {
+			flags = f
 			days.Var(f, &within, "within", 30*days.Day, "find authorities that expire within this `duration` from now, such as 365d or 12h")
 			f.StringVar(&until, "before", "", "find authorities that expire before this `date` in UTC, such as 2027-01-31, instead of --within")
 		},
 		check: func([]string) (err error) {
+			if until != "" && flags.Changed("within") {
+				return errors.New("--before excludes --within: give one of them")
+			}
 			before = time.Now().Add(within)
 			if until != "" {
 				before, err = time.Parse(time.DateOnly, until)
@@ -194,7 +210,7 @@ func (j *job) expiring(ctx context.Context, before time.Time) (out.Report, error
 	if err != nil {
 		return out.Report{}, err
 	}
-	r, found := out.Report{Columns: authorityColumns}, []authorityData{}
+	r, found, notChecked := out.Report{Columns: authorityColumns}, []authorityData{}, []string{}
 	var unread []error
 	seen := map[string]bool{}
 	for _, s := range stores {
@@ -203,6 +219,12 @@ func (j *job) expiring(ctx context.Context, before time.Time) (out.Report, error
 		}
 		seen[s.Body.Name] = true
 		c := out.Case{Name: "trust store " + text.Line(s.Body.Name), Status: out.Passed}
+		if s.Body.Type == sps.TrustStoreBuiltIn {
+			notChecked = append(notChecked, s.Body.Name)
+			c.Status, c.Message = out.Skipped, "not checked, because the appliance does not list the authorities of this store"
+			r.Cases = append(r.Cases, c)
+			continue
+		}
 		expiring, err := s.Body.ExpiringBefore(before)
 		unread = append(unread, err)
 		for _, certificate := range expiring {
@@ -226,13 +248,16 @@ func (j *job) expiring(ctx context.Context, before time.Time) (out.Report, error
 		}
 	}
 	r.No = len(found) > 0
-	r.Data = expiringData{before.UTC().Format(time.RFC3339), found}
+	r.Data = expiringData{before.UTC().Format(time.RFC3339), found, notChecked}
 	err = errors.Join(unread...)
 	switch {
 	case r.No:
 		r.Text = fmt.Sprintf("Authorities that expire before %s UTC: %d.\n", before.UTC().Format(time.DateTime), len(found))
 	case err == nil:
 		r.Text = fmt.Sprintf("No authority expires before %s UTC.\n", before.UTC().Format(time.DateTime))
+	}
+	if err == nil && len(j.args) > 0 && len(notChecked) > 0 {
+		r.Text += text.Line("Not checked, because the appliance does not list the authorities: "+strings.Join(notChecked, ", ")) + ".\n"
 	}
 	return r, err
 }
@@ -408,7 +433,7 @@ func (d *rotationData) apply(s *sps.TrustStore, r *rotation) error {
 		}
 	}
 	if len(d.Removed) > 0 && len(s.Authorities) == 0 {
-		d.note("the store has no authority left, so its users trust no certificate")
+		d.note("the store has no authority left, so connections that use the store trust no certificate")
 	}
 	return nil
 }

@@ -69,8 +69,24 @@ func TestTrustStores(t *testing.T) {
 	c.want(t, out.OK, nil, "trust-stores", "expiring")
 	d := c.json(t, out.OK, rotate("--out", newFile, "--dry-run")...)
 	var data rotationData
-	if err := json.Unmarshal(d.Results[0].Data, &data); err != nil || len(data.Removed) != 1 || !data.DryRun || len(data.Notes) != 1 {
+	if err := json.Unmarshal(d.Results[0].Data, &data); err != nil || len(data.Removed) != 1 || !data.DryRun || len(data.Notes) != 1 || !strings.Contains(data.Notes[0], "connections that use the store") {
 		t.Errorf("%+v, error %v", data, err)
+	}
+}
+
+// TestBuiltInStore checks that no output reports the built-in store, whose authorities the
+// appliance does not list, as checked or empty.
+func TestBuiltInStore(t *testing.T) {
+	t.Parallel()
+	c := reach(t, startAppliance(t))
+	for _, test := range []struct{ args, want string }{
+		{"-o json trust-stores list", `"authorities_listed": false`},
+		{"-o json trust-stores show Built-in", `"authorities_listed": false`},
+		{"-o jsonl trust-stores expiring", `"not_checked":["Built-in"]`},
+		{"-o junit trust-stores expiring", `<skipped message="not checked, because the appliance does not list the authorities of this store">`},
+		{"trust-stores expiring Built-in", "Not checked, because the appliance does not list the authorities: Built-in."},
+	} {
+		c.want(t, out.OK, []string{test.want}, strings.Fields(test.args)...)
 	}
 }
 
@@ -94,6 +110,7 @@ func TestRotateUsage(t *testing.T) {
 		c.want(t, out.Failed, []string{test.want}, append([]string{"trust-stores", "rotate", "Mine"}, strings.Fields(test.args)...)...)
 	}
 	c.want(t, out.Failed, []string{"is not a date: give a date such as"}, "trust-stores", "expiring", "--before", "soon")
+	c.want(t, out.Failed, []string{"--before excludes --within: give one of them"}, "trust-stores", "expiring", "--before", "2300-01-01", "--within", "5d")
 	if n := len(a.Journal()); n != 0 {
 		t.Errorf("%d requests were sent", n)
 	}

@@ -192,7 +192,7 @@ func upgradeError(stopped *sps.FirmwareUpgradeError, err error) error {
 	wrapped := fmt.Errorf("firmware upgrade stopped in the step %q: %w", string(stopped.Step), err)
 	switch stopped.Step {
 	case sps.StepWait, sps.StepVerify:
-		return &maybeAppliedError{wrapped}
+		return &maybeAppliedError{wrapped, "check the appliance with \"sps info\" and \"sps firmware slots\" before you run the command again"}
 	}
 	return wrapped
 }

@@ -155,7 +155,7 @@ func (f *File) settings(name string) (settings, error) {
 	}
 	s := settings{
 		where: where, name: name, host: e.Host, username: e.Username, method: e.LoginMethod,
-		passwordText: e.Password, passwordFile: f.relative(e.PasswordFile), ca: f.relative(e.CABundle),
+		passwordText: e.Password, passwordTextFrom: f.name, passwordFile: f.relative(e.PasswordFile), ca: f.relative(e.CABundle),
 		fingerprints: e.Fingerprint, clientCert: f.relative(e.ClientCert), clientKey: f.relative(e.ClientKey), proxy: e.Proxy,
 	}
 	s.passwordCommand = e.PasswordCommand

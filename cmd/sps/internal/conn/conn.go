@@ -72,6 +72,9 @@ type Target struct {
 	Options    []sps.Option
 	// Direct is true if the connection uses no proxy.
 	Direct bool
+	// PasswordFrom is the source of the password, for error texts. It is empty if there is no
+	// password.
+	PasswordFrom string
 
 	username, method string
 	certificate      *tls.Certificate
@@ -105,6 +108,7 @@ type settings struct {
 	passwordFile           string
 	passwordCommand        []string
 	passwordText           string
+	passwordTextFrom       string // the source of passwordText, for error texts
 	ca                     string
 	fingerprints           []string
 	clientCert, clientKey  string
@@ -137,7 +141,7 @@ func (s settings) over(below settings) settings {
 	}
 	if s.passwordSources > 0 {
 		result.passwordFile, result.passwordCommand, result.passwordText = s.passwordFile, s.passwordCommand, s.passwordText
-		result.passwordSources = s.passwordSources
+		result.passwordSources, result.passwordTextFrom = s.passwordSources, s.passwordTextFrom
 		result.clientCert, result.clientKey = "", ""
 	}
 	if s.clientCert != "" {
@@ -148,6 +152,19 @@ func (s settings) over(below settings) settings {
 	}
 	result.proxy = s.proxy || below.proxy
 	return result
+}
+
+// passwordFrom returns the source of the password, for error texts.
+func (s settings) passwordFrom() string {
+	switch {
+	case s.passwordFile != "":
+		return "the file " + s.passwordFile
+	case len(s.passwordCommand) > 0:
+		return "the password command " + s.passwordCommand[0]
+	case s.passwordText != "":
+		return s.passwordTextFrom
+	}
+	return "the prompt"
 }
 
 func (f *Flags) settings() (settings, error) {
@@ -178,7 +195,7 @@ func (f *Flags) settings() (settings, error) {
 // environment returns the settings from environment variables.
 func environment(getenv func(string) string) settings {
 	s := settings{
-		where: "SPS_HOST", host: getenv("SPS_HOST"), username: getenv("SPS_USERNAME"), passwordText: getenv("SPS_PASSWORD"),
+		where: "SPS_HOST", host: getenv("SPS_HOST"), username: getenv("SPS_USERNAME"), passwordText: getenv("SPS_PASSWORD"), passwordTextFrom: "SPS_PASSWORD",
 		method: getenv("SPS_LOGIN_METHOD"), ca: getenv("SPS_CA_BUNDLE"),
 	}
 	for pin := range strings.SplitSeq(getenv("SPS_FINGERPRINT"), ",") {
@@ -358,9 +375,13 @@ func (r *resolver) target(s settings) (*Target, error) {
 		return t, err
 	}
 	if s.username == "" {
+		if s.name != "" {
+			return nil, errors.New("no user name: give --username, set SPS_USERNAME, or add the setting username to the appliance in the file")
+		}
 		return nil, errors.New("no user name: give --username, or set SPS_USERNAME")
 	}
 	t.password, err = r.password(s)
+	t.PasswordFrom = s.passwordFrom()
 	return t, err
 }
 

@@ -99,9 +99,14 @@ func TestUsage(t *testing.T) {
 		env    []string
 		want   string
 	}{
-		"nothing":                {func(*Flags) {}, nil, "no appliance: give --host"},
-		"empty host":             {func(f *Flags) { f.Hosts = []string{""} }, nil, "--host is empty"},
-		"no user":                {func(f *Flags) { f.Hosts, f.Username = []string{"a"}, "" }, nil, "--host: a: no user name"},
+		"nothing":    {func(*Flags) {}, nil, "no appliance: give --host"},
+		"empty host": {func(f *Flags) { f.Hosts = []string{""} }, nil, "--host is empty"},
+		"no user":    {func(f *Flags) { f.Hosts, f.Username = []string{"a"}, "" }, nil, "--host: a: no user name"},
+		"no user in the configuration file": {
+			func(f *Flags) {
+				f.Appliances, f.Username, f.Config = []string{"a"}, "", file(t, "appliances: {a: {host: a}}\n")
+			}, nil, "add the setting username to the appliance in the file",
+		},
 		"no password":            {func(f *Flags) { f.Hosts = []string{"a"} }, nil, "--host: a: no password"},
 		"two password sources":   {func(f *Flags) { f.Hosts, f.PasswordFile, f.PasswordCommand = []string{"a"}, "x", "y" }, nil, "exclude each other"},
 		"user of SPS_HOST":       {func(f *Flags) { f.Username = "" }, []string{"SPS_HOST=a:8443"}, "SPS_HOST: a:8443: no user name"},
