@@ -432,8 +432,8 @@ func (op lateOperation) judge(t *testing.T, a *spstest.Appliance, key string, se
 	}
 }
 
-// TestLateLogOut loses the responses to the log-outs of Close. It checks that Close returns
-// within its time limit, and returns nil only if no session is left.
+// TestLateLogOut checks that Close returns within its time limit if the responses to its
+// log-outs are lost, and that it returns nil only if no session is left.
 func TestLateLogOut(t *testing.T) {
 	t.Parallel()
 	for name, runs := range map[string]time.Duration{"5 s": 5 * time.Second, "60 s": time.Minute, "never": -1} {
@@ -457,8 +457,8 @@ func TestLateLogOut(t *testing.T) {
 	}
 }
 
-// TestLateUpload loses the response to an upload. It checks that the error says what the client
-// has read in the slots, and does not say that no image was stored.
+// TestLateUpload checks the error of an upload whose response is lost: it describes the slots that
+// the client has read, and does not say that no image was stored.
 func TestLateUpload(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
