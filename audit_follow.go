@@ -499,8 +499,7 @@ func (f *AuditFollow) forget() {
 }
 
 // prune moves the window forward and drops the returned sessions before its start. The
-// window ends at the latest time of a session so far, or now if that time is in the
-// future.
+// end of the window is the latest time of a session so far, but not later than now.
 func (f *AuditFollow) prune() {
 	if !f.top.IsZero() {
 		end := f.top

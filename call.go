@@ -37,8 +37,8 @@ func newPath(text string) (apiPath, error) {
 	return p, nil
 }
 
-// parseLink makes a path and a query from a link in an answer or from a text of the
-// caller.
+// parseLink splits a link in a response, or a path that the caller passed, into a path and
+// a query.
 func parseLink(link string) (apiPath, url.Values, error) {
 	p, query, err := apipath.Parse(link)
 	if err != nil {

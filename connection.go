@@ -244,9 +244,9 @@ func aboutCertificate(err error) bool {
 	return false
 }
 
-// freshFor is how long a connection may have been idle if the client uses it for a
-// request that cannot be repeated. The appliance closes idle connections by itself. If
-// the client sends a request at that moment, the outcome is unknown.
+// freshFor limits the idle time of the connections that the client uses for a request that
+// it cannot repeat. The appliance closes idle connections by itself. If the client sends a
+// request on a connection while the appliance closes it, the outcome is unknown.
 const freshFor = 200 * time.Millisecond
 
 // freshen closes the idle connections unless one was used very recently.

@@ -360,7 +360,8 @@ func (f Firmware) glance(ctx context.Context) (*ApplianceInfo, *session, error) 
 	return info, a.session, err
 }
 
-// versionWait holds the observations of a wait.
+// versionWait is the state of a wait for a version: the expected version, and what the
+// polls have found so far.
 type versionWait struct {
 	version   string
 	before    *ApplianceInfo

@@ -60,9 +60,9 @@ func (e *FirmwareUploadError) Unwrap() error { return e.Err }
 func (e *FirmwareUploadError) LogValue() slog.Value { return logged(e) }
 
 // Upload sends a firmware image to the appliance (POST /api/upload/firmware) and returns
-// the slot that received it. Upload needs constant memory. It reads the image once. If an
-// attempt certainly had no effect, Upload may try again, and it then reads the image
-// again from the start. It does not close the reader.
+// the slot that received it. Upload needs constant memory. Each attempt reads the image
+// once, from the start. If an attempt certainly had no effect, Upload may make another
+// attempt. It does not close the reader.
 //
 // Upload lists the slots first. An expired session or [ErrNoEmptySlot] is therefore found
 // before gigabytes are sent. There is no total time limit. [Timeouts].Stall limits the

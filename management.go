@@ -137,7 +137,7 @@ type SNMPTarget struct {
 // is not a string. An update keeps a value that is not a string.
 type Selection struct {
 	Selection string `json:"selection"`       // the tag
-	Value     string `json:"value,omitempty"` // the value of the tag, "10.20.30.40"
+	Value     string `json:"value,omitempty"` // the value of the tag, such as "10.20.30.40"
 }
 
 // UnmarshalJSON decodes a tag with its value.

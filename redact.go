@@ -83,7 +83,8 @@ var mediaTypes = map[string]bool{
 	"text/css": true, "text/csv": true, "text/html": true, "text/javascript": true, "text/plain": true, "text/xml": true,
 }
 
-// mediaType returns the media type of an answer as a text for an error.
+// mediaType returns the media type of a response for an error text. If an unusual media
+// type contains a secret, a fixed text replaces it.
 func (v veil) mediaType(header http.Header) string {
 	kind := contentType(header)
 	if !mediaTypes[kind] && v.holds(header.Get("Content-Type")) {

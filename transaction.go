@@ -484,7 +484,7 @@ func (tx *Transaction) finish(ctx context.Context, err error) error {
 	if err != nil {
 		tx.cancel(ErrTransactionOver)
 	}
-	tx.turn <- struct{}{} // wait for a running step, which its context and its time limit can end
+	tx.turn <- struct{}{} // wait for a running step, which ends at the latest with its context or its time limit
 	defer func() { <-tx.turn }()
 	defer tx.phase.Store(phaseOver)
 	if tx.over != nil {

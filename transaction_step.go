@@ -255,8 +255,9 @@ func (tx *Transaction) locked(ctx context.Context, err error) error {
 	return errorf("%w; waited %s", err, tx.o.limit)
 }
 
-// endOf adds to an error about the lock the time when session s expires, because the lock
-// ends then at the latest. If that time is not known, endOf returns the error unchanged.
+// endOf adds the time when session s expires to an error about the lock, because the lock is
+// released at that time at the latest. If the time is not known, endOf returns the error
+// unchanged.
 func (s *session) endOf(err error) error {
 	if s == nil {
 		return err

@@ -67,7 +67,7 @@ type Progress struct {
 	Elapsed time.Duration
 }
 
-// transferred makes the progress of a transfer.
+// transferred returns the progress of a transfer that started at start.
 func transferred(done, total int64, start time.Time) Progress {
 	p := Progress{Done: done, Total: total, Percent: -1, Elapsed: time.Since(start)}
 	if total > 0 {
@@ -179,12 +179,14 @@ func (o *waitOptions) bound(ctx context.Context) (context.Context, context.Cance
 // /api/info, which logs in if there is no session. Because of this order, an appliance
 // that is still starting is unlikely to refuse a correct password.
 //
-// WaitReady ends early in three cases. If the appliance refuses the login, it returns
-// this error, unless [WithLoginRetry] permits another login. If no call can succeed any
-// more, it returns the error of [Client.Err]. If the appliance presents an untrusted
-// certificate in three polls in a row, it returns a [CertificateError]. If the limit of
-// the wait has passed, the error wraps context.DeadlineExceeded and contains the last
-// state that WaitReady has read.
+// WaitReady ends early in three cases. If the appliance refuses the login, WaitReady
+// returns the error of the login, unless [WithLoginRetry] permits another login. If no
+// call can succeed any more, it returns the error of [Client.Err]. If the appliance
+// presents an untrusted certificate in three polls in a row, it returns a
+// [CertificateError].
+//
+// If the limit of the wait has passed, the error wraps context.DeadlineExceeded and
+// contains the last state that WaitReady has read.
 func (c *Client) WaitReady(ctx context.Context, options ...WaitOption) error {
 	if err := c.made(); err != nil {
 		return err

@@ -103,9 +103,10 @@ const (
 	otherEventChannel = "channel_id"
 )
 
-// Domains of users. The names of these members are known, but not their forms. The domain
-// on the server is read as a list, like the names on the server. The other members are
-// read as strings. A value of another form is in [Session.Unknown].
+// Domains of users. The names of these members are known, but not the types of their
+// values. This package decodes server_username_domain as a list of strings, like
+// server_username, and the other domains as strings. A value of another type is in
+// [Session.Unknown].
 
 // Names of fields. The known names have lower-case letters, underscores and dots. This
 // package also allows capital letters and digits, but no character that is special in the
@@ -156,8 +157,8 @@ const negation = "NOT "
 
 // Time in a query. The parameters start and end are sent in the form that the vendor's
 // Power BI connector uses, with seven fractional digits and an offset. No sample has a
-// time in q. This package writes it in the form that the appliance returns, with more
-// digits if necessary.
+// time in q. In q, this package writes a time in the form in which the appliance returns
+// times, with more fractional digits if necessary.
 const (
 	parameterTime   = "2006-01-02T15:04:05.0000000-07:00"
 	filterTime      = "2006-01-02T15:04:05.000Z"

@@ -232,7 +232,7 @@ func (r *recipe) next() byte {
 
 func (r *recipe) text() string { return r.texts[int(r.next())%len(r.texts)] }
 
-// field returns a field name, and sets invalid if it is not a valid name.
+// field returns a field name, and sets r.invalid if the name is not valid.
 func (r *recipe) field() string {
 	b := r.next()
 	if b%4 != 0 {
@@ -247,7 +247,7 @@ func (r *recipe) field() string {
 	return text
 }
 
-// value returns a text, and sets invalid if the text is not a valid value.
+// value returns one of r.texts, and sets r.invalid if a filter must refuse this text as a value.
 func (r *recipe) value() string {
 	text := r.text()
 	r.invalid = r.invalid || text == "" || !utf8.ValidString(text) || strings.ContainsFunc(text, unicode.IsControl)

@@ -8,11 +8,11 @@ import (
 // Event is a recorded event of a session: a command, or the title of a window (GET
 // /api/audit/sessions/KEY/events). See [Session] for missing members, times and encoding.
 type Event struct {
-	// Action is the command or the title.
+	// Action is the command or the title of the window.
 	Action string `json:"action,omitzero"`
 	// ChannelID is the id of the channel. The API names the member channels_id.
 	ChannelID string `json:"-"`
-	// Content is the command with its prompt, or the title.
+	// Content is the command with its prompt, or the title of the window.
 	Content string `json:"content,omitzero"`
 	// RecordID is the number of the event in the session.
 	RecordID int64 `json:"record_id,omitzero"`

@@ -152,7 +152,8 @@ func every(d time.Duration) func(time.Time) (time.Time, time.Time) {
 	return func(t time.Time) (time.Time, time.Time) { return t.Truncate(d), t.Truncate(d).Add(d) }
 }
 
-// getHistogram counts the sessions in time bins, including empty bins between others.
+// getHistogram counts the sessions in each time bin. The response also has the empty bins
+// between the first and the last session.
 func (a *Appliance) getHistogram(x *exchange) answer {
 	f, order, refusal := a.statsQuery(x)
 	if refusal != nil {

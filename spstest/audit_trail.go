@@ -87,7 +87,7 @@ func (b *streamBody) Close() error {
 	return nil
 }
 
-// blockReader reads a block again and again, up to a size.
+// blockReader returns size bytes: copies of a block, one after the other.
 type blockReader struct {
 	block   []byte
 	stamped bool // each copy of the block starts with its number

@@ -200,8 +200,8 @@ func (a *Appliance) ClearFaults() {
 
 // MissedFaults returns the faults that have not applied to any request yet, in the order
 // of their injection. It leaves out faults with MayMiss, and faults that change nothing.
-// If MissedFaults would return a fault at the end of the test of [NewServer], the test
-// fails.
+// The test that was passed to [NewServer] fails if MissedFaults would return a fault at its
+// end.
 func (a *Appliance) MissedFaults() []Fault {
 	a.enter()
 	defer a.mu.Unlock()

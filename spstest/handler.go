@@ -35,7 +35,7 @@ type outcome struct {
 	last     bool // the connection is closed after this response, because a restart has started
 }
 
-// The errors with which a connection ends. They are those that net/http returns.
+// The errors that net/http returns for a refused connection and for a reset connection.
 var (
 	errRefused = &net.OpError{Op: "dial", Net: "tcp", Err: syscall.ECONNREFUSED}
 	errReset   = &net.OpError{Op: "read", Net: "tcp", Err: syscall.ECONNRESET}

@@ -138,8 +138,8 @@ func TestRefusedCommitTakesNoTime(t *testing.T) {
 	})
 }
 
-// TestRequestOutlivesItsClient checks that a request has its effect at its end although its
-// client has disconnected.
+// TestRequestOutlivesItsClient checks that a slow request takes effect when its duration is
+// over, even if its client has disconnected before.
 func TestRequestOutlivesItsClient(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {

@@ -68,8 +68,8 @@ const (
 	headHeight = 36
 )
 
-// chart draws the tables about other SDKs of a page as SVG. Each ratio is a bar with its
-// confidence interval as a line at its end. A dashed line shows the ratio 1.
+// chart returns an SVG of the tables in a page that compare this SDK with other SDKs. Each
+// ratio is a bar with its confidence interval as a line at its end. A dashed line shows the ratio 1.
 func chart(page string) (string, error) {
 	groups, err := groupsOf(page)
 	if err != nil {

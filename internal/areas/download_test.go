@@ -20,7 +20,8 @@ import (
 	"github.com/go-sps/sps/internal/testkit"
 )
 
-// fileServer returns a client of a TLS server that answers every request with size zero bytes.
+// fileServer starts a TLS server that responds to each request with a file that consists of zero
+// bytes and has the given size. It returns a client of this server, and the server.
 func fileServer(t *testing.T, size int64) (*sps.Client, *httptest.Server) {
 	t.Helper()
 	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -622,7 +622,7 @@ func TestParseCertificates(t *testing.T) {
 	relabelled := func(label string) string { return strings.ReplaceAll(testkit.PEM(two), "CERTIFICATE", label) }
 	for name, test := range map[string]struct {
 		text, want string
-		good       bool // whether a bundle can use the other blocks
+		good       bool // whether Connect accepts the text as a CA bundle, because another block is a valid certificate
 	}{
 		"empty":              {"", "the text holds no certificate in PEM form", false},
 		"a mark alone":       {mark, "holds no certificate in PEM form", false},

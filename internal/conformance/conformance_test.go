@@ -374,7 +374,7 @@ func (h heard) refusal() string {
 	return fmt.Sprintf("%d:%s", h.status, kind)
 }
 
-// transactionKind returns the response as the variants for transactions are written: for
+// transactionKind describes the response in the notation of the variants for transactions: for
 // example "403:SomeType" for a refusal, "204" for an empty body, "200-transaction" for a body
 // with the status of the transaction, and "200-meta" for any other body.
 func (h heard) transactionKind() string {

@@ -430,7 +430,7 @@ func TestHostileMemory(t *testing.T) {
 	deepObject := nest(`{"a":`, "1", "}", 100_000)
 	just := nest(`{"meta":`, "1", "}", 9_000) // the JSON library accepts a depth of 10,000
 	text := strings.Repeat("a", 4<<20)
-	const n = 100_000 // the number in the names of the subtests
+	const n = 100_000 // the length of most lists; some names of subtests contain it
 	number := func(i int) string { return fmt.Sprint(i) }
 	store := func(urls func(int) string) string {
 		return listed(`{"key":"7","body":{"name":"n","authorities":[],"revocation_check":"leaf","trust_store_type":"custom","crl_urls":[`, n, urls, `]}}`)

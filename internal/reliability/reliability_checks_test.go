@@ -217,7 +217,7 @@ func (r *reliabilityRun) judgeUnknown(t *attempt, h *history, version int) {
 		case trip.began.Before(seen) || !strings.HasPrefix(trip.path, "transaction") && trip.path != "authentication" && !strings.HasPrefix(trip.path, "configuration/"):
 		case trip.method != http.MethodGet:
 		case !trip.whole() || trip.status != http.StatusOK && trip.status != http.StatusUnauthorized, trip.ended.Sub(trip.began) > time.Second:
-			return // the client received no usable response at that time
+			return // a read after the commit had no usable response, so the client may not have observed the commit
 		case trip.path == "transaction":
 			looked = true
 		}

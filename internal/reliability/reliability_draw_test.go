@@ -104,7 +104,8 @@ func limitsWith(t sps.Timeouts) sps.Timeouts {
 	return l
 }
 
-// around returns a random duration. Most results are below, at or above one of the limits.
+// around returns a random duration. Most results are one of the limits, half or twice a limit, or
+// slightly less or more than a limit.
 func (d *drawing) around() time.Duration {
 	limit := d.limits[d.IntN(len(d.limits))]
 	switch d.IntN(8) {

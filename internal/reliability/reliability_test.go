@@ -278,7 +278,7 @@ func (p *program) run(t *testing.T) (faulty []string, figures counts) {
 			r.shared(looping)
 			r.runSteps(t.Context())
 		} else {
-			time.Sleep(time.Minute) // simulated time, in which the login of the failed Connect ends
+			time.Sleep(time.Minute) // wait, in simulated time, until the background login of the failed Connect has ended
 		}
 		stop()
 		r.loops.Wait()

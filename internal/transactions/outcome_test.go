@@ -329,8 +329,8 @@ var lateOperations = map[string]lateOperation{
 
 var errMind = errors.New("it changes its mind")
 
-// TestLateExecution loses the response to each operation in turn, and executes the operation
-// later or never. It checks that the result of the call then agrees with the state of the
+// TestLateExecution checks operations whose response is lost and which the appliance executes
+// later or never. For each operation, the result of the call must agree with the state of the
 // appliance.
 func TestLateExecution(t *testing.T) {
 	t.Parallel()
@@ -432,8 +432,8 @@ func (op lateOperation) judge(t *testing.T, a *spstest.Appliance, key string, se
 	}
 }
 
-// TestLateLogOut loses the responses to the log-outs of Close. It checks that Close returns
-// within its time limit, and returns nil only if no session is left.
+// TestLateLogOut checks that Close returns within its time limit if the responses to its
+// log-outs are lost, and that it returns nil only if no session is left.
 func TestLateLogOut(t *testing.T) {
 	t.Parallel()
 	for name, runs := range map[string]time.Duration{"5 s": 5 * time.Second, "60 s": time.Minute, "never": -1} {
@@ -457,8 +457,8 @@ func TestLateLogOut(t *testing.T) {
 	}
 }
 
-// TestLateUpload loses the response to an upload. It checks that the error says what the client
-// has read in the slots, and does not say that no image was stored.
+// TestLateUpload checks the error of an upload whose response is lost: it describes the slots that
+// the client has read, and does not say that no image was stored.
 func TestLateUpload(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -492,8 +492,8 @@ func TestLateUpload(t *testing.T) {
 	}
 }
 
-// TestLateUpgrade loses the response to one request of an upgrade. It checks whether Upgrade
-// continues. If Upgrade fails, the error must name the step and the state of the appliance.
+// TestLateUpgrade checks whether Upgrade continues after the response to one of its requests was
+// lost. If Upgrade fails, the error must name the step and the state of the appliance.
 func TestLateUpgrade(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -614,9 +614,9 @@ func TestPollingStopsWithoutLogin(t *testing.T) {
 	})
 }
 
-// TestFetchStartLost loses the response to the start of a fetch. It checks that
-// Start finds the started fetch among the fetches of the appliance, or returns
-// ErrOutcomeUnknown if another client may have started the fetch that it finds.
+// TestFetchStartLost checks Start if the response to its request is lost: Start finds the
+// started fetch among the fetches of the appliance, or returns ErrOutcomeUnknown if another
+// client may have started the fetch that it finds.
 func TestFetchStartLost(t *testing.T) {
 	t.Parallel()
 	strip := func(body []byte) []byte { return []byte(strings.ReplaceAll(string(body), `"url"`, `"hidden"`)) }
@@ -661,7 +661,7 @@ func TestFetchStartLost(t *testing.T) {
 	}
 }
 
-// TestFetchCancelledTooLate loses the response to the cancellation of a fetch, and the fetch
+// TestFetchCancelledTooLate checks Cancel if the response to its request is lost and the fetch
 // finishes before the appliance executes the cancellation. Cancel must return ErrOutcomeUnknown
 // and stop polling when the fetch has finished, because the appliance may still remove the
 // record of the fetch.

@@ -35,9 +35,9 @@ func TestCommitEndsDuringRollback(t *testing.T) {
 	}
 }
 
-// TestLateRollback loses the response to a rollback, and the appliance executes the
-// rollback during the next transaction. It checks that the appliance still applies all
-// changes of the next transaction.
+// TestLateRollback checks the next transaction after a rollback whose response was lost and
+// which the appliance executes late, during the next transaction. The appliance must still
+// apply all changes of the next transaction.
 func TestLateRollback(t *testing.T) {
 	t.Parallel()
 	testkit.Bubble(t, func(t *testing.T, a *spstest.Appliance, c *sps.Client) {

@@ -117,8 +117,8 @@ func TestReadDuringWrite(t *testing.T) {
 	testkit.Settled(t, a, testkit.AdminAfter)
 }
 
-// TestCommitRevertedByAnotherUser loses the response to a commit that wrote two objects.
-// Another user then reverts one of them. The outcome of the commit must be unknown.
+// TestCommitRevertedByAnotherUser checks that the outcome of a commit is unknown if its
+// response is lost and another user then reverts one of the two objects that it wrote.
 func TestCommitRevertedByAnotherUser(t *testing.T) {
 	t.Parallel()
 	a := spstest.NewServer(t)

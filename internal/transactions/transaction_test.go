@@ -1050,9 +1050,8 @@ func TestLostCommitWithoutReads(t *testing.T) {
 	}, sps.WithTimeouts(limits))
 }
 
-// TestLostSlowCommit loses the response to a commit, and the appliance executes the commit
-// later. It checks that the result of the transaction then agrees with the committed
-// configuration.
+// TestLostSlowCommit checks a commit whose response is lost and which the appliance executes
+// later. The result of the transaction must agree with the committed configuration.
 func TestLostSlowCommit(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {

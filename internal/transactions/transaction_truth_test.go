@@ -98,8 +98,8 @@ func TestSecretOfAnotherStep(t *testing.T) {
 	}
 }
 
-// TestLostCommitWithSecret loses the response to a commit that wrote a secret. It checks that
-// the client finds out the outcome even if the appliance returns the secret in another form.
+// TestLostCommitWithSecret checks a commit that wrote a secret and whose response is lost. The
+// client must find out the outcome even if the appliance returns the secret in another form.
 func TestLostCommitWithSecret(t *testing.T) {
 	t.Parallel()
 	for _, shown := range []string{`"********"`, `null`, `{"key":"p1","meta":{"href":"/api/configuration/passwords/p1"}}`} {
