@@ -282,7 +282,7 @@ func TestSnapshotTaken(t *testing.T) {
 			}()
 		}
 		for range 2 {
-			// When one program gives up, the other may finish with the snapshot.
+			// If one search ends with ErrSnapshotTaken, the other can finish without an error.
 			if err := <-results; err != nil && !errors.Is(err, sps.ErrSnapshotTaken) {
 				t.Error(err)
 			}

@@ -31,8 +31,9 @@ func countAll[T any](all iter.Seq2[*T, error]) (n int, err error) {
 	return n, nil
 }
 
-// TestAuditSession reads a session's details, events, content, alerts, channels, indexing and
-// downloads, and the statistics, with each variant of the appliance.
+// TestAuditSession checks that the client reads the details, events, content, alerts, channels,
+// indexing results and downloads of sessions, and statistics, a histogram and a count of sessions,
+// with each variant of the appliance.
 func TestAuditSession(t *testing.T) {
 	t.Parallel()
 	testkit.UnderVariants(t, func(t *testing.T, options ...spstest.Option) {

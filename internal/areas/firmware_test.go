@@ -15,8 +15,8 @@ import (
 	"github.com/go-sps/sps/spstest"
 )
 
-// TestPrecheckFlow lists the slots, tests a good, a bad and an empty slot, and deletes one,
-// with each variant of the appliance.
+// TestPrecheckFlow checks the list of slots, the firmware tests of a good, a bad, an empty and a
+// missing slot, and the deletion of a slot, with each variant of the appliance.
 func TestPrecheckFlow(t *testing.T) {
 	t.Parallel()
 	testkit.UnderVariants(t, func(t *testing.T, options ...spstest.Option) {

@@ -18,7 +18,8 @@ import (
 )
 
 // conformance lists the checks in the order in which they run. If the appliance lacks an
-// endpoint or an object that a check needs, the check is skipped or logs that.
+// endpoint or an object that a check needs, the check is skipped, or logs that the endpoint or
+// the object is missing.
 var conformance = []check{
 	// Checks of logins and sessions.
 	{
@@ -477,7 +478,7 @@ var conformance = []check{
 			if h.success() {
 				v.observe("semantic-check", "commit")
 				// The details are in the response to the commit, and this suite sends no commit.
-				// For a simulated appliance, count the variant as observed.
+				// For a simulated appliance, count the variant semantic-details as observed.
 				if v.target.picked != nil {
 					v.target.found["semantic-details"] = true
 				}

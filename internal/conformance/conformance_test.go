@@ -31,9 +31,9 @@ import (
 //
 //	SPS_LIVE=1 SPS_HOST=… SPS_USERNAME=… SPS_PASSWORD=… go test ./internal/conformance -run TestConformanceLive -count=1 -v
 //
-// The variables are those of sps.ConnectFromEnv. The checks read, and open transactions that
-// they roll back. With SPS_LIVE_WRITES=1 they also stage changes in these transactions. The
-// guard in conformance_guard_test.go refuses every other request. The checks are in
+// The variables are those of sps.ConnectFromEnv. The checks log in, read, open transactions and
+// roll them back, and log out. With SPS_LIVE_WRITES=1 they also stage changes in these
+// transactions. The guard in conformance_guard_test.go refuses every other request. The checks are in
 // conformance_checks_test.go, and docs/explanation/fidelity.md says what each check verifies.
 
 // check verifies one fact about an appliance.

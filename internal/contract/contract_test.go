@@ -58,9 +58,9 @@ type contractSessions struct {
 	left []string
 }
 
-// take returns the cookies that a log-out with these cookies should have. If they are one
-// remaining cookie, it removes that cookie and returns it. Otherwise it returns all remaining
-// cookies.
+// take returns the expected cookies of a log-out request that has the given cookies. If the
+// request has exactly one cookie, and left contains that cookie, take removes it from left and
+// returns it. Otherwise take returns all cookies in left.
 func (s *contractSessions) take(cookies []string) []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -904,8 +904,8 @@ func TestContractSlotForms(t *testing.T) {
 	}
 }
 
-// TestContractSlotDeleteAnswerForOtherSlot checks that a slot is not deleted if the response to
-// the read before it describes another slot.
+// TestContractSlotDeleteAnswerForOtherSlot checks that Delete reads the slot first, and that it
+// deletes nothing and returns ErrBadAnswer if the response describes another slot.
 func TestContractSlotDeleteAnswerForOtherSlot(t *testing.T) {
 	c := contractClient(t, contractExchange{method: "GET", path: "/api/firmware/slots/1", answer: `{"body":{"version":"6.7.0","current":false,"after_reboot":false},"key":"4"}`})
 	wantBadAnswer(t, c.Firmware.Slots.Delete(t.Context(), "1"))

@@ -490,7 +490,7 @@ func typedUpdates(t *testing.T, name string, body any) {
 		updates(t, "configuration/trust_stores", body, func(body any) []bodyEdit[sps.TrustStore] {
 			members := body.(map[string]any)
 			if members["trust_store_type"] == "built-in" {
-				return nil // the SDK rejects updates of it
+				return nil // the SDK rejects updates of a built-in store
 			}
 			edits := []bodyEdit[sps.TrustStore]{
 				{"one member", func(s *sps.TrustStore) error { s.Name = "x"; return nil }, set("x", "name")},

@@ -573,7 +573,7 @@ func TestHostileMemory(t *testing.T) {
 	}
 }
 
-// hostileKey is the context key of the appliance for a call that logs in.
+// hostileKey is the context key under which hostileLogin finds the appliance.
 type hostileKey struct{}
 
 func hostileLogin(ctx context.Context, _ *sps.Client) error {
@@ -1026,7 +1026,8 @@ var hostileTexts = []string{
 func TestHostileInput(t *testing.T) {
 	t.Parallel()
 	type input struct {
-		// below is the path below which each request must be, or "" for any path below /api/.
+		// below is a path relative to /api/. Each request, except those for /api/transaction, must
+		// have a path under it. If below is "", any path under /api/ is permitted.
 		below string
 		call  func(ctx context.Context, c *sps.Client, h *hostileAppliance, text string) error
 	}

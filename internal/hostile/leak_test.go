@@ -202,7 +202,7 @@ func leakTx(step func(context.Context, *leakWorld, *sps.Transaction) []any) func
 		err := w.c.Transaction(ctx, func(ctx context.Context, tx *sps.Transaction) error {
 			values = step(ctx, w, tx)
 			synctest.Wait() // so that no other goroutine changes the values while check prints them
-			w.check(tx)     // prints the handles in its fields, too
+			w.check(tx)     // also prints the handles in the fields of tx
 			w.check(ctx)
 			for _, v := range values {
 				if err, ok := v.(error); ok {
@@ -688,7 +688,7 @@ func leakModes() map[string]*leakAppliance {
 			return resp, nil
 		}},
 	}
-	// Each response has the next of the error types that have details.
+	// These are the error types that have details. The responses use them in turn.
 	details := []string{
 		`"IncompleteRequestBodyError","details":{"missing_paths":[ECHO,ECHO]}`, `"ResourceNotFound","details":{"mount_point":ECHO,"resource":ECHO}`, `"Unauthorized","details":{"path":ECHO}`,
 		`"Unauthenticated","details":ECHO`, `"SyntacticError","details":[ECHO]`, `"SemanticError","details":{"errors":[{"message":ECHO,"paths":[ECHO]}]}`, `"FirmwareTestFailed","details":{"exit_code":1,"test_summary":ECHO}`,
@@ -785,7 +785,7 @@ func leakRun(t *testing.T, operation, name string, mode *leakAppliance, file str
 		w.check(v)
 	}
 	if _, failed, _ := strings.Cut(operation, "sps.Client."); failed != "" { // other operations do not change these values
-		w.check(w.c) // prints the handles in its fields, too
+		w.check(w.c) // also prints the handles in the fields of the client
 		w.check(credential)
 		w.check(options)
 	}

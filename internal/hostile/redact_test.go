@@ -195,8 +195,8 @@ func TestWordsAsPasswords(t *testing.T) {
 	}
 }
 
-// replaced reports whether text is whole with some parts replaced by the sentences that stand
-// for hidden texts.
+// replaced reports whether text can result from whole by replacing some parts of whole with the
+// sentences that stand for hidden texts.
 func replaced(whole, text string) bool {
 	for _, sentence := range []string{
 		"the appliance's text is not shown: it contains a secret of this request", "type not shown: it contains a secret of this request",
